@@ -1,0 +1,326 @@
+/**
+ * XOR chunks, encoding 1 of Prometheus' block format (docs/formats/prometheus-block.md §5.1): the one place where a
+ * float sample turns into bits and back. Values travel as two 32-bit words, because a NaN's payload (the staleness
+ * marker 0x7FF0000000000002) does not survive JavaScript's numbers.
+ */
+import { CorruptDataError } from '#core/errors.ts'
+import { Arena } from './arena.ts'
+
+/** Words of the staleness marker. */
+export const staleHi = 0x7ff00000
+export const staleLo = 2
+
+/** Bytes that the next sample can need at most: 4+64 bits of time, 2+5+6+64 of value. */
+const sampleBytesMax = 19
+const noWindow = 255
+
+/**
+ * Chunks that are still being appended to, one per slot, as columns. 46 bytes of state a slot plus the chunk itself,
+ * which lies in an arena and moves to twice the room when it is full. What lies there is a valid chunk at any time.
+ */
+export class OpenXorChunks {
+  readonly arena = new Arena()
+  count = new Uint16Array(0)
+  firstMs = new Float64Array(0)
+  lastMs = new Float64Array(0)
+  #deltaMs = new Float64Array(0)
+  #hi = new Uint32Array(0)
+  #lo = new Uint32Array(0)
+  #leading = new Uint8Array(0)
+  #trailing = new Uint8Array(0)
+  #bitEnd = new Uint16Array(0)
+  #place = new Uint32Array(0)
+  #sizeClass = new Uint8Array(0)
+
+  /** Makes sure that slots below `slots` exist. */
+  reserve(slots: number): void {
+    if (slots <= this.count.length) return
+    const size = Math.max(slots, Math.ceil(this.count.length * 1.5), 64)
+    this.count = grow(this.count, new Uint16Array(size))
+    this.firstMs = grow(this.firstMs, new Float64Array(size))
+    this.lastMs = grow(this.lastMs, new Float64Array(size))
+    this.#deltaMs = grow(this.#deltaMs, new Float64Array(size))
+    this.#hi = grow(this.#hi, new Uint32Array(size))
+    this.#lo = grow(this.#lo, new Uint32Array(size))
+    this.#leading = grow(this.#leading, new Uint8Array(size))
+    this.#trailing = grow(this.#trailing, new Uint8Array(size))
+    this.#bitEnd = grow(this.#bitEnd, new Uint16Array(size))
+    this.#place = grow(this.#place, new Uint32Array(size))
+    this.#sizeClass = grow(this.#sizeClass, new Uint8Array(size))
+  }
+
+  /** Bytes of the chunk in `slot`. */
+  byteLength(slot: number): number { return (this.#bitEnd[slot]! + 7) >>> 3 }
+
+  /** The chunk's bytes, a view that the next append to any slot may invalidate. */
+  bytes(slot: number): Uint8Array {
+    return this.arena.view(this.#place[slot]!, this.byteLength(slot))
+  }
+
+  /** Same words as the last sample of `slot`? */
+  lastEquals(slot: number, hi: number, lo: number): boolean {
+    return this.#hi[slot] === hi && this.#lo[slot] === lo
+  }
+
+  /** Gives the slot's room back; the next append starts a new chunk. */
+  clear(slot: number): void {
+    if (this.count[slot] === 0) return
+    this.arena.free(this.#place[slot]!, this.#sizeClass[slot]!)
+    this.count[slot] = 0
+    this.#bitEnd[slot] = 0
+  }
+
+  /** Appends a sample; `timeMs` must be greater than the last one's, and the caller keeps count ≤ 240. */
+  append(slot: number, timeMs: number, hi: number, lo: number): void {
+    const count = this.count[slot]!
+    if (count === 0) this.#start(slot, timeMs, hi, lo)
+    else {
+      this.#makeRoom(slot)
+      const page = this.arena.page(this.#place[slot]!)
+      const base = this.arena.offset(this.#place[slot]!)
+      const deltaMs = timeMs - this.lastMs[slot]!
+      let bit = base * 8 + this.#bitEnd[slot]!
+      if (count === 1) bit = putUvarint(page, bit, deltaMs)
+      else bit = putTime(page, bit, deltaMs - this.#deltaMs[slot]!)
+      this.#deltaMs[slot] = deltaMs
+      bit = this.#putValue(page, bit, slot, hi, lo)
+      this.#bitEnd[slot] = bit - base * 8
+      page[base] = (count + 1) >>> 8
+      page[base + 1] = (count + 1) & 255
+      this.count[slot] = count + 1
+    }
+    this.lastMs[slot] = timeMs
+    this.#hi[slot] = hi
+    this.#lo[slot] = lo
+  }
+
+  #start(slot: number, timeMs: number, hi: number, lo: number): void {
+    this.#sizeClass[slot] = 0
+    const place = this.#place[slot] = this.arena.allocate(0)
+    const page = this.arena.page(place)
+    const base = this.arena.offset(place)
+    page[base + 1] = 1
+    let bit = putUvarint(page, (base + 2) * 8, timeMs >= 0 ? timeMs * 2 : -timeMs * 2 - 1)
+    bit = putBits(page, bit, hi, 32)
+    bit = putBits(page, bit, lo, 32)
+    this.#bitEnd[slot] = bit - base * 8
+    this.#leading[slot] = noWindow
+    this.firstMs[slot] = timeMs
+    this.count[slot] = 1
+  }
+
+  #makeRoom(slot: number): void {
+    const used = this.byteLength(slot)
+    const sizeClass = this.#sizeClass[slot]!
+    if (used + sampleBytesMax <= this.arena.size(sizeClass)) return
+    const old = this.#place[slot]!
+    const place = this.arena.allocate(sizeClass + 1)
+    this.arena.view(place, used).set(this.arena.view(old, used))
+    this.arena.free(old, sizeClass)
+    this.#place[slot] = place
+    this.#sizeClass[slot] = sizeClass + 1
+  }
+
+  #putValue(page: Uint8Array, bit: number, slot: number, hi: number, lo: number): number {
+    const xorHi = (hi ^ this.#hi[slot]!) >>> 0
+    const xorLo = (lo ^ this.#lo[slot]!) >>> 0
+    if (xorHi === 0 && xorLo === 0) return bit + 1
+    const leading = xorHi !== 0 ? Math.min(31, Math.clz32(xorHi)) : 31
+    const trailing = xorLo !== 0 ? 31 - Math.clz32(xorLo & -xorLo) : 63 - Math.clz32(xorHi & -xorHi)
+    let windowLeading = this.#leading[slot]!
+    let windowTrailing = this.#trailing[slot]!
+    if (windowLeading !== noWindow && leading >= windowLeading && trailing >= windowTrailing) {
+      bit = putBits(page, bit, 2, 2)
+    } else {
+      this.#leading[slot] = windowLeading = leading
+      this.#trailing[slot] = windowTrailing = trailing
+      bit = putBits(page, bit, 0x1800 | leading << 6 | (64 - leading - trailing) & 63, 13)
+    }
+    const shift = windowTrailing
+    const width = 64 - windowLeading - windowTrailing
+    const low = shift === 0 ? xorLo : shift < 32 ? (xorLo >>> shift | xorHi << (32 - shift)) >>> 0 : xorHi >>> (shift - 32)
+    if (width > 32) {
+      bit = putBits(page, bit, shift === 0 ? xorHi : shift < 32 ? xorHi >>> shift : 0, width - 32)
+      return putBits(page, bit, low, 32)
+    }
+    return putBits(page, bit, low, width)
+  }
+}
+
+function grow<T extends Uint8Array | Uint16Array | Uint32Array | Float64Array>(from: T, to: T): T {
+  to.set(from)
+  return to
+}
+
+/** ORs the low `count` ≤ 32 bits of `value` into zeroed bytes at bit position `bit`; returns the next position. */
+function putBits(page: Uint8Array, bit: number, value: number, count: number): number {
+  let at = bit >>> 3
+  const free = 8 - (bit & 7)
+  if (count <= free) {
+    page[at]! |= (count === 32 ? value : value & ((1 << count) - 1)) << (free - count)
+    return bit + count
+  }
+  let rest = count - free
+  page[at++]! |= (value >>> rest) & ((1 << free) - 1)
+  while (rest >= 8) {
+    rest -= 8
+    page[at++] = value >>> rest
+  }
+  if (rest > 0) page[at] = (value & ((1 << rest) - 1)) << (8 - rest)
+  return bit + count
+}
+
+function putUvarint(page: Uint8Array, bit: number, value: number): number {
+  while (value >= 128) {
+    bit = putBits(page, bit, (value % 128) | 128, 8)
+    value = Math.floor(value / 128)
+  }
+  return putBits(page, bit, value, 8)
+}
+
+/** A delta of deltas: 0, 14, 17, 20 or 64 bits behind its prefix. */
+function putTime(page: Uint8Array, bit: number, value: number): number {
+  if (value === 0) return bit + 1
+  if (value >= -8191 && value <= 8192) return putBits(page, bit, 2 << 14 | value & 0x3fff, 16)
+  if (value >= -65535 && value <= 65536) return putBits(page, bit, 6 << 17 | value & 0x1ffff, 20)
+  if (value >= -524287 && value <= 524288) return putBits(page, bit, 14 << 20 | value & 0xfffff, 24)
+  bit = putBits(page, bit, 15, 4)
+  bit = putBits(page, bit, Math.floor(value / 4294967296) | 0, 32)
+  return putBits(page, bit, value % 4294967296 | 0, 32)
+}
+
+/** Samples that the chunk in `bytes[from, to)` declares: check it before making room for them. */
+export function xorSampleCount(bytes: Uint8Array, from: number, to: number): number {
+  if (to - from < 2) throw new CorruptDataError('xor chunk: shorter than its header')
+  const count = bytes[from]! << 8 | bytes[from + 1]!
+  // 17 bytes hold the first sample, and each further one takes two bits at least.
+  if (count > 0 && (to - from) * 8 < 80 + (count - 1) * 2) throw new CorruptDataError(`xor chunk: ${to - from} bytes can't hold ${count} samples`)
+  return count
+}
+
+const padded = new Uint8Array(65536 * 20)
+
+/**
+ * Decodes a chunk into `timesMs[at…]` and the words of the values into `words[2·at…]` (low word first, as a
+ * Float64Array lies in memory); returns the number of samples. The caller has made room for xorSampleCount() of them.
+ */
+export function decodeXor(bytes: Uint8Array, from: number, to: number, timesMs: Float64Array, words: Uint32Array, at: number): number {
+  const count = xorSampleCount(bytes, from, to)
+  if (count === 0) return 0
+  if (to + 16 > bytes.length) {
+    // The reader below looks up to 9 bytes ahead; give a chunk at the very end of its buffer that much room.
+    if (to - from + 16 > padded.length) throw new CorruptDataError(`xor chunk: ${to - from} bytes are too long`)
+    padded.set(bytes.subarray(from, to))
+    padded.fill(0, to - from, to - from + 16)
+    bytes = padded
+    to -= from
+    from = 0
+  }
+  let bit = (from + 2) * 8
+  const end = to * 8
+  let timeMs = 0
+  let deltaMs = 0
+  for (let scale = 1, i = 0; ; i++, scale *= 128) {
+    const byte = bytes[bit >>> 3]!
+    bit += 8
+    timeMs += (byte & 127) * scale
+    if (byte < 128) break
+    if (i >= 9) throw new CorruptDataError('xor chunk: the first timestamp is longer than 10 bytes')
+  }
+  timeMs = timeMs % 2 === 0 ? timeMs / 2 : -(timeMs + 1) / 2
+  let hi = peek32(bytes, bit), lo = peek32(bytes, bit + 32)
+  bit += 64
+  timesMs[at] = timeMs
+  words[2 * at] = lo
+  words[2 * at + 1] = hi
+  let leading = noWindow
+  let trailing = 0
+  let width = 0
+  for (let i = 1; i < count; i++) {
+    if (bit >= end) throw new CorruptDataError(`xor chunk: ends after ${i} of ${count} samples`)
+    if (i === 1) {
+      for (let scale = 1, k = 0; ; k++, scale *= 128) {
+        const byte = peek32(bytes, bit) >>> 24
+        bit += 8
+        deltaMs += (byte & 127) * scale
+        if (byte < 128) break
+        if (k >= 9) throw new CorruptDataError('xor chunk: the second timestamp is longer than 10 bytes')
+      }
+    } else {
+      const head = peek32(bytes, bit)
+      if (head >>> 31 === 0) bit += 1
+      else if (head >>> 30 === 2) {
+        const raw = head >>> 16 & 0x3fff
+        deltaMs += raw > 8192 ? raw - 16384 : raw
+        bit += 16
+      } else if (head >>> 29 === 6) {
+        const raw = head >>> 12 & 0x1ffff
+        deltaMs += raw > 65536 ? raw - 131072 : raw
+        bit += 20
+      } else if (head >>> 28 === 14) {
+        const raw = head >>> 8 & 0xfffff
+        deltaMs += raw > 524288 ? raw - 1048576 : raw
+        bit += 24
+      } else {
+        deltaMs += (peek32(bytes, bit + 4) | 0) * 4294967296 + peek32(bytes, bit + 36)
+        bit += 68
+      }
+    }
+    timeMs += deltaMs
+    const control = peek32(bytes, bit)
+    if (control >>> 31 === 0) bit += 1
+    else {
+      if (control >>> 30 === 3) {
+        leading = control >>> 25 & 31
+        width = (control >>> 19 & 63) || 64
+        trailing = 64 - leading - width
+        if (trailing < 0) throw new CorruptDataError('xor chunk: a value window wider than 64 bits')
+        bit += 13
+      } else {
+        if (leading === noWindow) throw new CorruptDataError('xor chunk: a value reuses a window before there is one')
+        bit += 2
+      }
+      let high = 0
+      let low: number
+      if (width > 32) {
+        high = peek32(bytes, bit) >>> (64 - width)
+        low = peek32(bytes, bit + width - 32)
+      } else {
+        low = peek32(bytes, bit) >>> (32 - width)
+      }
+      bit += width
+      if (trailing === 0) {
+        hi = (hi ^ high) >>> 0
+        lo = (lo ^ low) >>> 0
+      } else if (trailing < 32) {
+        hi = (hi ^ (high << trailing | low >>> (32 - trailing))) >>> 0
+        lo = (lo ^ low << trailing) >>> 0
+      } else {
+        hi = (hi ^ low << (trailing - 32)) >>> 0
+      }
+    }
+    timesMs[at + i] = timeMs
+    words[2 * (at + i)] = lo
+    words[2 * (at + i) + 1] = hi
+  }
+  if (bit > end) throw new CorruptDataError(`xor chunk: ${count} samples need more than ${to - from} bytes`)
+  return count
+}
+
+/** 32 bits from any bit position. */
+function peek32(bytes: Uint8Array, bit: number): number {
+  const i = bit >>> 3
+  const shift = bit & 7
+  const word = bytes[i]! << 24 | bytes[i + 1]! << 16 | bytes[i + 2]! << 8 | bytes[i + 3]!
+  return shift === 0 ? word >>> 0 : (word << shift | bytes[i + 4]! >>> (8 - shift)) >>> 0
+}
+
+/** Encodes samples of one series, given as columns, into one chunk. At most 240 of them. */
+export function encodeXor(timesMs: Float64Array, words: Uint32Array, from: number, to: number): Uint8Array {
+  scratchChunk.reserve(1)
+  scratchChunk.clear(0)
+  for (let i = from; i < to; i++) scratchChunk.append(0, timesMs[i]!, words[2 * i + 1]!, words[2 * i]!)
+  return scratchChunk.bytes(0).slice()
+}
+
+const scratchChunk = new OpenXorChunks()

@@ -1,0 +1,62 @@
+/** Time and timers, handed in from the composition root. Nothing else may read the time (tools/tidy.ts checks it). */
+
+export interface Timer {
+  cancel(): void
+}
+
+export interface Clock {
+  /** Wall clock, milliseconds since the epoch, whole. */
+  nowMs(): number
+  /** Never goes back; milliseconds with a fraction, from an arbitrary origin. */
+  monotonicMs(): number
+  /** Calls `run` once after `delayMs`. Does not keep the process alive. */
+  after(delayMs: number, run: () => void): Timer
+  /** Lets pending I/O and timers run, then continues. */
+  breathe(): Promise<void>
+}
+
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  after(delayMs, run) {
+    const handle = setTimeout(run, delayMs)
+    handle.unref()
+    return { cancel: () => clearTimeout(handle) }
+  },
+  breathe: () => new Promise(resolve => setImmediate(resolve)),
+}
+
+/** Resolves after `delayMs`. */
+export function sleep(clock: Clock, delayMs: number): Promise<void> {
+  return new Promise(resolve => { clock.after(delayMs, resolve) })
+}
+
+/** Runs `work` again and again, `intervalMs` after the last run ended, until stopped. `stop` waits for a run under way. */
+export class Repeater {
+  readonly #clock: Clock
+  readonly #intervalMs: number
+  readonly #work: () => Promise<void>
+  #timer: Timer | undefined
+  #running: Promise<void> | undefined
+  #stopped = false
+
+  constructor(clock: Clock, intervalMs: number, work: () => Promise<void>) {
+    this.#clock = clock
+    this.#intervalMs = intervalMs
+    this.#work = work
+    this.#arm()
+  }
+
+  #arm(): void {
+    if (this.#stopped) return
+    this.#timer = this.#clock.after(this.#intervalMs, () => {
+      this.#running = this.#work().finally(() => { this.#running = undefined; this.#arm() })
+    })
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#timer?.cancel()
+    await this.#running
+  }
+}

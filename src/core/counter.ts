@@ -1,0 +1,92 @@
+/** Tercet's own metrics: plain numbers in objects, registered once, printed in the Prometheus text format. */
+
+export type LabelValues = Readonly<Record<string, string>>
+
+export class Counter {
+  value = 0
+  add(amount: number): void { this.value += amount }
+  increment(): void { this.value += 1 }
+}
+
+export class Gauge {
+  value = 0
+  set(value: number): void { this.value = value }
+}
+
+/** A histogram with fixed upper bounds, in the unit of its name (seconds for `…_seconds`). */
+export class Distribution {
+  readonly bounds: readonly number[]
+  readonly counts: Float64Array
+  sum = 0
+  constructor(bounds: readonly number[]) {
+    this.bounds = bounds
+    this.counts = new Float64Array(bounds.length + 1)
+  }
+  observe(value: number): void {
+    let i = 0
+    while (i < this.bounds.length && value > this.bounds[i]!) i++
+    this.counts[i]!++
+    this.sum += value
+  }
+}
+
+type Metric = Counter | Gauge | Distribution | (() => number)
+interface Family { name: string; help: string; type: 'counter' | 'gauge' | 'histogram'; members: { labels: LabelValues; metric: Metric }[] }
+
+export class Registry {
+  readonly #families = new Map<string, Family>()
+
+  counter(name: string, help: string, labels: LabelValues = {}): Counter {
+    return this.#add(name, help, 'counter', labels, new Counter())
+  }
+  gauge(name: string, help: string, labels: LabelValues = {}): Gauge {
+    return this.#add(name, help, 'gauge', labels, new Gauge())
+  }
+  distribution(name: string, help: string, bounds: readonly number[], labels: LabelValues = {}): Distribution {
+    return this.#add(name, help, 'histogram', labels, new Distribution(bounds))
+  }
+  /** A value that is read when it is printed. */
+  read(name: string, help: string, type: 'counter' | 'gauge', read: () => number, labels: LabelValues = {}): void {
+    this.#add(name, help, type, labels, read)
+  }
+
+  #add<M extends Metric>(name: string, help: string, type: Family['type'], labels: LabelValues, metric: M): M {
+    let family = this.#families.get(name)
+    if (family === undefined) this.#families.set(name, family = { name, help, type, members: [] })
+    family.members.push({ labels, metric })
+    return metric
+  }
+
+  /** The Prometheus text exposition, version 0.0.4. */
+  expose(): string {
+    let text = ''
+    for (const family of this.#families.values()) {
+      text += `# HELP ${family.name} ${family.help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')}\n# TYPE ${family.name} ${family.type}\n`
+      for (const { labels, metric } of family.members) text += exposeMember(family.name, labels, metric)
+    }
+    return text
+  }
+}
+
+function exposeMember(name: string, labels: LabelValues, metric: Metric): string {
+  if (typeof metric === 'function') return `${name}${exposeLabels(labels)} ${formatValue(metric())}\n`
+  if (!(metric instanceof Distribution)) return `${name}${exposeLabels(labels)} ${formatValue(metric.value)}\n`
+  let text = ''
+  let total = 0
+  for (let i = 0; i < metric.counts.length; i++) {
+    total += metric.counts[i]!
+    const le = i < metric.bounds.length ? formatValue(metric.bounds[i]!) : '+Inf'
+    text += `${name}_bucket${exposeLabels({ ...labels, le })} ${total}\n`
+  }
+  return `${text}${name}_sum${exposeLabels(labels)} ${formatValue(metric.sum)}\n${name}_count${exposeLabels(labels)} ${total}\n`
+}
+
+function exposeLabels(labels: LabelValues): string {
+  const parts = Object.entries(labels).map(([name, value]) => `${name}="${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`)
+  return parts.length === 0 ? '' : `{${parts.join(',')}}`
+}
+
+function formatValue(value: number): string {
+  if (value === Infinity) return '+Inf'
+  return value === -Infinity ? '-Inf' : String(value)
+}

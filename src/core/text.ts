@@ -1,0 +1,70 @@
+/** Strings and bytes: UTF-8 both ways, and the bytewise order in which every format here sorts. */
+
+const encoder = new TextEncoder()
+const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+export function encodeUtf8(text: string): Uint8Array {
+  return encoder.encode(text)
+}
+
+/** A string from bytes; undefined where they are not UTF-8. Short ASCII (the usual label) takes a fast path. */
+export function decodeUtf8(bytes: Uint8Array, from: number, to: number): string | undefined {
+  if (to - from <= 24) {
+    let text = ''
+    let i = from
+    for (; i < to; i++) {
+      const byte = bytes[i]!
+      if (byte >= 128) break
+      text += String.fromCharCode(byte)
+    }
+    if (i === to) return text
+  }
+  try {
+    return strictDecoder.decode(bytes.subarray(from, to))
+  } catch {
+    return undefined
+  }
+}
+
+/** Bytewise (UTF-8) order of two strings. UTF-16 order differs only where a surrogate meets U+E000–U+FFFF. */
+export function compareText(a: string, b: string): number {
+  if (a === b) return 0
+  const length = Math.min(a.length, b.length)
+  for (let i = 0; i < length; i++) {
+    const x = a.charCodeAt(i), y = b.charCodeAt(i)
+    if (x === y) continue
+    const xSurrogate = x >= 0xd800 && x <= 0xdfff, ySurrogate = y >= 0xd800 && y <= 0xdfff
+    if (xSurrogate !== ySurrogate) return xSurrogate ? 1 : -1
+    return x - y
+  }
+  return a.length - b.length
+}
+
+/** Bytewise order of two byte ranges. */
+export function compareBytes(a: Uint8Array, aFrom: number, aTo: number, b: Uint8Array, bFrom: number, bTo: number): number {
+  const length = Math.min(aTo - aFrom, bTo - bFrom)
+  for (let i = 0; i < length; i++) {
+    const difference = a[aFrom + i]! - b[bFrom + i]!
+    if (difference !== 0) return difference
+  }
+  return (aTo - aFrom) - (bTo - bFrom)
+}
+
+/** A Go string literal with double quotes, as strconv.Quote writes it. */
+export function quote(text: string): string {
+  let out = '"'
+  for (const char of text) {
+    const code = char.codePointAt(0)!
+    if (char === '"' || char === '\\') out += `\\${char}`
+    else if (char === '\n') out += '\\n'
+    else if (char === '\r') out += '\\r'
+    else if (char === '\t') out += '\\t'
+    else if (code === 7) out += '\\a'
+    else if (code === 8) out += '\\b'
+    else if (code === 12) out += '\\f'
+    else if (code === 11) out += '\\v'
+    else if (code < 32 || code === 127) out += `\\x${code.toString(16).padStart(2, '0')}`
+    else out += char
+  }
+  return `${out}"`
+}

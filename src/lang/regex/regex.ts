@@ -1,0 +1,104 @@
+/**
+ * Regular expressions from users: RE2 syntax, linear time, anchored at both ends as label matchers are. The common shapes
+ * (literals, alternations of literals, prefix.*, .*suffix, .*) never reach an automaton.
+ */
+import { RE2JS } from 're2js'
+import { messageOf } from '#core/errors.ts'
+import { Matcher, type MatchKind } from './matcher.ts'
+
+export interface AnchoredRegex {
+  readonly source: string
+  /** The whole text matches. */
+  test(text: string): boolean
+  /** When the language is finite and small: exactly these texts match. */
+  readonly alternatives: readonly string[] | undefined
+}
+
+/** An expression that RE2 refuses; the message is the one Go's regexp gives, as far as it is known. */
+export class BadRegexError extends Error {
+  override name = 'BadRegexError'
+  readonly kind = 'bad-regex'
+}
+
+const meta = /[\\^$.|?*+()[\]{}]/
+const alternativesMax = 1000
+
+export function compileAnchored(source: string): AnchoredRegex {
+  const alternatives = literalAlternatives(source)
+  if (alternatives !== undefined) {
+    if (alternatives.length === 1) {
+      const only = alternatives[0]!
+      return { source, alternatives, test: text => text === only }
+    }
+    const set = new Set(alternatives)
+    return { source, alternatives, test: text => set.has(text) }
+  }
+  if (source === '.*') return { source, alternatives: undefined, test: () => true }
+  if (source === '.+') return { source, alternatives: undefined, test: text => text.length > 0 }
+  const compiled = compile(`^(?s:${source})$`, source)
+  const shaped = shapedTest(source)
+  if (shaped !== undefined) return { source, alternatives: undefined, test: shaped }
+  const memo = new Map<string, boolean>()
+  return {
+    source, alternatives: undefined,
+    test(text) {
+      const known = memo.get(text)
+      if (known !== undefined) return known
+      const result = compiled.matches(text)
+      if (memo.size < 100_000) memo.set(text, result)
+      return result
+    },
+  }
+}
+
+
+/** Compiles an RE2 expression as it stands, for callers that need captures. */
+export function compileRe2(source: string, shown = source): RE2JS { return compile(source, shown) }
+
+function compile(source: string, shown: string): RE2JS {
+  try {
+    return RE2JS.compile(source)
+  } catch (error) {
+    throw new BadRegexError(messageOf(error).replace(source, shown).replace(/^error parsing regexp: /, 'error parsing regexp: '))
+  }
+}
+
+/** `a|b|c`, `(a|b)`, `x(a|b)y` without any operator inside: its texts. */
+function literalAlternatives(source: string): string[] | undefined {
+  if (!meta.test(source)) return [source]
+  const open = source.indexOf('(')
+  if (open < 0) {
+    const parts = source.split('|')
+    return parts.length <= alternativesMax && parts.every(part => !meta.test(part)) ? parts : undefined
+  }
+  const close = source.indexOf(')')
+  if (close < open) return undefined
+  const inner = source.slice(open + 1, close).replace(/^\?:/, '')
+  const before = source.slice(0, open), after = source.slice(close + 1)
+  if (meta.test(before) || meta.test(after)) return undefined
+  const parts = inner.split('|')
+  return parts.length <= alternativesMax && parts.every(part => !meta.test(part)) ? parts.map(part => before + part + after) : undefined
+}
+
+/** `prefix.*`, `prefix.+`, `.*suffix`, `.*infix.*` with plain texts. */
+function shapedTest(source: string): ((text: string) => boolean) | undefined {
+  const shape = /^(\.[*+])?([^\\^$.|?*+()[\]{}]+)(\.[*+])?$/.exec(source)
+  if (shape === null) return undefined
+  const [, before, literal, after] = shape
+  const least = (before === '.+' ? 1 : 0)
+  const most = (after === '.+' ? 1 : 0)
+  if (before === undefined && after !== undefined) return text => text.startsWith(literal!) && text.length >= literal!.length + most
+  if (before !== undefined && after === undefined) return text => text.endsWith(literal!) && text.length >= literal!.length + least
+  return text => {
+    const at = text.indexOf(literal!, least)
+    return at >= 0 && (most === 0 || text.lastIndexOf(literal!, text.length - literal!.length - 1) >= least)
+  }
+}
+
+/** A matcher of any kind; throws BadRegexError for an expression that does not compile. */
+export function makeMatcher(kind: MatchKind, name: string, value: string): Matcher {
+  if (kind === '=') return Matcher.equal(name, value)
+  if (kind === '!=') return Matcher.notEqual(name, value)
+  const regex = compileAnchored(value)
+  return new Matcher(kind, name, value, kind === '=~' ? text => regex.test(text) : text => !regex.test(text), regex.alternatives)
+}

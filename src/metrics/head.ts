@@ -1,0 +1,189 @@
+/**
+ * The samples of one tenant that are not in a block yet. Series are numbers; each has at most one open chunk, and
+ * everything finished lies in the RangeChunks of its block range.
+ */
+import { OpenXorChunks } from '#codec/xor-chunk.ts'
+import type { Limits } from '#core/limits.ts'
+import type { Matcher } from '#lang/regex/matcher.ts'
+import type { FloatHistogram } from '#model/histogram.ts'
+import type { SampleColumns } from '#model/sample-columns.ts'
+import { appendXor, RangeChunks } from './range-chunks.ts'
+import { SeriesTable } from './series-table.ts'
+
+/** What became of a sample. */
+export const outcome = { stored: 0, repeated: 1, duplicate: 2, outOfOrder: 3, tooOld: 4, inFuture: 5 } as const
+export type Outcome = (typeof outcome)[keyof typeof outcome]
+
+const chunkSamplesMax = 120
+/** Beyond this many bytes a chunk is finished early: the XOR slot's bit position has 16 bits. */
+const chunkBytesMax = 1024
+
+export class Head {
+  readonly table: SeriesTable
+  readonly rangeMs: number
+  readonly #outOfOrderMs: number
+  readonly #open = new OpenXorChunks()
+  /** Time of the last sample of any kind, per series. */
+  #lastMs = new Float64Array(0)
+  readonly #ranges = new Map<number, RangeChunks>()
+  /** Ranges that are being written to a block: read, but not appended to. */
+  readonly #leaving = new Set<RangeChunks>()
+  minMs = Infinity
+  maxMs = -Infinity
+  samplesStored = 0
+
+  /** `outOfOrderMs` Infinity takes samples of any age. */
+  constructor(seed: number, limits: Limits, rangeMs: number, outOfOrderMs: number) {
+    this.table = new SeriesTable(seed, limits)
+    this.rangeMs = rangeMs
+    this.#outOfOrderMs = outOfOrderMs
+  }
+
+  /** Must be called after series were made and before samples are appended to them. */
+  reserve(): void {
+    const count = this.table.count
+    if (count <= this.#lastMs.length) return
+    this.#open.reserve(count)
+    const lastMs = new Float64Array(Math.max(count, Math.ceil(this.#lastMs.length * 1.5), 64)).fill(-Infinity)
+    lastMs.set(this.#lastMs)
+    this.#lastMs = lastMs
+  }
+
+  /** Samples older than this are refused where they would be the newest of their series. */
+  get oldestMs(): number { return this.maxMs - Math.max(this.#outOfOrderMs, this.rangeMs / 2) }
+
+  append(series: number, timeMs: number, hi: number, lo: number): Outcome {
+    const lastMs = this.#lastMs[series]!
+    if (timeMs > lastMs) {
+      if (timeMs < this.oldestMs) return outcome.tooOld
+      this.#appendInOrder(series, timeMs, hi, lo)
+      return outcome.stored
+    }
+    if (timeMs === lastMs && this.#open.count[series]! > 0 && this.#open.lastMs[series] === timeMs) {
+      return this.#open.lastEquals(series, hi, lo) ? outcome.repeated : outcome.duplicate
+    }
+    return this.#appendLate(series, timeMs, hi, lo)
+  }
+
+  /** The same for what the log says was accepted before: age is no reason to refuse. */
+  replay(series: number, timeMs: number, hi: number, lo: number): void {
+    if (timeMs > this.#lastMs[series]!) this.#appendInOrder(series, timeMs, hi, lo)
+    else if (!(timeMs === this.#lastMs[series] && this.#open.lastMs[series] === timeMs && this.#open.lastEquals(series, hi, lo))) this.range(timeMs).addLate(series, timeMs, hi, lo)
+  }
+
+  #appendInOrder(series: number, timeMs: number, hi: number, lo: number): void {
+    const open = this.#open
+    const count = open.count[series]!
+    if (count > 0 && (count >= chunkSamplesMax || open.byteLength(series) > chunkBytesMax || Math.floor(timeMs / this.rangeMs) !== Math.floor(open.firstMs[series]! / this.rangeMs))) this.#finish(series)
+    open.append(series, timeMs, hi, lo)
+    this.#lastMs[series] = timeMs
+    this.#see(timeMs)
+  }
+
+  #see(timeMs: number): void {
+    this.samplesStored++
+    if (timeMs > this.maxMs) this.maxMs = timeMs
+    if (timeMs < this.minMs) this.minMs = timeMs
+  }
+
+  #appendLate(series: number, timeMs: number, hi: number, lo: number): Outcome {
+    if (timeMs < this.maxMs - this.#outOfOrderMs) return this.#outOfOrderMs === 0 ? outcome.outOfOrder : outcome.tooOld
+    this.range(timeMs).addLate(series, timeMs, hi, lo)
+    this.#see(timeMs)
+    return outcome.stored
+  }
+
+  appendHistogram(series: number, timeMs: number, startMs: number, histogram: FloatHistogram, isReplay: boolean): Outcome {
+    const lastMs = this.#lastMs[series]!
+    const range = this.range(timeMs)
+    if (!isReplay) {
+      if (timeMs > lastMs && timeMs < this.oldestMs) return outcome.tooOld
+      if (timeMs < lastMs && timeMs < this.maxMs - this.#outOfOrderMs) return this.#outOfOrderMs === 0 ? outcome.outOfOrder : outcome.tooOld
+    }
+    const known = range.histogramsOf.get(series)
+    const same = timeMs <= lastMs ? known?.timesMs.lastIndexOf(timeMs) ?? -1 : -1
+    if (same >= 0) return known!.histograms[same]!.equals(histogram) ? outcome.repeated : outcome.duplicate
+    range.addHistogram(series, timeMs, startMs, histogram)
+    if (timeMs > lastMs) this.#lastMs[series] = timeMs
+    this.#see(timeMs)
+    return outcome.stored
+  }
+
+  /** Moves the open chunk of a series to its range. */
+  #finish(series: number): void {
+    const open = this.#open
+    const range = this.range(open.firstMs[series]!)
+    range.addChunk(series, open.bytes(series), open.firstMs[series]!, open.lastMs[series]!)
+    range.sampleCount += open.count[series]!
+    open.clear(series)
+  }
+
+  /** The range that a time falls into, made when there is none. */
+  range(timeMs: number): RangeChunks {
+    const index = Math.floor(timeMs / this.rangeMs)
+    let range = this.#ranges.get(index)
+    if (range === undefined) this.#ranges.set(index, range = new RangeChunks(index * this.rangeMs, (index + 1) * this.rangeMs))
+    return range
+  }
+
+  /** Start times of the ranges with samples, ascending, open chunks included. */
+  rangeStarts(): number[] {
+    const starts = new Set<number>()
+    for (const [index, range] of this.#ranges) if (range.maxMs >= range.minMs) starts.add(index * this.rangeMs)
+    for (let series = 0; series < this.table.count && series < this.#lastMs.length; series++) {
+      if (this.#open.count[series]! > 0) starts.add(Math.floor(this.#open.firstMs[series]! / this.rangeMs) * this.rangeMs)
+    }
+    return [...starts].sort((a, b) => a - b)
+  }
+
+  /** Takes a range out to be written: nothing is appended to it any more; reads still see it until `drop`. */
+  cut(startMs: number): RangeChunks {
+    for (let series = 0; series < this.table.count && series < this.#lastMs.length; series++) {
+      if (this.#open.count[series]! > 0 && Math.floor(this.#open.firstMs[series]! / this.rangeMs) * this.rangeMs === startMs) this.#finish(series)
+    }
+    const range = this.range(startMs)
+    this.#ranges.delete(Math.floor(startMs / this.rangeMs))
+    this.#leaving.add(range)
+    return range
+  }
+
+  /** Forgets a range that was cut: its block is visible. */
+  drop(range: RangeChunks): void {
+    this.#leaving.delete(range)
+    this.minMs = Math.min(...this.rangeStarts(), ...[...this.#leaving].map(r => r.minMs), Infinity)
+  }
+
+  /** Takes back a range whose block could not be written. */
+  restore(range: RangeChunks): void { this.#leaving.add(range) }
+
+  select(matchers: readonly Matcher[]): Uint32Array { return this.table.select(matchers) }
+
+  /** Adds the samples of a series; the caller sorts. */
+  read(series: number, fromMs: number, toMs: number, into: SampleColumns): void {
+    for (const range of this.#leaving) if (range.minMs <= toMs && range.maxMs >= fromMs) range.read(series, fromMs, toMs, into)
+    if (this.#ranges.size === 1) for (const range of this.#ranges.values()) range.read(series, fromMs, toMs, into)
+    else {
+      const inTime = [...this.#ranges.values()].filter(r => r.minMs <= toMs && r.maxMs >= fromMs).sort((a, b) => a.startMs - b.startMs)
+      for (const range of inTime) range.read(series, fromMs, toMs, into)
+    }
+    const open = this.#open
+    if (series < open.count.length && open.count[series]! > 0 && open.firstMs[series]! <= toMs && open.lastMs[series]! >= fromMs) appendXor(open.bytes(series), into)
+  }
+
+  /** May the series have samples in the time? */
+  touches(series: number, fromMs: number, toMs: number): boolean {
+    const open = this.#open
+    if (series < open.count.length && open.count[series]! > 0 && open.firstMs[series]! <= toMs && open.lastMs[series]! >= fromMs) return true
+    for (const range of [...this.#leaving, ...this.#ranges.values()]) {
+      if (range.minMs > toMs || range.maxMs < fromMs) continue
+      if (range.hasChunks(series) || range.histogramsOf.has(series) || range.late(series).length > 0) return true
+    }
+    return false
+  }
+
+  get chunkCount(): number {
+    let total = 0
+    for (const range of [...this.#leaving, ...this.#ranges.values()]) total += range.chunkCount
+    return total
+  }
+}

@@ -1,0 +1,175 @@
+/** What the head holds of one block range: finished XOR chunks, samples out of order, histograms. Dropped as a whole. */
+import { decodeXor, xorSampleCount } from '#codec/xor-chunk.ts'
+import type { FloatHistogram } from '#model/histogram.ts'
+import type { SampleColumns } from '#model/sample-columns.ts'
+
+const pageBytes = 1 << 20
+
+/** Histogram samples of one series, in the order in which they came. */
+export interface HistogramSamples { timesMs: number[]; startsMs: number[]; histograms: FloatHistogram[]; inOrder: boolean }
+
+export class RangeChunks {
+  readonly startMs: number
+  readonly endMs: number
+  /** Chunk columns: by chunk number. Times are relative to `startMs`. */
+  #series = new Uint32Array(256)
+  #min = new Int32Array(256)
+  #max = new Int32Array(256)
+  #place = new Float64Array(256)
+  #length = new Uint16Array(256)
+  #previous = new Int32Array(256)
+  chunkCount = 0
+  /** By series: number of its latest chunk + 1. */
+  #latest = new Int32Array(0)
+  readonly #pages: Uint8Array[] = []
+  #used = pageBytes
+  /** Samples out of order, as columns. */
+  #lateSeries = new Uint32Array(0)
+  #lateMs = new Float64Array(0)
+  #lateWords = new Uint32Array(0)
+  lateCount = 0
+  #lateOf: Map<number, number[]> | undefined
+  readonly histogramsOf = new Map<number, HistogramSamples>()
+  sampleCount = 0
+  minMs = Infinity
+  maxMs = -Infinity
+
+  constructor(startMs: number, endMs: number) {
+    this.startMs = startMs
+    this.endMs = endMs
+  }
+
+  /** Keeps a copy of a finished chunk. */
+  addChunk(series: number, bytes: Uint8Array, minMs: number, maxMs: number): void {
+    if (this.#used + bytes.length > pageBytes) {
+      this.#pages.push(new Uint8Array(pageBytes))
+      this.#used = 0
+    }
+    const chunk = this.chunkCount++
+    if (chunk === this.#series.length) this.#growChunks()
+    this.#pages.at(-1)!.set(bytes, this.#used)
+    this.#series[chunk] = series
+    this.#min[chunk] = minMs - this.startMs
+    this.#max[chunk] = maxMs - this.startMs
+    this.#place[chunk] = (this.#pages.length - 1) * pageBytes + this.#used
+    this.#length[chunk] = bytes.length
+    this.#used += bytes.length
+    if (series >= this.#latest.length) {
+      const latest = new Int32Array(Math.max(series + 1, this.#latest.length * 2, 1024))
+      latest.set(this.#latest)
+      this.#latest = latest
+    }
+    this.#previous[chunk] = this.#latest[series]! - 1
+    this.#latest[series] = chunk + 1
+    this.#see(minMs, maxMs)
+  }
+
+  #see(minMs: number, maxMs: number): void {
+    if (minMs < this.minMs) this.minMs = minMs
+    if (maxMs > this.maxMs) this.maxMs = maxMs
+  }
+
+  #growChunks(): void {
+    const size = this.#series.length * 2
+    const copy = <T extends Uint32Array | Int32Array | Float64Array | Uint16Array>(from: T, to: T): T => { to.set(from); return to }
+    this.#series = copy(this.#series, new Uint32Array(size))
+    this.#min = copy(this.#min, new Int32Array(size))
+    this.#max = copy(this.#max, new Int32Array(size))
+    this.#place = copy(this.#place, new Float64Array(size))
+    this.#length = copy(this.#length, new Uint16Array(size))
+    this.#previous = copy(this.#previous, new Int32Array(size))
+  }
+
+  addLate(series: number, timeMs: number, hi: number, lo: number): void {
+    if (this.lateCount === this.#lateSeries.length) {
+      const size = Math.max(256, this.lateCount * 2)
+      const lateSeries = new Uint32Array(size), lateMs = new Float64Array(size), lateWords = new Uint32Array(size * 2)
+      lateSeries.set(this.#lateSeries)
+      lateMs.set(this.#lateMs)
+      lateWords.set(this.#lateWords)
+      this.#lateSeries = lateSeries
+      this.#lateMs = lateMs
+      this.#lateWords = lateWords
+    }
+    const i = this.lateCount++
+    this.#lateSeries[i] = series
+    this.#lateMs[i] = timeMs
+    this.#lateWords[2 * i] = lo
+    this.#lateWords[2 * i + 1] = hi
+    this.#see(timeMs, timeMs)
+    if (this.#lateOf !== undefined) push(this.#lateOf, series, i)
+  }
+
+  addHistogram(series: number, timeMs: number, startMs: number, histogram: FloatHistogram): void {
+    let samples = this.histogramsOf.get(series)
+    if (samples === undefined) this.histogramsOf.set(series, samples = { timesMs: [], startsMs: [], histograms: [], inOrder: true })
+    if (samples.timesMs.length > 0 && samples.timesMs.at(-1)! >= timeMs) samples.inOrder = false
+    samples.timesMs.push(timeMs)
+    samples.startsMs.push(startMs)
+    samples.histograms.push(histogram)
+    this.#see(timeMs, timeMs)
+  }
+
+  hasChunks(series: number): boolean { return series < this.#latest.length && this.#latest[series]! > 0 }
+
+  late(series: number): readonly number[] {
+    if (this.#lateOf === undefined) {
+      this.#lateOf = new Map()
+      for (let i = 0; i < this.lateCount; i++) push(this.#lateOf, this.#lateSeries[i]!, i)
+    }
+    return this.#lateOf.get(series) ?? []
+  }
+
+  /** Numbers of the series' finished chunks, oldest first. */
+  chunksOf(series: number): number[] {
+    const chunks: number[] = []
+    if (series < this.#latest.length) for (let c = this.#latest[series]! - 1; c >= 0; c = this.#previous[c]!) chunks.push(c)
+    return chunks.reverse()
+  }
+
+  chunkBytes(chunk: number): Uint8Array {
+    const place = this.#place[chunk]!
+    const offset = place % pageBytes
+    return this.#pages[Math.floor(place / pageBytes)]!.subarray(offset, offset + this.#length[chunk]!)
+  }
+  chunkMinMs(chunk: number): number { return this.startMs + this.#min[chunk]! }
+  chunkMaxMs(chunk: number): number { return this.startMs + this.#max[chunk]! }
+
+  /** Adds the series' samples to `into`; not in order where late ones are among them. */
+  read(series: number, fromMs: number, toMs: number, into: SampleColumns): void {
+    for (const chunk of this.chunksOf(series)) {
+      if (this.chunkMinMs(chunk) > toMs || this.chunkMaxMs(chunk) < fromMs) continue
+      appendXor(this.chunkBytes(chunk), into)
+    }
+    if (this.lateCount > 0) for (const i of this.late(series)) into.pushWords(this.#lateMs[i]!, this.#lateWords[2 * i + 1]!, this.#lateWords[2 * i]!)
+    const samples = this.histogramsOf.get(series)
+    if (samples !== undefined) samples.timesMs.forEach((timeMs, i) => { into.pushHistogram(timeMs, samples.histograms[i]!) })
+  }
+
+  /** Series with anything in this range, ascending. */
+  series(): Uint32Array {
+    const all = new Set<number>(this.histogramsOf.keys())
+    for (let i = 0; i < this.lateCount; i++) all.add(this.#lateSeries[i]!)
+    let count = 0
+    for (let s = 0; s < this.#latest.length; s++) if (this.#latest[s]! > 0) { all.delete(s); count++ }
+    const out = new Uint32Array(count + all.size)
+    let at = 0
+    for (let s = 0; s < this.#latest.length; s++) if (this.#latest[s]! > 0) out[at++] = s
+    for (const s of all) out[at++] = s
+    return out.sort()
+  }
+
+  get bytesHeld(): number { return this.#pages.length * pageBytes + this.#series.length * 30 + this.#latest.length * 4 }
+}
+
+function push(map: Map<number, number[]>, key: number, value: number): void {
+  const list = map.get(key)
+  if (list === undefined) map.set(key, [value])
+  else list.push(value)
+}
+
+/** Decodes a chunk behind what is already in the columns. */
+export function appendXor(bytes: Uint8Array, into: SampleColumns): void {
+  into.reserve(xorSampleCount(bytes, 0, bytes.length))
+  into.count += decodeXor(bytes, 0, bytes.length, into.timesMs, into.words, into.count)
+}

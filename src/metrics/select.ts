@@ -1,0 +1,24 @@
+/** The door out of the metrics signal: what a query can ask of it. */
+import type { Matcher } from '#lang/regex/matcher.ts'
+import type { Labels } from '#model/labels.ts'
+import type { SampleColumns } from '#model/sample-columns.ts'
+
+/** Series that match, in the order of their labels. Samples are fetched for a stretch of them at a time. */
+export interface SeriesSet {
+  readonly labels: readonly Labels[]
+  /** Fetches what `read` needs for series [from, to). */
+  load(from: number, to: number): Promise<void>
+  /** Fills `into` with the samples of series `i` inside the selected time, in order, each timestamp once. Synchronous; needs `load`. */
+  read(i: number, into: SampleColumns): void
+  /** Lets go of what was fetched for series [from, to). */
+  release(from: number, to: number): void
+}
+
+/** All times are inclusive milliseconds. */
+export interface MetricsReader {
+  select(matchers: readonly Matcher[], fromMs: number, toMs: number): Promise<SeriesSet>
+  /** Labels alone, of series that may have samples in the time. */
+  series(matchers: readonly Matcher[], fromMs: number, toMs: number): Promise<readonly Labels[]>
+  labelNames(matchers: readonly Matcher[], fromMs: number, toMs: number): Promise<string[]>
+  labelValues(name: string, matchers: readonly Matcher[], fromMs: number, toMs: number): Promise<string[]>
+}

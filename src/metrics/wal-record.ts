@@ -1,0 +1,182 @@
+/**
+ * The payloads of metrics' WAL records. A generation of the log begins with no series known; each record first defines the
+ * series that it is the first to use, then holds samples as columns.
+ *
+ *   kind 1 samples   str tenant · uvarint definitions · { uvarint series, uvarint keyLength, key } …
+ *                    · uvarint samples · u32le series[] · u8 timeForm (0: one f64le time for all, 1: f64le times[]) · times · u32le words[2n]
+ *                    · uvarint histograms · { uvarint series, f64le time, f64le start, histogram } …
+ *   kind 2 deletion  str tenant · JSON
+ */
+import { ByteReader } from '#codec/byte-reader.ts'
+import { ByteWriter } from '#codec/byte-writer.ts'
+import { CorruptDataError } from '#core/errors.ts'
+import { encodeUtf8 } from '#core/text.ts'
+import { FloatHistogram, type Buckets, type ResetHint } from '#model/histogram.ts'
+
+export const recordKind = { samples: 1, deletion: 2 } as const
+
+/** A record in the making; reused. */
+export class SamplesRecordWriter {
+  readonly #out = new ByteWriter(65536)
+  readonly #definitions = new ByteWriter(4096)
+  #definitionCount = 0
+  #series = new Uint32Array(1024)
+  #times = new Float64Array(1024)
+  #words = new Uint32Array(2048)
+  readonly #histograms = new ByteWriter(256)
+  #histogramCount = 0
+  count = 0
+
+  clear(): void {
+    this.#definitions.reset()
+    this.#definitionCount = 0
+    this.#histograms.reset()
+    this.#histogramCount = 0
+    this.count = 0
+  }
+
+  get isEmpty(): boolean { return this.count === 0 && this.#histogramCount === 0 }
+
+  define(series: number, key: Uint8Array): void {
+    this.#definitionCount++
+    this.#definitions.writeUvarint(series)
+    this.#definitions.writeUvarint(key.length)
+    this.#definitions.writeBytes(key)
+  }
+
+  add(series: number, timeMs: number, hi: number, lo: number): void {
+    const i = this.count++
+    if (i === this.#series.length) {
+      const grown = new Uint32Array(i * 2), times = new Float64Array(i * 2), words = new Uint32Array(i * 4)
+      grown.set(this.#series)
+      times.set(this.#times)
+      words.set(this.#words)
+      this.#series = grown
+      this.#times = times
+      this.#words = words
+    }
+    this.#series[i] = series
+    this.#times[i] = timeMs
+    this.#words[2 * i] = lo
+    this.#words[2 * i + 1] = hi
+  }
+
+  addHistogram(series: number, timeMs: number, startMs: number, histogram: FloatHistogram): void {
+    this.#histogramCount++
+    this.#histograms.writeUvarint(series)
+    this.#histograms.writeF64LittleEndian(timeMs)
+    this.#histograms.writeF64LittleEndian(startMs)
+    writeHistogram(this.#histograms, histogram)
+  }
+
+  /** The finished payload; valid until the next call. */
+  finish(tenant: string): Uint8Array {
+    const out = this.#out
+    out.reset()
+    writeText(out, tenant)
+    out.writeUvarint(this.#definitionCount)
+    out.writeBytes(this.#definitions.bytes())
+    out.writeUvarint(this.count)
+    out.writeBytes(new Uint8Array(this.#series.buffer, 0, this.count * 4))
+    let oneTime = true
+    for (let i = 1; i < this.count; i++) if (this.#times[i] !== this.#times[0]) { oneTime = false; break }
+    out.writeU8(oneTime ? 0 : 1)
+    out.writeBytes(new Uint8Array(this.#times.buffer, 0, (oneTime ? Math.min(1, this.count) : this.count) * 8))
+    out.writeBytes(new Uint8Array(this.#words.buffer, 0, this.count * 8))
+    out.writeUvarint(this.#histogramCount)
+    out.writeBytes(this.#histograms.bytes())
+    return out.bytes()
+  }
+}
+
+export interface SamplesVisitor {
+  tenant(tenant: string): void
+  define(series: number, bytes: Uint8Array, from: number, to: number): void
+  sample(series: number, timeMs: number, hi: number, lo: number): void
+  histogram(series: number, timeMs: number, startMs: number, histogram: FloatHistogram): void
+}
+
+/** Reads a samples record. Throws CorruptDataError. */
+export function readSamplesRecord(payload: Uint8Array, visitor: SamplesVisitor): void {
+  const input = new ByteReader(payload)
+  visitor.tenant(readText(input))
+  for (let i = input.readUvarint(); i > 0; i--) {
+    const series = input.readUvarint()
+    const length = input.readLength()
+    visitor.define(series, payload, input.at, input.at + length)
+    input.skip(length)
+  }
+  const count = input.readUvarint()
+  input.need(count * 12)
+  const { view } = input
+  const seriesAt = input.at
+  input.skip(count * 4)
+  const oneTime = input.readU8() === 0
+  const timesAt = input.at
+  input.skip((oneTime ? Math.min(1, count) : count) * 8)
+  const wordsAt = input.at
+  input.skip(count * 8)
+  for (let i = 0; i < count; i++) {
+    visitor.sample(view.getUint32(seriesAt + i * 4, true), view.getFloat64(timesAt + (oneTime ? 0 : i * 8), true), view.getUint32(wordsAt + i * 8 + 4, true), view.getUint32(wordsAt + i * 8, true))
+  }
+  for (let i = input.readUvarint(); i > 0; i--) {
+    const series = input.readUvarint()
+    const timeMs = readF64(input), startMs = readF64(input)
+    visitor.histogram(series, timeMs, startMs, readHistogram(input))
+  }
+  if (input.at !== input.end) throw new CorruptDataError(`WAL record: ${input.end - input.at} bytes too many`)
+}
+
+function readF64(input: ByteReader): number {
+  input.skip(8)
+  return input.view.getFloat64(input.at - 8, true)
+}
+
+export function writeText(out: ByteWriter, text: string): void {
+  const bytes = encodeUtf8(text)
+  out.writeUvarint(bytes.length)
+  out.writeBytes(bytes)
+}
+
+export function readText(input: ByteReader): string {
+  return Buffer.from(input.readBytes(input.readLength())).toString('utf8')
+}
+
+function writeHistogram(out: ByteWriter, h: FloatHistogram): void {
+  out.writeU8((h.stale ? 1 : 0) | (h.integer ? 2 : 0) | h.hint << 2)
+  if (h.stale) return
+  out.writeVarint(h.schema)
+  for (const value of [h.zeroThreshold, h.zeroCount, h.count, h.sum]) out.writeF64LittleEndian(value)
+  for (const buckets of [h.positive, h.negative]) {
+    out.writeUvarint(buckets.index.length)
+    buckets.index.forEach((index, i) => { out.writeVarint(index); out.writeF64LittleEndian(buckets.count[i]!) })
+  }
+  out.writeUvarint(h.customValues?.length ?? 0)
+  for (const bound of h.customValues ?? []) out.writeF64LittleEndian(bound)
+}
+
+function readHistogram(input: ByteReader): FloatHistogram {
+  const h = new FloatHistogram()
+  const flags = input.readU8()
+  h.stale = (flags & 1) !== 0
+  h.integer = (flags & 2) !== 0
+  h.hint = (flags >> 2 & 3) as ResetHint
+  if (h.stale) return h
+  h.schema = input.readVarint()
+  h.zeroThreshold = readF64(input)
+  h.zeroCount = readF64(input)
+  h.count = readF64(input)
+  h.sum = readF64(input)
+  h.positive = readBuckets(input)
+  h.negative = readBuckets(input)
+  const bounds: number[] = []
+  for (let i = input.readUvarint(); i > 0; i--) bounds.push(readF64(input))
+  if (h.usesCustomBuckets) h.customValues = bounds
+  return h
+}
+
+function readBuckets(input: ByteReader): Buckets {
+  const buckets: Buckets = { index: [], count: [] }
+  for (let i = input.readUvarint(); i > 0; i--) { buckets.index.push(input.readVarint()); buckets.count.push(readF64(input)) }
+  return buckets
+}

@@ -1,0 +1,107 @@
+/** A label set: names in bytewise order, no empty values, immutable. */
+import { compareText, quote } from '#core/text.ts'
+import { metricName } from '#core/names.ts'
+
+/** Between the parts of a key: a lone surrogate, which no decoded UTF-8 contains. */
+const separator = '\ud800'
+
+export class Labels {
+  static readonly empty = new Labels([])
+  /** name, value, name, value … */
+  readonly pairs: readonly string[]
+  #key: string | undefined
+
+  /** `pairs` must be in bytewise order of their names, each once, without empty values; they are kept, not copied. */
+  constructor(pairs: readonly string[]) {
+    this.pairs = pairs
+  }
+
+  /** Sorts, and drops empty values. The last of several values for one name wins. */
+  static from(entries: Iterable<readonly [string, string]>): Labels {
+    const byName = new Map<string, string>()
+    for (const [name, value] of entries) byName.set(name, value)
+    const names = [...byName.keys()].filter(name => byName.get(name) !== '').sort(compareText)
+    return new Labels(names.flatMap(name => [name, byName.get(name)!]))
+  }
+
+  static fromObject(object: Readonly<Record<string, string>>): Labels { return Labels.from(Object.entries(object)) }
+
+  get size(): number { return this.pairs.length / 2 }
+
+  /** The value, or '' where there is none. */
+  get(name: string): string {
+    const pairs = this.pairs
+    for (let i = 0; i < pairs.length; i += 2) if (pairs[i] === name) return pairs[i + 1]!
+    return ''
+  }
+
+  has(name: string): boolean {
+    for (let i = 0; i < this.pairs.length; i += 2) if (this.pairs[i] === name) return true
+    return false
+  }
+
+  /** Equal label sets, and only those, have equal keys. */
+  get key(): string { return this.#key ??= this.pairs.join(separator) }
+
+  /** Only these names. */
+  keep(names: ReadonlySet<string>): Labels {
+    const pairs: string[] = []
+    for (let i = 0; i < this.pairs.length; i += 2) if (names.has(this.pairs[i]!)) pairs.push(this.pairs[i]!, this.pairs[i + 1]!)
+    return pairs.length === this.pairs.length ? this : new Labels(pairs)
+  }
+
+  /** All but these names. */
+  drop(names: ReadonlySet<string>): Labels {
+    const pairs: string[] = []
+    for (let i = 0; i < this.pairs.length; i += 2) if (!names.has(this.pairs[i]!)) pairs.push(this.pairs[i]!, this.pairs[i + 1]!)
+    return pairs.length === this.pairs.length ? this : new Labels(pairs)
+  }
+
+  /** With one label set; an empty value removes it. */
+  with(name: string, value: string): Labels {
+    const pairs: string[] = []
+    let placed = value === ''
+    for (let i = 0; i < this.pairs.length; i += 2) {
+      const at = this.pairs[i]!
+      if (at === name) continue
+      if (!placed && compareText(at, name) > 0) { pairs.push(name, value); placed = true }
+      pairs.push(at, this.pairs[i + 1]!)
+    }
+    if (!placed) pairs.push(name, value)
+    return new Labels(pairs)
+  }
+
+  equals(other: Labels): boolean { return this === other || this.key === other.key }
+
+  toObject(): Record<string, string> {
+    const object: Record<string, string> = {}
+    for (let i = 0; i < this.pairs.length; i += 2) object[this.pairs[i]!] = this.pairs[i + 1]!
+    return object
+  }
+
+  /** As PromQL prints it: `name{a="b"}`. */
+  toString(): string {
+    const name = this.get(metricName)
+    const parts: string[] = []
+    for (let i = 0; i < this.pairs.length; i += 2) {
+      const label = this.pairs[i]!
+      if (label === metricName && isLegacyMetricName(name)) continue
+      parts.push(`${isLegacyLabelName(label) ? label : quote(label)}=${quote(this.pairs[i + 1]!)}`)
+    }
+    const shown = isLegacyMetricName(name) ? name : ''
+    return parts.length === 0 && shown !== '' ? shown : `${shown}{${parts.join(', ')}}`
+  }
+}
+
+/** Pairwise by name, then value, bytewise; a set that ends first sorts first. The order of series in a block. */
+export function compareLabels(a: Labels, b: Labels): number {
+  const length = Math.min(a.pairs.length, b.pairs.length)
+  for (let i = 0; i < length; i++) {
+    const order = compareText(a.pairs[i]!, b.pairs[i]!)
+    if (order !== 0) return order
+  }
+  return a.pairs.length - b.pairs.length
+}
+
+export function isLegacyLabelName(name: string): boolean { return /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name) }
+export function isLegacyMetricName(name: string): boolean { return /^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(name) }

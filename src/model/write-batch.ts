@@ -1,0 +1,155 @@
+/**
+ * What every metrics protocol decodes into: a list of series keys and columns of samples that point into it.
+ *
+ * A key is the bytes of one label set as remote write spells it: for each label `0A len 0A nameLen name 12 valueLen value`
+ * (lengths as LEB128). A key is canonical when its names ascend bytewise and no value is empty; storage finds a canonical
+ * key without decoding it, and sorts the others first.
+ */
+import { encodeUtf8 } from '#core/text.ts'
+import type { FloatHistogram } from './histogram.ts'
+import type { Labels } from './labels.ts'
+
+export interface HistogramSample { series: number; timeMs: number; histogram: FloatHistogram; startMs: number }
+export interface ExemplarSample { series: number; labels: Labels; value: number; timeMs: number }
+export type MetricType = 'unknown' | 'counter' | 'gauge' | 'histogram' | 'gaugehistogram' | 'summary' | 'info' | 'stateset'
+export interface Metadata { metric: string; type: MetricType; help: string; unit: string }
+
+/** Numbers of the remote-write protocol. */
+export const metricTypes: readonly MetricType[] = ['unknown', 'counter', 'gauge', 'histogram', 'gaugehistogram', 'summary', 'info', 'stateset']
+
+/** The decoder that fills a batch owns it; whoever stores it copies what it keeps. Reused from request to request. */
+export class WriteBatch {
+  /** Keys lie in here, at [keyFrom[i], keyTo[i]). */
+  bytes: Uint8Array = new Uint8Array(0)
+  keyFrom = new Uint32Array(64)
+  keyTo = new Uint32Array(64)
+  seriesCount = 0
+  sampleSeries = new Uint32Array(256)
+  timesMs = new Float64Array(256)
+  values = new Float64Array(256)
+  words = new Uint32Array(this.values.buffer)
+  sampleCount = 0
+  histograms: HistogramSample[] = []
+  exemplars: ExemplarSample[] = []
+  metadata: Metadata[] = []
+
+  clear(): void {
+    this.seriesCount = 0
+    this.sampleCount = 0
+    this.histograms = []
+    this.exemplars = []
+    this.metadata = []
+  }
+
+  /** Adds a key that lies in `bytes`; returns its number. */
+  addSeries(from: number, to: number): number {
+    if (this.seriesCount === this.keyFrom.length) {
+      this.keyFrom = grown(this.keyFrom, new Uint32Array(this.seriesCount * 2))
+      this.keyTo = grown(this.keyTo, new Uint32Array(this.seriesCount * 2))
+    }
+    this.keyFrom[this.seriesCount] = from
+    this.keyTo[this.seriesCount] = to
+    return this.seriesCount++
+  }
+
+  #reserveSample(): void {
+    if (this.sampleCount < this.timesMs.length) return
+    const size = this.sampleCount * 2
+    this.sampleSeries = grown(this.sampleSeries, new Uint32Array(size))
+    this.timesMs = grown(this.timesMs, new Float64Array(size))
+    const values = new Float64Array(size)
+    const words = new Uint32Array(values.buffer)
+    words.set(this.words)
+    this.values = values
+    this.words = words
+  }
+
+  addSample(series: number, timeMs: number, value: number): void {
+    this.#reserveSample()
+    this.sampleSeries[this.sampleCount] = series
+    this.timesMs[this.sampleCount] = timeMs
+    this.values[this.sampleCount++] = value
+  }
+
+  /** The same with the value's two words, so that a staleness marker stays one. */
+  addSampleWords(series: number, timeMs: number, hi: number, lo: number): void {
+    this.#reserveSample()
+    this.sampleSeries[this.sampleCount] = series
+    this.timesMs[this.sampleCount] = timeMs
+    this.words[2 * this.sampleCount] = lo
+    this.words[2 * this.sampleCount + 1] = hi
+    this.sampleCount++
+  }
+}
+
+function grown<T extends Uint32Array | Float64Array>(from: T, to: T): T {
+  to.set(from)
+  return to
+}
+
+/** Collects keys from label strings, for protocols that don't spell labels as remote write does. */
+export class KeyWriter {
+  bytes = new Uint8Array(4096)
+  at = 0
+
+  reset(): void { this.at = 0 }
+
+  #reserve(count: number): void {
+    if (this.at + count <= this.bytes.length) return
+    const bytes = new Uint8Array(Math.max(this.at + count, this.bytes.length * 2))
+    bytes.set(this.bytes)
+    this.bytes = bytes
+  }
+
+  #writeUvarint(value: number): void {
+    while (value >= 128) { this.bytes[this.at++] = value & 127 | 128; value >>>= 7 }
+    this.bytes[this.at++] = value
+  }
+
+  writeLabelBytes(name: Uint8Array, value: Uint8Array): void {
+    this.#reserve(name.length + value.length + 24)
+    const inner = 1 + uvarintLength(name.length) + name.length + 1 + uvarintLength(value.length) + value.length
+    this.bytes[this.at++] = 0x0a
+    this.#writeUvarint(inner)
+    this.bytes[this.at++] = 0x0a
+    this.#writeUvarint(name.length)
+    this.bytes.set(name, this.at)
+    this.at += name.length
+    this.bytes[this.at++] = 0x12
+    this.#writeUvarint(value.length)
+    this.bytes.set(value, this.at)
+    this.at += value.length
+  }
+
+  /** Writes a whole key; returns where it begins. */
+  writeLabels(labels: Labels): number {
+    const from = this.at
+    for (let i = 0; i < labels.pairs.length; i += 2) this.writeLabelBytes(encodeUtf8(labels.pairs[i]!), encodeUtf8(labels.pairs[i + 1]!))
+    return from
+  }
+}
+
+function uvarintLength(value: number): number {
+  return value < 128 ? 1 : value < 16384 ? 2 : value < 2097152 ? 3 : value < 268435456 ? 4 : 5
+}
+
+/** A batch made from label sets, for senders inside the process (rules, scrapes, self metrics, imports). */
+export class BatchBuilder {
+  readonly batch = new WriteBatch()
+  readonly #keys = new KeyWriter()
+
+  clear(): void {
+    this.batch.clear()
+    this.#keys.reset()
+  }
+
+  addSeries(labels: Labels): number {
+    const from = this.#keys.writeLabels(labels)
+    this.batch.bytes = this.#keys.bytes
+    return this.batch.addSeries(from, this.#keys.at)
+  }
+
+  add(labels: Labels, timeMs: number, value: number): void {
+    this.batch.addSample(this.addSeries(labels), timeMs, value)
+  }
+}

@@ -1,0 +1,357 @@
+/** Binary operators between scalars and vectors, with label matching. */
+import { ExecutionError } from '#core/errors.ts'
+import { metricName } from '#core/names.ts'
+import { isComparison, isSet, type Binary, type BinaryOperator, type Matching } from '#lang/promql/ast.ts'
+import type { FloatHistogram } from '#model/histogram.ts'
+import { bucketBound } from '#model/histogram.ts'
+import { Labels } from '#model/labels.ts'
+import type { Annotations } from './annotations.ts'
+import type { Evaluator } from './evaluator.ts'
+import { absent, isFloat, isHistogram, Row, RowMerger, withoutMetadata, type Value } from './value.ts'
+
+export async function evaluateBinary(evaluator: Evaluator, expr: Binary): Promise<Value> {
+  const left = await evaluator.eval(expr.lhs)
+  const right = await evaluator.eval(expr.rhs)
+  const { steps } = evaluator.grid
+  const { annotations, budget } = evaluator.context
+  if (left.kind === 'scalar' && right.kind === 'scalar') {
+    const values = new Float64Array(steps)
+    for (let i = 0; i < steps; i++) values[i] = scalarOperation(expr.op, left.values[i]!, right.values[i]!)
+    return { kind: 'scalar', values }
+  }
+  let rows: Row[]
+  let before: number
+  if (left.kind === 'vector' && right.kind === 'vector') {
+    before = left.rows.length + right.rows.length
+    rows = isSet(expr.op) ? setOperation(expr, left.rows, right.rows, steps) : vectorOperation(expr, left.rows, right.rows, steps, annotations)
+  } else if (left.kind === 'vector' && right.kind === 'scalar') {
+    before = left.rows.length
+    rows = withScalar(expr, left.rows, right.values, false, annotations)
+  } else if (left.kind === 'scalar' && right.kind === 'vector') {
+    before = right.rows.length
+    rows = withScalar(expr, right.rows, left.values, true, annotations)
+  } else throw new ExecutionError(`operator ${expr.op} is not defined between ${left.kind} and ${right.kind}`)
+  budget.give(before * steps)
+  budget.take(rows.length * steps)
+  await budget.pause()
+  return { kind: 'vector', rows }
+}
+
+/** Does the operator make another quantity of it, so that the name no longer fits? */
+function changesMetric(op: BinaryOperator): boolean { return !isComparison(op) && !isSet(op) && op !== '</' && op !== '>/' }
+
+function compare(op: BinaryOperator, a: number, b: number): boolean {
+  switch (op) {
+    case '==': return a === b
+    case '!=': return a !== b
+    case '<': return a < b
+    case '>': return a > b
+    case '<=': return a <= b
+    case '>=': return a >= b
+    default: throw new ExecutionError(`${op} does not compare`)
+  }
+}
+
+/** The arithmetic operators on numbers. JavaScript's % and ** differ from C's only where Go's do not either, except 1^NaN and ±1^±Inf. */
+function arithmetic(op: BinaryOperator, a: number, b: number): number {
+  switch (op) {
+    case '+': return a + b
+    case '-': return a - b
+    case '*': return a * b
+    case '/': return a / b
+    case '%': return a % b
+    case '^': return a === 1 || (a === -1 && Math.abs(b) === Infinity) ? 1 : a ** b
+    case 'atan2': return Math.atan2(a, b)
+    default: throw new ExecutionError(`operator ${op} not allowed for Scalar operations`)
+  }
+}
+
+function scalarOperation(op: BinaryOperator, a: number, b: number): number {
+  return isComparison(op) ? Number(compare(op, a, b)) : arithmetic(op, a, b)
+}
+
+/** One element of a result: where it goes is the row that it writes to. */
+interface Outcome { keep: boolean; value: number; histogram: FloatHistogram | undefined }
+const outcome: Outcome = { keep: false, value: 0, histogram: undefined }
+
+/** Applies the operator to two samples; false where they don't go together (annotated). The answer is in `outcome`. */
+function combine(expr: Binary, a: number, ah: FloatHistogram | undefined, b: number, bh: FloatHistogram | undefined, annotations: Annotations): boolean {
+  const { op } = expr
+  outcome.histogram = undefined
+  outcome.keep = true
+  if (ah === undefined && bh === undefined) {
+    if (op === '</' || op === '>/') return incompatible(expr, 'float', 'float', annotations)
+    if (isComparison(op)) {
+      outcome.keep = compare(op, a, b)
+      outcome.value = a
+    } else outcome.value = arithmetic(op, a, b)
+    return true
+  }
+  if (ah === undefined) {
+    if (op !== '*') return incompatible(expr, 'float', 'histogram', annotations)
+    outcome.histogram = bh!.copy().scale(a).compact()
+    return true
+  }
+  if (bh === undefined) {
+    if (op === '*') outcome.histogram = ah.copy().scale(b).compact()
+    else if (op === '/') outcome.histogram = ah.copy().divide(b).compact()
+    else if (op === '</' || op === '>/') outcome.histogram = trim(ah, b, op === '</')
+    else return incompatible(expr, 'histogram', 'float', annotations)
+    return true
+  }
+  if (op === '==' || op === '!=') {
+    outcome.histogram = ah
+    outcome.keep = ah.equals(bh) === (op === '==')
+    return true
+  }
+  if (op !== '+' && op !== '-') return incompatible(expr, 'histogram', 'histogram', annotations)
+  const result = ah.copy()
+  if (result.combine(bh, op === '+' ? 1 : -1) !== undefined) {
+    annotations.incompatibleLayout(op, expr)
+    return false
+  }
+  outcome.histogram = result.compact()
+  return true
+}
+
+function incompatible(expr: Binary, left: string, right: string, annotations: Annotations): false {
+  annotations.incompatibleTypes(left, expr.op, right, expr)
+  return false
+}
+
+/** Keeps the observations below (`upper`) or above the limit; a bucket that the limit cuts is split by interpolation. */
+function trim(source: FloatHistogram, limit: number, upper: boolean): FloatHistogram {
+  const result = source.copy()
+  const share = (lower: number, top: number, linear: boolean): number => {
+    if (top <= limit) return upper ? 1 : 0
+    if (lower >= limit) return upper ? 0 : 1
+    let below: number
+    if (lower === -Infinity || top === Infinity) below = lower === -Infinity ? 1 : 0
+    else if (linear || lower <= 0 && top >= 0) below = (limit - lower) / (top - lower)
+    else if (lower > 0) below = (Math.log2(limit) - Math.log2(lower)) / (Math.log2(top) - Math.log2(lower))
+    else below = 1 - (Math.log2(-limit) - Math.log2(-top)) / (Math.log2(-lower) - Math.log2(-top))
+    return upper ? below : 1 - below
+  }
+  const middle = (lower: number, top: number): number => {
+    if (source.usesCustomBuckets) return lower === -Infinity ? top : top === Infinity ? lower : (lower + top) / 2
+    if (lower <= 0 && top >= 0) return 0
+    return Math.sign(top) * Math.sqrt(lower * top)
+  }
+  let removed = 0, removedSum = 0, kept = 0
+  const apply = (count: number, lower: number, top: number, linear: boolean): number => {
+    const part = count * share(lower, top, linear)
+    kept += part
+    removed += count - part
+    if (count !== part) removedSum += (count - part) * middle(lower, top)
+    return part
+  }
+  result.zeroCount = source.usesCustomBuckets ? 0 : apply(source.zeroCount, source.negative.index.length > 0 ? -source.zeroThreshold : 0, source.positive.index.length > 0 || source.negative.index.length === 0 ? source.zeroThreshold : 0, true)
+  for (let i = 0; i < result.positive.index.length; i++) {
+    const index = result.positive.index[i]!
+    result.positive.count[i] = apply(result.positive.count[i]!, bucketBound(index - 1, source.schema, source.customValues), bucketBound(index, source.schema, source.customValues), source.usesCustomBuckets)
+  }
+  for (let i = 0; i < result.negative.index.length; i++) {
+    const index = result.negative.index[i]!
+    result.negative.count[i] = apply(result.negative.count[i]!, -bucketBound(index, source.schema), -bucketBound(index - 1, source.schema), false)
+  }
+  result.count = kept
+  result.sum = kept === 0 ? 0 : removed === 0 ? source.sum : source.sum - removedSum
+  return result.compact()
+}
+
+function withScalar(expr: Binary, rows: Row[], scalars: Float64Array, swapped: boolean, annotations: Annotations): Row[] {
+  const { op } = expr
+  const comparison = isComparison(op)
+  const renames = changesMetric(op) || expr.returnBool
+  const steps = scalars.length
+  const out: Row[] = []
+  for (const row of rows) {
+    const result = new Row(row.labels, row.dropName || renames, steps)
+    let any = false
+    for (let step = 0; step < steps; step++) {
+      const present = row.present[step]
+      if (present === absent) continue
+      const scalar = scalars[step]!
+      const value = row.values[step]!
+      if (present === isFloat && op !== '</' && op !== '>/') {
+        const a = swapped ? scalar : value, b = swapped ? value : scalar
+        if (comparison) {
+          const holds = compare(op, a, b)
+          if (!holds && !expr.returnBool) continue
+          result.values[step] = expr.returnBool ? Number(holds) : value
+        } else result.values[step] = arithmetic(op, a, b)
+        result.present[step] = isFloat
+        any = true
+        continue
+      }
+      const histogram = present === isHistogram ? row.histograms![step] : undefined
+      const ok = swapped ? combine(expr, scalar, undefined, value, histogram, annotations) : combine(expr, value, histogram, scalar, undefined, annotations)
+      if (!ok || (!outcome.keep && !expr.returnBool)) continue
+      any = true
+      if (expr.returnBool) result.setFloat(step, Number(outcome.keep))
+      else if (outcome.histogram !== undefined) result.setHistogram(step, outcome.histogram)
+      else result.setFloat(step, outcome.value)
+    }
+    if (any) out.push(result)
+  }
+  return out
+}
+
+function signature(matching: Matching): (labels: Labels) => Labels {
+  if (matching.on) {
+    const names = new Set(matching.labels)
+    return labels => labels.keep(names)
+  }
+  const names = new Set([metricName, ...matching.labels])
+  return labels => labels.drop(names)
+}
+
+function setOperation(expr: Binary, left: Row[], right: Row[], steps: number): Row[] {
+  const sign = signature(expr.matching!)
+  const presence = (rows: Row[]): Map<string, Uint8Array> => {
+    const bySignature = new Map<string, Uint8Array>()
+    for (const row of rows) {
+      const key = sign(row.labels).key
+      let seen = bySignature.get(key)
+      if (seen === undefined) bySignature.set(key, seen = new Uint8Array(steps))
+      for (let step = 0; step < steps; step++) if (row.present[step] !== absent) seen[step] = 1
+    }
+    return bySignature
+  }
+  const merger = new RowMerger(steps)
+  const masked = (row: Row, keep: (step: number) => boolean): void => {
+    const out = new Row(row.labels, row.dropName, steps)
+    let any = false
+    for (let step = 0; step < steps; step++) {
+      if (row.present[step] === absent || !keep(step)) continue
+      out.copyStep(row, step)
+      any = true
+    }
+    if (any) merger.add(out)
+  }
+  if (expr.op === 'or') {
+    const onLeft = presence(left)
+    for (const row of left) masked(row, () => true)
+    for (const row of right) {
+      const there = onLeft.get(sign(row.labels).key)
+      masked(row, step => there === undefined || there[step] === 0)
+    }
+    return merger.rows
+  }
+  const onRight = presence(right)
+  const wanted = expr.op === 'and' ? 1 : 0
+  for (const row of left) {
+    const there = onRight.get(sign(row.labels).key)
+    masked(row, step => (there === undefined ? 0 : there[step]!) === wanted)
+  }
+  return merger.rows
+}
+
+/** Rows that match one another: those of the "many" side and those of the "one" side. */
+interface Group { labels: Labels; many: Row[]; one: Row[] }
+
+function vectorOperation(expr: Binary, left: Row[], right: Row[], steps: number, annotations: Annotations): Row[] {
+  const matching = expr.matching!
+  const swapped = matching.card === 'one-to-many'
+  const sign = signature(matching)
+  const groups = new Map<string, Group>()
+  const group = (row: Row): Group => {
+    const labels = sign(row.labels)
+    let found = groups.get(labels.key)
+    if (found === undefined) groups.set(labels.key, found = { labels, many: [], one: [] })
+    return found
+  }
+  for (const row of swapped ? left : right) group(row).one.push(row)
+  for (const row of swapped ? right : left) group(row).many.push(row)
+  const fillOne = swapped ? matching.fillLeft : matching.fillRight
+  const fillMany = swapped ? matching.fillRight : matching.fillLeft
+  const merger = new RowMerger(steps)
+  for (const found of groups.values()) {
+    if (found.one.length === 0 && fillOne === undefined) continue
+    if (found.many.length === 0 && fillMany === undefined) {
+      if (found.one.length > 1) for (let step = 0; step < steps; step++) presentOne(found, step, matching)
+      continue
+    }
+    matchGroup(expr, found, fillOne, fillMany, steps, merger, annotations)
+  }
+  return merger.rows.filter(row => !row.isEmpty)
+}
+
+/** The one row on the "one" side that has a sample at this step. */
+function presentOne(group: Group, step: number, matching: Matching): Row | undefined {
+  let found: Row | undefined
+  for (const row of group.one) {
+    if (row.present[step] === absent) continue
+    if (found !== undefined) {
+      const side = matching.card === 'one-to-many' ? 'left' : 'right'
+      throw new ExecutionError(`found duplicate series for the match group ${asSet(group.labels)} on the ${side} hand-side of the operation: [${asSet(row.labels)}, ${asSet(found.labels)}];many-to-many matching not allowed: matching labels must be unique on one side`)
+    }
+    found = row
+  }
+  return found
+}
+
+/** `{a="b", c="d"}`, the name among the rest, as the reference prints a label set. */
+function asSet(labels: Labels): string {
+  const parts: string[] = []
+  for (let i = 0; i < labels.pairs.length; i += 2) parts.push(`${labels.pairs[i]}=${JSON.stringify(labels.pairs[i + 1])}`)
+  return `{${parts.join(', ')}}`
+}
+
+function matchGroup(expr: Binary, group: Group, fillOne: number | undefined, fillMany: number | undefined, steps: number, merger: RowMerger, annotations: Annotations): void {
+  const matching = expr.matching!
+  const swapped = matching.card === 'one-to-many'
+  const oneToOne = matching.card === 'one-to-one'
+  const results = new Map<Row, Map<Row, Row>>()
+  const absentMany = new Row(group.labels, false, 0)
+  const absentOne = new Row(group.labels, false, 0)
+  const resultRow = (many: Row, one: Row): Row => {
+    let byOne = results.get(many)
+    if (byOne === undefined) results.set(many, byOne = new Map())
+    let row = byOne.get(one)
+    if (row === undefined) byOne.set(one, row = merger.row(resultLabels(expr, many, one, one === absentOne), expr.returnBool || (!changesMetric(expr.op) && many.dropName)))
+    return row
+  }
+  for (let step = 0; step < steps; step++) {
+    const one = group.one.length === 1 ? (group.one[0]!.present[step] === absent ? undefined : group.one[0]) : presentOne(group, step, matching)
+    let matched = 0
+    let manySeen = false
+    for (let m = 0; m < group.many.length; m++) {
+      const many = group.many[m]!
+      if (many.present[step] === absent) continue
+      manySeen = true
+      if (one === undefined && fillOne === undefined) continue
+      const a = many.values[step]!, ah = many.present[step] === isHistogram ? many.histograms![step] : undefined
+      const b = one === undefined ? fillOne! : one.values[step]!, bh = one !== undefined && one.present[step] === isHistogram ? one.histograms![step] : undefined
+      const ok = swapped ? combine(expr, b, bh, a, ah, annotations) : combine(expr, a, ah, b, bh, annotations)
+      if (!ok || (!outcome.keep && !expr.returnBool)) continue
+      if (oneToOne && ++matched > 1) throw new ExecutionError('multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)')
+      emit(expr, resultRow(many, one ?? absentOne), step, oneToOne)
+    }
+    if (manySeen || one === undefined || fillMany === undefined) continue
+    const b = one.values[step]!, bh = one.present[step] === isHistogram ? one.histograms![step] : undefined
+    const ok = swapped ? combine(expr, b, bh, fillMany, undefined, annotations) : combine(expr, fillMany, undefined, b, bh, annotations)
+    if (ok && (outcome.keep || expr.returnBool)) emit(expr, resultRow(oneToOne ? one : absentMany, one), step, oneToOne)
+  }
+}
+
+function emit(expr: Binary, row: Row, step: number, oneToOne: boolean): void {
+  if (row.present[step] !== absent) {
+    throw new ExecutionError(oneToOne ? 'vector cannot contain metrics with the same labelset' : 'multiple matches for labels: grouping labels must ensure unique matches')
+  }
+  if (expr.returnBool) row.setFloat(step, Number(outcome.keep))
+  else if (outcome.histogram !== undefined) row.setHistogram(step, outcome.histogram)
+  else row.setFloat(step, outcome.value)
+}
+
+function resultLabels(expr: Binary, many: Row, one: Row, oneIsAbsent: boolean): Labels {
+  const matching = expr.matching!
+  let labels = changesMetric(expr.op) ? withoutMetadata(many.labels) : many.labels
+  if (matching.card === 'one-to-one') {
+    const names = new Set(matching.labels)
+    labels = matching.on ? labels.keep(names) : labels.drop(names)
+  }
+  for (const name of matching.include) labels = labels.with(name, oneIsAbsent ? '' : one.labels.get(name))
+  return labels
+}
+

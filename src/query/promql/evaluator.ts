@@ -1,0 +1,405 @@
+/** Evaluates a checked tree over the steps of a query: series by series, all steps at once. */
+import { ExecutionError } from '#core/errors.ts'
+import { metricName } from '#core/names.ts'
+import { unwrap, type Aggregate, type Call, type Expr, type MatrixSelector, type Subquery, type VectorSelector } from '#lang/promql/ast.ts'
+import type { Matcher } from '#lang/regex/matcher.ts'
+import type { MetricsReader } from '#metrics/select.ts'
+import type { Labels } from '#model/labels.ts'
+import { SampleColumns } from '#model/sample-columns.ts'
+import type { Budget } from '../budget.ts'
+import { aggregate } from './aggregate.ts'
+import type { Annotations } from './annotations.ts'
+import { evaluateBinary } from './binary.ts'
+import { callFunction } from './functions.ts'
+import { evaluateInfo } from './info.ts'
+import { absentLabels } from './prepare.ts'
+import { isRangeFunction, rangeFunctions, Window, type RangeFunctionName } from './range-functions.ts'
+import { absent, isFloat, isHistogram, Row, type Grid, type Value } from './value.ts'
+
+/** What stays the same for a whole query. */
+export interface QueryContext {
+  query: string
+  reader: MetricsReader
+  budget: Budget
+  annotations: Annotations
+  lookbackMs: number
+  /** Step of subqueries that name none. */
+  defaultSubqueryStepMs: number
+  /** The query's own range, for start(), end(), range() and step(). */
+  startMs: number
+  endMs: number
+  stepMs: number
+  /** Nodes whose value is the same at every step. */
+  invariant: ReadonlySet<Expr>
+  /** Do series carry __type__ and __unit__ labels? */
+  typeLabels: boolean
+}
+
+/** Series that are fetched and evaluated in one go. */
+const batchSeries = 256
+
+export class Evaluator {
+  readonly context: QueryContext
+  readonly grid: Grid
+
+  constructor(context: QueryContext, grid: Grid) {
+    this.context = context
+    this.grid = grid
+  }
+
+  stepMs(step: number): number { return this.grid.startMs + step * this.grid.intervalMs }
+
+  async eval(expr: Expr): Promise<Value> {
+    if (this.grid.steps > 1 && this.context.invariant.has(expr) && expr.kind !== 'number' && expr.kind !== 'string') return this.#evalOnce(expr)
+    switch (expr.kind) {
+      case 'number': return { kind: 'scalar', values: new Float64Array(this.grid.steps).fill(expr.value) }
+      case 'string': return { kind: 'string', value: expr.value }
+      case 'paren': return this.eval(expr.expr)
+      case 'selector': return { kind: 'vector', rows: await this.selectInstant(expr, false) }
+      case 'unary': return this.#evalUnary(expr.op, await this.eval(expr.expr))
+      case 'binary': return evaluateBinary(this, expr)
+      case 'aggregate': return { kind: 'vector', rows: await this.#evalAggregate(expr) }
+      case 'call': return this.#evalCall(expr)
+      case 'matrix':
+      case 'subquery':
+        throw new ExecutionError('a range vector can\'t be evaluated here')
+    }
+  }
+
+  async rows(expr: Expr): Promise<Row[]> {
+    const value = await this.eval(expr)
+    if (value.kind !== 'vector') throw new ExecutionError(`an instant vector was expected, got ${value.kind}`)
+    return value.rows
+  }
+
+  async scalars(expr: Expr): Promise<Float64Array> {
+    const value = await this.eval(expr)
+    if (value.kind !== 'scalar') throw new ExecutionError(`a scalar was expected, got ${value.kind}`)
+    return value.values
+  }
+
+  /** Evaluates at one step and repeats the result. */
+  async #evalOnce(expr: Expr): Promise<Value> {
+    const { startMs, intervalMs, steps } = this.grid
+    const value = await new Evaluator(this.context, { startMs, intervalMs, steps: 1 }).eval(expr)
+    if (value.kind === 'string') return value
+    if (value.kind === 'scalar') return { kind: 'scalar', values: new Float64Array(steps).fill(value.values[0]!) }
+    this.context.budget.take(value.rows.length * steps)
+    const rows = value.rows.map(one => {
+      const row = new Row(one.labels, one.dropName, steps)
+      for (let step = 0; step < steps; step++) {
+        if (one.present[0] === isFloat) row.setFloat(step, one.values[0]!)
+        else if (one.present[0] === isHistogram) row.setHistogram(step, one.histograms![0]!)
+      }
+      return row
+    })
+    return { kind: 'vector', rows }
+  }
+
+  #evalUnary(op: '+' | '-', value: Value): Value {
+    if (op === '+' || value.kind === 'string') return value
+    if (value.kind === 'scalar') return { kind: 'scalar', values: value.values.map(v => -v) }
+    for (const row of value.rows) {
+      row.dropName = true
+      for (let step = 0; step < row.values.length; step++) {
+        row.values[step] = -row.values[step]!
+        if (row.present[step] === isHistogram) row.histograms![step] = row.histograms![step]!.copy().scale(-1)
+      }
+    }
+    return value
+  }
+
+  async #evalAggregate(expr: Aggregate): Promise<Row[]> {
+    const rows = await this.rows(expr.expr)
+    const param = expr.param === undefined || expr.op === 'count_values' ? undefined : await this.scalars(expr.param)
+    const label = expr.op === 'count_values' ? (unwrap(expr.param!) as { value: string }).value : ''
+    await this.context.budget.pause()
+    const result = aggregate(expr, rows, param, label, this.grid, this.context.annotations)
+    this.context.budget.give(rows.length * this.grid.steps)
+    this.context.budget.take(result.length * this.grid.steps)
+    return result
+  }
+
+  async #evalCall(call: Call): Promise<Value> {
+    if (call.name === 'info') return { kind: 'vector', rows: await evaluateInfo(this, call) }
+    if (call.name === 'timestamp' || call.name === 'start_timestamp') {
+      const arg = unwrap(call.args[0]!)
+      if (arg.kind === 'selector') {
+        const rows = await this.selectInstant(arg, call.name === 'timestamp' ? 'time' : 'start')
+        for (const row of rows) row.dropName = true
+        return { kind: 'vector', rows }
+      }
+    }
+    if (!isRangeFunction(call.name)) return callFunction(this, call)
+    const rangeAt = call.args.findIndex(arg => { const kind = unwrap(arg).kind; return kind === 'matrix' || kind === 'subquery' })
+    const range = unwrap(call.args[rangeAt]!) as MatrixSelector | Subquery
+    const scalars: Float64Array[] = []
+    for (let i = 0; i < call.args.length; i++) if (i !== rangeAt) scalars.push(await this.scalars(call.args[i]!))
+    const rows = await this.#evalRange(call, call.name, range, scalars)
+    return { kind: 'vector', rows: call.name === 'absent_over_time' ? this.#absentRow(rows, range) : rows }
+  }
+
+  async #evalRange(call: Call, name: RangeFunctionName, range: MatrixSelector | Subquery, scalars: Float64Array[]): Promise<Row[]> {
+    const window = new Window(this.context.annotations)
+    window.position = range
+    window.scalarPosition = call.args[0]!
+    window.rangeMs = range.range.ms
+    const out: Row[] = []
+    const run = (labels: Labels, dropName: boolean): void => {
+      window.metric = labels.get(metricName)
+      const row = this.#slide(name, window, range, scalars, labels, dropName || (name !== 'last_over_time' && name !== 'first_over_time'))
+      if (row === undefined) return
+      this.context.budget.take(this.grid.steps)
+      out.push(row)
+      if (name === 'rate' || name === 'increase') this.#noteNonCounter(row, range)
+    }
+    if (range.kind === 'subquery') {
+      const { rows, grid } = await this.evalSubquery(range)
+      for (const row of rows) {
+        fillWindowFromRow(window, row, grid)
+        run(row.labels, row.dropName)
+        await this.context.budget.pause()
+      }
+      this.context.budget.give(rows.length * grid.steps)
+      return out
+    }
+    const { selector } = range
+    window.modifier = selector.modifier
+    checkModifier(selector, name)
+    const { fromMs, toMs } = this.#reach(selector, range.range.ms)
+    await this.#eachSeries(selector.matchers, fromMs, toMs, (labels, columns) => {
+      fillWindow(window, columns)
+      this.context.budget.take(columns.count)
+      run(labels, false)
+      this.context.budget.give(columns.count)
+    })
+    return out
+  }
+
+  /** Applies a range function at every step. */
+  #slide(name: RangeFunctionName, window: Window, range: MatrixSelector | Subquery, scalars: Float64Array[], labels: Labels, dropName: boolean): Row | undefined {
+    const fn = rangeFunctions[name]
+    const { steps } = this.grid
+    const selector = range.kind === 'matrix' ? range.selector : range
+    const offsetMs = selector.offset?.ms ?? 0
+    const before = window.modifier === undefined ? 0 : this.context.lookbackMs
+    const after = window.modifier === 'smoothed' ? this.context.lookbackMs : 0
+    let row: Row | undefined
+    window.floatFrom = window.floatTo = window.histogramFrom = window.histogramTo = window.dropFrom = 0
+    const { floatTimes, histogramTimes, drops } = window
+    const floatCount = window.floatCount, histogramCount = histogramTimes.length
+    let examined = 0
+    for (let step = 0; step < steps; step++) {
+      const stepMs = this.stepMs(step)
+      const endMs = (selector.at?.kind === 'time' ? selector.at.atMs : stepMs) - offsetMs
+      const startMs = endMs - window.rangeMs
+      while (window.floatTo < floatCount && floatTimes[window.floatTo]! <= endMs + after) window.floatTo++
+      while (window.floatFrom < window.floatTo && floatTimes[window.floatFrom]! <= startMs - before) window.floatFrom++
+      while (window.histogramTo < histogramCount && histogramTimes[window.histogramTo]! <= endMs + after) window.histogramTo++
+      while (window.histogramFrom < window.histogramTo && histogramTimes[window.histogramFrom]! <= startMs - before) window.histogramFrom++
+      if (window.floatFrom === window.floatTo && window.histogramFrom === window.histogramTo) continue
+      while (window.dropFrom < drops.length && drops[window.dropFrom]! <= window.floatFrom) window.dropFrom++
+      examined += window.floatTo - window.floatFrom + window.histogramTo - window.histogramFrom
+      window.rangeStartMs = startMs
+      window.rangeEndMs = endMs
+      window.stepMs = stepMs
+      for (let i = 0; i < scalars.length; i++) window.scalars[i] = scalars[i]![step]!
+      if (!fn(window)) continue
+      row ??= new Row(labels, dropName, steps)
+      if (window.histogram === undefined) row.setFloat(step, window.value)
+      else { row.setHistogram(step, window.histogram); window.histogram = undefined }
+    }
+    this.context.budget.totalSamples += examined
+    return row
+  }
+
+  #noteNonCounter(row: Row, range: MatrixSelector | Subquery): void {
+    const name = row.labels.get(metricName)
+    if (name === '' || !row.present.includes(isFloat)) return
+    const type = row.labels.get('__type__')
+    if (this.context.typeLabels) {
+      if (type !== 'counter') this.context.annotations.possibleNonCounterType(name, type, range)
+    } else if (!/_(total|sum|count|bucket)$/.test(name)) this.context.annotations.possibleNonCounter(name, range)
+  }
+
+  /** The raw samples of a range selector, for instant queries that end in one. */
+  async selectRange(range: MatrixSelector): Promise<{ labels: Labels; columns: SampleColumns }[]> {
+    const { selector } = range
+    const endMs = this.#referenceMs(selector, 0)
+    const out: { labels: Labels; columns: SampleColumns }[] = []
+    await this.#eachSeries(selector.matchers, endMs - range.range.ms + 1, endMs, (labels, columns) => {
+      const kept = withoutStale(columns)
+      this.context.budget.take(kept.count)
+      this.context.budget.totalSamples += kept.count
+      if (kept.count > 0) out.push({ labels, columns: kept })
+    })
+    return out
+  }
+
+  async evalSubquery(subquery: Subquery): Promise<{ rows: Row[]; grid: Grid }> {
+    const rangeMs = subquery.range.ms
+    const intervalMs = subquery.step?.ms ?? this.context.defaultSubqueryStepMs
+    const firstMs = this.#referenceMs(subquery, 0) - rangeMs
+    const lastMs = this.#referenceMs(subquery, this.grid.steps - 1)
+    let startMs = intervalMs * Math.trunc(firstMs / intervalMs)
+    if (startMs <= firstMs) startMs += intervalMs
+    const steps = Math.max(0, Math.floor((lastMs - startMs) / intervalMs) + 1)
+    const grid = { startMs, intervalMs, steps }
+    if (steps === 0) return { rows: [], grid }
+    return { rows: await new Evaluator(this.context, grid).rows(subquery.expr), grid }
+  }
+
+  /** The instant that a step looks at, `@` and offset applied. */
+  #referenceMs(node: VectorSelector | Subquery, step: number): number {
+    return (node.at?.kind === 'time' ? node.at.atMs : this.stepMs(step)) - (node.offset?.ms ?? 0)
+  }
+
+  #reach(selector: VectorSelector, rangeMs: number): { fromMs: number; toMs: number } {
+    const before = selector.modifier === undefined ? 0 : this.context.lookbackMs
+    const after = selector.modifier === 'smoothed' ? this.context.lookbackMs : 0
+    return { fromMs: this.#referenceMs(selector, 0) - rangeMs - before + 1, toMs: this.#referenceMs(selector, this.grid.steps - 1) + after }
+  }
+
+  async #eachSeries(matchers: readonly Matcher[], fromMs: number, toMs: number, work: (labels: Labels, columns: SampleColumns) => void): Promise<void> {
+    const set = await this.context.reader.select(matchers, fromMs, toMs)
+    const columns = new SampleColumns()
+    for (let from = 0; from < set.labels.length; from += batchSeries) {
+      const to = Math.min(from + batchSeries, set.labels.length)
+      await set.load(from, to)
+      for (let i = from; i < to; i++) {
+        columns.clear()
+        set.read(i, columns)
+        if (columns.count > 0) work(set.labels[i]!, columns)
+        if ((i & 15) === 0) await this.context.budget.pause()
+      }
+      set.release(from, to)
+    }
+  }
+
+  /** An instant vector: at each step the latest sample inside the lookback. `want` gives its time or start time instead. */
+  async selectInstant(selector: VectorSelector, want: false | 'time' | 'start'): Promise<Row[]> {
+    const { steps } = this.grid
+    const { lookbackMs, budget } = this.context
+    const rows: Row[] = []
+    if (selector.modifier === 'anchored') throw new ExecutionError('anchored modifier can only be used with range vectors')
+    const { fromMs, toMs } = this.#reach({ ...selector, modifier: selector.modifier }, selector.modifier === undefined ? lookbackMs : 0)
+    await this.#eachSeries(selector.matchers, fromMs, toMs, (labels, columns) => {
+      const row = new Row(labels, false, steps)
+      let any = 0
+      let next = 0
+      const { timesMs, values, histograms } = columns
+      for (let step = 0; step < steps; step++) {
+        const atMs = this.#referenceMs(selector, step)
+        while (next < columns.count && timesMs[next]! <= atMs) next++
+        if (selector.modifier === 'smoothed') { if (smoothedAt(row, step, columns, next, atMs, lookbackMs)) any++; continue }
+        const i = next - 1
+        if (i < 0 || timesMs[i]! <= atMs - lookbackMs) continue
+        const value = values[i]!
+        if (value !== value && columns.isStale(i)) continue
+        any++
+        const histogram = histograms?.[i]
+        if (want === 'time') row.setFloat(step, timesMs[i]! / 1000)
+        else if (want === 'start') { if ((columns.startsMs?.[i] ?? 0) > 0) row.setFloat(step, columns.startsMs![i]! / 1000) }
+        else if (histogram !== undefined) row.setHistogram(step, histogram)
+        else { row.present[step] = isFloat; row.values[step] = value }
+      }
+      if (any === 0) return
+      budget.take(steps)
+      budget.totalSamples += any
+      rows.push(row)
+    })
+    return rows
+  }
+
+  #absentRow(rows: readonly Row[], range: MatrixSelector | Subquery): Row[] {
+    const row = new Row(absentLabels(range), true, this.grid.steps)
+    for (let step = 0; step < this.grid.steps; step++) if (rows.every(r => r.present[step] === absent)) row.setFloat(step, 1)
+    return row.isEmpty ? [] : [row]
+  }
+}
+
+const anchoredFunctions: readonly string[] = ['changes', 'delta', 'increase', 'rate', 'resets']
+const smoothedFunctions: readonly string[] = ['delta', 'increase', 'rate']
+
+function checkModifier(selector: VectorSelector, name: string): void {
+  if (selector.modifier === 'anchored' && !anchoredFunctions.includes(name)) throw new ExecutionError(`anchored modifier can only be used with: ${anchoredFunctions.join(', ')} - not with ${name}`)
+  if (selector.modifier === 'smoothed' && !smoothedFunctions.includes(name)) throw new ExecutionError(`smoothed modifier can only be used with: ${smoothedFunctions.join(', ')} - not with ${name}`)
+}
+
+/** A value on the line between the neighbours of an instant. */
+function smoothedAt(row: Row, step: number, columns: SampleColumns, next: number, atMs: number, lookbackMs: number): boolean {
+  const { timesMs, values } = columns
+  const i = next - 1
+  const hasBefore = i >= 0 && timesMs[i]! > atMs - lookbackMs && !columns.isStale(i)
+  if (!hasBefore) return false
+  const hasAfter = next < columns.count && timesMs[next]! <= atMs + lookbackMs && !columns.isStale(next)
+  if (timesMs[i] === atMs || !hasAfter) row.setFloat(step, values[i]!)
+  else row.setFloat(step, values[i]! + (values[next]! - values[i]!) * ((atMs - timesMs[i]!) / (timesMs[next]! - timesMs[i]!)))
+  return true
+}
+
+function withoutStale(columns: SampleColumns): SampleColumns {
+  const kept = new SampleColumns()
+  kept.reserve(columns.count)
+  for (let i = 0; i < columns.count; i++) {
+    if (columns.isStale(i)) continue
+    const histogram = columns.histograms?.[i]
+    if (histogram !== undefined) kept.pushHistogram(columns.timesMs[i]!, histogram)
+    else kept.pushWords(columns.timesMs[i]!, columns.words[2 * i + 1]!, columns.words[2 * i]!)
+  }
+  return kept
+}
+
+/** Sets the window's samples from storage: stale markers out, floats and histograms apart. */
+function fillWindow(window: Window, columns: SampleColumns): void {
+  window.histogramTimes = []
+  window.histograms = []
+  window.drops = []
+  const { count, timesMs, values, histograms } = columns
+  if (window.floats.length < count) {
+    window.floats = new Float64Array(count * 2)
+    window.floatTimes = new Float64Array(count * 2)
+  }
+  const { floats, floatTimes } = window
+  let out = 0
+  for (let i = 0; i < count; i++) {
+    const value = values[i]!
+    if (value !== value && columns.isStale(i)) continue
+    const histogram = histograms?.[i]
+    if (histogram !== undefined) {
+      if (histogram.stale) continue
+      window.histogramTimes.push(timesMs[i]!)
+      window.histograms.push(histogram)
+      continue
+    }
+    floatTimes[out] = timesMs[i]!
+    floats[out] = value
+    if (out > 0 && value < floats[out - 1]!) window.drops.push(out)
+    out++
+  }
+  window.floatCount = out
+}
+
+function fillWindowFromRow(window: Window, row: Row, grid: Grid): void {
+  window.histogramTimes = []
+  window.histograms = []
+  window.drops = []
+  if (window.floats.length < grid.steps) {
+    window.floats = new Float64Array(grid.steps * 2)
+    window.floatTimes = new Float64Array(grid.steps * 2)
+  }
+  let out = 0
+  for (let step = 0; step < grid.steps; step++) {
+    const atMs = grid.startMs + step * grid.intervalMs
+    if (row.present[step] === isFloat) {
+      window.floatTimes[out] = atMs
+      window.floats[out] = row.values[step]!
+      if (out > 0 && row.values[step]! < window.floats[out - 1]!) window.drops.push(out)
+      out++
+    } else if (row.present[step] === isHistogram) {
+      window.histogramTimes.push(atMs)
+      window.histograms.push(row.histograms![step]!)
+    }
+  }
+  window.floatCount = out
+}

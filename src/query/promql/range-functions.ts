@@ -1,0 +1,470 @@
+/**
+ * Functions over a range of one series' samples (rate, avg_over_time …). A Window is set to one range after the other;
+ * a function reads it and leaves its answer there.
+ */
+import { ExecutionError } from '#core/errors.ts'
+import type { FloatHistogram } from '#model/histogram.ts'
+import { resetHint } from '#model/histogram.ts'
+import type { FunctionName } from '#lang/promql/functions.ts'
+import type { Annotations } from './annotations.ts'
+import { KahanSum, MeanAccumulator } from './kahan.ts'
+import { quantileOf } from './quantile.ts'
+
+interface Position { from: number }
+
+/** The samples of one series, floats and histograms apart, stale markers removed; and the range that is looked at. */
+export class Window {
+  floatTimes = new Float64Array(0)
+  floats = new Float64Array(0)
+  floatCount = 0
+  histogramTimes: number[] = []
+  histograms: FloatHistogram[] = []
+  /** Indices at which a float is less than the one before it. */
+  drops: number[] = []
+  /** The range: floats[floatFrom, floatTo) and histograms[histogramFrom, histogramTo). */
+  floatFrom = 0
+  floatTo = 0
+  histogramFrom = 0
+  histogramTo = 0
+  /** Index into `drops` of the first that lies inside the range. */
+  dropFrom = 0
+  rangeStartMs = 0
+  rangeEndMs = 0
+  rangeMs = 0
+  stepMs = 0
+  modifier: 'anchored' | 'smoothed' | undefined
+  /** Scalar arguments at this step, in order. */
+  scalars: number[] = []
+  metric = ''
+  position: Position = { from: 0 }
+  /** Where the function's first argument stands, for annotations about it. */
+  scalarPosition: Position = { from: 0 }
+  annotations: Annotations
+  value = 0
+  histogram: FloatHistogram | undefined
+
+  constructor(annotations: Annotations) {
+    this.annotations = annotations
+  }
+
+  get size(): number { return this.floatTo - this.floatFrom }
+  get histogramSize(): number { return this.histogramTo - this.histogramFrom }
+
+  give(value: number): true {
+    this.value = value
+    this.histogram = undefined
+    return true
+  }
+
+  giveHistogram(histogram: FloatHistogram): true {
+    this.histogram = histogram
+    return true
+  }
+
+  mixed(): boolean {
+    if (this.size === 0 || this.histogramSize === 0) return false
+    this.annotations.mixedFloatsHistograms(this.metric, this.position)
+    return true
+  }
+
+  noteIgnoredHistograms(): void {
+    if (this.histogramSize > 0) this.annotations.histogramIgnoredInMixedRange(this.metric, this.position)
+  }
+
+  refuse(reason: 'schema' | 'bounds'): false {
+    if (reason === 'schema') this.annotations.mixedSchemas(this.metric, this.position)
+    else this.annotations.incompatibleBounds(this.metric, this.position)
+    return false
+  }
+}
+
+/** Leaves the answer in the window and returns true; false where there is none. Called only for non-empty ranges. */
+export type RangeFunction = (window: Window) => boolean
+
+function extrapolated(window: Window, isCounter: boolean, isRate: boolean): boolean {
+  if (window.modifier !== undefined) return extended(window, isCounter, isRate)
+  if (window.mixed()) return false
+  const { floatFrom, floatTo } = window
+  let first: number, last: number, intervals: number
+  let result = 0
+  let histogram: FloatHistogram | undefined
+  if (window.histogramSize > 1) {
+    intervals = window.histogramSize - 1
+    first = window.histogramTimes[window.histogramFrom]!
+    last = window.histogramTimes[window.histogramTo - 1]!
+    histogram = histogramRate(window, isCounter)
+    if (histogram === undefined) return false
+  } else if (window.size > 1) {
+    intervals = window.size - 1
+    first = window.floatTimes[floatFrom]!
+    last = window.floatTimes[floatTo - 1]!
+    result = window.floats[floatTo - 1]! - window.floats[floatFrom]!
+    if (isCounter) {
+      for (let d = window.dropFrom; d < window.drops.length && window.drops[d]! < floatTo; d++) {
+        if (window.drops[d]! > floatFrom) result += window.floats[window.drops[d]! - 1]!
+      }
+    }
+  } else return false
+  let toStart = (first - window.rangeStartMs) / 1000
+  let toEnd = (window.rangeEndMs - last) / 1000
+  const sampled = (last - first) / 1000
+  const average = sampled / intervals
+  const threshold = average * 1.1
+  if (toStart >= threshold) toStart = average / 2
+  if (isCounter) {
+    let toZero = toStart
+    if (histogram === undefined) {
+      const firstValue = window.floats[floatFrom]!
+      if (result > 0 && firstValue >= 0) toZero = sampled * (firstValue / result)
+    } else {
+      const firstCount = window.histograms[window.histogramFrom]!.count
+      if (histogram.count > 0 && firstCount >= 0 && histogram.hint !== resetHint.unknown && extrapolatesHistogramsToZero) toZero = sampled * (firstCount / histogram.count)
+    }
+    if (toZero < toStart) toStart = toZero
+  }
+  if (toEnd >= threshold) toEnd = average / 2
+  let factor = (sampled + toStart + toEnd) / sampled
+  if (isRate) factor /= window.rangeMs / 1000
+  if (histogram === undefined) return window.give(result * factor)
+  return window.giveHistogram(histogram.scale(factor))
+}
+
+/** Whether the zero-point limit of counters also holds for the counts of native histograms. */
+const extrapolatesHistogramsToZero = false
+
+/** The growth of a histogram over the range, resets added back, or undefined where the samples don't fit together. */
+function histogramRate(window: Window, isCounter: boolean): FloatHistogram | undefined {
+  const { histogramFrom: from, histogramTo: to, histograms, annotations, metric, position } = window
+  let previous = histograms[from]!
+  const last = histograms[to - 1]!
+  if (isCounter && (previous.hint === resetHint.gauge || last.hint === resetHint.gauge)) annotations.notCounter(metric, position)
+  let custom = previous.usesCustomBuckets
+  if (isCounter) {
+    const second = histograms[from + 1]!
+    if (second.detectReset(previous)) {
+      const empty = previous.copy().scale(0)
+      empty.schema = second.schema
+      empty.customValues = second.customValues
+      empty.positive = { index: [], count: [] }
+      empty.negative = { index: [], count: [] }
+      empty.zeroThreshold = 0
+      empty.hint = resetHint.unknown
+      empty.count = empty.sum = empty.zeroCount = 0
+      previous = empty
+      custom = second.usesCustomBuckets
+    }
+  }
+  if (last.usesCustomBuckets !== custom) { annotations.mixedSchemas(metric, position); return undefined }
+  let schema = Math.min(previous.schema, last.schema)
+  for (let i = from + 1; i < to - 1 && isCounter; i++) {
+    const current = histograms[i]!
+    if (current.hint === resetHint.gauge) annotations.notCounter(metric, position)
+    schema = Math.min(schema, current.schema)
+    if (current.usesCustomBuckets !== custom) { annotations.mixedSchemas(metric, position); return undefined }
+  }
+  const result = last.copy()
+  if (!custom) result.reduceTo(schema)
+  const problem = result.combine(previous, -1)
+  if (problem !== undefined) { window.refuse(problem); return undefined }
+  if (isCounter) {
+    for (let i = from + 1; i < to; i++) {
+      const current = histograms[i]!
+      if (current.detectReset(previous)) {
+        const worse = result.combine(previous, 1)
+        if (worse !== undefined) { window.refuse(worse); return undefined }
+      }
+      previous = current
+    }
+  } else if (histograms[from]!.hint !== resetHint.gauge || last.hint !== resetHint.gauge) annotations.notGauge(metric, position)
+  result.hint = resetHint.gauge
+  return result.compact()
+}
+
+/** rate, increase and delta of `anchored` and `smoothed` ranges: values exactly at the boundaries, no extrapolation. */
+function extended(window: Window, isCounter: boolean, isRate: boolean): boolean {
+  const { floatTimes: times, floats, floatFrom, floatTo, rangeStartMs, rangeEndMs } = window
+  if (window.histogramSize > 0) throw new ExecutionError('smoothed and anchored modifiers do not work with native histograms')
+  if (floatTo - floatFrom < 1) return false
+  const smoothed = window.modifier === 'smoothed'
+  let first = floatFrom
+  while (first + 1 < floatTo && times[first + 1]! <= rangeStartMs) first++
+  let last = floatTo - 1
+  if (smoothed) {
+    let i = floatFrom
+    while (i < last && times[i]! < rangeEndMs) i++
+    last = i
+  }
+  if (times[last]! <= rangeStartMs) return false
+  const left = smoothed && times[first]! < rangeStartMs ? interpolate(window, first, rangeStartMs, isCounter, true) : floats[first]!
+  const right = smoothed && last > floatFrom && times[last]! > rangeEndMs ? interpolate(window, last - 1, rangeEndMs, isCounter, false) : floats[last]!
+  let result = right - left
+  if (isCounter) {
+    if (times[first]! <= rangeStartMs) first++
+    if (times[last]! >= rangeEndMs) last--
+    let previous = left
+    for (let i = first; i <= last; i++) {
+      if (floats[i]! < previous) result += previous
+      previous = floats[i]!
+    }
+    if (right < previous) result += previous
+  }
+  return window.give(isRate ? result / (window.rangeMs / 1000) : result)
+}
+
+function interpolate(window: Window, i: number, atMs: number, isCounter: boolean, leftEdge: boolean): number {
+  let y1 = window.floats[i]!, y2 = window.floats[i + 1]!
+  const t1 = window.floatTimes[i]!, t2 = window.floatTimes[i + 1]!
+  if (isCounter && y2 < y1) {
+    if (leftEdge) y1 = 0
+    else y2 += y1
+  }
+  return y1 + (y2 - y1) * ((atMs - t1) / (t2 - t1))
+}
+
+/** irate and idelta: from the last two samples. */
+function instantaneous(window: Window, isRate: boolean): boolean {
+  const found: { atMs: number; value: number; histogram: FloatHistogram | undefined }[] = []
+  for (let i = Math.max(window.floatFrom, window.floatTo - 2); i < window.floatTo; i++) found.push({ atMs: window.floatTimes[i]!, value: window.floats[i]!, histogram: undefined })
+  for (let i = Math.max(window.histogramFrom, window.histogramTo - 2); i < window.histogramTo; i++) found.push({ atMs: window.histogramTimes[i]!, value: 0, histogram: window.histograms[i] })
+  if (found.length < 2) return false
+  found.sort((a, b) => a.atMs - b.atMs)
+  const [before, after] = found.slice(-2) as [(typeof found)[0], (typeof found)[0]]
+  const seconds = (after.atMs - before.atMs) / 1000
+  if (seconds === 0) return false
+  if (before.histogram === undefined && after.histogram === undefined) {
+    const change = !isRate || !(after.value < before.value) ? after.value - before.value : after.value
+    return window.give(isRate ? change / seconds : change)
+  }
+  if (before.histogram === undefined || after.histogram === undefined) {
+    window.annotations.mixedFloatsHistograms(window.metric, window.position)
+    return false
+  }
+  const gauges = [before, after].filter(s => s.histogram!.hint === resetHint.gauge).length
+  if (isRate && gauges > 0) window.annotations.notCounter(window.metric, window.position)
+  if (!isRate && gauges < 2) window.annotations.notGauge(window.metric, window.position)
+  const result = after.histogram.copy()
+  if (!isRate || !after.histogram.detectReset(before.histogram)) {
+    const problem = result.combine(before.histogram, -1)
+    if (problem !== undefined) return window.refuse(problem)
+  }
+  result.hint = resetHint.gauge
+  result.compact()
+  return window.giveHistogram(isRate ? result.divide(seconds) : result)
+}
+
+function averageOverTime(window: Window): boolean {
+  if (window.mixed()) return false
+  if (window.size > 0) {
+    const mean = new MeanAccumulator(window.floats[window.floatFrom]!)
+    for (let i = window.floatFrom + 1; i < window.floatTo; i++) mean.add(window.floats[i]!)
+    return window.give(mean.value)
+  }
+  const mean = window.histograms[window.histogramFrom]!.copy()
+  for (let i = window.histogramFrom + 1, count = 2; i < window.histogramTo; i++, count++) {
+    const share = window.histograms[i]!.copy().divide(count)
+    const problem = share.combine(mean.copy().divide(count), -1) ?? mean.combine(share, 1)
+    if (problem !== undefined) return window.refuse(problem)
+  }
+  return window.giveHistogram(mean)
+}
+
+function sumOverTime(window: Window): boolean {
+  if (window.mixed()) return false
+  if (window.size > 0) {
+    const sum = new KahanSum()
+    for (let i = window.floatFrom; i < window.floatTo; i++) sum.add(window.floats[i]!)
+    return window.give(sum.value)
+  }
+  const sum = window.histograms[window.histogramFrom]!.copy()
+  for (let i = window.histogramFrom + 1; i < window.histogramTo; i++) {
+    const problem = sum.combine(window.histograms[i]!, 1)
+    if (problem !== undefined) return window.refuse(problem)
+  }
+  return window.giveHistogram(sum)
+}
+
+/** The extreme float or the time of it. `better` compares a candidate with the best so far. */
+function extreme(window: Window, better: (value: number, best: number) => boolean, wantTime: boolean): boolean {
+  if (window.size === 0) return false
+  window.noteIgnoredHistograms()
+  const { floats } = window
+  let best = floats[window.floatFrom]!
+  let at = window.floatFrom
+  for (let i = window.floatFrom; i < window.floatTo; i++) {
+    if (better(floats[i]!, best) || Number.isNaN(best)) { best = floats[i]!; at = i }
+  }
+  return window.give(wantTime ? window.floatTimes[at]! / 1000 : best)
+}
+
+function maxOverTime(window: Window): boolean {
+  if (window.size === 0) return false
+  window.noteIgnoredHistograms()
+  const { floats, floatTo } = window
+  let best = floats[window.floatFrom]!
+  for (let i = window.floatFrom + 1; i < floatTo; i++) if (floats[i]! > best || best !== best) best = floats[i]!
+  return window.give(best)
+}
+
+function minOverTime(window: Window): boolean {
+  if (window.size === 0) return false
+  window.noteIgnoredHistograms()
+  const { floats, floatTo } = window
+  let best = floats[window.floatFrom]!
+  for (let i = window.floatFrom + 1; i < floatTo; i++) if (floats[i]! < best || best !== best) best = floats[i]!
+  return window.give(best)
+}
+
+function edge(window: Window, last: boolean, wantTime: boolean): boolean {
+  const f = last ? window.floatTo - 1 : window.floatFrom
+  const h = last ? window.histogramTo - 1 : window.histogramFrom
+  const floatMs = window.size > 0 ? window.floatTimes[f]! : undefined
+  const histogramMs = window.histogramSize > 0 ? window.histogramTimes[h]! : undefined
+  const useFloat = histogramMs === undefined || (floatMs !== undefined && (last ? histogramMs < floatMs : histogramMs > floatMs))
+  if (wantTime) return window.give((useFloat ? floatMs! : histogramMs!) / 1000)
+  return useFloat ? window.give(window.floats[f]!) : window.giveHistogram(window.histograms[h]!.copy())
+}
+
+function quantileOverTime(window: Window): boolean {
+  if (window.size === 0) return false
+  const q = window.scalars[0]!
+  if (Number.isNaN(q) || q < 0 || q > 1) window.annotations.invalidQuantile(q, window.scalarPosition)
+  window.noteIgnoredHistograms()
+  return window.give(quantileOf(q, window.floats.slice(window.floatFrom, window.floatTo)))
+}
+
+function variance(window: Window): number {
+  let count = 0
+  const mean = new KahanSum()
+  const squares = new KahanSum()
+  for (let i = window.floatFrom; i < window.floatTo; i++) {
+    count++
+    const delta = window.floats[i]! - (mean.sum + mean.compensation)
+    mean.add(delta / count)
+    squares.add(delta * (window.floats[i]! - (mean.sum + mean.compensation)))
+  }
+  return (squares.sum + squares.compensation) / count
+}
+
+function deviation(window: Window, finish: (variance: number) => number): boolean {
+  if (window.size === 0) return false
+  window.noteIgnoredHistograms()
+  return window.give(finish(variance(window)))
+}
+
+function medianDeviation(window: Window): boolean {
+  if (window.size === 0) return false
+  window.noteIgnoredHistograms()
+  const values = window.floats.slice(window.floatFrom, window.floatTo)
+  const median = quantileOf(0.5, values)
+  return window.give(quantileOf(0.5, values.map(value => Math.abs(value - median))))
+}
+
+function linearRegression(window: Window, interceptMs: number): { slope: number; intercept: number } {
+  let n = 0
+  const x = new KahanSum(), y = new KahanSum(), xy = new KahanSum(), xx = new KahanSum()
+  const first = window.floats[window.floatFrom]!
+  let constant = true
+  for (let i = window.floatFrom; i < window.floatTo; i++) {
+    const value = window.floats[i]!
+    if (constant && i > window.floatFrom && value !== first) constant = false
+    n++
+    const at = (window.floatTimes[i]! - interceptMs) / 1000
+    x.add(at)
+    y.add(value)
+    xy.add(at * value)
+    xx.add(at * at)
+  }
+  if (constant) return Math.abs(first) === Infinity ? { slope: NaN, intercept: NaN } : { slope: 0, intercept: first }
+  const sumX = x.sum + x.compensation, sumY = y.sum + y.compensation, sumXY = xy.sum + xy.compensation, sumXX = xx.sum + xx.compensation
+  const slope = (sumXY - sumX * sumY / n) / (sumXX - sumX * sumX / n)
+  return { slope, intercept: sumY / n - slope * sumX / n }
+}
+
+function regression(window: Window, finish: (window: Window) => number): boolean {
+  if (window.size < 2) {
+    if (window.size === 1) window.noteIgnoredHistograms()
+    return false
+  }
+  window.noteIgnoredHistograms()
+  return window.give(finish(window))
+}
+
+function exponentialSmoothing(window: Window): boolean {
+  const [smoothing, trend] = window.scalars as [number, number]
+  if (smoothing <= 0 || smoothing >= 1) throw new ExecutionError(`invalid smoothing factor. Expected: 0 < sf < 1, got: ${smoothing.toFixed(6)}`)
+  if (trend <= 0 || trend >= 1) throw new ExecutionError(`invalid trend factor. Expected: 0 < tf < 1, got: ${trend.toFixed(6)}`)
+  return regression(window, () => {
+    const { floats, floatFrom, floatTo } = window
+    let s0 = 0
+    let s1 = floats[floatFrom]!
+    let b = floats[floatFrom + 1]! - floats[floatFrom]!
+    for (let i = floatFrom + 1; i < floatTo; i++) {
+      if (i > floatFrom + 1) b = trend * (s1 - s0) + (1 - trend) * b
+      const next = smoothing * floats[i]! + (1 - smoothing) * (s1 + b)
+      s0 = s1
+      s1 = next
+    }
+    return s1
+  })
+}
+
+/** Counts the places where `differs` from one sample to the next; a float next to a histogram always does. */
+function transitions(window: Window, floatsDiffer: (before: number, after: number) => boolean, histogramsDiffer: (before: FloatHistogram, after: FloatHistogram) => boolean): boolean {
+  let count = 0
+  let f = window.floatFrom, h = window.histogramFrom
+  if (window.modifier === 'anchored') while (f + 1 < window.floatTo && window.floatTimes[f + 1]! <= window.rangeStartMs) f++
+  let previousFloat = 0
+  let previousHistogram: FloatHistogram | undefined
+  let started = false
+  while (f < window.floatTo || h < window.histogramTo) {
+    const takeFloat = h >= window.histogramTo || (f < window.floatTo && window.floatTimes[f]! < window.histogramTimes[h]!)
+    const currentHistogram = takeFloat ? undefined : window.histograms[h++]!
+    const currentFloat = takeFloat ? window.floats[f++]! : 0
+    if (started) {
+      if (previousHistogram === undefined && currentHistogram === undefined) { if (floatsDiffer(previousFloat, currentFloat)) count++ }
+      else if (previousHistogram === undefined || currentHistogram === undefined) count++
+      else if (histogramsDiffer(previousHistogram, currentHistogram)) count++
+    }
+    started = true
+    previousFloat = currentFloat
+    previousHistogram = currentHistogram
+  }
+  return window.give(count)
+}
+
+export const rangeFunctions = {
+  rate: w => extrapolated(w, true, true),
+  increase: w => extrapolated(w, true, false),
+  delta: w => extrapolated(w, false, false),
+  irate: w => instantaneous(w, true),
+  idelta: w => instantaneous(w, false),
+  avg_over_time: averageOverTime,
+  sum_over_time: sumOverTime,
+  count_over_time: w => w.give(w.size + w.histogramSize),
+  max_over_time: maxOverTime,
+  min_over_time: minOverTime,
+  ts_of_max_over_time: w => extreme(w, (value, best) => value >= best, true),
+  ts_of_min_over_time: w => extreme(w, (value, best) => value <= best, true),
+  first_over_time: w => edge(w, false, false),
+  last_over_time: w => edge(w, true, false),
+  ts_of_first_over_time: w => edge(w, false, true),
+  ts_of_last_over_time: w => edge(w, true, true),
+  quantile_over_time: quantileOverTime,
+  stddev_over_time: w => deviation(w, Math.sqrt),
+  stdvar_over_time: w => deviation(w, value => value),
+  mad_over_time: medianDeviation,
+  present_over_time: w => w.give(1),
+  absent_over_time: w => w.give(1),
+  deriv: w => regression(w, () => linearRegression(w, w.floatTimes[w.floatFrom]!).slope),
+  predict_linear: w => regression(w, () => {
+    const { slope, intercept } = linearRegression(w, w.stepMs)
+    return slope * w.scalars[0]! + intercept
+  }),
+  double_exponential_smoothing: exponentialSmoothing,
+  changes: w => transitions(w, (a, b) => b !== a && !(Number.isNaN(a) && Number.isNaN(b)), (a, b) => !b.equals(a)),
+  resets: w => transitions(w, (a, b) => b < a, (a, b) => b.detectReset(a)),
+} as const satisfies Partial<Record<FunctionName, RangeFunction>>
+
+export type RangeFunctionName = keyof typeof rangeFunctions
+
+export function isRangeFunction(name: FunctionName): name is RangeFunctionName { return Object.hasOwn(rangeFunctions, name) }

@@ -1,0 +1,111 @@
+/** What an expression evaluates to: rows over the steps of a query, as columns. */
+import { ExecutionError } from '#core/errors.ts'
+import { metricName, typeLabel, unitLabel } from '#core/names.ts'
+import type { FloatHistogram } from '#model/histogram.ts'
+import { Labels } from '#model/labels.ts'
+
+/** The instants at which a query is evaluated. One step for an instant query. */
+export interface Grid { startMs: number; intervalMs: number; steps: number }
+
+export const absent = 0
+export const isFloat = 1
+export const isHistogram = 2
+
+/** One series of a result: at step i nothing, a float or a histogram, as `present[i]` says. */
+export class Row {
+  labels: Labels
+  /** The name is to be removed when the whole query is done (delayed name removal). */
+  dropName: boolean
+  readonly present: Uint8Array
+  readonly values: Float64Array
+  histograms: (FloatHistogram | undefined)[] | undefined
+
+  constructor(labels: Labels, dropName: boolean, steps: number) {
+    this.labels = labels
+    this.dropName = dropName
+    this.present = new Uint8Array(steps)
+    this.values = new Float64Array(steps)
+    this.histograms = undefined
+  }
+
+  setFloat(step: number, value: number): void {
+    this.present[step] = isFloat
+    this.values[step] = value
+  }
+
+  setHistogram(step: number, histogram: FloatHistogram): void {
+    this.present[step] = isHistogram
+    this.histograms ??= []
+    this.histograms[step] = histogram
+  }
+
+  copyStep(from: Row, step: number): void {
+    this.present[step] = from.present[step]!
+    this.values[step] = from.values[step]!
+    if (from.present[step] === isHistogram) this.setHistogram(step, from.histograms![step]!)
+  }
+
+  get isEmpty(): boolean { return !this.present.includes(isFloat) && !this.present.includes(isHistogram) }
+}
+
+export type Value =
+  | { kind: 'scalar'; values: Float64Array }
+  | { kind: 'vector'; rows: Row[] }
+  | { kind: 'string'; value: string }
+
+const metadataLabels: ReadonlySet<string> = new Set([metricName, typeLabel, unitLabel])
+
+/** Without the labels that describe the metric rather than the series: name, type, unit. */
+export function withoutMetadata(labels: Labels): Labels { return labels.drop(metadataLabels) }
+
+export const sameLabelsetMessage = 'vector cannot contain metrics with the same labelset'
+
+/** Rows by label set: rows with equal labels are laid over each other, and may not both have a sample at one step. */
+export class RowMerger {
+  readonly #byKey = new Map<string, Row>()
+  readonly #steps: number
+
+  constructor(steps: number) {
+    this.#steps = steps
+  }
+
+  /** The row for these labels, made when there is none. */
+  row(labels: Labels, dropName: boolean): Row {
+    const key = dropName ? `${labels.key}\ud801` : labels.key
+    let row = this.#byKey.get(key)
+    if (row === undefined) this.#byKey.set(key, row = new Row(labels, dropName, this.#steps))
+    return row
+  }
+
+  add(row: Row): void {
+    const key = row.dropName ? `${row.labels.key}\ud801` : row.labels.key
+    const known = this.#byKey.get(key)
+    if (known === undefined) { this.#byKey.set(key, row); return }
+    for (let step = 0; step < this.#steps; step++) {
+      if (row.present[step] === absent) continue
+      if (known.present[step] !== absent) throw new ExecutionError(sameLabelsetMessage)
+      known.copyStep(row, step)
+    }
+  }
+
+  get rows(): Row[] { return [...this.#byKey.values()] }
+}
+
+/** Removes the names that were to go, at the end of a query; rows that become alike are laid over each other. */
+export function finishNames(rows: Row[], steps: number): Row[] {
+  const merger = new RowMerger(steps)
+  for (const row of rows) {
+    if (row.dropName) { row.labels = withoutMetadata(row.labels); row.dropName = false }
+    merger.add(row)
+  }
+  return merger.rows
+}
+
+/** Refuses two rows with one label set. */
+export function refuseSameLabels(rows: readonly Row[]): void {
+  const seen = new Set<string>()
+  for (const row of rows) {
+    if (seen.has(row.labels.key)) throw new ExecutionError(sameLabelsetMessage)
+    seen.add(row.labels.key)
+  }
+}

@@ -1,0 +1,343 @@
+/** Runs scripts in Prometheus' promqltest notation: load, clear, eval instant, eval range, and what is expected of them. */
+import { parseDurationMs } from '#core/duration.ts'
+import { defaultLimits } from '#core/limits.ts'
+import { systemClock } from '#core/clock.ts'
+import { messageOf } from '#core/errors.ts'
+import { Head } from '#metrics/head.ts'
+import { headReader } from '#metrics/head-reader.ts'
+import { FloatHistogram, resetHint, type ResetHint } from '#model/histogram.ts'
+import { Labels } from '#model/labels.ts'
+import { KeyWriter } from '#model/write-batch.ts'
+import { PromqlEngine, type QueryResult, type ResultSeries } from '#query/promql/engine.ts'
+
+type Point = number | FloatHistogram | 'stale' | undefined
+interface SeriesLine { labels: Labels; points: Point[] }
+interface Expectations {
+  fail: boolean; failMessage: string | undefined; failPattern: string | undefined
+  warn: Wanted; info: Wanted; ordered: boolean; text: string | undefined; lines: string[]
+}
+type Wanted = { kind: 'any' } | { kind: 'none' } | { kind: 'some'; messages: string[]; patterns: string[] }
+
+export interface Failure { line: number; query: string; reason: string }
+
+const scratch = new Float64Array(1)
+const words = new Uint32Array(scratch.buffer)
+
+/** Runs a whole script; `onCase` hears of every evaluation. */
+export async function runScript(text: string, onCase: (failure: Failure | undefined) => void): Promise<void> {
+  const lines = text.split('\n').map(line => line.replace(/\t/g, ' ').trimEnd())
+  const engine = new PromqlEngine(systemClock, { ...defaultLimits, labelValueBytesMax: 1e6 })
+  let head = freshHead()
+  let i = 0
+  const isBlank = (line: string | undefined): boolean => line === undefined || line.trim() === ''
+  while (i < lines.length) {
+    const line = lines[i]!.trim()
+    if (line === '' || line.startsWith('#')) { i++; continue }
+    const number = i + 1
+    if (line === 'clear') { head = freshHead(); i++; continue }
+    const load = /^load(_with_nhcb)?\s+(\S+)$/.exec(line)
+    if (load !== null) {
+      const stepMs = parseDurationMs(load[2]!)!
+      const loaded: SeriesLine[] = []
+      for (i++; !isBlank(lines[i]); i++) if (!lines[i]!.trim().startsWith('#')) loaded.push(parseSeriesLine(lines[i]!.trim()))
+      for (const series of loaded) loadSeries(head, series, stepMs)
+      if (load[1] !== undefined) for (const series of customBuckets(loaded)) loadSeries(head, series, stepMs)
+      continue
+    }
+    const evaluation = /^eval(_fail|_warn|_info|_ordered)?\s+(?:instant\s+(?:at\s+(\S+))?|range\s+from\s+(\S+)\s+to\s+(\S+)\s+step\s+(\S+?))\s+(.+)$/.exec(line)
+    if (evaluation === null) throw new Error(`line ${number}: not understood: ${line}`)
+    const expectations: Expectations = { fail: evaluation[1] === '_fail', failMessage: undefined, failPattern: undefined, warn: { kind: evaluation[1] === '_warn' ? 'some' : 'any', messages: [], patterns: [] } as Wanted, info: { kind: evaluation[1] === '_info' ? 'some' : 'any', messages: [], patterns: [] } as Wanted, ordered: evaluation[1] === '_ordered', text: undefined, lines: [] }
+    for (i++; !isBlank(lines[i]); i++) readExpectation(lines[i]!.trim(), expectations)
+    const query = evaluation[6]!
+    const reason = await check(engine, head, evaluation, query, expectations)
+    onCase(reason === undefined ? undefined : { line: number, query, reason })
+  }
+}
+
+function freshHead(): Head { return new Head(1, { ...defaultLimits, labelValueBytesMax: 1e6 }, 2 * 3_600_000, Infinity) }
+
+function readExpectation(line: string, out: Expectations): void {
+  if (line.startsWith('#')) return
+  const expected = /^expect\s+(fail|warn|info|no_warn|no_info|ordered|string)\b(?:\s+(msg|regex):\s*(.*)|\s+(.*))?$/.exec(line)
+  if (expected !== null) {
+    const [, what, form, detail, plain] = expected
+    if (what === 'fail') { out.fail = true; if (form === 'msg') out.failMessage = detail; else if (form === 'regex') out.failPattern = detail }
+    else if (what === 'ordered') out.ordered = true
+    else if (what === 'string') out.text = JSON.parse((plain ?? '').replace(/^['`](.*)['`]$/, (_, t: string) => JSON.stringify(t)))
+    else if (what === 'no_warn') out.warn = { kind: 'none' }
+    else if (what === 'no_info') out.info = { kind: 'none' }
+    else {
+      const key = what as 'warn' | 'info'
+      const before = out[key]
+      const some = before.kind === 'some' ? before : { kind: 'some' as const, messages: [], patterns: [] }
+      if (form === 'msg') some.messages.push(detail!)
+      if (form === 'regex') some.patterns.push(detail!)
+      out[key] = some
+    }
+    return
+  }
+  const message = /^expected_fail_message\s+(.*)$/.exec(line)
+  if (message !== null) { out.failMessage = message[1]; return }
+  const pattern = /^expected_fail_regexp\s+(.*)$/.exec(line)
+  if (pattern !== null) { out.failPattern = pattern[1]; return }
+  out.lines.push(line)
+}
+
+async function check(engine: PromqlEngine, head: Head, evaluation: RegExpExecArray, query: string, wanted: Expectations): Promise<string | undefined> {
+  const isInstant = evaluation[3] === undefined
+  const timeOf = (text: string): number => (text.endsWith('s') || /[a-z]$/.test(text) ? (text.startsWith('-') ? -parseDurationMs(text.slice(1))! : parseDurationMs(text)!) : Number(text) * 1000)
+  let result: QueryResult
+  let stepMs = 1
+  let startMs = 0
+  let stepsEndMs = 0
+  try {
+    if (isInstant) {
+      startMs = stepsEndMs = timeOf(evaluation[2] ?? '0')
+      result = await engine.instant(headReader(head), query, startMs)
+    } else {
+      startMs = timeOf(evaluation[3]!)
+      stepsEndMs = timeOf(evaluation[4]!)
+      stepMs = timeOf(evaluation[5]!)
+      result = await engine.range(headReader(head), { query, startMs, endMs: stepsEndMs, stepMs })
+    }
+  } catch (error) {
+    if (!wanted.fail) return `failed: ${messageOf(error)}`
+    const message = messageOf(error)
+    if (wanted.failMessage !== undefined && message !== wanted.failMessage) return `failed with ${JSON.stringify(message)}, wanted ${JSON.stringify(wanted.failMessage)}`
+    if (wanted.failPattern !== undefined && !new RegExp(wanted.failPattern).test(message)) return `failed with ${JSON.stringify(message)}, wanted /${wanted.failPattern}/`
+    return undefined
+  }
+  if (wanted.fail) return 'should have failed'
+  const strip = (texts: string[]): string[] => texts.map(text => text.replace(/ \(\d+:\d+\)$/, ''))
+  const annotated = annotationProblem('warnings', strip(result.warnings), wanted.warn) ?? annotationProblem('infos', strip(result.infos), wanted.info)
+  if (annotated !== undefined) return annotated
+  if (wanted.text !== undefined) return result.text === wanted.text ? undefined : `string ${JSON.stringify(result.text)}, wanted ${JSON.stringify(wanted.text)}`
+  if (result.type === 'scalar') {
+    const value = Number(parseNumber(wanted.lines[0] ?? 'NaN'))
+    return same(result.series[0]!.values[0]!, value) ? undefined : `scalar ${result.series[0]!.values[0]}, wanted ${value}`
+  }
+  const range = /^expect range vector from (\S+) to (\S+) step (\S+)$/.exec(wanted.lines[0] ?? '')
+  let lines = wanted.lines
+  if (range !== null) {
+    startMs = timeOf(range[1]!)
+    stepsEndMs = timeOf(range[2]!)
+    stepMs = timeOf(range[3]!)
+    lines = lines.slice(1)
+  }
+  const expected = lines.map(line => (/^[-+]?(\d|\.\d|Inf|NaN)/.test(line) ? { labels: Labels.empty, points: parsePoints(line) } : parseSeriesLine(line)))
+  return compareSeries(result.series, expected, { startMs, stepMs, instant: isInstant && range === null, ordered: wanted.ordered })
+}
+
+function annotationProblem(what: string, found: string[], wanted: Wanted): string | undefined {
+  if (wanted.kind === 'any') return undefined
+  if (wanted.kind === 'none') return found.length === 0 ? undefined : `unexpected ${what}: ${found.join('; ')}`
+  if (found.length === 0) return `no ${what}, wanted some: ${[...wanted.messages, ...wanted.patterns].join('; ')}`
+  for (const message of wanted.messages) if (!found.includes(message)) return `${what} ${JSON.stringify(found)} lack ${JSON.stringify(message)}`
+  for (const pattern of wanted.patterns) if (!found.some(text => new RegExp(pattern).test(text))) return `${what} ${JSON.stringify(found)} don't match ${pattern}`
+  if (wanted.messages.length + wanted.patterns.length > 0) {
+    for (const text of found) if (!wanted.messages.includes(text) && !wanted.patterns.some(pattern => new RegExp(pattern).test(text))) return `unexpected one among ${what}: ${text}`
+  }
+  return undefined
+}
+
+function compareSeries(found: readonly ResultSeries[], expected: readonly SeriesLine[], options: { startMs: number; stepMs: number; instant: boolean; ordered: boolean }): string | undefined {
+  const wanted = expected.filter(series => series.points.some(p => p !== undefined))
+  if (found.length !== wanted.length) return `${found.length} series, wanted ${wanted.length}: ${found.map(s => `${s.labels} ${s.values.slice(0, 5)}${s.histograms.join(' ')}`).slice(0, 6).join(' | ')}`
+  for (let i = 0; i < wanted.length; i++) {
+    const series = options.ordered ? found[i]! : found.find(s => s.labels.equals(wanted[i]!.labels))
+    if (series === undefined || !series.labels.equals(wanted[i]!.labels)) return `no series ${wanted[i]!.labels}${options.ordered ? ` at place ${i}` : ''}; there are ${found.map(s => String(s.labels)).slice(0, 6).join(' | ')}`
+    for (let k = 0; k < wanted[i]!.points.length; k++) {
+      const atMs = options.instant ? undefined : options.startMs + k * options.stepMs
+      const value = pointAt(series, atMs)
+      const want = wanted[i]!.points[k]
+      if (!samePoint(value, want)) return `${series.labels} at ${atMs ?? 'the instant'}: ${value}, wanted ${want}`
+    }
+    if (!options.instant && series.timesMs.length + series.histogramTimesMs.length > wanted[i]!.points.filter(p => p !== undefined).length) return `${series.labels}: ${series.timesMs.length + series.histogramTimesMs.length} samples, wanted fewer: ${series.values.slice(0, 12)}`
+  }
+  return undefined
+}
+
+function pointAt(series: ResultSeries, atMs: number | undefined): Point {
+  if (atMs === undefined) return series.histograms[0] ?? series.values[0]
+  const f = series.timesMs.indexOf(atMs)
+  if (f >= 0) return series.values[f]
+  const h = series.histogramTimesMs.indexOf(atMs)
+  return h >= 0 ? series.histograms[h] : undefined
+}
+
+function same(a: number, b: number): boolean {
+  if (Number.isNaN(a) && Number.isNaN(b)) return true
+  if (a === b) return true
+  const sum = Math.abs(a) + Math.abs(b), difference = Math.abs(a - b)
+  if (a === 0 || b === 0 || sum < 2.3e-308) return difference < 1e-6 * 2.3e-308
+  return difference / Math.min(sum, Number.MAX_VALUE) < 1e-6
+}
+
+function samePoint(a: Point, b: Point): boolean {
+  if (typeof a === 'number' && typeof b === 'number') return same(a, b)
+  if (a instanceof FloatHistogram && b instanceof FloatHistogram) return sameHistogram(a.copy().compact(), b.copy().compact())
+  return a === b
+}
+
+function sameHistogram(a: FloatHistogram, b: FloatHistogram): boolean {
+  if (a.schema !== b.schema || !same(a.count, b.count) || !same(a.sum, b.sum)) return false
+  if (b.hint !== resetHint.unknown && a.hint !== b.hint) return false
+  if (a.usesCustomBuckets ? JSON.stringify(a.customValues ?? []) !== JSON.stringify(b.customValues ?? []) : a.zeroThreshold !== b.zeroThreshold || !same(a.zeroCount, b.zeroCount)) return false
+  const list = (x: readonly number[], y: readonly number[]): boolean => x.length === y.length && x.every((v, i) => same(v, y[i]!))
+  return list(a.positive.index, b.positive.index) && list(a.positive.count, b.positive.count) && list(a.negative.index, b.negative.index) && list(a.negative.count, b.negative.count)
+}
+
+/** `name{a="b"} 1 2 3` */
+export function parseSeriesLine(line: string): SeriesLine {
+  let at = 0
+  const entries: [string, string][] = []
+  const name = /^[a-zA-Z_:][a-zA-Z0-9_:]*/.exec(line)?.[0]
+  if (name !== undefined) { entries.push(['__name__', name]); at = name.length }
+  while (line[at] === ' ') at++
+  if (line[at] === '{' && line[at + 1] !== '{') {
+    at++
+    for (;;) {
+      while (line[at] === ' ' || line[at] === ',') at++
+      if (line[at] === '}') { at++; break }
+      const item = /^(?:("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)|([a-zA-Z_][a-zA-Z0-9_]*))\s*(?:=\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`))?/.exec(line.slice(at))
+      if (item === null) throw new Error(`labels not understood: ${line.slice(at)}`)
+      const label = item[1] !== undefined ? unquote(item[1]) : item[2]!
+      if (item[3] === undefined) entries.push(['__name__', label])
+      else entries.push([label, unquote(item[3])])
+      at += item[0].length
+    }
+  }
+  return { labels: Labels.from(entries), points: parsePoints(line.slice(at).trim()) }
+}
+
+function unquote(text: string): string {
+  if (text.startsWith('`')) return text.slice(1, -1)
+  return text.slice(1, -1).replace(/\\(x[0-9a-fA-F]{2}|.)/g, (_, c: string) => (c === 'n' ? '\n' : c === 't' ? '\t' : c.length > 1 ? String.fromCharCode(Number.parseInt(c.slice(1), 16)) : c))
+}
+
+function parseNumber(text: string): number {
+  const sign = text.startsWith('-') ? -1 : 1
+  const plain = text.replace(/^[+-]/, '')
+  if (/^inf$/i.test(plain)) return sign * Infinity
+  if (/^nan$/i.test(plain)) return NaN
+  return sign * Number(plain)
+}
+
+const numberPattern = '[+-]?(?:0[xX][0-9a-fA-F]+|(?:\\d+\\.?\\d*|\\.\\d+)(?:[eE][+-]?\\d+)?|[iI]nf|[nN]a[nN])'
+const pointPattern = new RegExp(`^(?:(_)|(stale)|(${numberPattern})|(\\{\\{[^}]*\\}\\}))(?:([+-])(?:(${numberPattern.replace('[+-]?', '')})|(\\{\\{[^}]*\\}\\})))?(?:x(\\d+))?(?=\\s|$)`)
+
+function parsePoints(text: string): Point[] {
+  const points: Point[] = []
+  let rest = text.trim()
+  while (rest !== '') {
+    const match = pointPattern.exec(rest)
+    if (match === null) throw new Error(`values not understood: ${rest.slice(0, 60)}`)
+    const [all, skip, stale, number, histogram, sign, by, byHistogram, times] = match
+    const repeat = times === undefined ? 0 : Number(times)
+    if (skip !== undefined) for (let i = 0; i < Math.max(1, repeat); i++) points.push(undefined)
+    else if (stale !== undefined) for (let i = 0; i <= repeat; i++) points.push('stale')
+    else if (number !== undefined) {
+      let value = parseNumber(number)
+      const step = by === undefined ? 0 : (sign === '-' ? -1 : 1) * parseNumber(by)
+      for (let i = 0; i <= repeat; i++) { points.push(value); value += step }
+    } else {
+      let current = parseHistogram(histogram!)
+      const step = byHistogram === undefined ? undefined : parseHistogram(byHistogram)
+      for (let i = 0; i <= repeat; i++) {
+        points.push(current)
+        current = current.copy()
+        if (step !== undefined) {
+          const hint = current.hint
+          current.combine(step, sign === '-' ? -1 : 1)
+          current.hint = hint
+        }
+      }
+    }
+    rest = rest.slice(all.length).trim()
+  }
+  return points
+}
+
+function parseHistogram(text: string): FloatHistogram {
+  const h = new FloatHistogram()
+  const body = text.slice(2, -2)
+  let offset = 0, negativeOffset = 0
+  let buckets: number[] = [], negative: number[] = []
+  for (const [, key, value] of body.matchAll(/(\w+):\s*(\[[^\]]*\]|[^\s]+)/g)) {
+    const list = (): number[] => value!.slice(1, -1).trim().split(/\s+/).filter(Boolean).map(parseNumber)
+    switch (key) {
+      case 'schema': h.schema = Number(value); break
+      case 'sum': h.sum = parseNumber(value!); break
+      case 'count': h.count = parseNumber(value!); break
+      case 'z_bucket': h.zeroCount = parseNumber(value!); break
+      case 'z_bucket_w': h.zeroThreshold = parseNumber(value!); break
+      case 'buckets': buckets = list(); break
+      case 'n_buckets': negative = list(); break
+      case 'offset': offset = Number(value); break
+      case 'n_offset': negativeOffset = Number(value); break
+      case 'custom_values': h.customValues = list(); break
+      case 'counter_reset_hint': h.hint = ({ unknown: 0, reset: 1, not_reset: 2, gauge: 3 } as Record<string, ResetHint>)[value!]!; break
+      default: throw new Error(`histogram key ${key}`)
+    }
+  }
+  h.positive = { index: buckets.map((_, i) => offset + i), count: buckets }
+  h.negative = { index: negative.map((_, i) => negativeOffset + i), count: negative }
+  return h
+}
+
+function loadSeries(head: Head, series: SeriesLine, stepMs: number): void {
+  const key = new KeyWriter()
+  key.writeLabels(series.labels)
+  const ref = head.table.resolve(key.bytes, 0, key.at)
+  head.reserve()
+  series.points.forEach((point, i) => {
+    const atMs = i * stepMs
+    if (point === undefined) return
+    if (point instanceof FloatHistogram) head.appendHistogram(ref, atMs, 0, point, true)
+    else if (point === 'stale') head.append(ref, atMs, 0x7ff00000, 2)
+    else { scratch[0] = point; head.append(ref, atMs, words[1]!, words[0]!) }
+  })
+}
+
+/** Native histograms with custom buckets from the classic ones among the series. */
+function customBuckets(loaded: readonly SeriesLine[]): SeriesLine[] {
+  const groups = new Map<string, { labels: Labels; bounds: Map<number, Point[]>; count: Point[] | undefined; sum: Point[] | undefined }>()
+  for (const series of loaded) {
+    const match = /^(.*)_(bucket|count|sum)$/.exec(series.labels.get('__name__'))
+    if (match === null) continue
+    const labels = series.labels.with('__name__', match[1]!).with('le', '')
+    let group = groups.get(labels.key)
+    if (group === undefined) groups.set(labels.key, group = { labels, bounds: new Map(), count: undefined, sum: undefined })
+    if (match[2] === 'bucket') group.bounds.set(parseNumber(series.labels.get('le')), series.points)
+    else if (match[2] === 'count') group.count = series.points
+    else group.sum = series.points
+  }
+  const out: SeriesLine[] = []
+  for (const group of groups.values()) {
+    if (group.bounds.size === 0) continue
+    const bounds = [...group.bounds.keys()].sort((a, b) => a - b)
+    const finite = bounds.filter(b => b !== Infinity)
+    const length = Math.max(...[...group.bounds.values()].map(p => p.length))
+    const points: Point[] = []
+    for (let i = 0; i < length; i++) {
+      const cumulative = bounds.map(b => group.bounds.get(b)![i])
+      const total = group.count?.[i] ?? cumulative.at(-1)
+      if (cumulative.every(c => c === undefined)) { points.push(undefined); continue }
+      if (cumulative.includes('stale')) { points.push('stale'); continue }
+      const h = new FloatHistogram()
+      h.schema = -53
+      h.customValues = finite
+      h.count = typeof total === 'number' ? total : 0
+      h.sum = typeof group.sum?.[i] === 'number' ? group.sum[i] as number : 0
+      const counts: number[] = []
+      let before = 0
+      for (const bound of finite) { const c = group.bounds.get(bound)![i]; const n = typeof c === 'number' ? c : before; counts.push(n - before); before = n }
+      counts.push(h.count - before)
+      h.positive = { index: counts.map((_, k) => k), count: counts }
+      points.push(h.compact())
+    }
+    out.push({ labels: group.labels, points })
+  }
+  return out
+}
+
