@@ -64,6 +64,7 @@ export function quote(text: string): string {
     else if (code === 12) out += '\\f'
     else if (code === 11) out += '\\v'
     else if (code < 32 || code === 127) out += `\\x${code.toString(16).padStart(2, '0')}`
+    else if (code >= 0xdc80 && code <= 0xdcff) out += `\\x${(code - 0xdc00).toString(16)}`
     else out += char
   }
   return `${out}"`

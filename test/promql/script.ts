@@ -29,7 +29,7 @@ export async function runScript(text: string, onCase: (failure: Failure | undefi
   const engine = new PromqlEngine(systemClock, { ...defaultLimits, labelValueBytesMax: 1e6 })
   let head = freshHead()
   let i = 0
-  const isBlank = (line: string | undefined): boolean => line === undefined || line.trim() === ''
+  const isBlank = (line: string | undefined): boolean => line === undefined || line.trim() === '' || /^\s*(eval|load|clear)\b/.test(line)
   while (i < lines.length) {
     const line = lines[i]!.trim()
     if (line === '' || line.startsWith('#')) { i++; continue }
@@ -40,7 +40,8 @@ export async function runScript(text: string, onCase: (failure: Failure | undefi
       const stepMs = parseDurationMs(load[2]!)!
       const loaded: SeriesLine[] = []
       for (i++; !isBlank(lines[i]); i++) if (!lines[i]!.trim().startsWith('#')) loaded.push(parseSeriesLine(lines[i]!.trim()))
-      for (const series of loaded) loadSeries(head, series, stepMs)
+      // Of several lines for one series the last one counts.
+      for (const series of new Map(loaded.map(l => [l.labels.key, l])).values()) loadSeries(head, series, stepMs)
       if (load[1] !== undefined) for (const series of customBuckets(loaded)) loadSeries(head, series, stepMs)
       continue
     }
@@ -223,7 +224,7 @@ function parseNumber(text: string): number {
   return sign * Number(plain)
 }
 
-const numberPattern = '[+-]?(?:0[xX][0-9a-fA-F]+|(?:\\d+\\.?\\d*|\\.\\d+)(?:[eE][+-]?\\d+)?|[iI]nf|[nN]a[nN])'
+const numberPattern = '[+-]?(?:(?:\\d+\\.?\\d*|\\.\\d+)(?:[eE][+-]?\\d+)?|[iI]nf|[nN]a[nN])'
 const pointPattern = new RegExp(`^(?:(_)|(stale)|(${numberPattern})|(\\{\\{[^}]*\\}\\}))(?:([+-])(?:(${numberPattern.replace('[+-]?', '')})|(\\{\\{[^}]*\\}\\})))?(?:x(\\d+))?(?=\\s|$)`)
 
 function parsePoints(text: string): Point[] {

@@ -143,6 +143,13 @@ function parseNumber(text: string): number {
 
 const simpleEscapes: Record<string, string> = { a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v', '\\': '\\', "'": "'", '"': '"' }
 
+/** Bytes of \x and octal escapes; those that are not UTF-8 become lone surrogates, which no label name may contain. */
+function fromEscapedBytes(bytes: readonly number[]): string {
+  const text = Buffer.from(bytes).toString('utf8')
+  if (!text.includes('\ufffd')) return text
+  return bytes.map(byte => String.fromCharCode(byte < 128 ? byte : 0xdc00 + byte)).join('')
+}
+
 /** A quoted string from its opening quote on; backquotes take everything as it stands. */
 function readString(query: string, from: number): { value: string; to: number } {
   const delimiter = query[from]!
@@ -153,7 +160,7 @@ function readString(query: string, from: number): { value: string; to: number } 
   }
   let value = ''
   const bytes: number[] = []
-  const flush = (): void => { if (bytes.length > 0) { value += Buffer.from(bytes).toString('utf8'); bytes.length = 0 } }
+  const flush = (): void => { if (bytes.length > 0) { value += fromEscapedBytes(bytes); bytes.length = 0 } }
   for (let at = from + 1; ;) {
     const char = query[at]
     if (char === undefined || char === '\n') throw new BadQueryError('unterminated quoted string', from, at)

@@ -1,9 +1,11 @@
 /** Evaluates a checked tree over the steps of a query: series by series, all steps at once. */
 import { ExecutionError } from '#core/errors.ts'
 import { metricName } from '#core/names.ts'
+import { quote } from '#core/text.ts'
 import { unwrap, type Aggregate, type Call, type Expr, type MatrixSelector, type Subquery, type VectorSelector } from '#lang/promql/ast.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import type { MetricsReader } from '#metrics/select.ts'
+import { resetHint, type FloatHistogram, type ResetHint } from '#model/histogram.ts'
 import type { Labels } from '#model/labels.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
 import type { Budget } from '../budget.ts'
@@ -113,6 +115,7 @@ export class Evaluator {
     const rows = await this.rows(expr.expr)
     const param = expr.param === undefined || expr.op === 'count_values' ? undefined : await this.scalars(expr.param)
     const label = expr.op === 'count_values' ? (unwrap(expr.param!) as { value: string }).value : ''
+    if (expr.op === 'count_values' && (label === '' || !label.isWellFormed())) throw new ExecutionError(`invalid label name ${quote(label)}`)
     await this.context.budget.pause()
     const result = aggregate(expr, rows, param, label, this.grid, this.context.annotations)
     this.context.budget.give(rows.length * this.grid.steps)
@@ -287,6 +290,7 @@ export class Evaluator {
       const row = new Row(labels, false, steps)
       let any = 0
       let next = 0
+      let shown = -1
       const { timesMs, values, histograms } = columns
       for (let step = 0; step < steps; step++) {
         const atMs = this.#referenceMs(selector, step)
@@ -300,8 +304,12 @@ export class Evaluator {
         const histogram = histograms?.[i]
         if (want === 'time') row.setFloat(step, timesMs[i]! / 1000)
         else if (want === 'start') { if ((columns.startsMs?.[i] ?? 0) > 0) row.setFloat(step, columns.startsMs![i]! / 1000) }
-        else if (histogram !== undefined) row.setHistogram(step, histogram)
-        else { row.present[step] = isFloat; row.values[step] = value }
+        else if (histogram !== undefined) {
+          // The same sample once more is no second reset.
+          const repeated = shown === i && histogram.hint === resetHint.reset
+          row.setHistogram(step, repeated ? withHint(histogram, resetHint.unknown) : histogram)
+          shown = i
+        } else { row.present[step] = isFloat; row.values[step] = value }
       }
       if (any === 0) return
       budget.take(steps)
@@ -316,6 +324,12 @@ export class Evaluator {
     for (let step = 0; step < this.grid.steps; step++) if (rows.every(r => r.present[step] === absent)) row.setFloat(step, 1)
     return row.isEmpty ? [] : [row]
   }
+}
+
+function withHint(histogram: FloatHistogram, hint: ResetHint): FloatHistogram {
+  const copy = histogram.copy()
+  copy.hint = hint
+  return copy
 }
 
 const anchoredFunctions: readonly string[] = ['changes', 'delta', 'increase', 'rate', 'resets']

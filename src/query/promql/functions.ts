@@ -191,6 +191,9 @@ function quantileRows(evaluator: Evaluator, vectorArg: Expr, groups: readonly Hi
     (h, step, metric) => nativeQuantile(qs[step]!, h, metric, annotations, qArg))
 }
 
+/** Any UTF-8 text but the empty one. */
+function isLabelName(name: string): boolean { return name !== '' && name.isWellFormed() }
+
 /** Go's Regexp.Expand: $1, $name, ${name}, $$; an unknown reference is empty. */
 function expand(template: string, groups: (name: string) => string): string {
   return template.replace(/\$(?:\$|\{([^{}]*)\}|([A-Za-z0-9_]+))/g, (all, braced: string | undefined, plain: string | undefined) => {
@@ -208,7 +211,7 @@ async function labelReplace(evaluator: Evaluator, call: Call): Promise<Value> {
     if (error instanceof BadRegexError) throw new ExecutionError(`invalid regular expression in label_replace(): ${pattern}`)
     throw error
   }
-  if (target === '') throw new ExecutionError(`invalid destination label name in label_replace(): ${target}`)
+  if (!isLabelName(target)) throw new ExecutionError(`invalid destination label name in label_replace(): ${target}`)
   const rows = await evaluator.rows(call.args[0]!)
   for (const row of rows) {
     const matcher = regex.matcher(row.labels.get(source))
@@ -227,8 +230,8 @@ async function labelReplace(evaluator: Evaluator, call: Call): Promise<Value> {
 
 async function labelJoin(evaluator: Evaluator, call: Call): Promise<Value> {
   const [target, separator, ...sources] = call.args.slice(1).map(text) as [string, string, ...string[]]
-  for (const source of sources) if (source === '') throw new ExecutionError(`invalid source label name in label_join(): ${source}`)
-  if (target === '') throw new ExecutionError(`invalid destination label name in label_join(): ${target}`)
+  for (const source of sources) if (!isLabelName(source)) throw new ExecutionError(`invalid source label name in label_join(): ${source}`)
+  if (!isLabelName(target)) throw new ExecutionError(`invalid destination label name in label_join(): ${target}`)
   const rows = await evaluator.rows(call.args[0]!)
   for (const row of rows) {
     row.labels = row.labels.with(target, sources.map(name => row.labels.get(name)).join(separator))
@@ -341,7 +344,7 @@ const functions: Record<Exclude<FunctionName, Elsewhere>, InstantFunction> = {
   async histogram_quantiles(evaluator, call) {
     const groups = groupHistograms(await evaluator.rows(call.args[0]!), evaluator, call.args[0]!)
     const label = text(call.args[1]!)
-    if (label === '') throw new ExecutionError(`invalid label name in histogram_quantiles(): ${label}`)
+    if (!isLabelName(label)) throw new ExecutionError(`invalid label name in histogram_quantiles(): ${label}`)
     const out: Row[] = []
     for (const arg of call.args.slice(2)) {
       const qs = await evaluator.scalars(arg)
