@@ -5,7 +5,6 @@
  *   kind 1 samples   str tenant · uvarint definitions · { uvarint series, uvarint keyLength, key } …
  *                    · uvarint samples · u32le series[] · u8 timeForm (0: one f64le time for all, 1: f64le times[]) · times · u32le words[2n]
  *                    · uvarint histograms · { uvarint series, f64le time, f64le start, histogram } …
- *   kind 2 deletion  str tenant · JSON
  */
 import { ByteReader } from '#codec/byte-reader.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
@@ -13,7 +12,7 @@ import { CorruptDataError } from '#core/errors.ts'
 import { encodeUtf8 } from '#core/text.ts'
 import { FloatHistogram, type Buckets, type ResetHint } from '#model/histogram.ts'
 
-export const recordKind = { samples: 1, deletion: 2 } as const
+export const recordKind = { samples: 1 } as const
 
 /** A record in the making; reused. */
 export class SamplesRecordWriter {

@@ -74,3 +74,8 @@ export function childrenOf(expr: Expr): Expr[] {
     case 'binary': return [expr.lhs, expr.rhs]
   }
 }
+
+/** Every vector selector inside, those of ranges included. */
+export function selectorsOf(expr: Expr): VectorSelector[] {
+  return expr.kind === 'selector' ? [expr] : childrenOf(expr).flatMap(selectorsOf)
+}

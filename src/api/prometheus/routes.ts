@@ -1,0 +1,281 @@
+/** Prometheus' HTTP API over a metrics store. Every path also stands under /prometheus. */
+import type { Clock } from '#core/clock.ts'
+import { BadDataError, BadQueryError, UnavailableError } from '#core/errors.ts'
+import type { Limits } from '#core/limits.ts'
+import { compareText, quote } from '#core/text.ts'
+import { formatExpr } from '#lang/promql/printer.ts'
+import { parsePromql } from '#lang/promql/parser.ts'
+import { selectorsOf } from '#lang/promql/ast.ts'
+import type { Matcher } from '#lang/regex/matcher.ts'
+import type { MetricsReader } from '#metrics/select.ts'
+import { compareLabels, type Labels } from '#model/labels.ts'
+import type { Metadata } from '#model/write-batch.ts'
+import type { Handler, HttpReply, HttpRequest, Route } from '#net/http.ts'
+import type { PromqlEngine, QueryResult } from '#query/promql/engine.ts'
+import { describeExpr } from './describe.ts'
+import { federate } from './federate.ts'
+import { formatLabels, formatResult, formatTime, formatValue } from './json.ts'
+import { durationParam, invalid, limitParam, matcherSets, maxTimeMs, minTimeMs, requiredTime, timeParam } from './params.ts'
+import { remoteRead } from './remote-read.ts'
+import { errorReply, success, successPieces } from './respond.ts'
+
+export interface ExemplarSeries { labels: Labels; exemplars: { labels: Labels; value: number; timeMs: number }[] }
+
+/** What these routes need of the store. */
+export interface PrometheusStore {
+  reader(tenant: string): MetricsReader
+  metadata(tenant: string): ReadonlyMap<string, Metadata>
+  exemplars(tenant: string, matchers: readonly (readonly Matcher[])[], fromMs: number, toMs: number): ExemplarSeries[]
+  deleteSeries(tenant: string, matchers: readonly Matcher[], minMs: number, maxMs: number): Promise<void>
+  cleanTombstones(): Promise<void>
+  headStats(tenant: string): { series: number; chunks: number; labelPairs: number; minMs: number; maxMs: number; byMetric: Map<string, number> }
+  readonly ready: boolean
+}
+
+export interface PrometheusApiOptions {
+  clock: Clock
+  limits: Limits
+  engine: PromqlEngine
+  store: PrometheusStore
+  tenantOf: (request: HttpRequest) => string
+  version: string
+  startedMs: number
+  /** Shown under /api/v1/status/flags and /config. */
+  flags: Readonly<Record<string, string>>
+  configText: string
+  retention: string
+}
+
+export function prometheusRoutes(options: PrometheusApiOptions): Route[] {
+  const api = new PrometheusApi(options)
+  const guarded = (handler: Handler): Handler => async request => {
+    try {
+      if (!options.store.ready) throw new UnavailableError('the process is starting', 2)
+      return await handler(request)
+    } catch (error) {
+      return errorReply(error)
+    }
+  }
+  const both = ['GET', 'POST'] as const
+  const table: [readonly ('GET' | 'POST' | 'PUT')[], string, Handler][] = [
+    [both, '/api/v1/query', api.query], [both, '/api/v1/query_range', api.queryRange], [both, '/api/v1/query_exemplars', api.queryExemplars],
+    [both, '/api/v1/series', api.series], [both, '/api/v1/labels', api.labelNames], [['GET'], '/api/v1/label/:name/values', api.labelValues],
+    [['GET'], '/api/v1/metadata', api.metadata], [['GET'], '/api/v1/targets/metadata', api.targetsMetadata], [both, '/api/v1/format_query', api.formatQuery], [both, '/api/v1/parse_query', api.parseQuery],
+    [['POST'], '/api/v1/read', request => remoteRead(request, options.store.reader(options.tenantOf(request)), options.limits)],
+    [['POST', 'PUT'], '/api/v1/admin/tsdb/delete_series', api.deleteSeries], [['POST', 'PUT'], '/api/v1/admin/tsdb/clean_tombstones', api.cleanTombstones],
+    [['GET'], '/api/v1/status/buildinfo', api.buildInfo], [['GET'], '/api/v1/status/runtimeinfo', api.runtimeInfo], [['GET'], '/api/v1/status/flags', api.flags],
+    [['GET'], '/api/v1/status/config', api.config], [['GET'], '/api/v1/status/tsdb', api.tsdb], [['GET'], '/api/v1/status/walreplay', api.walReplay],
+    [['GET'], '/api/v1/targets', api.targets], [['GET'], '/api/v1/rules', api.rules], [['GET'], '/api/v1/alerts', api.alerts], [['GET'], '/api/v1/alertmanagers', api.alertmanagers],
+    [both, '/federate', request => federate(request, options.store.reader(options.tenantOf(request)), options.clock)],
+  ]
+  return table.flatMap(([methods, path, handler]) => ['', '/prometheus'].map(prefix => ({ methods, path: prefix + path, handler: guarded(handler) })))
+}
+
+class PrometheusApi {
+  readonly #options: PrometheusApiOptions
+  #running = 0
+
+  constructor(options: PrometheusApiOptions) {
+    this.#options = options
+  }
+
+  #reader(request: HttpRequest): MetricsReader { return this.#options.store.reader(this.#options.tenantOf(request)) }
+
+  async #limited<T>(work: () => Promise<T>): Promise<T> {
+    const { queryConcurrencyMax } = this.#options.limits
+    if (this.#running >= queryConcurrencyMax * 10) throw new UnavailableError(`${this.#running} queries are running or waiting, the limit is ${queryConcurrencyMax * 10}`, 1)
+    this.#running++
+    try {
+      return await work()
+    } finally {
+      this.#running--
+    }
+  }
+
+  #queryOptions(form: URLSearchParams, request: HttpRequest): { lookbackMs?: number; timeoutMs?: number; signal: AbortSignal } {
+    const timeoutMs = durationParam(form, 'timeout')
+    const lookbackMs = durationParam(form, 'lookback_delta')
+    return { signal: request.signal, ...(timeoutMs === undefined ? {} : { timeoutMs }), ...(lookbackMs === undefined ? {} : { lookbackMs }) }
+  }
+
+  #answer(result: QueryResult, form: URLSearchParams): HttpReply {
+    const limit = limitParam(form)
+    const warnings = [...result.warnings]
+    if (limit > 0 && result.series.length > limit) { result.series.length = limit; warnings.push('results truncated due to limit') }
+    const stats = form.get('stats')
+    const suffix = stats === null || stats === '' ? '' : `,"stats":${formatStats(result, stats === 'all')}`
+    return successPieces(formatResult(result), warnings, result.infos, suffix)
+  }
+
+  readonly query = async (request: HttpRequest): Promise<HttpReply> => {
+    const form = await request.form()
+    limitParam(form)
+    const atMs = timeParam(form, 'time', this.#options.clock.nowMs())
+    const query = form.get('query') ?? ''
+    const result = await this.#limited(() => withParameter('query', () => this.#options.engine.instant(this.#reader(request), query, atMs, this.#queryOptions(form, request))))
+    return this.#answer(result, form)
+  }
+
+  readonly queryRange = async (request: HttpRequest): Promise<HttpReply> => {
+    const form = await request.form()
+    limitParam(form)
+    const startMs = requiredTime(form, 'start'), endMs = requiredTime(form, 'end')
+    if (endMs < startMs) throw invalid('end', 'end timestamp must not be before start time')
+    const stepMs = durationParam(form, 'step')
+    if (stepMs === undefined) throw invalid('step', `cannot parse ${quote(form.get('step') ?? '')} to a valid duration`)
+    if (stepMs <= 0) throw invalid('step', 'zero or negative query resolution step widths are not accepted. Try a positive integer')
+    const query = form.get('query') ?? ''
+    const result = await this.#limited(() => withParameter('query', () => this.#options.engine.range(this.#reader(request), { query, startMs, endMs, stepMs: Math.max(1, Math.floor(stepMs)), ...this.#queryOptions(form, request) })))
+    return this.#answer(result, form)
+  }
+
+  #time(form: URLSearchParams): { fromMs: number; toMs: number } {
+    const fromMs = timeParam(form, 'start', minTimeMs), toMs = timeParam(form, 'end', maxTimeMs)
+    if (toMs < fromMs) throw invalid('end', 'end timestamp must not be before start time')
+    return { fromMs, toMs }
+  }
+
+  readonly series = async (request: HttpRequest): Promise<HttpReply> => {
+    const form = await request.form()
+    const { fromMs, toMs } = this.#time(form)
+    const limit = limitParam(form)
+    const sets = matcherSets(form)
+    if (sets.length === 0) throw new BadDataError('no match[] parameter provided')
+    const byKey = new Map<string, Labels>()
+    for (const set of sets) for (const labels of await this.#reader(request).series(set, fromMs, toMs)) byKey.set(labels.key, labels)
+    let found = [...byKey.values()].sort(compareLabels)
+    const truncated = limit > 0 && found.length > limit
+    if (truncated) found = found.slice(0, limit)
+    return success(`[${found.map(formatLabels).join(',')}]`, truncated ? ['results truncated due to limit'] : [])
+  }
+
+  #texts(found: Iterable<string>, limit: number): HttpReply {
+    let texts = [...new Set(found)].sort(compareText)
+    const truncated = limit > 0 && texts.length > limit
+    if (truncated) texts = texts.slice(0, limit)
+    return success(JSON.stringify(texts), truncated ? ['results truncated due to limit'] : [])
+  }
+
+  readonly labelNames = async (request: HttpRequest): Promise<HttpReply> => {
+    const form = await request.form()
+    const { fromMs, toMs } = this.#time(form)
+    const sets = matcherSets(form)
+    const names: string[] = []
+    for (const set of sets.length === 0 ? [[]] : sets) names.push(...await this.#reader(request).labelNames(set, fromMs, toMs))
+    return this.#texts(names, limitParam(form))
+  }
+
+  readonly labelValues = async (request: HttpRequest): Promise<HttpReply> => {
+    const form = await request.form()
+    const { fromMs, toMs } = this.#time(form)
+    let name = request.params['name'] ?? ''
+    // Names that are no plain identifiers come escaped: U__ and _hex_ for each odd character.
+    if (name.startsWith('U__')) name = name.slice(3).replace(/_(_|[0-9a-fA-F]+_)/g, (_, inner: string) => (inner === '_' ? '_' : String.fromCodePoint(Number.parseInt(inner.slice(0, -1), 16))))
+    if (name === '') throw new BadDataError(`invalid label name: ${quote(name)}`)
+    const sets = matcherSets(form)
+    const values: string[] = []
+    for (const set of sets.length === 0 ? [[]] : sets) values.push(...await this.#reader(request).labelValues(name, set, fromMs, toMs))
+    return this.#texts(values, limitParam(form))
+  }
+
+  readonly metadata = async (request: HttpRequest): Promise<HttpReply> => {
+    const form = await request.form()
+    const limit = limitParam(form)
+    const wanted = form.get('metric')
+    const out: Record<string, { type: string; help: string; unit: string }[]> = {}
+    for (const { metric, type, help, unit } of this.#options.store.metadata(this.#options.tenantOf(request)).values()) {
+      if (wanted !== null && wanted !== '' && metric !== wanted) continue
+      if (limit > 0 && Object.keys(out).length >= limit) break
+      out[metric] = [{ type, help, unit }]
+    }
+    return success(JSON.stringify(out))
+  }
+
+  readonly targetsMetadata = async (): Promise<HttpReply> => success('[]')
+
+  readonly queryExemplars = async (request: HttpRequest): Promise<HttpReply> => {
+    const form = await request.form()
+    const fromMs = timeParam(form, 'start', minTimeMs), toMs = timeParam(form, 'end', maxTimeMs)
+    if (toMs < fromMs) throw invalid('end', 'end timestamp must not be before start time')
+    const expr = withParameter('query', () => parsePromql(form.get('query') ?? ''))
+    const sets = selectorsOf(expr).map(s => s.matchers)
+    if (sets.length === 0) return success('[]')
+    const found = this.#options.store.exemplars(this.#options.tenantOf(request), sets, fromMs, toMs)
+    const shown = found.map(({ labels, exemplars }) => `{"seriesLabels":${formatLabels(labels)},"exemplars":[${exemplars.map(e => `{"labels":${formatLabels(e.labels)},"value":"${formatValue(e.value)}","timestamp":${formatTime(e.timeMs)}}`).join(',')}]}`)
+    return success(`[${shown.join(',')}]`)
+  }
+
+  readonly formatQuery = async (request: HttpRequest): Promise<HttpReply> => {
+    const form = await request.form()
+    return success(JSON.stringify(formatExpr(withParameter('query', () => parsePromql(form.get('query') ?? '')))))
+  }
+
+  readonly parseQuery = async (request: HttpRequest): Promise<HttpReply> => {
+    const form = await request.form()
+    return success(JSON.stringify(describeExpr(withParameter('query', () => parsePromql(form.get('query') ?? '')))))
+  }
+
+  readonly deleteSeries = async (request: HttpRequest): Promise<HttpReply> => {
+    const form = await request.form()
+    const sets = matcherSets(form)
+    if (sets.length === 0) throw new BadDataError('no match[] parameter provided')
+    const { fromMs, toMs } = this.#time(form)
+    for (const set of sets) await this.#options.store.deleteSeries(this.#options.tenantOf(request), set, fromMs, toMs)
+    return { status: 204 }
+  }
+
+  readonly cleanTombstones = async (): Promise<HttpReply> => {
+    await this.#options.store.cleanTombstones()
+    return { status: 204 }
+  }
+
+  readonly buildInfo = async (): Promise<HttpReply> => success(JSON.stringify({ version: '3.14.0', revision: `tercet-${this.#options.version}`, branch: 'HEAD', buildUser: '', buildDate: '', goVersion: process.version }))
+  readonly runtimeInfo = async (request: HttpRequest): Promise<HttpReply> => {
+    const { series } = this.#options.store.headStats(this.#options.tenantOf(request))
+    return success(JSON.stringify({ startTime: new Date(this.#options.startedMs).toISOString(), CWD: '', reloadConfigSuccess: true, lastConfigTime: new Date(this.#options.startedMs).toISOString(), corruptionCount: 0, goroutineCount: 0, GOMAXPROCS: 1, GOMEMLIMIT: 0, GOGC: '', GODEBUG: '', storageRetention: this.#options.retention, timeSeriesCount: series }))
+  }
+  readonly flags = async (): Promise<HttpReply> => success(JSON.stringify(this.#options.flags))
+  readonly config = async (): Promise<HttpReply> => success(JSON.stringify({ yaml: this.#options.configText }))
+  readonly walReplay = async (): Promise<HttpReply> => success('{"min":0,"max":0,"current":0}')
+  readonly targets = async (): Promise<HttpReply> => success('{"activeTargets":[],"droppedTargets":[],"droppedTargetCounts":{}}')
+  readonly rules = async (): Promise<HttpReply> => success('{"groups":[]}')
+  readonly alerts = async (): Promise<HttpReply> => success('{"alerts":[]}')
+  readonly alertmanagers = async (): Promise<HttpReply> => success('{"activeAlertmanagers":[],"droppedAlertmanagers":[]}')
+
+  readonly tsdb = async (request: HttpRequest): Promise<HttpReply> => {
+    const form = await request.form()
+    const limit = limitParam(form) || 10
+    const stats = this.#options.store.headStats(this.#options.tenantOf(request))
+    const top = [...stats.byMetric].sort((a, b) => b[1] - a[1] || compareText(a[0], b[0])).slice(0, limit).map(([name, value]) => ({ name, value }))
+    const reader = this.#reader(request)
+    const names = await reader.labelNames([], minTimeMs, maxTimeMs)
+    const counts: { name: string; value: number }[] = []
+    for (const name of names) counts.push({ name, value: (await reader.labelValues(name, [], minTimeMs, maxTimeMs)).length })
+    counts.sort((a, b) => b.value - a.value || compareText(a.name, b.name))
+    return success(JSON.stringify({
+      headStats: { numSeries: stats.series, numLabelPairs: stats.labelPairs, chunkCount: stats.chunks, minTime: Number.isFinite(stats.minMs) ? stats.minMs : 0, maxTime: Number.isFinite(stats.maxMs) ? stats.maxMs : 0 },
+      seriesCountByMetricName: top, labelValueCountByLabelName: counts.slice(0, limit), memoryInBytesByLabelName: [], seriesCountByLabelValuePair: [],
+    }))
+  }
+}
+
+/** What is wrong with the query is wrong with the parameter of that name. */
+function withParameter<T>(name: string, work: () => T): T {
+  const rethrow = (error: unknown): never => {
+    if (error instanceof BadQueryError) throw invalid(name, error.message)
+    throw error
+  }
+  try {
+    const result = work()
+    return result instanceof Promise ? result.catch(rethrow) as T : result
+  } catch (error) {
+    return rethrow(error)
+  }
+}
+
+function formatStats(result: QueryResult, all: boolean): string {
+  const { seconds, parseSeconds, samples, peakSamples } = result.stats
+  const timings = { evalTotalTime: seconds, resultSortTime: 0, queryPreparationTime: parseSeconds, innerEvalTime: seconds - parseSeconds, execQueueTime: 0, execTotalTime: seconds }
+  return JSON.stringify({ timings, samples: { totalQueryableSamples: samples, peakSamples, ...(all ? { totalQueryableSamplesPerStep: [] } : {}) } })
+}
+

@@ -1,0 +1,162 @@
+/** tercet up | query | inspect | check | version */
+import { mkdirSync, readFileSync, rmSync, writeFileSync, existsSync } from 'node:fs'
+import { BadDataError, messageOf } from '#core/errors.ts'
+import { loadConfig, type Config } from './config.ts'
+import { openBucket, startTercet, systemWorld, type World } from './compose.ts'
+import { makeLog } from './logger.ts'
+import { optionNames, optionOf } from './options.ts'
+import { inspectBucket } from './inspect.ts'
+import { version } from './version.ts'
+
+const usage = `tercet ${version}: metrics, logs and traces in one process, on open buckets
+
+  tercet up [--config=tercet.yaml] [--key=value …]     run
+  tercet query [--url=http://127.0.0.1:8428] [--json] 'rate(http_requests_total[5m])'
+  tercet inspect [--json] [--key=value …]              what is in the bucket
+  tercet check [--config=tercet.yaml] [--key=value …]  is the configuration right, and does the bucket answer?
+  tercet version
+
+Each verb has --help. Every key is also an environment variable: metrics.retention is TERCET_METRICS_RETENTION.
+`
+
+const help: Readonly<Record<string, string>> = {
+  up: `tercet up: runs the process until SIGTERM or SIGINT, which drain and stop it. SIGHUP reloads.
+
+  tercet up
+  tercet up --data_dir=/var/lib/tercet --metrics.retention=90d
+  tercet up --bucket.s3.endpoint=https://minio:9000 --bucket.s3.bucket=metrics --durability=bucket
+
+Keys:
+${optionNames.map(name => `  --${name}=${optionOf(name).fallback || '…'}\n      ${optionOf(name).help}`).join('\n')}
+`,
+  query: `tercet query: asks a running process.
+
+  tercet query up
+  tercet query --json --time=2026-11-21T00:00:00Z 'sum by (job) (up)'
+`,
+  inspect: `tercet inspect: lists the blocks of the bucket: times, series, samples, bytes.
+
+  tercet inspect --data_dir=./data
+  tercet inspect --json --bucket.s3.bucket=metrics
+`,
+  check: `tercet check: reads the configuration and tries the bucket, without starting anything.
+
+  tercet check --config=tercet.yaml
+`,
+  version: 'tercet version: prints the version.\n',
+}
+
+interface Arguments { flags: string[]; words: string[]; json: boolean; help: boolean }
+
+function parseArguments(argv: readonly string[]): Arguments {
+  const out: Arguments = { flags: [], words: [], json: false, help: false }
+  for (const arg of argv) {
+    if (arg === '--json') out.json = true
+    else if (arg === '--help' || arg === '-h') out.help = true
+    else if (arg.startsWith('--')) out.flags.push(arg.slice(2))
+    else out.words.push(arg)
+  }
+  return out
+}
+
+/** Takes `name=value` out of the flags. */
+function take(flags: string[], name: string): string | undefined {
+  const at = flags.findIndex(flag => flag.startsWith(`${name}=`))
+  return at < 0 ? undefined : flags.splice(at, 1)[0]!.slice(name.length + 1)
+}
+
+function readConfig(flags: string[]): Config {
+  const path = take(flags, 'config') ?? (existsSync('tercet.yaml') ? 'tercet.yaml' : undefined)
+  return loadConfig({ ...(path === undefined ? {} : { file: { path, text: readFileSync(path, 'utf8') } }), environment: process.env, flags })
+}
+
+export async function runCli(argv: readonly string[]): Promise<number> {
+  const [verb = '', ...rest] = argv
+  const args = parseArguments(rest)
+  try {
+    if (verb === '' || verb === '--help' || verb === '-h' || verb === 'help') { process.stdout.write(usage); return 0 }
+    const verbHelp = help[verb]
+    if (verbHelp === undefined) { process.stderr.write(`tercet: unknown command ${JSON.stringify(verb)}\n\n${usage}`); return 2 }
+    if (args.help) { process.stdout.write(verbHelp); return 0 }
+    switch (verb) {
+      case 'version': process.stdout.write(args.json ? `${JSON.stringify({ version, node: process.version })}\n` : `tercet ${version} (node ${process.version})\n`); return 0
+      case 'up': return await up(readConfig(args.flags))
+      case 'check': return await check(readConfig(args.flags), args.json)
+      case 'inspect': { const config = readConfig(args.flags); process.stdout.write(await inspectBucket(await openBucket(config, worldOf(config)), args.json)); return 0 }
+      default: return await query(args)
+    }
+  } catch (error) {
+    const shown = error instanceof BadDataError ? error.message : error instanceof Error ? error.stack ?? error.message : String(error)
+    process.stderr.write(`tercet: ${shown}\n`)
+    return error instanceof BadDataError ? 2 : 1
+  }
+}
+
+function worldOf(config: Config): World { return systemWorld(makeLog(config.text('log.format'), config.text('log.level'))) }
+
+async function check(config: Config, json: boolean): Promise<number> {
+  const world = worldOf(config)
+  const bucket = await openBucket(config, world)
+  const { probeBucket } = await import('#bucket/probe.ts')
+  await probeBucket(bucket, 'anonymous/tercet/', config.text('role') === 'query', world.random)
+  process.stdout.write(json ? `${JSON.stringify({ ok: true, bucket: bucket.description })}\n` : `The configuration is right, and ${bucket.description} answers.\n`)
+  return 0
+}
+
+async function up(config: Config): Promise<number> {
+  const world = worldOf(config)
+  const dataDir = config.text('data_dir')
+  const pidFile = `${dataDir}/tercet.pid`
+  mkdirSync(dataDir, { recursive: true })
+  const tercet = await startTercet(config, world)
+  writeFileSync(pidFile, `${process.pid}\n`)
+  const lines = tercet.addresses.map(({ name, address }) => `  ${name.padEnd(10)} ${name === 'otlp_grpc' ? address : `http://${address}`}`)
+  process.stdout.write(`Tercet ${version} is ready (${tercet.metrics.replayed.records} log records replayed in ${tercet.metrics.replayed.seconds.toFixed(2)} s).
+
+${lines.join('\n')}
+
+Try next:
+  curl '${tercet.url}/api/v1/query?query=up'
+  prometheus remote_write url: ${tercet.url}/api/v1/write
+  Grafana data source (Prometheus): ${tercet.url}
+`)
+  return new Promise(resolve => {
+    let stopping = false
+    const stop = (signal: string): void => {
+      if (stopping) return
+      stopping = true
+      world.log.info('stopping', { signal })
+      // Not forever: what is not in the bucket by then is in the local log.
+      tercet.close().then(
+        () => { rmSync(pidFile, { force: true }); resolve(0) },
+        (error: unknown) => { world.log.error('the stop was not clean', { error: messageOf(error) }); resolve(1) },
+      )
+    }
+    process.once('SIGTERM', stop)
+    process.once('SIGINT', stop)
+    process.on('SIGHUP', () => { tercet.reload().catch((error: unknown) => { world.log.error('reload failed', { error: messageOf(error) }) }) })
+  }).then(code => { process.exit(code as number) })
+}
+
+interface QueryAnswer { status: string; error?: string; warnings?: string[]; data?: { resultType: string; result: { metric: Record<string, string>; value?: [number, string]; values?: [number, string][] }[] | [number, string] } }
+
+async function query(args: Arguments): Promise<number> {
+  const url = take(args.flags, 'url') ?? 'http://127.0.0.1:8428'
+  const time = take(args.flags, 'time')
+  if (args.words.length !== 1) throw new BadDataError('query takes one expression; quote it')
+  if (args.flags.length > 0) throw new BadDataError(`query does not know --${args.flags[0]!}`)
+  const parameters = new URLSearchParams({ query: args.words[0]!, ...(time === undefined ? {} : { time }) })
+  const reply = await fetch(`${url}/api/v1/query`, { method: 'POST', body: parameters })
+  const answer = await reply.json() as QueryAnswer
+  if (args.json) { process.stdout.write(`${JSON.stringify(answer)}\n`); return answer.status === 'success' ? 0 : 1 }
+  if (answer.status !== 'success' || answer.data === undefined) { process.stderr.write(`tercet: ${answer.error ?? `status ${reply.status}`}\n`); return 1 }
+  for (const warning of answer.warnings ?? []) process.stderr.write(`warning: ${warning}\n`)
+  const { resultType, result } = answer.data
+  if (resultType === 'scalar' || resultType === 'string') { process.stdout.write(`${(result as [number, string])[1]}\n`); return 0 }
+  for (const series of result as Exclude<typeof result, [number, string]>) {
+    const { __name__: name = '', ...labels } = series.metric
+    const shown = `${name}{${Object.entries(labels).map(([label, value]) => `${label}=${JSON.stringify(value)}`).join(', ')}}`
+    process.stdout.write(`${shown} => ${series.value === undefined ? (series.values ?? []).map(([, value]) => value).join(' ') : `${series.value[1]} @[${series.value[0]}]`}\n`)
+  }
+  return 0
+}

@@ -1,0 +1,173 @@
+/** Puts the process together: the world, the bucket, the signal, the routes. The only place that knows everything. */
+import { DirectoryBucket } from '#bucket/directory.ts'
+import { PrefixedBucket, type Bucket } from '#bucket/bucket.ts'
+import { probeBucket } from '#bucket/probe.ts'
+import { systemClock, Repeater, type Clock } from '#core/clock.ts'
+import { Registry } from '#core/counter.ts'
+import { BadDataError, messageOf } from '#core/errors.ts'
+import { systemFiles, type Files } from '#core/files.ts'
+import { defaultLimits, type Limits } from '#core/limits.ts'
+import type { Log } from '#core/log.ts'
+import { systemRandom, type Random } from '#core/random.ts'
+import { prometheusRoutes } from '#api/prometheus/routes.ts'
+import { errorReply } from '#api/prometheus/respond.ts'
+import { ImportHandlers } from '#ingest/import.ts'
+import { InfluxHandler } from '#ingest/influx.ts'
+import { OtlpMetricsHandler } from '#ingest/otlp.ts'
+import { RemoteWriteHandler } from '#ingest/remote-write.ts'
+import { MetricsEngine } from '#metrics/engine.ts'
+import { HttpServer, type HttpRequest, type Route } from '#net/http.ts'
+import { GrpcServer } from '#net/grpc.ts'
+import { PromqlEngine } from '#query/promql/engine.ts'
+import { exportRoutes } from '#api/prometheus/export.ts'
+import type { Config } from './config.ts'
+import { SelfMetrics } from './self-metrics.ts'
+import { version } from './version.ts'
+
+export interface World { clock: Clock; random: Random; files: Files; log: Log }
+
+export interface Tercet {
+  /** `http://host:port` of the main address. */
+  readonly url: string
+  readonly addresses: { name: string; address: string }[]
+  readonly metrics: MetricsEngine
+  flush(): Promise<void>
+  reload(): Promise<void>
+  close(): Promise<void>
+}
+
+const defaultTenant = 'anonymous'
+
+export function limitsOf(config: Config): Limits {
+  return {
+    ...defaultLimits,
+    bodyBytesMax: config.bytes('limits.body_size'), decodedBytesMax: config.bytes('limits.decoded_size'), labelsPerSeriesMax: config.number('limits.labels_per_series'),
+    labelNameBytesMax: config.bytes('limits.label_name_length'), labelValueBytesMax: config.bytes('limits.label_value_length'), activeSeriesMax: config.number('limits.active_series'),
+    querySamplesMax: config.number('limits.query_samples'), queryTimeoutMs: config.durationMs('limits.query_timeout'),
+  }
+}
+
+/** The bucket of the metrics signal, by configuration. */
+export async function openBucket(config: Config, world: World): Promise<Bucket> {
+  const s3Name = config.text('metrics.bucket.s3.bucket') || config.text('bucket.s3.bucket')
+  const directory = config.text('metrics.bucket.dir') || (config.text('bucket.dir') === '' ? '' : `${config.text('bucket.dir')}/metrics`)
+  if (s3Name === '') return new DirectoryBucket(directory || `${config.text('data_dir')}/bucket/metrics`)
+  const endpoint = config.text('bucket.s3.endpoint')
+  if (endpoint.startsWith('http://') && !config.isOn('bucket.s3.allow_insecure')) throw new BadDataError(`bucket.s3.endpoint ${endpoint} has no TLS; use https://, or allow it with bucket.s3.allow_insecure: true`)
+  const { openS3 } = await import('#bucket/s3.ts')
+  const secretFile = config.text('bucket.s3.secret_access_key_file')
+  const pathStyle = config.text('bucket.s3.path_style')
+  const bucket = await openS3({
+    endpoint, region: config.text('bucket.s3.region'), bucket: s3Name, accessKeyId: config.text('bucket.s3.access_key_id'),
+    secretAccessKey: secretFile === '' ? config.text('bucket.s3.secret_access_key') : Buffer.from(await world.files.read(secretFile)).toString('utf8').trim(),
+    pathStyle: pathStyle === 'auto' ? endpoint !== '' : pathStyle === 'true', clock: world.clock,
+  })
+  const prefix = (config.text('metrics.bucket.s3.prefix') || config.text('bucket.s3.prefix')).replace(/^\/+|\/+$/g, '')
+  return prefix === '' ? bucket : new PrefixedBucket(bucket, `${prefix}/`)
+}
+
+export function systemWorld(log: Log): World { return { clock: systemClock, random: systemRandom, files: systemFiles, log } }
+
+export async function startTercet(config: Config, world: World): Promise<Tercet> {
+  const { clock, random, files, log } = world
+  const limits = limitsOf(config)
+  const dataDir = config.text('data_dir')
+  const bucket = await openBucket(config, world)
+  const isReader = config.text('role') === 'query'
+  await probeBucket(bucket, `${defaultTenant}/tercet/`, isReader, random)
+  const registry = new Registry()
+  const metrics = new MetricsEngine({
+    clock, random, files, log, bucket, limits, directory: `${dataDir}/metrics`, defaultTenant,
+    durability: config.text('durability') as 'local' | 'bucket', syncAlways: config.text('wal_sync') === 'always',
+    blockMs: config.durationMs('metrics.block_duration'), outOfOrderMs: config.durationMs('metrics.out_of_order_window'),
+    retentionMs: config.durationMs('metrics.retention'), retentionBytesMax: config.bytes('metrics.retention_size') || Infinity,
+    freeBytesMin: config.bytes('disk_free_min'), readOnly: isReader,
+  })
+  const tenancy = config.text('tenancy') === 'on'
+  const tenantOf = (request: HttpRequest): string => {
+    if (!tenancy) return defaultTenant
+    const tenant = request.header('x-scope-orgid') ?? ''
+    if (!/^[A-Za-z0-9!_.*'()-]{1,150}$/.test(tenant) || tenant === '.' || tenant === '..') throw new BadDataError('no org id: the X-Scope-OrgID header must name the tenant in 1 to 150 letters, digits and !-_.*\'()')
+    return tenant
+  }
+  const engine = new PromqlEngine(clock, limits)
+  const startedMs = clock.nowMs()
+  const remoteWrite = new RemoteWriteHandler(metrics, limits.decodedBytesMax, tenantOf)
+  const otlp = new OtlpMetricsHandler(metrics, tenantOf, clock)
+  const imports = new ImportHandlers(metrics, tenantOf, clock)
+  const influx = new InfluxHandler(metrics, tenantOf, clock)
+  const self = new SelfMetrics(registry, metrics, clock, version)
+  const ok = (text: string) => async (): Promise<{ status: number; headers: Record<string, string>; body: string }> => ({ status: 200, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: text })
+  let tercet: Tercet | undefined
+  const readiness = async (): Promise<{ status: number; headers: Record<string, string>; body: string }> => {
+    const problem = metrics.ready ? undefined : 'starting'
+    return { status: problem === undefined ? 200 : 503, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: problem ?? 'Tercet is ready.\n' }
+  }
+  const push = ['POST', 'PUT'] as const
+  const routes: Route[] = [
+    ...prometheusRoutes({ clock, limits, engine, store: metrics, tenantOf, version, startedMs, flags: {}, configText: config.describe(), retention: config.text('metrics.retention') }),
+    ...exportRoutes({ clock, store: metrics, tenantOf }),
+    ...['/api/v1/write', '/api/v1/push', '/prometheus/api/v1/write', '/prometheus/api/v1/push'].map(path => ({ methods: ['POST'] as const, path, handler: remoteWrite.handle })),
+    ...['/v1/metrics', '/opentelemetry/v1/metrics', '/api/v1/otlp/v1/metrics', '/otlp/v1/metrics'].map(path => ({ methods: ['POST'] as const, path, handler: otlp.handle })),
+    { methods: push, path: '/api/v1/import', handler: imports.jsonLines },
+    { methods: push, path: '/api/v1/import/prometheus', handler: imports.exposition },
+    { methods: push, path: '/write', handler: influx.handle }, { methods: push, path: '/influx/write', handler: influx.handle }, { methods: push, path: '/api/v2/write', handler: influx.handle },
+    { methods: ['GET'], path: '/health', handler: ok('OK') }, { methods: ['GET'], path: '/-/healthy', handler: ok('Tercet is healthy.\n') },
+    { methods: ['GET'], path: '/-/ready', handler: readiness }, { methods: ['GET'], path: '/ready', handler: readiness },
+    { methods: ['GET'], path: '/metrics', handler: async () => ({ status: 200, headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }, body: self.expose() }) },
+    { methods: push, path: '/-/flush', handler: async () => { await metrics.flush(); return { status: 204 } } },
+    { methods: push, path: '/-/reload', handler: async () => { await tercet!.reload(); return { status: 200, body: '' } } },
+    { methods: ['GET'], path: '/', handler: async () => ({ status: 200, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: welcome }) },
+  ]
+  const http = new HttpServer(routes, {
+    log, bodyBytesMax: limits.bodyBytesMax, decodedBytesMax: limits.decodedBytesMax, onError: errorReply, monotonicMs: () => clock.monotonicMs(),
+    onRequest: (route, status, seconds) => { self.request(route, status, seconds) },
+  })
+  const addresses: { name: string; address: string }[] = []
+  const listen = async (name: string, setting: string): Promise<void> => {
+    if (setting === 'off') return
+    const colon = setting.lastIndexOf(':')
+    addresses.push({ name, address: await http.listen(setting.slice(0, colon).replace(/^\[|\]$/g, '') || '0.0.0.0', Number(setting.slice(colon + 1))) })
+  }
+  // Listening first: health answers, and everything else says that the process is starting.
+  await listen('http', config.text('listen.http'))
+  await listen('otlp_http', config.text('listen.otlp_http'))
+  for (const alias of config.list('listen.aliases')) await listen('alias', alias)
+  const grpc = new GrpcServer([{ service: 'opentelemetry.proto.collector.metrics.v1.MetricsService', method: 'Export', handler: otlp.handleGrpc }], limits.bodyBytesMax)
+  const grpcAddress = config.text('listen.otlp_grpc')
+  if (grpcAddress !== 'off') addresses.push({ name: 'otlp_grpc', address: await grpc.listen(grpcAddress) })
+  try {
+    await metrics.open()
+  } catch (error) {
+    await http.close()
+    await grpc.close()
+    throw error
+  }
+  let scraper: Repeater | undefined
+  if (config.isOn('self_scrape') && !isReader) {
+    const scrape = (): Promise<void> => self.store(defaultTenant).catch((error: unknown) => { log.warn('own metrics could not be stored', { error: messageOf(error) }) })
+    scraper = new Repeater(clock, config.durationMs('metrics.scrape_interval'), scrape)
+    void scrape()
+  }
+  tercet = {
+    url: `http://${addresses.find(a => a.name === 'http')?.address ?? addresses[0]?.address ?? ''}`, addresses, metrics,
+    flush: () => metrics.flush(),
+    reload: () => metrics.refresh(),
+    async close() {
+      await scraper?.stop()
+      await http.close()
+      await grpc.close()
+      await metrics.close()
+    },
+  }
+  return tercet
+}
+
+const welcome = `Tercet ${version}
+
+  GET  /api/v1/query?query=up            PromQL, as Prometheus answers it (also under /prometheus)
+  POST /api/v1/write                     remote write 1.0 and 2.0
+  POST /v1/metrics                       OpenTelemetry metrics
+  GET  /metrics                          own metrics
+  POST /-/flush                          cut blocks now, answer when the bucket has them
+`

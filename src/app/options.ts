@@ -1,0 +1,56 @@
+/** Every configuration key: its type, its default, and what it is for. The table is the documentation (`tercet up --help`, docs/configuration.md). */
+import { defaultLimits } from '#core/limits.ts'
+
+export type OptionKind = 'text' | 'number' | 'bytes' | 'duration' | 'switch' | 'list' | 'address' | readonly string[]
+export interface Option { kind: OptionKind; fallback: string; help: string }
+
+const option = (kind: OptionKind, fallback: string, help: string): Option => ({ kind, fallback, help })
+
+export const optionTable = {
+  'listen.http': option('address', '127.0.0.1:8428', 'Address that everything is served on; port 0 = any free one, off = not opened.'),
+  'listen.otlp_http': option('address', '127.0.0.1:4318', 'Extra address for OpenTelemetry over HTTP; the same routes as listen.http.'),
+  'listen.otlp_grpc': option('address', '127.0.0.1:4317', 'Address for OpenTelemetry over gRPC.'),
+  'listen.aliases': option('list', '', 'More addresses of the same handlers: 127.0.0.1:9090, …'),
+  'self_scrape': option('switch', 'true', 'Own metrics into own store, every metrics.scrape_interval.'),
+  'data_dir': option('text', './data', 'Write-ahead log, cache, and the bucket when no S3 is configured.'),
+  'bucket.dir': option('text', '', 'A local directory as the bucket (default: <data_dir>/bucket/<signal>).'),
+  'bucket.s3.endpoint': option('text', '', 'S3 endpoint: https://…; plain http only with bucket.s3.allow_insecure.'),
+  'bucket.s3.region': option('text', 'us-east-1', 'Region that requests are signed for; any text the store accepts.'),
+  'bucket.s3.bucket': option('text', '', 'Name of the S3 bucket; setting it selects S3.'),
+  'bucket.s3.prefix': option('text', '', 'Key prefix inside the bucket.'),
+  'bucket.s3.access_key_id': option('text', '', 'Access key; without it the environment and instance roles are asked.'),
+  'bucket.s3.secret_access_key': option('text', '', 'Secret key.'),
+  'bucket.s3.secret_access_key_file': option('text', '', 'File that holds the secret key.'),
+  'bucket.s3.path_style': option(['auto', 'true', 'false'], 'auto', 'endpoint/bucket/key instead of bucket.endpoint/key; auto = true for custom endpoints.'),
+  'bucket.s3.allow_insecure': option('switch', 'false', 'Allow an endpoint without TLS.'),
+  'metrics.bucket.dir': option('text', '', 'As bucket.dir, for metrics alone.'),
+  'metrics.bucket.s3.bucket': option('text', '', 'As bucket.s3.bucket, for metrics alone.'),
+  'metrics.bucket.s3.prefix': option('text', '', 'As bucket.s3.prefix, for metrics alone.'),
+  'durability': option(['local', 'bucket'], 'local', 'Acknowledge when in the local log, or when in the bucket.'),
+  'wal_sync': option(['interval', 'always'], 'interval', 'Force the local log to disk every second, or before every reply.'),
+  'metrics.retention': option('duration', '30d', 'Samples older than this are deleted; inf keeps all.'),
+  'metrics.retention_size': option('bytes', '0', 'The oldest blocks are deleted beyond this size; 0 = no limit.'),
+  'metrics.out_of_order_window': option('duration', '1h', 'How much older than the newest sample a sample may be; inf takes any age.'),
+  'metrics.block_duration': option('duration', '2h', 'Time that one block covers; 2h is what the reading systems like.'),
+  'metrics.scrape_interval': option('duration', '30s', 'How often own metrics are stored.'),
+  'metrics.type_and_unit_labels': option('switch', 'false', 'Tell counters by a __type__ label instead of by their names.'),
+  'tenancy': option(['off', 'on'], 'off', 'on: the X-Scope-OrgID header names the tenant.'),
+  'disk_free_min': option('bytes', '512MiB', 'Below this much free disk nothing is accepted (503).'),
+  'limits.body_size': option('bytes', String(defaultLimits.bodyBytesMax), 'Request bodies as they come.'),
+  'limits.decoded_size': option('bytes', String(defaultLimits.decodedBytesMax), 'Request bodies when decoded.'),
+  'limits.labels_per_series': option('number', String(defaultLimits.labelsPerSeriesMax), 'Labels of one series.'),
+  'limits.label_name_length': option('bytes', String(defaultLimits.labelNameBytesMax), 'Bytes of a label name.'),
+  'limits.label_value_length': option('bytes', String(defaultLimits.labelValueBytesMax), 'Bytes of a label value.'),
+  'limits.active_series': option('number', String(defaultLimits.activeSeriesMax), 'Series in memory, per tenant.'),
+  'limits.query_samples': option('number', String(defaultLimits.querySamplesMax), 'Samples that one query may hold in memory.'),
+  'limits.query_timeout': option('duration', '2m', 'Time of one query.'),
+  'role': option(['all', 'query'], 'all', 'query: serve what is in the bucket, write nothing.'),
+  'log.format': option(['json', 'logfmt'], 'logfmt', 'Form of the log lines on standard error.'),
+  'log.level': option(['debug', 'info', 'warn', 'error'], 'info', 'Least severity that is logged.'),
+} as const satisfies Record<string, Option>
+
+export type OptionName = keyof typeof optionTable
+export const optionNames = Object.keys(optionTable) as OptionName[]
+
+export function isOptionName(name: string): name is OptionName { return Object.hasOwn(optionTable, name) }
+export function optionOf(name: OptionName): Option { return optionTable[name] }

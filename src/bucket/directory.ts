@@ -1,0 +1,134 @@
+/** A bucket in a local directory: the embedded default. Objects are files, written aside and renamed. */
+import { copyFile, link, mkdir, open, readdir, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises'
+import { dirname, join, sep } from 'node:path'
+import { ConflictError, NotFoundError } from '#core/errors.ts'
+import { BucketError, type Bucket, type ObjectInfo } from './bucket.ts'
+
+const asideSuffix = '.tercet-tmp'
+
+export class DirectoryBucket implements Bucket {
+  readonly description: string
+  readonly #root: string
+  #sequence = 0
+
+  constructor(root: string) {
+    this.#root = root
+    this.description = root
+  }
+
+  #path(key: string): string {
+    if (key.split('/').some(part => part === '..' || part === '')) throw new BucketError('put', this.description, 'BadKey', false)
+    return join(this.#root, ...key.split('/'))
+  }
+
+  async #try<T>(operation: string, key: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
+      if (code === 'ENOENT' || code === 'ENOTDIR') throw new NotFoundError(`no object ${key} in ${this.description}`, { cause: error })
+      if (code === 'EEXIST') throw new ConflictError(`${key} is there already`, { cause: error })
+      throw new BucketError(operation, this.description, code, true, { cause: error })
+    }
+  }
+
+  /** Makes `path` appear in one step from what `fill` writes aside. */
+  async #place(operation: string, key: string, ifAbsent: boolean, fill: (aside: string) => Promise<void>): Promise<void> {
+    const path = this.#path(key)
+    await this.#try(operation, key, async () => {
+      await mkdir(dirname(path), { recursive: true })
+      const aside = `${path}.${process.pid}-${this.#sequence++}${asideSuffix}`
+      try {
+        await fill(aside)
+        // link fails where the target exists; rename replaces it.
+        if (ifAbsent) await link(aside, path)
+        else await rename(aside, path)
+      } finally {
+        await rm(aside, { force: true })
+      }
+    })
+  }
+
+  put(key: string, bytes: Uint8Array, options?: { ifAbsent?: boolean }): Promise<void> {
+    return this.#place('put', key, options?.ifAbsent === true, aside => writeFile(aside, bytes, { flush: true }))
+  }
+
+  putFile(key: string, path: string): Promise<void> {
+    return this.#place('put', key, false, async aside => {
+      try {
+        await link(path, aside)
+      } catch {
+        await copyFile(path, aside)
+      }
+    })
+  }
+
+  get(key: string): Promise<Uint8Array> { return this.#try('get', key, () => readFile(this.#path(key))) }
+
+  getRange(key: string, offset: number, length: number): Promise<Uint8Array> {
+    return this.#try('get', key, async () => {
+      const handle = await open(this.#path(key), 'r')
+      try {
+        const bytes = new Uint8Array(length)
+        let filled = 0
+        while (filled < length) {
+          const { bytesRead } = await handle.read(bytes, filled, length - filled, offset + filled)
+          if (bytesRead === 0) break
+          filled += bytesRead
+        }
+        return bytes.subarray(0, filled)
+      } finally {
+        await handle.close()
+      }
+    })
+  }
+
+  async size(key: string): Promise<number> { return (await this.#try('head', key, () => stat(this.#path(key)))).size }
+
+  async list(prefix: string): Promise<ObjectInfo[]> {
+    const base = prefix.includes('/') ? prefix.slice(0, prefix.lastIndexOf('/')) : ''
+    const found: ObjectInfo[] = []
+    const walk = async (directory: string, key: string): Promise<void> => {
+      let entries
+      try {
+        entries = await readdir(directory, { withFileTypes: true })
+      } catch (error) {
+        if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return
+        throw new BucketError('list', this.description, 'EIO', true, { cause: error })
+      }
+      for (const entry of entries) {
+        const child = key === '' ? entry.name : `${key}/${entry.name}`
+        if (entry.isDirectory()) {
+          if (prefix.startsWith(`${child}/`) || `${child}/`.startsWith(prefix)) await walk(join(directory, entry.name), child)
+        } else if (child.startsWith(prefix) && !entry.name.endsWith(asideSuffix)) {
+          const info = await stat(join(directory, entry.name)).catch(() => undefined)
+          if (info !== undefined) found.push({ key: child, bytes: info.size, modifiedMs: info.mtimeMs })
+        }
+      }
+    }
+    await walk(base === '' ? this.#root : join(this.#root, ...base.split('/')), base)
+    return found.sort((a, b) => (a.key < b.key ? -1 : 1))
+  }
+
+  async listDirectories(prefix: string): Promise<string[]> {
+    try {
+      const entries = await readdir(join(this.#root, ...prefix.split('/').filter(Boolean)), { withFileTypes: true })
+      return entries.filter(e => e.isDirectory()).map(e => e.name).sort()
+    } catch {
+      return []
+    }
+  }
+
+  async delete(key: string): Promise<void> {
+    const path = this.#path(key)
+    await rm(path, { force: true })
+    // Directories that became empty go too, as they would in an object store.
+    for (let at = dirname(path); at.length > this.#root.length && at.startsWith(this.#root + sep); at = dirname(at)) {
+      try {
+        await rmdir(at)
+      } catch {
+        return
+      }
+    }
+  }
+}

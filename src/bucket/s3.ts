@@ -1,0 +1,163 @@
+/** An S3-compatible bucket through the AWS SDK, loaded only when S3 is configured. No optional checksum trailers, any region. */
+import { createReadStream } from 'node:fs'
+import { open, stat } from 'node:fs/promises'
+import { Agent as HttpAgent } from 'node:http'
+import { Agent as HttpsAgent } from 'node:https'
+import {
+  AbortMultipartUploadCommand, CompleteMultipartUploadCommand, CreateMultipartUploadCommand, DeleteObjectCommand, GetObjectCommand, HeadObjectCommand,
+  ListObjectsV2Command, PutObjectCommand, S3Client, UploadPartCommand,
+} from '@aws-sdk/client-s3'
+import { NodeHttpHandler } from '@smithy/node-http-handler'
+import { sleep, type Clock } from '#core/clock.ts'
+import { ConflictError, NotFoundError } from '#core/errors.ts'
+import { BucketError, type Bucket, type ObjectInfo } from './bucket.ts'
+
+export interface S3Options {
+  /** Empty: AWS itself. */
+  endpoint: string
+  region: string
+  bucket: string
+  /** Empty: the SDK's chain (environment, web identity, instance roles). */
+  accessKeyId: string
+  secretAccessKey: string
+  pathStyle: boolean
+  clock: Clock
+}
+
+const partBytes = 16 * 1024 * 1024
+const attemptsMax = 4
+const socketsMax = 32
+
+export async function openS3(options: S3Options): Promise<S3Bucket> { return new S3Bucket(options) }
+
+export class S3Bucket implements Bucket {
+  readonly description: string
+  readonly #client: S3Client
+  readonly #bucket: string
+  readonly #clock: Clock
+
+  constructor(options: S3Options) {
+    this.#bucket = options.bucket
+    this.#clock = options.clock
+    this.description = `s3://${options.bucket}${options.endpoint === '' ? '' : ` at ${options.endpoint}`}`
+    this.#client = new S3Client({
+      region: options.region, forcePathStyle: options.pathStyle, requestChecksumCalculation: 'WHEN_REQUIRED', responseChecksumValidation: 'WHEN_REQUIRED', maxAttempts: 1,
+      ...(options.endpoint === '' ? {} : { endpoint: options.endpoint }),
+      ...(options.accessKeyId === '' ? {} : { credentials: { accessKeyId: options.accessKeyId, secretAccessKey: options.secretAccessKey } }),
+      requestHandler: new NodeHttpHandler({ connectionTimeout: 5000, requestTimeout: 60_000, httpAgent: new HttpAgent({ keepAlive: true, maxSockets: socketsMax }), httpsAgent: new HttpsAgent({ keepAlive: true, maxSockets: socketsMax }) }),
+    })
+  }
+
+  /** Repeats what may succeed later; names what failed. */
+  async #try<T>(operation: string, key: string, work: () => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await work()
+      } catch (error) {
+        const { code, status } = codeOf(error)
+        if (code === 'NoSuchBucket') throw new BucketError(operation, this.description, code, false, { cause: error })
+        if (status === 404 || code === 'NoSuchKey' || code === 'NotFound') throw new NotFoundError(`no object ${key} in ${this.description}`, { cause: error })
+        if (status === 412 || code === 'PreconditionFailed') throw new ConflictError(`${key} is there already`, { cause: error })
+        // 409: somebody else is writing the same key at this moment, and one of both will win.
+        const transient = status === undefined || status >= 500 || status === 429 || status === 409 || code === 'SlowDown' || code === 'RequestTimeout'
+        if (!transient || attempt >= attemptsMax) throw new BucketError(operation, this.description, code, transient, { cause: error })
+        await sleep(this.#clock, 100 * 2 ** attempt)
+      }
+    }
+  }
+
+  async put(key: string, bytes: Uint8Array, options?: { ifAbsent?: boolean }): Promise<void> {
+    await this.#try('put', key, () => this.#client.send(new PutObjectCommand({ Bucket: this.#bucket, Key: key, Body: bytes, ...(options?.ifAbsent === true ? { IfNoneMatch: '*' } : {}) })))
+  }
+
+  async putFile(key: string, path: string): Promise<void> {
+    const { size } = await stat(path)
+    if (size <= partBytes) {
+      await this.#try('put', key, () => this.#client.send(new PutObjectCommand({ Bucket: this.#bucket, Key: key, Body: createReadStream(path), ContentLength: size })))
+      return
+    }
+    await this.#putParts(key, path, size)
+  }
+
+  async #putParts(key: string, path: string, size: number): Promise<void> {
+    const target = { Bucket: this.#bucket, Key: key }
+    const { UploadId } = await this.#try('create multipart upload', key, () => this.#client.send(new CreateMultipartUploadCommand(target)))
+    const file = await open(path, 'r')
+    try {
+      const parts: { PartNumber: number; ETag: string | undefined }[] = []
+      for (let offset = 0; offset < size; offset += partBytes) {
+        const bytes = Buffer.alloc(Math.min(partBytes, size - offset))
+        await file.read(bytes, 0, bytes.length, offset)
+        const PartNumber = parts.length + 1
+        const { ETag } = await this.#try('upload part', key, () => this.#client.send(new UploadPartCommand({ ...target, UploadId, PartNumber, Body: bytes })))
+        parts.push({ PartNumber, ETag })
+      }
+      await this.#try('complete multipart upload', key, () => this.#client.send(new CompleteMultipartUploadCommand({ ...target, UploadId, MultipartUpload: { Parts: parts } })))
+    } catch (error) {
+      await this.#client.send(new AbortMultipartUploadCommand({ ...target, UploadId })).catch(() => {})
+      throw error
+    } finally {
+      await file.close()
+    }
+  }
+
+  get(key: string): Promise<Uint8Array> {
+    return this.#try('get', key, async () => {
+      const { Body } = await this.#client.send(new GetObjectCommand({ Bucket: this.#bucket, Key: key }))
+      return Body === undefined ? new Uint8Array(0) : Body.transformToByteArray()
+    })
+  }
+
+  getRange(key: string, offset: number, length: number): Promise<Uint8Array> {
+    return this.#try('get', key, async () => {
+      try {
+        const { Body } = await this.#client.send(new GetObjectCommand({ Bucket: this.#bucket, Key: key, Range: `bytes=${offset}-${offset + length - 1}` }))
+        return Body === undefined ? new Uint8Array(0) : await Body.transformToByteArray()
+      } catch (error) {
+        // A range that begins at or behind the end is empty.
+        if (codeOf(error).status === 416) return new Uint8Array(0)
+        throw error
+      }
+    })
+  }
+
+  async size(key: string): Promise<number> {
+    return (await this.#try('head', key, () => this.#client.send(new HeadObjectCommand({ Bucket: this.#bucket, Key: key })))).ContentLength ?? 0
+  }
+
+  async list(prefix: string): Promise<ObjectInfo[]> {
+    const found: ObjectInfo[] = []
+    let token: string | undefined
+    do {
+      const page = await this.#try('list', prefix, () => this.#client.send(new ListObjectsV2Command({ Bucket: this.#bucket, Prefix: prefix, ContinuationToken: token })))
+      for (const object of page.Contents ?? []) found.push({ key: object.Key ?? '', bytes: object.Size ?? 0, modifiedMs: object.LastModified?.getTime() ?? 0 })
+      token = page.IsTruncated === true ? page.NextContinuationToken : undefined
+    } while (token !== undefined)
+    return found
+  }
+
+  async listDirectories(prefix: string): Promise<string[]> {
+    const names: string[] = []
+    let token: string | undefined
+    do {
+      const page = await this.#try('list', prefix, () => this.#client.send(new ListObjectsV2Command({ Bucket: this.#bucket, Prefix: prefix, Delimiter: '/', ContinuationToken: token })))
+      for (const entry of page.CommonPrefixes ?? []) names.push((entry.Prefix ?? '').slice(prefix.length, -1))
+      token = page.IsTruncated === true ? page.NextContinuationToken : undefined
+    } while (token !== undefined)
+    return names
+  }
+
+  async delete(key: string): Promise<void> {
+    await this.#try('delete', key, () => this.#client.send(new DeleteObjectCommand({ Bucket: this.#bucket, Key: key }))).catch((error: unknown) => {
+      if (!(error instanceof NotFoundError)) throw error
+    })
+  }
+}
+
+/** The store's error code and HTTP status, as far as there are any. */
+function codeOf(error: unknown): { code: string; status: number | undefined } {
+  if (!(error instanceof Error)) return { code: 'unknown', status: undefined }
+  const metadata = '$metadata' in error ? error.$metadata as { httpStatusCode?: number } : undefined
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : error.name
+  return { code, status: metadata?.httpStatusCode }
+}

@@ -1,0 +1,66 @@
+/** OTLP metrics over HTTP (protobuf, JSON) and gRPC. */
+import { encodeUtf8 } from '#core/text.ts'
+import type { Clock } from '#core/clock.ts'
+import { messageOf } from '#core/errors.ts'
+import type { AppendResult, MetricsAppender } from '#metrics/append.ts'
+import { BatchBuilder } from '#model/write-batch.ts'
+import { ByteWriter } from '#codec/byte-writer.ts'
+import type { HttpReply, HttpRequest } from '#net/http.ts'
+import { decodeOtlpMetrics, parseOtlpMetricsJson, type OtlpResource } from '#wire/otlp/metrics.ts'
+import { translateOtlp } from '#wire/otlp/to-prometheus.ts'
+import { ingestError } from './reply.ts'
+
+export class OtlpMetricsHandler {
+  readonly #appender: MetricsAppender
+  readonly #tenantOf: (request: HttpRequest) => string
+  readonly #clock: Clock
+
+  constructor(appender: MetricsAppender, tenantOf: (request: HttpRequest) => string, clock: Clock) {
+    this.#appender = appender
+    this.#tenantOf = tenantOf
+    this.#clock = clock
+  }
+
+  readonly handle = async (request: HttpRequest): Promise<HttpReply> => {
+    const type = (request.header('content-type') ?? 'application/x-protobuf').split(';')[0]!.trim()
+    const isJson = type === 'application/json'
+    if (!isJson && type !== 'application/x-protobuf') return { status: 415, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: `content type ${JSON.stringify(type)} is not known; application/x-protobuf and application/json are\n` }
+    try {
+      const body = await request.body()
+      const result = await this.#store(isJson ? parseOtlpMetricsJson(Buffer.from(body).toString('utf8')) : decodeOtlpMetrics(body), this.#tenantOf(request))
+      if (isJson) return { status: 200, headers: { 'content-type': 'application/json' }, body: JSON.stringify(result.refused === 0 ? {} : { partialSuccess: { rejectedDataPoints: String(result.refused), errorMessage: result.reason } }) }
+      return { status: 200, headers: { 'content-type': 'application/x-protobuf' }, body: encodeResponse(result) }
+    } catch (error) {
+      return ingestError(error)
+    }
+  }
+
+  /** For gRPC: the message in, the response message out. */
+  readonly handleGrpc = async (message: Uint8Array, tenant: string | undefined): Promise<Uint8Array> => encodeResponse(await this.#store(decodeOtlpMetrics(message), tenant ?? 'anonymous'))
+
+  async #store(resources: readonly OtlpResource[], tenant: string): Promise<AppendResult> {
+    const builder = new BatchBuilder()
+    const problems = translateOtlp(resources, builder, this.#clock.nowMs())
+    const result = await this.#appender.append(tenant, builder.batch)
+    result.refused += problems.length
+    result.reason ??= problems[0]
+    return result
+  }
+}
+
+/** ExportMetricsServiceResponse{1 partial_success{1 rejected_data_points, 2 error_message}}. */
+function encodeResponse(result: AppendResult): Uint8Array {
+  if (result.refused === 0) return new Uint8Array(0)
+  const partial = new ByteWriter(64)
+  partial.writeU8(0x08)
+  partial.writeUvarint(result.refused)
+  const reason = encodeUtf8(messageOf(result.reason))
+  partial.writeU8(0x12)
+  partial.writeUvarint(reason.length)
+  partial.writeBytes(reason)
+  const out = new ByteWriter(64)
+  out.writeU8(0x0a)
+  out.writeUvarint(partial.at)
+  out.writeBytes(partial.bytes())
+  return out.copy()
+}

@@ -1,0 +1,103 @@
+/** Syntax tree → PromQL text, as the reference implementation prints it: on one line, or laid out for reading. */
+import { formatDuration } from '#core/duration.ts'
+import { metricName } from '#core/names.ts'
+import { compareText, quote } from '#core/text.ts'
+import type { Matcher } from '../regex/matcher.ts'
+import type { Aggregate, At, Binary, Duration, DurationExpr, Expr, VectorSelector } from './ast.ts'
+
+/** Longer lines are broken up by formatExpr. */
+const lineCharsMax = 100
+
+function label(name: string): string { return /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name) ? name : quote(name) }
+
+export function printMatcher(m: Matcher): string { return `${label(m.name)}${m.kind}${quote(m.value)}` }
+
+function printNumber(value: number): string {
+  return value === Infinity ? '+Inf' : value === -Infinity ? '-Inf' : Number.isNaN(value) ? 'NaN' : value.toLocaleString('en-US', { useGrouping: false, maximumFractionDigits: 20 })
+}
+
+function signedDuration(ms: number): string { return formatDuration(ms) }
+
+export function printDurationExpr(expr: DurationExpr): string {
+  const wrap = (text: string): string => (expr.kind !== 'number' && expr.wrapped ? `(${text})` : text)
+  switch (expr.kind) {
+    case 'number': return expr.isDuration ? signedDuration(expr.value * 1000) : printNumber(expr.value)
+    case 'duration-negative': return wrap(`-${printDurationExpr(expr.operand)}`)
+    case 'duration-call': return wrap(`${expr.name}(${expr.args.map(printDurationExpr).join(', ')})`)
+    case 'duration-binary': return wrap(`${printDurationExpr(expr.left)} ${expr.op} ${printDurationExpr(expr.right)}`)
+  }
+}
+
+function printDuration(duration: Duration): string { return duration.expr === undefined ? signedDuration(duration.ms) : printDurationExpr(duration.expr) }
+
+function printAt(at: At | undefined): string {
+  if (at === undefined) return ''
+  return at.kind === 'time' ? ` @ ${(at.atMs / 1000).toFixed(3)}` : ` @ ${at.kind}()`
+}
+
+function printModifiers(node: { at: At | undefined; offset: Duration | undefined }): string {
+  const offset = node.offset === undefined || (node.offset.ms === 0 && node.offset.expr === undefined) ? '' : ` offset ${printDuration(node.offset)}`
+  return printAt(node.at) + offset
+}
+
+function printSelector(s: VectorSelector): string {
+  const plainName = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(s.name)
+  const parts = s.matchers.filter(m => !(plainName && m.name === metricName && m.kind === '=' && m.value === s.name)).map(printMatcher).sort(compareText)
+  const name = plainName ? s.name : ''
+  if (!plainName && s.name !== '') {
+    const at = parts.indexOf(printMatcher(s.matchers.find(m => m.name === metricName && m.value === s.name)!))
+    if (at >= 0) { parts.splice(at, 1); parts.unshift(quote(s.name)) }
+  }
+  return parts.length === 0 ? name : `${name}{${parts.join(',')}}`
+}
+
+function printGrouping(node: Aggregate): string {
+  if (node.without) return ` without (${node.grouping.map(label).join(', ')}) `
+  return node.grouping.length > 0 ? ` by (${node.grouping.map(label).join(', ')}) ` : ''
+}
+
+export function printMatching(node: Binary): string {
+  const m = node.matching
+  let out = node.returnBool ? ' bool' : ''
+  if (m === undefined) return out
+  if (m.labels.length > 0 || m.on) {
+    out += ` ${m.on ? 'on' : 'ignoring'} (${m.labels.map(label).join(', ')})`
+    if (m.card === 'many-to-one' || m.card === 'one-to-many') out += ` group_${m.card === 'many-to-one' ? 'left' : 'right'} (${m.include.map(label).join(', ')})`
+  }
+  if (m.fillLeft !== undefined && m.fillLeft === m.fillRight) return `${out} fill (${printNumber(m.fillLeft)})`
+  if (m.fillLeft !== undefined) out += ` fill_left (${printNumber(m.fillLeft)})`
+  if (m.fillRight !== undefined) out += ` fill_right (${printNumber(m.fillRight)})`
+  return out
+}
+
+/** On one line. */
+export function printExpr(expr: Expr): string {
+  switch (expr.kind) {
+    case 'number': return expr.isDuration ? signedDuration(expr.value * 1000) : printNumber(expr.value)
+    case 'string': return quote(expr.value)
+    case 'selector': return `${printSelector(expr)}${printModifiers(expr)}${expr.modifier === undefined ? '' : ` ${expr.modifier}`}`
+    case 'matrix': return `${printSelector(expr.selector)}[${printDuration(expr.range)}]${expr.selector.modifier === undefined ? '' : ` ${expr.selector.modifier}`}${printModifiers(expr.selector)}`
+    case 'subquery': return `${printExpr(expr.expr)}[${printDuration(expr.range)}:${expr.step === undefined ? '' : printDuration(expr.step)}]${printModifiers(expr)}`
+    case 'call': return `${expr.name}(${expr.args.map(printExpr).join(', ')})`
+    case 'aggregate': return `${expr.op}${printGrouping(expr)}(${expr.param === undefined ? '' : `${printExpr(expr.param)}, `}${printExpr(expr.expr)})`
+    case 'binary': return `${printExpr(expr.lhs)} ${expr.op}${printMatching(expr)} ${printExpr(expr.rhs)}`
+    case 'unary': return `${expr.op}${printExpr(expr.expr)}`
+    case 'paren': return `(${printExpr(expr.expr)})`
+  }
+}
+
+/** Over several lines where one would be too long. */
+export function formatExpr(expr: Expr, level = 0): string {
+  const indent = '  '.repeat(level)
+  const line = printExpr(expr)
+  if (line.length <= lineCharsMax) return indent + line
+  switch (expr.kind) {
+    case 'call': return `${indent}${expr.name}(\n${expr.args.map(arg => formatExpr(arg, level + 1)).join(',\n')}\n${indent})`
+    case 'aggregate': return `${indent}${expr.op}${printGrouping(expr)}(\n${expr.param === undefined ? '' : `${formatExpr(expr.param, level + 1)},\n`}${formatExpr(expr.expr, level + 1)}\n${indent})`
+    case 'binary': return `${formatExpr(expr.lhs, level + 1)}\n${indent}${expr.op}${printMatching(expr)}\n${formatExpr(expr.rhs, level + 1)}`
+    case 'paren': return `${indent}(\n${formatExpr(expr.expr, level + 1)}\n${indent})`
+    case 'unary': return `${indent}${expr.op}${formatExpr(expr.expr, level).trimStart()}`
+    case 'subquery': return `${formatExpr(expr.expr, level)}[${printDuration(expr.range)}:${expr.step === undefined ? '' : printDuration(expr.step)}]${printModifiers(expr)}`
+    case 'number': case 'string': case 'selector': case 'matrix': return indent + line
+  }
+}

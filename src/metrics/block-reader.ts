@@ -1,0 +1,360 @@
+/** Reads a block in Prometheus' format, index version 2. Source: docs/formats/prometheus-block.md. Corrupt parts raise CorruptDataError. */
+import { ByteReader } from '#codec/byte-reader.ts'
+import { crc32c } from '#codec/crc32c.ts'
+import { decodeHistogramChunk } from '#codec/histogram-chunk.ts'
+import { decodeXor, xorSampleCount } from '#codec/xor-chunk.ts'
+import { decodeXor2 } from '#codec/xor2-chunk.ts'
+import { CorruptDataError, NotFoundError } from '#core/errors.ts'
+import { decodeUtf8 } from '#core/text.ts'
+import type { Matcher } from '#lang/regex/matcher.ts'
+import { histogramFromChunk } from '#model/histogram-chunk.ts'
+import { Labels } from '#model/labels.ts'
+import type { SampleColumns } from '#model/sample-columns.ts'
+import type { BlockMeta } from './block-meta.ts'
+import type { ChunkMeta } from './block-writer.ts'
+
+/** Where the files of one block are: in the bucket, or staged on the local disk. */
+export interface BlockFiles {
+  read(name: string): Promise<Uint8Array>
+  readRange(name: string, offset: number, length: number): Promise<Uint8Array>
+}
+
+export interface BlockSeries { labels: Labels; ref: number; chunks: ChunkMeta[] }
+export interface Interval { minMs: number; maxMs: number }
+
+interface Index {
+  bytes: Uint8Array
+  view: DataView
+  symbols: SymbolTexts
+  /** name → value → offset of its postings list. */
+  postings: Map<string, Map<string, number>>
+  allPostings: number
+  labelIndicesAt: number
+}
+
+export class BlockReader {
+  readonly meta: BlockMeta
+  readonly #files: BlockFiles
+  #index: Promise<Index> | undefined
+  #tombstones: Promise<Map<number, Interval[]>> | undefined
+  lastUsedMs = 0
+
+  constructor(meta: BlockMeta, files: BlockFiles) {
+    this.meta = meta
+    this.#files = files
+  }
+
+  #open(): Promise<Index> {
+    if (this.#index === undefined) {
+      this.#index = this.#files.read('index').then(decodeIndex)
+      this.#index.catch(() => { this.#index = undefined })
+    }
+    return this.#index
+  }
+
+  /** Lets go of the index; the next use reads it again. */
+  forget(): void { this.#index = undefined }
+
+  /** Reads and checks everything that is needed to serve the block. */
+  async check(): Promise<void> {
+    await this.#open()
+    await this.#deleted()
+  }
+
+  #deleted(): Promise<Map<number, Interval[]>> {
+    if (this.#tombstones === undefined) {
+      this.#tombstones = this.#files.read('tombstones').then(decodeTombstones, error => {
+        if (error instanceof NotFoundError) return new Map<number, Interval[]>()
+        throw error
+      })
+      this.#tombstones.catch(() => { this.#tombstones = undefined })
+    }
+    return this.#tombstones
+  }
+
+  /** Intervals deleted from a series. */
+  async tombstonesOf(ref: number): Promise<readonly Interval[]> { return (await this.#deleted()).get(ref) ?? [] }
+  async tombstones(): Promise<ReadonlyMap<number, readonly Interval[]>> { return this.#deleted() }
+  forgetTombstones(): void { this.#tombstones = undefined }
+
+  /** The series that satisfy every matcher and have a chunk that touches the time, ascending by labels. */
+  async select(matchers: readonly Matcher[], fromMs: number, toMs: number): Promise<BlockSeries[]> {
+    const index = await this.#open()
+    const out: BlockSeries[] = []
+    for (const ref of selectPostings(index, matchers)) {
+      const series = readSeries(index, ref, fromMs, toMs)
+      if (series !== undefined && matchers.every(m => m.matches(series.labels.get(m.name)))) out.push(series)
+    }
+    return out
+  }
+
+  async labelNames(): Promise<string[]> { return [...(await this.#open()).postings.keys()] }
+  async labelValues(name: string): Promise<string[]> { return [...(await this.#open()).postings.get(name)?.keys() ?? []] }
+
+  /** Every symbol, sorted. */
+  async symbols(): Promise<readonly Uint8Array[]> { return (await this.#open()).symbols.all() }
+
+  /** Chunk data by reference. Chunks that lie near each other are fetched together. */
+  async chunks(refs: readonly number[]): Promise<Map<number, ChunkData>> {
+    const out = new Map<number, ChunkData>()
+    const sorted = [...refs].sort((a, b) => a - b)
+    for (let i = 0; i < sorted.length;) {
+      let k = i + 1
+      while (k < sorted.length && sorted[k]! - sorted[k - 1]! < fetchGapBytes && sorted[k]! - sorted[i]! < fetchBytesMax) k++
+      await this.#fetch(sorted.slice(i, k), out)
+      i = k
+    }
+    return out
+  }
+
+  async #fetch(refs: readonly number[], out: Map<number, ChunkData>): Promise<void> {
+    const segment = Math.floor(refs[0]! / 4294967296)
+    const name = `chunks/${String(segment + 1).padStart(6, '0')}`
+    const from = refs[0]! % 4294967296
+    const last = refs.at(-1)! % 4294967296
+    let bytes = await this.#files.readRange(name, from, last - from + guessBytes)
+    for (const ref of refs) {
+      const at = ref % 4294967296 - from
+      const wanted = chunkEnd(bytes, at)
+      if (wanted > bytes.length) bytes = await this.#files.readRange(name, from, wanted)
+      out.set(ref, decodeChunkFrame(bytes, at, name))
+    }
+  }
+}
+
+const fetchGapBytes = 64 * 1024
+const fetchBytesMax = 4 * 1024 * 1024
+/** What a chunk is expected to have at most; a longer one is fetched again. */
+const guessBytes = 4096
+
+export interface ChunkData { encoding: number; bytes: Uint8Array; from: number; to: number }
+
+/** Bytes that must be there for the chunk at `at`, its checksum included. */
+function chunkEnd(bytes: Uint8Array, at: number): number {
+  let length = 0
+  for (let i = 0, scale = 1; i < 5; i++, scale *= 128) {
+    const byte = bytes[at + i]
+    if (byte === undefined) return at + 16
+    length += (byte & 127) * scale
+    if (byte < 128) return at + i + 1 + 1 + length + 4
+  }
+  throw new CorruptDataError(`chunk at ${at}: the length is malformed`)
+}
+
+function decodeChunkFrame(bytes: Uint8Array, at: number, name: string): ChunkData {
+  const input = new ByteReader(bytes, Math.min(at, bytes.length))
+  const length = input.readUvarint()
+  input.need(length + 5)
+  const from = input.at
+  const expected = input.view.getUint32(from + 1 + length)
+  if (crc32c(bytes, from, from + 1 + length) !== expected) throw new CorruptDataError(`${name}: the chunk at ${at} has a wrong checksum`)
+  return { encoding: bytes[from]!, bytes, from: from + 1, to: from + 1 + length }
+}
+
+/** Adds a chunk's samples to columns. */
+export function decodeChunk(chunk: ChunkData, into: SampleColumns): void {
+  const { bytes, from, to } = chunk
+  switch (chunk.encoding) {
+    case 1:
+      into.reserve(xorSampleCount(bytes, from, to))
+      into.count += decodeXor(bytes, from, to, into.timesMs, into.words, into.count)
+      return
+    case 4:
+      decodeXor2(bytes, from, to, (timeMs, hi, lo, startMs) => {
+        into.pushWords(timeMs, hi, lo)
+        if (startMs !== 0) into.setStart(into.count - 1, startMs)
+      })
+      return
+    case 2: case 3: case 5: case 6: {
+      const { flag, layout, samples } = decodeHistogramChunk(bytes, from, to, chunk.encoding)
+      // The chunk's codes 1 (no reset) and 2 (reset) in the top bits: 10 means reset, 01 means none.
+      samples.forEach((sample, i) => {
+        into.pushHistogram(sample.timeMs, histogramFromChunk(layout, sample, i, flag, chunk.encoding === 2 || chunk.encoding === 5))
+        if (sample.startMs !== 0) into.setStart(into.count - 1, sample.startMs)
+      })
+      return
+    }
+    default: throw new CorruptDataError(`chunk encoding ${chunk.encoding} is not known; 1 to 6 are`)
+  }
+}
+
+class SymbolTexts {
+  readonly #bytes: Uint8Array
+  readonly #offsets: Uint32Array
+  readonly #texts: (string | undefined)[] = []
+
+  constructor(bytes: Uint8Array, offsets: Uint32Array) {
+    this.#bytes = bytes
+    this.#offsets = offsets
+  }
+
+  text(i: number): string {
+    return this.#texts[i] ??= this.#read(i)
+  }
+
+  #read(i: number): string {
+    if (i >= this.#offsets.length) throw new CorruptDataError(`index: symbol ${i} of ${this.#offsets.length}`)
+    const input = new ByteReader(this.#bytes, this.#offsets[i]!)
+    const length = input.readLength()
+    return decodeUtf8(this.#bytes, input.at, input.at + length) ?? Buffer.from(this.#bytes.subarray(input.at, input.at + length)).toString('latin1')
+  }
+
+  all(): Uint8Array[] {
+    return Array.from(this.#offsets, offset => {
+      const input = new ByteReader(this.#bytes, offset)
+      return input.readBytes(input.readLength())
+    })
+  }
+}
+
+function section(bytes: Uint8Array, at: number, what: string): ByteReader {
+  const head = new ByteReader(bytes, Math.min(at, bytes.length))
+  const length = head.readU32()
+  head.need(length + 4)
+  if (crc32c(bytes, head.at, head.at + length) !== head.view.getUint32(head.at + length)) throw new CorruptDataError(`index: ${what} has a wrong checksum`)
+  return new ByteReader(bytes, head.at, head.at + length)
+}
+
+function decodeIndex(bytes: Uint8Array): Index {
+  if (bytes.length < 5 + 52) throw new CorruptDataError(`index: ${bytes.length} bytes are too few`)
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if (view.getUint32(0) !== 0xbaaad700) throw new CorruptDataError('index: wrong magic number')
+  const version = bytes[4]!
+  if (version !== 2 && version !== 3) throw new CorruptDataError(`index: version ${version}, 2 is understood`)
+  const tocAt = bytes.length - 52
+  if (crc32c(bytes, tocAt, tocAt + 48) !== view.getUint32(tocAt + 48)) throw new CorruptDataError('index: the table of contents has a wrong checksum')
+  const toc = new ByteReader(bytes, tocAt)
+  const symbolsAt = toc.readU64()
+  toc.readU64()
+  const labelIndicesAt = toc.readU64()
+  toc.readU64()
+  toc.readU64()
+  const tableAt = toc.readU64()
+  const symbolInput = section(bytes, symbolsAt, 'the symbol table')
+  const count = symbolInput.readU32()
+  if (count > bytes.length) throw new CorruptDataError(`index: ${count} symbols`)
+  const offsets = new Uint32Array(count)
+  for (let i = 0; i < count; i++) {
+    offsets[i] = symbolInput.at
+    symbolInput.skip(symbolInput.readUvarint())
+  }
+  const postings = new Map<string, Map<string, number>>()
+  let allPostings = 0
+  const table = section(bytes, tableAt, 'the postings offset table')
+  let lastName = ''
+  let values: Map<string, number> | undefined
+  for (let left = table.readU32(); left > 0; left--) {
+    table.readUvarint()
+    const name = readString(table), value = readString(table)
+    const offset = table.readUvarint()
+    if (name === '' && value === '') { allPostings = offset; continue }
+    if (values === undefined || name !== lastName) {
+      postings.set(name, values = new Map())
+      lastName = name
+    }
+    values.set(value, offset)
+  }
+  return { bytes, view, symbols: new SymbolTexts(bytes, offsets), postings, allPostings, labelIndicesAt }
+}
+
+function readString(input: ByteReader): string {
+  const length = input.readLength()
+  const text = decodeUtf8(input.bytes, input.at, input.at + length) ?? Buffer.from(input.bytes.subarray(input.at, input.at + length)).toString('latin1')
+  input.skip(length)
+  return text
+}
+
+function readPostings(index: Index, at: number): Uint32Array {
+  const input = section(index.bytes, at, `the postings list at ${at}`)
+  const count = input.readU32()
+  input.need(count * 4)
+  const out = new Uint32Array(count)
+  for (let i = 0; i < count; i++) out[i] = index.view.getUint32(input.at + i * 4)
+  return out
+}
+
+/** A superset of the answer, found by the matcher that promises the fewest series. */
+function selectPostings(index: Index, matchers: readonly Matcher[]): Uint32Array {
+  let best: Uint32Array | undefined
+  for (const matcher of matchers) {
+    if (matcher.matchesEmpty) continue
+    const values = index.postings.get(matcher.name)
+    if (values === undefined) return new Uint32Array(0)
+    const lists: Uint32Array[] = []
+    if (matcher.kind === '=' || (matcher.kind === '=~' && matcher.alternatives !== undefined)) {
+      for (const value of matcher.kind === '=' ? [matcher.value] : matcher.alternatives!) {
+        const at = values.get(value)
+        if (at !== undefined) lists.push(readPostings(index, at))
+      }
+    } else if (best === undefined || best.length > 1000) {
+      for (const [value, at] of values) if (matcher.matches(value)) lists.push(readPostings(index, at))
+    } else continue
+    const merged = lists.length === 1 ? lists[0]! : mergeLists(lists)
+    if (best === undefined) best = merged
+    else best = intersect(best, merged)
+  }
+  return best ?? readPostings(index, index.allPostings)
+}
+
+function mergeLists(lists: readonly Uint32Array[]): Uint32Array {
+  const all = new Uint32Array(lists.reduce((sum, list) => sum + list.length, 0))
+  let at = 0
+  for (const list of lists) { all.set(list, at); at += list.length }
+  all.sort()
+  let count = 0
+  for (let i = 0; i < all.length; i++) if (i === 0 || all[i] !== all[i - 1]) all[count++] = all[i]!
+  return all.subarray(0, count)
+}
+
+function intersect(a: Uint32Array, b: Uint32Array): Uint32Array {
+  const out = new Uint32Array(Math.min(a.length, b.length))
+  let i = 0, k = 0, count = 0
+  while (i < a.length && k < b.length) {
+    if (a[i]! < b[k]!) i++
+    else if (a[i]! > b[k]!) k++
+    else { out[count++] = a[i]!; i++; k++ }
+  }
+  return out.subarray(0, count)
+}
+
+function readSeries(index: Index, ref: number, fromMs: number, toMs: number): BlockSeries | undefined {
+  const input = new ByteReader(index.bytes, Math.min(ref * 16, index.bytes.length))
+  const length = input.readLength()
+  const end = input.at + length
+  input.need(length + 4)
+  if (crc32c(index.bytes, input.at, end) !== index.view.getUint32(end)) throw new CorruptDataError(`index: the series at ${ref * 16} has a wrong checksum`)
+  const labelCount = input.readUvarint()
+  const labelsAt = input.at
+  for (let i = 0; i < labelCount * 2; i++) input.readUvarint()
+  const chunkCount = input.readUvarint()
+  const chunks: ChunkMeta[] = []
+  let maxMs = 0, chunkRef = 0
+  for (let i = 0; i < chunkCount; i++) {
+    const minMs = i === 0 ? input.readVarint() : maxMs + input.readUvarint()
+    maxMs = minMs + input.readUvarint()
+    chunkRef = i === 0 ? input.readUvarint() : chunkRef + input.readVarint()
+    if (minMs <= toMs && maxMs >= fromMs) chunks.push({ minMs, maxMs, ref: chunkRef })
+    else if (minMs > toMs) break
+  }
+  if (chunks.length === 0) return undefined
+  const pairs: string[] = []
+  input.at = labelsAt
+  for (let i = 0; i < labelCount * 2; i++) pairs.push(index.symbols.text(input.readUvarint()))
+  return { labels: new Labels(pairs), ref, chunks }
+}
+
+export function decodeTombstones(bytes: Uint8Array): Map<number, Interval[]> {
+  const intervals = new Map<number, Interval[]>()
+  if (bytes.length === 0) return intervals
+  const head = new ByteReader(bytes)
+  if (head.readU32() !== 0x0130ba30 || head.readU8() !== 1) throw new CorruptDataError('tombstones: not a file of version 1')
+  if (bytes.length < 9 || crc32c(bytes, 5, bytes.length - 4) !== head.view.getUint32(bytes.length - 4)) throw new CorruptDataError('tombstones: wrong checksum')
+  const input = new ByteReader(bytes, 5, bytes.length - 4)
+  while (input.at < input.end) {
+    const ref = input.readUvarint()
+    const minMs = input.readVarint(), maxMs = input.readVarint()
+    intervals.set(ref, [...intervals.get(ref) ?? [], { minMs, maxMs }])
+  }
+  return intervals
+}
+

@@ -1,0 +1,188 @@
+/** Columns of samples into chunks, blocks into one block, a head's range into a block. */
+import { encodeHistogramChunk } from '#codec/histogram-chunk.ts'
+import { encodeXor } from '#codec/xor-chunk.ts'
+import type { Files } from '#core/files.ts'
+import { compareBytes } from '#core/text.ts'
+import { chunkRun, layoutOf, sampleOf } from '#model/histogram-chunk.ts'
+import { compareLabels, type Labels } from '#model/labels.ts'
+import { SampleColumns } from '#model/sample-columns.ts'
+import { BlockWriter, type ChunkMeta } from './block-writer.ts'
+import { decodeChunk, type BlockReader, type BlockSeries } from './block-reader.ts'
+import type { Head } from './head.ts'
+import type { RangeChunks } from './range-chunks.ts'
+import { removeDeleted } from './tombstones.ts'
+
+const chunkSamplesMax = 120
+
+export interface EncodedChunk { encoding: 1 | 2 | 3; bytes: Uint8Array; minMs: number; maxMs: number; samples: number }
+
+/** Samples in order of time, as chunks. Start timestamps are not kept: encodings 1 to 3 have no room for them. */
+export function encodeColumns(columns: SampleColumns): EncodedChunk[] {
+  const out: EncodedChunk[] = []
+  const { timesMs, words, histograms, count } = columns
+  for (let i = 0; i < count;) {
+    let k = i
+    if (histograms?.[i] === undefined) {
+      while (k < count && k - i < chunkSamplesMax && histograms?.[k] === undefined) k++
+      out.push({ encoding: 1, bytes: encodeXor(timesMs, words, i, k), minMs: timesMs[i]!, maxMs: timesMs[k - 1]!, samples: k - i })
+    } else {
+      while (k < count && histograms[k] !== undefined) k++
+      const run = histograms.slice(i, k).map(h => h!)
+      for (let from = 0; from < run.length;) {
+        const { to, flag } = chunkRun(run, from, chunkSamplesMax)
+        const first = run[from]!
+        const samples = run.slice(from, to).map((h, n) => sampleOf(h, timesMs[i + from + n]!, 0))
+        out.push({ encoding: first.integer ? 2 : 3, bytes: encodeHistogramChunk(samples, layoutOf(first), flag, first.integer), minMs: timesMs[i + from]!, maxMs: timesMs[i + to - 1]!, samples: to - from })
+        from = to
+      }
+    }
+    i = k
+  }
+  return out
+}
+
+export interface WrittenBlock {
+  minMs: number
+  /** Exclusive. */
+  maxMs: number
+  samples: number
+  histogramSamples: number
+  series: number
+  chunks: number
+  indexBytes: number
+  segmentFiles: { name: string; bytes: number }[]
+}
+
+class Tally {
+  minMs = Infinity
+  maxMs = -Infinity
+  samples = 0
+  histogramSamples = 0
+
+  see(chunk: { encoding: number; minMs: number; maxMs: number }, samples: number): void {
+    if (chunk.minMs < this.minMs) this.minMs = chunk.minMs
+    if (chunk.maxMs > this.maxMs) this.maxMs = chunk.maxMs
+    this.samples += samples
+    if (chunk.encoding !== 1) this.histogramSamples += samples
+  }
+}
+
+function summary(writer: BlockWriter, tally: Tally): WrittenBlock | undefined {
+  if (writer.seriesCount === 0) return undefined
+  return { minMs: tally.minMs, maxMs: tally.maxMs + 1, samples: tally.samples, histogramSamples: tally.histogramSamples, series: writer.seriesCount, chunks: writer.chunkCount, indexBytes: writer.indexBytes, segmentFiles: writer.segmentFiles }
+}
+
+/** Writes what a head holds of one range. Undefined when that is nothing. */
+export async function writeHeadBlock(files: Files, directory: string, head: Head, range: RangeChunks, pause: () => Promise<void>): Promise<WrittenBlock | undefined> {
+  const { table } = head
+  const all = range.series()
+  if (all.length === 0) return undefined
+  const used = new Uint8Array(table.symbols.count)
+  for (const series of all) for (const symbol of table.labelSymbols(series)) used[symbol] = 1
+  const symbols: number[] = []
+  for (let i = 0; i < used.length; i++) if (used[i] === 1) symbols.push(i)
+  const texts = symbols.map(i => table.symbols.bytes(i))
+  const order = Uint32Array.from(symbols, (_, i) => i).sort((a, b) => compareBytes(texts[a]!, 0, texts[a]!.length, texts[b]!, 0, texts[b]!.length))
+  const rank = new Uint32Array(table.symbols.count)
+  order.forEach((position, i) => { rank[symbols[position]!] = i })
+  await pause()
+  all.sort((a, b) => compareRanks(table.labelSymbols(a), table.labelSymbols(b), rank))
+  const writer = await BlockWriter.open(files, directory, Array.from(order, position => texts[position]!))
+  const tally = new Tally()
+  const columns = new SampleColumns()
+  for (let n = 0; n < all.length; n++) {
+    const series = all[n]!
+    const metas: ChunkMeta[] = []
+    if (range.late(series).length === 0 && !range.histogramsOf.has(series)) {
+      for (const chunk of range.chunksOf(series)) {
+        const bytes = range.chunkBytes(chunk)
+        const meta = { minMs: range.chunkMinMs(chunk), maxMs: range.chunkMaxMs(chunk), ref: await writer.addChunk(1, bytes) }
+        metas.push(meta)
+        tally.see({ encoding: 1, ...meta }, bytes[0]! << 8 | bytes[1]!)
+      }
+    } else {
+      columns.clear()
+      range.read(series, -Infinity, Infinity, columns)
+      columns.normalize(-Infinity, Infinity)
+      for (const chunk of encodeColumns(columns)) {
+        metas.push({ minMs: chunk.minMs, maxMs: chunk.maxMs, ref: await writer.addChunk(chunk.encoding, chunk.bytes) })
+        tally.see(chunk, chunk.samples)
+      }
+    }
+    await writer.addSeries(Array.from(table.labelSymbols(series), symbol => rank[symbol]!), metas)
+    if ((n & 63) === 0) await pause()
+  }
+  await writer.finish()
+  return summary(writer, tally)
+}
+
+function compareRanks(a: Uint32Array, b: Uint32Array, rank: Uint32Array): number {
+  const length = Math.min(a.length, b.length)
+  for (let i = 0; i < length; i++) {
+    const difference = rank[a[i]!]! - rank[b[i]!]!
+    if (difference !== 0) return difference
+  }
+  return a.length - b.length
+}
+
+/** Merges blocks series by series; chunks are copied as they are unless they overlap or something was deleted from them. */
+export async function mergeBlocks(files: Files, directory: string, readers: readonly BlockReader[], pause: () => Promise<void>): Promise<WrittenBlock | undefined> {
+  const sources = await Promise.all(readers.map(async reader => ({ reader, series: await reader.select([], -Infinity, Infinity), tombstones: await reader.tombstones(), at: 0 })))
+  const texts = new Map<string, Uint8Array>()
+  for (const { reader } of sources) for (const symbol of await reader.symbols()) texts.set(Buffer.from(symbol).toString('utf8'), symbol)
+  const sorted = [...texts].sort((a, b) => compareBytes(a[1], 0, a[1].length, b[1], 0, b[1].length))
+  const numbers = new Map(sorted.map(([text], i) => [text, i]))
+  const writer = await BlockWriter.open(files, directory, sorted.map(([, bytes]) => bytes))
+  const tally = new Tally()
+  const columns = new SampleColumns()
+  for (let n = 0; ; n++) {
+    const labels = smallest(sources)
+    if (labels === undefined) break
+    const parts: { reader: BlockReader; series: BlockSeries; deleted: readonly { minMs: number; maxMs: number }[] }[] = []
+    for (const source of sources) {
+      const series = source.series[source.at]
+      if (series === undefined || !series.labels.equals(labels)) continue
+      parts.push({ reader: source.reader, series, deleted: source.tombstones.get(series.ref) ?? [] })
+      source.at++
+    }
+    const metas: ChunkMeta[] = []
+    parts.sort((a, b) => a.series.chunks[0]!.minMs - b.series.chunks[0]!.minMs)
+    const disjoint = parts.every((part, i) => i === 0 || part.series.chunks[0]!.minMs > parts[i - 1]!.series.chunks.at(-1)!.maxMs)
+    if (disjoint && parts.every(part => part.deleted.length === 0)) {
+      for (const { reader, series } of parts) {
+        const data = await reader.chunks(series.chunks.map(c => c.ref))
+        for (const chunk of series.chunks) {
+          const { encoding, bytes, from, to } = data.get(chunk.ref)!
+          metas.push({ minMs: chunk.minMs, maxMs: chunk.maxMs, ref: await writer.addChunk(encoding, bytes.subarray(from, to)) })
+          tally.see({ encoding, minMs: chunk.minMs, maxMs: chunk.maxMs }, (bytes[from]! << 8 | bytes[from + 1]!) & (encoding >= 5 ? 0x3fff : 0xffff))
+        }
+      }
+    } else {
+      columns.clear()
+      for (const { reader, series, deleted } of parts) {
+        const data = await reader.chunks(series.chunks.map(c => c.ref))
+        const from = columns.count
+        for (const chunk of series.chunks) decodeChunk(data.get(chunk.ref)!, columns)
+        if (deleted.length > 0) removeDeleted(columns, from, deleted)
+      }
+      columns.normalize(-Infinity, Infinity)
+      for (const chunk of encodeColumns(columns)) {
+        metas.push({ minMs: chunk.minMs, maxMs: chunk.maxMs, ref: await writer.addChunk(chunk.encoding, chunk.bytes) })
+        tally.see(chunk, chunk.samples)
+      }
+    }
+    if (metas.length > 0) await writer.addSeries(labels.pairs.map(text => numbers.get(text)!), metas)
+    if ((n & 15) === 0) await pause()
+  }
+  await writer.finish()
+  return summary(writer, tally)
+}
+
+function smallest(sources: readonly { series: readonly BlockSeries[]; at: number }[]): Labels | undefined {
+  let best: Labels | undefined
+  for (const { series, at } of sources) {
+    const labels = series[at]?.labels
+    if (labels !== undefined && (best === undefined || compareLabels(labels, best) < 0)) best = labels
+  }
+  return best
+}

@@ -1,0 +1,147 @@
+/** HTTP as the rest of the process sees it: routes, requests with a bounded body, replies. Fastify does the listening and routing. */
+import { Readable } from 'node:stream'
+import { createGzip } from 'node:zlib'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { CanceledError, messageOf } from '#core/errors.ts'
+import type { Log } from '#core/log.ts'
+import { readBody } from './body.ts'
+
+export interface HttpRequest {
+  method: string
+  path: string
+  /** Parts of the path that the route names with a colon. */
+  params: Readonly<Record<string, string>>
+  query: URLSearchParams
+  header(name: string): string | undefined
+  /** The body, uncompressed; LimitError (413) beyond the limits, BadDataError for an encoding that is not known. */
+  body(): Promise<Uint8Array>
+  /** The body as it was sent. */
+  rawBody(): Promise<Uint8Array>
+  /** Parameters of the URL and, of a form, of the body. */
+  form(): Promise<URLSearchParams>
+  /** Aborted when the client goes away. */
+  signal: AbortSignal
+}
+
+export interface HttpReply {
+  status: number
+  headers?: Readonly<Record<string, string>>
+  /** Text in pieces is sent as it comes. */
+  body?: string | Uint8Array | AsyncIterable<string | Uint8Array> | Iterable<string | Uint8Array>
+}
+
+export type Handler = (request: HttpRequest) => Promise<HttpReply>
+export interface Route { methods: readonly ('GET' | 'POST' | 'PUT' | 'DELETE')[]; path: string; handler: Handler }
+
+export interface HttpServerOptions {
+  log: Log
+  bodyBytesMax: number
+  decodedBytesMax: number
+  /** Turns what a handler threw into a reply. */
+  onError: (error: unknown, request: HttpRequest) => HttpReply
+  /** Hears of every request: route, status, seconds. */
+  onRequest: (route: string, status: number, seconds: number) => void
+  monotonicMs: () => number
+}
+
+const gzipBytesMin = 1400
+const corsHeaders = {
+  'access-control-allow-origin': '*',
+  'access-control-allow-methods': 'GET, POST, OPTIONS',
+  'access-control-allow-headers': 'Accept, Authorization, Content-Type, Origin',
+  'access-control-expose-headers': 'Date',
+} as const
+
+export class HttpServer {
+  readonly #app: FastifyInstance
+  readonly #options: HttpServerOptions
+  readonly #listeners: FastifyInstance[] = []
+
+  constructor(routes: readonly Route[], options: HttpServerOptions) {
+    this.#options = options
+    this.#app = this.#build(routes)
+    this.#routes = routes
+  }
+  readonly #routes: readonly Route[]
+
+  #build(routes: readonly Route[]): FastifyInstance {
+    const app = Fastify({ logger: false, bodyLimit: this.#options.bodyBytesMax, exposeHeadRoutes: true, routerOptions: { ignoreTrailingSlash: true, maxParamLength: 2000 } })
+    app.removeAllContentTypeParsers()
+    // Bodies are read by us, when a handler asks for them.
+    app.addContentTypeParser('*', (_request, _payload, done) => { done(null) })
+    for (const route of routes) app.route({ method: [...route.methods], url: route.path, handler: (request, reply) => this.#handle(route, request, reply) })
+    app.options('/*', async (_request, reply) => reply.code(204).headers(corsHeaders).send())
+    app.setNotFoundHandler((_request, reply) => reply.code(404).headers({ 'content-type': 'text/plain; charset=utf-8' }).send('404 page not found\n'))
+    app.setErrorHandler((error, _request, reply) => reply.code(error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : 500).send(messageOf(error)))
+    return app
+  }
+
+  /** Listens; with port 0 the system chooses. Returns `host:port`. May be called for several addresses. */
+  async listen(host: string, port: number): Promise<string> {
+    const app = this.#listeners.length === 0 ? this.#app : this.#build(this.#routes)
+    this.#listeners.push(app)
+    await app.listen({ host, port })
+    const address = app.server.address()
+    if (address === null || typeof address === 'string') return `${host}:${port}`
+    return `${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`
+  }
+
+  async #handle(route: Route, raw: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const startedMs = this.#options.monotonicMs()
+    const abort = new AbortController()
+    raw.raw.once('close', () => { if (!raw.raw.complete || !reply.raw.writableFinished) abort.abort() })
+    reply.raw.once('close', () => { if (!reply.raw.writableFinished) abort.abort() })
+    const request = this.#wrap(raw, abort.signal)
+    let answer: HttpReply
+    try {
+      answer = await route.handler(request)
+    } catch (error) {
+      if (!(error instanceof CanceledError)) this.#options.log.debug('request failed', { path: request.path, error: messageOf(error) })
+      answer = this.#options.onError(error, request)
+    }
+    this.#options.onRequest(route.path, answer.status, (this.#options.monotonicMs() - startedMs) / 1000)
+    return this.#send(raw, reply, answer)
+  }
+
+  #wrap(raw: FastifyRequest, signal: AbortSignal): HttpRequest {
+    const question = raw.url.indexOf('?')
+    const query = new URLSearchParams(question < 0 ? '' : raw.url.slice(question + 1))
+    const { bodyBytesMax, decodedBytesMax } = this.#options
+    let read: Promise<Uint8Array> | undefined
+    const body = (): Promise<Uint8Array> => read ??= readBody(raw.raw, bodyBytesMax, decodedBytesMax, raw.headers['content-encoding'])
+    return {
+      method: raw.method, path: question < 0 ? raw.url : raw.url.slice(0, question), params: raw.params as Record<string, string>, query, signal,
+      header: name => { const value = raw.headers[name]; return Array.isArray(value) ? value[0] : value },
+      body,
+      rawBody: () => read ??= readBody(raw.raw, bodyBytesMax, decodedBytesMax, undefined),
+      async form() {
+        const all = new URLSearchParams(query)
+        if (raw.method === 'POST' && (raw.headers['content-type'] ?? '').startsWith('application/x-www-form-urlencoded')) {
+          for (const [name, value] of new URLSearchParams(Buffer.from(await body()).toString('utf8'))) all.append(name, value)
+        }
+        return all
+      },
+    }
+  }
+
+  #send(raw: FastifyRequest, reply: FastifyReply, answer: HttpReply): FastifyReply {
+    reply.code(answer.status).headers({ ...corsHeaders, ...answer.headers })
+    const { body } = answer
+    if (body === undefined) return reply.send()
+    const small = (typeof body === 'string' || body instanceof Uint8Array) && body.length < gzipBytesMin
+    const gzip = !small && answer.headers?.['content-encoding'] === undefined && /\bgzip\b/.test(String(raw.headers['accept-encoding'] ?? ''))
+    if (!gzip) return reply.send(typeof body === 'string' || body instanceof Uint8Array ? (typeof body === 'string' ? body : Buffer.from(body.buffer, body.byteOffset, body.length)) : Readable.from(body))
+    reply.header('content-encoding', 'gzip').header('vary', 'accept-encoding')
+    const source = typeof body === 'string' || body instanceof Uint8Array ? Readable.from([Buffer.from(body as Uint8Array)]) : Readable.from(body)
+    const packed = createGzip({ level: 1 })
+    source.once('error', error => packed.destroy(error))
+    return reply.send(source.pipe(packed))
+  }
+
+  async close(): Promise<void> {
+    for (const app of this.#listeners) {
+      app.server.closeIdleConnections()
+      await app.close()
+    }
+  }
+}

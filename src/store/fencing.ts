@@ -1,0 +1,46 @@
+/**
+ * One writer per prefix. A writer claims the next epoch by creating an object that nobody else can create; one that finds a
+ * higher epoch than its own has been replaced, and stops writing.
+ */
+import { ConflictError } from '#core/errors.ts'
+import type { Bucket } from '#bucket/bucket.ts'
+import { encodeUtf8 } from '#core/text.ts'
+
+export class Fence {
+  readonly #bucket: Bucket
+  readonly #prefix: string
+  readonly epoch: number
+
+  private constructor(bucket: Bucket, prefix: string, epoch: number) {
+    this.#bucket = bucket
+    this.#prefix = prefix
+    this.epoch = epoch
+  }
+
+  /** Takes over the prefix (which ends in `/`): whoever held it before is fenced off. `owner` is written there for people to read. */
+  static async claim(bucket: Bucket, prefix: string, owner: string): Promise<Fence> {
+    for (;;) {
+      const epochs = await Fence.#epochs(bucket, prefix)
+      const next = (epochs.at(-1) ?? 0) + 1
+      try {
+        await bucket.put(`${prefix}${String(next).padStart(8, '0')}`, encodeUtf8(owner), { ifAbsent: true })
+      } catch (error) {
+        if (error instanceof ConflictError) continue
+        throw error
+      }
+      for (const old of epochs.slice(0, -1)) await bucket.delete(`${prefix}${String(old).padStart(8, '0')}`)
+      return new Fence(bucket, prefix, next)
+    }
+  }
+
+  static async #epochs(bucket: Bucket, prefix: string): Promise<number[]> {
+    const objects = await bucket.list(prefix)
+    return objects.map(o => Number.parseInt(o.key.slice(prefix.length), 10)).filter(Number.isFinite).sort((a, b) => a - b)
+  }
+
+  /** The epoch of a newer writer, or undefined while the prefix is ours. */
+  async replacedBy(): Promise<number | undefined> {
+    const latest = (await Fence.#epochs(this.#bucket, this.#prefix)).at(-1) ?? 0
+    return latest > this.epoch ? latest : undefined
+  }
+}

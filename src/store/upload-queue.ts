@@ -1,0 +1,84 @@
+/**
+ * Finished blocks on their way to the bucket. A block is staged as a local directory and uploaded file by file, the file
+ * that makes it visible last; while the bucket is away it stays, and is served from, on the disk. In order, one at a time.
+ */
+import { messageOf } from '#core/errors.ts'
+import { sleep, type Clock } from '#core/clock.ts'
+import type { Files } from '#core/files.ts'
+import type { Log } from '#core/log.ts'
+import type { Bucket } from '#bucket/bucket.ts'
+
+export interface StagedBlock {
+  tenant: string
+  id: string
+  directory: string
+  /** Paths below the directory; the last one makes the block visible. */
+  files: string[]
+  bytes: number
+}
+
+export interface UploadQueueOptions {
+  clock: Clock
+  files: Files
+  log: Log
+  bucket: Bucket
+  /** Called when the bucket has all of the block, before its local files go. */
+  onUploaded: (block: StagedBlock) => Promise<void>
+  /** Refuses to go on: another writer has the prefix. */
+  mayWrite: () => Promise<boolean>
+}
+
+export class UploadQueue {
+  readonly #options: UploadQueueOptions
+  readonly #waiting: StagedBlock[] = []
+  #running: Promise<void> | undefined
+  #closed = false
+  #idle: (() => void)[] = []
+  uploads = 0
+  failures = 0
+
+  constructor(options: UploadQueueOptions) {
+    this.#options = options
+  }
+
+  get waitingBytes(): number { return this.#waiting.reduce((sum, block) => sum + block.bytes, 0) }
+  get waitingBlocks(): number { return this.#waiting.length }
+
+  add(block: StagedBlock): void {
+    this.#waiting.push(block)
+    this.#running ??= this.#run().finally(() => { this.#running = undefined })
+  }
+
+  /** Resolves when nothing waits. */
+  drained(): Promise<void> {
+    return this.#waiting.length === 0 ? Promise.resolve() : new Promise(resolve => { this.#idle.push(resolve) })
+  }
+
+  async #run(): Promise<void> {
+    for (let attempt = 0; this.#waiting.length > 0 && !this.#closed;) {
+      const block = this.#waiting[0]!
+      try {
+        if (!(await this.#options.mayWrite())) return
+        for (const file of block.files) await this.#options.bucket.putFile(`${block.tenant}/${block.id}/${file}`, `${block.directory}/${file}`)
+        await this.#options.onUploaded(block)
+        this.#waiting.shift()
+        this.uploads++
+        attempt = 0
+      } catch (error) {
+        this.failures++
+        this.#options.log.warn('a block could not be uploaded, it stays on disk', { tenant: block.tenant, block: block.id, error: messageOf(error) })
+        if (this.#closed) return
+        await sleep(this.#options.clock, Math.min(30_000, 250 * 2 ** Math.min(attempt++, 7)))
+      }
+    }
+    for (const wake of this.#idle.splice(0)) wake()
+  }
+
+  /** Stops after the file under way; what waits is found again at the next start. */
+  async close(): Promise<void> {
+    this.#closed = true
+    for (const wake of this.#idle.splice(0)) wake()
+    const gaveUp = sleep(this.#options.clock, 2000)
+    await Promise.race([this.#running, gaveUp])
+  }
+}

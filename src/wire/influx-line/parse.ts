@@ -1,0 +1,64 @@
+/** InfluxDB's line protocol: `measurement,tag=value field=1i,other="text" timestamp`. Source: its public reference. */
+import { BadDataError } from '#core/errors.ts'
+
+export interface InfluxPoint { measurement: string; tags: [string, string][]; fields: [string, number][]; time: number | undefined }
+
+/** One line. Fields that are texts are left out: there is no metric in them. */
+export function parseInfluxLine(line: string): InfluxPoint {
+  let at = 0
+  const token = (stops: string): string => {
+    let text = ''
+    for (; at < line.length; at++) {
+      const char = line[at]!
+      if (char === '\\' && at + 1 < line.length && `,= \\"`.includes(line[at + 1]!)) { text += line[++at]!; continue }
+      if (stops.includes(char)) break
+      text += char
+    }
+    return text
+  }
+  const measurement = token(', ')
+  if (measurement === '') throw new BadDataError('a measurement was expected')
+  const tags: [string, string][] = []
+  while (line[at] === ',') {
+    at++
+    const name = token('=, ')
+    if (line[at] !== '=') throw new BadDataError(`tag ${JSON.stringify(name)} has no value`)
+    at++
+    tags.push([name, token(', ')])
+  }
+  while (line[at] === ' ') at++
+  const fields: [string, number][] = []
+  for (;;) {
+    const name = token('=, ')
+    if (line[at] !== '=') throw new BadDataError(name === '' ? 'fields were expected' : `field ${JSON.stringify(name)} has no value`)
+    at++
+    if (line[at] === '"') skipText()
+    else {
+      const text = token(', ')
+      const value = fieldValue(text)
+      if (value === undefined) throw new BadDataError(`field ${JSON.stringify(name)}: ${JSON.stringify(text)} is not a value`)
+      fields.push([name, value])
+    }
+    if (line[at] !== ',') break
+    at++
+  }
+  const rest = line.slice(at).trim()
+  if (rest !== '' && !/^-?\d+$/.test(rest)) throw new BadDataError(`${JSON.stringify(rest)} is not a timestamp`)
+  return { measurement, tags, fields, time: rest === '' ? undefined : Number(rest) }
+
+  function skipText(): void {
+    for (at++; at < line.length && line[at] !== '"'; at++) if (line[at] === '\\') at++
+    if (line[at] !== '"') throw new BadDataError('a quoted field is not ended')
+    at++
+  }
+}
+
+function fieldValue(text: string): number | undefined {
+  if (/^[+-]?\d+[iu]$/.test(text)) return Number(text.slice(0, -1))
+  if (/^(t|T|true|True|TRUE)$/.test(text)) return 1
+  if (/^(f|F|false|False|FALSE)$/.test(text)) return 0
+  return /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text) ? Number(text) : undefined
+}
+
+/** Milliseconds in one unit of a `precision` parameter. */
+export const precisionMs: Readonly<Record<string, number>> = { ns: 1e-6, n: 1e-6, us: 1e-3, u: 1e-3, 'µ': 1e-3, ms: 1, s: 1000, m: 60_000, h: 3_600_000 }

@@ -1,0 +1,160 @@
+/**
+ * The Prometheus text exposition format (0.0.4) and OpenMetrics 1.0. Sources: their public specifications. A line that does
+ * not parse is reported, and the others are kept.
+ */
+import { Labels } from '#model/labels.ts'
+import type { Metadata, MetricType } from '#model/write-batch.ts'
+
+export interface TextSample {
+  labels: [string, string][]
+  value: number
+  timeMs: number | undefined
+  exemplar: { labels: Labels; value: number; timeMs: number | undefined } | undefined
+}
+export interface ParsedExposition { samples: TextSample[]; metadata: Metadata[]; problems: string[] }
+
+/** In OpenMetrics timestamps are seconds; in the older format milliseconds. */
+export function parseExposition(text: string, isOpenMetrics = /^# EOF\s*$/m.test(text.slice(-64))): ParsedExposition {
+  const out: ParsedExposition = { samples: [], metadata: [], problems: [] }
+  const metadata = new Map<string, Metadata>()
+  let line = 0
+  for (let from = 0; from < text.length;) {
+    let to = text.indexOf('\n', from)
+    if (to < 0) to = text.length
+    line++
+    const row = text.slice(from, to).trim()
+    from = to + 1
+    if (row === '') continue
+    if (row.startsWith('#')) { readComment(row, metadata); continue }
+    const sample = new LineParser(row, isOpenMetrics).read()
+    if (typeof sample === 'string') out.problems.push(`line ${line}: ${sample}: ${row.slice(0, 100)}`)
+    else out.samples.push(sample)
+  }
+  out.metadata = [...metadata.values()]
+  return out
+}
+
+function readComment(row: string, metadata: Map<string, Metadata>): void {
+  const match = /^#\s*(HELP|TYPE|UNIT)\s+(?:"((?:[^"\\]|\\.)*)"|(\S+))\s*(.*)$/.exec(row)
+  if (match === null) return
+  const metric = match[2] ?? match[3]!
+  let entry = metadata.get(metric)
+  if (entry === undefined) metadata.set(metric, entry = { metric, type: 'unknown', help: '', unit: '' })
+  if (match[1] === 'HELP') entry.help = unescape(match[4]!)
+  else if (match[1] === 'UNIT') entry.unit = match[4]!
+  else entry.type = (match[4] === 'untyped' ? 'unknown' : match[4]) as MetricType
+}
+
+function unescape(text: string): string {
+  return text.includes('\\') ? text.replace(/\\(.)/g, (_, c: string) => (c === 'n' ? '\n' : c)) : text
+}
+
+export function parseFloatText(text: string): number | undefined {
+  if (/^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text)) return Number(text)
+  if (/^\+?inf(inity)?$/i.test(text)) return Infinity
+  if (/^-inf(inity)?$/i.test(text)) return -Infinity
+  if (/^nan$/i.test(text)) return NaN
+  return /^[+-]?0x[0-9a-f]+$/i.test(text) ? Number(text) : undefined
+}
+
+class LineParser {
+  readonly #row: string
+  readonly #isOpenMetrics: boolean
+  #at = 0
+
+  constructor(row: string, isOpenMetrics: boolean) {
+    this.#row = row
+    this.#isOpenMetrics = isOpenMetrics
+  }
+
+  /** The sample, or what is wrong. */
+  read(): TextSample | string {
+    const labels: [string, string][] = []
+    const name = /^[a-zA-Z_:][a-zA-Z0-9_:]*/.exec(this.#row)?.[0] ?? ''
+    if (name !== '') labels.push(['__name__', name])
+    this.#at = name.length
+    this.#skipSpace()
+    if (this.#row[this.#at] === '{') {
+      const problem = this.#readLabels(labels)
+      if (problem !== undefined) return problem
+    }
+    if (labels[0]?.[0] !== '__name__' && !labels.some(([n]) => n === '__name__')) return 'a metric name was expected'
+    const value = parseFloatText(this.#word())
+    if (value === undefined) return 'the value is not a number'
+    let timeMs: number | undefined
+    this.#skipSpace()
+    if (this.#at < this.#row.length && this.#row[this.#at] !== '#') {
+      const time = parseFloatText(this.#word())
+      if (time === undefined || !Number.isFinite(time)) return 'the timestamp is not a number'
+      timeMs = this.#isOpenMetrics ? Math.round(time * 1000) : Math.round(time)
+    }
+    this.#skipSpace()
+    let exemplar: TextSample['exemplar']
+    if (this.#row[this.#at] === '#') {
+      this.#at++
+      this.#skipSpace()
+      const own: [string, string][] = []
+      const problem = this.#row[this.#at] === '{' ? this.#readLabels(own) : 'the exemplar has no labels'
+      if (problem !== undefined) return problem
+      const exemplarValue = parseFloatText(this.#word())
+      if (exemplarValue === undefined) return 'the exemplar value is not a number'
+      const time = this.#word()
+      const seconds = time === '' ? undefined : parseFloatText(time)
+      exemplar = { labels: Labels.from(own), value: exemplarValue, timeMs: seconds === undefined ? undefined : Math.round(seconds * 1000) }
+    } else if (this.#at < this.#row.length) return 'something follows the sample'
+    return { labels, value, timeMs, exemplar }
+  }
+
+  #skipSpace(): void { while (this.#row[this.#at] === ' ' || this.#row[this.#at] === '\t') this.#at++ }
+
+  #word(): string {
+    this.#skipSpace()
+    const from = this.#at
+    while (this.#at < this.#row.length && this.#row[this.#at] !== ' ' && this.#row[this.#at] !== '\t') this.#at++
+    return this.#row.slice(from, this.#at)
+  }
+
+  #quoted(): string | undefined {
+    if (this.#row[this.#at] !== '"') return undefined
+    const from = ++this.#at
+    for (; this.#at < this.#row.length; this.#at++) {
+      if (this.#row[this.#at] === '\\') this.#at++
+      else if (this.#row[this.#at] === '"') return unescape(this.#row.slice(from, this.#at++))
+    }
+    return undefined
+  }
+
+  #readLabels(labels: [string, string][]): string | undefined {
+    this.#at++
+    for (;;) {
+      this.#skipSpace()
+      if (this.#row[this.#at] === '}') { this.#at++; return undefined }
+      let name: string | undefined
+      if (this.#row[this.#at] === '"') {
+        name = this.#quoted()
+        if (name === undefined) return 'a quoted name is not ended'
+        this.#skipSpace()
+        // A quoted text without a value is the metric's name.
+        if (this.#row[this.#at] === ',' || this.#row[this.#at] === '}') {
+          labels.unshift(['__name__', name])
+          if (this.#row[this.#at] === ',') this.#at++
+          continue
+        }
+      } else {
+        name = /^[a-zA-Z_][a-zA-Z0-9_]*/.exec(this.#row.slice(this.#at, this.#at + 1100))?.[0]
+        if (name === undefined) return 'a label name was expected'
+        this.#at += name.length
+        this.#skipSpace()
+      }
+      if (this.#row[this.#at] !== '=') return `"=" was expected after label ${name}`
+      this.#at++
+      this.#skipSpace()
+      const value = this.#quoted()
+      if (value === undefined) return `the value of label ${name} is not a quoted text`
+      labels.push([name, value])
+      this.#skipSpace()
+      if (this.#row[this.#at] === ',') this.#at++
+      else if (this.#row[this.#at] !== '}') return '"," or "}" was expected'
+    }
+  }
+}

@@ -1,0 +1,222 @@
+/** Remote write 1.0: prometheus.WriteRequest into a batch, in place. Source: the public remote-write specification 1.0. */
+import { ByteReader } from '#codec/byte-reader.ts'
+import { CorruptDataError } from '#core/errors.ts'
+import { decodeUtf8 } from '#core/text.ts'
+import { Labels } from '#model/labels.ts'
+import { metricTypes, type WriteBatch } from '#model/write-batch.ts'
+import { readHistogram } from './histogram.ts'
+
+/** Fills `batch`, whose keys then point into `bytes` (or a copy that is larger). Throws CorruptDataError. */
+export function decodeWriteRequest(bytes: Uint8Array, batch: WriteBatch): void {
+  batch.clear()
+  batch.bytes = bytes
+  const reader = new TimeSeriesReader(bytes, batch)
+  const input = new ByteReader(bytes)
+  while (input.at < input.end) {
+    const tag = input.readUvarint()
+    if (tag === 0x0a) {
+      const length = input.readLength()
+      reader.read(input.at, input.at + length)
+      input.at += length
+    } else if (tag === 0x1a) {
+      const length = input.readLength()
+      readMetadata(new ByteReader(bytes, input.at, input.at + length), batch)
+      input.at += length
+    } else skipField(input, tag)
+  }
+  reader.finish()
+}
+
+/** Skips a field of any wire type. */
+export function skipField(input: ByteReader, tag: number): void {
+  switch (tag & 7) {
+    case 0: input.readUvarint(); return
+    case 1: input.skip(8); return
+    case 2: input.skip(input.readLength()); return
+    case 5: input.skip(4); return
+    default: throw new CorruptDataError(`protobuf: wire type ${tag & 7} at ${input.at}`)
+  }
+}
+
+/** A protobuf int64 varint as a number: negative ones come as ten bytes. */
+export function readInt64(input: ByteReader): number {
+  let value = 0
+  let scale = 1
+  for (let i = 0; i < 10; i++) {
+    const byte = input.readU8()
+    if (i === 9 || (i === 8 && byte >= 128)) return negative(input, i)
+    value += (byte & 127) * scale
+    if (byte < 128) return value
+    scale *= 128
+  }
+  throw new CorruptDataError('protobuf: a varint longer than 10 bytes')
+}
+
+/** The rare long form, read again from its start, exactly. */
+function negative(input: ByteReader, consumed: number): number {
+  input.at -= consumed + 1
+  let big = 0n
+  for (let shift = 0n; ; shift += 7n) {
+    const byte = input.readU8()
+    big |= BigInt(byte & 127) << shift
+    if (byte < 128) return Number(BigInt.asIntN(64, big))
+    if (shift > 63n) throw new CorruptDataError('protobuf: a varint longer than 10 bytes')
+  }
+}
+
+class TimeSeriesReader {
+  readonly #bytes: Uint8Array
+  readonly #batch: WriteBatch
+  readonly #view: DataView
+  /** Keys of series whose labels do not stand in one piece. */
+  #extra = new Uint8Array(0)
+  #extraAt = 0
+
+  constructor(bytes: Uint8Array, batch: WriteBatch) {
+    this.#bytes = bytes
+    this.#batch = batch
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  }
+
+  read(from: number, to: number): void {
+    const bytes = this.#bytes
+    // Labels first and in one piece: what every sender does.
+    let at = from
+    while (at < to && bytes[at] === 0x0a) {
+      const length = bytes[at + 1]!
+      if (length >= 128) break
+      at += 2 + length
+    }
+    const input = new ByteReader(bytes, from, to)
+    input.at = Math.min(at, to)
+    while (input.at < to && bytes[input.at] === 0x0a) { input.at++; input.skip(input.readLength()) }
+    if (at > to) throw new CorruptDataError('remote write: a label runs past its series')
+    const keyEnd = input.at
+    if (this.#labelsFollow(keyEnd, to)) { this.#readScattered(from, to); return }
+    this.#readSamples(this.#batch.addSeries(from, keyEnd), keyEnd, to)
+  }
+
+  #labelsFollow(from: number, to: number): boolean {
+    const input = new ByteReader(this.#bytes, from, to)
+    // The usual series ends here: one sample of at most 18 bytes.
+    if (this.#bytes[from] === 0x12 && from + 2 + this.#bytes[from + 1]! === to) return false
+    while (input.at < to) {
+      const tag = input.readUvarint()
+      if (tag === 0x0a) return true
+      skipField(input, tag)
+    }
+    return false
+  }
+
+  #readScattered(from: number, to: number): void {
+    const keyFrom = this.#bytes.length + this.#extraAt
+    const input = new ByteReader(this.#bytes, from, to)
+    while (input.at < to) {
+      const start = input.at
+      const tag = input.readUvarint()
+      skipField(input, tag)
+      if (tag !== 0x0a) continue
+      const piece = this.#bytes.subarray(start, input.at)
+      if (this.#extraAt + piece.length > this.#extra.length) {
+        const grown = new Uint8Array((this.#extraAt + piece.length) * 2)
+        grown.set(this.#extra)
+        this.#extra = grown
+      }
+      this.#extra.set(piece, this.#extraAt)
+      this.#extraAt += piece.length
+    }
+    this.#readSamples(this.#batch.addSeries(keyFrom, this.#bytes.length + this.#extraAt), from, to)
+  }
+
+  finish(): void {
+    if (this.#extraAt === 0) return
+    const all = new Uint8Array(this.#bytes.length + this.#extraAt)
+    all.set(this.#bytes)
+    all.set(this.#extra.subarray(0, this.#extraAt), this.#bytes.length)
+    this.#batch.bytes = all
+  }
+
+  #readSamples(series: number, from: number, to: number): void {
+    const input = new ByteReader(this.#bytes, from, to)
+    while (input.at < to) {
+      const tag = input.readUvarint()
+      if (tag === 0x12) {
+        const end = input.readLength() + input.at
+        this.#readSample(series, input, end)
+      } else if (tag === 0x1a) {
+        const end = input.readLength() + input.at
+        this.#readExemplar(series, new ByteReader(this.#bytes, input.at, end))
+        input.at = end
+      } else if (tag === 0x22) {
+        const end = input.readLength() + input.at
+        const { histogram, timeMs, startMs } = readHistogram(new ByteReader(this.#bytes, input.at, end))
+        this.#batch.histograms.push({ series, timeMs, startMs, histogram })
+        input.at = end
+      } else skipField(input, tag)
+    }
+  }
+
+  #readSample(series: number, input: ByteReader, end: number): void {
+    let hi = 0, lo = 0, timeMs = 0
+    while (input.at < end) {
+      const tag = input.readU8()
+      if (tag === 0x09) {
+        input.need(8)
+        lo = this.#view.getUint32(input.at, true)
+        hi = this.#view.getUint32(input.at + 4, true)
+        input.at += 8
+      } else if (tag === 0x10) timeMs = readInt64(input)
+      else skipField(input, tag)
+    }
+    if (input.at !== end) throw new CorruptDataError('remote write: a sample runs past its end')
+    this.#batch.addSampleWords(series, timeMs, hi, lo)
+  }
+
+  #readExemplar(series: number, input: ByteReader): void {
+    const entries: [string, string][] = []
+    let value = 0, timeMs = 0
+    while (input.at < input.end) {
+      const tag = input.readUvarint()
+      if (tag === 0x0a) {
+        const end = input.readLength() + input.at
+        entries.push(readLabel(new ByteReader(input.bytes, input.at, end)))
+        input.at = end
+      } else if (tag === 0x11) { input.need(8); value = input.view.getFloat64(input.at, true); input.at += 8 }
+      else if (tag === 0x18) timeMs = readInt64(input)
+      else skipField(input, tag)
+    }
+    this.#batch.exemplars.push({ series, labels: Labels.from(entries), value, timeMs })
+  }
+}
+
+export function readText(input: ByteReader): string {
+  const length = input.readLength()
+  const text = decodeUtf8(input.bytes, input.at, input.at + length)
+  if (text === undefined) throw new CorruptDataError('protobuf: a string is not UTF-8')
+  input.at += length
+  return text
+}
+
+function readLabel(input: ByteReader): [string, string] {
+  let name = '', value = ''
+  while (input.at < input.end) {
+    const tag = input.readUvarint()
+    if (tag === 0x0a) name = readText(input)
+    else if (tag === 0x12) value = readText(input)
+    else skipField(input, tag)
+  }
+  return [name, value]
+}
+
+function readMetadata(input: ByteReader, batch: WriteBatch): void {
+  let type = 0, metric = '', help = '', unit = ''
+  while (input.at < input.end) {
+    const tag = input.readUvarint()
+    if (tag === 0x08) type = input.readUvarint()
+    else if (tag === 0x12) metric = readText(input)
+    else if (tag === 0x22) help = readText(input)
+    else if (tag === 0x2a) unit = readText(input)
+    else skipField(input, tag)
+  }
+  batch.metadata.push({ metric, type: metricTypes[type] ?? 'unknown', help, unit })
+}
