@@ -245,8 +245,8 @@ function decodeIntegers(input: BitReader, total: number, layout: HistogramLayout
   const positives = bucketCount(layout.positiveSpans), negatives = bucketCount(layout.negativeSpans)
   const sum = new XorValueReader()
   let time = 0, timeDelta = 0, count = 0, countDelta = 0, zero = 0, zeroDelta = 0
-  const buckets = new Array<number>(positives + negatives).fill(0)
-  const bucketDeltas = new Array<number>(positives + negatives).fill(0)
+  const buckets = Array.from({ length: positives + negatives }, () => 0)
+  const bucketDeltas = Array.from({ length: positives + negatives }, () => 0)
   for (let i = 0; i < total; i++) {
     const previousMs = time
     if (i === 0) {

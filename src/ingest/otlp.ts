@@ -1,12 +1,9 @@
 /** OTLP metrics over HTTP (protobuf, JSON) and gRPC. */
-import { encodeUtf8 } from '#core/text.ts'
 import type { Clock } from '#core/clock.ts'
-import { messageOf } from '#core/errors.ts'
 import type { AppendResult, MetricsAppender } from '#metrics/append.ts'
 import { BatchBuilder } from '#model/write-batch.ts'
-import { ByteWriter } from '#codec/byte-writer.ts'
 import type { HttpReply, HttpRequest } from '#net/http.ts'
-import { decodeOtlpMetrics, parseOtlpMetricsJson, type OtlpResource } from '#wire/otlp/metrics.ts'
+import { decodeOtlpMetrics, encodeOtlpMetricsResponse, parseOtlpMetricsJson, type OtlpResource } from '#wire/otlp/metrics.ts'
 import { translateOtlp } from '#wire/otlp/to-prometheus.ts'
 import { ingestError } from './reply.ts'
 
@@ -29,14 +26,17 @@ export class OtlpMetricsHandler {
       const body = await request.body()
       const result = await this.#store(isJson ? parseOtlpMetricsJson(Buffer.from(body).toString('utf8')) : decodeOtlpMetrics(body), this.#tenantOf(request))
       if (isJson) return { status: 200, headers: { 'content-type': 'application/json' }, body: JSON.stringify(result.refused === 0 ? {} : { partialSuccess: { rejectedDataPoints: String(result.refused), errorMessage: result.reason } }) }
-      return { status: 200, headers: { 'content-type': 'application/x-protobuf' }, body: encodeResponse(result) }
+      return { status: 200, headers: { 'content-type': 'application/x-protobuf' }, body: encodeOtlpMetricsResponse(result.refused, result.reason ?? '') }
     } catch (error) {
       return ingestError(error)
     }
   }
 
   /** For gRPC: the message in, the response message out. */
-  readonly handleGrpc = async (message: Uint8Array, tenant: string | undefined): Promise<Uint8Array> => encodeResponse(await this.#store(decodeOtlpMetrics(message), tenant ?? 'anonymous'))
+  readonly handleGrpc = async (message: Uint8Array, tenant: string | undefined): Promise<Uint8Array> => {
+    const result = await this.#store(decodeOtlpMetrics(message), tenant ?? 'anonymous')
+    return encodeOtlpMetricsResponse(result.refused, result.reason ?? '')
+  }
 
   async #store(resources: readonly OtlpResource[], tenant: string): Promise<AppendResult> {
     const builder = new BatchBuilder()
@@ -46,21 +46,4 @@ export class OtlpMetricsHandler {
     result.reason ??= problems[0]
     return result
   }
-}
-
-/** ExportMetricsServiceResponse{1 partial_success{1 rejected_data_points, 2 error_message}}. */
-function encodeResponse(result: AppendResult): Uint8Array {
-  if (result.refused === 0) return new Uint8Array(0)
-  const partial = new ByteWriter(64)
-  partial.writeU8(0x08)
-  partial.writeUvarint(result.refused)
-  const reason = encodeUtf8(messageOf(result.reason))
-  partial.writeU8(0x12)
-  partial.writeUvarint(reason.length)
-  partial.writeBytes(reason)
-  const out = new ByteWriter(64)
-  out.writeU8(0x0a)
-  out.writeUvarint(partial.at)
-  out.writeBytes(partial.bytes())
-  return out.copy()
 }

@@ -1,10 +1,9 @@
 /** POST /api/v1/write and /api/v1/push: remote write 1.0 and 2.0. */
-import { decodeSnappy } from '#codec/snappy.ts'
 import { BadDataError } from '#core/errors.ts'
 import type { MetricsAppender } from '#metrics/append.ts'
 import { KeyWriter, WriteBatch } from '#model/write-batch.ts'
 import type { HttpReply, HttpRequest } from '#net/http.ts'
-import { decodeWriteRequest } from '#wire/remote-write/v1.ts'
+import { decodeWriteRequest, unpackWriteRequest } from '#wire/remote-write/v1.ts'
 import { decodeWriteRequestV2 } from '#wire/remote-write/v2.ts'
 import { ingestError, ingestReply } from './reply.ts'
 
@@ -46,7 +45,7 @@ export class RemoteWriteHandler {
 
   #unpack(body: Uint8Array): Uint8Array {
     if (body.length === 0) throw new BadDataError('the body is empty; a snappy-compressed protobuf message was expected')
-    const bytes = decodeSnappy(body, this.#decodedBytesMax, this.#buffer)
+    const bytes = unpackWriteRequest(body, this.#decodedBytesMax, this.#buffer)
     if (bytes.buffer !== this.#buffer.buffer && bytes.length <= 16 * 1024 * 1024) this.#buffer = new Uint8Array(bytes.length * 2)
     return bytes
   }

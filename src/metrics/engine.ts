@@ -147,7 +147,7 @@ export class MetricsEngine implements Signal, MetricsAppender {
   /** A compaction that died between its two steps left parents beside the child: they are not needed. */
   #hideParents(): void {
     for (const tenant of this.#tenants.values()) {
-      for (const reader of [...tenant.blocks.readers.values()]) {
+      for (const reader of Array.from(tenant.blocks.readers.values())) {
         for (const parent of reader.meta.compaction.parents ?? []) if (reader.meta.tercet !== undefined && tenant.blocks.readers.has(parent.ulid)) this.#doomed.add(`${tenant.name}/${parent.ulid}`)
       }
     }
@@ -628,7 +628,7 @@ export class MetricsEngine implements Signal, MetricsAppender {
   async cleanTombstones(): Promise<void> {
     await this.#inMaintenance(async () => {
       for (const tenant of this.#tenants.values()) {
-        for (const reader of [...tenant.blocks.readers.values()]) {
+        for (const reader of Array.from(tenant.blocks.readers.values())) {
           if (!this.#staged.has(reader.meta.ulid) && (await reader.tombstones()).size > 0) await this.#mergeInto(tenant, [reader])
         }
       }

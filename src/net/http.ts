@@ -89,7 +89,6 @@ export class HttpServer {
   async #handle(route: Route, raw: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const startedMs = this.#options.monotonicMs()
     const abort = new AbortController()
-    raw.raw.once('close', () => { if (!raw.raw.complete || !reply.raw.writableFinished) abort.abort() })
     reply.raw.once('close', () => { if (!reply.raw.writableFinished) abort.abort() })
     const request = this.#wrap(raw, abort.signal)
     let answer: HttpReply

@@ -6,8 +6,8 @@ import { parseSelector } from '#lang/promql/parser.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 
 /** The times that Prometheus means by its formatted minimum and maximum. */
-export const minTimeMs = -9_223_372_036_854_775
-export const maxTimeMs = 9_223_372_036_854_775
+export const minTimeMs = -(2 ** 53)
+export const maxTimeMs = 2 ** 53
 
 export function invalid(name: string, reason: string): BadDataError { return new BadDataError(`invalid parameter ${quote(name)}: ${reason}`) }
 

@@ -1,23 +1,18 @@
 /** POST /api/v1/read: samples in one message, or streamed as XOR chunks. */
-import { decodeSnappy, encodeSnappy } from '#codec/snappy.ts'
-import { encodeHistogramChunk } from '#codec/histogram-chunk.ts'
-import { encodeXor } from '#codec/xor-chunk.ts'
 import type { Limits } from '#core/limits.ts'
 import { LimitError } from '#core/errors.ts'
 import { makeMatcher } from '#lang/regex/regex.ts'
 import type { MetricsReader } from '#metrics/select.ts'
 import type { Labels } from '#model/labels.ts'
-import { chunkRun, layoutOf, sampleOf } from '#model/histogram-chunk.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
 import type { HttpReply, HttpRequest } from '#net/http.ts'
-import { decodeReadRequest, encodeChunkedFrame, encodeReadResponse, encodeTimeSeries, type ReadChunk, type ReadRequest } from '#wire/remote-read/messages.ts'
+import { decodeReadRequest, chunksOf, encodeChunkedFrame, encodeReadResponse, encodeTimeSeries, type ReadChunk, type ReadRequest } from '#wire/remote-read/messages.ts'
 
 const streamed = 1
-const chunkSamples = 120
 const frameBytesMax = 1024 * 1024
 
 export async function remoteRead(request: HttpRequest, reader: MetricsReader, limits: Limits): Promise<HttpReply> {
-  const read = decodeReadRequest(decodeSnappy(await request.rawBody(), limits.decodedBytesMax))
+  const read = decodeReadRequest(await request.rawBody(), limits.decodedBytesMax)
   const first = read.accepted.find(type => type === 0 || type === streamed)
   if (first === streamed) {
     return { status: 200, headers: { 'content-type': 'application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse' }, body: stream(read, reader) }
@@ -33,7 +28,7 @@ export async function remoteRead(request: HttpRequest, reader: MetricsReader, li
     })
     results.push(series)
   }
-  return { status: 200, headers: { 'content-type': 'application/x-protobuf', 'content-encoding': 'snappy' }, body: encodeSnappy(encodeReadResponse(results)) }
+  return { status: 200, headers: { 'content-type': 'application/x-protobuf', 'content-encoding': 'snappy' }, body: encodeReadResponse(results) }
 }
 
 async function eachSeries(query: ReadRequest['queries'][number], reader: MetricsReader, visit: (labels: Labels, columns: SampleColumns) => void): Promise<void> {
@@ -69,27 +64,5 @@ async function* stream(read: ReadRequest, reader: MetricsReader): AsyncGenerator
       if (chunks.length > 0) frames.push(encodeChunkedFrame(labels, chunks, q))
     })
     yield* frames
-  }
-}
-
-function* chunksOf(columns: SampleColumns): Generator<ReadChunk> {
-  for (let i = 0; i < columns.count;) {
-    let k = i
-    while (k < columns.count && k - i < chunkSamples && columns.histograms?.[k] === undefined) k++
-    if (k > i) yield { encoding: 1, bytes: encodeXor(columns.timesMs, columns.words, i, k), minMs: columns.timesMs[i]!, maxMs: columns.timesMs[k - 1]! }
-    const from = k
-    while (k < columns.count && columns.histograms?.[k] !== undefined) k++
-    if (k > from) yield* histogramChunks(columns, from, k)
-    i = k
-  }
-}
-
-function* histogramChunks(columns: SampleColumns, from: number, to: number): Generator<ReadChunk> {
-  const run = columns.histograms!.slice(from, to).map(h => h!)
-  for (let i = 0; i < run.length;) {
-    const { to: end, flag } = chunkRun(run, i, chunkSamples)
-    const samples = run.slice(i, end).map((h, n) => sampleOf(h, columns.timesMs[from + i + n]!, 0))
-    yield { encoding: run[i]!.integer ? 2 : 3, bytes: encodeHistogramChunk(samples, layoutOf(run[i]!), flag, run[i]!.integer), minMs: samples[0]!.timeMs, maxMs: samples.at(-1)!.timeMs }
-    i = end
   }
 }

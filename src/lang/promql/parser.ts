@@ -18,6 +18,8 @@ const precedence: Record<BinaryOperator, number> = {
 const multiplication = 5
 /** Deeper nesting is refused: the tree is walked by recursion. */
 const nestingMax = 500
+/** What a signed 64-bit count of nanoseconds holds. */
+export const durationSecondsMax = 2 ** 63 / 1e9
 
 /** Parses and checks a whole query. Throws BadQueryError; its message already carries `line:column: parse error:`. */
 export function parsePromql(query: string): Expr {
@@ -439,7 +441,7 @@ class Parser {
     const token = this.#peek()
     if (token.kind === 'number' || token.kind === 'duration') {
       this.#next()
-      if (Math.abs(token.number) > 9223372036.854775) throw new BadQueryError('duration out of range', token.from, token.to)
+      if (Math.abs(token.number) > durationSecondsMax) throw new BadQueryError('duration out of range', token.from, token.to)
       return { kind: 'number', value: token.number, isDuration: token.kind === 'duration', from: token.from, to: token.to }
     }
     if (this.#isSymbol('(')) {

@@ -7,6 +7,7 @@ import { bucketBound } from '#model/histogram.ts'
 import { Labels } from '#model/labels.ts'
 import type { Annotations } from './annotations.ts'
 import type { Evaluator } from './evaluator.ts'
+import { pow } from './math.ts'
 import { absent, isFloat, isHistogram, Row, RowMerger, withoutMetadata, type Value } from './value.ts'
 
 export async function evaluateBinary(evaluator: Evaluator, expr: Binary): Promise<Value> {
@@ -52,7 +53,7 @@ function compare(op: BinaryOperator, a: number, b: number): boolean {
   }
 }
 
-/** The arithmetic operators on numbers. JavaScript's % and ** differ from C's only where Go's do not either, except 1^NaN and ±1^±Inf. */
+/** The arithmetic operators on numbers. */
 function arithmetic(op: BinaryOperator, a: number, b: number): number {
   switch (op) {
     case '+': return a + b
@@ -60,7 +61,7 @@ function arithmetic(op: BinaryOperator, a: number, b: number): number {
     case '*': return a * b
     case '/': return a / b
     case '%': return a % b
-    case '^': return a === 1 || (a === -1 && Math.abs(b) === Infinity) ? 1 : a ** b
+    case '^': return pow(a, b)
     case 'atan2': return Math.atan2(a, b)
     default: throw new ExecutionError(`operator ${op} not allowed for Scalar operations`)
   }

@@ -11,6 +11,7 @@ import type { Evaluator } from './evaluator.ts'
 import { absentLabels } from './prepare.ts'
 import { formatFloat } from './aggregate.ts'
 import { KahanSum } from './kahan.ts'
+import { log, log10, log2 } from './math.ts'
 import { classicFraction, classicQuantile, coalesce, nativeFraction, nativeQuantile, type ClassicBuckets } from './quantile.ts'
 import { isRangeFunction, type RangeFunctionName } from './range-functions.ts'
 import { absent, isFloat, isHistogram, refuseSameLabels, Row, type Value } from './value.ts'
@@ -272,7 +273,7 @@ async function timesOf(evaluator: Evaluator, call: Call): Promise<Value> {
 
 const functions: Record<Exclude<FunctionName, Elsewhere>, InstantFunction> = {
   abs: math(Math.abs), ceil: math(Math.ceil), floor: math(Math.floor), exp: math(Math.exp), sqrt: math(Math.sqrt),
-  ln: math(Math.log), log2: math(Math.log2), log10: math(Math.log10),
+  ln: math(log), log2: math(log2), log10: math(log10),
   sin: math(Math.sin), cos: math(Math.cos), tan: math(Math.tan), asin: math(Math.asin), acos: math(Math.acos), atan: math(Math.atan),
   sinh: math(Math.sinh), cosh: math(Math.cosh), tanh: math(Math.tanh), asinh: math(Math.asinh), acosh: math(Math.acosh), atanh: math(Math.atanh),
   rad: math(v => v * Math.PI / 180), deg: math(v => v * 180 / Math.PI), sgn: math(v => (v < 0 ? -1 : v > 0 ? 1 : v)),

@@ -10,7 +10,7 @@ export function labelHash(labels: Labels): number {
   const parts: Buffer[] = []
   const separator = Buffer.of(0xff)
   for (const part of labels.pairs) parts.push(Buffer.from(part), separator)
-  return Number(xxhash64(Buffer.concat(parts))) / 18446744073709551615
+  return Number(xxhash64(Buffer.concat(parts))) / 2 ** 64
 }
 
 /** xxHash64 with seed 0. Source: the public specification of the algorithm. */

@@ -2,7 +2,7 @@
 import { BadQueryError } from '#core/errors.ts'
 import { metricName } from '#core/names.ts'
 import { childrenOf, unwrap, type DurationExpr, type Expr, type Subquery, type VectorSelector } from '#lang/promql/ast.ts'
-import { positionOf } from '#lang/promql/parser.ts'
+import { durationSecondsMax, positionOf } from '#lang/promql/parser.ts'
 import { Labels } from '#model/labels.ts'
 
 /** The labels that absent() and absent_over_time() can know: those that the selector sets to one value. */
@@ -79,7 +79,7 @@ export function prepare(expr: Expr, query: string, startMs: number, endMs: numbe
     }
     const seconds = compute(duration)
     if (seconds <= 0 && !mayBeNegative) throw new BadQueryError(`${at()}: duration must be greater than 0`, duration.from, duration.to)
-    if (Math.abs(seconds) > 9223372036.854775) throw new BadQueryError(`${at()}: duration is out of range`, duration.from, duration.to)
+    if (Math.abs(seconds) > durationSecondsMax) throw new BadQueryError(`${at()}: duration is out of range`, duration.from, duration.to)
     return Math.trunc(seconds * 1000)
   }
   visit(expr)

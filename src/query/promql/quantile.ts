@@ -1,6 +1,7 @@
 /** Quantiles and fractions: of plain values, of classic histograms' buckets, of native histograms. */
 import type { FloatHistogram } from '#model/histogram.ts'
 import type { Annotations } from './annotations.ts'
+import { exp2, log2 } from './math.ts'
 
 const smallDelta = 1e-12
 
@@ -143,9 +144,9 @@ export function nativeQuantile(q: number, histogram: FloatHistogram, metric: str
   }
   const fraction = rank / bucket.count
   if (histogram.usesCustomBuckets || (lower <= 0 && upper >= 0)) return lower + (upper - lower) * fraction
-  const logLower = Math.log2(Math.abs(lower)), logUpper = Math.log2(Math.abs(upper))
-  if (lower > 0) return 2 ** (logLower + (logUpper - logLower) * fraction)
-  return -(2 ** (logUpper + (logLower - logUpper) * (1 - fraction)))
+  const logLower = log2(Math.abs(lower)), logUpper = log2(Math.abs(upper))
+  if (lower > 0) return exp2(logLower + (logUpper - logLower) * fraction)
+  return -exp2(logUpper + (logLower - logUpper) * (1 - fraction))
 }
 
 export function nativeFraction(lower: number, upper: number, histogram: FloatHistogram, metric: string, annotations: Annotations, at: Position): number {
@@ -165,7 +166,7 @@ export function nativeFraction(lower: number, upper: number, histogram: FloatHis
       if (from >= limit) return rank
       if (from < limit && to > limit) {
         if (linear) return rank + bucket.count * (limit - from) / (to - from)
-        const logFrom = Math.log2(Math.abs(from)), logTo = Math.log2(Math.abs(to)), logLimit = Math.log2(Math.abs(limit))
+        const logFrom = log2(Math.abs(from)), logTo = log2(Math.abs(to)), logLimit = log2(Math.abs(limit))
         const fraction = limit > 0 ? (logLimit - logFrom) / (logTo - logFrom) : 1 - (logLimit - logTo) / (logFrom - logTo)
         return rank + bucket.count * fraction
       }

@@ -3,8 +3,10 @@
  * definitions, v1. Field numbers stand beside the names they are read into.
  */
 import { ByteReader } from '#codec/byte-reader.ts'
+import { readText, skipField } from '#codec/protobuf.ts'
+import { ByteWriter } from '#codec/byte-writer.ts'
 import { BadDataError } from '#core/errors.ts'
-import { readText, skipField } from '../remote-write/v1.ts'
+import { encodeUtf8 } from '#core/text.ts'
 
 export type Attributes = [string, AttributeValue][]
 export type AttributeValue = string | number | boolean | null | AttributeValue[] | { [key: string]: AttributeValue }
@@ -256,4 +258,21 @@ export function parseOtlpMetricsJson(source: string): OtlpResource[] {
       return { name: text(scope['name']), version: text(scope['version']), attributes: jsonAttributes(scope['attributes']), metrics: list(s['metrics']).map(jsonMetric) }
     }),
   }))
+}
+
+/** ExportMetricsServiceResponse{1 partial_success{1 rejected_data_points, 2 error_message}}; empty when nothing was refused. */
+export function encodeOtlpMetricsResponse(refused: number, message: string): Uint8Array {
+  if (refused === 0) return new Uint8Array(0)
+  const partial = new ByteWriter(64)
+  partial.writeU8(0x08)
+  partial.writeUvarint(refused)
+  const bytes = encodeUtf8(message)
+  partial.writeU8(0x12)
+  partial.writeUvarint(bytes.length)
+  partial.writeBytes(bytes)
+  const out = new ByteWriter(64)
+  out.writeU8(0x0a)
+  out.writeUvarint(partial.at)
+  out.writeBytes(partial.bytes())
+  return out.copy()
 }

@@ -1,19 +1,25 @@
 /** Remote read: ReadRequest in, ReadResponse and ChunkedReadResponse out. Source: the public remote-read specification. */
 import { ByteReader } from '#codec/byte-reader.ts'
+import { readInt64, readText, skipField } from '#codec/protobuf.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { crc32c } from '#codec/crc32c.ts'
+import { encodeHistogramChunk } from '#codec/histogram-chunk.ts'
+import { decodeSnappy, encodeSnappy } from '#codec/snappy.ts'
+import { encodeXor } from '#codec/xor-chunk.ts'
 import { encodeUtf8 } from '#core/text.ts'
 import { spansOf, type FloatHistogram } from '#model/histogram.ts'
+import { chunkRun, layoutOf, sampleOf } from '#model/histogram-chunk.ts'
 import type { Labels } from '#model/labels.ts'
 import type { SampleColumns } from '#model/sample-columns.ts'
-import { readInt64, readText, skipField } from '../remote-write/v1.ts'
 
 export const matchKinds = ['=', '!=', '=~', '!~'] as const
 export interface ReadQuery { startMs: number; endMs: number; matchers: { kind: (typeof matchKinds)[number]; name: string; value: string }[] }
 /** `accepted`: response types in the order of preference, 0 samples, 1 streamed chunks. */
 export interface ReadRequest { queries: ReadQuery[]; accepted: number[] }
 
-export function decodeReadRequest(bytes: Uint8Array): ReadRequest {
+/** From the body as it came, snappy and all. */
+export function decodeReadRequest(body: Uint8Array, bytesMax: number): ReadRequest {
+  const bytes = decodeSnappy(body, bytesMax)
   const request: ReadRequest = { queries: [], accepted: [] }
   const input = new ByteReader(bytes)
   while (input.at < input.end) {
@@ -137,7 +143,7 @@ export function encodeHistogram(h: FloatHistogram, timeMs: number): Uint8Array {
   return out.copy()
 }
 
-/** A ReadResponse: for each query its TimeSeries messages. */
+/** A ReadResponse, snappy-compressed: for each query its TimeSeries messages. */
 export function encodeReadResponse(results: readonly (readonly Uint8Array[])[]): Uint8Array {
   const out = new ByteWriter(65536)
   for (const series of results) {
@@ -145,7 +151,7 @@ export function encodeReadResponse(results: readonly (readonly Uint8Array[])[]):
     for (const one of series) writeMessage(result, 0x0a, one)
     writeMessage(out, 0x0a, result.bytes())
   }
-  return out.copy()
+  return encodeSnappy(out.bytes())
 }
 
 export interface ReadChunk { encoding: number; bytes: Uint8Array; minMs: number; maxMs: number }
@@ -174,4 +180,29 @@ export function encodeChunkedFrame(labels: Labels, chunks: readonly ReadChunk[],
   frame.writeU32(crc32c(payload.buffer, 0, payload.at))
   frame.writeBytes(payload.bytes())
   return frame.copy()
+}
+
+const chunkSamples = 120
+
+/** A series' samples as chunks. */
+export function* chunksOf(columns: SampleColumns): Generator<ReadChunk> {
+  for (let i = 0; i < columns.count;) {
+    let k = i
+    while (k < columns.count && k - i < chunkSamples && columns.histograms?.[k] === undefined) k++
+    if (k > i) yield { encoding: 1, bytes: encodeXor(columns.timesMs, columns.words, i, k), minMs: columns.timesMs[i]!, maxMs: columns.timesMs[k - 1]! }
+    const from = k
+    while (k < columns.count && columns.histograms?.[k] !== undefined) k++
+    if (k > from) yield* histogramChunks(columns, from, k)
+    i = k
+  }
+}
+
+function* histogramChunks(columns: SampleColumns, from: number, to: number): Generator<ReadChunk> {
+  const run = columns.histograms!.slice(from, to).map(h => h!)
+  for (let i = 0; i < run.length;) {
+    const { to: end, flag } = chunkRun(run, i, chunkSamples)
+    const samples = run.slice(i, end).map((h, n) => sampleOf(h, columns.timesMs[from + i + n]!, 0))
+    yield { encoding: run[i]!.integer ? 2 : 3, bytes: encodeHistogramChunk(samples, layoutOf(run[i]!), flag, run[i]!.integer), minMs: samples[0]!.timeMs, maxMs: samples.at(-1)!.timeMs }
+    i = end
+  }
 }

@@ -1,8 +1,8 @@
 /** The Histogram message that remote write 1.0 and 2.0 and remote read share. */
 import { ByteReader } from '#codec/byte-reader.ts'
+import { readInt64, skipField } from '#codec/protobuf.ts'
 import { BadDataError, CorruptDataError } from '#core/errors.ts'
 import { FloatHistogram, bucketsFromSpans, customBucketsSchema, type ResetHint, type Span } from '#model/histogram.ts'
-import { readInt64, skipField } from './v1.ts'
 
 const staleHigh = 0x7ff00000
 const staleLow = 2

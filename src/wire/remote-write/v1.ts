@@ -1,10 +1,14 @@
 /** Remote write 1.0: prometheus.WriteRequest into a batch, in place. Source: the public remote-write specification 1.0. */
 import { ByteReader } from '#codec/byte-reader.ts'
+import { readInt64, readText, skipField } from '#codec/protobuf.ts'
+import { decodeSnappy } from '#codec/snappy.ts'
 import { CorruptDataError } from '#core/errors.ts'
-import { decodeUtf8 } from '#core/text.ts'
 import { Labels } from '#model/labels.ts'
 import { metricTypes, type WriteBatch } from '#model/write-batch.ts'
 import { readHistogram } from './histogram.ts'
+
+/** A body out of its snappy block; `reuse` takes it where it is large enough. Errors as decodeSnappy's. */
+export function unpackWriteRequest(body: Uint8Array, bytesMax: number, reuse: Uint8Array): Uint8Array { return decodeSnappy(body, bytesMax, reuse) }
 
 /** Fills `batch`, whose keys then point into `bytes` (or a copy that is larger). Throws CorruptDataError. */
 export function decodeWriteRequest(bytes: Uint8Array, batch: WriteBatch): void {
@@ -25,43 +29,6 @@ export function decodeWriteRequest(bytes: Uint8Array, batch: WriteBatch): void {
     } else skipField(input, tag)
   }
   reader.finish()
-}
-
-/** Skips a field of any wire type. */
-export function skipField(input: ByteReader, tag: number): void {
-  switch (tag & 7) {
-    case 0: input.readUvarint(); return
-    case 1: input.skip(8); return
-    case 2: input.skip(input.readLength()); return
-    case 5: input.skip(4); return
-    default: throw new CorruptDataError(`protobuf: wire type ${tag & 7} at ${input.at}`)
-  }
-}
-
-/** A protobuf int64 varint as a number: negative ones come as ten bytes. */
-export function readInt64(input: ByteReader): number {
-  let value = 0
-  let scale = 1
-  for (let i = 0; i < 10; i++) {
-    const byte = input.readU8()
-    if (i === 9 || (i === 8 && byte >= 128)) return negative(input, i)
-    value += (byte & 127) * scale
-    if (byte < 128) return value
-    scale *= 128
-  }
-  throw new CorruptDataError('protobuf: a varint longer than 10 bytes')
-}
-
-/** The rare long form, read again from its start, exactly. */
-function negative(input: ByteReader, consumed: number): number {
-  input.at -= consumed + 1
-  let big = 0n
-  for (let shift = 0n; ; shift += 7n) {
-    const byte = input.readU8()
-    big |= BigInt(byte & 127) << shift
-    if (byte < 128) return Number(BigInt.asIntN(64, big))
-    if (shift > 63n) throw new CorruptDataError('protobuf: a varint longer than 10 bytes')
-  }
 }
 
 class TimeSeriesReader {
@@ -187,14 +154,6 @@ class TimeSeriesReader {
     }
     this.#batch.exemplars.push({ series, labels: Labels.from(entries), value, timeMs })
   }
-}
-
-export function readText(input: ByteReader): string {
-  const length = input.readLength()
-  const text = decodeUtf8(input.bytes, input.at, input.at + length)
-  if (text === undefined) throw new CorruptDataError('protobuf: a string is not UTF-8')
-  input.at += length
-  return text
 }
 
 function readLabel(input: ByteReader): [string, string] {

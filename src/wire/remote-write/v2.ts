@@ -1,12 +1,12 @@
 /** Remote write 2.0: io.prometheus.write.v2.Request into a batch. Source: the public remote-write specification 2.0. */
 import { ByteReader } from '#codec/byte-reader.ts'
+import { readInt64, skipField } from '#codec/protobuf.ts'
 import { BadDataError } from '#core/errors.ts'
 import { metricName } from '#core/names.ts'
 import { compareBytes } from '#core/text.ts'
 import { Labels } from '#model/labels.ts'
 import { KeyWriter, metricTypes, type WriteBatch } from '#model/write-batch.ts'
 import { readHistogram } from './histogram.ts'
-import { readInt64, skipField } from './v1.ts'
 
 /** Fills `batch`; its keys lie in `keys`. Throws CorruptDataError or BadDataError. */
 export function decodeWriteRequestV2(bytes: Uint8Array, batch: WriteBatch, keys: KeyWriter): void {

@@ -1,0 +1,44 @@
+/** What each folder of src/ may import. A folder may always import itself. Read top to bottom: ground floor first. */
+export const mayImport: Record<string, readonly string[]> = {
+  core: [],
+  codec: ['core'],
+  model: ['core'],
+  lang: ['core'],
+  wire: ['core', 'codec', 'model'],
+  net: ['core', 'codec'],
+  bucket: ['core', 'net'],
+  store: ['core', 'codec', 'bucket'],
+  metrics: ['core', 'codec', 'model', 'lang', 'bucket', 'store'],
+  logs: ['core', 'codec', 'model', 'lang', 'bucket', 'store'],
+  traces: ['core', 'codec', 'model', 'lang', 'bucket', 'store'],
+  query: ['core', 'model', 'lang', 'metrics', 'logs', 'traces'],
+  ingest: ['core', 'model', 'wire', 'net', 'metrics', 'logs', 'traces'],
+  scrape: ['core', 'model', 'wire', 'net', 'metrics'],
+  alert: ['core', 'model', 'lang', 'net', 'query', 'metrics'],
+  api: ['core', 'model', 'lang', 'wire', 'net', 'query', 'metrics', 'logs', 'traces'],
+  app: ['*'],
+}
+
+/** The doors of a signal folder: the only files of it that another folder may import. `app` may use any. */
+export const doors: Record<string, readonly string[]> = {
+  'append.ts': ['ingest', 'scrape', 'alert'],
+  'select.ts': ['query', 'api'],
+}
+
+/** Files every signal folder has, so that the three engines read alike. */
+export const stages = ['append.ts', 'wal-record.ts', 'head.ts', 'block-writer.ts', 'block-reader.ts', 'merge.ts', 'select.ts', 'engine.ts', 'README.md']
+export const signals = ['metrics', 'logs', 'traces']
+
+/** Words that only some places may use, and what to use instead. */
+export const banned: readonly (readonly [word: RegExp, instead: string, allowedIn: RegExp])[] = [
+  [/\bDate\.now\(|\bnew Date\(\)|\bperformance\.now\(/, 'the Clock that was handed in', /^src\/core\/clock\.ts$/],
+  [/\bMath\.random\(|\brandomUUID\(|\brandomBytes\(/, 'the Random that was handed in', /^src\/core\/random\.ts$/],
+  [/\bsetTimeout\(|\bsetInterval\(|\bsetImmediate\(/, 'the Clock that was handed in', /^src\/core\/(virtual-)?clock\.ts$/],
+  [/from 'node:fs(\/promises)?'/, 'the Files that were handed in', /^src\/(core|bucket|app)\//],
+  [/\bnew RegExp\(/, 'lang/regex (linear time)', /^$/],
+  [/^export \* /m, 'import the file you need', /^$/],
+  [/^export default /m, 'a named export', /^$/],
+  [/^\s*(export )?(const )?enum |^\s*(export )?namespace /m, 'an `as const` table', /^$/],
+  [/: any\b|<any>|\bas any\b/, 'a type', /^$/],
+  [/\bFIXME\b|\bTODO\b|\bXXX\b/, 'fix it before it lands', /^$/],
+]

@@ -1,0 +1,21 @@
+/** npm test: layout, types, lint, then every test file with the runner of node. */
+import { spawnSync } from 'node:child_process'
+import { globSync } from 'node:fs'
+import { join } from 'node:path'
+
+const bin = (name: string): string => join('node_modules', '.bin', name)
+
+function step(what: string, command: string, args: readonly string[]): void {
+  const { status } = spawnSync(command, args, { stdio: 'inherit' })
+  if (status === 0) { console.log(`ok: ${what}`); return }
+  console.error(`failed: ${what}`)
+  process.exit(status ?? 1)
+}
+
+step('layout', process.execPath, ['tools/tidy.ts'])
+step('types', bin('tsc'), ['--noEmit'])
+step('lint', bin('oxlint'), ['--deny-warnings', 'src', 'test', 'tools', 'bench'])
+const wanted = process.argv.slice(2)
+const files = (wanted.length > 0 ? wanted : globSync('{src,test}/**/*.test.ts')).sort()
+const { status } = spawnSync(process.execPath, ['--test', '--test-timeout=300000', '--test-concurrency=2', ...files], { stdio: 'inherit' })
+process.exit(status ?? 1)
