@@ -2,6 +2,7 @@
 import { DirectoryBucket } from '#bucket/directory.ts'
 import { PrefixedBucket, type Bucket } from '#bucket/bucket.ts'
 import { probeBucket } from '#bucket/probe.ts'
+import { WriteRequestKernel } from '#codec/write-request.ts'
 import { systemClock, Repeater, type Clock } from '#core/clock.ts'
 import { Registry } from '#core/counter.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
@@ -92,7 +93,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   }
   const engine = new PromqlEngine(clock, limits)
   const startedMs = clock.nowMs()
-  const remoteWrite = new RemoteWriteHandler(metrics, limits.decodedBytesMax, tenantOf)
+  const remoteWrite = new RemoteWriteHandler(metrics, new WriteRequestKernel(random), limits.decodedBytesMax, tenantOf)
   const otlp = new OtlpMetricsHandler(metrics, tenantOf, clock)
   const imports = new ImportHandlers(metrics, tenantOf, clock)
   const influx = new InfluxHandler(metrics, tenantOf, clock)

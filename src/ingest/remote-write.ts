@@ -3,7 +3,7 @@ import { BadDataError } from '#core/errors.ts'
 import type { MetricsAppender } from '#metrics/append.ts'
 import { KeyWriter, WriteBatch } from '#model/write-batch.ts'
 import type { HttpReply, HttpRequest } from '#net/http.ts'
-import { decodeWriteRequest, unpackWriteRequest } from '#wire/remote-write/v1.ts'
+import { decodeWriteBody, decodeWriteRequest, type WriteKernel } from '#wire/remote-write/v1.ts'
 import { decodeWriteRequestV2 } from '#wire/remote-write/v2.ts'
 import { ingestError, ingestReply } from './reply.ts'
 
@@ -16,10 +16,12 @@ export class RemoteWriteHandler {
   readonly #tenantOf: (request: HttpRequest) => string
   readonly #batch = new WriteBatch()
   readonly #keys = new KeyWriter()
-  /** Decoded bodies follow one another through one buffer: nothing of a batch is kept after appendNow. */
-  #buffer = new Uint8Array(1 << 20)
+  /** Its columns are the kernel's memory: bodies follow one another through it, and nothing of a batch is kept after the append. */
+  readonly #kernelBatch = new WriteBatch()
+  readonly #kernel: WriteKernel
 
-  constructor(appender: MetricsAppender, decodedBytesMax: number, tenantOf: (request: HttpRequest) => string) {
+  constructor(appender: MetricsAppender, kernel: WriteKernel, decodedBytesMax: number, tenantOf: (request: HttpRequest) => string) {
+    this.#kernel = kernel
     this.#appender = appender
     this.#decodedBytesMax = decodedBytesMax
     this.#tenantOf = tenantOf
@@ -31,11 +33,8 @@ export class RemoteWriteHandler {
     const encoding = request.header('content-encoding') ?? ''
     try {
       if (encoding !== '' && encoding !== 'snappy' && encoding !== 'zstd') return { status: 415, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: `content encoding ${JSON.stringify(encoding)} is not known; snappy and zstd are\n` }
-      const body = encoding === 'zstd' ? await request.body() : await request.rawBody()
-      const bytes = encoding === 'zstd' ? body : this.#unpack(body)
-      if (message === v1Message) decodeWriteRequest(bytes, this.#batch)
-      else decodeWriteRequestV2(bytes, this.#batch, this.#keys)
-      const result = await this.#appender.append(this.#tenantOf(request), this.#batch)
+      const batch = await this.#decode(request, message, encoding)
+      const result = await this.#appender.append(this.#tenantOf(request), batch)
       return ingestReply(result, message === v2Message ? writtenHeaders(result.samples, result.histograms, result.exemplars) : {})
     } catch (error) {
       const reply = ingestError(error)
@@ -43,11 +42,14 @@ export class RemoteWriteHandler {
     }
   }
 
-  #unpack(body: Uint8Array): Uint8Array {
-    if (body.length === 0) throw new BadDataError('the body is empty; a snappy-compressed protobuf message was expected')
-    const bytes = unpackWriteRequest(body, this.#decodedBytesMax, this.#buffer)
-    if (bytes.buffer !== this.#buffer.buffer && bytes.length <= 16 * 1024 * 1024) this.#buffer = new Uint8Array(bytes.length * 2)
-    return bytes
+  async #decode(request: HttpRequest, message: typeof v1Message | typeof v2Message, encoding: string): Promise<WriteBatch> {
+    const body = encoding === 'zstd' ? await request.body() : await request.rawBody()
+    if (body.length === 0) throw new BadDataError('the body is empty; a compressed protobuf message was expected')
+    if (message === v1Message && encoding !== 'zstd') return decodeWriteBody(body, this.#decodedBytesMax, this.#kernel, this.#kernelBatch)
+    const bytes = encoding === 'zstd' ? body : this.#kernel.unpack(body, this.#decodedBytesMax)
+    if (message === v1Message) decodeWriteRequest(bytes, this.#batch)
+    else decodeWriteRequestV2(bytes, this.#batch, this.#keys)
+    return this.#batch
   }
 }
 

@@ -22,6 +22,7 @@ import { BlockReader, type BlockFiles } from './block-reader.ts'
 import { BlockSet } from './block-set.ts'
 import { ExemplarStore } from './exemplars.ts'
 import { Head, outcome, type Outcome } from './head.ts'
+import { KeyTable } from './key-table.ts'
 import { mergeBlocks, writeHeadBlock, type WrittenBlock } from './merge.ts'
 import type { RangeChunks } from './range-chunks.ts'
 import type { MetricsReader } from './select.ts'
@@ -61,6 +62,7 @@ const turnMs = 10
 class Tenant {
   readonly name: string
   readonly head: Head
+  readonly keys = new KeyTable()
   readonly blocks: BlockSet
   readonly exemplars: ExemplarStore
   readonly metadata = new Map<string, Metadata>()
@@ -288,10 +290,16 @@ export class MetricsEngine implements Signal, MetricsAppender {
     const before = table.count
     const refs = new Int32Array(batch.seriesCount)
     const problems: (Error | undefined)[] = []
+    const { hashes } = batch
     let limit: LimitError | undefined
     for (let i = 0; i < batch.seriesCount; i++) {
+      if (hashes !== undefined) {
+        const known = tenant.keys.find(hashes, i)
+        if (known >= 0) { refs[i] = known; continue }
+      }
       try {
         refs[i] = table.resolve(batch.bytes, batch.keyFrom[i]!, batch.keyTo[i]!)
+        if (hashes !== undefined) tenant.keys.add(hashes, i, refs[i]!)
       } catch (error) {
         if (error instanceof LimitError) limit = error
         else if (!(error instanceof BadDataError)) throw error

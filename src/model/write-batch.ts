@@ -21,13 +21,15 @@ export const metricTypes: readonly MetricType[] = ['unknown', 'counter', 'gauge'
 export class WriteBatch {
   /** Keys lie in here, at [keyFrom[i], keyTo[i]). */
   bytes: Uint8Array = new Uint8Array(0)
-  keyFrom = new Uint32Array(64)
-  keyTo = new Uint32Array(64)
+  keyFrom: Uint32Array = new Uint32Array(64)
+  keyTo: Uint32Array = new Uint32Array(64)
   seriesCount = 0
-  sampleSeries = new Uint32Array(256)
-  timesMs = new Float64Array(256)
-  values = new Float64Array(256)
-  words = new Uint32Array(this.values.buffer)
+  /** Four words a series: a seeded hash of the key's bytes, where the decoder has one. */
+  hashes: Uint32Array | undefined
+  sampleSeries: Uint32Array = new Uint32Array(256)
+  timesMs: Float64Array = new Float64Array(256)
+  values: Float64Array = new Float64Array(256)
+  words: Uint32Array = new Uint32Array(this.values.buffer)
   sampleCount = 0
   histograms: HistogramSample[] = []
   exemplars: ExemplarSample[] = []

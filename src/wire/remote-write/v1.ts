@@ -1,14 +1,62 @@
 /** Remote write 1.0: prometheus.WriteRequest into a batch, in place. Source: the public remote-write specification 1.0. */
 import { ByteReader } from '#codec/byte-reader.ts'
 import { readInt64, readText, skipField } from '#codec/protobuf.ts'
-import { decodeSnappy } from '#codec/snappy.ts'
+import type { WriteColumns, WriteRequestKernel } from '#codec/write-request.ts'
 import { CorruptDataError } from '#core/errors.ts'
 import { Labels } from '#model/labels.ts'
-import { metricTypes, type WriteBatch } from '#model/write-batch.ts'
+import { metricTypes, WriteBatch } from '#model/write-batch.ts'
 import { readHistogram } from './histogram.ts'
 
-/** A body out of its snappy block; `reuse` takes it where it is large enough. Errors as decodeSnappy's. */
-export function unpackWriteRequest(body: Uint8Array, bytesMax: number, reuse: Uint8Array): Uint8Array { return decodeSnappy(body, bytesMax, reuse) }
+export type WriteKernel = WriteRequestKernel
+
+/** Fills `batch` from a snappy-compressed body; its columns are valid until the kernel's next request. Errors as the kernel's. */
+export function decodeWriteBody(body: Uint8Array, decodedBytesMax: number, kernel: WriteRequestKernel, batch: WriteBatch): WriteBatch {
+  const bytes = kernel.unpack(body, decodedBytesMax)
+  const columns = kernel.decode(bytes)
+  if (columns !== undefined) return fromColumns(columns, batch)
+  const plain = new WriteBatch()
+  decodeWriteRequest(bytes, plain)
+  return plain
+}
+
+const metadataSeries = 0xffffffff
+
+function fromColumns(columns: WriteColumns, batch: WriteBatch): WriteBatch {
+  batch.clear()
+  batch.bytes = columns.bytes
+  batch.seriesCount = columns.seriesCount
+  batch.keyFrom = columns.keyFrom
+  batch.keyTo = columns.keyTo
+  batch.hashes = columns.hashes
+  batch.sampleCount = columns.sampleCount
+  batch.sampleSeries = columns.sampleSeries
+  batch.timesMs = columns.timesMs
+  batch.values = columns.values
+  batch.words = columns.words
+  const { rare } = columns
+  for (let i = 0; i < rare.length; i += 3) {
+    const from = rare[i + 1]!, to = rare[i + 2]!
+    if (rare[i] === metadataSeries) readMetadata(new ByteReader(columns.bytes, from, to), batch)
+    else readRareFields(rare[i]!, new ByteReader(columns.bytes, from, to), batch)
+  }
+  return batch
+}
+
+/** Exemplars and histograms of a series; its samples are there already. */
+function readRareFields(series: number, input: ByteReader, batch: WriteBatch): void {
+  while (input.at < input.end) {
+    const tag = input.readUvarint()
+    if (tag !== 0x1a && tag !== 0x22) { skipField(input, tag); continue }
+    const end = input.readLength() + input.at
+    const inner = new ByteReader(input.bytes, input.at, end)
+    if (tag === 0x1a) readExemplar(series, inner, batch)
+    else {
+      const { histogram, timeMs, startMs } = readHistogram(inner)
+      batch.histograms.push({ series, timeMs, startMs, histogram })
+    }
+    input.at = end
+  }
+}
 
 /** Fills `batch`, whose keys then point into `bytes` (or a copy that is larger). Throws CorruptDataError. */
 export function decodeWriteRequest(bytes: Uint8Array, batch: WriteBatch): void {
@@ -112,7 +160,7 @@ class TimeSeriesReader {
         this.#readSample(series, input, end)
       } else if (tag === 0x1a) {
         const end = input.readLength() + input.at
-        this.#readExemplar(series, new ByteReader(this.#bytes, input.at, end))
+        readExemplar(series, new ByteReader(this.#bytes, input.at, end), this.#batch)
         input.at = end
       } else if (tag === 0x22) {
         const end = input.readLength() + input.at
@@ -138,22 +186,6 @@ class TimeSeriesReader {
     if (input.at !== end) throw new CorruptDataError('remote write: a sample runs past its end')
     this.#batch.addSampleWords(series, timeMs, hi, lo)
   }
-
-  #readExemplar(series: number, input: ByteReader): void {
-    const entries: [string, string][] = []
-    let value = 0, timeMs = 0
-    while (input.at < input.end) {
-      const tag = input.readUvarint()
-      if (tag === 0x0a) {
-        const end = input.readLength() + input.at
-        entries.push(readLabel(new ByteReader(input.bytes, input.at, end)))
-        input.at = end
-      } else if (tag === 0x11) { input.need(8); value = input.view.getFloat64(input.at, true); input.at += 8 }
-      else if (tag === 0x18) timeMs = readInt64(input)
-      else skipField(input, tag)
-    }
-    this.#batch.exemplars.push({ series, labels: Labels.from(entries), value, timeMs })
-  }
 }
 
 function readLabel(input: ByteReader): [string, string] {
@@ -178,4 +210,20 @@ function readMetadata(input: ByteReader, batch: WriteBatch): void {
     else skipField(input, tag)
   }
   batch.metadata.push({ metric, type: metricTypes[type] ?? 'unknown', help, unit })
+}
+
+function readExemplar(series: number, input: ByteReader, batch: WriteBatch): void {
+  const entries: [string, string][] = []
+  let value = 0, timeMs = 0
+  while (input.at < input.end) {
+    const tag = input.readUvarint()
+    if (tag === 0x0a) {
+      const end = input.readLength() + input.at
+      entries.push(readLabel(new ByteReader(input.bytes, input.at, end)))
+      input.at = end
+    } else if (tag === 0x11) { input.need(8); value = input.view.getFloat64(input.at, true); input.at += 8 }
+    else if (tag === 0x18) timeMs = readInt64(input)
+    else skipField(input, tag)
+  }
+  batch.exemplars.push({ series, labels: Labels.from(entries), value, timeMs })
 }
