@@ -24,8 +24,8 @@ export class OpenXorChunks {
   firstMs = new Float64Array(0)
   lastMs = new Float64Array(0)
   #deltaMs = new Float64Array(0)
-  #hi = new Uint32Array(0)
-  #lo = new Uint32Array(0)
+  #hi = new Int32Array(0)
+  #lo = new Int32Array(0)
   #leading = new Uint8Array(0)
   #trailing = new Uint8Array(0)
   #bitEnd = new Uint16Array(0)
@@ -40,8 +40,8 @@ export class OpenXorChunks {
     this.firstMs = grow(this.firstMs, new Float64Array(size))
     this.lastMs = grow(this.lastMs, new Float64Array(size))
     this.#deltaMs = grow(this.#deltaMs, new Float64Array(size))
-    this.#hi = grow(this.#hi, new Uint32Array(size))
-    this.#lo = grow(this.#lo, new Uint32Array(size))
+    this.#hi = grow(this.#hi, new Int32Array(size))
+    this.#lo = grow(this.#lo, new Int32Array(size))
     this.#leading = grow(this.#leading, new Uint8Array(size))
     this.#trailing = grow(this.#trailing, new Uint8Array(size))
     this.#bitEnd = grow(this.#bitEnd, new Uint16Array(size))
@@ -59,7 +59,7 @@ export class OpenXorChunks {
 
   /** Same words as the last sample of `slot`? */
   lastEquals(slot: number, hi: number, lo: number): boolean {
-    return this.#hi[slot] === hi && this.#lo[slot] === lo
+    return this.#hi[slot] === (hi | 0) && this.#lo[slot] === (lo | 0)
   }
 
   /** Gives the slot's room back; the next append starts a new chunk. */
@@ -72,6 +72,8 @@ export class OpenXorChunks {
 
   /** Appends a sample; `timeMs` must be greater than the last one's, and the caller keeps count ≤ 240. */
   append(slot: number, timeMs: number, hi: number, lo: number): void {
+    hi |= 0
+    lo |= 0
     const count = this.count[slot]!
     if (count === 0) this.#start(slot, timeMs, hi, lo)
     else {
@@ -80,8 +82,13 @@ export class OpenXorChunks {
       const base = this.arena.offset(this.#place[slot]!)
       const deltaMs = timeMs - this.lastMs[slot]!
       let bit = base * 8 + this.#bitEnd[slot]!
-      if (count === 1) bit = putUvarint(page, bit, deltaMs)
-      else bit = putTime(page, bit, deltaMs - this.#deltaMs[slot]!)
+      // Numbers that may not fit 31 bits take paths of their own: one large value in a function makes all of it slow.
+      if (count === 1) bit = deltaMs < 0x7fffffff ? putUvarint(page, bit, deltaMs | 0) : putLargeUvarint(page, bit, deltaMs)
+      else {
+        const change = deltaMs - this.#deltaMs[slot]!
+        if (change === 0) bit += 1
+        else bit = change >= -524287 && change <= 524288 ? putTime(page, bit, change | 0) : putWideTime(page, bit, change)
+      }
       this.#deltaMs[slot] = deltaMs
       bit = this.#putValue(page, bit, slot, hi, lo)
       this.#bitEnd[slot] = bit - base * 8
@@ -100,7 +107,7 @@ export class OpenXorChunks {
     const page = this.arena.page(place)
     const base = this.arena.offset(place)
     page[base + 1] = 1
-    let bit = putUvarint(page, (base + 2) * 8, timeMs >= 0 ? timeMs * 2 : -timeMs * 2 - 1)
+    let bit = putLargeUvarint(page, (base + 2) * 8, timeMs >= 0 ? timeMs * 2 : -timeMs * 2 - 1)
     bit = putBits(page, bit, hi, 32)
     bit = putBits(page, bit, lo, 32)
     this.#bitEnd[slot] = bit - base * 8
@@ -122,8 +129,8 @@ export class OpenXorChunks {
   }
 
   #putValue(page: Uint8Array, bit: number, slot: number, hi: number, lo: number): number {
-    const xorHi = (hi ^ this.#hi[slot]!) >>> 0
-    const xorLo = (lo ^ this.#lo[slot]!) >>> 0
+    const xorHi = hi ^ this.#hi[slot]!
+    const xorLo = lo ^ this.#lo[slot]!
     if (xorHi === 0 && xorLo === 0) return bit + 1
     const leading = xorHi !== 0 ? Math.min(31, Math.clz32(xorHi)) : 31
     const trailing = xorLo !== 0 ? 31 - Math.clz32(xorLo & -xorLo) : 63 - Math.clz32(xorHi & -xorHi)
@@ -138,16 +145,16 @@ export class OpenXorChunks {
     }
     const shift = windowTrailing
     const width = 64 - windowLeading - windowTrailing
-    const low = shift === 0 ? xorLo : shift < 32 ? (xorLo >>> shift | xorHi << (32 - shift)) >>> 0 : xorHi >>> (shift - 32)
+    const low = shift === 0 ? xorLo : shift < 32 ? xorLo >>> shift | xorHi << (32 - shift) : xorHi >>> (shift - 32) | 0
     if (width > 32) {
-      bit = putBits(page, bit, shift === 0 ? xorHi : shift < 32 ? xorHi >>> shift : 0, width - 32)
+      bit = putBits(page, bit, shift === 0 ? xorHi : shift < 32 ? xorHi >>> shift | 0 : 0, width - 32)
       return putBits(page, bit, low, 32)
     }
     return putBits(page, bit, low, width)
   }
 }
 
-function grow<T extends Uint8Array | Uint16Array | Uint32Array | Float64Array>(from: T, to: T): T {
+function grow<T extends Uint8Array | Uint16Array | Uint32Array | Int32Array | Float64Array>(from: T, to: T): T {
   to.set(from)
   return to
 }
@@ -170,23 +177,39 @@ function putBits(page: Uint8Array, bit: number, value: number, count: number): n
   return bit + count
 }
 
+/** A whole number below 2^31. */
 function putUvarint(page: Uint8Array, bit: number, value: number): number {
   while (value >= 128) {
-    bit = putBits(page, bit, (value % 128) | 128, 8)
-    value = Math.floor(value / 128)
+    bit = putBits(page, bit, value & 127 | 128, 8)
+    value >>>= 7
   }
   return putBits(page, bit, value, 8)
 }
 
-/** A delta of deltas: 0, 14, 17, 20 or 64 bits behind its prefix. */
+/** A whole number below 2^53, in two halves of 28 bits and the rest. */
+function putLargeUvarint(page: Uint8Array, bit: number, value: number): number {
+  const high = Math.floor(value / 268435456)
+  let low = (value - high * 268435456) | 0
+  if (high === 0) return putUvarint(page, bit, low)
+  for (let i = 0; i < 4; i++) {
+    bit = putBits(page, bit, low & 127 | 128, 8)
+    low >>>= 7
+  }
+  return putUvarint(page, bit, high | 0)
+}
+
+/** A delta of deltas of 14, 17 or 20 bits behind its prefix; not 0. */
 function putTime(page: Uint8Array, bit: number, value: number): number {
-  if (value === 0) return bit + 1
   if (value >= -8191 && value <= 8192) return putBits(page, bit, 2 << 14 | value & 0x3fff, 16)
   if (value >= -65535 && value <= 65536) return putBits(page, bit, 6 << 17 | value & 0x1ffff, 20)
-  if (value >= -524287 && value <= 524288) return putBits(page, bit, 14 << 20 | value & 0xfffff, 24)
+  return putBits(page, bit, 14 << 20 | value & 0xfffff, 24)
+}
+
+/** The 64-bit form. */
+function putWideTime(page: Uint8Array, bit: number, value: number): number {
   bit = putBits(page, bit, 15, 4)
   bit = putBits(page, bit, Math.floor(value / 4294967296) | 0, 32)
-  return putBits(page, bit, value % 4294967296 | 0, 32)
+  return putBits(page, bit, (value - Math.floor(value / 4294967296) * 4294967296) | 0, 32)
 }
 
 /** Samples that the chunk in `bytes[from, to)` declares: check it before making room for them. */
@@ -262,7 +285,7 @@ export function decodeXor(bytes: Uint8Array, from: number, to: number, timesMs: 
         deltaMs += raw > 524288 ? raw - 1048576 : raw
         bit += 24
       } else {
-        deltaMs += (peek32(bytes, bit + 4) | 0) * 4294967296 + peek32(bytes, bit + 36)
+        deltaMs += peek32(bytes, bit + 4) * 4294967296 + (peek32(bytes, bit + 36) >>> 0)
         bit += 68
       }
     }
@@ -290,13 +313,13 @@ export function decodeXor(bytes: Uint8Array, from: number, to: number, timesMs: 
       }
       bit += width
       if (trailing === 0) {
-        hi = (hi ^ high) >>> 0
-        lo = (lo ^ low) >>> 0
+        hi ^= high
+        lo ^= low
       } else if (trailing < 32) {
-        hi = (hi ^ (high << trailing | low >>> (32 - trailing))) >>> 0
-        lo = (lo ^ low << trailing) >>> 0
+        hi ^= high << trailing | low >>> (32 - trailing)
+        lo ^= low << trailing
       } else {
-        hi = (hi ^ low << (trailing - 32)) >>> 0
+        hi ^= low << (trailing - 32)
       }
     }
     timesMs[at + i] = timeMs
@@ -307,12 +330,12 @@ export function decodeXor(bytes: Uint8Array, from: number, to: number, timesMs: 
   return count
 }
 
-/** 32 bits from any bit position. */
+/** 32 bits from any bit position, as a signed word. */
 function peek32(bytes: Uint8Array, bit: number): number {
   const i = bit >>> 3
   const shift = bit & 7
   const word = bytes[i]! << 24 | bytes[i + 1]! << 16 | bytes[i + 2]! << 8 | bytes[i + 3]!
-  return shift === 0 ? word >>> 0 : (word << shift | bytes[i + 4]! >>> (8 - shift)) >>> 0
+  return shift === 0 ? word : word << shift | bytes[i + 4]! >>> (8 - shift)
 }
 
 /** Encodes samples of one series, given as columns, into one chunk. At most 240 of them. */
