@@ -1,4 +1,5 @@
 /** A growing byte buffer; big endian unless a name says otherwise. `bytes()` is a view that the next write may move. */
+import { assert } from '#core/assert.ts'
 
 export class ByteWriter {
   buffer: Uint8Array<ArrayBuffer>
@@ -32,6 +33,7 @@ export class ByteWriter {
   }
 
   writeUvarint(value: number): void {
+    assert(value >= 0 && value < Infinity, `${value} is no unsigned number`)
     this.reserve(10)
     while (value >= 128) {
       this.buffer[this.at++] = (value % 128) | 128

@@ -619,7 +619,7 @@ export class MetricsEngine implements Signal, MetricsAppender {
     const series = await reader.select(matchers, minMs, maxMs)
     if (series.length === 0) return
     const intervals = new Map(await reader.tombstones())
-    for (const { ref } of series) intervals.set(ref, addInterval(intervals.get(ref) ?? [], { minMs, maxMs }))
+    for (const { ref } of series) intervals.set(ref, addInterval(intervals.get(ref) ?? [], { minMs: Math.max(minMs, reader.meta.minTime), maxMs: Math.min(maxMs, reader.meta.maxTime) }))
     const bytes = encodeTombstones(intervals)
     const staged = this.#staged.get(reader.meta.ulid)
     if (staged !== undefined) {

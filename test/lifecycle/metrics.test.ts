@@ -1,0 +1,259 @@
+/** Append → crash → replay → cut → compact → retain → select, on a disk and a bucket in memory and a clock that is moved by hand. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { MemoryBucket } from '#bucket/memory.ts'
+import { MemoryFiles } from '#core/memory-files.ts'
+import { defaultLimits } from '#core/limits.ts'
+import { silentLog } from '#core/log.ts'
+import { seededRandom } from '#core/random.ts'
+import { VirtualClock } from '#core/virtual-clock.ts'
+import { makeMatcher } from '#lang/regex/regex.ts'
+import { MetricsEngine, type MetricsOptions } from '#metrics/engine.ts'
+import { FloatHistogram } from '#model/histogram.ts'
+import { Labels } from '#model/labels.ts'
+import { SampleColumns } from '#model/sample-columns.ts'
+import { BatchBuilder } from '#model/write-batch.ts'
+
+const hourMs = 3_600_000
+const startMs = 1_700_006_400_000
+
+interface World { clock: VirtualClock; files: MemoryFiles; bucket: MemoryBucket }
+
+function makeWorld(): World {
+  const clock = new VirtualClock(startMs)
+  const files = new MemoryFiles()
+  return { clock, files, bucket: new MemoryBucket(clock, files) }
+}
+
+let seed = 1
+function makeEngine(world: World, options: Partial<MetricsOptions> = {}): MetricsEngine {
+  return new MetricsEngine({
+    clock: world.clock, files: world.files, bucket: world.bucket, random: seededRandom(seed++), log: silentLog, limits: defaultLimits, directory: 'data', defaultTenant: 'anonymous',
+    durability: 'local', syncAlways: false, blockMs: 2 * hourMs, outOfOrderMs: hourMs, retentionMs: Infinity, retentionBytesMax: Infinity, freeBytesMin: 0, readOnly: false, ...options,
+  })
+}
+
+/** Opens while the virtual time moves on, as timers may be waited for. */
+async function opened(world: World, options: Partial<MetricsOptions> = {}): Promise<MetricsEngine> {
+  const engine = makeEngine(world, options)
+  await driving(world, engine.open())
+  return engine
+}
+
+async function driving<T>(world: World, work: Promise<T>): Promise<T> {
+  let done = false
+  const watched = work.finally(() => { done = true })
+  watched.catch(() => {})
+  for (let i = 0; i < 10_000 && !done; i++) await world.clock.advance(50)
+  return watched
+}
+
+async function append(world: World, engine: MetricsEngine, name: string, timeMs: number, value: number): Promise<ReturnType<MetricsEngine['append']>> {
+  const builder = new BatchBuilder()
+  builder.add(Labels.fromObject({ __name__: name, job: 'test' }), timeMs, value)
+  return driving(world, engine.append('anonymous', builder.batch))
+}
+
+async function samples(engine: MetricsEngine, name: string): Promise<[number, number][]> {
+  const set = await engine.reader('anonymous').select([makeMatcher('=', '__name__', name)], -Infinity, Infinity)
+  const out: [number, number][] = []
+  const columns = new SampleColumns()
+  await set.load(0, set.labels.length)
+  for (let i = 0; i < set.labels.length; i++) {
+    columns.clear()
+    set.read(i, columns)
+    for (let k = 0; k < columns.count; k++) out.push([columns.timesMs[k]!, columns.values[k]!])
+  }
+  return out
+}
+
+for (const durability of ['local', 'bucket'] as const) {
+  test(`${durability}: what was acknowledged is there after a crash, once (req-012, req-040, req-093)`, async () => {
+    const world = makeWorld()
+    let engine = await opened(world, { durability })
+    const expected: [number, number][] = []
+    for (let i = 0; i < 50; i++) {
+      const timeMs = world.clock.nowMs()
+      await append(world, engine, 'm', timeMs, i)
+      expected.push([timeMs, i])
+      await world.clock.advance(15_000)
+      if (i % 17 === 16) {
+        // The old one is simply forgotten; in bucket mode its disk is too.
+        if (durability === 'bucket') world.files.entries.clear()
+        engine = await opened(world, { durability })
+      }
+    }
+    assert.deepEqual(await samples(engine, 'm'), expected)
+  })
+}
+
+test('cut, upload, compact: every sample once at each stage, levels and sources as the readers expect', async () => {
+  const world = makeWorld()
+  let engine = await opened(world)
+  const expected: [number, number][] = []
+  for (let i = 0; i < 30 * 12; i++) {
+    const timeMs = world.clock.nowMs()
+    await append(world, engine, 'm', timeMs, i)
+    expected.push([timeMs, i])
+    await world.clock.advance(300_000)
+  }
+  await driving(world, engine.maintain())
+  assert.deepEqual(await samples(engine, 'm'), expected)
+  const metas = [...world.bucket.objects].filter(([key]) => key.endsWith('meta.json')).map(([, object]) => JSON.parse(Buffer.from(object.bytes).toString()) as { minTime: number; maxTime: number; compaction: { level: number; sources: string[] } })
+  assert.ok(metas.some(meta => meta.compaction.level > 1), 'nothing was compacted')
+  for (const meta of metas) {
+    assert.ok(meta.compaction.sources.length > 0)
+    assert.ok(Math.floor(meta.minTime / (24 * hourMs)) === Math.floor((meta.maxTime - 1) / (24 * hourMs)), 'a block crosses a day')
+  }
+  engine = await opened(world)
+  assert.deepEqual(await samples(engine, 'm'), expected)
+  // With the disk gone, the bucket has all that was shipped.
+  await driving(world, engine.flush())
+  world.files.entries.clear()
+  engine = await opened(world)
+  assert.deepEqual(await samples(engine, 'm'), expected)
+})
+
+test('out of order, repeated, conflicting, too old, in the future (req-035)', async () => {
+  const world = makeWorld()
+  const engine = await opened(world)
+  const now = world.clock.nowMs()
+  assert.equal((await append(world, engine, 'm', now, 1)).refused, 0)
+  assert.equal((await append(world, engine, 'm', now, 1)).refused, 0)
+  assert.match((await append(world, engine, 'm', now, 2)).reason ?? '', /^duplicate sample for timestamp/)
+  assert.equal((await append(world, engine, 'm', now - 1_800_000, 0.5)).refused, 0)
+  assert.match((await append(world, engine, 'm', now - 2 * hourMs, 0)).reason ?? '', /^too old sample/)
+  assert.match((await append(world, engine, 'm', now + hourMs, 0)).reason ?? '', /^out of bounds/)
+  assert.deepEqual(await samples(engine, 'm'), [[now - 1_800_000, 0.5], [now, 1]])
+  await driving(world, engine.flush())
+  assert.deepEqual(await samples(engine, 'm'), [[now - 1_800_000, 0.5], [now, 1]])
+})
+
+test('retention by time and by size (req-037, req-168)', async () => {
+  const world = makeWorld()
+  const engine = await opened(world, { retentionMs: 48 * hourMs })
+  for (let i = 0; i < 72; i++) {
+    await append(world, engine, 'm', world.clock.nowMs(), i)
+    await world.clock.advance(hourMs)
+  }
+  await driving(world, engine.maintain())
+  const kept = await samples(engine, 'm')
+  assert.ok(kept[0]![0] >= world.clock.nowMs() - 49 * hourMs)
+  assert.equal(kept.at(-1)![1], 71)
+  const oldest = Math.min(...[...world.bucket.objects].filter(([key]) => key.endsWith('meta.json')).map(([, o]) => (JSON.parse(Buffer.from(o.bytes).toString()) as { maxTime: number }).maxTime))
+  assert.ok(oldest > world.clock.nowMs() - 73 * hourMs)
+})
+
+test('deleted series stay deleted, through a restart and a rewrite', async () => {
+  const world = makeWorld()
+  let engine = await opened(world)
+  await append(world, engine, 'gone', world.clock.nowMs(), 1)
+  await append(world, engine, 'kept', world.clock.nowMs(), 2)
+  await driving(world, engine.deleteSeries('anonymous', [makeMatcher('=', '__name__', 'gone')], -Infinity, 2 ** 53))
+  assert.deepEqual(await samples(engine, 'gone'), [])
+  assert.equal((await samples(engine, 'kept')).length, 1)
+  engine = await opened(world)
+  assert.deepEqual(await samples(engine, 'gone'), [])
+  await driving(world, engine.cleanTombstones())
+  assert.deepEqual(await samples(engine, 'gone'), [])
+  assert.equal((await samples(engine, 'kept')).length, 1)
+  assert.ok(![...world.bucket.objects.keys()].some(key => key.endsWith('tombstones')))
+})
+
+test('a damaged block is left out and reported, the rest is served (req-164)', async () => {
+  const world = makeWorld()
+  let engine = await opened(world)
+  await append(world, engine, 'm', world.clock.nowMs(), 1)
+  await driving(world, engine.flush())
+  await world.clock.advance(4 * hourMs)
+  await append(world, engine, 'm', world.clock.nowMs(), 2)
+  await driving(world, engine.flush())
+  const index = [...world.bucket.objects].find(([key]) => key.endsWith('/index'))!
+  index[1].bytes[index[1].bytes.length - 20]! ^= 255
+  engine = await opened(world)
+  assert.equal((await samples(engine, 'm')).length, 1)
+  assert.equal(engine.quarantined, 1)
+})
+
+test('the bucket away: accepted, served, visible in the backlog, drained afterwards (req-155)', async () => {
+  const world = makeWorld()
+  const { bucket } = world
+  const engine = await opened(world)
+  const putFile = bucket.putFile.bind(bucket), put = bucket.put.bind(bucket)
+  bucket.putFile = () => Promise.reject(new Error('503'))
+  bucket.put = () => Promise.reject(new Error('503'))
+  const expected: [number, number][] = []
+  for (let i = 0; i < 120; i++) {
+    const timeMs = world.clock.nowMs()
+    await append(world, engine, 'm', timeMs, i)
+    expected.push([timeMs, i])
+    await world.clock.advance(120_000)
+  }
+  assert.ok(engine.status().backlogBytes > 0)
+  assert.deepEqual(await samples(engine, 'm'), expected)
+  bucket.putFile = putFile
+  bucket.put = put
+  await driving(world, engine.flush())
+  await world.clock.advance(300_000)
+  await driving(world, engine.maintain())
+  assert.deepEqual(await samples(engine, 'm'), expected)
+  world.files.entries.clear()
+  assert.deepEqual(await samples(await opened(world), 'm'), expected)
+})
+
+test('a full disk: 503 with Retry-After, and on again when there is room', async () => {
+  const world = makeWorld()
+  const engine = await opened(world, { freeBytesMin: 1000 })
+  world.files.free = 10
+  await driving(world, engine.maintain())
+  await assert.rejects(append(world, engine, 'm', world.clock.nowMs(), 1), /^UnavailableError: the disk of data has 10 bytes free, 1000 are kept free/)
+  world.files.free = 10_000
+  await driving(world, engine.maintain())
+  assert.equal((await append(world, engine, 'm', world.clock.nowMs(), 1)).samples, 1)
+})
+
+test('a second writer fences off the first', async () => {
+  const world = makeWorld()
+  const first = await opened(world)
+  await append(world, first, 'm', world.clock.nowMs(), 1)
+  const files = new MemoryFiles()
+  await opened({ ...world, files })
+  await driving(world, first.maintain())
+  await assert.rejects(append(world, first, 'm', world.clock.nowMs() + 1, 2), /another writer \(epoch 2\) took over the bucket/)
+})
+
+test('native histograms, stale markers and both kinds beside each other survive the block', async () => {
+  const world = makeWorld()
+  const engine = await opened(world)
+  const builder = new BatchBuilder()
+  const series = builder.addSeries(Labels.fromObject({ __name__: 'h' }))
+  const now = world.clock.nowMs()
+  for (let i = 0; i < 5; i++) {
+    const histogram = new FloatHistogram()
+    histogram.integer = i < 3
+    histogram.count = 3 + i
+    histogram.sum = 1.5 * i
+    histogram.positive = { index: [1, 3], count: [1 + i, 2] }
+    builder.batch.histograms.push({ series, timeMs: now + i * 1000, startMs: 0, histogram })
+  }
+  const stale = new FloatHistogram()
+  stale.stale = true
+  builder.batch.histograms.push({ series, timeMs: now + 5000, startMs: 0, histogram: stale })
+  builder.batch.addSampleWords(builder.addSeries(Labels.fromObject({ __name__: 'f' })), now, 0x7ff00000, 2)
+  await driving(world, engine.append('anonymous', builder.batch))
+  const read = async (): Promise<string> => {
+    const shown: string[] = []
+    for (const name of ['h', 'f']) {
+      const set = await engine.reader('anonymous').select([makeMatcher('=', '__name__', name)], -Infinity, Infinity)
+      await set.load(0, set.labels.length)
+      const columns = new SampleColumns()
+      set.read(0, columns)
+      for (let i = 0; i < columns.count; i++) shown.push(`${columns.timesMs[i]! - now} ${columns.isStale(i) ? 'stale' : String(columns.histograms?.[i] ?? columns.values[i])}`)
+    }
+    return shown.join('\n')
+  }
+  const before = await read()
+  assert.match(before, /stale/)
+  await driving(world, engine.flush())
+  assert.equal(await read(), before)
+})
