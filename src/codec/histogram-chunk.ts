@@ -1,6 +1,6 @@
 /**
  * Native histogram chunks, encodings 2 (integer) and 3 (float) of the block format, and, for reading only, 5 and 6, the
- * same with start timestamps. Source: docs/formats/prometheus-block.md §5.2–5.4.
+ * same with start timestamps. Source: docs/formats/prometheus-block.md
  */
 import { CorruptDataError } from '#core/errors.ts'
 import { BitReader, BitWriter, XorValueReader, XorValueWriter } from './bitstream.ts'

@@ -1,5 +1,5 @@
 /**
- * XOR chunks, encoding 1 of Prometheus' block format (docs/formats/prometheus-block.md §5.1): the one place where a
+ * XOR chunks, encoding 1 of Prometheus' block format (docs/formats/prometheus-block.md): the one place where a
  * float sample turns into bits and back. Values travel as two 32-bit words, because a NaN's payload (the staleness
  * marker 0x7FF0000000000002) does not survive JavaScript's numbers.
  */

@@ -1,4 +1,4 @@
-/** XOR2 chunks (encoding 4): read only. Source: docs/formats/prometheus-block.md §5.4. */
+/** XOR2 chunks (encoding 4): read only. Source: docs/formats/prometheus-block.md*/
 import { CorruptDataError } from '#core/errors.ts'
 import { BitReader } from './bitstream.ts'
 

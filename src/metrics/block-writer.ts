@@ -1,6 +1,6 @@
 /**
  * Writes a block in Prometheus' format: chunk segments and index as series come in, in the order of their labels.
- * Source: docs/formats/prometheus-block.md §3, §4. Symbols must be known up front, sorted bytewise.
+ * Source: docs/formats/prometheus-block.mdSymbols must be known up front, sorted bytewise.
  */
 import { assert } from '#core/assert.ts'
 import { crc32c } from '#codec/crc32c.ts'

@@ -1,4 +1,4 @@
-/** Deleted intervals of a block's series, as the `tombstones` file holds them (docs/formats/prometheus-block.md §6). */
+/** Deleted intervals of a block's series, as the `tombstones` file holds them (docs/formats/prometheus-block.md). */
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { crc32c } from '#codec/crc32c.ts'
 import type { SampleColumns } from '#model/sample-columns.ts'
