@@ -39,7 +39,7 @@ export class BitWriter {
     this.writeBits(scratch.getUint32(4), 32)
   }
 
-  /** Spec §5.2: a signed whole number in 1 to 72 bits. */
+  /** A signed whole number in 1 to 72 bits. */
   writeVarbitInt(value: number): void {
     if (value === 0) { this.writeBits(0, 1); return }
     for (let i = 0; i < varbitWidths.length; i++) {
@@ -51,7 +51,7 @@ export class BitWriter {
     this.writeWide(value, 64)
   }
 
-  /** Spec §5.2: the same for an unsigned one. */
+  /** The same for an unsigned one. */
   writeVarbitUint(value: number): void {
     if (value === 0) { this.writeBits(0, 1); return }
     for (let i = 0; i < varbitWidths.length; i++) {
@@ -153,7 +153,7 @@ export class BitReader {
   }
 }
 
-/** The XOR coding of one stream of float64s (spec §5.1, V), as float histograms hold several of. */
+/** The XOR coding of one stream of float64s (V in docs/formats/prometheus-block.md), as float histograms hold several of. */
 export class XorValueWriter {
   #hi = 0
   #lo = 0
