@@ -43,7 +43,7 @@ if (installed) {
       server!.once('exit', code => { reject(new Error(`the S3 server ended with ${code}`)) })
     })
     endpoint = `http://127.0.0.1:${port}`
-    const client = new S3Client({ endpoint, region: 'minio', forcePathStyle: true, credentials: keys, requestChecksumCalculation: 'WHEN_REQUIRED' })
+    const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials: keys, requestChecksumCalculation: 'WHEN_REQUIRED' })
     for (const Bucket of ['suite', 'metrics']) await client.send(new CreateBucketCommand({ Bucket }))
     client.destroy()
   }, { timeout: 180_000 })
