@@ -29,7 +29,8 @@ interface Index {
   /** name → value → offset of its postings list. */
   postings: Map<string, Map<string, number>>
   allPostings: number
-  labelIndicesAt: number
+  /** Label sets that were read before, by series reference. */
+  labels: Map<number, Labels>
 }
 
 export class BlockReader {
@@ -126,6 +127,9 @@ const fetchGapBytes = 64 * 1024
 const fetchBytesMax = 4 * 1024 * 1024
 /** What a chunk is expected to have at most; a longer one is fetched again. */
 const guessBytes = 4096
+
+/** Label sets that are kept per block, about 300 B each. */
+const labelsKeptMax = 50_000
 
 export interface ChunkData { encoding: number; bytes: Uint8Array; from: number; to: number }
 
@@ -226,7 +230,7 @@ function decodeIndex(bytes: Uint8Array): Index {
   const toc = new ByteReader(bytes, tocAt)
   const symbolsAt = toc.readU64()
   toc.readU64()
-  const labelIndicesAt = toc.readU64()
+  toc.readU64()
   toc.readU64()
   toc.readU64()
   const tableAt = toc.readU64()
@@ -254,7 +258,7 @@ function decodeIndex(bytes: Uint8Array): Index {
     }
     values.set(value, offset)
   }
-  return { bytes, view, symbols: new SymbolTexts(bytes, offsets), postings, allPostings, labelIndicesAt }
+  return { bytes, view, symbols: new SymbolTexts(bytes, offsets), postings, allPostings, labels: new Map() }
 }
 
 function readString(input: ByteReader): string {
@@ -325,7 +329,8 @@ function readSeries(index: Index, ref: number, fromMs: number, toMs: number): Bl
   if (crc32c(index.bytes, input.at, end) !== index.view.getUint32(end)) throw new CorruptDataError(`index: the series at ${ref * 16} has a wrong checksum`)
   const labelCount = input.readUvarint()
   const labelsAt = input.at
-  for (let i = 0; i < labelCount * 2; i++) input.readUvarint()
+  // Passing over them takes no decoding: a varint ends at a byte below 128.
+  for (let left = labelCount * 2; left > 0 && input.at < end; input.at++) if (index.bytes[input.at]! < 128) left--
   const chunkCount = input.readUvarint()
   const chunks: ChunkMeta[] = []
   let maxMs = 0, chunkRef = 0
@@ -337,10 +342,15 @@ function readSeries(index: Index, ref: number, fromMs: number, toMs: number): Bl
     else if (minMs > toMs) break
   }
   if (chunks.length === 0) return undefined
-  const pairs: string[] = []
-  input.at = labelsAt
-  for (let i = 0; i < labelCount * 2; i++) pairs.push(index.symbols.text(input.readUvarint()))
-  return { labels: new Labels(pairs), ref, chunks }
+  let labels = index.labels.get(ref)
+  if (labels === undefined) {
+    const pairs: string[] = []
+    input.at = labelsAt
+    for (let i = 0; i < labelCount * 2; i++) pairs.push(index.symbols.text(input.readUvarint()))
+    if (index.labels.size >= labelsKeptMax) index.labels.clear()
+    index.labels.set(ref, labels = new Labels(pairs))
+  }
+  return { labels, ref, chunks }
 }
 
 export function decodeTombstones(bytes: Uint8Array): Map<number, Interval[]> {

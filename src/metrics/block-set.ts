@@ -36,8 +36,10 @@ export class BlockSet {
     }
   }
 
+  /** Blocks that touch the time, oldest first: so a series' samples come out in order, and are not sorted again. */
   inTime(fromMs: number, toMs: number): BlockReader[] {
-    return [...this.readers.values()].filter(r => r.meta.minTime <= toMs && r.meta.maxTime > fromMs && !this.quarantined.has(r.meta.ulid))
+    const found = [...this.readers.values()].filter(r => r.meta.minTime <= toMs && r.meta.maxTime > fromMs && !this.quarantined.has(r.meta.ulid))
+    return found.sort((a, b) => a.meta.minTime - b.meta.minTime)
   }
 
   /** A reader over these blocks and the head. */
@@ -82,9 +84,16 @@ export class BlockSet {
       labels: merged.map(m => m.labels),
       load: async (from, to) => {
         const wanted = new Map<BlockReader, BlockPart[]>()
-        for (let i = from; i < to; i++) for (const part of merged[i]!.parts) wanted.set(part.reader, [...wanted.get(part.reader) ?? [], part])
+        for (let i = from; i < to; i++) {
+          for (const part of merged[i]!.parts) {
+            const known = wanted.get(part.reader)
+            if (known === undefined) wanted.set(part.reader, [part])
+            else known.push(part)
+          }
+        }
         for (const [reader, parts] of wanted) {
-          const refs = parts.flatMap(part => part.series.chunks.map(c => c.ref))
+          const refs: number[] = []
+          for (const part of parts) for (const chunk of part.series.chunks) refs.push(chunk.ref)
           const data = await this.#guarded(reader, undefined, () => reader.chunks(refs))
           for (const part of parts) part.data = data
         }
