@@ -1,12 +1,11 @@
 /** What is in the bucket, as a table or JSON. */
 import { isUlid } from '#codec/ulid.ts'
-import { silentLog } from '#core/log.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { decodeMeta } from '#metrics/block-meta.ts'
 import { listBlocks } from '#store/catalogue.ts'
 
 export async function inspectBucket(bucket: Bucket, json: boolean): Promise<string> {
-  const { found } = await listBlocks(bucket, silentLog, isUlid, () => false)
+  const { found } = await listBlocks(bucket, isUlid, () => false)
   const rows = []
   for (const { tenant, id, meta: bytes } of found) {
     const meta = decodeMeta(bytes, id)

@@ -124,7 +124,7 @@ export class MetricsEngine implements Signal, MetricsAppender {
   /** Looks into the bucket for blocks that appeared or vanished. */
   async refresh(): Promise<void> {
     const { bucket, log } = this.#options
-    const { found, ids } = await listBlocks(bucket, log, isUlid, (tenant, id) => this.#tenants.get(tenant)?.blocks.readers.has(id) ?? false)
+    const { found, ids } = await listBlocks(bucket, isUlid, (tenant, id) => this.#tenants.get(tenant)?.blocks.readers.has(id) ?? false)
     for (const { tenant, id, meta } of found) {
       try {
         this.#addBlock(tenant, decodeMeta(meta, id), bucketFiles(bucket, `${tenant}/${id}/`))
@@ -465,6 +465,7 @@ export class MetricsEngine implements Signal, MetricsAppender {
   }
 
   async #cutDue(): Promise<void> {
+    await this.#writeUnwritten()
     const { blockMs } = this.#options
     for (const tenant of this.#tenants.values()) {
       for (const startMs of tenant.head.rangeStarts()) {
@@ -474,16 +475,34 @@ export class MetricsEngine implements Signal, MetricsAppender {
   }
 
   async #cut(tenant: Tenant, startMs: number): Promise<void> {
-    const range = tenant.head.cut(startMs)
-    const through = this.#wal.lastRecord
+    // What could not be written before goes first: a later block of the same range would claim to cover it.
+    await this.#writeUnwritten()
+    this.#unwritten.push({ tenant, range: tenant.head.cut(startMs), through: this.#wal.lastRecord })
     this.#wal.beginGeneration()
-    await this.#writeCut(tenant, range, through)
+    await this.#writeUnwritten()
   }
 
+  /** Ranges that have left the head and are not in a block yet: read from memory until they are. */
+  readonly #unwritten: { tenant: Tenant; range: RangeChunks; through: number }[] = []
+
+  async #writeUnwritten(): Promise<void> {
+    for (let next = this.#unwritten[0]; next !== undefined; next = this.#unwritten[0]) {
+      await this.#writeCut(next.tenant, next.range, next.through)
+      this.#unwritten.shift()
+    }
+  }
+
+  /** Names of blocks sort as they were made, also within one millisecond: after a restart they are uploaded in that order. */
+  #nextUlid(): string {
+    this.#lastUlidMs = Math.max(this.#options.clock.nowMs(), this.#lastUlidMs + 1)
+    return makeUlid(this.#lastUlidMs, this.#options.random)
+  }
+  #lastUlidMs = 0
+
   async #writeCut(tenant: Tenant, range: RangeChunks, through: number): Promise<void> {
-    const { files, clock, random } = this.#options
+    const { files } = this.#options
     await this.#wal.commit().catch(() => {})
-    const ulid = makeUlid(clock.nowMs(), random)
+    const ulid = this.#nextUlid()
     const directory = `${this.#stagingDirectory}/${tenant.name}/${ulid}`
     const written = await writeHeadBlock(files, directory, tenant.head, range, this.#pause)
     if (written === undefined) {
@@ -524,8 +543,8 @@ export class MetricsEngine implements Signal, MetricsAppender {
 
   /** Writes one block in place of several. False when one of them turned out to be damaged. */
   async #mergeInto(tenant: Tenant, readers: readonly BlockReader[]): Promise<boolean> {
-    const { files, clock, random, log } = this.#options
-    const ulid = makeUlid(clock.nowMs(), random)
+    const { files, log } = this.#options
+    const ulid = this.#nextUlid()
     const directory = `${this.#stagingDirectory}/${tenant.name}/${ulid}`
     let written: WrittenBlock | undefined
     try {

@@ -153,9 +153,6 @@ export class Head {
     this.minMs = Math.min(...this.rangeStarts(), ...[...this.#leaving].map(r => r.minMs), Infinity)
   }
 
-  /** Takes back a range whose block could not be written. */
-  restore(range: RangeChunks): void { this.#leaving.add(range) }
-
   select(matchers: readonly Matcher[]): Uint32Array { return this.table.select(matchers) }
 
   /** Adds the samples of a series; the caller sorts. */
