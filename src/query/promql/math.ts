@@ -8,6 +8,14 @@ const ln2High = 6.93147180369123816490e-1
 const ln2Low = 1.90821492927058770002e-10
 const scratch = new DataView(new ArrayBuffer(8))
 
+/** Exponent bits and mantissa of a positive number, without regard to denormals. */
+function bits(x: number): { fraction: number; exponent: number } {
+  scratch.setFloat64(0, x)
+  const high = scratch.getUint32(0)
+  scratch.setUint32(0, (high & 0xfffff | 0x3fe00000) >>> 0)
+  return { fraction: scratch.getFloat64(0), exponent: (high >>> 20) - 1022 }
+}
+
 /** x = fraction · 2^exponent with 0.5 ≤ |fraction| < 1; finite and not 0. */
 function frexp(x: number): { fraction: number; exponent: number } {
   let exponent = 0
@@ -29,7 +37,8 @@ export function log(x: number): number {
   if (Number.isNaN(x) || x === Infinity) return x
   if (x < 0) return NaN
   if (x === 0) return -Infinity
-  let { fraction, exponent } = frexp(x)
+  // A denormal's exponent bits are taken as they stand: the reference's amd64 code does so, and answers must be alike.
+  let { fraction, exponent } = x < 2.2250738585072014e-308 ? bits(x) : frexp(x)
   if (fraction < Math.SQRT1_2) { fraction *= 2; exponent-- }
   const f = fraction - 1
   const s = f / (2 + f)

@@ -1,0 +1,75 @@
+/** Messages and positions, printing, and a differential run against the grammar of Prometheus' own UI. */
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { parser as lezer } from '@prometheus-io/lezer-promql'
+import { BadQueryError } from '#core/errors.ts'
+import { parsePromql } from './parser.ts'
+import { formatExpr, printExpr } from './printer.ts'
+
+test('what is wrong, and where', () => {
+  const cases: [query: string, message: string][] = [
+    ['', '1:1: parse error: no expression found in input'],
+    ['foo bar', '1:5: parse error: unexpected identifier "bar"'],
+    ['sum by (x', '1:10: parse error: unclosed left parenthesis'],
+    ['1 +', '1:4: parse error: unexpected end of input'],
+    ['foo offset', '1:11: parse error: unexpected end of input in offset, expected number or duration'],
+    ['foo[5m', '1:7: parse error: unclosed left bracket'],
+    ['foo[5m]@', '1:9: parse error: unexpected end of input in @, expected timestamp'],
+    ['{}', '1:1: parse error: vector selector must contain at least one non-empty matcher'],
+    ['{a=~".*"}', '1:1: parse error: vector selector must contain at least one non-empty matcher'],
+    ['foo{a="b', '1:7: parse error: unterminated quoted string'],
+    ['foo{a b}', '1:7: parse error: unexpected identifier "b" in label matching, expected label matching operator'],
+    ['foo and on (a) group_left () bar', '1:1: parse error: no grouping allowed for "and" operation'],
+    ['foo{__name__="bar"}', '1:1: parse error: metric name must not be set twice: "foo" or "bar"'],
+    ['1 and 1', '1:1: parse error: set operator "and" not allowed in binary scalar expression'],
+    ['foo + bool bar', '1:5: parse error: bool modifier can only be used on comparison operators'],
+    ['sum(1, 2)', '1:1: parse error: wrong number of arguments for aggregate expression provided, expected 1, got 2'],
+    ['rate(foo[5m], 1)', '1:1: parse error: expected 1 argument(s) in call to "rate", got 2'],
+    ['foo[5m][5m]', '1:8: parse error: ranges only allowed for vector selectors'],
+    ['foo[0s]', '1:5: parse error: duration must be greater than 0'],
+    ['abs(foo,)', '1:8: parse error: trailing commas not allowed in function call args'],
+    ['-"a"', '1:1: parse error: unary expression only allowed on expressions of type scalar or instant vector, got "string"'],
+    ['foo\n  + $', '2:5: parse error: unexpected character: \'$\''],
+    ['12x', '1:1: parse error: bad number or duration syntax: "12x"'],
+  ]
+  for (const [query, message] of cases) assert.throws(() => parsePromql(query), (error: Error) => { assert.equal(error.message, message, query); return true })
+})
+
+test('printing gives back the same tree', () => {
+  const cases: [query: string, printed: string][] = [
+    ['sum by(job)(rate(foo{a="b",c=~"x|y"}[5m]   offset 1h))', 'sum by (job) (rate(foo{a="b",c=~"x|y"}[5m] offset 1h))'],
+    ['a+on(x)group_left(y)b', 'a + on (x) group_left (y) b'],
+    ['foo@1.5', 'foo @ 1.500'], ['-foo', '-foo'], ['{"a b",c="d"}', '{"a b",c="d"}'], ['foo[1d:5m] @ end()', 'foo[1d:5m] @ end()'],
+    ['topk(3,foo)', 'topk(3, foo)'], ['1h30m+5', '1h30m + 5'], ['foo[(5m+step())*2]', 'foo[(5m + step()) * 2]'], ['a == bool b', 'a == bool b'], ['a + fill(0) b', 'a + fill (0) b'],
+  ]
+  for (const [query, printed] of cases) {
+    assert.equal(printExpr(parsePromql(query)), printed)
+    assert.equal(printExpr(parsePromql(printed)), printed)
+  }
+  assert.match(formatExpr(parsePromql(`sum by (a) (rate(foo{${Array.from({ length: 12 }, (_, i) => `label${i}="value"`).join(',')}}[5m]))`)), /^sum by \(a\) \(\n {2}rate\(\n {4}foo/)
+})
+
+test('the grammar of the UI takes what we take', () => {
+  const directory = new URL('../../query/promql/testdata/', import.meta.url)
+  let count = 0
+  for (const file of readdirSync(directory)) {
+    for (const line of readFileSync(new URL(file, directory), 'utf8').split('\n')) {
+      const query = /^eval (?:instant at \S+|range from \S+ to \S+ step \S+) (.+)$/.exec(line)?.[1]
+      // That grammar does not know two of the newest modifiers' places.
+      if (query === undefined || /anchored|smoothed/.test(query)) continue
+      let ours = true
+      try { parsePromql(query) } catch (error) { assert.ok(error instanceof BadQueryError); ours = false }
+      let theirs = true
+      lezer.parse(query).iterate({ enter: node => { if (node.type.isError) theirs = false } })
+      if (ours) assert.ok(theirs, query)
+      count++
+    }
+  }
+  assert.ok(count > 80)
+})
+
+test('deep nesting and long input end with an error, not with the stack', () => {
+  assert.throws(() => parsePromql(`${'('.repeat(5000)}1${')'.repeat(5000)}`), /nested deeper than 500 levels/)
+  assert.throws(() => parsePromql('-'.repeat(100_000)), BadQueryError)
+})
