@@ -2,9 +2,9 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
-import { runScript, type Failure } from '../../../test/promql/script.ts'
+import { runScript, type Failure } from './script.ts'
 
-const directory = new URL('testdata/', import.meta.url)
+const directory = new URL('../../src/query/promql/testdata/', import.meta.url)
 for (const file of readdirSync(directory).filter(f => f.endsWith('.test'))) {
   test(`script ${file}`, async () => {
     const failures: Failure[] = []
