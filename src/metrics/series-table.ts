@@ -70,36 +70,39 @@ export class SeriesTable {
 
   #resolveNew(bytes: Uint8Array, from: number, to: number, hash: number): number {
     const labels = parseKey(bytes, from, to)
-    this.#check(bytes, labels)
-    // Spelled anew, sorted and without empty values: a sender that writes it another way must find the same series.
-    this.#canonical.reset()
-    for (const l of labels) if (l.valueTo > l.valueFrom) this.#canonical.writeLabelBytes(bytes.subarray(l.nameFrom, l.nameTo), bytes.subarray(l.valueFrom, l.valueTo))
-    const canonical = this.#canonical.bytes.subarray(0, this.#canonical.at)
-    if (compareBytes(canonical, 0, canonical.length, bytes, from, to) !== 0) return this.resolve(canonical.slice(), 0, canonical.length)
+    const inOrder = this.#check(bytes, labels)
+    if (!inOrder || keyLength(labels) !== to - from) {
+      // Spelled anew, sorted and without empty values: a sender that writes it another way must find the same series.
+      this.#canonical.reset()
+      for (const l of labels) if (l.valueTo > l.valueFrom) this.#canonical.writeLabelBytes(bytes.subarray(l.nameFrom, l.nameTo), bytes.subarray(l.valueFrom, l.valueTo))
+      return this.resolve(this.#canonical.bytes.slice(0, this.#canonical.at), 0, this.#canonical.at)
+    }
     if (this.count >= this.#limits.activeSeriesMax) throw new LimitError(`the series limit of ${this.#limits.activeSeriesMax} active series is reached; raise limits.active_series or send fewer series`, 429)
     return this.#add(bytes, labels, hash)
   }
 
-  /** Checks the labels, and sorts them. */
-  #check(bytes: Uint8Array, labels: Label[]): void {
+  /** Checks the labels, and sorts them. True when they were in order, names before values, none empty. */
+  #check(bytes: Uint8Array, labels: Label[]): boolean {
     const limits = this.#limits
     if (labels.length > limits.labelsPerSeriesMax) throw new BadDataError(`the series has ${labels.length} labels, the limit is ${limits.labelsPerSeriesMax}: ${describe(bytes, labels)}`)
+    let inOrder = labels.length > 0
     for (let i = 0; i < labels.length; i++) {
       const l = labels[i]!
-      const name = decodeUtf8(bytes, l.nameFrom, l.nameTo), value = decodeUtf8(bytes, l.valueFrom, l.valueTo)
-      if (name === undefined) throw new BadDataError(`a label name is not UTF-8: ${describe(bytes, labels)}`)
-      if (name === '') throw new BadDataError(`a label name is empty: ${describe(bytes, labels)}`)
-      if (value === undefined) throw new BadDataError(`the value of label ${quote(name)} is not UTF-8: ${describe(bytes, labels)}`)
-      if (l.nameTo - l.nameFrom > limits.labelNameBytesMax) throw new BadDataError(`label name ${quote(name.slice(0, 40))}… has ${l.nameTo - l.nameFrom} bytes, the limit is ${limits.labelNameBytesMax}`)
-      if (l.valueTo - l.valueFrom > limits.labelValueBytesMax) throw new BadDataError(`the value of label ${quote(name)} has ${l.valueTo - l.valueFrom} bytes, the limit is ${limits.labelValueBytesMax}`)
+      const nameBytes = l.nameTo - l.nameFrom, valueBytes = l.valueTo - l.valueFrom
+      if (nameBytes === 0) throw new BadDataError(`a label name is empty: ${describe(bytes, labels)}`)
+      if (!isUtf8(bytes, l.nameFrom, l.nameTo)) throw new BadDataError(`a label name is not UTF-8: ${describe(bytes, labels)}`)
+      if (!isUtf8(bytes, l.valueFrom, l.valueTo)) throw new BadDataError(`the value of label ${nameOf(bytes, l)} is not UTF-8: ${describe(bytes, labels)}`)
+      if (nameBytes > limits.labelNameBytesMax) throw new BadDataError(`label name ${nameOf(bytes, l).slice(0, 40)}… has ${nameBytes} bytes, the limit is ${limits.labelNameBytesMax}`)
+      if (valueBytes > limits.labelValueBytesMax) throw new BadDataError(`the value of label ${nameOf(bytes, l)} has ${valueBytes} bytes, the limit is ${limits.labelValueBytesMax}`)
+      if (valueBytes === 0 || l.valueFrom < l.nameFrom || (i > 0 && compareNames(bytes, labels[i - 1]!, l) >= 0)) inOrder = false
     }
+    if (inOrder) return true
     labels.sort((a, b) => compareNames(bytes, a, b))
     for (let i = 1; i < labels.length; i++) {
-      if (compareNames(bytes, labels[i - 1]!, labels[i]!) === 0) {
-        throw new BadDataError(`label ${quote(decodeUtf8(bytes, labels[i]!.nameFrom, labels[i]!.nameTo) ?? '')} stands twice: ${describe(bytes, labels)}`)
-      }
+      if (compareNames(bytes, labels[i - 1]!, labels[i]!) === 0) throw new BadDataError(`label ${nameOf(bytes, labels[i]!)} stands twice: ${describe(bytes, labels)}`)
     }
     if (labels.every(l => l.valueFrom === l.valueTo)) throw new BadDataError('the series has no labels')
+    return false
   }
 
   #add(bytes: Uint8Array, labels: readonly Label[], hash: number): number {
@@ -218,6 +221,21 @@ function grow(from: Uint32Array<ArrayBuffer>, size: number): Uint32Array<ArrayBu
   const to = new Uint32Array(size)
   to.set(from)
   return to
+}
+
+function isUtf8(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if (bytes[i]! >= 128) return decodeUtf8(bytes, from, to) !== undefined
+  return true
+}
+
+function nameOf(bytes: Uint8Array, label: Label): string { return quote(decodeUtf8(bytes, label.nameFrom, label.nameTo) ?? '') }
+
+/** Bytes that the labels take when every length is spelled in as few as it needs. */
+function keyLength(labels: readonly Label[]): number {
+  const spelled = (length: number): number => (length < 128 ? 1 : length < 16384 ? 2 : 3) + length
+  let total = 0
+  for (const l of labels) total += 1 + spelled(2 + spelled(l.nameTo - l.nameFrom) + spelled(l.valueTo - l.valueFrom))
+  return total
 }
 
 function compareNames(bytes: Uint8Array, a: Label, b: Label): number {

@@ -90,6 +90,7 @@ export class Wal {
   /** Groups that wait to be written, oldest first; the last one is being filled. */
   readonly #groups: Group[] = []
   #flushing: Promise<void> | undefined
+  #inFlight: Group | undefined
   #file: AppendFile | undefined
   #openedMs = 0
   #unsynced = false
@@ -213,7 +214,7 @@ export class Wal {
       if (waitMs > 0 && !this.#closed) await sleep(clock, waitMs)
       this.#lastGroupMs = clock.monotonicMs()
     }
-    const group = this.#groups.shift()
+    const group = this.#inFlight = this.#groups.shift()
     if (group === undefined) return
     try {
       if (durability === 'local') await this.#writeLocal(group)
@@ -225,6 +226,7 @@ export class Wal {
       for (const waiter of group.waiters) waiter.reject(error)
     } finally {
       this.#writtenRecord += group.records
+      this.#inFlight = undefined
     }
   }
 
@@ -279,12 +281,14 @@ export class Wal {
   /** Ends the open segment; it is shipped behind the caller's back. */
   async #seal(): Promise<void> {
     const file = this.#file
-    const segment = this.#segments.at(-1)
     this.#file = undefined
-    if (file === undefined || segment === undefined) return
-    segment.sealed = true
-    await file.sync()
-    await file.close()
+    if (file === undefined) return
+    for (const segment of this.#segments) segment.sealed = true
+    try {
+      await file.sync()
+    } finally {
+      await file.close()
+    }
     void this.#ship()
   }
 
@@ -370,10 +374,12 @@ export class Wal {
   async collect(): Promise<void> {
     for (;;) {
       const oldest = this.#segments[0]
-      if (oldest === undefined || oldest.generation >= this.#generation || this.#groups.some(group => group.generation === oldest.generation)) return
+      if (oldest === undefined || oldest.generation >= this.#generation || this.#inFlight?.generation === oldest.generation || this.#groups.some(group => group.generation === oldest.generation)) return
       const segments = this.#segments.filter(s => s.generation === oldest.generation)
       const done = segments.every(s => [...s.scopes].every(([scope, number]) => (this.#released.get(scope) ?? -1) >= number))
       if (!done) return
+      // The open file may be among them.
+      if (segments.some(s => !s.sealed)) await this.#seal()
       this.#segments = this.#segments.filter(s => s.generation !== oldest.generation)
       for (const segment of segments) {
         try {
