@@ -1,6 +1,6 @@
 /**
  * kill -9 at random moments under load, in both durability modes (in bucket mode the data directory goes too): no acknowledged
- * sample is missing, none is doubled. Covers req-012, req-040, req-093. TERCET_KILLS sets the number of kills (20 for the record).
+ * sample is missing, none is doubled. Covers req-012, req-040, req-093. KILLS sets the number of kills (20 for the record).
  */
 import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
@@ -10,7 +10,7 @@ import { below, seededRandom } from '#core/random.ts'
 import { temporaryDirectory } from '../run-tercet.ts'
 import { postWrite, writeBody } from '../write-request.ts'
 
-const kills = Number(process.env['TERCET_KILLS'] ?? 4)
+const kills = Number(process.env['KILLS'] ?? 4)
 const seriesCount = 20
 
 interface Started { child: ChildProcess; url: string }

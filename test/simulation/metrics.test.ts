@@ -1,7 +1,7 @@
 /**
  * The whole metrics engine over a faulty disk and bucket under the virtual clock: crashes at any operation, 503s, lost replies,
  * torn writes. After every life each acknowledged sample is there once, and nothing that was not sent. A seed replays its run:
- * TERCET_SEED=17 node --test test/simulation/metrics.test.ts; TERCET_SEEDS sets how many.
+ * SEED=17 node --test test/simulation/metrics.test.ts; SEEDS sets how many.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -119,8 +119,8 @@ async function verify(engine: MetricsEngine, model: Model, bucket: FaultyBucket,
   for (const [key, value] of found) assert.equal(value, model.sent.get(key), `${where}: ${key} = ${value} was never sent`)
 }
 
-const one = process.env['TERCET_SEED']
-const seeds = one === undefined ? Array.from({ length: Number(process.env['TERCET_SEEDS'] ?? 200) }, (_, i) => i + 1) : [Number(one)]
+const one = process.env['SEED']
+const seeds = one === undefined ? Array.from({ length: Number(process.env['SEEDS'] ?? 200) }, (_, i) => i + 1) : [Number(one)]
 
 test(`${seeds.length} seeds`, { timeout: 280_000 }, async () => {
   const failed: string[] = []
@@ -128,7 +128,7 @@ test(`${seeds.length} seeds`, { timeout: 280_000 }, async () => {
     try {
       await simulate(seed)
     } catch (error) {
-      failed.push(`TERCET_SEED=${seed}: ${error instanceof Error ? error.message.slice(0, 300) : String(error)}`)
+      failed.push(`SEED=${seed}: ${error instanceof Error ? error.message.slice(0, 300) : String(error)}`)
       if (failed.length >= 5) break
     }
   }
