@@ -1,4 +1,5 @@
 /** The blocks of one tenant, wherever they are, and what a query sees of them together with the head. */
+import type { Clock } from '#core/clock.ts'
 import { CorruptDataError, messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import { compareText } from '#core/text.ts'
@@ -19,9 +20,11 @@ export class BlockSet {
   /** Blocks that turned out to be damaged: reported, and not asked any more. */
   readonly quarantined = new Map<string, string>()
   readonly #log: Log
+  readonly #clock: Clock
 
-  constructor(log: Log) {
+  constructor(log: Log, clock: Clock) {
     this.#log = log
+    this.#clock = clock
   }
 
   /** Runs `work`; damage in the block quarantines it, and the rest is served. */
@@ -74,6 +77,8 @@ export class BlockSet {
         if (known === undefined) byKey.set(part.series.labels.key, { labels: part.series.labels, headSeries: -1, parts: [part] })
         else known.parts.push(part)
       }
+      // Each block may hold many series: others get a turn in between.
+      await this.#clock.breathe()
     }
     return [...byKey.values()].sort((a, b) => compareLabels(a.labels, b.labels))
   }

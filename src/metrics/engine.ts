@@ -72,7 +72,7 @@ class Tenant {
   constructor(name: string, options: MetricsOptions) {
     this.name = name
     this.head = new Head(options.random.u32(), options.limits, options.blockMs, options.outOfOrderMs)
-    this.blocks = new BlockSet(options.log)
+    this.blocks = new BlockSet(options.log, options.clock)
     this.exemplars = new ExemplarStore(options.limits.exemplarsMax)
   }
 }
@@ -380,7 +380,7 @@ export class MetricsEngine implements Signal, MetricsAppender {
 
   reader(tenantName: string): MetricsReader {
     const tenant = this.#tenants.get(tenantName)
-    if (tenant === undefined) return new BlockSet(this.#options.log).reader(undefined)
+    if (tenant === undefined) return new BlockSet(this.#options.log, this.#options.clock).reader(undefined)
     const inner = tenant.blocks.reader(tenant.head)
     const { retentionMs, clock } = this.#options
     // What is past its retention is gone for queries, also while its block is still there.

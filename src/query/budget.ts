@@ -3,7 +3,7 @@ import { CanceledError, LimitError, TimeoutError } from '#core/errors.ts'
 import type { Clock } from '#core/clock.ts'
 
 /** A query holds the thread at most this long before others get a turn. */
-const turnMs = 12
+const turnMs = 8
 
 export class Budget {
   readonly #clock: Clock

@@ -38,7 +38,7 @@ export interface QueryContext {
 }
 
 /** Series that are fetched and evaluated in one go. */
-const batchSeries = 256
+const batchSeries = 64
 
 export class Evaluator {
   readonly context: QueryContext
@@ -269,11 +269,12 @@ export class Evaluator {
     for (let from = 0; from < set.labels.length; from += batchSeries) {
       const to = Math.min(from + batchSeries, set.labels.length)
       await set.load(from, to)
+      await this.context.budget.pause()
       for (let i = from; i < to; i++) {
         columns.clear()
         set.read(i, columns)
         if (columns.count > 0) work(set.labels[i]!, columns)
-        if ((i & 15) === 0) await this.context.budget.pause()
+        if ((i & 3) === 0) await this.context.budget.pause()
       }
       set.release(from, to)
     }
