@@ -8,7 +8,7 @@ import { runTercet, type Running } from '../run-tercet.ts'
 import { postWrite, seriesMessage, writeBody, writeRequest } from '../write-request.ts'
 
 let running: Running
-before(async () => { running = await runTercet(['listen.otlp_grpc=127.0.0.1:0', 'limits.labels_per_series=12', 'limits.label_value_length=100', 'limits.body_size=1MiB', 'limits.decoded_size=2MiB']) })
+before(async () => { running = await runTercet(['listen.otlp_grpc=127.0.0.1:0', 'limits.labels_per_series=12', 'limits.label_value_length=100', 'limits.body_size=1MiB', 'limits.decoded_size=2MiB', 'limits.query_samples=1500']) })
 after(() => running.stop())
 
 const now = Math.floor(Date.now() / 1000) * 1000
@@ -178,6 +178,18 @@ test('queries that can\'t be answered say why', async () => {
   await postWrite(running.url, writeBody([{ labels: [['__name__', value]], samples: [[now, 1]] }]))
   assert.equal((await query('{__name__=~"(a+)+$"}')).data?.result.length, 1)
   assert.equal((await query('{__name__=~"(a|aa)+!"}')).data?.result.length, 0)
+})
+
+test('a query over too many samples ends with an error, the process goes on', async () => {
+  const samples = Array.from({ length: 2000 }, (_, i): [number, number] => [now - 1_000_000 + i * 500, i])
+  assert.equal((await postWrite(running.url, writeBody([{ labels: [['__name__', 'big']], samples }]))).status, 204)
+  const reply = await fetch(`${running.url}/api/v1/query?query=sum_over_time(big[1h])&time=${now / 1000}`)
+  assert.equal(reply.status, 422)
+  assert.deepEqual(await reply.json(), { status: 'error', errorType: 'execution', error: 'query processing would load too many samples into memory in query execution' })
+  const steps = await fetch(`${running.url}/api/v1/query_range?query=big&start=0&end=${now / 1000}&step=1`)
+  assert.equal(steps.status, 400)
+  assert.match(await steps.text(), /exceeded maximum resolution of 11,000 points per timeseries\. Try decreasing the query resolution \(\?step=XX\)/)
+  assert.equal(await valueOf('count(big)'), '1')
 })
 
 test('the probes, and nothing without authentication trouble (req-034, req-058, req-079)', async () => {
