@@ -35,7 +35,7 @@ interface Index {
 
 export class BlockReader {
   readonly meta: BlockMeta
-  readonly #files: BlockFiles
+  #files: BlockFiles
   #index: Promise<Index> | undefined
   #tombstones: Promise<Map<number, Interval[]>> | undefined
   lastUsedMs = 0
@@ -45,9 +45,23 @@ export class BlockReader {
     this.#files = files
   }
 
+  /** The block's files lie elsewhere from now on, and those of before are about to go. */
+  relocate(files: BlockFiles): void { this.#files = files }
+
+  /** A read that began before the block moved, and found its file gone, is done again where the block is now. */
+  async #reading<T>(work: (files: BlockFiles) => Promise<T>): Promise<T> {
+    const files = this.#files
+    try {
+      return await work(files)
+    } catch (error) {
+      if (error instanceof NotFoundError && files !== this.#files) return work(this.#files)
+      throw error
+    }
+  }
+
   #open(): Promise<Index> {
     if (this.#index === undefined) {
-      this.#index = this.#files.read('index').then(decodeIndex)
+      this.#index = this.#reading(files => files.read('index')).then(decodeIndex)
       this.#index.catch(() => { this.#index = undefined })
     }
     return this.#index
@@ -64,7 +78,7 @@ export class BlockReader {
 
   #deleted(): Promise<Map<number, Interval[]>> {
     if (this.#tombstones === undefined) {
-      this.#tombstones = this.#files.read('tombstones').then(decodeTombstones, error => {
+      this.#tombstones = this.#reading(files => files.read('tombstones')).then(decodeTombstones, error => {
         if (error instanceof NotFoundError) return new Map<number, Interval[]>()
         throw error
       })
@@ -113,11 +127,11 @@ export class BlockReader {
     const name = `chunks/${String(segment + 1).padStart(6, '0')}`
     const from = refs[0]! % 4294967296
     const last = refs.at(-1)! % 4294967296
-    let bytes = await this.#files.readRange(name, from, last - from + guessBytes)
+    let bytes = await this.#reading(files => files.readRange(name, from, last - from + guessBytes))
     for (const ref of refs) {
       const at = ref % 4294967296 - from
       const wanted = chunkEnd(bytes, at)
-      if (wanted > bytes.length) bytes = await this.#files.readRange(name, from, wanted)
+      if (wanted > bytes.length) bytes = await this.#reading(files => files.readRange(name, from, wanted))
       out.set(ref, decodeChunkFrame(bytes, at, name))
     }
   }

@@ -521,7 +521,8 @@ export class MetricsEngine implements Signal, MetricsAppender {
     const { bucket, files } = this.#options
     const tenant = this.#tenants.get(block.tenant)
     const staged = tenant?.blocks.readers.get(block.id)
-    if (staged !== undefined) this.#addBlock(block.tenant, staged.meta, bucketFiles(bucket, `${block.tenant}/${block.id}/`))
+    // The same reader: queries under way hold it.
+    staged?.relocate(bucketFiles(bucket, `${block.tenant}/${block.id}/`))
     this.#staged.delete(block.id)
     for (const [start, through] of Object.entries(staged?.meta.tercet?.walThrough ?? {})) await this.#wal.release(`${block.tenant}/${start}`, through)
     await files.removeDirectory(block.directory)

@@ -30,7 +30,7 @@ function start(directory: string, durability: string): Promise<Started> {
 }
 
 for (const durability of ['local', 'bucket']) {
-  test(`${durability}: ${kills} kills under load`, { timeout: 240_000 }, async () => {
+  test(`${durability}: ${kills} kills under load`, { timeout: 240_000 }, async context => {
     const directory = temporaryDirectory()
     const random = seededRandom(durability.length)
     const base = Date.now() - 3_000_000
@@ -39,6 +39,8 @@ for (const durability of ['local', 'bucket']) {
     let next = 0
     for (let round = 0; round <= kills; round++) {
       const { child, url } = await start(directory, durability)
+      // Whatever fails below, no process is left behind.
+      context.after(() => { child.kill('SIGKILL') })
       if (round === kills) {
         for (let s = 0; s < seriesCount; s += 7) {
           const reply = await fetch(`${url}/api/v1/export?match[]=k{s="${s}"}&start=0`)

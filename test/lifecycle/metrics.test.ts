@@ -201,6 +201,26 @@ test('the bucket away: accepted, served, visible in the backlog, drained afterwa
   assert.deepEqual(await samples(await opened(world), 'm'), expected)
 })
 
+test('a query that began while a block was staged ends when the block has moved to the bucket', async () => {
+  const world = makeWorld()
+  const engine = await opened(world)
+  await append(world, engine, 'm', world.clock.nowMs(), 1)
+  const { bucket } = world
+  const putFile = bucket.putFile.bind(bucket)
+  bucket.putFile = () => Promise.reject(new Error('503'))
+  const flushed = engine.flush()
+  flushed.catch(() => {})
+  await world.clock.advance(100)
+  const set = await engine.reader('anonymous').select([makeMatcher('=', '__name__', 'm')], -Infinity, Infinity)
+  bucket.putFile = putFile
+  await driving(world, flushed)
+  assert.deepEqual(await world.files.listDirectories('data/staging/anonymous'), [])
+  await set.load(0, 1)
+  const columns = new SampleColumns()
+  set.read(0, columns)
+  assert.equal(columns.count, 1)
+})
+
 test('a full disk: 503 with Retry-After, and on again when there is room', async () => {
   const world = makeWorld()
   const engine = await opened(world, { freeBytesMin: 1000 })
