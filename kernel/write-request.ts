@@ -4,14 +4,15 @@
  * places, and checks capacities; every length is checked here before it is used.
  */
 
+import { hashKey } from './hash-key'
+
+export { setSeed } from './hash-key'
+
 /** Results below zero. */
 const corrupt: i32 = -1
 const full: i32 = -2
 /** Labels behind samples, or other shapes that the host reads itself. */
 const unusual: i32 = -3
-
-const m1: u64 = 0x9e3779b97f4a7c15
-const m2: u64 = 0xc2b2ae3d27d4eb4f
 
 /** Unfolds a snappy block body (behind its header) into `dst`; `dst` and `src` have 16 bytes of slack behind them. Returns the size or `corrupt`. */
 export function unfold(src: usize, srcEnd: usize, dst: usize, size: usize): i32 {
@@ -79,8 +80,6 @@ let values: usize = 0
 let samplesMax: u32 = 0
 let rare: usize = 0
 let rareMax: u32 = 0
-let seed1: u64 = 0
-let seed2: u64 = 0
 
 export let seriesCount: u32 = 0
 export let sampleCount: u32 = 0
@@ -97,11 +96,6 @@ export function setColumns(seriesCapacity: u32, keyFromAt: usize, keyToAt: usize
   values = valuesAt
   rareMax = rareCapacity
   rare = rareAt
-}
-
-export function setSeed(a: u32, b: u32, c: u32, d: u32): void {
-  seed1 = <u64>a << 32 | <u64>b
-  seed2 = <u64>c << 32 | <u64>d
 }
 
 /** Where the cursor of readVarint stands. */
@@ -130,30 +124,6 @@ function skip(tag: u64, at: usize, end: usize): usize {
   if (kind != 2) return 0
   const length = readVarint(at, end)
   return cursor == 0 || length > <u64>(end - cursor) ? 0 : cursor + <usize>length
-}
-
-function hashKey(from: usize, to: usize, target: usize): void {
-  let h1 = seed1 ^ <u64>(to - from)
-  let h2 = seed2 + <u64>(to - from)
-  let at = from
-  while (at + 8 <= to) {
-    const word = load<u64>(at)
-    h1 = rotl((h1 ^ word) * m1, 29)
-    h2 = rotl((h2 + word) * m2, 37)
-    at += 8
-  }
-  let tail: u64 = 0
-  while (at < to) tail = tail << 8 | <u64>load<u8>(at++)
-  h1 = rotl((h1 ^ tail) * m1, 29)
-  h2 = rotl((h2 + tail) * m2, 37)
-  h1 ^= h2 >>> 32
-  h1 = (h1 ^ (h1 >>> 33)) * 0xff51afd7ed558ccd
-  h1 ^= h1 >>> 33
-  h2 ^= h1 >>> 29
-  h2 = (h2 ^ (h2 >>> 33)) * 0xc4ceb9fe1a85ec53
-  h2 ^= h2 >>> 33
-  store<u64>(target, h1)
-  store<u64>(target + 8, h2)
 }
 
 function addRare(series: u32, from: usize, to: usize, base: usize): bool {

@@ -2,6 +2,7 @@
 import { DirectoryBucket } from '#bucket/directory.ts'
 import { PrefixedBucket, type Bucket } from '#bucket/bucket.ts'
 import { probeBucket } from '#bucket/probe.ts'
+import { makeHashSeed } from '#codec/series-key.ts'
 import { WriteRequestKernel } from '#codec/write-request.ts'
 import { systemClock, Repeater, type Clock } from '#core/clock.ts'
 import { Registry } from '#core/counter.ts'
@@ -77,12 +78,15 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   const isReader = config.text('role') === 'query'
   await probeBucket(bucket, `${defaultTenant}/tercet/`, isReader, random)
   const registry = new Registry()
+  const hashSeed = makeHashSeed(random)
   const metrics = new MetricsEngine({
-    clock, random, files, log, bucket, limits, directory: `${dataDir}/metrics`, defaultTenant,
+    clock, random, hashSeed, files, log, bucket, limits, directory: `${dataDir}/metrics`, defaultTenant,
     durability: config.text('durability') as 'local' | 'bucket', syncAlways: config.text('wal_sync') === 'always',
     blockMs: config.durationMs('metrics.block_duration'), outOfOrderMs: config.durationMs('metrics.out_of_order_window'),
     retentionMs: config.durationMs('metrics.retention'), retentionBytesMax: config.bytes('metrics.retention_size') || Infinity,
     freeBytesMin: config.bytes('disk_free_min'), readOnly: isReader,
+    // Listing a directory costs nothing; in an object store only a process that does not write itself needs to look.
+    refreshMs: bucket instanceof DirectoryBucket ? 60_000 : isReader ? 300_000 : 3_600_000,
   })
   const tenancy = config.text('tenancy') === 'on'
   const tenantOf = (request: HttpRequest): string => {
@@ -93,7 +97,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   }
   const engine = new PromqlEngine(clock, limits)
   const startedMs = clock.nowMs()
-  const remoteWrite = new RemoteWriteHandler(metrics, new WriteRequestKernel(random), limits.decodedBytesMax, tenantOf)
+  const remoteWrite = new RemoteWriteHandler(metrics, new WriteRequestKernel(hashSeed), limits.decodedBytesMax, tenantOf)
   const otlp = new OtlpMetricsHandler(metrics, tenantOf, clock)
   const imports = new ImportHandlers(metrics, tenantOf, clock)
   const influx = new InfluxHandler(metrics, tenantOf, clock)

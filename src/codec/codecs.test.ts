@@ -12,6 +12,7 @@ import { crc32c } from './crc32c.ts'
 import { decodeHistogramChunk, encodeHistogramChunk } from './histogram-chunk.ts'
 import { decodeSnappy, encodeSnappy } from './snappy.ts'
 import { isUlid, makeUlid } from './ulid.ts'
+import { makeHashSeed } from './series-key.ts'
 import { WriteRequestKernel } from './write-request.ts'
 
 function someBytes(random: ReturnType<typeof seededRandom>): Buffer {
@@ -24,7 +25,7 @@ function someBytes(random: ReturnType<typeof seededRandom>): Buffer {
 
 test('snappy: ours and the reference implementation read each other', () => {
   const random = seededRandom(3)
-  const kernel = new WriteRequestKernel(random)
+  const kernel = new WriteRequestKernel(makeHashSeed(random))
   for (let round = 0; round < 40; round++) {
     const bytes = someBytes(random)
     assert.equal(Buffer.compare(snappy.uncompressSync(Buffer.from(encodeSnappy(bytes))) as Buffer, bytes), 0)
@@ -36,7 +37,7 @@ test('snappy: ours and the reference implementation read each other', () => {
 
 test('snappy and the kernel: damaged bodies are refused, nothing else happens', () => {
   const random = seededRandom(4)
-  const kernel = new WriteRequestKernel(random)
+  const kernel = new WriteRequestKernel(makeHashSeed(random))
   const packed = snappy.compressSync(someBytes(random))
   for (let round = 0; round < 3000; round++) {
     const bad = Uint8Array.from(packed).slice(0, 1 + below(random, packed.length))
@@ -87,12 +88,14 @@ test('random histogram chunks come back, integer and float', () => {
   }
 })
 
-test('the committed kernel is what its source builds to', () => {
+test('the committed kernels are what their sources build to', () => {
   const directory = mkdtempSync(join(tmpdir(), 'tercet-kernel-'))
-  const built = join(directory, 'kernel.wasm')
-  const { status, stderr } = spawnSync(process.execPath, ['node_modules/assemblyscript/bin/asc.js', 'kernel/write-request.ts', '-o', built, '-O3', '--noAssert', '--runtime', 'stub', '--initialMemory', '16'], { encoding: 'utf8' })
-  assert.equal(status, 0, stderr)
-  assert.equal(Buffer.compare(readFileSync(built), readFileSync('src/codec/write-request.wasm')), 0)
+  for (const kernel of ['write-request', 'series-key']) {
+    const built = join(directory, `${kernel}.wasm`)
+    const { status, stderr } = spawnSync(process.execPath, ['node_modules/assemblyscript/bin/asc.js', `kernel/${kernel}.ts`, '-o', built, '-O3', '--noAssert', '--runtime', 'stub', '--initialMemory', '16'], { encoding: 'utf8' })
+    assert.equal(status, 0, stderr)
+    assert.equal(Buffer.compare(readFileSync(built), readFileSync(`src/codec/${kernel}.wasm`)), 0)
+  }
   rmSync(directory, { recursive: true })
 })
 

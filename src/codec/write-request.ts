@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { CorruptDataError, LimitError } from '#core/errors.ts'
-import type { Random } from '#core/random.ts'
+import type { HashSeed } from './series-key.ts'
 import { snappyDeclaredSize } from './snappy.ts'
 
 interface Kernel {
@@ -53,10 +53,10 @@ export class WriteRequestKernel {
   #decodedAt = 0
   #columnsAt = baseAt
 
-  constructor(random: Random) {
+  constructor(seed: HashSeed) {
     const module = new WebAssembly.Module(readFileSync(new URL('./write-request.wasm', import.meta.url)))
     this.#kernel = new WebAssembly.Instance(module, { env: { abort: () => { throw new CorruptDataError('remote write: the kernel stopped') } } }).exports as unknown as Kernel
-    this.#kernel.setSeed(random.u32(), random.u32(), random.u32(), random.u32())
+    this.#kernel.setSeed(seed.a, seed.b, seed.c, seed.d)
     this.#layOut(64 * 1024, 1024 * 1024)
   }
 

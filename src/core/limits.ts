@@ -18,7 +18,10 @@ export interface Limits {
   queryConcurrencyMax: number
   /** How far into the future a sample may lie. */
   futureMs: number
+  /** Exemplars kept, a tenant; about 200 B each. */
   exemplarsMax: number
+  /** Metrics whose metadata is kept, a tenant; about 200 B each. */
+  metadataMax: number
 }
 
 export const defaultLimits: Limits = {
@@ -34,4 +37,5 @@ export const defaultLimits: Limits = {
   queryConcurrencyMax: 20,
   futureMs: 600_000,
   exemplarsMax: 100_000,
+  metadataMax: 100_000,
 }

@@ -84,6 +84,8 @@ export class BlockSet {
   }
 
   async #select(head: Head | undefined, matchers: readonly Matcher[], fromMs: number, toMs: number): Promise<SeriesSet> {
+    // Held from the instant at which the list of blocks is made: what leaves the head later is in no block of that list.
+    const held = head?.ranges() ?? []
     const merged = await this.#merge(head, matchers, fromMs, toMs)
     return {
       labels: merged.map(m => m.labels),
@@ -114,7 +116,7 @@ export class BlockSet {
           }
           if (part.deleted.length > 0) removeDeleted(into, from, part.deleted)
         }
-        if (headSeries >= 0) head!.read(headSeries, fromMs, toMs, into)
+        if (headSeries >= 0) head!.read(headSeries, fromMs, toMs, into, held)
         into.normalize(fromMs, toMs)
       },
       release(from, to) {

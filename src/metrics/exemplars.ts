@@ -2,7 +2,8 @@
 import type { Labels } from '#model/labels.ts'
 import type { ExemplarSample } from '#model/write-batch.ts'
 
-interface Kept { series: number; labels: Labels; value: number; timeMs: number }
+export interface KeptExemplar { labels: Labels; value: number; timeMs: number }
+interface Kept extends KeptExemplar { /** Labels of the series. */ of: Labels }
 
 export class ExemplarStore {
   readonly #ring: Kept[] = []
@@ -14,25 +15,29 @@ export class ExemplarStore {
     this.#size = size
   }
 
-  /** False for one that is there already or older than the series' latest. */
-  add(series: number, exemplar: ExemplarSample): boolean {
+  /** False for one that is there already or older than the series' latest. `labelsOf` is asked once a series. */
+  add(series: number, exemplar: ExemplarSample, labelsOf: (series: number) => Labels): boolean {
     const latest = this.#latestOf.get(series)
-    if (latest !== undefined && exemplar.timeMs <= latest.timeMs) return latest.timeMs === exemplar.timeMs && latest.value === exemplar.value
-    const kept = { series, labels: exemplar.labels, value: exemplar.value, timeMs: exemplar.timeMs }
+    if (latest !== undefined && exemplar.timeMs <= latest.timeMs) return false
+    const kept = { of: latest?.of ?? labelsOf(series), labels: exemplar.labels, value: exemplar.value, timeMs: exemplar.timeMs }
     this.#ring[this.#next] = kept
     this.#next = (this.#next + 1) % this.#size
     this.#latestOf.set(series, kept)
     return true
   }
 
-  select(fromMs: number, toMs: number): { series: number; exemplars: Kept[] }[] {
-    const bySeries = new Map<number, Kept[]>()
+  /** The series' number goes to another one; its exemplars stay in the ring. */
+  forget(series: number): void { this.#latestOf.delete(series) }
+
+  select(fromMs: number, toMs: number): { labels: Labels; exemplars: KeptExemplar[] }[] {
+    const bySeries = new Map<string, { labels: Labels; exemplars: KeptExemplar[] }>()
     for (const kept of this.#ring) {
       if (kept.timeMs < fromMs || kept.timeMs > toMs) continue
-      const list = bySeries.get(kept.series)
-      if (list === undefined) bySeries.set(kept.series, [kept])
-      else list.push(kept)
+      const found = bySeries.get(kept.of.key)
+      if (found === undefined) bySeries.set(kept.of.key, { labels: kept.of, exemplars: [kept] })
+      else found.exemplars.push(kept)
     }
-    return [...bySeries].map(([series, exemplars]) => ({ series, exemplars: exemplars.sort((a, b) => a.timeMs - b.timeMs) }))
+    for (const { exemplars } of bySeries.values()) exemplars.sort((a, b) => a.timeMs - b.timeMs)
+    return [...bySeries.values()]
   }
 }

@@ -3,6 +3,7 @@
  * everything finished lies in the RangeChunks of its block range.
  */
 import { OpenXorChunks } from '#codec/xor-chunk.ts'
+import type { HashSeed } from '#codec/series-key.ts'
 import type { Limits } from '#core/limits.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import type { FloatHistogram } from '#model/histogram.ts'
@@ -33,7 +34,7 @@ export class Head {
   samplesStored = 0
 
   /** `outOfOrderMs` Infinity takes samples of any age. */
-  constructor(seed: number, limits: Limits, rangeMs: number, outOfOrderMs: number) {
+  constructor(seed: HashSeed, limits: Limits, rangeMs: number, outOfOrderMs: number) {
     this.table = new SeriesTable(seed, limits)
     this.rangeMs = rangeMs
     this.#outOfOrderMs = outOfOrderMs
@@ -153,19 +154,44 @@ export class Head {
     this.minMs = Math.min(...this.rangeStarts(), ...[...this.#leaving].map(r => r.minMs), Infinity)
   }
 
+  /**
+   * Forgets series that have no sample in memory, once they are a tenth of all. Returns the numbers of series that left long
+   * ago: these are given to new series from now on.
+   */
+  retireIdle(nowMs: number): number[] {
+    const { table } = this
+    const idle = new Uint8Array(Math.min(table.count, this.#lastMs.length))
+    for (let series = 0; series < idle.length; series++) if (this.#open.count[series] === 0 && table.labelPairs(series).length > 0) idle[series] = 1
+    for (const range of [...this.#leaving, ...this.#ranges.values()]) for (const series of range.series()) idle[series] = 0
+    let count = 0
+    for (let series = 0; series < idle.length; series++) count += idle[series]!
+    if (count > 0 && count * 10 >= table.liveCount) table.retire(idle, nowMs)
+    const rested = table.freeRested(nowMs)
+    for (const series of rested) this.#lastMs[series] = -Infinity
+    return rested
+  }
+
+  /** Ranges as they are now: a query that holds them reads on although they leave the head meanwhile. */
+  ranges(): RangeChunks[] {
+    return [...this.#leaving, ...this.#ranges.values()]
+  }
+
   select(matchers: readonly Matcher[]): Uint32Array { return this.table.select(matchers) }
 
-  /** Adds the samples of a series; the caller sorts. */
-  read(series: number, fromMs: number, toMs: number, into: SampleColumns): void {
-    for (const range of this.#leaving) if (range.minMs <= toMs && range.maxMs >= fromMs) range.read(series, fromMs, toMs, into)
-    if (this.#ranges.size === 1) for (const range of this.#ranges.values()) range.read(series, fromMs, toMs, into)
-    else {
-      const inTime = [...this.#ranges.values()].filter(r => r.minMs <= toMs && r.maxMs >= fromMs).sort((a, b) => a.startMs - b.startMs)
+  /** Adds the samples of a series; the caller sorts. `held` are ranges from `ranges()`, at an earlier time. */
+  read(series: number, fromMs: number, toMs: number, into: SampleColumns, held: readonly RangeChunks[] = this.#noRanges): void {
+    let inTime: RangeChunks[] | undefined
+    for (const range of held) if (range.minMs <= toMs && range.maxMs >= fromMs) (inTime ??= []).push(range)
+    for (const range of this.#leaving) if (range.minMs <= toMs && range.maxMs >= fromMs && !held.includes(range)) (inTime ??= []).push(range)
+    for (const range of this.#ranges.values()) if (range.minMs <= toMs && range.maxMs >= fromMs && !held.includes(range)) (inTime ??= []).push(range)
+    if (inTime !== undefined) {
+      if (inTime.length > 1) inTime.sort((a, b) => a.startMs - b.startMs)
       for (const range of inTime) range.read(series, fromMs, toMs, into)
     }
     const open = this.#open
     if (series < open.count.length && open.count[series]! > 0 && open.firstMs[series]! <= toMs && open.lastMs[series]! >= fromMs) appendXor(open.bytes(series), into)
   }
+  readonly #noRanges: readonly RangeChunks[] = []
 
   /** May the series have samples in the time? */
   touches(series: number, fromMs: number, toMs: number): boolean {

@@ -77,16 +77,21 @@ export async function writeHeadBlock(files: Files, directory: string, head: Head
   const { table } = head
   const all = range.series()
   if (all.length === 0) return undefined
-  const used = new Uint8Array(table.symbols.count)
-  for (const series of all) for (const symbol of table.labelSymbols(series)) used[symbol] = 1
-  const symbols: number[] = []
-  for (let i = 0; i < used.length; i++) if (used[i] === 1) symbols.push(i)
-  const texts = symbols.map(i => table.symbols.bytes(i))
-  const order = Uint32Array.from(symbols, (_, i) => i).sort((a, b) => compareBytes(texts[a]!, 0, texts[a]!.length, texts[b]!, 0, texts[b]!.length))
-  const rank = new Uint32Array(table.symbols.count)
-  order.forEach((position, i) => { rank[symbols[position]!] = i })
+  const { symbols, postings } = table
+  const usedPairs = new Uint8Array(postings.capacity), usedSymbols = new Uint8Array(symbols.count)
+  for (const series of all) for (const pair of table.labelPairs(series)) usedPairs[pair] = 1
+  for (let pair = 0; pair < usedPairs.length; pair++) if (usedPairs[pair] === 1) usedSymbols[postings.nameOf(pair)] = usedSymbols[postings.valueOf(pair)] = 1
+  const inUse = marked(usedSymbols)
+  const texts = Array.from(inUse, symbol => symbols.bytes(symbol))
+  const order = inUse.map((_, i) => i).sort((a, b) => compareBytes(texts[a]!, 0, texts[a]!.length, texts[b]!, 0, texts[b]!.length))
+  const rank = new Uint32Array(symbols.count)
+  order.forEach((position, i) => { rank[inUse[position]!] = i })
   await pause()
-  all.sort((a, b) => compareRanks(table.labelSymbols(a), table.labelSymbols(b), rank))
+  // Pairs by name, then value: series compare as the ranks of their pairs do.
+  const pairRank = new Uint32Array(postings.capacity)
+  marked(usedPairs).sort((a, b) => rank[postings.nameOf(a)]! - rank[postings.nameOf(b)]! || rank[postings.valueOf(a)]! - rank[postings.valueOf(b)]!).forEach((pair, i) => { pairRank[pair] = i })
+  await pause()
+  all.sort((a, b) => compareRanks(table.labelPairs(a), table.labelPairs(b), pairRank))
   const writer = await BlockWriter.open(files, directory, Array.from(order, position => texts[position]!))
   const tally = new Tally()
   const columns = new SampleColumns()
@@ -109,11 +114,20 @@ export async function writeHeadBlock(files: Files, directory: string, head: Head
         tally.see(chunk, chunk.samples)
       }
     }
-    await writer.addSeries(Array.from(table.labelSymbols(series), symbol => rank[symbol]!), metas)
+    const labels: number[] = []
+    for (const pair of table.labelPairs(series)) labels.push(rank[postings.nameOf(pair)]!, rank[postings.valueOf(pair)]!)
+    await writer.addSeries(labels, metas)
     if ((n & 63) === 0) await pause()
   }
   await writer.finish()
   return summary(writer, tally)
+}
+
+/** The numbers that are marked, ascending. */
+function marked(marks: Uint8Array): Uint32Array {
+  const numbers: number[] = []
+  for (let i = 0; i < marks.length; i++) if (marks[i] === 1) numbers.push(i)
+  return Uint32Array.from(numbers)
 }
 
 function compareRanks(a: Uint32Array, b: Uint32Array, rank: Uint32Array): number {

@@ -1,9 +1,15 @@
-/** Which series carry a label: for each (name, value) an ascending list of series numbers. Lists of one stand in a column. */
+/**
+ * The labels of a head: every (name, value) pair once, found by its hash, with the series that carry it. Lists of one stand in a
+ * column; longer ones are in no particular order.
+ */
+import { KeyTable } from './key-table.ts'
+import type { SymbolTable } from './symbols.ts'
 
 const noList = 0xffffffff
 
 export class Postings {
-  #slots = new Uint32Array(4096)
+  readonly #symbols: SymbolTable
+  readonly #keys = new KeyTable()
   #name = new Uint32Array(1024)
   #value = new Uint32Array(1024)
   #count = new Uint32Array(1024)
@@ -11,17 +17,42 @@ export class Postings {
   #single = new Uint32Array(1024)
   #listOf = new Uint32Array(1024).fill(noList)
   readonly #lists: Uint32Array[] = []
-  readonly #pairsOfName = new Map<number, number[]>()
+  readonly #freeLists: number[] = []
+  readonly #freePairs: number[] = []
+  readonly #pairsOfName = new Map<number, Set<number>>()
   #pairs = 0
 
-  add(name: number, value: number, series: number): void {
-    const pair = this.#pairFor(name, value)
+  constructor(symbols: SymbolTable) {
+    this.#symbols = symbols
+  }
+
+  /** The pair with this hash, or -1. */
+  find(hashes: Uint32Array, i: number): number { return this.#keys.find(hashes, i) }
+
+  /** A pair that `find` did not know. */
+  make(hashes: Uint32Array, i: number, bytes: Uint8Array, nameFrom: number, nameTo: number, valueFrom: number, valueTo: number): number {
+    const name = this.#symbols.intern(bytes, nameFrom, nameTo)
+    const value = this.#symbols.intern(bytes, valueFrom, valueTo)
+    const pair = this.#freePairs.pop() ?? this.#pairs++
+    if (pair === this.#name.length) this.#growColumns()
+    this.#name[pair] = name
+    this.#value[pair] = value
+    this.#count[pair] = 0
+    this.#listOf[pair] = noList
+    this.#keys.add(hashes, i, pair)
+    let pairs = this.#pairsOfName.get(name)
+    if (pairs === undefined) this.#pairsOfName.set(name, pairs = new Set())
+    pairs.add(pair)
+    return pair
+  }
+
+  add(pair: number, series: number): void {
     const count = this.#count[pair]!++
     if (count === 0) { this.#single[pair] = series; return }
     let list = this.#listOf[pair]!
     if (list === noList) {
-      this.#listOf[pair] = list = this.#lists.length
-      this.#lists.push(Uint32Array.of(this.#single[pair]!, 0, 0, 0))
+      this.#listOf[pair] = list = this.#freeLists.pop() ?? this.#lists.length
+      this.#lists[list] = Uint32Array.of(this.#single[pair]!, 0, 0, 0)
     }
     let numbers = this.#lists[list]!
     if (count === numbers.length) {
@@ -32,82 +63,65 @@ export class Postings {
     numbers[count] = series
   }
 
-  #hash(name: number, value: number): number {
-    const h = Math.imul(name, 0x9e3779b1) ^ Math.imul(value, 0x85ebca77)
-    return (h ^ h >>> 15) >>> 0
-  }
-
-  #find(name: number, value: number): number {
-    const mask = this.#slots.length - 1
-    for (let slot = this.#hash(name, value) & mask; ; slot = (slot + 1) & mask) {
-      const pair = this.#slots[slot]! - 1
-      if (pair < 0) return ~slot
-      if (this.#name[pair] === name && this.#value[pair] === value) return pair
-    }
-  }
-
-  #pairFor(name: number, value: number): number {
-    const found = this.#find(name, value)
-    if (found >= 0) return found
-    const pair = this.#pairs++
-    if (pair === this.#name.length) this.#growColumns()
-    this.#name[pair] = name
-    this.#value[pair] = value
-    this.#slots[~found] = pair + 1
-    let pairs = this.#pairsOfName.get(name)
-    if (pairs === undefined) this.#pairsOfName.set(name, pairs = [])
-    pairs.push(pair)
-    if (this.#pairs * 2 > this.#slots.length) this.#rehash()
-    return pair
-  }
-
   #growColumns(): void {
     const grow = (from: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> => {
       const to = new Uint32Array(from.length * 2)
       to.set(from)
       return to
     }
-    const before = this.#listOf.length
     this.#name = grow(this.#name)
     this.#value = grow(this.#value)
     this.#count = grow(this.#count)
     this.#single = grow(this.#single)
-    this.#listOf = grow(this.#listOf).fill(noList, before)
+    this.#listOf = grow(this.#listOf)
   }
 
-  #rehash(): void {
-    const slots = new Uint32Array(this.#slots.length * 2)
-    const mask = slots.length - 1
-    for (let pair = 0; pair < this.#pairs; pair++) {
-      let slot = this.#hash(this.#name[pair]!, this.#value[pair]!) & mask
-      while (slots[slot] !== 0) slot = (slot + 1) & mask
-      slots[slot] = pair + 1
-    }
-    this.#slots = slots
-  }
+  nameOf(pair: number): number { return this.#name[pair]! }
+  valueOf(pair: number): number { return this.#value[pair]! }
 
-  /** How many series carry the label. */
-  count(name: number, value: number): number {
-    const pair = this.#find(name, value)
-    return pair < 0 ? 0 : this.#count[pair]!
-  }
-
-  /** A view of the list. */
-  list(name: number, value: number): Uint32Array {
-    const pair = this.#find(name, value)
-    return pair < 0 ? new Uint32Array(0) : this.#listOfPair(pair)
-  }
-
-  #listOfPair(pair: number): Uint32Array {
+  /** A view of the series that carry the pair. */
+  list(pair: number): Uint32Array {
     const list = this.#listOf[pair]!
-    return list === noList ? this.#single.subarray(pair, pair + 1) : this.#lists[list]!.subarray(0, this.#count[pair]!)
+    return list === noList ? this.#single.subarray(pair, pair + this.#count[pair]!) : this.#lists[list]!.subarray(0, this.#count[pair]!)
   }
 
-  /** The values of a name, with a view of each one's list. */
-  forEachValue(name: number, visit: (value: number, list: Uint32Array) => void): void {
-    for (const pair of this.#pairsOfName.get(name) ?? []) visit(this.#value[pair]!, this.#listOfPair(pair))
-  }
+  /** The pairs of a name, given as a symbol. */
+  pairsOf(name: number): Iterable<number> { return this.#pairsOfName.get(name) ?? [] }
 
   names(): number[] { return [...this.#pairsOfName.keys()] }
-  get pairCount(): number { return this.#pairs }
+  /** One more than the highest number of a pair. */
+  get capacity(): number { return this.#pairs }
+  get pairCount(): number { return this.#pairs - this.#freePairs.length }
+
+  /** Takes series marked in `gone` out of the lists of the marked pairs; pairs that nobody carries any more are forgotten. */
+  remove(gone: Uint8Array, touched: Uint8Array): void {
+    const empty = new Uint8Array(this.#pairs)
+    let emptied = 0
+    for (let pair = 0; pair < touched.length; pair++) {
+      if (touched[pair] === 0) continue
+      const list = this.list(pair)
+      let kept = 0
+      for (let i = 0; i < list.length; i++) if (gone[list[i]!] === 0) list[kept++] = list[i]!
+      this.#count[pair] = kept
+      const number = this.#listOf[pair]!
+      if (number !== noList && kept <= 1) {
+        this.#single[pair] = list[0]!
+        this.#listOf[pair] = noList
+        this.#lists[number] = new Uint32Array(0)
+        this.#freeLists.push(number)
+      } else if (number !== noList && kept * 3 < this.#lists[number]!.length) this.#lists[number] = this.#lists[number]!.slice(0, Math.max(4, Math.ceil(kept * 1.25)))
+      if (kept > 0) continue
+      empty[pair] = 1
+      emptied++
+      this.#freePairs.push(pair)
+      const pairs = this.#pairsOfName.get(this.#name[pair]!)!
+      pairs.delete(pair)
+      if (pairs.size === 0) this.#pairsOfName.delete(this.#name[pair]!)
+      this.#symbols.release(this.#name[pair]!)
+      this.#symbols.release(this.#value[pair]!)
+    }
+    if (emptied === 0) return
+    this.#keys.remove(empty)
+    this.#symbols.compact()
+  }
 }

@@ -1,4 +1,5 @@
-/** The series of one head: label sets as symbol numbers, found by their key bytes, indexed by postings. */
+/** The series of one head: label sets as numbers of pairs, found by the hash of their key, indexed by postings. */
+import { SeriesKeys, type HashSeed } from '#codec/series-key.ts'
 import { BadDataError, LimitError } from '#core/errors.ts'
 import type { Limits } from '#core/limits.ts'
 import { metricName } from '#core/names.ts'
@@ -6,79 +7,94 @@ import { compareBytes, decodeUtf8, encodeUtf8, quote } from '#core/text.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import { Labels } from '#model/labels.ts'
 import { KeyWriter } from '#model/write-batch.ts'
+import { KeyTable } from './key-table.ts'
 import { Postings } from './postings.ts'
-import { hashBytes, SymbolTable } from './symbols.ts'
+import { SymbolTable } from './symbols.ts'
 
 /** Where the labels of a key lie in its bytes. */
 interface Label { nameFrom: number; nameTo: number; valueFrom: number; valueTo: number }
 
-export class SeriesTable {
-  readonly #seed: number
-  readonly #limits: Limits
-  readonly symbols: SymbolTable
-  readonly postings = new Postings()
-  #slots = new Uint32Array(4096)
-  #hash = new Uint32Array(1024)
-  #labelFrom = new Uint32Array(1025)
-  #labels = new Uint32Array(16384)
-  readonly #canonical = new KeyWriter()
-  count = 0
+/** How long the number of a retired series rests before another gets it: longer than any query lives that may hold it. */
+const restMs = 600_000
 
-  constructor(seed: number, limits: Limits) {
-    this.#seed = seed
+export class SeriesTable {
+  readonly #limits: Limits
+  readonly #splitter: SeriesKeys
+  readonly #keys = new KeyTable()
+  readonly symbols: SymbolTable
+  readonly postings: Postings
+  /** Numbers of label pairs, in stretches: by series, where its stretch begins and how long it is. Length 0: no series has the number. */
+  #pairs = new Uint32Array(16384)
+  #pairsUsed = 0
+  #pairsLive = 0
+  #from = new Uint32Array(1024)
+  #length = new Uint16Array(1024)
+  readonly #free: number[] = []
+  #resting: { sinceMs: number; numbers: number[] }[] = []
+  readonly #canonical = new KeyWriter()
+  /** Numbers that were ever given: columns by series need this many places. */
+  count = 0
+  /** Series that have a number now. */
+  liveCount = 0
+  /** Series ever made. */
+  created = 0
+
+  constructor(seed: HashSeed, limits: Limits) {
     this.#limits = limits
-    this.symbols = new SymbolTable(seed ^ 0x5bd1e995)
+    this.#splitter = new SeriesKeys(seed, limits.labelsPerSeriesMax)
+    this.symbols = new SymbolTable(seed.a ^ 0x5bd1e995)
+    this.postings = new Postings(this.symbols)
   }
+
+  /** The series at hash words hashes[4i … 4i+3] of its key, or -1. */
+  find(hashes: Uint32Array, i: number): number { return this.#keys.find(hashes, i) }
 
   /** The series with this key, made when there is none. Throws BadDataError or LimitError for labels that can't be stored. */
   resolve(bytes: Uint8Array, from: number, to: number): number {
-    const hash = hashBytes(bytes, from, to, this.#seed)
-    const found = this.#find(bytes, from, to, hash)
-    if (found >= 0) return found
-    return this.#resolveNew(bytes, from, to, hash)
+    this.#splitter.hash(bytes, from, to)
+    const known = this.#keys.find(this.#splitter.hashWords, 0)
+    return known >= 0 ? known : this.resolveNew(bytes, from, to, this.#splitter.hashWords.slice(), 0)
   }
 
-  #find(bytes: Uint8Array, from: number, to: number, hash: number): number {
-    const mask = this.#slots.length - 1
-    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-      const series = this.#slots[slot]! - 1
-      if (series < 0) return -1
-      if (this.#hash[series] === hash && this.#matches(series, bytes, from, to)) return series
+  /** The same for a key whose hash is known, and not found by `find`. */
+  resolveNew(bytes: Uint8Array, from: number, to: number, hashes: Uint32Array, i: number): number {
+    const splitter = this.#splitter
+    const labels = splitter.split(bytes, from, to)
+    if (labels <= 0) return this.#resolveUnusual(bytes, from, to, hashes, i)
+    const { places } = splitter
+    const { labelNameBytesMax, labelValueBytesMax } = this.#limits
+    for (let k = 0; k < labels; k++) {
+      if (places[4 * k + 1]! - places[4 * k]! > labelNameBytesMax || places[4 * k + 3]! - places[4 * k + 2]! > labelValueBytesMax) return this.#resolveUnusual(bytes, from, to, hashes, i)
     }
+    // Throws for what is not UTF-8.
+    if (splitter.hasHighBytes) this.#check(bytes, parseKey(bytes, from, to))
+    return this.#add(bytes, from, labels, places, splitter.hashes, hashes, i)
   }
 
-  /** Does the key spell exactly the labels of the series, in order? */
-  #matches(series: number, bytes: Uint8Array, from: number, to: number): boolean {
-    let at = from
-    const end = this.#labelFrom[series + 1]!
-    for (let i = this.#labelFrom[series]!; i < end; i += 2) {
-      if (at >= to) return false
-      at++
-      while (bytes[at++]! >= 128);
-      at++
-      let length = bytes[at++]!
-      if (length >= 128) { length = length & 127 | bytes[at++]! << 7; if (bytes[at - 1]! >= 128) return false }
-      if (!this.symbols.equals(this.#labels[i]!, bytes, at, at + length)) return false
-      at += length + 1
-      length = bytes[at++]!
-      if (length >= 128) { length = length & 127 | bytes[at++]! << 7; if (bytes[at - 1]! >= 128) return false }
-      if (!this.symbols.equals(this.#labels[i + 1]!, bytes, at, at + length)) return false
-      at += length
-    }
-    return at === to
-  }
-
-  #resolveNew(bytes: Uint8Array, from: number, to: number, hash: number): number {
+  /** Keys that are spelled another way, or can't be stored. */
+  #resolveUnusual(bytes: Uint8Array, from: number, to: number, hashes: Uint32Array, i: number): number {
     const labels = parseKey(bytes, from, to)
-    const inOrder = this.#check(bytes, labels)
-    if (!inOrder || keyLength(labels) !== to - from) {
-      // Spelled anew, sorted and without empty values: a sender that writes it another way must find the same series.
-      this.#canonical.reset()
-      for (const l of labels) if (l.valueTo > l.valueFrom) this.#canonical.writeLabelBytes(bytes.subarray(l.nameFrom, l.nameTo), bytes.subarray(l.valueFrom, l.valueTo))
-      return this.resolve(this.#canonical.bytes.slice(0, this.#canonical.at), 0, this.#canonical.at)
+    this.#check(bytes, labels)
+    // Spelled anew, sorted and without empty values: a sender that writes it another way must find the same series.
+    const canonical = this.#canonical
+    canonical.reset()
+    for (const l of labels) if (l.valueTo > l.valueFrom) canonical.writeLabelBytes(bytes.subarray(l.nameFrom, l.nameTo), bytes.subarray(l.valueFrom, l.valueTo))
+    const splitter = this.#splitter
+    splitter.hash(canonical.bytes, 0, canonical.at)
+    const canonicalHash = splitter.hashWords.slice()
+    let series = this.#keys.find(canonicalHash, 0)
+    if (series < 0) {
+      const spelled = parseKey(canonical.bytes, 0, canonical.at)
+      const places = new Uint32Array(spelled.length * 4), pairHashes = new Uint32Array(spelled.length * 4)
+      spelled.forEach((l, k) => {
+        places.set([l.nameFrom, l.nameTo, l.valueFrom, l.valueTo], 4 * k)
+        splitter.hash(canonical.bytes, l.nameFrom - 1 - spelledLength(l.nameTo - l.nameFrom), l.valueTo)
+        pairHashes.set(splitter.hashWords, 4 * k)
+      })
+      series = this.#add(canonical.bytes, 0, spelled.length, places, pairHashes, canonicalHash, 0)
     }
-    if (this.count >= this.#limits.activeSeriesMax) throw new LimitError(`the series limit of ${this.#limits.activeSeriesMax} active series is reached; raise limits.active_series or send fewer series`, 429)
-    return this.#add(bytes, labels, hash)
+    if (this.#keys.find(hashes, i) < 0) this.#keys.add(hashes, i, series)
+    return series
   }
 
   /** Checks the labels, and sorts them. True when they were in order, names before values, none empty. */
@@ -105,55 +121,107 @@ export class SeriesTable {
     return false
   }
 
-  #add(bytes: Uint8Array, labels: readonly Label[], hash: number): number {
-    const series = this.count++
-    if (series + 1 >= this.#labelFrom.length) {
-      this.#labelFrom = grow(this.#labelFrom, Math.ceil(series * 1.5) + 2)
-      this.#hash = grow(this.#hash, Math.ceil(series * 1.5) + 2)
+  /** `places` and `pairHashes` are by label, as SeriesKeys gives them. */
+  #add(bytes: Uint8Array, base: number, labels: number, places: Uint32Array, pairHashes: Uint32Array, hashes: Uint32Array, i: number): number {
+    if (this.liveCount >= this.#limits.activeSeriesMax) throw new LimitError(`the series limit of ${this.#limits.activeSeriesMax} active series is reached; raise limits.active_series or send fewer series`, 429)
+    const series = this.#free.pop() ?? this.count++
+    if (series >= this.#from.length) {
+      const size = this.#from.length * 2
+      this.#from = grow(this.#from, size)
+      const length = new Uint16Array(size)
+      length.set(this.#length)
+      this.#length = length
     }
-    let at = this.#labelFrom[series]!
-    if (at + labels.length * 2 > this.#labels.length) this.#labels = grow(this.#labels, Math.ceil(this.#labels.length * 1.5) + labels.length * 2)
-    for (const l of labels) {
-      const name = this.symbols.intern(bytes, l.nameFrom, l.nameTo)
-      const value = this.symbols.intern(bytes, l.valueFrom, l.valueTo)
-      this.#labels[at++] = name
-      this.#labels[at++] = value
-      this.postings.add(name, value, series)
+    let at = this.#pairsUsed
+    if (at + labels > this.#pairs.length) this.#pairs = grow(this.#pairs, Math.ceil(this.#pairs.length * 1.5) + labels)
+    this.#from[series] = at
+    this.#length[series] = labels
+    const { postings } = this
+    for (let k = 0; k < labels; k++) {
+      let pair = postings.find(pairHashes, k)
+      if (pair < 0) pair = postings.make(pairHashes, k, bytes, base + places[4 * k]!, base + places[4 * k + 1]!, base + places[4 * k + 2]!, base + places[4 * k + 3]!)
+      this.#pairs[at++] = pair
+      postings.add(pair, series)
     }
-    this.#labelFrom[series + 1] = at
-    this.#hash[series] = hash
-    if (this.count * 2 > this.#slots.length) this.#rehash()
-    else this.#place(this.#slots, series)
+    this.#pairsUsed = at
+    this.#pairsLive += labels
+    this.#keys.add(hashes, i, series)
+    this.liveCount++
+    this.created++
     return series
   }
 
-  #place(slots: Uint32Array, series: number): void {
-    const mask = slots.length - 1
-    let slot = this.#hash[series]! & mask
-    while (slots[slot] !== 0) slot = (slot + 1) & mask
-    slots[slot] = series + 1
+  /**
+   * Forgets the series marked in `gone`: their keys lead nowhere, and their numbers are given to others when they have rested.
+   * Synchronous; about 0.1 s for a million series that stay.
+   */
+  retire(gone: Uint8Array, nowMs: number): void {
+    const touched = new Uint8Array(this.postings.capacity)
+    const numbers: number[] = []
+    for (let series = 0; series < gone.length; series++) {
+      if (gone[series] === 0) continue
+      numbers.push(series)
+      for (const pair of this.labelPairs(series)) touched[pair] = 1
+      this.#pairsLive -= this.#length[series]!
+      this.#length[series] = 0
+    }
+    if (numbers.length === 0) return
+    this.#keys.remove(gone)
+    this.postings.remove(gone, touched)
+    this.liveCount -= numbers.length
+    this.#resting.push({ sinceMs: nowMs, numbers })
+    if (this.#pairsLive * 2 < this.#pairsUsed) this.#compactPairs()
   }
 
-  #rehash(): void {
-    const slots = new Uint32Array(this.#slots.length * 2)
-    for (let series = 0; series < this.count; series++) this.#place(slots, series)
-    this.#slots = slots
+  /** Numbers that have rested long enough are given again. Returns them: what else is kept by series begins anew there. */
+  freeRested(nowMs: number): number[] {
+    const rested = this.#resting.filter(r => nowMs - r.sinceMs >= restMs).flatMap(r => r.numbers)
+    this.#resting = this.#resting.filter(r => nowMs - r.sinceMs < restMs)
+    for (const series of rested) this.#free.push(series)
+    return rested
   }
 
-  /** Symbol numbers name, value, name, value …: a view. */
-  labelSymbols(series: number): Uint32Array {
-    return this.#labels.subarray(this.#labelFrom[series]!, this.#labelFrom[series + 1]!)
+  #compactPairs(): void {
+    const pairs = new Uint32Array(Math.max(16384, Math.ceil(this.#pairsLive * 1.25)))
+    let at = 0
+    for (let series = 0; series < this.count; series++) {
+      const length = this.#length[series]!
+      if (length === 0) continue
+      pairs.set(this.#pairs.subarray(this.#from[series]!, this.#from[series]! + length), at)
+      this.#from[series] = at
+      at += length
+    }
+    this.#pairs = pairs
+    this.#pairsUsed = at
+  }
+
+  /** Numbers of the label pairs of a series, in the order of the names: a view. */
+  labelPairs(series: number): Uint32Array {
+    const from = this.#from[series]!
+    return this.#pairs.subarray(from, from + this.#length[series]!)
   }
 
   labels(series: number): Labels {
-    const pairs: string[] = []
-    for (let i = this.#labelFrom[series]!; i < this.#labelFrom[series + 1]!; i++) pairs.push(this.symbols.text(this.#labels[i]!))
-    return new Labels(pairs)
+    const texts: string[] = []
+    for (const pair of this.labelPairs(series)) texts.push(this.symbols.text(this.postings.nameOf(pair)), this.symbols.text(this.postings.valueOf(pair)))
+    return new Labels(texts)
+  }
+
+  /** The pair of a name and a value, or -1. */
+  #findPair(name: string, value: string): number {
+    const writer = this.#canonical
+    writer.reset()
+    const nameBytes = encodeUtf8(name), valueBytes = encodeUtf8(value)
+    writer.writeLabelBytes(nameBytes, valueBytes)
+    const inner = 2 + spelledLength(nameBytes.length) + nameBytes.length + spelledLength(valueBytes.length) + valueBytes.length
+    this.#splitter.hash(writer.bytes, writer.at - inner, writer.at)
+    return this.postings.find(this.#splitter.hashWords, 0)
   }
 
   /** The series that satisfy every matcher, ascending. */
   select(matchers: readonly Matcher[]): Uint32Array {
     const plan = matchers.map(matcher => ({ matcher, name: this.#findSymbol(matcher.name), memo: new Map<number, boolean>() }))
+    const { postings } = this
     let start: Uint32Array | undefined
     for (const { matcher, name } of plan) {
       if (matcher.matchesEmpty) continue
@@ -161,8 +229,8 @@ export class SeriesTable {
       if (matcher.kind === '=' || (matcher.kind === '=~' && matcher.alternatives !== undefined)) {
         const lists: Uint32Array[] = []
         for (const text of matcher.kind === '=' ? [matcher.value] : matcher.alternatives!) {
-          const value = this.#findSymbol(text)
-          if (value >= 0) lists.push(this.postings.list(name, value))
+          const pair = this.#findPair(matcher.name, text)
+          if (pair >= 0) lists.push(postings.list(pair))
         }
         const list = lists.length === 1 ? lists[0]! : union(lists)
         if (start === undefined || list.length < start.length) start = list
@@ -172,21 +240,22 @@ export class SeriesTable {
       const first = plan.find(p => !p.matcher.matchesEmpty)
       if (first !== undefined) {
         const lists: Uint32Array[] = []
-        this.postings.forEachValue(first.name, (value, list) => { if (first.matcher.matches(this.symbols.text(value))) lists.push(list) })
+        for (const pair of postings.pairsOf(first.name)) if (first.matcher.matches(this.symbols.text(postings.valueOf(pair)))) lists.push(postings.list(pair))
         start = union(lists)
-      } else start = Uint32Array.from({ length: this.count }, (_, i) => i)
+      } else start = Uint32Array.from({ length: this.count }, (_, i) => i).filter(series => this.#length[series]! > 0)
     }
     const kept = new Uint32Array(start.length)
     let count = 0
     for (let i = 0; i < start.length; i++) if (this.#satisfies(start[i]!, plan)) kept[count++] = start[i]!
-    return kept.subarray(0, count)
+    return kept.subarray(0, count).sort()
   }
 
   #satisfies(series: number, plan: readonly { matcher: Matcher; name: number; memo: Map<number, boolean> }[]): boolean {
-    const from = this.#labelFrom[series]!, to = this.#labelFrom[series + 1]!
+    const { postings } = this
+    const from = this.#from[series]!, to = from + this.#length[series]!
     for (const { matcher, name, memo } of plan) {
       let value = -1
-      for (let i = from; i < to; i += 2) if (this.#labels[i] === name) { value = this.#labels[i + 1]!; break }
+      for (let i = from; i < to; i++) if (postings.nameOf(this.#pairs[i]!) === name) { value = postings.valueOf(this.#pairs[i]!); break }
       let result = memo.get(value)
       if (result === undefined) memo.set(value, result = matcher.matches(value < 0 ? '' : this.symbols.text(value)))
       if (!result) return false
@@ -203,17 +272,13 @@ export class SeriesTable {
 
   labelValues(name: string): string[] {
     const symbol = this.#findSymbol(name)
-    const values: string[] = []
-    if (symbol >= 0) this.postings.forEachValue(symbol, value => { values.push(this.symbols.text(value)) })
-    return values
+    return symbol < 0 ? [] : Array.from(this.postings.pairsOf(symbol), pair => this.symbols.text(this.postings.valueOf(pair)))
   }
 
   /** How many series each metric name has. */
   seriesByMetric(): Map<string, number> {
-    const counts = new Map<string, number>()
     const symbol = this.#findSymbol(metricName)
-    if (symbol >= 0) this.postings.forEachValue(symbol, (value, list) => { counts.set(this.symbols.text(value), list.length) })
-    return counts
+    return symbol < 0 ? new Map() : new Map(Array.from(this.postings.pairsOf(symbol), pair => [this.symbols.text(this.postings.valueOf(pair)), this.postings.list(pair).length]))
   }
 }
 
@@ -230,13 +295,8 @@ function isUtf8(bytes: Uint8Array, from: number, to: number): boolean {
 
 function nameOf(bytes: Uint8Array, label: Label): string { return quote(decodeUtf8(bytes, label.nameFrom, label.nameTo) ?? '') }
 
-/** Bytes that the labels take when every length is spelled in as few as it needs. */
-function keyLength(labels: readonly Label[]): number {
-  const spelled = (length: number): number => (length < 128 ? 1 : length < 16384 ? 2 : 3) + length
-  let total = 0
-  for (const l of labels) total += 1 + spelled(2 + spelled(l.nameTo - l.nameFrom) + spelled(l.valueTo - l.valueFrom))
-  return total
-}
+/** Bytes that a length takes when it is spelled in as few as it needs. */
+function spelledLength(length: number): number { return length < 128 ? 1 : length < 16384 ? 2 : length < 2097152 ? 3 : 4 }
 
 function compareNames(bytes: Uint8Array, a: Label, b: Label): number {
   return compareBytes(bytes, a.nameFrom, a.nameTo, bytes, b.nameFrom, b.nameTo)

@@ -1,4 +1,7 @@
-/** Label names and values as numbers: each text once, as bytes in pages, found by a seeded hash. */
+/**
+ * Label names and values as numbers: each text once, as bytes in pages, found by a seeded hash. Uses are counted, and the number
+ * of a text that nobody uses any more is given to another.
+ */
 import { decodeUtf8 } from '#core/text.ts'
 
 const pageBits = 20
@@ -12,15 +15,21 @@ export class SymbolTable {
   #place = new Float64Array(1024)
   #length = new Uint32Array(1024)
   #hash = new Uint32Array(1024)
+  #uses = new Uint32Array(1024)
   #slots = new Uint32Array(4096)
   #texts: (string | undefined)[] = []
+  readonly #free: number[] = []
+  #liveBytes = 0
+  #deadBytes = 0
+  #deadSlots = false
+  /** Numbers that were ever given: columns by symbol need this many places. */
   count = 0
 
   constructor(seed: number) {
     this.#seed = seed
   }
 
-  /** The number of a text, given it if it is new. */
+  /** The number of a text, given it if it is new. Each call counts as one use. */
   intern(bytes: Uint8Array, from: number, to: number): number {
     const hash = hashBytes(bytes, from, to, this.#seed)
     const mask = this.#slots.length - 1
@@ -28,7 +37,7 @@ export class SymbolTable {
     for (;;) {
       const id = this.#slots[slot]! - 1
       if (id < 0) break
-      if (this.#hash[id] === hash && this.equals(id, bytes, from, to)) return id
+      if (this.#hash[id] === hash && this.#equals(id, bytes, from, to)) { this.#uses[id]!++; return id }
       slot = (slot + 1) & mask
     }
     return this.#add(bytes, from, to, hash, slot)
@@ -41,13 +50,13 @@ export class SymbolTable {
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const id = this.#slots[slot]! - 1
       if (id < 0) return -1
-      if (this.#hash[id] === hash && this.equals(id, bytes, from, to)) return id
+      if (this.#hash[id] === hash && this.#equals(id, bytes, from, to)) return id
     }
   }
 
-  equals(id: number, bytes: Uint8Array, from: number, to: number): boolean {
+  #equals(id: number, bytes: Uint8Array, from: number, to: number): boolean {
     const length = this.#length[id]!
-    if (to - from !== length) return false
+    if (to - from !== length || this.#uses[id] === 0) return false
     const place = this.#place[id]!
     const page = this.#pages[Math.floor(place / pageBytes)]!
     const offset = place % pageBytes
@@ -56,44 +65,78 @@ export class SymbolTable {
   }
 
   #add(bytes: Uint8Array, from: number, to: number, hash: number, slot: number): number {
-    const length = to - from
-    const id = this.count++
+    const id = this.#free.pop() ?? this.count++
     if (id === this.#length.length) this.#growColumns()
-    if (this.#pageUsed + length > pageBytes) {
-      this.#pages.push(new Uint8Array(Math.max(pageBytes, length)))
+    this.#write(id, bytes.subarray(from, to))
+    this.#length[id] = to - from
+    this.#hash[id] = hash
+    this.#uses[id] = 1
+    this.#liveBytes += to - from
+    this.#slots[slot] = id + 1
+    if (this.count * 2 > this.#slots.length) this.#rehash(this.#slots.length * 2)
+    return id
+  }
+
+  #write(id: number, text: Uint8Array): void {
+    if (this.#pageUsed + text.length > pageBytes) {
+      this.#pages.push(new Uint8Array(Math.max(pageBytes, text.length)))
       this.#pageUsed = 0
     }
-    const page = this.#pages.at(-1)!
-    page.set(bytes.subarray(from, to), this.#pageUsed)
+    this.#pages.at(-1)!.set(text, this.#pageUsed)
     this.#place[id] = (this.#pages.length - 1) * pageBytes + this.#pageUsed
-    this.#length[id] = length
-    this.#hash[id] = hash
-    this.#pageUsed += length
-    this.#slots[slot] = id + 1
-    if (this.count * 2 > this.#slots.length) this.#rehash()
-    return id
+    this.#pageUsed += text.length
   }
 
   #growColumns(): void {
     const size = this.#length.length * 2
-    const place = new Float64Array(size), length = new Uint32Array(size), hash = new Uint32Array(size)
+    const place = new Float64Array(size), length = new Uint32Array(size), hash = new Uint32Array(size), uses = new Uint32Array(size)
     place.set(this.#place)
     length.set(this.#length)
     hash.set(this.#hash)
+    uses.set(this.#uses)
     this.#place = place
     this.#length = length
     this.#hash = hash
+    this.#uses = uses
   }
 
-  #rehash(): void {
-    const slots = new Uint32Array(this.#slots.length * 2)
+  #rehash(size: number): void {
+    const slots = new Uint32Array(size)
     const mask = slots.length - 1
     for (let id = 0; id < this.count; id++) {
+      if (this.#uses[id] === 0) continue
       let slot = this.#hash[id]! & mask
       while (slots[slot] !== 0) slot = (slot + 1) & mask
       slots[slot] = id + 1
     }
     this.#slots = slots
+  }
+
+  /** One use less. Follow the last of several with `compact`. */
+  release(id: number): void {
+    if (--this.#uses[id]! > 0) return
+    this.#deadBytes += this.#length[id]!
+    this.#liveBytes -= this.#length[id]!
+    this.#texts[id] = undefined
+    this.#deadSlots = true
+    this.#free.push(id)
+  }
+
+  /** Makes released numbers free for other texts, and gives back the memory of texts when most of it is unused. */
+  compact(): void {
+    if (this.#deadSlots) this.#rehash(this.#slots.length)
+    this.#deadSlots = false
+    if (this.#deadBytes < pageBytes || this.#deadBytes < this.#liveBytes) return
+    const old = this.#pages
+    this.#pages = []
+    this.#pageUsed = pageBytes
+    for (let id = 0; id < this.count; id++) {
+      if (this.#uses[id] === 0) continue
+      const place = this.#place[id]!
+      const offset = place % pageBytes
+      this.#write(id, old[Math.floor(place / pageBytes)]!.subarray(offset, offset + this.#length[id]!))
+    }
+    this.#deadBytes = 0
   }
 
   /** A view of the text's bytes. */

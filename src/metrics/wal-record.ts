@@ -5,12 +5,16 @@
  *   kind 1 samples   str tenant · uvarint definitions · { uvarint series, uvarint keyLength, key } …
  *                    · uvarint samples · u32le series[] · u8 timeForm (0: one f64le time for all, 1: f64le times[]) · times · u32le words[2n]
  *                    · uvarint histograms · { uvarint series, f64le time, f64le start, histogram } …
+ *                    · uvarint exemplars · { uvarint series, f64le time, f64le value, uvarint texts, str … (name, value, …) } …
+ *                    · uvarint metadata · { str metric, u8 type, str help, str unit } …
  */
 import { ByteReader } from '#codec/byte-reader.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { CorruptDataError } from '#core/errors.ts'
 import { encodeUtf8 } from '#core/text.ts'
+import { Labels } from '#model/labels.ts'
 import { FloatHistogram, type Buckets, type ResetHint } from '#model/histogram.ts'
+import { metricTypes, type ExemplarSample, type Metadata } from '#model/write-batch.ts'
 
 export const recordKind = { samples: 1 } as const
 
@@ -24,6 +28,10 @@ export class SamplesRecordWriter {
   #words = new Uint32Array(2048)
   readonly #histograms = new ByteWriter(256)
   #histogramCount = 0
+  readonly #exemplars = new ByteWriter(256)
+  #exemplarCount = 0
+  readonly #metadata = new ByteWriter(256)
+  #metadataCount = 0
   count = 0
 
   clear(): void {
@@ -31,10 +39,14 @@ export class SamplesRecordWriter {
     this.#definitionCount = 0
     this.#histograms.reset()
     this.#histogramCount = 0
+    this.#exemplars.reset()
+    this.#exemplarCount = 0
+    this.#metadata.reset()
+    this.#metadataCount = 0
     this.count = 0
   }
 
-  get isEmpty(): boolean { return this.count === 0 && this.#histogramCount === 0 }
+  get isEmpty(): boolean { return this.count + this.#histogramCount + this.#exemplarCount + this.#metadataCount === 0 }
 
   define(series: number, key: Uint8Array): void {
     this.#definitionCount++
@@ -68,6 +80,25 @@ export class SamplesRecordWriter {
     writeHistogram(this.#histograms, histogram)
   }
 
+  addExemplar(series: number, exemplar: ExemplarSample): void {
+    const out = this.#exemplars
+    this.#exemplarCount++
+    out.writeUvarint(series)
+    out.writeF64LittleEndian(exemplar.timeMs)
+    out.writeF64LittleEndian(exemplar.value)
+    out.writeUvarint(exemplar.labels.pairs.length)
+    for (const text of exemplar.labels.pairs) writeText(out, text)
+  }
+
+  addMetadata(metadata: Metadata): void {
+    const out = this.#metadata
+    this.#metadataCount++
+    writeText(out, metadata.metric)
+    out.writeU8(metricTypes.indexOf(metadata.type))
+    writeText(out, metadata.help)
+    writeText(out, metadata.unit)
+  }
+
   /** The finished payload; valid until the next call. */
   finish(tenant: string): Uint8Array {
     const out = this.#out
@@ -84,6 +115,10 @@ export class SamplesRecordWriter {
     out.writeBytes(new Uint8Array(this.#words.buffer, 0, this.count * 8))
     out.writeUvarint(this.#histogramCount)
     out.writeBytes(this.#histograms.bytes())
+    out.writeUvarint(this.#exemplarCount)
+    out.writeBytes(this.#exemplars.bytes())
+    out.writeUvarint(this.#metadataCount)
+    out.writeBytes(this.#metadata.bytes())
     return out.bytes()
   }
 }
@@ -91,8 +126,11 @@ export class SamplesRecordWriter {
 export interface SamplesVisitor {
   tenant(tenant: string): void
   define(series: number, bytes: Uint8Array, from: number, to: number): void
-  sample(series: number, timeMs: number, hi: number, lo: number): void
+  /** Columns of `count` samples, valid during the call; `timesMs` holds one time for all when `oneTime`. Words are low, high. */
+  samples(count: number, series: Uint32Array, timesMs: Float64Array, oneTime: boolean, words: Uint32Array): void
   histogram(series: number, timeMs: number, startMs: number, histogram: FloatHistogram): void
+  exemplar(series: number, labels: Labels, timeMs: number, value: number): void
+  metadata(metadata: Metadata): void
 }
 
 /** Reads a samples record. Throws CorruptDataError. */
@@ -107,7 +145,6 @@ export function readSamplesRecord(payload: Uint8Array, visitor: SamplesVisitor):
   }
   const count = input.readUvarint()
   input.need(count * 12)
-  const { view } = input
   const seriesAt = input.at
   input.skip(count * 4)
   const oneTime = input.readU8() === 0
@@ -115,15 +152,32 @@ export function readSamplesRecord(payload: Uint8Array, visitor: SamplesVisitor):
   input.skip((oneTime ? Math.min(1, count) : count) * 8)
   const wordsAt = input.at
   input.skip(count * 8)
-  for (let i = 0; i < count; i++) {
-    visitor.sample(view.getUint32(seriesAt + i * 4, true), view.getFloat64(timesAt + (oneTime ? 0 : i * 8), true), view.getUint32(wordsAt + i * 8 + 4, true), view.getUint32(wordsAt + i * 8, true))
-  }
+  // Copied to where they are aligned: columns are read as arrays, not value by value.
+  if (count > 0) visitor.samples(count, new Uint32Array(aligned(payload, seriesAt, timesAt - 1)), new Float64Array(aligned(payload, timesAt, wordsAt)), oneTime, new Uint32Array(aligned(payload, wordsAt, input.at)))
   for (let i = input.readUvarint(); i > 0; i--) {
     const series = input.readUvarint()
     const timeMs = readF64(input), startMs = readF64(input)
     visitor.histogram(series, timeMs, startMs, readHistogram(input))
   }
+  for (let i = input.readUvarint(); i > 0; i--) {
+    const series = input.readUvarint()
+    const timeMs = readF64(input), value = readF64(input)
+    const texts: string[] = []
+    for (let k = input.readUvarint(); k > 0; k--) texts.push(readText(input))
+    visitor.exemplar(series, new Labels(texts), timeMs, value)
+  }
+  for (let i = input.readUvarint(); i > 0; i--) {
+    const metric = readText(input)
+    const type = metricTypes[input.readU8()] ?? 'unknown'
+    visitor.metadata({ metric, type, help: readText(input), unit: readText(input) })
+  }
   if (input.at !== input.end) throw new CorruptDataError(`WAL record: ${input.end - input.at} bytes too many`)
+}
+
+function aligned(bytes: Uint8Array, from: number, to: number): ArrayBuffer {
+  const copy = new Uint8Array(to - from)
+  copy.set(bytes.subarray(from, to))
+  return copy.buffer
 }
 
 function readF64(input: ByteReader): number {

@@ -2,7 +2,7 @@
  * One writer per prefix. A writer claims the next epoch by creating an object that nobody else can create; one that finds a
  * higher epoch than its own has been replaced, and stops writing.
  */
-import { ConflictError } from '#core/errors.ts'
+import { ConflictError, NotFoundError } from '#core/errors.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { encodeUtf8 } from '#core/text.ts'
 
@@ -38,9 +38,22 @@ export class Fence {
     return objects.map(o => Number.parseInt(o.key.slice(prefix.length), 10)).filter(Number.isFinite).sort((a, b) => a - b)
   }
 
-  /** The epoch of a newer writer, or undefined while the prefix is ours. */
+  /**
+   * The epoch of a newer writer, or undefined while the prefix is ours. Asks for two objects and lists nothing: whoever takes
+   * over creates the next epoch, and the one after that removes ours.
+   */
   async replacedBy(): Promise<number | undefined> {
-    const latest = (await Fence.#epochs(this.#bucket, this.#prefix)).at(-1) ?? 0
-    return latest > this.epoch ? latest : undefined
+    const [next, ours] = await Promise.all([this.#has(this.epoch + 1), this.#has(this.epoch)])
+    return next || !ours ? this.epoch + 1 : undefined
+  }
+
+  async #has(epoch: number): Promise<boolean> {
+    try {
+      await this.#bucket.size(`${this.#prefix}${String(epoch).padStart(8, '0')}`)
+      return true
+    } catch (error) {
+      if (error instanceof NotFoundError) return false
+      throw error
+    }
   }
 }

@@ -1,19 +1,19 @@
 /**
  * The bytes of a WAL segment: a header, then frames. What is inside a frame is the signal's business.
  *
- *   header  "TCWL" · u8 version 1 · 3 zero bytes · f64 generation · f64 number of the first record   (24 bytes, big endian)
- *   frame   u32 payload length · u32 CRC-32C over kind and payload · u8 kind · payload
+ *   header  "TCWL" · u8 version 2 · 3 zero bytes · f64 generation · f64 number of the first record   (24 bytes, big endian)
+ *   frame   u32 payload length · u32 CRC-32 over kind and payload (zlib's polynomial: Node computes it natively) · u8 kind · payload
  *
  * A shipped segment may be compressed as a whole (zstd).
  */
-import { zstdCompress, zstdDecompressSync } from 'node:zlib'
+import { crc32, zstdCompress, zstdDecompressSync } from 'node:zlib'
 import { promisify } from 'node:util'
-import { crc32c } from '#codec/crc32c.ts'
 import { CorruptDataError } from '#core/errors.ts'
 
 export const headerBytes = 24
 export const frameBytes = 9
 const magic = 0x5443574c
+const version = 2
 
 export interface SegmentHeader { generation: number; firstRecord: number }
 
@@ -21,7 +21,7 @@ export function encodeHeader(header: SegmentHeader): Uint8Array {
   const bytes = new Uint8Array(headerBytes)
   const view = new DataView(bytes.buffer)
   view.setUint32(0, magic)
-  view.setUint8(4, 1)
+  view.setUint8(4, version)
   view.setFloat64(8, header.generation)
   view.setFloat64(16, header.firstRecord)
   return bytes
@@ -30,7 +30,7 @@ export function encodeHeader(header: SegmentHeader): Uint8Array {
 export function decodeHeader(bytes: Uint8Array): SegmentHeader {
   if (bytes.length < headerBytes) throw new CorruptDataError(`WAL segment: ${bytes.length} bytes, the header alone has ${headerBytes}`)
   const view = new DataView(bytes.buffer, bytes.byteOffset)
-  if (view.getUint32(0) !== magic || view.getUint8(4) !== 1) throw new CorruptDataError('WAL segment: not a segment of version 1')
+  if (view.getUint32(0) !== magic || view.getUint8(4) !== version) throw new CorruptDataError(`WAL segment: not a segment of version ${version}`)
   return { generation: view.getFloat64(8), firstRecord: view.getFloat64(16) }
 }
 
@@ -39,7 +39,7 @@ export function writeFrameHead(target: Uint8Array, at: number, kind: number, pay
   const view = new DataView(target.buffer, target.byteOffset)
   view.setUint32(at, payload.length)
   target[at + 8] = kind
-  view.setUint32(at + 4, crc32c(payload, 0, payload.length, crc32c(target, at + 8, at + 9)))
+  view.setUint32(at + 4, crc32(payload, crc32(target.subarray(at + 8, at + 9))))
 }
 
 export interface ScanResult { records: number; /** Bytes up to the end of the last whole frame. */ goodBytes: number; /** Why the scan ended early. */ problem: string | undefined }
@@ -54,7 +54,7 @@ export function scanFrames(bytes: Uint8Array, visit: (kind: number, payload: Uin
     const length = view.getUint32(at)
     if (length > bytes.length - at - frameBytes) return { records, goodBytes: at, problem: `a frame of ${length} bytes is cut off at ${at}` }
     const payload = bytes.subarray(at + frameBytes, at + frameBytes + length)
-    if (crc32c(bytes, at + 8, at + frameBytes + length) !== view.getUint32(at + 4)) return { records, goodBytes: at, problem: `a frame at ${at} has a wrong checksum` }
+    if (crc32(bytes.subarray(at + 8, at + frameBytes + length)) !== view.getUint32(at + 4)) return { records, goodBytes: at, problem: `a frame at ${at} has a wrong checksum` }
     visit(bytes[at + 8]!, payload)
     records++
     at += frameBytes + length

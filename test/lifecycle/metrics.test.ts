@@ -29,7 +29,7 @@ let seed = 1
 function makeEngine(world: World, options: Partial<MetricsOptions> = {}): MetricsEngine {
   return new MetricsEngine({
     clock: world.clock, files: world.files, bucket: world.bucket, random: seededRandom(seed++), log: silentLog, limits: defaultLimits, directory: 'data', defaultTenant: 'anonymous',
-    durability: 'local', syncAlways: false, blockMs: 2 * hourMs, outOfOrderMs: hourMs, retentionMs: Infinity, retentionBytesMax: Infinity, freeBytesMin: 0, readOnly: false, ...options,
+    durability: 'local', syncAlways: false, blockMs: 2 * hourMs, outOfOrderMs: hourMs, retentionMs: Infinity, retentionBytesMax: Infinity, freeBytesMin: 0, readOnly: false, refreshMs: 300_000, hashSeed: { a: 1, b: 2, c: 3, d: 4 }, ...options,
   })
 }
 

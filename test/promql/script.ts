@@ -55,7 +55,7 @@ export async function runScript(text: string, onCase: (failure: Failure | undefi
   }
 }
 
-function freshHead(): Head { return new Head(1, { ...defaultLimits, labelValueBytesMax: 1e6 }, 2 * 3_600_000, Infinity) }
+function freshHead(): Head { return new Head({ a: 1, b: 2, c: 3, d: 4 }, { ...defaultLimits, labelValueBytesMax: 1e6 }, 2 * 3_600_000, Infinity) }
 
 function readExpectation(line: string, out: Expectations): void {
   if (line.startsWith('#')) return

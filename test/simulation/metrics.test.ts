@@ -40,7 +40,7 @@ async function simulate(seed: number): Promise<void> {
     if (durability === 'bucket' && below(random, 2) === 0) files.entries.clear()
     const engine = new MetricsEngine({
       clock, files: new FaultyFiles(files, life), bucket: faulty, random, log: silentLog, limits: defaultLimits, directory: 'data', defaultTenant: 'anonymous',
-      durability, syncAlways: false, blockMs: 2 * hourMs, outOfOrderMs: hourMs, retentionMs: Infinity, retentionBytesMax: Infinity, freeBytesMin: 0, readOnly: false,
+      durability, syncAlways: false, blockMs: 2 * hourMs, outOfOrderMs: hourMs, retentionMs: Infinity, retentionBytesMax: Infinity, freeBytesMin: 0, readOnly: false, refreshMs: 300_000, hashSeed: { a: 1, b: 2, c: 3, d: 4 },
     })
     const started = await drive(clock, life, engine.open())
     if (started === 'failed') continue

@@ -1,0 +1,385 @@
+/** The life of a tenant's blocks: cut from the head, staged on the disk, uploaded, merged, deleted from, retained, removed. */
+import { isUlid, makeUlid } from '#codec/ulid.ts'
+import type { Clock } from '#core/clock.ts'
+import { CorruptDataError, messageOf } from '#core/errors.ts'
+import type { Files } from '#core/files.ts'
+import type { Log } from '#core/log.ts'
+import type { Random } from '#core/random.ts'
+import type { Bucket } from '#bucket/bucket.ts'
+import type { Matcher } from '#lang/regex/matcher.ts'
+import { listBlocks } from '#store/catalogue.ts'
+import { expired, overSize, planCompaction } from '#store/compaction-plan.ts'
+import { UploadQueue, type StagedBlock } from '#store/upload-queue.ts'
+import type { Wal } from '#store/wal.ts'
+import { decodeMeta, encodeMeta, type BlockMeta } from './block-meta.ts'
+import { BlockReader, type BlockFiles } from './block-reader.ts'
+import { mergeBlocks, writeHeadBlock, type WrittenBlock } from './merge.ts'
+import type { RangeChunks } from './range-chunks.ts'
+import type { Tenant } from './tenant.ts'
+import { addInterval, encodeTombstones } from './tombstones.ts'
+
+export interface BlockLifeOptions {
+  clock: Clock
+  random: Random
+  files: Files
+  log: Log
+  bucket: Bucket
+  /** Where blocks under way live. */
+  stagingDirectory: string
+  blockMs: number
+  retentionMs: number
+  retentionBytesMax: number
+  readOnly: boolean
+}
+
+/** A head is cut when its newest sample is this far, in ranges, past the start of the oldest one: as Prometheus does. */
+const cutAfterRanges = 1.5
+const turnMs = 10
+
+export class BlockLife {
+  readonly #options: BlockLifeOptions
+  readonly #wal: Wal
+  readonly #tenantOf: (name: string) => Tenant
+  readonly #tenants: ReadonlyMap<string, Tenant>
+  /** False when another writer has the prefix. */
+  readonly #mayWrite: () => Promise<boolean>
+  readonly #uploads: UploadQueue
+  readonly #staged = new Map<string, StagedBlock>()
+  readonly #doomed = new Set<string>()
+  /** Ranges that have left the head and are not in a block yet: read from memory until they are. */
+  readonly #unwritten: { tenant: Tenant; range: RangeChunks; through: number }[] = []
+  #lastUlidMs = 0
+  #turnStartedMs = 0
+  compactions = 0
+
+  constructor(options: BlockLifeOptions, wal: Wal, tenants: ReadonlyMap<string, Tenant>, tenantOf: (name: string) => Tenant, mayWrite: () => Promise<boolean>) {
+    this.#options = options
+    this.#wal = wal
+    this.#tenants = tenants
+    this.#tenantOf = tenantOf
+    this.#mayWrite = mayWrite
+    const { clock, files, log, bucket } = options
+    this.#uploads = new UploadQueue({ clock, files, log, bucket, mayWrite, onUploaded: block => this.#onUploaded(block) })
+  }
+
+  get uploadStats(): { uploads: number; failures: number; waiting: number; waitingBytes: number } {
+    return { uploads: this.#uploads.uploads, failures: this.#uploads.failures, waiting: this.#uploads.waitingBlocks, waitingBytes: this.#uploads.waitingBytes }
+  }
+
+  /** Resolves when the bucket has every finished block. */
+  drained(): Promise<void> { return this.#uploads.drained() }
+
+  close(): Promise<void> { return this.#uploads.close() }
+
+  // ── What there is ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Looks into the bucket for blocks that appeared or vanished. */
+  async refresh(): Promise<void> {
+    const { bucket, log } = this.#options
+    const { found, ids } = await listBlocks(bucket, isUlid, (tenant, id) => this.#tenants.get(tenant)?.blocks.readers.has(id) ?? false)
+    for (const { tenant, id, meta } of found) {
+      try {
+        this.#addBlock(tenant, decodeMeta(meta, id), bucketFiles(bucket, `${tenant}/${id}/`))
+      } catch (error) {
+        this.#tenantOf(tenant).blocks.quarantined.set(id, messageOf(error))
+        log.error('a block can\'t be used', { tenant, block: id, error: messageOf(error) })
+      }
+    }
+    for (const tenant of this.#tenants.values()) {
+      const present = ids.get(tenant.name) ?? new Set()
+      for (const id of tenant.blocks.readers.keys()) if (!present.has(id) && !this.#staged.has(id)) tenant.blocks.readers.delete(id)
+    }
+    this.#hideParents()
+  }
+
+  #addBlock(tenant: string, meta: BlockMeta, files: BlockFiles): BlockReader {
+    const reader = new BlockReader(meta, files)
+    this.#tenantOf(tenant).blocks.readers.set(meta.ulid, reader)
+    return reader
+  }
+
+  /** A compaction that died between its two steps left parents beside the child: they are not needed. */
+  #hideParents(): void {
+    for (const tenant of this.#tenants.values()) {
+      for (const reader of Array.from(tenant.blocks.readers.values())) {
+        for (const parent of reader.meta.compaction.parents ?? []) if (reader.meta.tercet !== undefined && tenant.blocks.readers.has(parent.ulid)) this.#doomed.add(`${tenant.name}/${parent.ulid}`)
+      }
+    }
+  }
+
+  /** Blocks that were finished but not uploaded before the last stop; half-written ones go. */
+  async findStaged(): Promise<void> {
+    const { files } = this.#options
+    for (const tenant of await files.listDirectories(this.#options.stagingDirectory)) {
+      for (const id of await files.listDirectories(`${this.#options.stagingDirectory}/${tenant}`)) {
+        const directory = `${this.#options.stagingDirectory}/${tenant}/${id}`
+        const names = await files.list(directory)
+        if (this.#options.readOnly) continue
+        if (!names.includes('meta.json')) { await files.removeDirectory(directory); continue }
+        const meta = decodeMeta(await files.read(`${directory}/meta.json`), id)
+        await this.#stage(tenant, meta, directory)
+      }
+    }
+  }
+
+  async #stage(tenant: string, meta: BlockMeta, directory: string): Promise<BlockReader> {
+    const { files } = this.#options
+    const chunkFiles = (await files.list(`${directory}/chunks`)).map(name => `chunks/${name}`)
+    const names = [...chunkFiles, 'index', ...(await files.list(directory)).filter(name => name === 'tombstones'), 'meta.json']
+    let bytes = 0
+    for (const name of names) bytes += await files.size(`${directory}/${name}`)
+    const block: StagedBlock = { tenant, id: meta.ulid, directory, files: names, bytes }
+    this.#staged.set(meta.ulid, block)
+    const reader = this.#addBlock(tenant, meta, localFiles(files, directory))
+    this.#uploads.add(block)
+    return reader
+  }
+
+  /** By scope (tenant and range): the record number up to which blocks hold its samples. */
+  covered(): Map<string, number> {
+    const covered = new Map<string, number>()
+    for (const tenant of this.#tenants.values()) {
+      for (const reader of tenant.blocks.readers.values()) {
+        for (const [start, through] of Object.entries(reader.meta.tercet?.walThrough ?? {})) {
+          const scope = `${tenant.name}/${start}`
+          covered.set(scope, Math.max(covered.get(scope) ?? -1, through))
+        }
+      }
+    }
+    return covered
+  }
+
+  /** Is the block that covers the scope still on its way? */
+  isStagedScope(scope: string): boolean {
+    const slash = scope.lastIndexOf('/')
+    for (const { tenant, id } of this.#staged.values()) {
+      if (tenant === scope.slice(0, slash) && this.#tenants.get(tenant)?.blocks.readers.get(id)?.meta.tercet?.walThrough?.[scope.slice(slash + 1)] !== undefined) return true
+    }
+    return false
+  }
+
+  // ── From the head into the bucket ──────────────────────────────────────────────────────────────────────────────────
+
+  /** Lets requests in when this work has held the thread for long. */
+  readonly #pause = async (): Promise<void> => {
+    const { clock } = this.#options
+    if (clock.monotonicMs() - this.#turnStartedMs < turnMs) return
+    await clock.breathe()
+    this.#turnStartedMs = clock.monotonicMs()
+  }
+
+  async cutDue(): Promise<void> {
+    await this.#writeUnwritten()
+    const { blockMs } = this.#options
+    for (const tenant of this.#tenants.values()) {
+      for (const startMs of tenant.head.rangeStarts()) {
+        if (tenant.head.maxMs - startMs >= blockMs * cutAfterRanges) await this.#cut(tenant, startMs)
+      }
+    }
+  }
+
+  /** Cuts everything that heads hold. */
+  async cutAll(): Promise<void> {
+    for (const tenant of this.#tenants.values()) for (const startMs of tenant.head.rangeStarts()) await this.#cut(tenant, startMs)
+  }
+
+  async #cut(tenant: Tenant, startMs: number): Promise<void> {
+    // What could not be written before goes first: a later block of the same range would claim to cover it.
+    await this.#writeUnwritten()
+    this.#unwritten.push({ tenant, range: tenant.head.cut(startMs), through: this.#wal.lastRecord })
+    this.#wal.beginGeneration()
+    await this.#writeUnwritten()
+    tenant.retireIdle(this.#options.clock.nowMs())
+  }
+
+  async #writeUnwritten(): Promise<void> {
+    for (let next = this.#unwritten[0]; next !== undefined; next = this.#unwritten[0]) {
+      await this.#writeCut(next.tenant, next.range, next.through)
+      this.#unwritten.shift()
+    }
+  }
+
+  /** Names of blocks sort as they were made, also within one millisecond: after a restart they are uploaded in that order. */
+  #nextUlid(): string {
+    this.#lastUlidMs = Math.max(this.#options.clock.nowMs(), this.#lastUlidMs + 1)
+    return makeUlid(this.#lastUlidMs, this.#options.random)
+  }
+
+  async #writeCut(tenant: Tenant, range: RangeChunks, through: number): Promise<void> {
+    const { files } = this.#options
+    await this.#wal.commit().catch(() => {})
+    const ulid = this.#nextUlid()
+    const directory = `${this.#options.stagingDirectory}/${tenant.name}/${ulid}`
+    const written = await writeHeadBlock(files, directory, tenant.head, range, this.#pause)
+    if (written === undefined) {
+      await files.removeDirectory(directory)
+      tenant.head.drop(range)
+      await this.#wal.release(`${tenant.name}/${range.startMs}`, through)
+      return
+    }
+    const meta = makeMeta(ulid, written, { level: 1, sources: [ulid] }, { [String(range.startMs)]: through })
+    await files.writeAtomic(`${directory}/meta.json`, encodeMeta(meta))
+    await this.#stage(tenant.name, meta, directory)
+    tenant.head.drop(range)
+  }
+
+  async #onUploaded(block: StagedBlock): Promise<void> {
+    const { bucket, files } = this.#options
+    const tenant = this.#tenants.get(block.tenant)
+    const staged = tenant?.blocks.readers.get(block.id)
+    // The same reader: queries under way hold it.
+    staged?.relocate(bucketFiles(bucket, `${block.tenant}/${block.id}/`))
+    this.#staged.delete(block.id)
+    for (const [start, through] of Object.entries(staged?.meta.tercet?.walThrough ?? {})) await this.#wal.release(`${block.tenant}/${start}`, through)
+    await files.removeDirectory(block.directory)
+  }
+
+  // ── Merging, retention ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  async compact(): Promise<void> {
+    const { blockMs } = this.#options
+    const rangesMs = [blockMs, blockMs * 6, blockMs * 12]
+    for (const tenant of this.#tenants.values()) {
+      for (;;) {
+        const candidates = [...tenant.blocks.readers.values()].filter(r => !this.#staged.has(r.meta.ulid) && !tenant.blocks.quarantined.has(r.meta.ulid))
+        const plan = planCompaction(candidates.map(r => ({ id: r.meta.ulid, minMs: r.meta.minTime, maxMs: r.meta.maxTime, level: r.meta.compaction.level })), rangesMs, tenant.head.maxMs - blockMs / 2)
+        if (plan === undefined || !(await this.#mayWrite())) break
+        const done = await this.#mergeInto(tenant, plan.map(p => tenant.blocks.readers.get(p.id)!))
+        if (!done) break
+      }
+    }
+  }
+
+  /** Writes one block in place of several. False when one of them turned out to be damaged. */
+  async #mergeInto(tenant: Tenant, readers: readonly BlockReader[]): Promise<boolean> {
+    const { files, log } = this.#options
+    const ulid = this.#nextUlid()
+    const directory = `${this.#options.stagingDirectory}/${tenant.name}/${ulid}`
+    let written: WrittenBlock | undefined
+    try {
+      written = await mergeBlocks(files, directory, readers, this.#pause)
+    } catch (error) {
+      await files.removeDirectory(directory)
+      if (!(error instanceof CorruptDataError)) throw error
+      for (const reader of readers) await reader.check().catch((cause: unknown) => { tenant.blocks.quarantined.set(reader.meta.ulid, messageOf(cause)) })
+      if (!readers.some(r => tenant.blocks.quarantined.has(r.meta.ulid))) for (const reader of readers) tenant.blocks.quarantined.set(reader.meta.ulid, messageOf(error))
+      log.error('blocks could not be merged', { tenant: tenant.name, blocks: readers.map(r => r.meta.ulid).join(' '), error: messageOf(error) })
+      return false
+    }
+    if (written !== undefined) {
+      const walThrough: Record<string, number> = {}
+      for (const reader of readers) for (const [start, through] of Object.entries(reader.meta.tercet?.walThrough ?? {})) walThrough[start] = Math.max(walThrough[start] ?? -1, through)
+      const meta = makeMeta(ulid, written, {
+        level: Math.max(...readers.map(r => r.meta.compaction.level)) + 1,
+        sources: [...new Set(readers.flatMap(r => (r.meta.compaction.sources.length > 0 ? r.meta.compaction.sources : [r.meta.ulid])))].sort(),
+        parents: readers.map(r => ({ ulid: r.meta.ulid, minTime: r.meta.minTime, maxTime: r.meta.maxTime })),
+      }, walThrough)
+      meta.minTime = Math.min(...readers.map(r => r.meta.minTime))
+      meta.maxTime = Math.max(...readers.map(r => r.meta.maxTime))
+      await files.writeAtomic(`${directory}/meta.json`, encodeMeta(meta))
+      await this.#stage(tenant.name, meta, directory)
+      await this.#uploads.drained()
+      if (this.#staged.has(ulid)) return false
+    } else await files.removeDirectory(directory)
+    this.compactions++
+    for (const reader of readers) await this.#removeBlock(tenant, reader)
+    return true
+  }
+
+  /** Takes a block out of queries, then out of the bucket, meta.json first. */
+  async #removeBlock(tenant: Tenant, reader: BlockReader): Promise<void> {
+    tenant.blocks.readers.delete(reader.meta.ulid)
+    const { bucket } = this.#options
+    const prefix = `${tenant.name}/${reader.meta.ulid}/`
+    await bucket.delete(`${prefix}meta.json`)
+    // What we wrote is listed in meta.json; of blocks from elsewhere the bucket must tell.
+    const ours = reader.meta.tercet === undefined ? undefined : reader.meta.thanos?.files.map(file => prefix + file.rel_path)
+    const keys = ours === undefined ? (await bucket.list(prefix)).map(object => object.key) : [...ours, `${prefix}tombstones`]
+    for (const key of keys) await bucket.delete(key)
+  }
+
+  async removeDoomed(): Promise<void> {
+    for (const key of this.#doomed) {
+      const [tenantName, id] = key.split('/') as [string, string]
+      const reader = this.#tenants.get(tenantName)?.blocks.readers.get(id)
+      if (reader !== undefined && (await this.#mayWrite())) await this.#removeBlock(this.#tenants.get(tenantName)!, reader)
+      this.#doomed.delete(key)
+    }
+  }
+
+  async retain(): Promise<void> {
+    const { clock, retentionMs, retentionBytesMax } = this.#options
+    for (const tenant of this.#tenants.values()) {
+      const readers = [...tenant.blocks.readers.values()].filter(r => !this.#staged.has(r.meta.ulid))
+      const planned = readers.map(r => ({ id: r.meta.ulid, minMs: r.meta.minTime, maxMs: r.meta.maxTime, level: r.meta.compaction.level, bytes: blockBytes(r.meta) }))
+      const gone = new Set([...(retentionMs === Infinity ? [] : expired(planned, clock.nowMs() - retentionMs)), ...(retentionBytesMax === Infinity ? [] : overSize(planned, retentionBytesMax))].map(p => p.id))
+      for (const reader of readers) if (gone.has(reader.meta.ulid) && (await this.#mayWrite())) await this.#removeBlock(tenant, reader)
+    }
+  }
+
+  /** Indexes that nobody used for a while need not stay in memory. */
+  forgetIndexes(): void {
+    for (const tenant of this.#tenants.values()) if (tenant.blocks.readers.size > 64) for (const reader of tenant.blocks.readers.values()) reader.forget()
+  }
+
+  // ── Deletion ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Deletes samples of the matching series inside [minMs, maxMs], from memory and blocks alike. */
+  async deleteSeries(tenant: Tenant, matchers: readonly Matcher[], minMs: number, maxMs: number): Promise<void> {
+    // A deletion from the head would have to survive a restart and later samples: the head is cut first, then all is blocks.
+    for (const startMs of tenant.head.rangeStarts()) if (startMs <= maxMs && startMs + this.#options.blockMs > minMs) await this.#cut(tenant, startMs)
+    for (const reader of tenant.blocks.inTime(minMs, maxMs)) await this.#deleteFromBlock(tenant, reader, matchers, minMs, maxMs)
+  }
+
+  async #deleteFromBlock(tenant: Tenant, reader: BlockReader, matchers: readonly Matcher[], minMs: number, maxMs: number): Promise<void> {
+    const series = await reader.select(matchers, minMs, maxMs)
+    if (series.length === 0) return
+    const intervals = new Map(await reader.tombstones())
+    for (const { ref } of series) intervals.set(ref, addInterval(intervals.get(ref) ?? [], { minMs: Math.max(minMs, reader.meta.minTime), maxMs: Math.min(maxMs, reader.meta.maxTime) }))
+    const bytes = encodeTombstones(intervals)
+    const staged = this.#staged.get(reader.meta.ulid)
+    if (staged !== undefined) {
+      await this.#options.files.writeAtomic(`${staged.directory}/tombstones`, bytes)
+      if (!staged.files.includes('tombstones')) staged.files.splice(staged.files.length - 1, 0, 'tombstones')
+      // The upload may have passed this file already: the bucket's copy is written too.
+      await this.#uploads.drained()
+    }
+    await this.#options.bucket.put(`${tenant.name}/${reader.meta.ulid}/tombstones`, bytes)
+    tenant.blocks.readers.get(reader.meta.ulid)?.forgetTombstones()
+  }
+
+  /** Rewrites blocks that have deleted samples, so that these are really gone. */
+  async cleanTombstones(): Promise<void> {
+    for (const tenant of this.#tenants.values()) {
+      for (const reader of Array.from(tenant.blocks.readers.values())) {
+        if (!this.#staged.has(reader.meta.ulid) && (await reader.tombstones()).size > 0) await this.#mergeInto(tenant, [reader])
+      }
+    }
+  }
+}
+
+function makeMeta(ulid: string, written: WrittenBlock, compaction: BlockMeta['compaction'], walThrough: Record<string, number>): BlockMeta {
+  return {
+    ulid, minTime: written.minMs, maxTime: written.maxMs,
+    stats: { numSamples: written.samples, numFloatSamples: written.samples - written.histogramSamples, numHistogramSamples: written.histogramSamples, numSeries: written.series, numChunks: written.chunks },
+    compaction, version: 1,
+    thanos: {
+      version: 1, labels: {}, downsample: { resolution: 0 }, source: compaction.level === 1 ? 'receive' : 'compactor',
+      segment_files: written.segmentFiles.map(f => f.name),
+      files: [...written.segmentFiles.map(f => ({ rel_path: `chunks/${f.name}`, size_bytes: f.bytes })), { rel_path: 'index', size_bytes: written.indexBytes }, { rel_path: 'meta.json' }],
+    },
+    tercet: { walThrough },
+  }
+}
+
+export function blockBytes(meta: BlockMeta): number {
+  return meta.thanos?.files.reduce((sum, file) => sum + (file.size_bytes ?? 0), 0) ?? 0
+}
+
+function bucketFiles(bucket: Bucket, prefix: string): BlockFiles {
+  return { read: name => bucket.get(prefix + name), readRange: (name, offset, length) => bucket.getRange(prefix + name, offset, length) }
+}
+
+function localFiles(files: Files, directory: string): BlockFiles {
+  return { read: name => files.read(`${directory}/${name}`), readRange: (name, offset, length) => files.readRange(`${directory}/${name}`, offset, length) }
+}

@@ -1,0 +1,58 @@
+/** What the signal holds of one tenant. */
+import type { HashSeed } from '#codec/series-key.ts'
+import type { Clock } from '#core/clock.ts'
+import type { Limits } from '#core/limits.ts'
+import type { Log } from '#core/log.ts'
+import type { Metadata } from '#model/write-batch.ts'
+import { BlockSet } from './block-set.ts'
+import { ExemplarStore } from './exemplars.ts'
+import { Head } from './head.ts'
+
+/** No generation of the log has this number. */
+const never = 0xffffffff
+
+export interface TenantOptions { seed: HashSeed; limits: Limits; clock: Clock; log: Log; blockMs: number; outOfOrderMs: number }
+
+export class Tenant {
+  readonly name: string
+  readonly head: Head
+  readonly blocks: BlockSet
+  readonly exemplars: ExemplarStore
+  readonly metadata = new Map<string, Metadata>()
+  /** By metric: the generation of the log that holds its metadata. */
+  readonly metadataIn = new Map<string, number>()
+  /** By series: the generation of the log in which it was last defined. */
+  #definedIn = new Uint32Array(0)
+
+  constructor(name: string, options: TenantOptions) {
+    this.name = name
+    this.head = new Head(options.seed, options.limits, options.blockMs, options.outOfOrderMs)
+    this.blocks = new BlockSet(options.log, options.clock)
+    this.exemplars = new ExemplarStore(options.limits.exemplarsMax)
+  }
+
+  /** Must be called after series were made and before anything is appended to them. */
+  reserve(): void {
+    this.head.reserve()
+    const { count } = this.head.table
+    if (count <= this.#definedIn.length) return
+    const grown = new Uint32Array(Math.max(count, Math.ceil(this.#definedIn.length * 1.5), 1024)).fill(never, this.#definedIn.length)
+    grown.set(this.#definedIn)
+    this.#definedIn = grown
+  }
+
+  /** True the first time that it is asked for a series in a generation. */
+  isNewIn(generation: number, series: number): boolean {
+    if (this.#definedIn[series] === generation) return false
+    this.#definedIn[series] = generation
+    return true
+  }
+
+  /** Series without samples in memory leave it; numbers of series that left long ago become free. */
+  retireIdle(nowMs: number): void {
+    for (const series of this.head.retireIdle(nowMs)) {
+      this.#definedIn[series] = never
+      this.exemplars.forget(series)
+    }
+  }
+}
