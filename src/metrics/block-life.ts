@@ -332,7 +332,7 @@ export class BlockLife {
   }
 
   async #deleteFromBlock(tenant: Tenant, reader: BlockReader, matchers: readonly Matcher[], minMs: number, maxMs: number): Promise<void> {
-    const series = await reader.select(matchers, minMs, maxMs)
+    const series = (await reader.select(matchers)).filter(one => one.touches(minMs, maxMs))
     if (series.length === 0) return
     const intervals = new Map(await reader.tombstones())
     for (const { ref } of series) intervals.set(ref, addInterval(intervals.get(ref) ?? [], { minMs: Math.max(minMs, reader.meta.minTime), maxMs: Math.min(maxMs, reader.meta.maxTime) }))
@@ -346,6 +346,7 @@ export class BlockLife {
     }
     await this.#options.bucket.put(`${tenant.name}/${reader.meta.ulid}/tombstones`, bytes)
     tenant.blocks.readers.get(reader.meta.ulid)?.forgetTombstones()
+    tenant.blocks.forgetSelections()
   }
 
   /** Rewrites blocks that have deleted samples, so that these are really gone. */

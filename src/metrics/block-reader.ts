@@ -11,7 +11,6 @@ import { histogramFromChunk } from '#model/histogram-chunk.ts'
 import { Labels } from '#model/labels.ts'
 import type { SampleColumns } from '#model/sample-columns.ts'
 import type { BlockMeta } from './block-meta.ts'
-import type { ChunkMeta } from './block-writer.ts'
 
 /** Where the files of one block are: in the bucket, or staged on the local disk. */
 export interface BlockFiles {
@@ -19,7 +18,36 @@ export interface BlockFiles {
   readRange(name: string, offset: number, length: number): Promise<Uint8Array>
 }
 
-export interface BlockSeries { labels: Labels; ref: number; chunks: ChunkMeta[] }
+/** A series of a block and where its chunks are: in order of time, disjoint. */
+export class BlockSeries {
+  readonly labels: Labels
+  readonly ref: number
+  /** By chunk, three numbers: first and last time (inclusive milliseconds), reference. */
+  readonly #chunks: Float64Array
+  /** By chunk: 1 once its checksum was seen to be right. */
+  readonly checked: Uint8Array
+
+  constructor(labels: Labels, ref: number, chunks: Float64Array) {
+    this.labels = labels
+    this.ref = ref
+    this.#chunks = chunks
+    this.checked = new Uint8Array(chunks.length / 3)
+  }
+
+  get chunkCount(): number { return this.checked.length }
+  minMsOf(chunk: number): number { return this.#chunks[3 * chunk]! }
+  maxMsOf(chunk: number): number { return this.#chunks[3 * chunk + 1]! }
+  refOf(chunk: number): number { return this.#chunks[3 * chunk + 2]! }
+  get minMs(): number { return this.#chunks[0]! }
+  get maxMs(): number { return this.#chunks[this.#chunks.length - 2]! }
+
+  /** Has it a chunk that may hold samples of the time? */
+  touches(fromMs: number, toMs: number): boolean {
+    if (this.minMs > toMs || this.maxMs < fromMs) return false
+    for (let i = 0; i < this.#chunks.length; i += 3) if (this.#chunks[i]! <= toMs && this.#chunks[i + 1]! >= fromMs) return true
+    return false
+  }
+}
 export interface Interval { minMs: number; maxMs: number }
 
 interface Index {
@@ -92,12 +120,12 @@ export class BlockReader {
   async tombstones(): Promise<ReadonlyMap<number, readonly Interval[]>> { return this.#deleted() }
   forgetTombstones(): void { this.#tombstones = undefined }
 
-  /** The series that satisfy every matcher and have a chunk that touches the time, ascending by labels. */
-  async select(matchers: readonly Matcher[], fromMs: number, toMs: number): Promise<BlockSeries[]> {
+  /** The series that satisfy every matcher, ascending by labels. */
+  async select(matchers: readonly Matcher[]): Promise<BlockSeries[]> {
     const index = await this.#open()
     const out: BlockSeries[] = []
     for (const ref of selectPostings(index, matchers)) {
-      const series = readSeries(index, ref, fromMs, toMs)
+      const series = readSeries(index, ref)
       if (series !== undefined && matchers.every(m => m.matches(series.labels.get(m.name)))) out.push(series)
     }
     return out
@@ -109,31 +137,125 @@ export class BlockReader {
   /** Every symbol, sorted. */
   async symbols(): Promise<readonly Uint8Array[]> { return (await this.#open()).symbols.all() }
 
-  /** Chunk data by reference. Chunks that lie near each other are fetched together. */
-  async chunks(refs: readonly number[]): Promise<Map<number, ChunkData>> {
-    const out = new Map<number, ChunkData>()
-    const sorted = [...refs].sort((a, b) => a - b)
-    for (let i = 0; i < sorted.length;) {
+  /** Of each series its chunks that touch the time. Chunks that lie near each other are fetched together. */
+  async chunks(list: readonly BlockSeries[], fromMs: number, toMs: number): Promise<LoadedChunks> {
+    const loaded = new LoadedChunks(list, fromMs, toMs)
+    const { count, refs, order } = loaded
+    for (let i = 0; i < count;) {
+      const first = refs[order[i]!]!
       let k = i + 1
-      while (k < sorted.length && sorted[k]! - sorted[k - 1]! < fetchGapBytes && sorted[k]! - sorted[i]! < fetchBytesMax) k++
-      await this.#fetch(sorted.slice(i, k), out)
+      while (k < count && refs[order[k]!]! - refs[order[k - 1]!]! < fetchGapBytes && refs[order[k]!]! - first < fetchBytesMax) k++
+      await this.#fetch(loaded, i, k)
       i = k
     }
-    return out
+    return loaded
   }
 
-  async #fetch(refs: readonly number[], out: Map<number, ChunkData>): Promise<void> {
-    const segment = Math.floor(refs[0]! / 4294967296)
-    const name = `chunks/${String(segment + 1).padStart(6, '0')}`
-    const from = refs[0]! % 4294967296
-    const last = refs.at(-1)! % 4294967296
-    let bytes = await this.#reading(files => files.readRange(name, from, last - from + guessBytes))
-    for (const ref of refs) {
-      const at = ref % 4294967296 - from
-      const wanted = chunkEnd(bytes, at)
-      if (wanted > bytes.length) bytes = await this.#reading(files => files.readRange(name, from, wanted))
-      out.set(ref, decodeChunkFrame(bytes, at, name))
+  /** Fetches the chunks order[from, to), which lie near each other. */
+  async #fetch(loaded: LoadedChunks, from: number, to: number): Promise<void> {
+    const { refs, order } = loaded
+    const first = refs[order[from]!]!
+    const name = `chunks/${String(Math.floor(first / 4294967296) + 1).padStart(6, '0')}`
+    const start = first % 4294967296
+    const last = refs[order[to - 1]!]!
+    let bytes = await this.#reading(files => files.readRange(name, start, last - first + guessBytes))
+    const needed = chunkEnd(bytes, last - first)
+    if (needed > bytes.length) bytes = await this.#reading(files => files.readRange(name, start, needed))
+    for (let i = from; i < to; i++) {
+      const at = refs[order[i]!]! - first
+      if (chunkEnd(bytes, at) > bytes.length) throw new CorruptDataError(`${name}: the chunk at ${start + at} is cut off`)
+      loaded.place(order[i]!, bytes, at, name)
     }
+  }
+}
+
+/** Chunks of several series as they were fetched: series i has the chunks [startOf[i], startOf[i + 1]), in order of time. */
+export class LoadedChunks {
+  readonly #list: readonly BlockSeries[]
+  readonly count: number
+  readonly startOf: Uint32Array
+  /** By chunk: its number within its series, and its reference. */
+  readonly #numberOf: Uint32Array
+  readonly refs: Float64Array
+  /** Chunks in the order in which they lie in the block. */
+  readonly order: Uint32Array
+  readonly #bytes: Uint8Array[]
+  readonly #from: Uint32Array
+  readonly #to: Uint32Array
+  readonly #encoding: Uint8Array
+
+  constructor(list: readonly BlockSeries[], fromMs: number, toMs: number) {
+    this.#list = list
+    let most = 0
+    for (const series of list) most += series.chunkCount
+    this.startOf = new Uint32Array(list.length + 1)
+    const refs = new Float64Array(most), numberOf = new Uint32Array(most)
+    let count = 0
+    let inOrder = true
+    for (let i = 0; i < list.length; i++) {
+      const series = list[i]!
+      const { chunkCount } = series
+      for (let chunk = 0; chunk < chunkCount; chunk++) {
+        if (series.minMsOf(chunk) > toMs || series.maxMsOf(chunk) < fromMs) continue
+        refs[count] = series.refOf(chunk)
+        if (count > 0 && refs[count - 1]! > refs[count]!) inOrder = false
+        numberOf[count++] = chunk
+      }
+      this.startOf[i + 1] = count
+    }
+    this.count = count
+    this.refs = refs
+    this.#numberOf = numberOf
+    this.order = new Uint32Array(count)
+    for (let i = 0; i < count; i++) this.order[i] = i
+    if (!inOrder) this.order.sort((a, b) => refs[a]! - refs[b]!)
+    this.#bytes = []
+    this.#from = new Uint32Array(count)
+    this.#to = new Uint32Array(count)
+    this.#encoding = new Uint8Array(count)
+  }
+
+  /** The chunk lies in `bytes` at `at`, as a frame; throws CorruptDataError for a wrong checksum. */
+  place(i: number, bytes: Uint8Array, at: number, name: string): void {
+    let length = 0
+    let from = at
+    for (let scale = 1; ; scale *= 128) {
+      const byte = bytes[from++]!
+      length += (byte & 127) * scale
+      if (byte < 128) break
+    }
+    const to = from + 1 + length
+    const series = this.#list[this.#seriesOf(i)]!
+    const number = this.#numberOf[i]!
+    if (series.checked[number] === 0) {
+      const expected = (bytes[to]! << 24 | bytes[to + 1]! << 16 | bytes[to + 2]! << 8 | bytes[to + 3]!) >>> 0
+      if (crc32c(bytes, from, to) !== expected) throw new CorruptDataError(`${name}: the chunk at ${this.refs[i]! % 4294967296} has a wrong checksum`)
+      // A block's files do not change: once is enough.
+      series.checked[number] = 1
+    }
+    this.#bytes[i] = bytes
+    this.#encoding[i] = bytes[from]!
+    this.#from[i] = from + 1
+    this.#to[i] = to
+  }
+
+  #cursor = 0
+  #seriesOf(chunk: number): number {
+    // Asked in order, nearly always.
+    if (this.startOf[this.#cursor]! > chunk) this.#cursor = 0
+    while (this.startOf[this.#cursor + 1]! <= chunk) this.#cursor++
+    return this.#cursor
+  }
+
+  encodingOf(i: number): number { return this.#encoding[i]! }
+
+  /** The chunk's data without its frame: a view. */
+  bytesOf(i: number): Uint8Array { return this.#bytes[i]!.subarray(this.#from[i]!, this.#to[i]!) }
+
+  /** Adds the samples of a series to columns. */
+  decode(series: number, into: SampleColumns): void {
+    const end = this.startOf[series + 1]!
+    for (let i = this.startOf[series]!; i < end; i++) decodeChunk(this.#encoding[i]!, this.#bytes[i]!, this.#from[i]!, this.#to[i]!, into)
   }
 }
 
@@ -144,8 +266,6 @@ const guessBytes = 4096
 
 /** Label sets that are kept per block, about 300 B each. */
 const labelsKeptMax = 50_000
-
-export interface ChunkData { encoding: number; bytes: Uint8Array; from: number; to: number }
 
 /** Bytes that must be there for the chunk at `at`, its checksum included. */
 function chunkEnd(bytes: Uint8Array, at: number): number {
@@ -159,20 +279,9 @@ function chunkEnd(bytes: Uint8Array, at: number): number {
   throw new CorruptDataError(`chunk at ${at}: the length is malformed`)
 }
 
-function decodeChunkFrame(bytes: Uint8Array, at: number, name: string): ChunkData {
-  const input = new ByteReader(bytes, Math.min(at, bytes.length))
-  const length = input.readUvarint()
-  input.need(length + 5)
-  const from = input.at
-  const expected = input.view.getUint32(from + 1 + length)
-  if (crc32c(bytes, from, from + 1 + length) !== expected) throw new CorruptDataError(`${name}: the chunk at ${at} has a wrong checksum`)
-  return { encoding: bytes[from]!, bytes, from: from + 1, to: from + 1 + length }
-}
-
 /** Adds a chunk's samples to columns. */
-export function decodeChunk(chunk: ChunkData, into: SampleColumns): void {
-  const { bytes, from, to } = chunk
-  switch (chunk.encoding) {
+function decodeChunk(encoding: number, bytes: Uint8Array, from: number, to: number, into: SampleColumns): void {
+  switch (encoding) {
     case 1:
       into.reserve(xorSampleCount(bytes, from, to))
       into.count += decodeXor(bytes, from, to, into.timesMs, into.words, into.count)
@@ -184,15 +293,15 @@ export function decodeChunk(chunk: ChunkData, into: SampleColumns): void {
       })
       return
     case 2: case 3: case 5: case 6: {
-      const { flag, layout, samples } = decodeHistogramChunk(bytes, from, to, chunk.encoding)
+      const { flag, layout, samples } = decodeHistogramChunk(bytes, from, to, encoding)
       // The chunk's codes 1 (no reset) and 2 (reset) in the top bits: 10 means reset, 01 means none.
       samples.forEach((sample, i) => {
-        into.pushHistogram(sample.timeMs, histogramFromChunk(layout, sample, i, flag, chunk.encoding === 2 || chunk.encoding === 5))
+        into.pushHistogram(sample.timeMs, histogramFromChunk(layout, sample, i, flag, encoding === 2 || encoding === 5))
         if (sample.startMs !== 0) into.setStart(into.count - 1, sample.startMs)
       })
       return
     }
-    default: throw new CorruptDataError(`chunk encoding ${chunk.encoding} is not known; 1 to 6 are`)
+    default: throw new CorruptDataError(`chunk encoding ${encoding} is not known; 1 to 6 are`)
   }
 }
 
@@ -335,7 +444,7 @@ function intersect(a: Uint32Array, b: Uint32Array): Uint32Array {
   return out.subarray(0, count)
 }
 
-function readSeries(index: Index, ref: number, fromMs: number, toMs: number): BlockSeries | undefined {
+function readSeries(index: Index, ref: number): BlockSeries | undefined {
   const input = new ByteReader(index.bytes, Math.min(ref * 16, index.bytes.length))
   const length = input.readLength()
   const end = input.at + length
@@ -346,16 +455,18 @@ function readSeries(index: Index, ref: number, fromMs: number, toMs: number): Bl
   // Passing over them takes no decoding: a varint ends at a byte below 128.
   for (let left = labelCount * 2; left > 0 && input.at < end; input.at++) if (index.bytes[input.at]! < 128) left--
   const chunkCount = input.readUvarint()
-  const chunks: ChunkMeta[] = []
+  if (chunkCount === 0) return undefined
+  if (chunkCount * 3 > length) throw new CorruptDataError(`index: the series at ${ref * 16} declares ${chunkCount} chunks in ${length} bytes`)
+  const chunks = new Float64Array(chunkCount * 3)
   let maxMs = 0, chunkRef = 0
   for (let i = 0; i < chunkCount; i++) {
     const minMs = i === 0 ? input.readVarint() : maxMs + input.readUvarint()
     maxMs = minMs + input.readUvarint()
     chunkRef = i === 0 ? input.readUvarint() : chunkRef + input.readVarint()
-    if (minMs <= toMs && maxMs >= fromMs) chunks.push({ minMs, maxMs, ref: chunkRef })
-    else if (minMs > toMs) break
+    chunks[3 * i] = minMs
+    chunks[3 * i + 1] = maxMs
+    chunks[3 * i + 2] = chunkRef
   }
-  if (chunks.length === 0) return undefined
   let labels = index.labels.get(ref)
   if (labels === undefined) {
     const pairs: string[] = []
@@ -364,7 +475,7 @@ function readSeries(index: Index, ref: number, fromMs: number, toMs: number): Bl
     if (index.labels.size >= labelsKeptMax) index.labels.clear()
     index.labels.set(ref, labels = new Labels(pairs))
   }
-  return { labels, ref, chunks }
+  return new BlockSeries(labels, ref, chunks)
 }
 
 export function decodeTombstones(bytes: Uint8Array): Map<number, Interval[]> {

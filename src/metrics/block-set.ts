@@ -5,15 +5,21 @@ import type { Log } from '#core/log.ts'
 import { compareText } from '#core/text.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import { compareLabels, type Labels } from '#model/labels.ts'
-import type { BlockReader, BlockSeries, ChunkData, Interval } from './block-reader.ts'
-import { decodeChunk } from './block-reader.ts'
+import { LoadedChunks, type BlockReader, type BlockSeries } from './block-reader.ts'
 import type { Head } from './head.ts'
 import type { MetricsReader, SeriesSet } from './select.ts'
+import { SelectionCache, type BlockPart, type BlocksSeries, type Selection } from './selection-cache.ts'
 import { removeDeleted } from './tombstones.ts'
 
-/** Part of a series that lies in one block. */
-interface BlockPart { reader: BlockReader; series: BlockSeries; deleted: readonly Interval[]; data: Map<number, ChunkData> | undefined }
-interface Merged { labels: Labels; headSeries: number; parts: BlockPart[] }
+/** A series as one query sees it: what the head has of it and what blocks have. */
+interface Merged { labels: Labels; headSeries: number; parts: readonly BlockPart[]; /** By part: its chunks, while they are loaded. */ loaded: Loaded[] | undefined }
+
+/** Series `i` of what was fetched from a block at once. */
+interface Loaded { chunks: LoadedChunks; i: number }
+
+const noParts: readonly BlockPart[] = []
+/** Of a block that turned out to be damaged, or has nothing of the time. */
+const nothingLoaded = new LoadedChunks([], 0, 0)
 
 export class BlockSet {
   readonly readers = new Map<string, BlockReader>()
@@ -21,6 +27,9 @@ export class BlockSet {
   readonly quarantined = new Map<string, string>()
   readonly #log: Log
   readonly #clock: Clock
+  readonly #selections = new SelectionCache()
+  /** Grows when what a block shows has changed. */
+  version = 0
 
   constructor(log: Log, clock: Clock) {
     this.#log = log
@@ -34,6 +43,7 @@ export class BlockSet {
     } catch (error) {
       if (!(error instanceof CorruptDataError)) throw error
       this.quarantined.set(reader.meta.ulid, messageOf(error))
+      this.forgetSelections()
       this.#log.error('a block is damaged and is left out of queries', { block: reader.meta.ulid, error: messageOf(error) })
       return fallback
     }
@@ -56,31 +66,60 @@ export class BlockSet {
   }
 
   async #merge(head: Head | undefined, matchers: readonly Matcher[], fromMs: number, toMs: number): Promise<Merged[]> {
-    const byKey = new Map<string, Merged>()
-    // The head first, at one instant with the list of blocks: a range that leaves it meanwhile is still held by its drop.
-    if (head !== undefined && head.maxMs >= fromMs) {
-      for (const series of head.select(matchers)) {
-        if (!head.touches(series, fromMs, toMs)) continue
-        const labels = head.table.labels(series)
-        byKey.set(labels.key, { labels, headSeries: series, parts: [] })
-      }
+    // The head first, at one instant with the list of blocks: a range that leaves it meanwhile is held by the query.
+    const inHead: number[] = []
+    if (head !== undefined && head.maxMs >= fromMs) for (const series of head.select(matchers)) if (head.touches(series, fromMs, toMs)) inHead.push(series)
+    const headLabels = inHead.map(series => head!.table.labels(series))
+    const { series: inBlocks, byKey } = await this.#selection(matchers, this.inTime(fromMs, toMs))
+    const merged: Merged[] = []
+    const headOf = new Map<number, number>()
+    let inOrder = true
+    for (let i = 0; i < inHead.length; i++) {
+      const known = byKey.get(headLabels[i]!.key)
+      if (known !== undefined) { headOf.set(known, inHead[i]!); continue }
+      merged.push({ labels: headLabels[i]!, headSeries: inHead[i]!, parts: noParts, loaded: undefined })
+      inOrder = false
     }
-    for (const reader of this.inTime(fromMs, toMs)) {
-      const found = await this.#guarded(reader, [], async () => {
-        const selected = await reader.select(matchers, fromMs, toMs)
+    for (let i = 0; i < inBlocks.length; i++) {
+      const { labels, parts } = inBlocks[i]!
+      const headSeries = headOf.get(i) ?? -1
+      if (headSeries < 0 && !parts.some(part => isVisible(part, fromMs, toMs))) continue
+      merged.push({ labels, headSeries, parts, loaded: undefined })
+    }
+    return inOrder ? merged : merged.sort((a, b) => compareLabels(a.labels, b.labels))
+  }
+
+  /** What the matchers find in these blocks. */
+  async #selection(matchers: readonly Matcher[], blocks: readonly BlockReader[]): Promise<Selection> {
+    const kept = this.#selections.find(matchers, blocks)
+    if (kept !== undefined) return kept
+    const byLabels = new Map<string, BlocksSeries>()
+    const { version } = this
+    for (const reader of blocks) {
+      const parts = await this.#guarded(reader, [], async () => {
+        const selected = await reader.select(matchers)
         const tombstones = await reader.tombstones()
-        return selected.map(series => ({ reader, series, deleted: tombstones.get(series.ref) ?? [], data: undefined }))
+        return selected.map(series => ({ reader, series, deleted: tombstones.get(series.ref) ?? [] }))
       })
-      for (const part of found) {
-        if (part.deleted.some(d => d.minMs <= part.series.chunks[0]!.minMs && d.maxMs >= part.series.chunks.at(-1)!.maxMs)) continue
-        const known = byKey.get(part.series.labels.key)
-        if (known === undefined) byKey.set(part.series.labels.key, { labels: part.series.labels, headSeries: -1, parts: [part] })
+      for (const part of parts) {
+        const { labels } = part.series
+        const known = byLabels.get(labels.key)
+        if (known === undefined) byLabels.set(labels.key, { labels, parts: [part] })
         else known.parts.push(part)
       }
       // Each block may hold many series: others get a turn in between.
       await this.#clock.breathe()
     }
-    return [...byKey.values()].sort((a, b) => compareLabels(a.labels, b.labels))
+    const series = [...byLabels.values()].sort((a, b) => compareLabels(a.labels, b.labels))
+    const selection = { blocks, series, byKey: new Map(series.map((one, i) => [one.labels.key, i])) }
+    if (version === this.version) this.#selections.keep(matchers, selection)
+    return selection
+  }
+
+  /** To be called when something was deleted from a block. */
+  forgetSelections(): void {
+    this.version++
+    this.#selections.clear()
   }
 
   async #select(head: Head | undefined, matchers: readonly Matcher[], fromMs: number, toMs: number): Promise<SeriesSet> {
@@ -90,37 +129,41 @@ export class BlockSet {
     return {
       labels: merged.map(m => m.labels),
       load: async (from, to) => {
-        const wanted = new Map<BlockReader, BlockPart[]>()
+        const wanted = new Map<BlockReader, { series: BlockSeries[]; into: Loaded[] }>()
         for (let i = from; i < to; i++) {
-          for (const part of merged[i]!.parts) {
-            const known = wanted.get(part.reader)
-            if (known === undefined) wanted.set(part.reader, [part])
-            else known.push(part)
+          const of = merged[i]!
+          of.loaded = []
+          for (let part = 0; part < of.parts.length; part++) {
+            const { reader, series } = of.parts[part]!
+            const place: Loaded = { chunks: nothingLoaded, i: 0 }
+            of.loaded.push(place)
+            if (!series.touches(fromMs, toMs)) continue
+            let list = wanted.get(reader)
+            if (list === undefined) wanted.set(reader, list = { series: [], into: [] })
+            place.i = list.series.length
+            list.series.push(series)
+            list.into.push(place)
           }
         }
-        for (const [reader, parts] of wanted) {
-          const refs: number[] = []
-          for (const part of parts) for (const chunk of part.series.chunks) refs.push(chunk.ref)
-          const data = await this.#guarded(reader, undefined, () => reader.chunks(refs))
-          for (const part of parts) part.data = data
+        for (const [reader, { series, into }] of wanted) {
+          const chunks = await this.#guarded(reader, nothingLoaded, () => reader.chunks(series, fromMs, toMs))
+          for (const place of into) place.chunks = chunks
         }
       },
       read(i, into) {
-        const { headSeries, parts } = merged[i]!
-        for (const part of parts) {
-          if (part.data === undefined) continue
+        const { headSeries, parts, loaded } = merged[i]!
+        for (let part = 0; part < parts.length; part++) {
+          const { chunks, i: place } = loaded![part]!
+          if (chunks === nothingLoaded) continue
           const from = into.count
-          for (const chunk of part.series.chunks) {
-            const data = part.data.get(chunk.ref)
-            if (data !== undefined) decodeChunk(data, into)
-          }
-          if (part.deleted.length > 0) removeDeleted(into, from, part.deleted)
+          chunks.decode(place, into)
+          if (parts[part]!.deleted.length > 0) removeDeleted(into, from, parts[part]!.deleted)
         }
         if (headSeries >= 0) head!.read(headSeries, fromMs, toMs, into, held)
         into.normalize(fromMs, toMs)
       },
       release(from, to) {
-        for (let i = from; i < to; i++) for (const part of merged[i]!.parts) part.data = undefined
+        for (let i = from; i < to; i++) merged[i]!.loaded = undefined
       },
     }
   }
@@ -147,4 +190,9 @@ export class BlockSet {
     values.delete('')
     return [...values].sort(compareText)
   }
+}
+
+/** Has the part a chunk in the time that was not deleted as a whole? */
+function isVisible({ series, deleted }: BlockPart, fromMs: number, toMs: number): boolean {
+  return series.touches(fromMs, toMs) && !deleted.some(d => d.minMs <= series.minMs && d.maxMs >= series.maxMs)
 }

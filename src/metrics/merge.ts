@@ -1,13 +1,14 @@
 /** Columns of samples into chunks, blocks into one block, a head's range into a block. */
 import { encodeHistogramChunk } from '#codec/histogram-chunk.ts'
 import { encodeXor } from '#codec/xor-chunk.ts'
+import { assert } from '#core/assert.ts'
 import type { Files } from '#core/files.ts'
 import { compareBytes } from '#core/text.ts'
 import { chunkRun, layoutOf, sampleOf } from '#model/histogram-chunk.ts'
 import { compareLabels, type Labels } from '#model/labels.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
 import { BlockWriter, type ChunkMeta } from './block-writer.ts'
-import { decodeChunk, type BlockReader, type BlockSeries } from './block-reader.ts'
+import type { BlockReader, BlockSeries, Interval, LoadedChunks } from './block-reader.ts'
 import type { Head } from './head.ts'
 import type { RangeChunks } from './range-chunks.ts'
 import { removeDeleted } from './tombstones.ts'
@@ -141,7 +142,7 @@ function compareRanks(a: Uint32Array, b: Uint32Array, rank: Uint32Array): number
 
 /** Merges blocks series by series; chunks are copied as they are unless they overlap or something was deleted from them. */
 export async function mergeBlocks(files: Files, directory: string, readers: readonly BlockReader[], pause: () => Promise<void>): Promise<WrittenBlock | undefined> {
-  const sources = await Promise.all(readers.map(async reader => ({ reader, series: await reader.select([], -Infinity, Infinity), tombstones: await reader.tombstones(), at: 0 })))
+  const sources = await Promise.all(readers.map(async reader => new Source(reader, await reader.select([]), await reader.tombstones())))
   const texts = new Map<string, Uint8Array>()
   for (const { reader } of sources) for (const symbol of await reader.symbols()) texts.set(Buffer.from(symbol).toString('utf8'), symbol)
   const sorted = [...texts].sort((a, b) => compareBytes(a[1], 0, a[1].length, b[1], 0, b[1].length))
@@ -152,31 +153,33 @@ export async function mergeBlocks(files: Files, directory: string, readers: read
   for (let n = 0; ; n++) {
     const labels = smallest(sources)
     if (labels === undefined) break
-    const parts: { reader: BlockReader; series: BlockSeries; deleted: readonly { minMs: number; maxMs: number }[] }[] = []
+    const parts: { source: Source; series: BlockSeries; deleted: readonly Interval[] }[] = []
     for (const source of sources) {
-      const series = source.series[source.at]
+      const series = source.current
       if (series === undefined || !series.labels.equals(labels)) continue
-      parts.push({ reader: source.reader, series, deleted: source.tombstones.get(series.ref) ?? [] })
+      parts.push({ source, series, deleted: source.tombstones.get(series.ref) ?? [] })
       source.at++
     }
     const metas: ChunkMeta[] = []
-    parts.sort((a, b) => a.series.chunks[0]!.minMs - b.series.chunks[0]!.minMs)
-    const disjoint = parts.every((part, i) => i === 0 || part.series.chunks[0]!.minMs > parts[i - 1]!.series.chunks.at(-1)!.maxMs)
+    parts.sort((a, b) => a.series.minMs - b.series.minMs)
+    const disjoint = parts.every((part, i) => i === 0 || part.series.minMs > parts[i - 1]!.series.maxMs)
     if (disjoint && parts.every(part => part.deleted.length === 0)) {
-      for (const { reader, series } of parts) {
-        const data = await reader.chunks(series.chunks.map(c => c.ref))
-        for (const chunk of series.chunks) {
-          const { encoding, bytes, from, to } = data.get(chunk.ref)!
-          metas.push({ minMs: chunk.minMs, maxMs: chunk.maxMs, ref: await writer.addChunk(encoding, bytes.subarray(from, to)) })
-          tally.see({ encoding, minMs: chunk.minMs, maxMs: chunk.maxMs }, (bytes[from]! << 8 | bytes[from + 1]!) & (encoding >= 5 ? 0x3fff : 0xffff))
+      for (const { source, series } of parts) {
+        const { loaded, i: place } = await source.chunks(series)
+        const first = loaded.startOf[place]!
+        for (let i = first; i < loaded.startOf[place + 1]!; i++) {
+          const encoding = loaded.encodingOf(i), bytes = loaded.bytesOf(i)
+          const minMs = series.minMsOf(i - first), maxMs = series.maxMsOf(i - first)
+          metas.push({ minMs, maxMs, ref: await writer.addChunk(encoding, bytes) })
+          tally.see({ encoding, minMs, maxMs }, (bytes[0]! << 8 | bytes[1]!) & (encoding >= 5 ? 0x3fff : 0xffff))
         }
       }
     } else {
       columns.clear()
-      for (const { reader, series, deleted } of parts) {
-        const data = await reader.chunks(series.chunks.map(c => c.ref))
+      for (const { source, series, deleted } of parts) {
         const from = columns.count
-        for (const chunk of series.chunks) decodeChunk(data.get(chunk.ref)!, columns)
+        const { loaded, i } = await source.chunks(series)
+        loaded.decode(i, columns)
         if (deleted.length > 0) removeDeleted(columns, from, deleted)
       }
       columns.normalize(-Infinity, Infinity)
@@ -192,10 +195,42 @@ export async function mergeBlocks(files: Files, directory: string, readers: read
   return summary(writer, tally)
 }
 
-function smallest(sources: readonly { series: readonly BlockSeries[]; at: number }[]): Labels | undefined {
+/** Series whose chunks are fetched in one go. */
+const fetchSeries = 256
+
+/** One of the blocks that are being merged, and how far it was read. */
+class Source {
+  readonly reader: BlockReader
+  readonly tombstones: ReadonlyMap<number, readonly Interval[]>
+  readonly #series: readonly BlockSeries[]
+  #fetchedFrom = 0
+  #fetched: LoadedChunks | undefined
+  at = 0
+
+  constructor(reader: BlockReader, series: readonly BlockSeries[], tombstones: ReadonlyMap<number, readonly Interval[]>) {
+    this.reader = reader
+    this.#series = series
+    this.tombstones = tombstones
+  }
+
+  get current(): BlockSeries | undefined { return this.#series[this.at] }
+
+  /** Every chunk of a series that was the current one just now. */
+  async chunks(series: BlockSeries): Promise<{ loaded: LoadedChunks; i: number }> {
+    const place = this.at - 1
+    if (this.#fetched === undefined || place >= this.#fetchedFrom + fetchSeries) {
+      this.#fetchedFrom = place
+      this.#fetched = await this.reader.chunks(this.#series.slice(place, place + fetchSeries), -Infinity, Infinity)
+    }
+    assert(this.#series[place] === series, 'a block is merged series by series')
+    return { loaded: this.#fetched, i: place - this.#fetchedFrom }
+  }
+}
+
+function smallest(sources: readonly Source[]): Labels | undefined {
   let best: Labels | undefined
-  for (const { series, at } of sources) {
-    const labels = series[at]?.labels
+  for (const source of sources) {
+    const labels = source.current?.labels
     if (labels !== undefined && (best === undefined || compareLabels(labels, best) < 0)) best = labels
   }
   return best

@@ -38,7 +38,7 @@ export interface QueryContext {
 }
 
 /** Series that are fetched and evaluated in one go. */
-const batchSeries = 64
+const batchSeries = 256
 
 export class Evaluator {
   readonly context: QueryContext
