@@ -13,8 +13,8 @@ export interface Bucket {
   /** Uploads a local file. */
   putFile(key: string, path: string): Promise<void>
   get(key: string): Promise<Uint8Array>
-  /** At most `length` bytes from `offset`; fewer at the object's end. */
-  getRange(key: string, offset: number, length: number): Promise<Uint8Array>
+  /** At most `length` bytes from `offset`; fewer at the object's end. They may be put into `room`, which has `length` bytes at least. */
+  getRange(key: string, offset: number, length: number, room?: Uint8Array): Promise<Uint8Array>
   size(key: string): Promise<number>
   /** Every object below a prefix, in bytewise order of keys. */
   list(prefix: string): Promise<ObjectInfo[]>
@@ -59,7 +59,7 @@ export class PrefixedBucket implements Bucket {
   put(key: string, bytes: Uint8Array, options?: { ifAbsent?: boolean }): Promise<void> { return this.#inner.put(this.#prefix + key, bytes, options) }
   putFile(key: string, path: string): Promise<void> { return this.#inner.putFile(this.#prefix + key, path) }
   get(key: string): Promise<Uint8Array> { return this.#inner.get(this.#prefix + key) }
-  getRange(key: string, offset: number, length: number): Promise<Uint8Array> { return this.#inner.getRange(this.#prefix + key, offset, length) }
+  getRange(key: string, offset: number, length: number, room?: Uint8Array): Promise<Uint8Array> { return this.#inner.getRange(this.#prefix + key, offset, length, room) }
   size(key: string): Promise<number> { return this.#inner.size(this.#prefix + key) }
   async list(prefix: string): Promise<ObjectInfo[]> {
     return (await this.#inner.list(this.#prefix + prefix)).map(o => ({ ...o, key: o.key.slice(this.#prefix.length) }))

@@ -65,11 +65,11 @@ export class DirectoryBucket implements Bucket {
 
   get(key: string): Promise<Uint8Array> { return this.#try('get', key, () => readFile(this.#path(key))) }
 
-  getRange(key: string, offset: number, length: number): Promise<Uint8Array> {
+  getRange(key: string, offset: number, length: number, room?: Uint8Array): Promise<Uint8Array> {
     return this.#try('get', key, async () => {
       const handle = await open(this.#path(key), 'r')
       try {
-        const bytes = new Uint8Array(length)
+        const bytes = room ?? new Uint8Array(length)
         let filled = 0
         while (filled < length) {
           const { bytesRead } = await handle.read(bytes, filled, length - filled, offset + filled)

@@ -221,6 +221,8 @@ export function xorSampleCount(bytes: Uint8Array, from: number, to: number): num
   return count
 }
 
+/** A sample has 157 bits at most, and 40 more are looked at. */
+const slackBytes = 32
 const padded = new Uint8Array(65536 * 20)
 
 /**
@@ -230,15 +232,16 @@ const padded = new Uint8Array(65536 * 20)
 export function decodeXor(bytes: Uint8Array, from: number, to: number, timesMs: Float64Array, words: Uint32Array, at: number): number {
   const count = xorSampleCount(bytes, from, to)
   if (count === 0) return 0
-  if (to + 16 > bytes.length) {
-    // The reader below looks up to 9 bytes ahead; give a chunk at the very end of its buffer that much room.
-    if (to - from + 16 > padded.length) throw new CorruptDataError(`xor chunk: ${to - from} bytes are too long`)
+  if (to + slackBytes > bytes.length) {
+    // A damaged chunk may make the reader below look that far ahead before it notices: give one at the end of its buffer the room.
+    if (to - from + slackBytes > padded.length) throw new CorruptDataError(`xor chunk: ${to - from} bytes are too long`)
     padded.set(bytes.subarray(from, to))
-    padded.fill(0, to - from, to - from + 16)
+    padded.fill(0, to - from, to - from + slackBytes)
     bytes = padded
     to -= from
     from = 0
   }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   let bit = (from + 2) * 8
   const end = to * 8
   let timeMs = 0
@@ -251,7 +254,7 @@ export function decodeXor(bytes: Uint8Array, from: number, to: number, timesMs: 
     if (i >= 9) throw new CorruptDataError('xor chunk: the first timestamp is longer than 10 bytes')
   }
   timeMs = timeMs % 2 === 0 ? timeMs / 2 : -(timeMs + 1) / 2
-  let hi = peek32(bytes, bit), lo = peek32(bytes, bit + 32)
+  let hi = peek32(view, bit), lo = peek32(view, bit + 32)
   bit += 64
   timesMs[at] = timeMs
   words[2 * at] = lo
@@ -263,14 +266,14 @@ export function decodeXor(bytes: Uint8Array, from: number, to: number, timesMs: 
     if (bit >= end) throw new CorruptDataError(`xor chunk: ends after ${i} of ${count} samples`)
     if (i === 1) {
       for (let scale = 1, k = 0; ; k++, scale *= 128) {
-        const byte = peek32(bytes, bit) >>> 24
+        const byte = peek32(view, bit) >>> 24
         bit += 8
         deltaMs += (byte & 127) * scale
         if (byte < 128) break
         if (k >= 9) throw new CorruptDataError('xor chunk: the second timestamp is longer than 10 bytes')
       }
     } else {
-      const head = peek32(bytes, bit)
+      const head = peek32(view, bit)
       if (head >>> 31 === 0) bit += 1
       else if (head >>> 30 === 2) {
         const raw = head >>> 16 & 0x3fff
@@ -285,12 +288,12 @@ export function decodeXor(bytes: Uint8Array, from: number, to: number, timesMs: 
         deltaMs += raw > 524288 ? raw - 1048576 : raw
         bit += 24
       } else {
-        deltaMs += peek32(bytes, bit + 4) * 4294967296 + (peek32(bytes, bit + 36) >>> 0)
+        deltaMs += peek32(view, bit + 4) * 4294967296 + (peek32(view, bit + 36) >>> 0)
         bit += 68
       }
     }
     timeMs += deltaMs
-    const control = peek32(bytes, bit)
+    const control = peek32(view, bit)
     if (control >>> 31 === 0) bit += 1
     else {
       if (control >>> 30 === 3) {
@@ -306,10 +309,10 @@ export function decodeXor(bytes: Uint8Array, from: number, to: number, timesMs: 
       let high = 0
       let low: number
       if (width > 32) {
-        high = peek32(bytes, bit) >>> (64 - width)
-        low = peek32(bytes, bit + width - 32)
+        high = peek32(view, bit) >>> (64 - width)
+        low = peek32(view, bit + width - 32)
       } else {
-        low = peek32(bytes, bit) >>> (32 - width)
+        low = peek32(view, bit) >>> (32 - width)
       }
       bit += width
       if (trailing === 0) {
@@ -331,11 +334,11 @@ export function decodeXor(bytes: Uint8Array, from: number, to: number, timesMs: 
 }
 
 /** 32 bits from any bit position, as a signed word. */
-function peek32(bytes: Uint8Array, bit: number): number {
+function peek32(view: DataView, bit: number): number {
   const i = bit >>> 3
   const shift = bit & 7
-  const word = bytes[i]! << 24 | bytes[i + 1]! << 16 | bytes[i + 2]! << 8 | bytes[i + 3]!
-  return shift === 0 ? word : word << shift | bytes[i + 4]! >>> (8 - shift)
+  // A shift by 32 - 0 would be one by 0: the next byte is taken in two steps.
+  return view.getInt32(i) << shift | view.getUint8(i + 4) >>> 1 >>> (7 - shift)
 }
 
 /** Encodes samples of one series, given as columns, into one chunk. At most 240 of them. */

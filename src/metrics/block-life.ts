@@ -332,10 +332,11 @@ export class BlockLife {
   }
 
   async #deleteFromBlock(tenant: Tenant, reader: BlockReader, matchers: readonly Matcher[], minMs: number, maxMs: number): Promise<void> {
-    const series = (await reader.select(matchers)).filter(one => one.touches(minMs, maxMs))
-    if (series.length === 0) return
+    const found = await reader.select(matchers)
+    const refs = Array.from(found.refs.subarray(0, found.count)).filter((_, i) => found.touches(i, minMs, maxMs))
+    if (refs.length === 0) return
     const intervals = new Map(await reader.tombstones())
-    for (const { ref } of series) intervals.set(ref, addInterval(intervals.get(ref) ?? [], { minMs: Math.max(minMs, reader.meta.minTime), maxMs: Math.min(maxMs, reader.meta.maxTime) }))
+    for (const ref of refs) intervals.set(ref, addInterval(intervals.get(ref) ?? [], { minMs: Math.max(minMs, reader.meta.minTime), maxMs: Math.min(maxMs, reader.meta.maxTime) }))
     const bytes = encodeTombstones(intervals)
     const staged = this.#staged.get(reader.meta.ulid)
     if (staged !== undefined) {
@@ -378,7 +379,7 @@ export function blockBytes(meta: BlockMeta): number {
 }
 
 function bucketFiles(bucket: Bucket, prefix: string): BlockFiles {
-  return { read: name => bucket.get(prefix + name), readRange: (name, offset, length) => bucket.getRange(prefix + name, offset, length) }
+  return { read: name => bucket.get(prefix + name), readRange: (name, offset, length, room) => bucket.getRange(prefix + name, offset, length, room) }
 }
 
 function localFiles(files: Files, directory: string): BlockFiles {

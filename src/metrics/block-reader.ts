@@ -15,39 +15,87 @@ import type { BlockMeta } from './block-meta.ts'
 /** Where the files of one block are: in the bucket, or staged on the local disk. */
 export interface BlockFiles {
   read(name: string): Promise<Uint8Array>
-  readRange(name: string, offset: number, length: number): Promise<Uint8Array>
+  /** The bytes may be put into `room`, which has `length` bytes at least. */
+  readRange(name: string, offset: number, length: number, room?: Uint8Array): Promise<Uint8Array>
 }
 
-/** A series of a block and where its chunks are: in order of time, disjoint. */
-export class BlockSeries {
-  readonly labels: Labels
-  readonly ref: number
-  /** By chunk, three numbers: first and last time (inclusive milliseconds), reference. */
-  readonly #chunks: Float64Array
-  /** By chunk: 1 once its checksum was seen to be right. */
-  readonly checked: Uint8Array
+/** Memory that chunks are read into, used again and again: buffers of hundreds of KiB a time keep the garbage collector busy. */
+export class ReadBuffers {
+  readonly #free: Uint8Array[] = []
 
-  constructor(labels: Labels, ref: number, chunks: Float64Array) {
-    this.labels = labels
-    this.ref = ref
-    this.#chunks = chunks
-    this.checked = new Uint8Array(chunks.length / 3)
+  take(length: number): Uint8Array {
+    for (let i = this.#free.length - 1; i >= 0; i--) {
+      const buffer = this.#free[i]!
+      if (buffer.length >= length && buffer.length <= length * 4 + 65536) { this.#free.splice(i, 1); return buffer }
+    }
+    return new Uint8Array(Math.ceil(length * 1.25))
   }
 
-  get chunkCount(): number { return this.checked.length }
-  minMsOf(chunk: number): number { return this.#chunks[3 * chunk]! }
-  maxMsOf(chunk: number): number { return this.#chunks[3 * chunk + 1]! }
-  refOf(chunk: number): number { return this.#chunks[3 * chunk + 2]! }
-  get minMs(): number { return this.#chunks[0]! }
-  get maxMs(): number { return this.#chunks[this.#chunks.length - 2]! }
+  give(buffer: Uint8Array): void {
+    this.#free.push(buffer)
+    if (this.#free.length > readBuffersMax) this.#free.shift()
+  }
+}
 
-  /** Has it a chunk that may hold samples of the time? */
-  touches(fromMs: number, toMs: number): boolean {
-    if (this.minMs > toMs || this.maxMs < fromMs) return false
-    for (let i = 0; i < this.#chunks.length; i += 3) if (this.#chunks[i]! <= toMs && this.#chunks[i + 1]! >= fromMs) return true
+const readBuffersMax = 16
+
+/** Series of one block as columns, ascending by labels. Chunks of series i are [startOf[i], startOf[i + 1]), in order of time, disjoint. */
+export class BlockSelection {
+  readonly labels: Labels[] = []
+  count = 0
+  /** By series: its reference in the block's index. */
+  refs = new Float64Array(16)
+  startOf = new Uint32Array(17)
+  /** By chunk: first and last time (inclusive milliseconds), and where it is. */
+  minMs = new Float64Array(64)
+  maxMs = new Float64Array(64)
+  chunkRefs = new Float64Array(64)
+  /** By chunk: 1 once its checksum was seen to be right. */
+  checked = new Uint8Array(64)
+  chunkCount = 0
+
+  /** Opens the next series; its chunks follow. */
+  addSeries(labels: Labels, ref: number): void {
+    if (this.count === this.refs.length) {
+      this.refs = grown(this.refs, new Float64Array(this.count * 2))
+      this.startOf = grown(this.startOf, new Uint32Array(this.count * 2 + 1))
+    }
+    this.labels.push(labels)
+    this.refs[this.count++] = ref
+    this.startOf[this.count] = this.chunkCount
+  }
+
+  addChunk(minMs: number, maxMs: number, ref: number): void {
+    if (this.chunkCount === this.checked.length) {
+      const size = this.chunkCount * 2
+      this.minMs = grown(this.minMs, new Float64Array(size))
+      this.maxMs = grown(this.maxMs, new Float64Array(size))
+      this.chunkRefs = grown(this.chunkRefs, new Float64Array(size))
+      this.checked = grown(this.checked, new Uint8Array(size))
+    }
+    const i = this.chunkCount++
+    this.minMs[i] = minMs
+    this.maxMs[i] = maxMs
+    this.chunkRefs[i] = ref
+    this.startOf[this.count] = this.chunkCount
+  }
+
+  /** Has the series a chunk that may hold samples of the time? */
+  touches(series: number, fromMs: number, toMs: number): boolean {
+    const end = this.startOf[series + 1]!
+    for (let i = this.startOf[series]!; i < end; i++) if (this.minMs[i]! <= toMs && this.maxMs[i]! >= fromMs) return true
     return false
   }
+
+  firstMs(series: number): number { return this.minMs[this.startOf[series]!]! }
+  lastMs(series: number): number { return this.maxMs[this.startOf[series + 1]! - 1]! }
 }
+
+function grown<T extends Float64Array | Uint32Array | Uint8Array>(from: T, to: T): T {
+  to.set(from)
+  return to
+}
+
 export interface Interval { minMs: number; maxMs: number }
 
 interface Index {
@@ -120,14 +168,11 @@ export class BlockReader {
   async tombstones(): Promise<ReadonlyMap<number, readonly Interval[]>> { return this.#deleted() }
   forgetTombstones(): void { this.#tombstones = undefined }
 
-  /** The series that satisfy every matcher, ascending by labels. */
-  async select(matchers: readonly Matcher[]): Promise<BlockSeries[]> {
+  /** The series that satisfy every matcher. `intern` gives equal label sets of several blocks one object. */
+  async select(matchers: readonly Matcher[], intern: (labels: Labels) => Labels = (labels): Labels => labels): Promise<BlockSelection> {
     const index = await this.#open()
-    const out: BlockSeries[] = []
-    for (const ref of selectPostings(index, matchers)) {
-      const series = readSeries(index, ref)
-      if (series !== undefined && matchers.every(m => m.matches(series.labels.get(m.name)))) out.push(series)
-    }
+    const out = new BlockSelection()
+    for (const ref of selectPostings(index, matchers)) readSeries(index, ref, matchers, intern, out)
     return out
   }
 
@@ -137,9 +182,9 @@ export class BlockReader {
   /** Every symbol, sorted. */
   async symbols(): Promise<readonly Uint8Array[]> { return (await this.#open()).symbols.all() }
 
-  /** Of each series its chunks that touch the time. Chunks that lie near each other are fetched together. */
-  async chunks(list: readonly BlockSeries[], fromMs: number, toMs: number): Promise<LoadedChunks> {
-    const loaded = new LoadedChunks(list, fromMs, toMs)
+  /** Of each of these series (numbers in the selection) its chunks that touch the time. Chunks that lie near each other are fetched together. */
+  async chunks(selection: BlockSelection, members: ArrayLike<number>, fromMs: number, toMs: number, buffers?: ReadBuffers): Promise<LoadedChunks> {
+    const loaded = new LoadedChunks(selection, members, fromMs, toMs, buffers)
     const { count, refs, order } = loaded
     for (let i = 0; i < count;) {
       const first = refs[order[i]!]!
@@ -158,7 +203,9 @@ export class BlockReader {
     const name = `chunks/${String(Math.floor(first / 4294967296) + 1).padStart(6, '0')}`
     const start = first % 4294967296
     const last = refs[order[to - 1]!]!
-    let bytes = await this.#reading(files => files.readRange(name, start, last - first + guessBytes))
+    const length = last - first + guessBytes
+    const room = loaded.room(length)
+    let bytes = await this.#reading(files => files.readRange(name, start, length, room))
     const needed = chunkEnd(bytes, last - first)
     if (needed > bytes.length) bytes = await this.#reading(files => files.readRange(name, start, needed))
     for (let i = from; i < to; i++) {
@@ -169,13 +216,13 @@ export class BlockReader {
   }
 }
 
-/** Chunks of several series as they were fetched: series i has the chunks [startOf[i], startOf[i + 1]), in order of time. */
+/** Chunks of several series as they were fetched: the i-th has the chunks [startOf[i], startOf[i + 1]), in order of time. */
 export class LoadedChunks {
-  readonly #list: readonly BlockSeries[]
+  readonly #selection: BlockSelection
   readonly count: number
   readonly startOf: Uint32Array
-  /** By chunk: its number within its series, and its reference. */
-  readonly #numberOf: Uint32Array
+  /** By chunk: its number in the selection, and its reference. */
+  readonly numberOf: Uint32Array
   readonly refs: Float64Array
   /** Chunks in the order in which they lie in the block. */
   readonly order: Uint32Array
@@ -184,20 +231,24 @@ export class LoadedChunks {
   readonly #to: Uint32Array
   readonly #encoding: Uint8Array
 
-  constructor(list: readonly BlockSeries[], fromMs: number, toMs: number) {
-    this.#list = list
+  readonly #buffers: ReadBuffers | undefined
+  readonly #rooms: Uint8Array[] = []
+
+  constructor(selection: BlockSelection, members: ArrayLike<number>, fromMs: number, toMs: number, buffers: ReadBuffers | undefined) {
+    this.#selection = selection
+    this.#buffers = buffers
+    const { minMs, maxMs, chunkRefs, startOf } = selection
     let most = 0
-    for (const series of list) most += series.chunkCount
-    this.startOf = new Uint32Array(list.length + 1)
+    for (let i = 0; i < members.length; i++) most += startOf[members[i]! + 1]! - startOf[members[i]!]!
+    this.startOf = new Uint32Array(members.length + 1)
     const refs = new Float64Array(most), numberOf = new Uint32Array(most)
     let count = 0
     let inOrder = true
-    for (let i = 0; i < list.length; i++) {
-      const series = list[i]!
-      const { chunkCount } = series
-      for (let chunk = 0; chunk < chunkCount; chunk++) {
-        if (series.minMsOf(chunk) > toMs || series.maxMsOf(chunk) < fromMs) continue
-        refs[count] = series.refOf(chunk)
+    for (let i = 0; i < members.length; i++) {
+      const end = startOf[members[i]! + 1]!
+      for (let chunk = startOf[members[i]!]!; chunk < end; chunk++) {
+        if (minMs[chunk]! > toMs || maxMs[chunk]! < fromMs) continue
+        refs[count] = chunkRefs[chunk]!
         if (count > 0 && refs[count - 1]! > refs[count]!) inOrder = false
         numberOf[count++] = chunk
       }
@@ -205,7 +256,7 @@ export class LoadedChunks {
     }
     this.count = count
     this.refs = refs
-    this.#numberOf = numberOf
+    this.numberOf = numberOf
     this.order = new Uint32Array(count)
     for (let i = 0; i < count; i++) this.order[i] = i
     if (!inOrder) this.order.sort((a, b) => refs[a]! - refs[b]!)
@@ -225,13 +276,13 @@ export class LoadedChunks {
       if (byte < 128) break
     }
     const to = from + 1 + length
-    const series = this.#list[this.#seriesOf(i)]!
-    const number = this.#numberOf[i]!
-    if (series.checked[number] === 0) {
+    const { checked } = this.#selection
+    const number = this.numberOf[i]!
+    if (checked[number] === 0) {
       const expected = (bytes[to]! << 24 | bytes[to + 1]! << 16 | bytes[to + 2]! << 8 | bytes[to + 3]!) >>> 0
       if (crc32c(bytes, from, to) !== expected) throw new CorruptDataError(`${name}: the chunk at ${this.refs[i]! % 4294967296} has a wrong checksum`)
       // A block's files do not change: once is enough.
-      series.checked[number] = 1
+      checked[number] = 1
     }
     this.#bytes[i] = bytes
     this.#encoding[i] = bytes[from]!
@@ -239,12 +290,17 @@ export class LoadedChunks {
     this.#to[i] = to
   }
 
-  #cursor = 0
-  #seriesOf(chunk: number): number {
-    // Asked in order, nearly always.
-    if (this.startOf[this.#cursor]! > chunk) this.#cursor = 0
-    while (this.startOf[this.#cursor + 1]! <= chunk) this.#cursor++
-    return this.#cursor
+  /** Memory for bytes that are about to be fetched. */
+  room(length: number): Uint8Array | undefined {
+    if (this.#buffers === undefined) return undefined
+    const room = this.#buffers.take(length)
+    this.#rooms.push(room)
+    return room
+  }
+
+  /** Gives the memory back: nothing may be decoded any more. */
+  release(): void {
+    for (const room of this.#rooms.splice(0)) this.#buffers!.give(room)
   }
 
   encodingOf(i: number): number { return this.#encoding[i]! }
@@ -252,10 +308,10 @@ export class LoadedChunks {
   /** The chunk's data without its frame: a view. */
   bytesOf(i: number): Uint8Array { return this.#bytes[i]!.subarray(this.#from[i]!, this.#to[i]!) }
 
-  /** Adds the samples of a series to columns. */
-  decode(series: number, into: SampleColumns): void {
-    const end = this.startOf[series + 1]!
-    for (let i = this.startOf[series]!; i < end; i++) decodeChunk(this.#encoding[i]!, this.#bytes[i]!, this.#from[i]!, this.#to[i]!, into)
+  /** Adds the samples of the series at this place to columns. */
+  decode(place: number, into: SampleColumns): void {
+    const end = this.startOf[place + 1]!
+    for (let i = this.startOf[place]!; i < end; i++) decodeChunk(this.#encoding[i]!, this.#bytes[i]!, this.#from[i]!, this.#to[i]!, into)
   }
 }
 
@@ -444,38 +500,36 @@ function intersect(a: Uint32Array, b: Uint32Array): Uint32Array {
   return out.subarray(0, count)
 }
 
-function readSeries(index: Index, ref: number): BlockSeries | undefined {
+/** Adds the series to `out` when it satisfies every matcher. */
+function readSeries(index: Index, ref: number, matchers: readonly Matcher[], intern: (labels: Labels) => Labels, out: BlockSelection): void {
   const input = new ByteReader(index.bytes, Math.min(ref * 16, index.bytes.length))
   const length = input.readLength()
   const end = input.at + length
   input.need(length + 4)
-  if (crc32c(index.bytes, input.at, end) !== index.view.getUint32(end)) throw new CorruptDataError(`index: the series at ${ref * 16} has a wrong checksum`)
+  let labels = index.labels.get(ref)
+  // Label sets are kept of series whose checksum was right.
+  if (labels === undefined && crc32c(index.bytes, input.at, end) !== index.view.getUint32(end)) throw new CorruptDataError(`index: the series at ${ref * 16} has a wrong checksum`)
   const labelCount = input.readUvarint()
-  const labelsAt = input.at
-  // Passing over them takes no decoding: a varint ends at a byte below 128.
-  for (let left = labelCount * 2; left > 0 && input.at < end; input.at++) if (index.bytes[input.at]! < 128) left--
+  if (labels === undefined) {
+    const pairs: string[] = []
+    for (let i = 0; i < labelCount * 2; i++) pairs.push(index.symbols.text(input.readUvarint()))
+    if (index.labels.size >= labelsKeptMax) index.labels.clear()
+    index.labels.set(ref, labels = intern(new Labels(pairs)))
+  } else {
+    // Passing over them takes no decoding: a varint ends at a byte below 128.
+    for (let left = labelCount * 2; left > 0 && input.at < end; input.at++) if (index.bytes[input.at]! < 128) left--
+  }
+  for (const matcher of matchers) if (!matcher.matches(labels.get(matcher.name))) return
   const chunkCount = input.readUvarint()
-  if (chunkCount === 0) return undefined
-  if (chunkCount * 3 > length) throw new CorruptDataError(`index: the series at ${ref * 16} declares ${chunkCount} chunks in ${length} bytes`)
-  const chunks = new Float64Array(chunkCount * 3)
+  if (chunkCount === 0) return
+  out.addSeries(labels, ref)
   let maxMs = 0, chunkRef = 0
   for (let i = 0; i < chunkCount; i++) {
     const minMs = i === 0 ? input.readVarint() : maxMs + input.readUvarint()
     maxMs = minMs + input.readUvarint()
     chunkRef = i === 0 ? input.readUvarint() : chunkRef + input.readVarint()
-    chunks[3 * i] = minMs
-    chunks[3 * i + 1] = maxMs
-    chunks[3 * i + 2] = chunkRef
+    out.addChunk(minMs, maxMs, chunkRef)
   }
-  let labels = index.labels.get(ref)
-  if (labels === undefined) {
-    const pairs: string[] = []
-    input.at = labelsAt
-    for (let i = 0; i < labelCount * 2; i++) pairs.push(index.symbols.text(input.readUvarint()))
-    if (index.labels.size >= labelsKeptMax) index.labels.clear()
-    index.labels.set(ref, labels = new Labels(pairs))
-  }
-  return new BlockSeries(labels, ref, chunks)
 }
 
 export function decodeTombstones(bytes: Uint8Array): Map<number, Interval[]> {

@@ -5,21 +5,26 @@ import type { Log } from '#core/log.ts'
 import { compareText } from '#core/text.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import { compareLabels, type Labels } from '#model/labels.ts'
-import { LoadedChunks, type BlockReader, type BlockSeries } from './block-reader.ts'
+import { ReadBuffers, type BlockReader, type LoadedChunks } from './block-reader.ts'
 import type { Head } from './head.ts'
 import type { MetricsReader, SeriesSet } from './select.ts'
-import { SelectionCache, type BlockPart, type BlocksSeries, type Selection } from './selection-cache.ts'
+import { Selection, SelectionCache, type SelectionPart } from './selection-cache.ts'
 import { removeDeleted } from './tombstones.ts'
 
-/** A series as one query sees it: what the head has of it and what blocks have. */
-interface Merged { labels: Labels; headSeries: number; parts: readonly BlockPart[]; /** By part: its chunks, while they are loaded. */ loaded: Loaded[] | undefined }
+/** Series as one query sees them, in the order of their labels. */
+interface Merged {
+  labels: Labels[]
+  selection: Selection
+  /** By series: its number in the selection and in the head, -1 where it is in none. */
+  inBlocks: Int32Array
+  inHead: Int32Array
+}
 
-/** Series `i` of what was fetched from a block at once. */
-interface Loaded { chunks: LoadedChunks; i: number }
+/** What was fetched from one block for series from `base` on: where each is among the chunks, -1 where it is not. */
+interface Loaded { chunks: LoadedChunks; placeOf: Int32Array; part: SelectionPart }
 
-const noParts: readonly BlockPart[] = []
-/** Of a block that turned out to be damaged, or has nothing of the time. */
-const nothingLoaded = new LoadedChunks([], 0, 0)
+/** Label sets that are shared among blocks; about 500 B each. */
+const internedMax = 100_000
 
 export class BlockSet {
   readonly readers = new Map<string, BlockReader>()
@@ -28,6 +33,7 @@ export class BlockSet {
   readonly #log: Log
   readonly #clock: Clock
   readonly #selections = new SelectionCache()
+  readonly #buffers = new ReadBuffers()
   /** Grows when what a block shows has changed. */
   version = 0
 
@@ -58,62 +64,64 @@ export class BlockSet {
   /** A reader over these blocks and the head. */
   reader(head: Head | undefined): MetricsReader {
     return {
-      select: (matchers, fromMs, toMs) => this.#select(head, matchers, fromMs, toMs),
-      series: async (matchers, fromMs, toMs) => (await this.#merge(head, matchers, fromMs, toMs)).map(m => m.labels),
+      select: (matchers, fromMs, toMs) => this.#open(head, matchers, fromMs, toMs),
+      series: async (matchers, fromMs, toMs) => (await this.#merge(head, matchers, fromMs, toMs)).labels,
       labelNames: (matchers, fromMs, toMs) => this.#labelNames(head, matchers, fromMs, toMs),
       labelValues: (name, matchers, fromMs, toMs) => this.#labelValues(head, name, matchers, fromMs, toMs),
     }
   }
 
-  async #merge(head: Head | undefined, matchers: readonly Matcher[], fromMs: number, toMs: number): Promise<Merged[]> {
+  async #merge(head: Head | undefined, matchers: readonly Matcher[], fromMs: number, toMs: number): Promise<Merged> {
     // The head first, at one instant with the list of blocks: a range that leaves it meanwhile is held by the query.
-    const inHead: number[] = []
-    if (head !== undefined && head.maxMs >= fromMs) for (const series of head.select(matchers)) if (head.touches(series, fromMs, toMs)) inHead.push(series)
-    const headLabels = inHead.map(series => head!.table.labels(series))
-    const { series: inBlocks, byKey } = await this.#selection(matchers, this.inTime(fromMs, toMs))
-    const merged: Merged[] = []
-    const headOf = new Map<number, number>()
-    let inOrder = true
-    for (let i = 0; i < inHead.length; i++) {
-      const known = byKey.get(headLabels[i]!.key)
-      if (known !== undefined) { headOf.set(known, inHead[i]!); continue }
-      merged.push({ labels: headLabels[i]!, headSeries: inHead[i]!, parts: noParts, loaded: undefined })
-      inOrder = false
+    const fromHead: number[] = []
+    if (head !== undefined && head.maxMs >= fromMs) for (const series of head.select(matchers)) if (head.touches(series, fromMs, toMs)) fromHead.push(series)
+    const headLabels = fromHead.map(series => head!.table.labels(series))
+    const selection = await this.#select(matchers, this.inTime(fromMs, toMs))
+    const headOf = new Int32Array(selection.labels.length).fill(-1)
+    const labels: Labels[] = [], inBlocks: number[] = [], inHead: number[] = []
+    for (let i = 0; i < fromHead.length; i++) {
+      const known = selection.labels.length === 0 ? -1 : selection.numberOf(headLabels[i]!)
+      if (known >= 0) { headOf[known] = fromHead[i]!; continue }
+      labels.push(headLabels[i]!)
+      inBlocks.push(-1)
+      inHead.push(fromHead[i]!)
     }
-    for (let i = 0; i < inBlocks.length; i++) {
-      const { labels, parts } = inBlocks[i]!
-      const headSeries = headOf.get(i) ?? -1
-      if (headSeries < 0 && !parts.some(part => isVisible(part, fromMs, toMs))) continue
-      merged.push({ labels, headSeries, parts, loaded: undefined })
+    const headOnly = labels.length
+    for (let i = 0; i < headOf.length; i++) {
+      if (headOf[i]! < 0 && !selection.isVisible(i, fromMs, toMs)) continue
+      labels.push(selection.labels[i]!)
+      inBlocks.push(i)
+      inHead.push(headOf[i]!)
     }
-    return inOrder ? merged : merged.sort((a, b) => compareLabels(a.labels, b.labels))
+    if (headOnly === 0) return { labels, selection, inBlocks: Int32Array.from(inBlocks), inHead: Int32Array.from(inHead) }
+    const order = labels.map((_, i) => i).sort((a, b) => compareLabels(labels[a]!, labels[b]!))
+    return { labels: order.map(i => labels[i]!), selection, inBlocks: Int32Array.from(order, i => inBlocks[i]!), inHead: Int32Array.from(order, i => inHead[i]!) }
   }
 
   /** What the matchers find in these blocks. */
-  async #selection(matchers: readonly Matcher[], blocks: readonly BlockReader[]): Promise<Selection> {
+  async #select(matchers: readonly Matcher[], blocks: readonly BlockReader[]): Promise<Selection> {
     const kept = this.#selections.find(matchers, blocks)
     if (kept !== undefined) return kept
-    const byLabels = new Map<string, BlocksSeries>()
+    const found: Omit<SelectionPart, 'memberOf'>[] = []
     const { version } = this
     for (const reader of blocks) {
-      const parts = await this.#guarded(reader, [], async () => {
-        const selected = await reader.select(matchers)
-        const tombstones = await reader.tombstones()
-        return selected.map(series => ({ reader, series, deleted: tombstones.get(series.ref) ?? [] }))
-      })
-      for (const part of parts) {
-        const { labels } = part.series
-        const known = byLabels.get(labels.key)
-        if (known === undefined) byLabels.set(labels.key, { labels, parts: [part] })
-        else known.parts.push(part)
-      }
+      const part = await this.#guarded(reader, undefined, async () => ({ reader, found: await reader.select(matchers, this.#intern), deleted: await reader.tombstones() }))
+      if (part !== undefined && part.found.count > 0) found.push(part)
       // Each block may hold many series: others get a turn in between.
       await this.#clock.breathe()
     }
-    const series = [...byLabels.values()].sort((a, b) => compareLabels(a.labels, b.labels))
-    const selection = { blocks, series, byKey: new Map(series.map((one, i) => [one.labels.key, i])) }
-    if (version === this.version) this.#selections.keep(matchers, selection)
+    const selection = new Selection(found)
+    if (version === this.version) this.#selections.keep(matchers, blocks, selection)
     return selection
+  }
+
+  readonly #interned = new Map<string, Labels>()
+  readonly #intern = (labels: Labels): Labels => {
+    const known = this.#interned.get(labels.key)
+    if (known !== undefined) return known
+    if (this.#interned.size >= internedMax) this.#interned.clear()
+    this.#interned.set(labels.key, labels)
+    return labels
   }
 
   /** To be called when something was deleted from a block. */
@@ -122,48 +130,48 @@ export class BlockSet {
     this.#selections.clear()
   }
 
-  async #select(head: Head | undefined, matchers: readonly Matcher[], fromMs: number, toMs: number): Promise<SeriesSet> {
+  async #open(head: Head | undefined, matchers: readonly Matcher[], fromMs: number, toMs: number): Promise<SeriesSet> {
     // Held from the instant at which the list of blocks is made: what leaves the head later is in no block of that list.
     const held = head?.ranges() ?? []
-    const merged = await this.#merge(head, matchers, fromMs, toMs)
+    const { labels, selection, inBlocks, inHead } = await this.#merge(head, matchers, fromMs, toMs)
+    let base = 0
+    let loaded: Loaded[] = []
     return {
-      labels: merged.map(m => m.labels),
+      labels,
       load: async (from, to) => {
-        const wanted = new Map<BlockReader, { series: BlockSeries[]; into: Loaded[] }>()
-        for (let i = from; i < to; i++) {
-          const of = merged[i]!
-          of.loaded = []
-          for (let part = 0; part < of.parts.length; part++) {
-            const { reader, series } = of.parts[part]!
-            const place: Loaded = { chunks: nothingLoaded, i: 0 }
-            of.loaded.push(place)
-            if (!series.touches(fromMs, toMs)) continue
-            let list = wanted.get(reader)
-            if (list === undefined) wanted.set(reader, list = { series: [], into: [] })
-            place.i = list.series.length
-            list.series.push(series)
-            list.into.push(place)
+        base = from
+        for (const { chunks } of loaded) chunks.release()
+        loaded = []
+        for (const part of selection.parts) {
+          const placeOf = new Int32Array(to - from).fill(-1)
+          const members: number[] = []
+          for (let i = from; i < to; i++) {
+            const member = inBlocks[i]! < 0 ? -1 : part.memberOf[inBlocks[i]!]!
+            if (member < 0 || !part.found.touches(member, fromMs, toMs)) continue
+            placeOf[i - from] = members.length
+            members.push(member)
           }
-        }
-        for (const [reader, { series, into }] of wanted) {
-          const chunks = await this.#guarded(reader, nothingLoaded, () => reader.chunks(series, fromMs, toMs))
-          for (const place of into) place.chunks = chunks
+          if (members.length === 0) continue
+          const chunks = await this.#guarded(part.reader, undefined, () => part.reader.chunks(part.found, members, fromMs, toMs, this.#buffers))
+          if (chunks !== undefined) loaded.push({ chunks, placeOf, part })
         }
       },
       read(i, into) {
-        const { headSeries, parts, loaded } = merged[i]!
-        for (let part = 0; part < parts.length; part++) {
-          const { chunks, i: place } = loaded![part]!
-          if (chunks === nothingLoaded) continue
+        for (const { chunks, placeOf, part } of loaded) {
+          const place = placeOf[i - base]!
+          if (place < 0) continue
           const from = into.count
           chunks.decode(place, into)
-          if (parts[part]!.deleted.length > 0) removeDeleted(into, from, parts[part]!.deleted)
+          if (part.deleted.size === 0) continue
+          const intervals = part.deleted.get(part.found.refs[part.memberOf[inBlocks[i]!]!]!)
+          if (intervals !== undefined) removeDeleted(into, from, intervals)
         }
-        if (headSeries >= 0) head!.read(headSeries, fromMs, toMs, into, held)
+        if (inHead[i]! >= 0) head!.read(inHead[i]!, fromMs, toMs, into, held)
         into.normalize(fromMs, toMs)
       },
-      release(from, to) {
-        for (let i = from; i < to; i++) merged[i]!.loaded = undefined
+      release() {
+        for (const { chunks } of loaded) chunks.release()
+        loaded = []
       },
     }
   }
@@ -171,7 +179,7 @@ export class BlockSet {
   async #labelNames(head: Head | undefined, matchers: readonly Matcher[], fromMs: number, toMs: number): Promise<string[]> {
     const names = new Set<string>()
     if (matchers.length > 0) {
-      for (const { labels } of await this.#merge(head, matchers, fromMs, toMs)) for (let i = 0; i < labels.pairs.length; i += 2) names.add(labels.pairs[i]!)
+      for (const labels of (await this.#merge(head, matchers, fromMs, toMs)).labels) for (let i = 0; i < labels.pairs.length; i += 2) names.add(labels.pairs[i]!)
     } else {
       if (head !== undefined && head.maxMs >= fromMs && head.minMs <= toMs) for (const name of head.table.labelNames()) names.add(name)
       for (const reader of this.inTime(fromMs, toMs)) for (const name of await this.#guarded(reader, [], () => reader.labelNames())) names.add(name)
@@ -182,7 +190,7 @@ export class BlockSet {
   async #labelValues(head: Head | undefined, name: string, matchers: readonly Matcher[], fromMs: number, toMs: number): Promise<string[]> {
     const values = new Set<string>()
     if (matchers.length > 0) {
-      for (const { labels } of await this.#merge(head, matchers, fromMs, toMs)) values.add(labels.get(name))
+      for (const labels of (await this.#merge(head, matchers, fromMs, toMs)).labels) values.add(labels.get(name))
     } else {
       if (head !== undefined && head.maxMs >= fromMs && head.minMs <= toMs) for (const value of head.table.labelValues(name)) values.add(value)
       for (const reader of this.inTime(fromMs, toMs)) for (const value of await this.#guarded(reader, [], () => reader.labelValues(name))) values.add(value)
@@ -190,9 +198,4 @@ export class BlockSet {
     values.delete('')
     return [...values].sort(compareText)
   }
-}
-
-/** Has the part a chunk in the time that was not deleted as a whole? */
-function isVisible({ series, deleted }: BlockPart, fromMs: number, toMs: number): boolean {
-  return series.touches(fromMs, toMs) && !deleted.some(d => d.minMs <= series.minMs && d.maxMs >= series.maxMs)
 }

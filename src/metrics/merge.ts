@@ -1,14 +1,13 @@
 /** Columns of samples into chunks, blocks into one block, a head's range into a block. */
 import { encodeHistogramChunk } from '#codec/histogram-chunk.ts'
 import { encodeXor } from '#codec/xor-chunk.ts'
-import { assert } from '#core/assert.ts'
 import type { Files } from '#core/files.ts'
 import { compareBytes } from '#core/text.ts'
 import { chunkRun, layoutOf, sampleOf } from '#model/histogram-chunk.ts'
 import { compareLabels, type Labels } from '#model/labels.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
 import { BlockWriter, type ChunkMeta } from './block-writer.ts'
-import type { BlockReader, BlockSeries, Interval, LoadedChunks } from './block-reader.ts'
+import type { BlockReader, BlockSelection, Interval, LoadedChunks } from './block-reader.ts'
 import type { Head } from './head.ts'
 import type { RangeChunks } from './range-chunks.ts'
 import { removeDeleted } from './tombstones.ts'
@@ -153,33 +152,31 @@ export async function mergeBlocks(files: Files, directory: string, readers: read
   for (let n = 0; ; n++) {
     const labels = smallest(sources)
     if (labels === undefined) break
-    const parts: { source: Source; series: BlockSeries; deleted: readonly Interval[] }[] = []
+    const parts: { source: Source; i: number; deleted: readonly Interval[] }[] = []
     for (const source of sources) {
-      const series = source.current
-      if (series === undefined || !series.labels.equals(labels)) continue
-      parts.push({ source, series, deleted: source.tombstones.get(series.ref) ?? [] })
+      if (source.labels?.equals(labels) !== true) continue
+      parts.push({ source, i: source.at, deleted: source.tombstones.get(source.found.refs[source.at]!) ?? [] })
       source.at++
     }
     const metas: ChunkMeta[] = []
-    parts.sort((a, b) => a.series.minMs - b.series.minMs)
-    const disjoint = parts.every((part, i) => i === 0 || part.series.minMs > parts[i - 1]!.series.maxMs)
+    parts.sort((a, b) => a.source.found.firstMs(a.i) - b.source.found.firstMs(b.i))
+    const disjoint = parts.every((part, k) => k === 0 || part.source.found.firstMs(part.i) > parts[k - 1]!.source.found.lastMs(parts[k - 1]!.i))
     if (disjoint && parts.every(part => part.deleted.length === 0)) {
-      for (const { source, series } of parts) {
-        const { loaded, i: place } = await source.chunks(series)
-        const first = loaded.startOf[place]!
-        for (let i = first; i < loaded.startOf[place + 1]!; i++) {
-          const encoding = loaded.encodingOf(i), bytes = loaded.bytesOf(i)
-          const minMs = series.minMsOf(i - first), maxMs = series.maxMsOf(i - first)
+      for (const { source, i } of parts) {
+        const { loaded, place } = await source.chunks(i)
+        for (let k = loaded.startOf[place]!; k < loaded.startOf[place + 1]!; k++) {
+          const encoding = loaded.encodingOf(k), bytes = loaded.bytesOf(k)
+          const minMs = source.found.minMs[loaded.numberOf[k]!]!, maxMs = source.found.maxMs[loaded.numberOf[k]!]!
           metas.push({ minMs, maxMs, ref: await writer.addChunk(encoding, bytes) })
           tally.see({ encoding, minMs, maxMs }, (bytes[0]! << 8 | bytes[1]!) & (encoding >= 5 ? 0x3fff : 0xffff))
         }
       }
     } else {
       columns.clear()
-      for (const { source, series, deleted } of parts) {
+      for (const { source, i, deleted } of parts) {
         const from = columns.count
-        const { loaded, i } = await source.chunks(series)
-        loaded.decode(i, columns)
+        const { loaded, place } = await source.chunks(i)
+        loaded.decode(place, columns)
         if (deleted.length > 0) removeDeleted(columns, from, deleted)
       }
       columns.normalize(-Infinity, Infinity)
@@ -201,36 +198,36 @@ const fetchSeries = 256
 /** One of the blocks that are being merged, and how far it was read. */
 class Source {
   readonly reader: BlockReader
+  readonly found: BlockSelection
   readonly tombstones: ReadonlyMap<number, readonly Interval[]>
-  readonly #series: readonly BlockSeries[]
   #fetchedFrom = 0
   #fetched: LoadedChunks | undefined
+  /** The next series. */
   at = 0
 
-  constructor(reader: BlockReader, series: readonly BlockSeries[], tombstones: ReadonlyMap<number, readonly Interval[]>) {
+  constructor(reader: BlockReader, found: BlockSelection, tombstones: ReadonlyMap<number, readonly Interval[]>) {
     this.reader = reader
-    this.#series = series
+    this.found = found
     this.tombstones = tombstones
   }
 
-  get current(): BlockSeries | undefined { return this.#series[this.at] }
+  get labels(): Labels | undefined { return this.found.labels[this.at] }
 
-  /** Every chunk of a series that was the current one just now. */
-  async chunks(series: BlockSeries): Promise<{ loaded: LoadedChunks; i: number }> {
-    const place = this.at - 1
-    if (this.#fetched === undefined || place >= this.#fetchedFrom + fetchSeries) {
-      this.#fetchedFrom = place
-      this.#fetched = await this.reader.chunks(this.#series.slice(place, place + fetchSeries), -Infinity, Infinity)
+  /** Every chunk of series `i`; asked for in ascending order. */
+  async chunks(i: number): Promise<{ loaded: LoadedChunks; place: number }> {
+    if (this.#fetched === undefined || i >= this.#fetchedFrom + fetchSeries) {
+      this.#fetchedFrom = i
+      const members = Array.from({ length: Math.min(fetchSeries, this.found.count - i) }, (_, k) => i + k)
+      this.#fetched = await this.reader.chunks(this.found, members, -Infinity, Infinity)
     }
-    assert(this.#series[place] === series, 'a block is merged series by series')
-    return { loaded: this.#fetched, i: place - this.#fetchedFrom }
+    return { loaded: this.#fetched, place: i - this.#fetchedFrom }
   }
 }
 
 function smallest(sources: readonly Source[]): Labels | undefined {
   let best: Labels | undefined
   for (const source of sources) {
-    const labels = source.current?.labels
+    const { labels } = source
     if (labels !== undefined && (best === undefined || compareLabels(labels, best) < 0)) best = labels
   }
   return best

@@ -6,12 +6,12 @@ import type { SampleColumns } from '#model/sample-columns.ts'
 /** Series that match, in the order of their labels. Samples are fetched for a stretch of them at a time. */
 export interface SeriesSet {
   readonly labels: readonly Labels[]
-  /** Fetches what `read` needs for series [from, to). */
+  /** Fetches what `read` needs for series [from, to), and lets go of what was fetched before. */
   load(from: number, to: number): Promise<void>
   /** Fills `into` with the samples of series `i` inside the selected time, in order, each timestamp once. Synchronous; needs `load`. */
   read(i: number, into: SampleColumns): void
-  /** Lets go of what was fetched for series [from, to). */
-  release(from: number, to: number): void
+  /** Lets go of what was fetched. */
+  release(): void
 }
 
 /** All times are inclusive milliseconds. */

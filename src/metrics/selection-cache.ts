@@ -1,27 +1,68 @@
 /** What matchers found in a set of blocks, merged by series: blocks do not change, so the same question has the same answer. */
 import type { Matcher } from '#lang/regex/matcher.ts'
-import type { Labels } from '#model/labels.ts'
-import type { BlockReader, BlockSeries, Interval } from './block-reader.ts'
+import { compareLabels, type Labels } from '#model/labels.ts'
+import type { BlockReader, BlockSelection, Interval } from './block-reader.ts'
 
-/** Part of a series that lies in one block. */
-export interface BlockPart { readonly reader: BlockReader; readonly series: BlockSeries; readonly deleted: readonly Interval[] }
-
-export interface BlocksSeries { readonly labels: Labels; /** Oldest block first. */ readonly parts: BlockPart[] }
-
-export interface Selection {
-  readonly blocks: readonly BlockReader[]
-  /** Ascending by labels. */
-  readonly series: readonly BlocksSeries[]
-  /** Number of a series, by the key of its labels. */
-  readonly byKey: ReadonlyMap<string, number>
+/** What one block has of a selection. */
+export interface SelectionPart {
+  readonly reader: BlockReader
+  readonly found: BlockSelection
+  /** By series of the selection: its number in `found`, -1 where the block has none of it. */
+  readonly memberOf: Int32Array
+  /** By reference: what was deleted of a series. */
+  readonly deleted: ReadonlyMap<number, readonly Interval[]>
 }
 
-/** Chunks that all kept selections name together; about 30 B each. */
-const chunksMax = 1_000_000
+export class Selection {
+  /** Ascending, each once. */
+  readonly labels: readonly Labels[]
+  /** Oldest block first. */
+  readonly parts: readonly SelectionPart[]
+  #numberOf: Map<string, number> | undefined
+
+  constructor(found: readonly Omit<SelectionPart, 'memberOf'>[]) {
+    const byKey = new Map<string, Labels>()
+    for (const part of found) for (const labels of part.found.labels) if (!byKey.has(labels.key)) byKey.set(labels.key, labels)
+    const labels = [...byKey.values()]
+    // One block's series come in order already.
+    if (found.length !== 1) labels.sort(compareLabels)
+    this.labels = labels
+    this.parts = found.map(part => ({ ...part, memberOf: new Int32Array(labels.length).fill(-1) }))
+    for (const { found: { labels: own }, memberOf } of this.parts) own.forEach((one, member) => { memberOf[this.numberOf(one)] = member })
+  }
+
+  /** The number of a series, -1 when it is not among these. */
+  numberOf(labels: Labels): number {
+    this.#numberOf ??= new Map(this.labels.map((one, i) => [one.key, i]))
+    return this.#numberOf.get(labels.key) ?? -1
+  }
+
+  /** Has the series a chunk in the time whose series was not deleted as a whole? */
+  isVisible(series: number, fromMs: number, toMs: number): boolean {
+    for (const { found, memberOf, deleted } of this.parts) {
+      const member = memberOf[series]!
+      if (member < 0 || !found.touches(member, fromMs, toMs)) continue
+      if (deleted.size === 0) return true
+      const intervals = deleted.get(found.refs[member]!) ?? []
+      if (!intervals.some(d => d.minMs <= found.firstMs(member) && d.maxMs >= found.lastMs(member))) return true
+    }
+    return false
+  }
+
+  /** Roughly what it holds, in bytes. */
+  get bytes(): number {
+    let bytes = 1000 + this.labels.length * 100
+    for (const { found, memberOf } of this.parts) bytes += found.chunkCount * 25 + found.count * 20 + memberOf.length * 4
+    return bytes
+  }
+}
+
+/** What all kept selections may hold. */
+const bytesMax = 48 * 1024 * 1024
 
 export class SelectionCache {
-  readonly #kept = new Map<string, { selection: Selection; chunks: number }>()
-  #chunks = 0
+  readonly #kept = new Map<string, Selection>()
+  #bytes = 0
 
   #key(matchers: readonly Matcher[], blocks: readonly BlockReader[]): string {
     return JSON.stringify([matchers.map(m => [m.kind, m.name, m.value]), blocks.map(b => b.meta.ulid)])
@@ -34,25 +75,23 @@ export class SelectionCache {
     // The least recently used one comes first.
     this.#kept.delete(key)
     this.#kept.set(key, found)
-    return found.selection
+    return found
   }
 
-  keep(matchers: readonly Matcher[], selection: Selection): void {
-    let chunks = 1
-    for (const { parts } of selection.series) for (const { series } of parts) chunks += series.chunkCount + 4
-    if (chunks > chunksMax / 4) return
-    this.#kept.set(this.#key(matchers, selection.blocks), { selection, chunks })
-    this.#chunks += chunks
-    for (const [key, { chunks: size }] of this.#kept) {
-      if (this.#chunks <= chunksMax) return
+  keep(matchers: readonly Matcher[], blocks: readonly BlockReader[], selection: Selection): void {
+    if (selection.bytes > bytesMax / 4) return
+    this.#kept.set(this.#key(matchers, blocks), selection)
+    this.#bytes += selection.bytes
+    for (const [key, { bytes }] of this.#kept) {
+      if (this.#bytes <= bytesMax) return
       this.#kept.delete(key)
-      this.#chunks -= size
+      this.#bytes -= bytes
     }
   }
 
   /** To be called when something was deleted from a block, or a block turned out to be damaged. */
   clear(): void {
     this.#kept.clear()
-    this.#chunks = 0
+    this.#bytes = 0
   }
 }

@@ -10,6 +10,8 @@ export class Labels {
   /** name, value, name, value … */
   readonly pairs: readonly string[]
   #key: string | undefined
+  #memo: string | undefined
+  #memoized: Labels | undefined
 
   /** `pairs` must be in bytewise order of their names, each once, without empty values; they are kept, not copied. */
   constructor(pairs: readonly string[]) {
@@ -42,6 +44,15 @@ export class Labels {
 
   /** Equal label sets, and only those, have equal keys. */
   get key(): string { return this.#key ??= this.pairs.join(separator) }
+
+  /** What `project` makes of this set; remembered under `memo`, which must stand for the same projection always. */
+  memoized(memo: string, project: (labels: Labels) => Labels): Labels {
+    if (this.#memo !== memo) {
+      this.#memoized = project(this)
+      this.#memo = memo
+    }
+    return this.#memoized!
+  }
 
   /** Only these names. */
   keep(names: ReadonlySet<string>): Labels {

@@ -38,7 +38,7 @@ async function* lines(reader: MetricsReader, sets: ReturnType<typeof matcherSets
       await set.load(i, i + 1)
       columns.clear()
       set.read(i, columns)
-      set.release(i, i + 1)
+      set.release()
       const floats = floatsOf(columns)
       if (floats.values.length > 0) yield formatJsonLine(labels.toObject(), floats.timesMs, floats.values, floats.values.length)
     }

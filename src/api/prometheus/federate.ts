@@ -26,7 +26,7 @@ export async function federate(request: HttpRequest, reader: MetricsReader, cloc
       if (last < 0 || columns.isStale(last) || columns.histograms?.[last] !== undefined) return
       latest.set(labels.key, { labels, value: columns.values[last]!, timeMs: columns.timesMs[last]! })
     })
-    set.release(0, set.labels.length)
+    set.release()
   }
   const rows = [...latest.values()].sort((a, b) => compareText(a.labels.get(metricName), b.labels.get(metricName)))
   let text = ''

@@ -42,7 +42,7 @@ async function eachSeries(query: ReadRequest['queries'][number], reader: Metrics
       set.read(i, columns)
       if (columns.count > 0) visit(set.labels[i]!, columns)
     }
-    set.release(from, to)
+    set.release()
   }
 }
 

@@ -45,9 +45,10 @@ function groupingLabels(expr: Aggregate): (labels: Labels) => Labels {
 
 function groupRows(expr: Aggregate, rows: Row[]): Group[] {
   const labelsOf = groupingLabels(expr)
+  const memo = `${expr.without ? 'without' : 'by'} ${expr.grouping.join('\0')}`
   const groups = new Map<string, Group>()
   for (const row of rows) {
-    const labels = labelsOf(row.labels)
+    const labels = row.labels.memoized(memo, labelsOf)
     const group = groups.get(labels.key)
     if (group === undefined) groups.set(labels.key, { labels, rows: [row] })
     else group.rows.push(row)
@@ -60,7 +61,10 @@ function fold(expr: Aggregate, rows: Row[], out: Row, param: Float64Array | unde
   const steps = out.values.length
   switch (expr.op) {
     case 'sum': foldSum(expr, rows, out, annotations); return
-    case 'avg': for (let step = 0; step < steps; step++) foldAverage(expr, rows, out, step, annotations); return
+    case 'avg':
+      if (rows.every(row => row.histograms === undefined)) averageFloats(rows, out)
+      else for (let step = 0; step < steps; step++) foldAverage(expr, rows, out, step, annotations)
+      return
     case 'group':
       for (const row of rows) for (let step = 0; step < steps; step++) if (row.present[step] !== absent) out.setFloat(step, 1)
       return
@@ -165,6 +169,37 @@ function emitMixed(expr: Aggregate, out: Row, step: number, floats: number, hist
   if (broken) return
   if (histogram !== undefined) out.setHistogram(step, histogram.compact())
   else if (floats > 0) out.setFloat(step, value)
+}
+
+/** As MeanAccumulator (kahan.ts) does it, row by row over columns; a step whose sum would overflow is done by that. */
+function averageFloats(rows: readonly Row[], out: Row): void {
+  const steps = out.values.length
+  const sums = out.values
+  const compensation = new Float64Array(steps), counts = new Float64Array(steps)
+  for (const { values, present } of rows) {
+    for (let step = 0; step < steps; step++) {
+      if (present[step] === absent) continue
+      const value = values[step]!
+      if (counts[step]!++ === 0) { sums[step] = value; continue }
+      const sum = sums[step]!
+      const total = sum + value
+      if (Math.abs(sum) >= Math.abs(value)) compensation[step]! += (sum - total) + value
+      else compensation[step]! += (value - total) + sum
+      sums[step] = total
+    }
+  }
+  for (let step = 0; step < steps; step++) {
+    if (counts[step] === 0) continue
+    out.present[step] = isFloat
+    if (Number.isFinite(sums[step]!)) { sums[step] = sums[step]! / counts[step]! + compensation[step]! / counts[step]!; continue }
+    let mean: MeanAccumulator | undefined
+    for (const row of rows) {
+      if (row.present[step] === absent) continue
+      if (mean === undefined) mean = new MeanAccumulator(row.values[step]!)
+      else mean.add(row.values[step]!)
+    }
+    sums[step] = mean!.value
+  }
 }
 
 function foldAverage(expr: Aggregate, rows: Row[], out: Row, step: number, annotations: Annotations): void {

@@ -15,8 +15,8 @@ import { evaluateBinary } from './binary.ts'
 import { callFunction } from './functions.ts'
 import { evaluateInfo } from './info.ts'
 import { absentLabels } from './prepare.ts'
-import { isRangeFunction, rangeFunctions, Window, type RangeFunctionName } from './range-functions.ts'
-import { absent, isFloat, isHistogram, Row, type Grid, type Value } from './value.ts'
+import { extrapolateFloats, isRangeFunction, rangeFunctions, Window, type RangeFunctionName } from './range-functions.ts'
+import { absent, isFloat, isHistogram, Row, RowRoom, type Grid, type Value } from './value.ts'
 
 /** What stays the same for a whole query. */
 export interface QueryContext {
@@ -43,6 +43,7 @@ const batchSeries = 256
 export class Evaluator {
   readonly context: QueryContext
   readonly grid: Grid
+  readonly #room = new RowRoom()
 
   constructor(context: QueryContext, grid: Grid) {
     this.context = context
@@ -147,6 +148,7 @@ export class Evaluator {
     window.position = range
     window.scalarPosition = call.args[0]!
     window.rangeMs = range.range.ms
+    window.wantsDrops = name === 'rate' || name === 'increase'
     const out: Row[] = []
     const run = (labels: Labels, dropName: boolean): void => {
       window.metric = labels.get(metricName)
@@ -185,6 +187,11 @@ export class Evaluator {
     const { steps } = this.grid
     const selector = range.kind === 'matrix' ? range.selector : range
     const offsetMs = selector.offset?.ms ?? 0
+    if ((name === 'rate' || name === 'increase' || name === 'delta') && window.modifier === undefined && window.histograms.length === 0 && selector.at === undefined) {
+      const row = new Row(labels, dropName, steps, this.#room)
+      this.context.budget.totalSamples += extrapolateFloats(window, name !== 'delta', name === 'rate', this.stepMs(0) - offsetMs, this.grid.intervalMs, steps, row.values, row.present)
+      return row.present.includes(isFloat) ? row : undefined
+    }
     const before = window.modifier === undefined ? 0 : this.context.lookbackMs
     const after = window.modifier === 'smoothed' ? this.context.lookbackMs : 0
     let row: Row | undefined
@@ -208,7 +215,7 @@ export class Evaluator {
       window.stepMs = stepMs
       for (let i = 0; i < scalars.length; i++) window.scalars[i] = scalars[i]![step]!
       if (!fn(window)) continue
-      row ??= new Row(labels, dropName, steps)
+      row ??= new Row(labels, dropName, steps, this.#room)
       if (window.histogram === undefined) row.setFloat(step, window.value)
       else { row.setHistogram(step, window.histogram); window.histogram = undefined }
     }
@@ -276,7 +283,7 @@ export class Evaluator {
         if (columns.count > 0) work(set.labels[i]!, columns)
         if ((i & 3) === 0) await this.context.budget.pause()
       }
-      set.release(from, to)
+      set.release()
     }
   }
 
@@ -288,7 +295,7 @@ export class Evaluator {
     if (selector.modifier === 'anchored') throw new ExecutionError('anchored modifier can only be used with range vectors')
     const { fromMs, toMs } = this.#reach({ ...selector, modifier: selector.modifier }, selector.modifier === undefined ? lookbackMs : 0)
     await this.#eachSeries(selector.matchers, fromMs, toMs, (labels, columns) => {
-      const row = new Row(labels, false, steps)
+      const row = new Row(labels, false, steps, this.#room)
       let any = 0
       let next = 0
       let shown = -1
@@ -367,10 +374,18 @@ function withoutStale(columns: SampleColumns): SampleColumns {
 
 /** Sets the window's samples from storage: stale markers out, floats and histograms apart. */
 function fillWindow(window: Window, columns: SampleColumns): void {
+  const { count, timesMs, values, histograms } = columns
   window.histogramTimes = []
   window.histograms = []
   window.drops = []
-  const { count, timesMs, values, histograms } = columns
+  if (histograms === undefined && !hasNaN(values, count)) {
+    // The usual series: its columns are looked at where they are.
+    window.floats = values
+    window.floatTimes = timesMs
+    window.floatCount = count
+    if (window.wantsDrops) for (let i = 1; i < count; i++) if (values[i]! < values[i - 1]!) window.drops.push(i)
+    return
+  }
   if (window.floats.length < count) {
     window.floats = new Float64Array(count * 2)
     window.floatTimes = new Float64Array(count * 2)
@@ -393,6 +408,11 @@ function fillWindow(window: Window, columns: SampleColumns): void {
     out++
   }
   window.floatCount = out
+}
+
+function hasNaN(values: Float64Array, count: number): boolean {
+  for (let i = 0; i < count; i++) if (values[i] !== values[i]) return true
+  return false
 }
 
 function fillWindowFromRow(window: Window, row: Row, grid: Grid): void {

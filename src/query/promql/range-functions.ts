@@ -19,8 +19,9 @@ export class Window {
   floatCount = 0
   histogramTimes: number[] = []
   histograms: FloatHistogram[] = []
-  /** Indices at which a float is less than the one before it. */
+  /** Indices at which a float is less than the one before it; filled for counters only. */
   drops: number[] = []
+  wantsDrops = false
   /** The range: floats[floatFrom, floatTo) and histograms[histogramFrom, histogramTo). */
   floatFrom = 0
   floatTo = 0
@@ -127,6 +128,47 @@ function extrapolated(window: Window, isCounter: boolean, isRate: boolean): bool
   if (isRate) factor /= window.rangeMs / 1000
   if (histogram === undefined) return window.give(result * factor)
   return window.giveHistogram(histogram.scale(factor))
+}
+
+/**
+ * rate, increase and delta of a series that has floats only, at every step: `extrapolated` as one loop over columns. The
+ * ranges end at firstEndMs, firstEndMs + intervalMs …; answers go to `values`, and 1 to `present`. Returns how many samples it looked at.
+ */
+export function extrapolateFloats(window: Window, isCounter: boolean, isRate: boolean, firstEndMs: number, intervalMs: number, steps: number, values: Float64Array, present: Uint8Array): number {
+  const { floatTimes, floats, floatCount, drops, rangeMs } = window
+  const rangeSeconds = rangeMs / 1000
+  let from = 0, to = 0, dropFrom = 0, examined = 0
+  for (let step = 0; step < steps; step++) {
+    const endMs = firstEndMs + step * intervalMs
+    const startMs = endMs - rangeMs
+    while (to < floatCount && floatTimes[to]! <= endMs) to++
+    while (from < to && floatTimes[from]! <= startMs) from++
+    examined += to - from
+    if (to - from < 2) continue
+    const first = floatTimes[from]!, last = floatTimes[to - 1]!
+    const firstValue = floats[from]!
+    let result = floats[to - 1]! - firstValue
+    if (isCounter) {
+      while (dropFrom < drops.length && drops[dropFrom]! <= from) dropFrom++
+      for (let d = dropFrom; d < drops.length && drops[d]! < to; d++) result += floats[drops[d]! - 1]!
+    }
+    let toStart = (first - startMs) / 1000
+    let toEnd = (endMs - last) / 1000
+    const sampled = (last - first) / 1000
+    const average = sampled / (to - from - 1)
+    const threshold = average * 1.1
+    if (toStart >= threshold) toStart = average / 2
+    if (isCounter && result > 0 && firstValue >= 0) {
+      const toZero = sampled * (firstValue / result)
+      if (toZero < toStart) toStart = toZero
+    }
+    if (toEnd >= threshold) toEnd = average / 2
+    let factor = (sampled + toStart + toEnd) / sampled
+    if (isRate) factor /= rangeSeconds
+    values[step] = result * factor
+    present[step] = 1
+  }
+  return examined
 }
 
 /** Whether the zero-point limit of counters also holds for the counts of native histograms. */

@@ -20,11 +20,11 @@ export class Row {
   readonly values: Float64Array
   histograms: (FloatHistogram | undefined)[] | undefined
 
-  constructor(labels: Labels, dropName: boolean, steps: number) {
+  constructor(labels: Labels, dropName: boolean, steps: number, room?: RowRoom) {
     this.labels = labels
     this.dropName = dropName
-    this.present = new Uint8Array(steps)
-    this.values = new Float64Array(steps)
+    this.present = room === undefined ? new Uint8Array(steps) : room.present(steps)
+    this.values = room === undefined ? new Float64Array(steps) : room.values(steps)
     this.histograms = undefined
   }
 
@@ -46,6 +46,28 @@ export class Row {
   }
 
   get isEmpty(): boolean { return !this.present.includes(isFloat) && !this.present.includes(isHistogram) }
+}
+
+const rowsAtOnce = 64
+
+/** Memory for many rows of one length, taken in large pieces: a piece of its own for each costs more than filling it. */
+export class RowRoom {
+  #presence = new Uint8Array(0)
+  #presenceAt = 0
+  #numbers = new Float64Array(0)
+  #numbersAt = 0
+
+  present(steps: number): Uint8Array {
+    if (this.#presenceAt + steps > this.#presence.length) { this.#presence = new Uint8Array(steps * rowsAtOnce); this.#presenceAt = 0 }
+    this.#presenceAt += steps
+    return this.#presence.subarray(this.#presenceAt - steps, this.#presenceAt)
+  }
+
+  values(steps: number): Float64Array {
+    if (this.#numbersAt + steps > this.#numbers.length) { this.#numbers = new Float64Array(steps * rowsAtOnce); this.#numbersAt = 0 }
+    this.#numbersAt += steps
+    return this.#numbers.subarray(this.#numbersAt - steps, this.#numbersAt)
+  }
 }
 
 export type Value =
