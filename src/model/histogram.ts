@@ -14,8 +14,8 @@ export const resetHint = { unknown: 0, reset: 1, noReset: 2, gauge: 3 } as const
 export interface Buckets { index: number[]; count: number[] }
 export interface Span { offset: number; length: number }
 
-/** Why two histograms can't be combined. */
-export type Incompatibility = 'schema' | 'bounds'
+/** Why two histograms can't be combined: one has exponential buckets, the other custom ones. */
+export type Incompatibility = 'schema'
 
 export class FloatHistogram {
   schema = 0
@@ -31,6 +31,10 @@ export class FloatHistogram {
   stale = false
   /** All counts were whole numbers at the source: stored in integer chunks. */
   integer = false
+  /** Two of what was combined into this one told opposite things of a counter reset. */
+  collided = false
+  /** Custom buckets with other bounds were combined into this one: it has the bounds that all of them had. */
+  reconciled = false
 
   get usesCustomBuckets(): boolean { return this.schema === customBucketsSchema }
 
@@ -88,8 +92,8 @@ export class FloatHistogram {
   /** Adds (`sign` 1) or subtracts (-1) the other; it is left as it is. Returns what stands in the way, or undefined. */
   combine(other: FloatHistogram, sign: 1 | -1): Incompatibility | undefined {
     if (this.usesCustomBuckets !== other.usesCustomBuckets) return 'schema'
-    if (this.usesCustomBuckets) return this.#combineCustom(other, sign)
-    if (sign === 1) this.#combineHints(other)
+    this.#combineHints(other)
+    if (this.usesCustomBuckets) { this.#combineCustom(other, sign); return undefined }
     let theirs = other
     if (theirs.zeroThreshold !== this.zeroThreshold) {
       theirs = other.copy()
@@ -105,19 +109,24 @@ export class FloatHistogram {
     return undefined
   }
 
-  #combineCustom(other: FloatHistogram, sign: 1 | -1): Incompatibility | undefined {
-    if (!sameNumbers(this.customValues ?? [], other.customValues ?? [])) return 'bounds'
-    if (sign === 1) this.#combineHints(other)
+  #combineCustom(other: FloatHistogram, sign: 1 | -1): void {
+    const mine = this.customValues ?? [], theirs = other.customValues ?? []
     this.count += sign * other.count
     this.sum += sign * other.sum
-    this.positive = mergeBuckets(this.positive, other.positive, sign)
-    return undefined
+    if (sameNumbers(mine, theirs)) { this.positive = mergeBuckets(this.positive, other.positive, sign); return }
+    const common = commonBounds(mine, theirs)
+    this.positive = mergeBuckets(intoBounds(this.positive, mine, common), intoBounds(other.positive, theirs, common), sign)
+    this.customValues = common
+    this.reconciled = true
   }
 
   #combineHints(other: FloatHistogram): void {
     if (this.hint === other.hint || this.hint === resetHint.gauge) return
     if (other.hint === resetHint.gauge) this.hint = resetHint.gauge
-    else if (this.hint !== resetHint.unknown) this.hint = resetHint.unknown
+    else if (this.hint !== resetHint.unknown) {
+      if (other.hint !== resetHint.unknown) this.collided = true
+      this.hint = resetHint.unknown
+    }
   }
 
   /** Lowers the resolution in place. */
@@ -136,7 +145,11 @@ export class FloatHistogram {
     if (this.hint === resetHint.gauge || previous.hint === resetHint.gauge) return false
     if (this.count < previous.count) return true
     if (this.usesCustomBuckets !== previous.usesCustomBuckets) return true
-    if (this.usesCustomBuckets && !sameNumbers(this.customValues ?? [], previous.customValues ?? [])) return true
+    if (this.usesCustomBuckets && !sameNumbers(this.customValues ?? [], previous.customValues ?? [])) {
+      const mine = this.customValues ?? [], theirs = previous.customValues ?? []
+      const common = commonBounds(mine, theirs)
+      return anyFell(intoBounds(previous.positive, theirs, common), intoBounds(this.positive, mine, common))
+    }
     if (this.schema > previous.schema) return true
     if (this.zeroThreshold < previous.zeroThreshold) return true
     let before = previous
@@ -288,6 +301,25 @@ function mergeBuckets(a: Buckets, b: Buckets, sign: 1 | -1): Buckets {
     else count.push(a.count[i++]! + sign * b.count[k++]!)
   }
   return { index, count }
+}
+
+/** Bounds that both have. */
+function commonBounds(a: readonly number[], b: readonly number[]): number[] {
+  return a.filter(bound => b.includes(bound))
+}
+
+/** Custom buckets of `from` bounds as buckets of `to`, which are some of them: each goes to the first bound at or above its own. */
+function intoBounds(buckets: Buckets, from: readonly number[], to: readonly number[]): Buckets {
+  const merged: Buckets = { index: [], count: [] }
+  let target = 0
+  for (let i = 0; i < buckets.index.length; i++) {
+    const bound = from[buckets.index[i]!] ?? Infinity
+    while (target < to.length && to[target]! < bound) target++
+    const last = merged.index.length - 1
+    if (last >= 0 && merged.index[last] === target) merged.count[last]! += buckets.count[i]!
+    else { merged.index.push(target); merged.count.push(buckets.count[i]!) }
+  }
+  return merged
 }
 
 function mergeDown(buckets: Buckets, bySchemas: number): Buckets {

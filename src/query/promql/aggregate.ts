@@ -3,7 +3,7 @@ import { unreachable } from '#core/assert.ts'
 import { ExecutionError } from '#core/errors.ts'
 import { metricName } from '#core/names.ts'
 import type { Aggregate } from '#lang/promql/ast.ts'
-import { toPlain, type FloatHistogram } from '#model/histogram.ts'
+import { resetHint, toPlain, type FloatHistogram } from '#model/histogram.ts'
 import { Labels } from '#model/labels.ts'
 import { labelHash } from './label-hash.ts'
 import type { Annotations } from './annotations.ts'
@@ -148,20 +148,27 @@ function foldSum(expr: Aggregate, rows: Row[], out: Row, annotations: Annotation
         const next = row.histograms![step]!
         if (histogram === undefined) histogram = next.copy()
         else {
-          const problem = histogram.combine(next, 1)
-          if (problem !== undefined) { noteProblem(problem, row, expr, annotations); broken = true }
+          if (histogram.combine(next, 1) !== undefined) { annotations.mixedSchemas(row.labels.get(metricName), expr.expr); broken = true }
         }
       } else continue
       first = false
     }
+    if (histogram !== undefined) noteHistograms(expr, rows, step, histogram, annotations)
     emitMixed(expr, out, step, floats, histogram, broken, sum.sum + sum.compensation, annotations)
   }
 }
 
-function noteProblem(problem: 'schema' | 'bounds', row: Row, expr: Aggregate, annotations: Annotations): void {
-  const name = row.labels.get(metricName)
-  if (problem === 'schema') annotations.mixedSchemas(name, expr.expr)
-  else annotations.incompatibleBounds(name, expr.expr)
+/** What is to be said of the histograms of one step of a group. */
+function noteHistograms(expr: Aggregate, rows: readonly Row[], step: number, result: FloatHistogram, annotations: Annotations): void {
+  let reset = false, noReset = false
+  for (const row of rows) {
+    if (row.present[step] !== isHistogram) continue
+    const { hint } = row.histograms![step]!
+    if (hint === resetHint.reset) reset = true
+    else if (hint === resetHint.noReset) noReset = true
+  }
+  if (reset && noReset) annotations.counterResetCollision('aggregation', expr.expr)
+  if (result.reconciled) annotations.mismatchedBounds('aggregation', expr.expr)
 }
 
 function emitMixed(expr: Aggregate, out: Row, step: number, floats: number, histogram: FloatHistogram | undefined, broken: boolean, value: number, annotations: Annotations): void {
@@ -219,9 +226,11 @@ function foldAverage(expr: Aggregate, rows: Row[], out: Row, step: number, annot
       if (histogram === undefined) { histogram = next.copy(); continue }
       const share = next.copy().divide(count)
       const problem = share.combine(histogram.copy().divide(count), -1) ?? histogram.combine(share, 1)
-      if (problem !== undefined) { noteProblem(problem, row, expr, annotations); broken = true }
+      if (problem !== undefined) { annotations.mixedSchemas(row.labels.get(metricName), expr.expr); broken = true }
+      histogram.reconciled ||= share.reconciled
     }
   }
+  if (histogram !== undefined) noteHistograms(expr, rows, step, histogram, annotations)
   emitMixed(expr, out, step, floats, histogram, broken, mean?.value ?? 0, annotations)
 }
 

@@ -2,6 +2,8 @@
 
 export interface Annotation { level: 'warning' | 'info'; text: string; from: number }
 
+export type HistogramOperation = 'addition' | 'subtraction' | 'aggregation'
+
 /** Annotations without repetition. */
 export class Annotations {
   readonly #byText = new Map<string, Annotation>()
@@ -23,7 +25,8 @@ export class Annotations {
   notCounter(metric: string, at: { from: number }): void { this.#warn(`this native histogram metric is not a counter: ${JSON.stringify(metric)}`, at) }
   notGauge(metric: string, at: { from: number }): void { this.#warn(`this native histogram metric is not a gauge: ${JSON.stringify(metric)}`, at) }
   mixedSchemas(metric: string, at: { from: number }): void { this.#warn(`vector contains a mix of histograms with exponential and custom buckets schemas for metric name ${JSON.stringify(metric)}`, at) }
-  incompatibleBounds(metric: string, at: { from: number }): void { this.#warn(`vector contains histograms with incompatible custom buckets for metric name ${JSON.stringify(metric)}`, at) }
+  counterResetCollision(operation: HistogramOperation, at: { from: number }): void { this.#warn(`conflicting counter resets during histogram ${operation}`, at) }
+  mismatchedBounds(operation: HistogramOperation, at: { from: number }): void { this.#info(`mismatched custom buckets were reconciled during ${operation}`, at) }
   incompatibleLayout(op: string, at: { from: number }): void { this.#warn(`incompatible bucket layout encountered for binary operator ${op}`, at) }
 
   possibleNonCounter(metric: string, at: { from: number }): void { this.#info(`metric might not be a counter, name does not end in _total/_sum/_count/_bucket: ${JSON.stringify(metric)}`, at) }

@@ -111,6 +111,9 @@ function combine(expr: Binary, a: number, ah: FloatHistogram | undefined, b: num
     annotations.incompatibleLayout(op, expr)
     return false
   }
+  const operation = op === '+' ? 'addition' : 'subtraction'
+  if (result.collided) annotations.counterResetCollision(operation, expr)
+  if (result.reconciled) annotations.mismatchedBounds(operation, expr)
   outcome.histogram = result.compact()
   return true
 }

@@ -72,10 +72,21 @@ export class Window {
     if (this.histogramSize > 0) this.annotations.histogramIgnoredInMixedRange(this.metric, this.position)
   }
 
-  refuse(reason: 'schema' | 'bounds'): false {
-    if (reason === 'schema') this.annotations.mixedSchemas(this.metric, this.position)
-    else this.annotations.incompatibleBounds(this.metric, this.position)
+  /** Histograms that can't be combined: the function has no answer. */
+  refuse(): false {
+    this.annotations.mixedSchemas(this.metric, this.position)
     return false
+  }
+
+  /** Says what is odd about histograms of the range that were combined. */
+  noteCombined(result: FloatHistogram): void {
+    let reset = false, noReset = false
+    for (let i = this.histogramFrom; i < this.histogramTo; i++) {
+      if (this.histograms[i]!.hint === resetHint.reset) reset = true
+      else if (this.histograms[i]!.hint === resetHint.noReset) noReset = true
+    }
+    if (reset && noReset) this.annotations.counterResetCollision('aggregation', this.position)
+    if (result.reconciled) this.annotations.mismatchedBounds('aggregation', this.position)
   }
 }
 
@@ -206,14 +217,15 @@ function histogramRate(window: Window, isCounter: boolean): FloatHistogram | und
   }
   const result = last.copy()
   if (!custom) result.reduceTo(schema)
-  const problem = result.combine(previous, -1)
-  if (problem !== undefined) { window.refuse(problem); return undefined }
+  if (result.combine(previous, -1) !== undefined) { window.refuse(); return undefined }
+  if (result.reconciled) annotations.mismatchedBounds('subtraction', position)
   if (isCounter) {
     for (let i = from + 1; i < to; i++) {
       const current = histograms[i]!
       if (current.detectReset(previous)) {
-        const worse = result.combine(previous, 1)
-        if (worse !== undefined) { window.refuse(worse); return undefined }
+        result.reconciled = false
+        if (result.combine(previous, 1) !== undefined) { window.refuse(); return undefined }
+        if (result.reconciled) annotations.mismatchedBounds('addition', position)
       }
       previous = current
     }
@@ -286,8 +298,8 @@ function instantaneous(window: Window, isRate: boolean): boolean {
   if (!isRate && gauges < 2) window.annotations.notGauge(window.metric, window.position)
   const result = after.histogram.copy()
   if (!isRate || !after.histogram.detectReset(before.histogram)) {
-    const problem = result.combine(before.histogram, -1)
-    if (problem !== undefined) return window.refuse(problem)
+    if (result.combine(before.histogram, -1) !== undefined) return window.refuse()
+    if (result.reconciled) window.annotations.mismatchedBounds('subtraction', window.position)
   }
   result.hint = resetHint.gauge
   result.compact()
@@ -304,9 +316,10 @@ function averageOverTime(window: Window): boolean {
   const mean = window.histograms[window.histogramFrom]!.copy()
   for (let i = window.histogramFrom + 1, count = 2; i < window.histogramTo; i++, count++) {
     const share = window.histograms[i]!.copy().divide(count)
-    const problem = share.combine(mean.copy().divide(count), -1) ?? mean.combine(share, 1)
-    if (problem !== undefined) return window.refuse(problem)
+    if ((share.combine(mean.copy().divide(count), -1) ?? mean.combine(share, 1)) !== undefined) return window.refuse()
+    mean.reconciled ||= share.reconciled
   }
+  window.noteCombined(mean)
   return window.giveHistogram(mean)
 }
 
@@ -319,9 +332,9 @@ function sumOverTime(window: Window): boolean {
   }
   const sum = window.histograms[window.histogramFrom]!.copy()
   for (let i = window.histogramFrom + 1; i < window.histogramTo; i++) {
-    const problem = sum.combine(window.histograms[i]!, 1)
-    if (problem !== undefined) return window.refuse(problem)
+    if (sum.combine(window.histograms[i]!, 1) !== undefined) return window.refuse()
   }
+  window.noteCombined(sum)
   return window.giveHistogram(sum)
 }
 
