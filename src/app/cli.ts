@@ -110,7 +110,7 @@ async function up(config: Config): Promise<number> {
   mkdirSync(dataDir, { recursive: true })
   const tercet = await startTercet(config, world)
   writeFileSync(pidFile, `${process.pid}\n`)
-  const lines = tercet.addresses.map(({ name, address }) => `  ${name.padEnd(10)} ${name === 'otlp_grpc' ? address : `http://${address}`}`)
+  const lines = tercet.addresses.map(({ name, address }) => `  ${name.padEnd(10)} ${name === 'otlp_grpc' ? address : `${new URL(tercet.url).protocol}//${address}`}`)
   process.stdout.write(`Tercet ${version} is ready (${tercet.metrics.replayed.records} log records replayed in ${tercet.metrics.replayed.seconds.toFixed(2)} s).
 
 ${lines.join('\n')}

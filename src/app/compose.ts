@@ -1,4 +1,5 @@
 /** Puts the process together: the world, the bucket, the signal, the routes. The only place that knows everything. */
+import { CachedBucket } from '#bucket/cache.ts'
 import { DirectoryBucket } from '#bucket/directory.ts'
 import { PrefixedBucket, type Bucket } from '#bucket/bucket.ts'
 import { probeBucket } from '#bucket/probe.ts'
@@ -18,7 +19,8 @@ import { InfluxHandler } from '#ingest/influx.ts'
 import { OtlpMetricsHandler } from '#ingest/otlp.ts'
 import { RemoteWriteHandler } from '#ingest/remote-write.ts'
 import { MetricsEngine } from '#metrics/engine.ts'
-import { HttpServer, type HttpRequest, type Route } from '#net/http.ts'
+import { Auth } from '#net/auth.ts'
+import { HttpServer, type HttpRequest, type Route, type TlsOptions } from '#net/http.ts'
 import { GrpcServer } from '#net/grpc.ts'
 import { PromqlEngine } from '#query/promql/engine.ts'
 import { exportRoutes } from '#api/prometheus/export.ts'
@@ -29,7 +31,7 @@ import { version } from './version.ts'
 export interface World { clock: Clock; random: Random; files: Files; log: Log }
 
 export interface Tercet {
-  /** `http://host:port` of the main address. */
+  /** `http://host:port` of the main address, `https:` with TLS. */
   readonly url: string
   readonly addresses: { name: string; address: string }[]
   readonly metrics: MetricsEngine
@@ -65,7 +67,25 @@ export async function openBucket(config: Config, world: World): Promise<Bucket> 
     pathStyle: pathStyle === 'auto' ? endpoint !== '' : pathStyle === 'true', clock: world.clock,
   })
   const prefix = (config.text('metrics.bucket.s3.prefix') || config.text('bucket.s3.prefix')).replace(/^\/+|\/+$/g, '')
-  return prefix === '' ? bucket : new PrefixedBucket(bucket, `${prefix}/`)
+  const whole = prefix === '' ? bucket : new PrefixedBucket(bucket, `${prefix}/`)
+  const bytesMax = config.bytes('bucket.cache_size')
+  // Of a block only these are read again and again, and never change.
+  const isCacheable = (key: string): boolean => /\/chunks\/\d+$|\/index$/.test(key)
+  return bytesMax === 0 ? whole : CachedBucket.open(whole, { files: world.files, log: world.log, directory: `${config.text('data_dir')}/cache/metrics`, bytesMax, isCacheable })
+}
+
+async function secretFrom(path: string, files: Files): Promise<string> {
+  return path === '' ? '' : Buffer.from(await files.read(path)).toString('utf8').trim()
+}
+
+/** Credentials and certificates, read from the files that the configuration names. */
+async function openSecurity(config: Config, files: Files): Promise<{ auth: Auth; tls: TlsOptions | undefined }> {
+  const username = config.text('auth.username'), password = await secretFrom(config.text('auth.password_file'), files)
+  if ((username === '') !== (password === '')) throw new BadDataError('auth.username and auth.password_file go together: one of them is missing or empty')
+  const auth = new Auth({ username, password, bearerToken: await secretFrom(config.text('auth.bearer_token_file'), files) })
+  const cert = await secretFrom(config.text('tls.cert_file'), files), key = await secretFrom(config.text('tls.key_file'), files), clientCa = await secretFrom(config.text('tls.client_ca_file'), files)
+  if ((cert === '') !== (key === '') || (cert === '' && clientCa !== '')) throw new BadDataError('tls.cert_file and tls.key_file go together, and tls.client_ca_file needs them: one is missing or empty')
+  return { auth, tls: cert === '' ? undefined : { cert, key, clientCa: clientCa === '' ? undefined : clientCa } }
 }
 
 export function systemWorld(log: Log): World { return { clock: systemClock, random: systemRandom, files: systemFiles, log } }
@@ -74,6 +94,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   const { clock, random, files, log } = world
   const limits = limitsOf(config)
   const dataDir = config.text('data_dir')
+  const { auth, tls } = await openSecurity(config, files)
   const bucket = await openBucket(config, world)
   const isReader = config.text('role') === 'query'
   await probeBucket(bucket, `${defaultTenant}/tercet/`, isReader, random)
@@ -101,7 +122,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   const otlp = new OtlpMetricsHandler(metrics, tenantOf, clock)
   const imports = new ImportHandlers(metrics, tenantOf, clock)
   const influx = new InfluxHandler(metrics, tenantOf, clock)
-  const self = new SelfMetrics(registry, metrics, clock, version)
+  const self = new SelfMetrics(registry, metrics, bucket instanceof CachedBucket ? bucket : undefined, clock, version)
   const ok = (text: string) => async (): Promise<{ status: number; headers: Record<string, string>; body: string }> => ({ status: 200, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: text })
   let tercet: Tercet | undefined
   const readiness = async (): Promise<{ status: number; headers: Record<string, string>; body: string }> => {
@@ -126,7 +147,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   ]
   const http = new HttpServer(routes, {
     log, bodyBytesMax: limits.bodyBytesMax, decodedBytesMax: limits.decodedBytesMax, onError: errorReply, monotonicMs: () => clock.monotonicMs(),
-    onRequest: (route, status, seconds) => { self.request(route, status, seconds) },
+    onRequest: (route, status, seconds) => { self.request(route, status, seconds) }, auth, tls,
   })
   const addresses: { name: string; address: string }[] = []
   const listen = async (name: string, setting: string): Promise<void> => {
@@ -138,7 +159,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   await listen('http', config.text('listen.http'))
   await listen('otlp_http', config.text('listen.otlp_http'))
   for (const alias of config.list('listen.aliases')) await listen('alias', alias)
-  const grpc = new GrpcServer([{ service: 'opentelemetry.proto.collector.metrics.v1.MetricsService', method: 'Export', handler: otlp.handleGrpc }], limits.bodyBytesMax)
+  const grpc = new GrpcServer([{ service: 'opentelemetry.proto.collector.metrics.v1.MetricsService', method: 'Export', handler: otlp.handleGrpc }], limits.bodyBytesMax, auth, tls)
   const grpcAddress = config.text('listen.otlp_grpc')
   if (grpcAddress !== 'off') addresses.push({ name: 'otlp_grpc', address: await grpc.listen(grpcAddress) })
   try {
@@ -155,7 +176,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
     void scrape()
   }
   tercet = {
-    url: `http://${addresses.find(a => a.name === 'http')?.address ?? addresses[0]?.address ?? ''}`, addresses, metrics,
+    url: `${tls === undefined ? 'http' : 'https'}://${addresses.find(a => a.name === 'http')?.address ?? addresses[0]?.address ?? ''}`, addresses, metrics,
     flush: () => metrics.flush(),
     reload: () => metrics.refresh(),
     async close() {

@@ -1,6 +1,7 @@
 /** Tercet's own metrics: at /metrics, and into its own store. */
 import { Counter, Distribution, type Registry } from '#core/counter.ts'
 import type { Clock } from '#core/clock.ts'
+import type { CachedBucket } from '#bucket/cache.ts'
 import type { MetricsEngine } from '#metrics/engine.ts'
 import { Labels } from '#model/labels.ts'
 import { BatchBuilder } from '#model/write-batch.ts'
@@ -17,7 +18,7 @@ export class SelfMetrics {
   readonly #builder = new BatchBuilder()
   readonly #startedMs: number
 
-  constructor(registry: Registry, metrics: MetricsEngine, clock: Clock, version: string) {
+  constructor(registry: Registry, metrics: MetricsEngine, cache: CachedBucket | undefined, clock: Clock, version: string) {
     this.#registry = registry
     this.#metrics = metrics
     this.#clock = clock
@@ -40,6 +41,11 @@ export class SelfMetrics {
     read('tercet_wal_segments', 'Segments that are kept.', 'gauge', () => metrics.walStats.segments, { signal: 'metrics' })
     read('tercet_wal_replay_seconds', 'Time that the last start took to replay the log.', 'gauge', () => metrics.replayed.seconds, { signal: 'metrics' })
     read('tercet_compactions_total', 'Blocks written by merging others.', 'counter', () => metrics.compactions, { signal: 'metrics' })
+    if (cache !== undefined) {
+      read('tercet_cache_bytes', 'Local copies of what lies in the bucket.', 'gauge', () => cache.bytes, { signal: 'metrics' })
+      read('tercet_cache_hits_total', 'Pages that were read from the local copy.', 'counter', () => cache.hits, { signal: 'metrics' })
+      read('tercet_cache_misses_total', 'Pages that had to be fetched.', 'counter', () => cache.misses, { signal: 'metrics' })
+    }
     read('process_cpu_seconds_total', 'Total user and system CPU time spent in seconds.', 'counter', () => { const { user, system } = process.cpuUsage(); return (user + system) / 1e6 })
     read('process_resident_memory_bytes', 'Resident memory size in bytes.', 'gauge', () => process.memoryUsage.rss())
     read('process_start_time_seconds', 'Start time of the process since unix epoch in seconds.', 'gauge', () => this.#startedMs / 1000)

@@ -4,6 +4,7 @@ import { createGzip } from 'node:zlib'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { CanceledError, messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
+import type { Auth } from './auth.ts'
 import { readBody } from './body.ts'
 
 export interface HttpRequest {
@@ -42,7 +43,12 @@ export interface HttpServerOptions {
   /** Hears of every request: route, status, seconds. */
   onRequest: (route: string, status: number, seconds: number) => void
   monotonicMs: () => number
+  auth: Auth
+  tls: TlsOptions | undefined
 }
+
+/** PEM texts. With `clientCa`, only clients with a certificate that it signed get in. */
+export interface TlsOptions { cert: string; key: string; clientCa: string | undefined }
 
 const gzipBytesMin = 1400
 const corsHeaders = {
@@ -65,11 +71,21 @@ export class HttpServer {
   readonly #routes: readonly Route[]
 
   #build(routes: readonly Route[]): FastifyInstance {
-    const app = Fastify({ logger: false, bodyLimit: this.#options.bodyBytesMax, exposeHeadRoutes: true, routerOptions: { ignoreTrailingSlash: true, maxParamLength: 2000 } })
+    const { tls } = this.#options
+    const secure = tls === undefined ? {} : { https: { cert: tls.cert, key: tls.key, ...(tls.clientCa === undefined ? {} : { ca: tls.clientCa, requestCert: true, rejectUnauthorized: true }) } }
+    const app = Fastify({ ...secure, logger: false, bodyLimit: this.#options.bodyBytesMax, exposeHeadRoutes: true, routerOptions: { ignoreTrailingSlash: true, maxParamLength: 2000 } }) as FastifyInstance
     app.removeAllContentTypeParsers()
     // Bodies are read by us, when a handler asks for them.
     app.addContentTypeParser('*', (_request, _payload, done) => { done(null) })
     for (const route of routes) app.route({ method: [...route.methods], url: route.path, handler: (request, reply) => this.#handle(route, request, reply) })
+    const { auth } = this.#options
+    if (auth.isOn) {
+      app.addHook('onRequest', async (request, reply) => {
+        const question = request.url.indexOf('?')
+        const problem = request.method === 'OPTIONS' ? undefined : auth.refuses(question < 0 ? request.url : request.url.slice(0, question), request.headers.authorization)
+        if (problem !== undefined) return reply.code(401).headers({ 'content-type': 'text/plain; charset=utf-8', 'www-authenticate': auth.challenge }).send(`401: ${problem}\n`)
+      })
+    }
     app.options('/*', async (_request, reply) => reply.code(204).headers(corsHeaders).send())
     app.setNotFoundHandler((_request, reply) => reply.code(404).headers({ 'content-type': 'text/plain; charset=utf-8' }).send('404 page not found\n'))
     app.setErrorHandler((error, _request, reply) => reply.code(error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : 500).send(messageOf(error)))

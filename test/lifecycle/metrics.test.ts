@@ -277,3 +277,69 @@ test('native histograms, stale markers and both kinds beside each other survive 
   await driving(world, engine.flush())
   assert.equal(await read(), before)
 })
+
+test('series without samples leave the memory, their numbers go to others, and nothing of them is lost', async () => {
+  const world = makeWorld()
+  let engine = await opened(world)
+  const expected = new Map<string, [number, number][]>()
+  // A series lives two hours; one stays. Each wave has new label values, as deployments do.
+  for (let wave = 0; wave < 12; wave++) {
+    for (let step = 0; step < 8; step++) {
+      const timeMs = world.clock.nowMs()
+      for (const name of ['steady', ...Array.from({ length: 10 }, (_, i) => `wave_${wave}_${i}`)]) {
+        await append(world, engine, name, timeMs, wave * 100 + step)
+        expected.set(name, [...expected.get(name) ?? [], [timeMs, wave * 100 + step]])
+      }
+      await world.clock.advance(900_000)
+      await driving(world, engine.maintain())
+    }
+    if (wave === 7) engine = await opened(world)
+  }
+  const { series, labelPairs } = engine.headStats('anonymous')
+  assert.ok(series <= 50, `${series} series are in memory, 121 were made`)
+  assert.ok(labelPairs <= 51, `${labelPairs} label pairs are in memory`)
+  for (const [name, wanted] of expected) assert.deepEqual(await samples(engine, name), wanted, name)
+  const reader = engine.reader('anonymous')
+  assert.equal((await reader.labelValues('__name__', [], -Infinity, Infinity)).length, 121)
+  // One that left comes back, under whatever number.
+  const now = world.clock.nowMs()
+  await append(world, engine, 'wave_0_3', now, 7)
+  await append(world, engine, 'never_seen', now, 8)
+  assert.deepEqual(await samples(engine, 'wave_0_3'), [...expected.get('wave_0_3')!, [now, 7]])
+  engine = await opened(world)
+  assert.deepEqual(await samples(engine, 'wave_0_3'), [...expected.get('wave_0_3')!, [now, 7]])
+  assert.deepEqual(await samples(engine, 'never_seen'), [[now, 8]])
+  assert.deepEqual(await samples(engine, 'steady'), expected.get('steady'))
+})
+
+test('a query that began before a range left the memory reads all of it', async () => {
+  const world = makeWorld()
+  const engine = await opened(world)
+  const now = world.clock.nowMs()
+  for (let i = 0; i < 20; i++) await append(world, engine, 'm', now + i * 1000, i)
+  const set = await engine.reader('anonymous').select([makeMatcher('=', '__name__', 'm')], -Infinity, Infinity)
+  await driving(world, engine.flush())
+  await set.load(0, 1)
+  const columns = new SampleColumns()
+  set.read(0, columns)
+  assert.equal(columns.count, 20)
+})
+
+test('exemplars and metadata are there after a restart', async () => {
+  const world = makeWorld()
+  let engine = await opened(world)
+  const now = world.clock.nowMs()
+  const builder = new BatchBuilder()
+  const series = builder.addSeries(Labels.fromObject({ __name__: 'm_total', job: 'x' }))
+  builder.batch.addSample(series, now, 1)
+  builder.batch.exemplars.push({ series, labels: Labels.fromObject({ trace_id: 'abc' }), value: 0.5, timeMs: now })
+  builder.batch.metadata.push({ metric: 'm_total', type: 'counter', help: 'What it counts.', unit: 'things' })
+  assert.equal((await driving(world, engine.append('anonymous', builder.batch))).exemplars, 1)
+  for (let round = 0; round < 2; round++) {
+    const [found] = engine.exemplars('anonymous', [[makeMatcher('=', 'job', 'x')]], -Infinity, Infinity)
+    assert.deepEqual(found?.exemplars.map(e => [e.labels.get('trace_id'), e.value, e.timeMs]), [['abc', 0.5, now]])
+    assert.equal(String(found?.labels), 'm_total{job="x"}')
+    assert.deepEqual(engine.metadata('anonymous').get('m_total'), { metric: 'm_total', type: 'counter', help: 'What it counts.', unit: 'things' })
+    engine = await opened(world)
+  }
+})

@@ -17,21 +17,30 @@ const perUnits: Readonly<Record<string, string>> = { s: 'second', m: 'minute', h
 const flagNoValue = 1
 const delta = 1
 
-function clean(name: string): string { return name.replace(/[^a-zA-Z0-9_:]/g, '_') }
+/** The unit as words of the name: what is measured, and per what. Annotations in braces are no units. */
+function unitWords(unit: string): { main: string; per: string } {
+  const slash = unit.indexOf('/')
+  const word = (text: string, words: Readonly<Record<string, string>>): string => {
+    const code = text.trim()
+    if (code === '' || /[{}]/.test(code)) return ''
+    const known = words[code] ?? code
+    return known.replace(/[^a-zA-Z0-9:]/g, '_').replace(/_{2,}/g, '_').replace(/^_/, '')
+  }
+  return slash < 0 ? { main: word(unit, units), per: '' } : { main: word(unit.slice(0, slash), units), per: word(unit.slice(slash + 1), perUnits) }
+}
 
-/** The unit as suffixes of the name. */
-function unitSuffix(unit: string): string {
-  if (unit.includes('{')) unit = unit.replace(/\{[^}]*\}/g, '')
-  const [main, per] = unit.split('/', 2) as [string, string?]
-  const mainText = main.trim() === '' ? '' : clean(units[main.trim()] ?? main.trim())
-  const perText = per === undefined || per.trim() === '' ? '' : `per_${clean(perUnits[per.trim()] ?? per.trim())}`
-  return [mainText, perText].filter(Boolean).join('_')
+/** As metadata tells it: seconds, bytes_per_second. */
+function unitText(unit: string): string {
+  const { main, per } = unitWords(unit)
+  return [main, per === '' ? '' : `per_${per}`].filter(Boolean).join('_')
 }
 
 export function metricNameOf(metric: OtlpMetric): string {
   const parts = metric.name.split(/[^a-zA-Z0-9:]+/).filter(Boolean)
-  const suffix = unitSuffix(metric.unit)
-  for (const part of suffix.split('_').filter(Boolean)) if (!parts.includes(part)) parts.push(part)
+  const { main, per } = unitWords(metric.unit)
+  const wantsMain = main !== '' && !parts.includes(main), wantsPer = per !== '' && !parts.includes(per)
+  if (wantsMain) parts.push(wantsPer ? main.replace(/_$/, '') : main)
+  if (wantsPer) parts.push('per', per)
   const isCounter = metric.kind === 'sum' && metric.monotonic
   if (isCounter) {
     const at = parts.indexOf('total')
@@ -50,7 +59,8 @@ export function metricNameOf(metric: OtlpMetric): string {
 function labelName(name: string): string {
   const text = name.replace(/[^a-zA-Z0-9_]/g, '_')
   if (/^\d/.test(text)) return `key_${text}`
-  return text
+  // One underscore in front is no name that Prometheus' label rules give out; two mark its own labels.
+  return /^_(?!_)/.test(text) ? `key${text}` : text
 }
 
 function valueText(value: AttributeValue): string {
@@ -86,7 +96,7 @@ export function translateOtlp(resources: readonly OtlpResource[], builder: Batch
         if (metric.kind !== 'gauge' && metric.kind !== 'summary' && metric.temporality === delta) { problems.push(`metric ${JSON.stringify(metric.name)} has delta temporality; cumulative is needed`); continue }
         if (metric.name === '') { problems.push('a metric has no name'); continue }
         const name = metricNameOf(metric)
-        builder.batch.metadata.push({ metric: name, type: metric.kind === 'sum' && metric.monotonic ? 'counter' : typeOf[metric.kind], help: metric.description, unit: unitSuffix(metric.unit) })
+        builder.batch.metadata.push({ metric: name, type: metric.kind === 'sum' && metric.monotonic ? 'counter' : typeOf[metric.kind], help: metric.description, unit: unitText(metric.unit) })
         for (const point of metric.points) {
           latestMs = Math.max(latestMs, point.timeMs)
           addPoint(metric, name, point, identity, builder, nowMs)

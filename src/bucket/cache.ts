@@ -1,0 +1,145 @@
+/**
+ * A bucket with a copy of what was read lately on the local disk. Only parts of blocks that never change are kept: objects
+ * whose key `isCacheable` accepts, in pages. The copy may go at any time; it is rebuilt from the bucket.
+ */
+import { messageOf, NotFoundError } from '#core/errors.ts'
+import type { Files } from '#core/files.ts'
+import type { Log } from '#core/log.ts'
+import type { Bucket, ObjectInfo } from './bucket.ts'
+
+export interface CacheOptions {
+  files: Files
+  log: Log
+  directory: string
+  /** What the copies may take on the disk. */
+  bytesMax: number
+  isCacheable: (key: string) => boolean
+}
+
+/** One GET fetches a page: large enough that a query over one metric takes few of them, small enough not to fetch much in vain. */
+const pageBytes = 1024 * 1024
+
+export class CachedBucket implements Bucket {
+  readonly description: string
+  readonly #inner: Bucket
+  readonly #options: CacheOptions
+  /** Bytes by file name; the least recently used come first. */
+  readonly #kept = new Map<string, number>()
+  /** Pages that are being fetched: who asks meanwhile waits for the same answer. */
+  readonly #underWay = new Map<string, Promise<Uint8Array>>()
+  #bytes = 0
+  hits = 0
+  misses = 0
+
+  private constructor(inner: Bucket, options: CacheOptions) {
+    this.#inner = inner
+    this.#options = options
+    this.description = inner.description
+  }
+
+  /** Takes over what an earlier run left in the directory. */
+  static async open(inner: Bucket, options: CacheOptions): Promise<CachedBucket> {
+    const cache = new CachedBucket(inner, options)
+    for (const name of await options.files.list(options.directory)) cache.#note(name, await options.files.size(`${options.directory}/${name}`))
+    await cache.#evict()
+    return cache
+  }
+
+  get bytes(): number { return this.#bytes }
+
+  #note(name: string, bytes: number): void {
+    this.#bytes += bytes - (this.#kept.get(name) ?? 0)
+    this.#kept.delete(name)
+    this.#kept.set(name, bytes)
+  }
+
+  async #evict(): Promise<void> {
+    for (const [name, bytes] of this.#kept) {
+      if (this.#bytes <= this.#options.bytesMax) return
+      this.#kept.delete(name)
+      this.#bytes -= bytes
+      await this.#options.files.remove(`${this.#options.directory}/${name}`).catch((error: unknown) => { this.#options.log.warn('a cached page could not be removed', { page: name, error: messageOf(error) }) })
+    }
+  }
+
+  /** The page, from the disk or the bucket; shorter at the object's end. */
+  #page(key: string, page: number): Promise<Uint8Array> {
+    const name = `${key.replaceAll('%', '%25').replaceAll('/', '%2F')}.${page}`
+    const underWay = this.#underWay.get(name)
+    if (underWay !== undefined) return underWay
+    const work = this.#readPage(key, page, name).finally(() => this.#underWay.delete(name))
+    this.#underWay.set(name, work)
+    return work
+  }
+
+  async #readPage(key: string, page: number, name: string): Promise<Uint8Array> {
+    const { files, directory, log } = this.#options
+    const path = `${directory}/${name}`
+    const known = this.#kept.get(name)
+    if (known !== undefined) {
+      try {
+        const bytes = await files.read(path)
+        if (bytes.length === known) {
+          this.#note(name, known)
+          this.hits++
+          return bytes
+        }
+      } catch (error) {
+        if (!(error instanceof NotFoundError)) log.warn('a cached page could not be read', { page: name, error: messageOf(error) })
+      }
+      this.#kept.delete(name)
+      this.#bytes -= known
+    }
+    this.misses++
+    const bytes = await this.#inner.getRange(key, page * pageBytes, pageBytes)
+    // A full disk is no reason to fail a read.
+    await files.writeAtomic(path, bytes).then(() => { this.#note(name, bytes.length) }, (error: unknown) => { log.warn('a page could not be cached', { page: name, error: messageOf(error) }) })
+    await this.#evict()
+    return bytes
+  }
+
+  async getRange(key: string, offset: number, length: number, room?: Uint8Array): Promise<Uint8Array> {
+    if (!this.#options.isCacheable(key)) return this.#inner.getRange(key, offset, length, room)
+    const first = Math.floor(offset / pageBytes), last = Math.floor((offset + length - 1) / pageBytes)
+    if (length <= 0) return new Uint8Array(0)
+    const bytes = room ?? new Uint8Array(length)
+    let filled = 0
+    for (let page = first; page <= last; page++) {
+      const content = await this.#page(key, page)
+      const from = Math.max(0, offset - page * pageBytes), to = Math.min(content.length, offset + length - page * pageBytes)
+      if (to > from) { bytes.set(content.subarray(from, to), filled); filled += to - from }
+      if (content.length < pageBytes) break
+    }
+    return bytes.subarray(0, filled)
+  }
+
+  async get(key: string): Promise<Uint8Array> {
+    if (!this.#options.isCacheable(key)) return this.#inner.get(key)
+    const pages: Uint8Array[] = []
+    for (let page = 0; ; page++) {
+      // Behind an object that ends with a page there is nothing to be had.
+      const content = await this.#page(key, page)
+      pages.push(content)
+      if (content.length < pageBytes) break
+    }
+    return pages.length === 1 ? pages[0]! : new Uint8Array(Buffer.concat(pages))
+  }
+
+  async delete(key: string): Promise<void> {
+    await this.#inner.delete(key)
+    if (!this.#options.isCacheable(key)) return
+    const prefix = `${key.replaceAll('%', '%25').replaceAll('/', '%2F')}.`
+    for (const [name, bytes] of Array.from(this.#kept)) {
+      if (!name.startsWith(prefix)) continue
+      this.#kept.delete(name)
+      this.#bytes -= bytes
+      await this.#options.files.remove(`${this.#options.directory}/${name}`).catch(() => {})
+    }
+  }
+
+  put(key: string, bytes: Uint8Array, options?: { ifAbsent?: boolean }): Promise<void> { return this.#inner.put(key, bytes, options) }
+  putFile(key: string, path: string): Promise<void> { return this.#inner.putFile(key, path) }
+  size(key: string): Promise<number> { return this.#inner.size(key) }
+  list(prefix: string): Promise<ObjectInfo[]> { return this.#inner.list(prefix) }
+  listDirectories(prefix: string): Promise<string[]> { return this.#inner.listDirectories(prefix) }
+}

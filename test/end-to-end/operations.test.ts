@@ -1,0 +1,107 @@
+/**
+ * The process as it is operated: what it prints, what it needs, what survives. Covers req-009, req-010, req-041, req-062,
+ * req-074, req-079, req-088, req-092, req-095, req-123, req-170.
+ */
+import assert from 'node:assert/strict'
+import { spawn, type ChildProcess } from 'node:child_process'
+import { cpSync, readFileSync, rmSync } from 'node:fs'
+import { test } from 'node:test'
+import { runTercet, temporaryDirectory } from '../run-tercet.ts'
+import { postWrite, writeBody } from '../write-request.ts'
+
+const base = Math.floor(Date.now() / 1000) * 1000 - 600_000
+
+async function write(url: string, name: string, count: number): Promise<void> {
+  const reply = await postWrite(url, writeBody([{ labels: [['__name__', name]], samples: Array.from({ length: count }, (_, i): [number, number] => [base + i * 1000, i]) }]))
+  assert.equal(reply.status, 204, await reply.text())
+}
+
+async function count(url: string, name: string): Promise<number> {
+  const reply = await fetch(`${url}/api/v1/query?${new URLSearchParams({ query: `count_over_time(${name}[1h])`, time: String((base + 600_000) / 1000) })}`)
+  return Number((await reply.json() as { data: { result: { value: [number, string] }[] } }).data.result[0]?.value[1] ?? 0)
+}
+
+test('a copy of the bucket, made while the process runs, serves what was in it (req-010)', async () => {
+  const running = await runTercet()
+  await write(running.url, 'copied', 100)
+  assert.equal((await fetch(`${running.url}/-/flush`, { method: 'POST' })).status, 204)
+  await write(running.url, 'later', 10)
+  const copy = temporaryDirectory()
+  cpSync(`${running.directory}/data/bucket`, `${copy}/bucket`, { recursive: true })
+  const second = await runTercet([`bucket.dir=${copy}/bucket`, 'role=query'])
+  assert.equal(await count(second.url, 'copied'), 100)
+  assert.equal((await postWrite(second.url, writeBody([{ labels: [['__name__', 'x']], samples: [[base, 1]] }]))).status, 503)
+  assert.equal(await count(running.url, 'later'), 10)
+  await second.stop()
+  await running.stop()
+  rmSync(copy, { recursive: true })
+})
+
+test('durability: bucket needs no disk that lasts: without it everything is back (req-009, req-088, req-123, req-170)', async () => {
+  const bucket = temporaryDirectory()
+  const flags = ['durability=bucket', `bucket.dir=${bucket}`]
+  let running = await runTercet(flags)
+  await write(running.url, 'lasting', 50)
+  // No farewell: the process is simply not there any more, and neither is its disk.
+  rmSync(`${running.directory}/data`, { recursive: true, force: true })
+  const next = await runTercet(flags)
+  assert.equal(await count(next.url, 'lasting'), 50)
+  await running.stop()
+  await next.stop()
+  rmSync(bucket, { recursive: true })
+})
+
+test('plain http to S3 is refused unless it is allowed (req-062)', async () => {
+  await assert.rejects(runTercet(['bucket.s3.endpoint=http://127.0.0.1:1', 'bucket.s3.bucket=b']), /bucket\.s3\.endpoint http:\/\/127\.0\.0\.1:1 has no TLS; use https:\/\/, or allow it with bucket\.s3\.allow_insecure: true/)
+})
+
+interface Process { child: ChildProcess; url: string; errors: string[] }
+
+async function startProcess(directory: string, flags: readonly string[] = []): Promise<Process> {
+  const child = spawn(process.execPath, ['src/app/main.ts', 'up', `--data_dir=${directory}`, '--listen.http=127.0.0.1:0', '--listen.otlp_http=off', '--listen.otlp_grpc=off', '--disk_free_min=0', ...flags], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const errors: string[] = []
+  child.stderr!.on('data', (chunk: Buffer) => { errors.push(chunk.toString()) })
+  const url = await new Promise<string>((resolve, reject) => {
+    let text = ''
+    child.stdout!.on('data', (chunk: Buffer) => {
+      text += chunk.toString()
+      const found = /http +(http:\/\/[^\s]+)/.exec(text)
+      if (found !== null) resolve(found[1]!)
+    })
+    child.once('exit', code => { reject(new Error(`ended with ${code}: ${errors.join('')}`)) })
+  })
+  return { child, url, errors }
+}
+
+async function stopProcess({ child }: Process): Promise<number | null> {
+  const ended = new Promise<number | null>(resolve => child.once('exit', resolve))
+  child.kill('SIGTERM')
+  return ended
+}
+
+test('started as a process: ready, four endpoints on one port, its pid, JSON log lines, a clean end (req-041, req-079, req-092, req-095)', async () => {
+  const directory = temporaryDirectory()
+  const running = await startProcess(directory, ['--log.format=json', '--log.level=debug'])
+  assert.equal(Number(readFileSync(`${directory}/tercet.pid`, 'utf8')), running.child.pid)
+  assert.equal((await fetch(`${running.url}/-/ready`)).status, 200)
+  assert.equal(await (await fetch(`${running.url}/health`)).text(), 'OK')
+  await write(running.url, 'whole', 20)
+  assert.equal(await count(running.url, 'whole'), 20)
+  const exposition = await (await fetch(`${running.url}/metrics`)).text()
+  for (const line of exposition.trim().split('\n')) assert.match(line, /^(# (HELP|TYPE) [a-zA-Z_:][a-zA-Z0-9_:]* |[a-zA-Z_:][a-zA-Z0-9_:]*(\{[^}]*\})? [-+0-9.eEInfNa]+$)/, line)
+  assert.match(exposition, /^tercet_samples_appended_total\{signal="metrics"\} \d+$/m)
+  assert.equal((await fetch(`${running.url}/api/v1/query?query=%29`)).status, 400)
+  assert.equal(await stopProcess(running), 0)
+  const lines = running.errors.join('').trim().split('\n').filter(Boolean)
+  assert.ok(lines.length > 0)
+  for (const line of lines) assert.equal(typeof JSON.parse(line), 'object', line)
+  const again = await startProcess(directory)
+  assert.equal(await count(again.url, 'whole'), 20)
+  assert.equal(await stopProcess(again), 0)
+  rmSync(directory, { recursive: true })
+})
+
+test('the default port is 8428 (req-074)', async () => {
+  const { optionOf } = await import('../../src/app/options.ts')
+  assert.equal(optionOf('listen.http').fallback, '127.0.0.1:8428')
+})
