@@ -76,6 +76,8 @@ export class Head {
     const open = this.#open
     const count = open.count[series]!
     if (count > 0 && (count >= chunkSamplesMax || open.byteLength(series) > chunkBytesMax || Math.floor(timeMs / this.rangeMs) !== Math.floor(open.firstMs[series]! / this.rangeMs))) this.#finish(series)
+    // The range is there before the chunk moves into it: queries that hold it see it come.
+    if (open.count[series] === 0) this.range(timeMs)
     open.append(series, timeMs, hi, lo)
     this.#lastMs[series] = timeMs
     this.#see(timeMs)
