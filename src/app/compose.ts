@@ -110,12 +110,13 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
     refreshMs: bucket instanceof DirectoryBucket ? 60_000 : isReader ? 300_000 : 3_600_000,
   })
   const tenancy = config.text('tenancy') === 'on'
-  const tenantOf = (request: HttpRequest): string => {
+  const tenantNamed = (header: string | undefined): string => {
     if (!tenancy) return defaultTenant
-    const tenant = request.header('x-scope-orgid') ?? ''
+    const tenant = header ?? ''
     if (!/^[A-Za-z0-9!_.*'()-]{1,150}$/.test(tenant) || tenant === '.' || tenant === '..') throw new BadDataError('no org id: the X-Scope-OrgID header must name the tenant in 1 to 150 letters, digits and !-_.*\'()')
     return tenant
   }
+  const tenantOf = (request: HttpRequest): string => tenantNamed(request.header('x-scope-orgid'))
   const engine = new PromqlEngine(clock, limits)
   const startedMs = clock.nowMs()
   const remoteWrite = new RemoteWriteHandler(metrics, new WriteRequestKernel(hashSeed), limits.decodedBytesMax, tenantOf)
@@ -159,7 +160,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   await listen('http', config.text('listen.http'))
   await listen('otlp_http', config.text('listen.otlp_http'))
   for (const alias of config.list('listen.aliases')) await listen('alias', alias)
-  const grpc = new GrpcServer([{ service: 'opentelemetry.proto.collector.metrics.v1.MetricsService', method: 'Export', handler: otlp.handleGrpc }], limits.bodyBytesMax, auth, tls)
+  const grpc = new GrpcServer([{ service: 'opentelemetry.proto.collector.metrics.v1.MetricsService', method: 'Export', handler: (message, tenant) => otlp.handleGrpc(message, tenantNamed(tenant)) }], limits.bodyBytesMax, auth, tls)
   const grpcAddress = config.text('listen.otlp_grpc')
   if (grpcAddress !== 'off') addresses.push({ name: 'otlp_grpc', address: await grpc.listen(grpcAddress) })
   try {

@@ -27,7 +27,7 @@ export class DirectoryBucket implements Bucket {
     } catch (error) {
       const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
       if (code === 'ENOENT' || code === 'ENOTDIR') throw new NotFoundError(`no object ${key} in ${this.description}`, { cause: error })
-      if (code === 'EEXIST') throw new ConflictError(`${key} is there already`, { cause: error })
+      if (code === 'EEXIST' && error instanceof Error && 'syscall' in error && error.syscall === 'link') throw new ConflictError(`${key} is there already`, { cause: error })
       throw new BucketError(operation, this.description, code, true, { cause: error })
     }
   }

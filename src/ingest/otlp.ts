@@ -33,8 +33,8 @@ export class OtlpMetricsHandler {
   }
 
   /** For gRPC: the message in, the response message out. */
-  readonly handleGrpc = async (message: Uint8Array, tenant: string | undefined): Promise<Uint8Array> => {
-    const result = await this.#store(decodeOtlpMetrics(message), tenant ?? 'anonymous')
+  readonly handleGrpc = async (message: Uint8Array, tenant: string): Promise<Uint8Array> => {
+    const result = await this.#store(decodeOtlpMetrics(message), tenant)
     return encodeOtlpMetricsResponse(result.refused, result.reason ?? '')
   }
 

@@ -40,7 +40,7 @@ export class GrpcServer {
         const problem = auth.refuses(`/${service}/${method}`, authorization === undefined ? undefined : String(authorization))
         if (problem !== undefined) { reply({ code: status.UNAUTHENTICATED, details: problem }); return }
         const tenant = request.metadata.get('x-scope-orgid')[0]
-        handler(request.request, tenant === undefined ? undefined : String(tenant)).then(
+        Promise.resolve().then(() => handler(request.request, tenant === undefined ? undefined : String(tenant))).then(
           answer => { reply(null, Buffer.from(answer)) },
           (error: unknown) => { reply({ code: statusOf(error), details: messageOf(error) }) },
         )

@@ -21,7 +21,7 @@ interface Envelope { status: string; data: unknown }
 for (const prefix of ['', '/prometheus']) {
   const call = async (method: 'GET' | 'POST', path: string, parameters: Record<string, string> = {}): Promise<unknown> => {
     const form = new URLSearchParams(parameters)
-    const reply = method === 'GET' ? await fetch(`${running.url}${prefix}${path}?${form}`) : await fetch(`${running.url}${prefix}${path}`, { method, body: form })
+    const reply = method === 'GET' ? await fetch(`${running.url}${prefix}${path}?${form}`) : await fetch(`${running.url}${prefix}${path}`, { method: 'POST', body: form })
     assert.equal(reply.status, 200, `${path}: ${await reply.clone().text()}`)
     assert.match(reply.headers.get('content-type') ?? '', /^application\/json/)
     const envelope = await reply.json() as Envelope
