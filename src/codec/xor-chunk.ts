@@ -137,6 +137,12 @@ export class OpenXorChunks {
     let windowLeading = this.#leading[slot]!
     let windowTrailing = this.#trailing[slot]!
     if (windowLeading !== noWindow && leading >= windowLeading && trailing >= windowTrailing) {
+      const width = 64 - windowLeading - windowTrailing
+      if (width <= 30) {
+        // The usual case, in one go.
+        const low = windowTrailing === 0 ? xorLo : windowTrailing < 32 ? xorLo >>> windowTrailing | xorHi << (32 - windowTrailing) : xorHi >>> (windowTrailing - 32)
+        return putBits(page, bit, 2 << width | low & (1 << width) - 1, width + 2)
+      }
       bit = putBits(page, bit, 2, 2)
     } else {
       this.#leading[slot] = windowLeading = leading

@@ -242,7 +242,9 @@ export class BlockLife {
     for (const tenant of this.#tenants.values()) {
       for (;;) {
         const candidates = [...tenant.blocks.readers.values()].filter(r => !this.#staged.has(r.meta.ulid) && !tenant.blocks.quarantined.has(r.meta.ulid))
-        const plan = planCompaction(candidates.map(r => ({ id: r.meta.ulid, minMs: r.meta.minTime, maxMs: r.meta.maxTime, level: r.meta.compaction.level })), rangesMs, tenant.head.maxMs - blockMs / 2)
+        // A head that is empty, as after a flush and a restart, says nothing of how far time has come: blocks do.
+        const newestMs = candidates.reduce((newest, r) => Math.max(newest, r.meta.maxTime), tenant.head.maxMs)
+        const plan = planCompaction(candidates.map(r => ({ id: r.meta.ulid, minMs: r.meta.minTime, maxMs: r.meta.maxTime, level: r.meta.compaction.level })), rangesMs, newestMs - blockMs / 2)
         if (plan === undefined || !(await this.#mayWrite())) break
         const done = await this.#mergeInto(tenant, plan.map(p => tenant.blocks.readers.get(p.id)!))
         if (!done) break

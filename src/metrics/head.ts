@@ -26,6 +26,8 @@ export class Head {
   readonly #open = new OpenXorChunks()
   /** Time of the last sample of any kind, per series. */
   #lastMs = new Float64Array(0)
+  /** By series: the end of the block range that its open chunk belongs to. */
+  #openEndMs = new Float64Array(0)
   readonly #ranges = new Map<number, RangeChunks>()
   /** Ranges that are being written to a block: read, but not appended to. */
   readonly #leaving = new Set<RangeChunks>()
@@ -48,6 +50,9 @@ export class Head {
     const lastMs = new Float64Array(Math.max(count, Math.ceil(this.#lastMs.length * 1.5), 64)).fill(-Infinity)
     lastMs.set(this.#lastMs)
     this.#lastMs = lastMs
+    const openEndMs = new Float64Array(lastMs.length)
+    openEndMs.set(this.#openEndMs)
+    this.#openEndMs = openEndMs
   }
 
   /** Samples older than this are refused where they would be the newest of their series. */
@@ -75,9 +80,9 @@ export class Head {
   #appendInOrder(series: number, timeMs: number, hi: number, lo: number): void {
     const open = this.#open
     const count = open.count[series]!
-    if (count > 0 && (count >= chunkSamplesMax || open.byteLength(series) > chunkBytesMax || Math.floor(timeMs / this.rangeMs) !== Math.floor(open.firstMs[series]! / this.rangeMs))) this.#finish(series)
+    if (count > 0 && (count >= chunkSamplesMax || timeMs >= this.#openEndMs[series]! || open.byteLength(series) > chunkBytesMax)) this.#finish(series)
     // The range is there before the chunk moves into it: queries that hold it see it come.
-    if (open.count[series] === 0) this.range(timeMs)
+    if (open.count[series] === 0) this.#openEndMs[series] = this.range(timeMs).endMs
     open.append(series, timeMs, hi, lo)
     this.#lastMs[series] = timeMs
     this.#see(timeMs)

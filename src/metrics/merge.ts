@@ -161,7 +161,7 @@ export async function mergeBlocks(files: Files, directory: string, readers: read
     const metas: ChunkMeta[] = []
     parts.sort((a, b) => a.source.found.firstMs(a.i) - b.source.found.firstMs(b.i))
     const disjoint = parts.every((part, k) => k === 0 || part.source.found.firstMs(part.i) > parts[k - 1]!.source.found.lastMs(parts[k - 1]!.i))
-    if (disjoint && parts.every(part => part.deleted.length === 0)) {
+    if (disjoint && parts.every(part => part.deleted.length === 0) && !(await areSmall(parts))) {
       for (const { source, i } of parts) {
         const { loaded, place } = await source.chunks(i)
         for (let k = loaded.startOf[place]!; k < loaded.startOf[place + 1]!; k++) {
@@ -190,6 +190,24 @@ export async function mergeBlocks(files: Files, directory: string, readers: read
   }
   await writer.finish()
   return summary(writer, tally)
+}
+
+/** Chunks of floats with less than this many samples on average are joined. */
+const joinBelowSamples = chunkSamplesMax / 2
+
+/** Would the chunks of a series take less room as fewer, larger ones? Slow scrapes fill a chunk of two hours with few samples. */
+async function areSmall(parts: readonly { source: Source; i: number }[]): Promise<boolean> {
+  let chunks = 0, samples = 0
+  for (const { source, i } of parts) {
+    const { loaded, place } = await source.chunks(i)
+    for (let k = loaded.startOf[place]!; k < loaded.startOf[place + 1]!; k++) {
+      if (loaded.encodingOf(k) !== 1) return false
+      const bytes = loaded.bytesOf(k)
+      chunks++
+      samples += bytes[0]! << 8 | bytes[1]!
+    }
+  }
+  return chunks > 1 && samples < chunks * joinBelowSamples
 }
 
 /** Series whose chunks are fetched in one go. */
