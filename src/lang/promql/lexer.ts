@@ -13,7 +13,8 @@ const aggregators = new Set(['sum', 'avg', 'count', 'min', 'max', 'group', 'stdd
 const wordOperators = new Set(['and', 'or', 'unless', 'atan2'])
 
 const identifierShape = /[a-zA-Z_:][a-zA-Z0-9_:]*/y
-const durationShape = /(?:\d+y)?(?:\d+w)?(?:\d+d)?(?:\d+h)?(?:\d+m(?!s))?(?:\d+s)?(?:\d+ms)?/y
+/** Units and their order are checked when the whole is read. */
+const durationShape = /(?:\d+[smhdwy]s?)+/y
 const numberShape = /0[xX][0-9a-fA-F_]+|(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?/y
 
 export function tokenize(query: string): Token[] {
@@ -45,26 +46,28 @@ function scan(query: string, tokens: Token[]): void {
       while (at < query.length && query[at] !== '\n') at++
       continue
     }
-    if (char === '"' || char === "'" || char === '`') {
+    if ((char === '"' || char === "'" || char === '`') && !nesting.includes('[')) {
       const { value, to } = readString(query, at)
       push('string', at, to, query.slice(at, to), value)
       continue
     }
     identifierShape.lastIndex = at
     const word = identifierShape.exec(query)?.[0]
-    if (word !== undefined && (!word.startsWith(':') || nesting.at(-1) !== '[')) {
+    if (word !== undefined && (!word.startsWith(':') || (nesting.at(-1) !== '[' && !inBraces))) {
       if (inBraces && word.includes(':')) { push('identifier', at, at + word.indexOf(':')); continue }
       pushWord(word)
       continue
     }
+    const inBrackets = nesting.includes('[')
+    if (inBraces && !'=!,}'.includes(char)) { if (char === '{') fail("unexpected left brace '{'", at); fail(`unexpected character inside braces: '${String.fromCodePoint(query.codePointAt(at)!)}'`, at) }
     if (/[0-9]/.test(char) || (char === '.' && next !== undefined && /[0-9]/.test(next))) { pushNumber(); continue }
     const two = query.slice(at, at + 2)
-    if (two === '=~' || two === '!~' || two === '!=' || two === '==' || two === '<=' || two === '>=' || (!inBraces && (two === '</' || two === '>/'))) {
+    if (two === '!=' || (inBraces && (two === '=~' || two === '!~')) || (!inBraces && two === '==') || two === '<=' || two === '>=' || (!inBraces && (two === '</' || two === '>/'))) {
       push('operator', at, at + 2)
       continue
     }
     if (char === '=') {
-      if (!inBraces && two !== '= ' && next !== undefined && /[<>!]/.test(next)) fail(`unexpected character after '=': '${next}'`, at)
+      if (!inBraces && next !== undefined && /[<>!~]/.test(next)) fail(`unexpected character after '=': '${next}'`, at)
       push('operator', at, at + 1)
       continue
     }
@@ -78,23 +81,25 @@ function scan(query: string, tokens: Token[]): void {
       continue
     }
     if (')]}'.includes(char)) {
+      if (char === '}' && !inBraces) fail(`unexpected character: '}'`, at)
       const open = nesting.pop()
-      const names = { ')': 'right parenthesis', ']': 'right bracket', '}': 'right brace' } as const
-      if (open === undefined || '([{'.indexOf(open) !== ')]}'.indexOf(char)) fail(`unexpected ${names[char as ')']} '${char}'`, at)
+      // The reference implementation notices a parenthesis too many when it is behind it.
+      if (open === undefined || '([{'.indexOf(open) !== ')]}'.indexOf(char)) fail(`unexpected right ${char === ')' ? 'parenthesis' : 'bracket'} '${char}'`, char === ')' ? at + 1 : at)
       push('symbol', at, at + 1)
       continue
     }
     if (char === ',' || char === '@') { push('symbol', at, at + 1); continue }
     if (char === ':') {
+      if (inBraces) fail(`unexpected character inside braces: ':'`, at)
       if (nesting.at(-1) !== '[') fail(`unexpected colon ':'`, at)
       push('symbol', at, at + 1)
       continue
     }
-    fail(`unexpected character${inBraces ? ' inside braces' : ''}: '${String.fromCodePoint(query.codePointAt(at)!)}'`, at)
+    fail(`unexpected character${inBrackets ? ' in duration expression' : ''}: '${String.fromCodePoint(query.codePointAt(at)!)}'`, at)
   }
   const open = nesting.pop()
+  if (nesting.includes('[') || open === '[') fail('unexpected end of input in duration expression', query.length, query.length)
   if (open === '(') fail('unclosed left parenthesis', query.length, query.length)
-  if (open === '[') fail('unclosed left bracket', query.length, query.length)
   if (open === '{') fail('unexpected end of input inside braces', query.length, query.length)
   push('end', query.length, query.length)
 
@@ -117,7 +122,7 @@ function scan(query: string, tokens: Token[]): void {
     const duration = durationShape.exec(query)?.[0] ?? ''
     if (duration !== '' && !isWordCharacter(query[at + duration.length])) {
       const ms = parseDurationMs(duration)
-      if (ms === undefined) return fail(`duration out of range`, at, at + duration.length)
+      if (ms === undefined) return fail(durationProblem(duration), at, at + duration.length)
       push('duration', at, at + duration.length, duration, '', ms / 1000)
       return
     }
@@ -128,8 +133,24 @@ function scan(query: string, tokens: Token[]): void {
       while (isWordCharacter(query[end])) end++
       fail(`bad number or duration syntax: ${quote(query.slice(at, end))}`, at, end)
     }
-    push('number', at, end, text, '', parseNumber(text))
+    if (query[end] === '.') fail(`bad number or duration syntax: ${quote(query.slice(at, end + 1))}`, at, end + 1)
+    const number = parseNumber(text)
+    if (number === Infinity) fail(`error parsing number: strconv.ParseFloat: parsing ${quote(text)}: value out of range`, at, end)
+    push('number', at, end, text, '', number)
   }
+}
+
+/** Why a text of digits and unit letters is no duration. */
+function durationProblem(text: string): string {
+  const units = ['y', 'w', 'd', 'h', 'm', 's', 'ms']
+  let last = -1
+  for (const [, unit] of text.matchAll(/\d+([a-z]+)/g)) {
+    const place = units.indexOf(unit!)
+    if (place < 0) return `unknown unit ${quote(unit!)} in duration ${quote(text)}`
+    if (place <= last) return `not a valid duration string: ${quote(text)}`
+    last = place
+  }
+  return 'duration out of range'
 }
 
 function isWordCharacter(char: string | undefined): boolean { return char !== undefined && /[a-zA-Z0-9_]/.test(char) }
@@ -148,6 +169,16 @@ function fromEscapedBytes(bytes: readonly number[]): string {
   const text = Buffer.from(bytes).toString('utf8')
   if (!text.includes('\ufffd')) return text
   return bytes.map(byte => String.fromCharCode(byte < 128 ? byte : 0xdc00 + byte)).join('')
+}
+
+/** What is wrong with an escape sequence that should have `count` digits from `at` on. */
+function badEscape(query: string, at: number, count: number, digit: RegExp): string {
+  for (let i = at; i < at + count; i++) {
+    const char = query[i]
+    if (char === undefined) return 'escape sequence not terminated'
+    if (!digit.test(char)) return `illegal character U+${char.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')} '${char}' in escape sequence`
+  }
+  return 'escape sequence is an invalid Unicode code point'
 }
 
 /** A quoted string from its opening quote on; backquotes take everything as it stands. */
@@ -171,7 +202,7 @@ function readString(query: string, from: number): { value: string; to: number } 
     const digits = escape === 'x' ? 2 : escape === 'u' ? 4 : escape === 'U' ? 8 : 0
     if (digits > 0) {
       const hex = query.slice(at + 2, at + 2 + digits)
-      if (!/^[0-9a-fA-F]+$/.test(hex) || hex.length < digits) throw new BadQueryError(hex.length < digits ? 'escape sequence not terminated' : 'illegal character in escape sequence', from, at + 2)
+      if (!/^[0-9a-fA-F]+$/.test(hex) || hex.length < digits) throw new BadQueryError(badEscape(query, at + 2, digits, /[0-9a-fA-F]/), from, at + 2)
       const code = Number.parseInt(hex, 16)
       if (escape === 'x') bytes.push(code)
       else {
@@ -182,7 +213,7 @@ function readString(query: string, from: number): { value: string; to: number } 
       at += 2 + digits
     } else if (/[0-7]/.test(escape)) {
       const octal = query.slice(at + 1, at + 4)
-      if (!/^[0-7]{3}$/.test(octal) || Number.parseInt(octal, 8) > 255) throw new BadQueryError('illegal character in escape sequence', from, at + 2)
+      if (!/^[0-7]{3}$/.test(octal) || Number.parseInt(octal, 8) > 255) throw new BadQueryError(badEscape(query, at + 1, 3, /[0-7]/), from, at + 2)
       bytes.push(Number.parseInt(octal, 8))
       at += 4
     } else {

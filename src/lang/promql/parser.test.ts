@@ -4,17 +4,34 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { parser as lezer } from '@prometheus-io/lezer-promql'
 import { BadQueryError } from '#core/errors.ts'
+import { below, seededRandom } from '#core/random.ts'
 import { parsePromql } from './parser.ts'
 import { formatExpr, printExpr } from './printer.ts'
 
 test('what is wrong, and where', () => {
   const cases: [query: string, message: string][] = [
-    ['', '1:1: parse error: no expression found in input'],
+    ['', 'unknown position: parse error: no expression found in input'],
+    ['up}', "1:3: parse error: unexpected character: '}'"],
+    ['(up))', "1:6: parse error: unexpected right parenthesis ')'"],
+    ['up{job>"a"}', "1:7: parse error: unexpected character inside braces: '>'"],
+    ['up{7}', "1:4: parse error: unexpected character inside braces: '7'"],
+    ['up{a:b="c"}', "1:5: parse error: unexpected character inside braces: ':'"],
+    ['up{job=="a"}', '1:8: parse error: unexpected "=" in label matching, expected string'],
+    ['up[2m3h]', '1:4: parse error: not a valid duration string: "2m3h"'],
+    ['up[2ys]', '1:4: parse error: unknown unit "ys" in duration "2ys"'],
+    ["up['2m']", "1:4: parse error: unexpected character in duration expression: '''"],
+    ['"\\xg1"', "1:1: parse error: illegal character U+0067 'g' in escape sequence"],
+    ['{"a" b}', '1:6: parse error: unexpected identifier "b" in label matching, expected "," or "}"'],
+    ['{} 1', '1:4: parse error: unexpected number "1"'],
+    ['3.1.', '1:1: parse error: bad number or duration syntax: "3.1."'],
+    [`1e999`, '1:1: parse error: error parsing number: strconv.ParseFloat: parsing "1e999": value out of range'],
+    ['up =~ up', "1:4: parse error: unexpected character after '=': '~'"],
+    ['- = up', '1:3: parse error: unexpected "="'],
     ['foo bar', '1:5: parse error: unexpected identifier "bar"'],
     ['sum by (x', '1:10: parse error: unclosed left parenthesis'],
     ['1 +', '1:4: parse error: unexpected end of input'],
     ['foo offset', '1:11: parse error: unexpected end of input in offset, expected number or duration'],
-    ['foo[5m', '1:7: parse error: unclosed left bracket'],
+    ['foo[5m', '1:7: parse error: unexpected end of input in duration expression'],
     ['foo[5m]@', '1:9: parse error: unexpected end of input in @, expected timestamp'],
     ['{}', '1:1: parse error: vector selector must contain at least one non-empty matcher'],
     ['{a=~".*"}', '1:1: parse error: vector selector must contain at least one non-empty matcher'],
@@ -40,7 +57,7 @@ test('printing gives back the same tree', () => {
   const cases: [query: string, printed: string][] = [
     ['sum by(job)(rate(foo{a="b",c=~"x|y"}[5m]   offset 1h))', 'sum by (job) (rate(foo{a="b",c=~"x|y"}[5m] offset 1h))'],
     ['a+on(x)group_left(y)b', 'a + on (x) group_left (y) b'],
-    ['foo@1.5', 'foo @ 1.500'], ['-foo', '-foo'], ['{"a b",c="d"}', '{"a b",c="d"}'], ['foo[1d:5m] @ end()', 'foo[1d:5m] @ end()'],
+    ['foo@1.5', 'foo @ 1.500'], ['-foo', '-foo'], ['{"a b",c="d"}', '{__name__="a b",c="d"}'], ['foo[1d:5m] @ end()', 'foo[1d:5m] @ end()'],
     ['topk(3,foo)', 'topk(3, foo)'], ['1h30m+5', '1h30m + 5'], ['foo[(5m+step())*2]', 'foo[(5m + step()) * 2]'], ['a == bool b', 'a == bool b'], ['a + fill(0) b', 'a + fill (0) b'],
   ]
   for (const [query, printed] of cases) {
@@ -67,6 +84,25 @@ test('the grammar of the UI takes what we take', () => {
     }
   }
   assert.ok(count > 80)
+})
+
+test('mutated queries end with a tree or with a BadQueryError', () => {
+  const seeds = ['sum by (job) (rate(foo{a="b",c=~"d.*"}[5m:1m] offset 1h @ 12))', '-foo{"a.b"!="x"} ^ 2 and on (a) group_left (b) bar', 'histogram_quantile(0.9, x[1h30m])', "foo{a:b='\\x41'} @ start() smoothed", 'a + fill(0) b </ 3', 'foo[max(1m, step())]', '{"x"} 0x1F .5e-3 Inf']
+  const random = seededRandom(7)
+  const alphabet = [...'(){}[]:,@=~!<>+-*/%^."\'`\\ \n#0159aemsxyz_é', 'by', 'offset', 'sum', '5m']
+  for (let round = 0; round < 20_000; round++) {
+    let text = seeds[below(random, seeds.length)]!
+    for (let edits = 1 + below(random, 4); edits > 0; edits--) {
+      const at = below(random, text.length + 1)
+      text = text.slice(0, at) + alphabet[below(random, alphabet.length)]! + text.slice(at + below(random, 3))
+    }
+    try {
+      const printed = printExpr(parsePromql(text))
+      assert.equal(printExpr(parsePromql(printed)), printed, text)
+    } catch (error) {
+      assert.ok(error instanceof BadQueryError, `${text}: ${String(error)}`)
+    }
+  }
 })
 
 test('deep nesting and long input end with an error, not with the stack', () => {

@@ -47,7 +47,7 @@ function guarded<T>(query: string, work: () => T): T {
     return work()
   } catch (error) {
     if (!(error instanceof BadQueryError)) throw error
-    throw new BadQueryError(`${positionOf(query, error.from)}: parse error: ${error.message}`, error.from, error.to)
+    throw new BadQueryError(`${query.trim() === '' ? 'unknown position' : positionOf(query, error.from)}: parse error: ${error.message}`, error.from, error.to)
   }
 }
 
@@ -71,8 +71,13 @@ class Parser {
     if (this.#peek().kind === 'end') throw new BadQueryError('no expression found in input', 0, 0)
     const expr = this.#parseExpr(0)
     if (this.#peek().kind !== 'end') this.#unexpected('', '')
+    if (this.#problem !== undefined) throw this.#problem
     return expr
   }
+
+  /** What is wrong with the meaning of what was read: told when all of it could be read. The first counts. */
+  #problem: BadQueryError | undefined
+  #note(message: string, from: number, to: number): void { this.#problem ??= new BadQueryError(message, from, to) }
 
   #peek(ahead = 0): Token {
     const token = this.#tokens[Math.min(this.#at + ahead, this.#tokens.length - 1)]!
@@ -271,34 +276,32 @@ class Parser {
       selector.name = first.raw
     }
     if (this.#isSymbol('{')) {
-      const { matchers, name, to } = this.#parseMatchers(selector.name)
+      const { matchers, to } = this.#parseMatchers()
       selector.matchers = matchers
-      selector.name = name
       selector.to = to
     }
     if (selector.name !== '') {
       for (const m of selector.matchers) {
-        if (m.name === metricName) throw new BadQueryError(`metric name must not be set twice: ${quote(selector.name)} or ${quote(m.value)}`, selector.from, selector.to)
+        if (m.name === metricName) this.#note(`metric name must not be set twice: ${quote(selector.name)} or ${quote(m.value)}`, selector.from, selector.to)
       }
       selector.matchers.push(Matcher.equal(metricName, selector.name))
     }
-    if (selector.matchers.every(m => m.matchesEmpty)) throw new BadQueryError('vector selector must contain at least one non-empty matcher', selector.from, selector.to)
+    if (selector.matchers.every(m => m.matchesEmpty)) this.#note('vector selector must contain at least one non-empty matcher', selector.from, selector.to)
     return selector
   }
 
-  #parseMatchers(outerName: string): { matchers: Matcher[]; name: string; to: number } {
+  #parseMatchers(): { matchers: Matcher[]; to: number } {
     this.#next()
     const matchers: Matcher[] = []
-    let name = outerName
     while (!this.#isSymbol('}')) {
       const label = this.#peek()
       if (label.kind !== 'identifier' && label.kind !== 'string') this.#unexpected('label matching', 'identifier or "}"')
       this.#next()
       const op = this.#peek()
       if (label.kind === 'string' && (this.#isSymbol(',') || this.#isSymbol('}'))) {
-        if (name !== '') throw new BadQueryError(`metric name must not be set twice: ${quote(name)} or ${quote(label.value)}`, label.from, label.to)
-        name = label.value
+        matchers.push(Matcher.equal(metricName, label.value))
       } else {
+        if (label.kind === 'string' && op.kind !== 'operator') this.#unexpected('label matching', '"," or "}"')
         if (op.kind !== 'operator' || !['=', '!=', '=~', '!~'].includes(op.text)) this.#unexpected('label matching', 'label matching operator')
         this.#next()
         const value = this.#peek()
@@ -313,7 +316,7 @@ class Parser {
       if (this.#isSymbol(',')) this.#next()
       else if (!this.#isSymbol('}')) this.#unexpected('label matching', '"," or "}"')
     }
-    return { matchers, name, to: this.#next().to }
+    return { matchers, to: this.#next().to }
   }
 
   #parsePostfix(expr: Expr): Expr {
@@ -480,7 +483,7 @@ function describe(token: Token): string {
   if (token.kind === 'end') return 'end of input'
   if (token.kind === 'keyword') return `<${token.text}>`
   if (token.kind === 'aggregator') return `<aggr:${token.text}>`
-  if (token.kind === 'operator') return token.text === '=' || token.text.endsWith('~') && token.text.length === 2 ? `<op:${token.text}>` : `<op:${token.text}>`
+  if (token.kind === 'operator') return token.text === '=' ? '"="' : `<op:${token.text}>`
   if (token.kind === 'symbol') return quote(token.text)
   const shown = token.kind.endsWith('identifier') || token.raw.length <= 10 ? quote(token.raw) : `${quote(token.raw.slice(0, 10))}...`
   return `${wordKinds[token.kind]} ${shown}`

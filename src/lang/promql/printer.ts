@@ -41,14 +41,8 @@ function printModifiers(node: { at: At | undefined; offset: Duration | undefined
 }
 
 function printSelector(s: VectorSelector): string {
-  const plainName = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(s.name)
-  const parts = s.matchers.filter(m => !(plainName && m.name === metricName && m.kind === '=' && m.value === s.name)).map(printMatcher).sort(compareText)
-  const name = plainName ? s.name : ''
-  if (!plainName && s.name !== '') {
-    const at = parts.indexOf(printMatcher(s.matchers.find(m => m.name === metricName && m.value === s.name)!))
-    if (at >= 0) { parts.splice(at, 1); parts.unshift(quote(s.name)) }
-  }
-  return parts.length === 0 ? name : `${name}{${parts.join(',')}}`
+  const parts = s.matchers.filter(m => !(s.name !== '' && m.name === metricName && m.kind === '=' && m.value === s.name)).map(printMatcher).sort(compareText)
+  return parts.length === 0 && s.name !== '' ? s.name : `${s.name}{${parts.join(',')}}`
 }
 
 function printGrouping(node: Aggregate): string {
