@@ -1,6 +1,5 @@
 /** An S3-compatible bucket through the AWS SDK, loaded only when S3 is configured. No optional checksum trailers, any region. */
-import { createReadStream } from 'node:fs'
-import { open, stat } from 'node:fs/promises'
+import { open, readFile, stat } from 'node:fs/promises'
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import {
@@ -73,7 +72,9 @@ export class S3Bucket implements Bucket {
   async putFile(key: string, path: string): Promise<void> {
     const { size } = await stat(path)
     if (size <= partBytes) {
-      await this.#try('put', key, () => this.#client.send(new PutObjectCommand({ Bucket: this.#bucket, Key: key, Body: createReadStream(path), ContentLength: size })))
+      // Bytes, not a stream: the SDK complains on standard error about streams whose request fails.
+      const bytes = await readFile(path)
+      await this.#try('put', key, () => this.#client.send(new PutObjectCommand({ Bucket: this.#bucket, Key: key, Body: bytes, ContentLength: size })))
       return
     }
     await this.#putParts(key, path, size)
