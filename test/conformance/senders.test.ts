@@ -47,14 +47,15 @@ async function instant(url: string, query: string, time: number): Promise<Map<st
 }
 
 let exporter = ''
-before(async () => {
+const isAnyThere = hasPrometheus || hasAgent || hasPromtool
+if (isAnyThere) before(async () => {
   running = await runTercet()
   if (!hasPrometheus && !hasAgent) return
   exporter = `127.0.0.1:${await freePort()}`
   start('prometheus-node-exporter', [`--web.listen-address=${exporter}`])
   await until(async () => ((await fetch(`http://${exporter}/metrics`)).ok ? true : undefined), 'node_exporter')
 })
-after(async () => {
+if (isAnyThere) after(async () => {
   for (const child of children) {
     const ended = new Promise(resolve => child.once('exit', resolve))
     if (child.exitCode === null && child.kill('SIGTERM')) await ended
