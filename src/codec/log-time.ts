@@ -1,0 +1,111 @@
+/**
+ * Times of log lines: whole milliseconds (float64) and the nanoseconds within the millisecond (0 … 999,999), in two columns.
+ * Exact over all of int64 nanoseconds, and without a bigint per line. Here is how they become zig-zag varints and back.
+ */
+import type { ByteWriter } from './byte-writer.ts'
+
+const two28 = 268435456, two22 = 4194304
+
+/** Writes the int64 nanoseconds as a zig-zag varint. */
+export function writeTime(out: ByteWriter, ms: number, subNs: number): void {
+  out.reserve(10)
+  const buffer = out.buffer
+  if (ms < 0) { writeNegative(out, ms, subNs); return }
+  // ns = a·2^28 + b. 1e6·2^22 = 15625·2^28.
+  const m1 = Math.floor(ms / two22)
+  const rest = (ms - m1 * two22) * 1e6 + subNs
+  const carry = Math.floor(rest / two28)
+  const b = rest - carry * two28
+  let high = (m1 * 15625 + carry) * 2 + (b >>> 27)
+  let low = (b * 2) % two28
+  let at = out.at
+  if (high === 0) {
+    while (low >= 128) { buffer[at++] = low & 127 | 128; low >>>= 7 }
+    buffer[at++] = low
+    out.at = at
+    return
+  }
+  buffer[at] = low & 127 | 128
+  buffer[at + 1] = low >>> 7 & 127 | 128
+  buffer[at + 2] = low >>> 14 & 127 | 128
+  buffer[at + 3] = low >>> 21 & 127 | 128
+  at += 4
+  while (high >= 128) { buffer[at++] = high % 128 | 128; high = Math.floor(high / 128) }
+  buffer[at++] = high
+  out.at = at
+}
+
+function writeNegative(out: ByteWriter, ms: number, subNs: number): void {
+  let z = BigInt.asUintN(64, -(BigInt(ms) * 1000000n + BigInt(subNs)) * 2n - 1n)
+  while (z >= 128n) { out.writeU8(Number(z & 127n) | 128); z >>= 7n }
+  out.writeU8(Number(z))
+}
+
+/** Reads such varints. `ms` and `subNs` are those of the last one. */
+export class TimeCursor {
+  ms = 0
+  subNs = 0
+
+  /** Returns where the varint ends; beyond `end` (by the caller's check) when it is cut off. */
+  read(bytes: Uint8Array, at: number, end: number): number {
+    let low = 0, high = 0, shift = 0
+    let byte = 128
+    while (shift < 28 && at < end) {
+      byte = bytes[at++]!
+      low |= (byte & 127) << shift
+      if (byte < 128) break
+      shift += 7
+    }
+    if (byte >= 128) {
+      let scale = 1
+      for (let i = 0; i < 6; i++) {
+        if (at >= end) return end + 1
+        byte = bytes[at++]!
+        high += (byte & 127) * scale
+        if (byte < 128) break
+        scale *= 128
+      }
+      if (byte >= 128) return end + 1
+    }
+    if ((low & 1) === 1) { this.#negative(high, low); return at }
+    // value = high·2^28 + low; ns = value / 2 = a·2^28 + b
+    const a = Math.floor(high / 2)
+    const b = (low >>> 1) + (high % 2) * (two28 / 2)
+    const q = Math.floor(a / 15625)
+    const rest = (a - q * 15625) * two28 + b
+    const ms = Math.floor(rest / 1e6)
+    this.ms = q * two22 + ms
+    this.subNs = rest - ms * 1e6
+    return at
+  }
+
+  #negative(high: number, low: number): void {
+    const z = BigInt(high) * 268435456n + BigInt(low)
+    const ns = -(z + 1n) / 2n
+    let ms = ns / 1000000n
+    if (ms * 1000000n > ns) ms -= 1n
+    this.ms = Number(ms)
+    this.subNs = Number(ns - ms * 1000000n)
+  }
+}
+
+/** Nanoseconds as digits. */
+export function formatNs(ms: number, subNs: number): string {
+  if (ms > 0) return `${ms}${subNs < 100000 ? String(subNs).padStart(6, '0') : subNs}`
+  return String(BigInt(ms) * 1000000n + BigInt(subNs))
+}
+
+/** Digits of nanoseconds, or undefined. */
+export function parseNs(text: string): { ms: number; subNs: number } | undefined {
+  if (!/^-?\d{1,19}$/.test(text)) return undefined
+  if (text.length > 6 && text.charCodeAt(0) !== 45) {
+    const ms = Number(text.slice(0, -6))
+    return ms <= 9223372036854 ? { ms, subNs: Number(text.slice(-6)) } : undefined
+  }
+  const ns = Number(text)
+  if (ns < -9.2e18) return undefined
+  const big = BigInt(text)
+  let ms = big / 1000000n
+  if (ms * 1000000n > big) ms -= 1n
+  return { ms: Number(ms), subNs: Number(big - ms * 1000000n) }
+}

@@ -1,0 +1,390 @@
+/** Go's text/template as a tree. Source: the public text/template documentation. Errors are texts as Go gives them, without the place. */
+
+export type Node =
+  | { kind: 'text'; text: string }
+  | { kind: 'action'; pipe: Pipe }
+  | { kind: 'if' | 'with'; pipe: Pipe; body: Node[]; otherwise: Node[] }
+  | { kind: 'range'; pipe: Pipe; body: Node[]; otherwise: Node[] }
+  | { kind: 'template'; name: string; pipe: Pipe | undefined }
+  | { kind: 'break' | 'continue' }
+
+/** Stages of a pipeline, each given the one before as its last argument; `declares` takes the result. */
+export interface Pipe { declares: string[]; isAssignment: boolean; commands: Command[]; at: number; text: string }
+export interface Command { args: Argument[]; at: number; text: string }
+export type Argument =
+  | { kind: 'dot' } | { kind: 'nil' }
+  | { kind: 'field'; names: string[] }
+  | { kind: 'variable'; name: string; names: string[] }
+  | { kind: 'function'; name: string; at: number }
+  | { kind: 'pipe'; pipe: Pipe; names: string[] }
+  | { kind: 'string'; value: string } | { kind: 'number'; value: number; isInt: boolean } | { kind: 'bool'; value: boolean }
+
+export interface Template { nodes: Node[]; defined: ReadonlyMap<string, Node[]> }
+
+export class TemplateError extends Error {
+  override name = 'TemplateError'
+  readonly kind = 'template'
+}
+
+interface Item { kind: 'text' | 'open' | 'close' | 'word' | 'field' | 'variable' | 'string' | 'number' | 'char' | 'pipe' | 'assign' | 'declare' | 'left' | 'right' | 'comma' | 'dot' | 'space' | 'end'; text: string; at: number }
+
+/** `hasFunction` says which names may be called. Throws TemplateError. */
+export function parseTemplate(name: string, source: string, hasFunction: (name: string) => boolean): Template {
+  return new TemplateParser(name, source, hasFunction).parse()
+}
+
+class TemplateParser {
+  readonly #name: string
+  readonly #source: string
+  readonly #hasFunction: (name: string) => boolean
+  readonly #items: Item[] = []
+  readonly #defined = new Map<string, Node[]>()
+  #at = 0
+  #variables: string[] = ['$']
+  #rangeDepth = 0
+
+  constructor(name: string, source: string, hasFunction: (name: string) => boolean) {
+    this.#name = name
+    this.#source = source
+    this.#hasFunction = hasFunction
+  }
+
+  #fail(message: string, at: number): never {
+    const line = this.#source.slice(0, at).split('\n').length
+    throw new TemplateError(`template: ${this.#name}:${line}: ${message}`)
+  }
+
+  parse(): Template {
+    this.#lex()
+    const { nodes, end } = this.#list(false)
+    if (end !== undefined) this.#fail(`unexpected {{${end}}}`, this.#item.at)
+    return { nodes, defined: this.#defined }
+  }
+
+  // ── Words ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #lex(): void {
+    const source = this.#source
+    let at = 0
+    let trim = false
+    while (at < source.length) {
+      const open = source.indexOf('{{', at)
+      let text = source.slice(at, open < 0 ? source.length : open)
+      if (trim) text = text.replace(/^[ \t\r\n]+/, '')
+      const trimsLeft = open >= 0 && /^\{\{-[ \t\r\n]/.test(source.slice(open, open + 4))
+      if (trimsLeft) text = text.replace(/[ \t\r\n]+$/, '')
+      if (text !== '') this.#items.push({ kind: 'text', text, at })
+      if (open < 0) break
+      const inside = open + 2 + (trimsLeft ? 1 : 0)
+      const comment = /^[ \t\r\n]*\/\*/.exec(source.slice(inside, inside + 100))
+      if (comment !== null) {
+        const end = source.indexOf('*/', inside)
+        if (end < 0) this.#fail('unclosed comment', open)
+        const close = /^([ \t\r\n]-)?\}\}/.exec(source.slice(end + 2, end + 8))
+        if (close === null) this.#fail('comment ends before closing delimiter', open)
+        trim = close[1] !== undefined
+        at = end + 2 + close[0].length
+        continue
+      }
+      this.#items.push({ kind: 'open', text: '{{', at: open })
+      const end = this.#lexAction(inside)
+      trim = end.trims
+      at = end.at
+    }
+    this.#items.push({ kind: 'end', text: '', at: source.length })
+  }
+
+  #lexAction(from: number): { at: number; trims: boolean } {
+    const source = this.#source
+    let at = from
+    const push = (kind: Item['kind'], text: string): void => { this.#items.push({ kind, text, at }); at += text.length }
+    for (;;) {
+      const rest = source.slice(at, at + 4096)
+      const close = /^([ \t\r\n]+-)?\}\}/.exec(rest)
+      if (close !== null) { push('close', close[0]); return { at, trims: close[1] !== undefined } }
+      if (rest === '') this.#fail('unclosed action', from)
+      const space = /^[ \t\r\n]+/.exec(rest)
+      if (space !== null) { push('space', space[0]); continue }
+      const char = rest[0]!
+      if (char === '"' || char === '`' || char === '\'') {
+        const literal = char === '`' ? /^`[^`]*`/.exec(source.slice(at)) : char === '"' ? /^"(?:[^"\\\n]|\\.)*"/.exec(source.slice(at)) : /^'(?:[^'\\\n]|\\.)+'/.exec(source.slice(at))
+        if (literal === null) this.#fail(char === '`' ? 'unterminated raw quoted string' : char === '"' ? 'unterminated quoted string' : 'unterminated character constant', at)
+        push(char === '\'' ? 'char' : 'string', literal[0])
+        continue
+      }
+      if (rest.startsWith(':=')) { push('declare', ':='); continue }
+      if (char === '=') { push('assign', '='); continue }
+      if (char === '|') { push('pipe', '|'); continue }
+      if (char === '(') { push('left', '('); continue }
+      if (char === ')') { push('right', ')'); continue }
+      if (char === ',') { push('comma', ','); continue }
+      const number = /^[+-]?(?:0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO]?[0-7_]+(?![.\d])|(?:\d[\d_]*)?\.?\d[\d_]*(?:[eE][+-]?\d+)?|\d+\.)/.exec(rest)
+      if (number !== null) {
+        if (/^[\p{L}_]/u.test(rest.slice(number[0].length))) this.#fail(`bad number syntax: ${JSON.stringify(number[0] + rest[number[0].length]!)}`, at)
+        push('number', number[0])
+        continue
+      }
+      const field = /^\.[\p{L}_][\p{L}\p{Nd}_]*/u.exec(rest)
+      if (field !== null) { push('field', field[0]); continue }
+      if (char === '.') { push('dot', '.'); continue }
+      const variable = /^\$[\p{L}\p{Nd}_]*/u.exec(rest)
+      if (variable !== null) { push('variable', variable[0]); continue }
+      const word = /^[\p{L}_][\p{L}\p{Nd}_]*/u.exec(rest)
+      if (word !== null) { push('word', word[0]); continue }
+      this.#fail(`unexpected ${JSON.stringify(char)} in command`, at)
+    }
+  }
+
+  get #item(): Item { return this.#items[this.#at]! }
+  #isNext(kind: Item['kind']): boolean { return this.#item.kind === kind }
+  #skipSpace(): void { while (this.#item.kind === 'space') this.#at++ }
+
+  // ── Tree ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Nodes up to an `end` or `else` (returned), or to the end of the text. */
+  #list(isInner: boolean): { nodes: Node[]; end: string | undefined; at: number } {
+    const nodes: Node[] = []
+    for (;;) {
+      const item = this.#item
+      if (item.kind === 'end') {
+        if (isInner) this.#fail('unexpected EOF', item.at)
+        return { nodes, end: undefined, at: item.at }
+      }
+      this.#at++
+      if (item.kind === 'text') { nodes.push({ kind: 'text', text: item.text }); continue }
+      this.#skipSpace()
+      const word = this.#item
+      if (word.kind === 'word' && (word.text === 'end' || word.text === 'else')) return { nodes, end: word.text, at: word.at }
+      const node = this.#action()
+      if (node !== undefined) nodes.push(node)
+    }
+  }
+
+  #action(): Node | undefined {
+    const word = this.#item
+    if (word.kind === 'word') {
+      switch (word.text) {
+        case 'if': case 'with': case 'range': return this.#control(word.text)
+        case 'define': this.#define(); return undefined
+        case 'block': return this.#block()
+        case 'template': return this.#template()
+        case 'break': case 'continue':
+          if (this.#rangeDepth === 0) this.#fail(`{{${word.text}}} outside {{range}}`, word.at)
+          this.#at++
+          this.#close(word.text)
+          return { kind: word.text }
+        default:
+      }
+    }
+    const pipe = this.#pipe('close', 'command')
+    return { kind: 'action', pipe }
+  }
+
+  #close(context: string): void {
+    this.#skipSpace()
+    if (this.#item.kind !== 'close') this.#fail(`unexpected ${this.#shown()} in ${context}`, this.#item.at)
+    this.#at++
+  }
+
+  #shown(): string {
+    const { kind, text } = this.#item
+    return kind === 'end' ? 'EOF' : `${kind === 'close' ? '"}}"' : kind === 'word' || kind === 'variable' || kind === 'field' ? `<${text}>` : JSON.stringify(text)}`
+  }
+
+  #control(kind: 'if' | 'with' | 'range'): Node {
+    this.#at++
+    const depth = this.#variables.length
+    const pipe = this.#pipe('close', kind)
+    if (kind === 'range') this.#rangeDepth++
+    const { nodes, end } = this.#list(true)
+    if (kind === 'range') this.#rangeDepth--
+    let otherwise: Node[] = []
+    this.#at++
+    if (end === 'else') {
+      this.#skipSpace()
+      const next = this.#item
+      if (next.kind === 'word' && (next.text === 'if' || next.text === 'with') && kind !== 'range') {
+        // `{{else if …}}` shares the end of the outer one.
+        otherwise = [this.#control(next.text)]
+        this.#variables.length = depth
+        return { kind, pipe, body: nodes, otherwise }
+      }
+      this.#close('else')
+      const rest = this.#list(true)
+      if (rest.end !== 'end') this.#fail('expected end; found {{else}}', rest.at)
+      this.#at++
+      otherwise = rest.nodes
+    }
+    this.#close('end')
+    this.#variables.length = depth
+    return { kind, pipe, body: nodes, otherwise }
+  }
+
+  #quoted(context: string): string {
+    this.#skipSpace()
+    const item = this.#item
+    if (item.kind !== 'string') this.#fail(`unexpected ${this.#shown()} in ${context}`, item.at)
+    this.#at++
+    return this.#unquote(item)
+  }
+
+  #define(): void {
+    this.#at++
+    const name = this.#quoted('define clause')
+    this.#close('define clause')
+    this.#body(name)
+  }
+
+  #body(name: string): void {
+    const outer = this.#variables
+    this.#variables = ['$']
+    const { nodes, end, at } = this.#list(true)
+    if (end !== 'end') this.#fail('unexpected {{else}} in define clause', at)
+    this.#at++
+    this.#close('end')
+    this.#variables = outer
+    this.#defined.set(name, nodes)
+  }
+
+  #block(): Node {
+    this.#at++
+    const name = this.#quoted('block clause')
+    const pipe = this.#pipe('close', 'block clause')
+    this.#body(name)
+    return { kind: 'template', name, pipe }
+  }
+
+  #template(): Node {
+    this.#at++
+    const name = this.#quoted('template clause')
+    this.#skipSpace()
+    if (this.#item.kind === 'close') { this.#at++; return { kind: 'template', name, pipe: undefined } }
+    return { kind: 'template', name, pipe: this.#pipe('close', 'template clause') }
+  }
+
+  #pipe(until: 'close' | 'right', context: string): Pipe {
+    this.#skipSpace()
+    const at = this.#item.at
+    const declares: string[] = []
+    let isAssignment = false
+    const mark = this.#at
+    if (this.#isNext('variable')) {
+      const names: string[] = []
+      while (this.#isNext('variable')) {
+        names.push(this.#item.text)
+        this.#at++
+        this.#skipSpace()
+        if (this.#isNext('comma') && context === 'range' && names.length < 2) { this.#at++; this.#skipSpace(); continue }
+        break
+      }
+      if (this.#isNext('declare') || this.#isNext('assign')) {
+        isAssignment = this.#isNext('assign')
+        this.#at++
+        for (const name of names) {
+          if (isAssignment) this.#use(name, at)
+          else this.#pending.push(name)
+        }
+        declares.push(...names)
+      } else this.#at = mark
+    }
+    const commands: Command[] = []
+    for (;;) {
+      this.#skipSpace()
+      const item = this.#item
+      if (item.kind === until) {
+        if (commands.length === 0) this.#fail(`missing value for ${context}`, item.at)
+        this.#at++
+        break
+      }
+      if (item.kind === 'end') this.#fail('unclosed action', item.at)
+      commands.push(this.#command(until, context))
+    }
+    this.#variables.push(...this.#pending.splice(0))
+    commands.forEach((command, i) => {
+      const first = command.args[0]!
+      if (i > 0 && (first.kind === 'string' || first.kind === 'number' || first.kind === 'bool' || first.kind === 'nil' || first.kind === 'dot')) this.#fail(`non executable command in pipeline stage ${i + 1}`, command.at)
+    })
+    return { declares, isAssignment, commands, at, text: this.#source.slice(at, this.#items[this.#at - 1]!.at).trim() }
+  }
+  readonly #pending: string[] = []
+
+  #use(name: string, at: number): void {
+    if (!this.#variables.includes(name)) this.#fail(`undefined variable ${JSON.stringify(name)}`, at)
+  }
+
+  #command(until: 'close' | 'right', context: string): Command {
+    const at = this.#item.at
+    const args: Argument[] = []
+    let end = at
+    for (;;) {
+      this.#skipSpace()
+      const item = this.#item
+      if (item.kind === until || item.kind === 'end') break
+      if (item.kind === 'pipe') {
+        this.#at++
+        this.#skipSpace()
+        if (this.#item.kind === until) this.#fail(`missing value for ${context}`, item.at)
+        break
+      }
+      args.push(this.#argument(context))
+      end = this.#item.at
+      const after = this.#item.kind
+      if (after !== 'space' && after !== 'pipe' && after !== until && after !== 'end') this.#fail(`unexpected ${this.#shown()} in operand`, this.#item.at)
+    }
+    if (args.length === 0) this.#fail('empty command', at)
+    return { args, at, text: this.#source.slice(at, end).trim() }
+  }
+
+  #argument(context: string): Argument {
+    const item = this.#item
+    this.#at++
+    switch (item.kind) {
+      case 'dot': return { kind: 'dot' }
+      case 'field': return { kind: 'field', names: [item.text.slice(1), ...this.#fields()] }
+      case 'variable': this.#use(item.text, item.at); return { kind: 'variable', name: item.text, names: this.#fields() }
+      case 'string': return { kind: 'string', value: this.#unquote(item) }
+      case 'char': return { kind: 'number', value: this.#unquote({ ...item, text: `"${item.text.slice(1, -1)}"` }).codePointAt(0)!, isInt: true }
+      case 'number': {
+        const text = item.text.replaceAll('_', '')
+        const value = /^[+-]?0[0-7]+$/.test(text) ? Number.parseInt(text, 8) : /^[+-]0[xXbBoO]/.test(text) ? Number(text.slice(1)) * (text.startsWith('-') ? -1 : 1) : Number(text)
+        return { kind: 'number', value, isInt: !/[.]/.test(text) && (/^[+-]?0[xX]/.test(text) || !/[eE]/.test(text)) }
+      }
+      case 'word':
+        if (item.text === 'true' || item.text === 'false') return { kind: 'bool', value: item.text === 'true' }
+        if (item.text === 'nil') return { kind: 'nil' }
+        if (!this.#hasFunction(item.text)) this.#fail(`function ${JSON.stringify(item.text)} not defined`, item.at)
+        return { kind: 'function', name: item.text, at: item.at }
+      case 'left': {
+        const pipe = this.#pipe('right', 'parenthesized pipeline')
+        return { kind: 'pipe', pipe, names: this.#fields() }
+      }
+      default: this.#at--; return this.#fail(`unexpected ${this.#shown()} in ${context}`, item.at)
+    }
+  }
+
+  #fields(): string[] {
+    const names: string[] = []
+    while (this.#item.kind === 'field') { names.push(this.#item.text.slice(1)); this.#at++ }
+    return names
+  }
+
+  #unquote(item: Item): string {
+    if (item.text.startsWith('`')) return item.text.slice(1, -1)
+    const body = item.text.slice(1, -1)
+    let out = ''
+    for (let i = 0; i < body.length;) {
+      if (body[i] !== '\\') { out += body[i++]; continue }
+      const code = /^\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3}))/.exec(body.slice(i, i + 10))
+      if (code !== null) {
+        out += String.fromCodePoint(Number.parseInt(code[1] ?? code[2] ?? code[3] ?? code[4]!, code[4] === undefined ? 16 : 8))
+        i += code[0].length
+        continue
+      }
+      const simple = ({ a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v', '\\': '\\', '"': '"', '\'': '\'' } as Record<string, string | undefined>)[body[i + 1] ?? '']
+      if (simple === undefined) this.#fail('invalid syntax', item.at)
+      out += simple
+      i += 2
+    }
+    return out
+  }
+}

@@ -1,0 +1,173 @@
+/** Lines of a batch into the heads and into a log record, after Loki's admission rules. Synchronous. Source: docs/logs.md. */
+import { formatNs } from '#codec/log-time.ts'
+import { LimitError } from '#core/errors.ts'
+
+import type { LogBatch } from '#model/log-batch.ts'
+import type { Labels } from '#model/labels.ts'
+import type { LogAppendResult } from './append.ts'
+import { detectLevel, knownLevel, levelNames, levelOfSeverityNumber } from './detected-level.ts'
+import type { StreamHead } from './head.ts'
+import { normalizeMetadataName } from './metadata-names.ts'
+import type { LogTenant } from './tenant.ts'
+import { LinesRecord } from './wal-record.ts'
+
+export interface AdmissionLimits {
+  /** Lines that lie further back than this from now are refused; Infinity takes any age. */
+  maxAgeMs: number
+  futureMs: number
+  /** How much older than its stream's newest line a line may be. */
+  outOfOrderMs: number
+  lineBytesMax: number
+  labelsPerStreamMax: number
+  labelNameBytesMax: number
+  labelValueBytesMax: number
+  metadataPairsMax: number
+  metadataBytesMax: number
+}
+
+/** Labels that a service is told from when it has no `service_name`, in this order. */
+const serviceLabels = ['service', 'app', 'application', 'app_name', 'name', 'app_kubernetes_io_name', 'container', 'container_name', 'k8s_container_name', 'component', 'workload', 'job', 'k8s_job_name'] as const
+
+export class BatchAppender {
+  readonly #limits: AdmissionLimits
+  readonly record = new LinesRecord()
+  /** What is told to those who listen: set while somebody does. */
+  onLine: ((tenant: string, stream: StreamHead, ms: number, subNs: number, bytes: Uint8Array, from: number, to: number, pairs: readonly string[]) => void) | undefined
+
+  constructor(limits: AdmissionLimits) {
+    this.#limits = limits
+  }
+
+  append(tenant: LogTenant, batch: LogBatch, generation: number, nowMs: number): LogAppendResult {
+    const result: LogAppendResult = { lines: 0, refused: 0, problems: [], status: 400 }
+    this.record.clear()
+    for (let s = 0; s < batch.streams.length; s++) this.#appendStream(tenant, batch, s, generation, nowMs, result)
+    return result
+  }
+
+  #appendStream(tenant: LogTenant, batch: LogBatch, s: number, generation: number, nowMs: number, result: LogAppendResult): void {
+    const from = batch.startOf[s]!, to = batch.startOf[s + 1]!
+    if (from === to) return
+    const sent = batch.streams[s]!
+    let stream: StreamHead
+    try {
+      const problem = this.#checkLabels(sent)
+      if (problem !== undefined) { refuse(result, problem, to - from); return }
+      stream = tenant.stream(withServiceName(sent), nowMs)
+    } catch (error) {
+      if (!(error instanceof LimitError)) throw error
+      refuse(result, error.message, to - from)
+      result.status = 429
+      return
+    }
+    if (stream.definedIn !== generation) {
+      stream.definedIn = generation
+      this.record.define(stream.number, stream.labels)
+    }
+    const { maxAgeMs, futureMs, outOfOrderMs } = this.#limits
+    const levelFromLabels = levelAmong(sent.pairs)
+    const oldestMs = nowMs - maxAgeMs, newestMs = nowMs + futureMs
+    const tooFarBehind: string[] = []
+    for (let i = from; i < to; i++) {
+      const ms = batch.timesMs[i]!, subNs = batch.subNs[i]!
+      const length = batch.lineTo[i]! - batch.lineFrom[i]!
+      if (ms < oldestMs) { refuse(result, `entry for stream '${stream.labels.toString()}' has timestamp too old: ${rfc3339(ms)}, oldest acceptable timestamp is: ${rfc3339(oldestMs)}`, 1); continue }
+      if (ms > newestMs) { refuse(result, `entry for stream '${stream.labels.toString()}' has timestamp too new: ${rfc3339(ms)}`, 1); continue }
+      if (length > this.#limits.lineBytesMax) { refuse(result, `max entry size '${this.#limits.lineBytesMax}' bytes exceeded for stream '${stream.labels.toString()}' while adding an entry with length '${length}' bytes`, 1); continue }
+      if (ms < stream.newestMs - outOfOrderMs) {
+        if (tooFarBehind.length < 10) tooFarBehind.push(`entry with timestamp ${goTime(ms, subNs)} ignored, reason: 'entry too far behind, entry timestamp is: ${rfc3339(ms)}, oldest acceptable timestamp is: ${rfc3339(stream.newestMs - outOfOrderMs)}',`)
+        result.refused++
+        continue
+      }
+      const pairs = this.#metadata(batch, i, levelFromLabels)
+      const problem = this.#checkMetadata(pairs, stream.labels)
+      if (problem !== undefined) { refuse(result, problem, 1); continue }
+      result.lines++
+      if (!stream.append(nowMs, ms, subNs, batch.bytes, batch.lineFrom[i]!, batch.lineTo[i]!, pairs)) continue
+      this.record.add(stream.number, ms, subNs, batch.bytes, batch.lineFrom[i]!, batch.lineTo[i]!, pairs)
+      this.onLine?.(tenant.name, stream, ms, subNs, batch.bytes, batch.lineFrom[i]!, batch.lineTo[i]!, pairs)
+    }
+    if (tooFarBehind.length > 0) result.problems.push({ message: `${tooFarBehind.join('\n')}\nuser '${tenant.name}', total ignored: ${tooFarBehind.length} out of ${to - from} for stream: ${stream.labels.toString()}`, count: 1 })
+  }
+
+  #checkLabels(labels: Labels): string | undefined {
+    const { labelsPerStreamMax, labelNameBytesMax, labelValueBytesMax } = this.#limits
+    const counted = labels.size - (labels.has('service_name') ? 1 : 0)
+    if (counted > labelsPerStreamMax) return `entry for stream '${labels.toString()}' has ${counted} label names; limit ${labelsPerStreamMax}`
+    const { pairs } = labels
+    for (let i = 0; i < pairs.length; i += 2) {
+      if (bytesOf(pairs[i]!) > labelNameBytesMax) return `stream '${labels.toString()}' has label name too long: '${pairs[i]!}'`
+      if (bytesOf(pairs[i + 1]!) > labelValueBytesMax) return `stream '${labels.toString()}' has label value too long: '${pairs[i + 1]!}'`
+    }
+    return undefined
+  }
+
+  #checkMetadata(pairs: readonly string[], labels: Labels): string | undefined {
+    const { metadataPairsMax, metadataBytesMax } = this.#limits
+    if (pairs.length / 2 > metadataPairsMax) return `stream '${labels.toString()}' has too many structured metadata labels: '${pairs.length / 2}', limit: '${metadataPairsMax}'. Please see limits.log_metadata_pairs.`
+    let size = 0
+    for (const text of pairs) size += text.length
+    if (size > metadataBytesMax / 3 && pairs.reduce((sum, text) => sum + bytesOf(text), 0) > metadataBytesMax) return `stream '${labels.toString()}' has structured metadata too large: '${size}' bytes, limit: '${metadataBytesMax}' bytes. Please see limits.log_metadata_size.`
+    return undefined
+  }
+
+  /** The pairs of an entry: normalised names in order, the later of two wins, no empty values; with the level that was told or found. */
+  #metadata(batch: LogBatch, i: number, levelFromLabels: string | undefined): string[] {
+    const from = batch.pairsFrom[i]!, to = batch.pairsTo[i]!
+    if (from === to) return ['detected_level', levelFromLabels ?? detectLevel(batch.bytes, batch.lineFrom[i]!, batch.lineTo[i]!)]
+    const values = new Map<string, string>()
+    for (let p = from; p < to; p += 2) {
+      const name = normalizeMetadataName(batch.pairs[p]!)
+      if (batch.pairs[p + 1] !== '') values.set(name, batch.pairs[p + 1]!)
+    }
+    const told = values.get('detected_level')
+    values.set('detected_level', told !== undefined ? knownLevel(told) ?? told : levelFromLabels ?? levelAmong(batch.pairs, from, to) ?? levelOfNumber(values) ?? detectLevel(batch.bytes, batch.lineFrom[i]!, batch.lineTo[i]!))
+    const names = [...values.keys()].sort()
+    return names.flatMap(name => [name, values.get(name)!])
+  }
+}
+
+function levelOfNumber(values: ReadonlyMap<string, string>): string | undefined {
+  const number = values.get('severity_number')
+  return number === undefined ? undefined : levelOfSeverityNumber(number)
+}
+
+/** The value of the first field that means a level, among names and values in turn. */
+function levelAmong(pairs: readonly string[], from = 0, to = pairs.length): string | undefined {
+  let best = Infinity
+  let found: string | undefined
+  for (let i = from; i < to; i += 2) {
+    const rank = levelNames.indexOf(pairs[i]! as (typeof levelNames)[number])
+    if (rank >= 0 && rank < best && pairs[i + 1] !== '') { best = rank; found = pairs[i + 1] }
+  }
+  return found === undefined ? undefined : knownLevel(found) ?? found
+}
+
+const named = new WeakMap<Labels, Labels>()
+
+/** With a `service_name`, found among the labels that usually tell it. */
+export function withServiceName(labels: Labels): Labels {
+  if (labels.has('service_name')) return labels
+  let result = named.get(labels)
+  if (result === undefined) {
+    const name = serviceLabels.find(candidate => labels.has(candidate))
+    named.set(labels, result = labels.with('service_name', name === undefined ? 'unknown_service' : labels.get(name)))
+  }
+  return result
+}
+
+function refuse(result: LogAppendResult, message: string, count: number): void {
+  result.refused += count
+  const same = result.problems.find(p => p.message === message)
+  if (same !== undefined) same.count += count
+  else if (result.problems.length < 50) result.problems.push({ message, count })
+}
+
+function bytesOf(text: string): number { return Buffer.byteLength(text) }
+function rfc3339(ms: number): string { return Number.isFinite(ms) && Math.abs(ms) < 8.64e15 ? new Date(ms).toISOString().replace(/\.000Z$/, 'Z') : String(ms) }
+function goTime(ms: number, subNs: number): string {
+  if (Math.abs(ms) > 8.64e15) return formatNs(ms, subNs)
+  const iso = new Date(ms).toISOString()
+  const fraction = `${iso.slice(20, 23)}${String(subNs).padStart(6, '0')}`.replace(/0+$/, '')
+  return `${iso.slice(0, 10)} ${iso.slice(11, 19)}${fraction === '' ? '' : `.${fraction}`} +0000 UTC`
+}

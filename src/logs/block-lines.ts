@@ -1,0 +1,55 @@
+/** The lines of one decompressed block as columns. A block's bytes are kept as they are; lines and metadata are ranges of them. */
+import { TimeCursor } from '#codec/log-time.ts'
+import { CorruptDataError } from '#core/errors.ts'
+
+export class BlockLines {
+  readonly bytes: Uint8Array
+  readonly count: number
+  /** Whole milliseconds, and nanoseconds within them. */
+  readonly timesMs: Float64Array
+  readonly subNs: Uint32Array
+  readonly lineFrom: Uint32Array
+  readonly lineTo: Uint32Array
+  /** Where an entry's symbol pairs begin (behind their byte length), and where they end; equal where the format has none. */
+  readonly pairsFrom: Uint32Array
+  readonly pairsTo: Uint32Array
+
+  /** `entries`: how many there are, by the block's meta. `hasPairs`: format 4. */
+  constructor(bytes: Uint8Array, entries: number, hasPairs: boolean) {
+    if (entries > bytes.length) throw new CorruptDataError(`log block: ${entries} entries in ${bytes.length} bytes`)
+    this.bytes = bytes
+    const timesMs = this.timesMs = new Float64Array(entries)
+    const subNs = this.subNs = new Uint32Array(entries)
+    const lineFrom = this.lineFrom = new Uint32Array(entries)
+    const lineTo = this.lineTo = new Uint32Array(entries)
+    const pairsFrom = this.pairsFrom = new Uint32Array(entries)
+    const pairsTo = this.pairsTo = new Uint32Array(entries)
+    const time = new TimeCursor()
+    const end = bytes.length
+    let at = 0
+    let i = 0
+    for (; i < entries && at < end; i++) {
+      at = time.read(bytes, at, end)
+      timesMs[i] = time.ms
+      subNs[i] = time.subNs
+      let length = 0, scale = 1, byte = 128
+      while (at < end && scale < 4398046511104) { byte = bytes[at++]!; length += (byte & 127) * scale; if (byte < 128) break; scale *= 128 }
+      if (byte >= 128 || length > end - at) throw new CorruptDataError(`log block: a line is cut off at ${at}`)
+      lineFrom[i] = at
+      at += length
+      lineTo[i] = at
+      if (hasPairs) {
+        length = 0; scale = 1; byte = 128
+        while (at < end && scale < 4398046511104) { byte = bytes[at++]!; length += (byte & 127) * scale; if (byte < 128) break; scale *= 128 }
+        if (byte >= 128 || length > end - at) throw new CorruptDataError(`log block: metadata is cut off at ${at}`)
+        pairsFrom[i] = at
+        at += length
+      } else pairsFrom[i] = at
+      pairsTo[i] = at
+    }
+    if (i < entries) throw new CorruptDataError(`log block: ${entries} entries announced, ${i} there`)
+    this.count = entries
+  }
+
+  get heldBytes(): number { return this.bytes.length + this.count * 28 }
+}

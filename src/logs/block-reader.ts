@@ -1,0 +1,105 @@
+/** Reads chunks, from the bucket, from the staging disk or from memory, through caches of what was opened lately. */
+import { NotFoundError } from '#core/errors.ts'
+import type { Files } from '#core/files.ts'
+import type { Bucket } from '#bucket/bucket.ts'
+import { BlockLines } from './block-lines.ts'
+import { chunkKey, openChunkObject, type InnerChunk } from './chunk.ts'
+import type { ClosedChunk, StreamHead } from './head.ts'
+import type { IndexedChunk } from './index-file.ts'
+import { ByteLru } from './lru.ts'
+import type { ChunkSource, LineBlock, OpenedChunk } from './select.ts'
+
+export interface ChunkReaderOptions {
+  bucket: Bucket
+  files: Files
+  /** Keys end in base64, as in a directory that Loki reads as a file store. */
+  isBase64: boolean
+  /** Bytes of decompressed blocks that are kept; a quarter more for chunks as they are. */
+  cacheBytes: number
+}
+
+export class ChunkReader {
+  readonly #options: ChunkReaderOptions
+  readonly #chunks: ByteLru<InnerChunk>
+  readonly #blocks: ByteLru<BlockLines>
+  fetched = 0
+  fetchedBytes = 0
+
+  constructor(options: ChunkReaderOptions) {
+    this.#options = options
+    this.#chunks = new ByteLru(options.cacheBytes / 4)
+    this.#blocks = new ByteLru(options.cacheBytes)
+  }
+
+  get cacheStats(): { bytes: number; hits: number; misses: number } {
+    return { bytes: this.#chunks.bytes + this.#blocks.bytes, hits: this.#blocks.hits, misses: this.#blocks.misses }
+  }
+
+  /** A chunk that the index lists. */
+  indexed(tenant: string, chunk: IndexedChunk): ChunkSource {
+    const { fromMs, throughMs, entries, kilobytes } = chunk
+    const key = chunkKey(tenant, chunk, false)
+    return { fromMs, throughMs, entries, kilobytes, isInMemory: false, open: async () => this.#opened(key, await this.#fetch(tenant, chunk, key)) }
+  }
+
+  async #fetch(tenant: string, chunk: IndexedChunk, key: string): Promise<InnerChunk> {
+    const known = this.#chunks.get(key)
+    if (known !== undefined) return known
+    const bytes = await this.read(tenant, chunk)
+    this.fetched++
+    this.fetchedBytes += bytes.length
+    const inner = openChunkObject(bytes)
+    this.#chunks.set(key, inner, bytes.length)
+    return inner
+  }
+
+  /** The object as it lies in the bucket; both spellings of its key are tried. */
+  async read(tenant: string, chunk: IndexedChunk): Promise<Uint8Array> {
+    const { bucket, isBase64 } = this.#options
+    try {
+      return await bucket.get(chunkKey(tenant, chunk, isBase64))
+    } catch (error) {
+      if (!(error instanceof NotFoundError)) throw error
+      return bucket.get(chunkKey(tenant, chunk, !isBase64))
+    }
+  }
+
+  /** A finished chunk that the index does not list yet. */
+  closed(tenant: string, chunk: ClosedChunk): ChunkSource {
+    const { fromMs, throughMs } = chunk.ref
+    const key = chunkKey(tenant, chunk.ref, false)
+    return {
+      fromMs, throughMs, entries: chunk.entries, kilobytes: chunk.kilobytes, isInMemory: true,
+      open: async () => this.#opened(key, openChunkObject(chunk.bytes ?? await this.#options.files.read(chunk.path!).catch((error: unknown) => {
+        // Uploaded meanwhile, and gone from the disk.
+        if (error instanceof NotFoundError) return this.read(tenant, { ...chunk.ref, kilobytes: 0, entries: 0 })
+        throw error
+      }))),
+    }
+  }
+
+  /** The chunk that lines are being added to, as it is now. */
+  open(stream: StreamHead): ChunkSource | undefined {
+    const chunk = stream.open
+    if (chunk === undefined || chunk.entries === 0) return undefined
+    const { symbols, blocks } = chunk.snapshot()
+    const opened: OpenedChunk = { symbols, blocks: blocks.map(({ minMs, maxMs, entries, read }) => ({ minMs, maxMs, entries, mayContain: () => true, lines: read })) }
+    return { fromMs: chunk.minMs, throughMs: chunk.maxMs + 1, entries: chunk.entries, kilobytes: Math.round(chunk.rawBytes / 1024), isInMemory: true, open: () => Promise.resolve(opened) }
+  }
+
+  #opened(key: string, inner: InnerChunk): OpenedChunk {
+    const blocks = inner.blocks.map((block, i): LineBlock => ({
+      minMs: block.minMs, maxMs: block.maxMs, entries: block.entries, mayContain: () => true,
+      lines: () => {
+        const name = `${key}#${i}`
+        let lines = this.#blocks.get(name)
+        if (lines === undefined) {
+          lines = new BlockLines(inner.readBlock(i), block.entries, inner.version >= 4)
+          this.#blocks.set(name, lines, lines.heldBytes)
+        }
+        return lines
+      },
+    }))
+    return { symbols: inner.symbols(), blocks }
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * From memory into the bucket: chunk objects first, then the index of each day that they touch, which makes them visible; an
+ * index that was replaced goes some minutes later, when no reader has it in its list any more.
+ */
+import { gzip } from 'node:zlib'
+import { promisify } from 'node:util'
+import type { Clock } from '#core/clock.ts'
+import { messageOf } from '#core/errors.ts'
+import type { Files } from '#core/files.ts'
+import type { Log } from '#core/log.ts'
+import type { Bucket } from '#bucket/bucket.ts'
+import type { Labels } from '#model/labels.ts'
+import { chunkKey } from './chunk.ts'
+import type { ClosedChunk } from './head.ts'
+import { decodeIndex, encodeIndex, indexChecksum, type IndexedChunk, type IndexedStream } from './index-file.ts'
+import { dayMs, type IndexCatalogue } from './index-catalogue.ts'
+import { mergeIndexes } from './merge.ts'
+
+const pack = promisify(gzip)
+const uploadsAtOnce = 8
+const removeAfterMs = 300_000
+
+export interface FinishedChunk { tenant: string; labels: Labels; chunk: ClosedChunk }
+
+export interface ChunkWriterOptions {
+  clock: Clock
+  files: Files
+  log: Log
+  bucket: Bucket
+  catalogue: IndexCatalogue
+  isBase64: boolean
+}
+
+export class ChunkWriter {
+  readonly #options: ChunkWriterOptions
+  /** Objects that nothing refers to any more, and when they may go. */
+  readonly #doomed: { key: string; afterMs: number }[] = []
+  #lastNanos = 0
+  uploads = 0
+  uploadedBytes = 0
+  indexWrites = 0
+
+  constructor(options: ChunkWriterOptions) {
+    this.#options = options
+  }
+
+  /** Puts the chunks into the bucket and lists them. When it fails, the chunks stay with the caller and are written again. */
+  async publish(finished: readonly FinishedChunk[]): Promise<void> {
+    await this.#upload(finished)
+    const byTable = new Map<string, { tenant: string; day: number; streams: Map<string, IndexedStream> }>()
+    for (const { tenant, labels, chunk } of finished) {
+      const { ref, kilobytes, entries } = chunk
+      // A chunk is listed in the table of every day that it touches.
+      for (let day = Math.floor(ref.fromMs / dayMs); day <= Math.floor(ref.throughMs / dayMs); day++) {
+        const name = `${day}/${tenant}`
+        let table = byTable.get(name)
+        if (table === undefined) byTable.set(name, table = { tenant, day, streams: new Map() })
+        const key = `${ref.fingerprint} ${labels.key}`
+        let stream = table.streams.get(key)
+        if (stream === undefined) table.streams.set(key, stream = { fingerprint: ref.fingerprint, labels, chunks: [] })
+        stream.chunks.push({ ...ref, kilobytes, entries })
+      }
+    }
+    for (const { tenant, day, streams } of byTable.values()) await this.rewrite(tenant, day, [...streams.values()], () => true)
+  }
+
+  async #upload(finished: readonly FinishedChunk[]): Promise<void> {
+    const { bucket, files, isBase64 } = this.#options
+    let next = 0
+    const work = async (): Promise<void> => {
+      for (let i = next++; i < finished.length; i = next++) {
+        const { tenant, chunk } = finished[i]!
+        await bucket.put(chunkKey(tenant, chunk.ref, isBase64), chunk.bytes ?? await files.read(chunk.path!))
+        this.uploads++
+        this.uploadedBytes += chunk.size
+      }
+    }
+    await Promise.all(Array.from({ length: Math.min(uploadsAtOnce, finished.length) }, work))
+  }
+
+  /** Writes a tenant's index of a day anew, from all its files and what is added; the files it replaces go later. */
+  async rewrite(tenant: string, day: number, added: readonly IndexedStream[], keep: (chunk: IndexedChunk) => boolean): Promise<void> {
+    const { bucket, catalogue, clock } = this.#options
+    const old = catalogue.filesOf(tenant, day)
+    const indexes = (await Promise.all(old.map(file => catalogue.index(file.key, tenant)))).filter(index => index !== undefined)
+    const streams = mergeIndexes(indexes, added, keep)
+    if (streams.length > 0) {
+      const bytes = encodeIndex(streams)
+      const index = decodeIndex(bytes)
+      // A name is used once: two files of one moment differ in it all the same.
+      this.#lastNanos = Math.max(this.#lastNanos + 1, clock.nowMs() * 1000)
+      const key = `index/index_${day}/${tenant}/${this.#lastNanos}000-compactor-${index.fromMs}-${index.throughMs}-${indexChecksum(bytes).toString(16)}.tsdb.gz`
+      await bucket.put(key, await pack(bytes, { level: 1 }))
+      catalogue.add({ key, day, tenant }, index)
+      this.indexWrites++
+    }
+    for (const file of old) {
+      catalogue.remove(file.key)
+      this.doom(file.key)
+    }
+  }
+
+  doom(key: string, afterMs = removeAfterMs): void { this.#doomed.push({ key, afterMs: this.#options.clock.nowMs() + afterMs }) }
+
+  /** Removes what is due. `all`: now, because the process ends. */
+  async removeDoomed(all = false): Promise<void> {
+    const nowMs = this.#options.clock.nowMs()
+    for (const doomed of this.#doomed.filter(d => all || d.afterMs <= nowMs)) {
+      try {
+        await this.#options.bucket.delete(doomed.key)
+      } catch (error) {
+        this.#options.log.warn('an object that is not needed any more could not be removed', { key: doomed.key, error: messageOf(error) })
+        return
+      }
+      this.#doomed.splice(this.#doomed.indexOf(doomed), 1)
+    }
+  }
+}

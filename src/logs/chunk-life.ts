@@ -1,0 +1,289 @@
+/**
+ * The life of chunks: cut when full, old or idle, put into the bucket, listed, merged, retained, removed. Also the turns of the
+ * log's generations: what a generation holds is in the bucket, or was taken over by the next one, before it is released.
+ */
+import type { Clock } from '#core/clock.ts'
+import { messageOf } from '#core/errors.ts'
+import type { Files } from '#core/files.ts'
+import type { Log } from '#core/log.ts'
+import type { Bucket } from '#bucket/bucket.ts'
+import type { Wal } from '#store/wal.ts'
+import type { ChunkReader } from './block-reader.ts'
+import { ChunkWriter, type FinishedChunk } from './block-writer.ts'
+import { chunkKey } from './chunk.ts'
+import type { ClosedChunk, StreamHead } from './head.ts'
+import { dayMs, type IndexCatalogue } from './index-catalogue.ts'
+import type { IndexedChunk } from './index-file.ts'
+import { chunkName } from './merge.ts'
+import type { LogTenant } from './tenant.ts'
+import { LinesRecord, recordKind } from './wal-record.ts'
+
+export interface ChunkLifeOptions {
+  clock: Clock
+  files: Files
+  log: Log
+  bucket: Bucket
+  isBase64: boolean
+  directory: string
+  retentionMs: number
+  headBytesMax: number
+}
+
+/** As Loki: a chunk lives two hours at most, and half an hour without a new line. */
+const chunkAgeMaxMs = 7_200_000
+const chunkIdleMs = 1_800_000
+/** A generation of the log is over when it is this old or large. */
+const generationMs = 1_800_000
+const generationBytes = 1024 * 1024 * 1024
+/** What is smaller is taken over by the next generation instead of being cut. */
+const carriedBytesMax = 64 * 1024
+const publishAfterMs = 300_000
+const publishBytes = 32 * 1024 * 1024
+/** Finished chunks beyond this wait on the disk. */
+const closedBytesInMemory = 64 * 1024 * 1024
+const retainEveryMs = 600_000
+const removeChunkAfterMs = 7_200_000
+const turnMs = 10
+
+export class ChunkLife {
+  readonly #options: ChunkLifeOptions
+  readonly #wal: Wal
+  readonly #tenants: ReadonlyMap<string, LogTenant>
+  readonly #catalogue: IndexCatalogue
+  readonly #mayWrite: () => Promise<boolean>
+  readonly #writer: ChunkWriter
+  #generationStartedMs = 0
+  #generationStartedBytes = 0
+  #lastPublishMs = 0
+  #lastRetainMs = -Infinity
+  /** Generations that are over; each is released when everything closed until its end is in the bucket. */
+  #finishedGenerations: number[] = []
+  #staged = 0
+  #turnStartedMs = 0
+  #relieving = false
+  failures = 0
+
+  constructor(options: ChunkLifeOptions, wal: Wal, tenants: ReadonlyMap<string, LogTenant>, catalogue: IndexCatalogue, reader: ChunkReader, mayWrite: () => Promise<boolean>) {
+    this.#options = options
+    this.#wal = wal
+    this.#tenants = tenants
+    this.#catalogue = catalogue
+    this.#mayWrite = mayWrite
+    this.#reader = reader
+    const { clock, files, log, bucket, isBase64 } = options
+    this.#writer = new ChunkWriter({ clock, files, log, bucket, catalogue, isBase64 })
+  }
+  readonly #reader: ChunkReader
+
+  get stats(): { uploads: number; bytes: number; fetched: number; waiting: number; failures: number } {
+    return { uploads: this.#writer.uploads, bytes: this.#writer.uploadedBytes, fetched: this.#reader.fetched, waiting: this.#closed().length, failures: this.failures }
+  }
+
+  get waitingBytes(): number { return this.#closed().reduce((sum, { chunk }) => sum + chunk.size, 0) }
+
+  /** After the replay: what the log had is in memory, and a new generation has begun. */
+  begin(): void {
+    const { clock } = this.#options
+    this.#generationStartedMs = this.#lastPublishMs = clock.monotonicMs()
+    this.#generationStartedBytes = this.#wal.bytesWritten
+    for (let generation = 0; generation < this.#wal.generation; generation++) this.#finishedGenerations.push(generation)
+    this.#unreplaced = this.#finishedGenerations.length > 0
+  }
+  /** Open chunks hold lines of generations before this process: the next turn must cut or carry them all. */
+  #unreplaced = false
+
+  readonly #pause = async (): Promise<void> => {
+    const { clock } = this.#options
+    if (clock.monotonicMs() - this.#turnStartedMs < turnMs) return
+    await clock.breathe()
+    this.#turnStartedMs = clock.monotonicMs()
+  }
+
+  *#streams(): Generator<[LogTenant, StreamHead]> {
+    for (const tenant of this.#tenants.values()) for (const stream of tenant.streams.values()) yield [tenant, stream]
+  }
+
+  #closed(): { tenant: LogTenant; stream: StreamHead; chunk: ClosedChunk }[] {
+    const all: { tenant: LogTenant; stream: StreamHead; chunk: ClosedChunk }[] = []
+    for (const [tenant, stream] of this.#streams()) for (const chunk of stream.closed) all.push({ tenant, stream, chunk })
+    return all
+  }
+
+  /** Called after every append: chunks that are full are cut, and when memory runs short the largest go early. */
+  async relieve(): Promise<void> {
+    if (this.#relieving) return
+    this.#relieving = true
+    try {
+      const { clock, headBytesMax } = this.#options
+      const now = clock.monotonicMs()
+      if (now - this.#lastRelieveMs < 100) return
+      this.#lastRelieveMs = now
+      let held = 0, closed = 0
+      for (const [tenant, stream] of this.#streams()) {
+        if (stream.open?.isFull === true) stream.cut(tenant.name)
+        held += stream.open?.heldBytes ?? 0
+        for (const chunk of stream.closed) closed += chunk.bytes?.length ?? 0
+      }
+      if (held > headBytesMax) {
+        const largest = [...this.#streams()].filter(([, s]) => s.open !== undefined).sort((a, b) => b[1].open!.heldBytes - a[1].open!.heldBytes)
+        for (const [tenant, stream] of largest) {
+          if (held <= headBytesMax * 0.75) break
+          held -= stream.open!.heldBytes
+          closed += stream.cut(tenant.name)?.size ?? 0
+        }
+      }
+      if (closed > closedBytesInMemory) await this.#spill()
+    } finally {
+      this.#relieving = false
+    }
+  }
+  #lastRelieveMs = -Infinity
+
+  /** Finished chunks wait on the disk instead of in memory. */
+  async #spill(): Promise<void> {
+    for (const { tenant, chunk } of this.#closed()) {
+      if (chunk.bytes === undefined) continue
+      const path = `${this.#options.directory}/staging/${tenant.name}/${this.#staged++}`
+      await this.#options.files.writeAtomic(path, chunk.bytes)
+      chunk.path = path
+      chunk.bytes = undefined
+    }
+  }
+
+  /** Chunks that waited on the disk when the process ended are in the log as well. */
+  clearStaging(): Promise<void> { return this.#options.files.removeDirectory(`${this.#options.directory}/staging`) }
+
+  async cutDue(): Promise<void> {
+    const nowMs = this.#options.clock.nowMs()
+    for (const [tenant, stream] of this.#streams()) {
+      const { open } = stream
+      if (open === undefined) continue
+      if (open.isFull || nowMs - open.createdMs >= chunkAgeMaxMs || nowMs - open.lastAppendMs >= chunkIdleMs) stream.cut(tenant.name)
+      await this.#pause()
+    }
+    const { clock } = this.#options
+    const age = clock.monotonicMs() - this.#generationStartedMs, written = this.#wal.bytesWritten - this.#generationStartedBytes
+    if (written > 0 && (age >= generationMs || written >= generationBytes)) await this.#turn(false)
+  }
+
+  /** Ends the generation: small young chunks are written into the next one, all others are cut. */
+  async #turn(cutAll: boolean): Promise<void> {
+    const over = this.#wal.generation
+    // Lines that arrive while this goes on are in the new generation anyway; taken over with the rest they are there twice,
+    // which a replay does not mind.
+    const generation = this.#wal.beginGeneration()
+    this.#generationStartedMs = this.#options.clock.monotonicMs()
+    this.#generationStartedBytes = this.#wal.bytesWritten
+    const record = new LinesRecord()
+    for (const tenant of this.#tenants.values()) {
+      record.clear()
+      let size = 0
+      const write = (): void => {
+        if (record.isEmpty) return
+        this.#wal.append(recordKind.lines, record.finish(tenant.name), [String(generation)])
+        record.clear()
+        size = 0
+      }
+      for (const stream of tenant.streams.values()) {
+        const { open } = stream
+        await this.#pause()
+        if (open === undefined || open.entries === 0 || stream.open !== open) continue
+        if (cutAll || open.rawBytes > carriedBytesMax) { stream.cut(tenant.name); continue }
+        stream.definedIn = generation
+        record.define(stream.number, stream.labels)
+        open.forEach((ms, subNs, bytes, from, to, pairs) => { record.add(stream.number, ms, subNs, bytes, from, to, pairs) })
+        size += open.rawBytes
+        if (size > 1024 * 1024) write()
+      }
+      write()
+    }
+    await this.#wal.commit()
+    this.#finishedGenerations.push(over)
+    this.#unreplaced = false
+  }
+
+  /** Puts finished chunks into the bucket when they are many, or have waited. */
+  async publishDue(): Promise<void> {
+    const closed = this.#closed()
+    const waited = this.#options.clock.monotonicMs() - this.#lastPublishMs >= publishAfterMs
+    const bytes = closed.reduce((sum, { chunk }) => sum + chunk.size, 0)
+    if ((closed.length > 0 || this.#finishedGenerations.length > 0) && (waited || bytes >= publishBytes)) await this.#publish()
+  }
+
+  async #publish(): Promise<void> {
+    if (!(await this.#mayWrite())) return
+    const closed = this.#closed()
+    const generations = this.#unreplaced ? [] : [...this.#finishedGenerations]
+    try {
+      await this.#wal.commit()
+      const finished: FinishedChunk[] = closed.map(({ tenant, stream, chunk }) => ({ tenant: tenant.name, labels: stream.labels, chunk }))
+      if (finished.length > 0) await this.#writer.publish(finished)
+    } catch (error) {
+      this.failures++
+      this.#options.log.warn('log chunks could not be put into the bucket, they wait', { chunks: closed.length, error: messageOf(error) })
+      return
+    }
+    this.#lastPublishMs = this.#options.clock.monotonicMs()
+    for (const { stream, chunk } of closed) {
+      stream.closed.splice(stream.closed.indexOf(chunk), 1)
+      if (chunk.path !== undefined) await this.#options.files.remove(chunk.path)
+    }
+    this.#finishedGenerations = this.#finishedGenerations.filter(g => !generations.includes(g))
+    for (const generation of generations) await this.#wal.release(String(generation), Infinity)
+  }
+
+  /** Cuts and uploads everything; resolves when the bucket has it. */
+  async flush(): Promise<void> {
+    await this.#wal.commit().catch(() => {})
+    await this.#turn(true)
+    for (let attempt = 0; this.#closed().length > 0 || this.#finishedGenerations.length > 0; attempt++) {
+      await this.#publish()
+      if (this.#closed().length === 0) break
+      if (!(await this.#mayWrite())) return
+      const { clock } = this.#options
+      await new Promise<void>(resolve => { clock.after(Math.min(5000, 100 * 2 ** Math.min(attempt, 6)), resolve) })
+    }
+  }
+
+  /** Several files of one tenant and day become one: others' compactors leave them, or this process began to write beside them. */
+  async compact(): Promise<void> {
+    for (const tenant of this.#catalogue.tenants()) {
+      for (const day of this.#catalogue.daysOf(tenant)) {
+        if (this.#catalogue.filesOf(tenant, day).length < 2) continue
+        if (!(await this.#mayWrite())) return
+        await this.#writer.rewrite(tenant, day, [], () => true)
+      }
+    }
+  }
+
+  /** What is older than the retention leaves the index, then the bucket. */
+  async retain(): Promise<void> {
+    const { clock, retentionMs } = this.#options
+    if (retentionMs === Infinity || clock.monotonicMs() - this.#lastRetainMs < retainEveryMs) return
+    this.#lastRetainMs = clock.monotonicMs()
+    const oldestMs = clock.nowMs() - retentionMs
+    for (const tenant of this.#catalogue.tenants()) {
+      for (const day of this.#catalogue.daysOf(tenant)) {
+        if (day * dayMs > oldestMs) continue
+        const indexes = await Promise.all(this.#catalogue.filesOf(tenant, day).map(file => this.#catalogue.index(file.key, tenant)))
+        const expired = new Map<string, IndexedChunk>()
+        for (const index of indexes) for (const stream of index?.streams ?? []) for (const chunk of stream.chunks) if (chunk.throughMs < oldestMs) expired.set(chunkName(chunk), chunk)
+        if (expired.size === 0) continue
+        if (!(await this.#mayWrite())) return
+        await this.#writer.rewrite(tenant, day, [], chunk => !expired.has(chunkName(chunk)))
+        // A chunk that reaches into the next day is listed there too: that table lets it go by the same rule, at the same age.
+        for (const chunk of expired.values()) this.#writer.doom(chunkKey(tenant, chunk, this.#options.isBase64), removeChunkAfterMs)
+      }
+    }
+  }
+
+  /** Removes what is due, and forgets streams and indexes of which nothing is needed. */
+  async tidy(): Promise<void> {
+    await this.#writer.removeDoomed()
+    this.#catalogue.forgetIdle()
+    const idleSinceMs = this.#options.clock.nowMs() - chunkIdleMs
+    for (const [tenant, stream] of this.#streams()) if (stream.open === undefined && stream.closed.length === 0 && stream.lastAppendMs < idleSinceMs) tenant.forget(stream)
+  }
+
+  async close(): Promise<void> { await this.#writer.removeDoomed(false).catch(() => {}) }
+}

@@ -1,0 +1,59 @@
+/** Deletion requests: kept in the bucket, applied by queries from the moment they are accepted. */
+import type { Clock } from '#core/clock.ts'
+import { NotFoundError } from '#core/errors.ts'
+import type { Random } from '#core/random.ts'
+import { encodeUtf8 } from '#core/text.ts'
+import type { Bucket } from '#bucket/bucket.ts'
+import { makeUlid } from '#codec/ulid.ts'
+
+export interface DeletionRequest {
+  id: string
+  tenant: string
+  query: string
+  fromMs: number
+  throughMs: number
+  createdMs: number
+  status: 'received' | 'processed' | 'cancelled'
+}
+
+export class DeletionRequests {
+  readonly #bucket: Bucket
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #key: string
+  #requests: DeletionRequest[] = []
+
+  constructor(bucket: Bucket, clock: Clock, random: Random, defaultTenant: string) {
+    this.#bucket = bucket
+    this.#clock = clock
+    this.#random = random
+    this.#key = `${defaultTenant}/tercet/deletions.json`
+  }
+
+  async load(): Promise<void> {
+    try {
+      this.#requests = JSON.parse(Buffer.from(await this.#bucket.get(this.#key)).toString('utf8')) as DeletionRequest[]
+    } catch (error) {
+      if (!(error instanceof NotFoundError)) throw error
+    }
+  }
+
+  of(tenant: string): readonly DeletionRequest[] { return this.#requests.filter(r => r.tenant === tenant) }
+
+  async add(tenant: string, query: string, fromMs: number, throughMs: number): Promise<void> {
+    await this.#save([...this.#requests, { id: makeUlid(this.#clock.nowMs(), this.#random).toLowerCase().slice(-8), tenant, query, fromMs, throughMs, createdMs: this.#clock.nowMs(), status: 'received' }])
+  }
+
+  /** False when there is no such request. */
+  async cancel(tenant: string, id: string): Promise<boolean> {
+    const rest = this.#requests.filter(r => r.tenant !== tenant || r.id !== id)
+    if (rest.length === this.#requests.length) return false
+    await this.#save(rest)
+    return true
+  }
+
+  async #save(requests: DeletionRequest[]): Promise<void> {
+    await this.#bucket.put(this.#key, encodeUtf8(JSON.stringify(requests)))
+    this.#requests = requests
+  }
+}

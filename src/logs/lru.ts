@@ -1,0 +1,35 @@
+/** What was used last, up to a number of bytes. */
+
+export class ByteLru<V> {
+  readonly #bytesMax: number
+  readonly #entries = new Map<string, { value: V; bytes: number }>()
+  bytes = 0
+  hits = 0
+  misses = 0
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax
+  }
+
+  get(key: string): V | undefined {
+    const entry = this.#entries.get(key)
+    if (entry === undefined) { this.misses++; return undefined }
+    this.hits++
+    this.#entries.delete(key)
+    this.#entries.set(key, entry)
+    return entry.value
+  }
+
+  set(key: string, value: V, bytes: number): void {
+    const old = this.#entries.get(key)
+    if (old !== undefined) { this.bytes -= old.bytes; this.#entries.delete(key) }
+    if (bytes > this.#bytesMax) return
+    this.#entries.set(key, { value, bytes })
+    this.bytes += bytes
+    for (const [oldest, entry] of this.#entries) {
+      if (this.bytes <= this.#bytesMax) break
+      this.#entries.delete(oldest)
+      this.bytes -= entry.bytes
+    }
+  }
+}

@@ -1,0 +1,68 @@
+/** The door out of the logs signal: what a query can ask of it. */
+import type { Matcher } from '#lang/regex/matcher.ts'
+import type { Labels } from '#model/labels.ts'
+
+/** The lines of one block, as columns; in order of time, equal times as they came. Kept by a cache: read only. */
+export interface Lines {
+  readonly bytes: Uint8Array
+  readonly count: number
+  /** Whole milliseconds since the epoch, and nanoseconds within them. */
+  readonly timesMs: Float64Array
+  readonly subNs: Uint32Array
+  /** Line i is bytes[lineFrom[i], lineTo[i]). */
+  readonly lineFrom: Uint32Array
+  readonly lineTo: Uint32Array
+  /** Symbol pairs of line i are encoded at bytes[pairsFrom[i], pairsTo[i]). */
+  readonly pairsFrom: Uint32Array
+  readonly pairsTo: Uint32Array
+}
+
+export interface LineBlock {
+  /** First and last time, whole milliseconds, both inclusive. */
+  readonly minMs: number
+  readonly maxMs: number
+  readonly entries: number
+  /** False when no line of the block can contain the text (by a filter beside the chunk). Only a hint: true may be wrong. */
+  mayContain(needle: Uint8Array): boolean
+  /** Synchronous: decompresses, or gives what a cache has. */
+  lines(): Lines
+}
+
+export interface OpenedChunk {
+  /** Names and values of structured metadata, by number. */
+  readonly symbols: readonly string[]
+  readonly blocks: readonly LineBlock[]
+}
+
+export interface ChunkSource {
+  /** Inclusive milliseconds. */
+  readonly fromMs: number
+  readonly throughMs: number
+  readonly entries: number
+  readonly kilobytes: number
+  /** Not in the bucket's index yet. */
+  readonly isInMemory: boolean
+  /** Fetches the chunk; `needles`: texts that a line must contain, so that a chunk that lacks one need not be fetched: undefined then. */
+  open(needles?: readonly Uint8Array[]): Promise<OpenedChunk | undefined>
+}
+
+/** A stream and its chunks that touch the time, in order of their start; chunks may overlap and repeat lines. */
+export interface StreamChunks {
+  readonly labels: Labels
+  readonly chunks: readonly ChunkSource[]
+}
+
+export interface TailedLine { labels: Labels; ms: number; subNs: number; line: string; pairs: readonly string[] }
+
+/** What an accepted deletion hides: lines of these streams and this time that a filter finds. */
+export interface DeletionNotice { id: string; query: string; fromMs: number; throughMs: number }
+
+export interface LogsReader {
+  /** All times are inclusive milliseconds. */
+  select(matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<StreamChunks[]>
+  streams(matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<readonly Labels[]>
+  /** Calls for every line that is accepted from now on, until the returned function is called. */
+  subscribe(matchers: readonly Matcher[], onLine: (line: TailedLine) => void): () => void
+  /** Deletions that queries must apply. */
+  deletions(): readonly DeletionNotice[]
+}

@@ -1,0 +1,141 @@
+/**
+ * What the log holds of an append: streams that the generation did not have yet, then lines by stream.
+ *
+ *   str tenant
+ *   uvarint definitions, each: uvarint number, uvarint pairs, pairs × (str name, str value)
+ *   uvarint streams, each: uvarint number, uvarint entries, entries × entry
+ *   entry: time (codec/log-time.ts), str line, uvarint pairs, pairs × (str name, str value)
+ *   str: uvarint length, bytes
+ */
+import { ByteReader } from '#codec/byte-reader.ts'
+import { ByteWriter } from '#codec/byte-writer.ts'
+import { TimeCursor, writeTime } from '#codec/log-time.ts'
+import { CorruptDataError } from '#core/errors.ts'
+import { decodeUtf8, encodeUtf8 } from '#core/text.ts'
+import { Labels } from '#model/labels.ts'
+
+export const recordKind = { lines: 1 } as const
+
+function writeText(out: ByteWriter, text: string): void {
+  // Short ASCII, the usual name and value, goes in byte by byte.
+  const length = text.length
+  if (length < 64) {
+    out.reserve(length + 2)
+    const { buffer, at } = out
+    let i = 0
+    for (; i < length; i++) {
+      const code = text.charCodeAt(i)
+      if (code >= 128) break
+      buffer[at + 1 + i] = code
+    }
+    if (i === length) { buffer[at] = length; out.at = at + 1 + length; return }
+  }
+  const bytes = encodeUtf8(text)
+  out.writeUvarint(bytes.length)
+  out.writeBytes(bytes)
+}
+
+/** Collects one record. */
+export class LinesRecord {
+  readonly #definitions = new ByteWriter(1024)
+  #definitionCount = 0
+  readonly #entries = new ByteWriter(64 * 1024)
+  readonly #streams = new ByteWriter(64 * 1024)
+  #streamCount = 0
+  #stream = -1
+  #entryCount = 0
+
+  get isEmpty(): boolean { return this.#streamCount === 0 && this.#entryCount === 0 }
+
+  clear(): void {
+    this.#definitions.reset()
+    this.#entries.reset()
+    this.#streams.reset()
+    this.#definitionCount = this.#streamCount = this.#entryCount = 0
+    this.#stream = -1
+  }
+
+  define(number: number, labels: Labels): void {
+    const out = this.#definitions
+    out.writeUvarint(number)
+    out.writeUvarint(labels.size)
+    for (const text of labels.pairs) writeText(out, text)
+    this.#definitionCount++
+  }
+
+  /** Lines of one stream come one after another. */
+  add(stream: number, ms: number, subNs: number, bytes: Uint8Array, from: number, to: number, pairs: readonly string[]): void {
+    if (stream !== this.#stream) { this.#endStream(); this.#stream = stream }
+    const out = this.#entries
+    writeTime(out, ms, subNs)
+    out.writeUvarint(to - from)
+    out.reserve(to - from)
+    out.buffer.set(bytes.subarray(from, to), out.at)
+    out.at += to - from
+    out.writeUvarint(pairs.length / 2)
+    for (const text of pairs) writeText(out, text)
+    this.#entryCount++
+  }
+
+  #endStream(): void {
+    if (this.#entryCount === 0) return
+    this.#streams.writeUvarint(this.#stream)
+    this.#streams.writeUvarint(this.#entryCount)
+    this.#streams.writeBytes(this.#entries.bytes())
+    this.#streamCount++
+    this.#entryCount = 0
+    this.#entries.reset()
+  }
+
+  /** A view, valid until the next `clear`. */
+  finish(tenant: string): Uint8Array {
+    this.#endStream()
+    const out = this.#entries
+    writeText(out, tenant)
+    out.writeUvarint(this.#definitionCount)
+    out.writeBytes(this.#definitions.bytes())
+    out.writeUvarint(this.#streamCount)
+    out.writeBytes(this.#streams.bytes())
+    return out.bytes()
+  }
+}
+
+export interface LinesVisitor {
+  tenant(name: string): void
+  define(number: number, labels: Labels): void
+  /** A stretch of lines of one stream follows. */
+  stream(number: number): void
+  line(ms: number, subNs: number, bytes: Uint8Array, from: number, to: number, pairs: readonly string[]): void
+}
+
+/** Reads a record back. Throws CorruptDataError. */
+export function readLinesRecord(payload: Uint8Array, visitor: LinesVisitor): void {
+  const input = new ByteReader(payload)
+  const text = (): string => {
+    const length = input.readLength()
+    const value = decodeUtf8(payload, input.at, input.at + length)
+    if (value === undefined) throw new CorruptDataError('WAL record: a text is not UTF-8')
+    input.at += length
+    return value
+  }
+  visitor.tenant(text())
+  for (let n = input.readUvarint(); n > 0; n--) {
+    const number = input.readUvarint()
+    const pairs: string[] = []
+    for (let p = input.readUvarint() * 2; p > 0; p--) pairs.push(text())
+    visitor.define(number, new Labels(pairs))
+  }
+  const time = new TimeCursor()
+  for (let n = input.readUvarint(); n > 0; n--) {
+    visitor.stream(input.readUvarint())
+    for (let e = input.readUvarint(); e > 0; e--) {
+      input.at = time.read(payload, input.at, input.end)
+      const length = input.readLength()
+      const from = input.at
+      input.at += length
+      const pairs: string[] = []
+      for (let p = input.readUvarint() * 2; p > 0; p--) pairs.push(text())
+      visitor.line(time.ms, time.subNs, payload, from, from + length, pairs)
+    }
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * Log lines on their way in, as columns. Lines are ranges of `bytes`, which belongs to whoever filled the batch (a request
+ * body, or the batch's own text buffer) and is not kept by the receiver. Entries of a stream are adjacent.
+ */
+import type { Labels } from './labels.ts'
+
+export class LogBatch {
+  /** Stream labels, without empty values. Entries of streams[s] are [startOf[s], startOf[s + 1]). */
+  readonly streams: Labels[] = []
+  readonly startOf: number[] = [0]
+  count = 0
+  bytes: Uint8Array = new Uint8Array(0)
+  /** Whole milliseconds since the epoch, and nanoseconds within them. */
+  timesMs = new Float64Array(256)
+  subNs = new Uint32Array(256)
+  lineFrom = new Uint32Array(256)
+  lineTo = new Uint32Array(256)
+  /** Structured metadata of entry i: names and values in turn, pairs[pairsFrom[i]] … pairs[pairsTo[i]). */
+  pairsFrom = new Uint32Array(256)
+  pairsTo = new Uint32Array(256)
+  readonly pairs: string[] = []
+
+  /** `bytes`: where the lines will lie. */
+  clear(bytes: Uint8Array): void {
+    this.streams.length = 0
+    this.startOf.length = 1
+    this.count = 0
+    this.pairs.length = 0
+    this.bytes = bytes
+  }
+
+  beginStream(labels: Labels): void {
+    this.streams.push(labels)
+    this.startOf[this.streams.length] = this.count
+  }
+
+  /** An entry of the stream that was begun last. Its pairs follow, by addPair. */
+  addLine(ms: number, subNs: number, from: number, to: number): void {
+    const i = this.count
+    if (i === this.timesMs.length) this.#grow()
+    this.timesMs[i] = ms
+    this.subNs[i] = subNs
+    this.lineFrom[i] = from
+    this.lineTo[i] = to
+    this.pairsFrom[i] = this.pairsTo[i] = this.pairs.length
+    this.count = i + 1
+    this.startOf[this.streams.length] = this.count
+  }
+
+  addPair(name: string, value: string): void {
+    this.pairs.push(name, value)
+    this.pairsTo[this.count - 1] = this.pairs.length
+  }
+
+  #grow(): void {
+    const size = this.count * 2
+    const times = new Float64Array(size)
+    times.set(this.timesMs)
+    this.timesMs = times
+    const widen = (from: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> => { const to = new Uint32Array(size); to.set(from); return to }
+    this.subNs = widen(this.subNs)
+    this.lineFrom = widen(this.lineFrom)
+    this.lineTo = widen(this.lineTo)
+    this.pairsFrom = widen(this.pairsFrom)
+    this.pairsTo = widen(this.pairsTo)
+  }
+}
+
+/** Collects lines that come as strings, in any order of streams, and lays them out as a batch. */
+export class LogBatchBuilder {
+  readonly #byStream = new Map<string, { labels: Labels; entries: { ms: number; subNs: number; line: string; pairs: readonly string[] }[] }>()
+  count = 0
+
+  /** `pairs`: names and values in turn. */
+  add(labels: Labels, ms: number, subNs: number, line: string, pairs: readonly string[] = []): void {
+    let stream = this.#byStream.get(labels.key)
+    if (stream === undefined) this.#byStream.set(labels.key, stream = { labels, entries: [] })
+    stream.entries.push({ ms, subNs, line, pairs })
+    this.count++
+  }
+
+  build(): LogBatch {
+    const batch = new LogBatch()
+    const lines: Buffer[] = []
+    let at = 0
+    for (const { labels, entries } of this.#byStream.values()) {
+      batch.beginStream(labels)
+      for (const { ms, subNs, line, pairs } of entries) {
+        const bytes = Buffer.from(line, 'utf8')
+        lines.push(bytes)
+        batch.addLine(ms, subNs, at, at + bytes.length)
+        at += bytes.length
+        for (let i = 0; i < pairs.length; i += 2) batch.addPair(pairs[i]!, pairs[i + 1]!)
+      }
+    }
+    batch.bytes = Buffer.concat(lines)
+    return batch
+  }
+}

@@ -1,0 +1,186 @@
+/**
+ * Loki's push request, protobuf and JSON, into a batch. Source: docs/logs.md; field numbers stand beside the names.
+ * What is wrong with one stream is told, and leaves the others as they are.
+ */
+import { ByteReader } from '#codec/byte-reader.ts'
+import { ByteWriter } from '#codec/byte-writer.ts'
+import { parseNs } from '#codec/log-time.ts'
+import { readInt64, readText, skipField } from '#codec/protobuf.ts'
+import { BadDataError, CorruptDataError } from '#core/errors.ts'
+import { encodeUtf8 } from '#core/text.ts'
+import type { LogBatch } from '#model/log-batch.ts'
+import { labelsFromObject, parseStreamLabels } from './labels.ts'
+
+/** Decodes an uncompressed message; the batch's lines lie in `bytes`. Returns what was wrong with single streams. */
+export function decodePushRequest(bytes: Uint8Array, batch: LogBatch): string[] {
+  batch.clear(bytes)
+  const problems: string[] = []
+  const input = new ByteReader(bytes)
+  while (input.at < input.end) {
+    const tag = input.readUvarint()
+    if (tag === 0x0a) {
+      const length = input.readLength()
+      readStream(new ByteReader(bytes, input.at, input.at + length), batch, problems)
+      input.at += length
+    } else skipField(input, tag)
+  }
+  return problems
+}
+
+/** Stream{labels=1, entries=2, hash=3}. Labels may come behind the entries. */
+function readStream(input: ByteReader, batch: LogBatch, problems: string[]): void {
+  const start = input.at
+  let text = ''
+  while (input.at < input.end) {
+    const tag = input.readUvarint()
+    if (tag === 0x0a) { text = readText(input); if (input.at > start) break } else skipField(input, tag)
+  }
+  try {
+    batch.beginStream(parseStreamLabels(text))
+  } catch (error) {
+    if (!(error instanceof BadDataError)) throw error
+    problems.push(error.message)
+    return
+  }
+  input.at = start
+  while (input.at < input.end) {
+    const tag = input.readUvarint()
+    if (tag === 0x12) {
+      const length = input.readLength()
+      readEntry(input, input.at + length, batch)
+    } else skipField(input, tag)
+  }
+}
+
+/** Entry{timestamp=1 {seconds=1, nanos=2}, line=2, structuredMetadata=3 {name=1, value=2}}. */
+function readEntry(input: ByteReader, end: number, batch: LogBatch): void {
+  let seconds = 0, nanos = 0, from = input.at, to = input.at, pairsAt = -1
+  while (input.at < end) {
+    const tag = input.readUvarint()
+    switch (tag) {
+      case 0x0a: {
+        const stop = input.readLength() + input.at
+        while (input.at < stop) {
+          const inner = input.readUvarint()
+          if (inner === 0x08) seconds = readInt64(input)
+          else if (inner === 0x10) nanos = readInt64(input)
+          else skipField(input, inner)
+        }
+        break
+      }
+      case 0x12: {
+        const length = input.readLength()
+        from = input.at
+        to = input.at += length
+        break
+      }
+      case 0x1a:
+        if (pairsAt < 0) pairsAt = input.at
+        input.skip(input.readLength())
+        break
+      default: skipField(input, tag)
+    }
+  }
+  if (input.at !== end) throw new CorruptDataError('push request: an entry runs past its end')
+  const ms = Math.floor(nanos / 1e6)
+  batch.addLine(seconds * 1000 + ms, nanos - ms * 1e6, from, to)
+  if (pairsAt >= 0) readPairs(input, pairsAt, end, batch)
+}
+
+/** The entry's metadata, from the first pair on. */
+function readPairs(input: ByteReader, at: number, end: number, batch: LogBatch): void {
+  input.at = at
+  let isPair = true
+  while (isPair || input.at < end) {
+    const tag = isPair ? 0x1a : input.readUvarint()
+    isPair = false
+    if (tag !== 0x1a) { skipField(input, tag); continue }
+    const stop = input.readLength() + input.at
+    let name = '', value = ''
+    while (input.at < stop) {
+      const inner = input.readUvarint()
+      if (inner === 0x0a) name = readText(input)
+      else if (inner === 0x12) value = readText(input)
+      else skipField(input, inner)
+    }
+    batch.addPair(name, value)
+  }
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** Parses the JSON form. */
+export function parsePushJson(text: string, batch: LogBatch): string[] {
+  let body: unknown
+  try {
+    body = JSON.parse(text)
+  } catch (error) {
+    throw new BadDataError(`the body is not JSON: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+  }
+  if (!isObject(body)) throw new BadDataError('the body is not an object with "streams"')
+  const streams = body['streams'] ?? []
+  if (!Array.isArray(streams)) throw new BadDataError('"streams" is not a list')
+  const problems: string[] = []
+  const lines = new ByteWriter(text.length + 64)
+  batch.clear(lines.buffer)
+  for (const stream of streams as unknown[]) {
+    if (!isObject(stream)) throw new BadDataError('a stream is not an object')
+    const labels = stream['stream']
+    const values = stream['values'] ?? []
+    if (!Array.isArray(values)) throw new BadDataError('"values" is not a list')
+    const found: Record<string, string> = {}
+    if (isObject(labels)) for (const [name, value] of Object.entries(labels)) found[name] = typeof value === 'string' ? value : JSON.stringify(value)
+    else if (labels !== undefined) throw new BadDataError('"stream" is not an object of labels')
+    try {
+      batch.beginStream(labelsFromObject(found))
+    } catch (error) {
+      if (!(error instanceof BadDataError)) throw error
+      problems.push(error.message)
+      continue
+    }
+    for (const value of values as unknown[]) addValue(value, lines, batch)
+  }
+  batch.bytes = lines.buffer
+  return problems
+}
+
+function addValue(value: unknown, lines: ByteWriter, batch: LogBatch): void {
+  if (!Array.isArray(value) || value.length === 0) throw new BadDataError('a value is not a list of time and line')
+  const [time, line, metadata] = value as unknown[]
+  const ns = typeof time === 'string' ? parseNs(time) : undefined
+  if (ns === undefined) throw new BadDataError(`a time must be a string of nanoseconds, ${JSON.stringify(time)} is not`)
+  if (line !== undefined && typeof line !== 'string') throw new BadDataError(`a line must be a string, ${JSON.stringify(line).slice(0, 60)} is not`)
+  const from = lines.at
+  if (line !== undefined) lines.writeBytes(encodeUtf8(line))
+  batch.addLine(ns.ms, ns.subNs, from, lines.at)
+  if (metadata === undefined) return
+  if (!isObject(metadata)) throw new BadDataError('structured metadata must be an object of strings')
+  for (const [name, text] of Object.entries(metadata)) {
+    if (typeof text !== 'string') throw new BadDataError(`structured metadata must be an object of strings; ${JSON.stringify(name)} is ${text === null ? 'null' : typeof text}`)
+    batch.addPair(name, text)
+  }
+}
+
+/** The legacy form of /api/prom/push: labels as text, entries with RFC 3339 times. */
+export function parseLegacyPushJson(text: string, batch: LogBatch): string[] {
+  const body: unknown = JSON.parse(text)
+  const streams = isObject(body) && Array.isArray(body['streams']) ? (body['streams'] as unknown[]) : []
+  const problems: string[] = []
+  const lines = new ByteWriter(text.length + 64)
+  batch.clear(lines.buffer)
+  for (const stream of streams) {
+    if (!isObject(stream) || typeof stream['labels'] !== 'string' || !Array.isArray(stream['entries'])) throw new BadDataError('a stream needs "labels" and "entries"')
+    batch.beginStream(parseStreamLabels(stream['labels']))
+    for (const entry of stream['entries'] as unknown[]) {
+      if (!isObject(entry) || typeof entry['ts'] !== 'string' || typeof entry['line'] !== 'string') throw new BadDataError('an entry needs "ts" and "line"')
+      const ms = Date.parse(entry['ts'])
+      if (Number.isNaN(ms)) throw new BadDataError(`the time ${JSON.stringify(entry['ts'])} is not RFC 3339`)
+      const fraction = /\.(\d+)/.exec(entry['ts'])?.[1]?.padEnd(9, '0') ?? '000000000'
+      const from = lines.at
+      lines.writeBytes(encodeUtf8(entry['line']))
+      batch.addLine(ms, Number(fraction.slice(3, 9)), from, lines.at)
+    }
+  }
+  batch.bytes = lines.buffer
+  return problems
+}
