@@ -82,7 +82,7 @@ export async function runCli(argv: readonly string[]): Promise<number> {
       case 'version': process.stdout.write(args.json ? `${JSON.stringify({ version, node: process.version })}\n` : `tercet ${version} (node ${process.version})\n`); return 0
       case 'up': return await up(readConfig(args.flags))
       case 'check': return await check(readConfig(args.flags), args.json)
-      case 'inspect': { const config = readConfig(args.flags); process.stdout.write(await inspectBucket(await openBucket(config, worldOf(config)), args.json)); return 0 }
+      case 'inspect': { const config = readConfig(args.flags); process.stdout.write(await inspectBucket(await openBucket(config, worldOf(config), 'metrics'), args.json)); return 0 }
       default: return await query(args)
     }
   } catch (error) {
@@ -96,7 +96,7 @@ function worldOf(config: Config): World { return systemWorld(makeLog(config.text
 
 async function check(config: Config, json: boolean): Promise<number> {
   const world = worldOf(config)
-  const bucket = await openBucket(config, world)
+  const bucket = await openBucket(config, world, 'metrics')
   const { probeBucket } = await import('#bucket/probe.ts')
   await probeBucket(bucket, 'anonymous/tercet/', config.text('role') === 'query', world.random)
   process.stdout.write(json ? `${JSON.stringify({ ok: true, bucket: bucket.description })}\n` : `The configuration is right, and ${bucket.description} answers.\n`)

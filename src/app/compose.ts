@@ -12,16 +12,20 @@ import { systemFiles, type Files } from '#core/files.ts'
 import { defaultLimits, type Limits } from '#core/limits.ts'
 import type { Log } from '#core/log.ts'
 import { systemRandom, type Random } from '#core/random.ts'
+import { lokiRoutes } from '#api/loki/routes.ts'
 import { prometheusRoutes } from '#api/prometheus/routes.ts'
 import { errorReply } from '#api/prometheus/respond.ts'
+import { LokiPushHandler } from '#ingest/loki-push.ts'
 import { ImportHandlers } from '#ingest/import.ts'
 import { InfluxHandler } from '#ingest/influx.ts'
 import { OtlpMetricsHandler } from '#ingest/otlp.ts'
 import { RemoteWriteHandler } from '#ingest/remote-write.ts'
 import { MetricsEngine } from '#metrics/engine.ts'
+import { LogsEngine } from '#logs/engine.ts'
 import { Auth } from '#net/auth.ts'
 import { HttpServer, type HttpRequest, type Route, type TlsOptions } from '#net/http.ts'
 import { GrpcServer } from '#net/grpc.ts'
+import { LogqlEngine } from '#query/logql/engine.ts'
 import { PromqlEngine } from '#query/promql/engine.ts'
 import { exportRoutes } from '#api/prometheus/export.ts'
 import type { Config } from './config.ts'
@@ -35,12 +39,14 @@ export interface Tercet {
   readonly url: string
   readonly addresses: { name: string; address: string }[]
   readonly metrics: MetricsEngine
+  readonly logs: LogsEngine
   flush(): Promise<void>
   reload(): Promise<void>
   close(): Promise<void>
 }
 
 const defaultTenant = 'anonymous'
+const defaultLogTenant = 'fake'
 
 export function limitsOf(config: Config): Limits {
   return {
@@ -51,11 +57,13 @@ export function limitsOf(config: Config): Limits {
   }
 }
 
-/** The bucket of the metrics signal, by configuration. */
-export async function openBucket(config: Config, world: World): Promise<Bucket> {
-  const s3Name = config.text('metrics.bucket.s3.bucket') || config.text('bucket.s3.bucket')
-  const directory = config.text('metrics.bucket.dir') || (config.text('bucket.dir') === '' ? '' : `${config.text('bucket.dir')}/metrics`)
-  if (s3Name === '') return new DirectoryBucket(directory || `${config.text('data_dir')}/bucket/metrics`)
+export type SignalName = 'metrics' | 'logs'
+
+/** The bucket of a signal, by configuration. */
+export async function openBucket(config: Config, world: World, signal: SignalName): Promise<Bucket> {
+  const s3Name = config.text(`${signal}.bucket.s3.bucket`) || config.text('bucket.s3.bucket')
+  const directory = config.text(`${signal}.bucket.dir`) || (config.text('bucket.dir') === '' ? '' : `${config.text('bucket.dir')}/${signal}`)
+  if (s3Name === '' || config.text(`${signal}.bucket.dir`) !== '') return new DirectoryBucket(directory || `${config.text('data_dir')}/bucket/${signal}`)
   const endpoint = config.text('bucket.s3.endpoint')
   if (endpoint.startsWith('http://') && !config.isOn('bucket.s3.allow_insecure')) throw new BadDataError(`bucket.s3.endpoint ${endpoint} has no TLS; use https://, or allow it with bucket.s3.allow_insecure: true`)
   const { openS3 } = await import('#bucket/s3.ts')
@@ -66,12 +74,12 @@ export async function openBucket(config: Config, world: World): Promise<Bucket> 
     secretAccessKey: secretFile === '' ? config.text('bucket.s3.secret_access_key') : Buffer.from(await world.files.read(secretFile)).toString('utf8').trim(),
     pathStyle: pathStyle === 'auto' ? endpoint !== '' : pathStyle === 'true', clock: world.clock,
   })
-  const prefix = (config.text('metrics.bucket.s3.prefix') || config.text('bucket.s3.prefix')).replace(/^\/+|\/+$/g, '')
+  const prefix = (config.text(`${signal}.bucket.s3.prefix`) || config.text('bucket.s3.prefix')).replace(/^\/+|\/+$/g, '')
   const whole = prefix === '' ? bucket : new PrefixedBucket(bucket, `${prefix}/`)
   const bytesMax = config.bytes('bucket.cache_size')
-  // Of a block only these are read again and again, and never change.
-  const isCacheable = (key: string): boolean => /\/chunks\/\d+$|\/index$/.test(key)
-  return bytesMax === 0 ? whole : CachedBucket.open(whole, { files: world.files, log: world.log, directory: `${config.text('data_dir')}/cache/metrics`, bytesMax, isCacheable })
+  // Only these are read again and again, and never change.
+  const isCacheable = (key: string): boolean => (signal === 'logs' ? /^[^/]+\/[0-9a-f]+\/[0-9a-f]+:[0-9a-f]+:[0-9a-f]+$|\.tsdb\.gz$/ : /\/chunks\/\d+$|\/index$/).test(key)
+  return bytesMax === 0 ? whole : CachedBucket.open(whole, { files: world.files, log: world.log, directory: `${config.text('data_dir')}/cache/${signal}`, bytesMax, isCacheable })
 }
 
 async function secretFrom(path: string, files: Files): Promise<string> {
@@ -88,6 +96,22 @@ async function openSecurity(config: Config, files: Files): Promise<{ auth: Auth;
   return { auth, tls: cert === '' ? undefined : { cert, key, clientCa: clientCa === '' ? undefined : clientCa } }
 }
 
+function openLogs(config: Config, { clock, random, files, log }: World, bucket: Bucket, limits: Limits, isReader: boolean): LogsEngine {
+  const outOfOrderMs = config.durationMs('logs.out_of_order_window')
+  return new LogsEngine({
+    clock, random, files, log, bucket, directory: `${config.text('data_dir')}/logs`, defaultTenant: defaultLogTenant, isBase64: bucket instanceof DirectoryBucket,
+    durability: config.text('durability') as 'local' | 'bucket', syncAlways: config.text('wal_sync') === 'always',
+    retentionMs: config.durationMs('logs.retention'),
+    admission: {
+      // Who takes lines of any age, takes old ones too.
+      maxAgeMs: outOfOrderMs === Infinity ? Infinity : limits.logMaxAgeMs, futureMs: limits.futureMs, outOfOrderMs, lineBytesMax: config.bytes('limits.log_line_size'),
+      labelsPerStreamMax: limits.logLabelsMax, labelNameBytesMax: 1024, labelValueBytesMax: 2048, metadataPairsMax: limits.logMetadataPairsMax, metadataBytesMax: limits.logMetadataBytesMax,
+    },
+    streamsMax: config.number('limits.log_streams'), rateBytes: config.bytes('limits.log_rate') || Infinity, headBytesMax: 256 * 1024 * 1024, cacheBytes: config.bytes('logs.cache_size'),
+    freeBytesMin: config.bytes('disk_free_min'), readOnly: isReader, refreshMs: bucket instanceof DirectoryBucket ? 60_000 : isReader ? 300_000 : 3_600_000,
+  })
+}
+
 export function systemWorld(log: Log): World { return { clock: systemClock, random: systemRandom, files: systemFiles, log } }
 
 export async function startTercet(config: Config, world: World): Promise<Tercet> {
@@ -95,9 +119,11 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   const limits = limitsOf(config)
   const dataDir = config.text('data_dir')
   const { auth, tls } = await openSecurity(config, files)
-  const bucket = await openBucket(config, world)
+  const bucket = await openBucket(config, world, 'metrics')
+  const logsBucket = await openBucket(config, world, 'logs')
   const isReader = config.text('role') === 'query'
   await probeBucket(bucket, `${defaultTenant}/tercet/`, isReader, random)
+  await probeBucket(logsBucket, `${defaultLogTenant}/tercet/`, isReader, random)
   const registry = new Registry()
   const hashSeed = makeHashSeed(random)
   const metrics = new MetricsEngine({
@@ -109,17 +135,22 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
     // Listing a directory costs nothing; in an object store only a process that does not write itself needs to look.
     refreshMs: bucket instanceof DirectoryBucket ? 60_000 : isReader ? 300_000 : 3_600_000,
   })
+  const logs = openLogs(config, world, logsBucket, limits, isReader)
   const tenancy = config.text('tenancy') === 'on'
-  const tenantNamed = (header: string | undefined): string => {
-    if (!tenancy) return defaultTenant
+  const tenantNamed = (header: string | undefined, fallback = defaultTenant): string => {
+    if (!tenancy) return fallback
     const tenant = header ?? ''
     if (!/^[A-Za-z0-9!_.*'()-]{1,150}$/.test(tenant) || tenant === '.' || tenant === '..') throw new BadDataError('no org id: the X-Scope-OrgID header must name the tenant in 1 to 150 letters, digits and !-_.*\'()')
     return tenant
   }
   const tenantOf = (request: HttpRequest): string => tenantNamed(request.header('x-scope-orgid'))
+  const logTenantOf = (request: HttpRequest): string => tenantNamed(request.header('x-scope-orgid'), defaultLogTenant)
   const engine = new PromqlEngine(clock, limits)
   const startedMs = clock.nowMs()
-  const remoteWrite = new RemoteWriteHandler(metrics, new WriteRequestKernel(hashSeed), limits.decodedBytesMax, tenantOf)
+  const kernel = new WriteRequestKernel(hashSeed)
+  const lokiPush = new LokiPushHandler(logs, (body, bytesMax) => kernel.unpack(body, bytesMax), limits.decodedBytesMax, logTenantOf)
+  const logql = new LogqlEngine(clock, limits, { seriesMax: limits.logQuerySeriesMax, stepsMax: limits.queryStepsMax })
+  const remoteWrite = new RemoteWriteHandler(metrics, kernel, limits.decodedBytesMax, tenantOf)
   const otlp = new OtlpMetricsHandler(metrics, tenantOf, clock)
   const imports = new ImportHandlers(metrics, tenantOf, clock)
   const influx = new InfluxHandler(metrics, tenantOf, clock)
@@ -127,13 +158,16 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   const ok = (text: string) => async (): Promise<{ status: number; headers: Record<string, string>; body: string }> => ({ status: 200, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: text })
   let tercet: Tercet | undefined
   const readiness = async (): Promise<{ status: number; headers: Record<string, string>; body: string }> => {
-    const problem = metrics.ready ? undefined : 'starting'
+    const problem = metrics.ready && logs.ready ? undefined : 'starting'
     return { status: problem === undefined ? 200 : 503, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: problem ?? 'Tercet is ready.\n' }
   }
   const push = ['POST', 'PUT'] as const
   const routes: Route[] = [
     ...prometheusRoutes({ clock, limits, engine, store: metrics, tenantOf, version, startedMs, flags: {}, configText: config.describe(), retention: config.text('metrics.retention') }),
     ...exportRoutes({ clock, store: metrics, tenantOf }),
+    ...lokiRoutes({ clock, engine: logql, store: logs, tenantOf: logTenantOf, version, entriesMax: limits.logQueryEntriesMax, queryLengthMaxMs: limits.logQueryLengthMaxMs }),
+    ...['/loki/api/v1/push', '/insert/loki/api/v1/push'].map(path => ({ methods: ['POST'] as const, path, handler: lokiPush.handle })),
+    { methods: ['POST'], path: '/api/prom/push', handler: lokiPush.handleLegacy },
     ...['/api/v1/write', '/api/v1/push', '/prometheus/api/v1/write', '/prometheus/api/v1/push'].map(path => ({ methods: ['POST'] as const, path, handler: remoteWrite.handle })),
     ...['/v1/metrics', '/opentelemetry/v1/metrics', '/api/v1/otlp/v1/metrics', '/otlp/v1/metrics'].map(path => ({ methods: ['POST'] as const, path, handler: otlp.handle })),
     { methods: push, path: '/api/v1/import', handler: imports.jsonLines },
@@ -142,7 +176,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
     { methods: ['GET'], path: '/health', handler: ok('OK') }, { methods: ['GET'], path: '/-/healthy', handler: ok('Tercet is healthy.\n') },
     { methods: ['GET'], path: '/-/ready', handler: readiness }, { methods: ['GET'], path: '/ready', handler: readiness },
     { methods: ['GET'], path: '/metrics', handler: async () => ({ status: 200, headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }, body: self.expose() }) },
-    { methods: push, path: '/-/flush', handler: async () => { await metrics.flush(); return { status: 204 } } },
+    { methods: push, path: '/-/flush', handler: async () => { await Promise.all([metrics.flush(), logs.flush()]); return { status: 204 } } },
     { methods: push, path: '/-/reload', handler: async () => { await tercet!.reload(); return { status: 200, body: '' } } },
     { methods: ['GET'], path: '/', handler: async () => ({ status: 200, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: welcome }) },
   ]
@@ -160,11 +194,15 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   await listen('http', config.text('listen.http'))
   await listen('otlp_http', config.text('listen.otlp_http'))
   for (const alias of config.list('listen.aliases')) await listen('alias', alias)
-  const grpc = new GrpcServer([{ service: 'opentelemetry.proto.collector.metrics.v1.MetricsService', method: 'Export', handler: (message, tenant) => otlp.handleGrpc(message, tenantNamed(tenant)) }], limits.bodyBytesMax, auth, tls)
+  const grpc = new GrpcServer([
+    { service: 'opentelemetry.proto.collector.metrics.v1.MetricsService', method: 'Export', handler: (message, tenant) => otlp.handleGrpc(message, tenantNamed(tenant)) },
+    { service: 'logproto.Pusher', method: 'Push', handler: (message, tenant) => lokiPush.handleGrpc(message, tenantNamed(tenant, defaultLogTenant)) },
+  ], limits.bodyBytesMax, auth, tls)
   const grpcAddress = config.text('listen.otlp_grpc')
   if (grpcAddress !== 'off') addresses.push({ name: 'otlp_grpc', address: await grpc.listen(grpcAddress) })
+  if (config.text('listen.loki_grpc') !== 'off') addresses.push({ name: 'loki_grpc', address: await grpc.listen(config.text('listen.loki_grpc')) })
   try {
-    await metrics.open()
+    await Promise.all([metrics.open(), logs.open()])
   } catch (error) {
     await http.close()
     await grpc.close()
@@ -177,14 +215,14 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
     void scrape()
   }
   tercet = {
-    url: `${tls === undefined ? 'http' : 'https'}://${addresses.find(a => a.name === 'http')?.address ?? addresses[0]?.address ?? ''}`, addresses, metrics,
-    flush: () => metrics.flush(),
-    reload: () => metrics.refresh(),
+    url: `${tls === undefined ? 'http' : 'https'}://${addresses.find(a => a.name === 'http')?.address ?? addresses[0]?.address ?? ''}`, addresses, metrics, logs,
+    async flush() { await Promise.all([metrics.flush(), logs.flush()]) },
+    async reload() { await Promise.all([metrics.refresh(), logs.refresh()]) },
     async close() {
       await scraper?.stop()
       await http.close()
       await grpc.close()
-      await metrics.close()
+      await Promise.all([metrics.close(), logs.close()])
     },
   }
   return tercet

@@ -22,6 +22,16 @@ export interface Limits {
   exemplarsMax: number
   /** Metrics whose metadata is kept, a tenant; about 200 B each. */
   metadataMax: number
+  /** Log lines: as Loki's defaults. */
+  logLineBytesMax: number
+  logLabelsMax: number
+  logStreamsMax: number
+  logMetadataPairsMax: number
+  logMetadataBytesMax: number
+  logMaxAgeMs: number
+  logQuerySeriesMax: number
+  logQueryEntriesMax: number
+  logQueryLengthMaxMs: number
 }
 
 export const defaultLimits: Limits = {
@@ -38,4 +48,13 @@ export const defaultLimits: Limits = {
   futureMs: 600_000,
   exemplarsMax: 100_000,
   metadataMax: 100_000,
+  logLineBytesMax: 256 * 1024,
+  logLabelsMax: 15,
+  logStreamsMax: 5000,
+  logMetadataPairsMax: 128,
+  logMetadataBytesMax: 64 * 1024,
+  logMaxAgeMs: 7 * 86_400_000,
+  logQuerySeriesMax: 500,
+  logQueryEntriesMax: 5000,
+  logQueryLengthMaxMs: 721 * 3_600_000,
 }

@@ -1,5 +1,5 @@
 /** Lines of a batch into the heads and into a log record, after Loki's admission rules. Synchronous. Source: docs/logs.md. */
-import { formatNs } from '#codec/log-time.ts'
+import { formatNs } from '#core/nanoseconds.ts'
 import { LimitError } from '#core/errors.ts'
 
 import type { LogBatch } from '#model/log-batch.ts'

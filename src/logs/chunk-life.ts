@@ -99,8 +99,10 @@ export class ChunkLife {
     this.#turnStartedMs = clock.monotonicMs()
   }
 
-  *#streams(): Generator<[LogTenant, StreamHead]> {
-    for (const tenant of this.#tenants.values()) for (const stream of tenant.streams.values()) yield [tenant, stream]
+  #streams(): [LogTenant, StreamHead][] {
+    const all: [LogTenant, StreamHead][] = []
+    for (const tenant of this.#tenants.values()) for (const stream of tenant.streams.values()) all.push([tenant, stream])
+    return all
   }
 
   #closed(): { tenant: LogTenant; stream: StreamHead; chunk: ClosedChunk }[] {
@@ -125,7 +127,7 @@ export class ChunkLife {
         for (const chunk of stream.closed) closed += chunk.bytes?.length ?? 0
       }
       if (held > headBytesMax) {
-        const largest = [...this.#streams()].filter(([, s]) => s.open !== undefined).sort((a, b) => b[1].open!.heldBytes - a[1].open!.heldBytes)
+        const largest = this.#streams().filter(([, s]) => s.open !== undefined).sort((a, b) => b[1].open!.heldBytes - a[1].open!.heldBytes)
         for (const [tenant, stream] of largest) {
           if (held <= headBytesMax * 0.75) break
           held -= stream.open!.heldBytes

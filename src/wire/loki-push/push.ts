@@ -4,7 +4,7 @@
  */
 import { ByteReader } from '#codec/byte-reader.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
-import { parseNs } from '#codec/log-time.ts'
+import { parseNs } from '#core/nanoseconds.ts'
 import { readInt64, readText, skipField } from '#codec/protobuf.ts'
 import { BadDataError, CorruptDataError } from '#core/errors.ts'
 import { encodeUtf8 } from '#core/text.ts'

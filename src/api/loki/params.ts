@@ -1,0 +1,87 @@
+/** Parameters of Loki's HTTP API: times, durations, limits. Source: docs/http-api.md. */
+import { parseDurationMs } from '#core/duration.ts'
+import { BadDataError } from '#core/errors.ts'
+import { quote } from '#core/text.ts'
+import { parseLogSelector } from '#lang/logql/parser.ts'
+import type { Matcher } from '#lang/regex/matcher.ts'
+
+export interface Instant { ms: number; subNs: number }
+
+export function instantOfMs(ms: number): Instant { return { ms, subNs: 0 } }
+export function isBefore(a: Instant, b: Instant): boolean { return a.ms < b.ms || (a.ms === b.ms && a.subNs < b.subNs) }
+
+/** Float seconds, whole seconds (up to ten digits), nanoseconds (more digits) or RFC 3339. */
+export function parseInstant(text: string): Instant {
+  if (text.includes('.') && /^[+-]?\d*\.\d*$/.test(text) && text !== '.') return instantOfMs(Math.round(Number(text) * 1000))
+  if (/^[+-]?\d+$/.test(text)) {
+    if (text.length <= 10) return instantOfMs(Number(text) * 1000)
+    const ns = BigInt(text)
+    if (ns > 9_223_372_036_854_775_807n) throw new BadDataError(`strconv.ParseInt: parsing ${quote(text)}: value out of range`)
+    let ms = ns / 1_000_000n
+    if (ms * 1_000_000n > ns) ms -= 1n
+    return { ms: Number(ms), subNs: Number(ns - ms * 1_000_000n) }
+  }
+  const rfc = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.(\d+))?(?:Z|[+-]\d\d:\d\d)$/i.exec(text)
+  const ms = rfc === null ? NaN : Date.parse(text.replace(/\.\d+/, ''))
+  if (Number.isNaN(ms)) throw new BadDataError(`strconv.ParseInt: parsing ${quote(text)}: invalid syntax`)
+  const fraction = (rfc![1] ?? '').padEnd(9, '0').slice(0, 9)
+  return { ms: ms + Number(fraction.slice(0, 3)), subNs: Number(fraction.slice(3)) }
+}
+
+export function instantParam(form: URLSearchParams, name: string): Instant | undefined {
+  const text = form.get(name)
+  if (text === null || text === '') return undefined
+  try {
+    return parseInstant(text)
+  } catch (error) {
+    if (!(error instanceof BadDataError) || name === 'time') throw error
+    throw new BadDataError(`could not parse '${name}' parameter: ${error.message}`)
+  }
+}
+
+/** Seconds or a Prometheus duration, in milliseconds. */
+export function durationParam(form: URLSearchParams, name: string): number | undefined {
+  const text = form.get(name)
+  if (text === null || text === '') return undefined
+  if (/^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text)) return Number(text) * 1000
+  const ms = parseDurationMs(text)
+  if (ms === undefined) throw new BadDataError(`cannot parse ${quote(text)} to a valid duration`)
+  return ms
+}
+
+/** From `start`, `end` and `since`: the last hour unless something else is said. */
+export function boundsParam(form: URLSearchParams, nowMs: number): { start: Instant; end: Instant } {
+  const end = instantParam(form, 'end') ?? instantOfMs(nowMs)
+  const sinceText = form.get('since')
+  let sinceMs = 3_600_000
+  if (sinceText !== null && sinceText !== '') {
+    const ms = parseDurationMs(sinceText)
+    if (ms === undefined) throw new BadDataError(`could not parse 'since' parameter: not a valid duration string: ${quote(sinceText)}`)
+    sinceMs = ms
+  }
+  const start = instantParam(form, 'start') ?? instantOfMs(Math.min(end.ms, nowMs) - sinceMs)
+  return { start, end }
+}
+
+export function limitParam(form: URLSearchParams, fallback: number): number {
+  const text = form.get('limit')
+  if (text === null || text === '') return fallback
+  if (!/^[+-]?\d+$/.test(text)) throw new BadDataError(`strconv.Atoi: parsing ${quote(text)}: invalid syntax`)
+  if (Number(text) <= 0) throw new BadDataError('limit must be a positive value')
+  return Number(text)
+}
+
+export function isBackwardParam(form: URLSearchParams): boolean {
+  const text = form.get('direction') ?? ''
+  switch (text.toLowerCase()) {
+    case '': case 'backward': return true
+    case 'forward': return false
+    default: throw new BadDataError(`invalid direction '${text}'`)
+  }
+}
+
+/** A selector from a parameter; none or `{}` = every stream. */
+export function selectorParam(form: URLSearchParams, name = 'query'): Matcher[] {
+  const text = form.get(name)
+  return text === null || text === '' ? [] : parseLogSelector(text)
+}

@@ -1,0 +1,121 @@
+/** One line on its way through a pipeline. The object is used again for every line: nothing of it may be kept. */
+import type { Labels } from '#model/labels.ts'
+
+export const errorLabel = '__error__'
+export const errorDetailsLabel = '__error_details__'
+
+export class Entry {
+  /** The line as it is stored: a range of a block. */
+  bytes: Uint8Array = new Uint8Array(0)
+  from = 0
+  to = 0
+  #text: string | undefined
+  ms = 0
+  subNs = 0
+  base!: Labels
+  /** Names of the stream's labels that were dropped or replaced. */
+  readonly hidden: string[] = []
+  /** Structured metadata, then what stages set, each by place. */
+  readonly metaNames: string[] = []
+  readonly metaValues: string[] = []
+  readonly parsedNames: string[] = []
+  readonly parsedValues: string[] = []
+  error = ''
+  errorDetails = ''
+  /** Set by an early filter: the line is out. */
+  isOut = false
+
+  reset(base: Labels, bytes: Uint8Array, from: number, to: number, ms: number, subNs: number): void {
+    this.base = base
+    this.bytes = bytes
+    this.from = from
+    this.to = to
+    this.#text = undefined
+    this.ms = ms
+    this.subNs = subNs
+    if (this.hidden.length > 0) this.hidden.length = 0
+    this.metaNames.length = this.metaValues.length = 0
+    this.parsedNames.length = this.parsedValues.length = 0
+    this.error = this.errorDetails = ''
+    this.isOut = false
+  }
+
+  get line(): string { return this.#text ??= textOf(this.bytes, this.from, this.to) }
+  set line(text: string) { this.#text = text; this.#isChanged = true }
+  #isChanged = false
+
+  /** Is the line still what was stored? */
+  get isStored(): boolean { return !this.#isChanged }
+
+  get lineBytes(): number { return this.isStored ? this.to - this.from : Buffer.byteLength(this.#text!) }
+
+  addMeta(name: string, value: string): void {
+    if (name === errorLabel) { this.error = value; return }
+    if (name === errorDetailsLabel) { this.errorDetails = value; return }
+    this.metaNames.push(this.base.has(name) ? `${name}_extracted` : name)
+    this.metaValues.push(value)
+  }
+
+  isHidden(name: string): boolean { return this.hidden.length > 0 && this.hidden.includes(name) }
+  hasBase(name: string): boolean { return this.base.has(name) }
+  hasMeta(name: string): boolean { return this.metaNames.includes(name) }
+  hasParsed(name: string): boolean { return this.parsedNames.includes(name) }
+
+  /** The value that is visible under a name, or undefined. */
+  get(name: string): string | undefined {
+    const parsed = this.parsedNames.indexOf(name)
+    if (parsed >= 0) return this.parsedValues[parsed]
+    const meta = this.metaNames.indexOf(name)
+    if (meta >= 0) return this.metaValues[meta]
+    if (name === errorLabel) return this.error === '' ? undefined : this.error
+    if (this.isHidden(name)) return undefined
+    const value = this.base.get(name)
+    return value === '' ? undefined : value
+  }
+
+  /** Sets a label in place of whatever has the name. */
+  set(name: string, value: string): void {
+    if (name === errorLabel) { this.error = value; return }
+    if (name === errorDetailsLabel) { this.errorDetails = value; return }
+    const parsed = this.parsedNames.indexOf(name)
+    if (parsed >= 0) { this.parsedValues[parsed] = value; return }
+    this.#removeMeta(name)
+    if (this.base.has(name) && !this.isHidden(name)) this.hidden.push(name)
+    this.parsedNames.push(name)
+    this.parsedValues.push(value)
+  }
+
+  remove(name: string): void {
+    if (name === errorLabel) { this.error = ''; return }
+    if (name === errorDetailsLabel) { this.errorDetails = ''; return }
+    const parsed = this.parsedNames.indexOf(name)
+    if (parsed >= 0) { this.parsedNames.splice(parsed, 1); this.parsedValues.splice(parsed, 1) }
+    this.#removeMeta(name)
+    if (this.base.has(name) && !this.isHidden(name)) this.hidden.push(name)
+  }
+
+  #removeMeta(name: string): void {
+    const meta = this.metaNames.indexOf(name)
+    if (meta >= 0) { this.metaNames.splice(meta, 1); this.metaValues.splice(meta, 1) }
+  }
+
+  fail(error: string, details: string): void {
+    this.error = error
+    this.errorDetails = details
+  }
+
+  /** Every visible label, errors included: by name, unsorted. */
+  forEachLabel(visit: (name: string, value: string) => void): void {
+    const { pairs } = this.base
+    for (let i = 0; i < pairs.length; i += 2) if (!this.isHidden(pairs[i]!)) visit(pairs[i]!, pairs[i + 1]!)
+    for (let i = 0; i < this.metaNames.length; i++) visit(this.metaNames[i]!, this.metaValues[i]!)
+    for (let i = 0; i < this.parsedNames.length; i++) visit(this.parsedNames[i]!, this.parsedValues[i]!)
+    if (this.error !== '') visit(errorLabel, this.error)
+    if (this.errorDetails !== '') visit(errorDetailsLabel, this.errorDetails)
+  }
+}
+
+/** Text of bytes; what is not UTF-8 becomes U+FFFD. */
+export function textOf(bytes: Uint8Array, from: number, to: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString('utf8')
+}

@@ -1,0 +1,302 @@
+/** Metric expressions over all steps at once: aggregation, matching, arithmetic. Source: docs/logs.md. */
+import { unreachable } from '#core/assert.ts'
+import { BadQueryError, ExecutionError } from '#core/errors.ts'
+import { compareText } from '#core/text.ts'
+import type { BinaryExpr, BinaryOp, Grouping, LabelReplace, MetricExpr, VectorAggregation } from '#lang/logql/ast.ts'
+import { foldNumbers } from '#lang/logql/parser.ts'
+import { compileRe2 } from '#lang/regex/regex.ts'
+import { Labels } from '#model/labels.ts'
+import { evaluateRange, type RangeContext } from './range-aggregation.ts'
+import { makeSeries, type Evaluated, type Series, type Vector } from './series.ts'
+
+/** Aggregations of which a sum may be taken line by line. */
+const pushable: ReadonlySet<string> = new Set(['rate', 'count_over_time', 'bytes_over_time', 'bytes_rate', 'sum_over_time'])
+
+/** What fails while a well-formed query is evaluated, with status 500 as in the reference system. */
+export class EvaluationError extends ExecutionError { override name = 'EvaluationError' }
+
+export async function evaluate(expr: MetricExpr, context: RangeContext): Promise<Evaluated> {
+  const { steps } = context.grid
+  switch (expr.kind) {
+    case 'number': return { kind: 'scalar', value: expr.value }
+    case 'vector': {
+      const series = makeSeries(Labels.empty, steps)
+      series.values.fill(expr.value)
+      series.present.fill(1)
+      return { kind: 'vector', series: [series] }
+    }
+    case 'range': return { kind: 'vector', series: await evaluateRange(expr, undefined, context) }
+    case 'aggregation': return { kind: 'vector', series: await aggregate(expr, context) }
+    case 'binary': return binary(expr, context)
+    case 'label-replace': return { kind: 'vector', series: await labelReplace(expr, context) }
+    default: return unreachable(expr)
+  }
+}
+
+async function vectorOf(expr: MetricExpr, context: RangeContext): Promise<Vector> {
+  const result = await evaluate(expr, context)
+  if (result.kind === 'scalar') throw new BadQueryError('queries require at least one regexp or equality matcher that does not have an empty-compatible value', 0, 0)
+  return result.series
+}
+
+// ── Aggregation ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+async function aggregate(expr: VectorAggregation, context: RangeContext): Promise<Vector> {
+  const { inner, op } = expr
+  if (op === 'approx_topk') throw new EvaluationError('approx_topk is not enabled. See -limits.shard_aggregations')
+  const pushed = op === 'sum' && inner.kind === 'range' && pushable.has(inner.op) ? expr.grouping ?? { isWithout: false, labels: [] } : undefined
+  const input = inner.kind === 'range' ? await evaluateRange(inner, pushed, context) : await vectorOf(inner, context)
+  switch (op) {
+    case 'sort': case 'sort_desc': return input
+    case 'topk': case 'bottomk': return selectK(op, expr.parameter!, expr.grouping, input, context.grid.steps)
+    default: return combine(op, expr.grouping, input, context.grid.steps)
+  }
+}
+
+function groupLabels(labels: Labels, grouping: Grouping | undefined): Labels {
+  if (grouping === undefined) return Labels.empty
+  const names = new Set(grouping.labels)
+  return grouping.isWithout ? labels.drop(names) : labels.keep(names)
+}
+
+function groups(input: Vector, grouping: Grouping | undefined): { labels: Labels; members: Series[] }[] {
+  const byKey = new Map<string, { labels: Labels; members: Series[] }>()
+  for (const series of input) {
+    const labels = groupLabels(series.labels, grouping)
+    const group = byKey.get(labels.key)
+    if (group === undefined) byKey.set(labels.key, { labels, members: [series] })
+    else group.members.push(series)
+  }
+  return [...byKey.values()]
+}
+
+function combine(op: 'sum' | 'avg' | 'min' | 'max' | 'count' | 'stddev' | 'stdvar', grouping: Grouping | undefined, input: Vector, steps: number): Vector {
+  return groups(input, grouping).map(({ labels, members }) => {
+    const out = makeSeries(labels, steps)
+    const values: number[] = []
+    for (let step = 0; step < steps; step++) {
+      values.length = 0
+      for (const member of members) if (member.present[step] === 1) values.push(member.values[step]!)
+      if (values.length === 0) continue
+      out.present[step] = 1
+      out.values[step] = reduce(op, values)
+    }
+    return out
+  })
+}
+
+function reduce(op: 'sum' | 'avg' | 'min' | 'max' | 'count' | 'stddev' | 'stdvar', values: readonly number[]): number {
+  switch (op) {
+    case 'count': return values.length
+    case 'sum': return values.reduce((a, b) => a + b, 0)
+    case 'avg': { let mean = 0; values.forEach((value, i) => { mean += (value - mean) / (i + 1) }); return mean }
+    case 'min': return values.reduce((a, b) => (b < a || Number.isNaN(a) ? b : a))
+    case 'max': return values.reduce((a, b) => (b > a || Number.isNaN(a) ? b : a))
+    default: {
+      let mean = 0, squares = 0
+      values.forEach((value, i) => { const delta = value - mean; mean += delta / (i + 1); squares += delta * (value - mean) })
+      return op === 'stdvar' ? squares / values.length : Math.sqrt(squares / values.length)
+    }
+  }
+}
+
+function selectK(op: 'topk' | 'bottomk', k: number, grouping: Grouping | undefined, input: Vector, steps: number): Vector {
+  const out = new Map<Series, Series>()
+  for (const { members } of groups(input, grouping)) {
+    for (let step = 0; step < steps; step++) {
+      const there = members.filter(m => m.present[step] === 1)
+      const sign = op === 'topk' ? -1 : 1
+      there.sort((a, b) => {
+        const x = a.values[step]!, y = b.values[step]!
+        if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) ? (Number.isNaN(y) ? 0 : 1) : -1
+        return sign * (x - y)
+      })
+      for (const series of there.slice(0, k)) {
+        let kept = out.get(series)
+        if (kept === undefined) out.set(series, kept = makeSeries(series.labels, steps))
+        kept.present[step] = 1
+        kept.values[step] = series.values[step]!
+      }
+    }
+  }
+  return [...out.values()]
+}
+
+async function labelReplace(expr: LabelReplace, context: RangeContext): Promise<Vector> {
+  const result = await evaluate(expr.inner, context)
+  if (result.kind === 'scalar') throw new EvaluationError('label_replace needs a vector, a literal was given')
+  const regex = compileRe2(`^(?s:${expr.regex})$`, expr.regex)
+  return result.series.map(series => {
+    const matcher = regex.matcher(series.labels.get(expr.from))
+    if (!matcher.find()) return series
+    const groupCount = regex.groupCount()
+    const value = expr.replacement.replaceAll(/\$(?:\$|\{(\w+)\}|(\w+))/g, (whole, braced: string | undefined, bare: string | undefined) => {
+      if (whole === '$$') return '$'
+      const name = braced ?? bare!
+      if (/^\d+$/.test(name)) return Number(name) <= groupCount ? matcher.group(Number(name)) ?? '' : ''
+      return Object.hasOwn(regex.namedGroups(), name) ? matcher.group(name) ?? '' : ''
+    })
+    return { ...series, labels: series.labels.with(expr.to, value) }
+  })
+}
+
+// ── Binary operations ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+function arithmetic(op: BinaryOp, left: number, right: number): number {
+  switch (op) {
+    case '+': return left + right
+    case '-': return left - right
+    case '*': return left * right
+    case '/': return right === 0 ? NaN : left / right
+    case '%': return right === 0 ? NaN : left % right
+    default: return left ** right
+  }
+}
+
+function compares(op: BinaryOp, left: number, right: number): boolean | undefined {
+  switch (op) {
+    case '==': return left === right
+    case '!=': return left !== right
+    case '>': return left > right
+    case '>=': return left >= right
+    case '<': return left < right
+    case '<=': return left <= right
+    default: return undefined
+  }
+}
+
+async function binary(expr: BinaryExpr, context: RangeContext): Promise<Evaluated> {
+  const left = await evaluate(expr.left, context), right = await evaluate(expr.right, context)
+  const { op, isBool } = expr
+  if (left.kind === 'scalar' && right.kind === 'scalar') return { kind: 'scalar', value: foldNumbers(op, left.value, right.value) }
+  if (left.kind === 'vector' && right.kind === 'vector') return { kind: 'vector', series: op === 'and' || op === 'or' || op === 'unless' ? setOperation(expr, op, left.series, right.series) : match(expr, left.series, right.series, context.grid.steps) }
+  const isScalarLeft = left.kind === 'scalar'
+  const scalar = isScalarLeft ? left.value : (right as { value: number }).value
+  const vector = isScalarLeft ? (right as { series: Vector }).series : left.series
+  return {
+    kind: 'vector',
+    series: vector.map(series => {
+      const out = makeSeries(series.labels, series.values.length)
+      for (let step = 0; step < out.values.length; step++) {
+        if (series.present[step] !== 1) continue
+        const value = series.values[step]!
+        const a = isScalarLeft ? scalar : value, b = isScalarLeft ? value : scalar
+        const holds = compares(op, a, b)
+        if (holds === undefined) { out.values[step] = arithmetic(op, a, b); out.present[step] = 1 } else if (isBool) { out.values[step] = holds ? 1 : 0; out.present[step] = 1 } else if (holds) { out.values[step] = value; out.present[step] = 1 }
+      }
+      return out
+    }),
+  }
+}
+
+/** What series are matched by. */
+function signatureOf(expr: BinaryExpr): (labels: Labels) => string {
+  const { matching } = expr
+  if (matching === undefined) return labels => labels.key
+  const names = new Set(matching.labels)
+  return matching.isOn ? labels => labels.keep(names).key : labels => labels.drop(names).key
+}
+
+function setOperation(expr: BinaryExpr, op: 'and' | 'or' | 'unless', left: Vector, right: Vector): Vector {
+  const signature = signatureOf(expr)
+  const presence = (vector: Vector): Map<string, Uint8Array> => {
+    const bySignature = new Map<string, Uint8Array>()
+    for (const series of vector) {
+      const key = signature(series.labels)
+      const known = bySignature.get(key)
+      if (known === undefined) bySignature.set(key, series.present.slice())
+      else for (let step = 0; step < known.length; step++) known[step]! |= series.present[step]!
+    }
+    return bySignature
+  }
+  const keep = (series: Series, other: Uint8Array | undefined, wanted: 0 | 1): Series => {
+    const out = makeSeries(series.labels, series.values.length)
+    for (let step = 0; step < out.values.length; step++) {
+      if (series.present[step] !== 1 || (other?.[step] ?? 0) !== wanted) continue
+      out.present[step] = 1
+      out.values[step] = series.values[step]!
+    }
+    return out
+  }
+  if (op === 'or') {
+    const leftSide = presence(left)
+    const extra = right.map(series => keep(series, leftSide.get(signature(series.labels)), 0)).filter(isThere)
+    // One label set on both sides is one series, whose steps come from either.
+    const merged = new Map(left.map(series => [series.labels.key, series]))
+    for (const series of extra) {
+      const same = merged.get(series.labels.key)
+      if (same === undefined) { merged.set(series.labels.key, series); continue }
+      const out = { labels: same.labels, values: same.values.slice(), present: same.present.slice() }
+      for (let step = 0; step < out.values.length; step++) if (series.present[step] === 1) { out.present[step] = 1; out.values[step] = series.values[step]! }
+      merged.set(series.labels.key, out)
+    }
+    return [...merged.values()]
+  }
+  const rightSide = presence(right)
+  return left.map(series => keep(series, rightSide.get(signature(series.labels)), op === 'and' ? 1 : 0)).filter(isThere)
+}
+
+function isThere(series: Series): boolean { return series.present.includes(1) }
+
+function match(expr: BinaryExpr, left: Vector, right: Vector, steps: number): Vector {
+  const { op, isBool, matching } = expr
+  const signature = signatureOf(expr)
+  const isManyRight = matching?.group === 'right'
+  const many = isManyRight ? right : left, one = isManyRight ? left : right
+  const bySignature = new Map<string, Series[]>()
+  for (const series of one) {
+    const key = signature(series.labels)
+    const list = bySignature.get(key)
+    if (list === undefined) bySignature.set(key, [series])
+    else list.push(series)
+  }
+  const results = new Map<string, Series>()
+  /** By result and step: 1 once it has a value. */
+  for (const series of many) {
+    const partners = bySignature.get(signature(series.labels))
+    if (partners === undefined) continue
+    for (let step = 0; step < steps; step++) {
+      if (series.present[step] !== 1) continue
+      const there = partners.filter(p => p.present[step] === 1)
+      if (there.length === 0) continue
+      if (there.length > 1) throw new EvaluationError(`found duplicate series on the ${isManyRight ? 'left' : 'right'} hand-side;many-to-many matching not allowed: matching labels must be unique on one side`)
+      const partner = there[0]!
+      const a = isManyRight ? partner.values[step]! : series.values[step]!, b = isManyRight ? series.values[step]! : partner.values[step]!
+      const holds = compares(op, a, b)
+      let value: number
+      if (holds === undefined) value = arithmetic(op, a, b)
+      else if (isBool) value = holds ? 1 : 0
+      else if (holds) value = a
+      else continue
+      const labels = resultLabels(expr, series.labels, partner.labels)
+      let out = results.get(labels.key)
+      if (out === undefined) results.set(labels.key, out = makeSeries(labels, steps))
+      if (out.present[step] === 1) throw new EvaluationError(matching?.group === undefined ? 'multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)' : 'multiple matches for labels: grouping labels must ensure unique matches')
+      out.present[step] = 1
+      out.values[step] = value
+    }
+  }
+  return [...results.values()]
+}
+
+function resultLabels({ matching }: BinaryExpr, many: Labels, one: Labels): Labels {
+  if (matching === undefined) return many
+  const names = new Set(matching.labels)
+  if (matching.group === undefined) return matching.isOn ? many.keep(names) : many.drop(names)
+  let labels = many
+  for (const name of matching.include) labels = labels.with(name, one.get(name))
+  return labels
+}
+
+/** Does the query ask for an order of its own? */
+export function hasSort(expr: MetricExpr): 'sort' | 'sort_desc' | undefined {
+  switch (expr.kind) {
+    case 'aggregation': return expr.op === 'sort' || expr.op === 'sort_desc' ? expr.op : hasSort(expr.inner)
+    case 'binary': return hasSort(expr.left) ?? hasSort(expr.right)
+    case 'label-replace': return hasSort(expr.inner)
+    default: return undefined
+  }
+}
+
+/** By the text of their labels: a set that goes on sorts before one that ends. */
+export function compareSeries(a: Series, b: Series): number { return compareText(a.labels.toString(), b.labels.toString()) }

@@ -1,0 +1,148 @@
+/** Line filters: whether a line contains, matches, or looks like something. Source: docs/logs.md. */
+import { messageOf } from '#core/errors.ts'
+import type { LineFilterOp, LineOperand } from '#lang/logql/ast.ts'
+import { parsePattern, type PatternPart } from '#lang/logql/line-pattern.ts'
+import { compileRe2 } from '#lang/regex/regex.ts'
+import type { Entry } from './entry.ts'
+import { compileIp } from './ip-matcher.ts'
+
+export interface LineFilter {
+  /** Does the entry pass? */
+  test(entry: Entry): boolean
+  /** Bytes that a line must contain to pass: where to look first. */
+  readonly needle: Uint8Array | undefined
+  /** Passing is the same as containing the needle. */
+  readonly isNeedle: boolean
+}
+
+type Test = (entry: Entry) => boolean
+
+/** Throws Error with the reason. */
+export function compileLineFilter(op: LineFilterOp, operands: readonly LineOperand[]): LineFilter {
+  const isNegated = op.startsWith('!')
+  if (operands.some(o => o.isIp) && op !== '|=' && op !== '!=') throw new Error('ip: invalid operation')
+  // An empty text among others adds nothing to a list.
+  const kept = operands.length > 1 && !isNegated && (op === '|=' || op === '|~') ? operands.filter(o => o.value !== '' || o.isIp) : operands
+  const list = kept.length === 0 ? operands.slice(0, 1) : kept
+  const tests = list.map(operand => compileOperand(op, operand))
+  const one: Test = tests.length === 1 ? tests[0]!.test : entry => tests.some(t => t.test(entry))
+  if (isNegated) return { test: entry => !one(entry), needle: undefined, isNeedle: false }
+  return { test: one, needle: tests.length === 1 ? tests[0]!.needle : undefined, isNeedle: tests.length === 1 && tests[0]!.isNeedle }
+}
+
+function compileOperand(op: LineFilterOp, { value, isIp }: LineOperand): LineFilter {
+  if (isIp) {
+    const ip = compileIp(value)
+    return { test: entry => ip.findIn(entry.line), needle: undefined, isNeedle: false }
+  }
+  switch (op) {
+    case '|=': case '!=': return contains(value)
+    case '|~': case '!~': return matching(value)
+    default: {
+      let parts: PatternPart[]
+      try {
+        parts = parsePattern(value, 'filter')
+      } catch (error) {
+        throw new Error(`invalid pattern: ${messageOf(error)}`)
+      }
+      const longest = parts.filter(p => p.capture === undefined).reduce((best, p) => (p.literal.length > best.length ? p.literal : best), '')
+      return { test: entry => looksLike(entry.line, parts), needle: longest === '' ? undefined : Buffer.from(longest), isNeedle: false }
+    }
+  }
+}
+
+function contains(value: string): LineFilter {
+  if (value === '') return { test: () => true, needle: undefined, isNeedle: false }
+  const needle = Buffer.from(value)
+  return {
+    test: entry => (entry.isStored ? Buffer.from(entry.bytes.buffer, entry.bytes.byteOffset + entry.from, entry.to - entry.from).includes(needle) : entry.line.includes(value)),
+    needle, isNeedle: true,
+  }
+}
+
+function matching(source: string): LineFilter {
+  const plain = !/[\\^$.|?*+()[\]{}]/.test(source)
+  if (plain) return contains(source)
+  const regex = compileRe2(source)
+  const inner = trimmedAny(source)
+  if (inner !== undefined) return contains(inner)
+  const alternatives = plainAlternatives(source)
+  if (alternatives !== undefined) {
+    const tests = alternatives.map(contains)
+    return { test: entry => tests.some(t => t.test(entry)), needle: undefined, isNeedle: false }
+  }
+  const literal = requiredLiteral(source)
+  return { test: entry => regex.matcher(entry.line).find(), needle: literal === undefined ? undefined : Buffer.from(literal), isNeedle: false }
+}
+
+/** `.*text.*` finds what `text` finds, in a line without line breaks: in others `.*` may stop, but it may also be empty. */
+function trimmedAny(source: string): string | undefined {
+  const inner = source.replace(/^\.\*/, '').replace(/\.\*$/, '')
+  return inner !== source && inner !== '' && !/[\\^$.|?*+()[\]{}]/.test(inner) ? inner : undefined
+}
+
+function plainAlternatives(source: string): string[] | undefined {
+  const body = /^\((?:\?:)?([^()]*)\)$/.exec(source)?.[1] ?? source
+  const parts = body.split('|')
+  return parts.length > 1 && parts.every(part => part !== '' && !/[\\^$.|?*+()[\]{}]/.test(part)) ? parts : undefined
+}
+
+/** The longest text that every match contains, from the plain stretches at the top level; undefined when there is none of three characters. */
+export function requiredLiteral(source: string): string | undefined {
+  if (/^\(\?[a-zA-Z]*i/.test(source) || source.includes('(?i')) return undefined
+  const stretches: string[] = []
+  let current = ''
+  const flush = (): void => { if (current.length >= 3) stretches.push(current); current = '' }
+  for (let i = 0; i < source.length; i++) {
+    const char = source[i]!
+    let literal: string | undefined
+    if (char === '\\') {
+      const next = source[++i] ?? ''
+      if (/[a-zA-Z0-9]/.test(next)) { flush(); if (next === 'Q' || next === 'x' || next === 'p' || next === 'P') return undefined } else literal = next
+    } else if (char === '[') {
+      flush()
+      i++
+      if (source[i] === '^') i++
+      if (source[i] === ']') i++
+      while (i < source.length && source[i] !== ']') i += source[i] === '\\' ? 2 : source.startsWith('[:', i) ? source.indexOf(':]', i) - i + 2 : 1
+    } else if (char === '(') {
+      flush()
+      let depth = 1
+      while (++i < source.length && depth > 0) {
+        if (source[i] === '\\') { i++; continue }
+        if (source[i] === '[') { while (i < source.length && source[i] !== ']') i += source[i] === '\\' ? 2 : 1; continue }
+        if (source[i] === '(') depth++
+        else if (source[i] === ')') depth--
+      }
+      i--
+    } else if (char === '|') return undefined
+    else if ('.^$*+?{'.includes(char)) {
+      // A quantifier takes back the character in front of it; `+` needs it once.
+      if (char !== '.' && char !== '^' && char !== '$') { if (char !== '+') current = current.slice(0, -1) }
+      flush()
+      if (char === '{') while (i < source.length && source[i] !== '}') i++
+    } else literal = char
+    if (literal !== undefined) current += literal
+  }
+  flush()
+  return stretches.reduce<string | undefined>((best, s) => (best === undefined || s.length > best.length ? s : best), undefined)
+}
+
+/** A line against literals with gaps between: no going back. */
+function looksLike(line: string, parts: readonly PatternPart[]): boolean {
+  if (parts.length === 0) return line === ''
+  if (line === '') return false
+  let at = 0
+  for (let i = 0; i < parts.length; i++) {
+    const part = parts[i]!
+    if (part.capture !== undefined) {
+      if (i === parts.length - 1) return at < line.length
+      continue
+    }
+    const from = i === 0 ? at : at + 1
+    const found = line.indexOf(part.literal, from)
+    if (found < 0) return false
+    at = found + part.literal.length
+  }
+  return at === line.length
+}

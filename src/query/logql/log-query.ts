@@ -1,0 +1,129 @@
+/** Lines as an answer: the newest or oldest that pass, by stream. */
+import { compileMatchers } from '#lang/logql/parser.ts'
+import type { LogExpr } from '#lang/logql/ast.ts'
+import type { LogsReader } from '#logs/select.ts'
+import type { Budget } from '../budget.ts'
+import type { Entry } from './entry.ts'
+import { Pipeline, type TimeBounds } from './pipeline.ts'
+import { exclusion, openAhead, planChunks } from './scan.ts'
+import { QueryStats } from './stats.ts'
+
+/** A line of an answer; labels by where they come from, names and values in turn, sorted. */
+export interface FoundLine {
+  ms: number
+  subNs: number
+  line: string
+  stream: readonly string[]
+  metadata: readonly string[]
+  parsed: readonly string[]
+}
+
+export interface LogQuery {
+  bounds: TimeBounds
+  limit: number
+  isBackward: boolean
+  /** Least distance between lines, nanoseconds; 0 = none. */
+  intervalNs: number
+}
+
+export interface LogResult { lines: FoundLine[]; stats: QueryStats }
+
+const chunksAhead = 4
+const hourMs = 3_600_000
+
+export async function runLogQuery(expr: LogExpr, query: LogQuery, reader: LogsReader, budget: Budget, nowMs: () => number): Promise<LogResult> {
+  const stats = new QueryStats()
+  const { bounds, isBackward } = query
+  const pipeline = new Pipeline(expr, undefined, nowMs)
+  if (bounds.fromMs > bounds.toMs || (bounds.fromMs === bounds.toMs && bounds.fromSubNs >= bounds.toSubNs)) return { lines: [], stats }
+  const { tasks, streams } = await planChunks(reader, compileMatchers(expr.matchers), bounds.fromMs, bounds.toMs, nowMs)
+  stats.streams = streams
+  tasks.sort(isBackward ? (a, b) => b.chunk.throughMs - a.chunk.throughMs : (a, b) => a.chunk.fromMs - b.chunk.fromMs)
+  const found = new Collector(query.intervalNs > 0 ? Infinity : query.limit, isBackward)
+  for await (const { task, opened } of openAhead(tasks, pipeline.needles, chunksAhead)) {
+    // The next chunks begin no earlier (or end no later) than this one: none of them can have a line that is wanted.
+    if (found.isFull && (isBackward ? task.chunk.throughMs < found.edgeMs : task.chunk.fromMs > found.edgeMs)) break
+    stats.chunks++
+    const blocks = isBackward ? [...opened.blocks].reverse() : opened.blocks
+    for (const block of blocks) {
+      if (block.maxMs < bounds.fromMs || block.minMs > bounds.toMs) continue
+      if (found.isFull && (isBackward ? block.maxMs < found.edgeMs : block.minMs > found.edgeMs)) continue
+      if (!pipeline.needles.every(needle => block.mayContain(needle))) { stats.blocksSkipped++; continue }
+      const lines = block.lines()
+      pipeline.scan(task.labels, lines, opened.symbols, bounds, isBackward, exclusion(task, lines, opened.symbols), entry => {
+        if (found.isFull && (isBackward ? entry.ms < found.edgeMs : entry.ms > found.edgeMs)) return false
+        found.add(describe(entry))
+        return true
+      })
+      await budget.pause()
+    }
+  }
+  let lines = found.finish()
+  if (query.intervalNs > 0) lines = thinOut(lines, query.intervalNs, isBackward).slice(0, query.limit)
+  stats.add(pipeline)
+  stats.entriesReturned = lines.length
+  return { lines, stats }
+}
+
+function sortedPairs(names: readonly string[], values: readonly string[]): string[] {
+  if (names.length === 0) return []
+  const order = names.map((_, i) => i).sort((a, b) => (names[a]! < names[b]! ? -1 : 1))
+  return order.flatMap(i => [names[i]!, values[i]!])
+}
+
+/** Copies an entry out of its pipeline. */
+export function describe(entry: Entry): FoundLine {
+  const stream: string[] = []
+  const { pairs } = entry.base
+  for (let i = 0; i < pairs.length; i += 2) if (!entry.isHidden(pairs[i]!)) stream.push(pairs[i]!, pairs[i + 1]!)
+  const names = [...entry.parsedNames], values = [...entry.parsedValues]
+  if (entry.error !== '') { names.push('__error__'); values.push(entry.error) }
+  if (entry.errorDetails !== '') { names.push('__error_details__'); values.push(entry.errorDetails) }
+  return { ms: entry.ms, subNs: entry.subNs, line: entry.line, stream, metadata: sortedPairs(entry.metaNames, entry.metaValues), parsed: sortedPairs(names, values) }
+}
+
+/** Keeps the lines at one end of time, up to a limit. */
+class Collector {
+  readonly #limit: number
+  readonly #isBackward: boolean
+  #lines: FoundLine[] = []
+  /** Time of the worst line that is kept, once there are enough. */
+  edgeMs = 0
+  isFull = false
+
+  constructor(limit: number, isBackward: boolean) {
+    this.#limit = limit
+    this.#isBackward = isBackward
+  }
+
+  add(line: FoundLine): void {
+    this.#lines.push(line)
+    if (this.#lines.length >= this.#limit * 2 || (!this.isFull && this.#lines.length === this.#limit)) this.#trim()
+  }
+
+  #trim(): void {
+    this.#lines.sort(this.#isBackward ? (a, b) => b.ms - a.ms || b.subNs - a.subNs : (a, b) => a.ms - b.ms || a.subNs - b.subNs)
+    if (this.#lines.length > this.#limit) this.#lines.length = this.#limit
+    if (this.#lines.length === this.#limit) { this.isFull = true; this.edgeMs = this.#lines.at(-1)!.ms }
+  }
+
+  finish(): FoundLine[] {
+    this.#trim()
+    return this.#lines
+  }
+}
+
+/** Lines that lie far enough apart; each hour begins anew. */
+function thinOut(lines: readonly FoundLine[], intervalNs: number, isBackward: boolean): FoundLine[] {
+  const kept: FoundLine[] = []
+  let last: FoundLine | undefined
+  for (const line of lines) {
+    if (last !== undefined && Math.floor(last.ms / hourMs) === Math.floor(line.ms / hourMs)) {
+      const distance = ((line.ms - last.ms) * 1e6 + line.subNs - last.subNs) * (isBackward ? -1 : 1)
+      if (distance < intervalNs) continue
+    }
+    kept.push(line)
+    last = line
+  }
+  return kept
+}

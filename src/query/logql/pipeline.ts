@@ -1,0 +1,220 @@
+/** A compiled pipeline, and how it runs over the lines of a block: bytes are searched first, text is made of what is left. */
+import type { Grouping, LogExpr, Stage, Unwrap } from '#lang/logql/ast.ts'
+import type { Lines } from '#logs/select.ts'
+import type { Labels } from '#model/labels.ts'
+import { Entry, errorLabel } from './entry.ts'
+import { compileLabelFilter, filterNames, singleName, type EntryTest } from './label-filter.ts'
+import { labelName } from './json-line.ts'
+import type { LineFilter } from './line-filter.ts'
+import { compileStage, stageNames, type StageContext, type Step } from './stages.ts'
+import { templateFunctions } from './template-functions.ts'
+
+/** Lines in [from, to): whole milliseconds and nanoseconds within. */
+export interface TimeBounds { fromMs: number; fromSubNs: number; toMs: number; toSubNs: number }
+
+/** How a metric query uses a pipeline. */
+export interface MetricUse { grouping: Grouping | undefined; unwrap: Unwrap | undefined; hasNoLabels: boolean; readsLine: boolean }
+
+/** Structured metadata of a chunk: each combination of symbols is looked up once. */
+class ChunkMetadata {
+  readonly #symbols: readonly string[]
+  readonly #byKey = new Map<number | string, readonly string[]>()
+
+  constructor(symbols: readonly string[]) {
+    this.#symbols = symbols
+  }
+
+  pairs(bytes: Uint8Array, from: number, to: number): readonly string[] {
+    const length = to - from
+    if (length === 0 || bytes[from] === 0) return none
+    let key: number | string = 0
+    if (length <= 5) for (let i = from; i < to; i++) key = (key as number) * 256 + bytes[i]!
+    else key = Buffer.from(bytes.buffer, bytes.byteOffset + from, length).toString('latin1')
+    const known = this.#byKey.get(key)
+    if (known !== undefined) return known
+    const pairs = this.#read(bytes, from, to)
+    if (this.#byKey.size < 4096) this.#byKey.set(key, pairs)
+    return pairs
+  }
+
+  #read(bytes: Uint8Array, from: number, to: number): string[] {
+    let at = from
+    const next = (): number => {
+      let value = 0, scale = 1
+      while (at < to) { const byte = bytes[at++]!; value += (byte & 127) * scale; if (byte < 128) break; scale *= 128 }
+      return value
+    }
+    const pairs: string[] = []
+    for (let n = next(); n > 0 && at < to; n--) { const name = this.#symbols[next()] ?? ''; pairs.push(labelName(name), this.#symbols[next()] ?? '') }
+    return pairs
+  }
+}
+
+const none: readonly string[] = []
+const metadataOf = new WeakMap<readonly string[], ChunkMetadata>()
+
+export class Pipeline {
+  readonly entry = new Entry()
+  readonly #steps: readonly Step[]
+  readonly #afterUnwrap: EntryTest[]
+  /** The filter by which blocks are searched, and its place among the steps. */
+  readonly #search: { needle: Uint8Array; step: number; isWhole: boolean } | undefined
+  /** Texts that a line must contain as it is stored. */
+  readonly needles: readonly Uint8Array[]
+  linesSeen = 0
+  bytesSeen = 0
+  linesPassed = 0
+
+  constructor(log: LogExpr, metric: MetricUse | undefined, nowMs: () => number) {
+    let stages = reorder(log.stages)
+    const functions = templateFunctions(this.entry, nowMs)
+    if (metric !== undefined && !metric.readsLine) stages = withoutIdleFormats(stages)
+    const context: StageContext = { entry: this.entry, functions, wanted: metric === undefined ? undefined : wantedNames(stages, metric, functions), early: earlyFilters(stages, metric) }
+    const steps: Step[] = []
+    const searches: { filter: LineFilter; step: number }[] = []
+    let isStored = true
+    for (const stage of stages) {
+      const { step, lineFilter } = compileStage(stage, context)
+      if (lineFilter?.needle !== undefined && isStored) searches.push({ filter: lineFilter, step: steps.length })
+      if (stage.kind === 'line-format' || stage.kind === 'decolorize' || stage.kind === 'unpack') isStored = false
+      steps.push(step)
+    }
+    this.needles = searches.map(s => s.filter.needle!)
+    const leading = searches.filter(s => stages.slice(0, s.step).every(st => st.kind === 'line-filter'))
+    const best = leading.reduce<{ filter: LineFilter; step: number } | undefined>((a, b) => (a === undefined || b.filter.needle!.length > a.filter.needle!.length ? b : a), undefined)
+    this.#search = best === undefined ? undefined : { needle: best.filter.needle!, step: best.step, isWhole: best.filter.isNeedle }
+    // What a search has shown already is not asked again.
+    this.#steps = steps.filter((_, i) => this.#search?.isWhole !== true || i !== this.#search.step)
+    this.#afterUnwrap = (metric?.unwrap?.filters ?? []).map(compileLabelFilter)
+  }
+
+  /** Is every line passed on as it is? */
+  get isEmpty(): boolean { return this.#steps.length === 0 && this.#search === undefined }
+
+  /**
+   * Calls `visit` with the entry of every line that passes, by its number; in order of time, or backwards. `visit` returns false
+   * to stop. `isDouble` is asked before anything else.
+   */
+  scan(base: Labels, lines: Lines, symbols: readonly string[], bounds: TimeBounds, isBackward: boolean, isDouble: ((i: number) => boolean) | undefined, visit: (entry: Entry, i: number) => boolean): boolean {
+    let metadata = metadataOf.get(symbols)
+    if (metadata === undefined) metadataOf.set(symbols, metadata = new ChunkMetadata(symbols))
+    const first = lowerBound(lines, bounds.fromMs, bounds.fromSubNs), end = lowerBound(lines, bounds.toMs, bounds.toSubNs)
+    if (first >= end) return true
+    this.linesSeen += end - first
+    this.bytesSeen += lines.lineTo[end - 1]! - lines.lineFrom[first]!
+    const { entry } = this
+    const steps = this.#steps
+    const run = (i: number): boolean => {
+      if (isDouble?.(i) === true) return true
+      entry.reset(base, lines.bytes, lines.lineFrom[i]!, lines.lineTo[i]!, lines.timesMs[i]!, lines.subNs[i]!)
+      const pairs = metadata.pairs(lines.bytes, lines.pairsFrom[i]!, lines.pairsTo[i]!)
+      for (let p = 0; p < pairs.length; p += 2) entry.addMeta(pairs[p]!, pairs[p + 1]!)
+      for (let s = 0; s < steps.length; s++) if (!steps[s]!(entry)) return true
+      this.linesPassed++
+      return visit(entry, i)
+    }
+    if (this.#search === undefined) {
+      if (isBackward) { for (let i = end - 1; i >= first; i--) if (!run(i)) return false } else for (let i = first; i < end; i++) if (!run(i)) return false
+      return true
+    }
+    const found = this.#candidates(lines, first, end, this.#search.needle)
+    if (isBackward) { for (let k = found.length - 1; k >= 0; k--) if (!run(found[k]!)) return false } else for (const i of found) if (!run(i)) return false
+    return true
+  }
+
+  /** Lines that contain the needle: the block is searched as one text. */
+  #candidates(lines: Lines, first: number, end: number, needle: Uint8Array): number[] {
+    const found: number[] = []
+    const { lineFrom, lineTo } = lines
+    const stop = lineTo[end - 1]!
+    const text = Buffer.from(lines.bytes.buffer, lines.bytes.byteOffset, stop)
+    let i = first
+    for (let at = text.indexOf(needle, lineFrom[first]!); at >= 0; at = text.indexOf(needle, at)) {
+      if (lineTo[i]! <= at) {
+        // The line that this is in, or the next one: by halves.
+        let low = i + 1, high = end
+        while (low < high) { const middle = (low + high) >>> 1; if (lineTo[middle]! <= at) low = middle + 1; else high = middle }
+        i = low
+        if (i >= end) break
+      }
+      if (at >= lineFrom[i]! && at + needle.length <= lineTo[i]!) {
+        found.push(i)
+        at = lineTo[i]!
+        if (++i >= end) break
+      } else at++
+    }
+    return found
+  }
+
+  /** Filters behind the unwrap. */
+  passesUnwrap(entry: Entry): boolean { return this.#afterUnwrap.every(test => test(entry)) }
+}
+
+/** The first line that is not before the time. */
+function lowerBound(lines: Lines, ms: number, subNs: number): number {
+  let low = 0, high = lines.count
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (lines.timesMs[middle]! < ms || (lines.timesMs[middle] === ms && lines.subNs[middle]! < subNs)) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/** Line filters move forward, as far as the last stage that they may depend on. */
+function reorder(stages: readonly Stage[]): Stage[] {
+  const out: Stage[] = []
+  let barrier = 0
+  for (const stage of stages) {
+    if (stage.kind === 'line-filter') {
+      let at = barrier
+      while (out[at]?.kind === 'line-filter') at++
+      out.splice(at, 0, stage)
+    } else {
+      out.push(stage)
+      if (stage.kind === 'label-filter' || stage.kind === 'line-format' || stage.kind === 'unpack') barrier = out.length
+    }
+  }
+  return out
+}
+
+/** A line format that nothing behind it reads has no effect on a number. */
+function withoutIdleFormats(stages: readonly Stage[]): Stage[] {
+  const readers = new Set(['line-filter', 'json', 'logfmt', 'regexp', 'pattern', 'unpack'])
+  return stages.filter((stage, i) => stage.kind !== 'line-format' || stages.slice(i + 1).some(s => readers.has(s.kind) || (s.kind === 'label-format' && s.formats.some(f => f.template?.includes('__line__') === true)) || (s.kind === 'line-format' && s.template.includes('__line__'))))
+}
+
+function wantedNames(stages: readonly Stage[], metric: MetricUse, functions: ReturnType<typeof templateFunctions>): ReadonlySet<string> | undefined {
+  const { grouping, unwrap, hasNoLabels } = metric
+  if (!hasNoLabels && (grouping === undefined || grouping.isWithout)) return undefined
+  const wanted = new Set<string>(hasNoLabels ? [] : grouping!.labels)
+  if (unwrap !== undefined) { wanted.add(unwrap.label); for (const filter of unwrap.filters) for (const name of filterNames(filter)) wanted.add(name) }
+  for (const stage of stages) {
+    const names = stageNames(stage, functions, filterNames)
+    if (names === undefined) return undefined
+    for (const name of names) wanted.add(name)
+  }
+  for (const name of wanted) if (name.endsWith('_extracted')) wanted.add(name.slice(0, -10))
+  // Errors are made by all of it.
+  return wanted.has(errorLabel) ? undefined : wanted
+}
+
+/** By name: the first condition on it alone. */
+function earlyFilters(stages: readonly Stage[], metric: MetricUse | undefined): StageContext['early'] {
+  const early = new Map<string, (entry: Entry, name: string, value: string) => boolean>()
+  if (metric?.grouping !== undefined && !metric.grouping.isWithout && metric.grouping.labels.length > 0) return early
+  for (const stage of stages) {
+    if (stage.kind !== 'label-filter') continue
+    const name = singleName(stage.filter)
+    if (name === undefined || early.has(name) || name === errorLabel) continue
+    const probe = new Entry()
+    const test = compileLabelFilter(stage.filter)
+    early.set(name, (entry, label, value) => {
+      probe.reset(entry.base, entry.bytes, entry.from, entry.to, entry.ms, entry.subNs)
+      probe.parsedNames.push(label)
+      probe.parsedValues.push(value)
+      return test(probe)
+    })
+  }
+  return early
+}

@@ -1,0 +1,293 @@
+/**
+ * Lines to numbers: every line that passes becomes a sample of a series, and each step takes those of its window. Counts and
+ * sizes need no samples: each line is added where its windows begin and taken away where they end.
+ */
+import { ExecutionError, LimitError } from '#core/errors.ts'
+import { compileMatchers } from '#lang/logql/parser.ts'
+import type { Grouping, RangeAggregation } from '#lang/logql/ast.ts'
+import type { LogsReader } from '#logs/select.ts'
+import { Labels } from '#model/labels.ts'
+import type { Budget } from '../budget.ts'
+import { toBytes, toDurationSeconds, toFloat } from './conversions.ts'
+import { errorLabel, type Entry } from './entry.ts'
+import { Pipeline } from './pipeline.ts'
+import { exclusion, openAhead, planChunks } from './scan.ts'
+import { labelsOf, makeSeries, type Grid, type Series, type Vector } from './series.ts'
+import type { QueryStats } from './stats.ts'
+import { windowFunction } from './window-functions.ts'
+
+export interface RangeContext {
+  reader: LogsReader
+  grid: Grid
+  budget: Budget
+  stats: QueryStats
+  nowMs: () => number
+  seriesMax: number
+  /** Beyond the limit: stop adding series instead of failing, and note it. */
+  onTooManySeries: () => void
+}
+
+const chunksAhead = 4
+
+/** `pushed`: the grouping of a sum around this. */
+export async function evaluateRange(expr: RangeAggregation, pushed: Grouping | undefined, context: RangeContext): Promise<Vector> {
+  const { grid, budget, stats, nowMs } = context
+  const isAbsent = expr.op === 'absent_over_time'
+  const grouping = expr.grouping ?? pushed
+  const hasNoLabels = isAbsent || (grouping !== undefined && !grouping.isWithout && grouping.labels.length === 0)
+  const readsLine = expr.op === 'bytes_over_time' || expr.op === 'bytes_rate'
+  const pipeline = new Pipeline(expr.log, { grouping, unwrap: expr.unwrap, hasNoLabels, readsLine }, nowMs)
+  const windows = new Windows(grid, expr.rangeMs, expr.offsetNs)
+  const collector = new SampleCollector(expr, windows, hasNoLabels ? { isWithout: false, labels: [] } : grouping, context)
+  const { fromMs, fromSubNs, toMs, toSubNs } = windows
+  const { tasks, streams } = await planChunks(context.reader, compileMatchers(expr.log.matchers), fromMs, toMs, nowMs)
+  stats.streams += streams
+  for await (const { task, opened } of openAhead(tasks, pipeline.needles, chunksAhead)) {
+    stats.chunks++
+    for (const block of opened.blocks) {
+      if (block.maxMs < fromMs || block.minMs > toMs) continue
+      if (!pipeline.needles.every(needle => block.mayContain(needle))) { stats.blocksSkipped++; continue }
+      const lines = block.lines()
+      pipeline.scan(task.labels, lines, opened.symbols, { fromMs, fromSubNs, toMs, toSubNs }, false, exclusion(task, lines, opened.symbols), entry => {
+        collector.add(entry, pipeline)
+        return true
+      })
+      await budget.pause()
+    }
+  }
+  stats.add(pipeline)
+  const series = collector.finish()
+  return isAbsent ? [absentSeries(expr, series, grid)] : series
+}
+
+/** Windows of the steps: a line at time t is in those of steps k with k·step − range < t − origin ≤ k·step. */
+class Windows {
+  readonly steps: number
+  readonly #originMs: number
+  readonly #originSubNs: number
+  readonly stepNs: number
+  readonly rangeNs: number
+  /** Lines of [from, to) are in some window. */
+  readonly fromMs: number
+  readonly fromSubNs: number
+  readonly toMs: number
+  readonly toSubNs: number
+
+  constructor(grid: Grid, rangeMs: number, offsetNs: number) {
+    this.steps = grid.steps
+    // A single step has no distance to the next, so whatever it is does not matter.
+    this.stepNs = (grid.steps === 1 ? 1 : grid.stepMs) * 1e6
+    this.rangeNs = rangeMs * 1e6
+    const offsetMs = Math.floor(offsetNs / 1e6)
+    let originMs = grid.startMs - offsetMs, originSubNs = grid.startSubNs - (offsetNs - offsetMs * 1e6)
+    if (originSubNs < 0) { originSubNs += 1e6; originMs-- }
+    this.#originMs = originMs
+    this.#originSubNs = originSubNs
+    // (a, b] in whole nanoseconds is [a + 1, b + 1).
+    const carry = originSubNs + 1 >= 1e6 ? 1 : 0
+    this.fromMs = originMs - rangeMs + carry
+    this.fromSubNs = carry === 1 ? 0 : originSubNs + 1
+    this.toMs = originMs + (grid.steps - 1) * grid.stepMs + carry
+    this.toSubNs = this.fromSubNs
+  }
+
+  /** Nanoseconds from the first step. */
+  relative(ms: number, subNs: number): number { return (ms - this.#originMs) * 1e6 + subNs - this.#originSubNs }
+  firstStep(relativeNs: number): number { return Math.max(0, Math.ceil(relativeNs / this.stepNs)) }
+  /** Exclusive. */
+  endStep(relativeNs: number): number { return Math.min(this.steps, Math.ceil((relativeNs + this.rangeNs) / this.stepNs)) }
+}
+
+/** A series under way: differences by step, or samples. */
+class Accumulator {
+  readonly labels: Labels
+  readonly counts: Float64Array | undefined
+  readonly sums: Float64Array | undefined
+  times = new Float64Array(16)
+  values = new Float64Array(16)
+  count = 0
+  inOrder = true
+
+  constructor(labels: Labels, steps: number, needsSums: boolean, needsSamples: boolean) {
+    this.labels = labels
+    this.counts = needsSamples ? undefined : new Float64Array(steps + 1)
+    this.sums = needsSums ? new Float64Array(steps + 1) : undefined
+    if (!needsSamples) this.times = this.values = new Float64Array(0)
+  }
+
+  addSample(time: number, value: number): void {
+    if (this.count === this.times.length) {
+      const times = new Float64Array(this.count * 2), values = new Float64Array(this.count * 2)
+      times.set(this.times)
+      values.set(this.values)
+      this.times = times
+      this.values = values
+    }
+    if (this.count > 0 && this.times[this.count - 1]! > time) this.inOrder = false
+    this.times[this.count] = time
+    this.values[this.count++] = value
+  }
+
+  sort(): void {
+    if (this.inOrder) return
+    const order = Uint32Array.from({ length: this.count }, (_, i) => i).sort((a, b) => this.times[a]! - this.times[b]! || a - b)
+    this.times = Float64Array.from(order, i => this.times[i]!)
+    this.values = Float64Array.from(order, i => this.values[i]!)
+    this.inOrder = true
+  }
+}
+
+const countsOnly: ReadonlySet<string> = new Set(['count_over_time', 'rate', 'absent_over_time'])
+const sizes: ReadonlySet<string> = new Set(['bytes_over_time', 'bytes_rate'])
+
+class SampleCollector {
+  readonly #expr: RangeAggregation
+  readonly #windows: Windows
+  readonly #grouping: Grouping | undefined
+  readonly #without: ReadonlySet<string>
+  readonly #keepsErrors: boolean
+  readonly #context: RangeContext
+  readonly #needsSamples: boolean
+  readonly #needsSums: boolean
+  readonly #byKey = new Map<string, Accumulator>()
+  /** The series of lines that have nothing but their stream's labels and one combination of metadata. */
+  #plainOf = new Map<string, Accumulator | undefined>()
+  #plainBase: Labels | undefined
+  #isFull = false
+
+  constructor(expr: RangeAggregation, windows: Windows, grouping: Grouping | undefined, context: RangeContext) {
+    this.#expr = expr
+    this.#windows = windows
+    this.#grouping = grouping
+    this.#without = new Set(grouping?.isWithout === true ? grouping.labels : [])
+    this.#keepsErrors = grouping?.isWithout === false && grouping.labels.includes(errorLabel)
+    this.#context = context
+    this.#needsSums = sizes.has(expr.op)
+    this.#needsSamples = !this.#needsSums && (expr.unwrap !== undefined || !countsOnly.has(expr.op))
+  }
+
+  add(entry: Entry, pipeline: Pipeline): void {
+    const { unwrap } = this.#expr
+    let value = 1
+    if (unwrap !== undefined) {
+      const text = entry.get(unwrap.label)
+      if (text === undefined || text === '') return
+      const converted = unwrap.conversion === '' ? toFloat(text) : unwrap.conversion === 'bytes' ? toBytes(text) : toDurationSeconds(text)
+      if (typeof converted === 'number') value = converted
+      else if (entry.error === '') entry.fail('SampleExtractionErr', converted.error)
+      if (!pipeline.passesUnwrap(entry)) return
+      if (this.#grouping === undefined || this.#grouping.isWithout || !this.#grouping.labels.includes(unwrap.label)) entry.remove(unwrap.label)
+    }
+    if (entry.error !== '' && !this.#keepsErrors) this.#failPipeline(entry)
+    const series = this.#seriesOf(entry)
+    if (series === undefined) return
+    const time = this.#windows.relative(entry.ms, entry.subNs)
+    if (this.#needsSamples) { this.#context.budget.take(1); series.addSample(time, value); return }
+    const first = this.#windows.firstStep(time), end = this.#windows.endStep(time)
+    if (first >= end) return
+    series.counts![first]! += 1
+    series.counts![end]! -= 1
+    if (series.sums !== undefined) {
+      const size = entry.lineBytes
+      series.sums[first]! += size
+      series.sums[end]! -= size
+    }
+  }
+
+  #failPipeline(entry: Entry): never {
+    const names: string[] = [], values: string[] = []
+    entry.forEachLabel((name, value) => { names.push(name); values.push(value) })
+    throw new PipelineError(`pipeline error: '${entry.error}' for series: '${labelsOf(names, values).toString()}'.\nA label filter leaves such lines out: | __error__!="${entry.error}"\nOne on the empty text leaves out lines with any error: | __error__=""\nIt may also stand behind the unwrap: | unwrap latency | __error__=""\n`)
+  }
+
+  #seriesOf(entry: Entry): Accumulator | undefined {
+    const isPlain = entry.parsedNames.length === 0 && entry.hidden.length === 0 && entry.error === ''
+    if (!isPlain) return this.#lookUp(entry)
+    if (this.#plainBase !== entry.base) { this.#plainBase = entry.base; this.#plainOf = new Map() }
+    let key = ''
+    for (let i = 0; i < entry.metaNames.length; i++) key += `${entry.metaNames[i]!}\0${entry.metaValues[i]!}\0`
+    const known = this.#plainOf.get(key)
+    if (known !== undefined) return known
+    const series = this.#lookUp(entry)
+    if (this.#plainOf.size < 4096) this.#plainOf.set(key, series)
+    return series
+  }
+
+  #lookUp(entry: Entry): Accumulator | undefined {
+    const names: string[] = [], values: string[] = []
+    if (this.#grouping !== undefined && !this.#grouping.isWithout) {
+      for (const name of this.#grouping.labels) {
+        const value = name === '__error_details__' ? entry.errorDetails || undefined : entry.get(name)
+        if (value !== undefined && !names.includes(name)) { names.push(name); values.push(value) }
+      }
+    } else entry.forEachLabel((name, value) => { if (!this.#without.has(name)) { names.push(name); values.push(value) } })
+    const labels = labelsOf(names, values)
+    let series = this.#byKey.get(labels.key)
+    if (series !== undefined) return series
+    const { grid, seriesMax, onTooManySeries } = this.#context
+    if (this.#byKey.size >= seriesMax) {
+      if (!this.#isFull) onTooManySeries()
+      this.#isFull = true
+      return undefined
+    }
+    this.#byKey.set(labels.key, series = new Accumulator(labels, grid.steps, this.#needsSums, this.#needsSamples))
+    return series
+  }
+
+  finish(): Vector {
+    const result: Series[] = []
+    for (const accumulator of this.#byKey.values()) {
+      const series = makeSeries(accumulator.labels, this.#windows.steps)
+      if (this.#needsSamples) this.#overWindows(accumulator, series)
+      else this.#fromDifferences(accumulator, series)
+      if (series.present.includes(1)) result.push(series)
+    }
+    return result
+  }
+
+  #fromDifferences({ counts, sums }: Accumulator, series: Series): void {
+    const seconds = this.#expr.op === 'rate' || this.#expr.op === 'bytes_rate' ? this.#windows.rangeNs / 1e9 : 1
+    let count = 0, sum = 0
+    for (let step = 0; step < series.values.length; step++) {
+      count += counts![step]!
+      if (sums !== undefined) sum += sums[step]!
+      if (count === 0) continue
+      series.present[step] = 1
+      series.values[step] = (sums === undefined ? count : sum) / seconds
+    }
+  }
+
+  #overWindows(accumulator: Accumulator, series: Series): void {
+    accumulator.sort()
+    const { times, values, count } = accumulator
+    const { stepNs, rangeNs, steps } = this.#windows
+    const run = windowFunction(this.#expr.op, this.#expr.parameter ?? 0, rangeNs)
+    let from = 0, to = 0
+    for (let step = 0; step < steps; step++) {
+      const end = step * stepNs
+      while (to < count && times[to]! <= end) to++
+      while (from < to && times[from]! <= end - rangeNs) from++
+      if (from === to) continue
+      series.present[step] = 1
+      series.values[step] = run(times, values, from, to, end)
+    }
+  }
+}
+
+/** A line with an error that nothing filtered: the query can't give a number. */
+export class PipelineError extends ExecutionError { override name = 'PipelineError' }
+
+export function tooManySeries(seriesMax: number): LimitError {
+  return new LimitError(`maximum number of series (${seriesMax}) reached for a single query; consider reducing query cardinality by adding more specific stream selectors, reducing the time range, or aggregating results with functions like sum(), count() or topk()`, 400)
+}
+
+function absentSeries(expr: RangeAggregation, found: Vector, grid: Grid): Series {
+  const equal = expr.log.matchers.filter(m => m.kind === '=' && m.value !== '' && expr.log.matchers.filter(o => o.name === m.name).length === 1)
+  const series = makeSeries(labelsOf(equal.map(m => m.name), equal.map(m => m.value)), grid.steps)
+  for (let step = 0; step < grid.steps; step++) {
+    if (found.some(s => s.present[step] === 1)) continue
+    series.present[step] = 1
+    series.values[step] = 1
+  }
+  return series
+}

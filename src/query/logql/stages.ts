@@ -1,0 +1,399 @@
+/** The stages of a pipeline, each compiled once and run for every line. Source: docs/logs.md. */
+import { unreachable } from '#core/assert.ts'
+import { BadQueryError, messageOf } from '#core/errors.ts'
+import type { LabelFilter, Stage } from '#lang/logql/ast.ts'
+import { parsePattern, type PatternPart } from '#lang/logql/line-pattern.ts'
+import { printStage } from '#lang/logql/printer.ts'
+import { ExecutionFailure, TemplateRunner, builtins, type GoFunction, type GoValue } from '#lang/gotemplate/execute.ts'
+import { parseTemplate, type Argument, type Node, type Pipe, type Template } from '#lang/gotemplate/parse.ts'
+import { compileRe2 } from '#lang/regex/regex.ts'
+import { errorDetailsLabel, errorLabel, type Entry } from './entry.ts'
+import { labelName, parseJsonPath, readJsonFields, readJsonPath, readPackedFields, type JsonPath } from './json-line.ts'
+import { compileAnchoredMatch, compileLabelFilter } from './label-filter.ts'
+import { compileLineFilter, type LineFilter } from './line-filter.ts'
+import { readLogfmt } from './logfmt-line.ts'
+
+/** False: the line is out. */
+export type Step = (entry: Entry) => boolean
+
+export interface StageContext {
+  entry: Entry
+  functions: ReadonlyMap<string, GoFunction>
+  /** Names that are needed of what parsers find; undefined: all. */
+  wanted: ReadonlySet<string> | undefined
+  /** Conditions on single labels that are tried as soon as a parser sets them. */
+  early: ReadonlyMap<string, (entry: Entry, name: string, value: string) => boolean>
+}
+
+export interface CompiledStage { step: Step; lineFilter: LineFilter | undefined }
+
+/** Throws BadQueryError, with the stage in its message. */
+export function compileStage(stage: Stage, context: StageContext): CompiledStage {
+  try {
+    if (stage.kind === 'line-filter') {
+      const lineFilter = compileLineFilter(stage.op, stage.operands)
+      return { step: entry => lineFilter.test(entry), lineFilter }
+    }
+    return { step: compileOther(stage, context), lineFilter: undefined }
+  } catch (error) {
+    if (error instanceof BadQueryError) throw error
+    throw new BadQueryError(`parse error : stage '${printStage(stage)}' : ${messageOf(error)}`, 0, 0)
+  }
+}
+
+function compileOther(stage: Exclude<Stage, { kind: 'line-filter' }>, context: StageContext): Step {
+  switch (stage.kind) {
+    case 'json': return stage.extractions.length === 0 ? jsonStep(context) : jsonPathsStep(stage.extractions.map(({ name, path }) => ({ name, path: checkedPath(path) })), context)
+    case 'logfmt': return stage.extractions.length === 0 ? logfmtStep(stage.isStrict, stage.keepsEmpty, context) : logfmtKeysStep(stage, context)
+    case 'regexp': return regexpStep(stage.text, context)
+    case 'pattern': return patternStep(parsePattern(stage.text, 'parser'), context)
+    case 'unpack': return unpackStep(context)
+    case 'decolorize': return entry => {
+      const { line } = entry
+      if (line.includes('\u001b') || line.includes('\u009b')) entry.line = decolorize(line)
+      return true
+    }
+    case 'line-format': return lineFormatStep(stage.template, context)
+    case 'label-format': return labelFormatStep(stage.formats, context)
+    case 'drop': return dropStep(stage.items.map(({ name, match }) => ({ name, test: match === undefined ? undefined : compileAnchoredMatch(match) })))
+    case 'keep': return keepStep(stage.items.map(({ name, match }) => ({ name, test: match === undefined ? undefined : compileAnchoredMatch(match) })))
+    case 'label-filter': return compileLabelFilter(stage.filter)
+    default: return unreachable(stage)
+  }
+}
+
+// ── Parsers ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** A parser's label: never in place of another. Returns false when nothing more is wanted. */
+class ParserSink {
+  readonly #context: StageContext
+  #left = 0
+
+  constructor(context: StageContext) {
+    this.#context = context
+  }
+
+  begin(): void { this.#left = this.#context.wanted?.size ?? Infinity }
+  get wantsNothing(): boolean { return this.#context.wanted?.size === 0 }
+
+  add(name: string, value: string): boolean {
+    const { entry, wanted, early } = this.#context
+    const label = entry.hasBase(name) || entry.hasMeta(name) ? `${name}_extracted` : name
+    if (wanted !== undefined && !wanted.has(label) && !wanted.has(name)) return true
+    if (entry.hasParsed(label)) return true
+    if (early.size > 0) {
+      const test = early.get(label)
+      if (test !== undefined && !test(entry, label, value)) { entry.isOut = true; return false }
+    }
+    entry.parsedNames.push(label)
+    entry.parsedValues.push(value)
+    return wanted === undefined || --this.#left > 0
+  }
+}
+
+function jsonStep(context: StageContext): Step {
+  const sink = new ParserSink(context)
+  const add = (name: string, value: string): boolean => sink.add(name, value)
+  return entry => {
+    if (sink.wantsNothing) return true
+    sink.begin()
+    const problem = readJsonFields(entry.line, add)
+    if (entry.isOut) return false
+    if (problem !== undefined) entry.fail('JSONParserErr', problem)
+    return true
+  }
+}
+
+function checkedPath(source: string): JsonPath {
+  const path = parseJsonPath(source)
+  if (typeof path === 'string') throw new Error(path)
+  return path
+}
+
+function jsonPathsStep(extractions: readonly { name: string; path: JsonPath }[], context: StageContext): Step {
+  return entry => {
+    if (context.wanted?.size === 0) return true
+    const { line } = entry
+    if (line === '') return true
+    const first = line.charCodeAt(0)
+    if (first !== 34 && first !== 123 && first !== 91) { entry.fail('JSONParserErr', ''); return true }
+    for (const { name, path } of extractions) {
+      const value = readJsonPath(line, path)
+      if (value === '' && entry.get(name) !== undefined) continue
+      setExtracted(entry, name, value)
+    }
+    return true
+  }
+}
+
+/** Forms with expressions write over what was parsed before, beside what the stream has. */
+function setExtracted(entry: Entry, name: string, value: string): void {
+  const label = entry.hasBase(name) || entry.hasMeta(name) ? `${name}_extracted` : name
+  const at = entry.parsedNames.indexOf(label)
+  if (at >= 0) { entry.parsedValues[at] = value; return }
+  entry.parsedNames.push(label)
+  entry.parsedValues.push(value)
+}
+
+function logfmtStep(isStrict: boolean, keepsEmpty: boolean, context: StageContext): Step {
+  const sink = new ParserSink(context)
+  const add = (key: string, value: string): boolean => (value === '' && !keepsEmpty ? true : sink.add(labelName(key), value))
+  return entry => {
+    if (sink.wantsNothing) return true
+    sink.begin()
+    const problem = readLogfmt(entry.line, isStrict, add)
+    if (entry.isOut) return false
+    if (problem !== undefined) entry.fail('LogfmtParserErr', problem)
+    return true
+  }
+}
+
+function logfmtKeysStep(stage: Stage & { kind: 'logfmt' }, context: StageContext): Step {
+  const keys = new Map<string, string>()
+  for (const { name, path } of stage.extractions) {
+    const key = /^"(.*)"$/s.exec(path)?.[1] ?? path
+    if (key === '' || (key === path && !/^[^\s="]+$/.test(path))) throw new Error(`cannot parse expression [${path}]: syntax error: unexpected $end`)
+    if (![...keys.keys()].includes(key)) keys.set(key, name)
+  }
+  return entry => {
+    if (context.wanted?.size === 0) return true
+    const values = new Map<string, string>()
+    const problem = readLogfmt(entry.line, stage.isStrict, (key, value) => { const name = keys.get(key); if (name !== undefined) values.set(name, value); return true })
+    for (const { name } of stage.extractions) {
+      const value = values.get(name)
+      if (value === undefined) {
+        if (entry.get(name) === undefined) setExtracted(entry, name, '')
+      } else setExtracted(entry, name, value)
+    }
+    if (problem !== undefined) entry.fail('LogfmtParserErr', problem)
+    return true
+  }
+}
+
+function regexpStep(source: string, context: StageContext): Step {
+  const regex = compileRe2(source.replaceAll(/\(\?<(?![=!])/g, '(?P<'), source)
+  const groups = Object.entries(regex.namedGroups()).sort((a, b) => a[1] - b[1])
+  const sink = new ParserSink(context)
+  return entry => {
+    if (sink.wantsNothing && context.wanted !== undefined && context.wanted.size === 0) return true
+    const matcher = regex.matcher(entry.line)
+    if (!matcher.find()) return true
+    sink.begin()
+    for (const [name, group] of groups) {
+      sink.add(labelName(name), matcher.group(group) ?? '')
+      if (entry.isOut) return false
+    }
+    return true
+  }
+}
+
+function patternStep(parts: readonly PatternPart[], context: StageContext): Step {
+  const sink = new ParserSink(context)
+  return entry => {
+    const { line } = entry
+    if (line === '' || sink.wantsNothing) return true
+    sink.begin()
+    let at = 0, i = 0
+    if (parts[0]!.capture === undefined) {
+      if (!line.startsWith(parts[0]!.literal)) return true
+      at = parts[0]!.literal.length
+      i = 1
+    }
+    for (; i < parts.length; i += 2) {
+      const name = parts[i]!.capture!
+      const next = parts[i + 1]
+      const end = next === undefined ? -1 : line.indexOf(next.literal, at)
+      const value = line.slice(at, end < 0 ? line.length : end)
+      if (name !== '_') {
+        sink.add(name, value)
+        if (entry.isOut) return false
+      }
+      if (end < 0) break
+      at = end + next!.literal.length
+    }
+    return true
+  }
+}
+
+function unpackStep(context: StageContext): Step {
+  const sink = new ParserSink({ ...context, wanted: undefined })
+  return entry => {
+    const { line } = entry
+    if (line === '') return true
+    const { fields, error } = readPackedFields(line)
+    if (error !== undefined) { entry.fail('JSONParserErr', error); return true }
+    const packed = fields.find(([name]) => name === '_entry')
+    if (packed === undefined) return true
+    sink.begin()
+    for (const [name, value] of fields) {
+      if (name === '_entry') continue
+      sink.add(labelName(name), value)
+      if (entry.isOut) return false
+    }
+    entry.line = packed[1]
+    return true
+  }
+}
+
+function decolorize(line: string): string {
+  // eslint-disable-next-line no-control-regex
+  return line.replaceAll(/[\u001b\u009b][[\]()#;?]*(?:(?:(?:[a-zA-Z\d]*(?:;[a-zA-Z\d]*)*)?\u0007)|(?:(?:\d{1,4}(?:;\d{0,4})*)?[\dA-PRZcf-ntqry=><~]))/g, '')
+}
+
+// ── Formats ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** A template; the common ones, texts and labels in turn, need no engine. */
+export class CompiledTemplate {
+  readonly #parts: (string | { label: string })[] | undefined
+  readonly #runner: TemplateRunner
+  readonly #template: Template
+
+  constructor(name: string, source: string, functions: ReadonlyMap<string, GoFunction>) {
+    this.#template = parseTemplate(name, source, fn => functions.has(fn) || builtins.has(fn))
+    this.#runner = new TemplateRunner(name, source, this.#template, functions)
+    this.#parts = simpleParts(this.#template)
+  }
+
+  /** Throws ExecutionFailure. */
+  run(entry: Entry): string {
+    if (this.#parts === undefined) return this.#runner.run(labelMap(entry))
+    let out = ''
+    for (const part of this.#parts) out += typeof part === 'string' ? part : entry.get(part.label) ?? ''
+    return out
+  }
+
+  runOver(labels: ReadonlyMap<string, GoValue>): string { return this.#runner.run(labels) }
+  /** Labels that it reads; undefined: possibly all. */
+  get names(): string[] | undefined { return namesOf(this.#template) }
+}
+
+class LabelMap extends Map<string, GoValue> {
+  // A label that is not there prints nothing.
+  override get(name: string): GoValue | undefined { return super.get(name) ?? '' }
+}
+
+function labelMap(entry: Entry): ReadonlyMap<string, GoValue> {
+  const map = new LabelMap()
+  entry.forEachLabel((name, value) => { map.set(name, value) })
+  return map
+}
+
+function simpleParts(template: Template): (string | { label: string })[] | undefined {
+  const parts: (string | { label: string })[] = []
+  for (const node of template.nodes) {
+    if (node.kind === 'text') { parts.push(node.text); continue }
+    if (node.kind !== 'action' || node.pipe.declares.length > 0 || node.pipe.commands.length !== 1) return undefined
+    const [only, ...rest] = node.pipe.commands[0]!.args
+    if (rest.length > 0 || only?.kind !== 'field' || only.names.length !== 1) return undefined
+    parts.push({ label: only.names[0]! })
+  }
+  return parts
+}
+
+function namesOf(template: Template): string[] | undefined {
+  const names: string[] = []
+  let all = false
+  const visitPipe = (pipe: Pipe | undefined): void => { for (const command of pipe?.commands ?? []) command.args.forEach(visitArgument) }
+  const visitArgument = (arg: Argument): void => {
+    if (arg.kind === 'field') names.push(arg.names[0]!)
+    else if (arg.kind === 'variable' && arg.name === '$') { if (arg.names.length > 0) names.push(arg.names[0]!); else all = true } else if (arg.kind === 'dot') all = true
+    else if (arg.kind === 'pipe') visitPipe(arg.pipe)
+  }
+  const visit = (nodes: readonly Node[]): void => {
+    for (const node of nodes) {
+      if (node.kind === 'action' || node.kind === 'template') visitPipe(node.pipe)
+      else if (node.kind === 'if' || node.kind === 'with' || node.kind === 'range') { visitPipe(node.pipe); visit(node.body); visit(node.otherwise) }
+    }
+  }
+  visit(template.nodes)
+  for (const nodes of template.defined.values()) visit(nodes)
+  return all ? undefined : names
+}
+
+function lineFormatStep(source: string, context: StageContext): Step {
+  const template = new CompiledTemplate('line', source, context.functions)
+  return entry => {
+    try {
+      entry.line = template.run(entry)
+    } catch (error) {
+      if (!(error instanceof ExecutionFailure)) throw error
+      entry.fail('TemplateFormatErr', error.message)
+    }
+    return true
+  }
+}
+
+function labelFormatStep(formats: readonly { name: string; from: string | undefined; template: string | undefined }[], context: StageContext): Step {
+  const seen = new Set<string>()
+  for (const { name } of formats) {
+    if (name === errorLabel) throw new Error(`${name} cannot be formatted`)
+    if (seen.has(name)) throw new Error(`multiple label name '${name}' not allowed in a single format operation`)
+    seen.add(name)
+  }
+  const compiled = formats.map(f => ({ ...f, run: f.template === undefined ? undefined : new CompiledTemplate('label', f.template, context.functions) }))
+  return entry => {
+    let labels: ReadonlyMap<string, GoValue> | undefined
+    for (const { name, from, run } of compiled) {
+      if (run === undefined) {
+        const value = entry.get(from!)
+        if (value === undefined) continue
+        entry.set(name, value)
+        entry.remove(from!)
+        continue
+      }
+      try {
+        // All templates of a stage see the labels as the first one found them.
+        labels ??= labelMap(entry)
+        entry.set(name, run.runOver(labels))
+      } catch (error) {
+        if (!(error instanceof ExecutionFailure)) throw error
+        entry.fail('TemplateFormatErr', error.message)
+      }
+    }
+    return true
+  }
+}
+
+type Item = { name: string; test: ((value: string) => boolean) | undefined }
+
+function dropStep(items: readonly Item[]): Step {
+  return entry => {
+    for (const { name, test } of items) {
+      if (test !== undefined && !test((name === errorDetailsLabel ? entry.errorDetails : entry.get(name)) ?? '')) continue
+      entry.remove(name)
+    }
+    return true
+  }
+}
+
+function keepStep(items: readonly Item[]): Step {
+  return entry => {
+    const doomed: string[] = []
+    entry.forEachLabel((name, value) => {
+      if (name === errorLabel || name === errorDetailsLabel) return
+      if (!items.some(item => item.name === name && (item.test === undefined || item.test(value)))) doomed.push(name)
+    })
+    for (const name of doomed) entry.remove(name)
+    return true
+  }
+}
+
+/** Names that a stage reads; undefined: possibly all. */
+export function stageNames(stage: Stage, functions: ReadonlyMap<string, GoFunction>, filterNames: (filter: LabelFilter) => string[]): string[] | undefined {
+  switch (stage.kind) {
+    case 'label-filter': return filterNames(stage.filter)
+    case 'line-format': return new CompiledTemplate('line', stage.template, functions).names
+    case 'label-format': {
+      const names: string[] = []
+      for (const { from, template } of stage.formats) {
+        if (from !== undefined) { names.push(from); continue }
+        const read = new CompiledTemplate('label', template!, functions).names
+        if (read === undefined) return undefined
+        names.push(...read)
+      }
+      return names
+    }
+    case 'drop': case 'keep': return stage.items.filter(i => i.match !== undefined).map(i => i.name)
+    default: return []
+  }
+}
