@@ -13,12 +13,14 @@ import { defaultLimits, type Limits } from '#core/limits.ts'
 import type { Log } from '#core/log.ts'
 import { systemRandom, type Random } from '#core/random.ts'
 import { lokiRoutes } from '#api/loki/routes.ts'
+import { tailRoutes } from '#api/loki/tail.ts'
 import { prometheusRoutes } from '#api/prometheus/routes.ts'
 import { errorReply } from '#api/prometheus/respond.ts'
 import { LokiPushHandler } from '#ingest/loki-push.ts'
 import { ImportHandlers } from '#ingest/import.ts'
 import { InfluxHandler } from '#ingest/influx.ts'
 import { OtlpMetricsHandler } from '#ingest/otlp.ts'
+import { OtlpLogsHandler } from '#ingest/otlp-logs.ts'
 import { RemoteWriteHandler } from '#ingest/remote-write.ts'
 import { MetricsEngine } from '#metrics/engine.ts'
 import { LogsEngine } from '#logs/engine.ts'
@@ -152,6 +154,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   const logql = new LogqlEngine(clock, limits, { seriesMax: limits.logQuerySeriesMax, stepsMax: limits.queryStepsMax })
   const remoteWrite = new RemoteWriteHandler(metrics, kernel, limits.decodedBytesMax, tenantOf)
   const otlp = new OtlpMetricsHandler(metrics, tenantOf, clock)
+  const otlpLogs = new OtlpLogsHandler(logs, logTenantOf, clock)
   const imports = new ImportHandlers(metrics, tenantOf, clock)
   const influx = new InfluxHandler(metrics, tenantOf, clock)
   const self = new SelfMetrics(registry, metrics, bucket instanceof CachedBucket ? bucket : undefined, clock, version)
@@ -167,6 +170,8 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
     ...exportRoutes({ clock, store: metrics, tenantOf }),
     ...lokiRoutes({ clock, engine: logql, store: logs, tenantOf: logTenantOf, version, entriesMax: limits.logQueryEntriesMax, queryLengthMaxMs: limits.logQueryLengthMaxMs }),
     ...['/loki/api/v1/push', '/insert/loki/api/v1/push'].map(path => ({ methods: ['POST'] as const, path, handler: lokiPush.handle })),
+    ...['/v1/logs', '/opentelemetry/v1/logs', '/insert/opentelemetry/v1/logs'].map(path => ({ methods: ['POST'] as const, path, handler: otlpLogs.handle })),
+    { methods: ['POST'], path: '/otlp/v1/logs', handler: otlpLogs.handleLoki },
     { methods: ['POST'], path: '/api/prom/push', handler: lokiPush.handleLegacy },
     ...['/api/v1/write', '/api/v1/push', '/prometheus/api/v1/write', '/prometheus/api/v1/push'].map(path => ({ methods: ['POST'] as const, path, handler: remoteWrite.handle })),
     ...['/v1/metrics', '/opentelemetry/v1/metrics', '/api/v1/otlp/v1/metrics', '/otlp/v1/metrics'].map(path => ({ methods: ['POST'] as const, path, handler: otlp.handle })),
@@ -180,7 +185,8 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
     { methods: push, path: '/-/reload', handler: async () => { await tercet!.reload(); return { status: 200, body: '' } } },
     { methods: ['GET'], path: '/', handler: async () => ({ status: 200, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: welcome }) },
   ]
-  const http = new HttpServer(routes, {
+  const sockets = tailRoutes({ clock, engine: logql, store: logs, tenantOf: header => tenantNamed(header, defaultLogTenant) })
+  const http = new HttpServer(routes, sockets, {
     log, bodyBytesMax: limits.bodyBytesMax, decodedBytesMax: limits.decodedBytesMax, onError: errorReply, monotonicMs: () => clock.monotonicMs(),
     onRequest: (route, status, seconds) => { self.request(route, status, seconds) }, auth, tls,
   })
@@ -196,6 +202,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   for (const alias of config.list('listen.aliases')) await listen('alias', alias)
   const grpc = new GrpcServer([
     { service: 'opentelemetry.proto.collector.metrics.v1.MetricsService', method: 'Export', handler: (message, tenant) => otlp.handleGrpc(message, tenantNamed(tenant)) },
+    { service: 'opentelemetry.proto.collector.logs.v1.LogsService', method: 'Export', handler: (message, tenant) => otlpLogs.handleGrpc(message, tenantNamed(tenant, defaultLogTenant)) },
     { service: 'logproto.Pusher', method: 'Push', handler: (message, tenant) => lokiPush.handleGrpc(message, tenantNamed(tenant, defaultLogTenant)) },
   ], limits.bodyBytesMax, auth, tls)
   const grpcAddress = config.text('listen.otlp_grpc')

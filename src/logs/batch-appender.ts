@@ -1,6 +1,6 @@
 /** Lines of a batch into the heads and into a log record, after Loki's admission rules. Synchronous. Source: docs/logs.md. */
 import { formatNs } from '#core/nanoseconds.ts'
-import { LimitError } from '#core/errors.ts'
+import { BadDataError, LimitError } from '#core/errors.ts'
 
 import type { LogBatch } from '#model/log-batch.ts'
 import type { Labels } from '#model/labels.ts'
@@ -79,7 +79,14 @@ export class BatchAppender {
         result.refused++
         continue
       }
-      const pairs = this.#metadata(batch, i, levelFromLabels)
+      let pairs: string[]
+      try {
+        pairs = this.#metadata(batch, i, levelFromLabels)
+      } catch (error) {
+        if (!(error instanceof BadDataError)) throw error
+        refuse(result, error.message, 1)
+        continue
+      }
       const problem = this.#checkMetadata(pairs, stream.labels)
       if (problem !== undefined) { refuse(result, problem, 1); continue }
       result.lines++

@@ -6,6 +6,7 @@ import { CanceledError, messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import type { Auth } from './auth.ts'
 import { readBody } from './body.ts'
+import { serveSockets, type SocketRoute } from './web-socket.ts'
 
 export interface HttpRequest {
   method: string
@@ -63,12 +64,16 @@ export class HttpServer {
   readonly #options: HttpServerOptions
   readonly #listeners: FastifyInstance[] = []
 
-  constructor(routes: readonly Route[], options: HttpServerOptions) {
+  readonly #routes: readonly Route[]
+  readonly #sockets: readonly SocketRoute[]
+  readonly #endSockets: (() => void)[] = []
+
+  constructor(routes: readonly Route[], sockets: readonly SocketRoute[], options: HttpServerOptions) {
     this.#options = options
     this.#app = this.#build(routes)
     this.#routes = routes
+    this.#sockets = sockets
   }
-  readonly #routes: readonly Route[]
 
   #build(routes: readonly Route[]): FastifyInstance {
     const { tls } = this.#options
@@ -96,6 +101,7 @@ export class HttpServer {
   async listen(host: string, port: number): Promise<string> {
     const app = this.#listeners.length === 0 ? this.#app : this.#build(this.#routes)
     this.#listeners.push(app)
+    this.#endSockets.push(serveSockets(app.server, this.#sockets, this.#options.auth))
     await app.listen({ host, port })
     const address = app.server.address()
     if (address === null || typeof address === 'string') return `${host}:${port}`
@@ -154,6 +160,7 @@ export class HttpServer {
   }
 
   async close(): Promise<void> {
+    for (const end of this.#endSockets) end()
     for (const app of this.#listeners) {
       app.server.closeIdleConnections()
       await app.close()

@@ -275,7 +275,7 @@ function escapeHtml(text: string): string {
   return text.replaceAll(/[&<>"'\0]/g, c => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&#34;', '\'': '&#39;', '\0': '\uFFFD' })[c]!)
 }
 function escapeJs(text: string): string {
-  return text.replaceAll(/[\\'"<>&=\n\r\t\0-\x1f]/g, c => ({ '\\': '\\\\', '\'': '\\\'', '"': '\\"', '<': '\\u003C', '>': '\\u003E', '&': '\\u0026', '=': '\\u003D' })[c] ?? `\\u${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`)
+  return text.replaceAll(/[\\'"<>&=]|\p{Cc}/gu, c => ({ '\\': '\\\\', '\'': '\\\'', '"': '\\"', '<': '\\u003C', '>': '\\u003E', '&': '\\u0026', '=': '\\u003D' })[c] ?? `\\u${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`)
 }
 
 /** Between two operands of which none is a string, Go's Sprint puts a space. */

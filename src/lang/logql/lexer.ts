@@ -26,7 +26,7 @@ export const inputMax = 131_072
 export function syntaxError(text: string, at: number, to: number, message: string, isAhead = false): BadQueryError {
   const before = text.slice(0, at)
   const line = isAhead ? 0 : before.split('\n').length
-  const column = [...before.slice(before.lastIndexOf('\n') + 1)].length + 1
+  const column = Array.from(before.slice(before.lastIndexOf('\n') + 1)).length + 1
   return new BadQueryError(`parse error at line ${line}, col ${column}: ${message}`, at, to)
 }
 

@@ -3,13 +3,12 @@
  * definitions, v1. Field numbers stand beside the names they are read into.
  */
 import { ByteReader } from '#codec/byte-reader.ts'
-import { readText, skipField } from '#codec/protobuf.ts'
+import { readText } from '#codec/protobuf.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { BadDataError } from '#core/errors.ts'
 import { encodeUtf8 } from '#core/text.ts'
+import { double, fixed64, inner, jsonAttributes, keyValue, list, nanos, number, numbers, object, readMessage, repeated, sfixed64, text, timeMs, zigzag, type Attributes, type Json } from './message.ts'
 
-export type Attributes = [string, AttributeValue][]
-export type AttributeValue = string | number | boolean | null | AttributeValue[] | { [key: string]: AttributeValue }
 
 export interface OtlpExemplar { timeMs: number; value: number; traceId: string; spanId: string; attributes: Attributes }
 export interface OtlpPoint {
@@ -40,70 +39,6 @@ export interface OtlpResource { attributes: Attributes; scopes: OtlpScope[] }
 
 export function emptyPoint(): OtlpPoint {
   return { attributes: [], startMs: 0, timeMs: 0, flags: 0, value: 0, count: 0, sum: undefined, bounds: [], bucketCounts: [], quantiles: [], scale: 0, zeroCount: 0, zeroThreshold: 0, positive: { offset: 0, counts: [] }, negative: { offset: 0, counts: [] }, exemplars: [] }
-}
-
-type Fields = Readonly<Record<number, (input: ByteReader, tag: number) => void>>
-
-/** Reads a message, handing known fields on by number. */
-function readMessage(input: ByteReader, fields: Fields): void {
-  while (input.at < input.end) {
-    const tag = input.readUvarint()
-    const read = fields[tag >>> 3]
-    if (read === undefined) skipField(input, tag)
-    else read(input, tag)
-  }
-}
-
-function inner(input: ByteReader): ByteReader {
-  const length = input.readLength()
-  input.at += length
-  return new ByteReader(input.bytes, input.at - length, input.at)
-}
-
-function fixed64(input: ByteReader): number {
-  input.need(8)
-  input.at += 8
-  return input.view.getUint32(input.at - 4, true) * 4294967296 + input.view.getUint32(input.at - 8, true)
-}
-function sfixed64(input: ByteReader): number {
-  input.need(8)
-  input.at += 8
-  return Number(input.view.getBigInt64(input.at - 8, true))
-}
-function double(input: ByteReader): number {
-  input.need(8)
-  input.at += 8
-  return input.view.getFloat64(input.at - 8, true)
-}
-/** Nanoseconds to whole milliseconds. */
-function timeMs(input: ByteReader): number { return Math.floor(fixed64(input) / 1e6) }
-function zigzag(raw: number): number { return raw % 2 === 0 ? raw / 2 : -(raw + 1) / 2 }
-
-/** Packed or single. */
-function repeated(input: ByteReader, tag: number, read: (input: ByteReader) => number, into: number[]): void {
-  if ((tag & 7) !== 2) { into.push(read(input)); return }
-  const part = inner(input)
-  while (part.at < part.end) into.push(read(part))
-}
-
-function anyValue(input: ByteReader): AttributeValue {
-  let value: AttributeValue = null
-  readMessage(input, {
-    1: i => { value = readText(i) }, 2: i => { value = i.readUvarint() !== 0 },
-    3: i => { const at = i.at; let n = 0n, shift = 0n; i.at = at; for (;;) { const b = i.readU8(); n |= BigInt(b & 127) << shift; shift += 7n; if (b < 128) break } value = Number(BigInt.asIntN(64, n)) },
-    4: i => { value = double(i) },
-    5: i => { const list: AttributeValue[] = []; readMessage(inner(i), { 1: j => { list.push(anyValue(inner(j))) } }); value = list },
-    6: i => { const map: Attributes = []; readMessage(inner(i), { 1: j => { map.push(keyValue(inner(j))) } }); value = Object.fromEntries(map) },
-    7: i => { value = Buffer.from(i.readBytes(i.readLength())).toString('base64') },
-  })
-  return value
-}
-
-function keyValue(input: ByteReader): [string, AttributeValue] {
-  let key = ''
-  let value: AttributeValue = null
-  readMessage(input, { 1: i => { key = readText(i) }, 2: i => { value = anyValue(inner(i)) } })
-  return [key, value]
 }
 
 function exemplar(input: ByteReader): OtlpExemplar {
@@ -197,26 +132,6 @@ export function decodeOtlpMetrics(bytes: Uint8Array): OtlpResource[] {
 }
 
 // ── JSON ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-type Json = Record<string, unknown>
-const list = (value: unknown): Json[] => (Array.isArray(value) ? value.filter((v): v is Json => typeof v === 'object' && v !== null) : [])
-const number = (value: unknown): number => (typeof value === 'number' ? value : typeof value === 'string' && value !== '' ? Number(value) : 0)
-const numbers = (value: unknown): number[] => (Array.isArray(value) ? value.map(number) : [])
-const text = (value: unknown): string => (typeof value === 'string' ? value : '')
-const nanos = (value: unknown): number => (typeof value === 'string' && /^\d+$/.test(value) ? Number(BigInt(value) / 1_000_000n) : Math.floor(number(value) / 1e6))
-const object = (value: unknown): Json => (typeof value === 'object' && value !== null ? value as Json : {})
-
-function jsonValue(value: Json): AttributeValue {
-  if ('stringValue' in value) return text(value['stringValue'])
-  if ('boolValue' in value) return value['boolValue'] === true
-  if ('intValue' in value) return number(value['intValue'])
-  if ('doubleValue' in value) return number(value['doubleValue'])
-  if ('arrayValue' in value) return list(object(value['arrayValue'])['values']).map(jsonValue)
-  if ('kvlistValue' in value) return Object.fromEntries(jsonAttributes(object(value['kvlistValue'])['values']))
-  return 'bytesValue' in value ? text(value['bytesValue']) : null
-}
-
-function jsonAttributes(value: unknown): Attributes { return list(value).map(entry => [text(entry['key']), jsonValue(object(entry['value']))]) }
 
 function jsonPoint(value: Json): OtlpPoint {
   const buckets = (b: unknown): { offset: number; counts: number[] } => ({ offset: number(object(b)['offset']), counts: numbers(object(b)['bucketCounts']) })

@@ -6,7 +6,8 @@ import { staleHigh, staleLow } from '#model/sample-columns.ts'
 import { FloatHistogram } from '#model/histogram.ts'
 import { Labels } from '#model/labels.ts'
 import type { BatchBuilder, MetricType } from '#model/write-batch.ts'
-import type { Attributes, AttributeValue, OtlpMetric, OtlpPoint, OtlpResource } from './metrics.ts'
+import type { Attributes, AttributeValue } from './message.ts'
+import type { OtlpMetric, OtlpPoint, OtlpResource } from './metrics.ts'
 
 const units: Readonly<Record<string, string>> = {
   d: 'days', h: 'hours', min: 'minutes', s: 'seconds', ms: 'milliseconds', us: 'microseconds', ns: 'nanoseconds',

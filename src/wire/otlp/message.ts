@@ -1,0 +1,91 @@
+/** What the OTLP messages of all signals share: fields, attributes, and their JSON form. Source: the public opentelemetry-proto definitions, v1. */
+import { ByteReader } from '#codec/byte-reader.ts'
+import { readText, skipField } from '#codec/protobuf.ts'
+
+export type Attributes = [string, AttributeValue][]
+/** Integers that a number can't hold exactly are texts. */
+export type AttributeValue = string | number | boolean | null | AttributeValue[] | { [key: string]: AttributeValue }
+
+export type Fields = Readonly<Record<number, (input: ByteReader, tag: number) => void>>
+
+/** Reads a message, handing known fields on by number. */
+export function readMessage(input: ByteReader, fields: Fields): void {
+  while (input.at < input.end) {
+    const tag = input.readUvarint()
+    const read = fields[tag >>> 3]
+    if (read === undefined) skipField(input, tag)
+    else read(input, tag)
+  }
+}
+
+export function inner(input: ByteReader): ByteReader {
+  const length = input.readLength()
+  input.at += length
+  return new ByteReader(input.bytes, input.at - length, input.at)
+}
+
+export function fixed64(input: ByteReader): number {
+  input.need(8)
+  input.at += 8
+  return input.view.getUint32(input.at - 4, true) * 4294967296 + input.view.getUint32(input.at - 8, true)
+}
+export function sfixed64(input: ByteReader): number {
+  input.need(8)
+  input.at += 8
+  return Number(input.view.getBigInt64(input.at - 8, true))
+}
+export function double(input: ByteReader): number {
+  input.need(8)
+  input.at += 8
+  return input.view.getFloat64(input.at - 8, true)
+}
+/** Nanoseconds to whole milliseconds. */
+export function timeMs(input: ByteReader): number { return Math.floor(fixed64(input) / 1e6) }
+export function zigzag(raw: number): number { return raw % 2 === 0 ? raw / 2 : -(raw + 1) / 2 }
+
+/** Packed or single. */
+export function repeated(input: ByteReader, tag: number, read: (input: ByteReader) => number, into: number[]): void {
+  if ((tag & 7) !== 2) { into.push(read(input)); return }
+  const part = inner(input)
+  while (part.at < part.end) into.push(read(part))
+}
+
+export function anyValue(input: ByteReader): AttributeValue {
+  let value: AttributeValue = null
+  readMessage(input, {
+    1: i => { value = readText(i) }, 2: i => { value = i.readUvarint() !== 0 },
+    3: i => { const at = i.at; let n = 0n, shift = 0n; i.at = at; for (;;) { const b = i.readU8(); n |= BigInt(b & 127) << shift; shift += 7n; if (b < 128) break } const int = BigInt.asIntN(64, n); value = Number.isSafeInteger(Number(int)) ? Number(int) : String(int) },
+    4: i => { value = double(i) },
+    5: i => { const list: AttributeValue[] = []; readMessage(inner(i), { 1: j => { list.push(anyValue(inner(j))) } }); value = list },
+    6: i => { const map: Attributes = []; readMessage(inner(i), { 1: j => { map.push(keyValue(inner(j))) } }); value = Object.fromEntries(map) },
+    7: i => { value = Buffer.from(i.readBytes(i.readLength())).toString('base64') },
+  })
+  return value
+}
+
+export function keyValue(input: ByteReader): [string, AttributeValue] {
+  let key = ''
+  let value: AttributeValue = null
+  readMessage(input, { 1: i => { key = readText(i) }, 2: i => { value = anyValue(inner(i)) } })
+  return [key, value]
+}
+
+export type Json = Record<string, unknown>
+export const list = (value: unknown): Json[] => (Array.isArray(value) ? value.filter((v): v is Json => typeof v === 'object' && v !== null) : [])
+export const number = (value: unknown): number => (typeof value === 'number' ? value : typeof value === 'string' && value !== '' ? Number(value) : 0)
+export const numbers = (value: unknown): number[] => (Array.isArray(value) ? value.map(number) : [])
+export const text = (value: unknown): string => (typeof value === 'string' ? value : '')
+export const nanos = (value: unknown): number => (typeof value === 'string' && /^\d+$/.test(value) ? Number(BigInt(value) / 1_000_000n) : Math.floor(number(value) / 1e6))
+export const object = (value: unknown): Json => (typeof value === 'object' && value !== null ? value as Json : {})
+
+export function jsonValue(value: Json): AttributeValue {
+  if ('stringValue' in value) return text(value['stringValue'])
+  if ('boolValue' in value) return value['boolValue'] === true
+  if ('intValue' in value) return number(value['intValue'])
+  if ('doubleValue' in value) return number(value['doubleValue'])
+  if ('arrayValue' in value) return list(object(value['arrayValue'])['values']).map(jsonValue)
+  if ('kvlistValue' in value) return Object.fromEntries(jsonAttributes(object(value['kvlistValue'])['values']))
+  return 'bytesValue' in value ? text(value['bytesValue']) : null
+}
+
+export function jsonAttributes(value: unknown): Attributes { return list(value).map(entry => [text(entry['key']), jsonValue(object(entry['value']))]) }
