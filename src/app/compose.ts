@@ -22,9 +22,12 @@ import { InfluxHandler } from '#ingest/influx.ts'
 import { OtlpMetricsHandler } from '#ingest/otlp.ts'
 import { OtlpLogsHandler } from '#ingest/otlp-logs.ts'
 import { RemoteWriteHandler } from '#ingest/remote-write.ts'
+import { SyslogReceiver } from '#ingest/syslog.ts'
+import { VictoriaLogsHandlers } from '#ingest/victorialogs.ts'
 import { MetricsEngine } from '#metrics/engine.ts'
 import { LogsEngine } from '#logs/engine.ts'
 import { Auth } from '#net/auth.ts'
+import { listenTcp, listenUdp } from '#net/byte-streams.ts'
 import { HttpServer, type HttpRequest, type Route, type TlsOptions } from '#net/http.ts'
 import { GrpcServer } from '#net/grpc.ts'
 import { LogqlEngine } from '#query/logql/engine.ts'
@@ -98,6 +101,11 @@ async function openSecurity(config: Config, files: Files): Promise<{ auth: Auth;
   return { auth, tls: cert === '' ? undefined : { cert, key, clientCa: clientCa === '' ? undefined : clientCa } }
 }
 
+function hostAndPort(setting: string): { host: string; port: number } {
+  const colon = setting.lastIndexOf(':')
+  return { host: setting.slice(0, colon).replace(/^\[|\]$/g, '') || '0.0.0.0', port: Number(setting.slice(colon + 1)) }
+}
+
 function openLogs(config: Config, { clock, random, files, log }: World, bucket: Bucket, limits: Limits, isReader: boolean): LogsEngine {
   const outOfOrderMs = config.durationMs('logs.out_of_order_window')
   return new LogsEngine({
@@ -155,6 +163,8 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   const remoteWrite = new RemoteWriteHandler(metrics, kernel, limits.decodedBytesMax, tenantOf)
   const otlp = new OtlpMetricsHandler(metrics, tenantOf, clock)
   const otlpLogs = new OtlpLogsHandler(logs, logTenantOf, clock)
+  const victoriaLogs = new VictoriaLogsHandlers(logs, logTenantOf, clock, log)
+  const syslog = new SyslogReceiver(logs, defaultLogTenant, clock, log, config.bytes('limits.log_line_size'))
   const imports = new ImportHandlers(metrics, tenantOf, clock)
   const influx = new InfluxHandler(metrics, tenantOf, clock)
   const self = new SelfMetrics(registry, metrics, bucket instanceof CachedBucket ? bucket : undefined, clock, version)
@@ -171,6 +181,10 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
     ...lokiRoutes({ clock, engine: logql, store: logs, tenantOf: logTenantOf, version, entriesMax: limits.logQueryEntriesMax, queryLengthMaxMs: limits.logQueryLengthMaxMs }),
     ...['/loki/api/v1/push', '/insert/loki/api/v1/push'].map(path => ({ methods: ['POST'] as const, path, handler: lokiPush.handle })),
     ...['/v1/logs', '/opentelemetry/v1/logs', '/insert/opentelemetry/v1/logs'].map(path => ({ methods: ['POST'] as const, path, handler: otlpLogs.handle })),
+    { methods: push, path: '/insert/jsonline', handler: victoriaLogs.jsonLines }, { methods: push, path: '/insert/journald/upload', handler: victoriaLogs.journal },
+    { methods: push, path: '/insert/elasticsearch/_bulk', handler: victoriaLogs.bulk }, { methods: push, path: '/insert/elasticsearch/:index/_bulk', handler: victoriaLogs.bulk },
+    { methods: ['GET'], path: '/insert/elasticsearch', handler: victoriaLogs.elasticInfo }, { methods: ['GET'], path: '/insert/elasticsearch/_license', handler: victoriaLogs.elasticLicense },
+    { methods: ['GET', 'PUT', 'POST'], path: '/insert/elasticsearch/*', handler: victoriaLogs.elasticEmpty },
     { methods: ['POST'], path: '/otlp/v1/logs', handler: otlpLogs.handleLoki },
     { methods: ['POST'], path: '/api/prom/push', handler: lokiPush.handleLegacy },
     ...['/api/v1/write', '/api/v1/push', '/prometheus/api/v1/write', '/prometheus/api/v1/push'].map(path => ({ methods: ['POST'] as const, path, handler: remoteWrite.handle })),
@@ -193,8 +207,8 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   const addresses: { name: string; address: string }[] = []
   const listen = async (name: string, setting: string): Promise<void> => {
     if (setting === 'off') return
-    const colon = setting.lastIndexOf(':')
-    addresses.push({ name, address: await http.listen(setting.slice(0, colon).replace(/^\[|\]$/g, '') || '0.0.0.0', Number(setting.slice(colon + 1))) })
+    const { host, port } = hostAndPort(setting)
+    addresses.push({ name, address: await http.listen(host, port) })
   }
   // Listening first: health answers, and everything else says that the process is starting.
   await listen('http', config.text('listen.http'))
@@ -215,6 +229,17 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
     await grpc.close()
     throw error
   }
+  const syslogServers: { stop(): Promise<void> }[] = []
+  const openSyslog = async (name: 'syslog_tcp' | 'syslog_tls' | 'syslog_udp'): Promise<void> => {
+    const setting = config.text(`listen.${name}`)
+    if (setting === 'off' || isReader) return
+    const { host, port } = hostAndPort(setting)
+    if (name === 'syslog_tls' && tls === undefined) throw new BadDataError('listen.syslog_tls needs tls.cert_file and tls.key_file')
+    const server = name === 'syslog_udp' ? await listenUdp(host, port, syslog.datagram) : await listenTcp(host, port, name === 'syslog_tls' ? tls : undefined, syslog.connect)
+    addresses.push({ name, address: server.address })
+    syslogServers.push(server)
+  }
+  for (const name of ['syslog_tcp', 'syslog_tls', 'syslog_udp'] as const) await openSyslog(name)
   let scraper: Repeater | undefined
   if (config.isOn('self_scrape') && !isReader) {
     const scrape = (): Promise<void> => self.store(defaultTenant).catch((error: unknown) => { log.warn('own metrics could not be stored', { error: messageOf(error) }) })
@@ -227,6 +252,8 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
     async reload() { await Promise.all([metrics.refresh(), logs.refresh()]) },
     async close() {
       await scraper?.stop()
+      for (const server of syslogServers) await server.stop()
+      await syslog.close()
       await http.close()
       await grpc.close()
       await Promise.all([metrics.close(), logs.close()])

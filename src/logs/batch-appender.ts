@@ -124,7 +124,7 @@ export class BatchAppender {
     if (from === to) return ['detected_level', levelFromLabels ?? detectLevel(batch.bytes, batch.lineFrom[i]!, batch.lineTo[i]!)]
     const values = new Map<string, string>()
     for (let p = from; p < to; p += 2) {
-      const name = normalizeMetadataName(batch.pairs[p]!)
+      const name = batch.isVerbatim ? batch.pairs[p]! : normalizeMetadataName(batch.pairs[p]!)
       if (batch.pairs[p + 1] !== '') values.set(name, batch.pairs[p + 1]!)
     }
     const told = values.get('detected_level')

@@ -9,6 +9,8 @@ export class LogBatch {
   readonly streams: Labels[] = []
   readonly startOf: number[] = [0]
   count = 0
+  /** Names of metadata are kept as they are: the sender's queries use them. */
+  isVerbatim = false
   bytes: Uint8Array = new Uint8Array(0)
   /** Whole milliseconds since the epoch, and nanoseconds within them. */
   timesMs = new Float64Array(256)

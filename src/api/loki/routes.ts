@@ -15,7 +15,7 @@ import { detectedFields, detectedFieldValues, detectedLabels } from './detected.
 import { jsonText, labelsJson, metricJson, statsJson, streamsJson } from './json.ts'
 import { boundsParam, durationParam, instantOfMs, instantParam, isBackwardParam, isBefore, limitParam, selectorParam, type Instant } from './params.ts'
 import { patterns } from './patterns.ts'
-import { lokiError, ok } from './respond.ts'
+import { lokiError, ok, plain } from './respond.ts'
 import { indexStats, indexVolume } from './volume.ts'
 
 export interface LokiStore extends DeletionStore {
@@ -59,6 +59,7 @@ export function lokiRoutes(options: LokiApiOptions): Route[] {
     [both, '/loki/api/v1/patterns', request => api.onReader(request, (form, reader) => patterns(form, reader, options.engine, options.clock))],
     [['POST', 'PUT'], '/loki/api/v1/delete', deletion.add], [['GET'], '/loki/api/v1/delete', deletion.list], [['DELETE'], '/loki/api/v1/delete', deletion.cancel],
     [['GET'], '/loki/api/v1/status/buildinfo', api.buildInfo], [['GET'], '/loki/api/v1/drilldown-limits', api.drilldownLimits],
+    [['GET'], '/loki/api/v1/tail', () => Promise.resolve(plain(400, 'Bad Request\n'))],
     [both, '/api/prom/query', api.legacyQuery], [both, '/api/prom/label', api.labels], [both, '/api/prom/label/:name/values', api.labelValues], [both, '/api/prom/series', api.series],
   ]
   return table.flatMap(([methods, path, handler]) => (path.startsWith('/loki') ? ['', '/select/logsql'] : ['']).map(prefix => ({ methods, path: prefix + path, handler: guarded(handler) })))

@@ -1,0 +1,103 @@
+/** Syslog over TCP, TLS and UDP: messages are gathered for a moment and stored together. */
+import type { Clock, Timer } from '#core/clock.ts'
+import { messageOf } from '#core/errors.ts'
+import type { Log } from '#core/log.ts'
+import type { LogsAppender } from '#logs/append.ts'
+import { LogBatchBuilder } from '#model/log-batch.ts'
+import { Labels } from '#model/labels.ts'
+import type { ByteReceiver } from '#net/byte-streams.ts'
+import { parseSyslog, SyslogFraming } from '#wire/syslog/parse.ts'
+
+const gatherMs = 50
+const gatherMax = 2000
+const attemptsMax = 20
+
+export class SyslogReceiver {
+  readonly #appender: LogsAppender
+  readonly #tenant: string
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #messageBytesMax: number
+  #builder = new LogBatchBuilder()
+  #timer: Timer | undefined
+  #storing: Promise<void> = Promise.resolve()
+  messages = 0
+  /** Messages that were given up: the sender can't be told. */
+  lost = 0
+
+  constructor(appender: LogsAppender, tenant: string, clock: Clock, log: Log, messageBytesMax: number) {
+    this.#appender = appender
+    this.#tenant = tenant
+    this.#clock = clock
+    this.#log = log
+    this.#messageBytesMax = messageBytesMax
+  }
+
+  /** For one connection. */
+  readonly connect = (): ByteReceiver => {
+    const framing = new SyslogFraming(this.#messageBytesMax)
+    return {
+      data: bytes => { for (const message of framing.push(bytes)) this.#take(message) },
+      close: () => { for (const message of framing.end()) this.#take(message) },
+    }
+  }
+
+  /** For one datagram, which may hold several lines. */
+  readonly datagram = (bytes: Uint8Array): void => {
+    const framing = new SyslogFraming(this.#messageBytesMax)
+    for (const message of [...framing.push(bytes), ...framing.end()]) this.#take(message)
+  }
+
+  #take(bytes: Buffer): void {
+    const nowMs = this.#clock.nowMs()
+    const { time, message, fields } = parseSyslog(bytes.toString('utf8'), nowMs)
+    const labels: [string, string][] = []
+    for (const name of ['hostname', 'app_name', 'proc_id']) {
+      const value = fields.get(name)
+      if (value === undefined) continue
+      labels.push([name, value])
+      fields.delete(name)
+    }
+    this.#builder.add(Labels.from(labels), time?.ms ?? nowMs, time?.subNs ?? 0, message, [...fields].flat())
+    this.messages++
+    if (this.#builder.count >= gatherMax) this.#flush()
+    else this.#timer ??= this.#clock.after(gatherMs, () => { this.#flush() })
+  }
+
+  #flush(): void {
+    this.#timer?.cancel()
+    this.#timer = undefined
+    const builder = this.#builder
+    if (builder.count === 0) return
+    this.#builder = new LogBatchBuilder()
+    this.#storing = this.#storing.then(() => this.#store(builder))
+  }
+
+  /** Syslog has no answer: what can't be kept now is tried again for a while, then given up with a word in the log. */
+  async #store(builder: LogBatchBuilder): Promise<void> {
+    const batch = builder.build()
+    batch.isVerbatim = true
+    for (let attempt = 0; ; attempt++) {
+      try {
+        const result = await this.#appender.append(this.#tenant, batch)
+        if (result.refused > 0) {
+          this.lost += result.refused
+          this.#log.warn('syslog messages were refused', { refused: result.refused, reason: result.problems[0]?.message ?? '' })
+        }
+        return
+      } catch (error) {
+        if (attempt >= attemptsMax) {
+          this.lost += batch.count
+          this.#log.error('syslog messages were given up', { messages: batch.count, error: messageOf(error) })
+          return
+        }
+        await new Promise<void>(resolve => { this.#clock.after(Math.min(5000, 100 * 2 ** attempt), resolve) })
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#flush()
+    await this.#storing
+  }
+}
