@@ -95,7 +95,7 @@ export class ChunkWriter {
       this.indexWrites++
     }
     for (const file of old) {
-      catalogue.remove(file.key)
+      catalogue.replace(file.key)
       this.doom(file.key)
     }
   }

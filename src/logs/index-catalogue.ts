@@ -27,6 +27,8 @@ export class IndexCatalogue {
   readonly #clock: Clock
   readonly #log: Log
   #files = new Map<string, Held>()
+  /** Replaced files that are still in the bucket for others' sake. */
+  readonly #replaced = new Set<string>()
   readonly quarantined = new Map<string, string>()
 
   constructor(bucket: Bucket, clock: Clock, log: Log) {
@@ -40,8 +42,10 @@ export class IndexCatalogue {
   /** Looks into the bucket for files that appeared or vanished. */
   async refresh(): Promise<void> {
     const found = new Map<string, Held>()
-    for (const { key } of await this.#bucket.list('index/')) {
-      const file = parseIndexKey(key)
+    const listed = (await this.#bucket.list('index/')).map(object => object.key)
+    for (const key of this.#replaced) if (!listed.includes(key)) this.#replaced.delete(key)
+    for (const key of listed) {
+      const file = this.#replaced.has(key) ? undefined : parseIndexKey(key)
       if (file !== undefined) found.set(key, this.#files.get(key) ?? { file, loading: undefined, lastUsedMs: 0 })
     }
     this.#files = found
@@ -52,7 +56,11 @@ export class IndexCatalogue {
     this.#files.set(file.key, { file, loading: Promise.resolve(new Map([[file.tenant!, index]])), lastUsedMs: this.#clock.nowMs() })
   }
 
-  remove(key: string): void { this.#files.delete(key) }
+  /** Another file stands in its place. */
+  replace(key: string): void {
+    this.#files.delete(key)
+    this.#replaced.add(key)
+  }
 
   filesOf(tenant: string, day: number): IndexFile[] {
     return [...this.#files.values()].map(h => h.file).filter(f => f.tenant === tenant && f.day === day)

@@ -111,7 +111,7 @@ class Parser {
     const matchers: LabelMatch[] = []
     if (!this.#take('}')) {
       do matchers.push(this.#matcher()); while (this.#take(','))
-      this.#expect('}')
+      if (!this.#take('}')) this.#unexpected('}', ',')
     }
     if (!this.#allowsAll && !matchers.some(m => !matchesEmpty(m))) throw semanticError('queries require at least one regexp or equality matcher that does not have an empty-compatible value. For instance, app=~".*" does not meet this requirement, but app=~".+" will')
     return matchers
