@@ -30,8 +30,10 @@ import { Auth } from '#net/auth.ts'
 import { listenTcp, listenUdp } from '#net/byte-streams.ts'
 import { HttpServer, type HttpRequest, type Route, type TlsOptions } from '#net/http.ts'
 import { GrpcServer } from '#net/grpc.ts'
+import { LogsqlEngine } from '#query/logsql/engine.ts'
 import { LogqlEngine } from '#query/logql/engine.ts'
 import { PromqlEngine } from '#query/promql/engine.ts'
+import { victoriaLogsRoutes } from '#api/victorialogs/routes.ts'
 import { exportRoutes } from '#api/prometheus/export.ts'
 import type { Config } from './config.ts'
 import { SelfMetrics } from './self-metrics.ts'
@@ -179,6 +181,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
     ...prometheusRoutes({ clock, limits, engine, store: metrics, tenantOf, version, startedMs, flags: {}, configText: config.describe(), retention: config.text('metrics.retention') }),
     ...exportRoutes({ clock, store: metrics, tenantOf }),
     ...lokiRoutes({ clock, engine: logql, store: logs, tenantOf: logTenantOf, version, entriesMax: limits.logQueryEntriesMax, queryLengthMaxMs: limits.logQueryLengthMaxMs }),
+    ...victoriaLogsRoutes({ clock, engine: new LogsqlEngine(clock, limits), logql, store: logs, tenantOf: logTenantOf }),
     ...['/loki/api/v1/push', '/insert/loki/api/v1/push'].map(path => ({ methods: ['POST'] as const, path, handler: lokiPush.handle })),
     ...['/v1/logs', '/opentelemetry/v1/logs', '/insert/opentelemetry/v1/logs'].map(path => ({ methods: ['POST'] as const, path, handler: otlpLogs.handle })),
     { methods: push, path: '/insert/jsonline', handler: victoriaLogs.jsonLines }, { methods: push, path: '/insert/journald/upload', handler: victoriaLogs.journal },

@@ -1,0 +1,94 @@
+/** A log entry as LogsQL sees it: fields with text values. Absent and empty are the same. */
+import type { Labels } from '#model/labels.ts'
+
+export type Fields = Map<string, string>
+
+/** What filters ask. */
+export interface FieldSource { get(name: string): string }
+
+/** Labels and metadata that were added at admission and that senders did not send: shown to who asks for them by name. */
+const addedLevel = 'detected_level'
+const addedService = 'service_name'
+const serviceLabels = ['service', 'app', 'application', 'app_name', 'name', 'app_kubernetes_io_name', 'container', 'container_name', 'k8s_container_name', 'component', 'workload', 'job', 'k8s_job_name'] as const
+
+/** Is the service name one that was made of the other labels? */
+export function isAddedService(labels: Labels): boolean {
+  const told = labels.get(addedService)
+  const source = serviceLabels.find(name => labels.has(name))
+  return told === (source === undefined ? 'unknown_service' : labels.get(source))
+}
+
+/** RFC 3339 with as many digits as there are. */
+export function timeText(ms: number, subNs: number): string {
+  const iso = new Date(ms).toISOString()
+  const fraction = `${iso.slice(20, 23)}${String(subNs).padStart(6, '0')}`.replace(/0+$/, '')
+  return `${iso.slice(0, 19)}${fraction === '' ? '' : `.${fraction}`}Z`
+}
+
+export interface StreamNames { labels: Labels; shown: Labels; text: string; id: string }
+
+const streamsOf = new WeakMap<Labels, StreamNames>()
+
+export function streamNames(labels: Labels, hash: (labels: Labels) => string): StreamNames {
+  let names = streamsOf.get(labels)
+  if (names === undefined) {
+    const shown = isAddedService(labels) ? labels.drop(new Set([addedService])) : labels
+    const parts: string[] = []
+    for (let i = 0; i < shown.pairs.length; i += 2) parts.push(`${shown.pairs[i]!}=${JSON.stringify(shown.pairs[i + 1]!)}`)
+    streamsOf.set(labels, names = { labels, shown, text: `{${parts.join(',')}}`, id: hash(labels) })
+  }
+  return names
+}
+
+/** One entry, read as far as somebody asks. Used again for every entry. */
+export class LazyRow implements FieldSource {
+  stream!: StreamNames
+  ms = 0
+  subNs = 0
+  #message: string | undefined
+  #readMessage!: () => string
+  pairs: readonly string[] = []
+
+  reset(stream: StreamNames, ms: number, subNs: number, pairs: readonly string[], readMessage: () => string): void {
+    this.stream = stream
+    this.ms = ms
+    this.subNs = subNs
+    this.pairs = pairs
+    this.#message = undefined
+    this.#readMessage = readMessage
+  }
+
+  get message(): string { return this.#message ??= this.#readMessage() }
+
+  get(name: string): string {
+    switch (name) {
+      case '': case '_msg': return this.message
+      case '_time': return timeText(this.ms, this.subNs)
+      case '_stream': return this.stream.text
+      case '_stream_id': return this.stream.id
+      default:
+    }
+    for (let i = 0; i < this.pairs.length; i += 2) if (this.pairs[i] === name) return this.pairs[i + 1]!
+    return this.stream.labels.get(name)
+  }
+
+  /** All that is shown of it. */
+  fields(): Fields {
+    const fields: Fields = new Map([['_time', timeText(this.ms, this.subNs)], ['_stream_id', this.stream.id], ['_stream', this.stream.text], ['_msg', this.message]])
+    const { pairs } = this.stream.shown
+    for (let i = 0; i < pairs.length; i += 2) fields.set(pairs[i]!, pairs[i + 1]!)
+    for (let i = 0; i < this.pairs.length; i += 2) if (this.pairs[i] !== addedLevel) fields.set(this.pairs[i]!, this.pairs[i + 1]!)
+    return fields
+  }
+}
+
+export function fieldsSource(fields: Fields): FieldSource {
+  return { get: name => fields.get(name === '' ? '_msg' : name) ?? '' }
+}
+
+/** Nanoseconds since the epoch of an RFC 3339 text, NaN for something else. */
+export function timeNs(text: string): number {
+  const match = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?Z$/.exec(text)
+  if (match === null) return NaN
+  return Date.parse(`${match[1]!}Z`) * 1e6 + Number((match[2] ?? '').padEnd(9, '0').slice(0, 9))
+}
