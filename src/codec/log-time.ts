@@ -16,7 +16,7 @@ export function writeTime(out: ByteWriter, ms: number, subNs: number): void {
   const rest = (ms - m1 * two22) * 1e6 + subNs
   const carry = Math.floor(rest / two28)
   const b = rest - carry * two28
-  let high = (m1 * 15625 + carry) * 2 + (b >>> 27)
+  const high = (m1 * 15625 + carry) * 2 + (b >>> 27)
   let low = (b * 2) % two28
   let at = out.at
   if (high === 0) {
@@ -30,8 +30,21 @@ export function writeTime(out: ByteWriter, ms: number, subNs: number): void {
   buffer[at + 2] = low >>> 14 & 127 | 128
   buffer[at + 3] = low >>> 21 & 127 | 128
   at += 4
-  while (high >= 128) { buffer[at++] = high % 128 | 128; high = Math.floor(high / 128) }
-  buffer[at++] = high
+  // The rest in two parts that are integers to the machine.
+  let top = Math.floor(high / two28)
+  let middle = high - top * two28
+  if (top > 0) {
+    buffer[at] = middle & 127 | 128
+    buffer[at + 1] = middle >>> 7 & 127 | 128
+    buffer[at + 2] = middle >>> 14 & 127 | 128
+    buffer[at + 3] = middle >>> 21 & 127 | 128
+    at += 4
+    while (top >= 128) { buffer[at++] = top & 127 | 128; top >>>= 7 }
+    buffer[at++] = top
+  } else {
+    while (middle >= 128) { buffer[at++] = middle & 127 | 128; middle >>>= 7 }
+    buffer[at++] = middle
+  }
   out.at = at
 }
 

@@ -79,7 +79,7 @@ export class BatchAppender {
         result.refused++
         continue
       }
-      let pairs: string[]
+      let pairs: readonly string[]
       try {
         pairs = this.#metadata(batch, i, levelFromLabels)
       } catch (error) {
@@ -119,9 +119,9 @@ export class BatchAppender {
   }
 
   /** The pairs of an entry: normalised names in order, the later of two wins, no empty values; with the level that was told or found. */
-  #metadata(batch: LogBatch, i: number, levelFromLabels: string | undefined): string[] {
+  #metadata(batch: LogBatch, i: number, levelFromLabels: string | undefined): readonly string[] {
     const from = batch.pairsFrom[i]!, to = batch.pairsTo[i]!
-    if (from === to) return ['detected_level', levelFromLabels ?? detectLevel(batch.bytes, batch.lineFrom[i]!, batch.lineTo[i]!)]
+    if (from === to) return levelPairs(levelFromLabels ?? detectLevel(batch.bytes, batch.lineFrom[i]!, batch.lineTo[i]!))
     const values = new Map<string, string>()
     for (let p = from; p < to; p += 2) {
       const name = batch.isVerbatim ? batch.pairs[p]! : normalizeMetadataName(batch.pairs[p]!)
@@ -132,6 +132,18 @@ export class BatchAppender {
     const names = [...values.keys()].sort()
     return names.flatMap(name => [name, values.get(name)!])
   }
+}
+
+const pairsOfLevel = new Map<string, readonly string[]>()
+
+/** The level as the only metadata: one list for each level, so that what encodes it knows it again. */
+function levelPairs(level: string): readonly string[] {
+  let pairs = pairsOfLevel.get(level)
+  if (pairs === undefined) {
+    pairs = ['detected_level', level]
+    if (pairsOfLevel.size < 1000) pairsOfLevel.set(level, pairs)
+  }
+  return pairs
 }
 
 function levelOfNumber(values: ReadonlyMap<string, string>): string | undefined {

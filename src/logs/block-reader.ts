@@ -14,21 +14,23 @@ export interface ChunkReaderOptions {
   files: Files
   /** Keys end in base64, as in a directory that Loki reads as a file store. */
   isBase64: boolean
-  /** Bytes of decompressed blocks that are kept; a quarter more for chunks as they are. */
+  /** Half of it is for chunks as they are, half for decompressed blocks. */
   cacheBytes: number
 }
 
 export class ChunkReader {
   readonly #options: ChunkReaderOptions
   readonly #chunks: ByteLru<InnerChunk>
+  readonly #bytes: ByteLru<Uint8Array>
   readonly #blocks: ByteLru<BlockLines>
   fetched = 0
   fetchedBytes = 0
 
   constructor(options: ChunkReaderOptions) {
     this.#options = options
-    this.#chunks = new ByteLru(options.cacheBytes / 4)
-    this.#blocks = new ByteLru(options.cacheBytes)
+    this.#chunks = new ByteLru(options.cacheBytes / 2)
+    this.#bytes = new ByteLru(options.cacheBytes / 8)
+    this.#blocks = new ByteLru(options.cacheBytes / 2)
   }
 
   get cacheStats(): { bytes: number; hits: number; misses: number } {
@@ -88,18 +90,29 @@ export class ChunkReader {
   }
 
   #opened(key: string, inner: InnerChunk): OpenedChunk {
-    const blocks = inner.blocks.map((block, i): LineBlock => ({
-      minMs: block.minMs, maxMs: block.maxMs, entries: block.entries, mayContain: () => true,
-      lines: () => {
-        const name = `${key}#${i}`
-        let lines = this.#blocks.get(name)
-        if (lines === undefined) {
-          lines = new BlockLines(inner.readBlock(i), block.entries, inner.version >= 4)
-          this.#blocks.set(name, lines, lines.heldBytes)
-        }
-        return lines
-      },
-    }))
+    const blocks = inner.blocks.map((block, i): LineBlock => {
+      const name = `${key}#${i}`
+      const bytes = (): Uint8Array => {
+        const known = this.#blocks.get(name)?.bytes ?? this.#bytes.get(name)
+        if (known !== undefined) return known
+        const read = inner.readBlock(i)
+        this.#bytes.set(name, read, read.length)
+        return read
+      }
+      return {
+        minMs: block.minMs, maxMs: block.maxMs, entries: block.entries,
+        // Looking through a block as one text costs less than finding its lines.
+        mayContain: needle => { const text = bytes(); return Buffer.from(text.buffer, text.byteOffset, text.length).includes(needle) },
+        lines: () => {
+          let lines = this.#blocks.get(name)
+          if (lines === undefined) {
+            lines = new BlockLines(bytes(), block.entries, inner.version >= 4)
+            this.#blocks.set(name, lines, lines.heldBytes)
+          }
+          return lines
+        },
+      }
+    })
     return { symbols: inner.symbols(), blocks }
   }
 }

@@ -32,15 +32,15 @@ export function compress(codec: number, bytes: Uint8Array): Uint8Array {
   }
 }
 
-/** `expected`: the size, where it is known: the target is then allocated once. */
-export function decompress(codec: number, bytes: Uint8Array): Uint8Array {
+/** `expected`: about how many bytes it will be, where that is known: the target is then allocated once. */
+export function decompress(codec: number, bytes: Uint8Array, expected = 65_536): Uint8Array {
   try {
     switch (codec) {
       case codecs.none: return bytes
       case codecs.gzip: return gunzipSync(bytes, { maxOutputLength: blockBytesMax })
       case codecs.flate: return inflateRawSync(bytes, { maxOutputLength: blockBytesMax })
       case codecs.snappy: return decodeSnappyFrames(bytes, blockBytesMax)
-      case codecs.zstd: return zstdDecompressSync(bytes, { maxOutputLength: blockBytesMax })
+      case codecs.zstd: return zstdDecompressSync(bytes, { maxOutputLength: blockBytesMax, chunkSize: Math.max(1024, expected) })
       case codecs.lz4_64k: case codecs.lz4_256k: case codecs.lz4_1m: case codecs.lz4_4m: return decodeLz4Frame(bytes, blockBytesMax)
       default: throw new CorruptDataError(`log chunk: codec ${codec} is not known`)
     }
@@ -76,6 +76,7 @@ export class InnerChunk {
   readonly #symbolsAt: number
   readonly #symbolsLength: number
   #symbols: readonly string[] | undefined
+  readonly #checked: Uint8Array
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes
@@ -100,6 +101,7 @@ export class InnerChunk {
     }
     if (metasLength < 0) throw new CorruptDataError('log chunk: the footer points outside')
     this.blocks = this.#readMetas(section(bytes, metasAt, metasLength, 'metas'))
+    this.#checked = new Uint8Array(this.blocks.length)
   }
 
   #readMetas(input: ByteReader): BlockInfo[] {
@@ -128,9 +130,13 @@ export class InnerChunk {
 
   /** A block's entries, decompressed and checked. */
   readBlock(i: number): Uint8Array {
-    const { offset, length } = this.blocks[i]!
-    const input = section(this.#bytes, offset, length, 'block')
-    return decompress(this.codec, input.bytes.subarray(input.at, input.end))
+    const { offset, length, size, entries } = this.blocks[i]!
+    // Once is enough: the object does not change.
+    if (this.#checked[i] === 0) {
+      section(this.#bytes, offset, length, 'block')
+      this.#checked[i] = 1
+    }
+    return decompress(this.codec, this.#bytes.subarray(offset, offset + length), size + entries * 24 + 256)
   }
 }
 

@@ -12,6 +12,7 @@ import { codecs, compress, decompress, encodeChunkObject, encodeInnerChunk, type
 /** As Loki cuts them: a block at 256 KiB of lines, a chunk at about 1.5 MiB compressed. */
 export const blockBytes = 256 * 1024
 export const chunkBytes = 1536 * 1024
+const encodedMax = 16
 
 /** A finished chunk that the bucket does not list yet. Its bytes may have been moved to the disk. */
 export interface ClosedChunk {
@@ -34,6 +35,7 @@ export class OpenChunk {
   #inOrder = true
   #minMs = 0; #minSubNs = 0; #maxMs = 0; #maxSubNs = 0; #lastMs = 0; #lastSubNs = 0
   readonly #pairs = new ByteWriter(64)
+  readonly #encoded = new Map<readonly string[], Uint8Array>()
   readonly #sealed: PackedBlock[] = []
   packedBytes = 0
   #sealedSize = 0
@@ -81,12 +83,28 @@ export class OpenChunk {
   #writePairs(pairs: readonly string[]): void {
     const out = this.#block
     if (pairs.length === 0) { out.writeU8(1); out.writeU8(0); return }
+    if (pairs.length === 2) {
+      // Senders' usual case, a level alone, comes as the same list each time.
+      let known = this.#encoded.get(pairs)
+      if (known === undefined) {
+        this.#encodePairs(pairs)
+        known = this.#pairs.copy()
+        if (this.#encoded.size < encodedMax) this.#encoded.set(pairs, known)
+      }
+      out.writeUvarint(known.length)
+      out.writeBytes(known)
+      return
+    }
+    this.#encodePairs(pairs)
+    out.writeUvarint(this.#pairs.at)
+    out.writeBytes(this.#pairs.bytes())
+  }
+
+  #encodePairs(pairs: readonly string[]): void {
     const list = this.#pairs
     list.reset()
     list.writeUvarint(pairs.length / 2)
     for (const text of pairs) list.writeUvarint(this.#symbol(text))
-    out.writeUvarint(list.at)
-    out.writeBytes(list.bytes())
   }
 
   #symbol(text: string): number {

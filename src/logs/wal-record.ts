@@ -72,10 +72,18 @@ export class LinesRecord {
     out.reserve(to - from)
     out.buffer.set(bytes.subarray(from, to), out.at)
     out.at += to - from
-    out.writeUvarint(pairs.length / 2)
-    for (const text of pairs) writeText(out, text)
+    if (pairs === this.#lastPairs) out.writeBytes(this.#lastEncoded)
+    else {
+      const from = out.at
+      out.writeUvarint(pairs.length / 2)
+      for (const text of pairs) writeText(out, text)
+      if (pairs.length <= 2) { this.#lastPairs = pairs; this.#lastEncoded = out.buffer.slice(from, out.at) }
+    }
     this.#entryCount++
   }
+  /** The list of pairs that came last: levels repeat. */
+  #lastPairs: readonly string[] | undefined
+  #lastEncoded = new Uint8Array(0)
 
   #endStream(): void {
     if (this.#entryCount === 0) return

@@ -6,7 +6,7 @@
  *
  * A shipped segment may be compressed as a whole (zstd).
  */
-import { crc32, zstdCompress, zstdDecompressSync } from 'node:zlib'
+import { constants, crc32, zstdCompress, zstdDecompressSync } from 'node:zlib'
 import { promisify } from 'node:util'
 import { CorruptDataError } from '#core/errors.ts'
 
@@ -64,8 +64,8 @@ export function scanFrames(bytes: Uint8Array, visit: (kind: number, payload: Uin
 
 const compress = promisify(zstdCompress)
 
-/** As it is shipped to the bucket. */
-export async function packSegment(bytes: Uint8Array): Promise<Uint8Array> { return compress(bytes) }
+/** As it is shipped to the bucket. A segment lives for minutes: little work for it pays more than few bytes. */
+export async function packSegment(bytes: Uint8Array): Promise<Uint8Array> { return compress(bytes, { params: { [constants.ZSTD_c_compressionLevel]: 1 } }) }
 
 /** A segment as it was written, from what lies in the bucket. */
 export function unpackSegment(bytes: Uint8Array, bytesMax: number): Uint8Array {

@@ -18,15 +18,20 @@ export class Entry {
   /** Structured metadata, then what stages set, each by place. */
   readonly metaNames: string[] = []
   readonly metaValues: string[] = []
+  metaCount = 0
   readonly parsedNames: string[] = []
   readonly parsedValues: string[] = []
+  parsedCount = 0
+  /** The metadata as its block has it: one list for each combination. */
+  pairs: readonly string[] = []
   error = ''
   errorDetails = ''
   /** Set by an early filter: the line is out. */
   isOut = false
 
-  reset(base: Labels, bytes: Uint8Array, from: number, to: number, ms: number, subNs: number): void {
+  reset(base: Labels, bytes: Uint8Array, from: number, to: number, ms: number, subNs: number, pairs: readonly string[] = []): void {
     this.base = base
+    this.pairs = pairs
     this.bytes = bytes
     this.from = from
     this.to = to
@@ -34,10 +39,11 @@ export class Entry {
     this.ms = ms
     this.subNs = subNs
     if (this.hidden.length > 0) this.hidden.length = 0
-    this.metaNames.length = this.metaValues.length = 0
-    this.parsedNames.length = this.parsedValues.length = 0
+    // Counts go back instead of lengths: that costs nothing.
+    this.metaCount = this.parsedCount = 0
     this.error = this.errorDetails = ''
     this.isOut = false
+    for (let p = 0; p < pairs.length; p += 2) this.addMeta(pairs[p]!, pairs[p + 1]!)
   }
 
   get line(): string { return this.#text ??= textOf(this.bytes, this.from, this.to) }
@@ -52,20 +58,43 @@ export class Entry {
   addMeta(name: string, value: string): void {
     if (name === errorLabel) { this.error = value; return }
     if (name === errorDetailsLabel) { this.errorDetails = value; return }
-    this.metaNames.push(this.base.has(name) ? `${name}_extracted` : name)
-    this.metaValues.push(value)
+    this.metaNames[this.metaCount] = this.base.has(name) ? `${name}_extracted` : name
+    this.metaValues[this.metaCount++] = value
+  }
+
+  #metaAt(name: string): number {
+    for (let i = 0; i < this.metaCount; i++) if (this.metaNames[i] === name) return i
+    return -1
+  }
+
+  #parsedAt(name: string): number {
+    for (let i = 0; i < this.parsedCount; i++) if (this.parsedNames[i] === name) return i
+    return -1
   }
 
   isHidden(name: string): boolean { return this.hidden.length > 0 && this.hidden.includes(name) }
   hasBase(name: string): boolean { return this.base.has(name) }
-  hasMeta(name: string): boolean { return this.metaNames.includes(name) }
-  hasParsed(name: string): boolean { return this.parsedNames.includes(name) }
+  hasMeta(name: string): boolean { return this.#metaAt(name) >= 0 }
+  hasParsed(name: string): boolean { return this.#parsedAt(name) >= 0 }
+
+  /** A label that has no other of its name. */
+  addParsed(name: string, value: string): void {
+    this.parsedNames[this.parsedCount] = name
+    this.parsedValues[this.parsedCount++] = value
+  }
+
+  /** A parsed label, in place of one of its name. */
+  putParsed(name: string, value: string): void {
+    const at = this.#parsedAt(name)
+    if (at >= 0) this.parsedValues[at] = value
+    else this.addParsed(name, value)
+  }
 
   /** The value that is visible under a name, or undefined. */
   get(name: string): string | undefined {
-    const parsed = this.parsedNames.indexOf(name)
+    const parsed = this.#parsedAt(name)
     if (parsed >= 0) return this.parsedValues[parsed]
-    const meta = this.metaNames.indexOf(name)
+    const meta = this.#metaAt(name)
     if (meta >= 0) return this.metaValues[meta]
     if (name === errorLabel) return this.error === '' ? undefined : this.error
     if (this.isHidden(name)) return undefined
@@ -77,26 +106,25 @@ export class Entry {
   set(name: string, value: string): void {
     if (name === errorLabel) { this.error = value; return }
     if (name === errorDetailsLabel) { this.errorDetails = value; return }
-    const parsed = this.parsedNames.indexOf(name)
+    const parsed = this.#parsedAt(name)
     if (parsed >= 0) { this.parsedValues[parsed] = value; return }
     this.#removeMeta(name)
     if (this.base.has(name) && !this.isHidden(name)) this.hidden.push(name)
-    this.parsedNames.push(name)
-    this.parsedValues.push(value)
+    this.addParsed(name, value)
   }
 
   remove(name: string): void {
     if (name === errorLabel) { this.error = ''; return }
     if (name === errorDetailsLabel) { this.errorDetails = ''; return }
-    const parsed = this.parsedNames.indexOf(name)
-    if (parsed >= 0) { this.parsedNames.splice(parsed, 1); this.parsedValues.splice(parsed, 1) }
+    const parsed = this.#parsedAt(name)
+    if (parsed >= 0) { this.parsedNames.splice(parsed, 1); this.parsedValues.splice(parsed, 1); this.parsedCount-- }
     this.#removeMeta(name)
     if (this.base.has(name) && !this.isHidden(name)) this.hidden.push(name)
   }
 
   #removeMeta(name: string): void {
-    const meta = this.metaNames.indexOf(name)
-    if (meta >= 0) { this.metaNames.splice(meta, 1); this.metaValues.splice(meta, 1) }
+    const meta = this.#metaAt(name)
+    if (meta >= 0) { this.metaNames.splice(meta, 1); this.metaValues.splice(meta, 1); this.metaCount-- }
   }
 
   fail(error: string, details: string): void {
@@ -108,8 +136,8 @@ export class Entry {
   forEachLabel(visit: (name: string, value: string) => void): void {
     const { pairs } = this.base
     for (let i = 0; i < pairs.length; i += 2) if (!this.isHidden(pairs[i]!)) visit(pairs[i]!, pairs[i + 1]!)
-    for (let i = 0; i < this.metaNames.length; i++) visit(this.metaNames[i]!, this.metaValues[i]!)
-    for (let i = 0; i < this.parsedNames.length; i++) visit(this.parsedNames[i]!, this.parsedValues[i]!)
+    for (let i = 0; i < this.metaCount; i++) visit(this.metaNames[i]!, this.metaValues[i]!)
+    for (let i = 0; i < this.parsedCount; i++) visit(this.parsedNames[i]!, this.parsedValues[i]!)
     if (this.error !== '') visit(errorLabel, this.error)
     if (this.errorDetails !== '') visit(errorDetailsLabel, this.errorDetails)
   }

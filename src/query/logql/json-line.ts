@@ -98,6 +98,7 @@ function unescape(raw: string): string {
 export function readJsonFields(line: string, sink: FieldSink): string | undefined {
   scanner.text = line
   scanner.at = 0
+  keyNumber = 0
   scanner.skipSpace()
   if (line.charCodeAt(scanner.at) !== 123) return objectError
   try {
@@ -119,17 +120,36 @@ function readObject(prefix: string, sink: FieldSink): boolean {
     if (code === 44) { scanner.at++; continue }
     if (code !== 34) return false
     scanner.at++
-    const keyFrom = scanner.at
-    const keyTo = scanner.endOfString()
-    if (keyTo < 0) return false
-    const rawKey = text.slice(keyFrom, keyTo)
+    const key = readKey()
+    if (key === undefined) return false
     scanner.skipSpace()
     if (text.charCodeAt(scanner.at) !== 58) return false
     scanner.at++
     scanner.skipSpace()
-    const key = rawKey.includes('\\') ? unescape(rawKey) : rawKey
     if (!readValue(prefix, key, sink)) return false
   }
+}
+
+/** Keys by their place in the line before: lines of one program have the same ones in the same order. */
+const lastKeys: string[] = []
+let keyNumber = 0
+
+/** `at` stands behind the opening quote; undefined when there is no closing one. */
+function readKey(): string | undefined {
+  const { text } = scanner
+  const expected = lastKeys[keyNumber]
+  const from = scanner.at
+  if (expected !== undefined && text.startsWith(expected, from) && text.charCodeAt(from + expected.length) === 34) {
+    scanner.at = from + expected.length + 1
+    keyNumber++
+    return expected
+  }
+  const to = scanner.endOfString()
+  if (to < 0) return undefined
+  const raw = text.slice(from, to)
+  if (raw.includes('\\')) { keyNumber++; return unescape(raw) }
+  if (keyNumber < 200) lastKeys[keyNumber++] = raw
+  return raw
 }
 
 function readValue(prefix: string, key: string, sink: FieldSink): boolean {

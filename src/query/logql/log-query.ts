@@ -76,10 +76,10 @@ export function describe(entry: Entry): FoundLine {
   const stream: string[] = []
   const { pairs } = entry.base
   for (let i = 0; i < pairs.length; i += 2) if (!entry.isHidden(pairs[i]!)) stream.push(pairs[i]!, pairs[i + 1]!)
-  const names = [...entry.parsedNames], values = [...entry.parsedValues]
+  const names = entry.parsedNames.slice(0, entry.parsedCount), values = entry.parsedValues.slice(0, entry.parsedCount)
   if (entry.error !== '') { names.push('__error__'); values.push(entry.error) }
   if (entry.errorDetails !== '') { names.push('__error_details__'); values.push(entry.errorDetails) }
-  return { ms: entry.ms, subNs: entry.subNs, line: entry.line, stream, metadata: sortedPairs(entry.metaNames, entry.metaValues), parsed: sortedPairs(names, values) }
+  return { ms: entry.ms, subNs: entry.subNs, line: entry.line, stream, metadata: sortedPairs(entry.metaNames.slice(0, entry.metaCount), entry.metaValues), parsed: sortedPairs(names, values) }
 }
 
 /** Keeps the lines at one end of time, up to a limit. */

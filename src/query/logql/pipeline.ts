@@ -106,9 +106,7 @@ export class Pipeline {
     const steps = this.#steps
     const run = (i: number): boolean => {
       if (isDouble?.(i) === true) return true
-      entry.reset(base, lines.bytes, lines.lineFrom[i]!, lines.lineTo[i]!, lines.timesMs[i]!, lines.subNs[i]!)
-      const pairs = metadata.pairs(lines.bytes, lines.pairsFrom[i]!, lines.pairsTo[i]!)
-      for (let p = 0; p < pairs.length; p += 2) entry.addMeta(pairs[p]!, pairs[p + 1]!)
+      entry.reset(base, lines.bytes, lines.lineFrom[i]!, lines.lineTo[i]!, lines.timesMs[i]!, lines.subNs[i]!, metadata.pairs(lines.bytes, lines.pairsFrom[i]!, lines.pairsTo[i]!))
       for (let s = 0; s < steps.length; s++) if (!steps[s]!(entry)) return true
       this.linesPassed++
       return visit(entry, i)
@@ -144,6 +142,18 @@ export class Pipeline {
       } else at++
     }
     return found
+  }
+
+  /** Calls `visit` with every line of the time and the list of its metadata, without making an entry: only when the pipeline is empty. */
+  scanPlain(lines: Lines, symbols: readonly string[], bounds: TimeBounds, isDouble: ((i: number) => boolean) | undefined, visit: (i: number, pairs: readonly string[]) => void): void {
+    let metadata = metadataOf.get(symbols)
+    if (metadata === undefined) metadataOf.set(symbols, metadata = new ChunkMetadata(symbols))
+    const first = lowerBound(lines, bounds.fromMs, bounds.fromSubNs), end = lowerBound(lines, bounds.toMs, bounds.toSubNs)
+    if (first >= end) return
+    this.linesSeen += end - first
+    this.linesPassed += end - first
+    this.bytesSeen += lines.lineTo[end - 1]! - lines.lineFrom[first]!
+    for (let i = first; i < end; i++) if (isDouble?.(i) !== true) visit(i, metadata.pairs(lines.bytes, lines.pairsFrom[i]!, lines.pairsTo[i]!))
   }
 
   /** Filters behind the unwrap. */
@@ -211,8 +221,7 @@ function earlyFilters(stages: readonly Stage[], metric: MetricUse | undefined): 
     const test = compileLabelFilter(stage.filter)
     early.set(name, (entry, label, value) => {
       probe.reset(entry.base, entry.bytes, entry.from, entry.to, entry.ms, entry.subNs)
-      probe.parsedNames.push(label)
-      probe.parsedValues.push(value)
+      probe.addParsed(label, value)
       return test(probe)
     })
   }

@@ -9,7 +9,7 @@ import type { LogsReader } from '#logs/select.ts'
 import { Labels } from '#model/labels.ts'
 import type { Budget } from '../budget.ts'
 import { toBytes, toDurationSeconds, toFloat } from './conversions.ts'
-import { errorLabel, type Entry } from './entry.ts'
+import { Entry, errorLabel } from './entry.ts'
 import { Pipeline } from './pipeline.ts'
 import { exclusion, openAhead, planChunks } from './scan.ts'
 import { labelsOf, makeSeries, type Grid, type Series, type Vector } from './series.ts'
@@ -40,6 +40,7 @@ export async function evaluateRange(expr: RangeAggregation, pushed: Grouping | u
   const windows = new Windows(grid, expr.rangeMs, expr.offsetNs)
   const collector = new SampleCollector(expr, windows, hasNoLabels ? { isWithout: false, labels: [] } : grouping, context)
   const { fromMs, fromSubNs, toMs, toSubNs } = windows
+  const isPlain = pipeline.isEmpty && expr.unwrap === undefined
   const { tasks, streams } = await planChunks(context.reader, compileMatchers(expr.log.matchers), fromMs, toMs, nowMs)
   stats.streams += streams
   for await (const { task, opened } of openAhead(tasks, pipeline.needles, chunksAhead)) {
@@ -48,6 +49,12 @@ export async function evaluateRange(expr: RangeAggregation, pushed: Grouping | u
       if (block.maxMs < fromMs || block.minMs > toMs) continue
       if (!pipeline.needles.every(needle => block.mayContain(needle))) { stats.blocksSkipped++; continue }
       const lines = block.lines()
+      if (isPlain) {
+        const excluded = exclusion(task, lines, opened.symbols)
+        pipeline.scanPlain(lines, opened.symbols, { fromMs, fromSubNs, toMs, toSubNs }, excluded, (i, pairs) => { collector.addPlain(task.labels, pairs, lines.timesMs[i]!, lines.subNs[i]!, lines.lineTo[i]! - lines.lineFrom[i]!) })
+        await budget.pause()
+        continue
+      }
       pipeline.scan(task.labels, lines, opened.symbols, { fromMs, fromSubNs, toMs, toSubNs }, false, exclusion(task, lines, opened.symbols), entry => {
         collector.add(entry, pipeline)
         return true
@@ -151,7 +158,7 @@ class SampleCollector {
   readonly #needsSums: boolean
   readonly #byKey = new Map<string, Accumulator>()
   /** The series of lines that have nothing but their stream's labels and one combination of metadata. */
-  #plainOf = new Map<string, Accumulator | undefined>()
+  #plainOf = new Map<readonly string[], Accumulator | undefined>()
   #plainBase: Labels | undefined
   #isFull = false
 
@@ -183,15 +190,7 @@ class SampleCollector {
     if (series === undefined) return
     const time = this.#windows.relative(entry.ms, entry.subNs)
     if (this.#needsSamples) { this.#context.budget.take(1); series.addSample(time, value); return }
-    const first = this.#windows.firstStep(time), end = this.#windows.endStep(time)
-    if (first >= end) return
-    series.counts![first]! += 1
-    series.counts![end]! -= 1
-    if (series.sums !== undefined) {
-      const size = entry.lineBytes
-      series.sums[first]! += size
-      series.sums[end]! -= size
-    }
+    this.#count(series, time, this.#needsSums ? entry.lineBytes : 0)
   }
 
   #failPipeline(entry: Entry): never {
@@ -201,19 +200,55 @@ class SampleCollector {
   }
 
   #seriesOf(entry: Entry): Accumulator | undefined {
-    const isPlain = entry.parsedNames.length === 0 && entry.hidden.length === 0 && entry.error === ''
-    if (!isPlain) return this.#lookUp(entry)
-    if (this.#plainBase !== entry.base) { this.#plainBase = entry.base; this.#plainOf = new Map() }
-    let key = ''
-    for (let i = 0; i < entry.metaNames.length; i++) key += `${entry.metaNames[i]!}\0${entry.metaValues[i]!}\0`
-    const known = this.#plainOf.get(key)
+    if (entry.parsedCount > 0 || entry.hidden.length > 0 || entry.error !== '') return this.#lookUp(entry)
+    return this.#plainSeries(entry.base, entry.pairs, entry)
+  }
+
+  /** The series of lines that have nothing but their stream's labels and one combination of metadata, which is one list. */
+  #plainSeries(base: Labels, pairs: readonly string[], entry: Entry): Accumulator | undefined {
+    if (this.#plainBase !== base) { this.#plainBase = base; this.#plainOf = new Map() }
+    const known = this.#plainOf.get(pairs)
     if (known !== undefined) return known
+    if (entry.base !== base || entry.pairs !== pairs) entry.reset(base, entry.bytes, 0, 0, 0, 0, pairs)
+    if (entry.error !== '' && !this.#keepsErrors) this.#failPipeline(entry)
     const series = this.#lookUp(entry)
-    if (this.#plainOf.size < 4096) this.#plainOf.set(key, series)
+    if (this.#plainOf.size < 4096) this.#plainOf.set(pairs, series)
     return series
   }
 
+  /** A line of a pipeline without stages. */
+  addPlain(base: Labels, pairs: readonly string[], ms: number, subNs: number, size: number): void {
+    const series = this.#plainSeries(base, pairs, this.#plainEntry)
+    if (series !== undefined) this.#count(series, this.#windows.relative(ms, subNs), size)
+  }
+  readonly #plainEntry = new Entry()
+
+  #count(series: Accumulator, time: number, size: number): void {
+    const first = this.#windows.firstStep(time), end = this.#windows.endStep(time)
+    if (first >= end) return
+    series.counts![first]! += 1
+    series.counts![end]! -= 1
+    if (series.sums !== undefined) {
+      series.sums[first]! += size
+      series.sums[end]! -= size
+    }
+  }
+
   #lookUp(entry: Entry): Accumulator | undefined {
+    if (this.#grouping === undefined || this.#grouping.isWithout) return this.#lookUpLabels(entry)
+    // What is grouped by, as one text; a label that is not there differs from an empty one.
+    let key = ''
+    for (const name of this.#grouping.labels) { const value = entry.get(name); key += value === undefined ? '\u0001' : `\0${value}` }
+    let series = this.#byValues.get(key)
+    if (series === undefined) {
+      series = this.#lookUpLabels(entry)
+      if (series !== undefined) this.#byValues.set(key, series)
+    }
+    return series
+  }
+  readonly #byValues = new Map<string, Accumulator>()
+
+  #lookUpLabels(entry: Entry): Accumulator | undefined {
     const names: string[] = [], values: string[] = []
     if (this.#grouping !== undefined && !this.#grouping.isWithout) {
       for (const name of this.#grouping.labels) {

@@ -85,8 +85,7 @@ class ParserSink {
       const test = early.get(label)
       if (test !== undefined && !test(entry, label, value)) { entry.isOut = true; return false }
     }
-    entry.parsedNames.push(label)
-    entry.parsedValues.push(value)
+    entry.addParsed(label, value)
     return wanted === undefined || --this.#left > 0
   }
 }
@@ -129,10 +128,7 @@ function jsonPathsStep(extractions: readonly { name: string; path: JsonPath }[],
 /** Forms with expressions write over what was parsed before, beside what the stream has. */
 function setExtracted(entry: Entry, name: string, value: string): void {
   const label = entry.hasBase(name) || entry.hasMeta(name) ? `${name}_extracted` : name
-  const at = entry.parsedNames.indexOf(label)
-  if (at >= 0) { entry.parsedValues[at] = value; return }
-  entry.parsedNames.push(label)
-  entry.parsedValues.push(value)
+  entry.putParsed(label, value)
 }
 
 function logfmtStep(isStrict: boolean, keepsEmpty: boolean, context: StageContext): Step {

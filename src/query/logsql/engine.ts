@@ -63,7 +63,7 @@ export class LogsqlEngine {
       for (const block of opened.blocks) {
         if (block.maxMs < fromMs || block.minMs >= toMs || !needles.every(needle => block.mayContain(needle))) continue
         const lines = block.lines()
-        if (needles.length > 0 && needles.some(needle => !Buffer.from(lines.bytes.buffer, lines.bytes.byteOffset, lines.bytes.length).includes(needle))) continue
+        if (needles.some(needle => !Buffer.from(lines.bytes.buffer, lines.bytes.byteOffset, lines.bytes.length).includes(needle))) continue
         if (!this.#scanLines(task, lines, opened.symbols, fromMs, toMs, row, test, sink)) return
         await budget.pause()
       }

@@ -51,7 +51,7 @@ function makeChange(pipe: ChangePipe, context: PipeContext): Change {
       if (names.includes('*')) return row => row
       return row => { const out: Fields = new Map(); for (const name of names) { if (name.endsWith('*')) { for (const [n, v] of row) if (matchesName(name, n)) out.set(n, v) } else if ((row.get(name) ?? '') !== '') out.set(name, row.get(name)!) } return out }
     }
-    case 'delete': return row => { for (const name of [...row.keys()]) if (pipe.names.some(p => matchesName(p, name))) row.delete(name); return row }
+    case 'delete': return row => { for (const name of row.keys()) if (pipe.names.some(p => matchesName(p, name))) row.delete(name); return row }
     case 'decolorize': return row => { for (const name of pipe.names) { const value = row.get(name); if (value !== undefined) row.set(name, value.replaceAll(/\p{Cc}\[[0-9;]*[A-Za-z]/gu, '')) } return row }
     case 'copy': return row => { const taken = pipe.pairs.map(([from, to]) => [to, row.get(from) ?? ''] as const); for (const [to, value] of taken) row.set(to, value); return row }
     case 'rename': return row => { const taken = pipe.pairs.map(([from, to]) => [from, to, row.get(from) ?? ''] as const); for (const [from] of taken) row.delete(from); for (const [, to, value] of taken) row.set(to, value); return row }
@@ -109,7 +109,7 @@ function makeChange(pipe: ChangePipe, context: PipeContext): Change {
     case 'hash': return row => { let hash = 0x811c9dc5; for (const byte of Buffer.from(row.get(pipe.field) ?? '')) hash = Math.imul(hash ^ byte, 0x01000193); row.set(pipe.as, String(hash >>> 0)); return row }
     case 'json-array-length': return row => { row.set(pipe.as, String(jsonArray(row.get(pipe.field) ?? '')?.length ?? 0)); return row }
     case 'collapse-numbers': return row => { row.set(pipe.field, (row.get(pipe.field) ?? '').replaceAll(/(?<![A-Za-z0-9_])(?:\d+|[0-9a-fA-F]{4,}(?=[^A-Za-z0-9_]|$))/g, '<N>')); return row }
-    case 'drop-empty': return row => { for (const [name, value] of [...row]) if (value === '') row.delete(name); return row }
+    case 'drop-empty': return row => { for (const [name, value] of row) if (value === '') row.delete(name); return row }
     default: return unreachable(pipe)
   }
 }
