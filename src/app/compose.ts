@@ -85,7 +85,7 @@ export async function openBucket(config: Config, world: World, signal: SignalNam
   const whole = prefix === '' ? bucket : new PrefixedBucket(bucket, `${prefix}/`)
   const bytesMax = config.bytes('bucket.cache_size')
   // Only these are read again and again, and never change.
-  const isCacheable = (key: string): boolean => (signal === 'logs' ? /^[^/]+\/[0-9a-f]+\/[0-9a-f]+:[0-9a-f]+:[0-9a-f]+$|\.tsdb\.gz$/ : /\/chunks\/\d+$|\/index$/).test(key)
+  const isCacheable = (key: string): boolean => (signal === 'logs' ? /^[^/]+\/[0-9a-f]+\/[0-9a-f]+:[0-9a-f]+:[0-9a-f]+(\.tercet-tokens)?$|\.tsdb\.gz$/ : /\/chunks\/\d+$|\/index$/).test(key)
   return bytesMax === 0 ? whole : CachedBucket.open(whole, { files: world.files, log: world.log, directory: `${config.text('data_dir')}/cache/${signal}`, bytesMax, isCacheable })
 }
 

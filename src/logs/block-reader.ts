@@ -1,13 +1,14 @@
 /** Reads chunks, from the bucket, from the staging disk or from memory, through caches of what was opened lately. */
-import { NotFoundError } from '#core/errors.ts'
+import { CorruptDataError, NotFoundError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { BlockLines } from './block-lines.ts'
-import { chunkKey, openChunkObject, type InnerChunk } from './chunk.ts'
+import { chunkKey, filterKey, openChunkObject, type InnerChunk } from './chunk.ts'
 import type { ClosedChunk, StreamHead } from './head.ts'
 import type { IndexedChunk } from './index-file.ts'
 import { ByteLru } from './lru.ts'
 import type { ChunkSource, LineBlock, OpenedChunk } from './select.ts'
+import { bitsOf, TokenFilter } from './token-filter.ts'
 
 export interface ChunkReaderOptions {
   bucket: Bucket
@@ -22,14 +23,19 @@ export class ChunkReader {
   readonly #options: ChunkReaderOptions
   readonly #chunks: ByteLru<InnerChunk>
   readonly #bytes: ByteLru<Uint8Array>
+  /** null: the chunk has none. */
+  readonly #filters: ByteLru<TokenFilter | null>
   readonly #blocks: ByteLru<BlockLines>
   fetched = 0
   fetchedBytes = 0
+  /** Chunks that a token filter ruled out. */
+  skipped = 0
 
   constructor(options: ChunkReaderOptions) {
     this.#options = options
     this.#chunks = new ByteLru(options.cacheBytes / 2)
     this.#bytes = new ByteLru(options.cacheBytes / 8)
+    this.#filters = new ByteLru(options.cacheBytes / 4)
     this.#blocks = new ByteLru(options.cacheBytes / 2)
   }
 
@@ -41,7 +47,34 @@ export class ChunkReader {
   indexed(tenant: string, chunk: IndexedChunk): ChunkSource {
     const { fromMs, throughMs, entries, kilobytes } = chunk
     const key = chunkKey(tenant, chunk, false)
-    return { fromMs, throughMs, entries, kilobytes, isInMemory: false, open: async () => this.#opened(key, await this.#fetch(tenant, chunk, key)) }
+    return { fromMs, throughMs, entries, kilobytes, isInMemory: false, open: needles => this.#openIndexed(tenant, chunk, key, needles ?? []) }
+  }
+
+  async #openIndexed(tenant: string, chunk: IndexedChunk, key: string, needles: readonly Uint8Array[]): Promise<OpenedChunk | undefined> {
+    const bits = needles.map(bitsOf).filter(b => b.length > 0)
+    const filter = bits.length === 0 ? undefined : await this.#filter(tenant, chunk, key)
+    if (filter !== undefined) {
+      let some = false
+      for (let block = 0; block < filter.blocks && !some; block++) some = bits.every(b => filter.mayContain(block, b))
+      if (!some) { this.skipped++; return undefined }
+    }
+    return this.#opened(key, await this.#fetch(tenant, chunk, key), filter)
+  }
+
+  /** The token filter beside a chunk; undefined when there is none that can be used. */
+  async #filter(tenant: string, chunk: IndexedChunk, key: string): Promise<TokenFilter | undefined> {
+    const known = this.#filters.get(key)
+    if (known !== undefined) return known ?? undefined
+    const { bucket, isBase64 } = this.#options
+    let filter: TokenFilter | null = null
+    try {
+      filter = new TokenFilter(await bucket.get(filterKey(tenant, chunk, isBase64)))
+    } catch (error) {
+      // Chunks of others have none; a damaged one is as good as none.
+      if (!(error instanceof NotFoundError || error instanceof CorruptDataError)) return undefined
+    }
+    this.#filters.set(key, filter, filter?.heldBytes ?? 64)
+    return filter ?? undefined
   }
 
   async #fetch(tenant: string, chunk: IndexedChunk, key: string): Promise<InnerChunk> {
@@ -89,7 +122,9 @@ export class ChunkReader {
     return { fromMs: chunk.minMs, throughMs: chunk.maxMs + 1, entries: chunk.entries, kilobytes: Math.round(chunk.rawBytes / 1024), isInMemory: true, open: () => Promise.resolve(opened) }
   }
 
-  #opened(key: string, inner: InnerChunk): OpenedChunk {
+  #opened(key: string, inner: InnerChunk, filter?: TokenFilter): OpenedChunk {
+    const usable = filter?.blocks === inner.blocks.length ? filter : undefined
+    const bitsMemo = new Map<Uint8Array, Uint32Array>()
     const blocks = inner.blocks.map((block, i): LineBlock => {
       const name = `${key}#${i}`
       const bytes = (): Uint8Array => {
@@ -102,7 +137,15 @@ export class ChunkReader {
       return {
         minMs: block.minMs, maxMs: block.maxMs, entries: block.entries,
         // Looking through a block as one text costs less than finding its lines.
-        mayContain: needle => { const text = bytes(); return Buffer.from(text.buffer, text.byteOffset, text.length).includes(needle) },
+        mayContain: needle => {
+          if (usable !== undefined) {
+            let bits = bitsMemo.get(needle)
+            if (bits === undefined) bitsMemo.set(needle, bits = bitsOf(needle))
+            if (!usable.mayContain(i, bits)) return false
+          }
+          const text = bytes()
+          return Buffer.from(text.buffer, text.byteOffset, text.length).includes(needle)
+        },
         lines: () => {
           let lines = this.#blocks.get(name)
           if (lines === undefined) {

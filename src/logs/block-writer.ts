@@ -10,7 +10,7 @@ import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import type { Labels } from '#model/labels.ts'
-import { chunkKey } from './chunk.ts'
+import { chunkKey, filterKey } from './chunk.ts'
 import type { ClosedChunk } from './head.ts'
 import { decodeIndex, encodeIndex, indexChecksum, type IndexedChunk, type IndexedStream } from './index-file.ts'
 import { dayMs, type IndexCatalogue } from './index-catalogue.ts'
@@ -71,6 +71,8 @@ export class ChunkWriter {
       for (let i = next++; i < finished.length; i = next++) {
         const { tenant, chunk } = finished[i]!
         await bucket.put(chunkKey(tenant, chunk.ref, isBase64), chunk.bytes ?? await files.read(chunk.path!))
+        // A filter that is missing costs time, nothing else.
+        await bucket.put(filterKey(tenant, chunk.ref, isBase64), chunk.filter)
         this.uploads++
         this.uploadedBytes += chunk.size
       }

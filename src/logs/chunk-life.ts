@@ -10,7 +10,7 @@ import type { Bucket } from '#bucket/bucket.ts'
 import type { Wal } from '#store/wal.ts'
 import type { ChunkReader } from './block-reader.ts'
 import { ChunkWriter, type FinishedChunk } from './block-writer.ts'
-import { chunkKey } from './chunk.ts'
+import { chunkKey, filterKey } from './chunk.ts'
 import type { ClosedChunk, StreamHead } from './head.ts'
 import { dayMs, type IndexCatalogue } from './index-catalogue.ts'
 import type { IndexedChunk } from './index-file.ts'
@@ -274,7 +274,10 @@ export class ChunkLife {
         if (!(await this.#mayWrite())) return
         await this.#writer.rewrite(tenant, day, [], chunk => !expired.has(chunkName(chunk)))
         // A chunk that reaches into the next day is listed there too: that table lets it go by the same rule, at the same age.
-        for (const chunk of expired.values()) this.#writer.doom(chunkKey(tenant, chunk, this.#options.isBase64), removeChunkAfterMs)
+        for (const chunk of expired.values()) {
+          this.#writer.doom(chunkKey(tenant, chunk, this.#options.isBase64), removeChunkAfterMs)
+          this.#writer.doom(filterKey(tenant, chunk, this.#options.isBase64), removeChunkAfterMs)
+        }
       }
     }
   }

@@ -249,3 +249,6 @@ export function chunkKey(tenant: string, ref: ChunkRef, isBase64: boolean): stri
   const name = `${ref.fromMs.toString(16)}:${ref.throughMs.toString(16)}:${ref.checksum.toString(16)}`
   return `${tenant}/${ref.fingerprint}/${isBase64 ? Buffer.from(name).toString('base64') : name}`
 }
+
+/** Where a chunk's token filter lies: beside it, under a name that the open format does not know. */
+export function filterKey(tenant: string, ref: ChunkRef, isBase64: boolean): string { return `${chunkKey(tenant, ref, isBase64)}.tercet-tokens` }

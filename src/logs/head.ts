@@ -7,6 +7,7 @@ import { writeTime } from '#codec/log-time.ts'
 import { compareBytes } from '#core/text.ts'
 import type { Labels } from '#model/labels.ts'
 import { BlockLines } from './block-lines.ts'
+import { BitmapBuilder, encodeFilter } from './token-filter.ts'
 import { codecs, compress, decompress, encodeChunkObject, encodeInnerChunk, type ChunkRef, type PackedBlock } from './chunk.ts'
 
 /** As Loki cuts them: a block at 256 KiB of lines, a chunk at about 1.5 MiB compressed. */
@@ -18,6 +19,8 @@ const encodedMax = 16
 export interface ClosedChunk {
   ref: ChunkRef
   bytes: Uint8Array | undefined
+  /** Its token filter, as it will lie beside it. */
+  filter: Uint8Array
   path: string | undefined
   size: number
   kilobytes: number
@@ -38,6 +41,8 @@ export class OpenChunk {
   readonly #encoded = new Map<readonly string[], Uint8Array>()
   readonly #sealed: PackedBlock[] = []
   packedBytes = 0
+  readonly #bitmaps: Uint8Array[] = []
+  #bitmap: BitmapBuilder | undefined
   #sealedSize = 0
   #sealedEntries = 0
   readonly #symbolOf = new Map<string, number>()
@@ -53,7 +58,7 @@ export class OpenChunk {
   /** Bytes of lines and metadata before compression. */
   get rawBytes(): number { return this.#sealedSize + this.#size + this.#symbolBytes }
   /** Bytes that the chunk holds in memory. */
-  get heldBytes(): number { return this.packedBytes + this.#block.buffer.length + this.#symbolBytes * 2 }
+  get heldBytes(): number { return this.packedBytes + this.#block.buffer.length + this.#symbolBytes * 2 + this.#bitmaps.length * 8192 }
   get isFull(): boolean { return this.packedBytes >= chunkBytes || this.#symbolBytes >= chunkBytes }
 
   /** Adds a line; false when it equals one of the same time that came just before. `pairs`: names and values of structured metadata in turn. */
@@ -71,6 +76,7 @@ export class OpenChunk {
       if (this.#isInRun(start)) { out.at = start; return false }
     } else this.#run.length = 0
     this.#run.push(start)
+    if (to - from >= 6) (this.#bitmap ??= new BitmapBuilder()).add(source, from, to)
     this.#note(ms, subNs)
     this.#lastMs = ms
     this.#lastSubNs = subNs
@@ -139,6 +145,8 @@ export class OpenChunk {
     const last = this.#sealed.at(-1)
     if (last !== undefined && (this.#minMs < last.maxMs || (this.#minMs === last.maxMs && this.#minSubNs < last.maxSubNs))) this.#overlaps = true
     this.#sealed.push({ entries: this.#entries, minMs: this.#minMs, minSubNs: this.#minSubNs, maxMs: this.#maxMs, maxSubNs: this.#maxSubNs, size: this.#size, packed })
+    this.#bitmaps.push(this.#bitmap?.bitmap ?? new BitmapBuilder().bitmap)
+    this.#bitmap = undefined
     this.packedBytes += packed.length
     this.#sealedSize += this.#size
     this.#sealedEntries += this.#entries
@@ -171,6 +179,7 @@ export class OpenChunk {
   close(tenant: string, fingerprint: bigint, labels: Labels): ClosedChunk {
     this.#seal()
     const blocks = this.#overlaps ? this.#merged() : this.#sealed
+    const bitmaps = this.#overlaps ? blocks.map(bitmapOf) : this.#bitmaps
     const first = blocks[0]!, last = blocks.at(-1)!
     const fromMs = first.minMs
     // The end is rounded up: it is inclusive, and whole milliseconds.
@@ -180,7 +189,7 @@ export class OpenChunk {
     const size = blocks.reduce((sum, b) => sum + b.size, 0) + this.#symbols.reduce((sum, s) => sum + s.length, 0)
     return {
       ref: { fingerprint: fingerprint.toString(16), fromMs, throughMs, checksum },
-      bytes, path: undefined, size: bytes.length, kilobytes: Math.round(size / 1024), entries: blocks.reduce((sum, b) => sum + b.entries, 0),
+      bytes, filter: encodeFilter(bitmaps), path: undefined, size: bytes.length, kilobytes: Math.round(size / 1024), entries: blocks.reduce((sum, b) => sum + b.entries, 0),
     }
   }
 
@@ -259,6 +268,12 @@ export function packBlocks(bytes: Uint8Array, entries: number): PackedBlock[] {
     from = to
   }
   return blocks
+}
+
+function bitmapOf({ packed, entries }: PackedBlock): Uint8Array {
+  const builder = new BitmapBuilder()
+  builder.addBlock(new BlockLines(decompress(codecs.zstd, packed), entries, true))
+  return builder.bitmap
 }
 
 function pairCount(lines: BlockLines, i: number): number { return lines.pairsFrom[i]! < lines.pairsTo[i]! ? lines.bytes[lines.pairsFrom[i]!]! & 127 : 0 }
