@@ -1,8 +1,9 @@
-/** tercet up | query | inspect | check | version */
+/** tercet up | query | tail | inspect | check | version */
 import { mkdirSync, readFileSync, rmSync, writeFileSync, existsSync } from 'node:fs'
 import { BadDataError, messageOf } from '#core/errors.ts'
 import { loadConfig, type Config } from './config.ts'
 import { openBucket, startTercet, systemWorld, type World } from './compose.ts'
+import { queryLogs, requireOne, tailLogs } from './log-client.ts'
 import { makeLog } from './logger.ts'
 import { optionNames, optionOf } from './options.ts'
 import { inspectBucket } from './inspect.ts'
@@ -12,6 +13,8 @@ const usage = `tercet ${version}: metrics, logs and traces in one process, on op
 
   tercet up [--config=tercet.yaml] [--key=value …]     run
   tercet query [--url=http://127.0.0.1:8428] [--json] 'rate(http_requests_total[5m])'
+  tercet query --logs [--since=1h] [--limit=100] '{app="web"} |= "error"'
+  tercet tail [--url=http://127.0.0.1:8428] [--json] '{app="web"}'
   tercet inspect [--json] [--key=value …]              what is in the bucket
   tercet check [--config=tercet.yaml] [--key=value …]  is the configuration right, and does the bucket answer?
   tercet version
@@ -33,8 +36,16 @@ ${optionNames.map(name => `  --${name}=${optionOf(name).fallback || '…'}\n    
 
   tercet query up
   tercet query --json --time=2026-11-21T00:00:00Z 'sum by (job) (up)'
+  tercet query --logs --since=15m --limit=20 '{app="web"} |= "error" | logfmt | status>=500'
+
+--logs takes LogQL, --since and --limit belong to it.
 `,
-  inspect: `tercet inspect: lists the blocks of the bucket: times, series, samples, bytes.
+  tail: `tercet tail: follows log lines, the last ten first, until it is ended.
+
+  tercet tail '{app="web"} |= "error"'
+  tercet tail --json --url=http://127.0.0.1:8428 '{env="prod"}'
+`,
+  inspect: `tercet inspect: lists what is in the bucket: metric blocks with times, series, samples and bytes; log indexes by day with streams, chunks and lines.
 
   tercet inspect --data_dir=./data
   tercet inspect --json --bucket.s3.bucket=metrics
@@ -82,7 +93,8 @@ export async function runCli(argv: readonly string[]): Promise<number> {
       case 'version': process.stdout.write(args.json ? `${JSON.stringify({ version, node: process.version })}\n` : `tercet ${version} (node ${process.version})\n`); return 0
       case 'up': return await up(readConfig(args.flags))
       case 'check': return await check(readConfig(args.flags), args.json)
-      case 'inspect': { const config = readConfig(args.flags); process.stdout.write(await inspectBucket(await openBucket(config, worldOf(config), 'metrics'), args.json)); return 0 }
+      case 'inspect': { const config = readConfig(args.flags); const world = worldOf(config); process.stdout.write(await inspectBucket(await openBucket(config, world, 'metrics'), await openBucket(config, world, 'logs'), args.json)); return 0 }
+      case 'tail': return await tail(args)
       default: return await query(args)
     }
   } catch (error) {
@@ -96,10 +108,11 @@ function worldOf(config: Config): World { return systemWorld(makeLog(config.text
 
 async function check(config: Config, json: boolean): Promise<number> {
   const world = worldOf(config)
-  const bucket = await openBucket(config, world, 'metrics')
+  const bucket = await openBucket(config, world, 'metrics'), logs = await openBucket(config, world, 'logs')
   const { probeBucket } = await import('#bucket/probe.ts')
   await probeBucket(bucket, 'anonymous/tercet/', config.text('role') === 'query', world.random)
-  process.stdout.write(json ? `${JSON.stringify({ ok: true, bucket: bucket.description })}\n` : `The configuration is right, and ${bucket.description} answers.\n`)
+  await probeBucket(logs, 'fake/tercet/', config.text('role') === 'query', world.random)
+  process.stdout.write(json ? `${JSON.stringify({ ok: true, bucket: bucket.description, logs: logs.description })}\n` : `The configuration is right, and ${bucket.description} and ${logs.description} answer.\n`)
   return 0
 }
 
@@ -111,14 +124,15 @@ async function up(config: Config): Promise<number> {
   const tercet = await startTercet(config, world)
   writeFileSync(pidFile, `${process.pid}\n`)
   const lines = tercet.addresses.map(({ name, address }) => `  ${name.padEnd(10)} ${name === 'otlp_grpc' ? address : `${new URL(tercet.url).protocol}//${address}`}`)
-  process.stdout.write(`Tercet ${version} is ready (${tercet.metrics.replayed.records} log records replayed in ${tercet.metrics.replayed.seconds.toFixed(2)} s).
+  process.stdout.write(`Tercet ${version} is ready (${tercet.metrics.replayed.records + tercet.logs.replayed.records} log records replayed in ${Math.max(tercet.metrics.replayed.seconds, tercet.logs.replayed.seconds).toFixed(2)} s).
 
 ${lines.join('\n')}
 
 Try next:
   curl '${tercet.url}/api/v1/query?query=up'
   prometheus remote_write url: ${tercet.url}/api/v1/write
-  Grafana data source (Prometheus): ${tercet.url}
+  curl -H 'content-type: application/json' '${tercet.url}/loki/api/v1/push' -d '{"streams":[{"stream":{"app":"try"},"values":[["'$(date +%s%N)'","hello"]]}]}'
+  Grafana data sources: Prometheus and Loki, both at ${tercet.url}
 `)
   return new Promise(resolve => {
     let stopping = false
@@ -140,8 +154,21 @@ Try next:
 
 interface QueryAnswer { status: string; error?: string; warnings?: string[]; data?: { resultType: string; result: { metric: Record<string, string>; value?: [number, string]; values?: [number, string][] }[] | [number, string] } }
 
+async function tail(args: Arguments): Promise<number> {
+  const url = take(args.flags, 'url') ?? 'http://127.0.0.1:8428'
+  if (args.flags.length > 0) throw new BadDataError(`tail does not know --${args.flags[0]!}`)
+  return tailLogs(url, requireOne(args.words, 'tail'), args.json)
+}
+
 async function query(args: Arguments): Promise<number> {
   const url = take(args.flags, 'url') ?? 'http://127.0.0.1:8428'
+  const at = args.flags.indexOf('logs')
+  if (at >= 0) {
+    args.flags.splice(at, 1)
+    const since = take(args.flags, 'since') ?? '1h', limit = take(args.flags, 'limit') ?? '100'
+    if (args.flags.length > 0) throw new BadDataError(`query --logs does not know --${args.flags[0]!}`)
+    return queryLogs({ url, query: requireOne(args.words, 'query --logs'), since, limit, json: args.json })
+  }
   const time = take(args.flags, 'time')
   if (args.words.length !== 1) throw new BadDataError('query takes one expression; quote it')
   if (args.flags.length > 0) throw new BadDataError(`query does not know --${args.flags[0]!}`)

@@ -169,7 +169,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   const syslog = new SyslogReceiver(logs, defaultLogTenant, clock, log, config.bytes('limits.log_line_size'))
   const imports = new ImportHandlers(metrics, tenantOf, clock)
   const influx = new InfluxHandler(metrics, tenantOf, clock)
-  const self = new SelfMetrics(registry, metrics, bucket instanceof CachedBucket ? bucket : undefined, clock, version)
+  const self = new SelfMetrics(registry, metrics, logs, bucket instanceof CachedBucket ? bucket : undefined, clock, version)
   const ok = (text: string) => async (): Promise<{ status: number; headers: Record<string, string>; body: string }> => ({ status: 200, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: text })
   let tercet: Tercet | undefined
   const readiness = async (): Promise<{ status: number; headers: Record<string, string>; body: string }> => {
@@ -269,7 +269,11 @@ const welcome = `Tercet ${version}
 
   GET  /api/v1/query?query=up            PromQL, as Prometheus answers it (also under /prometheus)
   POST /api/v1/write                     remote write 1.0 and 2.0
-  POST /v1/metrics                       OpenTelemetry metrics
+  POST /v1/metrics, /v1/logs             OpenTelemetry metrics and logs
+  GET  /loki/api/v1/query_range?query=   LogQL, as Loki answers it (also under /select/logsql)
+  POST /loki/api/v1/push                 Loki's push
+  GET  /select/logsql/query?query=       LogsQL, as VictoriaLogs answers it
+  POST /insert/jsonline                  VictoriaLogs' JSON lines
   GET  /metrics                          own metrics
   POST /-/flush                          cut blocks now, answer when the bucket has them
 `

@@ -2,6 +2,7 @@
 import { Counter, Distribution, type Registry } from '#core/counter.ts'
 import type { Clock } from '#core/clock.ts'
 import type { CachedBucket } from '#bucket/cache.ts'
+import type { LogsEngine } from '#logs/engine.ts'
 import type { MetricsEngine } from '#metrics/engine.ts'
 import { Labels } from '#model/labels.ts'
 import { BatchBuilder } from '#model/write-batch.ts'
@@ -18,7 +19,7 @@ export class SelfMetrics {
   readonly #builder = new BatchBuilder()
   readonly #startedMs: number
 
-  constructor(registry: Registry, metrics: MetricsEngine, cache: CachedBucket | undefined, clock: Clock, version: string) {
+  constructor(registry: Registry, metrics: MetricsEngine, logs: LogsEngine, cache: CachedBucket | undefined, clock: Clock, version: string) {
     this.#registry = registry
     this.#metrics = metrics
     this.#clock = clock
@@ -41,6 +42,22 @@ export class SelfMetrics {
     read('tercet_wal_segments', 'Segments that are kept.', 'gauge', () => metrics.walStats.segments, { signal: 'metrics' })
     read('tercet_wal_replay_seconds', 'Time that the last start took to replay the log.', 'gauge', () => metrics.replayed.seconds, { signal: 'metrics' })
     read('tercet_compactions_total', 'Blocks written by merging others.', 'counter', () => metrics.compactions, { signal: 'metrics' })
+    read('tercet_log_lines_appended_total', 'Log lines stored.', 'counter', () => logs.linesAppended)
+    read('tercet_log_lines_refused_total', 'Log lines refused for good.', 'counter', () => logs.linesRefused)
+    read('tercet_log_bytes_appended_total', 'Bytes of log records.', 'counter', () => logs.bytesAppended)
+    read('tercet_log_streams', 'Log streams in memory.', 'gauge', () => logs.streamCount)
+    read('tercet_log_head_bytes', 'Bytes of chunks in memory.', 'gauge', () => logs.headBytes)
+    read('tercet_log_chunks_uploaded_total', 'Chunks put into the bucket.', 'counter', () => logs.chunkStats.uploads)
+    read('tercet_log_chunks_fetched_total', 'Chunks read from the bucket for queries.', 'counter', () => logs.chunkStats.fetched)
+    read('tercet_log_chunks_skipped_total', 'Chunks that a token filter ruled out.', 'counter', () => logs.chunkStats.skipped)
+    read('tercet_log_cache_bytes', 'Chunks and blocks kept in memory for queries.', 'gauge', () => logs.cacheStats.bytes)
+    read('tercet_backlog_bytes', 'Accepted, and not in the bucket yet.', 'gauge', () => logs.status().backlogBytes, { signal: 'logs' })
+    read('tercet_upload_blocks_waiting', 'Finished blocks that wait for the bucket.', 'gauge', () => logs.chunkStats.waiting, { signal: 'logs' })
+    read('tercet_upload_failures_total', 'Uploads that failed and were tried again.', 'counter', () => logs.chunkStats.failures, { signal: 'logs' })
+    read('tercet_wal_commits_total', 'Groups of records committed.', 'counter', () => logs.walStats.commits, { signal: 'logs' })
+    read('tercet_wal_bytes_total', 'Bytes committed.', 'counter', () => logs.walStats.bytes, { signal: 'logs' })
+    read('tercet_wal_segments', 'Segments that are kept.', 'gauge', () => logs.walStats.segments, { signal: 'logs' })
+    read('tercet_wal_replay_seconds', 'Time that the last start took to replay the log.', 'gauge', () => logs.replayed.seconds, { signal: 'logs' })
     if (cache !== undefined) {
       read('tercet_cache_bytes', 'Local copies of what lies in the bucket.', 'gauge', () => cache.bytes, { signal: 'metrics' })
       read('tercet_cache_hits_total', 'Pages that were read from the local copy.', 'counter', () => cache.hits, { signal: 'metrics' })

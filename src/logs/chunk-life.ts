@@ -75,8 +75,8 @@ export class ChunkLife {
   }
   readonly #reader: ChunkReader
 
-  get stats(): { uploads: number; bytes: number; fetched: number; waiting: number; failures: number } {
-    return { uploads: this.#writer.uploads, bytes: this.#writer.uploadedBytes, fetched: this.#reader.fetched, waiting: this.#closed().length, failures: this.failures }
+  get stats(): { uploads: number; bytes: number; fetched: number; skipped: number; waiting: number; failures: number } {
+    return { uploads: this.#writer.uploads, bytes: this.#writer.uploadedBytes, fetched: this.#reader.fetched, skipped: this.#reader.skipped, waiting: this.#closed().length, failures: this.failures }
   }
 
   get waitingBytes(): number { return this.#closed().reduce((sum, { chunk }) => sum + chunk.size, 0) }

@@ -212,7 +212,7 @@ export class LogsEngine implements Signal {
   get streamCount(): number { return [...this.#tenants.values()].reduce((sum, t) => sum + t.streams.size, 0) }
   get headBytes(): number { return [...this.#tenants.values()].reduce((sum, t) => sum + t.heldBytes, 0) }
   get walStats(): { commits: number; bytes: number; segments: number } { return { commits: this.#wal.commits, bytes: this.#wal.bytesWritten, segments: this.#wal.segmentCount } }
-  get chunkStats(): { uploads: number; bytes: number; fetched: number; waiting: number; failures: number } { return this.#life.stats }
+  get chunkStats(): { uploads: number; bytes: number; fetched: number; skipped: number; waiting: number; failures: number } { return this.#life.stats }
   get cacheStats(): { bytes: number; hits: number; misses: number } { return this.#reader.cacheStats }
 
   // ── Deletion ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -83,11 +83,15 @@ test('rsyslog forwards over TCP', { skip: hasRsyslog ? false : 'SKIPPED: rsyslog
   const file = `${run.directory}/rsyslog.conf`
   const socket = `${run.directory}/log.sock`
   writeFileSync(file, `module(load="imuxsock" SysSock.Use="off")\ninput(type="imuxsock" Socket="${socket}")\n*.* action(type="omfwd" target="${host}" port="${port}" protocol="tcp" template="RSYSLOG_SyslogProtocol23Format" TCP_Framing="octet-counted")\n`)
-  const child: ChildProcess = spawn('rsyslogd', ['-n', '-f', file, '-i', `${run.directory}/rsyslog.pid`], { stdio: 'ignore' })
+  const child: ChildProcess = spawn('rsyslogd', ['-n', '-f', file, '-i', `${run.directory}/rsyslog.pid`], { stdio: ['ignore', 'ignore', 'pipe'] })
   context.after(() => { child.kill('SIGTERM') })
-  for (let i = 0; i < 100; i++) {
-    if (spawnSync('logger', ['-u', socket, '-t', 'mytag', '-p', 'daemon.err', 'from rsyslog']).status === 0) break
-    await new Promise(resolve => setTimeout(resolve, 50))
+  const diagnostics: string[] = []
+  child.stderr!.on('data', (chunk: Buffer) => { diagnostics.push(chunk.toString()) })
+  // The daemon needs a moment, and may drop what comes before it is ready: it is told again until something arrives.
+  for (let i = 0; (await streams('{app_name="mytag"}')).length === 0; i++) {
+    assert.ok(i < 200, `nothing arrived; rsyslogd said: ${diagnostics.join('')}`)
+    spawn('logger', ['-u', socket, '-t', 'mytag', '-p', 'daemon.err', 'from rsyslog'], { stdio: 'ignore' })
+    await new Promise(resolve => setTimeout(resolve, 150))
   }
   const [one] = await arrived('{app_name="mytag"}', 1)
   assert.match(one!.values[0]![1], /from rsyslog/)
