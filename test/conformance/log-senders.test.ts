@@ -1,4 +1,4 @@
-/** Senders that people use, unchanged: winston-loki, pino-loki, OpenTelemetry's exporters, rsyslog. Covers req-043, req-044. */
+/** Senders that people use, unchanged: winston-loki, pino-loki, OpenTelemetry's exporters, rsyslog. Covers req-065, req-132. */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { writeFileSync } from 'node:fs'

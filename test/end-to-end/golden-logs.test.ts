@@ -1,4 +1,4 @@
-/** Buckets that a real Loki wrote, served as Loki serves them: every recorded answer. Covers req-041. */
+/** Buckets that a real Loki wrote, served as Loki serves them: every recorded answer. Covers req-006. */
 import assert from 'node:assert/strict'
 import { cpSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'

@@ -1,6 +1,6 @@
 /**
  * kill -9 at random moments while logs come in, in both durability modes (in bucket mode the data directory goes too): no
- * acknowledged line is missing, none is there twice. Covers req-012, req-040. KILLS sets the number of kills (20 for the record).
+ * acknowledged line is missing, none is there twice. Covers req-012, req-144. KILLS sets the number of kills (20 for the record).
  */
 import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'

@@ -1,4 +1,4 @@
-/** Logs in over every protocol, out over Loki's API, before and after a flush and a restart. Covers req-013, req-042, req-046. */
+/** Logs in over every protocol, out over Loki's API, before and after a flush and a restart. Covers req-006, req-028, req-044, req-045, req-046. */
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { createSocket } from 'node:dgram'

@@ -1,4 +1,4 @@
-/** LogsQL over VictoriaLogs' API: filters, pipes, stats, the endpoints. Covers req-045. */
+/** LogsQL over VictoriaLogs' API: filters, pipes, stats, the endpoints. Covers req-050. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { runTercet, type Running } from '../run-tercet.ts'
