@@ -227,7 +227,7 @@ class Parser {
   #items(): NamedOrMatched[] {
     const list: NamedOrMatched[] = []
     do {
-      const next = this.#tokens[this.#at + 1]!
+      const next = this.#tokens[this.#at + 1] ?? this.#token
       if (next.kind === 'operator' && matchOps.has(next.text)) {
         const match = this.#matcher()
         list.push({ name: match.name, match })
