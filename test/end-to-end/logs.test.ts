@@ -148,6 +148,7 @@ test('categories, metadata endpoints, errors in plain text', async () => {
   assert.deepEqual(await get('/select/logsql/loki/api/v1/label/app/values?query={app="cat"}'), [200, '{"status":"success","data":["cat"]}\n'])
   assert.deepEqual(await get('/loki/api/v1/query?query={app="cat"}'), [400, 'log queries are not supported as an instant query type, please change your query to a range query type'])
   assert.deepEqual(await get('/loki/api/v1/query_range?query={app="cat"'), [400, 'parse error at line 1, col 11: syntax error: unexpected $end, expecting } or ,'])
+  assert.deepEqual(await get(`/loki/api/v1/query_range?query=${encodeURIComponent('{app="cat"} | x=ip("bad")')}`), [400, 'parse error : stage \'| x=ip("bad")\' : ip: invalid pattern: "bad"'])
   assert.deepEqual((await get('/loki/api/v1/query_range?query={app="cat"}&limit=5001'))[0], 400)
   assert.match((await get('/loki/api/v1/query?query=vector(1)%2Bvector(1)&time=4'))[1], /"resultType":"vector","result":\[\{"metric":\{\},"value":\[4,"2"\]\}\]/)
   assert.match((await get(`/loki/api/v1/query?query=${encodeURIComponent('count_over_time({app="cat"} | json [5m])')}`))[1], /^pipeline error: 'JSONParserErr' for series:/)

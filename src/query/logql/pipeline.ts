@@ -218,7 +218,13 @@ function earlyFilters(stages: readonly Stage[], metric: MetricUse | undefined): 
     const name = singleName(stage.filter)
     if (name === undefined || early.has(name) || name === errorLabel) continue
     const probe = new Entry()
-    const test = compileLabelFilter(stage.filter)
+    let test: EntryTest
+    try {
+      test = compileLabelFilter(stage.filter)
+    } catch {
+      // What is wrong with it is told when the stage itself is compiled.
+      continue
+    }
     early.set(name, (entry, label, value) => {
       probe.reset(entry.base, entry.bytes, entry.from, entry.to, entry.ms, entry.subNs)
       probe.addParsed(label, value)
