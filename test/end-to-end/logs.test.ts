@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import { createSocket } from 'node:dgram'
 import { deflateRawSync, gzipSync } from 'node:zlib'
 import { after, before, test } from 'node:test'
+import { Client, credentials } from '@grpc/grpc-js'
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { encodeSnappy } from '#codec/snappy.ts'
 import { encodeUtf8 } from '#core/text.ts'
@@ -61,6 +62,17 @@ test('push: protobuf with metadata, to the nanosecond; JSON plain, gzip, deflate
   assert.equal((await post('/loki/api/v1/push', gzipSync(body('gzip')), { 'content-encoding': 'gzip' })).status, 204)
   assert.equal((await post('/loki/api/v1/push', deflateRawSync(body('deflate')), { 'content-encoding': 'deflate' })).status, 204)
   assert.deepEqual((await lines('{app="packed"}')).sort(), ['deflate', 'gzip'])
+})
+
+test('push over gRPC, as Loki\'s Pusher', async () => {
+  const client = new Client(run.tercet.addresses.find(a => a.name === 'otlp_grpc')!.address, credentials.createInsecure())
+  const call = (message: Uint8Array): Promise<Buffer> => new Promise((resolve, reject) => {
+    client.makeUnaryRequest('/logproto.Pusher/Push', (bytes: Buffer) => bytes, (bytes: Buffer) => bytes, Buffer.from(message), (error, reply) => { if (error === null) resolve(reply!); else reject(error) })
+  })
+  await call(pushMessage('{app="grpc"}', [{ ns: BigInt(Date.now()) * 1_000_000n, line: 'over gRPC' }]))
+  assert.deepEqual(await lines('{app="grpc"}'), ['over gRPC'])
+  await assert.rejects(call(pushMessage('{app="grpc"', [{ ns: BigInt(Date.now()) * 1_000_000n, line: 'x' }])), /couldn't parse labels/)
+  client.close()
 })
 
 test('push: what is refused, and what beside it is kept', async () => {
