@@ -44,7 +44,7 @@ if (installed) {
     })
     endpoint = `http://127.0.0.1:${port}`
     const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials: keys, requestChecksumCalculation: 'WHEN_REQUIRED' })
-    for (const Bucket of ['suite', 'metrics']) await client.send(new CreateBucketCommand({ Bucket }))
+    for (const Bucket of ['suite', 'metrics', 'logs']) await client.send(new CreateBucketCommand({ Bucket }))
     client.destroy()
   }, { timeout: 180_000 })
 
@@ -56,6 +56,30 @@ if (installed) {
   })
 
   bucketSuite('s3', () => open('suite'), 40_000_000)
+
+  for (const durability of ['local', 'bucket']) {
+    test(`${durability}: logs in S3 by Loki's keys; with the disk gone the answers are the same`, { timeout: 60_000 }, async () => {
+      const flags = [`durability=${durability}`, `bucket.s3.endpoint=${endpoint}`, 'bucket.s3.region=minio', 'bucket.s3.allow_insecure=true', `bucket.s3.access_key_id=${keys.accessKeyId}`, `bucket.s3.secret_access_key=${keys.secretAccessKey}`, 'bucket.s3.bucket=metrics', 'logs.bucket.s3.bucket=logs', `bucket.s3.prefix=logs-${durability}`]
+      const first = await runTercet(flags)
+      const push = (line: string): Promise<Response> => fetch(`${first.url}/loki/api/v1/push`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ streams: [{ stream: { app: 's3' }, values: [[`${Date.now()}000000`, line]] }] }) })
+      assert.equal((await push('before the flush')).status, 204)
+      assert.equal((await fetch(`${first.url}/-/flush`, { method: 'POST' })).status, 204)
+      assert.equal((await push('after the flush')).status, 204)
+      const bucket = await open('logs')
+      const keysThere = (await bucket.list(`logs-${durability}/`)).map(o => o.key.slice(durability.length + 6))
+      assert.ok(keysThere.some(key => /^fake\/[0-9a-f]+\/[0-9a-f]+:[0-9a-f]+:[0-9a-f]+$/.test(key)), keysThere.join(' '))
+      assert.ok(keysThere.some(key => /^index\/index_\d+\/fake\/\d+-compactor-\d+-\d+-[0-9a-f]+\.tsdb\.gz$/.test(key)), keysThere.join(' '))
+      await first.stop()
+      const second = await runTercet(flags)
+      try {
+        const reply = await fetch(`${second.url}/loki/api/v1/query_range?${new URLSearchParams({ query: '{app="s3"} |= "the flush"', direction: 'forward' }).toString()}`)
+        const { data } = await reply.json() as { data: { result: { values: [string, string][] }[] } }
+        assert.deepEqual(data.result.flatMap(s => s.values.map(v => v[1])), ['before the flush', 'after the flush'])
+      } finally {
+        await second.stop()
+      }
+    })
+  }
 
   test('wrong credentials, a missing bucket, nobody there: the operation and the store\'s code', async () => {
     await assert.rejects((await open('suite', { secretAccessKey: 'wrong' })).list(''), /list failed: SignatureDoesNotMatch/)
