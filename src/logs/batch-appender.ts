@@ -4,6 +4,7 @@ import { BadDataError, LimitError } from '#core/errors.ts'
 
 import type { LogBatch } from '#model/log-batch.ts'
 import type { Labels } from '#model/labels.ts'
+import { impliedService, serviceNameLabel } from '#model/service-name.ts'
 import type { LogAppendResult } from './append.ts'
 import { detectLevel, knownLevel, levelNames, levelOfSeverityNumber } from './detected-level.ts'
 import type { StreamHead } from './head.ts'
@@ -24,9 +25,6 @@ export interface AdmissionLimits {
   metadataPairsMax: number
   metadataBytesMax: number
 }
-
-/** Labels that a service is told from when it has no `service_name`, in this order. */
-const serviceLabels = ['service', 'app', 'application', 'app_name', 'name', 'app_kubernetes_io_name', 'container', 'container_name', 'k8s_container_name', 'component', 'workload', 'job', 'k8s_job_name'] as const
 
 export class BatchAppender {
   readonly #limits: AdmissionLimits
@@ -99,7 +97,7 @@ export class BatchAppender {
 
   #checkLabels(labels: Labels): string | undefined {
     const { labelsPerStreamMax, labelNameBytesMax, labelValueBytesMax } = this.#limits
-    const counted = labels.size - (labels.has('service_name') ? 1 : 0)
+    const counted = labels.size - (labels.has(serviceNameLabel) ? 1 : 0)
     if (counted > labelsPerStreamMax) return `entry for stream '${labels.toString()}' has ${counted} label names; limit ${labelsPerStreamMax}`
     const { pairs } = labels
     for (let i = 0; i < pairs.length; i += 2) {
@@ -166,11 +164,10 @@ const named = new WeakMap<Labels, Labels>()
 
 /** With a `service_name`, found among the labels that usually tell it. */
 export function withServiceName(labels: Labels): Labels {
-  if (labels.has('service_name')) return labels
+  if (labels.has(serviceNameLabel)) return labels
   let result = named.get(labels)
   if (result === undefined) {
-    const name = serviceLabels.find(candidate => labels.has(candidate))
-    named.set(labels, result = labels.with('service_name', name === undefined ? 'unknown_service' : labels.get(name)))
+    named.set(labels, result = labels.with(serviceNameLabel, impliedService(labels)))
   }
   return result
 }

@@ -1,7 +1,7 @@
 /** The logs signal: append in, select out, and what goes on behind. */
 import { makeUlid } from '#codec/ulid.ts'
 import { Repeater, type Clock } from '#core/clock.ts'
-import { LimitError, messageOf, UnavailableError } from '#core/errors.ts'
+import { LimitError, messageOf } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
 import type { Random } from '#core/random.ts'
@@ -12,6 +12,7 @@ import type { Labels } from '#model/labels.ts'
 import { Fence } from '#store/fencing.ts'
 import type { Signal, SignalStatus } from '#store/signal.ts'
 import { Wal, type Durability } from '#store/wal.ts'
+import { WriterGuard } from '#store/writer-guard.ts'
 import type { LogAppendResult } from './append.ts'
 import { BatchAppender, type AdmissionLimits } from './batch-appender.ts'
 import { ChunkReader } from './block-reader.ts'
@@ -58,16 +59,14 @@ export class LogsEngine implements Signal {
   readonly #options: LogsOptions
   readonly #tenants = new Map<string, LogTenant>()
   readonly #wal: Wal
+  readonly #guard: WriterGuard
   readonly #catalogue: IndexCatalogue
   readonly #reader: ChunkReader
   readonly #life: ChunkLife
   readonly #appender: BatchAppender
   readonly #deletions: DeletionRequests
   readonly #subscribers = new Set<Subscriber>()
-  #fence: Fence | undefined
   #background: Repeater[] = []
-  #maintenance: Promise<void> = Promise.resolve()
-  #diskFull: string | undefined
   linesAppended = 0
   bytesAppended = 0
   linesRefused = 0
@@ -78,10 +77,11 @@ export class LogsEngine implements Signal {
     this.#options = options
     const { clock, files, log, bucket, isBase64, cacheBytes } = options
     this.#wal = new Wal({ clock, files, log, bucket, bucketPrefix: `${options.defaultTenant}/tercet/wal/`, directory: `${options.directory}/wal`, durability: options.durability, syncAlways: options.syncAlways })
+    this.#guard = new WriterGuard({ clock, files, log, signal: 'logs', directory: options.directory, freeBytesMin: options.freeBytesMin, readOnly: options.readOnly }, this.#wal, () => this.status().backlogBytes)
     this.#catalogue = new IndexCatalogue(bucket, clock, log)
     this.#reader = new ChunkReader({ bucket, files, isBase64, cacheBytes })
     this.#deletions = new DeletionRequests(bucket, clock, options.random, options.defaultTenant)
-    this.#life = new ChunkLife({ clock, files, log, bucket, isBase64, directory: options.directory, retentionMs: options.retentionMs, headBytesMax: options.headBytesMax }, this.#wal, this.#tenants, this.#catalogue, this.#reader, () => this.#mayWrite())
+    this.#life = new ChunkLife({ clock, files, log, bucket, isBase64, directory: options.directory, retentionMs: options.retentionMs, headBytesMax: options.headBytesMax }, this.#wal, this.#tenants, this.#catalogue, this.#reader, () => this.#guard.mayWrite())
     this.#appender = new BatchAppender(options.admission)
   }
 
@@ -93,7 +93,7 @@ export class LogsEngine implements Signal {
 
   async open(): Promise<void> {
     const { clock, bucket, log, random, readOnly, refreshMs } = this.#options
-    if (!readOnly) this.#fence = await Fence.claim(bucket, `${this.#options.defaultTenant}/tercet/epoch/`, `tercet ${makeUlid(clock.nowMs(), random)}`)
+    if (!readOnly) this.#guard.holdFence(await Fence.claim(bucket, `${this.#options.defaultTenant}/tercet/epoch/`, `tercet ${makeUlid(clock.nowMs(), random)}`))
     await this.refresh()
     await this.#deletions.load()
     if (!readOnly) {
@@ -115,10 +115,7 @@ export class LogsEngine implements Signal {
   // ── Append ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async append(tenantName: string, batch: LogBatch): Promise<LogAppendResult> {
-    const { readOnly } = this.#options
-    if (readOnly) throw new UnavailableError('this process serves queries only', 60)
-    if (!this.ready) throw new UnavailableError('the process is starting', 2)
-    if (this.#diskFull !== undefined) throw new UnavailableError(this.#diskFull, 30)
+    this.#guard.admit(this.ready)
     const tenant = this.#tenant(tenantName)
     this.#admitRate(tenant, batch)
     const appender = this.#appender
@@ -227,9 +224,9 @@ export class LogsEngine implements Signal {
 
   /** One round: watermark, log, cuts, uploads, retention. Rounds never overlap. */
   maintain(): Promise<void> {
-    return this.#inMaintenance(async () => {
-      await this.#watchDisk()
-      await this.#watchFence()
+    return this.#guard.inMaintenance(async () => {
+      await this.#guard.watchDisk()
+      await this.#guard.watchFence()
       await this.#wal.tick()
       await this.#life.cutDue()
       await this.#life.publishDue()
@@ -239,46 +236,16 @@ export class LogsEngine implements Signal {
     })
   }
 
-  async #inMaintenance(work: () => Promise<void>): Promise<void> {
-    const run = this.#maintenance.catch(() => {}).then(work)
-    this.#maintenance = run
-    await run
-  }
-
-  async #watchDisk(): Promise<void> {
-    const free = await this.#options.files.freeBytes(this.#options.directory)
-    if (free >= this.#options.freeBytesMin) { this.#diskFull = undefined; return }
-    this.#diskFull = `the disk of ${this.#options.directory} has ${free} bytes free, ${this.#options.freeBytesMin} are kept free; ${this.status().backlogBytes} bytes wait for the bucket`
-    this.#options.log.error('no logs are accepted: the disk is full', { free, wanted: this.#options.freeBytesMin })
-  }
-
-  async #mayWrite(): Promise<boolean> {
-    await this.#watchFence()
-    return this.#wal.fenced === undefined
-  }
-
-  async #watchFence(): Promise<void> {
-    try {
-      const newer = await this.#fence?.replacedBy()
-      if (newer !== undefined && this.#wal.fenced === undefined) {
-        this.#wal.fence(`another writer (epoch ${newer}) took over the bucket`)
-        this.#options.log.error('another writer took over the bucket of logs, nothing is written any more', { epoch: newer })
-      }
-    } catch (error) {
-      this.#options.log.warn('the bucket could not be asked for its writer', { error: messageOf(error) })
-    }
-  }
-
   // ── Signal ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async flush(): Promise<void> {
     if (this.#options.readOnly) return
-    await this.#inMaintenance(() => this.#life.flush())
+    await this.#guard.inMaintenance(() => this.#life.flush())
   }
 
   async close(): Promise<void> {
     for (const repeater of this.#background) await repeater.stop()
-    await this.#maintenance.catch(() => {})
+    await this.#guard.settled()
     if (this.#options.readOnly) return
     await this.#wal.close()
     await this.#life.close()
@@ -287,6 +254,6 @@ export class LogsEngine implements Signal {
 
   status(): SignalStatus {
     const { waitingBytes } = this.#life
-    return { backlogBytes: this.#wal.unshippedBytes + waitingBytes, blocks: this.#catalogue.count, blockBytes: 0, problem: this.#wal.fenced ?? this.#diskFull }
+    return { backlogBytes: this.#wal.unshippedBytes + waitingBytes, blocks: this.#catalogue.count, blockBytes: 0, problem: this.#guard.problem }
   }
 }

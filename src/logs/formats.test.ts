@@ -37,7 +37,7 @@ for (const codec of ['none', 'gzip', 'snappy', 'flate', 'zstd'] as const) {
     for (let i = 0; i < 2000; i++) {
       const broken = bytes.slice(0, below(random, 4) === 0 ? below(random, bytes.length) : bytes.length)
       if (broken.length > 0) broken[below(random, broken.length)]! ^= 1 << below(random, 8)
-      try { read(broken) } catch (error) { assert.ok(error instanceof CorruptDataError || error instanceof LimitError || error instanceof TypeError && broken.length === 0, String(error)) }
+      try { read(broken) } catch (error) { assert.ok(error instanceof CorruptDataError || error instanceof LimitError, String(error)) }
     }
   })
 }

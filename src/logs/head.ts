@@ -7,6 +7,7 @@ import { writeTime } from '#codec/log-time.ts'
 import { compareBytes } from '#core/text.ts'
 import type { Labels } from '#model/labels.ts'
 import { BlockLines } from './block-lines.ts'
+import { readPairs } from './select.ts'
 import { BitmapBuilder, encodeFilter } from './token-filter.ts'
 import { codecs, compress, decompress, encodeChunkObject, encodeInnerChunk, type ChunkRef, type PackedBlock } from './chunk.ts'
 
@@ -213,23 +214,6 @@ export class OpenChunk {
 
 export interface SnapshotBlock { minMs: number; maxMs: number; entries: number; read(): BlockLines }
 export interface ChunkSnapshot { symbols: readonly string[]; blocks: SnapshotBlock[] }
-
-/** Structured metadata of an entry, names and values in turn. */
-export function readPairs(lines: BlockLines, i: number, symbols: readonly string[]): string[] {
-  const { bytes } = lines
-  let at = lines.pairsFrom[i]!
-  const end = lines.pairsTo[i]!
-  if (at >= end) return []
-  const next = (): number => {
-    let value = 0, scale = 1
-    while (at < end) { const byte = bytes[at++]!; value += (byte & 127) * scale; if (byte < 128) break; scale *= 128 }
-    return value
-  }
-  const count = next()
-  const pairs: string[] = []
-  for (let k = 0; k < count * 2 && at < end; k++) pairs.push(symbols[next()] ?? '')
-  return pairs
-}
 
 /** The same entries in order of time, equal times as they came; entries that are equal altogether stand once. */
 function sortEntries(bytes: Uint8Array, entries: number): { bytes: Uint8Array; entries: number } {

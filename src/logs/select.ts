@@ -17,6 +17,22 @@ export interface Lines {
   readonly pairsTo: Uint32Array
 }
 
+/** Structured metadata of a line, names and values in turn, as they were sent. */
+export function readPairs(lines: Lines, i: number, symbols: readonly string[]): string[] {
+  const { bytes } = lines
+  let at = lines.pairsFrom[i]!
+  const end = lines.pairsTo[i]!
+  if (at >= end) return []
+  const next = (): number => {
+    let value = 0, scale = 1
+    while (at < end) { const byte = bytes[at++]!; value += (byte & 127) * scale; if (byte < 128) break; scale *= 128 }
+    return value
+  }
+  const pairs: string[] = []
+  for (let k = next() * 2; k > 0 && at < end; k--) pairs.push(symbols[next()] ?? '')
+  return pairs
+}
+
 export interface LineBlock {
   /** First and last time, whole milliseconds, both inclusive. */
   readonly minMs: number

@@ -2,7 +2,7 @@
 import { makeUlid } from '#codec/ulid.ts'
 import type { HashSeed } from '#codec/series-key.ts'
 import { Repeater, type Clock } from '#core/clock.ts'
-import { messageOf, UnavailableError } from '#core/errors.ts'
+import { messageOf } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Limits } from '#core/limits.ts'
 import type { Log } from '#core/log.ts'
@@ -14,6 +14,7 @@ import type { Metadata, WriteBatch } from '#model/write-batch.ts'
 import { Fence } from '#store/fencing.ts'
 import type { Signal, SignalStatus } from '#store/signal.ts'
 import { Wal, type Durability } from '#store/wal.ts'
+import { WriterGuard } from '#store/writer-guard.ts'
 import type { AppendResult, MetricsAppender } from './append.ts'
 import { BatchAppender } from './batch-appender.ts'
 import { BlockLife, blockBytes } from './block-life.ts'
@@ -58,12 +59,10 @@ export class MetricsEngine implements Signal, MetricsAppender {
   readonly #options: MetricsOptions
   readonly #tenants = new Map<string, Tenant>()
   readonly #wal: Wal
+  readonly #guard: WriterGuard
   readonly #blocks: BlockLife
   readonly #appender: BatchAppender
-  #fence: Fence | undefined
   #background: Repeater[] = []
-  #maintenance: Promise<void> = Promise.resolve()
-  #diskFull: string | undefined
   samplesAppended = 0
   samplesRefused = 0
   ready = false
@@ -73,7 +72,8 @@ export class MetricsEngine implements Signal, MetricsAppender {
     this.#options = options
     const { clock, random, files, log, bucket, blockMs, outOfOrderMs, retentionMs, retentionBytesMax, readOnly, limits } = options
     this.#wal = new Wal({ clock, files, log, bucket, bucketPrefix: `${options.defaultTenant}/tercet/wal/`, directory: `${options.directory}/wal`, durability: options.durability, syncAlways: options.syncAlways })
-    this.#blocks = new BlockLife({ clock, random, files, log, bucket, stagingDirectory: `${options.directory}/staging`, blockMs, retentionMs, retentionBytesMax, readOnly }, this.#wal, this.#tenants, name => this.#tenant(name), () => this.#mayWrite())
+    this.#guard = new WriterGuard({ clock, files, log, signal: 'metrics', directory: options.directory, freeBytesMin: options.freeBytesMin, readOnly: options.readOnly }, this.#wal, () => this.status().backlogBytes)
+    this.#blocks = new BlockLife({ clock, random, files, log, bucket, stagingDirectory: `${options.directory}/staging`, blockMs, retentionMs, retentionBytesMax, readOnly }, this.#wal, this.#tenants, name => this.#tenant(name), () => this.#guard.mayWrite())
     this.#appender = new BatchAppender({ blockMs, outOfOrderMs, futureMs: limits.futureMs, metadataMax: limits.metadataMax })
   }
 
@@ -90,7 +90,7 @@ export class MetricsEngine implements Signal, MetricsAppender {
 
   async open(): Promise<void> {
     const { clock, bucket, log, random, readOnly, refreshMs } = this.#options
-    if (!readOnly) this.#fence = await Fence.claim(bucket, `${this.#options.defaultTenant}/tercet/epoch/`, `tercet ${makeUlid(clock.nowMs(), random)}`)
+    if (!readOnly) this.#guard.holdFence(await Fence.claim(bucket, `${this.#options.defaultTenant}/tercet/epoch/`, `tercet ${makeUlid(clock.nowMs(), random)}`))
     await this.refresh()
     await this.#blocks.findStaged()
     if (!readOnly) await this.#replay()
@@ -115,16 +115,10 @@ export class MetricsEngine implements Signal, MetricsAppender {
   // ── Append ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async append(tenantName: string, batch: WriteBatch): Promise<AppendResult> {
-    this.#admit()
+    this.#guard.admit(this.ready)
     const result = this.#appendNow(tenantName, batch)
     await this.#wal.commit()
     return result
-  }
-
-  #admit(): void {
-    if (this.#options.readOnly) throw new UnavailableError('this process serves queries only', 60)
-    if (!this.ready) throw new UnavailableError('the process is starting', 2)
-    if (this.#diskFull !== undefined) throw new UnavailableError(this.#diskFull, 30)
   }
 
   /** The synchronous part: into the head and into line for the log. */
@@ -180,9 +174,9 @@ export class MetricsEngine implements Signal, MetricsAppender {
 
   /** One round: watermark, log, cuts, compaction, retention. Rounds never overlap. */
   maintain(): Promise<void> {
-    return this.#inMaintenance(async () => {
-      await this.#watchDisk()
-      await this.#watchFence()
+    return this.#guard.inMaintenance(async () => {
+      await this.#guard.watchDisk()
+      await this.#guard.watchFence()
       await this.#wal.tick()
       await this.#blocks.cutDue()
       await this.#blocks.removeDoomed()
@@ -192,60 +186,29 @@ export class MetricsEngine implements Signal, MetricsAppender {
     })
   }
 
-  async #inMaintenance(work: () => Promise<void>): Promise<void> {
-    const run = this.#maintenance.catch(() => {}).then(work)
-    this.#maintenance = run
-    await run
-  }
-
-  async #watchDisk(): Promise<void> {
-    const free = await this.#options.files.freeBytes(this.#options.directory)
-    if (free >= this.#options.freeBytesMin) { this.#diskFull = undefined; return }
-    const backlog = this.status().backlogBytes
-    this.#diskFull = `the disk of ${this.#options.directory} has ${free} bytes free, ${this.#options.freeBytesMin} are kept free; ${backlog} bytes wait for the bucket`
-    this.#options.log.error('nothing is accepted: the disk is full', { free, wanted: this.#options.freeBytesMin })
-  }
-
-  async #mayWrite(): Promise<boolean> {
-    await this.#watchFence()
-    return this.#wal.fenced === undefined
-  }
-
-  async #watchFence(): Promise<void> {
-    try {
-      const newer = await this.#fence?.replacedBy()
-      if (newer !== undefined && this.#wal.fenced === undefined) {
-        this.#wal.fence(`another writer (epoch ${newer}) took over the bucket`)
-        this.#options.log.error('another writer took over the bucket, nothing is written any more', { epoch: newer })
-      }
-    } catch (error) {
-      this.#options.log.warn('the bucket could not be asked for its writer', { error: messageOf(error) })
-    }
-  }
-
   // ── Deletion ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Deletes samples of the matching series inside [minMs, maxMs], from memory and blocks alike. */
   async deleteSeries(tenantName: string, matchers: readonly Matcher[], minMs: number, maxMs: number): Promise<void> {
-    this.#admit()
+    this.#guard.admit(this.ready)
     const tenant = this.#tenants.get(tenantName)
-    if (tenant !== undefined) await this.#inMaintenance(() => this.#blocks.deleteSeries(tenant, matchers, minMs, maxMs))
+    if (tenant !== undefined) await this.#guard.inMaintenance(() => this.#blocks.deleteSeries(tenant, matchers, minMs, maxMs))
   }
 
   /** Rewrites blocks that have deleted samples, so that these are really gone. */
-  cleanTombstones(): Promise<void> { return this.#inMaintenance(() => this.#blocks.cleanTombstones()) }
+  cleanTombstones(): Promise<void> { return this.#guard.inMaintenance(() => this.#blocks.cleanTombstones()) }
 
   // ── Signal ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async flush(): Promise<void> {
     if (this.#options.readOnly) return
-    await this.#inMaintenance(() => this.#blocks.cutAll())
+    await this.#guard.inMaintenance(() => this.#blocks.cutAll())
     await this.#blocks.drained()
   }
 
   async close(): Promise<void> {
     for (const repeater of this.#background) await repeater.stop()
-    await this.#maintenance.catch(() => {})
+    await this.#guard.settled()
     if (this.#options.readOnly) return
     await this.#wal.close()
     await this.#blocks.close()
@@ -255,6 +218,6 @@ export class MetricsEngine implements Signal, MetricsAppender {
   status(): SignalStatus {
     let blocks = 0, bytes = 0
     for (const tenant of this.#tenants.values()) for (const reader of tenant.blocks.readers.values()) { blocks++; bytes += blockBytes(reader.meta) }
-    return { backlogBytes: this.#wal.unshippedBytes + this.#blocks.uploadStats.waitingBytes, blocks, blockBytes: bytes, problem: this.#wal.fenced ?? this.#diskFull }
+    return { backlogBytes: this.#wal.unshippedBytes + this.#blocks.uploadStats.waitingBytes, blocks, blockBytes: bytes, problem: this.#guard.problem }
   }
 }

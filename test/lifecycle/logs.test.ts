@@ -3,14 +3,16 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MemoryBucket } from '#bucket/memory.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
+import { defaultLimits } from '#core/limits.ts'
 import { silentLog } from '#core/log.ts'
 import { below, seededRandom } from '#core/random.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
-import { parseLogQuery } from '#lang/logql/parser.ts'
+import { parseLogql, parseLogQuery } from '#lang/logql/parser.ts'
 import { LogsEngine, type LogsOptions } from '#logs/engine.ts'
 import { LogBatchBuilder } from '#model/log-batch.ts'
 import { Labels } from '#model/labels.ts'
 import { Budget } from '../../src/query/budget.ts'
+import { LogqlEngine, metricOf } from '../../src/query/logql/engine.ts'
 import { runLogQuery } from '../../src/query/logql/log-query.ts'
 
 const hourMs = 3_600_000
@@ -88,6 +90,9 @@ test('lines that a replay brings back beside their chunk appear once, in numbers
   for (const { name, bytes } of saved) await files.writeAtomic(`data/wal/${name}`, bytes)
   const again = await opened(world)
   assert.deepEqual(await lines(world, again, '{app="a"}'), numbered(30).map(e => e[1]))
+  const counts = new LogqlEngine(world.clock, defaultLimits, { seriesMax: 500, stepsMax: 11_000 })
+  const { series } = await driving(world, counts.instant(metricOf(parseLogql('sum(count_over_time({app="a"}[1h]))')), startMs + hourMs - 1, 0, again.reader('fake'), false))
+  assert.deepEqual(series.map(s => s.values[0]), [30])
 })
 
 test('a chunk over midnight is in both days\' indexes; a second flush makes one index of two', async () => {

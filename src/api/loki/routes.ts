@@ -7,6 +7,7 @@ import { parseLogql, parseLogSelector } from '#lang/logql/parser.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import type { LogsReader } from '#logs/select.ts'
 import type { Labels } from '#model/labels.ts'
+import { serviceLabels } from '#model/service-name.ts'
 import type { Handler, HttpReply, HttpRequest, Route } from '#net/http.ts'
 import { metricOf, type LogqlEngine, type MetricResult } from '#query/logql/engine.ts'
 import type { QueryStats } from '#query/logql/stats.ts'
@@ -181,7 +182,7 @@ class LokiApi {
   }
 
   readonly buildInfo: Handler = () => Promise.resolve(ok(`{"version":"3.5.0","revision":"tercet-${this.#options.version}","branch":"main","buildUser":"","buildDate":"","goVersion":""}`))
-  readonly drilldownLimits: Handler = () => Promise.resolve(ok(`{"limits":{"discover_log_levels":true,"discover_service_name":["service","app","application","app_name","name","app_kubernetes_io_name","container","container_name","k8s_container_name","component","workload","job","k8s_job_name"],"max_entries_limit_per_query":${this.#options.entriesMax},"max_query_series":500,"query_timeout":"1m","volume_enabled":true,"volume_max_series":1000},"pattern_ingester_enabled":true,"version":"3.5.0"}`))
+  readonly drilldownLimits: Handler = () => Promise.resolve(ok(`{"limits":{"discover_log_levels":true,"discover_service_name":${JSON.stringify(serviceLabels)},"max_entries_limit_per_query":${this.#options.entriesMax},"max_query_series":500,"query_timeout":"1m","volume_enabled":true,"volume_max_series":1000},"pattern_ingester_enabled":true,"version":"3.5.0"}`))
 }
 
 function isPartial(request: HttpRequest): boolean { return /(?:^|,)\s*source=grafana-lokiexplore-app/i.test(request.header('x-query-tags') ?? '') }

@@ -142,17 +142,6 @@ async function labelReplace(expr: LabelReplace, context: RangeContext): Promise<
 
 // ── Binary operations ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-function arithmetic(op: BinaryOp, left: number, right: number): number {
-  switch (op) {
-    case '+': return left + right
-    case '-': return left - right
-    case '*': return left * right
-    case '/': return right === 0 ? NaN : left / right
-    case '%': return right === 0 ? NaN : left % right
-    default: return left ** right
-  }
-}
-
 function compares(op: BinaryOp, left: number, right: number): boolean | undefined {
   switch (op) {
     case '==': return left === right
@@ -182,7 +171,7 @@ async function binary(expr: BinaryExpr, context: RangeContext): Promise<Evaluate
         const value = series.values[step]!
         const a = isScalarLeft ? scalar : value, b = isScalarLeft ? value : scalar
         const holds = compares(op, a, b)
-        if (holds === undefined) { out.values[step] = arithmetic(op, a, b); out.present[step] = 1 } else if (isBool) { out.values[step] = holds ? 1 : 0; out.present[step] = 1 } else if (holds) { out.values[step] = value; out.present[step] = 1 }
+        if (holds === undefined) { out.values[step] = foldNumbers(op, a, b); out.present[step] = 1 } else if (isBool) { out.values[step] = holds ? 1 : 0; out.present[step] = 1 } else if (holds) { out.values[step] = value; out.present[step] = 1 }
       }
       return out
     }),
@@ -264,7 +253,7 @@ function match(expr: BinaryExpr, left: Vector, right: Vector, steps: number): Ve
       const a = isManyRight ? partner.values[step]! : series.values[step]!, b = isManyRight ? series.values[step]! : partner.values[step]!
       const holds = compares(op, a, b)
       let value: number
-      if (holds === undefined) value = arithmetic(op, a, b)
+      if (holds === undefined) value = foldNumbers(op, a, b)
       else if (isBool) value = holds ? 1 : 0
       else if (holds) value = a
       else continue

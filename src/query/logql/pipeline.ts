@@ -1,6 +1,6 @@
 /** A compiled pipeline, and how it runs over the lines of a block: bytes are searched first, text is made of what is left. */
 import type { Grouping, LogExpr, Stage, Unwrap } from '#lang/logql/ast.ts'
-import type { Lines } from '#logs/select.ts'
+import { readPairs, type Lines } from '#logs/select.ts'
 import type { Labels } from '#model/labels.ts'
 import { Entry, errorLabel } from './entry.ts'
 import { compileLabelFilter, filterNames, singleName, type EntryTest } from './label-filter.ts'
@@ -24,28 +24,19 @@ class ChunkMetadata {
     this.#symbols = symbols
   }
 
-  pairs(bytes: Uint8Array, from: number, to: number): readonly string[] {
+  pairs(lines: Lines, i: number): readonly string[] {
+    const { bytes } = lines
+    const from = lines.pairsFrom[i]!, to = lines.pairsTo[i]!
     const length = to - from
     if (length === 0 || bytes[from] === 0) return none
     let key: number | string = 0
-    if (length <= 5) for (let i = from; i < to; i++) key = (key as number) * 256 + bytes[i]!
+    if (length <= 5) for (let at = from; at < to; at++) key = (key as number) * 256 + bytes[at]!
     else key = Buffer.from(bytes.buffer, bytes.byteOffset + from, length).toString('latin1')
     const known = this.#byKey.get(key)
     if (known !== undefined) return known
-    const pairs = this.#read(bytes, from, to)
+    // Names are normalised where they are read, as in the reference system.
+    const pairs = readPairs(lines, i, this.#symbols).map((text, p) => (p % 2 === 0 ? labelName(text) : text))
     if (this.#byKey.size < 4096) this.#byKey.set(key, pairs)
-    return pairs
-  }
-
-  #read(bytes: Uint8Array, from: number, to: number): string[] {
-    let at = from
-    const next = (): number => {
-      let value = 0, scale = 1
-      while (at < to) { const byte = bytes[at++]!; value += (byte & 127) * scale; if (byte < 128) break; scale *= 128 }
-      return value
-    }
-    const pairs: string[] = []
-    for (let n = next(); n > 0 && at < to; n--) { const name = this.#symbols[next()] ?? ''; pairs.push(labelName(name), this.#symbols[next()] ?? '') }
     return pairs
   }
 }
@@ -106,7 +97,7 @@ export class Pipeline {
     const steps = this.#steps
     const run = (i: number): boolean => {
       if (isDouble?.(i) === true) return true
-      entry.reset(base, lines.bytes, lines.lineFrom[i]!, lines.lineTo[i]!, lines.timesMs[i]!, lines.subNs[i]!, metadata.pairs(lines.bytes, lines.pairsFrom[i]!, lines.pairsTo[i]!))
+      entry.reset(base, lines.bytes, lines.lineFrom[i]!, lines.lineTo[i]!, lines.timesMs[i]!, lines.subNs[i]!, metadata.pairs(lines, i))
       for (let s = 0; s < steps.length; s++) if (!steps[s]!(entry)) return true
       this.linesPassed++
       return visit(entry, i)
@@ -153,7 +144,7 @@ export class Pipeline {
     this.linesSeen += end - first
     this.linesPassed += end - first
     this.bytesSeen += lines.lineTo[end - 1]! - lines.lineFrom[first]!
-    for (let i = first; i < end; i++) if (isDouble?.(i) !== true) visit(i, metadata.pairs(lines.bytes, lines.pairsFrom[i]!, lines.pairsTo[i]!))
+    for (let i = first; i < end; i++) if (isDouble?.(i) !== true) visit(i, metadata.pairs(lines, i))
   }
 
   /** Filters behind the unwrap. */

@@ -1,8 +1,7 @@
 /** Which chunks a query reads, in which order, and how lines that several chunks have are told apart. */
-import { compileMatchers } from '#lang/logql/parser.ts'
-import { parseLogql } from '#lang/logql/parser.ts'
+import { compileMatchers, parseLogql } from '#lang/logql/parser.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
-import type { ChunkSource, DeletionNotice, Lines, LogsReader, OpenedChunk } from '#logs/select.ts'
+import { readPairs, type ChunkSource, type DeletionNotice, type Lines, type LogsReader, type OpenedChunk } from '#logs/select.ts'
 import type { Labels } from '#model/labels.ts'
 import { Pipeline } from './pipeline.ts'
 
@@ -53,17 +52,10 @@ function isSameLine(a: { lines: Lines; i: number; symbols: readonly string[] }, 
 }
 
 function pairText({ lines, i, symbols }: { lines: Lines; i: number; symbols: readonly string[] }): string {
-  let at = lines.pairsFrom[i]!
-  const end = lines.pairsTo[i]!
-  if (at >= end) return ''
-  const next = (): number => {
-    let value = 0, scale = 1
-    while (at < end) { const byte = lines.bytes[at++]!; value += (byte & 127) * scale; if (byte < 128) break; scale *= 128 }
-    return value
-  }
-  const pairs: string[] = []
-  for (let n = next(); n > 0 && at < end; n--) pairs.push(`${symbols[next()] ?? ''}\0${symbols[next()] ?? ''}`)
-  return pairs.sort().join('\0')
+  const pairs = readPairs(lines, i, symbols)
+  const parts: string[] = []
+  for (let p = 0; p < pairs.length; p += 2) parts.push(`${pairs[p]!}\0${pairs[p + 1]!}`)
+  return parts.sort().join('\0')
 }
 
 /** Deletions that a query applies: lines of these streams and times that their filters find are not there. */

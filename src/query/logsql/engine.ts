@@ -7,7 +7,6 @@ import { makeMatcher } from '#lang/regex/regex.ts'
 import type { Lines, LogsReader } from '#logs/select.ts'
 import type { Labels } from '#model/labels.ts'
 import { Budget } from '../budget.ts'
-import { textOf } from '../logql/entry.ts'
 import { exclusion, openAhead, planChunks, type ChunkTask } from '../logql/scan.ts'
 import { compileFilter, planFilter } from './filter.ts'
 import { makePipe, type PipeContext, type Sink } from './pipes.ts'
@@ -76,24 +75,9 @@ export class LogsqlEngine {
     for (let i = 0; i < lines.count; i++) {
       const ms = lines.timesMs[i]! + lines.subNs[i]! / 1e6
       if (ms < fromMs || ms >= toMs || excluded?.(i) === true) continue
-      row.reset(stream, lines.timesMs[i]!, lines.subNs[i]!, readPairs(lines, i, symbols), () => textOf(lines.bytes, lines.lineFrom[i]!, lines.lineTo[i]!))
+      row.reset(stream, lines, i, symbols)
       if (test(row) && !sink.write(row.fields())) return false
     }
     return true
   }
-}
-
-function readPairs(lines: Lines, i: number, symbols: readonly string[]): string[] {
-  const { bytes } = lines
-  let at = lines.pairsFrom[i]!
-  const end = lines.pairsTo[i]!
-  if (at >= end) return []
-  const next = (): number => {
-    let value = 0, scale = 1
-    while (at < end) { const byte = bytes[at++]!; value += (byte & 127) * scale; if (byte < 128) break; scale *= 128 }
-    return value
-  }
-  const pairs: string[] = []
-  for (let n = next(); n > 0 && at < end; n--) pairs.push(symbols[next()] ?? '', symbols[next()] ?? '')
-  return pairs
 }

@@ -1,22 +1,16 @@
 /** A log entry as LogsQL sees it: fields with text values. Absent and empty are the same. */
+import { readPairs, type Lines } from '#logs/select.ts'
 import type { Labels } from '#model/labels.ts'
+import { impliedService, serviceNameLabel } from '#model/service-name.ts'
+import { textOf } from '../logql/entry.ts'
 
 export type Fields = Map<string, string>
 
 /** What filters ask. */
 export interface FieldSource { get(name: string): string }
 
-/** Labels and metadata that were added at admission and that senders did not send: shown to who asks for them by name. */
+/** Metadata that was added at admission and that senders did not send: shown to who asks for it by name. */
 const addedLevel = 'detected_level'
-const addedService = 'service_name'
-const serviceLabels = ['service', 'app', 'application', 'app_name', 'name', 'app_kubernetes_io_name', 'container', 'container_name', 'k8s_container_name', 'component', 'workload', 'job', 'k8s_job_name'] as const
-
-/** Is the service name one that was made of the other labels? */
-export function isAddedService(labels: Labels): boolean {
-  const told = labels.get(addedService)
-  const source = serviceLabels.find(name => labels.has(name))
-  return told === (source === undefined ? 'unknown_service' : labels.get(source))
-}
 
 /** RFC 3339 with as many digits as there are. */
 export function timeText(ms: number, subNs: number): string {
@@ -32,7 +26,7 @@ const streamsOf = new WeakMap<Labels, StreamNames>()
 export function streamNames(labels: Labels, hash: (labels: Labels) => string): StreamNames {
   let names = streamsOf.get(labels)
   if (names === undefined) {
-    const shown = isAddedService(labels) ? labels.drop(new Set([addedService])) : labels
+    const shown = labels.get(serviceNameLabel) === impliedService(labels) ? labels.drop(new Set([serviceNameLabel])) : labels
     const parts: string[] = []
     for (let i = 0; i < shown.pairs.length; i += 2) parts.push(`${shown.pairs[i]!}=${JSON.stringify(shown.pairs[i + 1]!)}`)
     streamsOf.set(labels, names = { labels, shown, text: `{${parts.join(',')}}`, id: hash(labels) })
@@ -43,38 +37,40 @@ export function streamNames(labels: Labels, hash: (labels: Labels) => string): S
 /** One entry, read as far as somebody asks. Used again for every entry. */
 export class LazyRow implements FieldSource {
   stream!: StreamNames
-  ms = 0
-  subNs = 0
+  #lines!: Lines
+  #i = 0
+  #symbols: readonly string[] = []
   #message: string | undefined
-  #readMessage!: () => string
-  pairs: readonly string[] = []
+  #pairs: readonly string[] | undefined
 
-  reset(stream: StreamNames, ms: number, subNs: number, pairs: readonly string[], readMessage: () => string): void {
+  reset(stream: StreamNames, lines: Lines, i: number, symbols: readonly string[]): void {
     this.stream = stream
-    this.ms = ms
-    this.subNs = subNs
-    this.pairs = pairs
-    this.#message = undefined
-    this.#readMessage = readMessage
+    this.#lines = lines
+    this.#i = i
+    this.#symbols = symbols
+    this.#message = this.#pairs = undefined
   }
 
-  get message(): string { return this.#message ??= this.#readMessage() }
+  get message(): string { return this.#message ??= textOf(this.#lines.bytes, this.#lines.lineFrom[this.#i]!, this.#lines.lineTo[this.#i]!) }
+  get pairs(): readonly string[] { return this.#pairs ??= readPairs(this.#lines, this.#i, this.#symbols) }
+  get time(): string { return timeText(this.#lines.timesMs[this.#i]!, this.#lines.subNs[this.#i]!) }
 
   get(name: string): string {
     switch (name) {
       case '': case '_msg': return this.message
-      case '_time': return timeText(this.ms, this.subNs)
+      case '_time': return this.time
       case '_stream': return this.stream.text
       case '_stream_id': return this.stream.id
       default:
     }
-    for (let i = 0; i < this.pairs.length; i += 2) if (this.pairs[i] === name) return this.pairs[i + 1]!
+    const { pairs } = this
+    for (let i = 0; i < pairs.length; i += 2) if (pairs[i] === name) return pairs[i + 1]!
     return this.stream.labels.get(name)
   }
 
   /** All that is shown of it. */
   fields(): Fields {
-    const fields: Fields = new Map([['_time', timeText(this.ms, this.subNs)], ['_stream_id', this.stream.id], ['_stream', this.stream.text], ['_msg', this.message]])
+    const fields: Fields = new Map([['_time', this.time], ['_stream_id', this.stream.id], ['_stream', this.stream.text], ['_msg', this.message]])
     const { pairs } = this.stream.shown
     for (let i = 0; i < pairs.length; i += 2) fields.set(pairs[i]!, pairs[i + 1]!)
     for (let i = 0; i < this.pairs.length; i += 2) if (this.pairs[i] !== addedLevel) fields.set(this.pairs[i]!, this.pairs[i + 1]!)
