@@ -1,0 +1,313 @@
+/** LogsQL's pipes. Source: docs/logs.md (the VictoriaLogs part). */
+import type { Filter, FormatPart, GroupKey, MathExpr, Pipe, SortKey, StatsCall } from './ast.ts'
+import type { FilterParser } from './filter-parser.ts'
+import { toNumber } from './numbers.ts'
+import type { QueryScanner } from './scanner.ts'
+
+export class PipeParser {
+  readonly scan: QueryScanner
+  readonly filters: FilterParser
+
+  constructor(scan: QueryScanner, filters: FilterParser) {
+    this.scan = scan
+    this.filters = filters
+  }
+
+  /** A field's name, with a star at its end where that is allowed. */
+  #name(): string {
+    const name = this.scan.is('*') ? '' : this.scan.value('a field')
+    if (this.scan.text[this.scan.at] === '*') { this.scan.at++; return `${name}*` }
+    return name
+  }
+
+  #names(): string[] {
+    const names = [this.#name()]
+    while (this.scan.take(',')) names.push(this.#name())
+    return names
+  }
+
+  #groupNames(): string[] {
+    this.scan.expect('(')
+    const names: string[] = []
+    while (!this.scan.take(')')) {
+      names.push(this.#name())
+      if (!this.scan.is(')')) this.scan.expect(',')
+    }
+    return names
+  }
+
+  #condition(): Filter | undefined {
+    if (!this.scan.take('if')) return undefined
+    this.scan.expect('(')
+    const filter = this.scan.is(')') ? { kind: 'any' as const } : this.filters.or('_msg')
+    this.scan.expect(')')
+    return filter
+  }
+
+  /** Flags behind a pipe, in any order. */
+  #flags(): { keepsOriginal: boolean; skipsEmpty: boolean } {
+    const flags = { keepsOriginal: false, skipsEmpty: false }
+    for (;;) {
+      if (this.scan.take('keep_original_fields')) flags.keepsOriginal = true
+      else if (this.scan.take('skip_empty_results')) flags.skipsEmpty = true
+      else return flags
+    }
+  }
+
+  #as(fallback: string): string { return this.scan.take('as') ? this.scan.value('a field') : fallback }
+
+  pipe(): Pipe {
+    const word = this.scan.peekWord().toLowerCase()
+    const at = this.scan.at
+    this.scan.at += word.length
+    switch (word) {
+      case 'fields': case 'keep': return { kind: 'fields', names: this.#names() }
+      case 'delete': case 'del': case 'drop': case 'rm': return { kind: 'delete', names: this.#names() }
+      case 'decolorize': return { kind: 'decolorize', names: this.#isEndOfPipe() ? ['_msg'] : this.#names() }
+      case 'copy': case 'cp': return { kind: 'copy', pairs: this.#pairs() }
+      case 'rename': case 'mv': return { kind: 'rename', pairs: this.#pairs() }
+      case 'filter': case 'where': return { kind: 'filter', filter: this.filters.or('_msg') }
+      case 'limit': case 'head': return { kind: 'limit', count: this.#isEndOfPipe() ? 10 : this.scan.number('a count') }
+      case 'offset': case 'skip': return { kind: 'offset', count: this.scan.number('a count') }
+      case 'sample': return { kind: 'sample', count: this.scan.number('a count') }
+      case 'sort': case 'order': return this.#sort()
+      case 'first': case 'last': return this.#firstOrLast(word)
+      case 'stats': return this.#stats()
+      case 'uniq': return this.#uniq()
+      case 'top': return this.#top()
+      case 'extract': { const condition = this.#condition(); const parts = this.#formatParts(this.scan.value('a pattern')); const from = this.scan.take('from') ? this.scan.value('a field') : '_msg'; return { kind: 'extract', parts, from, condition, ...this.#flags() } }
+      case 'extract_regexp': { const condition = this.#condition(); const source = this.scan.regularExpression(); const from = this.scan.take('from') ? this.scan.value('a field') : '_msg'; return { kind: 'extract-regexp', source, from, condition, ...this.#flags() } }
+      case 'unpack_json': case 'unpack_logfmt': case 'unpack_syslog': case 'unpack_words': return this.#unpack(word.slice(7) as 'json' | 'logfmt' | 'syslog' | 'words')
+      case 'pack_json': case 'pack_logfmt': { const fields = this.scan.take('fields') ? this.#groupNames() : []; return { kind: 'pack', format: word === 'pack_json' ? 'json' : 'logfmt', fields, as: this.#as('_msg') } }
+      case 'format': { const condition = this.#condition(); const parts = this.#formatParts(this.scan.value('a text')); return { kind: 'format', parts, as: this.#as('_msg'), condition, ...this.#flags() } }
+      case 'math': case 'eval': return this.#math()
+      case 'replace': case 'replace_regexp': {
+        const condition = this.#condition()
+        this.scan.expect('(')
+        const old = word === 'replace' ? this.scan.value('what to replace') : this.scan.regularExpression()
+        this.scan.expect(',')
+        const fresh = this.scan.value('what to put in its place')
+        this.scan.expect(')')
+        const field = this.scan.take('at') ? this.scan.value('a field') : '_msg'
+        const limit = this.scan.take('limit') ? this.scan.number('a count') : 0
+        if (word === 'replace') return { kind: 'replace', old, fresh, field, limit, condition }
+        return { kind: 'replace-regexp', source: old, fresh, field, limit, condition }
+      }
+      case 'field_names': return { kind: 'field-names', as: this.#as('name') }
+      case 'blocks_count': return { kind: 'blocks-count', as: this.#as('blocks_count') }
+      case 'field_values': { const field = this.scan.value('a field'); return { kind: 'field-values', field, limit: this.scan.take('limit') ? this.scan.number('a count') : 0 } }
+      case 'facets': {
+        const pipe = { kind: 'facets' as const, limit: 10, maxValues: 1000, keepsConstant: false }
+        if (/^\s*\d/.test(this.scan.text.slice(this.scan.at))) pipe.limit = this.scan.number('a count')
+        for (;;) {
+          if (this.scan.take('max_values_per_field')) pipe.maxValues = this.scan.number('a count')
+          else if (this.scan.take('max_value_len')) this.scan.number('a length')
+          else if (this.scan.take('keep_const_fields')) pipe.keepsConstant = true
+          else return pipe
+        }
+      }
+      case 'unroll': { this.#condition(); this.scan.take('by'); return { kind: 'unroll', fields: this.scan.is('(') ? this.#groupNames() : this.#names() } }
+      case 'len': case 'hash': case 'json_array_len': { const [field = '_msg'] = this.#groupNames(); return { kind: word === 'len' ? 'length' : word === 'hash' ? 'hash' : 'json-array-length', field, as: this.#as(field) } }
+      case 'collapse_nums': { this.#condition(); const field = this.scan.take('at') ? this.scan.value('a field') : '_msg'; this.scan.take('prettify'); return { kind: 'collapse-numbers', field } }
+      case 'drop_empty_fields': return { kind: 'drop-empty' }
+      default:
+        // A stats function may stand alone, and a filter too.
+        this.scan.at = at
+        if (this.#isStatsCall(word)) return this.#stats()
+        if (word === '' && !this.scan.is('{') && !this.scan.isQuote()) this.scan.fail('a pipe was expected')
+        return this.scan.fail(`the pipe ${JSON.stringify(word)} is not known`)
+    }
+  }
+
+  #isStatsCall(word: string): boolean { return statsNames.has(word) && this.scan.text[this.scan.at + word.length] === '(' || word === 'by' }
+  #isEndOfPipe(): boolean { return this.scan.atEnd() || this.scan.is('|') || this.scan.is(')') }
+
+  #pairs(): [string, string][] {
+    const pairs: [string, string][] = []
+    do {
+      const from = this.#name()
+      this.scan.take('as')
+      pairs.push([from, this.#name()])
+    } while (this.scan.take(','))
+    return pairs
+  }
+
+  #sortKeys(): SortKey[] {
+    const keys: SortKey[] = []
+    if (!this.scan.take('by') && !this.scan.is('(')) return keys
+    this.scan.expect('(')
+    while (!this.scan.take(')')) {
+      const field = this.scan.value('a field')
+      keys.push({ field, isDescending: this.scan.take('desc') || (this.scan.take('asc'), false) })
+      if (!this.scan.is(')')) this.scan.expect(',')
+    }
+    return keys
+  }
+
+  #sort(): Pipe {
+    const pipe = { kind: 'sort' as const, keys: this.#sortKeys(), isDescending: false, offset: 0, limit: Infinity, rank: undefined as string | undefined, partitionBy: [] as string[] }
+    for (;;) {
+      if (this.scan.take('desc')) pipe.isDescending = true
+      else if (this.scan.take('asc')) pipe.isDescending = false
+      else if (this.scan.take('offset')) pipe.offset = this.scan.number('a count')
+      else if (this.scan.take('limit')) pipe.limit = this.scan.number('a count')
+      else if (this.scan.take('rank')) pipe.rank = this.#as('rank')
+      else if (this.scan.take('partition')) { this.scan.expect('by'); pipe.partitionBy = this.#groupNames() } else return pipe
+    }
+  }
+
+  #firstOrLast(word: 'first' | 'last'): Pipe {
+    const limit = /^\s*\d/.test(this.scan.text.slice(this.scan.at)) ? this.scan.number('a count') : 1
+    const keys = this.#sortKeys()
+    const partitionBy = this.scan.take('partition') ? (this.scan.expect('by'), this.#groupNames()) : []
+    return { kind: 'sort', keys, isDescending: word === 'last', offset: 0, limit, rank: this.scan.take('rank') ? this.#as('rank') : undefined, partitionBy }
+  }
+
+  #uniq(): Pipe {
+    let by: string[] = []
+    if (this.scan.take('by') || this.scan.is('(')) by = this.#groupNames()
+    const hits = this.scan.take('with') ? (this.scan.expect('hits'), 'hits') : undefined
+    return { kind: 'uniq', by, hits, limit: this.scan.take('limit') ? this.scan.number('a count') : Infinity }
+  }
+
+  #top(): Pipe {
+    const count = /^\s*\d/.test(this.scan.text.slice(this.scan.at)) ? this.scan.number('a count') : 10
+    let by: string[] = []
+    if (this.scan.take('by') || this.scan.is('(')) by = this.scan.is('(') ? this.#groupNames() : this.#names()
+    const hits = this.scan.take('hits') ? this.#as('hits') : 'hits'
+    return { kind: 'top', count, by, hits, rank: this.scan.take('rank') ? this.#as('rank') : undefined }
+  }
+
+  #unpack(format: 'json' | 'logfmt' | 'syslog' | 'words'): Pipe {
+    const condition = this.#condition()
+    const from = this.scan.take('from') ? this.scan.value('a field') : '_msg'
+    let as = from
+    if (format === 'words') as = this.#as(from)
+    const fields = this.scan.take('fields') ? this.#groupNames() : []
+    const prefix = this.scan.take('result_prefix') ? this.scan.value('a prefix') : ''
+    if (format === 'syslog' && this.scan.take('offset')) this.scan.scalar('a duration')
+    return { kind: 'unpack', format, from, fields, prefix, condition, as, ...this.#flags() }
+  }
+
+  #formatParts(text: string): FormatPart[] {
+    const parts: FormatPart[] = []
+    let at = 0
+    for (const match of text.matchAll(/<([^<>\s]*)>/g)) {
+      if (match.index > at) parts.push({ literal: text.slice(at, match.index) })
+      const colon = match[1]!.indexOf(':')
+      const modifier = colon > 0 ? match[1]!.slice(0, colon) : ''
+      parts.push({ field: modifier === '' ? match[1]! : match[1]!.slice(colon + 1), modifier })
+      at = match.index + match[0].length
+    }
+    if (at < text.length) parts.push({ literal: text.slice(at) })
+    return parts
+  }
+
+  #math(): Pipe {
+    const assignments: { expr: MathExpr; as: string }[] = []
+    do {
+      const from = this.scan.at
+      const expr = this.#mathBinary(0)
+      const text = this.scan.text.slice(from, this.scan.at).trim()
+      const isNamed = this.scan.take('as') || this.scan.isQuote() || /^[\p{L}_]/u.test(this.scan.peekWord())
+      assignments.push({ expr, as: isNamed ? this.scan.value('a field') : text })
+    } while (this.scan.take(','))
+    return { kind: 'math', assignments }
+  }
+
+  #mathBinary(level: number): MathExpr {
+    const levels = [['default'], ['or'], ['xor'], ['&'], ['+', '-'], ['*', '/', '%'], ['^']] as const
+    if (level === levels.length) return this.#mathUnary()
+    let left = this.#mathBinary(level + 1)
+    for (;;) {
+      const op = levels[level]!.find(o => this.scan.take(o))
+      if (op === undefined) return left
+      left = { kind: 'binary', op, left, right: this.#mathBinary(op === '^' ? level : level + 1) }
+    }
+  }
+
+  #mathUnary(): MathExpr {
+    if (this.scan.take('-')) return { kind: 'negate', inner: this.#mathUnary() }
+    if (this.scan.take('+')) return this.#mathUnary()
+    if (this.scan.take('(')) {
+      const inner = this.#mathBinary(0)
+      this.scan.expect(')')
+      return inner
+    }
+    if (this.scan.isQuote()) return { kind: 'field', name: this.scan.quoted() }
+    this.scan.skip()
+    const number = /^(?:\d[\w.]*|\.\d+)/.exec(this.scan.text.slice(this.scan.at))
+    if (number !== null) {
+      this.scan.at += number[0].length
+      return { kind: 'number', value: toNumber(number[0]) }
+    }
+    const name = /^[\p{L}_][\p{L}\p{Nd}_.]*/u.exec(this.scan.text.slice(this.scan.at))?.[0]
+    if (name === undefined) this.scan.fail('a number, a field or a function was expected')
+    this.scan.at += name.length
+    if (this.scan.text[this.scan.at] !== '(') return { kind: 'field', name }
+    this.scan.at++
+    const args: MathExpr[] = []
+    while (!this.scan.take(')')) {
+      args.push(this.#mathBinary(0))
+      if (!this.scan.is(')')) this.scan.expect(',')
+    }
+    if (!mathNames.has(name)) this.scan.fail(`the function ${JSON.stringify(name)} is not known`)
+    return { kind: 'call', name, args }
+  }
+
+  #stats(): Pipe {
+    this.scan.take('stats')
+    const by: GroupKey[] = []
+    if (this.scan.take('by') || this.scan.is('(')) {
+      this.scan.expect('(')
+      while (!this.scan.take(')')) {
+        by.push(this.#groupKey())
+        if (!this.scan.is(')')) this.scan.expect(',')
+      }
+    }
+    const calls: StatsCall[] = []
+    do calls.push(this.#statsCall()); while (this.scan.take(','))
+    return { kind: 'stats', by, calls }
+  }
+
+  #groupKey(): GroupKey {
+    const field = this.scan.value('a field')
+    const key: GroupKey = { field, bucket: undefined, offset: 0, name: field }
+    if (this.scan.text[this.scan.at] !== ':') return key
+    this.scan.at++
+    key.bucket = this.#bucket(field)
+    if (this.scan.take('offset')) key.offset = this.#bucket(field)
+    return key
+  }
+
+  #bucket(field: string): number {
+    const at = this.scan.at
+    const text = this.scan.scalar('the width of a bucket')
+    const units: Readonly<Record<string, number>> = { nanosecond: 1, microsecond: 1e3, millisecond: 1e6, second: 1e9, minute: 6e10, hour: 3.6e12, day: 8.64e13, week: 6.048e14 }
+    const width = units[text] ?? (text.startsWith('/') ? toNumber(text.slice(1)) : toNumber(text))
+    if (!(Math.abs(width) > 0)) this.scan.fail(`${JSON.stringify(text)} is no width of a bucket of ${field}`, at)
+    return width
+  }
+
+  #statsCall(): StatsCall {
+    const name = this.scan.peekWord().toLowerCase()
+    if (!statsNames.has(name)) this.scan.fail(`the stats function ${JSON.stringify(name)} is not known`)
+    this.scan.at += name.length
+    let parameter: number | undefined
+    this.scan.expect('(')
+    const args: string[] = []
+    if (name === 'quantile') { parameter = this.scan.number('the quantile'); this.scan.take(',') }
+    while (!this.scan.take(')')) {
+      args.push(this.#name())
+      if (!this.scan.is(')')) this.scan.expect(',')
+    }
+    const text = `${name}(${[...(parameter === undefined ? [] : [String(parameter)]), ...(args.length === 0 ? ['*'] : args)].join(',')})`
+    const limit = this.scan.take('limit') ? this.scan.number('a count') : undefined
+    const condition = this.#condition()
+    const isNamed = this.scan.take('as') || (!this.#isEndOfPipe() && !this.scan.is(','))
+    return { name, args: args.filter(a => a !== '*'), limit, parameter, condition, as: isNamed ? this.scan.value('a name') : text }
+  }
+}
+
+export const statsNames: ReadonlySet<string> = new Set(['avg', 'count', 'count_empty', 'count_uniq', 'count_uniq_hash', 'histogram', 'max', 'median', 'min', 'quantile', 'rate', 'rate_sum', 'row_any', 'row_max', 'row_min', 'stddev', 'sum', 'sum_len', 'uniq_values', 'values', 'json_values'])
+export const mathNames: ReadonlySet<string> = new Set(['abs', 'ceil', 'exp', 'floor', 'ln', 'max', 'min', 'now', 'round'])
