@@ -16,6 +16,8 @@ export class LokiPushHandler {
   readonly #unpack: (body: Uint8Array, bytesMax: number) => Uint8Array
   readonly #decodedBytesMax: number
   readonly #tenantOf: (request: HttpRequest) => string
+  /** Filled and read without a pause between, so one serves all requests. */
+  readonly #batch = new LogBatch()
 
   /** `unpack`: snappy's block form. */
   constructor(appender: LogsAppender, unpack: (body: Uint8Array, bytesMax: number) => Uint8Array, decodedBytesMax: number, tenantOf: (request: HttpRequest) => string) {
@@ -32,7 +34,7 @@ export class LokiPushHandler {
     try {
       const type = (request.header('content-type') ?? '').split(';')[0]!.trim().toLowerCase()
       if (type === '') throw new BadDataError('mime: no media type')
-      const batch = new LogBatch()
+      const batch = this.#batch
       let problems: string[]
       if (type === 'application/json') problems = parseJson(Buffer.from(await this.#jsonBody(request)).toString('utf8'), batch)
       else {
@@ -78,7 +80,7 @@ export class LokiPushHandler {
 
   /** Loki's gRPC Pusher: the message in, an empty answer out. */
   readonly handleGrpc = async (message: Uint8Array, tenant: string): Promise<Uint8Array> => {
-    const batch = new LogBatch()
+    const batch = this.#batch
     const problems = decodePushRequest(message, batch)
     const reply = logReply(await this.#appender.append(tenant, batch), problems)
     if (reply.status === 429) throw new LimitError(String(reply.body), 429)

@@ -37,11 +37,28 @@ export function detectLevel(bytes: Uint8Array, from: number, to: number): string
   while (first < last && bytes[first]! <= 32) first++
   while (last > first && bytes[last - 1]! <= 32) last--
   if (first === last) return 'unknown'
-  let word: string | undefined
-  if (bytes[first] === 123 && bytes[last - 1] === 125) word = jsonLevel(bytes, first, last)
-  else word = logfmtLevel(bytes, first, last)
-  const known = word === undefined ? undefined : knownLevel(word)
+  const known = bytes[first] === 123 && bytes[last - 1] === 125 ? jsonLevel(bytes, first, last) : logfmtLevel(bytes, first, last)
   return known ?? wordLevel(bytes, from, to)
+}
+
+const isNamedLevel = (bytes: Uint8Array, at: number, end: number): boolean => end - at === 5 && bytes[at] === 108 && bytes[at + 1] === 101 && bytes[at + 2] === 118 && bytes[at + 3] === 101 && bytes[at + 4] === 108
+
+/** The usual words by their first letter, so that most values are known without a string of their own. */
+const spelled: (readonly (readonly [number[], string])[])[] = Array.from({ length: 128 }, () => [])
+for (const [word, level] of normal) {
+  const codes = [...word].map(c => c.charCodeAt(0))
+  spelled[codes[0]!] = [...spelled[codes[0]!]!, [codes, level]]
+}
+
+/** As knownLevel, of text in bytes. */
+function knownAt(bytes: Uint8Array, from: number, to: number): string | undefined {
+  for (const [codes, level] of spelled[bytes[from]! & 127 | 32]!) {
+    if (codes.length !== to - from) continue
+    let k = 0
+    while (k < codes.length && (bytes[from + k]! | 32) === codes[k]) k++
+    if (k === codes.length) return level
+  }
+  return undefined
 }
 
 function latin1(bytes: Uint8Array, from: number, to: number): string {
@@ -58,7 +75,7 @@ function mayBeLevel(bytes: Uint8Array, from: number, to: number): boolean {
   return letter === 108 || letter === 115
 }
 
-/** The first string member of such a name, at most two levels deep. */
+/** The level that the first string member of such a name has, at most two levels deep. */
 function jsonLevel(bytes: Uint8Array, from: number, to: number): string | undefined {
   let depth = 0
   let at = from
@@ -77,15 +94,15 @@ function jsonLevel(bytes: Uint8Array, from: number, to: number): string | undefi
     after++
     while (after < to && bytes[after]! <= 32) after++
     at = after
-    if (depth > 2 || bytes[after] !== 34 || !mayBeLevel(bytes, start, end) || !rankOf.has(latin1(bytes, start, end))) continue
+    if (depth > 2 || bytes[after] !== 34 || !mayBeLevel(bytes, start, end) || !(isNamedLevel(bytes, start, end) || rankOf.has(latin1(bytes, start, end)))) continue
     let close = after + 1
     while (close < to && bytes[close] !== 34) close += bytes[close] === 92 ? 2 : 1
-    return latin1(bytes, after + 1, Math.min(close, to))
+    return knownAt(bytes, after + 1, Math.min(close, to))
   }
   return undefined
 }
 
-/** The value of such a key in a line of key=value pairs; of several, the one whose name comes first in the list. */
+/** The level of the value of such a key in a line of key=value pairs; of several, the one whose name comes first in the list. */
 function logfmtLevel(bytes: Uint8Array, from: number, to: number): string | undefined {
   let best = Infinity
   let found: string | undefined
@@ -107,10 +124,10 @@ function logfmtLevel(bytes: Uint8Array, from: number, to: number): string | unde
       valueTo = at
     }
     if (!mayBeLevel(bytes, start, end)) continue
-    const rank = rankOfLower.get(latin1(bytes, start, end).toLowerCase())
+    const rank = isNamedLevel(bytes, start, end) ? 0 : rankOfLower.get(latin1(bytes, start, end).toLowerCase())
     if (rank === undefined || rank >= best) continue
     best = rank
-    found = latin1(bytes, valueFrom, valueTo)
+    found = knownAt(bytes, valueFrom, valueTo)
     if (rank === 0) break
   }
   return found

@@ -1,6 +1,8 @@
 /** Chunks and indexes: the specification's example bytes, every codec, and damage that is told as such. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ByteWriter } from '#codec/byte-writer.ts'
+import { writeTime } from '#codec/log-time.ts'
 import { CorruptDataError, LimitError } from '#core/errors.ts'
 import { below, seededRandom } from '#core/random.ts'
 import { Labels } from '#model/labels.ts'
@@ -10,7 +12,7 @@ import { detectLevel } from './detected-level.ts'
 import { StreamHead } from './head.ts'
 import { decodeIndex, encodeIndex } from './index-file.ts'
 import { fingerprintOf } from './tenant.ts'
-import { BitmapBuilder, bitsOf, encodeFilter, TokenFilter } from './token-filter.ts'
+import { bitmapOf, bitsOf, encodeFilter, TokenFilter } from './token-filter.ts'
 
 test('an index of one stream is the example\'s 256 bytes; its fingerprint is the stream\'s', () => {
   const labels = new Labels(['app', 'x'])
@@ -64,9 +66,14 @@ test('a token filter never hides a text that is there', () => {
   const random = seededRandom(9)
   for (let round = 0; round < 200; round++) {
     const line = Buffer.from(Array.from({ length: 20 + below(random, 200) }, () => below(random, 256)))
-    const builder = new BitmapBuilder()
-    builder.add(line, 0, line.length)
-    const filter = new TokenFilter(encodeFilter([builder.bitmap]))
+    const block = new ByteWriter()
+    for (let i = 0; i < 3; i++) { writeTime(block, 1e12 + i, i); block.writeUvarint(i === 1 ? line.length : 0); if (i === 1) block.writeBytes(line); block.writeUvarint(1); block.writeU8(0) }
+    const bitmap = bitmapOf(block.bytes(), 3)
+    const filter = new TokenFilter(encodeFilter([bitmap]))
+    // The bitmap says no more than the lines do: it is that of their texts and nothing else.
+    const wanted = new Uint8Array(bitmap.length)
+    for (const bit of bitsOf(line)) wanted[bit >>> 3]! |= 1 << (bit & 7)
+    assert.deepEqual(bitmap, wanted)
     for (let i = 0; i < 20; i++) { const from = below(random, line.length), to = from + below(random, line.length - from + 1); assert.equal(filter.mayContain(0, bitsOf(line.subarray(from, to))), true) }
   }
 })

@@ -8,7 +8,7 @@ import { compareBytes } from '#core/text.ts'
 import type { Labels } from '#model/labels.ts'
 import { BlockLines } from './block-lines.ts'
 import { readPairs } from './select.ts'
-import { BitmapBuilder, encodeFilter } from './token-filter.ts'
+import { bitmapOf, encodeFilter } from './token-filter.ts'
 import { codecs, compress, decompress, encodeChunkObject, encodeInnerChunk, type ChunkRef, type PackedBlock } from './chunk.ts'
 
 /** As Loki cuts them: a block at 256 KiB of lines, a chunk at about 1.5 MiB compressed. */
@@ -32,6 +32,8 @@ export class OpenChunk {
   readonly createdMs: number
   lastAppendMs: number
   #block = new ByteWriter(512)
+  /** A query may still read the open block's bytes. */
+  #isShared = false
   #entries = 0
   #size = 0
   /** Where the entries of the last time begin. */
@@ -43,7 +45,6 @@ export class OpenChunk {
   readonly #sealed: PackedBlock[] = []
   packedBytes = 0
   readonly #bitmaps: Uint8Array[] = []
-  #bitmap: BitmapBuilder | undefined
   #sealedSize = 0
   #sealedEntries = 0
   readonly #symbolOf = new Map<string, number>()
@@ -77,7 +78,6 @@ export class OpenChunk {
       if (this.#isInRun(start)) { out.at = start; return false }
     } else this.#run.length = 0
     this.#run.push(start)
-    if (to - from >= 6) (this.#bitmap ??= new BitmapBuilder()).add(source, from, to)
     this.#note(ms, subNs)
     this.#lastMs = ms
     this.#lastSubNs = subNs
@@ -137,7 +137,7 @@ export class OpenChunk {
     if (ms < this.#minMs || (ms === this.#minMs && subNs < this.#minSubNs)) { this.#minMs = ms; this.#minSubNs = subNs }
   }
 
-  /** Compresses the open block. Queries may still hold its bytes: the next one gets memory of its own. */
+  /** Compresses the open block. Where queries may still hold its bytes, the next one gets memory of its own. */
   #seal(): void {
     if (this.#entries === 0) return
     const { bytes, entries } = this.#inOrder ? { bytes: this.#block.bytes(), entries: this.#entries } : sortEntries(this.#block.bytes(), this.#entries)
@@ -146,12 +146,13 @@ export class OpenChunk {
     const last = this.#sealed.at(-1)
     if (last !== undefined && (this.#minMs < last.maxMs || (this.#minMs === last.maxMs && this.#minSubNs < last.maxSubNs))) this.#overlaps = true
     this.#sealed.push({ entries: this.#entries, minMs: this.#minMs, minSubNs: this.#minSubNs, maxMs: this.#maxMs, maxSubNs: this.#maxSubNs, size: this.#size, packed })
-    this.#bitmaps.push(this.#bitmap?.bitmap ?? new BitmapBuilder().bitmap)
-    this.#bitmap = undefined
+    this.#bitmaps.push(bitmapOf(bytes, entries))
     this.packedBytes += packed.length
     this.#sealedSize += this.#size
     this.#sealedEntries += this.#entries
-    this.#block = new ByteWriter(Math.min(blockBytes + 4096, this.#block.at + 1024))
+    if (this.#isShared || this.#block.buffer.length > 2 * blockBytes) this.#block = new ByteWriter(Math.min(blockBytes + 4096, this.#block.at + 1024))
+    else this.#block.reset()
+    this.#isShared = false
     this.#entries = this.#size = this.#run.length = 0
     this.#inOrder = true
   }
@@ -164,6 +165,7 @@ export class OpenChunk {
     const blocks: SnapshotBlock[] = this.#sealed.map(({ packed, entries, minMs, maxMs }) => ({ minMs, maxMs, entries, read: () => new BlockLines(decompress(codecs.zstd, packed), entries, true) }))
     if (this.#entries > 0) {
       const bytes = this.#block.bytes(), entries = this.#entries, inOrder = this.#inOrder
+      this.#isShared = true
       blocks.push({
         minMs: this.#minMs, maxMs: this.#maxMs, entries,
         read() {
@@ -180,7 +182,7 @@ export class OpenChunk {
   close(tenant: string, fingerprint: bigint, labels: Labels): ClosedChunk {
     this.#seal()
     const blocks = this.#overlaps ? this.#merged() : this.#sealed
-    const bitmaps = this.#overlaps ? blocks.map(bitmapOf) : this.#bitmaps
+    const bitmaps = this.#overlaps ? blocks.map(block => bitmapOf(decompress(codecs.zstd, block.packed), block.entries)) : this.#bitmaps
     const first = blocks[0]!, last = blocks.at(-1)!
     const fromMs = first.minMs
     // The end is rounded up: it is inclusive, and whole milliseconds.
@@ -252,12 +254,6 @@ export function packBlocks(bytes: Uint8Array, entries: number): PackedBlock[] {
     from = to
   }
   return blocks
-}
-
-function bitmapOf({ packed, entries }: PackedBlock): Uint8Array {
-  const builder = new BitmapBuilder()
-  builder.addBlock(new BlockLines(decompress(codecs.zstd, packed), entries, true))
-  return builder.bitmap
 }
 
 function pairCount(lines: BlockLines, i: number): number { return lines.pairsFrom[i]! < lines.pairsTo[i]! ? lines.bytes[lines.pairsFrom[i]!]! & 127 : 0 }

@@ -5,8 +5,9 @@
  *
  *   "TCTF" · u8 version 1 · u8 log2 of the bits of a block's bitmap · u16 blocks (big endian) · the bitmaps
  */
+import { readFileSync } from 'node:fs'
+import { assert } from '#core/assert.ts'
 import { CorruptDataError } from '#core/errors.ts'
-import type { BlockLines } from './block-lines.ts'
 
 const magic = 0x54435446
 const headBytes = 8
@@ -14,29 +15,28 @@ const gramBytes = 6
 const bitsLog2 = 16
 const bitmapBytes = (1 << bitsLog2) / 8
 
-/** A bitmap over lines that are added one after another. */
-export class BitmapBuilder {
-  readonly bitmap = new Uint8Array(bitmapBytes)
+interface Kernel {
+  memory: WebAssembly.Memory
+  clear(): void
+  bitmap(): number
+  blockAt: WebAssembly.Global
+  reserve(size: number): void
+  add(size: number): number
+}
 
-  add(bytes: Uint8Array, from: number, to: number): void {
-    const { bitmap } = this
-    if (to - from < gramBytes) return
-    let a = bytes[from]! << 8 | bytes[from + 1]! << 16
-    let b = bytes[from + 2]! | bytes[from + 3]! << 8 | bytes[from + 4]! << 16
-    // The six bytes as two times three, pushed on by one each turn. What is not kept sets no bit, instead of being passed over:
-    // a branch that goes either way costs more than the store.
-    for (let i = from + 5; i < to; i++) {
-      a = a >>> 8 | (b & 255) << 16
-      b = b >>> 8 | bytes[i]! << 16
-      const h = Math.imul(a, 0x9e3779b1) ^ Math.imul(b, 0x85ebca77)
-      const bit = Math.imul(h ^ h >>> 15, 0x2c1b3c6d)
-      bitmap[bit >>> 35 - bitsLog2]! |= (((bit & 3) - 1) >>> 31) << (bit >>> 32 - bitsLog2 & 7)
-    }
-  }
+let loaded: Kernel | undefined
+function kernel(): Kernel {
+  return loaded ??= new WebAssembly.Instance(new WebAssembly.Module(readFileSync(new URL('../codec/token-filter.wasm', import.meta.url))), {}).exports as unknown as Kernel
+}
 
-  addBlock(lines: BlockLines): void {
-    for (let i = 0; i < lines.count; i++) this.add(lines.bytes, lines.lineFrom[i]!, lines.lineTo[i]!)
-  }
+/** The bitmap of a block of lines in the form that chunks have them, with metadata. Made by a WASM kernel (kernel/token-filter.ts). */
+export function bitmapOf(block: Uint8Array, entries: number): Uint8Array {
+  const { memory, clear, bitmap, blockAt, reserve, add } = kernel()
+  reserve(block.length)
+  new Uint8Array(memory.buffer, blockAt.value, block.length).set(block)
+  clear()
+  assert(add(block.length) === entries, 'a block has other entries than its builder said')
+  return new Uint8Array(memory.buffer, bitmap(), bitmapBytes).slice()
 }
 
 /** The bits that a block's bitmap must have for a line of it to contain the text; empty when nothing can be said. */

@@ -65,7 +65,7 @@ export function scanFrames(bytes: Uint8Array, visit: (kind: number, payload: Uin
 const compress = promisify(zstdCompress)
 
 /** As it is shipped to the bucket. A segment lives for minutes: little work for it pays more than few bytes. */
-export async function packSegment(bytes: Uint8Array): Promise<Uint8Array> { return compress(bytes, { params: { [constants.ZSTD_c_compressionLevel]: 1 } }) }
+export async function packSegment(bytes: Uint8Array): Promise<Uint8Array> { return compress(bytes, { params: { [constants.ZSTD_c_compressionLevel]: -5 } }) }
 
 /** A segment as it was written, from what lies in the bucket. */
 export function unpackSegment(bytes: Uint8Array, bytesMax: number): Uint8Array {

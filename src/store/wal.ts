@@ -40,6 +40,7 @@ const groupMs = 200
 /** What may wait in memory before appends are refused. */
 const pendingBytesMax = 64 * 1024 * 1024
 const syncEveryMs = 1000
+const spareBytesMax = 4 * 1024 * 1024
 const segmentDecodedBytesMax = 1024 * 1024 * 1024
 
 interface Segment {
@@ -58,14 +59,15 @@ interface Segment {
 /** Records that are committed together. All of one generation. */
 class Group {
   readonly generation: number
-  bytes = new Uint8Array(64 * 1024)
+  bytes: Uint8Array
   length = 0
   records = 0
   readonly scopes = new Map<string, number>()
   readonly waiters: { resolve: () => void; reject: (error: unknown) => void }[] = []
 
-  constructor(generation: number) {
+  constructor(generation: number, bytes: Uint8Array) {
     this.generation = generation
+    this.bytes = bytes
   }
 
   add(kind: number, payload: Uint8Array): void {
@@ -91,6 +93,8 @@ export class Wal {
   readonly #groups: Group[] = []
   #flushing: Promise<void> | undefined
   #inFlight: Group | undefined
+  /** The memory of a group that is written, for the next one. */
+  #spare: Uint8Array | undefined
   #file: AppendFile | undefined
   #openedMs = 0
   #unsynced = false
@@ -180,7 +184,10 @@ export class Wal {
     const pendingBytes = this.#pendingBytes
     if (pendingBytes > pendingBytesMax) throw new UnavailableError(`${pendingBytes} bytes wait to be written, the limit is ${pendingBytesMax}; the ${this.#options.durability === 'bucket' ? 'bucket' : 'disk'} does not keep up`, 5)
     let group = this.#groups.at(-1)
-    if (group === undefined || group.generation !== this.#generation) this.#groups.push(group = new Group(this.#generation))
+    if (group === undefined || group.generation !== this.#generation) {
+      this.#groups.push(group = new Group(this.#generation, this.#spare ?? new Uint8Array(Math.max(64 * 1024, payload.length + frameBytes))))
+      this.#spare = undefined
+    }
     group.add(kind, payload)
     const number = this.#nextRecord++
     for (const scope of scopes) group.scopes.set(scope, number)
@@ -221,6 +228,7 @@ export class Wal {
       else await this.#writeBucket(group)
       this.commits++
       this.bytesWritten += group.length
+      if (group.bytes.length <= spareBytesMax) this.#spare = group.bytes
       for (const waiter of group.waiters) waiter.resolve()
     } catch (error) {
       for (const waiter of group.waiters) waiter.reject(error)

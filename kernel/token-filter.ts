@@ -1,0 +1,85 @@
+/**
+ * AssemblyScript, built by `npm run build:kernel` into src/codec/token-filter.wasm: sets the bits of a block's lines in its bitmap.
+ * Its host, which also says what the bits mean, is src/logs/token-filter.ts; the hash is docs/formats/log-token-filter.md's.
+ */
+
+const bitmapAt: usize = 1024
+const bitmapBytes: usize = 8192
+/** Where the host puts a block. */
+export const blockAt: usize = 16384
+
+export function clear(): void { memory.fill(bitmapAt, 0, bitmapBytes) }
+export function bitmap(): usize { return bitmapAt }
+
+/** Makes room for a block, with 16 bytes behind it that may be read. */
+export function reserve(size: usize): void {
+  const pages = <i32>((blockAt + size + 16 + 65535) >>> 16)
+  if (pages > memory.size()) memory.grow(pages - memory.size())
+}
+
+// @ts-ignore: decorator
+@inline
+function mark(place: usize, bits: u64): void {
+  store<u8>(bitmapAt + place, load<u8>(bitmapAt + place) | <u8>bits)
+}
+
+function addLine(from: usize, to: usize): void {
+  const first = i8x16(0, 1, 2, -1, 1, 2, 3, -1, 2, 3, 4, -1, 3, 4, 5, -1)
+  const second = i8x16(3, 4, 5, -1, 4, 5, 6, -1, 5, 6, 7, -1, 6, 7, 8, -1)
+  const m1 = i32x4.splat(0x9e3779b1), m2 = i32x4.splat(0x85ebca77), m3 = i32x4.splat(0x2c1b3c6d)
+  const bitOf = i8x16(1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0)
+  let at = from
+  // Four grams a turn: those that begin at `at` and the next three.
+  for (; at + 9 <= to; at += 4) {
+    const bytes = v128.load(at)
+    const h = v128.xor(i32x4.mul(i8x16.swizzle(bytes, first), m1), i32x4.mul(i8x16.swizzle(bytes, second), m2))
+    const bit = i32x4.mul(v128.xor(h, i32x4.shr_u(h, 15)), m3)
+    // By lane: the byte of the bitmap, and above it the bit in that byte. What is not kept has no bit, instead of being passed
+    // over: a branch that goes either way costs more than the store.
+    const isDropped = i32x4.ne(v128.and(bit, i32x4.splat(3)), i32x4.splat(0))
+    const which = v128.or(v128.or(v128.and(i32x4.shr_u(bit, 16), i32x4.splat(7)), isDropped), i32x4.splat(0x80808000))
+    const marks = v128.or(i32x4.shr_u(bit, 19), i32x4.shl(i8x16.swizzle(bitOf, which), 16))
+    const low = <u64>i64x2.extract_lane(marks, 0), high = <u64>i64x2.extract_lane(marks, 1)
+    mark(<usize>(low & 0xffff), low >>> 16)
+    mark(<usize>(low >>> 32 & 0xffff), low >>> 48)
+    mark(<usize>(high & 0xffff), high >>> 16)
+    mark(<usize>(high >>> 32 & 0xffff), high >>> 48)
+  }
+  for (; at + 6 <= to; at++) {
+    const h = ((load<u32>(at) & 0xffffff) * 0x9e3779b1) ^ ((load<u32>(at + 3) & 0xffffff) * 0x85ebca77)
+    const bit = (h ^ h >>> 15) * 0x2c1b3c6d
+    if ((bit & 3) == 0) mark(<usize>(bit >>> 19), 1 << (bit >>> 16 & 7))
+  }
+}
+
+/** The lines of the block of `size` bytes at `blockAt`, with metadata. Returns the number of entries read: the host knows how many there are. */
+export function add(size: usize): i32 {
+  const end = blockAt + size
+  let at = blockAt
+  let entries = 0
+  while (at < end) {
+    while (at < end && load<u8>(at) >= 128) at++
+    at++
+    let length: usize = 0
+    for (let shift: usize = 0; ; shift += 7) {
+      if (at >= end || shift > 28) return -1
+      const byte = <usize>load<u8>(at++)
+      length |= (byte & 127) << shift
+      if (byte < 128) break
+    }
+    if (length > end - at) return -1
+    addLine(at, at + length)
+    at += length
+    length = 0
+    for (let shift: usize = 0; ; shift += 7) {
+      if (at >= end || shift > 28) return -1
+      const byte = <usize>load<u8>(at++)
+      length |= (byte & 127) << shift
+      if (byte < 128) break
+    }
+    if (length > end - at) return -1
+    at += length
+    entries++
+  }
+  return entries
+}
