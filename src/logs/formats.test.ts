@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ByteWriter } from '#codec/byte-writer.ts'
+import { bitmapOf } from '#codec/gram-bitmap.ts'
 import { writeTime } from '#codec/log-time.ts'
 import { CorruptDataError, LimitError } from '#core/errors.ts'
 import { below, seededRandom } from '#core/random.ts'
@@ -12,7 +13,7 @@ import { detectLevel } from './detected-level.ts'
 import { StreamHead } from './head.ts'
 import { decodeIndex, encodeIndex } from './index-file.ts'
 import { fingerprintOf } from './tenant.ts'
-import { bitmapOf, bitsOf, encodeFilter, TokenFilter } from './token-filter.ts'
+import { bitsOf, encodeFilter, TokenFilter } from './token-filter.ts'
 
 test('an index of one stream is the example\'s 256 bytes; its fingerprint is the stream\'s', () => {
   const labels = new Labels(['app', 'x'])

@@ -3,12 +3,13 @@
  * that wait for the bucket. Lines are kept in the block's own form; a full block is compressed at once.
  */
 import { ByteWriter } from '#codec/byte-writer.ts'
+import { bitmapOf } from '#codec/gram-bitmap.ts'
 import { writeTime } from '#codec/log-time.ts'
 import { compareBytes } from '#core/text.ts'
 import type { Labels } from '#model/labels.ts'
 import { BlockLines } from './block-lines.ts'
 import { readPairs } from './select.ts'
-import { bitmapOf, encodeFilter } from './token-filter.ts'
+import { encodeFilter } from './token-filter.ts'
 import { codecs, compress, decompress, encodeChunkObject, encodeInnerChunk, type ChunkRef, type PackedBlock } from './chunk.ts'
 
 /** As Loki cuts them: a block at 256 KiB of lines, a chunk at about 1.5 MiB compressed. */

@@ -5,39 +5,11 @@
  *
  *   "TCTF" · u8 version 1 · u8 log2 of the bits of a block's bitmap · u16 blocks (big endian) · the bitmaps
  */
-import { readFileSync } from 'node:fs'
-import { assert } from '#core/assert.ts'
+import { bitmapBytes, bitsLog2, gramBytes } from '#codec/gram-bitmap.ts'
 import { CorruptDataError } from '#core/errors.ts'
 
 const magic = 0x54435446
 const headBytes = 8
-const gramBytes = 6
-const bitsLog2 = 16
-const bitmapBytes = (1 << bitsLog2) / 8
-
-interface Kernel {
-  memory: WebAssembly.Memory
-  clear(): void
-  bitmap(): number
-  blockAt: WebAssembly.Global
-  reserve(size: number): void
-  add(size: number): number
-}
-
-let loaded: Kernel | undefined
-function kernel(): Kernel {
-  return loaded ??= new WebAssembly.Instance(new WebAssembly.Module(readFileSync(new URL('../codec/token-filter.wasm', import.meta.url))), {}).exports as unknown as Kernel
-}
-
-/** The bitmap of a block of lines in the form that chunks have them, with metadata. Made by a WASM kernel (kernel/token-filter.ts). */
-export function bitmapOf(block: Uint8Array, entries: number): Uint8Array {
-  const { memory, clear, bitmap, blockAt, reserve, add } = kernel()
-  reserve(block.length)
-  new Uint8Array(memory.buffer, blockAt.value, block.length).set(block)
-  clear()
-  assert(add(block.length) === entries, 'a block has other entries than its builder said')
-  return new Uint8Array(memory.buffer, bitmap(), bitmapBytes).slice()
-}
 
 /** The bits that a block's bitmap must have for a line of it to contain the text; empty when nothing can be said. */
 export function bitsOf(needle: Uint8Array): Uint32Array {

@@ -1,6 +1,6 @@
 /**
- * AssemblyScript, built by `npm run build:kernel` into src/codec/token-filter.wasm: sets the bits of a block's lines in its bitmap.
- * Its host, which also says what the bits mean, is src/logs/token-filter.ts; the hash is docs/formats/log-token-filter.md's.
+ * AssemblyScript, built by `npm run build:kernel` into src/codec/gram-bitmap.wasm: sets the bits of a block's lines in its bitmap.
+ * Its host, which also says what the bits mean, is src/codec/gram-bitmap.ts; the hash is docs/formats/log-token-filter.md's.
  */
 
 const bitmapAt: usize = 1024
