@@ -34,7 +34,7 @@ export const banned: readonly (readonly [word: RegExp, instead: string, allowedI
   [/\bDate\.now\(|\bnew Date\(\)|\bperformance\.now\(/, 'the Clock that was handed in', /^src\/core\/clock\.ts$/],
   [/\bMath\.random\(|\brandomUUID\(|\brandomBytes\(/, 'the Random that was handed in', /^src\/core\/random\.ts$/],
   [/\bsetTimeout\(|\bsetInterval\(|\bsetImmediate\(/, 'the Clock that was handed in', /^src\/core\/(virtual-)?clock\.ts$/],
-  [/from 'node:fs(\/promises)?'/, 'the Files that were handed in', /^src\/(core|bucket|app)\/|^src\/codec\/(write-request|series-key)\.ts$/],
+  [/from 'node:fs(\/promises)?'/, 'the Files that were handed in', /^src\/(core|bucket|app)\/|^src\/codec\/(write-request|series-key|gram-bitmap)\.ts$/],
   [/\bnew RegExp\(/, 'lang/regex (linear time)', /^$/],
   [/^export \* /m, 'import the file you need', /^$/],
   [/^export default /m, 'a named export', /^$/],

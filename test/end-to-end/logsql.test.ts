@@ -53,6 +53,16 @@ test('a row as it is printed', async () => {
 })
 
 const pipes: [string, Record<string, string>[]][] = [
+  ['app:in(level:warn | fields app) | stats count() n', [{ n: '2' }]],
+  ['level:error | fields app, ms | join by (app) (level:info | stats by (app) count() infos) | sort by (ms) | fields app, infos', [{ app: 'web', infos: '1' }, { app: 'api', infos: '1' }]],
+  ['* | stats by (app) count() n | join by (app) (level:warn | stats by (app) count() warns) inner prefix w_ | fields app, n, w_warns', [{ app: 'shop', n: '2', w_warns: '1' }]],
+  ['level:warn | fields app | union (level:error | fields app | sort by (app))', [{ app: 'shop' }, { app: 'api' }, { app: 'web' }]],
+  ['"status=500" | stream_context before 1 | fields _msg', [{ _msg: 'GET /api/v1/items status=200 took=15ms' }, { _msg: 'GET /api/v1/items status=500 took=1.2s' }]],
+  ['ms:* | running_stats by (app) sum(ms) as total, count() as n | fields app, total, n', [{ app: 'web', total: '12.5', n: '1' }, { app: 'web', total: '15.5', n: '2' }, { app: 'api', total: '15', n: '1' }, { app: 'api', total: '1215', n: '2' }]],
+  ['ms:* app:web | total_stats sum(ms) as total | fields total', [{ total: '15.5' }, { total: '15.5' }]],
+  ['"login ok" | split " " as words | fields words', [{ words: '["user","login","ok"]' }]],
+  ['"login ok" | set_stream_fields level, app | fields _stream', [{ _stream: '{app="web",level="info"}' }]],
+  ['"login failed" | time_add 1h | fields _time', [{ _time: `${day}T11:00:00.000000001Z` }]],
   ['* | stats count() as n', [{ n: '6' }]],
   ['* | stats by (level) count() as n, max(ms) m | sort by (level)', [{ level: 'error', n: '2', m: '1200' }, { level: 'info', n: '3', m: '15' }, { level: 'warn', n: '1' }]],
   ['* | stats by (_time:1h) count() | sort by (_time)', [{ _time: `${day}T10:00:00Z`, 'count(*)': '3' }, { _time: `${day}T11:00:00Z`, 'count(*)': '2' }, { _time: `${day}T12:00:00Z`, 'count(*)': '1' }]],

@@ -12,6 +12,7 @@ export type Filter =
   | { kind: 'empty' | 'present'; field: string }
   | { kind: 'regex'; field: string; source: string }
   | { kind: 'in' | 'contains-all' | 'contains-any' | 'sequence'; field: string; values: string[] }
+  | { kind: 'in-query'; field: string; as: 'in' | 'contains-all' | 'contains-any'; query: LogsqlQuery }
   | { kind: 'range'; field: string; from: number; to: number; fromOpen: boolean; toOpen: boolean }
   | { kind: 'compare'; field: string; op: '>' | '>=' | '<' | '<='; value: string }
   | { kind: 'string-range'; field: string; from: string; to: string }
@@ -61,5 +62,12 @@ export type Pipe =
   | { kind: 'length' | 'hash' | 'json-array-length'; field: string; as: string }
   | { kind: 'collapse-numbers'; field: string }
   | { kind: 'drop-empty' }
+  | { kind: 'join'; by: string[]; query: LogsqlQuery; isInner: boolean; prefix: string }
+  | { kind: 'union'; query: LogsqlQuery }
+  | { kind: 'stream-context'; before: number; after: number; windowMs: number }
+  | { kind: 'running-stats' | 'total-stats'; by: GroupKey[]; calls: StatsCall[] }
+  | { kind: 'split'; separator: string; field: string; as: string }
+  | { kind: 'set-stream-fields'; names: string[]; condition: Filter | undefined }
+  | { kind: 'time-add'; ns: number; field: string }
 
 export interface LogsqlQuery { filter: Filter; pipes: Pipe[] }

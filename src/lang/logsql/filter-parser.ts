@@ -1,6 +1,7 @@
 /** LogsQL's filters. Source: docs/logs.md (the VictoriaLogs part). */
 import type { LabelMatch } from '#lang/logql/ast.ts'
-import type { Filter } from './ast.ts'
+import { BadQueryError } from '#core/errors.ts'
+import type { Filter, LogsqlQuery } from './ast.ts'
 import { ipv4, toNumber } from './numbers.ts'
 import type { QueryScanner } from './scanner.ts'
 import { parseMoment, parseSpanMs } from './times.ts'
@@ -10,9 +11,11 @@ const reservedWords: ReadonlySet<string> = new Set(['or', 'and', 'not'])
 export class FilterParser {
   readonly scan: QueryScanner
   readonly #nowMs: number
+  readonly #query: () => LogsqlQuery
 
-  /** Times that are relative count from `nowMs`. */
-  constructor(scan: QueryScanner, nowMs: number) {
+  /** Times that are relative count from `nowMs`. `query` reads a whole query, up to what ends it. */
+  constructor(scan: QueryScanner, nowMs: number, query: () => LogsqlQuery) {
+    this.#query = query
     this.scan = scan
     this.#nowMs = nowMs
   }
@@ -81,7 +84,8 @@ export class FilterParser {
       return { kind: 'exact', field, text, ignoresCase: false }
     }
     if (this.scan.take('*')) {
-      if (this.scan.isQuote() || /\w/.test(this.scan.text[this.scan.at] ?? '')) {
+      // Only what stands directly behind the star belongs to it.
+      if (/["'`\w]/.test(this.scan.text[this.scan.at] ?? '')) {
         const text = this.scan.value('a text')
         if (this.scan.text[this.scan.at] === '*') this.scan.at++
         return { kind: 'substring', field, text, ignoresCase: false }
@@ -113,14 +117,32 @@ export class FilterParser {
     return values
   }
 
+  /** A list of values, or a query whose results are the values. */
+  #among(field: string, kind: 'in' | 'contains-all' | 'contains-any'): Filter {
+    const { at } = this.scan
+    try {
+      return { kind, field, values: this.#list() }
+    } catch (error) {
+      if (!(error instanceof BadQueryError)) throw error
+      // It is told of as a list when it is no query either.
+      this.scan.at = at
+      this.scan.expect('(')
+      let query: LogsqlQuery
+      try { query = this.#query() } catch { throw error }
+      if (query.pipes.length === 0) throw error
+      this.scan.expect(')')
+      return { kind: 'in-query', field, as: kind, query }
+    }
+  }
+
   #scalarOrValue(): string { return this.scan.isQuote() ? this.scan.quoted() : this.scan.value('a value') }
 
   #call(field: string, name: string): Filter | undefined {
     const skipName = (): void => { this.scan.at += name.length }
     switch (name) {
-      case 'in': skipName(); return { kind: 'in', field, values: this.#list() }
-      case 'contains_all': skipName(); return { kind: 'contains-all', field, values: this.#list() }
-      case 'contains_any': skipName(); return { kind: 'contains-any', field, values: this.#list() }
+      case 'in': skipName(); return this.#among(field, 'in')
+      case 'contains_all': skipName(); return this.#among(field, 'contains-all')
+      case 'contains_any': skipName(); return this.#among(field, 'contains-any')
       case 'seq': skipName(); return { kind: 'sequence', field, values: this.#list() }
       case 'exact': { skipName(); this.scan.expect('('); const text = this.scan.value('a value'); const isPrefix = this.scan.take('*'); this.scan.expect(')'); return { kind: isPrefix ? 'exact-prefix' : 'exact', field, text, ignoresCase: false } }
       case 're': { skipName(); this.scan.expect('('); const filter = this.#regex(field); this.scan.expect(')'); return filter }

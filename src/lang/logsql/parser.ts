@@ -7,14 +7,18 @@ import { QueryScanner } from './scanner.ts'
 /** Times that are relative count from `nowMs`. Throws BadQueryError. */
 export function parseLogsql(text: string, nowMs: number): LogsqlQuery {
   const scan: QueryScanner = new QueryScanner(text)
-  const filters = new FilterParser(scan, nowMs)
-  const pipeParser = new PipeParser(scan, filters)
+  const query = (): LogsqlQuery => {
+    const filter = filters.or('_msg')
+    const pipes: Pipe[] = []
+    while (scan.take('|')) pipes.push(pipeParser.pipe())
+    return { filter, pipes }
+  }
+  const filters: FilterParser = new FilterParser(scan, nowMs, query)
+  const pipeParser = new PipeParser(scan, filters, query)
   if (scan.atEnd()) scan.fail('the query is empty')
   // options(…) in front are hints for the engine.
   if (/^options\s*\(/.test(scan.text.slice(scan.at))) scan.at = scan.text.indexOf(')', scan.at) + 1
-  const filter = filters.or('_msg')
-  const pipes: Pipe[] = []
-  while (scan.take('|')) pipes.push(pipeParser.pipe())
+  const whole = query()
   if (!scan.atEnd()) scan.fail('nothing more was expected')
-  return { filter, pipes }
+  return whole
 }

@@ -1,5 +1,5 @@
 /** LogsQL's pipes. Source: docs/logs.md (the VictoriaLogs part). */
-import type { Filter, FormatPart, GroupKey, MathExpr, Pipe, SortKey, StatsCall } from './ast.ts'
+import type { Filter, FormatPart, GroupKey, LogsqlQuery, MathExpr, Pipe, SortKey, StatsCall } from './ast.ts'
 import type { FilterParser } from './filter-parser.ts'
 import { toNumber } from './numbers.ts'
 import type { QueryScanner } from './scanner.ts'
@@ -8,7 +8,11 @@ export class PipeParser {
   readonly scan: QueryScanner
   readonly filters: FilterParser
 
-  constructor(scan: QueryScanner, filters: FilterParser) {
+  readonly #query: () => LogsqlQuery
+
+  /** `query` reads a whole query, up to what ends it. */
+  constructor(scan: QueryScanner, filters: FilterParser, query: () => LogsqlQuery) {
+    this.#query = query
     this.scan = scan
     this.filters = filters
   }
@@ -110,12 +114,40 @@ export class PipeParser {
       case 'len': case 'hash': case 'json_array_len': { const [field = '_msg'] = this.#groupNames(); return { kind: word === 'len' ? 'length' : word === 'hash' ? 'hash' : 'json-array-length', field, as: this.#as(field) } }
       case 'collapse_nums': { this.#condition(); const field = this.scan.take('at') ? this.scan.value('a field') : '_msg'; this.scan.take('prettify'); return { kind: 'collapse-numbers', field } }
       case 'drop_empty_fields': return { kind: 'drop-empty' }
+      case 'join': {
+        this.scan.take('by')
+        const by = this.#groupNames(), query = this.#subquery()
+        const isInner = this.scan.take('inner')
+        return { kind: 'join', by, query, isInner, prefix: this.scan.take('prefix') ? this.scan.value('a prefix') : '' }
+      }
+      case 'union': return { kind: 'union', query: this.#subquery() }
+      case 'stream_context': return this.#streamContext()
+      case 'running_stats': case 'total_stats': { const { by, calls } = this.#statsParts(runningNames); return { kind: word === 'running_stats' ? 'running-stats' : 'total-stats', by, calls } }
+      case 'split': { const separator = this.scan.value('a separator'); const field = this.scan.take('from') ? this.scan.value('a field') : '_msg'; return { kind: 'split', separator, field, as: this.#as(field) } }
+      case 'set_stream_fields': { const condition = this.#condition(); return { kind: 'set-stream-fields', names: this.#names(), condition } }
+      case 'time_add': { const at = this.scan.at, ns = toNumber(this.scan.scalar('a duration')); if (Number.isNaN(ns)) this.scan.fail('a duration was expected', at); return { kind: 'time-add', ns, field: this.scan.take('at') ? this.scan.value('a field') : '_time' } }
       default:
         // A stats function may stand alone, and a filter too.
         this.scan.at = at
         if (this.#isStatsCall(word)) return this.#stats()
         if (word === '' && !this.scan.is('{') && !this.scan.isQuote()) this.scan.fail('a pipe was expected')
         return this.scan.fail(`the pipe ${JSON.stringify(word)} is not known`)
+    }
+  }
+
+  #subquery(): LogsqlQuery {
+    this.scan.expect('(')
+    const query = this.#query()
+    this.scan.expect(')')
+    return query
+  }
+
+  #streamContext(): Pipe {
+    const pipe = { kind: 'stream-context' as const, before: 0, after: 0, windowMs: 3_600_000 }
+    for (;;) {
+      if (this.scan.take('before')) pipe.before = this.scan.number('a count')
+      else if (this.scan.take('after')) pipe.after = this.scan.number('a count')
+      else if (this.scan.take('time_window')) { const at = this.scan.at; pipe.windowMs = toNumber(this.scan.scalar('a duration')) / 1e6; if (Number.isNaN(pipe.windowMs)) this.scan.fail('a duration was expected', at) } else return pipe
     }
   }
 
@@ -257,6 +289,10 @@ export class PipeParser {
 
   #stats(): Pipe {
     this.scan.take('stats')
+    return { kind: 'stats', ...this.#statsParts(statsNames) }
+  }
+
+  #statsParts(names: ReadonlySet<string>): { by: GroupKey[]; calls: StatsCall[] } {
     const by: GroupKey[] = []
     if (this.scan.take('by') || this.scan.is('(')) {
       this.scan.expect('(')
@@ -266,8 +302,8 @@ export class PipeParser {
       }
     }
     const calls: StatsCall[] = []
-    do calls.push(this.#statsCall()); while (this.scan.take(','))
-    return { kind: 'stats', by, calls }
+    do calls.push(this.#statsCall(names)); while (this.scan.take(','))
+    return { by, calls }
   }
 
   #groupKey(): GroupKey {
@@ -289,9 +325,9 @@ export class PipeParser {
     return width
   }
 
-  #statsCall(): StatsCall {
+  #statsCall(names: ReadonlySet<string>): StatsCall {
     const name = this.scan.peekWord().toLowerCase()
-    if (!statsNames.has(name)) this.scan.fail(`the stats function ${JSON.stringify(name)} is not known`)
+    if (!names.has(name)) this.scan.fail(`the stats function ${JSON.stringify(name)} is not known`)
     this.scan.at += name.length
     let parameter: number | undefined
     this.scan.expect('(')
@@ -310,4 +346,6 @@ export class PipeParser {
 }
 
 export const statsNames: ReadonlySet<string> = new Set(['avg', 'count', 'count_empty', 'count_uniq', 'count_uniq_hash', 'histogram', 'max', 'median', 'min', 'quantile', 'rate', 'rate_sum', 'row_any', 'row_max', 'row_min', 'stddev', 'sum', 'sum_len', 'uniq_values', 'values', 'json_values'])
+/** What makes sense of the rows up to one. */
+export const runningNames: ReadonlySet<string> = new Set(['count', 'sum', 'min', 'max', 'first', 'last'])
 export const mathNames: ReadonlySet<string> = new Set(['abs', 'ceil', 'exp', 'floor', 'ln', 'max', 'min', 'now', 'round'])

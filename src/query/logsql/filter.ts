@@ -1,5 +1,6 @@
 /** LogsQL's filters as tests of an entry. Source: docs/logs.md (the VictoriaLogs part). */
 import { unreachable } from '#core/assert.ts'
+import { BadQueryError } from '#core/errors.ts'
 import { compareText } from '#core/text.ts'
 import type { Filter } from '#lang/logsql/ast.ts'
 import { ipv4, toNumber } from '#lang/logsql/numbers.ts'
@@ -93,6 +94,7 @@ export function compileFilter(filter: Filter): RowTest {
     }
     case 'stream': { const test = compileStream(filter.alternatives); return row => { const { stream } = row as unknown as { stream?: { labels: Labels } }; return stream === undefined ? testsStreamText(row.get('_stream'), test) : test(name => stream.labels.get(name)) } }
     case 'stream-id': { const ids = new Set(filter.ids); return row => ids.has(row.get('_stream_id')) }
+    case 'in-query': throw new BadQueryError('a query within a filter is not possible here', 0, 0)
     default: return unreachable(filter)
   }
 }

@@ -1,12 +1,12 @@
 /** LogsQL's pipes: each takes rows and gives rows on; some must see all of them first. Source: docs/logs.md (the VictoriaLogs part). */
 import { unreachable } from '#core/assert.ts'
-import { LimitError } from '#core/errors.ts'
-import type { FormatPart, MathExpr, Pipe } from '#lang/logsql/ast.ts'
+import { BadQueryError, LimitError } from '#core/errors.ts'
+import type { FormatPart, LogsqlQuery, MathExpr, Pipe } from '#lang/logsql/ast.ts'
 import { toNumber } from '#lang/logsql/numbers.ts'
 import { compileRe2 } from '#lang/regex/regex.ts'
 import { readLogfmt } from '../logql/logfmt-line.ts'
 import { compareValues, compileFilter, type RowTest } from './filter.ts'
-import { fieldsSource, timeNs, timeText, type Fields } from './row.ts'
+import { fieldsSource, timeLater, timeNs, timeText, type Fields } from './row.ts'
 import { makeGatherer, numberText, type Gatherer } from './stats.ts'
 
 /** Takes rows. `write` returns false when no more are wanted. */
@@ -18,6 +18,8 @@ export interface PipeContext {
   seconds: number
   /** Rows that may be held at a time. */
   rowsMax: number
+  /** Results of the queries within the query. */
+  resultsOf: ReadonlyMap<LogsqlQuery, readonly Fields[]>
 }
 
 export function makePipe(pipe: Pipe, next: Sink, context: PipeContext): Sink {
@@ -34,13 +36,17 @@ export function makePipe(pipe: Pipe, next: Sink, context: PipeContext): Sink {
     case 'offset': { let left = pipe.count; return { write: row => (left-- > 0 ? true : next.write(row)), end: () => { next.end() } } }
     case 'sample': { let seen = 0; return { write: row => (seen++ % Math.max(1, pipe.count) === 0 ? next.write(row) : true), end: () => { next.end() } } }
     case 'filter': { const test = compileFilter(pipe.filter); return { write: row => (test(fieldsSource(row)) ? next.write(row) : true), end: () => { next.end() } } }
+    case 'join': return makeJoin(pipe, next, context.resultsOf.get(pipe.query)!)
+    case 'union': return { write: row => next.write(row), end: () => { for (const row of context.resultsOf.get(pipe.query)!) if (!next.write(new Map(row))) break; next.end() } }
+    case 'running-stats': case 'total-stats': return new RunningSink(pipe, next, context)
+    case 'stream-context': throw new BadQueryError('stream_context must be the first pipe of a query', 0, 0)
     case 'unroll': return { write: row => unroll(row, pipe.fields).every(r => next.write(r)), end: () => { next.end() } }
     default: { const change = makeChange(pipe, context); return { write: row => next.write(change(row)), end: () => { next.end() } } }
   }
 }
 
 type Change = (row: Fields) => Fields
-type ChangePipe = Exclude<Pipe, { kind: 'stats' | 'sort' | 'uniq' | 'top' | 'facets' | 'field-names' | 'field-values' | 'blocks-count' | 'limit' | 'offset' | 'sample' | 'filter' | 'unroll' }>
+type ChangePipe = Exclude<Pipe, { kind: 'stats' | 'sort' | 'uniq' | 'top' | 'facets' | 'field-names' | 'field-values' | 'blocks-count' | 'limit' | 'offset' | 'sample' | 'filter' | 'unroll' | 'join' | 'union' | 'running-stats' | 'total-stats' | 'stream-context' }>
 
 function matchesName(pattern: string, name: string): boolean { return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : pattern === name }
 
@@ -109,6 +115,18 @@ function makeChange(pipe: ChangePipe, context: PipeContext): Change {
     case 'hash': return row => { let hash = 0x811c9dc5; for (const byte of Buffer.from(row.get(pipe.field) ?? '')) hash = Math.imul(hash ^ byte, 0x01000193); row.set(pipe.as, String(hash >>> 0)); return row }
     case 'json-array-length': return row => { row.set(pipe.as, String(jsonArray(row.get(pipe.field) ?? '')?.length ?? 0)); return row }
     case 'collapse-numbers': return row => { row.set(pipe.field, (row.get(pipe.field) ?? '').replaceAll(/(?<![A-Za-z0-9_])(?:\d+|[0-9a-fA-F]{4,}(?=[^A-Za-z0-9_]|$))/g, '<N>')); return row }
+    case 'split': return row => { const text = row.get(pipe.field) ?? ''; row.set(pipe.as, JSON.stringify(text === '' ? [] : pipe.separator === '' ? [...text] : text.split(pipe.separator))); return row }
+    case 'set-stream-fields': {
+      const test = conditionOf(pipe.condition)
+      return row => {
+        if (!test(row)) return row
+        const names = [...row.keys()].filter(name => pipe.names.some(p => matchesName(p, name)) && row.get(name) !== '').sort()
+        row.set('_stream', `{${names.map(name => `${name}=${JSON.stringify(row.get(name))}`).join(',')}}`)
+        row.set('_stream_id', '')
+        return row
+      }
+    }
+    case 'time-add': return row => { const text = row.get(pipe.field) ?? ''; row.set(pipe.field, timeLater(text, pipe.ns)); return row }
     case 'drop-empty': return row => { for (const [name, value] of row) if (value === '') row.delete(name); return row }
     default: return unreachable(pipe)
   }
@@ -357,6 +375,68 @@ class StatsSink implements Sink {
       const row: Fields = new Map()
       this.#pipe.by.forEach(({ name }, i) => { row.set(name, keys[i]!) })
       gatherers.forEach((gatherer, i) => { row.set(this.#pipe.calls[i]!.as, gatherer.result()) })
+      if (!this.#next.write(row)) break
+    }
+    this.#next.end()
+  }
+}
+
+function makeJoin(pipe: Pipe & { kind: 'join' }, next: Sink, results: readonly Fields[]): Sink {
+  const keyOf = (row: Fields): string => pipe.by.map(name => row.get(name) ?? '').join('\0')
+  const byKey = new Map<string, Fields[]>()
+  for (const row of results) {
+    const key = keyOf(row), list = byKey.get(key)
+    if (list === undefined) byKey.set(key, [row])
+    else list.push(row)
+  }
+  return {
+    write(row) {
+      const matches = byKey.get(keyOf(row))
+      if (matches === undefined) return pipe.isInner ? true : next.write(row)
+      return matches.every(match => {
+        const out = new Map(row)
+        for (const [name, value] of match) if (!pipe.by.includes(name)) out.set(pipe.prefix + name, value)
+        return next.write(out)
+      })
+    },
+    end: () => { next.end() },
+  }
+}
+
+/** Rows in order of time, each with what the rows of its group up to it, or all of them, come to. */
+class RunningSink implements Sink {
+  readonly #pipe: Pipe & { kind: 'running-stats' | 'total-stats' }
+  readonly #next: Sink
+  readonly #context: PipeContext
+  readonly #rows: Fields[] = []
+
+  constructor(pipe: Pipe & { kind: 'running-stats' | 'total-stats' }, next: Sink, context: PipeContext) {
+    this.#pipe = pipe
+    this.#next = next
+    this.#context = context
+  }
+
+  write(row: Fields): boolean {
+    if (this.#rows.push(row) > this.#context.rowsMax) throw new LimitError(`the query holds more than ${this.#context.rowsMax} rows, which is the limit`, 422)
+    return true
+  }
+
+  end(): void {
+    const { kind, by, calls } = this.#pipe
+    const rows = this.#rows.sort((a, b) => compareValues(a.get('_time') ?? '', b.get('_time') ?? ''))
+    const conditions = calls.map(call => (call.condition === undefined ? undefined : compileFilter(call.condition)))
+    const groups = new Map<string, Gatherer[]>()
+    const gatherersOf = (row: Fields): Gatherer[] => {
+      const key = by.map(({ field, bucket, offset }) => bucketed(row.get(field) ?? '', bucket, offset, field === '_time')).join('\0')
+      let gatherers = groups.get(key)
+      if (gatherers === undefined) groups.set(key, gatherers = calls.map((call, i) => makeGatherer(call, conditions[i], this.#context.seconds)))
+      return gatherers
+    }
+    if (kind === 'total-stats') for (const row of rows) for (const gatherer of gatherersOf(row)) gatherer.add(fieldsSource(row), () => row)
+    for (const row of rows) {
+      const gatherers = gatherersOf(row)
+      if (kind === 'running-stats') for (const gatherer of gatherers) gatherer.add(fieldsSource(row), () => row)
+      gatherers.forEach((gatherer, i) => { row.set(calls[i]!.as, gatherer.result()) })
       if (!this.#next.write(row)) break
     }
     this.#next.end()

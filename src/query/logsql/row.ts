@@ -82,6 +82,15 @@ export function fieldsSource(fields: Fields): FieldSource {
   return { get: name => fields.get(name === '' ? '_msg' : name) ?? '' }
 }
 
+/** A time as text, later by so many nanoseconds; what is no time stays. */
+export function timeLater(text: string, ns: number): string {
+  const match = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?Z$/.exec(text)
+  if (match === null) return text
+  const total = BigInt(Date.parse(`${match[1]!}Z`)) * 1_000_000n + BigInt((match[2] ?? '').padEnd(9, '0').slice(0, 9)) + BigInt(Math.round(ns))
+  const ms = total >= 0n ? total / 1_000_000n : -((-total + 999_999n) / 1_000_000n)
+  return timeText(Number(ms), Number(total - ms * 1_000_000n))
+}
+
 /** Nanoseconds since the epoch of an RFC 3339 text, NaN for something else. */
 export function timeNs(text: string): number {
   const match = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?Z$/.exec(text)

@@ -69,6 +69,8 @@ function makeInner(call: StatsCall, seconds: number): Gatherer {
       const all: string[] = []
       return { add: (row, fields) => { if (all.length < Math.min(10_000, call.limit ?? Infinity)) all.push(rowJson(call.args, row, fields)) }, result: () => `[${all.join(',')}]` }
     }
+    case 'first': { let found: string | undefined; return { add: (row, fields) => { found ??= valuesOf(call, row, fields)[0] ?? '' }, result: () => found ?? '' } }
+    case 'last': { let found = ''; return { add: (row, fields) => { found = valuesOf(call, row, fields).at(-1) ?? '' }, result: () => found } }
     case 'row_any': { let found = ''; return { add: (row, fields) => { if (found === '') found = rowJson(call.args, row, fields) }, result: () => found } }
     case 'row_min': case 'row_max': {
       const [by = '', ...rest] = call.args
