@@ -32,6 +32,7 @@ import { HttpServer, type HttpRequest, type Route, type TlsOptions } from '#net/
 import { GrpcServer } from '#net/grpc.ts'
 import { LogsqlEngine } from '#query/logsql/engine.ts'
 import { LogqlEngine } from '#query/logql/engine.ts'
+import { HiddenLines } from '#query/logql/scan.ts'
 import { PromqlEngine } from '#query/promql/engine.ts'
 import { victoriaLogsRoutes } from '#api/victorialogs/routes.ts'
 import { exportRoutes } from '#api/prometheus/export.ts'
@@ -113,7 +114,7 @@ function openLogs(config: Config, { clock, random, files, log }: World, bucket: 
   return new LogsEngine({
     clock, random, files, log, bucket, directory: `${config.text('data_dir')}/logs`, defaultTenant: defaultLogTenant, isBase64: bucket instanceof DirectoryBucket,
     durability: config.text('durability') as 'local' | 'bucket', syncAlways: config.text('wal_sync') === 'always',
-    retentionMs: config.durationMs('logs.retention'),
+    retentionMs: config.durationMs('logs.retention'), deletionDelayMs: config.durationMs('logs.deletion_delay'), hides: (notices, labels) => new HiddenLines(notices, () => clock.nowMs()).of(labels),
     admission: {
       // Who takes lines of any age, takes old ones too.
       maxAgeMs: outOfOrderMs === Infinity ? Infinity : limits.logMaxAgeMs, futureMs: limits.futureMs, outOfOrderMs, lineBytesMax: config.bytes('limits.log_line_size'),

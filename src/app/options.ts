@@ -49,6 +49,7 @@ export const optionTable = {
   'metrics.scrape_interval': option('duration', '30s', 'How often own metrics are stored.'),
   'metrics.type_and_unit_labels': option('switch', 'false', 'Tell counters by a __type__ label instead of by their names.'),
   'logs.retention': option('duration', '30d', 'Lines older than this are deleted; inf keeps all.'),
+  'logs.deletion_delay': option('duration', '24h', 'How long a request to delete lines can be taken back; then the chunks in the bucket are written anew without them.'),
   'logs.out_of_order_window': option('duration', '1h', 'How much older than its stream\'s newest line a line may be; inf takes any age.'),
   'logs.cache_size': option('bytes', '256MiB', 'Decompressed blocks of lines that are kept in memory for queries.'),
   'tenancy': option(['off', 'on'], 'off', 'on: the X-Scope-OrgID header names the tenant.'),

@@ -51,7 +51,7 @@ export class ChunkLife {
   readonly #tenants: ReadonlyMap<string, LogTenant>
   readonly #catalogue: IndexCatalogue
   readonly #mayWrite: () => Promise<boolean>
-  readonly #writer: ChunkWriter
+  readonly writer: ChunkWriter
   #generationStartedMs = 0
   #generationStartedBytes = 0
   #lastPublishMs = 0
@@ -71,12 +71,12 @@ export class ChunkLife {
     this.#mayWrite = mayWrite
     this.#reader = reader
     const { clock, files, log, bucket, isBase64 } = options
-    this.#writer = new ChunkWriter({ clock, files, log, bucket, catalogue, isBase64 })
+    this.writer = new ChunkWriter({ clock, files, log, bucket, catalogue, isBase64 })
   }
   readonly #reader: ChunkReader
 
   get stats(): { uploads: number; bytes: number; fetched: number; skipped: number; waiting: number; failures: number } {
-    return { uploads: this.#writer.uploads, bytes: this.#writer.uploadedBytes, fetched: this.#reader.fetched, skipped: this.#reader.skipped, waiting: this.#closed().length, failures: this.failures }
+    return { uploads: this.writer.uploads, bytes: this.writer.uploadedBytes, fetched: this.#reader.fetched, skipped: this.#reader.skipped, waiting: this.#closed().length, failures: this.failures }
   }
 
   get waitingBytes(): number { return this.#closed().reduce((sum, { chunk }) => sum + chunk.size, 0) }
@@ -219,7 +219,7 @@ export class ChunkLife {
     try {
       await this.#wal.commit()
       const finished: FinishedChunk[] = closed.map(({ tenant, stream, chunk }) => ({ tenant: tenant.name, labels: stream.labels, chunk }))
-      if (finished.length > 0) await this.#writer.publish(finished)
+      if (finished.length > 0) await this.writer.publish(finished)
     } catch (error) {
       this.failures++
       this.#options.log.warn('log chunks could not be put into the bucket, they wait', { chunks: closed.length, error: messageOf(error) })
@@ -253,7 +253,7 @@ export class ChunkLife {
       for (const day of this.#catalogue.daysOf(tenant)) {
         if (this.#catalogue.filesOf(tenant, day).length < 2) continue
         if (!(await this.#mayWrite())) return
-        await this.#writer.rewrite(tenant, day, [], () => true)
+        await this.writer.rewrite(tenant, day, [], () => true)
       }
     }
   }
@@ -272,11 +272,11 @@ export class ChunkLife {
         for (const index of indexes) for (const stream of index?.streams ?? []) for (const chunk of stream.chunks) if (chunk.throughMs < oldestMs) expired.set(chunkName(chunk), chunk)
         if (expired.size === 0) continue
         if (!(await this.#mayWrite())) return
-        await this.#writer.rewrite(tenant, day, [], chunk => !expired.has(chunkName(chunk)))
+        await this.writer.rewrite(tenant, day, [], chunk => !expired.has(chunkName(chunk)))
         // A chunk that reaches into the next day is listed there too: that table lets it go by the same rule, at the same age.
         for (const chunk of expired.values()) {
-          this.#writer.doom(chunkKey(tenant, chunk, this.#options.isBase64), removeChunkAfterMs)
-          this.#writer.doom(filterKey(tenant, chunk, this.#options.isBase64), removeChunkAfterMs)
+          this.writer.doom(chunkKey(tenant, chunk, this.#options.isBase64), removeChunkAfterMs)
+          this.writer.doom(filterKey(tenant, chunk, this.#options.isBase64), removeChunkAfterMs)
         }
       }
     }
@@ -284,11 +284,11 @@ export class ChunkLife {
 
   /** Removes what is due, and forgets streams and indexes of which nothing is needed. */
   async tidy(): Promise<void> {
-    await this.#writer.removeDoomed()
+    await this.writer.removeDoomed()
     this.#catalogue.forgetIdle()
     const idleSinceMs = this.#options.clock.nowMs() - chunkIdleMs
     for (const [tenant, stream] of this.#streams()) if (stream.open === undefined && stream.closed.length === 0 && stream.lastAppendMs < idleSinceMs) tenant.forget(stream)
   }
 
-  async close(): Promise<void> { await this.#writer.removeDoomed(false).catch(() => {}) }
+  async close(): Promise<void> { await this.writer.removeDoomed(false).catch(() => {}) }
 }

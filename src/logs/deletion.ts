@@ -44,9 +44,14 @@ export class DeletionRequests {
     await this.#save([...this.#requests, { id: makeUlid(this.#clock.nowMs(), this.#random).toLowerCase().slice(-8), tenant, query, fromMs, throughMs, createdMs: this.#clock.nowMs(), status: 'received' }])
   }
 
-  /** False when there is no such request. */
+  /** Those that were made before then and are not done. */
+  due(madeBeforeMs: number): readonly DeletionRequest[] { return this.#requests.filter(r => r.status === 'received' && r.createdMs <= madeBeforeMs) }
+
+  async finish({ tenant, id }: DeletionRequest): Promise<void> { await this.#save(this.#requests.map(r => (r.tenant === tenant && r.id === id ? { ...r, status: 'processed' as const } : r))) }
+
+  /** False when there is no such request, or it is done. */
   async cancel(tenant: string, id: string): Promise<boolean> {
-    const rest = this.#requests.filter(r => r.tenant !== tenant || r.id !== id)
+    const rest = this.#requests.filter(r => r.tenant !== tenant || r.id !== id || r.status === 'processed')
     if (rest.length === this.#requests.length) return false
     await this.#save(rest)
     return true

@@ -18,6 +18,7 @@ import { BatchAppender, type AdmissionLimits } from './batch-appender.ts'
 import { ChunkReader } from './block-reader.ts'
 import { ChunkLife } from './chunk-life.ts'
 import { DeletionRequests, type DeletionRequest } from './deletion.ts'
+import { ChunkEraser, type HidingTest } from './eraser.ts'
 import type { StreamHead } from './head.ts'
 import { IndexCatalogue } from './index-catalogue.ts'
 import { chunkName } from './merge.ts'
@@ -39,6 +40,9 @@ export interface LogsOptions {
   durability: Durability
   syncAlways: boolean
   retentionMs: number
+  /** How long after its request a deletion changes the bucket, and what it is of. */
+  deletionDelayMs: number
+  hides: HidingTest
   admission: AdmissionLimits
   streamsMax: number
   /** Bytes a second, a tenant; Infinity = as many as come. */
@@ -65,6 +69,7 @@ export class LogsEngine implements Signal {
   readonly #life: ChunkLife
   readonly #appender: BatchAppender
   readonly #deletions: DeletionRequests
+  readonly #eraser: ChunkEraser
   readonly #subscribers = new Set<Subscriber>()
   #background: Repeater[] = []
   linesAppended = 0
@@ -82,6 +87,7 @@ export class LogsEngine implements Signal {
     this.#reader = new ChunkReader({ bucket, files, isBase64, cacheBytes })
     this.#deletions = new DeletionRequests(bucket, clock, options.random, options.defaultTenant)
     this.#life = new ChunkLife({ clock, files, log, bucket, isBase64, directory: options.directory, retentionMs: options.retentionMs, headBytesMax: options.headBytesMax }, this.#wal, this.#tenants, this.#catalogue, this.#reader, () => this.#guard.mayWrite())
+    this.#eraser = new ChunkEraser({ clock, log, isBase64, delayMs: options.deletionDelayMs, hides: options.hides }, this.#deletions, this.#catalogue, this.#reader, this.#life.writer, () => this.#guard.mayWrite())
     this.#appender = new BatchAppender(options.admission)
   }
 
@@ -167,7 +173,7 @@ export class LogsEngine implements Signal {
         this.#subscribers.add(subscriber)
         return () => { this.#subscribers.delete(subscriber) }
       },
-      deletions: () => this.#deletions.of(tenantName).filter(d => d.status !== 'cancelled').map(d => ({ id: d.id, query: d.query, fromMs: d.fromMs, throughMs: d.throughMs })),
+      deletions: () => this.#deletions.of(tenantName).filter(d => d.status === 'received').map(d => ({ id: d.id, query: d.query, fromMs: d.fromMs, throughMs: d.throughMs })),
     }
   }
 
@@ -214,7 +220,7 @@ export class LogsEngine implements Signal {
 
   // ── Deletion ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Hides lines from queries at once; the bucket is rid of them a day later. */
+  /** Hides lines from queries at once; the bucket is rid of them after the delay. */
   requestDeletion(tenant: string, query: string, fromMs: number, throughMs: number): Promise<void> { return this.#deletions.add(tenant, query, fromMs, throughMs) }
   deletionRequests(tenant: string): readonly DeletionRequest[] { return this.#deletions.of(tenant) }
   cancelDeletion(tenant: string, id: string): Promise<boolean> { return this.#deletions.cancel(tenant, id) }
@@ -232,6 +238,7 @@ export class LogsEngine implements Signal {
       await this.#life.publishDue()
       await this.#life.compact()
       await this.#life.retain()
+      await this.#eraser.run()
       await this.#life.tidy()
     })
   }

@@ -13,6 +13,7 @@ import { LogBatchBuilder } from '#model/log-batch.ts'
 import { Labels } from '#model/labels.ts'
 import { Budget } from '../../src/query/budget.ts'
 import { LogqlEngine, metricOf } from '../../src/query/logql/engine.ts'
+import { HiddenLines } from '../../src/query/logql/scan.ts'
 import { runLogQuery } from '../../src/query/logql/log-query.ts'
 
 const hourMs = 3_600_000
@@ -30,7 +31,7 @@ let seed = 1
 async function opened(world: World, options: Partial<LogsOptions> = {}): Promise<LogsEngine> {
   const engine = new LogsEngine({
     clock: world.clock, files: world.files, bucket: world.bucket, random: seededRandom(seed++), log: silentLog, isBase64: false, directory: 'data', defaultTenant: 'fake', durability: 'local', syncAlways: false,
-    retentionMs: Infinity, streamsMax: 1000, rateBytes: Infinity, headBytesMax: 64 * 1024 * 1024, cacheBytes: 16 * 1024 * 1024, freeBytesMin: 0, readOnly: false, refreshMs: 300_000,
+    retentionMs: Infinity, deletionDelayMs: 24 * hourMs, hides: (notices, labels) => new HiddenLines(notices, () => world.clock.nowMs()).of(labels), streamsMax: 1000, rateBytes: Infinity, headBytesMax: 64 * 1024 * 1024, cacheBytes: 16 * 1024 * 1024, freeBytesMin: 0, readOnly: false, refreshMs: 300_000,
     admission: { maxAgeMs: Infinity, futureMs: 600_000, outOfOrderMs: Infinity, lineBytesMax: 262_144, labelsPerStreamMax: 15, labelNameBytesMax: 1024, labelValueBytesMax: 2048, metadataPairsMax: 128, metadataBytesMax: 65_536 },
     ...options,
   })
@@ -152,4 +153,36 @@ test('many lines, blocks and chunks: all come back in order, also those that cam
   assert.deepEqual(await lines(world, engine, '{app="big"}'), expected)
   await driving(world, engine.flush())
   assert.deepEqual(await lines(world, engine, '{app="big"}'), expected)
+})
+
+test('a deletion hides lines at once, and a day later the bucket has them no more', async () => {
+  const world = makeWorld()
+  const engine = await opened(world)
+  const dayBoundary = Math.floor(startMs / 86_400_000) * 86_400_000
+  await append(world, engine, 'a', [[dayBoundary - 2000, 'keep one'], [dayBoundary - 1000, 'secret one'], [dayBoundary + 1000, 'secret two'], [dayBoundary + 2000, 'keep two']])
+  await append(world, engine, 'b', [[dayBoundary, 'secret three']])
+  await append(world, engine, 'c', [[dayBoundary, 'keep three']])
+  await driving(world, engine.flush())
+  const before = [...world.bucket.objects.keys()].filter(key => key.startsWith('fake/') && !key.includes('/tercet/') && !key.endsWith('.tercet-tokens'))
+  await engine.requestDeletion('fake', '{app=~".+"} |= "secret"', dayBoundary - 5000, dayBoundary + 5000)
+  assert.deepEqual((await lines(world, engine, '{app=~".+"}')).sort(), ['keep one', 'keep three', 'keep two'])
+  await driving(world, engine.maintain())
+  assert.equal(engine.deletionRequests('fake')[0]!.status, 'received')
+  await world.clock.advance(24 * hourMs)
+  await driving(world, engine.maintain())
+  assert.equal(engine.deletionRequests('fake')[0]!.status, 'processed')
+  assert.equal(await engine.cancelDeletion('fake', engine.deletionRequests('fake')[0]!.id), false)
+  assert.deepEqual((await lines(world, engine, '{app=~".+"}')).sort(), ['keep one', 'keep three', 'keep two'])
+  assert.deepEqual(engine.reader('fake').deletions(), [])
+  await world.clock.advance(3 * hourMs)
+  await driving(world, engine.maintain())
+  const after = [...world.bucket.objects.keys()].filter(key => key.startsWith('fake/') && !key.includes('/tercet/') && !key.endsWith('.tercet-tokens'))
+  // One chunk is as it was, one is new, one is gone.
+  assert.equal(before.length, 3)
+  assert.equal(after.length, 2)
+  assert.equal(after.filter(key => before.includes(key)).length, 1)
+  await driving(world, engine.close())
+  const again = await opened({ ...world, files: new MemoryFiles() })
+  assert.deepEqual((await lines(world, again, '{app=~".+"}')).sort(), ['keep one', 'keep three', 'keep two'])
+  await driving(world, again.close())
 })

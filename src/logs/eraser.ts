@@ -1,0 +1,104 @@
+/** Rids the bucket of deleted lines: chunks that have some are written anew without them, or leave the index altogether. */
+import type { Clock } from '#core/clock.ts'
+import type { Log } from '#core/log.ts'
+import type { Labels } from '#model/labels.ts'
+import type { ChunkReader } from './block-reader.ts'
+import type { ChunkWriter, FinishedChunk } from './block-writer.ts'
+import { chunkKey, filterKey } from './chunk.ts'
+import type { DeletionRequest, DeletionRequests } from './deletion.ts'
+import { OpenChunk } from './head.ts'
+import { dayMs, type IndexCatalogue } from './index-catalogue.ts'
+import type { IndexedChunk } from './index-file.ts'
+import { chunkName } from './merge.ts'
+import { readPairs, type DeletionNotice, type Lines, type OpenedChunk } from './select.ts'
+
+/** Tells which lines of a stream the deletions are of; undefined: none. */
+export type HidingTest = (notices: readonly DeletionNotice[], labels: Labels) => ((lines: Lines, i: number, symbols: readonly string[]) => boolean) | undefined
+
+export interface EraserOptions {
+  clock: Clock
+  log: Log
+  isBase64: boolean
+  /** How long a request can be taken back before the bucket is changed. */
+  delayMs: number
+  hides: HidingTest
+}
+
+const removeChunkAfterMs = 7_200_000
+
+export class ChunkEraser {
+  readonly #options: EraserOptions
+  readonly #deletions: DeletionRequests
+  readonly #catalogue: IndexCatalogue
+  readonly #reader: ChunkReader
+  readonly #writer: ChunkWriter
+  readonly #mayWrite: () => Promise<boolean>
+  /** Chunks written anew or dropped. */
+  erased = 0
+
+  constructor(options: EraserOptions, deletions: DeletionRequests, catalogue: IndexCatalogue, reader: ChunkReader, writer: ChunkWriter, mayWrite: () => Promise<boolean>) {
+    this.#options = options
+    this.#deletions = deletions
+    this.#catalogue = catalogue
+    this.#reader = reader
+    this.#writer = writer
+    this.#mayWrite = mayWrite
+  }
+
+  /** Works off the requests that are due. What fails is tried again in the next round: doing it twice changes nothing. */
+  async run(): Promise<void> {
+    const { clock, delayMs, log } = this.#options
+    for (const request of this.#deletions.due(clock.nowMs() - delayMs)) {
+      if (!(await this.#mayWrite())) return
+      const chunks = await this.#erase(request)
+      await this.#deletions.finish(request)
+      log.info('a deletion of log lines is done', { id: request.id, chunks })
+    }
+  }
+
+  async #erase(request: DeletionRequest): Promise<number> {
+    const { tenant } = request
+    const replaced = new Map<string, IndexedChunk>()
+    const fresh: FinishedChunk[] = []
+    for (const index of await this.#catalogue.indexes(tenant, request.fromMs, request.throughMs)) {
+      for (const { fingerprint, labels, chunks } of index.streams) {
+        const hides = this.#options.hides([request], labels)
+        if (hides === undefined) continue
+        for (const chunk of chunks) {
+          if (chunk.fromMs > request.throughMs || chunk.throughMs < request.fromMs || replaced.has(chunkName(chunk))) continue
+          const opened = await this.#reader.indexed(tenant, chunk).open()
+          if (opened === undefined) continue
+          const { rest, hidden } = withoutHidden(opened, hides, this.#options.clock.nowMs())
+          if (hidden === 0) continue
+          replaced.set(chunkName(chunk), chunk)
+          if (rest.entries > 0) fresh.push({ tenant, labels, chunk: rest.close(tenant, BigInt(`0x${fingerprint}`), labels) })
+        }
+      }
+    }
+    if (replaced.size === 0) return 0
+    if (fresh.length > 0) await this.#writer.publish(fresh)
+    const days = new Set<number>()
+    for (const { fromMs, throughMs } of replaced.values()) for (let day = Math.floor(fromMs / dayMs); day <= Math.floor(throughMs / dayMs); day++) days.add(day)
+    for (const day of days) await this.#writer.rewrite(tenant, day, [], chunk => !replaced.has(chunkName(chunk)))
+    for (const chunk of replaced.values()) {
+      this.#writer.doom(chunkKey(tenant, chunk, this.#options.isBase64), removeChunkAfterMs)
+      this.#writer.doom(filterKey(tenant, chunk, this.#options.isBase64), removeChunkAfterMs)
+    }
+    this.erased += replaced.size
+    return replaced.size
+  }
+}
+
+/** A chunk of the lines that are not hidden, and how many were. */
+function withoutHidden(opened: OpenedChunk, hides: (lines: Lines, i: number, symbols: readonly string[]) => boolean, nowMs: number): { rest: OpenChunk; hidden: number } {
+  const rest = new OpenChunk(nowMs)
+  let hidden = 0
+  for (const block of opened.blocks) {
+    const lines = block.lines()
+    for (let i = 0; i < lines.count; i++) {
+      if (hides(lines, i, opened.symbols)) hidden++
+      else rest.append(lines.timesMs[i]!, lines.subNs[i]!, lines.bytes, lines.lineFrom[i]!, lines.lineTo[i]!, readPairs(lines, i, opened.symbols))
+    }
+  }
+  return { rest, hidden }
+}
