@@ -1,0 +1,268 @@
+/** One column of a row group on its way into a file: entries are added one by one, then encoded as a column chunk. */
+import { ByteWriter } from '../byte-writer.ts'
+import { encodeSnappy } from '../snappy.ts'
+import type { ColumnData } from './column-data.ts'
+import { bitWidthOf, encodeDelta32, encodeDelta64, encodeHybrid } from './encodings.ts'
+import { codecNumbers, encodingNumbers } from './pages.ts'
+import { physicalTypes, type Column } from './schema.ts'
+import { Texts } from './texts.ts'
+import { encodeStruct, type ThriftField } from './thrift.ts'
+
+/** Entries of a page; a page ends where a row does. */
+const pageEntries = 32_768
+const pageBytes = 256 * 1024
+
+export interface EncodedPage { at: number; size: number; firstRow: number }
+/** A column chunk: its bytes, and where its pages begin within them. */
+export interface EncodedChunk { bytes: Uint8Array; dictionarySize: number; entries: number; rawSize: number; pages: EncodedPage[]; encodings: number[] }
+
+export class ColumnBuilder {
+  readonly column: Column
+  count = 0
+  valueCount = 0
+  #rep = new Uint8Array(64)
+  #def = new Uint8Array(64)
+  #ints = new Int32Array(0)
+  #longs = new BigInt64Array(0)
+  #doubles = new Float64Array(0)
+  /** Byte strings one after another: the dictionary's, or the values'. */
+  readonly #bytes = new ByteWriter(64)
+  #offsets = new Uint32Array(64)
+  #strings = 0
+  readonly #byText = new Map<string, number>()
+  readonly #physical: number
+  readonly #isDictionary: boolean
+
+  constructor(column: Column) {
+    this.column = column
+    this.#physical = physicalTypes[column.leaf.type]
+    this.#isDictionary = column.leaf.encoding === 'dictionary'
+  }
+
+  /** About how many bytes it holds. */
+  get heldBytes(): number { return this.count * 2 + this.#bytes.at + this.valueCount * (this.#physical === 2 || this.#physical === 5 ? 8 : this.#physical === 0 ? 1 : 4) }
+
+  /** An entry without a value. */
+  addNull(rep: number, def: number): void {
+    const i = this.count
+    if (i === this.#rep.length) this.#growLevels()
+    this.#rep[i] = rep
+    this.#def[i] = def
+    this.count = i + 1
+  }
+
+  #addLevels(rep: number): number { this.addNull(rep, this.column.maxDef); return this.valueCount++ }
+
+  addInt(rep: number, value: number): void {
+    const k = this.#addLevels(rep)
+    if (k >= this.#ints.length) { const grown = new Int32Array(Math.max(64, k * 2)); grown.set(this.#ints); this.#ints = grown }
+    this.#ints[k] = value
+  }
+
+  addBool(rep: number, value: boolean): void { this.addInt(rep, value ? 1 : 0) }
+
+  addLong(rep: number, value: bigint): void {
+    const k = this.#addLevels(rep)
+    if (k >= this.#longs.length) { const grown = new BigInt64Array(Math.max(64, k * 2)); grown.set(this.#longs); this.#longs = grown }
+    this.#longs[k] = value
+  }
+
+  addDouble(rep: number, value: number): void {
+    const k = this.#addLevels(rep)
+    if (k >= this.#doubles.length) { const grown = new Float64Array(Math.max(64, k * 2)); grown.set(this.#doubles); this.#doubles = grown }
+    this.#doubles[k] = value
+  }
+
+  addText(rep: number, text: string): void {
+    if (this.#isDictionary) { this.addInt(rep, this.entryOf(text)); return }
+    this.#addLevels(rep)
+    this.#appendString(Buffer.from(text, 'utf8'))
+  }
+
+  /** Not for columns with a dictionary. */
+  addBytes(rep: number, bytes: Uint8Array): void {
+    this.#addLevels(rep)
+    this.#appendString(bytes)
+  }
+
+  /** The number of a text in the dictionary. */
+  entryOf(text: string): number {
+    const known = this.#byText.get(text)
+    if (known !== undefined) return known
+    const number = this.#strings
+    this.#appendString(Buffer.from(text, 'utf8'))
+    this.#byText.set(text, number)
+    return number
+  }
+
+  #appendString(bytes: Uint8Array): void {
+    this.#bytes.writeBytes(bytes)
+    if (++this.#strings >= this.#offsets.length) { const grown = new Uint32Array(this.#strings * 2); grown.set(this.#offsets); this.#offsets = grown }
+    this.#offsets[this.#strings] = this.#bytes.at
+  }
+
+  #growLevels(): void {
+    const rep = new Uint8Array(this.count * 2), def = new Uint8Array(this.count * 2)
+    rep.set(this.#rep)
+    def.set(this.#def)
+    this.#rep = rep
+    this.#def = def
+  }
+
+  /** Takes over the entries [from, to) of a decoded column, whose values begin with number `valueAt`. Returns the number of the value behind them. */
+  copy(data: ColumnData, from: number, to: number, valueAt: number): number {
+    const { maxDef } = this.column
+    let k = valueAt
+    for (let i = from; i < to; i++) {
+      const rep = data.rep === undefined ? 0 : data.rep[i]!
+      const def = data.def === undefined ? maxDef : data.def[i]!
+      if (def < maxDef) { this.addNull(rep, def); continue }
+      if (data.texts !== undefined) {
+        if (this.#isDictionary) this.addText(rep, data.texts.text(data.indices === undefined ? k : data.indices[k]!))
+        else this.addBytes(rep, data.texts.bytesOf(data.indices === undefined ? k : data.indices[k]!))
+      } else if (data.longs !== undefined) this.addLong(rep, data.longs[k]!)
+      else if (data.doubles !== undefined) this.addDouble(rep, data.doubles[k]!)
+      else this.addInt(rep, (data.ints ?? data.bools)![k]!)
+      k++
+    }
+    return k
+  }
+
+  /** What was added, as a column that is read. It shares memory: nothing may be added any more. */
+  data(): ColumnData {
+    const { column, count, valueCount } = this
+    const base = { column, count, valueCount, rep: column.maxRep === 0 ? undefined : this.#rep.subarray(0, count), def: column.maxDef === 0 ? undefined : this.#def.subarray(0, count) }
+    switch (this.#physical) {
+      case 0: return { ...base, bools: Uint8Array.from(this.#ints.subarray(0, valueCount)) }
+      case 1: return { ...base, ints: this.#ints.subarray(0, valueCount) }
+      case 2: return { ...base, longs: this.#longs.subarray(0, valueCount) }
+      case 5: return { ...base, doubles: this.#doubles.subarray(0, valueCount) }
+      default: {
+        const texts = new Texts(this.#bytes.bytes(), this.#offsets.subarray(0, this.#strings + 1))
+        return this.#isDictionary ? { ...base, texts, indices: this.#ints.subarray(0, valueCount) } : { ...base, texts }
+      }
+    }
+  }
+
+  /** The column chunk. */
+  encode(): EncodedChunk {
+    const out = new ByteWriter(Math.min(1 << 20, this.heldBytes + 1024))
+    let dictionarySize = 0, rawSize = 0
+    if (this.#isDictionary) {
+      const plain = new ByteWriter(this.#bytes.at + this.#strings * 4 + 16)
+      for (let i = 0; i < this.#strings; i++) {
+        const from = this.#offsets[i]!, to = this.#offsets[i + 1]!
+        plain.reserve(4)
+        plain.view.setUint32(plain.at, to - from, true)
+        plain.at += 4
+        plain.writeBytes(this.#bytes.buffer.subarray(from, to))
+      }
+      rawSize += this.#page(out, plain.bytes(), 0, undefined, [[7, 'struct', [[1, 'i32', this.#strings], [2, 'i32', encodingNumbers.plain]]]])
+      dictionarySize = out.at
+    }
+    const pages: EncodedPage[] = []
+    let from = 0, k = 0, row = 0
+    while (from < this.count || pages.length === 0) {
+      const { to, valueTo, rows } = this.#pageEnd(from, k)
+      const at = out.at
+      rawSize += this.#dataPage(out, from, to, k, valueTo, rows)
+      pages.push({ at, size: out.at - at, firstRow: row })
+      row += rows
+      from = to
+      k = valueTo
+      if (this.count === 0) break
+    }
+    const encodings = this.#isDictionary ? [encodingNumbers.plain, encodingNumbers.rle, encodingNumbers.dictionary] : [encodingNumbers.rle, this.#encoding()]
+    return { bytes: out.bytes(), dictionarySize, entries: this.count, rawSize, pages, encodings }
+  }
+
+  /** Where a page that begins at `from` ends: at a row's end, when it has enough. */
+  #pageEnd(from: number, k: number): { to: number; valueTo: number; rows: number } {
+    const { maxRep, maxDef } = this.column
+    const width = this.#physical === 0 ? 1 / 8 : this.#physical === 2 || this.#physical === 5 ? 8 : 4
+    let to = from, valueTo = k, rows = 0, size = 0
+    for (; to < this.count; to++) {
+      if (maxRep === 0 || this.#rep[to] === 0) {
+        if (to > from && (to - from >= pageEntries || size >= pageBytes)) break
+        rows++
+      }
+      if (maxDef === 0 || this.#def[to] === maxDef) {
+        size += this.#physical === 6 && !this.#isDictionary ? 4 + this.#offsets[valueTo + 1]! - this.#offsets[valueTo]! : width
+        valueTo++
+      }
+    }
+    return { to, valueTo, rows }
+  }
+
+  #encoding(): number {
+    const { encoding } = this.column.leaf
+    return encoding === 'dictionary' ? encodingNumbers.dictionary : encoding === 'delta' ? encodingNumbers.delta : encoding === 'delta-length' ? encodingNumbers.deltaLength : encodingNumbers.plain
+  }
+
+  #dataPage(out: ByteWriter, from: number, to: number, k: number, valueTo: number, rows: number): number {
+    const { maxRep, maxDef } = this.column
+    const levels = new ByteWriter(256)
+    if (maxRep > 0) encodeHybrid(levels, this.#rep, from, to, bitWidthOf(maxRep))
+    const repBytes = levels.at
+    if (maxDef > 0) encodeHybrid(levels, this.#def, from, to, bitWidthOf(maxDef))
+    const values = new ByteWriter(1024)
+    this.#values(values, k, valueTo)
+    return this.#page(out, values.bytes(), 3, levels.bytes(), [[8, 'struct', [[1, 'i32', to - from], [2, 'i32', to - from - (valueTo - k)], [3, 'i32', rows], [4, 'i32', this.#encoding()], [5, 'i32', levels.at - repBytes], [6, 'i32', repBytes], [7, 'bool', this.column.leaf.isSnappy]]]])
+  }
+
+  #values(out: ByteWriter, from: number, to: number): void {
+    switch (this.column.leaf.encoding) {
+      case 'dictionary': {
+        const width = bitWidthOf(Math.max(0, this.#strings - 1))
+        out.writeU8(width)
+        // A dictionary of one needs no bits, but its runs are told all the same.
+        if (width === 0) { if (to > from) out.writeUvarint((to - from) * 2) } else encodeHybrid(out, this.#ints, from, to, width)
+        return
+      }
+      case 'delta':
+        if (this.#physical === 1) encodeDelta32(out, this.#ints, from, to)
+        else encodeDelta64(out, this.#longs, from, to)
+        return
+      case 'delta-length': {
+        const lengths = new Int32Array(to - from)
+        for (let i = from; i < to; i++) lengths[i - from] = this.#offsets[i + 1]! - this.#offsets[i]!
+        encodeDelta32(out, lengths, 0, lengths.length)
+        out.writeBytes(this.#bytes.buffer.subarray(this.#offsets[from], this.#offsets[to]))
+        return
+      }
+      default: this.#plain(out, from, to)
+    }
+  }
+
+  #plain(out: ByteWriter, from: number, to: number): void {
+    switch (this.#physical) {
+      case 0: {
+        for (let i = from; i < to; i += 8) {
+          let byte = 0
+          for (let bit = 0; bit < 8 && i + bit < to; bit++) byte |= (this.#ints[i + bit]! & 1) << bit
+          out.writeU8(byte)
+        }
+        return
+      }
+      case 1: out.writeBytes(new Uint8Array(this.#ints.buffer, from * 4, (to - from) * 4)); return
+      case 2: out.writeBytes(new Uint8Array(this.#longs.buffer, from * 8, (to - from) * 8)); return
+      default: out.writeBytes(new Uint8Array(this.#doubles.buffer, from * 8, (to - from) * 8))
+    }
+  }
+
+  /** Returns the size before compression, with the header. */
+  #page(out: ByteWriter, values: Uint8Array, kind: number, levels: Uint8Array | undefined, extra: readonly ThriftField[]): number {
+    // Snappy of nothing is one byte, and readers expect it.
+    const packed = this.column.leaf.isSnappy ? encodeSnappy(values) : values
+    const levelBytes = levels?.length ?? 0
+    const [tail] = extra
+    const isDictionary = kind === 0
+    const header = encodeStruct([[1, 'i32', isDictionary ? 2 : 3], [2, 'i32', values.length + levelBytes], [3, 'i32', packed.length + levelBytes], tail!])
+    out.writeBytes(header)
+    if (levels !== undefined) out.writeBytes(levels)
+    out.writeBytes(packed)
+    return header.length + values.length + levelBytes
+  }
+
+  get codec(): number { return this.column.leaf.isSnappy ? codecNumbers.snappy : codecNumbers.none }
+}

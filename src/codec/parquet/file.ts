@@ -1,0 +1,88 @@
+/** A Parquet file's footer, and its columns by range. Source: the public format description (parquet-format). */
+import { CorruptDataError } from '#core/errors.ts'
+import { ByteReader } from '../byte-reader.ts'
+import type { ColumnData } from './column-data.ts'
+import { readColumn } from './pages.ts'
+import { readSchema, type Column } from './schema.ts'
+import { readStruct, type ThriftStruct } from './thrift.ts'
+
+/** Bytes [from, to) of the file. */
+export type RangeReader = (from: number, to: number) => Promise<Uint8Array>
+
+interface ChunkPlace { from: number; to: number; entries: number; codec: number }
+export interface RowGroup { rows: number; /** By column. */ places: ChunkPlace[]; from: number; to: number }
+
+/** Ranges that lie this near are read as one. */
+const gapMax = 128 * 1024
+
+const number = (value: unknown, what: string): number => {
+  if (typeof value !== 'number' || value < 0) throw new CorruptDataError(`parquet: the footer has no ${what}`)
+  return value
+}
+
+export class ParquetFile {
+  readonly columns: readonly Column[]
+  readonly rowGroups: readonly RowGroup[]
+  readonly rows: number
+  readonly #read: RangeReader
+  readonly #byPath: ReadonlyMap<string, number>
+
+  private constructor(footer: ThriftStruct, size: number, read: RangeReader) {
+    this.#read = read
+    this.columns = readSchema((footer.get(2) ?? []) as ThriftStruct[])
+    this.#byPath = new Map(this.columns.map(({ path }, i) => [path, i]))
+    this.rows = number(footer.get(3), 'count of rows')
+    this.rowGroups = ((footer.get(4) ?? []) as ThriftStruct[]).map(group => {
+      const places = ((group.get(1) ?? []) as ThriftStruct[]).map(chunk => {
+        const meta = chunk.get(3) as ThriftStruct | undefined
+        if (meta === undefined) throw new CorruptDataError('parquet: a column chunk without metadata')
+        const dataAt = number(meta.get(9), 'page offset'), dictionaryAt = meta.get(11)
+        const from = typeof dictionaryAt === 'number' && dictionaryAt > 0 ? Math.min(dictionaryAt, dataAt) : dataAt
+        const to = from + number(meta.get(7), 'size of a column chunk')
+        if (to > size) throw new CorruptDataError('parquet: a column chunk runs past the file')
+        return { from, to, entries: number(meta.get(5), 'count of values'), codec: number(meta.get(4), 'codec') }
+      })
+      if (places.length !== this.columns.length) throw new CorruptDataError(`parquet: ${places.length} column chunks for ${this.columns.length} columns`)
+      return { rows: number(group.get(3), 'count of rows'), places, from: Math.min(...places.map(p => p.from)), to: Math.max(...places.map(p => p.to)) }
+    })
+  }
+
+  /** `footerSize`: of the footer without its last eight bytes, when it is known. */
+  static async open(read: RangeReader, size: number, footerSize = 0): Promise<ParquetFile> {
+    let bytes = await read(Math.max(0, size - Math.max(footerSize + 8, footerSize === 0 ? 64 * 1024 : 0)), size)
+    const tail = new DataView(bytes.buffer, bytes.byteOffset + bytes.length - 8, 8)
+    if (bytes.length < 8 || tail.getUint32(4, true) !== 0x31524150) throw new CorruptDataError('parquet: the file does not end as one')
+    const length = tail.getUint32(0, true)
+    if (length + 8 > size) throw new CorruptDataError(`parquet: a footer of ${length} bytes in a file of ${size}`)
+    if (length + 8 > bytes.length) bytes = await read(size - length - 8, size)
+    return new ParquetFile(readStruct(new ByteReader(bytes, bytes.length - 8 - length, bytes.length - 8)), size, read)
+  }
+
+  /** The number of a column; -1 when the file has none of this path. */
+  columnAt(path: string): number { return this.#byPath.get(path) ?? -1 }
+
+  /** Columns of a row group, by number, in as few reads as make sense. */
+  async read(group: number, wanted: readonly number[]): Promise<Map<number, ColumnData>> {
+    const { places } = this.rowGroups[group]!
+    const sorted = [...new Set(wanted)].sort((a, b) => places[a]!.from - places[b]!.from)
+    const out = new Map<number, ColumnData>()
+    for (let i = 0; i < sorted.length;) {
+      let end = i, to = places[sorted[i]!]!.to
+      while (end + 1 < sorted.length && places[sorted[end + 1]!]!.from - to <= gapMax) to = Math.max(to, places[sorted[++end]!]!.to)
+      const { from } = places[sorted[i]!]!
+      const bytes = await this.#read(from, to)
+      for (; i <= end; i++) {
+        const number = sorted[i]!, place = places[number]!
+        out.set(number, readColumn(this.columns[number]!, bytes.subarray(place.from - from, place.to - from), place.codec, place.entries))
+      }
+    }
+    return out
+  }
+
+  /** Every column of a row group, in one read. */
+  async readGroup(group: number): Promise<ColumnData[]> {
+    const { places, from, to } = this.rowGroups[group]!
+    const bytes = await this.#read(from, to)
+    return this.columns.map((column, i) => readColumn(column, bytes.subarray(places[i]!.from - from, places[i]!.to - from), places[i]!.codec, places[i]!.entries))
+  }
+}
