@@ -1,0 +1,369 @@
+/** Traces into the columns of a row group: one row for each. Rules: docs/formats/tempo-block.md. */
+import { ColumnBuilder } from '#codec/parquet/column-builder.ts'
+import { valueToJson } from '#model/trace-json.ts'
+import { serviceNameOf, type AnyValue, type Attribute, type ResourceSpans, type Scope, type Span, type Trace } from '#model/trace.ts'
+import { nestedSet } from './nested-set.ts'
+import { blockColumns, dedicatedPlaces, type DedicatedColumn, type DedicatedScope } from './schema.ts'
+
+const roundings = [15, 60, 300, 3600] as const
+const nsPerSecond = 1_000_000_000n
+
+/** The number of the interval of so many seconds that a time lies in; an edge belongs to the interval before it. */
+export function roundedStart(ns: bigint, step: number): number {
+  if (ns === 0n) return 0
+  const seconds = Number(ns / nsPerSecond)
+  return seconds % step === 0 && ns % nsPerSecond === 0n ? seconds / step - 1 : Math.floor(seconds / step)
+}
+
+/** 16 bytes: shorter ids get zeros in front, of longer ones the end is kept. */
+export function paddedTraceId(id: Uint8Array): Uint8Array {
+  if (id.length === 16) return id
+  const padded = new Uint8Array(16)
+  const from = Math.max(0, id.length - 16)
+  padded.set(id.subarray(from), 16 - (id.length - from))
+  return padded
+}
+
+/** Lower-case hex without zeros in front. */
+export function traceIdText(id: Uint8Array): string { return Buffer.from(id.buffer, id.byteOffset, id.length).toString('hex').replace(/^0+(?=.)/, '') }
+
+/** The columns of an attribute list. `r` and `d` are the levels of the list. */
+class AttributeColumns {
+  readonly #key: ColumnBuilder
+  readonly #isArray: ColumnBuilder
+  readonly #texts: ColumnBuilder
+  readonly #ints: ColumnBuilder
+  readonly #doubles: ColumnBuilder
+  readonly #bools: ColumnBuilder
+  readonly #unsupported: ColumnBuilder
+  readonly #r: number
+  readonly #d: number
+
+  constructor(columns: Columns, path: string) {
+    const part = (name: string): ColumnBuilder => columns.get(`${path}.Attrs.${name}`)
+    this.#key = part('Key')
+    this.#isArray = part('IsArray')
+    this.#texts = part('Value')
+    this.#ints = part('ValueInt')
+    this.#doubles = part('ValueDouble')
+    this.#bools = part('ValueBool')
+    this.#unsupported = part('ValueUnsupported')
+    this.#r = this.#key.column.maxRep
+    this.#d = this.#key.column.maxDef
+  }
+
+  /** Nothing, for an owner that begins at `rep`. */
+  none(rep: number, def = this.#d - 1): void {
+    for (const column of [this.#key, this.#isArray, this.#texts, this.#ints, this.#doubles, this.#bools, this.#unsupported]) column.addNull(rep, def)
+  }
+
+  add(rep: number, key: string, value: AnyValue): void {
+    this.#key.addText(rep, key)
+    this.#isArray.addBool(rep, value.kind === 'array' && isPlain(value.values))
+    switch (value.kind) {
+      case 'string': this.#texts.addText(rep, value.value); this.#rest(rep, this.#texts); return
+      case 'int': this.#ints.addLong(rep, value.value); this.#rest(rep, this.#ints); return
+      case 'double': this.#doubles.addDouble(rep, value.value); this.#rest(rep, this.#doubles); return
+      case 'bool': this.#bools.addBool(rep, value.value); this.#rest(rep, this.#bools); return
+      case 'array': if (isPlain(value.values)) { this.#addArray(rep, value.values); return } break
+      default:
+    }
+    this.#unsupported.addText(rep, JSON.stringify(valueToJson(value)))
+    this.#rest(rep, this.#unsupported)
+  }
+
+  #rest(rep: number, filled: ColumnBuilder | undefined): void {
+    if (filled !== this.#texts) this.#texts.addNull(rep, this.#d)
+    if (filled !== this.#ints) this.#ints.addNull(rep, this.#d)
+    if (filled !== this.#doubles) this.#doubles.addNull(rep, this.#d)
+    if (filled !== this.#bools) this.#bools.addNull(rep, this.#d)
+    if (filled !== this.#unsupported) this.#unsupported.addNull(rep, this.#d)
+  }
+
+  #addArray(rep: number, values: readonly AnyValue[]): void {
+    let filled: ColumnBuilder | undefined
+    values.forEach((value, i) => {
+      const at = i === 0 ? rep : this.#r + 1
+      if (value.kind === 'string') (filled = this.#texts).addText(at, value.value)
+      else if (value.kind === 'int') (filled = this.#ints).addLong(at, value.value)
+      else if (value.kind === 'double') (filled = this.#doubles).addDouble(at, value.value)
+      else if (value.kind === 'bool') (filled = this.#bools).addBool(at, value.value)
+    })
+    this.#rest(rep, filled)
+  }
+
+  get r(): number { return this.#r }
+}
+
+/** Elements of one basic type. */
+function isPlain(values: readonly AnyValue[]): boolean {
+  const kind = values[0]?.kind
+  return kind === undefined || ((kind === 'string' || kind === 'int' || kind === 'double' || kind === 'bool') && values.every(v => v.kind === kind))
+}
+
+/** The attributes of a scope that have columns of their own. */
+class DedicatedColumns {
+  readonly #byName = new Map<string, { column: ColumnBuilder; type: 'string' | 'int'; number: number }>()
+  readonly #columns: ColumnBuilder[] = []
+  readonly #held: (AnyValue | undefined)[] = []
+
+  constructor(columns: Columns, list: readonly DedicatedColumn[], scope: DedicatedScope, path: string) {
+    const places = dedicatedPlaces(list)
+    for (const { scope: own, name } of list) {
+      const place = own === scope ? places.get(`${scope} ${name}`) : undefined
+      if (place === undefined) continue
+      const column = columns.get(`${path}.DedicatedAttributes.${place.column}`)
+      this.#byName.set(name, { column, type: place.type, number: this.#columns.length })
+      this.#columns.push(column)
+    }
+    this.#held = this.#columns.map(() => undefined)
+  }
+
+  /** Keeps the value for `finish` when it is one for a column of its own. */
+  take(key: string, value: AnyValue): boolean {
+    const found = this.#byName.get(key)
+    if (found === undefined) return false
+    const fits = value.kind === found.type || (value.kind === 'array' && value.values.every(v => v.kind === found.type))
+    if (!fits) return false
+    this.#held[found.number] = value
+    return true
+  }
+
+  finish(rep: number): void {
+    this.#columns.forEach((column, i) => {
+      const value = this.#held[i]
+      this.#held[i] = undefined
+      const values = value === undefined ? [] : value.kind === 'array' ? value.values : [value]
+      if (values.length === 0) { column.addNull(rep, column.column.maxDef - 1); return }
+      values.forEach((v, k) => {
+        const at = k === 0 ? rep : column.column.maxRep
+        if (v.kind === 'string') column.addText(at, v.value)
+        else if (v.kind === 'int') column.addLong(at, v.value)
+      })
+    })
+  }
+
+  none(rep: number, def: number): void { for (const column of this.#columns) column.addNull(rep, def) }
+}
+
+class Columns {
+  readonly builders: ColumnBuilder[]
+  readonly #byPath: ReadonlyMap<string, ColumnBuilder>
+
+  constructor(list: readonly DedicatedColumn[]) {
+    this.builders = blockColumns(list).map(column => new ColumnBuilder(column))
+    this.#byPath = new Map(this.builders.map(b => [b.column.path, b]))
+  }
+
+  get(path: string): ColumnBuilder {
+    const found = this.#byPath.get(path)
+    if (found === undefined) throw new Error(`the schema has no column ${path}`)
+    return found
+  }
+}
+
+export class TraceShredder {
+  readonly builders: readonly ColumnBuilder[]
+  rows = 0
+  spans = 0
+  /** Least start and greatest end of a span, as far as they are plausible for a block's range. */
+  startNs = -1n
+  endNs = 0n
+  readonly #c: Record<string, ColumnBuilder>
+  readonly #resourceAttributes: AttributeColumns
+  readonly #scopeAttributes: AttributeColumns
+  readonly #spanAttributes: AttributeColumns
+  readonly #eventAttributes: AttributeColumns
+  readonly #linkAttributes: AttributeColumns
+  readonly #resourceDedicated: DedicatedColumns
+  readonly #spanDedicated: DedicatedColumns
+  readonly #eventDedicated: DedicatedColumns
+  readonly #rounded: ColumnBuilder[]
+
+  constructor(list: readonly DedicatedColumn[]) {
+    const columns = new Columns(list)
+    this.builders = columns.builders
+    this.#c = Object.fromEntries(columns.builders.map(b => [b.column.path, b]))
+    this.#resourceAttributes = new AttributeColumns(columns, 'rs.Resource')
+    this.#scopeAttributes = new AttributeColumns(columns, 'rs.ss.Scope')
+    this.#spanAttributes = new AttributeColumns(columns, 'rs.ss.Spans')
+    this.#eventAttributes = new AttributeColumns(columns, 'rs.ss.Spans.Events')
+    this.#linkAttributes = new AttributeColumns(columns, 'rs.ss.Spans.Links')
+    this.#resourceDedicated = new DedicatedColumns(columns, list, 'resource', 'rs.Resource')
+    this.#spanDedicated = new DedicatedColumns(columns, list, 'span', 'rs.ss.Spans')
+    this.#eventDedicated = new DedicatedColumns(columns, list, 'event', 'rs.ss.Spans.Events')
+    this.#rounded = roundings.map(step => columns.get(`rs.ss.Spans.StartTimeRounded${step}`))
+  }
+
+  get heldBytes(): number { return this.builders.reduce((sum, b) => sum + b.heldBytes, 0) }
+
+  /** One more row. `id`: 16 bytes. The trace has at least one span. */
+  add(id: Uint8Array, trace: Trace): void {
+    const c = this.#c
+    const all: Span[] = []
+    const stats = new Map<string, { spans: number; errors: number }>()
+    let root: { service: string; name: string } | undefined
+    let startNs = -1n, endNs = 0n
+    for (const { resource, scopes } of trace.resources) {
+      const service = serviceNameOf(resource)
+      let own = stats.get(service)
+      if (own === undefined) stats.set(service, own = { spans: 0, errors: 0 })
+      for (const { spans } of scopes) {
+        for (const span of spans) {
+          all.push(span)
+          own.spans++
+          if (span.statusCode === 2) own.errors++
+          if (startNs < 0n || span.startNs < startNs) startNs = span.startNs
+          if (span.endNs > endNs) endNs = span.endNs
+          if (span.parentSpanId.length === 0 && !isReference(span, id)) root = { service, name: span.name }
+        }
+      }
+    }
+    if (all.length === 0) return
+    c['TraceID']!.addBytes(0, id)
+    c['TraceIDText']!.addText(0, traceIdText(id))
+    c['StartTimeUnixNano']!.addLong(0, startNs)
+    c['EndTimeUnixNano']!.addLong(0, endNs)
+    c['DurationNano']!.addLong(0, endNs - startNs)
+    c['RootServiceName']!.addText(0, root?.service ?? '')
+    c['RootSpanName']!.addText(0, root?.name ?? '')
+    const services = [...stats].sort((a, b) => (a[0] < b[0] ? -1 : 1))
+    services.forEach(([name, { spans, errors }], i) => {
+      const rep = i === 0 ? 0 : 1
+      c['ServiceStats.ServiceName']!.addText(rep, name)
+      c['ServiceStats.SpanCount']!.addInt(rep, spans)
+      c['ServiceStats.ErrorCount']!.addInt(rep, errors)
+    })
+    this.#addResources(trace, all)
+    if (this.startNs < 0n || startNs < this.startNs) this.startNs = startNs
+    if (endNs > this.endNs) this.endNs = endNs
+    this.rows++
+    this.spans += all.length
+  }
+
+  #addResources(trace: Trace, all: readonly Span[]): void {
+    const c = this.#c
+    const places = nestedSet(all)
+    let n = 0
+    let rsRep = 0
+    for (const { resource, scopes } of trace.resources) {
+      if (scopes.every(s => s.spans.length === 0)) continue
+      this.#addResource(rsRep, resource)
+      let ssRep = rsRep
+      for (const { scope, spans } of scopes) {
+        if (spans.length === 0) continue
+        this.#addScope(ssRep, scope)
+        let rep = ssRep
+        for (const span of spans) {
+          c['rs.ss.Spans.ParentID']!.addInt(rep, places.parent[n]!)
+          c['rs.ss.Spans.NestedSetLeft']!.addInt(rep, places.left[n]!)
+          c['rs.ss.Spans.NestedSetRight']!.addInt(rep, places.right[n]!)
+          c['rs.ss.Spans.ChildCount']!.addInt(rep, places.children[n]!)
+          this.#addSpan(rep, span)
+          n++
+          rep = 3
+        }
+        c['rs.ss.SpanCount']!.addInt(ssRep, spans.length)
+        ssRep = 2
+      }
+      rsRep = 1
+    }
+  }
+
+  #addResource(rep: number, resource: ResourceSpans['resource']): void {
+    const c = this.#c
+    c['rs.Resource.ServiceName']!.addText(rep, serviceNameOf(resource))
+    let isServiceTaken = false
+    this.#addAttributes(rep, resource.attributes, this.#resourceAttributes, (key, value) => {
+      if (key === 'service.name' && value.kind === 'string' && !isServiceTaken) { isServiceTaken = true; return true }
+      return this.#resourceDedicated.take(key, value)
+    })
+    c['rs.Resource.DroppedAttributesCount']!.addInt(rep, resource.dropped)
+    this.#resourceDedicated.finish(rep)
+  }
+
+  #addScope(rep: number, scope: Scope): void {
+    const c = this.#c
+    c['rs.ss.Scope.Name']!.addText(rep, scope.name)
+    c['rs.ss.Scope.Version']!.addText(rep, scope.version)
+    this.#addAttributes(rep, scope.attributes, this.#scopeAttributes, undefined)
+    c['rs.ss.Scope.DroppedAttributesCount']!.addInt(rep, scope.dropped)
+  }
+
+  #addAttributes(rep: number, attributes: readonly Attribute[], columns: AttributeColumns, take: ((key: string, value: AnyValue) => boolean) | undefined): void {
+    let at = rep
+    let isEmpty = true
+    for (const { key, value } of attributes) {
+      if (take?.(key, value) === true) continue
+      columns.add(at, key, value)
+      at = columns.r
+      isEmpty = false
+    }
+    if (isEmpty) columns.none(rep)
+  }
+
+  #addSpan(rep: number, span: Span): void {
+    const c = this.#c
+    c['rs.ss.Spans.SpanID']!.addBytes(rep, span.spanId)
+    c['rs.ss.Spans.ParentSpanID']!.addBytes(rep, span.parentSpanId)
+    c['rs.ss.Spans.Name']!.addText(rep, span.name)
+    c['rs.ss.Spans.Kind']!.addLong(rep, BigInt(span.kind))
+    c['rs.ss.Spans.TraceState']!.addText(rep, span.traceState)
+    c['rs.ss.Spans.StartTimeUnixNano']!.addLong(rep, span.startNs)
+    c['rs.ss.Spans.DurationNano']!.addLong(rep, BigInt.asIntN(64, span.endNs - span.startNs))
+    c['rs.ss.Spans.StatusCode']!.addLong(rep, BigInt(span.statusCode))
+    c['rs.ss.Spans.StatusMessage']!.addText(rep, span.statusMessage)
+    this.#addAttributes(rep, span.attributes, this.#spanAttributes, (key, value) => this.#spanDedicated.take(key, value))
+    c['rs.ss.Spans.DroppedAttributesCount']!.addInt(rep, span.droppedAttributes)
+    this.#addEvents(rep, span)
+    c['rs.ss.Spans.DroppedEventsCount']!.addInt(rep, span.droppedEvents)
+    this.#addLinks(rep, span)
+    c['rs.ss.Spans.DroppedLinksCount']!.addInt(rep, span.droppedLinks)
+    this.#spanDedicated.finish(rep)
+    for (let i = 0; i < roundings.length; i++) this.#rounded[i]!.addInt(rep, roundedStart(span.startNs, roundings[i]!))
+  }
+
+  #addEvents(rep: number, span: Span): void {
+    const c = this.#c
+    if (span.events.length === 0) {
+      c['rs.ss.Spans.Events.TimeSinceStartNano']!.addNull(rep, 3)
+      c['rs.ss.Spans.Events.Name']!.addNull(rep, 3)
+      this.#eventAttributes.none(rep, 3)
+      c['rs.ss.Spans.Events.DroppedAttributesCount']!.addNull(rep, 3)
+      this.#eventDedicated.none(rep, 3)
+      return
+    }
+    let at = rep
+    for (const event of span.events) {
+      c['rs.ss.Spans.Events.TimeSinceStartNano']!.addLong(at, BigInt.asIntN(64, event.timeNs - span.startNs))
+      c['rs.ss.Spans.Events.Name']!.addText(at, event.name)
+      this.#addAttributes(at, event.attributes, this.#eventAttributes, (key, value) => this.#eventDedicated.take(key, value))
+      c['rs.ss.Spans.Events.DroppedAttributesCount']!.addInt(at, event.dropped)
+      this.#eventDedicated.finish(at)
+      at = 4
+    }
+  }
+
+  #addLinks(rep: number, span: Span): void {
+    const c = this.#c
+    if (span.links.length === 0) {
+      for (const name of ['TraceID', 'SpanID', 'TraceState', 'DroppedAttributesCount']) c[`rs.ss.Spans.Links.${name}`]!.addNull(rep, 3)
+      this.#linkAttributes.none(rep, 3)
+      return
+    }
+    let at = rep
+    for (const link of span.links) {
+      c['rs.ss.Spans.Links.TraceID']!.addBytes(at, link.traceId)
+      c['rs.ss.Spans.Links.SpanID']!.addBytes(at, link.spanId)
+      c['rs.ss.Spans.Links.TraceState']!.addText(at, link.traceState)
+      this.#addAttributes(at, link.attributes, this.#linkAttributes, undefined)
+      c['rs.ss.Spans.Links.DroppedAttributesCount']!.addInt(at, link.dropped)
+      at = 4
+    }
+  }
+}
+
+/** A span without a parent that is told to be another's child by a link (OpenTracing's bridge). */
+function isReference(span: Span, traceId: Uint8Array): boolean {
+  return span.links.some(link => Buffer.compare(paddedTraceId(link.traceId), traceId) === 0 && link.attributes.some(a => a.key === 'opentracing.ref_type' && a.value.kind === 'string' && a.value.value === 'child_of'))
+}
