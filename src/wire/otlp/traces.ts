@@ -1,0 +1,380 @@
+/**
+ * OTLP traces (ExportTraceServiceRequest, and TracesData, which has the same form), protobuf and JSON, as trees and back.
+ * Source: the public opentelemetry-proto definitions, v1.
+ */
+import { ByteReader } from '#codec/byte-reader.ts'
+import { ByteWriter } from '#codec/byte-writer.ts'
+import { readText, skipField } from '#codec/protobuf.ts'
+import { BadDataError, CorruptDataError } from '#core/errors.ts'
+import { attributesFromJson, attributesToJson, bigintOf, type JsonValue } from '#model/trace-json.ts'
+import type { AnyValue, Attribute, ResourceSpans, Scope, ScopeSpans, Span, SpanEvent, SpanLink, Trace } from '#model/trace.ts'
+
+const depthMax = 32
+const noBytes = new Uint8Array(0)
+
+/** The end of a message that follows, which must lie within the one around it. */
+function endOf(input: ByteReader, tag: number): number {
+  if ((tag & 7) !== 2) throw new CorruptDataError(`protobuf: field ${tag >>> 3} has wire type ${tag & 7}, a message or text was expected`)
+  return input.readLength() + input.at
+}
+function checkType(tag: number, type: number): void {
+  if ((tag & 7) !== type) throw new CorruptDataError(`protobuf: field ${tag >>> 3} has wire type ${tag & 7}, ${type} was expected`)
+}
+function text(input: ByteReader, tag: number): string { checkType(tag, 2); return readText(input) }
+function bytes(input: ByteReader, tag: number): Uint8Array { checkType(tag, 2); return input.readBytes(input.readLength()) }
+function uint(input: ByteReader, tag: number): number { checkType(tag, 0); return input.readUvarint() }
+function fixed64(input: ByteReader, tag: number): bigint {
+  checkType(tag, 1)
+  input.need(8)
+  input.at += 8
+  return input.view.getBigUint64(input.at - 8, true)
+}
+function fixed32(input: ByteReader, tag: number): number {
+  checkType(tag, 5)
+  input.need(4)
+  input.at += 4
+  return input.view.getUint32(input.at - 4, true)
+}
+function int64(input: ByteReader, tag: number): bigint {
+  checkType(tag, 0)
+  const { at } = input
+  const small = input.readUvarint()
+  if (small < 2 ** 53) return BigInt(small)
+  input.at = at
+  let value = 0n
+  for (let shift = 0n; ; shift += 7n) {
+    const byte = input.readU8()
+    value |= BigInt(byte & 127) << shift
+    if (byte < 128) return BigInt.asIntN(64, value)
+  }
+}
+
+function readValue(input: ByteReader, end: number, depth: number): AnyValue {
+  let value: AnyValue = { kind: 'none' }
+  if (depth > depthMax) throw new CorruptDataError(`OTLP: an attribute is nested more than ${depthMax} deep`)
+  while (input.at < end) {
+    const tag = input.readUvarint()
+    switch (tag >>> 3) {
+      case 1: value = { kind: 'string', value: text(input, tag) }; break
+      case 2: value = { kind: 'bool', value: uint(input, tag) !== 0 }; break
+      case 3: value = { kind: 'int', value: int64(input, tag) }; break
+      case 4: { checkType(tag, 1); input.need(8); input.at += 8; value = { kind: 'double', value: input.view.getFloat64(input.at - 8, true) }; break }
+      case 5: {
+        const values: AnyValue[] = []
+        const to = endOf(input, tag)
+        while (input.at < to) { const inner = input.readUvarint(); if (inner >>> 3 === 1) values.push(readValue(input, endOf(input, inner), depth + 1)); else skipField(input, inner) }
+        value = { kind: 'array', values }
+        break
+      }
+      case 6: {
+        const entries: Attribute[] = []
+        const to = endOf(input, tag)
+        while (input.at < to) { const inner = input.readUvarint(); if (inner >>> 3 === 1) entries.push(readAttribute(input, endOf(input, inner), depth + 1)); else skipField(input, inner) }
+        value = { kind: 'map', entries }
+        break
+      }
+      case 7: value = { kind: 'bytes', value: bytes(input, tag) }; break
+      default: skipField(input, tag)
+    }
+  }
+  return value
+}
+
+function readAttribute(input: ByteReader, end: number, depth = 0): Attribute {
+  let key = ''
+  let value: AnyValue = { kind: 'none' }
+  while (input.at < end) {
+    const tag = input.readUvarint()
+    if (tag === 0x0a) key = readText(input)
+    else if (tag === 0x12) value = readValue(input, endOf(input, tag), depth)
+    else skipField(input, tag)
+  }
+  return { key, value }
+}
+
+function readEvent(input: ByteReader, end: number): SpanEvent {
+  const event: SpanEvent = { timeNs: 0n, name: '', attributes: [], dropped: 0 }
+  while (input.at < end) {
+    const tag = input.readUvarint()
+    switch (tag >>> 3) {
+      case 1: event.timeNs = fixed64(input, tag); break
+      case 2: event.name = text(input, tag); break
+      case 3: event.attributes.push(readAttribute(input, endOf(input, tag))); break
+      case 4: event.dropped = uint(input, tag); break
+      default: skipField(input, tag)
+    }
+  }
+  return event
+}
+
+function readLink(input: ByteReader, end: number): SpanLink {
+  const link: SpanLink = { traceId: noBytes, spanId: noBytes, traceState: '', attributes: [], dropped: 0, flags: 0 }
+  while (input.at < end) {
+    const tag = input.readUvarint()
+    switch (tag >>> 3) {
+      case 1: link.traceId = bytes(input, tag); break
+      case 2: link.spanId = bytes(input, tag); break
+      case 3: link.traceState = text(input, tag); break
+      case 4: link.attributes.push(readAttribute(input, endOf(input, tag))); break
+      case 5: link.dropped = uint(input, tag); break
+      case 6: link.flags = fixed32(input, tag); break
+      default: skipField(input, tag)
+    }
+  }
+  return link
+}
+
+/** The message in bytes[from, to). Byte strings in it are views. */
+export function decodeSpan(message: Uint8Array, from: number, to: number): Span { return readSpan(new ByteReader(message, from, to), to) }
+
+function readSpan(input: ByteReader, end: number): Span {
+  const span: Span = { traceId: noBytes, spanId: noBytes, parentSpanId: noBytes, traceState: '', flags: 0, name: '', kind: 0, startNs: 0n, endNs: 0n, attributes: [], droppedAttributes: 0, events: [], droppedEvents: 0, links: [], droppedLinks: 0, statusCode: 0, statusMessage: '' }
+  while (input.at < end) {
+    const tag = input.readUvarint()
+    switch (tag >>> 3) {
+      case 1: span.traceId = bytes(input, tag); break
+      case 2: span.spanId = bytes(input, tag); break
+      case 3: span.traceState = text(input, tag); break
+      case 4: span.parentSpanId = bytes(input, tag); break
+      case 5: span.name = text(input, tag); break
+      case 6: span.kind = uint(input, tag); break
+      case 7: span.startNs = fixed64(input, tag); break
+      case 8: span.endNs = fixed64(input, tag); break
+      case 9: span.attributes.push(readAttribute(input, endOf(input, tag))); break
+      case 10: span.droppedAttributes = uint(input, tag); break
+      case 11: span.events.push(readEvent(input, endOf(input, tag))); break
+      case 12: span.droppedEvents = uint(input, tag); break
+      case 13: span.links.push(readLink(input, endOf(input, tag))); break
+      case 14: span.droppedLinks = uint(input, tag); break
+      case 15: {
+        const to = endOf(input, tag)
+        while (input.at < to) {
+          const inner = input.readUvarint()
+          if (inner >>> 3 === 2) span.statusMessage = text(input, inner)
+          else if (inner >>> 3 === 3) span.statusCode = uint(input, inner)
+          else skipField(input, inner)
+        }
+        break
+      }
+      case 16: span.flags = fixed32(input, tag); break
+      default: skipField(input, tag)
+    }
+  }
+  return span
+}
+
+function readScope(input: ByteReader, end: number): Scope {
+  const scope: Scope = { name: '', version: '', attributes: [], dropped: 0 }
+  while (input.at < end) {
+    const tag = input.readUvarint()
+    switch (tag >>> 3) {
+      case 1: scope.name = text(input, tag); break
+      case 2: scope.version = text(input, tag); break
+      case 3: scope.attributes.push(readAttribute(input, endOf(input, tag))); break
+      case 4: scope.dropped = uint(input, tag); break
+      default: skipField(input, tag)
+    }
+  }
+  return scope
+}
+
+/** Throws CorruptDataError. Byte strings in the result are views of `message`. */
+export function decodeOtlpTraces(message: Uint8Array): Trace {
+  const input = new ByteReader(message)
+  const resources: ResourceSpans[] = []
+  while (input.at < input.end) {
+    const tag = input.readUvarint()
+    if (tag >>> 3 !== 1) { skipField(input, tag); continue }
+    const end = endOf(input, tag)
+    const resource: ResourceSpans = { resource: { attributes: [], dropped: 0 }, schemaUrl: '', scopes: [] }
+    while (input.at < end) {
+      const inner = input.readUvarint()
+      switch (inner >>> 3) {
+        case 1: {
+          const to = endOf(input, inner)
+          while (input.at < to) {
+            const field = input.readUvarint()
+            if (field >>> 3 === 1) resource.resource.attributes.push(readAttribute(input, endOf(input, field)))
+            else if (field >>> 3 === 2) resource.resource.dropped = uint(input, field)
+            else skipField(input, field)
+          }
+          break
+        }
+        case 2: {
+          const to = endOf(input, inner)
+          const scoped: ScopeSpans = { scope: { name: '', version: '', attributes: [], dropped: 0 }, schemaUrl: '', spans: [] }
+          while (input.at < to) {
+            const field = input.readUvarint()
+            if (field >>> 3 === 1) scoped.scope = readScope(input, endOf(input, field))
+            else if (field >>> 3 === 2) scoped.spans.push(readSpan(input, endOf(input, field)))
+            else if (field >>> 3 === 3) scoped.schemaUrl = text(input, field)
+            else skipField(input, field)
+          }
+          resource.scopes.push(scoped)
+          break
+        }
+        case 3: resource.schemaUrl = text(input, inner); break
+        default: skipField(input, inner)
+      }
+    }
+    resources.push(resource)
+  }
+  return { resources }
+}
+
+// ── JSON ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+type Json = Readonly<Record<string, unknown>>
+const object = (value: unknown): Json => (typeof value === 'object' && value !== null && !Array.isArray(value) ? value as Json : {})
+const list = (value: unknown): Json[] => (Array.isArray(value) ? value.map(object) : [])
+const get = (from: Json, name: string): unknown => from[name] ?? from[name.replaceAll(/[A-Z]/g, c => `_${c.toLowerCase()}`)]
+const string = (from: Json, name: string): string => { const value = get(from, name); return typeof value === 'string' ? value : '' }
+const count = (from: Json, name: string): number => Math.max(0, Math.trunc(Number(get(from, name) ?? 0))) || 0
+const time = (from: Json, name: string): bigint => BigInt.asUintN(64, bigintOf(get(from, name)))
+
+/** Hex, as OTLP's JSON has ids; other lengths are read as base64, which is what protobuf's own mapping gives. */
+function id(from: Json, name: string, size: number): Uint8Array {
+  const value = string(from, name)
+  if (value === '') return noBytes
+  if (/^(?:[0-9a-fA-F]{2})+$/.test(value)) return Buffer.from(value, 'hex')
+  const decoded = Buffer.from(value, 'base64')
+  if (decoded.length !== size) throw new BadDataError(`${name} ${JSON.stringify(value)} is no id: ${size * 2} hexadecimal digits were expected`)
+  return decoded
+}
+
+const kindNames = ['SPAN_KIND_UNSPECIFIED', 'SPAN_KIND_INTERNAL', 'SPAN_KIND_SERVER', 'SPAN_KIND_CLIENT', 'SPAN_KIND_PRODUCER', 'SPAN_KIND_CONSUMER']
+const statusNames = ['STATUS_CODE_UNSET', 'STATUS_CODE_OK', 'STATUS_CODE_ERROR']
+const enumOf = (value: unknown, names: readonly string[]): number => (typeof value === 'string' ? Math.max(0, names.includes(value) ? names.indexOf(value) : Number(value) || 0) : typeof value === 'number' ? value : 0)
+
+function jsonSpan(json: Json): Span {
+  const status = object(get(json, 'status'))
+  return {
+    traceId: id(json, 'traceId', 16), spanId: id(json, 'spanId', 8), parentSpanId: id(json, 'parentSpanId', 8), traceState: string(json, 'traceState'), flags: count(json, 'flags'), name: string(json, 'name'), kind: enumOf(get(json, 'kind'), kindNames),
+    startNs: time(json, 'startTimeUnixNano'), endNs: time(json, 'endTimeUnixNano'), attributes: attributesFromJson(get(json, 'attributes')), droppedAttributes: count(json, 'droppedAttributesCount'),
+    events: list(get(json, 'events')).map(e => ({ timeNs: time(e, 'timeUnixNano'), name: string(e, 'name'), attributes: attributesFromJson(get(e, 'attributes')), dropped: count(e, 'droppedAttributesCount') })), droppedEvents: count(json, 'droppedEventsCount'),
+    links: list(get(json, 'links')).map(l => ({ traceId: id(l, 'traceId', 16), spanId: id(l, 'spanId', 8), traceState: string(l, 'traceState'), attributes: attributesFromJson(get(l, 'attributes')), dropped: count(l, 'droppedAttributesCount'), flags: count(l, 'flags') })), droppedLinks: count(json, 'droppedLinksCount'),
+    statusCode: enumOf(get(status, 'code'), statusNames), statusMessage: string(status, 'message'),
+  }
+}
+
+/** Throws BadDataError. */
+export function parseOtlpTracesJson(source: string): Trace {
+  let json: unknown
+  try {
+    json = JSON.parse(source)
+  } catch (error) {
+    throw new BadDataError(`the body is no JSON: ${error instanceof Error ? error.message : String(error)}`)
+  }
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new BadDataError('the body is no object with "resourceSpans"')
+  const root = json as Json
+  return {
+    resources: list(get(root, 'resourceSpans') ?? root['batches']).map(r => {
+      const resource = object(r['resource'])
+      return {
+        resource: { attributes: attributesFromJson(resource['attributes']), dropped: count(resource, 'droppedAttributesCount') }, schemaUrl: string(r, 'schemaUrl'),
+        scopes: list(get(r, 'scopeSpans') ?? get(r, 'instrumentationLibrarySpans')).map(s => {
+          const scope = object(s['scope'])
+          return { scope: { name: string(scope, 'name'), version: string(scope, 'version'), attributes: attributesFromJson(scope['attributes']), dropped: count(scope, 'droppedAttributesCount') }, schemaUrl: string(s, 'schemaUrl'), spans: list(s['spans']).map(jsonSpan) }
+        }),
+      }
+    }),
+  }
+}
+
+/** As Tempo's API prints traces: ids in base64, names of enumerations, nanoseconds as texts, nothing that is empty. */
+export function traceToJson(trace: Trace): JsonValue[] {
+  const base64 = (value: Uint8Array): string => Buffer.from(value).toString('base64')
+  const optional = (name: string, value: JsonValue, isThere: boolean): Record<string, JsonValue> => (isThere ? { [name]: value } : {})
+  const attributes = (list: readonly Attribute[]): Record<string, JsonValue> => optional('attributes', attributesToJson(list), list.length > 0)
+  const dropped = (name: string, n: number): Record<string, JsonValue> => optional(name, n, n > 0)
+  return trace.resources.map(({ resource, schemaUrl, scopes }) => ({
+    resource: { ...attributes(resource.attributes), ...dropped('droppedAttributesCount', resource.dropped) },
+    scopeSpans: scopes.map(({ scope, schemaUrl: scopeUrl, spans }) => ({
+      scope: { ...optional('name', scope.name, scope.name !== ''), ...optional('version', scope.version, scope.version !== ''), ...attributes(scope.attributes), ...dropped('droppedAttributesCount', scope.dropped) },
+      spans: spans.map(span => ({
+        traceId: base64(span.traceId), spanId: base64(span.spanId), ...optional('traceState', span.traceState, span.traceState !== ''), ...optional('parentSpanId', base64(span.parentSpanId), span.parentSpanId.length > 0), ...optional('flags', span.flags, span.flags > 0),
+        name: span.name, ...optional('kind', kindNames[span.kind] ?? span.kind, span.kind !== 0), startTimeUnixNano: String(span.startNs), endTimeUnixNano: String(span.endNs), ...attributes(span.attributes), ...dropped('droppedAttributesCount', span.droppedAttributes),
+        ...optional('events', span.events.map(e => ({ timeUnixNano: String(e.timeNs), ...optional('name', e.name, e.name !== ''), ...attributes(e.attributes), ...dropped('droppedAttributesCount', e.dropped) })), span.events.length > 0), ...dropped('droppedEventsCount', span.droppedEvents),
+        ...optional('links', span.links.map(l => ({ traceId: base64(l.traceId), spanId: base64(l.spanId), ...optional('traceState', l.traceState, l.traceState !== ''), ...attributes(l.attributes), ...dropped('droppedAttributesCount', l.dropped), ...dropped('flags', l.flags) })), span.links.length > 0), ...dropped('droppedLinksCount', span.droppedLinks),
+        status: { ...optional('message', span.statusMessage, span.statusMessage !== ''), ...optional('code', statusNames[span.statusCode] ?? span.statusCode, span.statusCode !== 0) },
+      })),
+      ...optional('schemaUrl', scopeUrl, scopeUrl !== ''),
+    })),
+    ...optional('schemaUrl', schemaUrl, schemaUrl !== ''),
+  }))
+}
+
+// ── Protobuf out ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function message(out: ByteWriter, tag: number, write: (inner: ByteWriter) => void): void {
+  out.writeU8(tag)
+  // One byte for the length is left; longer ones are moved.
+  const lengthAt = out.at
+  out.writeU8(0)
+  write(out)
+  const length = out.at - lengthAt - 1
+  if (length < 128) { out.buffer[lengthAt] = length; return }
+  const extra = length < 16_384 ? 1 : length < 2_097_152 ? 2 : length < 268_435_456 ? 3 : 4
+  out.reserve(extra)
+  out.buffer.copyWithin(lengthAt + 1 + extra, lengthAt + 1, out.at)
+  const end = out.at + extra
+  out.at = lengthAt
+  out.writeUvarint(length)
+  out.at = end
+}
+function textField(out: ByteWriter, tag: number, value: string): void { if (value !== '') bytesField(out, tag, Buffer.from(value, 'utf8')) }
+function bytesField(out: ByteWriter, tag: number, value: Uint8Array): void { if (value.length > 0) { out.writeU8(tag); out.writeUvarint(value.length); out.writeBytes(value) } }
+function uintField(out: ByteWriter, tag: number, value: number): void { if (value > 0) { out.writeU8(tag); out.writeUvarint(value) } }
+function fixed64Field(out: ByteWriter, tag: number, value: bigint): void { out.writeU8(tag); out.reserve(8); out.view.setBigUint64(out.at, BigInt.asUintN(64, value), true); out.at += 8 }
+
+function writeValue(out: ByteWriter, value: AnyValue): void {
+  switch (value.kind) {
+    case 'string': { const encoded = Buffer.from(value.value, 'utf8'); out.writeU8(0x0a); out.writeUvarint(encoded.length); out.writeBytes(encoded); return }
+    case 'bool': out.writeU8(0x10); out.writeU8(value.value ? 1 : 0); return
+    case 'int': { out.writeU8(0x18); let n = BigInt.asUintN(64, value.value); while (n >= 128n) { out.writeU8(Number(n & 127n) | 128); n >>= 7n } out.writeU8(Number(n)); return }
+    case 'double': out.writeU8(0x21); out.writeF64LittleEndian(value.value); return
+    case 'array': message(out, 0x2a, o => { for (const v of value.values) message(o, 0x0a, i => { writeValue(i, v) }) }); return
+    case 'map': message(out, 0x32, o => { for (const a of value.entries) writeAttribute(o, 0x0a, a) }); return
+    case 'bytes': out.writeU8(0x3a); out.writeUvarint(value.value.length); out.writeBytes(value.value); return
+    default:
+  }
+}
+function writeAttribute(out: ByteWriter, tag: number, { key, value }: Attribute): void { message(out, tag, o => { textField(o, 0x0a, key); message(o, 0x12, i => { writeValue(i, value) }) }) }
+
+function writeSpan(out: ByteWriter, span: Span): void {
+  bytesField(out, 0x0a, span.traceId)
+  bytesField(out, 0x12, span.spanId)
+  textField(out, 0x1a, span.traceState)
+  bytesField(out, 0x22, span.parentSpanId)
+  textField(out, 0x2a, span.name)
+  uintField(out, 0x30, span.kind)
+  fixed64Field(out, 0x39, span.startNs)
+  fixed64Field(out, 0x41, span.endNs)
+  for (const a of span.attributes) writeAttribute(out, 0x4a, a)
+  uintField(out, 0x50, span.droppedAttributes)
+  for (const e of span.events) message(out, 0x5a, o => { fixed64Field(o, 0x09, e.timeNs); textField(o, 0x12, e.name); for (const a of e.attributes) writeAttribute(o, 0x1a, a); uintField(o, 0x20, e.dropped) })
+  uintField(out, 0x60, span.droppedEvents)
+  for (const l of span.links) message(out, 0x6a, o => { bytesField(o, 0x0a, l.traceId); bytesField(o, 0x12, l.spanId); textField(o, 0x1a, l.traceState); for (const a of l.attributes) writeAttribute(o, 0x22, a); uintField(o, 0x28, l.dropped); if (l.flags > 0) { o.writeU8(0x35); o.reserve(4); o.view.setUint32(o.at, l.flags, true); o.at += 4 } })
+  uintField(out, 0x70, span.droppedLinks)
+  if (span.statusCode !== 0 || span.statusMessage !== '') message(out, 0x7a, o => { textField(o, 0x12, span.statusMessage); uintField(o, 0x18, span.statusCode) })
+  if (span.flags > 0) { out.writeUvarint(133); out.reserve(4); out.view.setUint32(out.at, span.flags, true); out.at += 4 }
+}
+
+/** TracesData (and ExportTraceServiceRequest). */
+export function encodeOtlpTraces(trace: Trace): Uint8Array {
+  const out = new ByteWriter(4096)
+  for (const { resource, schemaUrl, scopes } of trace.resources) {
+    message(out, 0x0a, r => {
+      message(r, 0x0a, o => { for (const a of resource.attributes) writeAttribute(o, 0x0a, a); uintField(o, 0x10, resource.dropped) })
+      for (const { scope, schemaUrl: scopeUrl, spans } of scopes) {
+        message(r, 0x12, s => {
+          message(s, 0x0a, o => { textField(o, 0x0a, scope.name); textField(o, 0x12, scope.version); for (const a of scope.attributes) writeAttribute(o, 0x1a, a); uintField(o, 0x20, scope.dropped) })
+          for (const span of spans) message(s, 0x12, o => { writeSpan(o, span) })
+          textField(s, 0x1a, scopeUrl)
+        })
+      }
+      textField(r, 0x1a, schemaUrl)
+    })
+  }
+  return out.bytes()
+}
