@@ -166,7 +166,7 @@ export class TraceShredder {
   readonly builders: readonly ColumnBuilder[]
   rows = 0
   spans = 0
-  /** Least start and greatest end of a span, as far as they are plausible for a block's range. */
+  /** Least start and greatest end of what `add` was given. */
   startNs = -1n
   endNs = 0n
   readonly #c: Record<string, ColumnBuilder>
@@ -196,6 +196,9 @@ export class TraceShredder {
   }
 
   get heldBytes(): number { return this.builders.reduce((sum, b) => sum + b.heldBytes, 0) }
+
+  /** A row was added to the builders from outside. */
+  noteRow(): void { this.rows++ }
 
   /** One more row. `id`: 16 bytes. The trace has at least one span. */
   add(id: Uint8Array, trace: Trace): void {

@@ -109,10 +109,24 @@ export class ColumnBuilder {
     this.#def = def
   }
 
-  /** Takes over the entries [from, to) of a decoded column, whose values begin with number `valueAt`. Returns the number of the value behind them. */
-  copy(data: ColumnData, from: number, to: number, valueAt: number): number {
+  /**
+   * Takes over the entries [from, to) of a decoded column, whose values begin with number `valueAt`. Returns the number of the value
+   * behind them. `numbers`: kept from call to call for one column, so that a text of its dictionary is looked up once; filled with -1 at first.
+   */
+  copy(data: ColumnData, from: number, to: number, valueAt: number, numbers?: Int32Array): number {
     const { maxDef } = this.column
     let k = valueAt
+    if (numbers !== undefined && this.#isDictionary && data.indices !== undefined) {
+      for (let i = from; i < to; i++) {
+        const rep = data.rep === undefined ? 0 : data.rep[i]!, def = data.def === undefined ? maxDef : data.def[i]!
+        if (def < maxDef) { this.addNull(rep, def); continue }
+        const old = data.indices[k++]!
+        let fresh = numbers[old]!
+        if (fresh < 0) fresh = numbers[old] = this.entryOf(data.texts!.text(old))
+        this.addInt(rep, fresh)
+      }
+      return k
+    }
     for (let i = from; i < to; i++) {
       const rep = data.rep === undefined ? 0 : data.rep[i]!
       const def = data.def === undefined ? maxDef : data.def[i]!
@@ -128,7 +142,7 @@ export class ColumnBuilder {
     return k
   }
 
-  /** What was added, as a column that is read. It shares memory: nothing may be added any more. */
+  /** What was added so far, as a column that is read. Later entries do not show in it. */
   data(): ColumnData {
     const { column, count, valueCount } = this
     const base = { column, count, valueCount, rep: column.maxRep === 0 ? undefined : this.#rep.subarray(0, count), def: column.maxDef === 0 ? undefined : this.#def.subarray(0, count) }

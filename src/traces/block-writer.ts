@@ -1,0 +1,55 @@
+/** Blocks into the bucket: data, filters and index first, meta.json last, which is what makes a block live. */
+import { ParquetWriter } from '#codec/parquet/file-writer.ts'
+import type { Bucket } from '#bucket/bucket.ts'
+import { encodeBlooms } from './bloom.ts'
+import { mergeRows, type RowSource } from './merge.ts'
+import { encodeMeta, type BlockMeta } from './meta.ts'
+import { schemaOf, type DedicatedColumn } from './schema.ts'
+
+export const blockFormat = 'vParquet5'
+
+export interface BlockPlan { blockId: string; tenant: string; level: number; startMs: number; endMs: number; dedicated: readonly DedicatedColumn[] }
+export interface BuiltBlock { meta: BlockMeta; data: Uint8Array; blooms: Uint8Array[]; index: Uint8Array }
+
+export async function buildBlock(plan: BlockPlan, sources: readonly RowSource[], pause: () => Promise<void>): Promise<BuiltBlock> {
+  const writer = new ParquetWriter(schemaOf(plan.dedicated), 'tercet')
+  const ids: Uint8Array[] = []
+  const last: string[] = []
+  await mergeRows(sources, plan.dedicated, (group, groupIds) => {
+    writer.addGroup(group.builders, group.rows)
+    for (const id of groupIds) ids.push(id)
+    last.push(Buffer.from(groupIds.at(-1)!).toString('base64'))
+  }, pause)
+  const { rowGroups } = writer
+  const { bytes, footerSize } = writer.finish()
+  const blooms = encodeBlooms(ids)
+  return {
+    meta: { ...plan, format: blockFormat, traces: ids.length, size: bytes.length, rowGroups, bloomShards: blooms.length, footerSize },
+    data: bytes, blooms, index: Buffer.from(JSON.stringify({ rowGroups: last })),
+  }
+}
+
+export function blockPrefix(tenant: string, blockId: string): string { return `${tenant}/${blockId}/` }
+
+export async function putBlock(bucket: Bucket, { meta, data, blooms, index }: BuiltBlock): Promise<void> {
+  const prefix = blockPrefix(meta.tenant, meta.blockId)
+  await bucket.put(`${prefix}data.parquet`, data)
+  for (let i = 0; i < blooms.length; i++) await bucket.put(`${prefix}bloom-${i}`, blooms[i]!)
+  await bucket.put(`${prefix}index`, index)
+  await bucket.put(`${prefix}meta.json`, encodeMeta(meta))
+}
+
+/** The block is served no more, by whoever reads the bucket; its objects stay for those who still read them. */
+export async function retireBlock(bucket: Bucket, meta: BlockMeta): Promise<void> {
+  const prefix = blockPrefix(meta.tenant, meta.blockId)
+  await bucket.put(`${prefix}meta.compacted.json`, encodeMeta(meta))
+  await bucket.delete(`${prefix}meta.json`)
+}
+
+/** Every object of a block, what makes it known last. */
+export async function deleteBlock(bucket: Bucket, tenant: string, blockId: string): Promise<void> {
+  const objects = (await bucket.list(blockPrefix(tenant, blockId))).map(o => o.key)
+  const isMeta = (key: string): boolean => key.endsWith('/meta.json') || key.endsWith('/meta.compacted.json')
+  for (const key of objects.filter(k => !isMeta(k))) await bucket.delete(key)
+  for (const key of objects.filter(isMeta)) await bucket.delete(key)
+}

@@ -1,0 +1,71 @@
+/** Rows of several sources into row groups, in order of trace id: a trace that several have becomes one row. */
+import type { ColumnData } from '#codec/parquet/column-data.ts'
+import { bytesAt } from '#codec/parquet/column-data.ts'
+import { combineTraces } from '#model/trace.ts'
+import { RowAssembler } from './assemble.ts'
+import type { DedicatedColumn } from './schema.ts'
+import { TraceShredder } from './shred.ts'
+
+/** Columns of vParquet5, all of them, in the order of the schema. */
+export interface RowSource { rows: number; columns: readonly ColumnData[] }
+
+const groupBytes = 24 * 1024 * 1024
+
+interface RowPlace { source: number; row: number; id: Uint8Array }
+
+/** By row, where a column's entries and values begin; one more at the end. */
+function rowStarts({ rep, def, count, column }: ColumnData, rows: number): { entries: Uint32Array; values: Uint32Array } {
+  const entries = new Uint32Array(rows + 1), values = new Uint32Array(rows + 1)
+  let row = 0, k = 0
+  for (let i = 0; i < count; i++) {
+    if (rep === undefined || rep[i] === 0) { entries[row] = i; values[row++] = k }
+    if (def === undefined || def[i] === column.maxDef) k++
+  }
+  entries[rows] = count
+  values[rows] = k
+  return { entries, values }
+}
+
+/** Row groups of about the same size, each handed on when it is full. `pause` gives way to other work. */
+export async function mergeRows(sources: readonly RowSource[], dedicated: readonly DedicatedColumn[], onGroup: (group: TraceShredder, ids: readonly Uint8Array[]) => void, pause: () => Promise<void>): Promise<void> {
+  const places: RowPlace[] = []
+  sources.forEach(({ rows, columns }, source) => { for (let row = 0; row < rows; row++) places.push({ source, row, id: bytesAt(columns[0]!, row) }) })
+  places.sort((a, b) => Buffer.compare(a.id, b.id) || a.source - b.source || a.row - b.row)
+  const starts = sources.map(({ rows, columns }) => columns.map(column => rowStarts(column, rows)))
+  let group = new TraceShredder(dedicated)
+  let numbers = numbersOf(sources)
+  let ids: Uint8Array[] = []
+  const end = (): void => {
+    if (group.rows === 0) return
+    onGroup(group, ids)
+    group = new TraceShredder(dedicated)
+    numbers = numbersOf(sources)
+    ids = []
+  }
+  for (let p = 0; p < places.length;) {
+    let next = p + 1
+    while (next < places.length && Buffer.compare(places[next]!.id, places[p]!.id) === 0) next++
+    const { id, source, row } = places[p]!
+    ids.push(Uint8Array.from(id))
+    if (next === p + 1) {
+      group.builders.forEach((builder, c) => {
+        const { entries, values } = starts[source]![c]!
+        builder.copy(sources[source]!.columns[c]!, entries[row]!, entries[row + 1]!, values[row]!, numbers[source]![c])
+      })
+      group.noteRow()
+    } else {
+      const parts = places.slice(p, next).map(place => new RowAssembler(sources[place.source]!.columns, dedicated).row(place.row).trace)
+      group.add(ids.at(-1)!, combineTraces(parts))
+    }
+    p = next
+    if (group.rows % 256 === 0) {
+      if (group.heldBytes >= groupBytes) end()
+      await pause()
+    }
+  }
+  end()
+}
+
+function numbersOf(sources: readonly RowSource[]): (Int32Array | undefined)[][] {
+  return sources.map(({ columns }) => columns.map(column => (column.indices === undefined ? undefined : new Int32Array(column.texts!.count).fill(-1))))
+}
