@@ -6,7 +6,7 @@ import { BlockLines } from './block-lines.ts'
 import { chunkKey, filterKey, openChunkObject, type InnerChunk } from './chunk.ts'
 import type { ClosedChunk, StreamHead } from './head.ts'
 import type { IndexedChunk } from './index-file.ts'
-import { ByteLru } from './lru.ts'
+import { ByteLru } from '#store/lru.ts'
 import type { ChunkSource, LineBlock, OpenedChunk } from './select.ts'
 import { bitsOf, TokenFilter } from './token-filter.ts'
 

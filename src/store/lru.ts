@@ -20,6 +20,11 @@ export class ByteLru<V> {
     return entry.value
   }
 
+  delete(key: string): void {
+    this.bytes -= this.#entries.get(key)?.bytes ?? 0
+    this.#entries.delete(key)
+  }
+
   set(key: string, value: V, bytes: number): void {
     const old = this.#entries.get(key)
     if (old !== undefined) { this.bytes -= old.bytes; this.#entries.delete(key) }

@@ -1,0 +1,84 @@
+/** Which spans are taken in. Each refusal says the limit and what was met. */
+import type { Span } from '#model/trace.ts'
+import type { AnyValue, Attribute } from '#model/trace.ts'
+import type { TraceAppendResult } from './append.ts'
+import type { LiveTrace } from './head.ts'
+
+export interface TraceLimits {
+  /** Spans whose start or end lies further ahead of now are refused. */
+  futureMs: number
+  /** Bytes of one trace while it is live. */
+  traceBytesMax: number
+  /** Bytes of one attribute's name and value. */
+  attributeBytesMax: number
+  attributesMax: number
+  /** Spans of one request. */
+  requestSpansMax: number
+  /** Live traces of a tenant. */
+  liveTracesMax: number
+}
+
+function valueBytes(value: AnyValue): number {
+  switch (value.kind) {
+    case 'string': return value.value.length
+    case 'bytes': return value.value.length
+    case 'array': return value.values.reduce((sum, v) => sum + valueBytes(v), 0)
+    case 'map': return value.entries.reduce((sum, a) => sum + a.key.length + valueBytes(a.value), 0)
+    default: return 8
+  }
+}
+
+const isZero = (id: Uint8Array): boolean => id.every(byte => byte === 0)
+const hex = (id: Uint8Array): string => Buffer.from(id.subarray(0, 32)).toString('hex')
+
+export class SpanAdmission {
+  readonly #limits: TraceLimits
+  readonly #newestNs: bigint
+  readonly #result: TraceAppendResult
+  #seen = 0
+
+  constructor(limits: TraceLimits, nowMs: number, result: TraceAppendResult) {
+    this.#limits = limits
+    this.#newestNs = BigInt(Math.floor(nowMs + limits.futureMs)) * 1_000_000n
+    this.#result = result
+  }
+
+  /** Notes why not, when it returns false. `liveTraces`: how many there are. */
+  admit(span: Span, live: LiveTrace | undefined, liveTraces: number): boolean {
+    const problem = this.#problemOf(span, live, liveTraces)
+    if (problem === undefined) { this.#result.spans++; return true }
+    this.refuse(problem, 1)
+    return false
+  }
+
+  refuse(message: string, count: number): void {
+    this.#result.refused += count
+    const same = this.#result.problems.find(p => p.message === message)
+    if (same !== undefined) same.count += count
+    else if (this.#result.problems.length < 20) this.#result.problems.push({ message, count })
+  }
+
+  #problemOf(span: Span, live: LiveTrace | undefined, liveTraces: number): string | undefined {
+    const { traceBytesMax, attributeBytesMax, attributesMax, requestSpansMax, liveTracesMax, futureMs } = this.#limits
+    if (++this.#seen > requestSpansMax) return `the request has more than ${requestSpansMax} spans, which is the limit (limits.trace_request_spans); send smaller batches`
+    const { traceId, spanId, parentSpanId } = span
+    if (traceId.length < 8 || traceId.length > 16 || isZero(traceId)) return `trace id ${hex(traceId)} has ${traceId.length * 8} bits; ids of 128 bits that are not all zero were expected`
+    if (spanId.length !== 8 || isZero(spanId)) return `span id ${hex(spanId)} has ${spanId.length * 8} bits; ids of 64 bits that are not all zero were expected`
+    if (parentSpanId.length !== 0 && parentSpanId.length !== 8) return `parent span id ${hex(parentSpanId)} has ${parentSpanId.length * 8} bits; 64 were expected, or none`
+    if (span.startNs > this.#newestNs || span.endNs > this.#newestNs) return `a span starts or ends more than ${Math.round(futureMs / 60_000)} minutes in the future, which is the limit; check the sender's clock`
+    if (span.attributes.length > attributesMax) return `span ${JSON.stringify(span.name.slice(0, 100))} has ${span.attributes.length} attributes, the limit is ${attributesMax} (limits.trace_attributes)`
+    for (const attribute of attributesIn(span)) {
+      const bytes = attribute.key.length + valueBytes(attribute.value)
+      if (bytes > attributeBytesMax) return `attribute ${JSON.stringify(attribute.key.slice(0, 100))} of span ${JSON.stringify(span.name.slice(0, 100))} has ${bytes} bytes, the limit is ${attributeBytesMax} (limits.trace_attribute_size)`
+    }
+    if (live === undefined && liveTraces >= liveTracesMax) return `there are ${liveTraces} live traces, which is the limit (limits.live_traces)`
+    if (live !== undefined && live.bytes > traceBytesMax) return `trace ${hex(live.id)} has more than ${traceBytesMax} bytes, which is the limit (limits.trace_size)`
+    return undefined
+  }
+}
+
+function* attributesIn(span: Span): Generator<Attribute> {
+  yield* span.attributes
+  for (const event of span.events) yield* event.attributes
+  for (const link of span.links) yield* link.attributes
+}

@@ -1,0 +1,132 @@
+/** Reads blocks by range, through caches of footers, filters and decoded columns. */
+import { bytesAt, type ColumnData } from '#codec/parquet/column-data.ts'
+import { ParquetFile } from '#codec/parquet/file.ts'
+import { CorruptDataError } from '#core/errors.ts'
+import type { Trace } from '#model/trace.ts'
+import type { Bucket } from '#bucket/bucket.ts'
+import { ByteLru } from '#store/lru.ts'
+import { RowAssembler } from './assemble.ts'
+import { blockPrefix } from './block-writer.ts'
+import { BloomFilter, shardOf } from './bloom.ts'
+import type { BlockMeta } from './meta.ts'
+import { plainPath } from './schema.ts'
+import type { TraceRows } from './select.ts'
+
+interface OpenedBlock { file: ParquetFile; /** Column numbers by the path that vParquet5 has. */ columnOf: ReadonlyMap<string, number> }
+
+function heldBytes(data: ColumnData): number {
+  return data.count * ((data.rep === undefined ? 0 : 1) + (data.def === undefined ? 0 : 1)) + (data.ints?.byteLength ?? data.longs?.byteLength ?? data.doubles?.byteLength ?? data.bools?.byteLength ?? 0) + (data.indices?.byteLength ?? 0) + (data.texts === undefined ? 0 : data.texts.bytes.length + data.texts.offsets.byteLength) + 200
+}
+
+export class BlockReader {
+  readonly #bucket: Bucket
+  readonly #blocks: ByteLru<OpenedBlock>
+  readonly #blooms: ByteLru<BloomFilter>
+  readonly #columns: ByteLru<ColumnData>
+  /** Ranges and objects that were fetched. */
+  reads = 0
+  readBytes = 0
+
+  constructor(bucket: Bucket, cacheBytes: number) {
+    this.#bucket = bucket
+    this.#blocks = new ByteLru(cacheBytes / 8)
+    this.#blooms = new ByteLru(cacheBytes / 4)
+    this.#columns = new ByteLru(cacheBytes * 5 / 8)
+  }
+
+  get cacheStats(): { bytes: number; hits: number; misses: number } { return { bytes: this.#blocks.bytes + this.#blooms.bytes + this.#columns.bytes, hits: this.#columns.hits, misses: this.#columns.misses } }
+
+  async #open(meta: BlockMeta): Promise<OpenedBlock> {
+    const known = this.#blocks.get(meta.blockId)
+    if (known !== undefined) return known
+    const key = `${blockPrefix(meta.tenant, meta.blockId)}data.parquet`
+    const read = async (from: number, to: number): Promise<Uint8Array> => {
+      this.reads++
+      this.readBytes += to - from
+      const bytes = await this.#bucket.getRange(key, from, to - from)
+      if (bytes.length !== to - from) throw new CorruptDataError(`${key} has ${bytes.length} bytes at ${from} where meta.json promises ${to - from}`)
+      return bytes
+    }
+    const file = await ParquetFile.open(read, meta.size, meta.footerSize)
+    const opened = { file, columnOf: new Map(file.columns.map(({ path }, i) => [plainPath(path), i])) }
+    this.#blocks.set(meta.blockId, opened, 4096 + file.columns.length * 200 * file.rowGroups.length)
+    return opened
+  }
+
+  /** One for each row group. */
+  async rows(meta: BlockMeta): Promise<TraceRows[]> {
+    const opened = await this.#open(meta)
+    return opened.file.rowGroups.map(({ rows, from, to }, group): TraceRows => ({
+      rows, isInMemory: false, dedicated: meta.dedicated, bytes: to - from,
+      columns: async paths => {
+        const out = new Map<string, ColumnData>()
+        const missing: number[] = []
+        for (const path of paths) {
+          const number = opened.columnOf.get(path)
+          if (number === undefined) continue
+          const known = this.#columns.get(`${meta.blockId} ${group} ${number}`)
+          if (known === undefined) missing.push(number)
+          else out.set(path, known)
+        }
+        if (missing.length > 0) {
+          for (const [number, data] of await opened.file.read(group, missing)) {
+            this.#columns.set(`${meta.blockId} ${group} ${number}`, data, heldBytes(data))
+            out.set(plainPath(data.column.path), data)
+          }
+        }
+        return out
+      },
+    }))
+  }
+
+  async #mayHave(meta: BlockMeta, id: Uint8Array): Promise<boolean> {
+    const shard = shardOf(id, meta.bloomShards)
+    const key = `${meta.blockId} ${shard}`
+    let filter = this.#blooms.get(key)
+    if (filter === undefined) {
+      this.reads++
+      filter = new BloomFilter(await this.#bucket.get(`${blockPrefix(meta.tenant, meta.blockId)}bloom-${shard}`))
+      this.#blooms.set(key, filter, filter.heldBytes)
+    }
+    return filter.mayHave(id)
+  }
+
+  /** What the block has of a trace. */
+  async find(meta: BlockMeta, id: Uint8Array): Promise<Trace | undefined> {
+    if (!(await this.#mayHave(meta, id))) return undefined
+    const { file, columnOf } = await this.#open(meta)
+    const groups = await this.rows(meta)
+    for (let group = 0; group < groups.length; group++) {
+      const ids = (await groups[group]!.columns(['TraceID'])).get('TraceID')
+      if (ids === undefined || columnOf.get('TraceID') === undefined) throw new CorruptDataError(`block ${meta.blockId}: no column of trace ids`)
+      const row = findRow(ids, id)
+      if (row < 0) continue
+      return new RowAssembler(await file.readGroup(group), meta.dedicated).row(row).trace
+    }
+    return undefined
+  }
+
+  /** Everything of a row group, in the order of the file's columns. */
+  async whole(meta: BlockMeta): Promise<{ rows: number; columns: ColumnData[] }[]> {
+    const { file } = await this.#open(meta)
+    const groups: { rows: number; columns: ColumnData[] }[] = []
+    for (let group = 0; group < file.rowGroups.length; group++) groups.push({ rows: file.rowGroups[group]!.rows, columns: await file.readGroup(group) })
+    return groups
+  }
+
+  /** Nothing of the block is kept. */
+  forget(meta: BlockMeta): void { this.#blocks.delete(meta.blockId) }
+}
+
+/** Ids ascend. */
+function findRow(ids: ColumnData, id: Uint8Array): number {
+  let low = 0, high = ids.count - 1
+  while (low <= high) {
+    const middle = low + high >>> 1
+    const order = Buffer.compare(bytesAt(ids, middle), id)
+    if (order === 0) return middle
+    if (order < 0) low = middle + 1
+    else high = middle - 1
+  }
+  return -1
+}

@@ -1,0 +1,59 @@
+/** Records of the log back into memory, at a start: one head for each generation and tenant. Lots that the bucket has already are passed over. */
+import type { Trace } from '#model/trace.ts'
+import type { WalRecord } from '#store/wal.ts'
+import type { WaitingBlock } from './block-life.ts'
+import { TraceHead } from './head.ts'
+import type { DedicatedColumn } from './schema.ts'
+import { blockIdOf, readRecord } from './wal-record.ts'
+
+export interface ReplayOptions {
+  decode: (message: Uint8Array) => Trace
+  dedicated: readonly DedicatedColumn[]
+  nowMs: () => number
+  hasBlock: (tenant: string, blockId: string) => boolean
+  /** A name for a lot that lost its own. */
+  newLot: () => Uint8Array
+}
+
+export class TraceReplay {
+  readonly #options: ReplayOptions
+  readonly #lots = new Map<number, Uint8Array>()
+  readonly #heads = new Map<string, { generation: number; head: TraceHead }>()
+  readonly #generations = new Set<number>()
+  spans = 0
+
+  constructor(options: ReplayOptions) {
+    this.#options = options
+  }
+
+  /** Returns the scopes of the record. Throws CorruptDataError. */
+  read(record: WalRecord): Iterable<string> {
+    const { generation } = record
+    this.#generations.add(generation)
+    const found = readRecord(record.kind, record.payload)
+    if (found.kind === 'lot') this.#lots.set(generation, found.name)
+    // Who has the generation that a span was carried from has the span from there.
+    else if (!(found.kind === 'carried' && this.#heads.has(`${found.generation} ${found.tenant}`)) && !this.#isInBucket(generation, found.tenant)) {
+      const key = `${generation} ${found.tenant}`
+      let head = this.#heads.get(key)
+      if (head === undefined) this.#heads.set(key, head = { generation, head: new TraceHead(found.tenant, this.#options.dedicated) })
+      this.spans += head.head.append(this.#options.decode(found.message), this.#options.nowMs(), () => true)
+    }
+    return [String(generation)]
+  }
+
+  #isInBucket(generation: number, tenant: string): boolean {
+    const lot = this.#lots.get(generation)
+    return lot !== undefined && this.#options.hasBlock(tenant, blockIdOf(lot, tenant))
+  }
+
+  async finish(pause: () => Promise<void>): Promise<{ waiting: WaitingBlock[]; generations: number[] }> {
+    const waiting: WaitingBlock[] = []
+    for (const { generation, head } of this.#heads.values()) {
+      await head.settle(Infinity, Infinity, pause)
+      const segments = head.takeSegments()
+      if (segments.length > 0) waiting.push({ lot: this.#lots.get(generation) ?? this.#options.newLot(), generation, tenant: head.tenant, segments })
+    }
+    return { waiting, generations: [...this.#generations] }
+  }
+}
