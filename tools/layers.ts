@@ -11,7 +11,7 @@ export const mayImport: Record<string, readonly string[]> = {
   metrics: ['core', 'codec', 'model', 'lang', 'bucket', 'store'],
   logs: ['core', 'codec', 'model', 'lang', 'bucket', 'store'],
   traces: ['core', 'codec', 'model', 'lang', 'bucket', 'store'],
-  query: ['core', 'model', 'lang', 'metrics', 'logs', 'traces'],
+  query: ['core', 'codec', 'model', 'lang', 'metrics', 'logs', 'traces'],
   ingest: ['core', 'model', 'wire', 'net', 'metrics', 'logs', 'traces'],
   scrape: ['core', 'model', 'wire', 'net', 'metrics'],
   alert: ['core', 'model', 'lang', 'net', 'query', 'metrics'],

@@ -1,7 +1,10 @@
 /** The door out of the traces signal: what a query can ask of it. */
 import type { ColumnData } from '#codec/parquet/column-data.ts'
 import type { Trace } from '#model/trace.ts'
+import { attributePaths, type OwnPath } from './columns.ts'
 import type { DedicatedColumn } from './schema.ts'
+
+export { attributePaths, type DedicatedColumn, type OwnPath }
 
 /** Rows of traces, from memory or a block's row group. Columns have the paths of vParquet5, whatever the block's version. */
 export interface TraceRows {
