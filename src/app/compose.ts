@@ -33,6 +33,14 @@ import { GrpcServer } from '#net/grpc.ts'
 import { LogsqlEngine } from '#query/logsql/engine.ts'
 import { LogqlEngine } from '#query/logql/engine.ts'
 import { HiddenLines } from '#query/logql/scan.ts'
+import { TraceMetrics } from '#query/traceql/metrics.ts'
+import { TraceSearch } from '#query/traceql/search.ts'
+import { TagFinder } from '#query/traceql/tags.ts'
+import { tempoRoutes } from '#api/tempo/routes.ts'
+import { TracesHandler } from '#ingest/otlp-traces.ts'
+import { TracesEngine } from '#traces/engine.ts'
+import { defaultDedicated } from '#traces/schema.ts'
+import { decodeOtlpTraces, encodeOtlpTraces } from '#wire/otlp/traces.ts'
 import { PromqlEngine } from '#query/promql/engine.ts'
 import { victoriaLogsRoutes } from '#api/victorialogs/routes.ts'
 import { exportRoutes } from '#api/prometheus/export.ts'
@@ -48,6 +56,7 @@ export interface Tercet {
   readonly addresses: { name: string; address: string }[]
   readonly metrics: MetricsEngine
   readonly logs: LogsEngine
+  traces: TracesEngine
   flush(): Promise<void>
   reload(): Promise<void>
   close(): Promise<void>
@@ -55,6 +64,8 @@ export interface Tercet {
 
 const defaultTenant = 'anonymous'
 const defaultLogTenant = 'fake'
+/** Tempo's tenant without multitenancy. */
+const defaultTraceTenant = 'single-tenant'
 
 export function limitsOf(config: Config): Limits {
   return {
@@ -65,7 +76,7 @@ export function limitsOf(config: Config): Limits {
   }
 }
 
-export type SignalName = 'metrics' | 'logs'
+export type SignalName = 'metrics' | 'logs' | 'traces'
 
 /** The bucket of a signal, by configuration. */
 export async function openBucket(config: Config, world: World, signal: SignalName): Promise<Bucket> {
@@ -82,11 +93,13 @@ export async function openBucket(config: Config, world: World, signal: SignalNam
     secretAccessKey: secretFile === '' ? config.text('bucket.s3.secret_access_key') : Buffer.from(await world.files.read(secretFile)).toString('utf8').trim(),
     pathStyle: pathStyle === 'auto' ? endpoint !== '' : pathStyle === 'true', clock: world.clock,
   })
-  const prefix = (config.text(`${signal}.bucket.s3.prefix`) || config.text('bucket.s3.prefix')).replace(/^\/+|\/+$/g, '')
+  const shared = config.text('bucket.s3.prefix')
+  // Tempo takes every first-level prefix for a tenant: traces don't share theirs with the others.
+  const prefix = (config.text(`${signal}.bucket.s3.prefix`) || (signal === 'traces' && config.text('traces.bucket.s3.bucket') === '' ? `${shared}/traces` : shared)).replace(/^\/+|\/+$/g, '')
   const whole = prefix === '' ? bucket : new PrefixedBucket(bucket, `${prefix}/`)
   const bytesMax = config.bytes('bucket.cache_size')
   // Only these are read again and again, and never change.
-  const isCacheable = (key: string): boolean => (signal === 'logs' ? /^[^/]+\/[0-9a-f]+\/[0-9a-f]+:[0-9a-f]+:[0-9a-f]+(\.tercet-tokens)?$|\.tsdb\.gz$/ : /\/chunks\/\d+$|\/index$/).test(key)
+  const isCacheable = (key: string): boolean => (signal === 'traces' ? /\/bloom-\d+$/ : signal === 'logs' ? /^[^/]+\/[0-9a-f]+\/[0-9a-f]+:[0-9a-f]+:[0-9a-f]+(\.tercet-tokens)?$|\.tsdb\.gz$/ : /\/chunks\/\d+$|\/index$/).test(key)
   return bytesMax === 0 ? whole : CachedBucket.open(whole, { files: world.files, log: world.log, directory: `${config.text('data_dir')}/cache/${signal}`, bytesMax, isCacheable })
 }
 
@@ -125,6 +138,19 @@ function openLogs(config: Config, { clock, random, files, log }: World, bucket: 
   })
 }
 
+function openTraces(config: Config, { clock, random, files, log }: World, bucket: Bucket, limits: Limits, isReader: boolean): TracesEngine {
+  return new TracesEngine({
+    clock, random, files, log, bucket, directory: `${config.text('data_dir')}/traces`, defaultTenant: defaultTraceTenant,
+    durability: config.text('durability') as 'local' | 'bucket', syncAlways: config.text('wal_sync') === 'always', retentionMs: config.durationMs('traces.retention'),
+    limits: {
+      futureMs: Math.max(limits.futureMs, 86_400_000), traceBytesMax: config.bytes('limits.trace_size'), attributeBytesMax: config.bytes('limits.trace_attribute_size'), attributesMax: config.number('limits.trace_attributes'),
+      requestSpansMax: config.number('limits.trace_request_spans'), liveTracesMax: config.number('limits.live_traces'),
+    },
+    dedicated: defaultDedicated, headBytesMax: 192 * 1024 * 1024, cacheBytes: config.bytes('traces.cache_size'), freeBytesMin: config.bytes('disk_free_min'), readOnly: isReader,
+    refreshMs: bucket instanceof DirectoryBucket ? 60_000 : 300_000, decode: decodeOtlpTraces, encode: encodeOtlpTraces,
+  })
+}
+
 export function systemWorld(log: Log): World { return { clock: systemClock, random: systemRandom, files: systemFiles, log } }
 
 export async function startTercet(config: Config, world: World): Promise<Tercet> {
@@ -134,7 +160,9 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   const { auth, tls } = await openSecurity(config, files)
   const bucket = await openBucket(config, world, 'metrics')
   const logsBucket = await openBucket(config, world, 'logs')
+  const tracesBucket = await openBucket(config, world, 'traces')
   const isReader = config.text('role') === 'query'
+  await probeBucket(tracesBucket, `${defaultTraceTenant}/tercet/`, isReader, random)
   await probeBucket(bucket, `${defaultTenant}/tercet/`, isReader, random)
   await probeBucket(logsBucket, `${defaultLogTenant}/tercet/`, isReader, random)
   const registry = new Registry()
@@ -149,6 +177,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
     refreshMs: bucket instanceof DirectoryBucket ? 60_000 : isReader ? 300_000 : 3_600_000,
   })
   const logs = openLogs(config, world, logsBucket, limits, isReader)
+  const traces = openTraces(config, world, tracesBucket, limits, isReader)
   const tenancy = config.text('tenancy') === 'on'
   const tenantNamed = (header: string | undefined, fallback = defaultTenant): string => {
     if (!tenancy) return fallback
@@ -158,6 +187,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   }
   const tenantOf = (request: HttpRequest): string => tenantNamed(request.header('x-scope-orgid'))
   const logTenantOf = (request: HttpRequest): string => tenantNamed(request.header('x-scope-orgid'), defaultLogTenant)
+  const traceTenantOf = (request: HttpRequest): string => tenantNamed(request.header('x-scope-orgid'), defaultTraceTenant)
   const engine = new PromqlEngine(clock, limits)
   const startedMs = clock.nowMs()
   const kernel = new WriteRequestKernel(hashSeed)
@@ -166,6 +196,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   const remoteWrite = new RemoteWriteHandler(metrics, kernel, limits.decodedBytesMax, tenantOf)
   const otlp = new OtlpMetricsHandler(metrics, tenantOf, clock)
   const otlpLogs = new OtlpLogsHandler(logs, logTenantOf, clock)
+  const otlpTraces = new TracesHandler(traces, traceTenantOf, () => {})
   const victoriaLogs = new VictoriaLogsHandlers(logs, logTenantOf, clock, log)
   const syslog = new SyslogReceiver(logs, defaultLogTenant, clock, log, config.bytes('limits.log_line_size'))
   const imports = new ImportHandlers(metrics, tenantOf, clock)
@@ -174,7 +205,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   const ok = (text: string) => async (): Promise<{ status: number; headers: Record<string, string>; body: string }> => ({ status: 200, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: text })
   let tercet: Tercet | undefined
   const readiness = async (): Promise<{ status: number; headers: Record<string, string>; body: string }> => {
-    const problem = metrics.ready && logs.ready ? undefined : 'starting'
+    const problem = metrics.ready && logs.ready && traces.ready ? undefined : 'starting'
     return { status: problem === undefined ? 200 : 503, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: problem ?? 'Tercet is ready.\n' }
   }
   const push = ['POST', 'PUT'] as const
@@ -183,6 +214,9 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
     ...exportRoutes({ clock, store: metrics, tenantOf }),
     ...lokiRoutes({ clock, engine: logql, store: logs, tenantOf: logTenantOf, version, entriesMax: limits.logQueryEntriesMax, queryLengthMaxMs: limits.logQueryLengthMaxMs }),
     ...victoriaLogsRoutes({ clock, engine: new LogsqlEngine(clock, limits), logql, store: logs, tenantOf: logTenantOf }),
+    ...tempoRoutes({ clock, search: new TraceSearch(clock, limits), tags: new TagFinder(clock, limits), metrics: new TraceMetrics(clock, limits), store: traces, tenantOf: traceTenantOf, version }),
+    ...['/v1/traces', '/opentelemetry/v1/traces', '/insert/opentelemetry/v1/traces', '/otlp/v1/traces'].map(path => ({ methods: ['POST'] as const, path, handler: otlpTraces.handle })),
+    { methods: ['POST'], path: '/api/v2/spans', handler: otlpTraces.handleZipkin },
     ...['/loki/api/v1/push', '/insert/loki/api/v1/push'].map(path => ({ methods: ['POST'] as const, path, handler: lokiPush.handle })),
     ...['/v1/logs', '/opentelemetry/v1/logs', '/insert/opentelemetry/v1/logs'].map(path => ({ methods: ['POST'] as const, path, handler: otlpLogs.handle })),
     { methods: push, path: '/insert/jsonline', handler: victoriaLogs.jsonLines }, { methods: push, path: '/insert/journald/upload', handler: victoriaLogs.journal },
@@ -199,7 +233,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
     { methods: ['GET'], path: '/health', handler: ok('OK') }, { methods: ['GET'], path: '/-/healthy', handler: ok('Tercet is healthy.\n') },
     { methods: ['GET'], path: '/-/ready', handler: readiness }, { methods: ['GET'], path: '/ready', handler: readiness },
     { methods: ['GET'], path: '/metrics', handler: async () => ({ status: 200, headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }, body: self.expose() }) },
-    { methods: push, path: '/-/flush', handler: async () => { await Promise.all([metrics.flush(), logs.flush()]); return { status: 204 } } },
+    { methods: push, path: '/-/flush', handler: async () => { await Promise.all([metrics.flush(), logs.flush(), traces.flush()]); return { status: 204 } } },
     { methods: push, path: '/-/reload', handler: async () => { await tercet!.reload(); return { status: 200, body: '' } } },
     { methods: ['GET'], path: '/', handler: async () => ({ status: 200, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: welcome }) },
   ]
@@ -221,13 +255,14 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   const grpc = new GrpcServer([
     { service: 'opentelemetry.proto.collector.metrics.v1.MetricsService', method: 'Export', handler: (message, tenant) => otlp.handleGrpc(message, tenantNamed(tenant)) },
     { service: 'opentelemetry.proto.collector.logs.v1.LogsService', method: 'Export', handler: (message, tenant) => otlpLogs.handleGrpc(message, tenantNamed(tenant, defaultLogTenant)) },
+    { service: 'opentelemetry.proto.collector.trace.v1.TraceService', method: 'Export', handler: (message, tenant) => otlpTraces.handleGrpc(message, tenantNamed(tenant, defaultTraceTenant)) },
     { service: 'logproto.Pusher', method: 'Push', handler: (message, tenant) => lokiPush.handleGrpc(message, tenantNamed(tenant, defaultLogTenant)) },
   ], limits.bodyBytesMax, auth, tls)
   const grpcAddress = config.text('listen.otlp_grpc')
   if (grpcAddress !== 'off') addresses.push({ name: 'otlp_grpc', address: await grpc.listen(grpcAddress) })
   if (config.text('listen.loki_grpc') !== 'off') addresses.push({ name: 'loki_grpc', address: await grpc.listen(config.text('listen.loki_grpc')) })
   try {
-    await Promise.all([metrics.open(), logs.open()])
+    await Promise.all([metrics.open(), logs.open(), traces.open()])
   } catch (error) {
     await http.close()
     await grpc.close()
@@ -251,16 +286,16 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
     void scrape()
   }
   tercet = {
-    url: `${tls === undefined ? 'http' : 'https'}://${addresses.find(a => a.name === 'http')?.address ?? addresses[0]?.address ?? ''}`, addresses, metrics, logs,
-    async flush() { await Promise.all([metrics.flush(), logs.flush()]) },
-    async reload() { await Promise.all([metrics.refresh(), logs.refresh()]) },
+    url: `${tls === undefined ? 'http' : 'https'}://${addresses.find(a => a.name === 'http')?.address ?? addresses[0]?.address ?? ''}`, addresses, metrics, logs, traces,
+    async flush() { await Promise.all([metrics.flush(), logs.flush(), traces.flush()]) },
+    async reload() { await Promise.all([metrics.refresh(), logs.refresh(), traces.refresh()]) },
     async close() {
       await scraper?.stop()
       for (const server of syslogServers) await server.stop()
       await syslog.close()
       await http.close()
       await grpc.close()
-      await Promise.all([metrics.close(), logs.close()])
+      await Promise.all([metrics.close(), logs.close(), traces.close()])
     },
   }
   return tercet
@@ -270,11 +305,13 @@ const welcome = `Tercet ${version}
 
   GET  /api/v1/query?query=up            PromQL, as Prometheus answers it (also under /prometheus)
   POST /api/v1/write                     remote write 1.0 and 2.0
-  POST /v1/metrics, /v1/logs             OpenTelemetry metrics and logs
+  POST /v1/metrics, /v1/logs, /v1/traces OpenTelemetry
   GET  /loki/api/v1/query_range?query=   LogQL, as Loki answers it (also under /select/logsql)
   POST /loki/api/v1/push                 Loki's push
   GET  /select/logsql/query?query=       LogsQL, as VictoriaLogs answers it
   POST /insert/jsonline                  VictoriaLogs' JSON lines
+  GET  /api/search?q={}                  TraceQL, as Tempo answers it
+  GET  /api/traces/<id>                  a trace by its id
   GET  /metrics                          own metrics
   POST /-/flush                          cut blocks now, answer when the bucket has them
 `

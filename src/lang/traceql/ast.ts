@@ -56,7 +56,7 @@ export interface MetricsFunction {
 export type SecondStage = { kind: 'topk' | 'bottomk'; count: number } | { kind: 'compare'; op: CompareOp; value: number }
 
 export type MetricsExpr =
-  | { kind: 'pipeline'; stages: Stage[]; fn: MetricsFunction; then: SecondStage[] }
+  | { kind: 'pipeline'; stages: Stage[]; fn: MetricsFunction; after: SecondStage[] }
   | { kind: 'math'; op: '+' | '-' | '*' | '/'; left: MetricsExpr; right: MetricsExpr }
   | { kind: 'constant'; value: number; isInt: boolean }
 

@@ -296,7 +296,7 @@ class Parser {
       const most = name === 'quantile_over_time' || name === 'histogram_over_time' ? groupsMax - 1 : groupsMax
       if (fn.by.length > most) this.#fail(`${name} by ${fn.by.length} attributes is not supported, ${most} are`, at)
     }
-    return { kind: 'pipeline', stages, fn, then: this.#secondStages(name) }
+    return { kind: 'pipeline', stages, fn, after: this.#secondStages(name) }
   }
 
   #compareArguments(fn: MetricsFunction): void {
@@ -320,7 +320,7 @@ class Parser {
   }
 
   #secondStages(name: string): SecondStage[] {
-    const then: SecondStage[] = []
+    const after: SecondStage[] = []
     for (;;) {
       const token = this.#token
       if (token.kind === 'symbol' && comparisons.has(token.text)) {
@@ -330,7 +330,7 @@ class Parser {
         const value = this.#token
         if (value.kind !== 'number' && value.kind !== 'duration') return this.#unexpected('a number was expected')
         this.#at++
-        then.push({ kind: 'compare', op: token.text as CompareOp, value: sign * (value.kind === 'duration' ? value.value / 1e9 : value.value) })
+        after.push({ kind: 'compare', op: token.text as CompareOp, value: sign * (value.kind === 'duration' ? value.value / 1e9 : value.value) })
       } else if (token.kind === 'symbol' && token.text === '|') {
         this.#at++
         const word = this.#token
@@ -341,11 +341,11 @@ class Parser {
         const count = this.#int('a count')
         if (count <= 0) this.#fail(`${word.text} limit must be greater than 0`, at)
         this.#expect(')')
-        then.push({ kind: word.text, count })
+        after.push({ kind: word.text, count })
       } else break
       if (name === 'compare') this.#fail('nothing may follow compare()', token.at)
     }
-    return then
+    return after
   }
 
   // ── Expressions over fields ────────────────────────────────────────────────────────────────────────────────────────
