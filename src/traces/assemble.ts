@@ -1,5 +1,6 @@
 /** Rows of a row group back into traces, in the order of the rows. Reads vParquet5 and vParquet4. Rules: docs/formats/tempo-block.md. */
 import { bytesAt, textAt, type ColumnData } from '#codec/parquet/column-data.ts'
+import { CorruptDataError } from '#core/errors.ts'
 import { valueFromJson } from '#model/trace-json.ts'
 import type { AnyValue, Attribute, ResourceSpans, Scope, Span, SpanEvent, SpanLink, Trace } from '#model/trace.ts'
 import { dedicatedPlaces, fixedColumnsOf4, plainPath, type DedicatedColumn, type DedicatedScope } from './schema.ts'
@@ -98,6 +99,16 @@ export class RowAssembler {
 
   /** The trace of a row, and its id. Rows must be asked for in ascending order. */
   row(row: number): { id: Uint8Array; trace: Trace } {
+    try {
+      return this.#row(row)
+    } catch (error) {
+      // Levels that do not fit each other lead to values that are not there.
+      if (error instanceof TypeError || error instanceof RangeError) throw new CorruptDataError(`a row of traces is damaged: ${error.message}`, { cause: error })
+      throw error
+    }
+  }
+
+  #row(row: number): { id: Uint8Array; trace: Trace } {
     for (const cursor of this.#cursors.values()) cursor.seek(row)
     const id = this.#read('TraceID').bytes
     const resources: ResourceSpans[] = []

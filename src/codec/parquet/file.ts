@@ -12,6 +12,16 @@ export type RangeReader = (from: number, to: number) => Promise<Uint8Array>
 interface ChunkPlace { from: number; to: number; entries: number; codec: number }
 export interface RowGroup { rows: number; /** By column. */ places: ChunkPlace[]; from: number; to: number }
 
+/** What damaged bytes make of lengths and types shows as errors of the language: they are told as damage. */
+function decoding<T>(work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (error instanceof RangeError || error instanceof TypeError) throw new CorruptDataError(`parquet: the file is damaged: ${error.message}`, { cause: error })
+    throw error
+  }
+}
+
 /** Ranges that lie this near are read as one. */
 const gapMax = 128 * 1024
 
@@ -55,7 +65,7 @@ export class ParquetFile {
     const length = tail.getUint32(0, true)
     if (length + 8 > size) throw new CorruptDataError(`parquet: a footer of ${length} bytes in a file of ${size}`)
     if (length + 8 > bytes.length) bytes = await read(size - length - 8, size)
-    return new ParquetFile(readStruct(new ByteReader(bytes, bytes.length - 8 - length, bytes.length - 8)), size, read)
+    return decoding(() => new ParquetFile(readStruct(new ByteReader(bytes, bytes.length - 8 - length, bytes.length - 8)), size, read))
   }
 
   /** The number of a column; -1 when the file has none of this path. */
@@ -73,7 +83,7 @@ export class ParquetFile {
       const bytes = await this.#read(from, to)
       for (; i <= end; i++) {
         const number = sorted[i]!, place = places[number]!
-        out.set(number, readColumn(this.columns[number]!, bytes.subarray(place.from - from, place.to - from), place.codec, place.entries))
+        out.set(number, decoding(() => readColumn(this.columns[number]!, bytes.subarray(place.from - from, place.to - from), place.codec, place.entries)))
       }
     }
     return out
@@ -83,6 +93,6 @@ export class ParquetFile {
   async readGroup(group: number): Promise<ColumnData[]> {
     const { places, from, to } = this.rowGroups[group]!
     const bytes = await this.#read(from, to)
-    return this.columns.map((column, i) => readColumn(column, bytes.subarray(places[i]!.from - from, places[i]!.to - from), places[i]!.codec, places[i]!.entries))
+    return decoding(() => this.columns.map((column, i) => readColumn(column, bytes.subarray(places[i]!.from - from, places[i]!.to - from), places[i]!.codec, places[i]!.entries)))
   }
 }
