@@ -32,13 +32,21 @@ export async function mergeRows(sources: readonly RowSource[], dedicated: readon
   sources.forEach(({ rows, columns }, source) => { for (let row = 0; row < rows; row++) places.push({ source, row, id: bytesAt(columns[0]!, row) }) })
   places.sort((a, b) => Buffer.compare(a.id, b.id) || a.source - b.source || a.row - b.row)
   const starts = sources.map(({ rows, columns }) => columns.map(column => rowStarts(column, rows)))
-  let group = new TraceShredder(dedicated)
+  // Room for all, or for a group that is full.
+  const begin = (): TraceShredder => {
+    const fresh = new TraceShredder(dedicated)
+    const held = sources.reduce((sum, { columns }) => sum + columns.reduce((s, c) => s + c.count, 0), 0) * 3
+    const part = Math.min(1, groupBytes * 1.1 / Math.max(1, held))
+    fresh.builders.forEach((builder, c) => { builder.reserve(Math.ceil(part * sources.reduce((sum, s) => sum + s.columns[c]!.count, 0)), Math.ceil(part * sources.reduce((sum, s) => sum + s.columns[c]!.valueCount, 0))) })
+    return fresh
+  }
+  let group = begin()
   let numbers = numbersOf(sources)
   let ids: Uint8Array[] = []
   const end = (): void => {
     if (group.rows === 0) return
     onGroup(group, ids)
-    group = new TraceShredder(dedicated)
+    group = begin()
     numbers = numbersOf(sources)
     ids = []
   }
@@ -50,7 +58,7 @@ export async function mergeRows(sources: readonly RowSource[], dedicated: readon
     if (next === p + 1) {
       group.builders.forEach((builder, c) => {
         const { entries, values } = starts[source]![c]!
-        builder.copy(sources[source]!.columns[c]!, entries[row]!, entries[row + 1]!, values[row]!, numbers[source]![c])
+        builder.copy(sources[source]!.columns[c]!, entries[row]!, entries[row + 1]!, values[row]!, values[row + 1]!, numbers[source]![c])
       })
       group.noteRow()
     } else {

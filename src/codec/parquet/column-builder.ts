@@ -45,7 +45,7 @@ export class ColumnBuilder {
   /** An entry without a value. */
   addNull(rep: number, def: number): void {
     const i = this.count
-    if (i === this.#rep.length) this.#growLevels()
+    if (i === this.#rep.length) this.#growLevels(i * 2)
     this.#rep[i] = rep
     this.#def[i] = def
     this.count = i + 1
@@ -101,45 +101,59 @@ export class ColumnBuilder {
     this.#offsets[this.#strings] = this.#bytes.at
   }
 
-  #growLevels(): void {
-    const rep = new Uint8Array(this.count * 2), def = new Uint8Array(this.count * 2)
+  #growLevels(size: number): void {
+    const rep = new Uint8Array(size), def = new Uint8Array(size)
     rep.set(this.#rep)
     def.set(this.#def)
     this.#rep = rep
     this.#def = def
   }
 
+  /** Makes room for so many more entries and values. */
+  reserve(entries: number, values: number): void {
+    if (this.count + entries > this.#rep.length) this.#growLevels(Math.max(this.count + entries, this.count * 2))
+    if (this.#physical === 6 && !this.#isDictionary) return
+    const k = this.valueCount + values
+    const room = Math.max(k, this.valueCount * 2)
+    switch (this.#physical) {
+      case 2: if (k > this.#longs.length) { const grown = new BigInt64Array(room); grown.set(this.#longs); this.#longs = grown } return
+      case 5: if (k > this.#doubles.length) { const grown = new Float64Array(room); grown.set(this.#doubles); this.#doubles = grown } return
+      default: if (k > this.#ints.length) { const grown = new Int32Array(room); grown.set(this.#ints); this.#ints = grown }
+    }
+  }
+
   /**
-   * Takes over the entries [from, to) of a decoded column, whose values begin with number `valueAt`. Returns the number of the value
-   * behind them. `numbers`: kept from call to call for one column, so that a text of its dictionary is looked up once; filled with -1 at first.
+   * Takes over the entries [from, to) of a decoded column, whose values are those from `valueFrom` to `valueTo`. `numbers`: kept from call
+   * to call for one column, so that a text of its dictionary is looked up once; filled with -1 at first.
    */
-  copy(data: ColumnData, from: number, to: number, valueAt: number, numbers?: Int32Array): number {
-    const { maxDef } = this.column
-    let k = valueAt
-    if (numbers !== undefined && this.#isDictionary && data.indices !== undefined) {
-      for (let i = from; i < to; i++) {
-        const rep = data.rep === undefined ? 0 : data.rep[i]!, def = data.def === undefined ? maxDef : data.def[i]!
-        if (def < maxDef) { this.addNull(rep, def); continue }
-        const old = data.indices[k++]!
-        let fresh = numbers[old]!
-        if (fresh < 0) fresh = numbers[old] = this.entryOf(data.texts!.text(old))
-        this.addInt(rep, fresh)
+  copy(data: ColumnData, from: number, to: number, valueFrom: number, valueTo: number, numbers: Int32Array | undefined): void {
+    this.reserve(to - from, valueTo - valueFrom)
+    const { rep, def } = data
+    const reps = this.#rep, defs = this.#def
+    let at = this.count
+    if (rep !== undefined && def !== undefined) for (let i = from; i < to; i++, at++) { reps[at] = rep[i]!; defs[at] = def[i]! }
+    else for (let i = from; i < to; i++, at++) { reps[at] = 0; defs[at] = def === undefined ? 0 : def[i]! }
+    this.count = at
+    if (valueFrom === valueTo) return
+    let k = this.valueCount
+    if (data.texts !== undefined) {
+      if (!this.#isDictionary) {
+        for (let v = valueFrom; v < valueTo; v++) this.#appendString(data.texts.bytesOf(data.indices === undefined ? v : data.indices[v]!))
+        this.valueCount += valueTo - valueFrom
+        return
       }
-      return k
-    }
-    for (let i = from; i < to; i++) {
-      const rep = data.rep === undefined ? 0 : data.rep[i]!
-      const def = data.def === undefined ? maxDef : data.def[i]!
-      if (def < maxDef) { this.addNull(rep, def); continue }
-      if (data.texts !== undefined) {
-        if (this.#isDictionary) this.addText(rep, data.texts.text(data.indices === undefined ? k : data.indices[k]!))
-        else this.addBytes(rep, data.texts.bytesOf(data.indices === undefined ? k : data.indices[k]!))
-      } else if (data.longs !== undefined) this.addLong(rep, data.longs[k]!)
-      else if (data.doubles !== undefined) this.addDouble(rep, data.doubles[k]!)
-      else this.addInt(rep, (data.ints ?? data.bools)![k]!)
-      k++
-    }
-    return k
+      const ints = this.#ints
+      for (let v = valueFrom; v < valueTo; v++) {
+        const old = data.indices === undefined ? v : data.indices[v]!
+        let fresh = numbers === undefined ? -1 : numbers[old]!
+        if (fresh < 0) {
+          fresh = this.entryOf(data.texts.text(old))
+          if (numbers !== undefined) numbers[old] = fresh
+        }
+        ints[k++] = fresh
+      }
+    } else if (data.longs !== undefined) { const into = this.#longs, source = data.longs; for (let v = valueFrom; v < valueTo; v++) into[k++] = source[v]! } else if (data.doubles !== undefined) { const into = this.#doubles, source = data.doubles; for (let v = valueFrom; v < valueTo; v++) into[k++] = source[v]! } else { const into = this.#ints, source = (data.ints ?? data.bools)!; for (let v = valueFrom; v < valueTo; v++) into[k++] = source[v]! }
+    this.valueCount = k
   }
 
   /** What was added so far, as a column that is read. Later entries do not show in it. */
