@@ -37,10 +37,11 @@ import { TraceMetrics } from '#query/traceql/metrics.ts'
 import { TraceSearch } from '#query/traceql/search.ts'
 import { TagFinder } from '#query/traceql/tags.ts'
 import { tempoRoutes } from '#api/tempo/routes.ts'
+import { DerivedMetrics } from '#ingest/derived-metrics.ts'
 import { TracesHandler } from '#ingest/otlp-traces.ts'
 import { TracesEngine } from '#traces/engine.ts'
 import { defaultDedicated } from '#traces/schema.ts'
-import { decodeOtlpTraces, encodeOtlpTraces } from '#wire/otlp/traces.ts'
+import { decodeOtlpTraces, encodeOtlpTraces, spanSize } from '#wire/otlp/traces.ts'
 import { PromqlEngine } from '#query/promql/engine.ts'
 import { victoriaLogsRoutes } from '#api/victorialogs/routes.ts'
 import { exportRoutes } from '#api/prometheus/export.ts'
@@ -196,7 +197,10 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   const remoteWrite = new RemoteWriteHandler(metrics, kernel, limits.decodedBytesMax, tenantOf)
   const otlp = new OtlpMetricsHandler(metrics, tenantOf, clock)
   const otlpLogs = new OtlpLogsHandler(logs, logTenantOf, clock)
-  const otlpTraces = new TracesHandler(traces, traceTenantOf, () => {})
+  const derives = config.isOn('traces.derived_metrics') && !isReader
+  const derived = new DerivedMetrics({ clock, log, metrics, seriesMax: config.number('limits.derived_series'), sizeOf: spanSize })
+  // Without multitenancy each signal has a name of its own for its one tenant.
+  const otlpTraces = new TracesHandler(traces, traceTenantOf, (tenant, trace) => { if (derives) derived.add(tenant === defaultTraceTenant ? defaultTenant : tenant, trace) })
   const victoriaLogs = new VictoriaLogsHandlers(logs, logTenantOf, clock, log)
   const syslog = new SyslogReceiver(logs, defaultLogTenant, clock, log, config.bytes('limits.log_line_size'))
   const imports = new ImportHandlers(metrics, tenantOf, clock)
@@ -279,6 +283,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
     syslogServers.push(server)
   }
   for (const name of ['syslog_tcp', 'syslog_tls', 'syslog_udp'] as const) await openSyslog(name)
+  const deriver = derives ? new Repeater(clock, config.durationMs('metrics.scrape_interval'), () => derived.store()) : undefined
   let scraper: Repeater | undefined
   if (config.isOn('self_scrape') && !isReader) {
     const scrape = (): Promise<void> => self.store(defaultTenant).catch((error: unknown) => { log.warn('own metrics could not be stored', { error: messageOf(error) }) })
@@ -291,6 +296,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
     async reload() { await Promise.all([metrics.refresh(), logs.refresh(), traces.refresh()]) },
     async close() {
       await scraper?.stop()
+      await deriver?.stop()
       for (const server of syslogServers) await server.stop()
       await syslog.close()
       await http.close()

@@ -34,6 +34,8 @@ export interface Span {
   /** 0 unset, 1 ok, 2 error. */
   statusCode: number
   statusMessage: string
+  /** Bytes of the message that it came in, if it did. */
+  wireBytes?: number
 }
 
 export interface Scope { name: string; version: string; attributes: Attribute[]; dropped: number }

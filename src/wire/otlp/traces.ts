@@ -128,7 +128,7 @@ function readLink(input: ByteReader, end: number): SpanLink {
 export function decodeSpan(message: Uint8Array, from: number, to: number): Span { return readSpan(new ByteReader(message, from, to), to) }
 
 function readSpan(input: ByteReader, end: number): Span {
-  const span: Span = { traceId: noBytes, spanId: noBytes, parentSpanId: noBytes, traceState: '', flags: 0, name: '', kind: 0, startNs: 0n, endNs: 0n, attributes: [], droppedAttributes: 0, events: [], droppedEvents: 0, links: [], droppedLinks: 0, statusCode: 0, statusMessage: '' }
+  const span: Span = { traceId: noBytes, spanId: noBytes, parentSpanId: noBytes, traceState: '', flags: 0, name: '', kind: 0, startNs: 0n, endNs: 0n, attributes: [], droppedAttributes: 0, events: [], droppedEvents: 0, links: [], droppedLinks: 0, statusCode: 0, statusMessage: '', wireBytes: end - input.at }
   while (input.at < end) {
     const tag = input.readUvarint()
     switch (tag >>> 3) {
@@ -358,6 +358,14 @@ function writeSpan(out: ByteWriter, span: Span): void {
   uintField(out, 0x70, span.droppedLinks)
   if (span.statusCode !== 0 || span.statusMessage !== '') message(out, 0x7a, o => { textField(o, 0x12, span.statusMessage); uintField(o, 0x18, span.statusCode) })
   if (span.flags > 0) { out.writeUvarint(133); out.reserve(4); out.view.setUint32(out.at, span.flags, true); out.at += 4 }
+}
+
+/** Bytes of a span's message, without the tag and length in front: as it came, or as it would be sent. */
+export function spanSize(span: Span): number {
+  if (span.wireBytes !== undefined) return span.wireBytes
+  const out = new ByteWriter(512)
+  writeSpan(out, span)
+  return out.at
 }
 
 /** TracesData (and ExportTraceServiceRequest). */
