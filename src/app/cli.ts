@@ -7,6 +7,7 @@ import { queryLogs, requireOne, tailLogs } from './log-client.ts'
 import { makeLog } from './logger.ts'
 import { optionNames, optionOf } from './options.ts'
 import { inspectBucket } from './inspect.ts'
+import { queryTraces } from './trace-client.ts'
 import { version } from './version.ts'
 
 const usage = `tercet ${version}: metrics, logs and traces in one process, on open buckets
@@ -14,6 +15,7 @@ const usage = `tercet ${version}: metrics, logs and traces in one process, on op
   tercet up [--config=tercet.yaml] [--key=value …]     run
   tercet query [--url=http://127.0.0.1:8428] [--json] 'rate(http_requests_total[5m])'
   tercet query --logs [--since=1h] [--limit=100] '{app="web"} |= "error"'
+  tercet query --traces [--since=1h] [--limit=20] '{ status = error }'
   tercet tail [--url=http://127.0.0.1:8428] [--json] '{app="web"}'
   tercet inspect [--json] [--key=value …]              what is in the bucket
   tercet check [--config=tercet.yaml] [--key=value …]  is the configuration right, and does the bucket answer?
@@ -38,7 +40,10 @@ ${optionNames.map(name => `  --${name}=${optionOf(name).fallback || '…'}\n    
   tercet query --json --time=2026-11-21T00:00:00Z 'sum by (job) (up)'
   tercet query --logs --since=15m --limit=20 '{app="web"} |= "error" | logfmt | status>=500'
 
---logs takes LogQL, --since and --limit belong to it.
+  tercet query --traces --since=15m '{ resource.service.name = "web" && duration > 1s }'
+  tercet query --traces 0af7651916cd43dd8448eb211c80319c
+
+--logs takes LogQL, --traces takes TraceQL or a trace's id; --since and --limit belong to them.
 `,
   tail: `tercet tail: follows log lines, the last ten first, until it is ended.
 
@@ -124,7 +129,7 @@ async function up(config: Config): Promise<number> {
   const tercet = await startTercet(config, world)
   writeFileSync(pidFile, `${process.pid}\n`)
   const lines = tercet.addresses.map(({ name, address }) => `  ${name.padEnd(10)} ${name === 'otlp_grpc' ? address : `${new URL(tercet.url).protocol}//${address}`}`)
-  process.stdout.write(`Tercet ${version} is ready (${tercet.metrics.replayed.records + tercet.logs.replayed.records} log records replayed in ${Math.max(tercet.metrics.replayed.seconds, tercet.logs.replayed.seconds).toFixed(2)} s).
+  process.stdout.write(`Tercet ${version} is ready (${tercet.metrics.replayed.records + tercet.logs.replayed.records + tercet.traces.replayed.records} log records replayed in ${Math.max(tercet.metrics.replayed.seconds, tercet.logs.replayed.seconds, tercet.traces.replayed.seconds).toFixed(2)} s).
 
 ${lines.join('\n')}
 
@@ -132,7 +137,7 @@ Try next:
   curl '${tercet.url}/api/v1/query?query=up'
   prometheus remote_write url: ${tercet.url}/api/v1/write
   curl -H 'content-type: application/json' '${tercet.url}/loki/api/v1/push' -d '{"streams":[{"stream":{"app":"try"},"values":[["'$(date +%s%N)'","hello"]]}]}'
-  Grafana data sources: Prometheus and Loki, both at ${tercet.url}
+  Grafana data sources: Prometheus, Loki and Tempo, all at ${tercet.url}
 `)
   return new Promise(resolve => {
     let stopping = false
@@ -168,6 +173,13 @@ async function query(args: Arguments): Promise<number> {
     const since = take(args.flags, 'since') ?? '1h', limit = take(args.flags, 'limit') ?? '100'
     if (args.flags.length > 0) throw new BadDataError(`query --logs does not know --${args.flags[0]!}`)
     return queryLogs({ url, query: requireOne(args.words, 'query --logs'), since, limit, json: args.json })
+  }
+  const traces = args.flags.indexOf('traces')
+  if (traces >= 0) {
+    args.flags.splice(traces, 1)
+    const since = take(args.flags, 'since') ?? '1h', limit = take(args.flags, 'limit') ?? '20'
+    if (args.flags.length > 0) throw new BadDataError(`query --traces does not know --${args.flags[0]!}`)
+    return queryTraces({ url, query: requireOne(args.words, 'query --traces'), since, limit, json: args.json })
   }
   const time = take(args.flags, 'time')
   if (args.words.length !== 1) throw new BadDataError('query takes one expression; quote it')

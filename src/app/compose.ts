@@ -205,7 +205,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   const syslog = new SyslogReceiver(logs, defaultLogTenant, clock, log, config.bytes('limits.log_line_size'))
   const imports = new ImportHandlers(metrics, tenantOf, clock)
   const influx = new InfluxHandler(metrics, tenantOf, clock)
-  const self = new SelfMetrics(registry, metrics, logs, bucket instanceof CachedBucket ? bucket : undefined, clock, version)
+  const self = new SelfMetrics(registry, metrics, logs, traces, bucket instanceof CachedBucket ? bucket : undefined, clock, version)
   const ok = (text: string) => async (): Promise<{ status: number; headers: Record<string, string>; body: string }> => ({ status: 200, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: text })
   let tercet: Tercet | undefined
   const readiness = async (): Promise<{ status: number; headers: Record<string, string>; body: string }> => {

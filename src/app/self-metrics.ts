@@ -3,6 +3,7 @@ import { Counter, Distribution, type Registry } from '#core/counter.ts'
 import type { Clock } from '#core/clock.ts'
 import type { CachedBucket } from '#bucket/cache.ts'
 import type { LogsEngine } from '#logs/engine.ts'
+import type { TracesEngine } from '#traces/engine.ts'
 import type { MetricsEngine } from '#metrics/engine.ts'
 import { Labels } from '#model/labels.ts'
 import { BatchBuilder } from '#model/write-batch.ts'
@@ -19,7 +20,7 @@ export class SelfMetrics {
   readonly #builder = new BatchBuilder()
   readonly #startedMs: number
 
-  constructor(registry: Registry, metrics: MetricsEngine, logs: LogsEngine, cache: CachedBucket | undefined, clock: Clock, version: string) {
+  constructor(registry: Registry, metrics: MetricsEngine, logs: LogsEngine, traces: TracesEngine, cache: CachedBucket | undefined, clock: Clock, version: string) {
     this.#registry = registry
     this.#metrics = metrics
     this.#clock = clock
@@ -42,6 +43,22 @@ export class SelfMetrics {
     read('tercet_wal_segments', 'Segments that are kept.', 'gauge', () => metrics.walStats.segments, { signal: 'metrics' })
     read('tercet_wal_replay_seconds', 'Time that the last start took to replay the log.', 'gauge', () => metrics.replayed.seconds, { signal: 'metrics' })
     read('tercet_compactions_total', 'Blocks written by merging others.', 'counter', () => metrics.compactions, { signal: 'metrics' })
+    read('tercet_spans_appended_total', 'Spans stored.', 'counter', () => traces.spansAppended)
+    read('tercet_spans_refused_total', 'Spans refused for good.', 'counter', () => traces.spansRefused)
+    read('tercet_live_traces', 'Traces that still get spans.', 'gauge', () => traces.liveTraces)
+    read('tercet_trace_head_bytes', 'Bytes of live and settled traces in memory.', 'gauge', () => traces.headBytes)
+    read('tercet_trace_reads_total', 'Objects and ranges of blocks that were read for queries.', 'counter', () => traces.blockStats.reads)
+    read('tercet_blocks', 'Blocks that are served.', 'gauge', () => traces.status().blocks, { signal: 'traces' })
+    read('tercet_blocks_bytes', 'Bytes of these blocks.', 'gauge', () => traces.status().blockBytes, { signal: 'traces' })
+    read('tercet_backlog_bytes', 'Accepted, and not in the bucket yet.', 'gauge', () => traces.status().backlogBytes, { signal: 'traces' })
+    read('tercet_upload_blocks_waiting', 'Finished blocks that wait for the bucket.', 'gauge', () => traces.blockStats.waiting, { signal: 'traces' })
+    read('tercet_uploads_total', 'Blocks uploaded.', 'counter', () => traces.blockStats.uploads, { signal: 'traces' })
+    read('tercet_upload_failures_total', 'Uploads that failed and were tried again.', 'counter', () => traces.blockStats.failures, { signal: 'traces' })
+    read('tercet_compactions_total', 'Blocks written by merging others.', 'counter', () => traces.blockStats.compactions, { signal: 'traces' })
+    read('tercet_wal_commits_total', 'Groups of records committed.', 'counter', () => traces.walStats.commits, { signal: 'traces' })
+    read('tercet_wal_bytes_total', 'Bytes committed.', 'counter', () => traces.walStats.bytes, { signal: 'traces' })
+    read('tercet_wal_segments', 'Segments that are kept.', 'gauge', () => traces.walStats.segments, { signal: 'traces' })
+    read('tercet_wal_replay_seconds', 'Time that the last start took to replay the log.', 'gauge', () => traces.replayed.seconds, { signal: 'traces' })
     read('tercet_log_lines_appended_total', 'Log lines stored.', 'counter', () => logs.linesAppended)
     read('tercet_log_lines_refused_total', 'Log lines refused for good.', 'counter', () => logs.linesRefused)
     read('tercet_log_bytes_appended_total', 'Bytes of log records.', 'counter', () => logs.bytesAppended)
