@@ -99,6 +99,20 @@ test('a trace that is too large, parents in a circle, bodies that are no message
   assert.equal((await send('x', { 'content-type': 'text/plain' })).status, 415)
 })
 
+test('compare() counts values among the selected spans and the rest', async () => {
+  await send(envelope([0, 1, 2].map(n => span('7af7651916cd43dd8448eb211c80319c', `e00000000000000${n + 1}`, { attributes: [{ key: 'zone', value: { stringValue: n === 0 ? 'a' : 'b' } }], status: { code: n === 2 ? 2 : 0 } })), 'compared'))
+  const q = '{ resource.service.name = "compared" } | compare({ status = error })'
+  const now = Math.floor(Date.now() / 1000)
+  const { series } = JSON.parse((await get(`/api/metrics/query?${new URLSearchParams({ q, start: String(now - 60), end: String(now + 60) }).toString()}`)).text) as { series: { labels: { key: string; value: { stringValue: string } }[]; value?: number }[] }
+  const found = Object.fromEntries(series.map(s => [s.labels.map(l => `${l.key}=${l.value.stringValue}`).join(), s.value ?? 0]))
+  assert.equal(found['__meta_type=selection,span.zone=b'], 1)
+  assert.equal(found['__meta_type=baseline,span.zone=a'], 1)
+  assert.equal(found['__meta_type=baseline,span.zone=b'], 1)
+  assert.equal(found['__meta_type=baseline_total,span.zone=nil'], 2)
+  assert.equal(found['__meta_type=selection,status=error'], 1)
+  assert.equal(found['__meta_type=selection,resource.service.name=compared'], 1)
+})
+
 test('Zipkin', async () => {
   const reply = await fetch(`${run.url}/api/v2/spans`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify([
     { traceId: '6af7651916cd43dd', id: 'd000000000000001', name: 'get', kind: 'SERVER', timestamp: Number(nowNs / 1000n), duration: 1500, localEndpoint: { serviceName: 'zip', ipv4: '10.0.0.1' }, tags: { 'http.method': 'GET', error: 'bad' } },

@@ -1,12 +1,13 @@
 /** TraceQL metrics: series over time from spans. Source of the rules: docs/traces.md (the language). */
 import type { Clock } from '#core/clock.ts'
-import { BadDataError, ExecutionError, LimitError } from '#core/errors.ts'
+import { BadDataError, LimitError } from '#core/errors.ts'
 import type { Limits } from '#core/limits.ts'
 import type { Field, MetricsExpr, MetricsFunction, SecondStage } from '#lang/traceql/ast.ts'
 import type { TraceRows, TracesReader } from '#traces/select.ts'
 import { bytesAt } from '#codec/parquet/column-data.ts'
 import { Budget } from '../budget.ts'
-import { valuesReader } from './evaluate.ts'
+import { Comparison, comparedFields } from './compare.ts'
+import { fieldsOf, valuesReader } from './evaluate.ts'
 import { SpanTable, valueType, type Value } from './span-table.ts'
 import { compileStages, fieldsOfStages } from './spansets.ts'
 import type { SearchStats } from './search.ts'
@@ -85,12 +86,14 @@ export class TraceMetrics {
       return joinMath(expr.op, left, right, grid.count)
     }
     const gathered = new Map<string, Gathered>()
+    const comparison = expr.fn.name === 'compare' ? new Comparison(expr.fn, grid.count) : undefined
     for (const rows of await reader.select(grid.startMs, grid.startMs + grid.count * grid.stepMs)) {
       stats.blocks++
       stats.bytes += rows.bytes
-      await gatherRows(rows, expr, grid, gathered, request, stats)
+      await gatherRows(rows, expr, grid, gathered, comparison, request, stats)
       await budget.pause()
     }
+    if (comparison !== undefined) return comparison.series().map(s => ({ ...s, exemplars: [] }))
     let series = finish(expr.fn, [...gathered.values()], grid)
     for (const stage of expr.after) series = applySecond(stage, series)
     return series.sort((a, b) => compareLabels(a.labels, b.labels))
@@ -108,12 +111,13 @@ function compareLabels(a: readonly MetricLabel[], b: readonly MetricLabel[]): nu
   return a.length - b.length
 }
 
-async function gatherRows(rows: TraceRows, { stages, fn }: MetricsExpr & { kind: 'pipeline' }, grid: Grid, gathered: Map<string, Gathered>, request: MetricsRequest, stats: SearchStats): Promise<void> {
-  if (fn.name === 'compare') throw new ExecutionError('compare() is not answered here: ask for the two sides with count_over_time() by the attribute')
+async function gatherRows(rows: TraceRows, { stages, fn }: MetricsExpr & { kind: 'pipeline' }, grid: Grid, gathered: Map<string, Gathered>, comparison: Comparison | undefined, request: MetricsRequest, stats: SearchStats): Promise<void> {
   const table = await SpanTable.open(rows)
   if (table === undefined) return
   const fields: Field[] = [...fieldsOfStages(stages), ...fn.by, ...(fn.field === undefined ? [] : [fn.field])]
-  await table.load(fields)
+  const compared = comparison === undefined ? [] : await comparedFields(rows)
+  await table.load([...fields, ...compared, ...fieldsOf(fn.selection)])
+  const compare = comparison?.counter(table, compared)
   const columns = await rows.columns(['StartTimeUnixNano', 'EndTimeUnixNano', 'rs.ss.Spans.StartTimeUnixNano', 'TraceID'])
   const traceStarts = columns.get('StartTimeUnixNano')!.longs!, traceEnds = columns.get('EndTimeUnixNano')!.longs!, starts = columns.get('rs.ss.Spans.StartTimeUnixNano')!.longs!
   const fromNs = BigInt(Math.floor(grid.startMs * perNs)), stepNs = BigInt(Math.round(grid.stepMs * perNs)), throughNs = fromNs + stepNs * BigInt(grid.count)
@@ -133,6 +137,7 @@ async function gatherRows(rows: TraceRows, { stages, fn }: MetricsExpr & { kind:
         let interval = start <= fromNs ? -1 : Number((start - fromNs - 1n) / stepNs)
         if (grid.isInstant && start === fromNs) interval = 0
         if (interval < 0 || interval >= grid.count) continue
+        if (compare !== undefined) { compare(i, interval, start); continue }
         const e = first(table.eventFrom, i), l = first(table.linkFrom, i)
         let value: Value | undefined
         if (read !== undefined) {
