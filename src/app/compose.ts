@@ -41,7 +41,7 @@ import { DerivedMetrics } from '#ingest/derived-metrics.ts'
 import { TracesHandler } from '#ingest/otlp-traces.ts'
 import { TracesEngine } from '#traces/engine.ts'
 import { defaultDedicated } from '#traces/schema.ts'
-import { decodeOtlpTraces, encodeOtlpTraces, spanSize } from '#wire/otlp/traces.ts'
+import { decodeOtlpTraces, decodeSpan, encodeOtlpTraces, spanSize } from '#wire/otlp/traces.ts'
 import { PromqlEngine } from '#query/promql/engine.ts'
 import { victoriaLogsRoutes } from '#api/victorialogs/routes.ts'
 import { exportRoutes } from '#api/prometheus/export.ts'
@@ -148,7 +148,7 @@ function openTraces(config: Config, { clock, random, files, log }: World, bucket
       requestSpansMax: config.number('limits.trace_request_spans'), liveTracesMax: config.number('limits.live_traces'),
     },
     dedicated: defaultDedicated, headBytesMax: 192 * 1024 * 1024, cacheBytes: config.bytes('traces.cache_size'), freeBytesMin: config.bytes('disk_free_min'), readOnly: isReader,
-    refreshMs: bucket instanceof DirectoryBucket ? 60_000 : 300_000, decode: decodeOtlpTraces, encode: encodeOtlpTraces,
+    refreshMs: bucket instanceof DirectoryBucket ? 60_000 : 300_000, decode: decodeOtlpTraces, decodeSpan, encode: encodeOtlpTraces,
   })
 }
 
@@ -198,9 +198,9 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   const otlp = new OtlpMetricsHandler(metrics, tenantOf, clock)
   const otlpLogs = new OtlpLogsHandler(logs, logTenantOf, clock)
   const derives = config.isOn('traces.derived_metrics') && !isReader
-  const derived = new DerivedMetrics({ clock, log, metrics, seriesMax: config.number('limits.derived_series'), sizeOf: spanSize })
+  const derived = new DerivedMetrics({ clock, log, metrics, seriesMax: config.number('limits.derived_series'), sizeOf: spanSize, decode: decodeSpan })
   // Without multitenancy each signal has a name of its own for its one tenant.
-  const otlpTraces = new TracesHandler(traces, traceTenantOf, (tenant, trace) => { if (derives) derived.add(tenant === defaultTraceTenant ? defaultTenant : tenant, trace) })
+  const otlpTraces = new TracesHandler(traces, traceTenantOf, (tenant, trace, message) => { if (derives) derived.add(tenant === defaultTraceTenant ? defaultTenant : tenant, trace, message) })
   const victoriaLogs = new VictoriaLogsHandlers(logs, logTenantOf, clock, log)
   const syslog = new SyslogReceiver(logs, defaultLogTenant, clock, log, config.bytes('limits.log_line_size'))
   const imports = new ImportHandlers(metrics, tenantOf, clock)

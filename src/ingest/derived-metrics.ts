@@ -59,6 +59,8 @@ export interface DerivedMetricsOptions {
   seriesMax: number
   /** Bytes of a span as OTLP has it. */
   sizeOf: (span: Span) => number
+  /** The whole span of an outline. */
+  decode: (message: Uint8Array, from: number, to: number) => Span
 }
 
 export class DerivedMetrics {
@@ -77,7 +79,7 @@ export class DerivedMetrics {
   get series(): number { return this.#seriesCount }
 
   /** Counts spans that were stored for the metrics' tenant. */
-  readonly add = (tenant: string, trace: Trace): void => {
+  readonly add = (tenant: string, trace: Trace, message: Uint8Array): void => {
     const nowMs = this.#options.clock.nowMs()
     for (const { resource, scopes } of trace.resources) {
       const service = serviceNameOf(resource)
@@ -86,7 +88,7 @@ export class DerivedMetrics {
           const endMs = Number(span.endNs / 1_000_000n)
           if (endMs < nowMs - slackMs || endMs > nowMs + slackMs) continue
           this.#addSpan(tenant, service, span, nowMs)
-          this.#addHalf(tenant, service, span, nowMs)
+          this.#addHalf(tenant, service, span, message, nowMs)
         }
       }
     }
@@ -115,15 +117,16 @@ export class DerivedMetrics {
     return series
   }
 
-  #addHalf(tenant: string, service: string, span: Span, nowMs: number): void {
+  #addHalf(tenant: string, service: string, span: Span, message: Uint8Array, nowMs: number): void {
     const isClient = span.kind === 3 || span.kind === 4, isServer = span.kind === 2 || span.kind === 5
     if (!isClient && !isServer) return
     const traceId = hex(span.traceId)
+    const attributes = isClient && span.isOutline === true ? this.#options.decode(message, span.wireFrom!, span.wireTo!).attributes : span.attributes
     const half: Half = {
-      service, seconds: secondsOf(span), failed: span.statusCode === 2, traceId, expiresMs: nowMs + edgeWaitMs, isClient, peer: textOf(span.attributes, peerNames), isRoot: span.parentSpanId.length === 0, isMessaging: span.kind >= 4,
+      service, seconds: secondsOf(span), failed: span.statusCode === 2, traceId, expiresMs: nowMs + edgeWaitMs, isClient, peer: textOf(attributes, peerNames), isRoot: span.parentSpanId.length === 0, isMessaging: span.kind >= 4,
     }
     if (isClient) {
-      const database = textOf(span.attributes, databaseNames)
+      const database = textOf(attributes, databaseNames)
       if (database !== '') { this.#addEdge(tenant, service, database, 'database', half, half, nowMs); return }
     }
     const key = `${tenant} ${traceId} ${hex(isClient ? span.spanId : span.parentSpanId)}`

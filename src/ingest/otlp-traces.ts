@@ -14,9 +14,9 @@ export class TracesHandler {
   readonly #appender: TracesAppender
   readonly #tenantOf: (request: HttpRequest) => string
   /** Sees spans that were stored. */
-  readonly #onStored: (tenant: string, trace: Trace) => void
+  readonly #onStored: (tenant: string, trace: Trace, message: Uint8Array) => void
 
-  constructor(appender: TracesAppender, tenantOf: (request: HttpRequest) => string, onStored: (tenant: string, trace: Trace) => void) {
+  constructor(appender: TracesAppender, tenantOf: (request: HttpRequest) => string, onStored: (tenant: string, trace: Trace, message: Uint8Array) => void) {
     this.#appender = appender
     this.#tenantOf = tenantOf
     this.#onStored = onStored
@@ -28,7 +28,7 @@ export class TracesHandler {
     if (!isJson && type !== 'application/x-protobuf') return { status: 415, headers: text, body: `content type ${JSON.stringify(type)} is not known; application/x-protobuf and application/json are\n` }
     try {
       const body = await request.body()
-      const trace = isJson ? parseOtlpTracesJson(Buffer.from(body).toString('utf8')) : decodeOtlpTraces(body)
+      const trace = isJson ? parseOtlpTracesJson(Buffer.from(body).toString('utf8')) : decodeOtlpTraces(body, true)
       const result = await this.#store(this.#tenantOf(request), trace, isJson ? encodeOtlpTraces(trace) : body)
       const reason = reasonOf(result)
       if (isJson) return { status: 200, headers: { 'content-type': 'application/json' }, body: JSON.stringify(result.refused === 0 ? {} : { partialSuccess: { rejectedSpans: String(result.refused), errorMessage: reason } }) }
@@ -39,7 +39,7 @@ export class TracesHandler {
   }
 
   readonly handleGrpc = async (message: Uint8Array, tenant: string): Promise<Uint8Array> => {
-    const result = await this.#store(tenant, decodeOtlpTraces(message), message)
+    const result = await this.#store(tenant, decodeOtlpTraces(message, true), message)
     return encodeOtlpMetricsResponse(result.refused, reasonOf(result))
   }
 
@@ -58,7 +58,7 @@ export class TracesHandler {
 
   async #store(tenant: string, trace: Trace, message: Uint8Array): Promise<TraceAppendResult> {
     const result = await this.#appender.append(tenant, trace, message)
-    if (result.spans > 0) this.#onStored(tenant, trace)
+    if (result.spans > 0) this.#onStored(tenant, trace, message)
     return result
   }
 }

@@ -34,8 +34,14 @@ export interface Span {
   /** 0 unset, 1 ok, 2 error. */
   statusCode: number
   statusMessage: string
-  /** Bytes of the message that it came in, if it did. */
-  wireBytes?: number
+  /** Where its own message lies in the one that it came in, if it did. */
+  wireFrom?: number
+  wireTo?: number
+  /** Only its frame was read: what is in lists (attributes, events, links) is counted, not there. */
+  isOutline?: boolean
+  /** Of an outline: attributes, and bytes of the largest attribute, event or link. */
+  attributeCount?: number
+  largestBytes?: number
 }
 
 export interface Scope { name: string; version: string; attributes: Attribute[]; dropped: number }

@@ -2,7 +2,7 @@
 import type { Span } from '#model/trace.ts'
 import type { AnyValue, Attribute } from '#model/trace.ts'
 import type { TraceAppendResult } from './append.ts'
-import type { LiveTrace } from './head.ts'
+import type { LiveTrace, SpanDecoder } from './head.ts'
 
 export interface TraceLimits {
   /** Spans whose start or end lies further ahead of now are refused. */
@@ -35,17 +35,19 @@ export class SpanAdmission {
   readonly #limits: TraceLimits
   readonly #newestNs: bigint
   readonly #result: TraceAppendResult
+  readonly #decode: SpanDecoder
   #seen = 0
 
-  constructor(limits: TraceLimits, nowMs: number, result: TraceAppendResult) {
+  constructor(limits: TraceLimits, nowMs: number, result: TraceAppendResult, decode: SpanDecoder) {
+    this.#decode = decode
     this.#limits = limits
     this.#newestNs = BigInt(Math.floor(nowMs + limits.futureMs)) * 1_000_000n
     this.#result = result
   }
 
-  /** Notes why not, when it returns false. `liveTraces`: how many there are. */
-  admit(span: Span, live: LiveTrace | undefined, liveTraces: number): boolean {
-    const problem = this.#problemOf(span, live, liveTraces)
+  /** Notes why not, when it returns false. `liveTraces`: how many there are. An outline lies in `message`. */
+  admit(span: Span, live: LiveTrace | undefined, liveTraces: number, message: Uint8Array): boolean {
+    const problem = this.#problemOf(span, live, liveTraces, message)
     if (problem === undefined) { this.#result.spans++; return true }
     this.refuse(problem, 1)
     return false
@@ -58,7 +60,7 @@ export class SpanAdmission {
     else if (this.#result.problems.length < 20) this.#result.problems.push({ message, count })
   }
 
-  #problemOf(span: Span, live: LiveTrace | undefined, liveTraces: number): string | undefined {
+  #problemOf(span: Span, live: LiveTrace | undefined, liveTraces: number, message: Uint8Array): string | undefined {
     const { traceBytesMax, attributeBytesMax, attributesMax, requestSpansMax, liveTracesMax, futureMs } = this.#limits
     if (++this.#seen > requestSpansMax) return `the request has more than ${requestSpansMax} spans, which is the limit (limits.trace_request_spans); send smaller batches`
     const { traceId, spanId, parentSpanId } = span
@@ -66,8 +68,11 @@ export class SpanAdmission {
     if (spanId.length !== 8 || isZero(spanId)) return `span id ${hex(spanId)} has ${spanId.length * 8} bits; ids of 64 bits that are not all zero were expected`
     if (parentSpanId.length !== 0 && parentSpanId.length !== 8) return `parent span id ${hex(parentSpanId)} has ${parentSpanId.length * 8} bits; 64 were expected, or none`
     if (span.startNs > this.#newestNs || span.endNs > this.#newestNs) return `a span starts or ends more than ${Math.round(futureMs / 60_000)} minutes in the future, which is the limit; check the sender's clock`
-    if (span.attributes.length > attributesMax) return `span ${JSON.stringify(span.name.slice(0, 100))} has ${span.attributes.length} attributes, the limit is ${attributesMax} (limits.trace_attributes)`
-    for (const attribute of attributesIn(span)) {
+    const attributes = span.isOutline === true ? span.attributeCount! : span.attributes.length
+    if (attributes > attributesMax) return `span ${JSON.stringify(span.name.slice(0, 100))} has ${attributes} attributes, the limit is ${attributesMax} (limits.trace_attributes)`
+    // Where no part of an outline is that large, no attribute is.
+    const whole = span.isOutline !== true ? span : span.largestBytes! > attributeBytesMax ? this.#decode(message, span.wireFrom!, span.wireTo!) : undefined
+    for (const attribute of whole === undefined ? [] : attributesIn(whole)) {
       const bytes = attribute.key.length + valueBytes(attribute.value)
       if (bytes > attributeBytesMax) return `attribute ${JSON.stringify(attribute.key.slice(0, 100))} of span ${JSON.stringify(span.name.slice(0, 100))} has ${bytes} bytes, the limit is ${attributeBytesMax} (limits.trace_attribute_size)`
     }

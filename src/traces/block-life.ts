@@ -6,7 +6,6 @@ import type { Random } from '#core/random.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import type { Wal } from '#store/wal.ts'
 import type { Trace } from '#model/trace.ts'
-import { combineTraces } from '#model/trace.ts'
 import type { BlockList } from './block-list.ts'
 import type { BlockReader } from './block-reader.ts'
 import { blockFormat, buildBlock, deleteBlock, putBlock, retireBlock } from './block-writer.ts'
@@ -125,7 +124,7 @@ export class BlockLife {
       const segments = head.takeSegments()
       if (segments.length > 0) this.waiting.push({ lot: over.name, generation: over.generation, tenant: head.tenant, segments })
       const live = [...head.live.values()]
-      for (let i = 0; i < live.length; i += 200) this.log(recordKind.carried, encodeCarried(over.generation, head.tenant, this.#options.encode(joined(live.slice(i, i + 200)))))
+      for (let i = 0; i < live.length; i += 200) this.log(recordKind.carried, encodeCarried(over.generation, head.tenant, this.#options.encode({ resources: live.slice(i, i + 200).flatMap(l => head.treeOf(l).resources) })))
     }
     this.#cutGenerations.push(over.generation)
     await this.#wal.commit()
@@ -257,6 +256,3 @@ export class BlockLife {
     }
   }
 }
-
-/** Spans of several traces as one message has them. */
-function joined(traces: readonly Trace[]): Trace { return { resources: traces.flatMap(trace => combineTraces([trace]).resources) } }

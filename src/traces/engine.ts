@@ -17,7 +17,7 @@ import type { TraceAppendResult, TracesAppender } from './append.ts'
 import { BlockLife } from './block-life.ts'
 import { BlockList } from './block-list.ts'
 import { BlockReader } from './block-reader.ts'
-import { TraceHead } from './head.ts'
+import { TraceHead, type SpanDecoder } from './head.ts'
 import type { RowSource } from './merge.ts'
 import type { BlockMeta } from './meta.ts'
 import { TraceReplay } from './replay.ts'
@@ -45,7 +45,8 @@ export interface TracesOptions {
   readOnly: boolean
   refreshMs: number
   /** OTLP messages, as the log keeps them. */
-  decode: (message: Uint8Array) => Trace
+  decode: (message: Uint8Array, isOutline?: boolean) => Trace
+  decodeSpan: SpanDecoder
   encode: (trace: Trace) => Uint8Array
 }
 
@@ -78,17 +79,17 @@ export class TracesEngine implements Signal, TracesAppender {
 
   #head(tenant: string): TraceHead {
     let head = this.#heads.get(tenant)
-    if (head === undefined) this.#heads.set(tenant, head = new TraceHead(tenant, this.#options.dedicated))
+    if (head === undefined) this.#heads.set(tenant, head = new TraceHead(tenant, this.#options.dedicated, this.#options.decodeSpan))
     return head
   }
 
   async open(): Promise<void> {
-    const { clock, bucket, log, random, readOnly, refreshMs, dedicated, decode } = this.#options
+    const { clock, bucket, log, random, readOnly, refreshMs, dedicated, decode, decodeSpan } = this.#options
     if (!readOnly) this.#guard.holdFence(await Fence.claim(bucket, `${this.#options.defaultTenant}/tercet/epoch/`, `tercet ${makeUlid(clock.nowMs(), random)}`))
     await this.#list.refresh()
     if (!readOnly) {
       const startedMs = clock.monotonicMs()
-      const replay = new TraceReplay({ decode, dedicated, nowMs: () => clock.nowMs(), hasBlock: (tenant, blockId) => this.#list.has(tenant, blockId), newLot: () => Uint8Array.from({ length: 16 }, () => random.u32() & 255) })
+      const replay = new TraceReplay({ decode, decodeSpan, dedicated, nowMs: () => clock.nowMs(), hasBlock: (tenant, blockId) => this.#list.has(tenant, blockId), newLot: () => Uint8Array.from({ length: 16 }, () => random.u32() & 255) })
       const result = await this.#wal.open(record => replay.read(record))
       const { waiting, generations } = await replay.finish(() => clock.breathe())
       this.replayed = { records: result.records, bytes: result.bytes, seconds: (clock.monotonicMs() - startedMs) / 1000 }
@@ -108,18 +109,18 @@ export class TracesEngine implements Signal, TracesAppender {
     this.#guard.admit(this.ready)
     const result: TraceAppendResult = { spans: 0, refused: 0, problems: [] }
     const nowMs = this.#options.clock.nowMs()
-    const admission = new SpanAdmission(this.#options.limits, nowMs, result)
+    const admission = new SpanAdmission(this.#options.limits, nowMs, result, this.#options.decodeSpan)
     const head = this.#head(tenant)
     const refused = new Set<Span>()
-    const added = head.append(trace, nowMs, (span, live) => {
-      const isAdmitted = admission.admit(span, live, head.live.size)
+    const added = head.append(trace, message, nowMs, (span, live) => {
+      const isAdmitted = admission.admit(span, live, head.live.size, message)
       if (!isAdmitted) refused.add(span)
       return isAdmitted
     })
     this.spansRefused += result.refused
     if (added === 0) return result
     // What was refused must not come back with a replay.
-    const kept = result.refused === 0 ? message : this.#options.encode(without(trace, refused))
+    const kept = result.refused === 0 ? message : this.#options.encode(without(trace, this.#options.decode(message), refused))
     this.#life.log(recordKind.spans, encodeSpans(tenant, kept))
     this.spansAppended += added
     this.bytesAppended += message.length
@@ -166,7 +167,7 @@ export class TracesEngine implements Signal, TracesAppender {
     const parts: Trace[] = []
     for (const { tenant: own, segments } of this.#life.waiting) {
       if (own !== tenant) continue
-      const waiting = new TraceHead(tenant, this.#options.dedicated)
+      const waiting = new TraceHead(tenant, this.#options.dedicated, this.#options.decodeSpan)
       waiting.segments = [...segments]
       parts.push(...waiting.find(id))
     }
@@ -239,6 +240,7 @@ export class TracesEngine implements Signal, TracesAppender {
   }
 }
 
-function without(trace: Trace, refused: ReadonlySet<Span>): Trace {
-  return { resources: trace.resources.map(r => ({ ...r, scopes: r.scopes.map(s => ({ ...s, spans: s.spans.filter(span => !refused.has(span)) })) })) }
+/** The spans of a message that were not refused. `outline` and `whole` are the same message, read twice. */
+function without(outline: Trace, whole: Trace, refused: ReadonlySet<Span>): Trace {
+  return { resources: whole.resources.map((r, i) => ({ ...r, scopes: r.scopes.map((s, j) => ({ ...s, spans: s.spans.filter((_span, k) => !refused.has(outline.resources[i]!.scopes[j]!.spans[k]!)) })) })) }
 }

@@ -9,6 +9,7 @@ import type { WriteBatch } from '#model/write-batch.ts'
 import { DerivedMetrics } from '../../src/ingest/derived-metrics.ts'
 import { runTercet } from '../run-tercet.ts'
 
+const none = new Uint8Array(0)
 const clock = new VirtualClock(1_700_000_000_000)
 const id = (n: number, size: number): Uint8Array => { const bytes = new Uint8Array(size); bytes[size - 1] = n; return bytes }
 const text = (key: string, value: string): Attribute => ({ key, value: { kind: 'string', value } })
@@ -42,11 +43,11 @@ const find = (values: Map<string, number>, ...parts: string[]): number[] => [...
 test('calls, latencies and sizes; edges between services, to databases, from users and to what sends no spans', async () => {
   let batch: WriteBatch | undefined
   const metrics: MetricsAppender = { append: (_tenant, given) => { batch = given; return Promise.resolve({ samples: given.sampleCount, histograms: 0, exemplars: given.exemplars.length, refused: 0, reason: undefined }) } }
-  const derived = new DerivedMetrics({ clock, log: silentLog, metrics, seriesMax: 20, sizeOf: () => 100 })
-  derived.add('t', of('web', [span(1, 0, 2, 0.003), span(2, 1, 3, 0.002), span(4, 1, 3, 0.001, { attributes: [text('db.system', 'redis')] }), span(5, 1, 3, 0.01, { attributes: [text('peer.service', 'mailer')] })]))
-  derived.add('t', of('api', [span(3, 2, 2, 0.001, { statusCode: 2 })]))
+  const derived = new DerivedMetrics({ clock, log: silentLog, metrics, seriesMax: 20, sizeOf: () => 100, decode: () => assert.fail('nothing is an outline here') })
+  derived.add('t', of('web', [span(1, 0, 2, 0.003), span(2, 1, 3, 0.002), span(4, 1, 3, 0.001, { attributes: [text('db.system', 'redis')] }), span(5, 1, 3, 0.01, { attributes: [text('peer.service', 'mailer')] })]), none)
+  derived.add('t', of('api', [span(3, 2, 2, 0.001, { statusCode: 2 })]), none)
   // An hour old: stored elsewhere, not counted.
-  derived.add('t', of('old', [span(7, 0, 2, 1, { startNs: 1n, endNs: 2n })]))
+  derived.add('t', of('old', [span(7, 0, 2, 1, { startNs: 1n, endNs: 2n })]), none)
   await derived.store()
   let values = valuesOf(batch!)
   assert.deepEqual(find(values, 'traces_spanmetrics_calls_total', 'web', 'SPAN_KIND_SERVER', 'STATUS_CODE_UNSET'), [1])
@@ -64,7 +65,7 @@ test('calls, latencies and sizes; edges between services, to databases, from use
   values = valuesOf(batch!)
   assert.deepEqual(find(values, 'traces_service_graph_request_total', 'mailer', 'virtual_node'), [1])
   assert.deepEqual(find(values, 'traces_service_graph_request_total', 'user', 'web', 'virtual_node'), [1])
-  for (let n = 0; n < 100; n++) derived.add('t', of(`many-${n}`, [span(8, 0, 1, 0.1)]))
+  for (let n = 0; n < 100; n++) derived.add('t', of(`many-${n}`, [span(8, 0, 1, 0.1)]), none)
   assert.equal(derived.series, 20)
   assert.ok(derived.dropped > 0)
 })

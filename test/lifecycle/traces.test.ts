@@ -11,7 +11,7 @@ import { parseTraceql } from '#lang/traceql/parser.ts'
 import type { Span, Trace } from '#model/trace.ts'
 import { TracesEngine, type TracesOptions } from '#traces/engine.ts'
 import { defaultDedicated } from '#traces/schema.ts'
-import { decodeOtlpTraces, encodeOtlpTraces } from '#wire/otlp/traces.ts'
+import { decodeOtlpTraces, decodeSpan, encodeOtlpTraces } from '#wire/otlp/traces.ts'
 import { TraceSearch } from '../../src/query/traceql/search.ts'
 
 const hourMs = 3_600_000
@@ -26,7 +26,7 @@ let seed = 1
 async function opened(world: World, options: Partial<TracesOptions> = {}): Promise<TracesEngine> {
   const engine = new TracesEngine({
     clock: world.clock, files: world.files, bucket: world.bucket, random: seededRandom(seed++), log: silentLog, directory: 'data', defaultTenant: 'single-tenant', durability: 'local', syncAlways: false, retentionMs: 48 * hourMs, headBytesMax: 64 * 1024 * 1024, cacheBytes: 16 * 1024 * 1024, freeBytesMin: 0, readOnly: false, refreshMs: 300_000,
-    limits: { futureMs: 24 * hourMs, traceBytesMax: 5_000_000, attributeBytesMax: 65_536, attributesMax: 1000, requestSpansMax: 100_000, liveTracesMax: 100_000 }, dedicated: defaultDedicated, decode: decodeOtlpTraces, encode: encodeOtlpTraces, ...options,
+    limits: { futureMs: 24 * hourMs, traceBytesMax: 5_000_000, attributeBytesMax: 65_536, attributesMax: 1000, requestSpansMax: 100_000, liveTracesMax: 100_000 }, dedicated: defaultDedicated, decode: decodeOtlpTraces, decodeSpan, encode: encodeOtlpTraces, ...options,
   })
   await driving(world, engine.open())
   return engine
@@ -46,7 +46,7 @@ function span(world: World, trace: number, number: number, parent = 0): Span {
 }
 async function append(world: World, engine: TracesEngine, spans: Span[]): Promise<void> {
   const trace: Trace = { resources: [{ resource: { attributes: [{ key: 'service.name', value: { kind: 'string', value: 'shop' } }], dropped: 0 }, schemaUrl: '', scopes: [{ scope: { name: 'lib', version: '', attributes: [], dropped: 0 }, schemaUrl: '', spans }] }] }
-  assert.equal((await driving(world, engine.append('single-tenant', trace, encodeOtlpTraces(trace)))).refused, 0)
+  assert.equal((await driving(world, engine.append('single-tenant', decodeOtlpTraces(encodeOtlpTraces(trace), true), encodeOtlpTraces(trace)))).refused, 0)
 }
 /** By trace: names of its spans. */
 async function all(world: World, engine: TracesEngine, q = '{ }'): Promise<Record<string, string[]>> {

@@ -125,10 +125,25 @@ function readLink(input: ByteReader, end: number): SpanLink {
 }
 
 /** The message in bytes[from, to). Byte strings in it are views. */
-export function decodeSpan(message: Uint8Array, from: number, to: number): Span { return readSpan(new ByteReader(message, from, to), to) }
+export function decodeSpan(message: Uint8Array, from: number, to: number): Span { return readSpan(new ByteReader(message, from, to), to, false) }
 
-function readSpan(input: ByteReader, end: number): Span {
-  const span: Span = { traceId: noBytes, spanId: noBytes, parentSpanId: noBytes, traceState: '', flags: 0, name: '', kind: 0, startNs: 0n, endNs: 0n, attributes: [], droppedAttributes: 0, events: [], droppedEvents: 0, links: [], droppedLinks: 0, statusCode: 0, statusMessage: '', wireBytes: end - input.at }
+/** An attribute, event or link of a span. */
+function readPart(input: ByteReader, tag: number, span: Span): void {
+  const end = endOf(input, tag)
+  if (tag >>> 3 === 9) span.attributes.push(readAttribute(input, end))
+  else if (tag >>> 3 === 11) span.events.push(readEvent(input, end))
+  else span.links.push(readLink(input, end))
+}
+
+function countPart(input: ByteReader, tag: number, span: Span): void {
+  const end = endOf(input, tag), bytes = end - input.at
+  if (tag >>> 3 === 9) span.attributeCount!++
+  if (bytes > span.largestBytes!) span.largestBytes = bytes
+  input.at = end
+}
+
+function readSpan(input: ByteReader, end: number, isOutline: boolean): Span {
+  const span: Span = { traceId: noBytes, spanId: noBytes, parentSpanId: noBytes, traceState: '', flags: 0, name: '', kind: 0, startNs: 0n, endNs: 0n, attributes: [], droppedAttributes: 0, events: [], droppedEvents: 0, links: [], droppedLinks: 0, statusCode: 0, statusMessage: '', wireFrom: input.at, wireTo: end, isOutline, attributeCount: 0, largestBytes: 0 }
   while (input.at < end) {
     const tag = input.readUvarint()
     switch (tag >>> 3) {
@@ -140,11 +155,9 @@ function readSpan(input: ByteReader, end: number): Span {
       case 6: span.kind = uint(input, tag); break
       case 7: span.startNs = fixed64(input, tag); break
       case 8: span.endNs = fixed64(input, tag); break
-      case 9: span.attributes.push(readAttribute(input, endOf(input, tag))); break
+      case 9: case 11: case 13: if (isOutline) { countPart(input, tag, span); break } readPart(input, tag, span); break
       case 10: span.droppedAttributes = uint(input, tag); break
-      case 11: span.events.push(readEvent(input, endOf(input, tag))); break
       case 12: span.droppedEvents = uint(input, tag); break
-      case 13: span.links.push(readLink(input, endOf(input, tag))); break
       case 14: span.droppedLinks = uint(input, tag); break
       case 15: {
         const to = endOf(input, tag)
@@ -178,8 +191,8 @@ function readScope(input: ByteReader, end: number): Scope {
   return scope
 }
 
-/** Throws CorruptDataError. Byte strings in the result are views of `message`. */
-export function decodeOtlpTraces(message: Uint8Array): Trace {
+/** Throws CorruptDataError. Byte strings in the result are views of `message`. With `isOutline` only the frame of each span is read. */
+export function decodeOtlpTraces(message: Uint8Array, isOutline = false): Trace {
   const input = new ByteReader(message)
   const resources: ResourceSpans[] = []
   while (input.at < input.end) {
@@ -206,7 +219,7 @@ export function decodeOtlpTraces(message: Uint8Array): Trace {
           while (input.at < to) {
             const field = input.readUvarint()
             if (field >>> 3 === 1) scoped.scope = readScope(input, endOf(input, field))
-            else if (field >>> 3 === 2) scoped.spans.push(readSpan(input, endOf(input, field)))
+            else if (field >>> 3 === 2) scoped.spans.push(readSpan(input, endOf(input, field), isOutline))
             else if (field >>> 3 === 3) scoped.schemaUrl = text(input, field)
             else skipField(input, field)
           }
@@ -362,7 +375,7 @@ function writeSpan(out: ByteWriter, span: Span): void {
 
 /** Bytes of a span's message, without the tag and length in front: as it came, or as it would be sent. */
 export function spanSize(span: Span): number {
-  if (span.wireBytes !== undefined) return span.wireBytes
+  if (span.wireFrom !== undefined && span.wireTo !== undefined) return span.wireTo - span.wireFrom
   const out = new ByteWriter(512)
   writeSpan(out, span)
   return out.at
