@@ -50,7 +50,7 @@ ${optionNames.map(name => `  --${name}=${optionOf(name).fallback || '…'}\n    
   tercet tail '{app="web"} |= "error"'
   tercet tail --json --url=http://127.0.0.1:8428 '{env="prod"}'
 `,
-  inspect: `tercet inspect: lists what is in the bucket: metric blocks with times, series, samples and bytes; log indexes by day with streams, chunks and lines.
+  inspect: `tercet inspect: lists what is in the bucket: metric blocks with times, series, samples and bytes; log indexes by day with streams, chunks and lines; blocks of traces.
 
   tercet inspect --data_dir=./data
   tercet inspect --json --bucket.s3.bucket=metrics
@@ -98,7 +98,7 @@ export async function runCli(argv: readonly string[]): Promise<number> {
       case 'version': process.stdout.write(args.json ? `${JSON.stringify({ version, node: process.version })}\n` : `tercet ${version} (node ${process.version})\n`); return 0
       case 'up': return await up(readConfig(args.flags))
       case 'check': return await check(readConfig(args.flags), args.json)
-      case 'inspect': { const config = readConfig(args.flags); const world = worldOf(config); process.stdout.write(await inspectBucket(await openBucket(config, world, 'metrics'), await openBucket(config, world, 'logs'), args.json)); return 0 }
+      case 'inspect': { const config = readConfig(args.flags); const world = worldOf(config); process.stdout.write(await inspectBucket(await openBucket(config, world, 'metrics'), await openBucket(config, world, 'logs'), await openBucket(config, world, 'traces'), args.json)); return 0 }
       case 'tail': return await tail(args)
       default: return await query(args)
     }

@@ -70,6 +70,15 @@ export function valueKey(value: AnyValue): string {
 
 /** Irrespective of the order of the attributes. */
 export function attributesKey(attributes: readonly Attribute[]): string {
+  let key = keysOf.get(attributes)
+  if (key === undefined) keysOf.set(attributes, key = makeKey(attributes))
+  return key
+}
+
+/** One list is asked for again with every trace of a request. */
+const keysOf = new WeakMap<readonly Attribute[], string>()
+
+function makeKey(attributes: readonly Attribute[]): string {
   return attributes.map(a => `${a.key.length}:${a.key}=${valueKey(a.value)}`).sort().join('\0')
 }
 
