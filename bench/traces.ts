@@ -53,7 +53,7 @@ function rssOf(pid: number): number { return Number(/VmHWM:\s+(\d+)/.exec(readFi
 function sizeOf(directory: string): number { return readdirSync(directory, { recursive: true, withFileTypes: true }).reduce((sum, e) => sum + (e.isFile() ? statSync(join(e.parentPath, e.name)).size : 0), 0) }
 
 const directory = mkdtempSync(join(tmpdir(), 'tercet-bench-'))
-const child = spawn(process.execPath, [...process.execArgv, ...(process.env['PROFILE'] === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${process.env['PROFILE']}`]), 'src/app/main.ts', 'up', `--data_dir=${directory}`, '--listen.http=127.0.0.1:0', '--listen.otlp_http=off', '--listen.otlp_grpc=off', '--self_scrape=false', '--disk_free_min=0'], { stdio: ['ignore', 'pipe', 'inherit'] })
+const child = spawn(process.execPath, [...process.execArgv, ...(process.env['PROFILE'] === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${process.env['PROFILE']}`]), 'src/app/main.ts', 'up', `--data_dir=${directory}`, '--listen.http=127.0.0.1:0', '--listen.otlp_http=off', '--listen.otlp_grpc=off', '--self_scrape=false', '--self_trace=false', '--disk_free_min=0'], { stdio: ['ignore', 'pipe', 'inherit'] })
 const url = await new Promise<string>(resolve => { let out = ''; child.stdout.on('data', (chunk: Buffer) => { out += chunk.toString(); const found = /http +(http:\/\/\S+)/.exec(out)?.[1]; if (found !== undefined) resolve(found) }) })
 const pid = child.pid!
 try {

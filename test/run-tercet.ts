@@ -11,7 +11,7 @@ export interface Running { tercet: Tercet; url: string; directory: string; stop(
 export function temporaryDirectory(): string { return mkdtempSync(join(tmpdir(), 'tercet-test-')) }
 
 export async function runTercet(flags: readonly string[] = [], directory = temporaryDirectory(), world: Partial<World> = {}): Promise<Running> {
-  const all = ['listen.http=127.0.0.1:0', 'listen.otlp_http=off', 'listen.otlp_grpc=off', 'self_scrape=false', 'disk_free_min=0', `data_dir=${directory}/data`, ...flags]
+  const all = ['listen.http=127.0.0.1:0', 'listen.otlp_http=off', 'listen.otlp_grpc=off', 'self_scrape=false', 'self_trace=false', 'disk_free_min=0', `data_dir=${directory}/data`, ...flags]
   // Later flags win.
   const tercet = await startTercet(loadConfig({ environment: {}, flags: all }), { ...systemWorld(silentLog), ...world })
   return {

@@ -47,6 +47,7 @@ import { victoriaLogsRoutes } from '#api/victorialogs/routes.ts'
 import { exportRoutes } from '#api/prometheus/export.ts'
 import type { Config } from './config.ts'
 import { SelfMetrics } from './self-metrics.ts'
+import { SelfTraces } from './self-traces.ts'
 import { version } from './version.ts'
 
 export interface World { clock: Clock; random: Random; files: Files; log: Log }
@@ -207,6 +208,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   const influx = new InfluxHandler(metrics, tenantOf, clock)
   const self = new SelfMetrics(registry, metrics, logs, traces, bucket instanceof CachedBucket ? bucket : undefined, clock, version)
   const ok = (text: string) => async (): Promise<{ status: number; headers: Record<string, string>; body: string }> => ({ status: 200, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: text })
+  const selfTraces = config.isOn('self_trace') && !isReader ? new SelfTraces(traces, defaultTraceTenant, clock, random, log, version) : undefined
   let tercet: Tercet | undefined
   const readiness = async (): Promise<{ status: number; headers: Record<string, string>; body: string }> => {
     const problem = metrics.ready && logs.ready && traces.ready ? undefined : 'starting'
@@ -244,7 +246,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   const sockets = tailRoutes({ clock, engine: logql, store: logs, tenantOf: header => tenantNamed(header, defaultLogTenant) })
   const http = new HttpServer(routes, sockets, {
     log, bodyBytesMax: limits.bodyBytesMax, decodedBytesMax: limits.decodedBytesMax, onError: errorReply, monotonicMs: () => clock.monotonicMs(),
-    onRequest: (route, status, seconds) => { self.request(route, status, seconds) }, auth, tls,
+    onRequest: (route, status, seconds) => { self.request(route, status, seconds); if (traces.ready) selfTraces?.note(route, status, seconds) }, auth, tls,
   })
   const addresses: { name: string; address: string }[] = []
   const listen = async (name: string, setting: string): Promise<void> => {

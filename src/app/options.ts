@@ -21,6 +21,7 @@ export const optionTable = {
   'auth.username': option('text', '', 'User of HTTP Basic authentication; health and readiness answer without.'),
   'auth.password_file': option('text', '', 'File that holds the password of auth.username.'),
   'auth.bearer_token_file': option('text', '', 'File that holds a bearer token that gets in.'),
+  'self_trace': option('switch', 'true', 'Own requests as traces into own store: one a second, and some that were slow or failed.'),
   'traces.derived_metrics': option('switch', 'true', 'Span metrics and service graphs of incoming spans, into own store, every metrics.scrape_interval.'),
   'self_scrape': option('switch', 'true', 'Own metrics into own store, every metrics.scrape_interval.'),
   'data_dir': option('text', './data', 'Write-ahead log, cache, and the bucket when no S3 is configured.'),

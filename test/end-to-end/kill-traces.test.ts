@@ -12,7 +12,7 @@ import { temporaryDirectory } from '../run-tercet.ts'
 const kills = Number(process.env['KILLS'] ?? 3)
 
 function start(directory: string, durability: string): Promise<{ child: ChildProcess; url: string }> {
-  const child = spawn(process.execPath, ['src/app/main.ts', 'up', `--data_dir=${directory}/data`, `--metrics.bucket.dir=${directory}/metrics`, `--logs.bucket.dir=${directory}/logs`, `--traces.bucket.dir=${directory}/traces`, '--listen.http=127.0.0.1:0', '--listen.otlp_http=off', '--listen.otlp_grpc=off', '--self_scrape=false', '--disk_free_min=0', `--durability=${durability}`, '--log.level=error'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, ['src/app/main.ts', 'up', `--data_dir=${directory}/data`, `--metrics.bucket.dir=${directory}/metrics`, `--logs.bucket.dir=${directory}/logs`, `--traces.bucket.dir=${directory}/traces`, '--listen.http=127.0.0.1:0', '--listen.otlp_http=off', '--listen.otlp_grpc=off', '--self_scrape=false', '--self_trace=false', '--disk_free_min=0', `--durability=${durability}`, '--log.level=error'], { stdio: ['ignore', 'pipe', 'inherit'] })
   return new Promise((resolve, reject) => {
     let out = ''
     child.stdout!.on('data', (chunk: Buffer) => {

@@ -113,6 +113,21 @@ test('compare() counts values among the selected spans and the rest', async () =
   assert.equal(found['__meta_type=selection,resource.service.name=compared'], 1)
 })
 
+test('own requests are traces', async () => {
+  const own = await runTercet(['self_trace=true'])
+  try {
+    await fetch(`${own.url}/-/healthy`)
+    let names: string[] = []
+    for (let i = 0; i < 100 && names.length === 0; i++) {
+      names = ((await (await fetch(`${own.url}/api/search?${new URLSearchParams({ q: '{ resource.service.name = "tercet" && kind = server }' }).toString()}`)).json()) as { traces: { rootTraceName: string }[] }).traces.map(t => t.rootTraceName)
+      await new Promise(resolve => setTimeout(resolve, 20))
+    }
+    assert.deepEqual(names, ['/-/healthy'])
+  } finally {
+    await own.stop()
+  }
+})
+
 test('Zipkin', async () => {
   const reply = await fetch(`${run.url}/api/v2/spans`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify([
     { traceId: '6af7651916cd43dd', id: 'd000000000000001', name: 'get', kind: 'SERVER', timestamp: Number(nowNs / 1000n), duration: 1500, localEndpoint: { serviceName: 'zip', ipv4: '10.0.0.1' }, tags: { 'http.method': 'GET', error: 'bad' } },
