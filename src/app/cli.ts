@@ -113,11 +113,12 @@ function worldOf(config: Config): World { return systemWorld(makeLog(config.text
 
 async function check(config: Config, json: boolean): Promise<number> {
   const world = worldOf(config)
-  const bucket = await openBucket(config, world, 'metrics'), logs = await openBucket(config, world, 'logs')
+  const bucket = await openBucket(config, world, 'metrics'), logs = await openBucket(config, world, 'logs'), traces = await openBucket(config, world, 'traces')
   const { probeBucket } = await import('#bucket/probe.ts')
   await probeBucket(bucket, 'anonymous/tercet/', config.text('role') === 'query', world.random)
   await probeBucket(logs, 'fake/tercet/', config.text('role') === 'query', world.random)
-  process.stdout.write(json ? `${JSON.stringify({ ok: true, bucket: bucket.description, logs: logs.description })}\n` : `The configuration is right, and ${bucket.description} and ${logs.description} answer.\n`)
+  await probeBucket(traces, 'single-tenant/tercet/', config.text('role') === 'query', world.random)
+  process.stdout.write(json ? `${JSON.stringify({ ok: true, bucket: bucket.description, logs: logs.description, traces: traces.description })}\n` : `The configuration is right, and ${bucket.description}, ${logs.description} and ${traces.description} answer.\n`)
   return 0
 }
 

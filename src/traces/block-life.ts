@@ -31,6 +31,7 @@ export interface WaitingBlock { lot: Uint8Array; generation: number; tenant: str
 /** A trace without a new span for so long is settled; one that goes on is, too, after a while. */
 const settleIdleMs = 10_000
 const settleAgeMs = 180_000
+const liveSpansMany = 50_000
 const cutAgeMs = 300_000
 const windowMs = 3_600_000
 const compactInputs = { least: 2, most: 4 }
@@ -104,7 +105,8 @@ export class BlockLife {
 
   async settle(): Promise<void> {
     const nowMs = this.#options.clock.nowMs()
-    for (const head of this.#heads.values()) await head.settle(nowMs - settleIdleMs, nowMs - settleAgeMs, this.#pause)
+    // Where very much is live, less is waited for: a query lays all live traces out.
+    for (const head of this.#heads.values()) await head.settle(nowMs - (head.liveSpans > liveSpansMany ? settleIdleMs / 4 : settleIdleMs), nowMs - settleAgeMs, this.#pause)
   }
 
   async cutDue(): Promise<void> {

@@ -82,6 +82,7 @@ export class TraceHead {
   /** Adds the spans of a request, which lie in `message` where they are outlines. `admit` says whether a span may join its trace, which may be new. */
   append(trace: Trace, message: Uint8Array, nowMs: number, admit: (span: Span, live: LiveTrace | undefined) => boolean): number {
     let added = 0
+    this.#liveSource = undefined
     for (const { resource, schemaUrl, scopes } of trace.resources) {
       for (const { scope, schemaUrl: scopeUrl, spans } of scopes) {
         let last: LiveTrace | undefined
@@ -126,6 +127,7 @@ export class TraceHead {
     segment.add(live.id, this.treeOf(live))
     this.live.delete(key)
     this.liveBytes -= live.bytes
+    this.#liveSource = undefined
   }
 
   /** A live trace, each resource and scope once. */
@@ -136,10 +138,13 @@ export class TraceHead {
   /** Live traces as rows of their own, for a query. */
   liveSource(): RowSource | undefined {
     if (this.live.size === 0) return undefined
+    if (this.#liveSource !== undefined) return this.#liveSource
     const shredder = new TraceShredder(this.#dedicated)
     for (const live of this.live.values()) shredder.add(live.id, this.treeOf(live))
-    return { rows: shredder.rows, columns: shredder.builders.map(b => b.data()) }
+    return this.#liveSource = { rows: shredder.rows, columns: shredder.builders.map(b => b.data()) }
   }
+  /** Made for a query, and good until a live trace changes. */
+  #liveSource: RowSource | undefined
 
   /** Parts of a trace. */
   find(id: Uint8Array): Trace[] {
