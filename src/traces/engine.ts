@@ -165,12 +165,7 @@ export class TracesEngine implements Signal, TracesAppender {
   async #find(tenant: string, id: Uint8Array, fromMs: number, throughMs: number): Promise<Trace | undefined> {
     const head = this.#heads.get(tenant)
     const parts: Trace[] = []
-    for (const { tenant: own, segments } of this.#life.waiting) {
-      if (own !== tenant) continue
-      const waiting = new TraceHead(tenant, this.#options.dedicated, this.#options.decodeSpan)
-      waiting.segments = [...segments]
-      parts.push(...waiting.find(id))
-    }
+    for (const { tenant: own, segments } of this.#life.waiting) if (own === tenant) for (const segment of segments) parts.push(...segment.find(id))
     parts.push(...head?.find(id) ?? [])
     const blocks = this.#blocks(tenant, fromMs, throughMs)
     let next = 0

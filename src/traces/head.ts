@@ -37,10 +37,12 @@ export class Segment {
   readonly shredder: TraceShredder
   /** Rows of each trace id. */
   readonly rowsOf = new Map<string, number[]>()
+  readonly #dedicated: readonly DedicatedColumn[]
   #data: readonly ColumnData[] | undefined
   #dataRows = 0
 
   constructor(dedicated: readonly DedicatedColumn[]) {
+    this.#dedicated = dedicated
     this.shredder = new TraceShredder(dedicated)
   }
 
@@ -49,6 +51,14 @@ export class Segment {
     if (rows === undefined) this.rowsOf.set(key, [this.shredder.rows])
     else rows.push(this.shredder.rows)
     this.shredder.add(id, trace)
+  }
+
+  /** Its parts of a trace. */
+  find(id: Uint8Array): Trace[] {
+    const rows = this.rowsOf.get(idKey(id))
+    if (rows === undefined) return []
+    const assembler = new RowAssembler(this.source().columns, this.#dedicated)
+    return rows.map(row => assembler.row(row).trace)
   }
 
   /** What it has now; rows that are added later do not show. */
@@ -148,15 +158,8 @@ export class TraceHead {
 
   /** Parts of a trace. */
   find(id: Uint8Array): Trace[] {
-    const key = idKey(id)
-    const parts: Trace[] = []
-    for (const segment of this.segments) {
-      const rows = segment.rowsOf.get(key)
-      if (rows === undefined) continue
-      const assembler = new RowAssembler(segment.source().columns, this.#dedicated)
-      for (const row of rows) parts.push(assembler.row(row).trace)
-    }
-    const live = this.live.get(key)
+    const parts = this.segments.flatMap(segment => segment.find(id))
+    const live = this.live.get(idKey(id))
     if (live !== undefined) parts.push(this.treeOf(live))
     return parts
   }

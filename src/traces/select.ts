@@ -1,7 +1,7 @@
 /** The door out of the traces signal: what a query can ask of it. */
 import type { ColumnData } from '#codec/parquet/column-data.ts'
 import type { Trace } from '#model/trace.ts'
-import { attributePaths, type OwnPath } from './columns.ts'
+import { attributePaths, type OwnPath } from './attribute-paths.ts'
 import type { DedicatedColumn } from './schema.ts'
 
 export { attributePaths, type DedicatedColumn, type OwnPath }

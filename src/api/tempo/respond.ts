@@ -1,5 +1,5 @@
 /** Answers of Tempo's API. The one place where a TraceQL error becomes a status code. */
-import { BadDataError, BadQueryError, CanceledError, CorruptDataError, ExecutionError, LimitError, messageOf, NotFoundError, TimeoutError, UnavailableError } from '#core/errors.ts'
+import { BadDataError, BadQueryError, CanceledError, ExecutionError, LimitError, messageOf, NotFoundError, TimeoutError, UnavailableError } from '#core/errors.ts'
 import { doubleJson, type JsonValue } from '#model/trace-json.ts'
 import { durationText } from '#lang/traceql/parser.ts'
 import type { HttpReply } from '#net/http.ts'
@@ -19,7 +19,7 @@ export function tempoError(error: unknown): HttpReply {
   if (error instanceof CanceledError) return plain(499, 'the request was cancelled by the client')
   if (error instanceof NotFoundError) return { status: 404, body: '' }
   if (error instanceof UnavailableError) return { status: 503, headers: { ...text, 'retry-after': String(error.retryAfterSeconds) }, body: error.message }
-  return plain(error instanceof CorruptDataError ? 500 : 500, messageOf(error))
+  return plain(500, messageOf(error))
 }
 
 const statusNames = ['unset', 'ok', 'error'], kindNames = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer']

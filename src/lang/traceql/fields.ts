@@ -24,9 +24,6 @@ export const attributeScopes: ReadonlySet<string> = new Set(['span', 'resource',
 /** Characters of an attribute's name. */
 export const nameEnd = /[\s{}()=~!<>&|^,]/
 
-/** The key under which a span's field is shown: without its scope. */
-export function shownName(field: Field): string { return field.kind === 'attribute' ? field.name : field.name }
-
 /** One spelling for each field. */
 export function fieldKey(field: Field): string { return field.kind === 'attribute' ? `${field.scope}.${field.name}` : field.name }
 

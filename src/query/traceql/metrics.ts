@@ -144,12 +144,13 @@ async function gatherRows(rows: TraceRows, { stages, fn }: MetricsExpr & { kind:
           value = read(i, e, l)[0]
           if (value === undefined || (value.type !== valueType.int && value.type !== valueType.float && value.type !== valueType.duration)) continue
         }
-        const labels = by.map(({ key, read: readLabel }): MetricLabel => ({ key, value: readLabel(i, e, l)[0] }))
-        const key = labels.map(x => `${x.value?.type ?? 0} ${labelText(x.value)}`).join('\0')
+        // Labels are made once for each set of values.
+        let key = ''
+        for (const { read: readLabel } of by) { const label = readLabel(i, e, l)[0]; key += `${label?.type ?? 0} ${labelText(label)}\0` }
         let into = gathered.get(key)
         if (into === undefined) {
           if (gathered.size >= request.seriesMax) throw new LimitError(`the query makes more than ${request.seriesMax} series, which is the limit; group by fewer attributes`, 422)
-          gathered.set(key, into = new Gathered(labels, grid.count, fn.name === 'min_over_time' ? Infinity : fn.name === 'max_over_time' ? -Infinity : 0))
+          gathered.set(key, into = new Gathered(by.map(({ key: name, read: readLabel }): MetricLabel => ({ key: name, value: readLabel(i, e, l)[0] })), grid.count, fn.name === 'min_over_time' ? Infinity : fn.name === 'max_over_time' ? -Infinity : 0))
         }
         gather(into, fn.name, interval, value)
         into.seen++
@@ -243,7 +244,7 @@ function joinMath(op: '+' | '-' | '*' | '/', left: TraceSeries[] | number, right
   const apply = (a: number, b: number): number => (op === '+' ? a + b : op === '-' ? a - b : op === '*' ? a * b : a / b)
   if (typeof left === 'number' && typeof right === 'number') return apply(left, right)
   const constant = (value: number): Float64Array => new Float64Array(count).fill(value)
-  const joined = (labels: MetricLabel[], a: Float64Array, b: Float64Array): TraceSeries => ({ labels, values: Float64Array.from(a, (v, i) => { const r = apply(v, b[i]!); return Number.isFinite(r) || op !== '/' ? r : Number.isNaN(r) ? NaN : r }), exemplars: [] })
+  const joined = (labels: MetricLabel[], a: Float64Array, b: Float64Array): TraceSeries => ({ labels, values: Float64Array.from(a, (v, i) => apply(v, b[i]!)), exemplars: [] })
   if (typeof right === 'number') return (left as TraceSeries[]).map(s => joined(s.labels, s.values, constant(right)))
   if (typeof left === 'number') return right.map(s => joined(s.labels, constant(left), s.values))
   // The name of a function tells nothing that has to match.

@@ -112,7 +112,7 @@ export class TraceSearch {
     const columns = await table.rows.columns(paths)
     const [ids, services, roots, spanIds, names, spanStarts, durations, statNames, statSpans, statErrors] = paths.map(p => columns.get(p)) as [NonNullable<ReturnType<typeof columns.get>>, ...NonNullable<ReturnType<typeof columns.get>>[]]
     const showsName = mentioned.some(f => f.kind === 'intrinsic' && f.name === 'name')
-    const readers = mentioned.filter(f => f.kind === 'attribute' || !shownApart.has(f.name)).map(field => ({ key: field.kind === 'attribute' ? field.name : field.name, read: valuesReader(table, field), level: field }))
+    const readers = mentioned.filter(f => f.kind === 'attribute' || !shownApart.has(f.name)).map(field => ({ key: field.name, read: valuesReader(table, field) }))
     const statFrom = statNames === undefined ? undefined : rowFrom(statNames.rep!, statNames.def!, table.rows.rows)
     const { eventFrom, linkFrom } = table
     const spanOf = (i: number): FoundSpan => {
