@@ -10,8 +10,9 @@ import type { Labels } from '#model/labels.ts'
 import { Budget } from '../budget.ts'
 import { exclusion, openAhead, planChunks, type ChunkTask } from '../logql/scan.ts'
 import { compareValues, compileFilter, planFilter } from './filter.ts'
-import { makePipe, type PipeContext, type Sink } from './pipes.ts'
+import { makePipe } from './pipes.ts'
 import { LazyRow, streamNames, type Fields } from './row.ts'
+import type { PipeContext, Sink } from './sink.ts'
 
 export interface LogsqlRange {
   /** Inclusive and exclusive milliseconds; infinite for no bound. */
