@@ -3,26 +3,13 @@
  * span is missing, none is there twice. Covers req-012, req-144. KILLS sets the number of kills (20 for the record).
  */
 import assert from 'node:assert/strict'
-import { spawn, type ChildProcess } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { test } from 'node:test'
 import { below, seededRandom } from '#core/random.ts'
 import { temporaryDirectory } from '../run-tercet.ts'
+import { startProcess } from '../run-process.ts'
 
 const kills = Number(process.env['KILLS'] ?? 3)
-
-function start(directory: string, durability: string): Promise<{ child: ChildProcess; url: string }> {
-  const child = spawn(process.execPath, ['src/app/main.ts', 'up', `--data_dir=${directory}/data`, `--metrics.bucket.dir=${directory}/metrics`, `--logs.bucket.dir=${directory}/logs`, `--traces.bucket.dir=${directory}/traces`, '--listen.http=127.0.0.1:0', '--listen.otlp_http=off', '--listen.otlp_grpc=off', '--self_scrape=false', '--self_trace=false', '--disk_free_min=0', `--durability=${durability}`, '--log.level=error'], { stdio: ['ignore', 'pipe', 'inherit'] })
-  return new Promise((resolve, reject) => {
-    let out = ''
-    child.stdout!.on('data', (chunk: Buffer) => {
-      out += chunk.toString()
-      const url = /http +(http:\/\/\S+)/.exec(out)?.[1]
-      if (url !== undefined) resolve({ child, url })
-    })
-    child.once('exit', code => { reject(new Error(`the process ended with ${code}`)) })
-  })
-}
 
 const hex = (n: number, digits: number): string => n.toString(16).padStart(digits, '0')
 
@@ -35,7 +22,7 @@ for (const durability of ['local', 'bucket']) {
     const acknowledged = new Set<number>()
     let next = 0
     for (let round = 0; round <= kills; round++) {
-      const { child, url } = await start(directory, durability)
+      const { child, url } = await startProcess(directory, durability)
       context.after(() => { child.kill('SIGKILL') })
       if (round === kills) {
         const { traces } = await (await fetch(`${url}/api/search?${new URLSearchParams({ q: '{ resource.service.name = "kill" }', limit: '200000', spss: '100' }).toString()}`)).json() as { traces: { spanSet: { matched: number; spans: { spanID: string }[] } }[] }

@@ -3,31 +3,15 @@
  * sample is missing, none is doubled. Covers req-012, req-040, req-093. KILLS sets the number of kills (20 for the record).
  */
 import assert from 'node:assert/strict'
-import { spawn, type ChildProcess } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { test } from 'node:test'
 import { below, seededRandom } from '#core/random.ts'
 import { temporaryDirectory } from '../run-tercet.ts'
+import { startProcess } from '../run-process.ts'
 import { postWrite, writeBody } from '../write-request.ts'
 
 const kills = Number(process.env['KILLS'] ?? 4)
 const seriesCount = 20
-
-interface Started { child: ChildProcess; url: string }
-
-/** Starts the real process and waits for the line that names its address. */
-function start(directory: string, durability: string): Promise<Started> {
-  const child = spawn(process.execPath, ['src/app/main.ts', 'up', `--data_dir=${directory}/data`, `--metrics.bucket.dir=${directory}/bucket`, '--listen.http=127.0.0.1:0', '--listen.otlp_http=off', '--listen.otlp_grpc=off', '--self_scrape=false', '--disk_free_min=0', `--durability=${durability}`, '--log.level=error'], { stdio: ['ignore', 'pipe', 'inherit'] })
-  return new Promise((resolve, reject) => {
-    let out = ''
-    child.stdout!.on('data', (chunk: Buffer) => {
-      out += chunk.toString()
-      const url = /http +(http:\/\/\S+)/.exec(out)?.[1]
-      if (url !== undefined) resolve({ child, url })
-    })
-    child.once('exit', code => { reject(new Error(`the process ended with ${code}`)) })
-  })
-}
 
 for (const durability of ['local', 'bucket']) {
   test(`${durability}: ${kills} kills under load`, { timeout: 240_000 }, async context => {
@@ -38,7 +22,7 @@ for (const durability of ['local', 'bucket']) {
     const acknowledged = new Set<number>()
     let next = 0
     for (let round = 0; round <= kills; round++) {
-      const { child, url } = await start(directory, durability)
+      const { child, url } = await startProcess(directory, durability)
       // Whatever fails below, no process is left behind.
       context.after(() => { child.kill('SIGKILL') })
       if (round === kills) {
