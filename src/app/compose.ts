@@ -36,7 +36,10 @@ import { HiddenLines } from '#query/logql/scan.ts'
 import { TraceMetrics } from '#query/traceql/metrics.ts'
 import { TraceSearch } from '#query/traceql/search.ts'
 import { TagFinder } from '#query/traceql/tags.ts'
+import { jaegerRoutes, type Dependency } from '#api/jaeger/routes.ts'
+import { TempoAnswers } from '#api/tempo/answers.ts'
 import { tempoRoutes } from '#api/tempo/routes.ts'
+import { tempoStreams } from '#api/tempo/streams.ts'
 import { DerivedMetrics } from '#ingest/derived-metrics.ts'
 import { TracesHandler } from '#ingest/otlp-traces.ts'
 import { TracesEngine } from '#traces/engine.ts'
@@ -202,6 +205,13 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   const derived = new DerivedMetrics({ clock, log, metrics, seriesMax: config.number('limits.derived_series'), sizeOf: spanSize, decode: decodeSpan })
   // Without multitenancy each signal has a name of its own for its one tenant.
   const otlpTraces = new TracesHandler(traces, traceTenantOf, (tenant, trace, message) => { if (derives) derived.add(tenant === defaultTraceTenant ? defaultTenant : tenant, trace, message) })
+  const search = new TraceSearch(clock, limits), tags = new TagFinder(clock, limits)
+  const tempo = new TempoAnswers({ clock, search, tags, metrics: new TraceMetrics(clock, limits) })
+  /** From the service graph's own metrics. */
+  const dependencies = async (request: HttpRequest, endMs: number, lookbackMs: number): Promise<Dependency[]> => {
+    const { series } = await engine.instant(metrics.reader(tenantOf(request)), `sum by (client, server) (increase(traces_service_graph_request_total[${Math.max(1, Math.round(lookbackMs))}ms]))`, endMs, { signal: request.signal })
+    return series.map(s => ({ parent: s.labels.get('client') ?? '', child: s.labels.get('server') ?? '', callCount: Math.round(s.values[0] ?? 0) })).filter(d => d.callCount > 0)
+  }
   const victoriaLogs = new VictoriaLogsHandlers(logs, logTenantOf, clock, log)
   const syslog = new SyslogReceiver(logs, defaultLogTenant, clock, log, config.bytes('limits.log_line_size'))
   const imports = new ImportHandlers(metrics, tenantOf, clock)
@@ -220,9 +230,10 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
     ...exportRoutes({ clock, store: metrics, tenantOf }),
     ...lokiRoutes({ clock, engine: logql, store: logs, tenantOf: logTenantOf, version, entriesMax: limits.logQueryEntriesMax, queryLengthMaxMs: limits.logQueryLengthMaxMs }),
     ...victoriaLogsRoutes({ clock, engine: new LogsqlEngine(clock, limits), logql, store: logs, tenantOf: logTenantOf }),
-    ...tempoRoutes({ clock, search: new TraceSearch(clock, limits), tags: new TagFinder(clock, limits), metrics: new TraceMetrics(clock, limits), store: traces, tenantOf: traceTenantOf, version }),
+    ...tempoRoutes({ answers: tempo, store: traces, tenantOf: traceTenantOf, version }),
+    ...jaegerRoutes({ clock, search, tags, store: traces, tenantOf: traceTenantOf, dependencies }),
     ...['/v1/traces', '/opentelemetry/v1/traces', '/insert/opentelemetry/v1/traces', '/otlp/v1/traces'].map(path => ({ methods: ['POST'] as const, path, handler: otlpTraces.handle })),
-    { methods: ['POST'], path: '/api/v2/spans', handler: otlpTraces.handleZipkin },
+    { methods: ['POST'], path: '/api/v2/spans', handler: otlpTraces.handleZipkin }, { methods: ['POST'], path: '/api/traces', handler: otlpTraces.handleJaeger },
     ...['/loki/api/v1/push', '/insert/loki/api/v1/push'].map(path => ({ methods: ['POST'] as const, path, handler: lokiPush.handle })),
     ...['/v1/logs', '/opentelemetry/v1/logs', '/insert/opentelemetry/v1/logs'].map(path => ({ methods: ['POST'] as const, path, handler: otlpLogs.handle })),
     { methods: push, path: '/insert/jsonline', handler: victoriaLogs.jsonLines }, { methods: push, path: '/insert/journald/upload', handler: victoriaLogs.journal },
@@ -262,10 +273,13 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
     { service: 'opentelemetry.proto.collector.metrics.v1.MetricsService', method: 'Export', handler: (message, tenant) => otlp.handleGrpc(message, tenantNamed(tenant)) },
     { service: 'opentelemetry.proto.collector.logs.v1.LogsService', method: 'Export', handler: (message, tenant) => otlpLogs.handleGrpc(message, tenantNamed(tenant, defaultLogTenant)) },
     { service: 'opentelemetry.proto.collector.trace.v1.TraceService', method: 'Export', handler: (message, tenant) => otlpTraces.handleGrpc(message, tenantNamed(tenant, defaultTraceTenant)) },
+    { service: 'jaeger.api_v2.CollectorService', method: 'PostSpans', handler: (message, tenant) => otlpTraces.handleJaegerGrpc(message, tenantNamed(tenant, defaultTraceTenant)) },
+    ...tempoStreams(tempo, traces, tenant => tenantNamed(tenant, defaultTraceTenant)),
     { service: 'logproto.Pusher', method: 'Push', handler: (message, tenant) => lokiPush.handleGrpc(message, tenantNamed(tenant, defaultLogTenant)) },
   ], limits.bodyBytesMax, auth, tls)
   const grpcAddress = config.text('listen.otlp_grpc')
   if (grpcAddress !== 'off') addresses.push({ name: 'otlp_grpc', address: await grpc.listen(grpcAddress) })
+  for (const alias of config.list('listen.grpc_aliases')) addresses.push({ name: 'grpc_alias', address: await grpc.listen(alias) })
   if (config.text('listen.loki_grpc') !== 'off') addresses.push({ name: 'loki_grpc', address: await grpc.listen(config.text('listen.loki_grpc')) })
   try {
     await Promise.all([metrics.open(), logs.open(), traces.open()])

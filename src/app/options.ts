@@ -11,6 +11,7 @@ export const optionTable = {
   'listen.otlp_http': option('address', '127.0.0.1:4318', 'Extra address for OpenTelemetry over HTTP; the same routes as listen.http.'),
   'listen.otlp_grpc': option('address', '127.0.0.1:4317', 'Address for OpenTelemetry over gRPC.'),
   'listen.loki_grpc': option('address', 'off', 'Address for Loki\'s gRPC Pusher; it is served at listen.otlp_grpc too.'),
+  'listen.grpc_aliases': option('list', '', 'More addresses for the gRPC services, as 0.0.0.0:14250 for what sends to a Jaeger collector.'),
   'listen.syslog_tcp': option('address', 'off', 'Address for syslog (RFC 3164 and 5424) over TCP.'),
   'listen.syslog_tls': option('address', 'off', 'The same over TLS, with the certificate of tls.cert_file.'),
   'listen.syslog_udp': option('address', 'off', 'The same over UDP.'),

@@ -5,6 +5,8 @@ import type { HttpReply, HttpRequest } from '#net/http.ts'
 import type { TraceAppendResult, TracesAppender } from '#traces/append.ts'
 import { encodeOtlpMetricsResponse } from '#wire/otlp/metrics.ts'
 import { decodeOtlpTraces, encodeOtlpTraces, parseOtlpTracesJson } from '#wire/otlp/traces.ts'
+import { decodePostSpansRequest } from '#wire/jaeger/proto.ts'
+import { decodeJaegerThrift } from '#wire/jaeger/thrift.ts'
 import { parseZipkinJson } from '#wire/zipkin/spans.ts'
 import { ingestError } from './reply.ts'
 
@@ -48,13 +50,35 @@ export class TracesHandler {
     try {
       const type = (request.header('content-type') ?? 'application/json').split(';')[0]!.trim().toLowerCase()
       if (type !== 'application/json') throw new BadDataError(`content type ${JSON.stringify(type)} is not known; application/json is`)
-      const trace = parseZipkinJson(Buffer.from(await request.body()).toString('utf8'))
-      const result = await this.#store(this.#tenantOf(request), trace, encodeOtlpTraces(trace))
-      return result.refused === 0 ? { status: 202 } : { status: 400, headers: text, body: `${result.refused} of ${result.refused + result.spans} spans were refused: ${reasonOf(result)}\n` }
+      return this.#accepted(await this.#storeTree(this.#tenantOf(request), parseZipkinJson(Buffer.from(await request.body()).toString('utf8'))))
     } catch (error) {
       return ingestError(error)
     }
   }
+
+  /** Jaeger's Batch in Thrift, as its clients post it to a collector. 202 as the collector answers it. */
+  readonly handleJaeger = async (request: HttpRequest): Promise<HttpReply> => {
+    try {
+      const type = (request.header('content-type') ?? '').split(';')[0]!.trim().toLowerCase()
+      if (type !== 'application/x-thrift' && type !== 'application/vnd.apache.thrift.binary') throw new BadDataError(`content type ${JSON.stringify(type)} is not known; application/x-thrift and application/vnd.apache.thrift.binary are`)
+      return this.#accepted(await this.#storeTree(this.#tenantOf(request), decodeJaegerThrift(await request.body())))
+    } catch (error) {
+      return ingestError(error)
+    }
+  }
+
+  /** Jaeger's CollectorService: PostSpans. The answer is empty. */
+  readonly handleJaegerGrpc = async (message: Uint8Array, tenant: string): Promise<Uint8Array> => {
+    const result = await this.#storeTree(tenant, decodePostSpansRequest(message))
+    if (result.spans === 0 && result.refused > 0) throw new BadDataError(reasonOf(result))
+    return new Uint8Array(0)
+  }
+
+  #accepted(result: TraceAppendResult): HttpReply {
+    return result.refused === 0 ? { status: 202 } : { status: 400, headers: text, body: `${result.refused} of ${result.refused + result.spans} spans were refused: ${reasonOf(result)}\n` }
+  }
+
+  #storeTree(tenant: string, trace: Trace): Promise<TraceAppendResult> { return this.#store(tenant, trace, encodeOtlpTraces(trace)) }
 
   async #store(tenant: string, trace: Trace, message: Uint8Array): Promise<TraceAppendResult> {
     const result = await this.#appender.append(tenant, trace, message)

@@ -1,6 +1,6 @@
-/** gRPC unary calls with bodies as bytes: decoding is the handler's. */
-import { Server, ServerCredentials, status, type handleUnaryCall } from '@grpc/grpc-js'
-import { BadDataError, CorruptDataError, LimitError, messageOf, UnavailableError } from '#core/errors.ts'
+/** gRPC calls with one request, bodies as bytes: decoding is the handler's. */
+import { Server, ServerCredentials, status, type handleServerStreamingCall, type handleUnaryCall, type Metadata, type ServiceError } from '@grpc/grpc-js'
+import { BadDataError, BadQueryError, CanceledError, CorruptDataError, ExecutionError, LimitError, messageOf, NotFoundError, TimeoutError, UnavailableError } from '#core/errors.ts'
 import type { Auth } from './auth.ts'
 import type { TlsOptions } from './http.ts'
 
@@ -8,7 +8,10 @@ export interface GrpcMethod {
   /** Full service name, package included. */
   service: string
   method: string
-  handler: (message: Uint8Array, tenant: string | undefined) => Promise<Uint8Array>
+  /** The answer goes out as a stream of one message. */
+  isStream?: boolean
+  /** `signal`: the caller went away. */
+  handler: (message: Uint8Array, tenant: string | undefined, signal: AbortSignal) => Promise<Uint8Array>
 }
 
 function credentials(tls: TlsOptions | undefined): ServerCredentials {
@@ -23,8 +26,15 @@ const asIs = (bytes: Buffer): Buffer => bytes
 function statusOf(error: unknown): number {
   if (error instanceof UnavailableError) return status.UNAVAILABLE
   if (error instanceof LimitError) return error.status === 429 ? status.UNAVAILABLE : status.INVALID_ARGUMENT
-  return error instanceof BadDataError || error instanceof CorruptDataError ? status.INVALID_ARGUMENT : status.INTERNAL
+  if (error instanceof BadDataError || error instanceof CorruptDataError || error instanceof BadQueryError || error instanceof ExecutionError) return status.INVALID_ARGUMENT
+  if (error instanceof CanceledError) return status.CANCELLED
+  if (error instanceof TimeoutError) return status.DEADLINE_EXCEEDED
+  return error instanceof NotFoundError ? status.NOT_FOUND : status.INTERNAL
 }
+
+class UnauthenticatedError extends Error {}
+
+function failure(error: unknown): Partial<ServiceError> { return { code: error instanceof UnauthenticatedError ? status.UNAUTHENTICATED : statusOf(error), details: messageOf(error) } }
 
 export class GrpcServer {
   readonly #server: Server
@@ -34,18 +44,28 @@ export class GrpcServer {
   constructor(methods: readonly GrpcMethod[], messageBytesMax: number, auth: Auth, tls: TlsOptions | undefined) {
     this.#tls = tls
     this.#server = new Server({ 'grpc.max_receive_message_length': messageBytesMax })
-    for (const { service, method, handler } of methods) {
-      const call: handleUnaryCall<Buffer, Buffer> = (request, reply) => {
-        const authorization = request.metadata.get('authorization')[0]
+    for (const { service, method, isStream = false, handler } of methods) {
+      const run = async ({ request, metadata }: { request: Buffer; metadata: Metadata }, signal: AbortSignal): Promise<Buffer> => {
+        const authorization = metadata.get('authorization')[0]
         const problem = auth.refuses(`/${service}/${method}`, authorization === undefined ? undefined : String(authorization))
-        if (problem !== undefined) { reply({ code: status.UNAUTHENTICATED, details: problem }); return }
-        const tenant = request.metadata.get('x-scope-orgid')[0]
-        Promise.resolve().then(() => handler(request.request, tenant === undefined ? undefined : String(tenant))).then(
-          answer => { reply(null, Buffer.from(answer)) },
-          (error: unknown) => { reply({ code: statusOf(error), details: messageOf(error) }) },
-        )
+        if (problem !== undefined) throw new UnauthenticatedError(problem)
+        const tenant = metadata.get('x-scope-orgid')[0]
+        return Buffer.from(await handler(request, tenant === undefined ? undefined : String(tenant), signal))
       }
-      this.#server.addService({ [method]: { path: `/${service}/${method}`, requestStream: false, responseStream: false, requestSerialize: asIs, requestDeserialize: asIs, responseSerialize: asIs, responseDeserialize: asIs } }, { [method]: call })
+      const unary: handleUnaryCall<Buffer, Buffer> = (call, reply) => {
+        const gone = new AbortController()
+        call.on('cancelled', () => { gone.abort() })
+        run(call, gone.signal).then(answer => { reply(null, answer) }, (error: unknown) => { reply(failure(error)) })
+      }
+      const stream: handleServerStreamingCall<Buffer, Buffer> = call => {
+        const gone = new AbortController()
+        call.on('cancelled', () => { gone.abort() })
+        run(call, gone.signal).then(answer => { call.write(answer); call.end() }, (error: unknown) => { call.emit('error', failure(error)) })
+      }
+      this.#server.addService(
+        { [method]: { path: `/${service}/${method}`, requestStream: false, responseStream: isStream, requestSerialize: asIs, requestDeserialize: asIs, responseSerialize: asIs, responseDeserialize: asIs } },
+        { [method]: isStream ? stream : unary },
+      )
     }
   }
 

@@ -1,14 +1,13 @@
-/** Tempo's metrics endpoints: /api/metrics/query_range and /api/metrics/query. Source: docs/http-api.md. */
+/** What Tempo's metrics endpoints answer: /api/metrics/query_range and /api/metrics/query. Source: docs/http-api.md. */
 import { BadDataError } from '#core/errors.ts'
 import { parseDurationMs } from '#core/duration.ts'
 import { quote } from '#core/text.ts'
 import type { JsonValue } from '#model/trace-json.ts'
 import { doubleJson } from '#model/trace-json.ts'
 import { parseTraceql } from '#lang/traceql/parser.ts'
-import type { Handler, HttpRequest } from '#net/http.ts'
 import type { MetricLabel, TraceMetrics, TraceMetricsResult } from '#query/traceql/metrics.ts'
 import type { TracesReader } from '#traces/select.ts'
-import { anyValue, ok, statsJson } from './respond.ts'
+import { anyValue, statsJson, type JsonObject } from './respond.ts'
 
 const rangeMaxMs = 24 * 3_600_000
 const exemplarsMax = 100
@@ -54,31 +53,34 @@ function stepOf(form: URLSearchParams, rangeMs: number): number {
 
 const labels = (list: readonly MetricLabel[]): JsonValue[] => list.map(({ key, value }) => ({ key, value: anyValue(value) }))
 
-export function metricsHandlers({ metrics, store, tenantOf }: { metrics: TraceMetrics; store: { reader(tenant: string): TracesReader }; tenantOf: (request: HttpRequest) => string }): { range: Handler; instant: Handler } {
-  const run = async (request: HttpRequest, isRange: boolean): Promise<TraceMetricsResult> => {
-    const form = await request.form()
-    const q = form.get('q') ?? form.get('query') ?? ''
-    const parsed = parseTraceql(q)
+/** Answers of the two endpoints, from their parameters. */
+export class MetricsAnswers {
+  readonly #metrics: TraceMetrics
+
+  constructor(metrics: TraceMetrics) { this.#metrics = metrics }
+
+  async range(form: URLSearchParams, reader: TracesReader, signal: AbortSignal): Promise<JsonObject> {
+    const { timesMs, series, stats } = await this.#run(form, true, reader, signal)
+    return {
+      series: series.map(s => ({
+        labels: labels(s.labels),
+        samples: [...s.values].flatMap((value, i): JsonValue[] => (Number.isNaN(value) ? [] : [{ timestampMs: String(timesMs[i]), ...(value === 0 ? {} : { value: doubleJson(value) }) }])),
+        ...(s.exemplars.length === 0 ? {} : { exemplars: s.exemplars.map(x => ({ labels: [...labels(s.labels.filter(l => l.key !== '__name__' && l.key !== '__bucket' && l.key !== 'p')), { key: 'trace:id', value: { stringValue: x.traceId } }], value: doubleJson(x.value), timestampMs: String(x.timeMs) })) }),
+      })), metrics: statsJson(stats),
+    }
+  }
+
+  async instant(form: URLSearchParams, reader: TracesReader, signal: AbortSignal): Promise<JsonObject> {
+    const { series, stats } = await this.#run(form, false, reader, signal)
+    return { series: series.filter(s => !Number.isNaN(s.values[0]!)).map(s => ({ labels: labels(s.labels), ...(s.values[0] === 0 ? {} : { value: doubleJson(s.values[0]!) }) })), metrics: statsJson(stats) }
+  }
+
+  #run(form: URLSearchParams, isRange: boolean, reader: TracesReader, signal: AbortSignal): Promise<TraceMetricsResult> {
+    const parsed = parseTraceql(form.get('q') ?? form.get('query') ?? '')
     if (parsed.kind !== 'metrics') throw new BadDataError('not a metrics query')
-    const { startMs, endMs } = rangeOf(form, metrics.nowMs)
+    const { startMs, endMs } = rangeOf(form, this.#metrics.nowMs)
     const hint = parsed.hints.get('exemplars')
     const asked = hint?.type === 'int' ? hint.value : hint?.type === 'bool' ? (hint.value ? exemplarsMax : 0) : form.get('exemplars') === null ? exemplarsMax : Number(form.get('exemplars')) || 0
-    return metrics.run({ expr: parsed.expr, startMs, endMs, stepMs: isRange ? stepOf(form, endMs - startMs) : 0, exemplars: Math.min(exemplarsMax, asked), seriesMax: Math.min(seriesMax, Number(form.get('maxSeries') ?? 0) || seriesMax) }, store.reader(tenantOf(request)), request.signal)
-  }
-  return {
-    range: async request => {
-      const { timesMs, series, stats } = await run(request, true)
-      return ok({
-        series: series.map(s => ({
-          labels: labels(s.labels),
-          samples: [...s.values].flatMap((value, i): JsonValue[] => (Number.isNaN(value) ? [] : [{ timestampMs: String(timesMs[i]), ...(value === 0 ? {} : { value: doubleJson(value) }) }])),
-          ...(s.exemplars.length === 0 ? {} : { exemplars: s.exemplars.map(x => ({ labels: [...labels(s.labels.filter(x => x.key !== '__name__' && x.key !== '__bucket' && x.key !== 'p')), { key: 'trace:id', value: { stringValue: x.traceId } }], value: doubleJson(x.value), timestampMs: String(x.timeMs) })) }),
-        })), metrics: statsJson(stats),
-      })
-    },
-    instant: async request => {
-      const { series, stats } = await run(request, false)
-      return ok({ series: series.filter(s => !Number.isNaN(s.values[0]!)).map(s => ({ labels: labels(s.labels), ...(s.values[0] === 0 ? {} : { value: doubleJson(s.values[0]!) }) })), metrics: statsJson(stats) })
-    },
+    return this.#metrics.run({ expr: parsed.expr, startMs, endMs, stepMs: isRange ? stepOf(form, endMs - startMs) : 0, exemplars: Math.min(exemplarsMax, asked), seriesMax: Math.min(seriesMax, Number(form.get('maxSeries') ?? 0) || seriesMax) }, reader, signal)
   }
 }

@@ -9,6 +9,8 @@ import { valueType, type Value } from '#query/traceql/span-table.ts'
 const text = { 'content-type': 'text/plain; charset=utf-8' } as const
 const json = { 'content-type': 'application/json' } as const
 
+export interface JsonObject { [name: string]: JsonValue }
+
 export function ok(value: JsonValue): HttpReply { return { status: 200, headers: json, body: JSON.stringify(value) } }
 export function plain(status: number, message: string): HttpReply { return { status, headers: text, body: message } }
 
@@ -45,7 +47,7 @@ function spanJson(span: FoundSpan): JsonValue {
   }
 }
 
-export function traceJson(trace: FoundTrace): JsonValue {
+export function traceJson(trace: FoundTrace): JsonObject {
   const sets = trace.sets.map((set): JsonValue => ({
     spans: set.spans.map(spanJson), matched: set.matched, ...(set.attributes.length === 0 ? {} : { attributes: set.attributes.map(({ key, value }) => ({ key, value: anyValue(value) })) }),
   }))

@@ -1,44 +1,39 @@
 /** Tempo's HTTP API. Source: docs/http-api.md. */
-import type { Clock } from '#core/clock.ts'
-import { BadDataError } from '#core/errors.ts'
-import type { Handler, HttpRequest, Route } from '#net/http.ts'
-import type { TraceSearch } from '#query/traceql/search.ts'
-import type { TagFinder } from '#query/traceql/tags.ts'
-import { parseField } from '#lang/traceql/parser.ts'
+import type { Handler, HttpReply, HttpRequest, Route } from '#net/http.ts'
 import type { TracesReader } from '#traces/select.ts'
 import { encodeOtlpTraces, traceToJson } from '#wire/otlp/traces.ts'
-import { countParam, searchQuery, timeRange, traceId } from './params.ts'
-import { ok, plain, statsJson, tempoError, traceJson } from './respond.ts'
-import { metricsHandlers } from './metrics.ts'
-import type { TraceMetrics } from '#query/traceql/metrics.ts'
+import { encodeMessage, queryInstantResponse, queryRangeResponse, searchResponse, searchTagsResponse, searchTagsV2Response, searchTagValuesResponse, searchTagValuesV2Response, type MessageTable } from '#wire/tempo/messages.ts'
+import type { TempoAnswers } from './answers.ts'
+import { timeRange, traceId } from './params.ts'
+import { ok, plain, tempoError, type JsonObject } from './respond.ts'
 
 export interface TempoOptions {
-  clock: Clock
-  search: TraceSearch
-  tags: TagFinder
-  metrics: TraceMetrics
+  answers: TempoAnswers
   store: { reader(tenant: string): TracesReader }
   tenantOf: (request: HttpRequest) => string
   version: string
 }
 
-const limitMax = 262_144
-const spansPerSetMax = 100
+type Answer = (form: URLSearchParams, reader: TracesReader, signal: AbortSignal, request: HttpRequest) => Promise<JsonObject>
 
-const scopes: ReadonlySet<string> = new Set(['', 'none', 'resource', 'span', 'event', 'link', 'instrumentation', 'intrinsic'])
-
-export function tempoRoutes(options: TempoOptions): Route[] {
-  const { search, tags, store, tenantOf, version } = options
+export function tempoRoutes({ answers, store, tenantOf, version }: TempoOptions): Route[] {
   const reader = (request: HttpRequest): TracesReader => store.reader(tenantOf(request))
-  const guarded = (handler: Handler): Handler => async request => {
-    try {
-      return await handler(request)
-    } catch (error) {
-      return tempoError(error)
-    }
-  }
   const isProtobuf = (request: HttpRequest): boolean => (request.header('accept') ?? '').includes('application/protobuf')
-  const protobuf = (body: Uint8Array): { status: number; headers: Record<string, string>; body: Uint8Array } => ({ status: 200, headers: { 'content-type': 'application/protobuf' }, body })
+  const protobuf = (body: Uint8Array): HttpReply => ({ status: 200, headers: { 'content-type': 'application/protobuf' }, body })
+  const get = (path: string, handler: Handler): Route => ({
+    methods: ['GET'], path, handler: async request => {
+      try {
+        return await handler(request)
+      } catch (error) {
+        return tempoError(error)
+      }
+    },
+  })
+  /** One answer in either form. */
+  const answer = (path: string, table: MessageTable, make: Answer): Route => get(path, async request => {
+    const body = await make(await request.form(), reader(request), request.signal, request)
+    return isProtobuf(request) ? protobuf(encodeMessage(table, body)) : ok(body)
+  })
 
   const byId: Handler = async request => {
     const range = timeRange(request.query, false)
@@ -51,61 +46,22 @@ export function tempoRoutes(options: TempoOptions): Route[] {
     const found = await reader(request).find(traceId(request.params['id'] ?? ''), range.fromMs, range.throughMs)
     if (isProtobuf(request)) {
       // TraceByIDResponse: 1 trace, 2 metrics.
-      const trace = found === undefined ? new Uint8Array(0) : encodeOtlpTraces(found)
-      return protobuf(Buffer.concat([Uint8Array.of(0x0a), varint(trace.length), trace]))
+      return protobuf(encodeMessage({ trace: [1, 'bytes'] }, { trace: found === undefined ? '' : Buffer.from(encodeOtlpTraces(found)).toString('base64') }))
     }
     return ok({ trace: found === undefined ? {} : { resourceSpans: traceToJson(found) }, metrics: {} })
   }
-  const searchHandler: Handler = async request => {
-    const form = await request.form()
-    const { stages, hints } = searchQuery(form)
-    const { traces, stats } = await search.run({ stages, hints, ...timeRange(form, true), limit: countParam(form, 'limit', 20, limitMax), spansPerSet: countParam(form, 'spss', 3, spansPerSetMax) }, reader(request), request.signal)
-    return ok({ traces: traces.map(traceJson), metrics: statsJson(stats) })
+  // A tag's name may have slashes: it ends where the path's last part begins.
+  const values = (path: string, table: MessageTable, make: (name: string, ...rest: Parameters<Answer>) => Promise<JsonObject>): Route => {
+    const route = answer(path, table, (...rest) => make((rest[3].params['*'] ?? '').replace(/\/values$/, ''), ...rest))
+    return { ...route, handler: async request => ((request.params['*'] ?? '').endsWith('/values') ? route.handler(request) : plain(404, 'not found')) }
   }
-  const scopeOf = (form: URLSearchParams): string => {
-    const scope = form.get('scope') ?? ''
-    if (!scopes.has(scope)) throw new BadDataError(`invalid scope: ${scope}`)
-    return scope
-  }
-  const tagsV1: Handler = async request => {
-    const form = await request.form()
-    const found = await tags.names(reader(request), timeRange(form, false), scopeOf(form), request.signal)
-    return ok({ tagNames: [...new Set(found.filter(s => s.name !== 'intrinsic' || form.get('scope') === 'intrinsic').flatMap(s => s.tags))].sort(), metrics: {} })
-  }
-  const tagsV2: Handler = async request => {
-    const form = await request.form()
-    return ok({ scopes: (await tags.names(reader(request), timeRange(form, false), scopeOf(form), request.signal)).map(s => ({ name: s.name, tags: s.tags })), metrics: {} })
-  }
-  const values = async (request: HttpRequest, name: string): Promise<{ type: string; value: string }[]> => {
-    const form = await request.form()
-    return tags.values(reader(request), timeRange(form, false), parseField(name), form.get('q') ?? '', request.signal)
-  }
-  const valuesV2: Handler = async request => {
-    // The name may have slashes: it ends where the path's last part begins.
-    const name = (request.params['*'] ?? '').replace(/\/values$/, '')
-    if (name === request.params['*']) return plain(404, 'not found')
-    return ok({ tagValues: await values(request, name), metrics: {} })
-  }
-  const valuesV1: Handler = async request => {
-    const name = (request.params['*'] ?? '').replace(/\/values$/, '')
-    if (name === request.params['*']) return plain(404, 'not found')
-    let field = name
-    try { parseField(name) } catch { field = `.${name}` }
-    return ok({ tagValues: [...new Set((await values(request, field)).map(v => v.value))], metrics: {} })
-  }
-  const get = (path: string, handler: Handler): Route => ({ methods: ['GET'], path, handler: guarded(handler) })
-  const metrics = metricsHandlers(options)
   return [
     get('/api/echo', async () => plain(200, 'echo')),
     get('/api/status/buildinfo', async () => ok({ version, revision: '', branch: '', buildUser: '', buildDate: '', goVersion: '' })),
-    get('/api/traces/:id', byId), get('/api/v2/traces/:id', byIdV2), get('/api/search', searchHandler),
-    get('/api/search/tags', tagsV1), get('/api/v2/search/tags', tagsV2), get('/api/search/tag/*', valuesV1), get('/api/v2/search/tag/*', valuesV2),
-    get('/api/metrics/query_range', metrics.range), get('/api/metrics/query', metrics.instant),
+    get('/api/traces/:id', byId), get('/api/v2/traces/:id', byIdV2),
+    answer('/api/search', searchResponse, (...q) => answers.search(q[0], q[1], q[2])),
+    answer('/api/search/tags', searchTagsResponse, (...q) => answers.tags(q[0], q[1], q[2])), answer('/api/v2/search/tags', searchTagsV2Response, (...q) => answers.tagsByScope(q[0], q[1], q[2])),
+    values('/api/search/tag/*', searchTagValuesResponse, (name, ...q) => answers.values(name, q[0], q[1], q[2])), values('/api/v2/search/tag/*', searchTagValuesV2Response, (name, ...q) => answers.valuesWithTypes(name, q[0], q[1], q[2])),
+    answer('/api/metrics/query_range', queryRangeResponse, (...q) => answers.metrics.range(q[0], q[1], q[2])), answer('/api/metrics/query', queryInstantResponse, (...q) => answers.metrics.instant(q[0], q[1], q[2])),
   ]
-}
-
-function varint(value: number): Uint8Array {
-  const bytes: number[] = []
-  while (value >= 128) { bytes.push(value % 128 | 128); value = Math.floor(value / 128) }
-  return Uint8Array.from([...bytes, value])
 }
