@@ -43,7 +43,7 @@ import { tempoStreams } from '#api/tempo/streams.ts'
 import { DerivedMetrics } from '#ingest/derived-metrics.ts'
 import { TracesHandler } from '#ingest/otlp-traces.ts'
 import { TracesEngine } from '#traces/engine.ts'
-import { defaultDedicated } from '#traces/schema.ts'
+import { defaultDedicated, layoutOf, type BlockFormat } from '#traces/schema.ts'
 import { decodeOtlpTraces, decodeSpan, encodeOtlpTraces, spanSize } from '#wire/otlp/traces.ts'
 import { PromqlEngine } from '#query/promql/engine.ts'
 import { victoriaLogsRoutes } from '#api/victorialogs/routes.ts'
@@ -151,7 +151,7 @@ function openTraces(config: Config, { clock, random, files, log }: World, bucket
       futureMs: Math.max(limits.futureMs, 86_400_000), traceBytesMax: config.bytes('limits.trace_size'), attributeBytesMax: config.bytes('limits.trace_attribute_size'), attributesMax: config.number('limits.trace_attributes'),
       requestSpansMax: config.number('limits.trace_request_spans'), liveTracesMax: config.number('limits.live_traces'),
     },
-    dedicated: defaultDedicated, headBytesMax: 192 * 1024 * 1024, cacheBytes: config.bytes('traces.cache_size'), freeBytesMin: config.bytes('disk_free_min'), readOnly: isReader,
+    layout: layoutOf(config.text('traces.block_version') as BlockFormat, defaultDedicated), headBytesMax: 192 * 1024 * 1024, cacheBytes: config.bytes('traces.cache_size'), freeBytesMin: config.bytes('disk_free_min'), readOnly: isReader,
     refreshMs: bucket instanceof DirectoryBucket ? 60_000 : 300_000, decode: decodeOtlpTraces, decodeSpan, encode: encodeOtlpTraces,
   })
 }

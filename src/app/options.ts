@@ -57,6 +57,7 @@ export const optionTable = {
   'logs.retention': option('duration', '30d', 'Lines older than this are deleted; inf keeps all.'),
   'logs.deletion_delay': option('duration', '24h', 'How long a request to delete lines can be taken back; then the chunks in the bucket are written anew without them.'),
   'logs.out_of_order_window': option('duration', '1h', 'How much older than its stream\'s newest line a line may be; inf takes any age.'),
+  'traces.block_version': option(['vParquet5', 'vParquet4'], 'vParquet5', 'Form of the blocks that are written: vParquet4 for a Tempo 2.x that shares the bucket. Both are read.'),
   'traces.retention': option('duration', '30d', 'Traces older than this are deleted; inf keeps all.'),
   'traces.cache_size': option('bytes', '256MiB', 'Columns, filters and footers of blocks of traces that are kept in memory for queries.'),
   'logs.cache_size': option('bytes', '256MiB', 'Decompressed blocks of lines that are kept in memory for queries.'),

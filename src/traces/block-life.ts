@@ -8,10 +8,10 @@ import type { Wal } from '#store/wal.ts'
 import type { Trace } from '#model/trace.ts'
 import type { BlockList } from './block-list.ts'
 import type { BlockReader } from './block-reader.ts'
-import { blockFormat, buildBlock, deleteBlock, putBlock, retireBlock } from './block-writer.ts'
+import { buildBlock, deleteBlock, putBlock, retireBlock } from './block-writer.ts'
 import type { Segment, TraceHead } from './head.ts'
 import type { BlockMeta } from './meta.ts'
-import type { DedicatedColumn } from './schema.ts'
+import type { BlockLayout } from './schema.ts'
 import { blockIdOf, encodeCarried, recordKind } from './wal-record.ts'
 
 export interface BlockLifeOptions {
@@ -19,7 +19,7 @@ export interface BlockLifeOptions {
   random: Random
   log: Log
   bucket: Bucket
-  dedicated: readonly DedicatedColumn[]
+  layout: BlockLayout
   retentionMs: number
   headBytesMax: number
   encode: (trace: Trace) => Uint8Array
@@ -149,11 +149,11 @@ export class BlockLife {
   }
 
   async #publishOne(next: WaitingBlock): Promise<void> {
-    const { bucket, dedicated } = this.#options
+    const { bucket, layout } = this.#options
     const startNs = next.segments.map(s => s.shredder.startNs).reduce((a, b) => (a < b ? a : b))
     const endNs = next.segments.map(s => s.shredder.endNs).reduce((a, b) => (a > b ? a : b))
     const startMs = Number(startNs / 1_000_000n)
-    const plan = { blockId: blockIdOf(next.lot, next.tenant), tenant: next.tenant, level: 0, startMs, endMs: Math.max(startMs, Number(endNs / 1_000_000n) + 1), dedicated }
+    const plan = { blockId: blockIdOf(next.lot, next.tenant), tenant: next.tenant, level: 0, startMs, endMs: Math.max(startMs, Number(endNs / 1_000_000n) + 1), layout }
     const block = await buildBlock(plan, next.segments.map(s => s.source()), this.#pause)
     await putBlock(bucket, block)
     this.uploads++
@@ -198,7 +198,7 @@ export class BlockLife {
     const groups = new Map<string, BlockMeta[]>()
     const nowMs = this.#options.clock.nowMs()
     for (const block of blocks) {
-      if (block.format !== blockFormat || this.#uncompactable.has(block.blockId)) continue
+      if (block.format !== this.#options.layout.format || this.#uncompactable.has(block.blockId)) continue
       const window = Math.floor(block.endMs / windowMs)
       // Within a day blocks of one level go together, so that each is rewritten few times; later all of a window do.
       const level = nowMs - block.endMs < 24 * windowMs ? block.level : -1
@@ -222,11 +222,11 @@ export class BlockLife {
   }
 
   async #compactBlocks(tenant: string, inputs: readonly BlockMeta[]): Promise<void> {
-    const { bucket, clock } = this.#options
+    const { bucket, clock, layout } = this.#options
     const sources: { rows: number; columns: Awaited<ReturnType<BlockReader['whole']>>[number]['columns'] }[] = []
     for (const input of inputs) { sources.push(...await this.#reader.whole(input)); await this.#pause() }
     const plan = {
-      blockId: blockIdOf(this.#newLot(), tenant), tenant, level: Math.max(...inputs.map(i => i.level)) + 1, startMs: Math.min(...inputs.map(i => i.startMs)), endMs: Math.max(...inputs.map(i => i.endMs)), dedicated: inputs[0]!.dedicated,
+      blockId: blockIdOf(this.#newLot(), tenant), tenant, level: Math.max(...inputs.map(i => i.level)) + 1, startMs: Math.min(...inputs.map(i => i.startMs)), endMs: Math.max(...inputs.map(i => i.endMs)), layout: { format: layout.format, dedicated: inputs[0]!.dedicated },
     }
     const block = await buildBlock(plan, sources, this.#pause)
     await putBlock(bucket, block)

@@ -4,18 +4,16 @@ import type { Bucket } from '#bucket/bucket.ts'
 import { encodeBlooms } from './bloom.ts'
 import { mergeRows, type RowSource } from './merge.ts'
 import { encodeMeta, type BlockMeta } from './meta.ts'
-import { schemaOf, type DedicatedColumn } from './schema.ts'
+import { schemaOf, type BlockLayout } from './schema.ts'
 
-export const blockFormat = 'vParquet5'
-
-export interface BlockPlan { blockId: string; tenant: string; level: number; startMs: number; endMs: number; dedicated: readonly DedicatedColumn[] }
+export interface BlockPlan { blockId: string; tenant: string; level: number; startMs: number; endMs: number; layout: BlockLayout }
 export interface BuiltBlock { meta: BlockMeta; data: Uint8Array; blooms: Uint8Array[]; index: Uint8Array }
 
-export async function buildBlock(plan: BlockPlan, sources: readonly RowSource[], pause: () => Promise<void>): Promise<BuiltBlock> {
-  const writer = new ParquetWriter(schemaOf(plan.dedicated), 'tercet')
+export async function buildBlock({ layout, ...plan }: BlockPlan, sources: readonly RowSource[], pause: () => Promise<void>): Promise<BuiltBlock> {
+  const writer = new ParquetWriter(schemaOf(layout), 'tercet')
   const ids: Uint8Array[] = []
   const last: string[] = []
-  await mergeRows(sources, plan.dedicated, (group, groupIds) => {
+  await mergeRows(sources, layout, (group, groupIds) => {
     writer.addGroup(group.builders, group.rows)
     for (const id of groupIds) ids.push(id)
     last.push(Buffer.from(groupIds.at(-1)!).toString('base64'))
@@ -24,7 +22,7 @@ export async function buildBlock(plan: BlockPlan, sources: readonly RowSource[],
   const { bytes, footerSize } = writer.finish()
   const blooms = encodeBlooms(ids)
   return {
-    meta: { ...plan, format: blockFormat, traces: ids.length, size: bytes.length, rowGroups, bloomShards: blooms.length, footerSize },
+    meta: { ...plan, ...layout, traces: ids.length, size: bytes.length, rowGroups, bloomShards: blooms.length, footerSize },
     data: bytes, blooms, index: Buffer.from(JSON.stringify({ rowGroups: last })),
   }
 }

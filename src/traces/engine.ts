@@ -21,7 +21,7 @@ import { TraceHead, type SpanDecoder } from './head.ts'
 import type { RowSource } from './merge.ts'
 import type { BlockMeta } from './meta.ts'
 import { TraceReplay } from './replay.ts'
-import type { DedicatedColumn } from './schema.ts'
+import { plainPath, type BlockLayout } from './schema.ts'
 import type { TraceRows, TracesReader } from './select.ts'
 import { encodeSpans, recordKind } from './wal-record.ts'
 
@@ -37,7 +37,7 @@ export interface TracesOptions {
   syncAlways: boolean
   retentionMs: number
   limits: TraceLimits
-  dedicated: readonly DedicatedColumn[]
+  layout: BlockLayout
   /** Bytes of live and settled traces before a block is cut early. */
   headBytesMax: number
   cacheBytes: number
@@ -69,27 +69,27 @@ export class TracesEngine implements Signal, TracesAppender {
 
   constructor(options: TracesOptions) {
     this.#options = options
-    const { clock, random, files, log, bucket, dedicated, retentionMs, headBytesMax, encode } = options
+    const { clock, random, files, log, bucket, layout, retentionMs, headBytesMax, encode } = options
     this.#wal = new Wal({ clock, files, log, bucket, bucketPrefix: `${options.defaultTenant}/tercet/wal/`, directory: `${options.directory}/wal`, durability: options.durability, syncAlways: options.syncAlways })
     this.#guard = new WriterGuard({ clock, files, log, signal: 'traces', directory: options.directory, freeBytesMin: options.freeBytesMin, readOnly: options.readOnly }, this.#wal, () => this.status().backlogBytes)
     this.#list = new BlockList(bucket, log, clock)
     this.#reader = new BlockReader(bucket, options.cacheBytes)
-    this.#life = new BlockLife({ clock, random, log, bucket, dedicated, retentionMs, headBytesMax, encode }, this.#wal, this.#heads, this.#list, this.#reader, () => this.#guard.mayWrite())
+    this.#life = new BlockLife({ clock, random, log, bucket, layout, retentionMs, headBytesMax, encode }, this.#wal, this.#heads, this.#list, this.#reader, () => this.#guard.mayWrite())
   }
 
   #head(tenant: string): TraceHead {
     let head = this.#heads.get(tenant)
-    if (head === undefined) this.#heads.set(tenant, head = new TraceHead(tenant, this.#options.dedicated, this.#options.decodeSpan))
+    if (head === undefined) this.#heads.set(tenant, head = new TraceHead(tenant, this.#options.layout, this.#options.decodeSpan))
     return head
   }
 
   async open(): Promise<void> {
-    const { clock, bucket, log, random, readOnly, refreshMs, dedicated, decode, decodeSpan } = this.#options
+    const { clock, bucket, log, random, readOnly, refreshMs, layout, decode, decodeSpan } = this.#options
     if (!readOnly) this.#guard.holdFence(await Fence.claim(bucket, `${this.#options.defaultTenant}/tercet/epoch/`, `tercet ${makeUlid(clock.nowMs(), random)}`))
     await this.#list.refresh()
     if (!readOnly) {
       const startedMs = clock.monotonicMs()
-      const replay = new TraceReplay({ decode, decodeSpan, dedicated, nowMs: () => clock.nowMs(), hasBlock: (tenant, blockId) => this.#list.has(tenant, blockId), newLot: () => Uint8Array.from({ length: 16 }, () => random.u32() & 255) })
+      const replay = new TraceReplay({ decode, decodeSpan, layout, nowMs: () => clock.nowMs(), hasBlock: (tenant, blockId) => this.#list.has(tenant, blockId), newLot: () => Uint8Array.from({ length: 16 }, () => random.u32() & 255) })
       const result = await this.#wal.open(record => replay.read(record))
       const { waiting, generations } = await replay.finish(() => clock.breathe())
       this.replayed = { records: result.records, bytes: result.bytes, seconds: (clock.monotonicMs() - startedMs) / 1000 }
@@ -153,9 +153,9 @@ export class TracesEngine implements Signal, TracesAppender {
   async #select(tenant: string, fromMs: number, throughMs: number): Promise<TraceRows[]> {
     // Both in one go: what is published meanwhile shows once.
     const blocks = this.#blocks(tenant, fromMs, throughMs)
-    const { dedicated } = this.#options
+    const { dedicated } = this.#options.layout
     const rows = this.#memory(tenant).reverse().map(({ rows: count, columns }): TraceRows => {
-      const byPath = new Map(columns.map(c => [c.column.path, c]))
+      const byPath = new Map(columns.map(c => [plainPath(c.column.path), c]))
       return { rows: count, isInMemory: true, dedicated, bytes: columns.reduce((sum, c) => sum + c.count * 2, 0), columns: paths => Promise.resolve(new Map(paths.flatMap((p): [string, ColumnData][] => { const data = byPath.get(p); return data === undefined ? [] : [[p, data]] }))) }
     })
     for (const block of blocks) rows.push(...await this.#guarded(block, () => this.#reader.rows(block)) ?? [])

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { parquetReadObjects } from 'hyparquet'
+import { parquetMetadata, parquetReadObjects } from 'hyparquet'
 import { compressors } from 'hyparquet-compressors'
 import { bytesAt } from '#codec/parquet/column-data.ts'
 import { decodeDelta32, decodeDelta64, decodeHybrid, encodeDelta32, encodeDelta64, encodeHybrid } from '#codec/parquet/encodings.ts'
@@ -13,41 +13,55 @@ import { below, seededRandom } from '#core/random.ts'
 import { RowAssembler } from './assemble.ts'
 import { buildBlock } from './block-writer.ts'
 import { encodeBlooms } from './bloom.ts'
-import { decodeMeta } from './meta.ts'
+import { decodeMeta, type BlockMeta } from './meta.ts'
 import { nestedSet } from './nested-set.ts'
+import type { BlockFormat, BlockLayout } from './schema.ts'
 import { roundedStart, TraceShredder } from './shred.ts'
 
-const golden = new URL('../../fixtures/tempo/bucket/single-tenant/ed28f735-a3a5-45ed-830d-2029ccc68e9a/', import.meta.url).pathname
-const data = readFileSync(`${golden}data.parquet`), meta = decodeMeta(readFileSync(`${golden}meta.json`))
 const open = (bytes: Uint8Array): Promise<ParquetFile> => ParquetFile.open((from, to) => Promise.resolve(bytes.subarray(from, to)), bytes.length)
+const goldens = [['vParquet5', 'tempo', 'ed28f735-a3a5-45ed-830d-2029ccc68e9a', 92], ['vParquet4', 'tempo-vparquet4', '33268aa8-0d57-4c55-961b-9aaa2ddd9d02', 103]] as const
+const read = (format: BlockFormat, fixture: string, id: string): { base: string; data: Buffer; meta: BlockMeta; layout: BlockLayout } => {
+  const base = new URL(`../../fixtures/${fixture}/bucket/single-tenant/${id}/`, import.meta.url).pathname
+  const meta = decodeMeta(readFileSync(`${base}meta.json`))
+  return { base, data: readFileSync(`${base}data.parquet`), meta, layout: { format, dedicated: meta.dedicated } }
+}
 
-test('what Tempo wrote, taken apart and put together, is the same in every column; filters and index are the same bytes', async () => {
-  const file = await open(data)
-  const columns = await file.readGroup(0)
-  const assembler = new RowAssembler(columns, meta.dedicated), shredder = new TraceShredder(meta.dedicated)
-  for (let row = 0; row < file.rows; row++) { const { id, trace } = assembler.row(row); shredder.add(id, trace) }
-  assert.equal(shredder.builders.length, 92)
-  shredder.builders.forEach((builder, i) => {
-    const ours = builder.data(), theirs = columns[i]!
-    assert.equal(ours.column.path, theirs.column.path)
-    assert.deepEqual(ours.rep, theirs.rep, ours.column.path)
-    assert.deepEqual(ours.def, theirs.def, ours.column.path)
-    if (theirs.texts === undefined) assert.deepEqual(ours.longs ?? ours.ints ?? ours.doubles ?? ours.bools, theirs.longs ?? theirs.ints ?? theirs.doubles ?? theirs.bools, ours.column.path)
-    else for (let k = 0; k < theirs.valueCount; k++) assert.equal(Buffer.compare(bytesAt(ours, k), bytesAt(theirs, k)), 0, ours.column.path)
+for (const [format, fixture, id, count] of goldens) {
+  const { base, data, meta, layout } = read(format, fixture, id)
+  const plan = { blockId: meta.blockId, tenant: meta.tenant, level: meta.level, startMs: meta.startMs, endMs: meta.endMs, layout }
+
+  test(`${format}: what Tempo wrote, taken apart and put together, is the same in every column; filters are the same bytes`, async () => {
+    const file = await open(data)
+    const columns = await file.readGroup(0)
+    const assembler = new RowAssembler(columns, meta.dedicated), shredder = new TraceShredder(layout)
+    for (let row = 0; row < file.rows; row++) { const { id: traceId, trace } = assembler.row(row); shredder.add(traceId, trace) }
+    assert.equal(shredder.builders.length, count)
+    shredder.builders.forEach((builder, i) => {
+      const ours = builder.data(), theirs = columns[i]!
+      assert.equal(ours.column.path, theirs.column.path)
+      assert.deepEqual(ours.rep, theirs.rep, ours.column.path)
+      assert.deepEqual(ours.def, theirs.def, ours.column.path)
+      if (theirs.texts === undefined) assert.deepEqual(ours.longs ?? ours.ints ?? ours.doubles ?? ours.bools, theirs.longs ?? theirs.ints ?? theirs.doubles ?? theirs.bools, ours.column.path)
+      else for (let k = 0; k < theirs.valueCount; k++) assert.equal(Buffer.compare(bytesAt(ours, k), bytesAt(theirs, k)), 0, ours.column.path)
+    })
+    const block = await buildBlock(plan, [{ rows: file.rows, columns }], () => Promise.resolve())
+    assert.deepEqual(Buffer.from(block.blooms[0]!), readFileSync(`${base}bloom-0`))
+    assert.equal(block.meta.traces, meta.traces)
+    assert.equal(block.meta.format, format)
+    const again = await open(block.data)
+    assert.deepEqual(again.columns.map(c => c.path), file.columns.map(c => c.path))
   })
-  const block = await buildBlock(meta, [{ rows: file.rows, columns }], () => Promise.resolve())
-  assert.deepEqual(Buffer.from(block.blooms[0]!), readFileSync(`${golden}bloom-0`))
-  assert.equal(block.meta.traces, 50)
-  const again = await open(block.data)
-  assert.deepEqual(again.columns.map(c => c.path), file.columns.map(c => c.path))
-})
 
-test('another reader finds in our file what it finds in Tempo\'s', async () => {
-  const file = await open(data)
-  const block = await buildBlock(meta, [{ rows: file.rows, columns: await file.readGroup(0) }], () => Promise.resolve())
-  const rows = async (bytes: Uint8Array): Promise<unknown> => parquetReadObjects({ file: { byteLength: bytes.length, slice: (from: number, to?: number) => Uint8Array.from(bytes.subarray(from, to ?? bytes.length)).buffer }, compressors })
-  assert.deepEqual(await rows(block.data), await rows(data))
-})
+  test(`${format}: another reader finds in our file what it finds in Tempo's, under the same schema`, async () => {
+    const file = await open(data)
+    const block = await buildBlock(plan, [{ rows: file.rows, columns: await file.readGroup(0) }], () => Promise.resolve())
+    const buffer = (bytes: Uint8Array): ArrayBuffer => Uint8Array.from(bytes).buffer
+    const rows = async (bytes: Uint8Array): Promise<unknown> => parquetReadObjects({ file: { byteLength: bytes.length, slice: (from: number, to?: number) => buffer(bytes.subarray(from, to ?? bytes.length)) }, compressors })
+    assert.deepEqual(await rows(block.data), await rows(data))
+    assert.deepEqual(parquetMetadata(buffer(block.data)).schema, parquetMetadata(buffer(data)).schema)
+  })
+}
+const { data, meta } = read(...goldens[0].slice(0, 3) as [BlockFormat, string, string])
 
 test('damage is refused, whatever it is', async () => {
   const random = seededRandom(11)

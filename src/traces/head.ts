@@ -6,7 +6,7 @@ import { combineTraces, type Resource, type Scope, type Span, type Trace } from 
 import type { ColumnData } from '#codec/parquet/column-data.ts'
 import { RowAssembler } from './assemble.ts'
 import type { RowSource } from './merge.ts'
-import type { DedicatedColumn } from './schema.ts'
+import type { BlockLayout } from './schema.ts'
 import { paddedTraceId, TraceShredder } from './shred.ts'
 
 /** A span as the bytes that it came in, which take a tenth of what its tree takes. */
@@ -37,13 +37,13 @@ export class Segment {
   readonly shredder: TraceShredder
   /** Rows of each trace id. */
   readonly rowsOf = new Map<string, number[]>()
-  readonly #dedicated: readonly DedicatedColumn[]
+  readonly #layout: BlockLayout
   #data: readonly ColumnData[] | undefined
   #dataRows = 0
 
-  constructor(dedicated: readonly DedicatedColumn[]) {
-    this.#dedicated = dedicated
-    this.shredder = new TraceShredder(dedicated)
+  constructor(layout: BlockLayout) {
+    this.#layout = layout
+    this.shredder = new TraceShredder(layout)
   }
 
   add(id: Uint8Array, trace: Trace): void {
@@ -57,7 +57,7 @@ export class Segment {
   find(id: Uint8Array): Trace[] {
     const rows = this.rowsOf.get(idKey(id))
     if (rows === undefined) return []
-    const assembler = new RowAssembler(this.source().columns, this.#dedicated)
+    const assembler = new RowAssembler(this.source().columns, this.#layout.dedicated)
     return rows.map(row => assembler.row(row).trace)
   }
 
@@ -73,16 +73,16 @@ export class Segment {
 
 export class TraceHead {
   readonly tenant: string
-  readonly #dedicated: readonly DedicatedColumn[]
+  readonly #layout: BlockLayout
   readonly #decode: SpanDecoder
   readonly live = new Map<string, LiveTrace>()
   segments: Segment[] = []
   liveBytes = 0
 
-  constructor(tenant: string, dedicated: readonly DedicatedColumn[], decode: SpanDecoder) {
+  constructor(tenant: string, layout: BlockLayout, decode: SpanDecoder) {
     this.#decode = decode
     this.tenant = tenant
-    this.#dedicated = dedicated
+    this.#layout = layout
   }
 
   get heldBytes(): number { return this.liveBytes + this.segments.reduce((sum, s) => sum + s.shredder.heldBytes, 0) }
@@ -133,7 +133,7 @@ export class TraceHead {
 
   #settleOne(key: string, live: LiveTrace): void {
     let segment = this.segments.at(-1)
-    if (segment === undefined || segment.shredder.spans >= segmentSpans) this.segments.push(segment = new Segment(this.#dedicated))
+    if (segment === undefined || segment.shredder.spans >= segmentSpans) this.segments.push(segment = new Segment(this.#layout))
     segment.add(live.id, this.treeOf(live))
     this.live.delete(key)
     this.liveBytes -= live.bytes
@@ -149,7 +149,7 @@ export class TraceHead {
   liveSource(): RowSource | undefined {
     if (this.live.size === 0) return undefined
     if (this.#liveSource !== undefined) return this.#liveSource
-    const shredder = new TraceShredder(this.#dedicated)
+    const shredder = new TraceShredder(this.#layout)
     for (const live of this.live.values()) shredder.add(live.id, this.treeOf(live))
     return this.#liveSource = { rows: shredder.rows, columns: shredder.builders.map(b => b.data()) }
   }

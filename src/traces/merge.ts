@@ -3,10 +3,10 @@ import type { ColumnData } from '#codec/parquet/column-data.ts'
 import { bytesAt } from '#codec/parquet/column-data.ts'
 import { combineTraces } from '#model/trace.ts'
 import { RowAssembler } from './assemble.ts'
-import type { DedicatedColumn } from './schema.ts'
+import type { BlockLayout } from './schema.ts'
 import { TraceShredder } from './shred.ts'
 
-/** Columns of vParquet5, all of them, in the order of the schema. */
+/** Columns of a layout, all of them, in the order of its schema. */
 export interface RowSource { rows: number; columns: readonly ColumnData[] }
 
 const groupBytes = 24 * 1024 * 1024
@@ -27,14 +27,14 @@ function rowStarts({ rep, def, count, column }: ColumnData, rows: number): { ent
 }
 
 /** Row groups of about the same size, each handed on when it is full. `pause` gives way to other work. */
-export async function mergeRows(sources: readonly RowSource[], dedicated: readonly DedicatedColumn[], onGroup: (group: TraceShredder, ids: readonly Uint8Array[]) => void, pause: () => Promise<void>): Promise<void> {
+export async function mergeRows(sources: readonly RowSource[], layout: BlockLayout, onGroup: (group: TraceShredder, ids: readonly Uint8Array[]) => void, pause: () => Promise<void>): Promise<void> {
   const places: RowPlace[] = []
   sources.forEach(({ rows, columns }, source) => { for (let row = 0; row < rows; row++) places.push({ source, row, id: bytesAt(columns[0]!, row) }) })
   places.sort((a, b) => Buffer.compare(a.id, b.id) || a.source - b.source || a.row - b.row)
   const starts = sources.map(({ rows, columns }) => columns.map(column => rowStarts(column, rows)))
   // Room for all, or for a group that is full.
   const begin = (): TraceShredder => {
-    const fresh = new TraceShredder(dedicated)
+    const fresh = new TraceShredder(layout)
     const held = sources.reduce((sum, { columns }) => sum + columns.reduce((s, c) => s + c.count, 0), 0) * 3
     const part = Math.min(1, groupBytes * 1.1 / Math.max(1, held))
     fresh.builders.forEach((builder, c) => { builder.reserve(Math.ceil(part * sources.reduce((sum, s) => sum + s.columns[c]!.count, 0)), Math.ceil(part * sources.reduce((sum, s) => sum + s.columns[c]!.valueCount, 0))) })
@@ -62,7 +62,7 @@ export async function mergeRows(sources: readonly RowSource[], dedicated: readon
       })
       group.noteRow()
     } else {
-      const parts = places.slice(p, next).map(place => new RowAssembler(sources[place.source]!.columns, dedicated).row(place.row).trace)
+      const parts = places.slice(p, next).map(place => new RowAssembler(sources[place.source]!.columns, layout.dedicated).row(place.row).trace)
       group.add(ids.at(-1)!, combineTraces(parts))
     }
     p = next

@@ -3,13 +3,13 @@ import type { Trace } from '#model/trace.ts'
 import type { WalRecord } from '#store/wal.ts'
 import type { WaitingBlock } from './block-life.ts'
 import { TraceHead, type SpanDecoder } from './head.ts'
-import type { DedicatedColumn } from './schema.ts'
+import type { BlockLayout } from './schema.ts'
 import { blockIdOf, readRecord } from './wal-record.ts'
 
 export interface ReplayOptions {
   decode: (message: Uint8Array, isOutline: boolean) => Trace
   decodeSpan: SpanDecoder
-  dedicated: readonly DedicatedColumn[]
+  layout: BlockLayout
   nowMs: () => number
   hasBlock: (tenant: string, blockId: string) => boolean
   /** A name for a lot that lost its own. */
@@ -37,7 +37,7 @@ export class TraceReplay {
     else if (!(found.kind === 'carried' && this.#heads.has(`${found.generation} ${found.tenant}`)) && !this.#isInBucket(generation, found.tenant)) {
       const key = `${generation} ${found.tenant}`
       let head = this.#heads.get(key)
-      if (head === undefined) this.#heads.set(key, head = { generation, head: new TraceHead(found.tenant, this.#options.dedicated, this.#options.decodeSpan) })
+      if (head === undefined) this.#heads.set(key, head = { generation, head: new TraceHead(found.tenant, this.#options.layout, this.#options.decodeSpan) })
       this.spans += head.head.append(this.#options.decode(found.message, true), found.message, this.#options.nowMs(), () => true)
     }
     return [String(generation)]

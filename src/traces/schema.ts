@@ -1,5 +1,5 @@
 /**
- * The Parquet schema of a block (vParquet5), and where a reader finds the same in vParquet4. Form: docs/formats/tempo-block.md.
+ * The Parquet schemas of blocks: vParquet5, and vParquet4 as it differs. Form: docs/formats/tempo-block.md.
  */
 import { columnsOf, type Column, type LeafEncoding, type LeafType, type Repetition, type SchemaGroup, type SchemaLeaf, type SchemaNode } from '#codec/parquet/schema.ts'
 
@@ -7,7 +7,12 @@ export type DedicatedScope = 'resource' | 'span' | 'event'
 /** An attribute with a column of its own. */
 export interface DedicatedColumn { scope: DedicatedScope; name: string; type: 'string' | 'int'; isBlob: boolean }
 
+export type BlockFormat = 'vParquet4' | 'vParquet5'
+/** How blocks are written. */
+export interface BlockLayout { format: BlockFormat; dedicated: readonly DedicatedColumn[] }
+
 const dedicatedStringsMax = 20
+const dedicatedStringsMaxOf4 = 10
 const dedicatedIntsMax = 5
 
 /** Tempo's default list, in its order. */
@@ -51,7 +56,16 @@ function dedicated(list: readonly DedicatedColumn[], scope: DedicatedScope): Sch
   return [group('DedicatedAttributes', 'required', [...strings.map(c => leaf(c.column, 'text', c.isBlob ? 'delta-length' : 'dictionary', true, 'repeated')), ...ints.map(c => leaf(c.column, 'i64', 'plain', true, 'repeated'))])]
 }
 
-export function schemaOf(list: readonly DedicatedColumn[]): SchemaGroup {
+/** vParquet4 has no columns for integers and events, and some attributes have columns of fixed names there. */
+export function layoutOf(format: BlockFormat, list: readonly DedicatedColumn[]): BlockLayout {
+  if (format === 'vParquet5') return { format, dedicated: list }
+  const fitting = list.filter(c => c.type === 'string' && c.scope !== 'event' && !fixedColumnsOf4.some(([scope, name]) => scope === c.scope && name === c.name))
+  return { format, dedicated: (['resource', 'span'] as const).flatMap(scope => fitting.filter(c => c.scope === scope).slice(0, dedicatedStringsMaxOf4)) }
+}
+
+export function schemaOf({ format, dedicated: list }: BlockLayout): SchemaGroup { return format === 'vParquet5' ? schemaOf5(list) : schemaOf4(list) }
+
+function schemaOf5(list: readonly DedicatedColumn[]): SchemaGroup {
   const dropped = (name: string): SchemaLeaf => leaf(name, 'i32', 'delta', true)
   return group('Trace', 'required', [
     leaf('TraceID', 'bytes', 'delta-length'), leaf('TraceIDText', 'text', 'delta-length', true), leaf('StartTimeUnixNano', 'u64', 'delta'), leaf('EndTimeUnixNano', 'u64', 'delta'), leaf('DurationNano', 'u64', 'delta'),
@@ -77,7 +91,45 @@ export function schemaOf(list: readonly DedicatedColumn[]): SchemaGroup {
   ])
 }
 
-export function blockColumns(list: readonly DedicatedColumn[]): Column[] { return columnsOf(schemaOf(list)) }
+const listOf = (name: string, element: SchemaNode): SchemaGroup => ({ name, repetition: 'required', logical: 'list', children: [group('list', 'repeated', [{ ...element, name: 'element' }])] })
+
+/** vParquet4: lists in wrappers, columns of fixed names, ten spare ones for each of resource and span. */
+function schemaOf4(list: readonly DedicatedColumn[]): SchemaGroup {
+  const dropped = (name: string): SchemaLeaf => leaf(name, 'i32', 'delta', true)
+  const own = (name: string, type: LeafType = 'text'): SchemaLeaf => leaf(name, type, type === 'text' ? 'dictionary' : 'plain', true, 'optional')
+  const values = (name: string, type: LeafType, encoding: LeafEncoding): SchemaGroup => listOf(name, leaf('', type, encoding, true))
+  const attributeList = (): SchemaGroup => listOf('Attrs', group('', 'required', [
+    leaf('Key', 'text', 'dictionary', true), leaf('IsArray', 'bool', 'plain', true), values('Value', 'text', 'dictionary'), values('ValueInt', 'i64', 'plain'), values('ValueDouble', 'f64', 'plain'), values('ValueBool', 'bool', 'plain'), leaf('ValueUnsupported', 'text', 'delta-length', true, 'optional'),
+  ]))
+  const spare = (scope: DedicatedScope): SchemaGroup => {
+    const blobs = new Set(list.filter(c => c.scope === scope && c.isBlob).map(c => dedicatedPlaces(list).get(`${scope} ${c.name}`)?.column))
+    return group('DedicatedAttributes', 'required', Array.from({ length: dedicatedStringsMaxOf4 }, (_, i) => `String${String(i + 1).padStart(2, '0')}`).map(name => (blobs.has(name) ? leaf(name, 'text', 'delta-length', true, 'optional') : own(name))))
+  }
+  return group('Trace', 'required', [
+    leaf('TraceID', 'bytes', 'delta-length'), leaf('TraceIDText', 'text', 'delta-length', true), leaf('StartTimeUnixNano', 'u64', 'delta'), leaf('EndTimeUnixNano', 'u64', 'delta'), leaf('DurationNano', 'u64', 'delta'),
+    leaf('RootServiceName', 'text', 'dictionary'), leaf('RootSpanName', 'text', 'dictionary'),
+    { name: 'ServiceStats', repetition: 'required', logical: 'map', children: [group('key_value', 'repeated', [leaf('key', 'text', 'delta-length'), group('value', 'required', [leaf('SpanCount', 'u32', 'delta'), leaf('ErrorCount', 'u32', 'delta')])])] },
+    listOf('rs', group('', 'required', [
+      group('Resource', 'required', [
+        attributeList(), dropped('DroppedAttributesCount'), leaf('ServiceName', 'text', 'dictionary', true), ...['Cluster', 'Namespace', 'Pod', 'Container', 'K8sClusterName', 'K8sNamespaceName', 'K8sPodName', 'K8sContainerName'].map(name => own(name)), spare('resource'),
+      ]),
+      listOf('ss', group('', 'required', [
+        group('Scope', 'required', [leaf('Name', 'text', 'dictionary', true), leaf('Version', 'text', 'dictionary', true), attributeList(), dropped('DroppedAttributesCount')]),
+        listOf('Spans', group('', 'required', [
+          leaf('SpanID', 'bytes', 'delta-length'), leaf('ParentSpanID', 'bytes', 'delta-length'), leaf('ParentID', 'i32', 'delta'), leaf('NestedSetLeft', 'i32', 'delta'), leaf('NestedSetRight', 'i32', 'delta'),
+          leaf('Name', 'text', 'dictionary', true), leaf('Kind', 'i64', 'delta'), leaf('TraceState', 'text', 'delta-length', true), leaf('StartTimeUnixNano', 'u64', 'delta'), leaf('DurationNano', 'u64', 'delta'),
+          leaf('StatusCode', 'i64', 'delta'), leaf('StatusMessage', 'text', 'delta-length', true), attributeList(), dropped('DroppedAttributesCount'),
+          listOf('Events', group('', 'required', [leaf('TimeSinceStartNano', 'u64', 'delta'), leaf('Name', 'text', 'dictionary', true), attributeList(), dropped('DroppedAttributesCount')])),
+          leaf('DroppedEventsCount', 'i32', 'plain', true),
+          listOf('Links', group('', 'required', [leaf('TraceID', 'bytes', 'delta-length'), leaf('SpanID', 'bytes', 'delta-length'), leaf('TraceState', 'text', 'delta-length', true), attributeList(), dropped('DroppedAttributesCount')])),
+          leaf('DroppedLinksCount', 'i32', 'plain', true), own('HttpMethod'), own('HttpUrl'), own('HttpStatusCode', 'i64'), spare('span'),
+        ])),
+      ])),
+    ])),
+  ])
+}
+
+export function blockColumns(layout: BlockLayout): Column[] { return columnsOf(schemaOf(layout)) }
 
 /** A file's path as vParquet5 spells it: vParquet4 wraps its lists. */
 export function plainPath(path: string): string { return path.replaceAll('.list.element', '').replaceAll('ServiceStats.key_value.key', 'ServiceStats.ServiceName').replaceAll('ServiceStats.key_value.value', 'ServiceStats') }

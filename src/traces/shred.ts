@@ -3,7 +3,7 @@ import { ColumnBuilder } from '#codec/parquet/column-builder.ts'
 import { valueToJson } from '#model/trace-json.ts'
 import { serviceNameOf, type AnyValue, type Attribute, type ResourceSpans, type Scope, type Span, type Trace } from '#model/trace.ts'
 import { nestedSet } from './nested-set.ts'
-import { blockColumns, dedicatedPlaces, type DedicatedColumn, type DedicatedScope } from './schema.ts'
+import { blockColumns, dedicatedPlaces, fixedColumnsOf4, plainPath, type BlockLayout, type DedicatedScope } from './schema.ts'
 
 const roundings = [15, 60, 300, 3600] as const
 const nsPerSecond = 1_000_000_000n
@@ -103,27 +103,33 @@ function isPlain(values: readonly AnyValue[]): boolean {
 
 /** The attributes of a scope that have columns of their own. */
 class DedicatedColumns {
-  readonly #byName = new Map<string, { column: ColumnBuilder; type: 'string' | 'int'; number: number }>()
+  readonly #byName = new Map<string, { type: 'string' | 'int'; number: number }>()
   readonly #columns: ColumnBuilder[] = []
   readonly #held: (AnyValue | undefined)[] = []
 
-  constructor(columns: Columns, list: readonly DedicatedColumn[], scope: DedicatedScope, path: string) {
-    const places = dedicatedPlaces(list)
-    for (const { scope: own, name } of list) {
+  constructor(columns: Columns, { format, dedicated }: BlockLayout, scope: DedicatedScope, path: string) {
+    if (format === 'vParquet4') for (const [own, name, fixed, type] of fixedColumnsOf4) if (own === scope) this.#put(name, columns.get(fixed), type)
+    const places = dedicatedPlaces(dedicated)
+    for (const { scope: own, name } of dedicated) {
       const place = own === scope ? places.get(`${scope} ${name}`) : undefined
-      if (place === undefined) continue
-      const column = columns.get(`${path}.DedicatedAttributes.${place.column}`)
-      this.#byName.set(name, { column, type: place.type, number: this.#columns.length })
-      this.#columns.push(column)
+      if (place !== undefined && !this.#byName.has(name)) this.#put(name, columns.get(`${path}.DedicatedAttributes.${place.column}`), place.type)
     }
+    // vParquet4 has spare columns that nothing uses.
+    for (const builder of columns.below(`${path}.DedicatedAttributes.`)) if (!this.#columns.includes(builder)) this.#columns.push(builder)
     this.#held = this.#columns.map(() => undefined)
+  }
+
+  #put(name: string, column: ColumnBuilder, type: 'string' | 'int'): void {
+    this.#byName.set(name, { type, number: this.#columns.length })
+    this.#columns.push(column)
   }
 
   /** Keeps the value for `finish` when it is one for a column of its own. */
   take(key: string, value: AnyValue): boolean {
     const found = this.#byName.get(key)
     if (found === undefined) return false
-    const fits = value.kind === found.type || (value.kind === 'array' && value.values.every(v => v.kind === found.type))
+    const isList = this.#columns[found.number]!.column.leaf.repetition === 'repeated'
+    const fits = value.kind === found.type || (isList && value.kind === 'array' && value.values.every(v => v.kind === found.type))
     if (!fits) return false
     this.#held[found.number] = value
     return true
@@ -150,10 +156,13 @@ class Columns {
   readonly builders: ColumnBuilder[]
   readonly #byPath: ReadonlyMap<string, ColumnBuilder>
 
-  constructor(list: readonly DedicatedColumn[]) {
-    this.builders = blockColumns(list).map(column => new ColumnBuilder(column))
-    this.#byPath = new Map(this.builders.map(b => [b.column.path, b]))
+  constructor(layout: BlockLayout) {
+    this.builders = blockColumns(layout).map(column => new ColumnBuilder(column))
+    this.#byPath = new Map(this.builders.map(b => [plainPath(b.column.path), b]))
   }
+
+  has(path: string): boolean { return this.#byPath.has(path) }
+  below(prefix: string): ColumnBuilder[] { return [...this.#byPath].filter(([path]) => path.startsWith(prefix)).map(([, builder]) => builder) }
 
   get(path: string): ColumnBuilder {
     const found = this.#byPath.get(path)
@@ -180,19 +189,19 @@ export class TraceShredder {
   readonly #eventDedicated: DedicatedColumns
   readonly #rounded: ColumnBuilder[]
 
-  constructor(list: readonly DedicatedColumn[]) {
-    const columns = new Columns(list)
+  constructor(layout: BlockLayout) {
+    const columns = new Columns(layout)
     this.builders = columns.builders
-    this.#c = Object.fromEntries(columns.builders.map(b => [b.column.path, b]))
+    this.#c = Object.fromEntries(columns.builders.map(b => [plainPath(b.column.path), b]))
     this.#resourceAttributes = new AttributeColumns(columns, 'rs.Resource')
     this.#scopeAttributes = new AttributeColumns(columns, 'rs.ss.Scope')
     this.#spanAttributes = new AttributeColumns(columns, 'rs.ss.Spans')
     this.#eventAttributes = new AttributeColumns(columns, 'rs.ss.Spans.Events')
     this.#linkAttributes = new AttributeColumns(columns, 'rs.ss.Spans.Links')
-    this.#resourceDedicated = new DedicatedColumns(columns, list, 'resource', 'rs.Resource')
-    this.#spanDedicated = new DedicatedColumns(columns, list, 'span', 'rs.ss.Spans')
-    this.#eventDedicated = new DedicatedColumns(columns, list, 'event', 'rs.ss.Spans.Events')
-    this.#rounded = roundings.map(step => columns.get(`rs.ss.Spans.StartTimeRounded${step}`))
+    this.#resourceDedicated = new DedicatedColumns(columns, layout, 'resource', 'rs.Resource')
+    this.#spanDedicated = new DedicatedColumns(columns, layout, 'span', 'rs.ss.Spans')
+    this.#eventDedicated = new DedicatedColumns(columns, layout, 'event', 'rs.ss.Spans.Events')
+    this.#rounded = roundings.map(step => `rs.ss.Spans.StartTimeRounded${step}`).filter(path => columns.has(path)).map(path => columns.get(path))
   }
 
   get heldBytes(): number { return this.builders.reduce((sum, b) => sum + b.heldBytes, 0) }
@@ -261,12 +270,12 @@ export class TraceShredder {
           c['rs.ss.Spans.ParentID']!.addInt(rep, places.parent[n]!)
           c['rs.ss.Spans.NestedSetLeft']!.addInt(rep, places.left[n]!)
           c['rs.ss.Spans.NestedSetRight']!.addInt(rep, places.right[n]!)
-          c['rs.ss.Spans.ChildCount']!.addInt(rep, places.children[n]!)
+          c['rs.ss.Spans.ChildCount']?.addInt(rep, places.children[n]!)
           this.#addSpan(rep, span)
           n++
           rep = 3
         }
-        c['rs.ss.SpanCount']!.addInt(ssRep, spans.length)
+        c['rs.ss.SpanCount']?.addInt(ssRep, spans.length)
         ssRep = 2
       }
       rsRep = 1
@@ -323,7 +332,7 @@ export class TraceShredder {
     this.#addLinks(rep, span)
     c['rs.ss.Spans.DroppedLinksCount']!.addInt(rep, span.droppedLinks)
     this.#spanDedicated.finish(rep)
-    for (let i = 0; i < roundings.length; i++) this.#rounded[i]!.addInt(rep, roundedStart(span.startNs, roundings[i]!))
+    for (let i = 0; i < this.#rounded.length; i++) this.#rounded[i]!.addInt(rep, roundedStart(span.startNs, roundings[i]!))
   }
 
   #addEvents(rep: number, span: Span): void {

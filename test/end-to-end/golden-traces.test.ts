@@ -3,7 +3,7 @@
  * before and after blocks are cut, give the same. Covers req-045, req-046, req-054.
  */
 import assert from 'node:assert/strict'
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, readdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -68,25 +68,29 @@ for (const name of ['tempo', 'tempo-vparquet4']) {
       await run.stop()
     }
   })
-  test(`${name}: its spans sent here, from memory, from blocks, and after a restart`, async () => {
-    const own = join(directory, `${name}-sent`)
-    let run = await runTercet(settings, own)
-    try {
-      for (const line of readFileSync(join(fixtures, name, 'input.jsonl'), 'utf8').trim().split('\n')) {
-        const reply = await fetch(`${run.url}/v1/traces`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: line })
-        assert.equal(reply.status, 200)
-        assert.deepEqual(await reply.json(), {})
+  for (const version of ['vParquet5', 'vParquet4']) {
+    test(`${name}: its spans sent here, from memory, from blocks of ${version}, and after a restart`, async () => {
+      const own = join(directory, `${name}-${version}`), chosen = [...settings, `traces.block_version=${version}`]
+      let run = await runTercet(chosen, own)
+      try {
+        for (const line of readFileSync(join(fixtures, name, 'input.jsonl'), 'utf8').trim().split('\n')) {
+          const reply = await fetch(`${run.url}/v1/traces`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: line })
+          assert.equal(reply.status, 200)
+          assert.deepEqual(await reply.json(), {})
+        }
+        const searches = answers.filter(a => a.path === undefined)
+        for (const recorded of searches) await check(run, recorded)
+        await run.tercet.close()
+        // What was acknowledged is there again, from the log.
+        run = await runTercet(chosen, own)
+        for (const recorded of searches) await check(run, recorded)
+        await fetch(`${run.url}/-/flush`, { method: 'POST' })
+        for (const recorded of searches) await check(run, recorded)
+        const written = readdirSync(own, { recursive: true, encoding: 'utf8' }).filter(path => path.endsWith('/meta.json'))
+        assert.ok(written.length > 0 && written.every(path => readFileSync(join(own, path), 'utf8').includes(`"format":"${version}"`)))
+      } finally {
+        await run.stop()
       }
-      const searches = answers.filter(a => a.path === undefined)
-      for (const recorded of searches) await check(run, recorded)
-      await run.tercet.close()
-      // What was acknowledged is there again, from the log.
-      run = await runTercet(settings, own)
-      for (const recorded of searches) await check(run, recorded)
-      await fetch(`${run.url}/-/flush`, { method: 'POST' })
-      for (const recorded of searches) await check(run, recorded)
-    } finally {
-      await run.stop()
-    }
-  })
+    })
+  }
 }

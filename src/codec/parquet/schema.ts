@@ -8,7 +8,8 @@ export type LeafType = 'bool' | 'i32' | 'u32' | 'i64' | 'u64' | 'f64' | 'bytes' 
 export type LeafEncoding = 'plain' | 'delta' | 'delta-length' | 'dictionary'
 
 export interface SchemaLeaf { name: string; repetition: Repetition; type: LeafType; encoding: LeafEncoding; isSnappy: boolean }
-export interface SchemaGroup { name: string; repetition: Repetition; children: SchemaNode[] }
+/** `logical`: what readers take the group for. */
+export interface SchemaGroup { name: string; repetition: Repetition; children: SchemaNode[]; logical?: 'list' | 'map' }
 export type SchemaNode = SchemaLeaf | SchemaGroup
 
 /** A leaf with its path from the root (dots between) and its highest levels. */
@@ -42,12 +43,15 @@ export function schemaElements(root: SchemaGroup): ThriftField[][] {
   const walk = (node: SchemaNode, isRoot: boolean): void => {
     const repetition: ThriftField[] = isRoot ? [] : [[3, 'i32', repetitions.indexOf(node.repetition)]]
     if ('children' in node) {
-      elements.push([...repetition, [4, 'binary', utf8(node.name)], [5, 'i32', node.children.length]])
+      const logical: ThriftField[] = node.logical === undefined ? [] : node.logical === 'list' ? [[6, 'i32', 3], [10, 'struct', [[3, 'struct', []]]]] : [[6, 'i32', 1], [10, 'struct', [[2, 'struct', []]]]]
+      elements.push([...repetition, [4, 'binary', utf8(node.name)], [5, 'i32', node.children.length], ...logical])
       for (const child of node.children) walk(child, false)
       return
     }
     const converted = convertedTypes[node.type]
-    elements.push([[1, 'i32', physicalTypes[node.type]], ...repetition, [4, 'binary', utf8(node.name)], ...(converted === undefined ? [] : [[6, 'i32', converted] as ThriftField]), ...logicalType(node.type)])
+    // Bits of a value, as Tempo's library writes them.
+    const bits = [1, 32, 64, 0, 0, 64][physicalTypes[node.type]] ?? 0
+    elements.push([[1, 'i32', physicalTypes[node.type]], ...(bits === 0 ? [] : [[2, 'i32', bits] as ThriftField]), ...repetition, [4, 'binary', utf8(node.name)], ...(converted === undefined ? [] : [[6, 'i32', converted] as ThriftField]), ...logicalType(node.type)])
   }
   walk(root, true)
   return elements
