@@ -76,7 +76,10 @@ try {
   console.log(`${spans} spans, ${(size / 1e6).toFixed(1)} MB of OTLP, ${bodies.length} requests`)
   const cpu0 = cpuOf(pid), wall0 = performance.now()
   for (const body of bodies) {
-    const reply = await fetch(`${url}/v1/traces`, { method: 'POST', headers: { 'content-type': 'application/x-protobuf' }, body: Buffer.from(body) })
+    const send = (): Promise<Response> => fetch(`${url}/v1/traces`, { method: 'POST', headers: { 'content-type': 'application/x-protobuf' }, body: Buffer.from(body) })
+    let reply = await send()
+    // Too fast for the log: as an exporter does, later again.
+    while (reply.status === 503) { await reply.arrayBuffer(); await new Promise(resolve => setTimeout(resolve, 1000)); reply = await send() }
     if (reply.status !== 200) throw new Error(`${reply.status}: ${await reply.text()}`)
     await reply.arrayBuffer()
   }

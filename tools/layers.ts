@@ -13,7 +13,7 @@ export const mayImport: Record<string, readonly string[]> = {
   traces: ['core', 'codec', 'model', 'lang', 'bucket', 'store'],
   query: ['core', 'codec', 'model', 'lang', 'metrics', 'logs', 'traces'],
   ingest: ['core', 'model', 'wire', 'net', 'metrics', 'logs', 'traces'],
-  scrape: ['core', 'model', 'wire', 'net', 'metrics'],
+  scrape: ['core', 'model', 'lang', 'wire', 'net', 'metrics'],
   alert: ['core', 'model', 'lang', 'net', 'query', 'metrics'],
   api: ['core', 'model', 'lang', 'wire', 'net', 'query', 'metrics', 'logs', 'traces'],
   app: ['*'],

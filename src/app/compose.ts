@@ -47,10 +47,12 @@ import { defaultDedicated, layoutOf, type BlockFormat } from '#traces/schema.ts'
 import { decodeOtlpTraces, decodeSpan, encodeOtlpTraces, spanSize } from '#wire/otlp/traces.ts'
 import { PromqlEngine } from '#query/promql/engine.ts'
 import { victoriaLogsRoutes } from '#api/victorialogs/routes.ts'
+import { targetRoutes } from '#api/prometheus/targets.ts'
 import { exportRoutes } from '#api/prometheus/export.ts'
 import type { Config } from './config.ts'
 import { SelfMetrics } from './self-metrics.ts'
 import { SelfTraces } from './self-traces.ts'
+import { Scraping } from './scraping.ts'
 import { version } from './version.ts'
 
 export interface World { clock: Clock; random: Random; files: Files; log: Log }
@@ -219,6 +221,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   const self = new SelfMetrics(registry, metrics, logs, traces, bucket instanceof CachedBucket ? bucket : undefined, clock, version)
   const ok = (text: string) => async (): Promise<{ status: number; headers: Record<string, string>; body: string }> => ({ status: 200, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: text })
   const selfTraces = config.isOn('self_trace') && !isReader ? new SelfTraces(traces, defaultTraceTenant, clock, random, log, version) : undefined
+  const scraping = new Scraping({ world, env: process.env, file: isReader ? '' : config.text('scrape_config_file'), appender: metrics, tenant: defaultTenant, bodyBytesMax: config.bytes('limits.scrape_size'), version })
   let tercet: Tercet | undefined
   const readiness = async (): Promise<{ status: number; headers: Record<string, string>; body: string }> => {
     const problem = metrics.ready && logs.ready && traces.ready ? undefined : 'starting'
@@ -227,6 +230,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   const push = ['POST', 'PUT'] as const
   const routes: Route[] = [
     ...prometheusRoutes({ clock, limits, engine, store: metrics, tenantOf, version, startedMs, flags: {}, configText: config.describe(), retention: config.text('metrics.retention') }),
+    ...targetRoutes(scraping, request => metrics.metadata(tenantOf(request))),
     ...exportRoutes({ clock, store: metrics, tenantOf }),
     ...lokiRoutes({ clock, engine: logql, store: logs, tenantOf: logTenantOf, version, entriesMax: limits.logQueryEntriesMax, queryLengthMaxMs: limits.logQueryLengthMaxMs }),
     ...victoriaLogsRoutes({ clock, engine: new LogsqlEngine(clock, limits), logql, store: logs, tenantOf: logTenantOf }),
@@ -283,6 +287,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   if (config.text('listen.loki_grpc') !== 'off') addresses.push({ name: 'loki_grpc', address: await grpc.listen(config.text('listen.loki_grpc')) })
   try {
     await Promise.all([metrics.open(), logs.open(), traces.open()])
+    await scraping.load()
   } catch (error) {
     await http.close()
     await grpc.close()
@@ -309,8 +314,9 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   tercet = {
     url: `${tls === undefined ? 'http' : 'https'}://${addresses.find(a => a.name === 'http')?.address ?? addresses[0]?.address ?? ''}`, addresses, metrics, logs, traces,
     async flush() { await Promise.all([metrics.flush(), logs.flush(), traces.flush()]) },
-    async reload() { await Promise.all([metrics.refresh(), logs.refresh(), traces.refresh()]) },
+    async reload() { await scraping.load(); await Promise.all([metrics.refresh(), logs.refresh(), traces.refresh()]) },
     async close() {
+      await scraping.stop()
       await scraper?.stop()
       await deriver?.stop()
       for (const server of syslogServers) await server.stop()

@@ -19,6 +19,8 @@ export const optionTable = {
   'tls.cert_file': option('text', '', 'PEM certificate chain; with tls.key_file every address speaks TLS and nothing else.'),
   'tls.key_file': option('text', '', 'PEM private key of tls.cert_file.'),
   'tls.client_ca_file': option('text', '', 'PEM certificates of authorities: only clients with a certificate of theirs get in.'),
+  'scrape_config_file': option('text', '', 'prometheus.yml: what to scrape, which rules to evaluate, where alerts and samples go.'),
+  'limits.scrape_size': option('bytes', '64MiB', 'Largest body of a scrape whose job has no body_size_limit, uncompressed.'),
   'auth.username': option('text', '', 'User of HTTP Basic authentication; health and readiness answer without.'),
   'auth.password_file': option('text', '', 'File that holds the password of auth.username.'),
   'auth.bearer_token_file': option('text', '', 'File that holds a bearer token that gets in.'),

@@ -123,6 +123,14 @@ export class KeyWriter {
     this.at += value.length
   }
 
+  /** Takes over a whole key; returns where it begins. */
+  writeKey(source: Uint8Array, from: number, to: number): number {
+    this.#reserve(to - from)
+    this.bytes.set(source.subarray(from, to), this.at)
+    this.at += to - from
+    return this.at - (to - from)
+  }
+
   /** Writes a whole key; returns where it begins. */
   writeLabels(labels: Labels): number {
     const from = this.at
@@ -149,6 +157,13 @@ export class BatchBuilder {
     const from = this.#keys.writeLabels(labels)
     this.batch.bytes = this.#keys.bytes
     return this.batch.addSeries(from, this.#keys.at)
+  }
+
+  /** A series whose key was made before. */
+  addKey(source: Uint8Array, from: number, to: number): number {
+    const at = this.#keys.writeKey(source, from, to)
+    this.batch.bytes = this.#keys.bytes
+    return this.batch.addSeries(at, this.#keys.at)
   }
 
   add(labels: Labels, timeMs: number, value: number): void {

@@ -60,12 +60,12 @@ export function prometheusRoutes(options: PrometheusApiOptions): Route[] {
   const table: [readonly ('GET' | 'POST' | 'PUT')[], string, Handler][] = [
     [both, '/api/v1/query', api.query], [both, '/api/v1/query_range', api.queryRange], [both, '/api/v1/query_exemplars', api.queryExemplars],
     [both, '/api/v1/series', api.series], [both, '/api/v1/labels', api.labelNames], [['GET'], '/api/v1/label/:name/values', api.labelValues],
-    [['GET'], '/api/v1/metadata', api.metadata], [['GET'], '/api/v1/targets/metadata', api.targetsMetadata], [both, '/api/v1/format_query', api.formatQuery], [both, '/api/v1/parse_query', api.parseQuery],
+    [['GET'], '/api/v1/metadata', api.metadata], [both, '/api/v1/format_query', api.formatQuery], [both, '/api/v1/parse_query', api.parseQuery],
     [['POST'], '/api/v1/read', request => remoteRead(request, options.store.reader(options.tenantOf(request)), options.limits)],
     [['POST', 'PUT'], '/api/v1/admin/tsdb/delete_series', api.deleteSeries], [['POST', 'PUT'], '/api/v1/admin/tsdb/clean_tombstones', api.cleanTombstones],
     [['GET'], '/api/v1/status/buildinfo', api.buildInfo], [['GET'], '/api/v1/status/runtimeinfo', api.runtimeInfo], [['GET'], '/api/v1/status/flags', api.flags],
     [['GET'], '/api/v1/status/config', api.config], [['GET'], '/api/v1/status/tsdb', api.tsdb], [['GET'], '/api/v1/status/walreplay', api.walReplay],
-    [['GET'], '/api/v1/targets', api.targets], [['GET'], '/api/v1/rules', api.rules], [['GET'], '/api/v1/alerts', api.alerts], [['GET'], '/api/v1/alertmanagers', api.alertmanagers],
+    [['GET'], '/api/v1/rules', api.rules], [['GET'], '/api/v1/alerts', api.alerts], [['GET'], '/api/v1/alertmanagers', api.alertmanagers],
     [both, '/federate', request => federate(request, options.store.reader(options.tenantOf(request)), options.clock)],
   ]
   return table.flatMap(([methods, path, handler]) => ['', '/prometheus'].map(prefix => ({ methods, path: prefix + path, handler: guarded(handler) })))
@@ -191,7 +191,6 @@ class PrometheusApi {
     return success(JSON.stringify(out))
   }
 
-  readonly targetsMetadata = async (): Promise<HttpReply> => success('[]')
 
   readonly queryExemplars = async (request: HttpRequest): Promise<HttpReply> => {
     const form = await request.form()
@@ -237,7 +236,6 @@ class PrometheusApi {
   readonly flags = async (): Promise<HttpReply> => success(JSON.stringify(this.#options.flags))
   readonly config = async (): Promise<HttpReply> => success(JSON.stringify({ yaml: this.#options.configText }))
   readonly walReplay = async (): Promise<HttpReply> => success('{"min":0,"max":0,"current":0}')
-  readonly targets = async (): Promise<HttpReply> => success('{"activeTargets":[],"droppedTargets":[],"droppedTargetCounts":{}}')
   readonly rules = async (): Promise<HttpReply> => success('{"groups":[]}')
   readonly alerts = async (): Promise<HttpReply> => success('{"alerts":[]}')
   readonly alertmanagers = async (): Promise<HttpReply> => success('{"activeAlertmanagers":[],"droppedAlertmanagers":[]}')

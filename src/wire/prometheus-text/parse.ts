@@ -57,7 +57,7 @@ export function parseFloatText(text: string): number | undefined {
   return /^[+-]?0x[0-9a-f]+$/i.test(text) ? Number(text) : undefined
 }
 
-class LineParser {
+export class LineParser {
   readonly #row: string
   readonly #isOpenMetrics: boolean
   #at = 0
@@ -92,17 +92,39 @@ class LineParser {
     let exemplar: TextSample['exemplar']
     if (this.#row[this.#at] === '#') {
       this.#at++
-      this.#skipSpace()
-      const own: [string, string][] = []
-      const problem = this.#row[this.#at] === '{' ? this.#readLabels(own) : 'the exemplar has no labels'
-      if (problem !== undefined) return problem
-      const exemplarValue = parseFloatText(this.#word())
-      if (exemplarValue === undefined) return 'the exemplar value is not a number'
-      const time = this.#word()
-      const seconds = time === '' ? undefined : parseFloatText(time)
-      exemplar = { labels: Labels.from(own), value: exemplarValue, timeMs: seconds === undefined ? undefined : Math.round(seconds * 1000) }
+      const read = this.readExemplar()
+      if (typeof read === 'string') return read
+      exemplar = read
     } else if (this.#at < this.#row.length) return 'something follows the sample'
     return { labels, value, timeMs, exemplar }
+  }
+
+  /** The labels of a series alone, `__name__` among them, or what is wrong. */
+  readSeries(): [string, string][] | string {
+    const labels: [string, string][] = []
+    const name = /^[a-zA-Z_:][a-zA-Z0-9_:]*/.exec(this.#row)?.[0] ?? ''
+    if (name !== '') labels.push(['__name__', name])
+    this.#at = name.length
+    this.#skipSpace()
+    if (this.#row[this.#at] === '{') {
+      const problem = this.#readLabels(labels)
+      if (problem !== undefined) return problem
+    }
+    if (this.#at < this.#row.length) return `something follows the series: ${this.#row.slice(this.#at, this.#at + 20)}`
+    return labels.some(([n]) => n === '__name__') ? labels : 'a metric name was expected'
+  }
+
+  /** `{labels} value [time]` of an exemplar, or what is wrong. */
+  readExemplar(): TextSample['exemplar'] | string {
+    this.#skipSpace()
+    const own: [string, string][] = []
+    const problem = this.#row[this.#at] === '{' ? this.#readLabels(own) : 'the exemplar has no labels'
+    if (problem !== undefined) return problem
+    const value = parseFloatText(this.#word())
+    if (value === undefined) return 'the exemplar value is not a number'
+    const time = this.#word()
+    const seconds = time === '' ? undefined : parseFloatText(time)
+    return { labels: Labels.from(own), value, timeMs: seconds === undefined ? undefined : Math.round(seconds * 1000) }
   }
 
   #skipSpace(): void { while (this.#row[this.#at] === ' ' || this.#row[this.#at] === '\t') this.#at++ }

@@ -1,0 +1,66 @@
+/** prometheus.yml in the running process: read, watched over reloads, handed to those who do what it says. */
+import { dirname, resolve } from 'node:path'
+import { BadDataError, messageOf } from '#core/errors.ts'
+import type { ActiveTarget, TargetsSource } from '#api/prometheus/targets.ts'
+import { HttpClient } from '#net/http-client.ts'
+import { systemResolver } from '#net/resolver.ts'
+import { readPrometheusConfig, type PrometheusConfig } from '#scrape/config.ts'
+import { filesOf } from '#scrape/discovery/simple.ts'
+import type { DiscoveryWorld } from '#scrape/discovery/discovery.ts'
+import { ScrapeManager } from '#scrape/manager.ts'
+import type { MetricsAppender } from '#metrics/append.ts'
+import type { World } from './compose.ts'
+
+export interface ScrapingOptions { world: World; env: Readonly<Record<string, string | undefined>>; file: string; appender: MetricsAppender; tenant: string; bodyBytesMax: number; version: string }
+
+/** Reads prometheus.yml and the files that it names. Throws BadDataError. */
+export async function loadPrometheusConfig(file: string, files: World['files'], env: Readonly<Record<string, string | undefined>>): Promise<PrometheusConfig> {
+  const directory = dirname(resolve(file))
+  const read = async (path: string): Promise<string> => {
+    try {
+      return Buffer.from(await files.read(path)).toString('utf8')
+    } catch (error) {
+      throw new BadDataError(`${path}: ${messageOf(error)}`, { cause: error })
+    }
+  }
+  const text = await read(file)
+  const first = readPrometheusConfig(text, file, { env })
+  if (first.scrapeConfigFiles.length === 0) return first
+  const more = (await Promise.all(first.scrapeConfigFiles.map(pattern => filesOf({ files, directory }, pattern)))).flat()
+  return readPrometheusConfig(text, file, { env }, await Promise.all(more.map(async path => ({ file: path, text: await read(path) }))))
+}
+
+export class Scraping implements TargetsSource {
+  readonly #options: ScrapingOptions
+  readonly discovery: DiscoveryWorld
+  readonly #manager: ScrapeManager
+  config: PrometheusConfig | undefined
+
+  constructor(options: ScrapingOptions) {
+    const { world, env, file, appender, tenant, bodyBytesMax, version } = options
+    this.#options = options
+    const directory = dirname(resolve(file === '' ? '.' : file))
+    const { clock, files, log } = world
+    this.discovery = { clock, files, log, directory, env, resolve: systemResolver, client: settings => new HttpClient(settings, { clock, files, env, directory }) }
+    this.#manager = new ScrapeManager({ clock, appender, tenant, bodyBytesMax, version }, this.discovery)
+  }
+
+  /** Reads the file, and does what it says from now on; what is wrong changes nothing. */
+  async load(): Promise<PrometheusConfig | undefined> {
+    const { file, world, env } = this.#options
+    if (file === '') return undefined
+    const config = await loadPrometheusConfig(file, world.files, env)
+    for (const warning of config.warnings) world.log.warn('the configuration asks for what is not done', { file, warning })
+    await this.#manager.apply(config.jobs)
+    return this.config = config
+  }
+
+  pools(): string[] { return this.#manager.jobs.map(job => job.jobName) }
+  active(): ActiveTarget[] {
+    return this.#manager.active().map(({ job, target, state }) => ({ scrapePool: job.jobName, labels: target.labels, discovered: target.discovered, url: target.url, intervalMs: target.intervalMs, timeoutMs: target.timeoutMs, ...state }))
+  }
+  dropped(): { scrapePool: string; discovered: readonly (readonly [string, string])[] }[] { return this.#manager.dropped().map(({ job, discovered }) => ({ scrapePool: job.jobName, discovered })) }
+  droppedCounts(): Record<string, number> { return this.#manager.droppedCounts() }
+
+  stop(): Promise<void> { return this.#manager.stop() }
+}

@@ -1,0 +1,250 @@
+/** Requests to others: TLS, credentials from files that may change, OAuth 2, proxies, bodies with a limit, addresses that are off limits. */
+import { lookup } from 'node:dns/promises'
+import { isIP } from 'node:net'
+import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib'
+import { Readable, type Transform } from 'node:stream'
+import { Agent, buildConnector, ProxyAgent, request, type Dispatcher } from 'undici'
+import type { Clock } from '#core/clock.ts'
+import { BadDataError, LimitError, messageOf, TimeoutError, UnavailableError } from '#core/errors.ts'
+import type { Files } from '#core/files.ts'
+
+/** A secret as text, or in a file that is read anew. */
+export interface ClientSecret { text: string; file: string }
+export interface ClientTls { ca: ClientSecret; cert: ClientSecret; key: ClientSecret; serverName: string; isUnverified: boolean; minVersion: string; maxVersion: string }
+export interface ClientSettings {
+  basicAuth: { username: ClientSecret; password: ClientSecret } | undefined
+  authorization: { type: string; credentials: ClientSecret } | undefined
+  oauth2: { clientId: string; clientSecret: ClientSecret; tokenUrl: string; scopes: string[]; endpointParams: [string, string][]; client: ClientSettings } | undefined
+  tls: ClientTls | undefined
+  proxyUrl: string
+  noProxy: string
+  proxyFromEnvironment: boolean
+  followRedirects: boolean
+  headers: [string, ClientSecret[]][]
+}
+
+export interface ClientWorld {
+  clock: Clock
+  files: Files
+  env: Readonly<Record<string, string | undefined>>
+  /** Relative paths of secrets' files begin here. */
+  directory: string
+  /** Refuses addresses that outgoing requests may not go to; undefined: everything is allowed. */
+  refuses?: (address: string) => string | undefined
+}
+
+export interface ClientRequest {
+  method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  headers?: Readonly<Record<string, string>>
+  body?: string | Uint8Array
+  timeoutMs: number
+  /** Of the answer, uncompressed; LimitError (413) beyond. */
+  bodyBytesMax: number
+  signal?: AbortSignal
+}
+export interface ClientReply { status: number; header(name: string): string | undefined; body: Uint8Array }
+/** An answer whose body comes bit by bit. `close` ends it. */
+export interface ClientStream { status: number; header(name: string): string | undefined; body: AsyncIterable<Uint8Array>; close(): void }
+
+const redirectsMax = 10
+const secretMs = 10_000
+const tlsVersions = { TLS10: 'TLSv1', TLS11: 'TLSv1.1', TLS12: 'TLSv1.2', TLS13: 'TLSv1.3' } as const
+
+/** Link-local and metadata addresses: what a URL that somebody smuggled in would ask for credentials. */
+export function isOffLimits(address: string): boolean {
+  const plain = address.replace(/^::ffff:/i, '')
+  return /^169\.254\./.test(plain) || /^fe[89ab][0-9a-f]:/i.test(plain) || /^fd00:ec2::254$/i.test(plain) || plain === '0.0.0.0' || plain === '100.100.100.200'
+}
+
+function isWithoutProxy(host: string, port: string, list: string): boolean {
+  return list.split(',').map(entry => entry.trim().toLowerCase()).filter(Boolean).some(entry => {
+    if (entry === '*') return true
+    const [name, wanted] = isIP(entry) === 6 ? [entry, undefined] : entry.split(':')
+    if (wanted !== undefined && wanted !== port) return false
+    return host === name || host.endsWith(name!.startsWith('.') ? name! : `.${name!}`)
+  })
+}
+
+export class HttpClient {
+  readonly #settings: ClientSettings
+  readonly #world: ClientWorld
+  readonly #secrets = new Map<string, { text: string; readMs: number }>()
+  #dispatcher: { key: string; dispatcher: Dispatcher } | undefined
+  #token: { text: string; untilMs: number } | undefined
+
+  constructor(settings: ClientSettings, world: ClientWorld) {
+    this.#settings = settings
+    this.#world = world
+  }
+
+  async #secret({ text, file }: ClientSecret): Promise<string> {
+    if (file === '') return text
+    const { clock, files, directory } = this.#world
+    const known = this.#secrets.get(file)
+    if (known !== undefined && clock.monotonicMs() - known.readMs < secretMs) return known.text
+    const path = file.startsWith('/') ? file : `${directory}/${file}`
+    let read: string
+    try {
+      read = Buffer.from(await files.read(path)).toString('utf8').trim()
+    } catch (error) {
+      throw new UnavailableError(`unable to read file ${file}: ${messageOf(error)}`, 10)
+    }
+    this.#secrets.set(file, { text: read, readMs: clock.monotonicMs() })
+    return read
+  }
+
+  /** Connections are kept as long as certificates stay what they are. */
+  async #dispatch(url: URL): Promise<Dispatcher> {
+    const { tls } = this.#settings
+    const ca = tls === undefined ? '' : await this.#secret(tls.ca), cert = tls === undefined ? '' : await this.#secret(tls.cert), key = tls === undefined ? '' : await this.#secret(tls.key)
+    const proxy = this.#proxyFor(url)
+    const identity = `${proxy}\n${ca}\n${cert}\n${key}`
+    if (this.#dispatcher?.key === identity) return this.#dispatcher.dispatcher
+    const connect = {
+      ...(ca === '' ? {} : { ca }), ...(cert === '' ? {} : { cert, key }), ...(tls === undefined || tls.serverName === '' ? {} : { servername: tls.serverName }), rejectUnauthorized: tls?.isUnverified !== true,
+      ...(tls === undefined || tls.minVersion === '' ? {} : { minVersion: tlsVersions[tls.minVersion as keyof typeof tlsVersions] }), ...(tls === undefined || tls.maxVersion === '' ? {} : { maxVersion: tlsVersions[tls.maxVersion as keyof typeof tlsVersions] }),
+    }
+    const { refuses } = this.#world
+    const connector = buildConnector(connect)
+    const guarded: buildConnector.connector = (options, callback) => {
+      if (refuses === undefined) { connector(options, callback); return }
+      // The name is resolved here, and the address that was looked at is the one that is connected to.
+      const { hostname } = options
+      lookup(hostname.replace(/^\[|\]$/g, ''), { all: true }).then(
+        addresses => {
+          const allowed = addresses.find(a => refuses(a.address) === undefined)
+          if (allowed === undefined) { callback(new BadDataError(`${hostname} is ${addresses[0]?.address ?? 'unknown'}: ${refuses(addresses[0]?.address ?? '') ?? ''}`), null); return }
+          connector({ ...options, hostname: allowed.address, servername: options.servername ?? (isIP(hostname) === 0 ? hostname : '') }, callback)
+        },
+        (error: unknown) => { callback(error instanceof Error ? error : new Error(messageOf(error)), null) },
+      )
+    }
+    void this.#dispatcher?.dispatcher.close()
+    const dispatcher = proxy === '' ? new Agent({ connect: guarded, keepAliveTimeout: 120_000, pipelining: 1 }) : new ProxyAgent({ uri: proxy, requestTls: connect })
+    this.#dispatcher = { key: identity, dispatcher }
+    return dispatcher
+  }
+
+  #proxyFor(url: URL): string {
+    const { proxyUrl, noProxy, proxyFromEnvironment } = this.#settings
+    const { env } = this.#world
+    const [proxy, without] = proxyFromEnvironment ? [env[`${url.protocol.slice(0, -1).toUpperCase()}_PROXY`] ?? env[`${url.protocol.slice(0, -1)}_proxy`] ?? '', env['NO_PROXY'] ?? env['no_proxy'] ?? ''] : [proxyUrl, noProxy]
+    return proxy === '' || isWithoutProxy(url.hostname.toLowerCase(), url.port, without) ? '' : proxy
+  }
+
+  async #credentials(timeoutMs: number): Promise<Record<string, string>> {
+    const { basicAuth, authorization, oauth2, headers } = this.#settings
+    const all: Record<string, string> = {}
+    for (const [name, values] of headers) all[name.toLowerCase()] = (await Promise.all(values.map(v => this.#secret(v)))).join(', ')
+    if (basicAuth !== undefined) all['authorization'] = `Basic ${Buffer.from(`${await this.#secret(basicAuth.username)}:${await this.#secret(basicAuth.password)}`).toString('base64')}`
+    if (authorization !== undefined) all['authorization'] = `${authorization.type} ${await this.#secret(authorization.credentials)}`
+    if (oauth2 !== undefined) all['authorization'] = `Bearer ${await this.#oauth2Token(oauth2, timeoutMs)}`
+    return all
+  }
+
+  async #oauth2Token(oauth2: NonNullable<ClientSettings['oauth2']>, timeoutMs: number): Promise<string> {
+    const { clock } = this.#world
+    if (this.#token !== undefined && clock.monotonicMs() < this.#token.untilMs) return this.#token.text
+    const form = new URLSearchParams([['grant_type', 'client_credentials'], ...(oauth2.scopes.length === 0 ? [] : [['scope', oauth2.scopes.join(' ')]]), ...oauth2.endpointParams])
+    const client = new HttpClient(oauth2.client, this.#world)
+    try {
+      const basic = Buffer.from(`${encodeURIComponent(oauth2.clientId)}:${encodeURIComponent(await this.#secret(oauth2.clientSecret))}`).toString('base64')
+      const reply = await client.send(oauth2.tokenUrl, { method: 'POST', headers: { 'content-type': 'application/x-www-form-urlencoded', authorization: `Basic ${basic}` }, body: form.toString(), timeoutMs, bodyBytesMax: 1 << 20 })
+      if (reply.status !== 200) throw new UnavailableError(`oauth2: ${oauth2.tokenUrl} answered ${reply.status}`, 10)
+      const { access_token: text, expires_in: seconds = 300 } = JSON.parse(Buffer.from(reply.body).toString('utf8')) as { access_token?: string; expires_in?: number }
+      if (text === undefined) throw new UnavailableError(`oauth2: ${oauth2.tokenUrl} answered without access_token`, 10)
+      this.#token = { text, untilMs: clock.monotonicMs() + Math.max(0, seconds - 10) * 1000 }
+      return text
+    } finally {
+      await client.close()
+    }
+  }
+
+  /** The whole answer. Throws TimeoutError, LimitError (the body), UnavailableError (no connection). */
+  async send(address: string, options: ClientRequest): Promise<ClientReply> {
+    const { clock } = this.#world
+    const gone = new AbortController()
+    const timer = clock.after(options.timeoutMs, () => { gone.abort(new TimeoutError(`${address}: no answer within ${options.timeoutMs / 1000} s`)) })
+    const cancel = (): void => { gone.abort(options.signal?.reason) }
+    options.signal?.addEventListener('abort', cancel, { once: true })
+    try {
+      const { status, headers, body } = await this.#open(address, options, gone.signal)
+      const encoding = one(headers['content-encoding'])
+      const chunks: Uint8Array[] = []
+      let size = 0
+      for await (const chunk of unpacked(body, encoding)) {
+        size += chunk.length
+        if (size > options.bodyBytesMax) { body.destroy(); throw new LimitError(`the answer of ${address} is larger than the limit of ${options.bodyBytesMax} bytes`, 413) }
+        chunks.push(chunk)
+      }
+      return { status, header: name => one(headers[name]), body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size) }
+    } catch (error) {
+      throw gone.signal.aborted && gone.signal.reason instanceof TimeoutError ? gone.signal.reason : error
+    } finally {
+      timer.cancel()
+      options.signal?.removeEventListener('abort', cancel)
+    }
+  }
+
+  /** The answer as it comes; `timeoutMs` is until it begins. */
+  async stream(address: string, options: Omit<ClientRequest, 'bodyBytesMax'>): Promise<ClientStream> {
+    const gone = new AbortController()
+    const timer = this.#world.clock.after(options.timeoutMs, () => { gone.abort(new TimeoutError(`${address}: no answer within ${options.timeoutMs / 1000} s`)) })
+    options.signal?.addEventListener('abort', () => { gone.abort(options.signal?.reason) }, { once: true })
+    try {
+      const { status, headers, body } = await this.#open(address, { ...options, bodyBytesMax: Infinity }, gone.signal)
+      return { status, header: name => one(headers[name]), body: unpacked(body, one(headers['content-encoding'])), close: () => { gone.abort(); body.destroy() } }
+    } finally {
+      timer.cancel()
+    }
+  }
+
+  async #open(address: string, options: ClientRequest, signal: AbortSignal): Promise<{ status: number; headers: Record<string, string | string[] | undefined>; body: Readable }> {
+    let url = new URL(address)
+    let { method = 'GET', body } = options
+    const origin = url.origin
+    for (let i = 0; i <= redirectsMax; i++) {
+      const dispatcher = await this.#dispatch(url)
+      // Credentials are for whom they were meant.
+      const credentials = url.origin === origin ? await this.#credentials(options.timeoutMs) : {}
+      let reply: Dispatcher.ResponseData
+      try {
+        reply = await request(url, { method, headers: { 'accept-encoding': 'gzip', ...options.headers, ...credentials }, body: body ?? null, dispatcher, signal, headersTimeout: 0, bodyTimeout: 0 })
+      } catch (error) {
+        if (signal.aborted || error instanceof BadDataError) throw error
+        throw new UnavailableError(`${method} ${address}: ${causeOf(error)}`, 10)
+      }
+      const location = one(reply.headers['location'])
+      if (![301, 302, 303, 307, 308].includes(reply.statusCode) || location === undefined || !this.#settings.followRedirects) return { status: reply.statusCode, headers: reply.headers, body: reply.body }
+      await reply.body.dump()
+      url = new URL(location, url)
+      if (reply.statusCode <= 303 && method !== 'GET') { method = 'GET'; body = undefined }
+    }
+    throw new UnavailableError(`${address}: stopped after ${redirectsMax} redirects`, 10)
+  }
+
+  async close(): Promise<void> { await this.#dispatcher?.dispatcher.destroy() }
+}
+
+/** The innermost message: the library wraps what the system said. */
+function causeOf(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return causeOf(error.errors[0])
+  return error instanceof Error && error.cause !== undefined ? causeOf(error.cause) : messageOf(error)
+}
+function one(value: string | string[] | undefined): string | undefined { return Array.isArray(value) ? value[0] : value }
+
+function unpacked(body: Readable, encoding: string | undefined): AsyncIterable<Uint8Array> {
+  const pipe = (through: Transform): AsyncIterable<Uint8Array> => {
+    body.on('error', error => { through.destroy(error) })
+    through.on('close', () => { body.destroy() })
+    return body.pipe(through) as AsyncIterable<Uint8Array>
+  }
+  switch (encoding?.toLowerCase()) {
+    case 'gzip': case 'x-gzip': return pipe(createGunzip())
+    case 'deflate': return pipe(createInflate())
+    case 'br': return pipe(createBrotliDecompress())
+    case 'zstd': return pipe(createZstdDecompress())
+    default: return body
+  }
+}
+

@@ -1,0 +1,79 @@
+/** What finds targets: groups of label sets that change over time. */
+import type { Clock } from '#core/clock.ts'
+import { Repeater } from '#core/clock.ts'
+import { messageOf } from '#core/errors.ts'
+import type { Files } from '#core/files.ts'
+import type { Log } from '#core/log.ts'
+import type { HttpClient } from '#net/http-client.ts'
+import type { HttpClientSettings } from '#lang/settings/http-client.ts'
+
+/** Each target's own labels (`__address__` at least) and those that all of the group have. */
+export interface TargetGroup { source: string; targets: [string, string][][]; labels: [string, string][] }
+
+export interface Discovery {
+  /** Tells all groups that there are, again whenever something changed. */
+  start(onGroups: (groups: readonly TargetGroup[]) => void): void
+  stop(): Promise<void>
+}
+
+export interface DiscoveryWorld {
+  clock: Clock
+  files: Files
+  log: Log
+  /** Paths in the configuration begin here. */
+  directory: string
+  client: (settings: HttpClientSettings) => HttpClient
+  resolve: NameResolver
+  /** Where a process in a cluster finds its API and its credentials. */
+  env: Readonly<Record<string, string | undefined>>
+}
+
+/** DNS, handed in. */
+export interface NameResolver {
+  srv(name: string): Promise<{ name: string; port: number }[]>
+  addresses(name: string, family: 4 | 6): Promise<string[]>
+  mx(name: string): Promise<string[]>
+  ns(name: string): Promise<string[]>
+}
+
+/** Looks again every so often; what was found last stays when a look fails. */
+export class PollingDiscovery implements Discovery {
+  readonly #world: DiscoveryWorld
+  readonly #what: string
+  readonly #refreshMs: number
+  readonly #look: () => Promise<TargetGroup[]>
+  readonly #end: () => Promise<void>
+  #repeater: Repeater | undefined
+  #last = ''
+  #isStopped = false
+
+  constructor(world: DiscoveryWorld, what: string, refreshMs: number, look: () => Promise<TargetGroup[]>, end: () => Promise<void> = () => Promise.resolve()) {
+    this.#world = world
+    this.#what = what
+    this.#refreshMs = refreshMs
+    this.#look = look
+    this.#end = end
+  }
+
+  start(onGroups: (groups: readonly TargetGroup[]) => void): void {
+    const turn = async (): Promise<void> => {
+      try {
+        const groups = await this.#look()
+        const text = JSON.stringify(groups)
+        if (this.#isStopped || text === this.#last) return
+        this.#last = text
+        onGroups(groups)
+      } catch (error) {
+        if (!this.#isStopped) this.#world.log.warn('targets could not be looked for; those that were found last stay', { discovery: this.#what, error: messageOf(error) })
+      }
+    }
+    void turn()
+    this.#repeater = new Repeater(this.#world.clock, this.#refreshMs, turn)
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    await this.#repeater?.stop()
+    await this.#end()
+  }
+}

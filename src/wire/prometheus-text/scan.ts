@@ -1,0 +1,141 @@
+/**
+ * A scrape's body, byte by byte: the text format (0.0.4, 1.0.0) and OpenMetrics 1.0. A series that was seen before is found by its text
+ * and not taken apart again. One wrong line makes the body wrong, as Prometheus has it. Sources: the public specifications.
+ */
+import { BadDataError } from '#core/errors.ts'
+import { formatG } from '#model/histogram.ts'
+import type { FloatHistogram } from '#model/histogram.ts'
+import type { Labels } from '#model/labels.ts'
+import type { Metadata, MetricType } from '#model/write-batch.ts'
+import { LineParser, parseFloatText } from './parse.ts'
+
+export interface ScrapedExemplar { labels: Labels; value: number; timeMs: number | undefined }
+
+/** Whom a body's content is told. */
+export interface ScrapeSink {
+  /** The number of a series that was added under this key; -1: none. */
+  find(key: string): number
+  add(key: string, labels: [string, string][]): number
+  sample(series: number, value: number, timeMs: number | undefined, exemplar: ScrapedExemplar | undefined): void
+  histogram(series: number, histogram: FloatHistogram, timeMs: number | undefined, exemplars: readonly ScrapedExemplar[]): void
+  metadata(metadata: Metadata): void
+}
+
+/** A bound as OpenMetrics writes it: whole numbers with a point. */
+export function boundText(value: number): string {
+  if (Number.isNaN(value)) return 'NaN'
+  if (!Number.isFinite(value)) return value > 0 ? '+Inf' : '-Inf'
+  const text = formatG(value)
+  return /[e.]/.test(text) ? text : `${text}.0`
+}
+
+const newline = 10, space = 32, tab = 9, hash = 35, quoteByte = 34, backslash = 92, open = 123, close = 125, carriage = 13
+const isBlank = (byte: number): boolean => byte === space || byte === tab
+
+/** Where the series that begins at `at` ends. */
+function seriesEnd(bytes: Uint8Array, at: number, to: number): number {
+  while (at < to && bytes[at] !== open && !isBlank(bytes[at]!)) at++
+  let brace = at
+  while (brace < to && isBlank(bytes[brace]!)) brace++
+  if (bytes[brace] !== open || brace >= to) return at
+  let isQuoted = false
+  for (at = brace; at < to; at++) {
+    const byte = bytes[at]!
+    if (isQuoted) { if (byte === backslash) at++; else if (byte === quoteByte) isQuoted = false } else if (byte === quoteByte) isQuoted = true
+    else if (byte === close) return at + 1
+  }
+  return to
+}
+
+function numberAt(bytes: Buffer, from: number, to: number): number | undefined {
+  // Short whole numbers are most of what there is.
+  if (to - from <= 9) {
+    let value = 0, at = from
+    for (; at < to; at++) { const digit = bytes[at]! - 48; if (digit < 0 || digit > 9) break; value = value * 10 + digit }
+    if (at === to && to > from) return value
+  }
+  return parseFloatText(bytes.toString('latin1', from, to))
+}
+
+const typeNames: ReadonlySet<string> = new Set(['counter', 'gauge', 'histogram', 'gaugehistogram', 'summary', 'info', 'stateset', 'unknown'])
+
+export function scanExposition(body: Uint8Array, isOpenMetrics: boolean, sink: ScrapeSink): void {
+  const bytes = Buffer.from(body.buffer, body.byteOffset, body.length)
+  const families = new Map<string, Metadata>()
+  let type: MetricType = 'unknown'
+  let line = 0
+  let isEnded = false
+  const refuse = (message: string, from: number, to: number): never => { throw new BadDataError(`line ${line}: ${message}: ${bytes.toString('utf8', from, Math.min(to, from + 100))}`) }
+  for (let from = 0; from < bytes.length;) {
+    let to = bytes.indexOf(newline, from)
+    if (to < 0) to = bytes.length
+    const next = to + 1
+    line++
+    while (from < to && isBlank(bytes[from]!)) from++
+    while (to > from && (isBlank(bytes[to - 1]!) || bytes[to - 1] === carriage)) to--
+    if (to === from) { from = next; continue }
+    if (isEnded) refuse('something follows # EOF', from, to)
+    if (bytes[from] === hash) {
+      const comment = bytes.toString('utf8', from, to)
+      if (isOpenMetrics && /^# EOF$/.test(comment)) isEnded = true
+      else type = readComment(comment, families) ?? type
+      from = next
+      continue
+    }
+    const end = seriesEnd(bytes, from, to)
+    const key = bytes.toString('latin1', from, end)
+    let series = sink.find(key)
+    if (series < 0) {
+      const labels = new LineParser(bytes.toString('utf8', from, end).trim(), isOpenMetrics).readSeries()
+      if (typeof labels === 'string') return refuse(labels, from, to)
+      const bound = type === 'histogram' ? 'le' : type === 'summary' ? 'quantile' : undefined
+      for (const label of labels) if (label[0] === bound) { const value = parseFloatText(label[1]); if (value !== undefined) label[1] = boundText(value) }
+      series = sink.add(key, labels)
+    }
+    let at = end
+    while (at < to && isBlank(bytes[at]!)) at++
+    let stop = at
+    while (stop < to && !isBlank(bytes[stop]!)) stop++
+    const value = numberAt(bytes, at, stop) ?? refuse('the value is not a number', from, to)
+    at = stop
+    while (at < to && isBlank(bytes[at]!)) at++
+    let timeMs: number | undefined
+    if (at < to && bytes[at] !== hash) {
+      stop = at
+      while (stop < to && !isBlank(bytes[stop]!)) stop++
+      const time = numberAt(bytes, at, stop)
+      if (time === undefined || !Number.isFinite(time)) return refuse('the timestamp is not a number', from, to)
+      timeMs = isOpenMetrics ? Math.round(time * 1000) : Math.round(time)
+      at = stop
+      while (at < to && isBlank(bytes[at]!)) at++
+    }
+    let exemplar: ScrapedExemplar | undefined
+    if (at < to) {
+      if (bytes[at] !== hash || !isOpenMetrics) return refuse('something follows the sample', from, to)
+      const read = new LineParser(bytes.toString('utf8', at + 1, to), true).readExemplar()
+      if (typeof read === 'string') return refuse(read, from, to)
+      exemplar = read
+    }
+    sink.sample(series, value, timeMs, exemplar)
+    from = next
+  }
+  if (isOpenMetrics && !isEnded) throw new BadDataError('data does not end with # EOF')
+  for (const family of families.values()) sink.metadata(family)
+}
+
+/** The type, where the comment says one. */
+function readComment(row: string, families: Map<string, Metadata>): MetricType | undefined {
+  const match = /^#\s*(HELP|TYPE|UNIT)\s+(?:"((?:[^"\\]|\\.)*)"|(\S+))\s*(.*)$/.exec(row)
+  if (match === null) return undefined
+  const metric = match[2] ?? match[3]!
+  let family = families.get(metric)
+  if (family === undefined) families.set(metric, family = { metric, type: 'unknown', help: '', unit: '' })
+  if (match[1] === 'HELP') family.help = match[4]!.replaceAll(/\\(.)/g, (_, c: string) => (c === 'n' ? '\n' : c))
+  else if (match[1] === 'UNIT') family.unit = match[4]!
+  else {
+    const name = match[4] === 'untyped' ? 'unknown' : match[4]!
+    if (!typeNames.has(name)) throw new BadDataError(`invalid metric type ${JSON.stringify(name)} of ${metric}`)
+    return family.type = name as MetricType
+  }
+  return undefined
+}

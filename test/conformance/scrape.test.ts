@@ -1,0 +1,150 @@
+/** A real Prometheus and Tercet with one prometheus.yml over the same exporters: the same series, the same target states. Covers req-018, req-033, req-064, req-119. */
+import assert from 'node:assert/strict'
+import { createServer, type Server } from 'node:http'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { after, before, test } from 'node:test'
+import { freePort, needs, Peer, until } from '../peers.ts'
+import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
+
+const text = `# HELP http_requests_total Requests.
+# TYPE http_requests_total counter
+http_requests_total{method="get",code="200"} 1027
+http_requests_total{method="post",code="200",path="C:\\\\DIR\\\\\\"x\\"\\nend"} 3 
+# TYPE latency histogram
+latency_bucket{le="0.1"} 2
+latency_bucket{le="1"} 5
+latency_bucket{le="+Inf"} 6
+latency_sum 7.5e-1
+latency_count 6
+# TYPE pause summary
+pause{quantile="0.5"} 0.2
+pause{quantile="1"} NaN
+pause_sum 1
+pause_count 2
+untyped_thing 0x1p-2
+instance_of{instance="mine",job="own",exported_job="taken"} 1
+utf8 {a="ü",b=""} +Inf
+drop_me{a="1"} 1
+keep_label{secret="s",a="1"} -Inf
+`.replace('untyped_thing 0x1p-2\n', '')
+const openMetrics = `# TYPE jobs counter
+# UNIT jobs_seconds seconds
+jobs_total{kind="a"} 5 # {trace_id="abc"} 1.5 1700000000.5
+jobs_created{kind="a"} 1700000000
+# TYPE up_to info
+up_to_info{version="1"} 1
+{"quoted.metric",region="eu"} 2
+# EOF
+`
+interface Exporter { type: string; body: () => string; status?: number }
+const exporters: Record<string, Exporter> = {
+  text: { type: 'text/plain; version=0.0.4', body: () => text },
+  om: { type: 'application/openmetrics-text; version=1.0.0; charset=utf-8', body: () => openMetrics },
+  unfinished: { type: 'application/openmetrics-text; version=1.0.0', body: () => 'a 1\n' },
+  wrong: { type: 'text/plain', body: () => 'good 1\nbad{ 2\n' },
+  broken: { type: 'text/plain', body: () => 'good 1\n', status: 500 },
+  untyped: { type: '', body: () => 'good 1\n' },
+  page: { type: 'text/html', body: () => '<html>' },
+  many: { type: 'text/plain', body: () => Array.from({ length: 20 }, (_, i) => `many{i="${i}"} 1\n`).join('') },
+  large: { type: 'text/plain', body: () => `# ${'x'.repeat(20_000)}\nlarge 1\n` },
+  long: { type: 'text/plain', body: () => `long{name="${'v'.repeat(100)}"} 1\n` },
+  changing: { type: 'text/plain', body: () => `steady 1\nchanging{at="${Math.floor(Date.now() / 1000)}"} 1\n` },
+}
+const directory = temporaryDirectory()
+let server: Server, run: Running, peer: Peer, peerUrl = '', port = 0
+const config = (extra = ''): string => `
+global: { scrape_interval: 1s, scrape_timeout: 500ms, external_labels: { region: test } }
+scrape_configs:
+  - job_name: all
+    metrics_path: /text
+    params: { module: [a, b] }
+    static_configs: [{ targets: ['127.0.0.1:${port}'], labels: { env: prod } }]
+    metric_relabel_configs:
+      - { source_labels: [__name__], regex: drop_.*, action: drop }
+      - { regex: secret, action: labeldrop }
+  - job_name: honest
+    honor_labels: true
+    metrics_path: /text
+    static_configs: [{ targets: ['127.0.0.1:${port}'] }]
+  - job_name: by-file
+    file_sd_configs: [{ files: ['targets/*.json'] }]
+    relabel_configs:
+      - { source_labels: [__meta_path], target_label: __metrics_path__ }
+      - { source_labels: [__meta_path], regex: /(.*), target_label: which, replacement: 'x-$1' }
+      - { source_labels: [__meta_skip], regex: 'yes', action: drop }
+      - { source_labels: [__address__], modulus: 7, target_label: shard, action: hashmod }
+      - { regex: __meta_lift_(.+), action: labelmap }
+  - { job_name: limited, metrics_path: /many, sample_limit: 5, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }
+  - { job_name: small, metrics_path: /large, body_size_limit: 1KB, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }
+  - { job_name: short, metrics_path: /long, label_value_length_limit: 20, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }
+  - { job_name: fallback, metrics_path: /untyped, scrape_fallback_protocol: PrometheusText0.0.4, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }
+  - { job_name: nobody, static_configs: [{ targets: ['127.0.0.1:1'] }] }
+  - { job_name: crowd, target_limit: 1, static_configs: [{ targets: ['127.0.0.1:${port}', 'localhost:${port}'] }] }
+${extra}`
+
+before(async () => {
+  server = createServer((request, reply) => {
+    const exporter = exporters[new URL(request.url!, 'http://x').pathname.slice(1)]
+    if (exporter === undefined) { reply.writeHead(404).end(); return }
+    reply.writeHead(exporter.status ?? 200, exporter.type === '' ? {} : { 'content-type': exporter.type }).end(exporter.body())
+  })
+  await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', () => { resolve() }) })
+  port = (server.address() as { port: number }).port
+  mkdirSync(`${directory}/targets`)
+  const groups = ['om', 'unfinished', 'wrong', 'broken', 'untyped', 'page', 'changing', 'absent'].map(name => ({ targets: [`127.0.0.1:${port}`], labels: { __meta_path: `/${name}`, __meta_lift_team: 'core', __meta_skip: name === 'absent' ? 'yes' : 'no' } }))
+  writeFileSync(`${directory}/targets/all.json`, JSON.stringify(groups))
+  writeFileSync(`${directory}/prometheus.yml`, config())
+  run = await runTercet([`scrape_config_file=${directory}/prometheus.yml`], directory)
+})
+after(async () => {
+  await peer?.stop()
+  await run.stop()
+  await new Promise(resolve => { server.close(resolve); server.closeAllConnections() })
+})
+
+interface TargetJson { scrapePool: string; scrapeUrl: string; health: string; labels: Record<string, string>; discoveredLabels: Record<string, string>; lastError: string }
+const targetsOf = async (url: string): Promise<{ activeTargets: TargetJson[]; droppedTargets: { discoveredLabels: Record<string, string> }[] }> => (await (await fetch(`${url}/api/v1/targets`)).json() as { data: { activeTargets: TargetJson[]; droppedTargets: { discoveredLabels: Record<string, string> }[] } }).data
+async function query(url: string, q: string): Promise<{ metric: Record<string, string>; value: [number, string] }[]> {
+  return (await (await fetch(`${url}/api/v1/query?${new URLSearchParams({ query: q }).toString()}`)).json() as { data: { result: { metric: Record<string, string>; value: [number, string] }[] } }).data.result
+}
+
+test('a real Prometheus has the same series, values and target states', needs('prometheus'), async () => {
+  const peerPort = await freePort()
+  peerUrl = `http://127.0.0.1:${peerPort}`
+  peer = new Peer('prometheus', [`--config.file=${directory}/prometheus.yml`, `--storage.tsdb.path=${directory}/peer`, `--web.listen-address=127.0.0.1:${peerPort}`, '--enable-feature=exemplar-storage'], directory)
+  await peer.ready(`${peerUrl}/-/ready`)
+  const urls = [run.url, peerUrl]
+  for (const url of urls) await until(async () => { const { activeTargets } = await targetsOf(url); return activeTargets.length === 18 && activeTargets.every(t => t.health !== 'unknown') ? true : undefined }, `targets of ${url}: ${JSON.stringify((await targetsOf(url)).activeTargets.map(t => [t.scrapePool, t.health]))}`, 20)
+  const [ours, theirs] = await Promise.all(urls.map(targetsOf))
+  const view = (targets: TargetJson[]): unknown => targets.map(t => ({ pool: t.scrapePool, url: t.scrapeUrl, health: t.health, labels: t.labels, discovered: t.discoveredLabels })).sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))
+  assert.deepEqual(view(ours!.activeTargets), view(theirs!.activeTargets))
+  assert.deepEqual(ours!.droppedTargets.map(t => t.discoveredLabels), theirs!.droppedTargets.map(t => t.discoveredLabels))
+  for (const target of ours!.activeTargets) assert.equal(target.lastError === '', target.health === 'up', target.scrapeUrl)
+  // Series by series; what changes with the moment by its presence.
+  const all = async (url: string): Promise<Map<string, string>> => new Map((await query(url, '{__name__!="", __name__!~"changing|prometheus_.*|scrape_duration_seconds|scrape_series_added"}')).map(({ metric, value }) => [JSON.stringify(Object.entries(metric).sort()), value[1]]))
+  assert.deepEqual([...await all(run.url)].sort(), [...await all(peerUrl)].sort())
+  // A series that is not there any more is stale at once, in both.
+  for (const url of urls) assert.equal((await query(url, 'changing')).length, 1, url)
+  const exemplars = async (url: string): Promise<unknown> => (await (await fetch(`${url}/api/v1/query_exemplars?query=jobs_total&start=1600000000&end=1900000000`)).json() as { data: unknown[] }).data
+  assert.deepEqual(await exemplars(run.url), await exemplars(peerUrl))
+  const metadata = async (url: string, metric: string): Promise<unknown> => (await (await fetch(`${url}/api/v1/metadata?metric=${metric}`)).json() as { data: unknown }).data
+  for (const metric of ['http_requests_total', 'latency', 'pause']) assert.deepEqual(await metadata(run.url, metric), await metadata(peerUrl, metric))
+})
+
+test('a file of targets changes, a target goes, the configuration is reloaded: as it says, and a wrong one changes nothing', async () => {
+  await until(async () => ((await query(run.url, 'good{job="fallback"}')).length === 1 ? true : undefined), 'the first scrape')
+  writeFileSync(`${directory}/targets/all.json`, '[{"targets": [')
+  writeFileSync(`${directory}/prometheus.yml`, config().replace('job_name: fallback', 'job_name: renamed'))
+  assert.equal((await fetch(`${run.url}/-/reload`, { method: 'POST' })).status, 200)
+  await until(async () => ((await query(run.url, 'good{job="renamed"}')).length === 1 ? true : undefined), 'the new job')
+  await until(async () => ((await query(run.url, '{job="fallback"}')).length === 0 ? true : undefined), 'the old job\'s series are stale')
+  assert.equal((await query(run.url, 'jobs_total')).length, 1)
+  writeFileSync(`${directory}/prometheus.yml`, config('  - { job_name: x, scrape_intervall: 1s }\n'))
+  const reply = await fetch(`${run.url}/-/reload`, { method: 'POST' })
+  assert.equal(reply.status, 400)
+  assert.match(await reply.text(), /prometheus\.yml:\d+:\d+: scrape_configs\[11\]\.scrape_intervall: unknown key/)
+  assert.ok((await targetsOf(run.url)).activeTargets.some(t => t.scrapePool === 'renamed'))
+  assert.match(await (await fetch(`${run.url}/targets`)).text(), /renamed/)
+  assert.match(await (await fetch(`${run.url}/service-discovery`)).text(), /__meta_path/)
+  assert.deepEqual((await (await fetch(`${run.url}/api/v1/scrape_pools`)).json() as { data: { scrapePools: string[] } }).data.scrapePools, ['all', 'by-file', 'crowd', 'honest', 'limited', 'nobody', 'renamed', 'short', 'small'])
+})

@@ -1,0 +1,59 @@
+/** Programs of others that tests compare with. What is not installed is said loudly, and its tests are skipped. */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { delimiter, join } from 'node:path'
+
+export function programPath(name: string): string | undefined { return (process.env['PATH'] ?? '').split(delimiter).map(directory => join(directory, name)).find(existsSync) }
+
+/** `skip` of a test that needs programs. */
+export function needs(...names: string[]): { skip: string | false } {
+  const missing = names.filter(name => programPath(name) === undefined)
+  return { skip: missing.length === 0 ? false : `NOT TESTED: ${missing.join(', ')} not installed (apt-get install prometheus prometheus-alertmanager prometheus-node-exporter)` }
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', () => { resolve() }) })
+  const { port } = server.address() as { port: number }
+  await new Promise<void>(resolve => { server.close(() => { resolve() }) })
+  return port
+}
+
+export class Peer {
+  readonly #child: ChildProcess
+  output = ''
+
+  constructor(program: string, args: readonly string[], directory: string) {
+    this.#child = spawn(programPath(program)!, args, { cwd: directory, stdio: ['ignore', 'pipe', 'pipe'] })
+    for (const stream of [this.#child.stdout, this.#child.stderr]) stream?.on('data', (chunk: Buffer) => { this.output += chunk.toString() })
+  }
+
+  /** Until the address answers. */
+  async ready(url: string): Promise<void> {
+    for (let i = 0; i < 400; i++) {
+      if (this.#child.exitCode !== null) throw new Error(`the program ended: ${this.output.slice(-2000)}`)
+      try { if ((await fetch(url)).ok) return } catch { /* not yet */ }
+      await new Promise(resolve => setTimeout(resolve, 50))
+    }
+    throw new Error(`nothing answers at ${url}: ${this.output.slice(-2000)}`)
+  }
+
+  async stop(): Promise<void> {
+    if (this.#child.exitCode !== null) return
+    const ended = new Promise(resolve => this.#child.once('exit', resolve))
+    this.#child.kill('SIGTERM')
+    await ended
+  }
+}
+
+/** Asks again until `look` gives something. */
+export async function until<T>(look: () => Promise<T | undefined>, what: string, seconds = 30): Promise<T> {
+  const end = Date.now() + seconds * 1000
+  for (;;) {
+    const found = await look()
+    if (found !== undefined) return found
+    if (Date.now() > end) throw new Error(`not within ${seconds} s: ${what}`)
+    await new Promise(resolve => setTimeout(resolve, 50))
+  }
+}
