@@ -182,7 +182,7 @@ export class ChunkLife {
       let size = 0
       const write = (): void => {
         if (record.isEmpty) return
-        this.#wal.append(recordKind.lines, record.finish(tenant.name), [String(generation)])
+        this.#wal.append(recordKind.lines, record.finish(tenant.name), [String(generation)], true)
         record.clear()
         size = 0
       }

@@ -186,7 +186,7 @@ function readJob(setting: Setting, globals: Globals, warnings: string[]): Scrape
   if (timeoutMs > intervalMs) section.refuse(`scrape timeout greater than scrape interval for scrape config with job name ${quote(jobName)}`)
   if (timeoutMs === 0) timeoutMs = Math.min(globals.timeoutMs, intervalMs)
   const limits = limitsOf(section, globals.limits)
-  const fallback = section.text('scrape_fallback_protocol')
+  const fallback = section.text('fallback_scrape_protocol')
   if (fallback !== '' && !isProtocol(fallback)) section.refuse(`invalid fallback_scrape_protocol: ${fallback}`)
   const scheme = section.text('scheme', 'http')
   if (scheme !== 'http' && scheme !== 'https') section.refuse(`scheme ${quote(scheme)} is not http or https`)

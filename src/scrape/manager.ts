@@ -39,8 +39,6 @@ class ScrapePool {
   #change: Promise<void> = Promise.resolve()
   dropped: (readonly [string, string][])[] = []
   droppedCount = 0
-  /** Why no target of the job is scraped, if so. */
-  problem = ''
   #isStopped = false
 
   constructor(job: ScrapeJob, text: string, world: ScrapeWorld, discovery: DiscoveryWorld) {
@@ -69,7 +67,7 @@ class ScrapePool {
     this.droppedCount = dropped.length
     this.dropped = dropped.slice(0, this.job.keepDroppedTargets > 0 ? this.job.keepDroppedTargets : droppedMax)
     const isOver = this.job.targetLimit > 0 && active.length > this.job.targetLimit
-    this.problem = isOver ? `target_limit exceeded (number of targets: ${active.length}, limit: ${this.job.targetLimit})` : ''
+    const problem = isOver ? `target_limit exceeded (number of targets: ${active.length}, limit: ${this.job.targetLimit})` : ''
     const wanted = new Map(active.map(target => [target.key, target]))
     const gone = [...this.#loops].filter(([key]) => !wanted.has(key))
     for (const [key] of gone) this.#loops.delete(key)
@@ -77,9 +75,9 @@ class ScrapePool {
       if (this.#loops.has(key)) continue
       const loop = new ScrapeLoop(target, this.job, this.#client, this.#world)
       this.#loops.set(key, loop)
-      if (!isOver) loop.start()
+      loop.start()
     }
-    if (isOver) for (const loop of this.#loops.values()) Object.assign(loop.state, { health: 'down', lastError: this.problem })
+    for (const loop of this.#loops.values()) loop.refusal = problem
     await Promise.all(gone.map(([, loop]) => loop.stop(true)))
   }
 

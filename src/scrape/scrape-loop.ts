@@ -83,7 +83,15 @@ class ScrapeBatch implements ScrapeSink {
 
   add(key: string, pairs: [string, string][]): number {
     const labels = this.#labelsOf(pairs)
-    if (labels !== undefined) { this.#check(labels); this.created++ }
+    if (labels !== undefined) {
+      try {
+        this.#check(labels)
+      } catch (error) {
+        this.scraped++
+        throw error
+      }
+      this.created++
+    }
     return this.#cache.add(key, labels)
   }
 
@@ -121,7 +129,8 @@ class ScrapeBatch implements ScrapeSink {
     this.scraped++
     if (this.#cache.isDropped(series)) { this.#cache.see(series, this.#scrape); return undefined }
     this.kept++
-    if (this.#job.sampleLimit > 0 && this.kept > this.#job.sampleLimit) throw new LimitError(`sample limit exceeded: more than ${this.#job.sampleLimit} samples`, 422)
+    // They are counted to the end, so that it shows by how much.
+    if (this.isOver) return undefined
     if (isTracked) this.#cache.see(series, this.#scrape)
     let number = this.#inBatch.get(series)
     if (number === undefined) {
@@ -149,6 +158,8 @@ class ScrapeBatch implements ScrapeSink {
     for (const e of exemplars) this.builder.batch.exemplars.push({ series: number, labels: e.labels, value: e.value, timeMs: e.timeMs ?? at })
   }
 
+  get isOver(): boolean { return this.#job.sampleLimit > 0 && this.kept > this.#job.sampleLimit }
+
   metadata(metadata: Metadata): void { this.metadataOf.push(metadata) }
 }
 
@@ -168,6 +179,8 @@ export class ScrapeLoop {
   #running: Promise<void> | undefined
   readonly #gone = new AbortController()
   #lastTimeMs = 0
+  /** Why the target may not be scraped, though it is one. */
+  refusal = ''
 
   constructor(target: Target, job: ScrapeJob, client: HttpClient, world: ScrapeWorld) {
     this.target = target
@@ -200,11 +213,13 @@ export class ScrapeLoop {
     let problem = ''
     let bodyBytes = 0
     try {
+      if (this.refusal !== '') throw new LimitError(this.refusal, 422)
       const { body, kind } = await this.#fetch()
       bodyBytes = body.length
       batch = new ScrapeBatch(this.#job, this.target, this.#cache, scrape, timeMs, builder)
       if (kind === 'protobuf') scanProtobuf(body, { isNative: this.#job.nativeHistograms, isClassicToo: this.#job.classicHistograms }, batch)
       else scanExposition(body, kind === 'openmetrics', batch)
+      if (batch.isOver) throw new LimitError(`sample limit exceeded: ${batch.kept} samples, limit: ${this.#job.sampleLimit}`, 422)
     } catch (error) {
       if (this.#gone.signal.aborted) { this.#world.builders.push(builder); return }
       problem = messageOf(error)
@@ -215,7 +230,7 @@ export class ScrapeLoop {
     const isUp = problem === ''
     for (const series of this.#cache.vanished(this.#lastGood, isUp ? scrape : 0)) this.#markStale(builder, series, timeMs)
     if (isUp) this.#noteMetadata(builder, batch!.metadataOf)
-    this.#report(builder, timeMs, { up: isUp ? 1 : 0, scrape_duration_seconds: seconds, scrape_samples_scraped: isUp ? batch!.scraped : 0, scrape_samples_post_metric_relabeling: isUp ? batch!.kept : 0, scrape_series_added: isUp ? batch!.created : 0 })
+    this.#report(builder, timeMs, { up: isUp ? 1 : 0, scrape_duration_seconds: seconds, scrape_samples_scraped: batch?.scraped ?? 0, scrape_samples_post_metric_relabeling: batch?.kept ?? 0, scrape_series_added: isUp ? batch!.created : 0 })
     try {
       await this.#world.appender.append(this.#world.tenant, builder.batch)
       this.#lastGood = isUp ? scrape : 0

@@ -177,12 +177,19 @@ export class Wal {
   #path(sequence: number): string { return `${this.#options.directory}/${String(sequence).padStart(10, '0')}.wal` }
   #key(sequence: number): string { return `${this.#options.bucketPrefix}${String(sequence).padStart(10, '0')}.wal` }
 
-  /** Puts a record in line; its bytes are copied. Returns its number. It counts when `commit` has resolved. */
-  append(kind: number, payload: Uint8Array, scopes: Iterable<string>): number {
+  /**
+   * Puts a record in line; its bytes are copied. Returns its number. It counts when `commit` has resolved. `isOwed`: the process itself
+   * owes the record (what it holds already goes on into a new generation), so it is taken whatever waits.
+   */
+  append(kind: number, payload: Uint8Array, scopes: Iterable<string>, isOwed = false): number {
     if (this.#fenced !== undefined) throw new UnavailableError(`the write-ahead log is closed: ${this.#fenced}`, 60)
     if (this.#closed) throw new UnavailableError('the process is shutting down', 5)
     const pendingBytes = this.#pendingBytes
-    if (pendingBytes > pendingBytesMax) throw new UnavailableError(`${pendingBytes} bytes wait to be written, the limit is ${pendingBytesMax}; the ${this.#options.durability === 'bucket' ? 'bucket' : 'disk'} does not keep up`, 5)
+    if (pendingBytes > pendingBytesMax && !isOwed) {
+      // Whoever was refused does not commit: what waits must move all the same.
+      this.#startFlush()
+      throw new UnavailableError(`${pendingBytes} bytes wait to be written, the limit is ${pendingBytesMax}; the ${this.#options.durability === 'bucket' ? 'bucket' : 'disk'} does not keep up`, 5)
+    }
     let group = this.#groups.at(-1)
     if (group === undefined || group.generation !== this.#generation) {
       this.#groups.push(group = new Group(this.#generation, this.#spare ?? new Uint8Array(Math.max(64 * 1024, payload.length + frameBytes))))

@@ -92,13 +92,13 @@ export class BlockLife {
   }
 
   /** Puts a record into the log, behind the lot's name. */
-  log(kind: number, payload: Uint8Array): void {
+  log(kind: number, payload: Uint8Array, isOwed = false): void {
     const scopes = [String(this.#lot.generation)]
     if (!this.#lot.isWritten) {
       this.#lot.isWritten = true
-      this.#wal.append(recordKind.lot, this.#lot.name, scopes)
+      this.#wal.append(recordKind.lot, this.#lot.name, scopes, isOwed)
     }
-    this.#wal.append(kind, payload, scopes)
+    this.#wal.append(kind, payload, scopes, isOwed)
   }
 
   get waitingBytes(): number { return this.waiting.reduce((sum, { segments }) => sum + segments.reduce((s, g) => s + g.shredder.heldBytes, 0), 0) }
@@ -126,7 +126,7 @@ export class BlockLife {
       const segments = head.takeSegments()
       if (segments.length > 0) this.waiting.push({ lot: over.name, generation: over.generation, tenant: head.tenant, segments })
       const live = [...head.live.values()]
-      for (let i = 0; i < live.length; i += 200) this.log(recordKind.carried, encodeCarried(over.generation, head.tenant, this.#options.encode({ resources: live.slice(i, i + 200).flatMap(l => head.treeOf(l).resources) })))
+      for (let i = 0; i < live.length; i += 200) this.log(recordKind.carried, encodeCarried(over.generation, head.tenant, this.#options.encode({ resources: live.slice(i, i + 200).flatMap(l => head.treeOf(l).resources) })), true)
     }
     this.#cutGenerations.push(over.generation)
     await this.#wal.commit()

@@ -77,7 +77,7 @@ scrape_configs:
   - { job_name: limited, metrics_path: /many, sample_limit: 5, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }
   - { job_name: small, metrics_path: /large, body_size_limit: 1KB, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }
   - { job_name: short, metrics_path: /long, label_value_length_limit: 20, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }
-  - { job_name: fallback, metrics_path: /untyped, scrape_fallback_protocol: PrometheusText0.0.4, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }
+  - { job_name: fallback, metrics_path: /untyped, fallback_scrape_protocol: PrometheusText0.0.4, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }
   - { job_name: nobody, static_configs: [{ targets: ['127.0.0.1:1'] }] }
   - { job_name: crowd, target_limit: 1, static_configs: [{ targets: ['127.0.0.1:${port}', 'localhost:${port}'] }] }
 ${extra}`
@@ -114,7 +114,7 @@ test('a real Prometheus has the same series, values and target states', needs('p
   peer = new Peer('prometheus', [`--config.file=${directory}/prometheus.yml`, `--storage.tsdb.path=${directory}/peer`, `--web.listen-address=127.0.0.1:${peerPort}`, '--enable-feature=exemplar-storage'], directory)
   await peer.ready(`${peerUrl}/-/ready`)
   const urls = [run.url, peerUrl]
-  for (const url of urls) await until(async () => { const { activeTargets } = await targetsOf(url); return activeTargets.length === 18 && activeTargets.every(t => t.health !== 'unknown') ? true : undefined }, `targets of ${url}: ${JSON.stringify((await targetsOf(url)).activeTargets.map(t => [t.scrapePool, t.health]))}`, 20)
+  for (const url of urls) await until(async () => { const { activeTargets } = await targetsOf(url); return activeTargets.length === 16 && activeTargets.every(t => t.health !== 'unknown') ? true : undefined }, `targets of ${url}: ${JSON.stringify((await targetsOf(url)).activeTargets.map(t => [t.scrapePool, t.health]))}`, 20)
   const [ours, theirs] = await Promise.all(urls.map(targetsOf))
   const view = (targets: TargetJson[]): unknown => targets.map(t => ({ pool: t.scrapePool, url: t.scrapeUrl, health: t.health, labels: t.labels, discovered: t.discoveredLabels })).sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))
   assert.deepEqual(view(ours!.activeTargets), view(theirs!.activeTargets))
@@ -142,7 +142,7 @@ test('a file of targets changes, a target goes, the configuration is reloaded: a
   writeFileSync(`${directory}/prometheus.yml`, config('  - { job_name: x, scrape_intervall: 1s }\n'))
   const reply = await fetch(`${run.url}/-/reload`, { method: 'POST' })
   assert.equal(reply.status, 400)
-  assert.match(await reply.text(), /prometheus\.yml:\d+:\d+: scrape_configs\[11\]\.scrape_intervall: unknown key/)
+  assert.match(await reply.text(), /prometheus\.yml:\d+:\d+: scrape_configs\[9\]\.scrape_intervall: unknown key/)
   assert.ok((await targetsOf(run.url)).activeTargets.some(t => t.scrapePool === 'renamed'))
   assert.match(await (await fetch(`${run.url}/targets`)).text(), /renamed/)
   assert.match(await (await fetch(`${run.url}/service-discovery`)).text(), /__meta_path/)
