@@ -47,11 +47,13 @@ import { defaultDedicated, layoutOf, type BlockFormat } from '#traces/schema.ts'
 import { decodeOtlpTraces, decodeSpan, encodeOtlpTraces, spanSize } from '#wire/otlp/traces.ts'
 import { PromqlEngine } from '#query/promql/engine.ts'
 import { victoriaLogsRoutes } from '#api/victorialogs/routes.ts'
+import { ruleRoutes } from '#api/prometheus/rules.ts'
 import { targetRoutes } from '#api/prometheus/targets.ts'
 import { exportRoutes } from '#api/prometheus/export.ts'
 import type { Config } from './config.ts'
 import { SelfMetrics } from './self-metrics.ts'
 import { SelfTraces } from './self-traces.ts'
+import { Alerting } from './alerting.ts'
 import { Scraping } from './scraping.ts'
 import { version } from './version.ts'
 
@@ -208,7 +210,8 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   // Without multitenancy each signal has a name of its own for its one tenant.
   const otlpTraces = new TracesHandler(traces, traceTenantOf, (tenant, trace, message) => { if (derives) derived.add(tenant === defaultTraceTenant ? defaultTenant : tenant, trace, message) })
   const search = new TraceSearch(clock, limits), tags = new TagFinder(clock, limits)
-  const tempo = new TempoAnswers({ clock, search, tags, metrics: new TraceMetrics(clock, limits) })
+  const traceql = new TraceMetrics(clock, limits)
+  const tempo = new TempoAnswers({ clock, search, tags, metrics: traceql })
   /** From the service graph's own metrics. */
   const dependencies = async (request: HttpRequest, endMs: number, lookbackMs: number): Promise<Dependency[]> => {
     const { series } = await engine.instant(metrics.reader(tenantOf(request)), `sum by (client, server) (increase(traces_service_graph_request_total[${Math.max(1, Math.round(lookbackMs))}ms]))`, endMs, { signal: request.signal })
@@ -222,6 +225,10 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   const ok = (text: string) => async (): Promise<{ status: number; headers: Record<string, string>; body: string }> => ({ status: 200, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: text })
   const selfTraces = config.isOn('self_trace') && !isReader ? new SelfTraces(traces, defaultTraceTenant, clock, random, log, version) : undefined
   const scraping = new Scraping({ world, env: process.env, file: isReader ? '' : config.text('scrape_config_file'), appender: metrics, tenant: defaultTenant, bodyBytesMax: config.bytes('limits.scrape_size'), version })
+  const alerting = new Alerting({
+    world, env: process.env, ruleFiles: isReader ? [] : config.list('rule_files'), appender: metrics, tenant: defaultTenant, externalUrl: config.text('external_url'), own: undefined, discovery: scraping.discovery, promql: engine, logql, traceql,
+    metrics: () => metrics.reader(defaultTenant), logs: () => logs.reader(defaultLogTenant), traces: () => traces.reader(defaultTraceTenant),
+  })
   let tercet: Tercet | undefined
   const readiness = async (): Promise<{ status: number; headers: Record<string, string>; body: string }> => {
     const problem = metrics.ready && logs.ready && traces.ready ? undefined : 'starting'
@@ -230,6 +237,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   const push = ['POST', 'PUT'] as const
   const routes: Route[] = [
     ...prometheusRoutes({ clock, limits, engine, store: metrics, tenantOf, version, startedMs, flags: {}, configText: config.describe(), retention: config.text('metrics.retention') }),
+    ...ruleRoutes(alerting),
     ...targetRoutes(scraping, request => metrics.metadata(tenantOf(request))),
     ...exportRoutes({ clock, store: metrics, tenantOf }),
     ...lokiRoutes({ clock, engine: logql, store: logs, tenantOf: logTenantOf, version, entriesMax: limits.logQueryEntriesMax, queryLengthMaxMs: limits.logQueryLengthMaxMs }),
@@ -287,7 +295,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   if (config.text('listen.loki_grpc') !== 'off') addresses.push({ name: 'loki_grpc', address: await grpc.listen(config.text('listen.loki_grpc')) })
   try {
     await Promise.all([metrics.open(), logs.open(), traces.open()])
-    await scraping.load()
+    await alerting.load(await scraping.load())
   } catch (error) {
     await http.close()
     await grpc.close()
@@ -314,9 +322,10 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   tercet = {
     url: `${tls === undefined ? 'http' : 'https'}://${addresses.find(a => a.name === 'http')?.address ?? addresses[0]?.address ?? ''}`, addresses, metrics, logs, traces,
     async flush() { await Promise.all([metrics.flush(), logs.flush(), traces.flush()]) },
-    async reload() { await scraping.load(); await Promise.all([metrics.refresh(), logs.refresh(), traces.refresh()]) },
+    async reload() { await alerting.load(await scraping.load()); await Promise.all([metrics.refresh(), logs.refresh(), traces.refresh()]) },
     async close() {
       await scraping.stop()
+      await alerting.stop()
       await scraper?.stop()
       await deriver?.stop()
       for (const server of syslogServers) await server.stop()

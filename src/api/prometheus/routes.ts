@@ -65,7 +65,7 @@ export function prometheusRoutes(options: PrometheusApiOptions): Route[] {
     [['POST', 'PUT'], '/api/v1/admin/tsdb/delete_series', api.deleteSeries], [['POST', 'PUT'], '/api/v1/admin/tsdb/clean_tombstones', api.cleanTombstones],
     [['GET'], '/api/v1/status/buildinfo', api.buildInfo], [['GET'], '/api/v1/status/runtimeinfo', api.runtimeInfo], [['GET'], '/api/v1/status/flags', api.flags],
     [['GET'], '/api/v1/status/config', api.config], [['GET'], '/api/v1/status/tsdb', api.tsdb], [['GET'], '/api/v1/status/walreplay', api.walReplay],
-    [['GET'], '/api/v1/rules', api.rules], [['GET'], '/api/v1/alerts', api.alerts], [['GET'], '/api/v1/alertmanagers', api.alertmanagers],
+    
     [both, '/federate', request => federate(request, options.store.reader(options.tenantOf(request)), options.clock)],
   ]
   return table.flatMap(([methods, path, handler]) => ['', '/prometheus'].map(prefix => ({ methods, path: prefix + path, handler: guarded(handler) })))
@@ -236,9 +236,6 @@ class PrometheusApi {
   readonly flags = async (): Promise<HttpReply> => success(JSON.stringify(this.#options.flags))
   readonly config = async (): Promise<HttpReply> => success(JSON.stringify({ yaml: this.#options.configText }))
   readonly walReplay = async (): Promise<HttpReply> => success('{"min":0,"max":0,"current":0}')
-  readonly rules = async (): Promise<HttpReply> => success('{"groups":[]}')
-  readonly alerts = async (): Promise<HttpReply> => success('{"alerts":[]}')
-  readonly alertmanagers = async (): Promise<HttpReply> => success('{"activeAlertmanagers":[],"droppedAlertmanagers":[]}')
 
   readonly tsdb = async (request: HttpRequest): Promise<HttpReply> => {
     const form = await request.form()

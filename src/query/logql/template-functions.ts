@@ -1,45 +1,10 @@
 /** The functions that Loki's templates have beside Go's own. Source: docs/logs.md. */
-import { GoInt, isTrue, typeName, type GoFunction, type GoObject, type GoValue } from '#lang/gotemplate/execute.ts'
+import { GoInt, isTrue, typeName, type GoFunction, type GoValue } from '#lang/gotemplate/execute.ts'
 import { compileRe2 } from '#lang/regex/regex.ts'
-import { formatGoTime, parseGoTime } from '#lang/gotemplate/go-time.ts'
+import { parseGoTime } from '#lang/gotemplate/go-time.ts'
+import { GoTime } from '#lang/gotemplate/go-time-value.ts'
 import { toBytes, toDurationSeconds, toFloat } from './conversions.ts'
 import type { Entry } from './entry.ts'
-
-/** A time, as templates hold it. */
-export class GoTime implements GoObject {
-  readonly ms: number
-  readonly subNs: number
-  /** Minutes east of UTC, and the zone's name. */
-  readonly offsetMinutes: number
-  readonly zone: string
-
-  constructor(ms: number, subNs: number, offsetMinutes = 0, zone = 'UTC') {
-    this.ms = ms
-    this.subNs = subNs
-    this.offsetMinutes = offsetMinutes
-    this.zone = zone
-  }
-
-  format(layout: string): string { return formatGoTime(layout, this.ms, this.subNs, this.offsetMinutes, this.zone) }
-  toGoString(): string { return this.format('2006-01-02 15:04:05.999999999 -0700 MST') }
-
-  method(name: string): ((args: readonly GoValue[]) => GoValue) | undefined {
-    switch (name) {
-      case 'Format': return ([layout]) => this.format(text(layout!))
-      case 'Unix': return () => new GoInt(Math.floor(this.ms / 1000))
-      case 'UnixMilli': return () => new GoInt(this.ms)
-      case 'UnixNano': return () => new GoInt(BigInt(this.ms) * 1_000_000n + BigInt(this.subNs))
-      case 'Year': return () => new GoInt(Number(this.format('2006')))
-      case 'Day': return () => new GoInt(Number(this.format('2')))
-      case 'Hour': return () => new GoInt(Number(this.format('15')))
-      case 'Minute': return () => new GoInt(Number(this.format('4')))
-      case 'Second': return () => new GoInt(Number(this.format('5')))
-      case 'UTC': return () => new GoTime(this.ms, this.subNs)
-      case 'String': return () => this.toGoString()
-      default: return undefined
-    }
-  }
-}
 
 function text(value: GoValue): string {
   if (typeof value === 'string') return value

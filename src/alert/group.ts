@@ -1,0 +1,170 @@
+/** Groups of rules: evaluated at their interval, one rule after the other; what they find is stored and sent. Source: Prometheus' public documentation. */
+import type { Clock, Timer } from '#core/clock.ts'
+import { messageOf } from '#core/errors.ts'
+import type { Log } from '#core/log.ts'
+import type { MetricsAppender } from '#metrics/append.ts'
+import { Labels } from '#model/labels.ts'
+import { BatchBuilder } from '#model/write-batch.ts'
+import type { Alert } from './alert.ts'
+import { Rule, type RuleContext, type RuleOutput } from './rules.ts'
+import type { GroupSettings } from './rules-file.ts'
+
+export interface GroupWorld extends RuleContext {
+  clock: Clock
+  log: Log
+  appender: MetricsAppender
+  tenant: string
+  /** Sends alerts on; never throws. */
+  notify: (alerts: readonly Alert[]) => void
+  /** ALERTS_FOR_STATE as it is stored: the value (seconds) and the time of its last sample, by labels. */
+  storedSince: (alertName: string, atMs: number, withinMs: number) => Promise<{ labels: Labels; activeMs: number; toldMs: number }[]>
+  intervalMs: number
+  queryOffsetMs: number
+}
+
+const staleHi = 0x7ff00000, staleLo = 2
+const resendMs = 60_000
+/** An outage that was longer forgets what alerts waited. */
+const outageToleranceMs = 3_600_000
+const forGraceMs = 600_000
+
+function hashOf(text: string): number {
+  let hash = 0x811c9dc5
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  hash = Math.imul(hash ^ hash >>> 16, 0x85ebca6b)
+  return (hash ^ hash >>> 13) >>> 0
+}
+
+export class RuleGroup {
+  readonly settings: GroupSettings
+  readonly rules: Rule[]
+  readonly #world: GroupWorld
+  readonly #builder = new BatchBuilder()
+  readonly intervalMs: number
+  #timer: Timer | undefined
+  #running: Promise<void> | undefined
+  #isStopped = false
+  #isRestored = false
+  lastEvaluationMs = 0
+  evaluationSeconds = 0
+  evaluations = 0
+  missed = 0
+  failures = 0
+
+  constructor(settings: GroupSettings, world: GroupWorld) {
+    this.settings = settings
+    this.#world = world
+    this.intervalMs = settings.intervalMs ?? world.intervalMs
+    this.rules = settings.rules.map(rule => new Rule(rule, settings))
+  }
+
+  /** Alerts and series of the group before a reload go on where its rules are the same. */
+  adopt(before: RuleGroup): void {
+    this.#isRestored = before.#isRestored
+    const free = new Map<string, Rule[]>()
+    const identity = (rule: Rule): string => JSON.stringify([rule.settings.kind, rule.settings.name, rule.labels])
+    for (const rule of before.rules) free.set(identity(rule), [...free.get(identity(rule)) ?? [], rule])
+    for (const rule of this.rules) {
+      const old = free.get(identity(rule))?.shift()
+      if (old === undefined) continue
+      for (const [key, alert] of old.active) rule.active.set(key, alert)
+      rule.written = old.written
+      old.written = new Map()
+    }
+  }
+
+  start(): void { this.#arm(false) }
+
+  #arm(isAfterRun: boolean): void {
+    if (this.#isStopped) return
+    const nowMs = this.#world.clock.nowMs()
+    const offset = hashOf(`${this.settings.file};${this.settings.name}`) % this.intervalMs
+    const due = Math.floor((nowMs - offset) / this.intervalMs) * this.intervalMs + offset + this.intervalMs
+    if (isAfterRun && this.lastEvaluationMs > 0) this.missed += Math.max(0, Math.round((due - this.lastEvaluationMs) / this.intervalMs) - 1)
+    this.#timer = this.#world.clock.after(due - nowMs, () => {
+      this.#running = this.evaluate(due).finally(() => { this.#running = undefined; this.#arm(true) })
+    })
+  }
+
+  get queryOffsetMs(): number { return this.settings.queryOffsetMs ?? this.#world.queryOffsetMs }
+
+  async evaluate(atMs: number): Promise<void> {
+    const { clock } = this.#world
+    const started = clock.monotonicMs()
+    this.evaluations++
+    for (const rule of this.rules) {
+      if (this.#isStopped) return
+      await this.#evaluateRule(rule, atMs)
+    }
+    if (!this.#isRestored) await this.#restore(atMs)
+    this.lastEvaluationMs = atMs
+    this.evaluationSeconds = (clock.monotonicMs() - started) / 1000
+  }
+
+  async #evaluateRule(rule: Rule, atMs: number): Promise<void> {
+    const { clock, log, notify } = this.#world
+    const started = clock.monotonicMs()
+    const { state, settings } = rule
+    try {
+      const output = await rule.evaluate(atMs, this.queryOffsetMs, this.#world)
+      await this.#store(rule, output, atMs - this.queryOffsetMs)
+      state.health = 'ok'
+      state.lastError = ''
+    } catch (error) {
+      this.failures++
+      state.health = 'err'
+      state.lastError = messageOf(error)
+      log.warn('a rule could not be evaluated', { group: this.settings.name, file: this.settings.file, rule: settings.name, error: state.lastError })
+    }
+    state.lastEvaluationMs = atMs
+    state.evaluationSeconds = (clock.monotonicMs() - started) / 1000
+    // Before the restored state is known, an alert may look younger than it is.
+    if (settings.kind === 'alerting' && state.health === 'ok' && (this.#isRestored || settings.forMs === 0)) notify(rule.due(atMs, resendMs, this.intervalMs).map(a => this.#alertOf(rule, a)))
+  }
+
+  #alertOf(rule: Rule, alert: { labels: Labels; annotations: Labels; activeMs: number; firedMs: number; resolvedMs: number; validUntilMs: number }): Alert {
+    return { labels: alert.labels, annotations: alert.annotations, startsMs: alert.firedMs, endsMs: alert.resolvedMs > 0 ? alert.resolvedMs : alert.validUntilMs, generatorUrl: `${this.#world.externalUrl.replace(/\/$/, '')}/graph?g0.expr=${encodeURIComponent(rule.settings.expr).replaceAll('%20', '+')}&g0.tab=1` }
+  }
+
+  async #store(rule: Rule, output: readonly RuleOutput[], timeMs: number): Promise<void> {
+    const builder = this.#builder
+    builder.clear()
+    const written = new Map<string, Labels>()
+    for (const { labels, value, histogram } of output) {
+      const series = builder.addSeries(labels)
+      written.set(labels.key, labels)
+      if (histogram === undefined) builder.batch.addSample(series, timeMs, value)
+      else builder.batch.histograms.push({ series, timeMs, histogram, startMs: 0 })
+    }
+    for (const [key, labels] of rule.written) if (!written.has(key)) builder.batch.addSampleWords(builder.addSeries(labels), timeMs, staleHi, staleLo)
+    rule.written = written
+    if (builder.batch.seriesCount > 0) await this.#world.appender.append(this.#world.tenant, builder.batch)
+  }
+
+  /** Once, after the first evaluation: alerts get back the time that they waited before the restart. */
+  async #restore(atMs: number): Promise<void> {
+    try {
+      for (const rule of this.rules) {
+        if (rule.settings.kind !== 'alerting' || rule.active.size === 0) continue
+        const stored = await this.#world.storedSince(rule.settings.name, atMs, outageToleranceMs)
+        rule.restore(new Map(stored.map(({ labels, ...times }) => [labels.key, times])), atMs, forGraceMs)
+      }
+      this.#isRestored = true
+    } catch (error) {
+      this.#world.log.warn('the state of alerts before the restart is not known', { group: this.settings.name, error: messageOf(error) })
+      this.#isRestored = true
+    }
+  }
+
+  /** With `isGone` the group is no more: its series end. */
+  async stop(isGone: boolean): Promise<void> {
+    this.#isStopped = true
+    this.#timer?.cancel()
+    await this.#running
+    if (!isGone) return
+    const timeMs = Math.max(this.#world.clock.nowMs() - this.queryOffsetMs, this.lastEvaluationMs - this.queryOffsetMs + 1)
+    for (const rule of this.rules) {
+      try { await this.#store(rule, [], timeMs) } catch { /* stale by themselves after the look-back */ }
+    }
+  }
+}
