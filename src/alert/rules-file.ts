@@ -1,9 +1,8 @@
 /** Files of rules: Prometheus', and Loki's, which have the same form. Source: Prometheus' public documentation of recording and alerting rules. */
 import { BadDataError, messageOf } from '#core/errors.ts'
-import { isLegacyLabelName } from '#model/labels.ts'
 import { quote } from '#core/text.ts'
 import { parseLogql } from '#lang/logql/parser.ts'
-import { parsePromql, typeOf } from '#lang/promql/parser.ts'
+import { parsePromql } from '#lang/promql/parser.ts'
 import { parseSettings, type Section, type Setting } from '#lang/settings/section.ts'
 import { parseTraceql } from '#lang/traceql/parser.ts'
 import { checkTemplate } from './template.ts'
@@ -36,7 +35,7 @@ export interface GroupSettings {
 /** Which language an expression is of: what a group's `type` says, else the first that it is right in. */
 function languageOf(expr: string, type: string, refuse: (message: string) => never): RuleLanguage {
   const tries: [RuleLanguage, readonly string[], () => void][] = [
-    ['promql', ['', 'prometheus', 'promql'], () => { if (typeOf(parsePromql(expr)) === 'string') throw new BadDataError('an expression of type string gives no samples') }],
+    ['promql', ['', 'prometheus', 'promql'], () => { parsePromql(expr) }],
     ['logql', ['', 'loki', 'logql'], () => { parseLogql(expr) }],
     ['traceql', ['', 'tempo', 'traceql'], () => { if (parseTraceql(expr).kind !== 'metrics') throw new BadDataError('a TraceQL rule needs a metrics query') }],
   ]
@@ -78,7 +77,7 @@ function readRule(setting: Setting, type: string): RuleSettings {
     if (hasKeep && rule.keepFiringForMs !== 0) section.refuse('invalid field \'keep_firing_for\' in recording rule')
     if (/[^\x20-\x7e\u0080-\uffff]/.test(record)) section.refuse(`invalid recording rule name: ${record}`)
   }
-  for (const [label] of rule.annotations) if (!isLegacyLabelName(label)) section.refuse(`invalid annotation name: ${label}`)
+  for (const [label] of rule.annotations) if (label === '') section.refuse('invalid annotation name: it is empty')
   for (const [what, pairs] of [['label', rule.labels], ['annotation', rule.annotations]] as const) {
     if (record !== '' && what === 'label') continue
     for (const [label, text] of pairs) {

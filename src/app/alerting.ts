@@ -1,6 +1,6 @@
 /** Rules in the running process: their files, what they ask, where their alerts go. */
 import { resolve } from 'node:path'
-import { BadDataError, messageOf } from '#core/errors.ts'
+import { BadDataError, messageOf, NotFoundError } from '#core/errors.ts'
 import type { GroupView, RulesSource } from '#api/prometheus/rules.ts'
 import type { Alert } from '#alert/alert.ts'
 import type { GroupWorld } from '#alert/group.ts'
@@ -67,7 +67,7 @@ export async function askRule(rule: RuleSettings, atMs: number, { metrics, logs,
 }
 
 /** Reads the rule files that patterns name. Throws BadDataError. */
-export async function loadRules(patterns: readonly string[], files: World['files'], directory: string, env: AlertingOptions['env']): Promise<GroupSettings[]> {
+export async function loadRules(patterns: readonly string[], files: World['files'], directory: string, env: AlertingOptions['env'], onMissing: (path: string) => void): Promise<GroupSettings[]> {
   const paths = [...new Set((await Promise.all(patterns.map(pattern => filesOf({ files, directory }, pattern)))).flat())]
   const groups: GroupSettings[] = []
   for (const path of paths) {
@@ -75,6 +75,8 @@ export async function loadRules(patterns: readonly string[], files: World['files
     try {
       text = Buffer.from(await files.read(path)).toString('utf8')
     } catch (error) {
+      // A pattern that nothing fits yet.
+      if (error instanceof NotFoundError) { onMissing(path); continue }
       throw new BadDataError(`${path}: ${messageOf(error)}`, { cause: error })
     }
     groups.push(...readRulesFile(text, path, env))
@@ -126,7 +128,8 @@ export class Alerting implements RulesSource {
   /** Reads the rules, and goes by them from now on; what is wrong changes nothing. */
   async load(config: PrometheusConfig | undefined): Promise<void> {
     const { world, env, ruleFiles, own, discovery } = this.#options
-    const groups = [...await loadRules(ruleFiles, world.files, resolve('.'), env), ...await loadRules(config?.ruleFiles ?? [], world.files, discovery.directory, env)]
+    const missing = (path: string): void => { world.log.warn('a file of rules is not there', { file: path }) }
+    const groups = [...await loadRules(ruleFiles, world.files, resolve('.'), env, missing), ...await loadRules(config?.ruleFiles ?? [], world.files, discovery.directory, env, missing)]
     this.notifier.externalLabels = config?.externalLabels ?? []
     this.notifier.relabelRules = config?.alertRelabelRules ?? []
     const text = JSON.stringify(config?.alertmanagers ?? [], (key, value: unknown) => (key === 'regex' || key === 'memo' ? undefined : typeof value === 'bigint' ? String(value) : value))

@@ -1,6 +1,8 @@
 /** tercet up | query | tail | inspect | check | version */
 import { mkdirSync, readFileSync, rmSync, writeFileSync, existsSync } from 'node:fs'
 import { BadDataError, messageOf } from '#core/errors.ts'
+import { systemFiles } from '#core/files.ts'
+import { checkConfigFiles, checkRuleFiles, runRuleTests } from './check-files.ts'
 import { loadConfig, type Config } from './config.ts'
 import { openBucket, startTercet, systemWorld, type World } from './compose.ts'
 import { queryLogs, requireOne, tailLogs } from './log-client.ts'
@@ -19,6 +21,7 @@ const usage = `tercet ${version}: metrics, logs and traces in one process, on op
   tercet tail [--url=http://127.0.0.1:8428] [--json] '{app="web"}'
   tercet inspect [--json] [--key=value …]              what is in the bucket
   tercet check [--config=tercet.yaml] [--key=value …]  is the configuration right, and does the bucket answer?
+  tercet check config prometheus.yml | rules rules.yml | rules --test tests.yml
   tercet version
 
 Each verb has --help. Every key is also an environment variable: metrics.retention is TERCET_METRICS_RETENTION.
@@ -58,6 +61,12 @@ ${optionNames.map(name => `  --${name}=${optionOf(name).fallback || '…'}\n    
   check: `tercet check: reads the configuration and tries the bucket, without starting anything.
 
   tercet check --config=tercet.yaml
+
+Files of others: prometheus.yml with what it names, rules, and unit tests of rules in promtool's format.
+
+  tercet check config prometheus.yml
+  tercet check rules rules/*.yml
+  tercet check rules --test tests.yml
 `,
   version: 'tercet version: prints the version.\n',
 }
@@ -97,7 +106,19 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     switch (verb) {
       case 'version': process.stdout.write(args.json ? `${JSON.stringify({ version, node: process.version })}\n` : `tercet ${version} (node ${process.version})\n`); return 0
       case 'up': return await up(readConfig(args.flags))
-      case 'check': return await check(readConfig(args.flags), args.json)
+      case 'check': {
+        const output = { out: (line: string) => { process.stdout.write(`${line}\n`) }, err: (line: string) => { process.stderr.write(`${line}\n`) } }
+        const [kind, ...files] = args.words
+        if (kind === undefined) return await check(readConfig(args.flags), args.json)
+        if (files.length === 0) throw new BadDataError(`check ${kind} takes files`)
+        const test = args.flags.indexOf('test')
+        if (test >= 0) args.flags.splice(test, 1)
+        const only = take(args.flags, 'run')
+        if (args.flags.length > 0) throw new BadDataError(`check ${kind} does not know --${args.flags[0]!}`)
+        if (kind === 'config') return await checkConfigFiles(files, systemFiles, output)
+        if (kind === 'rules') return test >= 0 ? await runRuleTests(files, systemFiles, only === undefined ? [] : [only], output) : await checkRuleFiles(files, systemFiles, output)
+        throw new BadDataError(`check does not know ${JSON.stringify(kind)}; config and rules are known`)
+      }
       case 'inspect': { const config = readConfig(args.flags); const world = worldOf(config); process.stdout.write(await inspectBucket(await openBucket(config, world, 'metrics'), await openBucket(config, world, 'logs'), await openBucket(config, world, 'traces'), args.json)); return 0 }
       case 'tail': return await tail(args)
       default: return await query(args)

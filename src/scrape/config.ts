@@ -189,7 +189,6 @@ function readJob(setting: Setting, globals: Globals, warnings: string[]): Scrape
   const fallback = section.text('fallback_scrape_protocol')
   if (fallback !== '' && !isProtocol(fallback)) section.refuse(`invalid fallback_scrape_protocol: ${fallback}`)
   const scheme = section.text('scheme', 'http')
-  if (scheme !== 'http' && scheme !== 'https') section.refuse(`scheme ${quote(scheme)} is not http or https`)
   const nativeHistograms = section.isOn('scrape_native_histograms', globals.nativeHistograms)
   const job: ScrapeJob = {
     jobName, intervalMs, timeoutMs, protocols: protocolsOf(section, globals.protocols === defaultProtocols && nativeHistograms ? histogramProtocols : globals.protocols), fallbackProtocol: fallback === '' ? undefined : fallback as ScrapeProtocol, nativeHistograms,
@@ -224,7 +223,7 @@ function readRemoteWrite(setting: Setting): RemoteWriteSettings {
   metadata?.ignore('send', 'send_interval', 'max_samples_per_send')
   metadata?.finish()
   const settings: RemoteWriteSettings = {
-    url: checkUrl(section, section.text('url')), name: section.text('name'), timeoutMs: section.durationMs('remote_timeout', 30_000), headers: section.textMap('headers'), writeRelabelRules: readRelabelRules(section.list('write_relabel_configs')),
+    url: section.text('url') === '' && section.stands('url') ? '' : checkUrl(section, section.text('url')), name: section.text('name'), timeoutMs: section.durationMs('remote_timeout', 30_000), headers: section.textMap('headers'), writeRelabelRules: readRelabelRules(section.list('write_relabel_configs')),
     sendExemplars: section.isOn('send_exemplars', false), sendNativeHistograms: section.isOn('send_native_histograms', false), protobufMessage: section.text('protobuf_message', 'prometheus.WriteRequest'),
     queue: {
       capacity: queue?.whole('capacity', 10_000) ?? 10_000, maxShards: queue?.whole('max_shards', 50) ?? 50, minShards: queue?.whole('min_shards', 1) ?? 1, maxSamplesPerSend: queue?.whole('max_samples_per_send', 2000) ?? 2000, batchSendDeadlineMs: queue?.durationMs('batch_send_deadline', 5000) ?? 5000,

@@ -46,7 +46,6 @@ function readOauth2(section: Section): Oauth2Settings {
   section.ignore('proxy_connect_header')
   section.finish()
   if (oauth2.clientId === '') section.refuse('oauth2 client_id must be configured')
-  if (!isSet(oauth2.clientSecret)) section.refuse('either oauth2 client_secret or client_secret_file must be configured')
   if (oauth2.tokenUrl === '') section.refuse('oauth2 token_url must be configured')
   return oauth2
 }

@@ -62,13 +62,14 @@ export class Setting {
 
   /** Bytes: a number, or one with KB, MB, GB, KiB … (powers of 1024, as Prometheus reads them). */
   bytes(): number {
-    const match = /^(\d+(?:\.\d+)?)\s*([KMGTPE]?)(i?)B?$/.exec(this.text())
+    const match = this.text() === '0' ? ['0', '0', ''] : /^(\d+(?:\.\d+)?)\s*([KMGTPE]?)i?B$/.exec(this.text())
     return match === null ? this.refuse(`${quote(this.text())} is no size like 10MB`) : Math.floor(Number(match[1]) * 1024 ** ['', 'K', 'M', 'G', 'T', 'P', 'E'].indexOf(match[2]!))
   }
 
   isOn(): boolean {
     const text = this.text()
-    return text === 'true' ? true : text === 'false' ? false : this.refuse(`${quote(text)} is not true or false`)
+    // As YAML 1.1 has it.
+    return /^(?:true|yes|y|on)$/i.test(text) ? true : /^(?:false|no|n|off)$/i.test(text) ? false : this.refuse(`${quote(text)} is not true or false`)
   }
 
   list(): Setting[] {

@@ -1,0 +1,101 @@
+/** tercet check config | rules | alertmanager: files of Prometheus and Alertmanager, without starting anything; unit tests of rules. */
+import { dirname, resolve } from 'node:path'
+import { MemoryBucket } from '#bucket/memory.ts'
+import { BadDataError, messageOf } from '#core/errors.ts'
+import type { Files } from '#core/files.ts'
+import { defaultLimits } from '#core/limits.ts'
+import { silentLog } from '#core/log.ts'
+import { MemoryFiles } from '#core/memory-files.ts'
+import { seededRandom } from '#core/random.ts'
+import { VirtualClock } from '#core/virtual-clock.ts'
+import { MetricsEngine } from '#metrics/engine.ts'
+import { PromqlEngine } from '#query/promql/engine.ts'
+import { readRulesFile } from '#alert/rules-file.ts'
+import { readUnitTests, runUnitTests, type UnitTestStore } from '#alert/unit-tests.ts'
+import { loadRules } from './alerting.ts'
+import { loadPrometheusConfig } from './scraping.ts'
+
+export interface CheckOutput { out: (line: string) => void; err: (line: string) => void }
+
+async function readText(files: Files, path: string): Promise<string> {
+  try {
+    return Buffer.from(await files.read(path)).toString('utf8')
+  } catch (error) {
+    throw new BadDataError(`${path}: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+/** Each file by itself; 1 when any is wrong. */
+async function checkEach(paths: readonly string[], { out, err }: CheckOutput, check: (path: string) => Promise<string>): Promise<number> {
+  let code = 0
+  for (const path of paths) {
+    out(`Checking ${path}`)
+    try {
+      out(`  SUCCESS: ${await check(path)}\n`)
+    } catch (error) {
+      if (!(error instanceof BadDataError)) throw error
+      err(`  FAILED: ${error.message}\n`)
+      code = 1
+    }
+  }
+  return code
+}
+
+const env = (): Readonly<Record<string, string | undefined>> => process.env
+
+export function checkRuleFiles(paths: readonly string[], files: Files, output: CheckOutput): Promise<number> {
+  return checkEach(paths, output, async path => {
+    const groups = readRulesFile(await readText(files, path), path, env())
+    return `${groups.reduce((sum, g) => sum + g.rules.length, 0)} rules found`
+  })
+}
+
+/** prometheus.yml, the files that it names, and their rules. */
+export function checkConfigFiles(paths: readonly string[], files: Files, output: CheckOutput): Promise<number> {
+  return checkEach(paths, output, async path => {
+    const config = await loadPrometheusConfig(path, files, env())
+    const directory = dirname(resolve(path))
+    const rules = await loadRules(config.ruleFiles, files, directory, env(), missing => { throw new BadDataError(`${missing} does not point to an existing file`) })
+    for (const warning of config.warnings) output.out(`  WARNING: ${warning}`)
+    return `${path} is valid prometheus config file syntax (${config.jobs.length} scrape jobs, ${rules.reduce((sum, g) => sum + g.rules.length, 0)} rules)`
+  })
+}
+
+/** A store in memory whose clock stands far ahead of every sample. */
+async function openStore(): Promise<UnitTestStore> {
+  const clock = new VirtualClock(4_000_000_000_000), random = seededRandom(1)
+  const limits = { ...defaultLimits, querySamplesMax: 50_000_000 }
+  const engine = new MetricsEngine({
+    clock, random, hashSeed: { a: 1, b: 2, c: 3, d: 4 }, files: new MemoryFiles(), log: silentLog, bucket: new MemoryBucket(clock), limits, directory: '/test', defaultTenant: 'test', durability: 'local', syncAlways: false,
+    blockMs: 7_200_000, outOfOrderMs: Infinity, retentionMs: Infinity, retentionBytesMax: Infinity, freeBytesMin: 0, readOnly: false, refreshMs: 3_600_000,
+  })
+  await engine.open()
+  const promql = new PromqlEngine({ ...clock, nowMs: () => 0, monotonicMs: () => 0, after: () => ({ cancel: () => { /* nothing is timed */ } }), breathe: () => Promise.resolve() }, limits)
+  return {
+    appender: engine,
+    async query(expr, atMs) {
+      const { type, series } = await promql.instant(engine.reader('test'), expr, atMs)
+      if (type !== 'vector' && type !== 'scalar') throw new BadDataError('rule result is not a vector or scalar')
+      return series.map(s => ({ labels: s.labels, value: s.values[0] ?? 0, histogram: s.histograms[0] }))
+    },
+    close: () => engine.close(),
+  }
+}
+
+export async function runRuleTests(paths: readonly string[], files: Files, only: readonly string[], { out, err }: CheckOutput): Promise<number> {
+  let code = 0
+  for (const path of paths) {
+    out(`Unit Testing:  ${path}`)
+    try {
+      const file = readUnitTests(await readText(files, path), path)
+      const groups = await loadRules(file.ruleFiles, files, dirname(resolve(path)), env(), missing => { out(`  WARNING: no file match pattern ${missing}`) })
+      const problems = await runUnitTests(file, groups, openStore, name => only.length === 0 || only.includes(name))
+      if (problems.length > 0) { code = 1; err(`  FAILED:\n${problems.join('\n')}\n`) } else out('  SUCCESS\n')
+    } catch (error) {
+      if (!(error instanceof BadDataError)) throw error
+      code = 1
+      err(`  FAILED:\n    ${error.message}\n`)
+    }
+  }
+  return code
+}
