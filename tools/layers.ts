@@ -15,7 +15,7 @@ export const mayImport: Record<string, readonly string[]> = {
   ingest: ['core', 'model', 'wire', 'net', 'metrics', 'logs', 'traces'],
   scrape: ['core', 'model', 'lang', 'wire', 'net', 'metrics'],
   alert: ['core', 'model', 'lang', 'net', 'query', 'metrics'],
-  api: ['core', 'model', 'lang', 'wire', 'net', 'query', 'metrics', 'logs', 'traces'],
+  api: ['core', 'model', 'lang', 'wire', 'net', 'query', 'metrics', 'logs', 'traces', 'alert'],
   app: ['*'],
 }
 

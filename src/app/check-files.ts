@@ -13,6 +13,7 @@ import { PromqlEngine } from '#query/promql/engine.ts'
 import { readRulesFile } from '#alert/rules-file.ts'
 import { readUnitTests, runUnitTests, type UnitTestStore } from '#alert/unit-tests.ts'
 import { loadRules } from './alerting.ts'
+import { loadAlertmanagerConfig } from './alertmanager.ts'
 import { loadPrometheusConfig } from './scraping.ts'
 
 export interface CheckOutput { out: (line: string) => void; err: (line: string) => void }
@@ -58,6 +59,14 @@ export function checkConfigFiles(paths: readonly string[], files: Files, output:
     const rules = await loadRules(config.ruleFiles, files, directory, env(), missing => { throw new BadDataError(`${missing} does not point to an existing file`) })
     for (const warning of config.warnings) output.out(`  WARNING: ${warning}`)
     return `${path} is valid prometheus config file syntax (${config.jobs.length} scrape jobs, ${rules.reduce((sum, g) => sum + g.rules.length, 0)} rules)`
+  })
+}
+
+export function checkAlertmanagerFiles(paths: readonly string[], files: Files, output: CheckOutput): Promise<number> {
+  return checkEach(paths, output, async path => {
+    const { config, templateCount } = await loadAlertmanagerConfig(path, files, env())
+    for (const warning of config.warnings) output.out(`  WARNING: ${warning}`)
+    return `${config.inhibitRules.length} inhibit rules, ${config.receivers.length} receivers, ${templateCount} templates`
   })
 }
 

@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync, existsSync } from 'node:fs'
 import { BadDataError, messageOf } from '#core/errors.ts'
 import { systemFiles } from '#core/files.ts'
-import { checkConfigFiles, checkRuleFiles, runRuleTests } from './check-files.ts'
+import { checkAlertmanagerFiles, checkConfigFiles, checkRuleFiles, runRuleTests } from './check-files.ts'
 import { loadConfig, type Config } from './config.ts'
 import { openBucket, startTercet, systemWorld, type World } from './compose.ts'
 import { queryLogs, requireOne, tailLogs } from './log-client.ts'
@@ -21,7 +21,7 @@ const usage = `tercet ${version}: metrics, logs and traces in one process, on op
   tercet tail [--url=http://127.0.0.1:8428] [--json] '{app="web"}'
   tercet inspect [--json] [--key=value …]              what is in the bucket
   tercet check [--config=tercet.yaml] [--key=value …]  is the configuration right, and does the bucket answer?
-  tercet check config prometheus.yml | rules rules.yml | rules --test tests.yml
+  tercet check config prometheus.yml | rules rules.yml | rules --test tests.yml | alertmanager alertmanager.yml
   tercet version
 
 Each verb has --help. Every key is also an environment variable: metrics.retention is TERCET_METRICS_RETENTION.
@@ -67,6 +67,7 @@ Files of others: prometheus.yml with what it names, rules, and unit tests of rul
   tercet check config prometheus.yml
   tercet check rules rules/*.yml
   tercet check rules --test tests.yml
+  tercet check alertmanager alertmanager.yml
 `,
   version: 'tercet version: prints the version.\n',
 }
@@ -117,7 +118,8 @@ export async function runCli(argv: readonly string[]): Promise<number> {
         if (args.flags.length > 0) throw new BadDataError(`check ${kind} does not know --${args.flags[0]!}`)
         if (kind === 'config') return await checkConfigFiles(files, systemFiles, output)
         if (kind === 'rules') return test >= 0 ? await runRuleTests(files, systemFiles, only === undefined ? [] : [only], output) : await checkRuleFiles(files, systemFiles, output)
-        throw new BadDataError(`check does not know ${JSON.stringify(kind)}; config and rules are known`)
+        if (kind === 'alertmanager') return await checkAlertmanagerFiles(files, systemFiles, output)
+        throw new BadDataError(`check does not know ${JSON.stringify(kind)}; config, rules and alertmanager are known`)
       }
       case 'inspect': { const config = readConfig(args.flags); const world = worldOf(config); process.stdout.write(await inspectBucket(await openBucket(config, world, 'metrics'), await openBucket(config, world, 'logs'), await openBucket(config, world, 'traces'), args.json)); return 0 }
       case 'tail': return await tail(args)

@@ -36,6 +36,7 @@ import { HiddenLines } from '#query/logql/scan.ts'
 import { TraceMetrics } from '#query/traceql/metrics.ts'
 import { TraceSearch } from '#query/traceql/search.ts'
 import { TagFinder } from '#query/traceql/tags.ts'
+import { alertmanagerRoutes } from '#api/alertmanager/routes.ts'
 import { jaegerRoutes, type Dependency } from '#api/jaeger/routes.ts'
 import { TempoAnswers } from '#api/tempo/answers.ts'
 import { tempoRoutes } from '#api/tempo/routes.ts'
@@ -54,6 +55,7 @@ import type { Config } from './config.ts'
 import { SelfMetrics } from './self-metrics.ts'
 import { SelfTraces } from './self-traces.ts'
 import { Alerting } from './alerting.ts'
+import { OwnAlertmanager } from './alertmanager.ts'
 import { Scraping } from './scraping.ts'
 import { version } from './version.ts'
 
@@ -225,8 +227,11 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   const ok = (text: string) => async (): Promise<{ status: number; headers: Record<string, string>; body: string }> => ({ status: 200, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: text })
   const selfTraces = config.isOn('self_trace') && !isReader ? new SelfTraces(traces, defaultTraceTenant, clock, random, log, version) : undefined
   const scraping = new Scraping({ world, env: process.env, file: isReader ? '' : config.text('scrape_config_file'), appender: metrics, tenant: defaultTenant, bodyBytesMax: config.bytes('limits.scrape_size'), version })
+  // Where nothing else is said, links lead to the address that is listened at.
+  const externalUrl = (config.text('external_url') || `${tls === undefined ? 'http' : 'https'}://${config.text('listen.http')}`).replace(/\/+$/, '')
+  const own = isReader ? undefined : await OwnAlertmanager.open({ world, env: process.env, file: config.text('alertmanager_config_file'), dataDir, bucket, backupKey: `${defaultTenant}/tercet/alertmanager/state.json`, externalUrl, allowsOffLimits: config.isOn('limits.notify_link_local') })
   const alerting = new Alerting({
-    world, env: process.env, ruleFiles: isReader ? [] : config.list('rule_files'), appender: metrics, tenant: defaultTenant, externalUrl: config.text('external_url'), own: undefined, discovery: scraping.discovery, promql: engine, logql, traceql,
+    world, env: process.env, ruleFiles: isReader ? [] : config.list('rule_files'), appender: metrics, tenant: defaultTenant, externalUrl, own: own?.receiver, discovery: scraping.discovery, promql: engine, logql, traceql,
     metrics: () => metrics.reader(defaultTenant), logs: () => logs.reader(defaultLogTenant), traces: () => traces.reader(defaultTraceTenant),
   })
   let tercet: Tercet | undefined
@@ -237,7 +242,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   const push = ['POST', 'PUT'] as const
   const routes: Route[] = [
     ...prometheusRoutes({ clock, limits, engine, store: metrics, tenantOf, version, startedMs, flags: {}, configText: config.describe(), retention: config.text('metrics.retention') }),
-    ...ruleRoutes(alerting),
+    ...ruleRoutes(alerting), ...(own === undefined ? [] : alertmanagerRoutes({ clock, alertmanager: own.alertmanager, version, startedMs })),
     ...targetRoutes(scraping, request => metrics.metadata(tenantOf(request))),
     ...exportRoutes({ clock, store: metrics, tenantOf }),
     ...lokiRoutes({ clock, engine: logql, store: logs, tenantOf: logTenantOf, version, entriesMax: limits.logQueryEntriesMax, queryLengthMaxMs: limits.logQueryLengthMaxMs }),
@@ -322,10 +327,11 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   tercet = {
     url: `${tls === undefined ? 'http' : 'https'}://${addresses.find(a => a.name === 'http')?.address ?? addresses[0]?.address ?? ''}`, addresses, metrics, logs, traces,
     async flush() { await Promise.all([metrics.flush(), logs.flush(), traces.flush()]) },
-    async reload() { await alerting.load(await scraping.load()); await Promise.all([metrics.refresh(), logs.refresh(), traces.refresh()]) },
+    async reload() { await alerting.load(await scraping.load()); await own?.reload(); await Promise.all([metrics.refresh(), logs.refresh(), traces.refresh()]) },
     async close() {
       await scraping.stop()
       await alerting.stop()
+      await own?.stop()
       await scraper?.stop()
       await deriver?.stop()
       for (const server of syslogServers) await server.stop()

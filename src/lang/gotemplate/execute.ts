@@ -35,12 +35,15 @@ export class TemplateRunner {
   readonly #template: Template
   readonly #source: string
   readonly #functions: ReadonlyMap<string, GoFunction>
+  readonly #shown: (value: GoValue) => string
   #out = ''
   #variables: [string, GoValue][] = []
   #steps = 0
   #depth = 0
 
-  constructor(name: string, source: string, template: Template, functions: ReadonlyMap<string, GoFunction>) {
+  /** `shown`: how a value is printed, where not as Go prints it. */
+  constructor(name: string, source: string, template: Template, functions: ReadonlyMap<string, GoFunction>, shown: (value: GoValue) => string = printGo) {
+    this.#shown = shown
     this.#name = name
     this.#source = source
     this.#template = template
@@ -76,7 +79,7 @@ export class TemplateRunner {
         case 'text': this.#write(node.text, 0); break
         case 'action': {
           const value = this.#pipe(node.pipe, dot)
-          if (node.pipe.declares.length === 0) this.#write(printGo(value), node.pipe.at)
+          if (node.pipe.declares.length === 0) this.#write(this.#shown(value), node.pipe.at)
           break
         }
         case 'if': case 'with': {
@@ -190,11 +193,12 @@ export class TemplateRunner {
   #fieldOf(of: GoValue, names: readonly string[], command: Command, args: readonly GoValue[]): GoValue {
     let value = of
     names.forEach((name, i) => {
-      if (value instanceof Map) { value = (value as ReadonlyMap<string, GoValue>).get(name) ?? missing; return }
       if (isObject(value)) {
+        // A method comes before a key of the same name.
         const method = value.method?.(name)
         if (method !== undefined) { value = method(i === names.length - 1 ? args : []); return }
       }
+      if (value instanceof Map) { value = (value as ReadonlyMap<string, GoValue>).get(name) ?? missing; return }
       if (value === null || value === missing) this.#fail(command.at, command.text, `nil pointer evaluating interface {}.${name}`)
       this.#fail(command.at, command.text, `can't evaluate field ${name} in type ${typeName(value)}`)
     })

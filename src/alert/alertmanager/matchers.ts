@@ -1,0 +1,86 @@
+/** Matchers of alerts, as Alertmanager's configuration and API write them: `a="b"`, `a=~b.*`, `{a!="x", b!~"y"}`. Source: Alertmanager's public documentation. */
+import { BadDataError } from '#core/errors.ts'
+import { quote } from '#core/text.ts'
+import { makeMatcher } from '#lang/regex/regex.ts'
+import type { Matcher, MatchKind } from '#lang/regex/matcher.ts'
+
+export type { Matcher }
+
+const bare = /^[^\s{}!=~,\\"'`]+/
+
+class MatcherParser {
+  readonly #text: string
+  #at = 0
+
+  constructor(text: string) { this.#text = text }
+
+  #fail(message: string): never { throw new BadDataError(`bad matcher format: ${this.#text}: ${message}`) }
+  #skip(): void { while (/\s/.test(this.#text[this.#at] ?? '')) this.#at++ }
+
+  #word(what: string): string {
+    this.#skip()
+    if (this.#text[this.#at] === '"') {
+      let out = ''
+      for (this.#at++; this.#at < this.#text.length; this.#at++) {
+        const c = this.#text[this.#at]!
+        if (c === '"') { this.#at++; return out }
+        if (c !== '\\') { out += c; continue }
+        const next = this.#text[++this.#at]
+        out += next === 'n' ? '\n' : next === '"' || next === '\\' ? next : `\\${next ?? ''}`
+      }
+      return this.#fail('a quoted text is not ended')
+    }
+    const found = bare.exec(this.#text.slice(this.#at))?.[0]
+    if (found === undefined) return this.#fail(`${what} was expected at ${this.#at}`)
+    this.#at += found.length
+    return found
+  }
+
+  /** A value may be everything up to a comma or brace, and nothing. */
+  #value(): string {
+    this.#skip()
+    if (this.#text[this.#at] === '"') return this.#word('a value')
+    const found = /^[^,{}"]*/.exec(this.#text.slice(this.#at))![0]
+    this.#at += found.length
+    return found.trim()
+  }
+
+  parse(): Matcher[] {
+    this.#skip()
+    const isBraced = this.#text[this.#at] === '{'
+    if (isBraced) this.#at++
+    const matchers: Matcher[] = []
+    for (;;) {
+      this.#skip()
+      if (isBraced && this.#text[this.#at] === '}') { this.#at++; break }
+      if (this.#at >= this.#text.length) { if (isBraced) this.#fail('} is missing'); break }
+      const name = this.#word('a label name')
+      this.#skip()
+      const kind = (['=~', '!~', '!=', '='] as const).find(k => this.#text.startsWith(k, this.#at)) ?? this.#fail('one of =, !=, =~, !~ was expected')
+      this.#at += kind.length
+      matchers.push(matcherOf(kind, name, this.#value()))
+      this.#skip()
+      if (this.#text[this.#at] === ',') this.#at++
+      else if (this.#at < this.#text.length && this.#text[this.#at] !== '}') this.#fail(`something follows at ${this.#at}`)
+    }
+    this.#skip()
+    if (this.#at < this.#text.length) this.#fail(`something follows at ${this.#at}`)
+    return matchers
+  }
+}
+
+/** Throws BadDataError. */
+export function matcherOf(kind: MatchKind, name: string, value: string): Matcher {
+  try {
+    return makeMatcher(kind, name, value)
+  } catch (error) {
+    throw new BadDataError(`${name}${kind}${quote(value)}: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+/** One or several. Throws BadDataError. */
+export function parseMatchers(text: string): Matcher[] { return new MatcherParser(text).parse() }
+
+export function matcherText({ kind, name, value }: Matcher): string { return `${/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name) ? name : JSON.stringify(name)}${kind}${JSON.stringify(value)}` }
+
+export function matchesAll(matchers: readonly Matcher[], get: (name: string) => string): boolean { return matchers.every(m => m.matches(get(m.name))) }

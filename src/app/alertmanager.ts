@@ -1,0 +1,89 @@
+/** alertmanager.yml in the running process: read, with its templates, and an Alertmanager that goes by it. */
+import { dirname, resolve } from 'node:path'
+import type { Bucket } from '#bucket/bucket.ts'
+import { BadDataError, messageOf, NotFoundError } from '#core/errors.ts'
+import type { AlertReceiver } from '#alert/notifier.ts'
+import { Alertmanager } from '#alert/alertmanager/alertmanager.ts'
+import { readAlertmanagerConfig, type AlertmanagerConfig } from '#alert/alertmanager/config.ts'
+import { Templates } from '#alert/alertmanager/template-data.ts'
+import { HttpClient, isOffLimits } from '#net/http-client.ts'
+import { sendMail } from '#net/mail.ts'
+import { filesOf } from '#scrape/discovery/simple.ts'
+import type { World } from './compose.ts'
+
+/** What an Alertmanager goes by where nothing is configured: alerts are kept and shown, nobody is told. */
+const noConfig = 'route:\n  receiver: default\nreceivers:\n  - name: default\n'
+
+/** Reads alertmanager.yml and its templates. Throws BadDataError. */
+export async function loadAlertmanagerConfig(file: string, files: World['files'], env: Readonly<Record<string, string | undefined>>): Promise<{ config: AlertmanagerConfig; templates: Templates; templateCount: number }> {
+  if (file === '') return { config: readAlertmanagerConfig(noConfig, 'default'), templates: new Templates([]), templateCount: 0 }
+  const read = async (path: string): Promise<string> => {
+    try {
+      return Buffer.from(await files.read(path)).toString('utf8')
+    } catch (error) {
+      throw new BadDataError(`${path}: ${messageOf(error)}`, { cause: error })
+    }
+  }
+  const config = readAlertmanagerConfig(await read(file), file, env)
+  const paths = (await Promise.all(config.templates.map(pattern => filesOf({ files, directory: dirname(resolve(file)) }, pattern)))).flat()
+  const sources = await Promise.all(paths.map(async path => ({ file: path, text: await read(path) })))
+  try {
+    return { config, templates: new Templates(sources), templateCount: sources.length }
+  } catch (error) {
+    throw new BadDataError(`templates of ${file}: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+export interface OwnAlertmanagerOptions { world: World; env: Readonly<Record<string, string | undefined>>; file: string; dataDir: string; bucket: Bucket; backupKey: string; externalUrl: string; allowsOffLimits: boolean }
+
+export class OwnAlertmanager {
+  readonly #options: OwnAlertmanagerOptions
+  readonly alertmanager: Alertmanager
+
+  private constructor(options: OwnAlertmanagerOptions, alertmanager: Alertmanager) {
+    this.#options = options
+    this.alertmanager = alertmanager
+  }
+
+  static async open(options: OwnAlertmanagerOptions): Promise<OwnAlertmanager> {
+    const { world: { clock, random, log, files }, env, file, dataDir, bucket, backupKey, externalUrl, allowsOffLimits } = options
+    const directory = dirname(resolve(file === '' ? '.' : file))
+    const { config, templates } = await loadAlertmanagerConfig(file, files, env)
+    for (const warning of config.warnings) log.warn('the configuration asks for what is not done', { file, warning })
+    const refuses = (address: string): string | undefined => (isOffLimits(address) ? 'link-local and metadata addresses are off limits for notifications; limits.notify_link_local allows them' : undefined)
+    const alertmanager = new Alertmanager(config, templates, {
+      clock, random, log, files, statePath: `${dataDir}/alertmanager/state.json`, externalUrl, mail: sendMail,
+      client: settings => new HttpClient(settings, { clock, files, env, directory, ...(allowsOffLimits ? {} : { refuses }) }),
+      readSecret: async path => Buffer.from(await files.read(path.startsWith('/') ? path : `${directory}/${path}`)).toString('utf8'),
+      backup: {
+        async read() {
+          try { return await bucket.get(backupKey) } catch (error) { if (error instanceof NotFoundError) return undefined; throw error }
+        },
+        write: bytes => bucket.put(backupKey, bytes),
+      },
+    })
+    await alertmanager.open()
+    return new OwnAlertmanager(options, alertmanager)
+  }
+
+  /** Reads the file anew, and goes by it from now on; what is wrong changes nothing. */
+  async reload(): Promise<void> {
+    const { file, world, env } = this.#options
+    if (file === '') return
+    const { config, templates } = await loadAlertmanagerConfig(file, world.files, env)
+    await this.alertmanager.apply(config, templates)
+  }
+
+  /** Our own rules' alerts come straight here. */
+  get receiver(): AlertReceiver {
+    return {
+      url: `${this.#options.externalUrl}/api/v2/alerts`, relabelRules: [],
+      send: async alerts => {
+        const { problems } = this.alertmanager.receive(alerts.map(a => ({ labels: a.labels, annotations: a.annotations, startsMs: a.startsMs, endsMs: a.endsMs, generatorUrl: a.generatorUrl })))
+        if (problems.length > 0) throw new BadDataError(problems.join('; '))
+      },
+    }
+  }
+
+  stop(): Promise<void> { return this.alertmanager.stop() }
+}
