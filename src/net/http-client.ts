@@ -53,7 +53,7 @@ const tlsVersions = { TLS10: 'TLSv1', TLS11: 'TLSv1.1', TLS12: 'TLSv1.2', TLS13:
 /** Link-local and metadata addresses: what a URL that somebody smuggled in would ask for credentials. */
 export function isOffLimits(address: string): boolean {
   const plain = address.replace(/^::ffff:/i, '')
-  return /^169\.254\./.test(plain) || /^fe[89ab][0-9a-f]:/i.test(plain) || /^fd00:ec2::254$/i.test(plain) || plain === '0.0.0.0' || plain === '100.100.100.200'
+  return plain.startsWith('169.254.') || /^fe[89ab][0-9a-f]:/i.test(plain) || /^fd00:ec2::254$/i.test(plain) || plain === '0.0.0.0' || plain === '100.100.100.200'
 }
 
 function isWithoutProxy(host: string, port: string, list: string): boolean {

@@ -158,11 +158,12 @@ export class Alertmanager {
     return found.length > 0 ? found : [route]
   }
 
-  statusOf(alert: ManagedAlert): AlertStatus {
+  /** `route`: as a member of a group, which may be mute. */
+  statusOf(alert: ManagedAlert, route?: RouteSettings): AlertStatus {
     const nowMs = this.#world.clock.nowMs()
     const silencedBy = this.#state.silencing(alert.labels, nowMs), inhibitedBy = this.#inhibiting(alert)
-    const mutedBy = [...new Set(this.routesOf(alert.labels).flatMap(route => this.#muting(route, nowMs) ?? []))]
-    return { state: silencedBy.length + inhibitedBy.length > 0 ? 'suppressed' : 'active', silencedBy, inhibitedBy, mutedBy }
+    const mutedBy = route === undefined ? [] : this.#muting(route, nowMs) ?? []
+    return { state: silencedBy.length + inhibitedBy.length + mutedBy.length > 0 ? 'suppressed' : 'active', silencedBy, inhibitedBy, mutedBy }
   }
 
   /** Fingerprints of the alerts that inhibit one. */
@@ -251,11 +252,12 @@ export class Alertmanager {
     const logKey = `${receiver.name}/${integration.kind}/${index}:${group.key}`
     const entry = this.#state.notifications.get(logKey)
     const firingIds = firing.map(a => a.fingerprint), resolvedIds = resolved.map(a => a.fingerprint)
-    if (!isNews(entry, firingIds, resolvedIds, integration.sendResolved, group.route.repeatIntervalMs, nowMs)) return true
+    const reason = newsOf(entry, firingIds, resolvedIds, integration.sendResolved, group.route.repeatIntervalMs, nowMs)
+    if (reason === undefined) return true
     const sent = integration.sendResolved ? alerts : firing
     if (sent.length > 0) {
       const data = { receiver: receiver.name, status: firing.length > 0 ? 'firing' as const : 'resolved' as const, alerts: sent, groupLabels: group.labels, externalUrl: this.#world.externalUrl, nowMs }
-      if (!(await this.#send(integration, { data, groupKey: group.key }, group))) return false
+      if (!(await this.#send(integration, { data, groupKey: group.key, reason }, group))) return false
     }
     this.#state.notifications.set(logKey, { atMs: nowMs, firing: firingIds, resolved: resolvedIds, expiresMs: nowMs + 2 * group.route.repeatIntervalMs + 3_600_000 })
     await this.#save()
@@ -333,12 +335,12 @@ function routeId(root: RouteSettings, wanted: RouteSettings): string {
   return id
 }
 
-/** Whether a receiver has to be told, after what it was told last. */
-function isNews(entry: { atMs: number; firing: string[]; resolved: string[] } | undefined, firing: readonly string[], resolved: readonly string[], sendResolved: boolean, repeatMs: number, nowMs: number): boolean {
-  if (entry === undefined) return firing.length > 0
-  if (firing.some(id => !entry.firing.includes(id))) return true
+/** Why a receiver has to be told, after what it was told last; undefined: it hasn't. */
+function newsOf(entry: { atMs: number; firing: string[]; resolved: string[] } | undefined, firing: readonly string[], resolved: readonly string[], sendResolved: boolean, repeatMs: number, nowMs: number): string | undefined {
+  if (entry === undefined) return firing.length > 0 ? 'first notification' : undefined
+  if (firing.some(id => !entry.firing.includes(id))) return 'new alerts added'
   // All over: told once, if there was something before.
-  if (firing.length === 0) return entry.firing.length > 0
-  if (sendResolved && resolved.some(id => !entry.resolved.includes(id))) return true
-  return entry.atMs < nowMs - repeatMs
+  if (firing.length === 0) return entry.firing.length > 0 ? 'all alerts resolved' : undefined
+  if (sendResolved && resolved.some(id => !entry.resolved.includes(id))) return 'some alerts resolved'
+  return entry.atMs < nowMs - repeatMs ? 'repeat interval elapsed' : undefined
 }

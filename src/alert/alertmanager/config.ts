@@ -59,7 +59,7 @@ const shapes: Readonly<Record<IntegrationKind, Shape>> = {
   },
   pagerduty: {
     texts: { url: '', client: '{{ template "pagerduty.default.client" . }}', client_url: '{{ template "pagerduty.default.clientURL" . }}', description: '{{ template "pagerduty.default.description" .}}', severity: 'error', source: '', class: '', component: '', group: '' }, secrets: ['routing_key', 'service_key'],
-    maps: { details: [['firing', '{{ template "pagerduty.default.instances" .Alerts.Firing }}'], ['resolved', '{{ template "pagerduty.default.instances" .Alerts.Resolved }}'], ['num_firing', '{{ .Alerts.Firing | len }}'], ['num_resolved', '{{ .Alerts.Resolved | len }}']] }, lists: ['images', 'links'], required: [], sendResolved: true, durations: { timeout: 0 },
+    maps: { details: [['firing', '{{ .Alerts.Firing | toJson }}'], ['resolved', '{{ .Alerts.Resolved | toJson }}'], ['num_firing', '{{ .Alerts.Firing | len }}'], ['num_resolved', '{{ .Alerts.Resolved | len }}']] }, lists: ['images', 'links'], required: [], sendResolved: true, durations: { timeout: 0 },
   },
   opsgenie: {
     texts: { api_url: '', message: '{{ template "opsgenie.default.message" . }}', description: '{{ template "opsgenie.default.description" . }}', source: '{{ template "opsgenie.default.source" . }}', tags: '', note: '', priority: '', entity: '', actions: '' }, secrets: ['api_key'], flags: { update_alerts: false }, maps: { details: [] }, lists: ['responders'], required: [], sendResolved: true,
@@ -140,7 +140,6 @@ function fillIn({ kind }: Integration, texts: Record<string, string>, secrets: R
       return
     case 'pagerduty':
       if (!isSet(secrets['routing_key']!) && !isSet(secrets['service_key']!)) section.refuse('missing service or routing key in PagerDuty config')
-      if (isSet(secrets['routing_key']!) && isSet(secrets['service_key']!)) section.refuse('at most one of service_key and routing_key must be configured')
       texts['url'] ||= isSet(secrets['service_key']!) && globals.pagerdutyUrl.endsWith('/v2/enqueue') ? 'https://events.pagerduty.com/generic/2010-04-15/create_event.json' : globals.pagerdutyUrl
       return
     case 'opsgenie':

@@ -14,7 +14,8 @@ export interface SendWorld {
   secret: (secret: Secret) => Promise<string>
   mail: (mail: Mail) => Promise<void>
 }
-export interface Outgoing { data: TemplateData; groupKey: string }
+/** `reason`: why the receiver is told, in words. */
+export interface Outgoing { data: TemplateData; groupKey: string; reason: string }
 
 const timeoutMs = 30_000
 const replyBytesMax = 1 << 20
@@ -44,13 +45,22 @@ function alertJson(alert: ManagedAlert, nowMs: number): Record<string, unknown> 
 /** The hash that stands for a group where a receiver wants a short key. */
 const hashed = (groupKey: string): string => createHash('sha256').update(groupKey).digest('hex')
 
+/** What a template printed as JSON goes out as such. */
+function structured(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
 type Sender = (integration: Integration, outgoing: Outgoing, world: SendWorld) => Promise<void>
 
-const webhook: Sender = async ({ secrets, numbers }, { data, groupKey }, world) => {
+const webhook: Sender = async ({ secrets, numbers }, { data, groupKey, reason }, world) => {
   const most = numbers['max_alerts']!, alerts = most > 0 ? data.alerts.slice(0, most) : data.alerts
   await post(world, (await world.secret(secrets['url']!)).trim(), {
     receiver: data.receiver, status: data.status, alerts: alerts.map(a => alertJson(a, data.nowMs)), groupLabels: Object.fromEntries(pairsOf(data.groupLabels)), commonLabels: Object.fromEntries(commonPairs(data.alerts.map(a => a.labels))), commonAnnotations: Object.fromEntries(commonPairs(data.alerts.map(a => a.annotations))),
-    externalURL: data.externalUrl, version: '4', groupKey, truncatedAlerts: data.alerts.length - alerts.length,
+    externalURL: data.externalUrl, version: '4', groupKey, notification_reason: reason, truncatedAlerts: data.alerts.length - alerts.length,
   }, {}, numbers['timeout'])
 }
 
@@ -83,7 +93,7 @@ const slack: Sender = async ({ texts, secrets, flags, lists, numbers }, { data }
 
 const pagerduty: Sender = async ({ texts, secrets, maps, lists, numbers }, { data, groupKey }, world) => {
   const t = (name: string): string => world.templates.text(texts[name]!, data)
-  const details = Object.fromEntries(maps['details']!.map(([name, value]) => [name, world.templates.text(value, data)]))
+  const details = Object.fromEntries(maps['details']!.map(([name, value]) => [name, structured(world.templates.text(value, data))]))
   const routingKey = await world.secret(secrets['routing_key']!)
   const isFiring = data.status === 'firing'
   if (routingKey === '') {
@@ -115,7 +125,7 @@ const telegram: Sender = async ({ texts, secrets, flags, numbers }, { data }, wo
   const mode = texts['parse_mode']!
   const message = mode === 'HTML' ? world.templates.html(texts['message']!, data) : world.templates.text(texts['message']!, data)
   await post(world, `${texts['api_url']!.replace(/\/$/, '')}/bot${await world.secret(secrets['bot_token']!)}/sendMessage`, {
-    chat_id: numbers['chat_id']!, text: cut(message, 4096), disable_notification: flags['disable_notifications']!, ...(mode === '' ? {} : { parse_mode: mode }), ...(numbers['message_thread_id']! > 0 ? { message_thread_id: numbers['message_thread_id']! } : {}), disable_web_page_preview: true,
+    chat_id: String(numbers['chat_id']!), text: cut(message, 4096), disable_notification: flags['disable_notifications']!, ...(mode === '' ? {} : { parse_mode: mode }), ...(numbers['message_thread_id']! > 0 ? { message_thread_id: numbers['message_thread_id']! } : {}), disable_web_page_preview: true,
   })
 }
 

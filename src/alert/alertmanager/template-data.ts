@@ -47,6 +47,9 @@ class KeyValues extends Map<string, GoValue> implements GoObject {
 
 export function pairsOf(labels: Labels): [string, string][] { return Array.from({ length: labels.size }, (_, i) => [labels.pairs[2 * i]!, labels.pairs[2 * i + 1]!]) }
 
+/** What has fields, not keys: as JSON its names begin small. */
+class Fields extends Map<string, GoValue> {}
+
 /** A text that is HTML already. */
 class SafeHtml implements GoObject {
   readonly html: string
@@ -66,7 +69,7 @@ export function statusOf(alert: ManagedAlert, nowMs: number): 'firing' | 'resolv
 
 function alertValue(alert: ManagedAlert, nowMs: number): GoValue {
   const zero = GoTime.utc(-62_135_596_800_000), status = statusOf(alert, nowMs)
-  return new Map<string, GoValue>([
+  return new Fields([
     ['Status', status], ['Labels', new KeyValues(pairsOf(alert.labels))], ['Annotations', new KeyValues(pairsOf(alert.annotations))], ['StartsAt', GoTime.utc(alert.startsMs)], ['EndsAt', status === 'resolved' ? GoTime.utc(alert.endsMs) : zero], ['GeneratorURL', alert.generatorUrl], ['Fingerprint', alert.fingerprint],
   ])
 }
@@ -77,7 +80,7 @@ function alertList(alerts: readonly ManagedAlert[], nowMs: number): GoValue {
 }
 
 function dataValue({ receiver, status, alerts, groupLabels, externalUrl, nowMs }: TemplateData): GoValue {
-  return new Map<string, GoValue>([
+  return new Fields([
     ['Receiver', receiver], ['Status', status], ['Alerts', alertList(alerts, nowMs)], ['GroupLabels', new KeyValues(pairsOf(groupLabels))], ['CommonLabels', new KeyValues(commonPairs(alerts.map(a => a.labels)))], ['CommonAnnotations', new KeyValues(commonPairs(alerts.map(a => a.annotations)))], ['ExternalURL', externalUrl],
   ])
 }
@@ -85,6 +88,7 @@ function dataValue({ receiver, status, alerts, groupLabels, externalUrl, nowMs }
 function toJson(value: GoValue): unknown {
   if (value instanceof GoInt) return Number(value.value)
   if (value instanceof GoTime) return value.format('2006-01-02T15:04:05.999999999Z07:00')
+  if (value instanceof Fields) return Object.fromEntries([...value].map(([k, v]) => [k[0]!.toLowerCase() + k.slice(1), toJson(v)]))
   if (value instanceof Map) return Object.fromEntries([...value as ReadonlyMap<string, GoValue>].map(([k, v]) => [k, toJson(v)]))
   if (Array.isArray(value)) return [...value as readonly GoValue[]].map(toJson)
   return typeof value === 'object' && value !== null ? printGo(value) : value

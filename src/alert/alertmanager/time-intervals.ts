@@ -30,7 +30,7 @@ function readInterval(setting: Setting): Interval {
   const interval: Interval = {
     times: section.list('times').map(t => { const s = t.section(); const range = { from: minuteOf(s, 'start_time'), through: minuteOf(s, 'end_time') }; s.finish(); if (range.from >= range.through) s.refuse('start_time must be before end_time'); return range }),
     weekdays: section.list('weekdays').map(s => rangeOf(s, named(weekdayNames, 0), 0, 6)), days: section.list('days_of_month').map(s => { const range = rangeOf(s, whole, -31, 31); if (range.from === 0 || range.through === 0) s.refuse('0 is no day of a month'); return range }),
-    months: section.list('months').map(s => rangeOf(s, named(monthNames, 1), 1, 12)), years: section.list('years').map(s => rangeOf(s, whole, 0, 9999)), location: section.text('location', 'UTC'),
+    months: section.list('months').map(s => rangeOf(s, named(monthNames, 1), 1, Infinity)), years: section.list('years').map(s => rangeOf(s, whole, 0, 9999)), location: section.text('location', 'UTC'),
   }
   section.finish()
   try {

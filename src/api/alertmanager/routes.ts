@@ -3,6 +3,7 @@ import type { Clock } from '#core/clock.ts'
 import { BadDataError, LimitError, messageOf, NotFoundError } from '#core/errors.ts'
 import { quote } from '#core/text.ts'
 import { compileAnchored } from '#lang/regex/regex.ts'
+import { maskSettings } from '#lang/settings/mask.ts'
 import { Labels } from '#model/labels.ts'
 import type { Handler, HttpReply, HttpRequest, Route } from '#net/http.ts'
 import type { Alertmanager, AlertStatus, IncomingAlert } from '#alert/alertmanager/alertmanager.ts'
@@ -15,9 +16,12 @@ const json = (value: unknown, status = 200): HttpReply => ({ status, headers: { 
 const object = (labels: Labels): Record<string, string> => Object.fromEntries(Array.from({ length: labels.size }, (_, i) => [labels.pairs[2 * i]!, labels.pairs[2 * i + 1]!]))
 const iso = (ms: number): string => new Date(ms).toISOString()
 
-/** Secrets are not shown. */
+/** Secrets are not shown: passwords and keys, and URLs that let in whoever knows them. */
 export function withoutSecrets(text: string): string {
-  return text.replaceAll(/^(\s*(?:-\s*)?["']?(?:[a-z_]*(?:password|secret|token|api_key|routing_key|service_key|user_key|credentials|webhook_url)|slack_api_url|api_url|url)["']?\s*:\s*)(?!\s*$)[^#\n]+/gm, '$1<secret>').replaceAll(/((?:password|secret|token|api_key|routing_key|service_key|user_key|credentials|webhook_url|api_url|url)\s*:\s*)(["'][^"']*["']|[^\s,}]+)(?=\s*[,}])/g, '$1<secret>')
+  return maskSettings(text, path => {
+    const name = path.at(-1) ?? '', owner = path.at(-2) ?? ''
+    return /(?:password|secret|token|api_key|routing_key|service_key|user_key|credentials|webhook_url)$|^slack_api_url$/.test(name) || (name === 'url' && owner === 'webhook_configs') || (name === 'api_url' && owner === 'slack_configs')
+  })
 }
 
 async function bodyOf(request: HttpRequest): Promise<unknown> {
@@ -114,7 +118,8 @@ export function alertmanagerRoutes({ clock, alertmanager, version, startedMs }: 
   const getGroups: Handler = async request => {
     const form = await request.form(), isChosen = chooser(form)
     return json(alertmanager.groups().map(group => ({
-      labels: object(group.labels), receiver: { name: group.receiver }, alerts: group.alerts.map(alert => ({ alert, status: alertmanager.statusOf(alert) })).filter(({ alert, status }) => isChosen(alert, status, [group.receiver])).map(({ alert, status }) => alertJson(alert, status)),
+      alerts: group.alerts.map(alert => ({ alert, status: alertmanager.statusOf(alert, group.route) })).filter(({ alert, status }) => isChosen(alert, status, [group.receiver])).map(({ alert, status }) => alertJson(alert, status)),
+      labels: object(group.labels), receiver: { name: group.receiver },
     })).filter(g => g.alerts.length > 0))
   }
   const getSilences: Handler = async request => {
@@ -151,7 +156,7 @@ export function alertmanagerRoutes({ clock, alertmanager, version, startedMs }: 
   const status: Handler = async () => json({
     cluster: { name: 'tercet', status: 'disabled', peers: [] }, versionInfo: { version, revision: '', branch: '', buildUser: '', buildDate: '', goVersion: '' }, config: { original: withoutSecrets(alertmanager.config.text) }, uptime: iso(startedMs),
   })
-  const receivers: Handler = async () => json(alertmanager.config.receivers.map(({ name }) => ({ name })))
+  const receivers: Handler = async () => json(alertmanager.config.receivers.map(({ name }) => ({ labels: { name }, name })))
   const table: [Route['methods'], string, Handler][] = [
     [['GET'], '/alerts', getAlerts], [['POST'], '/alerts', postAlerts], [['GET'], '/alerts/groups', getGroups], [['GET'], '/silences', getSilences], [['POST'], '/silences', postSilence], [['GET'], '/silence/:id', getSilence], [['DELETE'], '/silence/:id', deleteSilence], [['GET'], '/status', status], [['GET'], '/receivers', receivers],
   ]

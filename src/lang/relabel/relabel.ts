@@ -123,7 +123,7 @@ function relabelOnce(labels: LabelMap, rule: RelabelRule): boolean {
         if (target !== undefined && target !== '') labels.set(target, value)
       }
       return true
-    case 'labeldrop': for (const name of [...labels.keys()]) if (fits(rule, name)) labels.delete(name); return true
-    case 'labelkeep': for (const name of [...labels.keys()]) if (!fits(rule, name)) labels.delete(name); return true
+    case 'labeldrop': for (const name of labels.keys()) if (fits(rule, name)) labels.delete(name); return true
+    case 'labelkeep': for (const name of labels.keys()) if (!fits(rule, name)) labels.delete(name); return true
   }
 }

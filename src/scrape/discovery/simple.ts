@@ -34,7 +34,7 @@ export function fileDiscovery({ files, refreshMs }: Settings<'file'>, world: Dis
   const good = new Map<string, TargetGroup[]>()
   return new PollingDiscovery(world, `file ${files.join(', ')}`, Math.min(refreshMs, filePollMs), async () => {
     const paths = (await Promise.all(files.map(pattern => filesOf(world, pattern)))).flat()
-    for (const path of [...good.keys()]) if (!paths.includes(path)) good.delete(path)
+    for (const path of good.keys()) if (!paths.includes(path)) good.delete(path)
     for (const path of paths) {
       try {
         const text = Buffer.from(await world.files.read(path)).toString('utf8')
