@@ -107,7 +107,7 @@ export class Alertmanager {
     this.#groups.clear()
     const clients = [...this.#clients.values()]
     this.#clients.clear()
-    await Promise.all([...this.#flushes])
+    await Promise.all(this.#flushes)
     await Promise.all(clients.map(client => client.close()))
     for (const alert of this.#alerts.values()) this.#dispatch(alert)
   }
@@ -317,7 +317,7 @@ export class Alertmanager {
     for (const group of this.#groups.values()) group.timer?.cancel()
     for (const { timer, resolve } of this.#waits) { timer.cancel(); resolve() }
     await this.#maintenance?.stop()
-    await Promise.all([...this.#flushes])
+    await Promise.all(this.#flushes)
     await this.#saving
     if (this.#isChanged) await this.#world.backup?.write(this.#state.encode(this.#world.clock.nowMs())).catch(() => { /* the disk has it */ })
     await Promise.all([...this.#clients.values()].map(client => client.close()))

@@ -156,7 +156,7 @@ const pushover: Sender = async ({ texts, secrets, flags, numbers }, { data }, wo
   const form = new URLSearchParams({ token: await world.secret(secrets['token']!), user: await world.secret(secrets['user_key']!), title: cut(t('title'), 250), message: cut(message.trim(), 1024) || '(no details)', url: cut(t('url'), 512), url_title: t('url_title'), priority, ...(priority === '2' ? { retry: String(numbers['retry']! / 1000), expire: String(numbers['expire']! / 1000) } : {}), device: t('device'), sound: t('sound') })
   if (flags['html'] === true) form.set('html', '1')
   if (flags['monospace'] === true) form.set('monospace', '1')
-  for (const [name, value] of [...form]) if (value === '') form.delete(name)
+  for (const name of Array.from(form.keys())) if (form.get(name) === '') form.delete(name)
   await post(world, 'https://api.pushover.net/1/messages.json', form.toString(), { 'content-type': 'application/x-www-form-urlencoded' })
 }
 

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Unpacks programs that tests compare with into a folder: current Prometheus, Alertmanager, node exporter and vmalert, from Debian's unstable suite.
+#   tools/fetch-peers.sh build/peers        then: export PATH=$PWD/build/peers/usr/bin:$PATH
+set -euo pipefail
+target=$1
+mkdir -p "$target/packages"
+if [ "$(apt-cache policy prometheus 2>/dev/null | grep -c ' sid/main')" = 0 ]; then
+  printf 'Types: deb\nURIs: http://deb.debian.org/debian\nSuites: sid\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n' > /etc/apt/sources.list.d/sid-peers.sources
+  printf 'Package: *\nPin: release a=unstable\nPin-Priority: 50\n' > /etc/apt/preferences.d/sid-peers
+  apt-get update -q
+fi
+cd "$target/packages"
+for package in prometheus promtool prometheus-alertmanager prometheus-node-exporter victoria-metrics; do
+  apt-get download -q "$package/sid" || echo "$package could not be had"
+done
+for file in ./*.deb; do dpkg -x "$file" ..; done
+# Debian's Alertmanager reads its templates from there.
+if [ -d ../usr/share/prometheus/alertmanager ] && [ ! -e /usr/share/prometheus/alertmanager ]; then
+  mkdir -p /usr/share/prometheus && cp -r ../usr/share/prometheus/alertmanager /usr/share/prometheus/
+fi
