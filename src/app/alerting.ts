@@ -118,6 +118,9 @@ export class Alerting implements RulesSource {
   readonly notifier: Notifier
   #others: OtherAlertmanagers | undefined
   #othersText = ''
+  #config: PrometheusConfig | undefined
+  /** Groups that don't come from files. */
+  #operatorRules: readonly { file: string; text: string }[] = []
 
   constructor(options: AlertingOptions) {
     this.#options = options
@@ -138,7 +141,25 @@ export class Alerting implements RulesSource {
       await this.#others?.stop()
       this.#others = new OtherAlertmanagers(config?.alertmanagers ?? [], discovery, receivers => { this.notifier.receivers = [...own === undefined ? [] : [own], ...receivers] })
     }
-    await this.#manager.apply(groups, this.#worldOf(config))
+    this.#config = config
+    await this.#manager.apply([...groups, ...this.#operatorGroups()], this.#worldOf(config))
+  }
+
+  #operatorGroups(): GroupSettings[] {
+    return this.#operatorRules.flatMap(({ file, text }) => {
+      try {
+        return readRulesFile(text, file)
+      } catch (error) {
+        this.#options.world.log.warn('rules are left out', { object: file, error: messageOf(error) })
+        return []
+      }
+    })
+  }
+
+  async setOperatorRules(rules: readonly { file: string; text: string }[]): Promise<void> {
+    if (JSON.stringify(rules) === JSON.stringify(this.#operatorRules)) return
+    this.#operatorRules = rules
+    await this.load(this.#config)
   }
 
   #worldOf(config: PrometheusConfig | undefined): GroupWorld {

@@ -46,6 +46,7 @@ import { TracesHandler } from '#ingest/otlp-traces.ts'
 import { TracesEngine } from '#traces/engine.ts'
 import { defaultDedicated, layoutOf, type BlockFormat } from '#traces/schema.ts'
 import { decodeOtlpTraces, decodeSpan, encodeOtlpTraces, spanSize } from '#wire/otlp/traces.ts'
+import { OperatorWatcher } from '#scrape/operator/watcher.ts'
 import { PromqlEngine } from '#query/promql/engine.ts'
 import { victoriaLogsRoutes } from '#api/victorialogs/routes.ts'
 import { ruleRoutes } from '#api/prometheus/rules.ts'
@@ -234,6 +235,8 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
     world, env: process.env, ruleFiles: isReader ? [] : config.list('rule_files'), appender: metrics, tenant: defaultTenant, externalUrl, own: own?.receiver, discovery: scraping.discovery, promql: engine, logql, traceql,
     metrics: () => metrics.reader(defaultTenant), logs: () => logs.reader(defaultLogTenant), traces: () => traces.reader(defaultTraceTenant),
   })
+  const followsOperators = !isReader && (config.text('operator_objects') === 'on' || (config.text('operator_objects') === 'auto' && (process.env['KUBERNETES_SERVICE_HOST'] ?? '') !== ''))
+  const operators = followsOperators ? new OperatorWatcher(scraping.discovery, async ({ jobs, rules }) => { await scraping.setOperatorJobs(jobs); await alerting.setOperatorRules(rules) }) : undefined
   let tercet: Tercet | undefined
   const readiness = async (): Promise<{ status: number; headers: Record<string, string>; body: string }> => {
     const problem = metrics.ready && logs.ready && traces.ready ? undefined : 'starting'
@@ -301,6 +304,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   try {
     await Promise.all([metrics.open(), logs.open(), traces.open()])
     await alerting.load(await scraping.load())
+    operators?.start()
   } catch (error) {
     await http.close()
     await grpc.close()
@@ -329,6 +333,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
     async flush() { await Promise.all([metrics.flush(), logs.flush(), traces.flush()]) },
     async reload() { await alerting.load(await scraping.load()); await own?.reload(); await Promise.all([metrics.refresh(), logs.refresh(), traces.refresh()]) },
     async close() {
+      await operators?.stop()
       await scraping.stop()
       await alerting.stop()
       await own?.stop()

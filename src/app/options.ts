@@ -23,6 +23,7 @@ export const optionTable = {
   'rule_files': option('list', '', 'Files of rules, Prometheus\' and Loki\'s; a star in the last part of a path is a pattern. Those of scrape_config_file come on top.'),
   'alertmanager_config_file': option('text', '', 'alertmanager.yml: how alerts are grouped, held back and told to whom. Without it alerts are kept and shown, and nobody is told.'),
   'limits.notify_link_local': option('switch', 'false', 'Notifications may go to link-local addresses, where clouds have their metadata.'),
+  'operator_objects': option(['auto', 'on', 'off'], 'auto', 'Follow ServiceMonitors, PodMonitors, Probes, ScrapeConfigs, PrometheusRules, VMServiceScrapes, VMPodScrapes and VMRules of the cluster; auto: where the process runs in one.'),
   'external_url': option('text', '', 'Where people reach this process: links in alerts begin so.'),
   'limits.scrape_size': option('bytes', '64MiB', 'Largest body of a scrape whose job has no body_size_limit, uncompressed.'),
   'auth.username': option('text', '', 'User of HTTP Basic authentication; health and readiness answer without.'),

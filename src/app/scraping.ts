@@ -4,7 +4,7 @@ import { BadDataError, messageOf } from '#core/errors.ts'
 import type { ActiveTarget, TargetsSource } from '#api/prometheus/targets.ts'
 import { HttpClient } from '#net/http-client.ts'
 import { systemResolver } from '#net/resolver.ts'
-import { readPrometheusConfig, type PrometheusConfig } from '#scrape/config.ts'
+import { readPrometheusConfig, type PrometheusConfig, type ScrapeJob } from '#scrape/config.ts'
 import { filesOf } from '#scrape/discovery/simple.ts'
 import type { DiscoveryWorld } from '#scrape/discovery/discovery.ts'
 import { ScrapeManager } from '#scrape/manager.ts'
@@ -35,6 +35,8 @@ export class Scraping implements TargetsSource {
   readonly discovery: DiscoveryWorld
   readonly #manager: ScrapeManager
   config: PrometheusConfig | undefined
+  /** Jobs that don't come from the file. */
+  #operatorJobs: readonly ScrapeJob[] = []
 
   constructor(options: ScrapingOptions) {
     const { world, env, file, appender, tenant, bodyBytesMax, version } = options
@@ -51,8 +53,19 @@ export class Scraping implements TargetsSource {
     if (file === '') return undefined
     const config = await loadPrometheusConfig(file, world.files, env)
     for (const warning of config.warnings) world.log.warn('the configuration asks for what is not done', { file, warning })
-    await this.#manager.apply(config.jobs)
-    return this.config = config
+    this.config = config
+    await this.#apply()
+    return config
+  }
+
+  async #apply(): Promise<void> {
+    const own = this.config?.jobs ?? [], names = new Set(own.map(job => job.jobName))
+    await this.#manager.apply([...own, ...this.#operatorJobs.filter(job => !names.has(job.jobName))])
+  }
+
+  async setOperatorJobs(jobs: readonly ScrapeJob[]): Promise<void> {
+    this.#operatorJobs = jobs
+    await this.#apply()
   }
 
   pools(): string[] { return this.#manager.jobs.map(job => job.jobName) }
