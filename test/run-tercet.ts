@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { silentLog } from '#core/log.ts'
 import { loadConfig } from '../src/app/config.ts'
-import { startTercet, systemWorld, type Tercet, type World } from '../src/app/compose.ts'
+import { startTercet, type Tercet } from '../src/app/compose.ts'
+import { systemWorld, type World } from '../src/app/world.ts'
 
 export interface Running { tercet: Tercet; url: string; directory: string; stop(): Promise<void> }
 

@@ -14,6 +14,7 @@ export const mayImport: Record<string, readonly string[]> = {
   query: ['core', 'codec', 'model', 'lang', 'metrics', 'logs', 'traces'],
   ingest: ['core', 'model', 'wire', 'net', 'metrics', 'logs', 'traces'],
   scrape: ['core', 'model', 'lang', 'wire', 'net', 'metrics'],
+  forward: ['core', 'codec', 'model', 'lang', 'wire', 'net', 'metrics'],
   alert: ['core', 'model', 'lang', 'net', 'query', 'metrics'],
   api: ['core', 'model', 'lang', 'wire', 'net', 'query', 'metrics', 'logs', 'traces', 'alert'],
   app: ['*'],
@@ -21,7 +22,7 @@ export const mayImport: Record<string, readonly string[]> = {
 
 /** The doors of a signal folder: the only files of it that another folder may import. `app` may use any. */
 export const doors: Record<string, readonly string[]> = {
-  'append.ts': ['ingest', 'scrape', 'alert'],
+  'append.ts': ['ingest', 'scrape', 'alert', 'forward'],
   'select.ts': ['query', 'api'],
 }
 

@@ -25,7 +25,7 @@ import { filesOf } from '#scrape/discovery/simple.ts'
 import { makeDiscovery } from '#scrape/manager.ts'
 import { makeTargets } from '#scrape/target.ts'
 import type { TracesReader } from '#traces/select.ts'
-import type { World } from './compose.ts'
+import type { World } from './world.ts'
 
 /** A TraceQL rule looks at so much time before its moment. */
 const traceRangeMs = 300_000

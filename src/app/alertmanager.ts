@@ -9,7 +9,7 @@ import { Templates } from '#alert/alertmanager/template-data.ts'
 import { HttpClient, isOffLimits } from '#net/http-client.ts'
 import { sendMail } from '#net/mail.ts'
 import { filesOf } from '#scrape/discovery/simple.ts'
-import type { World } from './compose.ts'
+import type { World } from './world.ts'
 
 /** What an Alertmanager goes by where nothing is configured: alerts are kept and shown, nobody is told. */
 const noConfig = 'route:\n  receiver: default\nreceivers:\n  - name: default\n'

@@ -2,14 +2,11 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync, existsSync } from 'node:fs'
 import { BadDataError, messageOf } from '#core/errors.ts'
 import { systemFiles } from '#core/files.ts'
-import { checkAlertmanagerFiles, checkConfigFiles, checkRuleFiles, runRuleTests } from './check-files.ts'
 import { loadConfig, type Config } from './config.ts'
-import { openBucket, startTercet, systemWorld, type World } from './compose.ts'
+import { systemWorld, type World } from './world.ts'
 import { queryLogs, requireOne, tailLogs } from './log-client.ts'
 import { makeLog } from './logger.ts'
 import { optionNames, optionOf } from './options.ts'
-import { inspectBucket } from './inspect.ts'
-import { queryTraces } from './trace-client.ts'
 import { version } from './version.ts'
 
 const usage = `tercet ${version}: metrics, logs and traces in one process, on open buckets
@@ -108,6 +105,7 @@ export async function runCli(argv: readonly string[]): Promise<number> {
       case 'version': process.stdout.write(args.json ? `${JSON.stringify({ version, node: process.version })}\n` : `tercet ${version} (node ${process.version})\n`); return 0
       case 'up': return await up(readConfig(args.flags))
       case 'check': {
+        const { checkAlertmanagerFiles, checkConfigFiles, checkRuleFiles, runRuleTests } = await import('./check-files.ts')
         const output = { out: (line: string) => { process.stdout.write(`${line}\n`) }, err: (line: string) => { process.stderr.write(`${line}\n`) } }
         const [kind, ...files] = args.words
         if (kind === undefined) return await check(readConfig(args.flags), args.json)
@@ -121,7 +119,7 @@ export async function runCli(argv: readonly string[]): Promise<number> {
         if (kind === 'alertmanager') return await checkAlertmanagerFiles(files, systemFiles, output)
         throw new BadDataError(`check does not know ${JSON.stringify(kind)}; config, rules and alertmanager are known`)
       }
-      case 'inspect': { const config = readConfig(args.flags); const world = worldOf(config); process.stdout.write(await inspectBucket(await openBucket(config, world, 'metrics'), await openBucket(config, world, 'logs'), await openBucket(config, world, 'traces'), args.json)); return 0 }
+      case 'inspect': { const { openBucket } = await import('./compose.ts'), { inspectBucket } = await import('./inspect.ts'); const config = readConfig(args.flags); const world = worldOf(config); process.stdout.write(await inspectBucket(await openBucket(config, world, 'metrics'), await openBucket(config, world, 'logs'), await openBucket(config, world, 'traces'), args.json)); return 0 }
       case 'tail': return await tail(args)
       default: return await query(args)
     }
@@ -136,6 +134,7 @@ function worldOf(config: Config): World { return systemWorld(makeLog(config.text
 
 async function check(config: Config, json: boolean): Promise<number> {
   const world = worldOf(config)
+  const { openBucket } = await import('./compose.ts')
   const bucket = await openBucket(config, world, 'metrics'), logs = await openBucket(config, world, 'logs'), traces = await openBucket(config, world, 'traces')
   const { probeBucket } = await import('#bucket/probe.ts')
   await probeBucket(bucket, 'anonymous/tercet/', config.text('role') === 'query', world.random)
@@ -145,17 +144,25 @@ async function check(config: Config, json: boolean): Promise<number> {
   return 0
 }
 
-async function up(config: Config): Promise<number> {
-  const world = worldOf(config)
-  const dataDir = config.text('data_dir')
-  const pidFile = `${dataDir}/tercet.pid`
-  mkdirSync(dataDir, { recursive: true })
+interface Running { reload(): Promise<void>; close(): Promise<void> }
+
+function addressLines({ url, addresses }: { url: string; addresses: { name: string; address: string }[] }): string {
+  return addresses.map(({ name, address }) => `  ${name.padEnd(10)} ${name === 'otlp_grpc' ? address : `${new URL(url).protocol}//${address}`}`).join('\n')
+}
+
+async function startAgentHere(config: Config, world: World): Promise<Running> {
+  const { startAgent } = await import('./agent.ts')
+  const agent = await startAgent(config, world)
+  process.stdout.write(`Tercet ${version} is ready, as an agent.\n\n${addressLines(agent)}\n\nIt sends to:\n${agent.remotes.map(r => `  ${r.name}`).join('\n') || '  nobody: name agent.remote_write, agent.loki or agent.otlp'}\n`)
+  return agent
+}
+
+async function startHere(config: Config, world: World): Promise<Running> {
+  const { startTercet } = await import('./compose.ts')
   const tercet = await startTercet(config, world)
-  writeFileSync(pidFile, `${process.pid}\n`)
-  const lines = tercet.addresses.map(({ name, address }) => `  ${name.padEnd(10)} ${name === 'otlp_grpc' ? address : `${new URL(tercet.url).protocol}//${address}`}`)
   process.stdout.write(`Tercet ${version} is ready (${tercet.metrics.replayed.records + tercet.logs.replayed.records + tercet.traces.replayed.records} log records replayed in ${Math.max(tercet.metrics.replayed.seconds, tercet.logs.replayed.seconds, tercet.traces.replayed.seconds).toFixed(2)} s).
 
-${lines.join('\n')}
+${addressLines(tercet)}
 
 Try next:
   curl '${tercet.url}/api/v1/query?query=up'
@@ -163,6 +170,17 @@ Try next:
   curl -H 'content-type: application/json' '${tercet.url}/loki/api/v1/push' -d '{"streams":[{"stream":{"app":"try"},"values":[["'$(date +%s%N)'","hello"]]}]}'
   Grafana data sources: Prometheus, Loki and Tempo, all at ${tercet.url}
 `)
+  return tercet
+}
+
+async function up(config: Config): Promise<number> {
+  const world = worldOf(config)
+  const dataDir = config.text('data_dir')
+  const pidFile = `${dataDir}/tercet.pid`
+  mkdirSync(dataDir, { recursive: true })
+  const isAgent = config.text('role') === 'agent'
+  const tercet = isAgent ? await startAgentHere(config, world) : await startHere(config, world)
+  writeFileSync(pidFile, `${process.pid}\n`)
   return new Promise(resolve => {
     let stopping = false
     const stop = (signal: string): void => {
@@ -203,6 +221,7 @@ async function query(args: Arguments): Promise<number> {
     args.flags.splice(traces, 1)
     const since = take(args.flags, 'since') ?? '1h', limit = take(args.flags, 'limit') ?? '20'
     if (args.flags.length > 0) throw new BadDataError(`query --traces does not know --${args.flags[0]!}`)
+    const { queryTraces } = await import('./trace-client.ts')
     return queryTraces({ url, query: requireOne(args.words, 'query --traces'), since, limit, json: args.json })
   }
   const time = take(args.flags, 'time')

@@ -5,13 +5,10 @@ import { PrefixedBucket, type Bucket } from '#bucket/bucket.ts'
 import { probeBucket } from '#bucket/probe.ts'
 import { makeHashSeed } from '#codec/series-key.ts'
 import { WriteRequestKernel } from '#codec/write-request.ts'
-import { systemClock, Repeater, type Clock } from '#core/clock.ts'
+import { Repeater } from '#core/clock.ts'
 import { Registry } from '#core/counter.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
-import { systemFiles, type Files } from '#core/files.ts'
-import { defaultLimits, type Limits } from '#core/limits.ts'
-import type { Log } from '#core/log.ts'
-import { systemRandom, type Random } from '#core/random.ts'
+import type { Limits } from '#core/limits.ts'
 import { lokiRoutes } from '#api/loki/routes.ts'
 import { tailRoutes } from '#api/loki/tail.ts'
 import { prometheusRoutes } from '#api/prometheus/routes.ts'
@@ -26,9 +23,8 @@ import { SyslogReceiver } from '#ingest/syslog.ts'
 import { VictoriaLogsHandlers } from '#ingest/victorialogs.ts'
 import { MetricsEngine } from '#metrics/engine.ts'
 import { LogsEngine } from '#logs/engine.ts'
-import { Auth } from '#net/auth.ts'
 import { listenTcp, listenUdp } from '#net/byte-streams.ts'
-import { HttpServer, type HttpRequest, type Route, type TlsOptions } from '#net/http.ts'
+import { HttpServer, type HttpRequest, type Route } from '#net/http.ts'
 import { GrpcServer } from '#net/grpc.ts'
 import { LogsqlEngine } from '#query/logsql/engine.ts'
 import { LogqlEngine } from '#query/logql/engine.ts'
@@ -53,14 +49,13 @@ import { ruleRoutes } from '#api/prometheus/rules.ts'
 import { targetRoutes } from '#api/prometheus/targets.ts'
 import { exportRoutes } from '#api/prometheus/export.ts'
 import type { Config } from './config.ts'
+import { hostAndPort, limitsOf, openSecurity, type World } from './world.ts'
 import { SelfMetrics } from './self-metrics.ts'
 import { SelfTraces } from './self-traces.ts'
 import { Alerting } from './alerting.ts'
 import { OwnAlertmanager } from './alertmanager.ts'
 import { Scraping } from './scraping.ts'
 import { version } from './version.ts'
-
-export interface World { clock: Clock; random: Random; files: Files; log: Log }
 
 export interface Tercet {
   /** `http://host:port` of the main address, `https:` with TLS. */
@@ -78,15 +73,6 @@ const defaultTenant = 'anonymous'
 const defaultLogTenant = 'fake'
 /** Tempo's tenant without multitenancy. */
 const defaultTraceTenant = 'single-tenant'
-
-export function limitsOf(config: Config): Limits {
-  return {
-    ...defaultLimits,
-    bodyBytesMax: config.bytes('limits.body_size'), decodedBytesMax: config.bytes('limits.decoded_size'), labelsPerSeriesMax: config.number('limits.labels_per_series'),
-    labelNameBytesMax: config.bytes('limits.label_name_length'), labelValueBytesMax: config.bytes('limits.label_value_length'), activeSeriesMax: config.number('limits.active_series'),
-    querySamplesMax: config.number('limits.query_samples'), queryTimeoutMs: config.durationMs('limits.query_timeout'),
-  }
-}
 
 export type SignalName = 'metrics' | 'logs' | 'traces'
 
@@ -113,25 +99,6 @@ export async function openBucket(config: Config, world: World, signal: SignalNam
   // Only these are read again and again, and never change.
   const isCacheable = (key: string): boolean => (signal === 'traces' ? /\/bloom-\d+$/ : signal === 'logs' ? /^[^/]+\/[0-9a-f]+\/[0-9a-f]+:[0-9a-f]+:[0-9a-f]+(\.tercet-tokens)?$|\.tsdb\.gz$/ : /\/chunks\/\d+$|\/index$/).test(key)
   return bytesMax === 0 ? whole : CachedBucket.open(whole, { files: world.files, log: world.log, directory: `${config.text('data_dir')}/cache/${signal}`, bytesMax, isCacheable })
-}
-
-async function secretFrom(path: string, files: Files): Promise<string> {
-  return path === '' ? '' : Buffer.from(await files.read(path)).toString('utf8').trim()
-}
-
-/** Credentials and certificates, read from the files that the configuration names. */
-async function openSecurity(config: Config, files: Files): Promise<{ auth: Auth; tls: TlsOptions | undefined }> {
-  const username = config.text('auth.username'), password = await secretFrom(config.text('auth.password_file'), files)
-  if ((username === '') !== (password === '')) throw new BadDataError('auth.username and auth.password_file go together: one of them is missing or empty')
-  const auth = new Auth({ username, password, bearerToken: await secretFrom(config.text('auth.bearer_token_file'), files) })
-  const cert = await secretFrom(config.text('tls.cert_file'), files), key = await secretFrom(config.text('tls.key_file'), files), clientCa = await secretFrom(config.text('tls.client_ca_file'), files)
-  if ((cert === '') !== (key === '') || (cert === '' && clientCa !== '')) throw new BadDataError('tls.cert_file and tls.key_file go together, and tls.client_ca_file needs them: one is missing or empty')
-  return { auth, tls: cert === '' ? undefined : { cert, key, clientCa: clientCa === '' ? undefined : clientCa } }
-}
-
-function hostAndPort(setting: string): { host: string; port: number } {
-  const colon = setting.lastIndexOf(':')
-  return { host: setting.slice(0, colon).replace(/^\[|\]$/g, '') || '0.0.0.0', port: Number(setting.slice(colon + 1)) }
 }
 
 function openLogs(config: Config, { clock, random, files, log }: World, bucket: Bucket, limits: Limits, isReader: boolean): LogsEngine {
@@ -162,8 +129,6 @@ function openTraces(config: Config, { clock, random, files, log }: World, bucket
     refreshMs: bucket instanceof DirectoryBucket ? 60_000 : 300_000, decode: decodeOtlpTraces, decodeSpan, encode: encodeOtlpTraces,
   })
 }
-
-export function systemWorld(log: Log): World { return { clock: systemClock, random: systemRandom, files: systemFiles, log } }
 
 export async function startTercet(config: Config, world: World): Promise<Tercet> {
   const { clock, random, files, log } = world

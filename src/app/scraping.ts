@@ -9,7 +9,7 @@ import { filesOf } from '#scrape/discovery/simple.ts'
 import type { DiscoveryWorld } from '#scrape/discovery/discovery.ts'
 import { ScrapeManager } from '#scrape/manager.ts'
 import type { MetricsAppender } from '#metrics/append.ts'
-import type { World } from './compose.ts'
+import type { World } from './world.ts'
 
 export interface ScrapingOptions { world: World; env: Readonly<Record<string, string | undefined>>; file: string; appender: MetricsAppender; tenant: string; bodyBytesMax: number; version: string }
 

@@ -1,0 +1,43 @@
+/** What every composition begins with: the world, limits, credentials, addresses. */
+import { systemClock, type Clock } from '#core/clock.ts'
+import { BadDataError } from '#core/errors.ts'
+import { systemFiles, type Files } from '#core/files.ts'
+import { defaultLimits, type Limits } from '#core/limits.ts'
+import type { Log } from '#core/log.ts'
+import { systemRandom, type Random } from '#core/random.ts'
+import { Auth } from '#net/auth.ts'
+import type { TlsOptions } from '#net/http.ts'
+import type { Config } from './config.ts'
+
+export interface World { clock: Clock; random: Random; files: Files; log: Log }
+
+export function systemWorld(log: Log): World { return { clock: systemClock, random: systemRandom, files: systemFiles, log } }
+
+export function limitsOf(config: Config): Limits {
+  return {
+    ...defaultLimits,
+    bodyBytesMax: config.bytes('limits.body_size'), decodedBytesMax: config.bytes('limits.decoded_size'), labelsPerSeriesMax: config.number('limits.labels_per_series'),
+    labelNameBytesMax: config.bytes('limits.label_name_length'), labelValueBytesMax: config.bytes('limits.label_value_length'), activeSeriesMax: config.number('limits.active_series'),
+    querySamplesMax: config.number('limits.query_samples'), queryTimeoutMs: config.durationMs('limits.query_timeout'),
+  }
+}
+
+async function secretFrom(path: string, files: Files): Promise<string> {
+  return path === '' ? '' : Buffer.from(await files.read(path)).toString('utf8').trim()
+}
+
+/** Credentials and certificates, read from the files that the configuration names. */
+export async function openSecurity(config: Config, files: Files): Promise<{ auth: Auth; tls: TlsOptions | undefined }> {
+  const username = config.text('auth.username'), password = await secretFrom(config.text('auth.password_file'), files)
+  if ((username === '') !== (password === '')) throw new BadDataError('auth.username and auth.password_file go together: one of them is missing or empty')
+  const auth = new Auth({ username, password, bearerToken: await secretFrom(config.text('auth.bearer_token_file'), files) })
+  const cert = await secretFrom(config.text('tls.cert_file'), files), key = await secretFrom(config.text('tls.key_file'), files), clientCa = await secretFrom(config.text('tls.client_ca_file'), files)
+  if ((cert === '') !== (key === '') || (cert === '' && clientCa !== '')) throw new BadDataError('tls.cert_file and tls.key_file go together, and tls.client_ca_file needs them: one is missing or empty')
+  return { auth, tls: cert === '' ? undefined : { cert, key, clientCa: clientCa === '' ? undefined : clientCa } }
+}
+
+export function hostAndPort(setting: string): { host: string; port: number } {
+  const colon = setting.lastIndexOf(':')
+  return { host: setting.slice(0, colon).replace(/^\[|\]$/g, '') || '0.0.0.0', port: Number(setting.slice(colon + 1)) }
+}
+

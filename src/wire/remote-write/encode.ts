@@ -1,0 +1,142 @@
+/** A remote-write 1.0 request from a batch. Source: the public remote.proto and types.proto. */
+import { ByteReader } from '#codec/byte-reader.ts'
+import { ByteWriter } from '#codec/byte-writer.ts'
+import { readText } from '#codec/protobuf.ts'
+import { spansOf, type Buckets, type FloatHistogram } from '#model/histogram.ts'
+import type { Labels } from '#model/labels.ts'
+import { KeyWriter, type ExemplarSample, type WriteBatch } from '#model/write-batch.ts'
+
+/** The labels of a key. */
+export function keyPairs(bytes: Uint8Array, from: number, to: number): [string, string][] {
+  const input = new ByteReader(bytes, from, to)
+  const pairs: [string, string][] = []
+  while (input.at < to) {
+    input.readUvarint()
+    const end = input.readLength() + input.at
+    const pair: [string, string] = ['', '']
+    while (input.at < end) { const tag = input.readUvarint(); pair[tag === 0x0a ? 0 : 1] = readText(input) }
+    pairs.push(pair)
+  }
+  return pairs
+}
+
+function message(out: ByteWriter, tag: number, body: ByteWriter): void {
+  out.writeUvarint(tag)
+  out.writeUvarint(body.at)
+  out.writeBytes(body.bytes())
+}
+function doubleField(out: ByteWriter, tag: number, value: number): void { out.writeU8(tag); out.writeF64LittleEndian(value) }
+
+/** A zig-zag number that a varint holds. */
+function spansField(out: ByteWriter, tag: number, buckets: Buckets): void {
+  for (const { offset, length } of spansOf(buckets)) {
+    const span = new ByteWriter(16)
+    span.writeU8(0x08)
+    span.writeVarint(offset)
+    span.writeU8(0x10)
+    span.writeUvarint(length)
+    message(out, tag, span)
+  }
+}
+
+/** Counts where spans have gaps of their own: one for each bucket of the spans. */
+function bucketFields(out: ByteWriter, h: FloatHistogram, buckets: Buckets, spanTag: number, deltaTag: number, countTag: number): void {
+  if (buckets.index.length === 0) return
+  spansField(out, spanTag, buckets)
+  const packed = new ByteWriter(64)
+  let before = 0
+  for (const count of buckets.count) {
+    if (h.integer) { packed.writeVarint(count - before); before = count } else packed.writeF64LittleEndian(count)
+  }
+  message(out, h.integer ? deltaTag : countTag, packed)
+}
+
+function writeHistogram(out: ByteWriter, h: FloatHistogram, timeMs: number): void {
+  if (h.integer) { out.writeU8(0x08); out.writeUvarint(h.count) } else doubleField(out, 0x11, h.count)
+  if (h.stale) { out.writeU8(0x19); out.reserve(8); out.view.setUint32(out.at, 2, true); out.view.setUint32(out.at + 4, 0x7ff00000, true); out.at += 8 } else doubleField(out, 0x19, h.sum)
+  out.writeU8(0x20)
+  out.writeVarint(h.schema)
+  doubleField(out, 0x29, h.zeroThreshold)
+  if (h.integer) { out.writeU8(0x30); out.writeUvarint(h.zeroCount) } else doubleField(out, 0x39, h.zeroCount)
+  bucketFields(out, h, h.negative, 0x42, 0x4a, 0x52)
+  bucketFields(out, h, h.positive, 0x5a, 0x62, 0x6a)
+  out.writeU8(0x70)
+  out.writeUvarint(h.hint)
+  out.writeU8(0x78)
+  out.writeProtoInt64(timeMs)
+  if (h.customValues !== undefined && h.customValues.length > 0) {
+    const packed = new ByteWriter(64)
+    for (const bound of h.customValues) packed.writeF64LittleEndian(bound)
+    message(out, 0x82, packed)
+  }
+}
+
+function writeExemplar(out: ByteWriter, { labels, value, timeMs }: ExemplarSample): void {
+  const key = new KeyWriter(), from = key.writeLabels(labels)
+  out.writeBytes(key.bytes.subarray(from, key.at))
+  doubleField(out, 0x11, value)
+  out.writeU8(0x18)
+  out.writeProtoInt64(timeMs)
+}
+
+export interface EncodeOptions {
+  /** The labels that go out; undefined: the series doesn't. Without it labels go as they are. */
+  labelsOf: ((pairs: [string, string][]) => Labels | undefined) | undefined
+  isWithExemplars: boolean
+  isWithHistograms: boolean
+}
+
+/** The message, not compressed, and how many samples are in it. */
+export function encodeWriteRequest(batch: WriteBatch, { labelsOf, isWithExemplars, isWithHistograms }: EncodeOptions): { bytes: Uint8Array; samples: number } {
+  const out = new ByteWriter(64 * 1024), series = new ByteWriter(1024), part = new ByteWriter(256), keys = new KeyWriter()
+  // Samples of a series follow each other in a chain.
+  const first = new Int32Array(batch.seriesCount).fill(-1), last = new Int32Array(batch.seriesCount), next = new Int32Array(batch.sampleCount).fill(-1)
+  for (let i = 0; i < batch.sampleCount; i++) {
+    const s = batch.sampleSeries[i]!
+    if (first[s] === -1) first[s] = i
+    else next[last[s]!] = i
+    last[s] = i
+  }
+  const histograms = new Map<number, number[]>(), exemplars = new Map<number, number[]>()
+  if (isWithHistograms) batch.histograms.forEach(({ series: s }, i) => { const list = histograms.get(s); if (list === undefined) histograms.set(s, [i]); else list.push(i) })
+  if (isWithExemplars) batch.exemplars.forEach(({ series: s }, i) => { const list = exemplars.get(s); if (list === undefined) exemplars.set(s, [i]); else list.push(i) })
+  let samples = 0
+  for (let s = 0; s < batch.seriesCount; s++) {
+    const own = histograms.get(s)
+    if (first[s] === -1 && own === undefined) continue
+    series.reset()
+    if (labelsOf === undefined) series.writeBytes(batch.bytes.subarray(batch.keyFrom[s], batch.keyTo[s]))
+    else {
+      const labels = labelsOf(keyPairs(batch.bytes, batch.keyFrom[s]!, batch.keyTo[s]!))
+      if (labels === undefined || labels.size === 0) continue
+      keys.reset()
+      keys.writeLabels(labels)
+      series.writeBytes(keys.bytes.subarray(0, keys.at))
+    }
+    for (let i = first[s]!; i >= 0; i = next[i]!) {
+      part.reset()
+      part.writeU8(0x09)
+      part.reserve(8)
+      // The words, so that a staleness marker stays one.
+      part.view.setUint32(part.at, batch.words[2 * i]!, true)
+      part.view.setUint32(part.at + 4, batch.words[2 * i + 1]!, true)
+      part.at += 8
+      part.writeU8(0x10)
+      part.writeProtoInt64(batch.timesMs[i]!)
+      message(series, 0x12, part)
+      samples++
+    }
+    for (const e of exemplars.get(s) ?? []) { part.reset(); writeExemplar(part, batch.exemplars[e]!); message(series, 0x1a, part) }
+    for (const h of own ?? []) { part.reset(); writeHistogram(part, batch.histograms[h]!.histogram, batch.histograms[h]!.timeMs); message(series, 0x22, part); samples++ }
+    message(out, 0x0a, series)
+  }
+  const types = ['unknown', 'counter', 'gauge', 'histogram', 'gaugehistogram', 'summary', 'info', 'stateset']
+  for (const { metric, type, help, unit } of batch.metadata) {
+    part.reset()
+    part.writeU8(0x08)
+    part.writeUvarint(Math.max(0, types.indexOf(type)))
+    for (const [tag, text] of [[0x12, metric], [0x22, help], [0x2a, unit]] as const) { const bytes = Buffer.from(text); if (bytes.length > 0) { part.writeU8(tag); part.writeUvarint(bytes.length); part.writeBytes(bytes) } }
+    message(out, 0x1a, part)
+  }
+  return { bytes: out.bytes(), samples }
+}
