@@ -7,7 +7,7 @@ import { systemWorld, type World } from './world.ts'
 import { queryLogs, requireOne, tailLogs } from './log-client.ts'
 import { makeLog } from './logger.ts'
 import { optionNames, optionOf } from './options.ts'
-import { version } from './version.ts'
+import { compileCacheDirectory, version } from './version.ts'
 
 const usage = `tercet ${version}: metrics, logs and traces in one process, on open buckets
 
@@ -150,6 +150,19 @@ function addressLines({ url, addresses }: { url: string; addresses: { name: stri
   return addresses.map(({ name, address }) => `  ${name.padEnd(10)} ${name === 'otlp_grpc' ? address : `${new URL(url).protocol}//${address}`}`).join('\n')
 }
 
+/**
+ * An agent runs beside what it watches: its process is begun anew, with the same pid, with settings that a running one can't change, which
+ * keep it small: one malloc arena, a small young generation, one compiler thread, and code that is compiled already, so that no compiler is loaded.
+ */
+async function becomeSmall(): Promise<void> {
+  if (process.env['SMALL_TERCET'] !== undefined || typeof process.execve !== 'function' || process.platform === 'win32') return
+  const { flushCompileCache } = await import('node:module')
+  await import('./agent.ts')
+  flushCompileCache()
+  const flags = process.execArgv.some(a => a.includes('semi-space')) ? process.execArgv : [...process.execArgv, '--max-semi-space-size=2', '--v8-pool-size=1']
+  process.execve(process.execPath, [process.execPath, ...flags, ...process.argv.slice(1)], { ...process.env, MALLOC_ARENA_MAX: '1', SMALL_TERCET: '1', NODE_COMPILE_CACHE: compileCacheDirectory } as NodeJS.ProcessEnv)
+}
+
 async function startAgentHere(config: Config, world: World): Promise<Running> {
   const { startAgent } = await import('./agent.ts')
   const agent = await startAgent(config, world)
@@ -174,6 +187,7 @@ Try next:
 }
 
 async function up(config: Config): Promise<number> {
+  if (config.text('role') === 'agent') await becomeSmall()
   const world = worldOf(config)
   const dataDir = config.text('data_dir')
   const pidFile = `${dataDir}/tercet.pid`

@@ -10,13 +10,14 @@ export interface QueueMessage { payload: Uint8Array; segment: number; end: numbe
 export interface DiskQueueOptions { files: Files; log: Log; directory: string; bytesMax: number; segmentBytes?: number }
 
 const frameBytes = 8
-const readBytes = 256 * 1024
+const readBytes = 64 * 1024
 
 export class DiskQueue {
   readonly #options: DiskQueueOptions
   readonly #segmentBytes: number
   /** Sizes of the segments, oldest first; the last one is written to. */
   readonly #segments = new Map<number, number>()
+  readonly #out = new ByteWriter(16 * 1024)
   #file: AppendFile | undefined
   #write = 0
   #readSegment = 0
@@ -70,7 +71,8 @@ export class DiskQueue {
   }
 
   async #append(payload: Uint8Array): Promise<void> {
-    const out = new ByteWriter(payload.length + frameBytes)
+    const out = this.#out
+    out.reset()
     out.writeU32(payload.length)
     out.writeU32(crc32c(payload))
     out.writeBytes(payload)

@@ -91,8 +91,10 @@ function grown<T extends Uint32Array | Float64Array>(from: T, to: T): T {
 
 /** Collects keys from label strings, for protocols that don't spell labels as remote write does. */
 export class KeyWriter {
-  bytes = new Uint8Array(4096)
+  bytes: Uint8Array
   at = 0
+
+  constructor(capacity = 4096) { this.bytes = new Uint8Array(capacity) }
 
   reset(): void { this.at = 0 }
 
@@ -122,6 +124,9 @@ export class KeyWriter {
     this.bytes.set(value, this.at)
     this.at += value.length
   }
+
+  /** Gives back room that is not used. */
+  trim(): void { this.bytes = this.bytes.slice(0, this.at) }
 
   /** Takes over a whole key; returns where it begins. */
   writeKey(source: Uint8Array, from: number, to: number): number {

@@ -1,9 +1,10 @@
 /** Requests to others: TLS, credentials from files that may change, OAuth 2, proxies, bodies with a limit, addresses that are off limits. */
-import { lookup } from 'node:dns/promises'
-import { isIP } from 'node:net'
+import { lookup, type LookupAddress } from 'node:dns'
+import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import { isIP, type LookupFunction } from 'node:net'
 import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib'
 import { Readable, type Transform } from 'node:stream'
-import { Agent, buildConnector, ProxyAgent, request, type Dispatcher } from 'undici'
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, LimitError, messageOf, TimeoutError, UnavailableError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
@@ -69,7 +70,7 @@ export class HttpClient {
   readonly #settings: ClientSettings
   readonly #world: ClientWorld
   readonly #secrets = new Map<string, { text: string; readMs: number }>()
-  #dispatcher: { key: string; dispatcher: Dispatcher } | undefined
+  #transport: Transport | undefined
   #token: { text: string; untilMs: number } | undefined
 
   constructor(settings: ClientSettings, world: ClientWorld) {
@@ -94,35 +95,18 @@ export class HttpClient {
   }
 
   /** Connections are kept as long as certificates stay what they are. */
-  async #dispatch(url: URL): Promise<Dispatcher> {
+  async #connect(url: URL): Promise<Transport> {
     const { tls } = this.#settings
     const ca = tls === undefined ? '' : await this.#secret(tls.ca), cert = tls === undefined ? '' : await this.#secret(tls.cert), key = tls === undefined ? '' : await this.#secret(tls.key)
     const proxy = this.#proxyFor(url)
     const identity = `${proxy}\n${ca}\n${cert}\n${key}`
-    if (this.#dispatcher?.key === identity) return this.#dispatcher.dispatcher
-    const connect = {
+    if (this.#transport?.identity === identity) return this.#transport
+    const secure = {
       ...(ca === '' ? {} : { ca }), ...(cert === '' ? {} : { cert, key }), ...(tls === undefined || tls.serverName === '' ? {} : { servername: tls.serverName }), rejectUnauthorized: tls?.isUnverified !== true,
       ...(tls === undefined || tls.minVersion === '' ? {} : { minVersion: tlsVersions[tls.minVersion as keyof typeof tlsVersions] }), ...(tls === undefined || tls.maxVersion === '' ? {} : { maxVersion: tlsVersions[tls.maxVersion as keyof typeof tlsVersions] }),
     }
-    const { refuses } = this.#world
-    const connector = buildConnector(connect)
-    const guarded: buildConnector.connector = (options, callback) => {
-      if (refuses === undefined) { connector(options, callback); return }
-      // The name is resolved here, and the address that was looked at is the one that is connected to.
-      const { hostname } = options
-      lookup(hostname.replace(/^\[|\]$/g, ''), { all: true }).then(
-        addresses => {
-          const allowed = addresses.find(a => refuses(a.address) === undefined)
-          if (allowed === undefined) { callback(new BadDataError(`${hostname} is ${addresses[0]?.address ?? 'unknown'}: ${refuses(addresses[0]?.address ?? '') ?? ''}`), null); return }
-          connector({ ...options, hostname: allowed.address, servername: options.servername ?? (isIP(hostname) === 0 ? hostname : '') }, callback)
-        },
-        (error: unknown) => { callback(error instanceof Error ? error : new Error(messageOf(error)), null) },
-      )
-    }
-    void this.#dispatcher?.dispatcher.close()
-    const dispatcher = proxy === '' ? new Agent({ connect: guarded, keepAliveTimeout: 120_000, pipelining: 1 }) : new ProxyAgent({ uri: proxy, requestTls: connect })
-    this.#dispatcher = { key: identity, dispatcher }
-    return dispatcher
+    await this.#transport?.close()
+    return this.#transport = proxy === '' ? directTransport(identity, secure, this.#world.refuses) : await proxyTransport(identity, secure, proxy)
   }
 
   #proxyFor(url: URL): string {
@@ -204,26 +188,78 @@ export class HttpClient {
     let { method = 'GET', body } = options
     const origin = url.origin
     for (let i = 0; i <= redirectsMax; i++) {
-      const dispatcher = await this.#dispatch(url)
+      const transport = await this.#connect(url)
       // Credentials are for whom they were meant.
       const credentials = url.origin === origin ? await this.#credentials(options.timeoutMs) : {}
-      let reply: Dispatcher.ResponseData
+      let reply: { status: number; headers: Record<string, string | string[] | undefined>; body: Readable }
       try {
-        reply = await request(url, { method, headers: { 'accept-encoding': 'gzip', ...options.headers, ...credentials }, body: body ?? null, dispatcher, signal, headersTimeout: 0, bodyTimeout: 0 })
+        reply = await transport.send(url, method, { 'accept-encoding': 'gzip', ...options.headers, ...credentials }, body, signal)
       } catch (error) {
         if (signal.aborted || error instanceof BadDataError) throw error
         throw new UnavailableError(`${method} ${address}: ${causeOf(error)}`, 10)
       }
       const location = one(reply.headers['location'])
-      if (![301, 302, 303, 307, 308].includes(reply.statusCode) || location === undefined || !this.#settings.followRedirects) return { status: reply.statusCode, headers: reply.headers, body: reply.body }
-      await reply.body.dump()
+      if (![301, 302, 303, 307, 308].includes(reply.status) || location === undefined || !this.#settings.followRedirects) return reply
+      reply.body.resume()
       url = new URL(location, url)
-      if (reply.statusCode <= 303 && method !== 'GET') { method = 'GET'; body = undefined }
+      if (reply.status <= 303 && method !== 'GET') { method = 'GET'; body = undefined }
     }
     throw new UnavailableError(`${address}: stopped after ${redirectsMax} redirects`, 10)
   }
 
-  async close(): Promise<void> { await this.#dispatcher?.dispatcher.destroy() }
+  async close(): Promise<void> { await this.#transport?.close() }
+}
+
+/** How bytes go and come: directly, or over a proxy. */
+interface Transport {
+  readonly identity: string
+  send(url: URL, method: string, headers: Record<string, string>, body: string | Uint8Array | undefined, signal: AbortSignal): Promise<{ status: number; headers: Record<string, string | string[] | undefined>; body: Readable }>
+  close(): Promise<void>
+}
+
+function directTransport(identity: string, secure: Record<string, unknown>, refuses: ClientWorld['refuses']): Transport {
+  // The name is resolved here, and the address that was looked at is the one that is connected to.
+  const guarded: LookupFunction = (hostname, options, callback) => {
+    lookup(hostname, { all: true, family: options.family ?? 0 }, (error, addresses: LookupAddress[]) => {
+      if (error !== null) { callback(error, '', 0); return }
+      const allowed = addresses.filter(a => refuses?.(a.address) === undefined)
+      const [first] = allowed
+      if (first === undefined) { callback(new BadDataError(`${hostname} is ${addresses[0]?.address ?? 'unknown'}: ${refuses?.(addresses[0]?.address ?? '') ?? ''}`), '', 0); return }
+      if (options.all === true) callback(null, allowed)
+      else callback(null, first.address, first.family)
+    })
+  }
+  const keep = { keepAlive: true, keepAliveMsecs: 30_000, maxFreeSockets: 4, timeout: 0, ...(refuses === undefined ? {} : { lookup: guarded }) }
+  const plainAgent = new HttpAgent(keep), secureAgent = new HttpsAgent({ ...keep, ...secure })
+  return {
+    identity,
+    send: (url, method, headers, body, signal) => new Promise((resolve, reject) => {
+      // Addresses that are written as such are not resolved.
+      const problem = refuses?.(url.hostname.replace(/^\[|\]$/g, ''))
+      if (problem !== undefined) { reject(new BadDataError(`${url.hostname}: ${problem}`)); return }
+      const length: Record<string, string> = body === undefined ? method === 'GET' ? {} : { 'content-length': '0' } : { 'content-length': String(typeof body === 'string' ? Buffer.byteLength(body) : body.length) }
+      const options = { method, headers: { ...headers, ...length }, signal, agent: url.protocol === 'https:' ? secureAgent : plainAgent }
+      const onReply = (reply: IncomingMessage): void => { resolve({ status: reply.statusCode ?? 0, headers: reply.headers, body: reply }) }
+      const request = url.protocol === 'https:' ? httpsRequest(url, options, onReply) : httpRequest(url, options, onReply)
+      request.on('error', reject)
+      request.end(body)
+    }),
+    close() { plainAgent.destroy(); secureAgent.destroy(); return Promise.resolve() },
+  }
+}
+
+async function proxyTransport(identity: string, secure: Record<string, unknown>, proxy: string): Promise<Transport> {
+  // Few have one, and the library is large.
+  const { ProxyAgent, request } = await import('undici')
+  const dispatcher = new ProxyAgent({ uri: proxy, requestTls: secure })
+  return {
+    identity,
+    async send(url, method, headers, body, signal) {
+      const reply = await request(url, { method: method as 'GET', headers, body: body ?? null, dispatcher, signal, headersTimeout: 0, bodyTimeout: 0 })
+      return { status: reply.statusCode, headers: reply.headers, body: reply.body }
+    },
+    close: () => dispatcher.destroy(),
+  }
 }
 
 /** The innermost message: the library wraps what the system said. */

@@ -79,9 +79,9 @@ class ScrapeBatch implements ScrapeSink {
     this.builder = builder
   }
 
-  find(key: string): number { return this.#cache.find(key) }
+  find(hashA: number, hashB: number): number { return this.#cache.find(hashA, hashB) }
 
-  add(key: string, pairs: [string, string][]): number {
+  add(hashA: number, hashB: number, pairs: [string, string][]): number {
     const labels = this.#labelsOf(pairs)
     if (labels !== undefined) {
       try {
@@ -92,7 +92,7 @@ class ScrapeBatch implements ScrapeSink {
       }
       this.created++
     }
-    return this.#cache.add(key, labels)
+    return this.#cache.add(hashA, hashB, labels)
   }
 
   #labelsOf(pairs: [string, string][]): Labels | undefined {

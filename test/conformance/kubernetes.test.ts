@@ -54,7 +54,7 @@ scrape_configs:
   - { job_name: ingresses, kubernetes_sd_configs: [{ role: ingress }], relabel_configs: [{ action: drop }] }
   - { job_name: services, kubernetes_sd_configs: [{ role: service, selectors: [{ role: service, label: app=a }] }], relabel_configs: [{ action: drop }] }
 `)
-  Object.assign(process.env, { KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: String(api.port), TERCET_SERVICE_ACCOUNT_DIR: `${directory}/account`, TERCET_KUBERNETES_SCHEME: 'http' })
+  Object.assign(process.env, { KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: String(api.port), KUBERNETES_SERVICE_ACCOUNT_DIR: `${directory}/account`, KUBERNETES_SERVICE_SCHEME: 'http' })
   run = await runTercet([`scrape_config_file=${directory}/prometheus.yml`], directory)
 })
 after(async () => {

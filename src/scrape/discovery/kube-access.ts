@@ -5,15 +5,15 @@ import type { DiscoveryWorld } from './discovery.ts'
 
 const accountDirectory = '/var/run/secrets/kubernetes.io/serviceaccount'
 
-/** `TERCET_SERVICE_ACCOUNT_DIR` is for tests and for processes beside a cluster. */
-export function serviceAccountDirectory(env: DiscoveryWorld['env']): string { return env['TERCET_SERVICE_ACCOUNT_DIR'] ?? accountDirectory }
+/** `KUBERNETES_SERVICE_ACCOUNT_DIR` is for tests and for processes beside a cluster. */
+export function serviceAccountDirectory(env: DiscoveryWorld['env']): string { return env['KUBERNETES_SERVICE_ACCOUNT_DIR'] ?? accountDirectory }
 
 export function inCluster(env: DiscoveryWorld['env']): { apiServer: string; client: HttpClientSettings } | undefined {
   const host = env['KUBERNETES_SERVICE_HOST'] ?? '', port = env['KUBERNETES_SERVICE_PORT'] ?? '443'
   if (host === '') return undefined
   const directory = serviceAccountDirectory(env), none = { text: '', file: '' }
   // A cluster's API has TLS; what has none says so itself.
-  const scheme = env['TERCET_KUBERNETES_SCHEME'] ?? 'https'
+  const scheme = env['KUBERNETES_SERVICE_SCHEME'] ?? 'https'
   return {
     apiServer: `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`,
     client: {

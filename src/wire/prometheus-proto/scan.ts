@@ -5,7 +5,7 @@ import { CorruptDataError } from '#core/errors.ts'
 import { bucketsFromSpans, FloatHistogram, resetHint, type Span } from '#model/histogram.ts'
 import { Labels } from '#model/labels.ts'
 import type { MetricType } from '#model/write-batch.ts'
-import { boundText, type ScrapedExemplar, type ScrapeSink } from '../prometheus-text/scan.ts'
+import { boundText, hashes, hashText, type ScrapedExemplar, type ScrapeSink } from '../prometheus-text/scan.ts'
 
 const types: readonly MetricType[] = ['counter', 'gauge', 'summary', 'unknown', 'histogram', 'gaugehistogram']
 
@@ -198,8 +198,9 @@ function tell(name: string, type: MetricType, { labels, value, exemplar, timeMs,
   const series = (suffix: string, extra?: [string, string]): number => {
     const all: [string, string][] = [['__name__', name + suffix], ...labels, ...(extra === undefined ? [] : [extra])]
     const key = all.map(pair => pair.join('\0')).join('\0')
-    const known = sink.find(key)
-    return known >= 0 ? known : sink.add(key, all)
+    hashText(key)
+    const hashA = hashes[0]!, hashB = hashes[1]!, known = sink.find(hashA, hashB)
+    return known >= 0 ? known : sink.add(hashA, hashB, all)
   }
   if (value !== undefined) sink.sample(series(''), value, timeMs, exemplar)
   if (summary !== undefined) {

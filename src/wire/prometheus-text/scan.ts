@@ -13,9 +13,9 @@ export interface ScrapedExemplar { labels: Labels; value: number; timeMs: number
 
 /** Whom a body's content is told. */
 export interface ScrapeSink {
-  /** The number of a series that was added under this key; -1: none. */
-  find(key: string): number
-  add(key: string, labels: [string, string][]): number
+  /** The number of a series that was added under these two hashes of its text; -1: none. */
+  find(hashA: number, hashB: number): number
+  add(hashA: number, hashB: number, labels: [string, string][]): number
   sample(series: number, value: number, timeMs: number | undefined, exemplar: ScrapedExemplar | undefined): void
   histogram(series: number, histogram: FloatHistogram, timeMs: number | undefined, exemplars: readonly ScrapedExemplar[]): void
   metadata(metadata: Metadata): void
@@ -57,6 +57,39 @@ function numberAt(bytes: Buffer, from: number, to: number): number | undefined {
   return parseFloatText(bytes.toString('latin1', from, to))
 }
 
+/** The two hashes that the last call made. */
+export const hashes = new Uint32Array(2)
+
+/** Two hashes of 32 bits, of different making: texts that differ and agree in both are not met in practice. */
+function hashBytes(bytes: Uint8Array, from: number, to: number): void {
+  let a = 0x9e3779b1 ^ to - from, b = 0x85ebca77
+  for (let i = from; i < to; i++) {
+    const byte = bytes[i]!
+    a = Math.imul(a ^ byte, 0x01000193)
+    a ^= a >>> 15
+    b = Math.imul(b + byte, 0x9e3779b1)
+    b ^= b >>> 13
+  }
+  finishHashes(a, b)
+}
+
+export function hashText(text: string): void {
+  let a = 0x9e3779b1 ^ text.length, b = 0x85ebca77
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i)
+    a = Math.imul(a ^ unit, 0x01000193)
+    a ^= a >>> 15
+    b = Math.imul(b + unit, 0x9e3779b1)
+    b ^= b >>> 13
+  }
+  finishHashes(a, b)
+}
+
+function finishHashes(a: number, b: number): void {
+  hashes[0] = Math.imul(a ^ a >>> 16, 0x85ebca6b) ^ b
+  hashes[1] = Math.imul(b ^ b >>> 16, 0xc2b2ae35)
+}
+
 const typeNames: ReadonlySet<string> = new Set(['counter', 'gauge', 'histogram', 'gaugehistogram', 'summary', 'info', 'stateset', 'unknown'])
 
 export function scanExposition(body: Uint8Array, isOpenMetrics: boolean, sink: ScrapeSink): void {
@@ -83,14 +116,15 @@ export function scanExposition(body: Uint8Array, isOpenMetrics: boolean, sink: S
       continue
     }
     const end = seriesEnd(bytes, from, to)
-    const key = bytes.toString('latin1', from, end)
-    let series = sink.find(key)
+    hashBytes(bytes, from, end)
+    const hashA = hashes[0]!, hashB = hashes[1]!
+    let series = sink.find(hashA, hashB)
     if (series < 0) {
       const labels = new LineParser(bytes.toString('utf8', from, end).trim(), isOpenMetrics).readSeries()
       if (typeof labels === 'string') return refuse(labels, from, to)
       const bound = type === 'histogram' ? 'le' : type === 'summary' ? 'quantile' : undefined
       for (const label of labels) if (label[0] === bound) { const value = parseFloatText(label[1]); if (value !== undefined) label[1] = boundText(value) }
-      series = sink.add(key, labels)
+      series = sink.add(hashA, hashB, labels)
     }
     let at = end
     while (at < to && isBlank(bytes[at]!)) at++

@@ -79,16 +79,62 @@ function writeExemplar(out: ByteWriter, { labels, value, timeMs }: ExemplarSampl
   out.writeProtoInt64(timeMs)
 }
 
+/** A label as it stands in a key, and its name. */
+export interface AddedLabel { name: Uint8Array; field: Uint8Array }
+
+/** In the order of their names. */
+export function addedLabels(pairs: readonly (readonly [string, string])[]): AddedLabel[] {
+  const list = pairs.filter(([, value]) => value !== '').map(([name, value]): AddedLabel => {
+    const key = new KeyWriter(64)
+    key.writeLabelBytes(Buffer.from(name), Buffer.from(value))
+    return { name: Buffer.from(name), field: key.bytes.slice(0, key.at) }
+  })
+  return list.sort((a, b) => Buffer.compare(a.name, b.name))
+}
+
+/** Puts labels into a key where they belong; its own win. */
+function writeMerged(out: ByteWriter, bytes: Uint8Array, from: number, to: number, added: readonly AddedLabel[]): void {
+  const input = new ByteReader(bytes, from, to)
+  let next = 0
+  while (input.at < to) {
+    const at = input.at
+    input.readUvarint()
+    const end = input.readLength() + input.at
+    input.readUvarint()
+    const length = input.readLength(), nameAt = input.at
+    for (; next < added.length; next++) {
+      const order = compareName(added[next]!.name, bytes, nameAt, nameAt + length)
+      if (order > 0) break
+      if (order < 0) out.writeBytes(added[next]!.field)
+    }
+    out.writeBytes(bytes.subarray(at, end))
+    input.at = end
+  }
+  for (; next < added.length; next++) out.writeBytes(added[next]!.field)
+}
+
+function compareName(name: Uint8Array, bytes: Uint8Array, from: number, to: number): number {
+  const shared = Math.min(name.length, to - from)
+  for (let i = 0; i < shared; i++) if (name[i] !== bytes[from + i]) return name[i]! - bytes[from + i]!
+  return name.length - (to - from)
+}
+
 export interface EncodeOptions {
   /** The labels that go out; undefined: the series doesn't. Without it labels go as they are. */
   labelsOf: ((pairs: [string, string][]) => Labels | undefined) | undefined
+  /** Labels that every series gets that does not have them, where `labelsOf` doesn't say. */
+  added: readonly AddedLabel[]
   isWithExemplars: boolean
   isWithHistograms: boolean
 }
 
-/** The message, not compressed, and how many samples are in it. */
-export function encodeWriteRequest(batch: WriteBatch, { labelsOf, isWithExemplars, isWithHistograms }: EncodeOptions): { bytes: Uint8Array; samples: number } {
-  const out = new ByteWriter(64 * 1024), series = new ByteWriter(1024), part = new ByteWriter(256), keys = new KeyWriter()
+/** Used again from request to request: nothing in here is waited for. */
+const scratch = { out: new ByteWriter(64 * 1024), series: new ByteWriter(1024), part: new ByteWriter(256), keys: new KeyWriter() }
+
+/** The message, not compressed, and how many samples are in it. The bytes are good until the next call. */
+export function encodeWriteRequest(batch: WriteBatch, { labelsOf, added, isWithExemplars, isWithHistograms }: EncodeOptions): { bytes: Uint8Array; samples: number } {
+  const { out, series, part, keys } = scratch
+  out.reset()
   // Samples of a series follow each other in a chain.
   const first = new Int32Array(batch.seriesCount).fill(-1), last = new Int32Array(batch.seriesCount), next = new Int32Array(batch.sampleCount).fill(-1)
   for (let i = 0; i < batch.sampleCount; i++) {
@@ -105,7 +151,8 @@ export function encodeWriteRequest(batch: WriteBatch, { labelsOf, isWithExemplar
     const own = histograms.get(s)
     if (first[s] === -1 && own === undefined) continue
     series.reset()
-    if (labelsOf === undefined) series.writeBytes(batch.bytes.subarray(batch.keyFrom[s], batch.keyTo[s]))
+    if (labelsOf === undefined && added.length > 0) writeMerged(series, batch.bytes, batch.keyFrom[s]!, batch.keyTo[s]!, added)
+    else if (labelsOf === undefined) series.writeBytes(batch.bytes.subarray(batch.keyFrom[s], batch.keyTo[s]))
     else {
       const labels = labelsOf(keyPairs(batch.bytes, batch.keyFrom[s]!, batch.keyTo[s]!))
       if (labels === undefined || labels.size === 0) continue
