@@ -6,7 +6,7 @@ import { CanceledError, messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import type { Auth } from './auth.ts'
 import { readBody } from './body.ts'
-import { serveSockets, type SocketRoute } from './web-socket.ts'
+import type { SocketRoute } from './web-socket.ts'
 
 export interface HttpRequest {
   method: string
@@ -101,7 +101,11 @@ export class HttpServer {
   async listen(host: string, port: number): Promise<string> {
     const app = this.#listeners.length === 0 ? this.#app : this.#build(this.#routes)
     this.#listeners.push(app)
-    this.#endSockets.push(serveSockets(app.server, this.#sockets, this.#options.auth))
+    if (this.#sockets.length > 0) {
+      // An agent has none, and goes without the library.
+      const { serveSockets } = await import('./web-socket.ts')
+      this.#endSockets.push(serveSockets(app.server, this.#sockets, this.#options.auth))
+    }
     await app.listen({ host, port })
     const address = app.server.address()
     if (address === null || typeof address === 'string') return `${host}:${port}`

@@ -148,3 +148,42 @@ test('a file of targets changes, a target goes, the configuration is reloaded: a
   assert.match(await (await fetch(`${run.url}/service-discovery`)).text(), /__meta_path/)
   assert.deepEqual((await (await fetch(`${run.url}/api/v1/scrape_pools`)).json() as { data: { scrapePools: string[] } }).data.scrapePools, ['all', 'by-file', 'crowd', 'honest', 'limited', 'nobody', 'renamed', 'short', 'small'])
 })
+
+test('native histograms in protobuf, with their classic buckets: as a real Prometheus takes them', needs('prometheus'), async () => {
+  // A body with native histograms, as a real client library writes it.
+  const sourcePort = await freePort(), own = temporaryDirectory()
+  writeFileSync(`${own}/source.yml`, 'global: { scrape_interval: 1s }\nscrape_configs: [{ job_name: self, static_configs: [{ targets: ["127.0.0.1:' + sourcePort + '"] }] }]')
+  const source = new Peer('prometheus', [`--config.file=${own}/source.yml`, `--storage.tsdb.path=${own}/source`, `--web.listen-address=127.0.0.1:${sourcePort}`], own)
+  let body: Uint8Array<ArrayBuffer>
+  try {
+    await source.ready(`http://127.0.0.1:${sourcePort}/-/ready`)
+    for (let i = 0; i < 30; i++) await (await fetch(`http://127.0.0.1:${sourcePort}/api/v1/query?query=up`)).text()
+    body = new Uint8Array(await (await fetch(`http://127.0.0.1:${sourcePort}/metrics`, { headers: { accept: 'application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited' } })).arrayBuffer())
+  } finally {
+    await source.stop()
+  }
+  const exporter = createServer((_, reply) => { reply.writeHead(200, { 'content-type': 'application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited' }).end(body) })
+  await new Promise<void>(resolve => { exporter.listen(0, '127.0.0.1', () => { resolve() }) })
+  const target = `127.0.0.1:${(exporter.address() as { port: number }).port}`
+  for (const isClassicToo of [false, true]) {
+    const dir = temporaryDirectory(), peerPort = await freePort()
+    const job = (more: string): string => `global: { scrape_interval: 1s }\nscrape_configs: [{ job_name: n, scrape_protocols: [PrometheusProto], ${more} always_scrape_classic_histograms: ${isClassicToo}, static_configs: [{ targets: ['${target}'] }] }]`
+    writeFileSync(`${dir}/ours.yml`, job('scrape_native_histograms: true,'))
+    // In this version a flag, not a key.
+    writeFileSync(`${dir}/theirs.yml`, job(''))
+    const ours = await runTercet([`scrape_config_file=${dir}/ours.yml`], dir), theirs = new Peer('prometheus', [`--config.file=${dir}/theirs.yml`, `--storage.tsdb.path=${dir}/peer`, `--web.listen-address=127.0.0.1:${peerPort}`, '--enable-feature=native-histograms'], dir)
+    try {
+      const url = `http://127.0.0.1:${peerPort}`
+      await theirs.ready(`${url}/-/ready`)
+      for (const at of [ours.url, url]) await until(async () => ((await query(at, 'up{job="n"}'))[0]?.value[1] === '1' ? true : undefined), `a scrape by ${at}`)
+      const all = async (at: string, q: string): Promise<unknown[]> => (await query(at, q)).map(s => JSON.stringify([Object.entries(s.metric).sort(), s.value?.[1], (s as unknown as { histogram?: [number, unknown] }).histogram?.[1]])).sort()
+      const natives = await all(ours.url, 'prometheus_http_request_duration_seconds')
+      assert.ok(natives.length > 0 && natives.every(n => String(n).includes('buckets')))
+      for (const q of ['{__name__!~"scrape_duration_seconds|scrape_series_added|up", job="n"}', 'histogram_quantile(0.9, prometheus_http_request_duration_seconds)', 'histogram_sum(prometheus_http_response_size_bytes)']) assert.deepEqual(await all(ours.url, q), await all(url, q), q)
+    } finally {
+      await theirs.stop()
+      await ours.stop()
+    }
+  }
+  await new Promise(resolve => { exporter.close(resolve); exporter.closeAllConnections() })
+})

@@ -3,7 +3,7 @@
  * and not taken apart again. One wrong line makes the body wrong, as Prometheus has it. Sources: the public specifications.
  */
 import { BadDataError } from '#core/errors.ts'
-import { formatG } from '#model/histogram.ts'
+import { toPlain } from '#model/histogram.ts'
 import type { FloatHistogram } from '#model/histogram.ts'
 import type { Labels } from '#model/labels.ts'
 import type { Metadata, MetricType } from '#model/write-batch.ts'
@@ -25,8 +25,12 @@ export interface ScrapeSink {
 export function boundText(value: number): string {
   if (Number.isNaN(value)) return 'NaN'
   if (!Number.isFinite(value)) return value > 0 ? '+Inf' : '-Inf'
-  const text = formatG(value)
-  return /[e.]/.test(text) ? text : `${text}.0`
+  // The shortest digits; with an exponent from a million on.
+  const [mantissa, exponentText] = value.toExponential().split('e') as [string, string]
+  const exponent = Number(exponentText)
+  if (value !== 0 && (exponent < -4 || exponent >= 6)) return `${mantissa}e${exponent < 0 ? '-' : '+'}${String(Math.abs(exponent)).padStart(2, '0')}`
+  const text = toPlain(value)
+  return text.includes('.') ? text : `${text}.0`
 }
 
 const newline = 10, space = 32, tab = 9, hash = 35, quoteByte = 34, backslash = 92, open = 123, close = 125, carriage = 13
