@@ -1,6 +1,8 @@
 /** tercet up | query | tail | inspect | check | version */
 import { mkdirSync, readFileSync, rmSync, writeFileSync, existsSync } from 'node:fs'
 import { BadDataError, messageOf } from '#core/errors.ts'
+import { systemClock } from '#core/clock.ts'
+import { parseDurationMs } from '#core/duration.ts'
 import { systemFiles } from '#core/files.ts'
 import { loadConfig, type Config } from './config.ts'
 import { systemWorld, type World } from './world.ts'
@@ -19,6 +21,7 @@ const usage = `tercet ${version}: metrics, logs and traces in one process, on op
   tercet inspect [--json] [--key=value …]              what is in the bucket
   tercet check [--config=tercet.yaml] [--key=value …]  is the configuration right, and does the bucket answer?
   tercet check config prometheus.yml | rules rules.yml | rules --test tests.yml | alertmanager alertmanager.yml
+  tercet rules replay --start=6h --end=0s rules.yml      what recording rules would have recorded
   tercet version
 
 Each verb has --help. Every key is also an environment variable: metrics.retention is TERCET_METRICS_RETENTION.
@@ -65,6 +68,13 @@ Files of others: prometheus.yml with what it names, rules, and unit tests of rul
   tercet check rules rules/*.yml
   tercet check rules --test tests.yml
   tercet check alertmanager alertmanager.yml
+`,
+  rules: `tercet rules replay: evaluates recording rules over a time that is past, in a running process, and stores what they record there.
+
+  tercet rules replay --start=2026-11-25T00:00:00Z --end=2026-11-25T06:00:00Z rules.yml
+  tercet rules replay --url=http://127.0.0.1:8428 --start=6h --end=0s --interval=1m rules/*.yml
+
+Times are Unix seconds, RFC 3339, or so long ago. Samples older than metrics.out_of_order_window are refused: make it long enough first.
 `,
   version: 'tercet version: prints the version.\n',
 }
@@ -121,6 +131,17 @@ export async function runCli(argv: readonly string[]): Promise<number> {
       }
       case 'inspect': { const { openBucket } = await import('./compose.ts'), { inspectBucket } = await import('./inspect.ts'); const config = readConfig(args.flags); const world = worldOf(config); process.stdout.write(await inspectBucket(await openBucket(config, world, 'metrics'), await openBucket(config, world, 'logs'), await openBucket(config, world, 'traces'), args.json)); return 0 }
       case 'tail': return await tail(args)
+      case 'rules': {
+        const [what, ...files] = args.words
+        if (what !== 'replay' || files.length === 0) throw new BadDataError('rules knows replay, which takes files: tercet rules replay --start=6h --end=0s rules.yml')
+        const { momentOf, replayRules } = await import('./rules-replay.ts')
+        const nowMs = systemClock.nowMs(), url = take(args.flags, 'url') ?? 'http://127.0.0.1:8428', startMs = momentOf(take(args.flags, 'start') ?? '6h', nowMs), endMs = momentOf(take(args.flags, 'end') ?? '0s', nowMs), interval = take(args.flags, 'interval') ?? '1m'
+        if (args.flags.length > 0) throw new BadDataError(`rules replay does not know --${args.flags[0]!}`)
+        const intervalMs = parseDurationMs(interval)
+        if (intervalMs === undefined || intervalMs === 0) throw new BadDataError(`--interval=${interval} is no duration`)
+        await replayRules({ url, files, startMs, endMs, intervalMs, isTold: line => { process.stdout.write(`${line}\n`) } }, systemFiles)
+        return 0
+      }
       default: return await query(args)
     }
   } catch (error) {

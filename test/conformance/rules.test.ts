@@ -3,8 +3,11 @@ import assert from 'node:assert/strict'
 import { createServer, type Server } from 'node:http'
 import { writeFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
+import { systemFiles } from '#core/files.ts'
+import { replayRules } from '../../src/app/rules-replay.ts'
 import { freePort, needs, Peer, programPath, until } from '../peers.ts'
 import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
+import { postWrite, writeBody } from '../write-request.ts'
 
 const directory = temporaryDirectory()
 interface Sent { labels: Record<string, string>; annotations: Record<string, string>; startsAt: string; endsAt: string; generatorURL: string }
@@ -171,6 +174,23 @@ test('the real vmalert evaluates against Tercet, writes back and notifies', need
     await until(async () => ((await (await fetch(`${second.url}/api/v2/alerts`)).json() as { labels: Record<string, string> }[]).some(a => a.labels['by'] === 'vmalert') ? true : undefined), 'the alert')
   } finally {
     await vmalert.stop()
+    await second.stop()
+  }
+})
+
+test('recording rules over the past: as they would have recorded, one upon another', async () => {
+  const own = temporaryDirectory()
+  writeFileSync(`${own}/rules.yml`, 'groups: [{ name: g, interval: 1m, labels: { by: replay }, rules: [{ record: doubled, expr: "2 * level" }, { record: "doubled:sum", expr: "sum(doubled)" }, { alert: No, expr: up }] }]')
+  const second = await runTercet(['metrics.out_of_order_window=3h'], own)
+  try {
+    const now = Math.floor(Date.now() / 60_000) * 60_000
+    await postWrite(second.url, writeBody([1, 2].map(i => ({ labels: [['__name__', 'level'], ['i', String(i)]], samples: Array.from({ length: 121 }, (_, k): [number, number] => [now - (120 - k) * 60_000, k * i]) }))))
+    const told: string[] = []
+    await replayRules({ url: second.url, files: [`${own}/rules.yml`], startMs: now - 3_600_000, endMs: now, intervalMs: 60_000, isTold: line => { told.push(line) } }, systemFiles)
+    assert.deepEqual(told.slice(0, 2), ['g: doubled: 122 samples', 'g: doubled:sum: 61 samples'])
+    const { data } = await (await fetch(`${second.url}/api/v1/query_range?${new URLSearchParams({ query: 'doubled:sum{by="replay"}', start: String(now / 1000 - 3600), end: String(now / 1000), step: '60' }).toString()}`)).json() as { data: { result: { values: [number, string][] }[] } }
+    assert.deepEqual(data.result[0]!.values.map(([, v]) => Number(v)), Array.from({ length: 61 }, (_, k) => 6 * (k + 60)))
+  } finally {
     await second.stop()
   }
 })
