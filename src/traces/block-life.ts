@@ -8,7 +8,7 @@ import type { Wal } from '#store/wal.ts'
 import type { Trace } from '#model/trace.ts'
 import type { BlockList } from './block-list.ts'
 import type { BlockReader } from './block-reader.ts'
-import { buildBlock, deleteBlock, putBlock, retireBlock } from './block-writer.ts'
+import { buildBlock, buildFirstBlock, deleteBlock, putBlock, retireBlock } from './block-writer.ts'
 import type { Segment, TraceHead } from './head.ts'
 import type { BlockMeta } from './meta.ts'
 import type { BlockLayout } from './schema.ts'
@@ -76,7 +76,8 @@ export class BlockLife {
     return name
   }
 
-  readonly #pause = async (): Promise<void> => {
+  /** Gives way to other work when a turn was long. */
+  readonly pause = async (): Promise<void> => {
     const { clock } = this.#options
     if (clock.monotonicMs() - this.#turnStartedMs < turnMs) return
     await clock.breathe()
@@ -101,12 +102,12 @@ export class BlockLife {
     this.#wal.append(kind, payload, scopes, isOwed)
   }
 
-  get waitingBytes(): number { return this.waiting.reduce((sum, { segments }) => sum + segments.reduce((s, g) => s + g.shredder.heldBytes, 0), 0) }
+  get waitingBytes(): number { return this.waiting.reduce((sum, { segments }) => sum + segments.reduce((s, g) => s + g.heldBytes, 0), 0) }
 
   async settle(): Promise<void> {
     const nowMs = this.#options.clock.nowMs()
     // Where very much is live, less is waited for: a query lays all live traces out.
-    for (const head of this.#heads.values()) await head.settle(nowMs - (head.liveSpans > liveSpansMany ? settleIdleMs / 4 : settleIdleMs), nowMs - settleAgeMs, this.#pause)
+    for (const head of this.#heads.values()) await head.settle(nowMs - (head.liveSpans > liveSpansMany ? settleIdleMs / 4 : settleIdleMs), nowMs - settleAgeMs, this.pause)
   }
 
   async cutDue(): Promise<void> {
@@ -150,11 +151,7 @@ export class BlockLife {
 
   async #publishOne(next: WaitingBlock): Promise<void> {
     const { bucket, layout } = this.#options
-    const startNs = next.segments.map(s => s.shredder.startNs).reduce((a, b) => (a < b ? a : b))
-    const endNs = next.segments.map(s => s.shredder.endNs).reduce((a, b) => (a > b ? a : b))
-    const startMs = Number(startNs / 1_000_000n)
-    const plan = { blockId: blockIdOf(next.lot, next.tenant), tenant: next.tenant, level: 0, startMs, endMs: Math.max(startMs, Number(endNs / 1_000_000n) + 1), layout }
-    const block = await buildBlock(plan, next.segments.map(s => s.source()), this.#pause)
+    const block = await buildFirstBlock({ blockId: blockIdOf(next.lot, next.tenant), tenant: next.tenant, level: 0, layout }, next.segments, this.pause)
     await putBlock(bucket, block)
     this.uploads++
     this.uploadedBytes += block.data.length
@@ -166,7 +163,7 @@ export class BlockLife {
   /** Everything into the bucket. */
   async flush(): Promise<void> {
     await this.#wal.commit().catch(() => {})
-    for (const head of this.#heads.values()) await head.settle(Infinity, Infinity, this.#pause)
+    for (const head of this.#heads.values()) await head.settle(Infinity, Infinity, this.pause)
     if ([...this.#heads.values()].some(h => h.segments.length > 0)) await this.#turn()
     for (let attempt = 0; ; attempt++) {
       await this.publish()
@@ -224,11 +221,11 @@ export class BlockLife {
   async #compactBlocks(tenant: string, inputs: readonly BlockMeta[]): Promise<void> {
     const { bucket, clock, layout } = this.#options
     const sources: { rows: number; columns: Awaited<ReturnType<BlockReader['whole']>>[number]['columns'] }[] = []
-    for (const input of inputs) { sources.push(...await this.#reader.whole(input)); await this.#pause() }
+    for (const input of inputs) { sources.push(...await this.#reader.whole(input)); await this.pause() }
     const plan = {
       blockId: blockIdOf(this.#newLot(), tenant), tenant, level: Math.max(...inputs.map(i => i.level)) + 1, startMs: Math.min(...inputs.map(i => i.startMs)), endMs: Math.max(...inputs.map(i => i.endMs)), layout: { format: layout.format, dedicated: inputs[0]!.dedicated },
     }
-    const block = await buildBlock(plan, sources, this.#pause)
+    const block = await buildBlock(plan, sources, this.pause)
     await putBlock(bucket, block)
     this.#list.add(block.meta)
     for (const input of inputs) { this.#list.retire(input, clock.nowMs()); this.#reader.forget(input) }

@@ -2,29 +2,53 @@
 import { ParquetWriter } from '#codec/parquet/file-writer.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { encodeBlooms } from './bloom.ts'
-import { mergeRows, type RowSource } from './merge.ts'
+import type { Segment } from './head.ts'
+import { mergeRows, shredSegments, type RowSource } from './merge.ts'
 import { encodeMeta, type BlockMeta } from './meta.ts'
 import { schemaOf, type BlockLayout } from './schema.ts'
+import type { TraceShredder } from './shred.ts'
 
 export interface BlockPlan { blockId: string; tenant: string; level: number; startMs: number; endMs: number; layout: BlockLayout }
 export interface BuiltBlock { meta: BlockMeta; data: Uint8Array; blooms: Uint8Array[]; index: Uint8Array }
 
-export async function buildBlock({ layout, ...plan }: BlockPlan, sources: readonly RowSource[], pause: () => Promise<void>): Promise<BuiltBlock> {
-  const writer = new ParquetWriter(schemaOf(layout), 'tercet')
-  const ids: Uint8Array[] = []
-  const last: string[] = []
-  await mergeRows(sources, layout, (group, groupIds) => {
-    writer.addGroup(group.builders, group.rows)
-    for (const id of groupIds) ids.push(id)
-    last.push(Buffer.from(groupIds.at(-1)!).toString('base64'))
-  }, pause)
-  const { rowGroups } = writer
-  const { bytes, footerSize } = writer.finish()
-  const blooms = encodeBlooms(ids)
-  return {
-    meta: { ...plan, ...layout, traces: ids.length, size: bytes.length, rowGroups, bloomShards: blooms.length, footerSize },
-    data: bytes, blooms, index: Buffer.from(JSON.stringify({ rowGroups: last })),
+/** Collects row groups. */
+class BlockBuilder {
+  readonly #writer: ParquetWriter
+  readonly #ids: Uint8Array[] = []
+  readonly #last: string[] = []
+
+  constructor(layout: BlockLayout) { this.#writer = new ParquetWriter(schemaOf(layout), 'tercet') }
+
+  readonly add = (group: TraceShredder, ids: readonly Uint8Array[]): void => {
+    this.#writer.addGroup(group.builders, group.rows)
+    for (const id of ids) this.#ids.push(id)
+    this.#last.push(Buffer.from(ids.at(-1)!).toString('base64'))
   }
+
+  finish({ layout, ...plan }: BlockPlan): BuiltBlock {
+    const { rowGroups } = this.#writer
+    const { bytes, footerSize } = this.#writer.finish()
+    const blooms = encodeBlooms(this.#ids)
+    return {
+      meta: { ...plan, ...layout, traces: this.#ids.length, size: bytes.length, rowGroups, bloomShards: blooms.length, footerSize },
+      data: bytes, blooms, index: Buffer.from(JSON.stringify({ rowGroups: this.#last })),
+    }
+  }
+}
+
+/** From rows of other blocks. */
+export async function buildBlock(plan: BlockPlan, sources: readonly RowSource[], pause: () => Promise<void>): Promise<BuiltBlock> {
+  const builder = new BlockBuilder(plan.layout)
+  await mergeRows(sources, plan.layout, builder.add, pause)
+  return builder.finish(plan)
+}
+
+/** From settled traces; the block's times are theirs. */
+export async function buildFirstBlock(plan: Omit<BlockPlan, 'startMs' | 'endMs'>, segments: readonly Segment[], pause: () => Promise<void>): Promise<BuiltBlock> {
+  const builder = new BlockBuilder(plan.layout)
+  const { startNs, endNs } = await shredSegments(segments, plan.layout, builder.add, pause)
+  const startMs = Number(startNs / 1_000_000n)
+  return builder.finish({ ...plan, startMs, endMs: Math.max(startMs, Number(endNs / 1_000_000n) + 1) })
 }
 
 export function blockPrefix(tenant: string, blockId: string): string { return `${tenant}/${blockId}/` }

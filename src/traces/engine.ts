@@ -1,6 +1,6 @@
 /** The traces signal: takes spans in, keeps them in the bucket as Tempo's blocks, and hands them out. */
 import { Repeater, type Clock } from '#core/clock.ts'
-import { CorruptDataError, messageOf, NotFoundError } from '#core/errors.ts'
+import { CorruptDataError, messageOf, NotFoundError, UnavailableError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
 import type { Random } from '#core/random.ts'
@@ -17,7 +17,7 @@ import type { TraceAppendResult, TracesAppender } from './append.ts'
 import { BlockLife } from './block-life.ts'
 import { BlockList } from './block-list.ts'
 import { BlockReader } from './block-reader.ts'
-import { TraceHead, type SpanDecoder } from './head.ts'
+import { TraceHead, type Segment, type SpanDecoder } from './head.ts'
 import type { RowSource } from './merge.ts'
 import type { BlockMeta } from './meta.ts'
 import { TraceReplay } from './replay.ts'
@@ -105,8 +105,16 @@ export class TracesEngine implements Signal, TracesAppender {
 
   // ── Append ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** What is held may be twice the head's size: then blocks have to be cut first. */
+  #refuseWhenFull(): void {
+    let held = this.#life.waitingBytes
+    for (const head of this.#heads.values()) held += head.heldBytes
+    if (held > 2 * this.#options.headBytesMax) throw new UnavailableError(`${held} bytes of traces wait to become blocks, the limit is ${2 * this.#options.headBytesMax}`, 5)
+  }
+
   async append(tenant: string, trace: Trace, message: Uint8Array): Promise<TraceAppendResult> {
     this.#guard.admit(this.ready)
+    this.#refuseWhenFull()
     const result: TraceAppendResult = { spans: 0, refused: 0, problems: [] }
     const nowMs = this.#options.clock.nowMs()
     const admission = new SpanAdmission(this.#options.limits, nowMs, result, this.#options.decodeSpan)
@@ -138,12 +146,14 @@ export class TracesEngine implements Signal, TracesAppender {
     }
   }
 
+  /** Settled traces, those that wait for the bucket first. */
+  #segments(tenant: string): Segment[] { return [...this.#life.waiting.filter(w => w.tenant === tenant).flatMap(w => w.segments), ...this.#heads.get(tenant)?.segments ?? []] }
+
   /** What is in memory, as it is now. */
   #memory(tenant: string): RowSource[] {
     const head = this.#heads.get(tenant)
-    const segments = [...this.#life.waiting.filter(w => w.tenant === tenant).flatMap(w => w.segments), ...head?.segments ?? []]
     const live = head?.liveSource()
-    return [...segments.map(s => s.source()), ...(live === undefined ? [] : [live])]
+    return [...this.#segments(tenant).map(s => s.source()), ...(live === undefined ? [] : [live])]
   }
 
   #blocks(tenant: string, fromMs: number, throughMs: number): BlockMeta[] {
@@ -151,7 +161,8 @@ export class TracesEngine implements Signal, TracesAppender {
   }
 
   async #select(tenant: string, fromMs: number, throughMs: number): Promise<TraceRows[]> {
-    // Both in one go: what is published meanwhile shows once.
+    // Rows for what has none, a little at a time; then both in one go: what is published meanwhile shows once.
+    for (const segment of this.#segments(tenant)) await segment.layOut(this.#life.pause)
     const blocks = this.#blocks(tenant, fromMs, throughMs)
     const { dedicated } = this.#options.layout
     const rows = this.#memory(tenant).reverse().map(({ rows: count, columns }): TraceRows => {

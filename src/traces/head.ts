@@ -1,10 +1,9 @@
 /**
- * What is in memory of a tenant's traces: live ones, as trees that spans are added to, and settled ones, which got no span for a
- * while and lie in columns already, as rows of the block that they will be in.
+ * What is in memory of a tenant's traces: live ones, which spans are added to, and settled ones, which got no span for a while and wait
+ * for the block that they will be in. Both keep spans as the bytes that they came in.
  */
 import { combineTraces, type Resource, type Scope, type Span, type Trace } from '#model/trace.ts'
 import type { ColumnData } from '#codec/parquet/column-data.ts'
-import { RowAssembler } from './assemble.ts'
 import type { RowSource } from './merge.ts'
 import type { BlockLayout } from './schema.ts'
 import { paddedTraceId, TraceShredder } from './shred.ts'
@@ -33,39 +32,64 @@ export function idKey(id: Uint8Array): string { return Buffer.from(id.buffer, id
 /** A rough size of a span in memory and in the block. */
 function sizeOf(span: Span): number { return span.isOutline === true ? 100 + span.wireTo! - span.wireFrom! : 160 + span.attributes.length * 48 + span.events.length * 120 + span.links.length * 100 }
 
+/** A live trace as a tree, each resource and scope once. */
+export function treeOf(live: LiveTrace, decode: SpanDecoder): Trace {
+  return combineTraces([{ resources: live.resources.map(r => ({ ...r, scopes: r.scopes.map(s => ({ ...s, spans: s.spans.map(span => ('message' in span ? decode(span.message, span.from, span.to) : span)) })) })) }])
+}
+
+/**
+ * Settled traces: what their spans came in, until the block is cut. A query lays them out as rows; where none comes, they become rows once,
+ * in the order of the block.
+ */
 export class Segment {
-  readonly shredder: TraceShredder
-  /** Rows of each trace id. */
-  readonly rowsOf = new Map<string, number[]>()
+  readonly traces: LiveTrace[] = []
+  spans = 0
+  bytes = 0
+  readonly #byId = new Map<string, LiveTrace[]>()
   readonly #layout: BlockLayout
+  readonly #decode: SpanDecoder
+  #shredder: TraceShredder | undefined
   #data: readonly ColumnData[] | undefined
   #dataRows = 0
 
-  constructor(layout: BlockLayout) {
+  constructor(layout: BlockLayout, decode: SpanDecoder) {
     this.#layout = layout
-    this.shredder = new TraceShredder(layout)
+    this.#decode = decode
   }
 
-  add(id: Uint8Array, trace: Trace): void {
-    const key = idKey(id), rows = this.rowsOf.get(key)
-    if (rows === undefined) this.rowsOf.set(key, [this.shredder.rows])
-    else rows.push(this.shredder.rows)
-    this.shredder.add(id, trace)
+  get heldBytes(): number { return this.bytes + (this.#shredder?.heldBytes ?? 0) }
+
+  add(live: LiveTrace): void {
+    const key = idKey(live.id), known = this.#byId.get(key)
+    if (known === undefined) this.#byId.set(key, [live])
+    else known.push(live)
+    this.traces.push(live)
+    this.spans += live.spans
+    this.bytes += live.bytes
   }
 
   /** Its parts of a trace. */
-  find(id: Uint8Array): Trace[] {
-    const rows = this.rowsOf.get(idKey(id))
-    if (rows === undefined) return []
-    const assembler = new RowAssembler(this.source().columns, this.#layout.dedicated)
-    return rows.map(row => assembler.row(row).trace)
+  find(id: Uint8Array): Trace[] { return (this.#byId.get(idKey(id)) ?? []).map(live => treeOf(live, this.#decode)) }
+
+  tree(live: LiveTrace): Trace { return treeOf(live, this.#decode) }
+
+  /** Rows for what has none yet. */
+  async layOut(pause: () => Promise<void>): Promise<void> {
+    const shredder = this.#shredder ??= new TraceShredder(this.#layout)
+    for (let n = 0; shredder.rows < this.traces.length; n++) {
+      const live = this.traces[shredder.rows]!
+      shredder.add(live.id, this.tree(live))
+      if (n % 32 === 31) await pause()
+    }
   }
 
-  /** What it has now; rows that are added later do not show. */
+  /** What it has now; traces that are added later do not show. */
   source(): RowSource {
-    if (this.#data === undefined || this.#dataRows !== this.shredder.rows) {
-      this.#data = this.shredder.builders.map(b => b.data())
-      this.#dataRows = this.shredder.rows
+    const shredder = this.#shredder ??= new TraceShredder(this.#layout)
+    while (shredder.rows < this.traces.length) { const live = this.traces[shredder.rows]!; shredder.add(live.id, this.tree(live)) }
+    if (this.#data === undefined || this.#dataRows !== shredder.rows) {
+      this.#data = shredder.builders.map(b => b.data())
+      this.#dataRows = shredder.rows
     }
     return { rows: this.#dataRows, columns: this.#data }
   }
@@ -85,8 +109,8 @@ export class TraceHead {
     this.#layout = layout
   }
 
-  get heldBytes(): number { return this.liveBytes + this.segments.reduce((sum, s) => sum + s.shredder.heldBytes, 0) }
-  get settledSpans(): number { return this.segments.reduce((sum, s) => sum + s.shredder.spans, 0) }
+  get heldBytes(): number { return this.liveBytes + this.segments.reduce((sum, s) => sum + s.heldBytes, 0) }
+  get settledSpans(): number { return this.segments.reduce((sum, s) => sum + s.spans, 0) }
   get liveSpans(): number { let sum = 0; for (const trace of this.live.values()) sum += trace.spans; return sum }
 
   /** Adds the spans of a request, which lie in `message` where they are outlines. `admit` says whether a span may join its trace, which may be new. */
@@ -94,6 +118,8 @@ export class TraceHead {
     let added = 0
     this.#liveSource = undefined
     for (const { resource, schemaUrl, scopes } of trace.resources) {
+      // A resource is held once, whatever number of traces it is of: the first one bears it.
+      let resourceBytes = 200 + resource.attributes.length * 160
       for (const { scope, schemaUrl: scopeUrl, spans } of scopes) {
         let last: LiveTrace | undefined
         let lastKey = ''
@@ -110,7 +136,8 @@ export class TraceHead {
           let scoped = own.scopes.at(-1)
           if (scoped?.scope !== scope) own.scopes.push(scoped = { scope, schemaUrl: scopeUrl, spans: [] })
           scoped.spans.push(span.isOutline === true ? { message, from: span.wireFrom!, to: span.wireTo! } : span)
-          const size = sizeOf(span)
+          const size = sizeOf(span) + resourceBytes
+          resourceBytes = 0
           live.spans++
           live.bytes += size
           live.lastMs = nowMs
@@ -122,7 +149,7 @@ export class TraceHead {
     return added
   }
 
-  /** Moves traces into columns that had no span since `idleSinceMs`, or began before `oldSinceMs`. */
+  /** Sets traces aside that had no span since `idleSinceMs`, or began before `oldSinceMs`. */
   async settle(idleSinceMs: number, oldSinceMs: number, pause: () => Promise<void>): Promise<void> {
     for (const [key, live] of this.live) {
       if (live.lastMs > idleSinceMs && live.createdMs > oldSinceMs) continue
@@ -133,17 +160,14 @@ export class TraceHead {
 
   #settleOne(key: string, live: LiveTrace): void {
     let segment = this.segments.at(-1)
-    if (segment === undefined || segment.shredder.spans >= segmentSpans) this.segments.push(segment = new Segment(this.#layout))
-    segment.add(live.id, this.treeOf(live))
+    if (segment === undefined || segment.spans >= segmentSpans) this.segments.push(segment = new Segment(this.#layout, this.#decode))
+    segment.add(live)
     this.live.delete(key)
     this.liveBytes -= live.bytes
     this.#liveSource = undefined
   }
 
-  /** A live trace, each resource and scope once. */
-  treeOf(live: LiveTrace): Trace {
-    return combineTraces([{ resources: live.resources.map(r => ({ ...r, scopes: r.scopes.map(s => ({ ...s, spans: s.spans.map(span => ('message' in span ? this.#decode(span.message, span.from, span.to) : span)) })) })) }])
-  }
+  treeOf(live: LiveTrace): Trace { return treeOf(live, this.#decode) }
 
   /** Live traces as rows of their own, for a query. */
   liveSource(): RowSource | undefined {

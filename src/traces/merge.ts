@@ -3,6 +3,7 @@ import type { ColumnData } from '#codec/parquet/column-data.ts'
 import { bytesAt } from '#codec/parquet/column-data.ts'
 import { combineTraces } from '#model/trace.ts'
 import { RowAssembler } from './assemble.ts'
+import type { Segment } from './head.ts'
 import type { BlockLayout } from './schema.ts'
 import { TraceShredder } from './shred.ts'
 
@@ -72,6 +73,38 @@ export async function mergeRows(sources: readonly RowSource[], layout: BlockLayo
     }
   }
   end()
+}
+
+/** Settled traces into row groups, in order of trace id, each trace once. Times are those of the spans. */
+export async function shredSegments(segments: readonly Segment[], layout: BlockLayout, onGroup: (group: TraceShredder, ids: readonly Uint8Array[]) => void, pause: () => Promise<void>): Promise<{ startNs: bigint; endNs: bigint }> {
+  const all = segments.flatMap(segment => segment.traces.map(live => ({ live, segment })))
+  all.sort((a, b) => Buffer.compare(a.live.id, b.live.id))
+  const group = new TraceShredder(layout)
+  let ids: Uint8Array[] = []
+  let startNs = -1n, endNs = 0n
+  const end = (): void => {
+    if (group.rows === 0) return
+    if (startNs < 0n || group.startNs < startNs) startNs = group.startNs
+    if (group.endNs > endNs) endNs = group.endNs
+    onGroup(group, ids)
+    group.reset()
+    ids = []
+  }
+  for (let i = 0; i < all.length;) {
+    const { live, segment } = all[i]!
+    let next = i + 1
+    while (next < all.length && Buffer.compare(all[next]!.live.id, live.id) === 0) next++
+    const tree = segment.tree(live)
+    group.add(live.id, next === i + 1 ? tree : combineTraces([tree, ...all.slice(i + 1, next).map(other => other.segment.tree(other.live))]))
+    ids.push(live.id)
+    i = next
+    if (group.rows % 64 === 0) {
+      if (group.heldBytes >= groupBytes) end()
+      await pause()
+    }
+  }
+  end()
+  return { startNs, endNs }
 }
 
 function numbersOf(sources: readonly RowSource[]): (Int32Array | undefined)[][] {

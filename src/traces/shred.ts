@@ -206,6 +206,15 @@ export class TraceShredder {
 
   get heldBytes(): number { return this.builders.reduce((sum, b) => sum + b.heldBytes, 0) }
 
+  /** Empty again; its room stays. */
+  reset(): void {
+    for (const builder of this.builders) builder.reset()
+    this.rows = 0
+    this.spans = 0
+    this.startNs = -1n
+    this.endNs = 0n
+  }
+
   /** A row was added to the builders from outside. */
   noteRow(): void { this.rows++ }
 

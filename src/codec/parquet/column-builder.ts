@@ -8,6 +8,9 @@ import { physicalTypes, type Column } from './schema.ts'
 import { Texts } from './texts.ts'
 import { encodeStruct, type ThriftField } from './thrift.ts'
 
+/** Used again from column to column: what is in them is copied before the next one. */
+const scratch = { chunk: new ByteWriter(1 << 20), plain: new ByteWriter(1 << 16), levels: new ByteWriter(1 << 14), values: new ByteWriter(1 << 18) }
+
 /** Entries of a page; a page ends where a row does. */
 const pageEntries = 32_768
 const pageBytes = 256 * 1024
@@ -172,12 +175,23 @@ export class ColumnBuilder {
     }
   }
 
-  /** The column chunk. */
+  /** Empty again; its room stays. */
+  reset(): void {
+    this.count = 0
+    this.valueCount = 0
+    this.#bytes.reset()
+    this.#strings = 0
+    this.#byText.clear()
+  }
+
+  /** The column chunk. Its bytes are good until the next column is encoded. */
   encode(): EncodedChunk {
-    const out = new ByteWriter(Math.min(1 << 20, this.heldBytes + 1024))
+    const out = scratch.chunk
+    out.reset()
     let dictionarySize = 0, rawSize = 0
     if (this.#isDictionary) {
-      const plain = new ByteWriter(this.#bytes.at + this.#strings * 4 + 16)
+      const { plain } = scratch
+      plain.reset()
       for (let i = 0; i < this.#strings; i++) {
         const from = this.#offsets[i]!, to = this.#offsets[i + 1]!
         plain.reserve(4)
@@ -229,11 +243,12 @@ export class ColumnBuilder {
 
   #dataPage(out: ByteWriter, from: number, to: number, k: number, valueTo: number, rows: number): number {
     const { maxRep, maxDef } = this.column
-    const levels = new ByteWriter(256)
+    const { levels, values } = scratch
+    levels.reset()
+    values.reset()
     if (maxRep > 0) encodeHybrid(levels, this.#rep, from, to, bitWidthOf(maxRep))
     const repBytes = levels.at
     if (maxDef > 0) encodeHybrid(levels, this.#def, from, to, bitWidthOf(maxDef))
-    const values = new ByteWriter(1024)
     this.#values(values, k, valueTo)
     return this.#page(out, values.bytes(), 3, levels.bytes(), [[8, 'struct', [[1, 'i32', to - from], [2, 'i32', to - from - (valueTo - k)], [3, 'i32', rows], [4, 'i32', this.#encoding()], [5, 'i32', levels.at - repBytes], [6, 'i32', repBytes], [7, 'bool', this.column.leaf.isSnappy]]]])
   }
