@@ -184,16 +184,18 @@ async function becomeSmall(): Promise<void> {
   process.execve(process.execPath, [process.execPath, ...flags, ...process.argv.slice(1)], { ...process.env, MALLOC_ARENA_MAX: '1', SMALL_TERCET: '1', NODE_COMPILE_CACHE: compileCacheDirectory } as NodeJS.ProcessEnv)
 }
 
-async function startAgentHere(config: Config, world: World): Promise<Running> {
+async function startAgentHere(config: Config, world: World, onStarted: () => void): Promise<Running> {
   const { startAgent } = await import('./agent.ts')
   const agent = await startAgent(config, world)
+  onStarted()
   process.stdout.write(`Tercet ${version} is ready, as an agent.\n\n${addressLines(agent)}\n\nIt sends to:\n${agent.remotes.map(r => `  ${r.name}`).join('\n') || '  nobody: name agent.remote_write, agent.loki or agent.otlp'}\n`)
   return agent
 }
 
-async function startHere(config: Config, world: World): Promise<Running> {
+async function startHere(config: Config, world: World, onStarted: () => void): Promise<Running> {
   const { startTercet } = await import('./compose.ts')
   const tercet = await startTercet(config, world)
+  onStarted()
   process.stdout.write(`Tercet ${version} is ready (${tercet.metrics.replayed.records + tercet.logs.replayed.records + tercet.traces.replayed.records} log records replayed in ${Math.max(tercet.metrics.replayed.seconds, tercet.logs.replayed.seconds, tercet.traces.replayed.seconds).toFixed(2)} s).
 
 ${addressLines(tercet)}
@@ -214,8 +216,9 @@ async function up(config: Config): Promise<number> {
   const pidFile = `${dataDir}/tercet.pid`
   mkdirSync(dataDir, { recursive: true })
   const isAgent = config.text('role') === 'agent'
-  const tercet = isAgent ? await startAgentHere(config, world) : await startHere(config, world)
-  writeFileSync(pidFile, `${process.pid}\n`)
+  // Whoever reads that it is ready finds its number.
+  const onStarted = (): void => { writeFileSync(pidFile, `${process.pid}\n`) }
+  const tercet = isAgent ? await startAgentHere(config, world, onStarted) : await startHere(config, world, onStarted)
   return new Promise(resolve => {
     let stopping = false
     const stop = (signal: string): void => {

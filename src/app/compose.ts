@@ -1,4 +1,5 @@
 /** Puts the process together: the world, the bucket, the signal, the routes. The only place that knows everything. */
+import { dirname, resolve } from 'node:path'
 import { CachedBucket } from '#bucket/cache.ts'
 import { DirectoryBucket } from '#bucket/directory.ts'
 import { PrefixedBucket, type Bucket } from '#bucket/bucket.ts'
@@ -52,9 +53,9 @@ import type { Config } from './config.ts'
 import { hostAndPort, limitsOf, openSecurity, type World } from './world.ts'
 import { SelfMetrics } from './self-metrics.ts'
 import { SelfTraces } from './self-traces.ts'
-import { Alerting } from './alerting.ts'
-import { OwnAlertmanager } from './alertmanager.ts'
-import { Scraping } from './scraping.ts'
+import { Alerting, loadRules } from './alerting.ts'
+import { loadAlertmanagerConfig, OwnAlertmanager } from './alertmanager.ts'
+import { loadPrometheusConfig, Scraping } from './scraping.ts'
 import { version } from './version.ts'
 
 export interface Tercet {
@@ -130,11 +131,21 @@ function openTraces(config: Config, { clock, random, files, log }: World, bucket
   })
 }
 
+/** Files of others are looked at before anything is opened or changed. Throws BadDataError. */
+async function checkFiles(config: Config, { files, log }: World): Promise<void> {
+  const missing = (path: string): void => { log.warn('a file of rules is not there', { file: path }) }
+  const scrapeFile = config.text('scrape_config_file')
+  if (scrapeFile !== '') await loadRules((await loadPrometheusConfig(scrapeFile, files, process.env)).ruleFiles, files, dirname(resolve(scrapeFile)), process.env, missing)
+  await loadRules(config.list('rule_files'), files, resolve('.'), process.env, missing)
+  await loadAlertmanagerConfig(config.text('alertmanager_config_file'), files, process.env)
+}
+
 export async function startTercet(config: Config, world: World): Promise<Tercet> {
   const { clock, random, files, log } = world
   const limits = limitsOf(config)
   const dataDir = config.text('data_dir')
   const { auth, tls } = await openSecurity(config, files)
+  if (config.text('role') !== 'query') await checkFiles(config, world)
   const bucket = await openBucket(config, world, 'metrics')
   const logsBucket = await openBucket(config, world, 'logs')
   const tracesBucket = await openBucket(config, world, 'traces')
@@ -202,6 +213,17 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   })
   const followsOperators = !isReader && (config.text('operator_objects') === 'on' || (config.text('operator_objects') === 'auto' && (process.env['KUBERNETES_SERVICE_HOST'] ?? '') !== ''))
   const operators = followsOperators ? new OperatorWatcher(scraping.discovery, async ({ jobs, rules }) => { await scraping.setOperatorJobs(jobs); await alerting.setOperatorRules(rules) }) : undefined
+  for (const health of ['up', 'down', 'unknown'] as const) registry.read('tercet_scrape_targets', 'Targets by how their last scrape ended.', 'gauge', () => scraping.active().filter(t => t.health === health).length, { health })
+  registry.read('tercet_rule_groups', 'Groups of rules.', 'gauge', () => alerting.groups().length)
+  registry.read('tercet_rule_evaluation_failures', 'Rules whose last evaluation failed.', 'gauge', () => alerting.groups().reduce((sum, g) => sum + g.rules.filter(r => r.health === 'err').length, 0))
+  registry.read('tercet_alerts_sent_total', 'Alerts handed to Alertmanagers.', 'counter', () => alerting.notifier.sent)
+  registry.read('tercet_alerts_dropped_total', 'Alerts that no Alertmanager took.', 'counter', () => alerting.notifier.dropped)
+  if (own !== undefined) {
+    registry.read('tercet_notifications_total', 'Notifications that receivers took.', 'counter', () => own.alertmanager.notifications)
+    registry.read('tercet_notification_failures_total', 'Notifications that failed.', 'counter', () => own.alertmanager.failures)
+    registry.read('tercet_alertmanager_alerts', 'Alerts that are not over.', 'gauge', () => own.alertmanager.alerts().length)
+    registry.read('tercet_alertmanager_silences', 'Silences, those that are over too.', 'gauge', () => own.alertmanager.silences.size)
+  }
   let tercet: Tercet | undefined
   const readiness = async (): Promise<{ status: number; headers: Record<string, string>; body: string }> => {
     const problem = metrics.ready && logs.ready && traces.ready ? undefined : 'starting'
@@ -271,8 +293,13 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
     await alerting.load(await scraping.load())
     operators?.start()
   } catch (error) {
+    await operators?.stop()
+    await scraping.stop()
+    await alerting.stop()
+    await own?.stop()
     await http.close()
     await grpc.close()
+    await Promise.allSettled([metrics.close(), logs.close(), traces.close()])
     throw error
   }
   const syslogServers: { stop(): Promise<void> }[] = []
@@ -296,7 +323,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   tercet = {
     url: `${tls === undefined ? 'http' : 'https'}://${addresses.find(a => a.name === 'http')?.address ?? addresses[0]?.address ?? ''}`, addresses, metrics, logs, traces,
     async flush() { await Promise.all([metrics.flush(), logs.flush(), traces.flush()]) },
-    async reload() { await alerting.load(await scraping.load()); await own?.reload(); await Promise.all([metrics.refresh(), logs.refresh(), traces.refresh()]) },
+    async reload() { await checkFiles(config, world); await alerting.load(await scraping.load()); await own?.reload(); await Promise.all([metrics.refresh(), logs.refresh(), traces.refresh()]) },
     async close() {
       await operators?.stop()
       await scraping.stop()

@@ -49,7 +49,7 @@ scrape_configs:
   - { job_name: good, metrics_path: /metrics, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }
   - { job_name: hang, metrics_path: /hang, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }
   - { job_name: lies, metrics_path: /lies, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }
-  - { job_name: huge, metrics_path: /huge, scrape_interval: 1s, scrape_timeout: 1s, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }
+  - { job_name: huge, metrics_path: /huge, body_size_limit: 4MB, scrape_interval: 1s, scrape_timeout: 1s, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }
   - { job_name: churn, metrics_path: /churn, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }
 `)
   mkdirSync(`${directory}/pods`)
@@ -83,7 +83,7 @@ test('exporters that hang, lie about their length, never end or change everythin
   }, 'all targets were tried')
   assert.match(targets.get('hang')!.lastError, /no answer within 0\.2 s/)
   assert.match(targets.get('lies')!.lastError, /aborted|terminated|closed|socket/i)
-  assert.match(targets.get('huge')!.lastError, /larger than the limit of 67108864 bytes|no answer within 1 s/)
+  assert.match(targets.get('huge')!.lastError, /larger than the limit of 4194304 bytes|no answer within 1 s/)
   assert.equal(targets.get('churn')!.health, 'up')
   await until(async () => ((await query('up{job="hang"}'))[0]?.value[1] === '0' ? true : undefined), 'up is 0')
   // Series that were there once are stale at once.

@@ -83,7 +83,7 @@ const unitRules = `groups:
     annotations:
       summary: 'Instance {{ $labels.instance }} down, value {{ $value }}'
       text: '{{ humanize 1234567.0 }} {{ humanize1024 1048576.0 }} {{ humanizeDuration 93784.5 }} {{ humanizeDuration 0.0012 }} {{ humanizePercentage 0.1234 }} {{ humanizeTimestamp 1435065584.128 }} {{ 1.5 | printf "%.3f" }} {{ "aXbX" | reReplaceAll "X" "-" }} {{ title "some words" }} {{ toUpper "x" }} {{ stripPort "h:1" }} {{ stripDomain "h.example.com:1" }} {{ graphLink "up == 0" }} {{ parseDuration "1h2m" }} {{ match "a.c" "xabcx" }} {{ $externalLabels.region }} {{ .ExternalURL }}'
-      others: '{{ range query "up" | sortByLabel "instance" }}{{ .Labels.instance }}={{ .Value }};{{ end }}{{ query "up" | first | value }} {{ with query "absent_thing" }}{{ . }}{{ else }}none{{ end }} {{ query "up" | first | label "job" }} {{ $labels.missing }}|'
+      others: '{{ range query "up" | sortByLabel "instance" }}{{ .Labels.instance }}={{ .Value }};{{ end }}{{ query "sum(up)" | first | value }} {{ with query "absent_thing" }}{{ . }}{{ else }}none{{ end }} {{ query "up" | first | label "job" }} {{ $labels.missing }}|'
   - alert: Keeps
     expr: flap > 0
     keep_firing_for: 3m
@@ -122,7 +122,7 @@ const unitTests: [string, string][] = [
       alertname: InstanceDown
       exp_alerts:
       - exp_labels: { severity: page, owner: p-team, job: p, instance: 'a:1' }
-        exp_annotations: { summary: 'Instance a:1 down, value 0', text: '${text}', others: 'a:1=0;b:1=1;0 none p |' }
+        exp_annotations: { summary: 'Instance a:1 down, value 0', text: '${text}', others: 'a:1=0;b:1=1;1 none p |' }
     - { eval_time: 4m, alertname: InstanceDown }
     - { eval_time: 8m, alertname: InstanceDown }
     - { eval_time: 4m30s, alertname: InstanceDown }
