@@ -156,3 +156,24 @@ test('queries that are wrong are told so, with the place', async () => {
   assert.equal((await get('/api/metrics/query_range?q=%7B%7D')).status, 400)
   assert.match((await get(`/api/metrics/query_range?${new URLSearchParams({ q: '{} | rate()', start: '1', end: '80000', step: '1s' }).toString()}`)).text, /the limit is 10000/)
 })
+
+test('spans whose inside is damaged are refused when they come, not found out later', async () => {
+  const m = (tag: number, bytes: number[]): number[] => [tag, bytes.length, ...bytes]
+  const fixed = (tag: number): number[] => [tag, ...new Uint8Array(new BigUint64Array([nowNs]).buffer)]
+  const text = (tag: number, value: string): number[] => m(tag, [...Buffer.from(value)])
+  const good = [...text(0x0a, 'k'), ...m(0x12, text(0x0a, 'v'))], notUtf8 = [0xff, 0xfe]
+  const wrong: [number, number[]][] = [
+    [0x4a, [...m(0x0a, notUtf8), ...m(0x12, text(0x0a, 'v'))]], [0x4a, [...text(0x0a, 'k'), ...m(0x12, m(0x0a, notUtf8))]], [0x4a, [...text(0x0a, 'k'), 0x12, 0x30, 1]], [0x4a, [0xff, 0xff, 0xff]], [0x4a, [...text(0x0a, 'k'), ...m(0x12, [0x12, 1, 1])]], [0x4a, [...text(0x0a, 'k'), ...m(0x12, [0x1a, 1, 1])]], [0x4a, [...text(0x0a, 'k'), ...m(0x12, [0x22, 1, 1])]],
+    [0x4a, [...text(0x0a, 'k'), ...m(0x12, m(0x2a, m(0x0a, m(0x0a, notUtf8))))]], [0x4a, [...text(0x0a, 'k'), ...m(0x12, m(0x32, m(0x0a, m(0x0a, notUtf8))))]], [0x5a, m(0x12, notUtf8)], [0x5a, m(0x1a, m(0x0a, notUtf8))], [0x5a, [0x08, 1]], [0x6a, m(0x1a, notUtf8)], [0x6a, m(0x22, m(0x0a, notUtf8))], [0x6a, [0x08, 1]],
+  ]
+  const post = (part: [number, number[]]): Promise<Response> => {
+    const inner = [...m(0x0a, [...Buffer.from('5af7651916cd43dd8448eb211c80319c', 'hex')]), ...m(0x12, [1, 2, 3, 4, 5, 6, 7, 8]), ...text(0x2a, 'damaged'), ...fixed(0x39), ...fixed(0x41), ...m(...part)]
+    return fetch(`${run.url}/v1/traces`, { method: 'POST', headers: { 'content-type': 'application/x-protobuf' }, body: Uint8Array.from(m(0x0a, m(0x12, m(0x12, inner)))) })
+  }
+  for (const part of wrong) assert.equal((await post(part)).status, 400, JSON.stringify(part))
+  assert.deepEqual(await search('{ name = "damaged" }'), [])
+  assert.equal((await post([0x4a, good])).status, 200)
+  assert.equal((await search('{ name = "damaged" && span.k = "v" }')).length, 1)
+  await run.tercet.traces.flush()
+  assert.equal((await search('{ name = "damaged" && span.k = "v" }')).length, 1)
+})

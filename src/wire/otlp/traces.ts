@@ -2,6 +2,7 @@
  * OTLP traces (ExportTraceServiceRequest, and TracesData, which has the same form), protobuf and JSON, as trees and back.
  * Source: the public opentelemetry-proto definitions, v1.
  */
+import { isUtf8 } from 'node:buffer'
 import { ByteReader } from '#codec/byte-reader.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { readText, skipField } from '#codec/protobuf.ts'
@@ -135,11 +136,72 @@ function readPart(input: ByteReader, tag: number, span: Span): void {
   else span.links.push(readLink(input, end))
 }
 
+/** Counts a part, and makes sure that it can be read: what is taken in now is taken apart later, when nobody can be told any more. */
 function countPart(input: ByteReader, tag: number, span: Span): void {
   const end = endOf(input, tag), bytes = end - input.at
-  if (tag >>> 3 === 9) span.attributeCount!++
   if (bytes > span.largestBytes!) span.largestBytes = bytes
-  input.at = end
+  if (tag >>> 3 === 9) { span.attributeCount!++; checkAttribute(input, end, 0) } else checkPart(input, end, tag >>> 3 === 11 ? 2 : 3, tag >>> 3 === 11 ? 3 : 4)
+  if (input.at !== end) throw new CorruptDataError('protobuf: a field reaches beyond its message')
+}
+
+function checkText(input: ByteReader, tag: number): void {
+  checkType(tag, 2)
+  const to = input.readLength() + input.at
+  const { bytes } = input
+  let high = 0
+  for (let i = input.at; i < to; i++) high |= bytes[i]!
+  if (high >= 128 && !isUtf8(bytes.subarray(input.at, to))) throw new CorruptDataError('protobuf: a string is not UTF-8')
+  input.at = to
+}
+
+function checkAttribute(input: ByteReader, end: number, depth: number): void {
+  while (input.at < end) {
+    const tag = input.readUvarint()
+    if (tag === 0x0a) checkText(input, tag)
+    else if (tag === 0x12) checkValue(input, endOf(input, tag), depth)
+    else skipField(input, tag)
+  }
+}
+
+function checkValue(input: ByteReader, end: number, depth: number): void {
+  if (depth > depthMax) throw new CorruptDataError(`OTLP: an attribute is nested more than ${depthMax} deep`)
+  while (input.at < end) {
+    const tag = input.readUvarint()
+    switch (tag >>> 3) {
+      case 1: checkText(input, tag); break
+      case 2: case 3: checkType(tag, 0); input.readUvarint(); break
+      case 4: checkType(tag, 1); input.skip(8); break
+      case 5: case 6: {
+        const to = endOf(input, tag), isList = tag >>> 3 === 5
+        while (input.at < to) {
+          const inner = input.readUvarint()
+          if (inner >>> 3 !== 1) skipField(input, inner)
+          else if (isList) checkValue(input, endOf(input, inner), depth + 1)
+          else checkAttribute(input, endOf(input, inner), depth + 1)
+        }
+        break
+      }
+      case 7: checkType(tag, 2); input.skip(input.readLength()); break
+      default: skipField(input, tag)
+    }
+  }
+}
+
+/** An event or a link: one field is a text, one an attribute. */
+function checkPart(input: ByteReader, end: number, textField: number, attributeField: number): void {
+  const isEvent = textField === 2
+  while (input.at < end) {
+    const tag = input.readUvarint(), field = tag >>> 3
+    if (field === textField) checkText(input, tag)
+    else if (field === attributeField) checkAttribute(input, endOf(input, tag), 0)
+    else {
+      if (isEvent ? field === 1 : false) checkType(tag, 1)
+      else if (isEvent ? field === 4 : field === 5) checkType(tag, 0)
+      else if (!isEvent && field <= 2) checkType(tag, 2)
+      else if (!isEvent && field === 6) checkType(tag, 5)
+      skipField(input, tag)
+    }
+  }
 }
 
 function readSpan(input: ByteReader, end: number, isOutline: boolean): Span {
