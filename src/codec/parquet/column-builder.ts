@@ -1,4 +1,5 @@
 /** One column of a row group on its way into a file: entries are added one by one, then encoded as a column chunk. */
+import { ByteDictionary } from '../byte-dictionary.ts'
 import { ByteWriter } from '../byte-writer.ts'
 import { encodeSnappy } from '../snappy.ts'
 import type { ColumnData } from './column-data.ts'
@@ -28,10 +29,9 @@ export class ColumnBuilder {
   #ints = new Int32Array(0)
   #longs = new BigInt64Array(0)
   #doubles = new Float64Array(0)
-  /** Byte strings one after another: the dictionary's, or the values'. */
-  readonly #bytes = new ByteWriter(64)
-  #offsets = new Uint32Array(64)
-  #strings = 0
+  /** Byte strings: the dictionary's, or the values'. */
+  readonly #store = new ByteDictionary()
+  /** Numbers of texts that came as such. */
   readonly #byText = new Map<string, number>()
   readonly #physical: number
   readonly #isDictionary: boolean
@@ -43,7 +43,7 @@ export class ColumnBuilder {
   }
 
   /** About how many bytes it holds. */
-  get heldBytes(): number { return this.count * 2 + this.#bytes.at + this.valueCount * (this.#physical === 2 || this.#physical === 5 ? 8 : this.#physical === 0 ? 1 : 4) }
+  get heldBytes(): number { return this.count * 2 + this.#store.bytes.at + this.valueCount * (this.#physical === 2 || this.#physical === 5 ? 8 : this.#physical === 0 ? 1 : 4) }
 
   /** An entry without a value. */
   addNull(rep: number, def: number): void {
@@ -88,21 +88,25 @@ export class ColumnBuilder {
     this.#appendString(bytes)
   }
 
+  /** A text that lies in bytes. */
+  addTextBytes(rep: number, bytes: Uint8Array, from: number, to: number): void {
+    if (this.#isDictionary) { this.addInt(rep, this.#store.entryOf(bytes, from, to)); return }
+    this.#addLevels(rep)
+    this.#store.append(bytes, from, to)
+  }
+
   /** The number of a text in the dictionary. */
   entryOf(text: string): number {
     const known = this.#byText.get(text)
     if (known !== undefined) return known
-    const number = this.#strings
-    this.#appendString(Buffer.from(text, 'utf8'))
+    const bytes = Buffer.from(text, 'utf8'), number = this.#store.entryOf(bytes, 0, bytes.length)
     this.#byText.set(text, number)
     return number
   }
 
-  #appendString(bytes: Uint8Array): void {
-    this.#bytes.writeBytes(bytes)
-    if (++this.#strings >= this.#offsets.length) { const grown = new Uint32Array(this.#strings * 2); grown.set(this.#offsets); this.#offsets = grown }
-    this.#offsets[this.#strings] = this.#bytes.at
-  }
+  entryOfBytes(bytes: Uint8Array, from: number, to: number): number { return this.#store.entryOf(bytes, from, to) }
+
+  #appendString(bytes: Uint8Array): void { this.#store.append(bytes) }
 
   #growLevels(size: number): void {
     const rep = new Uint8Array(size), def = new Uint8Array(size)
@@ -169,7 +173,7 @@ export class ColumnBuilder {
       case 2: return { ...base, longs: this.#longs.subarray(0, valueCount) }
       case 5: return { ...base, doubles: this.#doubles.subarray(0, valueCount) }
       default: {
-        const texts = new Texts(this.#bytes.bytes(), this.#offsets.subarray(0, this.#strings + 1))
+        const texts = new Texts(this.#store.bytes.bytes(), this.#store.offsets.subarray(0, this.#store.count + 1))
         return this.#isDictionary ? { ...base, texts, indices: this.#ints.subarray(0, valueCount) } : { ...base, texts }
       }
     }
@@ -179,8 +183,7 @@ export class ColumnBuilder {
   reset(): void {
     this.count = 0
     this.valueCount = 0
-    this.#bytes.reset()
-    this.#strings = 0
+    this.#store.reset()
     this.#byText.clear()
   }
 
@@ -192,14 +195,14 @@ export class ColumnBuilder {
     if (this.#isDictionary) {
       const { plain } = scratch
       plain.reset()
-      for (let i = 0; i < this.#strings; i++) {
-        const from = this.#offsets[i]!, to = this.#offsets[i + 1]!
+      for (let i = 0; i < this.#store.count; i++) {
+        const from = this.#store.offsets[i]!, to = this.#store.offsets[i + 1]!
         plain.reserve(4)
         plain.view.setUint32(plain.at, to - from, true)
         plain.at += 4
-        plain.writeBytes(this.#bytes.buffer.subarray(from, to))
+        plain.writeBytes(this.#store.bytes.buffer.subarray(from, to))
       }
-      rawSize += this.#page(out, plain.bytes(), 0, undefined, [[7, 'struct', [[1, 'i32', this.#strings], [2, 'i32', encodingNumbers.plain]]]])
+      rawSize += this.#page(out, plain.bytes(), 0, undefined, [[7, 'struct', [[1, 'i32', this.#store.count], [2, 'i32', encodingNumbers.plain]]]])
       dictionarySize = out.at
     }
     const pages: EncodedPage[] = []
@@ -229,7 +232,7 @@ export class ColumnBuilder {
         rows++
       }
       if (maxDef === 0 || this.#def[to] === maxDef) {
-        size += this.#physical === 6 && !this.#isDictionary ? 4 + this.#offsets[valueTo + 1]! - this.#offsets[valueTo]! : width
+        size += this.#physical === 6 && !this.#isDictionary ? 4 + this.#store.offsets[valueTo + 1]! - this.#store.offsets[valueTo]! : width
         valueTo++
       }
     }
@@ -256,7 +259,7 @@ export class ColumnBuilder {
   #values(out: ByteWriter, from: number, to: number): void {
     switch (this.column.leaf.encoding) {
       case 'dictionary': {
-        const width = bitWidthOf(Math.max(0, this.#strings - 1))
+        const width = bitWidthOf(Math.max(0, this.#store.count - 1))
         out.writeU8(width)
         // A dictionary of one needs no bits, but its runs are told all the same.
         if (width === 0) { if (to > from) out.writeUvarint((to - from) * 2) } else encodeHybrid(out, this.#ints, from, to, width)
@@ -268,9 +271,9 @@ export class ColumnBuilder {
         return
       case 'delta-length': {
         const lengths = new Int32Array(to - from)
-        for (let i = from; i < to; i++) lengths[i - from] = this.#offsets[i + 1]! - this.#offsets[i]!
+        for (let i = from; i < to; i++) lengths[i - from] = this.#store.offsets[i + 1]! - this.#store.offsets[i]!
         encodeDelta32(out, lengths, 0, lengths.length)
-        out.writeBytes(this.#bytes.buffer.subarray(this.#offsets[from], this.#offsets[to]))
+        out.writeBytes(this.#store.bytes.buffer.subarray(this.#store.offsets[from], this.#store.offsets[to]))
         return
       }
       default: this.#plain(out, from, to)
