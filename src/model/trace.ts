@@ -37,6 +37,8 @@ export interface Span {
   /** Where its own message lies in the one that it came in, if it did. */
   wireFrom?: number
   wireTo?: number
+  /** Instead of `attributes`, which are empty then. */
+  raw?: RawAttributes
   /** Only its frame was read: what is in lists (attributes, events, links) is counted, not there. */
   isOutline?: boolean
   /** Of an outline: attributes, and bytes of the largest attribute, event or link. */
@@ -45,6 +47,19 @@ export interface Span {
 }
 
 export interface Scope { name: string; version: string; attributes: Attribute[]; dropped: number }
+/** Told of attributes whose texts lie in the message that is visited: keys at [keyFrom, keyTo). */
+export interface AttributeSink {
+  text(keyFrom: number, keyTo: number, from: number, to: number): void
+  long(keyFrom: number, keyTo: number, value: bigint): void
+  double(keyFrom: number, keyTo: number, value: number): void
+  bool(keyFrom: number, keyTo: number, value: boolean): void
+  /** Lists, maps, bytes, nothing. */
+  other(keyFrom: number, keyTo: number, value: AnyValue): void
+}
+
+/** Attributes that are not taken apart: [from, to) of each in `message`, one after another. */
+export interface RawAttributes { message: Uint8Array; ranges: number[]; visit: (message: Uint8Array, from: number, to: number, sink: AttributeSink) => void }
+
 export interface ScopeSpans { scope: Scope; schemaUrl: string; spans: Span[] }
 export interface Resource { attributes: Attribute[]; dropped: number }
 export interface ResourceSpans { resource: Resource; schemaUrl: string; scopes: ScopeSpans[] }

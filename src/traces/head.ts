@@ -13,7 +13,8 @@ interface PackedSpan { message: Uint8Array; from: number; to: number }
 interface HeldScope { scope: Scope; schemaUrl: string; spans: (Span | PackedSpan)[] }
 interface HeldResource { resource: Resource; schemaUrl: string; scopes: HeldScope[] }
 
-export type SpanDecoder = (message: Uint8Array, from: number, to: number) => Span
+/** `isRaw`: attributes may be left where they are. */
+export type SpanDecoder = (message: Uint8Array, from: number, to: number, isRaw?: boolean) => Span
 
 export interface LiveTrace {
   readonly id: Uint8Array
@@ -33,8 +34,8 @@ export function idKey(id: Uint8Array): string { return Buffer.from(id.buffer, id
 function sizeOf(span: Span): number { return span.isOutline === true ? 100 + span.wireTo! - span.wireFrom! : 160 + span.attributes.length * 48 + span.events.length * 120 + span.links.length * 100 }
 
 /** A live trace as a tree, each resource and scope once. */
-export function treeOf(live: LiveTrace, decode: SpanDecoder): Trace {
-  return combineTraces([{ resources: live.resources.map(r => ({ ...r, scopes: r.scopes.map(s => ({ ...s, spans: s.spans.map(span => ('message' in span ? decode(span.message, span.from, span.to) : span)) })) })) }])
+export function treeOf(live: LiveTrace, decode: SpanDecoder, isRaw = false): Trace {
+  return combineTraces([{ resources: live.resources.map(r => ({ ...r, scopes: r.scopes.map(s => ({ ...s, spans: s.spans.map(span => ('message' in span ? decode(span.message, span.from, span.to, isRaw) : span)) })) })) }])
 }
 
 /**
@@ -71,14 +72,15 @@ export class Segment {
   /** Its parts of a trace. */
   find(id: Uint8Array): Trace[] { return (this.#byId.get(idKey(id)) ?? []).map(live => treeOf(live, this.#decode)) }
 
-  tree(live: LiveTrace): Trace { return treeOf(live, this.#decode) }
+  /** For a shredder: attributes of spans may lie in the message still. */
+  rawTree(live: LiveTrace): Trace { return treeOf(live, this.#decode, true) }
 
   /** Rows for what has none yet. */
   async layOut(pause: () => Promise<void>): Promise<void> {
     const shredder = this.#shredder ??= new TraceShredder(this.#layout)
     for (let n = 0; shredder.rows < this.traces.length; n++) {
       const live = this.traces[shredder.rows]!
-      shredder.add(live.id, this.tree(live))
+      shredder.add(live.id, this.rawTree(live))
       if (n % 32 === 31) await pause()
     }
   }
@@ -86,7 +88,7 @@ export class Segment {
   /** What it has now; traces that are added later do not show. */
   source(): RowSource {
     const shredder = this.#shredder ??= new TraceShredder(this.#layout)
-    while (shredder.rows < this.traces.length) { const live = this.traces[shredder.rows]!; shredder.add(live.id, this.tree(live)) }
+    while (shredder.rows < this.traces.length) { const live = this.traces[shredder.rows]!; shredder.add(live.id, this.rawTree(live)) }
     if (this.#data === undefined || this.#dataRows !== shredder.rows) {
       this.#data = shredder.builders.map(b => b.data())
       this.#dataRows = shredder.rows
@@ -174,7 +176,7 @@ export class TraceHead {
     if (this.live.size === 0) return undefined
     if (this.#liveSource !== undefined) return this.#liveSource
     const shredder = new TraceShredder(this.#layout)
-    for (const live of this.live.values()) shredder.add(live.id, this.treeOf(live))
+    for (const live of this.live.values()) shredder.add(live.id, treeOf(live, this.#decode, true))
     return this.#liveSource = { rows: shredder.rows, columns: shredder.builders.map(b => b.data()) }
   }
   /** Made for a query, and good until a live trace changes. */

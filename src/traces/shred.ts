@@ -1,7 +1,8 @@
 /** Traces into the columns of a row group: one row for each. Rules: docs/formats/tempo-block.md. */
 import { ColumnBuilder } from '#codec/parquet/column-builder.ts'
 import { valueToJson } from '#model/trace-json.ts'
-import { serviceNameOf, type AnyValue, type Attribute, type ResourceSpans, type Scope, type Span, type Trace } from '#model/trace.ts'
+import { ByteDictionary } from '#codec/byte-dictionary.ts'
+import { serviceNameOf, type AnyValue, type Attribute, type AttributeSink, type RawAttributes, type ResourceSpans, type Scope, type Span, type Trace } from '#model/trace.ts'
 import { nestedSet } from './nested-set.ts'
 import { blockColumns, dedicatedPlaces, fixedColumnsOf4, plainPath, type BlockLayout, type DedicatedScope } from './schema.ts'
 
@@ -57,6 +58,23 @@ class AttributeColumns {
     for (const column of [this.#key, this.#isArray, this.#texts, this.#ints, this.#doubles, this.#bools, this.#unsupported]) column.addNull(rep, def)
   }
 
+  /** The number of a key, for `addAt`. */
+  keyOf(bytes: Uint8Array, from: number, to: number): number { return this.#key.entryOfBytes(bytes, from, to) }
+
+  addText(rep: number, key: number, bytes: Uint8Array, from: number, to: number): void {
+    this.#key.addInt(rep, key)
+    this.#isArray.addBool(rep, false)
+    this.#texts.addTextBytes(rep, bytes, from, to)
+    this.#rest(rep, this.#texts)
+  }
+
+  addLong(rep: number, key: number, value: bigint): void {
+    this.#key.addInt(rep, key)
+    this.#isArray.addBool(rep, false)
+    this.#ints.addLong(rep, value)
+    this.#rest(rep, this.#ints)
+  }
+
   add(rep: number, key: string, value: AnyValue): void {
     this.#key.addText(rep, key)
     this.#isArray.addBool(rep, value.kind === 'array' && isPlain(value.values))
@@ -106,6 +124,9 @@ class DedicatedColumns {
   readonly #byName = new Map<string, { type: 'string' | 'int'; number: number }>()
   readonly #columns: ColumnBuilder[] = []
   readonly #held: (AnyValue | undefined)[] = []
+  /** Of a text that lies in bytes, instead. */
+  readonly #heldFrom: Int32Array
+  readonly #heldTo: Int32Array
 
   constructor(columns: Columns, { format, dedicated }: BlockLayout, scope: DedicatedScope, path: string) {
     if (format === 'vParquet4') for (const [own, name, fixed, type] of fixedColumnsOf4) if (own === scope) this.#put(name, columns.get(fixed), type)
@@ -117,7 +138,14 @@ class DedicatedColumns {
     // vParquet4 has spare columns that nothing uses.
     for (const builder of columns.below(`${path}.DedicatedAttributes.`)) if (!this.#columns.includes(builder)) this.#columns.push(builder)
     this.#held = this.#columns.map(() => undefined)
+    this.#heldFrom = new Int32Array(this.#columns.length).fill(-1)
+    this.#heldTo = new Int32Array(this.#columns.length)
   }
+
+  /** The column of a key, and its type; undefined: it has none. */
+  placeOf(key: string): { type: 'string' | 'int'; number: number } | undefined { return this.#byName.get(key) }
+  takeText(number: number, from: number, to: number): void { this.#held[number] = undefined; this.#heldFrom[number] = from; this.#heldTo[number] = to }
+  takeLong(number: number, value: bigint): void { this.#heldFrom[number] = -1; this.#held[number] = { kind: 'int', value } }
 
   #put(name: string, column: ColumnBuilder, type: 'string' | 'int'): void {
     this.#byName.set(name, { type, number: this.#columns.length })
@@ -131,12 +159,20 @@ class DedicatedColumns {
     const isList = this.#columns[found.number]!.column.leaf.repetition === 'repeated'
     const fits = value.kind === found.type || (isList && value.kind === 'array' && value.values.every(v => v.kind === found.type))
     if (!fits) return false
+    this.#heldFrom[found.number] = -1
     this.#held[found.number] = value
     return true
   }
 
-  finish(rep: number): void {
+  /** `message`: where the texts of `takeText` lie. */
+  finish(rep: number, message?: Uint8Array): void {
     this.#columns.forEach((column, i) => {
+      const from = this.#heldFrom[i]!
+      if (from >= 0) {
+        this.#heldFrom[i] = -1
+        column.addTextBytes(rep, message!, from, this.#heldTo[i]!)
+        return
+      }
       const value = this.#held[i]
       this.#held[i] = undefined
       const values = value === undefined ? [] : value.kind === 'array' ? value.values : [value]
@@ -171,6 +207,74 @@ class Columns {
   }
 }
 
+/** Attributes of spans on their way from a message into columns, without being anything between. */
+class RawSpanAttributes implements AttributeSink {
+  readonly #columns: AttributeColumns
+  readonly #dedicated: DedicatedColumns
+  /** Keys that were met, with their number in the column and the column of their own. */
+  readonly #keys = new ByteDictionary()
+  readonly #names: string[] = []
+  readonly #places: ({ type: 'string' | 'int'; number: number } | undefined)[] = []
+  #entries: number[] = []
+  #message: Uint8Array = new Uint8Array(0)
+  #at = 0
+  #isEmpty = true
+
+  constructor(columns: AttributeColumns, dedicated: DedicatedColumns) {
+    this.#columns = columns
+    this.#dedicated = dedicated
+  }
+
+  /** Columns are empty again. */
+  reset(): void { this.#entries = [] }
+
+  add(rep: number, { message, ranges, visit }: RawAttributes): void {
+    this.#message = message
+    this.#at = rep
+    this.#isEmpty = true
+    for (let i = 0; i < ranges.length; i += 2) visit(message, ranges[i]!, ranges[i + 1]!, this)
+    if (this.#isEmpty) this.#columns.none(rep)
+  }
+
+  #keyId(from: number, to: number): number {
+    const id = this.#keys.entryOf(this.#message, from, to)
+    if (id === this.#names.length) {
+      const name = Buffer.from(this.#message.buffer, this.#message.byteOffset + from, to - from).toString('utf8')
+      this.#names.push(name)
+      this.#places.push(this.#dedicated.placeOf(name))
+    }
+    return id
+  }
+
+  #entry(id: number, from: number, to: number): number { return this.#entries[id] ??= this.#columns.keyOf(this.#message, from, to) }
+  /** The level of the next entry of the list. */
+  #next(): number {
+    const at = this.#at
+    this.#at = this.#columns.r
+    this.#isEmpty = false
+    return at
+  }
+
+  text(keyFrom: number, keyTo: number, from: number, to: number): void {
+    const id = this.#keyId(keyFrom, keyTo), place = this.#places[id]
+    if (place?.type === 'string') { this.#dedicated.takeText(place.number, from, to); return }
+    this.#columns.addText(this.#next(), this.#entry(id, keyFrom, keyTo), this.#message, from, to)
+  }
+
+  long(keyFrom: number, keyTo: number, value: bigint): void {
+    const id = this.#keyId(keyFrom, keyTo), place = this.#places[id]
+    if (place?.type === 'int') { this.#dedicated.takeLong(place.number, value); return }
+    this.#columns.addLong(this.#next(), this.#entry(id, keyFrom, keyTo), value)
+  }
+
+  double(keyFrom: number, keyTo: number, value: number): void { this.other(keyFrom, keyTo, { kind: 'double', value }) }
+  bool(keyFrom: number, keyTo: number, value: boolean): void { this.other(keyFrom, keyTo, { kind: 'bool', value }) }
+  other(keyFrom: number, keyTo: number, value: AnyValue): void {
+    const name = this.#names[this.#keyId(keyFrom, keyTo)]!
+    if (!this.#dedicated.take(name, value)) this.#columns.add(this.#next(), name, value)
+  }
+}
+
 export class TraceShredder {
   readonly builders: readonly ColumnBuilder[]
   rows = 0
@@ -187,6 +291,7 @@ export class TraceShredder {
   readonly #resourceDedicated: DedicatedColumns
   readonly #spanDedicated: DedicatedColumns
   readonly #eventDedicated: DedicatedColumns
+  readonly #rawSpanAttributes: RawSpanAttributes
   readonly #rounded: ColumnBuilder[]
 
   constructor(layout: BlockLayout) {
@@ -200,6 +305,7 @@ export class TraceShredder {
     this.#linkAttributes = new AttributeColumns(columns, 'rs.ss.Spans.Links')
     this.#resourceDedicated = new DedicatedColumns(columns, layout, 'resource', 'rs.Resource')
     this.#spanDedicated = new DedicatedColumns(columns, layout, 'span', 'rs.ss.Spans')
+    this.#rawSpanAttributes = new RawSpanAttributes(this.#spanAttributes, this.#spanDedicated)
     this.#eventDedicated = new DedicatedColumns(columns, layout, 'event', 'rs.ss.Spans.Events')
     this.#rounded = roundings.map(step => `rs.ss.Spans.StartTimeRounded${step}`).filter(path => columns.has(path)).map(path => columns.get(path))
   }
@@ -209,6 +315,7 @@ export class TraceShredder {
   /** Empty again; its room stays. */
   reset(): void {
     for (const builder of this.builders) builder.reset()
+    this.#rawSpanAttributes.reset()
     this.rows = 0
     this.spans = 0
     this.startNs = -1n
@@ -334,13 +441,14 @@ export class TraceShredder {
     c['rs.ss.Spans.DurationNano']!.addLong(rep, BigInt.asIntN(64, span.endNs - span.startNs))
     c['rs.ss.Spans.StatusCode']!.addLong(rep, BigInt(span.statusCode))
     c['rs.ss.Spans.StatusMessage']!.addText(rep, span.statusMessage)
-    this.#addAttributes(rep, span.attributes, this.#spanAttributes, (key, value) => this.#spanDedicated.take(key, value))
+    if (span.raw === undefined) this.#addAttributes(rep, span.attributes, this.#spanAttributes, (key, value) => this.#spanDedicated.take(key, value))
+    else this.#rawSpanAttributes.add(rep, span.raw)
     c['rs.ss.Spans.DroppedAttributesCount']!.addInt(rep, span.droppedAttributes)
     this.#addEvents(rep, span)
     c['rs.ss.Spans.DroppedEventsCount']!.addInt(rep, span.droppedEvents)
     this.#addLinks(rep, span)
     c['rs.ss.Spans.DroppedLinksCount']!.addInt(rep, span.droppedLinks)
-    this.#spanDedicated.finish(rep)
+    this.#spanDedicated.finish(rep, span.raw?.message)
     for (let i = 0; i < this.#rounded.length; i++) this.#rounded[i]!.addInt(rep, roundedStart(span.startNs, roundings[i]!))
   }
 

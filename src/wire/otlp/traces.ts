@@ -8,7 +8,7 @@ import { ByteWriter } from '#codec/byte-writer.ts'
 import { readText, skipField } from '#codec/protobuf.ts'
 import { BadDataError, CorruptDataError } from '#core/errors.ts'
 import { attributesFromJson, attributesToJson, bigintOf, type JsonValue } from '#model/trace-json.ts'
-import type { AnyValue, Attribute, ResourceSpans, Scope, ScopeSpans, Span, SpanEvent, SpanLink, Trace } from '#model/trace.ts'
+import type { AnyValue, Attribute, AttributeSink, ResourceSpans, Scope, ScopeSpans, Span, SpanEvent, SpanLink, Trace } from '#model/trace.ts'
 
 const depthMax = 32
 const noBytes = new Uint8Array(0)
@@ -125,8 +125,45 @@ function readLink(input: ByteReader, end: number): SpanLink {
   return link
 }
 
-/** The message in bytes[from, to). Byte strings in it are views. */
-export function decodeSpan(message: Uint8Array, from: number, to: number): Span { return readSpan(new ByteReader(message, from, to), to, false) }
+/** The message in bytes[from, to). Byte strings in it are views. `isRaw`: its attributes are left where they are. */
+export function decodeSpan(message: Uint8Array, from: number, to: number, isRaw = false): Span {
+  const span = readSpan(new ByteReader(message, from, to), to, false, isRaw)
+  if (span.raw !== undefined) span.raw.message = message
+  return span
+}
+
+const visitReader = { of: new ByteReader(noBytes) }
+
+/** Tells of the attribute in [from, to). */
+function visitAttribute(message: Uint8Array, from: number, to: number, sink: AttributeSink): void {
+  if (visitReader.of.bytes !== message) visitReader.of = new ByteReader(message)
+  const input = visitReader.of
+  input.at = from
+  let keyFrom = 0, keyTo = 0, valueFrom = 0, valueTo = 0
+  while (input.at < to) {
+    const tag = input.readUvarint()
+    if (tag === 0x0a) { keyTo = input.readLength() + input.at; keyFrom = input.at; input.at = keyTo } else if (tag === 0x12) { valueTo = endOf(input, tag); valueFrom = input.at; input.at = valueTo } else skipField(input, tag)
+  }
+  input.at = valueFrom
+  // Nearly every value is one field.
+  if (valueFrom < valueTo) {
+    const tag = input.readUvarint()
+    switch (tag) {
+      case 0x0a: { const end = input.readLength() + input.at; if (end === valueTo) { sink.text(keyFrom, keyTo, input.at, end); return } break }
+      case 0x10: { const value = input.readUvarint(); if (input.at === valueTo) { sink.bool(keyFrom, keyTo, value !== 0); return } break }
+      case 0x18: { const value = int64(input, tag); if (input.at === valueTo) { sink.long(keyFrom, keyTo, value); return } break }
+      case 0x21: if (valueTo - input.at === 8) { sink.double(keyFrom, keyTo, input.view.getFloat64(input.at, true)); return } break
+      default:
+    }
+  }
+  const value = readValue(new ByteReader(message, valueFrom, valueTo), valueTo, 0)
+  switch (value.kind) {
+    case 'int': sink.long(keyFrom, keyTo, value.value); return
+    case 'double': sink.double(keyFrom, keyTo, value.value); return
+    case 'bool': sink.bool(keyFrom, keyTo, value.value); return
+    default: sink.other(keyFrom, keyTo, value)
+  }
+}
 
 /** An attribute, event or link of a span. */
 function readPart(input: ByteReader, tag: number, span: Span): void {
@@ -204,8 +241,9 @@ function checkPart(input: ByteReader, end: number, textField: number, attributeF
   }
 }
 
-function readSpan(input: ByteReader, end: number, isOutline: boolean): Span {
+function readSpan(input: ByteReader, end: number, isOutline: boolean, isRaw = false): Span {
   const span: Span = { traceId: noBytes, spanId: noBytes, parentSpanId: noBytes, traceState: '', flags: 0, name: '', kind: 0, startNs: 0n, endNs: 0n, attributes: [], droppedAttributes: 0, events: [], droppedEvents: 0, links: [], droppedLinks: 0, statusCode: 0, statusMessage: '', wireFrom: input.at, wireTo: end, isOutline, attributeCount: 0, largestBytes: 0 }
+  if (isRaw) span.raw = { message: noBytes, ranges: [], visit: visitAttribute }
   while (input.at < end) {
     const tag = input.readUvarint()
     switch (tag >>> 3) {
@@ -217,7 +255,9 @@ function readSpan(input: ByteReader, end: number, isOutline: boolean): Span {
       case 6: span.kind = uint(input, tag); break
       case 7: span.startNs = fixed64(input, tag); break
       case 8: span.endNs = fixed64(input, tag); break
-      case 9: case 11: case 13: if (isOutline) { countPart(input, tag, span); break } readPart(input, tag, span); break
+      case 9: case 11: case 13:
+        if (isRaw && tag >>> 3 === 9) { const to = endOf(input, tag); span.raw!.ranges.push(input.at, to); input.at = to; break }
+        if (isOutline) { countPart(input, tag, span); break } readPart(input, tag, span); break
       case 10: span.droppedAttributes = uint(input, tag); break
       case 12: span.droppedEvents = uint(input, tag); break
       case 14: span.droppedLinks = uint(input, tag); break
