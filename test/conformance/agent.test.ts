@@ -5,7 +5,10 @@ import { appendFileSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { silentLog } from '#core/log.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
+import { VirtualClock } from '#core/virtual-clock.ts'
 import { DiskQueue } from '#forward/disk-queue.ts'
+import { packMessage, Remote } from '#forward/remote.ts'
+import type { HttpClient } from '#net/http-client.ts'
 import { startAgent, type Agent } from '../../src/app/agent.ts'
 import { loadConfig } from '../../src/app/config.ts'
 import { systemWorld } from '../../src/app/world.ts'
@@ -178,4 +181,27 @@ test('a queue: order, damage, limits, places', async () => {
   assert.ok(queue.bytes <= 6100 && queue.dropped > 5000)
   assert.ok(Number(text((await queue.take())!.payload).split(' ')[1]) > 50)
   await queue.close()
+})
+
+test('a remote that is away for two hours gets everything afterwards, each once', async () => {
+  const clock = new VirtualClock(0), queue = new DiskQueue({ files: new MemoryFiles(), log: silentLog, directory: '/q', bytesMax: 1 << 26 })
+  let isAway = true
+  const got: string[] = []
+  const client = {
+    send: (_url: string, { body }: { body: Uint8Array }) => { if (!isAway) got.push(Buffer.from(body).toString()); return Promise.resolve({ status: isAway ? 503 : 204, header: () => undefined, body: new Uint8Array(0) }) },
+    close: () => Promise.resolve(),
+  } as unknown as HttpClient
+  const remote = new Remote({ clock, log: silentLog, name: 'r', url: 'http://r', client, queue, headers: {}, timeoutMs: 1000, shards: 4, minBackoffMs: 100, maxBackoffMs: 10_000 })
+  await remote.start()
+  for (let i = 0; i < 480; i++) {
+    await queue.put(packMessage({ headers: {} }, Buffer.from(String(i))))
+    await clock.advance(15_000)
+  }
+  assert.deepEqual(got, [])
+  assert.ok(remote.retries > 1000 && queue.bytes > 480 * 10)
+  isAway = false
+  for (let i = 0; i < 20; i++) await clock.advance(10_000)
+  assert.deepEqual(got.map(Number).sort((a, b) => a - b), Array.from({ length: 480 }, (_, i) => i))
+  assert.equal(queue.bytes, 0)
+  await remote.stop()
 })
