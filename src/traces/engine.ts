@@ -105,11 +105,11 @@ export class TracesEngine implements Signal, TracesAppender {
 
   // ── Append ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** What is held may be twice the head's size: then blocks have to be cut first. */
+  /** What is held may be half as much again as the head: then blocks have to be cut first. */
   #refuseWhenFull(): void {
     let held = this.#life.waitingBytes
     for (const head of this.#heads.values()) held += head.heldBytes
-    if (held > 2 * this.#options.headBytesMax) throw new UnavailableError(`${held} bytes of traces wait to become blocks, the limit is ${2 * this.#options.headBytesMax}`, 5)
+    if (held > 1.5 * this.#options.headBytesMax) throw new UnavailableError(`${held} bytes of traces wait to become blocks, the limit is ${1.5 * this.#options.headBytesMax}`, 5)
   }
 
   async append(tenant: string, trace: Trace, message: Uint8Array): Promise<TraceAppendResult> {
