@@ -7,7 +7,7 @@ import type { TraceRows, TracesReader } from '#traces/select.ts'
 import { bytesAt } from '#codec/parquet/column-data.ts'
 import { Budget } from '../budget.ts'
 import { Comparison, comparedFields } from './compare.ts'
-import { fieldsOf, valuesReader } from './evaluate.ts'
+import { FieldCursor, fieldsOf } from './evaluate.ts'
 import { SpanTable, valueType, type Value } from './span-table.ts'
 import { compileStages, fieldsOfStages } from './spansets.ts'
 import type { SearchStats } from './search.ts'
@@ -122,8 +122,33 @@ async function gatherRows(rows: TraceRows, { stages, fn }: MetricsExpr & { kind:
   const traceStarts = columns.get('StartTimeUnixNano')!.longs!, traceEnds = columns.get('EndTimeUnixNano')!.longs!, starts = columns.get('rs.ss.Spans.StartTimeUnixNano')!.longs!
   const fromNs = BigInt(Math.floor(grid.startMs * perNs)), stepNs = BigInt(Math.round(grid.stepMs * perNs)), throughNs = fromNs + stepNs * BigInt(grid.count)
   const run = compileStages(stages, table)
-  const by = fn.by.map(field => ({ key: field.text, read: valuesReader(table, field) }))
-  const read = fn.field === undefined ? undefined : valuesReader(table, fn.field)
+  const by = fn.by.map(field => ({ key: field.text, cursor: new FieldCursor(table, field) }))
+  const only = by.length === 1 ? by[0]!.cursor : undefined
+  const measured = fn.field === undefined ? undefined : new FieldCursor(table, fn.field)
+  // Times as two words: the distance from the start is exact as a number, and no bigint is made for a span.
+  const words = new Uint32Array(starts.buffer, starts.byteOffset, starts.length * 2)
+  const fromLow = Number(BigInt.asUintN(32, fromNs)), fromHigh = Number(fromNs >> 32n), stepNumber = Number(stepNs)
+  /** Series by the text of the only label, or by all. */
+  const byText = new Map<string, Gathered>()
+  let unlabelled: Gathered | undefined
+  const seriesOf = (i: number, e: number, l: number): Gathered => {
+    if (by.length === 0 && unlabelled !== undefined) return unlabelled
+    if (only !== undefined) {
+      only.read(i, e, l)
+      const known = only.type === valueType.string ? byText.get(only.text) : undefined
+      if (known !== undefined) return known
+    }
+    let key = ''
+    for (const { cursor } of by) { cursor.read(i, e, l); key += `${cursor.type} ${cursor.type === valueType.none ? 'nil' : cursor.type === valueType.string ? cursor.text : String(cursor.num)}\0` }
+    let into = gathered.get(key)
+    if (into === undefined) {
+      if (gathered.size >= request.seriesMax) throw new LimitError(`the query makes more than ${request.seriesMax} series, which is the limit; group by fewer attributes`, 422)
+      gathered.set(key, into = new Gathered(by.map(({ key: name, cursor }): MetricLabel => ({ key: name, value: cursor.value })), grid.count, fn.name === 'min_over_time' ? Infinity : fn.name === 'max_over_time' ? -Infinity : 0))
+    }
+    if (by.length === 0) unlabelled = into
+    else if (only?.type === valueType.string) byText.set(only.text, into)
+    return into
+  }
   const first = (from: Int32Array | undefined, i: number): number => (from !== undefined && from[i]! < from[i + 1]! ? from[i]! : -1)
   const ids = columns.get('TraceID')!
   for (let row = 0; row < rows.rows; row++) {
@@ -132,37 +157,26 @@ async function gatherRows(rows: TraceRows, { stages, fn }: MetricsExpr & { kind:
     for (const { spans } of run(table.spanFrom[row]!, table.spanFrom[row + 1]!)) {
       for (const i of spans) {
         stats.spans++
-        const start = starts[i]!
+        const distance = (words[2 * i + 1]! - fromHigh) * 4_294_967_296 + (words[2 * i]! - fromLow)
         // A time on an edge belongs to the interval before it; the one interval of an instant has both its ends.
-        let interval = start <= fromNs ? -1 : Number((start - fromNs - 1n) / stepNs)
-        if (grid.isInstant && start === fromNs) interval = 0
+        let interval = distance <= 0 ? -1 : Math.floor((distance - 1) / stepNumber)
+        if (grid.isInstant && distance === 0) interval = 0
         if (interval < 0 || interval >= grid.count) continue
-        if (compare !== undefined) { compare(i, interval, start); continue }
+        if (compare !== undefined) { compare(i, interval, starts[i]!); continue }
         const e = first(table.eventFrom, i), l = first(table.linkFrom, i)
-        let value: Value | undefined
-        if (read !== undefined) {
-          value = read(i, e, l)[0]
-          if (value === undefined || (value.type !== valueType.int && value.type !== valueType.float && value.type !== valueType.duration)) continue
-        }
-        // Labels are made once for each set of values.
-        let key = ''
-        for (const { read: readLabel } of by) { const label = readLabel(i, e, l)[0]; key += `${label?.type ?? 0} ${labelText(label)}\0` }
-        let into = gathered.get(key)
-        if (into === undefined) {
-          if (gathered.size >= request.seriesMax) throw new LimitError(`the query makes more than ${request.seriesMax} series, which is the limit; group by fewer attributes`, 422)
-          gathered.set(key, into = new Gathered(by.map(({ key: name, read: readLabel }): MetricLabel => ({ key: name, value: readLabel(i, e, l)[0] })), grid.count, fn.name === 'min_over_time' ? Infinity : fn.name === 'max_over_time' ? -Infinity : 0))
-        }
-        gather(into, fn.name, interval, value)
+        if (measured !== undefined && (!measured.read(i, e, l) || (measured.type !== valueType.int && measured.type !== valueType.float && measured.type !== valueType.duration))) continue
+        const into = seriesOf(i, e, l)
+        gather(into, fn.name, interval, measured)
         into.seen++
-        if (request.exemplars > 0 && !grid.isInstant && into.exemplars.length < request.exemplars) into.exemplars.push({ traceId: Buffer.from(bytesAt(ids, row)).toString('hex').replace(/^0+(?=.)/, ''), value: value === undefined ? NaN : scaled(value), timeMs: Number(start / 1_000_000n) })
+        if (request.exemplars > 0 && !grid.isInstant && into.exemplars.length < request.exemplars) into.exemplars.push({ traceId: Buffer.from(bytesAt(ids, row)).toString('hex').replace(/^0+(?=.)/, ''), value: measured === undefined ? NaN : scaled(measured), timeMs: Number(starts[i]! / 1_000_000n) })
       }
     }
   }
 }
 
-function scaled(value: Value): number { return value.type === valueType.duration ? value.num / 1e9 : value.num }
+function scaled(value: { type: number; num: number }): number { return value.type === valueType.duration ? value.num / 1e9 : value.num }
 
-function gather(into: Gathered, name: MetricsFunction['name'], interval: number, value: Value | undefined): void {
+function gather(into: Gathered, name: MetricsFunction['name'], interval: number, value: { type: number; num: number } | undefined): void {
   const { counts, numbers } = into
   counts[interval]!++
   if (value === undefined) return
