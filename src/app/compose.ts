@@ -8,7 +8,7 @@ import { makeHashSeed } from '#codec/series-key.ts'
 import { WriteRequestKernel } from '#codec/write-request.ts'
 import { Repeater } from '#core/clock.ts'
 import { Registry } from '#core/counter.ts'
-import { BadDataError, messageOf } from '#core/errors.ts'
+import { BadDataError, messageOf, UnauthorizedError } from '#core/errors.ts'
 import type { Limits } from '#core/limits.ts'
 import { lokiRoutes } from '#api/loki/routes.ts'
 import { tailRoutes } from '#api/loki/tail.ts'
@@ -170,7 +170,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   const tenantNamed = (header: string | undefined, fallback = defaultTenant): string => {
     if (!tenancy) return fallback
     const tenant = header ?? ''
-    if (!/^[A-Za-z0-9!_.*'()-]{1,150}$/.test(tenant) || tenant === '.' || tenant === '..') throw new BadDataError('no org id: the X-Scope-OrgID header must name the tenant in 1 to 150 letters, digits and !-_.*\'()')
+    if (!/^[A-Za-z0-9!_.*'()-]{1,150}$/.test(tenant) || tenant === '.' || tenant === '..') throw new UnauthorizedError('no org id: the X-Scope-OrgID header must name the tenant in 1 to 150 letters, digits and !-_.*\'()')
     return tenant
   }
   const tenantOf = (request: HttpRequest): string => tenantNamed(request.header('x-scope-orgid'))

@@ -15,6 +15,12 @@ export class BadDataError extends Error {
   readonly kind = 'bad-data'
 }
 
+/** A request that does not say whose it is, where that must be said. */
+export class UnauthorizedError extends Error {
+  override name = 'UnauthorizedError'
+  readonly kind = 'unauthorized'
+}
+
 /** A query text that does not parse or type-check. `from` and `to` are UTF-16 offsets into the query. */
 export class BadQueryError extends Error {
   override name = 'BadQueryError'

@@ -1,5 +1,5 @@
 /** What a sender is told: the one place where ingestion's outcomes become status codes. Senders drop on 4xx and retry on 429 and 5xx. */
-import { BadDataError, CorruptDataError, LimitError, messageOf, UnavailableError } from '#core/errors.ts'
+import { BadDataError, CorruptDataError, LimitError, messageOf, UnauthorizedError, UnavailableError } from '#core/errors.ts'
 import type { HttpReply } from '#net/http.ts'
 import type { AppendResult } from '#metrics/append.ts'
 
@@ -8,6 +8,7 @@ const text = { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-opti
 export function ingestError(error: unknown): HttpReply {
   if (error instanceof LimitError) return { status: error.status, headers: error.status === 429 ? { ...text, 'retry-after': '10' } : text, body: `${error.message}\n` }
   if (error instanceof UnavailableError) return { status: 503, headers: { ...text, 'retry-after': String(error.retryAfterSeconds) }, body: `${error.message}\n` }
+  if (error instanceof UnauthorizedError) return { status: 401, headers: text, body: `${error.message}\n` }
   if (error instanceof CorruptDataError || error instanceof BadDataError) return { status: 400, headers: text, body: `${error.message}\n` }
   return { status: 500, headers: text, body: `${messageOf(error)}\n` }
 }

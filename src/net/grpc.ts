@@ -1,6 +1,6 @@
 /** gRPC calls with one request, bodies as bytes: decoding is the handler's. */
 import { Server, ServerCredentials, status, type handleServerStreamingCall, type handleUnaryCall, type Metadata, type ServiceError } from '@grpc/grpc-js'
-import { BadDataError, BadQueryError, CanceledError, CorruptDataError, ExecutionError, LimitError, messageOf, NotFoundError, TimeoutError, UnavailableError } from '#core/errors.ts'
+import { BadDataError, BadQueryError, CanceledError, CorruptDataError, ExecutionError, LimitError, messageOf, NotFoundError, TimeoutError, UnauthorizedError, UnavailableError } from '#core/errors.ts'
 import type { Auth } from './auth.ts'
 import type { TlsOptions } from './http.ts'
 
@@ -29,6 +29,7 @@ function statusOf(error: unknown): number {
   if (error instanceof BadDataError || error instanceof CorruptDataError || error instanceof BadQueryError || error instanceof ExecutionError) return status.INVALID_ARGUMENT
   if (error instanceof CanceledError) return status.CANCELLED
   if (error instanceof TimeoutError) return status.DEADLINE_EXCEEDED
+  if (error instanceof UnauthorizedError) return status.UNAUTHENTICATED
   return error instanceof NotFoundError ? status.NOT_FOUND : status.INTERNAL
 }
 

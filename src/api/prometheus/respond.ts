@@ -1,5 +1,5 @@
 /** Envelopes and error types of Prometheus' HTTP API: the one place where a query's errors become status codes. */
-import { BadDataError, BadQueryError, CanceledError, CorruptDataError, ExecutionError, LimitError, messageOf, NotFoundError, TimeoutError, UnavailableError } from '#core/errors.ts'
+import { BadDataError, BadQueryError, CanceledError, CorruptDataError, ExecutionError, LimitError, messageOf, NotFoundError, TimeoutError, UnauthorizedError, UnavailableError } from '#core/errors.ts'
 import type { HttpReply } from '#net/http.ts'
 
 const json = { 'content-type': 'application/json' } as const
@@ -37,6 +37,7 @@ export function errorReply(error: unknown): HttpReply {
   if (error instanceof LimitError) return error.status === 422 ? failure(422, 'execution', error.message) : failure(error.status, error.status === 413 ? 'too_large' : 'bad_data', error.message)
   if (error instanceof TimeoutError) return failure(503, 'timeout', error.message)
   if (error instanceof CanceledError) return failure(499, 'canceled', error.message)
+  if (error instanceof UnauthorizedError) return failure(401, 'bad_data', error.message)
   if (error instanceof NotFoundError) return failure(404, 'not_found', error.message)
   if (error instanceof UnavailableError) return failure(503, 'unavailable', error.message, { 'retry-after': String(error.retryAfterSeconds) })
   if (error instanceof CorruptDataError) return failure(400, 'bad_data', error.message)

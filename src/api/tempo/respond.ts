@@ -1,5 +1,5 @@
 /** Answers of Tempo's API. The one place where a TraceQL error becomes a status code. */
-import { BadDataError, BadQueryError, CanceledError, ExecutionError, LimitError, messageOf, NotFoundError, TimeoutError, UnavailableError } from '#core/errors.ts'
+import { BadDataError, BadQueryError, CanceledError, ExecutionError, LimitError, messageOf, NotFoundError, TimeoutError, UnauthorizedError, UnavailableError } from '#core/errors.ts'
 import { doubleJson, type JsonValue } from '#model/trace-json.ts'
 import { durationText } from '#lang/traceql/parser.ts'
 import type { HttpReply } from '#net/http.ts'
@@ -19,6 +19,7 @@ export function tempoError(error: unknown): HttpReply {
   if (error instanceof LimitError) return plain(error.status, error.message)
   if (error instanceof TimeoutError) return plain(504, `${error.message}; narrow the time or the conditions`)
   if (error instanceof CanceledError) return plain(499, 'the request was cancelled by the client')
+  if (error instanceof UnauthorizedError) return plain(401, error.message)
   if (error instanceof NotFoundError) return { status: 404, body: '' }
   if (error instanceof UnavailableError) return { status: 503, headers: { ...text, 'retry-after': String(error.retryAfterSeconds) }, body: error.message }
   return plain(500, messageOf(error))

@@ -1,6 +1,6 @@
 /** VictoriaLogs' query API, /select/logsql/…: LogsQL, and LogQL where a query is not LogsQL. Source: docs/http-api.md. */
 import type { Clock } from '#core/clock.ts'
-import { BadDataError, BadQueryError, CanceledError, ExecutionError, LimitError, messageOf, TimeoutError, UnavailableError } from '#core/errors.ts'
+import { BadDataError, BadQueryError, CanceledError, ExecutionError, LimitError, messageOf, TimeoutError, UnauthorizedError, UnavailableError } from '#core/errors.ts'
 import { quote } from '#core/text.ts'
 import type { LogqlExpr } from '#lang/logql/ast.ts'
 import { parseLogql } from '#lang/logql/parser.ts'
@@ -30,6 +30,7 @@ const text = { 'content-type': 'text/plain; charset=utf-8' } as const
 const bucketsMax = 100_000
 
 function failure(error: unknown): HttpReply {
+  if (error instanceof UnauthorizedError) return { status: 401, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: `${error.message}\n` }
   const reply = (status: number, message: string): HttpReply => ({ status, headers: text, body: `${message}\n` })
   if (error instanceof BadQueryError || error instanceof BadDataError || error instanceof ExecutionError) return reply(400, error.message)
   if (error instanceof LimitError) return reply(error.status === 422 ? 400 : error.status, error.message)
