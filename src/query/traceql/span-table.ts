@@ -141,11 +141,17 @@ export class SpanTable {
       if (names === undefined) byPrefix.set(level, names = new Map())
       names.set(field.name, own)
       for (const { path } of own) paths.add(path)
-      for (const part of ['Key', 'IsArray', 'Value', 'ValueInt', 'ValueDouble', 'ValueBool']) paths.add(`${attributePrefix[level]}.Attrs.${part}`)
+      paths.add(`${attributePrefix[level]}.Attrs.Key`)
       if (level === 'event') paths.add('rs.ss.Spans.Events.Name')
       if (level === 'link') paths.add('rs.ss.Spans.Links.SpanID')
     }
-    const columns = await this.rows.columns([...paths])
+    // Attributes with columns of their own are in the list only when their values are of another type: most often not at all. Their keys say.
+    const isSure = (names: ReadonlyMap<string, readonly OwnPath[]>): boolean => [...names.values()].some(own => own.length === 0)
+    const partsOf = (level: Exclude<Level, 'trace'>): string[] => listParts.map(part => `${attributePrefix[level]}.Attrs.${part}`)
+    for (const [level, names] of byPrefix) if (isSure(names)) for (const path of partsOf(level)) paths.add(path)
+    const columns = new Map(await this.rows.columns([...paths]))
+    const late = [...byPrefix].filter(([level, names]) => !isSure(names) && hasKey(columns.get(`${attributePrefix[level]}.Attrs.Key`), names))
+    if (late.length > 0) for (const [path, data] of await this.rows.columns(late.flatMap(([level]) => partsOf(level)))) columns.set(path, data)
     if (paths.has('rs.ss.Spans.Events.Name')) this.eventFrom ??= this.#children(columns.get('rs.ss.Spans.Events.Name'))
     if (paths.has('rs.ss.Spans.Links.SpanID')) this.linkFrom ??= this.#children(columns.get('rs.ss.Spans.Links.SpanID'))
     for (const field of wanted.values()) if (field.kind === 'intrinsic') this.#fields.set(field.name, this.#intrinsic(intrinsicPlaces[field.name]!, columns))
@@ -204,6 +210,15 @@ export class SpanTable {
     }
     for (const { name, column } of targets) for (const { path, type } of names.get(name)!) { const data = columns.get(path); if (data !== undefined) readOwn(data, type, owner, column) }
   }
+}
+
+const listParts = ['IsArray', 'Value', 'ValueInt', 'ValueDouble', 'ValueBool'] as const
+
+/** Whether one of the names is a key of the list. */
+function hasKey(key: ColumnData | undefined, names: ReadonlyMap<string, unknown>): boolean {
+  if (key?.texts === undefined) return false
+  for (let t = 0; t < key.texts.count; t++) if (names.has(key.texts.text(t))) return true
+  return false
 }
 
 /** A column of its own: one value or several for each owner. */
