@@ -71,7 +71,7 @@ export class OwnAlertmanager {
     const { file, world, env } = this.#options
     if (file === '') return
     const { config, templates } = await loadAlertmanagerConfig(file, world.files, env)
-    await this.alertmanager.apply(config, templates)
+    this.alertmanager.apply(config, templates)
   }
 
   /** Our own rules' alerts come straight here. */

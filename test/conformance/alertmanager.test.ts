@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { createServer, type Server } from 'node:http'
 import { createServer as createTcp } from 'node:net'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { systemFiles } from '#core/files.ts'
 import { checkAlertmanagerFiles } from '../../src/app/check-files.ts'
@@ -193,6 +193,9 @@ test('silences and what was told outlive a restart; mail; addresses that are off
       const reply = await fetch(`${second.url}/api/v2/silences`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(wrong) })
       assert.ok(reply.status === 400 || reply.status === 404, JSON.stringify(wrong))
     }
+    // A new configuration goes by at once, though a notification is tried again and again; what was told is not told anew.
+    writeFileSync(`${own}/am.yml`, readFileSync(`${own}/am.yml`, 'utf8').replace('group_wait: 100ms', 'group_wait: 150ms'))
+    assert.equal((await fetch(`${second.url}/-/reload`, { method: 'POST' })).status, 200)
     await second.tercet.close()
     second = await runTercet([`alertmanager_config_file=${own}/am.yml`], own)
     assert.equal(((await (await fetch(`${second.url}/api/v2/silences`)).json()) as { id: string }[])[0]!.id, silenceID)

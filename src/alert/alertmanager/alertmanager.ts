@@ -100,15 +100,16 @@ export class Alertmanager {
   }
 
   /** Goes on by another configuration: groups are made anew, what was told is remembered. */
-  async apply(config: AlertmanagerConfig, templates: Templates): Promise<void> {
+  apply(config: AlertmanagerConfig, templates: Templates): void {
     this.#config = config
     this.#templates = templates
     for (const group of this.#groups.values()) group.timer?.cancel()
     this.#groups.clear()
-    const clients = [...this.#clients.values()]
-    this.#clients.clear()
-    await Promise.all(this.#flushes)
-    await Promise.all(clients.map(client => client.close()))
+    // What is being told goes on by the configuration that it began with.
+    const before = [...this.#clients]
+    void Promise.all(this.#flushes).then(async () => {
+      for (const [integration, client] of before) { this.#clients.delete(integration); await client.close() }
+    })
     for (const alert of this.#alerts.values()) this.#dispatch(alert)
   }
 
