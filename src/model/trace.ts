@@ -1,5 +1,7 @@
 /** Traces as trees: what OTLP carries. Times are nanoseconds since the epoch; ids are bytes. Source: the public opentelemetry-proto definitions, v1. */
 
+import { SpanIds } from './span-ids.ts'
+
 export type AnyValue =
   | { kind: 'string'; value: string }
   | { kind: 'bool'; value: boolean }
@@ -46,7 +48,7 @@ export interface Span {
   largestBytes?: number
 }
 
-export interface Scope { name: string; version: string; attributes: Attribute[]; dropped: number }
+export interface Scope { name: string; version: string; attributes: Attribute[]; dropped: number; key?: string | undefined; inOrder?: Scope | undefined }
 /** Told of attributes whose texts lie in the message that is visited: keys at [keyFrom, keyTo). */
 export interface AttributeSink {
   text(keyFrom: number, keyTo: number, from: number, to: number): void
@@ -61,7 +63,8 @@ export interface AttributeSink {
 export interface RawAttributes { message: Uint8Array; ranges: number[]; visit: (message: Uint8Array, from: number, to: number, sink: AttributeSink) => void }
 
 export interface ScopeSpans { scope: Scope; schemaUrl: string; spans: Span[] }
-export interface Resource { attributes: Attribute[]; dropped: number }
+/** `key` and `inOrder` of resources and scopes: kept by `TraceCombiner` for the next trace that they are of. */
+export interface Resource { attributes: Attribute[]; dropped: number; key?: string | undefined; inOrder?: Resource | undefined }
 export interface ResourceSpans { resource: Resource; schemaUrl: string; scopes: ScopeSpans[] }
 /** Spans of one trace, or of several on their way in. */
 export interface Trace { resources: ResourceSpans[] }
@@ -85,48 +88,86 @@ export function valueKey(value: AnyValue): string {
 
 /** Irrespective of the order of the attributes. */
 export function attributesKey(attributes: readonly Attribute[]): string {
-  let key = keysOf.get(attributes)
-  if (key === undefined) keysOf.set(attributes, key = makeKey(attributes))
-  return key
-}
-
-/** One list is asked for again with every trace of a request. */
-const keysOf = new WeakMap<readonly Attribute[], string>()
-
-function makeKey(attributes: readonly Attribute[]): string {
   return attributes.map(a => `${a.key.length}:${a.key}=${valueKey(a.value)}`).sort().join('\0')
 }
 
 function sorted(attributes: readonly Attribute[]): Attribute[] { return [...attributes].sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0)) }
-function hex(bytes: Uint8Array): string { return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1') }
+
+/** Equal for equal resources. */
+export function resourceKey(resource: Resource): string { return resource.key ??= attributesKey(resource.attributes) }
+function scopeKey(scope: Scope): string { return scope.key ??= `${scope.name}\0${scope.version}\0${attributesKey(scope.attributes)}` }
+function resourceInOrder(resource: Resource): Resource { return resource.inOrder ??= { ...resource, attributes: sorted(resource.attributes), inOrder: undefined } }
+function scopeInOrder(scope: Scope): Scope { return scope.inOrder ??= { ...scope, attributes: sorted(scope.attributes), inOrder: undefined } }
 
 /**
  * Parts of one trace become one: a resource and a scope stand once, whatever the order of their attributes, and a span (by id and kind)
  * stands once. Source of the rules: docs/formats/tempo-block.md.
  */
-export function combineTraces(parts: readonly Trace[]): Trace {
-  const resources = new Map<string, { into: ResourceSpans; scopes: Map<string, ScopeSpans> }>()
-  const seen = new Set<string>()
-  for (const part of parts) {
-    for (const { resource, schemaUrl, scopes } of part.resources) {
-      const key = attributesKey(resource.attributes)
-      let found = resources.get(key)
-      if (found === undefined) resources.set(key, found = { into: { resource: { ...resource, attributes: sorted(resource.attributes) }, schemaUrl, scopes: [] }, scopes: new Map() })
+export class TraceCombiner {
+  readonly #resources: { key: string; into: ResourceSpans; scopes: { key: string; into: ScopeSpans }[] }[] = []
+  readonly #byKey = new Map<string, number>()
+  readonly #ids = new SpanIds()
+  /** By id: the kinds that were met, one bit each. */
+  #kinds: number[] = []
+  readonly #rareKinds = new Set<string>()
+
+  /** Where spans of a scope go. */
+  scope(resource: Resource, schemaUrl: string, scope: Scope, scopeUrl: string): ScopeSpans {
+    const key = resourceKey(resource)
+    let place = this.#byKey.get(key)
+    if (place === undefined) {
+      place = this.#resources.push({ key, into: { resource: resourceInOrder(resource), schemaUrl, scopes: [] }, scopes: [] }) - 1
+      this.#byKey.set(key, place)
+    }
+    const { into, scopes } = this.#resources[place]!
+    const own = scopeKey(scope)
+    let found = scopes.find(s => s.key === own)
+    if (found === undefined) {
+      scopes.push(found = { key: own, into: { scope: scopeInOrder(scope), schemaUrl: scopeUrl, spans: [] } })
+      into.scopes.push(found.into)
+    }
+    return found.into
+  }
+
+  add(target: ScopeSpans, span: Span): void {
+    const number = this.#ids.add(span.spanId), { kind } = span
+    if (number === this.#kinds.length) this.#kinds.push(0)
+    if (kind >= 0 && kind < 31) {
+      const bit = 1 << kind
+      if ((this.#kinds[number]! & bit) !== 0) return
+      this.#kinds[number]! |= bit
+    } else {
+      const rare = `${number} ${kind}`
+      if (this.#rareKinds.has(rare)) return
+      this.#rareKinds.add(rare)
+    }
+    target.spans.push(span)
+  }
+
+  addTrace(trace: Trace): void {
+    for (const { resource, schemaUrl, scopes } of trace.resources) {
       for (const { scope, schemaUrl: scopeUrl, spans } of scopes) {
-        const scopeKey = `${scope.name}\0${scope.version}\0${attributesKey(scope.attributes)}`
-        let target = found.scopes.get(scopeKey)
-        for (const span of spans) {
-          const id = `${hex(span.spanId)}${span.kind}`
-          if (seen.has(id)) continue
-          seen.add(id)
-          if (target === undefined) {
-            found.scopes.set(scopeKey, target = { scope: { ...scope, attributes: sorted(scope.attributes) }, schemaUrl: scopeUrl, spans: [] })
-            found.into.scopes.push(target)
-          }
-          target.spans.push(span)
-        }
+        const target = this.scope(resource, schemaUrl, scope, scopeUrl)
+        for (const span of spans) this.add(target, span)
       }
     }
   }
-  return { resources: [...resources.values()].map(r => r.into).filter(r => r.scopes.length > 0) }
+
+  /** What it became; it is empty again. */
+  finish(): Trace {
+    const resources = this.#resources.map(r => r.into)
+    for (const r of resources) if (r.scopes.some(s => s.spans.length === 0)) r.scopes = r.scopes.filter(s => s.spans.length > 0)
+    this.#resources.length = 0
+    this.#byKey.clear()
+    this.#ids.reset()
+    this.#kinds = []
+    this.#rareKinds.clear()
+    return { resources: resources.filter(r => r.scopes.length > 0) }
+  }
+}
+
+export function combineTraces(parts: readonly Trace[]): Trace {
+  const combiner = new TraceCombiner()
+  for (const part of parts) combiner.addTrace(part)
+  return combiner.finish()
 }

@@ -2,23 +2,31 @@
  * What is in memory of a tenant's traces: live ones, which spans are added to, and settled ones, which got no span for a while and wait
  * for the block that they will be in. Both keep spans as the bytes that they came in.
  */
-import { combineTraces, type Resource, type Scope, type Span, type Trace } from '#model/trace.ts'
+import { TraceCombiner, type Resource, type Scope, type Span, type Trace } from '#model/trace.ts'
 import type { ColumnData } from '#codec/parquet/column-data.ts'
 import type { RowSource } from './merge.ts'
 import type { BlockLayout } from './schema.ts'
 import { paddedTraceId, TraceShredder } from './shred.ts'
 
-/** A span as the bytes that it came in, which take a tenth of what its tree takes. */
-interface PackedSpan { message: Uint8Array; from: number; to: number }
-interface HeldScope { scope: Scope; schemaUrl: string; spans: (Span | PackedSpan)[] }
-interface HeldResource { resource: Resource; schemaUrl: string; scopes: HeldScope[] }
+/** Spans of one scope that came in one message: as the bytes that they came in, which take a tenth of what their trees take. */
+interface HeldSpans {
+  resource: Resource
+  schemaUrl: string
+  scope: Scope
+  scopeUrl: string
+  message: Uint8Array
+  /** [from, to) of each, one after another. */
+  ranges: number[]
+  /** What has no bytes of its own. */
+  spans: Span[] | undefined
+}
 
 /** `isRaw`: attributes may be left where they are. */
 export type SpanDecoder = (message: Uint8Array, from: number, to: number, isRaw?: boolean) => Span
 
 export interface LiveTrace {
   readonly id: Uint8Array
-  readonly resources: HeldResource[]
+  readonly held: HeldSpans[]
   spans: number
   bytes: number
   readonly createdMs: number
@@ -33,9 +41,22 @@ export function idKey(id: Uint8Array): string { return Buffer.from(id.buffer, id
 /** A rough size of a span in memory and in the block. */
 function sizeOf(span: Span): number { return span.isOutline === true ? 100 + span.wireTo! - span.wireFrom! : 160 + span.attributes.length * 48 + span.events.length * 120 + span.links.length * 100 }
 
-/** A live trace as a tree, each resource and scope once. */
-export function treeOf(live: LiveTrace, decode: SpanDecoder, isRaw = false): Trace {
-  return combineTraces([{ resources: live.resources.map(r => ({ ...r, scopes: r.scopes.map(s => ({ ...s, spans: s.spans.map(span => ('message' in span ? decode(span.message, span.from, span.to, isRaw) : span)) })) })) }])
+/** Used from trace to trace. */
+const combiner = new TraceCombiner()
+
+/** A live trace as a tree, each resource and scope once. `more`: parts of it that came later. */
+export function treeOf(live: LiveTrace, decode: SpanDecoder, isRaw = false, more: readonly LiveTrace[] = []): Trace {
+  addTo(combiner, live, decode, isRaw)
+  for (const part of more) addTo(combiner, part, decode, isRaw)
+  return combiner.finish()
+}
+
+function addTo(into: TraceCombiner, live: LiveTrace, decode: SpanDecoder, isRaw: boolean): void {
+  for (const { resource, schemaUrl, scope, scopeUrl, message, ranges, spans } of live.held) {
+    const target = into.scope(resource, schemaUrl, scope, scopeUrl)
+    for (let i = 0; i < ranges.length; i += 2) into.add(target, decode(message, ranges[i]!, ranges[i + 1]!, isRaw))
+    if (spans !== undefined) for (const span of spans) into.add(target, span)
+  }
 }
 
 /**
@@ -73,7 +94,7 @@ export class Segment {
   find(id: Uint8Array): Trace[] { return (this.#byId.get(idKey(id)) ?? []).map(live => treeOf(live, this.#decode)) }
 
   /** For a shredder: attributes of spans may lie in the message still. */
-  rawTree(live: LiveTrace): Trace { return treeOf(live, this.#decode, true) }
+  rawTree(live: LiveTrace, more?: readonly LiveTrace[]): Trace { return treeOf(live, this.#decode, true, more) }
 
   /** Rows for what has none yet. */
   async layOut(pause: () => Promise<void>): Promise<void> {
@@ -130,14 +151,13 @@ export class TraceHead {
           const key = idKey(id)
           let live = key === lastKey ? last : this.live.get(key)
           if (!admit(span, live)) continue
-          if (live === undefined) this.live.set(key, live = { id: Uint8Array.from(id), resources: [], spans: 0, bytes: 0, createdMs: nowMs, lastMs: nowMs })
+          if (live === undefined) this.live.set(key, live = { id: Uint8Array.from(id), held: [], spans: 0, bytes: 0, createdMs: nowMs, lastMs: nowMs })
           last = live
           lastKey = key
-          let own = live.resources.at(-1)
-          if (own?.resource !== resource) live.resources.push(own = { resource, schemaUrl, scopes: [] })
-          let scoped = own.scopes.at(-1)
-          if (scoped?.scope !== scope) own.scopes.push(scoped = { scope, schemaUrl: scopeUrl, spans: [] })
-          scoped.spans.push(span.isOutline === true ? { message, from: span.wireFrom!, to: span.wireTo! } : span)
+          let held = live.held.at(-1)
+          if (held === undefined || held.message !== message || held.resource !== resource || held.scope !== scope) live.held.push(held = { resource, schemaUrl, scope, scopeUrl, message, ranges: [], spans: undefined })
+          if (span.isOutline === true) held.ranges.push(span.wireFrom!, span.wireTo!)
+          else (held.spans ??= []).push(span)
           const size = sizeOf(span) + resourceBytes
           resourceBytes = 0
           live.spans++

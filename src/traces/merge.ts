@@ -94,8 +94,7 @@ export async function shredSegments(segments: readonly Segment[], layout: BlockL
     const { live, segment } = all[i]!
     let next = i + 1
     while (next < all.length && Buffer.compare(all[next]!.live.id, live.id) === 0) next++
-    const tree = segment.rawTree(live)
-    group.add(live.id, next === i + 1 ? tree : combineTraces([tree, ...all.slice(i + 1, next).map(other => other.segment.rawTree(other.live))]))
+    group.add(live.id, segment.rawTree(live, next === i + 1 ? undefined : all.slice(i + 1, next).map(other => other.live)))
     ids.push(live.id)
     i = next
     if (group.rows % 64 === 0) {

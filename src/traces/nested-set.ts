@@ -1,22 +1,28 @@
 /** Places of spans in the tree of their trace, as left and right numbers. Rules: docs/formats/tempo-block.md. */
 
+import { SpanIds } from '#model/span-ids.ts'
+
 export interface TreeSpan { spanId: Uint8Array; parentSpanId: Uint8Array; kind: number }
 export interface Places { left: Int32Array; right: Int32Array; parent: Int32Array; children: Int32Array }
 
 const server = 2, client = 3
 
-function keyOf(id: Uint8Array): string { return Buffer.from(id.buffer, id.byteOffset, id.length).toString('latin1') }
+/** Used from trace to trace. */
+const ids = new SpanIds()
 
 /** Numbers by span, in the order given; all 0 for a trace without a root or with an id that occurs more than twice. Cycles are never reached. */
 export function nestedSet(spans: readonly TreeSpan[]): Places {
   const count = spans.length
   const places: Places = { left: new Int32Array(count), right: new Int32Array(count), parent: new Int32Array(count), children: new Int32Array(count) }
-  const byId = new Map<string, number[]>()
+  ids.reset()
+  // The spans of an id: at most two.
+  const first = new Int32Array(count).fill(-1), second = new Int32Array(count).fill(-1)
   let roots = 0
   for (let i = 0; i < count; i++) {
-    const key = keyOf(spans[i]!.spanId), same = byId.get(key)
-    if (same === undefined) byId.set(key, [i])
-    else if (same.push(i) > 2) return places
+    const number = ids.add(spans[i]!.spanId)
+    if (first[number]! < 0) first[number] = i
+    else if (second[number]! < 0) second[number] = i
+    else return places
     if (spans[i]!.parentSpanId.length === 0) roots++
   }
   if (roots === 0) return places
@@ -25,10 +31,12 @@ export function nestedSet(spans: readonly TreeSpan[]): Places {
   for (let i = 0; i < count; i++) {
     const { parentSpanId, kind } = spans[i]!
     if (parentSpanId.length === 0) continue
-    const candidates = byId.get(keyOf(parentSpanId))
-    if (candidates === undefined) continue
-    const parent = candidates.length === 1 ? candidates[0]! : candidates.find(c => spans[c]!.kind === (kind === server ? client : server))
-    if (parent === undefined) continue
+    const number = ids.find(parentSpanId)
+    if (number < 0) continue
+    const a = first[number]!, b = second[number]!
+    const wanted = kind === server ? client : server
+    const parent = b < 0 || spans[a]!.kind === wanted ? a : spans[b]!.kind === wanted ? b : -1
+    if (parent < 0) continue
     parentOf[i] = parent
     places.children[parent]!++
     if (lastChild[parent]! < 0) firstChild[parent] = i

@@ -1,5 +1,5 @@
 /** A trace as Jaeger's query service prints it. Names of tags as OpenTelemetry's mapping has them. Source: the public model of Jaeger's UI. */
-import { attributesKey, serviceNameOf, type AnyValue, type Attribute, type Resource, type Scope, type Span, type Trace } from '#model/trace.ts'
+import { resourceKey, serviceNameOf, type AnyValue, type Attribute, type Resource, type Scope, type Span, type Trace } from '#model/trace.ts'
 import { valueToJson, type JsonValue } from '#model/trace-json.ts'
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
@@ -59,7 +59,7 @@ export function jaegerTrace(id: string, trace: Trace): JsonValue {
   const ids = new Map<string, string>(), processes: Record<string, JsonValue> = {}
   const spans: JsonValue[] = []
   for (const { resource, scopes } of trace.resources) {
-    const key = attributesKey(resource.attributes)
+    const key = resourceKey(resource)
     let processId = ids.get(key)
     if (processId === undefined) {
       ids.set(key, processId = `p${ids.size + 1}`)

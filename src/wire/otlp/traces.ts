@@ -3,12 +3,14 @@
  * Source: the public opentelemetry-proto definitions, v1.
  */
 import { isUtf8 } from 'node:buffer'
+import { ByteDictionary } from '#codec/byte-dictionary.ts'
 import { ByteReader } from '#codec/byte-reader.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { readText, skipField } from '#codec/protobuf.ts'
 import { BadDataError, CorruptDataError } from '#core/errors.ts'
+import { decodeUtf8 } from '#core/text.ts'
 import { attributesFromJson, attributesToJson, bigintOf, type JsonValue } from '#model/trace-json.ts'
-import type { AnyValue, Attribute, AttributeSink, ResourceSpans, Scope, ScopeSpans, Span, SpanEvent, SpanLink, Trace } from '#model/trace.ts'
+import type { AnyValue, Attribute, AttributeSink, Resource, ResourceSpans, Scope, ScopeSpans, Span, SpanEvent, SpanLink, Trace } from '#model/trace.ts'
 
 const depthMax = 32
 const noBytes = new Uint8Array(0)
@@ -125,14 +127,54 @@ function readLink(input: ByteReader, end: number): SpanLink {
   return link
 }
 
+/** Readers of the message that was read last: spans of one are asked for one after another. */
+const visitReader = { of: new ByteReader(noBytes) }
+const spanReader = { of: new ByteReader(noBytes) }
+
 /** The message in bytes[from, to). Byte strings in it are views. `isRaw`: its attributes are left where they are. */
 export function decodeSpan(message: Uint8Array, from: number, to: number, isRaw = false): Span {
-  const span = readSpan(new ByteReader(message, from, to), to, false, isRaw)
+  if (spanReader.of.bytes !== message) spanReader.of = new ByteReader(message)
+  const input = spanReader.of
+  input.at = from
+  const span = readSpan(input, to, false, isRaw)
   if (span.raw !== undefined) span.raw.message = message
   return span
 }
 
-const visitReader = { of: new ByteReader(noBytes) }
+/** What was read of bytes that come again and again: senders repeat resources, scopes and names with every request. */
+class Repeated<T> {
+  readonly #seen = new ByteDictionary()
+  #values: T[] = []
+
+  /** `read` begins at the reader's place and ends at `to`. */
+  take(input: ByteReader, to: number, read: (input: ByteReader, to: number) => T): T {
+    const from = input.at
+    if (to - from > 2048) return read(input, to)
+    if (this.#values.length >= 16_384 || this.#seen.bytes.at > 4 << 20) this.#forget()
+    const number = this.#seen.entryOf(input.bytes, from, to)
+    if (number < this.#values.length) { input.at = to; return this.#values[number]! }
+    try {
+      const value = read(input, to)
+      this.#values.push(value)
+      return value
+    } catch (error) {
+      this.#forget()
+      throw error
+    }
+  }
+
+  #forget(): void {
+    this.#seen.reset()
+    this.#values = []
+  }
+}
+const repeated = { resources: new Repeated<Resource>(), scopes: new Repeated<Scope>(), names: new Repeated<string>() }
+function readName(input: ByteReader, to: number): string {
+  const name = decodeUtf8(input.bytes, input.at, to)
+  if (name === undefined) throw new CorruptDataError('protobuf: a string is not UTF-8')
+  input.at = to
+  return name
+}
 
 /** Tells of the attribute in [from, to). */
 function visitAttribute(message: Uint8Array, from: number, to: number, sink: AttributeSink): void {
@@ -251,7 +293,7 @@ function readSpan(input: ByteReader, end: number, isOutline: boolean, isRaw = fa
       case 2: span.spanId = bytes(input, tag); break
       case 3: span.traceState = text(input, tag); break
       case 4: span.parentSpanId = bytes(input, tag); break
-      case 5: span.name = text(input, tag); break
+      case 5: checkType(tag, 2); span.name = repeated.names.take(input, input.readLength() + input.at, readName); break
       case 6: span.kind = uint(input, tag); break
       case 7: span.startNs = fixed64(input, tag); break
       case 8: span.endNs = fixed64(input, tag); break
@@ -279,7 +321,7 @@ function readSpan(input: ByteReader, end: number, isOutline: boolean, isRaw = fa
 }
 
 function readScope(input: ByteReader, end: number): Scope {
-  const scope: Scope = { name: '', version: '', attributes: [], dropped: 0 }
+  const scope: Scope = { name: '', version: '', attributes: [], dropped: 0, key: undefined, inOrder: undefined }
   while (input.at < end) {
     const tag = input.readUvarint()
     switch (tag >>> 3) {
@@ -293,7 +335,18 @@ function readScope(input: ByteReader, end: number): Scope {
   return scope
 }
 
-/** Throws CorruptDataError. Byte strings in the result are views of `message`. With `isOutline` only the frame of each span is read. */
+function readResource(input: ByteReader, end: number): Resource {
+  const resource: Resource = { attributes: [], dropped: 0, key: undefined, inOrder: undefined }
+  while (input.at < end) {
+    const tag = input.readUvarint()
+    if (tag >>> 3 === 1) resource.attributes.push(readAttribute(input, endOf(input, tag)))
+    else if (tag >>> 3 === 2) resource.dropped = uint(input, tag)
+    else skipField(input, tag)
+  }
+  return resource
+}
+
+/** Throws CorruptDataError. Byte strings in the result are views of `message`; resources and scopes may be those of other messages. With `isOutline` only the frame of each span is read. */
 export function decodeOtlpTraces(message: Uint8Array, isOutline = false): Trace {
   const input = new ByteReader(message)
   const resources: ResourceSpans[] = []
@@ -305,22 +358,13 @@ export function decodeOtlpTraces(message: Uint8Array, isOutline = false): Trace 
     while (input.at < end) {
       const inner = input.readUvarint()
       switch (inner >>> 3) {
-        case 1: {
-          const to = endOf(input, inner)
-          while (input.at < to) {
-            const field = input.readUvarint()
-            if (field >>> 3 === 1) resource.resource.attributes.push(readAttribute(input, endOf(input, field)))
-            else if (field >>> 3 === 2) resource.resource.dropped = uint(input, field)
-            else skipField(input, field)
-          }
-          break
-        }
+        case 1: resource.resource = repeated.resources.take(input, endOf(input, inner), readResource); break
         case 2: {
           const to = endOf(input, inner)
           const scoped: ScopeSpans = { scope: { name: '', version: '', attributes: [], dropped: 0 }, schemaUrl: '', spans: [] }
           while (input.at < to) {
             const field = input.readUvarint()
-            if (field >>> 3 === 1) scoped.scope = readScope(input, endOf(input, field))
+            if (field >>> 3 === 1) scoped.scope = repeated.scopes.take(input, endOf(input, field), readScope)
             else if (field >>> 3 === 2) scoped.spans.push(readSpan(input, endOf(input, field), isOutline))
             else if (field >>> 3 === 3) scoped.schemaUrl = text(input, field)
             else skipField(input, field)
