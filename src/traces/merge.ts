@@ -5,7 +5,7 @@ import { combineTraces } from '#model/trace.ts'
 import { RowAssembler } from './assemble.ts'
 import type { Segment } from './head.ts'
 import type { BlockLayout } from './schema.ts'
-import { TraceShredder } from './shred.ts'
+import { Follower, TraceShredder } from './shred.ts'
 
 /** Columns of a layout, all of them, in the order of its schema. */
 export interface RowSource { rows: number; columns: readonly ColumnData[] }
@@ -32,7 +32,8 @@ export async function mergeRows(sources: readonly RowSource[], layout: BlockLayo
   const places: RowPlace[] = []
   sources.forEach(({ rows, columns }, source) => { for (let row = 0; row < rows; row++) places.push({ source, row, id: bytesAt(columns[0]!, row) }) })
   places.sort((a, b) => Buffer.compare(a.id, b.id) || a.source - b.source || a.row - b.row)
-  const starts = sources.map(({ rows, columns }) => columns.map(column => rowStarts(column, rows)))
+  const leaders = leadersOf(sources)
+  const starts = sources.map(({ rows, columns }) => columns.map((column, c) => (leaders[c] === undefined ? rowStarts(column, rows) : undefined)))
   // Room for all, or for a group that is full.
   const begin = (): TraceShredder => {
     const fresh = new TraceShredder(layout)
@@ -42,12 +43,16 @@ export async function mergeRows(sources: readonly RowSource[], layout: BlockLayo
     return fresh
   }
   let group = begin()
+  const followersOf = ({ builders }: TraceShredder): Follower[] => leaders.flatMap((leader, c) => (leader === undefined ? [] : [new Follower(builders[c]!, builders[leader]!)]))
+  let followers = followersOf(group)
   let numbers = numbersOf(sources)
   let ids: Uint8Array[] = []
   const end = (): void => {
     if (group.rows === 0) return
+    for (const follower of followers) follower.catchUp()
     onGroup(group, ids)
     group = begin()
+    followers = followersOf(group)
     numbers = numbersOf(sources)
     ids = []
   }
@@ -57,14 +62,17 @@ export async function mergeRows(sources: readonly RowSource[], layout: BlockLayo
     const { id, source, row } = places[p]!
     ids.push(Uint8Array.from(id))
     if (next === p + 1) {
-      group.builders.forEach((builder, c) => {
-        const { entries, values } = starts[source]![c]!
-        builder.copy(sources[source]!.columns[c]!, entries[row]!, entries[row + 1]!, values[row]!, values[row + 1]!, numbers[source]![c])
-      })
+      const { builders } = group, own = starts[source]!, { columns } = sources[source]!
+      for (let c = 0; c < builders.length; c++) {
+        const start = own[c]
+        if (start !== undefined) builders[c]!.copy(columns[c]!, start.entries[row]!, start.entries[row + 1]!, start.values[row]!, start.values[row + 1]!, numbers[source]![c])
+      }
       group.noteRow()
     } else {
       const parts = places.slice(p, next).map(place => new RowAssembler(sources[place.source]!.columns, layout.dedicated).row(place.row).trace)
+      for (const follower of followers) follower.catchUp()
       group.add(ids.at(-1)!, combineTraces(parts))
+      for (const follower of followers) follower.skip()
     }
     p = next
     if (group.rows % 256 === 0) {
@@ -105,6 +113,20 @@ export async function shredSegments(segments: readonly Segment[], layout: BlockL
   end()
   return { startNs, endNs }
 }
+
+/** By column: another one with the same levels in every source, where neither has a value in any. Those are many. */
+function leadersOf(sources: readonly RowSource[]): (number | undefined)[] {
+  const isEmpty = (c: number): boolean => sources.every(({ columns }) => columns[c]!.valueCount === 0)
+  const isSame = (a: number, b: number): boolean => sources.every(({ columns }) => isSameLevels(columns[a]!.rep, columns[b]!.rep) && isSameLevels(columns[a]!.def, columns[b]!.def))
+  const first: number[] = []
+  return (sources[0]?.columns ?? []).map((_column, c) => {
+    if (!isEmpty(c)) return undefined
+    const leader = first.find(other => isSame(other, c))
+    if (leader === undefined) first.push(c)
+    return leader
+  })
+}
+function isSameLevels(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean { return a === undefined || b === undefined ? a === b : Buffer.compare(a, b) === 0 }
 
 function numbersOf(sources: readonly RowSource[]): (Int32Array | undefined)[][] {
   return sources.map(({ columns }) => columns.map(column => (column.indices === undefined ? undefined : new Int32Array(column.texts!.count).fill(-1))))

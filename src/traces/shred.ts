@@ -12,9 +12,10 @@ const nsPerSecond = 1_000_000_000n
 /** The number of the interval of so many seconds that a time lies in; an edge belongs to the interval before it. */
 export function roundedStart(ns: bigint, step: number): number {
   if (ns === 0n) return 0
-  const seconds = Number(ns / nsPerSecond)
-  return seconds % step === 0 && ns % nsPerSecond === 0n ? seconds / step - 1 : Math.floor(seconds / step)
+  return roundedSeconds(Number(ns / nsPerSecond), ns % nsPerSecond === 0n, step)
 }
+
+function roundedSeconds(seconds: number, isWhole: boolean, step: number): number { return isWhole && seconds % step === 0 ? seconds / step - 1 : Math.floor(seconds / step) }
 
 /** 16 bytes: shorter ids get zeros in front, of longer ones the end is kept. */
 export function paddedTraceId(id: Uint8Array): Uint8Array {
@@ -28,86 +29,111 @@ export function paddedTraceId(id: Uint8Array): Uint8Array {
 /** Lower-case hex without zeros in front. */
 export function traceIdText(id: Uint8Array): string { return Buffer.from(id.buffer, id.byteOffset, id.length).toString('hex').replace(/^0+(?=.)/, '') }
 
-/** The columns of an attribute list. `r` and `d` are the levels of the list. */
+/** A column that has an entry wherever another one has: entries without a value are taken from there, many at a time. */
+export class Follower {
+  readonly #own: ColumnBuilder
+  readonly #leader: ColumnBuilder
+  /** Entries of the leader that this column has too. */
+  #at = 0
+
+  constructor(own: ColumnBuilder, leader: ColumnBuilder) {
+    this.#own = own
+    this.#leader = leader
+  }
+
+  /** The column, for the value (or values) of the entry that the leader gets next. */
+  next(): ColumnBuilder {
+    const { count } = this.#leader
+    if (this.#at < count) this.#own.addNullsOf(this.#leader, this.#at, count)
+    this.#at = count + 1
+    return this.#own
+  }
+
+  catchUp(): void {
+    const { count } = this.#leader
+    if (this.#at < count) this.#own.addNullsOf(this.#leader, this.#at, count)
+    this.#at = count
+  }
+
+  /** It has all entries of the leader already. */
+  skip(): void { this.#at = this.#leader.count }
+}
+
+/** The columns of an attribute list. `r` is the level of the list. */
 class AttributeColumns {
   readonly #key: ColumnBuilder
-  readonly #isArray: ColumnBuilder
-  readonly #texts: ColumnBuilder
-  readonly #ints: ColumnBuilder
-  readonly #doubles: ColumnBuilder
-  readonly #bools: ColumnBuilder
-  readonly #unsupported: ColumnBuilder
+  readonly #isArray: Follower
+  readonly #texts: Follower
+  readonly #ints: Follower
+  readonly #doubles: Follower
+  readonly #bools: Follower
+  readonly #unsupported: Follower
   readonly #r: number
-  readonly #d: number
+  /** Most entries have a value in two columns: the others follow the keys later, many entries at a time. */
+  readonly #followers: Follower[]
 
   constructor(columns: Columns, path: string) {
     const part = (name: string): ColumnBuilder => columns.get(`${path}.Attrs.${name}`)
     this.#key = part('Key')
-    this.#isArray = part('IsArray')
-    this.#texts = part('Value')
-    this.#ints = part('ValueInt')
-    this.#doubles = part('ValueDouble')
-    this.#bools = part('ValueBool')
-    this.#unsupported = part('ValueUnsupported')
+    const follower = (name: string): Follower => new Follower(part(name), this.#key)
+    this.#isArray = follower('IsArray')
+    this.#texts = follower('Value')
+    this.#ints = follower('ValueInt')
+    this.#doubles = follower('ValueDouble')
+    this.#bools = follower('ValueBool')
+    this.#unsupported = follower('ValueUnsupported')
+    this.#followers = [this.#isArray, this.#texts, this.#ints, this.#doubles, this.#bools, this.#unsupported]
     this.#r = this.#key.column.maxRep
-    this.#d = this.#key.column.maxDef
   }
 
   /** Nothing, for an owner that begins at `rep`. */
-  none(rep: number, def = this.#d - 1): void {
-    for (const column of [this.#key, this.#isArray, this.#texts, this.#ints, this.#doubles, this.#bools, this.#unsupported]) column.addNull(rep, def)
-  }
+  none(rep: number, def = this.#key.column.maxDef - 1): void { this.#key.addNull(rep, def) }
+
+  /** Columns are whole again. */
+  catchUp(): void { for (const follower of this.#followers) follower.catchUp() }
+  skip(): void { for (const follower of this.#followers) follower.skip() }
 
   /** The number of a key, for `addAt`. */
   keyOf(bytes: Uint8Array, from: number, to: number): number { return this.#key.entryOfBytes(bytes, from, to) }
 
   addText(rep: number, key: number, bytes: Uint8Array, from: number, to: number): void {
+    this.#isArray.next().addBool(rep, false)
+    this.#texts.next().addTextBytes(rep, bytes, from, to)
     this.#key.addInt(rep, key)
-    this.#isArray.addBool(rep, false)
-    this.#texts.addTextBytes(rep, bytes, from, to)
-    this.#rest(rep, this.#texts)
   }
 
   addLong(rep: number, key: number, value: bigint): void {
+    this.#isArray.next().addBool(rep, false)
+    this.#ints.next().addLong(rep, value)
     this.#key.addInt(rep, key)
-    this.#isArray.addBool(rep, false)
-    this.#ints.addLong(rep, value)
-    this.#rest(rep, this.#ints)
   }
 
   add(rep: number, key: string, value: AnyValue): void {
-    this.#key.addText(rep, key)
-    this.#isArray.addBool(rep, value.kind === 'array' && isPlain(value.values))
+    this.#isArray.next().addBool(rep, value.kind === 'array' && isPlain(value.values))
     switch (value.kind) {
-      case 'string': this.#texts.addText(rep, value.value); this.#rest(rep, this.#texts); return
-      case 'int': this.#ints.addLong(rep, value.value); this.#rest(rep, this.#ints); return
-      case 'double': this.#doubles.addDouble(rep, value.value); this.#rest(rep, this.#doubles); return
-      case 'bool': this.#bools.addBool(rep, value.value); this.#rest(rep, this.#bools); return
-      case 'array': if (isPlain(value.values)) { this.#addArray(rep, value.values); return } break
-      default:
+      case 'string': this.#texts.next().addText(rep, value.value); break
+      case 'int': this.#ints.next().addLong(rep, value.value); break
+      case 'double': this.#doubles.next().addDouble(rep, value.value); break
+      case 'bool': this.#bools.next().addBool(rep, value.value); break
+      case 'array': if (isPlain(value.values)) this.#addArray(rep, value.values); else this.#addUnsupported(rep, value); break
+      default: this.#addUnsupported(rep, value)
     }
-    this.#unsupported.addText(rep, JSON.stringify(valueToJson(value)))
-    this.#rest(rep, this.#unsupported)
+    this.#key.addText(rep, key)
   }
 
-  #rest(rep: number, filled: ColumnBuilder | undefined): void {
-    if (filled !== this.#texts) this.#texts.addNull(rep, this.#d)
-    if (filled !== this.#ints) this.#ints.addNull(rep, this.#d)
-    if (filled !== this.#doubles) this.#doubles.addNull(rep, this.#d)
-    if (filled !== this.#bools) this.#bools.addNull(rep, this.#d)
-    if (filled !== this.#unsupported) this.#unsupported.addNull(rep, this.#d)
-  }
+  #addUnsupported(rep: number, value: AnyValue): void { this.#unsupported.next().addText(rep, JSON.stringify(valueToJson(value))) }
 
   #addArray(rep: number, values: readonly AnyValue[]): void {
-    let filled: ColumnBuilder | undefined
+    const kind = values[0]?.kind
+    if (kind === undefined) return
+    const filled = (kind === 'string' ? this.#texts : kind === 'int' ? this.#ints : kind === 'double' ? this.#doubles : this.#bools).next()
     values.forEach((value, i) => {
       const at = i === 0 ? rep : this.#r + 1
-      if (value.kind === 'string') (filled = this.#texts).addText(at, value.value)
-      else if (value.kind === 'int') (filled = this.#ints).addLong(at, value.value)
-      else if (value.kind === 'double') (filled = this.#doubles).addDouble(at, value.value)
-      else if (value.kind === 'bool') (filled = this.#bools).addBool(at, value.value)
+      if (value.kind === 'string') filled.addText(at, value.value)
+      else if (value.kind === 'int') filled.addLong(at, value.value)
+      else if (value.kind === 'double') filled.addDouble(at, value.value)
+      else if (value.kind === 'bool') filled.addBool(at, value.value)
     })
-    this.#rest(rep, filled)
   }
 
   get r(): number { return this.#r }
@@ -123,12 +149,14 @@ function isPlain(values: readonly AnyValue[]): boolean {
 class DedicatedColumns {
   readonly #byName = new Map<string, { type: 'string' | 'int'; number: number }>()
   readonly #columns: ColumnBuilder[] = []
+  readonly #followers: Follower[]
   readonly #held: (AnyValue | undefined)[] = []
   /** Of a text that lies in bytes, instead. */
   readonly #heldFrom: Int32Array
   readonly #heldTo: Int32Array
 
-  constructor(columns: Columns, { format, dedicated }: BlockLayout, scope: DedicatedScope, path: string) {
+  /** `leader`: a column with one entry for each owner, which gets it after `finish`. */
+  constructor(columns: Columns, { format, dedicated }: BlockLayout, scope: DedicatedScope, path: string, leader: string) {
     if (format === 'vParquet4') for (const [own, name, fixed, type] of fixedColumnsOf4) if (own === scope) this.#put(name, columns.get(fixed), type)
     const places = dedicatedPlaces(dedicated)
     for (const { scope: own, name } of dedicated) {
@@ -137,6 +165,7 @@ class DedicatedColumns {
     }
     // vParquet4 has spare columns that nothing uses.
     for (const builder of columns.below(`${path}.DedicatedAttributes.`)) if (!this.#columns.includes(builder)) this.#columns.push(builder)
+    this.#followers = this.#columns.map(column => new Follower(column, columns.get(`${path}.${leader}`)))
     this.#held = this.#columns.map(() => undefined)
     this.#heldFrom = new Int32Array(this.#columns.length).fill(-1)
     this.#heldTo = new Int32Array(this.#columns.length)
@@ -166,26 +195,29 @@ class DedicatedColumns {
 
   /** `message`: where the texts of `takeText` lie. */
   finish(rep: number, message?: Uint8Array): void {
-    this.#columns.forEach((column, i) => {
+    for (let i = 0; i < this.#followers.length; i++) {
       const from = this.#heldFrom[i]!
       if (from >= 0) {
         this.#heldFrom[i] = -1
-        column.addTextBytes(rep, message!, from, this.#heldTo[i]!)
-        return
+        this.#followers[i]!.next().addTextBytes(rep, message!, from, this.#heldTo[i]!)
+        continue
       }
       const value = this.#held[i]
+      if (value === undefined) continue
       this.#held[i] = undefined
-      const values = value === undefined ? [] : value.kind === 'array' ? value.values : [value]
-      if (values.length === 0) { column.addNull(rep, column.column.maxDef - 1); return }
+      const values = value.kind === 'array' ? value.values : [value]
+      if (values.length === 0) continue
+      const column = this.#followers[i]!.next()
       values.forEach((v, k) => {
         const at = k === 0 ? rep : column.column.maxRep
         if (v.kind === 'string') column.addText(at, v.value)
         else if (v.kind === 'int') column.addLong(at, v.value)
       })
-    })
+    }
   }
 
-  none(rep: number, def: number): void { for (const column of this.#columns) column.addNull(rep, def) }
+  catchUp(): void { for (const follower of this.#followers) follower.catchUp() }
+  skip(): void { for (const follower of this.#followers) follower.skip() }
 }
 
 class Columns {
@@ -275,6 +307,16 @@ class RawSpanAttributes implements AttributeSink {
   }
 }
 
+/** Those that get an entry with every span. */
+interface SpanColumns {
+  parentId: ColumnBuilder; left: ColumnBuilder; right: ColumnBuilder; children: ColumnBuilder | undefined
+  id: ColumnBuilder; parent: ColumnBuilder; name: ColumnBuilder; kind: ColumnBuilder; traceState: ColumnBuilder; startNs: ColumnBuilder; duration: ColumnBuilder
+  status: ColumnBuilder; statusMessage: ColumnBuilder; droppedAttributes: ColumnBuilder; droppedEvents: ColumnBuilder; droppedLinks: ColumnBuilder
+  eventTime: ColumnBuilder; linkTraceId: ColumnBuilder
+}
+
+const smallLongs = Array.from({ length: 16 }, (_, i) => BigInt(i))
+
 export class TraceShredder {
   readonly builders: readonly ColumnBuilder[]
   rows = 0
@@ -292,6 +334,10 @@ export class TraceShredder {
   readonly #spanDedicated: DedicatedColumns
   readonly #eventDedicated: DedicatedColumns
   readonly #rawSpanAttributes: RawSpanAttributes
+  readonly #eventFollowers: readonly Follower[]
+  readonly #linkFollowers: readonly Follower[]
+  readonly #lists: readonly { catchUp: () => void; skip: () => void }[]
+  readonly #s: SpanColumns
   readonly #rounded: ColumnBuilder[]
 
   constructor(layout: BlockLayout) {
@@ -303,10 +349,20 @@ export class TraceShredder {
     this.#spanAttributes = new AttributeColumns(columns, 'rs.ss.Spans')
     this.#eventAttributes = new AttributeColumns(columns, 'rs.ss.Spans.Events')
     this.#linkAttributes = new AttributeColumns(columns, 'rs.ss.Spans.Links')
-    this.#resourceDedicated = new DedicatedColumns(columns, layout, 'resource', 'rs.Resource')
-    this.#spanDedicated = new DedicatedColumns(columns, layout, 'span', 'rs.ss.Spans')
+    this.#resourceDedicated = new DedicatedColumns(columns, layout, 'resource', 'rs.Resource', 'DroppedAttributesCount')
+    this.#spanDedicated = new DedicatedColumns(columns, layout, 'span', 'rs.ss.Spans', 'DroppedLinksCount')
     this.#rawSpanAttributes = new RawSpanAttributes(this.#spanAttributes, this.#spanDedicated)
-    this.#eventDedicated = new DedicatedColumns(columns, layout, 'event', 'rs.ss.Spans.Events')
+    this.#eventDedicated = new DedicatedColumns(columns, layout, 'event', 'rs.ss.Spans.Events', 'DroppedAttributesCount')
+    const followers = (path: string, leader: string, names: readonly string[]): Follower[] => names.map(name => new Follower(columns.get(`${path}.${name}`), columns.get(`${path}.${leader}`)))
+    this.#eventFollowers = followers('rs.ss.Spans.Events', 'TimeSinceStartNano', ['Name', 'Attrs.Key', 'DroppedAttributesCount'])
+    this.#linkFollowers = followers('rs.ss.Spans.Links', 'TraceID', ['SpanID', 'TraceState', 'Attrs.Key', 'DroppedAttributesCount'])
+    this.#lists = [this.#resourceAttributes, this.#scopeAttributes, this.#spanAttributes, this.#eventAttributes, this.#linkAttributes, this.#resourceDedicated, this.#spanDedicated, this.#eventDedicated]
+    this.#s = {
+      parentId: columns.get('rs.ss.Spans.ParentID'), left: columns.get('rs.ss.Spans.NestedSetLeft'), right: columns.get('rs.ss.Spans.NestedSetRight'), children: columns.has('rs.ss.Spans.ChildCount') ? columns.get('rs.ss.Spans.ChildCount') : undefined,
+      id: columns.get('rs.ss.Spans.SpanID'), parent: columns.get('rs.ss.Spans.ParentSpanID'), name: columns.get('rs.ss.Spans.Name'), kind: columns.get('rs.ss.Spans.Kind'), traceState: columns.get('rs.ss.Spans.TraceState'), startNs: columns.get('rs.ss.Spans.StartTimeUnixNano'), duration: columns.get('rs.ss.Spans.DurationNano'),
+      status: columns.get('rs.ss.Spans.StatusCode'), statusMessage: columns.get('rs.ss.Spans.StatusMessage'), droppedAttributes: columns.get('rs.ss.Spans.DroppedAttributesCount'), droppedEvents: columns.get('rs.ss.Spans.DroppedEventsCount'), droppedLinks: columns.get('rs.ss.Spans.DroppedLinksCount'),
+      eventTime: columns.get('rs.ss.Spans.Events.TimeSinceStartNano'), linkTraceId: columns.get('rs.ss.Spans.Links.TraceID'),
+    }
     this.#rounded = roundings.map(step => `rs.ss.Spans.StartTimeRounded${step}`).filter(path => columns.has(path)).map(path => columns.get(path))
   }
 
@@ -348,6 +404,10 @@ export class TraceShredder {
       }
     }
     if (all.length === 0) return
+    // Rows may have been added from outside.
+    for (const follower of this.#eventFollowers) follower.skip()
+    for (const follower of this.#linkFollowers) follower.skip()
+    for (const list of this.#lists) list.skip()
     c['TraceID']!.addBytes(0, id)
     c['TraceIDText']!.addText(0, traceIdText(id))
     c['StartTimeUnixNano']!.addLong(0, startNs)
@@ -363,6 +423,9 @@ export class TraceShredder {
       c['ServiceStats.ErrorCount']!.addInt(rep, errors)
     })
     this.#addResources(trace, all)
+    for (const follower of this.#eventFollowers) follower.catchUp()
+    for (const follower of this.#linkFollowers) follower.catchUp()
+    for (const list of this.#lists) list.catchUp()
     if (this.startNs < 0n || startNs < this.startNs) this.startNs = startNs
     if (endNs > this.endNs) this.endNs = endNs
     this.rows++
@@ -370,7 +433,7 @@ export class TraceShredder {
   }
 
   #addResources(trace: Trace, all: readonly Span[]): void {
-    const c = this.#c
+    const c = this.#c, columns = this.#s
     const places = nestedSet(all)
     let n = 0
     let rsRep = 0
@@ -383,10 +446,10 @@ export class TraceShredder {
         this.#addScope(ssRep, scope)
         let rep = ssRep
         for (const span of spans) {
-          c['rs.ss.Spans.ParentID']!.addInt(rep, places.parent[n]!)
-          c['rs.ss.Spans.NestedSetLeft']!.addInt(rep, places.left[n]!)
-          c['rs.ss.Spans.NestedSetRight']!.addInt(rep, places.right[n]!)
-          c['rs.ss.Spans.ChildCount']?.addInt(rep, places.children[n]!)
+          columns.parentId.addInt(rep, places.parent[n]!)
+          columns.left.addInt(rep, places.left[n]!)
+          columns.right.addInt(rep, places.right[n]!)
+          columns.children?.addInt(rep, places.children[n]!)
           this.#addSpan(rep, span)
           n++
           rep = 3
@@ -406,8 +469,8 @@ export class TraceShredder {
       if (key === 'service.name' && value.kind === 'string' && !isServiceTaken) { isServiceTaken = true; return true }
       return this.#resourceDedicated.take(key, value)
     })
-    c['rs.Resource.DroppedAttributesCount']!.addInt(rep, resource.dropped)
     this.#resourceDedicated.finish(rep)
+    c['rs.Resource.DroppedAttributesCount']!.addInt(rep, resource.dropped)
   }
 
   #addScope(rep: number, scope: Scope): void {
@@ -431,55 +494,50 @@ export class TraceShredder {
   }
 
   #addSpan(rep: number, span: Span): void {
-    const c = this.#c
-    c['rs.ss.Spans.SpanID']!.addBytes(rep, span.spanId)
-    c['rs.ss.Spans.ParentSpanID']!.addBytes(rep, span.parentSpanId)
-    c['rs.ss.Spans.Name']!.addText(rep, span.name)
-    c['rs.ss.Spans.Kind']!.addLong(rep, BigInt(span.kind))
-    c['rs.ss.Spans.TraceState']!.addText(rep, span.traceState)
-    c['rs.ss.Spans.StartTimeUnixNano']!.addLong(rep, span.startNs)
-    c['rs.ss.Spans.DurationNano']!.addLong(rep, BigInt.asIntN(64, span.endNs - span.startNs))
-    c['rs.ss.Spans.StatusCode']!.addLong(rep, BigInt(span.statusCode))
-    c['rs.ss.Spans.StatusMessage']!.addText(rep, span.statusMessage)
+    const c = this.#s
+    c.id.addBytes(rep, span.spanId)
+    c.parent.addBytes(rep, span.parentSpanId)
+    c.name.addText(rep, span.name)
+    c.kind.addLong(rep, smallLongs[span.kind] ?? BigInt(span.kind))
+    c.traceState.addText(rep, span.traceState)
+    c.startNs.addLong(rep, span.startNs)
+    c.duration.addLong(rep, BigInt.asIntN(64, span.endNs - span.startNs))
+    c.status.addLong(rep, smallLongs[span.statusCode] ?? BigInt(span.statusCode))
+    c.statusMessage.addText(rep, span.statusMessage)
     if (span.raw === undefined) this.#addAttributes(rep, span.attributes, this.#spanAttributes, (key, value) => this.#spanDedicated.take(key, value))
     else this.#rawSpanAttributes.add(rep, span.raw)
-    c['rs.ss.Spans.DroppedAttributesCount']!.addInt(rep, span.droppedAttributes)
+    c.droppedAttributes.addInt(rep, span.droppedAttributes)
     this.#addEvents(rep, span)
-    c['rs.ss.Spans.DroppedEventsCount']!.addInt(rep, span.droppedEvents)
+    c.droppedEvents.addInt(rep, span.droppedEvents)
     this.#addLinks(rep, span)
-    c['rs.ss.Spans.DroppedLinksCount']!.addInt(rep, span.droppedLinks)
     this.#spanDedicated.finish(rep, span.raw?.message)
-    for (let i = 0; i < this.#rounded.length; i++) this.#rounded[i]!.addInt(rep, roundedStart(span.startNs, roundings[i]!))
+    c.droppedLinks.addInt(rep, span.droppedLinks)
+    if (this.#rounded.length > 0) {
+      const seconds = span.startNs / nsPerSecond, whole = Number(seconds), isWhole = seconds * nsPerSecond === span.startNs
+      for (let i = 0; i < this.#rounded.length; i++) this.#rounded[i]!.addInt(rep, span.startNs === 0n ? 0 : roundedSeconds(whole, isWhole, roundings[i]!))
+    }
   }
 
   #addEvents(rep: number, span: Span): void {
+    if (span.events.length === 0) { this.#s.eventTime.addNull(rep, 3); return }
     const c = this.#c
-    if (span.events.length === 0) {
-      c['rs.ss.Spans.Events.TimeSinceStartNano']!.addNull(rep, 3)
-      c['rs.ss.Spans.Events.Name']!.addNull(rep, 3)
-      this.#eventAttributes.none(rep, 3)
-      c['rs.ss.Spans.Events.DroppedAttributesCount']!.addNull(rep, 3)
-      this.#eventDedicated.none(rep, 3)
-      return
-    }
+    for (const follower of this.#eventFollowers) follower.catchUp()
     let at = rep
     for (const event of span.events) {
       c['rs.ss.Spans.Events.TimeSinceStartNano']!.addLong(at, BigInt.asIntN(64, event.timeNs - span.startNs))
       c['rs.ss.Spans.Events.Name']!.addText(at, event.name)
       this.#addAttributes(at, event.attributes, this.#eventAttributes, (key, value) => this.#eventDedicated.take(key, value))
-      c['rs.ss.Spans.Events.DroppedAttributesCount']!.addInt(at, event.dropped)
       this.#eventDedicated.finish(at)
+      c['rs.ss.Spans.Events.DroppedAttributesCount']!.addInt(at, event.dropped)
       at = 4
     }
+    for (const follower of this.#eventFollowers) follower.skip()
   }
 
   #addLinks(rep: number, span: Span): void {
+    if (span.links.length === 0) { this.#s.linkTraceId.addNull(rep, 3); return }
     const c = this.#c
-    if (span.links.length === 0) {
-      for (const name of ['TraceID', 'SpanID', 'TraceState', 'DroppedAttributesCount']) c[`rs.ss.Spans.Links.${name}`]!.addNull(rep, 3)
-      this.#linkAttributes.none(rep, 3)
-      return
-    }
+    for (const follower of this.#linkFollowers) follower.catchUp()
     let at = rep
     for (const link of span.links) {
       c['rs.ss.Spans.Links.TraceID']!.addBytes(at, link.traceId)
@@ -489,6 +547,7 @@ export class TraceShredder {
       c['rs.ss.Spans.Links.DroppedAttributesCount']!.addInt(at, link.dropped)
       at = 4
     }
+    for (const follower of this.#linkFollowers) follower.skip()
   }
 }
 

@@ -54,6 +54,15 @@ export class ColumnBuilder {
     this.count = i + 1
   }
 
+  /** The entries [from, to) of another column, none of which has a value in this one: their levels. */
+  addNullsOf(other: ColumnBuilder, from: number, to: number): void {
+    const { count } = this, end = count + to - from
+    if (end > this.#rep.length) this.#growLevels(Math.max(end, count * 2))
+    const rep = this.#rep, def = this.#def, otherRep = other.#rep, otherDef = other.#def
+    for (let i = from, at = count; i < to; i++, at++) { rep[at] = otherRep[i]!; def[at] = otherDef[i]! }
+    this.count = end
+  }
+
   #addLevels(rep: number): number { this.addNull(rep, this.column.maxDef); return this.valueCount++ }
 
   addInt(rep: number, value: number): void {
@@ -179,6 +188,13 @@ export class ColumnBuilder {
     }
   }
 
+  /** Neither has a value, and both would be encoded alike. */
+  isSameNulls(other: ColumnBuilder): boolean {
+    const { leaf, maxRep, maxDef } = this.column, { leaf: otherLeaf, maxRep: otherRep, maxDef: otherDef } = other.column
+    if (this.valueCount > 0 || other.valueCount > 0 || this.count !== other.count || maxRep !== otherRep || maxDef !== otherDef || leaf.type !== otherLeaf.type || leaf.encoding !== otherLeaf.encoding || leaf.isSnappy !== otherLeaf.isSnappy || this.#store.count !== other.#store.count) return false
+    return Buffer.compare(this.#rep.subarray(0, this.count), other.#rep.subarray(0, this.count)) === 0 && Buffer.compare(this.#def.subarray(0, this.count), other.#def.subarray(0, this.count)) === 0
+  }
+
   /** Empty again; its room stays. */
   reset(): void {
     this.count = 0
@@ -226,13 +242,15 @@ export class ColumnBuilder {
     const { maxRep, maxDef } = this.column
     const width = this.#physical === 0 ? 1 / 8 : this.#physical === 2 || this.#physical === 5 ? 8 : 4
     let to = from, valueTo = k, rows = 0, size = 0
-    for (; to < this.count; to++) {
-      if (maxRep === 0 || this.#rep[to] === 0) {
+    const rep = this.#rep, def = this.#def, { count } = this, { offsets } = this.#store
+    const isSized = this.#physical === 6 && !this.#isDictionary
+    for (; to < count; to++) {
+      if (maxRep === 0 || rep[to] === 0) {
         if (to > from && (to - from >= pageEntries || size >= pageBytes)) break
         rows++
       }
-      if (maxDef === 0 || this.#def[to] === maxDef) {
-        size += this.#physical === 6 && !this.#isDictionary ? 4 + this.#store.offsets[valueTo + 1]! - this.#store.offsets[valueTo]! : width
+      if (maxDef === 0 || def[to] === maxDef) {
+        size += isSized ? 4 + offsets[valueTo + 1]! - offsets[valueTo]! : width
         valueTo++
       }
     }

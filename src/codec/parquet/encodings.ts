@@ -112,19 +112,33 @@ function packGroups(out: ByteWriter, values: Uint8Array | Int32Array, from: numb
   const { buffer } = out
   let target = out.at
   const end = target + bytes
-  // As many bits as a double holds exactly are collected at a time: 24 and 7 waiting ones stay below 32.
-  let held = 0, bits = 0
-  for (let i = 0; i < groups * 8; i++) {
-    let value = from + i < to ? values[from + i]! >>> 0 : 0
-    let left = width
-    while (left > 0) {
-      const take = Math.min(left, 24)
-      held |= (value & (1 << take) - 1) << bits
-      bits += take
-      value = take === 32 ? 0 : value >>> take
-      left -= take
-      while (bits >= 8) { buffer[target++] = held & 255; held >>>= 8; bits -= 8 }
+  const whole = Math.min(groups, to - from >>> 3)
+  let at = from
+  if (width <= 4) {
+    // A group fits in 32 bits.
+    for (let group = 0; group < whole; group++, at += 8) {
+      let held = 0
+      for (let i = 0, shift = 0; i < 8; i++, shift += width) held |= values[at + i]! << shift
+      for (let i = 0; i < width; i++, held >>>= 8) buffer[target++] = held & 255
     }
+  }
+  // As many bits as fit are collected at a time: 24 and 7 waiting ones stay below 32.
+  let held = 0, bits = 0
+  for (let left = (groups * 8) - (at - from); left > 0; left--, at++) {
+    let value = at < to ? values[at]! >>> 0 : 0
+    if (width <= 24) {
+      held |= value << bits
+      bits += width
+      while (bits >= 8) { buffer[target++] = held & 255; held >>>= 8; bits -= 8 }
+      continue
+    }
+    held |= (value & 0xffffff) << bits
+    bits += 24
+    while (bits >= 8) { buffer[target++] = held & 255; held >>>= 8; bits -= 8 }
+    value >>>= 24
+    held |= value << bits
+    bits += width - 24
+    while (bits >= 8) { buffer[target++] = held & 255; held >>>= 8; bits -= 8 }
   }
   if (bits > 0) buffer[target++] = held & 255
   while (target < end) buffer[target++] = 0

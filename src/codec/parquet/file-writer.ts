@@ -26,11 +26,23 @@ export class ParquetWriter {
 
   /** Builders in the order of the columns. */
   addGroup(builders: readonly ColumnBuilder[], rows: number): void {
+    // Columns without a value are many, and most of them are equal.
+    const empty: WrittenChunk[] = []
     const chunks = builders.map((builder): WrittenChunk => {
-      const encoded = builder.encode()
       const at = this.#out.at
+      const same = builder.valueCount > 0 ? undefined : empty.find(chunk => chunk.builder.isSameNulls(builder))
+      if (same !== undefined) {
+        const { length } = same.encoded.bytes
+        this.#out.reserve(length)
+        this.#out.buffer.copyWithin(at, same.at, same.at + length)
+        this.#out.at += length
+        return { ...same, builder, at }
+      }
+      const encoded = builder.encode()
       this.#out.writeBytes(encoded.bytes)
-      return { builder, encoded, at, indexAt: 0, indexSize: 0 }
+      const chunk = { builder, encoded, at, indexAt: 0, indexSize: 0 }
+      if (builder.valueCount === 0) empty.push(chunk)
+      return chunk
     })
     this.#groups.push({ rows, chunks })
     this.#rows += rows
