@@ -64,13 +64,13 @@ export async function startAgent(config: Config, world: World): Promise<Agent> {
   }
   const metricsRemote = async (settings: RemoteWriteSettings): Promise<MetricsRemote> => ({
     remote: await openRemote('remote_write', settings.url, { timeoutMs: settings.timeoutMs, shards: Math.max(settings.queue.minShards, Math.min(shardsMax, settings.queue.maxShards)), minBackoffMs: settings.queue.minBackoffMs, maxBackoffMs: settings.queue.maxBackoffMs, headers: Object.fromEntries(settings.headers.map(([name, value]) => [name.toLowerCase(), value])), client: client(settings.client), identity: `${settings.url} ${settings.name}` }),
-    rules: settings.writeRelabelRules, isWithExemplars: settings.sendExemplars, isWithHistograms: settings.sendNativeHistograms,
+    rules: settings.writeRelabelRules, isWithExemplars: settings.sendExemplars, isWithHistograms: settings.sendNativeHistograms, version: settings.protobufMessage === 'prometheus.WriteRequest' ? 1 : 2,
   })
   /** Remotes of the file change with it; what waits for one that is gone stays on the disk. */
   const apply = async (loaded: PrometheusConfig | undefined): Promise<void> => {
     const remotes: MetricsRemote[] = []
     for (const settings of loaded?.remoteWrite ?? []) if (settings.url !== '') remotes.push(await metricsRemote(settings))
-    for (const url of config.list('agent.remote_write')) remotes.push({ remote: await openRemote('remote_write', url, defaultRemote), rules: [], isWithExemplars: true, isWithHistograms: true })
+    for (const url of config.list('agent.remote_write')) remotes.push({ remote: await openRemote('remote_write', url, defaultRemote), rules: [], isWithExemplars: true, isWithHistograms: true, version: 1 })
     forwarder.externalLabels = loaded?.externalLabels ?? []
     forwarder.remotes = remotes
   }

@@ -95,7 +95,7 @@ class OtherAlertmanagers {
       const client = world.client(target.client)
       this.#clients.push(client)
       const job = {
-        jobName: '', intervalMs: 60_000, timeoutMs: 10_000, protocols: [], fallbackProtocol: undefined, nativeHistograms: false, classicHistograms: false, metricsPath: `${target.pathPrefix}/api/v2/alerts`, scheme: target.scheme, params: [], honorLabels: false, honorTimestamps: false, trackTimestampsStaleness: false, enableCompression: false,
+        jobName: '', intervalMs: 60_000, timeoutMs: 10_000, protocols: [], fallbackProtocol: undefined, nativeHistograms: false, classicHistograms: false, customBuckets: false, metricsPath: `${target.pathPrefix}/api/v2/alerts`, scheme: target.scheme, params: [], honorLabels: false, honorTimestamps: false, trackTimestampsStaleness: false, enableCompression: false,
         bodySizeLimit: 0, sampleLimit: 0, labelLimit: 0, labelNameLengthLimit: 0, labelValueLengthLimit: 0, targetLimit: 0, keepDroppedTargets: 0, client: target.client, relabelRules: target.relabelRules, metricRelabelRules: [], discoveries: target.discoveries,
       }
       return target.discoveries.map((settings, i) => {

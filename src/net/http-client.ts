@@ -22,6 +22,8 @@ export interface ClientSettings {
   proxyFromEnvironment: boolean
   followRedirects: boolean
   headers: [string, ClientSecret[]][]
+  /** A Unix socket that requests go to, whatever host they name. */
+  socketPath?: string | undefined
 }
 
 export interface ClientWorld {
@@ -106,7 +108,7 @@ export class HttpClient {
       ...(tls === undefined || tls.minVersion === '' ? {} : { minVersion: tlsVersions[tls.minVersion as keyof typeof tlsVersions] }), ...(tls === undefined || tls.maxVersion === '' ? {} : { maxVersion: tlsVersions[tls.maxVersion as keyof typeof tlsVersions] }),
     }
     await this.#transport?.close()
-    return this.#transport = proxy === '' ? directTransport(identity, secure, this.#world.refuses) : await proxyTransport(identity, secure, proxy)
+    return this.#transport = proxy === '' ? directTransport(identity, secure, this.#world.refuses, this.#settings.socketPath) : await proxyTransport(identity, secure, proxy)
   }
 
   #proxyFor(url: URL): string {
@@ -217,7 +219,7 @@ interface Transport {
   close(): Promise<void>
 }
 
-function directTransport(identity: string, secure: Record<string, unknown>, refuses: ClientWorld['refuses']): Transport {
+function directTransport(identity: string, secure: Record<string, unknown>, refuses: ClientWorld['refuses'], socketPath: string | undefined): Transport {
   // The name is resolved here, and the address that was looked at is the one that is connected to.
   const guarded: LookupFunction = (hostname, options, callback) => {
     lookup(hostname, { all: true, family: options.family ?? 0 }, (error, addresses: LookupAddress[]) => {
@@ -238,7 +240,7 @@ function directTransport(identity: string, secure: Record<string, unknown>, refu
       const problem = refuses?.(url.hostname.replace(/^\[|\]$/g, ''))
       if (problem !== undefined) { reject(new BadDataError(`${url.hostname}: ${problem}`)); return }
       const length: Record<string, string> = body === undefined ? method === 'GET' ? {} : { 'content-length': '0' } : { 'content-length': String(typeof body === 'string' ? Buffer.byteLength(body) : body.length) }
-      const options = { method, headers: { ...headers, ...length }, signal, agent: url.protocol === 'https:' ? secureAgent : plainAgent }
+      const options = { method, headers: { ...headers, ...length }, signal, ...(socketPath === undefined ? {} : { socketPath }), agent: url.protocol === 'https:' ? secureAgent : plainAgent }
       const onReply = (reply: IncomingMessage): void => { resolve({ status: reply.statusCode ?? 0, headers: reply.headers, body: reply }) }
       const request = url.protocol === 'https:' ? httpsRequest(url, options, onReply) : httpRequest(url, options, onReply)
       request.on('error', reject)

@@ -23,6 +23,7 @@ export interface KubernetesSettings {
   role: KubernetesRole
   /** Empty: the cluster that the process runs in. */
   apiServer: string
+  kubeconfigFile: string
   namespaces: string[]
   ownNamespace: boolean
   selectors: { role: string; label: string; field: string }[]
@@ -44,6 +45,8 @@ export interface ScrapeJob {
   fallbackProtocol: ScrapeProtocol | undefined
   nativeHistograms: boolean
   classicHistograms: boolean
+  /** Classic histograms become native ones with custom buckets. */
+  customBuckets: boolean
   metricsPath: string
   scheme: string
   params: [string, string[]][]
@@ -68,7 +71,9 @@ export interface ScrapeJob {
 export interface AlertmanagerTarget { timeoutMs: number; pathPrefix: string; scheme: string; client: HttpClientSettings; relabelRules: RelabelRule[]; alertRelabelRules: RelabelRule[]; discoveries: DiscoverySettings[] }
 
 export interface QueueSettings { capacity: number; maxShards: number; minShards: number; maxSamplesPerSend: number; batchSendDeadlineMs: number; minBackoffMs: number; maxBackoffMs: number; retryOnRateLimit: boolean; sampleAgeLimitMs: number }
-export interface RemoteWriteSettings { url: string; name: string; timeoutMs: number; headers: [string, string][]; writeRelabelRules: RelabelRule[]; sendExemplars: boolean; sendNativeHistograms: boolean; protobufMessage: string; queue: QueueSettings; client: HttpClientSettings }
+export const remoteWriteMessages = ['prometheus.WriteRequest', 'io.prometheus.write.v2.Request'] as const
+export type RemoteWriteMessage = typeof remoteWriteMessages[number]
+export interface RemoteWriteSettings { url: string; name: string; timeoutMs: number; headers: [string, string][]; writeRelabelRules: RelabelRule[]; sendExemplars: boolean; sendNativeHistograms: boolean; protobufMessage: RemoteWriteMessage; queue: QueueSettings; client: HttpClientSettings }
 
 export interface PrometheusConfig {
   evaluationIntervalMs: number
@@ -87,7 +92,7 @@ export interface PrometheusConfig {
 
 const otherDiscoveries = ['azure', 'digitalocean', 'dockerswarm', 'ec2', 'eureka', 'gce', 'hetzner', 'ionos', 'kuma', 'lightsail', 'linode', 'marathon', 'nerve', 'nomad', 'openstack', 'ovhcloud', 'puppetdb', 'scaleway', 'serverset', 'stackit', 'triton', 'uyuni', 'vultr', 'aws']
 
-interface Globals { intervalMs: number; timeoutMs: number; protocols: readonly ScrapeProtocol[]; nativeHistograms: boolean; classicHistograms: boolean; limits: Record<'body' | 'sample' | 'label' | 'labelName' | 'labelValue' | 'target' | 'keepDropped', number> }
+interface Globals { intervalMs: number; timeoutMs: number; protocols: readonly ScrapeProtocol[]; nativeHistograms: boolean; classicHistograms: boolean; customBuckets: boolean; limits: Record<'body' | 'sample' | 'label' | 'labelName' | 'labelValue' | 'target' | 'keepDropped', number> }
 
 function protocolsOf(section: Section, fallback: readonly ScrapeProtocol[]): readonly ScrapeProtocol[] {
   const named = section.texts('scrape_protocols')
@@ -113,13 +118,15 @@ function kubernetes(section: Section): KubernetesSettings {
   const role = kubernetesRoles.find(r => r === roleText) ?? section.refuse(roleText === '' ? `role missing (one of: ${kubernetesRoles.join(', ')})` : `unknown Kubernetes SD role ${quote(roleText)}`)
   const namespaces = section.section('namespaces'), attach = section.section('attach_metadata')
   const settings: KubernetesSettings = {
-    kind: 'kubernetes', role, apiServer: section.text('api_server'), namespaces: namespaces?.texts('names') ?? [], ownNamespace: namespaces?.isOn('own_namespace', false) ?? false,
+    kind: 'kubernetes', role, apiServer: section.text('api_server'), kubeconfigFile: section.text('kubeconfig_file'), namespaces: namespaces?.texts('names') ?? [], ownNamespace: namespaces?.isOn('own_namespace', false) ?? false,
     selectors: section.list('selectors').map(setting => { const s = setting.section(); const one = { role: s.text('role'), label: s.text('label'), field: s.text('field') }; s.finish(); return one }),
     attachNode: attach?.isOn('node', false) ?? false, attachNamespace: attach?.isOn('namespace', false) ?? false, client: readHttpClient(section),
   }
   namespaces?.finish()
   attach?.finish()
-  if (section.has('kubeconfig_file')) section.refuse('kubeconfig_file is not supported: name api_server and its credentials, or run in the cluster')
+  if (settings.kubeconfigFile !== '' && settings.apiServer !== '') section.refuse("cannot use 'kubeconfig_file' and 'api_server' simultaneously")
+  if (settings.kubeconfigFile !== '' && ['basic_auth', 'authorization', 'oauth2', 'tls_config', 'bearer_token', 'bearer_token_file', 'proxy_url'].some(name => section.has(name))) section.refuse('cannot use a custom HTTP client configuration together with "kubeconfig_file"')
+  if (settings.kubeconfigFile !== '' && settings.ownNamespace) section.refuse('cannot use "kubeconfig_file" and "namespaces.own_namespace" simultaneously')
   for (const selector of settings.selectors) if (!(kubernetesRoles as readonly string[]).includes(selector.role)) section.refuse(`invalid role ${quote(selector.role)} in selectors`)
   section.finish()
   return settings
@@ -192,14 +199,13 @@ function readJob(setting: Setting, globals: Globals, warnings: string[]): Scrape
   const nativeHistograms = section.isOn('scrape_native_histograms', globals.nativeHistograms)
   const job: ScrapeJob = {
     jobName, intervalMs, timeoutMs, protocols: protocolsOf(section, globals.protocols === defaultProtocols && nativeHistograms ? histogramProtocols : globals.protocols), fallbackProtocol: fallback === '' ? undefined : fallback as ScrapeProtocol, nativeHistograms,
-    classicHistograms: section.isOn('always_scrape_classic_histograms', section.isOn('scrape_classic_histograms', globals.classicHistograms)), metricsPath: section.text('metrics_path', '/metrics'), scheme,
+    classicHistograms: section.isOn('always_scrape_classic_histograms', section.isOn('scrape_classic_histograms', globals.classicHistograms)), customBuckets: section.isOn('convert_classic_histograms_to_nhcb', globals.customBuckets), metricsPath: section.text('metrics_path', '/metrics'), scheme,
     params: (section.get('params')?.entries() ?? []).map(([name, values]) => [name, values.texts()]),
     honorLabels: section.isOn('honor_labels', false), honorTimestamps: section.isOn('honor_timestamps', true), trackTimestampsStaleness: section.isOn('track_timestamps_staleness', false), enableCompression: section.isOn('enable_compression', true),
     bodySizeLimit: limits.body, sampleLimit: limits.sample, labelLimit: limits.label, labelNameLengthLimit: limits.labelName, labelValueLengthLimit: limits.labelValue, targetLimit: limits.target, keepDroppedTargets: limits.keepDropped,
     client: readHttpClient(section), relabelRules: readRelabelRules(section.list('relabel_configs')), metricRelabelRules: readRelabelRules(section.list('metric_relabel_configs')), discoveries: readDiscoveries(section, warnings, `scrape config ${quote(jobName)}`),
   }
   section.ignore('scrape_failure_log_file', 'metric_name_validation_scheme', 'metric_name_escaping_scheme', 'native_histogram_bucket_limit', 'native_histogram_min_bucket_factor')
-  if (section.isOn('convert_classic_histograms_to_nhcb', false)) warnings.push(`scrape config ${quote(jobName)}: convert_classic_histograms_to_nhcb is not done; classic histograms stay what they are`)
   section.finish()
   return job
 }
@@ -219,12 +225,13 @@ function readAlertmanager(setting: Setting, warnings: string[]): AlertmanagerTar
 
 function readRemoteWrite(setting: Setting): RemoteWriteSettings {
   const section = setting.section()
+  const named = section.text('protobuf_message', 'prometheus.WriteRequest')
   const queue = section.section('queue_config'), metadata = section.section('metadata_config')
   metadata?.ignore('send', 'send_interval', 'max_samples_per_send')
   metadata?.finish()
   const settings: RemoteWriteSettings = {
     url: section.text('url') === '' && section.stands('url') ? '' : checkUrl(section, section.text('url')), name: section.text('name'), timeoutMs: section.durationMs('remote_timeout', 30_000), headers: section.textMap('headers'), writeRelabelRules: readRelabelRules(section.list('write_relabel_configs')),
-    sendExemplars: section.isOn('send_exemplars', false), sendNativeHistograms: section.isOn('send_native_histograms', false), protobufMessage: section.text('protobuf_message', 'prometheus.WriteRequest'),
+    sendExemplars: section.isOn('send_exemplars', false), sendNativeHistograms: section.isOn('send_native_histograms', false), protobufMessage: remoteWriteMessages.find(m => m === named) ?? section.refuse(`unknown remote write protobuf message ${named}, supported: ${remoteWriteMessages.join(', ')}`),
     queue: {
       capacity: queue?.whole('capacity', 10_000) ?? 10_000, maxShards: queue?.whole('max_shards', 50) ?? 50, minShards: queue?.whole('min_shards', 1) ?? 1, maxSamplesPerSend: queue?.whole('max_samples_per_send', 2000) ?? 2000, batchSendDeadlineMs: queue?.durationMs('batch_send_deadline', 5000) ?? 5000,
       minBackoffMs: queue?.durationMs('min_backoff', 30) ?? 30, maxBackoffMs: queue?.durationMs('max_backoff', 5000) ?? 5000, retryOnRateLimit: queue?.isOn('retry_on_http_429', false) ?? false, sampleAgeLimitMs: queue?.durationMs('sample_age_limit', 0) ?? 0,
@@ -240,7 +247,7 @@ function readRemoteWrite(setting: Setting): RemoteWriteSettings {
 
 export interface ReadOptions { env: Readonly<Record<string, string | undefined>> }
 
-const defaultGlobals: Globals = { intervalMs: 60_000, timeoutMs: 10_000, protocols: defaultProtocols, nativeHistograms: false, classicHistograms: false, limits: { body: 0, sample: 0, label: 0, labelName: 0, labelValue: 0, target: 0, keepDropped: 0 } }
+const defaultGlobals: Globals = { intervalMs: 60_000, timeoutMs: 10_000, protocols: defaultProtocols, nativeHistograms: false, classicHistograms: false, customBuckets: false, limits: { body: 0, sample: 0, label: 0, labelName: 0, labelValue: 0, target: 0, keepDropped: 0 } }
 
 function globalsOf(section: Section | undefined, env: ReadOptions['env']): { globals: Globals; externalLabels: [string, string][]; evaluationIntervalMs: number; ruleQueryOffsetMs: number } {
   if (section === undefined) return { globals: defaultGlobals, externalLabels: [], evaluationIntervalMs: 60_000, ruleQueryOffsetMs: 0 }
@@ -248,13 +255,13 @@ function globalsOf(section: Section | undefined, env: ReadOptions['env']): { glo
   const given = section.durationMs('scrape_timeout', 0)
   if (given > intervalMs) section.refuse('global scrape timeout greater than scrape interval')
   const nativeHistograms = section.isOn('scrape_native_histograms', false)
-  const globals: Globals = { intervalMs, timeoutMs: given || Math.min(10_000, intervalMs), protocols: protocolsOf(section, defaultProtocols), nativeHistograms, classicHistograms: section.isOn('always_scrape_classic_histograms', false), limits: limitsOf(section, defaultGlobals.limits) }
+  const globals: Globals = { intervalMs, timeoutMs: given || Math.min(10_000, intervalMs), protocols: protocolsOf(section, defaultProtocols), nativeHistograms, classicHistograms: section.isOn('always_scrape_classic_histograms', false), customBuckets: section.isOn('convert_classic_histograms_to_nhcb', false), limits: limitsOf(section, defaultGlobals.limits) }
   const externalLabels = section.textMap('external_labels').map(([name, value]): [string, string] => {
     if (name === '') section.refuse('an external label has no name')
     return [name, value.replaceAll(/\$\{(\w+)\}|\$(\w+)|\$\$/g, (whole, braced: string | undefined, bare: string | undefined) => (whole === '$$' ? '$' : env[braced ?? bare ?? ''] ?? ''))]
   })
   const evaluationIntervalMs = section.durationMs('evaluation_interval', 0) || 60_000, ruleQueryOffsetMs = section.durationMs('rule_query_offset', 0)
-  section.ignore('query_log_file', 'scrape_failure_log_file', 'metric_name_validation_scheme', 'metric_name_escaping_scheme', 'convert_classic_histograms_to_nhcb', 'extra_scrape_metrics')
+  section.ignore('query_log_file', 'scrape_failure_log_file', 'metric_name_validation_scheme', 'metric_name_escaping_scheme', 'extra_scrape_metrics')
   section.section('runtime')?.ignore('gogc')
   section.finish()
   return { globals, externalLabels, evaluationIntervalMs, ruleQueryOffsetMs }

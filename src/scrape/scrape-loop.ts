@@ -8,6 +8,7 @@ import { Labels } from '#model/labels.ts'
 import { BatchBuilder, type Metadata } from '#model/write-batch.ts'
 import type { HttpClient } from '#net/http-client.ts'
 import { scanProtobuf } from '#wire/prometheus-proto/scan.ts'
+import { CustomBuckets } from '#wire/prometheus-text/custom-buckets.ts'
 import { scanExposition, type ScrapedExemplar, type ScrapeSink } from '#wire/prometheus-text/scan.ts'
 import type { ScrapeJob, ScrapeProtocol } from './config.ts'
 import { SeriesCache } from './series-cache.ts'
@@ -170,6 +171,7 @@ export class ScrapeLoop {
   readonly #client: HttpClient
   readonly #world: ScrapeWorld
   #cache = new SeriesCache()
+  readonly #customBuckets: CustomBuckets | undefined
   /** Scrapes are numbered from 2: 0 and 1 mean none. */
   #scrape = 1
   /** The last scrape whose series are in the store. */
@@ -187,6 +189,7 @@ export class ScrapeLoop {
     this.#job = job
     this.#client = client
     this.#world = world
+    this.#customBuckets = job.customBuckets ? new CustomBuckets(job.classicHistograms) : undefined
   }
 
   start(): void { this.#arm() }
@@ -217,8 +220,10 @@ export class ScrapeLoop {
       const { body, kind } = await this.#fetch()
       bodyBytes = body.length
       batch = new ScrapeBatch(this.#job, this.target, this.#cache, scrape, timeMs, builder)
-      if (kind === 'protobuf') scanProtobuf(body, { isNative: this.#job.nativeHistograms, isClassicToo: this.#job.classicHistograms }, batch)
-      else scanExposition(body, kind === 'openmetrics', batch)
+      const sink = this.#customBuckets?.begin(batch, kind === 'openmetrics') ?? batch
+      if (kind === 'protobuf') scanProtobuf(body, { isNative: this.#job.nativeHistograms, isClassicToo: this.#job.classicHistograms, unconverted: batch }, sink)
+      else scanExposition(body, kind === 'openmetrics', sink)
+      this.#customBuckets?.end()
       if (batch.isOver) throw new LimitError(`sample limit exceeded: ${batch.kept} samples, limit: ${this.#job.sampleLimit}`, 422)
     } catch (error) {
       if (this.#gone.signal.aborted) { this.#world.builders.push(builder); return }

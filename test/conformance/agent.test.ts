@@ -12,7 +12,7 @@ import type { HttpClient } from '#net/http-client.ts'
 import { startAgent, type Agent } from '../../src/app/agent.ts'
 import { loadConfig } from '../../src/app/config.ts'
 import { systemWorld } from '../../src/app/world.ts'
-import { freePort, until } from '../peers.ts'
+import { freePort, needs, Peer, until } from '../peers.ts'
 import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
 import { postWrite, writeBody } from '../write-request.ts'
 
@@ -25,6 +25,7 @@ before(async () => {
   server = createServer((request, reply) => {
     const { pathname } = new URL(request.url!, 'http://x')
     if (pathname === '/hang') return
+    if (pathname === '/two') { reply.writeHead(200, { 'content-type': 'application/openmetrics-text; version=1.0.0' }).end('# HELP ticks Ticks of it.\n# TYPE ticks counter\nticks_total{keep="a"} 7 # {trace_id="t"} 1 1.5\n# TYPE h histogram\nh_bucket{le="1.0"} 2\nh_bucket{le="+Inf"} 3\nh_sum 4\nh_count 3\n# EOF\n'); return }
     if (pathname === '/lies') { reply.writeHead(200, { 'content-type': 'text/plain', 'content-length': '1000' }); reply.write('short 1\n'); setTimeout(() => reply.destroy(), 50); return }
     if (pathname === '/huge') {
       reply.writeHead(200, { 'content-type': 'text/plain' })
@@ -204,4 +205,28 @@ test('a remote that is away for two hours gets everything afterwards, each once'
   assert.deepEqual(got.map(Number).sort((a, b) => a - b), Array.from({ length: 480 }, (_, i) => i))
   assert.equal(queue.bytes, 0)
   await remote.stop()
+})
+
+test('remote write 2.0: a real Prometheus and Tercet get the same', needs('prometheus'), async () => {
+  const own = temporaryDirectory(), peerPort = await freePort()
+  writeFileSync(`${own}/peer.yml`, 'global: {}\n')
+  const peer = new Peer('prometheus', [`--config.file=${own}/peer.yml`, `--storage.tsdb.path=${own}/peer`, `--web.listen-address=127.0.0.1:${peerPort}`, '--web.enable-remote-write-receiver', '--enable-feature=native-histograms,exemplar-storage'], own)
+  await peer.ready(`http://127.0.0.1:${peerPort}/-/ready`)
+  const remote = (to: number): string => `{ url: 'http://127.0.0.1:${to}/api/v1/write', protobuf_message: io.prometheus.write.v2.Request, send_exemplars: true, send_native_histograms: true, write_relabel_configs: [{ target_label: via, replacement: two }] }`
+  writeFileSync(`${own}/prometheus.yml`, `global: { scrape_interval: 500ms, scrape_timeout: 500ms, external_labels: { cluster: c2 } }\nremote_write: [${remote(peerPort)}, ${remote(storePort)}]\nscrape_configs: [{ job_name: two, metrics_path: /two, convert_classic_histograms_to_nhcb: true, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }]\n`)
+  const second = await startAgent(loadConfig({ environment: {}, flags: ['role=agent', 'listen.http=127.0.0.1:0', 'listen.otlp_http=off', `data_dir=${own}/agent-data`, `scrape_config_file=${own}/prometheus.yml`] }), systemWorld(silentLog))
+  try {
+    const ask = async (url: string, q: string): Promise<unknown[]> => ((await (await fetch(`${url}/api/v1/query?${new URLSearchParams({ query: q }).toString()}`)).json()) as { data: { result: { metric: unknown; value?: [number, string]; histogram?: [number, unknown] }[] } }).data.result.map(r => ({ metric: r.metric, value: r.value?.[1], histogram: r.histogram?.[1] }))
+    const both = [run.url, `http://127.0.0.1:${peerPort}`]
+    for (const url of both) await until(async () => ((await ask(url, 'h{via="two"}')).length > 0 ? true : undefined), `what was written to ${url}`)
+    for (const q of ['ticks_total{via="two"}', 'h{via="two"}', 'up{via="two"}', 'histogram_quantile(0.5, h{via="two"})']) assert.deepEqual(await ask(both[0]!, q), await ask(both[1]!, q), q)
+    const exemplars = async (url: string): Promise<unknown> => ((await (await fetch(`${url}/api/v1/query_exemplars?${new URLSearchParams({ query: 'ticks_total{via="two"}', start: '0', end: '100' }).toString()}`)).json()) as { data: unknown }).data
+    assert.deepEqual(await exemplars(both[0]!), await exemplars(both[1]!))
+    // With the first message, which may arrive after the second.
+    await until(async () => ((await (await fetch(`${run.url}/api/v1/metadata?metric=ticks_total`)).text()).includes('Ticks of it') ? true : undefined), 'metadata')
+    assert.equal(second.remotes.reduce((sum, r) => sum + r.refused, 0), 0)
+  } finally {
+    await second.close()
+    await peer.stop()
+  }
 })

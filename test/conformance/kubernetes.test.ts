@@ -38,6 +38,7 @@ before(async () => {
   mkdirSync(`${directory}/account`)
   writeFileSync(`${directory}/account/token`, api.token)
   writeFileSync(`${directory}/account/namespace`, 'one')
+  writeFileSync(`${directory}/kubeconfig`, `apiVersion: v1\nkind: Config\ncurrent-context: here\ncontexts: [{ name: other, context: { cluster: x, user: y } }, { name: here, context: { cluster: c, user: u } }]\nclusters: [{ name: c, cluster: { server: "http://127.0.0.1:${api.port}" } }]\nusers: [{ name: u, user: { tokenFile: "${directory}/account/token" } }]\n`)
   writeFileSync(`${directory}/prometheus.yml`, `
 global: { scrape_interval: 1s }
 scrape_configs:
@@ -51,6 +52,7 @@ scrape_configs:
       - { source_labels: [__meta_kubernetes_pod_name], target_label: pod }
   - { job_name: slices, kubernetes_sd_configs: [{ role: endpointslice, namespaces: { own_namespace: true } }] }
   - { job_name: nodes, kubernetes_sd_configs: [{ role: node }], relabel_configs: [{ source_labels: [__meta_kubernetes_node_label_zone], target_label: zone }, { action: drop }] }
+  - { job_name: beside, kubernetes_sd_configs: [{ role: pod, kubeconfig_file: kubeconfig, namespaces: { names: [annotated] } }], relabel_configs: [{ action: drop }] }
   - { job_name: ingresses, kubernetes_sd_configs: [{ role: ingress }], relabel_configs: [{ action: drop }] }
   - { job_name: services, kubernetes_sd_configs: [{ role: service, selectors: [{ role: service, label: app=a }] }], relabel_configs: [{ action: drop }] }
 `)
@@ -123,6 +125,7 @@ test('four pods: only those that say so are scraped, at the port and path that t
   const found = await until(async () => { const list = (await targets()).filter(t => t.scrapePool === 'pods' && t.health === 'up'); return list.length === 2 ? list : undefined }, 'two pods')
   assert.deepEqual(found.map(t => [t.labels['pod'], t.scrapeUrl]).sort(), [['custom', `http://127.0.0.1:${port}/custom`], ['yes', `http://127.0.0.1:${port}/metrics`]])
   assert.equal((await dropped('pods')).length, 2)
+  assert.deepEqual((await until(async () => { const list = await dropped('beside'); return list.length >= 4 ? list : undefined }, 'pods over a kubeconfig')).map(t => t['__meta_kubernetes_pod_name']).sort(), ['absent', 'custom', 'no', 'yes'])
 })
 
 test('watches that break are taken up again: bookmarks, 410, what happened meanwhile', async () => {

@@ -187,3 +187,45 @@ test('native histograms in protobuf, with their classic buckets: as a real Prome
   }
   await new Promise(resolve => { exporter.close(resolve); exporter.closeAllConnections() })
 })
+
+test('classic histograms as native ones with custom buckets: as a real Prometheus makes them', needs('prometheus'), async () => {
+  const classic = (labels: string, counts: readonly [string, number][], more = ''): string => `${counts.map(([le, count]) => `h_bucket{${labels}le="${le}"} ${count}\n`).join('')}${more}`
+  const text = `# HELP h a histogram
+# TYPE h histogram
+${classic('a="1",', [['0.1', 2], ['1', 5], ['10.5', 5], ['+Inf', 9]], 'h_sum{a="1"} 12.5\nh_count{a="1"} 9\n')}${classic('a="2",', [['0.1', 2], ['1', 4]], 'h_sum{a="2"} 1\nh_count{a="2"} 7\n')}${classic('a="3",', [['1', 0.5], ['+Inf', 1.5]], 'h_sum{a="3"} 1\nh_count{a="3"} 1.5\n')}${classic('a="4",', [['1', 5], ['2', 3], ['+Inf', 8]], 'h_sum{a="4"} 1\nh_count{a="4"} 8\n')}${classic('a="5",', [['1', 5], ['+Inf', 8]], 'h_sum{a="5"} 1\n')}${classic('a="6",', [['+Inf', 3]], 'h_sum{a="6"} 1\nh_count{a="6"} 3\n')}h_sum{a="7"} 3
+h_count{a="7"} 2
+${classic('a="8",', [['-1', 1], ['0', 1], ['1', 1], ['+Inf', 1]], 'h_sum{a="8"} -5\nh_count{a="8"} 1\n')}# TYPE g gauge
+g_bucket{le="1"} 4
+g_count 5
+untyped_bucket{le="1"} 3
+untyped_count 3
+# TYPE q summary
+q{quantile="0.5"} 1
+q_sum 4
+q_count 4
+`
+  const open = `# TYPE h histogram\n${classic('a="1",', [['0.1', 2], ['1', 5]])}h_bucket{a="1",le="+Inf"} 9 # {trace_id="t"} 0.5 1700000000\nh_sum{a="1"} 12.5\nh_count{a="1"} 9\nh_created{a="1"} 1\n# TYPE c counter\nc_total 1\nc_created 2\n# TYPE made_created gauge\nmade_created 5\n# EOF\n`
+  const exporter = createServer((request, reply) => { const isOpen = request.url === '/open'; reply.writeHead(200, { 'content-type': isOpen ? 'application/openmetrics-text; version=1.0.0' : 'text/plain; version=0.0.4' }).end(isOpen ? open : text) })
+  await new Promise<void>(resolve => { exporter.listen(0, '127.0.0.1', () => { resolve() }) })
+  after(() => { exporter.close(); exporter.closeAllConnections() })
+  const target = `127.0.0.1:${(exporter.address() as { port: number }).port}`
+  for (const isClassicToo of [false, true]) {
+    const dir = temporaryDirectory(), peerPort = await freePort()
+    const job = (path: string): string => `{ job_name: ${path}, metrics_path: /${path}, convert_classic_histograms_to_nhcb: true, always_scrape_classic_histograms: ${isClassicToo}, static_configs: [{ targets: ['${target}'] }] }`
+    writeFileSync(`${dir}/p.yml`, `global: { scrape_interval: 1s }\nscrape_configs: [${job('text')}, ${job('open')}]`)
+    const ours = await runTercet([`scrape_config_file=${dir}/p.yml`], dir), theirs = new Peer('prometheus', [`--config.file=${dir}/p.yml`, `--storage.tsdb.path=${dir}/peer`, `--web.listen-address=127.0.0.1:${peerPort}`, '--enable-feature=native-histograms'], dir)
+    try {
+      const url = `http://127.0.0.1:${peerPort}`
+      await theirs.ready(`${url}/-/ready`)
+      // Two scrapes: the second one finds its series by their text.
+      for (const at of [ours.url, url]) await until(async () => ((await query(at, 'min(count_over_time(up[1m]))'))[0]?.value[1] ?? '0') >= '3' || undefined, `scrapes by ${at}`)
+      const all = async (at: string, q: string): Promise<unknown[]> => (await query(at, q)).map(s => JSON.stringify([Object.entries(s.metric).sort(), s.value?.[1], (s as unknown as { histogram?: [number, unknown] }).histogram?.[1]])).sort()
+      const natives = await all(ours.url, 'h')
+      assert.ok(natives.length >= 6 && natives.every(n => String(n).includes('buckets')), natives.join('\n'))
+      for (const q of ['{__name__!~"scrape_duration_seconds|scrape_series_added|up", job=~".+"}', 'histogram_quantile(0.6, h)', 'histogram_fraction(0, 1, h)', 'scrape_samples_scraped']) assert.deepEqual(await all(ours.url, q), await all(url, q), `${q}, classic too: ${isClassicToo}`)
+    } finally {
+      await theirs.stop()
+      await ours.stop()
+    }
+  }
+})

@@ -17,6 +17,8 @@ export interface HttpClientSettings {
   proxyFromEnvironment: boolean
   followRedirects: boolean
   headers: [string, Secret[]][]
+  /** A Unix socket that requests go to. */
+  socketPath?: string | undefined
 }
 
 export const plainClient: HttpClientSettings = { basicAuth: undefined, authorization: undefined, oauth2: undefined, tls: undefined, proxyUrl: '', noProxy: '', proxyFromEnvironment: false, followRedirects: true, headers: [] }

@@ -3,7 +3,7 @@ import type { Timer } from '#core/clock.ts'
 import { messageOf } from '#core/errors.ts'
 import type { KubernetesRole, KubernetesSettings } from '../config.ts'
 import type { Discovery, DiscoveryWorld, TargetGroup } from './discovery.ts'
-import { accessOf, serviceAccountDirectory } from './kube-access.ts'
+import { accessOf, readKubeconfig, serviceAccountDirectory } from './kube-access.ts'
 import { KubeWatch, type KubeObject, type WatchWorld } from './kube-watch.ts'
 
 type Pairs = [string, string][]
@@ -242,7 +242,9 @@ class KubernetesDiscovery implements Discovery {
 
   async #open(onGroups: (groups: readonly TargetGroup[]) => void): Promise<void> {
     const { role, attachNode, attachNamespace, selectors, ownNamespace } = this.#settings
-    const { apiServer, client: settings } = accessOf(this.#settings.apiServer, this.#settings.client, this.#world.env)
+    const { kubeconfigFile } = this.#settings
+    const path = kubeconfigFile === '' || kubeconfigFile.startsWith('/') ? kubeconfigFile : `${this.#world.directory}/${kubeconfigFile}`
+    const { apiServer, client: settings } = path === '' ? accessOf(this.#settings.apiServer, this.#settings.client, this.#world.env) : readKubeconfig(Buffer.from(await this.#world.files.read(path)).toString('utf8'), path)
     const client = this.#world.client(settings)
     this.#close = () => client.close()
     const world: WatchWorld = { clock: this.#world.clock, log: this.#world.log, client, apiServer }

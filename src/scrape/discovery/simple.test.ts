@@ -1,6 +1,9 @@
 /** Discoveries over HTTP, DNS, Docker's and Consul's APIs, with servers that answer as their documents say; what was found last stays when a look fails. Covers req-064. */
 import assert from 'node:assert/strict'
+import { mkdtempSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { silentLog } from '#core/log.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
@@ -80,6 +83,13 @@ test('docker: containers by port and network', async () => {
   assert.equal(found.groups()[0]!.targets.length, 2)
   assert.ok(asked.some(a => a.url.startsWith('/containers/json?filters=')))
   await found.stop()
+  // The daemon's usual door is a socket in the file system.
+  const path = join(mkdtempSync(join(tmpdir(), 'tercet-')), 'docker.sock'), local = createServer((request, reply) => { reply.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answers.get(new URL(request.url ?? '', 'http://x').pathname))) })
+  await new Promise<void>(resolve => { local.listen(path, () => { resolve() }) })
+  const near = await look(`docker_sd_configs: [{ host: "unix://${path}" }]`)
+  assert.equal(near.groups()[0]!.targets.length, 2)
+  await near.stop()
+  await new Promise(resolve => { local.close(resolve); local.closeAllConnections() })
 })
 
 test('consul: services by name and tag', async () => {

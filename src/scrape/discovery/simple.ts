@@ -100,9 +100,10 @@ interface DockerContainer {
 
 /** Containers by port and network. */
 export function dockerDiscovery(settings: Settings<'docker'>, world: DiscoveryWorld): Discovery {
-  const client = world.client(settings.client)
-  const base = settings.host.replace(/^tcp:/, 'http:')
-  if (!/^https?:/.test(base)) throw new BadDataError(`docker_sd_configs: host ${quote(settings.host)} is not reached: tcp://, http:// and https:// are`)
+  const socketPath = settings.host.startsWith('unix://') ? settings.host.slice('unix://'.length) : undefined
+  const client = world.client({ ...settings.client, socketPath })
+  const base = socketPath === undefined ? settings.host.replace(/^tcp:/, settings.client.tls === undefined ? 'http:' : 'https:') : 'http://docker'
+  if (!/^https?:/.test(base)) throw new BadDataError(`docker_sd_configs: host ${quote(settings.host)} is not reached: unix://, tcp://, http:// and https:// are`)
   const query = (filters: [string, string[]][]): string => (filters.length === 0 ? '' : `?${new URLSearchParams({ filters: JSON.stringify(Object.fromEntries(filters)) }).toString()}`)
   return new PollingDiscovery(world, `docker ${settings.host}`, settings.refreshMs, async () => {
     const networks = new Map((await json(client, `${base}/networks`) as { Id: string; Name: string; Scope: string; Internal: boolean; Ingress: boolean; Labels: Record<string, string> | null }[]).map(n => [n.Id, n]))

@@ -14,6 +14,8 @@ export interface ProtoOptions {
   isNative: boolean
   /** Take the classic buckets of those that are native too. */
   isClassicToo: boolean
+  /** For metrics that have a native histogram, where the others are to be converted. */
+  unconverted?: ScrapeSink | undefined
 }
 
 function each(input: ByteReader, end: number, field: (number: number, tag: number) => boolean): void {
@@ -190,7 +192,7 @@ export function scanProtobuf(body: Uint8Array, options: ProtoOptions, sink: Scra
     })
     if (name === '') throw new CorruptDataError('a metric family has no name')
     sink.metadata({ metric: name, type, help, unit })
-    for (const metric of metrics) tell(name, type, metric, options, sink)
+    for (const metric of metrics) tell(name, type, metric, options, options.isNative && metric.histogram?.isNative === true ? options.unconverted ?? sink : sink)
   }
 }
 
@@ -200,7 +202,7 @@ function tell(name: string, type: MetricType, { labels, value, exemplar, timeMs,
     const key = all.map(pair => pair.join('\0')).join('\0')
     hashText(key)
     const hashA = hashes[0]!, hashB = hashes[1]!, known = sink.find(hashA, hashB)
-    return known >= 0 ? known : sink.add(hashA, hashB, all)
+    return known >= 0 ? known : sink.add(hashA, hashB, all, { metric: name, type })
   }
   if (value !== undefined) sink.sample(series(''), value, timeMs, exemplar)
   if (summary !== undefined) {

@@ -9,13 +9,15 @@ import type { Labels } from '#model/labels.ts'
 import type { Metadata, MetricType } from '#model/write-batch.ts'
 import { LineParser, parseFloatText } from './parse.ts'
 
+export type Family = Pick<Metadata, 'metric' | 'type'>
 export interface ScrapedExemplar { labels: Labels; value: number; timeMs: number | undefined }
 
 /** Whom a body's content is told. */
 export interface ScrapeSink {
   /** The number of a series that was added under these two hashes of its text; -1: none. */
   find(hashA: number, hashB: number): number
-  add(hashA: number, hashB: number, labels: [string, string][]): number
+  /** `family`: what the comments before the series said. */
+  add(hashA: number, hashB: number, labels: [string, string][], family: Family | undefined): number
   sample(series: number, value: number, timeMs: number | undefined, exemplar: ScrapedExemplar | undefined): void
   histogram(series: number, histogram: FloatHistogram, timeMs: number | undefined, exemplars: readonly ScrapedExemplar[]): void
   metadata(metadata: Metadata): void
@@ -99,7 +101,7 @@ const typeNames: ReadonlySet<string> = new Set(['counter', 'gauge', 'histogram',
 export function scanExposition(body: Uint8Array, isOpenMetrics: boolean, sink: ScrapeSink): void {
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.length)
   const families = new Map<string, Metadata>()
-  let type: MetricType = 'unknown'
+  let family: Metadata | undefined
   let line = 0
   let isEnded = false
   const refuse = (message: string, from: number, to: number): never => { throw new BadDataError(`line ${line}: ${message}: ${bytes.toString('utf8', from, Math.min(to, from + 100))}`) }
@@ -115,7 +117,7 @@ export function scanExposition(body: Uint8Array, isOpenMetrics: boolean, sink: S
     if (bytes[from] === hash) {
       const comment = bytes.toString('utf8', from, to)
       if (isOpenMetrics && /^# EOF$/.test(comment)) isEnded = true
-      else type = readComment(comment, families) ?? type
+      else family = readComment(comment, families) ?? family
       from = next
       continue
     }
@@ -126,9 +128,9 @@ export function scanExposition(body: Uint8Array, isOpenMetrics: boolean, sink: S
     if (series < 0) {
       const labels = new LineParser(bytes.toString('utf8', from, end).trim(), isOpenMetrics).readSeries()
       if (typeof labels === 'string') return refuse(labels, from, to)
-      const bound = type === 'histogram' ? 'le' : type === 'summary' ? 'quantile' : undefined
+      const bound = family?.type === 'histogram' ? 'le' : family?.type === 'summary' ? 'quantile' : undefined
       for (const label of labels) if (label[0] === bound) { const value = parseFloatText(label[1]); if (value !== undefined) label[1] = boundText(value) }
-      series = sink.add(hashA, hashB, labels)
+      series = sink.add(hashA, hashB, labels, family)
     }
     let at = end
     while (at < to && isBlank(bytes[at]!)) at++
@@ -161,8 +163,8 @@ export function scanExposition(body: Uint8Array, isOpenMetrics: boolean, sink: S
   for (const family of families.values()) sink.metadata(family)
 }
 
-/** The type, where the comment says one. */
-function readComment(row: string, families: Map<string, Metadata>): MetricType | undefined {
+/** The family, where the comment says its type. */
+function readComment(row: string, families: Map<string, Metadata>): Metadata | undefined {
   const match = /^#\s*(HELP|TYPE|UNIT)\s+(?:"((?:[^"\\]|\\.)*)"|(\S+))\s*(.*)$/.exec(row)
   if (match === null) return undefined
   const metric = match[2] ?? match[3]!
@@ -173,7 +175,8 @@ function readComment(row: string, families: Map<string, Metadata>): MetricType |
   else {
     const name = match[4] === 'untyped' ? 'unknown' : match[4]!
     if (!typeNames.has(name)) throw new BadDataError(`invalid metric type ${JSON.stringify(name)} of ${metric}`)
-    return family.type = name as MetricType
+    family.type = name as MetricType
+    return family
   }
   return undefined
 }

@@ -1,10 +1,12 @@
-/** A remote-write 1.0 request from a batch. Source: the public remote.proto and types.proto. */
+/** Remote-write requests, 1.0 and 2.0, from a batch. Source: the public remote.proto and types.proto, and the specification 2.0. */
+import { ByteDictionary } from '#codec/byte-dictionary.ts'
 import { ByteReader } from '#codec/byte-reader.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { readText } from '#codec/protobuf.ts'
+import { metricName } from '#core/names.ts'
 import { spansOf, type Buckets, type FloatHistogram } from '#model/histogram.ts'
 import type { Labels } from '#model/labels.ts'
-import { KeyWriter, type ExemplarSample, type WriteBatch } from '#model/write-batch.ts'
+import { KeyWriter, metricTypes, type ExemplarSample, type Metadata, type WriteBatch } from '#model/write-batch.ts'
 
 /** The labels of a key. */
 export function keyPairs(bytes: Uint8Array, from: number, to: number): [string, string][] {
@@ -129,13 +131,12 @@ export interface EncodeOptions {
 }
 
 /** Used again from request to request: nothing in here is waited for. */
-const scratch = { out: new ByteWriter(64 * 1024), series: new ByteWriter(1024), part: new ByteWriter(256), keys: new KeyWriter() }
+const scratch = { out: new ByteWriter(64 * 1024), series: new ByteWriter(1024), part: new ByteWriter(256), labels: new ByteWriter(1024), keys: new KeyWriter() }
 
-/** The message, not compressed, and how many samples are in it. The bytes are good until the next call. */
-export function encodeWriteRequest(batch: WriteBatch, { labelsOf, added, isWithExemplars, isWithHistograms }: EncodeOptions): { bytes: Uint8Array; samples: number } {
-  const { out, series, part, keys } = scratch
-  out.reset()
-  // Samples of a series follow each other in a chain.
+/** What a batch has, by series. Samples of a series follow each other in a chain. */
+interface BySeries { first: Int32Array; next: Int32Array; histograms: Map<number, number[]>; exemplars: Map<number, number[]> }
+
+function bySeries(batch: WriteBatch, { isWithHistograms, isWithExemplars }: EncodeOptions): BySeries {
   const first = new Int32Array(batch.seriesCount).fill(-1), last = new Int32Array(batch.seriesCount), next = new Int32Array(batch.sampleCount).fill(-1)
   for (let i = 0; i < batch.sampleCount; i++) {
     const s = batch.sampleSeries[i]!
@@ -146,44 +147,153 @@ export function encodeWriteRequest(batch: WriteBatch, { labelsOf, added, isWithE
   const histograms = new Map<number, number[]>(), exemplars = new Map<number, number[]>()
   if (isWithHistograms) batch.histograms.forEach(({ series: s }, i) => { const list = histograms.get(s); if (list === undefined) histograms.set(s, [i]); else list.push(i) })
   if (isWithExemplars) batch.exemplars.forEach(({ series: s }, i) => { const list = exemplars.get(s); if (list === undefined) exemplars.set(s, [i]); else list.push(i) })
+  return { first, next, histograms, exemplars }
+}
+
+/** The labels that go out, as the fields of a key. False: the series does not go out. */
+function writeLabels(out: ByteWriter, batch: WriteBatch, s: number, { labelsOf, added }: EncodeOptions): boolean {
+  const from = batch.keyFrom[s]!, to = batch.keyTo[s]!, { keys } = scratch
+  if (labelsOf === undefined && added.length > 0) writeMerged(out, batch.bytes, from, to, added)
+  else if (labelsOf === undefined) out.writeBytes(batch.bytes.subarray(from, to))
+  else {
+    const labels = labelsOf(keyPairs(batch.bytes, from, to))
+    if (labels === undefined || labels.size === 0) return false
+    keys.reset()
+    keys.writeLabels(labels)
+    out.writeBytes(keys.bytes.subarray(0, keys.at))
+  }
+  return true
+}
+
+/** The words go as they are, so that a staleness marker stays one. */
+function writeSample(out: ByteWriter, batch: WriteBatch, i: number): void {
+  out.reset()
+  out.writeU8(0x09)
+  out.reserve(8)
+  out.view.setUint32(out.at, batch.words[2 * i]!, true)
+  out.view.setUint32(out.at + 4, batch.words[2 * i + 1]!, true)
+  out.at += 8
+  out.writeU8(0x10)
+  out.writeProtoInt64(batch.timesMs[i]!)
+}
+
+/** A prometheus.WriteRequest, not compressed, and how many samples are in it. The bytes are good until the next call. */
+export function encodeWriteRequest(batch: WriteBatch, options: EncodeOptions): { bytes: Uint8Array; samples: number } {
+  const { out, series, part } = scratch
+  out.reset()
+  const { first, next, histograms, exemplars } = bySeries(batch, options)
   let samples = 0
   for (let s = 0; s < batch.seriesCount; s++) {
     const own = histograms.get(s)
     if (first[s] === -1 && own === undefined) continue
     series.reset()
-    if (labelsOf === undefined && added.length > 0) writeMerged(series, batch.bytes, batch.keyFrom[s]!, batch.keyTo[s]!, added)
-    else if (labelsOf === undefined) series.writeBytes(batch.bytes.subarray(batch.keyFrom[s], batch.keyTo[s]))
-    else {
-      const labels = labelsOf(keyPairs(batch.bytes, batch.keyFrom[s]!, batch.keyTo[s]!))
-      if (labels === undefined || labels.size === 0) continue
-      keys.reset()
-      keys.writeLabels(labels)
-      series.writeBytes(keys.bytes.subarray(0, keys.at))
-    }
-    for (let i = first[s]!; i >= 0; i = next[i]!) {
-      part.reset()
-      part.writeU8(0x09)
-      part.reserve(8)
-      // The words, so that a staleness marker stays one.
-      part.view.setUint32(part.at, batch.words[2 * i]!, true)
-      part.view.setUint32(part.at + 4, batch.words[2 * i + 1]!, true)
-      part.at += 8
-      part.writeU8(0x10)
-      part.writeProtoInt64(batch.timesMs[i]!)
-      message(series, 0x12, part)
-      samples++
-    }
+    if (!writeLabels(series, batch, s, options)) continue
+    for (let i = first[s]!; i >= 0; i = next[i]!) { writeSample(part, batch, i); message(series, 0x12, part); samples++ }
     for (const e of exemplars.get(s) ?? []) { part.reset(); writeExemplar(part, batch.exemplars[e]!); message(series, 0x1a, part) }
     for (const h of own ?? []) { part.reset(); writeHistogram(part, batch.histograms[h]!.histogram, batch.histograms[h]!.timeMs); message(series, 0x22, part); samples++ }
     message(out, 0x0a, series)
   }
-  const types = ['unknown', 'counter', 'gauge', 'histogram', 'gaugehistogram', 'summary', 'info', 'stateset']
   for (const { metric, type, help, unit } of batch.metadata) {
     part.reset()
     part.writeU8(0x08)
-    part.writeUvarint(Math.max(0, types.indexOf(type)))
+    part.writeUvarint(Math.max(0, metricTypes.indexOf(type)))
     for (const [tag, text] of [[0x12, metric], [0x22, help], [0x2a, unit]] as const) { const bytes = Buffer.from(text); if (bytes.length > 0) { part.writeU8(tag); part.writeUvarint(bytes.length); part.writeBytes(bytes) } }
     message(out, 0x1a, part)
   }
   return { bytes: out.bytes(), samples }
+}
+
+/** Texts of a request of version 2.0, each once, by number; the first one is empty. */
+class Symbols {
+  readonly #seen = new ByteDictionary()
+
+  reset(): void {
+    this.#seen.reset()
+    this.#seen.entryOf(noBytes, 0, 0)
+  }
+
+  of(text: string): number { const bytes = Buffer.from(text); return this.#seen.entryOf(bytes, 0, bytes.length) }
+
+  /** References of the labels in [from, to) of a key. */
+  writeLabels(out: ByteWriter, key: Uint8Array, from: number, to: number): void {
+    const input = new ByteReader(key, from, to)
+    while (input.at < to) {
+      input.readUvarint()
+      const end = input.readLength() + input.at
+      let name = 0, value = 0
+      while (input.at < end) {
+        const tag = input.readUvarint(), length = input.readLength(), number = this.#seen.entryOf(key, input.at, input.at + length)
+        if (tag === 0x0a) name = number
+        else value = number
+        input.at += length
+      }
+      out.writeUvarint(name)
+      out.writeUvarint(value)
+    }
+  }
+
+  write(out: ByteWriter): void {
+    const { bytes, offsets, count } = this.#seen
+    for (let i = 0; i < count; i++) {
+      out.writeU8(0x22)
+      out.writeUvarint(offsets[i + 1]! - offsets[i]!)
+      out.writeBytes(bytes.buffer.subarray(offsets[i], offsets[i + 1]))
+    }
+  }
+}
+const noBytes = new Uint8Array(0)
+const symbols = new Symbols()
+
+/** An io.prometheus.write.v2.Request, as `encodeWriteRequest`. Metadata go with the series that have them. */
+export function encodeWriteRequestV2(batch: WriteBatch, options: EncodeOptions): { bytes: Uint8Array; samples: number } {
+  const { out, series, part, labels } = scratch
+  out.reset()
+  symbols.reset()
+  const { first, next, histograms, exemplars } = bySeries(batch, options)
+  const metadata = new Map(batch.metadata.map(m => [m.metric, m]))
+  let samples = 0
+  for (let s = 0; s < batch.seriesCount; s++) {
+    const own = histograms.get(s)
+    if (first[s] === -1 && own === undefined) continue
+    labels.reset()
+    if (!writeLabels(labels, batch, s, options)) continue
+    series.reset()
+    part.reset()
+    symbols.writeLabels(part, labels.buffer, 0, labels.at)
+    message(series, 0x0a, part)
+    for (let i = first[s]!; i >= 0; i = next[i]!) { writeSample(part, batch, i); message(series, 0x12, part); samples++ }
+    for (const h of own ?? []) { part.reset(); writeHistogram(part, batch.histograms[h]!.histogram, batch.histograms[h]!.timeMs); message(series, 0x1a, part); samples++ }
+    for (const e of exemplars.get(s) ?? []) { part.reset(); writeExemplarV2(part, batch.exemplars[e]!); message(series, 0x22, part) }
+    const described = metadata.size === 0 ? undefined : metadataOf(metadata, labels, own !== undefined)
+    if (described !== undefined) {
+      part.reset()
+      part.writeU8(0x08)
+      part.writeUvarint(Math.max(0, metricTypes.indexOf(described.type)))
+      part.writeU8(0x18)
+      part.writeUvarint(symbols.of(described.help))
+      part.writeU8(0x20)
+      part.writeUvarint(symbols.of(described.unit))
+      message(series, 0x2a, part)
+    }
+    message(out, 0x2a, series)
+  }
+  if (samples > 0) symbols.write(out)
+  return { bytes: out.bytes(), samples }
+}
+
+function metadataOf(metadata: ReadonlyMap<string, Metadata>, labels: ByteWriter, isHistogram: boolean): Metadata | undefined {
+  const name = keyPairs(labels.buffer, 0, labels.at).find(([n]) => n === metricName)?.[1] ?? ''
+  const found = metadata.get(name)
+  if (found !== undefined || isHistogram) return found
+  const family = metadata.get(name.replace(/_(?:bucket|sum|count|total)$/, ''))
+  return family !== undefined && (['histogram', 'gaugehistogram', 'summary'].includes(family.type) || (family.type === 'counter' && name.endsWith('_total'))) ? family : undefined
+}
+
+function writeExemplarV2(out: ByteWriter, { labels, value, timeMs }: ExemplarSample): void {
+  const key = new KeyWriter(), from = key.writeLabels(labels), refs = new ByteWriter(16)
+  symbols.writeLabels(refs, key.bytes, from, key.at)
+  message(out, 0x0a, refs)
+  doubleField(out, 0x11, value)
+  out.writeU8(0x18)
+  out.writeProtoInt64(timeMs)
 }
