@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Unpacks programs that tests compare with into a folder: current Prometheus, Alertmanager, node exporter and vmalert, from Debian's unstable suite.
+# Unpacks programs that tests compare with, or check with, into a folder: Prometheus, Alertmanager, node exporter, vmalert, kustomize, age and docker-compose as they are in Debian's unstable suite.
 #   tools/fetch-peers.sh build/peers        then: export PATH=$PWD/build/peers/usr/bin:$PATH
 set -euo pipefail
 target=$1
@@ -10,7 +10,7 @@ if [ "$(apt-cache policy prometheus 2>/dev/null | grep -c ' sid/main')" = 0 ]; t
   apt-get update -q
 fi
 cd "$target/packages"
-for package in prometheus promtool prometheus-alertmanager prometheus-node-exporter victoria-metrics; do
+for package in prometheus promtool prometheus-alertmanager prometheus-node-exporter victoria-metrics kustomize age docker-compose; do
   apt-get download -q "$package/sid" || echo "$package could not be had"
 done
 for file in ./*.deb; do dpkg -x "$file" ..; done

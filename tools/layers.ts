@@ -17,6 +17,7 @@ export const mayImport: Record<string, readonly string[]> = {
   forward: ['core', 'codec', 'model', 'lang', 'wire', 'net', 'metrics'],
   alert: ['core', 'model', 'lang', 'net', 'query', 'metrics'],
   api: ['core', 'model', 'lang', 'wire', 'net', 'query', 'metrics', 'logs', 'traces', 'alert'],
+  deploy: ['core', 'lang'],
   app: ['*'],
 }
 

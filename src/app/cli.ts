@@ -22,6 +22,7 @@ const usage = `tercet ${version}: metrics, logs and traces in one process, on op
   tercet check [--config=tercet.yaml] [--key=value …]  is the configuration right, and does the bucket answer?
   tercet check config prometheus.yml | rules rules.yml | rules --test tests.yml | alertmanager alertmanager.yml
   tercet rules replay --start=6h --end=0s rules.yml      what recording rules would have recorded
+  tercet healthcheck [--key=value …]                   does the process here answer? For probes without a shell
   tercet version
 
 Each verb has --help. Every key is also an environment variable: metrics.retention is TERCET_METRICS_RETENTION.
@@ -76,6 +77,12 @@ Files of others: prometheus.yml with what it names, rules, and unit tests of rul
 
 Times are Unix seconds, RFC 3339, or so long ago. Samples older than metrics.out_of_order_window are refused: make it long enough first.
 `,
+  healthcheck: `tercet healthcheck: asks /health of the process that was started with the same configuration; exit code 0 when it answers.
+
+  tercet healthcheck
+  tercet healthcheck --listen.http=127.0.0.1:9000
+  tercet healthcheck --url=http://127.0.0.1:8428/ready --timeout=3s
+`,
   version: 'tercet version: prints the version.\n',
 }
 
@@ -87,9 +94,20 @@ function parseArguments(argv: readonly string[]): Arguments {
     if (arg === '--json') out.json = true
     else if (arg === '--help' || arg === '-h') out.help = true
     else if (arg.startsWith('--')) out.flags.push(arg.slice(2))
+    else if (/^-[a-zA-Z]/.test(arg)) out.flags.push(victoriaFlag(arg.slice(1)))
     else out.words.push(arg)
   }
   return out
+}
+
+/** Flags of VictoriaMetrics that deployments carry along. */
+const victoriaFlags: Readonly<Record<string, string>> = { retentionPeriod: 'metrics.retention', storageDataPath: 'data_dir', httpListenAddr: 'listen.http', 'promscrape.config': 'scrape_config_file', loggerFormat: 'log.format', loggerLevel: 'log.level' }
+function victoriaFlag(flag: string): string {
+  const equals = flag.indexOf('='), name = equals < 0 ? flag : flag.slice(0, equals), value = equals < 0 ? 'true' : flag.slice(equals + 1), key = victoriaFlags[name]
+  if (key === undefined) throw new BadDataError(`unknown flag -${name}; options begin with two dashes, and of VictoriaMetrics' own -${Object.keys(victoriaFlags).join(', -')} are known`)
+  // A number alone means months there.
+  if (name === 'retentionPeriod' && /^\d+$/.test(value)) return `${key}=${Number(value) * 31}d`
+  return `${key}=${name.startsWith('logger') ? value.toLowerCase() : value}`
 }
 
 /** Takes `name=value` out of the flags. */
@@ -105,8 +123,8 @@ function readConfig(flags: string[]): Config {
 
 export async function runCli(argv: readonly string[]): Promise<number> {
   const [verb = '', ...rest] = argv
-  const args = parseArguments(rest)
   try {
+    const args = parseArguments(rest)
     if (verb === '' || verb === '--help' || verb === '-h' || verb === 'help') { process.stdout.write(usage); return 0 }
     const verbHelp = help[verb]
     if (verbHelp === undefined) { process.stderr.write(`tercet: unknown command ${JSON.stringify(verb)}\n\n${usage}`); return 2 }
@@ -131,6 +149,7 @@ export async function runCli(argv: readonly string[]): Promise<number> {
       }
       case 'inspect': { const { openBucket } = await import('./compose.ts'), { inspectBucket } = await import('./inspect.ts'); const config = readConfig(args.flags); const world = worldOf(config); process.stdout.write(await inspectBucket(await openBucket(config, world, 'metrics'), await openBucket(config, world, 'logs'), await openBucket(config, world, 'traces'), args.json)); return 0 }
       case 'tail': return await tail(args)
+      case 'healthcheck': return await healthcheck(args)
       case 'rules': {
         const [what, ...files] = args.words
         if (what !== 'replay' || files.length === 0) throw new BadDataError('rules knows replay, which takes files: tercet rules replay --start=6h --end=0s rules.yml')
@@ -163,6 +182,27 @@ async function check(config: Config, json: boolean): Promise<number> {
   await probeBucket(traces, 'single-tenant/tercet/', config.text('role') === 'query', world.random)
   process.stdout.write(json ? `${JSON.stringify({ ok: true, bucket: bucket.description, logs: logs.description, traces: traces.description })}\n` : `The configuration is right, and ${bucket.description}, ${logs.description} and ${traces.description} answer.\n`)
   return 0
+}
+
+/** What listens on all addresses is asked on the loopback one. Certificates are not checked: the process is on this host. */
+async function healthcheck(args: Arguments): Promise<number> {
+  const url = take(args.flags, 'url'), timeoutMs = parseDurationMs(take(args.flags, 'timeout') ?? '3s') ?? 3000
+  let address = url
+  if (address === undefined) {
+    const config = readConfig(args.flags), [, host = '', port] = /^(.*):(\d+)$/.exec(config.text('listen.http')) ?? []
+    address = `${config.text('tls.cert_file') === '' ? 'http' : 'https'}://${host === '' || host === '0.0.0.0' || host === '[::]' ? '127.0.0.1' : host}:${port ?? '8428'}/health`
+  } else if (args.flags.length > 0) throw new BadDataError(`healthcheck does not know --${args.flags[0]!}`)
+  const { request } = address.startsWith('https:') ? await import('node:https') : await import('node:http')
+  return new Promise(resolve => {
+    const asked = request(address, { timeout: timeoutMs, rejectUnauthorized: false }, reply => {
+      reply.resume()
+      if (reply.statusCode !== 200) process.stderr.write(`tercet: ${address} answered ${reply.statusCode ?? 0}\n`)
+      resolve(reply.statusCode === 200 ? 0 : 1)
+    })
+    asked.on('timeout', () => { asked.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)) })
+    asked.on('error', error => { process.stderr.write(`tercet: ${address}: ${error.message}\n`); resolve(1) })
+    asked.end()
+  })
 }
 
 interface Running { reload(): Promise<void>; close(): Promise<void> }

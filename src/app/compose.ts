@@ -4,6 +4,7 @@ import { CachedBucket } from '#bucket/cache.ts'
 import { DirectoryBucket } from '#bucket/directory.ts'
 import { PrefixedBucket, type Bucket } from '#bucket/bucket.ts'
 import { probeBucket } from '#bucket/probe.ts'
+import type { S3Credentials } from '#bucket/s3.ts'
 import { makeHashSeed } from '#codec/series-key.ts'
 import { WriteRequestKernel } from '#codec/write-request.ts'
 import { Repeater } from '#core/clock.ts'
@@ -78,20 +79,37 @@ const defaultTraceTenant = 'single-tenant'
 export type SignalName = 'metrics' | 'logs' | 'traces'
 
 /** The bucket of a signal, by configuration. */
+/** What a signal does not say itself, holds for all three. */
+function ownText(config: Config, signal: SignalName, name: 'endpoint' | 'region' | 'access_key_id' | 'access_key_id_file' | 'secret_access_key' | 'secret_access_key_file'): string {
+  return config.text(`${signal}.bucket.s3.${name}`) || config.text(`bucket.s3.${name}`)
+}
+
+export function s3Settings(config: Config, signal: SignalName): { endpoint: string; region: string; pathStyle: boolean } {
+  const endpoint = ownText(config, signal, 'endpoint'), pathStyle = config.text('bucket.s3.path_style')
+  return { endpoint, region: ownText(config, signal, 'region'), pathStyle: pathStyle === 'auto' ? endpoint !== '' : pathStyle === 'true' }
+}
+
+/** Undefined: the SDK's own chain. Those in files are read again when they are asked for again. */
+export function s3Credentials(config: Config, { files }: Pick<World, 'files'>, signal: SignalName): S3Credentials | undefined {
+  const part = (name: 'access_key_id' | 'secret_access_key'): { text: string; file: string } => {
+    // A signal's own text goes before a file for all.
+    const own = config.text(`${signal}.bucket.s3.${name}`), ownFile = config.text(`${signal}.bucket.s3.${name}_file`)
+    return own !== '' || ownFile !== '' ? { text: own, file: ownFile } : { text: config.text(`bucket.s3.${name}`), file: config.text(`bucket.s3.${name}_file`) }
+  }
+  const id = part('access_key_id'), secret = part('secret_access_key')
+  if (id.text === '' && id.file === '') return undefined
+  const read = async ({ text, file }: { text: string; file: string }): Promise<string> => (file === '' ? text : Buffer.from(await files.read(file)).toString('utf8').trim())
+  return { isChanging: id.file !== '' || secret.file !== '', read: async () => ({ accessKeyId: await read(id), secretAccessKey: await read(secret) }) }
+}
+
 export async function openBucket(config: Config, world: World, signal: SignalName): Promise<Bucket> {
   const s3Name = config.text(`${signal}.bucket.s3.bucket`) || config.text('bucket.s3.bucket')
   const directory = config.text(`${signal}.bucket.dir`) || (config.text('bucket.dir') === '' ? '' : `${config.text('bucket.dir')}/${signal}`)
   if (s3Name === '' || config.text(`${signal}.bucket.dir`) !== '') return new DirectoryBucket(directory || `${config.text('data_dir')}/bucket/${signal}`)
-  const endpoint = config.text('bucket.s3.endpoint')
+  const { endpoint, ...s3 } = s3Settings(config, signal)
   if (endpoint.startsWith('http://') && !config.isOn('bucket.s3.allow_insecure')) throw new BadDataError(`bucket.s3.endpoint ${endpoint} has no TLS; use https://, or allow it with bucket.s3.allow_insecure: true`)
   const { openS3 } = await import('#bucket/s3.ts')
-  const secretFile = config.text('bucket.s3.secret_access_key_file')
-  const pathStyle = config.text('bucket.s3.path_style')
-  const bucket = await openS3({
-    endpoint, region: config.text('bucket.s3.region'), bucket: s3Name, accessKeyId: config.text('bucket.s3.access_key_id'),
-    secretAccessKey: secretFile === '' ? config.text('bucket.s3.secret_access_key') : Buffer.from(await world.files.read(secretFile)).toString('utf8').trim(),
-    pathStyle: pathStyle === 'auto' ? endpoint !== '' : pathStyle === 'true', clock: world.clock,
-  })
+  const bucket = await openS3({ endpoint, ...s3, bucket: s3Name, credentials: s3Credentials(config, world, signal), clock: world.clock })
   const shared = config.text('bucket.s3.prefix')
   // Tempo takes every first-level prefix for a tenant: traces don't share theirs with the others.
   const prefix = (config.text(`${signal}.bucket.s3.prefix`) || (signal === 'traces' && config.text('traces.bucket.s3.bucket') === '' ? `${shared}/traces` : shared)).replace(/^\/+|\/+$/g, '')
@@ -149,7 +167,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   const bucket = await openBucket(config, world, 'metrics')
   const logsBucket = await openBucket(config, world, 'logs')
   const tracesBucket = await openBucket(config, world, 'traces')
-  const isReader = config.text('role') === 'query'
+  const isReader = config.text('role') === 'query', isAnswering = config.text('role') !== 'insert'
   await probeBucket(tracesBucket, `${defaultTraceTenant}/tercet/`, isReader, random)
   await probeBucket(bucket, `${defaultTenant}/tercet/`, isReader, random)
   await probeBucket(logsBucket, `${defaultLogTenant}/tercet/`, isReader, random)
@@ -230,7 +248,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
     return { status: problem === undefined ? 200 : 503, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: problem ?? 'Tercet is ready.\n' }
   }
   const push = ['POST', 'PUT'] as const
-  const routes: Route[] = [
+  const answering: Route[] = [
     ...prometheusRoutes({ clock, limits, engine, store: metrics, tenantOf, version, startedMs, flags: {}, configText: config.describe(), retention: config.text('metrics.retention') }),
     ...ruleRoutes(alerting), ...(own === undefined ? [] : alertmanagerRoutes({ clock, alertmanager: own.alertmanager, version, startedMs })),
     ...targetRoutes(scraping, request => metrics.metadata(tenantOf(request))),
@@ -239,6 +257,10 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
     ...victoriaLogsRoutes({ clock, engine: new LogsqlEngine(clock, limits), logql, store: logs, tenantOf: logTenantOf }),
     ...tempoRoutes({ answers: tempo, store: traces, tenantOf: traceTenantOf, version }),
     ...jaegerRoutes({ clock, search, tags, store: traces, tenantOf: traceTenantOf, dependencies }),
+  ]
+  const refused = { status: 403, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: 'This process has role=insert: it takes in and answers no queries. Ask one with role=query over the same bucket, or with role=all.\n' }
+  const routes: Route[] = [
+    ...(isAnswering ? answering : answering.map((route): Route => ({ ...route, handler: async () => refused }))),
     ...['/v1/traces', '/opentelemetry/v1/traces', '/insert/opentelemetry/v1/traces', '/otlp/v1/traces'].map(path => ({ methods: ['POST'] as const, path, handler: otlpTraces.handle })),
     { methods: ['POST'], path: '/api/v2/spans', handler: otlpTraces.handleZipkin }, { methods: ['POST'], path: '/api/traces', handler: otlpTraces.handleJaeger },
     ...['/loki/api/v1/push', '/insert/loki/api/v1/push'].map(path => ({ methods: ['POST'] as const, path, handler: lokiPush.handle })),
@@ -261,7 +283,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
     { methods: push, path: '/-/reload', handler: async () => { await tercet!.reload(); return { status: 200, body: '' } } },
     { methods: ['GET'], path: '/', handler: async () => ({ status: 200, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: welcome }) },
   ]
-  const sockets = tailRoutes({ clock, engine: logql, store: logs, tenantOf: header => tenantNamed(header, defaultLogTenant) })
+  const sockets = !isAnswering ? [] : tailRoutes({ clock, engine: logql, store: logs, tenantOf: header => tenantNamed(header, defaultLogTenant) })
   const http = new HttpServer(routes, sockets, {
     log, bodyBytesMax: limits.bodyBytesMax, decodedBytesMax: limits.decodedBytesMax, onError: errorReply, monotonicMs: () => clock.monotonicMs(),
     onRequest: (route, status, seconds) => { self.request(route, status, seconds); if (traces.ready) selfTraces?.note(route, status, seconds) }, auth, tls,

@@ -16,13 +16,20 @@ export interface S3Options {
   endpoint: string
   region: string
   bucket: string
-  /** Empty: the SDK's chain (environment, web identity, instance roles). */
-  accessKeyId: string
-  secretAccessKey: string
+  /** Undefined: the SDK's chain (environment, web identity, instance roles). */
+  credentials: S3Credentials | undefined
   pathStyle: boolean
   clock: Clock
 }
 
+export interface S3Credentials {
+  /** They may change while the process runs: they are read again every so often. */
+  isChanging: boolean
+  read(): Promise<{ accessKeyId: string; secretAccessKey: string }>
+}
+
+/** The SDK asks for new ones five minutes before the end: after one minute. */
+const credentialsMs = 360_000
 const partBytes = 16 * 1024 * 1024
 const attemptsMax = 4
 const socketsMax = 32
@@ -36,13 +43,14 @@ export class S3Bucket implements Bucket {
   readonly #clock: Clock
 
   constructor(options: S3Options) {
+    const { credentials } = options
     this.#bucket = options.bucket
     this.#clock = options.clock
     this.description = `s3://${options.bucket}${options.endpoint === '' ? '' : ` at ${options.endpoint}`}`
     this.#client = new S3Client({
       region: options.region, forcePathStyle: options.pathStyle, requestChecksumCalculation: 'WHEN_REQUIRED', responseChecksumValidation: 'WHEN_REQUIRED', maxAttempts: 1,
       ...(options.endpoint === '' ? {} : { endpoint: options.endpoint }),
-      ...(options.accessKeyId === '' ? {} : { credentials: { accessKeyId: options.accessKeyId, secretAccessKey: options.secretAccessKey } }),
+      ...(credentials === undefined ? {} : { credentials: async () => ({ ...await credentials.read(), ...(credentials.isChanging ? { expiration: new Date(options.clock.nowMs() + credentialsMs) } : {}) }) }),
       requestHandler: new NodeHttpHandler({ connectionTimeout: 5000, requestTimeout: 60_000, httpAgent: new HttpAgent({ keepAlive: true, maxSockets: socketsMax }), httpsAgent: new HttpsAgent({ keepAlive: true, maxSockets: socketsMax }) }),
     })
   }

@@ -32,7 +32,7 @@ async function freePort(): Promise<number> {
 }
 
 const keys = { accessKeyId: 'test', secretAccessKey: 'testtesttest' }
-const open = (bucket: string, overrides: Partial<typeof keys> = {}): Promise<Bucket> => openS3({ endpoint, region: 'minio', bucket, ...keys, ...overrides, pathStyle: true, clock: systemClock })
+const open = (bucket: string, overrides: Partial<typeof keys> = {}): Promise<Bucket> => openS3({ endpoint, region: 'minio', bucket, credentials: { isChanging: false, read: () => Promise.resolve({ ...keys, ...overrides }) }, pathStyle: true, clock: systemClock })
 
 if (installed) {
   before(async () => {
