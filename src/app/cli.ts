@@ -21,6 +21,10 @@ const usage = `tercet ${version}: metrics, logs and traces in one process, on op
   tercet inspect [--json] [--key=value …]              what is in the bucket
   tercet check [--config=tercet.yaml] [--key=value …]  is the configuration right, and does the bucket answer?
   tercet check config prometheus.yml | rules rules.yml | rules --test tests.yml | alertmanager alertmanager.yml
+  tercet check bucket [--key=value …]                  how does the S3 store behave, and what should be set there?
+  tercet check stack URL…                              do health, round trips and data sources of a live stack hold?
+  tercet deploy render|seal|unseal|check-secrets|bootstrap-s3|migrate|graduate    Helm, Flux, compose, Grafana, secrets
+  tercet import --from=prometheus|mimir|thanos|loki|tempo|victoriametrics SOURCE   history of others
   tercet rules replay --start=6h --end=0s rules.yml      what recording rules would have recorded
   tercet healthcheck [--key=value …]                   does the process here answer? For probes without a shell
   tercet version
@@ -124,6 +128,7 @@ function readConfig(flags: string[]): Config {
 export async function runCli(argv: readonly string[]): Promise<number> {
   const [verb = '', ...rest] = argv
   try {
+    if (verb === 'deploy' || verb === 'import' || (verb === 'check' && (rest[0] === 'stack' || rest[0] === 'bucket'))) return await runOperatorVerb(verb, rest)
     const args = parseArguments(rest)
     if (verb === '' || verb === '--help' || verb === '-h' || verb === 'help') { process.stdout.write(usage); return 0 }
     const verbHelp = help[verb]
@@ -168,6 +173,45 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     process.stderr.write(`tercet: ${shown}\n`)
     return error instanceof BadDataError ? 2 : 1
   }
+}
+
+/** Verbs of who deploys take values after a space too: `-o DIR`. */
+function parseLoosely(argv: readonly string[], switches: readonly string[]): Arguments {
+  const out: Arguments = { flags: [], words: [], json: false, help: false }
+  for (let i = 0; i < argv.length; i++) {
+    const arg = argv[i]!, name = arg.replace(/^--?/, '')
+    if (arg === '--json') out.json = true
+    else if (arg === '--help' || arg === '-h') out.help = true
+    else if (!arg.startsWith('-') || arg === '-') out.words.push(arg)
+    else if (name.includes('=')) out.flags.push(name)
+    else if (switches.includes(name)) out.flags.push(`${name}=true`)
+    else {
+      const value = argv[++i]
+      if (value === undefined) throw new BadDataError(`${arg} takes a value`)
+      out.flags.push(`${name}=${value}`)
+    }
+  }
+  return out
+}
+
+async function runOperatorVerb(verb: string, rest: readonly string[]): Promise<number> {
+  const args = parseLoosely(rest, ['hand-over', 'in-place', 'yes'])
+  if (verb === 'deploy') {
+    const { deployHelp, runDeploy } = await import('./deploy.ts')
+    if (args.help || args.words.length === 0) { process.stdout.write(deployHelp); return args.help ? 0 : 2 }
+    return runDeploy(args)
+  }
+  if (verb === 'import') {
+    const { importHelp, runImport } = await import('./import.ts')
+    if (args.help || args.words.length + args.flags.length === 0) { process.stdout.write(importHelp); return args.help ? 0 : 2 }
+    return runImport(args)
+  }
+  const [what, ...words] = args.words
+  if (args.help) { process.stdout.write(help['check']!); return 0 }
+  if (what === 'stack') return (await import('./check-stack.ts')).checkStackVerb({ ...args, words })
+  if (words.length > 0) throw new BadDataError(`check bucket takes no ${words[0]!}`)
+  const config = readConfig(args.flags)
+  return (await import('./bucket-admin.ts')).checkBuckets(config, worldOf(config), args.json)
 }
 
 function worldOf(config: Config): World { return systemWorld(makeLog(config.text('log.format'), config.text('log.level'))) }

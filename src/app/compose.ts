@@ -6,6 +6,7 @@ import { PrefixedBucket, type Bucket } from '#bucket/bucket.ts'
 import { probeBucket } from '#bucket/probe.ts'
 import type { S3Credentials } from '#bucket/s3.ts'
 import { makeHashSeed } from '#codec/series-key.ts'
+import { Fence } from '#store/fencing.ts'
 import { WriteRequestKernel } from '#codec/write-request.ts'
 import { Repeater } from '#core/clock.ts'
 import { Registry } from '#core/counter.ts'
@@ -120,6 +121,14 @@ export async function openBucket(config: Config, world: World, signal: SignalNam
   return bytesMax === 0 ? whole : CachedBucket.open(whole, { files: world.files, log: world.log, directory: `${config.text('data_dir')}/cache/${signal}`, bytesMax, isCacheable })
 }
 
+/** A restart does not take back what was given away. */
+async function refuseHandedOver(prefixes: readonly (readonly [Bucket, string])[]): Promise<void> {
+  for (const [bucket, tenant] of prefixes) {
+    const owner = await Fence.lastOwner(bucket, `${tenant}/tercet/epoch/`)
+    if (owner.startsWith('handed over')) throw new BadDataError(`${bucket.description} was ${owner}. To write there again, stop those and start once with --take_back=true; to look, start with --role=query`)
+  }
+}
+
 function openLogs(config: Config, { clock, random, files, log }: World, bucket: Bucket, limits: Limits, isReader: boolean): LogsEngine {
   const outOfOrderMs = config.durationMs('logs.out_of_order_window')
   return new LogsEngine({
@@ -171,6 +180,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   await probeBucket(tracesBucket, `${defaultTraceTenant}/tercet/`, isReader, random)
   await probeBucket(bucket, `${defaultTenant}/tercet/`, isReader, random)
   await probeBucket(logsBucket, `${defaultLogTenant}/tercet/`, isReader, random)
+  if (!isReader && !config.isOn('take_back')) await refuseHandedOver([[bucket, defaultTenant], [logsBucket, defaultLogTenant], [tracesBucket, defaultTraceTenant]])
   const registry = new Registry()
   const hashSeed = makeHashSeed(random)
   const metrics = new MetricsEngine({
@@ -280,6 +290,10 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
     { methods: ['GET'], path: '/-/ready', handler: readiness }, { methods: ['GET'], path: '/ready', handler: readiness },
     { methods: ['GET'], path: '/metrics', handler: async () => ({ status: 200, headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }, body: self.expose() }) },
     { methods: push, path: '/-/flush', handler: async () => { await Promise.all([metrics.flush(), logs.flush(), traces.flush()]); return { status: 204 } } },
+    // To another system on the same buckets: see tercet deploy graduate.
+    { methods: ['POST'], path: '/-/hand-over', handler: async ({ query }) => { const to = query.get('to') ?? 'another writer'; await Promise.all([metrics, logs, traces].map(signal => signal.handOver(to))); return { status: 204 } } },
+    // Looks for blocks that others put into the buckets.
+    { methods: push, path: '/-/refresh', handler: async () => { await Promise.all([metrics.refresh(), logs.refresh(), traces.refresh()]); return { status: 204 } } },
     { methods: push, path: '/-/reload', handler: async () => { await tercet!.reload(); return { status: 200, body: '' } } },
     { methods: ['GET'], path: '/', handler: async () => ({ status: 200, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: welcome }) },
   ]

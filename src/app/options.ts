@@ -79,6 +79,7 @@ export const optionTable = {
   'traces.bucket.s3.secret_access_key': option('text', '', 'As bucket.s3.secret_access_key, for traces alone.'),
   'traces.bucket.s3.secret_access_key_file': option('text', '', 'As bucket.s3.secret_access_key_file, for traces alone.'),
   'durability': option(['local', 'bucket'], 'local', 'Acknowledge when in the local log, or when in the bucket.'),
+  'take_back': option('switch', 'false', 'Write to buckets that were handed over to Mimir, Loki and Tempo (tercet deploy graduate); their processes must be stopped.'),
   'wal_sync': option(['interval', 'always'], 'interval', 'Force the local log to disk every second, or before every reply.'),
   'metrics.retention': option('duration', '30d', 'Samples older than this are deleted; inf keeps all.'),
   'metrics.retention_size': option('bytes', '0', 'The oldest blocks are deleted beyond this size; 0 = no limit.'),

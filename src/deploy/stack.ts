@@ -22,10 +22,11 @@ export interface Stack {
   retention: Record<SignalName, string>
   scrape: { interval: string; timeout: string }
   persistence: { isOn: boolean; size: string; storageClass: string }
-  agent: { isOn: boolean }
+  agent: { isOn: boolean; isFollowingLogs: boolean }
+  signals: readonly SignalName[]
   grafana: { isOn: boolean; tag: string; namespace: string; orgId: string }
   /** Compose: a development S3 beside it. */
-  developmentS3: { isOn: boolean; image: string }
+  developmentS3: { isOn: boolean; image: string; command: string[]; environment: [string, string][]; port: number; healthcheck: string[] }
   networkPolicy: { isOn: boolean; fromNamespaces: string[]; toCidrs: string[] }
   alerting: { config: string }
   isMeshed: boolean
@@ -63,6 +64,15 @@ function secondsOf(text: string): number {
   return match === null ? NaN : Number(match[1]) * { s: 1, m: 60, h: 3600 }[match[2] as 's' | 'm' | 'h']
 }
 
+/** The documents' Victoria stack has no traces. */
+function signalsOf(top: Section, engine: Engine): SignalName[] {
+  if (!top.has('signals')) return engine === 'victoria' ? ['metrics', 'logs'] : [...signals]
+  const named = top.texts('signals'), unknown = named.find(name => !signals.includes(name as SignalName))
+  if (unknown !== undefined || named.length === 0) top.refuse(`signals: ${unknown === undefined ? 'none is named' : JSON.stringify(unknown)}; some of ${signals.join(', ')} were expected`)
+  if (engine === 'tercet' && named.length < signals.length) top.refuse('signals: the engine tercet has all three in one process')
+  return signals.filter(signal => named.includes(signal))
+}
+
 /** `engine` goes before what the file says. Throws BadDataError with file, line and column. */
 export function readStack(text: string, path: string, engineFlag?: string): Stack {
   const top = parseSettings(text.trim() === '' ? '{}' : text, path).section()
@@ -88,9 +98,10 @@ export function readStack(text: string, path: string, engineFlag?: string): Stac
     scrape,
     // The documents want no volume with Tercet, which needs none with a bucket; the others lose what is not in theirs yet.
     persistence: one('persistence', s => ({ isOn: s?.isOn('enabled', engine !== 'tercet' || !top.has('s3')) ?? (engine !== 'tercet' || !top.has('s3')), size: s?.text('size', '10Gi') ?? '10Gi', storageClass: s?.text('storage_class') ?? '' })),
-    agent: one('agent', s => ({ isOn: s?.isOn('enabled', true) ?? true })),
+    agent: one('agent', s => ({ isOn: s?.isOn('enabled', true) ?? true, isFollowingLogs: s?.isOn('logs', false) ?? false })),
+    signals: signalsOf(top, engine),
     grafana: one('grafana', s => ({ isOn: s?.isOn('enabled', false) ?? false, tag: s?.text('tag', '13.2.0') ?? '13.2.0', namespace: s?.text('namespace', '') || top.text('namespace', 'monitoring'), orgId: s?.text('org_id') ?? '' })),
-    developmentS3: one('development_s3', s => ({ isOn: s?.isOn('enabled', false) ?? false, image: s?.text('image') ?? '' })),
+    developmentS3: one('development_s3', s => ({ isOn: s?.isOn('enabled', false) ?? false, image: s?.text('image') ?? '', command: s?.texts('command') ?? [], environment: s?.textMap('environment') ?? [], port: s?.whole('port', 9000) ?? 9000, healthcheck: s?.texts('healthcheck') ?? [] })),
     networkPolicy: one('network_policy', s => ({ isOn: s?.isOn('enabled', false) ?? false, fromNamespaces: s?.texts('from_namespaces') ?? [], toCidrs: s?.texts('to_cidrs') ?? [] })),
     alerting: one('alerting', s => ({ config: s?.text('alertmanager_config') ?? '' })),
     isMeshed: top.isOn('mesh', false), ageRecipients: top.texts('age_recipients'), external: top.texts('external'),

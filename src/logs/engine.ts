@@ -250,6 +250,12 @@ export class LogsEngine implements Signal {
     await this.#guard.inMaintenance(() => this.#life.flush())
   }
 
+  /** Everything goes into the bucket, and nothing is taken in or written any more: another system is to write there. */
+  async handOver(successor: string): Promise<void> {
+    if (this.#options.readOnly) return
+    await this.#guard.handOver(this.#options.bucket, `${this.#options.defaultTenant}/tercet/epoch/`, successor, () => this.flush())
+  }
+
   async close(): Promise<void> {
     for (const repeater of this.#background) await repeater.stop()
     await this.#guard.settled()

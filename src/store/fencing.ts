@@ -33,6 +33,12 @@ export class Fence {
     }
   }
 
+  /** What the newest writer said of itself; empty where there was none. */
+  static async lastOwner(bucket: Bucket, prefix: string): Promise<string> {
+    const newest = (await Fence.#epochs(bucket, prefix)).at(-1)
+    return newest === undefined ? '' : Buffer.from(await bucket.get(`${prefix}${String(newest).padStart(8, '0')}`)).toString()
+  }
+
   static async #epochs(bucket: Bucket, prefix: string): Promise<number[]> {
     const objects = await bucket.list(prefix)
     return objects.map(o => Number.parseInt(o.key.slice(prefix.length), 10)).filter(Number.isFinite).sort((a, b) => a - b)

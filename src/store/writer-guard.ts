@@ -3,7 +3,8 @@ import type { Clock } from '#core/clock.ts'
 import { messageOf, UnavailableError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
-import type { Fence } from './fencing.ts'
+import type { Bucket } from '#bucket/bucket.ts'
+import { Fence } from './fencing.ts'
 import type { Wal } from './wal.ts'
 
 export interface WriterGuardOptions {
@@ -25,6 +26,7 @@ export class WriterGuard {
   #fence: Fence | undefined
   #maintenance: Promise<void> = Promise.resolve()
   #diskFull: string | undefined
+  #handedOver: string | undefined
 
   constructor(options: WriterGuardOptions, wal: Wal, backlogBytes: () => number) {
     this.#options = options
@@ -35,13 +37,33 @@ export class WriterGuard {
   holdFence(fence: Fence): void { this.#fence = fence }
 
   /** Why nothing can be written, if so. */
-  get problem(): string | undefined { return this.#wal.fenced ?? this.#diskFull }
+  get problem(): string | undefined { return this.#wal.fenced ?? this.#handedOver ?? this.#diskFull }
 
   /** Throws UnavailableError when nothing may be appended now. */
   admit(ready: boolean): void {
     if (this.#options.readOnly) throw new UnavailableError('this process serves queries only', 60)
     if (!ready) throw new UnavailableError('the process is starting', 2)
+    if (this.#handedOver !== undefined) throw new UnavailableError(this.#handedOver, 60)
     if (this.#diskFull !== undefined) throw new UnavailableError(this.#diskFull, 30)
+  }
+
+  /**
+   * Leaves the prefix to another writer: accepts nothing more, has everything flushed, and takes an epoch that nobody here writes by. What fails
+   * leaves it accepting as before.
+   */
+  async handOver(bucket: Bucket, epochPrefix: string, successor: string, flush: () => Promise<void>): Promise<void> {
+    this.#handedOver = `handed over to ${successor}; send there`
+    try {
+      await flush()
+      // What was admitted just before the first and appended just after it.
+      await flush()
+      await Fence.claim(bucket, epochPrefix, this.#handedOver)
+    } catch (error) {
+      this.#handedOver = undefined
+      throw error
+    }
+    this.#wal.fence(this.#handedOver)
+    this.#options.log.info('the bucket is another one\'s', { signal: this.#options.signal, successor })
   }
 
   async watchDisk(): Promise<void> {

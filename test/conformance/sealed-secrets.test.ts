@@ -11,8 +11,8 @@ import { decryptSops } from 'sops-age'
 import { parse } from 'yaml'
 import { BadDataError, CorruptDataError } from '#core/errors.ts'
 import { seededRandom } from '#core/random.ts'
-import { needs, programPath } from '../../test/peers.ts'
-import { identitiesIn, readSopsConfig, ruleForPath, seal, secretProblems, secretRule, sopsConfigText, unseal, type SealRule } from './sops.ts'
+import { needs, programPath } from '../peers.ts'
+import { identitiesIn, readSopsConfig, ruleForPath, seal, secretProblems, secretRule, sopsConfigText, unseal, type SealRule } from '#deploy/sops.ts'
 
 const identity = await generateX25519Identity(), recipient = await identityToRecipient(identity)
 const other = await generateX25519Identity(), otherRecipient = await identityToRecipient(other)
