@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parse, stringify } from 'yaml'
+import { parse, parseDocument } from 'yaml'
 import { systemClock } from '#core/clock.ts'
 import { BadDataError, CorruptDataError } from '#core/errors.ts'
 import { systemRandom } from '#core/random.ts'
@@ -85,34 +85,62 @@ function sealerFor(stack: Stack, directory: string, secretsPath: string | undefi
   }
 }
 
-/** Files of an earlier render that this one does not have. */
+/** Names the files of the last render: what is not in the next one goes, and what was never in it is somebody else's. */
 const manifestName = '.tercet-rendered'
 
-export function writeTree(directory: string, tree: FileTree): { written: number; removed: number } {
-  const manifest = join(directory, manifestName), before = existsSync(manifest) ? readFileSync(manifest, 'utf8').split('\n').filter(line => line !== '') : []
+function manifestOf(directory: string): string[] {
+  const manifest = join(directory, manifestName)
+  return existsSync(manifest) ? readFileSync(manifest, 'utf8').split('\n').filter(line => line !== '') : []
+}
+
+/** Applications of others in the namespace stay in its kustomization.yaml, and its namespace.yaml as it is. */
+function withOthers(directory: string, tree: FileTree, namespacePath: string): void {
+  const before = new Set(manifestOf(directory)), list = `${namespacePath}/kustomization.yaml`, namespace = `${namespacePath}/namespace.yaml`
+  if (existsSync(join(directory, namespace)) && !before.has(namespace)) tree.delete(namespace)
+  if (!existsSync(join(directory, list))) return
+  const document = parseDocument(readFileSync(join(directory, list), 'utf8')), theirs = document.toJS() as { resources?: string[] } | null, resources = theirs?.resources ?? []
+  const named = (resource: string): string => `${namespacePath}/${resource.replace(/^\.\//, '')}`, ours = (parse(tree.get(list) ?? '') as { resources: string[] }).resources
+  const isOurs = (resource: string): boolean => before.has(named(resource)) || ours.includes(resource) || ours.includes(`./${resource}`)
+  const others = resources.filter(resource => !isOurs(resource))
+  if (others.length === 0 && !/#/.test(document.toString())) return
+  const kept = resources.filter(resource => !before.has(named(resource)) || ours.some(own => named(own) === named(resource))), missing = ours.filter(own => !kept.some(resource => named(resource) === named(own)))
+  // Item by item, so that comments stay.
+  for (let i = resources.length - 1; i >= 0; i--) if (!kept.includes(resources[i]!)) document.deleteIn(['resources', i])
+  for (const own of missing) document.addIn(['resources'], own)
+  tree.set(list, document.toString({ lineWidth: 0 }))
+}
+
+/** Throws BadDataError where a file of somebody else's would be written over. */
+export function writeTree(directory: string, tree: FileTree, shared: readonly string[] = []): { written: number; removed: number } {
+  const before = manifestOf(directory)
   let written = 0, removed = 0
-  for (const [path, text] of tree) {
+  const changed = [...tree].filter(([path, text]) => { const file = join(directory, path); return !existsSync(file) || readFileSync(file, 'utf8') !== text })
+  const foreign = changed.filter(([path]) => existsSync(join(directory, path)) && !before.includes(path) && !shared.includes(path)).map(([path]) => path)
+  if (foreign.length > 0) throw new BadDataError(`${foreign.join(', ')} in ${directory} is not of an earlier render (${manifestName}); move it away, or render somewhere else`)
+  for (const [path, text] of changed) {
     const file = join(directory, path)
-    if (existsSync(file) && readFileSync(file, 'utf8') === text) continue
     mkdirSync(dirname(file), { recursive: true })
     writeFileSync(file, text)
     written++
   }
   // Nothing outside of the directory, whatever somebody wrote into the list.
-  for (const path of before) if (!tree.has(path) && !relative(resolve(directory), resolve(directory, path)).startsWith('..')) { rmSync(join(directory, path), { force: true }); removed++ }
-  writeFileSync(manifest, `${[...tree.keys()].sort().join('\n')}\n`)
+  for (const path of before) if (!tree.has(path) && !shared.includes(path) && !relative(resolve(directory), resolve(directory, path)).startsWith('..')) { rmSync(join(directory, path), { force: true }); removed++ }
+  mkdirSync(directory, { recursive: true })
+  writeFileSync(join(directory, manifestName), `${[...tree.keys()].sort().join('\n')}\n`)
   return { written, removed }
 }
 
 async function renderVerb({ flags, words }: DeployArguments): Promise<number> {
-  const engine = takeFlag(flags, 'engine'), target = targets.find(t => t === takeFlag(flags, 'target')), directory = takeFlag(flags, 'o') ?? takeFlag(flags, 'output'), secretsPath = takeFlag(flags, 'secrets')
+  const engine = takeFlag(flags, 'engine'), targetText = takeFlag(flags, 'target'), target = targets.find(t => t === targetText), directory = takeFlag(flags, 'o') ?? takeFlag(flags, 'output'), secretsPath = takeFlag(flags, 'secrets')
   const { stack, text } = readStackFile(flags, engine)
   noMore(flags, 'deploy render')
   if (words.length > 0) throw new BadDataError(`deploy render takes no ${words[0]!}`)
   if (target === undefined) throw new BadDataError(`deploy render: --target is one of ${targets.join(', ')}, and --engine one of ${engines.join(', ')}`)
   if (directory === undefined) throw new BadDataError('deploy render: name where to: -o DIR')
   const { tree, warnings } = await render({ stack, target, ownChart: ownChart(), seal: sealerFor(stack, directory, secretsPath), configText: text })
-  const { written, removed } = writeTree(directory, tree)
+  const namespacePath = `${stack.root.replace(/\/+$/, '')}/${stack.namespace}`
+  if (target === 'flux') withOthers(directory, tree, namespacePath)
+  const { written, removed } = writeTree(directory, tree, target === 'flux' ? [`${namespacePath}/kustomization.yaml`, `${namespacePath}/namespace.yaml`] : [])
   for (const { name, text: sentence } of warnings) err(`warning ${name}: ${sentence}\n`)
   out(`${tree.size} files for ${stack.engine} as ${target} in ${directory}: ${written} written, ${tree.size - written} as they were${removed === 0 ? '' : `, ${removed} of before removed`}\n`)
   return 0
@@ -185,5 +213,3 @@ export async function runDeploy(args: DeployArguments): Promise<number> {
     default: throw new BadDataError(`deploy knows render, seal, unseal, check-secrets, bootstrap-s3, migrate and graduate${verb === undefined ? '' : `, not ${JSON.stringify(verb)}`}`)
   }
 }
-
-export function printYaml(value: unknown): void { out(stringify(value, { lineWidth: 0 })) }

@@ -6,10 +6,10 @@ export type FileTree = Map<string, string>
 /** Any Kubernetes object. */
 export interface KubeObject { apiVersion: string; kind: string; metadata: { name: string; namespace?: string; labels?: Record<string, string>; annotations?: Record<string, string> }; [more: string]: unknown }
 
-/** Keys in the order given; no line is folded, nothing is an alias. */
+/** Keys in the order given; no line is folded, nothing is an alias; `on` and `no` are quoted, which programs in Go take for truth values. */
 export function yamlText(value: unknown, comment = ''): string {
   const head = comment === '' ? '' : `${comment.split('\n').map(line => `# ${line}`.trimEnd()).join('\n')}\n`
-  return head + stringify(value, { lineWidth: 0, aliasDuplicateObjects: false })
+  return head + stringify(value, { lineWidth: 0, aliasDuplicateObjects: false, compat: 'yaml-1.1' })
 }
 
 /** One file of several objects. */

@@ -60,7 +60,7 @@ export function logsClusterValues(stack: Stack): Record<string, unknown> {
 function backup(stack: Stack): Release {
   const s3 = stack.s3!
   return {
-    name: 'victoria-metrics-backup', chart: charts.appTemplate, dependsOn: [stackName], secrets: [{ name: s3.secrets.metrics, signal: 'metrics' }], services: {}, makes: [], objects: {},
+    name: 'victoria-metrics-backup', chart: charts.appTemplate, dependsOn: [stackName], secrets: [], services: {}, makes: [], objects: {},
     values: {
       controllers: {
         backup: {
