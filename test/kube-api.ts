@@ -91,7 +91,9 @@ export class KubeApi {
     // A kind whose definition is not installed.
     if (group.includes('coreos') || group.includes('victoriametrics')) if (all === undefined) { fail(404, 'the server could not find the requested resource'); return }
     const selector = url.searchParams.get('labelSelector') ?? ''
-    const matches = (item: KubeItem): boolean => selector === '' || selector.split(',').every(pair => { const [key = '', value] = pair.split('='); return item.metadata.labels?.[key] === value })
+    const fields = (url.searchParams.get('fieldSelector') ?? '').split(',').filter(pair => pair !== '').map(pair => pair.split('='))
+    const isField = (item: KubeItem): boolean => fields.every(([path = '', value]) => path.split('.').reduce<unknown>((at, part) => (at as Record<string, unknown> | undefined)?.[part], item) === value)
+    const matches = (item: KubeItem): boolean => isField(item) && (selector === '' || selector.split(',').every(pair => { const [key = '', value] = pair.split('='); return item.metadata.labels?.[key] === value }))
     const chosen = [...(all ?? new Map<string, KubeItem>()).values()].filter(item => (namespace === '' || item.metadata.namespace === namespace) && matches(item))
     if (name !== undefined) {
       const item = chosen.find(i => i.metadata.name === name)

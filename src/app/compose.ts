@@ -259,7 +259,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   }
   const push = ['POST', 'PUT'] as const
   const answering: Route[] = [
-    ...prometheusRoutes({ clock, limits, engine, store: metrics, tenantOf, version, startedMs, flags: {}, configText: config.describe(), retention: config.text('metrics.retention') }),
+    ...prometheusRoutes({ clock, limits, engine, store: metrics, tenantOf, version, startedMs, flags: config.shown(), configText: config.describe(), retention: config.text('metrics.retention') }),
     ...ruleRoutes(alerting), ...(own === undefined ? [] : alertmanagerRoutes({ clock, alertmanager: own.alertmanager, version, startedMs })),
     ...targetRoutes(scraping, request => metrics.metadata(tenantOf(request))),
     ...exportRoutes({ clock, store: metrics, tenantOf }),

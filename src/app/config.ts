@@ -20,10 +20,15 @@ export class Config {
   isSet(name: OptionName): boolean { return this.#values.has(name) }
 
   /** As /api/v1/status/config shows it: secrets hidden. */
-  describe(): string {
-    return optionNames.map(name => `${name}: ${/secret/.test(name) && this.text(name) !== '' ? '<secret>' : JSON.stringify(this.text(name))}`).join('\n')
+  describe(): string { return Object.entries(this.shown()).map(([name, text]) => `${name}: ${text === secret ? secret : JSON.stringify(text)}`).join('\n') }
+
+  /** Every key, without secrets. */
+  shown(): Record<string, string> {
+    return Object.fromEntries(optionNames.map(name => [name, /secret/.test(name) && !name.endsWith('_file') && this.text(name) !== '' ? secret : this.text(name)]))
   }
 }
+
+const secret = '<secret>'
 
 function parseDuration(text: string): number | undefined {
   return text === 'inf' ? Infinity : parseDurationMs(text)
