@@ -4,7 +4,7 @@ import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import {
   AbortMultipartUploadCommand, CompleteMultipartUploadCommand, CreateMultipartUploadCommand, DeleteObjectCommand, GetObjectCommand, HeadObjectCommand,
-  ListObjectsV2Command, PutObjectCommand, S3Client, UploadPartCommand,
+  ListObjectVersionsCommand, ListObjectsV2Command, PutObjectCommand, S3Client, UploadPartCommand,
 } from '@aws-sdk/client-s3'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
 import { sleep, type Clock } from '#core/clock.ts'
@@ -34,6 +34,9 @@ const partBytes = 16 * 1024 * 1024
 const attemptsMax = 4
 const socketsMax = 32
 
+/** Why a conditional put was taken back. */
+class VersionLostError extends Error { override name = 'VersionLostError' }
+
 export async function openS3(options: S3Options): Promise<S3Bucket> { return new S3Bucket(options) }
 
 export class S3Bucket implements Bucket {
@@ -41,6 +44,8 @@ export class S3Bucket implements Bucket {
   readonly #client: S3Client
   readonly #bucket: string
   readonly #clock: Clock
+  /** The store was seen to refuse by If-None-Match. */
+  #isConditionKept = false
 
   constructor(options: S3Options) {
     const { credentials } = options
@@ -74,7 +79,29 @@ export class S3Bucket implements Bucket {
   }
 
   async put(key: string, bytes: Uint8Array, options?: { ifAbsent?: boolean }): Promise<void> {
-    await this.#try('put', key, () => this.#client.send(new PutObjectCommand({ Bucket: this.#bucket, Key: key, Body: bytes, ...(options?.ifAbsent === true ? { IfNoneMatch: '*' } : {}) })))
+    const isConditional = options?.ifAbsent === true
+    try {
+      const { VersionId: version } = await this.#try('put', key, () => this.#client.send(new PutObjectCommand({ Bucket: this.#bucket, Key: key, Body: bytes, ...(isConditional ? { IfNoneMatch: '*' } : {}) })))
+      if (isConditional && version !== undefined && !this.#isConditionKept) await this.#keepOldest(key, version)
+    } catch (error) {
+      if (error instanceof ConflictError && isConditional) this.#isConditionKept ||= !(error.cause instanceof VersionLostError)
+      throw error
+    }
+  }
+
+  /**
+   * Ceph takes no notice of If-None-Match in versioned buckets: a version that has one before it lost, and goes. Versions are in one order for
+   * everybody, so of several writers exactly one wins.
+   */
+  async #keepOldest(key: string, version: string): Promise<void> {
+    const { Versions = [], DeleteMarkers = [] } = await this.#try('list versions', key, () => this.#client.send(new ListObjectVersionsCommand({ Bucket: this.#bucket, Prefix: key })))
+    const own = Versions.filter(v => v.Key === key), at = own.findIndex(v => v.VersionId === version), older = own[at + 1]
+    if (at < 0 || older === undefined) return
+    // Deleted in between: then it was not there.
+    const oldMs = older.LastModified?.getTime() ?? 0, ourMs = own[at]!.LastModified?.getTime() ?? 0
+    if (DeleteMarkers.some(m => m.Key === key && (m.LastModified?.getTime() ?? 0) >= oldMs && (m.LastModified?.getTime() ?? 0) <= ourMs && m.VersionId !== version)) return
+    await this.#try('delete', key, () => this.#client.send(new DeleteObjectCommand({ Bucket: this.#bucket, Key: key, VersionId: version })))
+    throw new ConflictError(`${key} is there already`, { cause: new VersionLostError(version) })
   }
 
   async putFile(key: string, path: string): Promise<void> {

@@ -1,17 +1,21 @@
 /**
  * The S3 bucket against a real S3 server (Ceph's RADOS gateway from Debian), and a whole Tercet on it with its disk taken
- * away. Skipped, and said so, where the server is not installed. Covers req-004, req-008, req-038, req-039, req-040, req-145.
+ * away; buckets made and examined; the bucket handed over. Skipped, and said so, where the server is not installed. Covers req-004, req-008, req-038, req-039,
+ * req-040, req-060, req-142, req-145, req-147, req-150, req-152, req-159, req-176.
  */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { createServer } from 'node:net'
-import { rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
+import { CreateBucketCommand, GetBucketLifecycleConfigurationCommand, GetBucketVersioningCommand, PutBucketLifecycleConfigurationCommand, PutBucketVersioningCommand, S3Client } from '@aws-sdk/client-s3'
 import { bucketSuite } from '#bucket/bucket-suite.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { openS3 } from '#bucket/s3.ts'
 import { systemClock } from '#core/clock.ts'
+import { runCommand } from '../run-cli.ts'
 import { runTercet, temporaryDirectory } from '../run-tercet.ts'
 import { postWrite, writeBody } from '../write-request.ts'
 
@@ -44,7 +48,8 @@ if (installed) {
     })
     endpoint = `http://127.0.0.1:${port}`
     const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials: keys, requestChecksumCalculation: 'WHEN_REQUIRED' })
-    for (const Bucket of ['suite', 'metrics', 'logs']) await client.send(new CreateBucketCommand({ Bucket }))
+    for (const Bucket of ['suite', 'versioned', 'metrics', 'logs']) await client.send(new CreateBucketCommand({ Bucket }))
+    await client.send(new PutBucketVersioningCommand({ Bucket: 'versioned', VersioningConfiguration: { Status: 'Enabled' } }))
     client.destroy()
   }, { timeout: 180_000 })
 
@@ -56,6 +61,8 @@ if (installed) {
   })
 
   bucketSuite('s3', () => open('suite'), 40_000_000)
+  // Where this store takes no notice of If-None-Match.
+  bucketSuite('s3, versioned', () => open('versioned'), 20_000_000)
 
   for (const durability of ['local', 'bucket']) {
     test(`${durability}: logs in S3 by Loki's keys; with the disk gone the answers are the same`, { timeout: 60_000 }, async () => {
@@ -106,4 +113,112 @@ if (installed) {
       await running.stop()
     })
   }
+
+  const s3Client = (): S3Client => new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials: keys, requestChecksumCalculation: 'WHEN_REQUIRED' })
+  const asFlags = (bucket: string): string[] => [`--bucket.s3.endpoint=${endpoint}`, '--bucket.s3.region=minio', '--bucket.s3.allow_insecure=true', `--bucket.s3.bucket=${bucket}`, '--bucket.s3.access_key_id=test', '--bucket.s3.secret_access_key=testtesttest']
+
+  test('bootstrap-s3 makes the buckets as they should be, and the second time does nothing; check bucket finds what is wrong', { timeout: 120_000 }, async () => {
+    const work = mkdtempSync(join(tmpdir(), 'tercet-admin-')), client = s3Client(), env = { AWS_ACCESS_KEY_ID: keys.accessKeyId, AWS_SECRET_ACCESS_KEY: keys.secretAccessKey }
+    try {
+      writeFileSync(join(work, 'stack.yaml'), `s3: { endpoint: '${endpoint}', region: us-east-1, allow_insecure: true }\n`)
+      const first = await runCommand(['deploy', 'bootstrap-s3', '--config', join(work, 'stack.yaml')], { env })
+      assert.equal(first.code, 0, first.err)
+      for (const name of ['mimir-blocks', 'loki-chunks', 'tempo-traces']) {
+        assert.match(first.out, new RegExp(`${name}: created, without object lock; versioning turned on; lifecycle set`), 'req-142 req-147 req-152')
+        assert.equal((await client.send(new GetBucketVersioningCommand({ Bucket: name }))).Status, 'Enabled', 'req-142')
+        const [rule] = (await client.send(new GetBucketLifecycleConfigurationCommand({ Bucket: name }))).Rules ?? []
+        assert.deepEqual([rule?.AbortIncompleteMultipartUpload?.DaysAfterInitiation, rule?.NoncurrentVersionExpiration?.NoncurrentDays, rule?.Expiration?.Days], [1, 7, undefined], 'req-147 req-150')
+      }
+      const second = await runCommand(['deploy', 'bootstrap-s3', '--config', join(work, 'stack.yaml')], { env })
+      assert.equal(second.out, 'mimir-blocks: is as it should be\nloki-chunks: is as it should be\ntempo-traces: is as it should be\n')
+      const check = async (bucket: string, more: readonly string[] = []): Promise<{ code: number; found: Map<string, string>; text: string }> => {
+        const { code, out, err } = await runCommand(['check', 'bucket', '--json', ...asFlags(bucket), ...more])
+        assert.equal(err, '')
+        const { findings } = JSON.parse(out) as { findings: { check: string; level: string; found: string }[] }
+        return { code, found: new Map(findings.map(f => [f.check, f.level])), text: out }
+      }
+      const good = await check('mimir-blocks')
+      assert.equal(good.code, 0, good.text)
+      for (const name of ['reach', 'clock', 'read and write', 'etag', 'list', 'multipart', 'path style', 'region', 'versioning', 'lifecycle', 'object lock']) assert.equal(good.found.get(name), 'good', name)
+      assert.notEqual(good.found.get('conditional put'), 'bad')
+      assert.deepEqual(await (await open('mimir-blocks')).list(''), [], 'it leaves nothing')
+      // A versioned bucket has a writer too.
+      const running = await runTercet([...asFlags('mimir-blocks').map(f => f.slice(2))])
+      await running.stop()
+      assert.ok(good.found.has('latency') && good.found.has('checksum') && good.found.has('rights'), 'req-060')
+      await client.send(new PutBucketLifecycleConfigurationCommand({ Bucket: 'loki-chunks', LifecycleConfiguration: { Rules: [{ ID: 'early', Status: 'Enabled', Filter: { Prefix: '' }, Expiration: { Days: 7 } }] } }))
+      const early = await check('loki-chunks')
+      assert.deepEqual([early.code, early.found.get('lifecycle'), early.found.get('versioning')], [1, 'bad', 'bad'], 'req-150')
+      assert.equal((await check('loki-chunks', ['--metrics.retention=3d', '--logs.retention=3d', '--traces.retention=3d'])).found.get('lifecycle'), 'note')
+      await client.send(new CreateBucketCommand({ Bucket: 'locked', ObjectLockEnabledForBucket: true }))
+      assert.equal((await check('locked')).found.get('object lock'), 'bad', 'req-152')
+      assert.deepEqual([(await check('nowhere')).code, (await check('nowhere')).found.get('reach')], [1, 'bad'])
+      assert.equal((await check('mimir-blocks', ['--bucket.s3.secret_access_key=wrong'])).found.get('reach'), 'bad')
+      writeFileSync(join(work, 'stack.yaml'), `s3: { endpoint: '${endpoint}', allow_insecure: true, buckets: { metrics: locked } }\n`)
+      assert.match((await runCommand(['deploy', 'bootstrap-s3', '--config', join(work, 'stack.yaml')], { env })).err, /object lock/)
+    } finally {
+      client.destroy()
+      rmSync(work, { recursive: true })
+    }
+  })
+
+  test('keys in files are read again: a changed key is used without a restart', { timeout: 60_000 }, async () => {
+    const work = mkdtempSync(join(tmpdir(), 'tercet-keys-'))
+    try {
+      // The clock is a minute late: what was read is at its end at once.
+      let current = keys
+      const bucket = await openS3({ endpoint, region: 'us-east-1', bucket: 'suite', pathStyle: true, credentials: { isChanging: true, read: () => Promise.resolve(current) }, clock: { ...systemClock, nowMs: () => Date.now() - 61_000 } })
+      await bucket.list('x')
+      current = { ...keys, secretAccessKey: 'another' }
+      await assert.rejects(bucket.list('x'), /SignatureDoesNotMatch/, 'req-159')
+      current = keys
+      await bucket.list('x')
+      writeFileSync(join(work, 'id'), 'test\n')
+      writeFileSync(join(work, 'key'), 'testtesttest\n')
+      const running = await runTercet([`bucket.s3.endpoint=${endpoint}`, 'bucket.s3.allow_insecure=true', 'bucket.s3.bucket=metrics', 'bucket.s3.prefix=files', `bucket.s3.access_key_id_file=${work}/id`, `bucket.s3.secret_access_key_file=${work}/key`])
+      assert.equal((await fetch(`${running.url}/ready`)).status, 200)
+      await running.stop()
+      await assert.rejects(runTercet([`bucket.s3.endpoint=${endpoint}`, 'bucket.s3.allow_insecure=true', 'bucket.s3.bucket=metrics', 'bucket.s3.access_key_id=test', 'bucket.s3.secret_access_key=testtesttest', 'logs.bucket.s3.access_key_id=other', 'logs.bucket.s3.secret_access_key=other']), /list failed: (InvalidAccessKeyId|AccessDenied)/, 'req-124: each signal its own keys')
+    } finally { rmSync(work, { recursive: true }) }
+  })
+
+  test('graduate: everything is in the buckets, nothing is written any more, and a restart does not take it back', { timeout: 90_000 }, async () => {
+    const work = mkdtempSync(join(tmpdir(), 'tercet-graduate-')), client = s3Client()
+    for (const Bucket of ['g-metrics', 'g-logs', 'g-traces']) await client.send(new CreateBucketCommand({ Bucket }))
+    client.destroy()
+    const settings = { 'bucket.s3.endpoint': endpoint, 'bucket.s3.allow_insecure': 'true', 'bucket.s3.access_key_id': 'test', 'bucket.s3.secret_access_key': 'testtesttest', 'metrics.bucket.s3.bucket': 'g-metrics', 'logs.bucket.s3.bucket': 'g-logs', 'traces.bucket.s3.bucket': 'g-traces' }
+    const flags = Object.entries(settings).map(([name, value]) => `${name}=${value}`)
+    let running = await runTercet(flags)
+    try {
+      const now = Date.now()
+      assert.equal((await postWrite(running.url, writeBody([{ labels: [['__name__', 'g']], samples: [[now, 1]] }]))).status, 204)
+      assert.equal((await fetch(`${running.url}/v1/traces`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans: [{ traceId: '0af7651916cd43dd8448eb211c80319c', spanId: '00f067aa0ba902b7', name: 'g', startTimeUnixNano: `${now}000000`, endTimeUnixNano: `${now + 1}000000` }] }] }] }) })).status, 200)
+      writeFileSync(join(work, 'tercet.yaml'), `bucket: { s3: { endpoint: '${endpoint}', allow_insecure: true, access_key_id: test, secret_access_key: testtesttest } }\nmetrics: { bucket: { s3: { bucket: g-metrics } }, retention: 60d }\nlogs: { bucket: { s3: { bucket: g-logs } } }\ntraces: { bucket: { s3: { bucket: g-traces } } }\n`)
+      const dry = await runCommand(['deploy', 'graduate', '--tercet-config', join(work, 'tercet.yaml'), '-o', join(work, 'out')])
+      assert.equal(dry.code, 0, dry.err)
+      assert.match(dry.out, /Not done yet/)
+      assert.equal((await postWrite(running.url, writeBody([{ labels: [['__name__', 'g']], samples: [[now + 1, 2]] }]))).status, 204)
+      const done = await runCommand(['deploy', 'graduate', '--tercet-config', join(work, 'tercet.yaml'), '--url', running.url, '--hand-over', '-o', join(work, 'out')])
+      assert.equal(done.code, 0, done.err)
+      assert.match(done.out, /1 blocks of traces are vParquet5/)
+      const mimir = readFileSync(join(work, 'out/kubernetes/apps/monitoring/mimir/app/helmrelease.yaml'), 'utf8')
+      assert.match(mimir, /bucket_name: g-metrics/)
+      assert.match(mimir, /compactor_blocks_retention_period: 1440h/)
+      // Everything is in the buckets as Mimir, Loki and Tempo want it.
+      assert.ok((await (await open('g-metrics')).list('anonymous/')).some(o => /^anonymous\/[0-9A-Z]{26}\/meta\.json$/.test(o.key)))
+      assert.ok((await (await open('g-traces')).list('single-tenant/')).some(o => /\/data\.parquet$/.test(o.key)))
+      // What comes in is refused in a way that senders repeat, and queries are answered.
+      const refused = await postWrite(running.url, writeBody([{ labels: [['__name__', 'g']], samples: [[now + 2, 3]] }]))
+      assert.deepEqual([refused.status, refused.headers.has('retry-after')], [503, true])
+      assert.match(await refused.text(), /handed over to Mimir, Loki and Tempo/)
+      assert.match(await (await fetch(`${running.url}/api/v1/query?query=g`)).text(), /"2"/)
+      await running.stop()
+      await assert.rejects(runTercet(flags), /handed over to Mimir, Loki and Tempo.*take_back/)
+      running = await runTercet([...flags, 'take_back=true'])
+      assert.equal((await postWrite(running.url, writeBody([{ labels: [['__name__', 'g']], samples: [[now + 2, 3]] }]))).status, 204)
+    } finally {
+      await running.stop()
+      rmSync(work, { recursive: true })
+    }
+  })
 }
