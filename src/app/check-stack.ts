@@ -1,7 +1,7 @@
 /** `tercet check stack`: what the documents want of a running stack, as questions that any of the three engines can be asked. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { encodeSnappy } from '#codec/snappy.ts'
-import { sleep, systemClock } from '#core/clock.ts'
+import { holdProcess, sleep, systemClock } from '#core/clock.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
 import { systemRandom } from '#core/random.ts'
 import { parseDurationMs } from '#core/duration.ts'
@@ -17,7 +17,6 @@ interface Reply { status: number; text: string; ms: number }
 /** What a first run leaves for a second one, after a restart. */
 interface Marker { id: string; timeMs: number; value: number; traceId: string }
 
-const secondsMax = 60
 const pollMs = 250
 
 async function ask(url: string, init: RequestInit = {}): Promise<Reply> {
@@ -37,7 +36,12 @@ const form = (fields: Record<string, string>): RequestInit => ({ method: 'POST',
 class StackCheck {
   readonly findings: Finding[] = []
   readonly #headers: Record<string, string>
-  constructor(headers: Record<string, string>) { this.#headers = headers }
+  /** How long is waited for what was sent. */
+  readonly #secondsMax: number
+  constructor(headers: Record<string, string>, secondsMax: number) {
+    this.#headers = headers
+    this.#secondsMax = secondsMax
+  }
 
   #with(init: RequestInit = {}): RequestInit { return { ...init, headers: { ...this.#headers, ...init.headers as Record<string, string> | undefined } } }
   tell(rows: string, check: string, level: Level, found: string, ms = 0): void { this.findings.push({ rows, check, level, found, ms }) }
@@ -51,7 +55,8 @@ class StackCheck {
   }
 
   /** Asks again until the answer is there. */
-  async until(rows: string, check: string, request: () => Promise<Reply>, isThere: (reply: Reply) => boolean, secondsAllowed = secondsMax): Promise<boolean> {
+  async until(rows: string, check: string, request: () => Promise<Reply>, isThere: (reply: Reply) => boolean, secondsWanted = Infinity): Promise<boolean> {
+    const secondsAllowed = Math.min(secondsWanted, this.#secondsMax)
     const start = systemClock.monotonicMs()
     for (;;) {
       const reply = await request(), ms = systemClock.monotonicMs() - start
@@ -73,6 +78,12 @@ async function health(check: StackCheck, name: string, base: string): Promise<bo
   return reply !== undefined && reply.status !== 0
 }
 
+/** A scalar, or as VictoriaMetrics has it a vector of one. */
+function isTwo(value: unknown): boolean {
+  const result = (value as { data?: { result?: unknown[] } }).data?.result ?? []
+  return result[1] === '2' || (result[0] as { value?: unknown[] } | undefined)?.value?.[1] === '2'
+}
+
 const vectorOf = (reply: Reply): [number, string] | undefined => (json(reply) as { data?: { result?: { value?: [number, string] }[] } } | undefined)?.data?.result?.[0]?.value
 
 async function metricsChecks(check: StackCheck, base: string, marker: Marker, isAfter: boolean, expectedRetention: string | undefined): Promise<void> {
@@ -90,7 +101,7 @@ async function metricsChecks(check: StackCheck, base: string, marker: Marker, is
     check.tell('#35 #127', 'metrics: remote write', reply.status >= 200 && reply.status < 300 ? 'ok' : 'fails', reply.status >= 200 && reply.status < 300 ? 'a sample was taken' : short(reply), reply.ms)
   }
   await check.until(isAfter ? '#93 #111' : '#153', isAfter ? 'metrics: kept over the restart' : 'metrics: write, then query', () => check.ask(`${api}/query?query=${encodeURIComponent(selector)}&time=${(marker.timeMs / 1000) + 1}`), reply => Number(vectorOf(reply)?.[1]) === marker.value)
-  await check.one('#27 #29 #163', 'Grafana: health of the metrics source', `${api}/query`, form({ query: '1+1' }), value => (value as { data?: { result?: [number, string] } }).data?.result?.[1] === '2')
+  await check.one('#27 #29 #163', 'Grafana: health of the metrics source', `${api}/query`, form({ query: '1+1' }), isTwo)
   await check.one('#27', 'Grafana: labels', `${api}/labels`, form({ start: String(Math.floor(marker.timeMs / 1000) - 3600), end: String(Math.ceil(marker.timeMs / 1000)) }), value => Array.isArray((value as { data?: unknown }).data))
   const now = systemClock.nowMs() / 1000
   await check.one('#56 #134 #156', 'metrics: a query over 7 days', `${api}/query_range`, form({ query: 'sum(count_over_time(up[1h]))', start: String(now - 7 * 86400), end: String(now), step: '3600' }), value => (value as { status?: string }).status === 'success', 2000)
@@ -143,11 +154,11 @@ async function tracesChecks(check: StackCheck, base: string, otlp: string | unde
     check.tell('#126 #133', 'traces: OTLP', reply.status === 200 ? 'ok' : 'fails', reply.status === 200 ? 'a span was taken' : short(reply), reply.ms)
   }
   const path = isTempo ? `/api/traces/${marker.traceId}` : `/select/jaeger/api/traces/${marker.traceId}`
-  await check.until(isAfter ? '#149' : '#133 #151', isAfter ? 'traces: kept over the restart' : 'traces: send, then by id', () => check.ask(base + path, { headers: { accept: 'application/json' } }), reply => reply.status === 200 && reply.text.includes(marker.id), isAfter ? secondsMax : 15)
+  await check.until(isAfter ? '#149' : '#133 #151', isAfter ? 'traces: kept over the restart' : 'traces: send, then by id', () => check.ask(base + path, { headers: { accept: 'application/json' } }), reply => reply.status === 200 && reply.text.includes(marker.id), 15)
   if (!isTempo) { check.tell('#133', 'Grafana: health of the traces source', 'unseen', 'no TraceQL here; Grafana asks as Jaeger'); return }
   await check.one('#29 #163', 'Grafana: health of the traces source', `${base}/api/echo`, undefined, value => String(value).includes('echo'))
   const start = Math.floor(marker.timeMs / 1000) - 60, end = start + 120
-  await check.until('#151 #165', 'traces: found by TraceQL', () => check.ask(`${base}/api/search?q=${encodeURIComponent(`{ resource.service.name = "tercet-check-stack" && name = "check ${marker.id}" }`)}&start=${start}&end=${end}`), reply => (json(reply) as { traces?: unknown[] } | undefined)?.traces?.length === 1, isAfter ? secondsMax : 30)
+  await check.until('#151 #165', 'traces: found by TraceQL', () => check.ask(`${base}/api/search?q=${encodeURIComponent(`{ resource.service.name = "tercet-check-stack" && name = "check ${marker.id}" }`)}&start=${start}&end=${end}`), reply => (json(reply) as { traces?: unknown[] } | undefined)?.traces?.length === 1, 30)
 }
 
 /** Flushes what can be flushed, and looks at what the process says of its bucket. */
@@ -163,7 +174,7 @@ async function bucketChecks(check: StackCheck, base: string): Promise<void> {
 function sumOf(name: string, text: string): number { return text.split('\n').filter(line => line.startsWith(`${name}{`) || line.startsWith(`${name} `)).reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0) }
 
 export async function checkStackVerb({ flags, words, json: isJson }: DeployArguments): Promise<number> {
-  const each = { metrics: takeFlag(flags, 'metrics'), logs: takeFlag(flags, 'logs'), traces: takeFlag(flags, 'traces') }, otlp = takeFlag(flags, 'otlp'), expected = takeFlag(flags, 'retention'), markerPath = takeFlag(flags, 'marker'), afterPath = takeFlag(flags, 'after'), tenant = takeFlag(flags, 'tenant'), bearer = takeFlag(flags, 'bearer-token-file'), user = takeFlag(flags, 'username'), password = takeFlag(flags, 'password-file')
+  const each = { metrics: takeFlag(flags, 'metrics'), logs: takeFlag(flags, 'logs'), traces: takeFlag(flags, 'traces') }, otlp = takeFlag(flags, 'otlp'), expected = takeFlag(flags, 'retention'), markerPath = takeFlag(flags, 'marker'), afterPath = takeFlag(flags, 'after'), patience = takeFlag(flags, 'timeout') ?? '60s', tenant = takeFlag(flags, 'tenant'), bearer = takeFlag(flags, 'bearer-token-file'), user = takeFlag(flags, 'username'), password = takeFlag(flags, 'password-file')
   noMore(flags, 'check stack')
   const [url, ...rest] = words.map(word => word.replace(/\/+$/, ''))
   if (rest.length > 0) throw new BadDataError('check stack takes one URL for all three; where they differ: --metrics=URL --logs=URL --traces=URL')
@@ -174,12 +185,13 @@ export async function checkStackVerb({ flags, words, json: isJson }: DeployArgum
   const check = new StackCheck({
     ...(tenant === undefined ? {} : { 'x-scope-orgid': tenant }), ...(bearer === undefined ? {} : { authorization: `Bearer ${readFileSync(bearer, 'utf8').trim()}` }),
     ...(user === undefined ? {} : { authorization: `Basic ${Buffer.from(`${user}:${password === undefined ? '' : readFileSync(password, 'utf8').trim()}`).toString('base64')}` }),
-  })
-  const isAfter = afterPath !== undefined
+  }, (parseDurationMs(patience) ?? 60_000) / 1000)
+  const isAfter = afterPath !== undefined, hold = holdProcess()
   if (metrics !== undefined) await metricsChecks(check, metrics, marker, isAfter, expected)
   if (logs !== undefined) await logsChecks(check, logs, marker, isAfter)
   if (traces !== undefined) await tracesChecks(check, traces, otlp?.replace(/\/+$/, ''), marker, isAfter)
   for (const base of new Set([metrics, logs, traces])) if (base !== undefined && !check.findings.some(f => f.level === 'fails' && f.check.endsWith('health'))) await bucketChecks(check, base)
+  hold.cancel()
   if (markerPath !== undefined) writeFileSync(markerPath, JSON.stringify(marker))
   const isFine = check.findings.every(f => f.level !== 'fails')
   if (isJson) process.stdout.write(`${JSON.stringify({ ok: isFine, findings: check.findings })}\n`)

@@ -26,6 +26,12 @@ export const systemClock: Clock = {
   breathe: () => new Promise(resolve => setImmediate(resolve)),
 }
 
+/** Timers do not keep the process alive: a command that waits does, until this is cancelled. */
+export function holdProcess(): Timer {
+  const handle = setInterval(() => undefined, 1 << 30)
+  return { cancel: () => clearInterval(handle) }
+}
+
 /** Resolves after `delayMs`. */
 export function sleep(clock: Clock, delayMs: number): Promise<void> {
   return new Promise(resolve => { clock.after(delayMs, resolve) })
