@@ -52,7 +52,7 @@ import { ruleRoutes } from '#api/prometheus/rules.ts'
 import { targetRoutes } from '#api/prometheus/targets.ts'
 import { exportRoutes } from '#api/prometheus/export.ts'
 import type { Config } from './config.ts'
-import { hostAndPort, limitsOf, openSecurity, type World } from './world.ts'
+import { hostAndPort, limitsOf, openSecurity, shareOf, type World } from './world.ts'
 import { SelfMetrics } from './self-metrics.ts'
 import { SelfTraces } from './self-traces.ts'
 import { Alerting, loadRules } from './alerting.ts'
@@ -129,7 +129,7 @@ async function refuseHandedOver(prefixes: readonly (readonly [Bucket, string])[]
   }
 }
 
-function openLogs(config: Config, { clock, random, files, log }: World, bucket: Bucket, limits: Limits, isReader: boolean): LogsEngine {
+function openLogs(config: Config, { clock, random, files, log, memoryBytes }: World, bucket: Bucket, limits: Limits, isReader: boolean): LogsEngine {
   const outOfOrderMs = config.durationMs('logs.out_of_order_window')
   return new LogsEngine({
     clock, random, files, log, bucket, directory: `${config.text('data_dir')}/logs`, defaultTenant: defaultLogTenant, isBase64: bucket instanceof DirectoryBucket,
@@ -140,12 +140,12 @@ function openLogs(config: Config, { clock, random, files, log }: World, bucket: 
       maxAgeMs: outOfOrderMs === Infinity ? Infinity : limits.logMaxAgeMs, futureMs: limits.futureMs, outOfOrderMs, lineBytesMax: config.bytes('limits.log_line_size'),
       labelsPerStreamMax: limits.logLabelsMax, labelNameBytesMax: 1024, labelValueBytesMax: 2048, metadataPairsMax: limits.logMetadataPairsMax, metadataBytesMax: limits.logMetadataBytesMax,
     },
-    streamsMax: config.number('limits.log_streams'), rateBytes: config.bytes('limits.log_rate') || Infinity, headBytesMax: 256 * 1024 * 1024, cacheBytes: config.bytes('logs.cache_size'),
+    streamsMax: config.number('limits.log_streams'), rateBytes: config.bytes('limits.log_rate') || Infinity, headBytesMax: shareOf({ memoryBytes }, 1 / 8, 256 * 1024 * 1024), cacheBytes: shareOf({ memoryBytes }, 1 / 8, config.bytes('logs.cache_size')),
     freeBytesMin: config.bytes('disk_free_min'), readOnly: isReader, refreshMs: bucket instanceof DirectoryBucket ? 60_000 : isReader ? 300_000 : 3_600_000,
   })
 }
 
-function openTraces(config: Config, { clock, random, files, log }: World, bucket: Bucket, limits: Limits, isReader: boolean): TracesEngine {
+function openTraces(config: Config, { clock, random, files, log, memoryBytes }: World, bucket: Bucket, limits: Limits, isReader: boolean): TracesEngine {
   return new TracesEngine({
     clock, random, files, log, bucket, directory: `${config.text('data_dir')}/traces`, defaultTenant: defaultTraceTenant,
     durability: config.text('durability') as 'local' | 'bucket', syncAlways: config.text('wal_sync') === 'always', retentionMs: config.durationMs('traces.retention'),
@@ -153,7 +153,7 @@ function openTraces(config: Config, { clock, random, files, log }: World, bucket
       futureMs: Math.max(limits.futureMs, 86_400_000), traceBytesMax: config.bytes('limits.trace_size'), attributeBytesMax: config.bytes('limits.trace_attribute_size'), attributesMax: config.number('limits.trace_attributes'),
       requestSpansMax: config.number('limits.trace_request_spans'), liveTracesMax: config.number('limits.live_traces'),
     },
-    layout: layoutOf(config.text('traces.block_version') as BlockFormat, defaultDedicated), headBytesMax: 192 * 1024 * 1024, cacheBytes: config.bytes('traces.cache_size'), freeBytesMin: config.bytes('disk_free_min'), readOnly: isReader,
+    layout: layoutOf(config.text('traces.block_version') as BlockFormat, defaultDedicated), headBytesMax: shareOf({ memoryBytes }, 1 / 10, 192 * 1024 * 1024), compactBytesMax: shareOf({ memoryBytes }, 1 / 64, 128 * 1024 * 1024), cacheBytes: shareOf({ memoryBytes }, 1 / 8, config.bytes('traces.cache_size')), freeBytesMin: config.bytes('disk_free_min'), readOnly: isReader,
     refreshMs: bucket instanceof DirectoryBucket ? 60_000 : 300_000, decode: decodeOtlpTraces, decodeSpan, encode: encodeOtlpTraces,
   })
 }

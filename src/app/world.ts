@@ -1,4 +1,5 @@
 /** What every composition begins with: the world, limits, credentials, addresses. */
+import { totalmem } from 'node:os'
 import { systemClock, type Clock } from '#core/clock.ts'
 import { BadDataError } from '#core/errors.ts'
 import { systemFiles, type Files } from '#core/files.ts'
@@ -9,9 +10,19 @@ import { Auth } from '#net/auth.ts'
 import type { TlsOptions } from '#net/http.ts'
 import type { Config } from './config.ts'
 
-export interface World { clock: Clock; random: Random; files: Files; log: Log }
+export interface World {
+  clock: Clock
+  random: Random
+  files: Files
+  log: Log
+  /** Bytes of memory that the process may have: the machine's, or its container's. */
+  memoryBytes: number
+}
 
-export function systemWorld(log: Log): World { return { clock: systemClock, random: systemRandom, files: systemFiles, log } }
+export function systemWorld(log: Log): World { return { clock: systemClock, random: systemRandom, files: systemFiles, log, memoryBytes: Math.min(process.constrainedMemory() || Infinity, totalmem()) } }
+
+/** A part of the memory, and no more than is of use: what is held of what came in, and of what was read, gets smaller in a small container. */
+export function shareOf({ memoryBytes }: Pick<World, 'memoryBytes'>, part: number, bytesMax: number): number { return Math.min(bytesMax, Math.floor(memoryBytes * part)) }
 
 export function limitsOf(config: Config): Limits {
   return {

@@ -22,6 +22,8 @@ export interface BlockLifeOptions {
   layout: BlockLayout
   retentionMs: number
   headBytesMax: number
+  /** Bytes of blocks that are merged into one: they are laid out in memory together, many times as large. */
+  compactBytesMax: number
   encode: (trace: Trace) => Uint8Array
 }
 
@@ -35,7 +37,6 @@ const liveSpansMany = 50_000
 const cutAgeMs = 300_000
 const windowMs = 3_600_000
 const compactInputs = { least: 2, most: 4 }
-const compactBytesMax = 128 * 1024 * 1024
 const removeRetiredMs = 3_600_000
 const retainEveryMs = 300_000
 const turnMs = 10
@@ -209,7 +210,7 @@ export class BlockLife {
       const chosen: BlockMeta[] = []
       let bytes = 0
       for (const block of group) {
-        if (chosen.length === compactInputs.most || bytes + block.size > compactBytesMax) break
+        if (chosen.length === compactInputs.most || bytes + block.size > this.#options.compactBytesMax) break
         chosen.push(block)
         bytes += block.size
       }

@@ -40,6 +40,8 @@ export interface TracesOptions {
   layout: BlockLayout
   /** Bytes of live and settled traces before a block is cut early. */
   headBytesMax: number
+  /** Bytes of blocks that are merged into one. */
+  compactBytesMax: number
   cacheBytes: number
   freeBytesMin: number
   readOnly: boolean
@@ -69,12 +71,12 @@ export class TracesEngine implements Signal, TracesAppender {
 
   constructor(options: TracesOptions) {
     this.#options = options
-    const { clock, random, files, log, bucket, layout, retentionMs, headBytesMax, encode } = options
+    const { clock, random, files, log, bucket, layout, retentionMs, headBytesMax, compactBytesMax, encode } = options
     this.#wal = new Wal({ clock, files, log, bucket, bucketPrefix: `${options.defaultTenant}/tercet/wal/`, directory: `${options.directory}/wal`, durability: options.durability, syncAlways: options.syncAlways })
     this.#guard = new WriterGuard({ clock, files, log, signal: 'traces', directory: options.directory, freeBytesMin: options.freeBytesMin, readOnly: options.readOnly }, this.#wal, () => this.status().backlogBytes)
     this.#list = new BlockList(bucket, log, clock)
     this.#reader = new BlockReader(bucket, options.cacheBytes)
-    this.#life = new BlockLife({ clock, random, log, bucket, layout, retentionMs, headBytesMax, encode }, this.#wal, this.#heads, this.#list, this.#reader, () => this.#guard.mayWrite())
+    this.#life = new BlockLife({ clock, random, log, bucket, layout, retentionMs, headBytesMax, compactBytesMax, encode }, this.#wal, this.#heads, this.#list, this.#reader, () => this.#guard.mayWrite())
   }
 
   #head(tenant: string): TraceHead {

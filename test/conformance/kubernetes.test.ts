@@ -1,4 +1,4 @@
-/** A cluster's API: monitors found without configuration, pods by annotation, watches that break, rights that a ClusterRole gives. Covers req-018, req-020, req-021, req-064, req-097, req-098, req-116. */
+/** A cluster's API: monitors found without configuration, pods by annotation, watches that break, rights that a ClusterRole gives. Covers req-018, req-019, req-020, req-021, req-064, req-097, req-098, req-116. */
 import assert from 'node:assert/strict'
 import { createServer, type Server } from 'node:http'
 import { mkdirSync, writeFileSync } from 'node:fs'

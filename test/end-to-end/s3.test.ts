@@ -143,7 +143,7 @@ if (installed) {
       assert.notEqual(good.found.get('conditional put'), 'bad')
       assert.deepEqual(await (await open('mimir-blocks')).list(''), [], 'it leaves nothing')
       // A versioned bucket has a writer too.
-      const running = await runTercet([...asFlags('mimir-blocks').map(f => f.slice(2))])
+      const running = await runTercet(asFlags('mimir-blocks').map(f => f.slice(2)))
       await running.stop()
       assert.ok(good.found.has('latency') && good.found.has('checksum') && good.found.has('rights'), 'req-060')
       await client.send(new PutBucketLifecycleConfigurationCommand({ Bucket: 'loki-chunks', LifecycleConfiguration: { Rules: [{ ID: 'early', Status: 'Enabled', Filter: { Prefix: '' }, Expiration: { Days: 7 } }] } }))

@@ -25,7 +25,7 @@ function makeWorld(): World {
 let seed = 1
 async function opened(world: World, options: Partial<TracesOptions> = {}): Promise<TracesEngine> {
   const engine = new TracesEngine({
-    clock: world.clock, files: world.files, bucket: world.bucket, random: seededRandom(seed++), log: silentLog, directory: 'data', defaultTenant: 'single-tenant', durability: 'local', syncAlways: false, retentionMs: 48 * hourMs, headBytesMax: 64 * 1024 * 1024, cacheBytes: 16 * 1024 * 1024, freeBytesMin: 0, readOnly: false, refreshMs: 300_000,
+    clock: world.clock, files: world.files, bucket: world.bucket, random: seededRandom(seed++), log: silentLog, directory: 'data', defaultTenant: 'single-tenant', durability: 'local', syncAlways: false, retentionMs: 48 * hourMs, headBytesMax: 64 * 1024 * 1024, compactBytesMax: 128 * 1024 * 1024, cacheBytes: 16 * 1024 * 1024, freeBytesMin: 0, readOnly: false, refreshMs: 300_000,
     limits: { futureMs: 24 * hourMs, traceBytesMax: 5_000_000, attributeBytesMax: 65_536, attributesMax: 1000, requestSpansMax: 100_000, liveTracesMax: 100_000 }, layout: layoutOf('vParquet5', defaultDedicated), decode: decodeOtlpTraces, decodeSpan, encode: encodeOtlpTraces, ...options,
   })
   await driving(world, engine.open())
