@@ -73,6 +73,15 @@ Files of others: prometheus.yml with what it names, rules, and unit tests of rul
   tercet check rules rules/*.yml
   tercet check rules --test tests.yml
   tercet check alertmanager alertmanager.yml
+
+The S3 store, with the running keys: what works, what is dangerous, what to set.
+
+  tercet check bucket --config=tercet.yaml
+
+A live stack, whatever the engine: health, a round trip of each signal, Grafana's questions, times, retention. --marker and --after: what is kept over a restart.
+
+  tercet check stack http://127.0.0.1:8428 --retention=30d --marker=marker.json
+  tercet check stack --metrics=http://mimir:8080 --logs=http://loki:3100 --traces=http://tempo:3200 --otlp=http://tempo:4318
 `,
   rules: `tercet rules replay: evaluates recording rules over a time that is past, in a running process, and stores what they record there.
 
