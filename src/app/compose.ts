@@ -35,6 +35,9 @@ import { HiddenLines } from '#query/logql/scan.ts'
 import { TraceMetrics } from '#query/traceql/metrics.ts'
 import { TraceSearch } from '#query/traceql/search.ts'
 import { TagFinder } from '#query/traceql/tags.ts'
+import { tercetRoutes, type ListedBlock, type Setting } from '#api/tercet/routes.ts'
+import { RunningQueries } from '#api/tercet/running-queries.ts'
+import { uiRoutes } from '#api/tercet/ui.ts'
 import { alertmanagerRoutes } from '#api/alertmanager/routes.ts'
 import { jaegerRoutes, type Dependency } from '#api/jaeger/routes.ts'
 import { TempoAnswers } from '#api/tempo/answers.ts'
@@ -52,6 +55,8 @@ import { ruleRoutes } from '#api/prometheus/rules.ts'
 import { targetRoutes } from '#api/prometheus/targets.ts'
 import { exportRoutes } from '#api/prometheus/export.ts'
 import type { Config } from './config.ts'
+import { optionOf, type OptionName } from './options.ts'
+import { uiFiles } from './ui-files.ts'
 import { hostAndPort, limitsOf, openSecurity, shareOf, type World } from './world.ts'
 import { SelfMetrics } from './self-metrics.ts'
 import { SelfTraces } from './self-traces.ts'
@@ -258,7 +263,11 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
     return { status: problem === undefined ? 200 : 503, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: problem ?? 'Tercet is ready.\n' }
   }
   const push = ['POST', 'PUT'] as const
+  const running = new RunningQueries(clock)
+  const listed = (): ListedBlock[] => Object.entries({ metrics, logs, traces }).flatMap(([signal, store]) => store.blockList().map(block => ({ signal, ...block })))
+  const settings = (): Setting[] => Object.entries(config.shown()).map(([name, value]) => ({ name, value, source: config.placeOf(name as OptionName), help: optionOf(name as OptionName).help }))
   const answering: Route[] = [
+    ...tercetRoutes({ blocks: listed, settings, running, alertmanager: own?.alertmanager }),
     ...prometheusRoutes({ clock, limits, engine, store: metrics, tenantOf, version, startedMs, flags: config.shown(), configText: config.describe(), retention: config.text('metrics.retention') }),
     ...ruleRoutes(alerting), ...(own === undefined ? [] : alertmanagerRoutes({ clock, alertmanager: own.alertmanager, version, startedMs })),
     ...targetRoutes(scraping, request => metrics.metadata(tenantOf(request))),
@@ -270,7 +279,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   ]
   const refused = { status: 403, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: 'This process has role=insert: it takes in and answers no queries. Ask one with role=query over the same bucket, or with role=all.\n' }
   const routes: Route[] = [
-    ...(isAnswering ? answering : answering.map((route): Route => ({ ...route, handler: async () => refused }))),
+    ...(isAnswering ? running.watched(answering) : answering.map((route): Route => ({ ...route, handler: async () => refused }))),
     ...['/v1/traces', '/opentelemetry/v1/traces', '/insert/opentelemetry/v1/traces', '/otlp/v1/traces'].map(path => ({ methods: ['POST'] as const, path, handler: otlpTraces.handle })),
     { methods: ['POST'], path: '/api/v2/spans', handler: otlpTraces.handleZipkin }, { methods: ['POST'], path: '/api/traces', handler: otlpTraces.handleJaeger },
     ...['/loki/api/v1/push', '/insert/loki/api/v1/push'].map(path => ({ methods: ['POST'] as const, path, handler: lokiPush.handle })),
@@ -295,7 +304,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
     // Looks for blocks that others put into the buckets.
     { methods: push, path: '/-/refresh', handler: async () => { await Promise.all([metrics.refresh(), logs.refresh(), traces.refresh()]); return { status: 204 } } },
     { methods: push, path: '/-/reload', handler: async () => { await tercet!.reload(); return { status: 200, body: '' } } },
-    { methods: ['GET'], path: '/', handler: async () => ({ status: 200, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: welcome }) },
+    ...uiRoutes(await uiFiles(files), welcome, random),
   ]
   const sockets = !isAnswering ? [] : tailRoutes({ clock, engine: logql, store: logs, tenantOf: header => tenantNamed(header, defaultLogTenant) })
   const http = new HttpServer(routes, sockets, {

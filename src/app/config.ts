@@ -6,10 +6,16 @@ import { isOptionName, optionNames, optionOf, type OptionName } from './options.
 
 export class Config {
   readonly #values: ReadonlyMap<OptionName, string>
+  readonly #places: ReadonlyMap<OptionName, string>
 
-  constructor(values: ReadonlyMap<OptionName, string>) {
+  /** `places`: where each value stands. */
+  constructor(values: ReadonlyMap<OptionName, string>, places: ReadonlyMap<OptionName, string>) {
     this.#values = values
+    this.#places = places
   }
+
+  placeOf(name: OptionName): string { return this.#places.get(name) ?? 'default' }
+
 
   text(name: OptionName): string { return this.#values.get(name) ?? optionOf(name).fallback }
   number(name: OptionName): number { return Number(this.text(name)) }
@@ -56,11 +62,14 @@ function problemOf(name: OptionName, value: string): string | undefined {
   }
 }
 
-function set(values: Map<OptionName, string>, key: string, value: string, place: string): void {
+interface Collected { values: Map<OptionName, string>; places: Map<OptionName, string> }
+
+function set({ values, places }: Collected, key: string, value: string, place: string): void {
   if (!isOptionName(key)) throw new BadDataError(`${place}: unknown key ${JSON.stringify(key)}; the nearest is ${JSON.stringify(nearest(key))}`)
   const problem = problemOf(key, value)
   if (problem !== undefined) throw new BadDataError(`${place}: ${key}: ${problem}`)
   values.set(key, value)
+  places.set(key, place)
 }
 
 /** The known key with the fewest edits. */
@@ -77,7 +86,7 @@ export function nearest(key: string): string {
   return optionNames.toSorted((a, b) => distance(key, a) - distance(key, b))[0]!
 }
 
-function readFile(values: Map<OptionName, string>, path: string, text: string, environment: Readonly<Record<string, string | undefined>>): void {
+function readFile(values: Collected, path: string, text: string, environment: Readonly<Record<string, string | undefined>>): void {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines })
   const placeOf = (offset: number): string => { const at = lines.linePos(offset); return `${path}:${at.line}:${at.col}` }
@@ -119,7 +128,7 @@ export interface ConfigSources {
 }
 
 export function loadConfig({ file, environment, flags }: ConfigSources): Config {
-  const values = new Map<OptionName, string>()
+  const values: Collected = { values: new Map(), places: new Map() }
   if (file !== undefined) readFile(values, file.path, file.text, environment)
   for (const [name, value] of Object.entries(environment)) {
     if (!name.startsWith('TERCET_') || value === undefined) continue
@@ -132,5 +141,5 @@ export function loadConfig({ file, environment, flags }: ConfigSources): Config 
     const key = equals < 0 ? flag : flag.slice(0, equals)
     set(values, key, equals < 0 ? 'true' : flag.slice(equals + 1), `flag --${key}`)
   }
-  return new Config(values)
+  return new Config(values.values, values.places)
 }

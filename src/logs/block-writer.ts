@@ -92,8 +92,9 @@ export class ChunkWriter {
       // A name is used once: two files of one moment differ in it all the same.
       this.#lastNanos = Math.max(this.#lastNanos + 1, clock.nowMs() * 1000)
       const key = `index/index_${day}/${tenant}/${this.#lastNanos}000-compactor-${index.fromMs}-${index.throughMs}-${indexChecksum(bytes).toString(16)}.tsdb.gz`
-      await bucket.put(key, await pack(bytes, { level: 1 }))
-      catalogue.add({ key, day, tenant }, index)
+      const packed = await pack(bytes, { level: 1 })
+      await bucket.put(key, packed)
+      catalogue.add({ key, day, tenant, bytes: packed.length }, index)
       this.indexWrites++
     }
     for (const file of old) {

@@ -10,7 +10,7 @@ import type { Matcher } from '#lang/regex/matcher.ts'
 import type { LogBatch } from '#model/log-batch.ts'
 import type { Labels } from '#model/labels.ts'
 import { Fence } from '#store/fencing.ts'
-import type { Signal, SignalStatus } from '#store/signal.ts'
+import type { BlockSummary, Signal, SignalStatus } from '#store/signal.ts'
 import { Wal, type Durability } from '#store/wal.ts'
 import { WriterGuard } from '#store/writer-guard.ts'
 import type { LogAppendResult } from './append.ts'
@@ -20,7 +20,7 @@ import { ChunkLife } from './chunk-life.ts'
 import { DeletionRequests, type DeletionRequest } from './deletion.ts'
 import { ChunkEraser, type HidingTest } from './eraser.ts'
 import type { StreamHead } from './head.ts'
-import { IndexCatalogue } from './index-catalogue.ts'
+import { dayMs, IndexCatalogue } from './index-catalogue.ts'
 import { chunkName } from './merge.ts'
 import { LogReplay } from './replay.ts'
 import type { ChunkSource, LogsReader, StreamChunks, TailedLine } from './select.ts'
@@ -264,6 +264,9 @@ export class LogsEngine implements Signal {
     await this.#life.close()
     this.ready = false
   }
+
+  /** Indexes by day and tenant; each names the day's chunks. */
+  blockList(): BlockSummary[] { return this.#catalogue.all().map(({ key, day, tenant, bytes }): BlockSummary => ({ tenant: tenant ?? 'several', id: key.slice(key.lastIndexOf('/') + 1), startMs: day * dayMs, endMs: (day + 1) * dayMs, bytes, level: 1, count: 1, unit: 'index' })) }
 
   status(): SignalStatus {
     const { waitingBytes } = this.#life

@@ -12,14 +12,14 @@ const indexBytesMax = 1024 * 1024 * 1024
 const idleMs = 600_000
 
 /** One object below `index/`. Without a tenant it holds several. */
-export interface IndexFile { key: string; day: number; tenant: string | undefined }
+export interface IndexFile { key: string; day: number; tenant: string | undefined; bytes: number }
 
 interface Held { file: IndexFile; loading: Promise<ReadonlyMap<string, LogIndex>> | undefined; lastUsedMs: number }
 
 /** What an object's key says of it; undefined for what is no index of chunks. */
-export function parseIndexKey(key: string): IndexFile | undefined {
+export function parseIndexKey(key: string, bytes = 0): IndexFile | undefined {
   const match = /^index\/index_(\d+)\/(?:([^/]+)\/)?(\d+-[^/]*)\.tsdb(\.gz)?$/.exec(key)
-  return match === null ? undefined : { key, day: Number(match[1]), tenant: match[2] }
+  return match === null ? undefined : { key, day: Number(match[1]), tenant: match[2], bytes }
 }
 
 export class IndexCatalogue {
@@ -37,15 +37,16 @@ export class IndexCatalogue {
     this.#log = log
   }
 
+  all(): IndexFile[] { return [...this.#files.values()].map(held => held.file) }
   get count(): number { return this.#files.size }
 
   /** Looks into the bucket for files that appeared or vanished. */
   async refresh(): Promise<void> {
     const found = new Map<string, Held>()
-    const listed = (await this.#bucket.list('index/')).map(object => object.key)
-    for (const key of this.#replaced) if (!listed.includes(key)) this.#replaced.delete(key)
-    for (const key of listed) {
-      const file = this.#replaced.has(key) ? undefined : parseIndexKey(key)
+    const listed = new Map((await this.#bucket.list('index/')).map(object => [object.key, object.bytes]))
+    for (const key of this.#replaced) if (!listed.has(key)) this.#replaced.delete(key)
+    for (const [key, bytes] of listed) {
+      const file = this.#replaced.has(key) ? undefined : parseIndexKey(key, bytes)
       if (file !== undefined) found.set(key, this.#files.get(key) ?? { file, loading: undefined, lastUsedMs: 0 })
     }
     this.#files = found

@@ -12,7 +12,7 @@ import type { Matcher } from '#lang/regex/matcher.ts'
 import type { Labels } from '#model/labels.ts'
 import type { Metadata, WriteBatch } from '#model/write-batch.ts'
 import { Fence } from '#store/fencing.ts'
-import type { Signal, SignalStatus } from '#store/signal.ts'
+import type { BlockSummary, Signal, SignalStatus } from '#store/signal.ts'
 import { Wal, type Durability } from '#store/wal.ts'
 import { WriterGuard } from '#store/writer-guard.ts'
 import type { AppendResult, MetricsAppender } from './append.ts'
@@ -219,6 +219,11 @@ export class MetricsEngine implements Signal, MetricsAppender {
     await this.#wal.close()
     await this.#blocks.close()
     this.ready = false
+  }
+
+  /** Blocks that are served. */
+  blockList(): BlockSummary[] {
+    return [...this.#tenants.values()].flatMap(tenant => [...tenant.blocks.readers.values()].map(({ meta }): BlockSummary => ({ tenant: tenant.name, id: meta.ulid, startMs: meta.minTime, endMs: meta.maxTime, bytes: blockBytes(meta), level: meta.compaction.level, count: meta.stats.numSamples ?? 0, unit: 'samples' })))
   }
 
   status(): SignalStatus {

@@ -25,6 +25,7 @@ export class BlockList {
     this.#clock = clock
   }
 
+  all(): BlockMeta[] { return [...this.#live.values()] }
   get count(): number { return this.#live.size }
   get bytes(): number { let sum = 0; for (const { size } of this.#live.values()) sum += size; return sum }
 

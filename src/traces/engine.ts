@@ -9,7 +9,7 @@ import { makeUlid } from '#codec/ulid.ts'
 import { combineTraces, type Span, type Trace } from '#model/trace.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { Fence } from '#store/fencing.ts'
-import type { Signal, SignalStatus } from '#store/signal.ts'
+import type { BlockSummary, Signal, SignalStatus } from '#store/signal.ts'
 import { Wal, type Durability } from '#store/wal.ts'
 import { WriterGuard } from '#store/writer-guard.ts'
 import { SpanAdmission, type TraceLimits } from './admission.ts'
@@ -248,6 +248,9 @@ export class TracesEngine implements Signal, TracesAppender {
     if (!this.#options.readOnly) await this.#wal.close()
     this.ready = false
   }
+
+  /** Blocks that are served. */
+  blockList(): BlockSummary[] { return this.#list.all().map((meta): BlockSummary => ({ tenant: meta.tenant, id: meta.blockId, startMs: meta.startMs, endMs: meta.endMs, bytes: meta.size, level: meta.level, count: meta.traces, unit: 'traces' })) }
 
   status(): SignalStatus {
     return { backlogBytes: this.#wal.unshippedBytes + this.#life.waitingBytes, blocks: this.#list.count, blockBytes: this.#list.bytes, problem: this.#guard.problem }

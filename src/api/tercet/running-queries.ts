@@ -1,0 +1,45 @@
+/** Queries that are being answered at this moment, by number; each can be ended. */
+import type { Clock } from '#core/clock.ts'
+import type { Handler, HttpRequest, Route } from '#net/http.ts'
+
+export interface RunningQuery { id: number; language: string; text: string; startedMs: number; tenant: string }
+
+const languages: readonly (readonly [RegExp, string])[] = [
+  [/^\/(prometheus\/)?api\/v1\/(query|query_range|query_exemplars|series)$/, 'PromQL'], [/^\/(select\/logsql\/)?loki\/api\/v1\/(query|query_range|series|index\/|detected_|patterns)/, 'LogQL'], [/^\/select\/logsql\//, 'LogsQL'], [/^\/api\/(v2\/)?(search|metrics\/)/, 'TraceQL'],
+]
+
+export class RunningQueries {
+  readonly #clock: Clock
+  readonly #running = new Map<number, { query: RunningQuery; control: AbortController }>()
+  #next = 1
+
+  constructor(clock: Clock) { this.#clock = clock }
+
+  list(): (RunningQuery & { seconds: number })[] { return [...this.#running.values()].map(({ query }) => ({ ...query, seconds: (this.#clock.monotonicMs() - query.startedMs) / 1000 })) }
+
+  /** Whether there was such a one. */
+  cancel(id: number): boolean {
+    const found = this.#running.get(id)
+    found?.control.abort()
+    return found !== undefined
+  }
+
+  /** The same routes, with what they answer on the list while they do. */
+  watched(routes: readonly Route[]): Route[] {
+    return routes.map(route => { const language = languages.find(([path]) => path.test(route.path))?.[1]; return language === undefined ? route : { ...route, handler: this.#watch(route.handler, language) } })
+  }
+
+  #watch(handler: Handler, language: string): Handler {
+    return async request => {
+      const id = this.#next++, control = new AbortController(), parameters = request.method === 'GET' ? request.query : await request.form()
+      const text = parameters.get('query') ?? parameters.get('q') ?? parameters.getAll('match[]').join(' ')
+      if (text === '') return handler(request)
+      this.#running.set(id, { control, query: { id, language, text: text.slice(0, 2000), startedMs: this.#clock.monotonicMs(), tenant: request.header('x-scope-orgid') ?? '' } })
+      const own: HttpRequest = {
+        method: request.method, path: request.path, params: request.params, query: request.query, header: name => request.header(name), body: () => request.body(), rawBody: () => request.rawBody(), form: () => Promise.resolve(request.method === 'GET' ? request.query : parameters),
+        signal: AbortSignal.any([request.signal, control.signal]),
+      }
+      try { return await handler(own) } finally { this.#running.delete(id) }
+    }
+  }
+}
