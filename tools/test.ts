@@ -14,7 +14,9 @@ function step(what: string, command: string, args: readonly string[]): void {
 
 step('layout', process.execPath, ['tools/tidy.ts'])
 step('types', bin('tsc'), ['--noEmit'])
-step('lint', bin('oxlint'), ['--deny-warnings', 'src', 'test', 'tools', 'bench'])
+step('types of the browser program', bin('tsc'), ['--noEmit', '-p', 'ui'])
+step('lint', bin('oxlint'), ['--deny-warnings', 'src', 'test', 'tools', 'bench', 'ui/src'])
+step('the web interface is built', process.execPath, ['tools/build-ui.ts', '--if-possible'])
 const wanted = process.argv.slice(2)
 const files = (wanted.length > 0 ? wanted : globSync('{src,test}/**/*.test.ts')).sort()
 const { status } = spawnSync(process.execPath, ['--test', '--test-timeout=300000', '--test-concurrency=2', ...files], { stdio: 'inherit' })

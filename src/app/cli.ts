@@ -9,6 +9,7 @@ import { systemWorld, type World } from './world.ts'
 import { queryLogs, requireOne, tailLogs } from './log-client.ts'
 import { makeLog } from './logger.ts'
 import { optionNames, optionOf } from './options.ts'
+import { harmless, levelsFrom, sparkRow } from './terminal.ts'
 import { compileCacheDirectory, version } from './version.ts'
 
 const usage = `tercet ${version}: metrics, logs and traces in one process, on open buckets
@@ -17,7 +18,9 @@ const usage = `tercet ${version}: metrics, logs and traces in one process, on op
   tercet query [--url=http://127.0.0.1:8428] [--json] 'rate(http_requests_total[5m])'
   tercet query --logs [--since=1h] [--limit=100] '{app="web"} |= "error"'
   tercet query --traces [--since=1h] [--limit=20] '{ status = error }'
-  tercet tail [--url=http://127.0.0.1:8428] [--json] '{app="web"}'
+  tercet query --since=1h 'sum(rate(http_requests_total[5m]))'    a small chart for each series
+  tercet tail [--url=http://127.0.0.1:8428] [--json] [--level=warn] '{app="web"}'
+  tercet top [--url=http://127.0.0.1:8428] [--once]    what comes in, what waits
   tercet inspect [--json] [--key=value …]              what is in the bucket
   tercet check [--config=tercet.yaml] [--key=value …]  is the configuration right, and does the bucket answer?
   tercet check config prometheus.yml | rules rules.yml | rules --test tests.yml | alertmanager alertmanager.yml
@@ -46,6 +49,7 @@ ${optionNames.map(name => `  --${name}=${optionOf(name).fallback || '…'}\n    
 
   tercet query up
   tercet query --json --time=2026-11-21T00:00:00Z 'sum by (job) (up)'
+  tercet query --since=1h 'sum by (job) (rate(http_requests_total[5m]))'      a small chart for each series
   tercet query --logs --since=15m --limit=20 '{app="web"} |= "error" | logfmt | status>=500'
 
   tercet query --traces --since=15m '{ resource.service.name = "web" && duration > 1s }'
@@ -57,6 +61,13 @@ ${optionNames.map(name => `  --${name}=${optionOf(name).fallback || '…'}\n    
 
   tercet tail '{app="web"} |= "error"'
   tercet tail --json --url=http://127.0.0.1:8428 '{env="prod"}'
+  tercet tail --level=warn --contains=timeout '{app="web"}'        this grave and graver; coloured by level in a terminal (--color=auto|always|never)
+`,
+  top: `tercet top: what comes in, what waits, what is asked, every two seconds.
+
+  tercet top
+  tercet top --url=http://127.0.0.1:8428 --interval=5s
+  tercet top --once --json
 `,
   inspect: `tercet inspect: lists what is in the bucket: metric blocks with times, series, samples and bytes; log indexes by day with streams, chunks and lines; blocks of traces.
 
@@ -163,6 +174,13 @@ export async function runCli(argv: readonly string[]): Promise<number> {
       }
       case 'inspect': { const { openBucket } = await import('./compose.ts'), { inspectBucket } = await import('./inspect.ts'); const config = readConfig(args.flags); const world = worldOf(config); process.stdout.write(await inspectBucket(await openBucket(config, world, 'metrics'), await openBucket(config, world, 'logs'), await openBucket(config, world, 'traces'), args.json)); return 0 }
       case 'tail': return await tail(args)
+      case 'top': {
+        const { top } = await import('./top.ts'), once = args.flags.indexOf('once'), url = take(args.flags, 'url') ?? 'http://127.0.0.1:8428', interval = take(args.flags, 'interval') ?? '2s', intervalMs = parseDurationMs(interval)
+        if (once >= 0) args.flags.splice(args.flags.indexOf('once'), 1)
+        if (args.flags.length > 0) throw new BadDataError(`top does not know --${args.flags[0]!}`)
+        if (intervalMs === undefined || intervalMs === 0) throw new BadDataError(`--interval=${interval} is no duration like 2s`)
+        return await top({ url, isOnce: once >= 0, json: args.json, intervalMs })
+      }
       case 'healthcheck': return await healthcheck(args)
       case 'rules': {
         const [what, ...files] = args.words
@@ -334,8 +352,13 @@ interface QueryAnswer { status: string; error?: string; warnings?: string[]; dat
 
 async function tail(args: Arguments): Promise<number> {
   const url = take(args.flags, 'url') ?? 'http://127.0.0.1:8428'
+  const level = take(args.flags, 'level'), contains = take(args.flags, 'contains'), color = take(args.flags, 'color') ?? 'auto'
   if (args.flags.length > 0) throw new BadDataError(`tail does not know --${args.flags[0]!}`)
-  return tailLogs(url, requireOne(args.words, 'tail'), args.json)
+  if (!['auto', 'always', 'never'].includes(color)) throw new BadDataError(`--color=${color} is not one of auto, always, never`)
+  const levels = level === undefined ? undefined : levelsFrom(level)
+  if (level !== undefined && levels === undefined) throw new BadDataError(`--level=${level} is not one of trace, debug, info, warn, error, critical`)
+  const query = `${requireOne(args.words, 'tail')}${contains === undefined ? '' : ` |= ${JSON.stringify(contains)}`}${levels === undefined ? '' : ` | detected_level=~"${levels.join('|')}"`}`
+  return tailLogs(url, query, args.json, color === 'always' || (color === 'auto' && process.stdout.isTTY && process.env['NO_COLOR'] === undefined))
 }
 
 async function query(args: Arguments): Promise<number> {
@@ -355,7 +378,8 @@ async function query(args: Arguments): Promise<number> {
     const { queryTraces } = await import('./trace-client.ts')
     return queryTraces({ url, query: requireOne(args.words, 'query --traces'), since, limit, json: args.json })
   }
-  const time = take(args.flags, 'time')
+  const time = take(args.flags, 'time'), since = take(args.flags, 'since')
+  if (since !== undefined) return await chart(url, requireOne(args.words, 'query'), since, args)
   if (args.words.length !== 1) throw new BadDataError('query takes one expression; quote it')
   if (args.flags.length > 0) throw new BadDataError(`query does not know --${args.flags[0]!}`)
   const parameters = new URLSearchParams({ query: args.words[0]!, ...(time === undefined ? {} : { time }) })
@@ -370,6 +394,24 @@ async function query(args: Arguments): Promise<number> {
     const { __name__: name = '', ...labels } = series.metric
     const shown = `${name}{${Object.entries(labels).map(([label, value]) => `${label}=${JSON.stringify(value)}`).join(', ')}}`
     process.stdout.write(`${shown} => ${series.value === undefined ? (series.values ?? []).map(([, value]) => value).join(' ') : `${series.value[1]} @[${series.value[0]}]`}\n`)
+  }
+  return 0
+}
+
+/** A small chart for each series, over what is past. */
+async function chart(url: string, expr: string, since: string, args: Arguments): Promise<number> {
+  if (args.flags.length > 0) throw new BadDataError(`query does not know --${args.flags[0]!}`)
+  const sinceMs = parseDurationMs(since)
+  if (sinceMs === undefined || sinceMs === 0) throw new BadDataError(`--since=${since} is no duration like 1h`)
+  const end = Math.floor(systemClock.nowMs() / 1000), step = Math.max(1, Math.round(sinceMs / 1000 / 120)), start = end - Math.floor(sinceMs / 1000 / step) * step
+  const reply = await fetch(`${url}/api/v1/query_range`, { method: 'POST', body: new URLSearchParams({ query: expr, start: String(start), end: String(end), step: String(step) }) }), answer = await reply.json() as QueryAnswer
+  if (args.json) { process.stdout.write(`${JSON.stringify(answer)}\n`); return answer.status === 'success' ? 0 : 1 }
+  if (answer.status !== 'success' || answer.data === undefined) { process.stderr.write(`tercet: ${answer.error ?? `status ${reply.status}`}\n`); return 1 }
+  const count = Math.round((end - start) / step) + 1
+  for (const { metric, values = [] } of answer.data.result as { metric: Record<string, string>; values?: [number, string][] }[]) {
+    const { __name__: name = '', ...labels } = metric, points: (number | undefined)[] = Array.from({ length: count }, () => undefined)
+    for (const [at, text] of values) points[Math.round((at - start) / step)] = Number(text)
+    process.stdout.write(`${sparkRow({ name: harmless(`${name}{${Object.entries(labels).map(([label, value]) => `${label}=${JSON.stringify(value)}`).join(', ')}}`), values: points }, process.stdout.columns ?? 120)}\n`)
   }
   return 0
 }

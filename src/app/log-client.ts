@@ -1,6 +1,7 @@
 /** The command line's side of logs: a query, and a tail that goes on until it is ended. */
 import { WebSocket } from 'ws'
 import { BadDataError } from '#core/errors.ts'
+import { colored, harmless } from './terminal.ts'
 
 interface Stream { stream: Record<string, string>; values: [string, string][] }
 interface Answer { status: string; data?: { resultType: string; result: unknown[] } }
@@ -31,8 +32,14 @@ export async function queryLogs({ url, query, since, limit, json }: LogQueryOpti
   return 0
 }
 
+/** For people: the time of the day, what it is of, and the line in the colour of its level. */
+function shown({ stream, values }: Stream): string {
+  const { detected_level: level = stream['level'] ?? '', ...labels } = stream, source = labels['service_name'] ?? labels['app'] ?? labels['job'] ?? Object.values(labels)[0] ?? ''
+  return values.map(([ns, line]) => `${colored(new Date(Number(ns.slice(0, -6))).toISOString().slice(11, 23), 'dim', true)} ${colored(source.padEnd(12), 'dim', true)} ${colored(harmless(line), level, true)}\n`).join('')
+}
+
 /** Follows a LogQL query until the process is told to stop, or the server ends it. */
-export function tailLogs(url: string, query: string, json: boolean): Promise<number> {
+export function tailLogs(url: string, query: string, json: boolean, isColored = false): Promise<number> {
   return new Promise(resolve => {
     const socket = new WebSocket(`${url.replace(/^http/, 'ws')}/loki/api/v1/tail?${new URLSearchParams({ query, limit: '10' }).toString()}`)
     const stop = (): void => { socket.close() }
@@ -41,7 +48,7 @@ export function tailLogs(url: string, query: string, json: boolean): Promise<num
     socket.on('message', (data: Buffer) => {
       const { streams, dropped_entries: dropped } = JSON.parse(data.toString('utf8')) as { streams: Stream[]; dropped_entries?: unknown[] }
       if (dropped !== undefined) process.stderr.write(`tercet: ${dropped.length} lines were left out: this end reads too slowly\n`)
-      for (const stream of streams) process.stdout.write(print(json, stream))
+      for (const stream of streams) process.stdout.write(isColored && !json ? shown(stream) : print(json, stream))
     })
     socket.on('unexpected-response', (_request, response) => {
       let body = ''

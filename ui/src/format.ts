@@ -51,3 +51,9 @@ export function secondsOf(text: string): number {
   for (const [, count, unit] of text.matchAll(/(\d+)([smhdw])/g)) sum += Number(count) * spanOf[unit!]!
   return /^(\d+[smhdw])+$/.test(text) ? sum : NaN
 }
+
+/** Control characters, and those that turn the direction of a text around, are shown and not obeyed. */
+export function visible(text: string): string {
+  // oxlint-disable-next-line no-control-regex
+  return text.replaceAll(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\u202a-\u202e\u2066-\u2069]/g, c => (c < '\u0020' ? String.fromCharCode(0x2400 + c.charCodeAt(0)) : '\ufffd'))
+}

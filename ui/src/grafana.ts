@@ -23,7 +23,7 @@ export async function valuesOf(variable: Variable, values: Values, signal: Abort
   if (variable.type === 'custom' || variable.type === 'interval') return text.split(',').map(v => v.trim().replace(/^.*? : /, '')).filter(v => v !== '')
   if (variable.type === 'constant' || variable.type === 'textbox') return [text]
   if (variable.type !== 'query') return (variable.options ?? []).flatMap(o => o.value)
-  const filled = fill(text, values, '5m', 15), label = /^label_values\((?:(.+),)?\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*\)$/s.exec(filled.trim()), result = /^query_result\((.+)\)$/s.exec(filled.trim()), names = /^label_names\(/.test(filled), metrics = /^metrics\((.*)\)$/.exec(filled)
+  const filled = fill(text, values, '5m', 15), label = /^label_values\((?:(.+),)?\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*\)$/s.exec(filled.trim()), result = /^query_result\((.+)\)$/s.exec(filled.trim()), names = filled.startsWith('label_names('), metrics = /^metrics\((.*)\)$/.exec(filled)
   let found: string[]
   if (label !== null) found = (await get<{ data: string[] }>(`/api/v1/label/${label[2]!}/values`, label[1] === undefined ? {} : { 'match[]': label[1].trim() }, signal)).data
   else if (names) found = (await get<{ data: string[] }>('/api/v1/labels', {}, signal)).data

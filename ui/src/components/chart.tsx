@@ -5,7 +5,7 @@ import 'uplot/dist/uPlot.min.css'
 import { clockTime, dateTime, inUnit } from '../format.ts'
 import { useWidth } from '../hooks.ts'
 
-export interface Line { name: string; values: readonly [number, string][]; labels: Record<string, string> }
+export interface Line { name: string; values: readonly [number, string][]; labels: Record<string, string>; color?: number }
 export interface Dot { time: number; value: number; labels: Record<string, string>; seriesLabels: Record<string, string> }
 export interface ChartProps { lines: readonly Line[]; start: number; end: number; step: number; unit?: string; isStacked?: boolean; isBars?: boolean; height?: number; dots?: readonly Dot[]; label: string; onZoom?: (start: number, end: number) => void; onPick?: (line: Line, time: number) => void; onDot?: (dot: Dot) => void }
 
@@ -17,7 +17,7 @@ export function columnsOf(lines: readonly Line[], start: number, end: number, st
   const count = Math.max(1, Math.floor((end - start) / step + 1e-6) + 1), times = new Float64Array(count)
   for (let i = 0; i < count; i++) times[i] = start + i * step
   return [times, ...lines.map(line => {
-    const column: (number | null)[] = new Array<number | null>(count).fill(null)
+    const column = Array.from({ length: count }, (): number | null => null)
     for (const [time, text] of line.values) {
       const at = Math.round((time - start) / step), value = text === '+Inf' ? Infinity : text === '-Inf' ? -Infinity : Number(text)
       if (at >= 0 && at < count && Number.isFinite(value)) column[at] = value
@@ -28,7 +28,7 @@ export function columnsOf(lines: readonly Line[], start: number, end: number, st
 
 /** Each line on top of those before it. */
 function stacked(columns: (Float64Array | (number | null)[])[]): (Float64Array | (number | null)[])[] {
-  const sums = new Array<number>(columns[0]!.length).fill(0)
+  const sums = Array.from({ length: columns[0]!.length }, () => 0)
   return columns.map((column, i) => (i === 0 ? column : (column as (number | null)[]).map((v, k) => { if (v === null) return null; sums[k]! += v; return sums[k]! })))
 }
 
@@ -52,7 +52,7 @@ export function Chart({ lines, start, end, step, unit = '', isStacked = false, i
     }
     const plot = new uPlot({
       width, height, legend: { show: false }, cursor: { drag: { x: true, y: false, setScale: false }, points: { size: 6 } }, scales: { x: { range: [start, end] } },
-      series: [{}, ...shown.map(({ i }) => ({ stroke: colorOf(i), width: 1.5, spanGaps: false, points: { show: false }, ...(isBars && bars !== undefined ? { paths: bars, fill: colorOf(i) } : isStacked ? { fill: `${colorOf(i)}40` } : {}) }))],
+      series: [{}, ...shown.map(({ line, i }) => { const color = colorOf(line.color ?? i); return { stroke: color, width: 1.5, spanGaps: false, points: { show: false }, ...(isBars && bars !== undefined ? { paths: bars, fill: color } : isStacked ? { fill: `${color}40` } : {}) } })],
       axes: [{ stroke: text, grid: { stroke: grid, width: 0.5 }, ticks: { stroke: grid }, values: (_u, ticks) => ticks.map(t => (end - start > 172800 ? dateTime(t * 1000).slice(5, 16) : clockTime(t * 1000).slice(0, end - start < 600 ? 8 : 5))) }, { stroke: text, grid: { stroke: grid, width: 0.5 }, ticks: { stroke: grid }, size: 64, values: (_u, ticks) => ticks.map(t => inUnit(t, unit)) }],
       hooks: {
         setSelect: [u => { const from = u.posToVal(u.select.left, 'x'), to = u.posToVal(u.select.left + u.select.width, 'x'); if (u.select.width > 4) actions.current.onZoom?.(from, to); u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false) }],
@@ -95,7 +95,7 @@ export function Chart({ lines, start, end, step, unit = '', isStacked = false, i
       {tip !== undefined && <div class="tip" style={{ left: `${Math.min(tip.x, Math.max(0, width - 240))}px`, top: `${tip.y}px` }}><b>{tip.text}</b> <span class="dim">{dateTime(tip.time * 1000)}</span><br />{tip.line.name}</div>}
       {lines.length > 1 && (
         <ul class="legend" aria-label="Series" tabIndex={0}>
-          {lines.slice(0, 300).map((line, i) => <li key={line.name}><button aria-pressed={!hidden.has(line.name)} title="Click: this one alone; with Ctrl: on and off" onClick={e => { toggle(line.name, !(e.ctrlKey || e.metaKey)) }}><span class={`swatch sw${i % 10}`} aria-hidden="true" /><span class={`name ${hidden.has(line.name) ? 'off' : ''}`}>{line.name}</span></button></li>)}
+          {lines.slice(0, 300).map((line, i) => <li key={line.name}><button aria-pressed={!hidden.has(line.name)} title="Click: this one alone; with Ctrl: on and off" onClick={e => { toggle(line.name, !(e.ctrlKey || e.metaKey)) }}><span class={`swatch sw${(line.color ?? i) % 10}`} aria-hidden="true" /><span class={`name ${hidden.has(line.name) ? 'off' : ''}`}>{line.name}</span></button></li>)}
         </ul>
       )}
       {lines.length > 300 && <p class="dim">and {lines.length - 300} more series</p>}

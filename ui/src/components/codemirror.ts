@@ -1,5 +1,5 @@
 /** CodeMirror with the three query languages: highlighting by the grammars of their makers, completion from what the process has. */
-import { autocompletion, closeBrackets, type Completion, type CompletionContext, type CompletionResult } from '@codemirror/autocomplete'
+import { autocompletion, closeBrackets, completionKeymap, completionStatus, type Completion, type CompletionContext, type CompletionResult } from '@codemirror/autocomplete'
 import { defaultKeymap, history, historyKeymap } from '@codemirror/commands'
 import { HighlightStyle, LRLanguage, LanguageSupport, syntaxHighlighting } from '@codemirror/language'
 import { setDiagnostics } from '@codemirror/lint'
@@ -54,7 +54,7 @@ async function completeTraceql(context: CompletionContext): Promise<CompletionRe
 }
 
 function languageOf(language: Language): Extension {
-  if (language === 'promql') return new PromQLExtension().setComplete({ remote: { url: '', httpMethod: 'GET' } }).asExtension()
+  if (language === 'promql') return [autocompletion(), new PromQLExtension().setComplete({ remote: { url: '', httpMethod: 'GET' } }).asExtension()]
   // A grammar of an older maker of parsers has the same tables.
   const parser = (language === 'logql' ? logqlParser : traceqlParser) as unknown as Parameters<typeof LRLanguage.define>[0]['parser']
   return [new LanguageSupport(LRLanguage.define({ name: language, parser })), autocompletion({ override: [language === 'logql' ? completeLogql : completeTraceql] })]
@@ -69,8 +69,8 @@ export function mountEditor(parent: HTMLElement, { language, value, label, onRun
     state: EditorState.create({
       doc: value,
       extensions: [
-        EditorView.cspNonce.of(nonce), Prec.highest(keymap.of([{ key: 'Enter', run: v => { onRun(v.state.doc.toString()); return true } }, { key: 'Shift-Enter', run: v => { v.dispatch(v.state.replaceSelection('\n')); return true } }])),
-        history(), keymap.of([...defaultKeymap, ...historyKeymap]), closeBrackets(), EditorView.lineWrapping, EditorView.contentAttributes.of({ 'aria-label': label }), placeholder(hints[language]),
+        EditorView.cspNonce.of(nonce), Prec.highest(keymap.of([{ key: 'Enter', run: v => { if (completionStatus(v.state) === 'active') return false; onRun(v.state.doc.toString()); return true } }, { key: 'Shift-Enter', run: v => { v.dispatch(v.state.replaceSelection('\n')); return true } }])),
+        history(), keymap.of([...completionKeymap, ...defaultKeymap, ...historyKeymap]), closeBrackets(), EditorView.lineWrapping, EditorView.contentAttributes.of({ 'aria-label': label }), placeholder(hints[language]),
         languageOf(language), syntaxHighlighting(colors), look, EditorView.updateListener.of(update => { if (update.docChanged) onChange(update.state.doc.toString()) }),
       ],
     }),

@@ -1,7 +1,7 @@
 /** Lines, as many as there are: only those in sight are in the page. */
 import { Virtualizer, elementScroll, observeElementOffset, observeElementRect } from '@tanstack/virtual-core'
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { clockTime, dateTime } from '../format.ts'
+import { clockTime, dateTime, visible } from '../format.ts'
 
 export interface LogLine { timeMs: number; timeNs: string; text: string; stream: Record<string, string>; metadata: Record<string, string> }
 
@@ -25,7 +25,7 @@ function Row({ line, isOpen, words, onOpen, onFilter, onContext }: { line: LogLi
       <span class="when mono" title={dateTime(line.timeMs)}>{clockTime(line.timeMs, true)}</span>
       <span class="text mono" dir="auto">
         <Marked text={text} words={words} />{line.text.length > text.length && <span class="dim"> … {line.text.length - text.length} more characters</span>}
-        {isOpen && <dl onClick={e => { e.stopPropagation() }}>{Object.entries({ ...line.stream, ...line.metadata }).map(([name, value]) => <><dt>{name}</dt><dd>{value} <button class="link" onClick={() => { onFilter(name, value) }}>only these</button></dd></>)}<dt>time</dt><dd>{dateTime(line.timeMs)} <button class="link" onClick={() => { onContext(line) }}>lines around it</button></dd>{trace !== undefined && <><dt>trace</dt><dd><a href={`/ui/trace/${encodeURIComponent(trace)}`}>{trace}</a></dd></>}</dl>}
+        {isOpen && <dl onClick={e => { e.stopPropagation() }}>{Object.entries({ ...line.stream, ...line.metadata }).map(([name, value]) => <><dt>{name}</dt><dd>{visible(value)} <button class="link" onClick={() => { onFilter(name, value) }}>only these</button></dd></>)}<dt>time</dt><dd>{dateTime(line.timeMs)} <button class="link" onClick={() => { onContext(line) }}>lines around it</button></dd>{trace !== undefined && <><dt>trace</dt><dd><a href={`/ui/trace/${encodeURIComponent(trace)}`}>{trace}</a></dd></>}</dl>}
       </span>
       {!isOpen && trace !== undefined && <a href={`/ui/trace/${encodeURIComponent(trace)}`}>trace</a>}
     </>
@@ -34,7 +34,7 @@ function Row({ line, isOpen, words, onOpen, onFilter, onContext }: { line: LogLi
 
 /** What was looked for is marked; control characters are shown, not obeyed. */
 function Marked({ text, words }: { text: string; words: readonly string[] }) {
-  const clean = text.replaceAll(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\u202a-\u202e\u2066-\u2069]/g, c => (c < '\u0020' ? String.fromCharCode(0x2400 + c.charCodeAt(0)) : '�'))
+  const clean = visible(text)
   const known = words.filter(w => w !== '')
   if (known.length === 0) return <>{clean}</>
   const parts: (string | { word: string })[] = []

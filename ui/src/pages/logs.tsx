@@ -22,6 +22,7 @@ const selectorIn = (query: string): string => /^\s*\{(?:[^"}`]|"(?:[^"\\]|\\.)*"
 /** Texts of line filters, to be marked. */
 const wordsIn = (query: string): string[] => [...query.matchAll(/\|=\s*"((?:[^"\\]|\\.)*)"/g)].map(m => { try { return JSON.parse(`"${m[1]!}"`) as string } catch { return '' } })
 
+const levelColors: Readonly<Record<string, number>> = { error: 9, critical: 6, fatal: 6, warn: 4, warning: 4, info: 2, debug: 0, trace: 5 }
 const lineMax = 1000
 const tailMax = 5000
 
@@ -44,7 +45,7 @@ export function Logs() {
   const volume = useLoad(async signal => (query === '' || metric || isTailing ? [] : queryLogMetric(`sum by (detected_level) (count_over_time(${query} [${step}s]))`, Math.floor(start / step) * step, Math.floor(end / step) * step, step, signal)), [query, start, end, isTailing, again])
   const cost = useLoad(async signal => (selector === '' ? undefined : get<{ streams: number; chunks: number; entries: number; bytes: number }>('/loki/api/v1/index/stats', { query: selector, start: `${start}000000000`, end: `${end}000000000` }, signal)), [selector, range.text, range.isNow ? 0 : end])
   const filter = (name: string, value: string): void => { run(selector === '' ? `{${name}=${JSON.stringify(value)}}` : answer.data?.lines.some(l => l.stream[name] === value) === true && !query.includes('|') ? query.replace(/\}\s*$/, `, ${name}=${JSON.stringify(value)}}`) : `${query} | ${name}=${JSON.stringify(value)}`) }
-  const lines = answer.data?.lines ?? [], volumeLines = useMemo((): Line[] => (volume.data ?? []).map(s => ({ name: s.metric['detected_level'] ?? 'lines', values: s.values, labels: s.metric })), [volume.data])
+  const lines = answer.data?.lines ?? [], volumeLines = useMemo((): Line[] => (volume.data ?? []).map(s => { const name = s.metric['detected_level'] ?? 'lines'; return { name, values: s.values, labels: s.metric, color: levelColors[name] ?? 7 } }).sort((a, b) => a.color - b.color), [volume.data])
   const metricLines = useMemo((): Line[] => (answer.data?.series ?? []).slice(0, 500).map(s => ({ name: seriesName(s.metric), values: s.values, labels: s.metric })), [answer.data])
   const base = Math.floor(start / step) * step, top = Math.floor(end / step) * step
   return (

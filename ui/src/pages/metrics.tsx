@@ -5,7 +5,7 @@ import { Editor, placeOf } from '../components/editor.tsx'
 import { Heatmap } from '../components/heatmap.tsx'
 import { RangePicker, refreshOf } from '../components/range-picker.tsx'
 import { Head, Status } from '../components/shell.tsx'
-import { dateTime, duration, selectorOf, seriesName, short } from '../format.ts'
+import { dateTime, duration, selectorOf, seriesName, short, visible } from '../format.ts'
 import { remember, remembered, useLoad, useTick } from '../hooks.ts'
 import { go, linkTo, usePlace, withParams } from '../router.ts'
 import { rangeText, stepFor, useRange } from '../time.ts'
@@ -69,7 +69,7 @@ export function Metrics() {
         {view === 'heatmap' && answer.data !== undefined && answer.data.series.length > 0 && (answer.data.series.some(s => s.metric['le'] !== undefined) ? <Heatmap series={answer.data.series} start={start} end={end} step={step} label={`Heat map of ${expr}`} /> : <p class="empty">A heat map wants series with the label le: sum by (le) (rate(request_duration_seconds_bucket[5m]))</p>)}
         {(answer.data?.series.length ?? 0) > seriesMax && <p class="warn">The first {seriesMax} of {answer.data!.series.length} series are drawn; aggregate, or take topk.</p>}
         {picked !== undefined && links !== undefined && <p class="panel">{picked.line.name} at {dateTime(picked.time * 1000)}: <a href={links.logs}>logs</a> · <a href={links.traces}>traces</a> of the same labels and time <button onClick={() => { setPicked(undefined) }}>Close</button></p>}
-        {view === 'table' && answer.data !== undefined && answer.data.table.length > 0 && <div class="scroll" tabIndex={0} role="region" aria-label="Values"><table><thead><tr><th scope="col">Series</th><th scope="col" class="num">Value</th></tr></thead><tbody>{answer.data.table.slice(0, 1000).map((s, i) => <tr key={i}><td class="mono"><bdi>{seriesName(s.metric)}</bdi></td><td class="num" title={s.value?.[1]}>{s.value === undefined ? '' : short(Number(s.value[1]))}</td></tr>)}</tbody></table></div>}
+        {view === 'table' && answer.data !== undefined && answer.data.table.length > 0 && <div class="scroll" tabIndex={0} role="region" aria-label="Values"><table><thead><tr><th scope="col">Series</th><th scope="col" class="num">Value</th></tr></thead><tbody>{answer.data.table.slice(0, 1000).map((s, i) => <tr key={i}><td class="mono"><bdi>{visible(seriesName(s.metric))}</bdi></td><td class="num" title={s.value?.[1]}>{s.value === undefined ? '' : short(Number(s.value[1]))}</td></tr>)}</tbody></table></div>}
         {view === 'json' && answer.data !== undefined && <pre tabIndex={0}>{JSON.stringify(answer.data.series.slice(0, 200), null, 1).slice(0, 200_000)}</pre>}
       </div>
     </>

@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from 'preact/hooks'
 import { get, number, ownMetrics, queryLogs, queryRange, sumOf, type StreamLines } from '../api.ts'
 import { Head, Status } from '../components/shell.tsx'
 import { Sparkline } from '../components/sparkline.tsx'
-import { ago, bytes, dateTime, duration, short } from '../format.ts'
+import { ago, bytes, dateTime, duration, short, visible } from '../format.ts'
 import { useLoad, useTick } from '../hooks.ts'
 import { linkTo } from '../router.ts'
 import { snippets } from '../snippets.ts'
@@ -33,7 +33,7 @@ export function Overview() {
     return Object.fromEntries(found) as Record<keyof typeof names, number[]>
   }, [slow])
   const alerts = useLoad(async signal => (await get<{ data: { alerts: Alert[] } }>('/api/v1/alerts', {}, signal)).data.alerts, [slow])
-  const errors = useLoad(async signal => { const end = Date.now() / 1000; return (await queryLogs('{detected_level=~"error|critical|fatal"}', end - 3600, end, 8, 'backward', signal)).result as StreamLines[] }, [slow])
+  const errors = useLoad(async signal => { const end = Date.now() / 1000; return (await queryLogs('{service_name=~".+"} | detected_level=~"error|critical|fatal"', end - 3600, end, 8, 'backward', signal)).result as StreamLines[] }, [slow])
   const growth = useLoad(signal => number('sum(deriv(tercet_blocks_bytes[1h]))', signal), [slow])
   const settings = useLoad(async signal => (await get<{ data: Record<string, string> }>('/api/v1/status/flags', {}, signal)).data, [])
   const retentionDays = /^(\d+)d$/.exec(settings.data?.['metrics.retention'] ?? '')?.[1]
@@ -61,7 +61,7 @@ export function Overview() {
         <section class="panel">
           <h2>Recent errors</h2>
           <Status error={errors.error} isLoading={errors.isLoading} isEmpty={lines.length === 0} empty="No line of the last hour has the level error." />
-          {lines.length > 0 && <table><thead><tr><th scope="col">Time</th><th scope="col">Where</th><th scope="col">Line</th></tr></thead><tbody>{lines.map((l, i) => <tr key={i}><td class="mono">{dateTime(l.time)}</td><td>{l.stream['service_name'] ?? l.stream['app'] ?? l.stream['job'] ?? ''}</td><td class="mono"><bdi>{l.line.slice(0, 300)}</bdi></td></tr>)}</tbody></table>}
+          {lines.length > 0 && <table><thead><tr><th scope="col">Time</th><th scope="col">Where</th><th scope="col">Line</th></tr></thead><tbody>{lines.map((l, i) => <tr key={i}><td class="mono">{dateTime(l.time)}</td><td>{l.stream['service_name'] ?? l.stream['app'] ?? l.stream['job'] ?? ''}</td><td class="mono"><bdi>{visible(l.line.slice(0, 300))}</bdi></td></tr>)}</tbody></table>}
         </section>
         <Senders />
         {settings.data !== undefined && <p class="dim">Kept: metrics {settings.data['metrics.retention']}, logs {settings.data['logs.retention']}, traces {settings.data['traces.retention']}. Up for {duration(Math.max(0, Date.now() / 1000 - (sum('process_start_time_seconds') || Date.now() / 1000)))}. <a href="/ui/settings">Configuration</a></p>}

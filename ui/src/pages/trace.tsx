@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { get } from '../api.ts'
 import { Head, Status } from '../components/shell.tsx'
-import { dateTime, duration } from '../format.ts'
+import { dateTime, duration, visible } from '../format.ts'
 import { useLoad } from '../hooks.ts'
 import { go, linkTo, usePlace, withParams } from '../router.ts'
 import { treeOf, type OtlpTrace, type SpanRow, type TraceTree } from '../trace-tree.ts'
@@ -61,13 +61,13 @@ function Waterfall({ tree, chosen, onChoose }: { tree: TraceTree; chosen: SpanRo
   return (
     <div>
       <div class="row"><label><input type="checkbox" checked={isPath} onChange={e => { setPath(e.currentTarget.checked) }} />only what the end waited for (critical path)</label><button onClick={() => { setClosed(c => (c.size > 0 ? new Set() : new Set(tree.rows.filter(r => r.depth === 1 && r.children.length > 0).map(r => r.id)))) }}>{closed.size > 0 ? 'Open all' : 'Close all'}</button><span class="dim">arrow keys move</span></div>
-      <div class="waterfall" ref={box} tabIndex={0} role="region" aria-label={`${rows.length} spans`} onKeyDown={move} onScroll={e => { setView({ top: e.currentTarget.scrollTop, height: e.currentTarget.clientHeight }) }}>
+      <div class="waterfall" style={{ maxHeight: `${rows.length * rowHeight + 4}px` }} ref={box} tabIndex={0} role="region" aria-label={`${rows.length} spans`} onKeyDown={move} onScroll={e => { setView({ top: e.currentTarget.scrollTop, height: e.currentTarget.clientHeight }) }}>
         <div class="spacer" style={{ height: `${rows.length * rowHeight}px` }}>
           {rows.slice(first, last).map((row, i) => {
             const left = Number(row.startNs - tree.startNs) / whole * 100, width = Math.max(0, Number(row.endNs - row.startNs) / whole * 100), color = tree.services.indexOf(row.service) % 10
             return (
               <div key={row.id + String(first + i)} class={`span ${row === chosen ? 'chosen' : ''}`} style={{ top: `${(first + i) * rowHeight}px` }} onClick={() => { onChoose(row) }}>
-                <span class="label" style={{ paddingLeft: `${Math.min(row.depth, 24) * 11 + 4}px` }} title={`${row.service}: ${row.name}`}>{row.children.length > 0 ? <button class="twist" tabIndex={-1} aria-label={closed.has(row.id) ? 'Open' : 'Close'} onClick={e => { e.stopPropagation(); setClosed(c => { const next = new Set(c); if (!next.delete(row.id)) next.add(row.id); return next }) }}>{closed.has(row.id) ? '▸' : '▾'}</button> : null}<button class="pick" tabIndex={-1} aria-pressed={row === chosen}>{row.isError && <b class="bad">! </b>}<span class="dim">{row.service}</span> <bdi>{row.name}</bdi></button></span>
+                <span class="label" style={{ paddingLeft: `${Math.min(row.depth, 24) * 11 + 4}px` }} title={`${row.service}: ${row.name}`}>{row.children.length > 0 ? <button class="twist" tabIndex={-1} aria-label={closed.has(row.id) ? 'Open' : 'Close'} onClick={e => { e.stopPropagation(); setClosed(c => { const next = new Set(c); if (!next.delete(row.id)) next.add(row.id); return next }) }}>{closed.has(row.id) ? '▸' : '▾'}</button> : null}<button class="pick" tabIndex={-1} aria-pressed={row === chosen}>{row.isError && <b class="bad">! </b>}<span class="dim">{row.service}</span> <bdi>{visible(row.name)}</bdi></button></span>
                 <span class="track"><span class={`bar sw${color} ${row.isOnPath ? 'path' : ''}`} style={{ left: `${left}%`, width: `${width}%` }} /><span class="time" style={left + width > 75 ? { right: `${100 - left}%` } : { left: `${left + width}%` }}>{duration(seconds(row.endNs - row.startNs))}</span></span>
               </div>
             )
@@ -105,7 +105,7 @@ function Flame({ tree, chosen, onChoose }: { tree: TraceTree; chosen: SpanRow | 
 }
 
 function SpanDetail({ span, tree, traceId, onClose }: { span: SpanRow; tree: TraceTree; traceId: string; onClose: () => void }) {
-  const at = Number(span.startNs / 1_000_000n) / 1000, list = (map: Record<string, string>) => Object.entries(map).map(([name, value]) => <><dt>{name}</dt><dd>{value}</dd></>), service = JSON.stringify(span.service)
+  const at = Number(span.startNs / 1_000_000n) / 1000, list = (map: Record<string, string>) => Object.entries(map).map(([name, value]) => <><dt>{visible(name)}</dt><dd>{visible(value)}</dd></>), service = JSON.stringify(span.service)
   return (
     <section class="panel" aria-label="Span">
       <div class="row"><h2 class="grow"><bdi>{span.service}: {span.name}</bdi></h2><button onClick={onClose}>Close</button></div>
