@@ -56,6 +56,7 @@ import { targetRoutes } from '#api/prometheus/targets.ts'
 import { exportRoutes } from '#api/prometheus/export.ts'
 import type { Config } from './config.ts'
 import { optionOf, type OptionName } from './options.ts'
+import { filesOf } from '#scrape/discovery/simple.ts'
 import { uiFiles } from './ui-files.ts'
 import { hostAndPort, limitsOf, openSecurity, shareOf, type World } from './world.ts'
 import { SelfMetrics } from './self-metrics.ts'
@@ -264,10 +265,15 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   }
   const push = ['POST', 'PUT'] as const
   const running = new RunningQueries(clock)
+  // Read when they are asked for, so that a changed file shows.
+  const dashboards = async (): Promise<{ name: string; text: string }[]> => {
+    const paths = (await Promise.all(config.list('dashboard_files').map(pattern => filesOf({ files, directory: process.cwd() }, pattern)))).flat()
+    return Promise.all(paths.map(async path => ({ name: path.slice(path.lastIndexOf('/') + 1).replace(/\.json$/, ''), text: Buffer.from(await files.read(path)).toString('utf8') })))
+  }
   const listed = (): ListedBlock[] => Object.entries({ metrics, logs, traces }).flatMap(([signal, store]) => store.blockList().map(block => ({ signal, ...block })))
   const settings = (): Setting[] => Object.entries(config.shown()).map(([name, value]) => ({ name, value, source: config.placeOf(name as OptionName), help: optionOf(name as OptionName).help }))
   const answering: Route[] = [
-    ...tercetRoutes({ blocks: listed, settings, running, alertmanager: own?.alertmanager }),
+    ...tercetRoutes({ blocks: listed, settings, running, alertmanager: own?.alertmanager, dashboards }),
     ...prometheusRoutes({ clock, limits, engine, store: metrics, tenantOf, version, startedMs, flags: config.shown(), configText: config.describe(), retention: config.text('metrics.retention') }),
     ...ruleRoutes(alerting), ...(own === undefined ? [] : alertmanagerRoutes({ clock, alertmanager: own.alertmanager, version, startedMs })),
     ...targetRoutes(scraping, request => metrics.metadata(tenantOf(request))),

@@ -30,6 +30,7 @@ export const optionTable = {
   'agent.queue_size': option('bytes', '2GiB', 'What may wait on the disk for each place that an agent sends to; the oldest is dropped beyond.'),
   'agent.log_directory': option('text', '', 'Log files of a node\'s pods that an agent follows: /var/log/pods.'),
   'agent.log_first_line': option('text', '', 'Expression that the first line of an entry matches; without it lines that begin with a blank or a brace belong to the one before.'),
+  'dashboard_files': option('list', '', 'Dashboards of Grafana, as JSON, that the web interface shows; a star in the last part of a path is a pattern.'),
   'external_url': option('text', '', 'Where people reach this process: links in alerts begin so.'),
   'limits.scrape_size': option('bytes', '64MiB', 'Largest body of a scrape whose job has no body_size_limit, uncompressed.'),
   'auth.username': option('text', '', 'User of HTTP Basic authentication; health and readiness answer without.'),

@@ -152,7 +152,10 @@ if (skip === false) {
       await page.waitForURL(/sum\+by/)
       await page.locator('.legend button').first().waitFor()
       // A click on the graph offers logs and traces of the same labels.
-      const over = page.locator('.u-over').first(), box = (await over.boundingBox())!
+      await settled(page)
+      const over = page.locator('.u-over').first()
+      await over.hover()
+      const box = (await over.boundingBox())!
       await page.mouse.move(box.x + box.width * 0.98, box.y + box.height / 2)
       await page.mouse.click(box.x + box.width * 0.98, box.y + box.height / 2)
       await page.getByRole('link', { name: 'logs', exact: true }).click()

@@ -47,3 +47,10 @@ export function useWidth(): [{ current: HTMLDivElement | null }, number] {
   }, [])
   return [ref, width]
 }
+
+/** A value that has rested for a while. */
+export function useRested<T>(value: T, ms: number): T {
+  const [rested, setRested] = useState(value)
+  useEffect(() => { const timer = setTimeout(() => { setRested(value) }, ms); return () => { clearTimeout(timer) } }, [value, ms])
+  return rested
+}

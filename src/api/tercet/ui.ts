@@ -15,7 +15,7 @@ function policy(nonce: string): string {
 
 const common = { 'x-content-type-options': 'nosniff', 'referrer-policy': 'same-origin' } as const
 
-/** Paths of pages: any below /ui/, which the program reads by itself, and the first one where a browser asks. `welcome` is for everybody else. */
+/** Paths of pages: all below /ui/, which the program reads by itself, and the first one where a browser asks. `welcome` is for everybody else. */
 export function uiRoutes(files: ReadonlyMap<string, Uint8Array>, welcome: string, random: Random): Route[] {
   const plain = async (): Promise<HttpReply> => ({ status: 200, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: welcome }), index = files.get('index.html')
   if (index === undefined) return [{ methods: ['GET'], path: '/', handler: plain }]

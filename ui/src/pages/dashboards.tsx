@@ -1,6 +1,6 @@
 /** Dashboards of Grafana, read-only: those that are shipped, and any that is dropped here. */
 import { useEffect, useMemo, useState } from 'preact/hooks'
-import { queryInstant, queryLogs, queryRange, type Sample, type Series, type StreamLines } from '../api.ts'
+import { get, queryInstant, queryLogs, queryRange, type Sample, type Series, type StreamLines } from '../api.ts'
 import { Chart, type Line } from '../components/chart.tsx'
 import { Heatmap } from '../components/heatmap.tsx'
 import { LogList } from '../components/log-list.tsx'
@@ -21,7 +21,7 @@ const shipped: readonly (readonly [string, string])[] = [['tercet', tercet], ['n
 
 export function Dashboards() {
   const { path } = usePlace(), name = decodeURIComponent(path.slice('/ui/dashboards/'.length)), [own, setOwn] = useState<Record<string, string>>(() => remembered('dashboards', {})), [error, setError] = useState<string | undefined>(undefined), [isOver, setOver] = useState(false)
-  const text = own[name] ?? shipped.find(([n]) => n === name)?.[1]
+  const served = useLoad(async signal => (await get<{ dashboards: { name: string; text: string }[] }>('/api/tercet/dashboards', {}, signal)).dashboards.map(d => [d.name, d.text] as const), []), text = own[name] ?? served.data?.find(([n]) => n === name)?.[1] ?? shipped.find(([n]) => n === name)?.[1]
   const dashboard = useMemo(() => { try { return text === undefined ? undefined : readDashboard(text) } catch { return undefined } }, [text])
   const take = (files: FileList | null | undefined): void => {
     for (const file of files ?? []) file.text().then(content => { const read = readDashboard(content), key = (read.uid ?? read.title).replaceAll(/[^a-zA-Z0-9_-]+/g, '-'); setOwn(before => { const next = { ...before, [key]: content }; remember('dashboards', next); return next }); setError(undefined); go(`/ui/dashboards/${key}`) }).catch((reason: unknown) => { setError(`${file.name}: ${reason instanceof Error ? reason.message : String(reason)}`) })
@@ -31,13 +31,13 @@ export function Dashboards() {
     <>
       <Head title="Dashboards" />
       <div class="stack">
-        <ul>{[...shipped, ...Object.entries(own)].map(([key, content]) => <li key={key}><a href={`/ui/dashboards/${key}`}>{titleOf(content)}</a>{own[key] !== undefined && <> <button onClick={() => { setOwn(before => { const { [key]: _gone, ...rest } = before; remember('dashboards', rest); return rest }) }}>Forget</button></>}</li>)}</ul>
+        <ul>{[...shipped, ...served.data ?? [], ...Object.entries(own)].map(([key, content]) => <li key={key}><a href={`/ui/dashboards/${key}`}>{titleOf(content)}</a>{own[key] !== undefined && <> <button onClick={() => { setOwn(before => { const { [key]: _gone, ...rest } = before; remember('dashboards', rest); return rest }) }}>Forget</button></>}</li>)}</ul>
         <div class={`drop ${isOver ? 'over' : ''}`} onDragOver={e => { e.preventDefault(); setOver(true) }} onDragLeave={() => { setOver(false) }} onDrop={e => { e.preventDefault(); setOver(false); take(e.dataTransfer?.files) }}>
           <p>Drop a dashboard of Grafana here, as JSON. It stays in this browser.</p>
           <label>or choose a file <input class="file" type="file" accept="application/json,.json" onChange={e => { take(e.currentTarget.files) }} /></label>
         </div>
         {error !== undefined && <p class="error" role="alert">{error}</p>}
-        {name !== '' && text === undefined && <p class="error">There is no dashboard {JSON.stringify(name)} in this browser.</p>}
+        {name !== '' && text === undefined && !served.isLoading && <p class="error">There is no dashboard {JSON.stringify(name)} here.</p>}
       </div>
     </>
   )
@@ -96,10 +96,10 @@ function PanelView({ panel, values, range, tick }: { panel: Panel; values: Value
   const body = () => {
     if (data === undefined || isEmpty) return null
     switch (panel.type) {
-      case 'logs': return <LogList lines={data.lines} words={[]} label={title} onFilter={() => undefined} onContext={() => undefined} />
+      case 'logs': return <LogList lines={data.lines} words={[]} label={`Lines of ${title}`} onFilter={() => undefined} onContext={() => undefined} />
       case 'stat': case 'singlestat': return <div class="row">{(data.named.length > 0 ? data.named.map(l => ({ name: l.name, value: Number(l.values.at(-1)?.[1]) })) : data.samples.map(s => ({ name: s.name, value: Number(s.sample.value[1]) }))).slice(0, 12).map((v, i, all) => <div key={i} class={`stat ${colorAt(thresholds?.steps, v.value)}`}>{inUnit(v.value, unit)}{all.length > 1 && <div class="dim"><small>{v.name}</small></div>}</div>)}</div>
       case 'gauge': case 'bargauge': return number === undefined ? null : <div><div class={`stat ${colorAt(thresholds?.steps, number)}`}>{inUnit(number, unit)}</div><meter min={min} max={unit === 'percentunit' && max === 100 ? 1 : max} value={number} aria-label={title} style={{ width: '100%' }} /></div>
-      case 'table': return <div class="scroll" tabIndex={0} role="region" aria-label={title} style={{ maxHeight: `${height}px` }}><table><thead><tr><th scope="col">Series</th><th scope="col" class="num">Value</th></tr></thead><tbody>{data.samples.slice(0, 500).map((s, i) => <tr key={i}><td class="mono"><bdi>{s.name}</bdi></td><td class="num">{inUnit(Number(s.sample.value[1]), unit)}</td></tr>)}</tbody></table></div>
+      case 'table': return <div class="scroll" tabIndex={0} role="region" aria-label={`Values of ${title}`} style={{ maxHeight: `${height}px` }}><table><thead><tr><th scope="col">Series</th><th scope="col" class="num">Value</th></tr></thead><tbody>{data.samples.slice(0, 500).map((s, i) => <tr key={i}><td class="mono"><bdi>{s.name}</bdi></td><td class="num">{inUnit(Number(s.sample.value[1]), unit)}</td></tr>)}</tbody></table></div>
       case 'heatmap': return <Heatmap series={data.series} start={start} end={end} step={step} height={height} label={title} />
       default: return data.named.length > 0 ? <Chart lines={data.named} start={start} end={end} step={step} unit={unit} isStacked={custom?.stacking?.mode === 'normal' || panel.stack === true} isBars={custom?.drawStyle === 'bars'} height={height} label={title} onZoom={(from, to) => { go(withParams({ range: rangeText(to - from), end: String(Math.round(to)) })) }} /> : <p class="stat">{number === undefined ? '' : inUnit(number, unit)}</p>
     }

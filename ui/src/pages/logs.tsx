@@ -6,7 +6,7 @@ import { LogList, type LogLine } from '../components/log-list.tsx'
 import { RangePicker, refreshOf } from '../components/range-picker.tsx'
 import { Head, Status } from '../components/shell.tsx'
 import { bytes, dateTime, duration, seriesName, short } from '../format.ts'
-import { remember, remembered, useLoad, useTick } from '../hooks.ts'
+import { remember, remembered, useLoad, useRested, useTick } from '../hooks.ts'
 import { go, usePlace, withParams } from '../router.ts'
 import { rangeText, stepFor, useRange } from '../time.ts'
 
@@ -28,7 +28,8 @@ const tailMax = 5000
 
 export function Logs() {
   const { params } = usePlace(), query = params.get('q') ?? '', view = params.get('view') ?? 'lines', isForward = params.get('order') === 'oldest', limit = Math.min(5000, Number(params.get('limit')) || lineMax), isTailing = params.get('live') === '1'
-  const tick = useTick(refreshOf(params)), [again, setAgain] = useState(0), range = useRange(tick + again), step = stepFor(range.seconds, 100), start = Math.floor(range.start), end = Math.ceil(range.end), metric = isMetric(query), selector = selectorIn(query), draft = useRef(query)
+  const tick = useTick(refreshOf(params)), [again, setAgain] = useState(0), range = useRange(tick + again), step = stepFor(range.seconds, 100), start = Math.floor(range.start), end = Math.ceil(range.end), metric = isMetric(query), selector = selectorIn(query), draft = useRef(query), [typed, setTyped] = useState(query), rested = selectorIn(useRested(typed, 400))
+  useEffect(() => { draft.current = query; setTyped(query) }, [query])
   const [past, setPast] = useState<string[]>(() => remembered('history.logql', [])), [context, setContext] = useState<LogLine | undefined>(undefined)
   const run = (text: string): void => {
     const trimmed = text.trim()
@@ -43,7 +44,7 @@ export function Logs() {
     return { lines, series: resultType === 'matrix' ? result as Series[] : [], ms: performance.now() - begun }
   }, [query, start, end, limit, isForward, isTailing, again])
   const volume = useLoad(async signal => (query === '' || metric || isTailing ? [] : queryLogMetric(`sum by (detected_level) (count_over_time(${query} [${step}s]))`, Math.floor(start / step) * step, Math.floor(end / step) * step, step, signal)), [query, start, end, isTailing, again])
-  const cost = useLoad(async signal => (selector === '' ? undefined : get<{ streams: number; chunks: number; entries: number; bytes: number }>('/loki/api/v1/index/stats', { query: selector, start: `${start}000000000`, end: `${end}000000000` }, signal)), [selector, range.text, range.isNow ? 0 : end])
+  const cost = useLoad(async signal => (rested === '' ? undefined : get<{ streams: number; chunks: number; entries: number; bytes: number }>('/loki/api/v1/index/stats', { query: rested, start: `${start}000000000`, end: `${end}000000000` }, signal)), [rested, range.text, range.isNow ? 0 : end])
   const filter = (name: string, value: string): void => { run(selector === '' ? `{${name}=${JSON.stringify(value)}}` : answer.data?.lines.some(l => l.stream[name] === value) === true && !query.includes('|') ? query.replace(/\}\s*$/, `, ${name}=${JSON.stringify(value)}}`) : `${query} | ${name}=${JSON.stringify(value)}`) }
   const lines = answer.data?.lines ?? [], volumeLines = useMemo((): Line[] => (volume.data ?? []).map(s => { const name = s.metric['detected_level'] ?? 'lines'; return { name, values: s.values, labels: s.metric, color: levelColors[name] ?? 7 } }).sort((a, b) => a.color - b.color), [volume.data])
   const metricLines = useMemo((): Line[] => (answer.data?.series ?? []).slice(0, 500).map(s => ({ name: seriesName(s.metric), values: s.values, labels: s.metric })), [answer.data])
@@ -53,7 +54,7 @@ export function Logs() {
       <Head title="Logs"><RangePicker onRefresh={() => { setAgain(a => a + 1) }} /></Head>
       <div class="stack">
         <div class="row">
-          <Editor language="logql" label="LogQL query" value={query} onRun={run} onChange={text => { draft.current = text }} error={placeOf(answer.error, query)} />
+          <Editor language="logql" label="LogQL query" value={query} onRun={run} onChange={text => { draft.current = text; setTyped(text) }} error={placeOf(answer.error, query)} />
           <button class="primary" onClick={() => { run(draft.current) }}>Run</button>
         </div>
         <div class="row">
@@ -64,7 +65,7 @@ export function Logs() {
           <label>History <select aria-label="History" value="" onChange={e => { if (e.currentTarget.value !== '') run(e.currentTarget.value) }}><option value="">{past.length} queries</option>{past.map(p => <option key={p} value={p}>{p.slice(0, 80)}</option>)}</select></label>
           <button onClick={() => { void navigator.clipboard?.writeText(location.href) }}>Copy link</button>
         </div>
-        <p class="dim" aria-live="polite">{cost.data === undefined ? '' : `reads at most ${short(cost.data.chunks)} chunks of ${short(cost.data.streams)} streams, ${bytes(cost.data.bytes)}`}{answer.data === undefined ? '' : `; ${metric ? `${answer.data.series.length} series` : `${lines.length} lines`} in ${duration(answer.data.ms / 1000)}`}</p>
+        <p class="dim" aria-live="polite">{cost.data === undefined ? '' : `${rested === selector ? 'reads' : 'would read'} at most ${short(cost.data.chunks)} chunks of ${short(cost.data.streams)} streams, ${bytes(cost.data.bytes)}`}{answer.data === undefined ? '' : `; ${metric ? `${answer.data.series.length} series` : `${lines.length} lines`} in ${duration(answer.data.ms / 1000)}`}</p>
         {query === '' && <Streams onRun={run} />}
         {isTailing ? <Tail query={query} onFilter={filter} /> : (
           <>

@@ -1,4 +1,4 @@
-import { useMemo, useRef, useState } from 'preact/hooks'
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { get, queryExemplars, queryInstant, queryRange, type Sample, type Series } from '../api.ts'
 import { Chart, type Dot, type Line } from '../components/chart.tsx'
 import { Editor, placeOf } from '../components/editor.tsx'
@@ -6,7 +6,7 @@ import { Heatmap } from '../components/heatmap.tsx'
 import { RangePicker, refreshOf } from '../components/range-picker.tsx'
 import { Head, Status } from '../components/shell.tsx'
 import { dateTime, duration, selectorOf, seriesName, short, visible } from '../format.ts'
-import { remember, remembered, useLoad, useTick } from '../hooks.ts'
+import { remember, remembered, useLoad, useRested, useTick } from '../hooks.ts'
 import { go, linkTo, usePlace, withParams } from '../router.ts'
 import { rangeText, stepFor, useRange } from '../time.ts'
 
@@ -27,7 +27,8 @@ export function Metrics() {
   const { params } = usePlace(), expr = params.get('q') ?? '', view = views.find(v => v === params.get('view')) ?? 'graph', isStacked = params.get('stacked') === '1', hasExemplars = params.get('exemplars') === '1'
   const tick = useTick(refreshOf(params)), [again, setAgain] = useState(0), range = useRange(tick + again), step = Number(params.get('step')) || stepFor(range.seconds, 240), start = Math.floor(range.start / step) * step, end = Math.floor(range.end / step) * step
   const [past, setPast] = useState<string[]>(() => remembered('history.promql', [])), [picked, setPicked] = useState<{ line: Line; time: number } | undefined>(undefined)
-  const draft = useRef(expr)
+  const draft = useRef(expr), [typed, setTyped] = useState(expr), rested = useRested(typed, 400)
+  useEffect(() => { draft.current = expr; setTyped(expr) }, [expr])
   const run = (text: string): void => {
     const trimmed = text.trim()
     if (trimmed !== '') { const next = [trimmed, ...past.filter(p => p !== trimmed)].slice(0, 30); setPast(next); remember('history.promql', next) }
@@ -44,14 +45,20 @@ export function Metrics() {
     return { series: result, table: [] as Sample[], warnings, ms: performance.now() - begun, dots }
   }, [expr, view, start, end, step, hasExemplars, again])
   const lines = useMemo((): Line[] => (answer.data?.series ?? []).slice(0, seriesMax).map(s => ({ name: seriesName(s.metric), values: s.values, labels: s.metric })), [answer.data])
-  const cost = useLoad(async signal => { if (expr === '') return undefined; const tree = await get<{ data: unknown }>('/api/v1/parse_query', { query: expr }, signal); return selectorsOf(tree.data) }, [expr])
+  const cost = useLoad(async signal => {
+    // Before it runs: what it reads, for an expression that is whole.
+    if (rested.trim() === '') return undefined
+    const selectors = selectorsOf((await get<{ data: unknown }>('/api/v1/format_query', { query: rested }, signal).then(() => get<{ data: unknown }>('/api/v1/parse_query', { query: rested }, signal))).data)
+    const counts = await Promise.all(selectors.map(async s => Number(((await queryInstant(`count(${s})`, range.isNow ? undefined : range.end, signal)).result as Sample[])[0]?.value[1] ?? 0)))
+    return { selectors, series: counts.reduce((sum, n) => sum + n, 0) }
+  }, [rested, range.isNow ? 0 : range.end])
   const links = picked === undefined ? undefined : relatedLinks(picked.line.labels, picked.time), count = view === 'table' ? answer.data?.table.length : answer.data?.series.length
   return (
     <>
       <Head title="Metrics"><RangePicker onRefresh={() => { setAgain(a => a + 1) }} /></Head>
       <div class="stack">
         <div class="row">
-          <Editor language="promql" label="PromQL expression" value={expr} onRun={run} onChange={text => { draft.current = text }} error={placeOf(answer.error, expr)} />
+          <Editor language="promql" label="PromQL expression" value={expr} onRun={run} onChange={text => { draft.current = text; setTyped(text) }} error={placeOf(answer.error, expr)} />
           <button class="primary" onClick={() => { run(draft.current) }}>Run</button>
         </div>
         <div class="row">
@@ -61,7 +68,7 @@ export function Metrics() {
           <label>History <select aria-label="History" value="" onChange={e => { if (e.currentTarget.value !== '') run(e.currentTarget.value) }}><option value="">{past.length} queries</option>{past.map(p => <option key={p} value={p}>{p.slice(0, 80)}</option>)}</select></label>
           <button onClick={() => { void navigator.clipboard?.writeText(location.href) }}>Copy link</button>
         </div>
-        <p class="dim" aria-live="polite">{answer.data !== undefined ? `${count ?? 0} series in ${duration(answer.data.ms / 1000)}` : ''}{cost.data !== undefined && cost.data.length > 0 ? `; reads ${cost.data.join(', ')}` : ''}{range.isNow ? '' : `; until ${dateTime(range.end * 1000)}`}</p>
+        <p class="dim" aria-live="polite">{answer.data !== undefined ? `${count ?? 0} series in ${duration(answer.data.ms / 1000)}` : ''}{cost.data !== undefined && cost.error === undefined && cost.data.selectors.length > 0 ? ` ${rested === expr ? 'Reads' : 'Would read'} about ${short(cost.data.series)} series of ${cost.data.selectors.join(', ')}, ${short(cost.data.series * Math.max(1, (end - start) / step))} points` : ''}{range.isNow ? '' : `; until ${dateTime(range.end * 1000)}`}</p>
         {expr === '' && <Examples onRun={run} />}
         <Status error={answer.error} isLoading={answer.isLoading && expr !== ''} isEmpty={expr !== '' && (count ?? 0) === 0} empty="The expression is right, and nothing has that in this time." />
         {answer.data?.warnings.map(w => <p class="warn" key={w}>{w}</p>)}
