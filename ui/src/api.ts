@@ -1,4 +1,5 @@
 /** The process behind the page, by the APIs that it has for everybody. */
+import { remembered } from './hooks.ts'
 
 export interface Series { metric: Record<string, string>; values: [number, string][] }
 export interface Sample { metric: Record<string, string>; value: [number, string] }
@@ -10,6 +11,9 @@ export class ApiError extends Error {
   readonly status: number
   constructor(message: string, status: number) { super(message); this.status = status }
 }
+
+/** Whose data is looked at, where the process has tenants. */
+function tenantHeader(): Record<string, string> { const tenant = remembered('tenant', ''); return tenant === '' ? {} : { 'x-scope-orgid': tenant } }
 
 async function read(reply: Response): Promise<unknown> {
   const text = await reply.text()
@@ -24,11 +28,11 @@ async function read(reply: Response): Promise<unknown> {
 
 export async function get<T>(path: string, params: Record<string, string | undefined> = {}, signal?: AbortSignal): Promise<T> {
   const query = new URLSearchParams(Object.entries(params).filter((p): p is [string, string] => p[1] !== undefined)).toString()
-  return await read(await fetch(query === '' ? path : `${path}?${query}`, { headers: { accept: 'application/json' }, ...(signal === undefined ? {} : { signal }) })) as T
+  return await read(await fetch(query === '' ? path : `${path}?${query}`, { headers: { accept: 'application/json', ...tenantHeader() }, ...(signal === undefined ? {} : { signal }) })) as T
 }
 
 export async function send<T>(method: 'POST' | 'DELETE', path: string, body?: unknown): Promise<T> {
-  return await read(await fetch(path, { method, headers: { accept: 'application/json', ...(body === undefined ? {} : { 'content-type': 'application/json' }) }, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })) as T
+  return await read(await fetch(path, { method, headers: { accept: 'application/json', ...tenantHeader(), ...(body === undefined ? {} : { 'content-type': 'application/json' }) }, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })) as T
 }
 
 const dataOf = <T>(answer: { data: T }): T => answer.data

@@ -41,25 +41,27 @@ export function Chart({ lines, start, end, step, unit = '', isStacked = false, i
   useEffect(() => {
     const element = canvas.current
     if (element === null || width === 0) return undefined
-    const raw = columnsOf(shown.map(s => s.line), start, end, step), data = isStacked ? stacked(raw) : raw
+    const inOrder = columnsOf(shown.map(s => s.line), start, end, step), sums = isStacked ? stacked(inOrder) : inOrder
+    // What lies on top is drawn first, or it would hide what is below.
+    const turn = <T,>(list: T[]): T[] => (isStacked ? [list[0]!, ...list.slice(1).reverse()] : list), drawn = isStacked ? [...shown].reverse() : shown, raw = turn(inOrder), data = turn(sums)
     const grid = varOf('--line'), text = varOf('--dim'), bars = uPlot.paths.bars?.({ size: [0.9, 100] })
     const nearest = (u: uPlot): { line: Line; at: number } | undefined => {
       const { idx, top = 0 } = u.cursor as { idx: number | null; top?: number }
       if (idx === null || idx === undefined) return undefined
       let best: { line: Line; at: number } | undefined, distance = Infinity
-      for (let s = 1; s < data.length; s++) { const value = data[s]![idx]; if (value === null || value === undefined) continue; const far = Math.abs(u.valToPos(value, 'y') - top); if (far < distance) { distance = far; best = { line: shown[s - 1]!.line, at: idx } } }
+      for (let s = 1; s < data.length; s++) { const value = data[s]![idx]; if (value === null || value === undefined) continue; const far = Math.abs(u.valToPos(value, 'y') - top); if (far < distance) { distance = far; best = { line: drawn[s - 1]!.line, at: idx } } }
       return best
     }
     const plot = new uPlot({
       width, height, legend: { show: false }, cursor: { drag: { x: true, y: false, setScale: false }, points: { size: 6 } }, scales: { x: { range: [start, end] } },
-      series: [{}, ...shown.map(({ line, i }) => { const color = colorOf(line.color ?? i); return { stroke: color, width: 1.5, spanGaps: false, points: { show: false }, ...(isBars && bars !== undefined ? { paths: bars, fill: color } : isStacked ? { fill: `${color}40` } : {}) } })],
+      series: [{}, ...drawn.map(({ line, i }) => { const color = colorOf(line.color ?? i); return { stroke: color, width: 1.5, spanGaps: false, points: { show: false }, ...(isBars && bars !== undefined ? { paths: bars, fill: color } : isStacked ? { fill: `${color}40` } : {}) } })],
       axes: [{ stroke: text, grid: { stroke: grid, width: 0.5 }, ticks: { stroke: grid }, values: (_u, ticks) => ticks.map(t => (end - start > 172800 ? dateTime(t * 1000).slice(5, 16) : clockTime(t * 1000).slice(0, end - start < 600 ? 8 : 5))) }, { stroke: text, grid: { stroke: grid, width: 0.5 }, ticks: { stroke: grid }, size: 64, values: (_u, ticks) => ticks.map(t => inUnit(t, unit)) }],
       hooks: {
         setSelect: [u => { const from = u.posToVal(u.select.left, 'x'), to = u.posToVal(u.select.left + u.select.width, 'x'); if (u.select.width > 4) actions.current.onZoom?.(from, to); u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false) }],
         setCursor: [u => {
           const found = nearest(u)
           if (found === undefined) { setTip(undefined); return }
-          const value = raw[shown.findIndex(s => s.line === found.line) + 1]![found.at]!
+          const value = raw[drawn.findIndex(s => s.line === found.line) + 1]![found.at]!
           setTip({ x: (u.cursor.left ?? 0) + 70, y: (u.cursor.top ?? 0) + 12, time: (raw[0] as Float64Array)[found.at]!, line: found.line, text: inUnit(value, unit) })
         }],
         draw: [u => {

@@ -1,6 +1,7 @@
 import type { ComponentChildren } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
-import { remember, remembered } from '../hooks.ts'
+import { get } from '../api.ts'
+import { remember, remembered, useLoad } from '../hooks.ts'
 import { usePlace } from '../router.ts'
 
 export const pages = [
@@ -43,12 +44,20 @@ export function Shell({ children }: { children: ComponentChildren }) {
               <ul>{list.map(([to, name]) => <li key={to}><a href={to} aria-current={isHere(to) ? 'page' : undefined}>{name}</a></li>)}</ul>
             </div>
           ))}
+          <Tenant />
           <p><button onClick={nextTheme}>Theme: {theme}</button></p>
         </div>
       </nav>
       <main id="main" tabIndex={-1}>{children}</main>
     </div>
   )
+}
+
+/** Where the process has tenants: whose data is looked at. */
+function Tenant() {
+  const settings = useLoad(async signal => (await get<{ settings: { name: string; value: string }[] }>('/api/tercet/settings', {}, signal)).settings, [])
+  if (settings.data?.find(s => s.name === 'tenancy')?.value !== 'on') return null
+  return <p><label>Tenant <input size={12} value={remembered('tenant', '')} onChange={e => { remember('tenant', e.currentTarget.value.trim()); location.reload() }} /></label></p>
 }
 
 export function Head({ title, children }: { title: string; children?: ComponentChildren }) {

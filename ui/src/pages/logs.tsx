@@ -65,7 +65,7 @@ export function Logs() {
           <label>History <select aria-label="History" value="" onChange={e => { if (e.currentTarget.value !== '') run(e.currentTarget.value) }}><option value="">{past.length} queries</option>{past.map(p => <option key={p} value={p}>{p.slice(0, 80)}</option>)}</select></label>
           <button onClick={() => { void navigator.clipboard?.writeText(location.href) }}>Copy link</button>
         </div>
-        <p class="dim" aria-live="polite">{cost.data === undefined ? '' : `${rested === selector ? 'reads' : 'would read'} at most ${short(cost.data.chunks)} chunks of ${short(cost.data.streams)} streams, ${bytes(cost.data.bytes)}`}{answer.data === undefined ? '' : `; ${metric ? `${answer.data.series.length} series` : `${lines.length} lines`} in ${duration(answer.data.ms / 1000)}`}</p>
+        <p class="dim" aria-live="polite">{cost.data === undefined || cost.data.chunks === 0 ? '' : `${rested === selector ? 'reads' : 'would read'} at most ${short(cost.data.chunks)} chunks of ${short(cost.data.streams)} streams, ${bytes(cost.data.bytes)}`}{answer.data === undefined ? '' : `${cost.data === undefined || cost.data.chunks === 0 ? '' : '; '}${metric ? `${answer.data.series.length} series` : `${lines.length} lines`} in ${duration(answer.data.ms / 1000)}`}</p>
         {query === '' && <Streams onRun={run} />}
         {isTailing ? <Tail query={query} onFilter={filter} /> : (
           <>

@@ -23,14 +23,21 @@ function useRates(tick: number): { now: ReadonlyMap<string, number> | undefined;
   return { now: data, error, rate: (name, label) => (rates === undefined ? undefined : Math.max(0, sumOf(rates.now, name, label) - sumOf(rates.old, name, label)) / rates.seconds) }
 }
 
-const perSecond = (value: number | undefined): string => (value === undefined ? '…' : `${short(value)}/s`)
+/** A value a minute; holes where there was none. */
+function hourOf(values: readonly [number, string][], end: number): (number | null)[] {
+  const hour = Array.from({ length: 61 }, (): number | null => null)
+  for (const [time, text] of values) hour[60 - Math.round((end - time) / 60)] = Number(text)
+  return hour
+}
+
+const perSecond = (value: number | undefined): string => (value === undefined ? '…' : `${short(Number(value.toPrecision(3)))}/s`)
 
 export function Overview() {
   const tick = useTick(3), slow = useTick(15), { now, rate, error } = useRates(tick), sum = (name: string, label?: string): number | undefined => (now === undefined ? undefined : sumOf(now, name, label))
   const history = useLoad(async signal => {
     const end = Math.floor(Date.now() / 15000) * 15, names = { samples: 'sum(rate(tercet_samples_appended_total[1m]))', lines: 'sum(rate(tercet_log_lines_appended_total[1m]))', spans: 'sum(rate(tercet_spans_appended_total[1m]))', stored: 'sum(tercet_blocks_bytes)' }
-    const found = await Promise.all(Object.entries(names).map(async ([key, query]) => [key, (await queryRange(query, end - 3600, end, 60, signal)).result[0]?.values.map(([, v]) => Number(v)) ?? []] as const))
-    return Object.fromEntries(found) as Record<keyof typeof names, number[]>
+    const found = await Promise.all(Object.entries(names).map(async ([key, query]) => [key, hourOf((await queryRange(query, end - 3600, end, 60, signal)).result[0]?.values ?? [], end)] as const))
+    return Object.fromEntries(found) as Record<keyof typeof names, (number | null)[]>
   }, [slow])
   const alerts = useLoad(async signal => (await get<{ data: { alerts: Alert[] } }>('/api/v1/alerts', {}, signal)).data.alerts, [slow])
   const errors = useLoad(async signal => { const end = Date.now() / 1000; return (await queryLogs('{service_name=~".+"} | detected_level=~"error|critical|fatal"', end - 3600, end, 8, 'backward', signal)).result as StreamLines[] }, [slow])
