@@ -6,7 +6,8 @@ import type { HttpReply, HttpRequest, Route } from '#net/http.ts'
 
 const types: Readonly<Record<string, string>> = { html: 'text/html; charset=utf-8', js: 'text/javascript; charset=utf-8', css: 'text/css; charset=utf-8', svg: 'image/svg+xml', json: 'application/json', woff2: 'font/woff2', map: 'application/json' }
 
-interface Asset { bytes: Uint8Array; packed: Uint8Array; type: string; tag: string }
+/** Packed when it is first asked for: a start should not wait for it. */
+interface Asset { bytes: Uint8Array; packed: Uint8Array | undefined; type: string; tag: string }
 
 /** `nonce` is for the styles that the editor makes; nothing else may be inline. */
 function policy(nonce: string): string {
@@ -20,7 +21,7 @@ export function uiRoutes(files: ReadonlyMap<string, Uint8Array>, welcome: string
   const plain = async (): Promise<HttpReply> => ({ status: 200, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: welcome }), index = files.get('index.html')
   if (index === undefined) return [{ methods: ['GET'], path: '/', handler: plain }]
   const page = Buffer.from(index).toString('utf8'), assets = new Map<string, Asset>()
-  for (const [path, bytes] of files) if (path !== 'index.html') assets.set(path, { bytes, packed: gzipSync(bytes, { level: 9 }), type: types[path.slice(path.lastIndexOf('.') + 1)] ?? 'application/octet-stream', tag: `"${createHash('sha256').update(bytes).digest('hex').slice(0, 20)}"` })
+  for (const [path, bytes] of files) if (path !== 'index.html') assets.set(path, { bytes, packed: undefined, type: types[path.slice(path.lastIndexOf('.') + 1)] ?? 'application/octet-stream', tag: `"${createHash('sha256').update(bytes).digest('hex').slice(0, 20)}"` })
   const html = async (): Promise<HttpReply> => {
     const nonce = Buffer.from(random.bytes(16)).toString('base64')
     return { status: 200, headers: { ...common, 'content-type': types['html']!, 'cache-control': 'no-cache', 'content-security-policy': policy(nonce) }, body: page.replaceAll('__NONCE__', nonce) }
@@ -30,7 +31,9 @@ export function uiRoutes(files: ReadonlyMap<string, Uint8Array>, welcome: string
     if (found === undefined) return { status: 404, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: 'no such file; the page may be of an earlier version: load it anew\n' }
     const headers = { ...common, 'content-type': found.type, etag: found.tag, 'cache-control': 'public, max-age=31536000, immutable', vary: 'accept-encoding' }
     if (request.header('if-none-match') === found.tag) return { status: 304, headers }
-    return request.header('accept-encoding')?.includes('gzip') === true ? { status: 200, headers: { ...headers, 'content-encoding': 'gzip' }, body: found.packed } : { status: 200, headers, body: found.bytes }
+    if (request.header('accept-encoding')?.includes('gzip') !== true) return { status: 200, headers, body: found.bytes }
+    found.packed ??= gzipSync(found.bytes, { level: 9 })
+    return { status: 200, headers: { ...headers, 'content-encoding': 'gzip' }, body: found.packed }
   }
   return [
     { methods: ['GET'], path: '/', handler: request => (request.header('accept')?.includes('text/html') === true ? html() : plain()) },
