@@ -55,6 +55,7 @@ import { ruleRoutes } from '#api/prometheus/rules.ts'
 import { targetRoutes } from '#api/prometheus/targets.ts'
 import { exportRoutes } from '#api/prometheus/export.ts'
 import type { Config } from './config.ts'
+import { guardOrigin } from '#net/same-origin.ts'
 import { optionOf, type OptionName } from './options.ts'
 import { filesOf } from '#scrape/discovery/simple.ts'
 import { uiFiles } from './ui-files.ts'
@@ -125,6 +126,11 @@ export async function openBucket(config: Config, world: World, signal: SignalNam
   // Only these are read again and again, and never change.
   const isCacheable = (key: string): boolean => (signal === 'traces' ? /\/bloom-\d+$/ : signal === 'logs' ? /^[^/]+\/[0-9a-f]+\/[0-9a-f]+:[0-9a-f]+:[0-9a-f]+(\.tercet-tokens)?$|\.tsdb\.gz$/ : /\/chunks\/\d+$|\/index$/).test(key)
   return bytesMax === 0 ? whole : CachedBucket.open(whole, { files: world.files, log: world.log, directory: `${config.text('data_dir')}/cache/${signal}`, bytesMax, isCacheable })
+}
+
+/** What changes something and is no ingestion: browsers send telemetry from pages of everybody. */
+function isAction({ methods, path }: Route): boolean {
+  return (path.startsWith('/-/') && !methods.includes('GET')) || ((methods.includes('POST') || methods.includes('PUT') || methods.includes('DELETE')) && (/\/api\/v2\/silences?\b/.test(path) || /\/admin\/|\/delete$/.test(path) || path.startsWith('/api/tercet/')))
 }
 
 /** A restart does not take back what was given away. */
@@ -313,7 +319,8 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
     ...uiRoutes(await uiFiles(files), welcome, random),
   ]
   const sockets = !isAnswering ? [] : tailRoutes({ clock, engine: logql, store: logs, tenantOf: header => tenantNamed(header, defaultLogTenant) })
-  const http = new HttpServer(routes, sockets, {
+  const guarded = guardOrigin(routes, isAction)
+  const http = new HttpServer(guarded, sockets, {
     log, bodyBytesMax: limits.bodyBytesMax, decodedBytesMax: limits.decodedBytesMax, onError: errorReply, monotonicMs: () => clock.monotonicMs(),
     onRequest: (route, status, seconds) => { self.request(route, status, seconds); if (traces.ready) selfTraces?.note(route, status, seconds) }, auth, tls,
   })

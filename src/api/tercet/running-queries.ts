@@ -4,6 +4,8 @@ import type { Handler, HttpRequest, Route } from '#net/http.ts'
 
 export interface RunningQuery { id: number; language: string; text: string; startedMs: number; tenant: string }
 
+type Pieces = AsyncIterable<string | Uint8Array> | Iterable<string | Uint8Array>
+
 const languages: readonly (readonly [RegExp, string])[] = [
   [/^\/(prometheus\/)?api\/v1\/(query|query_range|query_exemplars|series)$/, 'PromQL'], [/^\/(select\/logsql\/)?loki\/api\/v1\/(query|query_range|series|index\/|detected_|patterns)/, 'LogQL'], [/^\/select\/logsql\//, 'LogsQL'], [/^\/api\/(v2\/)?(search|metrics\/)/, 'TraceQL'],
 ]
@@ -29,6 +31,8 @@ export class RunningQueries {
     return routes.map(route => { const language = languages.find(([path]) => path.test(route.path))?.[1]; return language === undefined ? route : { ...route, handler: this.#watch(route.handler, language) } })
   }
 
+  async *#until(body: Pieces, id: number): AsyncGenerator<string | Uint8Array> { try { yield* body } finally { this.#running.delete(id) } }
+
   #watch(handler: Handler, language: string): Handler {
     return async request => {
       const id = this.#next++, control = new AbortController(), parameters = request.method === 'GET' ? request.query : await request.form()
@@ -39,7 +43,14 @@ export class RunningQueries {
         method: request.method, path: request.path, params: request.params, query: request.query, header: name => request.header(name), body: () => request.body(), rawBody: () => request.rawBody(), form: () => Promise.resolve(request.method === 'GET' ? request.query : parameters),
         signal: AbortSignal.any([request.signal, control.signal]),
       }
-      try { return await handler(own) } finally { this.#running.delete(id) }
+      let isStreaming = false
+      try {
+        const reply = await handler(own), { body } = reply
+        if (body === undefined || typeof body === 'string' || body instanceof Uint8Array) return reply
+        // It runs for as long as it is sent.
+        isStreaming = true
+        return { ...reply, body: this.#until(body, id) }
+      } finally { if (!isStreaming) this.#running.delete(id) }
     }
   }
 }
