@@ -44,6 +44,7 @@ async function fill(): Promise<void> {
   assert.equal((await postWrite(running.url, writeBody(series))).status, 204)
   const lines: [string, string][] = [...hostile.map((text, i): [string, string] => [`${now - 60 + i}000000000`, text]), [`${now - 50}000000000`, `x${'0123456789'.repeat(100_000)}`], ...Array.from({ length: 400 }, (_, i): [string, string] => [`${now - 600 + i}000000000`, `level=${i % 20 === 0 ? 'error' : 'info'} msg="order ${i} placed" duration=${i % 90}ms trace_id=${i % 50 === 0 ? traceId : '0'}`])]
   await post('/loki/api/v1/push', { streams: [{ stream: { service_name: 'shop', job: 'shop' }, values: lines }, { stream: { service_name: 'cart', job: 'cart' }, values: [[`${now - 30}000000000`, 'level=warn msg="slow"']] }] })
+  await post('/v1/metrics', { resourceMetrics: [{ scopeMetrics: [{ metrics: [{ name: 'native', exponentialHistogram: { aggregationTemporality: 2, dataPoints: Array.from({ length: 60 }, (_, k) => ({ startTimeUnixNano: String(BigInt(now - 3000) * 1_000_000_000n), timeUnixNano: String(BigInt(now - (59 - k) * 15) * 1_000_000_000n), count: String((k + 1) * 10), sum: (k + 1) * 4, scale: 2, zeroCount: '0', positive: { offset: -6, bucketCounts: [1, 2, 4, 2, 1].map(n => String(n * (k + 1))) } })) } }] }] }] })
   const at = BigInt(now - 120) * 1_000_000_000n, ms = 1_000_000n
   await post('/v1/traces', { resourceSpans: [
     spansOf('shop', [span(traceId, 1, 0, 'GET /cart', at, at + 250n * ms, { status: { code: 2, message: 'timeout <b>now</b>' }, attributes: [{ key: 'http.status_code', value: { intValue: '500' } }, ...hostile.map((text, i) => ({ key: `hostile.${i}`, value: { stringValue: text } }))], events: [{ name: 'exception', timeUnixNano: String(at + 100n * ms), attributes: [{ key: 'exception.message', value: { stringValue: 'boom' } }] }] }), span(traceId, 2, 1, 'call cart', at + 10n * ms, at + 200n * ms, { kind: 3 })]),
@@ -88,7 +89,7 @@ if (skip === false) {
   }
 
   const pages: Readonly<Record<string, string>> = {
-    overview: '/', metrics: `/ui/metrics?q=${encodeURIComponent('sum by (code) (rate(http_requests_total[5m]))')}&range=30m`, table: `/ui/metrics?q=hostile&view=table`, heatmap: `/ui/metrics?q=${encodeURIComponent('sum by (le) (rate(request_duration_seconds_bucket[5m]))')}&view=heatmap&range=30m`, 'metrics, none': '/ui/metrics', 'metrics, wrong': `/ui/metrics?q=${encodeURIComponent('sum(')}`,
+    overview: '/', 'native histograms': '/ui/metrics?q=native&view=heatmap&range=30m', 'native graph': '/ui/metrics?q=native', 'native table': '/ui/metrics?q=native&view=table', metrics: `/ui/metrics?q=${encodeURIComponent('sum by (code) (rate(http_requests_total[5m]))')}&range=30m`, table: `/ui/metrics?q=hostile&view=table`, heatmap: `/ui/metrics?q=${encodeURIComponent('sum by (le) (rate(request_duration_seconds_bucket[5m]))')}&view=heatmap&range=30m`, 'metrics, none': '/ui/metrics', 'metrics, wrong': `/ui/metrics?q=${encodeURIComponent('sum(')}`,
     logs: `/ui/logs?q=${encodeURIComponent('{service_name="shop"}')}`, patterns: `/ui/logs?q=${encodeURIComponent('{service_name="shop"}')}&view=patterns`, 'logs, none': '/ui/logs', traces: '/ui/traces', 'trace rates': `/ui/traces?q=${encodeURIComponent('{ } | rate() by (resource.service.name)')}`, trace: `/ui/trace/${traceId}?span=0000000000000001`, flame: `/ui/trace/${traceId}?view=flame`, services: '/ui/services', dashboards: '/ui/dashboards', 'dashboard tercet': '/ui/dashboards/tercet?range=5m', 'dashboard otel': '/ui/dashboards/opentelemetry',
     alerts: '/ui/alerts', rules: '/ui/rules', targets: '/ui/targets', cardinality: '/ui/cardinality', blocks: '/ui/blocks', queries: '/ui/queries', settings: '/ui/settings',
   }
@@ -193,7 +194,7 @@ if (skip === false) {
       await page.getByRole('heading', { name: 'Of cart' }).waitFor()
       await page.getByText('msg="slow"').waitFor()
       await page.goto(`${running.url}/ui/logs?q=${encodeURIComponent('{service_name="live"}')}&live=1`)
-      await page.getByText('following').waitFor()
+      await page.getByText('following', { exact: true }).waitFor()
       await post('/loki/api/v1/push', { streams: [{ stream: { service_name: 'live' }, values: [[`${Date.now()}000000`, 'here it comes']] }] })
       await page.getByText('here it comes').waitFor()
       assert.deepEqual(problems, [])

@@ -1,8 +1,10 @@
 /** The process behind the page, by the APIs that it has for everybody. */
 import { remembered } from './hooks.ts'
 
-export interface Series { metric: Record<string, string>; values: [number, string][] }
-export interface Sample { metric: Record<string, string>; value: [number, string] }
+/** Of a native histogram: bounds and count of each bucket, `[boundaries, lower, upper, count]`. */
+export interface Histogram { count: string; sum: string; buckets?: [number, string, string, string][] }
+export interface Series { metric: Record<string, string>; values: [number, string][]; histograms?: [number, Histogram][] }
+export interface Sample { metric: Record<string, string>; value: [number, string]; histogram?: [number, Histogram] }
 export interface StreamLines { stream: Record<string, string>; values: [string, string, Record<string, string>?][] }
 export interface Exemplar { labels: Record<string, string>; value: string; timestamp: number }
 
@@ -38,8 +40,8 @@ export async function send<T>(method: 'POST' | 'DELETE', path: string, body?: un
 const dataOf = <T>(answer: { data: T }): T => answer.data
 
 export async function queryRange(query: string, start: number, end: number, step: number, signal?: AbortSignal): Promise<{ result: Series[]; warnings: string[] }> {
-  const answer = await get<{ data: { result: Series[] }; warnings?: string[] }>('/api/v1/query_range', { query, start: String(start), end: String(end), step: String(step) }, signal)
-  return { result: answer.data.result, warnings: answer.warnings ?? [] }
+  const answer = await get<{ data: { result: (Omit<Series, 'values'> & { values?: Series['values'] })[] }; warnings?: string[] }>('/api/v1/query_range', { query, start: String(start), end: String(end), step: String(step) }, signal)
+  return { result: answer.data.result.map(s => ({ ...s, values: s.values ?? [] })), warnings: answer.warnings ?? [] }
 }
 export async function queryInstant(query: string, time?: number, signal?: AbortSignal): Promise<{ resultType: string; result: Sample[] | [number, string] }> {
   return dataOf(await get<{ data: { resultType: string; result: Sample[] | [number, string] } }>('/api/v1/query', { query, ...(time === undefined ? {} : { time: String(time) }) }, signal))
@@ -78,4 +80,11 @@ export function sumOf(metrics: ReadonlyMap<string, number>, name: string, label 
   let sum = 0
   for (const [key, value] of metrics) if ((key === name || key.startsWith(`${name}{`)) && key.includes(label)) sum += value
   return sum
+}
+
+export interface Block { signal: string; tenant: string; id: string; startMs: number; endMs: number; bytes: number; level: number; count: number; unit: string }
+/** Blocks of a signal that a time reaches into: what a query may have to read from the bucket. */
+export async function blocksIn(of: 'metrics' | 'logs' | 'traces', start: number, end: number, signal?: AbortSignal): Promise<{ count: number; bytes: number }> {
+  const { blocks } = await get<{ blocks: Block[] }>('/api/tercet/blocks', {}, signal), own = blocks.filter(b => b.signal === of && b.startMs < end * 1000 && b.endMs > start * 1000)
+  return { count: own.length, bytes: own.reduce((sum, b) => sum + b.bytes, 0) }
 }

@@ -1,10 +1,8 @@
 /** What is in the bucket, on a time line. */
-import { get } from '../api.ts'
+import { get, type Block } from '../api.ts'
 import { Head, Status } from '../components/shell.tsx'
 import { bytes, dateTime, duration, short } from '../format.ts'
 import { useLoad, useTick } from '../hooks.ts'
-
-interface Block { signal: string; tenant: string; id: string; startMs: number; endMs: number; bytes: number; level: number; count: number; unit: string }
 
 export function Blocks() {
   const tick = useTick(60), loaded = useLoad(signal => get<{ blocks: Block[] }>('/api/tercet/blocks', {}, signal), [tick]), blocks = loaded.data?.blocks ?? []

@@ -1,11 +1,11 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
-import { get, queryExemplars, queryInstant, queryRange, type Sample, type Series } from '../api.ts'
+import { blocksIn, get, queryExemplars, queryInstant, queryRange, type Sample, type Series } from '../api.ts'
 import { Chart, type Dot, type Line } from '../components/chart.tsx'
 import { Editor, placeOf } from '../components/editor.tsx'
 import { Heatmap } from '../components/heatmap.tsx'
 import { RangePicker, refreshOf } from '../components/range-picker.tsx'
 import { Head, Status } from '../components/shell.tsx'
-import { dateTime, duration, selectorOf, seriesName, short, visible } from '../format.ts'
+import { bytes, dateTime, duration, selectorOf, seriesName, short, visible } from '../format.ts'
 import { remember, remembered, useLoad, useRested, useTick } from '../hooks.ts'
 import { go, linkTo, usePlace, withParams } from '../router.ts'
 import { rangeText, stepFor, useRange } from '../time.ts'
@@ -44,13 +44,13 @@ export function Metrics() {
     const dots = exemplars.flatMap(e => e.exemplars.map((x): Dot => ({ time: x.timestamp, value: Number(x.value), labels: x.labels, seriesLabels: e.seriesLabels })))
     return { series: result, table: [] as Sample[], warnings, ms: performance.now() - begun, dots }
   }, [expr, view, start, end, step, hasExemplars, again])
-  const lines = useMemo((): Line[] => (answer.data?.series ?? []).slice(0, seriesMax).map(s => ({ name: seriesName(s.metric), values: s.values, labels: s.metric })), [answer.data])
+  const lines = useMemo((): Line[] => (answer.data?.series ?? []).filter(s => s.values.length > 0).slice(0, seriesMax).map(s => ({ name: seriesName(s.metric), values: s.values, labels: s.metric })), [answer.data])
   const cost = useLoad(async signal => {
     // Before it runs: what it reads, for an expression that is whole.
     if (rested.trim() === '') return undefined
     const selectors = selectorsOf((await get<{ data: unknown }>('/api/v1/format_query', { query: rested }, signal).then(() => get<{ data: unknown }>('/api/v1/parse_query', { query: rested }, signal))).data)
     const counts = await Promise.all(selectors.map(async s => Number(((await queryInstant(`count(${s})`, range.isNow ? undefined : range.end, signal)).result as Sample[])[0]?.value[1] ?? 0)))
-    return { selectors, series: counts.reduce((sum, n) => sum + n, 0) }
+    return { selectors, series: counts.reduce((sum, n) => sum + n, 0), blocks: await blocksIn('metrics', start, end, signal) }
   }, [rested, range.isNow ? 0 : range.end])
   const links = picked === undefined ? undefined : relatedLinks(picked.line.labels, picked.time), count = view === 'table' ? answer.data?.table.length : answer.data?.series.length
   return (
@@ -68,15 +68,16 @@ export function Metrics() {
           <label>History <select aria-label="History" value="" onChange={e => { if (e.currentTarget.value !== '') run(e.currentTarget.value) }}><option value="">{past.length} queries</option>{past.map(p => <option key={p} value={p}>{p.slice(0, 80)}</option>)}</select></label>
           <button onClick={() => { void navigator.clipboard?.writeText(location.href) }}>Copy link</button>
         </div>
-        <p class="dim" aria-live="polite">{answer.data !== undefined ? `${count ?? 0} series in ${duration(answer.data.ms / 1000)}` : ''}{cost.data !== undefined && cost.error === undefined && cost.data.selectors.length > 0 ? ` ${rested === expr ? 'Reads' : 'Would read'} about ${short(cost.data.series)} series of ${cost.data.selectors.join(', ')}, ${short(cost.data.series * Math.max(1, (end - start) / step))} points` : ''}{range.isNow ? '' : `; until ${dateTime(range.end * 1000)}`}</p>
+        <p class="dim" aria-live="polite">{answer.data !== undefined ? `${count ?? 0} series in ${duration(answer.data.ms / 1000)}` : ''}{cost.data !== undefined && cost.error === undefined && cost.data.selectors.length > 0 ? ` ${rested === expr ? 'Reads' : 'Would read'} about ${short(cost.data.series)} series of ${cost.data.selectors.join(', ')}, ${short(cost.data.series * Math.max(1, (end - start) / step))} points, in memory and ${cost.data.blocks.count} blocks (${bytes(cost.data.blocks.bytes)})` : ''}{range.isNow ? '' : `; until ${dateTime(range.end * 1000)}`}</p>
         {expr === '' && <Examples onRun={run} />}
         <Status error={answer.error} isLoading={answer.isLoading && expr !== ''} isEmpty={expr !== '' && (count ?? 0) === 0} empty="The expression is right, and nothing has that in this time." />
         {answer.data?.warnings.map(w => <p class="warn" key={w}>{w}</p>)}
         {view === 'graph' && lines.length > 0 && <Chart lines={lines} start={start} end={end} step={step} isStacked={isStacked} dots={answer.data?.dots ?? []} label={`Graph of ${expr}`} height={340} onZoom={(from, to) => { go(withParams({ range: rangeText(to - from), end: String(Math.round(to)) })) }} onPick={(line, time) => { setPicked({ line, time }) }} onDot={dot => { const id = dot.labels['trace_id'] ?? dot.labels['traceID'] ?? dot.labels['traceId']; if (id !== undefined) go(`/ui/trace/${encodeURIComponent(id)}`) }} />}
-        {view === 'heatmap' && answer.data !== undefined && answer.data.series.length > 0 && (answer.data.series.some(s => s.metric['le'] !== undefined) ? <Heatmap series={answer.data.series} start={start} end={end} step={step} label={`Heat map of ${expr}`} /> : <p class="empty">A heat map wants series with the label le: sum by (le) (rate(request_duration_seconds_bucket[5m]))</p>)}
+        {view === 'graph' && answer.data !== undefined && answer.data.series.length > 0 && lines.length === 0 && <p class="empty">These are native histograms: <button class="link" onClick={() => { go(withParams({ view: 'heatmap' })) }}>look at them as a heat map</button>, or take histogram_quantile(0.95, …).</p>}
+        {view === 'heatmap' && answer.data !== undefined && answer.data.series.length > 0 && (answer.data.series.some(s => s.metric['le'] !== undefined || s.histograms !== undefined) ? <Heatmap series={answer.data.series} start={start} end={end} step={step} label={`Heat map of ${expr}`} /> : <p class="empty">A heat map wants native histograms, or series with the label le: sum by (le) (rate(request_duration_seconds_bucket[5m]))</p>)}
         {(answer.data?.series.length ?? 0) > seriesMax && <p class="warn">The first {seriesMax} of {answer.data!.series.length} series are drawn; aggregate, or take topk.</p>}
         {picked !== undefined && links !== undefined && <p class="panel">{picked.line.name} at {dateTime(picked.time * 1000)}: <a href={links.logs}>logs</a> · <a href={links.traces}>traces</a> of the same labels and time <button onClick={() => { setPicked(undefined) }}>Close</button></p>}
-        {view === 'table' && answer.data !== undefined && answer.data.table.length > 0 && <div class="scroll" tabIndex={0} role="region" aria-label="Values"><table><thead><tr><th scope="col">Series</th><th scope="col" class="num">Value</th></tr></thead><tbody>{answer.data.table.slice(0, 1000).map((s, i) => <tr key={i}><td class="mono"><bdi>{visible(seriesName(s.metric))}</bdi></td><td class="num" title={s.value?.[1]}>{s.value === undefined ? '' : short(Number(s.value[1]))}</td></tr>)}</tbody></table></div>}
+        {view === 'table' && answer.data !== undefined && answer.data.table.length > 0 && <div class="scroll" tabIndex={0} role="region" aria-label="Values"><table><thead><tr><th scope="col">Series</th><th scope="col" class="num">Value</th></tr></thead><tbody>{answer.data.table.slice(0, 1000).map((s, i) => <tr key={i}><td class="mono"><bdi>{visible(seriesName(s.metric))}</bdi></td><td class="num" title={s.value?.[1]}>{s.value !== undefined ? short(Number(s.value[1])) : s.histogram === undefined ? '' : `count ${short(Number(s.histogram[1].count))}, sum ${short(Number(s.histogram[1].sum))}`}</td></tr>)}</tbody></table></div>}
         {view === 'json' && answer.data !== undefined && <pre tabIndex={0}>{JSON.stringify(answer.data.series.slice(0, 200), null, 1).slice(0, 200_000)}</pre>}
       </div>
     </>

@@ -41,6 +41,7 @@ export function Overview() {
   }, [slow])
   const alerts = useLoad(async signal => (await get<{ data: { alerts: Alert[] } }>('/api/v1/alerts', {}, signal)).data.alerts, [slow])
   const errors = useLoad(async signal => { const end = Date.now() / 1000; return (await queryLogs('{service_name=~".+"} | detected_level=~"error|critical|fatal"', end - 3600, end, 8, 'backward', signal)).result as StreamLines[] }, [slow])
+  const services = useLoad(async signal => ((await get<{ tagValues?: unknown[] }>('/api/v2/search/tag/resource.service.name/values', {}, signal)).tagValues ?? []).length, [slow])
   const growth = useLoad(signal => number('sum(deriv(tercet_blocks_bytes[1h]))', signal), [slow])
   const settings = useLoad(async signal => (await get<{ data: Record<string, string> }>('/api/v1/status/flags', {}, signal)).data, [])
   const retentionDays = /^(\d+)d$/.exec(settings.data?.['metrics.retention'] ?? '')?.[1]
@@ -55,8 +56,8 @@ export function Overview() {
         <section aria-label="Incoming" class="cards">
           {incoming.map(([key, name, metric, values]) => <div class="card" key={key}><div class="what">{name}</div><div class="big">{perSecond(rate(metric))}</div><Sparkline values={values ?? []} label={`${name} a second in the last hour`} /></div>)}
           <div class="card"><div class="what">Active series</div><div class="big">{short(sum('tercet_head_series') ?? 0)}</div><div class="dim"><a href="/ui/cardinality">by metric and label</a></div></div>
-          <div class="card"><div class="what">Log streams</div><div class="big">{short(sum('tercet_log_streams') ?? 0)}</div></div>
-          <div class="card"><div class="what">Live traces</div><div class="big">{short(sum('tercet_live_traces') ?? 0)}</div><div class="dim"><a href="/ui/services">service graph</a></div></div>
+          <div class="card"><div class="what">Log streams</div><div class="big">{short(sum('tercet_log_streams') ?? 0)}</div><div class="dim"><a href="/ui/logs">lines</a></div></div>
+          <div class="card"><div class="what">Live traces</div><div class="big">{short(sum('tercet_live_traces') ?? 0)}</div><div class="dim">of {services.data ?? '…'} <a href="/ui/services">services</a></div></div>
         </section>
         <section aria-label="Bucket" class="cards">
           <div class="card"><div class="what">Waits for the bucket</div><div class={`big ${backlog !== undefined && backlog > 1 << 30 ? 'warn' : ''}`}>{backlog === undefined ? '…' : bytes(backlog)}</div><div class="dim">{short(waiting ?? 0)} finished blocks</div></div>

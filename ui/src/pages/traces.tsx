@@ -1,10 +1,10 @@
 import { useMemo, useRef, useState } from 'preact/hooks'
-import { get, searchTraces, type Series } from '../api.ts'
+import { blocksIn, get, searchTraces, type Series } from '../api.ts'
 import { Chart, type Line } from '../components/chart.tsx'
 import { Editor, placeOf } from '../components/editor.tsx'
 import { RangePicker, refreshOf } from '../components/range-picker.tsx'
 import { Head, Status } from '../components/shell.tsx'
-import { dateTime, duration, seriesName } from '../format.ts'
+import { bytes, dateTime, duration, seriesName } from '../format.ts'
 import { remember, remembered, useLoad, useTick } from '../hooks.ts'
 import { go, usePlace, withParams } from '../router.ts'
 import { rangeText, stepFor, useRange } from '../time.ts'
@@ -30,6 +30,7 @@ export function Traces() {
     if (isMetric(shown)) { const { series = [] } = await get<{ series?: MetricSeries[] }>('/api/metrics/query_range', { q: shown, start: String(start), end: String(end), step: `${step}s` }, signal); return { rows: [], series: series.map((s): Series => ({ metric: Object.fromEntries(s.labels.map(l => [l.key, String(Object.values(l.value)[0] ?? '')])), values: s.samples.map(x => [Number(x.timestampMs) / 1000, String(x.value ?? 0)]) })), ms: performance.now() - begun } }
     return { rows: await searchTraces(shown, range.start, range.end, limit, signal), series: [] as Series[], ms: performance.now() - begun }
   }, [shown, start, end, limit, again])
+  const cost = useLoad(signal => blocksIn('traces', range.start, range.end, signal), [range.text, range.isNow ? 0 : range.end])
   const lines = useMemo((): Line[] => (answer.data?.series ?? []).map(s => ({ name: seriesName(s.metric), values: s.values, labels: s.metric })), [answer.data]), rows = answer.data?.rows ?? []
   const longest = Math.max(1, ...rows.map(r => r.durationMs ?? 0))
   return (
@@ -45,7 +46,7 @@ export function Traces() {
           <label>Traces <select value={String(limit)} onChange={e => { go(withParams({ limit: e.currentTarget.value })) }}>{[20, 50, 200, 500].map(n => <option key={n} value={String(n)}>{n}</option>)}</select></label>
           <label>History <select aria-label="History" value="" onChange={e => { if (e.currentTarget.value !== '') run(e.currentTarget.value) }}><option value="">{past.length} queries</option>{past.map(p => <option key={p} value={p}>{p.slice(0, 80)}</option>)}</select></label>
         </div>
-        <p class="dim" aria-live="polite">{answer.data === undefined ? '' : `${lines.length > 0 ? `${lines.length} series` : `${rows.length} traces`} in ${duration(answer.data.ms / 1000)}`}</p>
+        <p class="dim" aria-live="polite">{cost.data === undefined ? '' : `Reads live traces and at most ${cost.data.count} blocks, ${bytes(cost.data.bytes)}. `}{answer.data === undefined ? '' : `${lines.length > 0 ? `${lines.length} series` : `${rows.length} traces`} in ${duration(answer.data.ms / 1000)}`}</p>
         <Status error={answer.error} isLoading={answer.isLoading} isEmpty={rows.length === 0 && lines.length === 0} empty="No trace of this time fits." />
         {lines.length > 0 && <Chart lines={lines} start={start} end={end} step={step} unit={/quantile|duration/.test(shown) ? 's' : ''} label={`Graph of ${shown}`} onZoom={(from, to) => { go(withParams({ range: rangeText(to - from), end: String(Math.round(to)) })) }} />}
         {rows.length > 0 && (
