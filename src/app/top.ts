@@ -19,7 +19,7 @@ function sum(numbers: Numbers, name: string): number { let all = 0; for (const [
 /** Rows of name and value, between two looks. */
 export function topRows(before: Numbers, now: Numbers, seconds: number): [string, string][] {
   const rate = (name: string): string => `${shortNumber(Math.max(0, sum(now, name) - sum(before, name)) / seconds)}/s`, plain = (name: string): string => shortNumber(sum(now, name)), bytes = (name: string): string => `${shortNumber(sum(now, name))}B`
-  const requests = [...now].filter(([key]) => key.startsWith('tercet_http_requests_total{')).map(([key, value]): [string, number] => [/route="([^"]*)"/.exec(key)?.[1] ?? key, (value - (before.get(key) ?? 0)) / seconds]), routes = new Map<string, number>()
+  const requests = [...now].filter(([key]) => key.startsWith('tercet_http_requests_total{')).map(([key, value]): [string, number] => [/path="([^"]*)"/.exec(key)?.[1] ?? key, (value - (before.get(key) ?? 0)) / seconds]), routes = new Map<string, number>()
   for (const [route, each] of requests) routes.set(route, (routes.get(route) ?? 0) + each)
   return [
     ['samples', rate('tercet_samples_appended_total')], ['log lines', rate('tercet_log_lines_appended_total')], ['spans', rate('tercet_spans_appended_total')], ['active series', plain('tercet_head_series')], ['log streams', plain('tercet_log_streams')], ['live traces', plain('tercet_live_traces')],

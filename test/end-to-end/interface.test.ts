@@ -97,6 +97,6 @@ test('the command line draws charts, follows by level, and shows rates', { timeo
     assert.ok(out.includes('\u001b[31mlevel=error loud ␛[2J\u001b[0m'), out)
     assert.ok(!out.includes('quiet'))
   } finally { await running.stop().catch(() => undefined) }
-  const rows = new Map(topRows(new Map([['tercet_samples_appended_total{signal="metrics"}', 100]]), new Map([['tercet_samples_appended_total{signal="metrics"}', 4100], ['tercet_http_requests_total{route="/x",code="200"}', 20]]), 2))
+  const rows = new Map(topRows(new Map([['tercet_samples_appended_total{signal="metrics"}', 100]]), new Map([['tercet_samples_appended_total{signal="metrics"}', 4100], ['tercet_http_requests_total{path="/x",code="200"}', 20]]), 2))
   assert.deepEqual([rows.get('samples'), rows.get('/x')], ['2k/s', '10/s'])
 })

@@ -35,7 +35,7 @@ export function Heatmap({ series, start, end, step, height = 260, label }: { ser
     context.fillStyle = css.getPropertyValue('--dim')
     context.font = '11px system-ui'
     const every = Math.max(1, Math.ceil(14 / cellHeight))
-    for (const [r, row] of rows.entries()) if (r % every === 0) context.fillText(row.metric['le']!, 2, height - r * cellHeight - cellHeight / 2 + 4)
+    for (const [r, row] of rows.entries()) if (r % every === 0) context.fillText(row.metric['le'] === '+Inf' ? '+Inf' : String(Number(Number(row.metric['le']).toPrecision(3))), 2, height - r * cellHeight - cellHeight / 2 + 4)
   })
   return <div ref={box}><canvas ref={canvas} role="img" aria-label={label} style={{ width: '100%', height: `${height}px` }} /></div>
 }

@@ -58,11 +58,11 @@ export function LogList({ lines, words, label, isFollowing = false, onFilter, on
   useEffect(() => { const clean = v._didMount(); v._willUpdate(); redraw(n => n + 1); return clean }, [])
   useEffect(() => { v._willUpdate(); if (isFollowing && lines.length > 0) v.scrollToIndex(lines.length - 1) }, [lines, isFollowing])
   return (
-    <div class="lines" ref={box} tabIndex={0} role="region" aria-label={label}>
+    <div class="lines" style={{ height: `min(62vh, 720px, ${Math.max(60, v.getTotalSize() + 4)}px)` }} ref={box} tabIndex={0} role="region" aria-label={label}>
       <div class="spacer" style={{ height: `${v.getTotalSize()}px` }}>
         {v.getVirtualItems().map(item => {
           const line = lines[item.index]!, key = `${line.timeNs}-${item.index}`, isOpen = open.has(key)
-          return <div key={key} class={`line ${levelOf(line)} ${isOpen ? 'open' : ''}`} data-index={item.index} ref={element => { if (element !== null) v.measureElement(element) }} style={{ transform: `translateY(${item.start}px)` }}><Row line={line} isOpen={isOpen} words={words} onFilter={onFilter} onContext={onContext} onOpen={() => { setOpen(before => { const next = new Set(before); if (!next.delete(key)) next.add(key); return next }) }} /></div>
+          return <div key={key} class={`line level-${levelOf(line) || 'none'} ${isOpen ? 'open' : ''}`} data-index={item.index} ref={element => { if (element !== null) v.measureElement(element) }} style={{ transform: `translateY(${item.start}px)` }}><Row line={line} isOpen={isOpen} words={words} onFilter={onFilter} onContext={onContext} onOpen={() => { setOpen(before => { const next = new Set(before); if (!next.delete(key)) next.add(key); return next }) }} /></div>
         })}
       </div>
     </div>
