@@ -311,6 +311,8 @@ async function startHere(config: Config, world: World, onStarted: () => void): P
 
 ${addressLines(tercet)}
 
+In a browser: ${tercet.url}
+
 Try next:
   curl '${tercet.url}/api/v1/query?query=up'
   prometheus remote_write url: ${tercet.url}/api/v1/write
