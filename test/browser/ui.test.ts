@@ -174,6 +174,41 @@ if (skip === false) {
     } finally { await context.close() }
   })
 
+  test('LogQL and TraceQL: completion of labels and values, colours by the grammars, errors at their place', { timeout: 60_000 }, async () => {
+    const { context, page, problems } = await open('light')
+    try {
+      await page.goto(`${running.url}/ui/logs?q=${encodeURIComponent('sum by (job) (rate({service_name="shop"} | logfmt [5m]))')}`)
+      const logql = page.getByRole('textbox', { name: 'LogQL query' })
+      await logql.click()
+      assert.ok(await page.locator('.cm-line span').count() >= 4, 'it has colours')
+      await page.keyboard.press('Control+a')
+      await page.keyboard.type('{serv')
+      await page.locator('.cm-tooltip-autocomplete').getByText('service_name').first().waitFor({ timeout: 10_000 })
+      await page.keyboard.press('Enter')
+      await page.keyboard.type('="')
+      await page.locator('.cm-tooltip-autocomplete').getByText('cart').first().waitFor({ timeout: 10_000 })
+      await page.keyboard.press('Escape')
+      await page.keyboard.type('cart')
+      await page.keyboard.press('End')
+      await page.keyboard.press('Enter')
+      await page.getByText('msg="slow"').first().waitFor()
+      await page.goto(`${running.url}/ui/traces?q=${encodeURIComponent('{ resource.service.name = "cart" }')}`)
+      await page.getByText('GET /cart').first().waitFor()
+      assert.ok(await page.locator('.cm-line span').count() >= 2, 'it has colours')
+      await page.getByRole('textbox', { name: 'TraceQL query' }).click()
+      await page.keyboard.press('Control+a')
+      await page.keyboard.type('{ resource.serv')
+      await page.locator('.cm-tooltip-autocomplete').getByText('resource.service.name').first().waitFor({ timeout: 10_000 })
+      assert.deepEqual(problems, [])
+      // Wrong ones are marked, and told in words.
+      for (const path of ['/ui/metrics?q=sum(', `/ui/logs?q=${encodeURIComponent('{app="x"} |= ')}`, `/ui/traces?q=${encodeURIComponent('{ nonsense }')}`]) {
+        await page.goto(running.url + path)
+        await page.getByRole('alert').first().waitFor()
+        await page.locator('.cm-lintRange-error, .cm-lintPoint-error').first().waitFor({ timeout: 10_000 })
+      }
+    } finally { await context.close() }
+  })
+
   test('a silence is made and ended; a query is ended; a dashboard is dropped; lines come live', { timeout: 90_000 }, async () => {
     const { context, page, problems } = await open('light')
     try {

@@ -42,7 +42,8 @@ export function ago(ms: number): string { return `${duration(Math.max(0, (Date.n
 
 /** `{a="b"}` with what a text needs. */
 export function selectorOf(labels: Readonly<Record<string, string>>): string { return `{${Object.entries(labels).map(([name, value]) => `${name}=${JSON.stringify(value)}`).join(', ')}}` }
-export function seriesName({ __name__: name = '', ...labels }: Readonly<Record<string, string>>): string { return Object.keys(labels).length === 0 ? name || '{}' : `${name}${selectorOf(labels)}` }
+/** To be read, not to be asked. */
+export function seriesName({ __name__: name = '', ...labels }: Readonly<Record<string, string>>): string { return visible(Object.keys(labels).length === 0 ? name || '{}' : `${name}${selectorOf(labels)}`) }
 
 const spanOf: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86400, w: 604800 }
 /** Seconds of 15m, 1h30m; NaN where it is none. */
