@@ -209,6 +209,34 @@ if (skip === false) {
     } finally { await context.close() }
   })
 
+  test('lines opened, fields, context, patterns; a deletion asked for and taken back; the menu of a phone: clean for axe too', { timeout: 90_000 }, async () => {
+    const { context, page, problems } = await open('dark', 390)
+    try {
+      await page.goto(`${running.url}/ui/logs?q=${encodeURIComponent('{service_name="shop"} |= "order"')}`)
+      await page.getByRole('button', { name: 'Menu' }).click()
+      await page.getByRole('link', { name: 'Targets' }).waitFor()
+      assert.deepEqual(await axe(page), [])
+      await page.getByRole('button', { name: 'Menu' }).click()
+      await page.getByRole('button', { name: 'Open the line' }).first().click()
+      await page.getByRole('button', { name: 'lines around it' }).first().waitFor()
+      await page.getByRole('button', { name: 'duration' }).click()
+      await page.locator('.fields ul button').first().waitFor()
+      assert.deepEqual(await axe(page), [])
+      await page.getByRole('button', { name: 'lines around it' }).first().click()
+      await page.getByRole('region', { name: 'Lines around it' }).first().waitFor()
+      await page.locator('.fields ul button').first().click()
+      await page.waitForURL(/duration/)
+      await page.goto(`${running.url}/ui/settings`)
+      await page.getByLabel('Lines of').fill('{service_name="nobody"}')
+      await page.getByRole('button', { name: 'Delete' }).click()
+      await page.getByRole('cell', { name: '{service_name="nobody"}' }).waitFor()
+      assert.deepEqual(await axe(page), [])
+      await page.getByRole('button', { name: 'Take back' }).click()
+      await page.getByRole('cell', { name: '{service_name="nobody"}' }).waitFor({ state: 'detached' })
+      assert.deepEqual(problems, [])
+    } finally { await context.close() }
+  })
+
   test('a silence is made and ended; a query is ended; a dashboard is dropped; lines come live', { timeout: 90_000 }, async () => {
     const { context, page, problems } = await open('light')
     try {

@@ -30,7 +30,16 @@ export async function valuesOf(variable: Variable, values: Values, signal: Abort
   else if (metrics !== null) found = (await get<{ data: string[] }>('/api/v1/label/__name__/values', {}, signal)).data.filter(n => n.includes(metrics[1]!.replaceAll(/^\^|\$$|\.\*/g, '')))
   else if (result !== null) found = (await get<{ data: { result: { metric: Record<string, string>; value: [number, string] }[] } }>('/api/v1/query', { query: result[1]! }, signal)).data.result.map(r => `${r.metric['__name__'] ?? ''}{${Object.entries(r.metric).filter(([n]) => n !== '__name__').map(([n, v]) => `${n}=${JSON.stringify(v)}`).join(',')}} ${r.value[1]}`)
   else return []
-  return found
+  return [...new Set(sifted(found, variable.regex ?? ''))]
+}
+
+/** What fits `/expression/`, or its first group. An expression that is none lets all through. */
+function sifted(values: readonly string[], regex: string): string[] {
+  const body = /^\/(.*)\/([a-z]*)$/s.exec(regex)
+  if (regex === '') return [...values]
+  let expression: RegExp
+  try { expression = new RegExp(body?.[1] ?? regex, body?.[2]?.replace('g', '') ?? '') } catch { return [...values] }
+  return values.flatMap(value => { const match = expression.exec(value); return match === null ? [] : [match.groups?.['value'] ?? match[1] ?? match[0]] })
 }
 
 const escaped = (value: string): string => value.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')
