@@ -12,7 +12,7 @@ import { PromQLExtension } from '@prometheus-io/codemirror-promql'
 import { get } from '../api.ts'
 
 export type Language = 'promql' | 'logql' | 'traceql'
-export interface EditorHandle { set(text: string): void; mark(error: { message: string; from: number } | undefined): void; destroy(): void }
+export interface EditorHandle { set(text: string): void; /** At the end of what is there. */ focus(): void; mark(error: { message: string; from: number } | undefined): void; destroy(): void }
 export interface MountOptions { language: Language; value: string; label: string; onRun: (text: string) => void; onChange: (text: string) => void }
 
 const colors = HighlightStyle.define([
@@ -100,6 +100,7 @@ export function mountEditor(parent: HTMLElement, { language, value, label, onRun
   })
   return {
     set(text) { if (text !== view.state.doc.toString()) view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: text } }) },
+    focus() { view.focus(); view.dispatch({ selection: { anchor: view.state.doc.length } }) },
     mark(error) {
       // At the end there is nothing to underline: the last character is.
       const { length } = view.state.doc, from = Math.min(error?.from ?? 0, Math.max(0, length - 1))
