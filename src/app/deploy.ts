@@ -1,5 +1,5 @@
 /** `tercet deploy …`: trees of files, sealed secrets, buckets, plans. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parse, parseDocument } from 'yaml'
@@ -110,6 +110,16 @@ function withOthers(directory: string, tree: FileTree, namespacePath: string): v
   tree.set(list, document.toString({ lineWidth: 0 }))
 }
 
+/** A directory below `root`, and those that hold it, as far as nothing is in them any more. */
+function removeEmpty(root: string, path: string): void {
+  for (let at = path; at !== '.' && at !== ''; at = dirname(at)) {
+    const directory = join(root, at)
+    if (!existsSync(directory)) continue
+    if (readdirSync(directory).length > 0) return
+    rmdirSync(directory)
+  }
+}
+
 /** Throws BadDataError where a file of somebody else's would be written over. */
 export function writeTree(directory: string, tree: FileTree, shared: readonly string[] = []): { written: number; removed: number } {
   const before = manifestOf(directory)
@@ -124,7 +134,7 @@ export function writeTree(directory: string, tree: FileTree, shared: readonly st
     written++
   }
   // Nothing outside of the directory, whatever somebody wrote into the list.
-  for (const path of before) if (!tree.has(path) && !shared.includes(path) && !relative(resolve(directory), resolve(directory, path)).startsWith('..')) { rmSync(join(directory, path), { force: true }); removed++ }
+  for (const path of before) if (!tree.has(path) && !shared.includes(path) && !relative(resolve(directory), resolve(directory, path)).startsWith('..')) { rmSync(join(directory, path), { force: true }); removeEmpty(directory, dirname(path)); removed++ }
   mkdirSync(directory, { recursive: true })
   writeFileSync(join(directory, manifestName), `${[...tree.keys()].sort().join('\n')}\n`)
   return { written, removed }

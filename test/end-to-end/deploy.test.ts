@@ -46,6 +46,13 @@ test('a tree is rendered, changed, sealed, checked, and lives beside others\' ap
   const unsealed = await runCommand(['deploy', 'unseal', join(monitoring, 'tercet/app/logs-s3-secret.sops.yaml')], { env })
   assert.match(unsealed.out, /S3_SECRET_ACCESS_KEY: plain-logs/)
   assert.deepEqual([(await runCommand(['deploy', 'unseal', join(monitoring, 'tercet/app/logs-s3-secret.sops.yaml')])).code], [2])
+  // What is rendered no more goes, with its directories; the others stay.
+  const lgtm = (more: string): ReturnType<typeof runCommand> => { writeFileSync(join(work, 'lgtm.yaml'), more); return runCommand(['deploy', 'render', '--engine', 'lgtm', '--target', 'flux', '--config', join(work, 'lgtm.yaml'), '-o', join(work, 'lgtm')]) }
+  await lgtm('{}')
+  assert.ok(existsSync(join(work, 'lgtm/kubernetes/apps/monitoring/tercet-agent/ks.yaml')))
+  assert.match((await lgtm('agent: { enabled: false }')).out, /4 of before removed/)
+  assert.deepEqual([existsSync(join(work, 'lgtm/kubernetes/apps/monitoring/tercet-agent')), existsSync(join(work, 'lgtm/kubernetes/apps/monitoring/loki/ks.yaml'))], [false, true])
+  assert.ok(!readFileSync(join(work, 'lgtm/kubernetes/apps/monitoring/kustomization.yaml'), 'utf8').includes('tercet-agent'))
   // The old stack is commented out.
   const plan = await runCommand(['deploy', 'migrate', '--from', 'kube-prometheus-stack', '--write', '.'], { cwd: repository })
   assert.equal(plan.code, 0, plan.err)
