@@ -68,7 +68,7 @@ function Waterfall({ tree, chosen, onChoose }: { tree: TraceTree; chosen: SpanRo
             return (
               <div key={row.id + String(first + i)} class={`span ${row === chosen ? 'chosen' : ''}`} style={{ top: `${(first + i) * rowHeight}px` }} onClick={() => { onChoose(row) }}>
                 <span class="label" style={{ paddingLeft: `${Math.min(row.depth, 24) * 11 + 4}px` }} title={`${row.service}: ${row.name}`}>{row.children.length > 0 ? <button class="twist" tabIndex={-1} aria-label={closed.has(row.id) ? 'Open' : 'Close'} onClick={e => { e.stopPropagation(); setClosed(c => { const next = new Set(c); if (!next.delete(row.id)) next.add(row.id); return next }) }}>{closed.has(row.id) ? '▸' : '▾'}</button> : null}<button class="pick" tabIndex={-1} aria-pressed={row === chosen}>{row.isError && <b class="bad">! </b>}<span class="dim">{row.service}</span> <bdi>{visible(row.name)}</bdi></button></span>
-                <span class="track"><span class={`bar sw${color} ${row.isOnPath ? 'path' : ''}`} style={{ left: `${left}%`, width: `${width}%` }} /><span class="time" style={left + width > 75 ? { right: `${100 - left}%` } : { left: `${left + width}%` }}>{duration(seconds(row.endNs - row.startNs))}</span></span>
+                <span class="track"><span class={`bar sw${color} ${row.isOnPath ? 'path' : ''}`} style={{ left: `${left}%`, width: `${width}%` }} /><span class={`time ${left + width > 75 && left < 25 ? 'inside' : ''}`} style={left + width > 75 ? (left < 25 ? { right: `${Math.max(0, 100 - left - width)}%` } : { right: `${100 - left}%` }) : { left: `${left + width}%` }}>{duration(seconds(row.endNs - row.startNs))}</span></span>
               </div>
             )
           })}
