@@ -4,16 +4,17 @@ import { S3Admin, type Finding } from '#bucket/s3-admin.ts'
 import { systemClock } from '#core/clock.ts'
 import { BadDataError } from '#core/errors.ts'
 import { systemRandom } from '#core/random.ts'
-import { signals } from '#deploy/stack.ts'
+import { signals } from '#core/signal-name.ts'
 import { s3Credentials, s3Settings } from './compose.ts'
 import type { Config } from './config.ts'
-import { noMore, readStackFile, takeFlag, type DeployArguments } from './deploy.ts'
+import { noMoreFlags, takeFlag, type Arguments } from './arguments.ts'
+import { readStackFile } from './deploy.ts'
 import type { World } from './world.ts'
 
 const day = 86_400_000
 
 /** With an administrator's credentials, which nothing that runs ever gets. */
-export async function bootstrapVerb({ flags, words, json }: DeployArguments): Promise<number> {
+export async function bootstrapVerb({ flags, words, json }: Arguments): Promise<number> {
   const part = (name: string, variable: string): string => {
     const file = takeFlag(flags, `${name}-file`), text = file === undefined ? process.env[variable] ?? '' : readFileSync(file, 'utf8').trim()
     return text
@@ -21,7 +22,7 @@ export async function bootstrapVerb({ flags, words, json }: DeployArguments): Pr
   const accessKeyId = part('access-key-id', 'AWS_ACCESS_KEY_ID'), secretAccessKey = part('secret-access-key', 'AWS_SECRET_ACCESS_KEY')
   const noncurrentDays = Number(takeFlag(flags, 'noncurrent-days') ?? '7'), isVersioned = (takeFlag(flags, 'versioning') ?? 'on') === 'on'
   const { stack } = readStackFile(flags)
-  noMore(flags, 'deploy bootstrap-s3')
+  noMoreFlags(flags, 'deploy bootstrap-s3')
   if (words.length > 0) throw new BadDataError(`deploy bootstrap-s3 takes no ${words[0]!}`)
   if (stack.s3 === undefined) throw new BadDataError('the configuration has no s3: name endpoint, region and buckets')
   if (!Number.isInteger(noncurrentDays) || noncurrentDays < 1) throw new BadDataError('--noncurrent-days is a whole number of days, 1 at least')

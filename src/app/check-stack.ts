@@ -8,7 +8,8 @@ import { parseDurationMs } from '#core/duration.ts'
 import { Labels } from '#model/labels.ts'
 import { BatchBuilder } from '#model/write-batch.ts'
 import { encodeWriteRequest } from '#wire/remote-write/encode.ts'
-import { noMore, takeFlag, type DeployArguments } from './deploy.ts'
+import { noMoreFlags, takeFlag, type Arguments } from './arguments.ts'
+import { readExposition, sumOf } from './exposition.ts'
 
 type Level = 'ok' | 'fails' | 'unseen'
 interface Finding { rows: string; check: string; level: Level; found: string; ms: number }
@@ -166,16 +167,13 @@ async function bucketChecks(check: StackCheck, base: string): Promise<void> {
   const flushed = await check.ask(`${base}/-/flush`, { method: 'POST' })
   if (flushed.status !== 204) { check.tell('#39 #51', 'bucket: what was taken is in it', 'unseen', 'this engine does not say from outside; list its bucket'); return }
   const own = await check.ask(`${base}/metrics`)
-  const failures = sumOf('tercet_upload_failures_total', own.text), waiting = sumOf('tercet_backlog_bytes', own.text)
+  const numbers = readExposition(own.text), failures = sumOf(numbers, 'tercet_upload_failures_total'), waiting = sumOf(numbers, 'tercet_backlog_bytes')
   check.tell('#39 #51 #143 #148', 'bucket: what was taken is in it', 'ok', `flushed in ${Math.round(flushed.ms)} ms; ${waiting} bytes wait, ${failures} uploads failed since the start`, flushed.ms)
 }
 
-/** A metric's series added up, out of an exposition. */
-function sumOf(name: string, text: string): number { return text.split('\n').filter(line => line.startsWith(`${name}{`) || line.startsWith(`${name} `)).reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0) }
-
-export async function checkStackVerb({ flags, words, json: isJson }: DeployArguments): Promise<number> {
+export async function checkStackVerb({ flags, words, json: isJson }: Arguments): Promise<number> {
   const each = { metrics: takeFlag(flags, 'metrics'), logs: takeFlag(flags, 'logs'), traces: takeFlag(flags, 'traces') }, otlp = takeFlag(flags, 'otlp'), expected = takeFlag(flags, 'retention'), markerPath = takeFlag(flags, 'marker'), afterPath = takeFlag(flags, 'after'), patience = takeFlag(flags, 'timeout') ?? '60s', tenant = takeFlag(flags, 'tenant'), bearer = takeFlag(flags, 'bearer-token-file'), user = takeFlag(flags, 'username'), password = takeFlag(flags, 'password-file')
-  noMore(flags, 'check stack')
+  noMoreFlags(flags, 'check stack')
   const [url, ...rest] = words.map(word => word.replace(/\/+$/, ''))
   if (rest.length > 0) throw new BadDataError('check stack takes one URL for all three; where they differ: --metrics=URL --logs=URL --traces=URL')
   const place = (own: string | undefined): string | undefined => own?.replace(/\/+$/, '') ?? url, metrics = place(each.metrics), logs = place(each.logs), traces = place(each.traces)

@@ -10,6 +10,7 @@ import { queryLogs, requireOne, tailLogs } from './log-client.ts'
 import { makeLog } from './logger.ts'
 import { optionNames, optionOf } from './options.ts'
 import { harmless, levelsFrom, sparkRow } from './terminal.ts'
+import { noMoreFlags, parseArguments, takeFlag, takeSwitch, type Arguments } from './arguments.ts'
 import { compileCacheDirectory, version } from './version.ts'
 
 const usage = `tercet ${version}: metrics, logs and traces in one process, on open buckets
@@ -110,20 +111,6 @@ Times are Unix seconds, RFC 3339, or so long ago. Samples older than metrics.out
   version: 'tercet version: prints the version.\n',
 }
 
-interface Arguments { flags: string[]; words: string[]; json: boolean; help: boolean }
-
-function parseArguments(argv: readonly string[]): Arguments {
-  const out: Arguments = { flags: [], words: [], json: false, help: false }
-  for (const arg of argv) {
-    if (arg === '--json') out.json = true
-    else if (arg === '--help' || arg === '-h') out.help = true
-    else if (arg.startsWith('--')) out.flags.push(arg.slice(2))
-    else if (/^-[a-zA-Z]/.test(arg)) out.flags.push(victoriaFlag(arg.slice(1)))
-    else out.words.push(arg)
-  }
-  return out
-}
-
 /** Flags of VictoriaMetrics that deployments carry along. */
 const victoriaFlags: Readonly<Record<string, string>> = { retentionPeriod: 'metrics.retention', storageDataPath: 'data_dir', httpListenAddr: 'listen.http', 'promscrape.config': 'scrape_config_file', loggerFormat: 'log.format', loggerLevel: 'log.level' }
 function victoriaFlag(flag: string): string {
@@ -134,14 +121,8 @@ function victoriaFlag(flag: string): string {
   return `${key}=${name.startsWith('logger') ? value.toLowerCase() : value}`
 }
 
-/** Takes `name=value` out of the flags. */
-function take(flags: string[], name: string): string | undefined {
-  const at = flags.findIndex(flag => flag.startsWith(`${name}=`))
-  return at < 0 ? undefined : flags.splice(at, 1)[0]!.slice(name.length + 1)
-}
-
 function readConfig(flags: string[]): Config {
-  const path = take(flags, 'config') ?? (existsSync('tercet.yaml') ? 'tercet.yaml' : undefined)
+  const path = takeFlag(flags, 'config') ?? (existsSync('tercet.yaml') ? 'tercet.yaml' : undefined)
   return loadConfig({ ...(path === undefined ? {} : { file: { path, text: readFileSync(path, 'utf8') } }), environment: process.env, flags })
 }
 
@@ -149,7 +130,7 @@ export async function runCli(argv: readonly string[]): Promise<number> {
   const [verb = '', ...rest] = argv
   try {
     if (verb === 'deploy' || verb === 'import' || (verb === 'check' && (rest[0] === 'stack' || rest[0] === 'bucket'))) return await runOperatorVerb(verb, rest)
-    const args = parseArguments(rest)
+    const args = parseArguments(rest, { oneDash: victoriaFlag })
     if (verb === '' || verb === '--help' || verb === '-h' || verb === 'help') { process.stdout.write(usage); return 0 }
     const verbHelp = help[verb]
     if (verbHelp === undefined) { process.stderr.write(`tercet: unknown command ${JSON.stringify(verb)}\n\n${usage}`); return 2 }
@@ -165,8 +146,8 @@ export async function runCli(argv: readonly string[]): Promise<number> {
         if (files.length === 0) throw new BadDataError(`check ${kind} takes files`)
         const test = args.flags.indexOf('test')
         if (test >= 0) args.flags.splice(test, 1)
-        const only = take(args.flags, 'run')
-        if (args.flags.length > 0) throw new BadDataError(`check ${kind} does not know --${args.flags[0]!}`)
+        const only = takeFlag(args.flags, 'run')
+        noMoreFlags(args.flags, `check ${kind}`)
         if (kind === 'config') return await checkConfigFiles(files, systemFiles, output)
         if (kind === 'rules') return test >= 0 ? await runRuleTests(files, systemFiles, only === undefined ? [] : [only], output) : await checkRuleFiles(files, systemFiles, output)
         if (kind === 'alertmanager') return await checkAlertmanagerFiles(files, systemFiles, output)
@@ -175,19 +156,18 @@ export async function runCli(argv: readonly string[]): Promise<number> {
       case 'inspect': { const { openBucket } = await import('./compose.ts'), { inspectBucket } = await import('./inspect.ts'); const config = readConfig(args.flags); const world = worldOf(config); process.stdout.write(await inspectBucket(await openBucket(config, world, 'metrics'), await openBucket(config, world, 'logs'), await openBucket(config, world, 'traces'), args.json)); return 0 }
       case 'tail': return await tail(args)
       case 'top': {
-        const { top } = await import('./top.ts'), once = args.flags.indexOf('once'), url = take(args.flags, 'url') ?? 'http://127.0.0.1:8428', interval = take(args.flags, 'interval') ?? '2s', intervalMs = parseDurationMs(interval)
-        if (once >= 0) args.flags.splice(args.flags.indexOf('once'), 1)
-        if (args.flags.length > 0) throw new BadDataError(`top does not know --${args.flags[0]!}`)
+        const { top } = await import('./top.ts'), isOnce = takeSwitch(args.flags, 'once'), url = takeFlag(args.flags, 'url') ?? 'http://127.0.0.1:8428', interval = takeFlag(args.flags, 'interval') ?? '2s', intervalMs = parseDurationMs(interval)
+        noMoreFlags(args.flags, 'top')
         if (intervalMs === undefined || intervalMs === 0) throw new BadDataError(`--interval=${interval} is no duration like 2s`)
-        return await top({ url, isOnce: once >= 0, json: args.json, intervalMs })
+        return await top({ url, isOnce, json: args.json, intervalMs })
       }
       case 'healthcheck': return await healthcheck(args)
       case 'rules': {
         const [what, ...files] = args.words
         if (what !== 'replay' || files.length === 0) throw new BadDataError('rules knows replay, which takes files: tercet rules replay --start=6h --end=0s rules.yml')
         const { momentOf, replayRules } = await import('./rules-replay.ts')
-        const nowMs = systemClock.nowMs(), url = take(args.flags, 'url') ?? 'http://127.0.0.1:8428', startMs = momentOf(take(args.flags, 'start') ?? '6h', nowMs), endMs = momentOf(take(args.flags, 'end') ?? '0s', nowMs), interval = take(args.flags, 'interval') ?? '1m'
-        if (args.flags.length > 0) throw new BadDataError(`rules replay does not know --${args.flags[0]!}`)
+        const nowMs = systemClock.nowMs(), url = takeFlag(args.flags, 'url') ?? 'http://127.0.0.1:8428', startMs = momentOf(takeFlag(args.flags, 'start') ?? '6h', nowMs), endMs = momentOf(takeFlag(args.flags, 'end') ?? '0s', nowMs), interval = takeFlag(args.flags, 'interval') ?? '1m'
+        noMoreFlags(args.flags, 'rules replay')
         const intervalMs = parseDurationMs(interval)
         if (intervalMs === undefined || intervalMs === 0) throw new BadDataError(`--interval=${interval} is no duration`)
         await replayRules({ url, files, startMs, endMs, intervalMs, isTold: line => { process.stdout.write(`${line}\n`) } }, systemFiles)
@@ -203,26 +183,8 @@ export async function runCli(argv: readonly string[]): Promise<number> {
 }
 
 /** Verbs of who deploys take values after a space too: `-o DIR`. */
-function parseLoosely(argv: readonly string[], switches: readonly string[]): Arguments {
-  const out: Arguments = { flags: [], words: [], json: false, help: false }
-  for (let i = 0; i < argv.length; i++) {
-    const arg = argv[i]!, name = arg.replace(/^--?/, '')
-    if (arg === '--json') out.json = true
-    else if (arg === '--help' || arg === '-h') out.help = true
-    else if (!arg.startsWith('-') || arg === '-') out.words.push(arg)
-    else if (name.includes('=')) out.flags.push(name)
-    else if (switches.includes(name)) out.flags.push(`${name}=true`)
-    else {
-      const value = argv[++i]
-      if (value === undefined) throw new BadDataError(`${arg} takes a value`)
-      out.flags.push(`${name}=${value}`)
-    }
-  }
-  return out
-}
-
 async function runOperatorVerb(verb: string, rest: readonly string[]): Promise<number> {
-  const args = parseLoosely(rest, ['hand-over', 'in-place', 'yes'])
+  const args = parseArguments(rest, { switches: ['hand-over'] })
   if (verb === 'deploy') {
     const { deployHelp, runDeploy } = await import('./deploy.ts')
     if (args.help || args.words.length === 0) { process.stdout.write(deployHelp); return args.help ? 0 : 2 }
@@ -257,7 +219,7 @@ async function check(config: Config, json: boolean): Promise<number> {
 
 /** What listens on all addresses is asked on the loopback one. Certificates are not checked: the process is on this host. */
 async function healthcheck(args: Arguments): Promise<number> {
-  const url = take(args.flags, 'url'), timeoutMs = parseDurationMs(take(args.flags, 'timeout') ?? '3s') ?? 3000
+  const url = takeFlag(args.flags, 'url'), timeoutMs = parseDurationMs(takeFlag(args.flags, 'timeout') ?? '3s') ?? 3000
   let address = url
   if (address === undefined) {
     const config = readConfig(args.flags), [, host = '', port] = /^(.*):(\d+)$/.exec(config.text('listen.http')) ?? []
@@ -353,9 +315,9 @@ async function up(config: Config): Promise<number> {
 interface QueryAnswer { status: string; error?: string; warnings?: string[]; data?: { resultType: string; result: { metric: Record<string, string>; value?: [number, string]; values?: [number, string][] }[] | [number, string] } }
 
 async function tail(args: Arguments): Promise<number> {
-  const url = take(args.flags, 'url') ?? 'http://127.0.0.1:8428'
-  const level = take(args.flags, 'level'), contains = take(args.flags, 'contains'), color = take(args.flags, 'color') ?? 'auto'
-  if (args.flags.length > 0) throw new BadDataError(`tail does not know --${args.flags[0]!}`)
+  const url = takeFlag(args.flags, 'url') ?? 'http://127.0.0.1:8428'
+  const level = takeFlag(args.flags, 'level'), contains = takeFlag(args.flags, 'contains'), color = takeFlag(args.flags, 'color') ?? 'auto'
+  noMoreFlags(args.flags, 'tail')
   if (!['auto', 'always', 'never'].includes(color)) throw new BadDataError(`--color=${color} is not one of auto, always, never`)
   const levels = level === undefined ? undefined : levelsFrom(level)
   if (level !== undefined && levels === undefined) throw new BadDataError(`--level=${level} is not one of trace, debug, info, warn, error, critical`)
@@ -364,26 +326,26 @@ async function tail(args: Arguments): Promise<number> {
 }
 
 async function query(args: Arguments): Promise<number> {
-  const url = take(args.flags, 'url') ?? 'http://127.0.0.1:8428'
+  const url = takeFlag(args.flags, 'url') ?? 'http://127.0.0.1:8428'
   const at = args.flags.indexOf('logs')
   if (at >= 0) {
     args.flags.splice(at, 1)
-    const since = take(args.flags, 'since') ?? '1h', limit = take(args.flags, 'limit') ?? '100'
-    if (args.flags.length > 0) throw new BadDataError(`query --logs does not know --${args.flags[0]!}`)
+    const since = takeFlag(args.flags, 'since') ?? '1h', limit = takeFlag(args.flags, 'limit') ?? '100'
+    noMoreFlags(args.flags, 'query --logs')
     return queryLogs({ url, query: requireOne(args.words, 'query --logs'), since, limit, json: args.json })
   }
   const traces = args.flags.indexOf('traces')
   if (traces >= 0) {
     args.flags.splice(traces, 1)
-    const since = take(args.flags, 'since') ?? '1h', limit = take(args.flags, 'limit') ?? '20'
-    if (args.flags.length > 0) throw new BadDataError(`query --traces does not know --${args.flags[0]!}`)
+    const since = takeFlag(args.flags, 'since') ?? '1h', limit = takeFlag(args.flags, 'limit') ?? '20'
+    noMoreFlags(args.flags, 'query --traces')
     const { queryTraces } = await import('./trace-client.ts')
     return queryTraces({ url, query: requireOne(args.words, 'query --traces'), since, limit, json: args.json })
   }
-  const time = take(args.flags, 'time'), since = take(args.flags, 'since')
+  const time = takeFlag(args.flags, 'time'), since = takeFlag(args.flags, 'since')
   if (since !== undefined) return await chart(url, requireOne(args.words, 'query'), since, args)
   if (args.words.length !== 1) throw new BadDataError('query takes one expression; quote it')
-  if (args.flags.length > 0) throw new BadDataError(`query does not know --${args.flags[0]!}`)
+  noMoreFlags(args.flags, 'query')
   const parameters = new URLSearchParams({ query: args.words[0]!, ...(time === undefined ? {} : { time }) })
   const reply = await fetch(`${url}/api/v1/query`, { method: 'POST', body: parameters })
   const answer = await reply.json() as QueryAnswer
@@ -402,7 +364,7 @@ async function query(args: Arguments): Promise<number> {
 
 /** A small chart for each series, over what is past. */
 async function chart(url: string, expr: string, since: string, args: Arguments): Promise<number> {
-  if (args.flags.length > 0) throw new BadDataError(`query does not know --${args.flags[0]!}`)
+  noMoreFlags(args.flags, 'query')
   const sinceMs = parseDurationMs(since)
   if (sinceMs === undefined || sinceMs === 0) throw new BadDataError(`--since=${since} is no duration like 1h`)
   const end = Math.floor(systemClock.nowMs() / 1000), step = Math.max(1, Math.round(sinceMs / 1000 / 120)), start = end - Math.floor(sinceMs / 1000 / step) * step

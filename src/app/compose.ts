@@ -1,4 +1,5 @@
 /** Puts the process together: the world, the bucket, the signal, the routes. The only place that knows everything. */
+import type { SignalName } from '#core/signal-name.ts'
 import { dirname, resolve } from 'node:path'
 import { CachedBucket } from '#bucket/cache.ts'
 import { DirectoryBucket } from '#bucket/directory.ts'
@@ -84,8 +85,6 @@ const defaultLogTenant = 'fake'
 /** Tempo's tenant without multitenancy. */
 const defaultTraceTenant = 'single-tenant'
 
-export type SignalName = 'metrics' | 'logs' | 'traces'
-
 /** The bucket of a signal, by configuration. */
 /** What a signal does not say itself, holds for all three. */
 function ownText(config: Config, signal: SignalName, name: 'endpoint' | 'region' | 'access_key_id' | 'access_key_id_file' | 'secret_access_key' | 'secret_access_key_file'): string {
@@ -136,8 +135,8 @@ function isAction({ methods, path }: Route): boolean {
 /** A restart does not take back what was given away. */
 async function refuseHandedOver(prefixes: readonly (readonly [Bucket, string])[]): Promise<void> {
   for (const [bucket, tenant] of prefixes) {
-    const owner = await Fence.lastOwner(bucket, `${tenant}/tercet/epoch/`)
-    if (owner.startsWith('handed over')) throw new BadDataError(`${bucket.description} was ${owner}. To write there again, stop those and start once with --take_back=true; to look, start with --role=query`)
+    const successor = await Fence.successorOf(bucket, `${tenant}/tercet/epoch/`)
+    if (successor !== undefined) throw new BadDataError(`${bucket.description} was handed over to ${successor}. To write there again, stop those and start once with --take_back=true; to look, start with --role=query`)
   }
 }
 

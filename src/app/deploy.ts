@@ -1,6 +1,6 @@
 /** `tercet deploy …`: trees of files, sealed secrets, buckets, plans. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { dirname, join, relative, resolve } from 'node:path'
+import { basename, dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parse, parseDocument } from 'yaml'
 import { systemClock } from '#core/clock.ts'
@@ -11,6 +11,7 @@ import { render } from '#deploy/render.ts'
 import { identitiesIn, readSopsConfig, ruleForPath, seal, secretProblems, secretRule, unseal, type SealRule } from '#deploy/sops.ts'
 import { engines, readStack, targets, type Stack } from '#deploy/stack.ts'
 import { yamlText, type FileTree } from '#deploy/tree.ts'
+import { noMoreFlags, takeFlag, type Arguments } from './arguments.ts'
 
 export const deployHelp = `tercet deploy: what the stack is deployed with, from one file (stack.yaml; docs/deploying.md).
 
@@ -24,15 +25,6 @@ export const deployHelp = `tercet deploy: what the stack is deployed with, from 
 
   tercet deploy render --engine=tercet --target=flux --config=stack.yaml -o .
 `
-
-export interface DeployArguments { words: string[]; flags: string[]; json: boolean }
-
-export function takeFlag(flags: string[], name: string): string | undefined {
-  const at = flags.findIndex(flag => flag.startsWith(`${name}=`))
-  return at < 0 ? undefined : flags.splice(at, 1)[0]!.slice(name.length + 1)
-}
-
-export function noMore(flags: readonly string[], verb: string): void { if (flags.length > 0) throw new BadDataError(`${verb} does not know --${flags[0]!}`) }
 
 const out = (text: string): void => { process.stdout.write(text) }
 const err = (text: string): void => { process.stderr.write(text) }
@@ -140,10 +132,10 @@ export function writeTree(directory: string, tree: FileTree, shared: readonly st
   return { written, removed }
 }
 
-async function renderVerb({ flags, words }: DeployArguments): Promise<number> {
+async function renderVerb({ flags, words }: Arguments): Promise<number> {
   const engine = takeFlag(flags, 'engine'), targetText = takeFlag(flags, 'target'), target = targets.find(t => t === targetText), directory = takeFlag(flags, 'o') ?? takeFlag(flags, 'output'), secretsPath = takeFlag(flags, 'secrets')
   const { stack, text } = readStackFile(flags, engine)
-  noMore(flags, 'deploy render')
+  noMoreFlags(flags, 'deploy render')
   if (words.length > 0) throw new BadDataError(`deploy render takes no ${words[0]!}`)
   if (target === undefined) throw new BadDataError(`deploy render: --target is one of ${targets.join(', ')}, and --engine one of ${engines.join(', ')}`)
   if (directory === undefined) throw new BadDataError('deploy render: name where to: -o DIR')
@@ -169,10 +161,10 @@ function ruleFor(file: string, recipients: readonly string[]): SealRule {
   }
 }
 
-async function sealVerb({ flags, words }: DeployArguments): Promise<number> {
+async function sealVerb({ flags, words }: Arguments): Promise<number> {
   const recipients: string[] = []
   for (let next = takeFlag(flags, 'recipient'); next !== undefined; next = takeFlag(flags, 'recipient')) recipients.push(...next.split(','))
-  noMore(flags, 'deploy seal')
+  noMoreFlags(flags, 'deploy seal')
   if (words.length === 0) throw new BadDataError('deploy seal takes files')
   for (const file of words) {
     const sealed = await seal(readFileSync(file, 'utf8'), ruleFor(file, recipients), { random: systemRandom, nowMs: systemClock.nowMs() })
@@ -182,8 +174,8 @@ async function sealVerb({ flags, words }: DeployArguments): Promise<number> {
   return 0
 }
 
-async function unsealVerb({ flags, words }: DeployArguments): Promise<number> {
-  noMore(flags, 'deploy unseal')
+async function unsealVerb({ flags, words }: Arguments): Promise<number> {
+  noMoreFlags(flags, 'deploy unseal')
   const [file] = words
   if (file === undefined || words.length > 1) throw new BadDataError('deploy unseal takes one file')
   try {
@@ -196,21 +188,21 @@ async function unsealVerb({ flags, words }: DeployArguments): Promise<number> {
   }
 }
 
-async function checkSecretsVerb({ flags, words }: DeployArguments): Promise<number> {
-  noMore(flags, 'deploy check-secrets')
+async function checkSecretsVerb({ flags, words }: Arguments): Promise<number> {
+  noMoreFlags(flags, 'deploy check-secrets')
   const below = (directory: string): string[] => readdirSync(directory, { withFileTypes: true }).flatMap(entry => (entry.name === '.git' || entry.name === 'node_modules' ? [] : entry.isDirectory() ? below(join(directory, entry.name)) : [join(directory, entry.name)]))
   const files = (words.length === 0 ? ['.'] : words).flatMap(path => (statSync(path).isDirectory() ? below(path) : [path])).filter(path => /\.ya?ml$/.test(path)), identities = systemIdentities()
   let wrong = 0
   for (const file of files) {
     const text = readFileSync(file, 'utf8'), problems = await secretProblems(text, identities)
-    if (/\.sops\.ya?ml$/.test(file) && !file.endsWith('.sops.yaml/') && relative('.', file) !== '.sops.yaml' && !file.endsWith('/.sops.yaml') && !/^sops:/m.test(text)) problems.push('the name says that it is sealed, and it is not')
+    if (/.\.sops\.ya?ml$/.test(basename(file)) && !/^sops:/m.test(text)) problems.push('the name says that it is sealed, and it is not')
     for (const problem of new Set(problems)) { err(`${file}: ${problem}\n`); wrong++ }
   }
   if (wrong === 0) out(`${files.length} files: no Secret is in clear\n`)
   return wrong === 0 ? 0 : 1
 }
 
-export async function runDeploy(args: DeployArguments): Promise<number> {
+export async function runDeploy(args: Arguments): Promise<number> {
   const [verb, ...words] = args.words, rest = { ...args, words }
   switch (verb) {
     case 'render': return renderVerb(rest)

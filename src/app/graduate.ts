@@ -7,10 +7,12 @@ import { BadDataError, messageOf } from '#core/errors.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { clientUrls } from '#deploy/release.ts'
 import { render } from '#deploy/render.ts'
-import { readStack, signals, targets, type SignalName, type Stack } from '#deploy/stack.ts'
+import { signals, type SignalName } from '#core/signal-name.ts'
+import { readStack, targets, type Stack } from '#deploy/stack.ts'
 import { openBucket } from './compose.ts'
 import { loadConfig } from './config.ts'
-import { noMore, ownChart, takeFlag, writeTree, type DeployArguments } from './deploy.ts'
+import { noMoreFlags, takeFlag, type Arguments } from './arguments.ts'
+import { ownChart, writeTree } from './deploy.ts'
 import { makeLog } from './logger.ts'
 import { systemWorld } from './world.ts'
 
@@ -55,10 +57,10 @@ function stackOf(configText: string, path: string, bucketNames: Record<SignalNam
   return { ...stack, retention, s3: { endpoint: s3.endpoint, region: s3.region, allowInsecure: s3.isInsecure, buckets: bucketNames, secrets: { metrics: 'metrics-s3-secret', logs: 'logs-s3-secret', traces: 'traces-s3-secret' } } }
 }
 
-export async function graduateVerb({ flags, words }: DeployArguments): Promise<number> {
+export async function graduateVerb({ flags, words }: Arguments): Promise<number> {
   const isHandingOver = takeFlag(flags, 'hand-over') === 'true', url = takeFlag(flags, 'url'), directory = takeFlag(flags, 'o') ?? takeFlag(flags, 'output'), targetText = takeFlag(flags, 'target') ?? 'flux', target = targets.find(t => t === targetText)
   const stackPath = takeFlag(flags, 'config'), tercetPath = takeFlag(flags, 'tercet-config')
-  noMore(flags, 'deploy graduate')
+  noMoreFlags(flags, 'deploy graduate')
   if (words.length > 0) throw new BadDataError(`deploy graduate takes no ${words[0]!}`)
   if (tercetPath === undefined || directory === undefined || target === undefined) throw new BadDataError('deploy graduate: name the running one\'s configuration (--tercet-config=tercet.yaml), where to render (-o DIR), and with --hand-over its --url')
   const config = loadConfig({ file: { path: tercetPath, text: readFileSync(tercetPath, 'utf8') }, environment: process.env, flags: [] })
@@ -86,6 +88,6 @@ export async function graduateVerb({ flags, words }: DeployArguments): Promise<n
 
 async function handOver(url: string): Promise<void> {
   let reply: Response
-  try { reply = await fetch(`${url}/-/hand-over?to=Mimir,+Loki+and+Tempo`, { method: 'POST' }) } catch (error) { throw new BadDataError(`${url} can't be reached: ${messageOf(error)}`) }
-  if (!reply.ok) throw new BadDataError(`${url}/-/hand-over answered ${reply.status}: ${await reply.text()}; nothing was handed over`)
+  try { reply = await fetch(`${url}/-/hand-over?to=Mimir,+Loki+and+Tempo`, { method: 'POST' }) } catch (error) { throw new BadDataError(`${url} can't be reached: ${messageOf(error)}; nothing was handed over`) }
+  if (!reply.ok) throw new BadDataError(`${url}/-/hand-over answered ${reply.status}: ${await reply.text()}; mend that and run this again: signals that are handed over already stay so`)
 }

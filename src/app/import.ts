@@ -1,13 +1,15 @@
 /** `tercet import`: history of others. Blocks and chunks are copied as they are, since the formats are the same; VictoriaMetrics is asked for its samples. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { DirectoryBucket } from '#bucket/directory.ts'
 import { PrefixedBucket, type Bucket } from '#bucket/bucket.ts'
 import { systemClock } from '#core/clock.ts'
 import { BadDataError, messageOf, NotFoundError } from '#core/errors.ts'
 import { planCopy, type CopyStep, type ImportSource } from '#store/import-plan.ts'
-import { openBucket, type SignalName } from './compose.ts'
+import type { SignalName } from '#core/signal-name.ts'
+import { openBucket } from './compose.ts'
 import { loadConfig } from './config.ts'
-import { noMore, takeFlag, type DeployArguments } from './deploy.ts'
+import { noMoreFlags, takeFlag, type Arguments } from './arguments.ts'
 import { makeLog } from './logger.ts'
 import { momentOf } from './rules-replay.ts'
 import { systemWorld } from './world.ts'
@@ -63,28 +65,42 @@ async function isThere(target: Bucket, { to, bytes }: CopyStep): Promise<boolean
   try { return await target.size(to) === bytes } catch (error) { if (error instanceof NotFoundError) return false; throw error }
 }
 
-async function importBlocks(from: ImportSource, args: DeployArguments): Promise<number> {
+async function importBlocks(from: ImportSource, args: Arguments): Promise<number> {
   const { flags, words, json } = args, [place] = words
   if (place === undefined || words.length > 1) throw new BadDataError(`import --from=${from} takes one source: a directory, or s3://bucket/prefix`)
   const tenant = takeFlag(flags, 'tenant') ?? 'anonymous', url = takeFlag(flags, 'url'), source = await openSource(place, flags), signal = sources[from], configPath = takeFlag(flags, 'config')
   const config = loadConfig({ ...(configPath === undefined ? {} : { file: { path: configPath, text: readFileSync(configPath, 'utf8') } }), environment: process.env, flags })
   // Copies don't go through the cache.
   const world = systemWorld(makeLog('logfmt', 'error')), target = await openBucket(config, world, signal)
-  const { steps, skipped } = await planCopy(from, source, { tenant, isTargetDirectory: target instanceof DirectoryBucket, isSourceDirectory: source instanceof DirectoryBucket })
+  const { steps, skipped } = await planCopy(from, source, { tenant, isTargetDirectory: target instanceof DirectoryBucket })
   for (const reason of skipped) process.stderr.write(`skipped ${reason}\n`)
   const retentionMs = config.durationMs(`${signal}.retention`), oldest = steps.filter(s => s.newestMs !== undefined && s.newestMs < systemClock.nowMs() - retentionMs)
   if (oldest.length > 0) process.stderr.write(`warning too-old: ${oldest.length} blocks are older than ${signal}.retention (${config.text(`${signal}.retention`)}) and will be deleted by it\n`)
   const progress = new Progress(`${from} → ${target.description}`, process.stderr.isTTY && !json), allBytes = steps.reduce((sum, s) => sum + s.bytes, 0)
+  // A chunk file of a block is half a GB: what is large goes over the disk, piece by piece.
+  const aside = `${config.text('data_dir')}/import-${process.pid}.part`
   let bytes = 0, copied = 0, present = 0
   for (const step of steps) {
     if (await isThere(target, step)) present++
-    else { await target.put(step.to, await source.get(step.from)); copied++ }
+    else { await copy(source, target, step, aside); copied++ }
     bytes += step.bytes
     progress.show(bytes, allBytes, `${copied} objects`)
   }
   if (url !== undefined) await tell(url)
   process.stdout.write(json ? `${JSON.stringify({ copied, present, bytes: allBytes, skipped })}\n` : `${copied} objects copied, ${present} were there, ${(allBytes / 1e6).toFixed(1)} MB in all${url === undefined ? '; a running process finds them within the hour, or at once with --url' : ''}\n`)
   return 0
+}
+
+const pieceBytes = 32 * 1024 * 1024
+
+async function copy(source: Bucket, target: Bucket, { from, to, bytes }: CopyStep, aside: string): Promise<void> {
+  if (bytes <= pieceBytes) { await target.put(to, await source.get(from)); return }
+  mkdirSync(dirname(aside), { recursive: true })
+  try {
+    writeFileSync(aside, '')
+    for (let at = 0; at < bytes; at += pieceBytes) appendFileSync(aside, await source.getRange(from, at, Math.min(pieceBytes, bytes - at)))
+    await target.putFile(to, aside)
+  } finally { rmSync(aside, { force: true }) }
 }
 
 async function tell(url: string): Promise<void> {
@@ -98,11 +114,11 @@ const windowMs = 86_400_000
 const postBytes = 4 * 1024 * 1024
 
 /** Samples of VictoriaMetrics, a day at a time, the oldest first: JSON lines as it exports them, which Tercet imports. */
-async function importVictoria(args: DeployArguments): Promise<number> {
+async function importVictoria(args: Arguments): Promise<number> {
   const { flags, words, json } = args, [source] = words, nowMs = systemClock.nowMs()
   const url = takeFlag(flags, 'url') ?? 'http://127.0.0.1:8428', match = takeFlag(flags, 'match') ?? '{__name__!=""}', statePath = takeFlag(flags, 'state') ?? '.tercet-import.json'
   const startMs = momentOf(takeFlag(flags, 'start') ?? '30d', nowMs), endMs = momentOf(takeFlag(flags, 'end') ?? '0s', nowMs), tenant = takeFlag(flags, 'tenant')
-  noMore(flags, 'import --from=victoriametrics')
+  noMoreFlags(flags, 'import --from=victoriametrics')
   if (source === undefined || words.length > 1 || !/^https?:\/\//.test(source)) throw new BadDataError('import --from=victoriametrics takes its URL: http://vmsingle:8428')
   if (startMs >= endMs) throw new BadDataError('--start is not before --end')
   const before = existsSync(statePath) ? JSON.parse(readFileSync(statePath, 'utf8')) as State : undefined
@@ -152,7 +168,7 @@ async function copyWindow(source: string, url: string, match: string, fromMs: nu
   return samples
 }
 
-export async function runImport(args: DeployArguments): Promise<number> {
+export async function runImport(args: Arguments): Promise<number> {
   const from = takeFlag(args.flags, 'from')
   if (from === 'victoriametrics') return importVictoria(args)
   if (from === undefined || !(from in sources)) throw new BadDataError(`import: --from is one of ${Object.keys(sources).join(', ')}, victoriametrics`)

@@ -5,7 +5,8 @@ import { parseAllDocuments } from 'yaml'
 import { BadDataError } from '#core/errors.ts'
 import { applicationsOf, migrationPlan, migrationSources, survivorsOf, withoutApplications } from '#deploy/migrate.ts'
 import type { KubeObject } from '#deploy/tree.ts'
-import { noMore, readStackFile, takeFlag, type DeployArguments } from './deploy.ts'
+import { noMoreFlags, takeFlag, type Arguments } from './arguments.ts'
+import { readStackFile } from './deploy.ts'
 
 /** Objects of a dump (kubectl get servicemonitors,… -A -o yaml): a List, or documents. */
 function objectsIn(path: string): KubeObject[] {
@@ -15,10 +16,10 @@ function objectsIn(path: string): KubeObject[] {
   })
 }
 
-export function migrateVerb({ flags, words }: DeployArguments): number {
+export function migrateVerb({ flags, words }: Arguments): number {
   const from = takeFlag(flags, 'from'), source = migrationSources.find(s => s === from), objects = takeFlag(flags, 'objects'), directory = takeFlag(flags, 'write'), engine = takeFlag(flags, 'engine')
   const { stack } = readStackFile(flags, engine)
-  noMore(flags, 'deploy migrate')
+  noMoreFlags(flags, 'deploy migrate')
   if (words.length > 0) throw new BadDataError(`deploy migrate takes no ${words[0]!}`)
   if (source === undefined) throw new BadDataError(`deploy migrate: --from is one of ${migrationSources.join(', ')}`)
   const survivors = objects === undefined ? undefined : survivorsOf(objectsIn(objects), applicationsOf[source])

@@ -7,6 +7,7 @@ import {
 } from '@aws-sdk/client-s3'
 import type { Clock } from '#core/clock.ts'
 import type { Random } from '#core/random.ts'
+import { codeOf } from './s3.ts'
 
 export interface S3AdminOptions {
   endpoint: string
@@ -29,12 +30,10 @@ export interface Finding { check: string; level: 'good' | 'note' | 'bad'; found:
 /** Our own rules in a bucket's lifecycle; those of others stay. */
 const ruleId = 'tercet-hygiene'
 
-export function codeOf(error: unknown): string {
-  const { name, Code, code } = error as { name?: string; Code?: string; code?: string }
-  return Code ?? code ?? name ?? 'unknown'
-}
-const statusOf = (error: unknown): number | undefined => (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode
-const messageOf = (error: unknown): string => `${codeOf(error)}${error instanceof Error && error.message !== '' && error.message !== codeOf(error) ? `: ${error.message}` : ''}`
+const statusOf = (error: unknown): number | undefined => codeOf(error).status
+const told = (error: unknown): string => { const { code } = codeOf(error); return `${code}${error instanceof Error && error.message !== '' && error.message !== code ? `: ${error.message}` : ''}` }
+
+type Tell = (check: string, level: Finding['level'], found: string, advice?: string) => void
 
 export class S3Admin {
   readonly #options: S3AdminOptions
@@ -73,7 +72,7 @@ export class S3Admin {
       try {
         await this.#client.send(new CreateBucketCommand({ Bucket: name, ...constraint }))
         done.push('created, without object lock')
-      } catch (error) { if (codeOf(error) !== 'BucketAlreadyOwnedByYou') throw error }
+      } catch (error) { if (codeOf(error).code !== 'BucketAlreadyOwnedByYou') throw error }
     }
     const { Status: versioning } = await this.#client.send(new GetBucketVersioningCommand({ Bucket: name }))
     if (wishes.isVersioned && versioning !== 'Enabled') {
@@ -107,7 +106,7 @@ export class S3Admin {
     try {
       return (await this.#client.send(new GetBucketLifecycleConfigurationCommand({ Bucket: name }))).Rules ?? []
     } catch (error) {
-      if (codeOf(error) === 'NoSuchLifecycleConfiguration' || statusOf(error) === 404) return []
+      if (codeOf(error).code === 'NoSuchLifecycleConfiguration' || statusOf(error) === 404) return []
       throw error
     }
   }
@@ -142,7 +141,7 @@ export class S3Admin {
       ['versioning', () => this.#versioning(bucket, retentionDays, tell)], ['object lock', () => this.#objectLock(bucket, tell)], ['rights', () => this.#rights(tell)],
     ]
     for (const [check, run] of checks) {
-      try { await run() } catch (error) { tell(check, ['read and write', 'conditional put', 'list', 'multipart'].includes(check) ? 'bad' : 'note', messageOf(error), statusOf(error) === 403 ? 'the credentials may not do this' : '') }
+      try { await run() } catch (error) { tell(check, ['read and write', 'conditional put', 'list', 'multipart'].includes(check) ? 'bad' : 'note', told(error), statusOf(error) === 403 ? 'the credentials may not do this' : '') }
     }
     await this.#removeAll(bucket, at)
     return findings
@@ -155,7 +154,7 @@ export class S3Admin {
 
   async #put(bucket: string, key: string, body: Uint8Array, more: object = {}): Promise<string> { return (await this.#client.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: body, ...more }))).ETag ?? '' }
 
-  async #readAndWrite(bucket: string, at: string, tell: (check: string, level: Finding['level'], found: string, advice?: string) => void): Promise<void> {
+  async #readAndWrite(bucket: string, at: string, tell: Tell): Promise<void> {
     const body = Buffer.from('tercet doctor'), key = `${at}read`, etag = await this.#put(bucket, key, body), got = await (await this.#client.send(new GetObjectCommand({ Bucket: bucket, Key: key, Range: 'bytes=7-100' }))).Body?.transformToByteArray() ?? new Uint8Array()
     if (Buffer.compare(got, body.subarray(7)) === 0) tell('read and write', 'good', 'put, get and ranges work')
     else tell('read and write', 'bad', `a range came back with ${got.length} bytes; ${body.length - 7} were expected`, 'a proxy in between may change answers')
@@ -164,7 +163,7 @@ export class S3Admin {
     await this.#client.send(new DeleteObjectCommand({ Bucket: bucket, Key: `${at}was-never-there` }))
   }
 
-  async #conditionalPut(bucket: string, at: string, tell: (check: string, level: Finding['level'], found: string, advice?: string) => void): Promise<void> {
+  async #conditionalPut(bucket: string, at: string, tell: Tell): Promise<void> {
     const key = `${at}conditional`
     await this.#put(bucket, key, Buffer.from('1'), { IfNoneMatch: '*' })
     try {
@@ -178,7 +177,7 @@ export class S3Admin {
     }
   }
 
-  async #listing(bucket: string, at: string, tell: (check: string, level: Finding['level'], found: string, advice?: string) => void): Promise<void> {
+  async #listing(bucket: string, at: string, tell: Tell): Promise<void> {
     // Bytewise: Loki's chunks have colons, and a slash sorts between a dot and a digit.
     const names = ['a-1', 'a.1', 'a/1', 'a0', 'aB:c=d', 'a_b', 'ab', 'aé'], sorted = [...names].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
     for (const name of names) await this.#put(bucket, `${at}list/${name}`, Buffer.from('x'))
@@ -193,7 +192,7 @@ export class S3Admin {
     if ((await list()).includes('ab')) tell('list after delete', 'note', 'a deleted object is still listed', 'readers may ask for what is gone; they skip it')
   }
 
-  async #multipart(bucket: string, at: string, tell: (check: string, level: Finding['level'], found: string, advice?: string) => void): Promise<void> {
+  async #multipart(bucket: string, at: string, tell: Tell): Promise<void> {
     const key = `${at}multipart`, { UploadId } = await this.#client.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key: key })), bytes = 5 * 1024 * 1024
     try {
       const parts: { ETag: string | undefined; PartNumber: number }[] = []
@@ -206,14 +205,14 @@ export class S3Admin {
     }
   }
 
-  async #checksum(bucket: string, at: string, tell: (check: string, level: Finding['level'], found: string, advice?: string) => void): Promise<void> {
+  async #checksum(bucket: string, at: string, tell: Tell): Promise<void> {
     try {
       await this.#put(bucket, `${at}checksum`, Buffer.from('x'), { ChecksumAlgorithm: 'CRC32' })
       tell('checksum', 'good', 'checksums of newer SDKs are understood')
-    } catch (error) { tell('checksum', 'note', `checksums of newer SDKs are refused (${codeOf(error)})`, 'Tercet sends none; for others set AWS_REQUEST_CHECKSUM_CALCULATION=when_required') }
+    } catch (error) { tell('checksum', 'note', `checksums of newer SDKs are refused (${codeOf(error).code})`, 'Tercet sends none; for others set AWS_REQUEST_CHECKSUM_CALCULATION=when_required') }
   }
 
-  async #pathStyle(bucket: string, tell: (check: string, level: Finding['level'], found: string, advice?: string) => void): Promise<void> {
+  async #pathStyle(bucket: string, tell: Tell): Promise<void> {
     const style = this.#options.pathStyle ? 'endpoint/bucket/key' : 'bucket.endpoint/key', other = this.#connect({ pathStyle: !this.#options.pathStyle })
     try {
       await other.send(new HeadBucketCommand({ Bucket: bucket }))
@@ -221,7 +220,7 @@ export class S3Admin {
     } catch { tell('path style', 'good', `${style} works; the other form does not`, `for Loki, Tempo and Mimir: ${this.#options.pathStyle ? 's3forcepathstyle: true, forcepathstyle: true, bucket_lookup_type: path' : 'leave path style off'}`) } finally { other.destroy() }
   }
 
-  async #region(bucket: string, tell: (check: string, level: Finding['level'], found: string, advice?: string) => void): Promise<void> {
+  async #region(bucket: string, tell: Tell): Promise<void> {
     const { region } = this.#options, other = this.#connect({ region: region === 'us-east-1' ? 'minio' : 'us-east-1' })
     try {
       await other.send(new HeadBucketCommand({ Bucket: bucket }))
@@ -229,7 +228,7 @@ export class S3Admin {
     } catch { tell('region', 'good', `${region} is the region; others are refused`) } finally { other.destroy() }
   }
 
-  async #latency(bucket: string, at: string, tell: (check: string, level: Finding['level'], found: string, advice?: string) => void): Promise<void> {
+  async #latency(bucket: string, at: string, tell: Tell): Promise<void> {
     const { clock } = this.#options, body = Buffer.alloc(1024 * 1024, 7), worst = { put: 0, get: 0 }
     for (let i = 0; i < 5; i++) {
       const key = `${at}latency-${i}`, start = clock.monotonicMs()
@@ -243,7 +242,7 @@ export class S3Admin {
     tell('latency', isSlow ? 'note' : 'good', `1 MiB: put ${worst.put.toFixed(0)} ms, get ${worst.get.toFixed(0)} ms at worst of five`, isSlow ? 'put ≤ 500 ms and get ≤ 200 ms are expected: cold queries will be slow' : '')
   }
 
-  async #versioning(bucket: string, retentionDays: number, tell: (check: string, level: Finding['level'], found: string, advice?: string) => void): Promise<void> {
+  async #versioning(bucket: string, retentionDays: number, tell: Tell): Promise<void> {
     const { Status: versioning } = await this.#client.send(new GetBucketVersioningCommand({ Bucket: bucket })), rules = (await this.#lifecycle(bucket)).filter(rule => rule.Status === 'Enabled')
     const isVersioned = versioning === 'Enabled', hasNoncurrent = rules.some(rule => rule.NoncurrentVersionExpiration !== undefined)
     tell('versioning', isVersioned && !hasNoncurrent ? 'bad' : 'good', isVersioned ? `on${hasNoncurrent ? ', and old versions expire' : ', and old versions stay for ever'}` : 'off', isVersioned && !hasNoncurrent ? 'deleting frees nothing: tercet deploy bootstrap-s3 sets NoncurrentVersionExpiration' : '')
@@ -253,12 +252,12 @@ export class S3Admin {
     else tell('lifecycle', rules.some(rule => rule.AbortIncompleteMultipartUpload !== undefined) ? 'good' : 'note', rules.length === 0 ? 'no rules' : `${rules.length} rules, none of which deletes what is kept`, rules.some(rule => rule.AbortIncompleteMultipartUpload !== undefined) ? '' : 'unfinished uploads stay for ever: tercet deploy bootstrap-s3 sets a rule')
   }
 
-  async #objectLock(bucket: string, tell: (check: string, level: Finding['level'], found: string, advice?: string) => void): Promise<void> {
+  async #objectLock(bucket: string, tell: Tell): Promise<void> {
     const isLocked = await this.#isLocked(bucket)
     tell('object lock', isLocked ? 'bad' : 'good', isLocked ? 'on' : 'off', isLocked ? 'what is compacted or too old could never be deleted' : '')
   }
 
-  async #rights(tell: (check: string, level: Finding['level'], found: string, advice?: string) => void): Promise<void> {
+  async #rights(tell: Tell): Promise<void> {
     try {
       const { Buckets = [] } = await this.#client.send(new ListBucketsCommand({}))
       tell('rights', 'note', `these credentials may list all buckets (${Buckets.length})`, 'get, put, delete and list on the one bucket are enough')
@@ -273,7 +272,7 @@ export class S3Admin {
 
 function reachProblem(error: unknown, bucket: string): string {
   const status = statusOf(error)
-  return status === 404 ? `there is no bucket ${bucket}` : status === 403 ? `the store refuses these credentials (${codeOf(error)})` : status === 301 || status === 400 ? `the store wants another region (${codeOf(error)})` : messageOf(error)
+  return status === 404 ? `there is no bucket ${bucket}` : status === 403 ? `the store refuses these credentials (${codeOf(error).code})` : status === 301 || status === 400 ? `the store wants another region (${codeOf(error).code})` : told(error)
 }
 
 function reachAdvice(error: unknown, region: string): string {

@@ -190,8 +190,8 @@ export class S3Bucket implements Bucket {
   }
 }
 
-/** The store's error code and HTTP status, as far as there are any. */
-function codeOf(error: unknown): { code: string; status: number | undefined } {
+/** The store's error code and HTTP status, as far as there are any; or the network's. */
+export function codeOf(error: unknown): { code: string; status: number | undefined } {
   if (!(error instanceof Error)) return { code: 'unknown', status: undefined }
   const metadata = '$metadata' in error ? error.$metadata as { httpStatusCode?: number } : undefined
   const code = 'code' in error && typeof error.code === 'string' ? error.code : error.name

@@ -1,9 +1,10 @@
 /** compose.yaml: the stack on one host. */
+import type { SignalName } from '#core/signal-name.ts'
 import { dataSources, provisioning } from './grafana.ts'
 import { images, mimirConfig } from './lgtm.ts'
 import { lokiConfig, tempoConfig } from './lgtm-config.ts'
 import { storeServices } from './release.ts'
-import type { SignalName, Stack } from './stack.ts'
+import type { Stack } from './stack.ts'
 import { defined, yamlText, type FileTree } from './tree.ts'
 
 type Service = Record<string, unknown>

@@ -1,6 +1,7 @@
 /** A tree for Flux: `<root>/<namespace>/<app>/{ks.yaml,app/{kustomization,ocirepository,helmrelease,secret.sops}.yaml}`. */
 import type { Plan, Release } from './release.ts'
-import type { SignalName, Stack } from './stack.ts'
+import type { SignalName } from '#core/signal-name.ts'
+import type { Stack } from './stack.ts'
 import { defined, documents, yamlText, type FileTree, type KubeObject } from './tree.ts'
 
 /** Seals a Secret for a path of the tree; undefined where there is nothing to seal, and the Secret comes from elsewhere. */

@@ -1,5 +1,6 @@
 /** One application of a stack: a chart with values, its Secret, and what stands beside it. */
-import type { SignalName, Stack } from './stack.ts'
+import type { SignalName } from '#core/signal-name.ts'
+import type { Stack } from './stack.ts'
 import type { KubeObject } from './tree.ts'
 
 export interface Release {

@@ -1,13 +1,13 @@
 /** What is deployed: one file (stack.yaml), whatever the engine and the target are. */
+import { parseDurationMs } from '#core/duration.ts'
 import { BadDataError } from '#core/errors.ts'
+import { signals, type SignalName } from '#core/signal-name.ts'
 import { parseSettings, type Section } from '#lang/settings/section.ts'
 
 export const engines = ['tercet', 'victoria', 'lgtm'] as const
 export type Engine = typeof engines[number]
 export const targets = ['helm', 'flux', 'compose', 'grafana'] as const
 export type Target = typeof targets[number]
-export const signals = ['metrics', 'logs', 'traces'] as const
-export type SignalName = typeof signals[number]
 
 export interface Resources { requests: { cpu: string; memory: string }; limits: { memory: string; cpu?: string } }
 
@@ -57,12 +57,10 @@ function retentionOf(section: Section | undefined, name: string, fallback: strin
 }
 
 /** Hours of a retention. */
-export function hoursOf(retention: string): number { return Number(retention.slice(0, -1)) * { h: 1, d: 24, w: 168, y: 8760 }[retention.at(-1) as 'h' | 'd' | 'w' | 'y'] }
+export function hoursOf(retention: string): number { return parseDurationMs(retention)! / 3_600_000 }
 
-function secondsOf(text: string): number {
-  const match = /^(\d+)(s|m|h)$/.exec(text)
-  return match === null ? NaN : Number(match[1]) * { s: 1, m: 60, h: 3600 }[match[2] as 's' | 'm' | 'h']
-}
+/** One unit, as every engine's chart takes it. */
+function secondsOf(text: string): number { return /^\d+(s|m|h)$/.test(text) ? parseDurationMs(text)! / 1000 : NaN }
 
 /** The documents' Victoria stack has no traces. */
 function signalsOf(top: Section, engine: Engine): SignalName[] {

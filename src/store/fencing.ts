@@ -6,6 +6,9 @@ import { ConflictError, NotFoundError } from '#core/errors.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { encodeUtf8 } from '#core/text.ts'
 
+/** What an owner's text begins with when it is none of ours. */
+const givenAway = 'handed over to '
+
 export class Fence {
   readonly #bucket: Bucket
   readonly #prefix: string
@@ -33,10 +36,15 @@ export class Fence {
     }
   }
 
-  /** What the newest writer said of itself; empty where there was none. */
-  static async lastOwner(bucket: Bucket, prefix: string): Promise<string> {
+  /** Takes an epoch by which nobody of ours writes. */
+  static async giveAway(bucket: Bucket, prefix: string, successor: string): Promise<void> { await Fence.claim(bucket, prefix, `${givenAway}${successor}`) }
+
+  /** To whom the prefix was given away; undefined where it is ours, or nobody's. */
+  static async successorOf(bucket: Bucket, prefix: string): Promise<string | undefined> {
     const newest = (await Fence.#epochs(bucket, prefix)).at(-1)
-    return newest === undefined ? '' : Buffer.from(await bucket.get(`${prefix}${String(newest).padStart(8, '0')}`)).toString()
+    if (newest === undefined) return undefined
+    const owner = Buffer.from(await bucket.get(`${prefix}${String(newest).padStart(8, '0')}`)).toString()
+    return owner.startsWith(givenAway) ? owner.slice(givenAway.length) : undefined
   }
 
   static async #epochs(bucket: Bucket, prefix: string): Promise<number[]> {

@@ -11,7 +11,6 @@ export interface CopyOptions {
   tenant: string
   /** Loki's file store has names of chunks in base64. */
   isTargetDirectory: boolean
-  isSourceDirectory: boolean
 }
 
 const ulid = /^[0-9A-HJKMNP-TV-Z]{26}$/

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MemoryBucket } from '#bucket/memory.ts'
-import { UnavailableError } from '#core/errors.ts'
+import { ConflictError, UnavailableError } from '#core/errors.ts'
 import { silentLog } from '#core/log.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
@@ -21,4 +21,29 @@ test('a log that is full refuses, writes what waits without being asked, and tak
   assert.equal(wal.append(1, record, ['a']), 9)
   await wal.commit()
   await wal.close()
+})
+
+/** A bucket that repeats a put by itself, because the first reply was lost: the second finds the first. */
+class RepeatingBucket extends MemoryBucket {
+  override async put(key: string, bytes: Uint8Array, options?: { ifAbsent?: boolean }): Promise<void> {
+    await super.put(key, bytes, options)
+    if (options?.ifAbsent === true) throw new ConflictError(`${key} is there already`)
+  }
+}
+
+test('a segment that got through though its reply was lost is ours; another one\'s under its name fences us off', async () => {
+  const clock = new VirtualClock(0), make = (bucket: MemoryBucket): Wal => new Wal({ clock, files: new MemoryFiles(), log: silentLog, bucket, bucketPrefix: 't/wal/', directory: '/wal', durability: 'bucket', syncAlways: false })
+  const driven = async (work: Promise<unknown>): Promise<void> => { let isDone = false; const watched = work.finally(() => { isDone = true }); watched.catch(() => {}); while (!isDone) await clock.advance(50); await watched }
+  const wal = make(new RepeatingBucket(clock))
+  await wal.open(() => [])
+  wal.append(1, new Uint8Array(8), ['a'])
+  await driven(wal.commit())
+  assert.equal(wal.fenced, undefined)
+  const bucket = new MemoryBucket(clock), first = make(bucket), second = make(bucket)
+  await first.open(() => [])
+  await second.open(() => [])
+  first.append(1, new Uint8Array([1]), ['a'])
+  second.append(1, new Uint8Array([2]), ['a'])
+  await driven(first.commit())
+  await assert.rejects(driven(second.commit()), /another writer took over the bucket/)
 })

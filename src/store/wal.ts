@@ -357,8 +357,8 @@ export class Wal {
         return
       } catch (error) {
         if (error instanceof ConflictError) {
-          // Ours, when an earlier attempt got through and only its reply was lost.
-          const there = attempt > 0 ? await this.#options.bucket.get(this.#key(sequence)).catch(() => undefined) : undefined
+          // Ours, when an earlier attempt, here or in the bucket's own repeats, got through and only its reply was lost.
+          const there = await this.#options.bucket.get(this.#key(sequence)).catch(() => undefined)
           if (there !== undefined && Buffer.compare(there, packed) === 0) return
           this.#fenced = `another writer took over the bucket (segment ${sequence} was written by it)`
           throw new UnavailableError(this.#fenced, 60)

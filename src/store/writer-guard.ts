@@ -49,15 +49,16 @@ export class WriterGuard {
 
   /**
    * Leaves the prefix to another writer: accepts nothing more, has everything flushed, and takes an epoch that nobody here writes by. What fails
-   * leaves it accepting as before.
+   * leaves it accepting as before; a second time does nothing.
    */
   async handOver(bucket: Bucket, epochPrefix: string, successor: string, flush: () => Promise<void>): Promise<void> {
+    if (this.#handedOver !== undefined) return
     this.#handedOver = `handed over to ${successor}; send there`
     try {
       await flush()
       // What was admitted just before the first and appended just after it.
       await flush()
-      await Fence.claim(bucket, epochPrefix, this.#handedOver)
+      await Fence.giveAway(bucket, epochPrefix, successor)
     } catch (error) {
       this.#handedOver = undefined
       throw error

@@ -74,7 +74,7 @@ test(`the chart renders with ${Object.keys(matrix).length} sets of values, and e
     }
     all.push(...objects)
   }
-  assert.ok(all.length > 250)
+  assert.ok(all.length > 250, 'req-086')
   assert.deepEqual(builtInProblems(all), [])
   // The check can fail.
   assert.match(builtInProblems([{ apiVersion: 'v1', kind: 'Service', metadata: { name: 'x' }, spec: { port: 1 } } as KubeObject]).join(), /port/)
@@ -131,7 +131,7 @@ test('values do what they say', hasHelm, () => {
   assert.equal(first(mounted).volumeMounts.filter(m => m.mountPath.startsWith('/etc/tercet-s3/')).length, 3, 'req-159')
   assert.equal(server({ reloader: { enabled: true } }).metadata.annotations!['reloader.stakater.com/auto'], 'true', 'req-159')
   const scrape = (values: Values): { global: Record<string, string>; scrape_configs: { kubernetes_sd_configs: { role: string }[]; relabel_configs: { action?: string; regex?: string; source_labels: string[] }[] }[] } => parse(dataOf(one(rendered(values), 'ConfigMap', /-agent$/))['prometheus.yml']!) as ReturnType<typeof scrape>
-  assert.equal(scrape({}).global['scrape_interval'], '15s', 'req-078 req-118')
+  assert.equal(scrape({}).global['scrape_interval'], '15s', 'req-078 req-115 req-118')
   assert.equal(scrape({}).global['scrape_timeout'], '10s', 'req-078')
   assert.equal(scrape({ scrape: { interval: '30s' } }).global['scrape_interval'], '30s', 'req-118')
   const [job] = scrape({}).scrape_configs
@@ -144,7 +144,7 @@ test('what can\'t be is refused, with what to do', hasHelm, () => {
     [{ server: { replicas: 2 } }, /one process writes a bucket[\s\S]*graduate/], [{ scrape: { interval: '5s' } }, /scrape\.timeout 10s is longer than scrape\.interval 5s/], [{ retention: '30m' }, /retention/], [{ s3: { endpoint: 'http://minio:9000', buckets: { metrics: 'x' } } }, /has no TLS/],
     [{ image: { tag: 'latest' } }, /latest/], [{ nonsense: true }, /nonsense/], [{ server: { persistance: {} } }, /persistance/], [{ durability: 'maybe' }, /durability/],
   ]
-  for (const [values, message] of refusals) assert.match(template(values).error, message)
+  for (const [values, message] of refusals) assert.match(template(values).error, message, 'req-082')
 })
 
 test('as a subchart it follows its condition and its alias', hasHelm, () => {

@@ -1,11 +1,11 @@
 /**
  * The rendered pods as processes: ready in time, one agent a node, each pod scraped once, what was written there after the pod is deleted, with and
- * without a volume. And the service of compose with its health check. req-002 req-009 req-032 req-034 req-058 req-071 req-073 req-079 req-080 req-087 req-088 req-092
+ * without a volume. And the service of compose with its health check. req-009 req-032 req-034 req-058 req-071 req-073 req-079 req-080 req-087 req-088 req-092
  * req-093 req-095 req-096 req-097 req-098 req-099 req-111 req-112 req-114 req-116 req-117 req-119 req-120.
  */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -65,11 +65,19 @@ test('a cluster of three nodes', { ...runs, timeout: 240_000 }, async () => {
     const timeMs = Date.now()
     assert.equal((await postWrite(url, writeBody([{ labels: [['__name__', 'kept']], samples: [[timeMs, 42]] }]))).status, 204)
     // Each annotated pod by exactly one agent.
+    // (req-087 req-120: written, scraped, queried, over a restart.)
     const targets = async (): Promise<string[]> => (await Promise.all(agents.map(async a => ((await (await fetch(`http://${a.ip}:8429/api/v1/targets`)).json()) as { data: { activeTargets: { labels: Record<string, string>; health: string }[] } }).data.activeTargets.map(t => `${t.labels['pod']!} ${t.health}`)))).flat().sort()
     await until('the targets are up', async () => (await targets()).join() === 'pod-0 up,pod-3 up')
+    // By remote write, from the agents (req-032 req-099).
     await until('their samples are there', async () => (await valueOf(url, 'exporter_value')).join() === 'pod-0=0,pod-3=3', 30)
     assert.deepEqual([...scraped.keys()].sort(), ['pod-0', 'pod-3'], 'req-098')
     for (const node of nodes) assert.ok(api.requests.some(r => r.includes(`fieldSelector=spec.nodeName%3D${node}`)), `req-071 ${node}`)
+    // The ConfigMap changes, and the agent is told: the new target is listed, on the page too (req-119).
+    const first = agents[0]!, config = join(directory, `pod-${first.name}-config`, 'prometheus.yml')
+    writeFileSync(config, readFileSync(config, 'utf8').replace('scrape_configs:', 'scrape_configs:\n  - job_name: added\n    static_configs: [{ targets: ["127.0.0.1:1"] }]'))
+    assert.equal((await fetch(`http://${first.ip}:8429/-/reload`, { method: 'POST' })).status, 200)
+    await until('the added target is listed', async () => (await (await fetch(`http://${first.ip}:8429/api/v1/targets`)).text()).includes('"scrapePool":"added"'))
+    assert.match(await (await fetch(`http://${first.ip}:8429/targets`)).text(), /added/, 'req-119')
     // The pod goes, with its node: another one on another node has everything, though its directory is empty.
     const again = await kubelet.replace(server, 'StatefulSet', 'SIGKILL')
     await until('the new pod is ready', () => again.isReady)

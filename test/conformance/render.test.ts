@@ -189,6 +189,17 @@ test('lgtm: Mimir, Loki and Tempo on the buckets that Tercet writes', async () =
   assert.deepEqual([at(config, 'target'), at(config, 'ingest_storage.enabled'), at(config, 'multitenancy_enabled')], ['all', false, false], 'req-127')
   assert.deepEqual(['loki', 'tempo', 'mimir'].map(name => at(valuesOf(tree, name), { loki: 'singleBinary.resources.limits.memory', tempo: 'tempo.resources.limits.memory', mimir: 'controllers.mimir.containers.app.resources.limits.memory' }[name]!)), ['1536Mi', '1Gi', '1536Mi'], 'req-141')
   assert.equal(at(loki, 'singleBinary.persistence.enabled'), true, 'req-123: what is not in S3 yet needs a volume')
+  for (const name of ['loki', 'tempo', 'mimir']) {
+    const secret = parse(await unseal(tree.get(`kubernetes/apps/monitoring/${name}/app/secret.sops.yaml`)!, [identity])) as { metadata: { name: string }; stringData: object }
+    assert.deepEqual([secret.metadata.name, Object.keys(secret.stringData)], [`${name}-s3-secret`, ['S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY']], 'req-138')
+  }
+  const policies = objectsOf((await make(variants['policies']!, 'lgtm', 'flux')).tree).filter(o => o.kind === 'NetworkPolicy')
+  assert.deepEqual(policies.map(p => p.metadata.name), ['loki', 'tempo', 'mimir'], 'req-171')
+  for (const policy of policies) {
+    assert.deepEqual((at(policy, 'spec.ingress.0.from') as object[])[1], { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'apps' } } }, 'req-171')
+    assert.deepEqual(at(policy, 'spec.egress.2'), { to: [{ ipBlock: { cidr: '10.0.0.0/8' } }] }, 'req-171')
+    assert.deepEqual((at(policy, 'spec.egress.0.ports') as { port: number }[]).map(p => p.port), [53, 53], 'req-172: DNS')
+  }
   for (const name of ['mimir-chart', 'write-path', 'logs-grpc', 'tempo-blocks']) assert.ok(warnings.some(w => w.name === name), `${name} (req-175)`)
   const remote = parse((named(tree, 'ConfigMap', 'kube-prometheus-stack-remote-write') as unknown as { data: Record<string, string> }).data['values.yaml']!) as unknown
   assert.equal(at(remote, 'prometheus.prometheusSpec.remoteWrite.0.url'), clientUrls(readStack(base, 'x', 'lgtm')).metrics.push, 'req-135')

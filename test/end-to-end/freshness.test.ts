@@ -3,7 +3,7 @@
  * burst beyond a limit: refused in a way that senders repeat, or kept. Covers req-010, req-047, req-132, req-133, req-143, req-144, req-148, req-149.
  */
 import assert from 'node:assert/strict'
-import { cpSync, mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, globSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -27,13 +27,15 @@ test('a minute after it was acknowledged everything is in the bucket: another pr
     assert.equal((await fetch(`${running.url}/v1/traces`, { method: 'POST', headers: json, body: JSON.stringify({ resourceSpans: [{ resource: { attributes: [{ key: 'service.name', value: { stringValue: 'fresh' } }] }, scopeSpans: [{ spans: [{ traceId, spanId: '00f067aa0ba902b7', name: 'a fresh span', startTimeUnixNano: `${nowMs}000000`, endTimeUnixNano: `${nowMs + 5}000000` }] }] }] }) })).status, 200)
     const acknowledgedMs = clock.nowMs()
     while (clock.nowMs() < acknowledgedMs + 61_000) await new Promise(resolve => setTimeout(resolve, 5))
-    // Uploads are on their way outside of the clock.
-    await new Promise(resolve => setTimeout(resolve, 200))
+    // Uploads are on their way outside of the clock, which stands while it is waited for them.
+    const shipped = (): number => globSync(`${directory}/bucket/*/*/tercet/wal/*.wal`).length
+    for (let i = 0; i < 500 && shipped() < 3; i++) await new Promise(resolve => setTimeout(resolve, 10))
+    assert.ok(shipped() >= 3, 'segments of all three signals')
     cpSync(`${directory}/bucket`, `${directory}/copy`, { recursive: true })
     const other = await runTercet([`bucket.dir=${directory}/copy`])
     try {
       const at = String(nowMs / 1000 + 1)
-      assert.match(await (await fetch(`${other.url}/api/v1/query?query=fresh&time=${at}`)).text(), /"7"/, 'req-010 metrics')
+      assert.match(await (await fetch(`${other.url}/api/v1/query?query=fresh&time=${at}`)).text(), /"7"/, 'req-010 req-132 req-133')
       assert.match(await (await fetch(`${other.url}/loki/api/v1/query_range?query=${encodeURIComponent('{app="fresh"}')}&start=${nowMs - 60_000}000000&end=${nowMs + 60_000}000000`)).text(), /a fresh line/, 'req-143 req-144')
       assert.equal((await fetch(`${other.url}/api/traces/${traceId}`)).status, 200, 'req-148 req-149: by id, without an index to be made')
       const search = await (await fetch(`${other.url}/api/search?q=${encodeURIComponent('{ name = "a fresh span" }')}&start=${Math.floor(nowMs / 1000) - 60}&end=${Math.ceil(nowMs / 1000) + 60}`)).json() as { traces: unknown[] }

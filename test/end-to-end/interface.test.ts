@@ -1,5 +1,6 @@
 /** What the web interface is served and asks, and its twins on the command line. */
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -46,6 +47,35 @@ test('running queries are listed and can be ended; those that are answered are g
   assert.equal((await other!.handler(request())).status, 200)
 })
 
+test('a query that runs is found, and ended: its caller is told', { timeout: 60_000 }, async () => {
+  const running = await runTercet([])
+  try {
+    // Long, with a turn for others between one series and the next.
+    await postWrite(running.url, writeBody(Array.from({ length: 2000 }, (_, i) => ({ labels: [['__name__', 'x'], ['i', String(i)]], samples: [[Date.now() - 5000, i]] }))))
+    const answer = fetch(`${running.url}/api/v1/query`, { method: 'POST', body: new URLSearchParams({ query: 'sum_over_time((x * 2)[2h:1s])' }) })
+    let id: number | undefined
+    for (let i = 0; i < 2000 && id === undefined; i++) id = ((await (await fetch(`${running.url}/api/tercet/queries`)).json()) as { queries: { id: number; text: string }[] }).queries.find(q => q.text.startsWith('sum_over_time'))?.id
+    assert.ok(id !== undefined, 'it is on the list')
+    assert.equal((await fetch(`${running.url}/api/tercet/queries/${id}`, { method: 'DELETE' })).status, 204)
+    const reply = await answer
+    assert.ok(reply.status >= 400, String(reply.status))
+    assert.match(await reply.text(), /"errorType":"canceled".*query was canceled/)
+    // A body that can't be read is told in the envelope of the route.
+    const garbage = await fetch(`${running.url}/api/v1/query`, { method: 'POST', headers: { 'content-type': 'application/x-www-form-urlencoded', 'content-encoding': 'gzip' }, body: 'no gzip' })
+    assert.match(await garbage.text(), /"status":"error"/)
+  } finally { await running.stop() }
+})
+
+test('links of alerts and of a Prometheus lead to the pages', async () => {
+  const running = await runTercet([])
+  try {
+    for (const [path, to] of [['/graph?g0.expr=up%7Ba%3D%22b%22%7D&g0.tab=1', '/ui/metrics?q=up%7Ba%3D%22b%22%7D&view=table'], ['/query?g0.expr=up&g0.range_input=2h', '/ui/metrics?q=up&range=2h'], ['/alerts', '/ui/alerts'], ['/rules', '/ui/rules']]) {
+      const reply = await fetch(running.url + path, { redirect: 'manual' })
+      assert.deepEqual([reply.status, reply.headers.get('location')], [302, to], path)
+    }
+  } finally { await running.stop() }
+})
+
 test('blocks, settings with their place, where an alert goes, dashboards from files', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'tercet-interface-'))
   mkdirSync(join(directory, 'd'))
@@ -90,10 +120,11 @@ test('the command line draws charts, follows by level, and shows rates', { timeo
     const push = (line: string): Promise<Response> => fetch(`${running.url}/loki/api/v1/push`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ streams: [{ stream: { service_name: 'a' }, values: [[`${Date.now()}000000`, line]] }] }) })
     await push('level=info quiet')
     await push('level=error loud \u001b[2J')
-    const child = runCommand(['tail', `--url=${running.url}`, '--level=warn', '--color=always', '{service_name="a"}'], { env: { TIMEOUT: '1' } })
-    await new Promise(resolve => setTimeout(resolve, 1500))
-    await running.stop()
-    const { out } = await child
+    const child = spawn(process.execPath, ['src/app/main.ts', 'tail', `--url=${running.url}`, '--level=warn', '--color=always', '{service_name="a"}'], { stdio: ['ignore', 'pipe', 'inherit'] }), ended = new Promise(resolve => { child.once('exit', resolve) })
+    let out = ''
+    await new Promise<void>(resolve => { child.stdout.on('data', (chunk: Buffer) => { out += chunk.toString(); if (out.includes('loud')) resolve() }) })
+    child.kill('SIGTERM')
+    await ended
     assert.ok(out.includes('\u001b[31mlevel=error loud ␛[2J\u001b[0m'), out)
     assert.ok(!out.includes('quiet'))
   } finally { await running.stop().catch(() => undefined) }

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { createServer } from 'node:net'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -179,6 +179,20 @@ if (installed) {
       assert.equal((await fetch(`${running.url}/ready`)).status, 200)
       await running.stop()
       await assert.rejects(runTercet([`bucket.s3.endpoint=${endpoint}`, 'bucket.s3.allow_insecure=true', 'bucket.s3.bucket=metrics', 'bucket.s3.access_key_id=test', 'bucket.s3.secret_access_key=testtesttest', 'logs.bucket.s3.access_key_id=other', 'logs.bucket.s3.secret_access_key=other']), /list failed: (InvalidAccessKeyId|AccessDenied)/, 'req-124: each signal its own keys')
+    } finally { rmSync(work, { recursive: true }) }
+  })
+
+  test('import out of a bucket: a chunk file of 40 MB goes over the disk, and comes out as it was', { timeout: 90_000 }, async () => {
+    const work = mkdtempSync(join(tmpdir(), 'tercet-import-')), bucket = await open('suite'), id = '01M7XPRJMKDMK41SCYK1X29CX8', chunk = Buffer.alloc(40_000_000, 'chunk'), env = { AWS_ACCESS_KEY_ID: keys.accessKeyId, AWS_SECRET_ACCESS_KEY: keys.secretAccessKey }
+    try {
+      chunk.writeUInt32LE(7, 39_999_996)
+      for (const [name, bytes] of [['meta.json', Buffer.from(JSON.stringify({ ulid: id, version: 1, minTime: 0, maxTime: Date.now(), compaction: { level: 1, sources: [id] } }))], ['index', Buffer.from('index')], ['chunks/000001', chunk]] as const) await bucket.put(`import/${id}/${name}`, bytes)
+      const importing = (): ReturnType<typeof runCommand> => runCommand(['import', '--from', 'thanos', 's3://suite/import', '--source-endpoint', endpoint, `--data_dir=${work}`, '--json'], { env }), first = await importing()
+      assert.equal(first.code, 0, first.err)
+      assert.deepEqual(JSON.parse(first.out), { copied: 3, present: 0, bytes: chunk.length + 5 + (await bucket.size(`import/${id}/meta.json`)), skipped: [] })
+      assert.equal(Buffer.compare(readFileSync(join(work, 'bucket/metrics/anonymous', id, 'chunks/000001')), chunk), 0)
+      assert.equal((JSON.parse((await importing()).out) as { present: number }).present, 3)
+      assert.deepEqual(readdirSync(work).filter(name => name.includes('part')), [])
     } finally { rmSync(work, { recursive: true }) }
   })
 

@@ -11,6 +11,7 @@ import { makeMatcher } from '#lang/regex/regex.ts'
 import { MetricsEngine, type MetricsOptions } from '#metrics/engine.ts'
 import { FloatHistogram } from '#model/histogram.ts'
 import { Labels } from '#model/labels.ts'
+import { Fence } from '#store/fencing.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
 import { BatchBuilder } from '#model/write-batch.ts'
 
@@ -240,6 +241,23 @@ test('a second writer fences off the first', async () => {
   await opened({ ...world, files })
   await driving(world, first.maintain())
   await assert.rejects(append(world, first, 'm', world.clock.nowMs() + 1, 2), /another writer \(epoch 2\) took over the bucket/)
+})
+
+test('a hand-over that fails leaves the writer as it was; one that succeeds is over, and asking again does nothing (req-176)', async () => {
+  const world = makeWorld(), put = world.bucket.put.bind(world.bucket), engine = await opened(world)
+  await append(world, engine, 'm', world.clock.nowMs(), 1)
+  world.bucket.put = (key, bytes, options) => (key.includes('/epoch/') ? Promise.reject(new Error('not now')) : put(key, bytes, options))
+  await assert.rejects(driving(world, engine.handOver('Mimir')), /not now/)
+  await append(world, engine, 'm', world.clock.nowMs() + 1, 2)
+  world.bucket.put = put
+  await driving(world, engine.handOver('Mimir'))
+  await assert.rejects(append(world, engine, 'm', world.clock.nowMs() + 2, 3), /handed over to Mimir/)
+  const before = world.bucket.objects.size
+  await driving(world, engine.handOver('Mimir'))
+  await driving(world, engine.maintain())
+  assert.equal(world.bucket.objects.size, before, 'nothing is written any more')
+  assert.equal((await samples(engine, 'm')).length, 2, 'and queries are answered')
+  assert.equal(await Fence.successorOf(world.bucket, 'anonymous/tercet/epoch/'), 'Mimir')
 })
 
 test('native histograms, stale markers and both kinds beside each other survive the block', async () => {

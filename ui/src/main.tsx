@@ -26,5 +26,8 @@ function App() {
   return <Shell>{path === '/' || path === '/ui/' ? <Overview /> : key === '' ? <><h1>No such page</h1><p><a href="/">Overview</a></p></> : Page === undefined ? <Status error={error} isLoading isEmpty /> : <Page key={key} />}</Shell>
 }
 
+// Links of an Alertmanager's notifications: /#/alerts?receiver=…
+if (/^#\/(alerts|silences)/.test(location.hash)) history.replaceState(null, '', '/ui/alerts')
+
 addEventListener('click', followLinks)
 render(<App />, document.getElementById('app')!)

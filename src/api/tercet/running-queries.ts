@@ -35,12 +35,15 @@ export class RunningQueries {
 
   #watch(handler: Handler, language: string): Handler {
     return async request => {
-      const id = this.#next++, control = new AbortController(), parameters = request.method === 'GET' ? request.query : await request.form()
+      let parameters = request.query
+      // What can't be read is told by the route, in its own form.
+      if (request.method !== 'GET') try { parameters = await request.form() } catch { return handler(request) }
+      const id = this.#next++, control = new AbortController()
       const text = parameters.get('query') ?? parameters.get('q') ?? parameters.getAll('match[]').join(' ')
       if (text === '') return handler(request)
       this.#running.set(id, { control, query: { id, language, text: text.slice(0, 2000), startedMs: this.#clock.monotonicMs(), tenant: request.header('x-scope-orgid') ?? '' } })
       const own: HttpRequest = {
-        method: request.method, path: request.path, params: request.params, query: request.query, header: name => request.header(name), body: () => request.body(), rawBody: () => request.rawBody(), form: () => Promise.resolve(request.method === 'GET' ? request.query : parameters),
+        method: request.method, path: request.path, params: request.params, query: request.query, header: name => request.header(name), body: () => request.body(), rawBody: () => request.rawBody(), form: () => Promise.resolve(parameters),
         signal: AbortSignal.any([request.signal, control.signal]),
       }
       let isStreaming = false

@@ -35,7 +35,16 @@ export function uiRoutes(files: ReadonlyMap<string, Uint8Array>, welcome: string
     found.packed ??= gzipSync(found.bytes, { level: 9 })
     return { status: 200, headers: { ...headers, 'content-encoding': 'gzip' }, body: found.packed }
   }
+  // Where links of alerts lead, and those that people have kept of a Prometheus: /graph?g0.expr=…&g0.range_input=1h
+  const graph = async ({ query }: HttpRequest): Promise<HttpReply> => {
+    const params = new URLSearchParams({ q: query.get('g0.expr') ?? '' }), range = query.get('g0.range_input'), isTable = query.get('g0.tab') === '1' || query.get('g0.tab') === 'table'
+    if (range !== null) params.set('range', range)
+    if (isTable) params.set('view', 'table')
+    return { status: 302, headers: { location: `/ui/metrics?${params.toString()}` } }
+  }
   return [
+    { methods: ['GET'], path: '/graph', handler: graph }, { methods: ['GET'], path: '/query', handler: graph },
+    ...['alerts', 'rules'].map((page): Route => ({ methods: ['GET'], path: `/${page}`, handler: async () => ({ status: 302, headers: { location: `/ui/${page}` } }) })),
     { methods: ['GET'], path: '/', handler: request => (request.header('accept')?.includes('text/html') === true ? html() : plain()) },
     { methods: ['GET'], path: '/ui', handler: html }, { methods: ['GET'], path: '/ui/*', handler: html },
     { methods: ['GET'], path: '/assets/:file', handler: asset },
