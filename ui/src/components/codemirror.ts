@@ -1,5 +1,5 @@
 /** CodeMirror with the three query languages: highlighting by the grammars of their makers, completion from what the process has. */
-import { autocompletion, closeBrackets, completionKeymap, completionStatus, type Completion, type CompletionContext, type CompletionResult } from '@codemirror/autocomplete'
+import { acceptCompletion, autocompletion, closeBrackets, completionKeymap, type Completion, type CompletionContext, type CompletionResult } from '@codemirror/autocomplete'
 import { defaultKeymap, history, historyKeymap } from '@codemirror/commands'
 import { HighlightStyle, LRLanguage, LanguageSupport, syntaxHighlighting } from '@codemirror/language'
 import { setDiagnostics } from '@codemirror/lint'
@@ -92,7 +92,7 @@ export function mountEditor(parent: HTMLElement, { language, value, label, onRun
     state: EditorState.create({
       doc: value,
       extensions: [
-        EditorView.cspNonce.of(nonce), Prec.highest(keymap.of([{ key: 'Enter', run: v => { if (completionStatus(v.state) === 'active') return false; onRun(v.state.doc.toString()); return true } }, { key: 'Shift-Enter', run: v => { v.dispatch(v.state.replaceSelection('\n')); return true } }])),
+        EditorView.cspNonce.of(nonce), Prec.highest(keymap.of([{ key: 'Enter', run: v => { if (!acceptCompletion(v)) onRun(v.state.doc.toString()); return true } }, { key: 'Shift-Enter', run: v => { v.dispatch(v.state.replaceSelection('\n')); return true } }])),
         history(), keymap.of([...completionKeymap, ...defaultKeymap, ...historyKeymap]), closeBrackets(), EditorView.lineWrapping, EditorView.contentAttributes.of({ 'aria-label': label }), typeOver, placeholder(hints[language]),
         languageOf(language), syntaxHighlighting(colors), look, EditorView.updateListener.of(update => { if (update.docChanged) onChange(update.state.doc.toString()) }),
       ],

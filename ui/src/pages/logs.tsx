@@ -3,10 +3,11 @@ import { get, queryLogMetric, queryLogs, type Series, type StreamLines } from '.
 import { Chart, type Line } from '../components/chart.tsx'
 import { Editor, placeOf } from '../components/editor.tsx'
 import { LogList, type LogLine } from '../components/log-list.tsx'
+import { HistoryPicker, useQueryHistory } from '../components/query-history.tsx'
 import { RangePicker, refreshOf } from '../components/range-picker.tsx'
 import { Head, Status } from '../components/shell.tsx'
 import { bytes, dateTime, duration, seriesName, short } from '../format.ts'
-import { remember, remembered, useLoad, useRested, useTick } from '../hooks.ts'
+import { useLoad, useRested, useTick } from '../hooks.ts'
 import { go, usePlace, withParams } from '../router.ts'
 import { rangeText, stepFor, useRange } from '../time.ts'
 
@@ -30,10 +31,10 @@ export function Logs() {
   const { params } = usePlace(), query = params.get('q') ?? '', view = params.get('view') ?? 'lines', isForward = params.get('order') === 'oldest', limit = Math.min(5000, Number(params.get('limit')) || lineMax), isTailing = params.get('live') === '1'
   const tick = useTick(refreshOf(params)), [again, setAgain] = useState(0), range = useRange(tick + again), step = stepFor(range.seconds, 100), start = Math.floor(range.start), end = Math.ceil(range.end), metric = isMetric(query), selector = selectorIn(query), draft = useRef(query), [typed, setTyped] = useState(query), rested = selectorIn(useRested(typed, 400))
   useEffect(() => { draft.current = query; setTyped(query) }, [query])
-  const [past, setPast] = useState<string[]>(() => remembered('history.logql', [])), [context, setContext] = useState<LogLine | undefined>(undefined)
+  const history = useQueryHistory('logql'), [context, setContext] = useState<LogLine | undefined>(undefined)
   const run = (text: string): void => {
     const trimmed = text.trim()
-    if (trimmed !== '') { const next = [trimmed, ...past.filter(p => p !== trimmed)].slice(0, 30); setPast(next); remember('history.logql', next) }
+    history.add(trimmed)
     if (trimmed === query) setAgain(a => a + 1)
     else go(withParams({ q: trimmed }))
   }
@@ -62,7 +63,7 @@ export function Logs() {
           <button aria-pressed={isTailing} disabled={query === '' || metric} onClick={() => { go(withParams({ live: isTailing ? undefined : '1' })) }}>{isTailing ? 'Stop following' : 'Follow live'}</button>
           <label>Order <select value={isForward ? 'oldest' : ''} onChange={e => { go(withParams({ order: e.currentTarget.value })) }}><option value="">newest first</option><option value="oldest">oldest first</option></select></label>
           <label>Lines <select value={String(limit)} onChange={e => { go(withParams({ limit: e.currentTarget.value })) }}>{[100, 1000, 5000].map(n => <option key={n} value={String(n)}>{n}</option>)}</select></label>
-          <label>History <select aria-label="History" value="" onChange={e => { if (e.currentTarget.value !== '') run(e.currentTarget.value) }}><option value="">{past.length} queries</option>{past.map(p => <option key={p} value={p}>{p.slice(0, 80)}</option>)}</select></label>
+          <HistoryPicker past={history.past} onRun={run} />
           <button onClick={() => { void navigator.clipboard?.writeText(location.href) }}>Copy link</button>
         </div>
         <p class="dim" aria-live="polite">{cost.data === undefined || cost.data.chunks === 0 ? '' : `${rested === selector ? 'reads' : 'would read'} at most ${short(cost.data.chunks)} chunks of ${short(cost.data.streams)} streams, ${bytes(cost.data.bytes)}`}{answer.data === undefined ? '' : `${cost.data === undefined || cost.data.chunks === 0 ? '' : '; '}${metric ? `${answer.data.series.length} series` : `${lines.length} lines`} in ${duration(answer.data.ms / 1000)}`}</p>

@@ -3,10 +3,11 @@ import { blocksIn, get, queryExemplars, queryInstant, queryRange, type Sample, t
 import { Chart, type Dot, type Line } from '../components/chart.tsx'
 import { Editor, placeOf } from '../components/editor.tsx'
 import { Heatmap } from '../components/heatmap.tsx'
+import { HistoryPicker, useQueryHistory } from '../components/query-history.tsx'
 import { RangePicker, refreshOf } from '../components/range-picker.tsx'
 import { Head, Status } from '../components/shell.tsx'
 import { bytes, dateTime, duration, selectorOf, seriesName, short, visible } from '../format.ts'
-import { remember, remembered, useLoad, useRested, useTick } from '../hooks.ts'
+import { useLoad, useRested, useTick } from '../hooks.ts'
 import { go, linkTo, usePlace, withParams } from '../router.ts'
 import { rangeText, stepFor, useRange } from '../time.ts'
 
@@ -26,12 +27,12 @@ export function relatedLinks(labels: Record<string, string>, time: number): { lo
 export function Metrics() {
   const { params } = usePlace(), expr = params.get('q') ?? '', view = views.find(v => v === params.get('view')) ?? 'graph', isStacked = params.get('stacked') === '1', hasExemplars = params.get('exemplars') === '1'
   const tick = useTick(refreshOf(params)), [again, setAgain] = useState(0), range = useRange(tick + again), step = Number(params.get('step')) || stepFor(range.seconds, 240), start = Math.floor(range.start / step) * step, end = Math.floor(range.end / step) * step
-  const [past, setPast] = useState<string[]>(() => remembered('history.promql', [])), [picked, setPicked] = useState<{ line: Line; time: number } | undefined>(undefined)
+  const history = useQueryHistory('promql'), [picked, setPicked] = useState<{ line: Line; time: number } | undefined>(undefined)
   const draft = useRef(expr), [typed, setTyped] = useState(expr), rested = useRested(typed, 400)
   useEffect(() => { draft.current = expr; setTyped(expr) }, [expr])
   const run = (text: string): void => {
     const trimmed = text.trim()
-    if (trimmed !== '') { const next = [trimmed, ...past.filter(p => p !== trimmed)].slice(0, 30); setPast(next); remember('history.promql', next) }
+    history.add(trimmed)
     setPicked(undefined)
     if (trimmed === expr) setAgain(a => a + 1)
     else go(withParams({ q: trimmed }))
@@ -65,7 +66,7 @@ export function Metrics() {
           <div class="tabs" role="group" aria-label="View">{views.map(v => <button key={v} aria-pressed={v === view} onClick={() => { go(withParams({ view: v === 'graph' ? undefined : v })) }}>{v}</button>)}</div>
           {view === 'graph' && <><label><input type="checkbox" checked={isStacked} onChange={e => { go(withParams({ stacked: e.currentTarget.checked ? '1' : undefined })) }} />stacked</label><label><input type="checkbox" checked={hasExemplars} onChange={e => { go(withParams({ exemplars: e.currentTarget.checked ? '1' : undefined })) }} />exemplars</label></>}
           <label>Step <input size={5} value={params.get('step') ?? ''} placeholder={`${step} s`} aria-label="Step in seconds" onChange={e => { go(withParams({ step: e.currentTarget.value })) }} /></label>
-          <label>History <select aria-label="History" value="" onChange={e => { if (e.currentTarget.value !== '') run(e.currentTarget.value) }}><option value="">{past.length} queries</option>{past.map(p => <option key={p} value={p}>{p.slice(0, 80)}</option>)}</select></label>
+          <HistoryPicker past={history.past} onRun={run} />
           <button onClick={() => { void navigator.clipboard?.writeText(location.href) }}>Copy link</button>
         </div>
         <p class="dim" aria-live="polite">{answer.data !== undefined ? `${count ?? 0} series in ${duration(answer.data.ms / 1000)}` : ''}{cost.data !== undefined && cost.error === undefined && cost.data.selectors.length > 0 ? `. ${rested === expr ? 'Reads' : 'Would read'} about ${short(cost.data.series)} series of ${cost.data.selectors.join(', ')}, ${short(cost.data.series * Math.max(1, (end - start) / step))} points, in memory and ${cost.data.blocks.count} blocks (${bytes(cost.data.blocks.bytes)})` : ''}{range.isNow ? '' : `; until ${dateTime(range.end * 1000)}`}</p>

@@ -2,10 +2,11 @@ import { useMemo, useRef, useState } from 'preact/hooks'
 import { blocksIn, get, searchTraces, type Series } from '../api.ts'
 import { Chart, type Line } from '../components/chart.tsx'
 import { Editor, placeOf } from '../components/editor.tsx'
+import { HistoryPicker, useQueryHistory } from '../components/query-history.tsx'
 import { RangePicker, refreshOf } from '../components/range-picker.tsx'
 import { Head, Status } from '../components/shell.tsx'
 import { bytes, dateTime, duration, seriesName } from '../format.ts'
-import { remember, remembered, useLoad, useTick } from '../hooks.ts'
+import { useLoad, useTick } from '../hooks.ts'
 import { go, usePlace, withParams } from '../router.ts'
 import { rangeText, stepFor, useRange } from '../time.ts'
 
@@ -15,12 +16,12 @@ const isMetric = (query: string): boolean => /\|\s*(rate|count_over_time|sum_ove
 interface MetricSeries { labels: { key: string; value: Record<string, unknown> }[]; promLabels?: string; samples: { timestampMs: string; value?: number }[] }
 
 export function Traces() {
-  const { params } = usePlace(), query = params.get('q') ?? '', limit = Number(params.get('limit')) || 50, tick = useTick(refreshOf(params)), [again, setAgain] = useState(0), range = useRange(tick + again), step = stepFor(range.seconds, 120), start = Math.floor(range.start / step) * step, end = Math.ceil(range.end / step) * step, draft = useRef(query), [past, setPast] = useState<string[]>(() => remembered('history.traceql', []))
+  const { params } = usePlace(), query = params.get('q') ?? '', limit = Number(params.get('limit')) || 50, tick = useTick(refreshOf(params)), [again, setAgain] = useState(0), range = useRange(tick + again), step = stepFor(range.seconds, 120), start = Math.floor(range.start / step) * step, end = Math.ceil(range.end / step) * step, draft = useRef(query), history = useQueryHistory('traceql')
   const run = (text: string): void => {
     const trimmed = text.trim()
     // An id alone is a trace.
     if (/^[0-9a-f]{16,32}$/i.test(trimmed)) { go(`/ui/trace/${trimmed}`); return }
-    if (trimmed !== '') { const next = [trimmed, ...past.filter(p => p !== trimmed)].slice(0, 30); setPast(next); remember('history.traceql', next) }
+    history.add(trimmed)
     if (trimmed === query) setAgain(a => a + 1)
     else go(withParams({ q: trimmed }))
   }
@@ -44,7 +45,7 @@ export function Traces() {
         <div class="row">
           {[['All', '{ }'], ['Errors', '{ status = error }'], ['Slow', '{ duration > 500ms }'], ['Rate by service', '{ } | rate() by (resource.service.name)'], ['p99', '{ } | quantile_over_time(duration, .99) by (resource.service.name)']].map(([name, text]) => <button key={name} aria-pressed={shown === text} onClick={() => { run(text!) }}>{name}</button>)}
           <label>Traces <select value={String(limit)} onChange={e => { go(withParams({ limit: e.currentTarget.value })) }}>{[20, 50, 200, 500].map(n => <option key={n} value={String(n)}>{n}</option>)}</select></label>
-          <label>History <select aria-label="History" value="" onChange={e => { if (e.currentTarget.value !== '') run(e.currentTarget.value) }}><option value="">{past.length} queries</option>{past.map(p => <option key={p} value={p}>{p.slice(0, 80)}</option>)}</select></label>
+          <HistoryPicker past={history.past} onRun={run} />
         </div>
         <p class="dim" aria-live="polite">{cost.data === undefined ? '' : `Reads live traces and at most ${cost.data.count} blocks, ${bytes(cost.data.bytes)}. `}{answer.data === undefined ? '' : `${lines.length > 0 ? `${lines.length} series` : `${rows.length} traces`} in ${duration(answer.data.ms / 1000)}`}</p>
         <Status error={answer.error} isLoading={answer.isLoading} isEmpty={rows.length === 0 && lines.length === 0} empty="No trace of this time fits." />
