@@ -10,17 +10,35 @@ import { directoryBytes, isInstalled, Peer, type PeerName } from './peers.ts'
 import { dashboardQueries } from './queries.ts'
 
 const agent = new Agent({ keepAlive: true, maxSockets: 2 })
-const flag = (name: string): string | undefined => process.argv.find(arg => arg.startsWith(`--${name}=`))?.slice(name.length + 3)
+const flag = (name: string): string | undefined =>
+  process.argv.find(arg => arg.startsWith(`--${name}=`))?.slice(name.length + 3)
 const quick = process.argv.includes('--quick')
 const only = flag('only')?.split(',')
-const peers = (flag('peers')?.split(',') as PeerName[] | undefined ?? ['tercet', 'victoria-metrics', 'prometheus']).filter(isInstalled)
+const peers = (
+  (flag('peers')?.split(',') as PeerName[] | undefined) ?? ['tercet', 'victoria-metrics', 'prometheus']
+).filter(isInstalled)
 
 function post(url: string, body: Uint8Array): Promise<number> {
   return new Promise((resolve, reject) => {
-    const call = request(url, { method: 'POST', agent, headers: { 'content-type': 'application/x-protobuf', 'content-encoding': 'snappy', 'x-prometheus-remote-write-version': '0.1.0', 'content-length': body.length } }, reply => {
-      reply.resume()
-      reply.on('end', () => { resolve(reply.statusCode ?? 0) })
-    })
+    const call = request(
+      url,
+      {
+        method: 'POST',
+        agent,
+        headers: {
+          'content-type': 'application/x-protobuf',
+          'content-encoding': 'snappy',
+          'x-prometheus-remote-write-version': '0.1.0',
+          'content-length': body.length,
+        },
+      },
+      reply => {
+        reply.resume()
+        reply.on('end', () => {
+          resolve(reply.statusCode ?? 0)
+        })
+      },
+    )
     call.on('error', reject)
     call.end(body)
   })
@@ -31,17 +49,22 @@ async function send(url: string, all: Iterable<Uint8Array>): Promise<number> {
   const queue = all[Symbol.iterator]()
   let refused = 0
   const worker = async (): Promise<void> => {
-    for (let next = queue.next(); next.done !== true; next = queue.next()) if ((await post(url, next.value)) >= 300) refused++
+    for (let next = queue.next(); next.done !== true; next = queue.next())
+      if ((await post(url, next.value)) >= 300) refused++
   }
   await Promise.all([worker(), worker()])
   return refused
 }
 
-interface Row { what: string; unit: string; values: Map<PeerName, number> }
+interface Row {
+  what: string
+  unit: string
+  values: Map<PeerName, number>
+}
 const rows: Row[] = []
 function note(what: string, unit: string, peer: PeerName, value: number): void {
   let row = rows.find(r => r.what === what)
-  if (row === undefined) rows.push(row = { what, unit, values: new Map() })
+  if (row === undefined) rows.push((row = { what, unit, values: new Map() }))
   row.values.set(peer, value)
   console.error(`  ${peer}: ${what} = ${value.toPrecision(4)} ${unit}`)
 }
@@ -52,7 +75,12 @@ async function steady(): Promise<void> {
   const series = 10_000
   const steps = quick ? 100 : 300
   const keys = Array.from({ length: series }, (_, i) => labelBytes(i))
-  const shape: Shape = { series, seriesPerBody: 2000, startMs: Math.floor(Date.now() / 15_000) * 15_000 - (steps + 20) * 15_000, stepMs: 15_000 }
+  const shape: Shape = {
+    series,
+    seriesPerBody: 2000,
+    startMs: Math.floor(Date.now() / 15_000) * 15_000 - (steps + 20) * 15_000,
+    stepMs: 15_000,
+  }
   const warm = Array.from({ length: 10 }, (_, step) => [...bodies(keys, shape, step)]).flat()
   const load = Array.from({ length: steps }, (_, step) => [...bodies(keys, shape, step + 10)]).flat()
   for (const name of peers) {
@@ -65,8 +93,8 @@ async function steady(): Promise<void> {
     const wall = (performance.now() - startedMs) / 1000
     const after = peer.cost()
     if (refused > 0) console.error(`  ${name}: ${refused} requests were refused`)
-    note('remote write, steady: CPU-s per M samples', 's', name, (after.cpuSeconds - before) / (series * steps / 1e6))
-    note('remote write, steady: wall-s per M samples', 's', name, wall / (series * steps / 1e6))
+    note('remote write, steady: CPU-s per M samples', 's', name, (after.cpuSeconds - before) / ((series * steps) / 1e6))
+    note('remote write, steady: wall-s per M samples', 's', name, wall / ((series * steps) / 1e6))
     note('peak RSS, 10 k series', 'MiB', name, after.peakBytes / mib)
     void registerFrom
     await peer.stop()
@@ -93,7 +121,15 @@ async function million(): Promise<void> {
   for (const name of peers) {
     const peer = await Peer.start(name)
     for (let step = 0; step < 5; step++) {
-      for (let from = 0; from < series; from += 50_000) await send(peer.writeUrl, bodies(Array.from({ length: 50_000 }, (_, i) => labelBytes(from + i)), { ...shape, series: 50_000 }, step))
+      for (let from = 0; from < series; from += 50_000)
+        await send(
+          peer.writeUrl,
+          bodies(
+            Array.from({ length: 50_000 }, (_, i) => labelBytes(from + i)),
+            { ...shape, series: 50_000 },
+            step,
+          ),
+        )
     }
     note('peak RSS, 1 M active series', 'MiB', name, peer.cost().peakBytes / mib)
     await peer.stop()
@@ -104,7 +140,7 @@ async function query(): Promise<void> {
   const series = quick ? 1000 : 10_000
   const days = quick ? 1 : 7
   const stepMs = quick ? 30_000 : 180_000
-  const steps = Math.floor(days * 86_400_000 / stepMs)
+  const steps = Math.floor((days * 86_400_000) / stepMs)
   const endMs = Math.floor(Date.now() / stepMs) * stepMs
   const keys = Array.from({ length: series }, (_, i) => labelBytes(i))
   const shape: Shape = { series, seriesPerBody: 5000, startMs: endMs - steps * stepMs, stepMs }
@@ -114,7 +150,12 @@ async function query(): Promise<void> {
     if (name === 'tercet') await fetch(`${peer.url}/-/flush`, { method: 'POST' })
     if (name === 'victoria-metrics') await fetch(`${peer.url}/internal/force_flush`)
     await peer.stop(true)
-    note('bytes on disk', 'MB', name, directoryBytes(name === 'tercet' ? `${peer.directory}/bucket` : peer.directory) / 1e6)
+    note(
+      'bytes on disk',
+      'MB',
+      name,
+      directoryBytes(name === 'tercet' ? `${peer.directory}/bucket` : peer.directory) / 1e6,
+    )
     peer = await Peer.start(name, peer.directory)
     const queries = dashboardQueries(endMs)
     for (const round of ['cold', 'warm'] as const) {
@@ -139,10 +180,25 @@ for (const [name, run] of Object.entries(parts)) {
   console.error(name)
   await run()
 }
-console.log(`| work | unit | ${peers.join(' | ')} | ${peers.filter(p => p !== 'tercet').map(p => `tercet / ${p}`).join(' | ')} |`)
-console.log(`|---|---|${peers.map(() => '---|').join('')}${peers.filter(p => p !== 'tercet').map(() => '---|').join('')}`)
+console.log(
+  `| work | unit | ${peers.join(' | ')} | ${peers
+    .filter(p => p !== 'tercet')
+    .map(p => `tercet / ${p}`)
+    .join(' | ')} |`,
+)
+console.log(
+  `|---|---|${peers.map(() => '---|').join('')}${peers
+    .filter(p => p !== 'tercet')
+    .map(() => '---|')
+    .join('')}`,
+)
 for (const { what, unit, values } of rows) {
   const ratio = (peer: PeerName): string => ((values.get('tercet') ?? NaN) / (values.get(peer) ?? NaN)).toFixed(2)
-  console.log(`| ${what} | ${unit} | ${peers.map(p => values.get(p)?.toPrecision(3) ?? '').join(' | ')} | ${peers.filter(p => p !== 'tercet').map(ratio).join(' | ')} |`)
+  console.log(
+    `| ${what} | ${unit} | ${peers.map(p => values.get(p)?.toPrecision(3) ?? '').join(' | ')} | ${peers
+      .filter(p => p !== 'tercet')
+      .map(ratio)
+      .join(' | ')} |`,
+  )
 }
 agent.destroy()

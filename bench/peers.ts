@@ -7,7 +7,11 @@ import { join } from 'node:path'
 
 export type PeerName = 'tercet' | 'victoria-metrics' | 'prometheus'
 
-export interface Cost { cpuSeconds: number; peakBytes: number; rssBytes: number }
+export interface Cost {
+  cpuSeconds: number
+  peakBytes: number
+  rssBytes: number
+}
 
 const clockTicks = Number(spawnSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }).stdout) || 100
 
@@ -21,7 +25,9 @@ function freePort(): Promise<number> {
     server.once('error', reject)
     server.listen(0, '127.0.0.1', () => {
       const address = server.address()
-      server.close(() => { resolve(typeof address === 'object' && address !== null ? address.port : 0) })
+      server.close(() => {
+        resolve(typeof address === 'object' && address !== null ? address.port : 0)
+      })
     })
   })
 }
@@ -40,7 +46,11 @@ export class Peer {
     this.#child = child
   }
 
-  static async start(name: PeerName, directory = mkdtempSync(join(tmpdir(), `bench-${name}-`)), nodeFlags: readonly string[] = []): Promise<Peer> {
+  static async start(
+    name: PeerName,
+    directory = mkdtempSync(join(tmpdir(), `bench-${name}-`)),
+    nodeFlags: readonly string[] = [],
+  ): Promise<Peer> {
     const port = await freePort()
     const child = Peer.#spawn(name, directory, port, nodeFlags)
     const peer = new Peer(name, directory, `http://127.0.0.1:${port}`, child)
@@ -52,11 +62,54 @@ export class Peer {
     const address = `127.0.0.1:${port}`
     const stdio: ['ignore', 'ignore', 'inherit'] = ['ignore', 'ignore', 'inherit']
     switch (name) {
-      case 'tercet': return spawn(process.execPath, [...nodeFlags, 'src/app/main.ts', 'up', `--data_dir=${directory}`, `--listen.http=${address}`, '--listen.otlp_http=off', '--listen.otlp_grpc=off', '--self_scrape=false', '--metrics.retention=inf', '--metrics.out_of_order_window=inf', '--log.level=warn'], { stdio })
-      case 'victoria-metrics': return spawn(name, [`-storageDataPath=${directory}`, `-httpListenAddr=${address}`, '-retentionPeriod=100y', '-loggerLevel=ERROR', '-search.maxUniqueTimeseries=3000000', '-search.latencyOffset=0s'], { stdio: ['ignore', 'ignore', 'ignore'] })
+      case 'tercet':
+        return spawn(
+          process.execPath,
+          [
+            ...nodeFlags,
+            'src/app/main.ts',
+            'up',
+            `--data_dir=${directory}`,
+            `--listen.http=${address}`,
+            '--listen.otlp_http=off',
+            '--listen.otlp_grpc=off',
+            '--self_scrape=false',
+            '--metrics.retention=inf',
+            '--metrics.out_of_order_window=inf',
+            '--log.level=warn',
+          ],
+          { stdio },
+        )
+      case 'victoria-metrics':
+        return spawn(
+          name,
+          [
+            `-storageDataPath=${directory}`,
+            `-httpListenAddr=${address}`,
+            '-retentionPeriod=100y',
+            '-loggerLevel=ERROR',
+            '-search.maxUniqueTimeseries=3000000',
+            '-search.latencyOffset=0s',
+          ],
+          { stdio: ['ignore', 'ignore', 'ignore'] },
+        )
       case 'prometheus':
-        writeFileSync(join(directory, 'empty.yml'), 'global: {}\nstorage: { tsdb: { out_of_order_time_window: 10d } }\n')
-        return spawn(name, [`--config.file=${join(directory, 'empty.yml')}`, `--storage.tsdb.path=${join(directory, 'data')}`, `--web.listen-address=${address}`, '--web.enable-remote-write-receiver', '--storage.tsdb.retention.time=10y', '--log.level=error'], { stdio: ['ignore', 'ignore', 'ignore'] })
+        writeFileSync(
+          join(directory, 'empty.yml'),
+          'global: {}\nstorage: { tsdb: { out_of_order_time_window: 10d } }\n',
+        )
+        return spawn(
+          name,
+          [
+            `--config.file=${join(directory, 'empty.yml')}`,
+            `--storage.tsdb.path=${join(directory, 'data')}`,
+            `--web.listen-address=${address}`,
+            '--web.enable-remote-write-receiver',
+            '--storage.tsdb.retention.time=10y',
+            '--log.level=error',
+          ],
+          { stdio: ['ignore', 'ignore', 'ignore'] },
+        )
     }
   }
 
@@ -65,13 +118,17 @@ export class Peer {
     for (let attempt = 0; attempt < 600; attempt++) {
       try {
         if ((await fetch(this.url + path)).ok) return
-      } catch { /* not yet */ }
+      } catch {
+        /* not yet */
+      }
       await new Promise(resolve => setTimeout(resolve, 50))
     }
     throw new Error(`${this.name} did not get ready`)
   }
 
-  get writeUrl(): string { return `${this.url}/api/v1/write` }
+  get writeUrl(): string {
+    return `${this.url}/api/v1/write`
+  }
 
   /** CPU (user and system) since the start, and memory. */
   cost(): Cost {
@@ -80,7 +137,11 @@ export class Peer {
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     const status = readFileSync(`/proc/${pid}/status`, 'utf8')
     const kib = (name: string): number => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1] ?? 0) * 1024
-    return { cpuSeconds: (Number(fields[11]) + Number(fields[12])) / clockTicks, peakBytes: kib('VmHWM'), rssBytes: kib('VmRSS') }
+    return {
+      cpuSeconds: (Number(fields[11]) + Number(fields[12])) / clockTicks,
+      peakBytes: kib('VmHWM'),
+      rssBytes: kib('VmRSS'),
+    }
   }
 
   async stop(keep = false): Promise<void> {

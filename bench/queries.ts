@@ -1,23 +1,62 @@
 /** What dashboards ask: instant, 1 h, 24 h and 7 d, of one series to ten thousand. */
 
-export interface DashboardQuery { path: string; parameters: Record<string, string> }
+export interface DashboardQuery {
+  path: string
+  parameters: Record<string, string>
+}
 
 export function dashboardQueries(endMs: number): DashboardQuery[] {
   const end = endMs / 1000
-  const instant = (query: string): DashboardQuery => ({ path: '/api/v1/query', parameters: { query, time: String(end) } })
-  const range = (query: string, hours: number, points: number): DashboardQuery => ({ path: '/api/v1/query_range', parameters: { query, start: String(end - hours * 3600), end: String(end), step: String(Math.max(15, Math.floor(hours * 3600 / points))) } })
+  const instant = (query: string): DashboardQuery => ({
+    path: '/api/v1/query',
+    parameters: { query, time: String(end) },
+  })
+  const range = (query: string, hours: number, points: number): DashboardQuery => ({
+    path: '/api/v1/query_range',
+    parameters: {
+      query,
+      start: String(end - hours * 3600),
+      end: String(end),
+      step: String(Math.max(15, Math.floor((hours * 3600) / points))),
+    },
+  })
   const one = 'bench_http_requests_total_4{instance="10.0.0.3:9100",handler="/api/v1/resource/3"}'
   return [
-    instant(one), instant('count({__name__=~"bench_.+"})'), instant('sum by (job) (rate(bench_http_requests_total_4[10m]))'), instant('topk(5, rate(bench_http_requests_total_5[10m]))'),
-    instant('sum(bench_http_requests_total_1)'), instant('count by (namespace) (bench_http_requests_total_9)'), instant('max by (pod) (bench_http_requests_total_9) > 50'), instant('quantile(0.9, bench_http_requests_total_9)'),
-    range(`rate(${one}[10m])`, 1, 240), range('sum(rate(bench_http_requests_total_4[10m]))', 1, 240), range('sum by (code) (rate(bench_http_requests_total_5[10m]))', 1, 240), range('avg by (namespace) (bench_http_requests_total_9)', 1, 240),
-    range('bench_http_requests_total_9{namespace="team-3"}', 1, 240), range('sum by (job) (rate({__name__=~"bench_http_requests_total_[3-6]"}[10m]))', 1, 120),
-    range(`rate(${one}[15m])`, 24, 400), range('sum(rate(bench_http_requests_total_4[15m]))', 24, 400), range('sum by (code) (rate(bench_http_requests_total_5[15m]))', 24, 400), range('avg by (namespace) (bench_http_requests_total_9)', 24, 400),
-    range('max_over_time(bench_http_requests_total_9{namespace="team-3"}[30m])', 24, 400), range('topk(5, sum by (pod) (rate(bench_http_requests_total_6[15m])))', 24, 200),
-    range('sum by (job) (rate(bench_http_requests_total_3[15m])) / sum by (job) (rate(bench_http_requests_total_4[15m]))', 24, 400), range('increase(bench_http_requests_total_7{handler="/api/v1/resource/7",job="kubernetes-pods-1"}[1h])', 24, 200),
-    range(`rate(${one}[1h])`, 168, 500), range('sum(rate(bench_http_requests_total_4[1h]))', 168, 500), range('sum by (code) (rate(bench_http_requests_total_5[1h]))', 168, 500), range('avg by (namespace) (bench_http_requests_total_9)', 168, 500),
-    range('avg_over_time(bench_http_requests_total_9{namespace="team-3"}[1h])', 168, 300), range('count(bench_http_requests_total_1)', 168, 300),
-    range('max by (job) (bench_http_requests_total_9)', 168, 300), range('min_over_time(bench_http_requests_total_9{job="kubernetes-pods-2"}[6h])', 168, 200),
-    range('sum by (namespace) (increase(bench_http_requests_total_6[6h]))', 168, 100), range('histogram_quantile(0.9, sum by (le) (rate(bench_http_requests_total_5[1h])))', 168, 100),
+    instant(one),
+    instant('count({__name__=~"bench_.+"})'),
+    instant('sum by (job) (rate(bench_http_requests_total_4[10m]))'),
+    instant('topk(5, rate(bench_http_requests_total_5[10m]))'),
+    instant('sum(bench_http_requests_total_1)'),
+    instant('count by (namespace) (bench_http_requests_total_9)'),
+    instant('max by (pod) (bench_http_requests_total_9) > 50'),
+    instant('quantile(0.9, bench_http_requests_total_9)'),
+    range(`rate(${one}[10m])`, 1, 240),
+    range('sum(rate(bench_http_requests_total_4[10m]))', 1, 240),
+    range('sum by (code) (rate(bench_http_requests_total_5[10m]))', 1, 240),
+    range('avg by (namespace) (bench_http_requests_total_9)', 1, 240),
+    range('bench_http_requests_total_9{namespace="team-3"}', 1, 240),
+    range('sum by (job) (rate({__name__=~"bench_http_requests_total_[3-6]"}[10m]))', 1, 120),
+    range(`rate(${one}[15m])`, 24, 400),
+    range('sum(rate(bench_http_requests_total_4[15m]))', 24, 400),
+    range('sum by (code) (rate(bench_http_requests_total_5[15m]))', 24, 400),
+    range('avg by (namespace) (bench_http_requests_total_9)', 24, 400),
+    range('max_over_time(bench_http_requests_total_9{namespace="team-3"}[30m])', 24, 400),
+    range('topk(5, sum by (pod) (rate(bench_http_requests_total_6[15m])))', 24, 200),
+    range(
+      'sum by (job) (rate(bench_http_requests_total_3[15m])) / sum by (job) (rate(bench_http_requests_total_4[15m]))',
+      24,
+      400,
+    ),
+    range('increase(bench_http_requests_total_7{handler="/api/v1/resource/7",job="kubernetes-pods-1"}[1h])', 24, 200),
+    range(`rate(${one}[1h])`, 168, 500),
+    range('sum(rate(bench_http_requests_total_4[1h]))', 168, 500),
+    range('sum by (code) (rate(bench_http_requests_total_5[1h]))', 168, 500),
+    range('avg by (namespace) (bench_http_requests_total_9)', 168, 500),
+    range('avg_over_time(bench_http_requests_total_9{namespace="team-3"}[1h])', 168, 300),
+    range('count(bench_http_requests_total_1)', 168, 300),
+    range('max by (job) (bench_http_requests_total_9)', 168, 300),
+    range('min_over_time(bench_http_requests_total_9{job="kubernetes-pods-2"}[6h])', 168, 200),
+    range('sum by (namespace) (increase(bench_http_requests_total_6[6h]))', 168, 100),
+    range('histogram_quantile(0.9, sum by (le) (rate(bench_http_requests_total_5[1h])))', 168, 100),
   ]
 }

@@ -8,8 +8,12 @@ const bitmapBytes: usize = 8192
 /** Where the host puts a block. */
 export const blockAt: usize = 16384
 
-export function clear(): void { memory.fill(bitmapAt, 0, bitmapBytes) }
-export function bitmap(): usize { return bitmapAt }
+export function clear(): void {
+  memory.fill(bitmapAt, 0, bitmapBytes)
+}
+export function bitmap(): usize {
+  return bitmapAt
+}
 
 /** Makes room for a block, with 16 bytes behind it that may be read. */
 export function reserve(size: usize): void {
@@ -17,8 +21,6 @@ export function reserve(size: usize): void {
   if (pages > memory.size()) memory.grow(pages - memory.size())
 }
 
-// @ts-ignore: decorator
-@inline
 function mark(place: usize, bits: u64): void {
   store<u8>(bitmapAt + place, load<u8>(bitmapAt + place) | <u8>bits)
 }
@@ -26,7 +28,9 @@ function mark(place: usize, bits: u64): void {
 function addLine(from: usize, to: usize): void {
   const first = i8x16(0, 1, 2, -1, 1, 2, 3, -1, 2, 3, 4, -1, 3, 4, 5, -1)
   const second = i8x16(3, 4, 5, -1, 4, 5, 6, -1, 5, 6, 7, -1, 6, 7, 8, -1)
-  const m1 = i32x4.splat(0x9e3779b1), m2 = i32x4.splat(0x85ebca77), m3 = i32x4.splat(0x2c1b3c6d)
+  const m1 = i32x4.splat(0x9e3779b1),
+    m2 = i32x4.splat(0x85ebca77),
+    m3 = i32x4.splat(0x2c1b3c6d)
   const bitOf = i8x16(1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0)
   let at = from
   // Four grams a turn: those that begin at `at` and the next three.
@@ -39,16 +43,17 @@ function addLine(from: usize, to: usize): void {
     const isDropped = i32x4.ne(v128.and(bit, i32x4.splat(3)), i32x4.splat(0))
     const which = v128.or(v128.or(v128.and(i32x4.shr_u(bit, 16), i32x4.splat(7)), isDropped), i32x4.splat(0x80808000))
     const marks = v128.or(i32x4.shr_u(bit, 19), i32x4.shl(i8x16.swizzle(bitOf, which), 16))
-    const low = <u64>i64x2.extract_lane(marks, 0), high = <u64>i64x2.extract_lane(marks, 1)
+    const low = <u64>i64x2.extract_lane(marks, 0),
+      high = <u64>i64x2.extract_lane(marks, 1)
     mark(<usize>(low & 0xffff), low >>> 16)
-    mark(<usize>(low >>> 32 & 0xffff), low >>> 48)
+    mark(<usize>((low >>> 32) & 0xffff), low >>> 48)
     mark(<usize>(high & 0xffff), high >>> 16)
-    mark(<usize>(high >>> 32 & 0xffff), high >>> 48)
+    mark(<usize>((high >>> 32) & 0xffff), high >>> 48)
   }
   for (; at + 6 <= to; at++) {
     const h = ((load<u32>(at) & 0xffffff) * 0x9e3779b1) ^ ((load<u32>(at + 3) & 0xffffff) * 0x85ebca77)
-    const bit = (h ^ h >>> 15) * 0x2c1b3c6d
-    if ((bit & 3) == 0) mark(<usize>(bit >>> 19), 1 << (bit >>> 16 & 7))
+    const bit = (h ^ (h >>> 15)) * 0x2c1b3c6d
+    if ((bit & 3) == 0) mark(<usize>(bit >>> 19), 1 << ((bit >>> 16) & 7))
   }
 }
 

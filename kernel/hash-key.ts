@@ -7,8 +7,8 @@ let seed1: u64 = 0
 let seed2: u64 = 0
 
 export function setSeed(a: u32, b: u32, c: u32, d: u32): void {
-  seed1 = <u64>a << 32 | <u64>b
-  seed2 = <u64>c << 32 | <u64>d
+  seed1 = ((<u64>a) << 32) | <u64>b
+  seed2 = ((<u64>c) << 32) | <u64>d
 }
 
 /** Writes the hash of the bytes at [from, to) to `target`. */
@@ -23,7 +23,7 @@ export function hashKey(from: usize, to: usize, target: usize): void {
     at += 8
   }
   let tail: u64 = 0
-  while (at < to) tail = tail << 8 | <u64>load<u8>(at++)
+  while (at < to) tail = (tail << 8) | <u64>load<u8>(at++)
   h1 = rotl((h1 ^ tail) * m1, 29)
   h2 = rotl((h2 + tail) * m2, 37)
   h1 ^= h2 >>> 32

@@ -9,7 +9,9 @@ export { setSeed } from './hash-key'
 /** Not spelled as storage spells it (or not a key at all): the host takes it apart itself. */
 const unusual: i32 = -1
 
-export function hash(from: usize, to: usize, target: usize): void { hashKey(from, to, target) }
+export function hash(from: usize, to: usize, target: usize): void {
+  hashKey(from, to, target)
+}
 
 /** Bytes of 128 and more were seen by the last `split`: the host checks that they are UTF-8. */
 export let hasHighBytes: bool = false
@@ -55,7 +57,7 @@ export function split(from: usize, to: usize, labelsMax: i32, places: usize, has
       if (at >= to) return unusual
       const more = <usize>load<u8>(at++)
       if (more >= 128 || more == 0) return unusual
-      inner = inner & 127 | more << 7
+      inner = (inner & 127) | (more << 7)
     }
     const end = at + inner
     if (end > to || inner < 4 || load<u8>(at) != 0x0a) return unusual
@@ -69,7 +71,7 @@ export function split(from: usize, to: usize, labelsMax: i32, places: usize, has
       if (valueFrom >= end) return unusual
       const more = <usize>load<u8>(valueFrom++)
       if (more >= 128 || more == 0) return unusual
-      valueLength = valueLength & 127 | more << 7
+      valueLength = (valueLength & 127) | (more << 7)
     }
     if (valueLength == 0 || valueFrom + valueLength != end) return unusual
     if (count > 0 && !isBelow(lastFrom, lastTo, nameFrom, nameTo)) return unusual

@@ -29,7 +29,7 @@ export function unfold(src: usize, srcEnd: usize, dst: usize, size: usize): i32 
         const extra = length - 60
         if (at + extra > srcEnd) return corrupt
         length = 1
-        for (let i: usize = 0; i < extra; i++) length += <usize>load<u8>(at + i) << (8 * i)
+        for (let i: usize = 0; i < extra; i++) length += (<usize>load<u8>(at + i)) << (8 * i)
         at += extra
       }
       if (length > srcEnd - at || length > end - out) return corrupt
@@ -44,8 +44,8 @@ export function unfold(src: usize, srcEnd: usize, dst: usize, size: usize): i32 
     let offset: usize
     if (kind == 1) {
       if (at >= srcEnd) return corrupt
-      length = (tag >>> 2 & 7) + 4
-      offset = (tag >>> 5) << 8 | <u32>load<u8>(at++)
+      length = ((tag >>> 2) & 7) + 4
+      offset = ((tag >>> 5) << 8) | <u32>load<u8>(at++)
     } else if (kind == 2) {
       if (at + 2 > srcEnd) return corrupt
       length = (tag >>> 2) + 1
@@ -62,7 +62,11 @@ export function unfold(src: usize, srcEnd: usize, dst: usize, size: usize): i32 
     const until = out + length
     if (offset >= 8) {
       // Eight at a time; what is written too far is overwritten or lies in the slack.
-      while (out < until) { store<u64>(out, load<u64>(from)); out += 8; from += 8 }
+      while (out < until) {
+        store<u64>(out, load<u64>(from))
+        out += 8
+        from += 8
+      }
       out = until
     } else while (out < until) store<u8>(out++, load<u8>(from++))
   }
@@ -85,7 +89,18 @@ export let seriesCount: u32 = 0
 export let sampleCount: u32 = 0
 export let rareCount: u32 = 0
 
-export function setColumns(seriesCapacity: u32, keyFromAt: usize, keyToAt: usize, hashesAt: usize, sampleCapacity: u32, sampleSeriesAt: usize, timesAt: usize, valuesAt: usize, rareCapacity: u32, rareAt: usize): void {
+export function setColumns(
+  seriesCapacity: u32,
+  keyFromAt: usize,
+  keyToAt: usize,
+  hashesAt: usize,
+  sampleCapacity: u32,
+  sampleSeriesAt: usize,
+  timesAt: usize,
+  valuesAt: usize,
+  rareCapacity: u32,
+  rareAt: usize,
+): void {
   seriesMax = seriesCapacity
   keyFrom = keyFromAt
   keyTo = keyToAt
@@ -108,7 +123,10 @@ function readVarint(at: usize, end: usize): u64 {
   while (at < end && shift < 70) {
     const byte = <u64>load<u8>(at++)
     value |= (byte & 127) << shift
-    if (byte < 128) { cursor = at; return value }
+    if (byte < 128) {
+      cursor = at
+      return value
+    }
     shift += 7
   }
   cursor = 0
@@ -118,7 +136,10 @@ function readVarint(at: usize, end: usize): u64 {
 /** Skips the value of a field; 0 when it is malformed. */
 function skip(tag: u64, at: usize, end: usize): usize {
   const kind = <u32>tag & 7
-  if (kind == 0) { readVarint(at, end); return cursor }
+  if (kind == 0) {
+    readVarint(at, end)
+    return cursor
+  }
   if (kind == 1) return at + 8 <= end ? at + 8 : 0
   if (kind == 5) return at + 4 <= end ? at + 4 : 0
   if (kind != 2) return 0

@@ -8,7 +8,8 @@ type Callback = (error: Error | null, address: string | { address: string; famil
 
 Object.assign(dns, {
   lookup(name: string, options: unknown, callback?: unknown) {
-    const done = (callback ?? options) as Callback, address = hosts[name]
+    const done = (callback ?? options) as Callback,
+      address = hosts[name]
     if (address === undefined) return original(name, options as dns.LookupOptions, callback as () => void)
     if (typeof options === 'object' && (options as dns.LookupOptions).all === true) done(null, [{ address, family: 4 }])
     else done(null, address, 4)

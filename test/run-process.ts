@@ -1,11 +1,31 @@
 /** Tercet as a process of its own, for tests that kill it. Buckets lie beside the data directory, so that it can be lost alone. */
 import { spawn, type ChildProcess } from 'node:child_process'
 
-export interface Started { child: ChildProcess; url: string }
+export interface Started {
+  child: ChildProcess
+  url: string
+}
 
 /** Resolves when it serves. */
 export function startProcess(directory: string, durability: string): Promise<Started> {
-  const child = spawn(process.execPath, ['src/app/main.ts', 'up', `--data_dir=${directory}/data`, ...['metrics', 'logs', 'traces'].map(signal => `--${signal}.bucket.dir=${directory}/${signal}`), '--listen.http=127.0.0.1:0', '--listen.otlp_http=off', '--listen.otlp_grpc=off', '--self_scrape=false', '--self_trace=false', '--disk_free_min=0', `--durability=${durability}`, '--log.level=error'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(
+    process.execPath,
+    [
+      'src/app/main.ts',
+      'up',
+      `--data_dir=${directory}/data`,
+      ...['metrics', 'logs', 'traces'].map(signal => `--${signal}.bucket.dir=${directory}/${signal}`),
+      '--listen.http=127.0.0.1:0',
+      '--listen.otlp_http=off',
+      '--listen.otlp_grpc=off',
+      '--self_scrape=false',
+      '--self_trace=false',
+      '--disk_free_min=0',
+      `--durability=${durability}`,
+      '--log.level=error',
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  )
   return new Promise((resolve, reject) => {
     let out = ''
     child.stdout!.on('data', (chunk: Buffer) => {
@@ -13,6 +33,8 @@ export function startProcess(directory: string, durability: string): Promise<Sta
       const url = /http +(http:\/\/\S+)/.exec(out)?.[1]
       if (url !== undefined) resolve({ child, url })
     })
-    child.once('exit', code => { reject(new Error(`the process ended with ${code}`)) })
+    child.once('exit', code => {
+      reject(new Error(`the process ended with ${code}`))
+    })
   })
 }

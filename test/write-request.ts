@@ -2,7 +2,10 @@
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { encodeSnappy } from '#codec/snappy.ts'
 
-export interface TestSeries { labels: [string, string][]; samples: [timeMs: number, value: number][] }
+export interface TestSeries {
+  labels: [string, string][]
+  samples: [timeMs: number, value: number][]
+}
 
 function message(out: ByteWriter, tag: number, bytes: Uint8Array): void {
   out.writeUvarint(tag)
@@ -10,9 +13,15 @@ function message(out: ByteWriter, tag: number, bytes: Uint8Array): void {
   out.writeBytes(bytes)
 }
 
-function text(out: ByteWriter, tag: number, value: string | Uint8Array): void { message(out, tag, typeof value === 'string' ? Buffer.from(value) : value) }
+function text(out: ByteWriter, tag: number, value: string | Uint8Array): void {
+  message(out, tag, typeof value === 'string' ? Buffer.from(value) : value)
+}
 
-export function seriesMessage(labels: readonly (readonly [string, string | Uint8Array])[], samples: readonly (readonly [number, number])[], labelsLast = false): Uint8Array {
+export function seriesMessage(
+  labels: readonly (readonly [string, string | Uint8Array])[],
+  samples: readonly (readonly [number, number])[],
+  labelsLast = false,
+): Uint8Array {
   const out = new ByteWriter()
   const writeLabels = (): void => {
     for (const [name, value] of labels) {
@@ -47,5 +56,9 @@ export function writeBody(series: readonly TestSeries[]): Uint8Array {
 }
 
 export function postWrite(url: string, body: Uint8Array, headers: Record<string, string> = {}): Promise<Response> {
-  return fetch(`${url}/api/v1/write`, { method: 'POST', body: Buffer.from(body), headers: { 'content-type': 'application/x-protobuf', 'content-encoding': 'snappy', ...headers } })
+  return fetch(`${url}/api/v1/write`, {
+    method: 'POST',
+    body: Buffer.from(body),
+    headers: { 'content-type': 'application/x-protobuf', 'content-encoding': 'snappy', ...headers },
+  })
 }

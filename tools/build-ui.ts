@@ -1,8 +1,11 @@
 /** Builds the browser program into ui/dist. `--if-possible`: says why where it can't, and ends well; what is there and newer than its sources is left. */
 import { existsSync, globSync, statSync } from 'node:fs'
 
-const isOptional = process.argv.includes('--if-possible'), out = 'ui/dist/index.html'
-const newest = Math.max(...globSync('ui/{src/**/*,index.html,vite.config.ts,package.json}').map(path => statSync(path).mtimeMs))
+const isOptional = process.argv.includes('--if-possible'),
+  out = 'ui/dist/index.html'
+const newest = Math.max(
+  ...globSync('ui/{src/**/*,index.html,vite.config.ts,package.json}').map(path => statSync(path).mtimeMs),
+)
 if (existsSync(out) && statSync(out).mtimeMs >= newest && isOptional) process.exit(0)
 try {
   const { build } = await import('vite')
@@ -10,5 +13,7 @@ try {
   console.log(`built ${out}`)
 } catch (error) {
   if (!isOptional) throw error
-  console.warn(`The web interface was not built (${error instanceof Error ? error.message : String(error)}); everything else works. npm run build:ui tries again.`)
+  console.warn(
+    `The web interface was not built (${error instanceof Error ? error.message : String(error)}); everything else works. npm run build:ui tries again.`,
+  )
 }

@@ -5,16 +5,25 @@ import { runScript, type Failure } from '../test/promql/script.ts'
 
 const directory = process.argv[2]
 if (directory === undefined) throw new Error('usage: node tools/promql-corpus.ts DIR [--all]')
-let passed = 0, failed = 0
-for (const file of readdirSync(directory).filter(f => f.endsWith('.test')).sort()) {
+let passed = 0,
+  failed = 0
+for (const file of readdirSync(directory)
+  .filter(f => f.endsWith('.test'))
+  .sort()) {
   const failures: Failure[] = []
   let count = 0
   try {
-    await runScript(readFileSync(join(directory, file), 'utf8'), failure => { count++; if (failure !== undefined) failures.push(failure) })
-  } catch (error) { console.log(`${file}: stopped: ${String(error)}`) }
+    await runScript(readFileSync(join(directory, file), 'utf8'), failure => {
+      count++
+      if (failure !== undefined) failures.push(failure)
+    })
+  } catch (error) {
+    console.log(`${file}: stopped: ${String(error)}`)
+  }
   passed += count - failures.length
   failed += failures.length
   console.log(`${file}: ${count - failures.length} of ${count}`)
-  for (const f of process.argv.includes('--all') ? failures : failures.slice(0, 4)) console.log(`  ${f.line}: ${f.query}\n      ${f.reason}`)
+  for (const f of process.argv.includes('--all') ? failures : failures.slice(0, 4))
+    console.log(`  ${f.line}: ${f.query}\n      ${f.reason}`)
 }
 console.log(`${passed} passed, ${failed} failed`)

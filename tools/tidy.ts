@@ -8,17 +8,24 @@ const vagueNames = /^(utils?|helpers?|types|common|index|misc)\.ts$/
 /** Everything that is wrong below `root`. */
 export function findProblems(root: string): string[] {
   const problems: string[] = []
-  const files = globSync('src/**/*.ts', { cwd: root }).map(f => normalize(f)).sort()
+  const files = globSync('src/**/*.ts', { cwd: root })
+    .map(f => normalize(f))
+    .sort()
   const imports = new Map<string, string[]>()
   for (const file of files) {
     const text = readFileSync(join(root, file), 'utf8')
     const isTest = /\.(test|bench|fuzz)\.ts$/.test(file)
-    if (vagueNames.test(basename(file)) || !/^[a-z0-9.-]+$/.test(basename(file))) problems.push(`${file}: name it after what it exports, in kebab-case`)
-    if (!isTest) for (const [word, instead, allowedIn] of banned) if (!allowedIn.test(file) && word.test(text)) problems.push(`${file}: ${word.source} is banned, use ${instead}`)
+    if (vagueNames.test(basename(file)) || !/^[a-z0-9.-]+$/.test(basename(file)))
+      problems.push(`${file}: name it after what it exports, in kebab-case`)
+    if (!isTest)
+      for (const [word, instead, allowedIn] of banned)
+        if (!allowedIn.test(file) && word.test(text)) problems.push(`${file}: ${word.source} is banned, use ${instead}`)
     imports.set(file, checkImports(root, file, text, isTest, problems))
   }
   for (const signal of signals.filter(s => existsSync(join(root, 'src', s)))) {
-    for (const stage of stages) if (!existsSync(join(root, 'src', signal, stage))) problems.push(`src/${signal}/${stage}: missing; the signals have the same stages`)
+    for (const stage of stages)
+      if (!existsSync(join(root, 'src', signal, stage)))
+        problems.push(`src/${signal}/${stage}: missing; the signals have the same stages`)
   }
   findCycles(files, imports, problems)
   return problems
@@ -32,9 +39,12 @@ function checkImports(root: string, file: string, text: string, isTest: boolean,
     const from = relative('src', file).split('/')[0]!
     const to = relative('src', target).split('/')[0]!
     const allowed = mayImport[from] ?? []
-    if (from !== to && !allowed.includes('*') && !allowed.includes(to) && !isTest) problems.push(`${file}: ${from} must not import ${to} (tools/layers.ts)`)
-    if (from !== to && from !== 'app' && !isTest && signals.includes(to) && !doors[basename(target)]?.includes(from)) problems.push(`${file}: ${basename(target)} is not a door of ${to} for ${from}`)
-    if (from !== to && spec!.startsWith('.')) problems.push(`${file}: write '#${relative('src', target)}' when leaving the folder`)
+    if (from !== to && !allowed.includes('*') && !allowed.includes(to) && !isTest)
+      problems.push(`${file}: ${from} must not import ${to} (tools/layers.ts)`)
+    if (from !== to && from !== 'app' && !isTest && signals.includes(to) && !doors[basename(target)]?.includes(from))
+      problems.push(`${file}: ${basename(target)} is not a door of ${to} for ${from}`)
+    if (from !== to && spec!.startsWith('.'))
+      problems.push(`${file}: write '#${relative('src', target)}' when leaving the folder`)
     if (!existsSync(join(root, target))) problems.push(`${file}: no such file ${target}`)
     if (typeOnly === undefined && !isTest) targets.push(target)
   }
@@ -45,7 +55,10 @@ function findCycles(files: readonly string[], imports: ReadonlyMap<string, strin
   const state = new Map<string, 'open' | 'done'>()
   const visit = (file: string, path: readonly string[]): void => {
     if (state.get(file) === 'done') return
-    if (state.get(file) === 'open') { problems.push(`import cycle: ${[...path.slice(path.indexOf(file)), file].join(' → ')}`); return }
+    if (state.get(file) === 'open') {
+      problems.push(`import cycle: ${[...path.slice(path.indexOf(file)), file].join(' → ')}`)
+      return
+    }
     state.set(file, 'open')
     for (const target of imports.get(file) ?? []) visit(target, [...path, file])
     state.set(file, 'done')

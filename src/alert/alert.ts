@@ -1,7 +1,13 @@
 /** An alert as it is sent on, and as it is kept. Times in milliseconds. */
 import type { Labels } from '#model/labels.ts'
 
-export interface Alert { labels: Labels; annotations: Labels; startsMs: number; endsMs: number; generatorUrl: string }
+export interface Alert {
+  labels: Labels
+  annotations: Labels
+  startsMs: number
+  endsMs: number
+  generatorUrl: string
+}
 
 export type AlertState = 'pending' | 'firing' | 'inactive'
 

@@ -17,12 +17,17 @@ export interface GroupWorld extends RuleContext {
   /** Sends alerts on; never throws. */
   notify: (alerts: readonly Alert[]) => void
   /** ALERTS_FOR_STATE as it is stored: the value (seconds) and the time of its last sample, by labels. */
-  storedSince: (alertName: string, atMs: number, withinMs: number) => Promise<{ labels: Labels; activeMs: number; toldMs: number }[]>
+  storedSince: (
+    alertName: string,
+    atMs: number,
+    withinMs: number,
+  ) => Promise<{ labels: Labels; activeMs: number; toldMs: number }[]>
   intervalMs: number
   queryOffsetMs: number
 }
 
-const staleHi = 0x7ff00000, staleLo = 2
+const staleHi = 0x7ff00000,
+  staleLo = 2
 const resendMs = 60_000
 /** An outage that was longer forgets what alerts waited. */
 const outageToleranceMs = 3_600_000
@@ -31,8 +36,8 @@ const forGraceMs = 600_000
 function hashOf(text: string): number {
   let hash = 0x811c9dc5
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
-  hash = Math.imul(hash ^ hash >>> 16, 0x85ebca6b)
-  return (hash ^ hash >>> 13) >>> 0
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  return (hash ^ (hash >>> 13)) >>> 0
 }
 
 export class RuleGroup {
@@ -63,7 +68,7 @@ export class RuleGroup {
     this.#isRestored = before.#isRestored
     const free = new Map<string, Rule[]>()
     const identity = (rule: Rule): string => JSON.stringify([rule.settings.kind, rule.settings.name, rule.labels])
-    for (const rule of before.rules) free.set(identity(rule), [...free.get(identity(rule)) ?? [], rule])
+    for (const rule of before.rules) free.set(identity(rule), [...(free.get(identity(rule)) ?? []), rule])
     for (const rule of this.rules) {
       const old = free.get(identity(rule))?.shift()
       if (old === undefined) continue
@@ -73,20 +78,28 @@ export class RuleGroup {
     }
   }
 
-  start(): void { this.#arm(false) }
+  start(): void {
+    this.#arm(false)
+  }
 
   #arm(isAfterRun: boolean): void {
     if (this.#isStopped) return
     const nowMs = this.#world.clock.nowMs()
     const offset = hashOf(`${this.settings.file};${this.settings.name}`) % this.intervalMs
     const due = Math.floor((nowMs - offset) / this.intervalMs) * this.intervalMs + offset + this.intervalMs
-    if (isAfterRun && this.lastEvaluationMs > 0) this.missed += Math.max(0, Math.round((due - this.lastEvaluationMs) / this.intervalMs) - 1)
+    if (isAfterRun && this.lastEvaluationMs > 0)
+      this.missed += Math.max(0, Math.round((due - this.lastEvaluationMs) / this.intervalMs) - 1)
     this.#timer = this.#world.clock.after(due - nowMs, () => {
-      this.#running = this.evaluate(due).finally(() => { this.#running = undefined; this.#arm(true) })
+      this.#running = this.evaluate(due).finally(() => {
+        this.#running = undefined
+        this.#arm(true)
+      })
     })
   }
 
-  get queryOffsetMs(): number { return this.settings.queryOffsetMs ?? this.#world.queryOffsetMs }
+  get queryOffsetMs(): number {
+    return this.settings.queryOffsetMs ?? this.#world.queryOffsetMs
+  }
 
   async evaluate(atMs: number): Promise<void> {
     const { clock } = this.#world
@@ -114,16 +127,38 @@ export class RuleGroup {
       this.failures++
       state.health = 'err'
       state.lastError = messageOf(error)
-      log.warn('a rule could not be evaluated', { group: this.settings.name, file: this.settings.file, rule: settings.name, error: state.lastError })
+      log.warn('a rule could not be evaluated', {
+        group: this.settings.name,
+        file: this.settings.file,
+        rule: settings.name,
+        error: state.lastError,
+      })
     }
     state.lastEvaluationMs = atMs
     state.evaluationSeconds = (clock.monotonicMs() - started) / 1000
     // Before the restored state is known, an alert may look younger than it is.
-    if (settings.kind === 'alerting' && state.health === 'ok' && (this.#isRestored || settings.forMs === 0)) notify(rule.due(atMs, resendMs, this.intervalMs).map(a => this.#alertOf(rule, a)))
+    if (settings.kind === 'alerting' && state.health === 'ok' && (this.#isRestored || settings.forMs === 0))
+      notify(rule.due(atMs, resendMs, this.intervalMs).map(a => this.#alertOf(rule, a)))
   }
 
-  #alertOf(rule: Rule, alert: { labels: Labels; annotations: Labels; activeMs: number; firedMs: number; resolvedMs: number; validUntilMs: number }): Alert {
-    return { labels: alert.labels, annotations: alert.annotations, startsMs: alert.firedMs, endsMs: alert.resolvedMs > 0 ? alert.resolvedMs : alert.validUntilMs, generatorUrl: `${this.#world.externalUrl.replace(/\/$/, '')}/graph?g0.expr=${encodeURIComponent(rule.settings.expr).replaceAll('%20', '+')}&g0.tab=1` }
+  #alertOf(
+    rule: Rule,
+    alert: {
+      labels: Labels
+      annotations: Labels
+      activeMs: number
+      firedMs: number
+      resolvedMs: number
+      validUntilMs: number
+    },
+  ): Alert {
+    return {
+      labels: alert.labels,
+      annotations: alert.annotations,
+      startsMs: alert.firedMs,
+      endsMs: alert.resolvedMs > 0 ? alert.resolvedMs : alert.validUntilMs,
+      generatorUrl: `${this.#world.externalUrl.replace(/\/$/, '')}/graph?g0.expr=${encodeURIComponent(rule.settings.expr).replaceAll('%20', '+')}&g0.tab=1`,
+    }
   }
 
   async #store(rule: Rule, output: readonly RuleOutput[], timeMs: number): Promise<void> {
@@ -136,7 +171,8 @@ export class RuleGroup {
       if (histogram === undefined) builder.batch.addSample(series, timeMs, value)
       else builder.batch.histograms.push({ series, timeMs, histogram, startMs: 0 })
     }
-    for (const [key, labels] of rule.written) if (!written.has(key)) builder.batch.addSampleWords(builder.addSeries(labels), timeMs, staleHi, staleLo)
+    for (const [key, labels] of rule.written)
+      if (!written.has(key)) builder.batch.addSampleWords(builder.addSeries(labels), timeMs, staleHi, staleLo)
     rule.written = written
     if (builder.batch.seriesCount > 0) await this.#world.appender.append(this.#world.tenant, builder.batch)
   }
@@ -151,7 +187,10 @@ export class RuleGroup {
       }
       this.#isRestored = true
     } catch (error) {
-      this.#world.log.warn('the state of alerts before the restart is not known', { group: this.settings.name, error: messageOf(error) })
+      this.#world.log.warn('the state of alerts before the restart is not known', {
+        group: this.settings.name,
+        error: messageOf(error),
+      })
       this.#isRestored = true
     }
   }
@@ -162,9 +201,16 @@ export class RuleGroup {
     this.#timer?.cancel()
     await this.#running
     if (!isGone) return
-    const timeMs = Math.max(this.#world.clock.nowMs() - this.queryOffsetMs, this.lastEvaluationMs - this.queryOffsetMs + 1)
+    const timeMs = Math.max(
+      this.#world.clock.nowMs() - this.queryOffsetMs,
+      this.lastEvaluationMs - this.queryOffsetMs + 1,
+    )
     for (const rule of this.rules) {
-      try { await this.#store(rule, [], timeMs) } catch { /* stale by themselves after the look-back */ }
+      try {
+        await this.#store(rule, [], timeMs)
+      } catch {
+        /* stale by themselves after the look-back */
+      }
     }
   }
 }

@@ -5,16 +5,23 @@ import { RuleGroup, type GroupWorld } from './group.ts'
 export class RuleManager {
   #groups = new Map<string, { group: RuleGroup; text: string }>()
 
-  get groups(): RuleGroup[] { return [...this.#groups.values()].map(g => g.group) }
+  get groups(): RuleGroup[] {
+    return [...this.#groups.values()].map(g => g.group)
+  }
 
   async apply(groups: readonly GroupSettings[], world: GroupWorld): Promise<void> {
-    const before = this.#groups, after: typeof before = new Map()
+    const before = this.#groups,
+      after: typeof before = new Map()
     const worldText = JSON.stringify([world.intervalMs, world.queryOffsetMs, world.externalLabels, world.externalUrl])
     const fresh: RuleGroup[] = []
     for (const settings of groups) {
-      const key = `${settings.file};${settings.name}`, text = JSON.stringify([settings, worldText])
+      const key = `${settings.file};${settings.name}`,
+        text = JSON.stringify([settings, worldText])
       const old = before.get(key)
-      if (old?.text === text) { after.set(key, old); continue }
+      if (old?.text === text) {
+        after.set(key, old)
+        continue
+      }
       const group = new RuleGroup(settings, world)
       after.set(key, { group, text })
       fresh.push(group)
@@ -31,5 +38,7 @@ export class RuleManager {
     for (const group of fresh) group.start()
   }
 
-  async stop(): Promise<void> { await Promise.all(this.groups.map(group => group.stop(false))) }
+  async stop(): Promise<void> {
+    await Promise.all(this.groups.map(group => group.stop(false)))
+  }
 }

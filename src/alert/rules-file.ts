@@ -35,9 +35,27 @@ export interface GroupSettings {
 /** Which language an expression is of: what a group's `type` says, else the first that it is right in. */
 function languageOf(expr: string, type: string, refuse: (message: string) => never): RuleLanguage {
   const tries: [RuleLanguage, readonly string[], () => void][] = [
-    ['promql', ['', 'prometheus', 'promql'], () => { parsePromql(expr) }],
-    ['logql', ['', 'loki', 'logql'], () => { parseLogql(expr) }],
-    ['traceql', ['', 'tempo', 'traceql'], () => { if (parseTraceql(expr).kind !== 'metrics') throw new BadDataError('a TraceQL rule needs a metrics query') }],
+    [
+      'promql',
+      ['', 'prometheus', 'promql'],
+      () => {
+        parsePromql(expr)
+      },
+    ],
+    [
+      'logql',
+      ['', 'loki', 'logql'],
+      () => {
+        parseLogql(expr)
+      },
+    ],
+    [
+      'traceql',
+      ['', 'tempo', 'traceql'],
+      () => {
+        if (parseTraceql(expr).kind !== 'metrics') throw new BadDataError('a TraceQL rule needs a metrics query')
+      },
+    ],
   ]
   let first: string | undefined
   for (const [language, types, parse] of tries) {
@@ -49,7 +67,11 @@ function languageOf(expr: string, type: string, refuse: (message: string) => nev
       first ??= messageOf(error)
     }
   }
-  return refuse(first === undefined ? `unknown type ${quote(type)}; prometheus, loki and tempo are known` : `could not parse expression: ${first}`)
+  return refuse(
+    first === undefined
+      ? `unknown type ${quote(type)}; prometheus, loki and tempo are known`
+      : `could not parse expression: ${first}`,
+  )
 }
 
 function labelPairs(section: Section, name: string, refuse: (message: string) => never): [string, string][] {
@@ -60,25 +82,38 @@ function labelPairs(section: Section, name: string, refuse: (message: string) =>
 
 function readRule(setting: Setting, type: string): RuleSettings {
   const section = setting.section()
-  const record = section.text('record'), alert = section.text('alert'), expr = section.text('expr')
-  if (record !== '' && alert !== '') section.refuse('only one of \'record\' and \'alert\' must be set')
-  if (record === '' && alert === '') section.refuse('one of \'record\' or \'alert\' must be set')
-  if (expr === '') section.refuse('field \'expr\' must be set in rule')
+  const record = section.text('record'),
+    alert = section.text('alert'),
+    expr = section.text('expr')
+  if (record !== '' && alert !== '') section.refuse("only one of 'record' and 'alert' must be set")
+  if (record === '' && alert === '') section.refuse("one of 'record' or 'alert' must be set")
+  if (expr === '') section.refuse("field 'expr' must be set in rule")
   const name = record === '' ? alert : record
   const rule: RuleSettings = {
-    kind: record === '' ? 'alerting' : 'recording', name, expr, language: languageOf(expr, type, m => section.get('expr')!.refuse(m)), forMs: section.durationMs('for', 0), keepFiringForMs: section.durationMs('keep_firing_for', 0),
-    labels: labelPairs(section, 'labels', m => section.refuse(m)), annotations: section.textMap('annotations'),
+    kind: record === '' ? 'alerting' : 'recording',
+    name,
+    expr,
+    language: languageOf(expr, type, m => section.get('expr')!.refuse(m)),
+    forMs: section.durationMs('for', 0),
+    keepFiringForMs: section.durationMs('keep_firing_for', 0),
+    labels: labelPairs(section, 'labels', m => section.refuse(m)),
+    annotations: section.textMap('annotations'),
   }
-  const hasFor = section.has('for'), hasKeep = section.has('keep_firing_for'), hasAnnotations = section.has('annotations')
+  const hasFor = section.has('for'),
+    hasKeep = section.has('keep_firing_for'),
+    hasAnnotations = section.has('annotations')
   section.finish()
   if (record !== '') {
-    if (hasAnnotations) section.refuse('invalid field \'annotations\' in recording rule')
-    if (hasFor && rule.forMs !== 0) section.refuse('invalid field \'for\' in recording rule')
-    if (hasKeep && rule.keepFiringForMs !== 0) section.refuse('invalid field \'keep_firing_for\' in recording rule')
+    if (hasAnnotations) section.refuse("invalid field 'annotations' in recording rule")
+    if (hasFor && rule.forMs !== 0) section.refuse("invalid field 'for' in recording rule")
+    if (hasKeep && rule.keepFiringForMs !== 0) section.refuse("invalid field 'keep_firing_for' in recording rule")
     if (/[^\x20-\x7e\u0080-\uffff]/.test(record)) section.refuse(`invalid recording rule name: ${record}`)
   }
   for (const [label] of rule.annotations) if (label === '') section.refuse('invalid annotation name: it is empty')
-  for (const [what, pairs] of [['label', rule.labels], ['annotation', rule.annotations]] as const) {
+  for (const [what, pairs] of [
+    ['label', rule.labels],
+    ['annotation', rule.annotations],
+  ] as const) {
     if (record !== '' && what === 'label') continue
     for (const [label, text] of pairs) {
       const problem = checkTemplate(`__alert_${name}`, text)
@@ -89,7 +124,11 @@ function readRule(setting: Setting, type: string): RuleSettings {
 }
 
 /** Throws BadDataError with the place of what is wrong. */
-export function readRulesFile(text: string, file: string, env: Readonly<Record<string, string | undefined>> = {}): GroupSettings[] {
+export function readRulesFile(
+  text: string,
+  file: string,
+  env: Readonly<Record<string, string | undefined>> = {},
+): GroupSettings[] {
   const root = parseSettings(text, file, env)
   if (root.isNull) return []
   const section = root.section()
@@ -104,11 +143,30 @@ export function readRulesFile(text: string, file: string, env: Readonly<Record<s
     seen.add(name)
     const type = own.text('type')
     const group: GroupSettings = {
-      file, name, intervalMs: own.has('interval') ? own.durationMs('interval', 0) || undefined : undefined, queryOffsetMs: own.has('query_offset') ? own.durationMs('query_offset', 0) : own.has('eval_delay') ? own.durationMs('eval_delay', 0) : undefined, limit: own.whole('limit', 0),
-      labels: labelPairs(own, 'labels', m => own.refuse(m)), rules: own.list('rules').map(rule => readRule(rule, type)),
+      file,
+      name,
+      intervalMs: own.has('interval') ? own.durationMs('interval', 0) || undefined : undefined,
+      queryOffsetMs: own.has('query_offset')
+        ? own.durationMs('query_offset', 0)
+        : own.has('eval_delay')
+          ? own.durationMs('eval_delay', 0)
+          : undefined,
+      limit: own.whole('limit', 0),
+      labels: labelPairs(own, 'labels', m => own.refuse(m)),
+      rules: own.list('rules').map(rule => readRule(rule, type)),
     }
     // vmalert's and Mimir's own keys.
-    own.ignore('concurrency', 'params', 'headers', 'tenant', 'eval_offset', 'debug', 'source_tenants', 'partial_response_strategy', 'remote_write')
+    own.ignore(
+      'concurrency',
+      'params',
+      'headers',
+      'tenant',
+      'eval_offset',
+      'debug',
+      'source_tenants',
+      'partial_response_strategy',
+      'remote_write',
+    )
     own.finish()
     return group
   })

@@ -6,9 +6,17 @@ import type { ActiveAlert } from './alert.ts'
 import type { GroupSettings, RuleSettings } from './rules-file.ts'
 import { expandTemplate, type TemplateQuery } from './template.ts'
 
-export interface RuleSample { labels: Labels; value: number; histogram: FloatHistogram | undefined }
+export interface RuleSample {
+  labels: Labels
+  value: number
+  histogram: FloatHistogram | undefined
+}
 /** What a rule writes. */
-export interface RuleOutput { labels: Labels; value: number; histogram?: FloatHistogram | undefined }
+export interface RuleOutput {
+  labels: Labels
+  value: number
+  histogram?: FloatHistogram | undefined
+}
 
 export interface RuleContext {
   /** Answers the rule's expression at a moment. */
@@ -19,19 +27,27 @@ export interface RuleContext {
   externalUrl: string
 }
 
-export interface RuleState { health: 'unknown' | 'ok' | 'err'; lastError: string; lastEvaluationMs: number; evaluationSeconds: number }
+export interface RuleState {
+  health: 'unknown' | 'ok' | 'err'
+  lastError: string
+  lastEvaluationMs: number
+  evaluationSeconds: number
+}
 
 /** A resolved alert is kept, and sent, for so long. */
 const resolvedRetentionMs = 15 * 60_000
 
 function withLabels(labels: Labels, added: Iterable<readonly [string, string]>): Labels {
   const all: [string, string][] = []
-  for (let i = 0; i < labels.pairs.length; i += 2) if (labels.pairs[i] !== '__name__') all.push([labels.pairs[i]!, labels.pairs[i + 1]!])
+  for (let i = 0; i < labels.pairs.length; i += 2)
+    if (labels.pairs[i] !== '__name__') all.push([labels.pairs[i]!, labels.pairs[i + 1]!])
   return Labels.from([...all, ...added])
 }
 
 /** A rule's own labels win over its group's. */
-function ownLabels(group: GroupSettings, rule: RuleSettings): [string, string][] { return [...new Map([...group.labels, ...rule.labels])] }
+function ownLabels(group: GroupSettings, rule: RuleSettings): [string, string][] {
+  return [...new Map([...group.labels, ...rule.labels])]
+}
 
 export class Rule {
   readonly settings: RuleSettings
@@ -69,53 +85,97 @@ export class Rule {
     const seen = new Set<string>()
     const out = samples.map((sample): RuleOutput => {
       const labels = withLabels(sample.labels, [...this.labels, ['__name__', this.settings.name]])
-      if (seen.has(labels.key)) throw new ExecutionError('vector contains metrics with the same labelset after applying rule labels')
+      if (seen.has(labels.key))
+        throw new ExecutionError('vector contains metrics with the same labelset after applying rule labels')
       seen.add(labels.key)
       return { labels, value: sample.value, histogram: sample.histogram }
     })
-    if (this.#group.limit > 0 && out.length > this.#group.limit) throw new LimitError(`exceeded limit of ${this.#group.limit} with ${out.length} series`, 422)
+    if (this.#group.limit > 0 && out.length > this.#group.limit)
+      throw new LimitError(`exceeded limit of ${this.#group.limit} with ${out.length} series`, 422)
     return out
   }
 
   async #expand(source: string, sample: RuleSample, atMs: number, context: RuleContext): Promise<string> {
     try {
-      return await expandTemplate(`__alert_${this.settings.name}`, source, { labels: sample.labels, value: sample.value, externalLabels: context.externalLabels, externalUrl: context.externalUrl, query: context.templateQuery(atMs), nowMs: atMs })
+      return await expandTemplate(`__alert_${this.settings.name}`, source, {
+        labels: sample.labels,
+        value: sample.value,
+        externalLabels: context.externalLabels,
+        externalUrl: context.externalUrl,
+        query: context.templateQuery(atMs),
+        nowMs: atMs,
+      })
     } catch (error) {
       return `<error expanding template: ${messageOf(error)}>`
     }
   }
 
-  async #alert(samples: readonly RuleSample[], atMs: number, offsetMs: number, context: RuleContext): Promise<RuleOutput[]> {
+  async #alert(
+    samples: readonly RuleSample[],
+    atMs: number,
+    offsetMs: number,
+    context: RuleContext,
+  ): Promise<RuleOutput[]> {
     const { forMs, keepFiringForMs, name, annotations } = this.settings
     const found = new Map<string, { labels: Labels; annotations: Labels; value: number }>()
     for (const sample of samples) {
       const own: [string, string][] = []
-      for (const [label, source] of this.labels) own.push([label, await this.#expand(source, sample, atMs - offsetMs, context)])
+      for (const [label, source] of this.labels)
+        own.push([label, await this.#expand(source, sample, atMs - offsetMs, context)])
       const labels = withLabels(sample.labels, [...own, ['alertname', name]])
       const texts: [string, string][] = []
-      for (const [annotation, source] of annotations) texts.push([annotation, await this.#expand(source, sample, atMs - offsetMs, context)])
-      if (found.has(labels.key)) throw new ExecutionError('vector contains metrics with the same labelset after applying alert labels')
+      for (const [annotation, source] of annotations)
+        texts.push([annotation, await this.#expand(source, sample, atMs - offsetMs, context)])
+      if (found.has(labels.key))
+        throw new ExecutionError('vector contains metrics with the same labelset after applying alert labels')
       found.set(labels.key, { labels, annotations: Labels.from(texts), value: sample.value })
     }
     let firing = 0
     for (const [key, { labels, annotations: texts, value }] of found) {
       const known = this.active.get(key)
-      if (known !== undefined && known.state !== 'inactive') { known.value = value; known.annotations = texts; continue }
-      this.active.set(key, { labels, annotations: texts, value, state: 'pending', activeMs: atMs, firedMs: 0, resolvedMs: 0, lastSentMs: 0, validUntilMs: 0, keepFiringSinceMs: 0 })
+      if (known !== undefined && known.state !== 'inactive') {
+        known.value = value
+        known.annotations = texts
+        continue
+      }
+      this.active.set(key, {
+        labels,
+        annotations: texts,
+        value,
+        state: 'pending',
+        activeMs: atMs,
+        firedMs: 0,
+        resolvedMs: 0,
+        lastSentMs: 0,
+        validUntilMs: 0,
+        keepFiringSinceMs: 0,
+      })
     }
     for (const [key, alert] of this.active) {
       if (!found.has(key)) {
         if (alert.state === 'firing' && keepFiringForMs > 0) {
           if (alert.keepFiringSinceMs === 0) alert.keepFiringSinceMs = atMs
-          if (atMs - alert.keepFiringSinceMs < keepFiringForMs) { firing++; continue }
+          if (atMs - alert.keepFiringSinceMs < keepFiringForMs) {
+            firing++
+            continue
+          }
         }
-        if (alert.state === 'pending' || (alert.resolvedMs !== 0 && atMs - alert.resolvedMs > resolvedRetentionMs)) { this.active.delete(key); continue }
-        if (alert.state !== 'inactive') { alert.state = 'inactive'; alert.resolvedMs = atMs }
+        if (alert.state === 'pending' || (alert.resolvedMs !== 0 && atMs - alert.resolvedMs > resolvedRetentionMs)) {
+          this.active.delete(key)
+          continue
+        }
+        if (alert.state !== 'inactive') {
+          alert.state = 'inactive'
+          alert.resolvedMs = atMs
+        }
         continue
       }
       firing++
       alert.keepFiringSinceMs = 0
-      if (alert.state === 'pending' && atMs - alert.activeMs >= forMs) { alert.state = 'firing'; alert.firedMs = atMs }
+      if (alert.state === 'pending' && atMs - alert.activeMs >= forMs) {
+        alert.state = 'firing'
+        alert.firedMs = atMs
+      }
     }
     if (this.#group.limit > 0 && firing > this.#group.limit) {
       this.active.clear()
@@ -129,7 +189,16 @@ export class Rule {
     const out: RuleOutput[] = []
     for (const { labels, state, activeMs } of this.active.values()) {
       if (state === 'inactive') continue
-      out.push({ labels: withLabels(labels, [['__name__', 'ALERTS'], ['alertstate', state]]), value: 1 }, { labels: withLabels(labels, [['__name__', 'ALERTS_FOR_STATE']]), value: Math.floor(activeMs / 1000) })
+      out.push(
+        {
+          labels: withLabels(labels, [
+            ['__name__', 'ALERTS'],
+            ['alertstate', state],
+          ]),
+          value: 1,
+        },
+        { labels: withLabels(labels, [['__name__', 'ALERTS_FOR_STATE']]), value: Math.floor(activeMs / 1000) },
+      )
     }
     return out
   }
@@ -142,7 +211,8 @@ export class Rule {
     for (const [key, alert] of this.active) {
       const stored = since.get(key)
       if (stored === undefined) continue
-      const waitedMs = stored.toldMs - stored.activeMs, leftMs = this.settings.forMs - waitedMs
+      const waitedMs = stored.toldMs - stored.activeMs,
+        leftMs = this.settings.forMs - waitedMs
       if (leftMs <= 0) alert.activeMs = stored.activeMs
       // Nearly due: something may still arrive that was missed meanwhile.
       else if (leftMs < graceMs) alert.activeMs = nowMs + graceMs - this.settings.forMs

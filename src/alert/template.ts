@@ -1,14 +1,26 @@
 /** Templates of labels and annotations of alerts: Go's templates with Prometheus' functions. Source: Prometheus' public template reference. */
 import { messageOf } from '#core/errors.ts'
 import { parseDurationMs } from '#core/duration.ts'
-import { builtins, ExecutionFailure, GoInt, printGo, sprintf, TemplateRunner, type GoFunction, type GoValue } from '#lang/gotemplate/execute.ts'
+import {
+  builtins,
+  ExecutionFailure,
+  GoInt,
+  printGo,
+  sprintf,
+  TemplateRunner,
+  type GoFunction,
+  type GoValue,
+} from '#lang/gotemplate/execute.ts'
 import { GoTime } from '#lang/gotemplate/go-time-value.ts'
 import { parseTemplate, type Template } from '#lang/gotemplate/parse.ts'
 import { compileRe2 } from '#lang/regex/regex.ts'
 import type { Labels } from '#model/labels.ts'
 
 /** A sample that a template's query finds. */
-export interface TemplateSample { labels: Labels; value: number }
+export interface TemplateSample {
+  labels: Labels
+  value: number
+}
 export type TemplateQuery = (expr: string) => Promise<TemplateSample[]>
 
 export interface TemplateContext {
@@ -21,44 +33,78 @@ export interface TemplateContext {
 }
 
 /** A label that is not there prints nothing. */
-class LabelMap extends Map<string, GoValue> { override get(name: string): GoValue | undefined { return super.get(name) ?? '' } }
+class LabelMap extends Map<string, GoValue> {
+  override get(name: string): GoValue | undefined {
+    return super.get(name) ?? ''
+  }
+}
 
-const prelude = '{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}{{$externalURL := .ExternalURL}}{{$value := .Value}}'
+const prelude =
+  '{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}{{$externalURL := .ExternalURL}}{{$value := .Value}}'
 const passesMax = 20
 
 /** A query whose answer is not there yet: the template is run again when it is. */
 class QueryNeeded extends ExecutionFailure {
   readonly expr: string
-  constructor(expr: string) { super(`query ${expr}`); this.expr = expr }
+  constructor(expr: string) {
+    super(`query ${expr}`)
+    this.expr = expr
+  }
 }
 
 function toFloat(value: GoValue): number {
   if (typeof value === 'number') return value
   if (value instanceof GoInt) return Number(value.value)
   if (typeof value === 'string') {
-    const number = value.trim() === '' ? NaN : /^[+-]?inf$/i.test(value) ? (value.startsWith('-') ? -Infinity : Infinity) : Number(value)
-    if (Number.isNaN(number) && !/^nan$/i.test(value)) throw new Error(`strconv.ParseFloat: parsing ${JSON.stringify(value)}: invalid syntax`)
+    const number =
+      value.trim() === ''
+        ? NaN
+        : /^[+-]?inf$/i.test(value)
+          ? value.startsWith('-')
+            ? -Infinity
+            : Infinity
+          : Number(value)
+    if (Number.isNaN(number) && !/^nan$/i.test(value))
+      throw new Error(`strconv.ParseFloat: parsing ${JSON.stringify(value)}: invalid syntax`)
     return number
   }
   throw new Error(`can't convert ${printGo(value)} to float`)
 }
-const text = (value: GoValue | undefined): string => { if (typeof value !== 'string') throw new Error('wrong type for value; expected string'); return value }
+const text = (value: GoValue | undefined): string => {
+  if (typeof value !== 'string') throw new Error('wrong type for value; expected string')
+  return value
+}
 const g4 = (value: number): string => sprintf('%.4g', [value])
 const isPlain = (value: number): boolean => Number.isFinite(value)
 
 function humanize(value: number): string {
   if (value === 0 || !isPlain(value)) return g4(value)
-  let prefix = '', rest = value
+  let prefix = '',
+    rest = value
   if (Math.abs(rest) >= 1) {
-    for (const p of ['k', 'M', 'G', 'T', 'P', 'E', 'Z', 'Y']) { if (Math.abs(rest) < 1000) break; prefix = p; rest /= 1000 }
-  } else for (const p of ['m', 'u', 'n', 'p', 'f', 'a', 'z', 'y']) { if (Math.abs(rest) >= 1) break; prefix = p; rest *= 1000 }
+    for (const p of ['k', 'M', 'G', 'T', 'P', 'E', 'Z', 'Y']) {
+      if (Math.abs(rest) < 1000) break
+      prefix = p
+      rest /= 1000
+    }
+  } else
+    for (const p of ['m', 'u', 'n', 'p', 'f', 'a', 'z', 'y']) {
+      if (Math.abs(rest) >= 1) break
+      prefix = p
+      rest *= 1000
+    }
   return `${g4(rest)}${prefix}`
 }
 
 function humanize1024(value: number): string {
   if (Math.abs(value) <= 1 || !isPlain(value)) return g4(value)
-  let prefix = '', rest = value
-  for (const p of ['ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei', 'Zi', 'Yi']) { if (Math.abs(rest) < 1024) break; prefix = p; rest /= 1024 }
+  let prefix = '',
+    rest = value
+  for (const p of ['ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei', 'Zi', 'Yi']) {
+    if (Math.abs(rest) < 1024) break
+    prefix = p
+    rest /= 1024
+  }
   return `${g4(rest)}${prefix}`
 }
 
@@ -66,15 +112,24 @@ function humanizeDuration(value: number): string {
   if (!isPlain(value)) return g4(value)
   if (value === 0) return `${g4(value)}s`
   if (Math.abs(value) >= 1) {
-    const sign = value < 0 ? '-' : '', whole = Math.trunc(Math.abs(value))
-    const seconds = whole % 60, minutes = Math.floor(whole / 60) % 60, hours = Math.floor(whole / 3600) % 24, days = Math.floor(whole / 86_400)
+    const sign = value < 0 ? '-' : '',
+      whole = Math.trunc(Math.abs(value))
+    const seconds = whole % 60,
+      minutes = Math.floor(whole / 60) % 60,
+      hours = Math.floor(whole / 3600) % 24,
+      days = Math.floor(whole / 86_400)
     if (days !== 0) return `${sign}${days}d ${hours}h ${minutes}m ${seconds}s`
     if (hours !== 0) return `${sign}${hours}h ${minutes}m ${seconds}s`
     if (minutes !== 0) return `${sign}${minutes}m ${seconds}s`
     return `${sign}${g4(Math.abs(value))}s`
   }
-  let prefix = '', rest = value
-  for (const p of ['m', 'u', 'n', 'p', 'f', 'a', 'z', 'y']) { if (Math.abs(rest) >= 1) break; prefix = p; rest *= 1000 }
+  let prefix = '',
+    rest = value
+  for (const p of ['m', 'u', 'n', 'p', 'f', 'a', 'z', 'y']) {
+    if (Math.abs(rest) >= 1) break
+    prefix = p
+    rest *= 1000
+  }
   return `${g4(rest)}${prefix}s`
 }
 
@@ -84,37 +139,124 @@ function timeOf(value: number): GoTime {
   return GoTime.utc(ms, Math.round((value * 1000 - ms) * 1e6))
 }
 
-const path = (expr: string, tab: number): string => `/graph?g0.expr=${encodeURIComponent(expr).replaceAll('%20', '+')}&g0.tab=${tab}`
+const path = (expr: string, tab: number): string =>
+  `/graph?g0.expr=${encodeURIComponent(expr).replaceAll('%20', '+')}&g0.tab=${tab}`
 /** The first letter of each word. */
-const title = (value: string): string => value.replaceAll(/(^|[^\p{L}\p{N}_'])(\p{Ll})/gu, (_, before: string, letter: string) => before + letter.toUpperCase())
+const title = (value: string): string =>
+  value.replaceAll(
+    /(^|[^\p{L}\p{N}_'])(\p{Ll})/gu,
+    (_, before: string, letter: string) => before + letter.toUpperCase(),
+  )
 
 function sampleValue({ labels, value }: TemplateSample): GoValue {
   const map = new LabelMap()
   for (let i = 0; i < labels.pairs.length; i += 2) map.set(labels.pairs[i]!, labels.pairs[i + 1]!)
-  return new Map<string, GoValue>([['Labels', map], ['Value', value]])
+  return new Map<string, GoValue>([
+    ['Labels', map],
+    ['Value', value],
+  ])
 }
 
-const field = (sample: GoValue, name: string): GoValue => { if (!(sample instanceof Map)) throw new Error('a sample was expected'); return (sample as ReadonlyMap<string, GoValue>).get(name) ?? null }
+const field = (sample: GoValue, name: string): GoValue => {
+  if (!(sample instanceof Map)) throw new Error('a sample was expected')
+  return (sample as ReadonlyMap<string, GoValue>).get(name) ?? null
+}
 
-function functionsOf(context: Pick<TemplateContext, 'externalUrl' | 'nowMs'>, answers: ReadonlyMap<string, GoValue>, call: (name: string, data: GoValue) => string): ReadonlyMap<string, GoFunction> {
-  const float = (run: (value: number) => GoValue): GoFunction => value => run(toFloat(value ?? null))
+function functionsOf(
+  context: Pick<TemplateContext, 'externalUrl' | 'nowMs'>,
+  answers: ReadonlyMap<string, GoValue>,
+  call: (name: string, data: GoValue) => string,
+): ReadonlyMap<string, GoFunction> {
+  const float =
+    (run: (value: number) => GoValue): GoFunction =>
+    value =>
+      run(toFloat(value ?? null))
   return new Map<string, GoFunction>([
-    ['query', expr => { const known = answers.get(text(expr)); if (known === undefined) throw new QueryNeeded(text(expr)); return known }],
-    ['first', list => { if (!Array.isArray(list) || list.length === 0) throw new Error('first() called on vector with no elements'); return (list as readonly GoValue[])[0]! }],
-    ['label', (name, sample) => (field(sample ?? null, 'Labels') as ReadonlyMap<string, GoValue>).get(text(name)) ?? ''],
+    [
+      'query',
+      expr => {
+        const known = answers.get(text(expr))
+        if (known === undefined) throw new QueryNeeded(text(expr))
+        return known
+      },
+    ],
+    [
+      'first',
+      list => {
+        if (!Array.isArray(list) || list.length === 0) throw new Error('first() called on vector with no elements')
+        return (list as readonly GoValue[])[0]!
+      },
+    ],
+    [
+      'label',
+      (name, sample) => (field(sample ?? null, 'Labels') as ReadonlyMap<string, GoValue>).get(text(name)) ?? '',
+    ],
     ['value', sample => field(sample ?? null, 'Value')],
     ['strvalue', sample => (field(sample ?? null, 'Labels') as ReadonlyMap<string, GoValue>).get('__value__') ?? ''],
     ['args', (...args) => new Map(args.map((arg, i): [string, GoValue] => [`arg${i}`, arg]))],
-    ['reReplaceAll', (pattern, replacement, value) => compileRe2(text(pattern)).matcher(text(value)).replaceAll(text(replacement).replaceAll(/\$\{(\d+)\}/g, '$$$1'))],
-    ['safeHtml', value => text(value)], ['match', (pattern, value) => compileRe2(text(pattern)).matcher(text(value)).find()], ['title', value => title(text(value))], ['toUpper', value => text(value).toUpperCase()], ['toLower', value => text(value).toLowerCase()],
-    ['graphLink', expr => path(text(expr), 0)], ['tableLink', expr => path(text(expr), 1)],
-    ['sortByLabel', (name, list) => [...list as readonly GoValue[]].sort((a, b) => { const [x, y] = [a, b].map(s => String((field(s, 'Labels') as ReadonlyMap<string, GoValue>).get(text(name)))); return x! < y! ? -1 : x! > y! ? 1 : 0 })],
-    ['stripPort', host => text(host).replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1')],
-    ['stripDomain', host => { const [, name = '', port = ''] = /^(.*?)(:\d+)?$/.exec(text(host)) ?? []; return /^[\d.]+$|:/.test(name) ? text(host) : `${name.split('.')[0]!}${port}` }],
-    ['humanize', float(humanize)], ['humanize1024', float(humanize1024)], ['humanizeDuration', float(humanizeDuration)], ['humanizePercentage', float(v => `${g4(v * 100)}%`)],
-    ['humanizeTimestamp', float(v => (isPlain(v) ? timeOf(v).toGoString() : g4(v)))], ['toTime', float(v => timeOf(v))], ['toDuration', float(v => humanizeDuration(v))], ['now', () => context.nowMs / 1000],
-    ['pathPrefix', () => { try { return new URL(context.externalUrl).pathname.replace(/\/$/, '') } catch { return '' } }], ['externalURL', () => context.externalUrl],
-    ['parseDuration', value => { const ms = parseDurationMs(text(value)); if (ms === undefined) throw new Error(`not a valid duration string: ${JSON.stringify(value)}`); return ms / 1000 }],
+    [
+      'reReplaceAll',
+      (pattern, replacement, value) =>
+        compileRe2(text(pattern))
+          .matcher(text(value))
+          .replaceAll(text(replacement).replaceAll(/\$\{(\d+)\}/g, '$$$1')),
+    ],
+    ['safeHtml', value => text(value)],
+    ['match', (pattern, value) => compileRe2(text(pattern)).matcher(text(value)).find()],
+    ['title', value => title(text(value))],
+    ['toUpper', value => text(value).toUpperCase()],
+    ['toLower', value => text(value).toLowerCase()],
+    ['graphLink', expr => path(text(expr), 0)],
+    ['tableLink', expr => path(text(expr), 1)],
+    [
+      'sortByLabel',
+      (name, list) =>
+        [...(list as readonly GoValue[])].sort((a, b) => {
+          const [x, y] = [a, b].map(s => String((field(s, 'Labels') as ReadonlyMap<string, GoValue>).get(text(name))))
+          return x! < y! ? -1 : x! > y! ? 1 : 0
+        }),
+    ],
+    [
+      'stripPort',
+      host =>
+        text(host)
+          .replace(/:\d+$/, '')
+          .replace(/^\[(.*)\]$/, '$1'),
+    ],
+    [
+      'stripDomain',
+      host => {
+        const [, name = '', port = ''] = /^(.*?)(:\d+)?$/.exec(text(host)) ?? []
+        return /^[\d.]+$|:/.test(name) ? text(host) : `${name.split('.')[0]!}${port}`
+      },
+    ],
+    ['humanize', float(humanize)],
+    ['humanize1024', float(humanize1024)],
+    ['humanizeDuration', float(humanizeDuration)],
+    ['humanizePercentage', float(v => `${g4(v * 100)}%`)],
+    ['humanizeTimestamp', float(v => (isPlain(v) ? timeOf(v).toGoString() : g4(v)))],
+    ['toTime', float(v => timeOf(v))],
+    ['toDuration', float(v => humanizeDuration(v))],
+    ['now', () => context.nowMs / 1000],
+    [
+      'pathPrefix',
+      () => {
+        try {
+          return new URL(context.externalUrl).pathname.replace(/\/$/, '')
+        } catch {
+          return ''
+        }
+      },
+    ],
+    ['externalURL', () => context.externalUrl],
+    [
+      'parseDuration',
+      value => {
+        const ms = parseDurationMs(text(value))
+        if (ms === undefined) throw new Error(`not a valid duration string: ${JSON.stringify(value)}`)
+        return ms / 1000
+      },
+    ],
     ['urlQueryEscape', value => encodeURIComponent(text(value)).replaceAll('%20', '+')],
     ['tmpl', (name, data) => call(text(name), data ?? null)],
   ])
@@ -122,7 +264,9 @@ function functionsOf(context: Pick<TemplateContext, 'externalUrl' | 'nowMs'>, an
 
 const functionNames = new Set(functionsOf({ externalUrl: '', nowMs: 0 }, new Map(), () => '').keys())
 
-function parse(name: string, source: string): Template { return parseTemplate(name, prelude + source, fn => functionNames.has(fn) || builtins.has(fn)) }
+function parse(name: string, source: string): Template {
+  return parseTemplate(name, prelude + source, fn => functionNames.has(fn) || builtins.has(fn))
+}
 
 /** Why a text is no template. */
 export function checkTemplate(name: string, source: string): string | undefined {
@@ -140,8 +284,14 @@ export async function expandTemplate(name: string, source: string, context: Temp
   if (!source.includes('{{')) return source
   const template = parse(name, source)
   const labels = new LabelMap()
-  for (let i = 0; i < context.labels.pairs.length; i += 2) labels.set(context.labels.pairs[i]!, context.labels.pairs[i + 1]!)
-  const data = new Map<string, GoValue>([['Labels', labels], ['ExternalLabels', new LabelMap(context.externalLabels as Iterable<[string, string]>)], ['ExternalURL', context.externalUrl], ['Value', context.value]])
+  for (let i = 0; i < context.labels.pairs.length; i += 2)
+    labels.set(context.labels.pairs[i]!, context.labels.pairs[i + 1]!)
+  const data = new Map<string, GoValue>([
+    ['Labels', labels],
+    ['ExternalLabels', new LabelMap(context.externalLabels as Iterable<[string, string]>)],
+    ['ExternalURL', context.externalUrl],
+    ['Value', context.value],
+  ])
   const answers = new Map<string, GoValue>()
   for (let pass = 0; pass < passesMax; pass++) {
     const functions: ReadonlyMap<string, GoFunction> = functionsOf(context, answers, (called, own) => {

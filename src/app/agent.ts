@@ -39,76 +39,219 @@ const defaultRemote = { timeoutMs: 30_000, shards: 2, minBackoffMs: 100, maxBack
 
 export async function startAgent(config: Config, world: World): Promise<Agent> {
   const { clock, random, files, log } = world
-  const dataDir = config.text('data_dir'), env = process.env
+  const dataDir = config.text('data_dir'),
+    env = process.env
   const limits = limitsOf(config)
   const { auth, tls } = await openSecurity(config, files)
   const forwarder = new MetricsForwarder()
-  const scraping = new Scraping({ world, env, file: config.text('scrape_config_file'), appender: forwarder, tenant: '', bodyBytesMax: config.bytes('limits.scrape_size'), version })
+  const scraping = new Scraping({
+    world,
+    env,
+    file: config.text('scrape_config_file'),
+    appender: forwarder,
+    tenant: '',
+    bodyBytesMax: config.bytes('limits.scrape_size'),
+    version,
+  })
   const registry = new Registry()
   const running = new Map<string, Remote>()
   const client = (settings: typeof plainClient): HttpClient => scraping.discovery.client(settings)
 
-  const openRemote = async (kind: string, url: string, settings: Pick<RemoteOptions, 'timeoutMs' | 'shards' | 'minBackoffMs' | 'maxBackoffMs'> & { headers?: Record<string, string>; client?: HttpClient; identity?: string }): Promise<Remote> => {
-    const id = createHash('sha256').update(`${kind} ${settings.identity ?? url}`).digest('hex').slice(0, 12)
+  const openRemote = async (
+    kind: string,
+    url: string,
+    settings: Pick<RemoteOptions, 'timeoutMs' | 'shards' | 'minBackoffMs' | 'maxBackoffMs'> & {
+      headers?: Record<string, string>
+      client?: HttpClient
+      identity?: string
+    },
+  ): Promise<Remote> => {
+    const id = createHash('sha256')
+      .update(`${kind} ${settings.identity ?? url}`)
+      .digest('hex')
+      .slice(0, 12)
     const known = running.get(id)
     if (known !== undefined) return known
     const host = new URL(url).host
-    const remote = new Remote({ clock, log, name: `${kind} ${host}`, url, client: settings.client ?? client(plainClient), queue: new DiskQueue({ files, log, directory: `${dataDir}/agent/${kind}-${id}`, bytesMax: config.bytes('agent.queue_size') }), headers: settings.headers ?? {}, timeoutMs: settings.timeoutMs, shards: settings.shards, minBackoffMs: settings.minBackoffMs, maxBackoffMs: settings.maxBackoffMs })
+    const remote = new Remote({
+      clock,
+      log,
+      name: `${kind} ${host}`,
+      url,
+      client: settings.client ?? client(plainClient),
+      queue: new DiskQueue({
+        files,
+        log,
+        directory: `${dataDir}/agent/${kind}-${id}`,
+        bytesMax: config.bytes('agent.queue_size'),
+      }),
+      headers: settings.headers ?? {},
+      timeoutMs: settings.timeoutMs,
+      shards: settings.shards,
+      minBackoffMs: settings.minBackoffMs,
+      maxBackoffMs: settings.maxBackoffMs,
+    })
     await remote.start()
     running.set(id, remote)
     for (const [name, help, type, value] of [
-      ['tercet_agent_queue_bytes', 'Bytes that wait on the disk to be sent.', 'gauge', () => remote.queue.bytes], ['tercet_agent_queue_dropped_bytes_total', 'Bytes that were dropped because the queue was full.', 'counter', () => remote.queue.dropped], ['tercet_agent_messages_sent_total', 'Messages that the remote took.', 'counter', () => remote.sent],
-      ['tercet_agent_samples_sent_total', 'Samples that the remote took.', 'counter', () => remote.sentSamples], ['tercet_agent_retries_total', 'Messages that had to be sent again.', 'counter', () => remote.retries], ['tercet_agent_messages_refused_total', 'Messages that the remote refused for good.', 'counter', () => remote.refused],
-    ] as const) registry.read(name, help, type, value, { remote: `${kind} ${host}`, id })
+      ['tercet_agent_queue_bytes', 'Bytes that wait on the disk to be sent.', 'gauge', () => remote.queue.bytes],
+      [
+        'tercet_agent_queue_dropped_bytes_total',
+        'Bytes that were dropped because the queue was full.',
+        'counter',
+        () => remote.queue.dropped,
+      ],
+      ['tercet_agent_messages_sent_total', 'Messages that the remote took.', 'counter', () => remote.sent],
+      ['tercet_agent_samples_sent_total', 'Samples that the remote took.', 'counter', () => remote.sentSamples],
+      ['tercet_agent_retries_total', 'Messages that had to be sent again.', 'counter', () => remote.retries],
+      [
+        'tercet_agent_messages_refused_total',
+        'Messages that the remote refused for good.',
+        'counter',
+        () => remote.refused,
+      ],
+    ] as const)
+      registry.read(name, help, type, value, { remote: `${kind} ${host}`, id })
     return remote
   }
   const metricsRemote = async (settings: RemoteWriteSettings): Promise<MetricsRemote> => ({
-    remote: await openRemote('remote_write', settings.url, { timeoutMs: settings.timeoutMs, shards: Math.max(settings.queue.minShards, Math.min(shardsMax, settings.queue.maxShards)), minBackoffMs: settings.queue.minBackoffMs, maxBackoffMs: settings.queue.maxBackoffMs, headers: Object.fromEntries(settings.headers.map(([name, value]) => [name.toLowerCase(), value])), client: client(settings.client), identity: `${settings.url} ${settings.name}` }),
-    rules: settings.writeRelabelRules, isWithExemplars: settings.sendExemplars, isWithHistograms: settings.sendNativeHistograms, version: settings.protobufMessage === 'prometheus.WriteRequest' ? 1 : 2,
+    remote: await openRemote('remote_write', settings.url, {
+      timeoutMs: settings.timeoutMs,
+      shards: Math.max(settings.queue.minShards, Math.min(shardsMax, settings.queue.maxShards)),
+      minBackoffMs: settings.queue.minBackoffMs,
+      maxBackoffMs: settings.queue.maxBackoffMs,
+      headers: Object.fromEntries(settings.headers.map(([name, value]) => [name.toLowerCase(), value])),
+      client: client(settings.client),
+      identity: `${settings.url} ${settings.name}`,
+    }),
+    rules: settings.writeRelabelRules,
+    isWithExemplars: settings.sendExemplars,
+    isWithHistograms: settings.sendNativeHistograms,
+    version: settings.protobufMessage === 'prometheus.WriteRequest' ? 1 : 2,
   })
   /** Remotes of the file change with it; what waits for one that is gone stays on the disk. */
   const apply = async (loaded: PrometheusConfig | undefined): Promise<void> => {
     const remotes: MetricsRemote[] = []
-    for (const settings of loaded?.remoteWrite ?? []) if (settings.url !== '') remotes.push(await metricsRemote(settings))
-    for (const url of config.list('agent.remote_write')) remotes.push({ remote: await openRemote('remote_write', url, defaultRemote), rules: [], isWithExemplars: true, isWithHistograms: true, version: 1 })
+    for (const settings of loaded?.remoteWrite ?? [])
+      if (settings.url !== '') remotes.push(await metricsRemote(settings))
+    for (const url of config.list('agent.remote_write'))
+      remotes.push({
+        remote: await openRemote('remote_write', url, defaultRemote),
+        rules: [],
+        isWithExemplars: true,
+        isWithHistograms: true,
+        version: 1,
+      })
     forwarder.externalLabels = loaded?.externalLabels ?? []
     forwarder.remotes = remotes
   }
-  const loki: Remote[] = [], otlp: Remote[] = []
+  const loki: Remote[] = [],
+    otlp: Remote[] = []
   for (const url of config.list('agent.loki')) loki.push(await openRemote('loki', url, defaultRemote))
-  for (const url of config.list('agent.otlp')) otlp.push(await openRemote('otlp', url.replace(/\/+$/, ''), defaultRemote))
+  for (const url of config.list('agent.otlp'))
+    otlp.push(await openRemote('otlp', url.replace(/\/+$/, ''), defaultRemote))
 
   /** Bodies go on as they came. */
-  const relay = (remotes: readonly Remote[], what: string, path: string, status: number): Handler => async request => {
-    try {
-      if (remotes.length === 0) throw new BadDataError(`this agent forwards no ${what}: it has no ${what === 'log lines' ? 'agent.loki' : 'agent.otlp'}`)
-      const body = await request.rawBody()
-      if (body.length === 0) throw new BadDataError('the body is empty')
-      const headers = Object.fromEntries(['content-type', 'content-encoding', 'x-scope-orgid'].flatMap(name => { const value = request.header(name); return value === undefined ? [] : [[name, value]] })) as Record<string, string>
-      await Promise.all(remotes.map(remote => remote.queue.put(packMessage({ path, headers }, body))))
-      return status === 204 ? { status } : { status, headers: { 'content-type': headers['content-type'] ?? 'application/json' }, body: (headers['content-type'] ?? '').includes('json') ? '{}' : new Uint8Array(0) }
-    } catch (error) {
-      return ingestError(error)
+  const relay =
+    (remotes: readonly Remote[], what: string, path: string, status: number): Handler =>
+    async request => {
+      try {
+        if (remotes.length === 0)
+          throw new BadDataError(
+            `this agent forwards no ${what}: it has no ${what === 'log lines' ? 'agent.loki' : 'agent.otlp'}`,
+          )
+        const body = await request.rawBody()
+        if (body.length === 0) throw new BadDataError('the body is empty')
+        const headers = Object.fromEntries(
+          ['content-type', 'content-encoding', 'x-scope-orgid'].flatMap(name => {
+            const value = request.header(name)
+            return value === undefined ? [] : [[name, value]]
+          }),
+        ) as Record<string, string>
+        await Promise.all(remotes.map(remote => remote.queue.put(packMessage({ path, headers }, body))))
+        return status === 204
+          ? { status }
+          : {
+              status,
+              headers: { 'content-type': headers['content-type'] ?? 'application/json' },
+              body: (headers['content-type'] ?? '').includes('json') ? '{}' : new Uint8Array(0),
+            }
+      } catch (error) {
+        return ingestError(error)
+      }
     }
-  }
   const kernel = new WriteRequestKernel(makeHashSeed(random))
   const tenantOf = (request: HttpRequest): string => request.header('x-scope-orgid') ?? ''
-  const remoteWrite = new RemoteWriteHandler(forwarder, kernel, limits.decodedBytesMax, tenantOf), otlpMetrics = new OtlpMetricsHandler(forwarder, tenantOf, clock), imports = new ImportHandlers(forwarder, tenantOf, clock)
+  const remoteWrite = new RemoteWriteHandler(forwarder, kernel, limits.decodedBytesMax, tenantOf),
+    otlpMetrics = new OtlpMetricsHandler(forwarder, tenantOf, clock),
+    imports = new ImportHandlers(forwarder, tenantOf, clock)
   registry.read('tercet_build_info', 'The version that runs.', 'gauge', () => 1, { version })
   registry.read('tercet_agent_samples_total', 'Samples scraped and received.', 'counter', () => forwarder.samples)
-  registry.read('process_resident_memory_bytes', 'Resident memory size in bytes.', 'gauge', () => process.memoryUsage.rss())
-  registry.read('process_cpu_seconds_total', 'Total user and system CPU time spent in seconds.', 'counter', () => { const { user, system } = process.cpuUsage(); return (user + system) / 1e6 })
-  const ok = (text: string): Handler => async () => ({ status: 200, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: text })
+  registry.read('process_resident_memory_bytes', 'Resident memory size in bytes.', 'gauge', () =>
+    process.memoryUsage.rss(),
+  )
+  registry.read('process_cpu_seconds_total', 'Total user and system CPU time spent in seconds.', 'counter', () => {
+    const { user, system } = process.cpuUsage()
+    return (user + system) / 1e6
+  })
+  const ok =
+    (text: string): Handler =>
+    async () => ({ status: 200, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: text })
   let reload: () => Promise<void> = () => Promise.resolve()
   const routes: Route[] = [
     ...targetRoutes(scraping, () => new Map()),
-    ...['/api/v1/write', '/api/v1/push', '/prometheus/api/v1/write'].map((path): Route => ({ methods: ['POST'], path, handler: remoteWrite.handle })), ...['/v1/metrics', '/opentelemetry/v1/metrics'].map((path): Route => ({ methods: ['POST'], path, handler: otlpMetrics.handle })),
-    { methods: ['POST', 'PUT'], path: '/api/v1/import/prometheus', handler: imports.exposition }, { methods: ['POST'], path: '/loki/api/v1/push', handler: relay(loki, 'log lines', '', 204) }, { methods: ['POST'], path: '/v1/logs', handler: relay(otlp, 'logs', '/v1/logs', 200) }, { methods: ['POST'], path: '/v1/traces', handler: relay(otlp, 'traces', '/v1/traces', 200) },
-    { methods: ['GET'], path: '/health', handler: ok('OK') }, { methods: ['GET'], path: '/-/healthy', handler: ok('Tercet is healthy.\n') }, { methods: ['GET'], path: '/-/ready', handler: ok('Tercet is ready.\n') }, { methods: ['GET'], path: '/ready', handler: ok('Tercet is ready.\n') },
-    { methods: ['GET'], path: '/metrics', handler: async () => ({ status: 200, headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }, body: registry.expose() }) },
-    { methods: ['POST', 'PUT'], path: '/-/reload', handler: async () => { try { await reload() } catch (error) { return errorReply(error) } return { status: 200, body: '' } } },
+    ...['/api/v1/write', '/api/v1/push', '/prometheus/api/v1/write'].map((path): Route => ({
+      methods: ['POST'],
+      path,
+      handler: remoteWrite.handle,
+    })),
+    ...['/v1/metrics', '/opentelemetry/v1/metrics'].map((path): Route => ({
+      methods: ['POST'],
+      path,
+      handler: otlpMetrics.handle,
+    })),
+    { methods: ['POST', 'PUT'], path: '/api/v1/import/prometheus', handler: imports.exposition },
+    { methods: ['POST'], path: '/loki/api/v1/push', handler: relay(loki, 'log lines', '', 204) },
+    { methods: ['POST'], path: '/v1/logs', handler: relay(otlp, 'logs', '/v1/logs', 200) },
+    { methods: ['POST'], path: '/v1/traces', handler: relay(otlp, 'traces', '/v1/traces', 200) },
+    { methods: ['GET'], path: '/health', handler: ok('OK') },
+    { methods: ['GET'], path: '/-/healthy', handler: ok('Tercet is healthy.\n') },
+    { methods: ['GET'], path: '/-/ready', handler: ok('Tercet is ready.\n') },
+    { methods: ['GET'], path: '/ready', handler: ok('Tercet is ready.\n') },
+    {
+      methods: ['GET'],
+      path: '/metrics',
+      handler: async () => ({
+        status: 200,
+        headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' },
+        body: registry.expose(),
+      }),
+    },
+    {
+      methods: ['POST', 'PUT'],
+      path: '/-/reload',
+      handler: async () => {
+        try {
+          await reload()
+        } catch (error) {
+          return errorReply(error)
+        }
+        return { status: 200, body: '' }
+      },
+    },
   ]
-  const http = new HttpServer(routes, [], { log, bodyBytesMax: limits.bodyBytesMax, decodedBytesMax: limits.decodedBytesMax, onError: errorReply, monotonicMs: () => clock.monotonicMs(), onRequest: () => { /* not counted */ }, auth, tls })
+  const http = new HttpServer(routes, [], {
+    log,
+    bodyBytesMax: limits.bodyBytesMax,
+    decodedBytesMax: limits.decodedBytesMax,
+    onError: errorReply,
+    monotonicMs: () => clock.monotonicMs(),
+    onRequest: () => {
+      /* not counted */
+    },
+    auth,
+    tls,
+  })
   const addresses: { name: string; address: string }[] = []
   const listen = async (name: string, setting: string): Promise<void> => {
     if (setting === 'off') return
@@ -118,7 +261,9 @@ export async function startAgent(config: Config, world: World): Promise<Agent> {
   await listen('http', config.text('listen.http'))
   await listen('otlp_http', config.text('listen.otlp_http'))
   for (const alias of config.list('listen.aliases')) await listen('alias', alias)
-  reload = async () => { await apply(await scraping.load()) }
+  reload = async () => {
+    await apply(await scraping.load())
+  }
   try {
     await reload()
   } catch (error) {
@@ -126,20 +271,54 @@ export async function startAgent(config: Config, world: World): Promise<Agent> {
     for (const remote of running.values()) await remote.stop()
     throw error
   }
-  const follows = config.text('operator_objects') === 'on' || (config.text('operator_objects') === 'auto' && (env['KUBERNETES_SERVICE_HOST'] ?? '') !== '')
-  const operators = follows ? new OperatorWatcher(scraping.discovery, ({ jobs }) => scraping.setOperatorJobs(jobs)) : undefined
+  const follows =
+    config.text('operator_objects') === 'on' ||
+    (config.text('operator_objects') === 'auto' && (env['KUBERNETES_SERVICE_HOST'] ?? '') !== '')
+  const operators = follows
+    ? new OperatorWatcher(scraping.discovery, ({ jobs }) => scraping.setOperatorJobs(jobs))
+    : undefined
   operators?.start()
-  const logDirectory = config.text('agent.log_directory'), firstLine = config.text('agent.log_first_line')
-  if (logDirectory !== '' && loki.length === 0) throw new BadDataError('agent.log_directory needs agent.loki: a place to send lines to')
+  const logDirectory = config.text('agent.log_directory'),
+    firstLine = config.text('agent.log_first_line')
+  if (logDirectory !== '' && loki.length === 0)
+    throw new BadDataError('agent.log_directory needs agent.loki: a place to send lines to')
   const first = firstLine === '' ? undefined : compileAnchored(`${firstLine}.*`)
-  const tailer = logDirectory === '' ? undefined : new LogTailer({
-    clock, files, log, directory: logDirectory, statePath: `${dataDir}/agent/log-places.json`, labels: Object.fromEntries(forwarder.externalLabels), isFirstLine: first === undefined ? undefined : line => first.test(line),
-    push: async body => { await Promise.all(loki.map(remote => remote.queue.put(packMessage({ headers: { 'content-type': 'application/json' } }, body)))) },
-  })
+  const tailer =
+    logDirectory === ''
+      ? undefined
+      : new LogTailer({
+          clock,
+          files,
+          log,
+          directory: logDirectory,
+          statePath: `${dataDir}/agent/log-places.json`,
+          labels: Object.fromEntries(forwarder.externalLabels),
+          isFirstLine: first === undefined ? undefined : line => first.test(line),
+          push: async body => {
+            await Promise.all(
+              loki.map(remote =>
+                remote.queue.put(packMessage({ headers: { 'content-type': 'application/json' } }, body)),
+              ),
+            )
+          },
+        })
   await tailer?.start()
-  if (tailer !== undefined) { registry.read('tercet_agent_log_lines_total', 'Log lines read.', 'counter', () => tailer.lines); registry.read('tercet_agent_log_lines_malformed_total', 'Lines of log files that are not in CRI\'s format.', 'counter', () => tailer.malformed) }
+  if (tailer !== undefined) {
+    registry.read('tercet_agent_log_lines_total', 'Log lines read.', 'counter', () => tailer.lines)
+    registry.read(
+      'tercet_agent_log_lines_malformed_total',
+      "Lines of log files that are not in CRI's format.",
+      'counter',
+      () => tailer.malformed,
+    )
+  }
   return {
-    url: `${tls === undefined ? 'http' : 'https'}://${addresses[0]?.address ?? ''}`, addresses, get remotes() { return [...running.values()] }, reload: () => reload(),
+    url: `${tls === undefined ? 'http' : 'https'}://${addresses[0]?.address ?? ''}`,
+    addresses,
+    get remotes() {
+      return [...running.values()]
+    },
+    reload: () => reload(),
     async close() {
       await operators?.stop()
       await scraping.stop()

@@ -30,7 +30,14 @@ import type { World } from './world.ts'
 /** A TraceQL rule looks at so much time before its moment. */
 const traceRangeMs = 300_000
 
-export interface RuleReaders { metrics: () => MetricsReader; logs: () => LogsReader; traces: () => TracesReader; promql: PromqlEngine; logql: LogqlEngine; traceql: TraceMetrics }
+export interface RuleReaders {
+  metrics: () => MetricsReader
+  logs: () => LogsReader
+  traces: () => TracesReader
+  promql: PromqlEngine
+  logql: LogqlEngine
+  traceql: TraceMetrics
+}
 
 export interface AlertingOptions extends RuleReaders {
   world: World
@@ -45,7 +52,11 @@ export interface AlertingOptions extends RuleReaders {
 }
 
 /** Samples of a PromQL, LogQL or TraceQL rule at a moment. */
-export async function askRule(rule: RuleSettings, atMs: number, { metrics, logs, traces, promql, logql, traceql }: RuleReaders): Promise<RuleSample[]> {
+export async function askRule(
+  rule: RuleSettings,
+  atMs: number,
+  { metrics, logs, traces, promql, logql, traceql }: RuleReaders,
+): Promise<RuleSample[]> {
   switch (rule.language) {
     case 'promql': {
       const { type, series } = await promql.instant(metrics(), rule.expr, atMs)
@@ -55,20 +66,44 @@ export async function askRule(rule: RuleSettings, atMs: number, { metrics, logs,
     case 'logql': {
       const found = await logql.instant(metricOf(parseLogql(rule.expr)), atMs, 0, logs(), false)
       if (found.kind === 'scalar') return [{ labels: Labels.empty, value: found.value, histogram: undefined }]
-      return found.series.filter(s => !Number.isNaN(s.values[0]!)).map(s => ({ labels: s.labels, value: s.values[0]!, histogram: undefined }))
+      return found.series
+        .filter(s => !Number.isNaN(s.values[0]!))
+        .map(s => ({ labels: s.labels, value: s.values[0]!, histogram: undefined }))
     }
     case 'traceql': {
       const parsed = parseTraceql(rule.expr)
       if (parsed.kind !== 'metrics') throw new BadDataError('a TraceQL rule needs a metrics query')
-      const { series } = await traceql.run({ expr: parsed.expr, startMs: atMs - traceRangeMs, endMs: atMs, stepMs: 0, exemplars: 0, seriesMax: 10_000 }, traces())
-      return series.filter(s => !Number.isNaN(s.values[0]!)).map(s => ({ labels: Labels.from(s.labels.map(({ key, value }): [string, string] => [key.replaceAll(/[^a-zA-Z0-9_]/g, '_'), value === undefined ? '' : value.type === valueType.string ? value.text : String(value.num)])), value: s.values[0]!, histogram: undefined }))
+      const { series } = await traceql.run(
+        { expr: parsed.expr, startMs: atMs - traceRangeMs, endMs: atMs, stepMs: 0, exemplars: 0, seriesMax: 10_000 },
+        traces(),
+      )
+      return series
+        .filter(s => !Number.isNaN(s.values[0]!))
+        .map(s => ({
+          labels: Labels.from(
+            s.labels.map(({ key, value }): [string, string] => [
+              key.replaceAll(/[^a-zA-Z0-9_]/g, '_'),
+              value === undefined ? '' : value.type === valueType.string ? value.text : String(value.num),
+            ]),
+          ),
+          value: s.values[0]!,
+          histogram: undefined,
+        }))
     }
   }
 }
 
 /** Reads the rule files that patterns name. Throws BadDataError. */
-export async function loadRules(patterns: readonly string[], files: World['files'], directory: string, env: AlertingOptions['env'], onMissing: (path: string) => void): Promise<GroupSettings[]> {
-  const paths = [...new Set((await Promise.all(patterns.map(pattern => filesOf({ files, directory }, pattern)))).flat())]
+export async function loadRules(
+  patterns: readonly string[],
+  files: World['files'],
+  directory: string,
+  env: AlertingOptions['env'],
+  onMissing: (path: string) => void,
+): Promise<GroupSettings[]> {
+  const paths = [
+    ...new Set((await Promise.all(patterns.map(pattern => filesOf({ files, directory }, pattern)))).flat()),
+  ]
   const groups: GroupSettings[] = []
   for (const path of paths) {
     let text: string
@@ -76,7 +111,10 @@ export async function loadRules(patterns: readonly string[], files: World['files
       text = Buffer.from(await files.read(path)).toString('utf8')
     } catch (error) {
       // A pattern that nothing fits yet.
-      if (error instanceof NotFoundError) { onMissing(path); continue }
+      if (error instanceof NotFoundError) {
+        onMissing(path)
+        continue
+      }
       throw new BadDataError(`${path}: ${messageOf(error)}`, { cause: error })
     }
     groups.push(...readRulesFile(text, path, env))
@@ -90,18 +128,51 @@ class OtherAlertmanagers {
   readonly #clients: HttpClient[] = []
   readonly #found = new Map<number, AlertReceiver[]>()
 
-  constructor(targets: readonly AlertmanagerTarget[], world: DiscoveryWorld, onChange: (receivers: AlertReceiver[]) => void) {
+  constructor(
+    targets: readonly AlertmanagerTarget[],
+    world: DiscoveryWorld,
+    onChange: (receivers: AlertReceiver[]) => void,
+  ) {
     this.#discoveries = targets.flatMap((target, t) => {
       const client = world.client(target.client)
       this.#clients.push(client)
       const job = {
-        jobName: '', intervalMs: 60_000, timeoutMs: 10_000, protocols: [], fallbackProtocol: undefined, nativeHistograms: false, classicHistograms: false, customBuckets: false, metricsPath: `${target.pathPrefix}/api/v2/alerts`, scheme: target.scheme, params: [], honorLabels: false, honorTimestamps: false, trackTimestampsStaleness: false, enableCompression: false,
-        bodySizeLimit: 0, sampleLimit: 0, labelLimit: 0, labelNameLengthLimit: 0, labelValueLengthLimit: 0, targetLimit: 0, keepDroppedTargets: 0, client: target.client, relabelRules: target.relabelRules, metricRelabelRules: [], discoveries: target.discoveries,
+        jobName: '',
+        intervalMs: 60_000,
+        timeoutMs: 10_000,
+        protocols: [],
+        fallbackProtocol: undefined,
+        nativeHistograms: false,
+        classicHistograms: false,
+        customBuckets: false,
+        metricsPath: `${target.pathPrefix}/api/v2/alerts`,
+        scheme: target.scheme,
+        params: [],
+        honorLabels: false,
+        honorTimestamps: false,
+        trackTimestampsStaleness: false,
+        enableCompression: false,
+        bodySizeLimit: 0,
+        sampleLimit: 0,
+        labelLimit: 0,
+        labelNameLengthLimit: 0,
+        labelValueLengthLimit: 0,
+        targetLimit: 0,
+        keepDroppedTargets: 0,
+        client: target.client,
+        relabelRules: target.relabelRules,
+        metricRelabelRules: [],
+        discoveries: target.discoveries,
       }
       return target.discoveries.map((settings, i) => {
         const discovery = makeDiscovery(settings, world)
         discovery.start(groups => {
-          this.#found.set(t * 1000 + i, makeTargets(job, groups).active.map(a => remoteReceiver(a.url, client, target.timeoutMs, target.alertRelabelRules)))
+          this.#found.set(
+            t * 1000 + i,
+            makeTargets(job, groups).active.map(a =>
+              remoteReceiver(a.url, client, target.timeoutMs, target.alertRelabelRules),
+            ),
+          )
           onChange([...this.#found.values()].flat())
         })
         return discovery
@@ -109,7 +180,9 @@ class OtherAlertmanagers {
     })
   }
 
-  async stop(): Promise<void> { await Promise.all([...this.#discoveries.map(d => d.stop()), ...this.#clients.map(c => c.close())]) }
+  async stop(): Promise<void> {
+    await Promise.all([...this.#discoveries.map(d => d.stop()), ...this.#clients.map(c => c.close())])
+  }
 }
 
 export class Alerting implements RulesSource {
@@ -131,15 +204,24 @@ export class Alerting implements RulesSource {
   /** Reads the rules, and goes by them from now on; what is wrong changes nothing. */
   async load(config: PrometheusConfig | undefined): Promise<void> {
     const { world, env, ruleFiles, own, discovery } = this.#options
-    const missing = (path: string): void => { world.log.warn('a file of rules is not there', { file: path }) }
-    const groups = [...await loadRules(ruleFiles, world.files, resolve('.'), env, missing), ...await loadRules(config?.ruleFiles ?? [], world.files, discovery.directory, env, missing)]
+    const missing = (path: string): void => {
+      world.log.warn('a file of rules is not there', { file: path })
+    }
+    const groups = [
+      ...(await loadRules(ruleFiles, world.files, resolve('.'), env, missing)),
+      ...(await loadRules(config?.ruleFiles ?? [], world.files, discovery.directory, env, missing)),
+    ]
     this.notifier.externalLabels = config?.externalLabels ?? []
     this.notifier.relabelRules = config?.alertRelabelRules ?? []
-    const text = JSON.stringify(config?.alertmanagers ?? [], (key, value: unknown) => (key === 'regex' || key === 'memo' ? undefined : typeof value === 'bigint' ? String(value) : value))
+    const text = JSON.stringify(config?.alertmanagers ?? [], (key, value: unknown) =>
+      key === 'regex' || key === 'memo' ? undefined : typeof value === 'bigint' ? String(value) : value,
+    )
     if (text !== this.#othersText) {
       this.#othersText = text
       await this.#others?.stop()
-      this.#others = new OtherAlertmanagers(config?.alertmanagers ?? [], discovery, receivers => { this.notifier.receivers = [...own === undefined ? [] : [own], ...receivers] })
+      this.#others = new OtherAlertmanagers(config?.alertmanagers ?? [], discovery, receivers => {
+        this.notifier.receivers = [...(own === undefined ? [] : [own]), ...receivers]
+      })
     }
     this.#config = config
     await this.#manager.apply([...groups, ...this.#operatorGroups()], this.#worldOf(config))
@@ -164,30 +246,78 @@ export class Alerting implements RulesSource {
 
   #worldOf(config: PrometheusConfig | undefined): GroupWorld {
     const options = this.#options
-    const { world: { clock, log }, appender, tenant, externalUrl, promql, metrics } = options
+    const {
+      world: { clock, log },
+      appender,
+      tenant,
+      externalUrl,
+      promql,
+      metrics,
+    } = options
     return {
-      clock, log, appender, tenant, externalUrl, externalLabels: config?.externalLabels ?? [], intervalMs: config?.evaluationIntervalMs ?? 60_000, queryOffsetMs: config?.ruleQueryOffsetMs ?? 0,
+      clock,
+      log,
+      appender,
+      tenant,
+      externalUrl,
+      externalLabels: config?.externalLabels ?? [],
+      intervalMs: config?.evaluationIntervalMs ?? 60_000,
+      queryOffsetMs: config?.ruleQueryOffsetMs ?? 0,
       query: (rule, atMs) => askRule(rule, atMs, options),
-      templateQuery: atMs => async expr => (await promql.instant(metrics(), expr, atMs)).series.map(s => ({ labels: s.labels, value: s.values[0] ?? 0 })),
-      notify: (alerts: readonly Alert[]) => { if (alerts.length > 0) this.notifier.notify(alerts) },
+      templateQuery: atMs => async expr =>
+        (await promql.instant(metrics(), expr, atMs)).series.map(s => ({ labels: s.labels, value: s.values[0] ?? 0 })),
+      notify: (alerts: readonly Alert[]) => {
+        if (alerts.length > 0) this.notifier.notify(alerts)
+      },
       storedSince: async (alertName, atMs, withinMs) => {
-        const { series } = await promql.instant(metrics(), `ALERTS_FOR_STATE{alertname=${JSON.stringify(alertName)}}[${withinMs}ms]`, atMs)
-        return series.filter(s => s.values.length > 0).map(s => ({ labels: Labels.from(Array.from({ length: s.labels.size }, (_, i): [string, string] => [s.labels.pairs[2 * i]!, s.labels.pairs[2 * i + 1]!]).filter(([name]) => name !== '__name__')), activeMs: s.values.at(-1)! * 1000, toldMs: s.timesMs.filter(t => t < atMs).at(-1) ?? atMs }))
+        const { series } = await promql.instant(
+          metrics(),
+          `ALERTS_FOR_STATE{alertname=${JSON.stringify(alertName)}}[${withinMs}ms]`,
+          atMs,
+        )
+        return series
+          .filter(s => s.values.length > 0)
+          .map(s => ({
+            labels: Labels.from(
+              Array.from({ length: s.labels.size }, (_, i): [string, string] => [
+                s.labels.pairs[2 * i]!,
+                s.labels.pairs[2 * i + 1]!,
+              ]).filter(([name]) => name !== '__name__'),
+            ),
+            activeMs: s.values.at(-1)! * 1000,
+            toldMs: s.timesMs.filter(t => t < atMs).at(-1) ?? atMs,
+          }))
       },
     }
   }
 
   groups(): GroupView[] {
     return this.#manager.groups.map(group => ({
-      name: group.settings.name, file: group.settings.file, intervalSeconds: group.intervalMs / 1000, limit: group.settings.limit, lastEvaluationMs: group.lastEvaluationMs, evaluationSeconds: group.evaluationSeconds,
+      name: group.settings.name,
+      file: group.settings.file,
+      intervalSeconds: group.intervalMs / 1000,
+      limit: group.settings.limit,
+      lastEvaluationMs: group.lastEvaluationMs,
+      evaluationSeconds: group.evaluationSeconds,
       rules: group.rules.map(rule => ({
-        type: rule.settings.kind, name: rule.settings.name, expr: rule.settings.expr, isPromql: rule.settings.language === 'promql', labels: rule.labels, annotations: rule.settings.annotations, forSeconds: rule.settings.forMs / 1000, keepFiringForSeconds: rule.settings.keepFiringForMs / 1000,
-        state: rule.alertState, alerts: [...rule.active.values()].filter(a => a.state !== 'inactive'), ...rule.state,
+        type: rule.settings.kind,
+        name: rule.settings.name,
+        expr: rule.settings.expr,
+        isPromql: rule.settings.language === 'promql',
+        labels: rule.labels,
+        annotations: rule.settings.annotations,
+        forSeconds: rule.settings.forMs / 1000,
+        keepFiringForSeconds: rule.settings.keepFiringForMs / 1000,
+        state: rule.alertState,
+        alerts: [...rule.active.values()].filter(a => a.state !== 'inactive'),
+        ...rule.state,
       })),
     }))
   }
 
-  alertmanagers(): { active: string[]; dropped: string[] } { return { active: this.notifier.receivers.map(r => r.url), dropped: [] } }
+  alertmanagers(): { active: string[]; dropped: string[] } {
+    return { active: this.notifier.receivers.map(r => r.url), dropped: [] }
+  }
 
   /** Ends what was begun; alerts that are on their way are sent first. */
   async stop(): Promise<void> {

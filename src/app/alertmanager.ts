@@ -15,8 +15,13 @@ import type { World } from './world.ts'
 const noConfig = 'route:\n  receiver: default\nreceivers:\n  - name: default\n'
 
 /** Reads alertmanager.yml and its templates. Throws BadDataError. */
-export async function loadAlertmanagerConfig(file: string, files: World['files'], env: Readonly<Record<string, string | undefined>>): Promise<{ config: AlertmanagerConfig; templates: Templates; templateCount: number }> {
-  if (file === '') return { config: readAlertmanagerConfig(noConfig, 'default'), templates: new Templates([]), templateCount: 0 }
+export async function loadAlertmanagerConfig(
+  file: string,
+  files: World['files'],
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<{ config: AlertmanagerConfig; templates: Templates; templateCount: number }> {
+  if (file === '')
+    return { config: readAlertmanagerConfig(noConfig, 'default'), templates: new Templates([]), templateCount: 0 }
   const read = async (path: string): Promise<string> => {
     try {
       return Buffer.from(await files.read(path)).toString('utf8')
@@ -25,7 +30,9 @@ export async function loadAlertmanagerConfig(file: string, files: World['files']
     }
   }
   const config = readAlertmanagerConfig(await read(file), file, env)
-  const paths = (await Promise.all(config.templates.map(pattern => filesOf({ files, directory: dirname(resolve(file)) }, pattern)))).flat()
+  const paths = (
+    await Promise.all(config.templates.map(pattern => filesOf({ files, directory: dirname(resolve(file)) }, pattern)))
+  ).flat()
   const sources = await Promise.all(paths.map(async path => ({ file: path, text: await read(path) })))
   try {
     return { config, templates: new Templates(sources), templateCount: sources.length }
@@ -34,7 +41,16 @@ export async function loadAlertmanagerConfig(file: string, files: World['files']
   }
 }
 
-export interface OwnAlertmanagerOptions { world: World; env: Readonly<Record<string, string | undefined>>; file: string; dataDir: string; bucket: Bucket; backupKey: string; externalUrl: string; allowsOffLimits: boolean }
+export interface OwnAlertmanagerOptions {
+  world: World
+  env: Readonly<Record<string, string | undefined>>
+  file: string
+  dataDir: string
+  bucket: Bucket
+  backupKey: string
+  externalUrl: string
+  allowsOffLimits: boolean
+}
 
 export class OwnAlertmanager {
   readonly #options: OwnAlertmanagerOptions
@@ -46,18 +62,43 @@ export class OwnAlertmanager {
   }
 
   static async open(options: OwnAlertmanagerOptions): Promise<OwnAlertmanager> {
-    const { world: { clock, random, log, files }, env, file, dataDir, bucket, backupKey, externalUrl, allowsOffLimits } = options
+    const {
+      world: { clock, random, log, files },
+      env,
+      file,
+      dataDir,
+      bucket,
+      backupKey,
+      externalUrl,
+      allowsOffLimits,
+    } = options
     const directory = dirname(resolve(file === '' ? '.' : file))
     const { config, templates } = await loadAlertmanagerConfig(file, files, env)
     for (const warning of config.warnings) log.warn('the configuration asks for what is not done', { file, warning })
-    const refuses = (address: string): string | undefined => (isOffLimits(address) ? 'link-local and metadata addresses are off limits for notifications; limits.notify_link_local allows them' : undefined)
+    const refuses = (address: string): string | undefined =>
+      isOffLimits(address)
+        ? 'link-local and metadata addresses are off limits for notifications; limits.notify_link_local allows them'
+        : undefined
     const alertmanager = new Alertmanager(config, templates, {
-      clock, random, log, files, statePath: `${dataDir}/alertmanager/state.json`, externalUrl, mail: sendMail,
-      client: settings => new HttpClient(settings, { clock, files, env, directory, ...(allowsOffLimits ? {} : { refuses }) }),
-      readSecret: async path => Buffer.from(await files.read(path.startsWith('/') ? path : `${directory}/${path}`)).toString('utf8'),
+      clock,
+      random,
+      log,
+      files,
+      statePath: `${dataDir}/alertmanager/state.json`,
+      externalUrl,
+      mail: sendMail,
+      client: settings =>
+        new HttpClient(settings, { clock, files, env, directory, ...(allowsOffLimits ? {} : { refuses }) }),
+      readSecret: async path =>
+        Buffer.from(await files.read(path.startsWith('/') ? path : `${directory}/${path}`)).toString('utf8'),
       backup: {
         async read() {
-          try { return await bucket.get(backupKey) } catch (error) { if (error instanceof NotFoundError) return undefined; throw error }
+          try {
+            return await bucket.get(backupKey)
+          } catch (error) {
+            if (error instanceof NotFoundError) return undefined
+            throw error
+          }
         },
         write: bytes => bucket.put(backupKey, bytes),
       },
@@ -77,13 +118,24 @@ export class OwnAlertmanager {
   /** Our own rules' alerts come straight here. */
   get receiver(): AlertReceiver {
     return {
-      url: `${this.#options.externalUrl}/api/v2/alerts`, relabelRules: [],
+      url: `${this.#options.externalUrl}/api/v2/alerts`,
+      relabelRules: [],
       send: async alerts => {
-        const { problems } = this.alertmanager.receive(alerts.map(a => ({ labels: a.labels, annotations: a.annotations, startsMs: a.startsMs, endsMs: a.endsMs, generatorUrl: a.generatorUrl })))
+        const { problems } = this.alertmanager.receive(
+          alerts.map(a => ({
+            labels: a.labels,
+            annotations: a.annotations,
+            startsMs: a.startsMs,
+            endsMs: a.endsMs,
+            generatorUrl: a.generatorUrl,
+          })),
+        )
         if (problems.length > 0) throw new BadDataError(problems.join('; '))
       },
     }
   }
 
-  stop(): Promise<void> { return this.alertmanager.stop() }
+  stop(): Promise<void> {
+    return this.alertmanager.stop()
+  }
 }

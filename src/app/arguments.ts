@@ -1,7 +1,12 @@
 /** Words, switches and values of a command line. */
 import { BadDataError } from '#core/errors.ts'
 
-export interface Arguments { flags: string[]; words: string[]; json: boolean; help: boolean }
+export interface Arguments {
+  flags: string[]
+  words: string[]
+  json: boolean
+  help: boolean
+}
 
 export interface ArgumentOptions {
   /** A flag takes the word behind it (`-o DIR`), unless it is one of these; undefined: values stand behind `=` alone. */
@@ -14,7 +19,8 @@ export interface ArgumentOptions {
 export function parseArguments(argv: readonly string[], { switches, oneDash }: ArgumentOptions = {}): Arguments {
   const out: Arguments = { flags: [], words: [], json: false, help: false }
   for (let i = 0; i < argv.length; i++) {
-    const arg = argv[i]!, name = arg.replace(/^--?/, '')
+    const arg = argv[i]!,
+      name = arg.replace(/^--?/, '')
     if (arg === '--json') out.json = true
     else if (arg === '--help' || arg === '-h') out.help = true
     else if (!/^--?[a-zA-Z]/.test(arg)) out.words.push(arg)
@@ -43,4 +49,6 @@ export function takeSwitch(flags: string[], name: string): boolean {
   return at >= 0
 }
 
-export function noMoreFlags(flags: readonly string[], verb: string): void { if (flags.length > 0) throw new BadDataError(`${verb} does not know --${flags[0]!}`) }
+export function noMoreFlags(flags: readonly string[], verb: string): void {
+  if (flags.length > 0) throw new BadDataError(`${verb} does not know --${flags[0]!}`)
+}

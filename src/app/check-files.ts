@@ -16,7 +16,10 @@ import { loadRules } from './alerting.ts'
 import { loadAlertmanagerConfig } from './alertmanager.ts'
 import { loadPrometheusConfig } from './scraping.ts'
 
-export interface CheckOutput { out: (line: string) => void; err: (line: string) => void }
+export interface CheckOutput {
+  out: (line: string) => void
+  err: (line: string) => void
+}
 
 async function readText(files: Files, path: string): Promise<string> {
   try {
@@ -27,7 +30,11 @@ async function readText(files: Files, path: string): Promise<string> {
 }
 
 /** Each file by itself; 1 when any is wrong. */
-async function checkEach(paths: readonly string[], { out, err }: CheckOutput, check: (path: string) => Promise<string>): Promise<number> {
+async function checkEach(
+  paths: readonly string[],
+  { out, err }: CheckOutput,
+  check: (path: string) => Promise<string>,
+): Promise<number> {
   let code = 0
   for (const path of paths) {
     out(`Checking ${path}`)
@@ -56,7 +63,9 @@ export function checkConfigFiles(paths: readonly string[], files: Files, output:
   return checkEach(paths, output, async path => {
     const config = await loadPrometheusConfig(path, files, env())
     const directory = dirname(resolve(path))
-    const rules = await loadRules(config.ruleFiles, files, directory, env(), missing => { throw new BadDataError(`${missing} does not point to an existing file`) })
+    const rules = await loadRules(config.ruleFiles, files, directory, env(), missing => {
+      throw new BadDataError(`${missing} does not point to an existing file`)
+    })
     for (const warning of config.warnings) output.out(`  WARNING: ${warning}`)
     return `${path} is valid prometheus config file syntax (${config.jobs.length} scrape jobs, ${rules.reduce((sum, g) => sum + g.rules.length, 0)} rules)`
   })
@@ -72,14 +81,44 @@ export function checkAlertmanagerFiles(paths: readonly string[], files: Files, o
 
 /** A store in memory whose clock stands far ahead of every sample. */
 async function openStore(): Promise<UnitTestStore> {
-  const clock = new VirtualClock(4_000_000_000_000), random = seededRandom(1)
+  const clock = new VirtualClock(4_000_000_000_000),
+    random = seededRandom(1)
   const limits = { ...defaultLimits, querySamplesMax: 50_000_000 }
   const engine = new MetricsEngine({
-    clock, random, hashSeed: { a: 1, b: 2, c: 3, d: 4 }, files: new MemoryFiles(), log: silentLog, bucket: new MemoryBucket(clock), limits, directory: '/test', defaultTenant: 'test', durability: 'local', syncAlways: false,
-    blockMs: 7_200_000, outOfOrderMs: Infinity, retentionMs: Infinity, retentionBytesMax: Infinity, freeBytesMin: 0, readOnly: false, refreshMs: 3_600_000,
+    clock,
+    random,
+    hashSeed: { a: 1, b: 2, c: 3, d: 4 },
+    files: new MemoryFiles(),
+    log: silentLog,
+    bucket: new MemoryBucket(clock),
+    limits,
+    directory: '/test',
+    defaultTenant: 'test',
+    durability: 'local',
+    syncAlways: false,
+    blockMs: 7_200_000,
+    outOfOrderMs: Infinity,
+    retentionMs: Infinity,
+    retentionBytesMax: Infinity,
+    freeBytesMin: 0,
+    readOnly: false,
+    refreshMs: 3_600_000,
   })
   await engine.open()
-  const promql = new PromqlEngine({ ...clock, nowMs: () => 0, monotonicMs: () => 0, after: () => ({ cancel: () => { /* nothing is timed */ } }), breathe: () => Promise.resolve() }, limits)
+  const promql = new PromqlEngine(
+    {
+      ...clock,
+      nowMs: () => 0,
+      monotonicMs: () => 0,
+      after: () => ({
+        cancel: () => {
+          /* nothing is timed */
+        },
+      }),
+      breathe: () => Promise.resolve(),
+    },
+    limits,
+  )
   return {
     appender: engine,
     async query(expr, atMs) {
@@ -91,15 +130,25 @@ async function openStore(): Promise<UnitTestStore> {
   }
 }
 
-export async function runRuleTests(paths: readonly string[], files: Files, only: readonly string[], { out, err }: CheckOutput): Promise<number> {
+export async function runRuleTests(
+  paths: readonly string[],
+  files: Files,
+  only: readonly string[],
+  { out, err }: CheckOutput,
+): Promise<number> {
   let code = 0
   for (const path of paths) {
     out(`Unit Testing:  ${path}`)
     try {
       const file = readUnitTests(await readText(files, path), path)
-      const groups = await loadRules(file.ruleFiles, files, dirname(resolve(path)), env(), missing => { out(`  WARNING: no file match pattern ${missing}`) })
+      const groups = await loadRules(file.ruleFiles, files, dirname(resolve(path)), env(), missing => {
+        out(`  WARNING: no file match pattern ${missing}`)
+      })
       const problems = await runUnitTests(file, groups, openStore, name => only.length === 0 || only.includes(name))
-      if (problems.length > 0) { code = 1; err(`  FAILED:\n${problems.join('\n')}\n`) } else out('  SUCCESS\n')
+      if (problems.length > 0) {
+        code = 1
+        err(`  FAILED:\n${problems.join('\n')}\n`)
+      } else out('  SUCCESS\n')
     } catch (error) {
       if (!(error instanceof BadDataError)) throw error
       code = 1

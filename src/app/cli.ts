@@ -112,10 +112,23 @@ Times are Unix seconds, RFC 3339, or so long ago. Samples older than metrics.out
 }
 
 /** Flags of VictoriaMetrics that deployments carry along. */
-const victoriaFlags: Readonly<Record<string, string>> = { retentionPeriod: 'metrics.retention', storageDataPath: 'data_dir', httpListenAddr: 'listen.http', 'promscrape.config': 'scrape_config_file', loggerFormat: 'log.format', loggerLevel: 'log.level' }
+const victoriaFlags: Readonly<Record<string, string>> = {
+  retentionPeriod: 'metrics.retention',
+  storageDataPath: 'data_dir',
+  httpListenAddr: 'listen.http',
+  'promscrape.config': 'scrape_config_file',
+  loggerFormat: 'log.format',
+  loggerLevel: 'log.level',
+}
 function victoriaFlag(flag: string): string {
-  const equals = flag.indexOf('='), name = equals < 0 ? flag : flag.slice(0, equals), value = equals < 0 ? 'true' : flag.slice(equals + 1), key = victoriaFlags[name]
-  if (key === undefined) throw new BadDataError(`unknown flag -${name}; options begin with two dashes, and of VictoriaMetrics' own -${Object.keys(victoriaFlags).join(', -')} are known`)
+  const equals = flag.indexOf('='),
+    name = equals < 0 ? flag : flag.slice(0, equals),
+    value = equals < 0 ? 'true' : flag.slice(equals + 1),
+    key = victoriaFlags[name]
+  if (key === undefined)
+    throw new BadDataError(
+      `unknown flag -${name}; options begin with two dashes, and of VictoriaMetrics' own -${Object.keys(victoriaFlags).join(', -')} are known`,
+    )
   // A number alone means months there.
   if (name === 'retentionPeriod' && /^\d+$/.test(value)) return `${key}=${Number(value) * 31}d`
   return `${key}=${name.startsWith('logger') ? value.toLowerCase() : value}`
@@ -123,24 +136,53 @@ function victoriaFlag(flag: string): string {
 
 function readConfig(flags: string[]): Config {
   const path = takeFlag(flags, 'config') ?? (existsSync('tercet.yaml') ? 'tercet.yaml' : undefined)
-  return loadConfig({ ...(path === undefined ? {} : { file: { path, text: readFileSync(path, 'utf8') } }), environment: process.env, flags })
+  return loadConfig({
+    ...(path === undefined ? {} : { file: { path, text: readFileSync(path, 'utf8') } }),
+    environment: process.env,
+    flags,
+  })
 }
 
 export async function runCli(argv: readonly string[]): Promise<number> {
   const [verb = '', ...rest] = argv
   try {
-    if (verb === 'deploy' || verb === 'import' || (verb === 'check' && (rest[0] === 'stack' || rest[0] === 'bucket'))) return await runOperatorVerb(verb, rest)
+    if (verb === 'deploy' || verb === 'import' || (verb === 'check' && (rest[0] === 'stack' || rest[0] === 'bucket')))
+      return await runOperatorVerb(verb, rest)
     const args = parseArguments(rest, { oneDash: victoriaFlag })
-    if (verb === '' || verb === '--help' || verb === '-h' || verb === 'help') { process.stdout.write(usage); return 0 }
+    if (verb === '' || verb === '--help' || verb === '-h' || verb === 'help') {
+      process.stdout.write(usage)
+      return 0
+    }
     const verbHelp = help[verb]
-    if (verbHelp === undefined) { process.stderr.write(`tercet: unknown command ${JSON.stringify(verb)}\n\n${usage}`); return 2 }
-    if (args.help) { process.stdout.write(verbHelp); return 0 }
+    if (verbHelp === undefined) {
+      process.stderr.write(`tercet: unknown command ${JSON.stringify(verb)}\n\n${usage}`)
+      return 2
+    }
+    if (args.help) {
+      process.stdout.write(verbHelp)
+      return 0
+    }
     switch (verb) {
-      case 'version': process.stdout.write(args.json ? `${JSON.stringify({ version, node: process.version })}\n` : `tercet ${version} (node ${process.version})\n`); return 0
-      case 'up': return await up(readConfig(args.flags))
+      case 'version':
+        process.stdout.write(
+          args.json
+            ? `${JSON.stringify({ version, node: process.version })}\n`
+            : `tercet ${version} (node ${process.version})\n`,
+        )
+        return 0
+      case 'up':
+        return await up(readConfig(args.flags))
       case 'check': {
-        const { checkAlertmanagerFiles, checkConfigFiles, checkRuleFiles, runRuleTests } = await import('./check-files.ts')
-        const output = { out: (line: string) => { process.stdout.write(`${line}\n`) }, err: (line: string) => { process.stderr.write(`${line}\n`) } }
+        const { checkAlertmanagerFiles, checkConfigFiles, checkRuleFiles, runRuleTests } =
+          await import('./check-files.ts')
+        const output = {
+          out: (line: string) => {
+            process.stdout.write(`${line}\n`)
+          },
+          err: (line: string) => {
+            process.stderr.write(`${line}\n`)
+          },
+        }
         const [kind, ...files] = args.words
         if (kind === undefined) return await check(readConfig(args.flags), args.json)
         if (files.length === 0) throw new BadDataError(`check ${kind} takes files`)
@@ -149,34 +191,84 @@ export async function runCli(argv: readonly string[]): Promise<number> {
         const only = takeFlag(args.flags, 'run')
         noMoreFlags(args.flags, `check ${kind}`)
         if (kind === 'config') return await checkConfigFiles(files, systemFiles, output)
-        if (kind === 'rules') return test >= 0 ? await runRuleTests(files, systemFiles, only === undefined ? [] : [only], output) : await checkRuleFiles(files, systemFiles, output)
+        if (kind === 'rules')
+          return test >= 0
+            ? await runRuleTests(files, systemFiles, only === undefined ? [] : [only], output)
+            : await checkRuleFiles(files, systemFiles, output)
         if (kind === 'alertmanager') return await checkAlertmanagerFiles(files, systemFiles, output)
         throw new BadDataError(`check does not know ${JSON.stringify(kind)}; config, rules and alertmanager are known`)
       }
-      case 'inspect': { const { openBucket } = await import('./compose.ts'), { inspectBucket } = await import('./inspect.ts'); const config = readConfig(args.flags); const world = worldOf(config); process.stdout.write(await inspectBucket(await openBucket(config, world, 'metrics'), await openBucket(config, world, 'logs'), await openBucket(config, world, 'traces'), args.json)); return 0 }
-      case 'tail': return await tail(args)
-      case 'top': {
-        const { top } = await import('./top.ts'), isOnce = takeSwitch(args.flags, 'once'), url = takeFlag(args.flags, 'url') ?? 'http://127.0.0.1:8428', interval = takeFlag(args.flags, 'interval') ?? '2s', intervalMs = parseDurationMs(interval)
-        noMoreFlags(args.flags, 'top')
-        if (intervalMs === undefined || intervalMs === 0) throw new BadDataError(`--interval=${interval} is no duration like 2s`)
-        return await top({ url, isOnce, json: args.json, intervalMs })
-      }
-      case 'healthcheck': return await healthcheck(args)
-      case 'rules': {
-        const [what, ...files] = args.words
-        if (what !== 'replay' || files.length === 0) throw new BadDataError('rules knows replay, which takes files: tercet rules replay --start=6h --end=0s rules.yml')
-        const { momentOf, replayRules } = await import('./rules-replay.ts')
-        const nowMs = systemClock.nowMs(), url = takeFlag(args.flags, 'url') ?? 'http://127.0.0.1:8428', startMs = momentOf(takeFlag(args.flags, 'start') ?? '6h', nowMs), endMs = momentOf(takeFlag(args.flags, 'end') ?? '0s', nowMs), interval = takeFlag(args.flags, 'interval') ?? '1m'
-        noMoreFlags(args.flags, 'rules replay')
-        const intervalMs = parseDurationMs(interval)
-        if (intervalMs === undefined || intervalMs === 0) throw new BadDataError(`--interval=${interval} is no duration`)
-        await replayRules({ url, files, startMs, endMs, intervalMs, isTold: line => { process.stdout.write(`${line}\n`) } }, systemFiles)
+      case 'inspect': {
+        const { openBucket } = await import('./compose.ts'),
+          { inspectBucket } = await import('./inspect.ts')
+        const config = readConfig(args.flags)
+        const world = worldOf(config)
+        process.stdout.write(
+          await inspectBucket(
+            await openBucket(config, world, 'metrics'),
+            await openBucket(config, world, 'logs'),
+            await openBucket(config, world, 'traces'),
+            args.json,
+          ),
+        )
         return 0
       }
-      default: return await query(args)
+      case 'tail':
+        return await tail(args)
+      case 'top': {
+        const { top } = await import('./top.ts'),
+          isOnce = takeSwitch(args.flags, 'once'),
+          url = takeFlag(args.flags, 'url') ?? 'http://127.0.0.1:8428',
+          interval = takeFlag(args.flags, 'interval') ?? '2s',
+          intervalMs = parseDurationMs(interval)
+        noMoreFlags(args.flags, 'top')
+        if (intervalMs === undefined || intervalMs === 0)
+          throw new BadDataError(`--interval=${interval} is no duration like 2s`)
+        return await top({ url, isOnce, json: args.json, intervalMs })
+      }
+      case 'healthcheck':
+        return await healthcheck(args)
+      case 'rules': {
+        const [what, ...files] = args.words
+        if (what !== 'replay' || files.length === 0)
+          throw new BadDataError(
+            'rules knows replay, which takes files: tercet rules replay --start=6h --end=0s rules.yml',
+          )
+        const { momentOf, replayRules } = await import('./rules-replay.ts')
+        const nowMs = systemClock.nowMs(),
+          url = takeFlag(args.flags, 'url') ?? 'http://127.0.0.1:8428',
+          startMs = momentOf(takeFlag(args.flags, 'start') ?? '6h', nowMs),
+          endMs = momentOf(takeFlag(args.flags, 'end') ?? '0s', nowMs),
+          interval = takeFlag(args.flags, 'interval') ?? '1m'
+        noMoreFlags(args.flags, 'rules replay')
+        const intervalMs = parseDurationMs(interval)
+        if (intervalMs === undefined || intervalMs === 0)
+          throw new BadDataError(`--interval=${interval} is no duration`)
+        await replayRules(
+          {
+            url,
+            files,
+            startMs,
+            endMs,
+            intervalMs,
+            isTold: line => {
+              process.stdout.write(`${line}\n`)
+            },
+          },
+          systemFiles,
+        )
+        return 0
+      }
+      default:
+        return await query(args)
     }
   } catch (error) {
-    const shown = error instanceof BadDataError ? error.message : error instanceof Error ? error.stack ?? error.message : String(error)
+    const shown =
+      error instanceof BadDataError
+        ? error.message
+        : error instanceof Error
+          ? (error.stack ?? error.message)
+          : String(error)
     process.stderr.write(`tercet: ${shown}\n`)
     return error instanceof BadDataError ? 2 : 1
   }
@@ -187,42 +279,61 @@ async function runOperatorVerb(verb: string, rest: readonly string[]): Promise<n
   const args = parseArguments(rest, { switches: ['hand-over'] })
   if (verb === 'deploy') {
     const { deployHelp, runDeploy } = await import('./deploy.ts')
-    if (args.help || args.words.length === 0) { process.stdout.write(deployHelp); return args.help ? 0 : 2 }
+    if (args.help || args.words.length === 0) {
+      process.stdout.write(deployHelp)
+      return args.help ? 0 : 2
+    }
     return runDeploy(args)
   }
   if (verb === 'import') {
     const { importHelp, runImport } = await import('./import.ts')
-    if (args.help || args.words.length + args.flags.length === 0) { process.stdout.write(importHelp); return args.help ? 0 : 2 }
+    if (args.help || args.words.length + args.flags.length === 0) {
+      process.stdout.write(importHelp)
+      return args.help ? 0 : 2
+    }
     return runImport(args)
   }
   const [what, ...words] = args.words
-  if (args.help) { process.stdout.write(help['check']!); return 0 }
+  if (args.help) {
+    process.stdout.write(help['check']!)
+    return 0
+  }
   if (what === 'stack') return (await import('./check-stack.ts')).checkStackVerb({ ...args, words })
   if (words.length > 0) throw new BadDataError(`check bucket takes no ${words[0]!}`)
   const config = readConfig(args.flags)
   return (await import('./bucket-admin.ts')).checkBuckets(config, worldOf(config), args.json)
 }
 
-function worldOf(config: Config): World { return systemWorld(makeLog(config.text('log.format'), config.text('log.level'))) }
+function worldOf(config: Config): World {
+  return systemWorld(makeLog(config.text('log.format'), config.text('log.level')))
+}
 
 async function check(config: Config, json: boolean): Promise<number> {
   const world = worldOf(config)
   const { openBucket } = await import('./compose.ts')
-  const bucket = await openBucket(config, world, 'metrics'), logs = await openBucket(config, world, 'logs'), traces = await openBucket(config, world, 'traces')
+  const bucket = await openBucket(config, world, 'metrics'),
+    logs = await openBucket(config, world, 'logs'),
+    traces = await openBucket(config, world, 'traces')
   const { probeBucket } = await import('#bucket/probe.ts')
   await probeBucket(bucket, 'anonymous/tercet/', config.text('role') === 'query', world.random)
   await probeBucket(logs, 'fake/tercet/', config.text('role') === 'query', world.random)
   await probeBucket(traces, 'single-tenant/tercet/', config.text('role') === 'query', world.random)
-  process.stdout.write(json ? `${JSON.stringify({ ok: true, bucket: bucket.description, logs: logs.description, traces: traces.description })}\n` : `The configuration is right, and ${bucket.description}, ${logs.description} and ${traces.description} answer.\n`)
+  process.stdout.write(
+    json
+      ? `${JSON.stringify({ ok: true, bucket: bucket.description, logs: logs.description, traces: traces.description })}\n`
+      : `The configuration is right, and ${bucket.description}, ${logs.description} and ${traces.description} answer.\n`,
+  )
   return 0
 }
 
 /** What listens on all addresses is asked on the loopback one. Certificates are not checked: the process is on this host. */
 async function healthcheck(args: Arguments): Promise<number> {
-  const url = takeFlag(args.flags, 'url'), timeoutMs = parseDurationMs(takeFlag(args.flags, 'timeout') ?? '3s') ?? 3000
+  const url = takeFlag(args.flags, 'url'),
+    timeoutMs = parseDurationMs(takeFlag(args.flags, 'timeout') ?? '3s') ?? 3000
   let address = url
   if (address === undefined) {
-    const config = readConfig(args.flags), [, host = '', port] = /^(.*):(\d+)$/.exec(config.text('listen.http')) ?? []
+    const config = readConfig(args.flags),
+      [, host = '', port] = /^(.*):(\d+)$/.exec(config.text('listen.http')) ?? []
     address = `${config.text('tls.cert_file') === '' ? 'http' : 'https'}://${host === '' || host === '0.0.0.0' || host === '[::]' ? '127.0.0.1' : host}:${port ?? '8428'}/health`
   } else if (args.flags.length > 0) throw new BadDataError(`healthcheck does not know --${args.flags[0]!}`)
   const { request } = address.startsWith('https:') ? await import('node:https') : await import('node:http')
@@ -232,16 +343,29 @@ async function healthcheck(args: Arguments): Promise<number> {
       if (reply.statusCode !== 200) process.stderr.write(`tercet: ${address} answered ${reply.statusCode ?? 0}\n`)
       resolve(reply.statusCode === 200 ? 0 : 1)
     })
-    asked.on('timeout', () => { asked.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)) })
-    asked.on('error', error => { process.stderr.write(`tercet: ${address}: ${error.message}\n`); resolve(1) })
+    asked.on('timeout', () => {
+      asked.destroy(new Error(`no answer within ${timeoutMs / 1000} s`))
+    })
+    asked.on('error', error => {
+      process.stderr.write(`tercet: ${address}: ${error.message}\n`)
+      resolve(1)
+    })
     asked.end()
   })
 }
 
-interface Running { reload(): Promise<void>; close(): Promise<void> }
+interface Running {
+  reload(): Promise<void>
+  close(): Promise<void>
+}
 
 function addressLines({ url, addresses }: { url: string; addresses: { name: string; address: string }[] }): string {
-  return addresses.map(({ name, address }) => `  ${name.padEnd(10)} ${name === 'otlp_grpc' ? address : `${new URL(url).protocol}//${address}`}`).join('\n')
+  return addresses
+    .map(
+      ({ name, address }) =>
+        `  ${name.padEnd(10)} ${name === 'otlp_grpc' ? address : `${new URL(url).protocol}//${address}`}`,
+    )
+    .join('\n')
 }
 
 /**
@@ -249,19 +373,29 @@ function addressLines({ url, addresses }: { url: string; addresses: { name: stri
  * keep it small: one malloc arena, a small young generation, one compiler thread, and code that is compiled already, so that no compiler is loaded.
  */
 async function becomeSmall(): Promise<void> {
-  if (process.env['SMALL_TERCET'] !== undefined || typeof process.execve !== 'function' || process.platform === 'win32') return
+  if (process.env['SMALL_TERCET'] !== undefined || typeof process.execve !== 'function' || process.platform === 'win32')
+    return
   const { flushCompileCache } = await import('node:module')
   await import('./agent.ts')
   flushCompileCache()
-  const flags = process.execArgv.some(a => a.includes('semi-space')) ? process.execArgv : [...process.execArgv, '--max-semi-space-size=2', '--v8-pool-size=1']
-  process.execve(process.execPath, [process.execPath, ...flags, ...process.argv.slice(1)], { ...process.env, MALLOC_ARENA_MAX: '1', SMALL_TERCET: '1', NODE_COMPILE_CACHE: compileCacheDirectory } as NodeJS.ProcessEnv)
+  const flags = process.execArgv.some(a => a.includes('semi-space'))
+    ? process.execArgv
+    : [...process.execArgv, '--max-semi-space-size=2', '--v8-pool-size=1']
+  process.execve(process.execPath, [process.execPath, ...flags, ...process.argv.slice(1)], {
+    ...process.env,
+    MALLOC_ARENA_MAX: '1',
+    SMALL_TERCET: '1',
+    NODE_COMPILE_CACHE: compileCacheDirectory,
+  } as NodeJS.ProcessEnv)
 }
 
 async function startAgentHere(config: Config, world: World, onStarted: () => void): Promise<Running> {
   const { startAgent } = await import('./agent.ts')
   const agent = await startAgent(config, world)
   onStarted()
-  process.stdout.write(`Tercet ${version} is ready, as an agent.\n\n${addressLines(agent)}\n\nIt sends to:\n${agent.remotes.map(r => `  ${r.name}`).join('\n') || '  nobody: name agent.remote_write, agent.loki or agent.otlp'}\n`)
+  process.stdout.write(
+    `Tercet ${version} is ready, as an agent.\n\n${addressLines(agent)}\n\nIt sends to:\n${agent.remotes.map(r => `  ${r.name}`).join('\n') || '  nobody: name agent.remote_write, agent.loki or agent.otlp'}\n`,
+  )
   return agent
 }
 
@@ -269,7 +403,8 @@ async function startHere(config: Config, world: World, onStarted: () => void): P
   const { startTercet } = await import('./compose.ts')
   const tercet = await startTercet(config, world)
   onStarted()
-  process.stdout.write(`Tercet ${version} is ready (${tercet.metrics.replayed.records + tercet.logs.replayed.records + tercet.traces.replayed.records} log records replayed in ${Math.max(tercet.metrics.replayed.seconds, tercet.logs.replayed.seconds, tercet.traces.replayed.seconds).toFixed(2)} s).
+  process.stdout
+    .write(`Tercet ${version} is ready (${tercet.metrics.replayed.records + tercet.logs.replayed.records + tercet.traces.replayed.records} log records replayed in ${Math.max(tercet.metrics.replayed.seconds, tercet.logs.replayed.seconds, tercet.traces.replayed.seconds).toFixed(2)} s).
 
 ${addressLines(tercet)}
 
@@ -292,7 +427,9 @@ async function up(config: Config): Promise<number> {
   mkdirSync(dataDir, { recursive: true })
   const isAgent = config.text('role') === 'agent'
   // Whoever reads that it is ready finds its number.
-  const onStarted = (): void => { writeFileSync(pidFile, `${process.pid}\n`) }
+  const onStarted = (): void => {
+    writeFileSync(pidFile, `${process.pid}\n`)
+  }
   const tercet = isAgent ? await startAgentHere(config, world, onStarted) : await startHere(config, world, onStarted)
   return new Promise(resolve => {
     let stopping = false
@@ -302,27 +439,58 @@ async function up(config: Config): Promise<number> {
       world.log.info('stopping', { signal })
       // Not forever: what is not in the bucket by then is in the local log.
       tercet.close().then(
-        () => { rmSync(pidFile, { force: true }); resolve(0) },
-        (error: unknown) => { world.log.error('the stop was not clean', { error: messageOf(error) }); resolve(1) },
+        () => {
+          rmSync(pidFile, { force: true })
+          resolve(0)
+        },
+        (error: unknown) => {
+          world.log.error('the stop was not clean', { error: messageOf(error) })
+          resolve(1)
+        },
       )
     }
     process.once('SIGTERM', stop)
     process.once('SIGINT', stop)
-    process.on('SIGHUP', () => { tercet.reload().catch((error: unknown) => { world.log.error('reload failed', { error: messageOf(error) }) }) })
-  }).then(code => { process.exit(code as number) })
+    process.on('SIGHUP', () => {
+      tercet.reload().catch((error: unknown) => {
+        world.log.error('reload failed', { error: messageOf(error) })
+      })
+    })
+  }).then(code => {
+    process.exit(code as number)
+  })
 }
 
-interface QueryAnswer { status: string; error?: string; warnings?: string[]; data?: { resultType: string; result: { metric: Record<string, string>; value?: [number, string]; values?: [number, string][] }[] | [number, string] } }
+interface QueryAnswer {
+  status: string
+  error?: string
+  warnings?: string[]
+  data?: {
+    resultType: string
+    result:
+      | { metric: Record<string, string>; value?: [number, string]; values?: [number, string][] }[]
+      | [number, string]
+  }
+}
 
 async function tail(args: Arguments): Promise<number> {
   const url = takeFlag(args.flags, 'url') ?? 'http://127.0.0.1:8428'
-  const level = takeFlag(args.flags, 'level'), contains = takeFlag(args.flags, 'contains'), color = takeFlag(args.flags, 'color') ?? 'auto'
+  const level = takeFlag(args.flags, 'level'),
+    contains = takeFlag(args.flags, 'contains'),
+    color = takeFlag(args.flags, 'color') ?? 'auto'
   noMoreFlags(args.flags, 'tail')
-  if (!['auto', 'always', 'never'].includes(color)) throw new BadDataError(`--color=${color} is not one of auto, always, never`)
+  if (!['auto', 'always', 'never'].includes(color))
+    throw new BadDataError(`--color=${color} is not one of auto, always, never`)
   const levels = level === undefined ? undefined : levelsFrom(level)
-  if (level !== undefined && levels === undefined) throw new BadDataError(`--level=${level} is not one of trace, debug, info, warn, error, critical`)
+  if (level !== undefined && levels === undefined)
+    throw new BadDataError(`--level=${level} is not one of trace, debug, info, warn, error, critical`)
   const query = `${requireOne(args.words, 'tail')}${contains === undefined ? '' : ` |= ${JSON.stringify(contains)}`}${levels === undefined ? '' : ` | detected_level=~"${levels.join('|')}"`}`
-  return tailLogs(url, query, args.json, color === 'always' || (color === 'auto' && process.stdout.isTTY && process.env['NO_COLOR'] === undefined))
+  return tailLogs(
+    url,
+    query,
+    args.json,
+    color === 'always' || (color === 'auto' && process.stdout.isTTY && process.env['NO_COLOR'] === undefined),
+  )
 }
 
 async function query(args: Arguments): Promise<number> {
@@ -330,34 +498,50 @@ async function query(args: Arguments): Promise<number> {
   const at = args.flags.indexOf('logs')
   if (at >= 0) {
     args.flags.splice(at, 1)
-    const since = takeFlag(args.flags, 'since') ?? '1h', limit = takeFlag(args.flags, 'limit') ?? '100'
+    const since = takeFlag(args.flags, 'since') ?? '1h',
+      limit = takeFlag(args.flags, 'limit') ?? '100'
     noMoreFlags(args.flags, 'query --logs')
     return queryLogs({ url, query: requireOne(args.words, 'query --logs'), since, limit, json: args.json })
   }
   const traces = args.flags.indexOf('traces')
   if (traces >= 0) {
     args.flags.splice(traces, 1)
-    const since = takeFlag(args.flags, 'since') ?? '1h', limit = takeFlag(args.flags, 'limit') ?? '20'
+    const since = takeFlag(args.flags, 'since') ?? '1h',
+      limit = takeFlag(args.flags, 'limit') ?? '20'
     noMoreFlags(args.flags, 'query --traces')
     const { queryTraces } = await import('./trace-client.ts')
     return queryTraces({ url, query: requireOne(args.words, 'query --traces'), since, limit, json: args.json })
   }
-  const time = takeFlag(args.flags, 'time'), since = takeFlag(args.flags, 'since')
+  const time = takeFlag(args.flags, 'time'),
+    since = takeFlag(args.flags, 'since')
   if (since !== undefined) return await chart(url, requireOne(args.words, 'query'), since, args)
   if (args.words.length !== 1) throw new BadDataError('query takes one expression; quote it')
   noMoreFlags(args.flags, 'query')
   const parameters = new URLSearchParams({ query: args.words[0]!, ...(time === undefined ? {} : { time }) })
   const reply = await fetch(`${url}/api/v1/query`, { method: 'POST', body: parameters })
-  const answer = await reply.json() as QueryAnswer
-  if (args.json) { process.stdout.write(`${JSON.stringify(answer)}\n`); return answer.status === 'success' ? 0 : 1 }
-  if (answer.status !== 'success' || answer.data === undefined) { process.stderr.write(`tercet: ${answer.error ?? `status ${reply.status}`}\n`); return 1 }
+  const answer = (await reply.json()) as QueryAnswer
+  if (args.json) {
+    process.stdout.write(`${JSON.stringify(answer)}\n`)
+    return answer.status === 'success' ? 0 : 1
+  }
+  if (answer.status !== 'success' || answer.data === undefined) {
+    process.stderr.write(`tercet: ${answer.error ?? `status ${reply.status}`}\n`)
+    return 1
+  }
   for (const warning of answer.warnings ?? []) process.stderr.write(`warning: ${warning}\n`)
   const { resultType, result } = answer.data
-  if (resultType === 'scalar' || resultType === 'string') { process.stdout.write(`${(result as [number, string])[1]}\n`); return 0 }
+  if (resultType === 'scalar' || resultType === 'string') {
+    process.stdout.write(`${(result as [number, string])[1]}\n`)
+    return 0
+  }
   for (const series of result as Exclude<typeof result, [number, string]>) {
     const { __name__: name = '', ...labels } = series.metric
-    const shown = `${name}{${Object.entries(labels).map(([label, value]) => `${label}=${JSON.stringify(value)}`).join(', ')}}`
-    process.stdout.write(`${shown} => ${series.value === undefined ? (series.values ?? []).map(([, value]) => value).join(' ') : `${series.value[1]} @[${series.value[0]}]`}\n`)
+    const shown = `${name}{${Object.entries(labels)
+      .map(([label, value]) => `${label}=${JSON.stringify(value)}`)
+      .join(', ')}}`
+    process.stdout.write(
+      `${shown} => ${series.value === undefined ? (series.values ?? []).map(([, value]) => value).join(' ') : `${series.value[1]} @[${series.value[0]}]`}\n`,
+    )
   }
   return 0
 }
@@ -367,15 +551,43 @@ async function chart(url: string, expr: string, since: string, args: Arguments):
   noMoreFlags(args.flags, 'query')
   const sinceMs = parseDurationMs(since)
   if (sinceMs === undefined || sinceMs === 0) throw new BadDataError(`--since=${since} is no duration like 1h`)
-  const end = Math.floor(systemClock.nowMs() / 1000), step = Math.max(1, Math.round(sinceMs / 1000 / 120)), start = end - Math.floor(sinceMs / 1000 / step) * step
-  const reply = await fetch(`${url}/api/v1/query_range`, { method: 'POST', body: new URLSearchParams({ query: expr, start: String(start), end: String(end), step: String(step) }) }), answer = await reply.json() as QueryAnswer
-  if (args.json) { process.stdout.write(`${JSON.stringify(answer)}\n`); return answer.status === 'success' ? 0 : 1 }
-  if (answer.status !== 'success' || answer.data === undefined) { process.stderr.write(`tercet: ${answer.error ?? `status ${reply.status}`}\n`); return 1 }
+  const end = Math.floor(systemClock.nowMs() / 1000),
+    step = Math.max(1, Math.round(sinceMs / 1000 / 120)),
+    start = end - Math.floor(sinceMs / 1000 / step) * step
+  const reply = await fetch(`${url}/api/v1/query_range`, {
+      method: 'POST',
+      body: new URLSearchParams({ query: expr, start: String(start), end: String(end), step: String(step) }),
+    }),
+    answer = (await reply.json()) as QueryAnswer
+  if (args.json) {
+    process.stdout.write(`${JSON.stringify(answer)}\n`)
+    return answer.status === 'success' ? 0 : 1
+  }
+  if (answer.status !== 'success' || answer.data === undefined) {
+    process.stderr.write(`tercet: ${answer.error ?? `status ${reply.status}`}\n`)
+    return 1
+  }
   const count = Math.round((end - start) / step) + 1
-  for (const { metric, values = [] } of answer.data.result as { metric: Record<string, string>; values?: [number, string][] }[]) {
-    const { __name__: name = '', ...labels } = metric, points: (number | undefined)[] = Array.from({ length: count }, () => undefined)
+  for (const { metric, values = [] } of answer.data.result as {
+    metric: Record<string, string>
+    values?: [number, string][]
+  }[]) {
+    const { __name__: name = '', ...labels } = metric,
+      points: (number | undefined)[] = Array.from({ length: count }, () => undefined)
     for (const [at, text] of values) points[Math.round((at - start) / step)] = Number(text)
-    process.stdout.write(`${sparkRow({ name: harmless(`${name}{${Object.entries(labels).map(([label, value]) => `${label}=${JSON.stringify(value)}`).join(', ')}}`), values: points }, process.stdout.columns ?? 120)}\n`)
+    process.stdout.write(
+      `${sparkRow(
+        {
+          name: harmless(
+            `${name}{${Object.entries(labels)
+              .map(([label, value]) => `${label}=${JSON.stringify(value)}`)
+              .join(', ')}}`,
+          ),
+          values: points,
+        },
+        process.stdout.columns ?? 120,
+      )}\n`,
+    )
   }
   return 0
 }

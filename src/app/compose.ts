@@ -87,93 +87,220 @@ const defaultTraceTenant = 'single-tenant'
 
 /** The bucket of a signal, by configuration. */
 /** What a signal does not say itself, holds for all three. */
-function ownText(config: Config, signal: SignalName, name: 'endpoint' | 'region' | 'access_key_id' | 'access_key_id_file' | 'secret_access_key' | 'secret_access_key_file'): string {
+function ownText(
+  config: Config,
+  signal: SignalName,
+  name: 'endpoint' | 'region' | 'access_key_id' | 'access_key_id_file' | 'secret_access_key' | 'secret_access_key_file',
+): string {
   return config.text(`${signal}.bucket.s3.${name}`) || config.text(`bucket.s3.${name}`)
 }
 
-export function s3Settings(config: Config, signal: SignalName): { endpoint: string; region: string; pathStyle: boolean } {
-  const endpoint = ownText(config, signal, 'endpoint'), pathStyle = config.text('bucket.s3.path_style')
-  return { endpoint, region: ownText(config, signal, 'region'), pathStyle: pathStyle === 'auto' ? endpoint !== '' : pathStyle === 'true' }
+export function s3Settings(
+  config: Config,
+  signal: SignalName,
+): { endpoint: string; region: string; pathStyle: boolean } {
+  const endpoint = ownText(config, signal, 'endpoint'),
+    pathStyle = config.text('bucket.s3.path_style')
+  return {
+    endpoint,
+    region: ownText(config, signal, 'region'),
+    pathStyle: pathStyle === 'auto' ? endpoint !== '' : pathStyle === 'true',
+  }
 }
 
 /** Undefined: the SDK's own chain. Those in files are read again when they are asked for again. */
-export function s3Credentials(config: Config, { files }: Pick<World, 'files'>, signal: SignalName): S3Credentials | undefined {
+export function s3Credentials(
+  config: Config,
+  { files }: Pick<World, 'files'>,
+  signal: SignalName,
+): S3Credentials | undefined {
   const part = (name: 'access_key_id' | 'secret_access_key'): { text: string; file: string } => {
     // A signal's own text goes before a file for all.
-    const own = config.text(`${signal}.bucket.s3.${name}`), ownFile = config.text(`${signal}.bucket.s3.${name}_file`)
-    return own !== '' || ownFile !== '' ? { text: own, file: ownFile } : { text: config.text(`bucket.s3.${name}`), file: config.text(`bucket.s3.${name}_file`) }
+    const own = config.text(`${signal}.bucket.s3.${name}`),
+      ownFile = config.text(`${signal}.bucket.s3.${name}_file`)
+    return own !== '' || ownFile !== ''
+      ? { text: own, file: ownFile }
+      : { text: config.text(`bucket.s3.${name}`), file: config.text(`bucket.s3.${name}_file`) }
   }
-  const id = part('access_key_id'), secret = part('secret_access_key')
+  const id = part('access_key_id'),
+    secret = part('secret_access_key')
   if (id.text === '' && id.file === '') return undefined
-  const read = async ({ text, file }: { text: string; file: string }): Promise<string> => (file === '' ? text : Buffer.from(await files.read(file)).toString('utf8').trim())
-  return { isChanging: id.file !== '' || secret.file !== '', read: async () => ({ accessKeyId: await read(id), secretAccessKey: await read(secret) }) }
+  const read = async ({ text, file }: { text: string; file: string }): Promise<string> =>
+    file === ''
+      ? text
+      : Buffer.from(await files.read(file))
+          .toString('utf8')
+          .trim()
+  return {
+    isChanging: id.file !== '' || secret.file !== '',
+    read: async () => ({ accessKeyId: await read(id), secretAccessKey: await read(secret) }),
+  }
 }
 
 export async function openBucket(config: Config, world: World, signal: SignalName): Promise<Bucket> {
   const s3Name = config.text(`${signal}.bucket.s3.bucket`) || config.text('bucket.s3.bucket')
-  const directory = config.text(`${signal}.bucket.dir`) || (config.text('bucket.dir') === '' ? '' : `${config.text('bucket.dir')}/${signal}`)
-  if (s3Name === '' || config.text(`${signal}.bucket.dir`) !== '') return new DirectoryBucket(directory || `${config.text('data_dir')}/bucket/${signal}`)
+  const directory =
+    config.text(`${signal}.bucket.dir`) ||
+    (config.text('bucket.dir') === '' ? '' : `${config.text('bucket.dir')}/${signal}`)
+  if (s3Name === '' || config.text(`${signal}.bucket.dir`) !== '')
+    return new DirectoryBucket(directory || `${config.text('data_dir')}/bucket/${signal}`)
   const { endpoint, ...s3 } = s3Settings(config, signal)
-  if (endpoint.startsWith('http://') && !config.isOn('bucket.s3.allow_insecure')) throw new BadDataError(`bucket.s3.endpoint ${endpoint} has no TLS; use https://, or allow it with bucket.s3.allow_insecure: true`)
+  if (endpoint.startsWith('http://') && !config.isOn('bucket.s3.allow_insecure'))
+    throw new BadDataError(
+      `bucket.s3.endpoint ${endpoint} has no TLS; use https://, or allow it with bucket.s3.allow_insecure: true`,
+    )
   const { openS3 } = await import('#bucket/s3.ts')
-  const bucket = await openS3({ endpoint, ...s3, bucket: s3Name, credentials: s3Credentials(config, world, signal), clock: world.clock })
+  const bucket = await openS3({
+    endpoint,
+    ...s3,
+    bucket: s3Name,
+    credentials: s3Credentials(config, world, signal),
+    clock: world.clock,
+  })
   const shared = config.text('bucket.s3.prefix')
   // Tempo takes every first-level prefix for a tenant: traces don't share theirs with the others.
-  const prefix = (config.text(`${signal}.bucket.s3.prefix`) || (signal === 'traces' && config.text('traces.bucket.s3.bucket') === '' ? `${shared}/traces` : shared)).replace(/^\/+|\/+$/g, '')
+  const prefix = (
+    config.text(`${signal}.bucket.s3.prefix`) ||
+    (signal === 'traces' && config.text('traces.bucket.s3.bucket') === '' ? `${shared}/traces` : shared)
+  ).replace(/^\/+|\/+$/g, '')
   const whole = prefix === '' ? bucket : new PrefixedBucket(bucket, `${prefix}/`)
   const bytesMax = config.bytes('bucket.cache_size')
   // Only these are read again and again, and never change.
-  const isCacheable = (key: string): boolean => (signal === 'traces' ? /\/bloom-\d+$/ : signal === 'logs' ? /^[^/]+\/[0-9a-f]+\/[0-9a-f]+:[0-9a-f]+:[0-9a-f]+(\.tercet-tokens)?$|\.tsdb\.gz$/ : /\/chunks\/\d+$|\/index$/).test(key)
-  return bytesMax === 0 ? whole : CachedBucket.open(whole, { files: world.files, log: world.log, directory: `${config.text('data_dir')}/cache/${signal}`, bytesMax, isCacheable })
+  const isCacheable = (key: string): boolean =>
+    (signal === 'traces'
+      ? /\/bloom-\d+$/
+      : signal === 'logs'
+        ? /^[^/]+\/[0-9a-f]+\/[0-9a-f]+:[0-9a-f]+:[0-9a-f]+(\.tercet-tokens)?$|\.tsdb\.gz$/
+        : /\/chunks\/\d+$|\/index$/
+    ).test(key)
+  return bytesMax === 0
+    ? whole
+    : CachedBucket.open(whole, {
+        files: world.files,
+        log: world.log,
+        directory: `${config.text('data_dir')}/cache/${signal}`,
+        bytesMax,
+        isCacheable,
+      })
 }
 
 /** What changes something and is no ingestion: browsers send telemetry from pages of everybody. */
 function isAction({ methods, path }: Route): boolean {
-  return (path.startsWith('/-/') && !methods.includes('GET')) || ((methods.includes('POST') || methods.includes('PUT') || methods.includes('DELETE')) && (/\/api\/v2\/silences?\b/.test(path) || /\/admin\/|\/delete$/.test(path) || path.startsWith('/api/tercet/')))
+  return (
+    (path.startsWith('/-/') && !methods.includes('GET')) ||
+    ((methods.includes('POST') || methods.includes('PUT') || methods.includes('DELETE')) &&
+      (/\/api\/v2\/silences?\b/.test(path) || /\/admin\/|\/delete$/.test(path) || path.startsWith('/api/tercet/')))
+  )
 }
 
 /** A restart does not take back what was given away. */
 async function refuseHandedOver(prefixes: readonly (readonly [Bucket, string])[]): Promise<void> {
   for (const [bucket, tenant] of prefixes) {
     const successor = await Fence.successorOf(bucket, `${tenant}/tercet/epoch/`)
-    if (successor !== undefined) throw new BadDataError(`${bucket.description} was handed over to ${successor}. To write there again, stop those and start once with --take_back=true; to look, start with --role=query`)
+    if (successor !== undefined)
+      throw new BadDataError(
+        `${bucket.description} was handed over to ${successor}. To write there again, stop those and start once with --take_back=true; to look, start with --role=query`,
+      )
   }
 }
 
-function openLogs(config: Config, { clock, random, files, log, memoryBytes }: World, bucket: Bucket, limits: Limits, isReader: boolean): LogsEngine {
+function openLogs(
+  config: Config,
+  { clock, random, files, log, memoryBytes }: World,
+  bucket: Bucket,
+  limits: Limits,
+  isReader: boolean,
+): LogsEngine {
   const outOfOrderMs = config.durationMs('logs.out_of_order_window')
   return new LogsEngine({
-    clock, random, files, log, bucket, directory: `${config.text('data_dir')}/logs`, defaultTenant: defaultLogTenant, isBase64: bucket instanceof DirectoryBucket,
-    durability: config.text('durability') as 'local' | 'bucket', syncAlways: config.text('wal_sync') === 'always',
-    retentionMs: config.durationMs('logs.retention'), deletionDelayMs: config.durationMs('logs.deletion_delay'), hides: (notices, labels) => new HiddenLines(notices, () => clock.nowMs()).of(labels),
+    clock,
+    random,
+    files,
+    log,
+    bucket,
+    directory: `${config.text('data_dir')}/logs`,
+    defaultTenant: defaultLogTenant,
+    isBase64: bucket instanceof DirectoryBucket,
+    durability: config.text('durability') as 'local' | 'bucket',
+    syncAlways: config.text('wal_sync') === 'always',
+    retentionMs: config.durationMs('logs.retention'),
+    deletionDelayMs: config.durationMs('logs.deletion_delay'),
+    hides: (notices, labels) => new HiddenLines(notices, () => clock.nowMs()).of(labels),
     admission: {
       // Who takes lines of any age, takes old ones too.
-      maxAgeMs: outOfOrderMs === Infinity ? Infinity : limits.logMaxAgeMs, futureMs: limits.futureMs, outOfOrderMs, lineBytesMax: config.bytes('limits.log_line_size'),
-      labelsPerStreamMax: limits.logLabelsMax, labelNameBytesMax: 1024, labelValueBytesMax: 2048, metadataPairsMax: limits.logMetadataPairsMax, metadataBytesMax: limits.logMetadataBytesMax,
+      maxAgeMs: outOfOrderMs === Infinity ? Infinity : limits.logMaxAgeMs,
+      futureMs: limits.futureMs,
+      outOfOrderMs,
+      lineBytesMax: config.bytes('limits.log_line_size'),
+      labelsPerStreamMax: limits.logLabelsMax,
+      labelNameBytesMax: 1024,
+      labelValueBytesMax: 2048,
+      metadataPairsMax: limits.logMetadataPairsMax,
+      metadataBytesMax: limits.logMetadataBytesMax,
     },
-    streamsMax: config.number('limits.log_streams'), rateBytes: config.bytes('limits.log_rate') || Infinity, headBytesMax: shareOf({ memoryBytes }, 1 / 8, 256 * 1024 * 1024), cacheBytes: shareOf({ memoryBytes }, 1 / 8, config.bytes('logs.cache_size')),
-    freeBytesMin: config.bytes('disk_free_min'), readOnly: isReader, refreshMs: bucket instanceof DirectoryBucket ? 60_000 : isReader ? 300_000 : 3_600_000,
+    streamsMax: config.number('limits.log_streams'),
+    rateBytes: config.bytes('limits.log_rate') || Infinity,
+    headBytesMax: shareOf({ memoryBytes }, 1 / 8, 256 * 1024 * 1024),
+    cacheBytes: shareOf({ memoryBytes }, 1 / 8, config.bytes('logs.cache_size')),
+    freeBytesMin: config.bytes('disk_free_min'),
+    readOnly: isReader,
+    refreshMs: bucket instanceof DirectoryBucket ? 60_000 : isReader ? 300_000 : 3_600_000,
   })
 }
 
-function openTraces(config: Config, { clock, random, files, log, memoryBytes }: World, bucket: Bucket, limits: Limits, isReader: boolean): TracesEngine {
+function openTraces(
+  config: Config,
+  { clock, random, files, log, memoryBytes }: World,
+  bucket: Bucket,
+  limits: Limits,
+  isReader: boolean,
+): TracesEngine {
   return new TracesEngine({
-    clock, random, files, log, bucket, directory: `${config.text('data_dir')}/traces`, defaultTenant: defaultTraceTenant,
-    durability: config.text('durability') as 'local' | 'bucket', syncAlways: config.text('wal_sync') === 'always', retentionMs: config.durationMs('traces.retention'),
+    clock,
+    random,
+    files,
+    log,
+    bucket,
+    directory: `${config.text('data_dir')}/traces`,
+    defaultTenant: defaultTraceTenant,
+    durability: config.text('durability') as 'local' | 'bucket',
+    syncAlways: config.text('wal_sync') === 'always',
+    retentionMs: config.durationMs('traces.retention'),
     limits: {
-      futureMs: Math.max(limits.futureMs, 86_400_000), traceBytesMax: config.bytes('limits.trace_size'), attributeBytesMax: config.bytes('limits.trace_attribute_size'), attributesMax: config.number('limits.trace_attributes'),
-      requestSpansMax: config.number('limits.trace_request_spans'), liveTracesMax: config.number('limits.live_traces'),
+      futureMs: Math.max(limits.futureMs, 86_400_000),
+      traceBytesMax: config.bytes('limits.trace_size'),
+      attributeBytesMax: config.bytes('limits.trace_attribute_size'),
+      attributesMax: config.number('limits.trace_attributes'),
+      requestSpansMax: config.number('limits.trace_request_spans'),
+      liveTracesMax: config.number('limits.live_traces'),
     },
-    layout: layoutOf(config.text('traces.block_version') as BlockFormat, defaultDedicated), headBytesMax: shareOf({ memoryBytes }, 1 / 10, 192 * 1024 * 1024), compactBytesMax: shareOf({ memoryBytes }, 1 / 64, 128 * 1024 * 1024), cacheBytes: shareOf({ memoryBytes }, 1 / 8, config.bytes('traces.cache_size')), freeBytesMin: config.bytes('disk_free_min'), readOnly: isReader,
-    refreshMs: bucket instanceof DirectoryBucket ? 60_000 : 300_000, decode: decodeOtlpTraces, decodeSpan, encode: encodeOtlpTraces,
+    layout: layoutOf(config.text('traces.block_version') as BlockFormat, defaultDedicated),
+    headBytesMax: shareOf({ memoryBytes }, 1 / 10, 192 * 1024 * 1024),
+    compactBytesMax: shareOf({ memoryBytes }, 1 / 64, 128 * 1024 * 1024),
+    cacheBytes: shareOf({ memoryBytes }, 1 / 8, config.bytes('traces.cache_size')),
+    freeBytesMin: config.bytes('disk_free_min'),
+    readOnly: isReader,
+    refreshMs: bucket instanceof DirectoryBucket ? 60_000 : 300_000,
+    decode: decodeOtlpTraces,
+    decodeSpan,
+    encode: encodeOtlpTraces,
   })
 }
 
 /** Files of others are looked at before anything is opened or changed. Throws BadDataError. */
 async function checkFiles(config: Config, { files, log }: World): Promise<void> {
-  const missing = (path: string): void => { log.warn('a file of rules is not there', { file: path }) }
+  const missing = (path: string): void => {
+    log.warn('a file of rules is not there', { file: path })
+  }
   const scrapeFile = config.text('scrape_config_file')
-  if (scrapeFile !== '') await loadRules((await loadPrometheusConfig(scrapeFile, files, process.env)).ruleFiles, files, dirname(resolve(scrapeFile)), process.env, missing)
+  if (scrapeFile !== '')
+    await loadRules(
+      (await loadPrometheusConfig(scrapeFile, files, process.env)).ruleFiles,
+      files,
+      dirname(resolve(scrapeFile)),
+      process.env,
+      missing,
+    )
   await loadRules(config.list('rule_files'), files, resolve('.'), process.env, missing)
   await loadAlertmanagerConfig(config.text('alertmanager_config_file'), files, process.env)
 }
@@ -187,19 +314,37 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   const bucket = await openBucket(config, world, 'metrics')
   const logsBucket = await openBucket(config, world, 'logs')
   const tracesBucket = await openBucket(config, world, 'traces')
-  const isReader = config.text('role') === 'query', isAnswering = config.text('role') !== 'insert'
+  const isReader = config.text('role') === 'query',
+    isAnswering = config.text('role') !== 'insert'
   await probeBucket(tracesBucket, `${defaultTraceTenant}/tercet/`, isReader, random)
   await probeBucket(bucket, `${defaultTenant}/tercet/`, isReader, random)
   await probeBucket(logsBucket, `${defaultLogTenant}/tercet/`, isReader, random)
-  if (!isReader && !config.isOn('take_back')) await refuseHandedOver([[bucket, defaultTenant], [logsBucket, defaultLogTenant], [tracesBucket, defaultTraceTenant]])
+  if (!isReader && !config.isOn('take_back'))
+    await refuseHandedOver([
+      [bucket, defaultTenant],
+      [logsBucket, defaultLogTenant],
+      [tracesBucket, defaultTraceTenant],
+    ])
   const registry = new Registry()
   const hashSeed = makeHashSeed(random)
   const metrics = new MetricsEngine({
-    clock, random, hashSeed, files, log, bucket, limits, directory: `${dataDir}/metrics`, defaultTenant,
-    durability: config.text('durability') as 'local' | 'bucket', syncAlways: config.text('wal_sync') === 'always',
-    blockMs: config.durationMs('metrics.block_duration'), outOfOrderMs: config.durationMs('metrics.out_of_order_window'),
-    retentionMs: config.durationMs('metrics.retention'), retentionBytesMax: config.bytes('metrics.retention_size') || Infinity,
-    freeBytesMin: config.bytes('disk_free_min'), readOnly: isReader,
+    clock,
+    random,
+    hashSeed,
+    files,
+    log,
+    bucket,
+    limits,
+    directory: `${dataDir}/metrics`,
+    defaultTenant,
+    durability: config.text('durability') as 'local' | 'bucket',
+    syncAlways: config.text('wal_sync') === 'always',
+    blockMs: config.durationMs('metrics.block_duration'),
+    outOfOrderMs: config.durationMs('metrics.out_of_order_window'),
+    retentionMs: config.durationMs('metrics.retention'),
+    retentionBytesMax: config.bytes('metrics.retention_size') || Infinity,
+    freeBytesMin: config.bytes('disk_free_min'),
+    readOnly: isReader,
     // Listing a directory costs nothing; in an object store only a process that does not write itself needs to look.
     refreshMs: bucket instanceof DirectoryBucket ? 60_000 : isReader ? 300_000 : 3_600_000,
   })
@@ -209,119 +354,370 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   const tenantNamed = (header: string | undefined, fallback = defaultTenant): string => {
     if (!tenancy) return fallback
     const tenant = header ?? ''
-    if (!/^[A-Za-z0-9!_.*'()-]{1,150}$/.test(tenant) || tenant === '.' || tenant === '..') throw new UnauthorizedError('no org id: the X-Scope-OrgID header must name the tenant in 1 to 150 letters, digits and !-_.*\'()')
+    if (!/^[A-Za-z0-9!_.*'()-]{1,150}$/.test(tenant) || tenant === '.' || tenant === '..')
+      throw new UnauthorizedError(
+        "no org id: the X-Scope-OrgID header must name the tenant in 1 to 150 letters, digits and !-_.*'()",
+      )
     return tenant
   }
   const tenantOf = (request: HttpRequest): string => tenantNamed(request.header('x-scope-orgid'))
   const logTenantOf = (request: HttpRequest): string => tenantNamed(request.header('x-scope-orgid'), defaultLogTenant)
-  const traceTenantOf = (request: HttpRequest): string => tenantNamed(request.header('x-scope-orgid'), defaultTraceTenant)
+  const traceTenantOf = (request: HttpRequest): string =>
+    tenantNamed(request.header('x-scope-orgid'), defaultTraceTenant)
   const engine = new PromqlEngine(clock, limits)
   const startedMs = clock.nowMs()
   const kernel = new WriteRequestKernel(hashSeed)
-  const lokiPush = new LokiPushHandler(logs, (body, bytesMax) => kernel.unpack(body, bytesMax), limits.decodedBytesMax, logTenantOf)
+  const lokiPush = new LokiPushHandler(
+    logs,
+    (body, bytesMax) => kernel.unpack(body, bytesMax),
+    limits.decodedBytesMax,
+    logTenantOf,
+  )
   const logql = new LogqlEngine(clock, limits, { seriesMax: limits.logQuerySeriesMax, stepsMax: limits.queryStepsMax })
   const remoteWrite = new RemoteWriteHandler(metrics, kernel, limits.decodedBytesMax, tenantOf)
   const otlp = new OtlpMetricsHandler(metrics, tenantOf, clock)
   const otlpLogs = new OtlpLogsHandler(logs, logTenantOf, clock)
   const derives = config.isOn('traces.derived_metrics') && !isReader
-  const derived = new DerivedMetrics({ clock, log, metrics, seriesMax: config.number('limits.derived_series'), sizeOf: spanSize, decode: decodeSpan })
+  const derived = new DerivedMetrics({
+    clock,
+    log,
+    metrics,
+    seriesMax: config.number('limits.derived_series'),
+    sizeOf: spanSize,
+    decode: decodeSpan,
+  })
   // Without multitenancy each signal has a name of its own for its one tenant.
-  const otlpTraces = new TracesHandler(traces, traceTenantOf, (tenant, trace, message) => { if (derives) derived.add(tenant === defaultTraceTenant ? defaultTenant : tenant, trace, message) })
-  const search = new TraceSearch(clock, limits), tags = new TagFinder(clock, limits)
+  const otlpTraces = new TracesHandler(traces, traceTenantOf, (tenant, trace, message) => {
+    if (derives) derived.add(tenant === defaultTraceTenant ? defaultTenant : tenant, trace, message)
+  })
+  const search = new TraceSearch(clock, limits),
+    tags = new TagFinder(clock, limits)
   const traceql = new TraceMetrics(clock, limits)
   const tempo = new TempoAnswers({ clock, search, tags, metrics: traceql })
   /** From the service graph's own metrics. */
   const dependencies = async (request: HttpRequest, endMs: number, lookbackMs: number): Promise<Dependency[]> => {
-    const { series } = await engine.instant(metrics.reader(tenantOf(request)), `sum by (client, server) (increase(traces_service_graph_request_total[${Math.max(1, Math.round(lookbackMs))}ms]))`, endMs, { signal: request.signal })
-    return series.map(s => ({ parent: s.labels.get('client') ?? '', child: s.labels.get('server') ?? '', callCount: Math.round(s.values[0] ?? 0) })).filter(d => d.callCount > 0)
+    const { series } = await engine.instant(
+      metrics.reader(tenantOf(request)),
+      `sum by (client, server) (increase(traces_service_graph_request_total[${Math.max(1, Math.round(lookbackMs))}ms]))`,
+      endMs,
+      { signal: request.signal },
+    )
+    return series
+      .map(s => ({
+        parent: s.labels.get('client') ?? '',
+        child: s.labels.get('server') ?? '',
+        callCount: Math.round(s.values[0] ?? 0),
+      }))
+      .filter(d => d.callCount > 0)
   }
   const victoriaLogs = new VictoriaLogsHandlers(logs, logTenantOf, clock, log)
   const syslog = new SyslogReceiver(logs, defaultLogTenant, clock, log, config.bytes('limits.log_line_size'))
   const imports = new ImportHandlers(metrics, tenantOf, clock)
   const influx = new InfluxHandler(metrics, tenantOf, clock)
-  const self = new SelfMetrics(registry, metrics, logs, traces, bucket instanceof CachedBucket ? bucket : undefined, clock, version)
-  const ok = (text: string) => async (): Promise<{ status: number; headers: Record<string, string>; body: string }> => ({ status: 200, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: text })
-  const selfTraces = config.isOn('self_trace') && !isReader ? new SelfTraces(traces, defaultTraceTenant, clock, random, log, version) : undefined
-  const scraping = new Scraping({ world, env: process.env, file: isReader ? '' : config.text('scrape_config_file'), appender: metrics, tenant: defaultTenant, bodyBytesMax: config.bytes('limits.scrape_size'), version })
-  // Where nothing else is said, links lead to the address that is listened at.
-  const externalUrl = (config.text('external_url') || `${tls === undefined ? 'http' : 'https'}://${config.text('listen.http')}`).replace(/\/+$/, '')
-  const own = isReader ? undefined : await OwnAlertmanager.open({ world, env: process.env, file: config.text('alertmanager_config_file'), dataDir, bucket, backupKey: `${defaultTenant}/tercet/alertmanager/state.json`, externalUrl, allowsOffLimits: config.isOn('limits.notify_link_local') })
-  const alerting = new Alerting({
-    world, env: process.env, ruleFiles: isReader ? [] : config.list('rule_files'), appender: metrics, tenant: defaultTenant, externalUrl, own: own?.receiver, discovery: scraping.discovery, promql: engine, logql, traceql,
-    metrics: () => metrics.reader(defaultTenant), logs: () => logs.reader(defaultLogTenant), traces: () => traces.reader(defaultTraceTenant),
+  const self = new SelfMetrics(
+    registry,
+    metrics,
+    logs,
+    traces,
+    bucket instanceof CachedBucket ? bucket : undefined,
+    clock,
+    version,
+  )
+  const ok =
+    (text: string) => async (): Promise<{ status: number; headers: Record<string, string>; body: string }> => ({
+      status: 200,
+      headers: { 'content-type': 'text/plain; charset=utf-8' },
+      body: text,
+    })
+  const selfTraces =
+    config.isOn('self_trace') && !isReader
+      ? new SelfTraces(traces, defaultTraceTenant, clock, random, log, version)
+      : undefined
+  const scraping = new Scraping({
+    world,
+    env: process.env,
+    file: isReader ? '' : config.text('scrape_config_file'),
+    appender: metrics,
+    tenant: defaultTenant,
+    bodyBytesMax: config.bytes('limits.scrape_size'),
+    version,
   })
-  const followsOperators = !isReader && (config.text('operator_objects') === 'on' || (config.text('operator_objects') === 'auto' && (process.env['KUBERNETES_SERVICE_HOST'] ?? '') !== ''))
-  const operators = followsOperators ? new OperatorWatcher(scraping.discovery, async ({ jobs, rules }) => { await scraping.setOperatorJobs(jobs); await alerting.setOperatorRules(rules) }) : undefined
-  for (const health of ['up', 'down', 'unknown'] as const) registry.read('tercet_scrape_targets', 'Targets by how their last scrape ended.', 'gauge', () => scraping.active().filter(t => t.health === health).length, { health })
+  // Where nothing else is said, links lead to the address that is listened at.
+  const externalUrl = (
+    config.text('external_url') || `${tls === undefined ? 'http' : 'https'}://${config.text('listen.http')}`
+  ).replace(/\/+$/, '')
+  const own = isReader
+    ? undefined
+    : await OwnAlertmanager.open({
+        world,
+        env: process.env,
+        file: config.text('alertmanager_config_file'),
+        dataDir,
+        bucket,
+        backupKey: `${defaultTenant}/tercet/alertmanager/state.json`,
+        externalUrl,
+        allowsOffLimits: config.isOn('limits.notify_link_local'),
+      })
+  const alerting = new Alerting({
+    world,
+    env: process.env,
+    ruleFiles: isReader ? [] : config.list('rule_files'),
+    appender: metrics,
+    tenant: defaultTenant,
+    externalUrl,
+    own: own?.receiver,
+    discovery: scraping.discovery,
+    promql: engine,
+    logql,
+    traceql,
+    metrics: () => metrics.reader(defaultTenant),
+    logs: () => logs.reader(defaultLogTenant),
+    traces: () => traces.reader(defaultTraceTenant),
+  })
+  const followsOperators =
+    !isReader &&
+    (config.text('operator_objects') === 'on' ||
+      (config.text('operator_objects') === 'auto' && (process.env['KUBERNETES_SERVICE_HOST'] ?? '') !== ''))
+  const operators = followsOperators
+    ? new OperatorWatcher(scraping.discovery, async ({ jobs, rules }) => {
+        await scraping.setOperatorJobs(jobs)
+        await alerting.setOperatorRules(rules)
+      })
+    : undefined
+  for (const health of ['up', 'down', 'unknown'] as const)
+    registry.read(
+      'tercet_scrape_targets',
+      'Targets by how their last scrape ended.',
+      'gauge',
+      () => scraping.active().filter(t => t.health === health).length,
+      { health },
+    )
   registry.read('tercet_rule_groups', 'Groups of rules.', 'gauge', () => alerting.groups().length)
-  registry.read('tercet_rule_evaluation_failures', 'Rules whose last evaluation failed.', 'gauge', () => alerting.groups().reduce((sum, g) => sum + g.rules.filter(r => r.health === 'err').length, 0))
+  registry.read('tercet_rule_evaluation_failures', 'Rules whose last evaluation failed.', 'gauge', () =>
+    alerting.groups().reduce((sum, g) => sum + g.rules.filter(r => r.health === 'err').length, 0),
+  )
   registry.read('tercet_alerts_sent_total', 'Alerts handed to Alertmanagers.', 'counter', () => alerting.notifier.sent)
-  registry.read('tercet_alerts_dropped_total', 'Alerts that no Alertmanager took.', 'counter', () => alerting.notifier.dropped)
+  registry.read(
+    'tercet_alerts_dropped_total',
+    'Alerts that no Alertmanager took.',
+    'counter',
+    () => alerting.notifier.dropped,
+  )
   if (own !== undefined) {
-    registry.read('tercet_notifications_total', 'Notifications that receivers took.', 'counter', () => own.alertmanager.notifications)
-    registry.read('tercet_notification_failures_total', 'Notifications that failed.', 'counter', () => own.alertmanager.failures)
-    registry.read('tercet_alertmanager_alerts', 'Alerts that are not over.', 'gauge', () => own.alertmanager.alerts().length)
-    registry.read('tercet_alertmanager_silences', 'Silences, those that are over too.', 'gauge', () => own.alertmanager.silences.size)
+    registry.read(
+      'tercet_notifications_total',
+      'Notifications that receivers took.',
+      'counter',
+      () => own.alertmanager.notifications,
+    )
+    registry.read(
+      'tercet_notification_failures_total',
+      'Notifications that failed.',
+      'counter',
+      () => own.alertmanager.failures,
+    )
+    registry.read(
+      'tercet_alertmanager_alerts',
+      'Alerts that are not over.',
+      'gauge',
+      () => own.alertmanager.alerts().length,
+    )
+    registry.read(
+      'tercet_alertmanager_silences',
+      'Silences, those that are over too.',
+      'gauge',
+      () => own.alertmanager.silences.size,
+    )
   }
   let tercet: Tercet | undefined
   const readiness = async (): Promise<{ status: number; headers: Record<string, string>; body: string }> => {
     const problem = metrics.ready && logs.ready && traces.ready ? undefined : 'starting'
-    return { status: problem === undefined ? 200 : 503, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: problem ?? 'Tercet is ready.\n' }
+    return {
+      status: problem === undefined ? 200 : 503,
+      headers: { 'content-type': 'text/plain; charset=utf-8' },
+      body: problem ?? 'Tercet is ready.\n',
+    }
   }
   const push = ['POST', 'PUT'] as const
   const running = new RunningQueries(clock)
   // Read when they are asked for, so that a changed file shows.
   const dashboards = async (): Promise<{ name: string; text: string }[]> => {
-    const paths = (await Promise.all(config.list('dashboard_files').map(pattern => filesOf({ files, directory: process.cwd() }, pattern)))).flat()
-    return Promise.all(paths.map(async path => ({ name: path.slice(path.lastIndexOf('/') + 1).replace(/\.json$/, ''), text: Buffer.from(await files.read(path)).toString('utf8') })))
+    const paths = (
+      await Promise.all(
+        config.list('dashboard_files').map(pattern => filesOf({ files, directory: process.cwd() }, pattern)),
+      )
+    ).flat()
+    return Promise.all(
+      paths.map(async path => ({
+        name: path.slice(path.lastIndexOf('/') + 1).replace(/\.json$/, ''),
+        text: Buffer.from(await files.read(path)).toString('utf8'),
+      })),
+    )
   }
-  const listed = (): ListedBlock[] => Object.entries({ metrics, logs, traces }).flatMap(([signal, store]) => store.blockList().map(block => ({ signal, ...block })))
-  const settings = (): Setting[] => Object.entries(config.shown()).map(([name, value]) => ({ name, value, source: config.placeOf(name as OptionName), help: optionOf(name as OptionName).help }))
+  const listed = (): ListedBlock[] =>
+    Object.entries({ metrics, logs, traces }).flatMap(([signal, store]) =>
+      store.blockList().map(block => ({ signal, ...block })),
+    )
+  const settings = (): Setting[] =>
+    Object.entries(config.shown()).map(([name, value]) => ({
+      name,
+      value,
+      source: config.placeOf(name as OptionName),
+      help: optionOf(name as OptionName).help,
+    }))
   const answering: Route[] = [
     ...tercetRoutes({ blocks: listed, settings, running, alertmanager: own?.alertmanager, dashboards }),
-    ...prometheusRoutes({ clock, limits, engine, store: metrics, tenantOf, version, startedMs, flags: config.shown(), configText: config.describe(), retention: config.text('metrics.retention') }),
-    ...ruleRoutes(alerting), ...(own === undefined ? [] : alertmanagerRoutes({ clock, alertmanager: own.alertmanager, version, startedMs })),
+    ...prometheusRoutes({
+      clock,
+      limits,
+      engine,
+      store: metrics,
+      tenantOf,
+      version,
+      startedMs,
+      flags: config.shown(),
+      configText: config.describe(),
+      retention: config.text('metrics.retention'),
+    }),
+    ...ruleRoutes(alerting),
+    ...(own === undefined ? [] : alertmanagerRoutes({ clock, alertmanager: own.alertmanager, version, startedMs })),
     ...targetRoutes(scraping, request => metrics.metadata(tenantOf(request))),
     ...exportRoutes({ clock, store: metrics, tenantOf }),
-    ...lokiRoutes({ clock, engine: logql, store: logs, tenantOf: logTenantOf, version, entriesMax: limits.logQueryEntriesMax, queryLengthMaxMs: limits.logQueryLengthMaxMs }),
-    ...victoriaLogsRoutes({ clock, engine: new LogsqlEngine(clock, limits), logql, store: logs, tenantOf: logTenantOf }),
+    ...lokiRoutes({
+      clock,
+      engine: logql,
+      store: logs,
+      tenantOf: logTenantOf,
+      version,
+      entriesMax: limits.logQueryEntriesMax,
+      queryLengthMaxMs: limits.logQueryLengthMaxMs,
+    }),
+    ...victoriaLogsRoutes({
+      clock,
+      engine: new LogsqlEngine(clock, limits),
+      logql,
+      store: logs,
+      tenantOf: logTenantOf,
+    }),
     ...tempoRoutes({ answers: tempo, store: traces, tenantOf: traceTenantOf, version }),
     ...jaegerRoutes({ clock, search, tags, store: traces, tenantOf: traceTenantOf, dependencies }),
   ]
-  const refused = { status: 403, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: 'This process has role=insert: it takes in and answers no queries. Ask one with role=query over the same bucket, or with role=all.\n' }
+  const refused = {
+    status: 403,
+    headers: { 'content-type': 'text/plain; charset=utf-8' },
+    body: 'This process has role=insert: it takes in and answers no queries. Ask one with role=query over the same bucket, or with role=all.\n',
+  }
   const routes: Route[] = [
-    ...(isAnswering ? running.watched(answering) : answering.map((route): Route => ({ ...route, handler: async () => refused }))),
-    ...['/v1/traces', '/opentelemetry/v1/traces', '/insert/opentelemetry/v1/traces', '/otlp/v1/traces'].map(path => ({ methods: ['POST'] as const, path, handler: otlpTraces.handle })),
-    { methods: ['POST'], path: '/api/v2/spans', handler: otlpTraces.handleZipkin }, { methods: ['POST'], path: '/api/traces', handler: otlpTraces.handleJaeger },
-    ...['/loki/api/v1/push', '/insert/loki/api/v1/push'].map(path => ({ methods: ['POST'] as const, path, handler: lokiPush.handle })),
-    ...['/v1/logs', '/opentelemetry/v1/logs', '/insert/opentelemetry/v1/logs'].map(path => ({ methods: ['POST'] as const, path, handler: otlpLogs.handle })),
-    { methods: push, path: '/insert/jsonline', handler: victoriaLogs.jsonLines }, { methods: push, path: '/insert/journald/upload', handler: victoriaLogs.journal },
-    { methods: push, path: '/insert/elasticsearch/_bulk', handler: victoriaLogs.bulk }, { methods: push, path: '/insert/elasticsearch/:index/_bulk', handler: victoriaLogs.bulk },
-    { methods: ['GET'], path: '/insert/elasticsearch', handler: victoriaLogs.elasticInfo }, { methods: ['GET'], path: '/insert/elasticsearch/_license', handler: victoriaLogs.elasticLicense },
+    ...(isAnswering
+      ? running.watched(answering)
+      : answering.map((route): Route => ({ ...route, handler: async () => refused }))),
+    ...['/v1/traces', '/opentelemetry/v1/traces', '/insert/opentelemetry/v1/traces', '/otlp/v1/traces'].map(path => ({
+      methods: ['POST'] as const,
+      path,
+      handler: otlpTraces.handle,
+    })),
+    { methods: ['POST'], path: '/api/v2/spans', handler: otlpTraces.handleZipkin },
+    { methods: ['POST'], path: '/api/traces', handler: otlpTraces.handleJaeger },
+    ...['/loki/api/v1/push', '/insert/loki/api/v1/push'].map(path => ({
+      methods: ['POST'] as const,
+      path,
+      handler: lokiPush.handle,
+    })),
+    ...['/v1/logs', '/opentelemetry/v1/logs', '/insert/opentelemetry/v1/logs'].map(path => ({
+      methods: ['POST'] as const,
+      path,
+      handler: otlpLogs.handle,
+    })),
+    { methods: push, path: '/insert/jsonline', handler: victoriaLogs.jsonLines },
+    { methods: push, path: '/insert/journald/upload', handler: victoriaLogs.journal },
+    { methods: push, path: '/insert/elasticsearch/_bulk', handler: victoriaLogs.bulk },
+    { methods: push, path: '/insert/elasticsearch/:index/_bulk', handler: victoriaLogs.bulk },
+    { methods: ['GET'], path: '/insert/elasticsearch', handler: victoriaLogs.elasticInfo },
+    { methods: ['GET'], path: '/insert/elasticsearch/_license', handler: victoriaLogs.elasticLicense },
     { methods: ['GET', 'PUT', 'POST'], path: '/insert/elasticsearch/*', handler: victoriaLogs.elasticEmpty },
     { methods: ['POST'], path: '/otlp/v1/logs', handler: otlpLogs.handleLoki },
     { methods: ['POST'], path: '/api/prom/push', handler: lokiPush.handleLegacy },
-    ...['/api/v1/write', '/api/v1/push', '/prometheus/api/v1/write', '/prometheus/api/v1/push'].map(path => ({ methods: ['POST'] as const, path, handler: remoteWrite.handle })),
-    ...['/v1/metrics', '/opentelemetry/v1/metrics', '/api/v1/otlp/v1/metrics', '/otlp/v1/metrics'].map(path => ({ methods: ['POST'] as const, path, handler: otlp.handle })),
+    ...['/api/v1/write', '/api/v1/push', '/prometheus/api/v1/write', '/prometheus/api/v1/push'].map(path => ({
+      methods: ['POST'] as const,
+      path,
+      handler: remoteWrite.handle,
+    })),
+    ...['/v1/metrics', '/opentelemetry/v1/metrics', '/api/v1/otlp/v1/metrics', '/otlp/v1/metrics'].map(path => ({
+      methods: ['POST'] as const,
+      path,
+      handler: otlp.handle,
+    })),
     { methods: push, path: '/api/v1/import', handler: imports.jsonLines },
     { methods: push, path: '/api/v1/import/prometheus', handler: imports.exposition },
-    { methods: push, path: '/write', handler: influx.handle }, { methods: push, path: '/influx/write', handler: influx.handle }, { methods: push, path: '/api/v2/write', handler: influx.handle },
-    { methods: ['GET'], path: '/health', handler: ok('OK') }, { methods: ['GET'], path: '/-/healthy', handler: ok('Tercet is healthy.\n') },
-    { methods: ['GET'], path: '/-/ready', handler: readiness }, { methods: ['GET'], path: '/ready', handler: readiness },
-    { methods: ['GET'], path: '/metrics', handler: async () => ({ status: 200, headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }, body: self.expose() }) },
-    { methods: push, path: '/-/flush', handler: async () => { await Promise.all([metrics.flush(), logs.flush(), traces.flush()]); return { status: 204 } } },
+    { methods: push, path: '/write', handler: influx.handle },
+    { methods: push, path: '/influx/write', handler: influx.handle },
+    { methods: push, path: '/api/v2/write', handler: influx.handle },
+    { methods: ['GET'], path: '/health', handler: ok('OK') },
+    { methods: ['GET'], path: '/-/healthy', handler: ok('Tercet is healthy.\n') },
+    { methods: ['GET'], path: '/-/ready', handler: readiness },
+    { methods: ['GET'], path: '/ready', handler: readiness },
+    {
+      methods: ['GET'],
+      path: '/metrics',
+      handler: async () => ({
+        status: 200,
+        headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' },
+        body: self.expose(),
+      }),
+    },
+    {
+      methods: push,
+      path: '/-/flush',
+      handler: async () => {
+        await Promise.all([metrics.flush(), logs.flush(), traces.flush()])
+        return { status: 204 }
+      },
+    },
     // To another system on the same buckets: see tercet deploy graduate.
-    { methods: ['POST'], path: '/-/hand-over', handler: async ({ query }) => { const to = query.get('to') ?? 'another writer'; await Promise.all([metrics, logs, traces].map(signal => signal.handOver(to))); return { status: 204 } } },
+    {
+      methods: ['POST'],
+      path: '/-/hand-over',
+      handler: async ({ query }) => {
+        const to = query.get('to') ?? 'another writer'
+        await Promise.all([metrics, logs, traces].map(signal => signal.handOver(to)))
+        return { status: 204 }
+      },
+    },
     // Looks for blocks that others put into the buckets.
-    { methods: push, path: '/-/refresh', handler: async () => { await Promise.all([metrics.refresh(), logs.refresh(), traces.refresh()]); return { status: 204 } } },
-    { methods: push, path: '/-/reload', handler: async () => { await tercet!.reload(); return { status: 200, body: '' } } },
+    {
+      methods: push,
+      path: '/-/refresh',
+      handler: async () => {
+        await Promise.all([metrics.refresh(), logs.refresh(), traces.refresh()])
+        return { status: 204 }
+      },
+    },
+    {
+      methods: push,
+      path: '/-/reload',
+      handler: async () => {
+        await tercet!.reload()
+        return { status: 200, body: '' }
+      },
+    },
     ...uiRoutes(await uiFiles(files), welcome, random),
   ]
-  const sockets = !isAnswering ? [] : tailRoutes({ clock, engine: logql, store: logs, tenantOf: header => tenantNamed(header, defaultLogTenant) })
+  const sockets = !isAnswering
+    ? []
+    : tailRoutes({ clock, engine: logql, store: logs, tenantOf: header => tenantNamed(header, defaultLogTenant) })
   const guarded = guardOrigin(routes, isAction)
   const http = new HttpServer(guarded, sockets, {
-    log, bodyBytesMax: limits.bodyBytesMax, decodedBytesMax: limits.decodedBytesMax, onError: errorReply, monotonicMs: () => clock.monotonicMs(),
-    onRequest: (route, status, seconds) => { self.request(route, status, seconds); if (traces.ready) selfTraces?.note(route, status, seconds) }, auth, tls,
+    log,
+    bodyBytesMax: limits.bodyBytesMax,
+    decodedBytesMax: limits.decodedBytesMax,
+    onError: errorReply,
+    monotonicMs: () => clock.monotonicMs(),
+    onRequest: (route, status, seconds) => {
+      self.request(route, status, seconds)
+      if (traces.ready) selfTraces?.note(route, status, seconds)
+    },
+    auth,
+    tls,
   })
   const addresses: { name: string; address: string }[] = []
   const listen = async (name: string, setting: string): Promise<void> => {
@@ -333,18 +729,45 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   await listen('http', config.text('listen.http'))
   await listen('otlp_http', config.text('listen.otlp_http'))
   for (const alias of config.list('listen.aliases')) await listen('alias', alias)
-  const grpc = new GrpcServer([
-    { service: 'opentelemetry.proto.collector.metrics.v1.MetricsService', method: 'Export', handler: (message, tenant) => otlp.handleGrpc(message, tenantNamed(tenant)) },
-    { service: 'opentelemetry.proto.collector.logs.v1.LogsService', method: 'Export', handler: (message, tenant) => otlpLogs.handleGrpc(message, tenantNamed(tenant, defaultLogTenant)) },
-    { service: 'opentelemetry.proto.collector.trace.v1.TraceService', method: 'Export', handler: (message, tenant) => otlpTraces.handleGrpc(message, tenantNamed(tenant, defaultTraceTenant)) },
-    { service: 'jaeger.api_v2.CollectorService', method: 'PostSpans', handler: (message, tenant) => otlpTraces.handleJaegerGrpc(message, tenantNamed(tenant, defaultTraceTenant)) },
-    ...tempoStreams(tempo, traces, tenant => tenantNamed(tenant, defaultTraceTenant)),
-    { service: 'logproto.Pusher', method: 'Push', handler: (message, tenant) => lokiPush.handleGrpc(message, tenantNamed(tenant, defaultLogTenant)) },
-  ], limits.bodyBytesMax, auth, tls)
+  const grpc = new GrpcServer(
+    [
+      {
+        service: 'opentelemetry.proto.collector.metrics.v1.MetricsService',
+        method: 'Export',
+        handler: (message, tenant) => otlp.handleGrpc(message, tenantNamed(tenant)),
+      },
+      {
+        service: 'opentelemetry.proto.collector.logs.v1.LogsService',
+        method: 'Export',
+        handler: (message, tenant) => otlpLogs.handleGrpc(message, tenantNamed(tenant, defaultLogTenant)),
+      },
+      {
+        service: 'opentelemetry.proto.collector.trace.v1.TraceService',
+        method: 'Export',
+        handler: (message, tenant) => otlpTraces.handleGrpc(message, tenantNamed(tenant, defaultTraceTenant)),
+      },
+      {
+        service: 'jaeger.api_v2.CollectorService',
+        method: 'PostSpans',
+        handler: (message, tenant) => otlpTraces.handleJaegerGrpc(message, tenantNamed(tenant, defaultTraceTenant)),
+      },
+      ...tempoStreams(tempo, traces, tenant => tenantNamed(tenant, defaultTraceTenant)),
+      {
+        service: 'logproto.Pusher',
+        method: 'Push',
+        handler: (message, tenant) => lokiPush.handleGrpc(message, tenantNamed(tenant, defaultLogTenant)),
+      },
+    ],
+    limits.bodyBytesMax,
+    auth,
+    tls,
+  )
   const grpcAddress = config.text('listen.otlp_grpc')
   if (grpcAddress !== 'off') addresses.push({ name: 'otlp_grpc', address: await grpc.listen(grpcAddress) })
-  for (const alias of config.list('listen.grpc_aliases')) addresses.push({ name: 'grpc_alias', address: await grpc.listen(alias) })
-  if (config.text('listen.loki_grpc') !== 'off') addresses.push({ name: 'loki_grpc', address: await grpc.listen(config.text('listen.loki_grpc')) })
+  for (const alias of config.list('listen.grpc_aliases'))
+    addresses.push({ name: 'grpc_alias', address: await grpc.listen(alias) })
+  if (config.text('listen.loki_grpc') !== 'off')
+    addresses.push({ name: 'loki_grpc', address: await grpc.listen(config.text('listen.loki_grpc')) })
   try {
     await Promise.all([metrics.open(), logs.open(), traces.open()])
     await alerting.load(await scraping.load())
@@ -364,23 +787,43 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
     const setting = config.text(`listen.${name}`)
     if (setting === 'off' || isReader) return
     const { host, port } = hostAndPort(setting)
-    if (name === 'syslog_tls' && tls === undefined) throw new BadDataError('listen.syslog_tls needs tls.cert_file and tls.key_file')
-    const server = name === 'syslog_udp' ? await listenUdp(host, port, syslog.datagram) : await listenTcp(host, port, name === 'syslog_tls' ? tls : undefined, syslog.connect)
+    if (name === 'syslog_tls' && tls === undefined)
+      throw new BadDataError('listen.syslog_tls needs tls.cert_file and tls.key_file')
+    const server =
+      name === 'syslog_udp'
+        ? await listenUdp(host, port, syslog.datagram)
+        : await listenTcp(host, port, name === 'syslog_tls' ? tls : undefined, syslog.connect)
     addresses.push({ name, address: server.address })
     syslogServers.push(server)
   }
   for (const name of ['syslog_tcp', 'syslog_tls', 'syslog_udp'] as const) await openSyslog(name)
-  const deriver = derives ? new Repeater(clock, config.durationMs('metrics.scrape_interval'), () => derived.store()) : undefined
+  const deriver = derives
+    ? new Repeater(clock, config.durationMs('metrics.scrape_interval'), () => derived.store())
+    : undefined
   let scraper: Repeater | undefined
   if (config.isOn('self_scrape') && !isReader) {
-    const scrape = (): Promise<void> => self.store(defaultTenant).catch((error: unknown) => { log.warn('own metrics could not be stored', { error: messageOf(error) }) })
+    const scrape = (): Promise<void> =>
+      self.store(defaultTenant).catch((error: unknown) => {
+        log.warn('own metrics could not be stored', { error: messageOf(error) })
+      })
     scraper = new Repeater(clock, config.durationMs('metrics.scrape_interval'), scrape)
     void scrape()
   }
   tercet = {
-    url: `${tls === undefined ? 'http' : 'https'}://${addresses.find(a => a.name === 'http')?.address ?? addresses[0]?.address ?? ''}`, addresses, metrics, logs, traces,
-    async flush() { await Promise.all([metrics.flush(), logs.flush(), traces.flush()]) },
-    async reload() { await checkFiles(config, world); await alerting.load(await scraping.load()); await own?.reload(); await Promise.all([metrics.refresh(), logs.refresh(), traces.refresh()]) },
+    url: `${tls === undefined ? 'http' : 'https'}://${addresses.find(a => a.name === 'http')?.address ?? addresses[0]?.address ?? ''}`,
+    addresses,
+    metrics,
+    logs,
+    traces,
+    async flush() {
+      await Promise.all([metrics.flush(), logs.flush(), traces.flush()])
+    },
+    async reload() {
+      await checkFiles(config, world)
+      await alerting.load(await scraping.load())
+      await own?.reload()
+      await Promise.all([metrics.refresh(), logs.refresh(), traces.refresh()])
+    },
     async close() {
       await operators?.stop()
       await scraping.stop()

@@ -14,23 +14,50 @@ export class Config {
     this.#places = places
   }
 
-  placeOf(name: OptionName): string { return this.#places.get(name) ?? 'default' }
+  placeOf(name: OptionName): string {
+    return this.#places.get(name) ?? 'default'
+  }
 
-
-  text(name: OptionName): string { return this.#values.get(name) ?? optionOf(name).fallback }
-  number(name: OptionName): number { return Number(this.text(name)) }
-  bytes(name: OptionName): number { return parseBytes(this.text(name))! }
-  durationMs(name: OptionName): number { return parseDuration(this.text(name))! }
-  isOn(name: OptionName): boolean { return this.text(name) === 'true' }
-  list(name: OptionName): string[] { return this.text(name).split(',').map(part => part.trim()).filter(Boolean) }
-  isSet(name: OptionName): boolean { return this.#values.has(name) }
+  text(name: OptionName): string {
+    return this.#values.get(name) ?? optionOf(name).fallback
+  }
+  number(name: OptionName): number {
+    return Number(this.text(name))
+  }
+  bytes(name: OptionName): number {
+    return parseBytes(this.text(name))!
+  }
+  durationMs(name: OptionName): number {
+    return parseDuration(this.text(name))!
+  }
+  isOn(name: OptionName): boolean {
+    return this.text(name) === 'true'
+  }
+  list(name: OptionName): string[] {
+    return this.text(name)
+      .split(',')
+      .map(part => part.trim())
+      .filter(Boolean)
+  }
+  isSet(name: OptionName): boolean {
+    return this.#values.has(name)
+  }
 
   /** As /api/v1/status/config shows it: secrets hidden. */
-  describe(): string { return Object.entries(this.shown()).map(([name, text]) => `${name}: ${text === secret ? secret : JSON.stringify(text)}`).join('\n') }
+  describe(): string {
+    return Object.entries(this.shown())
+      .map(([name, text]) => `${name}: ${text === secret ? secret : JSON.stringify(text)}`)
+      .join('\n')
+  }
 
   /** Every key, without secrets. */
   shown(): Record<string, string> {
-    return Object.fromEntries(optionNames.map(name => [name, /secret/.test(name) && !name.endsWith('_file') && this.text(name) !== '' ? secret : this.text(name)]))
+    return Object.fromEntries(
+      optionNames.map(name => [
+        name,
+        /secret/.test(name) && !name.endsWith('_file') && this.text(name) !== '' ? secret : this.text(name),
+      ]),
+    )
   }
 }
 
@@ -40,7 +67,22 @@ function parseDuration(text: string): number | undefined {
   return text === 'inf' ? Infinity : parseDurationMs(text)
 }
 
-const byteUnits: Readonly<Record<string, number>> = { '': 1, B: 1, KB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4, Ki: 1024, Mi: 1024 ** 2, Gi: 1024 ** 3, Ti: 1024 ** 4 }
+const byteUnits: Readonly<Record<string, number>> = {
+  '': 1,
+  B: 1,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  TB: 1e12,
+  KiB: 1024,
+  MiB: 1024 ** 2,
+  GiB: 1024 ** 3,
+  TiB: 1024 ** 4,
+  Ki: 1024,
+  Mi: 1024 ** 2,
+  Gi: 1024 ** 3,
+  Ti: 1024 ** 4,
+}
 
 function parseBytes(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?)\s*([A-Za-z]*)$/.exec(text)
@@ -51,21 +93,39 @@ function parseBytes(text: string): number | undefined {
 /** The reason why a value does not fit, or undefined. */
 function problemOf(name: OptionName, value: string): string | undefined {
   const { kind } = optionOf(name)
-  if (typeof kind !== 'string') return kind.includes(value) ? undefined : `${JSON.stringify(value)} is not one of ${kind.join(', ')}`
+  if (typeof kind !== 'string')
+    return kind.includes(value) ? undefined : `${JSON.stringify(value)} is not one of ${kind.join(', ')}`
   switch (kind) {
-    case 'text': case 'list': return undefined
-    case 'number': return /^\d+$/.test(value) ? undefined : `${JSON.stringify(value)} is not a whole number`
-    case 'bytes': return parseBytes(value) === undefined ? `${JSON.stringify(value)} is not a size like 512MiB` : undefined
-    case 'duration': return parseDuration(value) === undefined ? `${JSON.stringify(value)} is not a duration like 30d, 1h30m or inf` : undefined
-    case 'switch': return value === 'true' || value === 'false' ? undefined : `${JSON.stringify(value)} is not true or false`
-    case 'address': return value === 'off' || /^(\[[0-9a-fA-F:]+\]|[^:\s]*):\d{1,5}$/.test(value) ? undefined : `${JSON.stringify(value)} is not host:port or off`
+    case 'text':
+    case 'list':
+      return undefined
+    case 'number':
+      return /^\d+$/.test(value) ? undefined : `${JSON.stringify(value)} is not a whole number`
+    case 'bytes':
+      return parseBytes(value) === undefined ? `${JSON.stringify(value)} is not a size like 512MiB` : undefined
+    case 'duration':
+      return parseDuration(value) === undefined
+        ? `${JSON.stringify(value)} is not a duration like 30d, 1h30m or inf`
+        : undefined
+    case 'switch':
+      return value === 'true' || value === 'false' ? undefined : `${JSON.stringify(value)} is not true or false`
+    case 'address':
+      return value === 'off' || /^(\[[0-9a-fA-F:]+\]|[^:\s]*):\d{1,5}$/.test(value)
+        ? undefined
+        : `${JSON.stringify(value)} is not host:port or off`
   }
 }
 
-interface Collected { values: Map<OptionName, string>; places: Map<OptionName, string> }
+interface Collected {
+  values: Map<OptionName, string>
+  places: Map<OptionName, string>
+}
 
 function set({ values, places }: Collected, key: string, value: string, place: string): void {
-  if (!isOptionName(key)) throw new BadDataError(`${place}: unknown key ${JSON.stringify(key)}; the nearest is ${JSON.stringify(nearest(key))}`)
+  if (!isOptionName(key))
+    throw new BadDataError(
+      `${place}: unknown key ${JSON.stringify(key)}; the nearest is ${JSON.stringify(nearest(key))}`,
+    )
   const problem = problemOf(key, value)
   if (problem !== undefined) throw new BadDataError(`${place}: ${key}: ${problem}`)
   values.set(key, value)
@@ -78,7 +138,8 @@ export function nearest(key: string): string {
     let row = Array.from({ length: b.length + 1 }, (_, i) => i)
     for (let i = 1; i <= a.length; i++) {
       const next = [i]
-      for (let k = 1; k <= b.length; k++) next.push(Math.min(next[k - 1]! + 1, row[k]! + 1, row[k - 1]! + (a[i - 1] === b[k - 1] ? 0 : 1)))
+      for (let k = 1; k <= b.length; k++)
+        next.push(Math.min(next[k - 1]! + 1, row[k]! + 1, row[k - 1]! + (a[i - 1] === b[k - 1] ? 0 : 1)))
       row = next
     }
     return row[b.length]!
@@ -86,10 +147,18 @@ export function nearest(key: string): string {
   return optionNames.toSorted((a, b) => distance(key, a) - distance(key, b))[0]!
 }
 
-function readFile(values: Collected, path: string, text: string, environment: Readonly<Record<string, string | undefined>>): void {
+function readFile(
+  values: Collected,
+  path: string,
+  text: string,
+  environment: Readonly<Record<string, string | undefined>>,
+): void {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines })
-  const placeOf = (offset: number): string => { const at = lines.linePos(offset); return `${path}:${at.line}:${at.col}` }
+  const placeOf = (offset: number): string => {
+    const at = lines.linePos(offset)
+    return `${path}:${at.line}:${at.col}`
+  }
   const error = document.errors[0]
   if (error !== undefined) throw new BadDataError(`${placeOf(error.pos[0])}: ${error.message.split('\n')[0]}`)
   const walk = (node: Node | null | undefined, prefix: string): void => {
@@ -101,10 +170,29 @@ function readFile(values: Collected, path: string, text: string, environment: Re
         const full = prefix === '' ? key : `${prefix}.${key}`
         const value = pair.value as Node | null
         if (isMap(value)) {
-          if (!optionNames.some(name => name.startsWith(`${full}.`))) throw new BadDataError(`${placeOf((pair.key as Node).range?.[0] ?? 0)}: unknown key ${JSON.stringify(full)}; the nearest is ${JSON.stringify(nearest(full))}`)
+          if (!optionNames.some(name => name.startsWith(`${full}.`)))
+            throw new BadDataError(
+              `${placeOf((pair.key as Node).range?.[0] ?? 0)}: unknown key ${JSON.stringify(full)}; the nearest is ${JSON.stringify(nearest(full))}`,
+            )
           walk(value, full)
-        } else if (isSeq(value)) set(values, full, value.items.map(item => String(isScalar(item) ? item.value : item)).join(','), placeOf((pair.key as Node).range?.[0] ?? 0))
-        else set(values, full, expand(isScalar(value) ? String(value.value ?? '') : '', environment, placeOf((pair.key as Node).range?.[0] ?? 0)), placeOf((pair.key as Node).range?.[0] ?? 0))
+        } else if (isSeq(value))
+          set(
+            values,
+            full,
+            value.items.map(item => String(isScalar(item) ? item.value : item)).join(','),
+            placeOf((pair.key as Node).range?.[0] ?? 0),
+          )
+        else
+          set(
+            values,
+            full,
+            expand(
+              isScalar(value) ? String(value.value ?? '') : '',
+              environment,
+              placeOf((pair.key as Node).range?.[0] ?? 0),
+            ),
+            placeOf((pair.key as Node).range?.[0] ?? 0),
+          )
       }
     } else throw new BadDataError(`${place}: a mapping was expected`)
   }
@@ -133,7 +221,10 @@ export function loadConfig({ file, environment, flags }: ConfigSources): Config 
   for (const [name, value] of Object.entries(environment)) {
     if (!name.startsWith('TERCET_') || value === undefined) continue
     const key = optionNames.find(option => option.toUpperCase().replaceAll('.', '_') === name.slice(7))
-    if (key === undefined) throw new BadDataError(`environment variable ${name}: unknown key; the nearest is ${JSON.stringify(`TERCET_${nearest(name.slice(7).toLowerCase()).toUpperCase().replaceAll('.', '_')}`)}`)
+    if (key === undefined)
+      throw new BadDataError(
+        `environment variable ${name}: unknown key; the nearest is ${JSON.stringify(`TERCET_${nearest(name.slice(7).toLowerCase()).toUpperCase().replaceAll('.', '_')}`)}`,
+      )
     set(values, key, value, `environment variable ${name}`)
   }
   for (const flag of flags) {

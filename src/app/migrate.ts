@@ -11,13 +11,17 @@ import { readStackFile } from './deploy.ts'
 /** Objects of a dump (kubectl get servicemonitors,… -A -o yaml): a List, or documents. */
 function objectsIn(path: string): KubeObject[] {
   return parseAllDocuments(readFileSync(path, 'utf8')).flatMap(document => {
-    const value = (document as { toJS(): unknown }).toJS() as KubeObject & { items?: KubeObject[] } | null
-    return value === null ? [] : value.items ?? [value]
+    const value = (document as { toJS(): unknown }).toJS() as (KubeObject & { items?: KubeObject[] }) | null
+    return value === null ? [] : (value.items ?? [value])
   })
 }
 
 export function migrateVerb({ flags, words }: Arguments): number {
-  const from = takeFlag(flags, 'from'), source = migrationSources.find(s => s === from), objects = takeFlag(flags, 'objects'), directory = takeFlag(flags, 'write'), engine = takeFlag(flags, 'engine')
+  const from = takeFlag(flags, 'from'),
+    source = migrationSources.find(s => s === from),
+    objects = takeFlag(flags, 'objects'),
+    directory = takeFlag(flags, 'write'),
+    engine = takeFlag(flags, 'engine')
   const { stack } = readStackFile(flags, engine)
   noMoreFlags(flags, 'deploy migrate')
   if (words.length > 0) throw new BadDataError(`deploy migrate takes no ${words[0]!}`)
@@ -27,8 +31,12 @@ export function migrateVerb({ flags, words }: Arguments): number {
   for (const lost of survivors?.lost ?? []) process.stderr.write(`warning monitor-goes: ${lost}\n`)
   if (directory !== undefined) {
     const file = join(directory, stack.root, stack.namespace, 'kustomization.yaml')
-    if (!existsSync(file)) throw new BadDataError(`${file} is not there: --write takes the directory that holds ${stack.root}`)
-    writeFileSync(file, withoutApplications(readFileSync(file, 'utf8'), applicationsOf[source], `replaced by ${stack.engine}`))
+    if (!existsSync(file))
+      throw new BadDataError(`${file} is not there: --write takes the directory that holds ${stack.root}`)
+    writeFileSync(
+      file,
+      withoutApplications(readFileSync(file, 'utf8'), applicationsOf[source], `replaced by ${stack.engine}`),
+    )
     process.stderr.write(`${file}: ${applicationsOf[source].join(', ')} commented out\n`)
   }
   return 0

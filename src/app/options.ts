@@ -2,44 +2,124 @@
 import { defaultLimits } from '#core/limits.ts'
 
 export type OptionKind = 'text' | 'number' | 'bytes' | 'duration' | 'switch' | 'list' | 'address' | readonly string[]
-export interface Option { kind: OptionKind; fallback: string; help: string }
+export interface Option {
+  kind: OptionKind
+  fallback: string
+  help: string
+}
 
 const option = (kind: OptionKind, fallback: string, help: string): Option => ({ kind, fallback, help })
 
 export const optionTable = {
-  'listen.http': option('address', '127.0.0.1:8428', 'Address that everything is served on; port 0 = any free one, off = not opened.'),
-  'listen.otlp_http': option('address', '127.0.0.1:4318', 'Extra address for OpenTelemetry over HTTP; the same routes as listen.http.'),
+  'listen.http': option(
+    'address',
+    '127.0.0.1:8428',
+    'Address that everything is served on; port 0 = any free one, off = not opened.',
+  ),
+  'listen.otlp_http': option(
+    'address',
+    '127.0.0.1:4318',
+    'Extra address for OpenTelemetry over HTTP; the same routes as listen.http.',
+  ),
   'listen.otlp_grpc': option('address', '127.0.0.1:4317', 'Address for OpenTelemetry over gRPC.'),
-  'listen.loki_grpc': option('address', 'off', 'Address for Loki\'s gRPC Pusher; it is served at listen.otlp_grpc too.'),
-  'listen.grpc_aliases': option('list', '', 'More addresses for the gRPC services, as 0.0.0.0:14250 for what sends to a Jaeger collector.'),
+  'listen.loki_grpc': option('address', 'off', "Address for Loki's gRPC Pusher; it is served at listen.otlp_grpc too."),
+  'listen.grpc_aliases': option(
+    'list',
+    '',
+    'More addresses for the gRPC services, as 0.0.0.0:14250 for what sends to a Jaeger collector.',
+  ),
   'listen.syslog_tcp': option('address', 'off', 'Address for syslog (RFC 3164 and 5424) over TCP.'),
   'listen.syslog_tls': option('address', 'off', 'The same over TLS, with the certificate of tls.cert_file.'),
   'listen.syslog_udp': option('address', 'off', 'The same over UDP.'),
   'listen.aliases': option('list', '', 'More addresses of the same handlers: 127.0.0.1:9090, …'),
-  'tls.cert_file': option('text', '', 'PEM certificate chain; with tls.key_file every address speaks TLS and nothing else.'),
+  'tls.cert_file': option(
+    'text',
+    '',
+    'PEM certificate chain; with tls.key_file every address speaks TLS and nothing else.',
+  ),
   'tls.key_file': option('text', '', 'PEM private key of tls.cert_file.'),
-  'tls.client_ca_file': option('text', '', 'PEM certificates of authorities: only clients with a certificate of theirs get in.'),
-  'scrape_config_file': option('text', '', 'prometheus.yml: what to scrape, which rules to evaluate, where alerts and samples go.'),
-  'rule_files': option('list', '', 'Files of rules, Prometheus\' and Loki\'s; a star in the last part of a path is a pattern. Those of scrape_config_file come on top.'),
-  'alertmanager_config_file': option('text', '', 'alertmanager.yml: how alerts are grouped, held back and told to whom. Without it alerts are kept and shown, and nobody is told.'),
-  'limits.notify_link_local': option('switch', 'false', 'Notifications may go to link-local addresses, where clouds have their metadata.'),
-  'operator_objects': option(['auto', 'on', 'off'], 'auto', 'Follow ServiceMonitors, PodMonitors, Probes, ScrapeConfigs, PrometheusRules, VMServiceScrapes, VMPodScrapes and VMRules of the cluster; auto: where the process runs in one.'),
-  'agent.remote_write': option('list', '', 'URLs of remote write that an agent sends samples to, beside those of scrape_config_file.'),
-  'agent.loki': option('list', '', 'URLs of Loki\'s push that an agent sends log lines to: http://loki:3100/loki/api/v1/push.'),
-  'agent.otlp': option('list', '', 'Base URLs of OpenTelemetry receivers that an agent hands traces to, and logs and metrics: http://tempo:4318.'),
-  'agent.queue_size': option('bytes', '2GiB', 'What may wait on the disk for each place that an agent sends to; the oldest is dropped beyond.'),
-  'agent.log_directory': option('text', '', 'Log files of a node\'s pods that an agent follows: /var/log/pods.'),
-  'agent.log_first_line': option('text', '', 'Expression that the first line of an entry matches; without it lines that begin with a blank or a brace belong to the one before.'),
-  'dashboard_files': option('list', '', 'Dashboards of Grafana, as JSON, that the web interface shows; a star in the last part of a path is a pattern.'),
-  'external_url': option('text', '', 'Where people reach this process: links in alerts begin so.'),
-  'limits.scrape_size': option('bytes', '64MiB', 'Largest body of a scrape whose job has no body_size_limit, uncompressed.'),
+  'tls.client_ca_file': option(
+    'text',
+    '',
+    'PEM certificates of authorities: only clients with a certificate of theirs get in.',
+  ),
+  scrape_config_file: option(
+    'text',
+    '',
+    'prometheus.yml: what to scrape, which rules to evaluate, where alerts and samples go.',
+  ),
+  rule_files: option(
+    'list',
+    '',
+    "Files of rules, Prometheus' and Loki's; a star in the last part of a path is a pattern. Those of scrape_config_file come on top.",
+  ),
+  alertmanager_config_file: option(
+    'text',
+    '',
+    'alertmanager.yml: how alerts are grouped, held back and told to whom. Without it alerts are kept and shown, and nobody is told.',
+  ),
+  'limits.notify_link_local': option(
+    'switch',
+    'false',
+    'Notifications may go to link-local addresses, where clouds have their metadata.',
+  ),
+  operator_objects: option(
+    ['auto', 'on', 'off'],
+    'auto',
+    'Follow ServiceMonitors, PodMonitors, Probes, ScrapeConfigs, PrometheusRules, VMServiceScrapes, VMPodScrapes and VMRules of the cluster; auto: where the process runs in one.',
+  ),
+  'agent.remote_write': option(
+    'list',
+    '',
+    'URLs of remote write that an agent sends samples to, beside those of scrape_config_file.',
+  ),
+  'agent.loki': option(
+    'list',
+    '',
+    "URLs of Loki's push that an agent sends log lines to: http://loki:3100/loki/api/v1/push.",
+  ),
+  'agent.otlp': option(
+    'list',
+    '',
+    'Base URLs of OpenTelemetry receivers that an agent hands traces to, and logs and metrics: http://tempo:4318.',
+  ),
+  'agent.queue_size': option(
+    'bytes',
+    '2GiB',
+    'What may wait on the disk for each place that an agent sends to; the oldest is dropped beyond.',
+  ),
+  'agent.log_directory': option('text', '', "Log files of a node's pods that an agent follows: /var/log/pods."),
+  'agent.log_first_line': option(
+    'text',
+    '',
+    'Expression that the first line of an entry matches; without it lines that begin with a blank or a brace belong to the one before.',
+  ),
+  dashboard_files: option(
+    'list',
+    '',
+    'Dashboards of Grafana, as JSON, that the web interface shows; a star in the last part of a path is a pattern.',
+  ),
+  external_url: option('text', '', 'Where people reach this process: links in alerts begin so.'),
+  'limits.scrape_size': option(
+    'bytes',
+    '64MiB',
+    'Largest body of a scrape whose job has no body_size_limit, uncompressed.',
+  ),
   'auth.username': option('text', '', 'User of HTTP Basic authentication; health and readiness answer without.'),
   'auth.password_file': option('text', '', 'File that holds the password of auth.username.'),
   'auth.bearer_token_file': option('text', '', 'File that holds a bearer token that gets in.'),
-  'self_trace': option('switch', 'true', 'Own requests as traces into own store: one a second, and some that were slow or failed.'),
-  'traces.derived_metrics': option('switch', 'true', 'Span metrics and service graphs of incoming spans, into own store, every metrics.scrape_interval.'),
-  'self_scrape': option('switch', 'true', 'Own metrics into own store, every metrics.scrape_interval.'),
-  'data_dir': option('text', './data', 'Write-ahead log, cache, and the bucket when no S3 is configured.'),
+  self_trace: option(
+    'switch',
+    'true',
+    'Own requests as traces into own store: one a second, and some that were slow or failed.',
+  ),
+  'traces.derived_metrics': option(
+    'switch',
+    'true',
+    'Span metrics and service graphs of incoming spans, into own store, every metrics.scrape_interval.',
+  ),
+  self_scrape: option('switch', 'true', 'Own metrics into own store, every metrics.scrape_interval.'),
+  data_dir: option('text', './data', 'Write-ahead log, cache, and the bucket when no S3 is configured.'),
   'bucket.dir': option('text', '', 'A local directory as the bucket (default: <data_dir>/bucket/<signal>).'),
   'bucket.s3.endpoint': option('text', '', 'S3 endpoint: https://…; plain http only with bucket.s3.allow_insecure.'),
   'bucket.s3.region': option('text', 'us-east-1', 'Region that requests are signed for; any text the store accepts.'),
@@ -48,10 +128,22 @@ export const optionTable = {
   'bucket.s3.access_key_id': option('text', '', 'Access key; without it the environment and instance roles are asked.'),
   'bucket.s3.secret_access_key': option('text', '', 'Secret key.'),
   'bucket.s3.access_key_id_file': option('text', '', 'File that holds the access key; it is read again now and then.'),
-  'bucket.s3.secret_access_key_file': option('text', '', 'File that holds the secret key; it is read again now and then, so that a key can change without a restart.'),
-  'bucket.s3.path_style': option(['auto', 'true', 'false'], 'auto', 'endpoint/bucket/key instead of bucket.endpoint/key; auto = true for custom endpoints.'),
+  'bucket.s3.secret_access_key_file': option(
+    'text',
+    '',
+    'File that holds the secret key; it is read again now and then, so that a key can change without a restart.',
+  ),
+  'bucket.s3.path_style': option(
+    ['auto', 'true', 'false'],
+    'auto',
+    'endpoint/bucket/key instead of bucket.endpoint/key; auto = true for custom endpoints.',
+  ),
   'bucket.s3.allow_insecure': option('switch', 'false', 'Allow an endpoint without TLS.'),
-  'bucket.cache_size': option('bytes', '2GiB', 'Local copies of what was read from S3 lately, below <data_dir>/cache; 0 = none.'),
+  'bucket.cache_size': option(
+    'bytes',
+    '2GiB',
+    'Local copies of what was read from S3 lately, below <data_dir>/cache; 0 = none.',
+  ),
   'metrics.bucket.dir': option('text', '', 'As bucket.dir, for metrics alone.'),
   'metrics.bucket.s3.bucket': option('text', '', 'As bucket.s3.bucket, for metrics alone.'),
   'metrics.bucket.s3.prefix': option('text', '', 'As bucket.s3.prefix, for metrics alone.'),
@@ -60,7 +152,11 @@ export const optionTable = {
   'metrics.bucket.s3.access_key_id': option('text', '', 'As bucket.s3.access_key_id, for metrics alone.'),
   'metrics.bucket.s3.access_key_id_file': option('text', '', 'As bucket.s3.access_key_id_file, for metrics alone.'),
   'metrics.bucket.s3.secret_access_key': option('text', '', 'As bucket.s3.secret_access_key, for metrics alone.'),
-  'metrics.bucket.s3.secret_access_key_file': option('text', '', 'As bucket.s3.secret_access_key_file, for metrics alone.'),
+  'metrics.bucket.s3.secret_access_key_file': option(
+    'text',
+    '',
+    'As bucket.s3.secret_access_key_file, for metrics alone.',
+  ),
   'logs.bucket.dir': option('text', '', 'As bucket.dir, for logs alone.'),
   'logs.bucket.s3.bucket': option('text', '', 'As bucket.s3.bucket, for logs alone.'),
   'logs.bucket.s3.prefix': option('text', '', 'As bucket.s3.prefix, for logs alone.'),
@@ -72,31 +168,79 @@ export const optionTable = {
   'logs.bucket.s3.secret_access_key_file': option('text', '', 'As bucket.s3.secret_access_key_file, for logs alone.'),
   'traces.bucket.dir': option('text', '', 'As bucket.dir, for traces alone.'),
   'traces.bucket.s3.bucket': option('text', '', 'As bucket.s3.bucket, for traces alone.'),
-  'traces.bucket.s3.prefix': option('text', '', 'As bucket.s3.prefix, for traces alone; without it traces/ below that prefix.'),
+  'traces.bucket.s3.prefix': option(
+    'text',
+    '',
+    'As bucket.s3.prefix, for traces alone; without it traces/ below that prefix.',
+  ),
   'traces.bucket.s3.endpoint': option('text', '', 'As bucket.s3.endpoint, for traces alone.'),
   'traces.bucket.s3.region': option('text', '', 'As bucket.s3.region, for traces alone.'),
   'traces.bucket.s3.access_key_id': option('text', '', 'As bucket.s3.access_key_id, for traces alone.'),
   'traces.bucket.s3.access_key_id_file': option('text', '', 'As bucket.s3.access_key_id_file, for traces alone.'),
   'traces.bucket.s3.secret_access_key': option('text', '', 'As bucket.s3.secret_access_key, for traces alone.'),
-  'traces.bucket.s3.secret_access_key_file': option('text', '', 'As bucket.s3.secret_access_key_file, for traces alone.'),
-  'durability': option(['local', 'bucket'], 'local', 'Acknowledge when in the local log, or when in the bucket.'),
-  'take_back': option('switch', 'false', 'Write to buckets that were handed over to Mimir, Loki and Tempo (tercet deploy graduate); their processes must be stopped.'),
-  'wal_sync': option(['interval', 'always'], 'interval', 'Force the local log to disk every second, or before every reply.'),
+  'traces.bucket.s3.secret_access_key_file': option(
+    'text',
+    '',
+    'As bucket.s3.secret_access_key_file, for traces alone.',
+  ),
+  durability: option(['local', 'bucket'], 'local', 'Acknowledge when in the local log, or when in the bucket.'),
+  take_back: option(
+    'switch',
+    'false',
+    'Write to buckets that were handed over to Mimir, Loki and Tempo (tercet deploy graduate); their processes must be stopped.',
+  ),
+  wal_sync: option(
+    ['interval', 'always'],
+    'interval',
+    'Force the local log to disk every second, or before every reply.',
+  ),
   'metrics.retention': option('duration', '30d', 'Samples older than this are deleted; inf keeps all.'),
   'metrics.retention_size': option('bytes', '0', 'The oldest blocks are deleted beyond this size; 0 = no limit.'),
-  'metrics.out_of_order_window': option('duration', '1h', 'How much older than the newest sample a sample may be; inf takes any age.'),
-  'metrics.block_duration': option('duration', '2h', 'Time that one block covers; 2h is what the reading systems like.'),
+  'metrics.out_of_order_window': option(
+    'duration',
+    '1h',
+    'How much older than the newest sample a sample may be; inf takes any age.',
+  ),
+  'metrics.block_duration': option(
+    'duration',
+    '2h',
+    'Time that one block covers; 2h is what the reading systems like.',
+  ),
   'metrics.scrape_interval': option('duration', '30s', 'How often own metrics are stored.'),
-  'metrics.type_and_unit_labels': option('switch', 'false', 'Tell counters by a __type__ label instead of by their names.'),
+  'metrics.type_and_unit_labels': option(
+    'switch',
+    'false',
+    'Tell counters by a __type__ label instead of by their names.',
+  ),
   'logs.retention': option('duration', '30d', 'Lines older than this are deleted; inf keeps all.'),
-  'logs.deletion_delay': option('duration', '24h', 'How long a request to delete lines can be taken back; then the chunks in the bucket are written anew without them.'),
-  'logs.out_of_order_window': option('duration', '1h', 'How much older than its stream\'s newest line a line may be; inf takes any age.'),
-  'traces.block_version': option(['vParquet5', 'vParquet4'], 'vParquet5', 'Form of the blocks that are written: vParquet4 for a Tempo 2.x that shares the bucket. Both are read.'),
+  'logs.deletion_delay': option(
+    'duration',
+    '24h',
+    'How long a request to delete lines can be taken back; then the chunks in the bucket are written anew without them.',
+  ),
+  'logs.out_of_order_window': option(
+    'duration',
+    '1h',
+    "How much older than its stream's newest line a line may be; inf takes any age.",
+  ),
+  'traces.block_version': option(
+    ['vParquet5', 'vParquet4'],
+    'vParquet5',
+    'Form of the blocks that are written: vParquet4 for a Tempo 2.x that shares the bucket. Both are read.',
+  ),
   'traces.retention': option('duration', '30d', 'Traces older than this are deleted; inf keeps all.'),
-  'traces.cache_size': option('bytes', '256MiB', 'Columns, filters and footers of blocks of traces that are kept in memory for queries; an eighth of the memory at most.'),
-  'logs.cache_size': option('bytes', '256MiB', 'Decompressed blocks of lines that are kept in memory for queries; an eighth of the memory at most.'),
-  'tenancy': option(['off', 'on'], 'off', 'on: the X-Scope-OrgID header names the tenant.'),
-  'disk_free_min': option('bytes', '512MiB', 'Below this much free disk nothing is accepted (503).'),
+  'traces.cache_size': option(
+    'bytes',
+    '256MiB',
+    'Columns, filters and footers of blocks of traces that are kept in memory for queries; an eighth of the memory at most.',
+  ),
+  'logs.cache_size': option(
+    'bytes',
+    '256MiB',
+    'Decompressed blocks of lines that are kept in memory for queries; an eighth of the memory at most.',
+  ),
+  tenancy: option(['off', 'on'], 'off', 'on: the X-Scope-OrgID header names the tenant.'),
+  disk_free_min: option('bytes', '512MiB', 'Below this much free disk nothing is accepted (503).'),
   'limits.body_size': option('bytes', String(defaultLimits.bodyBytesMax), 'Request bodies as they come.'),
   'limits.decoded_size': option('bytes', String(defaultLimits.decodedBytesMax), 'Request bodies when decoded.'),
   'limits.labels_per_series': option('number', String(defaultLimits.labelsPerSeriesMax), 'Labels of one series.'),
@@ -107,14 +251,26 @@ export const optionTable = {
   'limits.trace_attribute_size': option('bytes', '64KiB', 'Bytes of an attribute, name and value.'),
   'limits.trace_attributes': option('number', '1024', 'Attributes of a span.'),
   'limits.trace_request_spans': option('number', '200000', 'Spans of one request.'),
-  'limits.derived_series': option('number', '5000', 'Label sets of span metrics and service graphs, all tenants together.'),
+  'limits.derived_series': option(
+    'number',
+    '5000',
+    'Label sets of span metrics and service graphs, all tenants together.',
+  ),
   'limits.live_traces': option('number', '500000', 'Traces that still get spans, per tenant.'),
   'limits.log_streams': option('number', String(defaultLimits.logStreamsMax), 'Log streams in memory, per tenant.'),
   'limits.log_line_size': option('bytes', String(defaultLimits.logLineBytesMax), 'Bytes of a log line.'),
   'limits.log_rate': option('bytes', '0', 'Bytes of log lines a second, per tenant; 0 = no limit.'),
-  'limits.query_samples': option('number', String(defaultLimits.querySamplesMax), 'Samples that one query may hold in memory.'),
+  'limits.query_samples': option(
+    'number',
+    String(defaultLimits.querySamplesMax),
+    'Samples that one query may hold in memory.',
+  ),
   'limits.query_timeout': option('duration', '2m', 'Time of one query.'),
-  'role': option(['all', 'query', 'insert', 'agent'], 'all', 'query: serve what is in the bucket, write nothing; insert: take in and store, answer no queries; agent: scrape, receive and follow log files, and forward, store nothing.'),
+  role: option(
+    ['all', 'query', 'insert', 'agent'],
+    'all',
+    'query: serve what is in the bucket, write nothing; insert: take in and store, answer no queries; agent: scrape, receive and follow log files, and forward, store nothing.',
+  ),
   'log.format': option(['json', 'logfmt'], 'logfmt', 'Form of the log lines on standard error.'),
   'log.level': option(['debug', 'info', 'warn', 'error'], 'info', 'Least severity that is logged.'),
 } as const satisfies Record<string, Option>
@@ -122,5 +278,9 @@ export const optionTable = {
 export type OptionName = keyof typeof optionTable
 export const optionNames = Object.keys(optionTable) as OptionName[]
 
-export function isOptionName(name: string): name is OptionName { return Object.hasOwn(optionTable, name) }
-export function optionOf(name: OptionName): Option { return optionTable[name] }
+export function isOptionName(name: string): name is OptionName {
+  return Object.hasOwn(optionTable, name)
+}
+export function optionOf(name: OptionName): Option {
+  return optionTable[name]
+}

@@ -11,10 +11,22 @@ import { ScrapeManager } from '#scrape/manager.ts'
 import type { MetricsAppender } from '#metrics/append.ts'
 import type { World } from './world.ts'
 
-export interface ScrapingOptions { world: World; env: Readonly<Record<string, string | undefined>>; file: string; appender: MetricsAppender; tenant: string; bodyBytesMax: number; version: string }
+export interface ScrapingOptions {
+  world: World
+  env: Readonly<Record<string, string | undefined>>
+  file: string
+  appender: MetricsAppender
+  tenant: string
+  bodyBytesMax: number
+  version: string
+}
 
 /** Reads prometheus.yml and the files that it names. Throws BadDataError. */
-export async function loadPrometheusConfig(file: string, files: World['files'], env: Readonly<Record<string, string | undefined>>): Promise<PrometheusConfig> {
+export async function loadPrometheusConfig(
+  file: string,
+  files: World['files'],
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<PrometheusConfig> {
   const directory = dirname(resolve(file))
   const read = async (path: string): Promise<string> => {
     try {
@@ -26,8 +38,15 @@ export async function loadPrometheusConfig(file: string, files: World['files'], 
   const text = await read(file)
   const first = readPrometheusConfig(text, file, { env })
   if (first.scrapeConfigFiles.length === 0) return first
-  const more = (await Promise.all(first.scrapeConfigFiles.map(pattern => filesOf({ files, directory }, pattern)))).flat()
-  return readPrometheusConfig(text, file, { env }, await Promise.all(more.map(async path => ({ file: path, text: await read(path) }))))
+  const more = (
+    await Promise.all(first.scrapeConfigFiles.map(pattern => filesOf({ files, directory }, pattern)))
+  ).flat()
+  return readPrometheusConfig(
+    text,
+    file,
+    { env },
+    await Promise.all(more.map(async path => ({ file: path, text: await read(path) }))),
+  )
 }
 
 export class Scraping implements TargetsSource {
@@ -43,7 +62,15 @@ export class Scraping implements TargetsSource {
     this.#options = options
     const directory = dirname(resolve(file === '' ? '.' : file))
     const { clock, files, log } = world
-    this.discovery = { clock, files, log, directory, env, resolve: systemResolver, client: settings => new HttpClient(settings, { clock, files, env, directory }) }
+    this.discovery = {
+      clock,
+      files,
+      log,
+      directory,
+      env,
+      resolve: systemResolver,
+      client: settings => new HttpClient(settings, { clock, files, env, directory }),
+    }
     this.#manager = new ScrapeManager({ clock, appender, tenant, bodyBytesMax, version }, this.discovery)
   }
 
@@ -52,14 +79,16 @@ export class Scraping implements TargetsSource {
     const { file, world, env } = this.#options
     if (file === '') return undefined
     const config = await loadPrometheusConfig(file, world.files, env)
-    for (const warning of config.warnings) world.log.warn('the configuration asks for what is not done', { file, warning })
+    for (const warning of config.warnings)
+      world.log.warn('the configuration asks for what is not done', { file, warning })
     this.config = config
     await this.#apply()
     return config
   }
 
   async #apply(): Promise<void> {
-    const own = this.config?.jobs ?? [], names = new Set(own.map(job => job.jobName))
+    const own = this.config?.jobs ?? [],
+      names = new Set(own.map(job => job.jobName))
     await this.#manager.apply([...own, ...this.#operatorJobs.filter(job => !names.has(job.jobName))])
   }
 
@@ -68,12 +97,28 @@ export class Scraping implements TargetsSource {
     await this.#apply()
   }
 
-  pools(): string[] { return this.#manager.jobs.map(job => job.jobName) }
-  active(): ActiveTarget[] {
-    return this.#manager.active().map(({ job, target, state }) => ({ scrapePool: job.jobName, labels: target.labels, discovered: target.discovered, url: target.url, intervalMs: target.intervalMs, timeoutMs: target.timeoutMs, ...state }))
+  pools(): string[] {
+    return this.#manager.jobs.map(job => job.jobName)
   }
-  dropped(): { scrapePool: string; discovered: readonly (readonly [string, string])[] }[] { return this.#manager.dropped().map(({ job, discovered }) => ({ scrapePool: job.jobName, discovered })) }
-  droppedCounts(): Record<string, number> { return this.#manager.droppedCounts() }
+  active(): ActiveTarget[] {
+    return this.#manager.active().map(({ job, target, state }) => ({
+      scrapePool: job.jobName,
+      labels: target.labels,
+      discovered: target.discovered,
+      url: target.url,
+      intervalMs: target.intervalMs,
+      timeoutMs: target.timeoutMs,
+      ...state,
+    }))
+  }
+  dropped(): { scrapePool: string; discovered: readonly (readonly [string, string])[] }[] {
+    return this.#manager.dropped().map(({ job, discovered }) => ({ scrapePool: job.jobName, discovered }))
+  }
+  droppedCounts(): Record<string, number> {
+    return this.#manager.droppedCounts()
+  }
 
-  stop(): Promise<void> { return this.#manager.stop() }
+  stop(): Promise<void> {
+    return this.#manager.stop()
+  }
 }

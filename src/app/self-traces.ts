@@ -42,22 +42,51 @@ export class SelfTraces {
     this.#lastMs = isDue ? nowMs : this.#lastMs
     const endNs = BigInt(Math.round(nowMs)) * 1_000_000n
     const trace: Trace = {
-      resources: [{
-        resource: this.#resource, schemaUrl: '',
-        scopes: [{
-          scope: { name: 'tercet/net', version: '', attributes: [], dropped: 0 }, schemaUrl: '',
-          spans: [{
-            traceId: this.#id(16), spanId: this.#id(8), parentSpanId: new Uint8Array(0), traceState: '', flags: 1, name: route, kind: 2, startNs: endNs - BigInt(Math.round(seconds * 1e9)), endNs,
-            attributes: [text('http.route', route), { key: 'http.response.status_code', value: { kind: 'int', value: BigInt(status) } }], droppedAttributes: 0, events: [], droppedEvents: 0, links: [], droppedLinks: 0, statusCode: status >= 500 ? 2 : 0, statusMessage: '',
-          }],
-        }],
-      }],
+      resources: [
+        {
+          resource: this.#resource,
+          schemaUrl: '',
+          scopes: [
+            {
+              scope: { name: 'tercet/net', version: '', attributes: [], dropped: 0 },
+              schemaUrl: '',
+              spans: [
+                {
+                  traceId: this.#id(16),
+                  spanId: this.#id(8),
+                  parentSpanId: new Uint8Array(0),
+                  traceState: '',
+                  flags: 1,
+                  name: route,
+                  kind: 2,
+                  startNs: endNs - BigInt(Math.round(seconds * 1e9)),
+                  endNs,
+                  attributes: [
+                    text('http.route', route),
+                    { key: 'http.response.status_code', value: { kind: 'int', value: BigInt(status) } },
+                  ],
+                  droppedAttributes: 0,
+                  events: [],
+                  droppedEvents: 0,
+                  links: [],
+                  droppedLinks: 0,
+                  statusCode: status >= 500 ? 2 : 0,
+                  statusMessage: '',
+                },
+              ],
+            },
+          ],
+        },
+      ],
     }
-    this.#traces.append(this.#tenant, trace, encodeOtlpTraces(trace)).catch((error: unknown) => { this.#log.debug('an own request could not be stored as a trace', { error: messageOf(error) }) })
+    this.#traces.append(this.#tenant, trace, encodeOtlpTraces(trace)).catch((error: unknown) => {
+      this.#log.debug('an own request could not be stored as a trace', { error: messageOf(error) })
+    })
   }
 
   #id(length: number): Uint8Array {
-    const id = new Uint8Array(length), view = new DataView(id.buffer)
+    const id = new Uint8Array(length),
+      view = new DataView(id.buffer)
     for (let i = 0; i < length; i += 4) view.setUint32(i, this.#random.u32() | 1)
     return id
   }

@@ -1,11 +1,27 @@
 /** Drawing in a terminal: a chart of lines, colours by level, sizes that read well. Pure: text out. */
 
 const blocks = '▁▂▃▄▅▆▇█'
-const colors: Readonly<Record<string, number>> = { critical: 35, fatal: 35, error: 31, warn: 33, warning: 33, info: 32, debug: 36, trace: 90, dim: 90 }
+const colors: Readonly<Record<string, number>> = {
+  critical: 35,
+  fatal: 35,
+  error: 31,
+  warn: 33,
+  warning: 33,
+  info: 32,
+  debug: 36,
+  trace: 90,
+  dim: 90,
+}
 
-export interface ChartLine { name: string; values: readonly (number | undefined)[] }
+export interface ChartLine {
+  name: string
+  values: readonly (number | undefined)[]
+}
 
-export function colored(text: string, color: string, isOn: boolean): string { const code = colors[color]; return isOn && code !== undefined ? `\x1b[${code}m${text}\x1b[0m` : text }
+export function colored(text: string, color: string, isOn: boolean): string {
+  const code = colors[color]
+  return isOn && code !== undefined ? `\x1b[${code}m${text}\x1b[0m` : text
+}
 
 const units = ['', 'k', 'M', 'G', 'T']
 export function shortNumber(value: number): string {
@@ -18,12 +34,21 @@ export function shortNumber(value: number): string {
 
 /** One row a line: the values, its least and most, and the last. `columns`: of the terminal. */
 export function sparkRow({ name, values }: ChartLine, columns: number): string {
-  const known = values.filter((v): v is number => v !== undefined && Number.isFinite(v)), least = Math.min(...known), most = Math.max(...known), width = Math.max(10, Math.min(60, columns - 60)), cells: string[] = []
+  const known = values.filter((v): v is number => v !== undefined && Number.isFinite(v)),
+    least = Math.min(...known),
+    most = Math.max(...known),
+    width = Math.max(10, Math.min(60, columns - 60)),
+    cells: string[] = []
   for (let i = 0; i < width; i++) {
-    const from = Math.floor(i / width * values.length), to = Math.max(from + 1, Math.floor((i + 1) / width * values.length)), part = values.slice(from, to).filter((v): v is number => v !== undefined && Number.isFinite(v))
-    if (part.length === 0) { cells.push(' '); continue }
+    const from = Math.floor((i / width) * values.length),
+      to = Math.max(from + 1, Math.floor(((i + 1) / width) * values.length)),
+      part = values.slice(from, to).filter((v): v is number => v !== undefined && Number.isFinite(v))
+    if (part.length === 0) {
+      cells.push(' ')
+      continue
+    }
     const mean = part.reduce((sum, v) => sum + v, 0) / part.length
-    cells.push(blocks[most === least ? 3 : Math.min(7, Math.floor((mean - least) / (most - least) * 8))]!)
+    cells.push(blocks[most === least ? 3 : Math.min(7, Math.floor(((mean - least) / (most - least)) * 8))]!)
   }
   return `${cells.join('')}  ${known.length === 0 ? 'no values' : `${shortNumber(known.at(-1)!)} (${shortNumber(least)} to ${shortNumber(most)})`}  ${name}`
 }
@@ -31,7 +56,9 @@ export function sparkRow({ name, values }: ChartLine, columns: number): string {
 /** Control characters of a line are shown, not obeyed: a log line can't move the cursor. */
 export function harmless(text: string): string {
   // oxlint-disable-next-line no-control-regex
-  return text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, c => (c < '\u0020' ? String.fromCharCode(0x2400 + c.charCodeAt(0)) : '�'))
+  return text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, c =>
+    c < '\u0020' ? String.fromCharCode(0x2400 + c.charCodeAt(0)) : '�',
+  )
 }
 
 const levels = ['trace', 'debug', 'info', 'warn', 'error', 'critical']

@@ -19,31 +19,61 @@ export interface World {
   memoryBytes: number
 }
 
-export function systemWorld(log: Log): World { return { clock: systemClock, random: systemRandom, files: systemFiles, log, memoryBytes: Math.min(process.constrainedMemory() || Infinity, totalmem()) } }
+export function systemWorld(log: Log): World {
+  return {
+    clock: systemClock,
+    random: systemRandom,
+    files: systemFiles,
+    log,
+    memoryBytes: Math.min(process.constrainedMemory() || Infinity, totalmem()),
+  }
+}
 
 /** A part of the memory, and no more than is of use: what is held of what came in, and of what was read, gets smaller in a small container. */
-export function shareOf({ memoryBytes }: Pick<World, 'memoryBytes'>, part: number, bytesMax: number): number { return Math.min(bytesMax, Math.floor(memoryBytes * part)) }
+export function shareOf({ memoryBytes }: Pick<World, 'memoryBytes'>, part: number, bytesMax: number): number {
+  return Math.min(bytesMax, Math.floor(memoryBytes * part))
+}
 
 export function limitsOf(config: Config): Limits {
   return {
     ...defaultLimits,
-    bodyBytesMax: config.bytes('limits.body_size'), decodedBytesMax: config.bytes('limits.decoded_size'), labelsPerSeriesMax: config.number('limits.labels_per_series'),
-    labelNameBytesMax: config.bytes('limits.label_name_length'), labelValueBytesMax: config.bytes('limits.label_value_length'), activeSeriesMax: config.number('limits.active_series'),
-    querySamplesMax: config.number('limits.query_samples'), queryTimeoutMs: config.durationMs('limits.query_timeout'),
+    bodyBytesMax: config.bytes('limits.body_size'),
+    decodedBytesMax: config.bytes('limits.decoded_size'),
+    labelsPerSeriesMax: config.number('limits.labels_per_series'),
+    labelNameBytesMax: config.bytes('limits.label_name_length'),
+    labelValueBytesMax: config.bytes('limits.label_value_length'),
+    activeSeriesMax: config.number('limits.active_series'),
+    querySamplesMax: config.number('limits.query_samples'),
+    queryTimeoutMs: config.durationMs('limits.query_timeout'),
   }
 }
 
 async function secretFrom(path: string, files: Files): Promise<string> {
-  return path === '' ? '' : Buffer.from(await files.read(path)).toString('utf8').trim()
+  return path === ''
+    ? ''
+    : Buffer.from(await files.read(path))
+        .toString('utf8')
+        .trim()
 }
 
 /** Credentials and certificates, read from the files that the configuration names. */
 export async function openSecurity(config: Config, files: Files): Promise<{ auth: Auth; tls: TlsOptions | undefined }> {
-  const username = config.text('auth.username'), password = await secretFrom(config.text('auth.password_file'), files)
-  if ((username === '') !== (password === '')) throw new BadDataError('auth.username and auth.password_file go together: one of them is missing or empty')
-  const auth = new Auth({ username, password, bearerToken: await secretFrom(config.text('auth.bearer_token_file'), files) })
-  const cert = await secretFrom(config.text('tls.cert_file'), files), key = await secretFrom(config.text('tls.key_file'), files), clientCa = await secretFrom(config.text('tls.client_ca_file'), files)
-  if ((cert === '') !== (key === '') || (cert === '' && clientCa !== '')) throw new BadDataError('tls.cert_file and tls.key_file go together, and tls.client_ca_file needs them: one is missing or empty')
+  const username = config.text('auth.username'),
+    password = await secretFrom(config.text('auth.password_file'), files)
+  if ((username === '') !== (password === ''))
+    throw new BadDataError('auth.username and auth.password_file go together: one of them is missing or empty')
+  const auth = new Auth({
+    username,
+    password,
+    bearerToken: await secretFrom(config.text('auth.bearer_token_file'), files),
+  })
+  const cert = await secretFrom(config.text('tls.cert_file'), files),
+    key = await secretFrom(config.text('tls.key_file'), files),
+    clientCa = await secretFrom(config.text('tls.client_ca_file'), files)
+  if ((cert === '') !== (key === '') || (cert === '' && clientCa !== ''))
+    throw new BadDataError(
+      'tls.cert_file and tls.key_file go together, and tls.client_ca_file needs them: one is missing or empty',
+    )
   return { auth, tls: cert === '' ? undefined : { cert, key, clientCa: clientCa === '' ? undefined : clientCa } }
 }
 
@@ -51,4 +81,3 @@ export function hostAndPort(setting: string): { host: string; port: number } {
   const colon = setting.lastIndexOf(':')
   return { host: setting.slice(0, colon).replace(/^\[|\]$/g, '') || '0.0.0.0', port: Number(setting.slice(colon + 1)) }
 }
-

@@ -33,7 +33,9 @@ export function bucketSuite(name: string, open: () => Promise<Bucket>, largeByte
 
   test(`${name}: of several conditional puts exactly one wins`, async () => {
     const bucket = await open()
-    const results = await Promise.allSettled(Array.from({ length: 8 }, (_, i) => bucket.put('suite/epoch', bytes(String(i)), { ifAbsent: true })))
+    const results = await Promise.allSettled(
+      Array.from({ length: 8 }, (_, i) => bucket.put('suite/epoch', bytes(String(i)), { ifAbsent: true })),
+    )
     assert.equal(results.filter(r => r.status === 'fulfilled').length, 1)
     for (const r of results) if (r.status === 'rejected') assert.ok(r.reason instanceof ConflictError, String(r.reason))
     const winner = results.findIndex(r => r.status === 'fulfilled')
@@ -43,10 +45,25 @@ export function bucketSuite(name: string, open: () => Promise<Bucket>, largeByte
 
   test(`${name}: lists in bytewise order, and directories`, async () => {
     const bucket = await open()
-    const keys = ['suite/t/b/1', 'suite/t/a/2', 'suite/t/a/1', 'suite/t/B/x', 'suite/t2/z', 'suite/t/plain', 'suite/t/a:b=c/ü']
+    const keys = [
+      'suite/t/b/1',
+      'suite/t/a/2',
+      'suite/t/a/1',
+      'suite/t/B/x',
+      'suite/t2/z',
+      'suite/t/plain',
+      'suite/t/a:b=c/ü',
+    ]
     for (const key of keys) await bucket.put(key, bytes(key))
-    assert.deepEqual((await bucket.list('suite/t/')).map(o => o.key).sort(), keys.filter(k => k.startsWith('suite/t/')).sort())
-    assert.deepEqual((await bucket.list('suite/t/a')).map(o => o.key).sort(), ['suite/t/a/1', 'suite/t/a/2', 'suite/t/a:b=c/ü'])
+    assert.deepEqual(
+      (await bucket.list('suite/t/')).map(o => o.key).sort(),
+      keys.filter(k => k.startsWith('suite/t/')).sort(),
+    )
+    assert.deepEqual((await bucket.list('suite/t/a')).map(o => o.key).sort(), [
+      'suite/t/a/1',
+      'suite/t/a/2',
+      'suite/t/a:b=c/ü',
+    ])
     assert.deepEqual((await bucket.listDirectories('suite/t/')).sort(), ['B', 'a', 'a:b=c', 'b'])
     assert.deepEqual(await bucket.listDirectories('suite/nothing/'), [])
     assert.deepEqual(await bucket.list('suite/nothing/'), [])
@@ -63,7 +80,8 @@ export function bucketSuite(name: string, open: () => Promise<Bucket>, largeByte
         writeFileSync(join(directory, 'file'), content)
         await bucket.putFile('suite/file', join(directory, 'file'))
         assert.equal(await bucket.size('suite/file'), size)
-        if (size > 0) assert.equal(Buffer.compare(await bucket.getRange('suite/file', size - 7, 7), content.subarray(size - 7)), 0)
+        if (size > 0)
+          assert.equal(Buffer.compare(await bucket.getRange('suite/file', size - 7, 7), content.subarray(size - 7)), 0)
       }
       await bucket.delete('suite/file')
     } finally {

@@ -3,7 +3,11 @@
  * ConflictError (a conditional put lost), and for the world's failures BucketError, which says what was tried.
  */
 
-export interface ObjectInfo { key: string; bytes: number; modifiedMs: number }
+export interface ObjectInfo {
+  key: string
+  bytes: number
+  modifiedMs: number
+}
 
 export interface Bucket {
   /** For messages: where it is. */
@@ -56,14 +60,28 @@ export class PrefixedBucket implements Bucket {
     this.description = `${inner.description}/${prefix}`
   }
 
-  put(key: string, bytes: Uint8Array, options?: { ifAbsent?: boolean }): Promise<void> { return this.#inner.put(this.#prefix + key, bytes, options) }
-  putFile(key: string, path: string): Promise<void> { return this.#inner.putFile(this.#prefix + key, path) }
-  get(key: string): Promise<Uint8Array> { return this.#inner.get(this.#prefix + key) }
-  getRange(key: string, offset: number, length: number, room?: Uint8Array): Promise<Uint8Array> { return this.#inner.getRange(this.#prefix + key, offset, length, room) }
-  size(key: string): Promise<number> { return this.#inner.size(this.#prefix + key) }
+  put(key: string, bytes: Uint8Array, options?: { ifAbsent?: boolean }): Promise<void> {
+    return this.#inner.put(this.#prefix + key, bytes, options)
+  }
+  putFile(key: string, path: string): Promise<void> {
+    return this.#inner.putFile(this.#prefix + key, path)
+  }
+  get(key: string): Promise<Uint8Array> {
+    return this.#inner.get(this.#prefix + key)
+  }
+  getRange(key: string, offset: number, length: number, room?: Uint8Array): Promise<Uint8Array> {
+    return this.#inner.getRange(this.#prefix + key, offset, length, room)
+  }
+  size(key: string): Promise<number> {
+    return this.#inner.size(this.#prefix + key)
+  }
   async list(prefix: string): Promise<ObjectInfo[]> {
     return (await this.#inner.list(this.#prefix + prefix)).map(o => ({ ...o, key: o.key.slice(this.#prefix.length) }))
   }
-  listDirectories(prefix: string): Promise<string[]> { return this.#inner.listDirectories(this.#prefix + prefix) }
-  delete(key: string): Promise<void> { return this.#inner.delete(this.#prefix + key) }
+  listDirectories(prefix: string): Promise<string[]> {
+    return this.#inner.listDirectories(this.#prefix + prefix)
+  }
+  delete(key: string): Promise<void> {
+    return this.#inner.delete(this.#prefix + key)
+  }
 }

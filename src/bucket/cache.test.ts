@@ -16,24 +16,55 @@ const isCacheable = (key: string): boolean => key.includes('/chunks/')
 /** A bucket that counts what is asked of it. */
 class CountingBucket extends MemoryBucket {
   reads = 0
-  override getRange(key: string, offset: number, length: number): Promise<Uint8Array> { this.reads++; return super.getRange(key, offset, length) }
+  override getRange(key: string, offset: number, length: number): Promise<Uint8Array> {
+    this.reads++
+    return super.getRange(key, offset, length)
+  }
 }
 
-async function setUp(bytesMax: number): Promise<{ files: MemoryFiles; inner: CountingBucket; open: () => Promise<CachedBucket>; content: Uint8Array }> {
-  const files = new MemoryFiles(), inner = new CountingBucket(new VirtualClock(0))
+async function setUp(
+  bytesMax: number,
+): Promise<{ files: MemoryFiles; inner: CountingBucket; open: () => Promise<CachedBucket>; content: Uint8Array }> {
+  const files = new MemoryFiles(),
+    inner = new CountingBucket(new VirtualClock(0))
   const content = Uint8Array.from({ length: 2.5 * mib }, (_, i) => (i * 7 + (i >> 12)) & 255)
   await inner.put('t/b/chunks/000001', content)
-  return { files, inner, content, open: () => CachedBucket.open(inner, { files, log: silentLog, directory: 'cache', bytesMax, isCacheable }) }
+  return {
+    files,
+    inner,
+    content,
+    open: () => CachedBucket.open(inner, { files, log: silentLog, directory: 'cache', bytesMax, isCacheable }),
+  }
 }
 
-bucketSuite('cached', async () => CachedBucket.open(new MemoryBucket(systemClock, systemFiles), { files: new MemoryFiles(), log: silentLog, directory: 'cache', bytesMax: mib, isCacheable }), 3_000_000)
+bucketSuite(
+  'cached',
+  async () =>
+    CachedBucket.open(new MemoryBucket(systemClock, systemFiles), {
+      files: new MemoryFiles(),
+      log: silentLog,
+      directory: 'cache',
+      bytesMax: mib,
+      isCacheable,
+    }),
+  3_000_000,
+)
 
 test('cached: a page is fetched once, also by several at once, and after a restart', async () => {
   const { inner, open, content } = await setUp(10 * mib)
   const cache = await open()
-  const ranges = [[0, 10], [mib - 5, 10], [2.5 * mib - 3, 100], [mib, mib], [2.5 * mib, 5]] as const
+  const ranges = [
+    [0, 10],
+    [mib - 5, 10],
+    [2.5 * mib - 3, 100],
+    [mib, mib],
+    [2.5 * mib, 5],
+  ] as const
   for (const [offset, length] of ranges) {
-    const got = await Promise.all([cache.getRange('t/b/chunks/000001', offset, length), cache.getRange('t/b/chunks/000001', offset, length, new Uint8Array(length + 7))])
+    const got = await Promise.all([
+      cache.getRange('t/b/chunks/000001', offset, length),
+      cache.getRange('t/b/chunks/000001', offset, length, new Uint8Array(length + 7)),
+    ])
     for (const bytes of got) assert.deepEqual(bytes, content.slice(offset, offset + length))
   }
   assert.equal(inner.reads, 3)
@@ -64,6 +95,8 @@ test('cached: a disk that fails, or lost a page, does not fail a read', async ()
   await cache.getRange('t/b/chunks/000001', 0, 10)
   files.entries.clear()
   assert.deepEqual(await cache.getRange('t/b/chunks/000001', 0, 10), content.slice(0, 10))
-  files.onOperation = operation => { if (operation === 'write' || operation === 'read') throw new Error('the disk is broken') }
+  files.onOperation = operation => {
+    if (operation === 'write' || operation === 'read') throw new Error('the disk is broken')
+  }
   assert.deepEqual(await cache.getRange('t/b/chunks/000001', 5, 10), content.slice(5, 15))
 })

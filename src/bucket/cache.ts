@@ -40,12 +40,15 @@ export class CachedBucket implements Bucket {
   /** Takes over what an earlier run left in the directory. */
   static async open(inner: Bucket, options: CacheOptions): Promise<CachedBucket> {
     const cache = new CachedBucket(inner, options)
-    for (const name of await options.files.list(options.directory)) cache.#note(name, await options.files.size(`${options.directory}/${name}`))
+    for (const name of await options.files.list(options.directory))
+      cache.#note(name, await options.files.size(`${options.directory}/${name}`))
     await cache.#evict()
     return cache
   }
 
-  get bytes(): number { return this.#bytes }
+  get bytes(): number {
+    return this.#bytes
+  }
 
   #note(name: string, bytes: number): void {
     this.#bytes += bytes - (this.#kept.get(name) ?? 0)
@@ -58,7 +61,9 @@ export class CachedBucket implements Bucket {
       if (this.#bytes <= this.#options.bytesMax) return
       this.#kept.delete(name)
       this.#bytes -= bytes
-      await this.#options.files.remove(`${this.#options.directory}/${name}`).catch((error: unknown) => { this.#options.log.warn('a cached page could not be removed', { page: name, error: messageOf(error) }) })
+      await this.#options.files.remove(`${this.#options.directory}/${name}`).catch((error: unknown) => {
+        this.#options.log.warn('a cached page could not be removed', { page: name, error: messageOf(error) })
+      })
     }
   }
 
@@ -85,7 +90,8 @@ export class CachedBucket implements Bucket {
           return bytes
         }
       } catch (error) {
-        if (!(error instanceof NotFoundError)) log.warn('a cached page could not be read', { page: name, error: messageOf(error) })
+        if (!(error instanceof NotFoundError))
+          log.warn('a cached page could not be read', { page: name, error: messageOf(error) })
       }
       this.#kept.delete(name)
       this.#bytes -= known
@@ -93,21 +99,33 @@ export class CachedBucket implements Bucket {
     this.misses++
     const bytes = await this.#inner.getRange(key, page * pageBytes, pageBytes)
     // A full disk is no reason to fail a read.
-    await files.writeAtomic(path, bytes).then(() => { this.#note(name, bytes.length) }, (error: unknown) => { log.warn('a page could not be cached', { page: name, error: messageOf(error) }) })
+    await files.writeAtomic(path, bytes).then(
+      () => {
+        this.#note(name, bytes.length)
+      },
+      (error: unknown) => {
+        log.warn('a page could not be cached', { page: name, error: messageOf(error) })
+      },
+    )
     await this.#evict()
     return bytes
   }
 
   async getRange(key: string, offset: number, length: number, room?: Uint8Array): Promise<Uint8Array> {
     if (!this.#options.isCacheable(key)) return this.#inner.getRange(key, offset, length, room)
-    const first = Math.floor(offset / pageBytes), last = Math.floor((offset + length - 1) / pageBytes)
+    const first = Math.floor(offset / pageBytes),
+      last = Math.floor((offset + length - 1) / pageBytes)
     if (length <= 0) return new Uint8Array(0)
     const bytes = room ?? new Uint8Array(length)
     let filled = 0
     for (let page = first; page <= last; page++) {
       const content = await this.#page(key, page)
-      const from = Math.max(0, offset - page * pageBytes), to = Math.min(content.length, offset + length - page * pageBytes)
-      if (to > from) { bytes.set(content.subarray(from, to), filled); filled += to - from }
+      const from = Math.max(0, offset - page * pageBytes),
+        to = Math.min(content.length, offset + length - page * pageBytes)
+      if (to > from) {
+        bytes.set(content.subarray(from, to), filled)
+        filled += to - from
+      }
       if (content.length < pageBytes) break
     }
     return bytes.subarray(0, filled)
@@ -137,9 +155,19 @@ export class CachedBucket implements Bucket {
     }
   }
 
-  put(key: string, bytes: Uint8Array, options?: { ifAbsent?: boolean }): Promise<void> { return this.#inner.put(key, bytes, options) }
-  putFile(key: string, path: string): Promise<void> { return this.#inner.putFile(key, path) }
-  size(key: string): Promise<number> { return this.#inner.size(key) }
-  list(prefix: string): Promise<ObjectInfo[]> { return this.#inner.list(prefix) }
-  listDirectories(prefix: string): Promise<string[]> { return this.#inner.listDirectories(prefix) }
+  put(key: string, bytes: Uint8Array, options?: { ifAbsent?: boolean }): Promise<void> {
+    return this.#inner.put(key, bytes, options)
+  }
+  putFile(key: string, path: string): Promise<void> {
+    return this.#inner.putFile(key, path)
+  }
+  size(key: string): Promise<number> {
+    return this.#inner.size(key)
+  }
+  list(prefix: string): Promise<ObjectInfo[]> {
+    return this.#inner.list(prefix)
+  }
+  listDirectories(prefix: string): Promise<string[]> {
+    return this.#inner.listDirectories(prefix)
+  }
 }

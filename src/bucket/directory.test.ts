@@ -6,5 +6,7 @@ import { bucketSuite } from './bucket-suite.ts'
 import { DirectoryBucket } from './directory.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'tercet-directory-'))
-after(() => { rmSync(root, { recursive: true, force: true }) })
+after(() => {
+  rmSync(root, { recursive: true, force: true })
+})
 bucketSuite('directory', async () => new DirectoryBucket(root), 20_000_000)

@@ -17,7 +17,8 @@ export class DirectoryBucket implements Bucket {
   }
 
   #path(key: string): string {
-    if (key.split('/').some(part => part === '..' || part === '')) throw new BucketError('put', this.description, 'BadKey', false)
+    if (key.split('/').some(part => part === '..' || part === ''))
+      throw new BucketError('put', this.description, 'BadKey', false)
     return join(this.#root, ...key.split('/'))
   }
 
@@ -26,14 +27,21 @@ export class DirectoryBucket implements Bucket {
       return await work()
     } catch (error) {
       const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
-      if (code === 'ENOENT' || code === 'ENOTDIR') throw new NotFoundError(`no object ${key} in ${this.description}`, { cause: error })
-      if (code === 'EEXIST' && error instanceof Error && 'syscall' in error && error.syscall === 'link') throw new ConflictError(`${key} is there already`, { cause: error })
+      if (code === 'ENOENT' || code === 'ENOTDIR')
+        throw new NotFoundError(`no object ${key} in ${this.description}`, { cause: error })
+      if (code === 'EEXIST' && error instanceof Error && 'syscall' in error && error.syscall === 'link')
+        throw new ConflictError(`${key} is there already`, { cause: error })
       throw new BucketError(operation, this.description, code, true, { cause: error })
     }
   }
 
   /** Makes `path` appear in one step from what `fill` writes aside. */
-  async #place(operation: string, key: string, ifAbsent: boolean, fill: (aside: string) => Promise<void>): Promise<void> {
+  async #place(
+    operation: string,
+    key: string,
+    ifAbsent: boolean,
+    fill: (aside: string) => Promise<void>,
+  ): Promise<void> {
     const path = this.#path(key)
     await this.#try(operation, key, async () => {
       await mkdir(dirname(path), { recursive: true })
@@ -63,7 +71,9 @@ export class DirectoryBucket implements Bucket {
     })
   }
 
-  get(key: string): Promise<Uint8Array> { return this.#try('get', key, () => readFile(this.#path(key))) }
+  get(key: string): Promise<Uint8Array> {
+    return this.#try('get', key, () => readFile(this.#path(key)))
+  }
 
   getRange(key: string, offset: number, length: number, room?: Uint8Array): Promise<Uint8Array> {
     return this.#try('get', key, async () => {
@@ -83,7 +93,9 @@ export class DirectoryBucket implements Bucket {
     })
   }
 
-  async size(key: string): Promise<number> { return (await this.#try('head', key, () => stat(this.#path(key)))).size }
+  async size(key: string): Promise<number> {
+    return (await this.#try('head', key, () => stat(this.#path(key)))).size
+  }
 
   async list(prefix: string): Promise<ObjectInfo[]> {
     const base = prefix.includes('/') ? prefix.slice(0, prefix.lastIndexOf('/')) : ''
@@ -99,7 +111,8 @@ export class DirectoryBucket implements Bucket {
       for (const entry of entries) {
         const child = key === '' ? entry.name : `${key}/${entry.name}`
         if (entry.isDirectory()) {
-          if (prefix.startsWith(`${child}/`) || `${child}/`.startsWith(prefix)) await walk(join(directory, entry.name), child)
+          if (prefix.startsWith(`${child}/`) || `${child}/`.startsWith(prefix))
+            await walk(join(directory, entry.name), child)
         } else if (child.startsWith(prefix) && !entry.name.endsWith(asideSuffix)) {
           const info = await stat(join(directory, entry.name)).catch(() => undefined)
           if (info !== undefined) found.push({ key: child, bytes: info.size, modifiedMs: info.mtimeMs })
@@ -113,7 +126,10 @@ export class DirectoryBucket implements Bucket {
   async listDirectories(prefix: string): Promise<string[]> {
     try {
       const entries = await readdir(join(this.#root, ...prefix.split('/').filter(Boolean)), { withFileTypes: true })
-      return entries.filter(e => e.isDirectory()).map(e => e.name).sort()
+      return entries
+        .filter(e => e.isDirectory())
+        .map(e => e.name)
+        .sort()
     } catch {
       return []
     }

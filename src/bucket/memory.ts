@@ -31,12 +31,17 @@ export class MemoryBucket implements Bucket {
     return object.bytes.slice()
   }
 
-  async getRange(key: string, offset: number, length: number): Promise<Uint8Array> { return (await this.get(key)).slice(offset, offset + length) }
-  async size(key: string): Promise<number> { return (await this.get(key)).length }
+  async getRange(key: string, offset: number, length: number): Promise<Uint8Array> {
+    return (await this.get(key)).slice(offset, offset + length)
+  }
+  async size(key: string): Promise<number> {
+    return (await this.get(key)).length
+  }
 
   async list(prefix: string): Promise<ObjectInfo[]> {
     const found: ObjectInfo[] = []
-    for (const [key, object] of this.objects) if (key.startsWith(prefix)) found.push({ key, bytes: object.bytes.length, modifiedMs: object.modifiedMs })
+    for (const [key, object] of this.objects)
+      if (key.startsWith(prefix)) found.push({ key, bytes: object.bytes.length, modifiedMs: object.modifiedMs })
     return found.sort((a, b) => (a.key < b.key ? -1 : 1))
   }
 
@@ -49,5 +54,7 @@ export class MemoryBucket implements Bucket {
     return [...names].sort()
   }
 
-  async delete(key: string): Promise<void> { this.objects.delete(key) }
+  async delete(key: string): Promise<void> {
+    this.objects.delete(key)
+  }
 }

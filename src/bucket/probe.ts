@@ -19,8 +19,13 @@ export async function probeBucket(bucket: Bucket, prefix: string, readOnly: bool
   if (readOnly) return
   await attempt('put', () => bucket.put(key, body))
   try {
-    await attempt('get', async () => { if (Buffer.compare(await bucket.get(key), body) !== 0) throw new Error('other bytes came back than were put') })
-    await attempt('ranged get', async () => { if (Buffer.compare(await bucket.getRange(key, 7, 5), body.subarray(7)) !== 0) throw new Error('a range came back with other bytes') })
+    await attempt('get', async () => {
+      if (Buffer.compare(await bucket.get(key), body) !== 0) throw new Error('other bytes came back than were put')
+    })
+    await attempt('ranged get', async () => {
+      if (Buffer.compare(await bucket.getRange(key, 7, 5), body.subarray(7)) !== 0)
+        throw new Error('a range came back with other bytes')
+    })
     await attempt('conditional put', async () => {
       try {
         await bucket.put(key, body, { ifAbsent: true })

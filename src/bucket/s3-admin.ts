@@ -1,8 +1,24 @@
 /** What an administrator does with buckets, apart from what runs: makes them as they should be, and finds out how a store behaves. */
 import { createHash } from 'node:crypto'
 import {
-  AbortMultipartUploadCommand, CompleteMultipartUploadCommand, CreateBucketCommand, CreateMultipartUploadCommand, DeleteObjectCommand, GetBucketLifecycleConfigurationCommand, GetBucketVersioningCommand,
-  GetObjectCommand, GetObjectLockConfigurationCommand, HeadBucketCommand, ListBucketsCommand, ListObjectVersionsCommand, ListObjectsV2Command, PutBucketLifecycleConfigurationCommand, PutBucketVersioningCommand, PutObjectCommand, S3Client, UploadPartCommand,
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateBucketCommand,
+  CreateMultipartUploadCommand,
+  DeleteObjectCommand,
+  GetBucketLifecycleConfigurationCommand,
+  GetBucketVersioningCommand,
+  GetObjectCommand,
+  GetObjectLockConfigurationCommand,
+  HeadBucketCommand,
+  ListBucketsCommand,
+  ListObjectVersionsCommand,
+  ListObjectsV2Command,
+  PutBucketLifecycleConfigurationCommand,
+  PutBucketVersioningCommand,
+  PutObjectCommand,
+  S3Client,
+  UploadPartCommand,
   type LifecycleRule,
 } from '@aws-sdk/client-s3'
 import type { Clock } from '#core/clock.ts'
@@ -25,13 +41,21 @@ export interface BucketWishes {
 }
 
 /** `bad`: data may be lost or the process won't run; `note`: worth knowing. */
-export interface Finding { check: string; level: 'good' | 'note' | 'bad'; found: string; advice: string }
+export interface Finding {
+  check: string
+  level: 'good' | 'note' | 'bad'
+  found: string
+  advice: string
+}
 
 /** Our own rules in a bucket's lifecycle; those of others stay. */
 const ruleId = 'tercet-hygiene'
 
 const statusOf = (error: unknown): number | undefined => codeOf(error).status
-const told = (error: unknown): string => { const { code } = codeOf(error); return `${code}${error instanceof Error && error.message !== '' && error.message !== code ? `: ${error.message}` : ''}` }
+const told = (error: unknown): string => {
+  const { code } = codeOf(error)
+  return `${code}${error instanceof Error && error.message !== '' && error.message !== code ? `: ${error.message}` : ''}`
+}
 
 type Tell = (check: string, level: Finding['level'], found: string, advice?: string) => void
 
@@ -45,50 +69,87 @@ export class S3Admin {
     this.#options = options
     this.#client = this.#connect({})
     const { clock } = options
-    this.#client.middlewareStack.add(next => async args => {
-      const result = await next(args), date = (result.response as { headers?: Record<string, string> }).headers?.['date']
-      if (date !== undefined) this.#skewMs = Date.parse(date) - clock.nowMs()
-      return result
-    }, { step: 'deserialize', priority: 'low' })
+    this.#client.middlewareStack.add(
+      next => async args => {
+        const result = await next(args),
+          date = (result.response as { headers?: Record<string, string> }).headers?.['date']
+        if (date !== undefined) this.#skewMs = Date.parse(date) - clock.nowMs()
+        return result
+      },
+      { step: 'deserialize', priority: 'low' },
+    )
   }
 
   #connect(change: Partial<S3AdminOptions>): S3Client {
     const { endpoint, region, credentials, pathStyle } = { ...this.#options, ...change }
     return new S3Client({
-      region, forcePathStyle: pathStyle, requestChecksumCalculation: 'WHEN_REQUIRED', responseChecksumValidation: 'WHEN_REQUIRED', maxAttempts: 2, followRegionRedirects: false,
-      ...(endpoint === '' ? {} : { endpoint }), ...(credentials === undefined ? {} : { credentials }),
+      region,
+      forcePathStyle: pathStyle,
+      requestChecksumCalculation: 'WHEN_REQUIRED',
+      responseChecksumValidation: 'WHEN_REQUIRED',
+      maxAttempts: 2,
+      followRegionRedirects: false,
+      ...(endpoint === '' ? {} : { endpoint }),
+      ...(credentials === undefined ? {} : { credentials }),
     })
   }
 
-  close(): void { this.#client.destroy() }
+  close(): void {
+    this.#client.destroy()
+  }
 
   /** Makes a bucket as it should be, and changes one that is there to it. Says what it did; nothing the second time. */
   async ensureBucket(name: string, wishes: BucketWishes): Promise<string[]> {
     const done: string[] = []
-    if (!await this.#isThere(name)) {
+    if (!(await this.#isThere(name))) {
       const { region, endpoint } = this.#options
       // AWS wants the region said twice everywhere but in us-east-1; others may not know it at all.
-      const constraint = endpoint === '' && region !== 'us-east-1' ? { CreateBucketConfiguration: { LocationConstraint: region as 'eu-west-1' } } : {}
+      const constraint =
+        endpoint === '' && region !== 'us-east-1'
+          ? { CreateBucketConfiguration: { LocationConstraint: region as 'eu-west-1' } }
+          : {}
       try {
         await this.#client.send(new CreateBucketCommand({ Bucket: name, ...constraint }))
         done.push('created, without object lock')
-      } catch (error) { if (codeOf(error).code !== 'BucketAlreadyOwnedByYou') throw error }
+      } catch (error) {
+        if (codeOf(error).code !== 'BucketAlreadyOwnedByYou') throw error
+      }
     }
     const { Status: versioning } = await this.#client.send(new GetBucketVersioningCommand({ Bucket: name }))
     if (wishes.isVersioned && versioning !== 'Enabled') {
-      await this.#client.send(new PutBucketVersioningCommand({ Bucket: name, VersioningConfiguration: { Status: 'Enabled' } }))
+      await this.#client.send(
+        new PutBucketVersioningCommand({ Bucket: name, VersioningConfiguration: { Status: 'Enabled' } }),
+      )
       done.push('versioning turned on')
     }
-    const rules = await this.#lifecycle(name), own: LifecycleRule = {
-      ID: ruleId, Status: 'Enabled', Filter: { Prefix: '' }, AbortIncompleteMultipartUpload: { DaysAfterInitiation: wishes.abortMultipartDays },
-      ...(wishes.isVersioned ? { NoncurrentVersionExpiration: { NoncurrentDays: wishes.noncurrentDays } } : {}),
-    }
+    const rules = await this.#lifecycle(name),
+      own: LifecycleRule = {
+        ID: ruleId,
+        Status: 'Enabled',
+        Filter: { Prefix: '' },
+        AbortIncompleteMultipartUpload: { DaysAfterInitiation: wishes.abortMultipartDays },
+        ...(wishes.isVersioned ? { NoncurrentVersionExpiration: { NoncurrentDays: wishes.noncurrentDays } } : {}),
+      }
     const current = rules.find(rule => rule.ID === ruleId)
-    if (current?.Status !== 'Enabled' || current.AbortIncompleteMultipartUpload?.DaysAfterInitiation !== wishes.abortMultipartDays || current.NoncurrentVersionExpiration?.NoncurrentDays !== own.NoncurrentVersionExpiration?.NoncurrentDays) {
-      await this.#client.send(new PutBucketLifecycleConfigurationCommand({ Bucket: name, LifecycleConfiguration: { Rules: [...rules.filter(rule => rule.ID !== ruleId), own] } }))
-      done.push(`lifecycle set: unfinished uploads go after ${wishes.abortMultipartDays} d${wishes.isVersioned ? `, old versions after ${wishes.noncurrentDays} d` : ''}`)
+    if (
+      current?.Status !== 'Enabled' ||
+      current.AbortIncompleteMultipartUpload?.DaysAfterInitiation !== wishes.abortMultipartDays ||
+      current.NoncurrentVersionExpiration?.NoncurrentDays !== own.NoncurrentVersionExpiration?.NoncurrentDays
+    ) {
+      await this.#client.send(
+        new PutBucketLifecycleConfigurationCommand({
+          Bucket: name,
+          LifecycleConfiguration: { Rules: [...rules.filter(rule => rule.ID !== ruleId), own] },
+        }),
+      )
+      done.push(
+        `lifecycle set: unfinished uploads go after ${wishes.abortMultipartDays} d${wishes.isVersioned ? `, old versions after ${wishes.noncurrentDays} d` : ''}`,
+      )
     }
-    if (await this.#isLocked(name)) throw new Error(`the bucket ${name} has object lock: what is compacted or too old could never be deleted. Make another one without`)
+    if (await this.#isLocked(name))
+      throw new Error(
+        `the bucket ${name} has object lock: what is compacted or too old could never be deleted. Make another one without`,
+      )
     return done
   }
 
@@ -113,7 +174,10 @@ export class S3Admin {
 
   async #isLocked(name: string): Promise<boolean> {
     try {
-      return (await this.#client.send(new GetObjectLockConfigurationCommand({ Bucket: name }))).ObjectLockConfiguration?.ObjectLockEnabled === 'Enabled'
+      return (
+        (await this.#client.send(new GetObjectLockConfigurationCommand({ Bucket: name }))).ObjectLockConfiguration
+          ?.ObjectLockEnabled === 'Enabled'
+      )
     } catch (error) {
       // Not configured, or not known to the store at all.
       if ([400, 404, 405, 409, 501].includes(statusOf(error) ?? 0)) return false
@@ -122,9 +186,15 @@ export class S3Admin {
   }
 
   /** How the store behaves with this bucket. Writes below `prefix` and takes it all away again. */
-  async examine(bucket: string, { prefix, retentionDays, random }: { prefix: string; retentionDays: number; random: Random }): Promise<Finding[]> {
-    const findings: Finding[] = [], at = `${prefix}doctor-${random.u32().toString(16)}/`
-    const tell = (check: string, level: Finding['level'], found: string, advice = ''): void => { findings.push({ check, level, found, advice }) }
+  async examine(
+    bucket: string,
+    { prefix, retentionDays, random }: { prefix: string; retentionDays: number; random: Random },
+  ): Promise<Finding[]> {
+    const findings: Finding[] = [],
+      at = `${prefix}doctor-${random.u32().toString(16)}/`
+    const tell = (check: string, level: Finding['level'], found: string, advice = ''): void => {
+      findings.push({ check, level, found, advice })
+    }
     try {
       await this.#client.send(new HeadBucketCommand({ Bucket: bucket }))
       tell('reach', 'good', `the bucket ${bucket} answers`)
@@ -136,30 +206,72 @@ export class S3Admin {
     findings.push(this.#clockFinding())
     // Each in its own try: what one can't do should not hide what the next one finds.
     const checks: [string, () => Promise<void>][] = [
-      ['read and write', () => this.#readAndWrite(bucket, at, tell)], ['conditional put', () => this.#conditionalPut(bucket, at, tell)], ['list', () => this.#listing(bucket, at, tell)], ['multipart', () => this.#multipart(bucket, at, tell)],
-      ['checksum', () => this.#checksum(bucket, at, tell)], ['path style', () => this.#pathStyle(bucket, tell)], ['region', () => this.#region(bucket, tell)], ['latency', () => this.#latency(bucket, at, tell)],
-      ['versioning', () => this.#versioning(bucket, retentionDays, tell)], ['object lock', () => this.#objectLock(bucket, tell)], ['rights', () => this.#rights(tell)],
+      ['read and write', () => this.#readAndWrite(bucket, at, tell)],
+      ['conditional put', () => this.#conditionalPut(bucket, at, tell)],
+      ['list', () => this.#listing(bucket, at, tell)],
+      ['multipart', () => this.#multipart(bucket, at, tell)],
+      ['checksum', () => this.#checksum(bucket, at, tell)],
+      ['path style', () => this.#pathStyle(bucket, tell)],
+      ['region', () => this.#region(bucket, tell)],
+      ['latency', () => this.#latency(bucket, at, tell)],
+      ['versioning', () => this.#versioning(bucket, retentionDays, tell)],
+      ['object lock', () => this.#objectLock(bucket, tell)],
+      ['rights', () => this.#rights(tell)],
     ]
     for (const [check, run] of checks) {
-      try { await run() } catch (error) { tell(check, ['read and write', 'conditional put', 'list', 'multipart'].includes(check) ? 'bad' : 'note', told(error), statusOf(error) === 403 ? 'the credentials may not do this' : '') }
+      try {
+        await run()
+      } catch (error) {
+        tell(
+          check,
+          ['read and write', 'conditional put', 'list', 'multipart'].includes(check) ? 'bad' : 'note',
+          told(error),
+          statusOf(error) === 403 ? 'the credentials may not do this' : '',
+        )
+      }
     }
     await this.#removeAll(bucket, at)
     return findings
   }
 
   #clockFinding(): Finding {
-    const skew = Math.round((this.#skewMs ?? 0) / 1000), far = Math.abs(skew)
-    return { check: 'clock', level: far > 300 ? 'bad' : far > 30 ? 'note' : 'good', found: `the store's clock is ${far} s ${skew < 0 ? 'behind' : 'ahead of'} this machine's`, advice: far > 30 ? 'set the clocks by NTP: signatures more than 15 minutes off are refused' : '' }
+    const skew = Math.round((this.#skewMs ?? 0) / 1000),
+      far = Math.abs(skew)
+    return {
+      check: 'clock',
+      level: far > 300 ? 'bad' : far > 30 ? 'note' : 'good',
+      found: `the store's clock is ${far} s ${skew < 0 ? 'behind' : 'ahead of'} this machine's`,
+      advice: far > 30 ? 'set the clocks by NTP: signatures more than 15 minutes off are refused' : '',
+    }
   }
 
-  async #put(bucket: string, key: string, body: Uint8Array, more: object = {}): Promise<string> { return (await this.#client.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: body, ...more }))).ETag ?? '' }
+  async #put(bucket: string, key: string, body: Uint8Array, more: object = {}): Promise<string> {
+    return (await this.#client.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: body, ...more }))).ETag ?? ''
+  }
 
   async #readAndWrite(bucket: string, at: string, tell: Tell): Promise<void> {
-    const body = Buffer.from('tercet doctor'), key = `${at}read`, etag = await this.#put(bucket, key, body), got = await (await this.#client.send(new GetObjectCommand({ Bucket: bucket, Key: key, Range: 'bytes=7-100' }))).Body?.transformToByteArray() ?? new Uint8Array()
+    const body = Buffer.from('tercet doctor'),
+      key = `${at}read`,
+      etag = await this.#put(bucket, key, body),
+      got =
+        (await (
+          await this.#client.send(new GetObjectCommand({ Bucket: bucket, Key: key, Range: 'bytes=7-100' }))
+        ).Body?.transformToByteArray()) ?? new Uint8Array()
     if (Buffer.compare(got, body.subarray(7)) === 0) tell('read and write', 'good', 'put, get and ranges work')
-    else tell('read and write', 'bad', `a range came back with ${got.length} bytes; ${body.length - 7} were expected`, 'a proxy in between may change answers')
+    else
+      tell(
+        'read and write',
+        'bad',
+        `a range came back with ${got.length} bytes; ${body.length - 7} were expected`,
+        'a proxy in between may change answers',
+      )
     const isMd5 = etag.replaceAll('"', '') === createHash('md5').update(body).digest('hex')
-    tell('etag', isMd5 ? 'good' : 'note', isMd5 ? 'ETags are MD5 sums' : 'ETags are no MD5 sums', isMd5 ? '' : 'usual with encryption by the store; nothing here relies on it')
+    tell(
+      'etag',
+      isMd5 ? 'good' : 'note',
+      isMd5 ? 'ETags are MD5 sums' : 'ETags are no MD5 sums',
+      isMd5 ? '' : 'usual with encryption by the store; nothing here relies on it',
+    )
     await this.#client.send(new DeleteObjectCommand({ Bucket: bucket, Key: `${at}was-never-there` }))
   }
 
@@ -169,8 +281,20 @@ export class S3Admin {
     try {
       await this.#put(bucket, key, Buffer.from('2'), { IfNoneMatch: '*' })
       const { Versions = [] } = await this.#client.send(new ListObjectVersionsCommand({ Bucket: bucket, Prefix: key }))
-      if (Versions.filter(v => v.Key === key && v.VersionId !== 'null').length >= 2) tell('conditional put', 'note', 'If-None-Match is not kept in this versioned bucket', 'Tercet compares versions instead, which takes the right to list and delete versions')
-      else tell('conditional put', 'bad', 'an object was overwritten in spite of If-None-Match', 'two writers on one bucket could not be told apart: be sure that there is one, or take another store')
+      if (Versions.filter(v => v.Key === key && v.VersionId !== 'null').length >= 2)
+        tell(
+          'conditional put',
+          'note',
+          'If-None-Match is not kept in this versioned bucket',
+          'Tercet compares versions instead, which takes the right to list and delete versions',
+        )
+      else
+        tell(
+          'conditional put',
+          'bad',
+          'an object was overwritten in spite of If-None-Match',
+          'two writers on one bucket could not be told apart: be sure that there is one, or take another store',
+        )
     } catch (error) {
       if (statusOf(error) === 412) tell('conditional put', 'good', 'If-None-Match holds: a second writer is fenced off')
       else throw error
@@ -179,28 +303,67 @@ export class S3Admin {
 
   async #listing(bucket: string, at: string, tell: Tell): Promise<void> {
     // Bytewise: Loki's chunks have colons, and a slash sorts between a dot and a digit.
-    const names = ['a-1', 'a.1', 'a/1', 'a0', 'aB:c=d', 'a_b', 'ab', 'aé'], sorted = [...names].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+    const names = ['a-1', 'a.1', 'a/1', 'a0', 'aB:c=d', 'a_b', 'ab', 'aé'],
+      sorted = [...names].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
     for (const name of names) await this.#put(bucket, `${at}list/${name}`, Buffer.from('x'))
-    const list = async (): Promise<string[]> => ((await this.#client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: `${at}list/` }))).Contents ?? []).map(o => (o.Key ?? '').slice(`${at}list/`.length))
+    const list = async (): Promise<string[]> =>
+      (
+        (await this.#client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: `${at}list/` }))).Contents ?? []
+      ).map(o => (o.Key ?? '').slice(`${at}list/`.length))
     const found = await list()
     if (found.join() === sorted.join()) tell('list', 'good', 'what was written is listed at once, in bytewise order')
-    else if (found.length < names.length) tell('list', 'bad', `${names.length - found.length} of ${names.length} objects just written are not listed`, 'an eventually consistent store: blocks may seem to be missing for a while')
-    else tell('list', 'note', `names come back in another order, or changed: ${found.join(' ')}`, 'they are sorted here; other readers may mind')
-    const first = await this.#client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: `${at}list/`, MaxKeys: 3 }))
-    if (first.IsTruncated !== true || first.Contents?.length !== 3) tell('pages', 'note', 'lists are not cut at max-keys', '')
+    else if (found.length < names.length)
+      tell(
+        'list',
+        'bad',
+        `${names.length - found.length} of ${names.length} objects just written are not listed`,
+        'an eventually consistent store: blocks may seem to be missing for a while',
+      )
+    else
+      tell(
+        'list',
+        'note',
+        `names come back in another order, or changed: ${found.join(' ')}`,
+        'they are sorted here; other readers may mind',
+      )
+    const first = await this.#client.send(
+      new ListObjectsV2Command({ Bucket: bucket, Prefix: `${at}list/`, MaxKeys: 3 }),
+    )
+    if (first.IsTruncated !== true || first.Contents?.length !== 3)
+      tell('pages', 'note', 'lists are not cut at max-keys', '')
     await this.#client.send(new DeleteObjectCommand({ Bucket: bucket, Key: `${at}list/ab` }))
-    if ((await list()).includes('ab')) tell('list after delete', 'note', 'a deleted object is still listed', 'readers may ask for what is gone; they skip it')
+    if ((await list()).includes('ab'))
+      tell(
+        'list after delete',
+        'note',
+        'a deleted object is still listed',
+        'readers may ask for what is gone; they skip it',
+      )
   }
 
   async #multipart(bucket: string, at: string, tell: Tell): Promise<void> {
-    const key = `${at}multipart`, { UploadId } = await this.#client.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key: key })), bytes = 5 * 1024 * 1024
+    const key = `${at}multipart`,
+      { UploadId } = await this.#client.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key: key })),
+      bytes = 5 * 1024 * 1024
     try {
       const parts: { ETag: string | undefined; PartNumber: number }[] = []
-      for (const [i, body] of [Buffer.alloc(bytes, 1), Buffer.from('end')].entries()) parts.push({ PartNumber: i + 1, ETag: (await this.#client.send(new UploadPartCommand({ Bucket: bucket, Key: key, UploadId, PartNumber: i + 1, Body: body }))).ETag })
-      await this.#client.send(new CompleteMultipartUploadCommand({ Bucket: bucket, Key: key, UploadId, MultipartUpload: { Parts: parts } }))
+      for (const [i, body] of [Buffer.alloc(bytes, 1), Buffer.from('end')].entries())
+        parts.push({
+          PartNumber: i + 1,
+          ETag: (
+            await this.#client.send(
+              new UploadPartCommand({ Bucket: bucket, Key: key, UploadId, PartNumber: i + 1, Body: body }),
+            )
+          ).ETag,
+        })
+      await this.#client.send(
+        new CompleteMultipartUploadCommand({ Bucket: bucket, Key: key, UploadId, MultipartUpload: { Parts: parts } }),
+      )
       tell('multipart', 'good', 'uploads in parts work')
     } catch (error) {
-      await this.#client.send(new AbortMultipartUploadCommand({ Bucket: bucket, Key: key, UploadId })).catch(() => undefined)
+      await this.#client
+        .send(new AbortMultipartUploadCommand({ Bucket: bucket, Key: key, UploadId }))
+        .catch(() => undefined)
       throw error
     }
   }
@@ -209,29 +372,54 @@ export class S3Admin {
     try {
       await this.#put(bucket, `${at}checksum`, Buffer.from('x'), { ChecksumAlgorithm: 'CRC32' })
       tell('checksum', 'good', 'checksums of newer SDKs are understood')
-    } catch (error) { tell('checksum', 'note', `checksums of newer SDKs are refused (${codeOf(error).code})`, 'Tercet sends none; for others set AWS_REQUEST_CHECKSUM_CALCULATION=when_required') }
+    } catch (error) {
+      tell(
+        'checksum',
+        'note',
+        `checksums of newer SDKs are refused (${codeOf(error).code})`,
+        'Tercet sends none; for others set AWS_REQUEST_CHECKSUM_CALCULATION=when_required',
+      )
+    }
   }
 
   async #pathStyle(bucket: string, tell: Tell): Promise<void> {
-    const style = this.#options.pathStyle ? 'endpoint/bucket/key' : 'bucket.endpoint/key', other = this.#connect({ pathStyle: !this.#options.pathStyle })
+    const style = this.#options.pathStyle ? 'endpoint/bucket/key' : 'bucket.endpoint/key',
+      other = this.#connect({ pathStyle: !this.#options.pathStyle })
     try {
       await other.send(new HeadBucketCommand({ Bucket: bucket }))
       tell('path style', 'good', `${style} works, and so does the other form`)
-    } catch { tell('path style', 'good', `${style} works; the other form does not`, `for Loki, Tempo and Mimir: ${this.#options.pathStyle ? 's3forcepathstyle: true, forcepathstyle: true, bucket_lookup_type: path' : 'leave path style off'}`) } finally { other.destroy() }
+    } catch {
+      tell(
+        'path style',
+        'good',
+        `${style} works; the other form does not`,
+        `for Loki, Tempo and Mimir: ${this.#options.pathStyle ? 's3forcepathstyle: true, forcepathstyle: true, bucket_lookup_type: path' : 'leave path style off'}`,
+      )
+    } finally {
+      other.destroy()
+    }
   }
 
   async #region(bucket: string, tell: Tell): Promise<void> {
-    const { region } = this.#options, other = this.#connect({ region: region === 'us-east-1' ? 'minio' : 'us-east-1' })
+    const { region } = this.#options,
+      other = this.#connect({ region: region === 'us-east-1' ? 'minio' : 'us-east-1' })
     try {
       await other.send(new HeadBucketCommand({ Bucket: bucket }))
       tell('region', 'good', `${region} is accepted, and so are others`)
-    } catch { tell('region', 'good', `${region} is the region; others are refused`) } finally { other.destroy() }
+    } catch {
+      tell('region', 'good', `${region} is the region; others are refused`)
+    } finally {
+      other.destroy()
+    }
   }
 
   async #latency(bucket: string, at: string, tell: Tell): Promise<void> {
-    const { clock } = this.#options, body = Buffer.alloc(1024 * 1024, 7), worst = { put: 0, get: 0 }
+    const { clock } = this.#options,
+      body = Buffer.alloc(1024 * 1024, 7),
+      worst = { put: 0, get: 0 }
     for (let i = 0; i < 5; i++) {
-      const key = `${at}latency-${i}`, start = clock.monotonicMs()
+      const key = `${at}latency-${i}`,
+        start = clock.monotonicMs()
       await this.#put(bucket, key, body)
       const middle = clock.monotonicMs()
       await (await this.#client.send(new GetObjectCommand({ Bucket: bucket, Key: key }))).Body?.transformToByteArray()
@@ -239,46 +427,94 @@ export class S3Admin {
       worst.get = Math.max(worst.get, clock.monotonicMs() - middle)
     }
     const isSlow = worst.put > 500 || worst.get > 200
-    tell('latency', isSlow ? 'note' : 'good', `1 MiB: put ${worst.put.toFixed(0)} ms, get ${worst.get.toFixed(0)} ms at worst of five`, isSlow ? 'put ≤ 500 ms and get ≤ 200 ms are expected: cold queries will be slow' : '')
+    tell(
+      'latency',
+      isSlow ? 'note' : 'good',
+      `1 MiB: put ${worst.put.toFixed(0)} ms, get ${worst.get.toFixed(0)} ms at worst of five`,
+      isSlow ? 'put ≤ 500 ms and get ≤ 200 ms are expected: cold queries will be slow' : '',
+    )
   }
 
   async #versioning(bucket: string, retentionDays: number, tell: Tell): Promise<void> {
-    const { Status: versioning } = await this.#client.send(new GetBucketVersioningCommand({ Bucket: bucket })), rules = (await this.#lifecycle(bucket)).filter(rule => rule.Status === 'Enabled')
-    const isVersioned = versioning === 'Enabled', hasNoncurrent = rules.some(rule => rule.NoncurrentVersionExpiration !== undefined)
-    tell('versioning', isVersioned && !hasNoncurrent ? 'bad' : 'good', isVersioned ? `on${hasNoncurrent ? ', and old versions expire' : ', and old versions stay for ever'}` : 'off', isVersioned && !hasNoncurrent ? 'deleting frees nothing: tercet deploy bootstrap-s3 sets NoncurrentVersionExpiration' : '')
+    const { Status: versioning } = await this.#client.send(new GetBucketVersioningCommand({ Bucket: bucket })),
+      rules = (await this.#lifecycle(bucket)).filter(rule => rule.Status === 'Enabled')
+    const isVersioned = versioning === 'Enabled',
+      hasNoncurrent = rules.some(rule => rule.NoncurrentVersionExpiration !== undefined)
+    tell(
+      'versioning',
+      isVersioned && !hasNoncurrent ? 'bad' : 'good',
+      isVersioned ? `on${hasNoncurrent ? ', and old versions expire' : ', and old versions stay for ever'}` : 'off',
+      isVersioned && !hasNoncurrent
+        ? 'deleting frees nothing: tercet deploy bootstrap-s3 sets NoncurrentVersionExpiration'
+        : '',
+    )
     const early = rules.filter(rule => rule.Expiration?.Days !== undefined && rule.Expiration.Days <= retentionDays)
-    if (early.length > 0) tell('lifecycle', 'bad', `objects expire after ${Math.min(...early.map(rule => rule.Expiration?.Days ?? 0))} d (rule ${early.map(rule => rule.ID ?? '?').join(', ')}), and are to be kept ${Number.isFinite(retentionDays) ? `${retentionDays} d` : 'for ever'}`, 'indexes would name what is gone; let the retention here delete, and have the lifecycle come later or not at all')
-    else if (rules.some(rule => rule.Expiration?.Date !== undefined)) tell('lifecycle', 'bad', 'objects expire on a date', 'take that rule away')
-    else tell('lifecycle', rules.some(rule => rule.AbortIncompleteMultipartUpload !== undefined) ? 'good' : 'note', rules.length === 0 ? 'no rules' : `${rules.length} rules, none of which deletes what is kept`, rules.some(rule => rule.AbortIncompleteMultipartUpload !== undefined) ? '' : 'unfinished uploads stay for ever: tercet deploy bootstrap-s3 sets a rule')
+    if (early.length > 0)
+      tell(
+        'lifecycle',
+        'bad',
+        `objects expire after ${Math.min(...early.map(rule => rule.Expiration?.Days ?? 0))} d (rule ${early.map(rule => rule.ID ?? '?').join(', ')}), and are to be kept ${Number.isFinite(retentionDays) ? `${retentionDays} d` : 'for ever'}`,
+        'indexes would name what is gone; let the retention here delete, and have the lifecycle come later or not at all',
+      )
+    else if (rules.some(rule => rule.Expiration?.Date !== undefined))
+      tell('lifecycle', 'bad', 'objects expire on a date', 'take that rule away')
+    else
+      tell(
+        'lifecycle',
+        rules.some(rule => rule.AbortIncompleteMultipartUpload !== undefined) ? 'good' : 'note',
+        rules.length === 0 ? 'no rules' : `${rules.length} rules, none of which deletes what is kept`,
+        rules.some(rule => rule.AbortIncompleteMultipartUpload !== undefined)
+          ? ''
+          : 'unfinished uploads stay for ever: tercet deploy bootstrap-s3 sets a rule',
+      )
   }
 
   async #objectLock(bucket: string, tell: Tell): Promise<void> {
     const isLocked = await this.#isLocked(bucket)
-    tell('object lock', isLocked ? 'bad' : 'good', isLocked ? 'on' : 'off', isLocked ? 'what is compacted or too old could never be deleted' : '')
+    tell(
+      'object lock',
+      isLocked ? 'bad' : 'good',
+      isLocked ? 'on' : 'off',
+      isLocked ? 'what is compacted or too old could never be deleted' : '',
+    )
   }
 
   async #rights(tell: Tell): Promise<void> {
     try {
       const { Buckets = [] } = await this.#client.send(new ListBucketsCommand({}))
-      tell('rights', 'note', `these credentials may list all buckets (${Buckets.length})`, 'get, put, delete and list on the one bucket are enough')
-    } catch { tell('rights', 'good', 'these credentials see no other buckets') }
+      tell(
+        'rights',
+        'note',
+        `these credentials may list all buckets (${Buckets.length})`,
+        'get, put, delete and list on the one bucket are enough',
+      )
+    } catch {
+      tell('rights', 'good', 'these credentials see no other buckets')
+    }
   }
 
   async #removeAll(bucket: string, at: string): Promise<void> {
     const { Contents = [] } = await this.#client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: at }))
-    for (const { Key } of Contents) if (Key !== undefined) await this.#client.send(new DeleteObjectCommand({ Bucket: bucket, Key }))
+    for (const { Key } of Contents)
+      if (Key !== undefined) await this.#client.send(new DeleteObjectCommand({ Bucket: bucket, Key }))
   }
 }
 
 function reachProblem(error: unknown, bucket: string): string {
   const status = statusOf(error)
-  return status === 404 ? `there is no bucket ${bucket}` : status === 403 ? `the store refuses these credentials (${codeOf(error).code})` : status === 301 || status === 400 ? `the store wants another region (${codeOf(error).code})` : told(error)
+  return status === 404
+    ? `there is no bucket ${bucket}`
+    : status === 403
+      ? `the store refuses these credentials (${codeOf(error).code})`
+      : status === 301 || status === 400
+        ? `the store wants another region (${codeOf(error).code})`
+        : told(error)
 }
 
 function reachAdvice(error: unknown, region: string): string {
   const status = statusOf(error)
   if (status === 404) return 'tercet deploy bootstrap-s3 makes it, with credentials of an administrator'
-  if (status === 403) return 'the key may be wrong, may not see this bucket, or this machine\'s clock may be off'
+  if (status === 403) return "the key may be wrong, may not see this bucket, or this machine's clock may be off"
   if (status === 301 || status === 400) return `bucket.s3.region is ${region}; ask the store for the bucket's own`
   return 'is bucket.s3.endpoint right, and reachable from here?'
 }

@@ -3,8 +3,17 @@ import { open, readFile, stat } from 'node:fs/promises'
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import {
-  AbortMultipartUploadCommand, CompleteMultipartUploadCommand, CreateMultipartUploadCommand, DeleteObjectCommand, GetObjectCommand, HeadObjectCommand,
-  ListObjectVersionsCommand, ListObjectsV2Command, PutObjectCommand, S3Client, UploadPartCommand,
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListObjectVersionsCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+  UploadPartCommand,
 } from '@aws-sdk/client-s3'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
 import { sleep, type Clock } from '#core/clock.ts'
@@ -35,9 +44,13 @@ const attemptsMax = 4
 const socketsMax = 32
 
 /** Why a conditional put was taken back. */
-class VersionLostError extends Error { override name = 'VersionLostError' }
+class VersionLostError extends Error {
+  override name = 'VersionLostError'
+}
 
-export async function openS3(options: S3Options): Promise<S3Bucket> { return new S3Bucket(options) }
+export async function openS3(options: S3Options): Promise<S3Bucket> {
+  return new S3Bucket(options)
+}
 
 export class S3Bucket implements Bucket {
   readonly description: string
@@ -53,10 +66,26 @@ export class S3Bucket implements Bucket {
     this.#clock = options.clock
     this.description = `s3://${options.bucket}${options.endpoint === '' ? '' : ` at ${options.endpoint}`}`
     this.#client = new S3Client({
-      region: options.region, forcePathStyle: options.pathStyle, requestChecksumCalculation: 'WHEN_REQUIRED', responseChecksumValidation: 'WHEN_REQUIRED', maxAttempts: 1,
+      region: options.region,
+      forcePathStyle: options.pathStyle,
+      requestChecksumCalculation: 'WHEN_REQUIRED',
+      responseChecksumValidation: 'WHEN_REQUIRED',
+      maxAttempts: 1,
       ...(options.endpoint === '' ? {} : { endpoint: options.endpoint }),
-      ...(credentials === undefined ? {} : { credentials: async () => ({ ...await credentials.read(), ...(credentials.isChanging ? { expiration: new Date(options.clock.nowMs() + credentialsMs) } : {}) }) }),
-      requestHandler: new NodeHttpHandler({ connectionTimeout: 5000, requestTimeout: 60_000, httpAgent: new HttpAgent({ keepAlive: true, maxSockets: socketsMax }), httpsAgent: new HttpsAgent({ keepAlive: true, maxSockets: socketsMax }) }),
+      ...(credentials === undefined
+        ? {}
+        : {
+            credentials: async () => ({
+              ...(await credentials.read()),
+              ...(credentials.isChanging ? { expiration: new Date(options.clock.nowMs() + credentialsMs) } : {}),
+            }),
+          }),
+      requestHandler: new NodeHttpHandler({
+        connectionTimeout: 5000,
+        requestTimeout: 60_000,
+        httpAgent: new HttpAgent({ keepAlive: true, maxSockets: socketsMax }),
+        httpsAgent: new HttpsAgent({ keepAlive: true, maxSockets: socketsMax }),
+      }),
     })
   }
 
@@ -68,11 +97,20 @@ export class S3Bucket implements Bucket {
       } catch (error) {
         const { code, status } = codeOf(error)
         if (code === 'NoSuchBucket') throw new BucketError(operation, this.description, code, false, { cause: error })
-        if (status === 404 || code === 'NoSuchKey' || code === 'NotFound') throw new NotFoundError(`no object ${key} in ${this.description}`, { cause: error })
-        if (status === 412 || code === 'PreconditionFailed') throw new ConflictError(`${key} is there already`, { cause: error })
+        if (status === 404 || code === 'NoSuchKey' || code === 'NotFound')
+          throw new NotFoundError(`no object ${key} in ${this.description}`, { cause: error })
+        if (status === 412 || code === 'PreconditionFailed')
+          throw new ConflictError(`${key} is there already`, { cause: error })
         // 409: somebody else is writing the same key at this moment, and one of both will win.
-        const transient = status === undefined || status >= 500 || status === 429 || status === 409 || code === 'SlowDown' || code === 'RequestTimeout'
-        if (!transient || attempt >= attemptsMax) throw new BucketError(operation, this.description, code, transient, { cause: error })
+        const transient =
+          status === undefined ||
+          status >= 500 ||
+          status === 429 ||
+          status === 409 ||
+          code === 'SlowDown' ||
+          code === 'RequestTimeout'
+        if (!transient || attempt >= attemptsMax)
+          throw new BucketError(operation, this.description, code, transient, { cause: error })
         await sleep(this.#clock, 100 * 2 ** attempt)
       }
     }
@@ -81,10 +119,20 @@ export class S3Bucket implements Bucket {
   async put(key: string, bytes: Uint8Array, options?: { ifAbsent?: boolean }): Promise<void> {
     const isConditional = options?.ifAbsent === true
     try {
-      const { VersionId: version } = await this.#try('put', key, () => this.#client.send(new PutObjectCommand({ Bucket: this.#bucket, Key: key, Body: bytes, ...(isConditional ? { IfNoneMatch: '*' } : {}) })))
+      const { VersionId: version } = await this.#try('put', key, () =>
+        this.#client.send(
+          new PutObjectCommand({
+            Bucket: this.#bucket,
+            Key: key,
+            Body: bytes,
+            ...(isConditional ? { IfNoneMatch: '*' } : {}),
+          }),
+        ),
+      )
       if (isConditional && version !== undefined && !this.#isConditionKept) await this.#keepOldest(key, version)
     } catch (error) {
-      if (error instanceof ConflictError && isConditional) this.#isConditionKept ||= !(error.cause instanceof VersionLostError)
+      if (error instanceof ConflictError && isConditional)
+        this.#isConditionKept ||= !(error.cause instanceof VersionLostError)
       throw error
     }
   }
@@ -94,13 +142,29 @@ export class S3Bucket implements Bucket {
    * everybody, so of several writers exactly one wins.
    */
   async #keepOldest(key: string, version: string): Promise<void> {
-    const { Versions = [], DeleteMarkers = [] } = await this.#try('list versions', key, () => this.#client.send(new ListObjectVersionsCommand({ Bucket: this.#bucket, Prefix: key })))
-    const own = Versions.filter(v => v.Key === key), at = own.findIndex(v => v.VersionId === version), older = own[at + 1]
+    const { Versions = [], DeleteMarkers = [] } = await this.#try('list versions', key, () =>
+      this.#client.send(new ListObjectVersionsCommand({ Bucket: this.#bucket, Prefix: key })),
+    )
+    const own = Versions.filter(v => v.Key === key),
+      at = own.findIndex(v => v.VersionId === version),
+      older = own[at + 1]
     if (at < 0 || older === undefined) return
     // Deleted in between: then it was not there.
-    const oldMs = older.LastModified?.getTime() ?? 0, ourMs = own[at]!.LastModified?.getTime() ?? 0
-    if (DeleteMarkers.some(m => m.Key === key && (m.LastModified?.getTime() ?? 0) >= oldMs && (m.LastModified?.getTime() ?? 0) <= ourMs && m.VersionId !== version)) return
-    await this.#try('delete', key, () => this.#client.send(new DeleteObjectCommand({ Bucket: this.#bucket, Key: key, VersionId: version })))
+    const oldMs = older.LastModified?.getTime() ?? 0,
+      ourMs = own[at]!.LastModified?.getTime() ?? 0
+    if (
+      DeleteMarkers.some(
+        m =>
+          m.Key === key &&
+          (m.LastModified?.getTime() ?? 0) >= oldMs &&
+          (m.LastModified?.getTime() ?? 0) <= ourMs &&
+          m.VersionId !== version,
+      )
+    )
+      return
+    await this.#try('delete', key, () =>
+      this.#client.send(new DeleteObjectCommand({ Bucket: this.#bucket, Key: key, VersionId: version })),
+    )
     throw new ConflictError(`${key} is there already`, { cause: new VersionLostError(version) })
   }
 
@@ -109,7 +173,9 @@ export class S3Bucket implements Bucket {
     if (size <= partBytes) {
       // Bytes, not a stream: the SDK complains on standard error about streams whose request fails.
       const bytes = await readFile(path)
-      await this.#try('put', key, () => this.#client.send(new PutObjectCommand({ Bucket: this.#bucket, Key: key, Body: bytes, ContentLength: size })))
+      await this.#try('put', key, () =>
+        this.#client.send(new PutObjectCommand({ Bucket: this.#bucket, Key: key, Body: bytes, ContentLength: size })),
+      )
       return
     }
     await this.#putParts(key, path, size)
@@ -117,7 +183,9 @@ export class S3Bucket implements Bucket {
 
   async #putParts(key: string, path: string, size: number): Promise<void> {
     const target = { Bucket: this.#bucket, Key: key }
-    const { UploadId } = await this.#try('create multipart upload', key, () => this.#client.send(new CreateMultipartUploadCommand(target)))
+    const { UploadId } = await this.#try('create multipart upload', key, () =>
+      this.#client.send(new CreateMultipartUploadCommand(target)),
+    )
     const file = await open(path, 'r')
     try {
       const parts: { PartNumber: number; ETag: string | undefined }[] = []
@@ -125,10 +193,16 @@ export class S3Bucket implements Bucket {
         const bytes = Buffer.alloc(Math.min(partBytes, size - offset))
         await file.read(bytes, 0, bytes.length, offset)
         const PartNumber = parts.length + 1
-        const { ETag } = await this.#try('upload part', key, () => this.#client.send(new UploadPartCommand({ ...target, UploadId, PartNumber, Body: bytes })))
+        const { ETag } = await this.#try('upload part', key, () =>
+          this.#client.send(new UploadPartCommand({ ...target, UploadId, PartNumber, Body: bytes })),
+        )
         parts.push({ PartNumber, ETag })
       }
-      await this.#try('complete multipart upload', key, () => this.#client.send(new CompleteMultipartUploadCommand({ ...target, UploadId, MultipartUpload: { Parts: parts } })))
+      await this.#try('complete multipart upload', key, () =>
+        this.#client.send(
+          new CompleteMultipartUploadCommand({ ...target, UploadId, MultipartUpload: { Parts: parts } }),
+        ),
+      )
     } catch (error) {
       await this.#client.send(new AbortMultipartUploadCommand({ ...target, UploadId })).catch(() => {})
       throw error
@@ -147,7 +221,9 @@ export class S3Bucket implements Bucket {
   getRange(key: string, offset: number, length: number): Promise<Uint8Array> {
     return this.#try('get', key, async () => {
       try {
-        const { Body } = await this.#client.send(new GetObjectCommand({ Bucket: this.#bucket, Key: key, Range: `bytes=${offset}-${offset + length - 1}` }))
+        const { Body } = await this.#client.send(
+          new GetObjectCommand({ Bucket: this.#bucket, Key: key, Range: `bytes=${offset}-${offset + length - 1}` }),
+        )
         return Body === undefined ? new Uint8Array(0) : await Body.transformToByteArray()
       } catch (error) {
         // A range that begins at or behind the end is empty.
@@ -158,15 +234,21 @@ export class S3Bucket implements Bucket {
   }
 
   async size(key: string): Promise<number> {
-    return (await this.#try('head', key, () => this.#client.send(new HeadObjectCommand({ Bucket: this.#bucket, Key: key })))).ContentLength ?? 0
+    return (
+      (await this.#try('head', key, () => this.#client.send(new HeadObjectCommand({ Bucket: this.#bucket, Key: key }))))
+        .ContentLength ?? 0
+    )
   }
 
   async list(prefix: string): Promise<ObjectInfo[]> {
     const found: ObjectInfo[] = []
     let token: string | undefined
     do {
-      const page = await this.#try('list', prefix, () => this.#client.send(new ListObjectsV2Command({ Bucket: this.#bucket, Prefix: prefix, ContinuationToken: token })))
-      for (const object of page.Contents ?? []) found.push({ key: object.Key ?? '', bytes: object.Size ?? 0, modifiedMs: object.LastModified?.getTime() ?? 0 })
+      const page = await this.#try('list', prefix, () =>
+        this.#client.send(new ListObjectsV2Command({ Bucket: this.#bucket, Prefix: prefix, ContinuationToken: token })),
+      )
+      for (const object of page.Contents ?? [])
+        found.push({ key: object.Key ?? '', bytes: object.Size ?? 0, modifiedMs: object.LastModified?.getTime() ?? 0 })
       token = page.IsTruncated === true ? page.NextContinuationToken : undefined
     } while (token !== undefined)
     return found
@@ -176,7 +258,11 @@ export class S3Bucket implements Bucket {
     const names: string[] = []
     let token: string | undefined
     do {
-      const page = await this.#try('list', prefix, () => this.#client.send(new ListObjectsV2Command({ Bucket: this.#bucket, Prefix: prefix, Delimiter: '/', ContinuationToken: token })))
+      const page = await this.#try('list', prefix, () =>
+        this.#client.send(
+          new ListObjectsV2Command({ Bucket: this.#bucket, Prefix: prefix, Delimiter: '/', ContinuationToken: token }),
+        ),
+      )
       for (const entry of page.CommonPrefixes ?? []) names.push((entry.Prefix ?? '').slice(prefix.length, -1))
       token = page.IsTruncated === true ? page.NextContinuationToken : undefined
     } while (token !== undefined)
@@ -184,7 +270,9 @@ export class S3Bucket implements Bucket {
   }
 
   async delete(key: string): Promise<void> {
-    await this.#try('delete', key, () => this.#client.send(new DeleteObjectCommand({ Bucket: this.#bucket, Key: key }))).catch((error: unknown) => {
+    await this.#try('delete', key, () =>
+      this.#client.send(new DeleteObjectCommand({ Bucket: this.#bucket, Key: key })),
+    ).catch((error: unknown) => {
       if (!(error instanceof NotFoundError)) throw error
     })
   }
@@ -193,7 +281,7 @@ export class S3Bucket implements Bucket {
 /** The store's error code and HTTP status, as far as there are any; or the network's. */
 export function codeOf(error: unknown): { code: string; status: number | undefined } {
   if (!(error instanceof Error)) return { code: 'unknown', status: undefined }
-  const metadata = '$metadata' in error ? error.$metadata as { httpStatusCode?: number } : undefined
+  const metadata = '$metadata' in error ? (error.$metadata as { httpStatusCode?: number }) : undefined
   const code = 'code' in error && typeof error.code === 'string' ? error.code : error.name
   return { code, status: metadata?.httpStatusCode }
 }

@@ -15,7 +15,9 @@ export class Arena {
   readonly #free: number[][] = Array.from({ length: classCount }, () => [])
 
   /** Bytes of an area of that class. */
-  size(sizeClass: number): number { return unitBytes << sizeClass }
+  size(sizeClass: number): number {
+    return unitBytes << sizeClass
+  }
 
   allocate(sizeClass: number): number {
     assert(sizeClass < classCount, `an area of class ${sizeClass} was asked for, there are ${classCount}`)
@@ -35,13 +37,21 @@ export class Arena {
     return place
   }
 
-  free(place: number, sizeClass: number): void { this.#free[sizeClass]!.push(place) }
-  page(place: number): Uint8Array { return this.#pages[place >>> placesPerPageLog2]! }
-  offset(place: number): number { return (place & ((1 << placesPerPageLog2) - 1)) * unitBytes }
+  free(place: number, sizeClass: number): void {
+    this.#free[sizeClass]!.push(place)
+  }
+  page(place: number): Uint8Array {
+    return this.#pages[place >>> placesPerPageLog2]!
+  }
+  offset(place: number): number {
+    return (place & ((1 << placesPerPageLog2) - 1)) * unitBytes
+  }
   view(place: number, length: number): Uint8Array {
     const offset = this.offset(place)
     return this.page(place).subarray(offset, offset + length)
   }
 
-  get bytesHeld(): number { return this.#pages.length * pageBytes }
+  get bytesHeld(): number {
+    return this.#pages.length * pageBytes
+  }
 }

@@ -30,7 +30,7 @@ export class BitWriter {
   /** The low `count` ≤ 64 bits of a two's complement whole number; exact for |value| ≤ 2^53. */
   writeWide(value: number, count: number): void {
     if (count > 32) this.writeBits(Math.floor(value / 4294967296) | 0, count - 32)
-    this.writeBits(value % 4294967296 | 0, Math.min(count, 32))
+    this.writeBits((value % 4294967296) | 0, Math.min(count, 32))
   }
 
   writeF64(value: number): void {
@@ -41,11 +41,17 @@ export class BitWriter {
 
   /** A signed whole number in 1 to 72 bits. */
   writeVarbitInt(value: number): void {
-    if (value === 0) { this.writeBits(0, 1); return }
+    if (value === 0) {
+      this.writeBits(0, 1)
+      return
+    }
     for (let i = 0; i < varbitWidths.length; i++) {
       const width = varbitWidths[i]!
       const half = 2 ** (width - 1)
-      if (value >= -(half - 1) && value <= half) { this.#writePrefixed(i, value, width); return }
+      if (value >= -(half - 1) && value <= half) {
+        this.#writePrefixed(i, value, width)
+        return
+      }
     }
     this.writeBits(0xff, 8)
     this.writeWide(value, 64)
@@ -53,10 +59,16 @@ export class BitWriter {
 
   /** The same for an unsigned one. */
   writeVarbitUint(value: number): void {
-    if (value === 0) { this.writeBits(0, 1); return }
+    if (value === 0) {
+      this.writeBits(0, 1)
+      return
+    }
     for (let i = 0; i < varbitWidths.length; i++) {
       const width = varbitWidths[i]!
-      if (value < 2 ** width) { this.#writePrefixed(i, value, width); return }
+      if (value < 2 ** width) {
+        this.#writePrefixed(i, value, width)
+        return
+      }
     }
     this.writeBits(0xff, 8)
     this.writeWide(value, 64)
@@ -67,7 +79,9 @@ export class BitWriter {
     this.writeWide(value, width)
   }
 
-  finish(): Uint8Array { return this.bytes.slice(0, (this.bitEnd + 7) >>> 3) }
+  finish(): Uint8Array {
+    return this.bytes.slice(0, (this.bitEnd + 7) >>> 3)
+  }
 }
 
 /** Widths behind the prefixes 10, 110, 1110 … */
@@ -84,7 +98,9 @@ export class BitReader {
     this.#end = to * 8
   }
 
-  readBit(): number { return this.readBits(1) }
+  readBit(): number {
+    return this.readBits(1)
+  }
 
   /** `count` ≤ 32 bits, unsigned. */
   readBits(count: number): number {
@@ -173,12 +189,18 @@ export class XorValueWriter {
 
   /** Writes the staleness marker, whose payload a number would lose. */
   writeStale(out: BitWriter, first: boolean): void {
-    if (first) { this.#hi = 0x7ff00000; this.#lo = 2; out.writeBits(this.#hi, 32); out.writeBits(this.#lo, 32) }
-    else this.#writeWords(out, 0x7ff00000, 2)
+    if (first) {
+      this.#hi = 0x7ff00000
+      this.#lo = 2
+      out.writeBits(this.#hi, 32)
+      out.writeBits(this.#lo, 32)
+    } else this.#writeWords(out, 0x7ff00000, 2)
   }
 
   /** Writes the last value once more. */
-  repeat(out: BitWriter): void { out.writeBits(0, 1) }
+  repeat(out: BitWriter): void {
+    out.writeBits(0, 1)
+  }
 
   write(out: BitWriter, value: number): void {
     scratch.setFloat64(0, value)
@@ -186,10 +208,14 @@ export class XorValueWriter {
   }
 
   #writeWords(out: BitWriter, hi: number, lo: number): void {
-    const xorHi = (hi ^ this.#hi) >>> 0, xorLo = (lo ^ this.#lo) >>> 0
+    const xorHi = (hi ^ this.#hi) >>> 0,
+      xorLo = (lo ^ this.#lo) >>> 0
     this.#hi = hi
     this.#lo = lo
-    if (xorHi === 0 && xorLo === 0) { out.writeBits(0, 1); return }
+    if (xorHi === 0 && xorLo === 0) {
+      out.writeBits(0, 1)
+      return
+    }
     const leading = Math.min(31, xorHi !== 0 ? Math.clz32(xorHi) : 32 + Math.clz32(xorLo))
     const trailing = xorLo !== 0 ? 31 - Math.clz32(xorLo & -xorLo) : 63 - Math.clz32(xorHi & -xorHi)
     if (this.#leading >= 0 && leading >= this.#leading && trailing >= this.#trailing) {
@@ -208,7 +234,7 @@ export class XorValueWriter {
 }
 
 function writeShifted(out: BitWriter, hi: number, lo: number, shift: number, count: number): void {
-  const low = shift === 0 ? lo : shift < 32 ? (lo >>> shift | hi << (32 - shift)) >>> 0 : hi >>> (shift - 32)
+  const low = shift === 0 ? lo : shift < 32 ? ((lo >>> shift) | (hi << (32 - shift))) >>> 0 : hi >>> (shift - 32)
   const high = shift === 0 ? hi : shift < 32 ? hi >>> shift : 0
   if (count > 32) out.writeBits(high, count - 32)
   out.writeBits(low, Math.min(count, 32))
@@ -227,7 +253,9 @@ export class XorValueReader {
   }
 
   /** The two halves, for callers that must keep the payload of a NaN. */
-  get isStale(): boolean { return this.#hi === 0x7ff00000 && this.#lo === 2 }
+  get isStale(): boolean {
+    return this.#hi === 0x7ff00000 && this.#lo === 2
+  }
 
   first(input: BitReader): void {
     this.#hi = input.readBits(32)
@@ -248,7 +276,10 @@ export class XorValueReader {
     const high = count > 32 ? input.readBits(count - 32) : 0
     const low = input.readBits(Math.min(count, 32))
     const shift = this.#trailing
-    this.#hi = (this.#hi ^ (shift === 0 ? high : shift < 32 ? high << shift | low >>> (32 - shift) : low << (shift - 32))) >>> 0
+    this.#hi =
+      (this.#hi ^
+        (shift === 0 ? high : shift < 32 ? (high << shift) | (low >>> (32 - shift)) : low << (shift - 32))) >>>
+      0
     this.#lo = (this.#lo ^ (shift < 32 ? low << shift : 0)) >>> 0
   }
 }

@@ -14,16 +14,23 @@ export class ByteDictionary {
   append(source: Uint8Array, from = 0, to = source.length): number {
     const out = this.bytes
     out.reserve(to - from)
-    if (to - from < 24) { const { buffer } = out; for (let i = from, at = out.at; i < to; i++, at++) buffer[at] = source[i]! } else out.buffer.set(source.subarray(from, to), out.at)
+    if (to - from < 24) {
+      const { buffer } = out
+      for (let i = from, at = out.at; i < to; i++, at++) buffer[at] = source[i]!
+    } else out.buffer.set(source.subarray(from, to), out.at)
     out.at += to - from
-    if (++this.count >= this.offsets.length) { const grown = new Uint32Array(this.count * 2); grown.set(this.offsets); this.offsets = grown }
+    if (++this.count >= this.offsets.length) {
+      const grown = new Uint32Array(this.count * 2)
+      grown.set(this.offsets)
+      this.offsets = grown
+    }
     this.offsets[this.count] = out.at
     return this.count - 1
   }
 
   /** The number of a string, which is added when it is new. Not to be mixed with `append`. */
   entryOf(source: Uint8Array, from: number, to: number): number {
-    let hash = 0x811c9dc5 ^ to - from
+    let hash = 0x811c9dc5 ^ (to - from)
     for (let i = from; i < to; i++) hash = Math.imul(hash ^ source[i]!, 0x01000193)
     hash ^= hash >>> 15
     if (this.count * 2 >= this.#slots.length) this.#grow()
@@ -33,7 +40,7 @@ export class ByteDictionary {
       const number = this.#slots[slot]! - 1
       if (number < 0) break
       if (this.#hashes[number] === hash && this.#isSame(number, source, from, to)) return number
-      slot = slot + 1 & mask
+      slot = (slot + 1) & mask
     }
     const number = this.append(source, from, to)
     this.#slots[slot] = number + 1
@@ -50,14 +57,15 @@ export class ByteDictionary {
   }
 
   #grow(): void {
-    const size = Math.max(64, this.#slots.length * 2), mask = size - 1
+    const size = Math.max(64, this.#slots.length * 2),
+      mask = size - 1
     const hashes = new Int32Array(size)
     hashes.set(this.#hashes.subarray(0, this.count))
     this.#hashes = hashes
     this.#slots = new Int32Array(size)
     for (let number = 0; number < this.count; number++) {
       let slot = hashes[number]! & mask
-      while (this.#slots[slot] !== 0) slot = slot + 1 & mask
+      while (this.#slots[slot] !== 0) slot = (slot + 1) & mask
       this.#slots[slot] = number + 1
     }
   }

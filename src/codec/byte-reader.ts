@@ -12,18 +12,35 @@ export class ByteReader {
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     this.at = from
     this.end = to
-    if (from > to || to > bytes.length) throw new CorruptDataError(`range ${from}..${to} lies outside ${bytes.length} bytes`)
+    if (from > to || to > bytes.length)
+      throw new CorruptDataError(`range ${from}..${to} lies outside ${bytes.length} bytes`)
   }
 
   /** Checks that `count` more bytes are there. */
   need(count: number): void {
-    if (count < 0 || count > this.end - this.at) throw new CorruptDataError(`truncated: ${count} bytes wanted at ${this.at}, ${this.end - this.at} left`)
+    if (count < 0 || count > this.end - this.at)
+      throw new CorruptDataError(`truncated: ${count} bytes wanted at ${this.at}, ${this.end - this.at} left`)
   }
 
-  readU8(): number { this.need(1); return this.bytes[this.at++]! }
-  readU16(): number { this.need(2); this.at += 2; return this.view.getUint16(this.at - 2) }
-  readU32(): number { this.need(4); this.at += 4; return this.view.getUint32(this.at - 4) }
-  readF64(): number { this.need(8); this.at += 8; return this.view.getFloat64(this.at - 8) }
+  readU8(): number {
+    this.need(1)
+    return this.bytes[this.at++]!
+  }
+  readU16(): number {
+    this.need(2)
+    this.at += 2
+    return this.view.getUint16(this.at - 2)
+  }
+  readU32(): number {
+    this.need(4)
+    this.at += 4
+    return this.view.getUint32(this.at - 4)
+  }
+  readF64(): number {
+    this.need(8)
+    this.at += 8
+    return this.view.getFloat64(this.at - 8)
+  }
 
   /** Big-endian 64 bits as a number; what exceeds 2^53 is rounded. */
   readU64(): number {

@@ -21,11 +21,30 @@ export class ByteWriter {
     this.view = new DataView(grown.buffer)
   }
 
-  writeU8(value: number): void { this.reserve(1); this.buffer[this.at++] = value }
-  writeU16(value: number): void { this.reserve(2); this.view.setUint16(this.at, value); this.at += 2 }
-  writeU32(value: number): void { this.reserve(4); this.view.setUint32(this.at, value); this.at += 4 }
-  writeF64(value: number): void { this.reserve(8); this.view.setFloat64(this.at, value); this.at += 8 }
-  writeF64LittleEndian(value: number): void { this.reserve(8); this.view.setFloat64(this.at, value, true); this.at += 8 }
+  writeU8(value: number): void {
+    this.reserve(1)
+    this.buffer[this.at++] = value
+  }
+  writeU16(value: number): void {
+    this.reserve(2)
+    this.view.setUint16(this.at, value)
+    this.at += 2
+  }
+  writeU32(value: number): void {
+    this.reserve(4)
+    this.view.setUint32(this.at, value)
+    this.at += 4
+  }
+  writeF64(value: number): void {
+    this.reserve(8)
+    this.view.setFloat64(this.at, value)
+    this.at += 8
+  }
+  writeF64LittleEndian(value: number): void {
+    this.reserve(8)
+    this.view.setFloat64(this.at, value, true)
+    this.at += 8
+  }
 
   writeU64(value: number): void {
     this.writeU32(Math.floor(value / 4294967296))
@@ -55,9 +74,15 @@ export class ByteWriter {
 
   /** A protobuf varint of a signed 64-bit field (negative numbers take ten bytes). */
   writeProtoInt64(value: number): void {
-    if (value >= 0) { this.writeUvarint(value); return }
+    if (value >= 0) {
+      this.writeUvarint(value)
+      return
+    }
     let big = BigInt.asUintN(64, BigInt(value))
-    while (big >= 128n) { this.writeU8(Number(big & 127n) | 128); big >>= 7n }
+    while (big >= 128n) {
+      this.writeU8(Number(big & 127n) | 128)
+      big >>= 7n
+    }
     this.writeU8(Number(big))
   }
 
@@ -69,7 +94,13 @@ export class ByteWriter {
     this.at += multiple - rest
   }
 
-  reset(): void { this.at = 0 }
-  bytes(): Uint8Array<ArrayBuffer> { return this.buffer.subarray(0, this.at) }
-  copy(): Uint8Array<ArrayBuffer> { return this.buffer.slice(0, this.at) }
+  reset(): void {
+    this.at = 0
+  }
+  bytes(): Uint8Array<ArrayBuffer> {
+    return this.buffer.subarray(0, this.at)
+  }
+  copy(): Uint8Array<ArrayBuffer> {
+    return this.buffer.slice(0, this.at)
+  }
 }

@@ -42,7 +42,10 @@ test('snappy and the kernel: damaged bodies are refused, nothing else happens', 
   for (let round = 0; round < 3000; round++) {
     const bad = Uint8Array.from(packed).slice(0, 1 + below(random, packed.length))
     for (let k = below(random, 4); k >= 0; k--) bad[below(random, bad.length)] = random.u32() & 255
-    for (const decode of [(): unknown => decodeSnappy(bad, 1e7), (): unknown => kernel.decode(kernel.unpack(bad, 1e7))]) {
+    for (const decode of [
+      (): unknown => decodeSnappy(bad, 1e7),
+      (): unknown => kernel.decode(kernel.unpack(bad, 1e7)),
+    ]) {
       try {
         decode()
       } catch (error) {
@@ -57,10 +60,25 @@ test('crc32c of the standard check text', () => {
 })
 
 test('the worked example of an integer histogram chunk, and back', () => {
-  const layout = { schema: 3, zeroThreshold: 2 ** -128, positiveSpans: [{ offset: 0, length: 2 }, { offset: 3, length: 1 }], negativeSpans: [], customValues: undefined }
-  const samples = [{ timeMs: 1000, startMs: 0, stale: false, count: 6, zeroCount: 1, sum: 1.5, positive: [2, 3, 0], negative: [] }, { timeMs: 2000, startMs: 0, stale: false, count: 9, zeroCount: 1, sum: 3, positive: [3, 4, 1], negative: [] }]
+  const layout = {
+    schema: 3,
+    zeroThreshold: 2 ** -128,
+    positiveSpans: [
+      { offset: 0, length: 2 },
+      { offset: 3, length: 1 },
+    ],
+    negativeSpans: [],
+    customValues: undefined,
+  }
+  const samples = [
+    { timeMs: 1000, startMs: 0, stale: false, count: 6, zeroCount: 1, sum: 1.5, positive: [2, 3, 0], negative: [] },
+    { timeMs: 2000, startMs: 0, stale: false, count: 9, zeroCount: 1, sum: 3, positive: [3, 4, 1], negative: [] },
+  ]
   const chunk = encodeHistogramChunk(samples, layout, 0, true)
-  assert.equal(Buffer.from(chunk).toString('hex'), '00020074 9ca48cde 3e8b44ff e0000000 00000251 af8fa26c 25fff880'.replaceAll(' ', ''))
+  assert.equal(
+    Buffer.from(chunk).toString('hex'),
+    '00020074 9ca48cde 3e8b44ff e0000000 00000251 af8fa26c 25fff880'.replaceAll(' ', ''),
+  )
   const decoded = decodeHistogramChunk(chunk, 0, chunk.length, 2)
   assert.deepEqual(decoded.samples, samples)
   assert.deepEqual(decoded.layout, layout)
@@ -71,14 +89,29 @@ test('random histogram chunks come back, integer and float', () => {
   for (let round = 0; round < 200; round++) {
     const integer = below(random, 2) === 0
     const buckets = 1 + below(random, 12)
-    const layout = { schema: below(random, 3) === 0 ? -53 : below(random, 9), zeroThreshold: [0, 0.001, 2 ** -128, 1e-128][below(random, 4)]!, positiveSpans: [{ offset: below(random, 100) - 50, length: buckets }], negativeSpans: [{ offset: 2, length: 1 }], customValues: undefined as number[] | undefined }
+    const layout = {
+      schema: below(random, 3) === 0 ? -53 : below(random, 9),
+      zeroThreshold: [0, 0.001, 2 ** -128, 1e-128][below(random, 4)]!,
+      positiveSpans: [{ offset: below(random, 100) - 50, length: buckets }],
+      negativeSpans: [{ offset: 2, length: 1 }],
+      customValues: undefined as number[] | undefined,
+    }
     if (layout.schema === -53) layout.customValues = Array.from({ length: buckets }, (_, i) => i * 0.1 + 1e-7 * i)
     let counts = Array.from({ length: buckets }, () => below(random, 1000))
     let timeMs = 1e12
     const samples = Array.from({ length: 1 + below(random, 100) }, () => {
       counts = counts.map(c => c + below(random, 50) + (integer ? 0 : 0.5))
       timeMs += 1 + below(random, 100_000)
-      return { timeMs, startMs: 0, stale: false, count: counts.reduce((a, b) => a + b, 1), zeroCount: below(random, 5), sum: random.u32() / 7, positive: counts, negative: [1] }
+      return {
+        timeMs,
+        startMs: 0,
+        stale: false,
+        count: counts.reduce((a, b) => a + b, 1),
+        zeroCount: below(random, 5),
+        sum: random.u32() / 7,
+        positive: counts,
+        negative: [1],
+      }
     })
     const chunk = encodeHistogramChunk(samples, layout, 3, integer)
     const decoded = decodeHistogramChunk(chunk, 0, chunk.length, integer ? 2 : 3)
@@ -92,7 +125,22 @@ test('the committed kernels are what their sources build to', () => {
   const directory = mkdtempSync(join(tmpdir(), 'tercet-kernel-'))
   for (const kernel of ['write-request', 'series-key']) {
     const built = join(directory, `${kernel}.wasm`)
-    const { status, stderr } = spawnSync(process.execPath, ['node_modules/assemblyscript/bin/asc.js', `kernel/${kernel}.ts`, '-o', built, '-O3', '--noAssert', '--runtime', 'stub', '--initialMemory', '16'], { encoding: 'utf8' })
+    const { status, stderr } = spawnSync(
+      process.execPath,
+      [
+        'node_modules/assemblyscript/bin/asc.js',
+        `kernel/${kernel}.ts`,
+        '-o',
+        built,
+        '-O3',
+        '--noAssert',
+        '--runtime',
+        'stub',
+        '--initialMemory',
+        '16',
+      ],
+      { encoding: 'utf8' },
+    )
     assert.equal(status, 0, stderr)
     assert.equal(Buffer.compare(readFileSync(built), readFileSync(`src/codec/${kernel}.wasm`)), 0)
   }
@@ -100,6 +148,7 @@ test('the committed kernels are what their sources build to', () => {
 })
 
 test('ULIDs are valid and sort by time', () => {
-  const a = makeUlid(1_700_000_000_000, systemRandom), b = makeUlid(1_700_000_000_001, systemRandom)
+  const a = makeUlid(1_700_000_000_000, systemRandom),
+    b = makeUlid(1_700_000_000_001, systemRandom)
   assert.ok(isUlid(a) && isUlid(b) && a < b)
 })

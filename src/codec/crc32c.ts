@@ -22,9 +22,16 @@ export function crc32c(bytes: Uint8Array, from = 0, to = bytes.length, seed = 0)
   let crc = ~seed
   let i = from
   for (; i + 8 <= to; i += 8) {
-    const low = crc ^ (bytes[i]! | bytes[i + 1]! << 8 | bytes[i + 2]! << 16 | bytes[i + 3]! << 24)
-    crc = tables[1792 + (low & 255)]! ^ tables[1536 + (low >>> 8 & 255)]! ^ tables[1280 + (low >>> 16 & 255)]! ^ tables[1024 + (low >>> 24)]! ^
-      tables[768 + bytes[i + 4]!]! ^ tables[512 + bytes[i + 5]!]! ^ tables[256 + bytes[i + 6]!]! ^ tables[bytes[i + 7]!]!
+    const low = crc ^ (bytes[i]! | (bytes[i + 1]! << 8) | (bytes[i + 2]! << 16) | (bytes[i + 3]! << 24))
+    crc =
+      tables[1792 + (low & 255)]! ^
+      tables[1536 + ((low >>> 8) & 255)]! ^
+      tables[1280 + ((low >>> 16) & 255)]! ^
+      tables[1024 + (low >>> 24)]! ^
+      tables[768 + bytes[i + 4]!]! ^
+      tables[512 + bytes[i + 5]!]! ^
+      tables[256 + bytes[i + 6]!]! ^
+      tables[bytes[i + 7]!]!
   }
   for (; i < to; i++) crc = tables[(crc ^ bytes[i]!) & 255]! ^ (crc >>> 8)
   return ~crc >>> 0

@@ -17,7 +17,10 @@ interface Kernel {
 
 let loaded: Kernel | undefined
 function kernel(): Kernel {
-  return loaded ??= new WebAssembly.Instance(new WebAssembly.Module(readFileSync(new URL('./gram-bitmap.wasm', import.meta.url))), {}).exports as unknown as Kernel
+  return (loaded ??= new WebAssembly.Instance(
+    new WebAssembly.Module(readFileSync(new URL('./gram-bitmap.wasm', import.meta.url))),
+    {},
+  ).exports as unknown as Kernel)
 }
 
 /** The bitmap of a block of lines in the form that chunks have them, with metadata. Made by a WASM kernel (kernel/gram-bitmap.ts). */

@@ -5,7 +5,10 @@
 import { CorruptDataError } from '#core/errors.ts'
 import { BitReader, BitWriter, XorValueReader, XorValueWriter } from './bitstream.ts'
 
-export interface ChunkSpan { offset: number; length: number }
+export interface ChunkSpan {
+  offset: number
+  length: number
+}
 
 /** What all samples of a chunk share. */
 export interface HistogramLayout {
@@ -31,7 +34,11 @@ export interface HistogramChunkSample {
 /** 0 unknown, 1 no reset before this chunk, 2 reset, 3 gauge: the two top bits of the flags. */
 export type ChunkResetFlag = 0 | 1 | 2 | 3
 
-export interface DecodedHistogramChunk { flag: ChunkResetFlag; layout: HistogramLayout; samples: HistogramChunkSample[] }
+export interface DecodedHistogramChunk {
+  flag: ChunkResetFlag
+  layout: HistogramLayout
+  samples: HistogramChunkSample[]
+}
 
 const customSchema = -53
 
@@ -66,7 +73,10 @@ function writeLayout(out: BitWriter, layout: HistogramLayout): void {
   const exponent = Math.log2(threshold)
   if (threshold === 0) out.writeBits(0, 8)
   else if (Number.isInteger(exponent) && exponent >= -243 && exponent <= 10) out.writeBits(exponent + 244, 8)
-  else { out.writeBits(255, 8); out.writeF64(threshold) }
+  else {
+    out.writeBits(255, 8)
+    out.writeF64(threshold)
+  }
   out.writeVarbitInt(layout.schema)
   writeSpans(out, layout.positiveSpans)
   writeSpans(out, layout.negativeSpans)
@@ -75,8 +85,12 @@ function writeLayout(out: BitWriter, layout: HistogramLayout): void {
   out.writeVarbitUint(bounds.length)
   for (const bound of bounds) {
     const thousandths = bound * 1000
-    if (thousandths >= 0 && thousandths <= 33554430 && Number.isInteger(thousandths) && thousandths / 1000 === bound) out.writeVarbitUint(thousandths + 1)
-    else { out.writeBits(0, 1); out.writeF64(bound) }
+    if (thousandths >= 0 && thousandths <= 33554430 && Number.isInteger(thousandths) && thousandths / 1000 === bound)
+      out.writeVarbitUint(thousandths + 1)
+    else {
+      out.writeBits(0, 1)
+      out.writeF64(bound)
+    }
   }
 }
 
@@ -105,11 +119,21 @@ function deltas(counts: readonly number[]): number[] {
 }
 
 /** Encodes samples that share a layout. With `integer`, counts must be whole numbers. */
-export function encodeHistogramChunk(samples: readonly HistogramChunkSample[], layout: HistogramLayout, flag: ChunkResetFlag, integer: boolean): Uint8Array {
+export function encodeHistogramChunk(
+  samples: readonly HistogramChunkSample[],
+  layout: HistogramLayout,
+  flag: ChunkResetFlag,
+  integer: boolean,
+): Uint8Array {
   const out = new BitWriter()
   out.writeBits(samples.length, 16)
   out.writeBits(flag << 6, 8)
-  writeLayout(out, samples[0]?.stale === true ? { schema: 0, zeroThreshold: 0, positiveSpans: [], negativeSpans: [], customValues: undefined } : layout)
+  writeLayout(
+    out,
+    samples[0]?.stale === true
+      ? { schema: 0, zeroThreshold: 0, positiveSpans: [], negativeSpans: [], customValues: undefined }
+      : layout,
+  )
   if (integer) encodeIntegers(out, samples)
   else encodeFloats(out, samples)
   return out.finish()
@@ -118,19 +142,26 @@ export function encodeHistogramChunk(samples: readonly HistogramChunkSample[], l
 const staleNumber = new Float64Array(Uint32Array.of(2, 0x7ff00000).buffer)[0]!
 
 function writeSum(writer: XorValueWriter, out: BitWriter, sample: HistogramChunkSample, first: boolean): void {
-  if (!sample.stale) { if (first) writer.first(out, sample.sum); else writer.write(out, sample.sum) }
-  else writer.writeStale(out, first)
+  if (!sample.stale) {
+    if (first) writer.first(out, sample.sum)
+    else writer.write(out, sample.sum)
+  } else writer.writeStale(out, first)
 }
 
 function encodeIntegers(out: BitWriter, samples: readonly HistogramChunkSample[]): void {
   const sum = new XorValueWriter()
-  let time = 0, count = 0, zero = 0
-  let timeDelta = 0, countDelta = 0, zeroDelta = 0
+  let time = 0,
+    count = 0,
+    zero = 0
+  let timeDelta = 0,
+    countDelta = 0,
+    zeroDelta = 0
   let buckets: number[] = []
   let bucketDeltas: number[] = []
   samples.forEach((sample, i) => {
     const now = sample.stale ? [] : [...deltas(sample.positive), ...deltas(sample.negative)]
-    const sampleCount = sample.stale ? 0 : sample.count, sampleZero = sample.stale ? 0 : sample.zeroCount
+    const sampleCount = sample.stale ? 0 : sample.count,
+      sampleZero = sample.stale ? 0 : sample.zeroCount
     if (i === 0) {
       out.writeVarbitInt(sample.timeMs)
       out.writeVarbitUint(sampleCount)
@@ -167,9 +198,12 @@ function encodeIntegers(out: BitWriter, samples: readonly HistogramChunkSample[]
 }
 
 function encodeFloats(out: BitWriter, samples: readonly HistogramChunkSample[]): void {
-  const sum = new XorValueWriter(), count = new XorValueWriter(), zero = new XorValueWriter()
+  const sum = new XorValueWriter(),
+    count = new XorValueWriter(),
+    zero = new XorValueWriter()
   let buckets: XorValueWriter[] = []
-  let time = 0, timeDelta = 0
+  let time = 0,
+    timeDelta = 0
   samples.forEach((sample, i) => {
     const now = sample.stale ? [] : [...sample.positive, ...sample.negative]
     if (i === 0) {
@@ -177,7 +211,11 @@ function encodeFloats(out: BitWriter, samples: readonly HistogramChunkSample[]):
       count.first(out, sample.stale ? 0 : sample.count)
       zero.first(out, sample.stale ? 0 : sample.zeroCount)
       writeSum(sum, out, sample, true)
-      buckets = now.map(value => { const writer = new XorValueWriter(); writer.first(out, value); return writer })
+      buckets = now.map(value => {
+        const writer = new XorValueWriter()
+        writer.first(out, value)
+        return writer
+      })
     } else {
       out.writeVarbitInt(sample.timeMs - time - timeDelta)
       timeDelta = sample.timeMs - time
@@ -189,7 +227,9 @@ function encodeFloats(out: BitWriter, samples: readonly HistogramChunkSample[]):
         count.write(out, sample.count)
         zero.write(out, sample.zeroCount)
         writeSum(sum, out, sample, false)
-        now.forEach((value, k) => { buckets[k]!.write(out, value) })
+        now.forEach((value, k) => {
+          buckets[k]!.write(out, value)
+        })
       }
     }
     time = sample.timeMs
@@ -197,25 +237,39 @@ function encodeFloats(out: BitWriter, samples: readonly HistogramChunkSample[]):
 }
 
 /** Decodes encodings 2, 3, 5 and 6. */
-export function decodeHistogramChunk(bytes: Uint8Array, from: number, to: number, encoding: number): DecodedHistogramChunk {
+export function decodeHistogramChunk(
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  encoding: number,
+): DecodedHistogramChunk {
   const input = new BitReader(bytes, from, to)
   const hasStarts = encoding === 5 || encoding === 6
   const head = input.readBits(16)
   let count: number, flag: ChunkResetFlag
   let startHeader = 0
   if (hasStarts) {
-    flag = head >>> 14 as ChunkResetFlag
+    flag = (head >>> 14) as ChunkResetFlag
     count = head & 0x3fff
     startHeader = input.readBits(8)
   } else {
     count = head
-    flag = input.readBits(8) >>> 6 as ChunkResetFlag
+    flag = (input.readBits(8) >>> 6) as ChunkResetFlag
   }
-  if (count > (to - from) * 8) throw new CorruptDataError(`histogram chunk: ${to - from} bytes can't hold ${count} samples`)
-  if (count === 0) return { flag, layout: { schema: 0, zeroThreshold: 0, positiveSpans: [], negativeSpans: [], customValues: undefined }, samples: [] }
+  if (count > (to - from) * 8)
+    throw new CorruptDataError(`histogram chunk: ${to - from} bytes can't hold ${count} samples`)
+  if (count === 0)
+    return {
+      flag,
+      layout: { schema: 0, zeroThreshold: 0, positiveSpans: [], negativeSpans: [], customValues: undefined },
+      samples: [],
+    }
   const layout = readLayout(input)
   const starts = new StartReader(hasStarts ? startHeader : 0)
-  const samples = encoding === 2 || encoding === 5 ? decodeIntegers(input, count, layout, starts) : decodeFloats(input, count, layout, starts)
+  const samples =
+    encoding === 2 || encoding === 5
+      ? decodeIntegers(input, count, layout, starts)
+      : decodeFloats(input, count, layout, starts)
   return { flag, layout, samples }
 }
 
@@ -232,19 +286,30 @@ class StartReader {
   }
 
   read(input: BitReader, i: number, timeMs: number, previousMs: number): number {
-    if (i === 0) return this.#start = this.#hasFirst ? timeMs - input.readVarint() : 0
+    if (i === 0) return (this.#start = this.#hasFirst ? timeMs - input.readVarint() : 0)
     if (this.#changesAt === 0 || i < this.#changesAt) return this.#start
     const delta = input.readVarbitInt()
     this.#difference = i === this.#changesAt ? delta : this.#difference + delta
-    return this.#start = previousMs - this.#difference
+    return (this.#start = previousMs - this.#difference)
   }
 }
 
-function decodeIntegers(input: BitReader, total: number, layout: HistogramLayout, starts: StartReader): HistogramChunkSample[] {
+function decodeIntegers(
+  input: BitReader,
+  total: number,
+  layout: HistogramLayout,
+  starts: StartReader,
+): HistogramChunkSample[] {
   const samples: HistogramChunkSample[] = []
-  const positives = bucketCount(layout.positiveSpans), negatives = bucketCount(layout.negativeSpans)
+  const positives = bucketCount(layout.positiveSpans),
+    negatives = bucketCount(layout.negativeSpans)
   const sum = new XorValueReader()
-  let time = 0, timeDelta = 0, count = 0, countDelta = 0, zero = 0, zeroDelta = 0
+  let time = 0,
+    timeDelta = 0,
+    count = 0,
+    countDelta = 0,
+    zero = 0,
+    zeroDelta = 0
   const buckets = Array.from({ length: positives + negatives }, () => 0)
   const bucketDeltas = Array.from({ length: positives + negatives }, () => 0)
   for (let i = 0; i < total; i++) {
@@ -267,13 +332,25 @@ function decodeIntegers(input: BitReader, total: number, layout: HistogramLayout
     if (!stale) {
       for (let k = 0; k < buckets.length; k++) {
         const delta = input.readVarbitInt()
-        if (i === 0) { buckets[k] = delta; continue }
+        if (i === 0) {
+          buckets[k] = delta
+          continue
+        }
         bucketDeltas[k]! += delta
         buckets[k]! += bucketDeltas[k]!
       }
     }
     const startMs = starts.read(input, i, time, previousMs)
-    samples.push({ timeMs: time, startMs, stale, count, zeroCount: zero, sum: stale ? staleNumber : sum.value, positive: stale ? [] : absolute(buckets, 0, positives), negative: stale ? [] : absolute(buckets, positives, positives + negatives) })
+    samples.push({
+      timeMs: time,
+      startMs,
+      stale,
+      count,
+      zeroCount: zero,
+      sum: stale ? staleNumber : sum.value,
+      positive: stale ? [] : absolute(buckets, 0, positives),
+      negative: stale ? [] : absolute(buckets, positives, positives + negatives),
+    })
   }
   return samples
 }
@@ -281,16 +358,25 @@ function decodeIntegers(input: BitReader, total: number, layout: HistogramLayout
 function absolute(values: readonly number[], from: number, to: number): number[] {
   const out: number[] = []
   let total = 0
-  for (let i = from; i < to; i++) out.push(total += values[i]!)
+  for (let i = from; i < to; i++) out.push((total += values[i]!))
   return out
 }
 
-function decodeFloats(input: BitReader, total: number, layout: HistogramLayout, starts: StartReader): HistogramChunkSample[] {
+function decodeFloats(
+  input: BitReader,
+  total: number,
+  layout: HistogramLayout,
+  starts: StartReader,
+): HistogramChunkSample[] {
   const samples: HistogramChunkSample[] = []
-  const positives = bucketCount(layout.positiveSpans), negatives = bucketCount(layout.negativeSpans)
-  const sum = new XorValueReader(), count = new XorValueReader(), zero = new XorValueReader()
+  const positives = bucketCount(layout.positiveSpans),
+    negatives = bucketCount(layout.negativeSpans)
+  const sum = new XorValueReader(),
+    count = new XorValueReader(),
+    zero = new XorValueReader()
   const buckets = Array.from({ length: positives + negatives }, () => new XorValueReader())
-  let time = 0, timeDelta = 0
+  let time = 0,
+    timeDelta = 0
   for (let i = 0; i < total; i++) {
     const previousMs = time
     if (i === 0) {
@@ -306,10 +392,23 @@ function decodeFloats(input: BitReader, total: number, layout: HistogramLayout, 
       sum.next(input)
     }
     const stale = sum.isStale
-    if (!stale) for (const bucket of buckets) { if (i === 0) bucket.first(input); else bucket.next(input) }
+    if (!stale)
+      for (const bucket of buckets) {
+        if (i === 0) bucket.first(input)
+        else bucket.next(input)
+      }
     const startMs = starts.read(input, i, time, previousMs)
     const values = stale ? [] : buckets.map(bucket => bucket.value)
-    samples.push({ timeMs: time, startMs, stale, count: count.value, zeroCount: zero.value, sum: sum.value, positive: values.slice(0, positives), negative: values.slice(positives) })
+    samples.push({
+      timeMs: time,
+      startMs,
+      stale,
+      count: count.value,
+      zeroCount: zero.value,
+      sum: sum.value,
+      positive: values.slice(0, positives),
+      negative: values.slice(positives),
+    })
   }
   return samples
 }

@@ -4,13 +4,17 @@
  */
 import type { ByteWriter } from './byte-writer.ts'
 
-const two28 = 268435456, two22 = 4194304
+const two28 = 268435456,
+  two22 = 4194304
 
 /** Writes the int64 nanoseconds as a zig-zag varint. */
 export function writeTime(out: ByteWriter, ms: number, subNs: number): void {
   out.reserve(10)
   const buffer = out.buffer
-  if (ms < 0) { writeNegative(out, ms, subNs); return }
+  if (ms < 0) {
+    writeNegative(out, ms, subNs)
+    return
+  }
   // ns = a·2^28 + b. 1e6·2^22 = 15625·2^28.
   const m1 = Math.floor(ms / two22)
   const rest = (ms - m1 * two22) * 1e6 + subNs
@@ -20,29 +24,38 @@ export function writeTime(out: ByteWriter, ms: number, subNs: number): void {
   let low = (b * 2) % two28
   let at = out.at
   if (high === 0) {
-    while (low >= 128) { buffer[at++] = low & 127 | 128; low >>>= 7 }
+    while (low >= 128) {
+      buffer[at++] = (low & 127) | 128
+      low >>>= 7
+    }
     buffer[at++] = low
     out.at = at
     return
   }
-  buffer[at] = low & 127 | 128
-  buffer[at + 1] = low >>> 7 & 127 | 128
-  buffer[at + 2] = low >>> 14 & 127 | 128
-  buffer[at + 3] = low >>> 21 & 127 | 128
+  buffer[at] = (low & 127) | 128
+  buffer[at + 1] = ((low >>> 7) & 127) | 128
+  buffer[at + 2] = ((low >>> 14) & 127) | 128
+  buffer[at + 3] = ((low >>> 21) & 127) | 128
   at += 4
   // The rest in two parts that are integers to the machine.
   let top = Math.floor(high / two28)
   let middle = high - top * two28
   if (top > 0) {
-    buffer[at] = middle & 127 | 128
-    buffer[at + 1] = middle >>> 7 & 127 | 128
-    buffer[at + 2] = middle >>> 14 & 127 | 128
-    buffer[at + 3] = middle >>> 21 & 127 | 128
+    buffer[at] = (middle & 127) | 128
+    buffer[at + 1] = ((middle >>> 7) & 127) | 128
+    buffer[at + 2] = ((middle >>> 14) & 127) | 128
+    buffer[at + 3] = ((middle >>> 21) & 127) | 128
     at += 4
-    while (top >= 128) { buffer[at++] = top & 127 | 128; top >>>= 7 }
+    while (top >= 128) {
+      buffer[at++] = (top & 127) | 128
+      top >>>= 7
+    }
     buffer[at++] = top
   } else {
-    while (middle >= 128) { buffer[at++] = middle & 127 | 128; middle >>>= 7 }
+    while (middle >= 128) {
+      buffer[at++] = (middle & 127) | 128
+      middle >>>= 7
+    }
     buffer[at++] = middle
   }
   out.at = at
@@ -50,7 +63,10 @@ export function writeTime(out: ByteWriter, ms: number, subNs: number): void {
 
 function writeNegative(out: ByteWriter, ms: number, subNs: number): void {
   let z = BigInt.asUintN(64, -(BigInt(ms) * 1000000n + BigInt(subNs)) * 2n - 1n)
-  while (z >= 128n) { out.writeU8(Number(z & 127n) | 128); z >>= 7n }
+  while (z >= 128n) {
+    out.writeU8(Number(z & 127n) | 128)
+    z >>= 7n
+  }
   out.writeU8(Number(z))
 }
 
@@ -61,7 +77,9 @@ export class TimeCursor {
 
   /** Returns where the varint ends; beyond `end` (by the caller's check) when it is cut off. */
   read(bytes: Uint8Array, at: number, end: number): number {
-    let low = 0, high = 0, shift = 0
+    let low = 0,
+      high = 0,
+      shift = 0
     let byte = 128
     while (shift < 28 && at < end) {
       byte = bytes[at++]!
@@ -80,7 +98,10 @@ export class TimeCursor {
       }
       if (byte >= 128) return end + 1
     }
-    if ((low & 1) === 1) { this.#negative(high, low); return at }
+    if ((low & 1) === 1) {
+      this.#negative(high, low)
+      return at
+    }
     // value = high·2^28 + low; ns = value / 2 = a·2^28 + b
     const a = Math.floor(high / 2)
     const b = (low >>> 1) + (high % 2) * (two28 / 2)

@@ -7,7 +7,7 @@ export function decodeLz4Frame(source: Uint8Array, bytesMax: number): Uint8Array
   if (source.length < 7 || view.getUint32(0, true) !== 0x184d2204) throw new CorruptDataError('lz4: not a frame')
   const flags = source[4]!
   if (flags >>> 6 !== 1) throw new CorruptDataError(`lz4: frame version ${flags >>> 6}`)
-  const sizeClass = source[5]! >>> 4 & 7
+  const sizeClass = (source[5]! >>> 4) & 7
   if (sizeClass < 4) throw new CorruptDataError(`lz4: block size class ${sizeClass}`)
   const blockBytesMax = 1 << (8 + 2 * sizeClass)
   let at = 6 + (flags & 8 ? 8 : 0) + (flags & 1 ? 4 : 0) + 1
@@ -20,21 +20,32 @@ export function decodeLz4Frame(source: Uint8Array, bytesMax: number): Uint8Array
     if (word === 0) return out.subarray(0, filled)
     const length = word & 0x7fffffff
     if (length > source.length - at) throw new CorruptDataError('lz4: a block is cut off')
-    const needed = filled + ((word >>> 31) === 1 ? length : blockBytesMax)
+    const needed = filled + (word >>> 31 === 1 ? length : blockBytesMax)
     if (needed > out.length) {
       const grown = new Uint8Array(Math.min(Math.max(needed, out.length * 2), Math.max(needed, bytesMax)))
       grown.set(out.subarray(0, filled))
       out = grown
     }
-    if ((word >>> 31) === 1) { out.set(source.subarray(at, at + length), filled); filled += length } else filled = decodeBlock(source, at, at + length, out, filled, filled + blockBytesMax)
+    if (word >>> 31 === 1) {
+      out.set(source.subarray(at, at + length), filled)
+      filled += length
+    } else filled = decodeBlock(source, at, at + length, out, filled, filled + blockBytesMax)
     if (filled > bytesMax) throw new LimitError(`lz4: more than ${bytesMax} bytes when decoded`, 413)
     at += length + (flags & 16 ? 4 : 0)
   }
 }
 
 /** Unfolds one block behind what `out` has already (blocks may refer to earlier ones); returns the new end. */
-function decodeBlock(source: Uint8Array, from: number, to: number, out: Uint8Array, start: number, end: number): number {
-  let at = from, filled = start
+function decodeBlock(
+  source: Uint8Array,
+  from: number,
+  to: number,
+  out: Uint8Array,
+  start: number,
+  end: number,
+): number {
+  let at = from,
+    filled = start
   const readLength = (nibble: number): number => {
     let length = nibble
     if (nibble === 15) {
@@ -56,10 +67,11 @@ function decodeBlock(source: Uint8Array, from: number, to: number, out: Uint8Arr
     filled += literals
     if (at >= to) break
     if (at + 2 > to) throw new CorruptDataError('lz4: an offset is cut off')
-    const offset = source[at]! | source[at + 1]! << 8
+    const offset = source[at]! | (source[at + 1]! << 8)
     at += 2
     const length = readLength(token & 15) + 4
-    if (offset === 0 || offset > filled || length > end - filled) throw new CorruptDataError('lz4: a match does not fit')
+    if (offset === 0 || offset > filled || length > end - filled)
+      throw new CorruptDataError('lz4: a match does not fit')
     for (let i = 0; i < length; i++) out[filled + i] = out[filled - offset + i]!
     filled += length
   }

@@ -17,25 +17,35 @@ const depthMax = 32
 
 function writeScalar(out: ByteWriter, number: number, kind: FieldKind, value: JsonLike): void {
   switch (kind) {
-    case 'string': case 'bytes': {
+    case 'string':
+    case 'bytes': {
       const bytes = Buffer.from(String(value), kind === 'string' ? 'utf8' : 'base64')
-      out.writeUvarint(number * 8 + 2); out.writeUvarint(bytes.length); out.writeBytes(bytes)
+      out.writeUvarint(number * 8 + 2)
+      out.writeUvarint(bytes.length)
+      out.writeBytes(bytes)
       return
     }
-    case 'int': case 'bool': {
+    case 'int':
+    case 'bool': {
       let n = BigInt.asUintN(64, kind === 'bool' ? (value === true ? 1n : 0n) : BigInt(value as string | number))
       out.writeUvarint(number * 8)
-      while (n >= 128n) { out.writeU8(Number(n & 127n) | 128); n >>= 7n }
+      while (n >= 128n) {
+        out.writeU8(Number(n & 127n) | 128)
+        n >>= 7n
+      }
       out.writeU8(Number(n))
       return
     }
     case 'double': {
-      out.writeUvarint(number * 8 + 1); out.writeF64LittleEndian(Number(value))
+      out.writeUvarint(number * 8 + 1)
+      out.writeF64LittleEndian(Number(value))
       return
     }
     default: {
       const inner = encodeMessage(kind(), value as { [name: string]: JsonLike })
-      out.writeUvarint(number * 8 + 2); out.writeUvarint(inner.length); out.writeBytes(inner)
+      out.writeUvarint(number * 8 + 2)
+      out.writeUvarint(inner.length)
+      out.writeBytes(inner)
     }
   }
 }
@@ -53,7 +63,9 @@ export function encodeMessage(table: MessageTable, value: Readonly<Record<string
         const entry = new ByteWriter(64)
         writeScalar(entry, 1, 'string', key)
         writeScalar(entry, 2, kind, one)
-        out.writeUvarint(number * 8 + 2); out.writeUvarint(entry.at); out.writeBytes(entry.bytes())
+        out.writeUvarint(number * 8 + 2)
+        out.writeUvarint(entry.at)
+        out.writeBytes(entry.bytes())
       }
     } else writeScalar(out, number, kind, member)
   }
@@ -72,13 +84,22 @@ function varint(input: ByteReader): bigint {
 
 function readScalar(input: ByteReader, tag: number, name: string, kind: FieldKind, depth: number): JsonLike {
   const type = kind === 'int' || kind === 'bool' ? 0 : kind === 'double' ? 1 : 2
-  if ((tag & 7) !== type) throw new CorruptDataError(`protobuf: ${name} (field ${tag >>> 3}) has wire type ${tag & 7}, ${type} was expected`)
+  if ((tag & 7) !== type)
+    throw new CorruptDataError(`protobuf: ${name} (field ${tag >>> 3}) has wire type ${tag & 7}, ${type} was expected`)
   switch (kind) {
-    case 'string': return readText(input)
-    case 'bytes': return Buffer.from(input.readBytes(input.readLength())).toString('base64')
-    case 'bool': return varint(input) !== 0n
-    case 'int': return String(varint(input))
-    case 'double': { input.need(8); input.at += 8; return input.view.getFloat64(input.at - 8, true) }
+    case 'string':
+      return readText(input)
+    case 'bytes':
+      return Buffer.from(input.readBytes(input.readLength())).toString('base64')
+    case 'bool':
+      return varint(input) !== 0n
+    case 'int':
+      return String(varint(input))
+    case 'double': {
+      input.need(8)
+      input.at += 8
+      return input.view.getFloat64(input.at - 8, true)
+    }
     default: {
       const end = input.readLength() + input.at
       return readFields(kind(), input, end, depth + 1)
@@ -93,13 +114,18 @@ function readFields(table: MessageTable, input: ByteReader, end: number, depth: 
   while (input.at < end) {
     const tag = input.readUvarint()
     const row = rows.get(tag >>> 3)
-    if (row === undefined) { skipField(input, tag); continue }
+    if (row === undefined) {
+      skipField(input, tag)
+      continue
+    }
     const { name, kind, many } = row
     if (many === 'map') {
       const to = input.readLength() + input.at
       const entry = readFields({ key: [1, 'string'], value: [2, kind] }, input, to, depth + 1)
       const map = (value[name] ??= {}) as { [key: string]: JsonLike }
-      map[String(entry['key'] ?? '')] = entry['value'] ?? (typeof kind === 'function' ? {} : kind === 'string' || kind === 'bytes' ? '' : kind === 'bool' ? false : '0')
+      map[String(entry['key'] ?? '')] =
+        entry['value'] ??
+        (typeof kind === 'function' ? {} : kind === 'string' || kind === 'bytes' ? '' : kind === 'bool' ? false : '0')
     } else if (many === 'list') ((value[name] ??= []) as JsonLike[]).push(readScalar(input, tag, name, kind, depth))
     else value[name] = readScalar(input, tag, name, kind, depth)
   }
@@ -108,4 +134,6 @@ function readFields(table: MessageTable, input: ByteReader, end: number, depth: 
 }
 
 /** Throws CorruptDataError. Fields that the message doesn't have are absent. */
-export function decodeMessage(table: MessageTable, message: Uint8Array): { [name: string]: JsonLike } { return readFields(table, new ByteReader(message), message.length, 0) }
+export function decodeMessage(table: MessageTable, message: Uint8Array): { [name: string]: JsonLike } {
+  return readFields(table, new ByteReader(message), message.length, 0)
+}

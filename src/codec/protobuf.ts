@@ -6,11 +6,20 @@ import type { ByteReader } from './byte-reader.ts'
 /** Skips a field of any wire type. */
 export function skipField(input: ByteReader, tag: number): void {
   switch (tag & 7) {
-    case 0: input.readUvarint(); return
-    case 1: input.skip(8); return
-    case 2: input.skip(input.readLength()); return
-    case 5: input.skip(4); return
-    default: throw new CorruptDataError(`protobuf: wire type ${tag & 7} at ${input.at}`)
+    case 0:
+      input.readUvarint()
+      return
+    case 1:
+      input.skip(8)
+      return
+    case 2:
+      input.skip(input.readLength())
+      return
+    case 5:
+      input.skip(4)
+      return
+    default:
+      throw new CorruptDataError(`protobuf: wire type ${tag & 7} at ${input.at}`)
   }
 }
 
@@ -48,4 +57,3 @@ export function readText(input: ByteReader): string {
   input.at += length
   return text
 }
-

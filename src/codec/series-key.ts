@@ -14,7 +14,12 @@ interface Kernel {
 }
 
 /** The secret of one process: hashes made with the same seed can be compared. */
-export interface HashSeed { readonly a: number; readonly b: number; readonly c: number; readonly d: number }
+export interface HashSeed {
+  readonly a: number
+  readonly b: number
+  readonly c: number
+  readonly d: number
+}
 
 export function makeHashSeed(random: Random): HashSeed {
   return { a: random.u32(), b: random.u32(), c: random.u32(), d: random.u32() }
@@ -69,9 +74,17 @@ export class SeriesKeys {
 
   /** The number of labels, in `places` and `hashes`; -1 for a key that is not canonical, or has more labels than may be. */
   split(bytes: Uint8Array, from: number, to: number): number {
-    return this.#kernel.split(this.#keyAt, this.#take(bytes, from, to), this.#labelsMax, placesAt, placesAt + this.#labelsMax * 16)
+    return this.#kernel.split(
+      this.#keyAt,
+      this.#take(bytes, from, to),
+      this.#labelsMax,
+      placesAt,
+      placesAt + this.#labelsMax * 16,
+    )
   }
 
   /** Did the last `split` see bytes that may not be UTF-8? */
-  get hasHighBytes(): boolean { return Number(this.#kernel.hasHighBytes.value) !== 0 }
+  get hasHighBytes(): boolean {
+    return Number(this.#kernel.hasHighBytes.value) !== 0
+  }
 }

@@ -7,7 +7,9 @@ import { decodeSnappy, encodeSnappy } from './snappy.ts'
 const streamId = [0xff, 0x06, 0x00, 0x00, 0x73, 0x4e, 0x61, 0x50, 0x70, 0x59] as const
 const frameBytesMax = 65536
 
-function masked(crc: number): number { return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0 }
+function masked(crc: number): number {
+  return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0
+}
 
 /** All of a framed stream. Throws LimitError beyond `bytesMax`, CorruptDataError for anything malformed. */
 export function decodeSnappyFrames(source: Uint8Array, bytesMax: number): Uint8Array {
@@ -16,7 +18,7 @@ export function decodeSnappyFrames(source: Uint8Array, bytesMax: number): Uint8A
   while (at < source.length) {
     if (at + 4 > source.length) throw new CorruptDataError('snappy stream: a frame head is cut off')
     const type = source[at]!
-    const length = source[at + 1]! | source[at + 2]! << 8 | source[at + 3]! << 16
+    const length = source[at + 1]! | (source[at + 2]! << 8) | (source[at + 3]! << 16)
     at += 4
     if (length > source.length - at) throw new CorruptDataError('snappy stream: a frame is cut off')
     const body = source.subarray(at, at + length)
@@ -24,10 +26,11 @@ export function decodeSnappyFrames(source: Uint8Array, bytesMax: number): Uint8A
     if (type === 0xff || type >= 0x80) continue
     if (type > 1) throw new CorruptDataError(`snappy stream: a frame of type ${type}`)
     if (length < 4) throw new CorruptDataError('snappy stream: a frame without a checksum')
-    const expected = (body[0]! | body[1]! << 8 | body[2]! << 16 | body[3]! << 24) >>> 0
+    const expected = (body[0]! | (body[1]! << 8) | (body[2]! << 16) | (body[3]! << 24)) >>> 0
     const data = type === 0 ? decodeSnappy(body.subarray(4), frameBytesMax) : body.subarray(4)
     if (masked(crc32c(data)) !== expected) throw new CorruptDataError('snappy stream: a frame has a wrong checksum')
-    if (out.at + data.length > bytesMax) throw new LimitError(`snappy stream: more than ${bytesMax} bytes when decoded`, 413)
+    if (out.at + data.length > bytesMax)
+      throw new LimitError(`snappy stream: more than ${bytesMax} bytes when decoded`, 413)
     out.writeBytes(data)
   }
   return out.bytes()
@@ -44,9 +47,14 @@ export function encodeSnappyFrames(source: Uint8Array): Uint8Array {
     const body = smaller ? packed : part
     out.writeU8(smaller ? 0 : 1)
     const length = body.length + 4
-    out.writeU8(length & 255); out.writeU8(length >>> 8 & 255); out.writeU8(length >>> 16)
+    out.writeU8(length & 255)
+    out.writeU8((length >>> 8) & 255)
+    out.writeU8(length >>> 16)
     const crc = masked(crc32c(part))
-    out.writeU8(crc & 255); out.writeU8(crc >>> 8 & 255); out.writeU8(crc >>> 16 & 255); out.writeU8(crc >>> 24)
+    out.writeU8(crc & 255)
+    out.writeU8((crc >>> 8) & 255)
+    out.writeU8((crc >>> 16) & 255)
+    out.writeU8(crc >>> 24)
     out.writeBytes(body)
   }
   return out.bytes()

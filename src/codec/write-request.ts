@@ -10,7 +10,18 @@ import { snappyDeclaredSize } from './snappy.ts'
 interface Kernel {
   memory: WebAssembly.Memory
   unfold(src: number, srcEnd: number, dst: number, size: number): number
-  setColumns(seriesMax: number, keyFrom: number, keyTo: number, hashes: number, samplesMax: number, sampleSeries: number, times: number, values: number, rareMax: number, rare: number): void
+  setColumns(
+    seriesMax: number,
+    keyFrom: number,
+    keyTo: number,
+    hashes: number,
+    samplesMax: number,
+    sampleSeries: number,
+    times: number,
+    values: number,
+    rareMax: number,
+    rare: number,
+  ): void
   setSeed(a: number, b: number, c: number, d: number): void
   walk(base: number, size: number): number
   seriesCount: WebAssembly.Global
@@ -55,7 +66,13 @@ export class WriteRequestKernel {
 
   constructor(seed: HashSeed) {
     const module = new WebAssembly.Module(readFileSync(new URL('./write-request.wasm', import.meta.url)))
-    this.#kernel = new WebAssembly.Instance(module, { env: { abort: () => { throw new CorruptDataError('remote write: the kernel stopped') } } }).exports as unknown as Kernel
+    this.#kernel = new WebAssembly.Instance(module, {
+      env: {
+        abort: () => {
+          throw new CorruptDataError('remote write: the kernel stopped')
+        },
+      },
+    }).exports as unknown as Kernel
     this.#kernel.setSeed(seed.a, seed.b, seed.c, seed.d)
     this.#layOut(64 * 1024, 1024 * 1024)
   }
@@ -77,19 +94,42 @@ export class WriteRequestKernel {
     const needed = this.#decodedAt + this.#decodedMax + slackBytes
     const missing = needed - this.#kernel.memory.buffer.byteLength
     if (missing > 0) this.#kernel.memory.grow(Math.ceil(missing / pageBytes))
-    this.#kernel.setColumns(this.#seriesMax, keyFrom, keyTo, hashes, this.#samplesMax, sampleSeries, times, values, this.#rareMax, rare)
+    this.#kernel.setColumns(
+      this.#seriesMax,
+      keyFrom,
+      keyTo,
+      hashes,
+      this.#samplesMax,
+      sampleSeries,
+      times,
+      values,
+      this.#rareMax,
+      rare,
+    )
     this.#places = { keyFrom, keyTo, hashes, sampleSeries, times, values, rare }
   }
-  #places!: { keyFrom: number; keyTo: number; hashes: number; sampleSeries: number; times: number; values: number; rare: number }
+  #places!: {
+    keyFrom: number
+    keyTo: number
+    hashes: number
+    sampleSeries: number
+    times: number
+    values: number
+    rare: number
+  }
 
   /** The body out of its snappy block, as a view. Throws LimitError (413) or CorruptDataError. */
   unpack(body: Uint8Array, decodedBytesMax: number): Uint8Array {
     const { size, at } = snappyDeclaredSize(body)
-    if (size > decodedBytesMax) throw new LimitError(`snappy: the body declares ${size} bytes when decoded, the limit is ${decodedBytesMax}`, 413)
-    if (size > (body.length - at) * 64) throw new CorruptDataError(`snappy: ${body.length} bytes can't unfold to the declared ${size}`)
-    if (body.length > this.#bodyMax || size > this.#decodedMax) this.#layOut(Math.ceil(body.length * 1.25), Math.ceil(size * 1.25))
+    if (size > decodedBytesMax)
+      throw new LimitError(`snappy: the body declares ${size} bytes when decoded, the limit is ${decodedBytesMax}`, 413)
+    if (size > (body.length - at) * 64)
+      throw new CorruptDataError(`snappy: ${body.length} bytes can't unfold to the declared ${size}`)
+    if (body.length > this.#bodyMax || size > this.#decodedMax)
+      this.#layOut(Math.ceil(body.length * 1.25), Math.ceil(size * 1.25))
     new Uint8Array(this.#kernel.memory.buffer, this.#bodyAt, body.length).set(body)
-    if (this.#kernel.unfold(this.#bodyAt + at, this.#bodyAt + body.length, this.#decodedAt, size) !== size) throw new CorruptDataError('snappy: the body is damaged')
+    if (this.#kernel.unfold(this.#bodyAt + at, this.#bodyAt + body.length, this.#decodedAt, size) !== size)
+      throw new CorruptDataError('snappy: the body is damaged')
     return new Uint8Array(this.#kernel.memory.buffer, this.#decodedAt, size)
   }
 
@@ -114,12 +154,21 @@ export class WriteRequestKernel {
     }
     const { buffer } = kernel.memory
     const places = this.#places
-    const seriesCount = Number(kernel.seriesCount.value), sampleCount = Number(kernel.sampleCount.value), rareCount = Number(kernel.rareCount.value)
+    const seriesCount = Number(kernel.seriesCount.value),
+      sampleCount = Number(kernel.sampleCount.value),
+      rareCount = Number(kernel.rareCount.value)
     return {
-      bytes, seriesCount, keyFrom: new Uint32Array(buffer, places.keyFrom, seriesCount), keyTo: new Uint32Array(buffer, places.keyTo, seriesCount),
-      hashes: new Uint32Array(buffer, places.hashes, seriesCount * 4), sampleCount, sampleSeries: new Uint32Array(buffer, places.sampleSeries, sampleCount),
-      timesMs: new Float64Array(buffer, places.times, sampleCount), values: new Float64Array(buffer, places.values, sampleCount),
-      words: new Uint32Array(buffer, places.values, sampleCount * 2), rare: new Uint32Array(buffer, places.rare, rareCount * 3),
+      bytes,
+      seriesCount,
+      keyFrom: new Uint32Array(buffer, places.keyFrom, seriesCount),
+      keyTo: new Uint32Array(buffer, places.keyTo, seriesCount),
+      hashes: new Uint32Array(buffer, places.hashes, seriesCount * 4),
+      sampleCount,
+      sampleSeries: new Uint32Array(buffer, places.sampleSeries, sampleCount),
+      timesMs: new Float64Array(buffer, places.times, sampleCount),
+      values: new Float64Array(buffer, places.values, sampleCount),
+      words: new Uint32Array(buffer, places.values, sampleCount * 2),
+      rare: new Uint32Array(buffer, places.rare, rareCount * 3),
     }
   }
 }

@@ -50,7 +50,9 @@ export class OpenXorChunks {
   }
 
   /** Bytes of the chunk in `slot`. */
-  byteLength(slot: number): number { return (this.#bitEnd[slot]! + 7) >>> 3 }
+  byteLength(slot: number): number {
+    return (this.#bitEnd[slot]! + 7) >>> 3
+  }
 
   /** The chunk's bytes, a view that the next append to any slot may invalidate. */
   bytes(slot: number): Uint8Array {
@@ -83,11 +85,13 @@ export class OpenXorChunks {
       const deltaMs = timeMs - this.lastMs[slot]!
       let bit = base * 8 + this.#bitEnd[slot]!
       // Numbers that may not fit 31 bits take paths of their own: one large value in a function makes all of it slow.
-      if (count === 1) bit = deltaMs < 0x7fffffff ? putUvarint(page, bit, deltaMs | 0) : putLargeUvarint(page, bit, deltaMs)
+      if (count === 1)
+        bit = deltaMs < 0x7fffffff ? putUvarint(page, bit, deltaMs | 0) : putLargeUvarint(page, bit, deltaMs)
       else {
         const change = deltaMs - this.#deltaMs[slot]!
         if (change === 0) bit += 1
-        else bit = change >= -524287 && change <= 524288 ? putTime(page, bit, change | 0) : putWideTime(page, bit, change)
+        else
+          bit = change >= -524287 && change <= 524288 ? putTime(page, bit, change | 0) : putWideTime(page, bit, change)
       }
       this.#deltaMs[slot] = deltaMs
       bit = this.#putValue(page, bit, slot, hi, lo)
@@ -103,7 +107,7 @@ export class OpenXorChunks {
 
   #start(slot: number, timeMs: number, hi: number, lo: number): void {
     this.#sizeClass[slot] = 0
-    const place = this.#place[slot] = this.arena.allocate(0)
+    const place = (this.#place[slot] = this.arena.allocate(0))
     const page = this.arena.page(place)
     const base = this.arena.offset(place)
     page[base + 1] = 1
@@ -140,20 +144,26 @@ export class OpenXorChunks {
       const width = 64 - windowLeading - windowTrailing
       if (width <= 30) {
         // The usual case, in one go.
-        const low = windowTrailing === 0 ? xorLo : windowTrailing < 32 ? xorLo >>> windowTrailing | xorHi << (32 - windowTrailing) : xorHi >>> (windowTrailing - 32)
-        return putBits(page, bit, 2 << width | low & (1 << width) - 1, width + 2)
+        const low =
+          windowTrailing === 0
+            ? xorLo
+            : windowTrailing < 32
+              ? (xorLo >>> windowTrailing) | (xorHi << (32 - windowTrailing))
+              : xorHi >>> (windowTrailing - 32)
+        return putBits(page, bit, (2 << width) | (low & ((1 << width) - 1)), width + 2)
       }
       bit = putBits(page, bit, 2, 2)
     } else {
       this.#leading[slot] = windowLeading = leading
       this.#trailing[slot] = windowTrailing = trailing
-      bit = putBits(page, bit, 0x1800 | leading << 6 | (64 - leading - trailing) & 63, 13)
+      bit = putBits(page, bit, 0x1800 | (leading << 6) | ((64 - leading - trailing) & 63), 13)
     }
     const shift = windowTrailing
     const width = 64 - windowLeading - windowTrailing
-    const low = shift === 0 ? xorLo : shift < 32 ? xorLo >>> shift | xorHi << (32 - shift) : xorHi >>> (shift - 32) | 0
+    const low =
+      shift === 0 ? xorLo : shift < 32 ? (xorLo >>> shift) | (xorHi << (32 - shift)) : (xorHi >>> (shift - 32)) | 0
     if (width > 32) {
-      bit = putBits(page, bit, shift === 0 ? xorHi : shift < 32 ? xorHi >>> shift | 0 : 0, width - 32)
+      bit = putBits(page, bit, shift === 0 ? xorHi : shift < 32 ? (xorHi >>> shift) | 0 : 0, width - 32)
       return putBits(page, bit, low, 32)
     }
     return putBits(page, bit, low, width)
@@ -186,7 +196,7 @@ function putBits(page: Uint8Array, bit: number, value: number, count: number): n
 /** A whole number below 2^31. */
 function putUvarint(page: Uint8Array, bit: number, value: number): number {
   while (value >= 128) {
-    bit = putBits(page, bit, value & 127 | 128, 8)
+    bit = putBits(page, bit, (value & 127) | 128, 8)
     value >>>= 7
   }
   return putBits(page, bit, value, 8)
@@ -198,7 +208,7 @@ function putLargeUvarint(page: Uint8Array, bit: number, value: number): number {
   let low = (value - high * 268435456) | 0
   if (high === 0) return putUvarint(page, bit, low)
   for (let i = 0; i < 4; i++) {
-    bit = putBits(page, bit, low & 127 | 128, 8)
+    bit = putBits(page, bit, (low & 127) | 128, 8)
     low >>>= 7
   }
   return putUvarint(page, bit, high | 0)
@@ -206,9 +216,9 @@ function putLargeUvarint(page: Uint8Array, bit: number, value: number): number {
 
 /** A delta of deltas of 14, 17 or 20 bits behind its prefix; not 0. */
 function putTime(page: Uint8Array, bit: number, value: number): number {
-  if (value >= -8191 && value <= 8192) return putBits(page, bit, 2 << 14 | value & 0x3fff, 16)
-  if (value >= -65535 && value <= 65536) return putBits(page, bit, 6 << 17 | value & 0x1ffff, 20)
-  return putBits(page, bit, 14 << 20 | value & 0xfffff, 24)
+  if (value >= -8191 && value <= 8192) return putBits(page, bit, (2 << 14) | (value & 0x3fff), 16)
+  if (value >= -65535 && value <= 65536) return putBits(page, bit, (6 << 17) | (value & 0x1ffff), 20)
+  return putBits(page, bit, (14 << 20) | (value & 0xfffff), 24)
 }
 
 /** The 64-bit form. */
@@ -221,9 +231,10 @@ function putWideTime(page: Uint8Array, bit: number, value: number): number {
 /** Samples that the chunk in `bytes[from, to)` declares: check it before making room for them. */
 export function xorSampleCount(bytes: Uint8Array, from: number, to: number): number {
   if (to - from < 2) throw new CorruptDataError('xor chunk: shorter than its header')
-  const count = bytes[from]! << 8 | bytes[from + 1]!
+  const count = (bytes[from]! << 8) | bytes[from + 1]!
   // 17 bytes hold the first sample, and each further one takes two bits at least.
-  if (count > 0 && (to - from) * 8 < 80 + (count - 1) * 2) throw new CorruptDataError(`xor chunk: ${to - from} bytes can't hold ${count} samples`)
+  if (count > 0 && (to - from) * 8 < 80 + (count - 1) * 2)
+    throw new CorruptDataError(`xor chunk: ${to - from} bytes can't hold ${count} samples`)
   return count
 }
 
@@ -235,7 +246,14 @@ const padded = new Uint8Array(65536 * 20)
  * Decodes a chunk into `timesMs[at…]` and the words of the values into `words[2·at…]` (low word first, as a
  * Float64Array lies in memory); returns the number of samples. The caller has made room for xorSampleCount() of them.
  */
-export function decodeXor(bytes: Uint8Array, from: number, to: number, timesMs: Float64Array, words: Uint32Array, at: number): number {
+export function decodeXor(
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  timesMs: Float64Array,
+  words: Uint32Array,
+  at: number,
+): number {
   const count = xorSampleCount(bytes, from, to)
   if (count === 0) return 0
   if (to + slackBytes > bytes.length) {
@@ -260,7 +278,8 @@ export function decodeXor(bytes: Uint8Array, from: number, to: number, timesMs: 
     if (i >= 9) throw new CorruptDataError('xor chunk: the first timestamp is longer than 10 bytes')
   }
   timeMs = timeMs % 2 === 0 ? timeMs / 2 : -(timeMs + 1) / 2
-  let hi = peek32(view, bit), lo = peek32(view, bit + 32)
+  let hi = peek32(view, bit),
+    lo = peek32(view, bit + 32)
   bit += 64
   timesMs[at] = timeMs
   words[2 * at] = lo
@@ -282,15 +301,15 @@ export function decodeXor(bytes: Uint8Array, from: number, to: number, timesMs: 
       const head = peek32(view, bit)
       if (head >>> 31 === 0) bit += 1
       else if (head >>> 30 === 2) {
-        const raw = head >>> 16 & 0x3fff
+        const raw = (head >>> 16) & 0x3fff
         deltaMs += raw > 8192 ? raw - 16384 : raw
         bit += 16
       } else if (head >>> 29 === 6) {
-        const raw = head >>> 12 & 0x1ffff
+        const raw = (head >>> 12) & 0x1ffff
         deltaMs += raw > 65536 ? raw - 131072 : raw
         bit += 20
       } else if (head >>> 28 === 14) {
-        const raw = head >>> 8 & 0xfffff
+        const raw = (head >>> 8) & 0xfffff
         deltaMs += raw > 524288 ? raw - 1048576 : raw
         bit += 24
       } else {
@@ -303,8 +322,8 @@ export function decodeXor(bytes: Uint8Array, from: number, to: number, timesMs: 
     if (control >>> 31 === 0) bit += 1
     else {
       if (control >>> 30 === 3) {
-        leading = control >>> 25 & 31
-        width = (control >>> 19 & 63) || 64
+        leading = (control >>> 25) & 31
+        width = (control >>> 19) & 63 || 64
         trailing = 64 - leading - width
         if (trailing < 0) throw new CorruptDataError('xor chunk: a value window wider than 64 bits')
         bit += 13
@@ -325,7 +344,7 @@ export function decodeXor(bytes: Uint8Array, from: number, to: number, timesMs: 
         hi ^= high
         lo ^= low
       } else if (trailing < 32) {
-        hi ^= high << trailing | low >>> (32 - trailing)
+        hi ^= (high << trailing) | (low >>> (32 - trailing))
         lo ^= low << trailing
       } else {
         hi ^= low << (trailing - 32)
@@ -344,7 +363,7 @@ function peek32(view: DataView, bit: number): number {
   const i = bit >>> 3
   const shift = bit & 7
   // A shift by 32 - 0 would be one by 0: the next byte is taken in two steps.
-  return view.getInt32(i) << shift | view.getUint8(i + 4) >>> 1 >>> (7 - shift)
+  return (view.getInt32(i) << shift) | ((view.getUint8(i + 4) >>> 1) >>> (7 - shift))
 }
 
 /** Encodes samples of one series, given as columns, into one chunk. At most 240 of them. */

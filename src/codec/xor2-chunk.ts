@@ -6,14 +6,22 @@ const staleHi = 0x7ff00000
 const staleLo = 2
 
 /** Visits every sample: time, the value's words, and the start timestamp (0 = none). */
-export function decodeXor2(bytes: Uint8Array, from: number, to: number, visit: (timeMs: number, hi: number, lo: number, startMs: number) => void): void {
+export function decodeXor2(
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  visit: (timeMs: number, hi: number, lo: number, startMs: number) => void,
+): void {
   const input = new BitReader(bytes, from, to)
   const count = input.readBits(16)
   const header = input.readBits(8)
   if (count > (to - from) * 8) throw new CorruptDataError(`xor2 chunk: ${to - from} bytes can't hold ${count} samples`)
   const changesAt = header & 127
   const value = new Baseline()
-  let timeMs = 0, deltaMs = 0, startMs = 0, startDifference = 0
+  let timeMs = 0,
+    deltaMs = 0,
+    startMs = 0,
+    startDifference = 0
   for (let i = 0; i < count; i++) {
     const previousMs = timeMs
     if (i === 0) {
@@ -24,7 +32,10 @@ export function decodeXor2(bytes: Uint8Array, from: number, to: number, visit: (
       deltaMs = input.readUvarint()
       timeMs += deltaMs
       value.wide(input)
-      if (changesAt === 1) { startDifference = input.readVarbitInt(); startMs = previousMs - startDifference }
+      if (changesAt === 1) {
+        startDifference = input.readVarbitInt()
+        startMs = previousMs - startDifference
+      }
     } else {
       deltaMs += control(input, value)
       timeMs += deltaMs
@@ -42,9 +53,20 @@ export function decodeXor2(bytes: Uint8Array, from: number, to: number, visit: (
 function control(input: BitReader, value: Baseline): number {
   value.stale = false
   if (input.readBit() === 0) return 0
-  if (input.readBit() === 0) { value.narrow(input); return 0 }
-  if (input.readBit() === 0) { const dod = signed(input.readBits(13), 13); value.wide(input); return dod }
-  if (input.readBit() === 0) { const dod = signed(input.readBits(20), 20); value.wide(input); return dod }
+  if (input.readBit() === 0) {
+    value.narrow(input)
+    return 0
+  }
+  if (input.readBit() === 0) {
+    const dod = signed(input.readBits(13), 13)
+    value.wide(input)
+    return dod
+  }
+  if (input.readBit() === 0) {
+    const dod = signed(input.readBits(20), 20)
+    value.wide(input)
+    return dod
+  }
   if (input.readBit() === 0) {
     const hi = input.readBits(32) | 0
     const dod = hi * 4294967296 + input.readBits(32)
@@ -55,7 +77,9 @@ function control(input: BitReader, value: Baseline): number {
   return 0
 }
 
-function signed(raw: number, width: number): number { return raw >= 2 ** (width - 1) ? raw - 2 ** width : raw }
+function signed(raw: number, width: number): number {
+  return raw >= 2 ** (width - 1) ? raw - 2 ** width : raw
+}
 
 /** The last value that was not stale, and the window of significant bits. */
 class Baseline {
@@ -66,7 +90,8 @@ class Baseline {
   #trailing = 0
 
   first(input: BitReader): void {
-    const hi = input.readBits(32), lo = input.readBits(32)
+    const hi = input.readBits(32),
+      lo = input.readBits(32)
     this.stale = hi === staleHi && lo === staleLo
     if (this.stale) return
     this.hi = hi
@@ -77,8 +102,15 @@ class Baseline {
   wide(input: BitReader): void {
     this.stale = false
     if (input.readBit() === 0) return
-    if (input.readBit() === 0) { this.#xor(input); return }
-    if (input.readBit() === 0) { this.#window(input); this.#xor(input); return }
+    if (input.readBit() === 0) {
+      this.#xor(input)
+      return
+    }
+    if (input.readBit() === 0) {
+      this.#window(input)
+      this.#xor(input)
+      return
+    }
     this.stale = true
   }
 
@@ -100,7 +132,9 @@ class Baseline {
     const high = count > 32 ? input.readBits(count - 32) : 0
     const low = input.readBits(Math.min(count, 32))
     const shift = this.#trailing
-    this.hi = (this.hi ^ (shift === 0 ? high : shift < 32 ? high << shift | low >>> (32 - shift) : low << (shift - 32))) >>> 0
+    this.hi =
+      (this.hi ^ (shift === 0 ? high : shift < 32 ? (high << shift) | (low >>> (32 - shift)) : low << (shift - 32))) >>>
+      0
     this.lo = (this.lo ^ (shift < 32 ? low << shift : 0)) >>> 0
   }
 }

@@ -1,11 +1,21 @@
 /** xxHash64. Source: the public xxHash specification, 0.1.1. For what is hashed now and then (a new stream): 64-bit arithmetic is by bigint. */
 
-const prime1 = 0x9e3779b185ebca87n, prime2 = 0xc2b2ae3d27d4eb4fn, prime3 = 0x165667b19e3779f9n, prime4 = 0x85ebca77c2b2ae63n, prime5 = 0x27d4eb2f165667c5n
+const prime1 = 0x9e3779b185ebca87n,
+  prime2 = 0xc2b2ae3d27d4eb4fn,
+  prime3 = 0x165667b19e3779f9n,
+  prime4 = 0x85ebca77c2b2ae63n,
+  prime5 = 0x27d4eb2f165667c5n
 const mask = 0xffffffffffffffffn
 
-function rotate(x: bigint, by: bigint): bigint { return ((x << by) | (x >> (64n - by))) & mask }
-function round(lane: bigint, input: bigint): bigint { return (rotate((lane + input * prime2) & mask, 31n) * prime1) & mask }
-function merge(hash: bigint, lane: bigint): bigint { return ((hash ^ round(0n, lane)) * prime1 + prime4) & mask }
+function rotate(x: bigint, by: bigint): bigint {
+  return ((x << by) | (x >> (64n - by))) & mask
+}
+function round(lane: bigint, input: bigint): bigint {
+  return (rotate((lane + input * prime2) & mask, 31n) * prime1) & mask
+}
+function merge(hash: bigint, lane: bigint): bigint {
+  return ((hash ^ round(0n, lane)) * prime1 + prime4) & mask
+}
 
 /** The hash of all bytes, unsigned. */
 export function xxhash64(bytes: Uint8Array, seed = 0n): bigint {
@@ -14,7 +24,10 @@ export function xxhash64(bytes: Uint8Array, seed = 0n): bigint {
   let at = 0
   let hash: bigint
   if (length >= 32) {
-    let a = (seed + prime1 + prime2) & mask, b = (seed + prime2) & mask, c = seed & mask, d = (seed - prime1) & mask
+    let a = (seed + prime1 + prime2) & mask,
+      b = (seed + prime2) & mask,
+      c = seed & mask,
+      d = (seed - prime1) & mask
     for (; at + 32 <= length; at += 32) {
       a = round(a, view.getBigUint64(at, true))
       b = round(b, view.getBigUint64(at + 8, true))
@@ -25,7 +38,8 @@ export function xxhash64(bytes: Uint8Array, seed = 0n): bigint {
     for (const lane of [a, b, c, d]) hash = merge(hash, lane)
   } else hash = (seed + prime5) & mask
   hash = (hash + BigInt(length)) & mask
-  for (; at + 8 <= length; at += 8) hash = (rotate(hash ^ round(0n, view.getBigUint64(at, true)), 27n) * prime1 + prime4) & mask
+  for (; at + 8 <= length; at += 8)
+    hash = (rotate(hash ^ round(0n, view.getBigUint64(at, true)), 27n) * prime1 + prime4) & mask
   if (at + 4 <= length) {
     hash = (rotate(hash ^ ((BigInt(view.getUint32(at, true)) * prime1) & mask), 23n) * prime2 + prime3) & mask
     at += 4

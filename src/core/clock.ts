@@ -34,7 +34,9 @@ export function holdProcess(): Timer {
 
 /** Resolves after `delayMs`. */
 export function sleep(clock: Clock, delayMs: number): Promise<void> {
-  return new Promise(resolve => { clock.after(delayMs, resolve) })
+  return new Promise(resolve => {
+    clock.after(delayMs, resolve)
+  })
 }
 
 /** Runs `work` again and again, `intervalMs` after the last run ended, until stopped. `stop` waits for a run under way. */
@@ -56,7 +58,10 @@ export class Repeater {
   #arm(): void {
     if (this.#stopped) return
     this.#timer = this.#clock.after(this.#intervalMs, () => {
-      this.#running = this.#work().finally(() => { this.#running = undefined; this.#arm() })
+      this.#running = this.#work().finally(() => {
+        this.#running = undefined
+        this.#arm()
+      })
     })
   }
 

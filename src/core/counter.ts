@@ -4,13 +4,19 @@ export type LabelValues = Readonly<Record<string, string>>
 
 export class Counter {
   value = 0
-  add(amount: number): void { this.value += amount }
-  increment(): void { this.value += 1 }
+  add(amount: number): void {
+    this.value += amount
+  }
+  increment(): void {
+    this.value += 1
+  }
 }
 
 export class Gauge {
   value = 0
-  set(value: number): void { this.value = value }
+  set(value: number): void {
+    this.value = value
+  }
 }
 
 /** A histogram with fixed upper bounds, in the unit of its name (seconds for `…_seconds`). */
@@ -31,7 +37,12 @@ export class Distribution {
 }
 
 type Metric = Counter | Gauge | Distribution | (() => number)
-interface Family { name: string; help: string; type: 'counter' | 'gauge' | 'histogram'; members: { labels: LabelValues; metric: Metric }[] }
+interface Family {
+  name: string
+  help: string
+  type: 'counter' | 'gauge' | 'histogram'
+  members: { labels: LabelValues; metric: Metric }[]
+}
 
 export class Registry {
   readonly #families = new Map<string, Family>()
@@ -52,7 +63,7 @@ export class Registry {
 
   #add<M extends Metric>(name: string, help: string, type: Family['type'], labels: LabelValues, metric: M): M {
     let family = this.#families.get(name)
-    if (family === undefined) this.#families.set(name, family = { name, help, type, members: [] })
+    if (family === undefined) this.#families.set(name, (family = { name, help, type, members: [] }))
     family.members.push({ labels, metric })
     return metric
   }
@@ -82,7 +93,9 @@ function exposeMember(name: string, labels: LabelValues, metric: Metric): string
 }
 
 function exposeLabels(labels: LabelValues): string {
-  const parts = Object.entries(labels).map(([name, value]) => `${name}="${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`)
+  const parts = Object.entries(labels).map(
+    ([name, value]) => `${name}="${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`,
+  )
   return parts.length === 0 ? '' : `{${parts.join(',')}}`
 }
 

@@ -1,6 +1,14 @@
 /** Prometheus durations: `1h30m`, `90s`, `1y2w`; whole numbers, units in falling order, each at most once. */
 
-const unitsMs = [['y', 31_536_000_000], ['w', 604_800_000], ['d', 86_400_000], ['h', 3_600_000], ['m', 60_000], ['s', 1000], ['ms', 1]] as const
+const unitsMs = [
+  ['y', 31_536_000_000],
+  ['w', 604_800_000],
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['m', 60_000],
+  ['s', 1000],
+  ['ms', 1],
+] as const
 const shape = /^(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?$/
 
 /** Milliseconds, or undefined when `text` is not a duration. `0` alone is one. */
@@ -26,7 +34,10 @@ export function formatDuration(totalMs: number): string {
     const exactOnly = unit === 'y' || unit === 'w'
     if (exactOnly && rest % sizeMs !== 0) continue
     const count = Math.floor(rest / sizeMs)
-    if (count > 0) { text += `${count}${unit}`; rest -= count * sizeMs }
+    if (count > 0) {
+      text += `${count}${unit}`
+      rest -= count * sizeMs
+    }
   }
   return text
 }

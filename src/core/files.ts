@@ -52,7 +52,8 @@ export const systemFiles: Files = {
     return {
       append: async bytes => {
         let written = 0
-        while (written < bytes.length) written += (await handle.write(bytes, written, bytes.length - written)).bytesWritten
+        while (written < bytes.length)
+          written += (await handle.write(bytes, written, bytes.length - written)).bytesWritten
       },
       sync: () => handle.datasync(),
       close: () => handle.close(),
@@ -88,7 +89,10 @@ export const systemFiles: Files = {
   async list(directory) {
     try {
       const entries = await readdir(directory, { withFileTypes: true })
-      return entries.filter(e => e.isFile()).map(e => e.name).sort()
+      return entries
+        .filter(e => e.isFile())
+        .map(e => e.name)
+        .sort()
     } catch (error) {
       if (isMissing(error)) return []
       throw error
@@ -97,7 +101,10 @@ export const systemFiles: Files = {
   async listDirectories(directory) {
     try {
       const entries = await readdir(directory, { withFileTypes: true })
-      return entries.filter(e => e.isDirectory()).map(e => e.name).sort()
+      return entries
+        .filter(e => e.isDirectory())
+        .map(e => e.name)
+        .sort()
     } catch (error) {
       if (isMissing(error)) return []
       throw error

@@ -2,7 +2,11 @@
 import { NotFoundError } from './errors.ts'
 import type { AppendFile, Files } from './files.ts'
 
-interface Entry { bytes: Uint8Array; length: number; synced: number }
+interface Entry {
+  bytes: Uint8Array
+  length: number
+  synced: number
+}
 
 export class MemoryFiles implements Files {
   readonly entries = new Map<string, Entry>()
@@ -19,7 +23,7 @@ export class MemoryFiles implements Files {
   async openAppend(path: string): Promise<AppendFile> {
     this.onOperation('open', path)
     let entry = this.entries.get(path)
-    if (entry === undefined) this.entries.set(path, entry = { bytes: new Uint8Array(256), length: 0, synced: 0 })
+    if (entry === undefined) this.entries.set(path, (entry = { bytes: new Uint8Array(256), length: 0, synced: 0 }))
     const file = entry
     return {
       append: async bytes => {
@@ -32,7 +36,10 @@ export class MemoryFiles implements Files {
         file.bytes.set(bytes, file.length)
         file.length += bytes.length
       },
-      sync: async () => { this.onOperation('sync', path); file.synced = file.length },
+      sync: async () => {
+        this.onOperation('sync', path)
+        file.synced = file.length
+      },
       close: async () => {},
     }
   }
@@ -43,16 +50,28 @@ export class MemoryFiles implements Files {
     return entry.bytes.slice(0, entry.length)
   }
 
-  async readRange(path: string, offset: number, length: number): Promise<Uint8Array> { return (await this.read(path)).slice(offset, offset + length) }
+  async readRange(path: string, offset: number, length: number): Promise<Uint8Array> {
+    return (await this.read(path)).slice(offset, offset + length)
+  }
 
   async writeAtomic(path: string, bytes: Uint8Array): Promise<void> {
     this.onOperation('write', path)
     this.entries.set(path, { bytes: bytes.slice(), length: bytes.length, synced: bytes.length })
   }
 
-  async list(directory: string): Promise<string[]> { return this.#children(directory).filter(rest => !rest.includes('/')).sort() }
+  async list(directory: string): Promise<string[]> {
+    return this.#children(directory)
+      .filter(rest => !rest.includes('/'))
+      .sort()
+  }
   async listDirectories(directory: string): Promise<string[]> {
-    return [...new Set(this.#children(directory).filter(rest => rest.includes('/')).map(rest => rest.slice(0, rest.indexOf('/'))))].sort()
+    return [
+      ...new Set(
+        this.#children(directory)
+          .filter(rest => rest.includes('/'))
+          .map(rest => rest.slice(0, rest.indexOf('/'))),
+      ),
+    ].sort()
   }
 
   #children(directory: string): string[] {
@@ -60,11 +79,18 @@ export class MemoryFiles implements Files {
     return [...this.entries.keys()].filter(path => path.startsWith(prefix)).map(path => path.slice(prefix.length))
   }
 
-  async size(path: string): Promise<number> { return this.#entry(path).length }
-  async remove(path: string): Promise<void> { this.onOperation('remove', path); this.entries.delete(path) }
+  async size(path: string): Promise<number> {
+    return this.#entry(path).length
+  }
+  async remove(path: string): Promise<void> {
+    this.onOperation('remove', path)
+    this.entries.delete(path)
+  }
   async removeDirectory(directory: string): Promise<void> {
     this.onOperation('remove', directory)
     for (const path of this.entries.keys()) if (path.startsWith(`${directory}/`)) this.entries.delete(path)
   }
-  async freeBytes(): Promise<number> { return this.free }
+  async freeBytes(): Promise<number> {
+    return this.free
+  }
 }

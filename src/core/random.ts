@@ -23,10 +23,15 @@ export function seededRandom(seed: number): Random {
     z = Math.imul(z ^ (z >>> 13), 0xc2b2ae35)
     return (z ^ (z >>> 16)) >>> 0
   }
-  let a = split(), b = split(), c = split(), d = split()
+  let a = split(),
+    b = split(),
+    c = split(),
+    d = split()
   const u32 = (): number => {
     const t = a ^ (a << 11)
-    a = b; b = c; c = d
+    a = b
+    b = c
+    c = d
     d = d ^ (d >>> 19) ^ t ^ (t >>> 8)
     return d >>> 0
   }

@@ -31,9 +31,11 @@ export function compareText(a: string, b: string): number {
   if (a === b) return 0
   const length = Math.min(a.length, b.length)
   for (let i = 0; i < length; i++) {
-    const x = a.charCodeAt(i), y = b.charCodeAt(i)
+    const x = a.charCodeAt(i),
+      y = b.charCodeAt(i)
     if (x === y) continue
-    const xSurrogate = x >= 0xd800 && x <= 0xdfff, ySurrogate = y >= 0xd800 && y <= 0xdfff
+    const xSurrogate = x >= 0xd800 && x <= 0xdfff,
+      ySurrogate = y >= 0xd800 && y <= 0xdfff
     if (xSurrogate !== ySurrogate) return xSurrogate ? 1 : -1
     return x - y
   }
@@ -41,13 +43,20 @@ export function compareText(a: string, b: string): number {
 }
 
 /** Bytewise order of two byte ranges. */
-export function compareBytes(a: Uint8Array, aFrom: number, aTo: number, b: Uint8Array, bFrom: number, bTo: number): number {
+export function compareBytes(
+  a: Uint8Array,
+  aFrom: number,
+  aTo: number,
+  b: Uint8Array,
+  bFrom: number,
+  bTo: number,
+): number {
   const length = Math.min(aTo - aFrom, bTo - bFrom)
   for (let i = 0; i < length; i++) {
     const difference = a[aFrom + i]! - b[bFrom + i]!
     if (difference !== 0) return difference
   }
-  return (aTo - aFrom) - (bTo - bFrom)
+  return aTo - aFrom - (bTo - bFrom)
 }
 
 /** A Go string literal with double quotes, as strconv.Quote writes it. */

@@ -1,7 +1,12 @@
 /** A clock that stands still until it is advanced: for users' tests and for our simulation. */
 import type { Clock, Timer } from './clock.ts'
 
-interface Entry { atMs: number; sequence: number; run: () => void; cancelled: boolean }
+interface Entry {
+  atMs: number
+  sequence: number
+  run: () => void
+  cancelled: boolean
+}
 
 export class VirtualClock implements Clock {
   #nowMs: number
@@ -12,13 +17,21 @@ export class VirtualClock implements Clock {
     this.#nowMs = startMs
   }
 
-  nowMs(): number { return Math.floor(this.#nowMs) }
-  monotonicMs(): number { return this.#nowMs }
+  nowMs(): number {
+    return Math.floor(this.#nowMs)
+  }
+  monotonicMs(): number {
+    return this.#nowMs
+  }
 
   after(delayMs: number, run: () => void): Timer {
     const entry: Entry = { atMs: this.#nowMs + Math.max(0, delayMs), sequence: this.#sequence++, run, cancelled: false }
     this.#entries.push(entry)
-    return { cancel: () => { entry.cancelled = true } }
+    return {
+      cancel: () => {
+        entry.cancelled = true
+      },
+    }
   }
 
   breathe(): Promise<void> {

@@ -7,80 +7,209 @@ import { defined, documents, yamlText, type FileTree, type KubeObject } from './
 const rawValue = '$$' + '{__value.raw}'
 const noSubstitution = { 'kustomize.toolkit.fluxcd.io/substitute': 'disabled' } as const
 
-export interface DataSource { name: string; uid: string; type: string; access: 'proxy'; url: string; isDefault?: boolean; editable: false; jsonData: Record<string, unknown>; secureJsonData?: Record<string, string> }
+export interface DataSource {
+  name: string
+  uid: string
+  type: string
+  access: 'proxy'
+  url: string
+  isDefault?: boolean
+  editable: false
+  jsonData: Record<string, unknown>
+  secureJsonData?: Record<string, string>
+}
 
 /** The same as the server sees them; `rename` changes URLs for where Grafana is. */
 export function dataSources(stack: Stack, rename: (url: string) => string = url => url): DataSource[] {
-  const urls = clientUrls(stack), isVictoria = stack.engine === 'victoria', has = (signal: 'metrics' | 'logs' | 'traces'): boolean => stack.signals.includes(signal)
+  const urls = clientUrls(stack),
+    isVictoria = stack.engine === 'victoria',
+    has = (signal: 'metrics' | 'logs' | 'traces'): boolean => stack.signals.includes(signal)
   // A tenant goes along as a header whose value is no part of the URL.
-  const tenant = stack.grafana.orgId === '' ? { json: {}, secure: {} } : { json: { httpHeaderName1: 'X-Scope-OrgID' }, secure: { secureJsonData: { httpHeaderValue1: stack.grafana.orgId } } }
-  const source = (name: string, uid: string, type: string, url: string, jsonData: Record<string, unknown>, more: Partial<DataSource> = {}): DataSource => ({ name, uid, type, access: 'proxy', url: rename(url), ...more, editable: false, jsonData: { ...defined(jsonData), ...tenant.json }, ...tenant.secure })
+  const tenant =
+    stack.grafana.orgId === ''
+      ? { json: {}, secure: {} }
+      : {
+          json: { httpHeaderName1: 'X-Scope-OrgID' },
+          secure: { secureJsonData: { httpHeaderValue1: stack.grafana.orgId } },
+        }
+  const source = (
+    name: string,
+    uid: string,
+    type: string,
+    url: string,
+    jsonData: Record<string, unknown>,
+    more: Partial<DataSource> = {},
+  ): DataSource => ({
+    name,
+    uid,
+    type,
+    access: 'proxy',
+    url: rename(url),
+    ...more,
+    editable: false,
+    jsonData: { ...defined(jsonData), ...tenant.json },
+    ...tenant.secure,
+  })
   const sources: DataSource[] = []
   if (has('metrics')) {
-    sources.push(source('Metrics', 'tercet-metrics', 'prometheus', urls.metrics.query, {
-      httpMethod: 'POST', timeInterval: stack.scrape.interval, prometheusType: stack.engine === 'lgtm' ? 'Mimir' : 'Prometheus',
-      ...(has('traces') ? { exemplarTraceIdDestinations: [{ name: 'trace_id', datasourceUid: 'tercet-traces' }] } : {}),
-    }, { isDefault: true }))
+    sources.push(
+      source(
+        'Metrics',
+        'tercet-metrics',
+        'prometheus',
+        urls.metrics.query,
+        {
+          httpMethod: 'POST',
+          timeInterval: stack.scrape.interval,
+          prometheusType: stack.engine === 'lgtm' ? 'Mimir' : 'Prometheus',
+          ...(has('traces')
+            ? { exemplarTraceIdDestinations: [{ name: 'trace_id', datasourceUid: 'tercet-traces' }] }
+            : {}),
+        },
+        { isDefault: true },
+      ),
+    )
   }
   if (has('logs')) {
-    const derivedFields = has('traces') ? [{ name: 'trace_id', matcherType: 'regex', matcherRegex: '"?trace_?[iI][dD]"?[=:]\\s*"?(\\w+)', url: rawValue, urlDisplayLabel: 'View trace', datasourceUid: 'tercet-traces' }] : undefined
-    sources.push(isVictoria
-      ? source('Logs', 'tercet-logs', 'victoriametrics-logs-datasource', urls.logs.query, { maxLines: 1000, derivedFields })
-      : source('Logs', 'tercet-logs', 'loki', urls.logs.query, { maxLines: 1000, derivedFields }))
+    const derivedFields = has('traces')
+      ? [
+          {
+            name: 'trace_id',
+            matcherType: 'regex',
+            matcherRegex: '"?trace_?[iI][dD]"?[=:]\\s*"?(\\w+)',
+            url: rawValue,
+            urlDisplayLabel: 'View trace',
+            datasourceUid: 'tercet-traces',
+          },
+        ]
+      : undefined
+    sources.push(
+      isVictoria
+        ? source('Logs', 'tercet-logs', 'victoriametrics-logs-datasource', urls.logs.query, {
+            maxLines: 1000,
+            derivedFields,
+          })
+        : source('Logs', 'tercet-logs', 'loki', urls.logs.query, { maxLines: 1000, derivedFields }),
+    )
   }
   if (has('traces')) {
     const links = {
-      ...(has('logs') ? { tracesToLogsV2: { datasourceUid: 'tercet-logs', spanStartTimeShift: '-5m', spanEndTimeShift: '5m', tags: [{ key: 'service.name', value: 'service_name' }], filterByTraceID: true, filterBySpanID: false } } : {}),
-      ...(has('metrics') ? { tracesToMetrics: { datasourceUid: 'tercet-metrics', spanStartTimeShift: '-5m', spanEndTimeShift: '5m', tags: [{ key: 'service.name', value: 'service' }], queries: [{ name: 'Rate', query: 'sum(rate(traces_spanmetrics_calls_total{$$__tags}[5m]))' }] } } : {}),
+      ...(has('logs')
+        ? {
+            tracesToLogsV2: {
+              datasourceUid: 'tercet-logs',
+              spanStartTimeShift: '-5m',
+              spanEndTimeShift: '5m',
+              tags: [{ key: 'service.name', value: 'service_name' }],
+              filterByTraceID: true,
+              filterBySpanID: false,
+            },
+          }
+        : {}),
+      ...(has('metrics')
+        ? {
+            tracesToMetrics: {
+              datasourceUid: 'tercet-metrics',
+              spanStartTimeShift: '-5m',
+              spanEndTimeShift: '5m',
+              tags: [{ key: 'service.name', value: 'service' }],
+              queries: [{ name: 'Rate', query: 'sum(rate(traces_spanmetrics_calls_total{$$__tags}[5m]))' }],
+            },
+          }
+        : {}),
       nodeGraph: { enabled: true },
     }
-    sources.push(isVictoria
-      ? source('Traces', 'tercet-traces', 'jaeger', urls.traces.query, links)
-      : source('Traces', 'tercet-traces', 'tempo', urls.traces.query, { ...links, ...(has('metrics') ? { serviceMap: { datasourceUid: 'tercet-metrics' } } : {}), search: { hide: false } }))
+    sources.push(
+      isVictoria
+        ? source('Traces', 'tercet-traces', 'jaeger', urls.traces.query, links)
+        : source('Traces', 'tercet-traces', 'tempo', urls.traces.query, {
+            ...links,
+            ...(has('metrics') ? { serviceMap: { datasourceUid: 'tercet-metrics' } } : {}),
+            search: { hide: false },
+          }),
+    )
   }
   return sources
 }
 
 /** What Grafana reads from /etc/grafana/provisioning/datasources. */
-export function provisioning(stack: Stack, rename?: (url: string) => string): Record<string, unknown> { return { apiVersion: 1, prune: true, datasources: dataSources(stack, rename) } }
+export function provisioning(stack: Stack, rename?: (url: string) => string): Record<string, unknown> {
+  return { apiVersion: 1, prune: true, datasources: dataSources(stack, rename) }
+}
 
 /** In another namespace than the stores the short names don't resolve. */
 function inNamespace(stack: Stack): (url: string) => string {
-  return stack.grafana.namespace === stack.namespace ? url => url : url => url.replace(/^(https?:\/\/)([a-z0-9-]+)(?=[:/]|$)/, `$1$2.${stack.namespace}`)
+  return stack.grafana.namespace === stack.namespace
+    ? url => url
+    : url => url.replace(/^(https?:\/\/)([a-z0-9-]+)(?=[:/]|$)/, `$1$2.${stack.namespace}`)
 }
 
 export function dataSourceConfigMap(stack: Stack): KubeObject {
   return {
-    apiVersion: 'v1', kind: 'ConfigMap',
-    metadata: { name: 'grafana-datasources-observability', namespace: stack.grafana.namespace, labels: { grafana_datasource: '1' }, annotations: { ...noSubstitution } },
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: {
+      name: 'grafana-datasources-observability',
+      namespace: stack.grafana.namespace,
+      labels: { grafana_datasource: '1' },
+      annotations: { ...noSubstitution },
+    },
     data: { 'observability.yaml': yamlText(provisioning(stack, inNamespace(stack))) },
   }
 }
 
-export function grafanaValues(stack: Stack): Record<string, unknown> { return { datasources: { 'datasources.yaml': provisioning(stack, inNamespace(stack)) } } }
+export function grafanaValues(stack: Stack): Record<string, unknown> {
+  return { datasources: { 'datasources.yaml': provisioning(stack, inNamespace(stack)) } }
+}
 
 /** Objects of grafana-operator. */
 function operatorSources(stack: Stack): KubeObject[] {
   return dataSources(stack, inNamespace(stack)).map(source => ({
-    apiVersion: 'grafana.integreatly.org/v1beta1', kind: 'GrafanaDatasource', metadata: { name: source.uid, namespace: stack.grafana.namespace, annotations: { ...noSubstitution } },
+    apiVersion: 'grafana.integreatly.org/v1beta1',
+    kind: 'GrafanaDatasource',
+    metadata: { name: source.uid, namespace: stack.grafana.namespace, annotations: { ...noSubstitution } },
     // The operator hands them to Grafana's API, which expands nothing.
-    spec: { instanceSelector: { matchLabels: { dashboards: 'grafana' } }, uid: source.uid, datasource: unescaped({ ...source, uid: undefined }) },
+    spec: {
+      instanceSelector: { matchLabels: { dashboards: 'grafana' } },
+      uid: source.uid,
+      datasource: unescaped({ ...source, uid: undefined }),
+    },
   }))
 }
 
 function unescaped(value: unknown): unknown {
   if (typeof value === 'string') return value.replaceAll('$$', '$')
   if (Array.isArray(value)) return value.map(unescaped)
-  return typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined).map(([k, v]) => [k, unescaped(v)])) : value
+  return typeof value === 'object' && value !== null
+    ? Object.fromEntries(
+        Object.entries(value)
+          .filter(([, v]) => v !== undefined)
+          .map(([k, v]) => [k, unescaped(v)]),
+      )
+    : value
 }
 
 /** Grafana itself, where the stack is to bring it. */
 export function grafanaRelease(stack: Stack, dependsOn: readonly string[]): Release {
   return {
-    name: 'grafana', chart: charts.grafana, secrets: [], dependsOn, services: { grafana: [80] }, makes: ['Secret/grafana'], objects: {},
+    name: 'grafana',
+    chart: charts.grafana,
+    secrets: [],
+    dependsOn,
+    services: { grafana: [80] },
+    makes: ['Secret/grafana'],
+    objects: {},
     values: {
-      fullnameOverride: 'grafana', image: { tag: stack.grafana.tag }, replicas: 1, resources: resources('100m', '256Mi', '1Gi'), testFramework: { enabled: false }, 'grafana.ini': { analytics: { reporting_enabled: false, check_for_updates: false } },
-      ...(stack.engine === 'victoria' && stack.signals.includes('logs') ? { plugins: ['victoriametrics-logs-datasource'] } : {}), ...grafanaValues(stack),
+      fullnameOverride: 'grafana',
+      image: { tag: stack.grafana.tag },
+      replicas: 1,
+      resources: resources('100m', '256Mi', '1Gi'),
+      testFramework: { enabled: false },
+      'grafana.ini': { analytics: { reporting_enabled: false, check_for_updates: false } },
+      ...(stack.engine === 'victoria' && stack.signals.includes('logs')
+        ? { plugins: ['victoriametrics-logs-datasource'] }
+        : {}),
+      ...grafanaValues(stack),
     },
   }
 }
@@ -88,10 +217,34 @@ export function grafanaRelease(stack: Stack, dependsOn: readonly string[]): Rele
 /** Every form, for a Grafana that is there already. */
 export function renderGrafana(stack: Stack): FileTree {
   const tree: FileTree = new Map()
-  tree.set('provisioning/datasources/observability.yaml', yamlText(provisioning(stack, inNamespace(stack)), 'For /etc/grafana/provisioning/datasources of a Grafana that reaches these hosts.'))
+  tree.set(
+    'provisioning/datasources/observability.yaml',
+    yamlText(
+      provisioning(stack, inNamespace(stack)),
+      'For /etc/grafana/provisioning/datasources of a Grafana that reaches these hosts.',
+    ),
+  )
   tree.set('chart-values.yaml', yamlText(grafanaValues(stack), 'Values for the chart grafana.'))
-  tree.set('configmap.yaml', yamlText(dataSourceConfigMap(stack), 'For Grafana\'s sidecar, which loads ConfigMaps with this label.'))
-  tree.set('values-configmap.yaml', yamlText({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'grafana-datasources-values', namespace: stack.grafana.namespace, annotations: { ...noSubstitution } }, data: { 'values.yaml': yamlText(grafanaValues(stack)) } }, 'For `valuesFrom` of a HelmRelease: [{ kind: ConfigMap, name: grafana-datasources-values }].'))
+  tree.set(
+    'configmap.yaml',
+    yamlText(dataSourceConfigMap(stack), "For Grafana's sidecar, which loads ConfigMaps with this label."),
+  )
+  tree.set(
+    'values-configmap.yaml',
+    yamlText(
+      {
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: {
+          name: 'grafana-datasources-values',
+          namespace: stack.grafana.namespace,
+          annotations: { ...noSubstitution },
+        },
+        data: { 'values.yaml': yamlText(grafanaValues(stack)) },
+      },
+      'For `valuesFrom` of a HelmRelease: [{ kind: ConfigMap, name: grafana-datasources-values }].',
+    ),
+  )
   tree.set('grafanadatasources.yaml', documents(operatorSources(stack)))
   return tree
 }

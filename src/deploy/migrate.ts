@@ -6,29 +6,63 @@ import type { Stack } from './stack.ts'
 import type { KubeObject } from './tree.ts'
 
 export const migrationSources = ['kube-prometheus-stack', 'lgtm', 'victoria'] as const
-export type MigrationSource = typeof migrationSources[number]
+export type MigrationSource = (typeof migrationSources)[number]
 
 /** Applications of each, as trees name them. */
 export const applicationsOf: Readonly<Record<MigrationSource, readonly string[]>> = {
   'kube-prometheus-stack': ['kube-prometheus-stack', 'mimir', 'tempo'],
   lgtm: ['loki', 'tempo', 'mimir'],
-  victoria: ['victoria-metrics-k8s-stack', 'victoria-logs-cluster', 'victoria-traces-single', 'victoria-metrics-backup'],
+  victoria: [
+    'victoria-metrics-k8s-stack',
+    'victoria-logs-cluster',
+    'victoria-traces-single',
+    'victoria-metrics-backup',
+  ],
 }
 
-export interface Survivors { kept: string[]; lost: string[] }
+export interface Survivors {
+  kept: string[]
+  lost: string[]
+}
 
-const monitorKinds = ['ServiceMonitor', 'PodMonitor', 'Probe', 'ScrapeConfig', 'PrometheusRule', 'AlertmanagerConfig', 'VMServiceScrape', 'VMPodScrape', 'VMRule', 'VMProbe', 'VMNodeScrape', 'VMStaticScrape', 'VMScrapeConfig']
+const monitorKinds = [
+  'ServiceMonitor',
+  'PodMonitor',
+  'Probe',
+  'ScrapeConfig',
+  'PrometheusRule',
+  'AlertmanagerConfig',
+  'VMServiceScrape',
+  'VMPodScrape',
+  'VMRule',
+  'VMProbe',
+  'VMNodeScrape',
+  'VMStaticScrape',
+  'VMScrapeConfig',
+]
 
 /** Which monitors go with the releases that are removed: Helm deletes what it made, and a converted object goes with its owner. */
 export function survivorsOf(objects: readonly KubeObject[], removed: readonly string[]): Survivors {
-  const kept: string[] = [], lost: string[] = []
+  const kept: string[] = [],
+    lost: string[] = []
   for (const object of objects) {
     if (!monitorKinds.includes(object.kind)) continue
-    const { annotations = {}, labels = {}, name, namespace = '' } = object.metadata, owners = (object.metadata as { ownerReferences?: { kind: string; name: string }[] }).ownerReferences ?? []
-    const release = annotations['meta.helm.sh/release-name'] ?? labels['helm.toolkit.fluxcd.io/name'], where = `${object.kind} ${namespace === '' ? '' : `${namespace}/`}${name}`
+    const { annotations = {}, labels = {}, name, namespace = '' } = object.metadata,
+      owners = (object.metadata as { ownerReferences?: { kind: string; name: string }[] }).ownerReferences ?? []
+    const release = annotations['meta.helm.sh/release-name'] ?? labels['helm.toolkit.fluxcd.io/name'],
+      where = `${object.kind} ${namespace === '' ? '' : `${namespace}/`}${name}`
     const owner = owners.find(o => monitorKinds.includes(o.kind))
     if (release !== undefined && removed.includes(release)) lost.push(`${where}: made by the release ${release}`)
-    else if (owner !== undefined && objects.some(o => o.kind === owner.kind && o.metadata.name === owner.name && removed.includes(o.metadata.annotations?.['meta.helm.sh/release-name'] ?? ''))) lost.push(`${where}: owned by ${owner.kind} ${owner.name}, which goes`)
+    else if (
+      owner !== undefined &&
+      objects.some(
+        o =>
+          o.kind === owner.kind &&
+          o.metadata.name === owner.name &&
+          removed.includes(o.metadata.annotations?.['meta.helm.sh/release-name'] ?? ''),
+      )
+    )
+      lost.push(`${where}: owned by ${owner.kind} ${owner.name}, which goes`)
     else kept.push(where)
   }
   return { kept, lost }
@@ -36,50 +70,90 @@ export function survivorsOf(objects: readonly KubeObject[], removed: readonly st
 
 /** The kustomization.yaml of a namespace with the lines of some applications commented out: a revert brings them back. */
 export function withoutApplications(text: string, names: readonly string[], note: string): string {
-  return text.split('\n').map(line => {
-    const match = /^(\s*)-\s+["']?\.?\/?([a-z0-9-]+)\/ks\.yaml["']?\s*$/.exec(line)
-    return match !== null && names.includes(match[2]!) ? `${match[1]!}# ${line.trim()} # ${note}` : line
-  }).join('\n')
+  return text
+    .split('\n')
+    .map(line => {
+      const match = /^(\s*)-\s+["']?\.?\/?([a-z0-9-]+)\/ks\.yaml["']?\s*$/.exec(line)
+      return match !== null && names.includes(match[2]!) ? `${match[1]!}# ${line.trim()} # ${note}` : line
+    })
+    .join('\n')
 }
 
 function surviveLines(from: MigrationSource): string[] {
   switch (from) {
-    case 'kube-prometheus-stack': return [
-      'CustomResourceDefinitions of the Prometheus operator: charts leave what is in their crds/ folder. Have them in a release of their own, prometheus-operator-crds, before anything goes.',
-      'ServiceMonitors, PodMonitors and PrometheusRules of other releases. Those of kube-prometheus-stack itself go with it: node exporter, kubelet, API server, kube-state-metrics.',
-      'PersistentVolumeClaims of Prometheus and Alertmanager: a StatefulSet leaves them; delete them by hand when the history is not needed any more.',
-    ]
-    case 'lgtm': return ['Buckets with everything in them: nothing that is uninstalled deletes objects.', 'PersistentVolumeClaims with what was not in the buckets yet: flush first (POST /ingester/flush?wait=true at Mimir, /flush at Loki and Tempo).']
-    case 'victoria': return [
-      'PersistentVolumeClaims of VMSingle and vlstorage; VMSingle\'s goes with its object where removePvcAfterDelete is set.',
-      'CustomResourceDefinitions of the operator; uninstalling them deletes every object of theirs in the cluster.',
-      'ServiceMonitors that the operator converted: the VM objects made from them stay when enable_converter_ownership is false.',
-    ]
+    case 'kube-prometheus-stack':
+      return [
+        'CustomResourceDefinitions of the Prometheus operator: charts leave what is in their crds/ folder. Have them in a release of their own, prometheus-operator-crds, before anything goes.',
+        'ServiceMonitors, PodMonitors and PrometheusRules of other releases. Those of kube-prometheus-stack itself go with it: node exporter, kubelet, API server, kube-state-metrics.',
+        'PersistentVolumeClaims of Prometheus and Alertmanager: a StatefulSet leaves them; delete them by hand when the history is not needed any more.',
+      ]
+    case 'lgtm':
+      return [
+        'Buckets with everything in them: nothing that is uninstalled deletes objects.',
+        'PersistentVolumeClaims with what was not in the buckets yet: flush first (POST /ingester/flush?wait=true at Mimir, /flush at Loki and Tempo).',
+      ]
+    case 'victoria':
+      return [
+        "PersistentVolumeClaims of VMSingle and vlstorage; VMSingle's goes with its object where removePvcAfterDelete is set.",
+        'CustomResourceDefinitions of the operator; uninstalling them deletes every object of theirs in the cluster.',
+        'ServiceMonitors that the operator converted: the VM objects made from them stay when enable_converter_ownership is false.',
+      ]
   }
 }
 
 function historyLines(stack: Stack, from: MigrationSource): string[] {
-  if (stack.engine !== 'tercet') return ['The history is not taken along; keep the old stack read-only for as long as it is asked for.']
+  if (stack.engine !== 'tercet')
+    return ['The history is not taken along; keep the old stack read-only for as long as it is asked for.']
   switch (from) {
-    case 'kube-prometheus-stack': return ['Prometheus\' blocks: tercet import --from=prometheus DIR, from a copy or a snapshot (POST /api/v1/admin/tsdb/snapshot).']
-    case 'lgtm': return ['Nothing to convert: Tercet reads and writes the same buckets. Name them in s3.buckets; or copy them: tercet import --from=mimir|loki|tempo SOURCE.', 'One compactor a bucket at a time: stop Mimir\'s, Loki\'s and Tempo\'s before Tercet starts.']
-    case 'victoria': return ['VictoriaMetrics: tercet import --from=victoriametrics http://vmsingle-…:8428, which can be stopped and goes on where it was.', 'VictoriaLogs has no export that keeps streams as Loki has them; let it run read-only until its retention is over.']
+    case 'kube-prometheus-stack':
+      return [
+        "Prometheus' blocks: tercet import --from=prometheus DIR, from a copy or a snapshot (POST /api/v1/admin/tsdb/snapshot).",
+      ]
+    case 'lgtm':
+      return [
+        'Nothing to convert: Tercet reads and writes the same buckets. Name them in s3.buckets; or copy them: tercet import --from=mimir|loki|tempo SOURCE.',
+        "One compactor a bucket at a time: stop Mimir's, Loki's and Tempo's before Tercet starts.",
+      ]
+    case 'victoria':
+      return [
+        'VictoriaMetrics: tercet import --from=victoriametrics http://vmsingle-…:8428, which can be stopped and goes on where it was.',
+        'VictoriaLogs has no export that keeps streams as Loki has them; let it run read-only until its retention is over.',
+      ]
   }
 }
 
 function falseFriends(stack: Stack, from: MigrationSource): string[] {
   const all: Record<MigrationSource, string[]> = {
-    'kube-prometheus-stack': ['Alerts that only Prometheus\' own stack has (Watchdog, TargetDown …) are gone with its PrometheusRules; take those you want along.', 'Recording rules of its dashboards (node:…, namespace_workload_pod:…) too: panels stay empty without them.'],
-    lgtm: ['Loki\'s gateway listens on 80, not 3100, and its 9095 is no push port; mimir-gateway listens on 80, not 8080.', 'X-Scope-OrgID: without auth the tenants are anonymous, fake and single-tenant; Tercet has the same.'],
-    victoria: ['vlinsert is 9481 and vlselect 9471, not 8428 and 8481; VMSingle of the chart is 8428, not 8429.', 'Queries in MetricsQL (rollup, keep_metric_names, WITH …) and in LogsQL are no PromQL and LogQL.', 'enable_converter_ownership: true deletes the converted monitors with the Prometheus objects; it has to be false while those go.'],
+    'kube-prometheus-stack': [
+      "Alerts that only Prometheus' own stack has (Watchdog, TargetDown …) are gone with its PrometheusRules; take those you want along.",
+      'Recording rules of its dashboards (node:…, namespace_workload_pod:…) too: panels stay empty without them.',
+    ],
+    lgtm: [
+      "Loki's gateway listens on 80, not 3100, and its 9095 is no push port; mimir-gateway listens on 80, not 8080.",
+      'X-Scope-OrgID: without auth the tenants are anonymous, fake and single-tenant; Tercet has the same.',
+    ],
+    victoria: [
+      'vlinsert is 9481 and vlselect 9471, not 8428 and 8481; VMSingle of the chart is 8428, not 8429.',
+      'Queries in MetricsQL (rollup, keep_metric_names, WITH …) and in LogsQL are no PromQL and LogQL.',
+      'enable_converter_ownership: true deletes the converted monitors with the Prometheus objects; it has to be false while those go.',
+    ],
   }
-  const own = stack.engine === 'victoria' ? ['VictoriaMetrics and VictoriaLogs keep nothing in S3: the volumes are the data.'] : stack.engine === 'lgtm' ? ['Lifecycle rules that expire objects break indexes: retention is the engines\' own.'] : []
+  const own =
+    stack.engine === 'victoria'
+      ? ['VictoriaMetrics and VictoriaLogs keep nothing in S3: the volumes are the data.']
+      : stack.engine === 'lgtm'
+        ? ["Lifecycle rules that expire objects break indexes: retention is the engines' own."]
+        : []
   return [...all[from], ...own]
 }
 
 export function migrationPlan(stack: Stack, from: MigrationSource, survivors?: Survivors): string {
-  if ((from === 'victoria' && stack.engine === 'victoria') || (from === 'lgtm' && stack.engine === 'lgtm')) throw new BadDataError(`from ${from} to ${stack.engine} there is nothing to replace`)
-  const removed = applicationsOf[from], added = planOf(stack).releases.map(r => r.name), urls = clientUrls(stack), list = (lines: readonly string[]): string => lines.map(line => `- ${line}\n`).join('')
+  if ((from === 'victoria' && stack.engine === 'victoria') || (from === 'lgtm' && stack.engine === 'lgtm'))
+    throw new BadDataError(`from ${from} to ${stack.engine} there is nothing to replace`)
+  const removed = applicationsOf[from],
+    added = planOf(stack).releases.map(r => r.name),
+    urls = clientUrls(stack),
+    list = (lines: readonly string[]): string => lines.map(line => `- ${line}\n`).join('')
   const steps = [
     'Commit the new tree beside the old one, with its Secrets sealed; suspend nothing yet.',
     'Have CustomResourceDefinitions that stay in a release of their own (prometheus-operator-crds), and see that it is ready.',

@@ -28,23 +28,57 @@ export interface Plan {
 /** Charts and their versions, as tried (specs/deploy.md 3.1). */
 export const charts = {
   tercet: { name: 'tercet', url: 'oci://ghcr.io/tercet/charts/tercet', version: '0.1.0' },
-  k8sStack: { name: 'victoria-metrics-k8s-stack', url: 'oci://ghcr.io/victoriametrics/helm-charts/victoria-metrics-k8s-stack', version: '0.91.2' },
-  logsCluster: { name: 'victoria-logs-cluster', url: 'oci://ghcr.io/victoriametrics/helm-charts/victoria-logs-cluster', version: '0.2.8' },
-  tracesSingle: { name: 'victoria-traces-single', url: 'oci://ghcr.io/victoriametrics/helm-charts/victoria-traces-single', version: '0.1.11' },
+  k8sStack: {
+    name: 'victoria-metrics-k8s-stack',
+    url: 'oci://ghcr.io/victoriametrics/helm-charts/victoria-metrics-k8s-stack',
+    version: '0.91.2',
+  },
+  logsCluster: {
+    name: 'victoria-logs-cluster',
+    url: 'oci://ghcr.io/victoriametrics/helm-charts/victoria-logs-cluster',
+    version: '0.2.8',
+  },
+  tracesSingle: {
+    name: 'victoria-traces-single',
+    url: 'oci://ghcr.io/victoriametrics/helm-charts/victoria-traces-single',
+    version: '0.1.11',
+  },
   loki: { name: 'loki', url: 'oci://ghcr.io/grafana-community/helm-charts/loki', version: '18.11.0' },
   tempo: { name: 'tempo', url: 'oci://ghcr.io/grafana-community/helm-charts/tempo', version: '2.2.4' },
   grafana: { name: 'grafana', url: 'oci://ghcr.io/grafana-community/helm-charts/grafana', version: '12.11.1' },
   appTemplate: { name: 'app-template', url: 'oci://ghcr.io/bjw-s-labs/helm/app-template', version: '5.1.0' },
 } as const
 
-export const resources = (cpu: string, memory: string, limit: string): { requests: { cpu: string; memory: string }; limits: { memory: string } } => ({ requests: { cpu, memory }, limits: { memory: limit } })
+export const resources = (
+  cpu: string,
+  memory: string,
+  limit: string,
+): { requests: { cpu: string; memory: string }; limits: { memory: string } } => ({
+  requests: { cpu, memory },
+  limits: { memory: limit },
+})
 
 /** The restricted pod security standard. */
-export const podSecurity = { runAsNonRoot: true, runAsUser: 10001, runAsGroup: 10001, fsGroup: 10001, fsGroupChangePolicy: 'OnRootMismatch', seccompProfile: { type: 'RuntimeDefault' } } as const
-export const containerSecurity = { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } } as const
+export const podSecurity = {
+  runAsNonRoot: true,
+  runAsUser: 10001,
+  runAsGroup: 10001,
+  fsGroup: 10001,
+  fsGroupChangePolicy: 'OnRootMismatch',
+  seccompProfile: { type: 'RuntimeDefault' },
+} as const
+export const containerSecurity = {
+  allowPrivilegeEscalation: false,
+  readOnlyRootFilesystem: true,
+  capabilities: { drop: ['ALL'] },
+} as const
 
 /** The abstract names, constant across engines. */
-export const storeServices: Readonly<Record<SignalName, string>> = { metrics: 'metrics-store', logs: 'logs-store', traces: 'traces-store' }
+export const storeServices: Readonly<Record<SignalName, string>> = {
+  metrics: 'metrics-store',
+  logs: 'logs-store',
+  traces: 'traces-store',
+}
 
 /**
  * Where clients send and Grafana asks. These URLs are the same with tercet and lgtm, so that nothing has to be told of a change: Mimir takes
@@ -55,7 +89,10 @@ export function clientUrls(stack: Stack): Record<SignalName, { push: string; que
     return {
       metrics: { push: 'http://metrics-store:8428/api/v1/write', query: 'http://metrics-store:8428' },
       logs: { push: 'http://logs-store:9481/insert/loki/api/v1/push', query: 'http://vlselect:9471' },
-      traces: { push: 'http://traces-store:10428/insert/opentelemetry/v1/traces', query: 'http://traces-store:10428/select/jaeger' },
+      traces: {
+        push: 'http://traces-store:10428/insert/opentelemetry/v1/traces',
+        query: 'http://traces-store:10428/select/jaeger',
+      },
     }
   }
   return {
@@ -66,23 +103,58 @@ export function clientUrls(stack: Stack): Record<SignalName, { push: string; que
 }
 
 /** A Service by an abstract name in front of somebody else's pods. */
-export function storeService(signal: SignalName, selector: Record<string, string>, ports: readonly { name: string; port: number; targetPort: number }[]): KubeObject {
+export function storeService(
+  signal: SignalName,
+  selector: Record<string, string>,
+  ports: readonly { name: string; port: number; targetPort: number }[],
+): KubeObject {
   return {
-    apiVersion: 'v1', kind: 'Service', metadata: { name: storeServices[signal], labels: { 'app.kubernetes.io/name': storeServices[signal], 'app.kubernetes.io/part-of': 'observability' } },
-    spec: { type: 'ClusterIP', selector, ports: ports.map(p => ({ name: p.name, port: p.port, targetPort: p.targetPort })) },
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: {
+      name: storeServices[signal],
+      labels: { 'app.kubernetes.io/name': storeServices[signal], 'app.kubernetes.io/part-of': 'observability' },
+    },
+    spec: {
+      type: 'ClusterIP',
+      selector,
+      ports: ports.map(p => ({ name: p.name, port: p.port, targetPort: p.targetPort })),
+    },
   }
 }
 
 /** What may come in and go out; DNS always may. */
-export function networkPolicyOf(stack: Stack, name: string, selector: Record<string, string>, ports: readonly number[]): KubeObject {
-  const { fromNamespaces, toCidrs } = stack.networkPolicy, namespace = (text: string): object => ({ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': text } } })
+export function networkPolicyOf(
+  stack: Stack,
+  name: string,
+  selector: Record<string, string>,
+  ports: readonly number[],
+): KubeObject {
+  const { fromNamespaces, toCidrs } = stack.networkPolicy,
+    namespace = (text: string): object => ({
+      namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': text } },
+    })
   return {
-    apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', metadata: { name },
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'NetworkPolicy',
+    metadata: { name },
     spec: {
-      podSelector: { matchLabels: selector }, policyTypes: ['Ingress', 'Egress'],
-      ingress: [{ from: [{ podSelector: {} }, ...fromNamespaces.map(namespace)], ports: ports.map(port => ({ port, protocol: 'TCP' })) }],
+      podSelector: { matchLabels: selector },
+      policyTypes: ['Ingress', 'Egress'],
+      ingress: [
+        {
+          from: [{ podSelector: {} }, ...fromNamespaces.map(namespace)],
+          ports: ports.map(port => ({ port, protocol: 'TCP' })),
+        },
+      ],
       egress: [
-        { to: [namespace('kube-system')], ports: [{ port: 53, protocol: 'UDP' }, { port: 53, protocol: 'TCP' }] },
+        {
+          to: [namespace('kube-system')],
+          ports: [
+            { port: 53, protocol: 'UDP' },
+            { port: 53, protocol: 'TCP' },
+          ],
+        },
         { to: [{ podSelector: {} }] },
         ...(toCidrs.length === 0 ? [{}] : [{ to: toCidrs.map(cidr => ({ ipBlock: { cidr } })) }]),
       ],
@@ -91,4 +163,6 @@ export function networkPolicyOf(stack: Stack, name: string, selector: Record<str
 }
 
 /** Host and port of an endpoint, as servers in Go like it. */
-export function hostOf(endpoint: string): string { return endpoint.replace(/^https?:\/\//, '').replace(/\/+$/, '') }
+export function hostOf(endpoint: string): string {
+  return endpoint.replace(/^https?:\/\//, '').replace(/\/+$/, '')
+}

@@ -24,10 +24,14 @@ export interface RenderInput {
   configText: string
 }
 
-export interface Rendered { tree: FileTree; warnings: readonly { name: string; text: string }[] }
+export interface Rendered {
+  tree: FileTree
+  warnings: readonly { name: string; text: string }[]
+}
 
 export function planOf(stack: Stack): Plan {
-  const plan = stack.engine === 'tercet' ? planTercet(stack) : stack.engine === 'victoria' ? planVictoria(stack) : planLgtm(stack)
+  const plan =
+    stack.engine === 'tercet' ? planTercet(stack) : stack.engine === 'victoria' ? planVictoria(stack) : planLgtm(stack)
   if (!stack.grafana.isOn) return plan
   // Data sources first have something to ask.
   const stores = plan.releases.filter(r => Object.keys(r.services).length > 0).map(r => r.name)
@@ -41,7 +45,14 @@ export function objectsOf(tree: FileTree): KubeObject[] {
     if (!/\.ya?ml$/.test(path) || path.includes('/templates/') || path.startsWith('templates/')) continue
     for (const document of parseAllDocuments(text)) {
       const object = (document as { toJS(): unknown }).toJS() as KubeObject | null
-      if (object !== null && typeof object === 'object' && typeof object.kind === 'string' && typeof object.apiVersion === 'string' && typeof object.metadata?.name === 'string') objects.push(object)
+      if (
+        object !== null &&
+        typeof object === 'object' &&
+        typeof object.kind === 'string' &&
+        typeof object.apiVersion === 'string' &&
+        typeof object.metadata?.name === 'string'
+      )
+        objects.push(object)
     }
   }
   return objects
@@ -49,12 +60,24 @@ export function objectsOf(tree: FileTree): KubeObject[] {
 
 /** Hosts that are outside by what the configuration says. */
 export function externalOf(stack: Stack, plan: Plan): string[] {
-  const endpoint = stack.s3?.endpoint ?? '', host = (text: string): string[] => (URL.canParse(text) ? [`host:${new URL(text).hostname}`] : [])
-  return [...stack.external, ...host(endpoint), ...plan.releases.flatMap(r => host(r.chart.url.replace(/^oci:/, 'https:'))), ...plan.releases.flatMap(r => r.makes), `GitRepository/${stack.flux.sourceName}`, `Secret/${stack.flux.decryptionSecret}`, `Namespace/${stack.namespace}`, `Namespace/${stack.grafana.namespace}`]
+  const endpoint = stack.s3?.endpoint ?? '',
+    host = (text: string): string[] => (URL.canParse(text) ? [`host:${new URL(text).hostname}`] : [])
+  return [
+    ...stack.external,
+    ...host(endpoint),
+    ...plan.releases.flatMap(r => host(r.chart.url.replace(/^oci:/, 'https:'))),
+    ...plan.releases.flatMap(r => r.makes),
+    `GitRepository/${stack.flux.sourceName}`,
+    `Secret/${stack.flux.decryptionSecret}`,
+    `Namespace/${stack.namespace}`,
+    `Namespace/${stack.grafana.namespace}`,
+  ]
 }
 
 export async function render({ stack, target, ownChart, seal, configText }: RenderInput): Promise<Rendered> {
-  const plan = planOf(stack), warnings = [...plan.warnings], dataSourceObjects = stack.grafana.isOn ? [] : [dataSourceConfigMap(stack)]
+  const plan = planOf(stack),
+    warnings = [...plan.warnings],
+    dataSourceObjects = stack.grafana.isOn ? [] : [dataSourceConfigMap(stack)]
   if (target === 'grafana') return { tree: renderGrafana(stack), warnings: [] }
   if (target === 'compose') {
     const tree = renderCompose(stack)
@@ -63,15 +86,41 @@ export async function render({ stack, target, ownChart, seal, configText }: Rend
   }
   if (target === 'helm') {
     const secrets = plan.releases.flatMap(r => r.secrets.map(s => s.name))
-    if (secrets.length > 0) warnings.push({ name: 'secrets-by-hand', text: `Helm charts carry no sealed Secrets: ${[...new Set(secrets)].join(', ')} must be in the namespace` })
+    if (secrets.length > 0)
+      warnings.push({
+        name: 'secrets-by-hand',
+        text: `Helm charts carry no sealed Secrets: ${[...new Set(secrets)].join(', ')} must be in the namespace`,
+      })
     return { tree: renderHelm(stack, plan, ownChart, dataSourceObjects), warnings }
   }
-  const { tree, unsealed } = await renderFlux(stack, plan, seal, dataSourceObjects.length === 0 ? {} : { 'grafana-datasources': dataSourceObjects })
+  const { tree, unsealed } = await renderFlux(
+    stack,
+    plan,
+    seal,
+    dataSourceObjects.length === 0 ? {} : { 'grafana-datasources': dataSourceObjects },
+  )
   if (stack.ageRecipients.length > 0) tree.set('.sops.yaml', sopsConfigText(stack.ageRecipients, stack.root))
-  for (const name of new Set(unsealed)) warnings.push({ name: 'secret-missing', text: `the Secret ${name} is not in the tree: name age_recipients, and its keys with --secrets, or make it by hand` })
-  const problems = findUnresolved(objectsOf(tree), { services: Object.assign({}, ...plan.releases.map(r => r.services)) as Record<string, number[]>, external: [...externalOf(stack, plan), ...unsealed.map(name => `Secret/${name}`)] })
-  if (problems.length > 0) throw new BadDataError(`what was rendered names what is not there; name it in \`external\` if it is there already:\n  ${problems.join('\n  ')}`)
+  for (const name of new Set(unsealed))
+    warnings.push({
+      name: 'secret-missing',
+      text: `the Secret ${name} is not in the tree: name age_recipients, and its keys with --secrets, or make it by hand`,
+    })
+  const problems = findUnresolved(objectsOf(tree), {
+    services: Object.assign({}, ...plan.releases.map(r => r.services)) as Record<string, number[]>,
+    external: [...externalOf(stack, plan), ...unsealed.map(name => `Secret/${name}`)],
+  })
+  if (problems.length > 0)
+    throw new BadDataError(
+      `what was rendered names what is not there; name it in \`external\` if it is there already:\n  ${problems.join('\n  ')}`,
+    )
   return { tree, warnings }
 }
 
-const kubernetesOnly = new Set(['mimir-chart', 'wal-on-emptydir', 'no-volume', 'nothing-is-kept', 'metrics-s3-is-backup', 'logs-s3-unused'])
+const kubernetesOnly = new Set([
+  'mimir-chart',
+  'wal-on-emptydir',
+  'no-volume',
+  'nothing-is-kept',
+  'metrics-s3-is-backup',
+  'logs-s3-unused',
+])

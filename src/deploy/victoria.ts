@@ -1,13 +1,28 @@
 /** The engine victoria: VictoriaMetrics' k8s-stack and its cluster of logs, as the documents name them, with what they have wrong put right. */
-import { charts, containerSecurity, networkPolicyOf, podSecurity, resources, storeService, type Plan, type Release } from './release.ts'
+import {
+  charts,
+  containerSecurity,
+  networkPolicyOf,
+  podSecurity,
+  resources,
+  storeService,
+  type Plan,
+  type Release,
+} from './release.ts'
 import type { Stack } from './stack.ts'
 import { defined, type KubeObject } from './tree.ts'
 
-const stackName = 'victoria-metrics-k8s-stack', logsName = 'victoria-logs-cluster', tracesName = 'victoria-traces-single'
+const stackName = 'victoria-metrics-k8s-stack',
+  logsName = 'victoria-logs-cluster',
+  tracesName = 'victoria-traces-single'
 const reloader = { configReloaderResources: resources('10m', '32Mi', '64Mi') }
 
 function claimOf({ persistence }: Stack): Record<string, unknown> {
-  return defined({ accessModes: ['ReadWriteOnce'], storageClassName: persistence.storageClass || undefined, resources: { requests: { storage: persistence.size } } })
+  return defined({
+    accessModes: ['ReadWriteOnce'],
+    storageClassName: persistence.storageClass || undefined,
+    resources: { requests: { storage: persistence.size } },
+  })
 }
 
 /** Every value path is one of the chart's own values.yaml; each `spec` is the CRD's. */
@@ -25,14 +40,50 @@ export function k8sStackValues(stack: Stack): Record<string, unknown> {
     vmsingle: {
       enabled: true,
       spec: {
-        port: '8428', replicaCount: 1, retentionPeriod: stack.retention.metrics, ...(stack.persistence.isOn ? { storage: claimOf(stack) } : {}), resources: resources('500m', '512Mi', '2Gi'),
-        extraArgs: { loggerFormat: 'json', 'envflag.enable': 'true', 'envflag.prefix': 'VM_' }, securityContext: podSecurity, ...mesh,
+        port: '8428',
+        replicaCount: 1,
+        retentionPeriod: stack.retention.metrics,
+        ...(stack.persistence.isOn ? { storage: claimOf(stack) } : {}),
+        resources: resources('500m', '512Mi', '2Gi'),
+        extraArgs: { loggerFormat: 'json', 'envflag.enable': 'true', 'envflag.prefix': 'VM_' },
+        securityContext: podSecurity,
+        ...mesh,
       },
     },
     vmcluster: { enabled: false },
-    vmagent: { enabled: stack.agent.isOn, spec: { selectAllByDefault: true, scrapeInterval: stack.scrape.interval, scrapeTimeout: stack.scrape.timeout, replicaCount: 1, resources: resources('100m', '256Mi', '1Gi'), ...reloader, ...mesh } },
-    vmalert: { enabled: true, spec: { selectAllByDefault: true, evaluationInterval: '30s', replicaCount: 1, resources: resources('100m', '128Mi', '512Mi'), ...reloader, ...mesh } },
-    alertmanager: { enabled: true, spec: { replicaCount: 1, resources: resources('50m', '128Mi', '512Mi'), ...reloader, ...(stack.alerting.config === '' ? {} : { configRawYaml: stack.alerting.config }), ...mesh } },
+    vmagent: {
+      enabled: stack.agent.isOn,
+      spec: {
+        selectAllByDefault: true,
+        scrapeInterval: stack.scrape.interval,
+        scrapeTimeout: stack.scrape.timeout,
+        replicaCount: 1,
+        resources: resources('100m', '256Mi', '1Gi'),
+        ...reloader,
+        ...mesh,
+      },
+    },
+    vmalert: {
+      enabled: true,
+      spec: {
+        selectAllByDefault: true,
+        evaluationInterval: '30s',
+        replicaCount: 1,
+        resources: resources('100m', '128Mi', '512Mi'),
+        ...reloader,
+        ...mesh,
+      },
+    },
+    alertmanager: {
+      enabled: true,
+      spec: {
+        replicaCount: 1,
+        resources: resources('50m', '128Mi', '512Mi'),
+        ...reloader,
+        ...(stack.alerting.config === '' ? {} : { configRawYaml: stack.alerting.config }),
+        ...mesh,
+      },
+    },
     grafana: { enabled: false },
     defaultDatasources: { grafanaOperator: { enabled: false } },
     'kube-state-metrics': { enabled: true, resources: resources('10m', '64Mi', '256Mi') },
@@ -42,17 +93,30 @@ export function k8sStackValues(stack: Stack): Record<string, unknown> {
 
 export function logsClusterValues(stack: Stack): Record<string, unknown> {
   const role = (name: string, cpu: string, memory: string, limit: string): Record<string, unknown> => ({
-    enabled: true, fullnameOverride: name, replicaCount: 1, resources: resources(cpu, memory, limit), podSecurityContext: { enabled: true, ...podSecurity }, securityContext: { enabled: true, ...containerSecurity },
-    podDisruptionBudget: { enabled: false }, ...(stack.isMeshed ? { podAnnotations: { 'linkerd.io/inject': 'enabled' } } : {}),
+    enabled: true,
+    fullnameOverride: name,
+    replicaCount: 1,
+    resources: resources(cpu, memory, limit),
+    podSecurityContext: { enabled: true, ...podSecurity },
+    securityContext: { enabled: true, ...containerSecurity },
+    podDisruptionBudget: { enabled: false },
+    ...(stack.isMeshed ? { podAnnotations: { 'linkerd.io/inject': 'enabled' } } : {}),
   })
   return defined({
     vlinsert: role('vlinsert', '100m', '256Mi', '2Gi'),
     vlselect: role('vlselect', '100m', '256Mi', '1Gi'),
     vlstorage: {
-      ...role('vlstorage', '100m', '512Mi', '2Gi'), retentionPeriod: stack.retention.logs,
-      persistentVolume: { enabled: stack.persistence.isOn, size: stack.persistence.size, storageClassName: stack.persistence.storageClass || undefined },
+      ...role('vlstorage', '100m', '512Mi', '2Gi'),
+      retentionPeriod: stack.retention.logs,
+      persistentVolume: {
+        enabled: stack.persistence.isOn,
+        size: stack.persistence.size,
+        storageClassName: stack.persistence.storageClass || undefined,
+      },
     },
-    vector: stack.agent.isFollowingLogs ? { enabled: true, resources: resources('50m', '128Mi', '256Mi') } : { enabled: false },
+    vector: stack.agent.isFollowingLogs
+      ? { enabled: true, resources: resources('50m', '128Mi', '256Mi') }
+      : { enabled: false },
   })
 }
 
@@ -60,25 +124,53 @@ export function logsClusterValues(stack: Stack): Record<string, unknown> {
 function backup(stack: Stack): Release {
   const s3 = stack.s3!
   return {
-    name: 'victoria-metrics-backup', chart: charts.appTemplate, dependsOn: [stackName], secrets: [], services: {}, makes: [], objects: {},
+    name: 'victoria-metrics-backup',
+    chart: charts.appTemplate,
+    dependsOn: [stackName],
+    secrets: [],
+    services: {},
+    makes: [],
+    objects: {},
     values: {
       controllers: {
         backup: {
-          type: 'cronjob', cronjob: { schedule: '0 3 * * *', concurrencyPolicy: 'Forbid' },
-          pod: { affinity: { podAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [{ topologyKey: 'kubernetes.io/hostname', labelSelector: { matchLabels: { 'app.kubernetes.io/name': 'vmsingle', 'app.kubernetes.io/instance': stackName } } }] } } },
+          type: 'cronjob',
+          cronjob: { schedule: '0 3 * * *', concurrencyPolicy: 'Forbid' },
+          pod: {
+            affinity: {
+              podAffinity: {
+                requiredDuringSchedulingIgnoredDuringExecution: [
+                  {
+                    topologyKey: 'kubernetes.io/hostname',
+                    labelSelector: {
+                      matchLabels: { 'app.kubernetes.io/name': 'vmsingle', 'app.kubernetes.io/instance': stackName },
+                    },
+                  },
+                ],
+              },
+            },
+          },
           containers: {
             app: {
               image: { repository: 'docker.io/victoriametrics/vmbackup', tag: 'v1.150.0' },
               args: [
-                '-storageDataPath=/storage', `-snapshot.createURL=http://vmsingle-${stackName}:8428/snapshot/create`, `-dst=s3://${s3.buckets.metrics}/latest`,
-                ...(s3.endpoint === '' ? [] : [`-customS3Endpoint=${s3.endpoint}`, '-s3ForcePathStyle']), '-envflag.enable',
+                '-storageDataPath=/storage',
+                `-snapshot.createURL=http://vmsingle-${stackName}:8428/snapshot/create`,
+                `-dst=s3://${s3.buckets.metrics}/latest`,
+                ...(s3.endpoint === '' ? [] : [`-customS3Endpoint=${s3.endpoint}`, '-s3ForcePathStyle']),
+                '-envflag.enable',
               ],
               env: {
                 AWS_REGION: s3.region,
-                AWS_ACCESS_KEY_ID: { valueFrom: { secretKeyRef: { name: s3.secrets.metrics, key: 'S3_ACCESS_KEY_ID' } } },
-                AWS_SECRET_ACCESS_KEY: { valueFrom: { secretKeyRef: { name: s3.secrets.metrics, key: 'S3_SECRET_ACCESS_KEY' } } },
+                AWS_ACCESS_KEY_ID: {
+                  valueFrom: { secretKeyRef: { name: s3.secrets.metrics, key: 'S3_ACCESS_KEY_ID' } },
+                },
+                AWS_SECRET_ACCESS_KEY: {
+                  valueFrom: { secretKeyRef: { name: s3.secrets.metrics, key: 'S3_SECRET_ACCESS_KEY' } },
+                },
               },
-              resources: resources('50m', '64Mi', '512Mi'), securityContext: containerSecurity,
+              resources: resources('50m', '64Mi', '512Mi'),
+              securityContext: containerSecurity,
             },
           },
         },
@@ -90,17 +182,36 @@ function backup(stack: Stack): Release {
 }
 
 export function planVictoria(stack: Stack): Plan {
-  const hasTraces = stack.signals.includes('traces'), policies = stack.networkPolicy.isOn
-  const vmsingle = { 'app.kubernetes.io/name': 'vmsingle', 'app.kubernetes.io/instance': stackName }, vlinsert = { app: 'vlinsert', 'app.kubernetes.io/instance': logsName }
-  const only = (name: string, objects: readonly KubeObject[]): Record<string, readonly KubeObject[]> => (policies ? { [name]: objects } : {})
-  const secretOf = (signal: 'metrics' | 'logs' | 'traces'): Release['secrets'] => (stack.s3 === undefined ? [] : [{ signal, name: stack.s3.secrets[signal] }])
+  const hasTraces = stack.signals.includes('traces'),
+    policies = stack.networkPolicy.isOn
+  const vmsingle = { 'app.kubernetes.io/name': 'vmsingle', 'app.kubernetes.io/instance': stackName },
+    vlinsert = { app: 'vlinsert', 'app.kubernetes.io/instance': logsName }
+  const only = (name: string, objects: readonly KubeObject[]): Record<string, readonly KubeObject[]> =>
+    policies ? { [name]: objects } : {}
+  const secretOf = (signal: 'metrics' | 'logs' | 'traces'): Release['secrets'] =>
+    stack.s3 === undefined ? [] : [{ signal, name: stack.s3.secrets[signal] }]
   const releases: Release[] = []
   if (stack.signals.includes('metrics')) {
     releases.push({
-      name: stackName, chart: charts.k8sStack, values: k8sStackValues(stack), dependsOn: [], secrets: secretOf('metrics'), makes: [`PersistentVolumeClaim/vmsingle-${stackName}`],
-      services: { [`vmsingle-${stackName}`]: [8428], [`vmagent-${stackName}`]: [8429], [`vmalert-${stackName}`]: [8080], [`vmalertmanager-${stackName}`]: [9093] },
+      name: stackName,
+      chart: charts.k8sStack,
+      values: k8sStackValues(stack),
+      dependsOn: [],
+      secrets: secretOf('metrics'),
+      makes: [`PersistentVolumeClaim/vmsingle-${stackName}`],
+      services: {
+        [`vmsingle-${stackName}`]: [8428],
+        [`vmagent-${stackName}`]: [8429],
+        [`vmalert-${stackName}`]: [8080],
+        [`vmalertmanager-${stackName}`]: [9093],
+      },
       objects: {
-        'service.yaml': [storeService('metrics', vmsingle, [{ name: 'http', port: 8428, targetPort: 8428 }, { name: 'http-operator', port: 8429, targetPort: 8428 }])],
+        'service.yaml': [
+          storeService('metrics', vmsingle, [
+            { name: 'http', port: 8428, targetPort: 8428 },
+            { name: 'http-operator', port: 8429, targetPort: 8428 },
+          ]),
+        ],
         ...only('networkpolicy.yaml', [networkPolicyOf(stack, 'vmsingle', vmsingle, [8428])]),
       },
     })
@@ -108,19 +219,53 @@ export function planVictoria(stack: Stack): Plan {
   }
   if (stack.signals.includes('logs')) {
     releases.push({
-      name: logsName, chart: charts.logsCluster, values: logsClusterValues(stack), dependsOn: [], secrets: secretOf('logs'), makes: [],
+      name: logsName,
+      chart: charts.logsCluster,
+      values: logsClusterValues(stack),
+      dependsOn: [],
+      secrets: secretOf('logs'),
+      makes: [],
       services: { vlinsert: [9481], vlselect: [9471], vlstorage: [9491] },
       objects: {
-        'service.yaml': [storeService('logs', vlinsert, [{ name: 'http', port: 9481, targetPort: 9481 }, { name: 'loki', port: 3100, targetPort: 9481 }])],
-        ...only('networkpolicy.yaml', [networkPolicyOf(stack, 'victoria-logs', { 'app.kubernetes.io/instance': logsName }, [9471, 9481, 9491])]),
+        'service.yaml': [
+          storeService('logs', vlinsert, [
+            { name: 'http', port: 9481, targetPort: 9481 },
+            { name: 'loki', port: 3100, targetPort: 9481 },
+          ]),
+        ],
+        ...only('networkpolicy.yaml', [
+          networkPolicyOf(stack, 'victoria-logs', { 'app.kubernetes.io/instance': logsName }, [9471, 9481, 9491]),
+        ]),
       },
     })
   }
   if (hasTraces) {
     releases.push({
-      name: tracesName, chart: charts.tracesSingle, dependsOn: [], secrets: [], makes: [], services: { [`${tracesName}-server`]: [10428] },
-      values: defined({ fullnameOverride: tracesName, server: { retentionPeriod: stack.retention.traces, persistentVolume: { enabled: stack.persistence.isOn, size: stack.persistence.size, storageClassName: stack.persistence.storageClass || undefined }, resources: resources('100m', '256Mi', '1Gi') } }),
-      objects: { 'service.yaml': [storeService('traces', { app: 'server', 'app.kubernetes.io/instance': tracesName }, [{ name: 'http', port: 10428, targetPort: 10428 }])] },
+      name: tracesName,
+      chart: charts.tracesSingle,
+      dependsOn: [],
+      secrets: [],
+      makes: [],
+      services: { [`${tracesName}-server`]: [10428] },
+      values: defined({
+        fullnameOverride: tracesName,
+        server: {
+          retentionPeriod: stack.retention.traces,
+          persistentVolume: {
+            enabled: stack.persistence.isOn,
+            size: stack.persistence.size,
+            storageClassName: stack.persistence.storageClass || undefined,
+          },
+          resources: resources('100m', '256Mi', '1Gi'),
+        },
+      }),
+      objects: {
+        'service.yaml': [
+          storeService('traces', { app: 'server', 'app.kubernetes.io/instance': tracesName }, [
+            { name: 'http', port: 10428, targetPort: 10428 },
+          ]),
+        ],
+      },
     })
   }
   return { releases, warnings: victoriaWarnings(stack) }
@@ -129,16 +274,39 @@ export function planVictoria(stack: Stack): Plan {
 /** What the documents say of these systems and is not so (specs/deploy.md 1). */
 function victoriaWarnings(stack: Stack): { name: string; text: string }[] {
   const warnings = [
-    { name: 'logs-language', text: 'VictoriaLogs answers LogsQL, not LogQL: Grafana needs the plugin victoriametrics-logs-datasource, and dashboards of Loki must be written anew' },
-    { name: 'logs-push-path', text: 'clients push to /insert/loki/api/v1/push, which Tercet takes too, and not to /loki/api/v1/push' },
-    { name: 'promql-differs', text: 'MetricsQL differs from PromQL on purpose (rate and increase, staleness, names that stay)' },
+    {
+      name: 'logs-language',
+      text: 'VictoriaLogs answers LogsQL, not LogQL: Grafana needs the plugin victoriametrics-logs-datasource, and dashboards of Loki must be written anew',
+    },
+    {
+      name: 'logs-push-path',
+      text: 'clients push to /insert/loki/api/v1/push, which Tercet takes too, and not to /loki/api/v1/push',
+    },
+    {
+      name: 'promql-differs',
+      text: 'MetricsQL differs from PromQL on purpose (rate and increase, staleness, names that stay)',
+    },
   ]
   if (stack.s3 !== undefined) {
-    warnings.push({ name: 'metrics-s3-is-backup', text: `VMSingle keeps its data on a volume, never in S3; s3://${stack.s3.buckets.metrics} gets a nightly backup` })
-    warnings.push({ name: 'logs-s3-unused', text: `VictoriaLogs can't use S3: s3://${stack.s3.buckets.logs} stays empty, and the Secret ${stack.s3.secrets.logs} is there for backups of your own` })
+    warnings.push({
+      name: 'metrics-s3-is-backup',
+      text: `VMSingle keeps its data on a volume, never in S3; s3://${stack.s3.buckets.metrics} gets a nightly backup`,
+    })
+    warnings.push({
+      name: 'logs-s3-unused',
+      text: `VictoriaLogs can't use S3: s3://${stack.s3.buckets.logs} stays empty, and the Secret ${stack.s3.secrets.logs} is there for backups of your own`,
+    })
   }
-  if (!stack.persistence.isOn) warnings.push({ name: 'no-volume', text: 'persistence is off: VMSingle and vlstorage lose everything with their pods' })
-  if (!stack.signals.includes('traces')) warnings.push({ name: 'no-traces', text: 'the Victoria stack of the documents has no traces; name signals: [metrics, logs, traces] for VictoriaTraces, which has no TraceQL' })
-  else warnings.push({ name: 'traces-language', text: 'VictoriaTraces answers Jaeger\'s API, not TraceQL' })
+  if (!stack.persistence.isOn)
+    warnings.push({
+      name: 'no-volume',
+      text: 'persistence is off: VMSingle and vlstorage lose everything with their pods',
+    })
+  if (!stack.signals.includes('traces'))
+    warnings.push({
+      name: 'no-traces',
+      text: 'the Victoria stack of the documents has no traces; name signals: [metrics, logs, traces] for VictoriaTraces, which has no TraceQL',
+    })
+  else warnings.push({ name: 'traces-language', text: "VictoriaTraces answers Jaeger's API, not TraceQL" })
   return warnings
 }

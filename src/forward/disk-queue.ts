@@ -5,9 +5,19 @@ import { messageOf } from '#core/errors.ts'
 import type { AppendFile, Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
 
-export interface QueueMessage { payload: Uint8Array; segment: number; end: number }
+export interface QueueMessage {
+  payload: Uint8Array
+  segment: number
+  end: number
+}
 
-export interface DiskQueueOptions { files: Files; log: Log; directory: string; bytesMax: number; segmentBytes?: number }
+export interface DiskQueueOptions {
+  files: Files
+  log: Log
+  directory: string
+  bytesMax: number
+  segmentBytes?: number
+}
 
 const frameBytes = 8
 const readBytes = 64 * 1024
@@ -38,19 +48,33 @@ export class DiskQueue {
     this.#segmentBytes = options.segmentBytes ?? 16 * 1024 * 1024
   }
 
-  get bytes(): number { let sum = 0; for (const [segment, size] of this.#segments) sum += segment < this.#done.segment ? 0 : size; return Math.max(0, sum - this.#done.at) }
+  get bytes(): number {
+    let sum = 0
+    for (const [segment, size] of this.#segments) sum += segment < this.#done.segment ? 0 : size
+    return Math.max(0, sum - this.#done.at)
+  }
 
-  #path(segment: number): string { return `${this.#options.directory}/${String(segment).padStart(10, '0')}.queue` }
-  get #positionPath(): string { return `${this.#options.directory}/position.json` }
+  #path(segment: number): string {
+    return `${this.#options.directory}/${String(segment).padStart(10, '0')}.queue`
+  }
+  get #positionPath(): string {
+    return `${this.#options.directory}/position.json`
+  }
 
   async open(): Promise<void> {
     const { files, directory } = this.#options
-    const found = (await files.list(directory)).filter(name => name.endsWith('.queue')).map(name => Number.parseInt(name, 10)).sort((a, b) => a - b)
+    const found = (await files.list(directory))
+      .filter(name => name.endsWith('.queue'))
+      .map(name => Number.parseInt(name, 10))
+      .sort((a, b) => a - b)
     for (const segment of found) this.#segments.set(segment, await files.size(this.#path(segment)))
     const first = found[0] ?? 1
     this.#done = { segment: first, at: 0 }
     try {
-      const position = JSON.parse(Buffer.from(await files.read(this.#positionPath)).toString('utf8')) as { segment: number; at: number }
+      const position = JSON.parse(Buffer.from(await files.read(this.#positionPath)).toString('utf8')) as {
+        segment: number
+        at: number
+      }
       if (this.#segments.has(position.segment)) this.#done = position
     } catch {
       // None yet: from the beginning.
@@ -60,13 +84,18 @@ export class DiskQueue {
     // What the last run wrote may be torn at its end: begin a new file.
     this.#write = (found.at(-1) ?? 0) + 1
     this.#segments.set(this.#write, 0)
-    if (found.length === 0) { this.#readSegment = this.#write; this.#done = { segment: this.#write, at: 0 } }
+    if (found.length === 0) {
+      this.#readSegment = this.#write
+      this.#done = { segment: this.#write, at: 0 }
+    }
   }
 
   /** Resolves when the message is in the file. */
   put(payload: Uint8Array): Promise<void> {
     const run = this.#appending.then(() => this.#append(payload))
-    this.#appending = run.catch(() => { /* told to the caller */ })
+    this.#appending = run.catch(() => {
+      /* told to the caller */
+    })
     return run
   }
 
@@ -86,7 +115,9 @@ export class DiskQueue {
       await this.#file.append(out.bytes())
     } catch (error) {
       // Its end is not known now: the next message begins a new file.
-      await this.#file.close().catch(() => { /* given up anyway */ })
+      await this.#file.close().catch(() => {
+        /* given up anyway */
+      })
       this.#file = undefined
       this.#segments.set(++this.#write, 0)
       throw error
@@ -104,7 +135,11 @@ export class DiskQueue {
     let total = [...this.#segments.values()].reduce((a, b) => a + b, 0)
     for (const [segment, size] of this.#segments) {
       if (total <= bytesMax || segment === this.#write) return
-      log.error('the queue is full: the oldest of what waits is dropped', { directory: this.#options.directory, bytes: size, limit: bytesMax })
+      log.error('the queue is full: the oldest of what waits is dropped', {
+        directory: this.#options.directory,
+        bytes: size,
+        limit: bytesMax,
+      })
       this.dropped += size
       total -= size
       this.#segments.delete(segment)
@@ -114,22 +149,36 @@ export class DiskQueue {
     }
   }
 
-  #nextSegment(after: number): number { for (const segment of this.#segments.keys()) if (segment > after) return segment; return this.#write }
-  #seek(segment: number): void { this.#readSegment = segment; this.#readAt = 0; this.#chunk = new Uint8Array(0); this.#chunkAt = 0 }
+  #nextSegment(after: number): number {
+    for (const segment of this.#segments.keys()) if (segment > after) return segment
+    return this.#write
+  }
+  #seek(segment: number): void {
+    this.#readSegment = segment
+    this.#readAt = 0
+    this.#chunk = new Uint8Array(0)
+    this.#chunkAt = 0
+  }
 
   /** The next message; undefined when the queue is closed. One caller at a time. */
   async take(): Promise<QueueMessage | undefined> {
     for (;;) {
       if (this.#isClosed) return undefined
       const message = await this.#read()
-      if (message !== undefined) { this.#open.push({ segment: message.segment, end: message.end, isDone: false }); return message }
-      await new Promise<void>(resolve => { this.#waiters.push(resolve) })
+      if (message !== undefined) {
+        this.#open.push({ segment: message.segment, end: message.end, isDone: false })
+        return message
+      }
+      await new Promise<void>(resolve => {
+        this.#waiters.push(resolve)
+      })
     }
   }
 
   async #read(): Promise<QueueMessage | undefined> {
     for (;;) {
-      const segment = this.#readSegment, size = this.#segments.get(segment) ?? 0
+      const segment = this.#readSegment,
+        size = this.#segments.get(segment) ?? 0
       if (this.#readAt + frameBytes > size) {
         if (segment >= this.#write) return undefined
         this.#seek(this.#nextSegment(segment))
@@ -137,7 +186,9 @@ export class DiskQueue {
       }
       try {
         const head = await this.#bytesAt(segment, this.#readAt, frameBytes, size)
-        const view = new DataView(head.buffer, head.byteOffset, head.byteLength), length = view.getUint32(0), sum = view.getUint32(4)
+        const view = new DataView(head.buffer, head.byteOffset, head.byteLength),
+          length = view.getUint32(0),
+          sum = view.getUint32(4)
         if (this.#readAt + frameBytes + length > size) throw new Error('a message is cut off')
         const payload = await this.#bytesAt(segment, this.#readAt + frameBytes, length, size)
         if (crc32c(payload) !== sum) throw new Error('a message has a wrong checksum')
@@ -146,7 +197,11 @@ export class DiskQueue {
         return { payload: Uint8Array.from(payload), segment, end: this.#readAt }
       } catch (error) {
         // A torn end, after a crash: what follows is in the next file.
-        this.#options.log.warn('the rest of a queue\'s file can\'t be read', { file: this.#path(segment), at: this.#readAt, error: messageOf(error) })
+        this.#options.log.warn("the rest of a queue's file can't be read", {
+          file: this.#path(segment),
+          at: this.#readAt,
+          error: messageOf(error),
+        })
         if (this.#readSegment !== segment) continue
         if (segment >= this.#write) return undefined
         this.#seek(this.#nextSegment(segment))
@@ -156,7 +211,11 @@ export class DiskQueue {
 
   async #bytesAt(segment: number, at: number, length: number, size: number): Promise<Uint8Array> {
     if (at < this.#chunkAt || at + length > this.#chunkAt + this.#chunk.length) {
-      this.#chunk = await this.#options.files.readRange(this.#path(segment), at, Math.min(size - at, Math.max(length, readBytes)))
+      this.#chunk = await this.#options.files.readRange(
+        this.#path(segment),
+        at,
+        Math.min(size - at, Math.max(length, readBytes)),
+      )
       this.#chunkAt = at
     }
     return this.#chunk.subarray(at - this.#chunkAt, at - this.#chunkAt + length)
@@ -167,13 +226,23 @@ export class DiskQueue {
     const own = this.#open.find(o => o.segment === segment && o.end === end)
     if (own !== undefined) own.isDone = true
     let moved = false
-    while (this.#open[0]?.isDone === true) { const first = this.#open.shift()!; this.#done = { segment: first.segment, at: first.end }; moved = true }
+    while (this.#open[0]?.isDone === true) {
+      const first = this.#open.shift()!
+      this.#done = { segment: first.segment, at: first.end }
+      moved = true
+    }
     if (!moved) return
-    for (const old of this.#segments.keys()) if (old < this.#done.segment) { this.#segments.delete(old); await this.#options.files.remove(this.#path(old)) }
+    for (const old of this.#segments.keys())
+      if (old < this.#done.segment) {
+        this.#segments.delete(old)
+        await this.#options.files.remove(this.#path(old))
+      }
   }
 
   /** Where to go on after a restart; messages behind it may come twice. */
-  savePosition(): Promise<void> { return this.#options.files.writeAtomic(this.#positionPath, Buffer.from(JSON.stringify(this.#done))) }
+  savePosition(): Promise<void> {
+    return this.#options.files.writeAtomic(this.#positionPath, Buffer.from(JSON.stringify(this.#done)))
+  }
 
   async close(): Promise<void> {
     this.#isClosed = true

@@ -23,8 +23,19 @@ export interface LogTailerOptions {
 }
 
 /** `entryAt`: where the line that is not ended, or the entry, begins: a restart reads from there. */
-interface TailedFile { offset: number; entryAt: number; lineAt: number; partial: string; entry: { time: string; text: string; atMs: number } | undefined; stream: string }
-interface Value { labels: Record<string, string>; time: string; line: string }
+interface TailedFile {
+  offset: number
+  entryAt: number
+  lineAt: number
+  partial: string
+  entry: { time: string; text: string; atMs: number } | undefined
+  stream: string
+}
+interface Value {
+  labels: Record<string, string>
+  time: string
+  line: string
+}
 
 const pollMs = 500
 const readBytes = 512 * 1024
@@ -49,16 +60,29 @@ export class LogTailer {
   lines = 0
   malformed = 0
 
-  constructor(options: LogTailerOptions) { this.#options = options }
+  constructor(options: LogTailerOptions) {
+    this.#options = options
+  }
 
   async start(): Promise<void> {
     const { files, statePath, log, clock } = this.#options
     try {
-      for (const [path, offset] of Object.entries(JSON.parse(Buffer.from(await files.read(statePath)).toString('utf8')) as Record<string, number>)) this.#state.set(path, { offset, entryAt: offset, lineAt: offset, partial: '', entry: undefined, stream: '' })
+      for (const [path, offset] of Object.entries(
+        JSON.parse(Buffer.from(await files.read(statePath)).toString('utf8')) as Record<string, number>,
+      ))
+        this.#state.set(path, { offset, entryAt: offset, lineAt: offset, partial: '', entry: undefined, stream: '' })
     } catch (error) {
-      if (!(error instanceof NotFoundError)) log.warn('places in log files are not known, they are read from the beginning', { file: statePath, error: messageOf(error) })
+      if (!(error instanceof NotFoundError))
+        log.warn('places in log files are not known, they are read from the beginning', {
+          file: statePath,
+          error: messageOf(error),
+        })
     }
-    this.#repeater = new Repeater(clock, pollMs, () => this.poll().catch((error: unknown) => { log.warn('log files could not be followed', { error: messageOf(error) }) }))
+    this.#repeater = new Repeater(clock, pollMs, () =>
+      this.poll().catch((error: unknown) => {
+        log.warn('log files could not be followed', { error: messageOf(error) })
+      }),
+    )
   }
 
   /** Reads what is new, pushes it, and writes down how far that is. */
@@ -72,11 +96,20 @@ export class LogTailer {
         for (const name of names.filter(n => /^\d+\.log$/.test(n))) {
           const path = `${directory}/${pod}/${container}/${name}`
           seen.add(path)
-          await this.#readFile(path, this.#labelsOf(pod, container), names.filter(n => n.startsWith(`${name}.`) && !n.endsWith('.gz')).sort(), values)
+          await this.#readFile(
+            path,
+            this.#labelsOf(pod, container),
+            names.filter(n => n.startsWith(`${name}.`) && !n.endsWith('.gz')).sort(),
+            values,
+          )
         }
       }
     }
-    for (const [path, file] of this.#state) if (!seen.has(path)) { this.#endEntry(file, values); this.#state.delete(path) }
+    for (const [path, file] of this.#state)
+      if (!seen.has(path)) {
+        this.#endEntry(file, values)
+        this.#state.delete(path)
+      }
     if (values.length > 0) await this.#push(values)
   }
 
@@ -85,29 +118,53 @@ export class LogTailer {
     return { ...this.#options.labels, namespace, pod: name, container }
   }
 
-  async #readFile(path: string, labels: Record<string, string>, rotated: readonly string[], values: Value[]): Promise<void> {
+  async #readFile(
+    path: string,
+    labels: Record<string, string>,
+    rotated: readonly string[],
+    values: Value[],
+  ): Promise<void> {
     const { files } = this.#options
     let file = this.#state.get(path)
-    if (file === undefined) this.#state.set(path, file = { offset: 0, entryAt: 0, lineAt: 0, partial: '', entry: undefined, stream: '' })
+    if (file === undefined)
+      this.#state.set(path, (file = { offset: 0, entryAt: 0, lineAt: 0, partial: '', entry: undefined, stream: '' }))
     const size = await files.size(path)
     if (size < file.offset) {
       // The file was renamed and begun anew: the rest of the old one first.
       const old = rotated.at(-1)
       if (old !== undefined) {
-        const oldPath = `${path.slice(0, path.lastIndexOf('/'))}/${old}`, oldSize = await files.size(oldPath)
-        while (file.offset < oldSize && await this.#readPart(oldPath, oldSize, file, labels, values)) { /* to its end */ }
+        const oldPath = `${path.slice(0, path.lastIndexOf('/'))}/${old}`,
+          oldSize = await files.size(oldPath)
+        while (file.offset < oldSize && (await this.#readPart(oldPath, oldSize, file, labels, values))) {
+          /* to its end */
+        }
       }
       this.#endEntry(file, values)
       file.offset = 0
       file.partial = ''
     }
-    while (file.offset < size && values.length < pushLinesMax && await this.#readPart(path, size, file, labels, values)) { /* more */ }
-    if (file.entry !== undefined && this.#options.clock.monotonicMs() - file.entry.atMs >= entryIdleMs) this.#endEntry(file, values)
+    while (
+      file.offset < size &&
+      values.length < pushLinesMax &&
+      (await this.#readPart(path, size, file, labels, values))
+    ) {
+      /* more */
+    }
+    if (file.entry !== undefined && this.#options.clock.monotonicMs() - file.entry.atMs >= entryIdleMs)
+      this.#endEntry(file, values)
   }
 
   /** Whole lines of the next part; false when there is none. */
-  async #readPart(path: string, size: number, file: TailedFile, labels: Record<string, string>, values: Value[]): Promise<boolean> {
-    const bytes = Buffer.from(await this.#options.files.readRange(path, file.offset, Math.min(readBytes, size - file.offset)))
+  async #readPart(
+    path: string,
+    size: number,
+    file: TailedFile,
+    labels: Record<string, string>,
+    values: Value[],
+  ): Promise<boolean> {
+    const bytes = Buffer.from(
+      await this.#options.files.readRange(path, file.offset, Math.min(readBytes, size - file.offset)),
+    )
     const end = bytes.lastIndexOf(10)
     if (end < 0) {
       if (bytes.length < lineBytesMax) return false
@@ -127,7 +184,10 @@ export class LogTailer {
 
   #line(row: string, at: number, file: TailedFile, labels: Record<string, string>, values: Value[]): void {
     const match = shape.exec(row)
-    if (match === null) { if (row !== '') this.malformed++; return }
+    if (match === null) {
+      if (row !== '') this.malformed++
+      return
+    }
     const [, time, stream, flag, content] = match as unknown as [string, string, string, string, string]
     if (file.partial === '') file.lineAt = at
     file.partial += content
@@ -135,8 +195,16 @@ export class LogTailer {
     const text = file.partial
     file.partial = ''
     const { entry } = file
-    const goesOn = entry !== undefined && file.stream === stream && entry.text.length + text.length < entryBytesMax && !(this.#options.isFirstLine ?? (line => !/^[\s}]/.test(line) && line !== ''))(text)
-    if (goesOn) { entry.text += `\n${text}`; entry.atMs = this.#options.clock.monotonicMs(); return }
+    const goesOn =
+      entry !== undefined &&
+      file.stream === stream &&
+      entry.text.length + text.length < entryBytesMax &&
+      !(this.#options.isFirstLine ?? (line => !/^[\s}]/.test(line) && line !== ''))(text)
+    if (goesOn) {
+      entry.text += `\n${text}`
+      entry.atMs = this.#options.clock.monotonicMs()
+      return
+    }
     this.#endEntry(file, values)
     file.stream = stream
     file.entryAt = file.lineAt
@@ -149,7 +217,11 @@ export class LogTailer {
 
   #endEntry(file: TailedFile, values: Value[], labels = this.#pending.get(file)): void {
     if (file.entry === undefined || labels === undefined) return
-    values.push({ labels: { ...labels, stream: file.stream }, time: nanosecondsOf(file.entry.time), line: file.entry.text })
+    values.push({
+      labels: { ...labels, stream: file.stream },
+      time: nanosecondsOf(file.entry.time),
+      line: file.entry.text,
+    })
     file.entry = undefined
     this.#pending.delete(file)
   }
@@ -159,7 +231,7 @@ export class LogTailer {
     for (const { labels, time, line } of values) {
       const key = JSON.stringify(labels)
       let stream = streams.get(key)
-      if (stream === undefined) streams.set(key, stream = { stream: labels, values: [] })
+      if (stream === undefined) streams.set(key, (stream = { stream: labels, values: [] }))
       stream.values.push([time, line])
     }
     await this.#options.push(Buffer.from(JSON.stringify({ streams: [...streams.values()] })))
@@ -170,7 +242,8 @@ export class LogTailer {
   /** Entries and lines that are not ended are read again after a restart. */
   #save(): Promise<void> {
     const places: Record<string, number> = {}
-    for (const [path, file] of this.#state) places[path] = file.entry !== undefined ? file.entryAt : file.partial !== '' ? file.lineAt : file.offset
+    for (const [path, file] of this.#state)
+      places[path] = file.entry !== undefined ? file.entryAt : file.partial !== '' ? file.lineAt : file.offset
     return this.#options.files.writeAtomic(this.#options.statePath, Buffer.from(JSON.stringify(places)))
   }
 

@@ -21,7 +21,11 @@ export interface RemoteOptions {
 }
 
 /** What a message says of itself, in front of its body. */
-export interface MessageHead { path?: string; headers: Record<string, string>; samples?: number }
+export interface MessageHead {
+  path?: string
+  headers: Record<string, string>
+  samples?: number
+}
 
 export function packMessage(head: MessageHead, body: Uint8Array): Uint8Array {
   const text = Buffer.from(JSON.stringify(head))
@@ -33,7 +37,10 @@ export function packMessage(head: MessageHead, body: Uint8Array): Uint8Array {
 }
 export function unpackMessage(packed: Uint8Array): { head: MessageHead; body: Uint8Array } {
   const length = new DataView(packed.buffer, packed.byteOffset).getUint32(0)
-  return { head: JSON.parse(Buffer.from(packed.subarray(4, 4 + length)).toString('utf8')) as MessageHead, body: packed.subarray(4 + length) }
+  return {
+    head: JSON.parse(Buffer.from(packed.subarray(4, 4 + length)).toString('utf8')) as MessageHead,
+    body: packed.subarray(4 + length),
+  }
 }
 
 export class Remote {
@@ -50,21 +57,36 @@ export class Remote {
   refused = 0
   lastError = ''
 
-  constructor(options: RemoteOptions) { this.#options = options }
+  constructor(options: RemoteOptions) {
+    this.#options = options
+  }
 
-  get name(): string { return this.#options.name }
-  get queue(): DiskQueue { return this.#options.queue }
+  get name(): string {
+    return this.#options.name
+  }
+  get queue(): DiskQueue {
+    return this.#options.queue
+  }
 
   async start(): Promise<void> {
     await this.#options.queue.open()
     for (let i = 0; i < this.#options.shards; i++) this.#workers.push(this.#work())
-    this.#position = new Repeater(this.#options.clock, 5000, () => this.#options.queue.savePosition().catch((error: unknown) => { this.#options.log.warn('the place in a queue could not be written down', { remote: this.name, error: messageOf(error) }) }))
+    this.#position = new Repeater(this.#options.clock, 5000, () =>
+      this.#options.queue.savePosition().catch((error: unknown) => {
+        this.#options.log.warn('the place in a queue could not be written down', {
+          remote: this.name,
+          error: messageOf(error),
+        })
+      }),
+    )
   }
 
   /** One takes at a time; sending goes on side by side. */
   #take(): Promise<QueueMessage | undefined> {
     const next = this.#turn.then(() => this.#options.queue.take())
-    this.#turn = next.catch(() => { /* told to the worker */ })
+    this.#turn = next.catch(() => {
+      /* told to the worker */
+    })
     return next
   }
 
@@ -74,7 +96,7 @@ export class Remote {
       try {
         message = await this.#take()
       } catch (error) {
-        this.#options.log.error('a queue can\'t be read', { remote: this.name, error: messageOf(error) })
+        this.#options.log.error("a queue can't be read", { remote: this.name, error: messageOf(error) })
         await this.#wait(1000)
         if (this.#isStopped) return
         continue
@@ -93,8 +115,20 @@ export class Remote {
     for (let waitMs = minBackoffMs; !this.#isStopped; waitMs = Math.min(maxBackoffMs, waitMs * 2)) {
       let pauseMs = waitMs
       try {
-        const reply = await client.send(url + (head.path ?? ''), { method: 'POST', headers: { ...head.headers, ...headers }, body, timeoutMs, bodyBytesMax: 1 << 20, signal: this.#gone.signal })
-        if (reply.status >= 200 && reply.status < 300) { this.sent++; this.sentSamples += head.samples ?? 0; this.lastError = ''; return true }
+        const reply = await client.send(url + (head.path ?? ''), {
+          method: 'POST',
+          headers: { ...head.headers, ...headers },
+          body,
+          timeoutMs,
+          bodyBytesMax: 1 << 20,
+          signal: this.#gone.signal,
+        })
+        if (reply.status >= 200 && reply.status < 300) {
+          this.sent++
+          this.sentSamples += head.samples ?? 0
+          this.lastError = ''
+          return true
+        }
         const told = `${reply.status}: ${Buffer.from(reply.body.subarray(0, 200)).toString('utf8').trim()}`
         if (reply.status !== 429 && reply.status < 500) {
           this.refused++
@@ -110,7 +144,10 @@ export class Remote {
         this.lastError = messageOf(error)
       }
       this.retries++
-      if (!isTold) { isTold = true; log.warn('a message is not taken now, it is sent again', { remote: this.name, error: this.lastError }) }
+      if (!isTold) {
+        isTold = true
+        log.warn('a message is not taken now, it is sent again', { remote: this.name, error: this.lastError })
+      }
       await this.#wait(pauseMs)
     }
     return false
@@ -118,7 +155,13 @@ export class Remote {
 
   #wait(ms: number): Promise<void> {
     return new Promise(resolve => {
-      const wait = { timer: this.#options.clock.after(ms, () => { this.#waits.delete(wait); resolve() }), wake: resolve }
+      const wait = {
+        timer: this.#options.clock.after(ms, () => {
+          this.#waits.delete(wait)
+          resolve()
+        }),
+        wake: resolve,
+      }
       this.#waits.add(wait)
     })
   }
@@ -126,7 +169,10 @@ export class Remote {
   async stop(): Promise<void> {
     this.#isStopped = true
     this.#gone.abort()
-    for (const { timer, wake } of this.#waits) { timer.cancel(); wake() }
+    for (const { timer, wake } of this.#waits) {
+      timer.cancel()
+      wake()
+    }
     await this.#position?.stop()
     await this.#options.queue.close()
     await Promise.all(this.#workers)

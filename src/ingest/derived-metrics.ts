@@ -7,9 +7,18 @@ import { Labels } from '#model/labels.ts'
 import { serviceNameOf, type Attribute, type Span, type Trace } from '#model/trace.ts'
 import { BatchBuilder } from '#model/write-batch.ts'
 
-const latencyBounds = [0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048, 4.096, 8.192, 16.384] as const
+const latencyBounds = [
+  0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048, 4.096, 8.192, 16.384,
+] as const
 const graphBounds = [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8] as const
-const kinds = ['SPAN_KIND_UNSPECIFIED', 'SPAN_KIND_INTERNAL', 'SPAN_KIND_SERVER', 'SPAN_KIND_CLIENT', 'SPAN_KIND_PRODUCER', 'SPAN_KIND_CONSUMER'] as const
+const kinds = [
+  'SPAN_KIND_UNSPECIFIED',
+  'SPAN_KIND_INTERNAL',
+  'SPAN_KIND_SERVER',
+  'SPAN_KIND_CLIENT',
+  'SPAN_KIND_PRODUCER',
+  'SPAN_KIND_CONSUMER',
+] as const
 const statuses = ['STATUS_CODE_UNSET', 'STATUS_CODE_OK', 'STATUS_CODE_ERROR'] as const
 const databaseNames = ['db.namespace', 'db.name', 'db.system.name', 'db.system'] as const
 const peerNames = ['peer.service', 'server.address', 'net.peer.name'] as const
@@ -41,12 +50,40 @@ class Histogram {
   }
 }
 
-interface SpanSeries { labels: [string, string][]; calls: number; size: number; latency: Histogram; isNew: boolean; usedMs: number }
-interface EdgeSeries { labels: [string, string][]; total: number; failed: number; client: Histogram; server: Histogram; isNew: boolean; usedMs: number }
-interface Half { service: string; seconds: number; failed: boolean; traceId: string; expiresMs: number; isClient: boolean; peer: string; isRoot: boolean; isMessaging: boolean }
+interface SpanSeries {
+  labels: [string, string][]
+  calls: number
+  size: number
+  latency: Histogram
+  isNew: boolean
+  usedMs: number
+}
+interface EdgeSeries {
+  labels: [string, string][]
+  total: number
+  failed: number
+  client: Histogram
+  server: Histogram
+  isNew: boolean
+  usedMs: number
+}
+interface Half {
+  service: string
+  seconds: number
+  failed: boolean
+  traceId: string
+  expiresMs: number
+  isClient: boolean
+  peer: string
+  isRoot: boolean
+  isMessaging: boolean
+}
 
 const textOf = (attributes: readonly Attribute[], names: readonly string[]): string => {
-  for (const name of names) { const found = attributes.find(a => a.key === name); if (found?.value.kind === 'string' && found.value.value !== '') return found.value.value }
+  for (const name of names) {
+    const found = attributes.find(a => a.key === name)
+    if (found?.value.kind === 'string' && found.value.value !== '') return found.value.value
+  }
   return ''
 }
 const hex = (id: Uint8Array): string => Buffer.from(id.buffer, id.byteOffset, id.length).toString('hex')
@@ -76,7 +113,9 @@ export class DerivedMetrics {
     this.#options = options
   }
 
-  get series(): number { return this.#seriesCount }
+  get series(): number {
+    return this.#seriesCount
+  }
 
   /** Counts spans that were stored for the metrics' tenant. */
   readonly add = (tenant: string, trace: Trace, message: Uint8Array): void => {
@@ -95,9 +134,22 @@ export class DerivedMetrics {
   }
 
   #addSpan(tenant: string, service: string, span: Span, nowMs: number): void {
-    const kind = kinds[span.kind] ?? kinds[0], status = statuses[span.statusCode] ?? statuses[0]
+    const kind = kinds[span.kind] ?? kinds[0],
+      status = statuses[span.statusCode] ?? statuses[0]
     const key = `${service}\0${span.name}\0${kind}\0${status}`
-    const series = this.#seriesOf(this.#spans, tenant, key, (): SpanSeries => ({ labels: [['service', service], ['span_name', span.name], ['span_kind', kind], ['status_code', status]], calls: 0, size: 0, latency: new Histogram(latencyBounds), isNew: true, usedMs: nowMs }))
+    const series = this.#seriesOf(this.#spans, tenant, key, (): SpanSeries => ({
+      labels: [
+        ['service', service],
+        ['span_name', span.name],
+        ['span_kind', kind],
+        ['status_code', status],
+      ],
+      calls: 0,
+      size: 0,
+      latency: new Histogram(latencyBounds),
+      isNew: true,
+      usedMs: nowMs,
+    }))
     if (series === undefined) return
     series.calls++
     series.size += this.#options.sizeOf(span)
@@ -107,40 +159,87 @@ export class DerivedMetrics {
 
   #seriesOf<T>(all: Map<string, Map<string, T>>, tenant: string, key: string, make: () => T): T | undefined {
     let own = all.get(tenant)
-    if (own === undefined) all.set(tenant, own = new Map())
+    if (own === undefined) all.set(tenant, (own = new Map()))
     let series = own.get(key)
     if (series === undefined) {
-      if (this.#seriesCount >= this.#options.seriesMax) { this.dropped++; return undefined }
+      if (this.#seriesCount >= this.#options.seriesMax) {
+        this.dropped++
+        return undefined
+      }
       this.#seriesCount++
-      own.set(key, series = make())
+      own.set(key, (series = make()))
     }
     return series
   }
 
   #addHalf(tenant: string, service: string, span: Span, message: Uint8Array, nowMs: number): void {
-    const isClient = span.kind === 3 || span.kind === 4, isServer = span.kind === 2 || span.kind === 5
+    const isClient = span.kind === 3 || span.kind === 4,
+      isServer = span.kind === 2 || span.kind === 5
     if (!isClient && !isServer) return
     const traceId = hex(span.traceId)
-    const attributes = isClient && span.isOutline === true ? this.#options.decode(message, span.wireFrom!, span.wireTo!).attributes : span.attributes
+    const attributes =
+      isClient && span.isOutline === true
+        ? this.#options.decode(message, span.wireFrom!, span.wireTo!).attributes
+        : span.attributes
     const half: Half = {
-      service, seconds: secondsOf(span), failed: span.statusCode === 2, traceId, expiresMs: nowMs + edgeWaitMs, isClient, peer: textOf(attributes, peerNames), isRoot: span.parentSpanId.length === 0, isMessaging: span.kind >= 4,
+      service,
+      seconds: secondsOf(span),
+      failed: span.statusCode === 2,
+      traceId,
+      expiresMs: nowMs + edgeWaitMs,
+      isClient,
+      peer: textOf(attributes, peerNames),
+      isRoot: span.parentSpanId.length === 0,
+      isMessaging: span.kind >= 4,
     }
     if (isClient) {
       const database = textOf(attributes, databaseNames)
-      if (database !== '') { this.#addEdge(tenant, service, database, 'database', half, half, nowMs); return }
+      if (database !== '') {
+        this.#addEdge(tenant, service, database, 'database', half, half, nowMs)
+        return
+      }
     }
     const key = `${tenant} ${traceId} ${hex(isClient ? span.spanId : span.parentSpanId)}`
     const other = this.#halves.get(key)
     if (other !== undefined && other.half.isClient !== isClient) {
       this.#halves.delete(key)
       const [client, server] = isClient ? [half, other.half] : [other.half, half]
-      this.#addEdge(tenant, client.service, server.service, client.isMessaging || server.isMessaging ? 'messaging_system' : '', client, server, nowMs)
-    } else if (this.#halves.size < edgesMax) this.#halves.set(half.isRoot && isServer ? `${key} ${hex(span.spanId)}` : key, { tenant, half })
+      this.#addEdge(
+        tenant,
+        client.service,
+        server.service,
+        client.isMessaging || server.isMessaging ? 'messaging_system' : '',
+        client,
+        server,
+        nowMs,
+      )
+    } else if (this.#halves.size < edgesMax)
+      this.#halves.set(half.isRoot && isServer ? `${key} ${hex(span.spanId)}` : key, { tenant, half })
     else this.dropped++
   }
 
-  #addEdge(tenant: string, client: string, server: string, type: string, clientHalf: Half, serverHalf: Half, nowMs: number): void {
-    const series = this.#seriesOf(this.#edges, tenant, `${client}\0${server}\0${type}`, (): EdgeSeries => ({ labels: [['client', client], ['server', server], ['connection_type', type]], total: 0, failed: 0, client: new Histogram(graphBounds), server: new Histogram(graphBounds), isNew: true, usedMs: nowMs }))
+  #addEdge(
+    tenant: string,
+    client: string,
+    server: string,
+    type: string,
+    clientHalf: Half,
+    serverHalf: Half,
+    nowMs: number,
+  ): void {
+    const series = this.#seriesOf(this.#edges, tenant, `${client}\0${server}\0${type}`, (): EdgeSeries => ({
+      labels: [
+        ['client', client],
+        ['server', server],
+        ['connection_type', type],
+      ],
+      total: 0,
+      failed: 0,
+      client: new Histogram(graphBounds),
+      server: new Histogram(graphBounds),
+      isNew: true,
+      usedMs: nowMs,
+    }))
     if (series === undefined) return
     series.total++
     if (clientHalf.failed || serverHalf.failed) series.failed++
@@ -154,8 +253,10 @@ export class DerivedMetrics {
     for (const [key, { tenant, half }] of this.#halves) {
       if (half.expiresMs > nowMs) continue
       this.#halves.delete(key)
-      if (half.isClient && half.peer !== '') this.#addEdge(tenant, half.service, half.peer, 'virtual_node', half, half, nowMs)
-      else if (!half.isClient && half.isRoot) this.#addEdge(tenant, 'user', half.service, 'virtual_node', half, half, nowMs)
+      if (half.isClient && half.peer !== '')
+        this.#addEdge(tenant, half.service, half.peer, 'virtual_node', half, half, nowMs)
+      else if (!half.isClient && half.isRoot)
+        this.#addEdge(tenant, 'user', half.service, 'virtual_node', half, half, nowMs)
     }
   }
 
@@ -167,18 +268,38 @@ export class DerivedMetrics {
     for (const tenant of new Set([...this.#spans.keys(), ...this.#edges.keys()])) {
       const out = new Samples(nowMs)
       for (const [key, series] of this.#spans.get(tenant) ?? []) {
-        if (series.usedMs < nowMs - idleMs) { this.#spans.get(tenant)!.delete(key); this.#seriesCount--; continue }
+        if (series.usedMs < nowMs - idleMs) {
+          this.#spans.get(tenant)!.delete(key)
+          this.#seriesCount--
+          continue
+        }
         out.counter('traces_spanmetrics_calls_total', series.labels, series.calls, series.isNew)
         out.counter('traces_spanmetrics_size_total', series.labels, series.size, series.isNew)
         out.histogram('traces_spanmetrics_latency', series.labels, latencyBounds, series.latency, series.isNew)
         series.isNew = false
       }
       for (const [key, series] of this.#edges.get(tenant) ?? []) {
-        if (series.usedMs < nowMs - idleMs) { this.#edges.get(tenant)!.delete(key); this.#seriesCount--; continue }
+        if (series.usedMs < nowMs - idleMs) {
+          this.#edges.get(tenant)!.delete(key)
+          this.#seriesCount--
+          continue
+        }
         out.counter('traces_service_graph_request_total', series.labels, series.total, series.isNew)
         out.counter('traces_service_graph_request_failed_total', series.labels, series.failed, series.isNew)
-        out.histogram('traces_service_graph_request_client_seconds', series.labels, graphBounds, series.client, series.isNew)
-        out.histogram('traces_service_graph_request_server_seconds', series.labels, graphBounds, series.server, series.isNew)
+        out.histogram(
+          'traces_service_graph_request_client_seconds',
+          series.labels,
+          graphBounds,
+          series.client,
+          series.isNew,
+        )
+        out.histogram(
+          'traces_service_graph_request_server_seconds',
+          series.labels,
+          graphBounds,
+          series.server,
+          series.isNew,
+        )
         series.isNew = false
       }
       if (out.isEmpty) continue
@@ -191,7 +312,9 @@ export class DerivedMetrics {
   }
 }
 
-function secondsOf(span: Span): number { return Math.max(0, Number(span.endNs - span.startNs) / 1e9) }
+function secondsOf(span: Span): number {
+  return Math.max(0, Number(span.endNs - span.startNs) / 1e9)
+}
 
 class Samples {
   readonly builder = new BatchBuilder()
@@ -212,13 +335,30 @@ class Samples {
     return series
   }
 
-  histogram(name: string, labels: readonly [string, string][], bounds: readonly number[], histogram: Histogram, isNew: boolean): void {
+  histogram(
+    name: string,
+    labels: readonly [string, string][],
+    bounds: readonly number[],
+    histogram: Histogram,
+    isNew: boolean,
+  ): void {
     const { exemplar } = histogram
     let sum = 0
     for (let i = 0; i <= bounds.length; i++) {
       sum = i === bounds.length ? histogram.count : sum + histogram.counts[i]!
-      const series = this.counter(`${name}_bucket`, [...labels, ['le', i === bounds.length ? '+Inf' : String(bounds[i])]], sum, isNew)
-      if (exemplar !== undefined && exemplar.bucket === i) this.builder.batch.exemplars.push({ series, labels: Labels.from([['trace_id', exemplar.traceId]]), value: exemplar.value, timeMs: exemplar.timeMs })
+      const series = this.counter(
+        `${name}_bucket`,
+        [...labels, ['le', i === bounds.length ? '+Inf' : String(bounds[i])]],
+        sum,
+        isNew,
+      )
+      if (exemplar !== undefined && exemplar.bucket === i)
+        this.builder.batch.exemplars.push({
+          series,
+          labels: Labels.from([['trace_id', exemplar.traceId]]),
+          value: exemplar.value,
+          timeMs: exemplar.timeMs,
+        })
     }
     this.counter(`${name}_sum`, labels, histogram.sum, isNew)
     this.counter(`${name}_count`, labels, histogram.count, isNew)

@@ -20,11 +20,16 @@ export function addResult(total: AppendResult, part: AppendResult): void {
   total.reason ??= part.reason
 }
 
-export function emptyResult(): AppendResult { return { samples: 0, histograms: 0, exemplars: 0, refused: 0, reason: undefined } }
+export function emptyResult(): AppendResult {
+  return { samples: 0, histograms: 0, exemplars: 0, refused: 0, reason: undefined }
+}
 
 /** Labels that `?extra_label=name=value` adds to everything. */
 export function extraLabels(request: HttpRequest): [string, string][] {
-  return request.query.getAll('extra_label').map(text => { const at = text.indexOf('='); return [text.slice(0, at), text.slice(at + 1)] })
+  return request.query.getAll('extra_label').map(text => {
+    const at = text.indexOf('=')
+    return [text.slice(0, at), text.slice(at + 1)]
+  })
 }
 
 export class ImportHandlers {
@@ -52,7 +57,13 @@ export class ImportHandlers {
       for (const sample of samples) {
         const series = builder.addSeries(Labels.from([...sample.labels, ...extra]))
         builder.batch.addSample(series, sample.timeMs ?? nowMs, sample.value)
-        if (sample.exemplar !== undefined) builder.batch.exemplars.push({ series, labels: sample.exemplar.labels, value: sample.exemplar.value, timeMs: sample.exemplar.timeMs ?? sample.timeMs ?? nowMs })
+        if (sample.exemplar !== undefined)
+          builder.batch.exemplars.push({
+            series,
+            labels: sample.exemplar.labels,
+            value: sample.exemplar.value,
+            timeMs: sample.exemplar.timeMs ?? sample.timeMs ?? nowMs,
+          })
         if (builder.batch.sampleCount < batchSamples) continue
         addResult(total, await this.#appender.append(tenant, builder.batch))
         builder.clear()

@@ -24,7 +24,10 @@ export class InfluxHandler {
     try {
       const precision = request.query.get('precision') ?? 'ns'
       const unitMs = precisionMs[precision]
-      if (unitMs === undefined) throw new BadDataError(`precision ${JSON.stringify(precision)} is not known; ${Object.keys(precisionMs).join(', ')} are`)
+      if (unitMs === undefined)
+        throw new BadDataError(
+          `precision ${JSON.stringify(precision)} is not known; ${Object.keys(precisionMs).join(', ')} are`,
+        )
       const database = request.query.get('db') ?? request.query.get('bucket')
       const extra = extraLabels(request)
       if (database !== null && database !== '') extra.push(['db', database])
@@ -32,13 +35,20 @@ export class InfluxHandler {
       const builder = new BatchBuilder()
       const nowMs = this.#clock.nowMs()
       let number = 0
-      for (const line of Buffer.from(await request.body()).toString('utf8').split('\n')) {
+      for (const line of Buffer.from(await request.body())
+        .toString('utf8')
+        .split('\n')) {
         number++
         if (line.trim() === '' || line.startsWith('#')) continue
         try {
           const point = parseInfluxLine(line.trim())
           const timeMs = point.time === undefined ? nowMs : Math.floor(point.time * unitMs)
-          for (const [field, value] of point.fields) builder.add(Labels.from([...point.tags, ...extra, ['__name__', `${point.measurement}_${field}`]]), timeMs, value)
+          for (const [field, value] of point.fields)
+            builder.add(
+              Labels.from([...point.tags, ...extra, ['__name__', `${point.measurement}_${field}`]]),
+              timeMs,
+              value,
+            )
         } catch (error) {
           total.refused++
           total.reason ??= `line ${number}: ${messageOf(error)}`

@@ -20,7 +20,12 @@ export class LokiPushHandler {
   readonly #batch = new LogBatch()
 
   /** `unpack`: snappy's block form. */
-  constructor(appender: LogsAppender, unpack: (body: Uint8Array, bytesMax: number) => Uint8Array, decodedBytesMax: number, tenantOf: (request: HttpRequest) => string) {
+  constructor(
+    appender: LogsAppender,
+    unpack: (body: Uint8Array, bytesMax: number) => Uint8Array,
+    decodedBytesMax: number,
+    tenantOf: (request: HttpRequest) => string,
+  ) {
     this.#appender = appender
     this.#unpack = unpack
     this.#decodedBytesMax = decodedBytesMax
@@ -36,7 +41,8 @@ export class LokiPushHandler {
       if (type === '') throw new BadDataError('mime: no media type')
       const batch = this.#batch
       let problems: string[]
-      if (type === 'application/json') problems = parseJson(Buffer.from(await this.#jsonBody(request)).toString('utf8'), batch)
+      if (type === 'application/json')
+        problems = parseJson(Buffer.from(await this.#jsonBody(request)).toString('utf8'), batch)
       else {
         const body = await request.rawBody()
         if (body.length === 0) throw new BadDataError('EOF')
@@ -59,13 +65,18 @@ export class LokiPushHandler {
 
   async #jsonBody(request: HttpRequest): Promise<Uint8Array> {
     const encoding = request.header('content-encoding') ?? ''
-    if (encoding !== '' && encoding !== 'gzip' && encoding !== 'deflate') throw new BadDataError(`Content-Encoding ${JSON.stringify(encoding)} not supported`)
+    if (encoding !== '' && encoding !== 'gzip' && encoding !== 'deflate')
+      throw new BadDataError(`Content-Encoding ${JSON.stringify(encoding)} not supported`)
     let body = encoding === 'deflate' ? await request.rawBody() : await request.body()
     if (encoding === 'deflate') {
       try {
         body = await inflate(body, { maxOutputLength: this.#decodedBytesMax })
       } catch (error) {
-        if (error instanceof RangeError) throw new LimitError(`the body has more than ${this.#decodedBytesMax} bytes when decoded, which is the limit`, 413)
+        if (error instanceof RangeError)
+          throw new LimitError(
+            `the body has more than ${this.#decodedBytesMax} bytes when decoded, which is the limit`,
+            413,
+          )
         throw new BadDataError(`the deflate body can't be decoded: ${messageOf(error)}`, { cause: error })
       }
     }
@@ -74,7 +85,8 @@ export class LokiPushHandler {
   }
 
   async #store(batch: LogBatch, problems: readonly string[], tenant: string): Promise<HttpReply> {
-    if (batch.streams.length === 0 && problems.length === 0) return { status: 422, headers: text, body: 'error at least one valid stream is required for ingestion\n' }
+    if (batch.streams.length === 0 && problems.length === 0)
+      return { status: 422, headers: text, body: 'error at least one valid stream is required for ingestion\n' }
     return logReply(await this.#appender.append(tenant, batch), problems)
   }
 
@@ -93,6 +105,9 @@ export class LokiPushHandler {
 export function logReply(result: LogAppendResult, problems: readonly string[]): HttpReply {
   if (result.problems.length === 0 && problems.length === 0) return { status: 204 }
   const all = [...problems.map(message => ({ message, count: 1 })), ...result.problems]
-  const body = all.length === 1 && all[0]!.count === 1 ? all[0]!.message : all.map(({ message, count }) => `${count} errors like: ${message}`).join('; ')
+  const body =
+    all.length === 1 && all[0]!.count === 1
+      ? all[0]!.message
+      : all.map(({ message, count }) => `${count} errors like: ${message}`).join('; ')
   return { status: result.status, headers: text, body: `${body}\n` }
 }

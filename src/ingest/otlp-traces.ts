@@ -18,7 +18,11 @@ export class TracesHandler {
   /** Sees spans that were stored. */
   readonly #onStored: (tenant: string, trace: Trace, message: Uint8Array) => void
 
-  constructor(appender: TracesAppender, tenantOf: (request: HttpRequest) => string, onStored: (tenant: string, trace: Trace, message: Uint8Array) => void) {
+  constructor(
+    appender: TracesAppender,
+    tenantOf: (request: HttpRequest) => string,
+    onStored: (tenant: string, trace: Trace, message: Uint8Array) => void,
+  ) {
     this.#appender = appender
     this.#tenantOf = tenantOf
     this.#onStored = onStored
@@ -27,14 +31,32 @@ export class TracesHandler {
   readonly handle = async (request: HttpRequest): Promise<HttpReply> => {
     const type = (request.header('content-type') ?? 'application/x-protobuf').split(';')[0]!.trim().toLowerCase()
     const isJson = type === 'application/json'
-    if (!isJson && type !== 'application/x-protobuf') return { status: 415, headers: text, body: `content type ${JSON.stringify(type)} is not known; application/x-protobuf and application/json are\n` }
+    if (!isJson && type !== 'application/x-protobuf')
+      return {
+        status: 415,
+        headers: text,
+        body: `content type ${JSON.stringify(type)} is not known; application/x-protobuf and application/json are\n`,
+      }
     try {
       const body = await request.body()
       const trace = isJson ? parseOtlpTracesJson(Buffer.from(body).toString('utf8')) : decodeOtlpTraces(body, true)
       const result = await this.#store(this.#tenantOf(request), trace, isJson ? encodeOtlpTraces(trace) : body)
       const reason = reasonOf(result)
-      if (isJson) return { status: 200, headers: { 'content-type': 'application/json' }, body: JSON.stringify(result.refused === 0 ? {} : { partialSuccess: { rejectedSpans: String(result.refused), errorMessage: reason } }) }
-      return { status: 200, headers: { 'content-type': 'application/x-protobuf' }, body: encodeOtlpMetricsResponse(result.refused, reason) }
+      if (isJson)
+        return {
+          status: 200,
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify(
+            result.refused === 0
+              ? {}
+              : { partialSuccess: { rejectedSpans: String(result.refused), errorMessage: reason } },
+          ),
+        }
+      return {
+        status: 200,
+        headers: { 'content-type': 'application/x-protobuf' },
+        body: encodeOtlpMetricsResponse(result.refused, reason),
+      }
     } catch (error) {
       return ingestError(error)
     }
@@ -49,8 +71,14 @@ export class TracesHandler {
   readonly handleZipkin = async (request: HttpRequest): Promise<HttpReply> => {
     try {
       const type = (request.header('content-type') ?? 'application/json').split(';')[0]!.trim().toLowerCase()
-      if (type !== 'application/json') throw new BadDataError(`content type ${JSON.stringify(type)} is not known; application/json is`)
-      return this.#accepted(await this.#storeTree(this.#tenantOf(request), parseZipkinJson(Buffer.from(await request.body()).toString('utf8'))))
+      if (type !== 'application/json')
+        throw new BadDataError(`content type ${JSON.stringify(type)} is not known; application/json is`)
+      return this.#accepted(
+        await this.#storeTree(
+          this.#tenantOf(request),
+          parseZipkinJson(Buffer.from(await request.body()).toString('utf8')),
+        ),
+      )
     } catch (error) {
       return ingestError(error)
     }
@@ -60,7 +88,10 @@ export class TracesHandler {
   readonly handleJaeger = async (request: HttpRequest): Promise<HttpReply> => {
     try {
       const type = (request.header('content-type') ?? '').split(';')[0]!.trim().toLowerCase()
-      if (type !== 'application/x-thrift' && type !== 'application/vnd.apache.thrift.binary') throw new BadDataError(`content type ${JSON.stringify(type)} is not known; application/x-thrift and application/vnd.apache.thrift.binary are`)
+      if (type !== 'application/x-thrift' && type !== 'application/vnd.apache.thrift.binary')
+        throw new BadDataError(
+          `content type ${JSON.stringify(type)} is not known; application/x-thrift and application/vnd.apache.thrift.binary are`,
+        )
       return this.#accepted(await this.#storeTree(this.#tenantOf(request), decodeJaegerThrift(await request.body())))
     } catch (error) {
       return ingestError(error)
@@ -75,10 +106,18 @@ export class TracesHandler {
   }
 
   #accepted(result: TraceAppendResult): HttpReply {
-    return result.refused === 0 ? { status: 202 } : { status: 400, headers: text, body: `${result.refused} of ${result.refused + result.spans} spans were refused: ${reasonOf(result)}\n` }
+    return result.refused === 0
+      ? { status: 202 }
+      : {
+          status: 400,
+          headers: text,
+          body: `${result.refused} of ${result.refused + result.spans} spans were refused: ${reasonOf(result)}\n`,
+        }
   }
 
-  #storeTree(tenant: string, trace: Trace): Promise<TraceAppendResult> { return this.#store(tenant, trace, encodeOtlpTraces(trace)) }
+  #storeTree(tenant: string, trace: Trace): Promise<TraceAppendResult> {
+    return this.#store(tenant, trace, encodeOtlpTraces(trace))
+  }
 
   async #store(tenant: string, trace: Trace, message: Uint8Array): Promise<TraceAppendResult> {
     const result = await this.#appender.append(tenant, trace, message)
@@ -87,4 +126,6 @@ export class TracesHandler {
   }
 }
 
-function reasonOf(result: TraceAppendResult): string { return result.problems.map(p => (p.count === 1 ? p.message : `${p.count} times: ${p.message}`)).join('; ') }
+function reasonOf(result: TraceAppendResult): string {
+  return result.problems.map(p => (p.count === 1 ? p.message : `${p.count} times: ${p.message}`)).join('; ')
+}

@@ -3,7 +3,12 @@ import type { Clock } from '#core/clock.ts'
 import type { AppendResult, MetricsAppender } from '#metrics/append.ts'
 import { BatchBuilder } from '#model/write-batch.ts'
 import type { HttpReply, HttpRequest } from '#net/http.ts'
-import { decodeOtlpMetrics, encodeOtlpMetricsResponse, parseOtlpMetricsJson, type OtlpResource } from '#wire/otlp/metrics.ts'
+import {
+  decodeOtlpMetrics,
+  encodeOtlpMetricsResponse,
+  parseOtlpMetricsJson,
+  type OtlpResource,
+} from '#wire/otlp/metrics.ts'
 import { translateOtlp } from '#wire/otlp/to-prometheus.ts'
 import { ingestError } from './reply.ts'
 
@@ -21,12 +26,33 @@ export class OtlpMetricsHandler {
   readonly handle = async (request: HttpRequest): Promise<HttpReply> => {
     const type = (request.header('content-type') ?? 'application/x-protobuf').split(';')[0]!.trim()
     const isJson = type === 'application/json'
-    if (!isJson && type !== 'application/x-protobuf') return { status: 415, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: `content type ${JSON.stringify(type)} is not known; application/x-protobuf and application/json are\n` }
+    if (!isJson && type !== 'application/x-protobuf')
+      return {
+        status: 415,
+        headers: { 'content-type': 'text/plain; charset=utf-8' },
+        body: `content type ${JSON.stringify(type)} is not known; application/x-protobuf and application/json are\n`,
+      }
     try {
       const body = await request.body()
-      const result = await this.#store(isJson ? parseOtlpMetricsJson(Buffer.from(body).toString('utf8')) : decodeOtlpMetrics(body), this.#tenantOf(request))
-      if (isJson) return { status: 200, headers: { 'content-type': 'application/json' }, body: JSON.stringify(result.refused === 0 ? {} : { partialSuccess: { rejectedDataPoints: String(result.refused), errorMessage: result.reason } }) }
-      return { status: 200, headers: { 'content-type': 'application/x-protobuf' }, body: encodeOtlpMetricsResponse(result.refused, result.reason ?? '') }
+      const result = await this.#store(
+        isJson ? parseOtlpMetricsJson(Buffer.from(body).toString('utf8')) : decodeOtlpMetrics(body),
+        this.#tenantOf(request),
+      )
+      if (isJson)
+        return {
+          status: 200,
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify(
+            result.refused === 0
+              ? {}
+              : { partialSuccess: { rejectedDataPoints: String(result.refused), errorMessage: result.reason } },
+          ),
+        }
+      return {
+        status: 200,
+        headers: { 'content-type': 'application/x-protobuf' },
+        body: encodeOtlpMetricsResponse(result.refused, result.reason ?? ''),
+      }
     } catch (error) {
       return ingestError(error)
     }

@@ -20,7 +20,12 @@ export class RemoteWriteHandler {
   readonly #kernelBatch = new WriteBatch()
   readonly #kernel: WriteKernel
 
-  constructor(appender: MetricsAppender, kernel: WriteKernel, decodedBytesMax: number, tenantOf: (request: HttpRequest) => string) {
+  constructor(
+    appender: MetricsAppender,
+    kernel: WriteKernel,
+    decodedBytesMax: number,
+    tenantOf: (request: HttpRequest) => string,
+  ) {
     this.#kernel = kernel
     this.#appender = appender
     this.#decodedBytesMax = decodedBytesMax
@@ -29,23 +34,41 @@ export class RemoteWriteHandler {
 
   readonly handle = async (request: HttpRequest): Promise<HttpReply> => {
     const message = protobufMessage(request.header('content-type'))
-    if (message === undefined) return { status: 415, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: `content type ${JSON.stringify(request.header('content-type') ?? '')} is not known; application/x-protobuf with proto=${v1Message} or proto=${v2Message} is\n` }
+    if (message === undefined)
+      return {
+        status: 415,
+        headers: { 'content-type': 'text/plain; charset=utf-8' },
+        body: `content type ${JSON.stringify(request.header('content-type') ?? '')} is not known; application/x-protobuf with proto=${v1Message} or proto=${v2Message} is\n`,
+      }
     const encoding = request.header('content-encoding') ?? ''
     try {
-      if (encoding !== '' && encoding !== 'snappy' && encoding !== 'zstd') return { status: 415, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: `content encoding ${JSON.stringify(encoding)} is not known; snappy and zstd are\n` }
+      if (encoding !== '' && encoding !== 'snappy' && encoding !== 'zstd')
+        return {
+          status: 415,
+          headers: { 'content-type': 'text/plain; charset=utf-8' },
+          body: `content encoding ${JSON.stringify(encoding)} is not known; snappy and zstd are\n`,
+        }
       const batch = await this.#decode(request, message, encoding)
       const result = await this.#appender.append(this.#tenantOf(request), batch)
-      return ingestReply(result, message === v2Message ? writtenHeaders(result.samples, result.histograms, result.exemplars) : {})
+      return ingestReply(
+        result,
+        message === v2Message ? writtenHeaders(result.samples, result.histograms, result.exemplars) : {},
+      )
     } catch (error) {
       const reply = ingestError(error)
       return message === v2Message ? { ...reply, headers: { ...reply.headers, ...writtenHeaders(0, 0, 0) } } : reply
     }
   }
 
-  async #decode(request: HttpRequest, message: typeof v1Message | typeof v2Message, encoding: string): Promise<WriteBatch> {
+  async #decode(
+    request: HttpRequest,
+    message: typeof v1Message | typeof v2Message,
+    encoding: string,
+  ): Promise<WriteBatch> {
     const body = encoding === 'zstd' ? await request.body() : await request.rawBody()
     if (body.length === 0) throw new BadDataError('the body is empty; a compressed protobuf message was expected')
-    if (message === v1Message && encoding !== 'zstd') return decodeWriteBody(body, this.#decodedBytesMax, this.#kernel, this.#kernelBatch)
+    if (message === v1Message && encoding !== 'zstd')
+      return decodeWriteBody(body, this.#decodedBytesMax, this.#kernel, this.#kernelBatch)
     const bytes = encoding === 'zstd' ? body : this.#kernel.unpack(body, this.#decodedBytesMax)
     if (message === v1Message) decodeWriteRequest(bytes, this.#batch)
     else decodeWriteRequestV2(bytes, this.#batch, this.#keys)
@@ -54,7 +77,11 @@ export class RemoteWriteHandler {
 }
 
 function writtenHeaders(samples: number, histograms: number, exemplars: number): Record<string, string> {
-  return { 'x-prometheus-remote-write-samples-written': String(samples), 'x-prometheus-remote-write-histograms-written': String(histograms), 'x-prometheus-remote-write-exemplars-written': String(exemplars) }
+  return {
+    'x-prometheus-remote-write-samples-written': String(samples),
+    'x-prometheus-remote-write-histograms-written': String(histograms),
+    'x-prometheus-remote-write-exemplars-written': String(exemplars),
+  }
 }
 
 /** The message that a content type announces; no `proto` means 1.0. */

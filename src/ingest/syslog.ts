@@ -37,8 +37,12 @@ export class SyslogReceiver {
   readonly connect = (): ByteReceiver => {
     const framing = new SyslogFraming(this.#messageBytesMax)
     return {
-      data: bytes => { for (const message of framing.push(bytes)) this.#take(message) },
-      close: () => { for (const message of framing.end()) this.#take(message) },
+      data: bytes => {
+        for (const message of framing.push(bytes)) this.#take(message)
+      },
+      close: () => {
+        for (const message of framing.end()) this.#take(message)
+      },
     }
   }
 
@@ -61,7 +65,10 @@ export class SyslogReceiver {
     this.#builder.add(Labels.from(labels), time?.ms ?? nowMs, time?.subNs ?? 0, message, [...fields].flat())
     this.messages++
     if (this.#builder.count >= gatherMax) this.#flush()
-    else this.#timer ??= this.#clock.after(gatherMs, () => { this.#flush() })
+    else
+      this.#timer ??= this.#clock.after(gatherMs, () => {
+        this.#flush()
+      })
   }
 
   #flush(): void {
@@ -82,7 +89,10 @@ export class SyslogReceiver {
         const result = await this.#appender.append(this.#tenant, batch)
         if (result.refused > 0) {
           this.lost += result.refused
-          this.#log.warn('syslog messages were refused', { refused: result.refused, reason: result.problems[0]?.message ?? '' })
+          this.#log.warn('syslog messages were refused', {
+            refused: result.refused,
+            reason: result.problems[0]?.message ?? '',
+          })
         }
         return
       } catch (error) {
@@ -91,7 +101,9 @@ export class SyslogReceiver {
           this.#log.error('syslog messages were given up', { messages: batch.count, error: messageOf(error) })
           return
         }
-        await new Promise<void>(resolve => { this.#clock.after(Math.min(5000, 100 * 2 ** attempt), resolve) })
+        await new Promise<void>(resolve => {
+          this.#clock.after(Math.min(5000, 100 * 2 ** attempt), resolve)
+        })
       }
     }
   }

@@ -33,7 +33,10 @@ export class VictoriaLogsHandlers {
 
   #bad(what: string, error: unknown): void {
     this.badEntries++
-    this.#log.warn('a log entry could not be read, the others of its request are kept', { what, error: messageOf(error) })
+    this.#log.warn('a log entry could not be read, the others of its request are kept', {
+      what,
+      error: messageOf(error),
+    })
   }
 
   async #store(request: HttpRequest, builder: LogBatchBuilder): Promise<LogAppendResult> {
@@ -44,7 +47,10 @@ export class VictoriaLogsHandlers {
     if (result.refused > 0) {
       this.badEntries += result.refused
       if (result.status === 429) throw new LimitError(result.problems[0]!.message, 429)
-      this.#log.warn('log entries were refused, the others of their request are kept', { refused: result.refused, reason: result.problems[0]?.message ?? '' })
+      this.#log.warn('log entries were refused, the others of their request are kept', {
+        refused: result.refused,
+        reason: result.problems[0]?.message ?? '',
+      })
     }
     return result
   }
@@ -66,7 +72,8 @@ export class VictoriaLogsHandlers {
   #addObject(line: string, rules: FieldRules, builder: LogBatchBuilder): boolean {
     try {
       const value: unknown = JSON.parse(line)
-      if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new BadDataError('the line is no JSON object')
+      if (typeof value !== 'object' || value === null || Array.isArray(value))
+        throw new BadDataError('the line is no JSON object')
       addFields(flattenFields(value as Record<string, unknown>), rules, builder, this.#clock.nowMs())
       return true
     } catch (error) {
@@ -91,31 +98,57 @@ export class VictoriaLogsHandlers {
         } catch (error) {
           throw new BadDataError(`line ${i + 1} is no bulk command: ${messageOf(error)}`, { cause: error })
         }
-        if (action !== 'create' && action !== 'index') throw new BadDataError(`line ${i + 1}: the bulk command ${JSON.stringify(action)} is not known; create and index are`)
+        if (action !== 'create' && action !== 'index')
+          throw new BadDataError(
+            `line ${i + 1}: the bulk command ${JSON.stringify(action)} is not known; create and index are`,
+          )
         const document = lines[++i]
         const isGood = document !== undefined && this.#addObject(document, rules, builder)
         if (!isGood) errors = true
-        items.push(isGood ? `{"${action}":{"status":201}}` : `{"${action}":{"status":400,"error":{"type":"mapper_parsing_exception","reason":"failed to parse"}}}`)
+        items.push(
+          isGood
+            ? `{"${action}":{"status":201}}`
+            : `{"${action}":{"status":400,"error":{"type":"mapper_parsing_exception","reason":"failed to parse"}}}`,
+        )
       }
       await this.#store(request, builder)
-      return { status: 200, headers: json, body: `{"took":${Math.round(this.#clock.monotonicMs() - startedMs)},"errors":${errors},"items":[${items.join(',')}]}` }
+      return {
+        status: 200,
+        headers: json,
+        body: `{"took":${Math.round(this.#clock.monotonicMs() - startedMs)},"errors":${errors},"items":[${items.join(',')}]}`,
+      }
     } catch (error) {
       return ingestError(error)
     }
   }
 
   /** What Elasticsearch's clients ask before they send. */
-  readonly elasticInfo = (): Promise<HttpReply> => Promise.resolve({ status: 200, headers: { ...json, 'x-elastic-product': 'Elasticsearch' }, body: '{"version":{"number":"8.9.0"},"tagline":"You Know, for Search"}' })
-  readonly elasticLicense = (): Promise<HttpReply> => Promise.resolve({ status: 200, headers: json, body: '{"license":{"uid":"tercet","type":"oss","status":"active","expiry_date_in_millis":4000000000000}}' })
+  readonly elasticInfo = (): Promise<HttpReply> =>
+    Promise.resolve({
+      status: 200,
+      headers: { ...json, 'x-elastic-product': 'Elasticsearch' },
+      body: '{"version":{"number":"8.9.0"},"tagline":"You Know, for Search"}',
+    })
+  readonly elasticLicense = (): Promise<HttpReply> =>
+    Promise.resolve({
+      status: 200,
+      headers: json,
+      body: '{"license":{"uid":"tercet","type":"oss","status":"active","expiry_date_in_millis":4000000000000}}',
+    })
   readonly elasticEmpty = (): Promise<HttpReply> => Promise.resolve({ status: 200, headers: json, body: '{}' })
 
   readonly journal = async (request: HttpRequest): Promise<HttpReply> => {
     try {
-      const rules = this.#rules(request, { streamFields: journalStreamFields, timeFields: ['__REALTIME_TIMESTAMP'], messageFields: ['MESSAGE'] })
+      const rules = this.#rules(request, {
+        streamFields: journalStreamFields,
+        timeFields: ['__REALTIME_TIMESTAMP'],
+        messageFields: ['MESSAGE'],
+      })
       const builder = new LogBatchBuilder()
       for (const fields of parseJournal(await request.body())) {
         // Addresses of the journal itself say nothing about the event.
-        for (const name of fields.keys()) if (name.startsWith('__') && !rules.timeFields.includes(name)) fields.delete(name)
+        for (const name of fields.keys())
+          if (name.startsWith('__') && !rules.timeFields.includes(name)) fields.delete(name)
         try {
           addFields(fields, rules, builder, this.#clock.nowMs())
         } catch (error) {
@@ -133,5 +166,9 @@ export class VictoriaLogsHandlers {
 
 /** Lines that are not empty. */
 function splitLines(body: Uint8Array): string[] {
-  return Buffer.from(body.buffer, body.byteOffset, body.length).toString('utf8').split('\n').map(line => line.trim()).filter(line => line !== '')
+  return Buffer.from(body.buffer, body.byteOffset, body.length)
+    .toString('utf8')
+    .split('\n')
+    .map(line => line.trim())
+    .filter(line => line !== '')
 }

@@ -30,7 +30,18 @@ export class BatchAppender {
   readonly #limits: AdmissionLimits
   readonly record = new LinesRecord()
   /** What is told to those who listen: set while somebody does. */
-  onLine: ((tenant: string, stream: StreamHead, ms: number, subNs: number, bytes: Uint8Array, from: number, to: number, pairs: readonly string[]) => void) | undefined
+  onLine:
+    | ((
+        tenant: string,
+        stream: StreamHead,
+        ms: number,
+        subNs: number,
+        bytes: Uint8Array,
+        from: number,
+        to: number,
+        pairs: readonly string[],
+      ) => void)
+    | undefined
 
   constructor(limits: AdmissionLimits) {
     this.#limits = limits
@@ -43,14 +54,25 @@ export class BatchAppender {
     return result
   }
 
-  #appendStream(tenant: LogTenant, batch: LogBatch, s: number, generation: number, nowMs: number, result: LogAppendResult): void {
-    const from = batch.startOf[s]!, to = batch.startOf[s + 1]!
+  #appendStream(
+    tenant: LogTenant,
+    batch: LogBatch,
+    s: number,
+    generation: number,
+    nowMs: number,
+    result: LogAppendResult,
+  ): void {
+    const from = batch.startOf[s]!,
+      to = batch.startOf[s + 1]!
     if (from === to) return
     const sent = batch.streams[s]!
     let stream: StreamHead
     try {
       const problem = this.#checkLabels(sent)
-      if (problem !== undefined) { refuse(result, problem, to - from); return }
+      if (problem !== undefined) {
+        refuse(result, problem, to - from)
+        return
+      }
       stream = tenant.stream(withServiceName(sent), nowMs)
     } catch (error) {
       if (!(error instanceof LimitError)) throw error
@@ -64,16 +86,38 @@ export class BatchAppender {
     }
     const { maxAgeMs, futureMs, outOfOrderMs } = this.#limits
     const levelFromLabels = levelAmong(sent.pairs)
-    const oldestMs = nowMs - maxAgeMs, newestMs = nowMs + futureMs
+    const oldestMs = nowMs - maxAgeMs,
+      newestMs = nowMs + futureMs
     const tooFarBehind: string[] = []
     for (let i = from; i < to; i++) {
-      const ms = batch.timesMs[i]!, subNs = batch.subNs[i]!
+      const ms = batch.timesMs[i]!,
+        subNs = batch.subNs[i]!
       const length = batch.lineTo[i]! - batch.lineFrom[i]!
-      if (ms < oldestMs) { refuse(result, `entry for stream '${stream.labels.toString()}' has timestamp too old: ${rfc3339(ms)}, oldest acceptable timestamp is: ${rfc3339(oldestMs)}`, 1); continue }
-      if (ms > newestMs) { refuse(result, `entry for stream '${stream.labels.toString()}' has timestamp too new: ${rfc3339(ms)}`, 1); continue }
-      if (length > this.#limits.lineBytesMax) { refuse(result, `max entry size '${this.#limits.lineBytesMax}' bytes exceeded for stream '${stream.labels.toString()}' while adding an entry with length '${length}' bytes`, 1); continue }
+      if (ms < oldestMs) {
+        refuse(
+          result,
+          `entry for stream '${stream.labels.toString()}' has timestamp too old: ${rfc3339(ms)}, oldest acceptable timestamp is: ${rfc3339(oldestMs)}`,
+          1,
+        )
+        continue
+      }
+      if (ms > newestMs) {
+        refuse(result, `entry for stream '${stream.labels.toString()}' has timestamp too new: ${rfc3339(ms)}`, 1)
+        continue
+      }
+      if (length > this.#limits.lineBytesMax) {
+        refuse(
+          result,
+          `max entry size '${this.#limits.lineBytesMax}' bytes exceeded for stream '${stream.labels.toString()}' while adding an entry with length '${length}' bytes`,
+          1,
+        )
+        continue
+      }
       if (ms < stream.newestMs - outOfOrderMs) {
-        if (tooFarBehind.length < 10) tooFarBehind.push(`entry with timestamp ${goTime(ms, subNs)} ignored, reason: 'entry too far behind, entry timestamp is: ${rfc3339(ms)}, oldest acceptable timestamp is: ${rfc3339(stream.newestMs - outOfOrderMs)}',`)
+        if (tooFarBehind.length < 10)
+          tooFarBehind.push(
+            `entry with timestamp ${goTime(ms, subNs)} ignored, reason: 'entry too far behind, entry timestamp is: ${rfc3339(ms)}, oldest acceptable timestamp is: ${rfc3339(stream.newestMs - outOfOrderMs)}',`,
+          )
         result.refused++
         continue
       }
@@ -86,47 +130,69 @@ export class BatchAppender {
         continue
       }
       const problem = this.#checkMetadata(pairs, stream.labels)
-      if (problem !== undefined) { refuse(result, problem, 1); continue }
+      if (problem !== undefined) {
+        refuse(result, problem, 1)
+        continue
+      }
       result.lines++
       if (!stream.append(nowMs, ms, subNs, batch.bytes, batch.lineFrom[i]!, batch.lineTo[i]!, pairs)) continue
       this.record.add(stream.number, ms, subNs, batch.bytes, batch.lineFrom[i]!, batch.lineTo[i]!, pairs)
       this.onLine?.(tenant.name, stream, ms, subNs, batch.bytes, batch.lineFrom[i]!, batch.lineTo[i]!, pairs)
     }
-    if (tooFarBehind.length > 0) result.problems.push({ message: `${tooFarBehind.join('\n')}\nuser '${tenant.name}', total ignored: ${tooFarBehind.length} out of ${to - from} for stream: ${stream.labels.toString()}`, count: 1 })
+    if (tooFarBehind.length > 0)
+      result.problems.push({
+        message: `${tooFarBehind.join('\n')}\nuser '${tenant.name}', total ignored: ${tooFarBehind.length} out of ${to - from} for stream: ${stream.labels.toString()}`,
+        count: 1,
+      })
   }
 
   #checkLabels(labels: Labels): string | undefined {
     const { labelsPerStreamMax, labelNameBytesMax, labelValueBytesMax } = this.#limits
     const counted = labels.size - (labels.has(serviceNameLabel) ? 1 : 0)
-    if (counted > labelsPerStreamMax) return `entry for stream '${labels.toString()}' has ${counted} label names; limit ${labelsPerStreamMax}`
+    if (counted > labelsPerStreamMax)
+      return `entry for stream '${labels.toString()}' has ${counted} label names; limit ${labelsPerStreamMax}`
     const { pairs } = labels
     for (let i = 0; i < pairs.length; i += 2) {
-      if (bytesOf(pairs[i]!) > labelNameBytesMax) return `stream '${labels.toString()}' has label name too long: '${pairs[i]!}'`
-      if (bytesOf(pairs[i + 1]!) > labelValueBytesMax) return `stream '${labels.toString()}' has label value too long: '${pairs[i + 1]!}'`
+      if (bytesOf(pairs[i]!) > labelNameBytesMax)
+        return `stream '${labels.toString()}' has label name too long: '${pairs[i]!}'`
+      if (bytesOf(pairs[i + 1]!) > labelValueBytesMax)
+        return `stream '${labels.toString()}' has label value too long: '${pairs[i + 1]!}'`
     }
     return undefined
   }
 
   #checkMetadata(pairs: readonly string[], labels: Labels): string | undefined {
     const { metadataPairsMax, metadataBytesMax } = this.#limits
-    if (pairs.length / 2 > metadataPairsMax) return `stream '${labels.toString()}' has too many structured metadata labels: '${pairs.length / 2}', limit: '${metadataPairsMax}'. Please see limits.log_metadata_pairs.`
+    if (pairs.length / 2 > metadataPairsMax)
+      return `stream '${labels.toString()}' has too many structured metadata labels: '${pairs.length / 2}', limit: '${metadataPairsMax}'. Please see limits.log_metadata_pairs.`
     let size = 0
     for (const text of pairs) size += text.length
-    if (size > metadataBytesMax / 3 && pairs.reduce((sum, text) => sum + bytesOf(text), 0) > metadataBytesMax) return `stream '${labels.toString()}' has structured metadata too large: '${size}' bytes, limit: '${metadataBytesMax}' bytes. Please see limits.log_metadata_size.`
+    if (size > metadataBytesMax / 3 && pairs.reduce((sum, text) => sum + bytesOf(text), 0) > metadataBytesMax)
+      return `stream '${labels.toString()}' has structured metadata too large: '${size}' bytes, limit: '${metadataBytesMax}' bytes. Please see limits.log_metadata_size.`
     return undefined
   }
 
   /** The pairs of an entry: normalised names in order, the later of two wins, no empty values; with the level that was told or found. */
   #metadata(batch: LogBatch, i: number, levelFromLabels: string | undefined): readonly string[] {
-    const from = batch.pairsFrom[i]!, to = batch.pairsTo[i]!
-    if (from === to) return levelPairs(levelFromLabels ?? detectLevel(batch.bytes, batch.lineFrom[i]!, batch.lineTo[i]!))
+    const from = batch.pairsFrom[i]!,
+      to = batch.pairsTo[i]!
+    if (from === to)
+      return levelPairs(levelFromLabels ?? detectLevel(batch.bytes, batch.lineFrom[i]!, batch.lineTo[i]!))
     const values = new Map<string, string>()
     for (let p = from; p < to; p += 2) {
       const name = batch.isVerbatim ? batch.pairs[p]! : normalizeMetadataName(batch.pairs[p]!)
       if (batch.pairs[p + 1] !== '') values.set(name, batch.pairs[p + 1]!)
     }
     const told = values.get('detected_level')
-    values.set('detected_level', told !== undefined ? knownLevel(told) ?? told : levelFromLabels ?? levelAmong(batch.pairs, from, to) ?? levelOfNumber(values) ?? detectLevel(batch.bytes, batch.lineFrom[i]!, batch.lineTo[i]!))
+    values.set(
+      'detected_level',
+      told !== undefined
+        ? (knownLevel(told) ?? told)
+        : (levelFromLabels ??
+            levelAmong(batch.pairs, from, to) ??
+            levelOfNumber(values) ??
+            detectLevel(batch.bytes, batch.lineFrom[i]!, batch.lineTo[i]!)),
+    )
     const names = [...values.keys()].sort()
     return names.flatMap(name => [name, values.get(name)!])
   }
@@ -155,9 +221,12 @@ function levelAmong(pairs: readonly string[], from = 0, to = pairs.length): stri
   let found: string | undefined
   for (let i = from; i < to; i += 2) {
     const rank = levelNames.indexOf(pairs[i]! as (typeof levelNames)[number])
-    if (rank >= 0 && rank < best && pairs[i + 1] !== '') { best = rank; found = pairs[i + 1] }
+    if (rank >= 0 && rank < best && pairs[i + 1] !== '') {
+      best = rank
+      found = pairs[i + 1]
+    }
   }
-  return found === undefined ? undefined : knownLevel(found) ?? found
+  return found === undefined ? undefined : (knownLevel(found) ?? found)
 }
 
 const named = new WeakMap<Labels, Labels>()
@@ -167,7 +236,7 @@ export function withServiceName(labels: Labels): Labels {
   if (labels.has(serviceNameLabel)) return labels
   let result = named.get(labels)
   if (result === undefined) {
-    named.set(labels, result = labels.with(serviceNameLabel, impliedService(labels)))
+    named.set(labels, (result = labels.with(serviceNameLabel, impliedService(labels))))
   }
   return result
 }
@@ -179,8 +248,12 @@ function refuse(result: LogAppendResult, message: string, count: number): void {
   else if (result.problems.length < 50) result.problems.push({ message, count })
 }
 
-function bytesOf(text: string): number { return Buffer.byteLength(text) }
-function rfc3339(ms: number): string { return Number.isFinite(ms) && Math.abs(ms) < 8.64e15 ? new Date(ms).toISOString().replace(/\.000Z$/, 'Z') : String(ms) }
+function bytesOf(text: string): number {
+  return Buffer.byteLength(text)
+}
+function rfc3339(ms: number): string {
+  return Number.isFinite(ms) && Math.abs(ms) < 8.64e15 ? new Date(ms).toISOString().replace(/\.000Z$/, 'Z') : String(ms)
+}
 function goTime(ms: number, subNs: number): string {
   if (Math.abs(ms) > 8.64e15) return formatNs(ms, subNs)
   const iso = new Date(ms).toISOString()

@@ -18,22 +18,47 @@ export class BlockLines {
   constructor(bytes: Uint8Array, entries: number, hasPairs: boolean) {
     if (entries > bytes.length) throw new CorruptDataError(`log block: ${entries} entries in ${bytes.length} bytes`)
     this.bytes = bytes
-    const timesMs = this.timesMs = new Float64Array(entries)
-    const subNs = this.subNs = new Uint32Array(entries)
-    const lineFrom = this.lineFrom = new Uint32Array(entries)
-    const lineTo = this.lineTo = new Uint32Array(entries)
-    const pairsFrom = this.pairsFrom = new Uint32Array(entries)
-    const pairsTo = this.pairsTo = new Uint32Array(entries)
+    const timesMs = (this.timesMs = new Float64Array(entries))
+    const subNs = (this.subNs = new Uint32Array(entries))
+    const lineFrom = (this.lineFrom = new Uint32Array(entries))
+    const lineTo = (this.lineTo = new Uint32Array(entries))
+    const pairsFrom = (this.pairsFrom = new Uint32Array(entries))
+    const pairsTo = (this.pairsTo = new Uint32Array(entries))
     const time = new TimeCursor()
     const end = bytes.length
     let at = 0
     let i = 0
     /** Times of now have nine bytes, of which the last five change only every 134 ms: what they stand for is kept. */
-    let lastHigh = -1, baseMs = 0, baseNs = 0
+    let lastHigh = -1,
+      baseMs = 0,
+      baseNs = 0
     for (; i < entries && at < end; i++) {
-      if (at + 9 <= end && (bytes[at]! & bytes[at + 1]! & bytes[at + 2]! & bytes[at + 3]! & bytes[at + 4]! & bytes[at + 5]! & bytes[at + 6]! & bytes[at + 7]! & 128) !== 0 && bytes[at + 8]! < 128 && (bytes[at]! & 1) === 0) {
-        const low = bytes[at]! & 127 | (bytes[at + 1]! & 127) << 7 | (bytes[at + 2]! & 127) << 14 | (bytes[at + 3]! & 127) << 21
-        const high = (bytes[at + 4]! & 127 | (bytes[at + 5]! & 127) << 7 | (bytes[at + 6]! & 127) << 14 | (bytes[at + 7]! & 127) << 21) + bytes[at + 8]! * 268435456
+      if (
+        at + 9 <= end &&
+        (bytes[at]! &
+          bytes[at + 1]! &
+          bytes[at + 2]! &
+          bytes[at + 3]! &
+          bytes[at + 4]! &
+          bytes[at + 5]! &
+          bytes[at + 6]! &
+          bytes[at + 7]! &
+          128) !==
+          0 &&
+        bytes[at + 8]! < 128 &&
+        (bytes[at]! & 1) === 0
+      ) {
+        const low =
+          (bytes[at]! & 127) |
+          ((bytes[at + 1]! & 127) << 7) |
+          ((bytes[at + 2]! & 127) << 14) |
+          ((bytes[at + 3]! & 127) << 21)
+        const high =
+          ((bytes[at + 4]! & 127) |
+            ((bytes[at + 5]! & 127) << 7) |
+            ((bytes[at + 6]! & 127) << 14) |
+            ((bytes[at + 7]! & 127) << 21)) +
+          bytes[at + 8]! * 268435456
         if (high !== lastHigh) {
           lastHigh = high
           // high · 2^27 nanoseconds; 15625 · 2^27 of them are 2^21 milliseconds.
@@ -44,7 +69,7 @@ export class BlockLines {
           baseNs = rest - ms * 1e6
         }
         const ns = baseNs + (low >>> 1)
-        const ms = ns / 1e6 | 0
+        const ms = (ns / 1e6) | 0
         timesMs[i] = baseMs + ms
         subNs[i] = ns - ms * 1e6
         at += 9
@@ -53,15 +78,29 @@ export class BlockLines {
         timesMs[i] = time.ms
         subNs[i] = time.subNs
       }
-      let length = 0, scale = 1, byte = 128
-      while (at < end && scale < 4398046511104) { byte = bytes[at++]!; length += (byte & 127) * scale; if (byte < 128) break; scale *= 128 }
+      let length = 0,
+        scale = 1,
+        byte = 128
+      while (at < end && scale < 4398046511104) {
+        byte = bytes[at++]!
+        length += (byte & 127) * scale
+        if (byte < 128) break
+        scale *= 128
+      }
       if (byte >= 128 || length > end - at) throw new CorruptDataError(`log block: a line is cut off at ${at}`)
       lineFrom[i] = at
       at += length
       lineTo[i] = at
       if (hasPairs) {
-        length = 0; scale = 1; byte = 128
-        while (at < end && scale < 4398046511104) { byte = bytes[at++]!; length += (byte & 127) * scale; if (byte < 128) break; scale *= 128 }
+        length = 0
+        scale = 1
+        byte = 128
+        while (at < end && scale < 4398046511104) {
+          byte = bytes[at++]!
+          length += (byte & 127) * scale
+          if (byte < 128) break
+          scale *= 128
+        }
         if (byte >= 128 || length > end - at) throw new CorruptDataError(`log block: metadata is cut off at ${at}`)
         pairsFrom[i] = at
         at += length
@@ -72,5 +111,7 @@ export class BlockLines {
     this.count = entries
   }
 
-  get heldBytes(): number { return this.bytes.length + this.count * 28 }
+  get heldBytes(): number {
+    return this.bytes.length + this.count * 28
+  }
 }

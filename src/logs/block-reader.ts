@@ -47,16 +47,31 @@ export class ChunkReader {
   indexed(tenant: string, chunk: IndexedChunk): ChunkSource {
     const { fromMs, throughMs, entries, kilobytes } = chunk
     const key = chunkKey(tenant, chunk, false)
-    return { fromMs, throughMs, entries, kilobytes, isInMemory: false, open: needles => this.#openIndexed(tenant, chunk, key, needles ?? []) }
+    return {
+      fromMs,
+      throughMs,
+      entries,
+      kilobytes,
+      isInMemory: false,
+      open: needles => this.#openIndexed(tenant, chunk, key, needles ?? []),
+    }
   }
 
-  async #openIndexed(tenant: string, chunk: IndexedChunk, key: string, needles: readonly Uint8Array[]): Promise<OpenedChunk | undefined> {
+  async #openIndexed(
+    tenant: string,
+    chunk: IndexedChunk,
+    key: string,
+    needles: readonly Uint8Array[],
+  ): Promise<OpenedChunk | undefined> {
     const bits = needles.map(bitsOf).filter(b => b.length > 0)
     const filter = bits.length === 0 ? undefined : await this.#filter(tenant, chunk, key)
     if (filter !== undefined) {
       let some = false
       for (let block = 0; block < filter.blocks && !some; block++) some = bits.every(b => filter.mayContain(block, b))
-      if (!some) { this.skipped++; return undefined }
+      if (!some) {
+        this.skipped++
+        return undefined
+      }
     }
     return this.#opened(key, await this.#fetch(tenant, chunk, key), filter)
   }
@@ -104,12 +119,23 @@ export class ChunkReader {
     const { fromMs, throughMs } = chunk.ref
     const key = chunkKey(tenant, chunk.ref, false)
     return {
-      fromMs, throughMs, entries: chunk.entries, kilobytes: chunk.kilobytes, isInMemory: true,
-      open: async () => this.#opened(key, openChunkObject(chunk.bytes ?? await this.#options.files.read(chunk.path!).catch((error: unknown) => {
-        // Uploaded meanwhile, and gone from the disk.
-        if (error instanceof NotFoundError) return this.read(tenant, { ...chunk.ref, kilobytes: 0, entries: 0 })
-        throw error
-      }))),
+      fromMs,
+      throughMs,
+      entries: chunk.entries,
+      kilobytes: chunk.kilobytes,
+      isInMemory: true,
+      open: async () =>
+        this.#opened(
+          key,
+          openChunkObject(
+            chunk.bytes ??
+              (await this.#options.files.read(chunk.path!).catch((error: unknown) => {
+                // Uploaded meanwhile, and gone from the disk.
+                if (error instanceof NotFoundError) return this.read(tenant, { ...chunk.ref, kilobytes: 0, entries: 0 })
+                throw error
+              })),
+          ),
+        ),
     }
   }
 
@@ -118,8 +144,24 @@ export class ChunkReader {
     const chunk = stream.open
     if (chunk === undefined || chunk.entries === 0) return undefined
     const { symbols, blocks } = chunk.snapshot()
-    const opened: OpenedChunk = { symbols, blocks: blocks.map(({ minMs, maxMs, entries, read }) => ({ minMs, maxMs, entries, mayContain: () => true, lines: read })) }
-    return { fromMs: chunk.minMs, throughMs: chunk.maxMs + 1, entries: chunk.entries, kilobytes: Math.round(chunk.rawBytes / 1024), isInMemory: true, open: () => Promise.resolve(opened) }
+    const opened: OpenedChunk = {
+      symbols,
+      blocks: blocks.map(({ minMs, maxMs, entries, read }) => ({
+        minMs,
+        maxMs,
+        entries,
+        mayContain: () => true,
+        lines: read,
+      })),
+    }
+    return {
+      fromMs: chunk.minMs,
+      throughMs: chunk.maxMs + 1,
+      entries: chunk.entries,
+      kilobytes: Math.round(chunk.rawBytes / 1024),
+      isInMemory: true,
+      open: () => Promise.resolve(opened),
+    }
   }
 
   #opened(key: string, inner: InnerChunk, filter?: TokenFilter): OpenedChunk {
@@ -135,12 +177,14 @@ export class ChunkReader {
         return read
       }
       return {
-        minMs: block.minMs, maxMs: block.maxMs, entries: block.entries,
+        minMs: block.minMs,
+        maxMs: block.maxMs,
+        entries: block.entries,
         // Looking through a block as one text costs less than finding its lines.
         mayContain: needle => {
           if (usable !== undefined) {
             let bits = bitsMemo.get(needle)
-            if (bits === undefined) bitsMemo.set(needle, bits = bitsOf(needle))
+            if (bits === undefined) bitsMemo.set(needle, (bits = bitsOf(needle)))
             if (!usable.mayContain(i, bits)) return false
           }
           const text = bytes()

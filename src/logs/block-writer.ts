@@ -20,7 +20,11 @@ const pack = promisify(gzip)
 const uploadsAtOnce = 8
 const removeAfterMs = 300_000
 
-export interface FinishedChunk { tenant: string; labels: Labels; chunk: ClosedChunk }
+export interface FinishedChunk {
+  tenant: string
+  labels: Labels
+  chunk: ClosedChunk
+}
 
 export interface ChunkWriterOptions {
   clock: Clock
@@ -54,14 +58,16 @@ export class ChunkWriter {
       for (let day = Math.floor(ref.fromMs / dayMs); day <= Math.floor(ref.throughMs / dayMs); day++) {
         const name = `${day}/${tenant}`
         let table = byTable.get(name)
-        if (table === undefined) byTable.set(name, table = { tenant, day, streams: new Map() })
+        if (table === undefined) byTable.set(name, (table = { tenant, day, streams: new Map() }))
         const key = `${ref.fingerprint} ${labels.key}`
         let stream = table.streams.get(key)
-        if (stream === undefined) table.streams.set(key, stream = { fingerprint: ref.fingerprint, labels, chunks: [] })
+        if (stream === undefined)
+          table.streams.set(key, (stream = { fingerprint: ref.fingerprint, labels, chunks: [] }))
         stream.chunks.push({ ...ref, kilobytes, entries })
       }
     }
-    for (const { tenant, day, streams } of byTable.values()) await this.rewrite(tenant, day, [...streams.values()], () => true)
+    for (const { tenant, day, streams } of byTable.values())
+      await this.rewrite(tenant, day, [...streams.values()], () => true)
   }
 
   async #upload(finished: readonly FinishedChunk[]): Promise<void> {
@@ -70,7 +76,7 @@ export class ChunkWriter {
     const work = async (): Promise<void> => {
       for (let i = next++; i < finished.length; i = next++) {
         const { tenant, chunk } = finished[i]!
-        await bucket.put(chunkKey(tenant, chunk.ref, isBase64), chunk.bytes ?? await files.read(chunk.path!))
+        await bucket.put(chunkKey(tenant, chunk.ref, isBase64), chunk.bytes ?? (await files.read(chunk.path!)))
         // A filter that is missing costs time, nothing else.
         await bucket.put(filterKey(tenant, chunk.ref, isBase64), chunk.filter)
         this.uploads++
@@ -81,10 +87,17 @@ export class ChunkWriter {
   }
 
   /** Writes a tenant's index of a day anew, from all its files and what is added; the files it replaces go later. */
-  async rewrite(tenant: string, day: number, added: readonly IndexedStream[], keep: (chunk: IndexedChunk) => boolean): Promise<void> {
+  async rewrite(
+    tenant: string,
+    day: number,
+    added: readonly IndexedStream[],
+    keep: (chunk: IndexedChunk) => boolean,
+  ): Promise<void> {
     const { bucket, catalogue, clock } = this.#options
     const old = catalogue.filesOf(tenant, day)
-    const indexes = (await Promise.all(old.map(file => catalogue.index(file.key, tenant)))).filter(index => index !== undefined)
+    const indexes = (await Promise.all(old.map(file => catalogue.index(file.key, tenant)))).filter(
+      index => index !== undefined,
+    )
     const streams = mergeIndexes(indexes, added, keep)
     if (streams.length > 0) {
       const bytes = encodeIndex(streams)
@@ -103,7 +116,9 @@ export class ChunkWriter {
     }
   }
 
-  doom(key: string, afterMs = removeAfterMs): void { this.#doomed.push({ key, afterMs: this.#options.clock.nowMs() + afterMs }) }
+  doom(key: string, afterMs = removeAfterMs): void {
+    this.#doomed.push({ key, afterMs: this.#options.clock.nowMs() + afterMs })
+  }
 
   /** Removes what is due. `all`: now, because the process ends. */
   async removeDoomed(all = false): Promise<void> {
@@ -112,7 +127,10 @@ export class ChunkWriter {
       try {
         await this.#options.bucket.delete(doomed.key)
       } catch (error) {
-        this.#options.log.warn('an object that is not needed any more could not be removed', { key: doomed.key, error: messageOf(error) })
+        this.#options.log.warn('an object that is not needed any more could not be removed', {
+          key: doomed.key,
+          error: messageOf(error),
+        })
         return
       }
       this.#doomed.splice(this.#doomed.indexOf(doomed), 1)

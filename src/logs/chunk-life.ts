@@ -63,7 +63,14 @@ export class ChunkLife {
   #relieving = false
   failures = 0
 
-  constructor(options: ChunkLifeOptions, wal: Wal, tenants: ReadonlyMap<string, LogTenant>, catalogue: IndexCatalogue, reader: ChunkReader, mayWrite: () => Promise<boolean>) {
+  constructor(
+    options: ChunkLifeOptions,
+    wal: Wal,
+    tenants: ReadonlyMap<string, LogTenant>,
+    catalogue: IndexCatalogue,
+    reader: ChunkReader,
+    mayWrite: () => Promise<boolean>,
+  ) {
     this.#options = options
     this.#wal = wal
     this.#tenants = tenants
@@ -76,10 +83,19 @@ export class ChunkLife {
   readonly #reader: ChunkReader
 
   get stats(): { uploads: number; bytes: number; fetched: number; skipped: number; waiting: number; failures: number } {
-    return { uploads: this.writer.uploads, bytes: this.writer.uploadedBytes, fetched: this.#reader.fetched, skipped: this.#reader.skipped, waiting: this.#closed().length, failures: this.failures }
+    return {
+      uploads: this.writer.uploads,
+      bytes: this.writer.uploadedBytes,
+      fetched: this.#reader.fetched,
+      skipped: this.#reader.skipped,
+      waiting: this.#closed().length,
+      failures: this.failures,
+    }
   }
 
-  get waitingBytes(): number { return this.#closed().reduce((sum, { chunk }) => sum + chunk.size, 0) }
+  get waitingBytes(): number {
+    return this.#closed().reduce((sum, { chunk }) => sum + chunk.size, 0)
+  }
 
   /** After the replay: what the log had is in memory, and a new generation has begun. */
   begin(): void {
@@ -101,13 +117,15 @@ export class ChunkLife {
 
   #streams(): [LogTenant, StreamHead][] {
     const all: [LogTenant, StreamHead][] = []
-    for (const tenant of this.#tenants.values()) for (const stream of tenant.streams.values()) all.push([tenant, stream])
+    for (const tenant of this.#tenants.values())
+      for (const stream of tenant.streams.values()) all.push([tenant, stream])
     return all
   }
 
   #closed(): { tenant: LogTenant; stream: StreamHead; chunk: ClosedChunk }[] {
     const all: { tenant: LogTenant; stream: StreamHead; chunk: ClosedChunk }[] = []
-    for (const [tenant, stream] of this.#streams()) for (const chunk of stream.closed) all.push({ tenant, stream, chunk })
+    for (const [tenant, stream] of this.#streams())
+      for (const chunk of stream.closed) all.push({ tenant, stream, chunk })
     return all
   }
 
@@ -120,14 +138,17 @@ export class ChunkLife {
       const now = clock.monotonicMs()
       if (now - this.#lastRelieveMs < 100) return
       this.#lastRelieveMs = now
-      let held = 0, closed = 0
+      let held = 0,
+        closed = 0
       for (const [tenant, stream] of this.#streams()) {
         if (stream.open?.isFull === true) stream.cut(tenant.name)
         held += stream.open?.heldBytes ?? 0
         for (const chunk of stream.closed) closed += chunk.bytes?.length ?? 0
       }
       if (held > headBytesMax) {
-        const largest = this.#streams().filter(([, s]) => s.open !== undefined).sort((a, b) => b[1].open!.heldBytes - a[1].open!.heldBytes)
+        const largest = this.#streams()
+          .filter(([, s]) => s.open !== undefined)
+          .sort((a, b) => b[1].open!.heldBytes - a[1].open!.heldBytes)
         for (const [tenant, stream] of largest) {
           if (held <= headBytesMax * 0.75) break
           held -= stream.open!.heldBytes
@@ -153,18 +174,22 @@ export class ChunkLife {
   }
 
   /** Chunks that waited on the disk when the process ended are in the log as well. */
-  clearStaging(): Promise<void> { return this.#options.files.removeDirectory(`${this.#options.directory}/staging`) }
+  clearStaging(): Promise<void> {
+    return this.#options.files.removeDirectory(`${this.#options.directory}/staging`)
+  }
 
   async cutDue(): Promise<void> {
     const nowMs = this.#options.clock.nowMs()
     for (const [tenant, stream] of this.#streams()) {
       const { open } = stream
       if (open === undefined) continue
-      if (open.isFull || nowMs - open.createdMs >= chunkAgeMaxMs || nowMs - open.lastAppendMs >= chunkIdleMs) stream.cut(tenant.name)
+      if (open.isFull || nowMs - open.createdMs >= chunkAgeMaxMs || nowMs - open.lastAppendMs >= chunkIdleMs)
+        stream.cut(tenant.name)
       await this.#pause()
     }
     const { clock } = this.#options
-    const age = clock.monotonicMs() - this.#generationStartedMs, written = this.#wal.bytesWritten - this.#generationStartedBytes
+    const age = clock.monotonicMs() - this.#generationStartedMs,
+      written = this.#wal.bytesWritten - this.#generationStartedBytes
     if (written > 0 && (age >= generationMs || written >= generationBytes)) await this.#turn(false)
   }
 
@@ -190,10 +215,15 @@ export class ChunkLife {
         const { open } = stream
         await this.#pause()
         if (open === undefined || open.entries === 0 || stream.open !== open) continue
-        if (cutAll || open.rawBytes > carriedBytesMax) { stream.cut(tenant.name); continue }
+        if (cutAll || open.rawBytes > carriedBytesMax) {
+          stream.cut(tenant.name)
+          continue
+        }
         stream.definedIn = generation
         record.define(stream.number, stream.labels)
-        open.forEach((ms, subNs, bytes, from, to, pairs) => { record.add(stream.number, ms, subNs, bytes, from, to, pairs) })
+        open.forEach((ms, subNs, bytes, from, to, pairs) => {
+          record.add(stream.number, ms, subNs, bytes, from, to, pairs)
+        })
         size += open.rawBytes
         if (size > 1024 * 1024) write()
       }
@@ -209,7 +239,8 @@ export class ChunkLife {
     const closed = this.#closed()
     const waited = this.#options.clock.monotonicMs() - this.#lastPublishMs >= publishAfterMs
     const bytes = closed.reduce((sum, { chunk }) => sum + chunk.size, 0)
-    if ((closed.length > 0 || this.#finishedGenerations.length > 0) && (waited || bytes >= publishBytes)) await this.#publish()
+    if ((closed.length > 0 || this.#finishedGenerations.length > 0) && (waited || bytes >= publishBytes))
+      await this.#publish()
   }
 
   async #publish(): Promise<void> {
@@ -218,11 +249,18 @@ export class ChunkLife {
     const generations = this.#unreplaced ? [] : [...this.#finishedGenerations]
     try {
       await this.#wal.commit()
-      const finished: FinishedChunk[] = closed.map(({ tenant, stream, chunk }) => ({ tenant: tenant.name, labels: stream.labels, chunk }))
+      const finished: FinishedChunk[] = closed.map(({ tenant, stream, chunk }) => ({
+        tenant: tenant.name,
+        labels: stream.labels,
+        chunk,
+      }))
       if (finished.length > 0) await this.writer.publish(finished)
     } catch (error) {
       this.failures++
-      this.#options.log.warn('log chunks could not be put into the bucket, they wait', { chunks: closed.length, error: messageOf(error) })
+      this.#options.log.warn('log chunks could not be put into the bucket, they wait', {
+        chunks: closed.length,
+        error: messageOf(error),
+      })
       return
     }
     this.#lastPublishMs = this.#options.clock.monotonicMs()
@@ -243,7 +281,9 @@ export class ChunkLife {
       if (this.#closed().length === 0) break
       if (!(await this.#mayWrite())) return
       const { clock } = this.#options
-      await new Promise<void>(resolve => { clock.after(Math.min(5000, 100 * 2 ** Math.min(attempt, 6)), resolve) })
+      await new Promise<void>(resolve => {
+        clock.after(Math.min(5000, 100 * 2 ** Math.min(attempt, 6)), resolve)
+      })
     }
   }
 
@@ -267,9 +307,13 @@ export class ChunkLife {
     for (const tenant of this.#catalogue.tenants()) {
       for (const day of this.#catalogue.daysOf(tenant)) {
         if (day * dayMs > oldestMs) continue
-        const indexes = await Promise.all(this.#catalogue.filesOf(tenant, day).map(file => this.#catalogue.index(file.key, tenant)))
+        const indexes = await Promise.all(
+          this.#catalogue.filesOf(tenant, day).map(file => this.#catalogue.index(file.key, tenant)),
+        )
         const expired = new Map<string, IndexedChunk>()
-        for (const index of indexes) for (const stream of index?.streams ?? []) for (const chunk of stream.chunks) if (chunk.throughMs < oldestMs) expired.set(chunkName(chunk), chunk)
+        for (const index of indexes)
+          for (const stream of index?.streams ?? [])
+            for (const chunk of stream.chunks) if (chunk.throughMs < oldestMs) expired.set(chunkName(chunk), chunk)
         if (expired.size === 0) continue
         if (!(await this.#mayWrite())) return
         await this.writer.rewrite(tenant, day, [], chunk => !expired.has(chunkName(chunk)))
@@ -287,8 +331,12 @@ export class ChunkLife {
     await this.writer.removeDoomed()
     this.#catalogue.forgetIdle()
     const idleSinceMs = this.#options.clock.nowMs() - chunkIdleMs
-    for (const [tenant, stream] of this.#streams()) if (stream.open === undefined && stream.closed.length === 0 && stream.lastAppendMs < idleSinceMs) tenant.forget(stream)
+    for (const [tenant, stream] of this.#streams())
+      if (stream.open === undefined && stream.closed.length === 0 && stream.lastAppendMs < idleSinceMs)
+        tenant.forget(stream)
   }
 
-  async close(): Promise<void> { await this.writer.removeDoomed(false).catch(() => {}) }
+  async close(): Promise<void> {
+    await this.writer.removeDoomed(false).catch(() => {})
+  }
 }

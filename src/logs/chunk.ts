@@ -2,7 +2,15 @@
  * A chunk object: an envelope (labels as JSON) around the inner chunk (blocks of lines). Source: docs/formats/loki-chunk.md.
  * Reads formats 1 to 4 and every codec, writes format 4.
  */
-import { deflateRawSync, gunzipSync, gzipSync, inflateRawSync, zstdCompressSync, zstdDecompressSync, constants } from 'node:zlib'
+import {
+  deflateRawSync,
+  gunzipSync,
+  gzipSync,
+  inflateRawSync,
+  zstdCompressSync,
+  zstdDecompressSync,
+  constants,
+} from 'node:zlib'
 import { ByteReader } from '#codec/byte-reader.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { crc32c } from '#codec/crc32c.ts'
@@ -13,7 +21,17 @@ import { CorruptDataError, LimitError, messageOf } from '#core/errors.ts'
 import { decodeUtf8, encodeUtf8 } from '#core/text.ts'
 import type { Labels } from '#model/labels.ts'
 
-export const codecs = { none: 0, gzip: 1, lz4_64k: 3, snappy: 4, lz4_256k: 5, lz4_1m: 6, lz4_4m: 7, flate: 8, zstd: 9 } as const
+export const codecs = {
+  none: 0,
+  gzip: 1,
+  lz4_64k: 3,
+  snappy: 4,
+  lz4_256k: 5,
+  lz4_1m: 6,
+  lz4_4m: 7,
+  flate: 8,
+  zstd: 9,
+} as const
 export type ChunkCodec = keyof typeof codecs
 
 const magic = 0x012ee56a
@@ -23,12 +41,18 @@ const zstdLevel = 1
 
 export function compress(codec: number, bytes: Uint8Array): Uint8Array {
   switch (codec) {
-    case codecs.none: return bytes
-    case codecs.gzip: return gzipSync(bytes)
-    case codecs.flate: return deflateRawSync(bytes)
-    case codecs.snappy: return bytes.length === 0 ? bytes : encodeSnappyFrames(bytes)
-    case codecs.zstd: return zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: zstdLevel } })
-    default: throw new CorruptDataError(`log chunk: codec ${codec} is not written here`)
+    case codecs.none:
+      return bytes
+    case codecs.gzip:
+      return gzipSync(bytes)
+    case codecs.flate:
+      return deflateRawSync(bytes)
+    case codecs.snappy:
+      return bytes.length === 0 ? bytes : encodeSnappyFrames(bytes)
+    case codecs.zstd:
+      return zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: zstdLevel } })
+    default:
+      throw new CorruptDataError(`log chunk: codec ${codec} is not written here`)
   }
 }
 
@@ -36,13 +60,23 @@ export function compress(codec: number, bytes: Uint8Array): Uint8Array {
 export function decompress(codec: number, bytes: Uint8Array, expected = 65_536): Uint8Array {
   try {
     switch (codec) {
-      case codecs.none: return bytes
-      case codecs.gzip: return gunzipSync(bytes, { maxOutputLength: blockBytesMax })
-      case codecs.flate: return inflateRawSync(bytes, { maxOutputLength: blockBytesMax })
-      case codecs.snappy: return decodeSnappyFrames(bytes, blockBytesMax)
-      case codecs.zstd: return zstdDecompressSync(bytes, { maxOutputLength: blockBytesMax, chunkSize: Math.max(1024, expected) })
-      case codecs.lz4_64k: case codecs.lz4_256k: case codecs.lz4_1m: case codecs.lz4_4m: return decodeLz4Frame(bytes, blockBytesMax)
-      default: throw new CorruptDataError(`log chunk: codec ${codec} is not known`)
+      case codecs.none:
+        return bytes
+      case codecs.gzip:
+        return gunzipSync(bytes, { maxOutputLength: blockBytesMax })
+      case codecs.flate:
+        return inflateRawSync(bytes, { maxOutputLength: blockBytesMax })
+      case codecs.snappy:
+        return decodeSnappyFrames(bytes, blockBytesMax)
+      case codecs.zstd:
+        return zstdDecompressSync(bytes, { maxOutputLength: blockBytesMax, chunkSize: Math.max(1024, expected) })
+      case codecs.lz4_64k:
+      case codecs.lz4_256k:
+      case codecs.lz4_1m:
+      case codecs.lz4_4m:
+        return decodeLz4Frame(bytes, blockBytesMax)
+      default:
+        throw new CorruptDataError(`log chunk: codec ${codec} is not known`)
     }
   } catch (error) {
     if (error instanceof CorruptDataError || error instanceof LimitError) throw error
@@ -65,7 +99,9 @@ export interface BlockInfo {
 }
 
 /** A block with its bytes, on its way into a chunk. */
-export interface PackedBlock extends Omit<BlockInfo, 'offset' | 'length'> { packed: Uint8Array }
+export interface PackedBlock extends Omit<BlockInfo, 'offset' | 'length'> {
+  packed: Uint8Array
+}
 
 /** The inner chunk, opened. Blocks are decompressed when they are read. */
 export class InnerChunk {
@@ -83,7 +119,8 @@ export class InnerChunk {
     const head = new ByteReader(bytes)
     if (head.readU32() !== magic) throw new CorruptDataError('log chunk: not a log chunk')
     this.version = head.readU8()
-    if (this.version < 1 || this.version > 4) throw new CorruptDataError(`log chunk: format ${this.version} is not known`)
+    if (this.version < 1 || this.version > 4)
+      throw new CorruptDataError(`log chunk: format ${this.version} is not known`)
     this.codec = this.version === 1 ? codecs.gzip : head.readU8()
     this.#symbolsAt = 0
     this.#symbolsLength = 0
@@ -106,7 +143,8 @@ export class InnerChunk {
 
   #readMetas(input: ByteReader): BlockInfo[] {
     const count = input.readUvarint()
-    if (count > input.end - input.at) throw new CorruptDataError(`log chunk: ${count} blocks in ${input.end - input.at} bytes`)
+    if (count > input.end - input.at)
+      throw new CorruptDataError(`log chunk: ${count} blocks in ${input.end - input.at} bytes`)
     const blocks: BlockInfo[] = []
     const time = new TimeCursor()
     for (let i = 0; i < count; i++) {
@@ -125,7 +163,10 @@ export class InnerChunk {
 
   /** Names and values of structured metadata, by number. */
   symbols(): readonly string[] {
-    return this.#symbols ??= this.version < 4 ? [] : decodeSymbols(section(this.#bytes, this.#symbolsAt, this.#symbolsLength, 'symbol'), this.codec)
+    return (this.#symbols ??=
+      this.version < 4
+        ? []
+        : decodeSymbols(section(this.#bytes, this.#symbolsAt, this.#symbolsLength, 'symbol'), this.codec))
   }
 
   /** A block's entries, decompressed and checked. */
@@ -144,7 +185,8 @@ export class InnerChunk {
 function section(bytes: Uint8Array, at: number, length: number, name: string): ByteReader {
   if (at + length + 4 > bytes.length) throw new CorruptDataError(`log chunk: the ${name} section lies outside`)
   const expected = new ByteReader(bytes, at + length).readU32()
-  if (crc32c(bytes, at, at + length) !== expected) throw new CorruptDataError(`log chunk: the ${name} section at ${at} has a wrong checksum`)
+  if (crc32c(bytes, at, at + length) !== expected)
+    throw new CorruptDataError(`log chunk: the ${name} section at ${at} has a wrong checksum`)
   return new ByteReader(bytes, at, at + length)
 }
 
@@ -156,14 +198,21 @@ function decodeSymbols(input: ByteReader, codec: number): string[] {
   const symbols: string[] = []
   for (let i = 0; i < count; i++) {
     const length = inner.readLength()
-    symbols.push(decodeUtf8(inner.bytes, inner.at, inner.at + length) ?? Buffer.from(inner.bytes.subarray(inner.at, inner.at + length)).toString('utf8'))
+    symbols.push(
+      decodeUtf8(inner.bytes, inner.at, inner.at + length) ??
+        Buffer.from(inner.bytes.subarray(inner.at, inner.at + length)).toString('utf8'),
+    )
     inner.at += length
   }
   return symbols
 }
 
 /** The inner chunk of these blocks, in the order given. `symbols` must be the table that the blocks' entries refer to. */
-export function encodeInnerChunk(codec: number, symbols: readonly string[], blocks: readonly PackedBlock[]): Uint8Array {
+export function encodeInnerChunk(
+  codec: number,
+  symbols: readonly string[],
+  blocks: readonly PackedBlock[],
+): Uint8Array {
   const out = new ByteWriter(blocks.reduce((sum, block) => sum + block.packed.length + 64, 1024))
   out.writeU32(magic)
   out.writeU8(4)
@@ -171,7 +220,11 @@ export function encodeInnerChunk(codec: number, symbols: readonly string[], bloc
   const symbolsAt = out.at
   out.writeUvarint(symbols.length)
   const table = new ByteWriter(1024)
-  for (const symbol of symbols) { const text = encodeUtf8(symbol); table.writeUvarint(text.length); table.writeBytes(text) }
+  for (const symbol of symbols) {
+    const text = encodeUtf8(symbol)
+    table.writeUvarint(text.length)
+    table.writeBytes(text)
+  }
   out.writeBytes(compress(codec, table.bytes()))
   const symbolsLength = out.at - symbolsAt
   out.writeU32(crc32c(out.buffer, symbolsAt, out.at))
@@ -199,10 +252,22 @@ export function encodeInnerChunk(codec: number, symbols: readonly string[], bloc
 }
 
 /** What identifies a chunk in bucket and index. Times are inclusive milliseconds; `fingerprint` is lower-case hex without leading zeros. */
-export interface ChunkRef { fingerprint: string; fromMs: number; throughMs: number; checksum: number }
+export interface ChunkRef {
+  fingerprint: string
+  fromMs: number
+  throughMs: number
+  checksum: number
+}
 
 /** A chunk object around an inner chunk. Its checksum is CRC-32C over all of it. */
-export function encodeChunkObject(tenant: string, fingerprint: bigint, labels: Labels, fromMs: number, throughMs: number, inner: Uint8Array): { bytes: Uint8Array; checksum: number } {
+export function encodeChunkObject(
+  tenant: string,
+  fingerprint: bigint,
+  labels: Labels,
+  fromMs: number,
+  throughMs: number,
+  inner: Uint8Array,
+): { bytes: Uint8Array; checksum: number } {
   const metric: Record<string, string> = { __name__: 'logs' }
   const pairs = labels.pairs
   for (let i = 0; i < pairs.length; i += 2) metric[pairs[i]!] = pairs[i + 1]!
@@ -220,7 +285,9 @@ export function encodeChunkObject(tenant: string, fingerprint: bigint, labels: L
 
 function seconds(ms: number): string {
   const rest = ((ms % 1000) + 1000) % 1000
-  return rest === 0 ? String(ms / 1000) : `${ms < 0 ? ms / 1000 : `${Math.floor(ms / 1000)}.${String(rest).padStart(3, '0')}`}`
+  return rest === 0
+    ? String(ms / 1000)
+    : `${ms < 0 ? ms / 1000 : `${Math.floor(ms / 1000)}.${String(rest).padStart(3, '0')}`}`
 }
 
 /** The inner chunk of an object. Blocks and sections have checksums of their own: the object's is not computed again. */
@@ -251,4 +318,6 @@ export function chunkKey(tenant: string, ref: ChunkRef, isBase64: boolean): stri
 }
 
 /** Where a chunk's token filter lies: beside it, under a name that the open format does not know. */
-export function filterKey(tenant: string, ref: ChunkRef, isBase64: boolean): string { return `${chunkKey(tenant, ref, isBase64)}.tercet-tokens` }
+export function filterKey(tenant: string, ref: ChunkRef, isBase64: boolean): string {
+  return `${chunkKey(tenant, ref, isBase64)}.tercet-tokens`
+}

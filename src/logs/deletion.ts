@@ -38,16 +38,35 @@ export class DeletionRequests {
     }
   }
 
-  of(tenant: string): readonly DeletionRequest[] { return this.#requests.filter(r => r.tenant === tenant) }
+  of(tenant: string): readonly DeletionRequest[] {
+    return this.#requests.filter(r => r.tenant === tenant)
+  }
 
   async add(tenant: string, query: string, fromMs: number, throughMs: number): Promise<void> {
-    await this.#save([...this.#requests, { id: makeUlid(this.#clock.nowMs(), this.#random).toLowerCase().slice(-8), tenant, query, fromMs, throughMs, createdMs: this.#clock.nowMs(), status: 'received' }])
+    await this.#save([
+      ...this.#requests,
+      {
+        id: makeUlid(this.#clock.nowMs(), this.#random).toLowerCase().slice(-8),
+        tenant,
+        query,
+        fromMs,
+        throughMs,
+        createdMs: this.#clock.nowMs(),
+        status: 'received',
+      },
+    ])
   }
 
   /** Those that were made before then and are not done. */
-  due(madeBeforeMs: number): readonly DeletionRequest[] { return this.#requests.filter(r => r.status === 'received' && r.createdMs <= madeBeforeMs) }
+  due(madeBeforeMs: number): readonly DeletionRequest[] {
+    return this.#requests.filter(r => r.status === 'received' && r.createdMs <= madeBeforeMs)
+  }
 
-  async finish({ tenant, id }: DeletionRequest): Promise<void> { await this.#save(this.#requests.map(r => (r.tenant === tenant && r.id === id ? { ...r, status: 'processed' as const } : r))) }
+  async finish({ tenant, id }: DeletionRequest): Promise<void> {
+    await this.#save(
+      this.#requests.map(r => (r.tenant === tenant && r.id === id ? { ...r, status: 'processed' as const } : r)),
+    )
+  }
 
   /** False when there is no such request, or it is done. */
   async cancel(tenant: string, id: string): Promise<boolean> {

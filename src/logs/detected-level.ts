@@ -4,14 +4,42 @@
  */
 
 /** Field names that mean the level, in order of preference. */
-export const levelNames = ['level', 'LEVEL', 'Level', 'log.level', 'severity', 'SEVERITY', 'Severity', 'SeverityText', 'lvl', 'LVL', 'Lvl', 'severity_text', 'Severity_Text', 'SEVERITY_TEXT'] as const
+export const levelNames = [
+  'level',
+  'LEVEL',
+  'Level',
+  'log.level',
+  'severity',
+  'SEVERITY',
+  'Severity',
+  'SeverityText',
+  'lvl',
+  'LVL',
+  'Lvl',
+  'severity_text',
+  'Severity_Text',
+  'SEVERITY_TEXT',
+] as const
 const rankOf = new Map<string, number>(levelNames.map((name, rank) => [name, rank]))
 const rankOfLower = new Map<string, number>()
-for (const [rank, name] of levelNames.entries()) if (!rankOfLower.has(name.toLowerCase())) rankOfLower.set(name.toLowerCase(), rank)
+for (const [rank, name] of levelNames.entries())
+  if (!rankOfLower.has(name.toLowerCase())) rankOfLower.set(name.toLowerCase(), rank)
 
 const normal = new Map<string, string>([
-  ['trace', 'trace'], ['trc', 'trace'], ['debug', 'debug'], ['dbg', 'debug'], ['info', 'info'], ['inf', 'info'], ['information', 'info'],
-  ['warn', 'warn'], ['wrn', 'warn'], ['warning', 'warn'], ['error', 'error'], ['err', 'error'], ['critical', 'critical'], ['fatal', 'fatal'],
+  ['trace', 'trace'],
+  ['trc', 'trace'],
+  ['debug', 'debug'],
+  ['dbg', 'debug'],
+  ['info', 'info'],
+  ['inf', 'info'],
+  ['information', 'info'],
+  ['warn', 'warn'],
+  ['wrn', 'warn'],
+  ['warning', 'warn'],
+  ['error', 'error'],
+  ['err', 'error'],
+  ['critical', 'critical'],
+  ['fatal', 'fatal'],
 ])
 
 /** The level that a word stands for, or undefined. */
@@ -33,15 +61,23 @@ export function levelOfSeverityNumber(text: string): string {
 
 /** The level of the line bytes[from, to); 'unknown' when it does not tell. */
 export function detectLevel(bytes: Uint8Array, from: number, to: number): string {
-  let first = from, last = to
+  let first = from,
+    last = to
   while (first < last && bytes[first]! <= 32) first++
   while (last > first && bytes[last - 1]! <= 32) last--
   if (first === last) return 'unknown'
-  const known = bytes[first] === 123 && bytes[last - 1] === 125 ? jsonLevel(bytes, first, last) : logfmtLevel(bytes, first, last)
+  const known =
+    bytes[first] === 123 && bytes[last - 1] === 125 ? jsonLevel(bytes, first, last) : logfmtLevel(bytes, first, last)
   return known ?? wordLevel(bytes, from, to)
 }
 
-const isNamedLevel = (bytes: Uint8Array, at: number, end: number): boolean => end - at === 5 && bytes[at] === 108 && bytes[at + 1] === 101 && bytes[at + 2] === 118 && bytes[at + 3] === 101 && bytes[at + 4] === 108
+const isNamedLevel = (bytes: Uint8Array, at: number, end: number): boolean =>
+  end - at === 5 &&
+  bytes[at] === 108 &&
+  bytes[at + 1] === 101 &&
+  bytes[at + 2] === 118 &&
+  bytes[at + 3] === 101 &&
+  bytes[at + 4] === 108
 
 /** The usual words by their first letter, so that most values are known without a string of their own. */
 const spelled: (readonly (readonly [number[], string])[])[] = Array.from({ length: 128 }, () => [])
@@ -52,7 +88,7 @@ for (const [word, level] of normal) {
 
 /** As knownLevel, of text in bytes. */
 function knownAt(bytes: Uint8Array, from: number, to: number): string | undefined {
-  for (const [codes, level] of spelled[bytes[from]! & 127 | 32]!) {
+  for (const [codes, level] of spelled[(bytes[from]! & 127) | 32]!) {
     if (codes.length !== to - from) continue
     let k = 0
     while (k < codes.length && (bytes[from + k]! | 32) === codes[k]) k++
@@ -81,9 +117,20 @@ function jsonLevel(bytes: Uint8Array, from: number, to: number): string | undefi
   let at = from
   while (at < to) {
     const byte = bytes[at]!
-    if (byte === 123 || byte === 91) { depth++; at++; continue }
-    if (byte === 125 || byte === 93) { depth--; at++; continue }
-    if (byte !== 34) { at++; continue }
+    if (byte === 123 || byte === 91) {
+      depth++
+      at++
+      continue
+    }
+    if (byte === 125 || byte === 93) {
+      depth--
+      at++
+      continue
+    }
+    if (byte !== 34) {
+      at++
+      continue
+    }
     const start = at + 1
     at = start
     while (at < to && bytes[at] !== 34) at += bytes[at] === 92 ? 2 : 1
@@ -94,7 +141,13 @@ function jsonLevel(bytes: Uint8Array, from: number, to: number): string | undefi
     after++
     while (after < to && bytes[after]! <= 32) after++
     at = after
-    if (depth > 2 || bytes[after] !== 34 || !mayBeLevel(bytes, start, end) || !(isNamedLevel(bytes, start, end) || rankOf.has(latin1(bytes, start, end)))) continue
+    if (
+      depth > 2 ||
+      bytes[after] !== 34 ||
+      !mayBeLevel(bytes, start, end) ||
+      !(isNamedLevel(bytes, start, end) || rankOf.has(latin1(bytes, start, end)))
+    )
+      continue
     let close = after + 1
     while (close < to && bytes[close] !== 34) close += bytes[close] === 92 ? 2 : 1
     return knownAt(bytes, after + 1, Math.min(close, to))
@@ -113,7 +166,8 @@ function logfmtLevel(bytes: Uint8Array, from: number, to: number): string | unde
     while (at < to && bytes[at]! > 32 && bytes[at] !== 61) at++
     if (at >= to || bytes[at] !== 61) continue
     const end = at++
-    let valueFrom = at, valueTo: number
+    let valueFrom = at,
+      valueTo: number
     if (bytes[at] === 34) {
       valueFrom = ++at
       while (at < to && bytes[at] !== 34) at += bytes[at] === 92 ? 2 : 1
@@ -135,14 +189,23 @@ function logfmtLevel(bytes: Uint8Array, from: number, to: number): string | unde
 
 /** Words that stand alone in the text, with what they mean, by their first letter. */
 const words: readonly (readonly [text: string, level: string])[] = [
-  ['trace', 'trace'], ['debug', 'debug'], ['fatal', 'fatal'], ['critical', 'critical'], ['error', 'error'], ['err', 'error'], ['warning', 'warn'], ['warn', 'warn'], ['info', 'info'],
+  ['trace', 'trace'],
+  ['debug', 'debug'],
+  ['fatal', 'fatal'],
+  ['critical', 'critical'],
+  ['error', 'error'],
+  ['err', 'error'],
+  ['warning', 'warn'],
+  ['warn', 'warn'],
+  ['info', 'info'],
 ]
 const byLetter: (readonly (readonly [number[], string])[] | undefined)[] = []
 for (const [text, level] of words) {
   const letter = text.charCodeAt(0)
   byLetter[letter] = [...(byLetter[letter] ?? []), [[...text].map(c => c.charCodeAt(0)), level]]
 }
-const leftOf = new Uint8Array(256), rightOf = new Uint8Array(256)
+const leftOf = new Uint8Array(256),
+  rightOf = new Uint8Array(256)
 for (const c of ' \t\n[({"\'=|') leftOf[c.charCodeAt(0)] = rightOf[c.charCodeAt(0)] = 1
 for (const c of '])}:,!') rightOf[c.charCodeAt(0)] = 1
 

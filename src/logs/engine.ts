@@ -57,7 +57,11 @@ export interface LogsOptions {
 
 const maintenanceEveryMs = 10_000
 
-interface Subscriber { tenant: string; matchers: readonly Matcher[]; onLine: (line: TailedLine) => void }
+interface Subscriber {
+  tenant: string
+  matchers: readonly Matcher[]
+  onLine: (line: TailedLine) => void
+}
 
 export class LogsEngine implements Signal {
   readonly #options: LogsOptions
@@ -81,42 +85,115 @@ export class LogsEngine implements Signal {
   constructor(options: LogsOptions) {
     this.#options = options
     const { clock, files, log, bucket, isBase64, cacheBytes } = options
-    this.#wal = new Wal({ clock, files, log, bucket, bucketPrefix: `${options.defaultTenant}/tercet/wal/`, directory: `${options.directory}/wal`, durability: options.durability, syncAlways: options.syncAlways })
-    this.#guard = new WriterGuard({ clock, files, log, signal: 'logs', directory: options.directory, freeBytesMin: options.freeBytesMin, readOnly: options.readOnly }, this.#wal, () => this.status().backlogBytes)
+    this.#wal = new Wal({
+      clock,
+      files,
+      log,
+      bucket,
+      bucketPrefix: `${options.defaultTenant}/tercet/wal/`,
+      directory: `${options.directory}/wal`,
+      durability: options.durability,
+      syncAlways: options.syncAlways,
+    })
+    this.#guard = new WriterGuard(
+      {
+        clock,
+        files,
+        log,
+        signal: 'logs',
+        directory: options.directory,
+        freeBytesMin: options.freeBytesMin,
+        readOnly: options.readOnly,
+      },
+      this.#wal,
+      () => this.status().backlogBytes,
+    )
     this.#catalogue = new IndexCatalogue(bucket, clock, log)
     this.#reader = new ChunkReader({ bucket, files, isBase64, cacheBytes })
     this.#deletions = new DeletionRequests(bucket, clock, options.random, options.defaultTenant)
-    this.#life = new ChunkLife({ clock, files, log, bucket, isBase64, directory: options.directory, retentionMs: options.retentionMs, headBytesMax: options.headBytesMax }, this.#wal, this.#tenants, this.#catalogue, this.#reader, () => this.#guard.mayWrite())
-    this.#eraser = new ChunkEraser({ clock, log, isBase64, delayMs: options.deletionDelayMs, hides: options.hides }, this.#deletions, this.#catalogue, this.#reader, this.#life.writer, () => this.#guard.mayWrite())
+    this.#life = new ChunkLife(
+      {
+        clock,
+        files,
+        log,
+        bucket,
+        isBase64,
+        directory: options.directory,
+        retentionMs: options.retentionMs,
+        headBytesMax: options.headBytesMax,
+      },
+      this.#wal,
+      this.#tenants,
+      this.#catalogue,
+      this.#reader,
+      () => this.#guard.mayWrite(),
+    )
+    this.#eraser = new ChunkEraser(
+      { clock, log, isBase64, delayMs: options.deletionDelayMs, hides: options.hides },
+      this.#deletions,
+      this.#catalogue,
+      this.#reader,
+      this.#life.writer,
+      () => this.#guard.mayWrite(),
+    )
     this.#appender = new BatchAppender(options.admission)
   }
 
   #tenant(name: string): LogTenant {
     let tenant = this.#tenants.get(name)
-    if (tenant === undefined) this.#tenants.set(name, tenant = new LogTenant(name, this.#options.streamsMax))
+    if (tenant === undefined) this.#tenants.set(name, (tenant = new LogTenant(name, this.#options.streamsMax)))
     return tenant
   }
 
   async open(): Promise<void> {
     const { clock, bucket, log, random, readOnly, refreshMs } = this.#options
-    if (!readOnly) this.#guard.holdFence(await Fence.claim(bucket, `${this.#options.defaultTenant}/tercet/epoch/`, `tercet ${makeUlid(clock.nowMs(), random)}`))
+    if (!readOnly)
+      this.#guard.holdFence(
+        await Fence.claim(
+          bucket,
+          `${this.#options.defaultTenant}/tercet/epoch/`,
+          `tercet ${makeUlid(clock.nowMs(), random)}`,
+        ),
+      )
     await this.refresh()
     await this.#deletions.load()
     if (!readOnly) {
       await this.#life.clearStaging()
       const startedMs = clock.monotonicMs()
-      const replay = new LogReplay(name => this.#tenant(name), () => clock.nowMs())
+      const replay = new LogReplay(
+        name => this.#tenant(name),
+        () => clock.nowMs(),
+      )
       const result = await this.#wal.open(record => replay.read(record))
-      this.replayed = { records: result.records, bytes: result.bytes, seconds: (clock.monotonicMs() - startedMs) / 1000 }
+      this.replayed = {
+        records: result.records,
+        bytes: result.bytes,
+        seconds: (clock.monotonicMs() - startedMs) / 1000,
+      }
       this.#life.begin()
     }
     this.ready = true
-    this.#background = [new Repeater(clock, refreshMs, () => this.refresh().catch((error: unknown) => { log.warn('the list of log indexes could not be refreshed', { error: messageOf(error) }) }))]
-    if (!readOnly) this.#background.push(new Repeater(clock, maintenanceEveryMs, () => this.maintain().catch((error: unknown) => { log.error('maintenance of logs failed', { error: messageOf(error) }) })))
+    this.#background = [
+      new Repeater(clock, refreshMs, () =>
+        this.refresh().catch((error: unknown) => {
+          log.warn('the list of log indexes could not be refreshed', { error: messageOf(error) })
+        }),
+      ),
+    ]
+    if (!readOnly)
+      this.#background.push(
+        new Repeater(clock, maintenanceEveryMs, () =>
+          this.maintain().catch((error: unknown) => {
+            log.error('maintenance of logs failed', { error: messageOf(error) })
+          }),
+        ),
+      )
   }
 
   /** Looks into the bucket for indexes that appeared or vanished. */
-  refresh(): Promise<void> { return this.#catalogue.refresh() }
+  refresh(): Promise<void> {
+    return this.#catalogue.refresh()
+  }
 
   // ── Append ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -147,47 +224,95 @@ export class LogsEngine implements Signal {
     const nowMs = clock.monotonicMs()
     // One and a half seconds' worth may come at once.
     const burst = rateBytes * 1.5
-    const tokens = tenant.rateTokens === undefined ? burst : Math.min(burst, tenant.rateTokens + (nowMs - tenant.rateAtMs) / 1000 * rateBytes)
+    const tokens =
+      tenant.rateTokens === undefined
+        ? burst
+        : Math.min(burst, tenant.rateTokens + ((nowMs - tenant.rateAtMs) / 1000) * rateBytes)
     tenant.rateAtMs = nowMs
     tenant.rateTokens = tokens
-    if (size > tokens) throw new LimitError(`ingestion rate limit exceeded for user ${tenant.name} (limit: ${rateBytes} bytes/sec) while attempting to ingest '${batch.count}' lines totaling '${size}' bytes, reduce log volume or raise limits.log_rate`, 429)
+    if (size > tokens)
+      throw new LimitError(
+        `ingestion rate limit exceeded for user ${tenant.name} (limit: ${rateBytes} bytes/sec) while attempting to ingest '${batch.count}' lines totaling '${size}' bytes, reduce log volume or raise limits.log_rate`,
+        429,
+      )
     tenant.rateTokens = tokens - size
   }
 
-  readonly #tell = (tenant: string, stream: StreamHead, ms: number, subNs: number, bytes: Uint8Array, from: number, to: number, pairs: readonly string[]): void => {
+  readonly #tell = (
+    tenant: string,
+    stream: StreamHead,
+    ms: number,
+    subNs: number,
+    bytes: Uint8Array,
+    from: number,
+    to: number,
+    pairs: readonly string[],
+  ): void => {
     for (const subscriber of this.#subscribers) {
-      if (subscriber.tenant !== tenant || !subscriber.matchers.every(m => m.matches(stream.labels.get(m.name)))) continue
-      subscriber.onLine({ labels: stream.labels, ms, subNs, line: Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString('utf8'), pairs })
+      if (subscriber.tenant !== tenant || !subscriber.matchers.every(m => m.matches(stream.labels.get(m.name))))
+        continue
+      subscriber.onLine({
+        labels: stream.labels,
+        ms,
+        subNs,
+        line: Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString('utf8'),
+        pairs,
+      })
     }
   }
 
   // ── Query ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   reader(tenantName: string): LogsReader {
-    const oldest = (fromMs: number): number => (this.#options.retentionMs === Infinity ? fromMs : Math.max(fromMs, this.#options.clock.nowMs() - this.#options.retentionMs))
+    const oldest = (fromMs: number): number =>
+      this.#options.retentionMs === Infinity
+        ? fromMs
+        : Math.max(fromMs, this.#options.clock.nowMs() - this.#options.retentionMs)
     return {
       select: (matchers, fromMs, throughMs) => this.#select(tenantName, matchers, oldest(fromMs), throughMs),
-      streams: async (matchers, fromMs, throughMs) => (await this.#select(tenantName, matchers, oldest(fromMs), throughMs)).map(s => s.labels),
+      streams: async (matchers, fromMs, throughMs) =>
+        (await this.#select(tenantName, matchers, oldest(fromMs), throughMs)).map(s => s.labels),
       subscribe: (matchers, onLine) => {
         const subscriber: Subscriber = { tenant: tenantName, matchers, onLine }
         this.#subscribers.add(subscriber)
-        return () => { this.#subscribers.delete(subscriber) }
+        return () => {
+          this.#subscribers.delete(subscriber)
+        }
       },
-      deletions: () => this.#deletions.of(tenantName).filter(d => d.status === 'received').map(d => ({ id: d.id, query: d.query, fromMs: d.fromMs, throughMs: d.throughMs })),
+      deletions: () =>
+        this.#deletions
+          .of(tenantName)
+          .filter(d => d.status === 'received')
+          .map(d => ({ id: d.id, query: d.query, fromMs: d.fromMs, throughMs: d.throughMs })),
     }
   }
 
-  async #select(tenantName: string, matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<StreamChunks[]> {
+  async #select(
+    tenantName: string,
+    matchers: readonly Matcher[],
+    fromMs: number,
+    throughMs: number,
+  ): Promise<StreamChunks[]> {
     const found = new Map<string, { labels: Labels; chunks: ChunkSource[]; names: Set<string> }>()
     const streamOf = (labels: Labels): { labels: Labels; chunks: ChunkSource[]; names: Set<string> } => {
       let stream = found.get(labels.key)
-      if (stream === undefined) found.set(labels.key, stream = { labels, chunks: [], names: new Set() })
+      if (stream === undefined) found.set(labels.key, (stream = { labels, chunks: [], names: new Set() }))
       return stream
     }
     // Memory first, in one go: what is published meanwhile shows in both, and repeated lines are told apart.
     for (const stream of this.#tenants.get(tenantName)?.streams.values() ?? []) {
-      if ((stream.open === undefined && stream.closed.length === 0) || !matchers.every(m => m.matches(stream.labels.get(m.name)))) continue
-      const sources = [...stream.closed.map(c => ({ name: chunkName({ ...c.ref, kilobytes: 0, entries: 0 }), source: this.#reader.closed(tenantName, c) })), { name: '', source: this.#reader.open(stream) }]
+      if (
+        (stream.open === undefined && stream.closed.length === 0) ||
+        !matchers.every(m => m.matches(stream.labels.get(m.name)))
+      )
+        continue
+      const sources = [
+        ...stream.closed.map(c => ({
+          name: chunkName({ ...c.ref, kilobytes: 0, entries: 0 }),
+          source: this.#reader.closed(tenantName, c),
+        })),
+        { name: '', source: this.#reader.open(stream) },
+      ]
       for (const { name, source } of sources) {
         if (source === undefined || source.fromMs > throughMs || source.throughMs < fromMs) continue
         const into = streamOf(stream.labels)
@@ -212,19 +337,44 @@ export class LogsEngine implements Signal {
     return [...found.values()]
   }
 
-  get streamCount(): number { return [...this.#tenants.values()].reduce((sum, t) => sum + t.streams.size, 0) }
-  get headBytes(): number { return [...this.#tenants.values()].reduce((sum, t) => sum + t.heldBytes, 0) }
-  get walStats(): { commits: number; bytes: number; segments: number } { return { commits: this.#wal.commits, bytes: this.#wal.bytesWritten, segments: this.#wal.segmentCount } }
-  get chunkStats(): { uploads: number; bytes: number; fetched: number; skipped: number; waiting: number; failures: number } { return this.#life.stats }
-  get cacheStats(): { bytes: number; hits: number; misses: number } { return this.#reader.cacheStats }
+  get streamCount(): number {
+    return [...this.#tenants.values()].reduce((sum, t) => sum + t.streams.size, 0)
+  }
+  get headBytes(): number {
+    return [...this.#tenants.values()].reduce((sum, t) => sum + t.heldBytes, 0)
+  }
+  get walStats(): { commits: number; bytes: number; segments: number } {
+    return { commits: this.#wal.commits, bytes: this.#wal.bytesWritten, segments: this.#wal.segmentCount }
+  }
+  get chunkStats(): {
+    uploads: number
+    bytes: number
+    fetched: number
+    skipped: number
+    waiting: number
+    failures: number
+  } {
+    return this.#life.stats
+  }
+  get cacheStats(): { bytes: number; hits: number; misses: number } {
+    return this.#reader.cacheStats
+  }
 
   // ── Deletion ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Hides lines from queries at once; the bucket is rid of them after the delay. */
-  requestDeletion(tenant: string, query: string, fromMs: number, throughMs: number): Promise<void> { return this.#deletions.add(tenant, query, fromMs, throughMs) }
-  deletionRequests(tenant: string): readonly DeletionRequest[] { return this.#deletions.of(tenant) }
-  cancelDeletion(tenant: string, id: string): Promise<boolean> { return this.#deletions.cancel(tenant, id) }
-  get keepsForever(): boolean { return this.#options.retentionMs === Infinity }
+  requestDeletion(tenant: string, query: string, fromMs: number, throughMs: number): Promise<void> {
+    return this.#deletions.add(tenant, query, fromMs, throughMs)
+  }
+  deletionRequests(tenant: string): readonly DeletionRequest[] {
+    return this.#deletions.of(tenant)
+  }
+  cancelDeletion(tenant: string, id: string): Promise<boolean> {
+    return this.#deletions.cancel(tenant, id)
+  }
+  get keepsForever(): boolean {
+    return this.#options.retentionMs === Infinity
+  }
 
   // ── Background work ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -253,7 +403,9 @@ export class LogsEngine implements Signal {
   /** Everything goes into the bucket, and nothing is taken in or written any more: another system is to write there. */
   async handOver(successor: string): Promise<void> {
     if (this.#options.readOnly) return
-    await this.#guard.handOver(this.#options.bucket, `${this.#options.defaultTenant}/tercet/epoch/`, successor, () => this.flush())
+    await this.#guard.handOver(this.#options.bucket, `${this.#options.defaultTenant}/tercet/epoch/`, successor, () =>
+      this.flush(),
+    )
   }
 
   async close(): Promise<void> {
@@ -266,10 +418,26 @@ export class LogsEngine implements Signal {
   }
 
   /** Indexes by day and tenant; each names the day's chunks. */
-  blockList(): BlockSummary[] { return this.#catalogue.all().map(({ key, day, tenant, bytes }): BlockSummary => ({ tenant: tenant ?? 'several', id: key.slice(key.lastIndexOf('/') + 1), startMs: day * dayMs, endMs: (day + 1) * dayMs, bytes, level: 1, count: 1, unit: 'index' })) }
+  blockList(): BlockSummary[] {
+    return this.#catalogue.all().map(({ key, day, tenant, bytes }): BlockSummary => ({
+      tenant: tenant ?? 'several',
+      id: key.slice(key.lastIndexOf('/') + 1),
+      startMs: day * dayMs,
+      endMs: (day + 1) * dayMs,
+      bytes,
+      level: 1,
+      count: 1,
+      unit: 'index',
+    }))
+  }
 
   status(): SignalStatus {
     const { waitingBytes } = this.#life
-    return { backlogBytes: this.#wal.unshippedBytes + waitingBytes, blocks: this.#catalogue.count, blockBytes: 0, problem: this.#guard.problem }
+    return {
+      backlogBytes: this.#wal.unshippedBytes + waitingBytes,
+      blocks: this.#catalogue.count,
+      blockBytes: 0,
+      problem: this.#guard.problem,
+    }
   }
 }

@@ -13,7 +13,10 @@ import { chunkName } from './merge.ts'
 import { readPairs, type DeletionNotice, type Lines, type OpenedChunk } from './select.ts'
 
 /** Tells which lines of a stream the deletions are of; undefined: none. */
-export type HidingTest = (notices: readonly DeletionNotice[], labels: Labels) => ((lines: Lines, i: number, symbols: readonly string[]) => boolean) | undefined
+export type HidingTest = (
+  notices: readonly DeletionNotice[],
+  labels: Labels,
+) => ((lines: Lines, i: number, symbols: readonly string[]) => boolean) | undefined
 
 export interface EraserOptions {
   clock: Clock
@@ -36,7 +39,14 @@ export class ChunkEraser {
   /** Chunks written anew or dropped. */
   erased = 0
 
-  constructor(options: EraserOptions, deletions: DeletionRequests, catalogue: IndexCatalogue, reader: ChunkReader, writer: ChunkWriter, mayWrite: () => Promise<boolean>) {
+  constructor(
+    options: EraserOptions,
+    deletions: DeletionRequests,
+    catalogue: IndexCatalogue,
+    reader: ChunkReader,
+    writer: ChunkWriter,
+    mayWrite: () => Promise<boolean>,
+  ) {
     this.#options = options
     this.#deletions = deletions
     this.#catalogue = catalogue
@@ -65,20 +75,23 @@ export class ChunkEraser {
         const hides = this.#options.hides([request], labels)
         if (hides === undefined) continue
         for (const chunk of chunks) {
-          if (chunk.fromMs > request.throughMs || chunk.throughMs < request.fromMs || replaced.has(chunkName(chunk))) continue
+          if (chunk.fromMs > request.throughMs || chunk.throughMs < request.fromMs || replaced.has(chunkName(chunk)))
+            continue
           const opened = await this.#reader.indexed(tenant, chunk).open()
           if (opened === undefined) continue
           const { rest, hidden } = withoutHidden(opened, hides, this.#options.clock.nowMs())
           if (hidden === 0) continue
           replaced.set(chunkName(chunk), chunk)
-          if (rest.entries > 0) fresh.push({ tenant, labels, chunk: rest.close(tenant, BigInt(`0x${fingerprint}`), labels) })
+          if (rest.entries > 0)
+            fresh.push({ tenant, labels, chunk: rest.close(tenant, BigInt(`0x${fingerprint}`), labels) })
         }
       }
     }
     if (replaced.size === 0) return 0
     if (fresh.length > 0) await this.#writer.publish(fresh)
     const days = new Set<number>()
-    for (const { fromMs, throughMs } of replaced.values()) for (let day = Math.floor(fromMs / dayMs); day <= Math.floor(throughMs / dayMs); day++) days.add(day)
+    for (const { fromMs, throughMs } of replaced.values())
+      for (let day = Math.floor(fromMs / dayMs); day <= Math.floor(throughMs / dayMs); day++) days.add(day)
     for (const day of days) await this.#writer.rewrite(tenant, day, [], chunk => !replaced.has(chunkName(chunk)))
     for (const chunk of replaced.values()) {
       this.#writer.doom(chunkKey(tenant, chunk, this.#options.isBase64), removeChunkAfterMs)
@@ -90,14 +103,26 @@ export class ChunkEraser {
 }
 
 /** A chunk of the lines that are not hidden, and how many were. */
-function withoutHidden(opened: OpenedChunk, hides: (lines: Lines, i: number, symbols: readonly string[]) => boolean, nowMs: number): { rest: OpenChunk; hidden: number } {
+function withoutHidden(
+  opened: OpenedChunk,
+  hides: (lines: Lines, i: number, symbols: readonly string[]) => boolean,
+  nowMs: number,
+): { rest: OpenChunk; hidden: number } {
   const rest = new OpenChunk(nowMs)
   let hidden = 0
   for (const block of opened.blocks) {
     const lines = block.lines()
     for (let i = 0; i < lines.count; i++) {
       if (hides(lines, i, opened.symbols)) hidden++
-      else rest.append(lines.timesMs[i]!, lines.subNs[i]!, lines.bytes, lines.lineFrom[i]!, lines.lineTo[i]!, readPairs(lines, i, opened.symbols))
+      else
+        rest.append(
+          lines.timesMs[i]!,
+          lines.subNs[i]!,
+          lines.bytes,
+          lines.lineFrom[i]!,
+          lines.lineTo[i]!,
+          readPairs(lines, i, opened.symbols),
+        )
     }
   }
   return { rest, hidden }

@@ -10,7 +10,15 @@ import type { Labels } from '#model/labels.ts'
 import { BlockLines } from './block-lines.ts'
 import { readPairs } from './select.ts'
 import { encodeFilter } from './token-filter.ts'
-import { codecs, compress, decompress, encodeChunkObject, encodeInnerChunk, type ChunkRef, type PackedBlock } from './chunk.ts'
+import {
+  codecs,
+  compress,
+  decompress,
+  encodeChunkObject,
+  encodeInnerChunk,
+  type ChunkRef,
+  type PackedBlock,
+} from './chunk.ts'
 
 /** As Loki cuts them: a block at 256 KiB of lines, a chunk at about 1.5 MiB compressed. */
 export const blockBytes = 256 * 1024
@@ -40,7 +48,12 @@ export class OpenChunk {
   /** Where the entries of the last time begin. */
   readonly #run: number[] = []
   #inOrder = true
-  #minMs = 0; #minSubNs = 0; #maxMs = 0; #maxSubNs = 0; #lastMs = 0; #lastSubNs = 0
+  #minMs = 0
+  #minSubNs = 0
+  #maxMs = 0
+  #maxSubNs = 0
+  #lastMs = 0
+  #lastSubNs = 0
   readonly #pairs = new ByteWriter(64)
   readonly #encoded = new Map<readonly string[], Uint8Array>()
   readonly #sealed: PackedBlock[] = []
@@ -57,12 +70,20 @@ export class OpenChunk {
     this.createdMs = this.lastAppendMs = nowMs
   }
 
-  get entries(): number { return this.#sealedEntries + this.#entries }
+  get entries(): number {
+    return this.#sealedEntries + this.#entries
+  }
   /** Bytes of lines and metadata before compression. */
-  get rawBytes(): number { return this.#sealedSize + this.#size + this.#symbolBytes }
+  get rawBytes(): number {
+    return this.#sealedSize + this.#size + this.#symbolBytes
+  }
   /** Bytes that the chunk holds in memory. */
-  get heldBytes(): number { return this.packedBytes + this.#block.buffer.length + this.#symbolBytes * 2 + this.#bitmaps.length * 8192 }
-  get isFull(): boolean { return this.packedBytes >= chunkBytes || this.#symbolBytes >= chunkBytes }
+  get heldBytes(): number {
+    return this.packedBytes + this.#block.buffer.length + this.#symbolBytes * 2 + this.#bitmaps.length * 8192
+  }
+  get isFull(): boolean {
+    return this.packedBytes >= chunkBytes || this.#symbolBytes >= chunkBytes
+  }
 
   /** Adds a line; false when it equals one of the same time that came just before. `pairs`: names and values of structured metadata in turn. */
   append(ms: number, subNs: number, source: Uint8Array, from: number, to: number, pairs: readonly string[]): boolean {
@@ -76,7 +97,10 @@ export class OpenChunk {
     out.at += to - from
     this.#writePairs(pairs)
     if (this.#entries > 0 && ms === this.#lastMs && subNs === this.#lastSubNs) {
-      if (this.#isInRun(start)) { out.at = start; return false }
+      if (this.#isInRun(start)) {
+        out.at = start
+        return false
+      }
     } else this.#run.length = 0
     this.#run.push(start)
     this.#note(ms, subNs)
@@ -90,7 +114,11 @@ export class OpenChunk {
 
   #writePairs(pairs: readonly string[]): void {
     const out = this.#block
-    if (pairs.length === 0) { out.writeU8(1); out.writeU8(0); return }
+    if (pairs.length === 0) {
+      out.writeU8(1)
+      out.writeU8(0)
+      return
+    }
     if (pairs.length === 2) {
       // Senders' usual case, a level alone, comes as the same list each time.
       let known = this.#encoded.get(pairs)
@@ -133,42 +161,80 @@ export class OpenChunk {
   }
 
   #note(ms: number, subNs: number): void {
-    if (this.#entries === 0) { this.#minMs = this.#maxMs = ms; this.#minSubNs = this.#maxSubNs = subNs; return }
-    if (ms > this.#maxMs || (ms === this.#maxMs && subNs >= this.#maxSubNs)) { this.#maxMs = ms; this.#maxSubNs = subNs } else this.#inOrder = false
-    if (ms < this.#minMs || (ms === this.#minMs && subNs < this.#minSubNs)) { this.#minMs = ms; this.#minSubNs = subNs }
+    if (this.#entries === 0) {
+      this.#minMs = this.#maxMs = ms
+      this.#minSubNs = this.#maxSubNs = subNs
+      return
+    }
+    if (ms > this.#maxMs || (ms === this.#maxMs && subNs >= this.#maxSubNs)) {
+      this.#maxMs = ms
+      this.#maxSubNs = subNs
+    } else this.#inOrder = false
+    if (ms < this.#minMs || (ms === this.#minMs && subNs < this.#minSubNs)) {
+      this.#minMs = ms
+      this.#minSubNs = subNs
+    }
   }
 
   /** Compresses the open block. Where queries may still hold its bytes, the next one gets memory of its own. */
   #seal(): void {
     if (this.#entries === 0) return
-    const { bytes, entries } = this.#inOrder ? { bytes: this.#block.bytes(), entries: this.#entries } : sortEntries(this.#block.bytes(), this.#entries)
+    const { bytes, entries } = this.#inOrder
+      ? { bytes: this.#block.bytes(), entries: this.#entries }
+      : sortEntries(this.#block.bytes(), this.#entries)
     this.#entries = entries
     const packed = new Uint8Array(compress(codecs.zstd, bytes))
     const last = this.#sealed.at(-1)
-    if (last !== undefined && (this.#minMs < last.maxMs || (this.#minMs === last.maxMs && this.#minSubNs < last.maxSubNs))) this.#overlaps = true
-    this.#sealed.push({ entries: this.#entries, minMs: this.#minMs, minSubNs: this.#minSubNs, maxMs: this.#maxMs, maxSubNs: this.#maxSubNs, size: this.#size, packed })
+    if (
+      last !== undefined &&
+      (this.#minMs < last.maxMs || (this.#minMs === last.maxMs && this.#minSubNs < last.maxSubNs))
+    )
+      this.#overlaps = true
+    this.#sealed.push({
+      entries: this.#entries,
+      minMs: this.#minMs,
+      minSubNs: this.#minSubNs,
+      maxMs: this.#maxMs,
+      maxSubNs: this.#maxSubNs,
+      size: this.#size,
+      packed,
+    })
     this.#bitmaps.push(bitmapOf(bytes, entries))
     this.packedBytes += packed.length
     this.#sealedSize += this.#size
     this.#sealedEntries += this.#entries
-    if (this.#isShared || this.#block.buffer.length > 2 * blockBytes) this.#block = new ByteWriter(Math.min(blockBytes + 4096, this.#block.at + 1024))
+    if (this.#isShared || this.#block.buffer.length > 2 * blockBytes)
+      this.#block = new ByteWriter(Math.min(blockBytes + 4096, this.#block.at + 1024))
     else this.#block.reset()
     this.#isShared = false
     this.#entries = this.#size = this.#run.length = 0
     this.#inOrder = true
   }
 
-  get minMs(): number { return Math.min(this.#entries > 0 ? this.#minMs : Infinity, ...this.#sealed.map(b => b.minMs)) }
-  get maxMs(): number { return Math.max(this.#entries > 0 ? this.#maxMs : -Infinity, ...this.#sealed.map(b => b.maxMs)) }
+  get minMs(): number {
+    return Math.min(this.#entries > 0 ? this.#minMs : Infinity, ...this.#sealed.map(b => b.minMs))
+  }
+  get maxMs(): number {
+    return Math.max(this.#entries > 0 ? this.#maxMs : -Infinity, ...this.#sealed.map(b => b.maxMs))
+  }
 
   /** What there is now, for a query: later appends do not show in it. */
   snapshot(): ChunkSnapshot {
-    const blocks: SnapshotBlock[] = this.#sealed.map(({ packed, entries, minMs, maxMs }) => ({ minMs, maxMs, entries, read: () => new BlockLines(decompress(codecs.zstd, packed), entries, true) }))
+    const blocks: SnapshotBlock[] = this.#sealed.map(({ packed, entries, minMs, maxMs }) => ({
+      minMs,
+      maxMs,
+      entries,
+      read: () => new BlockLines(decompress(codecs.zstd, packed), entries, true),
+    }))
     if (this.#entries > 0) {
-      const bytes = this.#block.bytes(), entries = this.#entries, inOrder = this.#inOrder
+      const bytes = this.#block.bytes(),
+        entries = this.#entries,
+        inOrder = this.#inOrder
       this.#isShared = true
       blocks.push({
-        minMs: this.#minMs, maxMs: this.#maxMs, entries,
+        minMs: this.#minMs,
+        maxMs: this.#maxMs,
+        entries,
         read() {
           if (inOrder) return new BlockLines(bytes, entries, true)
           const sorted = sortEntries(bytes, entries)
@@ -183,8 +249,11 @@ export class OpenChunk {
   close(tenant: string, fingerprint: bigint, labels: Labels): ClosedChunk {
     this.#seal()
     const blocks = this.#overlaps ? this.#merged() : this.#sealed
-    const bitmaps = this.#overlaps ? blocks.map(block => bitmapOf(decompress(codecs.zstd, block.packed), block.entries)) : this.#bitmaps
-    const first = blocks[0]!, last = blocks.at(-1)!
+    const bitmaps = this.#overlaps
+      ? blocks.map(block => bitmapOf(decompress(codecs.zstd, block.packed), block.entries))
+      : this.#bitmaps
+    const first = blocks[0]!,
+      last = blocks.at(-1)!
     const fromMs = first.minMs
     // The end is rounded up: it is inclusive, and whole milliseconds.
     const throughMs = last.maxMs + (last.maxSubNs > 0 ? 1 : 0)
@@ -193,7 +262,12 @@ export class OpenChunk {
     const size = blocks.reduce((sum, b) => sum + b.size, 0) + this.#symbols.reduce((sum, s) => sum + s.length, 0)
     return {
       ref: { fingerprint: fingerprint.toString(16), fromMs, throughMs, checksum },
-      bytes, filter: encodeFilter(bitmaps), path: undefined, size: bytes.length, kilobytes: Math.round(size / 1024), entries: blocks.reduce((sum, b) => sum + b.entries, 0),
+      bytes,
+      filter: encodeFilter(bitmaps),
+      path: undefined,
+      size: bytes.length,
+      kilobytes: Math.round(size / 1024),
+      entries: blocks.reduce((sum, b) => sum + b.entries, 0),
     }
   }
 
@@ -201,22 +275,43 @@ export class OpenChunk {
   #merged(): PackedBlock[] {
     const whole = new ByteWriter(this.#sealedSize + 4096)
     let entries = 0
-    for (const block of this.#sealed) { whole.writeBytes(decompress(codecs.zstd, block.packed)); entries += block.entries }
+    for (const block of this.#sealed) {
+      whole.writeBytes(decompress(codecs.zstd, block.packed))
+      entries += block.entries
+    }
     const sorted = sortEntries(whole.bytes(), entries)
     return packBlocks(sorted.bytes, sorted.entries)
   }
 
   /** Every line, in order of arrival within blocks: what a new generation of the log takes over. */
-  forEach(visit: (ms: number, subNs: number, bytes: Uint8Array, from: number, to: number, pairs: readonly string[]) => void): void {
+  forEach(
+    visit: (ms: number, subNs: number, bytes: Uint8Array, from: number, to: number, pairs: readonly string[]) => void,
+  ): void {
     for (const block of this.snapshot().blocks) {
       const lines = block.read()
-      for (let i = 0; i < lines.count; i++) visit(lines.timesMs[i]!, lines.subNs[i]!, lines.bytes, lines.lineFrom[i]!, lines.lineTo[i]!, readPairs(lines, i, this.#symbols))
+      for (let i = 0; i < lines.count; i++)
+        visit(
+          lines.timesMs[i]!,
+          lines.subNs[i]!,
+          lines.bytes,
+          lines.lineFrom[i]!,
+          lines.lineTo[i]!,
+          readPairs(lines, i, this.#symbols),
+        )
     }
   }
 }
 
-export interface SnapshotBlock { minMs: number; maxMs: number; entries: number; read(): BlockLines }
-export interface ChunkSnapshot { symbols: readonly string[]; blocks: SnapshotBlock[] }
+export interface SnapshotBlock {
+  minMs: number
+  maxMs: number
+  entries: number
+  read(): BlockLines
+}
+export interface ChunkSnapshot {
+  symbols: readonly string[]
+  blocks: SnapshotBlock[]
+}
 
 /** The same entries in order of time, equal times as they came; entries that are equal altogether stand once. */
 function sortEntries(bytes: Uint8Array, entries: number): { bytes: Uint8Array; entries: number } {
@@ -226,12 +321,15 @@ function sortEntries(bytes: Uint8Array, entries: number): { bytes: Uint8Array; e
   order.sort((a, b) => timesMs[a]! - timesMs[b]! || subNs[a]! - subNs[b]! || a - b)
   const startOf = (i: number): number => (i === 0 ? 0 : pairsTo[i - 1]!)
   const out = new Uint8Array(bytes.length)
-  let at = 0, kept = 0, runFrom = 0
+  let at = 0,
+    kept = 0,
+    runFrom = 0
   for (let k = 0; k < entries; k++) {
     const i = order[k]!
     if (k > 0 && (timesMs[i] !== timesMs[order[k - 1]!] || subNs[i] !== subNs[order[k - 1]!])) runFrom = k
     let isDouble = false
-    for (let r = runFrom; r < k && !isDouble; r++) isDouble = compareBytes(bytes, startOf(order[r]!), pairsTo[order[r]!]!, bytes, startOf(i), pairsTo[i]!) === 0
+    for (let r = runFrom; r < k && !isDouble; r++)
+      isDouble = compareBytes(bytes, startOf(order[r]!), pairsTo[order[r]!]!, bytes, startOf(i), pairsTo[i]!) === 0
     if (isDouble) continue
     out.set(bytes.subarray(startOf(i), pairsTo[i]!), at)
     at += pairsTo[i]! - startOf(i)
@@ -246,18 +344,29 @@ export function packBlocks(bytes: Uint8Array, entries: number): PackedBlock[] {
   const lines = new BlockLines(bytes, entries, true)
   for (let from = 0; from < entries;) {
     const startAt = from === 0 ? 0 : lines.pairsTo[from - 1]!
-    let to = from, size = 0
-    while (to < entries && (to === from || lines.pairsTo[to]! - startAt <= blockBytes)) { size += lines.lineTo[to]! - lines.lineFrom[to]! + pairCount(lines, to) * 8; to++ }
+    let to = from,
+      size = 0
+    while (to < entries && (to === from || lines.pairsTo[to]! - startAt <= blockBytes)) {
+      size += lines.lineTo[to]! - lines.lineFrom[to]! + pairCount(lines, to) * 8
+      to++
+    }
     blocks.push({
-      entries: to - from, minMs: lines.timesMs[from]!, minSubNs: lines.subNs[from]!, maxMs: lines.timesMs[to - 1]!, maxSubNs: lines.subNs[to - 1]!,
-      size, packed: new Uint8Array(compress(codecs.zstd, bytes.subarray(startAt, lines.pairsTo[to - 1]!))),
+      entries: to - from,
+      minMs: lines.timesMs[from]!,
+      minSubNs: lines.subNs[from]!,
+      maxMs: lines.timesMs[to - 1]!,
+      maxSubNs: lines.subNs[to - 1]!,
+      size,
+      packed: new Uint8Array(compress(codecs.zstd, bytes.subarray(startAt, lines.pairsTo[to - 1]!))),
     })
     from = to
   }
   return blocks
 }
 
-function pairCount(lines: BlockLines, i: number): number { return lines.pairsFrom[i]! < lines.pairsTo[i]! ? lines.bytes[lines.pairsFrom[i]!]! & 127 : 0 }
+function pairCount(lines: BlockLines, i: number): number {
+  return lines.pairsFrom[i]! < lines.pairsTo[i]! ? lines.bytes[lines.pairsFrom[i]!]! & 127 : 0
+}
 
 export class StreamHead {
   readonly labels: Labels
@@ -278,7 +387,15 @@ export class StreamHead {
     this.lastAppendMs = nowMs
   }
 
-  append(nowMs: number, ms: number, subNs: number, source: Uint8Array, from: number, to: number, pairs: readonly string[]): boolean {
+  append(
+    nowMs: number,
+    ms: number,
+    subNs: number,
+    source: Uint8Array,
+    from: number,
+    to: number,
+    pairs: readonly string[],
+  ): boolean {
     this.open ??= new OpenChunk(nowMs)
     if (!this.open.append(ms, subNs, source, from, to, pairs)) return false
     this.open.lastAppendMs = this.lastAppendMs = nowMs

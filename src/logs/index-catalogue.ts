@@ -12,9 +12,18 @@ const indexBytesMax = 1024 * 1024 * 1024
 const idleMs = 600_000
 
 /** One object below `index/`. Without a tenant it holds several. */
-export interface IndexFile { key: string; day: number; tenant: string | undefined; bytes: number }
+export interface IndexFile {
+  key: string
+  day: number
+  tenant: string | undefined
+  bytes: number
+}
 
-interface Held { file: IndexFile; loading: Promise<ReadonlyMap<string, LogIndex>> | undefined; lastUsedMs: number }
+interface Held {
+  file: IndexFile
+  loading: Promise<ReadonlyMap<string, LogIndex>> | undefined
+  lastUsedMs: number
+}
 
 /** What an object's key says of it; undefined for what is no index of chunks. */
 export function parseIndexKey(key: string, bytes = 0): IndexFile | undefined {
@@ -37,8 +46,12 @@ export class IndexCatalogue {
     this.#log = log
   }
 
-  all(): IndexFile[] { return [...this.#files.values()].map(held => held.file) }
-  get count(): number { return this.#files.size }
+  all(): IndexFile[] {
+    return [...this.#files.values()].map(held => held.file)
+  }
+  get count(): number {
+    return this.#files.size
+  }
 
   /** Looks into the bucket for files that appeared or vanished. */
   async refresh(): Promise<void> {
@@ -54,7 +67,11 @@ export class IndexCatalogue {
 
   /** A file that was just written, with what is in it. */
   add(file: IndexFile, index: LogIndex): void {
-    this.#files.set(file.key, { file, loading: Promise.resolve(new Map([[file.tenant!, index]])), lastUsedMs: this.#clock.nowMs() })
+    this.#files.set(file.key, {
+      file,
+      loading: Promise.resolve(new Map([[file.tenant!, index]])),
+      lastUsedMs: this.#clock.nowMs(),
+    })
   }
 
   /** Another file stands in its place. */
@@ -69,17 +86,27 @@ export class IndexCatalogue {
 
   /** Days for which a tenant has files of its own. */
   daysOf(tenant: string): number[] {
-    return [...new Set([...this.#files.values()].filter(h => h.file.tenant === tenant).map(h => h.file.day))].sort((a, b) => a - b)
+    return [...new Set([...this.#files.values()].filter(h => h.file.tenant === tenant).map(h => h.file.day))].sort(
+      (a, b) => a - b,
+    )
   }
 
-  tenants(): string[] { return [...new Set([...this.#files.values()].map(h => h.file.tenant).filter(t => t !== undefined))] }
+  tenants(): string[] {
+    return [...new Set([...this.#files.values()].map(h => h.file.tenant).filter(t => t !== undefined))]
+  }
 
   /** Everything that is listed for a tenant in the days of the time: one index per file. */
   async indexes(tenant: string, fromMs: number, throughMs: number): Promise<LogIndex[]> {
-    const firstDay = Math.floor(fromMs / dayMs), lastDay = Math.floor(throughMs / dayMs)
-    const wanted = [...this.#files.values()].filter(({ file }) => file.day >= firstDay && file.day <= lastDay && (file.tenant === undefined || file.tenant === tenant))
+    const firstDay = Math.floor(fromMs / dayMs),
+      lastDay = Math.floor(throughMs / dayMs)
+    const wanted = [...this.#files.values()].filter(
+      ({ file }) =>
+        file.day >= firstDay && file.day <= lastDay && (file.tenant === undefined || file.tenant === tenant),
+    )
     const indexes = await Promise.all(wanted.map(async held => (await this.#load(held)).get(tenant)))
-    return indexes.filter(index => index !== undefined && index.fromMs <= throughMs && index.throughMs >= fromMs) as LogIndex[]
+    return indexes.filter(
+      index => index !== undefined && index.fromMs <= throughMs && index.throughMs >= fromMs,
+    ) as LogIndex[]
   }
 
   async index(key: string, tenant: string): Promise<LogIndex | undefined> {
@@ -90,16 +117,29 @@ export class IndexCatalogue {
   async #load(held: Held): Promise<ReadonlyMap<string, LogIndex>> {
     held.lastUsedMs = this.#clock.nowMs()
     const { file } = held
-    held.loading ??= this.#bucket.get(file.key).then(bytes => splitTenants(file, decodeIndex(file.key.endsWith('.gz') ? gunzipSync(bytes, { maxOutputLength: indexBytesMax }) : bytes)))
+    held.loading ??= this.#bucket
+      .get(file.key)
+      .then(bytes =>
+        splitTenants(
+          file,
+          decodeIndex(file.key.endsWith('.gz') ? gunzipSync(bytes, { maxOutputLength: indexBytesMax }) : bytes),
+        ),
+      )
     try {
       return await held.loading
     } catch (error) {
       held.loading = undefined
       // Another compactor replaced it since the list was made.
-      if (error instanceof NotFoundError) { this.#files.delete(file.key); return new Map() }
-      if (error instanceof CorruptDataError || (error instanceof Error && 'code' in error && String(error.code).startsWith('Z_'))) {
+      if (error instanceof NotFoundError) {
+        this.#files.delete(file.key)
+        return new Map()
+      }
+      if (
+        error instanceof CorruptDataError ||
+        (error instanceof Error && 'code' in error && String(error.code).startsWith('Z_'))
+      ) {
         this.quarantined.set(file.key, messageOf(error))
-        this.#log.error('an index of log chunks can\'t be used', { key: file.key, error: messageOf(error) })
+        this.#log.error("an index of log chunks can't be used", { key: file.key, error: messageOf(error) })
         this.#files.delete(file.key)
         return new Map()
       }
@@ -124,5 +164,7 @@ function splitTenants(file: IndexFile, index: LogIndex): ReadonlyMap<string, Log
     if (list === undefined) byTenant.set(tenant, [own])
     else list.push(own)
   }
-  return new Map([...byTenant].map(([tenant, streams]) => [tenant, new LogIndex(streams, index.fromMs, index.throughMs)]))
+  return new Map(
+    [...byTenant].map(([tenant, streams]) => [tenant, new LogIndex(streams, index.fromMs, index.throughMs)]),
+  )
 }

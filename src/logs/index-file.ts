@@ -23,7 +23,10 @@ export interface IndexedStream {
   labels: Labels
   chunks: IndexedChunk[]
 }
-export interface IndexedChunk extends ChunkRef { kilobytes: number; entries: number }
+export interface IndexedChunk extends ChunkRef {
+  kilobytes: number
+  entries: number
+}
 
 /** What an index file holds, in order of fingerprints. */
 export class LogIndex {
@@ -47,32 +50,40 @@ export class LogIndex {
     this.streams.forEach(({ labels: { pairs } }, number) => {
       for (let i = 0; i < pairs.length; i += 2) {
         let values = postings.get(pairs[i]!)
-        if (values === undefined) postings.set(pairs[i]!, values = new Map())
+        if (values === undefined) postings.set(pairs[i]!, (values = new Map()))
         const list = values.get(pairs[i + 1]!)
         if (list === undefined) values.set(pairs[i + 1]!, [number])
         else list.push(number)
       }
     })
-    return this.#postings = postings
+    return (this.#postings = postings)
   }
 
   /** The streams that satisfy every matcher. */
   select(matchers: readonly Matcher[]): IndexedStream[] {
     let shortest: number[] | undefined
     for (const matcher of matchers) {
-      const values = matcher.kind === '=' && matcher.value !== '' ? [matcher.value] : matcher.kind === '=~' ? matcher.alternatives : undefined
+      const values =
+        matcher.kind === '=' && matcher.value !== ''
+          ? [matcher.value]
+          : matcher.kind === '=~'
+            ? matcher.alternatives
+            : undefined
       if (values === undefined || values.includes('')) continue
       const lists = this.#pairs().get(matcher.name)
       const found = values.flatMap(value => lists?.get(value) ?? [])
       if (shortest === undefined || found.length < shortest.length) shortest = found
     }
-    const candidates = shortest === undefined ? this.streams : [...new Set(shortest)].map(number => this.streams[number]!)
+    const candidates =
+      shortest === undefined ? this.streams : [...new Set(shortest)].map(number => this.streams[number]!)
     return candidates.filter(({ labels }) => matchers.every(m => m.matches(labels.get(m.name))))
   }
 }
 
 /** The file's own checksum: its identity in object names, and the number that its name carries. */
-export function indexChecksum(bytes: Uint8Array): number { return new ByteReader(bytes, Math.max(0, bytes.length - 4)).readU32() }
+export function indexChecksum(bytes: Uint8Array): number {
+  return new ByteReader(bytes, Math.max(0, bytes.length - 4)).readU32()
+}
 
 export function decodeIndex(bytes: Uint8Array): LogIndex {
   const head = new ByteReader(bytes)
@@ -81,10 +92,14 @@ export function decodeIndex(bytes: Uint8Array): LogIndex {
   if (version < 2 || version > 4) throw new CorruptDataError(`log index: version ${version} is not known`)
   const tocAt = bytes.length - tocBytes
   const toc = new ByteReader(bytes, tocAt)
-  if (crc32c(bytes, tocAt, bytes.length - 4) !== new ByteReader(bytes, bytes.length - 4).readU32()) throw new CorruptDataError('log index: the table of contents has a wrong checksum')
-  const symbolsAt = toc.readU64(), seriesAt = toc.readU64(), labelIndicesAt = toc.readU64()
+  if (crc32c(bytes, tocAt, bytes.length - 4) !== new ByteReader(bytes, bytes.length - 4).readU32())
+    throw new CorruptDataError('log index: the table of contents has a wrong checksum')
+  const symbolsAt = toc.readU64(),
+    seriesAt = toc.readU64(),
+    labelIndicesAt = toc.readU64()
   toc.skip(32)
-  const fromMs = Number(toc.view.getBigInt64(toc.at)), throughMs = Number(toc.view.getBigInt64(toc.at + 8))
+  const fromMs = Number(toc.view.getBigInt64(toc.at)),
+    throughMs = Number(toc.view.getBigInt64(toc.at + 8))
   const symbols = readSymbols(bytes, symbolsAt)
   const seriesEnd = labelIndicesAt > seriesAt ? labelIndicesAt : tocAt
   const streams: IndexedStream[] = []
@@ -96,7 +111,8 @@ export function decodeIndex(bytes: Uint8Array): LogIndex {
     if (length === 0) break
     input.need(length + 4)
     const from = input.at
-    if (crc32c(bytes, from, from + length) !== input.view.getUint32(from + length)) throw new CorruptDataError(`log index: the series at ${at} has a wrong checksum`)
+    if (crc32c(bytes, from, from + length) !== input.view.getUint32(from + length))
+      throw new CorruptDataError(`log index: the series at ${at} has a wrong checksum`)
     streams.push(readStream(new ByteReader(bytes, from, from + length), version, symbols))
     at = Math.ceil((from + length + 4) / 16) * 16
   }
@@ -107,13 +123,17 @@ function readSymbols(bytes: Uint8Array, at: number): string[] {
   const input = new ByteReader(bytes, at)
   const length = input.readU32()
   input.need(length + 4)
-  if (crc32c(bytes, input.at, input.at + length) !== input.view.getUint32(input.at + length)) throw new CorruptDataError('log index: the symbols have a wrong checksum')
+  if (crc32c(bytes, input.at, input.at + length) !== input.view.getUint32(input.at + length))
+    throw new CorruptDataError('log index: the symbols have a wrong checksum')
   const count = input.readU32()
   if (count > length) throw new CorruptDataError(`log index: ${count} symbols in ${length} bytes`)
   const symbols: string[] = []
   for (let i = 0; i < count; i++) {
     const size = input.readLength()
-    symbols.push(decodeUtf8(bytes, input.at, input.at + size) ?? Buffer.from(bytes.subarray(input.at, input.at + size)).toString('utf8'))
+    symbols.push(
+      decodeUtf8(bytes, input.at, input.at + size) ??
+        Buffer.from(bytes.subarray(input.at, input.at + size)).toString('utf8'),
+    )
     input.at += size
   }
   return symbols
@@ -141,7 +161,9 @@ function readStream(input: ByteReader, version: number, symbols: readonly string
     const fromMs = lastMaxMs + input.readVarint()
     const throughMs = fromMs + input.readUvarint()
     lastMaxMs = throughMs
-    const kilobytes = input.readUvarint(), entries = input.readUvarint(), checksum = input.readU32()
+    const kilobytes = input.readUvarint(),
+      entries = input.readUvarint(),
+      checksum = input.readU32()
     if (version >= 4) input.readUvarint()
     chunks.push({ fingerprint, fromMs, throughMs, checksum, kilobytes, entries })
   }
@@ -150,7 +172,9 @@ function readStream(input: ByteReader, version: number, symbols: readonly string
 
 /** Writes an index of version 3. `streams` may be in any order; chunks of a stream too, doubles are dropped. */
 export function encodeIndex(streams: readonly IndexedStream[]): Uint8Array {
-  const sorted = streams.map(s => ({ ...s, number: BigInt(`0x${s.fingerprint}`) })).sort((a, b) => (a.number < b.number ? -1 : a.number > b.number ? 1 : compareLabels(a.labels, b.labels)))
+  const sorted = streams
+    .map(s => ({ ...s, number: BigInt(`0x${s.fingerprint}`) }))
+    .sort((a, b) => (a.number < b.number ? -1 : a.number > b.number ? 1 : compareLabels(a.labels, b.labels)))
   const symbols = [...new Set(sorted.flatMap(s => s.labels.pairs))].sort(compareText)
   const symbolOf = new Map(symbols.map((text, number) => [text, number]))
   const out = new ByteWriter(65536)
@@ -159,19 +183,27 @@ export function encodeIndex(streams: readonly IndexedStream[]): Uint8Array {
   const symbolsAt = out.at
   const table = new ByteWriter(4096)
   table.writeU32(symbols.length)
-  for (const symbol of symbols) { const text = encodeUtf8(symbol); table.writeUvarint(text.length); table.writeBytes(text) }
+  for (const symbol of symbols) {
+    const text = encodeUtf8(symbol)
+    table.writeUvarint(text.length)
+    table.writeBytes(text)
+  }
   writeSection(out, table.bytes())
   const seriesAt = out.at
   const postings = new Map<string, number[]>()
   const all: number[] = []
   const offsets = new ByteWriter(256)
-  let fromMs = Infinity, throughMs = -Infinity
+  let fromMs = Infinity,
+    throughMs = -Infinity
   const entry = new ByteWriter(4096)
   sorted.forEach((stream, ordinal) => {
     out.padTo(16)
     const ref = out.at / 16
     all.push(ref)
-    if (ordinal % 1024 === 0) { offsets.writeU64(ref); writeBig(offsets, stream.number) }
+    if (ordinal % 1024 === 0) {
+      offsets.writeU64(ref)
+      writeBig(offsets, stream.number)
+    }
     entry.reset()
     writeBig(entry, stream.number)
     const { pairs } = stream.labels
@@ -185,7 +217,10 @@ export function encodeIndex(streams: readonly IndexedStream[]): Uint8Array {
       else list.push(ref)
     }
     const chunks = sortChunks(stream.chunks)
-    for (const chunk of chunks) { fromMs = Math.min(fromMs, chunk.fromMs); throughMs = Math.max(throughMs, chunk.throughMs) }
+    for (const chunk of chunks) {
+      fromMs = Math.min(fromMs, chunk.fromMs)
+      throughMs = Math.max(throughMs, chunk.throughMs)
+    }
     writeChunks(entry, chunks)
     out.writeUvarint(entry.at)
     out.writeBytes(entry.bytes())
@@ -197,7 +232,10 @@ export function encodeIndex(streams: readonly IndexedStream[]): Uint8Array {
   const writeList = (name: string, value: string, refs: readonly number[]): void => {
     out.padTo(4)
     positions.writeUvarint(2)
-    for (const text of [encodeUtf8(name), encodeUtf8(value)]) { positions.writeUvarint(text.length); positions.writeBytes(text) }
+    for (const text of [encodeUtf8(name), encodeUtf8(value)]) {
+      positions.writeUvarint(text.length)
+      positions.writeBytes(text)
+    }
     positions.writeUvarint(out.at)
     list.reset()
     list.writeU32(refs.length)
@@ -207,7 +245,9 @@ export function encodeIndex(streams: readonly IndexedStream[]): Uint8Array {
   out.padTo(4)
   const postingsAt = out.at
   writeList('', '', all)
-  const pairsInOrder = [...postings.keys()].map(key => key.split('\0') as [string, string]).sort((a, b) => compareText(a[0], b[0]) || compareText(a[1], b[1]))
+  const pairsInOrder = [...postings.keys()]
+    .map(key => key.split('\0') as [string, string])
+    .sort((a, b) => compareText(a[0], b[0]) || compareText(a[1], b[1]))
   for (const [name, value] of pairsInOrder) writeList(name, value, postings.get(`${name}\0${value}`)!)
   const labelTableAt = out.at
   writeSection(out, new Uint8Array(4))
@@ -219,7 +259,8 @@ export function encodeIndex(streams: readonly IndexedStream[]): Uint8Array {
   body.writeBytes(offsets.bytes())
   writeSection(out, body.bytes())
   const tocAt = out.at
-  for (const offset of [symbolsAt, seriesAt, postingsAt, labelTableAt, postingsAt, postingsTableAt, offsetsAt]) out.writeU64(offset)
+  for (const offset of [symbolsAt, seriesAt, postingsAt, labelTableAt, postingsAt, postingsTableAt, offsetsAt])
+    out.writeU64(offset)
   writeBig(out, BigInt(fromMs === Infinity ? 0 : fromMs))
   writeBig(out, BigInt(throughMs === -Infinity ? 0 : throughMs))
   out.writeU32(crc32c(out.buffer, tocAt, out.at))
@@ -228,7 +269,13 @@ export function encodeIndex(streams: readonly IndexedStream[]): Uint8Array {
 
 function sortChunks(chunks: readonly IndexedChunk[]): IndexedChunk[] {
   const sorted = [...chunks].sort((a, b) => a.fromMs - b.fromMs || a.throughMs - b.throughMs || a.checksum - b.checksum)
-  return sorted.filter((c, i) => i === 0 || c.fromMs !== sorted[i - 1]!.fromMs || c.throughMs !== sorted[i - 1]!.throughMs || c.checksum !== sorted[i - 1]!.checksum)
+  return sorted.filter(
+    (c, i) =>
+      i === 0 ||
+      c.fromMs !== sorted[i - 1]!.fromMs ||
+      c.throughMs !== sorted[i - 1]!.throughMs ||
+      c.checksum !== sorted[i - 1]!.checksum,
+  )
 }
 
 /** Chunk records behind their page markers, by which readers seek in long lists. */
@@ -240,7 +287,10 @@ function writeChunks(entry: ByteWriter, chunks: readonly IndexedChunk[]): void {
   for (let page = 0; page < chunks.length; page += pageChunks) {
     const part = chunks.slice(page, page + pageChunks)
     const at = records.at
-    let kilobytes = 0, entries = 0, minMs = Infinity, maxMs = -Infinity
+    let kilobytes = 0,
+      entries = 0,
+      minMs = Infinity,
+      maxMs = -Infinity
     for (const chunk of part) {
       records.writeVarint(chunk.fromMs - lastMaxMs)
       records.writeUvarint(chunk.throughMs - chunk.fromMs)

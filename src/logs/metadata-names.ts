@@ -15,7 +15,8 @@ export function normalizeMetadataName(name: string): string {
   const reserved = /^__[A-Za-z0-9_]*[A-Za-z0-9][A-Za-z0-9_]*__$/.test(name)
   let text = reserved ? name : name.replaceAll(/[^A-Za-z0-9_]/gu, '_').replaceAll(/_{2,}/g, '_')
   if (/^[0-9]/.test(text)) text = `key_${text}`
-  if (/^_*$/.test(text)) throw new BadDataError(`normalization for label name ${quote(name)} resulted in invalid name ${quote(text)}`)
+  if (/^_*$/.test(text))
+    throw new BadDataError(`normalization for label name ${quote(name)} resulted in invalid name ${quote(text)}`)
   if (memo.size < 10_000) memo.set(name, text)
   return text
 }

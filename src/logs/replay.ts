@@ -20,7 +20,10 @@ export class LogReplay {
   /** Stores the lines, and returns the scopes of the record. Throws CorruptDataError. */
   read(record: WalRecord): Iterable<string> {
     if (record.kind !== recordKind.lines) throw new CorruptDataError(`WAL record of kind ${record.kind} is not known`)
-    if (record.generation !== this.#generation) { this.#generation = record.generation; this.#streamsOf.clear() }
+    if (record.generation !== this.#generation) {
+      this.#generation = record.generation
+      this.#streamsOf.clear()
+    }
     const nowMs = this.#nowMs()
     let tenant!: LogTenant
     let known!: Map<number, StreamHead>
@@ -29,13 +32,16 @@ export class LogReplay {
       tenant: name => {
         tenant = this.#tenantOf(name)
         const there = this.#streamsOf.get(name)
-        if (there === undefined) this.#streamsOf.set(name, known = new Map())
+        if (there === undefined) this.#streamsOf.set(name, (known = new Map()))
         else known = there
       },
-      define: (number, labels) => { known.set(number, tenant.stream(labels, nowMs, true)) },
+      define: (number, labels) => {
+        known.set(number, tenant.stream(labels, nowMs, true))
+      },
       stream: number => {
         stream = known.get(number)
-        if (stream === undefined) throw new CorruptDataError(`WAL record ${record.number} uses stream ${number} before it is defined`)
+        if (stream === undefined)
+          throw new CorruptDataError(`WAL record ${record.number} uses stream ${number} before it is defined`)
       },
       line: (ms, subNs, bytes, from, to, pairs) => {
         stream!.append(nowMs, ms, subNs, bytes, from, to, pairs)

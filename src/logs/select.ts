@@ -24,8 +24,14 @@ export function readPairs(lines: Lines, i: number, symbols: readonly string[]): 
   const end = lines.pairsTo[i]!
   if (at >= end) return []
   const next = (): number => {
-    let value = 0, scale = 1
-    while (at < end) { const byte = bytes[at++]!; value += (byte & 127) * scale; if (byte < 128) break; scale *= 128 }
+    let value = 0,
+      scale = 1
+    while (at < end) {
+      const byte = bytes[at++]!
+      value += (byte & 127) * scale
+      if (byte < 128) break
+      scale *= 128
+    }
     return value
   }
   const pairs: string[] = []
@@ -68,10 +74,21 @@ export interface StreamChunks {
   readonly chunks: readonly ChunkSource[]
 }
 
-export interface TailedLine { labels: Labels; ms: number; subNs: number; line: string; pairs: readonly string[] }
+export interface TailedLine {
+  labels: Labels
+  ms: number
+  subNs: number
+  line: string
+  pairs: readonly string[]
+}
 
 /** What an accepted deletion hides: lines of these streams and this time that a filter finds. */
-export interface DeletionNotice { id: string; query: string; fromMs: number; throughMs: number }
+export interface DeletionNotice {
+  id: string
+  query: string
+  fromMs: number
+  throughMs: number
+}
 
 export interface LogsReader {
   /** All times are inclusive milliseconds. */

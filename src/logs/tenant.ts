@@ -37,7 +37,11 @@ export class LogTenant {
   stream(labels: Labels, nowMs: number, anyway = false): StreamHead {
     const known = this.streams.get(labels.key)
     if (known !== undefined) return known
-    if (!anyway && this.streams.size >= this.#streamsMax) throw new LimitError(`maximum active stream limit exceeded when trying to create stream ${labels.toString()}, reduce the number of active streams (reduce labels or reduce label values), or raise limits.log_streams. Limit: ${this.#streamsMax}/${this.#streamsMax}, user: '${this.name}'`, 429)
+    if (!anyway && this.streams.size >= this.#streamsMax)
+      throw new LimitError(
+        `maximum active stream limit exceeded when trying to create stream ${labels.toString()}, reduce the number of active streams (reduce labels or reduce label values), or raise limits.log_streams. Limit: ${this.#streamsMax}/${this.#streamsMax}, user: '${this.name}'`,
+        429,
+      )
     let fingerprint = fingerprintOf(labels)
     if (fingerprint <= replacedMax || this.#byFingerprint.has(fingerprint)) fingerprint = this.#replacement()
     const stream = new StreamHead(labels, fingerprint, this.#nextNumber++, nowMs)
@@ -48,7 +52,8 @@ export class LogTenant {
   }
 
   #replacement(): bigint {
-    while (this.#byFingerprint.has(this.#nextReplacement)) this.#nextReplacement = (this.#nextReplacement % replacedMax) + 1n
+    while (this.#byFingerprint.has(this.#nextReplacement))
+      this.#nextReplacement = (this.#nextReplacement % replacedMax) + 1n
     return this.#nextReplacement
   }
 
@@ -60,7 +65,8 @@ export class LogTenant {
 
   get heldBytes(): number {
     let total = 0
-    for (const stream of this.streams.values()) total += (stream.open?.heldBytes ?? 0) + stream.closed.reduce((sum, c) => sum + (c.bytes?.length ?? 0), 0)
+    for (const stream of this.streams.values())
+      total += (stream.open?.heldBytes ?? 0) + stream.closed.reduce((sum, c) => sum + (c.bytes?.length ?? 0), 0)
     return total
   }
 }

@@ -15,11 +15,11 @@ const headBytes = 8
 export function bitsOf(needle: Uint8Array): Uint32Array {
   const bits: number[] = []
   for (let at = 0; at + gramBytes <= needle.length; at++) {
-    const a = needle[at]! | needle[at + 1]! << 8 | needle[at + 2]! << 16
-    const b = needle[at + 3]! | needle[at + 4]! << 8 | needle[at + 5]! << 16
+    const a = needle[at]! | (needle[at + 1]! << 8) | (needle[at + 2]! << 16)
+    const b = needle[at + 3]! | (needle[at + 4]! << 8) | (needle[at + 5]! << 16)
     const h = Math.imul(a, 0x9e3779b1) ^ Math.imul(b, 0x85ebca77)
-    const bit = Math.imul(h ^ h >>> 15, 0x2c1b3c6d)
-    if ((bit & 3) === 0) bits.push(bit >>> 32 - bitsLog2)
+    const bit = Math.imul(h ^ (h >>> 15), 0x2c1b3c6d)
+    if ((bit & 3) === 0) bits.push(bit >>> (32 - bitsLog2))
   }
   return Uint32Array.from(bits)
 }
@@ -31,7 +31,9 @@ export function encodeFilter(bitmaps: readonly Uint8Array[]): Uint8Array {
   view.setUint8(4, 1)
   view.setUint8(5, bitsLog2)
   view.setUint16(6, bitmaps.length)
-  bitmaps.forEach((bitmap, i) => { out.set(bitmap, headBytes + i * bitmapBytes) })
+  bitmaps.forEach((bitmap, i) => {
+    out.set(bitmap, headBytes + i * bitmapBytes)
+  })
   return out
 }
 
@@ -43,20 +45,29 @@ export class TokenFilter {
   /** Throws CorruptDataError. */
   constructor(bytes: Uint8Array) {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    if (bytes.length < headBytes || view.getUint32(0) !== magic || view.getUint8(4) !== 1 || view.getUint8(5) !== bitsLog2) throw new CorruptDataError('token filter: not a filter of version 1')
+    if (
+      bytes.length < headBytes ||
+      view.getUint32(0) !== magic ||
+      view.getUint8(4) !== 1 ||
+      view.getUint8(5) !== bitsLog2
+    )
+      throw new CorruptDataError('token filter: not a filter of version 1')
     this.blocks = view.getUint16(6)
-    if (bytes.length !== headBytes + this.blocks * bitmapBytes) throw new CorruptDataError(`token filter: ${bytes.length} bytes for ${this.blocks} blocks`)
+    if (bytes.length !== headBytes + this.blocks * bitmapBytes)
+      throw new CorruptDataError(`token filter: ${bytes.length} bytes for ${this.blocks} blocks`)
     this.#bytes = bytes
   }
 
-  get heldBytes(): number { return this.#bytes.length }
+  get heldBytes(): number {
+    return this.#bytes.length
+  }
 
   /** False: no line of the block contains the text that these bits are of. */
   mayContain(block: number, bits: Uint32Array): boolean {
     const from = headBytes + block * bitmapBytes
     for (let i = 0; i < bits.length; i++) {
       const bit = bits[i]!
-      if ((this.#bytes[from + (bit >>> 3)]! & 1 << (bit & 7)) === 0) return false
+      if ((this.#bytes[from + (bit >>> 3)]! & (1 << (bit & 7))) === 0) return false
     }
     return true
   }

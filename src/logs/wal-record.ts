@@ -28,7 +28,11 @@ function writeText(out: ByteWriter, text: string): void {
       if (code >= 128) break
       buffer[at + 1 + i] = code
     }
-    if (i === length) { buffer[at] = length; out.at = at + 1 + length; return }
+    if (i === length) {
+      buffer[at] = length
+      out.at = at + 1 + length
+      return
+    }
   }
   const bytes = encodeUtf8(text)
   out.writeUvarint(bytes.length)
@@ -45,7 +49,9 @@ export class LinesRecord {
   #stream = -1
   #entryCount = 0
 
-  get isEmpty(): boolean { return this.#streamCount === 0 && this.#entryCount === 0 }
+  get isEmpty(): boolean {
+    return this.#streamCount === 0 && this.#entryCount === 0
+  }
 
   clear(): void {
     this.#definitions.reset()
@@ -64,8 +70,19 @@ export class LinesRecord {
   }
 
   /** Lines of one stream come one after another. */
-  add(stream: number, ms: number, subNs: number, bytes: Uint8Array, from: number, to: number, pairs: readonly string[]): void {
-    if (stream !== this.#stream) { this.#endStream(); this.#stream = stream }
+  add(
+    stream: number,
+    ms: number,
+    subNs: number,
+    bytes: Uint8Array,
+    from: number,
+    to: number,
+    pairs: readonly string[],
+  ): void {
+    if (stream !== this.#stream) {
+      this.#endStream()
+      this.#stream = stream
+    }
     const out = this.#entries
     writeTime(out, ms, subNs)
     out.writeUvarint(to - from)
@@ -77,7 +94,10 @@ export class LinesRecord {
       const from = out.at
       out.writeUvarint(pairs.length / 2)
       for (const text of pairs) writeText(out, text)
-      if (pairs.length <= 2) { this.#lastPairs = pairs; this.#lastEncoded = out.buffer.slice(from, out.at) }
+      if (pairs.length <= 2) {
+        this.#lastPairs = pairs
+        this.#lastEncoded = out.buffer.slice(from, out.at)
+      }
     }
     this.#entryCount++
   }

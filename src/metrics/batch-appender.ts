@@ -43,7 +43,8 @@ export class BatchAppender {
     const latestMs = nowMs + this.#options.futureMs
     this.#appendSamples(tenant, batch, generation, latestMs, problems, result)
     this.#appendRare(tenant, batch, generation, latestMs, problems, result)
-    if (problems !== undefined && result.samples + result.histograms === 0) for (const problem of problems.values()) if (problem instanceof LimitError) throw problem
+    if (problems !== undefined && result.samples + result.histograms === 0)
+      for (const problem of problems.values()) if (problem instanceof LimitError) throw problem
     return result
   }
 
@@ -56,10 +57,17 @@ export class BatchAppender {
     let problems: Map<number, Error> | undefined
     for (let i = 0; i < seriesCount; i++) {
       const known = hashes === undefined ? -1 : table.find(hashes, i)
-      if (known >= 0) { refs[i] = known; continue }
+      if (known >= 0) {
+        refs[i] = known
+        continue
+      }
       try {
-        const from = batch.keyFrom[i]!, to = batch.keyTo[i]!
-        refs[i] = hashes === undefined ? table.resolve(batch.bytes, from, to) : table.resolveNew(batch.bytes, from, to, hashes, i)
+        const from = batch.keyFrom[i]!,
+          to = batch.keyTo[i]!
+        refs[i] =
+          hashes === undefined
+            ? table.resolve(batch.bytes, from, to)
+            : table.resolveNew(batch.bytes, from, to, hashes, i)
       } catch (error) {
         if (!(error instanceof LimitError || error instanceof BadDataError)) throw error
         refs[i] = -1
@@ -70,7 +78,14 @@ export class BatchAppender {
     return problems
   }
 
-  #appendSamples(tenant: Tenant, batch: WriteBatch, generation: number, latestMs: number, problems: ReadonlyMap<number, Error> | undefined, result: AppendResult): void {
+  #appendSamples(
+    tenant: Tenant,
+    batch: WriteBatch,
+    generation: number,
+    latestMs: number,
+    problems: ReadonlyMap<number, Error> | undefined,
+    result: AppendResult,
+  ): void {
     const { head, name } = tenant
     const { record } = this
     const refs = this.#refs
@@ -78,9 +93,13 @@ export class BatchAppender {
     for (let k = 0; k < sampleCount; k++) {
       const i = sampleSeries[k]!
       const ref = refs[i]!
-      if (ref < 0) { refuse(result, problems!.get(i)!.message); continue }
+      if (ref < 0) {
+        refuse(result, problems!.get(i)!.message)
+        continue
+      }
       const timeMs = timesMs[k]!
-      const hi = words[2 * k + 1]!, lo = words[2 * k]!
+      const hi = words[2 * k + 1]!,
+        lo = words[2 * k]!
       const what: Outcome = timeMs > latestMs ? outcome.inFuture : head.append(ref, timeMs, hi, lo)
       if (what === outcome.stored) {
         if (tenant.isNewIn(generation, ref)) this.#define(batch, ref, i)
@@ -93,13 +112,24 @@ export class BatchAppender {
   }
 
   /** Histograms, exemplars, metadata. */
-  #appendRare(tenant: Tenant, batch: WriteBatch, generation: number, latestMs: number, problems: ReadonlyMap<number, Error> | undefined, result: AppendResult): void {
+  #appendRare(
+    tenant: Tenant,
+    batch: WriteBatch,
+    generation: number,
+    latestMs: number,
+    problems: ReadonlyMap<number, Error> | undefined,
+    result: AppendResult,
+  ): void {
     const { head } = tenant
     const refs = this.#refs
     for (const { series, timeMs, startMs, histogram } of batch.histograms) {
       const ref = refs[series]!
-      if (ref < 0) { refuse(result, problems!.get(series)!.message); continue }
-      const what: Outcome = timeMs > latestMs ? outcome.inFuture : head.appendHistogram(ref, timeMs, startMs, histogram, false)
+      if (ref < 0) {
+        refuse(result, problems!.get(series)!.message)
+        continue
+      }
+      const what: Outcome =
+        timeMs > latestMs ? outcome.inFuture : head.appendHistogram(ref, timeMs, startMs, histogram, false)
       if (what === outcome.stored) {
         if (tenant.isNewIn(generation, ref)) this.#define(batch, ref, series)
         this.#touch(tenant.name, timeMs)
@@ -118,7 +148,11 @@ export class BatchAppender {
     }
     for (const metadata of batch.metadata) {
       const known = tenant.metadata.get(metadata.metric)
-      const isSame = known !== undefined && known.type === metadata.type && known.help === metadata.help && known.unit === metadata.unit
+      const isSame =
+        known !== undefined &&
+        known.type === metadata.type &&
+        known.help === metadata.help &&
+        known.unit === metadata.unit
       if (isSame && tenant.metadataIn.get(metadata.metric) === generation) continue
       if (known === undefined && tenant.metadata.size >= this.#options.metadataMax) continue
       tenant.metadata.set(metadata.metric, metadata)
@@ -152,10 +186,16 @@ function refuse(result: AppendResult, reason: string): void {
 function describeOutcome(what: Outcome, head: Head, series: number, timeMs: number, options: AppendOptions): string {
   const shown = `${head.table.labels(series)} at ${timeMs}`
   switch (what) {
-    case outcome.duplicate: return `duplicate sample for timestamp: ${shown} has another value already`
-    case outcome.outOfOrder: return `out of order sample: ${shown} is older than the series' newest, and metrics.out_of_order_window is 0`
-    case outcome.tooOld: return `too old sample: ${shown} is more than ${Math.max(options.outOfOrderMs, options.blockMs / 2) / 1000} s older than the newest sample (${head.maxMs})`
-    case outcome.inFuture: return `out of bounds: ${shown} lies more than ${options.futureMs / 1000} s in the future`
-    case outcome.stored: case outcome.repeated: return ''
+    case outcome.duplicate:
+      return `duplicate sample for timestamp: ${shown} has another value already`
+    case outcome.outOfOrder:
+      return `out of order sample: ${shown} is older than the series' newest, and metrics.out_of_order_window is 0`
+    case outcome.tooOld:
+      return `too old sample: ${shown} is more than ${Math.max(options.outOfOrderMs, options.blockMs / 2) / 1000} s older than the newest sample (${head.maxMs})`
+    case outcome.inFuture:
+      return `out of bounds: ${shown} lies more than ${options.futureMs / 1000} s in the future`
+    case outcome.stored:
+    case outcome.repeated:
+      return ''
   }
 }

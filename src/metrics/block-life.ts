@@ -52,42 +52,69 @@ export class BlockLife {
   #turnStartedMs = 0
   compactions = 0
 
-  constructor(options: BlockLifeOptions, wal: Wal, tenants: ReadonlyMap<string, Tenant>, tenantOf: (name: string) => Tenant, mayWrite: () => Promise<boolean>) {
+  constructor(
+    options: BlockLifeOptions,
+    wal: Wal,
+    tenants: ReadonlyMap<string, Tenant>,
+    tenantOf: (name: string) => Tenant,
+    mayWrite: () => Promise<boolean>,
+  ) {
     this.#options = options
     this.#wal = wal
     this.#tenants = tenants
     this.#tenantOf = tenantOf
     this.#mayWrite = mayWrite
     const { clock, files, log, bucket } = options
-    this.#uploads = new UploadQueue({ clock, files, log, bucket, mayWrite, onUploaded: block => this.#onUploaded(block) })
+    this.#uploads = new UploadQueue({
+      clock,
+      files,
+      log,
+      bucket,
+      mayWrite,
+      onUploaded: block => this.#onUploaded(block),
+    })
   }
 
   get uploadStats(): { uploads: number; failures: number; waiting: number; waitingBytes: number } {
-    return { uploads: this.#uploads.uploads, failures: this.#uploads.failures, waiting: this.#uploads.waitingBlocks, waitingBytes: this.#uploads.waitingBytes }
+    return {
+      uploads: this.#uploads.uploads,
+      failures: this.#uploads.failures,
+      waiting: this.#uploads.waitingBlocks,
+      waitingBytes: this.#uploads.waitingBytes,
+    }
   }
 
   /** Resolves when the bucket has every finished block. */
-  drained(): Promise<void> { return this.#uploads.drained() }
+  drained(): Promise<void> {
+    return this.#uploads.drained()
+  }
 
-  close(): Promise<void> { return this.#uploads.close() }
+  close(): Promise<void> {
+    return this.#uploads.close()
+  }
 
   // ── What there is ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Looks into the bucket for blocks that appeared or vanished. */
   async refresh(): Promise<void> {
     const { bucket, log } = this.#options
-    const { found, ids } = await listBlocks(bucket, isUlid, (tenant, id) => this.#tenants.get(tenant)?.blocks.readers.has(id) ?? false)
+    const { found, ids } = await listBlocks(
+      bucket,
+      isUlid,
+      (tenant, id) => this.#tenants.get(tenant)?.blocks.readers.has(id) ?? false,
+    )
     for (const { tenant, id, meta } of found) {
       try {
         this.#addBlock(tenant, decodeMeta(meta, id), bucketFiles(bucket, `${tenant}/${id}/`))
       } catch (error) {
         this.#tenantOf(tenant).blocks.quarantined.set(id, messageOf(error))
-        log.error('a block can\'t be used', { tenant, block: id, error: messageOf(error) })
+        log.error("a block can't be used", { tenant, block: id, error: messageOf(error) })
       }
     }
     for (const tenant of this.#tenants.values()) {
       const present = ids.get(tenant.name) ?? new Set()
-      for (const id of tenant.blocks.readers.keys()) if (!present.has(id) && !this.#staged.has(id)) tenant.blocks.readers.delete(id)
+      for (const id of tenant.blocks.readers.keys())
+        if (!present.has(id) && !this.#staged.has(id)) tenant.blocks.readers.delete(id)
     }
     this.#hideParents()
   }
@@ -102,7 +129,9 @@ export class BlockLife {
   #hideParents(): void {
     for (const tenant of this.#tenants.values()) {
       for (const reader of Array.from(tenant.blocks.readers.values())) {
-        for (const parent of reader.meta.compaction.parents ?? []) if (reader.meta.tercet !== undefined && tenant.blocks.readers.has(parent.ulid)) this.#doomed.add(`${tenant.name}/${parent.ulid}`)
+        for (const parent of reader.meta.compaction.parents ?? [])
+          if (reader.meta.tercet !== undefined && tenant.blocks.readers.has(parent.ulid))
+            this.#doomed.add(`${tenant.name}/${parent.ulid}`)
       }
     }
   }
@@ -115,7 +144,10 @@ export class BlockLife {
         const directory = `${this.#options.stagingDirectory}/${tenant}/${id}`
         const names = await files.list(directory)
         if (this.#options.readOnly) continue
-        if (!names.includes('meta.json')) { await files.removeDirectory(directory); continue }
+        if (!names.includes('meta.json')) {
+          await files.removeDirectory(directory)
+          continue
+        }
         const meta = decodeMeta(await files.read(`${directory}/meta.json`), id)
         await this.#stage(tenant, meta, directory)
       }
@@ -125,7 +157,12 @@ export class BlockLife {
   async #stage(tenant: string, meta: BlockMeta, directory: string): Promise<BlockReader> {
     const { files } = this.#options
     const chunkFiles = (await files.list(`${directory}/chunks`)).map(name => `chunks/${name}`)
-    const names = [...chunkFiles, 'index', ...(await files.list(directory)).filter(name => name === 'tombstones'), 'meta.json']
+    const names = [
+      ...chunkFiles,
+      'index',
+      ...(await files.list(directory)).filter(name => name === 'tombstones'),
+      'meta.json',
+    ]
     let bytes = 0
     for (const name of names) bytes += await files.size(`${directory}/${name}`)
     const block: StagedBlock = { tenant, id: meta.ulid, directory, files: names, bytes }
@@ -153,7 +190,12 @@ export class BlockLife {
   isStagedScope(scope: string): boolean {
     const slash = scope.lastIndexOf('/')
     for (const { tenant, id } of this.#staged.values()) {
-      if (tenant === scope.slice(0, slash) && this.#tenants.get(tenant)?.blocks.readers.get(id)?.meta.tercet?.walThrough?.[scope.slice(slash + 1)] !== undefined) return true
+      if (
+        tenant === scope.slice(0, slash) &&
+        this.#tenants.get(tenant)?.blocks.readers.get(id)?.meta.tercet?.walThrough?.[scope.slice(slash + 1)] !==
+          undefined
+      )
+        return true
     }
     return false
   }
@@ -180,7 +222,8 @@ export class BlockLife {
 
   /** Cuts everything that heads hold. */
   async cutAll(): Promise<void> {
-    for (const tenant of this.#tenants.values()) for (const startMs of tenant.head.rangeStarts()) await this.#cut(tenant, startMs)
+    for (const tenant of this.#tenants.values())
+      for (const startMs of tenant.head.rangeStarts()) await this.#cut(tenant, startMs)
   }
 
   async #cut(tenant: Tenant, startMs: number): Promise<void> {
@@ -230,7 +273,8 @@ export class BlockLife {
     // The same reader: queries under way hold it.
     staged?.relocate(bucketFiles(bucket, `${block.tenant}/${block.id}/`))
     this.#staged.delete(block.id)
-    for (const [start, through] of Object.entries(staged?.meta.tercet?.walThrough ?? {})) await this.#wal.release(`${block.tenant}/${start}`, through)
+    for (const [start, through] of Object.entries(staged?.meta.tercet?.walThrough ?? {}))
+      await this.#wal.release(`${block.tenant}/${start}`, through)
     await files.removeDirectory(block.directory)
   }
 
@@ -241,12 +285,26 @@ export class BlockLife {
     const rangesMs = [blockMs, blockMs * 6, blockMs * 12]
     for (const tenant of this.#tenants.values()) {
       for (;;) {
-        const candidates = [...tenant.blocks.readers.values()].filter(r => !this.#staged.has(r.meta.ulid) && !tenant.blocks.quarantined.has(r.meta.ulid))
+        const candidates = [...tenant.blocks.readers.values()].filter(
+          r => !this.#staged.has(r.meta.ulid) && !tenant.blocks.quarantined.has(r.meta.ulid),
+        )
         // A head that is empty, as after a flush and a restart, says nothing of how far time has come: blocks do.
         const newestMs = candidates.reduce((newest, r) => Math.max(newest, r.meta.maxTime), tenant.head.maxMs)
-        const plan = planCompaction(candidates.map(r => ({ id: r.meta.ulid, minMs: r.meta.minTime, maxMs: r.meta.maxTime, level: r.meta.compaction.level })), rangesMs, newestMs - blockMs / 2)
+        const plan = planCompaction(
+          candidates.map(r => ({
+            id: r.meta.ulid,
+            minMs: r.meta.minTime,
+            maxMs: r.meta.maxTime,
+            level: r.meta.compaction.level,
+          })),
+          rangesMs,
+          newestMs - blockMs / 2,
+        )
         if (plan === undefined || !(await this.#mayWrite())) break
-        const done = await this.#mergeInto(tenant, plan.map(p => tenant.blocks.readers.get(p.id)!))
+        const done = await this.#mergeInto(
+          tenant,
+          plan.map(p => tenant.blocks.readers.get(p.id)!),
+        )
         if (!done) break
       }
     }
@@ -263,19 +321,38 @@ export class BlockLife {
     } catch (error) {
       await files.removeDirectory(directory)
       if (!(error instanceof CorruptDataError)) throw error
-      for (const reader of readers) await reader.check().catch((cause: unknown) => { tenant.blocks.quarantined.set(reader.meta.ulid, messageOf(cause)) })
-      if (!readers.some(r => tenant.blocks.quarantined.has(r.meta.ulid))) for (const reader of readers) tenant.blocks.quarantined.set(reader.meta.ulid, messageOf(error))
-      log.error('blocks could not be merged', { tenant: tenant.name, blocks: readers.map(r => r.meta.ulid).join(' '), error: messageOf(error) })
+      for (const reader of readers)
+        await reader.check().catch((cause: unknown) => {
+          tenant.blocks.quarantined.set(reader.meta.ulid, messageOf(cause))
+        })
+      if (!readers.some(r => tenant.blocks.quarantined.has(r.meta.ulid)))
+        for (const reader of readers) tenant.blocks.quarantined.set(reader.meta.ulid, messageOf(error))
+      log.error('blocks could not be merged', {
+        tenant: tenant.name,
+        blocks: readers.map(r => r.meta.ulid).join(' '),
+        error: messageOf(error),
+      })
       return false
     }
     if (written !== undefined) {
       const walThrough: Record<string, number> = {}
-      for (const reader of readers) for (const [start, through] of Object.entries(reader.meta.tercet?.walThrough ?? {})) walThrough[start] = Math.max(walThrough[start] ?? -1, through)
-      const meta = makeMeta(ulid, written, {
-        level: Math.max(...readers.map(r => r.meta.compaction.level)) + 1,
-        sources: [...new Set(readers.flatMap(r => (r.meta.compaction.sources.length > 0 ? r.meta.compaction.sources : [r.meta.ulid])))].sort(),
-        parents: readers.map(r => ({ ulid: r.meta.ulid, minTime: r.meta.minTime, maxTime: r.meta.maxTime })),
-      }, walThrough)
+      for (const reader of readers)
+        for (const [start, through] of Object.entries(reader.meta.tercet?.walThrough ?? {}))
+          walThrough[start] = Math.max(walThrough[start] ?? -1, through)
+      const meta = makeMeta(
+        ulid,
+        written,
+        {
+          level: Math.max(...readers.map(r => r.meta.compaction.level)) + 1,
+          sources: [
+            ...new Set(
+              readers.flatMap(r => (r.meta.compaction.sources.length > 0 ? r.meta.compaction.sources : [r.meta.ulid])),
+            ),
+          ].sort(),
+          parents: readers.map(r => ({ ulid: r.meta.ulid, minTime: r.meta.minTime, maxTime: r.meta.maxTime })),
+        },
+        walThrough,
+      )
       meta.minTime = Math.min(...readers.map(r => r.meta.minTime))
       meta.maxTime = Math.max(...readers.map(r => r.meta.maxTime))
       await files.writeAtomic(`${directory}/meta.json`, encodeMeta(meta))
@@ -295,8 +372,10 @@ export class BlockLife {
     const prefix = `${tenant.name}/${reader.meta.ulid}/`
     await bucket.delete(`${prefix}meta.json`)
     // What we wrote is listed in meta.json; of blocks from elsewhere the bucket must tell.
-    const ours = reader.meta.tercet === undefined ? undefined : reader.meta.thanos?.files.map(file => prefix + file.rel_path)
-    const keys = ours === undefined ? (await bucket.list(prefix)).map(object => object.key) : [...ours, `${prefix}tombstones`]
+    const ours =
+      reader.meta.tercet === undefined ? undefined : reader.meta.thanos?.files.map(file => prefix + file.rel_path)
+    const keys =
+      ours === undefined ? (await bucket.list(prefix)).map(object => object.key) : [...ours, `${prefix}tombstones`]
     for (const key of keys) await bucket.delete(key)
   }
 
@@ -304,7 +383,8 @@ export class BlockLife {
     for (const key of this.#doomed) {
       const [tenantName, id] = key.split('/') as [string, string]
       const reader = this.#tenants.get(tenantName)?.blocks.readers.get(id)
-      if (reader !== undefined && (await this.#mayWrite())) await this.#removeBlock(this.#tenants.get(tenantName)!, reader)
+      if (reader !== undefined && (await this.#mayWrite()))
+        await this.#removeBlock(this.#tenants.get(tenantName)!, reader)
       this.#doomed.delete(key)
     }
   }
@@ -313,15 +393,28 @@ export class BlockLife {
     const { clock, retentionMs, retentionBytesMax } = this.#options
     for (const tenant of this.#tenants.values()) {
       const readers = [...tenant.blocks.readers.values()].filter(r => !this.#staged.has(r.meta.ulid))
-      const planned = readers.map(r => ({ id: r.meta.ulid, minMs: r.meta.minTime, maxMs: r.meta.maxTime, level: r.meta.compaction.level, bytes: blockBytes(r.meta) }))
-      const gone = new Set([...(retentionMs === Infinity ? [] : expired(planned, clock.nowMs() - retentionMs)), ...(retentionBytesMax === Infinity ? [] : overSize(planned, retentionBytesMax))].map(p => p.id))
-      for (const reader of readers) if (gone.has(reader.meta.ulid) && (await this.#mayWrite())) await this.#removeBlock(tenant, reader)
+      const planned = readers.map(r => ({
+        id: r.meta.ulid,
+        minMs: r.meta.minTime,
+        maxMs: r.meta.maxTime,
+        level: r.meta.compaction.level,
+        bytes: blockBytes(r.meta),
+      }))
+      const gone = new Set(
+        [
+          ...(retentionMs === Infinity ? [] : expired(planned, clock.nowMs() - retentionMs)),
+          ...(retentionBytesMax === Infinity ? [] : overSize(planned, retentionBytesMax)),
+        ].map(p => p.id),
+      )
+      for (const reader of readers)
+        if (gone.has(reader.meta.ulid) && (await this.#mayWrite())) await this.#removeBlock(tenant, reader)
     }
   }
 
   /** Indexes that nobody used for a while need not stay in memory. */
   forgetIndexes(): void {
-    for (const tenant of this.#tenants.values()) if (tenant.blocks.readers.size > 64) for (const reader of tenant.blocks.readers.values()) reader.forget()
+    for (const tenant of this.#tenants.values())
+      if (tenant.blocks.readers.size > 64) for (const reader of tenant.blocks.readers.values()) reader.forget()
   }
 
   // ── Deletion ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -329,16 +422,31 @@ export class BlockLife {
   /** Deletes samples of the matching series inside [minMs, maxMs], from memory and blocks alike. */
   async deleteSeries(tenant: Tenant, matchers: readonly Matcher[], minMs: number, maxMs: number): Promise<void> {
     // A deletion from the head would have to survive a restart and later samples: the head is cut first, then all is blocks.
-    for (const startMs of tenant.head.rangeStarts()) if (startMs <= maxMs && startMs + this.#options.blockMs > minMs) await this.#cut(tenant, startMs)
-    for (const reader of tenant.blocks.inTime(minMs, maxMs)) await this.#deleteFromBlock(tenant, reader, matchers, minMs, maxMs)
+    for (const startMs of tenant.head.rangeStarts())
+      if (startMs <= maxMs && startMs + this.#options.blockMs > minMs) await this.#cut(tenant, startMs)
+    for (const reader of tenant.blocks.inTime(minMs, maxMs))
+      await this.#deleteFromBlock(tenant, reader, matchers, minMs, maxMs)
   }
 
-  async #deleteFromBlock(tenant: Tenant, reader: BlockReader, matchers: readonly Matcher[], minMs: number, maxMs: number): Promise<void> {
+  async #deleteFromBlock(
+    tenant: Tenant,
+    reader: BlockReader,
+    matchers: readonly Matcher[],
+    minMs: number,
+    maxMs: number,
+  ): Promise<void> {
     const found = await reader.select(matchers)
     const refs = Array.from(found.refs.subarray(0, found.count)).filter((_, i) => found.touches(i, minMs, maxMs))
     if (refs.length === 0) return
     const intervals = new Map(await reader.tombstones())
-    for (const ref of refs) intervals.set(ref, addInterval(intervals.get(ref) ?? [], { minMs: Math.max(minMs, reader.meta.minTime), maxMs: Math.min(maxMs, reader.meta.maxTime) }))
+    for (const ref of refs)
+      intervals.set(
+        ref,
+        addInterval(intervals.get(ref) ?? [], {
+          minMs: Math.max(minMs, reader.meta.minTime),
+          maxMs: Math.min(maxMs, reader.meta.maxTime),
+        }),
+      )
     const bytes = encodeTombstones(intervals)
     const staged = this.#staged.get(reader.meta.ulid)
     if (staged !== undefined) {
@@ -356,21 +464,43 @@ export class BlockLife {
   async cleanTombstones(): Promise<void> {
     for (const tenant of this.#tenants.values()) {
       for (const reader of Array.from(tenant.blocks.readers.values())) {
-        if (!this.#staged.has(reader.meta.ulid) && (await reader.tombstones()).size > 0) await this.#mergeInto(tenant, [reader])
+        if (!this.#staged.has(reader.meta.ulid) && (await reader.tombstones()).size > 0)
+          await this.#mergeInto(tenant, [reader])
       }
     }
   }
 }
 
-function makeMeta(ulid: string, written: WrittenBlock, compaction: BlockMeta['compaction'], walThrough: Record<string, number>): BlockMeta {
+function makeMeta(
+  ulid: string,
+  written: WrittenBlock,
+  compaction: BlockMeta['compaction'],
+  walThrough: Record<string, number>,
+): BlockMeta {
   return {
-    ulid, minTime: written.minMs, maxTime: written.maxMs,
-    stats: { numSamples: written.samples, numFloatSamples: written.samples - written.histogramSamples, numHistogramSamples: written.histogramSamples, numSeries: written.series, numChunks: written.chunks },
-    compaction, version: 1,
+    ulid,
+    minTime: written.minMs,
+    maxTime: written.maxMs,
+    stats: {
+      numSamples: written.samples,
+      numFloatSamples: written.samples - written.histogramSamples,
+      numHistogramSamples: written.histogramSamples,
+      numSeries: written.series,
+      numChunks: written.chunks,
+    },
+    compaction,
+    version: 1,
     thanos: {
-      version: 1, labels: {}, downsample: { resolution: 0 }, source: compaction.level === 1 ? 'receive' : 'compactor',
+      version: 1,
+      labels: {},
+      downsample: { resolution: 0 },
+      source: compaction.level === 1 ? 'receive' : 'compactor',
       segment_files: written.segmentFiles.map(f => f.name),
-      files: [...written.segmentFiles.map(f => ({ rel_path: `chunks/${f.name}`, size_bytes: f.bytes })), { rel_path: 'index', size_bytes: written.indexBytes }, { rel_path: 'meta.json' }],
+      files: [
+        ...written.segmentFiles.map(f => ({ rel_path: `chunks/${f.name}`, size_bytes: f.bytes })),
+        { rel_path: 'index', size_bytes: written.indexBytes },
+        { rel_path: 'meta.json' },
+      ],
     },
     tercet: { walThrough },
   }
@@ -381,9 +511,15 @@ export function blockBytes(meta: BlockMeta): number {
 }
 
 function bucketFiles(bucket: Bucket, prefix: string): BlockFiles {
-  return { read: name => bucket.get(prefix + name), readRange: (name, offset, length, room) => bucket.getRange(prefix + name, offset, length, room) }
+  return {
+    read: name => bucket.get(prefix + name),
+    readRange: (name, offset, length, room) => bucket.getRange(prefix + name, offset, length, room),
+  }
 }
 
 function localFiles(files: Files, directory: string): BlockFiles {
-  return { read: name => files.read(`${directory}/${name}`), readRange: (name, offset, length) => files.readRange(`${directory}/${name}`, offset, length) }
+  return {
+    read: name => files.read(`${directory}/${name}`),
+    readRange: (name, offset, length) => files.readRange(`${directory}/${name}`, offset, length),
+  }
 }

@@ -7,10 +7,31 @@ export interface BlockMeta {
   /** [minTime, maxTime) */
   minTime: number
   maxTime: number
-  stats: { numSamples?: number; numFloatSamples?: number; numHistogramSamples?: number; numSeries?: number; numChunks?: number; numTombstones?: number }
-  compaction: { level: number; sources: string[]; parents?: { ulid: string; minTime: number; maxTime: number }[]; deletable?: boolean; failed?: boolean; hints?: string[] }
+  stats: {
+    numSamples?: number
+    numFloatSamples?: number
+    numHistogramSamples?: number
+    numSeries?: number
+    numChunks?: number
+    numTombstones?: number
+  }
+  compaction: {
+    level: number
+    sources: string[]
+    parents?: { ulid: string; minTime: number; maxTime: number }[]
+    deletable?: boolean
+    failed?: boolean
+    hints?: string[]
+  }
   version: number
-  thanos?: { version: number; labels: Record<string, string>; downsample: { resolution: number }; source: string; segment_files: string[]; files: { rel_path: string; size_bytes?: number }[] }
+  thanos?: {
+    version: number
+    labels: Record<string, string>
+    downsample: { resolution: number }
+    source: string
+    segment_files: string[]
+    files: { rel_path: string; size_bytes?: number }[]
+  }
   /** Ours: up to which WAL record each block range (by its start) is in here. */
   tercet?: { walThrough?: Record<string, number> }
 }
@@ -24,7 +45,8 @@ export function decodeMeta(bytes: Uint8Array, id: string): BlockMeta {
     throw new BadDataError(`block ${id}: meta.json is not JSON`, { cause: error })
   }
   if (meta.version !== 1) throw new BadDataError(`block ${id}: meta.json has version ${meta.version}, 1 is understood`)
-  if (!isUlid(meta.ulid) || !Number.isFinite(meta.minTime) || !Number.isFinite(meta.maxTime)) throw new BadDataError(`block ${id}: meta.json lacks ulid, minTime or maxTime`)
+  if (!isUlid(meta.ulid) || !Number.isFinite(meta.minTime) || !Number.isFinite(meta.maxTime))
+    throw new BadDataError(`block ${id}: meta.json lacks ulid, minTime or maxTime`)
   return { ...meta, stats: meta.stats ?? {}, compaction: meta.compaction ?? { level: 1, sources: [meta.ulid] } }
 }
 

@@ -26,7 +26,10 @@ export class ReadBuffers {
   take(length: number): Uint8Array {
     for (let i = this.#free.length - 1; i >= 0; i--) {
       const buffer = this.#free[i]!
-      if (buffer.length >= length && buffer.length <= length * 4 + 65536) { this.#free.splice(i, 1); return buffer }
+      if (buffer.length >= length && buffer.length <= length * 4 + 65536) {
+        this.#free.splice(i, 1)
+        return buffer
+      }
     }
     return new Uint8Array(Math.ceil(length * 1.25))
   }
@@ -83,12 +86,17 @@ export class BlockSelection {
   /** Has the series a chunk that may hold samples of the time? */
   touches(series: number, fromMs: number, toMs: number): boolean {
     const end = this.startOf[series + 1]!
-    for (let i = this.startOf[series]!; i < end; i++) if (this.minMs[i]! <= toMs && this.maxMs[i]! >= fromMs) return true
+    for (let i = this.startOf[series]!; i < end; i++)
+      if (this.minMs[i]! <= toMs && this.maxMs[i]! >= fromMs) return true
     return false
   }
 
-  firstMs(series: number): number { return this.minMs[this.startOf[series]!]! }
-  lastMs(series: number): number { return this.maxMs[this.startOf[series + 1]! - 1]! }
+  firstMs(series: number): number {
+    return this.minMs[this.startOf[series]!]!
+  }
+  lastMs(series: number): number {
+    return this.maxMs[this.startOf[series + 1]! - 1]!
+  }
 }
 
 function grown<T extends Float64Array | Uint32Array | Uint8Array>(from: T, to: T): T {
@@ -96,7 +104,10 @@ function grown<T extends Float64Array | Uint32Array | Uint8Array>(from: T, to: T
   return to
 }
 
-export interface Interval { minMs: number; maxMs: number }
+export interface Interval {
+  minMs: number
+  maxMs: number
+}
 
 interface Index {
   bytes: Uint8Array
@@ -122,7 +133,9 @@ export class BlockReader {
   }
 
   /** The block's files lie elsewhere from now on, and those of before are about to go. */
-  relocate(files: BlockFiles): void { this.#files = files }
+  relocate(files: BlockFiles): void {
+    this.#files = files
+  }
 
   /** A read that began before the block moved, and found its file gone, is done again where the block is now. */
   async #reading<T>(work: (files: BlockFiles) => Promise<T>): Promise<T> {
@@ -138,13 +151,17 @@ export class BlockReader {
   #open(): Promise<Index> {
     if (this.#index === undefined) {
       this.#index = this.#reading(files => files.read('index')).then(decodeIndex)
-      this.#index.catch(() => { this.#index = undefined })
+      this.#index.catch(() => {
+        this.#index = undefined
+      })
     }
     return this.#index
   }
 
   /** Lets go of the index; the next use reads it again. */
-  forget(): void { this.#index = undefined }
+  forget(): void {
+    this.#index = undefined
+  }
 
   /** Reads and checks everything that is needed to serve the block. */
   async check(): Promise<void> {
@@ -158,38 +175,66 @@ export class BlockReader {
         if (error instanceof NotFoundError) return new Map<number, Interval[]>()
         throw error
       })
-      this.#tombstones.catch(() => { this.#tombstones = undefined })
+      this.#tombstones.catch(() => {
+        this.#tombstones = undefined
+      })
     }
     return this.#tombstones
   }
 
   /** Intervals deleted from a series. */
-  async tombstonesOf(ref: number): Promise<readonly Interval[]> { return (await this.#deleted()).get(ref) ?? [] }
-  async tombstones(): Promise<ReadonlyMap<number, readonly Interval[]>> { return this.#deleted() }
-  forgetTombstones(): void { this.#tombstones = undefined }
+  async tombstonesOf(ref: number): Promise<readonly Interval[]> {
+    return (await this.#deleted()).get(ref) ?? []
+  }
+  async tombstones(): Promise<ReadonlyMap<number, readonly Interval[]>> {
+    return this.#deleted()
+  }
+  forgetTombstones(): void {
+    this.#tombstones = undefined
+  }
 
   /** The series that satisfy every matcher. `intern` gives equal label sets of several blocks one object. */
-  async select(matchers: readonly Matcher[], intern: (labels: Labels) => Labels = (labels): Labels => labels): Promise<BlockSelection> {
+  async select(
+    matchers: readonly Matcher[],
+    intern: (labels: Labels) => Labels = (labels): Labels => labels,
+  ): Promise<BlockSelection> {
     const index = await this.#open()
     const out = new BlockSelection()
     for (const ref of selectPostings(index, matchers)) readSeries(index, ref, matchers, intern, out)
     return out
   }
 
-  async labelNames(): Promise<string[]> { return [...(await this.#open()).postings.keys()] }
-  async labelValues(name: string): Promise<string[]> { return [...(await this.#open()).postings.get(name)?.keys() ?? []] }
+  async labelNames(): Promise<string[]> {
+    return [...(await this.#open()).postings.keys()]
+  }
+  async labelValues(name: string): Promise<string[]> {
+    return [...((await this.#open()).postings.get(name)?.keys() ?? [])]
+  }
 
   /** Every symbol, sorted. */
-  async symbols(): Promise<readonly Uint8Array[]> { return (await this.#open()).symbols.all() }
+  async symbols(): Promise<readonly Uint8Array[]> {
+    return (await this.#open()).symbols.all()
+  }
 
   /** Of each of these series (numbers in the selection) its chunks that touch the time. Chunks that lie near each other are fetched together. */
-  async chunks(selection: BlockSelection, members: ArrayLike<number>, fromMs: number, toMs: number, buffers?: ReadBuffers): Promise<LoadedChunks> {
+  async chunks(
+    selection: BlockSelection,
+    members: ArrayLike<number>,
+    fromMs: number,
+    toMs: number,
+    buffers?: ReadBuffers,
+  ): Promise<LoadedChunks> {
     const loaded = new LoadedChunks(selection, members, fromMs, toMs, buffers)
     const { count, refs, order } = loaded
     for (let i = 0; i < count;) {
       const first = refs[order[i]!]!
       let k = i + 1
-      while (k < count && refs[order[k]!]! - refs[order[k - 1]!]! < fetchGapBytes && refs[order[k]!]! - first < fetchBytesMax) k++
+      while (
+        k < count &&
+        refs[order[k]!]! - refs[order[k - 1]!]! < fetchGapBytes &&
+        refs[order[k]!]! - first < fetchBytesMax
+      )
+        k++
       await this.#fetch(loaded, i, k)
       i = k
     }
@@ -210,7 +255,8 @@ export class BlockReader {
     if (needed > bytes.length) bytes = await this.#reading(files => files.readRange(name, start, needed))
     for (let i = from; i < to; i++) {
       const at = refs[order[i]!]! - first
-      if (chunkEnd(bytes, at) > bytes.length) throw new CorruptDataError(`${name}: the chunk at ${start + at} is cut off`)
+      if (chunkEnd(bytes, at) > bytes.length)
+        throw new CorruptDataError(`${name}: the chunk at ${start + at} is cut off`)
       loaded.place(order[i]!, bytes, at, name)
     }
   }
@@ -234,14 +280,21 @@ export class LoadedChunks {
   readonly #buffers: ReadBuffers | undefined
   readonly #rooms: Uint8Array[] = []
 
-  constructor(selection: BlockSelection, members: ArrayLike<number>, fromMs: number, toMs: number, buffers: ReadBuffers | undefined) {
+  constructor(
+    selection: BlockSelection,
+    members: ArrayLike<number>,
+    fromMs: number,
+    toMs: number,
+    buffers: ReadBuffers | undefined,
+  ) {
     this.#selection = selection
     this.#buffers = buffers
     const { minMs, maxMs, chunkRefs, startOf } = selection
     let most = 0
     for (let i = 0; i < members.length; i++) most += startOf[members[i]! + 1]! - startOf[members[i]!]!
     this.startOf = new Uint32Array(members.length + 1)
-    const refs = new Float64Array(most), numberOf = new Uint32Array(most)
+    const refs = new Float64Array(most),
+      numberOf = new Uint32Array(most)
     let count = 0
     let inOrder = true
     for (let i = 0; i < members.length; i++) {
@@ -279,8 +332,9 @@ export class LoadedChunks {
     const { checked } = this.#selection
     const number = this.numberOf[i]!
     if (checked[number] === 0) {
-      const expected = (bytes[to]! << 24 | bytes[to + 1]! << 16 | bytes[to + 2]! << 8 | bytes[to + 3]!) >>> 0
-      if (crc32c(bytes, from, to) !== expected) throw new CorruptDataError(`${name}: the chunk at ${this.refs[i]! % 4294967296} has a wrong checksum`)
+      const expected = ((bytes[to]! << 24) | (bytes[to + 1]! << 16) | (bytes[to + 2]! << 8) | bytes[to + 3]!) >>> 0
+      if (crc32c(bytes, from, to) !== expected)
+        throw new CorruptDataError(`${name}: the chunk at ${this.refs[i]! % 4294967296} has a wrong checksum`)
       // A block's files do not change: once is enough.
       checked[number] = 1
     }
@@ -303,15 +357,20 @@ export class LoadedChunks {
     for (const room of this.#rooms.splice(0)) this.#buffers!.give(room)
   }
 
-  encodingOf(i: number): number { return this.#encoding[i]! }
+  encodingOf(i: number): number {
+    return this.#encoding[i]!
+  }
 
   /** The chunk's data without its frame: a view. */
-  bytesOf(i: number): Uint8Array { return this.#bytes[i]!.subarray(this.#from[i]!, this.#to[i]!) }
+  bytesOf(i: number): Uint8Array {
+    return this.#bytes[i]!.subarray(this.#from[i]!, this.#to[i]!)
+  }
 
   /** Adds the samples of the series at this place to columns. */
   decode(place: number, into: SampleColumns): void {
     const end = this.startOf[place + 1]!
-    for (let i = this.startOf[place]!; i < end; i++) decodeChunk(this.#encoding[i]!, this.#bytes[i]!, this.#from[i]!, this.#to[i]!, into)
+    for (let i = this.startOf[place]!; i < end; i++)
+      decodeChunk(this.#encoding[i]!, this.#bytes[i]!, this.#from[i]!, this.#to[i]!, into)
   }
 }
 
@@ -348,7 +407,10 @@ function decodeChunk(encoding: number, bytes: Uint8Array, from: number, to: numb
         if (startMs !== 0) into.setStart(into.count - 1, startMs)
       })
       return
-    case 2: case 3: case 5: case 6: {
+    case 2:
+    case 3:
+    case 5:
+    case 6: {
       const { flag, layout, samples } = decodeHistogramChunk(bytes, from, to, encoding)
       // The chunk's codes 1 (no reset) and 2 (reset) in the top bits: 10 means reset, 01 means none.
       samples.forEach((sample, i) => {
@@ -357,7 +419,8 @@ function decodeChunk(encoding: number, bytes: Uint8Array, from: number, to: numb
       })
       return
     }
-    default: throw new CorruptDataError(`chunk encoding ${encoding} is not known; 1 to 6 are`)
+    default:
+      throw new CorruptDataError(`chunk encoding ${encoding} is not known; 1 to 6 are`)
   }
 }
 
@@ -372,14 +435,17 @@ class SymbolTexts {
   }
 
   text(i: number): string {
-    return this.#texts[i] ??= this.#read(i)
+    return (this.#texts[i] ??= this.#read(i))
   }
 
   #read(i: number): string {
     if (i >= this.#offsets.length) throw new CorruptDataError(`index: symbol ${i} of ${this.#offsets.length}`)
     const input = new ByteReader(this.#bytes, this.#offsets[i]!)
     const length = input.readLength()
-    return decodeUtf8(this.#bytes, input.at, input.at + length) ?? Buffer.from(this.#bytes.subarray(input.at, input.at + length)).toString('latin1')
+    return (
+      decodeUtf8(this.#bytes, input.at, input.at + length) ??
+      Buffer.from(this.#bytes.subarray(input.at, input.at + length)).toString('latin1')
+    )
   }
 
   all(): Uint8Array[] {
@@ -394,7 +460,8 @@ function section(bytes: Uint8Array, at: number, what: string): ByteReader {
   const head = new ByteReader(bytes, Math.min(at, bytes.length))
   const length = head.readU32()
   head.need(length + 4)
-  if (crc32c(bytes, head.at, head.at + length) !== head.view.getUint32(head.at + length)) throw new CorruptDataError(`index: ${what} has a wrong checksum`)
+  if (crc32c(bytes, head.at, head.at + length) !== head.view.getUint32(head.at + length))
+    throw new CorruptDataError(`index: ${what} has a wrong checksum`)
   return new ByteReader(bytes, head.at, head.at + length)
 }
 
@@ -405,7 +472,8 @@ function decodeIndex(bytes: Uint8Array): Index {
   const version = bytes[4]!
   if (version !== 2 && version !== 3) throw new CorruptDataError(`index: version ${version}, 2 is understood`)
   const tocAt = bytes.length - 52
-  if (crc32c(bytes, tocAt, tocAt + 48) !== view.getUint32(tocAt + 48)) throw new CorruptDataError('index: the table of contents has a wrong checksum')
+  if (crc32c(bytes, tocAt, tocAt + 48) !== view.getUint32(tocAt + 48))
+    throw new CorruptDataError('index: the table of contents has a wrong checksum')
   const toc = new ByteReader(bytes, tocAt)
   const symbolsAt = toc.readU64()
   toc.readU64()
@@ -428,11 +496,15 @@ function decodeIndex(bytes: Uint8Array): Index {
   let values: Map<string, number> | undefined
   for (let left = table.readU32(); left > 0; left--) {
     table.readUvarint()
-    const name = readString(table), value = readString(table)
+    const name = readString(table),
+      value = readString(table)
     const offset = table.readUvarint()
-    if (name === '' && value === '') { allPostings = offset; continue }
+    if (name === '' && value === '') {
+      allPostings = offset
+      continue
+    }
     if (values === undefined || name !== lastName) {
-      postings.set(name, values = new Map())
+      postings.set(name, (values = new Map()))
       lastName = name
     }
     values.set(value, offset)
@@ -442,7 +514,9 @@ function decodeIndex(bytes: Uint8Array): Index {
 
 function readString(input: ByteReader): string {
   const length = input.readLength()
-  const text = decodeUtf8(input.bytes, input.at, input.at + length) ?? Buffer.from(input.bytes.subarray(input.at, input.at + length)).toString('latin1')
+  const text =
+    decodeUtf8(input.bytes, input.at, input.at + length) ??
+    Buffer.from(input.bytes.subarray(input.at, input.at + length)).toString('latin1')
   input.skip(length)
   return text
 }
@@ -482,7 +556,10 @@ function selectPostings(index: Index, matchers: readonly Matcher[]): Uint32Array
 function mergeLists(lists: readonly Uint32Array[]): Uint32Array {
   const all = new Uint32Array(lists.reduce((sum, list) => sum + list.length, 0))
   let at = 0
-  for (const list of lists) { all.set(list, at); at += list.length }
+  for (const list of lists) {
+    all.set(list, at)
+    at += list.length
+  }
   all.sort()
   let count = 0
   for (let i = 0; i < all.length; i++) if (i === 0 || all[i] !== all[i - 1]) all[count++] = all[i]!
@@ -491,30 +568,43 @@ function mergeLists(lists: readonly Uint32Array[]): Uint32Array {
 
 function intersect(a: Uint32Array, b: Uint32Array): Uint32Array {
   const out = new Uint32Array(Math.min(a.length, b.length))
-  let i = 0, k = 0, count = 0
+  let i = 0,
+    k = 0,
+    count = 0
   while (i < a.length && k < b.length) {
     if (a[i]! < b[k]!) i++
     else if (a[i]! > b[k]!) k++
-    else { out[count++] = a[i]!; i++; k++ }
+    else {
+      out[count++] = a[i]!
+      i++
+      k++
+    }
   }
   return out.subarray(0, count)
 }
 
 /** Adds the series to `out` when it satisfies every matcher. */
-function readSeries(index: Index, ref: number, matchers: readonly Matcher[], intern: (labels: Labels) => Labels, out: BlockSelection): void {
+function readSeries(
+  index: Index,
+  ref: number,
+  matchers: readonly Matcher[],
+  intern: (labels: Labels) => Labels,
+  out: BlockSelection,
+): void {
   const input = new ByteReader(index.bytes, Math.min(ref * 16, index.bytes.length))
   const length = input.readLength()
   const end = input.at + length
   input.need(length + 4)
   let labels = index.labels.get(ref)
   // Label sets are kept of series whose checksum was right.
-  if (labels === undefined && crc32c(index.bytes, input.at, end) !== index.view.getUint32(end)) throw new CorruptDataError(`index: the series at ${ref * 16} has a wrong checksum`)
+  if (labels === undefined && crc32c(index.bytes, input.at, end) !== index.view.getUint32(end))
+    throw new CorruptDataError(`index: the series at ${ref * 16} has a wrong checksum`)
   const labelCount = input.readUvarint()
   if (labels === undefined) {
     const pairs: string[] = []
     for (let i = 0; i < labelCount * 2; i++) pairs.push(index.symbols.text(input.readUvarint()))
     if (index.labels.size >= labelsKeptMax) index.labels.clear()
-    index.labels.set(ref, labels = intern(new Labels(pairs)))
+    index.labels.set(ref, (labels = intern(new Labels(pairs))))
   } else {
     // Passing over them takes no decoding: a varint ends at a byte below 128.
     for (let left = labelCount * 2; left > 0 && input.at < end; input.at++) if (index.bytes[input.at]! < 128) left--
@@ -523,7 +613,8 @@ function readSeries(index: Index, ref: number, matchers: readonly Matcher[], int
   const chunkCount = input.readUvarint()
   if (chunkCount === 0) return
   out.addSeries(labels, ref)
-  let maxMs = 0, chunkRef = 0
+  let maxMs = 0,
+    chunkRef = 0
   for (let i = 0; i < chunkCount; i++) {
     const minMs = i === 0 ? input.readVarint() : maxMs + input.readUvarint()
     maxMs = minMs + input.readUvarint()
@@ -536,14 +627,16 @@ export function decodeTombstones(bytes: Uint8Array): Map<number, Interval[]> {
   const intervals = new Map<number, Interval[]>()
   if (bytes.length === 0) return intervals
   const head = new ByteReader(bytes)
-  if (head.readU32() !== 0x0130ba30 || head.readU8() !== 1) throw new CorruptDataError('tombstones: not a file of version 1')
-  if (bytes.length < 9 || crc32c(bytes, 5, bytes.length - 4) !== head.view.getUint32(bytes.length - 4)) throw new CorruptDataError('tombstones: wrong checksum')
+  if (head.readU32() !== 0x0130ba30 || head.readU8() !== 1)
+    throw new CorruptDataError('tombstones: not a file of version 1')
+  if (bytes.length < 9 || crc32c(bytes, 5, bytes.length - 4) !== head.view.getUint32(bytes.length - 4))
+    throw new CorruptDataError('tombstones: wrong checksum')
   const input = new ByteReader(bytes, 5, bytes.length - 4)
   while (input.at < input.end) {
     const ref = input.readUvarint()
-    const minMs = input.readVarint(), maxMs = input.readVarint()
-    intervals.set(ref, [...intervals.get(ref) ?? [], { minMs, maxMs }])
+    const minMs = input.readVarint(),
+      maxMs = input.readVarint()
+    intervals.set(ref, [...(intervals.get(ref) ?? []), { minMs, maxMs }])
   }
   return intervals
 }
-

@@ -21,7 +21,11 @@ interface Merged {
 }
 
 /** What was fetched from one block for series from `base` on: where each is among the chunks, -1 where it is not. */
-interface Loaded { chunks: LoadedChunks; placeOf: Int32Array; part: SelectionPart }
+interface Loaded {
+  chunks: LoadedChunks
+  placeOf: Int32Array
+  part: SelectionPart
+}
 
 /** Label sets that are shared among blocks; about 500 B each. */
 const internedMax = 100_000
@@ -50,14 +54,19 @@ export class BlockSet {
       if (!(error instanceof CorruptDataError)) throw error
       this.quarantined.set(reader.meta.ulid, messageOf(error))
       this.forgetSelections()
-      this.#log.error('a block is damaged and is left out of queries', { block: reader.meta.ulid, error: messageOf(error) })
+      this.#log.error('a block is damaged and is left out of queries', {
+        block: reader.meta.ulid,
+        error: messageOf(error),
+      })
       return fallback
     }
   }
 
   /** Blocks that touch the time, oldest first: so a series' samples come out in order, and are not sorted again. */
   inTime(fromMs: number, toMs: number): BlockReader[] {
-    const found = [...this.readers.values()].filter(r => r.meta.minTime <= toMs && r.meta.maxTime > fromMs && !this.quarantined.has(r.meta.ulid))
+    const found = [...this.readers.values()].filter(
+      r => r.meta.minTime <= toMs && r.meta.maxTime > fromMs && !this.quarantined.has(r.meta.ulid),
+    )
     return found.sort((a, b) => a.meta.minTime - b.meta.minTime)
   }
 
@@ -74,14 +83,20 @@ export class BlockSet {
   async #merge(head: Head | undefined, matchers: readonly Matcher[], fromMs: number, toMs: number): Promise<Merged> {
     // The head first, at one instant with the list of blocks: a range that leaves it meanwhile is held by the query.
     const fromHead: number[] = []
-    if (head !== undefined && head.maxMs >= fromMs) for (const series of head.select(matchers)) if (head.touches(series, fromMs, toMs)) fromHead.push(series)
+    if (head !== undefined && head.maxMs >= fromMs)
+      for (const series of head.select(matchers)) if (head.touches(series, fromMs, toMs)) fromHead.push(series)
     const headLabels = fromHead.map(series => head!.table.labels(series))
     const selection = await this.#select(matchers, this.inTime(fromMs, toMs))
     const headOf = new Int32Array(selection.labels.length).fill(-1)
-    const labels: Labels[] = [], inBlocks: number[] = [], inHead: number[] = []
+    const labels: Labels[] = [],
+      inBlocks: number[] = [],
+      inHead: number[] = []
     for (let i = 0; i < fromHead.length; i++) {
       const known = selection.labels.length === 0 ? -1 : selection.numberOf(headLabels[i]!)
-      if (known >= 0) { headOf[known] = fromHead[i]!; continue }
+      if (known >= 0) {
+        headOf[known] = fromHead[i]!
+        continue
+      }
       labels.push(headLabels[i]!)
       inBlocks.push(-1)
       inHead.push(fromHead[i]!)
@@ -93,9 +108,15 @@ export class BlockSet {
       inBlocks.push(i)
       inHead.push(headOf[i]!)
     }
-    if (headOnly === 0) return { labels, selection, inBlocks: Int32Array.from(inBlocks), inHead: Int32Array.from(inHead) }
+    if (headOnly === 0)
+      return { labels, selection, inBlocks: Int32Array.from(inBlocks), inHead: Int32Array.from(inHead) }
     const order = labels.map((_, i) => i).sort((a, b) => compareLabels(labels[a]!, labels[b]!))
-    return { labels: order.map(i => labels[i]!), selection, inBlocks: Int32Array.from(order, i => inBlocks[i]!), inHead: Int32Array.from(order, i => inHead[i]!) }
+    return {
+      labels: order.map(i => labels[i]!),
+      selection,
+      inBlocks: Int32Array.from(order, i => inBlocks[i]!),
+      inHead: Int32Array.from(order, i => inHead[i]!),
+    }
   }
 
   /** What the matchers find in these blocks. */
@@ -105,7 +126,11 @@ export class BlockSet {
     const found: Omit<SelectionPart, 'memberOf'>[] = []
     const { version } = this
     for (const reader of blocks) {
-      const part = await this.#guarded(reader, undefined, async () => ({ reader, found: await reader.select(matchers, this.#intern), deleted: await reader.tombstones() }))
+      const part = await this.#guarded(reader, undefined, async () => ({
+        reader,
+        found: await reader.select(matchers, this.#intern),
+        deleted: await reader.tombstones(),
+      }))
       if (part !== undefined && part.found.count > 0) found.push(part)
       // Each block may hold many series: others get a turn in between.
       await this.#clock.breathe()
@@ -152,7 +177,9 @@ export class BlockSet {
             members.push(member)
           }
           if (members.length === 0) continue
-          const chunks = await this.#guarded(part.reader, undefined, () => part.reader.chunks(part.found, members, fromMs, toMs, this.#buffers))
+          const chunks = await this.#guarded(part.reader, undefined, () =>
+            part.reader.chunks(part.found, members, fromMs, toMs, this.#buffers),
+          )
           if (chunks !== undefined) loaded.push({ chunks, placeOf, part })
         }
       },
@@ -176,24 +203,40 @@ export class BlockSet {
     }
   }
 
-  async #labelNames(head: Head | undefined, matchers: readonly Matcher[], fromMs: number, toMs: number): Promise<string[]> {
+  async #labelNames(
+    head: Head | undefined,
+    matchers: readonly Matcher[],
+    fromMs: number,
+    toMs: number,
+  ): Promise<string[]> {
     const names = new Set<string>()
     if (matchers.length > 0) {
-      for (const labels of (await this.#merge(head, matchers, fromMs, toMs)).labels) for (let i = 0; i < labels.pairs.length; i += 2) names.add(labels.pairs[i]!)
+      for (const labels of (await this.#merge(head, matchers, fromMs, toMs)).labels)
+        for (let i = 0; i < labels.pairs.length; i += 2) names.add(labels.pairs[i]!)
     } else {
-      if (head !== undefined && head.maxMs >= fromMs && head.minMs <= toMs) for (const name of head.table.labelNames()) names.add(name)
-      for (const reader of this.inTime(fromMs, toMs)) for (const name of await this.#guarded(reader, [], () => reader.labelNames())) names.add(name)
+      if (head !== undefined && head.maxMs >= fromMs && head.minMs <= toMs)
+        for (const name of head.table.labelNames()) names.add(name)
+      for (const reader of this.inTime(fromMs, toMs))
+        for (const name of await this.#guarded(reader, [], () => reader.labelNames())) names.add(name)
     }
     return [...names].sort(compareText)
   }
 
-  async #labelValues(head: Head | undefined, name: string, matchers: readonly Matcher[], fromMs: number, toMs: number): Promise<string[]> {
+  async #labelValues(
+    head: Head | undefined,
+    name: string,
+    matchers: readonly Matcher[],
+    fromMs: number,
+    toMs: number,
+  ): Promise<string[]> {
     const values = new Set<string>()
     if (matchers.length > 0) {
       for (const labels of (await this.#merge(head, matchers, fromMs, toMs)).labels) values.add(labels.get(name))
     } else {
-      if (head !== undefined && head.maxMs >= fromMs && head.minMs <= toMs) for (const value of head.table.labelValues(name)) values.add(value)
-      for (const reader of this.inTime(fromMs, toMs)) for (const value of await this.#guarded(reader, [], () => reader.labelValues(name))) values.add(value)
+      if (head !== undefined && head.maxMs >= fromMs && head.minMs <= toMs)
+        for (const value of head.table.labelValues(name)) values.add(value)
+      for (const reader of this.inTime(fromMs, toMs))
+        for (const value of await this.#guarded(reader, [], () => reader.labelValues(name))) values.add(value)
     }
     values.delete('')
     return [...values].sort(compareText)

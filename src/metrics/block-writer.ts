@@ -11,7 +11,11 @@ import type { AppendFile, Files } from '#core/files.ts'
 const segmentBytesMax = 512 * 1024 * 1024
 const bufferBytes = 1024 * 1024
 
-export interface ChunkMeta { minMs: number; maxMs: number; ref: number }
+export interface ChunkMeta {
+  minMs: number
+  maxMs: number
+  ref: number
+}
 
 /** A file that is written through a buffer and knows where it is. */
 class CountingFile {
@@ -23,7 +27,9 @@ class CountingFile {
     this.#file = file
   }
 
-  get at(): number { return this.#flushed + this.buffer.at }
+  get at(): number {
+    return this.#flushed + this.buffer.at
+  }
 
   /** Writes the buffer out when it is full; to be called between items. */
   async drain(): Promise<void> {
@@ -85,7 +91,10 @@ export class BlockWriter {
     out.writeU8(2)
     const body = new ByteWriter(65536)
     body.writeU32(this.#symbols.length)
-    for (const symbol of this.#symbols) { body.writeUvarint(symbol.length); body.writeBytes(symbol) }
+    for (const symbol of this.#symbols) {
+      body.writeUvarint(symbol.length)
+      body.writeBytes(symbol)
+    }
     writeSection(out, body.bytes())
     this.#seriesAt = this.#index.at
     await this.#index.drain()
@@ -110,7 +119,9 @@ export class BlockWriter {
   async #nextSegment(): Promise<void> {
     await this.#endSegment()
     this.#segment++
-    this.#chunks = new CountingFile(await this.#files.openAppend(`${this.#directory}/chunks/${String(this.#segment + 1).padStart(6, '0')}`))
+    this.#chunks = new CountingFile(
+      await this.#files.openAppend(`${this.#directory}/chunks/${String(this.#segment + 1).padStart(6, '0')}`),
+    )
     this.#chunks.buffer.writeU32(0x85bd40dd)
     this.#chunks.buffer.writeU32(0x01000000)
   }
@@ -124,7 +135,7 @@ export class BlockWriter {
   /** `labels`: numbers of symbols, name and value in turn, by name. Chunks in order, disjoint. */
   async addSeries(labels: ArrayLike<number>, chunks: readonly ChunkMeta[]): Promise<void> {
     assert(chunks.length > 0 && labels.length > 0, 'a series in a block has labels and chunks')
-    const padding = (16 - this.#index.at % 16) % 16
+    const padding = (16 - (this.#index.at % 16)) % 16
     for (let i = 0; i < padding; i++) this.#index.buffer.writeU8(0)
     const series = this.#index.at / 16
     const entry = this.#entry
@@ -162,12 +173,13 @@ export class BlockWriter {
     const key = name * 4294967296 + value
     let pair = this.#pairOf.get(key)
     if (pair === undefined) {
-      this.#pairOf.set(key, pair = this.#pairNames.length)
+      this.#pairOf.set(key, (pair = this.#pairNames.length))
       this.#pairNames.push(name)
       this.#pairValues.push(value)
     }
     if (this.#entries === this.#entryPair.length) {
-      const pairs = new Uint32Array(this.#entries * 2), numbers = new Uint32Array(this.#entries * 2)
+      const pairs = new Uint32Array(this.#entries * 2),
+        numbers = new Uint32Array(this.#entries * 2)
       pairs.set(this.#entryPair)
       numbers.set(this.#entrySeries)
       this.#entryPair = pairs
@@ -203,12 +215,19 @@ export class BlockWriter {
     const next = starts.slice()
     for (let i = 0; i < this.#entries; i++) sorted[next[this.#entryPair[i]!]!++] = this.#entrySeries[i]!
     // Symbols are sorted, so their numbers sort as their texts do.
-    const order = Uint32Array.from({ length: pairs }, (_, i) => i).sort((a, b) => this.#pairNames[a]! - this.#pairNames[b]! || this.#pairValues[a]! - this.#pairValues[b]!)
+    const order = Uint32Array.from({ length: pairs }, (_, i) => i).sort(
+      (a, b) => this.#pairNames[a]! - this.#pairNames[b]! || this.#pairValues[a]! - this.#pairValues[b]!,
+    )
     const table = new ByteWriter(65536)
     table.writeU32(pairs + 1)
     await this.#writeList(Uint32Array.from(this.#allSeries), table, emptyText, emptyText)
     for (const pair of order) {
-      await this.#writeList(sorted.subarray(starts[pair]!, starts[pair + 1]!), table, this.#symbols[this.#pairNames[pair]!]!, this.#symbols[this.#pairValues[pair]!]!)
+      await this.#writeList(
+        sorted.subarray(starts[pair]!, starts[pair + 1]!),
+        table,
+        this.#symbols[this.#pairNames[pair]!]!,
+        this.#symbols[this.#pairValues[pair]!]!,
+      )
     }
     return table.bytes()
   }

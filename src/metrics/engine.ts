@@ -70,37 +70,116 @@ export class MetricsEngine implements Signal, MetricsAppender {
 
   constructor(options: MetricsOptions) {
     this.#options = options
-    const { clock, random, files, log, bucket, blockMs, outOfOrderMs, retentionMs, retentionBytesMax, readOnly, limits } = options
-    this.#wal = new Wal({ clock, files, log, bucket, bucketPrefix: `${options.defaultTenant}/tercet/wal/`, directory: `${options.directory}/wal`, durability: options.durability, syncAlways: options.syncAlways })
-    this.#guard = new WriterGuard({ clock, files, log, signal: 'metrics', directory: options.directory, freeBytesMin: options.freeBytesMin, readOnly: options.readOnly }, this.#wal, () => this.status().backlogBytes)
-    this.#blocks = new BlockLife({ clock, random, files, log, bucket, stagingDirectory: `${options.directory}/staging`, blockMs, retentionMs, retentionBytesMax, readOnly }, this.#wal, this.#tenants, name => this.#tenant(name), () => this.#guard.mayWrite())
-    this.#appender = new BatchAppender({ blockMs, outOfOrderMs, futureMs: limits.futureMs, metadataMax: limits.metadataMax })
+    const {
+      clock,
+      random,
+      files,
+      log,
+      bucket,
+      blockMs,
+      outOfOrderMs,
+      retentionMs,
+      retentionBytesMax,
+      readOnly,
+      limits,
+    } = options
+    this.#wal = new Wal({
+      clock,
+      files,
+      log,
+      bucket,
+      bucketPrefix: `${options.defaultTenant}/tercet/wal/`,
+      directory: `${options.directory}/wal`,
+      durability: options.durability,
+      syncAlways: options.syncAlways,
+    })
+    this.#guard = new WriterGuard(
+      {
+        clock,
+        files,
+        log,
+        signal: 'metrics',
+        directory: options.directory,
+        freeBytesMin: options.freeBytesMin,
+        readOnly: options.readOnly,
+      },
+      this.#wal,
+      () => this.status().backlogBytes,
+    )
+    this.#blocks = new BlockLife(
+      {
+        clock,
+        random,
+        files,
+        log,
+        bucket,
+        stagingDirectory: `${options.directory}/staging`,
+        blockMs,
+        retentionMs,
+        retentionBytesMax,
+        readOnly,
+      },
+      this.#wal,
+      this.#tenants,
+      name => this.#tenant(name),
+      () => this.#guard.mayWrite(),
+    )
+    this.#appender = new BatchAppender({
+      blockMs,
+      outOfOrderMs,
+      futureMs: limits.futureMs,
+      metadataMax: limits.metadataMax,
+    })
   }
 
-  tenants(): string[] { return [...this.#tenants.keys()] }
+  tenants(): string[] {
+    return [...this.#tenants.keys()]
+  }
 
   #tenant(name: string): Tenant {
     let tenant = this.#tenants.get(name)
     if (tenant === undefined) {
       const { hashSeed: seed, limits, clock, log, blockMs, outOfOrderMs } = this.#options
-      this.#tenants.set(name, tenant = new Tenant(name, { seed, limits, clock, log, blockMs, outOfOrderMs }))
+      this.#tenants.set(name, (tenant = new Tenant(name, { seed, limits, clock, log, blockMs, outOfOrderMs })))
     }
     return tenant
   }
 
   async open(): Promise<void> {
     const { clock, bucket, log, random, readOnly, refreshMs } = this.#options
-    if (!readOnly) this.#guard.holdFence(await Fence.claim(bucket, `${this.#options.defaultTenant}/tercet/epoch/`, `tercet ${makeUlid(clock.nowMs(), random)}`))
+    if (!readOnly)
+      this.#guard.holdFence(
+        await Fence.claim(
+          bucket,
+          `${this.#options.defaultTenant}/tercet/epoch/`,
+          `tercet ${makeUlid(clock.nowMs(), random)}`,
+        ),
+      )
     await this.refresh()
     await this.#blocks.findStaged()
     if (!readOnly) await this.#replay()
     this.ready = true
-    this.#background = [new Repeater(clock, refreshMs, () => this.refresh().catch((error: unknown) => { log.warn('the list of blocks could not be refreshed', { error: messageOf(error) }) }))]
-    if (!readOnly) this.#background.push(new Repeater(clock, maintenanceEveryMs, () => this.maintain().catch((error: unknown) => { log.error('maintenance failed', { error: messageOf(error) }) })))
+    this.#background = [
+      new Repeater(clock, refreshMs, () =>
+        this.refresh().catch((error: unknown) => {
+          log.warn('the list of blocks could not be refreshed', { error: messageOf(error) })
+        }),
+      ),
+    ]
+    if (!readOnly)
+      this.#background.push(
+        new Repeater(clock, maintenanceEveryMs, () =>
+          this.maintain().catch((error: unknown) => {
+            log.error('maintenance failed', { error: messageOf(error) })
+          }),
+        ),
+      )
   }
 
   /** Looks into the bucket for blocks that appeared or vanished. */
-  refresh(): Promise<void> { return this.#blocks.refresh() }
+  refresh(): Promise<void> {
+    return this.#blocks.refresh()
+  }
 
   async #replay(): Promise<void> {
     const startedMs = this.#options.clock.monotonicMs()
@@ -108,8 +187,13 @@ export class MetricsEngine implements Signal, MetricsAppender {
     const replay = new Replay(name => this.#tenant(name), this.#options.blockMs, covered)
     const result = await this.#wal.open(record => replay.read(record))
     this.#wal.skipTo(Math.max(-1, ...covered.values()) + 1)
-    for (const [scope, through] of covered) if (!this.#blocks.isStagedScope(scope)) await this.#wal.release(scope, through)
-    this.replayed = { records: result.records, bytes: result.bytes, seconds: (this.#options.clock.monotonicMs() - startedMs) / 1000 }
+    for (const [scope, through] of covered)
+      if (!this.#blocks.isStagedScope(scope)) await this.#wal.release(scope, through)
+    this.replayed = {
+      records: result.records,
+      bytes: result.bytes,
+      seconds: (this.#options.clock.monotonicMs() - startedMs) / 1000,
+    }
   }
 
   // ── Append ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -125,7 +209,8 @@ export class MetricsEngine implements Signal, MetricsAppender {
   #appendNow(tenantName: string, batch: WriteBatch): AppendResult {
     const appender = this.#appender
     const result = appender.append(this.#tenant(tenantName), batch, this.#wal.generation, this.#options.clock.nowMs())
-    if (!appender.record.isEmpty) this.#wal.append(recordKind.samples, appender.record.finish(tenantName), appender.scopes)
+    if (!appender.record.isEmpty)
+      this.#wal.append(recordKind.samples, appender.record.finish(tenantName), appender.scopes)
     this.samplesAppended += result.samples + result.histograms
     this.samplesRefused += result.refused
     return result
@@ -139,7 +224,8 @@ export class MetricsEngine implements Signal, MetricsAppender {
     const inner = tenant.blocks.reader(tenant.head)
     const { retentionMs, clock } = this.#options
     // What is past its retention is gone for queries, also while its block is still there.
-    const oldest = (fromMs: number): number => (retentionMs === Infinity ? fromMs : Math.max(fromMs, clock.nowMs() - retentionMs))
+    const oldest = (fromMs: number): number =>
+      retentionMs === Infinity ? fromMs : Math.max(fromMs, clock.nowMs() - retentionMs)
     return {
       select: (matchers, fromMs, toMs) => inner.select(matchers, oldest(fromMs), toMs),
       series: (matchers, fromMs, toMs) => inner.series(matchers, oldest(fromMs), toMs),
@@ -148,27 +234,62 @@ export class MetricsEngine implements Signal, MetricsAppender {
     }
   }
 
-  metadata(tenantName: string): ReadonlyMap<string, Metadata> { return this.#tenants.get(tenantName)?.metadata ?? new Map() }
+  metadata(tenantName: string): ReadonlyMap<string, Metadata> {
+    return this.#tenants.get(tenantName)?.metadata ?? new Map()
+  }
 
-  exemplars(tenantName: string, matchers: readonly (readonly Matcher[])[], fromMs: number, toMs: number): { labels: Labels; exemplars: KeptExemplar[] }[] {
+  exemplars(
+    tenantName: string,
+    matchers: readonly (readonly Matcher[])[],
+    fromMs: number,
+    toMs: number,
+  ): { labels: Labels; exemplars: KeptExemplar[] }[] {
     const tenant = this.#tenants.get(tenantName)
     if (tenant === undefined) return []
-    return tenant.exemplars.select(fromMs, toMs).filter(({ labels }) => matchers.some(set => set.every(m => m.matches(labels.get(m.name)))))
+    return tenant.exemplars
+      .select(fromMs, toMs)
+      .filter(({ labels }) => matchers.some(set => set.every(m => m.matches(labels.get(m.name)))))
   }
 
   /** For /api/v1/status/tsdb. */
-  headStats(tenantName: string): { series: number; chunks: number; labelPairs: number; minMs: number; maxMs: number; byMetric: Map<string, number> } {
+  headStats(tenantName: string): {
+    series: number
+    chunks: number
+    labelPairs: number
+    minMs: number
+    maxMs: number
+    byMetric: Map<string, number>
+  } {
     const head = this.#tenants.get(tenantName)?.head
     if (head === undefined) return { series: 0, chunks: 0, labelPairs: 0, minMs: 0, maxMs: 0, byMetric: new Map() }
-    return { series: head.table.liveCount, chunks: head.chunkCount, labelPairs: head.table.postings.pairCount, minMs: head.minMs, maxMs: head.maxMs, byMetric: head.table.seriesByMetric() }
+    return {
+      series: head.table.liveCount,
+      chunks: head.chunkCount,
+      labelPairs: head.table.postings.pairCount,
+      minMs: head.minMs,
+      maxMs: head.maxMs,
+      byMetric: head.table.seriesByMetric(),
+    }
   }
 
-  get seriesCount(): number { return [...this.#tenants.values()].reduce((sum, t) => sum + t.head.table.liveCount, 0) }
-  get walStats(): { commits: number; bytes: number; segments: number } { return { commits: this.#wal.commits, bytes: this.#wal.bytesWritten, segments: this.#wal.segmentCount } }
-  get quarantined(): number { return [...this.#tenants.values()].reduce((sum, t) => sum + t.blocks.quarantined.size, 0) }
-  get uploadStats(): { uploads: number; failures: number; waiting: number } { return this.#blocks.uploadStats }
-  get compactions(): number { return this.#blocks.compactions }
-  get seriesCreated(): number { return [...this.#tenants.values()].reduce((sum, t) => sum + t.head.table.created, 0) }
+  get seriesCount(): number {
+    return [...this.#tenants.values()].reduce((sum, t) => sum + t.head.table.liveCount, 0)
+  }
+  get walStats(): { commits: number; bytes: number; segments: number } {
+    return { commits: this.#wal.commits, bytes: this.#wal.bytesWritten, segments: this.#wal.segmentCount }
+  }
+  get quarantined(): number {
+    return [...this.#tenants.values()].reduce((sum, t) => sum + t.blocks.quarantined.size, 0)
+  }
+  get uploadStats(): { uploads: number; failures: number; waiting: number } {
+    return this.#blocks.uploadStats
+  }
+  get compactions(): number {
+    return this.#blocks.compactions
+  }
+  get seriesCreated(): number {
+    return [...this.#tenants.values()].reduce((sum, t) => sum + t.head.table.created, 0)
+  }
 
   // ── Background work ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -192,11 +313,14 @@ export class MetricsEngine implements Signal, MetricsAppender {
   async deleteSeries(tenantName: string, matchers: readonly Matcher[], minMs: number, maxMs: number): Promise<void> {
     this.#guard.admit(this.ready)
     const tenant = this.#tenants.get(tenantName)
-    if (tenant !== undefined) await this.#guard.inMaintenance(() => this.#blocks.deleteSeries(tenant, matchers, minMs, maxMs))
+    if (tenant !== undefined)
+      await this.#guard.inMaintenance(() => this.#blocks.deleteSeries(tenant, matchers, minMs, maxMs))
   }
 
   /** Rewrites blocks that have deleted samples, so that these are really gone. */
-  cleanTombstones(): Promise<void> { return this.#guard.inMaintenance(() => this.#blocks.cleanTombstones()) }
+  cleanTombstones(): Promise<void> {
+    return this.#guard.inMaintenance(() => this.#blocks.cleanTombstones())
+  }
 
   // ── Signal ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -209,7 +333,9 @@ export class MetricsEngine implements Signal, MetricsAppender {
   /** Everything goes into the bucket, and nothing is taken in or written any more: another system is to write there. */
   async handOver(successor: string): Promise<void> {
     if (this.#options.readOnly) return
-    await this.#guard.handOver(this.#options.bucket, `${this.#options.defaultTenant}/tercet/epoch/`, successor, () => this.flush())
+    await this.#guard.handOver(this.#options.bucket, `${this.#options.defaultTenant}/tercet/epoch/`, successor, () =>
+      this.flush(),
+    )
   }
 
   async close(): Promise<void> {
@@ -223,12 +349,33 @@ export class MetricsEngine implements Signal, MetricsAppender {
 
   /** Blocks that are served. */
   blockList(): BlockSummary[] {
-    return [...this.#tenants.values()].flatMap(tenant => [...tenant.blocks.readers.values()].map(({ meta }): BlockSummary => ({ tenant: tenant.name, id: meta.ulid, startMs: meta.minTime, endMs: meta.maxTime, bytes: blockBytes(meta), level: meta.compaction.level, count: meta.stats.numSamples ?? 0, unit: 'samples' })))
+    return [...this.#tenants.values()].flatMap(tenant =>
+      [...tenant.blocks.readers.values()].map(({ meta }): BlockSummary => ({
+        tenant: tenant.name,
+        id: meta.ulid,
+        startMs: meta.minTime,
+        endMs: meta.maxTime,
+        bytes: blockBytes(meta),
+        level: meta.compaction.level,
+        count: meta.stats.numSamples ?? 0,
+        unit: 'samples',
+      })),
+    )
   }
 
   status(): SignalStatus {
-    let blocks = 0, bytes = 0
-    for (const tenant of this.#tenants.values()) for (const reader of tenant.blocks.readers.values()) { blocks++; bytes += blockBytes(reader.meta) }
-    return { backlogBytes: this.#wal.unshippedBytes + this.#blocks.uploadStats.waitingBytes, blocks, blockBytes: bytes, problem: this.#guard.problem }
+    let blocks = 0,
+      bytes = 0
+    for (const tenant of this.#tenants.values())
+      for (const reader of tenant.blocks.readers.values()) {
+        blocks++
+        bytes += blockBytes(reader.meta)
+      }
+    return {
+      backlogBytes: this.#wal.unshippedBytes + this.#blocks.uploadStats.waitingBytes,
+      blocks,
+      blockBytes: bytes,
+      problem: this.#guard.problem,
+    }
   }
 }

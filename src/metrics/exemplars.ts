@@ -2,8 +2,14 @@
 import type { Labels } from '#model/labels.ts'
 import type { ExemplarSample } from '#model/write-batch.ts'
 
-export interface KeptExemplar { labels: Labels; value: number; timeMs: number }
-interface Kept extends KeptExemplar { /** Labels of the series. */ of: Labels }
+export interface KeptExemplar {
+  labels: Labels
+  value: number
+  timeMs: number
+}
+interface Kept extends KeptExemplar {
+  /** Labels of the series. */ of: Labels
+}
 
 export class ExemplarStore {
   readonly #ring: Kept[] = []
@@ -19,7 +25,12 @@ export class ExemplarStore {
   add(series: number, exemplar: ExemplarSample, labelsOf: (series: number) => Labels): boolean {
     const latest = this.#latestOf.get(series)
     if (latest !== undefined && exemplar.timeMs <= latest.timeMs) return false
-    const kept = { of: latest?.of ?? labelsOf(series), labels: exemplar.labels, value: exemplar.value, timeMs: exemplar.timeMs }
+    const kept = {
+      of: latest?.of ?? labelsOf(series),
+      labels: exemplar.labels,
+      value: exemplar.value,
+      timeMs: exemplar.timeMs,
+    }
     this.#ring[this.#next] = kept
     this.#next = (this.#next + 1) % this.#size
     this.#latestOf.set(series, kept)
@@ -27,7 +38,9 @@ export class ExemplarStore {
   }
 
   /** The series' number goes to another one; its exemplars stay in the ring. */
-  forget(series: number): void { this.#latestOf.delete(series) }
+  forget(series: number): void {
+    this.#latestOf.delete(series)
+  }
 
   select(fromMs: number, toMs: number): { labels: Labels; exemplars: KeptExemplar[] }[] {
     const bySeries = new Map<string, { labels: Labels; exemplars: KeptExemplar[] }>()

@@ -5,8 +5,10 @@ import type { Head } from './head.ts'
 import type { MetricsReader, SeriesSet } from './select.ts'
 
 export function headReader(head: Head): MetricsReader {
-  const inTime = (matchers: readonly Matcher[], fromMs: number, toMs: number): number[] => [...head.select(matchers)].filter(series => head.touches(series, fromMs, toMs))
-  const labelsOf = (matchers: readonly Matcher[], fromMs: number, toMs: number): Labels[] => inTime(matchers, fromMs, toMs).map(series => head.table.labels(series))
+  const inTime = (matchers: readonly Matcher[], fromMs: number, toMs: number): number[] =>
+    [...head.select(matchers)].filter(series => head.touches(series, fromMs, toMs))
+  const labelsOf = (matchers: readonly Matcher[], fromMs: number, toMs: number): Labels[] =>
+    inTime(matchers, fromMs, toMs).map(series => head.table.labels(series))
   return {
     async select(matchers, fromMs, toMs): Promise<SeriesSet> {
       const series = inTime(matchers, fromMs, toMs)
@@ -23,7 +25,8 @@ export function headReader(head: Head): MetricsReader {
     series: async (matchers, fromMs, toMs) => labelsOf(matchers, fromMs, toMs),
     async labelNames(matchers, fromMs, toMs) {
       const names = new Set<string>()
-      for (const labels of labelsOf(matchers, fromMs, toMs)) for (let i = 0; i < labels.pairs.length; i += 2) names.add(labels.pairs[i]!)
+      for (const labels of labelsOf(matchers, fromMs, toMs))
+        for (let i = 0; i < labels.pairs.length; i += 2) names.add(labels.pairs[i]!)
       return [...names]
     },
     async labelValues(name, matchers, fromMs, toMs) {

@@ -56,7 +56,9 @@ export class Head {
   }
 
   /** Samples older than this are refused where they would be the newest of their series. */
-  get oldestMs(): number { return this.maxMs - Math.max(this.#outOfOrderMs, this.rangeMs / 2) }
+  get oldestMs(): number {
+    return this.maxMs - Math.max(this.#outOfOrderMs, this.rangeMs / 2)
+  }
 
   append(series: number, timeMs: number, hi: number, lo: number): Outcome {
     const lastMs = this.#lastMs[series]!
@@ -74,13 +76,24 @@ export class Head {
   /** The same for what the log says was accepted before: age is no reason to refuse. */
   replay(series: number, timeMs: number, hi: number, lo: number): void {
     if (timeMs > this.#lastMs[series]!) this.#appendInOrder(series, timeMs, hi, lo)
-    else if (!(timeMs === this.#lastMs[series] && this.#open.lastMs[series] === timeMs && this.#open.lastEquals(series, hi, lo))) this.range(timeMs).addLate(series, timeMs, hi, lo)
+    else if (
+      !(
+        timeMs === this.#lastMs[series] &&
+        this.#open.lastMs[series] === timeMs &&
+        this.#open.lastEquals(series, hi, lo)
+      )
+    )
+      this.range(timeMs).addLate(series, timeMs, hi, lo)
   }
 
   #appendInOrder(series: number, timeMs: number, hi: number, lo: number): void {
     const open = this.#open
     const count = open.count[series]!
-    if (count > 0 && (count >= chunkSamplesMax || timeMs >= this.#openEndMs[series]! || open.byteLength(series) > chunkBytesMax)) this.#finish(series)
+    if (
+      count > 0 &&
+      (count >= chunkSamplesMax || timeMs >= this.#openEndMs[series]! || open.byteLength(series) > chunkBytesMax)
+    )
+      this.#finish(series)
     // The range is there before the chunk moves into it: queries that hold it see it come.
     if (open.count[series] === 0) this.#openEndMs[series] = this.range(timeMs).endMs
     open.append(series, timeMs, hi, lo)
@@ -101,15 +114,22 @@ export class Head {
     return outcome.stored
   }
 
-  appendHistogram(series: number, timeMs: number, startMs: number, histogram: FloatHistogram, isReplay: boolean): Outcome {
+  appendHistogram(
+    series: number,
+    timeMs: number,
+    startMs: number,
+    histogram: FloatHistogram,
+    isReplay: boolean,
+  ): Outcome {
     const lastMs = this.#lastMs[series]!
     const range = this.range(timeMs)
     if (!isReplay) {
       if (timeMs > lastMs && timeMs < this.oldestMs) return outcome.tooOld
-      if (timeMs < lastMs && timeMs < this.maxMs - this.#outOfOrderMs) return this.#outOfOrderMs === 0 ? outcome.outOfOrder : outcome.tooOld
+      if (timeMs < lastMs && timeMs < this.maxMs - this.#outOfOrderMs)
+        return this.#outOfOrderMs === 0 ? outcome.outOfOrder : outcome.tooOld
     }
     const known = range.histogramsOf.get(series)
-    const same = timeMs <= lastMs ? known?.timesMs.lastIndexOf(timeMs) ?? -1 : -1
+    const same = timeMs <= lastMs ? (known?.timesMs.lastIndexOf(timeMs) ?? -1) : -1
     if (same >= 0) return known!.histograms[same]!.equals(histogram) ? outcome.repeated : outcome.duplicate
     range.addHistogram(series, timeMs, startMs, histogram)
     if (timeMs > lastMs) this.#lastMs[series] = timeMs
@@ -130,7 +150,8 @@ export class Head {
   range(timeMs: number): RangeChunks {
     const index = Math.floor(timeMs / this.rangeMs)
     let range = this.#ranges.get(index)
-    if (range === undefined) this.#ranges.set(index, range = new RangeChunks(index * this.rangeMs, (index + 1) * this.rangeMs))
+    if (range === undefined)
+      this.#ranges.set(index, (range = new RangeChunks(index * this.rangeMs, (index + 1) * this.rangeMs)))
     return range
   }
 
@@ -139,7 +160,8 @@ export class Head {
     const starts = new Set<number>()
     for (const [index, range] of this.#ranges) if (range.maxMs >= range.minMs) starts.add(index * this.rangeMs)
     for (let series = 0; series < this.table.count && series < this.#lastMs.length; series++) {
-      if (this.#open.count[series]! > 0) starts.add(Math.floor(this.#open.firstMs[series]! / this.rangeMs) * this.rangeMs)
+      if (this.#open.count[series]! > 0)
+        starts.add(Math.floor(this.#open.firstMs[series]! / this.rangeMs) * this.rangeMs)
     }
     return [...starts].sort((a, b) => a - b)
   }
@@ -147,7 +169,11 @@ export class Head {
   /** Takes a range out to be written: nothing is appended to it any more; reads still see it until `drop`. */
   cut(startMs: number): RangeChunks {
     for (let series = 0; series < this.table.count && series < this.#lastMs.length; series++) {
-      if (this.#open.count[series]! > 0 && Math.floor(this.#open.firstMs[series]! / this.rangeMs) * this.rangeMs === startMs) this.#finish(series)
+      if (
+        this.#open.count[series]! > 0 &&
+        Math.floor(this.#open.firstMs[series]! / this.rangeMs) * this.rangeMs === startMs
+      )
+        this.#finish(series)
     }
     const range = this.range(startMs)
     this.#ranges.delete(Math.floor(startMs / this.rangeMs))
@@ -168,8 +194,10 @@ export class Head {
   retireIdle(nowMs: number): number[] {
     const { table } = this
     const idle = new Uint8Array(Math.min(table.count, this.#lastMs.length))
-    for (let series = 0; series < idle.length; series++) if (this.#open.count[series] === 0 && table.labelPairs(series).length > 0) idle[series] = 1
-    for (const range of [...this.#leaving, ...this.#ranges.values()]) for (const series of range.series()) idle[series] = 0
+    for (let series = 0; series < idle.length; series++)
+      if (this.#open.count[series] === 0 && table.labelPairs(series).length > 0) idle[series] = 1
+    for (const range of [...this.#leaving, ...this.#ranges.values()])
+      for (const series of range.series()) idle[series] = 0
     let count = 0
     for (let series = 0; series < idle.length; series++) count += idle[series]!
     if (count > 0 && count * 10 >= table.liveCount) table.retire(idle, nowMs)
@@ -183,27 +211,49 @@ export class Head {
     return [...this.#leaving, ...this.#ranges.values()]
   }
 
-  select(matchers: readonly Matcher[]): Uint32Array { return this.table.select(matchers) }
+  select(matchers: readonly Matcher[]): Uint32Array {
+    return this.table.select(matchers)
+  }
 
   /** Adds the samples of a series; the caller sorts. `held` are ranges from `ranges()`, at an earlier time. */
-  read(series: number, fromMs: number, toMs: number, into: SampleColumns, held: readonly RangeChunks[] = this.#noRanges): void {
+  read(
+    series: number,
+    fromMs: number,
+    toMs: number,
+    into: SampleColumns,
+    held: readonly RangeChunks[] = this.#noRanges,
+  ): void {
     let inTime: RangeChunks[] | undefined
     for (const range of held) if (range.minMs <= toMs && range.maxMs >= fromMs) (inTime ??= []).push(range)
-    for (const range of this.#leaving) if (range.minMs <= toMs && range.maxMs >= fromMs && !held.includes(range)) (inTime ??= []).push(range)
-    for (const range of this.#ranges.values()) if (range.minMs <= toMs && range.maxMs >= fromMs && !held.includes(range)) (inTime ??= []).push(range)
+    for (const range of this.#leaving)
+      if (range.minMs <= toMs && range.maxMs >= fromMs && !held.includes(range)) (inTime ??= []).push(range)
+    for (const range of this.#ranges.values())
+      if (range.minMs <= toMs && range.maxMs >= fromMs && !held.includes(range)) (inTime ??= []).push(range)
     if (inTime !== undefined) {
       if (inTime.length > 1) inTime.sort((a, b) => a.startMs - b.startMs)
       for (const range of inTime) range.read(series, fromMs, toMs, into)
     }
     const open = this.#open
-    if (series < open.count.length && open.count[series]! > 0 && open.firstMs[series]! <= toMs && open.lastMs[series]! >= fromMs) appendXor(open.bytes(series), into)
+    if (
+      series < open.count.length &&
+      open.count[series]! > 0 &&
+      open.firstMs[series]! <= toMs &&
+      open.lastMs[series]! >= fromMs
+    )
+      appendXor(open.bytes(series), into)
   }
   readonly #noRanges: readonly RangeChunks[] = []
 
   /** May the series have samples in the time? */
   touches(series: number, fromMs: number, toMs: number): boolean {
     const open = this.#open
-    if (series < open.count.length && open.count[series]! > 0 && open.firstMs[series]! <= toMs && open.lastMs[series]! >= fromMs) return true
+    if (
+      series < open.count.length &&
+      open.count[series]! > 0 &&
+      open.firstMs[series]! <= toMs &&
+      open.lastMs[series]! >= fromMs
+    )
+      return true
     for (const range of [...this.#leaving, ...this.#ranges.values()]) {
       if (range.minMs > toMs || range.maxMs < fromMs) continue
       if (range.hasChunks(series) || range.histogramsOf.has(series) || range.late(series).length > 0) return true

@@ -12,13 +12,23 @@ export class KeyTable {
 
   /** The number at hash words hashes[4i … 4i+3], or -1. */
   find(hashes: Uint32Array, i: number): number {
-    const a = hashes[4 * i]!, b = hashes[4 * i + 1]!, c = hashes[4 * i + 2]!, d = hashes[4 * i + 3]!
-    const slots = this.#slots, words = this.#words
+    const a = hashes[4 * i]!,
+      b = hashes[4 * i + 1]!,
+      c = hashes[4 * i + 2]!,
+      d = hashes[4 * i + 3]!
+    const slots = this.#slots,
+      words = this.#words
     const mask = slots.length - 1
     for (let slot = a & mask; ; slot = (slot + 1) & mask) {
       const entry = slots[slot]!
       if (entry < 0) return -1
-      if (words[4 * entry] === a && words[4 * entry + 1] === b && words[4 * entry + 2] === c && words[4 * entry + 3] === d) return this.#numbers[entry]!
+      if (
+        words[4 * entry] === a &&
+        words[4 * entry + 1] === b &&
+        words[4 * entry + 2] === c &&
+        words[4 * entry + 3] === d
+      )
+        return this.#numbers[entry]!
     }
   }
 
@@ -32,7 +42,8 @@ export class KeyTable {
   }
 
   #resize(size: number): void {
-    const words = new Uint32Array(size * 4), numbers = new Uint32Array(size)
+    const words = new Uint32Array(size * 4),
+      numbers = new Uint32Array(size)
     words.set(this.#words.subarray(0, this.#count * 4))
     numbers.set(this.#numbers.subarray(0, this.#count))
     this.#words = words

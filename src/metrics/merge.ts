@@ -14,7 +14,13 @@ import { removeDeleted } from './tombstones.ts'
 
 const chunkSamplesMax = 120
 
-export interface EncodedChunk { encoding: 1 | 2 | 3; bytes: Uint8Array; minMs: number; maxMs: number; samples: number }
+export interface EncodedChunk {
+  encoding: 1 | 2 | 3
+  bytes: Uint8Array
+  minMs: number
+  maxMs: number
+  samples: number
+}
 
 /** Samples in order of time, as chunks. Start timestamps are not kept: encodings 1 to 3 have no room for them. */
 export function encodeColumns(columns: SampleColumns): EncodedChunk[] {
@@ -24,7 +30,13 @@ export function encodeColumns(columns: SampleColumns): EncodedChunk[] {
     let k = i
     if (histograms?.[i] === undefined) {
       while (k < count && k - i < chunkSamplesMax && histograms?.[k] === undefined) k++
-      out.push({ encoding: 1, bytes: encodeXor(timesMs, words, i, k), minMs: timesMs[i]!, maxMs: timesMs[k - 1]!, samples: k - i })
+      out.push({
+        encoding: 1,
+        bytes: encodeXor(timesMs, words, i, k),
+        minMs: timesMs[i]!,
+        maxMs: timesMs[k - 1]!,
+        samples: k - i,
+      })
     } else {
       while (k < count && histograms[k] !== undefined) k++
       const run = histograms.slice(i, k).map(h => h!)
@@ -32,7 +44,13 @@ export function encodeColumns(columns: SampleColumns): EncodedChunk[] {
         const { to, flag } = chunkRun(run, from, chunkSamplesMax)
         const first = run[from]!
         const samples = run.slice(from, to).map((h, n) => sampleOf(h, timesMs[i + from + n]!, 0))
-        out.push({ encoding: first.integer ? 2 : 3, bytes: encodeHistogramChunk(samples, layoutOf(first), flag, first.integer), minMs: timesMs[i + from]!, maxMs: timesMs[i + to - 1]!, samples: to - from })
+        out.push({
+          encoding: first.integer ? 2 : 3,
+          bytes: encodeHistogramChunk(samples, layoutOf(first), flag, first.integer),
+          minMs: timesMs[i + from]!,
+          maxMs: timesMs[i + to - 1]!,
+          samples: to - from,
+        })
         from = to
       }
     }
@@ -69,30 +87,63 @@ class Tally {
 
 function summary(writer: BlockWriter, tally: Tally): WrittenBlock | undefined {
   if (writer.seriesCount === 0) return undefined
-  return { minMs: tally.minMs, maxMs: tally.maxMs + 1, samples: tally.samples, histogramSamples: tally.histogramSamples, series: writer.seriesCount, chunks: writer.chunkCount, indexBytes: writer.indexBytes, segmentFiles: writer.segmentFiles }
+  return {
+    minMs: tally.minMs,
+    maxMs: tally.maxMs + 1,
+    samples: tally.samples,
+    histogramSamples: tally.histogramSamples,
+    series: writer.seriesCount,
+    chunks: writer.chunkCount,
+    indexBytes: writer.indexBytes,
+    segmentFiles: writer.segmentFiles,
+  }
 }
 
 /** Writes what a head holds of one range. Undefined when that is nothing. */
-export async function writeHeadBlock(files: Files, directory: string, head: Head, range: RangeChunks, pause: () => Promise<void>): Promise<WrittenBlock | undefined> {
+export async function writeHeadBlock(
+  files: Files,
+  directory: string,
+  head: Head,
+  range: RangeChunks,
+  pause: () => Promise<void>,
+): Promise<WrittenBlock | undefined> {
   const { table } = head
   const all = range.series()
   if (all.length === 0) return undefined
   const { symbols, postings } = table
-  const usedPairs = new Uint8Array(postings.capacity), usedSymbols = new Uint8Array(symbols.count)
+  const usedPairs = new Uint8Array(postings.capacity),
+    usedSymbols = new Uint8Array(symbols.count)
   for (const series of all) for (const pair of table.labelPairs(series)) usedPairs[pair] = 1
-  for (let pair = 0; pair < usedPairs.length; pair++) if (usedPairs[pair] === 1) usedSymbols[postings.nameOf(pair)] = usedSymbols[postings.valueOf(pair)] = 1
+  for (let pair = 0; pair < usedPairs.length; pair++)
+    if (usedPairs[pair] === 1) usedSymbols[postings.nameOf(pair)] = usedSymbols[postings.valueOf(pair)] = 1
   const inUse = marked(usedSymbols)
   const texts = Array.from(inUse, symbol => symbols.bytes(symbol))
-  const order = inUse.map((_, i) => i).sort((a, b) => compareBytes(texts[a]!, 0, texts[a]!.length, texts[b]!, 0, texts[b]!.length))
+  const order = inUse
+    .map((_, i) => i)
+    .sort((a, b) => compareBytes(texts[a]!, 0, texts[a]!.length, texts[b]!, 0, texts[b]!.length))
   const rank = new Uint32Array(symbols.count)
-  order.forEach((position, i) => { rank[inUse[position]!] = i })
+  order.forEach((position, i) => {
+    rank[inUse[position]!] = i
+  })
   await pause()
   // Pairs by name, then value: series compare as the ranks of their pairs do.
   const pairRank = new Uint32Array(postings.capacity)
-  marked(usedPairs).sort((a, b) => rank[postings.nameOf(a)]! - rank[postings.nameOf(b)]! || rank[postings.valueOf(a)]! - rank[postings.valueOf(b)]!).forEach((pair, i) => { pairRank[pair] = i })
+  marked(usedPairs)
+    .sort(
+      (a, b) =>
+        rank[postings.nameOf(a)]! - rank[postings.nameOf(b)]! ||
+        rank[postings.valueOf(a)]! - rank[postings.valueOf(b)]!,
+    )
+    .forEach((pair, i) => {
+      pairRank[pair] = i
+    })
   await pause()
   all.sort((a, b) => compareRanks(table.labelPairs(a), table.labelPairs(b), pairRank))
-  const writer = await BlockWriter.open(files, directory, Array.from(order, position => texts[position]!))
+  const writer = await BlockWriter.open(
+    files,
+    directory,
+    Array.from(order, position => texts[position]!),
+  )
   const tally = new Tally()
   const columns = new SampleColumns()
   for (let n = 0; n < all.length; n++) {
@@ -101,9 +152,13 @@ export async function writeHeadBlock(files: Files, directory: string, head: Head
     if (range.late(series).length === 0 && !range.histogramsOf.has(series)) {
       for (const chunk of range.chunksOf(series)) {
         const bytes = range.chunkBytes(chunk)
-        const meta = { minMs: range.chunkMinMs(chunk), maxMs: range.chunkMaxMs(chunk), ref: await writer.addChunk(1, bytes) }
+        const meta = {
+          minMs: range.chunkMinMs(chunk),
+          maxMs: range.chunkMaxMs(chunk),
+          ref: await writer.addChunk(1, bytes),
+        }
         metas.push(meta)
-        tally.see({ encoding: 1, ...meta }, bytes[0]! << 8 | bytes[1]!)
+        tally.see({ encoding: 1, ...meta }, (bytes[0]! << 8) | bytes[1]!)
       }
     } else {
       columns.clear()
@@ -115,7 +170,8 @@ export async function writeHeadBlock(files: Files, directory: string, head: Head
       }
     }
     const labels: number[] = []
-    for (const pair of table.labelPairs(series)) labels.push(rank[postings.nameOf(pair)]!, rank[postings.valueOf(pair)]!)
+    for (const pair of table.labelPairs(series))
+      labels.push(rank[postings.nameOf(pair)]!, rank[postings.valueOf(pair)]!)
     await writer.addSeries(labels, metas)
     if ((n & 63) === 0) await pause()
   }
@@ -140,13 +196,25 @@ function compareRanks(a: Uint32Array, b: Uint32Array, rank: Uint32Array): number
 }
 
 /** Merges blocks series by series; chunks are copied as they are unless they overlap or something was deleted from them. */
-export async function mergeBlocks(files: Files, directory: string, readers: readonly BlockReader[], pause: () => Promise<void>): Promise<WrittenBlock | undefined> {
-  const sources = await Promise.all(readers.map(async reader => new Source(reader, await reader.select([]), await reader.tombstones())))
+export async function mergeBlocks(
+  files: Files,
+  directory: string,
+  readers: readonly BlockReader[],
+  pause: () => Promise<void>,
+): Promise<WrittenBlock | undefined> {
+  const sources = await Promise.all(
+    readers.map(async reader => new Source(reader, await reader.select([]), await reader.tombstones())),
+  )
   const texts = new Map<string, Uint8Array>()
-  for (const { reader } of sources) for (const symbol of await reader.symbols()) texts.set(Buffer.from(symbol).toString('utf8'), symbol)
+  for (const { reader } of sources)
+    for (const symbol of await reader.symbols()) texts.set(Buffer.from(symbol).toString('utf8'), symbol)
   const sorted = [...texts].sort((a, b) => compareBytes(a[1], 0, a[1].length, b[1], 0, b[1].length))
   const numbers = new Map(sorted.map(([text], i) => [text, i]))
-  const writer = await BlockWriter.open(files, directory, sorted.map(([, bytes]) => bytes))
+  const writer = await BlockWriter.open(
+    files,
+    directory,
+    sorted.map(([, bytes]) => bytes),
+  )
   const tally = new Tally()
   const columns = new SampleColumns()
   for (let n = 0; ; n++) {
@@ -160,15 +228,19 @@ export async function mergeBlocks(files: Files, directory: string, readers: read
     }
     const metas: ChunkMeta[] = []
     parts.sort((a, b) => a.source.found.firstMs(a.i) - b.source.found.firstMs(b.i))
-    const disjoint = parts.every((part, k) => k === 0 || part.source.found.firstMs(part.i) > parts[k - 1]!.source.found.lastMs(parts[k - 1]!.i))
+    const disjoint = parts.every(
+      (part, k) => k === 0 || part.source.found.firstMs(part.i) > parts[k - 1]!.source.found.lastMs(parts[k - 1]!.i),
+    )
     if (disjoint && parts.every(part => part.deleted.length === 0) && !(await areSmall(parts))) {
       for (const { source, i } of parts) {
         const { loaded, place } = await source.chunks(i)
         for (let k = loaded.startOf[place]!; k < loaded.startOf[place + 1]!; k++) {
-          const encoding = loaded.encodingOf(k), bytes = loaded.bytesOf(k)
-          const minMs = source.found.minMs[loaded.numberOf[k]!]!, maxMs = source.found.maxMs[loaded.numberOf[k]!]!
+          const encoding = loaded.encodingOf(k),
+            bytes = loaded.bytesOf(k)
+          const minMs = source.found.minMs[loaded.numberOf[k]!]!,
+            maxMs = source.found.maxMs[loaded.numberOf[k]!]!
           metas.push({ minMs, maxMs, ref: await writer.addChunk(encoding, bytes) })
-          tally.see({ encoding, minMs, maxMs }, (bytes[0]! << 8 | bytes[1]!) & (encoding >= 5 ? 0x3fff : 0xffff))
+          tally.see({ encoding, minMs, maxMs }, ((bytes[0]! << 8) | bytes[1]!) & (encoding >= 5 ? 0x3fff : 0xffff))
         }
       }
     } else {
@@ -185,7 +257,11 @@ export async function mergeBlocks(files: Files, directory: string, readers: read
         tally.see(chunk, chunk.samples)
       }
     }
-    if (metas.length > 0) await writer.addSeries(labels.pairs.map(text => numbers.get(text)!), metas)
+    if (metas.length > 0)
+      await writer.addSeries(
+        labels.pairs.map(text => numbers.get(text)!),
+        metas,
+      )
     if ((n & 15) === 0) await pause()
   }
   await writer.finish()
@@ -197,14 +273,15 @@ const joinBelowSamples = chunkSamplesMax / 2
 
 /** Would the chunks of a series take less room as fewer, larger ones? Slow scrapes fill a chunk of two hours with few samples. */
 async function areSmall(parts: readonly { source: Source; i: number }[]): Promise<boolean> {
-  let chunks = 0, samples = 0
+  let chunks = 0,
+    samples = 0
   for (const { source, i } of parts) {
     const { loaded, place } = await source.chunks(i)
     for (let k = loaded.startOf[place]!; k < loaded.startOf[place + 1]!; k++) {
       if (loaded.encodingOf(k) !== 1) return false
       const bytes = loaded.bytesOf(k)
       chunks++
-      samples += bytes[0]! << 8 | bytes[1]!
+      samples += (bytes[0]! << 8) | bytes[1]!
     }
   }
   return chunks > 1 && samples < chunks * joinBelowSamples
@@ -229,7 +306,9 @@ class Source {
     this.tombstones = tombstones
   }
 
-  get labels(): Labels | undefined { return this.found.labels[this.at] }
+  get labels(): Labels | undefined {
+    return this.found.labels[this.at]
+  }
 
   /** Every chunk of series `i`; asked for in ascending order. */
   async chunks(i: number): Promise<{ loaded: LoadedChunks; place: number }> {

@@ -27,10 +27,20 @@ export class Postings {
   }
 
   /** The pair with this hash, or -1. */
-  find(hashes: Uint32Array, i: number): number { return this.#keys.find(hashes, i) }
+  find(hashes: Uint32Array, i: number): number {
+    return this.#keys.find(hashes, i)
+  }
 
   /** A pair that `find` did not know. */
-  make(hashes: Uint32Array, i: number, bytes: Uint8Array, nameFrom: number, nameTo: number, valueFrom: number, valueTo: number): number {
+  make(
+    hashes: Uint32Array,
+    i: number,
+    bytes: Uint8Array,
+    nameFrom: number,
+    nameTo: number,
+    valueFrom: number,
+    valueTo: number,
+  ): number {
     const name = this.#symbols.intern(bytes, nameFrom, nameTo)
     const value = this.#symbols.intern(bytes, valueFrom, valueTo)
     const pair = this.#freePairs.pop() ?? this.#pairs++
@@ -41,14 +51,17 @@ export class Postings {
     this.#listOf[pair] = noList
     this.#keys.add(hashes, i, pair)
     let pairs = this.#pairsOfName.get(name)
-    if (pairs === undefined) this.#pairsOfName.set(name, pairs = new Set())
+    if (pairs === undefined) this.#pairsOfName.set(name, (pairs = new Set()))
     pairs.add(pair)
     return pair
   }
 
   add(pair: number, series: number): void {
     const count = this.#count[pair]!++
-    if (count === 0) { this.#single[pair] = series; return }
+    if (count === 0) {
+      this.#single[pair] = series
+      return
+    }
     let list = this.#listOf[pair]!
     if (list === noList) {
       this.#listOf[pair] = list = this.#freeLists.pop() ?? this.#lists.length
@@ -76,22 +89,36 @@ export class Postings {
     this.#listOf = grow(this.#listOf)
   }
 
-  nameOf(pair: number): number { return this.#name[pair]! }
-  valueOf(pair: number): number { return this.#value[pair]! }
+  nameOf(pair: number): number {
+    return this.#name[pair]!
+  }
+  valueOf(pair: number): number {
+    return this.#value[pair]!
+  }
 
   /** A view of the series that carry the pair. */
   list(pair: number): Uint32Array {
     const list = this.#listOf[pair]!
-    return list === noList ? this.#single.subarray(pair, pair + this.#count[pair]!) : this.#lists[list]!.subarray(0, this.#count[pair]!)
+    return list === noList
+      ? this.#single.subarray(pair, pair + this.#count[pair]!)
+      : this.#lists[list]!.subarray(0, this.#count[pair]!)
   }
 
   /** The pairs of a name, given as a symbol. */
-  pairsOf(name: number): Iterable<number> { return this.#pairsOfName.get(name) ?? [] }
+  pairsOf(name: number): Iterable<number> {
+    return this.#pairsOfName.get(name) ?? []
+  }
 
-  names(): number[] { return [...this.#pairsOfName.keys()] }
+  names(): number[] {
+    return [...this.#pairsOfName.keys()]
+  }
   /** One more than the highest number of a pair. */
-  get capacity(): number { return this.#pairs }
-  get pairCount(): number { return this.#pairs - this.#freePairs.length }
+  get capacity(): number {
+    return this.#pairs
+  }
+  get pairCount(): number {
+    return this.#pairs - this.#freePairs.length
+  }
 
   /** Takes series marked in `gone` out of the lists of the marked pairs; pairs that nobody carries any more are forgotten. */
   remove(gone: Uint8Array, touched: Uint8Array): void {
@@ -109,7 +136,8 @@ export class Postings {
         this.#listOf[pair] = noList
         this.#lists[number] = new Uint32Array(0)
         this.#freeLists.push(number)
-      } else if (number !== noList && kept * 3 < this.#lists[number]!.length) this.#lists[number] = this.#lists[number]!.slice(0, Math.max(4, Math.ceil(kept * 1.25)))
+      } else if (number !== noList && kept * 3 < this.#lists[number]!.length)
+        this.#lists[number] = this.#lists[number]!.slice(0, Math.max(4, Math.ceil(kept * 1.25)))
       if (kept > 0) continue
       empty[pair] = 1
       emptied++

@@ -6,7 +6,12 @@ import type { SampleColumns } from '#model/sample-columns.ts'
 const pageBytes = 1 << 20
 
 /** Histogram samples of one series, in the order in which they came. */
-export interface HistogramSamples { timesMs: number[]; startsMs: number[]; histograms: FloatHistogram[]; inOrder: boolean }
+export interface HistogramSamples {
+  timesMs: number[]
+  startsMs: number[]
+  histograms: FloatHistogram[]
+  inOrder: boolean
+}
 
 export class RangeChunks {
   readonly startMs: number
@@ -71,7 +76,10 @@ export class RangeChunks {
 
   #growChunks(): void {
     const size = this.#series.length * 2
-    const copy = <T extends Uint32Array | Int32Array | Float64Array | Uint16Array>(from: T, to: T): T => { to.set(from); return to }
+    const copy = <T extends Uint32Array | Int32Array | Float64Array | Uint16Array>(from: T, to: T): T => {
+      to.set(from)
+      return to
+    }
     this.#series = copy(this.#series, new Uint32Array(size))
     this.#min = copy(this.#min, new Int32Array(size))
     this.#max = copy(this.#max, new Int32Array(size))
@@ -83,7 +91,9 @@ export class RangeChunks {
   addLate(series: number, timeMs: number, hi: number, lo: number): void {
     if (this.lateCount === this.#lateSeries.length) {
       const size = Math.max(256, this.lateCount * 2)
-      const lateSeries = new Uint32Array(size), lateMs = new Float64Array(size), lateWords = new Uint32Array(size * 2)
+      const lateSeries = new Uint32Array(size),
+        lateMs = new Float64Array(size),
+        lateWords = new Uint32Array(size * 2)
       lateSeries.set(this.#lateSeries)
       lateMs.set(this.#lateMs)
       lateWords.set(this.#lateWords)
@@ -102,7 +112,8 @@ export class RangeChunks {
 
   addHistogram(series: number, timeMs: number, startMs: number, histogram: FloatHistogram): void {
     let samples = this.histogramsOf.get(series)
-    if (samples === undefined) this.histogramsOf.set(series, samples = { timesMs: [], startsMs: [], histograms: [], inOrder: true })
+    if (samples === undefined)
+      this.histogramsOf.set(series, (samples = { timesMs: [], startsMs: [], histograms: [], inOrder: true }))
     if (samples.timesMs.length > 0 && samples.timesMs.at(-1)! >= timeMs) samples.inOrder = false
     samples.timesMs.push(timeMs)
     samples.startsMs.push(startMs)
@@ -110,7 +121,9 @@ export class RangeChunks {
     this.#see(timeMs, timeMs)
   }
 
-  hasChunks(series: number): boolean { return series < this.#latest.length && this.#latest[series]! > 0 }
+  hasChunks(series: number): boolean {
+    return series < this.#latest.length && this.#latest[series]! > 0
+  }
 
   late(series: number): readonly number[] {
     if (this.#lateOf === undefined) {
@@ -123,7 +136,8 @@ export class RangeChunks {
   /** Numbers of the series' finished chunks, oldest first. */
   chunksOf(series: number): number[] {
     const chunks: number[] = []
-    if (series < this.#latest.length) for (let c = this.#latest[series]! - 1; c >= 0; c = this.#previous[c]!) chunks.push(c)
+    if (series < this.#latest.length)
+      for (let c = this.#latest[series]! - 1; c >= 0; c = this.#previous[c]!) chunks.push(c)
     return chunks.reverse()
   }
 
@@ -132,8 +146,12 @@ export class RangeChunks {
     const offset = place % pageBytes
     return this.#pages[Math.floor(place / pageBytes)]!.subarray(offset, offset + this.#length[chunk]!)
   }
-  chunkMinMs(chunk: number): number { return this.startMs + this.#min[chunk]! }
-  chunkMaxMs(chunk: number): number { return this.startMs + this.#max[chunk]! }
+  chunkMinMs(chunk: number): number {
+    return this.startMs + this.#min[chunk]!
+  }
+  chunkMaxMs(chunk: number): number {
+    return this.startMs + this.#max[chunk]!
+  }
 
   /** Adds the series' samples to `into`; not in order where late ones are among them. */
   read(series: number, fromMs: number, toMs: number, into: SampleColumns): void {
@@ -141,9 +159,14 @@ export class RangeChunks {
       if (this.chunkMinMs(chunk) > toMs || this.chunkMaxMs(chunk) < fromMs) continue
       appendXor(this.chunkBytes(chunk), into)
     }
-    if (this.lateCount > 0) for (const i of this.late(series)) into.pushWords(this.#lateMs[i]!, this.#lateWords[2 * i + 1]!, this.#lateWords[2 * i]!)
+    if (this.lateCount > 0)
+      for (const i of this.late(series))
+        into.pushWords(this.#lateMs[i]!, this.#lateWords[2 * i + 1]!, this.#lateWords[2 * i]!)
     const samples = this.histogramsOf.get(series)
-    if (samples !== undefined) samples.timesMs.forEach((timeMs, i) => { into.pushHistogram(timeMs, samples.histograms[i]!) })
+    if (samples !== undefined)
+      samples.timesMs.forEach((timeMs, i) => {
+        into.pushHistogram(timeMs, samples.histograms[i]!)
+      })
   }
 
   /** Series with anything in this range, ascending. */
@@ -151,7 +174,11 @@ export class RangeChunks {
     const all = new Set<number>(this.histogramsOf.keys())
     for (let i = 0; i < this.lateCount; i++) all.add(this.#lateSeries[i]!)
     let count = 0
-    for (let s = 0; s < this.#latest.length; s++) if (this.#latest[s]! > 0) { all.delete(s); count++ }
+    for (let s = 0; s < this.#latest.length; s++)
+      if (this.#latest[s]! > 0) {
+        all.delete(s)
+        count++
+      }
     const out = new Uint32Array(count + all.size)
     let at = 0
     for (let s = 0; s < this.#latest.length; s++) if (this.#latest[s]! > 0) out[at++] = s
@@ -159,7 +186,9 @@ export class RangeChunks {
     return out.sort()
   }
 
-  get bytesHeld(): number { return this.#pages.length * pageBytes + this.#series.length * 30 + this.#latest.length * 4 }
+  get bytesHeld(): number {
+    return this.#pages.length * pageBytes + this.#series.length * 30 + this.#latest.length * 4
+  }
 }
 
 function push(map: Map<number, number[]>, key: number, value: number): void {

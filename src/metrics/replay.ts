@@ -23,13 +23,18 @@ export class Replay {
   /** Stores what no block holds, and returns the scopes of the record. Throws CorruptDataError. */
   read(record: WalRecord): Iterable<string> {
     if (record.kind !== recordKind.samples) throw new CorruptDataError(`WAL record of kind ${record.kind} is not known`)
-    if (record.generation !== this.#generation) { this.#generation = record.generation; this.#seriesOf.clear() }
+    if (record.generation !== this.#generation) {
+      this.#generation = record.generation
+      this.#seriesOf.clear()
+    }
     const scopes = new Set<string>()
     const blockMs = this.#blockMs
     let tenant!: Tenant
     let known = new Int32Array(0)
     /** The range that was asked for last, and whether a block covers it. */
-    let startMs = NaN, endMs = NaN, isCovered = false
+    let startMs = NaN,
+      endMs = NaN,
+      isCovered = false
     const enter = (timeMs: number): void => {
       startMs = Math.floor(timeMs / blockMs) * blockMs
       endMs = startMs + blockMs
@@ -39,7 +44,8 @@ export class Replay {
     }
     const seriesOf = (number: number): number => {
       const series = number < known.length ? known[number]! : -1
-      if (series < 0) throw new CorruptDataError(`WAL record ${record.number} uses series ${number} before it is defined`)
+      if (series < 0)
+        throw new CorruptDataError(`WAL record ${record.number} uses series ${number} before it is defined`)
       return series
     }
     readSamplesRecord(record.payload, {
@@ -77,7 +83,9 @@ export class Replay {
         const series = seriesOf(number)
         tenant.exemplars.add(series, { series, labels, timeMs, value }, (s): Labels => tenant.head.table.labels(s))
       },
-      metadata: metadata => { tenant.metadata.set(metadata.metric, metadata) },
+      metadata: metadata => {
+        tenant.metadata.set(metadata.metric, metadata)
+      },
     })
     return scopes
   }

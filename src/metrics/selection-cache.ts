@@ -22,13 +22,20 @@ export class Selection {
 
   constructor(found: readonly Omit<SelectionPart, 'memberOf'>[]) {
     const byKey = new Map<string, Labels>()
-    for (const part of found) for (const labels of part.found.labels) if (!byKey.has(labels.key)) byKey.set(labels.key, labels)
+    for (const part of found)
+      for (const labels of part.found.labels) if (!byKey.has(labels.key)) byKey.set(labels.key, labels)
     const labels = [...byKey.values()]
     // One block's series come in order already.
     if (found.length !== 1) labels.sort(compareLabels)
     this.labels = labels
     this.parts = found.map(part => ({ ...part, memberOf: new Int32Array(labels.length).fill(-1) }))
-    for (const { found: { labels: own }, memberOf } of this.parts) own.forEach((one, member) => { memberOf[this.numberOf(one)] = member })
+    for (const {
+      found: { labels: own },
+      memberOf,
+    } of this.parts)
+      own.forEach((one, member) => {
+        memberOf[this.numberOf(one)] = member
+      })
   }
 
   /** The number of a series, -1 when it is not among these. */
@@ -52,7 +59,8 @@ export class Selection {
   /** Roughly what it holds, in bytes. */
   get bytes(): number {
     let bytes = 1000 + this.labels.length * 100
-    for (const { found, memberOf } of this.parts) bytes += found.chunkCount * 25 + found.count * 20 + memberOf.length * 4
+    for (const { found, memberOf } of this.parts)
+      bytes += found.chunkCount * 25 + found.count * 20 + memberOf.length * 4
     return bytes
   }
 }

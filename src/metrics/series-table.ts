@@ -12,7 +12,12 @@ import { Postings } from './postings.ts'
 import { SymbolTable } from './symbols.ts'
 
 /** Where the labels of a key lie in its bytes. */
-interface Label { nameFrom: number; nameTo: number; valueFrom: number; valueTo: number }
+interface Label {
+  nameFrom: number
+  nameTo: number
+  valueFrom: number
+  valueTo: number
+}
 
 /** How long the number of a retired series rests before another gets it: longer than any query lives that may hold it. */
 const restMs = 600_000
@@ -47,7 +52,9 @@ export class SeriesTable {
   }
 
   /** The series at hash words hashes[4i … 4i+3] of its key, or -1. */
-  find(hashes: Uint32Array, i: number): number { return this.#keys.find(hashes, i) }
+  find(hashes: Uint32Array, i: number): number {
+    return this.#keys.find(hashes, i)
+  }
 
   /** The series with this key, made when there is none. Throws BadDataError or LimitError for labels that can't be stored. */
   resolve(bytes: Uint8Array, from: number, to: number): number {
@@ -64,7 +71,11 @@ export class SeriesTable {
     const { places } = splitter
     const { labelNameBytesMax, labelValueBytesMax } = this.#limits
     for (let k = 0; k < labels; k++) {
-      if (places[4 * k + 1]! - places[4 * k]! > labelNameBytesMax || places[4 * k + 3]! - places[4 * k + 2]! > labelValueBytesMax) return this.#resolveUnusual(bytes, from, to, hashes, i)
+      if (
+        places[4 * k + 1]! - places[4 * k]! > labelNameBytesMax ||
+        places[4 * k + 3]! - places[4 * k + 2]! > labelValueBytesMax
+      )
+        return this.#resolveUnusual(bytes, from, to, hashes, i)
     }
     // Throws for what is not UTF-8.
     if (splitter.hasHighBytes) this.#check(bytes, parseKey(bytes, from, to))
@@ -78,14 +89,17 @@ export class SeriesTable {
     // Spelled anew, sorted and without empty values: a sender that writes it another way must find the same series.
     const canonical = this.#canonical
     canonical.reset()
-    for (const l of labels) if (l.valueTo > l.valueFrom) canonical.writeLabelBytes(bytes.subarray(l.nameFrom, l.nameTo), bytes.subarray(l.valueFrom, l.valueTo))
+    for (const l of labels)
+      if (l.valueTo > l.valueFrom)
+        canonical.writeLabelBytes(bytes.subarray(l.nameFrom, l.nameTo), bytes.subarray(l.valueFrom, l.valueTo))
     const splitter = this.#splitter
     splitter.hash(canonical.bytes, 0, canonical.at)
     const canonicalHash = splitter.hashWords.slice()
     let series = this.#keys.find(canonicalHash, 0)
     if (series < 0) {
       const spelled = parseKey(canonical.bytes, 0, canonical.at)
-      const places = new Uint32Array(spelled.length * 4), pairHashes = new Uint32Array(spelled.length * 4)
+      const places = new Uint32Array(spelled.length * 4),
+        pairHashes = new Uint32Array(spelled.length * 4)
       spelled.forEach((l, k) => {
         places.set([l.nameFrom, l.nameTo, l.valueFrom, l.valueTo], 4 * k)
         splitter.hash(canonical.bytes, l.nameFrom - 1 - spelledLength(l.nameTo - l.nameFrom), l.valueTo)
@@ -100,30 +114,56 @@ export class SeriesTable {
   /** Checks the labels, and sorts them. True when they were in order, names before values, none empty. */
   #check(bytes: Uint8Array, labels: Label[]): boolean {
     const limits = this.#limits
-    if (labels.length > limits.labelsPerSeriesMax) throw new BadDataError(`the series has ${labels.length} labels, the limit is ${limits.labelsPerSeriesMax}: ${describe(bytes, labels)}`)
+    if (labels.length > limits.labelsPerSeriesMax)
+      throw new BadDataError(
+        `the series has ${labels.length} labels, the limit is ${limits.labelsPerSeriesMax}: ${describe(bytes, labels)}`,
+      )
     let inOrder = labels.length > 0
     for (let i = 0; i < labels.length; i++) {
       const l = labels[i]!
-      const nameBytes = l.nameTo - l.nameFrom, valueBytes = l.valueTo - l.valueFrom
+      const nameBytes = l.nameTo - l.nameFrom,
+        valueBytes = l.valueTo - l.valueFrom
       if (nameBytes === 0) throw new BadDataError(`a label name is empty: ${describe(bytes, labels)}`)
-      if (!isUtf8(bytes, l.nameFrom, l.nameTo)) throw new BadDataError(`a label name is not UTF-8: ${describe(bytes, labels)}`)
-      if (!isUtf8(bytes, l.valueFrom, l.valueTo)) throw new BadDataError(`the value of label ${nameOf(bytes, l)} is not UTF-8: ${describe(bytes, labels)}`)
-      if (nameBytes > limits.labelNameBytesMax) throw new BadDataError(`label name ${nameOf(bytes, l).slice(0, 40)}… has ${nameBytes} bytes, the limit is ${limits.labelNameBytesMax}`)
-      if (valueBytes > limits.labelValueBytesMax) throw new BadDataError(`the value of label ${nameOf(bytes, l)} has ${valueBytes} bytes, the limit is ${limits.labelValueBytesMax}`)
-      if (valueBytes === 0 || l.valueFrom < l.nameFrom || (i > 0 && compareNames(bytes, labels[i - 1]!, l) >= 0)) inOrder = false
+      if (!isUtf8(bytes, l.nameFrom, l.nameTo))
+        throw new BadDataError(`a label name is not UTF-8: ${describe(bytes, labels)}`)
+      if (!isUtf8(bytes, l.valueFrom, l.valueTo))
+        throw new BadDataError(`the value of label ${nameOf(bytes, l)} is not UTF-8: ${describe(bytes, labels)}`)
+      if (nameBytes > limits.labelNameBytesMax)
+        throw new BadDataError(
+          `label name ${nameOf(bytes, l).slice(0, 40)}… has ${nameBytes} bytes, the limit is ${limits.labelNameBytesMax}`,
+        )
+      if (valueBytes > limits.labelValueBytesMax)
+        throw new BadDataError(
+          `the value of label ${nameOf(bytes, l)} has ${valueBytes} bytes, the limit is ${limits.labelValueBytesMax}`,
+        )
+      if (valueBytes === 0 || l.valueFrom < l.nameFrom || (i > 0 && compareNames(bytes, labels[i - 1]!, l) >= 0))
+        inOrder = false
     }
     if (inOrder) return true
     labels.sort((a, b) => compareNames(bytes, a, b))
     for (let i = 1; i < labels.length; i++) {
-      if (compareNames(bytes, labels[i - 1]!, labels[i]!) === 0) throw new BadDataError(`label ${nameOf(bytes, labels[i]!)} stands twice: ${describe(bytes, labels)}`)
+      if (compareNames(bytes, labels[i - 1]!, labels[i]!) === 0)
+        throw new BadDataError(`label ${nameOf(bytes, labels[i]!)} stands twice: ${describe(bytes, labels)}`)
     }
     if (labels.every(l => l.valueFrom === l.valueTo)) throw new BadDataError('the series has no labels')
     return false
   }
 
   /** `places` and `pairHashes` are by label, as SeriesKeys gives them. */
-  #add(bytes: Uint8Array, base: number, labels: number, places: Uint32Array, pairHashes: Uint32Array, hashes: Uint32Array, i: number): number {
-    if (this.liveCount >= this.#limits.activeSeriesMax) throw new LimitError(`the series limit of ${this.#limits.activeSeriesMax} active series is reached; raise limits.active_series or send fewer series`, 429)
+  #add(
+    bytes: Uint8Array,
+    base: number,
+    labels: number,
+    places: Uint32Array,
+    pairHashes: Uint32Array,
+    hashes: Uint32Array,
+    i: number,
+  ): number {
+    if (this.liveCount >= this.#limits.activeSeriesMax)
+      throw new LimitError(
+        `the series limit of ${this.#limits.activeSeriesMax} active series is reached; raise limits.active_series or send fewer series`,
+        429,
+      )
     const series = this.#free.pop() ?? this.count++
     if (series >= this.#from.length) {
       const size = this.#from.length * 2
@@ -139,7 +179,16 @@ export class SeriesTable {
     const { postings } = this
     for (let k = 0; k < labels; k++) {
       let pair = postings.find(pairHashes, k)
-      if (pair < 0) pair = postings.make(pairHashes, k, bytes, base + places[4 * k]!, base + places[4 * k + 1]!, base + places[4 * k + 2]!, base + places[4 * k + 3]!)
+      if (pair < 0)
+        pair = postings.make(
+          pairHashes,
+          k,
+          bytes,
+          base + places[4 * k]!,
+          base + places[4 * k + 1]!,
+          base + places[4 * k + 2]!,
+          base + places[4 * k + 3]!,
+        )
       this.#pairs[at++] = pair
       postings.add(pair, series)
     }
@@ -203,7 +252,8 @@ export class SeriesTable {
 
   labels(series: number): Labels {
     const texts: string[] = []
-    for (const pair of this.labelPairs(series)) texts.push(this.symbols.text(this.postings.nameOf(pair)), this.symbols.text(this.postings.valueOf(pair)))
+    for (const pair of this.labelPairs(series))
+      texts.push(this.symbols.text(this.postings.nameOf(pair)), this.symbols.text(this.postings.valueOf(pair)))
     return new Labels(texts)
   }
 
@@ -211,16 +261,22 @@ export class SeriesTable {
   #findPair(name: string, value: string): number {
     const writer = this.#canonical
     writer.reset()
-    const nameBytes = encodeUtf8(name), valueBytes = encodeUtf8(value)
+    const nameBytes = encodeUtf8(name),
+      valueBytes = encodeUtf8(value)
     writer.writeLabelBytes(nameBytes, valueBytes)
-    const inner = 2 + spelledLength(nameBytes.length) + nameBytes.length + spelledLength(valueBytes.length) + valueBytes.length
+    const inner =
+      2 + spelledLength(nameBytes.length) + nameBytes.length + spelledLength(valueBytes.length) + valueBytes.length
     this.#splitter.hash(writer.bytes, writer.at - inner, writer.at)
     return this.postings.find(this.#splitter.hashWords, 0)
   }
 
   /** The series that satisfy every matcher, ascending. */
   select(matchers: readonly Matcher[]): Uint32Array {
-    const plan = matchers.map(matcher => ({ matcher, name: this.#findSymbol(matcher.name), memo: new Map<number, boolean>() }))
+    const plan = matchers.map(matcher => ({
+      matcher,
+      name: this.#findSymbol(matcher.name),
+      memo: new Map<number, boolean>(),
+    }))
     const { postings } = this
     let start: Uint32Array | undefined
     for (const { matcher, name } of plan) {
@@ -240,7 +296,8 @@ export class SeriesTable {
       const first = plan.find(p => !p.matcher.matchesEmpty)
       if (first !== undefined) {
         const lists: Uint32Array[] = []
-        for (const pair of postings.pairsOf(first.name)) if (first.matcher.matches(this.symbols.text(postings.valueOf(pair)))) lists.push(postings.list(pair))
+        for (const pair of postings.pairsOf(first.name))
+          if (first.matcher.matches(this.symbols.text(postings.valueOf(pair)))) lists.push(postings.list(pair))
         start = union(lists)
       } else start = Uint32Array.from({ length: this.count }, (_, i) => i).filter(series => this.#length[series]! > 0)
     }
@@ -252,12 +309,17 @@ export class SeriesTable {
 
   #satisfies(series: number, plan: readonly { matcher: Matcher; name: number; memo: Map<number, boolean> }[]): boolean {
     const { postings } = this
-    const from = this.#from[series]!, to = from + this.#length[series]!
+    const from = this.#from[series]!,
+      to = from + this.#length[series]!
     for (const { matcher, name, memo } of plan) {
       let value = -1
-      for (let i = from; i < to; i++) if (postings.nameOf(this.#pairs[i]!) === name) { value = postings.valueOf(this.#pairs[i]!); break }
+      for (let i = from; i < to; i++)
+        if (postings.nameOf(this.#pairs[i]!) === name) {
+          value = postings.valueOf(this.#pairs[i]!)
+          break
+        }
       let result = memo.get(value)
-      if (result === undefined) memo.set(value, result = matcher.matches(value < 0 ? '' : this.symbols.text(value)))
+      if (result === undefined) memo.set(value, (result = matcher.matches(value < 0 ? '' : this.symbols.text(value))))
       if (!result) return false
     }
     return true
@@ -268,17 +330,28 @@ export class SeriesTable {
     return this.symbols.find(bytes, 0, bytes.length)
   }
 
-  labelNames(): string[] { return this.postings.names().map(name => this.symbols.text(name)) }
+  labelNames(): string[] {
+    return this.postings.names().map(name => this.symbols.text(name))
+  }
 
   labelValues(name: string): string[] {
     const symbol = this.#findSymbol(name)
-    return symbol < 0 ? [] : Array.from(this.postings.pairsOf(symbol), pair => this.symbols.text(this.postings.valueOf(pair)))
+    return symbol < 0
+      ? []
+      : Array.from(this.postings.pairsOf(symbol), pair => this.symbols.text(this.postings.valueOf(pair)))
   }
 
   /** How many series each metric name has. */
   seriesByMetric(): Map<string, number> {
     const symbol = this.#findSymbol(metricName)
-    return symbol < 0 ? new Map() : new Map(Array.from(this.postings.pairsOf(symbol), pair => [this.symbols.text(this.postings.valueOf(pair)), this.postings.list(pair).length]))
+    return symbol < 0
+      ? new Map()
+      : new Map(
+          Array.from(this.postings.pairsOf(symbol), pair => [
+            this.symbols.text(this.postings.valueOf(pair)),
+            this.postings.list(pair).length,
+          ]),
+        )
   }
 }
 
@@ -293,10 +366,14 @@ function isUtf8(bytes: Uint8Array, from: number, to: number): boolean {
   return true
 }
 
-function nameOf(bytes: Uint8Array, label: Label): string { return quote(decodeUtf8(bytes, label.nameFrom, label.nameTo) ?? '') }
+function nameOf(bytes: Uint8Array, label: Label): string {
+  return quote(decodeUtf8(bytes, label.nameFrom, label.nameTo) ?? '')
+}
 
 /** Bytes that a length takes when it is spelled in as few as it needs. */
-function spelledLength(length: number): number { return length < 128 ? 1 : length < 16384 ? 2 : length < 2097152 ? 3 : 4 }
+function spelledLength(length: number): number {
+  return length < 128 ? 1 : length < 16384 ? 2 : length < 2097152 ? 3 : 4
+}
 
 function compareNames(bytes: Uint8Array, a: Label, b: Label): number {
   return compareBytes(bytes, a.nameFrom, a.nameTo, bytes, b.nameFrom, b.nameTo)
@@ -308,7 +385,10 @@ function union(lists: readonly Uint32Array[]): Uint32Array {
   for (const list of lists) total += list.length
   const all = new Uint32Array(total)
   let at = 0
-  for (const list of lists) { all.set(list, at); at += list.length }
+  for (const list of lists) {
+    all.set(list, at)
+    at += list.length
+  }
   all.sort()
   let count = 0
   for (let i = 0; i < total; i++) if (i === 0 || all[i] !== all[i - 1]) all[count++] = all[i]!
@@ -339,8 +419,13 @@ function parseKey(bytes: Uint8Array, from: number, to: number): Label[] {
       if ((tag & 7) !== 2) throw new BadDataError('a label is malformed')
       const length = uvarint(end)
       if (at + length > end) throw new BadDataError('a label is cut off')
-      if (tag === 0x0a) { label.nameFrom = at; label.nameTo = at + length }
-      else if (tag === 0x12) { label.valueFrom = at; label.valueTo = at + length }
+      if (tag === 0x0a) {
+        label.nameFrom = at
+        label.nameTo = at + length
+      } else if (tag === 0x12) {
+        label.valueFrom = at
+        label.valueTo = at + length
+      }
       at += length
     }
     labels.push(label)
@@ -350,5 +435,7 @@ function parseKey(bytes: Uint8Array, from: number, to: number): Label[] {
 
 function describe(bytes: Uint8Array, labels: readonly Label[]): string {
   const name = labels.find(l => decodeUtf8(bytes, l.nameFrom, l.nameTo) === metricName)
-  return name === undefined ? 'a series without a name' : `series ${quote(Buffer.from(bytes.subarray(name.valueFrom, name.valueTo)).toString('utf8').slice(0, 80))}`
+  return name === undefined
+    ? 'a series without a name'
+    : `series ${quote(Buffer.from(bytes.subarray(name.valueFrom, name.valueTo)).toString('utf8').slice(0, 80))}`
 }

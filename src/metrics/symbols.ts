@@ -37,7 +37,10 @@ export class SymbolTable {
     for (;;) {
       const id = this.#slots[slot]! - 1
       if (id < 0) break
-      if (this.#hash[id] === hash && this.#equals(id, bytes, from, to)) { this.#uses[id]!++; return id }
+      if (this.#hash[id] === hash && this.#equals(id, bytes, from, to)) {
+        this.#uses[id]!++
+        return id
+      }
       slot = (slot + 1) & mask
     }
     return this.#add(bytes, from, to, hash, slot)
@@ -89,7 +92,10 @@ export class SymbolTable {
 
   #growColumns(): void {
     const size = this.#length.length * 2
-    const place = new Float64Array(size), length = new Uint32Array(size), hash = new Uint32Array(size), uses = new Uint32Array(size)
+    const place = new Float64Array(size),
+      length = new Uint32Array(size),
+      hash = new Uint32Array(size),
+      uses = new Uint32Array(size)
     place.set(this.#place)
     length.set(this.#length)
     hash.set(this.#hash)
@@ -147,7 +153,7 @@ export class SymbolTable {
   }
 
   text(id: number): string {
-    return this.#texts[id] ??= decodeUtf8(this.bytes(id), 0, this.#length[id]!) ?? ''
+    return (this.#texts[id] ??= decodeUtf8(this.bytes(id), 0, this.#length[id]!) ?? '')
   }
 }
 
@@ -156,19 +162,19 @@ export function hashBytes(bytes: Uint8Array, from: number, to: number, seed: num
   let h = seed ^ (to - from)
   let i = from
   for (; i + 4 <= to; i += 4) {
-    let k = bytes[i]! | bytes[i + 1]! << 8 | bytes[i + 2]! << 16 | bytes[i + 3]! << 24
+    let k = bytes[i]! | (bytes[i + 1]! << 8) | (bytes[i + 2]! << 16) | (bytes[i + 3]! << 24)
     k = Math.imul(k, 0xcc9e2d51)
-    k = k << 15 | k >>> 17
+    k = (k << 15) | (k >>> 17)
     h ^= Math.imul(k, 0x1b873593)
-    h = h << 13 | h >>> 19
-    h = Math.imul(h, 5) + 0xe6546b64 | 0
+    h = (h << 13) | (h >>> 19)
+    h = (Math.imul(h, 5) + 0xe6546b64) | 0
   }
   let tail = 0
-  for (; i < to; i++) tail = tail << 8 | bytes[i]!
+  for (; i < to; i++) tail = (tail << 8) | bytes[i]!
   h ^= Math.imul(tail, 0xcc9e2d51)
   h ^= h >>> 16
   h = Math.imul(h, 0x85ebca6b)
   h ^= h >>> 13
   h = Math.imul(h, 0xc2b2ae35)
-  return (h ^ h >>> 16) >>> 0
+  return (h ^ (h >>> 16)) >>> 0
 }

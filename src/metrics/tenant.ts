@@ -11,7 +11,14 @@ import { Head } from './head.ts'
 /** No generation of the log has this number. */
 const never = 0xffffffff
 
-export interface TenantOptions { seed: HashSeed; limits: Limits; clock: Clock; log: Log; blockMs: number; outOfOrderMs: number }
+export interface TenantOptions {
+  seed: HashSeed
+  limits: Limits
+  clock: Clock
+  log: Log
+  blockMs: number
+  outOfOrderMs: number
+}
 
 export class Tenant {
   readonly name: string
@@ -36,7 +43,10 @@ export class Tenant {
     this.head.reserve()
     const { count } = this.head.table
     if (count <= this.#definedIn.length) return
-    const grown = new Uint32Array(Math.max(count, Math.ceil(this.#definedIn.length * 1.5), 1024)).fill(never, this.#definedIn.length)
+    const grown = new Uint32Array(Math.max(count, Math.ceil(this.#definedIn.length * 1.5), 1024)).fill(
+      never,
+      this.#definedIn.length,
+    )
     grown.set(this.#definedIn)
     this.#definedIn = grown
   }

@@ -46,7 +46,9 @@ export class SamplesRecordWriter {
     this.count = 0
   }
 
-  get isEmpty(): boolean { return this.count + this.#histogramCount + this.#exemplarCount + this.#metadataCount === 0 }
+  get isEmpty(): boolean {
+    return this.count + this.#histogramCount + this.#exemplarCount + this.#metadataCount === 0
+  }
 
   define(series: number, key: Uint8Array): void {
     this.#definitionCount++
@@ -58,7 +60,9 @@ export class SamplesRecordWriter {
   add(series: number, timeMs: number, hi: number, lo: number): void {
     const i = this.count++
     if (i === this.#series.length) {
-      const grown = new Uint32Array(i * 2), times = new Float64Array(i * 2), words = new Uint32Array(i * 4)
+      const grown = new Uint32Array(i * 2),
+        times = new Float64Array(i * 2),
+        words = new Uint32Array(i * 4)
       grown.set(this.#series)
       times.set(this.#times)
       words.set(this.#words)
@@ -109,7 +113,11 @@ export class SamplesRecordWriter {
     out.writeUvarint(this.count)
     out.writeBytes(new Uint8Array(this.#series.buffer, 0, this.count * 4))
     let oneTime = true
-    for (let i = 1; i < this.count; i++) if (this.#times[i] !== this.#times[0]) { oneTime = false; break }
+    for (let i = 1; i < this.count; i++)
+      if (this.#times[i] !== this.#times[0]) {
+        oneTime = false
+        break
+      }
     out.writeU8(oneTime ? 0 : 1)
     out.writeBytes(new Uint8Array(this.#times.buffer, 0, (oneTime ? Math.min(1, this.count) : this.count) * 8))
     out.writeBytes(new Uint8Array(this.#words.buffer, 0, this.count * 8))
@@ -153,15 +161,24 @@ export function readSamplesRecord(payload: Uint8Array, visitor: SamplesVisitor):
   const wordsAt = input.at
   input.skip(count * 8)
   // Copied to where they are aligned: columns are read as arrays, not value by value.
-  if (count > 0) visitor.samples(count, new Uint32Array(aligned(payload, seriesAt, timesAt - 1)), new Float64Array(aligned(payload, timesAt, wordsAt)), oneTime, new Uint32Array(aligned(payload, wordsAt, input.at)))
+  if (count > 0)
+    visitor.samples(
+      count,
+      new Uint32Array(aligned(payload, seriesAt, timesAt - 1)),
+      new Float64Array(aligned(payload, timesAt, wordsAt)),
+      oneTime,
+      new Uint32Array(aligned(payload, wordsAt, input.at)),
+    )
   for (let i = input.readUvarint(); i > 0; i--) {
     const series = input.readUvarint()
-    const timeMs = readF64(input), startMs = readF64(input)
+    const timeMs = readF64(input),
+      startMs = readF64(input)
     visitor.histogram(series, timeMs, startMs, readHistogram(input))
   }
   for (let i = input.readUvarint(); i > 0; i--) {
     const series = input.readUvarint()
-    const timeMs = readF64(input), value = readF64(input)
+    const timeMs = readF64(input),
+      value = readF64(input)
     const texts: string[] = []
     for (let k = input.readUvarint(); k > 0; k--) texts.push(readText(input))
     visitor.exemplar(series, new Labels(texts), timeMs, value)
@@ -196,13 +213,16 @@ export function readText(input: ByteReader): string {
 }
 
 function writeHistogram(out: ByteWriter, h: FloatHistogram): void {
-  out.writeU8((h.stale ? 1 : 0) | (h.integer ? 2 : 0) | h.hint << 2)
+  out.writeU8((h.stale ? 1 : 0) | (h.integer ? 2 : 0) | (h.hint << 2))
   if (h.stale) return
   out.writeVarint(h.schema)
   for (const value of [h.zeroThreshold, h.zeroCount, h.count, h.sum]) out.writeF64LittleEndian(value)
   for (const buckets of [h.positive, h.negative]) {
     out.writeUvarint(buckets.index.length)
-    buckets.index.forEach((index, i) => { out.writeVarint(index); out.writeF64LittleEndian(buckets.count[i]!) })
+    buckets.index.forEach((index, i) => {
+      out.writeVarint(index)
+      out.writeF64LittleEndian(buckets.count[i]!)
+    })
   }
   out.writeUvarint(h.customValues?.length ?? 0)
   for (const bound of h.customValues ?? []) out.writeF64LittleEndian(bound)
@@ -213,7 +233,7 @@ function readHistogram(input: ByteReader): FloatHistogram {
   const flags = input.readU8()
   h.stale = (flags & 1) !== 0
   h.integer = (flags & 2) !== 0
-  h.hint = (flags >> 2 & 3) as ResetHint
+  h.hint = ((flags >> 2) & 3) as ResetHint
   if (h.stale) return h
   h.schema = input.readVarint()
   h.zeroThreshold = readF64(input)
@@ -230,6 +250,9 @@ function readHistogram(input: ByteReader): FloatHistogram {
 
 function readBuckets(input: ByteReader): Buckets {
   const buckets: Buckets = { index: [], count: [] }
-  for (let i = input.readUvarint(); i > 0; i--) { buckets.index.push(input.readVarint()); buckets.count.push(readF64(input)) }
+  for (let i = input.readUvarint(); i > 0; i--) {
+    buckets.index.push(input.readVarint())
+    buckets.count.push(readF64(input))
+  }
   return buckets
 }

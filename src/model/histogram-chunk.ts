@@ -2,14 +2,38 @@
 import { FloatHistogram, bucketsFromSpans, resetHint, spansOf, type ResetHint } from './histogram.ts'
 
 /** What codec/histogram-chunk.ts gives and takes, structurally. */
-interface ChunkSample { timeMs: number; startMs: number; stale: boolean; count: number; zeroCount: number; sum: number; positive: readonly number[]; negative: readonly number[] }
-interface ChunkLayout { schema: number; zeroThreshold: number; positiveSpans: readonly { offset: number; length: number }[]; negativeSpans: readonly { offset: number; length: number }[]; customValues: readonly number[] | undefined }
+interface ChunkSample {
+  timeMs: number
+  startMs: number
+  stale: boolean
+  count: number
+  zeroCount: number
+  sum: number
+  positive: readonly number[]
+  negative: readonly number[]
+}
+interface ChunkLayout {
+  schema: number
+  zeroThreshold: number
+  positiveSpans: readonly { offset: number; length: number }[]
+  negativeSpans: readonly { offset: number; length: number }[]
+  customValues: readonly number[] | undefined
+}
 
 /** The histogram of sample `i`; the chunk's flag speaks for the first sample, the others follow without a reset. */
-export function histogramFromChunk(layout: ChunkLayout, sample: ChunkSample, i: number, flag: 0 | 1 | 2 | 3, integer: boolean): FloatHistogram {
+export function histogramFromChunk(
+  layout: ChunkLayout,
+  sample: ChunkSample,
+  i: number,
+  flag: 0 | 1 | 2 | 3,
+  integer: boolean,
+): FloatHistogram {
   const h = new FloatHistogram()
   h.integer = integer
-  if (sample.stale) { h.stale = true; return h }
+  if (sample.stale) {
+    h.stale = true
+    return h
+  }
   h.schema = layout.schema
   h.zeroThreshold = layout.zeroThreshold
   h.count = sample.count
@@ -23,16 +47,37 @@ export function histogramFromChunk(layout: ChunkLayout, sample: ChunkSample, i: 
 }
 
 export function layoutOf(h: FloatHistogram): ChunkLayout {
-  return { schema: h.schema, zeroThreshold: h.zeroThreshold, positiveSpans: spansOf(h.positive), negativeSpans: spansOf(h.negative), customValues: h.customValues }
+  return {
+    schema: h.schema,
+    zeroThreshold: h.zeroThreshold,
+    positiveSpans: spansOf(h.positive),
+    negativeSpans: spansOf(h.negative),
+    customValues: h.customValues,
+  }
 }
 
 export function sampleOf(h: FloatHistogram, timeMs: number, startMs: number): ChunkSample {
-  return { timeMs, startMs, stale: h.stale, count: h.count, zeroCount: h.zeroCount, sum: h.sum, positive: h.positive.count, negative: h.negative.count }
+  return {
+    timeMs,
+    startMs,
+    stale: h.stale,
+    count: h.count,
+    zeroCount: h.zeroCount,
+    sum: h.sum,
+    positive: h.positive.count,
+    negative: h.negative.count,
+  }
 }
 
 export function sameLayout(a: FloatHistogram, b: FloatHistogram): boolean {
-  return a.schema === b.schema && a.zeroThreshold === b.zeroThreshold && a.integer === b.integer &&
-    sameList(a.positive.index, b.positive.index) && sameList(a.negative.index, b.negative.index) && sameList(a.customValues ?? [], b.customValues ?? [])
+  return (
+    a.schema === b.schema &&
+    a.zeroThreshold === b.zeroThreshold &&
+    a.integer === b.integer &&
+    sameList(a.positive.index, b.positive.index) &&
+    sameList(a.negative.index, b.negative.index) &&
+    sameList(a.customValues ?? [], b.customValues ?? [])
+  )
 }
 
 function sameList(a: readonly number[], b: readonly number[]): boolean {
@@ -40,7 +85,11 @@ function sameList(a: readonly number[], b: readonly number[]): boolean {
 }
 
 /** How many consecutive samples from `from` on fit into one chunk, and the chunk's flag. */
-export function chunkRun(histograms: readonly FloatHistogram[], from: number, samplesMax: number): { to: number; flag: 0 | 1 | 2 | 3 } {
+export function chunkRun(
+  histograms: readonly FloatHistogram[],
+  from: number,
+  samplesMax: number,
+): { to: number; flag: 0 | 1 | 2 | 3 } {
   const first = histograms[from]!
   const gauge = first.hint === resetHint.gauge
   let to = from + 1
@@ -56,7 +105,19 @@ export function chunkRun(histograms: readonly FloatHistogram[], from: number, sa
   }
   const hint: ResetHint = first.hint
   const before = from > 0 ? histograms[from - 1]! : undefined
-  const flag = gauge ? 3 : hint === resetHint.reset ? 2 : before !== undefined && !before.stale && !first.stale && before.hint !== resetHint.gauge && asUnknown(first).detectReset(asUnknown(before)) ? 2 : hint === resetHint.noReset ? 1 : 0
+  const flag = gauge
+    ? 3
+    : hint === resetHint.reset
+      ? 2
+      : before !== undefined &&
+          !before.stale &&
+          !first.stale &&
+          before.hint !== resetHint.gauge &&
+          asUnknown(first).detectReset(asUnknown(before))
+        ? 2
+        : hint === resetHint.noReset
+          ? 1
+          : 0
   return { to, flag }
 }
 
@@ -69,5 +130,8 @@ function asUnknown(h: FloatHistogram): FloatHistogram {
 /** Did any count of the same layout go down? */
 function fell(before: FloatHistogram, after: FloatHistogram): boolean {
   if (after.hint === resetHint.reset || after.count < before.count || after.zeroCount < before.zeroCount) return true
-  return after.positive.count.some((count, i) => count < before.positive.count[i]!) || after.negative.count.some((count, i) => count < before.negative.count[i]!)
+  return (
+    after.positive.count.some((count, i) => count < before.positive.count[i]!) ||
+    after.negative.count.some((count, i) => count < before.negative.count[i]!)
+  )
 }

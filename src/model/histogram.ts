@@ -11,8 +11,14 @@ export type ResetHint = 0 | 1 | 2 | 3
 export const resetHint = { unknown: 0, reset: 1, noReset: 2, gauge: 3 } as const
 
 /** Ascending indices without repetition, and their counts. */
-export interface Buckets { index: number[]; count: number[] }
-export interface Span { offset: number; length: number }
+export interface Buckets {
+  index: number[]
+  count: number[]
+}
+export interface Span {
+  offset: number
+  length: number
+}
 
 /** Why two histograms can't be combined: one has exponential buckets, the other custom ones. */
 export type Incompatibility = 'schema'
@@ -36,7 +42,9 @@ export class FloatHistogram {
   /** Custom buckets with other bounds were combined into this one: it has the bounds that all of them had. */
   reconciled = false
 
-  get usesCustomBuckets(): boolean { return this.schema === customBucketsSchema }
+  get usesCustomBuckets(): boolean {
+    return this.schema === customBucketsSchema
+  }
 
   copy(): FloatHistogram {
     const copy = new FloatHistogram()
@@ -93,7 +101,10 @@ export class FloatHistogram {
   combine(other: FloatHistogram, sign: 1 | -1): Incompatibility | undefined {
     if (this.usesCustomBuckets !== other.usesCustomBuckets) return 'schema'
     this.#combineHints(other)
-    if (this.usesCustomBuckets) { this.#combineCustom(other, sign); return undefined }
+    if (this.usesCustomBuckets) {
+      this.#combineCustom(other, sign)
+      return undefined
+    }
     let theirs = other
     if (theirs.zeroThreshold !== this.zeroThreshold) {
       theirs = other.copy()
@@ -110,12 +121,20 @@ export class FloatHistogram {
   }
 
   #combineCustom(other: FloatHistogram, sign: 1 | -1): void {
-    const mine = this.customValues ?? [], theirs = other.customValues ?? []
+    const mine = this.customValues ?? [],
+      theirs = other.customValues ?? []
     this.count += sign * other.count
     this.sum += sign * other.sum
-    if (sameNumbers(mine, theirs)) { this.positive = mergeBuckets(this.positive, other.positive, sign); return }
+    if (sameNumbers(mine, theirs)) {
+      this.positive = mergeBuckets(this.positive, other.positive, sign)
+      return
+    }
     const common = commonBounds(mine, theirs)
-    this.positive = mergeBuckets(intoBounds(this.positive, mine, common), intoBounds(other.positive, theirs, common), sign)
+    this.positive = mergeBuckets(
+      intoBounds(this.positive, mine, common),
+      intoBounds(other.positive, theirs, common),
+      sign,
+    )
     this.customValues = common
     this.reconciled = true
   }
@@ -146,7 +165,8 @@ export class FloatHistogram {
     if (this.count < previous.count) return true
     if (this.usesCustomBuckets !== previous.usesCustomBuckets) return true
     if (this.usesCustomBuckets && !sameNumbers(this.customValues ?? [], previous.customValues ?? [])) {
-      const mine = this.customValues ?? [], theirs = previous.customValues ?? []
+      const mine = this.customValues ?? [],
+        theirs = previous.customValues ?? []
       const common = commonBounds(mine, theirs)
       return anyFell(intoBounds(previous.positive, theirs, common), intoBounds(this.positive, mine, common))
     }
@@ -165,11 +185,19 @@ export class FloatHistogram {
 
   /** The same observations in the same grid; empty buckets don't count. NaN sums compare equal. */
   equals(other: FloatHistogram): boolean {
-    if (this.schema !== other.schema || this.count !== other.count || !Object.is(this.sum, other.sum) && this.sum !== other.sum) return false
+    if (
+      this.schema !== other.schema ||
+      this.count !== other.count ||
+      (!Object.is(this.sum, other.sum) && this.sum !== other.sum)
+    )
+      return false
     if (this.usesCustomBuckets) {
       if (!sameNumbers(this.customValues ?? [], other.customValues ?? [])) return false
     } else if (this.zeroThreshold !== other.zeroThreshold || this.zeroCount !== other.zeroCount) return false
-    return sameBuckets(withoutEmpty(this.positive), withoutEmpty(other.positive)) && sameBuckets(withoutEmpty(this.negative), withoutEmpty(other.negative))
+    return (
+      sameBuckets(withoutEmpty(this.positive), withoutEmpty(other.positive)) &&
+      sameBuckets(withoutEmpty(this.negative), withoutEmpty(other.negative))
+    )
   }
 
   /** Every bucket with its bounds, ascending, empty ones included. */
@@ -177,16 +205,34 @@ export class FloatHistogram {
     const all: Bucket[] = []
     for (let i = this.negative.index.length - 1; i >= 0; i--) {
       const index = this.negative.index[i]!
-      all.push({ lower: -bucketBound(index, this.schema), upper: -bucketBound(index - 1, this.schema), lowerInclusive: true, upperInclusive: false, count: this.negative.count[i]! })
+      all.push({
+        lower: -bucketBound(index, this.schema),
+        upper: -bucketBound(index - 1, this.schema),
+        lowerInclusive: true,
+        upperInclusive: false,
+        count: this.negative.count[i]!,
+      })
     }
     if (this.zeroCount !== 0 && !this.usesCustomBuckets) {
-      all.push({ lower: -this.zeroThreshold, upper: this.zeroThreshold, lowerInclusive: true, upperInclusive: true, count: this.zeroCount })
+      all.push({
+        lower: -this.zeroThreshold,
+        upper: this.zeroThreshold,
+        lowerInclusive: true,
+        upperInclusive: true,
+        count: this.zeroCount,
+      })
     }
     for (let i = 0; i < this.positive.index.length; i++) {
       const index = this.positive.index[i]!
       const lower = bucketBound(index - 1, this.schema, this.customValues)
       const firstCustom = this.usesCustomBuckets && index === 0
-      all.push({ lower, upper: bucketBound(index, this.schema, this.customValues), lowerInclusive: firstCustom, upperInclusive: true, count: this.positive.count[i]! })
+      all.push({
+        lower,
+        upper: bucketBound(index, this.schema, this.customValues),
+        lowerInclusive: firstCustom,
+        upperInclusive: true,
+        count: this.positive.count[i]!,
+      })
     }
     // Where the zero bucket reaches into its neighbours, they begin at its edge.
     if (this.zeroCount !== 0 && !this.usesCustomBuckets) trimAtZero(all, this.zeroThreshold)
@@ -197,13 +243,22 @@ export class FloatHistogram {
   toString(): string {
     const parts = [`count:${formatG(this.count)}`, `sum:${formatG(this.sum)}`]
     for (const b of this.buckets()) {
-      if (b.count !== 0) parts.push(`${b.lowerInclusive ? '[' : '('}${formatG(b.lower)},${formatG(b.upper)}${b.upperInclusive ? ']' : ')'}:${formatG(b.count)}`)
+      if (b.count !== 0)
+        parts.push(
+          `${b.lowerInclusive ? '[' : '('}${formatG(b.lower)},${formatG(b.upper)}${b.upperInclusive ? ']' : ')'}:${formatG(b.count)}`,
+        )
     }
     return `{${parts.join(', ')}}`
   }
 }
 
-export interface Bucket { lower: number; upper: number; lowerInclusive: boolean; upperInclusive: boolean; count: number }
+export interface Bucket {
+  lower: number
+  upper: number
+  lowerInclusive: boolean
+  upperInclusive: boolean
+  count: number
+}
 
 function trimAtZero(all: Bucket[], threshold: number): void {
   for (const bucket of all) {
@@ -233,7 +288,12 @@ export function toPlain(value: number): string {
   const negative = mantissa.startsWith('-')
   const digits = mantissa.replace('-', '').replace('.', '')
   const point = (mantissa.replace('-', '').indexOf('.') + 1 || 2) - 1 + Number(exponentText)
-  const body = point <= 0 ? `0.${'0'.repeat(-point)}${digits}` : point >= digits.length ? digits + '0'.repeat(point - digits.length) : `${digits.slice(0, point)}.${digits.slice(point)}`
+  const body =
+    point <= 0
+      ? `0.${'0'.repeat(-point)}${digits}`
+      : point >= digits.length
+        ? digits + '0'.repeat(point - digits.length)
+        : `${digits.slice(0, point)}.${digits.slice(point)}`
   return negative ? `-${body}` : body
 }
 
@@ -252,7 +312,11 @@ export function bucketBound(index: number, schema: number, customValues?: readon
   const octave = Math.floor(index / perOctave)
   const fraction = exponentialBounds[(index - octave * perOctave) * (256 / perOctave)]!
   if (fraction === 0.5 && octave + 1 === 1025) return Number.MAX_VALUE
-  return octave + 1 > 1023 ? fraction * 2 * 2 ** octave : octave + 1 < -1021 ? fraction * 2 ** (octave + 60) * 2 ** -59 : fraction * 2 ** (octave + 1)
+  return octave + 1 > 1023
+    ? fraction * 2 * 2 ** octave
+    : octave + 1 < -1021
+      ? fraction * 2 ** (octave + 60) * 2 ** -59
+      : fraction * 2 ** (octave + 1)
 }
 
 export function bucketsFromSpans(spans: readonly Span[], counts: ArrayLike<number>): Buckets {
@@ -262,7 +326,10 @@ export function bucketsFromSpans(spans: readonly Span[], counts: ArrayLike<numbe
   let k = 0
   for (const span of spans) {
     at += span.offset
-    for (let i = 0; i < span.length; i++) { index.push(at++); count.push(counts[k++] ?? 0) }
+    for (let i = 0; i < span.length; i++) {
+      index.push(at++)
+      count.push(counts[k++] ?? 0)
+    }
   }
   return { index, count }
 }
@@ -283,7 +350,10 @@ function withoutEmpty(buckets: Buckets): Buckets {
   if (!buckets.count.includes(0)) return buckets
   const kept: Buckets = { index: [], count: [] }
   for (let i = 0; i < buckets.index.length; i++) {
-    if (buckets.count[i] !== 0) { kept.index.push(buckets.index[i]!); kept.count.push(buckets.count[i]!) }
+    if (buckets.count[i] !== 0) {
+      kept.index.push(buckets.index[i]!)
+      kept.count.push(buckets.count[i]!)
+    }
   }
   return kept
 }
@@ -291,7 +361,8 @@ function withoutEmpty(buckets: Buckets): Buckets {
 function mergeBuckets(a: Buckets, b: Buckets, sign: 1 | -1): Buckets {
   const index: number[] = []
   const count: number[] = []
-  let i = 0, k = 0
+  let i = 0,
+    k = 0
   while (i < a.index.length || k < b.index.length) {
     const ai = i < a.index.length ? a.index[i]! : Infinity
     const bi = k < b.index.length ? b.index[k]! : Infinity
@@ -317,7 +388,10 @@ function intoBounds(buckets: Buckets, from: readonly number[], to: readonly numb
     while (target < to.length && to[target]! < bound) target++
     const last = merged.index.length - 1
     if (last >= 0 && merged.index[last] === target) merged.count[last]! += buckets.count[i]!
-    else { merged.index.push(target); merged.count.push(buckets.count[i]!) }
+    else {
+      merged.index.push(target)
+      merged.count.push(buckets.count[i]!)
+    }
   }
   return merged
 }
@@ -329,7 +403,10 @@ function mergeDown(buckets: Buckets, bySchemas: number): Buckets {
     const target = Math.ceil(buckets.index[i]! / divisor)
     const last = merged.index.length - 1
     if (last >= 0 && merged.index[last] === target) merged.count[last]! += buckets.count[i]!
-    else { merged.index.push(target); merged.count.push(buckets.count[i]!) }
+    else {
+      merged.index.push(target)
+      merged.count.push(buckets.count[i]!)
+    }
   }
   return merged
 }
@@ -370,14 +447,18 @@ function widenZeroBucket(histogram: FloatHistogram, threshold: number): number {
       for (let i = 0; i < side.index.length; i++) {
         const lower = bucketBound(side.index[i]! - 1, histogram.schema)
         const upper = bucketBound(side.index[i]!, histogram.schema)
-        if (lower < threshold && upper > threshold && side.count[i] !== 0) { threshold = upper; again = true }
+        if (lower < threshold && upper > threshold && side.count[i] !== 0) {
+          threshold = upper
+          again = true
+        }
       }
     }
   }
   let moved = histogram.zeroCount
   for (const side of [histogram.positive, histogram.negative]) {
     let gone = 0
-    while (gone < side.index.length && bucketBound(side.index[gone]! - 1, histogram.schema) < threshold) moved += side.count[gone++]!
+    while (gone < side.index.length && bucketBound(side.index[gone]! - 1, histogram.schema) < threshold)
+      moved += side.count[gone++]!
     side.index.splice(0, gone)
     side.count.splice(0, gone)
   }

@@ -26,9 +26,13 @@ export class Labels {
     return new Labels(names.flatMap(name => [name, byName.get(name)!]))
   }
 
-  static fromObject(object: Readonly<Record<string, string>>): Labels { return Labels.from(Object.entries(object)) }
+  static fromObject(object: Readonly<Record<string, string>>): Labels {
+    return Labels.from(Object.entries(object))
+  }
 
-  get size(): number { return this.pairs.length / 2 }
+  get size(): number {
+    return this.pairs.length / 2
+  }
 
   /** The value, or '' where there is none. */
   get(name: string): string {
@@ -43,7 +47,9 @@ export class Labels {
   }
 
   /** Equal label sets, and only those, have equal keys. */
-  get key(): string { return this.#key ??= this.pairs.join(separator) }
+  get key(): string {
+    return (this.#key ??= this.pairs.join(separator))
+  }
 
   /** What `project` makes of this set; remembered under `memo`, which must stand for the same projection always. */
   memoized(memo: string, project: (labels: Labels) => Labels): Labels {
@@ -57,14 +63,16 @@ export class Labels {
   /** Only these names. */
   keep(names: ReadonlySet<string>): Labels {
     const pairs: string[] = []
-    for (let i = 0; i < this.pairs.length; i += 2) if (names.has(this.pairs[i]!)) pairs.push(this.pairs[i]!, this.pairs[i + 1]!)
+    for (let i = 0; i < this.pairs.length; i += 2)
+      if (names.has(this.pairs[i]!)) pairs.push(this.pairs[i]!, this.pairs[i + 1]!)
     return pairs.length === this.pairs.length ? this : new Labels(pairs)
   }
 
   /** All but these names. */
   drop(names: ReadonlySet<string>): Labels {
     const pairs: string[] = []
-    for (let i = 0; i < this.pairs.length; i += 2) if (!names.has(this.pairs[i]!)) pairs.push(this.pairs[i]!, this.pairs[i + 1]!)
+    for (let i = 0; i < this.pairs.length; i += 2)
+      if (!names.has(this.pairs[i]!)) pairs.push(this.pairs[i]!, this.pairs[i + 1]!)
     return pairs.length === this.pairs.length ? this : new Labels(pairs)
   }
 
@@ -75,14 +83,19 @@ export class Labels {
     for (let i = 0; i < this.pairs.length; i += 2) {
       const at = this.pairs[i]!
       if (at === name) continue
-      if (!placed && compareText(at, name) > 0) { pairs.push(name, value); placed = true }
+      if (!placed && compareText(at, name) > 0) {
+        pairs.push(name, value)
+        placed = true
+      }
       pairs.push(at, this.pairs[i + 1]!)
     }
     if (!placed) pairs.push(name, value)
     return new Labels(pairs)
   }
 
-  equals(other: Labels): boolean { return this === other || this.key === other.key }
+  equals(other: Labels): boolean {
+    return this === other || this.key === other.key
+  }
 
   toObject(): Record<string, string> {
     const object: Record<string, string> = {}
@@ -114,5 +127,9 @@ export function compareLabels(a: Labels, b: Labels): number {
   return a.pairs.length - b.pairs.length
 }
 
-export function isLegacyLabelName(name: string): boolean { return /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name) }
-export function isLegacyMetricName(name: string): boolean { return /^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(name) }
+export function isLegacyLabelName(name: string): boolean {
+  return /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name)
+}
+export function isLegacyMetricName(name: string): boolean {
+  return /^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(name)
+}

@@ -59,7 +59,11 @@ export class LogBatch {
     const times = new Float64Array(size)
     times.set(this.timesMs)
     this.timesMs = times
-    const widen = (from: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> => { const to = new Uint32Array(size); to.set(from); return to }
+    const widen = (from: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> => {
+      const to = new Uint32Array(size)
+      to.set(from)
+      return to
+    }
     this.subNs = widen(this.subNs)
     this.lineFrom = widen(this.lineFrom)
     this.lineTo = widen(this.lineTo)
@@ -70,13 +74,16 @@ export class LogBatch {
 
 /** Collects lines that come as strings, in any order of streams, and lays them out as a batch. */
 export class LogBatchBuilder {
-  readonly #byStream = new Map<string, { labels: Labels; entries: { ms: number; subNs: number; line: string; pairs: readonly string[] }[] }>()
+  readonly #byStream = new Map<
+    string,
+    { labels: Labels; entries: { ms: number; subNs: number; line: string; pairs: readonly string[] }[] }
+  >()
   count = 0
 
   /** `pairs`: names and values in turn. */
   add(labels: Labels, ms: number, subNs: number, line: string, pairs: readonly string[] = []): void {
     let stream = this.#byStream.get(labels.key)
-    if (stream === undefined) this.#byStream.set(labels.key, stream = { labels, entries: [] })
+    if (stream === undefined) this.#byStream.set(labels.key, (stream = { labels, entries: [] }))
     stream.entries.push({ ms, subNs, line, pairs })
     this.count++
   }

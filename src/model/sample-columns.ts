@@ -83,7 +83,11 @@ export class SampleColumns {
   /** Drops samples outside [fromMs, toMs], and of several with one timestamp all but the first; sorts where needed. */
   normalize(fromMs: number, toMs: number): void {
     let inOrder = true
-    for (let i = 1; i < this.count; i++) if (this.timesMs[i]! <= this.timesMs[i - 1]!) { inOrder = false; break }
+    for (let i = 1; i < this.count; i++)
+      if (this.timesMs[i]! <= this.timesMs[i - 1]!) {
+        inOrder = false
+        break
+      }
     if (inOrder) {
       let from = 0
       while (from < this.count && this.timesMs[from]! < fromMs) from++
@@ -92,8 +96,15 @@ export class SampleColumns {
       this.#window(from, to)
       return
     }
-    const order = Uint32Array.from({ length: this.count }, (_, i) => i).sort((a, b) => this.timesMs[a]! - this.timesMs[b]! || a - b)
-    const old = { timesMs: this.timesMs.slice(), words: this.words.slice(), histograms: this.histograms, startsMs: this.startsMs?.slice() }
+    const order = Uint32Array.from({ length: this.count }, (_, i) => i).sort(
+      (a, b) => this.timesMs[a]! - this.timesMs[b]! || a - b,
+    )
+    const old = {
+      timesMs: this.timesMs.slice(),
+      words: this.words.slice(),
+      histograms: this.histograms,
+      startsMs: this.startsMs?.slice(),
+    }
     this.histograms = old.histograms === undefined ? undefined : []
     let out = 0
     for (const i of order) {

@@ -3,7 +3,21 @@ import type { Labels } from './labels.ts'
 
 export const serviceNameLabel = 'service_name'
 /** In order of preference. */
-export const serviceLabels = ['service', 'app', 'application', 'app_name', 'name', 'app_kubernetes_io_name', 'container', 'container_name', 'k8s_container_name', 'component', 'workload', 'job', 'k8s_job_name'] as const
+export const serviceLabels = [
+  'service',
+  'app',
+  'application',
+  'app_name',
+  'name',
+  'app_kubernetes_io_name',
+  'container',
+  'container_name',
+  'k8s_container_name',
+  'component',
+  'workload',
+  'job',
+  'k8s_job_name',
+] as const
 
 /** The service that the other labels tell. */
 export function impliedService(labels: Labels): string {

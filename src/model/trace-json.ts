@@ -4,28 +4,42 @@ import type { AnyValue, Attribute } from './trace.ts'
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue }
 
 /** Doubles that JSON has no number for are texts. */
-export function doubleJson(value: number): JsonValue { return Number.isFinite(value) ? value : Number.isNaN(value) ? 'NaN' : value > 0 ? 'Infinity' : '-Infinity' }
+export function doubleJson(value: number): JsonValue {
+  return Number.isFinite(value) ? value : Number.isNaN(value) ? 'NaN' : value > 0 ? 'Infinity' : '-Infinity'
+}
 
 export function valueToJson(value: AnyValue): JsonValue {
   switch (value.kind) {
-    case 'string': return { stringValue: value.value }
-    case 'bool': return { boolValue: value.value }
-    case 'int': return { intValue: String(value.value) }
-    case 'double': return { doubleValue: doubleJson(value.value) }
-    case 'array': return { arrayValue: value.values.length === 0 ? {} : { values: value.values.map(valueToJson) } }
-    case 'map': return { kvlistValue: value.entries.length === 0 ? {} : { values: attributesToJson(value.entries) } }
-    case 'bytes': return { bytesValue: Buffer.from(value.value).toString('base64') }
-    default: return {}
+    case 'string':
+      return { stringValue: value.value }
+    case 'bool':
+      return { boolValue: value.value }
+    case 'int':
+      return { intValue: String(value.value) }
+    case 'double':
+      return { doubleValue: doubleJson(value.value) }
+    case 'array':
+      return { arrayValue: value.values.length === 0 ? {} : { values: value.values.map(valueToJson) } }
+    case 'map':
+      return { kvlistValue: value.entries.length === 0 ? {} : { values: attributesToJson(value.entries) } }
+    case 'bytes':
+      return { bytesValue: Buffer.from(value.value).toString('base64') }
+    default:
+      return {}
   }
 }
 
-export function attributesToJson(attributes: readonly Attribute[]): JsonValue[] { return attributes.map(({ key, value }) => ({ key, value: valueToJson(value) })) }
+export function attributesToJson(attributes: readonly Attribute[]): JsonValue[] {
+  return attributes.map(({ key, value }) => ({ key, value: valueToJson(value) }))
+}
 
 type Json = Readonly<Record<string, unknown>>
-const asObject = (value: unknown): Json => (typeof value === 'object' && value !== null && !Array.isArray(value) ? value as Json : {})
+const asObject = (value: unknown): Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : {}
 const asList = (value: unknown): unknown[] => (Array.isArray(value) ? value : [])
 /** A member under either of its two spellings. */
-const member = (object: Json, name: string): unknown => object[name] ?? object[name.replaceAll(/[A-Z]/g, c => `_${c.toLowerCase()}`)]
+const member = (object: Json, name: string): unknown =>
+  object[name] ?? object[name.replaceAll(/[A-Z]/g, c => `_${c.toLowerCase()}`)]
 
 export function bigintOf(value: unknown): bigint {
   if (typeof value === 'number') return Number.isFinite(value) ? BigInt(Math.trunc(value)) : 0n
@@ -40,9 +54,15 @@ export function valueFromJson(json: unknown, depth = 0): AnyValue {
   if (typeof read('boolValue') === 'boolean') return { kind: 'bool', value: read('boolValue') as boolean }
   if (read('intValue') !== undefined) return { kind: 'int', value: BigInt.asIntN(64, bigintOf(read('intValue'))) }
   if (read('doubleValue') !== undefined) return { kind: 'double', value: Number(read('doubleValue')) }
-  if (read('arrayValue') !== undefined) return { kind: 'array', values: asList(asObject(read('arrayValue'))['values']).map(v => valueFromJson(v, depth + 1)) }
-  if (read('kvlistValue') !== undefined) return { kind: 'map', entries: attributesFromJson(asObject(read('kvlistValue'))['values'], depth + 1) }
-  if (typeof read('bytesValue') === 'string') return { kind: 'bytes', value: Buffer.from(read('bytesValue') as string, 'base64') }
+  if (read('arrayValue') !== undefined)
+    return {
+      kind: 'array',
+      values: asList(asObject(read('arrayValue'))['values']).map(v => valueFromJson(v, depth + 1)),
+    }
+  if (read('kvlistValue') !== undefined)
+    return { kind: 'map', entries: attributesFromJson(asObject(read('kvlistValue'))['values'], depth + 1) }
+  if (typeof read('bytesValue') === 'string')
+    return { kind: 'bytes', value: Buffer.from(read('bytesValue') as string, 'base64') }
   return { kind: 'none' }
 }
 

@@ -12,9 +12,24 @@ export type AnyValue =
   | { kind: 'bytes'; value: Uint8Array }
   | { kind: 'none' }
 
-export interface Attribute { key: string; value: AnyValue }
-export interface SpanEvent { timeNs: bigint; name: string; attributes: Attribute[]; dropped: number }
-export interface SpanLink { traceId: Uint8Array; spanId: Uint8Array; traceState: string; attributes: Attribute[]; dropped: number; flags: number }
+export interface Attribute {
+  key: string
+  value: AnyValue
+}
+export interface SpanEvent {
+  timeNs: bigint
+  name: string
+  attributes: Attribute[]
+  dropped: number
+}
+export interface SpanLink {
+  traceId: Uint8Array
+  spanId: Uint8Array
+  traceState: string
+  attributes: Attribute[]
+  dropped: number
+  flags: number
+}
 
 export interface Span {
   traceId: Uint8Array
@@ -48,7 +63,14 @@ export interface Span {
   largestBytes?: number
 }
 
-export interface Scope { name: string; version: string; attributes: Attribute[]; dropped: number; key?: string | undefined; inOrder?: Scope | undefined }
+export interface Scope {
+  name: string
+  version: string
+  attributes: Attribute[]
+  dropped: number
+  key?: string | undefined
+  inOrder?: Scope | undefined
+}
 /** Told of attributes whose texts lie in the message that is visited: keys at [keyFrom, keyTo). */
 export interface AttributeSink {
   text(keyFrom: number, keyTo: number, from: number, to: number): void
@@ -60,14 +82,33 @@ export interface AttributeSink {
 }
 
 /** Attributes that are not taken apart: [from, to) of each in `message`, one after another. */
-export interface RawAttributes { message: Uint8Array; ranges: number[]; visit: (message: Uint8Array, from: number, to: number, sink: AttributeSink) => void }
+export interface RawAttributes {
+  message: Uint8Array
+  ranges: number[]
+  visit: (message: Uint8Array, from: number, to: number, sink: AttributeSink) => void
+}
 
-export interface ScopeSpans { scope: Scope; schemaUrl: string; spans: Span[] }
+export interface ScopeSpans {
+  scope: Scope
+  schemaUrl: string
+  spans: Span[]
+}
 /** `key` and `inOrder` of resources and scopes: kept by `TraceCombiner` for the next trace that they are of. */
-export interface Resource { attributes: Attribute[]; dropped: number; key?: string | undefined; inOrder?: Resource | undefined }
-export interface ResourceSpans { resource: Resource; schemaUrl: string; scopes: ScopeSpans[] }
+export interface Resource {
+  attributes: Attribute[]
+  dropped: number
+  key?: string | undefined
+  inOrder?: Resource | undefined
+}
+export interface ResourceSpans {
+  resource: Resource
+  schemaUrl: string
+  scopes: ScopeSpans[]
+}
 /** Spans of one trace, or of several on their way in. */
-export interface Trace { resources: ResourceSpans[] }
+export interface Trace {
+  resources: ResourceSpans[]
+}
 
 export function serviceNameOf(resource: Resource): string {
   const found = resource.attributes.find(a => a.key === 'service.name')
@@ -77,27 +118,46 @@ export function serviceNameOf(resource: Resource): string {
 /** One text for each value; equal values have equal texts. */
 export function valueKey(value: AnyValue): string {
   switch (value.kind) {
-    case 'string': return `s${value.value.length}:${value.value}`
-    case 'array': return `a[${value.values.map(valueKey).join()}]`
-    case 'map': return `m{${attributesKey(value.entries)}}`
-    case 'bytes': return `x${Buffer.from(value.value).toString('hex')}`
-    case 'none': return 'n'
-    default: return `${value.kind[0]!}${value.value}`
+    case 'string':
+      return `s${value.value.length}:${value.value}`
+    case 'array':
+      return `a[${value.values.map(valueKey).join()}]`
+    case 'map':
+      return `m{${attributesKey(value.entries)}}`
+    case 'bytes':
+      return `x${Buffer.from(value.value).toString('hex')}`
+    case 'none':
+      return 'n'
+    default:
+      return `${value.kind[0]!}${value.value}`
   }
 }
 
 /** Irrespective of the order of the attributes. */
 export function attributesKey(attributes: readonly Attribute[]): string {
-  return attributes.map(a => `${a.key.length}:${a.key}=${valueKey(a.value)}`).sort().join('\0')
+  return attributes
+    .map(a => `${a.key.length}:${a.key}=${valueKey(a.value)}`)
+    .sort()
+    .join('\0')
 }
 
-function sorted(attributes: readonly Attribute[]): Attribute[] { return [...attributes].sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0)) }
+function sorted(attributes: readonly Attribute[]): Attribute[] {
+  return [...attributes].sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
+}
 
 /** Equal for equal resources. */
-export function resourceKey(resource: Resource): string { return resource.key ??= attributesKey(resource.attributes) }
-function scopeKey(scope: Scope): string { return scope.key ??= `${scope.name}\0${scope.version}\0${attributesKey(scope.attributes)}` }
-function resourceInOrder(resource: Resource): Resource { return resource.inOrder ??= { ...resource, attributes: sorted(resource.attributes), inOrder: undefined } }
-function scopeInOrder(scope: Scope): Scope { return scope.inOrder ??= { ...scope, attributes: sorted(scope.attributes), inOrder: undefined } }
+export function resourceKey(resource: Resource): string {
+  return (resource.key ??= attributesKey(resource.attributes))
+}
+function scopeKey(scope: Scope): string {
+  return (scope.key ??= `${scope.name}\0${scope.version}\0${attributesKey(scope.attributes)}`)
+}
+function resourceInOrder(resource: Resource): Resource {
+  return (resource.inOrder ??= { ...resource, attributes: sorted(resource.attributes), inOrder: undefined })
+}
+function scopeInOrder(scope: Scope): Scope {
+  return (scope.inOrder ??= { ...scope, attributes: sorted(scope.attributes), inOrder: undefined })
+}
 
 /**
  * Parts of one trace become one: a resource and a scope stand once, whatever the order of their attributes, and a span (by id and kind)
@@ -116,21 +176,27 @@ export class TraceCombiner {
     const key = resourceKey(resource)
     let place = this.#byKey.get(key)
     if (place === undefined) {
-      place = this.#resources.push({ key, into: { resource: resourceInOrder(resource), schemaUrl, scopes: [] }, scopes: [] }) - 1
+      place =
+        this.#resources.push({
+          key,
+          into: { resource: resourceInOrder(resource), schemaUrl, scopes: [] },
+          scopes: [],
+        }) - 1
       this.#byKey.set(key, place)
     }
     const { into, scopes } = this.#resources[place]!
     const own = scopeKey(scope)
     let found = scopes.find(s => s.key === own)
     if (found === undefined) {
-      scopes.push(found = { key: own, into: { scope: scopeInOrder(scope), schemaUrl: scopeUrl, spans: [] } })
+      scopes.push((found = { key: own, into: { scope: scopeInOrder(scope), schemaUrl: scopeUrl, spans: [] } }))
       into.scopes.push(found.into)
     }
     return found.into
   }
 
   add(target: ScopeSpans, span: Span): void {
-    const number = this.#ids.add(span.spanId), { kind } = span
+    const number = this.#ids.add(span.spanId),
+      { kind } = span
     if (number === this.#kinds.length) this.#kinds.push(0)
     if (kind >= 0 && kind < 31) {
       const bit = 1 << kind
@@ -156,7 +222,8 @@ export class TraceCombiner {
   /** What it became; it is empty again. */
   finish(): Trace {
     const resources = this.#resources.map(r => r.into)
-    for (const r of resources) if (r.scopes.some(s => s.spans.length === 0)) r.scopes = r.scopes.filter(s => s.spans.length > 0)
+    for (const r of resources)
+      if (r.scopes.some(s => s.spans.length === 0)) r.scopes = r.scopes.filter(s => s.spans.length > 0)
     this.#resources.length = 0
     this.#byKey.clear()
     this.#ids.reset()

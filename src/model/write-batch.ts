@@ -9,13 +9,45 @@ import { encodeUtf8 } from '#core/text.ts'
 import type { FloatHistogram } from './histogram.ts'
 import type { Labels } from './labels.ts'
 
-export interface HistogramSample { series: number; timeMs: number; histogram: FloatHistogram; startMs: number }
-export interface ExemplarSample { series: number; labels: Labels; value: number; timeMs: number }
-export type MetricType = 'unknown' | 'counter' | 'gauge' | 'histogram' | 'gaugehistogram' | 'summary' | 'info' | 'stateset'
-export interface Metadata { metric: string; type: MetricType; help: string; unit: string }
+export interface HistogramSample {
+  series: number
+  timeMs: number
+  histogram: FloatHistogram
+  startMs: number
+}
+export interface ExemplarSample {
+  series: number
+  labels: Labels
+  value: number
+  timeMs: number
+}
+export type MetricType =
+  | 'unknown'
+  | 'counter'
+  | 'gauge'
+  | 'histogram'
+  | 'gaugehistogram'
+  | 'summary'
+  | 'info'
+  | 'stateset'
+export interface Metadata {
+  metric: string
+  type: MetricType
+  help: string
+  unit: string
+}
 
 /** Numbers of the remote-write protocol. */
-export const metricTypes: readonly MetricType[] = ['unknown', 'counter', 'gauge', 'histogram', 'gaugehistogram', 'summary', 'info', 'stateset']
+export const metricTypes: readonly MetricType[] = [
+  'unknown',
+  'counter',
+  'gauge',
+  'histogram',
+  'gaugehistogram',
+  'summary',
+  'info',
+  'stateset',
+]
 
 /** The decoder that fills a batch owns it; whoever stores it copies what it keeps. Reused from request to request. */
 export class WriteBatch {
@@ -94,9 +126,13 @@ export class KeyWriter {
   bytes: Uint8Array
   at = 0
 
-  constructor(capacity = 4096) { this.bytes = new Uint8Array(capacity) }
+  constructor(capacity = 4096) {
+    this.bytes = new Uint8Array(capacity)
+  }
 
-  reset(): void { this.at = 0 }
+  reset(): void {
+    this.at = 0
+  }
 
   #reserve(count: number): void {
     if (this.at + count <= this.bytes.length) return
@@ -106,7 +142,10 @@ export class KeyWriter {
   }
 
   #writeUvarint(value: number): void {
-    while (value >= 128) { this.bytes[this.at++] = value & 127 | 128; value >>>= 7 }
+    while (value >= 128) {
+      this.bytes[this.at++] = (value & 127) | 128
+      value >>>= 7
+    }
     this.bytes[this.at++] = value
   }
 
@@ -126,7 +165,9 @@ export class KeyWriter {
   }
 
   /** Gives back room that is not used. */
-  trim(): void { this.bytes = this.bytes.slice(0, this.at) }
+  trim(): void {
+    this.bytes = this.bytes.slice(0, this.at)
+  }
 
   /** Takes over a whole key; returns where it begins. */
   writeKey(source: Uint8Array, from: number, to: number): number {
@@ -139,7 +180,8 @@ export class KeyWriter {
   /** Writes a whole key; returns where it begins. */
   writeLabels(labels: Labels): number {
     const from = this.at
-    for (let i = 0; i < labels.pairs.length; i += 2) this.writeLabelBytes(encodeUtf8(labels.pairs[i]!), encodeUtf8(labels.pairs[i + 1]!))
+    for (let i = 0; i < labels.pairs.length; i += 2)
+      this.writeLabelBytes(encodeUtf8(labels.pairs[i]!), encodeUtf8(labels.pairs[i + 1]!))
     return from
   }
 }

@@ -22,7 +22,9 @@ export class Auth {
     this.#options = options
   }
 
-  get isOn(): boolean { return this.#options.username !== '' || this.#options.bearerToken !== '' }
+  get isOn(): boolean {
+    return this.#options.username !== '' || this.#options.bearerToken !== ''
+  }
 
   /** Why a request with this Authorization header is refused, or undefined. */
   refuses(path: string, authorization: string | undefined): string | undefined {
@@ -30,9 +32,14 @@ export class Auth {
     if (!this.isOn || openPaths.has(path)) return undefined
     const space = authorization?.indexOf(' ') ?? -1
     if (authorization === undefined || space < 0) return 'credentials are missing: send an Authorization header'
-    const scheme = authorization.slice(0, space).toLowerCase(), given = authorization.slice(space + 1).trim()
-    if (scheme === 'bearer' && bearerToken !== '') return isSame(given, bearerToken) ? undefined : 'the bearer token is wrong'
-    if (scheme === 'basic' && username !== '') return isSame(Buffer.from(given, 'base64').toString('utf8'), `${username}:${password}`) ? undefined : 'the user name or the password is wrong'
+    const scheme = authorization.slice(0, space).toLowerCase(),
+      given = authorization.slice(space + 1).trim()
+    if (scheme === 'bearer' && bearerToken !== '')
+      return isSame(given, bearerToken) ? undefined : 'the bearer token is wrong'
+    if (scheme === 'basic' && username !== '')
+      return isSame(Buffer.from(given, 'base64').toString('utf8'), `${username}:${password}`)
+        ? undefined
+        : 'the user name or the password is wrong'
     return `authorization by ${scheme} is not set up here`
   }
 

@@ -1,6 +1,26 @@
 /** gRPC calls with one request, bodies as bytes: decoding is the handler's. */
-import { Server, ServerCredentials, status, type handleServerStreamingCall, type handleUnaryCall, type Metadata, type ServiceError } from '@grpc/grpc-js'
-import { BadDataError, BadQueryError, CanceledError, CorruptDataError, ExecutionError, LimitError, messageOf, NotFoundError, TimeoutError, UnauthorizedError, UnavailableError } from '#core/errors.ts'
+import {
+  Server,
+  ServerCredentials,
+  status,
+  type handleServerStreamingCall,
+  type handleUnaryCall,
+  type Metadata,
+  type ServiceError,
+} from '@grpc/grpc-js'
+import {
+  BadDataError,
+  BadQueryError,
+  CanceledError,
+  CorruptDataError,
+  ExecutionError,
+  LimitError,
+  messageOf,
+  NotFoundError,
+  TimeoutError,
+  UnauthorizedError,
+  UnavailableError,
+} from '#core/errors.ts'
 import type { Auth } from './auth.ts'
 import type { TlsOptions } from './http.ts'
 
@@ -17,7 +37,11 @@ export interface GrpcMethod {
 function credentials(tls: TlsOptions | undefined): ServerCredentials {
   if (tls === undefined) return ServerCredentials.createInsecure()
   const pair = { cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) }
-  return ServerCredentials.createSsl(tls.clientCa === undefined ? null : Buffer.from(tls.clientCa), [pair], tls.clientCa !== undefined)
+  return ServerCredentials.createSsl(
+    tls.clientCa === undefined ? null : Buffer.from(tls.clientCa),
+    [pair],
+    tls.clientCa !== undefined,
+  )
 }
 
 const asIs = (bytes: Buffer): Buffer => bytes
@@ -26,7 +50,13 @@ const asIs = (bytes: Buffer): Buffer => bytes
 function statusOf(error: unknown): number {
   if (error instanceof UnavailableError) return status.UNAVAILABLE
   if (error instanceof LimitError) return error.status === 429 ? status.UNAVAILABLE : status.INVALID_ARGUMENT
-  if (error instanceof BadDataError || error instanceof CorruptDataError || error instanceof BadQueryError || error instanceof ExecutionError) return status.INVALID_ARGUMENT
+  if (
+    error instanceof BadDataError ||
+    error instanceof CorruptDataError ||
+    error instanceof BadQueryError ||
+    error instanceof ExecutionError
+  )
+    return status.INVALID_ARGUMENT
   if (error instanceof CanceledError) return status.CANCELLED
   if (error instanceof TimeoutError) return status.DEADLINE_EXCEEDED
   if (error instanceof UnauthorizedError) return status.UNAUTHENTICATED
@@ -35,7 +65,12 @@ function statusOf(error: unknown): number {
 
 class UnauthenticatedError extends Error {}
 
-function failure(error: unknown): Partial<ServiceError> { return { code: error instanceof UnauthenticatedError ? status.UNAUTHENTICATED : statusOf(error), details: messageOf(error) } }
+function failure(error: unknown): Partial<ServiceError> {
+  return {
+    code: error instanceof UnauthenticatedError ? status.UNAUTHENTICATED : statusOf(error),
+    details: messageOf(error),
+  }
+}
 
 export class GrpcServer {
   readonly #server: Server
@@ -46,25 +81,60 @@ export class GrpcServer {
     this.#tls = tls
     this.#server = new Server({ 'grpc.max_receive_message_length': messageBytesMax })
     for (const { service, method, isStream = false, handler } of methods) {
-      const run = async ({ request, metadata }: { request: Buffer; metadata: Metadata }, signal: AbortSignal): Promise<Buffer> => {
+      const run = async (
+        { request, metadata }: { request: Buffer; metadata: Metadata },
+        signal: AbortSignal,
+      ): Promise<Buffer> => {
         const authorization = metadata.get('authorization')[0]
-        const problem = auth.refuses(`/${service}/${method}`, authorization === undefined ? undefined : String(authorization))
+        const problem = auth.refuses(
+          `/${service}/${method}`,
+          authorization === undefined ? undefined : String(authorization),
+        )
         if (problem !== undefined) throw new UnauthenticatedError(problem)
         const tenant = metadata.get('x-scope-orgid')[0]
         return Buffer.from(await handler(request, tenant === undefined ? undefined : String(tenant), signal))
       }
       const unary: handleUnaryCall<Buffer, Buffer> = (call, reply) => {
         const gone = new AbortController()
-        call.on('cancelled', () => { gone.abort() })
-        run(call, gone.signal).then(answer => { reply(null, answer) }, (error: unknown) => { reply(failure(error)) })
+        call.on('cancelled', () => {
+          gone.abort()
+        })
+        run(call, gone.signal).then(
+          answer => {
+            reply(null, answer)
+          },
+          (error: unknown) => {
+            reply(failure(error))
+          },
+        )
       }
       const stream: handleServerStreamingCall<Buffer, Buffer> = call => {
         const gone = new AbortController()
-        call.on('cancelled', () => { gone.abort() })
-        run(call, gone.signal).then(answer => { call.write(answer); call.end() }, (error: unknown) => { call.emit('error', failure(error)) })
+        call.on('cancelled', () => {
+          gone.abort()
+        })
+        run(call, gone.signal).then(
+          answer => {
+            call.write(answer)
+            call.end()
+          },
+          (error: unknown) => {
+            call.emit('error', failure(error))
+          },
+        )
       }
       this.#server.addService(
-        { [method]: { path: `/${service}/${method}`, requestStream: false, responseStream: isStream, requestSerialize: asIs, requestDeserialize: asIs, responseSerialize: asIs, responseDeserialize: asIs } },
+        {
+          [method]: {
+            path: `/${service}/${method}`,
+            requestStream: false,
+            responseStream: isStream,
+            requestSerialize: asIs,
+            requestDeserialize: asIs,
+            responseSerialize: asIs,
+            responseDeserialize: asIs,
+          },
+        },
         { [method]: isStream ? stream : unary },
       )
     }
@@ -82,7 +152,9 @@ export class GrpcServer {
 
   close(): Promise<void> {
     return new Promise(resolve => {
-      this.#server.tryShutdown(() => { resolve() })
+      this.#server.tryShutdown(() => {
+        resolve()
+      })
       this.#server.forceShutdown()
     })
   }

@@ -17,57 +17,178 @@ import { HttpClient, isOffLimits, type ClientSettings, type ClientWorld } from '
 const directory = mkdtempSync(join(tmpdir(), 'tercet-client-'))
 const seen: { url: string; headers: IncomingMessage['headers'] }[] = []
 const none = { text: '', file: '' }
-const plain: ClientSettings = { basicAuth: undefined, authorization: undefined, oauth2: undefined, tls: undefined, proxyUrl: '', noProxy: '', proxyFromEnvironment: false, followRedirects: true, headers: [] }
+const plain: ClientSettings = {
+  basicAuth: undefined,
+  authorization: undefined,
+  oauth2: undefined,
+  tls: undefined,
+  proxyUrl: '',
+  noProxy: '',
+  proxyFromEnvironment: false,
+  followRedirects: true,
+  headers: [],
+}
 let clockMs = 0
-const world = (more: Partial<ClientWorld> = {}): ClientWorld => ({ clock: { ...systemClock, monotonicMs: () => clockMs }, files: systemFiles, env: {}, directory, ...more })
+const world = (more: Partial<ClientWorld> = {}): ClientWorld => ({
+  clock: { ...systemClock, monotonicMs: () => clockMs },
+  files: systemFiles,
+  env: {},
+  directory,
+  ...more,
+})
 const answer = (incoming: IncomingMessage, reply: ServerResponse): void => {
   seen.push({ url: incoming.url ?? '', headers: incoming.headers })
   switch (new URL(incoming.url ?? '', 'http://x').pathname) {
-    case '/token': reply.writeHead(200, { 'content-type': 'application/json' }).end(`{"access_token":"t${seen.filter(s => s.url === '/token').length}","expires_in":100}`); return
-    case '/gzip': reply.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync('x'.repeat(10_000))); return
-    case '/zstd': reply.writeHead(200, { 'content-encoding': 'zstd' }).end(zstdCompressSync('zstd')); return
-    case '/bad-gzip': reply.writeHead(200, { 'content-encoding': 'gzip' }).end('not gzip at all'); return
-    case '/hang': return
-    case '/moved': reply.writeHead(302, { location: '/here' }).end(); return
-    case '/elsewhere': reply.writeHead(302, { location: `http://localhost:${port}/here` }).end(); return
-    case '/circle': reply.writeHead(302, { location: '/circle' }).end(); return
-    default: reply.end('hello')
+    case '/token':
+      reply
+        .writeHead(200, { 'content-type': 'application/json' })
+        .end(`{"access_token":"t${seen.filter(s => s.url === '/token').length}","expires_in":100}`)
+      return
+    case '/gzip':
+      reply.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync('x'.repeat(10_000)))
+      return
+    case '/zstd':
+      reply.writeHead(200, { 'content-encoding': 'zstd' }).end(zstdCompressSync('zstd'))
+      return
+    case '/bad-gzip':
+      reply.writeHead(200, { 'content-encoding': 'gzip' }).end('not gzip at all')
+      return
+    case '/hang':
+      return
+    case '/moved':
+      reply.writeHead(302, { location: '/here' }).end()
+      return
+    case '/elsewhere':
+      reply.writeHead(302, { location: `http://localhost:${port}/here` }).end()
+      return
+    case '/circle':
+      reply.writeHead(302, { location: '/circle' }).end()
+      return
+    default:
+      reply.end('hello')
   }
 }
 const server = createServer(answer)
 /** Tunnels, and remembers to where. */
 const tunnels: string[] = []
-const proxy = createServer((incoming, reply) => { tunnels.push(incoming.url ?? ''); incoming.pipe(request(incoming.url ?? '', { method: incoming.method, headers: incoming.headers }, r => { reply.writeHead(r.statusCode ?? 0, r.headers); r.pipe(reply) })) })
+const proxy = createServer((incoming, reply) => {
+  tunnels.push(incoming.url ?? '')
+  incoming.pipe(
+    request(incoming.url ?? '', { method: incoming.method, headers: incoming.headers }, r => {
+      reply.writeHead(r.statusCode ?? 0, r.headers)
+      r.pipe(reply)
+    }),
+  )
+})
 proxy.on('connect', (incoming, socket, head) => {
   tunnels.push(incoming.url ?? '')
   const [host, to] = (incoming.url ?? '').split(':')
-  const out = connect(Number(to), host, () => { socket.write('HTTP/1.1 200 OK\r\n\r\n'); out.write(head); out.pipe(socket).pipe(out) })
-  for (const s of [out, socket]) s.on('error', () => { out.destroy(); socket.destroy() })
+  const out = connect(Number(to), host, () => {
+    socket.write('HTTP/1.1 200 OK\r\n\r\n')
+    out.write(head)
+    out.pipe(socket).pipe(out)
+  })
+  for (const s of [out, socket])
+    s.on('error', () => {
+      out.destroy()
+      socket.destroy()
+    })
 })
 let secure: ReturnType<typeof createSecure>
-let port = 0, securePort = 0, proxyPort = 0
-const listen = (s: { listen(port: number, host: string, done: () => void): unknown; address(): unknown }): Promise<number> => new Promise(resolve => { s.listen(0, '127.0.0.1', () => { resolve((s.address() as { port: number }).port) }) })
+let port = 0,
+  securePort = 0,
+  proxyPort = 0
+const listen = (s: {
+  listen(port: number, host: string, done: () => void): unknown
+  address(): unknown
+}): Promise<number> =>
+  new Promise(resolve => {
+    s.listen(0, '127.0.0.1', () => {
+      resolve((s.address() as { port: number }).port)
+    })
+  })
 
 before(async () => {
-  const openssl = (...args: string[]): void => { execFileSync('openssl', args, { cwd: directory, stdio: 'ignore' }) }
-  openssl('req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', 'ca.key', '-out', 'ca.crt', '-days', '2', '-subj', '/CN=ca')
+  const openssl = (...args: string[]): void => {
+    execFileSync('openssl', args, { cwd: directory, stdio: 'ignore' })
+  }
+  openssl(
+    'req',
+    '-x509',
+    '-newkey',
+    'rsa:2048',
+    '-nodes',
+    '-keyout',
+    'ca.key',
+    '-out',
+    'ca.crt',
+    '-days',
+    '2',
+    '-subj',
+    '/CN=ca',
+  )
   for (const name of ['server', 'client']) {
-    openssl('req', '-newkey', 'rsa:2048', '-nodes', '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`)
+    openssl(
+      'req',
+      '-newkey',
+      'rsa:2048',
+      '-nodes',
+      '-keyout',
+      `${name}.key`,
+      '-out',
+      `${name}.csr`,
+      '-subj',
+      `/CN=${name}`,
+    )
     writeFileSync(join(directory, `${name}.ext`), 'subjectAltName=DNS:server.test')
-    openssl('x509', '-req', '-in', `${name}.csr`, '-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial', '-out', `${name}.crt`, '-days', '2', '-extfile', `${name}.ext`)
+    openssl(
+      'x509',
+      '-req',
+      '-in',
+      `${name}.csr`,
+      '-CA',
+      'ca.crt',
+      '-CAkey',
+      'ca.key',
+      '-CAcreateserial',
+      '-out',
+      `${name}.crt`,
+      '-days',
+      '2',
+      '-extfile',
+      `${name}.ext`,
+    )
   }
   const read = (name: string): Buffer => readFileSync(join(directory, name))
-  secure = createSecure({ key: read('server.key'), cert: read('server.crt'), ca: read('ca.crt'), requestCert: true, rejectUnauthorized: true }, answer)
+  secure = createSecure(
+    {
+      key: read('server.key'),
+      cert: read('server.crt'),
+      ca: read('ca.crt'),
+      requestCert: true,
+      rejectUnauthorized: true,
+    },
+    answer,
+  )
   port = await listen(server)
   securePort = await listen(secure)
   proxyPort = await listen(proxy)
 })
 after(async () => {
-  for (const s of [server, secure, proxy]) await new Promise(resolve => { s.close(resolve); s.closeAllConnections() })
+  for (const s of [server, secure, proxy])
+    await new Promise(resolve => {
+      s.close(resolve)
+      s.closeAllConnections()
+    })
   rmSync(directory, { recursive: true, force: true })
 })
 
-async function get(path: string, settings: Partial<ClientSettings> = {}, more: Partial<ClientWorld> = {}, base = `http://127.0.0.1:${port}`): Promise<string> {
+async function get(
+  path: string,
+  settings: Partial<ClientSettings> = {},
+  more: Partial<ClientWorld> = {},
+  base = `http://127.0.0.1:${port}`,
+): Promise<string> {
   const client = new HttpClient({ ...plain, ...settings }, world(more))
   try {
     const { status, body } = await client.send(base + path, { timeoutMs: 2000, bodyBytesMax: 5000 })
@@ -82,7 +203,22 @@ test('credentials: basic, bearer, from files that change, headers, OAuth 2', asy
   await get('/', { basicAuth: { username: { text: 'me', file: '' }, password: { text: 'word', file: '' } } })
   assert.equal(last().authorization, `Basic ${Buffer.from('me:word').toString('base64')}`)
   writeFileSync(join(directory, 'token'), 'first\n')
-  const client = new HttpClient({ ...plain, authorization: { type: 'Bearer', credentials: { text: '', file: 'token' } }, headers: [['X-Own', [{ text: 'a', file: '' }, { text: 'b', file: '' }]]] }, world())
+  const client = new HttpClient(
+    {
+      ...plain,
+      authorization: { type: 'Bearer', credentials: { text: '', file: 'token' } },
+      headers: [
+        [
+          'X-Own',
+          [
+            { text: 'a', file: '' },
+            { text: 'b', file: '' },
+          ],
+        ],
+      ],
+    },
+    world(),
+  )
   const send = (): Promise<unknown> => client.send(`http://127.0.0.1:${port}/`, { timeoutMs: 2000, bodyBytesMax: 100 })
   await send()
   assert.deepEqual([last().authorization, last()['x-own']], ['Bearer first', 'a, b'])
@@ -91,15 +227,47 @@ test('credentials: basic, bearer, from files that change, headers, OAuth 2', asy
   await send()
   assert.equal(last().authorization, 'Bearer second')
   await client.close()
-  await assert.rejects(get('/', { authorization: { type: 'Bearer', credentials: { text: '', file: 'nowhere' } } }), /unable to read file nowhere/)
-  const oauth = new HttpClient({ ...plain, oauth2: { clientId: 'id', clientSecret: { text: 's', file: '' }, tokenUrl: `http://127.0.0.1:${port}/token`, scopes: ['a'], endpointParams: [], client: plain } }, world())
-  for (const [waitMs, token] of [[0, 't1'], [1000, 't1'], [100_000, 't2']] as const) { clockMs += waitMs; await oauth.send(`http://127.0.0.1:${port}/`, { timeoutMs: 2000, bodyBytesMax: 100 }); assert.equal(last().authorization, `Bearer ${token}`) }
+  await assert.rejects(
+    get('/', { authorization: { type: 'Bearer', credentials: { text: '', file: 'nowhere' } } }),
+    /unable to read file nowhere/,
+  )
+  const oauth = new HttpClient(
+    {
+      ...plain,
+      oauth2: {
+        clientId: 'id',
+        clientSecret: { text: 's', file: '' },
+        tokenUrl: `http://127.0.0.1:${port}/token`,
+        scopes: ['a'],
+        endpointParams: [],
+        client: plain,
+      },
+    },
+    world(),
+  )
+  for (const [waitMs, token] of [
+    [0, 't1'],
+    [1000, 't1'],
+    [100_000, 't2'],
+  ] as const) {
+    clockMs += waitMs
+    await oauth.send(`http://127.0.0.1:${port}/`, { timeoutMs: 2000, bodyBytesMax: 100 })
+    assert.equal(last().authorization, `Bearer ${token}`)
+  }
   await oauth.close()
 })
 
 test('TLS: authorities, names, certificates of clients', async () => {
   const base = `https://127.0.0.1:${securePort}`
-  const tls = { ca: { text: '', file: 'ca.crt' }, cert: { text: '', file: 'client.crt' }, key: { text: '', file: 'client.key' }, serverName: 'server.test', isUnverified: false, minVersion: 'TLS12', maxVersion: '' }
+  const tls = {
+    ca: { text: '', file: 'ca.crt' },
+    cert: { text: '', file: 'client.crt' },
+    key: { text: '', file: 'client.key' },
+    serverName: 'server.test',
+    isUnverified: false,
+    minVersion: 'TLS12',
+    maxVersion: '',
+  }
   assert.equal(await get('/', { tls }, {}, base), '200 hello')
   assert.equal(await get('/', { tls: { ...tls, ca: none, isUnverified: true } }, {}, base), '200 hello')
   await assert.rejects(get('/', { tls: { ...tls, ca: none } }, {}, base), UnavailableError)
@@ -112,7 +280,10 @@ test('proxies: by setting, by the environment, and who goes without', async () =
   assert.equal(await get('/', { proxyUrl }), '200 hello')
   assert.equal(tunnels.length, 1)
   assert.equal(await get('/', { proxyUrl, noProxy: 'example.org,127.0.0.1' }), '200 hello')
-  assert.equal(await get('/', { proxyFromEnvironment: true }, { env: { HTTP_PROXY: proxyUrl, NO_PROXY: '.internal' } }), '200 hello')
+  assert.equal(
+    await get('/', { proxyFromEnvironment: true }, { env: { HTTP_PROXY: proxyUrl, NO_PROXY: '.internal' } }),
+    '200 hello',
+  )
   assert.equal(tunnels.length, 2)
 })
 
@@ -122,7 +293,10 @@ test('bodies: packed ones, too large ones, damaged ones, none at all', async () 
   await assert.rejects(get('/bad-gzip'), /incorrect header/)
   const client = new HttpClient(plain, world())
   await assert.rejects(client.send(`http://127.0.0.1:${port}/hang`, { timeoutMs: 50, bodyBytesMax: 10 }), TimeoutError)
-  await assert.rejects(client.send('http://127.0.0.1:1/', { timeoutMs: 1000, bodyBytesMax: 10 }), (error: unknown) => error instanceof UnavailableError && /ECONNREFUSED/.test(error.message))
+  await assert.rejects(
+    client.send('http://127.0.0.1:1/', { timeoutMs: 1000, bodyBytesMax: 10 }),
+    (error: unknown) => error instanceof UnavailableError && /ECONNREFUSED/.test(error.message),
+  )
   await client.close()
 })
 
@@ -138,9 +312,18 @@ test('redirects: followed, not in circles, and credentials stay with whom they a
 })
 
 test('addresses that are off limits: written as such, and as a name that leads there', async () => {
-  for (const address of ['169.254.169.254', '::ffff:169.254.169.254', 'fe80::1', 'fd00:ec2::254', '0.0.0.0', '100.100.100.200']) assert.ok(isOffLimits(address), address)
+  for (const address of [
+    '169.254.169.254',
+    '::ffff:169.254.169.254',
+    'fe80::1',
+    'fd00:ec2::254',
+    '0.0.0.0',
+    '100.100.100.200',
+  ])
+    assert.ok(isOffLimits(address), address)
   for (const address of ['127.0.0.1', '10.0.0.1', '::1', '8.8.8.8']) assert.ok(!isOffLimits(address), address)
-  const refuses = (address: string): string | undefined => (isOffLimits(address) || address === '127.0.0.1' || address === '::1' ? 'off limits' : undefined)
+  const refuses = (address: string): string | undefined =>
+    isOffLimits(address) || address === '127.0.0.1' || address === '::1' ? 'off limits' : undefined
   await assert.rejects(get('/', {}, { refuses }), BadDataError)
   await assert.rejects(get('/', {}, { refuses }, `http://localhost:${port}`), /localhost is .*: off limits/)
 })

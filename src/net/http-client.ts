@@ -10,12 +10,32 @@ import { BadDataError, LimitError, messageOf, TimeoutError, UnavailableError } f
 import type { Files } from '#core/files.ts'
 
 /** A secret as text, or in a file that is read anew. */
-export interface ClientSecret { text: string; file: string }
-export interface ClientTls { ca: ClientSecret; cert: ClientSecret; key: ClientSecret; serverName: string; isUnverified: boolean; minVersion: string; maxVersion: string }
+export interface ClientSecret {
+  text: string
+  file: string
+}
+export interface ClientTls {
+  ca: ClientSecret
+  cert: ClientSecret
+  key: ClientSecret
+  serverName: string
+  isUnverified: boolean
+  minVersion: string
+  maxVersion: string
+}
 export interface ClientSettings {
   basicAuth: { username: ClientSecret; password: ClientSecret } | undefined
   authorization: { type: string; credentials: ClientSecret } | undefined
-  oauth2: { clientId: string; clientSecret: ClientSecret; tokenUrl: string; scopes: string[]; endpointParams: [string, string][]; client: ClientSettings } | undefined
+  oauth2:
+    | {
+        clientId: string
+        clientSecret: ClientSecret
+        tokenUrl: string
+        scopes: string[]
+        endpointParams: [string, string][]
+        client: ClientSettings
+      }
+    | undefined
   tls: ClientTls | undefined
   proxyUrl: string
   noProxy: string
@@ -45,9 +65,18 @@ export interface ClientRequest {
   bodyBytesMax: number
   signal?: AbortSignal
 }
-export interface ClientReply { status: number; header(name: string): string | undefined; body: Uint8Array }
+export interface ClientReply {
+  status: number
+  header(name: string): string | undefined
+  body: Uint8Array
+}
 /** An answer whose body comes bit by bit. `close` ends it. */
-export interface ClientStream { status: number; header(name: string): string | undefined; body: AsyncIterable<Uint8Array>; close(): void }
+export interface ClientStream {
+  status: number
+  header(name: string): string | undefined
+  body: AsyncIterable<Uint8Array>
+  close(): void
+}
 
 const redirectsMax = 10
 const secretMs = 10_000
@@ -56,16 +85,26 @@ const tlsVersions = { TLS10: 'TLSv1', TLS11: 'TLSv1.1', TLS12: 'TLSv1.2', TLS13:
 /** Link-local and metadata addresses: what a URL that somebody smuggled in would ask for credentials. */
 export function isOffLimits(address: string): boolean {
   const plain = address.replace(/^::ffff:/i, '')
-  return plain.startsWith('169.254.') || /^fe[89ab][0-9a-f]:/i.test(plain) || /^fd00:ec2::254$/i.test(plain) || plain === '0.0.0.0' || plain === '100.100.100.200'
+  return (
+    plain.startsWith('169.254.') ||
+    /^fe[89ab][0-9a-f]:/i.test(plain) ||
+    /^fd00:ec2::254$/i.test(plain) ||
+    plain === '0.0.0.0' ||
+    plain === '100.100.100.200'
+  )
 }
 
 function isWithoutProxy(host: string, port: string, list: string): boolean {
-  return list.split(',').map(entry => entry.trim().toLowerCase()).filter(Boolean).some(entry => {
-    if (entry === '*') return true
-    const [name, wanted] = isIP(entry) === 6 ? [entry, undefined] : entry.split(':')
-    if (wanted !== undefined && wanted !== port) return false
-    return host === name || host.endsWith(name!.startsWith('.') ? name! : `.${name!}`)
-  })
+  return list
+    .split(',')
+    .map(entry => entry.trim().toLowerCase())
+    .filter(Boolean)
+    .some(entry => {
+      if (entry === '*') return true
+      const [name, wanted] = isIP(entry) === 6 ? [entry, undefined] : entry.split(':')
+      if (wanted !== undefined && wanted !== port) return false
+      return host === name || host.endsWith(name!.startsWith('.') ? name! : `.${name!}`)
+    })
 }
 
 export class HttpClient {
@@ -88,7 +127,9 @@ export class HttpClient {
     const path = file.startsWith('/') ? file : `${directory}/${file}`
     let read: string
     try {
-      read = Buffer.from(await files.read(path)).toString('utf8').trim()
+      read = Buffer.from(await files.read(path))
+        .toString('utf8')
+        .trim()
     } catch (error) {
       throw new UnavailableError(`unable to read file ${file}: ${messageOf(error)}`, 10)
     }
@@ -99,31 +140,53 @@ export class HttpClient {
   /** Connections are kept as long as certificates stay what they are. */
   async #connect(url: URL): Promise<Transport> {
     const { tls } = this.#settings
-    const ca = tls === undefined ? '' : await this.#secret(tls.ca), cert = tls === undefined ? '' : await this.#secret(tls.cert), key = tls === undefined ? '' : await this.#secret(tls.key)
+    const ca = tls === undefined ? '' : await this.#secret(tls.ca),
+      cert = tls === undefined ? '' : await this.#secret(tls.cert),
+      key = tls === undefined ? '' : await this.#secret(tls.key)
     const proxy = this.#proxyFor(url)
     const identity = `${proxy}\n${ca}\n${cert}\n${key}`
     if (this.#transport?.identity === identity) return this.#transport
     const secure = {
-      ...(ca === '' ? {} : { ca }), ...(cert === '' ? {} : { cert, key }), ...(tls === undefined || tls.serverName === '' ? {} : { servername: tls.serverName }), rejectUnauthorized: tls?.isUnverified !== true,
-      ...(tls === undefined || tls.minVersion === '' ? {} : { minVersion: tlsVersions[tls.minVersion as keyof typeof tlsVersions] }), ...(tls === undefined || tls.maxVersion === '' ? {} : { maxVersion: tlsVersions[tls.maxVersion as keyof typeof tlsVersions] }),
+      ...(ca === '' ? {} : { ca }),
+      ...(cert === '' ? {} : { cert, key }),
+      ...(tls === undefined || tls.serverName === '' ? {} : { servername: tls.serverName }),
+      rejectUnauthorized: tls?.isUnverified !== true,
+      ...(tls === undefined || tls.minVersion === ''
+        ? {}
+        : { minVersion: tlsVersions[tls.minVersion as keyof typeof tlsVersions] }),
+      ...(tls === undefined || tls.maxVersion === ''
+        ? {}
+        : { maxVersion: tlsVersions[tls.maxVersion as keyof typeof tlsVersions] }),
     }
     await this.#transport?.close()
-    return this.#transport = proxy === '' ? directTransport(identity, secure, this.#world.refuses, this.#settings.socketPath) : await proxyTransport(identity, secure, proxy)
+    return (this.#transport =
+      proxy === ''
+        ? directTransport(identity, secure, this.#world.refuses, this.#settings.socketPath)
+        : await proxyTransport(identity, secure, proxy))
   }
 
   #proxyFor(url: URL): string {
     const { proxyUrl, noProxy, proxyFromEnvironment } = this.#settings
     const { env } = this.#world
-    const [proxy, without] = proxyFromEnvironment ? [env[`${url.protocol.slice(0, -1).toUpperCase()}_PROXY`] ?? env[`${url.protocol.slice(0, -1)}_proxy`] ?? '', env['NO_PROXY'] ?? env['no_proxy'] ?? ''] : [proxyUrl, noProxy]
+    const [proxy, without] = proxyFromEnvironment
+      ? [
+          env[`${url.protocol.slice(0, -1).toUpperCase()}_PROXY`] ?? env[`${url.protocol.slice(0, -1)}_proxy`] ?? '',
+          env['NO_PROXY'] ?? env['no_proxy'] ?? '',
+        ]
+      : [proxyUrl, noProxy]
     return proxy === '' || isWithoutProxy(url.hostname.toLowerCase(), url.port, without) ? '' : proxy
   }
 
   async #credentials(timeoutMs: number): Promise<Record<string, string>> {
     const { basicAuth, authorization, oauth2, headers } = this.#settings
     const all: Record<string, string> = {}
-    for (const [name, values] of headers) all[name.toLowerCase()] = (await Promise.all(values.map(v => this.#secret(v)))).join(', ')
-    if (basicAuth !== undefined) all['authorization'] = `Basic ${Buffer.from(`${await this.#secret(basicAuth.username)}:${await this.#secret(basicAuth.password)}`).toString('base64')}`
-    if (authorization !== undefined) all['authorization'] = `${authorization.type} ${await this.#secret(authorization.credentials)}`
+    for (const [name, values] of headers)
+      all[name.toLowerCase()] = (await Promise.all(values.map(v => this.#secret(v)))).join(', ')
+    if (basicAuth !== undefined)
+      all['authorization'] =
+        `Basic ${Buffer.from(`${await this.#secret(basicAuth.username)}:${await this.#secret(basicAuth.password)}`).toString('base64')}`
+    if (authorization !== undefined)
+      all['authorization'] = `${authorization.type} ${await this.#secret(authorization.credentials)}`
     if (oauth2 !== undefined) all['authorization'] = `Bearer ${await this.#oauth2Token(oauth2, timeoutMs)}`
     return all
   }
@@ -131,13 +194,27 @@ export class HttpClient {
   async #oauth2Token(oauth2: NonNullable<ClientSettings['oauth2']>, timeoutMs: number): Promise<string> {
     const { clock } = this.#world
     if (this.#token !== undefined && clock.monotonicMs() < this.#token.untilMs) return this.#token.text
-    const form = new URLSearchParams([['grant_type', 'client_credentials'], ...(oauth2.scopes.length === 0 ? [] : [['scope', oauth2.scopes.join(' ')]]), ...oauth2.endpointParams])
+    const form = new URLSearchParams([
+      ['grant_type', 'client_credentials'],
+      ...(oauth2.scopes.length === 0 ? [] : [['scope', oauth2.scopes.join(' ')]]),
+      ...oauth2.endpointParams,
+    ])
     const client = new HttpClient(oauth2.client, this.#world)
     try {
-      const basic = Buffer.from(`${encodeURIComponent(oauth2.clientId)}:${encodeURIComponent(await this.#secret(oauth2.clientSecret))}`).toString('base64')
-      const reply = await client.send(oauth2.tokenUrl, { method: 'POST', headers: { 'content-type': 'application/x-www-form-urlencoded', authorization: `Basic ${basic}` }, body: form.toString(), timeoutMs, bodyBytesMax: 1 << 20 })
+      const basic = Buffer.from(
+        `${encodeURIComponent(oauth2.clientId)}:${encodeURIComponent(await this.#secret(oauth2.clientSecret))}`,
+      ).toString('base64')
+      const reply = await client.send(oauth2.tokenUrl, {
+        method: 'POST',
+        headers: { 'content-type': 'application/x-www-form-urlencoded', authorization: `Basic ${basic}` },
+        body: form.toString(),
+        timeoutMs,
+        bodyBytesMax: 1 << 20,
+      })
       if (reply.status !== 200) throw new UnavailableError(`oauth2: ${oauth2.tokenUrl} answered ${reply.status}`, 10)
-      const { access_token: text, expires_in: seconds = 300 } = JSON.parse(Buffer.from(reply.body).toString('utf8')) as { access_token?: string; expires_in?: number }
+      const { access_token: text, expires_in: seconds = 300 } = JSON.parse(
+        Buffer.from(reply.body).toString('utf8'),
+      ) as { access_token?: string; expires_in?: number }
       if (text === undefined) throw new UnavailableError(`oauth2: ${oauth2.tokenUrl} answered without access_token`, 10)
       this.#token = { text, untilMs: clock.monotonicMs() + Math.max(0, seconds - 10) * 1000 }
       return text
@@ -150,8 +227,12 @@ export class HttpClient {
   async send(address: string, options: ClientRequest): Promise<ClientReply> {
     const { clock } = this.#world
     const gone = new AbortController()
-    const timer = clock.after(options.timeoutMs, () => { gone.abort(new TimeoutError(`${address}: no answer within ${options.timeoutMs / 1000} s`)) })
-    const cancel = (): void => { gone.abort(options.signal?.reason) }
+    const timer = clock.after(options.timeoutMs, () => {
+      gone.abort(new TimeoutError(`${address}: no answer within ${options.timeoutMs / 1000} s`))
+    })
+    const cancel = (): void => {
+      gone.abort(options.signal?.reason)
+    }
     options.signal?.addEventListener('abort', cancel, { once: true })
     try {
       const { status, headers, body } = await this.#open(address, options, gone.signal)
@@ -160,10 +241,20 @@ export class HttpClient {
       let size = 0
       for await (const chunk of unpacked(body, encoding)) {
         size += chunk.length
-        if (size > options.bodyBytesMax) { body.destroy(); throw new LimitError(`the answer of ${address} is larger than the limit of ${options.bodyBytesMax} bytes`, 413) }
+        if (size > options.bodyBytesMax) {
+          body.destroy()
+          throw new LimitError(
+            `the answer of ${address} is larger than the limit of ${options.bodyBytesMax} bytes`,
+            413,
+          )
+        }
         chunks.push(chunk)
       }
-      return { status, header: name => one(headers[name]), body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size) }
+      return {
+        status,
+        header: name => one(headers[name]),
+        body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size),
+      }
     } catch (error) {
       throw gone.signal.aborted && gone.signal.reason instanceof TimeoutError ? gone.signal.reason : error
     } finally {
@@ -175,17 +266,37 @@ export class HttpClient {
   /** The answer as it comes; `timeoutMs` is until it begins. */
   async stream(address: string, options: Omit<ClientRequest, 'bodyBytesMax'>): Promise<ClientStream> {
     const gone = new AbortController()
-    const timer = this.#world.clock.after(options.timeoutMs, () => { gone.abort(new TimeoutError(`${address}: no answer within ${options.timeoutMs / 1000} s`)) })
-    options.signal?.addEventListener('abort', () => { gone.abort(options.signal?.reason) }, { once: true })
+    const timer = this.#world.clock.after(options.timeoutMs, () => {
+      gone.abort(new TimeoutError(`${address}: no answer within ${options.timeoutMs / 1000} s`))
+    })
+    options.signal?.addEventListener(
+      'abort',
+      () => {
+        gone.abort(options.signal?.reason)
+      },
+      { once: true },
+    )
     try {
       const { status, headers, body } = await this.#open(address, { ...options, bodyBytesMax: Infinity }, gone.signal)
-      return { status, header: name => one(headers[name]), body: unpacked(body, one(headers['content-encoding'])), close: () => { gone.abort(); body.destroy() } }
+      return {
+        status,
+        header: name => one(headers[name]),
+        body: unpacked(body, one(headers['content-encoding'])),
+        close: () => {
+          gone.abort()
+          body.destroy()
+        },
+      }
     } finally {
       timer.cancel()
     }
   }
 
-  async #open(address: string, options: ClientRequest, signal: AbortSignal): Promise<{ status: number; headers: Record<string, string | string[] | undefined>; body: Readable }> {
+  async #open(
+    address: string,
+    options: ClientRequest,
+    signal: AbortSignal,
+  ): Promise<{ status: number; headers: Record<string, string | string[] | undefined>; body: Readable }> {
     let url = new URL(address)
     let { method = 'GET', body } = options
     const origin = url.origin
@@ -195,58 +306,126 @@ export class HttpClient {
       const credentials = url.origin === origin ? await this.#credentials(options.timeoutMs) : {}
       let reply: { status: number; headers: Record<string, string | string[] | undefined>; body: Readable }
       try {
-        reply = await transport.send(url, method, { 'accept-encoding': 'gzip', ...options.headers, ...credentials }, body, signal)
+        reply = await transport.send(
+          url,
+          method,
+          { 'accept-encoding': 'gzip', ...options.headers, ...credentials },
+          body,
+          signal,
+        )
       } catch (error) {
         if (signal.aborted || error instanceof BadDataError) throw error
         throw new UnavailableError(`${method} ${address}: ${causeOf(error)}`, 10)
       }
       const location = one(reply.headers['location'])
-      if (![301, 302, 303, 307, 308].includes(reply.status) || location === undefined || !this.#settings.followRedirects) return reply
+      if (
+        ![301, 302, 303, 307, 308].includes(reply.status) ||
+        location === undefined ||
+        !this.#settings.followRedirects
+      )
+        return reply
       reply.body.resume()
       url = new URL(location, url)
-      if (reply.status <= 303 && method !== 'GET') { method = 'GET'; body = undefined }
+      if (reply.status <= 303 && method !== 'GET') {
+        method = 'GET'
+        body = undefined
+      }
     }
     throw new UnavailableError(`${address}: stopped after ${redirectsMax} redirects`, 10)
   }
 
-  async close(): Promise<void> { await this.#transport?.close() }
+  async close(): Promise<void> {
+    await this.#transport?.close()
+  }
 }
 
 /** How bytes go and come: directly, or over a proxy. */
 interface Transport {
   readonly identity: string
-  send(url: URL, method: string, headers: Record<string, string>, body: string | Uint8Array | undefined, signal: AbortSignal): Promise<{ status: number; headers: Record<string, string | string[] | undefined>; body: Readable }>
+  send(
+    url: URL,
+    method: string,
+    headers: Record<string, string>,
+    body: string | Uint8Array | undefined,
+    signal: AbortSignal,
+  ): Promise<{ status: number; headers: Record<string, string | string[] | undefined>; body: Readable }>
   close(): Promise<void>
 }
 
-function directTransport(identity: string, secure: Record<string, unknown>, refuses: ClientWorld['refuses'], socketPath: string | undefined): Transport {
+function directTransport(
+  identity: string,
+  secure: Record<string, unknown>,
+  refuses: ClientWorld['refuses'],
+  socketPath: string | undefined,
+): Transport {
   // The name is resolved here, and the address that was looked at is the one that is connected to.
   const guarded: LookupFunction = (hostname, options, callback) => {
     lookup(hostname, { all: true, family: options.family ?? 0 }, (error, addresses: LookupAddress[]) => {
-      if (error !== null) { callback(error, '', 0); return }
+      if (error !== null) {
+        callback(error, '', 0)
+        return
+      }
       const allowed = addresses.filter(a => refuses?.(a.address) === undefined)
       const [first] = allowed
-      if (first === undefined) { callback(new BadDataError(`${hostname} is ${addresses[0]?.address ?? 'unknown'}: ${refuses?.(addresses[0]?.address ?? '') ?? ''}`), '', 0); return }
+      if (first === undefined) {
+        callback(
+          new BadDataError(
+            `${hostname} is ${addresses[0]?.address ?? 'unknown'}: ${refuses?.(addresses[0]?.address ?? '') ?? ''}`,
+          ),
+          '',
+          0,
+        )
+        return
+      }
       if (options.all === true) callback(null, allowed)
       else callback(null, first.address, first.family)
     })
   }
-  const keep = { keepAlive: true, keepAliveMsecs: 30_000, maxFreeSockets: 4, timeout: 0, ...(refuses === undefined ? {} : { lookup: guarded }) }
-  const plainAgent = new HttpAgent(keep), secureAgent = new HttpsAgent({ ...keep, ...secure })
+  const keep = {
+    keepAlive: true,
+    keepAliveMsecs: 30_000,
+    maxFreeSockets: 4,
+    timeout: 0,
+    ...(refuses === undefined ? {} : { lookup: guarded }),
+  }
+  const plainAgent = new HttpAgent(keep),
+    secureAgent = new HttpsAgent({ ...keep, ...secure })
   return {
     identity,
-    send: (url, method, headers, body, signal) => new Promise((resolve, reject) => {
-      // Addresses that are written as such are not resolved.
-      const problem = refuses?.(url.hostname.replace(/^\[|\]$/g, ''))
-      if (problem !== undefined) { reject(new BadDataError(`${url.hostname}: ${problem}`)); return }
-      const length: Record<string, string> = body === undefined ? method === 'GET' ? {} : { 'content-length': '0' } : { 'content-length': String(typeof body === 'string' ? Buffer.byteLength(body) : body.length) }
-      const options = { method, headers: { ...headers, ...length }, signal, ...(socketPath === undefined ? {} : { socketPath }), agent: url.protocol === 'https:' ? secureAgent : plainAgent }
-      const onReply = (reply: IncomingMessage): void => { resolve({ status: reply.statusCode ?? 0, headers: reply.headers, body: reply }) }
-      const request = url.protocol === 'https:' ? httpsRequest(url, options, onReply) : httpRequest(url, options, onReply)
-      request.on('error', reject)
-      request.end(body)
-    }),
-    close() { plainAgent.destroy(); secureAgent.destroy(); return Promise.resolve() },
+    send: (url, method, headers, body, signal) =>
+      new Promise((resolve, reject) => {
+        // Addresses that are written as such are not resolved.
+        const problem = refuses?.(url.hostname.replace(/^\[|\]$/g, ''))
+        if (problem !== undefined) {
+          reject(new BadDataError(`${url.hostname}: ${problem}`))
+          return
+        }
+        const length: Record<string, string> =
+          body === undefined
+            ? method === 'GET'
+              ? {}
+              : { 'content-length': '0' }
+            : { 'content-length': String(typeof body === 'string' ? Buffer.byteLength(body) : body.length) }
+        const options = {
+          method,
+          headers: { ...headers, ...length },
+          signal,
+          ...(socketPath === undefined ? {} : { socketPath }),
+          agent: url.protocol === 'https:' ? secureAgent : plainAgent,
+        }
+        const onReply = (reply: IncomingMessage): void => {
+          resolve({ status: reply.statusCode ?? 0, headers: reply.headers, body: reply })
+        }
+        const request =
+          url.protocol === 'https:' ? httpsRequest(url, options, onReply) : httpRequest(url, options, onReply)
+        request.on('error', reject)
+        request.end(body)
+      }),
+    close() {
+      plainAgent.destroy()
+      secureAgent.destroy()
+      return Promise.resolve()
+    },
   }
 }
 
@@ -257,7 +436,15 @@ async function proxyTransport(identity: string, secure: Record<string, unknown>,
   return {
     identity,
     async send(url, method, headers, body, signal) {
-      const reply = await request(url, { method: method as 'GET', headers, body: body ?? null, dispatcher, signal, headersTimeout: 0, bodyTimeout: 0 })
+      const reply = await request(url, {
+        method: method as 'GET',
+        headers,
+        body: body ?? null,
+        dispatcher,
+        signal,
+        headersTimeout: 0,
+        bodyTimeout: 0,
+      })
       return { status: reply.statusCode, headers: reply.headers, body: reply.body }
     },
     close: () => dispatcher.destroy(),
@@ -269,20 +456,31 @@ function causeOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return causeOf(error.errors[0])
   return error instanceof Error && error.cause !== undefined ? causeOf(error.cause) : messageOf(error)
 }
-function one(value: string | string[] | undefined): string | undefined { return Array.isArray(value) ? value[0] : value }
+function one(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value
+}
 
 function unpacked(body: Readable, encoding: string | undefined): AsyncIterable<Uint8Array> {
   const pipe = (through: Transform): AsyncIterable<Uint8Array> => {
-    body.on('error', error => { through.destroy(error) })
-    through.on('close', () => { body.destroy() })
+    body.on('error', error => {
+      through.destroy(error)
+    })
+    through.on('close', () => {
+      body.destroy()
+    })
     return body.pipe(through) as AsyncIterable<Uint8Array>
   }
   switch (encoding?.toLowerCase()) {
-    case 'gzip': case 'x-gzip': return pipe(createGunzip())
-    case 'deflate': return pipe(createInflate())
-    case 'br': return pipe(createBrotliDecompress())
-    case 'zstd': return pipe(createZstdDecompress())
-    default: return body
+    case 'gzip':
+    case 'x-gzip':
+      return pipe(createGunzip())
+    case 'deflate':
+      return pipe(createInflate())
+    case 'br':
+      return pipe(createBrotliDecompress())
+    case 'zstd':
+      return pipe(createZstdDecompress())
+    default:
+      return body
   }
 }
-

@@ -33,7 +33,11 @@ export interface HttpReply {
 }
 
 export type Handler = (request: HttpRequest) => Promise<HttpReply>
-export interface Route { methods: readonly ('GET' | 'POST' | 'PUT' | 'DELETE')[]; path: string; handler: Handler }
+export interface Route {
+  methods: readonly ('GET' | 'POST' | 'PUT' | 'DELETE')[]
+  path: string
+  handler: Handler
+}
 
 export interface HttpServerOptions {
   log: Log
@@ -49,7 +53,11 @@ export interface HttpServerOptions {
 }
 
 /** PEM texts. With `clientCa`, only clients with a certificate that it signed get in. */
-export interface TlsOptions { cert: string; key: string; clientCa: string | undefined }
+export interface TlsOptions {
+  cert: string
+  key: string
+  clientCa: string | undefined
+}
 
 const gzipBytesMin = 1400
 const corsHeaders = {
@@ -77,23 +85,62 @@ export class HttpServer {
 
   #build(routes: readonly Route[]): FastifyInstance {
     const { tls } = this.#options
-    const secure = tls === undefined ? {} : { https: { cert: tls.cert, key: tls.key, ...(tls.clientCa === undefined ? {} : { ca: tls.clientCa, requestCert: true, rejectUnauthorized: true }) } }
-    const app = Fastify({ ...secure, logger: false, bodyLimit: this.#options.bodyBytesMax, exposeHeadRoutes: true, routerOptions: { ignoreTrailingSlash: true, maxParamLength: 2000 } }) as FastifyInstance
+    const secure =
+      tls === undefined
+        ? {}
+        : {
+            https: {
+              cert: tls.cert,
+              key: tls.key,
+              ...(tls.clientCa === undefined ? {} : { ca: tls.clientCa, requestCert: true, rejectUnauthorized: true }),
+            },
+          }
+    const app = Fastify({
+      ...secure,
+      logger: false,
+      bodyLimit: this.#options.bodyBytesMax,
+      exposeHeadRoutes: true,
+      routerOptions: { ignoreTrailingSlash: true, maxParamLength: 2000 },
+    }) as FastifyInstance
     app.removeAllContentTypeParsers()
     // Bodies are read by us, when a handler asks for them.
-    app.addContentTypeParser('*', (_request, _payload, done) => { done(null) })
-    for (const route of routes) app.route({ method: [...route.methods], url: route.path, handler: (request, reply) => this.#handle(route, request, reply) })
+    app.addContentTypeParser('*', (_request, _payload, done) => {
+      done(null)
+    })
+    for (const route of routes)
+      app.route({
+        method: [...route.methods],
+        url: route.path,
+        handler: (request, reply) => this.#handle(route, request, reply),
+      })
     const { auth } = this.#options
     if (auth.isOn) {
       app.addHook('onRequest', async (request, reply) => {
         const question = request.url.indexOf('?')
-        const problem = request.method === 'OPTIONS' ? undefined : auth.refuses(question < 0 ? request.url : request.url.slice(0, question), request.headers.authorization)
-        if (problem !== undefined) return reply.code(401).headers({ 'content-type': 'text/plain; charset=utf-8', 'www-authenticate': auth.challenge }).send(`401: ${problem}\n`)
+        const problem =
+          request.method === 'OPTIONS'
+            ? undefined
+            : auth.refuses(question < 0 ? request.url : request.url.slice(0, question), request.headers.authorization)
+        if (problem !== undefined)
+          return reply
+            .code(401)
+            .headers({ 'content-type': 'text/plain; charset=utf-8', 'www-authenticate': auth.challenge })
+            .send(`401: ${problem}\n`)
       })
     }
     app.options('/*', async (_request, reply) => reply.code(204).headers(corsHeaders).send())
-    app.setNotFoundHandler((_request, reply) => reply.code(404).headers({ 'content-type': 'text/plain; charset=utf-8' }).send('404 page not found\n'))
-    app.setErrorHandler((error, _request, reply) => reply.code(error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : 500).send(messageOf(error)))
+    app.setNotFoundHandler((_request, reply) =>
+      reply.code(404).headers({ 'content-type': 'text/plain; charset=utf-8' }).send('404 page not found\n'),
+    )
+    app.setErrorHandler((error, _request, reply) =>
+      reply
+        .code(
+          error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number'
+            ? error.statusCode
+            : 500,
+        )
+        .send(messageOf(error)),
+    )
     return app
   }
 
@@ -115,13 +162,16 @@ export class HttpServer {
   async #handle(route: Route, raw: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const startedMs = this.#options.monotonicMs()
     const abort = new AbortController()
-    reply.raw.once('close', () => { if (!reply.raw.writableFinished) abort.abort() })
+    reply.raw.once('close', () => {
+      if (!reply.raw.writableFinished) abort.abort()
+    })
     const request = this.#wrap(raw, abort.signal)
     let answer: HttpReply
     try {
       answer = await route.handler(request)
     } catch (error) {
-      if (!(error instanceof CanceledError)) this.#options.log.debug('request failed', { path: request.path, error: messageOf(error) })
+      if (!(error instanceof CanceledError))
+        this.#options.log.debug('request failed', { path: request.path, error: messageOf(error) })
       answer = this.#options.onError(error, request)
     }
     this.#options.onRequest(route.path, answer.status, (this.#options.monotonicMs() - startedMs) / 1000)
@@ -133,16 +183,28 @@ export class HttpServer {
     const query = new URLSearchParams(question < 0 ? '' : raw.url.slice(question + 1))
     const { bodyBytesMax, decodedBytesMax } = this.#options
     let read: Promise<Uint8Array> | undefined
-    const body = (): Promise<Uint8Array> => read ??= readBody(raw.raw, bodyBytesMax, decodedBytesMax, raw.headers['content-encoding'])
+    const body = (): Promise<Uint8Array> =>
+      (read ??= readBody(raw.raw, bodyBytesMax, decodedBytesMax, raw.headers['content-encoding']))
     return {
-      method: raw.method, path: question < 0 ? raw.url : raw.url.slice(0, question), params: raw.params as Record<string, string>, query, signal,
-      header: name => { const value = raw.headers[name]; return Array.isArray(value) ? value[0] : value },
+      method: raw.method,
+      path: question < 0 ? raw.url : raw.url.slice(0, question),
+      params: raw.params as Record<string, string>,
+      query,
+      signal,
+      header: name => {
+        const value = raw.headers[name]
+        return Array.isArray(value) ? value[0] : value
+      },
       body,
-      rawBody: () => read ??= readBody(raw.raw, bodyBytesMax, decodedBytesMax, undefined),
+      rawBody: () => (read ??= readBody(raw.raw, bodyBytesMax, decodedBytesMax, undefined)),
       async form() {
         const all = new URLSearchParams(query)
-        if (raw.method === 'POST' && (raw.headers['content-type'] ?? '').startsWith('application/x-www-form-urlencoded')) {
-          for (const [name, value] of new URLSearchParams(Buffer.from(await body()).toString('utf8'))) all.append(name, value)
+        if (
+          raw.method === 'POST' &&
+          (raw.headers['content-type'] ?? '').startsWith('application/x-www-form-urlencoded')
+        ) {
+          for (const [name, value] of new URLSearchParams(Buffer.from(await body()).toString('utf8')))
+            all.append(name, value)
         }
         return all
       },
@@ -154,10 +216,23 @@ export class HttpServer {
     const { body } = answer
     if (body === undefined) return reply.send()
     const small = (typeof body === 'string' || body instanceof Uint8Array) && body.length < gzipBytesMin
-    const gzip = !small && answer.headers?.['content-encoding'] === undefined && /\bgzip\b/.test(String(raw.headers['accept-encoding'] ?? ''))
-    if (!gzip) return reply.send(typeof body === 'string' || body instanceof Uint8Array ? (typeof body === 'string' ? body : Buffer.from(body.buffer, body.byteOffset, body.length)) : Readable.from(body))
+    const gzip =
+      !small &&
+      answer.headers?.['content-encoding'] === undefined &&
+      /\bgzip\b/.test(String(raw.headers['accept-encoding'] ?? ''))
+    if (!gzip)
+      return reply.send(
+        typeof body === 'string' || body instanceof Uint8Array
+          ? typeof body === 'string'
+            ? body
+            : Buffer.from(body.buffer, body.byteOffset, body.length)
+          : Readable.from(body),
+      )
     reply.header('content-encoding', 'gzip').header('vary', 'accept-encoding')
-    const source = typeof body === 'string' || body instanceof Uint8Array ? Readable.from([Buffer.from(body as Uint8Array)]) : Readable.from(body)
+    const source =
+      typeof body === 'string' || body instanceof Uint8Array
+        ? Readable.from([Buffer.from(body as Uint8Array)])
+        : Readable.from(body)
     const packed = createGzip({ level: 1 })
     source.once('error', error => packed.destroy(error))
     return reply.send(source.pipe(packed))

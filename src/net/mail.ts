@@ -21,10 +21,28 @@ export interface Mail {
 /** Throws when the server does not take it. */
 export async function sendMail(mail: Mail): Promise<void> {
   const transport = createTransport({
-    host: mail.host, port: mail.port, secure: mail.implicitTls || mail.port === 465, requireTLS: mail.requireTls, ignoreTLS: false, ...(mail.hello === '' ? {} : { name: mail.hello }), ...(mail.username === '' ? {} : { auth: { user: mail.username, pass: mail.password } }), tls: { rejectUnauthorized: !mail.isUnverified }, connectionTimeout: 30_000, socketTimeout: 30_000, disableFileAccess: true, disableUrlAccess: true,
+    host: mail.host,
+    port: mail.port,
+    secure: mail.implicitTls || mail.port === 465,
+    requireTLS: mail.requireTls,
+    ignoreTLS: false,
+    ...(mail.hello === '' ? {} : { name: mail.hello }),
+    ...(mail.username === '' ? {} : { auth: { user: mail.username, pass: mail.password } }),
+    tls: { rejectUnauthorized: !mail.isUnverified },
+    connectionTimeout: 30_000,
+    socketTimeout: 30_000,
+    disableFileAccess: true,
+    disableUrlAccess: true,
   })
   try {
-    await transport.sendMail({ from: mail.from, to: mail.to, subject: mail.subject, ...(mail.text === '' ? {} : { text: mail.text }), ...(mail.html === '' ? {} : { html: mail.html }), headers: mail.headers })
+    await transport.sendMail({
+      from: mail.from,
+      to: mail.to,
+      subject: mail.subject,
+      ...(mail.text === '' ? {} : { text: mail.text }),
+      ...(mail.html === '' ? {} : { html: mail.html }),
+      headers: mail.headers,
+    })
   } finally {
     transport.close()
   }

@@ -4,18 +4,30 @@
  */
 import type { HttpReply, Route } from './http.ts'
 
-const refusal: HttpReply = { status: 403, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: 'a page of another origin may not do this here; behind a proxy, let it pass the Host header on, or X-Forwarded-Host\n' }
+const refusal: HttpReply = {
+  status: 403,
+  headers: { 'content-type': 'text/plain; charset=utf-8' },
+  body: 'a page of another origin may not do this here; behind a proxy, let it pass the Host header on, or X-Forwarded-Host\n',
+}
 
 /** Whether a request may have come from a page of this server's. */
 export function isSameOrigin(header: (name: string) => string | undefined): boolean {
   const origin = header('origin')
   if (origin === undefined) return header('sec-fetch-site') !== 'cross-site'
   if (!URL.canParse(origin)) return false
-  const { host } = new URL(origin), hosts = [header('host'), ...(header('x-forwarded-host') ?? '').split(',').map(h => h.trim())]
+  const { host } = new URL(origin),
+    hosts = [header('host'), ...(header('x-forwarded-host') ?? '').split(',').map(h => h.trim())]
   return hosts.includes(host)
 }
 
 /** The same routes; those that `isGuarded` names refuse pages of others. */
 export function guardOrigin(routes: readonly Route[], isGuarded: (route: Route) => boolean): Route[] {
-  return routes.map(route => (isGuarded(route) ? { ...route, handler: async request => (isSameOrigin(name => request.header(name)) ? route.handler(request) : refusal) } : route))
+  return routes.map(route =>
+    isGuarded(route)
+      ? {
+          ...route,
+          handler: async request => (isSameOrigin(name => request.header(name)) ? route.handler(request) : refusal),
+        }
+      : route,
+  )
 }

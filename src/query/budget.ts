@@ -28,10 +28,13 @@ export class Budget {
   take(count: number): void {
     this.samples += count
     if (this.samples > this.peakSamples) this.peakSamples = this.samples
-    if (this.samples > this.#samplesMax) throw new LimitError('query processing would load too many samples into memory in query execution', 422)
+    if (this.samples > this.#samplesMax)
+      throw new LimitError('query processing would load too many samples into memory in query execution', 422)
   }
 
-  give(count: number): void { this.samples -= count }
+  give(count: number): void {
+    this.samples -= count
+  }
 
   /** To be awaited now and then, where it is cheap: stops a query that is out of time, and gives others a turn. */
   async pause(): Promise<void> {

@@ -3,25 +3,46 @@ import type { Log } from '#core/log.ts'
 import type { HttpClient } from '#net/http-client.ts'
 import type { DiscoverySettings, ScrapeJob } from './config.ts'
 import type { Discovery, DiscoveryWorld, TargetGroup } from './discovery/discovery.ts'
-import { consulDiscovery, dnsDiscovery, dockerDiscovery, fileDiscovery, httpDiscovery, staticDiscovery } from './discovery/simple.ts'
+import {
+  consulDiscovery,
+  dnsDiscovery,
+  dockerDiscovery,
+  fileDiscovery,
+  httpDiscovery,
+  staticDiscovery,
+} from './discovery/simple.ts'
 import { kubernetesDiscovery } from './discovery/kubernetes.ts'
 import { ScrapeLoop, type ScrapeState, type ScrapeWorld } from './scrape-loop.ts'
 import { makeTargets, type Target } from './target.ts'
 
 export function makeDiscovery(settings: DiscoverySettings, world: DiscoveryWorld): Discovery {
   switch (settings.kind) {
-    case 'static': return staticDiscovery(settings)
-    case 'file': return fileDiscovery(settings, world)
-    case 'http': return httpDiscovery(settings, world)
-    case 'dns': return dnsDiscovery(settings, world)
-    case 'docker': return dockerDiscovery(settings, world)
-    case 'consul': return consulDiscovery(settings, world)
-    case 'kubernetes': return kubernetesDiscovery(settings, world)
+    case 'static':
+      return staticDiscovery(settings)
+    case 'file':
+      return fileDiscovery(settings, world)
+    case 'http':
+      return httpDiscovery(settings, world)
+    case 'dns':
+      return dnsDiscovery(settings, world)
+    case 'docker':
+      return dockerDiscovery(settings, world)
+    case 'consul':
+      return consulDiscovery(settings, world)
+    case 'kubernetes':
+      return kubernetesDiscovery(settings, world)
   }
 }
 
-export interface TargetView { job: ScrapeJob; target: Target; state: ScrapeState }
-export interface DroppedView { job: ScrapeJob; discovered: readonly [string, string][] }
+export interface TargetView {
+  job: ScrapeJob
+  target: Target
+  state: ScrapeState
+}
+export interface DroppedView {
+  job: ScrapeJob
+  discovered: readonly [string, string][]
+}
 
 const droppedMax = 1000
 
@@ -55,7 +76,11 @@ class ScrapePool {
     this.#discoveries.forEach((discovery, i) => {
       discovery.start(groups => {
         this.#groups[i] = groups
-        this.#change = this.#change.then(() => this.#apply()).catch((error: unknown) => { this.#log.error('targets could not be taken over', { job: this.job.jobName, error: String(error) }) })
+        this.#change = this.#change
+          .then(() => this.#apply())
+          .catch((error: unknown) => {
+            this.#log.error('targets could not be taken over', { job: this.job.jobName, error: String(error) })
+          })
       })
     })
   }
@@ -63,11 +88,13 @@ class ScrapePool {
   async #apply(): Promise<void> {
     if (this.#isStopped) return
     const { active, dropped, problems } = makeTargets(this.job, this.#groups.flat())
-    for (const problem of problems) this.#log.warn('a target can\'t be scraped', { job: this.job.jobName, problem })
+    for (const problem of problems) this.#log.warn("a target can't be scraped", { job: this.job.jobName, problem })
     this.droppedCount = dropped.length
     this.dropped = dropped.slice(0, this.job.keepDroppedTargets > 0 ? this.job.keepDroppedTargets : droppedMax)
     const isOver = this.job.targetLimit > 0 && active.length > this.job.targetLimit
-    const problem = isOver ? `target_limit exceeded (number of targets: ${active.length}, limit: ${this.job.targetLimit})` : ''
+    const problem = isOver
+      ? `target_limit exceeded (number of targets: ${active.length}, limit: ${this.job.targetLimit})`
+      : ''
     const wanted = new Map(active.map(target => [target.key, target]))
     const gone = [...this.#loops].filter(([key]) => !wanted.has(key))
     for (const [key] of gone) this.#loops.delete(key)
@@ -81,7 +108,9 @@ class ScrapePool {
     await Promise.all(gone.map(([, loop]) => loop.stop(true)))
   }
 
-  views(): TargetView[] { return [...this.#loops.values()].map(({ target, state }) => ({ job: this.job, target, state })) }
+  views(): TargetView[] {
+    return [...this.#loops.values()].map(({ target, state }) => ({ job: this.job, target, state }))
+  }
 
   async stop(isGone: boolean): Promise<void> {
     this.#isStopped = true
@@ -116,10 +145,18 @@ export class ScrapeManager {
     }
   }
 
-  get jobs(): ScrapeJob[] { return [...this.#pools.values()].map(pool => pool.job) }
-  active(): TargetView[] { return [...this.#pools.values()].flatMap(pool => pool.views()) }
-  dropped(): DroppedView[] { return [...this.#pools.values()].flatMap(pool => pool.dropped.map(discovered => ({ job: pool.job, discovered }))) }
-  droppedCounts(): Record<string, number> { return Object.fromEntries([...this.#pools.values()].map(pool => [pool.job.jobName, pool.droppedCount])) }
+  get jobs(): ScrapeJob[] {
+    return [...this.#pools.values()].map(pool => pool.job)
+  }
+  active(): TargetView[] {
+    return [...this.#pools.values()].flatMap(pool => pool.views())
+  }
+  dropped(): DroppedView[] {
+    return [...this.#pools.values()].flatMap(pool => pool.dropped.map(discovered => ({ job: pool.job, discovered })))
+  }
+  droppedCounts(): Record<string, number> {
+    return Object.fromEntries([...this.#pools.values()].map(pool => [pool.job.jobName, pool.droppedCount]))
+  }
 
   async stop(): Promise<void> {
     await Promise.all([...this.#pools.values()].map(pool => pool.stop(false)))
@@ -129,6 +166,7 @@ export class ScrapeManager {
 
 /** Equal for jobs that do the same. */
 function textOf(job: ScrapeJob): string {
-  return JSON.stringify(job, (key, value: unknown) => (key === 'regex' || key === 'memo' ? undefined : typeof value === 'bigint' ? String(value) : value))
+  return JSON.stringify(job, (key, value: unknown) =>
+    key === 'regex' || key === 'memo' ? undefined : typeof value === 'bigint' ? String(value) : value,
+  )
 }
-

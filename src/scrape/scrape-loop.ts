@@ -25,24 +25,41 @@ export interface ScrapeWorld {
   builders: BatchBuilder[]
 }
 
-export interface ScrapeState { health: 'unknown' | 'up' | 'down'; lastError: string; lastScrapeMs: number; lastDurationMs: number; lastSamples: number; lastBodyBytes: number }
+export interface ScrapeState {
+  health: 'unknown' | 'up' | 'down'
+  lastError: string
+  lastScrapeMs: number
+  lastDurationMs: number
+  lastSamples: number
+  lastBodyBytes: number
+}
 
-const staleHi = 0x7ff00000, staleLo = 2
+const staleHi = 0x7ff00000,
+  staleLo = 2
 const acceptOf: Readonly<Record<ScrapeProtocol, string>> = {
-  PrometheusProto: 'application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited', 'OpenMetricsText1.0.0': 'application/openmetrics-text;version=1.0.0', 'OpenMetricsText0.0.1': 'application/openmetrics-text;version=0.0.1',
-  'PrometheusText1.0.0': 'text/plain;version=1.0.0', 'PrometheusText0.0.4': 'text/plain;version=0.0.4',
+  PrometheusProto: 'application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited',
+  'OpenMetricsText1.0.0': 'application/openmetrics-text;version=1.0.0',
+  'OpenMetricsText0.0.1': 'application/openmetrics-text;version=0.0.1',
+  'PrometheusText1.0.0': 'text/plain;version=1.0.0',
+  'PrometheusText0.0.4': 'text/plain;version=0.0.4',
 }
 
 export function acceptHeader(protocols: readonly ScrapeProtocol[]): string {
-  return [...protocols.map((p, i) => `${acceptOf[p]}${p === 'OpenMetricsText1.0.0' || p === 'PrometheusText1.0.0' ? ';escaping=allow-utf-8' : ''};q=0.${protocols.length + 1 - i}`), `*/*;q=0.${1}`].join(',')
+  return [
+    ...protocols.map(
+      (p, i) =>
+        `${acceptOf[p]}${p === 'OpenMetricsText1.0.0' || p === 'PrometheusText1.0.0' ? ';escaping=allow-utf-8' : ''};q=0.${protocols.length + 1 - i}`,
+    ),
+    `*/*;q=0.${1}`,
+  ].join(',')
 }
 
 /** A number of 32 bits that is the same for the same text. */
 export function hashOf(text: string): number {
   let hash = 0x811c9dc5
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
-  hash = Math.imul(hash ^ hash >>> 16, 0x85ebca6b)
-  return (hash ^ hash >>> 13) >>> 0
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  return (hash ^ (hash >>> 13)) >>> 0
 }
 
 type BodyKind = 'text' | 'openmetrics' | 'protobuf'
@@ -52,7 +69,12 @@ function kindOf(contentType: string | undefined, fallback: ScrapeProtocol | unde
   if (type === 'application/openmetrics-text') return 'openmetrics'
   if (type === 'text/plain') return 'text'
   if (type === 'application/vnd.google.protobuf') return 'protobuf'
-  if (fallback === undefined) throw new BadDataError(type === '' ? 'non-compliant scrape target sending blank Content-Type and no fallback_scrape_protocol specified for target' : `received unsupported Content-Type ${JSON.stringify(contentType)} and no fallback_scrape_protocol specified for target`)
+  if (fallback === undefined)
+    throw new BadDataError(
+      type === ''
+        ? 'non-compliant scrape target sending blank Content-Type and no fallback_scrape_protocol specified for target'
+        : `received unsupported Content-Type ${JSON.stringify(contentType)} and no fallback_scrape_protocol specified for target`,
+    )
   return fallback === 'PrometheusProto' ? 'protobuf' : fallback.startsWith('OpenMetrics') ? 'openmetrics' : 'text'
 }
 
@@ -71,7 +93,14 @@ class ScrapeBatch implements ScrapeSink {
   /** Numbers in the batch of the series of this scrape. */
   readonly #inBatch = new Map<number, number>()
 
-  constructor(job: ScrapeJob, target: Target, cache: SeriesCache, scrape: number, timeMs: number, builder: BatchBuilder) {
+  constructor(
+    job: ScrapeJob,
+    target: Target,
+    cache: SeriesCache,
+    scrape: number,
+    timeMs: number,
+    builder: BatchBuilder,
+  ) {
     this.#job = job
     this.#target = target
     this.#cache = cache
@@ -80,7 +109,9 @@ class ScrapeBatch implements ScrapeSink {
     this.builder = builder
   }
 
-  find(hashA: number, hashB: number): number { return this.#cache.find(hashA, hashB) }
+  find(hashA: number, hashB: number): number {
+    return this.#cache.find(hashA, hashB)
+  }
 
   add(hashA: number, hashB: number, pairs: [string, string][]): number {
     const labels = this.#labelsOf(pairs)
@@ -100,35 +131,56 @@ class ScrapeBatch implements ScrapeSink {
     const labels = new Map(pairs)
     for (const [name, value] of this.#target.labels) {
       const own = labels.get(name) ?? ''
-      if (this.#job.honorLabels) { if (own === '') labels.set(name, value); continue }
+      if (this.#job.honorLabels) {
+        if (own === '') labels.set(name, value)
+        continue
+      }
       if (own !== '') {
         // The target's own value moves aside, as far as it must.
         let aside = `exported_${name}`
-        while ((labels.get(aside) ?? '') !== '' || this.#target.labels.some(([n]) => n === aside)) aside = `exported_${aside}`
+        while ((labels.get(aside) ?? '') !== '' || this.#target.labels.some(([n]) => n === aside))
+          aside = `exported_${aside}`
         labels.set(aside, own)
       }
       labels.set(name, value)
     }
     if (this.#job.metricRelabelRules.length > 0 && !relabel(labels, this.#job.metricRelabelRules)) return undefined
     const made = Labels.from(labels)
-    if (made.get('__name__') === '') throw new BadDataError(`a sample has no metric name after relabelling: ${JSON.stringify(pairs).slice(0, 200)}`)
+    if (made.get('__name__') === '')
+      throw new BadDataError(`a sample has no metric name after relabelling: ${JSON.stringify(pairs).slice(0, 200)}`)
     return made
   }
 
   #check(labels: Labels): void {
     const { labelLimit, labelNameLengthLimit, labelValueLengthLimit } = this.#job
-    if (labelLimit > 0 && labels.size > labelLimit) throw new LimitError(`label_limit exceeded (metric: ${labels.get('__name__')}, number of labels: ${labels.size}, limit: ${labelLimit})`, 422)
+    if (labelLimit > 0 && labels.size > labelLimit)
+      throw new LimitError(
+        `label_limit exceeded (metric: ${labels.get('__name__')}, number of labels: ${labels.size}, limit: ${labelLimit})`,
+        422,
+      )
     for (let i = 0; i < labels.pairs.length && labelNameLengthLimit + labelValueLengthLimit > 0; i += 2) {
-      const name = labels.pairs[i]!, value = labels.pairs[i + 1]!
-      if (labelNameLengthLimit > 0 && name.length > labelNameLengthLimit) throw new LimitError(`label_name_length_limit exceeded (metric: ${labels.get('__name__')}, label name: ${name.slice(0, 50)}, length: ${name.length}, limit: ${labelNameLengthLimit})`, 422)
-      if (labelValueLengthLimit > 0 && value.length > labelValueLengthLimit) throw new LimitError(`label_value_length_limit exceeded (metric: ${labels.get('__name__')}, label name: ${name.slice(0, 50)}, length: ${value.length}, limit: ${labelValueLengthLimit})`, 422)
+      const name = labels.pairs[i]!,
+        value = labels.pairs[i + 1]!
+      if (labelNameLengthLimit > 0 && name.length > labelNameLengthLimit)
+        throw new LimitError(
+          `label_name_length_limit exceeded (metric: ${labels.get('__name__')}, label name: ${name.slice(0, 50)}, length: ${name.length}, limit: ${labelNameLengthLimit})`,
+          422,
+        )
+      if (labelValueLengthLimit > 0 && value.length > labelValueLengthLimit)
+        throw new LimitError(
+          `label_value_length_limit exceeded (metric: ${labels.get('__name__')}, label name: ${name.slice(0, 50)}, length: ${value.length}, limit: ${labelValueLengthLimit})`,
+          422,
+        )
     }
   }
 
   /** The series' number in the batch; undefined: it is dropped. */
   #seriesOf(series: number, isTracked: boolean): number | undefined {
     this.scraped++
-    if (this.#cache.isDropped(series)) { this.#cache.see(series, this.#scrape); return undefined }
+    if (this.#cache.isDropped(series)) {
+      this.#cache.see(series, this.#scrape)
+      return undefined
+    }
     this.kept++
     // They are counted to the end, so that it shows by how much.
     if (this.isOver) return undefined
@@ -136,7 +188,7 @@ class ScrapeBatch implements ScrapeSink {
     let number = this.#inBatch.get(series)
     if (number === undefined) {
       const { bytes, from, to } = this.#cache.key(series)
-      this.#inBatch.set(series, number = this.builder.addKey(bytes, from, to))
+      this.#inBatch.set(series, (number = this.builder.addKey(bytes, from, to)))
     }
     return number
   }
@@ -147,26 +199,49 @@ class ScrapeBatch implements ScrapeSink {
     if (number === undefined) return
     const at = isOwnTime ? timeMs : this.#timeMs
     this.builder.batch.addSample(number, at, value)
-    if (exemplar !== undefined) this.builder.batch.exemplars.push({ series: number, labels: exemplar.labels, value: exemplar.value, timeMs: exemplar.timeMs ?? at })
+    if (exemplar !== undefined)
+      this.builder.batch.exemplars.push({
+        series: number,
+        labels: exemplar.labels,
+        value: exemplar.value,
+        timeMs: exemplar.timeMs ?? at,
+      })
   }
 
-  histogram(series: number, histogram: FloatHistogram, timeMs: number | undefined, exemplars: readonly ScrapedExemplar[]): void {
+  histogram(
+    series: number,
+    histogram: FloatHistogram,
+    timeMs: number | undefined,
+    exemplars: readonly ScrapedExemplar[],
+  ): void {
     const isOwnTime = timeMs !== undefined && this.#job.honorTimestamps
     const number = this.#seriesOf(series, !isOwnTime || this.#job.trackTimestampsStaleness)
     if (number === undefined) return
     const at = isOwnTime ? timeMs : this.#timeMs
     this.builder.batch.histograms.push({ series: number, timeMs: at, histogram, startMs: 0 })
-    for (const e of exemplars) this.builder.batch.exemplars.push({ series: number, labels: e.labels, value: e.value, timeMs: e.timeMs ?? at })
+    for (const e of exemplars)
+      this.builder.batch.exemplars.push({ series: number, labels: e.labels, value: e.value, timeMs: e.timeMs ?? at })
   }
 
-  get isOver(): boolean { return this.#job.sampleLimit > 0 && this.kept > this.#job.sampleLimit }
+  get isOver(): boolean {
+    return this.#job.sampleLimit > 0 && this.kept > this.#job.sampleLimit
+  }
 
-  metadata(metadata: Metadata): void { this.metadataOf.push(metadata) }
+  metadata(metadata: Metadata): void {
+    this.metadataOf.push(metadata)
+  }
 }
 
 export class ScrapeLoop {
   readonly target: Target
-  readonly state: ScrapeState = { health: 'unknown', lastError: '', lastScrapeMs: 0, lastDurationMs: 0, lastSamples: 0, lastBodyBytes: 0 }
+  readonly state: ScrapeState = {
+    health: 'unknown',
+    lastError: '',
+    lastScrapeMs: 0,
+    lastDurationMs: 0,
+    lastSamples: 0,
+    lastBodyBytes: 0,
+  }
   readonly #job: ScrapeJob
   readonly #client: HttpClient
   readonly #world: ScrapeWorld
@@ -192,17 +267,23 @@ export class ScrapeLoop {
     this.#customBuckets = job.customBuckets ? new CustomBuckets(job.classicHistograms) : undefined
   }
 
-  start(): void { this.#arm() }
+  start(): void {
+    this.#arm()
+  }
 
   /** Targets are spread over their interval, each always at the same place in it. */
   #arm(): void {
     if (this.#gone.signal.aborted) return
-    const { intervalMs } = this.target, nowMs = this.#world.clock.nowMs()
+    const { intervalMs } = this.target,
+      nowMs = this.#world.clock.nowMs()
     const offset = hashOf(this.target.key) % intervalMs
     const due = Math.floor((nowMs - offset) / intervalMs) * intervalMs + offset + intervalMs
     this.#timer = this.#world.clock.after(due - nowMs, () => {
       // Timers may be early by a little: the scrape's time is the one that was planned.
-      this.#running = this.#once(due).finally(() => { this.#running = undefined; this.#arm() })
+      this.#running = this.#once(due).finally(() => {
+        this.#running = undefined
+        this.#arm()
+      })
     })
   }
 
@@ -221,21 +302,37 @@ export class ScrapeLoop {
       bodyBytes = body.length
       batch = new ScrapeBatch(this.#job, this.target, this.#cache, scrape, timeMs, builder)
       const sink = this.#customBuckets?.begin(batch, kind === 'openmetrics') ?? batch
-      if (kind === 'protobuf') scanProtobuf(body, { isNative: this.#job.nativeHistograms, isClassicToo: this.#job.classicHistograms, unconverted: batch }, sink)
+      if (kind === 'protobuf')
+        scanProtobuf(
+          body,
+          { isNative: this.#job.nativeHistograms, isClassicToo: this.#job.classicHistograms, unconverted: batch },
+          sink,
+        )
       else scanExposition(body, kind === 'openmetrics', sink)
       this.#customBuckets?.end()
-      if (batch.isOver) throw new LimitError(`sample limit exceeded: ${batch.kept} samples, limit: ${this.#job.sampleLimit}`, 422)
+      if (batch.isOver)
+        throw new LimitError(`sample limit exceeded: ${batch.kept} samples, limit: ${this.#job.sampleLimit}`, 422)
     } catch (error) {
-      if (this.#gone.signal.aborted) { this.#world.builders.push(builder); return }
+      if (this.#gone.signal.aborted) {
+        this.#world.builders.push(builder)
+        return
+      }
       problem = messageOf(error)
       builder.clear()
     }
     this.#scrape = scrape
     const seconds = (clock.monotonicMs() - started) / 1000
     const isUp = problem === ''
-    for (const series of this.#cache.vanished(this.#lastGood, isUp ? scrape : 0)) this.#markStale(builder, series, timeMs)
+    for (const series of this.#cache.vanished(this.#lastGood, isUp ? scrape : 0))
+      this.#markStale(builder, series, timeMs)
     if (isUp) this.#noteMetadata(builder, batch!.metadataOf)
-    this.#report(builder, timeMs, { up: isUp ? 1 : 0, scrape_duration_seconds: seconds, scrape_samples_scraped: batch?.scraped ?? 0, scrape_samples_post_metric_relabeling: batch?.kept ?? 0, scrape_series_added: isUp ? batch!.created : 0 })
+    this.#report(builder, timeMs, {
+      up: isUp ? 1 : 0,
+      scrape_duration_seconds: seconds,
+      scrape_samples_scraped: batch?.scraped ?? 0,
+      scrape_samples_post_metric_relabeling: batch?.kept ?? 0,
+      scrape_series_added: isUp ? batch!.created : 0,
+    })
     try {
       await this.#world.appender.append(this.#world.tenant, builder.batch)
       this.#lastGood = isUp ? scrape : 0
@@ -245,15 +342,29 @@ export class ScrapeLoop {
     this.#lastTimeMs = timeMs
     if (isUp) this.#cache.sweep(scrape)
     this.#world.builders.push(builder)
-    Object.assign(this.state, { health: problem === '' ? 'up' : 'down', lastError: problem, lastScrapeMs: timeMs, lastDurationMs: seconds * 1000, lastSamples: batch?.scraped ?? 0, lastBodyBytes: bodyBytes })
+    Object.assign(this.state, {
+      health: problem === '' ? 'up' : 'down',
+      lastError: problem,
+      lastScrapeMs: timeMs,
+      lastDurationMs: seconds * 1000,
+      lastSamples: batch?.scraped ?? 0,
+      lastBodyBytes: bodyBytes,
+    })
   }
 
   async #fetch(): Promise<{ body: Uint8Array; kind: BodyKind }> {
     const { protocols, bodySizeLimit, enableCompression, fallbackProtocol } = this.#job
     const { timeoutMs, url } = this.target
     const reply = await this.#client.send(url, {
-      headers: { accept: acceptHeader(protocols), 'user-agent': `Tercet/${this.#world.version}`, 'x-prometheus-scrape-timeout-seconds': String(timeoutMs / 1000), ...(enableCompression ? {} : { 'accept-encoding': 'identity' }) },
-      timeoutMs, bodyBytesMax: bodySizeLimit > 0 ? bodySizeLimit : this.#world.bodyBytesMax, signal: this.#gone.signal,
+      headers: {
+        accept: acceptHeader(protocols),
+        'user-agent': `Tercet/${this.#world.version}`,
+        'x-prometheus-scrape-timeout-seconds': String(timeoutMs / 1000),
+        ...(enableCompression ? {} : { 'accept-encoding': 'identity' }),
+      },
+      timeoutMs,
+      bodyBytesMax: bodySizeLimit > 0 ? bodySizeLimit : this.#world.bodyBytesMax,
+      signal: this.#gone.signal,
     })
     if (reply.status !== 200) throw new BadDataError(`server returned HTTP status ${reply.status}`)
     return { body: reply.body, kind: kindOf(reply.header('content-type'), fallbackProtocol) }
@@ -272,7 +383,13 @@ export class ScrapeLoop {
   }
 
   #report(builder: BatchBuilder, timeMs: number, values: Readonly<Record<string, number>> | undefined): void {
-    for (const name of ['up', 'scrape_duration_seconds', 'scrape_samples_scraped', 'scrape_samples_post_metric_relabeling', 'scrape_series_added']) {
+    for (const name of [
+      'up',
+      'scrape_duration_seconds',
+      'scrape_samples_scraped',
+      'scrape_samples_post_metric_relabeling',
+      'scrape_series_added',
+    ]) {
       const series = builder.addSeries(Labels.from([...this.target.labels, ['__name__', name]]))
       if (values === undefined) builder.batch.addSampleWords(series, timeMs, staleHi, staleLo)
       else builder.batch.addSample(series, timeMs, values[name]!)

@@ -6,7 +6,11 @@ import { KeyWriter } from '#model/write-batch.ts'
 import type { Labels } from '#model/labels.ts'
 
 /** Numbers that grow. */
-function grown(old: Uint32Array, size: number): Uint32Array<ArrayBuffer> { const fresh = new Uint32Array(size); fresh.set(old.subarray(0, Math.min(old.length, size))); return fresh }
+function grown(old: Uint32Array, size: number): Uint32Array<ArrayBuffer> {
+  const fresh = new Uint32Array(size)
+  fresh.set(old.subarray(0, Math.min(old.length, size)))
+  return fresh
+}
 
 export class SeriesCache {
   /** Open addressing: 0 is empty, else the series' number and one. A power of two long. */
@@ -25,12 +29,14 @@ export class SeriesCache {
   /** Series that the last scrape did not have. */
   #idle = 0
 
-  get size(): number { return this.#count }
+  get size(): number {
+    return this.#count
+  }
 
   /** -1: not known. */
   find(hashA: number, hashB: number): number {
     const mask = this.#slots.length - 1
-    for (let slot = hashA & mask; ; slot = slot + 1 & mask) {
+    for (let slot = hashA & mask; ; slot = (slot + 1) & mask) {
       const number = this.#slots[slot]! - 1
       if (number < 0) return -1
       if (this.#hashA[number] === hashA && this.#hashB[number] === hashB) return number
@@ -71,12 +77,16 @@ export class SeriesCache {
   #link(number: number): void {
     const mask = this.#slots.length - 1
     let slot = this.#hashA[number]! & mask
-    while (this.#slots[slot] !== 0) slot = slot + 1 & mask
+    while (this.#slots[slot] !== 0) slot = (slot + 1) & mask
     this.#slots[slot] = number + 1
   }
 
-  isDropped(number: number): boolean { return this.#to[number] === 0 }
-  key(number: number): { bytes: Uint8Array; from: number; to: number } { return { bytes: this.#keys.bytes, from: this.#from[number]!, to: this.#to[number]! } }
+  isDropped(number: number): boolean {
+    return this.#to[number] === 0
+  }
+  key(number: number): { bytes: Uint8Array; from: number; to: number } {
+    return { bytes: this.#keys.bytes, from: this.#from[number]!, to: this.#to[number]! }
+  }
 
   see(number: number, scrape: number): void {
     if (this.#seen[number] === scrape) return
@@ -102,7 +112,15 @@ export class SeriesCache {
       if (this.#keys.bytes.length > this.#keys.at * 1.25 + 1024) this.#keys.trim()
       return
     }
-    const { hashA, hashB, from, to, seen, keys, count } = { hashA: this.#hashA, hashB: this.#hashB, from: this.#from, to: this.#to, seen: this.#seen, keys: this.#keys, count: this.#count }
+    const { hashA, hashB, from, to, seen, keys, count } = {
+      hashA: this.#hashA,
+      hashB: this.#hashB,
+      from: this.#from,
+      to: this.#to,
+      seen: this.#seen,
+      keys: this.#keys,
+      count: this.#count,
+    }
     this.#keys = new KeyWriter(256)
     this.#count = 0
     this.#slots = new Uint32Array(16)

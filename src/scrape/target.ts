@@ -17,13 +17,20 @@ export interface Target {
   timeoutMs: number
 }
 
-export interface TargetSet { active: Target[]; dropped: (readonly [string, string][])[]; problems: string[] }
+export interface TargetSet {
+  active: Target[]
+  dropped: (readonly [string, string][])[]
+  problems: string[]
+}
 
-const sorted = (labels: LabelMap): [string, string][] => [...labels].filter(([, value]) => value !== '').sort((a, b) => compareText(a[0], b[0]))
+const sorted = (labels: LabelMap): [string, string][] =>
+  [...labels].filter(([, value]) => value !== '').sort((a, b) => compareText(a[0], b[0]))
 
 function discoveredLabels(job: ScrapeJob, group: TargetGroup, own: readonly [string, string][]): LabelMap {
   const labels: LabelMap = new Map([...group.labels, ...own])
-  const put = (name: string, value: string): void => { if (value !== '' && (labels.get(name) ?? '') === '') labels.set(name, value) }
+  const put = (name: string, value: string): void => {
+    if (value !== '' && (labels.get(name) ?? '') === '') labels.set(name, value)
+  }
   put('job', job.jobName)
   put('__scrape_interval__', formatDuration(job.intervalMs))
   put('__scrape_timeout__', formatDuration(job.timeoutMs))
@@ -35,10 +42,16 @@ function discoveredLabels(job: ScrapeJob, group: TargetGroup, own: readonly [str
 
 function urlOf(job: ScrapeJob, labels: LabelMap): string {
   const query = new URLSearchParams()
-  for (const [name, values] of job.params) values.forEach((value, i) => { query.append(name, i === 0 ? labels.get(`__param_${name}`) ?? value : value) })
-  for (const [name, value] of labels) if (name.startsWith('__param_') && !job.params.some(([param]) => `__param_${param}` === name)) query.append(name.slice('__param_'.length), value)
+  for (const [name, values] of job.params)
+    values.forEach((value, i) => {
+      query.append(name, i === 0 ? (labels.get(`__param_${name}`) ?? value) : value)
+    })
+  for (const [name, value] of labels)
+    if (name.startsWith('__param_') && !job.params.some(([param]) => `__param_${param}` === name))
+      query.append(name.slice('__param_'.length), value)
   query.sort()
-  const path = labels.get('__metrics_path__') ?? '', text = query.toString()
+  const path = labels.get('__metrics_path__') ?? '',
+    text = query.toString()
   const question = path.indexOf('?')
   const plain = question < 0 ? path : path.slice(0, question)
   const search = [question < 0 ? '' : path.slice(question + 1), text].filter(Boolean).join('&')
@@ -52,11 +65,14 @@ function makeTarget(job: ScrapeJob, labels: LabelMap): Target | string | undefin
   const address = labels.get('__address__') ?? ''
   if (address === '') return 'no address'
   if (address.includes('/')) return `${quote(address)} is not a valid hostname`
-  const intervalText = labels.get('__scrape_interval__') ?? '', timeoutText = labels.get('__scrape_timeout__') ?? ''
-  const intervalMs = parseDurationMs(intervalText), timeoutMs = parseDurationMs(timeoutText)
+  const intervalText = labels.get('__scrape_interval__') ?? '',
+    timeoutText = labels.get('__scrape_timeout__') ?? ''
+  const intervalMs = parseDurationMs(intervalText),
+    timeoutMs = parseDurationMs(timeoutText)
   if (intervalMs === undefined || intervalMs === 0) return `error parsing scrape interval: ${quote(intervalText)}`
   if (timeoutMs === undefined || timeoutMs === 0) return `error parsing scrape timeout: ${quote(timeoutText)}`
-  if (timeoutMs > intervalMs) return `scrape timeout cannot be greater than scrape interval (${quote(timeoutText)} > ${quote(intervalText)})`
+  if (timeoutMs > intervalMs)
+    return `scrape timeout cannot be greater than scrape interval (${quote(timeoutText)} > ${quote(intervalText)})`
   const scheme = labels.get('__scheme__') ?? ''
   if (scheme !== 'http' && scheme !== 'https') return `unsupported scheme: ${quote(scheme)}`
   if ((labels.get('instance') ?? '') === '') labels.set('instance', address)
@@ -68,7 +84,8 @@ function makeTarget(job: ScrapeJob, labels: LabelMap): Target | string | undefin
 
 /** Targets of a job, each once. */
 export function makeTargets(job: ScrapeJob, groups: readonly TargetGroup[]): TargetSet {
-  const active = new Map<string, Target>(), set: TargetSet = { active: [], dropped: [], problems: [] }
+  const active = new Map<string, Target>(),
+    set: TargetSet = { active: [], dropped: [], problems: [] }
   for (const group of groups) {
     for (const own of group.targets) {
       const labels = discoveredLabels(job, group, own)
@@ -76,7 +93,10 @@ export function makeTargets(job: ScrapeJob, groups: readonly TargetGroup[]): Tar
       const made = makeTarget(job, labels)
       if (typeof made === 'object') active.set(made.key, made)
       else if (made === undefined) set.dropped.push(discovered)
-      else { set.problems.push(`${group.source}: ${made}`); set.dropped.push(discovered) }
+      else {
+        set.problems.push(`${group.source}: ${made}`)
+        set.dropped.push(discovered)
+      }
     }
   }
   set.active = [...active.values()]

@@ -2,10 +2,18 @@
 import { NotFoundError } from '#core/errors.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 
-export interface FoundBlock { tenant: string; id: string; meta: Uint8Array }
+export interface FoundBlock {
+  tenant: string
+  id: string
+  meta: Uint8Array
+}
 
 /** Directories of the bucket that hold a `meta.json` and whose name `isId` accepts. Fails when one can't be read. */
-export async function listBlocks(bucket: Bucket, isId: (name: string) => boolean, isKnown: (tenant: string, id: string) => boolean): Promise<{ found: FoundBlock[]; ids: Map<string, Set<string>> }> {
+export async function listBlocks(
+  bucket: Bucket,
+  isId: (name: string) => boolean,
+  isKnown: (tenant: string, id: string) => boolean,
+): Promise<{ found: FoundBlock[]; ids: Map<string, Set<string>> }> {
   const found: FoundBlock[] = []
   const ids = new Map<string, Set<string>>()
   for (const tenant of await bucket.listDirectories('')) {

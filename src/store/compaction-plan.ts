@@ -1,13 +1,22 @@
 /** Which blocks to merge next: pure, over times and levels. Sources: the block layouts that Prometheus and Mimir expect (2 h, 12 h, 24 h). */
 
-export interface PlannedBlock { id: string; minMs: number; maxMs: number; level: number }
+export interface PlannedBlock {
+  id: string
+  minMs: number
+  maxMs: number
+  level: number
+}
 
 /**
  * The next group to merge, or undefined. Overlapping blocks first; then, for each range from the smallest, blocks of
  * smaller ranges that lie in one aligned stretch which is over (its end is not after `sealedMs`). No group crosses the
  * largest range.
  */
-export function planCompaction(blocks: readonly PlannedBlock[], rangesMs: readonly number[], sealedMs: number): PlannedBlock[] | undefined {
+export function planCompaction(
+  blocks: readonly PlannedBlock[],
+  rangesMs: readonly number[],
+  sealedMs: number,
+): PlannedBlock[] | undefined {
   const sorted = [...blocks].sort((a, b) => a.minMs - b.minMs || a.maxMs - b.maxMs)
   return overlapping(sorted, rangesMs.at(-1)!) ?? adjacent(sorted, rangesMs, sealedMs)
 }
@@ -31,7 +40,11 @@ function overlapping(sorted: readonly PlannedBlock[], largestMs: number): Planne
   return usable(group) ? group : undefined
 }
 
-function adjacent(sorted: readonly PlannedBlock[], rangesMs: readonly number[], sealedMs: number): PlannedBlock[] | undefined {
+function adjacent(
+  sorted: readonly PlannedBlock[],
+  rangesMs: readonly number[],
+  sealedMs: number,
+): PlannedBlock[] | undefined {
   for (let r = 1; r < rangesMs.length; r++) {
     const rangeMs = rangesMs[r]!
     const stretches = new Map<number, PlannedBlock[]>()

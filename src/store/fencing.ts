@@ -37,7 +37,9 @@ export class Fence {
   }
 
   /** Takes an epoch by which nobody of ours writes. */
-  static async giveAway(bucket: Bucket, prefix: string, successor: string): Promise<void> { await Fence.claim(bucket, prefix, `${givenAway}${successor}`) }
+  static async giveAway(bucket: Bucket, prefix: string, successor: string): Promise<void> {
+    await Fence.claim(bucket, prefix, `${givenAway}${successor}`)
+  }
 
   /** To whom the prefix was given away; undefined where it is ours, or nobody's. */
   static async successorOf(bucket: Bucket, prefix: string): Promise<string | undefined> {
@@ -49,7 +51,10 @@ export class Fence {
 
   static async #epochs(bucket: Bucket, prefix: string): Promise<number[]> {
     const objects = await bucket.list(prefix)
-    return objects.map(o => Number.parseInt(o.key.slice(prefix.length), 10)).filter(Number.isFinite).sort((a, b) => a - b)
+    return objects
+      .map(o => Number.parseInt(o.key.slice(prefix.length), 10))
+      .filter(Number.isFinite)
+      .sort((a, b) => a - b)
   }
 
   /**

@@ -13,7 +13,10 @@ export class ByteLru<V> {
 
   get(key: string): V | undefined {
     const entry = this.#entries.get(key)
-    if (entry === undefined) { this.misses++; return undefined }
+    if (entry === undefined) {
+      this.misses++
+      return undefined
+    }
     this.hits++
     this.#entries.delete(key)
     this.#entries.set(key, entry)
@@ -27,7 +30,10 @@ export class ByteLru<V> {
 
   set(key: string, value: V, bytes: number): void {
     const old = this.#entries.get(key)
-    if (old !== undefined) { this.bytes -= old.bytes; this.#entries.delete(key) }
+    if (old !== undefined) {
+      this.bytes -= old.bytes
+      this.#entries.delete(key)
+    }
     if (bytes > this.#bytesMax) return
     this.#entries.set(key, { value, bytes })
     this.bytes += bytes

@@ -1,7 +1,16 @@
 /** What the process needs of each signal, whatever it stores. The three engines implement it; app/ drives it. */
 
 /** One block, or what comes closest to one, for people to look at. */
-export interface BlockSummary { tenant: string; id: string; startMs: number; endMs: number; bytes: number; level: number; count: number; unit: string }
+export interface BlockSummary {
+  tenant: string
+  id: string
+  startMs: number
+  endMs: number
+  bytes: number
+  level: number
+  count: number
+  unit: string
+}
 
 export interface SignalStatus {
   /** Bytes accepted that are not in the bucket yet: log and finished blocks. */

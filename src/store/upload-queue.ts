@@ -41,17 +41,27 @@ export class UploadQueue {
     this.#options = options
   }
 
-  get waitingBytes(): number { return this.#waiting.reduce((sum, block) => sum + block.bytes, 0) }
-  get waitingBlocks(): number { return this.#waiting.length }
+  get waitingBytes(): number {
+    return this.#waiting.reduce((sum, block) => sum + block.bytes, 0)
+  }
+  get waitingBlocks(): number {
+    return this.#waiting.length
+  }
 
   add(block: StagedBlock): void {
     this.#waiting.push(block)
-    this.#running ??= this.#run().finally(() => { this.#running = undefined })
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined
+    })
   }
 
   /** Resolves when nothing waits. */
   drained(): Promise<void> {
-    return this.#waiting.length === 0 ? Promise.resolve() : new Promise(resolve => { this.#idle.push(resolve) })
+    return this.#waiting.length === 0
+      ? Promise.resolve()
+      : new Promise(resolve => {
+          this.#idle.push(resolve)
+        })
   }
 
   async #run(): Promise<void> {
@@ -59,14 +69,19 @@ export class UploadQueue {
       const block = this.#waiting[0]!
       try {
         if (!(await this.#options.mayWrite())) return
-        for (const file of block.files) await this.#options.bucket.putFile(`${block.tenant}/${block.id}/${file}`, `${block.directory}/${file}`)
+        for (const file of block.files)
+          await this.#options.bucket.putFile(`${block.tenant}/${block.id}/${file}`, `${block.directory}/${file}`)
         await this.#options.onUploaded(block)
         this.#waiting.shift()
         this.uploads++
         attempt = 0
       } catch (error) {
         this.failures++
-        this.#options.log.warn('a block could not be uploaded, it stays on disk', { tenant: block.tenant, block: block.id, error: messageOf(error) })
+        this.#options.log.warn('a block could not be uploaded, it stays on disk', {
+          tenant: block.tenant,
+          block: block.id,
+          error: messageOf(error),
+        })
         if (this.#closed) return
         await sleep(this.#options.clock, Math.min(30_000, 250 * 2 ** Math.min(attempt++, 7)))
       }

@@ -15,7 +15,10 @@ export const frameBytes = 9
 const magic = 0x5443574c
 const version = 2
 
-export interface SegmentHeader { generation: number; firstRecord: number }
+export interface SegmentHeader {
+  generation: number
+  firstRecord: number
+}
 
 export function encodeHeader(header: SegmentHeader): Uint8Array {
   const bytes = new Uint8Array(headerBytes)
@@ -28,9 +31,11 @@ export function encodeHeader(header: SegmentHeader): Uint8Array {
 }
 
 export function decodeHeader(bytes: Uint8Array): SegmentHeader {
-  if (bytes.length < headerBytes) throw new CorruptDataError(`WAL segment: ${bytes.length} bytes, the header alone has ${headerBytes}`)
+  if (bytes.length < headerBytes)
+    throw new CorruptDataError(`WAL segment: ${bytes.length} bytes, the header alone has ${headerBytes}`)
   const view = new DataView(bytes.buffer, bytes.byteOffset)
-  if (view.getUint32(0) !== magic || view.getUint8(4) !== version) throw new CorruptDataError(`WAL segment: not a segment of version ${version}`)
+  if (view.getUint32(0) !== magic || view.getUint8(4) !== version)
+    throw new CorruptDataError(`WAL segment: not a segment of version ${version}`)
   return { generation: view.getFloat64(8), firstRecord: view.getFloat64(16) }
 }
 
@@ -42,7 +47,11 @@ export function writeFrameHead(target: Uint8Array, at: number, kind: number, pay
   view.setUint32(at + 4, crc32(payload, crc32(target.subarray(at + 8, at + 9))))
 }
 
-export interface ScanResult { records: number; /** Bytes up to the end of the last whole frame. */ goodBytes: number; /** Why the scan ended early. */ problem: string | undefined }
+export interface ScanResult {
+  records: number
+  /** Bytes up to the end of the last whole frame. */ goodBytes: number
+  /** Why the scan ended early. */ problem: string | undefined
+}
 
 /** Visits every whole frame in order; stops at the first that is cut off or damaged. */
 export function scanFrames(bytes: Uint8Array, visit: (kind: number, payload: Uint8Array) => void): ScanResult {
@@ -52,9 +61,11 @@ export function scanFrames(bytes: Uint8Array, visit: (kind: number, payload: Uin
   while (at < bytes.length) {
     if (at + frameBytes > bytes.length) return { records, goodBytes: at, problem: `a frame head is cut off at ${at}` }
     const length = view.getUint32(at)
-    if (length > bytes.length - at - frameBytes) return { records, goodBytes: at, problem: `a frame of ${length} bytes is cut off at ${at}` }
+    if (length > bytes.length - at - frameBytes)
+      return { records, goodBytes: at, problem: `a frame of ${length} bytes is cut off at ${at}` }
     const payload = bytes.subarray(at + frameBytes, at + frameBytes + length)
-    if (crc32(bytes.subarray(at + 8, at + frameBytes + length)) !== view.getUint32(at + 4)) return { records, goodBytes: at, problem: `a frame at ${at} has a wrong checksum` }
+    if (crc32(bytes.subarray(at + 8, at + frameBytes + length)) !== view.getUint32(at + 4))
+      return { records, goodBytes: at, problem: `a frame at ${at} has a wrong checksum` }
     visit(bytes[at + 8]!, payload)
     records++
     at += frameBytes + length
@@ -65,7 +76,9 @@ export function scanFrames(bytes: Uint8Array, visit: (kind: number, payload: Uin
 const compress = promisify(zstdCompress)
 
 /** As it is shipped to the bucket. A segment lives for minutes: little work for it pays more than few bytes. */
-export async function packSegment(bytes: Uint8Array): Promise<Uint8Array> { return compress(bytes, { params: { [constants.ZSTD_c_compressionLevel]: -5 } }) }
+export async function packSegment(bytes: Uint8Array): Promise<Uint8Array> {
+  return compress(bytes, { params: { [constants.ZSTD_c_compressionLevel]: -5 } })
+}
 
 /** A segment as it was written, from what lies in the bucket. */
 export function unpackSegment(bytes: Uint8Array, bytesMax: number): Uint8Array {

@@ -10,7 +10,16 @@ import { Wal } from './wal.ts'
 
 test('a log that is full refuses, writes what waits without being asked, and takes records again; what the process owes is taken always', async () => {
   const clock = new VirtualClock(0)
-  const wal = new Wal({ clock, files: new MemoryFiles(), log: silentLog, bucket: new MemoryBucket(clock), bucketPrefix: 't/wal/', directory: '/wal', durability: 'local', syncAlways: false })
+  const wal = new Wal({
+    clock,
+    files: new MemoryFiles(),
+    log: silentLog,
+    bucket: new MemoryBucket(clock),
+    bucketPrefix: 't/wal/',
+    directory: '/wal',
+    durability: 'local',
+    syncAlways: false,
+  })
   await wal.open(() => [])
   const record = new Uint8Array(8 * 1024 * 1024)
   for (let i = 0; i < 8; i++) wal.append(1, record, ['a'])
@@ -31,15 +40,36 @@ class RepeatingBucket extends MemoryBucket {
   }
 }
 
-test('a segment that got through though its reply was lost is ours; another one\'s under its name fences us off', async () => {
-  const clock = new VirtualClock(0), make = (bucket: MemoryBucket): Wal => new Wal({ clock, files: new MemoryFiles(), log: silentLog, bucket, bucketPrefix: 't/wal/', directory: '/wal', durability: 'bucket', syncAlways: false })
-  const driven = async (work: Promise<unknown>): Promise<void> => { let isDone = false; const watched = work.finally(() => { isDone = true }); watched.catch(() => {}); while (!isDone) await clock.advance(50); await watched }
+test("a segment that got through though its reply was lost is ours; another one's under its name fences us off", async () => {
+  const clock = new VirtualClock(0),
+    make = (bucket: MemoryBucket): Wal =>
+      new Wal({
+        clock,
+        files: new MemoryFiles(),
+        log: silentLog,
+        bucket,
+        bucketPrefix: 't/wal/',
+        directory: '/wal',
+        durability: 'bucket',
+        syncAlways: false,
+      })
+  const driven = async (work: Promise<unknown>): Promise<void> => {
+    let isDone = false
+    const watched = work.finally(() => {
+      isDone = true
+    })
+    watched.catch(() => {})
+    while (!isDone) await clock.advance(50)
+    await watched
+  }
   const wal = make(new RepeatingBucket(clock))
   await wal.open(() => [])
   wal.append(1, new Uint8Array(8), ['a'])
   await driven(wal.commit())
   assert.equal(wal.fenced, undefined)
-  const bucket = new MemoryBucket(clock), first = make(bucket), second = make(bucket)
+  const bucket = new MemoryBucket(clock),
+    first = make(bucket),
+    second = make(bucket)
   await first.open(() => [])
   await second.open(() => [])
   first.append(1, new Uint8Array([1]), ['a'])

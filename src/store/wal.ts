@@ -14,7 +14,16 @@ import { ConflictError, CorruptDataError, messageOf, UnavailableError } from '#c
 import type { AppendFile, Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
 import type { Bucket } from '#bucket/bucket.ts'
-import { decodeHeader, encodeHeader, frameBytes, headerBytes, packSegment, scanFrames, unpackSegment, writeFrameHead } from './wal-segment.ts'
+import {
+  decodeHeader,
+  encodeHeader,
+  frameBytes,
+  headerBytes,
+  packSegment,
+  scanFrames,
+  unpackSegment,
+  writeFrameHead,
+} from './wal-segment.ts'
 
 export type Durability = 'local' | 'bucket'
 
@@ -84,7 +93,12 @@ class Group {
   }
 }
 
-export interface WalRecord { generation: number; number: number; kind: number; payload: Uint8Array }
+export interface WalRecord {
+  generation: number
+  number: number
+  kind: number
+  payload: Uint8Array
+}
 
 export class Wal {
   readonly #options: WalOptions
@@ -117,31 +131,55 @@ export class Wal {
     this.#options = options
   }
 
-  get generation(): number { return this.#generation }
-  get lastRecord(): number { return this.#nextRecord - 1 }
+  get generation(): number {
+    return this.#generation
+  }
+  get lastRecord(): number {
+    return this.#nextRecord - 1
+  }
   /** Bytes that are not in the bucket yet. */
-  get unshippedBytes(): number { return this.#segments.filter(s => !s.shipped).reduce((sum, s) => sum + s.bytes, 0) + this.#pendingBytes }
-  get segmentCount(): number { return this.#segments.length }
-  get fenced(): string | undefined { return this.#fenced }
+  get unshippedBytes(): number {
+    return this.#segments.filter(s => !s.shipped).reduce((sum, s) => sum + s.bytes, 0) + this.#pendingBytes
+  }
+  get segmentCount(): number {
+    return this.#segments.length
+  }
+  get fenced(): string | undefined {
+    return this.#fenced
+  }
 
-  fence(reason: string): void { this.#fenced ??= reason }
+  fence(reason: string): void {
+    this.#fenced ??= reason
+  }
 
   /**
    * Reads back all that is there, oldest first, and begins a new generation behind it. `visit` returns the scopes of the
    * record. A torn tail ends a segment; damage in its middle is reported, and the later segments are still read.
    */
-  async open(visit: (record: WalRecord) => Iterable<string>): Promise<{ records: number; bytes: number; problems: string[] }> {
+  async open(
+    visit: (record: WalRecord) => Iterable<string>,
+  ): Promise<{ records: number; bytes: number; problems: string[] }> {
     const { files, directory, bucket, bucketPrefix, log } = this.#options
     const problems: string[] = []
     const local = new Set((await files.list(directory)).map(name => Number.parseInt(name, 10)).filter(Number.isFinite))
-    const remote = new Set((await bucket.list(bucketPrefix)).map(o => Number.parseInt(o.key.slice(bucketPrefix.length), 10)).filter(Number.isFinite))
-    let records = 0, bytesRead = 0
+    const remote = new Set(
+      (await bucket.list(bucketPrefix))
+        .map(o => Number.parseInt(o.key.slice(bucketPrefix.length), 10))
+        .filter(Number.isFinite),
+    )
+    let records = 0,
+      bytesRead = 0
     for (const sequence of [...new Set([...local, ...remote])].sort((a, b) => a - b)) {
       this.#nextSequence = Math.max(this.#nextSequence, sequence + 1)
       let bytes: Uint8Array
       try {
-        bytes = local.has(sequence) ? await files.read(this.#path(sequence)) : unpackSegment(await bucket.get(this.#key(sequence)), segmentDecodedBytesMax)
-        if (bytes.length === 0) { await files.remove(this.#path(sequence)); continue }
+        bytes = local.has(sequence)
+          ? await files.read(this.#path(sequence))
+          : unpackSegment(await bucket.get(this.#key(sequence)), segmentDecodedBytesMax)
+        if (bytes.length === 0) {
+          await files.remove(this.#path(sequence))
+          continue
+        }
         const segment = this.#replaySegment(sequence, bytes, visit, problems)
         segment.isLocal = local.has(sequence)
         segment.shipped = remote.has(sequence)
@@ -161,21 +199,41 @@ export class Wal {
     return { records, bytes: bytesRead, problems }
   }
 
-  #replaySegment(sequence: number, bytes: Uint8Array, visit: (record: WalRecord) => Iterable<string>, problems: string[]): Segment {
+  #replaySegment(
+    sequence: number,
+    bytes: Uint8Array,
+    visit: (record: WalRecord) => Iterable<string>,
+    problems: string[],
+  ): Segment {
     const { generation, firstRecord } = decodeHeader(bytes)
-    const segment: Segment = { sequence, generation, firstRecord, records: 0, bytes: bytes.length, scopes: new Map(), sealed: true, shipped: false, isLocal: true }
+    const segment: Segment = {
+      sequence,
+      generation,
+      firstRecord,
+      records: 0,
+      bytes: bytes.length,
+      scopes: new Map(),
+      sealed: true,
+      shipped: false,
+      isLocal: true,
+    }
     const result = scanFrames(bytes, (kind, payload) => {
       const number = firstRecord + segment.records++
       for (const scope of visit({ generation, number, kind, payload })) segment.scopes.set(scope, number)
     })
-    if (result.problem !== undefined) problems.push(`WAL segment ${sequence}: ${result.problem}; ${result.records} records before it were kept`)
+    if (result.problem !== undefined)
+      problems.push(`WAL segment ${sequence}: ${result.problem}; ${result.records} records before it were kept`)
     this.#generation = Math.max(this.#generation, generation)
     this.#nextRecord = Math.max(this.#nextRecord, firstRecord + segment.records)
     return segment
   }
 
-  #path(sequence: number): string { return `${this.#options.directory}/${String(sequence).padStart(10, '0')}.wal` }
-  #key(sequence: number): string { return `${this.#options.bucketPrefix}${String(sequence).padStart(10, '0')}.wal` }
+  #path(sequence: number): string {
+    return `${this.#options.directory}/${String(sequence).padStart(10, '0')}.wal`
+  }
+  #key(sequence: number): string {
+    return `${this.#options.bucketPrefix}${String(sequence).padStart(10, '0')}.wal`
+  }
 
   /**
    * Puts a record in line; its bytes are copied. Returns its number. It counts when `commit` has resolved. `isOwed`: the process itself
@@ -188,11 +246,19 @@ export class Wal {
     if (pendingBytes > pendingBytesMax && !isOwed) {
       // Whoever was refused does not commit: what waits must move all the same.
       this.#startFlush()
-      throw new UnavailableError(`${pendingBytes} bytes wait to be written, the limit is ${pendingBytesMax}; the ${this.#options.durability === 'bucket' ? 'bucket' : 'disk'} does not keep up`, 5)
+      throw new UnavailableError(
+        `${pendingBytes} bytes wait to be written, the limit is ${pendingBytesMax}; the ${this.#options.durability === 'bucket' ? 'bucket' : 'disk'} does not keep up`,
+        5,
+      )
     }
     let group = this.#groups.at(-1)
     if (group === undefined || group.generation !== this.#generation) {
-      this.#groups.push(group = new Group(this.#generation, this.#spare ?? new Uint8Array(Math.max(64 * 1024, payload.length + frameBytes))))
+      this.#groups.push(
+        (group = new Group(
+          this.#generation,
+          this.#spare ?? new Uint8Array(Math.max(64 * 1024, payload.length + frameBytes)),
+        )),
+      )
       this.#spare = undefined
     }
     group.add(kind, payload)
@@ -201,7 +267,9 @@ export class Wal {
     return number
   }
 
-  get #pendingBytes(): number { return this.#groups.reduce((sum, group) => sum + group.length, 0) }
+  get #pendingBytes(): number {
+    return this.#groups.reduce((sum, group) => sum + group.length, 0)
+  }
 
   /** Resolves when everything appended so far is kept, as the durability mode means it. */
   commit(): Promise<void> {
@@ -228,7 +296,7 @@ export class Wal {
       if (waitMs > 0 && !this.#closed) await sleep(clock, waitMs)
       this.#lastGroupMs = clock.monotonicMs()
     }
-    const group = this.#inFlight = this.#groups.shift()
+    const group = (this.#inFlight = this.#groups.shift())
     if (group === undefined) return
     try {
       if (durability === 'local') await this.#writeLocal(group)
@@ -248,7 +316,14 @@ export class Wal {
   async #writeLocal(group: Group): Promise<void> {
     let segment = this.#segments.at(-1)
     // A group that failed leaves a gap in the numbers: the next one begins a segment of its own.
-    if (this.#file === undefined || segment === undefined || segment.sealed || segment.generation !== group.generation || segment.firstRecord + segment.records !== this.#writtenRecord) segment = await this.#openSegment(group.generation)
+    if (
+      this.#file === undefined ||
+      segment === undefined ||
+      segment.sealed ||
+      segment.generation !== group.generation ||
+      segment.firstRecord + segment.records !== this.#writtenRecord
+    )
+      segment = await this.#openSegment(group.generation)
     try {
       await this.#file!.append(group.bytes.subarray(0, group.length))
       if (this.#options.syncAlways) await this.#file!.sync()
@@ -261,7 +336,8 @@ export class Wal {
     segment.records += group.records
     segment.bytes += group.length
     for (const [scope, number] of group.scopes) segment.scopes.set(scope, number)
-    if (segment.bytes >= segmentBytesMax || this.#options.clock.monotonicMs() - this.#openedMs >= segmentAgeMs) await this.#seal()
+    if (segment.bytes >= segmentBytesMax || this.#options.clock.monotonicMs() - this.#openedMs >= segmentAgeMs)
+      await this.#seal()
   }
 
   async #openSegment(generation: number): Promise<Segment> {
@@ -278,7 +354,17 @@ export class Wal {
     }
     this.#file = file
     this.#openedMs = this.#options.clock.monotonicMs()
-    const segment: Segment = { sequence, generation, firstRecord, records: 0, bytes: header.length, scopes: new Map(), sealed: false, shipped: false, isLocal: true }
+    const segment: Segment = {
+      sequence,
+      generation,
+      firstRecord,
+      records: 0,
+      bytes: header.length,
+      scopes: new Map(),
+      sealed: false,
+      shipped: false,
+      isLocal: true,
+    }
     this.#segments.push(segment)
     return segment
   }
@@ -289,7 +375,9 @@ export class Wal {
       this.#syncTimer = undefined
       if (!this.#unsynced || this.#file === undefined) return
       this.#unsynced = false
-      this.#file.sync().catch((error: unknown) => { this.#options.log.warn('write-ahead log: sync failed', { error: messageOf(error) }) })
+      this.#file.sync().catch((error: unknown) => {
+        this.#options.log.warn('write-ahead log: sync failed', { error: messageOf(error) })
+      })
     })
   }
 
@@ -309,7 +397,12 @@ export class Wal {
 
   /** Seals the open segment when it is due, so that what it holds reaches the bucket within a minute. Call it now and then. */
   async tick(): Promise<void> {
-    if (this.#options.durability === 'local' && this.#flushing === undefined && this.#file !== undefined && this.#options.clock.monotonicMs() - this.#openedMs >= segmentAgeMs) {
+    if (
+      this.#options.durability === 'local' &&
+      this.#flushing === undefined &&
+      this.#file !== undefined &&
+      this.#options.clock.monotonicMs() - this.#openedMs >= segmentAgeMs
+    ) {
       const segment = this.#segments.at(-1)!
       if (segment.bytes > headerBytes) await this.#seal()
     }
@@ -318,7 +411,9 @@ export class Wal {
 
   /** Copies sealed segments to the bucket, in order. */
   #ship(): Promise<void> {
-    this.#shipping ??= this.#shipAll().finally(() => { this.#shipping = undefined })
+    this.#shipping ??= this.#shipAll().finally(() => {
+      this.#shipping = undefined
+    })
     return this.#shipping
   }
 
@@ -327,11 +422,17 @@ export class Wal {
       const segment = this.#segments.find(s => s.sealed && s.isLocal && !s.shipped)
       if (segment === undefined || this.#fenced !== undefined) return
       try {
-        await this.#options.bucket.put(this.#key(segment.sequence), await packSegment(await this.#options.files.read(this.#path(segment.sequence))))
+        await this.#options.bucket.put(
+          this.#key(segment.sequence),
+          await packSegment(await this.#options.files.read(this.#path(segment.sequence))),
+        )
         segment.shipped = true
         if (!this.#segments.includes(segment)) await this.#options.bucket.delete(this.#key(segment.sequence))
       } catch (error) {
-        this.#options.log.warn('write-ahead log: a segment could not be shipped, it stays on disk', { segment: segment.sequence, error: messageOf(error) })
+        this.#options.log.warn('write-ahead log: a segment could not be shipped, it stays on disk', {
+          segment: segment.sequence,
+          error: messageOf(error),
+        })
         return
       }
     }
@@ -346,7 +447,17 @@ export class Wal {
     const sequence = this.#nextSequence++
     const packed = await packSegment(bytes)
     await this.#putOnce(sequence, packed)
-    this.#segments.push({ sequence, generation: group.generation, firstRecord, records: group.records, bytes: packed.length, scopes: new Map(group.scopes), sealed: true, shipped: true, isLocal: false })
+    this.#segments.push({
+      sequence,
+      generation: group.generation,
+      firstRecord,
+      records: group.records,
+      bytes: packed.length,
+      scopes: new Map(group.scopes),
+      sealed: true,
+      shipped: true,
+      isLocal: false,
+    })
   }
 
   /** Only an absent key may be written: a second writer on the prefix shows here. Retries until the bucket answers. */
@@ -364,14 +475,19 @@ export class Wal {
           throw new UnavailableError(this.#fenced, 60)
         }
         if (this.#closed) throw new UnavailableError(`the bucket is away: ${messageOf(error)}`, 5, { cause: error })
-        this.#options.log.warn('write-ahead log: the bucket did not take a segment, trying again', { segment: sequence, error: messageOf(error) })
+        this.#options.log.warn('write-ahead log: the bucket did not take a segment, trying again', {
+          segment: sequence,
+          error: messageOf(error),
+        })
         await sleep(this.#options.clock, Math.min(5000, 100 * 2 ** Math.min(attempt, 6)))
       }
     }
   }
 
   /** From the next record on nothing is defined. */
-  beginGeneration(): number { return ++this.#generation }
+  beginGeneration(): number {
+    return ++this.#generation
+  }
 
   /** Numbers below `record` count as used: blocks refer to them, although the log that held them is gone. */
   skipTo(record: number): void {
@@ -389,9 +505,17 @@ export class Wal {
   async collect(): Promise<void> {
     for (;;) {
       const oldest = this.#segments[0]
-      if (oldest === undefined || oldest.generation >= this.#generation || this.#inFlight?.generation === oldest.generation || this.#groups.some(group => group.generation === oldest.generation)) return
+      if (
+        oldest === undefined ||
+        oldest.generation >= this.#generation ||
+        this.#inFlight?.generation === oldest.generation ||
+        this.#groups.some(group => group.generation === oldest.generation)
+      )
+        return
       const segments = this.#segments.filter(s => s.generation === oldest.generation)
-      const done = segments.every(s => [...s.scopes].every(([scope, number]) => (this.#released.get(scope) ?? -1) >= number))
+      const done = segments.every(s =>
+        [...s.scopes].every(([scope, number]) => (this.#released.get(scope) ?? -1) >= number),
+      )
       if (!done) return
       // The open file may be among them.
       if (segments.some(s => !s.sealed)) await this.#seal()
@@ -401,7 +525,10 @@ export class Wal {
           if (segment.isLocal) await this.#options.files.remove(this.#path(segment.sequence))
           if (segment.shipped) await this.#options.bucket.delete(this.#key(segment.sequence))
         } catch (error) {
-          this.#options.log.warn('write-ahead log: a segment that is not needed any more could not be removed', { segment: segment.sequence, error: messageOf(error) })
+          this.#options.log.warn('write-ahead log: a segment that is not needed any more could not be removed', {
+            segment: segment.sequence,
+            error: messageOf(error),
+          })
         }
       }
     }
@@ -411,7 +538,9 @@ export class Wal {
   async close(): Promise<void> {
     const last = this.commit()
     this.#closed = true
-    await last.catch((error: unknown) => { this.#options.log.error('write-ahead log: the last group was not kept', { error: messageOf(error) }) })
+    await last.catch((error: unknown) => {
+      this.#options.log.error('write-ahead log: the last group was not kept', { error: messageOf(error) })
+    })
     while (this.#flushing !== undefined) await this.#flushing
     this.#syncTimer?.cancel()
     await this.#seal()

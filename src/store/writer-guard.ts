@@ -34,10 +34,14 @@ export class WriterGuard {
     this.#backlogBytes = backlogBytes
   }
 
-  holdFence(fence: Fence): void { this.#fence = fence }
+  holdFence(fence: Fence): void {
+    this.#fence = fence
+  }
 
   /** Why nothing can be written, if so. */
-  get problem(): string | undefined { return this.#wal.fenced ?? this.#handedOver ?? this.#diskFull }
+  get problem(): string | undefined {
+    return this.#wal.fenced ?? this.#handedOver ?? this.#diskFull
+  }
 
   /** Throws UnavailableError when nothing may be appended now. */
   admit(ready: boolean): void {
@@ -64,13 +68,16 @@ export class WriterGuard {
       throw error
     }
     this.#wal.fence(this.#handedOver)
-    this.#options.log.info('the bucket is another one\'s', { signal: this.#options.signal, successor })
+    this.#options.log.info("the bucket is another one's", { signal: this.#options.signal, successor })
   }
 
   async watchDisk(): Promise<void> {
     const { files, directory, freeBytesMin, log, signal } = this.#options
     const free = await files.freeBytes(directory)
-    if (free >= freeBytesMin) { this.#diskFull = undefined; return }
+    if (free >= freeBytesMin) {
+      this.#diskFull = undefined
+      return
+    }
     this.#diskFull = `the disk of ${directory} has ${free} bytes free, ${freeBytesMin} are kept free; ${this.#backlogBytes()} bytes wait for the bucket`
     log.error('nothing is accepted: the disk is full', { signal, free, wanted: freeBytesMin })
   }
@@ -102,5 +109,7 @@ export class WriterGuard {
   }
 
   /** Resolves when no round is under way. */
-  async settled(): Promise<void> { await this.#maintenance.catch(() => {}) }
+  async settled(): Promise<void> {
+    await this.#maintenance.catch(() => {})
+  }
 }

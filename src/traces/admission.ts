@@ -20,11 +20,16 @@ export interface TraceLimits {
 
 function valueBytes(value: AnyValue): number {
   switch (value.kind) {
-    case 'string': return value.value.length
-    case 'bytes': return value.value.length
-    case 'array': return value.values.reduce((sum, v) => sum + valueBytes(v), 0)
-    case 'map': return value.entries.reduce((sum, a) => sum + a.key.length + valueBytes(a.value), 0)
-    default: return 8
+    case 'string':
+      return value.value.length
+    case 'bytes':
+      return value.value.length
+    case 'array':
+      return value.values.reduce((sum, v) => sum + valueBytes(v), 0)
+    case 'map':
+      return value.entries.reduce((sum, a) => sum + a.key.length + valueBytes(a.value), 0)
+    default:
+      return 8
   }
 }
 
@@ -48,7 +53,10 @@ export class SpanAdmission {
   /** Notes why not, when it returns false. `liveTraces`: how many there are. An outline lies in `message`. */
   admit(span: Span, live: LiveTrace | undefined, liveTraces: number, message: Uint8Array): boolean {
     const problem = this.#problemOf(span, live, liveTraces, message)
-    if (problem === undefined) { this.#result.spans++; return true }
+    if (problem === undefined) {
+      this.#result.spans++
+      return true
+    }
     this.refuse(problem, 1)
     return false
   }
@@ -62,22 +70,36 @@ export class SpanAdmission {
 
   #problemOf(span: Span, live: LiveTrace | undefined, liveTraces: number, message: Uint8Array): string | undefined {
     const { traceBytesMax, attributeBytesMax, attributesMax, requestSpansMax, liveTracesMax, futureMs } = this.#limits
-    if (++this.#seen > requestSpansMax) return `the request has more than ${requestSpansMax} spans, which is the limit (limits.trace_request_spans); send smaller batches`
+    if (++this.#seen > requestSpansMax)
+      return `the request has more than ${requestSpansMax} spans, which is the limit (limits.trace_request_spans); send smaller batches`
     const { traceId, spanId, parentSpanId } = span
-    if (traceId.length < 8 || traceId.length > 16 || isZero(traceId)) return `trace id ${hex(traceId)} has ${traceId.length * 8} bits; ids of 128 bits that are not all zero were expected`
-    if (spanId.length !== 8 || isZero(spanId)) return `span id ${hex(spanId)} has ${spanId.length * 8} bits; ids of 64 bits that are not all zero were expected`
-    if (parentSpanId.length !== 0 && parentSpanId.length !== 8) return `parent span id ${hex(parentSpanId)} has ${parentSpanId.length * 8} bits; 64 were expected, or none`
-    if (span.startNs > this.#newestNs || span.endNs > this.#newestNs) return `a span starts or ends more than ${Math.round(futureMs / 60_000)} minutes in the future, which is the limit; check the sender's clock`
+    if (traceId.length < 8 || traceId.length > 16 || isZero(traceId))
+      return `trace id ${hex(traceId)} has ${traceId.length * 8} bits; ids of 128 bits that are not all zero were expected`
+    if (spanId.length !== 8 || isZero(spanId))
+      return `span id ${hex(spanId)} has ${spanId.length * 8} bits; ids of 64 bits that are not all zero were expected`
+    if (parentSpanId.length !== 0 && parentSpanId.length !== 8)
+      return `parent span id ${hex(parentSpanId)} has ${parentSpanId.length * 8} bits; 64 were expected, or none`
+    if (span.startNs > this.#newestNs || span.endNs > this.#newestNs)
+      return `a span starts or ends more than ${Math.round(futureMs / 60_000)} minutes in the future, which is the limit; check the sender's clock`
     const attributes = span.isOutline === true ? span.attributeCount! : span.attributes.length
-    if (attributes > attributesMax) return `span ${JSON.stringify(span.name.slice(0, 100))} has ${attributes} attributes, the limit is ${attributesMax} (limits.trace_attributes)`
+    if (attributes > attributesMax)
+      return `span ${JSON.stringify(span.name.slice(0, 100))} has ${attributes} attributes, the limit is ${attributesMax} (limits.trace_attributes)`
     // Where no part of an outline is that large, no attribute is.
-    const whole = span.isOutline !== true ? span : span.largestBytes! > attributeBytesMax ? this.#decode(message, span.wireFrom!, span.wireTo!) : undefined
+    const whole =
+      span.isOutline !== true
+        ? span
+        : span.largestBytes! > attributeBytesMax
+          ? this.#decode(message, span.wireFrom!, span.wireTo!)
+          : undefined
     for (const attribute of whole === undefined ? [] : attributesIn(whole)) {
       const bytes = attribute.key.length + valueBytes(attribute.value)
-      if (bytes > attributeBytesMax) return `attribute ${JSON.stringify(attribute.key.slice(0, 100))} of span ${JSON.stringify(span.name.slice(0, 100))} has ${bytes} bytes, the limit is ${attributeBytesMax} (limits.trace_attribute_size)`
+      if (bytes > attributeBytesMax)
+        return `attribute ${JSON.stringify(attribute.key.slice(0, 100))} of span ${JSON.stringify(span.name.slice(0, 100))} has ${bytes} bytes, the limit is ${attributeBytesMax} (limits.trace_attribute_size)`
     }
-    if (live === undefined && liveTraces >= liveTracesMax) return `there are ${liveTraces} live traces, which is the limit (limits.live_traces)`
-    if (live !== undefined && live.bytes > traceBytesMax) return `trace ${hex(live.id)} has more than ${traceBytesMax} bytes, which is the limit (limits.trace_size)`
+    if (live === undefined && liveTraces >= liveTracesMax)
+      return `there are ${liveTraces} live traces, which is the limit (limits.live_traces)`
+    if (live !== undefined && live.bytes > traceBytesMax)
+      return `trace ${hex(live.id)} has more than ${traceBytesMax} bytes, which is the limit (limits.trace_size)`
     return undefined
   }
 }

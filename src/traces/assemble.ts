@@ -24,11 +24,17 @@ class Cursor {
     this.maxDef = data.column.maxDef
   }
 
-  get def(): number { return this.#data.def === undefined ? this.maxDef : this.#data.def[this.#i]! }
-  get hasValue(): boolean { return this.def === this.maxDef }
+  get def(): number {
+    return this.#data.def === undefined ? this.maxDef : this.#data.def[this.#i]!
+  }
+  get hasValue(): boolean {
+    return this.def === this.maxDef
+  }
 
   /** The repetition level of the next entry; 0 at the end too. */
-  get nextRep(): number { return this.#next >= this.#data.count || this.#data.rep === undefined ? 0 : this.#data.rep[this.#next]! }
+  get nextRep(): number {
+    return this.#next >= this.#data.count || this.#data.rep === undefined ? 0 : this.#data.rep[this.#next]!
+  }
 
   next(): void {
     this.#i = this.#next++
@@ -47,17 +53,41 @@ class Cursor {
     }
   }
 
-  get text(): string { return this.hasValue ? textAt(this.#data, this.#k - 1) : '' }
-  get bytes(): Uint8Array { return this.hasValue ? bytesAt(this.#data, this.#k - 1) : noBytes }
-  get long(): bigint { return this.hasValue ? this.#data.longs![this.#k - 1]! : 0n }
-  get int(): number { return this.hasValue ? this.#data.ints![this.#k - 1]! : 0 }
-  get double(): number { return this.#data.doubles![this.#k - 1]! }
-  get bool(): boolean { return this.hasValue && this.#data.bools![this.#k - 1] === 1 }
+  get text(): string {
+    return this.hasValue ? textAt(this.#data, this.#k - 1) : ''
+  }
+  get bytes(): Uint8Array {
+    return this.hasValue ? bytesAt(this.#data, this.#k - 1) : noBytes
+  }
+  get long(): bigint {
+    return this.hasValue ? this.#data.longs![this.#k - 1]! : 0n
+  }
+  get int(): number {
+    return this.hasValue ? this.#data.ints![this.#k - 1]! : 0
+  }
+  get double(): number {
+    return this.#data.doubles![this.#k - 1]!
+  }
+  get bool(): boolean {
+    return this.hasValue && this.#data.bools![this.#k - 1] === 1
+  }
 }
 
-interface AttributeCursors { key: Cursor; isArray: Cursor | undefined; texts: Cursor; ints: Cursor; doubles: Cursor; bools: Cursor; unsupported: Cursor | undefined }
+interface AttributeCursors {
+  key: Cursor
+  isArray: Cursor | undefined
+  texts: Cursor
+  ints: Cursor
+  doubles: Cursor
+  bools: Cursor
+  unsupported: Cursor | undefined
+}
 /** An attribute that has a column of its own. */
-interface OwnColumn { name: string; type: 'string' | 'int'; cursor: Cursor }
+interface OwnColumn {
+  name: string
+  type: 'string' | 'int'
+  cursor: Cursor
+}
 
 export class RowAssembler {
   readonly #cursors: ReadonlyMap<string, Cursor>
@@ -70,7 +100,8 @@ export class RowAssembler {
     const places = dedicatedPlaces(dedicated)
     for (const { scope, name } of dedicated) {
       const place = places.get(`${scope} ${name}`)
-      const cursor = place === undefined ? undefined : this.#cursors.get(`${prefixes[scope]}.DedicatedAttributes.${place.column}`)
+      const cursor =
+        place === undefined ? undefined : this.#cursors.get(`${prefixes[scope]}.DedicatedAttributes.${place.column}`)
       if (cursor !== undefined) this.#own[scope].push({ name, type: place!.type, cursor })
     }
     for (const [scope, name, path, type] of fixedColumnsOf4) {
@@ -79,12 +110,33 @@ export class RowAssembler {
     }
     for (const path of ['rs.Resource', 'rs.ss.Scope', 'rs.ss.Spans', 'rs.ss.Spans.Events', 'rs.ss.Spans.Links']) {
       const part = (name: string): Cursor | undefined => this.#cursors.get(`${path}.Attrs.${name}`)
-      const key = part('Key'), texts = part('Value'), ints = part('ValueInt'), doubles = part('ValueDouble'), bools = part('ValueBool')
-      if (key !== undefined && texts !== undefined && ints !== undefined && doubles !== undefined && bools !== undefined) this.#attributes.set(path, { key, isArray: part('IsArray'), texts, ints, doubles, bools, unsupported: part('ValueUnsupported') })
+      const key = part('Key'),
+        texts = part('Value'),
+        ints = part('ValueInt'),
+        doubles = part('ValueDouble'),
+        bools = part('ValueBool')
+      if (
+        key !== undefined &&
+        texts !== undefined &&
+        ints !== undefined &&
+        doubles !== undefined &&
+        bools !== undefined
+      )
+        this.#attributes.set(path, {
+          key,
+          isArray: part('IsArray'),
+          texts,
+          ints,
+          doubles,
+          bools,
+          unsupported: part('ValueUnsupported'),
+        })
     }
   }
 
-  #at(path: string): Cursor { return this.#cursors.get(path)! }
+  #at(path: string): Cursor {
+    return this.#cursors.get(path)!
+  }
   /** The cursor on its next entry. */
   #read(path: string): Cursor {
     const cursor = this.#at(path)
@@ -103,7 +155,8 @@ export class RowAssembler {
       return this.#row(row)
     } catch (error) {
       // Levels that do not fit each other lead to values that are not there.
-      if (error instanceof TypeError || error instanceof RangeError) throw new CorruptDataError(`a row of traces is damaged: ${error.message}`, { cause: error })
+      if (error instanceof TypeError || error instanceof RangeError)
+        throw new CorruptDataError(`a row of traces is damaged: ${error.message}`, { cause: error })
       throw error
     }
   }
@@ -114,8 +167,12 @@ export class RowAssembler {
     const resources: ResourceSpans[] = []
     do {
       const service = this.#read('rs.Resource.ServiceName')
-      if (service.def < 1) { this.#skip('rs.'); break }
-      const attributes: Attribute[] = service.text === '' ? [] : [{ key: 'service.name', value: { kind: 'string', value: service.text } }]
+      if (service.def < 1) {
+        this.#skip('rs.')
+        break
+      }
+      const attributes: Attribute[] =
+        service.text === '' ? [] : [{ key: 'service.name', value: { kind: 'string', value: service.text } }]
       this.#readAttributes('rs.Resource', attributes)
       this.#readOwn('resource', 1, attributes)
       const resource = { attributes, dropped: this.#int('rs.Resource.DroppedAttributesCount') }
@@ -133,8 +190,16 @@ export class RowAssembler {
     const scopes: ResourceSpans['scopes'] = []
     do {
       const name = this.#read('rs.ss.Scope.Name')
-      if (name.def < 2) { this.#skip('rs.ss.', 'rs.ss.Scope.Name'); break }
-      const scope: Scope = { name: name.text, version: this.#read('rs.ss.Scope.Version').text, attributes: [], dropped: 0 }
+      if (name.def < 2) {
+        this.#skip('rs.ss.', 'rs.ss.Scope.Name')
+        break
+      }
+      const scope: Scope = {
+        name: name.text,
+        version: this.#read('rs.ss.Scope.Version').text,
+        attributes: [],
+        dropped: 0,
+      }
       this.#readAttributes('rs.ss.Scope', scope.attributes)
       scope.dropped = this.#int('rs.ss.Scope.DroppedAttributesCount')
       scopes.push({ scope, schemaUrl: '', spans: this.#spans(traceId) })
@@ -147,13 +212,29 @@ export class RowAssembler {
     const spans: Span[] = []
     do {
       const id = this.#read('rs.ss.Spans.SpanID')
-      if (id.def < 3) { this.#skip('rs.ss.Spans.', 'rs.ss.Spans.SpanID'); break }
+      if (id.def < 3) {
+        this.#skip('rs.ss.Spans.', 'rs.ss.Spans.SpanID')
+        break
+      }
       const startNs = BigInt.asUintN(64, this.#read('rs.ss.Spans.StartTimeUnixNano').long)
       const span: Span = {
-        traceId, spanId: id.bytes, parentSpanId: this.#read('rs.ss.Spans.ParentSpanID').bytes, traceState: this.#read('rs.ss.Spans.TraceState').text, flags: 0,
-        name: this.#read('rs.ss.Spans.Name').text, kind: Number(this.#read('rs.ss.Spans.Kind').long), startNs, endNs: BigInt.asUintN(64, startNs + this.#read('rs.ss.Spans.DurationNano').long),
-        attributes: [], droppedAttributes: this.#int('rs.ss.Spans.DroppedAttributesCount'), events: this.#events(startNs), droppedEvents: this.#int('rs.ss.Spans.DroppedEventsCount'),
-        links: this.#links(), droppedLinks: this.#int('rs.ss.Spans.DroppedLinksCount'), statusCode: Number(this.#read('rs.ss.Spans.StatusCode').long), statusMessage: this.#read('rs.ss.Spans.StatusMessage').text,
+        traceId,
+        spanId: id.bytes,
+        parentSpanId: this.#read('rs.ss.Spans.ParentSpanID').bytes,
+        traceState: this.#read('rs.ss.Spans.TraceState').text,
+        flags: 0,
+        name: this.#read('rs.ss.Spans.Name').text,
+        kind: Number(this.#read('rs.ss.Spans.Kind').long),
+        startNs,
+        endNs: BigInt.asUintN(64, startNs + this.#read('rs.ss.Spans.DurationNano').long),
+        attributes: [],
+        droppedAttributes: this.#int('rs.ss.Spans.DroppedAttributesCount'),
+        events: this.#events(startNs),
+        droppedEvents: this.#int('rs.ss.Spans.DroppedEventsCount'),
+        links: this.#links(),
+        droppedLinks: this.#int('rs.ss.Spans.DroppedLinksCount'),
+        statusCode: Number(this.#read('rs.ss.Spans.StatusCode').long),
+        statusMessage: this.#read('rs.ss.Spans.StatusMessage').text,
       }
       this.#readAttributes('rs.ss.Spans', span.attributes)
       this.#readOwn('span', 3, span.attributes)
@@ -166,8 +247,16 @@ export class RowAssembler {
     const events: SpanEvent[] = []
     do {
       const since = this.#read('rs.ss.Spans.Events.TimeSinceStartNano')
-      if (since.def < 4) { this.#skip('rs.ss.Spans.Events.', 'rs.ss.Spans.Events.TimeSinceStartNano'); break }
-      const event: SpanEvent = { timeNs: BigInt.asUintN(64, startNs + since.long), name: this.#read('rs.ss.Spans.Events.Name').text, attributes: [], dropped: this.#int('rs.ss.Spans.Events.DroppedAttributesCount') }
+      if (since.def < 4) {
+        this.#skip('rs.ss.Spans.Events.', 'rs.ss.Spans.Events.TimeSinceStartNano')
+        break
+      }
+      const event: SpanEvent = {
+        timeNs: BigInt.asUintN(64, startNs + since.long),
+        name: this.#read('rs.ss.Spans.Events.Name').text,
+        attributes: [],
+        dropped: this.#int('rs.ss.Spans.Events.DroppedAttributesCount'),
+      }
       this.#readAttributes('rs.ss.Spans.Events', event.attributes)
       this.#readOwn('event', 4, event.attributes)
       events.push(event)
@@ -179,8 +268,18 @@ export class RowAssembler {
     const links: SpanLink[] = []
     do {
       const traceId = this.#read('rs.ss.Spans.Links.TraceID')
-      if (traceId.def < 4) { this.#skip('rs.ss.Spans.Links.', 'rs.ss.Spans.Links.TraceID'); break }
-      const link: SpanLink = { traceId: traceId.bytes, spanId: this.#read('rs.ss.Spans.Links.SpanID').bytes, traceState: this.#read('rs.ss.Spans.Links.TraceState').text, attributes: [], dropped: this.#int('rs.ss.Spans.Links.DroppedAttributesCount'), flags: 0 }
+      if (traceId.def < 4) {
+        this.#skip('rs.ss.Spans.Links.', 'rs.ss.Spans.Links.TraceID')
+        break
+      }
+      const link: SpanLink = {
+        traceId: traceId.bytes,
+        spanId: this.#read('rs.ss.Spans.Links.SpanID').bytes,
+        traceState: this.#read('rs.ss.Spans.Links.TraceState').text,
+        attributes: [],
+        dropped: this.#int('rs.ss.Spans.Links.DroppedAttributesCount'),
+        flags: 0,
+      }
       this.#readAttributes('rs.ss.Spans.Links', link.attributes)
       links.push(link)
     } while (this.#at('rs.ss.Spans.Links.TraceID').nextRep === 4)
@@ -192,9 +291,11 @@ export class RowAssembler {
       const values: AnyValue[] = []
       do {
         cursor.next()
-        if (cursor.hasValue) values.push(type === 'string' ? { kind: 'string', value: cursor.text } : { kind: 'int', value: cursor.long })
+        if (cursor.hasValue)
+          values.push(type === 'string' ? { kind: 'string', value: cursor.text } : { kind: 'int', value: cursor.long })
       } while (cursor.maxRep > ownerRep && cursor.nextRep === cursor.maxRep)
-      if (values.length > 0) into.push({ key: name, value: values.length === 1 ? values[0]! : { kind: 'array', values } })
+      if (values.length > 0)
+        into.push({ key: name, value: values.length === 1 ? values[0]! : { kind: 'array', values } })
     }
   }
 
@@ -202,19 +303,33 @@ export class RowAssembler {
     const columns = this.#attributes.get(path)
     if (columns === undefined) return
     const { key, isArray, texts, ints, doubles, bools, unsupported } = columns
-    const d = key.maxDef, r = key.maxRep
+    const d = key.maxDef,
+      r = key.maxRep
     do {
       key.next()
       isArray?.next()
       const values: AnyValue[] = []
-      const each = (cursor: Cursor, read: () => AnyValue): void => { do { cursor.next(); if (cursor.hasValue) values.push(read()) } while (cursor.nextRep === r + 1) }
+      const each = (cursor: Cursor, read: () => AnyValue): void => {
+        do {
+          cursor.next()
+          if (cursor.hasValue) values.push(read())
+        } while (cursor.nextRep === r + 1)
+      }
       each(texts, () => ({ kind: 'string', value: texts.text }))
       each(ints, () => ({ kind: 'int', value: ints.long }))
       each(doubles, () => ({ kind: 'double', value: doubles.double }))
       each(bools, () => ({ kind: 'bool', value: bools.bool }))
       unsupported?.next()
       if (key.def < d) return
-      into.push({ key: key.text, value: unsupported?.hasValue === true ? unsupportedValue(unsupported.text) : isArray?.bool === true || values.length > 1 ? { kind: 'array', values } : values[0] ?? { kind: 'none' } })
+      into.push({
+        key: key.text,
+        value:
+          unsupported?.hasValue === true
+            ? unsupportedValue(unsupported.text)
+            : isArray?.bool === true || values.length > 1
+              ? { kind: 'array', values }
+              : (values[0] ?? { kind: 'none' }),
+      })
     } while (key.nextRep === r)
   }
 }

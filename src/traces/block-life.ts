@@ -28,7 +28,12 @@ export interface BlockLifeOptions {
 }
 
 /** Settled traces of one lot and tenant that wait for the bucket. */
-export interface WaitingBlock { lot: Uint8Array; generation: number; tenant: string; segments: readonly Segment[] }
+export interface WaitingBlock {
+  lot: Uint8Array
+  generation: number
+  tenant: string
+  segments: readonly Segment[]
+}
 
 /** A trace without a new span for so long is settled; one that goes on is, too, after a while. */
 const settleIdleMs = 10_000
@@ -60,7 +65,14 @@ export class BlockLife {
   compactions = 0
   failures = 0
 
-  constructor(options: BlockLifeOptions, wal: Wal, heads: ReadonlyMap<string, TraceHead>, list: BlockList, reader: BlockReader, mayWrite: () => Promise<boolean>) {
+  constructor(
+    options: BlockLifeOptions,
+    wal: Wal,
+    heads: ReadonlyMap<string, TraceHead>,
+    list: BlockList,
+    reader: BlockReader,
+    mayWrite: () => Promise<boolean>,
+  ) {
     this.#options = options
     this.#wal = wal
     this.#heads = heads
@@ -72,7 +84,8 @@ export class BlockLife {
   }
 
   #newLot(): Uint8Array {
-    const name = new Uint8Array(16), view = new DataView(name.buffer)
+    const name = new Uint8Array(16),
+      view = new DataView(name.buffer)
     for (let i = 0; i < 4; i++) view.setUint32(i * 4, this.#options.random.u32())
     return name
   }
@@ -103,19 +116,31 @@ export class BlockLife {
     this.#wal.append(kind, payload, scopes, isOwed)
   }
 
-  get waitingBytes(): number { return this.waiting.reduce((sum, { segments }) => sum + segments.reduce((s, g) => s + g.heldBytes, 0), 0) }
+  get waitingBytes(): number {
+    return this.waiting.reduce((sum, { segments }) => sum + segments.reduce((s, g) => s + g.heldBytes, 0), 0)
+  }
 
   async settle(): Promise<void> {
     const nowMs = this.#options.clock.nowMs()
     // Where very much is live, less is waited for: a query lays all live traces out.
-    for (const head of this.#heads.values()) await head.settle(nowMs - (head.liveSpans > liveSpansMany ? settleIdleMs / 4 : settleIdleMs), nowMs - settleAgeMs, this.pause)
+    for (const head of this.#heads.values())
+      await head.settle(
+        nowMs - (head.liveSpans > liveSpansMany ? settleIdleMs / 4 : settleIdleMs),
+        nowMs - settleAgeMs,
+        this.pause,
+      )
   }
 
   async cutDue(): Promise<void> {
     const { clock, headBytesMax } = this.#options
-    let held = 0, settled = 0
-    for (const head of this.#heads.values()) { held += head.heldBytes; settled += head.settledSpans }
-    if (settled > 0 && (clock.monotonicMs() - this.#lotStartedMs >= cutAgeMs || held >= headBytesMax)) await this.#turn()
+    let held = 0,
+      settled = 0
+    for (const head of this.#heads.values()) {
+      held += head.heldBytes
+      settled += head.settledSpans
+    }
+    if (settled > 0 && (clock.monotonicMs() - this.#lotStartedMs >= cutAgeMs || held >= headBytesMax))
+      await this.#turn()
     await this.publish()
   }
 
@@ -126,9 +151,19 @@ export class BlockLife {
     this.#lotStartedMs = this.#options.clock.monotonicMs()
     for (const head of this.#heads.values()) {
       const segments = head.takeSegments()
-      if (segments.length > 0) this.waiting.push({ lot: over.name, generation: over.generation, tenant: head.tenant, segments })
+      if (segments.length > 0)
+        this.waiting.push({ lot: over.name, generation: over.generation, tenant: head.tenant, segments })
       const live = [...head.live.values()]
-      for (let i = 0; i < live.length; i += 200) this.log(recordKind.carried, encodeCarried(over.generation, head.tenant, this.#options.encode({ resources: live.slice(i, i + 200).flatMap(l => head.treeOf(l).resources) })), true)
+      for (let i = 0; i < live.length; i += 200)
+        this.log(
+          recordKind.carried,
+          encodeCarried(
+            over.generation,
+            head.tenant,
+            this.#options.encode({ resources: live.slice(i, i + 200).flatMap(l => head.treeOf(l).resources) }),
+          ),
+          true,
+        )
     }
     this.#cutGenerations.push(over.generation)
     await this.#wal.commit()
@@ -143,7 +178,10 @@ export class BlockLife {
         await this.#publishOne(next)
       } catch (error) {
         this.failures++
-        this.#options.log.warn('a block of traces could not be put into the bucket, it waits', { tenant: next.tenant, error: messageOf(error) })
+        this.#options.log.warn('a block of traces could not be put into the bucket, it waits', {
+          tenant: next.tenant,
+          error: messageOf(error),
+        })
         return
       }
     }
@@ -152,7 +190,11 @@ export class BlockLife {
 
   async #publishOne(next: WaitingBlock): Promise<void> {
     const { bucket, layout } = this.#options
-    const block = await buildFirstBlock({ blockId: blockIdOf(next.lot, next.tenant), tenant: next.tenant, level: 0, layout }, next.segments, this.pause)
+    const block = await buildFirstBlock(
+      { blockId: blockIdOf(next.lot, next.tenant), tenant: next.tenant, level: 0, layout },
+      next.segments,
+      this.pause,
+    )
     await putBlock(bucket, block)
     this.uploads++
     this.uploadedBytes += block.data.length
@@ -170,7 +212,9 @@ export class BlockLife {
       await this.publish()
       if (this.waiting.length === 0 || !(await this.#mayWrite())) return
       const { clock } = this.#options
-      await new Promise<void>(resolve => { clock.after(Math.min(5000, 100 * 2 ** Math.min(attempt, 6)), resolve) })
+      await new Promise<void>(resolve => {
+        clock.after(Math.min(5000, 100 * 2 ** Math.min(attempt, 6)), resolve)
+      })
     }
   }
 
@@ -184,7 +228,10 @@ export class BlockLife {
         await this.#compactBlocks(tenant, inputs)
       } catch (error) {
         if (!(error instanceof CorruptDataError)) throw error
-        this.#options.log.error('blocks of traces could not be merged', { blocks: inputs.map(i => i.blockId).join(), error: messageOf(error) })
+        this.#options.log.error('blocks of traces could not be merged', {
+          blocks: inputs.map(i => i.blockId).join(),
+          error: messageOf(error),
+        })
         for (const input of inputs) this.#uncompactable.add(input.blockId)
       }
       return
@@ -222,14 +269,25 @@ export class BlockLife {
   async #compactBlocks(tenant: string, inputs: readonly BlockMeta[]): Promise<void> {
     const { bucket, clock, layout } = this.#options
     const sources: { rows: number; columns: Awaited<ReturnType<BlockReader['whole']>>[number]['columns'] }[] = []
-    for (const input of inputs) { sources.push(...await this.#reader.whole(input)); await this.pause() }
+    for (const input of inputs) {
+      sources.push(...(await this.#reader.whole(input)))
+      await this.pause()
+    }
     const plan = {
-      blockId: blockIdOf(this.#newLot(), tenant), tenant, level: Math.max(...inputs.map(i => i.level)) + 1, startMs: Math.min(...inputs.map(i => i.startMs)), endMs: Math.max(...inputs.map(i => i.endMs)), layout: { format: layout.format, dedicated: inputs[0]!.dedicated },
+      blockId: blockIdOf(this.#newLot(), tenant),
+      tenant,
+      level: Math.max(...inputs.map(i => i.level)) + 1,
+      startMs: Math.min(...inputs.map(i => i.startMs)),
+      endMs: Math.max(...inputs.map(i => i.endMs)),
+      layout: { format: layout.format, dedicated: inputs[0]!.dedicated },
     }
     const block = await buildBlock(plan, sources, this.pause)
     await putBlock(bucket, block)
     this.#list.add(block.meta)
-    for (const input of inputs) { this.#list.retire(input, clock.nowMs()); this.#reader.forget(input) }
+    for (const input of inputs) {
+      this.#list.retire(input, clock.nowMs())
+      this.#reader.forget(input)
+    }
     for (const input of inputs) await retireBlock(bucket, input)
     this.compactions++
   }

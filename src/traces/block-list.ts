@@ -8,7 +8,11 @@ import { decodeMeta, isBlockId, type BlockMeta } from './meta.ts'
 const readable = new Set(['vParquet5', 'vParquet4'])
 const readsAtOnce = 16
 
-export interface RetiredBlock { tenant: string; blockId: string; retiredMs: number }
+export interface RetiredBlock {
+  tenant: string
+  blockId: string
+  retiredMs: number
+}
 
 export class BlockList {
   readonly #bucket: Bucket
@@ -25,26 +29,36 @@ export class BlockList {
     this.#clock = clock
   }
 
-  all(): BlockMeta[] { return [...this.#live.values()] }
-  get count(): number { return this.#live.size }
-  get bytes(): number { let sum = 0; for (const { size } of this.#live.values()) sum += size; return sum }
+  all(): BlockMeta[] {
+    return [...this.#live.values()]
+  }
+  get count(): number {
+    return this.#live.size
+  }
+  get bytes(): number {
+    let sum = 0
+    for (const { size } of this.#live.values()) sum += size
+    return sum
+  }
 
   /** Looks into the bucket for blocks that appeared or vanished. */
   async refresh(): Promise<void> {
-    const live = new Map<string, BlockMeta>(), retired = new Map<string, RetiredBlock>()
+    const live = new Map<string, BlockMeta>(),
+      retired = new Map<string, RetiredBlock>()
     for (const tenant of await this.#bucket.listDirectories('')) {
       const wanted: string[] = []
       for (const { key, modifiedMs } of await this.#bucket.list(`${tenant}/`)) {
         const [, blockId = '', name, ...more] = key.split('/')
         if (more.length > 0 || !isBlockId(blockId)) continue
         if (name === 'meta.json') wanted.push(blockId)
-        else if (name === 'meta.compacted.json') retired.set(`${tenant}/${blockId}`, { tenant, blockId, retiredMs: modifiedMs })
+        else if (name === 'meta.compacted.json')
+          retired.set(`${tenant}/${blockId}`, { tenant, blockId, retiredMs: modifiedMs })
       }
       let next = 0
       const work = async (): Promise<void> => {
         for (let i = next++; i < wanted.length; i = next++) {
           const key = `${tenant}/${wanted[i]!}`
-          const meta = this.#live.get(key) ?? await this.#read(tenant, wanted[i]!)
+          const meta = this.#live.get(key) ?? (await this.#read(tenant, wanted[i]!))
           if (meta !== undefined) live.set(key, meta)
         }
       }
@@ -67,22 +81,34 @@ export class BlockList {
     if (this.quarantined.has(key)) return undefined
     try {
       const meta = decodeMeta(await this.#bucket.get(`${key}/meta.json`))
-      if (!readable.has(meta.format)) throw new CorruptDataError(`the format ${JSON.stringify(meta.format)} is not known; vParquet5 and vParquet4 are`)
+      if (!readable.has(meta.format))
+        throw new CorruptDataError(
+          `the format ${JSON.stringify(meta.format)} is not known; vParquet5 and vParquet4 are`,
+        )
       if (meta.blockId !== blockId) throw new CorruptDataError(`meta.json tells of another block, ${meta.blockId}`)
       return { ...meta, tenant }
     } catch (error) {
       if (error instanceof NotFoundError) return undefined
       if (!(error instanceof CorruptDataError)) throw error
       this.quarantined.set(key, messageOf(error))
-      this.#log.error('a block of traces can\'t be used', { block: key, error: messageOf(error) })
+      this.#log.error("a block of traces can't be used", { block: key, error: messageOf(error) })
       return undefined
     }
   }
 
-  tenants(): string[] { return [...new Set([...this.#live.values()].map(m => m.tenant))] }
-  of(tenant: string): BlockMeta[] { return [...this.#live.values()].filter(m => m.tenant === tenant) }
-  has(tenant: string, blockId: string): boolean { const key = `${tenant}/${blockId}`; return this.#live.has(key) || this.#retired.has(key) }
-  retired(): RetiredBlock[] { return [...this.#retired.values()] }
+  tenants(): string[] {
+    return [...new Set([...this.#live.values()].map(m => m.tenant))]
+  }
+  of(tenant: string): BlockMeta[] {
+    return [...this.#live.values()].filter(m => m.tenant === tenant)
+  }
+  has(tenant: string, blockId: string): boolean {
+    const key = `${tenant}/${blockId}`
+    return this.#live.has(key) || this.#retired.has(key)
+  }
+  retired(): RetiredBlock[] {
+    return [...this.#retired.values()]
+  }
 
   add(meta: BlockMeta): void {
     const key = `${meta.tenant}/${meta.blockId}`
@@ -110,6 +136,6 @@ export class BlockList {
     const key = `${meta.tenant}/${meta.blockId}`
     this.quarantined.set(key, reason)
     this.#live.delete(key)
-    this.#log.error('a block of traces can\'t be used', { block: key, error: reason })
+    this.#log.error("a block of traces can't be used", { block: key, error: reason })
   }
 }

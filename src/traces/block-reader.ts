@@ -12,10 +12,19 @@ import type { BlockMeta } from './meta.ts'
 import { plainPath } from './schema.ts'
 import type { TraceRows } from './select.ts'
 
-interface OpenedBlock { file: ParquetFile; /** Column numbers by the path that vParquet5 has. */ columnOf: ReadonlyMap<string, number> }
+interface OpenedBlock {
+  file: ParquetFile
+  /** Column numbers by the path that vParquet5 has. */ columnOf: ReadonlyMap<string, number>
+}
 
 function heldBytes(data: ColumnData): number {
-  return data.count * ((data.rep === undefined ? 0 : 1) + (data.def === undefined ? 0 : 1)) + (data.ints?.byteLength ?? data.longs?.byteLength ?? data.doubles?.byteLength ?? data.bools?.byteLength ?? 0) + (data.indices?.byteLength ?? 0) + (data.texts === undefined ? 0 : data.texts.bytes.length + data.texts.offsets.byteLength) + 200
+  return (
+    data.count * ((data.rep === undefined ? 0 : 1) + (data.def === undefined ? 0 : 1)) +
+    (data.ints?.byteLength ?? data.longs?.byteLength ?? data.doubles?.byteLength ?? data.bools?.byteLength ?? 0) +
+    (data.indices?.byteLength ?? 0) +
+    (data.texts === undefined ? 0 : data.texts.bytes.length + data.texts.offsets.byteLength) +
+    200
+  )
 }
 
 export class BlockReader {
@@ -31,10 +40,16 @@ export class BlockReader {
     this.#bucket = bucket
     this.#blocks = new ByteLru(cacheBytes / 8)
     this.#blooms = new ByteLru(cacheBytes / 4)
-    this.#columns = new ByteLru(cacheBytes * 5 / 8)
+    this.#columns = new ByteLru((cacheBytes * 5) / 8)
   }
 
-  get cacheStats(): { bytes: number; hits: number; misses: number } { return { bytes: this.#blocks.bytes + this.#blooms.bytes + this.#columns.bytes, hits: this.#columns.hits, misses: this.#columns.misses } }
+  get cacheStats(): { bytes: number; hits: number; misses: number } {
+    return {
+      bytes: this.#blocks.bytes + this.#blooms.bytes + this.#columns.bytes,
+      hits: this.#columns.hits,
+      misses: this.#columns.misses,
+    }
+  }
 
   async #open(meta: BlockMeta): Promise<OpenedBlock> {
     const known = this.#blocks.get(meta.blockId)
@@ -44,7 +59,8 @@ export class BlockReader {
       this.reads++
       this.readBytes += to - from
       const bytes = await this.#bucket.getRange(key, from, to - from)
-      if (bytes.length !== to - from) throw new CorruptDataError(`${key} has ${bytes.length} bytes at ${from} where meta.json promises ${to - from}`)
+      if (bytes.length !== to - from)
+        throw new CorruptDataError(`${key} has ${bytes.length} bytes at ${from} where meta.json promises ${to - from}`)
       return bytes
     }
     const file = await ParquetFile.open(read, meta.size, meta.footerSize)
@@ -57,7 +73,10 @@ export class BlockReader {
   async rows(meta: BlockMeta): Promise<TraceRows[]> {
     const opened = await this.#open(meta)
     return opened.file.rowGroups.map(({ rows, from, to }, group): TraceRows => ({
-      rows, isInMemory: false, dedicated: meta.dedicated, bytes: to - from,
+      rows,
+      isInMemory: false,
+      dedicated: meta.dedicated,
+      bytes: to - from,
       columns: async paths => {
         const out = new Map<string, ColumnData>()
         const missing: number[] = []
@@ -98,7 +117,8 @@ export class BlockReader {
     const groups = await this.rows(meta)
     for (let group = 0; group < groups.length; group++) {
       const ids = (await groups[group]!.columns(['TraceID'])).get('TraceID')
-      if (ids === undefined || columnOf.get('TraceID') === undefined) throw new CorruptDataError(`block ${meta.blockId}: no column of trace ids`)
+      if (ids === undefined || columnOf.get('TraceID') === undefined)
+        throw new CorruptDataError(`block ${meta.blockId}: no column of trace ids`)
       const row = findRow(ids, id)
       if (row < 0) continue
       return new RowAssembler(await file.readGroup(group), meta.dedicated).row(row).trace
@@ -110,19 +130,23 @@ export class BlockReader {
   async whole(meta: BlockMeta): Promise<{ rows: number; columns: ColumnData[] }[]> {
     const { file } = await this.#open(meta)
     const groups: { rows: number; columns: ColumnData[] }[] = []
-    for (let group = 0; group < file.rowGroups.length; group++) groups.push({ rows: file.rowGroups[group]!.rows, columns: await file.readGroup(group) })
+    for (let group = 0; group < file.rowGroups.length; group++)
+      groups.push({ rows: file.rowGroups[group]!.rows, columns: await file.readGroup(group) })
     return groups
   }
 
   /** Nothing of the block is kept. */
-  forget(meta: BlockMeta): void { this.#blocks.delete(meta.blockId) }
+  forget(meta: BlockMeta): void {
+    this.#blocks.delete(meta.blockId)
+  }
 }
 
 /** Ids ascend. */
 function findRow(ids: ColumnData, id: Uint8Array): number {
-  let low = 0, high = ids.count - 1
+  let low = 0,
+    high = ids.count - 1
   while (low <= high) {
-    const middle = low + high >>> 1
+    const middle = (low + high) >>> 1
     const order = Buffer.compare(bytesAt(ids, middle), id)
     if (order === 0) return middle
     if (order < 0) low = middle + 1

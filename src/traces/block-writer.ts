@@ -8,8 +8,20 @@ import { encodeMeta, type BlockMeta } from './meta.ts'
 import { schemaOf, type BlockLayout } from './schema.ts'
 import type { TraceShredder } from './shred.ts'
 
-export interface BlockPlan { blockId: string; tenant: string; level: number; startMs: number; endMs: number; layout: BlockLayout }
-export interface BuiltBlock { meta: BlockMeta; data: Uint8Array; blooms: Uint8Array[]; index: Uint8Array }
+export interface BlockPlan {
+  blockId: string
+  tenant: string
+  level: number
+  startMs: number
+  endMs: number
+  layout: BlockLayout
+}
+export interface BuiltBlock {
+  meta: BlockMeta
+  data: Uint8Array
+  blooms: Uint8Array[]
+  index: Uint8Array
+}
 
 /** Collects row groups. */
 class BlockBuilder {
@@ -17,7 +29,9 @@ class BlockBuilder {
   readonly #ids: Uint8Array[] = []
   readonly #last: string[] = []
 
-  constructor(layout: BlockLayout) { this.#writer = new ParquetWriter(schemaOf(layout), 'tercet') }
+  constructor(layout: BlockLayout) {
+    this.#writer = new ParquetWriter(schemaOf(layout), 'tercet')
+  }
 
   readonly add = (group: TraceShredder, ids: readonly Uint8Array[]): void => {
     this.#writer.addGroup(group.builders, group.rows)
@@ -30,28 +44,48 @@ class BlockBuilder {
     const { bytes, footerSize } = this.#writer.finish()
     const blooms = encodeBlooms(this.#ids)
     return {
-      meta: { ...plan, ...layout, traces: this.#ids.length, size: bytes.length, rowGroups, bloomShards: blooms.length, footerSize },
-      data: bytes, blooms, index: Buffer.from(JSON.stringify({ rowGroups: this.#last })),
+      meta: {
+        ...plan,
+        ...layout,
+        traces: this.#ids.length,
+        size: bytes.length,
+        rowGroups,
+        bloomShards: blooms.length,
+        footerSize,
+      },
+      data: bytes,
+      blooms,
+      index: Buffer.from(JSON.stringify({ rowGroups: this.#last })),
     }
   }
 }
 
 /** From rows of other blocks. */
-export async function buildBlock(plan: BlockPlan, sources: readonly RowSource[], pause: () => Promise<void>): Promise<BuiltBlock> {
+export async function buildBlock(
+  plan: BlockPlan,
+  sources: readonly RowSource[],
+  pause: () => Promise<void>,
+): Promise<BuiltBlock> {
   const builder = new BlockBuilder(plan.layout)
   await mergeRows(sources, plan.layout, builder.add, pause)
   return builder.finish(plan)
 }
 
 /** From settled traces; the block's times are theirs. */
-export async function buildFirstBlock(plan: Omit<BlockPlan, 'startMs' | 'endMs'>, segments: readonly Segment[], pause: () => Promise<void>): Promise<BuiltBlock> {
+export async function buildFirstBlock(
+  plan: Omit<BlockPlan, 'startMs' | 'endMs'>,
+  segments: readonly Segment[],
+  pause: () => Promise<void>,
+): Promise<BuiltBlock> {
   const builder = new BlockBuilder(plan.layout)
   const { startNs, endNs } = await shredSegments(segments, plan.layout, builder.add, pause)
   const startMs = Number(startNs / 1_000_000n)
   return builder.finish({ ...plan, startMs, endMs: Math.max(startMs, Number(endNs / 1_000_000n) + 1) })
 }
 
-export function blockPrefix(tenant: string, blockId: string): string { return `${tenant}/${blockId}/` }
+export function blockPrefix(tenant: string, blockId: string): string {
+  return `${tenant}/${blockId}/`
+}
 
 export async function putBlock(bucket: Bucket, { meta, data, blooms, index }: BuiltBlock): Promise<void> {
   const prefix = blockPrefix(meta.tenant, meta.blockId)

@@ -9,8 +9,11 @@ const mask = (1n << 64n) - 1n
 
 function shardsFor(ids: number): { shards: number; hashes: number } {
   const n = Math.max(1, ids)
-  const bits = Math.ceil(-n * Math.log(falsePositives) / Math.LN2 ** 2)
-  return { shards: Math.min(1000, Math.max(1, Math.ceil(bits / shardBits))), hashes: Math.max(1, Math.ceil(Math.LN2 * bits / n)) }
+  const bits = Math.ceil((-n * Math.log(falsePositives)) / Math.LN2 ** 2)
+  return {
+    shards: Math.min(1000, Math.max(1, Math.ceil(bits / shardBits))),
+    hashes: Math.max(1, Math.ceil((Math.LN2 * bits) / n)),
+  }
 }
 
 /** FNV-1, 32 bits. */
@@ -20,46 +23,51 @@ export function shardOf(id: Uint8Array, shards: number): number {
   return (hash >>> 0) % shards
 }
 
-const c1 = 0x87c37b91114253d5n, c2 = 0x4cf5ad432745937fn
+const c1 = 0x87c37b91114253d5n,
+  c2 = 0x4cf5ad432745937fn
 const rotl = (x: bigint, by: bigint): bigint => ((x << by) | (x >> (64n - by))) & mask
 function mix(k: bigint): bigint {
   k ^= k >> 33n
-  k = k * 0xff51afd7ed558ccdn & mask
+  k = (k * 0xff51afd7ed558ccdn) & mask
   k ^= k >> 33n
-  k = k * 0xc4ceb9fe1a85ec53n & mask
-  return k ^ k >> 33n
+  k = (k * 0xc4ceb9fe1a85ec53n) & mask
+  return k ^ (k >> 33n)
 }
 
 /** MurmurHash3 x64-128 of 16 bytes and `tail` (none, or one byte). */
 function murmur(id: Uint8Array, tail: number | undefined): [bigint, bigint] {
   const view = new DataView(id.buffer, id.byteOffset, 16)
-  let k1 = view.getBigUint64(0, true), k2 = view.getBigUint64(8, true)
-  let h1 = 0n, h2 = 0n
-  k1 = rotl(k1 * c1 & mask, 31n) * c2 & mask
+  let k1 = view.getBigUint64(0, true),
+    k2 = view.getBigUint64(8, true)
+  let h1 = 0n,
+    h2 = 0n
+  k1 = (rotl((k1 * c1) & mask, 31n) * c2) & mask
   h1 ^= k1
-  h1 = (rotl(h1, 27n) + h2 & mask) * 5n + 0x52dce729n & mask
-  k2 = rotl(k2 * c2 & mask, 33n) * c1 & mask
+  h1 = (((rotl(h1, 27n) + h2) & mask) * 5n + 0x52dce729n) & mask
+  k2 = (rotl((k2 * c2) & mask, 33n) * c1) & mask
   h2 ^= k2
-  h2 = (rotl(h2, 31n) + h1 & mask) * 5n + 0x38495ab5n & mask
+  h2 = (((rotl(h2, 31n) + h1) & mask) * 5n + 0x38495ab5n) & mask
   let length = 16n
   if (tail !== undefined) {
     length = 17n
-    h1 ^= rotl(BigInt(tail) * c1 & mask, 31n) * c2 & mask
+    h1 ^= (rotl((BigInt(tail) * c1) & mask, 31n) * c2) & mask
   }
   h1 ^= length
   h2 ^= length
-  h1 = h1 + h2 & mask
-  h2 = h2 + h1 & mask
+  h1 = (h1 + h2) & mask
+  h2 = (h2 + h1) & mask
   h1 = mix(h1)
   h2 = mix(h2)
-  h1 = h1 + h2 & mask
-  h2 = h2 + h1 & mask
+  h1 = (h1 + h2) & mask
+  h2 = (h2 + h1) & mask
   return [h1, h2]
 }
 
 function positions(id: Uint8Array, hashes: number, bits: number): number[] {
   const h = [...murmur(id, undefined), ...murmur(id, 1)]
-  return Array.from({ length: hashes }, (_, i) => Number((h[i % 2]! + BigInt(i) * h[2 + Math.floor((i + i % 2) % 4 / 2)]! & mask) % BigInt(bits)))
+  return Array.from({ length: hashes }, (_, i) =>
+    Number(((h[i % 2]! + BigInt(i) * h[2 + Math.floor(((i + (i % 2)) % 4) / 2)]!) & mask) % BigInt(bits)),
+  )
 }
 
 export class BloomFilter {
@@ -75,14 +83,23 @@ export class BloomFilter {
     if (bytes.length < headBytes) throw new CorruptDataError('bloom filter: cut off')
     this.#bits = Number(this.#view.getBigUint64(0))
     this.#hashes = Number(this.#view.getBigUint64(8))
-    if (this.#bits === 0 || this.#hashes > 64 || headBytes + Math.ceil(this.#bits / 64) * 8 > bytes.length) throw new CorruptDataError(`bloom filter: ${this.#bits} bits in ${bytes.length} bytes`)
+    if (this.#bits === 0 || this.#hashes > 64 || headBytes + Math.ceil(this.#bits / 64) * 8 > bytes.length)
+      throw new CorruptDataError(`bloom filter: ${this.#bits} bits in ${bytes.length} bytes`)
   }
 
-  get heldBytes(): number { return this.#bytes.length }
+  get heldBytes(): number {
+    return this.#bytes.length
+  }
 
-  mayHave(id: Uint8Array): boolean { return positions(id, this.#hashes, this.#bits).every(bit => (this.#bytes[this.#byteAt(bit)]! & 1 << bit % 8) !== 0) }
+  mayHave(id: Uint8Array): boolean {
+    return positions(id, this.#hashes, this.#bits).every(
+      bit => (this.#bytes[this.#byteAt(bit)]! & (1 << (bit % 8))) !== 0,
+    )
+  }
   /** Words are big-endian: bit b lies in byte 7 - b/8 of its word. */
-  #byteAt(bit: number): number { return headBytes + Math.floor(bit / 64) * 8 + 7 - Math.floor(bit % 64 / 8) }
+  #byteAt(bit: number): number {
+    return headBytes + Math.floor(bit / 64) * 8 + 7 - Math.floor((bit % 64) / 8)
+  }
 }
 
 /** The filters of a block with these ids. */
@@ -98,7 +115,8 @@ export function encodeBlooms(ids: readonly Uint8Array[]): Uint8Array[] {
   })
   for (const id of ids) {
     const file = files[shardOf(id, shards)]!
-    for (const bit of positions(id, hashes, shardBits)) file[headBytes + Math.floor(bit / 64) * 8 + 7 - Math.floor(bit % 64 / 8)]! |= 1 << bit % 8
+    for (const bit of positions(id, hashes, shardBits))
+      file[headBytes + Math.floor(bit / 64) * 8 + 7 - Math.floor((bit % 64) / 8)]! |= 1 << (bit % 8)
   }
   return files
 }

@@ -36,10 +36,16 @@ export interface LiveTrace {
 /** Rows of a segment before another one is begun: segments are what queries read at once. */
 const segmentSpans = 50_000
 
-export function idKey(id: Uint8Array): string { return Buffer.from(id.buffer, id.byteOffset, id.length).toString('latin1') }
+export function idKey(id: Uint8Array): string {
+  return Buffer.from(id.buffer, id.byteOffset, id.length).toString('latin1')
+}
 
 /** A rough size of a span in memory and in the block. */
-function sizeOf(span: Span): number { return span.isOutline === true ? 100 + span.wireTo! - span.wireFrom! : 160 + span.attributes.length * 48 + span.events.length * 120 + span.links.length * 100 }
+function sizeOf(span: Span): number {
+  return span.isOutline === true
+    ? 100 + span.wireTo! - span.wireFrom!
+    : 160 + span.attributes.length * 48 + span.events.length * 120 + span.links.length * 100
+}
 
 /** Used from trace to trace. */
 const combiner = new TraceCombiner()
@@ -79,10 +85,13 @@ export class Segment {
     this.#decode = decode
   }
 
-  get heldBytes(): number { return this.bytes + (this.#shredder?.heldBytes ?? 0) }
+  get heldBytes(): number {
+    return this.bytes + (this.#shredder?.heldBytes ?? 0)
+  }
 
   add(live: LiveTrace): void {
-    const key = idKey(live.id), known = this.#byId.get(key)
+    const key = idKey(live.id),
+      known = this.#byId.get(key)
     if (known === undefined) this.#byId.set(key, [live])
     else known.push(live)
     this.traces.push(live)
@@ -91,14 +100,18 @@ export class Segment {
   }
 
   /** Its parts of a trace. */
-  find(id: Uint8Array): Trace[] { return (this.#byId.get(idKey(id)) ?? []).map(live => treeOf(live, this.#decode)) }
+  find(id: Uint8Array): Trace[] {
+    return (this.#byId.get(idKey(id)) ?? []).map(live => treeOf(live, this.#decode))
+  }
 
   /** For a shredder: attributes of spans may lie in the message still. */
-  rawTree(live: LiveTrace, more?: readonly LiveTrace[]): Trace { return treeOf(live, this.#decode, true, more) }
+  rawTree(live: LiveTrace, more?: readonly LiveTrace[]): Trace {
+    return treeOf(live, this.#decode, true, more)
+  }
 
   /** Rows for what has none yet. */
   async layOut(pause: () => Promise<void>): Promise<void> {
-    const shredder = this.#shredder ??= new TraceShredder(this.#layout)
+    const shredder = (this.#shredder ??= new TraceShredder(this.#layout))
     for (let n = 0; shredder.rows < this.traces.length; n++) {
       const live = this.traces[shredder.rows]!
       shredder.add(live.id, this.rawTree(live))
@@ -108,8 +121,11 @@ export class Segment {
 
   /** What it has now; traces that are added later do not show. */
   source(): RowSource {
-    const shredder = this.#shredder ??= new TraceShredder(this.#layout)
-    while (shredder.rows < this.traces.length) { const live = this.traces[shredder.rows]!; shredder.add(live.id, this.rawTree(live)) }
+    const shredder = (this.#shredder ??= new TraceShredder(this.#layout))
+    while (shredder.rows < this.traces.length) {
+      const live = this.traces[shredder.rows]!
+      shredder.add(live.id, this.rawTree(live))
+    }
     if (this.#data === undefined || this.#dataRows !== shredder.rows) {
       this.#data = shredder.builders.map(b => b.data())
       this.#dataRows = shredder.rows
@@ -132,12 +148,25 @@ export class TraceHead {
     this.#layout = layout
   }
 
-  get heldBytes(): number { return this.liveBytes + this.segments.reduce((sum, s) => sum + s.heldBytes, 0) }
-  get settledSpans(): number { return this.segments.reduce((sum, s) => sum + s.spans, 0) }
-  get liveSpans(): number { let sum = 0; for (const trace of this.live.values()) sum += trace.spans; return sum }
+  get heldBytes(): number {
+    return this.liveBytes + this.segments.reduce((sum, s) => sum + s.heldBytes, 0)
+  }
+  get settledSpans(): number {
+    return this.segments.reduce((sum, s) => sum + s.spans, 0)
+  }
+  get liveSpans(): number {
+    let sum = 0
+    for (const trace of this.live.values()) sum += trace.spans
+    return sum
+  }
 
   /** Adds the spans of a request, which lie in `message` where they are outlines. `admit` says whether a span may join its trace, which may be new. */
-  append(trace: Trace, message: Uint8Array, nowMs: number, admit: (span: Span, live: LiveTrace | undefined) => boolean): number {
+  append(
+    trace: Trace,
+    message: Uint8Array,
+    nowMs: number,
+    admit: (span: Span, live: LiveTrace | undefined) => boolean,
+  ): number {
     let added = 0
     this.#liveSource = undefined
     for (const { resource, schemaUrl, scopes } of trace.resources) {
@@ -151,11 +180,16 @@ export class TraceHead {
           const key = idKey(id)
           let live = key === lastKey ? last : this.live.get(key)
           if (!admit(span, live)) continue
-          if (live === undefined) this.live.set(key, live = { id: Uint8Array.from(id), held: [], spans: 0, bytes: 0, createdMs: nowMs, lastMs: nowMs })
+          if (live === undefined)
+            this.live.set(
+              key,
+              (live = { id: Uint8Array.from(id), held: [], spans: 0, bytes: 0, createdMs: nowMs, lastMs: nowMs }),
+            )
           last = live
           lastKey = key
           let held = live.held.at(-1)
-          if (held === undefined || held.message !== message || held.resource !== resource || held.scope !== scope) live.held.push(held = { resource, schemaUrl, scope, scopeUrl, message, ranges: [], spans: undefined })
+          if (held === undefined || held.message !== message || held.resource !== resource || held.scope !== scope)
+            live.held.push((held = { resource, schemaUrl, scope, scopeUrl, message, ranges: [], spans: undefined }))
           if (span.isOutline === true) held.ranges.push(span.wireFrom!, span.wireTo!)
           else (held.spans ??= []).push(span)
           const size = sizeOf(span) + resourceBytes
@@ -182,14 +216,17 @@ export class TraceHead {
 
   #settleOne(key: string, live: LiveTrace): void {
     let segment = this.segments.at(-1)
-    if (segment === undefined || segment.spans >= segmentSpans) this.segments.push(segment = new Segment(this.#layout, this.#decode))
+    if (segment === undefined || segment.spans >= segmentSpans)
+      this.segments.push((segment = new Segment(this.#layout, this.#decode)))
     segment.add(live)
     this.live.delete(key)
     this.liveBytes -= live.bytes
     this.#liveSource = undefined
   }
 
-  treeOf(live: LiveTrace): Trace { return treeOf(live, this.#decode) }
+  treeOf(live: LiveTrace): Trace {
+    return treeOf(live, this.#decode)
+  }
 
   /** Live traces as rows of their own, for a query. */
   liveSource(): RowSource | undefined {
@@ -197,7 +234,7 @@ export class TraceHead {
     if (this.#liveSource !== undefined) return this.#liveSource
     const shredder = new TraceShredder(this.#layout)
     for (const live of this.live.values()) shredder.add(live.id, treeOf(live, this.#decode, true))
-    return this.#liveSource = { rows: shredder.rows, columns: shredder.builders.map(b => b.data()) }
+    return (this.#liveSource = { rows: shredder.rows, columns: shredder.builders.map(b => b.data()) })
   }
   /** Made for a query, and good until a live trace changes. */
   #liveSource: RowSource | undefined

@@ -18,15 +18,35 @@ export interface BlockMeta {
   dedicated: readonly DedicatedColumn[]
 }
 
-export const isBlockId = (text: string): boolean => /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/.test(text)
+export const isBlockId = (text: string): boolean =>
+  /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/.test(text)
 const rfc3339 = (ms: number): string => new Date(ms).toISOString().replace('.000Z', 'Z')
 
 export function encodeMeta(meta: BlockMeta): Uint8Array {
-  const dedicated = meta.dedicated.map(({ scope, name, type, isBlob }) => ({ ...(scope === 'span' ? {} : { s: scope }), n: name, ...(type === 'int' ? { t: 'int' } : {}), ...(isBlob ? { o: ['blob'] } : {}) }))
-  return Buffer.from(JSON.stringify({
-    format: meta.format, blockID: meta.blockId, tenantID: meta.tenant, startTime: rfc3339(Math.floor(meta.startMs / 1000) * 1000), endTime: rfc3339(Math.ceil(meta.endMs / 1000) * 1000), totalObjects: meta.traces, size: meta.size,
-    compactionLevel: meta.level, indexPageSize: 0, totalRecords: meta.rowGroups, bloomShards: meta.bloomShards, footerSize: meta.footerSize, ...(dedicated.length === 0 ? {} : { dedicatedColumns: dedicated }), replicationFactor: 1,
+  const dedicated = meta.dedicated.map(({ scope, name, type, isBlob }) => ({
+    ...(scope === 'span' ? {} : { s: scope }),
+    n: name,
+    ...(type === 'int' ? { t: 'int' } : {}),
+    ...(isBlob ? { o: ['blob'] } : {}),
   }))
+  return Buffer.from(
+    JSON.stringify({
+      format: meta.format,
+      blockID: meta.blockId,
+      tenantID: meta.tenant,
+      startTime: rfc3339(Math.floor(meta.startMs / 1000) * 1000),
+      endTime: rfc3339(Math.ceil(meta.endMs / 1000) * 1000),
+      totalObjects: meta.traces,
+      size: meta.size,
+      compactionLevel: meta.level,
+      indexPageSize: 0,
+      totalRecords: meta.rowGroups,
+      bloomShards: meta.bloomShards,
+      footerSize: meta.footerSize,
+      ...(dedicated.length === 0 ? {} : { dedicatedColumns: dedicated }),
+      replicationFactor: 1,
+    }),
+  )
 }
 
 /** Throws CorruptDataError. */
@@ -37,15 +57,40 @@ export function decodeMeta(bytes: Uint8Array): BlockMeta {
   } catch (error) {
     throw new CorruptDataError(`meta.json: ${messageOf(error)}`, { cause: error })
   }
-  const number = (name: string, fallback = 0): number => { const value = json[name] ?? fallback; if (typeof value !== 'number') throw new CorruptDataError(`meta.json: ${name} is no number`); return value }
-  const text = (name: string): string => { const value = json[name]; if (typeof value !== 'string') throw new CorruptDataError(`meta.json: ${name} is no text`); return value }
-  const startMs = Date.parse(text('startTime')), endMs = Date.parse(text('endTime'))
-  if (Number.isNaN(startMs) || Number.isNaN(endMs)) throw new CorruptDataError('meta.json: startTime or endTime is no time')
+  const number = (name: string, fallback = 0): number => {
+    const value = json[name] ?? fallback
+    if (typeof value !== 'number') throw new CorruptDataError(`meta.json: ${name} is no number`)
+    return value
+  }
+  const text = (name: string): string => {
+    const value = json[name]
+    if (typeof value !== 'string') throw new CorruptDataError(`meta.json: ${name} is no text`)
+    return value
+  }
+  const startMs = Date.parse(text('startTime')),
+    endMs = Date.parse(text('endTime'))
+  if (Number.isNaN(startMs) || Number.isNaN(endMs))
+    throw new CorruptDataError('meta.json: startTime or endTime is no time')
   return {
-    format: text('format'), blockId: text('blockID'), tenant: text('tenantID'), startMs, endMs, traces: number('totalObjects'), size: number('size'), level: number('compactionLevel'), rowGroups: number('totalRecords', 1),
-    bloomShards: number('bloomShards') || 10, footerSize: number('footerSize'),
-    dedicated: (Array.isArray(json['dedicatedColumns']) ? json['dedicatedColumns'] as Record<string, unknown>[] : []).map(c => ({
-      scope: c['s'] === 'resource' || c['s'] === 'event' ? c['s'] : 'span', name: String(c['n']), type: c['t'] === 'int' ? 'int' : 'string', isBlob: Array.isArray(c['o']) && c['o'].includes('blob'),
+    format: text('format'),
+    blockId: text('blockID'),
+    tenant: text('tenantID'),
+    startMs,
+    endMs,
+    traces: number('totalObjects'),
+    size: number('size'),
+    level: number('compactionLevel'),
+    rowGroups: number('totalRecords', 1),
+    bloomShards: number('bloomShards') || 10,
+    footerSize: number('footerSize'),
+    dedicated: (Array.isArray(json['dedicatedColumns'])
+      ? (json['dedicatedColumns'] as Record<string, unknown>[])
+      : []
+    ).map(c => ({
+      scope: c['s'] === 'resource' || c['s'] === 'event' ? c['s'] : 'span',
+      name: String(c['n']),
+      type: c['t'] === 'int' ? 'int' : 'string',
+      isBlob: Array.isArray(c['o']) && c['o'].includes('blob'),
     })),
   }
 }

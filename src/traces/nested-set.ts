@@ -2,10 +2,20 @@
 
 import { SpanIds } from '#model/span-ids.ts'
 
-export interface TreeSpan { spanId: Uint8Array; parentSpanId: Uint8Array; kind: number }
-export interface Places { left: Int32Array; right: Int32Array; parent: Int32Array; children: Int32Array }
+export interface TreeSpan {
+  spanId: Uint8Array
+  parentSpanId: Uint8Array
+  kind: number
+}
+export interface Places {
+  left: Int32Array
+  right: Int32Array
+  parent: Int32Array
+  children: Int32Array
+}
 
-const server = 2, client = 3
+const server = 2,
+  client = 3
 
 /** Used from trace to trace. */
 const ids = new SpanIds()
@@ -13,10 +23,16 @@ const ids = new SpanIds()
 /** Numbers by span, in the order given; all 0 for a trace without a root or with an id that occurs more than twice. Cycles are never reached. */
 export function nestedSet(spans: readonly TreeSpan[]): Places {
   const count = spans.length
-  const places: Places = { left: new Int32Array(count), right: new Int32Array(count), parent: new Int32Array(count), children: new Int32Array(count) }
+  const places: Places = {
+    left: new Int32Array(count),
+    right: new Int32Array(count),
+    parent: new Int32Array(count),
+    children: new Int32Array(count),
+  }
   ids.reset()
   // The spans of an id: at most two.
-  const first = new Int32Array(count).fill(-1), second = new Int32Array(count).fill(-1)
+  const first = new Int32Array(count).fill(-1),
+    second = new Int32Array(count).fill(-1)
   let roots = 0
   for (let i = 0; i < count; i++) {
     const number = ids.add(spans[i]!.spanId)
@@ -27,13 +43,16 @@ export function nestedSet(spans: readonly TreeSpan[]): Places {
   }
   if (roots === 0) return places
   const parentOf = new Int32Array(count).fill(-1)
-  const firstChild = new Int32Array(count).fill(-1), lastChild = new Int32Array(count).fill(-1), nextSibling = new Int32Array(count).fill(-1)
+  const firstChild = new Int32Array(count).fill(-1),
+    lastChild = new Int32Array(count).fill(-1),
+    nextSibling = new Int32Array(count).fill(-1)
   for (let i = 0; i < count; i++) {
     const { parentSpanId, kind } = spans[i]!
     if (parentSpanId.length === 0) continue
     const number = ids.find(parentSpanId)
     if (number < 0) continue
-    const a = first[number]!, b = second[number]!
+    const a = first[number]!,
+      b = second[number]!
     const wanted = kind === server ? client : server
     const parent = b < 0 || spans[a]!.kind === wanted ? a : spans[b]!.kind === wanted ? b : -1
     if (parent < 0) continue

@@ -34,11 +34,23 @@ export class TraceReplay {
     const found = readRecord(record.kind, record.payload)
     if (found.kind === 'lot') this.#lots.set(generation, found.name)
     // Who has the generation that a span was carried from has the span from there.
-    else if (!(found.kind === 'carried' && this.#heads.has(`${found.generation} ${found.tenant}`)) && !this.#isInBucket(generation, found.tenant)) {
+    else if (
+      !(found.kind === 'carried' && this.#heads.has(`${found.generation} ${found.tenant}`)) &&
+      !this.#isInBucket(generation, found.tenant)
+    ) {
       const key = `${generation} ${found.tenant}`
       let head = this.#heads.get(key)
-      if (head === undefined) this.#heads.set(key, head = { generation, head: new TraceHead(found.tenant, this.#options.layout, this.#options.decodeSpan) })
-      this.spans += head.head.append(this.#options.decode(found.message, true), found.message, this.#options.nowMs(), () => true)
+      if (head === undefined)
+        this.#heads.set(
+          key,
+          (head = { generation, head: new TraceHead(found.tenant, this.#options.layout, this.#options.decodeSpan) }),
+        )
+      this.spans += head.head.append(
+        this.#options.decode(found.message, true),
+        found.message,
+        this.#options.nowMs(),
+        () => true,
+      )
     }
     return [String(generation)]
   }
@@ -53,7 +65,13 @@ export class TraceReplay {
     for (const { generation, head } of this.#heads.values()) {
       await head.settle(Infinity, Infinity, pause)
       const segments = head.takeSegments()
-      if (segments.length > 0) waiting.push({ lot: this.#lots.get(generation) ?? this.#options.newLot(), generation, tenant: head.tenant, segments })
+      if (segments.length > 0)
+        waiting.push({
+          lot: this.#lots.get(generation) ?? this.#options.newLot(),
+          generation,
+          tenant: head.tenant,
+          segments,
+        })
     }
     return { waiting, generations: [...this.#generations] }
   }

@@ -1,15 +1,32 @@
 /**
  * The Parquet schemas of blocks: vParquet5, and vParquet4 as it differs. Form: docs/formats/tempo-block.md.
  */
-import { columnsOf, type Column, type LeafEncoding, type LeafType, type Repetition, type SchemaGroup, type SchemaLeaf, type SchemaNode } from '#codec/parquet/schema.ts'
+import {
+  columnsOf,
+  type Column,
+  type LeafEncoding,
+  type LeafType,
+  type Repetition,
+  type SchemaGroup,
+  type SchemaLeaf,
+  type SchemaNode,
+} from '#codec/parquet/schema.ts'
 
 export type DedicatedScope = 'resource' | 'span' | 'event'
 /** An attribute with a column of its own. */
-export interface DedicatedColumn { scope: DedicatedScope; name: string; type: 'string' | 'int'; isBlob: boolean }
+export interface DedicatedColumn {
+  scope: DedicatedScope
+  name: string
+  type: 'string' | 'int'
+  isBlob: boolean
+}
 
 export type BlockFormat = 'vParquet4' | 'vParquet5'
 /** How blocks are written. */
-export interface BlockLayout { format: BlockFormat; dedicated: readonly DedicatedColumn[] }
+export interface BlockLayout {
+  format: BlockFormat
+  dedicated: readonly DedicatedColumn[]
+}
 
 const dedicatedStringsMax = 20
 const dedicatedStringsMaxOf4 = 10
@@ -17,15 +34,35 @@ const dedicatedIntsMax = 5
 
 /** Tempo's default list, in its order. */
 export const defaultDedicated: readonly DedicatedColumn[] = [
-  ...['k8s.cluster.name', 'k8s.namespace.name', 'k8s.pod.name', 'k8s.container.name'].map((name): DedicatedColumn => ({ scope: 'resource', name, type: 'string', isBlob: false })),
+  ...['k8s.cluster.name', 'k8s.namespace.name', 'k8s.pod.name', 'k8s.container.name'].map((name): DedicatedColumn => ({
+    scope: 'resource',
+    name,
+    type: 'string',
+    isBlob: false,
+  })),
   ...[
-    ['http.request.method'], ['http.response.status_code', 'int'], ['url.path'], ['url.route'], ['server.address'], ['server.port', 'int'],
-    ['http.method'], ['http.url'], ['http.route'], ['http.status_code', 'int'],
-  ].map(([name, type]): DedicatedColumn => ({ scope: 'span', name: name!, type: type === 'int' ? 'int' : 'string', isBlob: false })),
+    ['http.request.method'],
+    ['http.response.status_code', 'int'],
+    ['url.path'],
+    ['url.route'],
+    ['server.address'],
+    ['server.port', 'int'],
+    ['http.method'],
+    ['http.url'],
+    ['http.route'],
+    ['http.status_code', 'int'],
+  ].map(([name, type]): DedicatedColumn => ({
+    scope: 'span',
+    name: name!,
+    type: type === 'int' ? 'int' : 'string',
+    isBlob: false,
+  })),
 ]
 
 /** The spare column of each entry of the list, by scope and attribute; entries beyond the spare ones have none. */
-export function dedicatedPlaces(list: readonly DedicatedColumn[]): Map<string, { column: string; type: 'string' | 'int' }> {
+export function dedicatedPlaces(
+  list: readonly DedicatedColumn[],
+): Map<string, { column: string; type: 'string' | 'int' }> {
   const places = new Map<string, { column: string; type: 'string' | 'int' }>()
   const used = new Map<string, number>()
   for (const { scope, name, type } of list) {
@@ -33,56 +70,138 @@ export function dedicatedPlaces(list: readonly DedicatedColumn[]): Map<string, {
     const number = (used.get(kind) ?? 0) + 1
     if (number > (type === 'int' ? dedicatedIntsMax : dedicatedStringsMax)) continue
     used.set(kind, number)
-    places.set(`${scope} ${name}`, { column: `${type === 'int' ? 'Int' : 'String'}${String(number).padStart(2, '0')}`, type })
+    places.set(`${scope} ${name}`, {
+      column: `${type === 'int' ? 'Int' : 'String'}${String(number).padStart(2, '0')}`,
+      type,
+    })
   }
   return places
 }
 
-const leaf = (name: string, type: LeafType, encoding: LeafEncoding, isSnappy = false, repetition: Repetition = 'required'): SchemaLeaf => ({ name, repetition, type, encoding, isSnappy })
-const group = (name: string, repetition: Repetition, children: SchemaNode[]): SchemaGroup => ({ name, repetition, children })
+const leaf = (
+  name: string,
+  type: LeafType,
+  encoding: LeafEncoding,
+  isSnappy = false,
+  repetition: Repetition = 'required',
+): SchemaLeaf => ({ name, repetition, type, encoding, isSnappy })
+const group = (name: string, repetition: Repetition, children: SchemaNode[]): SchemaGroup => ({
+  name,
+  repetition,
+  children,
+})
 
 function attributes(): SchemaGroup {
   return group('Attrs', 'repeated', [
-    leaf('Key', 'text', 'dictionary', true), leaf('IsArray', 'bool', 'plain', true), leaf('Value', 'text', 'dictionary', true, 'repeated'), leaf('ValueInt', 'i64', 'plain', true, 'repeated'),
-    leaf('ValueDouble', 'f64', 'plain', true, 'repeated'), leaf('ValueBool', 'bool', 'plain', true, 'repeated'), leaf('ValueUnsupported', 'text', 'delta-length', true, 'optional'),
+    leaf('Key', 'text', 'dictionary', true),
+    leaf('IsArray', 'bool', 'plain', true),
+    leaf('Value', 'text', 'dictionary', true, 'repeated'),
+    leaf('ValueInt', 'i64', 'plain', true, 'repeated'),
+    leaf('ValueDouble', 'f64', 'plain', true, 'repeated'),
+    leaf('ValueBool', 'bool', 'plain', true, 'repeated'),
+    leaf('ValueUnsupported', 'text', 'delta-length', true, 'optional'),
   ])
 }
 
 function dedicated(list: readonly DedicatedColumn[], scope: DedicatedScope): SchemaGroup[] {
   const places = dedicatedPlaces(list)
-  const own = list.filter(c => c.scope === scope && places.has(`${scope} ${c.name}`)).map(c => ({ ...places.get(`${scope} ${c.name}`)!, isBlob: c.isBlob }))
+  const own = list
+    .filter(c => c.scope === scope && places.has(`${scope} ${c.name}`))
+    .map(c => ({ ...places.get(`${scope} ${c.name}`)!, isBlob: c.isBlob }))
   if (own.length === 0) return []
-  const strings = own.filter(c => c.type === 'string'), ints = own.filter(c => c.type === 'int')
-  return [group('DedicatedAttributes', 'required', [...strings.map(c => leaf(c.column, 'text', c.isBlob ? 'delta-length' : 'dictionary', true, 'repeated')), ...ints.map(c => leaf(c.column, 'i64', 'plain', true, 'repeated'))])]
+  const strings = own.filter(c => c.type === 'string'),
+    ints = own.filter(c => c.type === 'int')
+  return [
+    group('DedicatedAttributes', 'required', [
+      ...strings.map(c => leaf(c.column, 'text', c.isBlob ? 'delta-length' : 'dictionary', true, 'repeated')),
+      ...ints.map(c => leaf(c.column, 'i64', 'plain', true, 'repeated')),
+    ]),
+  ]
 }
 
 /** vParquet4 has no columns for integers and events, and some attributes have columns of fixed names there. */
 export function layoutOf(format: BlockFormat, list: readonly DedicatedColumn[]): BlockLayout {
   if (format === 'vParquet5') return { format, dedicated: list }
-  const fitting = list.filter(c => c.type === 'string' && c.scope !== 'event' && !fixedColumnsOf4.some(([scope, name]) => scope === c.scope && name === c.name))
-  return { format, dedicated: (['resource', 'span'] as const).flatMap(scope => fitting.filter(c => c.scope === scope).slice(0, dedicatedStringsMaxOf4)) }
+  const fitting = list.filter(
+    c =>
+      c.type === 'string' &&
+      c.scope !== 'event' &&
+      !fixedColumnsOf4.some(([scope, name]) => scope === c.scope && name === c.name),
+  )
+  return {
+    format,
+    dedicated: (['resource', 'span'] as const).flatMap(scope =>
+      fitting.filter(c => c.scope === scope).slice(0, dedicatedStringsMaxOf4),
+    ),
+  }
 }
 
-export function schemaOf({ format, dedicated: list }: BlockLayout): SchemaGroup { return format === 'vParquet5' ? schemaOf5(list) : schemaOf4(list) }
+export function schemaOf({ format, dedicated: list }: BlockLayout): SchemaGroup {
+  return format === 'vParquet5' ? schemaOf5(list) : schemaOf4(list)
+}
 
 function schemaOf5(list: readonly DedicatedColumn[]): SchemaGroup {
   const dropped = (name: string): SchemaLeaf => leaf(name, 'i32', 'delta', true)
   return group('Trace', 'required', [
-    leaf('TraceID', 'bytes', 'delta-length'), leaf('TraceIDText', 'text', 'delta-length', true), leaf('StartTimeUnixNano', 'u64', 'delta'), leaf('EndTimeUnixNano', 'u64', 'delta'), leaf('DurationNano', 'u64', 'delta'),
-    leaf('RootServiceName', 'text', 'dictionary'), leaf('RootSpanName', 'text', 'dictionary'),
-    group('ServiceStats', 'repeated', [leaf('ServiceName', 'text', 'dictionary', true), leaf('SpanCount', 'u32', 'delta'), leaf('ErrorCount', 'u32', 'delta')]),
+    leaf('TraceID', 'bytes', 'delta-length'),
+    leaf('TraceIDText', 'text', 'delta-length', true),
+    leaf('StartTimeUnixNano', 'u64', 'delta'),
+    leaf('EndTimeUnixNano', 'u64', 'delta'),
+    leaf('DurationNano', 'u64', 'delta'),
+    leaf('RootServiceName', 'text', 'dictionary'),
+    leaf('RootSpanName', 'text', 'dictionary'),
+    group('ServiceStats', 'repeated', [
+      leaf('ServiceName', 'text', 'dictionary', true),
+      leaf('SpanCount', 'u32', 'delta'),
+      leaf('ErrorCount', 'u32', 'delta'),
+    ]),
     group('rs', 'repeated', [
-      group('Resource', 'required', [leaf('ServiceName', 'text', 'dictionary', true), attributes(), dropped('DroppedAttributesCount'), ...dedicated(list, 'resource')]),
+      group('Resource', 'required', [
+        leaf('ServiceName', 'text', 'dictionary', true),
+        attributes(),
+        dropped('DroppedAttributesCount'),
+        ...dedicated(list, 'resource'),
+      ]),
       group('ss', 'repeated', [
-        group('Scope', 'required', [leaf('Name', 'text', 'dictionary', true), leaf('Version', 'text', 'dictionary', true), attributes(), dropped('DroppedAttributesCount')]),
+        group('Scope', 'required', [
+          leaf('Name', 'text', 'dictionary', true),
+          leaf('Version', 'text', 'dictionary', true),
+          attributes(),
+          dropped('DroppedAttributesCount'),
+        ]),
         group('Spans', 'repeated', [
-          leaf('SpanID', 'bytes', 'delta-length'), leaf('ParentSpanID', 'bytes', 'delta-length'), leaf('ParentID', 'i32', 'delta'), leaf('NestedSetLeft', 'i32', 'delta'), leaf('NestedSetRight', 'i32', 'delta'), leaf('ChildCount', 'i32', 'delta'),
-          leaf('Name', 'text', 'dictionary', true), leaf('Kind', 'i64', 'delta'), leaf('TraceState', 'text', 'delta-length', true), leaf('StartTimeUnixNano', 'u64', 'delta'), leaf('DurationNano', 'u64', 'delta'),
-          leaf('StatusCode', 'i64', 'delta'), leaf('StatusMessage', 'text', 'delta-length', true), attributes(), dropped('DroppedAttributesCount'),
-          group('Events', 'repeated', [leaf('TimeSinceStartNano', 'u64', 'delta'), leaf('Name', 'text', 'dictionary', true), attributes(), dropped('DroppedAttributesCount'), ...dedicated(list, 'event')]),
+          leaf('SpanID', 'bytes', 'delta-length'),
+          leaf('ParentSpanID', 'bytes', 'delta-length'),
+          leaf('ParentID', 'i32', 'delta'),
+          leaf('NestedSetLeft', 'i32', 'delta'),
+          leaf('NestedSetRight', 'i32', 'delta'),
+          leaf('ChildCount', 'i32', 'delta'),
+          leaf('Name', 'text', 'dictionary', true),
+          leaf('Kind', 'i64', 'delta'),
+          leaf('TraceState', 'text', 'delta-length', true),
+          leaf('StartTimeUnixNano', 'u64', 'delta'),
+          leaf('DurationNano', 'u64', 'delta'),
+          leaf('StatusCode', 'i64', 'delta'),
+          leaf('StatusMessage', 'text', 'delta-length', true),
+          attributes(),
+          dropped('DroppedAttributesCount'),
+          group('Events', 'repeated', [
+            leaf('TimeSinceStartNano', 'u64', 'delta'),
+            leaf('Name', 'text', 'dictionary', true),
+            attributes(),
+            dropped('DroppedAttributesCount'),
+            ...dedicated(list, 'event'),
+          ]),
           leaf('DroppedEventsCount', 'i32', 'plain', true),
-          group('Links', 'repeated', [leaf('TraceID', 'bytes', 'delta-length'), leaf('SpanID', 'bytes', 'delta-length'), leaf('TraceState', 'text', 'delta-length', true), attributes(), dropped('DroppedAttributesCount')]),
-          leaf('DroppedLinksCount', 'i32', 'plain', true), ...dedicated(list, 'span'),
+          group('Links', 'repeated', [
+            leaf('TraceID', 'bytes', 'delta-length'),
+            leaf('SpanID', 'bytes', 'delta-length'),
+            leaf('TraceState', 'text', 'delta-length', true),
+            attributes(),
+            dropped('DroppedAttributesCount'),
+          ]),
+          leaf('DroppedLinksCount', 'i32', 'plain', true),
+          ...dedicated(list, 'span'),
           ...[15, 60, 300, 3600].map(seconds => leaf(`StartTimeRounded${seconds}`, 'u32', 'delta')),
         ]),
         leaf('SpanCount', 'i32', 'delta'),
@@ -91,52 +210,171 @@ function schemaOf5(list: readonly DedicatedColumn[]): SchemaGroup {
   ])
 }
 
-const listOf = (name: string, element: SchemaNode): SchemaGroup => ({ name, repetition: 'required', logical: 'list', children: [group('list', 'repeated', [{ ...element, name: 'element' }])] })
+const listOf = (name: string, element: SchemaNode): SchemaGroup => ({
+  name,
+  repetition: 'required',
+  logical: 'list',
+  children: [group('list', 'repeated', [{ ...element, name: 'element' }])],
+})
 
 /** vParquet4: lists in wrappers, columns of fixed names, ten spare ones for each of resource and span. */
 function schemaOf4(list: readonly DedicatedColumn[]): SchemaGroup {
   const dropped = (name: string): SchemaLeaf => leaf(name, 'i32', 'delta', true)
-  const own = (name: string, type: LeafType = 'text'): SchemaLeaf => leaf(name, type, type === 'text' ? 'dictionary' : 'plain', true, 'optional')
-  const values = (name: string, type: LeafType, encoding: LeafEncoding): SchemaGroup => listOf(name, leaf('', type, encoding, true))
-  const attributeList = (): SchemaGroup => listOf('Attrs', group('', 'required', [
-    leaf('Key', 'text', 'dictionary', true), leaf('IsArray', 'bool', 'plain', true), values('Value', 'text', 'dictionary'), values('ValueInt', 'i64', 'plain'), values('ValueDouble', 'f64', 'plain'), values('ValueBool', 'bool', 'plain'), leaf('ValueUnsupported', 'text', 'delta-length', true, 'optional'),
-  ]))
+  const own = (name: string, type: LeafType = 'text'): SchemaLeaf =>
+    leaf(name, type, type === 'text' ? 'dictionary' : 'plain', true, 'optional')
+  const values = (name: string, type: LeafType, encoding: LeafEncoding): SchemaGroup =>
+    listOf(name, leaf('', type, encoding, true))
+  const attributeList = (): SchemaGroup =>
+    listOf(
+      'Attrs',
+      group('', 'required', [
+        leaf('Key', 'text', 'dictionary', true),
+        leaf('IsArray', 'bool', 'plain', true),
+        values('Value', 'text', 'dictionary'),
+        values('ValueInt', 'i64', 'plain'),
+        values('ValueDouble', 'f64', 'plain'),
+        values('ValueBool', 'bool', 'plain'),
+        leaf('ValueUnsupported', 'text', 'delta-length', true, 'optional'),
+      ]),
+    )
   const spare = (scope: DedicatedScope): SchemaGroup => {
-    const blobs = new Set(list.filter(c => c.scope === scope && c.isBlob).map(c => dedicatedPlaces(list).get(`${scope} ${c.name}`)?.column))
-    return group('DedicatedAttributes', 'required', Array.from({ length: dedicatedStringsMaxOf4 }, (_, i) => `String${String(i + 1).padStart(2, '0')}`).map(name => (blobs.has(name) ? leaf(name, 'text', 'delta-length', true, 'optional') : own(name))))
+    const blobs = new Set(
+      list.filter(c => c.scope === scope && c.isBlob).map(c => dedicatedPlaces(list).get(`${scope} ${c.name}`)?.column),
+    )
+    return group(
+      'DedicatedAttributes',
+      'required',
+      Array.from({ length: dedicatedStringsMaxOf4 }, (_, i) => `String${String(i + 1).padStart(2, '0')}`).map(name =>
+        blobs.has(name) ? leaf(name, 'text', 'delta-length', true, 'optional') : own(name),
+      ),
+    )
   }
   return group('Trace', 'required', [
-    leaf('TraceID', 'bytes', 'delta-length'), leaf('TraceIDText', 'text', 'delta-length', true), leaf('StartTimeUnixNano', 'u64', 'delta'), leaf('EndTimeUnixNano', 'u64', 'delta'), leaf('DurationNano', 'u64', 'delta'),
-    leaf('RootServiceName', 'text', 'dictionary'), leaf('RootSpanName', 'text', 'dictionary'),
-    { name: 'ServiceStats', repetition: 'required', logical: 'map', children: [group('key_value', 'repeated', [leaf('key', 'text', 'delta-length'), group('value', 'required', [leaf('SpanCount', 'u32', 'delta'), leaf('ErrorCount', 'u32', 'delta')])])] },
-    listOf('rs', group('', 'required', [
-      group('Resource', 'required', [
-        attributeList(), dropped('DroppedAttributesCount'), leaf('ServiceName', 'text', 'dictionary', true), ...['Cluster', 'Namespace', 'Pod', 'Container', 'K8sClusterName', 'K8sNamespaceName', 'K8sPodName', 'K8sContainerName'].map(name => own(name)), spare('resource'),
+    leaf('TraceID', 'bytes', 'delta-length'),
+    leaf('TraceIDText', 'text', 'delta-length', true),
+    leaf('StartTimeUnixNano', 'u64', 'delta'),
+    leaf('EndTimeUnixNano', 'u64', 'delta'),
+    leaf('DurationNano', 'u64', 'delta'),
+    leaf('RootServiceName', 'text', 'dictionary'),
+    leaf('RootSpanName', 'text', 'dictionary'),
+    {
+      name: 'ServiceStats',
+      repetition: 'required',
+      logical: 'map',
+      children: [
+        group('key_value', 'repeated', [
+          leaf('key', 'text', 'delta-length'),
+          group('value', 'required', [leaf('SpanCount', 'u32', 'delta'), leaf('ErrorCount', 'u32', 'delta')]),
+        ]),
+      ],
+    },
+    listOf(
+      'rs',
+      group('', 'required', [
+        group('Resource', 'required', [
+          attributeList(),
+          dropped('DroppedAttributesCount'),
+          leaf('ServiceName', 'text', 'dictionary', true),
+          ...[
+            'Cluster',
+            'Namespace',
+            'Pod',
+            'Container',
+            'K8sClusterName',
+            'K8sNamespaceName',
+            'K8sPodName',
+            'K8sContainerName',
+          ].map(name => own(name)),
+          spare('resource'),
+        ]),
+        listOf(
+          'ss',
+          group('', 'required', [
+            group('Scope', 'required', [
+              leaf('Name', 'text', 'dictionary', true),
+              leaf('Version', 'text', 'dictionary', true),
+              attributeList(),
+              dropped('DroppedAttributesCount'),
+            ]),
+            listOf(
+              'Spans',
+              group('', 'required', [
+                leaf('SpanID', 'bytes', 'delta-length'),
+                leaf('ParentSpanID', 'bytes', 'delta-length'),
+                leaf('ParentID', 'i32', 'delta'),
+                leaf('NestedSetLeft', 'i32', 'delta'),
+                leaf('NestedSetRight', 'i32', 'delta'),
+                leaf('Name', 'text', 'dictionary', true),
+                leaf('Kind', 'i64', 'delta'),
+                leaf('TraceState', 'text', 'delta-length', true),
+                leaf('StartTimeUnixNano', 'u64', 'delta'),
+                leaf('DurationNano', 'u64', 'delta'),
+                leaf('StatusCode', 'i64', 'delta'),
+                leaf('StatusMessage', 'text', 'delta-length', true),
+                attributeList(),
+                dropped('DroppedAttributesCount'),
+                listOf(
+                  'Events',
+                  group('', 'required', [
+                    leaf('TimeSinceStartNano', 'u64', 'delta'),
+                    leaf('Name', 'text', 'dictionary', true),
+                    attributeList(),
+                    dropped('DroppedAttributesCount'),
+                  ]),
+                ),
+                leaf('DroppedEventsCount', 'i32', 'plain', true),
+                listOf(
+                  'Links',
+                  group('', 'required', [
+                    leaf('TraceID', 'bytes', 'delta-length'),
+                    leaf('SpanID', 'bytes', 'delta-length'),
+                    leaf('TraceState', 'text', 'delta-length', true),
+                    attributeList(),
+                    dropped('DroppedAttributesCount'),
+                  ]),
+                ),
+                leaf('DroppedLinksCount', 'i32', 'plain', true),
+                own('HttpMethod'),
+                own('HttpUrl'),
+                own('HttpStatusCode', 'i64'),
+                spare('span'),
+              ]),
+            ),
+          ]),
+        ),
       ]),
-      listOf('ss', group('', 'required', [
-        group('Scope', 'required', [leaf('Name', 'text', 'dictionary', true), leaf('Version', 'text', 'dictionary', true), attributeList(), dropped('DroppedAttributesCount')]),
-        listOf('Spans', group('', 'required', [
-          leaf('SpanID', 'bytes', 'delta-length'), leaf('ParentSpanID', 'bytes', 'delta-length'), leaf('ParentID', 'i32', 'delta'), leaf('NestedSetLeft', 'i32', 'delta'), leaf('NestedSetRight', 'i32', 'delta'),
-          leaf('Name', 'text', 'dictionary', true), leaf('Kind', 'i64', 'delta'), leaf('TraceState', 'text', 'delta-length', true), leaf('StartTimeUnixNano', 'u64', 'delta'), leaf('DurationNano', 'u64', 'delta'),
-          leaf('StatusCode', 'i64', 'delta'), leaf('StatusMessage', 'text', 'delta-length', true), attributeList(), dropped('DroppedAttributesCount'),
-          listOf('Events', group('', 'required', [leaf('TimeSinceStartNano', 'u64', 'delta'), leaf('Name', 'text', 'dictionary', true), attributeList(), dropped('DroppedAttributesCount')])),
-          leaf('DroppedEventsCount', 'i32', 'plain', true),
-          listOf('Links', group('', 'required', [leaf('TraceID', 'bytes', 'delta-length'), leaf('SpanID', 'bytes', 'delta-length'), leaf('TraceState', 'text', 'delta-length', true), attributeList(), dropped('DroppedAttributesCount')])),
-          leaf('DroppedLinksCount', 'i32', 'plain', true), own('HttpMethod'), own('HttpUrl'), own('HttpStatusCode', 'i64'), spare('span'),
-        ])),
-      ])),
-    ])),
+    ),
   ])
 }
 
-export function blockColumns(layout: BlockLayout): Column[] { return columnsOf(schemaOf(layout)) }
+export function blockColumns(layout: BlockLayout): Column[] {
+  return columnsOf(schemaOf(layout))
+}
 
 /** A file's path as vParquet5 spells it: vParquet4 wraps its lists. */
-export function plainPath(path: string): string { return path.replaceAll('.list.element', '').replaceAll('ServiceStats.key_value.key', 'ServiceStats.ServiceName').replaceAll('ServiceStats.key_value.value', 'ServiceStats') }
+export function plainPath(path: string): string {
+  return path
+    .replaceAll('.list.element', '')
+    .replaceAll('ServiceStats.key_value.key', 'ServiceStats.ServiceName')
+    .replaceAll('ServiceStats.key_value.value', 'ServiceStats')
+}
 
 /** Attributes that vParquet4 keeps in columns of fixed name: attribute, scope, column. */
-export const fixedColumnsOf4: readonly (readonly [scope: DedicatedScope, name: string, path: string, type: 'string' | 'int'])[] = [
-  ['resource', 'cluster', 'rs.Resource.Cluster', 'string'], ['resource', 'namespace', 'rs.Resource.Namespace', 'string'], ['resource', 'pod', 'rs.Resource.Pod', 'string'], ['resource', 'container', 'rs.Resource.Container', 'string'],
-  ['resource', 'k8s.cluster.name', 'rs.Resource.K8sClusterName', 'string'], ['resource', 'k8s.namespace.name', 'rs.Resource.K8sNamespaceName', 'string'], ['resource', 'k8s.pod.name', 'rs.Resource.K8sPodName', 'string'], ['resource', 'k8s.container.name', 'rs.Resource.K8sContainerName', 'string'],
-  ['span', 'http.method', 'rs.ss.Spans.HttpMethod', 'string'], ['span', 'http.url', 'rs.ss.Spans.HttpUrl', 'string'], ['span', 'http.status_code', 'rs.ss.Spans.HttpStatusCode', 'int'],
+export const fixedColumnsOf4: readonly (readonly [
+  scope: DedicatedScope,
+  name: string,
+  path: string,
+  type: 'string' | 'int',
+])[] = [
+  ['resource', 'cluster', 'rs.Resource.Cluster', 'string'],
+  ['resource', 'namespace', 'rs.Resource.Namespace', 'string'],
+  ['resource', 'pod', 'rs.Resource.Pod', 'string'],
+  ['resource', 'container', 'rs.Resource.Container', 'string'],
+  ['resource', 'k8s.cluster.name', 'rs.Resource.K8sClusterName', 'string'],
+  ['resource', 'k8s.namespace.name', 'rs.Resource.K8sNamespaceName', 'string'],
+  ['resource', 'k8s.pod.name', 'rs.Resource.K8sPodName', 'string'],
+  ['resource', 'k8s.container.name', 'rs.Resource.K8sContainerName', 'string'],
+  ['span', 'http.method', 'rs.ss.Spans.HttpMethod', 'string'],
+  ['span', 'http.url', 'rs.ss.Spans.HttpUrl', 'string'],
+  ['span', 'http.status_code', 'rs.ss.Spans.HttpStatusCode', 'int'],
 ]

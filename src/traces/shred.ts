@@ -2,9 +2,26 @@
 import { ColumnBuilder } from '#codec/parquet/column-builder.ts'
 import { valueToJson } from '#model/trace-json.ts'
 import { ByteDictionary } from '#codec/byte-dictionary.ts'
-import { serviceNameOf, type AnyValue, type Attribute, type AttributeSink, type RawAttributes, type ResourceSpans, type Scope, type Span, type Trace } from '#model/trace.ts'
+import {
+  serviceNameOf,
+  type AnyValue,
+  type Attribute,
+  type AttributeSink,
+  type RawAttributes,
+  type ResourceSpans,
+  type Scope,
+  type Span,
+  type Trace,
+} from '#model/trace.ts'
 import { nestedSet } from './nested-set.ts'
-import { blockColumns, dedicatedPlaces, fixedColumnsOf4, plainPath, type BlockLayout, type DedicatedScope } from './schema.ts'
+import {
+  blockColumns,
+  dedicatedPlaces,
+  fixedColumnsOf4,
+  plainPath,
+  type BlockLayout,
+  type DedicatedScope,
+} from './schema.ts'
 
 const roundings = [15, 60, 300, 3600] as const
 const nsPerSecond = 1_000_000_000n
@@ -15,7 +32,9 @@ export function roundedStart(ns: bigint, step: number): number {
   return roundedSeconds(Number(ns / nsPerSecond), ns % nsPerSecond === 0n, step)
 }
 
-function roundedSeconds(seconds: number, isWhole: boolean, step: number): number { return isWhole && seconds % step === 0 ? seconds / step - 1 : Math.floor(seconds / step) }
+function roundedSeconds(seconds: number, isWhole: boolean, step: number): number {
+  return isWhole && seconds % step === 0 ? seconds / step - 1 : Math.floor(seconds / step)
+}
 
 /** 16 bytes: shorter ids get zeros in front, of longer ones the end is kept. */
 export function paddedTraceId(id: Uint8Array): Uint8Array {
@@ -27,7 +46,11 @@ export function paddedTraceId(id: Uint8Array): Uint8Array {
 }
 
 /** Lower-case hex without zeros in front. */
-export function traceIdText(id: Uint8Array): string { return Buffer.from(id.buffer, id.byteOffset, id.length).toString('hex').replace(/^0+(?=.)/, '') }
+export function traceIdText(id: Uint8Array): string {
+  return Buffer.from(id.buffer, id.byteOffset, id.length)
+    .toString('hex')
+    .replace(/^0+(?=.)/, '')
+}
 
 /** A column that has an entry wherever another one has: entries without a value are taken from there, many at a time. */
 export class Follower {
@@ -56,7 +79,9 @@ export class Follower {
   }
 
   /** It has all entries of the leader already. */
-  skip(): void { this.#at = this.#leader.count }
+  skip(): void {
+    this.#at = this.#leader.count
+  }
 }
 
 /** The columns of an attribute list. `r` is the level of the list. */
@@ -87,14 +112,22 @@ class AttributeColumns {
   }
 
   /** Nothing, for an owner that begins at `rep`. */
-  none(rep: number, def = this.#key.column.maxDef - 1): void { this.#key.addNull(rep, def) }
+  none(rep: number, def = this.#key.column.maxDef - 1): void {
+    this.#key.addNull(rep, def)
+  }
 
   /** Columns are whole again. */
-  catchUp(): void { for (const follower of this.#followers) follower.catchUp() }
-  skip(): void { for (const follower of this.#followers) follower.skip() }
+  catchUp(): void {
+    for (const follower of this.#followers) follower.catchUp()
+  }
+  skip(): void {
+    for (const follower of this.#followers) follower.skip()
+  }
 
   /** The number of a key, for `addAt`. */
-  keyOf(bytes: Uint8Array, from: number, to: number): number { return this.#key.entryOfBytes(bytes, from, to) }
+  keyOf(bytes: Uint8Array, from: number, to: number): number {
+    return this.#key.entryOfBytes(bytes, from, to)
+  }
 
   addText(rep: number, key: number, bytes: Uint8Array, from: number, to: number): void {
     this.#isArray.next().addBool(rep, false)
@@ -111,22 +144,38 @@ class AttributeColumns {
   add(rep: number, key: string, value: AnyValue): void {
     this.#isArray.next().addBool(rep, value.kind === 'array' && isPlain(value.values))
     switch (value.kind) {
-      case 'string': this.#texts.next().addText(rep, value.value); break
-      case 'int': this.#ints.next().addLong(rep, value.value); break
-      case 'double': this.#doubles.next().addDouble(rep, value.value); break
-      case 'bool': this.#bools.next().addBool(rep, value.value); break
-      case 'array': if (isPlain(value.values)) this.#addArray(rep, value.values); else this.#addUnsupported(rep, value); break
-      default: this.#addUnsupported(rep, value)
+      case 'string':
+        this.#texts.next().addText(rep, value.value)
+        break
+      case 'int':
+        this.#ints.next().addLong(rep, value.value)
+        break
+      case 'double':
+        this.#doubles.next().addDouble(rep, value.value)
+        break
+      case 'bool':
+        this.#bools.next().addBool(rep, value.value)
+        break
+      case 'array':
+        if (isPlain(value.values)) this.#addArray(rep, value.values)
+        else this.#addUnsupported(rep, value)
+        break
+      default:
+        this.#addUnsupported(rep, value)
     }
     this.#key.addText(rep, key)
   }
 
-  #addUnsupported(rep: number, value: AnyValue): void { this.#unsupported.next().addText(rep, JSON.stringify(valueToJson(value))) }
+  #addUnsupported(rep: number, value: AnyValue): void {
+    this.#unsupported.next().addText(rep, JSON.stringify(valueToJson(value)))
+  }
 
   #addArray(rep: number, values: readonly AnyValue[]): void {
     const kind = values[0]?.kind
     if (kind === undefined) return
-    const filled = (kind === 'string' ? this.#texts : kind === 'int' ? this.#ints : kind === 'double' ? this.#doubles : this.#bools).next()
+    const filled = (
+      kind === 'string' ? this.#texts : kind === 'int' ? this.#ints : kind === 'double' ? this.#doubles : this.#bools
+    ).next()
     values.forEach((value, i) => {
       const at = i === 0 ? rep : this.#r + 1
       if (value.kind === 'string') filled.addText(at, value.value)
@@ -136,13 +185,19 @@ class AttributeColumns {
     })
   }
 
-  get r(): number { return this.#r }
+  get r(): number {
+    return this.#r
+  }
 }
 
 /** Elements of one basic type. */
 function isPlain(values: readonly AnyValue[]): boolean {
   const kind = values[0]?.kind
-  return kind === undefined || ((kind === 'string' || kind === 'int' || kind === 'double' || kind === 'bool') && values.every(v => v.kind === kind))
+  return (
+    kind === undefined ||
+    ((kind === 'string' || kind === 'int' || kind === 'double' || kind === 'bool') &&
+      values.every(v => v.kind === kind))
+  )
 }
 
 /** The attributes of a scope that have columns of their own. */
@@ -156,15 +211,25 @@ class DedicatedColumns {
   readonly #heldTo: Int32Array
 
   /** `leader`: a column with one entry for each owner, which gets it after `finish`. */
-  constructor(columns: Columns, { format, dedicated }: BlockLayout, scope: DedicatedScope, path: string, leader: string) {
-    if (format === 'vParquet4') for (const [own, name, fixed, type] of fixedColumnsOf4) if (own === scope) this.#put(name, columns.get(fixed), type)
+  constructor(
+    columns: Columns,
+    { format, dedicated }: BlockLayout,
+    scope: DedicatedScope,
+    path: string,
+    leader: string,
+  ) {
+    if (format === 'vParquet4')
+      for (const [own, name, fixed, type] of fixedColumnsOf4)
+        if (own === scope) this.#put(name, columns.get(fixed), type)
     const places = dedicatedPlaces(dedicated)
     for (const { scope: own, name } of dedicated) {
       const place = own === scope ? places.get(`${scope} ${name}`) : undefined
-      if (place !== undefined && !this.#byName.has(name)) this.#put(name, columns.get(`${path}.DedicatedAttributes.${place.column}`), place.type)
+      if (place !== undefined && !this.#byName.has(name))
+        this.#put(name, columns.get(`${path}.DedicatedAttributes.${place.column}`), place.type)
     }
     // vParquet4 has spare columns that nothing uses.
-    for (const builder of columns.below(`${path}.DedicatedAttributes.`)) if (!this.#columns.includes(builder)) this.#columns.push(builder)
+    for (const builder of columns.below(`${path}.DedicatedAttributes.`))
+      if (!this.#columns.includes(builder)) this.#columns.push(builder)
     this.#followers = this.#columns.map(column => new Follower(column, columns.get(`${path}.${leader}`)))
     this.#held = this.#columns.map(() => undefined)
     this.#heldFrom = new Int32Array(this.#columns.length).fill(-1)
@@ -172,9 +237,18 @@ class DedicatedColumns {
   }
 
   /** The column of a key, and its type; undefined: it has none. */
-  placeOf(key: string): { type: 'string' | 'int'; number: number } | undefined { return this.#byName.get(key) }
-  takeText(number: number, from: number, to: number): void { this.#held[number] = undefined; this.#heldFrom[number] = from; this.#heldTo[number] = to }
-  takeLong(number: number, value: bigint): void { this.#heldFrom[number] = -1; this.#held[number] = { kind: 'int', value } }
+  placeOf(key: string): { type: 'string' | 'int'; number: number } | undefined {
+    return this.#byName.get(key)
+  }
+  takeText(number: number, from: number, to: number): void {
+    this.#held[number] = undefined
+    this.#heldFrom[number] = from
+    this.#heldTo[number] = to
+  }
+  takeLong(number: number, value: bigint): void {
+    this.#heldFrom[number] = -1
+    this.#held[number] = { kind: 'int', value }
+  }
 
   #put(name: string, column: ColumnBuilder, type: 'string' | 'int'): void {
     this.#byName.set(name, { type, number: this.#columns.length })
@@ -186,7 +260,8 @@ class DedicatedColumns {
     const found = this.#byName.get(key)
     if (found === undefined) return false
     const isList = this.#columns[found.number]!.column.leaf.repetition === 'repeated'
-    const fits = value.kind === found.type || (isList && value.kind === 'array' && value.values.every(v => v.kind === found.type))
+    const fits =
+      value.kind === found.type || (isList && value.kind === 'array' && value.values.every(v => v.kind === found.type))
     if (!fits) return false
     this.#heldFrom[found.number] = -1
     this.#held[found.number] = value
@@ -216,8 +291,12 @@ class DedicatedColumns {
     }
   }
 
-  catchUp(): void { for (const follower of this.#followers) follower.catchUp() }
-  skip(): void { for (const follower of this.#followers) follower.skip() }
+  catchUp(): void {
+    for (const follower of this.#followers) follower.catchUp()
+  }
+  skip(): void {
+    for (const follower of this.#followers) follower.skip()
+  }
 }
 
 class Columns {
@@ -229,8 +308,12 @@ class Columns {
     this.#byPath = new Map(this.builders.map(b => [plainPath(b.column.path), b]))
   }
 
-  has(path: string): boolean { return this.#byPath.has(path) }
-  below(prefix: string): ColumnBuilder[] { return [...this.#byPath].filter(([path]) => path.startsWith(prefix)).map(([, builder]) => builder) }
+  has(path: string): boolean {
+    return this.#byPath.has(path)
+  }
+  below(prefix: string): ColumnBuilder[] {
+    return [...this.#byPath].filter(([path]) => path.startsWith(prefix)).map(([, builder]) => builder)
+  }
 
   get(path: string): ColumnBuilder {
     const found = this.#byPath.get(path)
@@ -258,7 +341,9 @@ class RawSpanAttributes implements AttributeSink {
   }
 
   /** Columns are empty again. */
-  reset(): void { this.#entries = [] }
+  reset(): void {
+    this.#entries = []
+  }
 
   add(rep: number, { message, ranges, visit }: RawAttributes): void {
     this.#message = message
@@ -278,7 +363,9 @@ class RawSpanAttributes implements AttributeSink {
     return id
   }
 
-  #entry(id: number, from: number, to: number): number { return this.#entries[id] ??= this.#columns.keyOf(this.#message, from, to) }
+  #entry(id: number, from: number, to: number): number {
+    return (this.#entries[id] ??= this.#columns.keyOf(this.#message, from, to))
+  }
   /** The level of the next entry of the list. */
   #next(): number {
     const at = this.#at
@@ -288,19 +375,31 @@ class RawSpanAttributes implements AttributeSink {
   }
 
   text(keyFrom: number, keyTo: number, from: number, to: number): void {
-    const id = this.#keyId(keyFrom, keyTo), place = this.#places[id]
-    if (place?.type === 'string') { this.#dedicated.takeText(place.number, from, to); return }
+    const id = this.#keyId(keyFrom, keyTo),
+      place = this.#places[id]
+    if (place?.type === 'string') {
+      this.#dedicated.takeText(place.number, from, to)
+      return
+    }
     this.#columns.addText(this.#next(), this.#entry(id, keyFrom, keyTo), this.#message, from, to)
   }
 
   long(keyFrom: number, keyTo: number, value: bigint): void {
-    const id = this.#keyId(keyFrom, keyTo), place = this.#places[id]
-    if (place?.type === 'int') { this.#dedicated.takeLong(place.number, value); return }
+    const id = this.#keyId(keyFrom, keyTo),
+      place = this.#places[id]
+    if (place?.type === 'int') {
+      this.#dedicated.takeLong(place.number, value)
+      return
+    }
     this.#columns.addLong(this.#next(), this.#entry(id, keyFrom, keyTo), value)
   }
 
-  double(keyFrom: number, keyTo: number, value: number): void { this.other(keyFrom, keyTo, { kind: 'double', value }) }
-  bool(keyFrom: number, keyTo: number, value: boolean): void { this.other(keyFrom, keyTo, { kind: 'bool', value }) }
+  double(keyFrom: number, keyTo: number, value: number): void {
+    this.other(keyFrom, keyTo, { kind: 'double', value })
+  }
+  bool(keyFrom: number, keyTo: number, value: boolean): void {
+    this.other(keyFrom, keyTo, { kind: 'bool', value })
+  }
   other(keyFrom: number, keyTo: number, value: AnyValue): void {
     const name = this.#names[this.#keyId(keyFrom, keyTo)]!
     if (!this.#dedicated.take(name, value)) this.#columns.add(this.#next(), name, value)
@@ -309,10 +408,24 @@ class RawSpanAttributes implements AttributeSink {
 
 /** Those that get an entry with every span. */
 interface SpanColumns {
-  parentId: ColumnBuilder; left: ColumnBuilder; right: ColumnBuilder; children: ColumnBuilder | undefined
-  id: ColumnBuilder; parent: ColumnBuilder; name: ColumnBuilder; kind: ColumnBuilder; traceState: ColumnBuilder; startNs: ColumnBuilder; duration: ColumnBuilder
-  status: ColumnBuilder; statusMessage: ColumnBuilder; droppedAttributes: ColumnBuilder; droppedEvents: ColumnBuilder; droppedLinks: ColumnBuilder
-  eventTime: ColumnBuilder; linkTraceId: ColumnBuilder
+  parentId: ColumnBuilder
+  left: ColumnBuilder
+  right: ColumnBuilder
+  children: ColumnBuilder | undefined
+  id: ColumnBuilder
+  parent: ColumnBuilder
+  name: ColumnBuilder
+  kind: ColumnBuilder
+  traceState: ColumnBuilder
+  startNs: ColumnBuilder
+  duration: ColumnBuilder
+  status: ColumnBuilder
+  statusMessage: ColumnBuilder
+  droppedAttributes: ColumnBuilder
+  droppedEvents: ColumnBuilder
+  droppedLinks: ColumnBuilder
+  eventTime: ColumnBuilder
+  linkTraceId: ColumnBuilder
 }
 
 const smallLongs = Array.from({ length: 16 }, (_, i) => BigInt(i))
@@ -352,21 +465,65 @@ export class TraceShredder {
     this.#resourceDedicated = new DedicatedColumns(columns, layout, 'resource', 'rs.Resource', 'DroppedAttributesCount')
     this.#spanDedicated = new DedicatedColumns(columns, layout, 'span', 'rs.ss.Spans', 'DroppedLinksCount')
     this.#rawSpanAttributes = new RawSpanAttributes(this.#spanAttributes, this.#spanDedicated)
-    this.#eventDedicated = new DedicatedColumns(columns, layout, 'event', 'rs.ss.Spans.Events', 'DroppedAttributesCount')
-    const followers = (path: string, leader: string, names: readonly string[]): Follower[] => names.map(name => new Follower(columns.get(`${path}.${name}`), columns.get(`${path}.${leader}`)))
-    this.#eventFollowers = followers('rs.ss.Spans.Events', 'TimeSinceStartNano', ['Name', 'Attrs.Key', 'DroppedAttributesCount'])
-    this.#linkFollowers = followers('rs.ss.Spans.Links', 'TraceID', ['SpanID', 'TraceState', 'Attrs.Key', 'DroppedAttributesCount'])
-    this.#lists = [this.#resourceAttributes, this.#scopeAttributes, this.#spanAttributes, this.#eventAttributes, this.#linkAttributes, this.#resourceDedicated, this.#spanDedicated, this.#eventDedicated]
+    this.#eventDedicated = new DedicatedColumns(
+      columns,
+      layout,
+      'event',
+      'rs.ss.Spans.Events',
+      'DroppedAttributesCount',
+    )
+    const followers = (path: string, leader: string, names: readonly string[]): Follower[] =>
+      names.map(name => new Follower(columns.get(`${path}.${name}`), columns.get(`${path}.${leader}`)))
+    this.#eventFollowers = followers('rs.ss.Spans.Events', 'TimeSinceStartNano', [
+      'Name',
+      'Attrs.Key',
+      'DroppedAttributesCount',
+    ])
+    this.#linkFollowers = followers('rs.ss.Spans.Links', 'TraceID', [
+      'SpanID',
+      'TraceState',
+      'Attrs.Key',
+      'DroppedAttributesCount',
+    ])
+    this.#lists = [
+      this.#resourceAttributes,
+      this.#scopeAttributes,
+      this.#spanAttributes,
+      this.#eventAttributes,
+      this.#linkAttributes,
+      this.#resourceDedicated,
+      this.#spanDedicated,
+      this.#eventDedicated,
+    ]
     this.#s = {
-      parentId: columns.get('rs.ss.Spans.ParentID'), left: columns.get('rs.ss.Spans.NestedSetLeft'), right: columns.get('rs.ss.Spans.NestedSetRight'), children: columns.has('rs.ss.Spans.ChildCount') ? columns.get('rs.ss.Spans.ChildCount') : undefined,
-      id: columns.get('rs.ss.Spans.SpanID'), parent: columns.get('rs.ss.Spans.ParentSpanID'), name: columns.get('rs.ss.Spans.Name'), kind: columns.get('rs.ss.Spans.Kind'), traceState: columns.get('rs.ss.Spans.TraceState'), startNs: columns.get('rs.ss.Spans.StartTimeUnixNano'), duration: columns.get('rs.ss.Spans.DurationNano'),
-      status: columns.get('rs.ss.Spans.StatusCode'), statusMessage: columns.get('rs.ss.Spans.StatusMessage'), droppedAttributes: columns.get('rs.ss.Spans.DroppedAttributesCount'), droppedEvents: columns.get('rs.ss.Spans.DroppedEventsCount'), droppedLinks: columns.get('rs.ss.Spans.DroppedLinksCount'),
-      eventTime: columns.get('rs.ss.Spans.Events.TimeSinceStartNano'), linkTraceId: columns.get('rs.ss.Spans.Links.TraceID'),
+      parentId: columns.get('rs.ss.Spans.ParentID'),
+      left: columns.get('rs.ss.Spans.NestedSetLeft'),
+      right: columns.get('rs.ss.Spans.NestedSetRight'),
+      children: columns.has('rs.ss.Spans.ChildCount') ? columns.get('rs.ss.Spans.ChildCount') : undefined,
+      id: columns.get('rs.ss.Spans.SpanID'),
+      parent: columns.get('rs.ss.Spans.ParentSpanID'),
+      name: columns.get('rs.ss.Spans.Name'),
+      kind: columns.get('rs.ss.Spans.Kind'),
+      traceState: columns.get('rs.ss.Spans.TraceState'),
+      startNs: columns.get('rs.ss.Spans.StartTimeUnixNano'),
+      duration: columns.get('rs.ss.Spans.DurationNano'),
+      status: columns.get('rs.ss.Spans.StatusCode'),
+      statusMessage: columns.get('rs.ss.Spans.StatusMessage'),
+      droppedAttributes: columns.get('rs.ss.Spans.DroppedAttributesCount'),
+      droppedEvents: columns.get('rs.ss.Spans.DroppedEventsCount'),
+      droppedLinks: columns.get('rs.ss.Spans.DroppedLinksCount'),
+      eventTime: columns.get('rs.ss.Spans.Events.TimeSinceStartNano'),
+      linkTraceId: columns.get('rs.ss.Spans.Links.TraceID'),
     }
-    this.#rounded = roundings.map(step => `rs.ss.Spans.StartTimeRounded${step}`).filter(path => columns.has(path)).map(path => columns.get(path))
+    this.#rounded = roundings
+      .map(step => `rs.ss.Spans.StartTimeRounded${step}`)
+      .filter(path => columns.has(path))
+      .map(path => columns.get(path))
   }
 
-  get heldBytes(): number { return this.builders.reduce((sum, b) => sum + b.heldBytes, 0) }
+  get heldBytes(): number {
+    return this.builders.reduce((sum, b) => sum + b.heldBytes, 0)
+  }
 
   /** Empty again; its room stays. */
   reset(): void {
@@ -379,7 +536,9 @@ export class TraceShredder {
   }
 
   /** A row was added to the builders from outside. */
-  noteRow(): void { this.rows++ }
+  noteRow(): void {
+    this.rows++
+  }
 
   /** One more row. `id`: 16 bytes. The trace has at least one span. */
   add(id: Uint8Array, trace: Trace): void {
@@ -387,11 +546,12 @@ export class TraceShredder {
     const all: Span[] = []
     const stats = new Map<string, { spans: number; errors: number }>()
     let root: { service: string; name: string } | undefined
-    let startNs = -1n, endNs = 0n
+    let startNs = -1n,
+      endNs = 0n
     for (const { resource, scopes } of trace.resources) {
       const service = serviceNameOf(resource)
       let own = stats.get(service)
-      if (own === undefined) stats.set(service, own = { spans: 0, errors: 0 })
+      if (own === undefined) stats.set(service, (own = { spans: 0, errors: 0 }))
       for (const { spans } of scopes) {
         for (const span of spans) {
           all.push(span)
@@ -433,7 +593,8 @@ export class TraceShredder {
   }
 
   #addResources(trace: Trace, all: readonly Span[]): void {
-    const c = this.#c, columns = this.#s
+    const c = this.#c,
+      columns = this.#s
     const places = nestedSet(all)
     let n = 0
     let rsRep = 0
@@ -466,7 +627,10 @@ export class TraceShredder {
     c['rs.Resource.ServiceName']!.addText(rep, serviceNameOf(resource))
     let isServiceTaken = false
     this.#addAttributes(rep, resource.attributes, this.#resourceAttributes, (key, value) => {
-      if (key === 'service.name' && value.kind === 'string' && !isServiceTaken) { isServiceTaken = true; return true }
+      if (key === 'service.name' && value.kind === 'string' && !isServiceTaken) {
+        isServiceTaken = true
+        return true
+      }
       return this.#resourceDedicated.take(key, value)
     })
     this.#resourceDedicated.finish(rep)
@@ -481,7 +645,12 @@ export class TraceShredder {
     c['rs.ss.Scope.DroppedAttributesCount']!.addInt(rep, scope.dropped)
   }
 
-  #addAttributes(rep: number, attributes: readonly Attribute[], columns: AttributeColumns, take: ((key: string, value: AnyValue) => boolean) | undefined): void {
+  #addAttributes(
+    rep: number,
+    attributes: readonly Attribute[],
+    columns: AttributeColumns,
+    take: ((key: string, value: AnyValue) => boolean) | undefined,
+  ): void {
     let at = rep
     let isEmpty = true
     for (const { key, value } of attributes) {
@@ -504,7 +673,10 @@ export class TraceShredder {
     c.duration.addLong(rep, BigInt.asIntN(64, span.endNs - span.startNs))
     c.status.addLong(rep, smallLongs[span.statusCode] ?? BigInt(span.statusCode))
     c.statusMessage.addText(rep, span.statusMessage)
-    if (span.raw === undefined) this.#addAttributes(rep, span.attributes, this.#spanAttributes, (key, value) => this.#spanDedicated.take(key, value))
+    if (span.raw === undefined)
+      this.#addAttributes(rep, span.attributes, this.#spanAttributes, (key, value) =>
+        this.#spanDedicated.take(key, value),
+      )
     else this.#rawSpanAttributes.add(rep, span.raw)
     c.droppedAttributes.addInt(rep, span.droppedAttributes)
     this.#addEvents(rep, span)
@@ -513,20 +685,28 @@ export class TraceShredder {
     this.#spanDedicated.finish(rep, span.raw?.message)
     c.droppedLinks.addInt(rep, span.droppedLinks)
     if (this.#rounded.length > 0) {
-      const seconds = span.startNs / nsPerSecond, whole = Number(seconds), isWhole = seconds * nsPerSecond === span.startNs
-      for (let i = 0; i < this.#rounded.length; i++) this.#rounded[i]!.addInt(rep, span.startNs === 0n ? 0 : roundedSeconds(whole, isWhole, roundings[i]!))
+      const seconds = span.startNs / nsPerSecond,
+        whole = Number(seconds),
+        isWhole = seconds * nsPerSecond === span.startNs
+      for (let i = 0; i < this.#rounded.length; i++)
+        this.#rounded[i]!.addInt(rep, span.startNs === 0n ? 0 : roundedSeconds(whole, isWhole, roundings[i]!))
     }
   }
 
   #addEvents(rep: number, span: Span): void {
-    if (span.events.length === 0) { this.#s.eventTime.addNull(rep, 3); return }
+    if (span.events.length === 0) {
+      this.#s.eventTime.addNull(rep, 3)
+      return
+    }
     const c = this.#c
     for (const follower of this.#eventFollowers) follower.catchUp()
     let at = rep
     for (const event of span.events) {
       c['rs.ss.Spans.Events.TimeSinceStartNano']!.addLong(at, BigInt.asIntN(64, event.timeNs - span.startNs))
       c['rs.ss.Spans.Events.Name']!.addText(at, event.name)
-      this.#addAttributes(at, event.attributes, this.#eventAttributes, (key, value) => this.#eventDedicated.take(key, value))
+      this.#addAttributes(at, event.attributes, this.#eventAttributes, (key, value) =>
+        this.#eventDedicated.take(key, value),
+      )
       this.#eventDedicated.finish(at)
       c['rs.ss.Spans.Events.DroppedAttributesCount']!.addInt(at, event.dropped)
       at = 4
@@ -535,7 +715,10 @@ export class TraceShredder {
   }
 
   #addLinks(rep: number, span: Span): void {
-    if (span.links.length === 0) { this.#s.linkTraceId.addNull(rep, 3); return }
+    if (span.links.length === 0) {
+      this.#s.linkTraceId.addNull(rep, 3)
+      return
+    }
     const c = this.#c
     for (const follower of this.#linkFollowers) follower.catchUp()
     let at = rep
@@ -553,5 +736,11 @@ export class TraceShredder {
 
 /** A span without a parent that is told to be another's child by a link (OpenTracing's bridge). */
 function isReference(span: Span, traceId: Uint8Array): boolean {
-  return span.links.some(link => Buffer.compare(paddedTraceId(link.traceId), traceId) === 0 && link.attributes.some(a => a.key === 'opentracing.ref_type' && a.value.kind === 'string' && a.value.value === 'child_of'))
+  return span.links.some(
+    link =>
+      Buffer.compare(paddedTraceId(link.traceId), traceId) === 0 &&
+      link.attributes.some(
+        a => a.key === 'opentracing.ref_type' && a.value.kind === 'string' && a.value.value === 'child_of',
+      ),
+  )
 }

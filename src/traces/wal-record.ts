@@ -21,7 +21,9 @@ function tenantAndMessage(out: ByteWriter, tenant: string, message: Uint8Array):
   return out.bytes()
 }
 
-export function encodeSpans(tenant: string, message: Uint8Array): Uint8Array { return tenantAndMessage(new ByteWriter(message.length + 64), tenant, message) }
+export function encodeSpans(tenant: string, message: Uint8Array): Uint8Array {
+  return tenantAndMessage(new ByteWriter(message.length + 64), tenant, message)
+}
 
 export function encodeCarried(generation: number, tenant: string, message: Uint8Array): Uint8Array {
   const out = new ByteWriter(message.length + 64)
@@ -29,7 +31,10 @@ export function encodeCarried(generation: number, tenant: string, message: Uint8
   return tenantAndMessage(out, tenant, message)
 }
 
-export type TraceRecord = { kind: 'lot'; name: Uint8Array } | { kind: 'spans'; tenant: string; message: Uint8Array } | { kind: 'carried'; generation: number; tenant: string; message: Uint8Array }
+export type TraceRecord =
+  | { kind: 'lot'; name: Uint8Array }
+  | { kind: 'spans'; tenant: string; message: Uint8Array }
+  | { kind: 'carried'; generation: number; tenant: string; message: Uint8Array }
 
 /** Throws CorruptDataError. */
 export function readRecord(kind: number, payload: Uint8Array): TraceRecord {
@@ -37,19 +42,22 @@ export function readRecord(kind: number, payload: Uint8Array): TraceRecord {
     if (payload.length !== 16) throw new CorruptDataError(`WAL record: a lot's name of ${payload.length} bytes`)
     return { kind: 'lot', name: payload.slice() }
   }
-  if (kind !== recordKind.spans && kind !== recordKind.carried) throw new CorruptDataError(`WAL record of kind ${kind} is not known`)
+  if (kind !== recordKind.spans && kind !== recordKind.carried)
+    throw new CorruptDataError(`WAL record of kind ${kind} is not known`)
   const input = new ByteReader(payload)
   const generation = kind === recordKind.carried ? input.readUvarint() : 0
   const tenant = Buffer.from(input.readBytes(input.readLength())).toString('utf8')
   const message = payload.slice(input.at)
-  return kind === recordKind.carried ? { kind: 'carried', generation, tenant, message } : { kind: 'spans', tenant, message }
+  return kind === recordKind.carried
+    ? { kind: 'carried', generation, tenant, message }
+    : { kind: 'spans', tenant, message }
 }
 
 /** The id of the block that a lot becomes for a tenant: a UUID of version 4 in form. */
 export function blockIdOf(lot: Uint8Array, tenant: string): string {
   const hash = createHash('sha256').update(lot).update(tenant).digest()
-  hash[6] = hash[6]! & 0x0f | 0x40
-  hash[8] = hash[8]! & 0x3f | 0x80
+  hash[6] = (hash[6]! & 0x0f) | 0x40
+  hash[8] = (hash[8]! & 0x3f) | 0x80
   const hex = hash.toString('hex')
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`
 }

@@ -17,32 +17,85 @@ import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
 import { postWrite, writeBody } from '../write-request.ts'
 
 const directory = temporaryDirectory()
-let server: Server, port = 0, run: Running, agent: Agent, storePort = 0
+let server: Server,
+  port = 0,
+  run: Running,
+  agent: Agent,
+  storePort = 0
 let scrapes = 0
-const start = (own = directory, flags: string[] = []): Promise<Agent> => startAgent(loadConfig({ environment: {}, flags: ['role=agent', 'listen.http=127.0.0.1:0', 'listen.otlp_http=off', `data_dir=${own}/agent-data`, `scrape_config_file=${own}/prometheus.yml`, `agent.loki=http://127.0.0.1:${storePort}/loki/api/v1/push`, `agent.otlp=http://127.0.0.1:${storePort}`, `agent.log_directory=${own}/pods`, ...flags] }), systemWorld(silentLog))
+const start = (own = directory, flags: string[] = []): Promise<Agent> =>
+  startAgent(
+    loadConfig({
+      environment: {},
+      flags: [
+        'role=agent',
+        'listen.http=127.0.0.1:0',
+        'listen.otlp_http=off',
+        `data_dir=${own}/agent-data`,
+        `scrape_config_file=${own}/prometheus.yml`,
+        `agent.loki=http://127.0.0.1:${storePort}/loki/api/v1/push`,
+        `agent.otlp=http://127.0.0.1:${storePort}`,
+        `agent.log_directory=${own}/pods`,
+        ...flags,
+      ],
+    }),
+    systemWorld(silentLog),
+  )
 
 before(async () => {
   server = createServer((request, reply) => {
     const { pathname } = new URL(request.url!, 'http://x')
     if (pathname === '/hang') return
-    if (pathname === '/two') { reply.writeHead(200, { 'content-type': 'application/openmetrics-text; version=1.0.0' }).end('# HELP ticks Ticks of it.\n# TYPE ticks counter\nticks_total{keep="a"} 7 # {trace_id="t"} 1 1.5\n# TYPE h histogram\nh_bucket{le="1.0"} 2\nh_bucket{le="+Inf"} 3\nh_sum 4\nh_count 3\n# EOF\n'); return }
-    if (pathname === '/lies') { reply.writeHead(200, { 'content-type': 'text/plain', 'content-length': '1000' }); reply.write('short 1\n'); setTimeout(() => reply.destroy(), 50); return }
+    if (pathname === '/two') {
+      reply
+        .writeHead(200, { 'content-type': 'application/openmetrics-text; version=1.0.0' })
+        .end(
+          '# HELP ticks Ticks of it.\n# TYPE ticks counter\nticks_total{keep="a"} 7 # {trace_id="t"} 1 1.5\n# TYPE h histogram\nh_bucket{le="1.0"} 2\nh_bucket{le="+Inf"} 3\nh_sum 4\nh_count 3\n# EOF\n',
+        )
+      return
+    }
+    if (pathname === '/lies') {
+      reply.writeHead(200, { 'content-type': 'text/plain', 'content-length': '1000' })
+      reply.write('short 1\n')
+      setTimeout(() => reply.destroy(), 50)
+      return
+    }
     if (pathname === '/huge') {
       reply.writeHead(200, { 'content-type': 'text/plain' })
       const part = Buffer.alloc(1 << 20, '# nothing but comments\n')
-      const more = (): void => { while (reply.write(part)) { if (reply.destroyed) return } reply.once('drain', more) }
+      const more = (): void => {
+        while (reply.write(part)) {
+          if (reply.destroyed) return
+        }
+        reply.once('drain', more)
+      }
       more()
       return
     }
-    if (pathname === '/churn') { reply.writeHead(200, { 'content-type': 'text/plain' }).end(Array.from({ length: 200 }, (_, i) => `churn{at="${Date.now()}",i="${i}"} 1\n`).join('')); return }
+    if (pathname === '/churn') {
+      reply
+        .writeHead(200, { 'content-type': 'text/plain' })
+        .end(Array.from({ length: 200 }, (_, i) => `churn{at="${Date.now()}",i="${i}"} 1\n`).join(''))
+      return
+    }
     scrapes++
-    reply.writeHead(200, { 'content-type': 'application/openmetrics-text; version=1.0.0' }).end(`# TYPE ticks counter\nticks_total{keep="a"} ${scrapes} # {trace_id="t"} 1 ${Date.now() / 1000}\nnoise{a="1"} 1\n# EOF\n`)
+    reply
+      .writeHead(200, { 'content-type': 'application/openmetrics-text; version=1.0.0' })
+      .end(
+        `# TYPE ticks counter\nticks_total{keep="a"} ${scrapes} # {trace_id="t"} 1 ${Date.now() / 1000}\nnoise{a="1"} 1\n# EOF\n`,
+      )
   })
-  await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', () => { resolve() }) })
+  await new Promise<void>(resolve => {
+    server.listen(0, '127.0.0.1', () => {
+      resolve()
+    })
+  })
   port = (server.address() as { port: number }).port
   storePort = await freePort()
   run = await runTercet([`listen.http=127.0.0.1:${storePort}`], directory)
-  writeFileSync(`${directory}/prometheus.yml`, `
+  writeFileSync(
+    `${directory}/prometheus.yml`,
+    `
 global: { scrape_interval: 200ms, scrape_timeout: 200ms, external_labels: { cluster: c1, job: never } }
 remote_write:
   - url: http://127.0.0.1:${storePort}/api/v1/write
@@ -55,35 +108,67 @@ scrape_configs:
   - { job_name: lies, metrics_path: /lies, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }
   - { job_name: huge, metrics_path: /huge, body_size_limit: 4MB, scrape_interval: 1s, scrape_timeout: 1s, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }
   - { job_name: churn, metrics_path: /churn, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }
-`)
+`,
+  )
   mkdirSync(`${directory}/pods`)
   agent = await start()
 })
 after(async () => {
   await agent.close()
   await run.stop()
-  await new Promise(resolve => { server.close(resolve); server.closeAllConnections() })
+  await new Promise(resolve => {
+    server.close(resolve)
+    server.closeAllConnections()
+  })
 })
 
 async function query(q: string): Promise<{ metric: Record<string, string>; value: [number, string] }[]> {
   const reply = await fetch(`${run.url}/api/v1/query?${new URLSearchParams({ query: q }).toString()}`)
-  return (await reply.json() as { data: { result: { metric: Record<string, string>; value: [number, string] }[] } }).data.result
+  return ((await reply.json()) as { data: { result: { metric: Record<string, string>; value: [number, string] }[] } })
+    .data.result
 }
-const lines = async (q: string): Promise<{ stream: Record<string, string>; values: [string, string][] }[]> => (await (await fetch(`${run.url}/loki/api/v1/query_range?${new URLSearchParams({ query: q, limit: '1000', direction: 'forward' }).toString()}`)).json() as { data: { result: { stream: Record<string, string>; values: [string, string][] }[] } }).data.result
+const lines = async (q: string): Promise<{ stream: Record<string, string>; values: [string, string][] }[]> =>
+  (
+    (await (
+      await fetch(
+        `${run.url}/loki/api/v1/query_range?${new URLSearchParams({ query: q, limit: '1000', direction: 'forward' }).toString()}`,
+      )
+    ).json()) as { data: { result: { stream: Record<string, string>; values: [string, string][] }[] } }
+  ).data.result
 
 test('what is scraped arrives: relabelled, with exemplars, outer labels only where there are none', async () => {
-  const [series] = await until(async () => { const found = await query('ticks_total'); return found.length > 0 ? found : undefined }, 'a series')
-  assert.deepEqual(series!.metric, { __name__: 'ticks_total', cluster: 'c1', instance: `127.0.0.1:${port}`, job: 'good', keep: 'a', via: 'agent' })
+  const [series] = await until(async () => {
+    const found = await query('ticks_total')
+    return found.length > 0 ? found : undefined
+  }, 'a series')
+  assert.deepEqual(series!.metric, {
+    __name__: 'ticks_total',
+    cluster: 'c1',
+    instance: `127.0.0.1:${port}`,
+    job: 'good',
+    keep: 'a',
+    via: 'agent',
+  })
   assert.equal((await query('noise')).length, 0)
-  const { data } = await (await fetch(`${run.url}/api/v1/query_exemplars?query=ticks_total&start=0&end=4000000000`)).json() as { data: unknown[] }
+  const { data } = (await (
+    await fetch(`${run.url}/api/v1/query_exemplars?query=ticks_total&start=0&end=4000000000`)
+  ).json()) as { data: unknown[] }
   assert.equal(data.length, 1)
 })
 
 test('exporters that hang, lie about their length, never end or change everything: bounded, and seen', async () => {
-  interface Target { scrapePool: string; health: string; lastError: string }
+  interface Target {
+    scrapePool: string
+    health: string
+    lastError: string
+  }
   const targets = await until(async () => {
-    const { data } = await (await fetch(`${agent.url}/api/v1/targets`)).json() as { data: { activeTargets: Target[] } }
-    return data.activeTargets.every(t => t.health !== 'unknown') ? new Map(data.activeTargets.map(t => [t.scrapePool, t])) : undefined
+    const { data } = (await (await fetch(`${agent.url}/api/v1/targets`)).json()) as {
+      data: { activeTargets: Target[] }
+    }
+    return data.activeTargets.every(t => t.health !== 'unknown')
+      ? new Map(data.activeTargets.map(t => [t.scrapePool, t]))
+      : undefined
   }, 'all targets were tried')
   assert.match(targets.get('hang')!.lastError, /no answer within 0\.2 s/)
   assert.match(targets.get('lies')!.lastError, /aborted|terminated|closed|socket/i)
@@ -91,32 +176,147 @@ test('exporters that hang, lie about their length, never end or change everythin
   assert.equal(targets.get('churn')!.health, 'up')
   await until(async () => ((await query('up{job="hang"}'))[0]?.value[1] === '0' ? true : undefined), 'up is 0')
   // Series that were there once are stale at once.
-  await until(async () => ((await query('count(churn)'))[0]?.value[1] === '200' ? true : undefined), 'only the last 200')
+  await until(
+    async () => ((await query('count(churn)'))[0]?.value[1] === '200' ? true : undefined),
+    'only the last 200',
+  )
 })
 
 test('pushes are handed on: remote write, OpenTelemetry, Loki, traces; what nobody would take is refused', async () => {
-  assert.equal((await postWrite(agent.url, writeBody([{ labels: [['__name__', 'pushed'], ['a', 'b']], samples: [[Date.now(), 7]] }]))).status, 204)
+  assert.equal(
+    (
+      await postWrite(
+        agent.url,
+        writeBody([
+          {
+            labels: [
+              ['__name__', 'pushed'],
+              ['a', 'b'],
+            ],
+            samples: [[Date.now(), 7]],
+          },
+        ]),
+      )
+    ).status,
+    204,
+  )
   assert.equal((await postWrite(agent.url, Buffer.from('nonsense'))).status, 400)
-  await until(async () => ((await query('pushed{via="agent",cluster="c1"}'))[0]?.value[1] === '7' ? true : undefined), 'the pushed sample')
+  await until(
+    async () => ((await query('pushed{via="agent",cluster="c1"}'))[0]?.value[1] === '7' ? true : undefined),
+    'the pushed sample',
+  )
   const ns = `${Date.now()}000000`
-  const post = (path: string, body: unknown): Promise<Response> => fetch(`${agent.url}${path}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
-  assert.equal((await post('/loki/api/v1/push', { streams: [{ stream: { app: 'relayed' }, values: [[ns, 'hello']] }] })).status, 204)
-  assert.equal((await post('/v1/traces', { resourceSpans: [{ resource: { attributes: [{ key: 'service.name', value: { stringValue: 'relayed' } }] }, scopeSpans: [{ spans: [{ traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331', name: 'x', startTimeUnixNano: ns, endTimeUnixNano: ns }] }] }] })).status, 200)
-  assert.equal((await post('/v1/metrics', { resourceMetrics: [{ resource: { attributes: [{ key: 'service.name', value: { stringValue: 's' } }] }, scopeMetrics: [{ metrics: [{ name: 'otlp_gauge', gauge: { dataPoints: [{ timeUnixNano: ns, asDouble: 3 }] } }] }] }] })).status, 200)
+  const post = (path: string, body: unknown): Promise<Response> =>
+    fetch(`${agent.url}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+  assert.equal(
+    (await post('/loki/api/v1/push', { streams: [{ stream: { app: 'relayed' }, values: [[ns, 'hello']] }] })).status,
+    204,
+  )
+  assert.equal(
+    (
+      await post('/v1/traces', {
+        resourceSpans: [
+          {
+            resource: { attributes: [{ key: 'service.name', value: { stringValue: 'relayed' } }] },
+            scopeSpans: [
+              {
+                spans: [
+                  {
+                    traceId: '0af7651916cd43dd8448eb211c80319c',
+                    spanId: 'b7ad6b7169203331',
+                    name: 'x',
+                    startTimeUnixNano: ns,
+                    endTimeUnixNano: ns,
+                  },
+                ],
+              },
+            ],
+          },
+        ],
+      })
+    ).status,
+    200,
+  )
+  assert.equal(
+    (
+      await post('/v1/metrics', {
+        resourceMetrics: [
+          {
+            resource: { attributes: [{ key: 'service.name', value: { stringValue: 's' } }] },
+            scopeMetrics: [
+              { metrics: [{ name: 'otlp_gauge', gauge: { dataPoints: [{ timeUnixNano: ns, asDouble: 3 }] } }] },
+            ],
+          },
+        ],
+      })
+    ).status,
+    200,
+  )
   await until(async () => ((await lines('{app="relayed"}')).length === 1 ? true : undefined), 'the line')
-  await until(async () => ((await fetch(`${run.url}/api/traces/0af7651916cd43dd8448eb211c80319c`)).status === 200 ? true : undefined), 'the trace')
-  await until(async () => ((await query('otlp_gauge{job="s",via="agent"}'))[0]?.value[1] === '3' ? true : undefined), 'the point')
+  await until(
+    async () =>
+      (await fetch(`${run.url}/api/traces/0af7651916cd43dd8448eb211c80319c`)).status === 200 ? true : undefined,
+    'the trace',
+  )
+  await until(
+    async () => ((await query('otlp_gauge{job="s",via="agent"}'))[0]?.value[1] === '3' ? true : undefined),
+    'the point',
+  )
 })
 
 test('while the remote is away, and the agent restarts, nothing is lost', async () => {
   await run.tercet.close()
-  await until(async () => (agent.remotes.some(r => r.queue.bytes > 2000 && r.retries > 0) ? true : undefined), 'a queue that grows')
-  for (let i = 0; i < 20; i++) assert.equal((await postWrite(agent.url, writeBody([{ labels: [['__name__', 'numbered'], ['i', String(i)]], samples: [[Date.now(), i]] }]))).status, 204)
+  await until(
+    async () => (agent.remotes.some(r => r.queue.bytes > 2000 && r.retries > 0) ? true : undefined),
+    'a queue that grows',
+  )
+  for (let i = 0; i < 20; i++)
+    assert.equal(
+      (
+        await postWrite(
+          agent.url,
+          writeBody([
+            {
+              labels: [
+                ['__name__', 'numbered'],
+                ['i', String(i)],
+              ],
+              samples: [[Date.now(), i]],
+            },
+          ]),
+        )
+      ).status,
+      204,
+    )
   await agent.close()
   agent = await start()
-  for (let i = 20; i < 40; i++) assert.equal((await postWrite(agent.url, writeBody([{ labels: [['__name__', 'numbered'], ['i', String(i)]], samples: [[Date.now(), i]] }]))).status, 204)
+  for (let i = 20; i < 40; i++)
+    assert.equal(
+      (
+        await postWrite(
+          agent.url,
+          writeBody([
+            {
+              labels: [
+                ['__name__', 'numbered'],
+                ['i', String(i)],
+              ],
+              samples: [[Date.now(), i]],
+            },
+          ]),
+        )
+      ).status,
+      204,
+    )
   run = await runTercet([`listen.http=127.0.0.1:${storePort}`], directory)
-  await until(async () => ((await query('count(last_over_time(numbered[10m]))'))[0]?.value[1] === '40' ? true : undefined), 'all forty')
+  await until(
+    async () => ((await query('count(last_over_time(numbered[10m]))'))[0]?.value[1] === '40' ? true : undefined),
+    'all forty',
+  )
   await until(async () => (agent.remotes.every(r => r.queue.bytes < 2000) ? true : undefined), 'the queues are empty')
 })
 
@@ -125,12 +325,36 @@ test('log files of pods: partial lines, traces of several lines, rotation, a res
   mkdirSync(container, { recursive: true })
   const at = (i: number): string => new Date(Date.now() - 60_000 + i * 10).toISOString().replace('Z', '123456Z')
   const file = `${container}/0.log`
-  writeFileSync(file, [`${at(0)} stdout F first`, `${at(1)} stdout P half `, `${at(1)} stdout F and half`, `${at(2)} stderr F Error: oops`, `${at(2)} stderr F     at one`, `${at(2)} stderr F     at two`, `${at(3)} stdout F last of the old`, 'not in the format', ''].join('\n'))
-  const found = async (): Promise<string[]> => (await lines('{namespace="shop"}')).flatMap(s => s.values.map(([, line]) => `${s.stream['stream']}: ${line}`)).sort()
+  writeFileSync(
+    file,
+    [
+      `${at(0)} stdout F first`,
+      `${at(1)} stdout P half `,
+      `${at(1)} stdout F and half`,
+      `${at(2)} stderr F Error: oops`,
+      `${at(2)} stderr F     at one`,
+      `${at(2)} stderr F     at two`,
+      `${at(3)} stdout F last of the old`,
+      'not in the format',
+      '',
+    ].join('\n'),
+  )
+  const found = async (): Promise<string[]> =>
+    (await lines('{namespace="shop"}'))
+      .flatMap(s => s.values.map(([, line]) => `${s.stream['stream']}: ${line}`))
+      .sort()
   await until(async () => ((await found()).length === 4 ? true : undefined), 'four entries')
-  assert.deepEqual(await found(), ['stderr: Error: oops\n    at one\n    at two', 'stdout: first', 'stdout: half and half', 'stdout: last of the old'])
+  assert.deepEqual(await found(), [
+    'stderr: Error: oops\n    at one\n    at two',
+    'stdout: first',
+    'stdout: half and half',
+    'stdout: last of the old',
+  ])
   const [stream] = await lines('{namespace="shop", stream="stdout"}')
-  assert.deepEqual(['cluster', 'namespace', 'pod', 'container'].map(name => stream!.stream[name]), ['c1', 'shop', 'web-1', 'app'])
+  assert.deepEqual(
+    ['cluster', 'namespace', 'pod', 'container'].map(name => stream!.stream[name]),
+    ['c1', 'shop', 'web-1', 'app'],
+  )
   assert.ok(stream!.values[0]![0].endsWith('123456'))
   appendFileSync(file, `${at(4)} stdout F before the rotation\n`)
   renameSync(file, `${file}.20261125-000000`)
@@ -146,34 +370,51 @@ test('log files of pods: partial lines, traces of several lines, rotation, a res
 
 test('a queue: order, damage, limits, places', async () => {
   const files = new MemoryFiles()
-  const make = async (bytesMax = 1 << 20): Promise<DiskQueue> => { const queue = new DiskQueue({ files, log: silentLog, directory: '/q', bytesMax, segmentBytes: 1000 }); await queue.open(); return queue }
+  const make = async (bytesMax = 1 << 20): Promise<DiskQueue> => {
+    const queue = new DiskQueue({ files, log: silentLog, directory: '/q', bytesMax, segmentBytes: 1000 })
+    await queue.open()
+    return queue
+  }
   const text = (payload: Uint8Array | undefined): string => Buffer.from(payload ?? []).toString()
   let queue = await make()
   for (let i = 0; i < 100; i++) await queue.put(Buffer.from(`message ${i} ${'x'.repeat(40)}`))
   // Taken out of order, finished out of order: the place moves only over what is done.
   const taken = [await queue.take(), await queue.take(), await queue.take()]
-  assert.deepEqual(taken.map(m => text(m!.payload).slice(0, 9)), ['message 0', 'message 1', 'message 2'])
+  assert.deepEqual(
+    taken.map(m => text(m!.payload).slice(0, 9)),
+    ['message 0', 'message 1', 'message 2'],
+  )
   await queue.finish(taken[1]!)
   await queue.close()
   queue = await make()
   const again = await queue.take()
   assert.equal(text(again!.payload).slice(0, 9), 'message 0', 'what was not done comes again')
   await queue.finish(again!)
-  for (let i = 1; i < 100; i++) { const message = await queue.take(); assert.equal(text(message!.payload).split(' ')[1], String(i)); await queue.finish(message!) }
+  for (let i = 1; i < 100; i++) {
+    const message = await queue.take()
+    assert.equal(text(message!.payload).split(' ')[1], String(i))
+    await queue.finish(message!)
+  }
   assert.equal(queue.bytes, 0)
   await queue.close()
   // Damage costs the rest of one file.
   queue = await make()
   for (let i = 0; i < 40; i++) await queue.put(Buffer.from(`again ${i} ${'x'.repeat(40)}`))
   await queue.close()
-  const names = (await files.list('/q')).filter(name => name.endsWith('.queue')), contents = await Promise.all(names.map(name => files.read(`/q/${name}`)))
+  const names = (await files.list('/q')).filter(name => name.endsWith('.queue')),
+    contents = await Promise.all(names.map(name => files.read(`/q/${name}`)))
   const first = names[contents.findIndex(content => text(content).includes('again 5'))]
   const bytes = Uint8Array.from(await files.read(`/q/${first!}`))
   bytes[100]! ^= 255
   await files.writeAtomic(`/q/${first!}`, bytes)
   queue = await make()
   const seen: string[] = []
-  for (;;) { const message = await queue.take(); seen.push(text(message!.payload).split(' ')[1]!); await queue.finish(message!); if (seen.at(-1) === '39') break }
+  for (;;) {
+    const message = await queue.take()
+    seen.push(text(message!.payload).split(' ')[1]!)
+    await queue.finish(message!)
+    if (seen.at(-1) === '39') break
+  }
   assert.ok(seen.length > 15 && seen.length < 40 && seen.includes('30'), seen.join())
   // Too much: the oldest goes, and it is counted.
   await queue.close()
@@ -185,14 +426,30 @@ test('a queue: order, damage, limits, places', async () => {
 })
 
 test('a remote that is away for two hours gets everything afterwards, each once', async () => {
-  const clock = new VirtualClock(0), queue = new DiskQueue({ files: new MemoryFiles(), log: silentLog, directory: '/q', bytesMax: 1 << 26 })
+  const clock = new VirtualClock(0),
+    queue = new DiskQueue({ files: new MemoryFiles(), log: silentLog, directory: '/q', bytesMax: 1 << 26 })
   let isAway = true
   const got: string[] = []
   const client = {
-    send: (_url: string, { body }: { body: Uint8Array }) => { if (!isAway) got.push(Buffer.from(body).toString()); return Promise.resolve({ status: isAway ? 503 : 204, header: () => undefined, body: new Uint8Array(0) }) },
+    send: (_url: string, { body }: { body: Uint8Array }) => {
+      if (!isAway) got.push(Buffer.from(body).toString())
+      return Promise.resolve({ status: isAway ? 503 : 204, header: () => undefined, body: new Uint8Array(0) })
+    },
     close: () => Promise.resolve(),
   } as unknown as HttpClient
-  const remote = new Remote({ clock, log: silentLog, name: 'r', url: 'http://r', client, queue, headers: {}, timeoutMs: 1000, shards: 4, minBackoffMs: 100, maxBackoffMs: 10_000 })
+  const remote = new Remote({
+    clock,
+    log: silentLog,
+    name: 'r',
+    url: 'http://r',
+    client,
+    queue,
+    headers: {},
+    timeoutMs: 1000,
+    shards: 4,
+    minBackoffMs: 100,
+    maxBackoffMs: 10_000,
+  })
   await remote.start()
   for (let i = 0; i < 480; i++) {
     await queue.put(packMessage({ headers: {} }, Buffer.from(String(i))))
@@ -202,29 +459,90 @@ test('a remote that is away for two hours gets everything afterwards, each once'
   assert.ok(remote.retries > 1000 && queue.bytes > 480 * 10)
   isAway = false
   for (let i = 0; i < 20; i++) await clock.advance(10_000)
-  assert.deepEqual(got.map(Number).sort((a, b) => a - b), Array.from({ length: 480 }, (_, i) => i))
+  assert.deepEqual(
+    got.map(Number).sort((a, b) => a - b),
+    Array.from({ length: 480 }, (_, i) => i),
+  )
   assert.equal(queue.bytes, 0)
   await remote.stop()
 })
 
 test('remote write 2.0: a real Prometheus and Tercet get the same', needs('prometheus'), async () => {
-  const own = temporaryDirectory(), peerPort = await freePort()
+  const own = temporaryDirectory(),
+    peerPort = await freePort()
   writeFileSync(`${own}/peer.yml`, 'global: {}\n')
-  const peer = new Peer('prometheus', [`--config.file=${own}/peer.yml`, `--storage.tsdb.path=${own}/peer`, `--web.listen-address=127.0.0.1:${peerPort}`, '--web.enable-remote-write-receiver', '--enable-feature=native-histograms,exemplar-storage'], own)
+  const peer = new Peer(
+    'prometheus',
+    [
+      `--config.file=${own}/peer.yml`,
+      `--storage.tsdb.path=${own}/peer`,
+      `--web.listen-address=127.0.0.1:${peerPort}`,
+      '--web.enable-remote-write-receiver',
+      '--enable-feature=native-histograms,exemplar-storage',
+    ],
+    own,
+  )
   await peer.ready(`http://127.0.0.1:${peerPort}/-/ready`)
-  const remote = (to: number): string => `{ url: 'http://127.0.0.1:${to}/api/v1/write', protobuf_message: io.prometheus.write.v2.Request, send_exemplars: true, send_native_histograms: true, write_relabel_configs: [{ target_label: via, replacement: two }] }`
-  writeFileSync(`${own}/prometheus.yml`, `global: { scrape_interval: 500ms, scrape_timeout: 500ms, external_labels: { cluster: c2 } }\nremote_write: [${remote(peerPort)}, ${remote(storePort)}]\nscrape_configs: [{ job_name: two, metrics_path: /two, convert_classic_histograms_to_nhcb: true, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }]\n`)
-  const second = await startAgent(loadConfig({ environment: {}, flags: ['role=agent', 'listen.http=127.0.0.1:0', 'listen.otlp_http=off', `data_dir=${own}/agent-data`, `scrape_config_file=${own}/prometheus.yml`] }), systemWorld(silentLog))
+  const remote = (to: number): string =>
+    `{ url: 'http://127.0.0.1:${to}/api/v1/write', protobuf_message: io.prometheus.write.v2.Request, send_exemplars: true, send_native_histograms: true, write_relabel_configs: [{ target_label: via, replacement: two }] }`
+  writeFileSync(
+    `${own}/prometheus.yml`,
+    `global: { scrape_interval: 500ms, scrape_timeout: 500ms, external_labels: { cluster: c2 } }\nremote_write: [${remote(peerPort)}, ${remote(storePort)}]\nscrape_configs: [{ job_name: two, metrics_path: /two, convert_classic_histograms_to_nhcb: true, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }]\n`,
+  )
+  const second = await startAgent(
+    loadConfig({
+      environment: {},
+      flags: [
+        'role=agent',
+        'listen.http=127.0.0.1:0',
+        'listen.otlp_http=off',
+        `data_dir=${own}/agent-data`,
+        `scrape_config_file=${own}/prometheus.yml`,
+      ],
+    }),
+    systemWorld(silentLog),
+  )
   try {
-    const ask = async (url: string, q: string): Promise<unknown[]> => ((await (await fetch(`${url}/api/v1/query?${new URLSearchParams({ query: q }).toString()}`)).json()) as { data: { result: { metric: unknown; value?: [number, string]; histogram?: [number, unknown] }[] } }).data.result.map(r => ({ metric: r.metric, value: r.value?.[1], histogram: r.histogram?.[1] }))
+    const ask = async (url: string, q: string): Promise<unknown[]> =>
+      (
+        (await (await fetch(`${url}/api/v1/query?${new URLSearchParams({ query: q }).toString()}`)).json()) as {
+          data: { result: { metric: unknown; value?: [number, string]; histogram?: [number, unknown] }[] }
+        }
+      ).data.result.map(r => ({ metric: r.metric, value: r.value?.[1], histogram: r.histogram?.[1] }))
     const both = [run.url, `http://127.0.0.1:${peerPort}`]
-    for (const url of both) await until(async () => ((await ask(url, 'h{via="two"}')).length > 0 ? true : undefined), `what was written to ${url}`)
-    for (const q of ['ticks_total{via="two"}', 'h{via="two"}', 'up{via="two"}', 'histogram_quantile(0.5, h{via="two"})']) assert.deepEqual(await ask(both[0]!, q), await ask(both[1]!, q), q)
-    const exemplars = async (url: string): Promise<unknown> => ((await (await fetch(`${url}/api/v1/query_exemplars?${new URLSearchParams({ query: 'ticks_total{via="two"}', start: '0', end: '100' }).toString()}`)).json()) as { data: unknown }).data
+    for (const url of both)
+      await until(
+        async () => ((await ask(url, 'h{via="two"}')).length > 0 ? true : undefined),
+        `what was written to ${url}`,
+      )
+    for (const q of [
+      'ticks_total{via="two"}',
+      'h{via="two"}',
+      'up{via="two"}',
+      'histogram_quantile(0.5, h{via="two"})',
+    ])
+      assert.deepEqual(await ask(both[0]!, q), await ask(both[1]!, q), q)
+    const exemplars = async (url: string): Promise<unknown> =>
+      (
+        (await (
+          await fetch(
+            `${url}/api/v1/query_exemplars?${new URLSearchParams({ query: 'ticks_total{via="two"}', start: '0', end: '100' }).toString()}`,
+          )
+        ).json()) as { data: unknown }
+      ).data
     assert.deepEqual(await exemplars(both[0]!), await exemplars(both[1]!))
     // With the first message, which may arrive after the second.
-    await until(async () => ((await (await fetch(`${run.url}/api/v1/metadata?metric=ticks_total`)).text()).includes('Ticks of it') ? true : undefined), 'metadata')
-    assert.equal(second.remotes.reduce((sum, r) => sum + r.refused, 0), 0)
+    await until(
+      async () =>
+        (await (await fetch(`${run.url}/api/v1/metadata?metric=ticks_total`)).text()).includes('Ticks of it')
+          ? true
+          : undefined,
+      'metadata',
+    )
+    assert.equal(
+      second.remotes.reduce((sum, r) => sum + r.refused, 0),
+      0,
+    )
   } finally {
     await second.close()
     await peer.stop()

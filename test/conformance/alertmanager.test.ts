@@ -10,10 +10,32 @@ import { checkAlertmanagerFiles } from '../../src/app/check-files.ts'
 import { freePort, needs, Peer, programPath, until } from '../peers.ts'
 import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
 
-interface Told { receiver: string; status: string; groupKey: string; groupLabels: Record<string, string>; commonLabels: Record<string, string>; commonAnnotations: Record<string, string>; alerts: { status: string; labels: Record<string, string>; annotations: Record<string, string>; fingerprint: string; endsAt: string; startsAt: string; generatorURL: string }[]; version: string; truncatedAlerts: number }
+interface Told {
+  receiver: string
+  status: string
+  groupKey: string
+  groupLabels: Record<string, string>
+  commonLabels: Record<string, string>
+  commonAnnotations: Record<string, string>
+  alerts: {
+    status: string
+    labels: Record<string, string>
+    annotations: Record<string, string>
+    fingerprint: string
+    endsAt: string
+    startsAt: string
+    generatorURL: string
+  }[]
+  version: string
+  truncatedAlerts: number
+}
 const directory = temporaryDirectory()
 const told: Record<string, { path: string; body: Told & Record<string, unknown> }[]> = { ours: [], theirs: [] }
-let server: Server, port = 0, run: Running, peer: Peer | undefined, peerUrl = ''
+let server: Server,
+  port = 0,
+  run: Running,
+  peer: Peer | undefined,
+  peerUrl = ''
 
 const config = (who: string): string => `
 global: { resolve_timeout: 1m, slack_api_url: 'http://127.0.0.1:${port}/${who}/slack', pagerduty_url: 'http://127.0.0.1:${port}/${who}/pagerduty', opsgenie_api_url: 'http://127.0.0.1:${port}/${who}/opsgenie/', opsgenie_api_key: k, telegram_api_url: 'http://127.0.0.1:${port}/${who}/telegram' }
@@ -45,19 +67,38 @@ receivers:
     discord_configs: [{ webhook_url: 'http://127.0.0.1:${port}/${who}/discord' }]
     msteamsv2_configs: [{ webhook_url: 'http://127.0.0.1:${port}/${who}/teams' }]
 `
-const template = '{{ define "own.title" }}{{ len .Alerts.Firing }}/{{ len .Alerts }} {{ range .GroupLabels.SortedPairs }}{{ .Name }}={{ .Value }} {{ end }}{{ .CommonLabels.Names | join "," }} {{ .Status | toUpper }} {{ (index .Alerts 0).Annotations.summary }}{{ end }}'
+const template =
+  '{{ define "own.title" }}{{ len .Alerts.Firing }}/{{ len .Alerts }} {{ range .GroupLabels.SortedPairs }}{{ .Name }}={{ .Value }} {{ end }}{{ .CommonLabels.Names | join "," }} {{ .Status | toUpper }} {{ (index .Alerts 0).Annotations.summary }}{{ end }}'
 
 before(async () => {
   server = createServer((request, reply) => {
     const parts: Buffer[] = []
-    request.on('data', (part: Buffer) => { parts.push(part) }).on('end', () => {
-      const [, who = '', ...path] = new URL(request.url!, 'http://x').pathname.split('/')
-      told[who]?.push({ path: path.join('/'), body: JSON.parse(Buffer.concat(parts).toString('utf8') || '{}') as Told & Record<string, unknown> })
-      if (path[0] === 'slack') reply.writeHead(200, { 'content-type': 'text/plain' }).end('ok')
-      else reply.writeHead(200, { 'content-type': 'application/json' }).end(path[0] === 'telegram' ? '{"ok":true,"result":{"message_id":1,"date":1,"chat":{"id":-5,"type":"group"}}}' : '{"ok":true,"result":"Request will be processed","requestId":"1"}')
+    request
+      .on('data', (part: Buffer) => {
+        parts.push(part)
+      })
+      .on('end', () => {
+        const [, who = '', ...path] = new URL(request.url!, 'http://x').pathname.split('/')
+        told[who]?.push({
+          path: path.join('/'),
+          body: JSON.parse(Buffer.concat(parts).toString('utf8') || '{}') as Told & Record<string, unknown>,
+        })
+        if (path[0] === 'slack') reply.writeHead(200, { 'content-type': 'text/plain' }).end('ok')
+        else
+          reply
+            .writeHead(200, { 'content-type': 'application/json' })
+            .end(
+              path[0] === 'telegram'
+                ? '{"ok":true,"result":{"message_id":1,"date":1,"chat":{"id":-5,"type":"group"}}}'
+                : '{"ok":true,"result":"Request will be processed","requestId":"1"}',
+            )
+      })
+  })
+  await new Promise<void>(resolve => {
+    server.listen(0, '127.0.0.1', () => {
+      resolve()
     })
   })
-  await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', () => { resolve() }) })
   port = (server.address() as { port: number }).port
   writeFileSync(`${directory}/own.tmpl`, template)
   writeFileSync(`${directory}/ours.yml`, config('ours'))
@@ -66,62 +107,198 @@ before(async () => {
   if (programPath('prometheus-alertmanager') === undefined) return
   const peerPort = await freePort()
   peerUrl = `http://127.0.0.1:${peerPort}`
-  peer = new Peer('prometheus-alertmanager', [`--config.file=${directory}/theirs.yml`, `--storage.path=${directory}/peer`, `--web.listen-address=127.0.0.1:${peerPort}`, '--cluster.listen-address=', '--web.external-url=http://am.example'], directory)
+  peer = new Peer(
+    'prometheus-alertmanager',
+    [
+      `--config.file=${directory}/theirs.yml`,
+      `--storage.path=${directory}/peer`,
+      `--web.listen-address=127.0.0.1:${peerPort}`,
+      '--cluster.listen-address=',
+      '--web.external-url=http://am.example',
+    ],
+    directory,
+  )
   await peer.ready(`${peerUrl}/-/ready`)
 })
 after(async () => {
   await peer?.stop()
   await run.stop()
-  await new Promise(resolve => { server.close(resolve); server.closeAllConnections() })
+  await new Promise(resolve => {
+    server.close(resolve)
+    server.closeAllConnections()
+  })
 })
 
 async function post(path: string, body: unknown): Promise<void> {
   for (const url of peer === undefined ? [run.url] : [run.url, peerUrl]) {
-    const reply = await fetch(`${url}${path}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+    const reply = await fetch(`${url}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    })
     assert.equal(reply.status, 200, `${url} ${await reply.text()}`)
   }
 }
-const alert = (labels: Record<string, string>, more: Record<string, unknown> = {}): Record<string, unknown> => ({ labels, annotations: { summary: `about ${labels['alertname']}` }, generatorURL: 'http://p/graph', ...more })
+const alert = (labels: Record<string, string>, more: Record<string, unknown> = {}): Record<string, unknown> => ({
+  labels,
+  annotations: { summary: `about ${labels['alertname']}` },
+  generatorURL: 'http://p/graph',
+  ...more,
+})
 /** What doesn't depend on the moment. */
-const view = (who: string): unknown[] => told[who]!.map(({ path, body }) => ({
-  path, body: JSON.parse(JSON.stringify(body, (key, value: unknown) => (['startsAt', 'endsAt'].includes(key) ? (typeof value === 'string' && value.startsWith('0001') ? 'none' : 'some') : ['mrkdwn_in', 'client', 'images', 'links', 'class', 'component', 'group', 'note', 'entity', 'actions', 'responders', 'priority', 'username', 'source', 'callback_id', 'image_url', 'thumb_url', 'pretext', 'icon_emoji', 'icon_url', 'footer', 'content', 'disable_web_page_preview', 'parse_mode', 'disable_notification', 'disable_web_page_preview'].includes(key) ? undefined : key === 'text' && value === '' ? undefined : typeof value === 'string' ? value.replaceAll(/\s+/g, ' ').trim() : value))) as unknown,
-})).sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))
+const view = (who: string): unknown[] =>
+  told[who]!.map(({ path, body }) => ({
+    path,
+    body: JSON.parse(
+      JSON.stringify(body, (key, value: unknown) =>
+        ['startsAt', 'endsAt'].includes(key)
+          ? typeof value === 'string' && value.startsWith('0001')
+            ? 'none'
+            : 'some'
+          : [
+                'mrkdwn_in',
+                'client',
+                'images',
+                'links',
+                'class',
+                'component',
+                'group',
+                'note',
+                'entity',
+                'actions',
+                'responders',
+                'priority',
+                'username',
+                'source',
+                'callback_id',
+                'image_url',
+                'thumb_url',
+                'pretext',
+                'icon_emoji',
+                'icon_url',
+                'footer',
+                'content',
+                'disable_web_page_preview',
+                'parse_mode',
+                'disable_notification',
+                'disable_web_page_preview',
+              ].includes(key)
+            ? undefined
+            : key === 'text' && value === ''
+              ? undefined
+              : typeof value === 'string'
+                ? value.replaceAll(/\s+/g, ' ').trim()
+                : value,
+      ),
+    ) as unknown,
+  })).sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))
 
 test('the same alerts end in the same notifications', needs('prometheus-alertmanager'), async () => {
   const now = Date.now()
   const at = (offsetMs: number): string => new Date(now + offsetMs).toISOString()
-  await post('/api/v2/silences', { matchers: [{ name: 'instance', value: 'sil.*', isRegex: true }], startsAt: at(0), endsAt: at(3_600_000), createdBy: 'me', comment: 'c' })
+  await post('/api/v2/silences', {
+    matchers: [{ name: 'instance', value: 'sil.*', isRegex: true }],
+    startsAt: at(0),
+    endsAt: at(3_600_000),
+    createdBy: 'me',
+    comment: 'c',
+  })
   await post('/api/v2/alerts', [
-    alert({ alertname: 'Down', cluster: 'a', instance: '1' }), alert({ alertname: 'Down', cluster: 'a', instance: '2' }), alert({ alertname: 'Down', cluster: 'b', instance: '3' }), alert({ alertname: 'Down', cluster: 'b', instance: 'silenced' }),
-    alert({ alertname: 'Slow', team: 'db', severity: 'page', instance: '1' }), alert({ alertname: 'Slow', team: 'db', severity: 'info', instance: '2' }), alert({ alertname: 'Slow', team: 'web', severity: 'page' }),
-    alert({ alertname: 'Broken', cluster: 'c', severity: 'critical' }), alert({ alertname: 'Sluggish', cluster: 'c', severity: 'warning' }), alert({ alertname: 'Sluggish', cluster: 'd', severity: 'warning' }),
-    alert({ alertname: 'Many', kind: 'many', text: 'a<b>&"c"' }), alert({ alertname: 'Quiet', kind: 'quiet' }), alert({ alertname: 'Muted', kind: 'muted' }), alert({ alertname: 'Over' }, { startsAt: at(-60_000), endsAt: at(-1000) }),
+    alert({ alertname: 'Down', cluster: 'a', instance: '1' }),
+    alert({ alertname: 'Down', cluster: 'a', instance: '2' }),
+    alert({ alertname: 'Down', cluster: 'b', instance: '3' }),
+    alert({ alertname: 'Down', cluster: 'b', instance: 'silenced' }),
+    alert({ alertname: 'Slow', team: 'db', severity: 'page', instance: '1' }),
+    alert({ alertname: 'Slow', team: 'db', severity: 'info', instance: '2' }),
+    alert({ alertname: 'Slow', team: 'web', severity: 'page' }),
+    alert({ alertname: 'Broken', cluster: 'c', severity: 'critical' }),
+    alert({ alertname: 'Sluggish', cluster: 'c', severity: 'warning' }),
+    alert({ alertname: 'Sluggish', cluster: 'd', severity: 'warning' }),
+    alert({ alertname: 'Many', kind: 'many', text: 'a<b>&"c"' }),
+    alert({ alertname: 'Quiet', kind: 'quiet' }),
+    alert({ alertname: 'Muted', kind: 'muted' }),
+    alert({ alertname: 'Over' }, { startsAt: at(-60_000), endsAt: at(-1000) }),
   ])
   const count = 12
-  for (const who of ['ours', 'theirs']) await until(async () => (told[who]!.length >= count ? true : undefined), `${who}: ${told[who]!.length} of ${count}: ${told[who]!.map(t => t.path).sort().join()}`, 15)
+  for (const who of ['ours', 'theirs'])
+    await until(
+      async () => (told[who]!.length >= count ? true : undefined),
+      `${who}: ${told[who]!.length} of ${count}: ${told[who]!.map(t => t.path)
+        .sort()
+        .join()}`,
+      15,
+    )
   await new Promise(resolve => setTimeout(resolve, 1500))
   assert.deepEqual(view('ours'), view('theirs'))
   for (const who of ['ours', 'theirs']) told[who]!.length = 0
   // Some end, some come, some stay: only news is told.
-  await post('/api/v2/alerts', [alert({ alertname: 'Down', cluster: 'a', instance: '1' }, { startsAt: at(0), endsAt: new Date().toISOString() }), alert({ alertname: 'Down', cluster: 'b', instance: '4' }), alert({ alertname: 'Broken', cluster: 'c', severity: 'critical' }, { startsAt: at(0), endsAt: new Date().toISOString() }), alert({ alertname: 'Slow', team: 'db', severity: 'page', instance: '1' }, { startsAt: at(0), endsAt: new Date().toISOString() }), alert({ alertname: 'Many', kind: 'many', text: 'a<b>&"c"' }, { startsAt: at(0), endsAt: new Date().toISOString() })])
+  await post('/api/v2/alerts', [
+    alert({ alertname: 'Down', cluster: 'a', instance: '1' }, { startsAt: at(0), endsAt: new Date().toISOString() }),
+    alert({ alertname: 'Down', cluster: 'b', instance: '4' }),
+    alert(
+      { alertname: 'Broken', cluster: 'c', severity: 'critical' },
+      { startsAt: at(0), endsAt: new Date().toISOString() },
+    ),
+    alert(
+      { alertname: 'Slow', team: 'db', severity: 'page', instance: '1' },
+      { startsAt: at(0), endsAt: new Date().toISOString() },
+    ),
+    alert({ alertname: 'Many', kind: 'many', text: 'a<b>&"c"' }, { startsAt: at(0), endsAt: new Date().toISOString() }),
+  ])
   const more = 11
-  for (const who of ['ours', 'theirs']) await until(async () => (told[who]!.length >= more ? true : undefined), `${who}: ${told[who]!.length} of ${more}: ${told[who]!.map(t => t.path).sort().join()}`, 15)
+  for (const who of ['ours', 'theirs'])
+    await until(
+      async () => (told[who]!.length >= more ? true : undefined),
+      `${who}: ${told[who]!.length} of ${more}: ${told[who]!.map(t => t.path)
+        .sort()
+        .join()}`,
+      15,
+    )
   await new Promise(resolve => setTimeout(resolve, 3000))
   assert.deepEqual(view('ours'), view('theirs'))
   // Both show the same.
-  const shown = async (url: string, path: string): Promise<unknown> => JSON.parse(JSON.stringify(await (await fetch(`${url}${path}`)).json(), (key, value: unknown) => (['startsAt', 'endsAt', 'updatedAt', 'id', 'uptime', 'silencedBy'].includes(key) ? undefined : Array.isArray(value) ? [...value as unknown[]].sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)) : value)))
-  for (const path of ['/api/v2/alerts', '/api/v2/alerts?active=false', '/api/v2/alerts?silenced=false&inhibited=false', '/api/v2/alerts?filter=alertname="Down"&filter=cluster=~"a|b"', '/api/v2/alerts?receiver=w.*', '/api/v2/alerts/groups', '/api/v2/silences', '/api/v2/receivers']) assert.deepEqual(await shown(run.url, path), await shown(peerUrl, path), path)
+  const shown = async (url: string, path: string): Promise<unknown> =>
+    JSON.parse(
+      JSON.stringify(await (await fetch(`${url}${path}`)).json(), (key, value: unknown) =>
+        ['startsAt', 'endsAt', 'updatedAt', 'id', 'uptime', 'silencedBy'].includes(key)
+          ? undefined
+          : Array.isArray(value)
+            ? [...(value as unknown[])].sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))
+            : value,
+      ),
+    )
+  for (const path of [
+    '/api/v2/alerts',
+    '/api/v2/alerts?active=false',
+    '/api/v2/alerts?silenced=false&inhibited=false',
+    '/api/v2/alerts?filter=alertname="Down"&filter=cluster=~"a|b"',
+    '/api/v2/alerts?receiver=w.*',
+    '/api/v2/alerts/groups',
+    '/api/v2/silences',
+    '/api/v2/receivers',
+  ])
+    assert.deepEqual(await shown(run.url, path), await shown(peerUrl, path), path)
 })
 
 function amtool(args: readonly string[]): Promise<{ code: number; text: string }> {
-  return new Promise(resolve => { execFile(programPath('amtool')!, args, { cwd: directory }, (error, out, err) => { resolve({ code: error === null ? 0 : 1, text: error === null ? out : out + err }) }) })
+  return new Promise(resolve => {
+    execFile(programPath('amtool')!, args, { cwd: directory }, (error, out, err) => {
+      resolve({ code: error === null ? 0 : 1, text: error === null ? out : out + err })
+    })
+  })
 }
 
 test('amtool: alerts, silences, routes', needs('amtool'), async () => {
-  const am = async (...args: string[]): Promise<string> => { const { code, text } = await amtool([...args, `--alertmanager.url=${run.url}`]); assert.equal(code, 0, text); return text }
+  const am = async (...args: string[]): Promise<string> => {
+    const { code, text } = await amtool([...args, `--alertmanager.url=${run.url}`])
+    assert.equal(code, 0, text)
+    return text
+  }
   await am('alert', 'add', 'FromAmtool', 'node=x', '--annotation=summary=s')
   assert.match(await am('alert', 'query', 'FromAmtool'), /FromAmtool/)
-  const id = (await am('silence', 'add', 'alertname=FromAmtool', '--comment=quiet', '--author=me', '--duration=1h')).trim()
+  const id = (
+    await am('silence', 'add', 'alertname=FromAmtool', '--comment=quiet', '--author=me', '--duration=1h')
+  ).trim()
   assert.match(id, /^[0-9a-f-]{36}$/)
   assert.doesNotMatch(await am('alert', 'query', 'FromAmtool'), /FromAmtool/)
   assert.match(await am('silence', 'query', 'alertname=FromAmtool'), /quiet/)
@@ -136,16 +313,94 @@ test('amtool: alerts, silences, routes', needs('amtool'), async () => {
 })
 
 const base = 'route: { receiver: a }\nreceivers: [{ name: a }]\n'
-const route = (text: string): string => `route: { receiver: a, routes: [{ ${text} }] }\nreceivers: [{ name: a }]\ntime_intervals: [{ name: t, time_intervals: [] }]\n`
+const route = (text: string): string =>
+  `route: { receiver: a, routes: [{ ${text} }] }\nreceivers: [{ name: a }]\ntime_intervals: [{ name: t, time_intervals: [] }]\n`
 const receiver = (text: string): string => `route: { receiver: a }\nreceivers: [{ name: a, ${text} }]\n`
 const configs = [
-  base, '', 'route: {}', 'receivers: []', 'route: { receiver: b }\nreceivers: [{ name: a }]', 'route: { receiver: a }\nreceivers: [{ name: a }, { name: a }]', 'route: { receiver: a }\nreceivers: [{}]', `${base}unknown: 1`, `global: { resolve_timeout: 5m }\n${base}`, `global: { resolve_timeout: 5 }\n${base}`, `global: { what: 1 }\n${base}`, 'route: { receiver: a, matchers: [x="y"] }\nreceivers: [{ name: a }]', 'route: { receiver: a, mute_time_intervals: [t] }\nreceivers: [{ name: a }]\ntime_intervals: [{ name: t }]',
-  route('matchers: [a="b"]'), route('matchers: ["a=b", "c=~d|e"]'), route('matchers: ["a=~("]'), route('matchers: ["a"]'), route('match: { a: b }'), route('match_re: { a: "b.*" }'), route('match_re: { a: "(" }'), route('receiver: c'), route('group_by: [a, b]'), route('group_by: [a, a]'), route('group_by: ["..."]'), route('group_by: ["...", a]'), route('group_wait: 1s, group_interval: 2s, repeat_interval: 3s'), route('group_interval: 0s'), route('repeat_interval: 0s'), route('group_wait: x'), route('continue: true'), route('continue: maybe'), route('mute_time_intervals: [t]'), route('active_time_intervals: [none]'), route('what: 1'), route('routes: [{ matchers: [a="b"], receiver: a }]'),
-  receiver('webhook_configs: [{ url: "http://x" }]'), receiver('webhook_configs: [{}]'), receiver('webhook_configs: [{ url_file: f, max_alerts: 3, timeout: 5s, http_config: { bearer_token: x } }]'), receiver('webhook_configs: [{ url: "http://x", url_file: f }]'), receiver('webhook_configs: [{ urls: "http://x" }]'), receiver('slack_configs: [{ channel: c }]'), receiver('slack_configs: [{ channel: c, api_url: "http://x" }]'), receiver('slack_configs: [{ api_url: "http://x", fields: [{ title: a, value: b }] }]'),
-  receiver('pagerduty_configs: [{ routing_key: x }]'), receiver('pagerduty_configs: [{}]'), receiver('pagerduty_configs: [{ routing_key: x, service_key: y }]'), receiver('email_configs: [{ to: a@b }]'), `global: { smtp_smarthost: "h:25", smtp_from: a@b }\n${receiver('email_configs: [{ to: a@b }]')}`, `global: { smtp_smarthost: "h:25", smtp_from: a@b }\n${receiver('email_configs: [{}]')}`, `global: { smtp_smarthost: h, smtp_from: a@b }\n${receiver('email_configs: [{ to: a@b }]')}`, receiver('email_configs: [{ to: a@b, from: c@d, smarthost: "h:587", auth_username: u, auth_password: p, headers: { Subject: s } }]'),
-  receiver('opsgenie_configs: [{ api_key: k }]'), receiver('opsgenie_configs: [{}]'), receiver('telegram_configs: [{ bot_token: t, chat_id: 5 }]'), receiver('telegram_configs: [{ chat_id: 5 }]'), receiver('telegram_configs: [{ bot_token: t }]'), receiver('telegram_configs: [{ bot_token: t, chat_id: 5, parse_mode: XML }]'), receiver('discord_configs: [{ webhook_url: "http://x" }]'), receiver('discord_configs: [{}]'), receiver('msteams_configs: [{ webhook_url: "http://x" }]'), receiver('msteamsv2_configs: [{ webhook_url: "http://x" }]'), receiver('pushover_configs: [{ user_key: a, token: b }]'), receiver('pushover_configs: [{ user_key: a }]'), receiver('nothing_configs: []'), receiver('webex_configs: [{ room_id: r, http_config: { authorization: { credentials: x } } }]'),
-  `${base}inhibit_rules: [{ source_matchers: [a="b"], target_matchers: [c="d"], equal: [e] }]`, `${base}inhibit_rules: [{ source_match: { a: b }, target_match_re: { c: "d.*" } }]`, `${base}inhibit_rules: [{ source: [a] }]`, `${base}inhibit_rules: [{ source_matchers: ["a~b"] }]`, `${base}templates: ["x/*.tmpl"]`, `${base}templates: x`,
-  `${base}time_intervals: [{ name: a, time_intervals: [{ times: [{ start_time: "09:00", end_time: "17:00" }], weekdays: ["monday:friday", sunday], days_of_month: ["1:5", "-3:-1"], months: ["january:march", "6", "7:8"], years: ["2020:2030", "2040"], location: Europe/Berlin }] }]`, `${base}time_intervals: [{ name: a, time_intervals: [{ times: [{ start_time: "17:00", end_time: "09:00" }] }] }]`, `${base}time_intervals: [{ name: a, time_intervals: [{ times: [{ start_time: "9:00", end_time: "17:00" }] }] }]`, `${base}time_intervals: [{ name: a, time_intervals: [{ weekdays: [someday] }] }]`, `${base}time_intervals: [{ name: a, time_intervals: [{ weekdays: ["friday:monday"] }] }]`, `${base}time_intervals: [{ name: a, time_intervals: [{ days_of_month: ["0"] }] }]`, `${base}time_intervals: [{ name: a, time_intervals: [{ days_of_month: ["40"] }] }]`, `${base}time_intervals: [{ name: a, time_intervals: [{ location: Nowhere }] }]`, `${base}time_intervals: [{ name: a }, { name: a }]`, `${base}time_intervals: [{}]`, `${base}mute_time_intervals: [{ name: a, time_intervals: [{ months: ["13"] }] }]`,
+  base,
+  '',
+  'route: {}',
+  'receivers: []',
+  'route: { receiver: b }\nreceivers: [{ name: a }]',
+  'route: { receiver: a }\nreceivers: [{ name: a }, { name: a }]',
+  'route: { receiver: a }\nreceivers: [{}]',
+  `${base}unknown: 1`,
+  `global: { resolve_timeout: 5m }\n${base}`,
+  `global: { resolve_timeout: 5 }\n${base}`,
+  `global: { what: 1 }\n${base}`,
+  'route: { receiver: a, matchers: [x="y"] }\nreceivers: [{ name: a }]',
+  'route: { receiver: a, mute_time_intervals: [t] }\nreceivers: [{ name: a }]\ntime_intervals: [{ name: t }]',
+  route('matchers: [a="b"]'),
+  route('matchers: ["a=b", "c=~d|e"]'),
+  route('matchers: ["a=~("]'),
+  route('matchers: ["a"]'),
+  route('match: { a: b }'),
+  route('match_re: { a: "b.*" }'),
+  route('match_re: { a: "(" }'),
+  route('receiver: c'),
+  route('group_by: [a, b]'),
+  route('group_by: [a, a]'),
+  route('group_by: ["..."]'),
+  route('group_by: ["...", a]'),
+  route('group_wait: 1s, group_interval: 2s, repeat_interval: 3s'),
+  route('group_interval: 0s'),
+  route('repeat_interval: 0s'),
+  route('group_wait: x'),
+  route('continue: true'),
+  route('continue: maybe'),
+  route('mute_time_intervals: [t]'),
+  route('active_time_intervals: [none]'),
+  route('what: 1'),
+  route('routes: [{ matchers: [a="b"], receiver: a }]'),
+  receiver('webhook_configs: [{ url: "http://x" }]'),
+  receiver('webhook_configs: [{}]'),
+  receiver('webhook_configs: [{ url_file: f, max_alerts: 3, timeout: 5s, http_config: { bearer_token: x } }]'),
+  receiver('webhook_configs: [{ url: "http://x", url_file: f }]'),
+  receiver('webhook_configs: [{ urls: "http://x" }]'),
+  receiver('slack_configs: [{ channel: c }]'),
+  receiver('slack_configs: [{ channel: c, api_url: "http://x" }]'),
+  receiver('slack_configs: [{ api_url: "http://x", fields: [{ title: a, value: b }] }]'),
+  receiver('pagerduty_configs: [{ routing_key: x }]'),
+  receiver('pagerduty_configs: [{}]'),
+  receiver('pagerduty_configs: [{ routing_key: x, service_key: y }]'),
+  receiver('email_configs: [{ to: a@b }]'),
+  `global: { smtp_smarthost: "h:25", smtp_from: a@b }\n${receiver('email_configs: [{ to: a@b }]')}`,
+  `global: { smtp_smarthost: "h:25", smtp_from: a@b }\n${receiver('email_configs: [{}]')}`,
+  `global: { smtp_smarthost: h, smtp_from: a@b }\n${receiver('email_configs: [{ to: a@b }]')}`,
+  receiver(
+    'email_configs: [{ to: a@b, from: c@d, smarthost: "h:587", auth_username: u, auth_password: p, headers: { Subject: s } }]',
+  ),
+  receiver('opsgenie_configs: [{ api_key: k }]'),
+  receiver('opsgenie_configs: [{}]'),
+  receiver('telegram_configs: [{ bot_token: t, chat_id: 5 }]'),
+  receiver('telegram_configs: [{ chat_id: 5 }]'),
+  receiver('telegram_configs: [{ bot_token: t }]'),
+  receiver('telegram_configs: [{ bot_token: t, chat_id: 5, parse_mode: XML }]'),
+  receiver('discord_configs: [{ webhook_url: "http://x" }]'),
+  receiver('discord_configs: [{}]'),
+  receiver('msteams_configs: [{ webhook_url: "http://x" }]'),
+  receiver('msteamsv2_configs: [{ webhook_url: "http://x" }]'),
+  receiver('pushover_configs: [{ user_key: a, token: b }]'),
+  receiver('pushover_configs: [{ user_key: a }]'),
+  receiver('nothing_configs: []'),
+  receiver('webex_configs: [{ room_id: r, http_config: { authorization: { credentials: x } } }]'),
+  `${base}inhibit_rules: [{ source_matchers: [a="b"], target_matchers: [c="d"], equal: [e] }]`,
+  `${base}inhibit_rules: [{ source_match: { a: b }, target_match_re: { c: "d.*" } }]`,
+  `${base}inhibit_rules: [{ source: [a] }]`,
+  `${base}inhibit_rules: [{ source_matchers: ["a~b"] }]`,
+  `${base}templates: ["x/*.tmpl"]`,
+  `${base}templates: x`,
+  `${base}time_intervals: [{ name: a, time_intervals: [{ times: [{ start_time: "09:00", end_time: "17:00" }], weekdays: ["monday:friday", sunday], days_of_month: ["1:5", "-3:-1"], months: ["january:march", "6", "7:8"], years: ["2020:2030", "2040"], location: Europe/Berlin }] }]`,
+  `${base}time_intervals: [{ name: a, time_intervals: [{ times: [{ start_time: "17:00", end_time: "09:00" }] }] }]`,
+  `${base}time_intervals: [{ name: a, time_intervals: [{ times: [{ start_time: "9:00", end_time: "17:00" }] }] }]`,
+  `${base}time_intervals: [{ name: a, time_intervals: [{ weekdays: [someday] }] }]`,
+  `${base}time_intervals: [{ name: a, time_intervals: [{ weekdays: ["friday:monday"] }] }]`,
+  `${base}time_intervals: [{ name: a, time_intervals: [{ days_of_month: ["0"] }] }]`,
+  `${base}time_intervals: [{ name: a, time_intervals: [{ days_of_month: ["40"] }] }]`,
+  `${base}time_intervals: [{ name: a, time_intervals: [{ location: Nowhere }] }]`,
+  `${base}time_intervals: [{ name: a }, { name: a }]`,
+  `${base}time_intervals: [{}]`,
+  `${base}mute_time_intervals: [{ name: a, time_intervals: [{ months: ["13"] }] }]`,
 ]
 
 test('amtool check-config and ours agree', needs('amtool'), async () => {
@@ -154,8 +409,18 @@ test('amtool check-config and ours agree', needs('amtool'), async () => {
     writeFileSync(`${directory}/check.yml`, text)
     const theirs = await amtool(['check-config', 'check.yml'])
     const lines: string[] = []
-    const code = await checkAlertmanagerFiles([`${directory}/check.yml`], systemFiles, { out: line => { lines.push(line) }, err: line => { lines.push(line) } })
-    if (code !== theirs.code) differences.push(`${JSON.stringify(text)}\n  amtool: ${theirs.code} ${theirs.text.slice(0, 300)}\n  tercet: ${code} ${lines.join(' ').slice(0, 300)}`)
+    const code = await checkAlertmanagerFiles([`${directory}/check.yml`], systemFiles, {
+      out: line => {
+        lines.push(line)
+      },
+      err: line => {
+        lines.push(line)
+      },
+    })
+    if (code !== theirs.code)
+      differences.push(
+        `${JSON.stringify(text)}\n  amtool: ${theirs.code} ${theirs.text.slice(0, 300)}\n  tercet: ${code} ${lines.join(' ').slice(0, 300)}`,
+      )
   }
   assert.deepEqual(differences, [])
 })
@@ -164,37 +429,91 @@ test('silences and what was told outlive a restart; mail; addresses that are off
   const own = temporaryDirectory()
   const mails: string[] = []
   const smtp = createTcp(socket => {
-    let isData = false, text = ''
+    let isData = false,
+      text = ''
     socket.write('220 test\r\n')
-    socket.on('data', chunk => {
-      for (const line of chunk.toString().split('\r\n')) {
-        if (isData) { if (line === '.') { isData = false; mails.push(text); text = ''; socket.write('250 ok\r\n') } else text += `${line}\n`; continue }
-        if (line.startsWith('EHLO')) socket.write('250-test\r\n250 8BITMIME\r\n')
-        else if (line.startsWith('DATA')) { isData = true; socket.write('354 go\r\n') } else if (line.startsWith('QUIT')) socket.end('221 bye\r\n')
-        else if (line !== '') socket.write('250 ok\r\n')
-      }
-    }).on('error', () => { /* gone */ })
+    socket
+      .on('data', chunk => {
+        for (const line of chunk.toString().split('\r\n')) {
+          if (isData) {
+            if (line === '.') {
+              isData = false
+              mails.push(text)
+              text = ''
+              socket.write('250 ok\r\n')
+            } else text += `${line}\n`
+            continue
+          }
+          if (line.startsWith('EHLO')) socket.write('250-test\r\n250 8BITMIME\r\n')
+          else if (line.startsWith('DATA')) {
+            isData = true
+            socket.write('354 go\r\n')
+          } else if (line.startsWith('QUIT')) socket.end('221 bye\r\n')
+          else if (line !== '') socket.write('250 ok\r\n')
+        }
+      })
+      .on('error', () => {
+        /* gone */
+      })
   })
-  await new Promise<void>(resolve => { smtp.listen(0, '127.0.0.1', () => { resolve() }) })
+  await new Promise<void>(resolve => {
+    smtp.listen(0, '127.0.0.1', () => {
+      resolve()
+    })
+  })
   const smtpPort = (smtp.address() as { port: number }).port
-  writeFileSync(`${own}/am.yml`, `global: { smtp_smarthost: '127.0.0.1:${smtpPort}', smtp_from: am@x, smtp_require_tls: false }\nroute: { receiver: a, group_wait: 100ms, group_interval: 1s }\nreceivers: [{ name: a, email_configs: [{ to: ops@x }], webhook_configs: [{ url: 'http://169.254.169.254/latest' }] }]\n`)
+  writeFileSync(
+    `${own}/am.yml`,
+    `global: { smtp_smarthost: '127.0.0.1:${smtpPort}', smtp_from: am@x, smtp_require_tls: false }\nroute: { receiver: a, group_wait: 100ms, group_interval: 1s }\nreceivers: [{ name: a, email_configs: [{ to: ops@x }], webhook_configs: [{ url: 'http://169.254.169.254/latest' }] }]\n`,
+  )
   let second = await runTercet([`alertmanager_config_file=${own}/am.yml`], own)
   try {
-    const send = (): Promise<Response> => fetch(`${second.url}/api/v2/alerts`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify([{ labels: { alertname: 'X<1>' }, annotations: { summary: 'über' } }, { labels: {} }]) })
+    const send = (): Promise<Response> =>
+      fetch(`${second.url}/api/v2/alerts`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify([{ labels: { alertname: 'X<1>' }, annotations: { summary: 'über' } }, { labels: {} }]),
+      })
     // What is good beside a wrong one is kept.
     assert.equal((await send()).status, 400)
     await until(async () => (mails.length > 0 ? true : undefined), 'a mail')
     assert.match(mails[0]!, /^To: ops@x$/m)
     assert.match(mails[0]!, /Subject: \[FIRING:1\]/)
     assert.match(mails[0]!.replaceAll('=\n', ''), /X&lt;1&gt;/)
-    const body = { matchers: [{ name: 'a', value: 'b', isRegex: false }], startsAt: new Date().toISOString(), endsAt: new Date(Date.now() + 3_600_000).toISOString(), createdBy: 'm', comment: 'c' }
-    const { silenceID } = await (await fetch(`${second.url}/api/v2/silences`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })).json() as { silenceID: string }
-    for (const wrong of [{ ...body, matchers: [] }, { ...body, endsAt: 'soon' }, { ...body, endsAt: '2020-01-01T00:00:00Z' }, { ...body, matchers: [{ name: 'a', value: '(', isRegex: true }] }, { ...body, matchers: [{ name: 'a', value: '.*', isRegex: true }] }, { ...body, id: silenceID.replace(/^./, 'g') }]) {
-      const reply = await fetch(`${second.url}/api/v2/silences`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(wrong) })
+    const body = {
+      matchers: [{ name: 'a', value: 'b', isRegex: false }],
+      startsAt: new Date().toISOString(),
+      endsAt: new Date(Date.now() + 3_600_000).toISOString(),
+      createdBy: 'm',
+      comment: 'c',
+    }
+    const { silenceID } = (await (
+      await fetch(`${second.url}/api/v2/silences`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      })
+    ).json()) as { silenceID: string }
+    for (const wrong of [
+      { ...body, matchers: [] },
+      { ...body, endsAt: 'soon' },
+      { ...body, endsAt: '2020-01-01T00:00:00Z' },
+      { ...body, matchers: [{ name: 'a', value: '(', isRegex: true }] },
+      { ...body, matchers: [{ name: 'a', value: '.*', isRegex: true }] },
+      { ...body, id: silenceID.replace(/^./, 'g') },
+    ]) {
+      const reply = await fetch(`${second.url}/api/v2/silences`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(wrong),
+      })
       assert.ok(reply.status === 400 || reply.status === 404, JSON.stringify(wrong))
     }
     // A new configuration goes by at once, though a notification is tried again and again; what was told is not told anew.
-    writeFileSync(`${own}/am.yml`, readFileSync(`${own}/am.yml`, 'utf8').replace('group_wait: 100ms', 'group_wait: 150ms'))
+    writeFileSync(
+      `${own}/am.yml`,
+      readFileSync(`${own}/am.yml`, 'utf8').replace('group_wait: 100ms', 'group_wait: 150ms'),
+    )
     assert.equal((await fetch(`${second.url}/-/reload`, { method: 'POST' })).status, 200)
     await second.tercet.close()
     second = await runTercet([`alertmanager_config_file=${own}/am.yml`], own)
@@ -204,6 +523,8 @@ test('silences and what was told outlive a restart; mail; addresses that are off
     assert.equal(mails.length, 1, 'nothing is told twice')
   } finally {
     await second.stop()
-    await new Promise(resolve => { smtp.close(resolve) })
+    await new Promise(resolve => {
+      smtp.close(resolve)
+    })
   }
 })

@@ -16,13 +16,22 @@ import LokiTransport from 'winston-loki'
 import { runTercet, type Running } from '../run-tercet.ts'
 
 let run: Running
-before(async () => { run = await runTercet(['listen.otlp_grpc=127.0.0.1:0', 'listen.syslog_tcp=127.0.0.1:0']) })
-after(async () => { await run.stop() })
+before(async () => {
+  run = await runTercet(['listen.otlp_grpc=127.0.0.1:0', 'listen.syslog_tcp=127.0.0.1:0'])
+})
+after(async () => {
+  await run.stop()
+})
 
-interface Stream { stream: Record<string, string>; values: [string, string][] }
+interface Stream {
+  stream: Record<string, string>
+  values: [string, string][]
+}
 async function streams(query: string): Promise<Stream[]> {
-  const reply = await fetch(`${run.url}/loki/api/v1/query_range?${new URLSearchParams({ query, direction: 'forward' }).toString()}`)
-  return (await reply.json() as { data: { result: Stream[] } }).data.result
+  const reply = await fetch(
+    `${run.url}/loki/api/v1/query_range?${new URLSearchParams({ query, direction: 'forward' }).toString()}`,
+  )
+  return ((await reply.json()) as { data: { result: Stream[] } }).data.result
 }
 async function arrived(query: string, count: number): Promise<Stream[]> {
   for (let i = 0; i < 300; i++) {
@@ -36,7 +45,12 @@ const address = (name: string): string => run.tercet.addresses.find(a => a.name 
 
 for (const json of [true, false]) {
   test(`winston-loki (${json ? 'JSON' : 'protobuf'})`, async () => {
-    const transport = new LokiTransport({ host: run.url, json, labels: { app: `winston-${String(json)}` }, batching: false })
+    const transport = new LokiTransport({
+      host: run.url,
+      json,
+      labels: { app: `winston-${String(json)}` },
+      batching: false,
+    })
     const logger = createLogger({ transports: [transport] })
     logger.info('hello from winston')
     logger.error('it failed', { code: 7 })
@@ -55,7 +69,10 @@ test('pino-loki', async () => {
   logger.info({ user: 7 }, 'hello from pino')
   logger.warn('careful')
   const found = await arrived('{app="pino"}', 2)
-  assert.deepEqual(found.flatMap(s => s.values.map(v => (JSON.parse(v[1]) as { msg: string }).msg)).sort(), ['careful', 'hello from pino'])
+  assert.deepEqual(found.flatMap(s => s.values.map(v => (JSON.parse(v[1]) as { msg: string }).msg)).sort(), [
+    'careful',
+    'hello from pino',
+  ])
   stream.destroy()
 })
 
@@ -66,34 +83,65 @@ const exporters: [string, () => LogRecordExporter][] = [
 ]
 for (const [name, make] of exporters) {
   test(`OpenTelemetry's ${name} exporter`, async () => {
-    const provider = new LoggerProvider({ resource: resourceFromAttributes({ 'service.name': `otel-${name}`, 'host.arch': 'x' }), processors: [new SimpleLogRecordProcessor({ exporter: make() })] })
-    provider.getLogger('scope', '1.0').emit({ severityNumber: SeverityNumber.WARN, severityText: 'WARN', body: `hello over ${name}`, attributes: { 'http.route': '/x', n: 3 } })
+    const provider = new LoggerProvider({
+      resource: resourceFromAttributes({ 'service.name': `otel-${name}`, 'host.arch': 'x' }),
+      processors: [new SimpleLogRecordProcessor({ exporter: make() })],
+    })
+    provider.getLogger('scope', '1.0').emit({
+      severityNumber: SeverityNumber.WARN,
+      severityText: 'WARN',
+      body: `hello over ${name}`,
+      attributes: { 'http.route': '/x', n: 3 },
+    })
     const [one] = await arrived(`{service_name="otel-${name}"}`, 1)
     assert.equal(one!.values[0]![1], `hello over ${name}`)
     const { stream } = one!
-    assert.deepEqual({ level: stream['detected_level'], route: stream['http_route'], n: stream['n'], scope: stream['scope_name'], severity: stream['severity_text'], arch: stream['host_arch'] }, { level: 'warn', route: '/x', n: '3', scope: 'scope', severity: 'WARN', arch: 'x' })
+    assert.deepEqual(
+      {
+        level: stream['detected_level'],
+        route: stream['http_route'],
+        n: stream['n'],
+        scope: stream['scope_name'],
+        severity: stream['severity_text'],
+        arch: stream['host_arch'],
+      },
+      { level: 'warn', route: '/x', n: '3', scope: 'scope', severity: 'WARN', arch: 'x' },
+    )
     await provider.shutdown()
     logs.disable()
   })
 }
 
 const hasRsyslog = spawnSync('rsyslogd', ['-v']).status === 0
-test('rsyslog forwards over TCP', { skip: hasRsyslog ? false : 'SKIPPED: rsyslogd is not installed; .ci/run installs it from Debian' }, async context => {
-  const [host, port] = address('syslog_tcp').split(':')
-  const file = `${run.directory}/rsyslog.conf`
-  const socket = `${run.directory}/log.sock`
-  writeFileSync(file, `module(load="imuxsock" SysSock.Use="off")\ninput(type="imuxsock" Socket="${socket}")\n*.* action(type="omfwd" target="${host}" port="${port}" protocol="tcp" template="RSYSLOG_SyslogProtocol23Format" TCP_Framing="octet-counted")\n`)
-  const child: ChildProcess = spawn('rsyslogd', ['-n', '-f', file, '-i', `${run.directory}/rsyslog.pid`], { stdio: ['ignore', 'ignore', 'pipe'] })
-  context.after(() => { child.kill('SIGTERM') })
-  const diagnostics: string[] = []
-  child.stderr!.on('data', (chunk: Buffer) => { diagnostics.push(chunk.toString()) })
-  // The daemon needs a moment, and may drop what comes before it is ready: it is told again until something arrives.
-  for (let i = 0; (await streams('{app_name="mytag"}')).length === 0; i++) {
-    assert.ok(i < 200, `nothing arrived; rsyslogd said: ${diagnostics.join('')}`)
-    spawn('logger', ['-u', socket, '-t', 'mytag', '-p', 'daemon.err', 'from rsyslog'], { stdio: 'ignore' })
-    await new Promise(resolve => setTimeout(resolve, 150))
-  }
-  const [one] = await arrived('{app_name="mytag"}', 1)
-  assert.match(one!.values[0]![1], /from rsyslog/)
-  assert.equal(one!.stream['detected_level'], 'error')
-})
+test(
+  'rsyslog forwards over TCP',
+  { skip: hasRsyslog ? false : 'SKIPPED: rsyslogd is not installed; .ci/run installs it from Debian' },
+  async context => {
+    const [host, port] = address('syslog_tcp').split(':')
+    const file = `${run.directory}/rsyslog.conf`
+    const socket = `${run.directory}/log.sock`
+    writeFileSync(
+      file,
+      `module(load="imuxsock" SysSock.Use="off")\ninput(type="imuxsock" Socket="${socket}")\n*.* action(type="omfwd" target="${host}" port="${port}" protocol="tcp" template="RSYSLOG_SyslogProtocol23Format" TCP_Framing="octet-counted")\n`,
+    )
+    const child: ChildProcess = spawn('rsyslogd', ['-n', '-f', file, '-i', `${run.directory}/rsyslog.pid`], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    context.after(() => {
+      child.kill('SIGTERM')
+    })
+    const diagnostics: string[] = []
+    child.stderr!.on('data', (chunk: Buffer) => {
+      diagnostics.push(chunk.toString())
+    })
+    // The daemon needs a moment, and may drop what comes before it is ready: it is told again until something arrives.
+    for (let i = 0; (await streams('{app_name="mytag"}')).length === 0; i++) {
+      assert.ok(i < 200, `nothing arrived; rsyslogd said: ${diagnostics.join('')}`)
+      spawn('logger', ['-u', socket, '-t', 'mytag', '-p', 'daemon.err', 'from rsyslog'], { stdio: 'ignore' })
+      await new Promise(resolve => setTimeout(resolve, 150))
+    }
+    const [one] = await arrived('{app_name="mytag"}', 1)
+    assert.match(one!.values[0]![1], /from rsyslog/)
+    assert.equal(one!.stream['detected_level'], 'error')
+  },
+)

@@ -10,13 +10,24 @@ import { TracerProvider, SimpleSpanProcessor, type SpanExporter } from '@opentel
 import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
 
 let run: Running
-before(async () => { run = await runTercet(['listen.otlp_grpc=127.0.0.1:0']) })
-after(async () => { await run.stop() })
+before(async () => {
+  run = await runTercet(['listen.otlp_grpc=127.0.0.1:0'])
+})
+after(async () => {
+  await run.stop()
+})
 
-interface Found { traceID: string; rootServiceName: string; rootTraceName: string; spanSet: { matched: number; spans: { attributes?: { key: string; value: Record<string, unknown> }[] }[] } }
+interface Found {
+  traceID: string
+  rootServiceName: string
+  rootTraceName: string
+  spanSet: { matched: number; spans: { attributes?: { key: string; value: Record<string, unknown> }[] }[] }
+}
 async function found(url: string, q: string): Promise<Found[]> {
   for (let i = 0; i < 300; i++) {
-    const { traces } = await (await fetch(`${url}/api/search?${new URLSearchParams({ q, spss: '10' }).toString()}`)).json() as { traces: Found[] }
+    const { traces } = (await (
+      await fetch(`${url}/api/search?${new URLSearchParams({ q, spss: '10' }).toString()}`)
+    ).json()) as { traces: Found[] }
     if (traces.length > 0) return traces
     await new Promise(resolve => setTimeout(resolve, 50))
   }
@@ -25,9 +36,15 @@ async function found(url: string, q: string): Promise<Found[]> {
 
 /** A request with a call inside that fails. */
 function work(exporter: SpanExporter, service: string): { traceId: string; end: () => Promise<void> } {
-  const provider = new TracerProvider({ resource: resourceFromAttributes({ 'service.name': service }), spanProcessors: [new SimpleSpanProcessor({ exporter })] })
+  const provider = new TracerProvider({
+    resource: resourceFromAttributes({ 'service.name': service }),
+    spanProcessors: [new SimpleSpanProcessor({ exporter })],
+  })
   const tracer = provider.getTracer('lib', '2.0')
-  const root = tracer.startSpan('GET /cart', { kind: SpanKind.SERVER, attributes: { 'http.request.method': 'GET', 'http.response.status_code': 500, tags: ['a', 'b'] } })
+  const root = tracer.startSpan('GET /cart', {
+    kind: SpanKind.SERVER,
+    attributes: { 'http.request.method': 'GET', 'http.response.status_code': 500, tags: ['a', 'b'] },
+  })
   root.addEvent('exception', { 'exception.type': 'Oops' })
   root.setStatus({ code: SpanStatusCode.ERROR, message: 'it failed' })
   const { traceId } = root.spanContext()
@@ -38,15 +55,23 @@ function work(exporter: SpanExporter, service: string): { traceId: string; end: 
 const exporters: [string, () => SpanExporter][] = [
   ['http-json', () => new JsonExporter({ url: `${run.url}/v1/traces` })],
   ['http-proto', () => new ProtoExporter({ url: `${run.url}/v1/traces` })],
-  ['grpc', () => new GrpcExporter({ url: `http://${run.tercet.addresses.find(a => a.name === 'otlp_grpc')!.address}` })],
+  [
+    'grpc',
+    () => new GrpcExporter({ url: `http://${run.tercet.addresses.find(a => a.name === 'otlp_grpc')!.address}` }),
+  ],
 ]
 for (const [name, make] of exporters) {
   test(`OpenTelemetry's ${name} exporter`, async () => {
     const { traceId, end } = work(make(), `sdk-${name}`)
-    const [trace] = await found(run.url, `{ resource.service.name = "sdk-${name}" && span.http.response.status_code = 500 && status = error && event.exception.type = "Oops" && span.tags = "b" && instrumentation:name = "lib" }`)
+    const [trace] = await found(
+      run.url,
+      `{ resource.service.name = "sdk-${name}" && span.http.response.status_code = 500 && status = error && event.exception.type = "Oops" && span.tags = "b" && instrumentation:name = "lib" }`,
+    )
     assert.equal(trace!.traceID, traceId.replace(/^0+/, ''))
     assert.equal(trace!.rootTraceName, 'GET /cart')
-    assert.deepEqual(trace!.spanSet.spans[0]!.attributes!.find(a => a.key === 'tags')!.value, { arrayValue: { values: [{ stringValue: 'a' }, { stringValue: 'b' }] } })
+    assert.deepEqual(trace!.spanSet.spans[0]!.attributes!.find(a => a.key === 'tags')!.value, {
+      arrayValue: { values: [{ stringValue: 'a' }, { stringValue: 'b' }] },
+    })
     await end()
   })
 }

@@ -11,13 +11,44 @@ import { runTercet } from '../run-tercet.ts'
 
 const none = new Uint8Array(0)
 const clock = new VirtualClock(1_700_000_000_000)
-const id = (n: number, size: number): Uint8Array => { const bytes = new Uint8Array(size); bytes[size - 1] = n; return bytes }
+const id = (n: number, size: number): Uint8Array => {
+  const bytes = new Uint8Array(size)
+  bytes[size - 1] = n
+  return bytes
+}
 const text = (key: string, value: string): Attribute => ({ key, value: { kind: 'string', value } })
 function span(n: number, parent: number, kind: number, seconds: number, more: Partial<Span> = {}): Span {
   const endNs = BigInt(clock.nowMs()) * 1_000_000n
-  return { traceId: id(9, 16), spanId: id(n, 8), parentSpanId: parent === 0 ? new Uint8Array(0) : id(parent, 8), traceState: '', flags: 0, name: `op ${n}`, kind, startNs: endNs - BigInt(Math.round(seconds * 1e9)), endNs, attributes: [], droppedAttributes: 0, events: [], droppedEvents: 0, links: [], droppedLinks: 0, statusCode: 0, statusMessage: '', ...more }
+  return {
+    traceId: id(9, 16),
+    spanId: id(n, 8),
+    parentSpanId: parent === 0 ? new Uint8Array(0) : id(parent, 8),
+    traceState: '',
+    flags: 0,
+    name: `op ${n}`,
+    kind,
+    startNs: endNs - BigInt(Math.round(seconds * 1e9)),
+    endNs,
+    attributes: [],
+    droppedAttributes: 0,
+    events: [],
+    droppedEvents: 0,
+    links: [],
+    droppedLinks: 0,
+    statusCode: 0,
+    statusMessage: '',
+    ...more,
+  }
 }
-const of = (service: string, spans: Span[]): Trace => ({ resources: [{ resource: { attributes: [text('service.name', service)], dropped: 0 }, schemaUrl: '', scopes: [{ scope: { name: '', version: '', attributes: [], dropped: 0 }, schemaUrl: '', spans }] }] })
+const of = (service: string, spans: Span[]): Trace => ({
+  resources: [
+    {
+      resource: { attributes: [text('service.name', service)], dropped: 0 },
+      schemaUrl: '',
+      scopes: [{ scope: { name: '', version: '', attributes: [], dropped: 0 }, schemaUrl: '', spans }],
+    },
+  ],
+})
 
 /** The last value of each series, by its text. */
 function valuesOf(batch: WriteBatch): Map<string, number> {
@@ -38,13 +69,41 @@ function valuesOf(batch: WriteBatch): Map<string, number> {
   for (let i = 0; i < batch.sampleCount; i++) values.set(keys[batch.sampleSeries[i]!]!, batch.values[i]!)
   return values
 }
-const find = (values: Map<string, number>, ...parts: string[]): number[] => [...values].filter(([key]) => parts.every(part => key.includes(part))).map(([, value]) => value)
+const find = (values: Map<string, number>, ...parts: string[]): number[] =>
+  [...values].filter(([key]) => parts.every(part => key.includes(part))).map(([, value]) => value)
 
 test('calls, latencies and sizes; edges between services, to databases, from users and to what sends no spans', async () => {
   let batch: WriteBatch | undefined
-  const metrics: MetricsAppender = { append: (_tenant, given) => { batch = given; return Promise.resolve({ samples: given.sampleCount, histograms: 0, exemplars: given.exemplars.length, refused: 0, reason: undefined }) } }
-  const derived = new DerivedMetrics({ clock, log: silentLog, metrics, seriesMax: 20, sizeOf: () => 100, decode: () => assert.fail('nothing is an outline here') })
-  derived.add('t', of('web', [span(1, 0, 2, 0.003), span(2, 1, 3, 0.002), span(4, 1, 3, 0.001, { attributes: [text('db.system', 'redis')] }), span(5, 1, 3, 0.01, { attributes: [text('peer.service', 'mailer')] })]), none)
+  const metrics: MetricsAppender = {
+    append: (_tenant, given) => {
+      batch = given
+      return Promise.resolve({
+        samples: given.sampleCount,
+        histograms: 0,
+        exemplars: given.exemplars.length,
+        refused: 0,
+        reason: undefined,
+      })
+    },
+  }
+  const derived = new DerivedMetrics({
+    clock,
+    log: silentLog,
+    metrics,
+    seriesMax: 20,
+    sizeOf: () => 100,
+    decode: () => assert.fail('nothing is an outline here'),
+  })
+  derived.add(
+    't',
+    of('web', [
+      span(1, 0, 2, 0.003),
+      span(2, 1, 3, 0.002),
+      span(4, 1, 3, 0.001, { attributes: [text('db.system', 'redis')] }),
+      span(5, 1, 3, 0.01, { attributes: [text('peer.service', 'mailer')] }),
+    ]),
+    none,
+  )
   derived.add('t', of('api', [span(3, 2, 2, 0.001, { statusCode: 2 })]), none)
   // An hour old: stored elsewhere, not counted.
   derived.add('t', of('old', [span(7, 0, 2, 1, { startNs: 1n, endNs: 2n })]), none)
@@ -74,12 +133,36 @@ test('they arrive in the own store', async () => {
   const run = await runTercet(['metrics.scrape_interval=100ms'])
   try {
     const now = BigInt(Date.now()) * 1_000_000n
-    const body = JSON.stringify({ resourceSpans: [{ resource: { attributes: [{ key: 'service.name', value: { stringValue: 'shop' } }] }, scopeSpans: [{ spans: [{ traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331', name: 'GET', kind: 2, startTimeUnixNano: String(now - 3_000_000n), endTimeUnixNano: String(now) }] }] }] })
+    const body = JSON.stringify({
+      resourceSpans: [
+        {
+          resource: { attributes: [{ key: 'service.name', value: { stringValue: 'shop' } }] },
+          scopeSpans: [
+            {
+              spans: [
+                {
+                  traceId: '0af7651916cd43dd8448eb211c80319c',
+                  spanId: 'b7ad6b7169203331',
+                  name: 'GET',
+                  kind: 2,
+                  startTimeUnixNano: String(now - 3_000_000n),
+                  endTimeUnixNano: String(now),
+                },
+              ],
+            },
+          ],
+        },
+      ],
+    })
     await fetch(`${run.url}/v1/traces`, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
     let found: unknown[] = []
     for (let i = 0; i < 200 && found.length === 0; i++) {
-      const reply = await fetch(`${run.url}/api/v1/query?${new URLSearchParams({ query: 'traces_spanmetrics_latency_bucket{service="shop",span_name="GET",le="0.004"}' }).toString()}`)
-      found = (await reply.json() as { data: { result: { value: [number, string] }[] } }).data.result.map(r => r.value[1])
+      const reply = await fetch(
+        `${run.url}/api/v1/query?${new URLSearchParams({ query: 'traces_spanmetrics_latency_bucket{service="shop",span_name="GET",le="0.004"}' }).toString()}`,
+      )
+      found = ((await reply.json()) as { data: { result: { value: [number, string] }[] } }).data.result.map(
+        r => r.value[1],
+      )
       await new Promise(resolve => setTimeout(resolve, 50))
     }
     assert.deepEqual(found, ['1'])

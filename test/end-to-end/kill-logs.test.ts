@@ -21,13 +21,23 @@ for (const durability of ['local', 'bucket']) {
     let next = 0
     for (let round = 0; round <= kills; round++) {
       const { child, url } = await startProcess(directory, durability)
-      context.after(() => { child.kill('SIGKILL') })
+      context.after(() => {
+        child.kill('SIGKILL')
+      })
       if (round === kills) {
         const found: number[] = []
         for (let at = baseMs; found.length < 100_000;) {
-          const reply = await fetch(`${url}/loki/api/v1/query_range?${new URLSearchParams({ query: '{app="kill"}', start: `${at}000000`, end: `${baseMs + 900_000}000000`, limit: '5000', direction: 'forward' }).toString()}`)
-          const { data } = await reply.json() as { data: { result: { values: [string, string][] }[] } }
-          const part = data.result.flatMap(s => s.values).map(([ns, line]) => { assert.equal(ns, `${baseMs + Number(line.split(' ')[1])}000000`); return Number(line.split(' ')[1]) }).sort((a, b) => a - b)
+          const reply = await fetch(
+            `${url}/loki/api/v1/query_range?${new URLSearchParams({ query: '{app="kill"}', start: `${at}000000`, end: `${baseMs + 900_000}000000`, limit: '5000', direction: 'forward' }).toString()}`,
+          )
+          const { data } = (await reply.json()) as { data: { result: { values: [string, string][] }[] } }
+          const part = data.result
+            .flatMap(s => s.values)
+            .map(([ns, line]) => {
+              assert.equal(ns, `${baseMs + Number(line.split(' ')[1])}000000`)
+              return Number(line.split(' ')[1])
+            })
+            .sort((a, b) => a - b)
           if (part.length === 0) break
           found.push(...part)
           at = baseMs + part.at(-1)! + 1
@@ -35,22 +45,41 @@ for (const durability of ['local', 'bucket']) {
         assert.equal(new Set(found).size, found.length, 'a line is there twice')
         const there = new Set(found)
         for (const n of acknowledged) assert.ok(there.has(n), `acknowledged line ${n} is missing`)
-        const count = await (await fetch(`${url}/loki/api/v1/query?${new URLSearchParams({ query: 'sum(count_over_time({app="kill"}[1h]))' }).toString()}`)).json() as { data: { result: { value: [number, string] }[] } }
+        const count = (await (
+          await fetch(
+            `${url}/loki/api/v1/query?${new URLSearchParams({ query: 'sum(count_over_time({app="kill"}[1h]))' }).toString()}`,
+          )
+        ).json()) as { data: { result: { value: [number, string] }[] } }
         assert.equal(Number(count.data.result[0]!.value[1]), found.length)
         child.kill('SIGTERM')
         await new Promise(resolve => child.once('exit', resolve))
         break
       }
       let killed = false
-      const ended = new Promise<void>(resolve => child.once('exit', () => { killed = true; resolve() }))
+      const ended = new Promise<void>(resolve =>
+        child.once('exit', () => {
+          killed = true
+          resolve()
+        }),
+      )
       const deadline = performance.now() + 150 + below(random, 600)
       const load = async (): Promise<void> => {
         while (!killed) {
           const first = next
           next += 10
-          const streams = [0, 1].map(s => ({ stream: { app: 'kill', s: String(s) }, values: Array.from({ length: 5 }, (_, i) => [`${baseMs + first + s * 5 + i}000000`, `line ${first + s * 5 + i} of the load`]) }))
+          const streams = [0, 1].map(s => ({
+            stream: { app: 'kill', s: String(s) },
+            values: Array.from({ length: 5 }, (_, i) => [
+              `${baseMs + first + s * 5 + i}000000`,
+              `line ${first + s * 5 + i} of the load`,
+            ]),
+          }))
           try {
-            const reply = await fetch(`${url}/loki/api/v1/push`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ streams }) })
+            const reply = await fetch(`${url}/loki/api/v1/push`, {
+              method: 'POST',
+              headers: { 'content-type': 'application/json' },
+              body: JSON.stringify({ streams }),
+            })
             if (reply.status === 204) for (let i = 0; i < 10; i++) acknowledged.add(first + i)
           } catch {
             return

@@ -23,30 +23,69 @@ for (const durability of ['local', 'bucket']) {
     let next = 0
     for (let round = 0; round <= kills; round++) {
       const { child, url } = await startProcess(directory, durability)
-      context.after(() => { child.kill('SIGKILL') })
+      context.after(() => {
+        child.kill('SIGKILL')
+      })
       if (round === kills) {
-        const { traces } = await (await fetch(`${url}/api/search?${new URLSearchParams({ q: '{ resource.service.name = "kill" }', limit: '200000', spss: '100' }).toString()}`)).json() as { traces: { spanSet: { matched: number; spans: { spanID: string }[] } }[] }
+        const { traces } = (await (
+          await fetch(
+            `${url}/api/search?${new URLSearchParams({ q: '{ resource.service.name = "kill" }', limit: '200000', spss: '100' }).toString()}`,
+          )
+        ).json()) as { traces: { spanSet: { matched: number; spans: { spanID: string }[] } }[] }
         const found = traces.flatMap(t => t.spanSet.spans.map(s => Number.parseInt(s.spanID, 16) - 1))
         assert.equal(new Set(found).size, found.length, 'a span is there twice')
-        assert.equal(traces.reduce((sum, t) => sum + t.spanSet.matched, 0), found.length)
+        assert.equal(
+          traces.reduce((sum, t) => sum + t.spanSet.matched, 0),
+          found.length,
+        )
         const there = new Set(found)
         for (const n of acknowledged) assert.ok(there.has(n), `acknowledged span ${n} is missing`)
-        const counted = await (await fetch(`${url}/api/metrics/query?${new URLSearchParams({ q: '{ } | count_over_time()', start: String(Math.floor(baseMs / 1000) - 10), end: String(Math.ceil(Date.now() / 1000)) }).toString()}`)).json() as { series: { value: number }[] }
+        const counted = (await (
+          await fetch(
+            `${url}/api/metrics/query?${new URLSearchParams({ q: '{ } | count_over_time()', start: String(Math.floor(baseMs / 1000) - 10), end: String(Math.ceil(Date.now() / 1000)) }).toString()}`,
+          )
+        ).json()) as { series: { value: number }[] }
         assert.equal(counted.series[0]!.value, found.length)
         child.kill('SIGTERM')
         await new Promise(resolve => child.once('exit', resolve))
         break
       }
       let killed = false
-      const ended = new Promise<void>(resolve => child.once('exit', () => { killed = true; resolve() }))
+      const ended = new Promise<void>(resolve =>
+        child.once('exit', () => {
+          killed = true
+          resolve()
+        }),
+      )
       const deadline = performance.now() + 150 + below(random, 600)
       const load = async (): Promise<void> => {
         while (!killed) {
           const first = next
           next += 10
-          const spans = Array.from({ length: 10 }, (_, i) => { const n = first + i; return { traceId: hex(Math.floor(n / 5) + 1, 32), spanId: hex(n + 1, 16), name: `span ${n}`, kind: 1, startTimeUnixNano: `${baseMs + n}000000`, endTimeUnixNano: `${baseMs + n + 5}000000` } })
+          const spans = Array.from({ length: 10 }, (_, i) => {
+            const n = first + i
+            return {
+              traceId: hex(Math.floor(n / 5) + 1, 32),
+              spanId: hex(n + 1, 16),
+              name: `span ${n}`,
+              kind: 1,
+              startTimeUnixNano: `${baseMs + n}000000`,
+              endTimeUnixNano: `${baseMs + n + 5}000000`,
+            }
+          })
           try {
-            const reply = await fetch(`${url}/v1/traces`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ resourceSpans: [{ resource: { attributes: [{ key: 'service.name', value: { stringValue: 'kill' } }] }, scopeSpans: [{ spans }] }] }) })
+            const reply = await fetch(`${url}/v1/traces`, {
+              method: 'POST',
+              headers: { 'content-type': 'application/json' },
+              body: JSON.stringify({
+                resourceSpans: [
+                  {
+                    resource: { attributes: [{ key: 'service.name', value: { stringValue: 'kill' } }] },
+                    scopeSpans: [{ spans }],
+                  },
+                ],
+              }),
+            })
             if (reply.status === 200) for (let i = 0; i < 10; i++) acknowledged.add(first + i)
           } catch {
             return

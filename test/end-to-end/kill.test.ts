@@ -24,7 +24,9 @@ for (const durability of ['local', 'bucket']) {
     for (let round = 0; round <= kills; round++) {
       const { child, url } = await startProcess(directory, durability)
       // Whatever fails below, no process is left behind.
-      context.after(() => { child.kill('SIGKILL') })
+      context.after(() => {
+        child.kill('SIGKILL')
+      })
       if (round === kills) {
         for (let s = 0; s < seriesCount; s += 7) {
           const reply = await fetch(`${url}/api/v1/export?match[]=k{s="${s}"}&start=0`)
@@ -33,19 +35,34 @@ for (const durability of ['local', 'bucket']) {
           assert.equal(new Set(timestamps).size, timestamps.length, 'a timestamp stands twice')
           const there = new Set(values)
           for (const n of acknowledged) assert.ok(there.has(n), `acknowledged sample ${n} is missing`)
-          timestamps.forEach((timeMs, i) => { assert.equal(timeMs, base + values[i]! * 100) })
+          timestamps.forEach((timeMs, i) => {
+            assert.equal(timeMs, base + values[i]! * 100)
+          })
         }
         child.kill('SIGTERM')
         await new Promise(resolve => child.once('exit', resolve))
         break
       }
       let killed = false
-      const ended = new Promise<void>(resolve => child.once('exit', () => { killed = true; resolve() }))
+      const ended = new Promise<void>(resolve =>
+        child.once('exit', () => {
+          killed = true
+          resolve()
+        }),
+      )
       const deadline = performance.now() + 150 + below(random, 600)
       const load = async (): Promise<void> => {
         while (!killed) {
           const n = next++
-          const body = writeBody(Array.from({ length: seriesCount }, (_, s) => ({ labels: [['__name__', 'k'], ['s', String(s)]], samples: [[base + n * 100, n]] })))
+          const body = writeBody(
+            Array.from({ length: seriesCount }, (_, s) => ({
+              labels: [
+                ['__name__', 'k'],
+                ['s', String(s)],
+              ],
+              samples: [[base + n * 100, n]],
+            })),
+          )
           try {
             if ((await postWrite(url, body)).status === 204) acknowledged.add(n)
           } catch {

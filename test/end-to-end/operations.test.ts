@@ -12,13 +12,25 @@ import { postWrite, writeBody } from '../write-request.ts'
 const base = Math.floor(Date.now() / 1000) * 1000 - 600_000
 
 async function write(url: string, name: string, count: number): Promise<void> {
-  const reply = await postWrite(url, writeBody([{ labels: [['__name__', name]], samples: Array.from({ length: count }, (_, i): [number, number] => [base + i * 1000, i]) }]))
+  const reply = await postWrite(
+    url,
+    writeBody([
+      {
+        labels: [['__name__', name]],
+        samples: Array.from({ length: count }, (_, i): [number, number] => [base + i * 1000, i]),
+      },
+    ]),
+  )
   assert.equal(reply.status, 204, await reply.text())
 }
 
 async function count(url: string, name: string): Promise<number> {
-  const reply = await fetch(`${url}/api/v1/query?${new URLSearchParams({ query: `count_over_time(${name}[1h])`, time: String((base + 600_000) / 1000) })}`)
-  return Number((await reply.json() as { data: { result: { value: [number, string] }[] } }).data.result[0]?.value[1] ?? 0)
+  const reply = await fetch(
+    `${url}/api/v1/query?${new URLSearchParams({ query: `count_over_time(${name}[1h])`, time: String((base + 600_000) / 1000) })}`,
+  )
+  return Number(
+    ((await reply.json()) as { data: { result: { value: [number, string] }[] } }).data.result[0]?.value[1] ?? 0,
+  )
 }
 
 test('a copy of the bucket, made while the process runs, serves what was in it (req-010)', async () => {
@@ -30,7 +42,10 @@ test('a copy of the bucket, made while the process runs, serves what was in it (
   cpSync(`${running.directory}/data/bucket`, `${copy}/bucket`, { recursive: true })
   const second = await runTercet([`bucket.dir=${copy}/bucket`, 'role=query'])
   assert.equal(await count(second.url, 'copied'), 100)
-  assert.equal((await postWrite(second.url, writeBody([{ labels: [['__name__', 'x']], samples: [[base, 1]] }]))).status, 503)
+  assert.equal(
+    (await postWrite(second.url, writeBody([{ labels: [['__name__', 'x']], samples: [[base, 1]] }]))).status,
+    503,
+  )
   assert.equal(await count(running.url, 'later'), 10)
   await second.stop()
   await running.stop()
@@ -52,15 +67,37 @@ test('durability: bucket needs no disk that lasts: without it everything is back
 })
 
 test('plain http to S3 is refused unless it is allowed (req-062)', async () => {
-  await assert.rejects(runTercet(['bucket.s3.endpoint=http://127.0.0.1:1', 'bucket.s3.bucket=b']), /bucket\.s3\.endpoint http:\/\/127\.0\.0\.1:1 has no TLS; use https:\/\/, or allow it with bucket\.s3\.allow_insecure: true/)
+  await assert.rejects(
+    runTercet(['bucket.s3.endpoint=http://127.0.0.1:1', 'bucket.s3.bucket=b']),
+    /bucket\.s3\.endpoint http:\/\/127\.0\.0\.1:1 has no TLS; use https:\/\/, or allow it with bucket\.s3\.allow_insecure: true/,
+  )
 })
 
-interface Process { child: ChildProcess; url: string; errors: string[] }
+interface Process {
+  child: ChildProcess
+  url: string
+  errors: string[]
+}
 
 async function startProcess(directory: string, flags: readonly string[] = []): Promise<Process> {
-  const child = spawn(process.execPath, ['src/app/main.ts', 'up', `--data_dir=${directory}`, '--listen.http=127.0.0.1:0', '--listen.otlp_http=off', '--listen.otlp_grpc=off', '--disk_free_min=0', ...flags], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(
+    process.execPath,
+    [
+      'src/app/main.ts',
+      'up',
+      `--data_dir=${directory}`,
+      '--listen.http=127.0.0.1:0',
+      '--listen.otlp_http=off',
+      '--listen.otlp_grpc=off',
+      '--disk_free_min=0',
+      ...flags,
+    ],
+    { stdio: ['ignore', 'pipe', 'pipe'] },
+  )
   const errors: string[] = []
-  child.stderr!.on('data', (chunk: Buffer) => { errors.push(chunk.toString()) })
+  child.stderr!.on('data', (chunk: Buffer) => {
+    errors.push(chunk.toString())
+  })
   const url = await new Promise<string>((resolve, reject) => {
     let text = ''
     child.stdout!.on('data', (chunk: Buffer) => {
@@ -68,7 +105,9 @@ async function startProcess(directory: string, flags: readonly string[] = []): P
       const found = /http +(http:\/\/[^\s]+)/.exec(text)
       if (found !== null) resolve(found[1]!)
     })
-    child.once('exit', code => { reject(new Error(`ended with ${code}: ${errors.join('')}`)) })
+    child.once('exit', code => {
+      reject(new Error(`ended with ${code}: ${errors.join('')}`))
+    })
   })
   return { child, url, errors }
 }
@@ -88,7 +127,12 @@ test('started as a process: ready, four endpoints on one port, its pid, JSON log
   await write(running.url, 'whole', 20)
   assert.equal(await count(running.url, 'whole'), 20)
   const exposition = await (await fetch(`${running.url}/metrics`)).text()
-  for (const line of exposition.trim().split('\n')) assert.match(line, /^(# (HELP|TYPE) [a-zA-Z_:][a-zA-Z0-9_:]* |[a-zA-Z_:][a-zA-Z0-9_:]*(\{[^}]*\})? [-+0-9.eEInfNa]+$)/, line)
+  for (const line of exposition.trim().split('\n'))
+    assert.match(
+      line,
+      /^(# (HELP|TYPE) [a-zA-Z_:][a-zA-Z0-9_:]* |[a-zA-Z_:][a-zA-Z0-9_:]*(\{[^}]*\})? [-+0-9.eEInfNa]+$)/,
+      line,
+    )
   assert.match(exposition, /^tercet_samples_appended_total\{signal="metrics"\} \d+$/m)
   assert.equal((await fetch(`${running.url}/api/v1/query?query=%29`)).status, 400)
   assert.equal(await stopProcess(running), 0)

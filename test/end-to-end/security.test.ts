@@ -9,29 +9,87 @@ import { runTercet, temporaryDirectory } from '../run-tercet.ts'
 import { postWrite, writeBody } from '../write-request.ts'
 
 const directory = temporaryDirectory()
-after(() => { rmSync(directory, { recursive: true, force: true }) })
+after(() => {
+  rmSync(directory, { recursive: true, force: true })
+})
 const file = (name: string): string => `${directory}/${name}`
 const openssl = (...parameters: string[]): boolean => spawnSync('openssl', parameters, { cwd: directory }).status === 0
 const hasOpenssl = openssl('version')
 if (!hasOpenssl) console.log('SKIPPED: openssl is not installed; TLS was not tested')
 
 function makeCertificates(): void {
-  const made = openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', 'ca.key', '-out', 'ca.pem', '-subj', '/CN=test authority', '-days', '2')
+  const made = openssl(
+    'req',
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:prime256v1',
+    '-nodes',
+    '-keyout',
+    'ca.key',
+    '-out',
+    'ca.pem',
+    '-subj',
+    '/CN=test authority',
+    '-days',
+    '2',
+  )
   assert.ok(made)
   writeFileSync(file('san'), 'subjectAltName=IP:127.0.0.1,DNS:localhost')
   for (const name of ['server', 'client']) {
-    assert.ok(openssl('req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`))
-    assert.ok(openssl('x509', '-req', '-in', `${name}.csr`, '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-out', `${name}.pem`, '-days', '2', '-extfile', 'san'))
+    assert.ok(
+      openssl(
+        'req',
+        '-newkey',
+        'ec',
+        '-pkeyopt',
+        'ec_paramgen_curve:prime256v1',
+        '-nodes',
+        '-keyout',
+        `${name}.key`,
+        '-out',
+        `${name}.csr`,
+        '-subj',
+        `/CN=${name}`,
+      ),
+    )
+    assert.ok(
+      openssl(
+        'x509',
+        '-req',
+        '-in',
+        `${name}.csr`,
+        '-CA',
+        'ca.pem',
+        '-CAkey',
+        'ca.key',
+        '-CAcreateserial',
+        '-out',
+        `${name}.pem`,
+        '-days',
+        '2',
+        '-extfile',
+        'san',
+      ),
+    )
   }
 }
 
-interface Got { status: number; text: string }
+interface Got {
+  status: number
+  text: string
+}
 function get(url: string, tls: { ca?: string; cert?: string; key?: string }): Promise<Got> {
   return new Promise((resolve, reject) => {
     const call = request(url, { ...tls, agent: false }, reply => {
       let text = ''
-      reply.on('data', (chunk: Buffer) => { text += chunk.toString() })
-      reply.on('end', () => { resolve({ status: reply.statusCode ?? 0, text }) })
+      reply.on('data', (chunk: Buffer) => {
+        text += chunk.toString()
+      })
+      reply.on('end', () => {
+        resolve({ status: reply.statusCode ?? 0, text })
+      })
     })
     call.on('error', reject)
     call.end()
@@ -41,8 +99,14 @@ function get(url: string, tls: { ca?: string; cert?: string; key?: string }): Pr
 if (hasOpenssl) {
   test('with a certificate every address speaks TLS and nothing else; with an authority only its clients get in', async () => {
     makeCertificates()
-    const ca = readFileSync(file('ca.pem'), 'utf8'), cert = readFileSync(file('client.pem'), 'utf8'), key = readFileSync(file('client.key'), 'utf8')
-    const flags = [`tls.cert_file=${file('server.pem')}`, `tls.key_file=${file('server.key')}`, 'listen.otlp_grpc=127.0.0.1:0']
+    const ca = readFileSync(file('ca.pem'), 'utf8'),
+      cert = readFileSync(file('client.pem'), 'utf8'),
+      key = readFileSync(file('client.key'), 'utf8')
+    const flags = [
+      `tls.cert_file=${file('server.pem')}`,
+      `tls.key_file=${file('server.key')}`,
+      'listen.otlp_grpc=127.0.0.1:0',
+    ]
     let running = await runTercet(flags)
     after(() => running.stop())
     assert.match(running.url, /^https:/)
@@ -61,18 +125,49 @@ if (hasOpenssl) {
 
 function exportOverGrpc(address: string, channel: ReturnType<typeof credentials.createInsecure>): Promise<number> {
   const asIs = (bytes: Buffer): Buffer => bytes
-  const Client = makeGenericClientConstructor({ Export: { path: '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export', requestStream: false, responseStream: false, requestSerialize: asIs, requestDeserialize: asIs, responseSerialize: asIs, responseDeserialize: asIs } }, 'MetricsService')
-  const client = new Client(address, channel, { 'grpc.ssl_target_name_override': 'localhost', 'grpc.default_authority': 'localhost' })
+  const Client = makeGenericClientConstructor(
+    {
+      Export: {
+        path: '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export',
+        requestStream: false,
+        responseStream: false,
+        requestSerialize: asIs,
+        requestDeserialize: asIs,
+        responseSerialize: asIs,
+        responseDeserialize: asIs,
+      },
+    },
+    'MetricsService',
+  )
+  const client = new Client(address, channel, {
+    'grpc.ssl_target_name_override': 'localhost',
+    'grpc.default_authority': 'localhost',
+  })
   return new Promise(resolve => {
-    client['makeUnaryRequest']('/opentelemetry.proto.collector.metrics.v1.MetricsService/Export', asIs, asIs, Buffer.alloc(0), (error: { code: number } | null) => { client.close(); resolve(error?.code ?? 0) })
+    client['makeUnaryRequest'](
+      '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export',
+      asIs,
+      asIs,
+      Buffer.alloc(0),
+      (error: { code: number } | null) => {
+        client.close()
+        resolve(error?.code ?? 0)
+      },
+    )
   })
 }
 
 test('credentials: probes get in without, everything else with the right ones only', async () => {
   writeFileSync(file('password'), 'open sesame\n')
   writeFileSync(file('token'), 'a-token\n')
-  const running = await runTercet(['auth.username=admin', `auth.password_file=${file('password')}`, `auth.bearer_token_file=${file('token')}`, 'listen.otlp_grpc=127.0.0.1:0'])
-  const status = async (path: string, authorization?: string): Promise<number> => (await fetch(running.url + path, authorization === undefined ? {} : { headers: { authorization } })).status
+  const running = await runTercet([
+    'auth.username=admin',
+    `auth.password_file=${file('password')}`,
+    `auth.bearer_token_file=${file('token')}`,
+    'listen.otlp_grpc=127.0.0.1:0',
+  ])
+  const status = async (path: string, authorization?: string): Promise<number> =>
+    (await fetch(running.url + path, authorization === undefined ? {} : { headers: { authorization } })).status
   for (const path of ['/health', '/-/healthy', '/-/ready', '/ready']) assert.equal(await status(path), 200, path)
   const basic = (text: string): string => `Basic ${Buffer.from(text).toString('base64')}`
   for (const path of ['/api/v1/query?query=1', '/metrics', '/api/v1/labels', '/nothing']) {

@@ -5,38 +5,113 @@ import { after, before, test } from 'node:test'
 import { runTercet, type Running } from '../run-tercet.ts'
 
 let run: Running
-before(async () => { run = await runTercet(['traces.retention=inf', 'limits.trace_attribute_size=1KiB', 'limits.trace_size=64KiB']) })
-after(async () => { await run.stop() })
+before(async () => {
+  run = await runTercet(['traces.retention=inf', 'limits.trace_attribute_size=1KiB', 'limits.trace_size=64KiB'])
+})
+after(async () => {
+  await run.stop()
+})
 
-interface SpanJson { traceId: string; spanId: string; [key: string]: unknown }
+interface SpanJson {
+  traceId: string
+  spanId: string
+  [key: string]: unknown
+}
 const nowNs = BigInt(Date.now()) * 1_000_000n
-const span = (traceId: string, spanId: string, more: Record<string, unknown> = {}): SpanJson => ({ traceId, spanId, name: 'work', kind: 2, startTimeUnixNano: String(nowNs), endTimeUnixNano: String(nowNs + 5_000_000n), ...more })
-const envelope = (spans: SpanJson[], service = 'shop'): string => JSON.stringify({ resourceSpans: [{ resource: { attributes: [{ key: 'service.name', value: { stringValue: service } }] }, scopeSpans: [{ scope: { name: 'lib', version: '1' }, spans }] }] })
-async function send(body: string | Uint8Array<ArrayBuffer>, headers: Record<string, string> = {}): Promise<{ status: number; text: string }> {
-  const reply = await fetch(`${run.url}/v1/traces`, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body })
+const span = (traceId: string, spanId: string, more: Record<string, unknown> = {}): SpanJson => ({
+  traceId,
+  spanId,
+  name: 'work',
+  kind: 2,
+  startTimeUnixNano: String(nowNs),
+  endTimeUnixNano: String(nowNs + 5_000_000n),
+  ...more,
+})
+const envelope = (spans: SpanJson[], service = 'shop'): string =>
+  JSON.stringify({
+    resourceSpans: [
+      {
+        resource: { attributes: [{ key: 'service.name', value: { stringValue: service } }] },
+        scopeSpans: [{ scope: { name: 'lib', version: '1' }, spans }],
+      },
+    ],
+  })
+async function send(
+  body: string | Uint8Array<ArrayBuffer>,
+  headers: Record<string, string> = {},
+): Promise<{ status: number; text: string }> {
+  const reply = await fetch(`${run.url}/v1/traces`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body,
+  })
   return { status: reply.status, text: await reply.text() }
 }
-const get = async (path: string): Promise<{ status: number; text: string }> => { const reply = await fetch(`${run.url}${path}`); return { status: reply.status, text: await reply.text() } }
-const search = async (q: string): Promise<string[]> => (JSON.parse((await get(`/api/search?${new URLSearchParams({ q, limit: '100' }).toString()}`)).text) as { traces: { traceID: string }[] }).traces.map(t => t.traceID).sort()
+const get = async (path: string): Promise<{ status: number; text: string }> => {
+  const reply = await fetch(`${run.url}${path}`)
+  return { status: reply.status, text: await reply.text() }
+}
+const search = async (q: string): Promise<string[]> =>
+  (
+    JSON.parse((await get(`/api/search?${new URLSearchParams({ q, limit: '100' }).toString()}`)).text) as {
+      traces: { traceID: string }[]
+    }
+  ).traces
+    .map(t => t.traceID)
+    .sort()
 
 test('a trace comes back as it was sent: every kind of value, events, links, status', async () => {
   const id = '0af7651916cd43dd8448eb211c80319c'
   const attributes = [
-    { key: 's', value: { stringValue: 'text ü' } }, { key: 'i', value: { intValue: '-9007199254740993' } }, { key: 'd', value: { doubleValue: 0.1 } }, { key: 'b', value: { boolValue: true } }, { key: 'list', value: { arrayValue: { values: [{ intValue: '1' }, { intValue: '2' }] } } },
-    { key: 'map', value: { kvlistValue: { values: [{ key: 'k', value: { stringValue: 'v' } }] } } }, { key: 'bytes', value: { bytesValue: 'AQID' } }, { key: 'http.status_code', value: { intValue: '404' } },
+    { key: 's', value: { stringValue: 'text ü' } },
+    { key: 'i', value: { intValue: '-9007199254740993' } },
+    { key: 'd', value: { doubleValue: 0.1 } },
+    { key: 'b', value: { boolValue: true } },
+    { key: 'list', value: { arrayValue: { values: [{ intValue: '1' }, { intValue: '2' }] } } },
+    { key: 'map', value: { kvlistValue: { values: [{ key: 'k', value: { stringValue: 'v' } }] } } },
+    { key: 'bytes', value: { bytesValue: 'AQID' } },
+    { key: 'http.status_code', value: { intValue: '404' } },
   ]
-  const whole = span(id, 'b7ad6b7169203331', { attributes, traceState: 'a=b', events: [{ timeUnixNano: String(nowNs + 1n), name: 'e', attributes: [{ key: 'ek', value: { stringValue: 'ev' } }] }], links: [{ traceId: '1af7651916cd43dd8448eb211c80319c', spanId: 'c7ad6b7169203331', attributes: [{ key: 'lk', value: { intValue: '3' } }] }], status: { code: 2, message: 'broken' } })
+  const whole = span(id, 'b7ad6b7169203331', {
+    attributes,
+    traceState: 'a=b',
+    events: [
+      { timeUnixNano: String(nowNs + 1n), name: 'e', attributes: [{ key: 'ek', value: { stringValue: 'ev' } }] },
+    ],
+    links: [
+      {
+        traceId: '1af7651916cd43dd8448eb211c80319c',
+        spanId: 'c7ad6b7169203331',
+        attributes: [{ key: 'lk', value: { intValue: '3' } }],
+      },
+    ],
+    status: { code: 2, message: 'broken' },
+  })
   assert.deepEqual(await send(envelope([whole])), { status: 200, text: '{}' })
   for (const stage of ['memory', 'block']) {
-    const { batches } = JSON.parse((await get(`/api/traces/${id}`)).text) as { batches: { resource: unknown; scopeSpans: { scope: unknown; spans: Record<string, unknown>[] }[] }[] }
+    const { batches } = JSON.parse((await get(`/api/traces/${id}`)).text) as {
+      batches: { resource: unknown; scopeSpans: { scope: unknown; spans: Record<string, unknown>[] }[] }[]
+    }
     const found = batches[0]!.scopeSpans[0]!.spans[0]!
-    assert.deepEqual(batches[0]!.resource, { attributes: [{ key: 'service.name', value: { stringValue: 'shop' } }] }, stage)
+    assert.deepEqual(
+      batches[0]!.resource,
+      { attributes: [{ key: 'service.name', value: { stringValue: 'shop' } }] },
+      stage,
+    )
     assert.equal(found['traceId'], Buffer.from(id, 'hex').toString('base64'))
     assert.equal(found['kind'], 'SPAN_KIND_SERVER')
-    assert.deepEqual((found['attributes'] as { key: string }[]).sort((a, b) => (a.key < b.key ? -1 : 1)), [...attributes].sort((a, b) => (a.key < b.key ? -1 : 1)), stage)
+    assert.deepEqual(
+      (found['attributes'] as { key: string }[]).sort((a, b) => (a.key < b.key ? -1 : 1)),
+      [...attributes].sort((a, b) => (a.key < b.key ? -1 : 1)),
+      stage,
+    )
     assert.deepEqual(found['status'], { code: 'STATUS_CODE_ERROR', message: 'broken' })
-    assert.deepEqual(found['events'], [{ timeUnixNano: String(nowNs + 1n), name: 'e', attributes: [{ key: 'ek', value: { stringValue: 'ev' } }] }])
-    assert.deepEqual((found['links'] as { attributes: unknown }[])[0]!.attributes, [{ key: 'lk', value: { intValue: '3' } }])
+    assert.deepEqual(found['events'], [
+      { timeUnixNano: String(nowNs + 1n), name: 'e', attributes: [{ key: 'ek', value: { stringValue: 'ev' } }] },
+    ])
+    assert.deepEqual((found['links'] as { attributes: unknown }[])[0]!.attributes, [
+      { key: 'lk', value: { intValue: '3' } },
+    ])
     assert.equal(found['traceState'], 'a=b')
     await run.tercet.traces.flush()
   }
@@ -51,7 +126,10 @@ test('ids: unknown ones, short ones, wrong ones', async () => {
   await send(envelope([span('00000000000000001122334455667788', 'b7ad6b7169203332')]))
   assert.equal((await get('/api/traces/1122334455667788')).status, 200)
   assert.deepEqual(await get('/api/traces/ffffffffffffffffffffffffffffffff'), { status: 404, text: '' })
-  assert.deepEqual(JSON.parse((await get('/api/v2/traces/ffffffffffffffffffffffffffffffff')).text), { trace: {}, metrics: {} })
+  assert.deepEqual(JSON.parse((await get('/api/v2/traces/ffffffffffffffffffffffffffffffff')).text), {
+    trace: {},
+    metrics: {},
+  })
   assert.equal((await get('/api/traces/xyz')).status, 400)
 })
 
@@ -66,8 +144,22 @@ test('what is wrong is refused with its reason, what is good beside it is kept',
   const good = span('3af7651916cd43dd8448eb211c80319c', 'a000000000000001')
   const year3000 = String(BigInt(Date.UTC(3000, 0)) * 1_000_000n)
   const cases: [SpanJson, RegExp][] = [
-    [span('3af7', 'a000000000000002'), /trace id 3af7 has 16 bits/], [span('00000000000000000000000000000000', 'a000000000000002'), /all zero/], [span('3af7651916cd43dd8448eb211c80319c', 'a0'), /span id a0 has 8 bits/],
-    [span('3af7651916cd43dd8448eb211c80319c', 'a000000000000003', { startTimeUnixNano: year3000, endTimeUnixNano: year3000 }), /in the future/], [span('3af7651916cd43dd8448eb211c80319c', 'a000000000000004', { attributes: [{ key: 'big', value: { stringValue: 'x'.repeat(2000) } }] }), /attribute "big".* has 2003 bytes, the limit is 1024/],
+    [span('3af7', 'a000000000000002'), /trace id 3af7 has 16 bits/],
+    [span('00000000000000000000000000000000', 'a000000000000002'), /all zero/],
+    [span('3af7651916cd43dd8448eb211c80319c', 'a0'), /span id a0 has 8 bits/],
+    [
+      span('3af7651916cd43dd8448eb211c80319c', 'a000000000000003', {
+        startTimeUnixNano: year3000,
+        endTimeUnixNano: year3000,
+      }),
+      /in the future/,
+    ],
+    [
+      span('3af7651916cd43dd8448eb211c80319c', 'a000000000000004', {
+        attributes: [{ key: 'big', value: { stringValue: 'x'.repeat(2000) } }],
+      }),
+      /attribute "big".* has 2003 bytes, the limit is 1024/,
+    ],
   ]
   for (const [bad, reason] of cases) {
     const { status, text } = await send(envelope([bad, good], 'mixed'))
@@ -83,28 +175,70 @@ test('a trace that is too large, parents in a circle, bodies that are no message
   const id = '4af7651916cd43dd8448eb211c80319c'
   let refused = 0
   for (let round = 0; round < 10; round++) {
-    const { text } = await send(envelope(Array.from({ length: 100 }, (_, i) => span(id, (round * 100 + i + 1).toString(16).padStart(16, '0'))), 'large'))
-    refused += Number((JSON.parse(text) as { partialSuccess?: { rejectedSpans: string } }).partialSuccess?.rejectedSpans ?? 0)
+    const { text } = await send(
+      envelope(
+        Array.from({ length: 100 }, (_, i) => span(id, (round * 100 + i + 1).toString(16).padStart(16, '0'))),
+        'large',
+      ),
+    )
+    refused += Number(
+      (JSON.parse(text) as { partialSuccess?: { rejectedSpans: string } }).partialSuccess?.rejectedSpans ?? 0,
+    )
     if (refused > 0) assert.match(text, /more than 65536 bytes, which is the limit \(limits.trace_size\)/)
   }
   assert.ok(refused > 0 && refused < 1000)
   const circle = '5af7651916cd43dd8448eb211c80319c'
-  await send(envelope([span(circle, 'c000000000000001', { parentSpanId: 'c000000000000002' }), span(circle, 'c000000000000002', { parentSpanId: 'c000000000000001' }), span(circle, 'c000000000000003', { parentSpanId: 'c000000000000003' })], 'circle'))
+  await send(
+    envelope(
+      [
+        span(circle, 'c000000000000001', { parentSpanId: 'c000000000000002' }),
+        span(circle, 'c000000000000002', { parentSpanId: 'c000000000000001' }),
+        span(circle, 'c000000000000003', { parentSpanId: 'c000000000000003' }),
+      ],
+      'circle',
+    ),
+  )
   await run.tercet.traces.flush()
   assert.deepEqual(await search('{ resource.service.name = "circle" }'), [circle])
   assert.deepEqual(await search('{ resource.service.name = "circle" } >> { }'), [])
-  for (const [body, type] of [['{"resourceSpans": [', 'application/json'], ['[]', 'application/json'], ['not a message', 'application/x-protobuf']] as const) assert.equal((await send(body, { 'content-type': type })).status, 400)
+  for (const [body, type] of [
+    ['{"resourceSpans": [', 'application/json'],
+    ['[]', 'application/json'],
+    ['not a message', 'application/x-protobuf'],
+  ] as const)
+    assert.equal((await send(body, { 'content-type': type })).status, 400)
   // Field 1 (resource spans) as a varint, where a message is expected.
-  assert.match((await send(Uint8Array.of(0x08, 0x01), { 'content-type': 'application/x-protobuf' })).text, /wire type 0/)
+  assert.match(
+    (await send(Uint8Array.of(0x08, 0x01), { 'content-type': 'application/x-protobuf' })).text,
+    /wire type 0/,
+  )
   assert.equal((await send('x', { 'content-type': 'text/plain' })).status, 415)
 })
 
 test('compare() counts values among the selected spans and the rest', async () => {
-  await send(envelope([0, 1, 2].map(n => span('7af7651916cd43dd8448eb211c80319c', `e00000000000000${n + 1}`, { attributes: [{ key: 'zone', value: { stringValue: n === 0 ? 'a' : 'b' } }], status: { code: n === 2 ? 2 : 0 } })), 'compared'))
+  await send(
+    envelope(
+      [0, 1, 2].map(n =>
+        span('7af7651916cd43dd8448eb211c80319c', `e00000000000000${n + 1}`, {
+          attributes: [{ key: 'zone', value: { stringValue: n === 0 ? 'a' : 'b' } }],
+          status: { code: n === 2 ? 2 : 0 },
+        }),
+      ),
+      'compared',
+    ),
+  )
   const q = '{ resource.service.name = "compared" } | compare({ status = error })'
   const now = Math.floor(Date.now() / 1000)
-  const { series } = JSON.parse((await get(`/api/metrics/query?${new URLSearchParams({ q, start: String(now - 60), end: String(now + 60) }).toString()}`)).text) as { series: { labels: { key: string; value: { stringValue: string } }[]; value?: number }[] }
-  const found = Object.fromEntries(series.map(s => [s.labels.map(l => `${l.key}=${l.value.stringValue}`).join(), s.value ?? 0]))
+  const { series } = JSON.parse(
+    (
+      await get(
+        `/api/metrics/query?${new URLSearchParams({ q, start: String(now - 60), end: String(now + 60) }).toString()}`,
+      )
+    ).text,
+  ) as { series: { labels: { key: string; value: { stringValue: string } }[]; value?: number }[] }
+  const found = Object.fromEntries(
+    series.map(s => [s.labels.map(l => `${l.key}=${l.value.stringValue}`).join(), s.value ?? 0]),
+  )
   assert.equal(found['__meta_type=selection,span.zone=b'], 1)
   assert.equal(found['__meta_type=baseline,span.zone=a'], 1)
   assert.equal(found['__meta_type=baseline,span.zone=b'], 1)
@@ -119,7 +253,13 @@ test('own requests are traces', async () => {
     await fetch(`${own.url}/-/healthy`)
     let names: string[] = []
     for (let i = 0; i < 100 && names.length === 0; i++) {
-      names = ((await (await fetch(`${own.url}/api/search?${new URLSearchParams({ q: '{ resource.service.name = "tercet" && kind = server }' }).toString()}`)).json()) as { traces: { rootTraceName: string }[] }).traces.map(t => t.rootTraceName)
+      names = (
+        (await (
+          await fetch(
+            `${own.url}/api/search?${new URLSearchParams({ q: '{ resource.service.name = "tercet" && kind = server }' }).toString()}`,
+          )
+        ).json()) as { traces: { rootTraceName: string }[] }
+      ).traces.map(t => t.rootTraceName)
       await new Promise(resolve => setTimeout(resolve, 20))
     }
     assert.deepEqual(names, ['/-/healthy'])
@@ -129,46 +269,123 @@ test('own requests are traces', async () => {
 })
 
 test('Zipkin', async () => {
-  const reply = await fetch(`${run.url}/api/v2/spans`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify([
-    { traceId: '6af7651916cd43dd', id: 'd000000000000001', name: 'get', kind: 'SERVER', timestamp: Number(nowNs / 1000n), duration: 1500, localEndpoint: { serviceName: 'zip', ipv4: '10.0.0.1' }, tags: { 'http.method': 'GET', error: 'bad' } },
-    { traceId: '6af7651916cd43dd', id: 'd000000000000002', parentId: 'd000000000000001', name: 'db', kind: 'CLIENT', timestamp: Number(nowNs / 1000n), duration: 500, localEndpoint: { serviceName: 'zip' } },
-  ]) })
+  const reply = await fetch(`${run.url}/api/v2/spans`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify([
+      {
+        traceId: '6af7651916cd43dd',
+        id: 'd000000000000001',
+        name: 'get',
+        kind: 'SERVER',
+        timestamp: Number(nowNs / 1000n),
+        duration: 1500,
+        localEndpoint: { serviceName: 'zip', ipv4: '10.0.0.1' },
+        tags: { 'http.method': 'GET', error: 'bad' },
+      },
+      {
+        traceId: '6af7651916cd43dd',
+        id: 'd000000000000002',
+        parentId: 'd000000000000001',
+        name: 'db',
+        kind: 'CLIENT',
+        timestamp: Number(nowNs / 1000n),
+        duration: 500,
+        localEndpoint: { serviceName: 'zip' },
+      },
+    ]),
+  })
   assert.equal(reply.status, 202)
-  assert.deepEqual(await search('{ resource.service.name = "zip" && status = error } > { kind = client }'), ['6af7651916cd43dd'])
-  assert.equal((await fetch(`${run.url}/api/v2/spans`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '[{"traceId":"zz","id":"1"}]' })).status, 400)
+  assert.deepEqual(await search('{ resource.service.name = "zip" && status = error } > { kind = client }'), [
+    '6af7651916cd43dd',
+  ])
+  assert.equal(
+    (
+      await fetch(`${run.url}/api/v2/spans`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: '[{"traceId":"zz","id":"1"}]',
+      })
+    ).status,
+    400,
+  )
 })
 
 test('queries that are wrong are told so, with the place', async () => {
   const cases: [string, RegExp][] = [
-    ['{ span.a = }', /parse error at line 1, col 12/], ['{ foo = 1 }', /unknown identifier: foo/], ['{ status = "x" }', /illegal operation for the given types/], ['{ name =~ "(" }', /invalid regex/], ['{ .a } | count() + 1', /not yet supported|unexpected/], ['{ duration = nil }', /nil/], ['{ 1 + 1 }', /boolean/],
-    ['{ parent.a = 1 }', /not yet supported/], ['coalesce()', /first stage/],
+    ['{ span.a = }', /parse error at line 1, col 12/],
+    ['{ foo = 1 }', /unknown identifier: foo/],
+    ['{ status = "x" }', /illegal operation for the given types/],
+    ['{ name =~ "(" }', /invalid regex/],
+    ['{ .a } | count() + 1', /not yet supported|unexpected/],
+    ['{ duration = nil }', /nil/],
+    ['{ 1 + 1 }', /boolean/],
+    ['{ parent.a = 1 }', /not yet supported/],
+    ['coalesce()', /first stage/],
   ]
   for (const [q, reason] of cases) {
     const { status, text } = await get(`/api/search?${new URLSearchParams({ q }).toString()}`)
     assert.equal(status, 400, q)
     assert.match(text, reason, q)
   }
-  for (const [parameters, reason] of [['q={}&tags=a%3Db', /tags and q/], ['limit=0', /positive/], ['start=10&end=5', /before end/], ['start=1&end=9999999', /exceeds/]] as const) {
+  for (const [parameters, reason] of [
+    ['q={}&tags=a%3Db', /tags and q/],
+    ['limit=0', /positive/],
+    ['start=10&end=5', /before end/],
+    ['start=1&end=9999999', /exceeds/],
+  ] as const) {
     const { status, text } = await get(`/api/search?${parameters}`)
     assert.equal(status, 400, parameters)
     assert.match(text, reason)
   }
   assert.equal((await get('/api/metrics/query_range?q=%7B%7D')).status, 400)
-  assert.match((await get(`/api/metrics/query_range?${new URLSearchParams({ q: '{} | rate()', start: '1', end: '80000', step: '1s' }).toString()}`)).text, /the limit is 10000/)
+  assert.match(
+    (
+      await get(
+        `/api/metrics/query_range?${new URLSearchParams({ q: '{} | rate()', start: '1', end: '80000', step: '1s' }).toString()}`,
+      )
+    ).text,
+    /the limit is 10000/,
+  )
 })
 
 test('spans whose inside is damaged are refused when they come, not found out later', async () => {
   const m = (tag: number, bytes: number[]): number[] => [tag, bytes.length, ...bytes]
   const fixed = (tag: number): number[] => [tag, ...new Uint8Array(new BigUint64Array([nowNs]).buffer)]
   const text = (tag: number, value: string): number[] => m(tag, [...Buffer.from(value)])
-  const good = [...text(0x0a, 'k'), ...m(0x12, text(0x0a, 'v'))], notUtf8 = [0xff, 0xfe]
+  const good = [...text(0x0a, 'k'), ...m(0x12, text(0x0a, 'v'))],
+    notUtf8 = [0xff, 0xfe]
   const wrong: [number, number[]][] = [
-    [0x4a, [...m(0x0a, notUtf8), ...m(0x12, text(0x0a, 'v'))]], [0x4a, [...text(0x0a, 'k'), ...m(0x12, m(0x0a, notUtf8))]], [0x4a, [...text(0x0a, 'k'), 0x12, 0x30, 1]], [0x4a, [0xff, 0xff, 0xff]], [0x4a, [...text(0x0a, 'k'), ...m(0x12, [0x12, 1, 1])]], [0x4a, [...text(0x0a, 'k'), ...m(0x12, [0x1a, 1, 1])]], [0x4a, [...text(0x0a, 'k'), ...m(0x12, [0x22, 1, 1])]],
-    [0x4a, [...text(0x0a, 'k'), ...m(0x12, m(0x2a, m(0x0a, m(0x0a, notUtf8))))]], [0x4a, [...text(0x0a, 'k'), ...m(0x12, m(0x32, m(0x0a, m(0x0a, notUtf8))))]], [0x5a, m(0x12, notUtf8)], [0x5a, m(0x1a, m(0x0a, notUtf8))], [0x5a, [0x08, 1]], [0x6a, m(0x1a, notUtf8)], [0x6a, m(0x22, m(0x0a, notUtf8))], [0x6a, [0x08, 1]],
+    [0x4a, [...m(0x0a, notUtf8), ...m(0x12, text(0x0a, 'v'))]],
+    [0x4a, [...text(0x0a, 'k'), ...m(0x12, m(0x0a, notUtf8))]],
+    [0x4a, [...text(0x0a, 'k'), 0x12, 0x30, 1]],
+    [0x4a, [0xff, 0xff, 0xff]],
+    [0x4a, [...text(0x0a, 'k'), ...m(0x12, [0x12, 1, 1])]],
+    [0x4a, [...text(0x0a, 'k'), ...m(0x12, [0x1a, 1, 1])]],
+    [0x4a, [...text(0x0a, 'k'), ...m(0x12, [0x22, 1, 1])]],
+    [0x4a, [...text(0x0a, 'k'), ...m(0x12, m(0x2a, m(0x0a, m(0x0a, notUtf8))))]],
+    [0x4a, [...text(0x0a, 'k'), ...m(0x12, m(0x32, m(0x0a, m(0x0a, notUtf8))))]],
+    [0x5a, m(0x12, notUtf8)],
+    [0x5a, m(0x1a, m(0x0a, notUtf8))],
+    [0x5a, [0x08, 1]],
+    [0x6a, m(0x1a, notUtf8)],
+    [0x6a, m(0x22, m(0x0a, notUtf8))],
+    [0x6a, [0x08, 1]],
   ]
   const post = (part: [number, number[]]): Promise<Response> => {
-    const inner = [...m(0x0a, [...Buffer.from('5af7651916cd43dd8448eb211c80319c', 'hex')]), ...m(0x12, [1, 2, 3, 4, 5, 6, 7, 8]), ...text(0x2a, 'damaged'), ...fixed(0x39), ...fixed(0x41), ...m(...part)]
-    return fetch(`${run.url}/v1/traces`, { method: 'POST', headers: { 'content-type': 'application/x-protobuf' }, body: Uint8Array.from(m(0x0a, m(0x12, m(0x12, inner)))) })
+    const inner = [
+      ...m(0x0a, [...Buffer.from('5af7651916cd43dd8448eb211c80319c', 'hex')]),
+      ...m(0x12, [1, 2, 3, 4, 5, 6, 7, 8]),
+      ...text(0x2a, 'damaged'),
+      ...fixed(0x39),
+      ...fixed(0x41),
+      ...m(...part),
+    ]
+    return fetch(`${run.url}/v1/traces`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-protobuf' },
+      body: Uint8Array.from(m(0x0a, m(0x12, m(0x12, inner)))),
+    })
   }
   for (const part of wrong) assert.equal((await post(part)).status, 400, JSON.stringify(part))
   assert.deepEqual(await search('{ name = "damaged" }'), [])

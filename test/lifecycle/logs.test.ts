@@ -19,7 +19,11 @@ import { runLogQuery } from '../../src/query/logql/log-query.ts'
 const hourMs = 3_600_000
 const startMs = 1_700_006_400_000
 
-interface World { clock: VirtualClock; files: MemoryFiles; bucket: MemoryBucket }
+interface World {
+  clock: VirtualClock
+  files: MemoryFiles
+  bucket: MemoryBucket
+}
 
 function makeWorld(): World {
   const clock = new VirtualClock(startMs)
@@ -30,9 +34,37 @@ function makeWorld(): World {
 let seed = 1
 async function opened(world: World, options: Partial<LogsOptions> = {}): Promise<LogsEngine> {
   const engine = new LogsEngine({
-    clock: world.clock, files: world.files, bucket: world.bucket, random: seededRandom(seed++), log: silentLog, isBase64: false, directory: 'data', defaultTenant: 'fake', durability: 'local', syncAlways: false,
-    retentionMs: Infinity, deletionDelayMs: 24 * hourMs, hides: (notices, labels) => new HiddenLines(notices, () => world.clock.nowMs()).of(labels), streamsMax: 1000, rateBytes: Infinity, headBytesMax: 64 * 1024 * 1024, cacheBytes: 16 * 1024 * 1024, freeBytesMin: 0, readOnly: false, refreshMs: 300_000,
-    admission: { maxAgeMs: Infinity, futureMs: 600_000, outOfOrderMs: Infinity, lineBytesMax: 262_144, labelsPerStreamMax: 15, labelNameBytesMax: 1024, labelValueBytesMax: 2048, metadataPairsMax: 128, metadataBytesMax: 65_536 },
+    clock: world.clock,
+    files: world.files,
+    bucket: world.bucket,
+    random: seededRandom(seed++),
+    log: silentLog,
+    isBase64: false,
+    directory: 'data',
+    defaultTenant: 'fake',
+    durability: 'local',
+    syncAlways: false,
+    retentionMs: Infinity,
+    deletionDelayMs: 24 * hourMs,
+    hides: (notices, labels) => new HiddenLines(notices, () => world.clock.nowMs()).of(labels),
+    streamsMax: 1000,
+    rateBytes: Infinity,
+    headBytesMax: 64 * 1024 * 1024,
+    cacheBytes: 16 * 1024 * 1024,
+    freeBytesMin: 0,
+    readOnly: false,
+    refreshMs: 300_000,
+    admission: {
+      maxAgeMs: Infinity,
+      futureMs: 600_000,
+      outOfOrderMs: Infinity,
+      lineBytesMax: 262_144,
+      labelsPerStreamMax: 15,
+      labelNameBytesMax: 1024,
+      labelValueBytesMax: 2048,
+      metadataPairsMax: 128,
+      metadataBytesMax: 65_536,
+    },
     ...options,
   })
   await driving(world, engine.open())
@@ -41,13 +73,20 @@ async function opened(world: World, options: Partial<LogsOptions> = {}): Promise
 
 async function driving<T>(world: World, work: Promise<T>): Promise<T> {
   let done = false
-  const watched = work.finally(() => { done = true })
+  const watched = work.finally(() => {
+    done = true
+  })
   watched.catch(() => {})
   for (let i = 0; i < 10_000 && !done; i++) await world.clock.advance(50)
   return watched
 }
 
-async function append(world: World, engine: LogsEngine, app: string, entries: readonly (readonly [timeMs: number, line: string])[]): Promise<void> {
+async function append(
+  world: World,
+  engine: LogsEngine,
+  app: string,
+  entries: readonly (readonly [timeMs: number, line: string])[],
+): Promise<void> {
   const builder = new LogBatchBuilder()
   for (const [ms, line] of entries) builder.add(Labels.fromObject({ app }), ms, 7, line, ['tid', line.slice(0, 3)])
   const result = await driving(world, engine.append('fake', builder.build()))
@@ -56,12 +95,23 @@ async function append(world: World, engine: LogsEngine, app: string, entries: re
 
 async function lines(world: World, engine: LogsEngine, query: string): Promise<string[]> {
   const bounds = { fromMs: startMs - 1000 * hourMs, fromSubNs: 0, toMs: startMs + 1000 * hourMs, toSubNs: 0 }
-  const found = await driving(world, runLogQuery(parseLogQuery(query), { bounds, limit: 100_000, isBackward: false, intervalNs: 0 }, engine.reader('fake'), new Budget(world.clock, 1e9, 1e9), () => world.clock.nowMs()))
+  const found = await driving(
+    world,
+    runLogQuery(
+      parseLogQuery(query),
+      { bounds, limit: 100_000, isBackward: false, intervalNs: 0 },
+      engine.reader('fake'),
+      new Budget(world.clock, 1e9, 1e9),
+      () => world.clock.nowMs(),
+    ),
+  )
   return found.lines.map(l => l.line)
 }
 
-const keys = async (world: World, prefix: string): Promise<string[]> => (await world.bucket.list(prefix)).map(o => o.key)
-const numbered = (count: number, stepMs = 1000): [number, string][] => Array.from({ length: count }, (_, i) => [startMs + i * stepMs, `line ${i}`])
+const keys = async (world: World, prefix: string): Promise<string[]> =>
+  (await world.bucket.list(prefix)).map(o => o.key)
+const numbered = (count: number, stepMs = 1000): [number, string][] =>
+  Array.from({ length: count }, (_, i) => [startMs + i * stepMs, `line ${i}`])
 
 for (const durability of ['local', 'bucket'] as const) {
   test(`${durability}: a crash loses nothing, a flush puts everything into the bucket, the log goes`, async () => {
@@ -70,14 +120,25 @@ for (const durability of ['local', 'bucket'] as const) {
     await append(world, engine, 'a', numbered(50))
     // Crash: nothing is closed.
     engine = await opened(world, { durability })
-    assert.deepEqual(await lines(world, engine, '{app="a"}'), numbered(50).map(e => e[1]))
+    assert.deepEqual(
+      await lines(world, engine, '{app="a"}'),
+      numbered(50).map(e => e[1]),
+    )
     await driving(world, engine.flush())
     assert.equal((await keys(world, 'fake/tercet/wal/')).length, 0)
     assert.equal((await keys(world, 'index/')).length, 1)
-    assert.deepEqual(await lines(world, engine, '{app="a"}'), numbered(50).map(e => e[1]))
+    assert.deepEqual(
+      await lines(world, engine, '{app="a"}'),
+      numbered(50).map(e => e[1]),
+    )
     // Another machine, which has the bucket alone.
     const other = await opened({ ...world, files: new MemoryFiles() }, { durability })
-    assert.deepEqual(await lines(world, other, '{app="a"} |= "line 4"'), numbered(50).map(e => e[1]).filter(l => l.startsWith('line 4')))
+    assert.deepEqual(
+      await lines(world, other, '{app="a"} |= "line 4"'),
+      numbered(50)
+        .map(e => e[1])
+        .filter(l => l.startsWith('line 4')),
+    )
   })
 }
 
@@ -86,28 +147,51 @@ test('lines that a replay brings back beside their chunk appear once, in numbers
   const engine = await opened(world)
   await append(world, engine, 'a', numbered(30))
   const { files } = world
-  const saved = await Promise.all((await files.list('data/wal')).map(async name => ({ name, bytes: await files.read(`data/wal/${name}`) })))
+  const saved = await Promise.all(
+    (await files.list('data/wal')).map(async name => ({ name, bytes: await files.read(`data/wal/${name}`) })),
+  )
   await driving(world, engine.flush())
   for (const { name, bytes } of saved) await files.writeAtomic(`data/wal/${name}`, bytes)
   const again = await opened(world)
-  assert.deepEqual(await lines(world, again, '{app="a"}'), numbered(30).map(e => e[1]))
+  assert.deepEqual(
+    await lines(world, again, '{app="a"}'),
+    numbered(30).map(e => e[1]),
+  )
   const counts = new LogqlEngine(world.clock, defaultLimits, { seriesMax: 500, stepsMax: 11_000 })
-  const { series } = await driving(world, counts.instant(metricOf(parseLogql('sum(count_over_time({app="a"}[1h]))')), startMs + hourMs - 1, 0, again.reader('fake'), false))
-  assert.deepEqual(series.map(s => s.values[0]), [30])
+  const { series } = await driving(
+    world,
+    counts.instant(
+      metricOf(parseLogql('sum(count_over_time({app="a"}[1h]))')),
+      startMs + hourMs - 1,
+      0,
+      again.reader('fake'),
+      false,
+    ),
+  )
+  assert.deepEqual(
+    series.map(s => s.values[0]),
+    [30],
+  )
 })
 
-test('a chunk over midnight is in both days\' indexes; a second flush makes one index of two', async () => {
+test("a chunk over midnight is in both days' indexes; a second flush makes one index of two", async () => {
   const world = makeWorld()
   const engine = await opened(world)
   const midnight = Math.ceil(startMs / 86_400_000) * 86_400_000
-  await append(world, engine, 'a', [[midnight - 1000, 'before'], [midnight + 1000, 'after']])
+  await append(world, engine, 'a', [
+    [midnight - 1000, 'before'],
+    [midnight + 1000, 'after'],
+  ])
   await driving(world, engine.flush())
   assert.equal((await keys(world, 'index/')).length, 2)
   await append(world, engine, 'a', [[midnight + 2000, 'later']])
   await driving(world, engine.flush())
   await driving(world, world.clock.advance(400_000))
   await driving(world, engine.maintain())
-  assert.deepEqual((await keys(world, 'index/')).map(key => key.split('/')[1]), [`index_${midnight / 86_400_000 - 1}`, `index_${midnight / 86_400_000}`])
+  assert.deepEqual(
+    (await keys(world, 'index/')).map(key => key.split('/')[1]),
+    [`index_${midnight / 86_400_000 - 1}`, `index_${midnight / 86_400_000}`],
+  )
   assert.deepEqual(await lines(world, engine, '{app="a"}'), ['before', 'after', 'later'])
 })
 
@@ -118,7 +202,10 @@ test('idle and old chunks are cut and the generation ends; small young ones are 
   await driving(world, world.clock.advance(20 * 60_000))
   await append(world, engine, 'young', [[startMs, 'young one']])
   // Half an hour after the start the idle chunk is due, and the generation too; the young chunk goes on.
-  for (let i = 0; i < 80; i++) { await driving(world, world.clock.advance(10_000)); await driving(world, engine.maintain()) }
+  for (let i = 0; i < 80; i++) {
+    await driving(world, world.clock.advance(10_000))
+    await driving(world, engine.maintain())
+  }
   assert.deepEqual((await lines(world, engine, '{app=~".+"}')).sort(), ['idle one', 'young one'])
   assert.equal((await keys(world, 'index/')).length, 1)
   // A crash now: what was taken over is in the log's new generation.
@@ -147,8 +234,12 @@ test('many lines, blocks and chunks: all come back in order, also those that cam
   const world = makeWorld()
   const engine = await opened(world)
   const random = seededRandom(3)
-  const entries: [number, string][] = Array.from({ length: 20_000 }, (_, i) => [startMs + (i ^ (i % 7 === 0 ? 511 : 0)) * 10, `${i} ${Array.from({ length: 12 }, () => below(random, 1e9).toString(36)).join(' ')}`])
-  for (let from = 0; from < entries.length; from += 1000) await append(world, engine, 'big', entries.slice(from, from + 1000))
+  const entries: [number, string][] = Array.from({ length: 20_000 }, (_, i) => [
+    startMs + (i ^ (i % 7 === 0 ? 511 : 0)) * 10,
+    `${i} ${Array.from({ length: 12 }, () => below(random, 1e9).toString(36)).join(' ')}`,
+  ])
+  for (let from = 0; from < entries.length; from += 1000)
+    await append(world, engine, 'big', entries.slice(from, from + 1000))
   const expected = [...entries].sort((a, b) => a[0] - b[0]).map(e => e[1])
   assert.deepEqual(await lines(world, engine, '{app="big"}'), expected)
   await driving(world, engine.flush())
@@ -159,11 +250,18 @@ test('a deletion hides lines at once, and a day later the bucket has them no mor
   const world = makeWorld()
   const engine = await opened(world)
   const dayBoundary = Math.floor(startMs / 86_400_000) * 86_400_000
-  await append(world, engine, 'a', [[dayBoundary - 2000, 'keep one'], [dayBoundary - 1000, 'secret one'], [dayBoundary + 1000, 'secret two'], [dayBoundary + 2000, 'keep two']])
+  await append(world, engine, 'a', [
+    [dayBoundary - 2000, 'keep one'],
+    [dayBoundary - 1000, 'secret one'],
+    [dayBoundary + 1000, 'secret two'],
+    [dayBoundary + 2000, 'keep two'],
+  ])
   await append(world, engine, 'b', [[dayBoundary, 'secret three']])
   await append(world, engine, 'c', [[dayBoundary, 'keep three']])
   await driving(world, engine.flush())
-  const before = [...world.bucket.objects.keys()].filter(key => key.startsWith('fake/') && !key.includes('/tercet/') && !key.endsWith('.tercet-tokens'))
+  const before = [...world.bucket.objects.keys()].filter(
+    key => key.startsWith('fake/') && !key.includes('/tercet/') && !key.endsWith('.tercet-tokens'),
+  )
   await engine.requestDeletion('fake', '{app=~".+"} |= "secret"', dayBoundary - 5000, dayBoundary + 5000)
   assert.deepEqual((await lines(world, engine, '{app=~".+"}')).sort(), ['keep one', 'keep three', 'keep two'])
   await driving(world, engine.maintain())
@@ -176,7 +274,9 @@ test('a deletion hides lines at once, and a day later the bucket has them no mor
   assert.deepEqual(engine.reader('fake').deletions(), [])
   await world.clock.advance(3 * hourMs)
   await driving(world, engine.maintain())
-  const after = [...world.bucket.objects.keys()].filter(key => key.startsWith('fake/') && !key.includes('/tercet/') && !key.endsWith('.tercet-tokens'))
+  const after = [...world.bucket.objects.keys()].filter(
+    key => key.startsWith('fake/') && !key.includes('/tercet/') && !key.endsWith('.tercet-tokens'),
+  )
   // One chunk is as it was, one is new, one is gone.
   assert.equal(before.length, 3)
   assert.equal(after.length, 2)

@@ -18,7 +18,11 @@ import { BatchBuilder } from '#model/write-batch.ts'
 const hourMs = 3_600_000
 const startMs = 1_700_006_400_000
 
-interface World { clock: VirtualClock; files: MemoryFiles; bucket: MemoryBucket }
+interface World {
+  clock: VirtualClock
+  files: MemoryFiles
+  bucket: MemoryBucket
+}
 
 function makeWorld(): World {
   const clock = new VirtualClock(startMs)
@@ -29,8 +33,25 @@ function makeWorld(): World {
 let seed = 1
 function makeEngine(world: World, options: Partial<MetricsOptions> = {}): MetricsEngine {
   return new MetricsEngine({
-    clock: world.clock, files: world.files, bucket: world.bucket, random: seededRandom(seed++), log: silentLog, limits: defaultLimits, directory: 'data', defaultTenant: 'anonymous',
-    durability: 'local', syncAlways: false, blockMs: 2 * hourMs, outOfOrderMs: hourMs, retentionMs: Infinity, retentionBytesMax: Infinity, freeBytesMin: 0, readOnly: false, refreshMs: 300_000, hashSeed: { a: 1, b: 2, c: 3, d: 4 }, ...options,
+    clock: world.clock,
+    files: world.files,
+    bucket: world.bucket,
+    random: seededRandom(seed++),
+    log: silentLog,
+    limits: defaultLimits,
+    directory: 'data',
+    defaultTenant: 'anonymous',
+    durability: 'local',
+    syncAlways: false,
+    blockMs: 2 * hourMs,
+    outOfOrderMs: hourMs,
+    retentionMs: Infinity,
+    retentionBytesMax: Infinity,
+    freeBytesMin: 0,
+    readOnly: false,
+    refreshMs: 300_000,
+    hashSeed: { a: 1, b: 2, c: 3, d: 4 },
+    ...options,
   })
 }
 
@@ -43,13 +64,21 @@ async function opened(world: World, options: Partial<MetricsOptions> = {}): Prom
 
 async function driving<T>(world: World, work: Promise<T>): Promise<T> {
   let done = false
-  const watched = work.finally(() => { done = true })
+  const watched = work.finally(() => {
+    done = true
+  })
   watched.catch(() => {})
   for (let i = 0; i < 10_000 && !done; i++) await world.clock.advance(50)
   return watched
 }
 
-async function append(world: World, engine: MetricsEngine, name: string, timeMs: number, value: number): Promise<ReturnType<MetricsEngine['append']>> {
+async function append(
+  world: World,
+  engine: MetricsEngine,
+  name: string,
+  timeMs: number,
+  value: number,
+): Promise<ReturnType<MetricsEngine['append']>> {
   const builder = new BatchBuilder()
   builder.add(Labels.fromObject({ __name__: name, job: 'test' }), timeMs, value)
   return driving(world, engine.append('anonymous', builder.batch))
@@ -100,11 +129,26 @@ test('cut, upload, compact: every sample once at each stage, levels and sources 
   }
   await driving(world, engine.maintain())
   assert.deepEqual(await samples(engine, 'm'), expected)
-  const metas = [...world.bucket.objects].filter(([key]) => key.endsWith('meta.json')).map(([, object]) => JSON.parse(Buffer.from(object.bytes).toString()) as { minTime: number; maxTime: number; compaction: { level: number; sources: string[] } })
-  assert.ok(metas.some(meta => meta.compaction.level > 1), 'nothing was compacted')
+  const metas = [...world.bucket.objects]
+    .filter(([key]) => key.endsWith('meta.json'))
+    .map(
+      ([, object]) =>
+        JSON.parse(Buffer.from(object.bytes).toString()) as {
+          minTime: number
+          maxTime: number
+          compaction: { level: number; sources: string[] }
+        },
+    )
+  assert.ok(
+    metas.some(meta => meta.compaction.level > 1),
+    'nothing was compacted',
+  )
   for (const meta of metas) {
     assert.ok(meta.compaction.sources.length > 0)
-    assert.ok(Math.floor(meta.minTime / (24 * hourMs)) === Math.floor((meta.maxTime - 1) / (24 * hourMs)), 'a block crosses a day')
+    assert.ok(
+      Math.floor(meta.minTime / (24 * hourMs)) === Math.floor((meta.maxTime - 1) / (24 * hourMs)),
+      'a block crosses a day',
+    )
   }
   engine = await opened(world)
   assert.deepEqual(await samples(engine, 'm'), expected)
@@ -125,9 +169,15 @@ test('out of order, repeated, conflicting, too old, in the future (req-035)', as
   assert.equal((await append(world, engine, 'm', now - 1_800_000, 0.5)).refused, 0)
   assert.match((await append(world, engine, 'm', now - 2 * hourMs, 0)).reason ?? '', /^too old sample/)
   assert.match((await append(world, engine, 'm', now + hourMs, 0)).reason ?? '', /^out of bounds/)
-  assert.deepEqual(await samples(engine, 'm'), [[now - 1_800_000, 0.5], [now, 1]])
+  assert.deepEqual(await samples(engine, 'm'), [
+    [now - 1_800_000, 0.5],
+    [now, 1],
+  ])
   await driving(world, engine.flush())
-  assert.deepEqual(await samples(engine, 'm'), [[now - 1_800_000, 0.5], [now, 1]])
+  assert.deepEqual(await samples(engine, 'm'), [
+    [now - 1_800_000, 0.5],
+    [now, 1],
+  ])
 })
 
 test('retention by time and by size (req-037, req-168)', async () => {
@@ -141,7 +191,11 @@ test('retention by time and by size (req-037, req-168)', async () => {
   const kept = await samples(engine, 'm')
   assert.ok(kept[0]![0] >= world.clock.nowMs() - 49 * hourMs)
   assert.equal(kept.at(-1)![1], 71)
-  const oldest = Math.min(...[...world.bucket.objects].filter(([key]) => key.endsWith('meta.json')).map(([, o]) => (JSON.parse(Buffer.from(o.bytes).toString()) as { maxTime: number }).maxTime))
+  const oldest = Math.min(
+    ...[...world.bucket.objects]
+      .filter(([key]) => key.endsWith('meta.json'))
+      .map(([, o]) => (JSON.parse(Buffer.from(o.bytes).toString()) as { maxTime: number }).maxTime),
+  )
   assert.ok(oldest > world.clock.nowMs() - 73 * hourMs)
 })
 
@@ -180,7 +234,8 @@ test('the bucket away: accepted, served, visible in the backlog, drained afterwa
   const world = makeWorld()
   const { bucket } = world
   const engine = await opened(world)
-  const putFile = bucket.putFile.bind(bucket), put = bucket.put.bind(bucket)
+  const putFile = bucket.putFile.bind(bucket),
+    put = bucket.put.bind(bucket)
   bucket.putFile = () => Promise.reject(new Error('503'))
   bucket.put = () => Promise.reject(new Error('503'))
   const expected: [number, number][] = []
@@ -227,7 +282,10 @@ test('a full disk: 503 with Retry-After, and on again when there is room', async
   const engine = await opened(world, { freeBytesMin: 1000 })
   world.files.free = 10
   await driving(world, engine.maintain())
-  await assert.rejects(append(world, engine, 'm', world.clock.nowMs(), 1), /^UnavailableError: the disk of data has 10 bytes free, 1000 are kept free/)
+  await assert.rejects(
+    append(world, engine, 'm', world.clock.nowMs(), 1),
+    /^UnavailableError: the disk of data has 10 bytes free, 1000 are kept free/,
+  )
   world.files.free = 10_000
   await driving(world, engine.maintain())
   assert.equal((await append(world, engine, 'm', world.clock.nowMs(), 1)).samples, 1)
@@ -240,13 +298,19 @@ test('a second writer fences off the first', async () => {
   const files = new MemoryFiles()
   await opened({ ...world, files })
   await driving(world, first.maintain())
-  await assert.rejects(append(world, first, 'm', world.clock.nowMs() + 1, 2), /another writer \(epoch 2\) took over the bucket/)
+  await assert.rejects(
+    append(world, first, 'm', world.clock.nowMs() + 1, 2),
+    /another writer \(epoch 2\) took over the bucket/,
+  )
 })
 
 test('a hand-over that fails leaves the writer as it was; one that succeeds is over, and asking again does nothing (req-176)', async () => {
-  const world = makeWorld(), put = world.bucket.put.bind(world.bucket), engine = await opened(world)
+  const world = makeWorld(),
+    put = world.bucket.put.bind(world.bucket),
+    engine = await opened(world)
   await append(world, engine, 'm', world.clock.nowMs(), 1)
-  world.bucket.put = (key, bytes, options) => (key.includes('/epoch/') ? Promise.reject(new Error('not now')) : put(key, bytes, options))
+  world.bucket.put = (key, bytes, options) =>
+    key.includes('/epoch/') ? Promise.reject(new Error('not now')) : put(key, bytes, options)
   await assert.rejects(driving(world, engine.handOver('Mimir')), /not now/)
   await append(world, engine, 'm', world.clock.nowMs() + 1, 2)
   world.bucket.put = put
@@ -286,7 +350,10 @@ test('native histograms, stale markers and both kinds beside each other survive 
       await set.load(0, set.labels.length)
       const columns = new SampleColumns()
       set.read(0, columns)
-      for (let i = 0; i < columns.count; i++) shown.push(`${columns.timesMs[i]! - now} ${columns.isStale(i) ? 'stale' : String(columns.histograms?.[i] ?? columns.values[i])}`)
+      for (let i = 0; i < columns.count; i++)
+        shown.push(
+          `${columns.timesMs[i]! - now} ${columns.isStale(i) ? 'stale' : String(columns.histograms?.[i] ?? columns.values[i])}`,
+        )
     }
     return shown.join('\n')
   }
@@ -306,7 +373,7 @@ test('series without samples leave the memory, their numbers go to others, and n
       const timeMs = world.clock.nowMs()
       for (const name of ['steady', ...Array.from({ length: 10 }, (_, i) => `wave_${wave}_${i}`)]) {
         await append(world, engine, name, timeMs, wave * 100 + step)
-        expected.set(name, [...expected.get(name) ?? [], [timeMs, wave * 100 + step]])
+        expected.set(name, [...(expected.get(name) ?? []), [timeMs, wave * 100 + step]])
       }
       await world.clock.advance(900_000)
       await driving(world, engine.maintain())
@@ -355,9 +422,17 @@ test('exemplars and metadata are there after a restart', async () => {
   assert.equal((await driving(world, engine.append('anonymous', builder.batch))).exemplars, 1)
   for (let round = 0; round < 2; round++) {
     const [found] = engine.exemplars('anonymous', [[makeMatcher('=', 'job', 'x')]], -Infinity, Infinity)
-    assert.deepEqual(found?.exemplars.map(e => [e.labels.get('trace_id'), e.value, e.timeMs]), [['abc', 0.5, now]])
+    assert.deepEqual(
+      found?.exemplars.map(e => [e.labels.get('trace_id'), e.value, e.timeMs]),
+      [['abc', 0.5, now]],
+    )
     assert.equal(String(found?.labels), 'm_total{job="x"}')
-    assert.deepEqual(engine.metadata('anonymous').get('m_total'), { metric: 'm_total', type: 'counter', help: 'What it counts.', unit: 'things' })
+    assert.deepEqual(engine.metadata('anonymous').get('m_total'), {
+      metric: 'm_total',
+      type: 'counter',
+      help: 'What it counts.',
+      unit: 'things',
+    })
     engine = await opened(world)
   }
 })

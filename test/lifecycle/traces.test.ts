@@ -16,48 +16,144 @@ import { TraceSearch } from '../../src/query/traceql/search.ts'
 
 const hourMs = 3_600_000
 const startMs = 1_700_006_400_000
-interface World { clock: VirtualClock; files: MemoryFiles; bucket: MemoryBucket }
+interface World {
+  clock: VirtualClock
+  files: MemoryFiles
+  bucket: MemoryBucket
+}
 function makeWorld(): World {
-  const clock = new VirtualClock(startMs), files = new MemoryFiles()
+  const clock = new VirtualClock(startMs),
+    files = new MemoryFiles()
   return { clock, files, bucket: new MemoryBucket(clock, files) }
 }
 
 let seed = 1
 async function opened(world: World, options: Partial<TracesOptions> = {}): Promise<TracesEngine> {
   const engine = new TracesEngine({
-    clock: world.clock, files: world.files, bucket: world.bucket, random: seededRandom(seed++), log: silentLog, directory: 'data', defaultTenant: 'single-tenant', durability: 'local', syncAlways: false, retentionMs: 48 * hourMs, headBytesMax: 64 * 1024 * 1024, compactBytesMax: 128 * 1024 * 1024, cacheBytes: 16 * 1024 * 1024, freeBytesMin: 0, readOnly: false, refreshMs: 300_000,
-    limits: { futureMs: 24 * hourMs, traceBytesMax: 5_000_000, attributeBytesMax: 65_536, attributesMax: 1000, requestSpansMax: 100_000, liveTracesMax: 100_000 }, layout: layoutOf('vParquet5', defaultDedicated), decode: decodeOtlpTraces, decodeSpan, encode: encodeOtlpTraces, ...options,
+    clock: world.clock,
+    files: world.files,
+    bucket: world.bucket,
+    random: seededRandom(seed++),
+    log: silentLog,
+    directory: 'data',
+    defaultTenant: 'single-tenant',
+    durability: 'local',
+    syncAlways: false,
+    retentionMs: 48 * hourMs,
+    headBytesMax: 64 * 1024 * 1024,
+    compactBytesMax: 128 * 1024 * 1024,
+    cacheBytes: 16 * 1024 * 1024,
+    freeBytesMin: 0,
+    readOnly: false,
+    refreshMs: 300_000,
+    limits: {
+      futureMs: 24 * hourMs,
+      traceBytesMax: 5_000_000,
+      attributeBytesMax: 65_536,
+      attributesMax: 1000,
+      requestSpansMax: 100_000,
+      liveTracesMax: 100_000,
+    },
+    layout: layoutOf('vParquet5', defaultDedicated),
+    decode: decodeOtlpTraces,
+    decodeSpan,
+    encode: encodeOtlpTraces,
+    ...options,
   })
   await driving(world, engine.open())
   return engine
 }
 async function driving<T>(world: World, work: Promise<T>): Promise<T> {
   let done = false
-  const watched = work.finally(() => { done = true })
+  const watched = work.finally(() => {
+    done = true
+  })
   watched.catch(() => {})
   for (let i = 0; i < 10_000 && !done; i++) await world.clock.advance(20)
   return watched
 }
 
 function span(world: World, trace: number, number: number, parent = 0): Span {
-  const id = (n: number, size: number): Uint8Array => { const bytes = new Uint8Array(size); new DataView(bytes.buffer).setUint32(size - 4, n); return bytes }
+  const id = (n: number, size: number): Uint8Array => {
+    const bytes = new Uint8Array(size)
+    new DataView(bytes.buffer).setUint32(size - 4, n)
+    return bytes
+  }
   const startNs = BigInt(world.clock.nowMs()) * 1_000_000n
-  return { traceId: id(trace, 16), spanId: id(number, 8), parentSpanId: parent === 0 ? new Uint8Array(0) : id(parent, 8), traceState: '', flags: 0, name: `span ${number}`, kind: 2, startNs, endNs: startNs + 1_000_000n, attributes: [], droppedAttributes: 0, events: [], droppedEvents: 0, links: [], droppedLinks: 0, statusCode: 0, statusMessage: '' }
+  return {
+    traceId: id(trace, 16),
+    spanId: id(number, 8),
+    parentSpanId: parent === 0 ? new Uint8Array(0) : id(parent, 8),
+    traceState: '',
+    flags: 0,
+    name: `span ${number}`,
+    kind: 2,
+    startNs,
+    endNs: startNs + 1_000_000n,
+    attributes: [],
+    droppedAttributes: 0,
+    events: [],
+    droppedEvents: 0,
+    links: [],
+    droppedLinks: 0,
+    statusCode: 0,
+    statusMessage: '',
+  }
 }
 async function append(world: World, engine: TracesEngine, spans: Span[]): Promise<void> {
-  const trace: Trace = { resources: [{ resource: { attributes: [{ key: 'service.name', value: { kind: 'string', value: 'shop' } }], dropped: 0 }, schemaUrl: '', scopes: [{ scope: { name: 'lib', version: '', attributes: [], dropped: 0 }, schemaUrl: '', spans }] }] }
-  assert.equal((await driving(world, engine.append('single-tenant', decodeOtlpTraces(encodeOtlpTraces(trace), true), encodeOtlpTraces(trace)))).refused, 0)
+  const trace: Trace = {
+    resources: [
+      {
+        resource: { attributes: [{ key: 'service.name', value: { kind: 'string', value: 'shop' } }], dropped: 0 },
+        schemaUrl: '',
+        scopes: [{ scope: { name: 'lib', version: '', attributes: [], dropped: 0 }, schemaUrl: '', spans }],
+      },
+    ],
+  }
+  assert.equal(
+    (
+      await driving(
+        world,
+        engine.append('single-tenant', decodeOtlpTraces(encodeOtlpTraces(trace), true), encodeOtlpTraces(trace)),
+      )
+    ).refused,
+    0,
+  )
 }
 /** By trace: names of its spans. */
 async function all(world: World, engine: TracesEngine, q = '{ }'): Promise<Record<string, string[]>> {
   const parsed = parseTraceql(`${q} | select(name)`)
   assert.equal(parsed.kind, 'search')
-  const { traces } = await driving(world, new TraceSearch(world.clock, defaultLimits).run({ stages: parsed.kind === 'search' ? parsed.stages : [], hints: parsed.hints, fromMs: -Infinity, throughMs: Infinity, limit: 1000, spansPerSet: 1000 }, engine.reader('single-tenant')))
-  return Object.fromEntries(traces.map((t): [string, string[]] => { assert.equal(t.sets[0]!.matched, t.sets[0]!.spans.length); return [t.id, t.sets[0]!.spans.map(s => s.name!).sort()] }).sort((a, b) => (a[0] < b[0] ? -1 : 1)))
+  const { traces } = await driving(
+    world,
+    new TraceSearch(world.clock, defaultLimits).run(
+      {
+        stages: parsed.kind === 'search' ? parsed.stages : [],
+        hints: parsed.hints,
+        fromMs: -Infinity,
+        throughMs: Infinity,
+        limit: 1000,
+        spansPerSet: 1000,
+      },
+      engine.reader('single-tenant'),
+    ),
+  )
+  return Object.fromEntries(
+    traces
+      .map((t): [string, string[]] => {
+        assert.equal(t.sets[0]!.matched, t.sets[0]!.spans.length)
+        return [t.id, t.sets[0]!.spans.map(s => s.name!).sort()]
+      })
+      .sort((a, b) => (a[0] < b[0] ? -1 : 1)),
+  )
 }
-const blocks = (world: World, name: string): string[] => [...world.bucket.objects.keys()].filter(key => key.endsWith(`/${name}`)).sort()
+const blocks = (world: World, name: string): string[] =>
+  [...world.bucket.objects.keys()].filter(key => key.endsWith(`/${name}`)).sort()
 async function maintainFor(world: World, engine: TracesEngine, ms: number): Promise<void> {
-  for (let at = 0; at < ms; at += 60_000) { await world.clock.advance(60_000); await driving(world, engine.maintain()) }
+  for (let at = 0; at < ms; at += 60_000) {
+    await world.clock.advance(60_000)
+    await driving(world, engine.maintain())
+  }
 }
 
 test('blocks every five minutes, merged within their hour, gone after their time', async () => {
@@ -65,17 +161,28 @@ test('blocks every five minutes, merged within their hour, gone after their time
   const engine = await opened(world)
   for (let round = 0; round < 4; round++) {
     // Trace 7 gets a span in every round: its parts meet in the merge.
-    await append(world, engine, [span(world, 7, 100 + round, round === 0 ? 0 : 100), span(world, 10 + round, 200 + round)])
+    await append(world, engine, [
+      span(world, 7, 100 + round, round === 0 ? 0 : 100),
+      span(world, 10 + round, 200 + round),
+    ])
     await maintainFor(world, engine, 360_000)
   }
-  const expected = { 7: ['span 100', 'span 101', 'span 102', 'span 103'], a: ['span 200'], b: ['span 201'], c: ['span 202'], d: ['span 203'] }
+  const expected = {
+    7: ['span 100', 'span 101', 'span 102', 'span 103'],
+    a: ['span 200'],
+    b: ['span 201'],
+    c: ['span 202'],
+    d: ['span 203'],
+  }
   assert.deepEqual(await all(world, engine), expected)
   await maintainFor(world, engine, 600_000)
   assert.ok(engine.blockStats.compactions > 0)
   assert.ok(blocks(world, 'meta.json').length < 4, String(blocks(world, 'meta.json')))
   assert.deepEqual(await all(world, engine), expected)
   assert.deepEqual(await all(world, engine, '{ name = "span 100" } > { }'), { 7: ['span 101', 'span 102', 'span 103'] })
-  const found = await engine.reader('single-tenant').find(Uint8Array.from([...new Uint8Array(15), 7]), -Infinity, Infinity)
+  const found = await engine
+    .reader('single-tenant')
+    .find(Uint8Array.from([...new Uint8Array(15), 7]), -Infinity, Infinity)
   assert.equal(found!.resources[0]!.scopes[0]!.spans.length, 4)
   // What was merged away is deleted an hour later.
   await maintainFor(world, engine, 80 * 60_000)
@@ -105,7 +212,10 @@ test('a crash at any point: what was acknowledged is there once', async () => {
     assert.deepEqual(blocks(world, 'data.parquet'), [])
     let left = writes
     const put = world.bucket.put.bind(world.bucket)
-    world.bucket.put = async (...parameters: Parameters<typeof put>) => { if (left-- <= 0) throw new Error('the bucket is gone'); await put(...parameters) }
+    world.bucket.put = async (...parameters: Parameters<typeof put>) => {
+      if (left-- <= 0) throw new Error('the bucket is gone')
+      await put(...parameters)
+    }
     await append(world, engine, [span(world, 2, 22), span(world, 3, 31)])
     await world.clock.advance(15_000)
     await driving(world, engine.maintain()).catch(() => {})

@@ -9,7 +9,10 @@ for (const file of readdirSync(directory).filter(f => f.endsWith('.test'))) {
   test(`script ${file}`, async () => {
     const failures: Failure[] = []
     let count = 0
-    await runScript(readFileSync(new URL(file, directory), 'utf8'), failure => { count++; if (failure !== undefined) failures.push(failure) })
+    await runScript(readFileSync(new URL(file, directory), 'utf8'), failure => {
+      count++
+      if (failure !== undefined) failures.push(failure)
+    })
     assert.ok(count > 20)
     assert.equal(failures.length, 0, failures.map(f => `${file}:${f.line}: ${f.query}: ${f.reason}`).join('\n'))
   })

@@ -19,12 +19,19 @@ export class Life {
     this.#operationsLeft = operationsLeft
   }
 
-  chance(oneIn: number): boolean { return below(this.#random, oneIn) === 0 }
-  below(limit: number): number { return below(this.#random, limit) }
+  chance(oneIn: number): boolean {
+    return below(this.#random, oneIn) === 0
+  }
+  below(limit: number): number {
+    return below(this.#random, limit)
+  }
 
   /** Counts an operation; true when the process dies in the middle of it. */
   dies(): boolean {
-    if (!this.crashed && --this.#operationsLeft <= 0) { this.crashed = true; return true }
+    if (!this.crashed && --this.#operationsLeft <= 0) {
+      this.crashed = true
+      return true
+    }
     return false
   }
 }
@@ -62,15 +69,33 @@ export class FaultyFiles implements Files {
     }
   }
 
-  read(path: string): Promise<Uint8Array> { return this.#do(() => this.#inner.read(path)) }
-  readRange(path: string, offset: number, length: number): Promise<Uint8Array> { return this.#do(() => this.#inner.readRange(path, offset, length)) }
-  writeAtomic(path: string, bytes: Uint8Array): Promise<void> { return this.#do(() => this.#inner.writeAtomic(path, bytes)) }
-  list(directory: string): Promise<string[]> { return this.#do(() => this.#inner.list(directory)) }
-  listDirectories(directory: string): Promise<string[]> { return this.#do(() => this.#inner.listDirectories(directory)) }
-  size(path: string): Promise<number> { return this.#do(() => this.#inner.size(path)) }
-  remove(path: string): Promise<void> { return this.#do(() => this.#inner.remove(path)) }
-  removeDirectory(directory: string): Promise<void> { return this.#do(() => this.#inner.removeDirectory(directory)) }
-  freeBytes(): Promise<number> { return this.#do(() => this.#inner.freeBytes()) }
+  read(path: string): Promise<Uint8Array> {
+    return this.#do(() => this.#inner.read(path))
+  }
+  readRange(path: string, offset: number, length: number): Promise<Uint8Array> {
+    return this.#do(() => this.#inner.readRange(path, offset, length))
+  }
+  writeAtomic(path: string, bytes: Uint8Array): Promise<void> {
+    return this.#do(() => this.#inner.writeAtomic(path, bytes))
+  }
+  list(directory: string): Promise<string[]> {
+    return this.#do(() => this.#inner.list(directory))
+  }
+  listDirectories(directory: string): Promise<string[]> {
+    return this.#do(() => this.#inner.listDirectories(directory))
+  }
+  size(path: string): Promise<number> {
+    return this.#do(() => this.#inner.size(path))
+  }
+  remove(path: string): Promise<void> {
+    return this.#do(() => this.#inner.remove(path))
+  }
+  removeDirectory(directory: string): Promise<void> {
+    return this.#do(() => this.#inner.removeDirectory(directory))
+  }
+  freeBytes(): Promise<number> {
+    return this.#do(() => this.#inner.freeBytes())
+  }
 }
 
 /** The bucket: refuses (503) now and then, and loses replies to what it did. */
@@ -102,12 +127,28 @@ export class FaultyBucket implements Bucket {
     return result
   }
 
-  put(key: string, bytes: Uint8Array, options?: { ifAbsent?: boolean }): Promise<void> { return this.#do('put', () => this.#inner.put(key, bytes, options)) }
-  putFile(key: string, path: string): Promise<void> { return this.#do('put', () => this.#inner.putFile(key, path)) }
-  get(key: string): Promise<Uint8Array> { return this.#do('get', () => this.#inner.get(key)) }
-  getRange(key: string, offset: number, length: number): Promise<Uint8Array> { return this.#do('get', () => this.#inner.getRange(key, offset, length)) }
-  size(key: string): Promise<number> { return this.#do('head', () => this.#inner.size(key)) }
-  list(prefix: string): Promise<ObjectInfo[]> { return this.#do('list', () => this.#inner.list(prefix)) }
-  listDirectories(prefix: string): Promise<string[]> { return this.#do('list', () => this.#inner.listDirectories(prefix)) }
-  delete(key: string): Promise<void> { return this.#do('delete', () => this.#inner.delete(key)) }
+  put(key: string, bytes: Uint8Array, options?: { ifAbsent?: boolean }): Promise<void> {
+    return this.#do('put', () => this.#inner.put(key, bytes, options))
+  }
+  putFile(key: string, path: string): Promise<void> {
+    return this.#do('put', () => this.#inner.putFile(key, path))
+  }
+  get(key: string): Promise<Uint8Array> {
+    return this.#do('get', () => this.#inner.get(key))
+  }
+  getRange(key: string, offset: number, length: number): Promise<Uint8Array> {
+    return this.#do('get', () => this.#inner.getRange(key, offset, length))
+  }
+  size(key: string): Promise<number> {
+    return this.#do('head', () => this.#inner.size(key))
+  }
+  list(prefix: string): Promise<ObjectInfo[]> {
+    return this.#do('list', () => this.#inner.list(prefix))
+  }
+  listDirectories(prefix: string): Promise<string[]> {
+    return this.#do('list', () => this.#inner.listDirectories(prefix))
+  }
+  delete(key: string): Promise<void> {
+    return this.#do('delete', () => this.#inner.delete(key))
+  }
 }

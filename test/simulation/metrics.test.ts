@@ -22,11 +22,14 @@ const hourMs = 3_600_000
 const lives = 4
 const stepsPerLife = 30
 
-interface Model { sent: Map<string, number>; acknowledged: Map<string, number> }
+interface Model {
+  sent: Map<string, number>
+  acknowledged: Map<string, number>
+}
 
 async function simulate(seed: number): Promise<void> {
   const random = seededRandom(seed)
-  const durability = below(random, 2) === 0 ? 'local' as const : 'bucket' as const
+  const durability = below(random, 2) === 0 ? ('local' as const) : ('bucket' as const)
   let clock = new VirtualClock(1_700_006_400_000)
   const files = new MemoryFiles()
   const bucket = new MemoryBucket(clock, files)
@@ -39,8 +42,24 @@ async function simulate(seed: number): Promise<void> {
     const faulty = new FaultyBucket(bucket, life, isLast ? 0 : [0, 30, 6][below(random, 3)]!)
     if (durability === 'bucket' && below(random, 2) === 0) files.entries.clear()
     const engine = new MetricsEngine({
-      clock, files: new FaultyFiles(files, life), bucket: faulty, random, log: silentLog, limits: defaultLimits, directory: 'data', defaultTenant: 'anonymous',
-      durability, syncAlways: false, blockMs: 2 * hourMs, outOfOrderMs: hourMs, retentionMs: Infinity, retentionBytesMax: Infinity, freeBytesMin: 0, readOnly: false, refreshMs: 300_000, hashSeed: { a: 1, b: 2, c: 3, d: 4 },
+      clock,
+      files: new FaultyFiles(files, life),
+      bucket: faulty,
+      random,
+      log: silentLog,
+      limits: defaultLimits,
+      directory: 'data',
+      defaultTenant: 'anonymous',
+      durability,
+      syncAlways: false,
+      blockMs: 2 * hourMs,
+      outOfOrderMs: hourMs,
+      retentionMs: Infinity,
+      retentionBytesMax: Infinity,
+      freeBytesMin: 0,
+      readOnly: false,
+      refreshMs: 300_000,
+      hashSeed: { a: 1, b: 2, c: 3, d: 4 },
     })
     const started = await drive(clock, life, engine.open())
     if (started === 'failed') continue
@@ -63,12 +82,25 @@ async function simulate(seed: number): Promise<void> {
 /** Moves time until the work has ended, the process has died, or nothing more happens. */
 async function drive(clock: VirtualClock, life: Life, work: Promise<unknown>): Promise<'ok' | 'failed' | 'dead'> {
   let state: 'ok' | 'failed' | undefined
-  work.then(() => { state = 'ok' }, () => { state = 'failed' })
+  work.then(
+    () => {
+      state = 'ok'
+    },
+    () => {
+      state = 'failed'
+    },
+  )
   for (let i = 0; i < 400 && state === undefined && !life.crashed; i++) await clock.advance(i < 20 ? 20 : 1000)
   return state ?? 'dead'
 }
 
-async function live(engine: MetricsEngine, clock: VirtualClock, life: Life, random: Random, model: Model): Promise<void> {
+async function live(
+  engine: MetricsEngine,
+  clock: VirtualClock,
+  life: Life,
+  random: Random,
+  model: Model,
+): Promise<void> {
   for (let step = 0; step < stepsPerLife && !life.crashed; step++) {
     const builder = new BatchBuilder()
     const batch: [key: string, value: number][] = []
@@ -83,8 +115,11 @@ async function live(engine: MetricsEngine, clock: VirtualClock, life: Life, rand
       builder.add(Labels.fromObject({ __name__: 'sim', series: String(series) }), timeMs, value)
     }
     const refused = new Set<string>()
-    const result = engine.append('anonymous', builder.batch).then(r => { if (r.refused > 0) for (const [key] of batch) refused.add(key) })
-    if (await drive(clock, life, result) === 'ok') for (const [key, value] of batch) if (!refused.has(key)) model.acknowledged.set(key, value)
+    const result = engine.append('anonymous', builder.batch).then(r => {
+      if (r.refused > 0) for (const [key] of batch) refused.add(key)
+    })
+    if ((await drive(clock, life, result)) === 'ok')
+      for (const [key, value] of batch) if (!refused.has(key)) model.acknowledged.set(key, value)
     const what = below(random, 12)
     if (what === 0) await drive(clock, life, engine.flush())
     else if (what === 1) await drive(clock, life, engine.maintain())
@@ -92,7 +127,14 @@ async function live(engine: MetricsEngine, clock: VirtualClock, life: Life, rand
   }
 }
 
-async function verify(engine: MetricsEngine, model: Model, bucket: FaultyBucket, clock: VirtualClock, life: Life, where: string): Promise<void> {
+async function verify(
+  engine: MetricsEngine,
+  model: Model,
+  bucket: FaultyBucket,
+  clock: VirtualClock,
+  life: Life,
+  where: string,
+): Promise<void> {
   const faults = bucket.faultOneIn
   bucket.faultOneIn = 0
   const found = new Map<string, number>()
@@ -111,16 +153,25 @@ async function verify(engine: MetricsEngine, model: Model, bucket: FaultyBucket,
     }
   })()
   let problem: unknown
-  const state = await drive(clock, life, read.catch((error: unknown) => { problem = error }))
+  const state = await drive(
+    clock,
+    life,
+    read.catch((error: unknown) => {
+      problem = error
+    }),
+  )
   bucket.faultOneIn = faults
   if (problem !== undefined) throw problem
   if (state === 'dead') return
-  for (const [key, value] of model.acknowledged) assert.equal(found.get(key), value, `${where}: acknowledged ${key} = ${value}, found ${found.get(key)}`)
-  for (const [key, value] of found) assert.equal(value, model.sent.get(key), `${where}: ${key} = ${value} was never sent`)
+  for (const [key, value] of model.acknowledged)
+    assert.equal(found.get(key), value, `${where}: acknowledged ${key} = ${value}, found ${found.get(key)}`)
+  for (const [key, value] of found)
+    assert.equal(value, model.sent.get(key), `${where}: ${key} = ${value} was never sent`)
 }
 
 const one = process.env['SEED']
-const seeds = one === undefined ? Array.from({ length: Number(process.env['SEEDS'] ?? 200) }, (_, i) => i + 1) : [Number(one)]
+const seeds =
+  one === undefined ? Array.from({ length: Number(process.env['SEEDS'] ?? 200) }, (_, i) => i + 1) : [Number(one)]
 
 test(`${seeds.length} seeds`, { timeout: 280_000 }, async () => {
   const failed: string[] = []

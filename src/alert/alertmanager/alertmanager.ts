@@ -34,14 +34,34 @@ export interface AlertmanagerWorld {
   mail: (mail: Mail) => Promise<void>
 }
 
-export interface IncomingAlert { labels: Labels; annotations: Labels; startsMs: number | undefined; endsMs: number | undefined; generatorUrl: string }
-export type AlertStatus = { state: 'unprocessed' | 'active' | 'suppressed'; silencedBy: string[]; inhibitedBy: string[]; mutedBy: string[] }
+export interface IncomingAlert {
+  labels: Labels
+  annotations: Labels
+  startsMs: number | undefined
+  endsMs: number | undefined
+  generatorUrl: string
+}
+export type AlertStatus = {
+  state: 'unprocessed' | 'active' | 'suppressed'
+  silencedBy: string[]
+  inhibitedBy: string[]
+  mutedBy: string[]
+}
 
-interface AlertGroup { key: string; route: RouteSettings; labels: Labels; alerts: Map<string, ManagedAlert>; timer: Timer | undefined; hasFlushed: boolean; isFlushing: boolean }
+interface AlertGroup {
+  key: string
+  route: RouteSettings
+  labels: Labels
+  alerts: Map<string, ManagedAlert>
+  timer: Timer | undefined
+  hasFlushed: boolean
+  isFlushing: boolean
+}
 
 /** Alerts that are over are forgotten after this. */
 const alertGcMs = 1_800_000
-const retryLeastMs = 500, retryMostMs = 60_000
+const retryLeastMs = 500,
+  retryMostMs = 60_000
 const backupEveryMs = 60_000
 
 export class Alertmanager {
@@ -68,8 +88,12 @@ export class Alertmanager {
     this.#state = new AlertmanagerState(world.random)
   }
 
-  get config(): AlertmanagerConfig { return this.#config }
-  get silences(): ReadonlyMap<string, Silence> { return this.#state.silences }
+  get config(): AlertmanagerConfig {
+    return this.#config
+  }
+  get silences(): ReadonlyMap<string, Silence> {
+    return this.#state.silences
+  }
 
   async open(): Promise<void> {
     const { files, statePath, backup, log, clock } = this.#world
@@ -95,7 +119,10 @@ export class Alertmanager {
       if (!this.#isChanged || backup === undefined || sinceBackupMs < backupEveryMs) return
       sinceBackupMs = 0
       this.#isChanged = false
-      await backup.write(this.#state.encode(nowMs)).catch((error: unknown) => { this.#isChanged = true; log.warn('silences could not be copied to the bucket', { error: messageOf(error) }) })
+      await backup.write(this.#state.encode(nowMs)).catch((error: unknown) => {
+        this.#isChanged = true
+        log.warn('silences could not be copied to the bucket', { error: messageOf(error) })
+      })
     })
   }
 
@@ -108,7 +135,10 @@ export class Alertmanager {
     // What is being told goes on by the configuration that it began with.
     const before = [...this.#clients]
     void Promise.all(this.#flushes).then(async () => {
-      for (const [integration, client] of before) { this.#clients.delete(integration); await client.close() }
+      for (const [integration, client] of before) {
+        this.#clients.delete(integration)
+        await client.close()
+      }
     })
     for (const alert of this.#alerts.values()) this.#dispatch(alert)
   }
@@ -120,14 +150,29 @@ export class Alertmanager {
     const nowMs = this.#world.clock.nowMs()
     const problems: string[] = []
     for (const alert of incoming) {
-      if (alert.labels.size === 0) { problems.push('at least one label pair required'); continue }
+      if (alert.labels.size === 0) {
+        problems.push('at least one label pair required')
+        continue
+      }
       const startsMs = alert.startsMs ?? (alert.endsMs !== undefined ? Math.min(alert.endsMs, nowMs) : nowMs)
       const isTimeout = alert.endsMs === undefined
       const endsMs = alert.endsMs ?? nowMs + this.#config.resolveTimeoutMs
-      if (endsMs < startsMs) { problems.push('start time must be before end time'); continue }
+      if (endsMs < startsMs) {
+        problems.push('start time must be before end time')
+        continue
+      }
       const fingerprint = fingerprintOf(alert.labels)
       const old = this.#alerts.get(fingerprint)
-      const own: ManagedAlert = { labels: alert.labels, annotations: alert.annotations, startsMs, endsMs, updatedMs: nowMs, generatorUrl: alert.generatorUrl, isTimeout, fingerprint }
+      const own: ManagedAlert = {
+        labels: alert.labels,
+        annotations: alert.annotations,
+        startsMs,
+        endsMs,
+        updatedMs: nowMs,
+        generatorUrl: alert.generatorUrl,
+        isTimeout,
+        fingerprint,
+      }
       // The same incident, when both touch each other in time.
       if (old !== undefined && own.endsMs > old.startsMs && own.startsMs < old.endsMs) {
         own.startsMs = Math.min(old.startsMs, own.startsMs)
@@ -139,12 +184,22 @@ export class Alertmanager {
     return { problems }
   }
 
-  alerts(): ManagedAlert[] { const nowMs = this.#world.clock.nowMs(); return [...this.#alerts.values()].filter(a => a.endsMs > nowMs) }
+  alerts(): ManagedAlert[] {
+    const nowMs = this.#world.clock.nowMs()
+    return [...this.#alerts.values()].filter(a => a.endsMs > nowMs)
+  }
 
   /** Groups with what they hold now. */
   groups(): { receiver: string; labels: Labels; route: RouteSettings; alerts: ManagedAlert[] }[] {
     const nowMs = this.#world.clock.nowMs()
-    return [...this.#groups.values()].map(g => ({ receiver: g.route.receiver, labels: g.labels, route: g.route, alerts: [...g.alerts.values()].filter(a => a.endsMs > nowMs) })).filter(g => g.alerts.length > 0)
+    return [...this.#groups.values()]
+      .map(g => ({
+        receiver: g.route.receiver,
+        labels: g.labels,
+        route: g.route,
+        alerts: [...g.alerts.values()].filter(a => a.endsMs > nowMs),
+      }))
+      .filter(g => g.alerts.length > 0)
   }
 
   /** The routes that an alert takes, in order. */
@@ -162,9 +217,15 @@ export class Alertmanager {
   /** `route`: as a member of a group, which may be mute. */
   statusOf(alert: ManagedAlert, route?: RouteSettings): AlertStatus {
     const nowMs = this.#world.clock.nowMs()
-    const silencedBy = this.#state.silencing(alert.labels, nowMs), inhibitedBy = this.#inhibiting(alert)
-    const mutedBy = route === undefined ? [] : this.#muting(route, nowMs) ?? []
-    return { state: silencedBy.length + inhibitedBy.length + mutedBy.length > 0 ? 'suppressed' : 'active', silencedBy, inhibitedBy, mutedBy }
+    const silencedBy = this.#state.silencing(alert.labels, nowMs),
+      inhibitedBy = this.#inhibiting(alert)
+    const mutedBy = route === undefined ? [] : (this.#muting(route, nowMs) ?? [])
+    return {
+      state: silencedBy.length + inhibitedBy.length + mutedBy.length > 0 ? 'suppressed' : 'active',
+      silencedBy,
+      inhibitedBy,
+      mutedBy,
+    }
   }
 
   /** Fingerprints of the alerts that inhibit one. */
@@ -175,7 +236,12 @@ export class Alertmanager {
       if (!matchesAll(target, name => alert.labels.get(name))) continue
       const isSourceToo = matchesAll(source, name => alert.labels.get(name))
       for (const other of this.#alerts.values()) {
-        if (other.endsMs <= nowMs || !matchesAll(source, name => other.labels.get(name)) || !equal.every(name => other.labels.get(name) === alert.labels.get(name))) continue
+        if (
+          other.endsMs <= nowMs ||
+          !matchesAll(source, name => other.labels.get(name)) ||
+          !equal.every(name => other.labels.get(name) === alert.labels.get(name))
+        )
+          continue
         // Nothing inhibits itself, nor what is of the same kind on both sides.
         if (isSourceToo && matchesAll(target, name => other.labels.get(name))) continue
         found.push(other.fingerprint)
@@ -188,7 +254,10 @@ export class Alertmanager {
   /** Names of the intervals that a route is mute for; undefined: it isn't. */
   #muting(route: RouteSettings, nowMs: number): string[] | undefined {
     const { timeIntervals } = this.#config
-    const inside = (name: string): boolean => { const interval = timeIntervals.get(name); return interval !== undefined && isWithin(interval, nowMs) }
+    const inside = (name: string): boolean => {
+      const interval = timeIntervals.get(name)
+      return interval !== undefined && isWithin(interval, nowMs)
+    }
     const mute = route.muteIntervals.filter(inside)
     if (mute.length > 0) return mute
     return route.activeIntervals.length > 0 && !route.activeIntervals.some(inside) ? route.activeIntervals : undefined
@@ -199,7 +268,10 @@ export class Alertmanager {
   #dispatch(alert: ManagedAlert): void {
     const nowMs = this.#world.clock.nowMs()
     for (const route of this.routesOf(alert.labels)) {
-      const labels = route.groupBy === undefined ? alert.labels : Labels.from(route.groupBy.map((name): [string, string] => [name, alert.labels.get(name)]))
+      const labels =
+        route.groupBy === undefined
+          ? alert.labels
+          : Labels.from(route.groupBy.map((name): [string, string] => [name, alert.labels.get(name)]))
       const shown = `{${Array.from({ length: labels.size }, (_, i) => `${labels.pairs[2 * i]!}=${JSON.stringify(labels.pairs[2 * i + 1])}`).join(', ')}}`
       const key = `${route.key}:${shown}`
       const place = `${routeId(this.#config.route, route)} ${key}`
@@ -207,7 +279,10 @@ export class Alertmanager {
       if (group === undefined) {
         // What is over already begins no group.
         if (alert.endsMs <= nowMs) continue
-        this.#groups.set(place, group = { key, route, labels, alerts: new Map(), timer: undefined, hasFlushed: false, isFlushing: false })
+        this.#groups.set(
+          place,
+          (group = { key, route, labels, alerts: new Map(), timer: undefined, hasFlushed: false, isFlushing: false }),
+        )
         this.#arm(group, place, route.groupWaitMs)
       }
       group.alerts.set(alert.fingerprint, alert)
@@ -220,11 +295,21 @@ export class Alertmanager {
     if (this.#stopped) return
     group.timer?.cancel()
     group.timer = this.#world.clock.after(delayMs, () => {
-      if (group.isFlushing) { this.#arm(group, place, group.route.groupIntervalMs); return }
+      if (group.isFlushing) {
+        this.#arm(group, place, group.route.groupIntervalMs)
+        return
+      }
       this.#arm(group, place, group.route.groupIntervalMs)
       group.hasFlushed = true
       group.isFlushing = true
-      const flush = this.#flush(group, place).catch((error: unknown) => { this.#world.log.error('a group of alerts could not be told', { group: group.key, error: messageOf(error) }) }).finally(() => { group.isFlushing = false; this.#flushes.delete(flush) })
+      const flush = this.#flush(group, place)
+        .catch((error: unknown) => {
+          this.#world.log.error('a group of alerts could not be told', { group: group.key, error: messageOf(error) })
+        })
+        .finally(() => {
+          group.isFlushing = false
+          this.#flushes.delete(flush)
+        })
       this.#flushes.add(flush)
     })
   }
@@ -234,43 +319,81 @@ export class Alertmanager {
     // As they are now: an alert that is told again meanwhile is another state of it.
     const all = [...group.alerts.values()].sort((a, b) => (a.labels.key < b.labels.key ? -1 : 1))
     const isTold = await this.#notify(group, all, nowMs)
-    if (isTold) for (const alert of all) if (alert.endsMs <= nowMs && group.alerts.get(alert.fingerprint) === alert) group.alerts.delete(alert.fingerprint)
-    if (group.alerts.size === 0) { group.timer?.cancel(); if (this.#groups.get(place) === group) this.#groups.delete(place) }
+    if (isTold)
+      for (const alert of all)
+        if (alert.endsMs <= nowMs && group.alerts.get(alert.fingerprint) === alert)
+          group.alerts.delete(alert.fingerprint)
+    if (group.alerts.size === 0) {
+      group.timer?.cancel()
+      if (this.#groups.get(place) === group) this.#groups.delete(place)
+    }
   }
 
   /** Whether every way was told, or had nothing to be told. */
   async #notify(group: AlertGroup, all: readonly ManagedAlert[], nowMs: number): Promise<boolean> {
     if (this.#muting(group.route, nowMs) !== undefined) return true
-    const shown = all.filter(alert => this.#inhibiting(alert).length === 0 && this.#state.silencing(alert.labels, nowMs).length === 0)
+    const shown = all.filter(
+      alert => this.#inhibiting(alert).length === 0 && this.#state.silencing(alert.labels, nowMs).length === 0,
+    )
     if (shown.length === 0) return true
     const receiver = this.#config.receivers.find(r => r.name === group.route.receiver)
-    const told = await Promise.all((receiver?.integrations ?? []).map((integration, i) => this.#tell(group, receiver!, integration, i, shown, nowMs)))
+    const told = await Promise.all(
+      (receiver?.integrations ?? []).map((integration, i) =>
+        this.#tell(group, receiver!, integration, i, shown, nowMs),
+      ),
+    )
     return told.every(Boolean)
   }
 
-  async #tell(group: AlertGroup, receiver: ReceiverSettings, integration: Integration, index: number, alerts: readonly ManagedAlert[], nowMs: number): Promise<boolean> {
-    const firing = alerts.filter(a => a.endsMs > nowMs), resolved = alerts.filter(a => a.endsMs <= nowMs)
+  async #tell(
+    group: AlertGroup,
+    receiver: ReceiverSettings,
+    integration: Integration,
+    index: number,
+    alerts: readonly ManagedAlert[],
+    nowMs: number,
+  ): Promise<boolean> {
+    const firing = alerts.filter(a => a.endsMs > nowMs),
+      resolved = alerts.filter(a => a.endsMs <= nowMs)
     const logKey = `${receiver.name}/${integration.kind}/${index}:${group.key}`
     const entry = this.#state.notifications.get(logKey)
-    const firingIds = firing.map(a => a.fingerprint), resolvedIds = resolved.map(a => a.fingerprint)
+    const firingIds = firing.map(a => a.fingerprint),
+      resolvedIds = resolved.map(a => a.fingerprint)
     const reason = newsOf(entry, firingIds, resolvedIds, integration.sendResolved, group.route.repeatIntervalMs, nowMs)
     if (reason === undefined) return true
     const sent = integration.sendResolved ? alerts : firing
     if (sent.length > 0) {
-      const data = { receiver: receiver.name, status: firing.length > 0 ? 'firing' as const : 'resolved' as const, alerts: sent, groupLabels: group.labels, externalUrl: this.#world.externalUrl, nowMs }
+      const data = {
+        receiver: receiver.name,
+        status: firing.length > 0 ? ('firing' as const) : ('resolved' as const),
+        alerts: sent,
+        groupLabels: group.labels,
+        externalUrl: this.#world.externalUrl,
+        nowMs,
+      }
       if (!(await this.#send(integration, { data, groupKey: group.key, reason }, group))) return false
     }
-    this.#state.notifications.set(logKey, { atMs: nowMs, firing: firingIds, resolved: resolvedIds, expiresMs: nowMs + 2 * group.route.repeatIntervalMs + 3_600_000 })
+    this.#state.notifications.set(logKey, {
+      atMs: nowMs,
+      firing: firingIds,
+      resolved: resolvedIds,
+      expiresMs: nowMs + 2 * group.route.repeatIntervalMs + 3_600_000,
+    })
     await this.#save()
     return true
   }
 
   /** Tries again until the group's next turn. */
-  async #send(integration: Integration, outgoing: Parameters<typeof sendNotification>[1], group: AlertGroup): Promise<boolean> {
+  async #send(
+    integration: Integration,
+    outgoing: Parameters<typeof sendNotification>[1],
+    group: AlertGroup,
+  ): Promise<boolean> {
     const { clock, log, readSecret, mail, client } = this.#world
     let own = this.#clients.get(integration)
-    if (own === undefined) this.#clients.set(integration, own = client(integration.client))
-    const secret = async ({ text, file }: Secret): Promise<string> => (file === '' ? text : (await readSecret(file)).trim())
+    if (own === undefined) this.#clients.set(integration, (own = client(integration.client)))
+    const secret = async ({ text, file }: Secret): Promise<string> =>
+      file === '' ? text : (await readSecret(file)).trim()
     const endMs = clock.monotonicMs() + Math.max(group.route.groupIntervalMs, 10_000)
     for (let waitMs = retryLeastMs; ; waitMs = Math.min(retryMostMs, waitMs * 2)) {
       try {
@@ -279,12 +402,27 @@ export class Alertmanager {
         return true
       } catch (error) {
         this.failures++
-        const isOver = error instanceof GivenUpError || error instanceof BadDataError || clock.monotonicMs() + waitMs >= endMs || this.#stopped
-        log.warn(isOver ? 'a notification was given up' : 'a notification failed, it is tried again', { receiver: outgoing.data.receiver, kind: integration.kind, group: group.key, error: messageOf(error) })
+        const isOver =
+          error instanceof GivenUpError ||
+          error instanceof BadDataError ||
+          clock.monotonicMs() + waitMs >= endMs ||
+          this.#stopped
+        log.warn(isOver ? 'a notification was given up' : 'a notification failed, it is tried again', {
+          receiver: outgoing.data.receiver,
+          kind: integration.kind,
+          group: group.key,
+          error: messageOf(error),
+        })
         if (isOver) return false
       }
       await new Promise<void>(resolve => {
-        const wait = { timer: clock.after(waitMs, () => { this.#waits.delete(wait); resolve() }), resolve }
+        const wait = {
+          timer: clock.after(waitMs, () => {
+            this.#waits.delete(wait)
+            resolve()
+          }),
+          resolve,
+        }
         this.#waits.add(wait)
       })
       if (this.#stopped) return false
@@ -309,18 +447,26 @@ export class Alertmanager {
     this.#isChanged = true
     const { files, statePath, clock } = this.#world
     const write = this.#saving.then(() => files.writeAtomic(statePath, this.#state.encode(clock.nowMs())))
-    this.#saving = write.catch(() => { /* told to whoever waits for this write */ })
+    this.#saving = write.catch(() => {
+      /* told to whoever waits for this write */
+    })
     await write
   }
 
   async stop(): Promise<void> {
     this.#stopped = true
     for (const group of this.#groups.values()) group.timer?.cancel()
-    for (const { timer, resolve } of this.#waits) { timer.cancel(); resolve() }
+    for (const { timer, resolve } of this.#waits) {
+      timer.cancel()
+      resolve()
+    }
     await this.#maintenance?.stop()
     await Promise.all(this.#flushes)
     await this.#saving
-    if (this.#isChanged) await this.#world.backup?.write(this.#state.encode(this.#world.clock.nowMs())).catch(() => { /* the disk has it */ })
+    if (this.#isChanged)
+      await this.#world.backup?.write(this.#state.encode(this.#world.clock.nowMs())).catch(() => {
+        /* the disk has it */
+      })
     await Promise.all([...this.#clients.values()].map(client => client.close()))
   }
 }
@@ -329,7 +475,10 @@ export class Alertmanager {
 function routeId(root: RouteSettings, wanted: RouteSettings): string {
   let id = ''
   const walk = (route: RouteSettings, path: string): boolean => {
-    if (route === wanted) { id = path; return true }
+    if (route === wanted) {
+      id = path
+      return true
+    }
     return route.routes.some((child, i) => walk(child, `${path}.${i}`))
   }
   walk(root, '0')
@@ -337,7 +486,14 @@ function routeId(root: RouteSettings, wanted: RouteSettings): string {
 }
 
 /** Why a receiver has to be told, after what it was told last; undefined: it hasn't. */
-function newsOf(entry: { atMs: number; firing: string[]; resolved: string[] } | undefined, firing: readonly string[], resolved: readonly string[], sendResolved: boolean, repeatMs: number, nowMs: number): string | undefined {
+function newsOf(
+  entry: { atMs: number; firing: string[]; resolved: string[] } | undefined,
+  firing: readonly string[],
+  resolved: readonly string[],
+  sendResolved: boolean,
+  repeatMs: number,
+  nowMs: number,
+): string | undefined {
   if (entry === undefined) return firing.length > 0 ? 'first notification' : undefined
   if (firing.some(id => !entry.firing.includes(id))) return 'new alerts added'
   // All over: told once, if there was something before.

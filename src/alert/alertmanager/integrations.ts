@@ -15,21 +15,42 @@ export interface SendWorld {
   mail: (mail: Mail) => Promise<void>
 }
 /** `reason`: why the receiver is told, in words. */
-export interface Outgoing { data: TemplateData; groupKey: string; reason: string }
+export interface Outgoing {
+  data: TemplateData
+  groupKey: string
+  reason: string
+}
 
 const timeoutMs = 30_000
 const replyBytesMax = 1 << 20
 const zeroTime = '0001-01-01T00:00:00Z'
 
 /** Cut to so many characters, with a mark. */
-function cut(text: string, most: number): string { const runes = [...text]; return runes.length <= most ? text : `${runes.slice(0, most - 1).join('')}…` }
+function cut(text: string, most: number): string {
+  const runes = [...text]
+  return runes.length <= most ? text : `${runes.slice(0, most - 1).join('')}…`
+}
 
 /** What won't be better by trying again. */
-export class GivenUpError extends BadDataError { override name = 'GivenUpError' }
+export class GivenUpError extends BadDataError {
+  override name = 'GivenUpError'
+}
 
-async function post(world: SendWorld, url: string, body: unknown, headers: Record<string, string> = {}, limitMs = 0): Promise<string> {
+async function post(
+  world: SendWorld,
+  url: string,
+  body: unknown,
+  headers: Record<string, string> = {},
+  limitMs = 0,
+): Promise<string> {
   if (!/^https?:\/\//.test(url)) throw new GivenUpError(`${JSON.stringify(url)} is no URL to send to`)
-  const reply = await world.client.send(url, { method: 'POST', headers: { 'content-type': 'application/json', 'user-agent': 'Tercet', ...headers }, body: typeof body === 'string' ? body : JSON.stringify(body), timeoutMs: limitMs > 0 ? limitMs : timeoutMs, bodyBytesMax: replyBytesMax })
+  const reply = await world.client.send(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'user-agent': 'Tercet', ...headers },
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+    timeoutMs: limitMs > 0 ? limitMs : timeoutMs,
+    bodyBytesMax: replyBytesMax,
+  })
   const text = Buffer.from(reply.body).toString('utf8')
   if (reply.status >= 200 && reply.status < 300) return text
   const shown = `${new URL(url).host} answered ${reply.status}: ${text.slice(0, 200)}`
@@ -39,7 +60,15 @@ async function post(world: SendWorld, url: string, body: unknown, headers: Recor
 
 function alertJson(alert: ManagedAlert, nowMs: number): Record<string, unknown> {
   const status = statusOf(alert, nowMs)
-  return { status, labels: Object.fromEntries(pairsOf(alert.labels)), annotations: Object.fromEntries(pairsOf(alert.annotations)), startsAt: new Date(alert.startsMs).toISOString(), endsAt: status === 'resolved' ? new Date(alert.endsMs).toISOString() : zeroTime, generatorURL: alert.generatorUrl, fingerprint: alert.fingerprint }
+  return {
+    status,
+    labels: Object.fromEntries(pairsOf(alert.labels)),
+    annotations: Object.fromEntries(pairsOf(alert.annotations)),
+    startsAt: new Date(alert.startsMs).toISOString(),
+    endsAt: status === 'resolved' ? new Date(alert.endsMs).toISOString() : zeroTime,
+    generatorURL: alert.generatorUrl,
+    fingerprint: alert.fingerprint,
+  }
 }
 
 /** The hash that stands for a group where a receiver wants a short key. */
@@ -57,22 +86,54 @@ function structured(text: string): unknown {
 type Sender = (integration: Integration, outgoing: Outgoing, world: SendWorld) => Promise<void>
 
 const webhook: Sender = async ({ secrets, numbers }, { data, groupKey, reason }, world) => {
-  const most = numbers['max_alerts']!, alerts = most > 0 ? data.alerts.slice(0, most) : data.alerts
-  await post(world, (await world.secret(secrets['url']!)).trim(), {
-    receiver: data.receiver, status: data.status, alerts: alerts.map(a => alertJson(a, data.nowMs)), groupLabels: Object.fromEntries(pairsOf(data.groupLabels)), commonLabels: Object.fromEntries(commonPairs(data.alerts.map(a => a.labels))), commonAnnotations: Object.fromEntries(commonPairs(data.alerts.map(a => a.annotations))),
-    externalURL: data.externalUrl, version: '4', groupKey, notification_reason: reason, truncatedAlerts: data.alerts.length - alerts.length,
-  }, {}, numbers['timeout'])
+  const most = numbers['max_alerts']!,
+    alerts = most > 0 ? data.alerts.slice(0, most) : data.alerts
+  await post(
+    world,
+    (await world.secret(secrets['url']!)).trim(),
+    {
+      receiver: data.receiver,
+      status: data.status,
+      alerts: alerts.map(a => alertJson(a, data.nowMs)),
+      groupLabels: Object.fromEntries(pairsOf(data.groupLabels)),
+      commonLabels: Object.fromEntries(commonPairs(data.alerts.map(a => a.labels))),
+      commonAnnotations: Object.fromEntries(commonPairs(data.alerts.map(a => a.annotations))),
+      externalURL: data.externalUrl,
+      version: '4',
+      groupKey,
+      notification_reason: reason,
+      truncatedAlerts: data.alerts.length - alerts.length,
+    },
+    {},
+    numbers['timeout'],
+  )
 }
 
 const email: Sender = async ({ texts, secrets, flags, maps }, { data, groupKey }, { templates, secret, mail }) => {
-  const headers = new Map(maps['headers']!.map(([name, value]): [string, string] => [name.toLowerCase(), templates.text(value, data)]))
-  const smarthost = texts['smarthost']!, colon = smarthost.lastIndexOf(':')
+  const headers = new Map(
+    maps['headers']!.map(([name, value]): [string, string] => [name.toLowerCase(), templates.text(value, data)]),
+  )
+  const smarthost = texts['smarthost']!,
+    colon = smarthost.lastIndexOf(':')
   const subject = headers.get('subject') ?? templates.text('{{ template "email.default.subject" . }}', data)
-  const from = templates.text(texts['from']!, data), to = templates.text(texts['to']!, data)
+  const from = templates.text(texts['from']!, data),
+    to = templates.text(texts['to']!, data)
   for (const name of ['subject', 'from', 'to']) headers.delete(name)
   await mail({
-    host: smarthost.slice(0, colon), port: Number(smarthost.slice(colon + 1)), hello: texts['hello']!, username: texts['auth_username']!, password: await secret(secrets['auth_password']!), requireTls: flags['require_tls']!, implicitTls: flags['force_implicit_tls']!, isUnverified: flags['insecure_skip_verify'] === true,
-    from, to, subject, text: texts['text'] === '' ? '' : templates.text(texts['text']!, data), html: texts['html'] === '' ? '' : templates.html(texts['html']!, data), headers: { ...Object.fromEntries(headers), 'x-tercet-group': hashed(groupKey) },
+    host: smarthost.slice(0, colon),
+    port: Number(smarthost.slice(colon + 1)),
+    hello: texts['hello']!,
+    username: texts['auth_username']!,
+    password: await secret(secrets['auth_password']!),
+    requireTls: flags['require_tls']!,
+    implicitTls: flags['force_implicit_tls']!,
+    isUnverified: flags['insecure_skip_verify'] === true,
+    from,
+    to,
+    subject,
+    text: texts['text'] === '' ? '' : templates.text(texts['text']!, data),
+    html: texts['html'] === '' ? '' : templates.html(texts['html']!, data),
+    headers: { ...Object.fromEntries(headers), 'x-tercet-group': hashed(groupKey) },
   })
 }
 
@@ -80,12 +141,50 @@ const slack: Sender = async ({ texts, secrets, flags, lists, numbers }, { data }
   const t = (name: string): string => world.templates.text(texts[name]!, data)
   const optional = (name: string, value: string): Record<string, string> => (value === '' ? {} : { [name]: value })
   const attachment = {
-    ...optional('title', cut(t('title'), 1024)), ...optional('title_link', t('title_link')), ...optional('pretext', t('pretext')), ...optional('text', t('text')), ...optional('fallback', t('fallback')), ...optional('callback_id', t('callback_id')), ...optional('image_url', t('image_url')), ...optional('thumb_url', t('thumb_url')), ...optional('footer', t('footer')), ...optional('color', t('color')), mrkdwn_in: ['fallback', 'pretext', 'text'],
-    ...(lists['fields']!.length === 0 ? {} : { fields: lists['fields']!.map(f => ({ title: world.templates.text(f['title'] ?? '', data), value: world.templates.text(f['value'] ?? '', data), short: f['short'] === undefined ? flags['short_fields']! : f['short'] === 'true' })) }),
-    ...(lists['actions']!.length === 0 ? {} : { actions: lists['actions']!.map(a => Object.fromEntries(Object.entries(a).map(([key, value]) => [key, world.templates.text(value, data)]))) }),
+    ...optional('title', cut(t('title'), 1024)),
+    ...optional('title_link', t('title_link')),
+    ...optional('pretext', t('pretext')),
+    ...optional('text', t('text')),
+    ...optional('fallback', t('fallback')),
+    ...optional('callback_id', t('callback_id')),
+    ...optional('image_url', t('image_url')),
+    ...optional('thumb_url', t('thumb_url')),
+    ...optional('footer', t('footer')),
+    ...optional('color', t('color')),
+    mrkdwn_in: ['fallback', 'pretext', 'text'],
+    ...(lists['fields']!.length === 0
+      ? {}
+      : {
+          fields: lists['fields']!.map(f => ({
+            title: world.templates.text(f['title'] ?? '', data),
+            value: world.templates.text(f['value'] ?? '', data),
+            short: f['short'] === undefined ? flags['short_fields']! : f['short'] === 'true',
+          })),
+        }),
+    ...(lists['actions']!.length === 0
+      ? {}
+      : {
+          actions: lists['actions']!.map(a =>
+            Object.fromEntries(Object.entries(a).map(([key, value]) => [key, world.templates.text(value, data)])),
+          ),
+        }),
   }
   const token = await world.secret(secrets['app_token']!)
-  const answer = await post(world, await world.secret(secrets['api_url']!), { ...optional('channel', t('channel')), ...optional('username', t('username')), ...optional('icon_emoji', t('icon_emoji')), ...optional('icon_url', t('icon_url')), ...optional('text', t('message_text')), ...(flags['link_names'] === true ? { link_names: true } : {}), attachments: [attachment] }, token === '' ? {} : { authorization: `Bearer ${token}` }, numbers['timeout'])
+  const answer = await post(
+    world,
+    await world.secret(secrets['api_url']!),
+    {
+      ...optional('channel', t('channel')),
+      ...optional('username', t('username')),
+      ...optional('icon_emoji', t('icon_emoji')),
+      ...optional('icon_url', t('icon_url')),
+      ...optional('text', t('message_text')),
+      ...(flags['link_names'] === true ? { link_names: true } : {}),
+      attachments: [attachment],
+    },
+    token === '' ? {} : { authorization: `Bearer ${token}` },
+    numbers['timeout'],
+  )
   if (!answer.startsWith('{')) return
   const { ok, error } = JSON.parse(answer) as { ok?: boolean; error?: string }
   if (ok === false) throw new GivenUpError(`Slack refused: ${error ?? 'no reason given'}`)
@@ -93,74 +192,219 @@ const slack: Sender = async ({ texts, secrets, flags, lists, numbers }, { data }
 
 const pagerduty: Sender = async ({ texts, secrets, maps, lists, numbers }, { data, groupKey }, world) => {
   const t = (name: string): string => world.templates.text(texts[name]!, data)
-  const details = Object.fromEntries(maps['details']!.map(([name, value]) => [name, structured(world.templates.text(value, data))]))
+  const details = Object.fromEntries(
+    maps['details']!.map(([name, value]) => [name, structured(world.templates.text(value, data))]),
+  )
   const routingKey = await world.secret(secrets['routing_key']!)
   const isFiring = data.status === 'firing'
   if (routingKey === '') {
-    await post(world, texts['url']!, { service_key: world.templates.text(await world.secret(secrets['service_key']!), data), event_type: isFiring ? 'trigger' : 'resolve', incident_key: hashed(groupKey), description: cut(t('description'), 1024), details, ...(isFiring ? { client: t('client'), client_url: t('client_url') } : {}) }, {}, numbers['timeout'])
+    await post(
+      world,
+      texts['url']!,
+      {
+        service_key: world.templates.text(await world.secret(secrets['service_key']!), data),
+        event_type: isFiring ? 'trigger' : 'resolve',
+        incident_key: hashed(groupKey),
+        description: cut(t('description'), 1024),
+        details,
+        ...(isFiring ? { client: t('client'), client_url: t('client_url') } : {}),
+      },
+      {},
+      numbers['timeout'],
+    )
     return
   }
-  const items = (name: string): Record<string, string>[] => lists[name]!.map(item => Object.fromEntries(Object.entries(item).map(([key, value]) => [key, world.templates.text(value, data)])))
-  await post(world, texts['url']!, {
-    routing_key: world.templates.text(routingKey, data), event_action: isFiring ? 'trigger' : 'resolve', dedup_key: hashed(groupKey), client: t('client'), client_url: t('client_url'), images: items('images'), links: items('links'),
-    payload: { summary: cut(t('description'), 1024) || 'no description', source: t('source') || t('client'), severity: t('severity') || 'error', class: t('class'), component: t('component'), group: t('group'), custom_details: details },
-  }, {}, numbers['timeout'])
+  const items = (name: string): Record<string, string>[] =>
+    lists[name]!.map(item =>
+      Object.fromEntries(Object.entries(item).map(([key, value]) => [key, world.templates.text(value, data)])),
+    )
+  await post(
+    world,
+    texts['url']!,
+    {
+      routing_key: world.templates.text(routingKey, data),
+      event_action: isFiring ? 'trigger' : 'resolve',
+      dedup_key: hashed(groupKey),
+      client: t('client'),
+      client_url: t('client_url'),
+      images: items('images'),
+      links: items('links'),
+      payload: {
+        summary: cut(t('description'), 1024) || 'no description',
+        source: t('source') || t('client'),
+        severity: t('severity') || 'error',
+        class: t('class'),
+        component: t('component'),
+        group: t('group'),
+        custom_details: details,
+      },
+    },
+    {},
+    numbers['timeout'],
+  )
 }
 
 const opsgenie: Sender = async ({ texts, secrets, maps, flags, lists }, { data, groupKey }, world) => {
   const t = (name: string): string => world.templates.text(texts[name]!, data)
-  const base = `${texts['api_url']!.replace(/\/$/, '')}/v2/alerts`, alias = hashed(groupKey), headers = { authorization: `GenieKey ${await world.secret(secrets['api_key']!)}` }
-  if (data.status === 'resolved') { await post(world, `${base}/${alias}/close?identifierType=alias`, { source: t('source') }, headers); return }
-  const details = { ...Object.fromEntries(commonPairs(data.alerts.map(a => a.labels))), ...Object.fromEntries(maps['details']!.map(([name, value]) => [name, world.templates.text(value, data)])) }
-  const split = (name: string): string[] => t(name).split(',').map(s => s.trim()).filter(Boolean)
-  await post(world, base, {
-    alias, message: cut(t('message'), 130), description: cut(t('description'), 15_000), details, source: t('source'), responders: lists['responders']!.map(r => Object.fromEntries(Object.entries(r).map(([key, value]) => [key, world.templates.text(value, data)]))), tags: split('tags'), note: t('note'), priority: t('priority'), entity: t('entity'), actions: split('actions'),
-  }, headers)
+  const base = `${texts['api_url']!.replace(/\/$/, '')}/v2/alerts`,
+    alias = hashed(groupKey),
+    headers = { authorization: `GenieKey ${await world.secret(secrets['api_key']!)}` }
+  if (data.status === 'resolved') {
+    await post(world, `${base}/${alias}/close?identifierType=alias`, { source: t('source') }, headers)
+    return
+  }
+  const details = {
+    ...Object.fromEntries(commonPairs(data.alerts.map(a => a.labels))),
+    ...Object.fromEntries(maps['details']!.map(([name, value]) => [name, world.templates.text(value, data)])),
+  }
+  const split = (name: string): string[] =>
+    t(name)
+      .split(',')
+      .map(s => s.trim())
+      .filter(Boolean)
+  await post(
+    world,
+    base,
+    {
+      alias,
+      message: cut(t('message'), 130),
+      description: cut(t('description'), 15_000),
+      details,
+      source: t('source'),
+      responders: lists['responders']!.map(r =>
+        Object.fromEntries(Object.entries(r).map(([key, value]) => [key, world.templates.text(value, data)])),
+      ),
+      tags: split('tags'),
+      note: t('note'),
+      priority: t('priority'),
+      entity: t('entity'),
+      actions: split('actions'),
+    },
+    headers,
+  )
   if (flags['update_alerts'] !== true) return
   await post(world, `${base}/${alias}/message?identifierType=alias`, { message: cut(t('message'), 130) }, headers)
-  await post(world, `${base}/${alias}/description?identifierType=alias`, { description: cut(t('description'), 15_000) }, headers)
+  await post(
+    world,
+    `${base}/${alias}/description?identifierType=alias`,
+    { description: cut(t('description'), 15_000) },
+    headers,
+  )
 }
 
 const telegram: Sender = async ({ texts, secrets, flags, numbers }, { data }, world) => {
   const mode = texts['parse_mode']!
-  const message = mode === 'HTML' ? world.templates.html(texts['message']!, data) : world.templates.text(texts['message']!, data)
-  await post(world, `${texts['api_url']!.replace(/\/$/, '')}/bot${await world.secret(secrets['bot_token']!)}/sendMessage`, {
-    chat_id: String(numbers['chat_id']!), text: cut(message, 4096), disable_notification: flags['disable_notifications']!, ...(mode === '' ? {} : { parse_mode: mode }), ...(numbers['message_thread_id']! > 0 ? { message_thread_id: numbers['message_thread_id']! } : {}), disable_web_page_preview: true,
-  })
+  const message =
+    mode === 'HTML' ? world.templates.html(texts['message']!, data) : world.templates.text(texts['message']!, data)
+  await post(
+    world,
+    `${texts['api_url']!.replace(/\/$/, '')}/bot${await world.secret(secrets['bot_token']!)}/sendMessage`,
+    {
+      chat_id: String(numbers['chat_id']!),
+      text: cut(message, 4096),
+      disable_notification: flags['disable_notifications']!,
+      ...(mode === '' ? {} : { parse_mode: mode }),
+      ...(numbers['message_thread_id']! > 0 ? { message_thread_id: numbers['message_thread_id']! } : {}),
+      disable_web_page_preview: true,
+    },
+  )
 }
 
 const discord: Sender = async ({ texts, secrets }, { data }, world) => {
   const t = (name: string): string => world.templates.text(texts[name]!, data)
-  await post(world, await world.secret(secrets['webhook_url']!), { content: cut(t('content'), 2000), embeds: [{ title: cut(t('title'), 256), description: cut(t('message'), 4096), color: data.status === 'firing' ? 0x992d22 : 0x2ecc71 }], ...(texts['username'] === '' ? {} : { username: t('username') }), ...(texts['avatar_url'] === '' ? {} : { avatar_url: t('avatar_url') }) })
+  await post(world, await world.secret(secrets['webhook_url']!), {
+    content: cut(t('content'), 2000),
+    embeds: [
+      {
+        title: cut(t('title'), 256),
+        description: cut(t('message'), 4096),
+        color: data.status === 'firing' ? 0x992d22 : 0x2ecc71,
+      },
+    ],
+    ...(texts['username'] === '' ? {} : { username: t('username') }),
+    ...(texts['avatar_url'] === '' ? {} : { avatar_url: t('avatar_url') }),
+  })
 }
 
 const msteams: Sender = async ({ texts, secrets }, { data }, world) => {
   const t = (name: string): string => world.templates.text(texts[name]!, data)
-  await post(world, await world.secret(secrets['webhook_url']!), { '@context': 'http://schema.org/extensions', type: 'MessageCard', title: t('title'), summary: t('summary'), text: t('text'), themeColor: data.status === 'firing' ? '8C1A1A' : '2DC72D' })
+  await post(world, await world.secret(secrets['webhook_url']!), {
+    '@context': 'http://schema.org/extensions',
+    type: 'MessageCard',
+    title: t('title'),
+    summary: t('summary'),
+    text: t('text'),
+    themeColor: data.status === 'firing' ? '8C1A1A' : '2DC72D',
+  })
 }
 
 const msteamsv2: Sender = async ({ texts, secrets }, { data }, world) => {
   const t = (name: string): string => world.templates.text(texts[name]!, data)
   await post(world, await world.secret(secrets['webhook_url']!), {
-    type: 'message', attachments: [{
-      contentType: 'application/vnd.microsoft.card.adaptive', contentUrl: null, content: {
-        $schema: 'http://adaptivecards.io/schemas/adaptive-card.json', type: 'AdaptiveCard', version: '1.4', msteams: { width: 'full' }, body: [{ type: 'TextBlock', text: t('title'), weight: 'Bolder', size: 'Medium', wrap: true, style: 'heading', color: data.status === 'firing' ? 'Attention' : 'Good' }, { type: 'TextBlock', text: t('text'), wrap: true }],
+    type: 'message',
+    attachments: [
+      {
+        contentType: 'application/vnd.microsoft.card.adaptive',
+        contentUrl: null,
+        content: {
+          $schema: 'http://adaptivecards.io/schemas/adaptive-card.json',
+          type: 'AdaptiveCard',
+          version: '1.4',
+          msteams: { width: 'full' },
+          body: [
+            {
+              type: 'TextBlock',
+              text: t('title'),
+              weight: 'Bolder',
+              size: 'Medium',
+              wrap: true,
+              style: 'heading',
+              color: data.status === 'firing' ? 'Attention' : 'Good',
+            },
+            { type: 'TextBlock', text: t('text'), wrap: true },
+          ],
+        },
       },
-    }],
+    ],
   })
 }
 
 const pushover: Sender = async ({ texts, secrets, flags, numbers }, { data }, world) => {
   const t = (name: string): string => world.templates.text(texts[name]!, data)
-  const priority = t('priority'), message = flags['html'] === true ? world.templates.html(texts['message']!, data) : t('message')
-  const form = new URLSearchParams({ token: await world.secret(secrets['token']!), user: await world.secret(secrets['user_key']!), title: cut(t('title'), 250), message: cut(message.trim(), 1024) || '(no details)', url: cut(t('url'), 512), url_title: t('url_title'), priority, ...(priority === '2' ? { retry: String(numbers['retry']! / 1000), expire: String(numbers['expire']! / 1000) } : {}), device: t('device'), sound: t('sound') })
+  const priority = t('priority'),
+    message = flags['html'] === true ? world.templates.html(texts['message']!, data) : t('message')
+  const form = new URLSearchParams({
+    token: await world.secret(secrets['token']!),
+    user: await world.secret(secrets['user_key']!),
+    title: cut(t('title'), 250),
+    message: cut(message.trim(), 1024) || '(no details)',
+    url: cut(t('url'), 512),
+    url_title: t('url_title'),
+    priority,
+    ...(priority === '2' ? { retry: String(numbers['retry']! / 1000), expire: String(numbers['expire']! / 1000) } : {}),
+    device: t('device'),
+    sound: t('sound'),
+  })
   if (flags['html'] === true) form.set('html', '1')
   if (flags['monospace'] === true) form.set('monospace', '1')
   for (const name of Array.from(form.keys())) if (form.get(name) === '') form.delete(name)
-  await post(world, 'https://api.pushover.net/1/messages.json', form.toString(), { 'content-type': 'application/x-www-form-urlencoded' })
+  await post(world, 'https://api.pushover.net/1/messages.json', form.toString(), {
+    'content-type': 'application/x-www-form-urlencoded',
+  })
 }
 
-const senders: Readonly<Record<Integration['kind'], Sender>> = { webhook, email, slack, pagerduty, opsgenie, telegram, discord, msteams, msteamsv2, pushover }
+const senders: Readonly<Record<Integration['kind'], Sender>> = {
+  webhook,
+  email,
+  slack,
+  pagerduty,
+  opsgenie,
+  telegram,
+  discord,
+  msteams,
+  msteamsv2,
+  pushover,
+}
 
 /** Throws GivenUpError when trying again won't help. */
 export async function sendNotification(integration: Integration, outgoing: Outgoing, world: SendWorld): Promise<void> {
@@ -168,7 +412,8 @@ export async function sendNotification(integration: Integration, outgoing: Outgo
     await senders[integration.kind](integration, outgoing, world)
   } catch (error) {
     // A template that fails fails again.
-    if (error instanceof Error && (error.name === 'ExecutionFailure' || error.name === 'TemplateError')) throw new GivenUpError(messageOf(error))
+    if (error instanceof Error && (error.name === 'ExecutionFailure' || error.name === 'TemplateError'))
+      throw new GivenUpError(messageOf(error))
     throw error
   }
 }

@@ -12,10 +12,16 @@ class MatcherParser {
   readonly #text: string
   #at = 0
 
-  constructor(text: string) { this.#text = text }
+  constructor(text: string) {
+    this.#text = text
+  }
 
-  #fail(message: string): never { throw new BadDataError(`bad matcher format: ${this.#text}: ${message}`) }
-  #skip(): void { while (/\s/.test(this.#text[this.#at] ?? '')) this.#at++ }
+  #fail(message: string): never {
+    throw new BadDataError(`bad matcher format: ${this.#text}: ${message}`)
+  }
+  #skip(): void {
+    while (/\s/.test(this.#text[this.#at] ?? '')) this.#at++
+  }
 
   #word(what: string): string {
     this.#skip()
@@ -23,8 +29,14 @@ class MatcherParser {
       let out = ''
       for (this.#at++; this.#at < this.#text.length; this.#at++) {
         const c = this.#text[this.#at]!
-        if (c === '"') { this.#at++; return out }
-        if (c !== '\\') { out += c; continue }
+        if (c === '"') {
+          this.#at++
+          return out
+        }
+        if (c !== '\\') {
+          out += c
+          continue
+        }
         const next = this.#text[++this.#at]
         out += next === 'n' ? '\n' : next === '"' || next === '\\' ? next : `\\${next ?? ''}`
       }
@@ -52,16 +64,25 @@ class MatcherParser {
     const matchers: Matcher[] = []
     for (;;) {
       this.#skip()
-      if (isBraced && this.#text[this.#at] === '}') { this.#at++; break }
-      if (this.#at >= this.#text.length) { if (isBraced) this.#fail('} is missing'); break }
+      if (isBraced && this.#text[this.#at] === '}') {
+        this.#at++
+        break
+      }
+      if (this.#at >= this.#text.length) {
+        if (isBraced) this.#fail('} is missing')
+        break
+      }
       const name = this.#word('a label name')
       this.#skip()
-      const kind = (['=~', '!~', '!=', '='] as const).find(k => this.#text.startsWith(k, this.#at)) ?? this.#fail('one of =, !=, =~, !~ was expected')
+      const kind =
+        (['=~', '!~', '!=', '='] as const).find(k => this.#text.startsWith(k, this.#at)) ??
+        this.#fail('one of =, !=, =~, !~ was expected')
       this.#at += kind.length
       matchers.push(matcherOf(kind, name, this.#value()))
       this.#skip()
       if (this.#text[this.#at] === ',') this.#at++
-      else if (this.#at < this.#text.length && this.#text[this.#at] !== '}') this.#fail(`something follows at ${this.#at}`)
+      else if (this.#at < this.#text.length && this.#text[this.#at] !== '}')
+        this.#fail(`something follows at ${this.#at}`)
     }
     this.#skip()
     if (this.#at < this.#text.length) this.#fail(`something follows at ${this.#at}`)
@@ -79,8 +100,14 @@ export function matcherOf(kind: MatchKind, name: string, value: string): Matcher
 }
 
 /** One or several. Throws BadDataError. */
-export function parseMatchers(text: string): Matcher[] { return new MatcherParser(text).parse() }
+export function parseMatchers(text: string): Matcher[] {
+  return new MatcherParser(text).parse()
+}
 
-export function matcherText({ kind, name, value }: Matcher): string { return `${/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name) ? name : JSON.stringify(name)}${kind}${JSON.stringify(value)}` }
+export function matcherText({ kind, name, value }: Matcher): string {
+  return `${/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name) ? name : JSON.stringify(name)}${kind}${JSON.stringify(value)}`
+}
 
-export function matchesAll(matchers: readonly Matcher[], get: (name: string) => string): boolean { return matchers.every(m => m.matches(get(m.name))) }
+export function matchesAll(matchers: readonly Matcher[], get: (name: string) => string): boolean {
+  return matchers.every(m => m.matches(get(m.name)))
+}

@@ -1,6 +1,14 @@
 /** What notification templates see: alerts, groups, sets of labels; and the functions that they call. Source: Alertmanager's public notification template reference. */
 import { messageOf } from '#core/errors.ts'
-import { builtins, GoInt, printGo, TemplateRunner, type GoFunction, type GoObject, type GoValue } from '#lang/gotemplate/execute.ts'
+import {
+  builtins,
+  GoInt,
+  printGo,
+  TemplateRunner,
+  type GoFunction,
+  type GoObject,
+  type GoValue,
+} from '#lang/gotemplate/execute.ts'
 import { GoTime } from '#lang/gotemplate/go-time-value.ts'
 import { parseTemplate, type Node, type Template } from '#lang/gotemplate/parse.ts'
 import { compileRe2 } from '#lang/regex/regex.ts'
@@ -8,25 +16,62 @@ import type { Labels } from '#model/labels.ts'
 import type { ManagedAlert } from './store.ts'
 import { defaultTemplates } from './default-templates.ts'
 
-const text = (value: GoValue | undefined): string => { if (typeof value === 'string') return value; if (value === undefined || value === null) return ''; return printGo(value) }
-const method = (run: (...args: GoValue[]) => GoValue) => (args: readonly GoValue[]): GoValue => run(...args)
+const text = (value: GoValue | undefined): string => {
+  if (typeof value === 'string') return value
+  if (value === undefined || value === null) return ''
+  return printGo(value)
+}
+const method =
+  (run: (...args: GoValue[]) => GoValue) =>
+  (args: readonly GoValue[]): GoValue =>
+    run(...args)
 
 /** A list with methods. */
 class MethodList extends Array<GoValue> implements GoObject {
   #methods: Readonly<Record<string, () => GoValue>> = {}
-  static withMethods(items: readonly GoValue[], methods: Readonly<Record<string, () => GoValue>>): MethodList { const list = new MethodList(); list.push(...items); list.#methods = methods; return list }
-  toGoString(): string { return `[${[...this].map(printGo).join(' ')}]` }
-  method(name: string): ((args: readonly GoValue[]) => GoValue) | undefined { const own = this.#methods[name]; return own === undefined ? undefined : () => own() }
+  static withMethods(items: readonly GoValue[], methods: Readonly<Record<string, () => GoValue>>): MethodList {
+    const list = new MethodList()
+    list.push(...items)
+    list.#methods = methods
+    return list
+  }
+  toGoString(): string {
+    return `[${[...this].map(printGo).join(' ')}]`
+  }
+  method(name: string): ((args: readonly GoValue[]) => GoValue) | undefined {
+    const own = this.#methods[name]
+    return own === undefined ? undefined : () => own()
+  }
 }
 
 function pairList(pairs: readonly [string, string][]): GoValue {
-  return MethodList.withMethods(pairs.map(([name, value]) => new Map<string, GoValue>([['Name', name], ['Value', value]])), { Names: () => pairs.map(p => p[0]), Values: () => pairs.map(p => p[1]), String: () => pairs.map(([n, v]) => `${n}=${v}`).join(', ') })
+  return MethodList.withMethods(
+    pairs.map(
+      ([name, value]) =>
+        new Map<string, GoValue>([
+          ['Name', name],
+          ['Value', value],
+        ]),
+    ),
+    {
+      Names: () => pairs.map(p => p[0]),
+      Values: () => pairs.map(p => p[1]),
+      String: () => pairs.map(([n, v]) => `${n}=${v}`).join(', '),
+    },
+  )
 }
 
 /** Labels or annotations: a map with methods. A name that is not there prints nothing. */
 class KeyValues extends Map<string, GoValue> implements GoObject {
-  override get(name: string): GoValue { return super.get(name) ?? '' }
-  toGoString(): string { return `map[${[...this].sort((a, b) => (a[0] < b[0] ? -1 : 1)).map(([k, v]) => `${k}:${text(v)}`).join(' ')}]` }
+  override get(name: string): GoValue {
+    return super.get(name) ?? ''
+  }
+  toGoString(): string {
+    return `map[${[...this]
+      .sort((a, b) => (a[0] < b[0] ? -1 : 1))
+      .map(([k, v]) => `${k}:${text(v)}`)
+      .join(' ')}]`
+  }
   /** `alertname` first. */
   #pairs(): [string, string][] {
     const names = [...this.keys()].sort()
@@ -35,17 +80,31 @@ class KeyValues extends Map<string, GoValue> implements GoObject {
   }
   method(name: string): ((args: readonly GoValue[]) => GoValue) | undefined {
     switch (name) {
-      case 'SortedPairs': return () => pairList(this.#pairs())
-      case 'Names': return () => this.#pairs().map(p => p[0])
-      case 'Values': return () => this.#pairs().map(p => p[1])
-      case 'Remove': return method(names => { const gone = new Set(Array.isArray(names) ? (names as readonly GoValue[]).map(text) : []); return new KeyValues([...this].filter(([key]) => !gone.has(key))) })
-      case 'String': return () => this.#pairs().map(([n, v]) => `${n}=${v}`).join(', ')
-      default: return undefined
+      case 'SortedPairs':
+        return () => pairList(this.#pairs())
+      case 'Names':
+        return () => this.#pairs().map(p => p[0])
+      case 'Values':
+        return () => this.#pairs().map(p => p[1])
+      case 'Remove':
+        return method(names => {
+          const gone = new Set(Array.isArray(names) ? (names as readonly GoValue[]).map(text) : [])
+          return new KeyValues([...this].filter(([key]) => !gone.has(key)))
+        })
+      case 'String':
+        return () =>
+          this.#pairs()
+            .map(([n, v]) => `${n}=${v}`)
+            .join(', ')
+      default:
+        return undefined
     }
   }
 }
 
-export function pairsOf(labels: Labels): [string, string][] { return Array.from({ length: labels.size }, (_, i) => [labels.pairs[2 * i]!, labels.pairs[2 * i + 1]!]) }
+export function pairsOf(labels: Labels): [string, string][] {
+  return Array.from({ length: labels.size }, (_, i) => [labels.pairs[2 * i]!, labels.pairs[2 * i + 1]!])
+}
 
 /** What has fields, not keys: as JSON its names begin small. */
 class Fields extends Map<string, GoValue> {}
@@ -53,80 +112,206 @@ class Fields extends Map<string, GoValue> {}
 /** A text that is HTML already. */
 class SafeHtml implements GoObject {
   readonly html: string
-  constructor(html: string) { this.html = html }
-  toGoString(): string { return this.html }
+  constructor(html: string) {
+    this.html = html
+  }
+  toGoString(): string {
+    return this.html
+  }
 }
 
 /** What is equal in all. */
 export function commonPairs(all: readonly Labels[]): [string, string][] {
   const [first, ...rest] = all
-  return first === undefined ? [] : pairsOf(first).filter(([name, value]) => rest.every(labels => labels.get(name) === value))
+  return first === undefined
+    ? []
+    : pairsOf(first).filter(([name, value]) => rest.every(labels => labels.get(name) === value))
 }
 
-export interface TemplateData { receiver: string; status: 'firing' | 'resolved'; alerts: readonly ManagedAlert[]; groupLabels: Labels; externalUrl: string; nowMs: number }
+export interface TemplateData {
+  receiver: string
+  status: 'firing' | 'resolved'
+  alerts: readonly ManagedAlert[]
+  groupLabels: Labels
+  externalUrl: string
+  nowMs: number
+}
 
-export function statusOf(alert: ManagedAlert, nowMs: number): 'firing' | 'resolved' { return alert.endsMs > 0 && alert.endsMs <= nowMs ? 'resolved' : 'firing' }
+export function statusOf(alert: ManagedAlert, nowMs: number): 'firing' | 'resolved' {
+  return alert.endsMs > 0 && alert.endsMs <= nowMs ? 'resolved' : 'firing'
+}
 
 function alertValue(alert: ManagedAlert, nowMs: number): GoValue {
-  const zero = GoTime.utc(-62_135_596_800_000), status = statusOf(alert, nowMs)
+  const zero = GoTime.utc(-62_135_596_800_000),
+    status = statusOf(alert, nowMs)
   return new Fields([
-    ['Status', status], ['Labels', new KeyValues(pairsOf(alert.labels))], ['Annotations', new KeyValues(pairsOf(alert.annotations))], ['StartsAt', GoTime.utc(alert.startsMs)], ['EndsAt', status === 'resolved' ? GoTime.utc(alert.endsMs) : zero], ['GeneratorURL', alert.generatorUrl], ['Fingerprint', alert.fingerprint],
+    ['Status', status],
+    ['Labels', new KeyValues(pairsOf(alert.labels))],
+    ['Annotations', new KeyValues(pairsOf(alert.annotations))],
+    ['StartsAt', GoTime.utc(alert.startsMs)],
+    ['EndsAt', status === 'resolved' ? GoTime.utc(alert.endsMs) : zero],
+    ['GeneratorURL', alert.generatorUrl],
+    ['Fingerprint', alert.fingerprint],
   ])
 }
 
 function alertList(alerts: readonly ManagedAlert[], nowMs: number): GoValue {
   const of = (list: readonly ManagedAlert[]): GoValue => list.map(a => alertValue(a, nowMs))
-  return MethodList.withMethods(alerts.map(a => alertValue(a, nowMs)), { Firing: () => of(alerts.filter(a => statusOf(a, nowMs) === 'firing')), Resolved: () => of(alerts.filter(a => statusOf(a, nowMs) === 'resolved')) })
+  return MethodList.withMethods(
+    alerts.map(a => alertValue(a, nowMs)),
+    {
+      Firing: () => of(alerts.filter(a => statusOf(a, nowMs) === 'firing')),
+      Resolved: () => of(alerts.filter(a => statusOf(a, nowMs) === 'resolved')),
+    },
+  )
 }
 
 function dataValue({ receiver, status, alerts, groupLabels, externalUrl, nowMs }: TemplateData): GoValue {
   return new Fields([
-    ['Receiver', receiver], ['Status', status], ['Alerts', alertList(alerts, nowMs)], ['GroupLabels', new KeyValues(pairsOf(groupLabels))], ['CommonLabels', new KeyValues(commonPairs(alerts.map(a => a.labels)))], ['CommonAnnotations', new KeyValues(commonPairs(alerts.map(a => a.annotations)))], ['ExternalURL', externalUrl],
+    ['Receiver', receiver],
+    ['Status', status],
+    ['Alerts', alertList(alerts, nowMs)],
+    ['GroupLabels', new KeyValues(pairsOf(groupLabels))],
+    ['CommonLabels', new KeyValues(commonPairs(alerts.map(a => a.labels)))],
+    ['CommonAnnotations', new KeyValues(commonPairs(alerts.map(a => a.annotations)))],
+    ['ExternalURL', externalUrl],
   ])
 }
 
 function toJson(value: GoValue): unknown {
   if (value instanceof GoInt) return Number(value.value)
   if (value instanceof GoTime) return value.format('2006-01-02T15:04:05.999999999Z07:00')
-  if (value instanceof Fields) return Object.fromEntries([...value].map(([k, v]) => [k[0]!.toLowerCase() + k.slice(1), toJson(v)]))
-  if (value instanceof Map) return Object.fromEntries([...value as ReadonlyMap<string, GoValue>].map(([k, v]) => [k, toJson(v)]))
-  if (Array.isArray(value)) return [...value as readonly GoValue[]].map(toJson)
+  if (value instanceof Fields)
+    return Object.fromEntries([...value].map(([k, v]) => [k[0]!.toLowerCase() + k.slice(1), toJson(v)]))
+  if (value instanceof Map)
+    return Object.fromEntries([...(value as ReadonlyMap<string, GoValue>)].map(([k, v]) => [k, toJson(v)]))
+  if (Array.isArray(value)) return [...(value as readonly GoValue[])].map(toJson)
   return typeof value === 'object' && value !== null ? printGo(value) : value
 }
 
 function humanizeDuration(seconds: number): string {
-  const sign = seconds < 0 ? '-' : '', whole = Math.trunc(Math.abs(seconds))
-  const parts: [number, string][] = [[Math.floor(whole / 86_400), 'd'], [Math.floor(whole / 3600) % 24, 'h'], [Math.floor(whole / 60) % 60, 'm'], [whole % 60, 's']]
+  const sign = seconds < 0 ? '-' : '',
+    whole = Math.trunc(Math.abs(seconds))
+  const parts: [number, string][] = [
+    [Math.floor(whole / 86_400), 'd'],
+    [Math.floor(whole / 3600) % 24, 'h'],
+    [Math.floor(whole / 60) % 60, 'm'],
+    [whole % 60, 's'],
+  ]
   const from = parts.findIndex(([n]) => n > 0)
-  return `${sign}${from < 0 ? '0s' : parts.slice(from).map(([n, unit]) => `${n}${unit}`).join(' ')}`
+  return `${sign}${
+    from < 0
+      ? '0s'
+      : parts
+          .slice(from)
+          .map(([n, unit]) => `${n}${unit}`)
+          .join(' ')
+  }`
 }
 
 function zoned(zone: string, time: GoTime): GoTime {
-  const at = new Intl.DateTimeFormat('en-US', { timeZone: zone, hourCycle: 'h23', year: 'numeric', month: 'numeric', day: 'numeric', hour: 'numeric', minute: 'numeric', second: 'numeric', timeZoneName: 'short' }).formatToParts(time.ms)
+  const at = new Intl.DateTimeFormat('en-US', {
+    timeZone: zone,
+    hourCycle: 'h23',
+    year: 'numeric',
+    month: 'numeric',
+    day: 'numeric',
+    hour: 'numeric',
+    minute: 'numeric',
+    second: 'numeric',
+    timeZoneName: 'short',
+  }).formatToParts(time.ms)
   const get = (type: string): string => at.find(p => p.type === type)?.value ?? '0'
-  const local = Date.UTC(Number(get('year')), Number(get('month')) - 1, Number(get('day')), Number(get('hour')), Number(get('minute')), Number(get('second')))
-  return new GoTime(time.ms, time.subNs, Math.round((local - Math.floor(time.ms / 1000) * 1000) / 60_000), get('timeZoneName'))
+  const local = Date.UTC(
+    Number(get('year')),
+    Number(get('month')) - 1,
+    Number(get('day')),
+    Number(get('hour')),
+    Number(get('minute')),
+    Number(get('second')),
+  )
+  return new GoTime(
+    time.ms,
+    time.subNs,
+    Math.round((local - Math.floor(time.ms / 1000) * 1000) / 60_000),
+    get('timeZoneName'),
+  )
 }
 
-const functions = (nowMs: number): ReadonlyMap<string, GoFunction> => new Map<string, GoFunction>([
-  ['toUpper', v => text(v).toUpperCase()], ['toLower', v => text(v).toLowerCase()], ['title', v => text(v).replaceAll(/(^|[^\p{L}\p{N}_'])(\p{Ll})/gu, (_, before: string, letter: string) => before + letter.toUpperCase())], ['trimSpace', v => text(v).trim()],
-  ['join', (separator, list) => (Array.isArray(list) ? (list as readonly GoValue[]).map(text).join(text(separator)) : '')], ['match', (pattern, value) => compileRe2(text(pattern)).matcher(text(value)).find()],
-  ['safeHtml', v => new SafeHtml(text(v))], ['safeUrl', v => new SafeHtml(text(v))], ['urlUnescape', v => { try { return decodeURIComponent(text(v).replaceAll('+', ' ')) } catch { return text(v) } }],
-  ['reReplaceAll', (pattern, replacement, value) => compileRe2(text(pattern)).matcher(text(value)).replaceAll(text(replacement).replaceAll(/\$\{(\d+)\}/g, '$$$1'))], ['stringSlice', (...values) => values.map(text)], ['list', (...values) => values], ['append', (list, ...values) => [...list as readonly GoValue[], ...values]],
-  ['dict', (...pairs) => new Map(Array.from({ length: Math.floor(pairs.length / 2) }, (_, i): [string, GoValue] => [text(pairs[2 * i]), pairs[2 * i + 1]!]))],
-  ['date', (layout, time) => (time instanceof GoTime ? time.format(text(layout)) : '')], ['tz', (zone, time) => (time instanceof GoTime ? zoned(text(zone), time) : '')], ['since', time => (time instanceof GoTime ? humanizeDuration((nowMs - time.ms) / 1000) : '')], ['now', () => GoTime.utc(nowMs)],
-  ['humanizeDuration', v => humanizeDuration(v instanceof GoInt ? Number(v.value) : Number(v))], ['toJson', v => JSON.stringify(toJson(v ?? null))],
-])
+const functions = (nowMs: number): ReadonlyMap<string, GoFunction> =>
+  new Map<string, GoFunction>([
+    ['toUpper', v => text(v).toUpperCase()],
+    ['toLower', v => text(v).toLowerCase()],
+    [
+      'title',
+      v =>
+        text(v).replaceAll(
+          /(^|[^\p{L}\p{N}_'])(\p{Ll})/gu,
+          (_, before: string, letter: string) => before + letter.toUpperCase(),
+        ),
+    ],
+    ['trimSpace', v => text(v).trim()],
+    [
+      'join',
+      (separator, list) => (Array.isArray(list) ? (list as readonly GoValue[]).map(text).join(text(separator)) : ''),
+    ],
+    ['match', (pattern, value) => compileRe2(text(pattern)).matcher(text(value)).find()],
+    ['safeHtml', v => new SafeHtml(text(v))],
+    ['safeUrl', v => new SafeHtml(text(v))],
+    [
+      'urlUnescape',
+      v => {
+        try {
+          return decodeURIComponent(text(v).replaceAll('+', ' '))
+        } catch {
+          return text(v)
+        }
+      },
+    ],
+    [
+      'reReplaceAll',
+      (pattern, replacement, value) =>
+        compileRe2(text(pattern))
+          .matcher(text(value))
+          .replaceAll(text(replacement).replaceAll(/\$\{(\d+)\}/g, '$$$1')),
+    ],
+    ['stringSlice', (...values) => values.map(text)],
+    ['list', (...values) => values],
+    ['append', (list, ...values) => [...(list as readonly GoValue[]), ...values]],
+    [
+      'dict',
+      (...pairs) =>
+        new Map(
+          Array.from({ length: Math.floor(pairs.length / 2) }, (_, i): [string, GoValue] => [
+            text(pairs[2 * i]),
+            pairs[2 * i + 1]!,
+          ]),
+        ),
+    ],
+    ['date', (layout, time) => (time instanceof GoTime ? time.format(text(layout)) : '')],
+    ['tz', (zone, time) => (time instanceof GoTime ? zoned(text(zone), time) : '')],
+    ['since', time => (time instanceof GoTime ? humanizeDuration((nowMs - time.ms) / 1000) : '')],
+    ['now', () => GoTime.utc(nowMs)],
+    ['humanizeDuration', v => humanizeDuration(v instanceof GoInt ? Number(v.value) : Number(v))],
+    ['toJson', v => JSON.stringify(toJson(v ?? null))],
+  ])
 const known = new Set(functions(0).keys())
 const isFunction = (name: string): boolean => known.has(name) || builtins.has(name)
-const escaped = (value: GoValue): string => (value instanceof SafeHtml ? value.html : printGo(value).replaceAll(/[&<>"']/g, c => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&#34;', '\'': '&#39;' })[c]!))
+const escaped = (value: GoValue): string =>
+  value instanceof SafeHtml
+    ? value.html
+    : printGo(value).replaceAll(
+        /[&<>"']/g,
+        c => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&#34;', "'": '&#39;' })[c]!,
+      )
 
 export class Templates {
   readonly #defined = new Map<string, Node[]>()
 
   /** `sources`: files of the configuration; the defaults stand beneath them. Throws what the first wrong one is wrong in. */
   constructor(sources: readonly { file: string; text: string }[]) {
-    for (const { file, text: source } of [{ file: 'default', text: defaultTemplates }, ...sources]) for (const [name, nodes] of parseTemplate(file, source, isFunction).defined) this.#defined.set(name, nodes)
+    for (const { file, text: source } of [{ file: 'default', text: defaultTemplates }, ...sources])
+      for (const [name, nodes] of parseTemplate(file, source, isFunction).defined) this.#defined.set(name, nodes)
   }
 
   #run(source: string, data: TemplateData, escape: ((value: GoValue) => string) | undefined): string {
@@ -137,9 +322,13 @@ export class Templates {
   }
 
   /** Throws ExecutionFailure and TemplateError. */
-  text(source: string, data: TemplateData): string { return this.#run(source, data, undefined) }
+  text(source: string, data: TemplateData): string {
+    return this.#run(source, data, undefined)
+  }
   /** Values are escaped for HTML. */
-  html(source: string, data: TemplateData): string { return this.#run(source, data, escaped) }
+  html(source: string, data: TemplateData): string {
+    return this.#run(source, data, escaped)
+  }
 }
 
 /** Why a text is no template. */

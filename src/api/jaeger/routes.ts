@@ -14,7 +14,11 @@ import { tempoError } from '../tempo/respond.ts'
 import { traceId } from '../tempo/params.ts'
 import { jaegerTrace } from './trace.ts'
 
-export interface Dependency { parent: string; child: string; callCount: number }
+export interface Dependency {
+  parent: string
+  child: string
+  callCount: number
+}
 
 export interface JaegerOptions {
   clock: Clock
@@ -26,31 +30,60 @@ export interface JaegerOptions {
   dependencies: (request: HttpRequest, endMs: number, lookbackMs: number) => Promise<Dependency[]>
 }
 
-const defaultLimit = 20, limitMax = 1500
+const defaultLimit = 20,
+  limitMax = 1500
 const defaultLookbackMs = 3_600_000
 /** Services and operations are listed of this time. */
 const namesLookbackMs = 24 * 3_600_000
 
 function reply(data: JsonValue, total = Array.isArray(data) ? data.length : 1): HttpReply {
-  return { status: 200, headers: { 'content-type': 'application/json' }, body: JSON.stringify({ data, total, limit: 0, offset: 0, errors: null }) }
+  return {
+    status: 200,
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ data, total, limit: 0, offset: 0, errors: null }),
+  }
 }
 function failure(status: number, message: string): HttpReply {
-  return { status, headers: { 'content-type': 'application/json' }, body: JSON.stringify({ data: null, total: 0, limit: 0, offset: 0, errors: [{ code: status, msg: message }] }) }
+  return {
+    status,
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ data: null, total: 0, limit: 0, offset: 0, errors: [{ code: status, msg: message }] }),
+  }
 }
 
 const field = (name: string): FieldExpr => ({ kind: 'field', field: parseField(name) })
-const compare = (name: string, op: '=' | '>=' | '<=', literal: Literal): FieldExpr => ({ kind: 'compare', op, left: field(name), right: { kind: 'literal', literal } })
-const either = (list: FieldExpr[], op: '&&' | '||'): FieldExpr | undefined => list.reduce<FieldExpr | undefined>((left, right) => (left === undefined ? right : { kind: 'logic', op, left, right }), undefined)
+const compare = (name: string, op: '=' | '>=' | '<=', literal: Literal): FieldExpr => ({
+  kind: 'compare',
+  op,
+  left: field(name),
+  right: { kind: 'literal', literal },
+})
+const either = (list: FieldExpr[], op: '&&' | '||'): FieldExpr | undefined =>
+  list.reduce<FieldExpr | undefined>(
+    (left, right) => (left === undefined ? right : { kind: 'logic', op, left, right }),
+    undefined,
+  )
 
 /** A tag's value is asked for as a text, whatever the attribute's type is. */
 function tagCondition(key: string, value: string): FieldExpr {
   if (key === 'error' && (value === 'true' || value === 'false')) {
     const isError = compare('status', '=', { type: 'status', value: 2 })
-    return value === 'true' ? isError : { kind: 'compare', op: '!=', left: field('status'), right: { kind: 'literal', literal: { type: 'status', value: 2 } } }
+    return value === 'true'
+      ? isError
+      : {
+          kind: 'compare',
+          op: '!=',
+          left: field('status'),
+          right: { kind: 'literal', literal: { type: 'status', value: 2 } },
+        }
   }
   const kind = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer'].indexOf(value)
   if (key === 'span.kind' && kind >= 0) return compare('kind', '=', { type: 'kind', value: kind })
-  if (key === 'otel.status_code') return compare('status', '=', { type: 'status', value: value.toUpperCase() === 'ERROR' ? 2 : value.toUpperCase() === 'OK' ? 1 : 0 })
+  if (key === 'otel.status_code')
+    return compare('status', '=', {
+      type: 'status',
+      value: value.toUpperCase() === 'ERROR' ? 2 : value.toUpperCase() === 'OK' ? 1 : 0,
+    })
   if (key === 'otel.status_description') return compare('statusMessage', '=', { type: 'string', value })
   if (key === 'otel.scope.name') return compare('instrumentation:name', '=', { type: 'string', value })
   const name = `."${key.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`
@@ -64,7 +97,8 @@ function tagCondition(key: string, value: string): FieldExpr {
 function microsParam(query: URLSearchParams, name: string): number | undefined {
   const text = query.get(name)
   if (text === null || text === '') return undefined
-  if (!/^\d+$/.test(text)) throw new BadDataError(`unable to parse param '${name}': ${quote(text)} is no time in microseconds`)
+  if (!/^\d+$/.test(text))
+    throw new BadDataError(`unable to parse param '${name}': ${quote(text)} is no time in microseconds`)
   return Number(text) / 1000
 }
 
@@ -86,8 +120,13 @@ function tagsOf(query: URLSearchParams): [string, string][] {
   for (const text of query.getAll('tags')) {
     if (text === '') continue
     let json: unknown
-    try { json = JSON.parse(text) } catch (error) { throw new BadDataError(`malformed 'tags' parameter, cannot unmarshal JSON: ${messageOf(error)}`) }
-    if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new BadDataError(`malformed 'tags' parameter: a JSON object of texts was expected, ${quote(text)} is none`)
+    try {
+      json = JSON.parse(text)
+    } catch (error) {
+      throw new BadDataError(`malformed 'tags' parameter, cannot unmarshal JSON: ${messageOf(error)}`)
+    }
+    if (typeof json !== 'object' || json === null || Array.isArray(json))
+      throw new BadDataError(`malformed 'tags' parameter: a JSON object of texts was expected, ${quote(text)} is none`)
     for (const [key, value] of Object.entries(json)) tags.push([key, String(value)])
   }
   return tags
@@ -95,33 +134,53 @@ function tagsOf(query: URLSearchParams): [string, string][] {
 
 export function jaegerRoutes({ clock, search, tags, store, tenantOf, dependencies }: JaegerOptions): Route[] {
   const reader = (request: HttpRequest): TracesReader => store.reader(tenantOf(request))
-  const guarded = (handler: Handler): Handler => async request => {
-    try {
-      return await handler(request)
-    } catch (error) {
-      const { status, body } = tempoError(error)
-      return failure(status, typeof body === 'string' && body !== '' ? body : 'not found')
+  const guarded =
+    (handler: Handler): Handler =>
+    async request => {
+      try {
+        return await handler(request)
+      } catch (error) {
+        const { status, body } = tempoError(error)
+        return failure(status, typeof body === 'string' && body !== '' ? body : 'not found')
+      }
     }
-  }
-  const recent = (): { fromMs: number; throughMs: number } => ({ fromMs: clock.nowMs() - namesLookbackMs, throughMs: Infinity })
-  const valuesOf = async (request: HttpRequest, name: string, q = ''): Promise<string[]> => (await tags.values(reader(request), recent(), parseField(name), q, request.signal)).map(v => v.value).sort()
-  const ofService = (service: string, kind = ''): string => `{ resource.service.name = ${JSON.stringify(service)}${kind === '' ? '' : ` && kind = ${kind}`} }`
+  const recent = (): { fromMs: number; throughMs: number } => ({
+    fromMs: clock.nowMs() - namesLookbackMs,
+    throughMs: Infinity,
+  })
+  const valuesOf = async (request: HttpRequest, name: string, q = ''): Promise<string[]> =>
+    (await tags.values(reader(request), recent(), parseField(name), q, request.signal)).map(v => v.value).sort()
+  const ofService = (service: string, kind = ''): string =>
+    `{ resource.service.name = ${JSON.stringify(service)}${kind === '' ? '' : ` && kind = ${kind}`} }`
 
   const services: Handler = async request => reply(await valuesOf(request, 'resource.service.name'))
-  const operationsOf: Handler = async request => reply(await valuesOf(request, 'name', ofService(request.params['service'] ?? '')))
+  const operationsOf: Handler = async request =>
+    reply(await valuesOf(request, 'name', ofService(request.params['service'] ?? '')))
   const operations: Handler = async request => {
-    const service = request.query.get('service') ?? '', asked = request.query.get('spanKind') ?? ''
-    if (service === '') throw new BadDataError('unable to parse param \'service\': parameter \'service\' is required')
+    const service = request.query.get('service') ?? '',
+      asked = request.query.get('spanKind') ?? ''
+    if (service === '') throw new BadDataError("unable to parse param 'service': parameter 'service' is required")
     const kinds = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer']
-    if (asked !== '' && !kinds.includes(asked)) throw new BadDataError(`unable to parse param 'spanKind': ${quote(asked)} is none of ${kinds.join(', ')}`)
-    const found = await Promise.all(kinds.filter(kind => asked === '' || kind === asked).map(async kind => (await valuesOf(request, 'name', ofService(service, kind))).map(name => ({ name, spanKind: kind === 'unspecified' ? '' : kind }))))
+    if (asked !== '' && !kinds.includes(asked))
+      throw new BadDataError(`unable to parse param 'spanKind': ${quote(asked)} is none of ${kinds.join(', ')}`)
+    const found = await Promise.all(
+      kinds
+        .filter(kind => asked === '' || kind === asked)
+        .map(async kind =>
+          (await valuesOf(request, 'name', ofService(service, kind))).map(name => ({
+            name,
+            spanKind: kind === 'unspecified' ? '' : kind,
+          })),
+        ),
+    )
     return reply(found.flat())
   }
 
   const byId = async (request: HttpRequest, ids: readonly string[]): Promise<JsonValue[]> => {
     const found: JsonValue[] = []
     for (const id of ids) {
-      const bytes = traceId(id), trace = await reader(request).find(bytes, -Infinity, Infinity)
+      const bytes = traceId(id),
+        trace = await reader(request).find(bytes, -Infinity, Infinity)
       if (trace !== undefined) found.push(jaegerTrace(Buffer.from(bytes).toString('hex'), trace))
     }
     return found
@@ -134,32 +193,68 @@ export function jaegerRoutes({ clock, search, tags, store, tenantOf, dependencie
     const { query } = request
     const ids = query.getAll('traceID')
     if (ids.length > 0) return reply(await byId(request, ids))
-    const service = query.get('service') ?? '', operation = query.get('operation') ?? ''
-    if (service === '') throw new BadDataError('parameter \'service\' is required')
-    const conditions = [compare('resource.service.name', '=', { type: 'string', value: service }), ...tagsOf(query).map(([key, value]) => tagCondition(key, value))]
-    if (operation !== '' && operation !== 'all') conditions.push(compare('name', '=', { type: 'string', value: operation }))
-    const least = durationParam(query, 'minDuration'), most = durationParam(query, 'maxDuration')
+    const service = query.get('service') ?? '',
+      operation = query.get('operation') ?? ''
+    if (service === '') throw new BadDataError("parameter 'service' is required")
+    const conditions = [
+      compare('resource.service.name', '=', { type: 'string', value: service }),
+      ...tagsOf(query).map(([key, value]) => tagCondition(key, value)),
+    ]
+    if (operation !== '' && operation !== 'all')
+      conditions.push(compare('name', '=', { type: 'string', value: operation }))
+    const least = durationParam(query, 'minDuration'),
+      most = durationParam(query, 'maxDuration')
     if (least !== undefined) conditions.push(compare('duration', '>=', { type: 'duration', value: least }))
     if (most !== undefined) conditions.push(compare('duration', '<=', { type: 'duration', value: most }))
     const throughMs = microsParam(query, 'end') ?? clock.nowMs()
     const fromMs = microsParam(query, 'start') ?? throughMs - defaultLookbackMs
-    if (fromMs > throughMs) throw new BadDataError('\'start\' must be before \'end\'')
+    if (fromMs > throughMs) throw new BadDataError("'start' must be before 'end'")
     const limitText = query.get('limit') ?? ''
-    if (limitText !== '' && !/^\d+$/.test(limitText)) throw new BadDataError(`unable to parse param 'limit': ${quote(limitText)} is no count`)
+    if (limitText !== '' && !/^\d+$/.test(limitText))
+      throw new BadDataError(`unable to parse param 'limit': ${quote(limitText)} is no count`)
     const limit = Math.min(limitMax, limitText === '' || limitText === '0' ? defaultLimit : Number(limitText))
-    const found = await search.run({ stages: [{ kind: 'filter', condition: either(conditions, '&&') }], hints: new Map(), fromMs, throughMs, limit, spansPerSet: 1 }, reader(request), request.signal)
-    return reply(await byId(request, found.traces.map(t => t.id)))
+    const found = await search.run(
+      {
+        stages: [{ kind: 'filter', condition: either(conditions, '&&') }],
+        hints: new Map(),
+        fromMs,
+        throughMs,
+        limit,
+        spansPerSet: 1,
+      },
+      reader(request),
+      request.signal,
+    )
+    return reply(
+      await byId(
+        request,
+        found.traces.map(t => t.id),
+      ),
+    )
   }
   const graph: Handler = async request => {
-    const end = request.query.get('endTs') ?? '', lookback = request.query.get('lookback') ?? ''
-    if (!/^\d*$/.test(end) || !/^\d*$/.test(lookback)) throw new BadDataError('unable to parse param \'endTs\' or \'lookback\': milliseconds were expected')
-    const list = await dependencies(request, end === '' ? clock.nowMs() : Number(end), lookback === '' ? namesLookbackMs : Number(lookback))
+    const end = request.query.get('endTs') ?? '',
+      lookback = request.query.get('lookback') ?? ''
+    if (!/^\d*$/.test(end) || !/^\d*$/.test(lookback))
+      throw new BadDataError("unable to parse param 'endTs' or 'lookback': milliseconds were expected")
+    const list = await dependencies(
+      request,
+      end === '' ? clock.nowMs() : Number(end),
+      lookback === '' ? namesLookbackMs : Number(lookback),
+    )
     return reply(list.map(({ parent, child, callCount }) => ({ parent, child, callCount })))
   }
   const get = (path: string, handler: Handler): Route => ({ methods: ['GET'], path, handler: guarded(handler) })
   const under = (prefix: string): Route[] => [
-    get(`${prefix}/services`, services), get(`${prefix}/services/:service/operations`, operationsOf), get(`${prefix}/operations`, operations), get(`${prefix}/traces`, traces), get(`${prefix}/dependencies`, graph),
+    get(`${prefix}/services`, services),
+    get(`${prefix}/services/:service/operations`, operationsOf),
+    get(`${prefix}/operations`, operations),
+    get(`${prefix}/traces`, traces),
+    get(`${prefix}/dependencies`, graph),
   ]
   // At the root, /api/traces/<id> is Tempo's.
-  return [...under('/api'), ...['/select/jaeger/api', '/jaeger/api'].flatMap(prefix => [...under(prefix), get(`${prefix}/traces/:id`, trace)])]
+  return [
+    ...under('/api'),
+    ...['/select/jaeger/api', '/jaeger/api'].flatMap(prefix => [...under(prefix), get(`${prefix}/traces/:id`, trace)]),
+  ]
 }

@@ -8,7 +8,9 @@ import { ok } from './respond.ts'
 
 export interface DeletionStore {
   requestDeletion(tenant: string, query: string, fromMs: number, throughMs: number): Promise<void>
-  deletionRequests(tenant: string): readonly { id: string; query: string; fromMs: number; throughMs: number; createdMs: number; status: string }[]
+  deletionRequests(
+    tenant: string,
+  ): readonly { id: string; query: string; fromMs: number; throughMs: number; createdMs: number; status: string }[]
   cancelDeletion(tenant: string, id: string): Promise<boolean>
 }
 
@@ -20,27 +22,56 @@ function parseTime(text: string, name: string): number {
   return ms
 }
 
-export function deletionHandlers({ store, clock, tenantOf }: { store: DeletionStore; clock: Clock; tenantOf: (request: HttpRequest) => string }): { add: Handler; list: Handler; cancel: Handler } {
+export function deletionHandlers({
+  store,
+  clock,
+  tenantOf,
+}: {
+  store: DeletionStore
+  clock: Clock
+  tenantOf: (request: HttpRequest) => string
+}): { add: Handler; list: Handler; cancel: Handler } {
   return {
     add: async request => {
       const form = await request.form()
-      const query = form.get('query') ?? '', start = form.get('start') ?? '', end = form.get('end') ?? ''
+      const query = form.get('query') ?? '',
+        start = form.get('start') ?? '',
+        end = form.get('end') ?? ''
       if (query === '') throw new BadDataError('query not set')
-      if (query !== '{}' && parseLogql(query).kind !== 'log') throw new BadDataError('only log queries can be used to delete')
+      if (query !== '{}' && parseLogql(query).kind !== 'log')
+        throw new BadDataError('only log queries can be used to delete')
       if (start === '') throw new BadDataError('start time not set')
-      const fromMs = parseTime(start, 'start'), nowMs = clock.nowMs()
+      const fromMs = parseTime(start, 'start'),
+        nowMs = clock.nowMs()
       const throughMs = end === '' ? nowMs : parseTime(end, 'end')
       if (throughMs > nowMs) throw new BadDataError('deletes in the future are not allowed')
-      if (fromMs > throughMs) throw new BadDataError('start time can\'t be greater than end time')
+      if (fromMs > throughMs) throw new BadDataError("start time can't be greater than end time")
       const interval = form.get('max_interval')
-      if (interval !== null && interval !== '' && parseDurationMs(interval) === undefined) throw new BadDataError(`invalid max_interval: ${interval}`)
+      if (interval !== null && interval !== '' && parseDurationMs(interval) === undefined)
+        throw new BadDataError(`invalid max_interval: ${interval}`)
       await store.requestDeletion(tenantOf(request), query, fromMs, throughMs)
       return { status: 204 }
     },
-    list: request => Promise.resolve(ok(JSON.stringify(store.deletionRequests(tenantOf(request)).map(r => ({ request_id: r.id, start_time: r.fromMs / 1000, end_time: r.throughMs / 1000, query: r.query, status: r.status, created_at: r.createdMs / 1000, user_id: tenantOf(request) }))))),
+    list: request =>
+      Promise.resolve(
+        ok(
+          JSON.stringify(
+            store.deletionRequests(tenantOf(request)).map(r => ({
+              request_id: r.id,
+              start_time: r.fromMs / 1000,
+              end_time: r.throughMs / 1000,
+              query: r.query,
+              status: r.status,
+              created_at: r.createdMs / 1000,
+              user_id: tenantOf(request),
+            })),
+          ),
+        ),
+      ),
     cancel: async request => {
       const id = request.query.get('request_id') ?? ''
-      if (id === '' || !(await store.cancelDeletion(tenantOf(request), id))) throw new NotFoundError('could not find delete request with given id')
+      if (id === '' || !(await store.cancelDeletion(tenantOf(request), id)))
+        throw new NotFoundError('could not find delete request with given id')
       return { status: 204 }
     },
   }

@@ -35,19 +35,44 @@ function isUseful(values: readonly string[]): boolean {
   return !values.every(v => /^[+-]?\d+(\.\d+)?$/.test(v)) && !values.every(v => uuid.test(v))
 }
 
-export interface DetectedField { label: string; type: string; cardinality: number; parsers: string[] | null; jsonPath?: string[] }
+export interface DetectedField {
+  label: string
+  type: string
+  cardinality: number
+  parsers: string[] | null
+  jsonPath?: string[]
+}
 
-interface Found { values: Set<string>; parsers: Set<string> | null; jsonPath: string[] | undefined }
+interface Found {
+  values: Set<string>
+  parsers: Set<string> | null
+  jsonPath: string[] | undefined
+}
 
-async function collect(form: URLSearchParams, reader: LogsReader, engine: LogqlEngine, clock: Clock): Promise<Map<string, Found>> {
+async function collect(
+  form: URLSearchParams,
+  reader: LogsReader,
+  engine: LogqlEngine,
+  clock: Clock,
+): Promise<Map<string, Found>> {
   const { start, end } = boundsParam(form, clock.nowMs())
   const lineLimit = Number(form.get('line_limit') ?? '') || 100
   const expr = parseLogQuery(form.get('query') ?? '')
-  const { lines } = await engine.lines(expr, { bounds: { fromMs: start.ms, fromSubNs: start.subNs, toMs: end.ms, toSubNs: end.subNs }, limit: lineLimit, isBackward: true, intervalNs: 0 }, reader)
+  const { lines } = await engine.lines(
+    expr,
+    {
+      bounds: { fromMs: start.ms, fromSubNs: start.subNs, toMs: end.ms, toSubNs: end.subNs },
+      limit: lineLimit,
+      isBackward: true,
+      intervalNs: 0,
+    },
+    reader,
+  )
   const found = new Map<string, Found>()
   const add = (name: string, value: string, parser: string | null, path?: string[]): void => {
     let field = found.get(name)
-    if (field === undefined) found.set(name, field = { values: new Set(), parsers: parser === null ? null : new Set(), jsonPath: path })
+    if (field === undefined)
+      found.set(name, (field = { values: new Set(), parsers: parser === null ? null : new Set(), jsonPath: path }))
     field.values.add(value)
     if (parser !== null) field.parsers?.add(parser)
   }
@@ -55,23 +80,39 @@ async function collect(form: URLSearchParams, reader: LogsReader, engine: LogqlE
   return found
 }
 
-function readFields(line: FoundLine, add: (name: string, value: string, parser: string | null, path?: string[]) => void): void {
+function readFields(
+  line: FoundLine,
+  add: (name: string, value: string, parser: string | null, path?: string[]) => void,
+): void {
   for (let i = 0; i < line.metadata.length; i += 2) add(line.metadata[i]!, line.metadata[i + 1]!, null)
   const isJson = line.line.trimStart().startsWith('{')
   const paths = isJson ? jsonPaths(line.line) : undefined
   let any = false
   const taken = new Set(line.stream.filter((_, i) => i % 2 === 0))
   const nameOf = (name: string): string => (taken.has(name) ? `${name}_extracted` : name)
-  const problem = readJsonFields(line.line, (name, value) => { any = true; add(nameOf(name), value, 'json', paths?.get(name)); return true })
+  const problem = readJsonFields(line.line, (name, value) => {
+    any = true
+    add(nameOf(name), value, 'json', paths?.get(name))
+    return true
+  })
   if (problem === undefined && any) return
-  readLogfmt(line.line, true, (key, value) => { if (value !== '') add(nameOf(labelName(key)), value, 'logfmt'); return true })
+  readLogfmt(line.line, true, (key, value) => {
+    if (value !== '') add(nameOf(labelName(key)), value, 'logfmt')
+    return true
+  })
 }
 
 /** By label name: the keys that lead to it. */
 function jsonPaths(line: string): Map<string, string[]> {
   const paths = new Map<string, string[]>()
   const walk = (value: unknown, path: string[]): void => {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) { if (path.length > 0) { const name = labelName(path.join('_')); if (!paths.has(name)) paths.set(name, path) } return }
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      if (path.length > 0) {
+        const name = labelName(path.join('_'))
+        if (!paths.has(name)) paths.set(name, path)
+      }
+      return
+    }
     for (const [key, inner] of Object.entries(value)) walk(inner, [...path, key])
   }
   try {
@@ -90,18 +131,33 @@ function typeOf(value: string): string {
   return /^\d+(\.\d+)?\s?(B|kB|KB|MB|GB|TB|PB|KiB|MiB|GiB|TiB|PiB|[kmgtp]i?b?)$/i.test(value) ? 'bytes' : 'string'
 }
 
-export async function detectedFields(form: URLSearchParams, reader: LogsReader, engine: LogqlEngine, clock: Clock): Promise<HttpReply> {
+export async function detectedFields(
+  form: URLSearchParams,
+  reader: LogsReader,
+  engine: LogqlEngine,
+  clock: Clock,
+): Promise<HttpReply> {
   const limit = limitParam(form, 1000)
   const found = await collect(form, reader, engine, clock)
   if (found.size === 0) return ok('{}')
   const fields = [...found].slice(0, limit).map(([label, { values, parsers, jsonPath }]): DetectedField => ({
-    label, type: typeOf([...values][0]!), cardinality: values.size, parsers: parsers === null ? null : [...parsers], ...(jsonPath === undefined ? {} : { jsonPath }),
+    label,
+    type: typeOf([...values][0]!),
+    cardinality: values.size,
+    parsers: parsers === null ? null : [...parsers],
+    ...(jsonPath === undefined ? {} : { jsonPath }),
   }))
   return ok(JSON.stringify({ fields, limit }))
 }
 
-export async function detectedFieldValues(name: string, form: URLSearchParams, reader: LogsReader, engine: LogqlEngine, clock: Clock): Promise<HttpReply> {
+export async function detectedFieldValues(
+  name: string,
+  form: URLSearchParams,
+  reader: LogsReader,
+  engine: LogqlEngine,
+  clock: Clock,
+): Promise<HttpReply> {
   const limit = limitParam(form, 1000)
   const found = await collect(form, reader, engine, clock)
-  return ok(JSON.stringify({ limit, values: [...found.get(name)?.values ?? []].slice(0, limit) }))
+  return ok(JSON.stringify({ limit, values: [...(found.get(name)?.values ?? [])].slice(0, limit) }))
 }

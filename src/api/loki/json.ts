@@ -8,16 +8,21 @@ import type { QueryStats } from '#query/logql/stats.ts'
 /** JSON with `<`, `>` and `&` escaped, as the reference system writes it. */
 export function jsonText(text: string): string {
   const json = JSON.stringify(text)
-  return /[<>&\u2028\u2029]/.test(json) ? json.replaceAll(/[<>&\u2028\u2029]/g, c => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`) : json
+  return /[<>&\u2028\u2029]/.test(json)
+    ? json.replaceAll(/[<>&\u2028\u2029]/g, c => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    : json
 }
 
 function pairsJson(pairs: readonly string[]): string {
   let out = '{'
-  for (let i = 0; i < pairs.length; i += 2) out += `${i > 0 ? ',' : ''}${jsonText(pairs[i]!)}:${jsonText(pairs[i + 1]!)}`
+  for (let i = 0; i < pairs.length; i += 2)
+    out += `${i > 0 ? ',' : ''}${jsonText(pairs[i]!)}:${jsonText(pairs[i + 1]!)}`
   return `${out}}`
 }
 
-export function labelsJson(labels: Labels): string { return pairsJson(labels.pairs) }
+export function labelsJson(labels: Labels): string {
+  return pairsJson(labels.pairs)
+}
 
 /** The label text by which streams are sorted. */
 function printed(pairs: readonly string[]): string {
@@ -39,11 +44,16 @@ export function streamsJson(lines: readonly FoundLine[], isCategorized: boolean)
     const labels = isCategorized ? [...line.stream] : merged(line.stream, line.metadata, line.parsed)
     const key = printed(labels)
     let stream = streams.get(key)
-    if (stream === undefined) streams.set(key, stream = { labels, values: [] })
+    if (stream === undefined) streams.set(key, (stream = { labels, values: [] }))
     stream.values.push(valueJson(line, isCategorized))
   }
   const keys = [...streams.keys()].sort()
-  return `[${keys.map(key => { const { labels, values } = streams.get(key)!; return `{"stream":${pairsJson(labels)},"values":[${values.join(',')}]}` }).join(',')}]`
+  return `[${keys
+    .map(key => {
+      const { labels, values } = streams.get(key)!
+      return `{"stream":${pairsJson(labels)},"values":[${values.join(',')}]}`
+    })
+    .join(',')}]`
 }
 
 export function valueJson(line: FoundLine, isCategorized: boolean): string {
@@ -66,29 +76,39 @@ export function numberText(value: number): string {
   const text = String(value)
   if (!text.includes('e')) return Object.is(value, -0) ? '-0' : text
   const [mantissa, exponent] = text.split('e') as [string, string]
-  const power = Number(exponent), sign = mantissa.startsWith('-') ? '-' : ''
+  const power = Number(exponent),
+    sign = mantissa.startsWith('-') ? '-' : ''
   const digits = mantissa.replace('-', '').replace('.', '')
   return power < 0 ? `${sign}0.${'0'.repeat(-power - 1)}${digits}` : `${sign}${digits.padEnd(power + 1, '0')}`
 }
 
 /** Seconds, with milliseconds where there are any. */
-export function secondsText(ms: number): string { return String(ms / 1000) }
+export function secondsText(ms: number): string {
+  return String(ms / 1000)
+}
 
 export function metricJson({ kind, value, series, grid }: MetricResult): string {
   if (kind === 'scalar') return `[${grid.startMs},"${numberText(value)}"]`
-  if (kind === 'vector') return `[${series.map(s => `{"metric":${labelsJson(s.labels)},"value":[${secondsText(grid.startMs)},"${numberText(s.values[0]!)}"]}`).join(',')}]`
-  return `[${series.map(({ labels, values, present }) => {
-    const points: string[] = []
-    for (let step = 0; step < values.length; step++) if (present[step] === 1) points.push(`[${secondsText(grid.startMs + step * grid.stepMs)},"${numberText(values[step]!)}"]`)
-    return `{"metric":${labelsJson(labels)},"values":[${points.join(',')}]}`
-  }).join(',')}]`
+  if (kind === 'vector')
+    return `[${series.map(s => `{"metric":${labelsJson(s.labels)},"value":[${secondsText(grid.startMs)},"${numberText(s.values[0]!)}"]}`).join(',')}]`
+  return `[${series
+    .map(({ labels, values, present }) => {
+      const points: string[] = []
+      for (let step = 0; step < values.length; step++)
+        if (present[step] === 1)
+          points.push(`[${secondsText(grid.startMs + step * grid.stepMs)},"${numberText(values[step]!)}"]`)
+      return `{"metric":${labelsJson(labels)},"values":[${points.join(',')}]}`
+    })
+    .join(',')}]`
 }
 
 /** The statistics that clients read, and the objects that they expect to be there. */
 export function statsJson(stats: QueryStats, seconds: number): string {
   const safe = Math.max(seconds, 1e-6)
-  const chunk = '{"headChunkBytes":0,"headChunkLines":0,"decompressedBytes":0,"decompressedLines":0,"compressedBytes":0,"totalDuplicates":0}'
+  const chunk =
+    '{"headChunkBytes":0,"headChunkLines":0,"decompressedBytes":0,"decompressedLines":0,"compressedBytes":0,"totalDuplicates":0}'
   const store = `{"totalChunksRef":${stats.chunks},"totalChunksDownloaded":${stats.chunks},"chunksDownloadTime":0,"chunk":${chunk}}`
-  const cache = '{"entriesFound":0,"entriesRequested":0,"entriesStored":0,"bytesReceived":0,"bytesSent":0,"requests":0,"downloadTime":0}'
+  const cache =
+    '{"entriesFound":0,"entriesRequested":0,"entriesStored":0,"bytesReceived":0,"bytesSent":0,"requests":0,"downloadTime":0}'
   return `{"summary":{"bytesProcessedPerSecond":${Math.round(stats.bytes / safe)},"linesProcessedPerSecond":${Math.round(stats.lines / safe)},"totalBytesProcessed":${stats.bytes},"totalLinesProcessed":${stats.lines},"execTime":${seconds},"queueTime":0,"subqueries":0,"totalEntriesReturned":${stats.entriesReturned},"splits":1,"shards":1,"totalPostFilterLines":${stats.linesPassed},"totalStructuredMetadataBytesProcessed":0},"querier":{"store":${store}},"ingester":{"totalReached":1,"totalChunksMatched":0,"totalBatches":0,"totalLinesSent":0,"store":${store}},"cache":{"chunk":${cache},"index":${cache},"result":${cache}},"index":{"totalChunks":${stats.chunks},"postFilterChunks":${stats.chunks},"shardsDuration":0}}`
 }

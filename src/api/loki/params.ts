@@ -5,18 +5,27 @@ import { quote } from '#core/text.ts'
 import { parseLogSelector } from '#lang/logql/parser.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 
-export interface Instant { ms: number; subNs: number }
+export interface Instant {
+  ms: number
+  subNs: number
+}
 
-export function instantOfMs(ms: number): Instant { return { ms, subNs: 0 } }
-export function isBefore(a: Instant, b: Instant): boolean { return a.ms < b.ms || (a.ms === b.ms && a.subNs < b.subNs) }
+export function instantOfMs(ms: number): Instant {
+  return { ms, subNs: 0 }
+}
+export function isBefore(a: Instant, b: Instant): boolean {
+  return a.ms < b.ms || (a.ms === b.ms && a.subNs < b.subNs)
+}
 
 /** Float seconds, whole seconds (up to ten digits), nanoseconds (more digits) or RFC 3339. */
 export function parseInstant(text: string): Instant {
-  if (text.includes('.') && /^[+-]?\d*\.\d*$/.test(text) && text !== '.') return instantOfMs(Math.round(Number(text) * 1000))
+  if (text.includes('.') && /^[+-]?\d*\.\d*$/.test(text) && text !== '.')
+    return instantOfMs(Math.round(Number(text) * 1000))
   if (/^[+-]?\d+$/.test(text)) {
     if (text.length <= 10) return instantOfMs(Number(text) * 1000)
     const ns = BigInt(text)
-    if (ns > 9_223_372_036_854_775_807n) throw new BadDataError(`strconv.ParseInt: parsing ${quote(text)}: value out of range`)
+    if (ns > 9_223_372_036_854_775_807n)
+      throw new BadDataError(`strconv.ParseInt: parsing ${quote(text)}: value out of range`)
     let ms = ns / 1_000_000n
     if (ms * 1_000_000n > ns) ms -= 1n
     return { ms: Number(ms), subNs: Number(ns - ms * 1_000_000n) }
@@ -56,7 +65,8 @@ export function boundsParam(form: URLSearchParams, nowMs: number): { start: Inst
   let sinceMs = 3_600_000
   if (sinceText !== null && sinceText !== '') {
     const ms = parseDurationMs(sinceText)
-    if (ms === undefined) throw new BadDataError(`could not parse 'since' parameter: not a valid duration string: ${quote(sinceText)}`)
+    if (ms === undefined)
+      throw new BadDataError(`could not parse 'since' parameter: not a valid duration string: ${quote(sinceText)}`)
     sinceMs = ms
   }
   const start = instantParam(form, 'start') ?? instantOfMs(Math.min(end.ms, nowMs) - sinceMs)
@@ -74,9 +84,13 @@ export function limitParam(form: URLSearchParams, fallback: number): number {
 export function isBackwardParam(form: URLSearchParams): boolean {
   const text = form.get('direction') ?? ''
   switch (text.toLowerCase()) {
-    case '': case 'backward': return true
-    case 'forward': return false
-    default: throw new BadDataError(`invalid direction '${text}'`)
+    case '':
+    case 'backward':
+      return true
+    case 'forward':
+      return false
+    default:
+      throw new BadDataError(`invalid direction '${text}'`)
   }
 }
 

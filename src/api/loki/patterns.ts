@@ -13,7 +13,8 @@ import { ok } from './respond.ts'
 
 const linesMax = 20_000
 const lineBytesMax = 3000
-const tokensMin = 4, tokensMax = 80
+const tokensMin = 4,
+  tokensMax = 80
 const treeDepth = 2
 const childrenMax = 15
 const similarityMin = 0.3
@@ -21,8 +22,16 @@ const clustersMax = 300
 const bucketMs = 10_000
 const anything = '<_>'
 
-interface Cluster { tokens: string[]; separators: string[]; samples: Map<number, number>; size: number }
-interface Node { children: Map<string, Node>; clusters: Cluster[] }
+interface Cluster {
+  tokens: string[]
+  separators: string[]
+  samples: Map<number, number>
+  size: number
+}
+interface Node {
+  children: Map<string, Node>
+  clusters: Cluster[]
+}
 
 class Drain {
   readonly #root = new Map<number, Node>()
@@ -32,21 +41,25 @@ class Drain {
     const { tokens, separators } = tokenize(line)
     if (tokens.length < tokensMin || tokens.length > tokensMax) return
     let node = this.#root.get(tokens.length)
-    if (node === undefined) this.#root.set(tokens.length, node = { children: new Map(), clusters: [] })
+    if (node === undefined) this.#root.set(tokens.length, (node = { children: new Map(), clusters: [] }))
     for (let depth = 0; depth < treeDepth; depth++) {
       const token = tokens[depth]!
       let key = /\d/.test(token) ? anything : token
       if (!node.children.has(key) && node.children.size >= childrenMax) key = anything
       let child = node.children.get(key)
-      if (child === undefined) node.children.set(key, child = { children: new Map(), clusters: [] })
+      if (child === undefined) node.children.set(key, (child = { children: new Map(), clusters: [] }))
       node = child
     }
-    let best: Cluster | undefined, bestScore = similarityMin
+    let best: Cluster | undefined,
+      bestScore = similarityMin
     for (const cluster of node.clusters) {
       let equal = 0
       for (let i = 0; i < tokens.length; i++) if (cluster.tokens[i] === tokens[i]) equal++
       const score = equal / tokens.length
-      if (score >= bestScore) { best = cluster; bestScore = score }
+      if (score >= bestScore) {
+        best = cluster
+        bestScore = score
+      }
     }
     if (best === undefined) {
       if (this.clusters.length >= clustersMax) return
@@ -66,13 +79,16 @@ function tokenize(line: string): { tokens: string[]; separators: string[] } {
   if (line.startsWith('{')) {
     try {
       const body = JSON.parse(line) as Record<string, unknown>
-      const message = ['log', 'message', 'msg', 'msg_', '_msg', 'content'].map(key => body[key]).find(value => typeof value === 'string')
+      const message = ['log', 'message', 'msg', 'msg_', '_msg', 'content']
+        .map(key => body[key])
+        .find(value => typeof value === 'string')
       text = typeof message === 'string' ? message : ''
     } catch {
       text = line
     }
   }
-  const tokens: string[] = [], separators: string[] = []
+  const tokens: string[] = [],
+    separators: string[] = []
   let last = 0
   for (const match of text.matchAll(/[^\s=,;:()[\]{}"']+/g)) {
     separators.push(text.slice(last, match.index))
@@ -88,12 +104,26 @@ function patternText(cluster: Cluster): string {
   return text.replaceAll(/<_>(?:[\s=,;:]*<_>){2,}/g, '<_>')
 }
 
-export async function patterns(form: URLSearchParams, reader: LogsReader, engine: LogqlEngine, clock: Clock): Promise<HttpReply> {
+export async function patterns(
+  form: URLSearchParams,
+  reader: LogsReader,
+  engine: LogqlEngine,
+  clock: Clock,
+): Promise<HttpReply> {
   const expr = parseLogQuery(form.get('query') ?? '')
   if (expr.stages.length > 0) throw new BadDataError('only label matchers are supported')
   const { start, end } = boundsParam(form, clock.nowMs())
   const stepMs = durationParam(form, 'step') ?? Math.max(bucketMs, Math.floor((end.ms - start.ms) / 250_000) * 1000)
-  const { lines } = await engine.lines(expr, { bounds: { fromMs: start.ms, fromSubNs: start.subNs, toMs: end.ms, toSubNs: end.subNs }, limit: linesMax, isBackward: true, intervalNs: 0 }, reader)
+  const { lines } = await engine.lines(
+    expr,
+    {
+      bounds: { fromMs: start.ms, fromSubNs: start.subNs, toMs: end.ms, toSubNs: end.subNs },
+      limit: linesMax,
+      isBackward: true,
+      intervalNs: 0,
+    },
+    reader,
+  )
   const drains = new Map<string, { drain: Drain; level: string }>()
   for (const line of lines) {
     if (line.line.length > lineBytesMax) continue
@@ -101,14 +131,29 @@ export async function patterns(form: URLSearchParams, reader: LogsReader, engine
     const level = at >= 0 ? line.metadata[at + 1]! : 'unknown'
     const key = `${line.stream.join('\0')}\0${level}`
     let set = drains.get(key)
-    if (set === undefined) drains.set(key, set = { drain: new Drain(), level })
+    if (set === undefined) drains.set(key, (set = { drain: new Drain(), level }))
     set.drain.add(line.line, line.ms)
   }
-  const data = [...drains.values()].flatMap(({ drain, level }) => drain.clusters.map(cluster => {
-    const samples = new Map<number, number>()
-    for (const [ms, count] of cluster.samples) { const at = Math.floor(ms / stepMs) * stepMs; samples.set(at, (samples.get(at) ?? 0) + count) }
-    return { pattern: patternText(cluster), level, samples: [...samples].sort((a, b) => a[0] - b[0]).map(([ms, count]) => [ms / 1000, count]), size: cluster.size }
-  }))
+  const data = [...drains.values()].flatMap(({ drain, level }) =>
+    drain.clusters.map(cluster => {
+      const samples = new Map<number, number>()
+      for (const [ms, count] of cluster.samples) {
+        const at = Math.floor(ms / stepMs) * stepMs
+        samples.set(at, (samples.get(at) ?? 0) + count)
+      }
+      return {
+        pattern: patternText(cluster),
+        level,
+        samples: [...samples].sort((a, b) => a[0] - b[0]).map(([ms, count]) => [ms / 1000, count]),
+        size: cluster.size,
+      }
+    }),
+  )
   data.sort((a, b) => b.size - a.size)
-  return ok(JSON.stringify({ status: 'success', data: data.map(({ pattern, level, samples }) => ({ pattern, level, samples })) }))
+  return ok(
+    JSON.stringify({
+      status: 'success',
+      data: data.map(({ pattern, level, samples }) => ({ pattern, level, samples })),
+    }),
+  )
 }

@@ -14,7 +14,17 @@ import type { QueryStats } from '#query/logql/stats.ts'
 import { deletionHandlers, type DeletionStore } from './deletion.ts'
 import { detectedFields, detectedFieldValues, detectedLabels } from './detected.ts'
 import { jsonText, labelsJson, metricJson, statsJson, streamsJson } from './json.ts'
-import { boundsParam, durationParam, instantOfMs, instantParam, isBackwardParam, isBefore, limitParam, selectorParam, type Instant } from './params.ts'
+import {
+  boundsParam,
+  durationParam,
+  instantOfMs,
+  instantParam,
+  isBackwardParam,
+  isBefore,
+  limitParam,
+  selectorParam,
+  type Instant,
+} from './params.ts'
 import { patterns } from './patterns.ts'
 import { lokiError, ok, plain } from './respond.ts'
 import { indexStats, indexVolume } from './volume.ts'
@@ -37,33 +47,82 @@ export interface LokiApiOptions {
 
 export function lokiRoutes(options: LokiApiOptions): Route[] {
   const api = new LokiApi(options)
-  const guarded = (handler: Handler): Handler => async request => {
-    try {
-      if (!options.store.ready) throw new UnavailableError('the process is starting', 2)
-      return await handler(request)
-    } catch (error) {
-      return lokiError(error)
+  const guarded =
+    (handler: Handler): Handler =>
+    async request => {
+      try {
+        if (!options.store.ready) throw new UnavailableError('the process is starting', 2)
+        return await handler(request)
+      } catch (error) {
+        return lokiError(error)
+      }
     }
-  }
   const both = ['GET', 'POST'] as const
   const deletion = deletionHandlers(options)
   const table: [readonly ('GET' | 'POST' | 'PUT' | 'DELETE')[], string, Handler][] = [
-    [both, '/loki/api/v1/query', api.query], [both, '/loki/api/v1/query_range', api.queryRange],
-    [both, '/loki/api/v1/labels', api.labels], [both, '/loki/api/v1/label', api.labels], [both, '/loki/api/v1/label/:name/values', api.labelValues],
-    [both, '/loki/api/v1/series', api.series], [both, '/loki/api/v1/format_query', api.formatQuery],
-    [both, '/loki/api/v1/index/stats', request => api.onReader(request, (form, reader) => indexStats(form, reader, options.clock))],
-    [both, '/loki/api/v1/index/volume', request => api.onReader(request, (form, reader) => indexVolume(form, reader, options.clock, false))],
-    [both, '/loki/api/v1/index/volume_range', request => api.onReader(request, (form, reader) => indexVolume(form, reader, options.clock, true))],
-    [both, '/loki/api/v1/detected_labels', request => api.onReader(request, (form, reader) => detectedLabels(form, reader, options.clock))],
-    [both, '/loki/api/v1/detected_fields', request => api.onReader(request, (form, reader) => detectedFields(form, reader, options.engine, options.clock))],
-    [both, '/loki/api/v1/detected_field/:name/values', request => api.onReader(request, (form, reader) => detectedFieldValues(request.params['name']!, form, reader, options.engine, options.clock))],
-    [both, '/loki/api/v1/patterns', request => api.onReader(request, (form, reader) => patterns(form, reader, options.engine, options.clock))],
-    [['POST', 'PUT'], '/loki/api/v1/delete', deletion.add], [['GET'], '/loki/api/v1/delete', deletion.list], [['DELETE'], '/loki/api/v1/delete', deletion.cancel],
-    [['GET'], '/loki/api/v1/status/buildinfo', api.buildInfo], [['GET'], '/loki/api/v1/drilldown-limits', api.drilldownLimits],
+    [both, '/loki/api/v1/query', api.query],
+    [both, '/loki/api/v1/query_range', api.queryRange],
+    [both, '/loki/api/v1/labels', api.labels],
+    [both, '/loki/api/v1/label', api.labels],
+    [both, '/loki/api/v1/label/:name/values', api.labelValues],
+    [both, '/loki/api/v1/series', api.series],
+    [both, '/loki/api/v1/format_query', api.formatQuery],
+    [
+      both,
+      '/loki/api/v1/index/stats',
+      request => api.onReader(request, (form, reader) => indexStats(form, reader, options.clock)),
+    ],
+    [
+      both,
+      '/loki/api/v1/index/volume',
+      request => api.onReader(request, (form, reader) => indexVolume(form, reader, options.clock, false)),
+    ],
+    [
+      both,
+      '/loki/api/v1/index/volume_range',
+      request => api.onReader(request, (form, reader) => indexVolume(form, reader, options.clock, true)),
+    ],
+    [
+      both,
+      '/loki/api/v1/detected_labels',
+      request => api.onReader(request, (form, reader) => detectedLabels(form, reader, options.clock)),
+    ],
+    [
+      both,
+      '/loki/api/v1/detected_fields',
+      request => api.onReader(request, (form, reader) => detectedFields(form, reader, options.engine, options.clock)),
+    ],
+    [
+      both,
+      '/loki/api/v1/detected_field/:name/values',
+      request =>
+        api.onReader(request, (form, reader) =>
+          detectedFieldValues(request.params['name']!, form, reader, options.engine, options.clock),
+        ),
+    ],
+    [
+      both,
+      '/loki/api/v1/patterns',
+      request => api.onReader(request, (form, reader) => patterns(form, reader, options.engine, options.clock)),
+    ],
+    [['POST', 'PUT'], '/loki/api/v1/delete', deletion.add],
+    [['GET'], '/loki/api/v1/delete', deletion.list],
+    [['DELETE'], '/loki/api/v1/delete', deletion.cancel],
+    [['GET'], '/loki/api/v1/status/buildinfo', api.buildInfo],
+    [['GET'], '/loki/api/v1/drilldown-limits', api.drilldownLimits],
     [['GET'], '/loki/api/v1/tail', () => Promise.resolve(plain(400, 'Bad Request\n'))],
-    [both, '/api/prom/query', api.legacyQuery], [both, '/api/prom/label', api.labels], [both, '/api/prom/label/:name/values', api.labelValues], [both, '/api/prom/series', api.series],
+    [both, '/api/prom/query', api.legacyQuery],
+    [both, '/api/prom/label', api.labels],
+    [both, '/api/prom/label/:name/values', api.labelValues],
+    [both, '/api/prom/series', api.series],
   ]
-  return table.flatMap(([methods, path, handler]) => (path.startsWith('/loki') ? ['', '/select/logsql'] : ['']).map(prefix => ({ methods, path: prefix + path, handler: guarded(handler) })))
+  return table.flatMap(([methods, path, handler]) =>
+    (path.startsWith('/loki') ? ['', '/select/logsql'] : ['']).map(prefix => ({
+      methods,
+      path: prefix + path,
+      handler: guarded(handler),
+    })),
+  )
 }
 
 class LokiApi {
@@ -73,18 +132,36 @@ class LokiApi {
     this.#options = options
   }
 
-  #reader(request: HttpRequest): LogsReader { return this.#options.store.reader(this.#options.tenantOf(request)) }
-
-  async onReader(request: HttpRequest, run: (form: URLSearchParams, reader: LogsReader) => Promise<HttpReply>): Promise<HttpReply> { return run(await request.form(), this.#reader(request)) }
-
-  #answer(resultType: string, result: string, stats: QueryStats, startedMs: number, extra: { flags?: string[]; warnings?: readonly string[] } = {}): HttpReply {
-    const seconds = (this.#options.clock.monotonicMs() - startedMs) / 1000
-    const flags = extra.flags === undefined ? '' : `"encodingFlags":${JSON.stringify(extra.flags)},`
-    const warnings = extra.warnings === undefined || extra.warnings.length === 0 ? '' : `,"warnings":${JSON.stringify(extra.warnings)}`
-    return ok(`{"status":"success","data":{"resultType":"${resultType}",${flags}"result":${result},"stats":${statsJson(stats, seconds)}}${warnings}}`)
+  #reader(request: HttpRequest): LogsReader {
+    return this.#options.store.reader(this.#options.tenantOf(request))
   }
 
-  #metricAnswer(result: MetricResult, startedMs: number): HttpReply { return this.#answer(result.kind, metricJson(result), result.stats, startedMs, { warnings: result.warnings }) }
+  async onReader(
+    request: HttpRequest,
+    run: (form: URLSearchParams, reader: LogsReader) => Promise<HttpReply>,
+  ): Promise<HttpReply> {
+    return run(await request.form(), this.#reader(request))
+  }
+
+  #answer(
+    resultType: string,
+    result: string,
+    stats: QueryStats,
+    startedMs: number,
+    extra: { flags?: string[]; warnings?: readonly string[] } = {},
+  ): HttpReply {
+    const seconds = (this.#options.clock.monotonicMs() - startedMs) / 1000
+    const flags = extra.flags === undefined ? '' : `"encodingFlags":${JSON.stringify(extra.flags)},`
+    const warnings =
+      extra.warnings === undefined || extra.warnings.length === 0 ? '' : `,"warnings":${JSON.stringify(extra.warnings)}`
+    return ok(
+      `{"status":"success","data":{"resultType":"${resultType}",${flags}"result":${result},"stats":${statsJson(stats, seconds)}}${warnings}}`,
+    )
+  }
+
+  #metricAnswer(result: MetricResult, startedMs: number): HttpReply {
+    return this.#answer(result.kind, metricJson(result), result.stats, startedMs, { warnings: result.warnings })
+  }
 
   readonly query: Handler = async request => {
     const form = await request.form()
@@ -93,7 +170,17 @@ class LokiApi {
     limitParam(form, 100)
     isBackwardParam(form)
     const expr = metricOf(parseLogql(form.get('query') ?? ''))
-    return this.#metricAnswer(await this.#options.engine.instant(expr, time.ms, time.subNs, this.#reader(request), isPartial(request), request.signal), startedMs)
+    return this.#metricAnswer(
+      await this.#options.engine.instant(
+        expr,
+        time.ms,
+        time.subNs,
+        this.#reader(request),
+        isPartial(request),
+        request.signal,
+      ),
+      startedMs,
+    )
   }
 
   readonly queryRange: Handler = async request => {
@@ -109,24 +196,62 @@ class LokiApi {
     if (intervalMs < 0) throw new BadDataError('interval must be >= 0')
     const expr = parseLogql(form.get('query') ?? '')
     this.#checkLength(start, end)
-    if (expr.kind !== 'log') return this.#metricAnswer(await engine.range(expr, start.ms, end.subNs > 0 ? end.ms + 1 : end.ms, stepMs, this.#reader(request), isPartial(request), request.signal), startedMs)
-    if (limit > entriesMax) throw new BadDataError(`max entries limit per query exceeded, limit > max_entries_limit_per_query (${limit} > ${entriesMax})`)
-    const { lines, stats } = await engine.lines(expr, { bounds: { fromMs: start.ms, fromSubNs: start.subNs, toMs: end.ms, toSubNs: end.subNs }, limit, isBackward, intervalNs: intervalMs * 1e6 }, this.#reader(request), request.signal)
+    if (expr.kind !== 'log')
+      return this.#metricAnswer(
+        await engine.range(
+          expr,
+          start.ms,
+          end.subNs > 0 ? end.ms + 1 : end.ms,
+          stepMs,
+          this.#reader(request),
+          isPartial(request),
+          request.signal,
+        ),
+        startedMs,
+      )
+    if (limit > entriesMax)
+      throw new BadDataError(
+        `max entries limit per query exceeded, limit > max_entries_limit_per_query (${limit} > ${entriesMax})`,
+      )
+    const { lines, stats } = await engine.lines(
+      expr,
+      {
+        bounds: { fromMs: start.ms, fromSubNs: start.subNs, toMs: end.ms, toSubNs: end.subNs },
+        limit,
+        isBackward,
+        intervalNs: intervalMs * 1e6,
+      },
+      this.#reader(request),
+      request.signal,
+    )
     const flags = encodingFlags(request)
-    return this.#answer('streams', streamsJson(lines, flags?.includes('categorize-labels') === true), stats, startedMs, flags === undefined ? {} : { flags })
+    return this.#answer(
+      'streams',
+      streamsJson(lines, flags?.includes('categorize-labels') === true),
+      stats,
+      startedMs,
+      flags === undefined ? {} : { flags },
+    )
   }
 
   #step(form: URLSearchParams, start: Instant, end: Instant): number {
     const text = form.get('step')
-    const stepMs = text === null || text === '' ? Math.max(Math.floor((end.ms - start.ms) / 250_000), 1) * 1000 : durationParam(form, 'step')!
-    if (stepMs <= 0) throw new BadDataError('zero or negative query resolution step widths are not accepted. Try a positive integer')
+    const stepMs =
+      text === null || text === ''
+        ? Math.max(Math.floor((end.ms - start.ms) / 250_000), 1) * 1000
+        : durationParam(form, 'step')!
+    if (stepMs <= 0)
+      throw new BadDataError('zero or negative query resolution step widths are not accepted. Try a positive integer')
     return stepMs
   }
 
   #checkLength(start: Instant, end: Instant): void {
     const lengthMs = end.ms - start.ms
     const { queryLengthMaxMs } = this.#options
-    if (lengthMs > queryLengthMaxMs) throw new BadDataError(`the query time range exceeds the limit (query length: ${goHours(lengthMs)}, limit: 30d1h)`)
+    if (lengthMs > queryLengthMaxMs)
+      throw new BadDataError(
+        `the query time range exceeds the limit (query length: ${goHours(lengthMs)}, limit: 30d1h)`,
+      )
   }
 
   readonly legacyQuery: Handler = async request => {
@@ -136,9 +261,29 @@ class LokiApi {
     const expr = parseLogql(form.get('query') ?? '')
     if (expr.kind !== 'log') throw new BadQueryError('legacy endpoints only support streams result type', 0, 0)
     const startedMs = clock.monotonicMs()
-    const { lines, stats } = await engine.lines(expr, { bounds: { fromMs: start.ms, fromSubNs: start.subNs, toMs: end.ms, toSubNs: end.subNs }, limit: limitParam(form, 100), isBackward: isBackwardParam(form), intervalNs: 0 }, this.#reader(request), request.signal)
-    const streams = JSON.parse(streamsJson(lines, false)) as { stream: Record<string, string>; values: [string, string][] }[]
-    const body = streams.map(({ stream, values }) => `{"labels":${jsonText(`{${Object.entries(stream).map(([n, v]) => `${n}=${JSON.stringify(v)}`).join(', ')}}`)},"entries":[${values.map(([ns, line]) => `{"ts":"${rfc3339Nano(ns)}","line":${jsonText(line)}}`).join(',')}]}`)
+    const { lines, stats } = await engine.lines(
+      expr,
+      {
+        bounds: { fromMs: start.ms, fromSubNs: start.subNs, toMs: end.ms, toSubNs: end.subNs },
+        limit: limitParam(form, 100),
+        isBackward: isBackwardParam(form),
+        intervalNs: 0,
+      },
+      this.#reader(request),
+      request.signal,
+    )
+    const streams = JSON.parse(streamsJson(lines, false)) as {
+      stream: Record<string, string>
+      values: [string, string][]
+    }[]
+    const body = streams.map(
+      ({ stream, values }) =>
+        `{"labels":${jsonText(
+          `{${Object.entries(stream)
+            .map(([n, v]) => `${n}=${JSON.stringify(v)}`)
+            .join(', ')}}`,
+        )},"entries":[${values.map(([ns, line]) => `{"ts":"${rfc3339Nano(ns)}","line":${jsonText(line)}}`).join(',')}]}`,
+    )
     return ok(`{"streams":[${body.join(',')}],"stats":${statsJson(stats, (clock.monotonicMs() - startedMs) / 1000)}}`)
   }
 
@@ -146,14 +291,16 @@ class LokiApi {
     const { start, end } = boundsParam(form, this.#options.clock.nowMs())
     const reader = this.#reader(request)
     const found = new Map<string, Labels>()
-    for (const matchers of selectors.length === 0 ? [[]] : selectors) for (const labels of await reader.streams(matchers, start.ms, end.ms)) found.set(labels.key, labels)
+    for (const matchers of selectors.length === 0 ? [[]] : selectors)
+      for (const labels of await reader.streams(matchers, start.ms, end.ms)) found.set(labels.key, labels)
     return [...found.values()]
   }
 
   readonly labels: Handler = async request => {
     const form = await request.form()
     const names = new Set<string>()
-    for (const labels of await this.#streams(request, form, [selectorParam(form)])) for (let i = 0; i < labels.pairs.length; i += 2) names.add(labels.pairs[i]!)
+    for (const labels of await this.#streams(request, form, [selectorParam(form)]))
+      for (let i = 0; i < labels.pairs.length; i += 2) names.add(labels.pairs[i]!)
     return listAnswer(names)
   }
 
@@ -161,31 +308,54 @@ class LokiApi {
     const form = await request.form()
     const name = decodeURIComponent(request.params['name']!)
     const values = new Set<string>()
-    for (const labels of await this.#streams(request, form, [selectorParam(form)])) if (labels.has(name)) values.add(labels.get(name))
+    for (const labels of await this.#streams(request, form, [selectorParam(form)]))
+      if (labels.has(name)) values.add(labels.get(name))
     return listAnswer(values)
   }
 
   readonly series: Handler = async request => {
     const form = await request.form()
     const texts = [...form.getAll('match'), ...form.getAll('match[]')].filter(text => text !== '')
-    const streams = await this.#streams(request, form, texts.map(text => parseLogSelector(text)))
+    const streams = await this.#streams(
+      request,
+      form,
+      texts.map(text => parseLogSelector(text)),
+    )
     return ok(`{"status":"success","data":[${streams.map(labelsJson).join(',')}]}`)
   }
 
   readonly formatQuery: Handler = async request => {
     try {
-      return ok(`{"status":"success","data":${JSON.stringify(formatLogql(parseLogql((await request.form()).get('query') ?? '')))}}`)
+      return ok(
+        `{"status":"success","data":${JSON.stringify(formatLogql(parseLogql((await request.form()).get('query') ?? '')))}}`,
+      )
     } catch (error) {
       if (!(error instanceof BadQueryError)) throw error
-      return { status: 400, headers: { 'content-type': 'application/json; charset=UTF-8' }, body: `{"status":"invalid-query","error":${JSON.stringify(error.message)}}\n` }
+      return {
+        status: 400,
+        headers: { 'content-type': 'application/json; charset=UTF-8' },
+        body: `{"status":"invalid-query","error":${JSON.stringify(error.message)}}\n`,
+      }
     }
   }
 
-  readonly buildInfo: Handler = () => Promise.resolve(ok(`{"version":"3.5.0","revision":"tercet-${this.#options.version}","branch":"main","buildUser":"","buildDate":"","goVersion":""}`))
-  readonly drilldownLimits: Handler = () => Promise.resolve(ok(`{"limits":{"discover_log_levels":true,"discover_service_name":${JSON.stringify(serviceLabels)},"max_entries_limit_per_query":${this.#options.entriesMax},"max_query_series":500,"query_timeout":"1m","volume_enabled":true,"volume_max_series":1000},"pattern_ingester_enabled":true,"version":"3.5.0"}`))
+  readonly buildInfo: Handler = () =>
+    Promise.resolve(
+      ok(
+        `{"version":"3.5.0","revision":"tercet-${this.#options.version}","branch":"main","buildUser":"","buildDate":"","goVersion":""}`,
+      ),
+    )
+  readonly drilldownLimits: Handler = () =>
+    Promise.resolve(
+      ok(
+        `{"limits":{"discover_log_levels":true,"discover_service_name":${JSON.stringify(serviceLabels)},"max_entries_limit_per_query":${this.#options.entriesMax},"max_query_series":500,"query_timeout":"1m","volume_enabled":true,"volume_max_series":1000},"pattern_ingester_enabled":true,"version":"3.5.0"}`,
+      ),
+    )
 }
 
-function isPartial(request: HttpRequest): boolean { return /(?:^|,)\s*source=grafana-lokiexplore-app/i.test(request.header('x-query-tags') ?? '') }
+function isPartial(request: HttpRequest): boolean {
+  return /(?:^|,)\s*source=grafana-lokiexplore-app/i.test(request.header('x-query-tags') ?? '')
+}
 
 function encodingFlags(request: HttpRequest): string[] | undefined {
   const header = request.header('x-loki-response-encoding-flags')
@@ -193,7 +363,11 @@ function encodingFlags(request: HttpRequest): string[] | undefined {
 }
 
 function listAnswer(values: ReadonlySet<string>): HttpReply {
-  return ok(values.size === 0 ? '{"status":"success"}' : `{"status":"success","data":[${[...values].sort(compareText).map(jsonText).join(',')}]}`)
+  return ok(
+    values.size === 0
+      ? '{"status":"success"}'
+      : `{"status":"success","data":[${[...values].sort(compareText).map(jsonText).join(',')}]}`,
+  )
 }
 
 function goHours(ms: number): string {

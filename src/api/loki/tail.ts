@@ -36,17 +36,29 @@ export function tailRoutes(options: TailOptions): SocketRoute[] {
       const { query } = request
       const delayText = query.get('delay_for') ?? '0'
       if (!/^\d+$/.test(delayText)) return { status: 400, body: `invalid delay_for: ${delayText}\n` }
-      if (Number(delayText) > 5) return { status: 400, body: 'delay_for can\'t be greater than 5\n' }
+      if (Number(delayText) > 5) return { status: 400, body: "delay_for can't be greater than 5\n" }
       const start = instantParam(query, 'start') ?? instantOfMs(options.clock.nowMs() - 3_600_000)
       const limit = limitParam(query, 100)
       const expr = parseLogql(query.get('query') ?? '')
-      if (running >= tailsMax) return { status: 429, body: `max concurrent tail requests limit exceeded, count > limit (${running + 1} > ${tailsMax})\n` }
+      if (running >= tailsMax)
+        return {
+          status: 429,
+          body: `max concurrent tail requests limit exceeded, count > limit (${running + 1} > ${tailsMax})\n`,
+        }
       const reader = options.store.reader(options.tenantOf(request.header('x-scope-orgid')))
-      const flags = request.header('x-loki-response-encoding-flags')?.split(',').map(flag => flag.trim())
+      const flags = request
+        .header('x-loki-response-encoding-flags')
+        ?.split(',')
+        .map(flag => flag.trim())
       return socket => {
-        if (expr.kind !== 'log') { socket.close(1011, 'only log selector is supported'); return }
+        if (expr.kind !== 'log') {
+          socket.close(1011, 'only log selector is supported')
+          return
+        }
         running++
-        socket.onClose(() => { running-- })
+        socket.onClose(() => {
+          running--
+        })
         new Tail(expr, reader, options, socket, flags, Number(delayText) * 1000).start(start, limit)
       }
     } catch (error) {
@@ -71,7 +83,14 @@ class Tail {
   #endsMs = 0
   #isClosed = false
 
-  constructor(expr: LogExpr, reader: LogsReader, options: TailOptions, socket: ServerSocket, flags: string[] | undefined, delayMs: number) {
+  constructor(
+    expr: LogExpr,
+    reader: LogsReader,
+    options: TailOptions,
+    socket: ServerSocket,
+    flags: string[] | undefined,
+    delayMs: number,
+  ) {
     this.#expr = expr
     this.#reader = reader
     this.#options = options
@@ -88,25 +107,50 @@ class Tail {
     // Subscribed before the look back, so that nothing falls between; what both have is told apart by its time and text.
     const early: TailedLine[] = []
     let isLive = false
-    const unsubscribe = this.#reader.subscribe(compileMatchers(this.#expr.matchers), line => { if (isLive) this.#take(line); else early.push(line) })
-    this.#socket.onClose(() => { this.#isClosed = true; unsubscribe(); this.#timer?.cancel() })
+    const unsubscribe = this.#reader.subscribe(compileMatchers(this.#expr.matchers), line => {
+      if (isLive) this.#take(line)
+      else early.push(line)
+    })
+    this.#socket.onClose(() => {
+      this.#isClosed = true
+      unsubscribe()
+      this.#timer?.cancel()
+    })
     const nowMs = clock.nowMs() + 1
-    engine.lines(this.#expr, { bounds: { fromMs: from.ms, fromSubNs: from.subNs, toMs: Math.max(nowMs, from.ms), toSubNs: 0 }, limit, isBackward: true, intervalNs: 0 }, this.#reader).then(({ lines }) => {
-      const seen = new Set(lines.map(line => `${formatNs(line.ms, line.subNs)} ${line.line}`))
-      for (const line of [...lines].reverse()) this.#waiting.push({ line, dueMs: 0 })
-      isLive = true
-      for (const line of early) if (!seen.has(`${formatNs(line.ms, line.subNs)} ${line.line}`)) this.#take(line)
-      this.#run()
-    }, (error: unknown) => { this.#socket.close(1011, messageOf(error).slice(0, 100)) })
+    engine
+      .lines(
+        this.#expr,
+        {
+          bounds: { fromMs: from.ms, fromSubNs: from.subNs, toMs: Math.max(nowMs, from.ms), toSubNs: 0 },
+          limit,
+          isBackward: true,
+          intervalNs: 0,
+        },
+        this.#reader,
+      )
+      .then(
+        ({ lines }) => {
+          const seen = new Set(lines.map(line => `${formatNs(line.ms, line.subNs)} ${line.line}`))
+          for (const line of [...lines].reverse()) this.#waiting.push({ line, dueMs: 0 })
+          isLive = true
+          for (const line of early) if (!seen.has(`${formatNs(line.ms, line.subNs)} ${line.line}`)) this.#take(line)
+          this.#run()
+        },
+        (error: unknown) => {
+          this.#socket.close(1011, messageOf(error).slice(0, 100))
+        },
+      )
   }
 
   #take(tailed: TailedLine): void {
     const line = this.#matcher.match(tailed.labels, tailed.ms, tailed.subNs, tailed.line, tailed.pairs)
     if (line === undefined) return
     // Without stages and categories a live line tells its stream's labels alone.
-    const shown = this.#expr.stages.length === 0 && this.#flags === undefined ? { ...line, metadata: [], parsed: [] } : line
+    const shown =
+      this.#expr.stages.length === 0 && this.#flags === undefined ? { ...line, metadata: [], parsed: [] } : line
     if (this.#waiting.length >= waitingLinesMax) {
-      if (this.#dropped.length < droppedMax) this.#dropped.push({ timestamp: formatNs(line.ms, line.subNs), labels: tailed.labels.toObject() })
+      if (this.#dropped.length < droppedMax)
+        this.#dropped.push({ timestamp: formatNs(line.ms, line.subNs), labels: tailed.labels.toObject() })
       return
     }
     this.#waiting.push({ line: shown, dueMs: this.#options.clock.monotonicMs() + this.#delayMs })
@@ -116,14 +160,20 @@ class Tail {
     if (this.#isClosed) return
     const { clock } = this.#options
     const now = clock.monotonicMs()
-    if (now >= this.#endsMs) { this.#socket.close(1000, 'reached tail max duration limit'); return }
+    if (now >= this.#endsMs) {
+      this.#socket.close(1000, 'reached tail max duration limit')
+      return
+    }
     while (this.#socket.waitingBytes < socketBytesMax) {
       let count = 0
       while (count < linesPerFrame && count < this.#waiting.length && this.#waiting[count]!.dueMs <= now) count++
       if (count === 0) break
       this.#send(this.#waiting.splice(0, count).map(w => w.line))
     }
-    if (now - this.#lastPingMs >= pingEveryMs) { this.#lastPingMs = now; this.#socket.ping() }
+    if (now - this.#lastPingMs >= pingEveryMs) {
+      this.#lastPingMs = now
+      this.#socket.ping()
+    }
     this.#timer = clock.after(frameEveryMs, this.#run)
   }
 

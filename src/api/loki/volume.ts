@@ -17,7 +17,10 @@ function share(chunk: ChunkSource, fromMs: number, throughMs: number): number {
 
 export async function indexStats(form: URLSearchParams, reader: LogsReader, clock: Clock): Promise<HttpReply> {
   const { start, end } = boundsParam(form, clock.nowMs())
-  let streams = 0, chunks = 0, bytes = 0, entries = 0
+  let streams = 0,
+    chunks = 0,
+    bytes = 0,
+    entries = 0
   for (const stream of await reader.select(selectorParam(form), start.ms, end.ms)) {
     const listed = stream.chunks.filter(chunk => !chunk.isInMemory)
     if (listed.length === 0) continue
@@ -32,13 +35,19 @@ export async function indexStats(form: URLSearchParams, reader: LogsReader, cloc
   return { ...ok(''), body: JSON.stringify({ streams, chunks, bytes, entries }) }
 }
 
-export async function indexVolume(form: URLSearchParams, reader: LogsReader, clock: Clock, isRange: boolean): Promise<HttpReply> {
+export async function indexVolume(
+  form: URLSearchParams,
+  reader: LogsReader,
+  clock: Clock,
+  isRange: boolean,
+): Promise<HttpReply> {
   const nowMs = clock.nowMs()
   const { start, end } = boundsParam(form, nowMs)
   const matchers = selectorParam(form)
   const targets = (form.get('targetLabels') ?? '').split(',').filter(name => name !== '')
   const aggregateBy = form.get('aggregateBy') ?? 'series'
-  if (aggregateBy !== 'series' && aggregateBy !== 'labels' && aggregateBy !== '') throw new BadDataError('invalid aggregation option')
+  if (aggregateBy !== 'series' && aggregateBy !== 'labels' && aggregateBy !== '')
+    throw new BadDataError('invalid aggregation option')
   const limit = limitParam(form, 100)
   const names = targets.length > 0 ? targets : matchers.map(m => m.name)
   const keysOf = (labels: Labels): Labels[] => {
@@ -47,17 +56,22 @@ export async function indexVolume(form: URLSearchParams, reader: LogsReader, clo
     if (aggregateBy !== 'labels') return [kept]
     return kept.pairs.filter((_, i) => i % 2 === 0).map(name => new Labels([name, '']))
   }
-  const stepMs = isRange ? durationParam(form, 'step') ?? Math.max(Math.floor((end.ms - start.ms) / 250_000), 1) * 1000 : Math.max(1, end.ms - start.ms)
-  if (stepMs <= 0) throw new BadDataError('zero or negative query resolution step widths are not accepted. Try a positive integer')
+  const stepMs = isRange
+    ? (durationParam(form, 'step') ?? Math.max(Math.floor((end.ms - start.ms) / 250_000), 1) * 1000)
+    : Math.max(1, end.ms - start.ms)
+  if (stepMs <= 0)
+    throw new BadDataError('zero or negative query resolution step widths are not accepted. Try a positive integer')
   const buckets: { fromMs: number; toMs: number }[] = []
   if (isRange) {
-    for (let at = Math.floor(start.ms / stepMs) * stepMs; at < end.ms && buckets.length < 11_000; at += stepMs) buckets.push({ fromMs: Math.max(at, start.ms), toMs: at + stepMs })
+    for (let at = Math.floor(start.ms / stepMs) * stepMs; at < end.ms && buckets.length < 11_000; at += stepMs)
+      buckets.push({ fromMs: Math.max(at, start.ms), toMs: at + stepMs })
   } else buckets.push({ fromMs: start.ms, toMs: end.ms })
   const volumes = new Map<string, { labels: Labels; bytes: Float64Array; total: number }>()
   for (const { labels, chunks } of await reader.select(matchers, start.ms, end.ms)) {
     for (const key of keysOf(labels)) {
       let volume = volumes.get(key.key)
-      if (volume === undefined) volumes.set(key.key, volume = { labels: key, bytes: new Float64Array(buckets.length), total: 0 })
+      if (volume === undefined)
+        volumes.set(key.key, (volume = { labels: key, bytes: new Float64Array(buckets.length), total: 0 }))
       for (const chunk of chunks) {
         buckets.forEach(({ fromMs, toMs }, i) => {
           if (chunk.fromMs > toMs || chunk.throughMs < fromMs) return
@@ -68,8 +82,17 @@ export async function indexVolume(form: URLSearchParams, reader: LogsReader, clo
       }
     }
   }
-  const sorted = [...volumes.values()].filter(v => v.total > 0).sort((a, b) => b.total - a.total || (a.labels.key < b.labels.key ? -1 : 1)).slice(0, limit)
-  const empty = '"stats":{"summary":{"bytesProcessedPerSecond":0,"linesProcessedPerSecond":0,"totalBytesProcessed":0,"totalLinesProcessed":0,"execTime":0,"queueTime":0,"subqueries":0,"totalEntriesReturned":0,"splits":0,"shards":0,"totalPostFilterLines":0,"totalStructuredMetadataBytesProcessed":0}}'
-  if (!isRange) return ok(`{"status":"success","data":{"resultType":"vector","result":[${sorted.map(v => `{"metric":${labelsJson(v.labels)},"value":[${secondsText(end.subNs > 0 ? end.ms + 1 : end.ms)},"${v.total}"]}`).join(',')}],${empty}}}`)
-  return ok(`{"status":"success","data":{"resultType":"matrix","result":[${sorted.map(v => `{"metric":${labelsJson(v.labels)},"values":[${buckets.flatMap(({ toMs }, i) => (v.bytes[i]! > 0 ? [`[${secondsText(toMs - 1)},"${v.bytes[i]!}"]`] : [])).join(',')}]}`).join(',')}],${empty}}}`)
+  const sorted = [...volumes.values()]
+    .filter(v => v.total > 0)
+    .sort((a, b) => b.total - a.total || (a.labels.key < b.labels.key ? -1 : 1))
+    .slice(0, limit)
+  const empty =
+    '"stats":{"summary":{"bytesProcessedPerSecond":0,"linesProcessedPerSecond":0,"totalBytesProcessed":0,"totalLinesProcessed":0,"execTime":0,"queueTime":0,"subqueries":0,"totalEntriesReturned":0,"splits":0,"shards":0,"totalPostFilterLines":0,"totalStructuredMetadataBytesProcessed":0}}'
+  if (!isRange)
+    return ok(
+      `{"status":"success","data":{"resultType":"vector","result":[${sorted.map(v => `{"metric":${labelsJson(v.labels)},"value":[${secondsText(end.subNs > 0 ? end.ms + 1 : end.ms)},"${v.total}"]}`).join(',')}],${empty}}}`,
+    )
+  return ok(
+    `{"status":"success","data":{"resultType":"matrix","result":[${sorted.map(v => `{"metric":${labelsJson(v.labels)},"values":[${buckets.flatMap(({ toMs }, i) => (v.bytes[i]! > 0 ? [`[${secondsText(toMs - 1)},"${v.bytes[i]!}"]`] : [])).join(',')}]}`).join(',')}],${empty}}}`,
+  )
 }

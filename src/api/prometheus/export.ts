@@ -8,7 +8,11 @@ import { formatJsonLine } from '#wire/json-lines/parse.ts'
 import { matcherSets, minTimeMs, timeParam } from './params.ts'
 import { errorReply } from './respond.ts'
 
-export interface ExportOptions { clock: Clock; store: { reader(tenant: string): MetricsReader }; tenantOf: (request: HttpRequest) => string }
+export interface ExportOptions {
+  clock: Clock
+  store: { reader(tenant: string): MetricsReader }
+  tenantOf: (request: HttpRequest) => string
+}
 
 export function exportRoutes(options: ExportOptions): Route[] {
   const handler = async (request: HttpRequest): Promise<HttpReply> => {
@@ -16,17 +20,30 @@ export function exportRoutes(options: ExportOptions): Route[] {
       const form = await request.form()
       const sets = matcherSets(form)
       if (sets.length === 0) throw new BadDataError('no match[] parameter provided')
-      const fromMs = timeParam(form, 'start', minTimeMs), toMs = timeParam(form, 'end', options.clock.nowMs())
+      const fromMs = timeParam(form, 'start', minTimeMs),
+        toMs = timeParam(form, 'end', options.clock.nowMs())
       const reader = options.store.reader(options.tenantOf(request))
-      return { status: 200, headers: { 'content-type': 'application/stream+json; charset=utf-8' }, body: lines(reader, sets, fromMs, toMs) }
+      return {
+        status: 200,
+        headers: { 'content-type': 'application/stream+json; charset=utf-8' },
+        body: lines(reader, sets, fromMs, toMs),
+      }
     } catch (error) {
       return errorReply(error)
     }
   }
-  return [{ methods: ['GET', 'POST'], path: '/api/v1/export', handler }, { methods: ['GET', 'POST'], path: '/prometheus/api/v1/export', handler }]
+  return [
+    { methods: ['GET', 'POST'], path: '/api/v1/export', handler },
+    { methods: ['GET', 'POST'], path: '/prometheus/api/v1/export', handler },
+  ]
 }
 
-async function* lines(reader: MetricsReader, sets: ReturnType<typeof matcherSets>, fromMs: number, toMs: number): AsyncGenerator<string> {
+async function* lines(
+  reader: MetricsReader,
+  sets: ReturnType<typeof matcherSets>,
+  fromMs: number,
+  toMs: number,
+): AsyncGenerator<string> {
   const columns = new SampleColumns()
   const seen = new Set<string>()
   for (const matchers of sets) {
@@ -40,14 +57,16 @@ async function* lines(reader: MetricsReader, sets: ReturnType<typeof matcherSets
       set.read(i, columns)
       set.release()
       const floats = floatsOf(columns)
-      if (floats.values.length > 0) yield formatJsonLine(labels.toObject(), floats.timesMs, floats.values, floats.values.length)
+      if (floats.values.length > 0)
+        yield formatJsonLine(labels.toObject(), floats.timesMs, floats.values, floats.values.length)
     }
   }
 }
 
 /** Native histograms and staleness markers have no place in this format. */
 function floatsOf(columns: SampleColumns): { timesMs: number[]; values: number[] } {
-  const timesMs: number[] = [], values: number[] = []
+  const timesMs: number[] = [],
+    values: number[] = []
   for (let i = 0; i < columns.count; i++) {
     if (columns.isStale(i) || columns.histograms?.[i] !== undefined) continue
     timesMs.push(columns.timesMs[i]!)

@@ -32,7 +32,7 @@ export async function federate(request: HttpRequest, reader: MetricsReader, cloc
   let text = ''
   let name: string | undefined
   for (const { labels, value, timeMs } of rows) {
-    if (labels.get(metricName) !== name) text += `# TYPE ${name = labels.get(metricName)} untyped\n`
+    if (labels.get(metricName) !== name) text += `# TYPE ${(name = labels.get(metricName))} untyped\n`
     text += `${labels.get(metricName)}{${exposed(labels)}} ${formatValue(value)} ${timeMs}\n`
   }
   return { status: 200, headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }, body: text }
@@ -42,7 +42,10 @@ export async function federate(request: HttpRequest, reader: MetricsReader, cloc
 function exposed(labels: Labels): string {
   const parts: string[] = []
   for (let i = 0; i < labels.pairs.length; i += 2) {
-    if (labels.pairs[i] !== metricName) parts.push(`${labels.pairs[i]}="${labels.pairs[i + 1]!.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`)
+    if (labels.pairs[i] !== metricName)
+      parts.push(
+        `${labels.pairs[i]}="${labels.pairs[i + 1]!.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`,
+      )
   }
   if (!labels.has('instance')) parts.push('instance=""')
   return parts.join(',')

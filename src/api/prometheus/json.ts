@@ -26,12 +26,16 @@ export function formatTime(timeMs: number): string {
 
 export function formatLabels(labels: Labels): string {
   let out = '{'
-  for (let i = 0; i < labels.pairs.length; i += 2) out += `${i > 0 ? ',' : ''}${JSON.stringify(labels.pairs[i])}:${JSON.stringify(labels.pairs[i + 1])}`
+  for (let i = 0; i < labels.pairs.length; i += 2)
+    out += `${i > 0 ? ',' : ''}${JSON.stringify(labels.pairs[i])}:${JSON.stringify(labels.pairs[i + 1])}`
   return `${out}}`
 }
 
 export function formatHistogram(h: FloatHistogram): string {
-  const buckets = h.buckets().filter(b => b.count !== 0).map(b => `[${boundaries(b)},"${formatValue(b.lower)}","${formatValue(b.upper)}","${formatValue(b.count)}"]`)
+  const buckets = h
+    .buckets()
+    .filter(b => b.count !== 0)
+    .map(b => `[${boundaries(b)},"${formatValue(b.lower)}","${formatValue(b.upper)}","${formatValue(b.count)}"]`)
   return `{"count":"${formatValue(h.count)}","sum":"${formatValue(h.sum)}"${buckets.length > 0 ? `,"buckets":[${buckets.join(',')}]` : ''}}`
 }
 
@@ -62,21 +66,28 @@ export function* formatResult(result: QueryResult): Generator<string> {
           piece += ',"values":['
           for (let i = 0; i < series.timesMs.length; i++) {
             piece += `${i > 0 ? ',' : ''}[${formatTime(series.timesMs[i]!)},"${formatValue(series.values[i]!)}"]`
-            if (piece.length > pieceChars) { yield piece; piece = '' }
+            if (piece.length > pieceChars) {
+              yield piece
+              piece = ''
+            }
           }
           piece += ']'
         }
-        if (series.histogramTimesMs.length > 0) piece += `,"histograms":[${series.histogramTimesMs.map((timeMs, i) => `[${formatTime(timeMs)},${formatHistogram(series.histograms[i]!)}]`).join(',')}]`
+        if (series.histogramTimesMs.length > 0)
+          piece += `,"histograms":[${series.histogramTimesMs.map((timeMs, i) => `[${formatTime(timeMs)},${formatHistogram(series.histograms[i]!)}]`).join(',')}]`
       }
       piece += '}'
-      if (piece.length > pieceChars) { yield piece; piece = '' }
+      if (piece.length > pieceChars) {
+        yield piece
+        piece = ''
+      }
     }
     yield `${piece}]`
   }
 }
 
 function formatInstant(series: ResultSeries): string {
-  if (series.histograms.length > 0) return `,"histogram":[${formatTime(series.histogramTimesMs[0]!)},${formatHistogram(series.histograms[0]!)}]`
+  if (series.histograms.length > 0)
+    return `,"histogram":[${formatTime(series.histogramTimesMs[0]!)},${formatHistogram(series.histograms[0]!)}]`
   return `,"value":[${formatTime(series.timesMs[0]!)},"${formatValue(series.values[0]!)}"]`
 }
-

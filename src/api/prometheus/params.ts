@@ -9,7 +9,9 @@ import type { Matcher } from '#lang/regex/matcher.ts'
 export const minTimeMs = -(2 ** 53)
 export const maxTimeMs = 2 ** 53
 
-export function invalid(name: string, reason: string): BadDataError { return new BadDataError(`invalid parameter ${quote(name)}: ${reason}`) }
+export function invalid(name: string, reason: string): BadDataError {
+  return new BadDataError(`invalid parameter ${quote(name)}: ${reason}`)
+}
 
 /** Unix seconds, with fraction, or RFC 3339. */
 export function parseTimeMs(text: string): number | undefined {

@@ -6,7 +6,15 @@ import type { MetricsReader } from '#metrics/select.ts'
 import type { Labels } from '#model/labels.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
 import type { HttpReply, HttpRequest } from '#net/http.ts'
-import { decodeReadRequest, chunksOf, encodeChunkedFrame, encodeReadResponse, encodeTimeSeries, type ReadChunk, type ReadRequest } from '#wire/remote-read/messages.ts'
+import {
+  decodeReadRequest,
+  chunksOf,
+  encodeChunkedFrame,
+  encodeReadResponse,
+  encodeTimeSeries,
+  type ReadChunk,
+  type ReadRequest,
+} from '#wire/remote-read/messages.ts'
 
 const streamed = 1
 const frameBytesMax = 1024 * 1024
@@ -15,7 +23,11 @@ export async function remoteRead(request: HttpRequest, reader: MetricsReader, li
   const read = decodeReadRequest(await request.rawBody(), limits.decodedBytesMax)
   const first = read.accepted.find(type => type === 0 || type === streamed)
   if (first === streamed) {
-    return { status: 200, headers: { 'content-type': 'application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse' }, body: stream(read, reader) }
+    return {
+      status: 200,
+      headers: { 'content-type': 'application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse' },
+      body: stream(read, reader),
+    }
   }
   const results: Uint8Array[][] = []
   let total = 0
@@ -28,11 +40,23 @@ export async function remoteRead(request: HttpRequest, reader: MetricsReader, li
     })
     results.push(series)
   }
-  return { status: 200, headers: { 'content-type': 'application/x-protobuf', 'content-encoding': 'snappy' }, body: encodeReadResponse(results) }
+  return {
+    status: 200,
+    headers: { 'content-type': 'application/x-protobuf', 'content-encoding': 'snappy' },
+    body: encodeReadResponse(results),
+  }
 }
 
-async function eachSeries(query: ReadRequest['queries'][number], reader: MetricsReader, visit: (labels: Labels, columns: SampleColumns) => void): Promise<void> {
-  const set = await reader.select(query.matchers.map(m => makeMatcher(m.kind, m.name, m.value)), query.startMs, query.endMs)
+async function eachSeries(
+  query: ReadRequest['queries'][number],
+  reader: MetricsReader,
+  visit: (labels: Labels, columns: SampleColumns) => void,
+): Promise<void> {
+  const set = await reader.select(
+    query.matchers.map(m => makeMatcher(m.kind, m.name, m.value)),
+    query.startMs,
+    query.endMs,
+  )
   const columns = new SampleColumns()
   for (let from = 0; from < set.labels.length; from += 256) {
     const to = Math.min(from + 256, set.labels.length)

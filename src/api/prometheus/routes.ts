@@ -15,11 +15,23 @@ import type { PromqlEngine, QueryResult } from '#query/promql/engine.ts'
 import { describeExpr } from './describe.ts'
 import { federate } from './federate.ts'
 import { formatLabels, formatResult, formatTime, formatValue } from './json.ts'
-import { durationParam, invalid, limitParam, matcherSets, maxTimeMs, minTimeMs, requiredTime, timeParam } from './params.ts'
+import {
+  durationParam,
+  invalid,
+  limitParam,
+  matcherSets,
+  maxTimeMs,
+  minTimeMs,
+  requiredTime,
+  timeParam,
+} from './params.ts'
 import { remoteRead } from './remote-read.ts'
 import { errorReply, success, successPieces } from './respond.ts'
 
-export interface ExemplarSeries { labels: Labels; exemplars: { labels: Labels; value: number; timeMs: number }[] }
+export interface ExemplarSeries {
+  labels: Labels
+  exemplars: { labels: Labels; value: number; timeMs: number }[]
+}
 
 /** What these routes need of the store. */
 export interface PrometheusStore {
@@ -28,7 +40,14 @@ export interface PrometheusStore {
   exemplars(tenant: string, matchers: readonly (readonly Matcher[])[], fromMs: number, toMs: number): ExemplarSeries[]
   deleteSeries(tenant: string, matchers: readonly Matcher[], minMs: number, maxMs: number): Promise<void>
   cleanTombstones(): Promise<void>
-  headStats(tenant: string): { series: number; chunks: number; labelPairs: number; minMs: number; maxMs: number; byMetric: Map<string, number> }
+  headStats(tenant: string): {
+    series: number
+    chunks: number
+    labelPairs: number
+    minMs: number
+    maxMs: number
+    byMetric: Map<string, number>
+  }
   readonly ready: boolean
 }
 
@@ -48,27 +67,46 @@ export interface PrometheusApiOptions {
 
 export function prometheusRoutes(options: PrometheusApiOptions): Route[] {
   const api = new PrometheusApi(options)
-  const guarded = (handler: Handler): Handler => async request => {
-    try {
-      if (!options.store.ready) throw new UnavailableError('the process is starting', 2)
-      return await handler(request)
-    } catch (error) {
-      return errorReply(error)
+  const guarded =
+    (handler: Handler): Handler =>
+    async request => {
+      try {
+        if (!options.store.ready) throw new UnavailableError('the process is starting', 2)
+        return await handler(request)
+      } catch (error) {
+        return errorReply(error)
+      }
     }
-  }
   const both = ['GET', 'POST'] as const
   const table: [readonly ('GET' | 'POST' | 'PUT')[], string, Handler][] = [
-    [both, '/api/v1/query', api.query], [both, '/api/v1/query_range', api.queryRange], [both, '/api/v1/query_exemplars', api.queryExemplars],
-    [both, '/api/v1/series', api.series], [both, '/api/v1/labels', api.labelNames], [['GET'], '/api/v1/label/:name/values', api.labelValues],
-    [['GET'], '/api/v1/metadata', api.metadata], [both, '/api/v1/format_query', api.formatQuery], [both, '/api/v1/parse_query', api.parseQuery],
-    [['POST'], '/api/v1/read', request => remoteRead(request, options.store.reader(options.tenantOf(request)), options.limits)],
-    [['POST', 'PUT'], '/api/v1/admin/tsdb/delete_series', api.deleteSeries], [['POST', 'PUT'], '/api/v1/admin/tsdb/clean_tombstones', api.cleanTombstones],
-    [['GET'], '/api/v1/status/buildinfo', api.buildInfo], [['GET'], '/api/v1/status/runtimeinfo', api.runtimeInfo], [['GET'], '/api/v1/status/flags', api.flags],
-    [['GET'], '/api/v1/status/config', api.config], [['GET'], '/api/v1/status/tsdb', api.tsdb], [['GET'], '/api/v1/status/walreplay', api.walReplay],
-    
+    [both, '/api/v1/query', api.query],
+    [both, '/api/v1/query_range', api.queryRange],
+    [both, '/api/v1/query_exemplars', api.queryExemplars],
+    [both, '/api/v1/series', api.series],
+    [both, '/api/v1/labels', api.labelNames],
+    [['GET'], '/api/v1/label/:name/values', api.labelValues],
+    [['GET'], '/api/v1/metadata', api.metadata],
+    [both, '/api/v1/format_query', api.formatQuery],
+    [both, '/api/v1/parse_query', api.parseQuery],
+    [
+      ['POST'],
+      '/api/v1/read',
+      request => remoteRead(request, options.store.reader(options.tenantOf(request)), options.limits),
+    ],
+    [['POST', 'PUT'], '/api/v1/admin/tsdb/delete_series', api.deleteSeries],
+    [['POST', 'PUT'], '/api/v1/admin/tsdb/clean_tombstones', api.cleanTombstones],
+    [['GET'], '/api/v1/status/buildinfo', api.buildInfo],
+    [['GET'], '/api/v1/status/runtimeinfo', api.runtimeInfo],
+    [['GET'], '/api/v1/status/flags', api.flags],
+    [['GET'], '/api/v1/status/config', api.config],
+    [['GET'], '/api/v1/status/tsdb', api.tsdb],
+    [['GET'], '/api/v1/status/walreplay', api.walReplay],
+
     [both, '/federate', request => federate(request, options.store.reader(options.tenantOf(request)), options.clock)],
   ]
-  return table.flatMap(([methods, path, handler]) => ['', '/prometheus'].map(prefix => ({ methods, path: prefix + path, handler: guarded(handler) })))
+  return table.flatMap(([methods, path, handler]) =>
+    ['', '/prometheus'].map(prefix => ({ methods, path: prefix + path, handler: guarded(handler) })),
+  )
 }
 
 class PrometheusApi {
@@ -79,11 +117,17 @@ class PrometheusApi {
     this.#options = options
   }
 
-  #reader(request: HttpRequest): MetricsReader { return this.#options.store.reader(this.#options.tenantOf(request)) }
+  #reader(request: HttpRequest): MetricsReader {
+    return this.#options.store.reader(this.#options.tenantOf(request))
+  }
 
   async #limited<T>(work: () => Promise<T>): Promise<T> {
     const { queryConcurrencyMax } = this.#options.limits
-    if (this.#running >= queryConcurrencyMax * 10) throw new UnavailableError(`${this.#running} queries are running or waiting, the limit is ${queryConcurrencyMax * 10}`, 1)
+    if (this.#running >= queryConcurrencyMax * 10)
+      throw new UnavailableError(
+        `${this.#running} queries are running or waiting, the limit is ${queryConcurrencyMax * 10}`,
+        1,
+      )
     this.#running++
     try {
       return await work()
@@ -92,16 +136,26 @@ class PrometheusApi {
     }
   }
 
-  #queryOptions(form: URLSearchParams, request: HttpRequest): { lookbackMs?: number; timeoutMs?: number; signal: AbortSignal } {
+  #queryOptions(
+    form: URLSearchParams,
+    request: HttpRequest,
+  ): { lookbackMs?: number; timeoutMs?: number; signal: AbortSignal } {
     const timeoutMs = durationParam(form, 'timeout')
     const lookbackMs = durationParam(form, 'lookback_delta')
-    return { signal: request.signal, ...(timeoutMs === undefined ? {} : { timeoutMs }), ...(lookbackMs === undefined ? {} : { lookbackMs }) }
+    return {
+      signal: request.signal,
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      ...(lookbackMs === undefined ? {} : { lookbackMs }),
+    }
   }
 
   #answer(result: QueryResult, form: URLSearchParams): HttpReply {
     const limit = limitParam(form)
     const warnings = [...result.warnings]
-    if (limit > 0 && result.series.length > limit) { result.series.length = limit; warnings.push('results truncated due to limit') }
+    if (limit > 0 && result.series.length > limit) {
+      result.series.length = limit
+      warnings.push('results truncated due to limit')
+    }
     const stats = form.get('stats')
     const suffix = stats === null || stats === '' ? '' : `,"stats":${formatStats(result, stats === 'all')}`
     return successPieces(formatResult(result), warnings, result.infos, suffix)
@@ -112,25 +166,42 @@ class PrometheusApi {
     limitParam(form)
     const atMs = timeParam(form, 'time', this.#options.clock.nowMs())
     const query = form.get('query') ?? ''
-    const result = await this.#limited(() => withParameter('query', () => this.#options.engine.instant(this.#reader(request), query, atMs, this.#queryOptions(form, request))))
+    const result = await this.#limited(() =>
+      withParameter('query', () =>
+        this.#options.engine.instant(this.#reader(request), query, atMs, this.#queryOptions(form, request)),
+      ),
+    )
     return this.#answer(result, form)
   }
 
   readonly queryRange = async (request: HttpRequest): Promise<HttpReply> => {
     const form = await request.form()
     limitParam(form)
-    const startMs = requiredTime(form, 'start'), endMs = requiredTime(form, 'end')
+    const startMs = requiredTime(form, 'start'),
+      endMs = requiredTime(form, 'end')
     if (endMs < startMs) throw invalid('end', 'end timestamp must not be before start time')
     const stepMs = durationParam(form, 'step')
     if (stepMs === undefined) throw invalid('step', `cannot parse ${quote(form.get('step') ?? '')} to a valid duration`)
-    if (stepMs <= 0) throw invalid('step', 'zero or negative query resolution step widths are not accepted. Try a positive integer')
+    if (stepMs <= 0)
+      throw invalid('step', 'zero or negative query resolution step widths are not accepted. Try a positive integer')
     const query = form.get('query') ?? ''
-    const result = await this.#limited(() => withParameter('query', () => this.#options.engine.range(this.#reader(request), { query, startMs, endMs, stepMs: Math.max(1, Math.floor(stepMs)), ...this.#queryOptions(form, request) })))
+    const result = await this.#limited(() =>
+      withParameter('query', () =>
+        this.#options.engine.range(this.#reader(request), {
+          query,
+          startMs,
+          endMs,
+          stepMs: Math.max(1, Math.floor(stepMs)),
+          ...this.#queryOptions(form, request),
+        }),
+      ),
+    )
     return this.#answer(result, form)
   }
 
   #time(form: URLSearchParams): { fromMs: number; toMs: number } {
-    const fromMs = timeParam(form, 'start', minTimeMs), toMs = timeParam(form, 'end', maxTimeMs)
+    const fromMs = timeParam(form, 'start', minTimeMs),
+      toMs = timeParam(form, 'end', maxTimeMs)
     if (toMs < fromMs) throw invalid('end', 'end timestamp must not be before start time')
     return { fromMs, toMs }
   }
@@ -142,7 +213,8 @@ class PrometheusApi {
     const sets = matcherSets(form)
     if (sets.length === 0) throw new BadDataError('no match[] parameter provided')
     const byKey = new Map<string, Labels>()
-    for (const set of sets) for (const labels of await this.#reader(request).series(set, fromMs, toMs)) byKey.set(labels.key, labels)
+    for (const set of sets)
+      for (const labels of await this.#reader(request).series(set, fromMs, toMs)) byKey.set(labels.key, labels)
     let found = [...byKey.values()].sort(compareLabels)
     const truncated = limit > 0 && found.length > limit
     if (truncated) found = found.slice(0, limit)
@@ -161,7 +233,8 @@ class PrometheusApi {
     const { fromMs, toMs } = this.#time(form)
     const sets = matcherSets(form)
     const names: string[] = []
-    for (const set of sets.length === 0 ? [[]] : sets) names.push(...await this.#reader(request).labelNames(set, fromMs, toMs))
+    for (const set of sets.length === 0 ? [[]] : sets)
+      names.push(...(await this.#reader(request).labelNames(set, fromMs, toMs)))
     return this.#texts(names, limitParam(form))
   }
 
@@ -170,11 +243,17 @@ class PrometheusApi {
     const { fromMs, toMs } = this.#time(form)
     let name = request.params['name'] ?? ''
     // Names that are no plain identifiers come escaped: U__ and _hex_ for each odd character.
-    if (name.startsWith('U__')) name = name.slice(3).replace(/_(_|[0-9a-fA-F]+_)/g, (_, inner: string) => (inner === '_' ? '_' : String.fromCodePoint(Number.parseInt(inner.slice(0, -1), 16))))
+    if (name.startsWith('U__'))
+      name = name
+        .slice(3)
+        .replace(/_(_|[0-9a-fA-F]+_)/g, (_, inner: string) =>
+          inner === '_' ? '_' : String.fromCodePoint(Number.parseInt(inner.slice(0, -1), 16)),
+        )
     if (name === '') throw new BadDataError(`invalid label name: ${quote(name)}`)
     const sets = matcherSets(form)
     const values: string[] = []
-    for (const set of sets.length === 0 ? [[]] : sets) values.push(...await this.#reader(request).labelValues(name, set, fromMs, toMs))
+    for (const set of sets.length === 0 ? [[]] : sets)
+      values.push(...(await this.#reader(request).labelValues(name, set, fromMs, toMs)))
     return this.#texts(values, limitParam(form))
   }
 
@@ -191,16 +270,19 @@ class PrometheusApi {
     return success(JSON.stringify(out))
   }
 
-
   readonly queryExemplars = async (request: HttpRequest): Promise<HttpReply> => {
     const form = await request.form()
-    const fromMs = timeParam(form, 'start', minTimeMs), toMs = timeParam(form, 'end', maxTimeMs)
+    const fromMs = timeParam(form, 'start', minTimeMs),
+      toMs = timeParam(form, 'end', maxTimeMs)
     if (toMs < fromMs) throw invalid('end', 'end timestamp must not be before start time')
     const expr = withParameter('query', () => parsePromql(form.get('query') ?? ''))
     const sets = selectorsOf(expr).map(s => s.matchers)
     if (sets.length === 0) return success('[]')
     const found = this.#options.store.exemplars(this.#options.tenantOf(request), sets, fromMs, toMs)
-    const shown = found.map(({ labels, exemplars }) => `{"seriesLabels":${formatLabels(labels)},"exemplars":[${exemplars.map(e => `{"labels":${formatLabels(e.labels)},"value":"${formatValue(e.value)}","timestamp":${formatTime(e.timeMs)}}`).join(',')}]}`)
+    const shown = found.map(
+      ({ labels, exemplars }) =>
+        `{"seriesLabels":${formatLabels(labels)},"exemplars":[${exemplars.map(e => `{"labels":${formatLabels(e.labels)},"value":"${formatValue(e.value)}","timestamp":${formatTime(e.timeMs)}}`).join(',')}]}`,
+    )
     return success(`[${shown.join(',')}]`)
   }
 
@@ -228,10 +310,35 @@ class PrometheusApi {
     return { status: 204 }
   }
 
-  readonly buildInfo = async (): Promise<HttpReply> => success(JSON.stringify({ version: '3.14.0', revision: `tercet-${this.#options.version}`, branch: 'HEAD', buildUser: '', buildDate: '', goVersion: process.version }))
+  readonly buildInfo = async (): Promise<HttpReply> =>
+    success(
+      JSON.stringify({
+        version: '3.14.0',
+        revision: `tercet-${this.#options.version}`,
+        branch: 'HEAD',
+        buildUser: '',
+        buildDate: '',
+        goVersion: process.version,
+      }),
+    )
   readonly runtimeInfo = async (request: HttpRequest): Promise<HttpReply> => {
     const { series } = this.#options.store.headStats(this.#options.tenantOf(request))
-    return success(JSON.stringify({ startTime: new Date(this.#options.startedMs).toISOString(), CWD: '', reloadConfigSuccess: true, lastConfigTime: new Date(this.#options.startedMs).toISOString(), corruptionCount: 0, goroutineCount: 0, GOMAXPROCS: 1, GOMEMLIMIT: 0, GOGC: '', GODEBUG: '', storageRetention: this.#options.retention, timeSeriesCount: series }))
+    return success(
+      JSON.stringify({
+        startTime: new Date(this.#options.startedMs).toISOString(),
+        CWD: '',
+        reloadConfigSuccess: true,
+        lastConfigTime: new Date(this.#options.startedMs).toISOString(),
+        corruptionCount: 0,
+        goroutineCount: 0,
+        GOMAXPROCS: 1,
+        GOMEMLIMIT: 0,
+        GOGC: '',
+        GODEBUG: '',
+        storageRetention: this.#options.retention,
+        timeSeriesCount: series,
+      }),
+    )
   }
   readonly flags = async (): Promise<HttpReply> => success(JSON.stringify(this.#options.flags))
   readonly config = async (): Promise<HttpReply> => success(JSON.stringify({ yaml: this.#options.configText }))
@@ -241,16 +348,31 @@ class PrometheusApi {
     const form = await request.form()
     const limit = limitParam(form) || 10
     const stats = this.#options.store.headStats(this.#options.tenantOf(request))
-    const top = [...stats.byMetric].sort((a, b) => b[1] - a[1] || compareText(a[0], b[0])).slice(0, limit).map(([name, value]) => ({ name, value }))
+    const top = [...stats.byMetric]
+      .sort((a, b) => b[1] - a[1] || compareText(a[0], b[0]))
+      .slice(0, limit)
+      .map(([name, value]) => ({ name, value }))
     const reader = this.#reader(request)
     const names = await reader.labelNames([], minTimeMs, maxTimeMs)
     const counts: { name: string; value: number }[] = []
-    for (const name of names) counts.push({ name, value: (await reader.labelValues(name, [], minTimeMs, maxTimeMs)).length })
+    for (const name of names)
+      counts.push({ name, value: (await reader.labelValues(name, [], minTimeMs, maxTimeMs)).length })
     counts.sort((a, b) => b.value - a.value || compareText(a.name, b.name))
-    return success(JSON.stringify({
-      headStats: { numSeries: stats.series, numLabelPairs: stats.labelPairs, chunkCount: stats.chunks, minTime: Number.isFinite(stats.minMs) ? stats.minMs : 0, maxTime: Number.isFinite(stats.maxMs) ? stats.maxMs : 0 },
-      seriesCountByMetricName: top, labelValueCountByLabelName: counts.slice(0, limit), memoryInBytesByLabelName: [], seriesCountByLabelValuePair: [],
-    }))
+    return success(
+      JSON.stringify({
+        headStats: {
+          numSeries: stats.series,
+          numLabelPairs: stats.labelPairs,
+          chunkCount: stats.chunks,
+          minTime: Number.isFinite(stats.minMs) ? stats.minMs : 0,
+          maxTime: Number.isFinite(stats.maxMs) ? stats.maxMs : 0,
+        },
+        seriesCountByMetricName: top,
+        labelValueCountByLabelName: counts.slice(0, limit),
+        memoryInBytesByLabelName: [],
+        seriesCountByLabelValuePair: [],
+      }),
+    )
   }
 }
 
@@ -262,7 +384,7 @@ function withParameter<T>(name: string, work: () => T): T {
   }
   try {
     const result = work()
-    return result instanceof Promise ? result.catch(rethrow) as T : result
+    return result instanceof Promise ? (result.catch(rethrow) as T) : result
   } catch (error) {
     return rethrow(error)
   }
@@ -270,7 +392,16 @@ function withParameter<T>(name: string, work: () => T): T {
 
 function formatStats(result: QueryResult, all: boolean): string {
   const { seconds, parseSeconds, samples, peakSamples } = result.stats
-  const timings = { evalTotalTime: seconds, resultSortTime: 0, queryPreparationTime: parseSeconds, innerEvalTime: seconds - parseSeconds, execQueueTime: 0, execTotalTime: seconds }
-  return JSON.stringify({ timings, samples: { totalQueryableSamples: samples, peakSamples, ...(all ? { totalQueryableSamplesPerStep: [] } : {}) } })
+  const timings = {
+    evalTotalTime: seconds,
+    resultSortTime: 0,
+    queryPreparationTime: parseSeconds,
+    innerEvalTime: seconds - parseSeconds,
+    execQueueTime: 0,
+    execTotalTime: seconds,
+  }
+  return JSON.stringify({
+    timings,
+    samples: { totalQueryableSamples: samples, peakSamples, ...(all ? { totalQueryableSamplesPerStep: [] } : {}) },
+  })
 }
-

@@ -10,11 +10,25 @@ import { MetricsAnswers } from './metrics.ts'
 import { countParam, searchQuery, timeRange } from './params.ts'
 import { statsJson, traceJson, type JsonObject } from './respond.ts'
 
-export interface TempoEngines { clock: Clock; search: TraceSearch; tags: TagFinder; metrics: TraceMetrics }
+export interface TempoEngines {
+  clock: Clock
+  search: TraceSearch
+  tags: TagFinder
+  metrics: TraceMetrics
+}
 
 const limitMax = 262_144
 const spansPerSetMax = 100
-const scopes: ReadonlySet<string> = new Set(['', 'none', 'resource', 'span', 'event', 'link', 'instrumentation', 'intrinsic'])
+const scopes: ReadonlySet<string> = new Set([
+  '',
+  'none',
+  'resource',
+  'span',
+  'event',
+  'link',
+  'instrumentation',
+  'intrinsic',
+])
 
 function scopeOf(form: URLSearchParams): string {
   const scope = form.get('scope') ?? ''
@@ -33,27 +47,68 @@ export class TempoAnswers {
 
   async search(form: URLSearchParams, reader: TracesReader, signal: AbortSignal): Promise<JsonObject> {
     const { stages, hints } = searchQuery(form)
-    const { traces, stats } = await this.#engines.search.run({ stages, hints, ...timeRange(form, true), limit: countParam(form, 'limit', 20, limitMax), spansPerSet: countParam(form, 'spss', 3, spansPerSetMax) }, reader, signal)
+    const { traces, stats } = await this.#engines.search.run(
+      {
+        stages,
+        hints,
+        ...timeRange(form, true),
+        limit: countParam(form, 'limit', 20, limitMax),
+        spansPerSet: countParam(form, 'spss', 3, spansPerSetMax),
+      },
+      reader,
+      signal,
+    )
     return { traces: traces.map(traceJson), metrics: statsJson(stats) }
   }
 
   async tags(form: URLSearchParams, reader: TracesReader, signal: AbortSignal): Promise<JsonObject> {
     const found = await this.#engines.tags.names(reader, timeRange(form, false), scopeOf(form), signal)
-    return { tagNames: [...new Set(found.filter(s => s.name !== 'intrinsic' || form.get('scope') === 'intrinsic').flatMap(s => s.tags))].sort(), metrics: {} }
+    return {
+      tagNames: [
+        ...new Set(found.filter(s => s.name !== 'intrinsic' || form.get('scope') === 'intrinsic').flatMap(s => s.tags)),
+      ].sort(),
+      metrics: {},
+    }
   }
 
   async tagsByScope(form: URLSearchParams, reader: TracesReader, signal: AbortSignal): Promise<JsonObject> {
-    return { scopes: (await this.#engines.tags.names(reader, timeRange(form, false), scopeOf(form), signal)).map(s => ({ name: s.name, tags: s.tags })), metrics: {} }
+    return {
+      scopes: (await this.#engines.tags.names(reader, timeRange(form, false), scopeOf(form), signal)).map(s => ({
+        name: s.name,
+        tags: s.tags,
+      })),
+      metrics: {},
+    }
   }
 
-  async valuesWithTypes(name: string, form: URLSearchParams, reader: TracesReader, signal: AbortSignal): Promise<JsonObject> {
-    return { tagValues: (await this.#engines.tags.values(reader, timeRange(form, false), parseField(name), form.get('q') ?? '', signal)).map(({ type, value }) => ({ type, value })), metrics: {} }
+  async valuesWithTypes(
+    name: string,
+    form: URLSearchParams,
+    reader: TracesReader,
+    signal: AbortSignal,
+  ): Promise<JsonObject> {
+    return {
+      tagValues: (
+        await this.#engines.tags.values(reader, timeRange(form, false), parseField(name), form.get('q') ?? '', signal)
+      ).map(({ type, value }) => ({ type, value })),
+      metrics: {},
+    }
   }
 
   async values(name: string, form: URLSearchParams, reader: TracesReader, signal: AbortSignal): Promise<JsonObject> {
     let field = name
-    try { parseField(name) } catch { field = `.${name}` }
-    const found = await this.#engines.tags.values(reader, timeRange(form, false), parseField(field), form.get('q') ?? '', signal)
+    try {
+      parseField(name)
+    } catch {
+      field = `.${name}`
+    }
+    const found = await this.#engines.tags.values(
+      reader,
+      timeRange(form, false),
+      parseField(field),
+      form.get('q') ?? '',
+      signal,
+    )
     return { tagValues: [...new Set(found.map(v => v.value))], metrics: {} }
   }
 }

@@ -20,7 +20,10 @@ function timeParam(form: URLSearchParams, name: string): number | undefined {
   if (/^\d+$/.test(text)) return text.length > 10 ? Number(BigInt(text) / 1_000_000n) : Number(text) * 1000
   if (/^\d*\.\d+$/.test(text)) return Number(text) * 1000
   const ms = Date.parse(text)
-  if (Number.isNaN(ms)) throw new BadDataError(`invalid ${name}: ${quote(text)} is no time; Unix seconds, nanoseconds or RFC 3339 were expected`)
+  if (Number.isNaN(ms))
+    throw new BadDataError(
+      `invalid ${name}: ${quote(text)} is no time; Unix seconds, nanoseconds or RFC 3339 were expected`,
+    )
   return ms
 }
 
@@ -31,7 +34,10 @@ function rangeOf(form: URLSearchParams, nowMs: number): { startMs: number; endMs
   const endMs = timeParam(form, 'end') ?? nowMs
   const startMs = timeParam(form, 'start') ?? endMs - sinceMs
   if (startMs >= endMs) throw new BadDataError('end must be greater than start')
-  if (endMs - startMs > rangeMaxMs) throw new BadDataError(`metrics query time range exceeds the maximum allowed duration of ${rangeMaxMs / 3_600_000}h`)
+  if (endMs - startMs > rangeMaxMs)
+    throw new BadDataError(
+      `metrics query time range exceeds the maximum allowed duration of ${rangeMaxMs / 3_600_000}h`,
+    )
   return { startMs, endMs }
 }
 
@@ -51,36 +57,85 @@ function stepOf(form: URLSearchParams, rangeMs: number): number {
   return ms
 }
 
-const labels = (list: readonly MetricLabel[]): JsonValue[] => list.map(({ key, value }) => ({ key, value: anyValue(value) }))
+const labels = (list: readonly MetricLabel[]): JsonValue[] =>
+  list.map(({ key, value }) => ({ key, value: anyValue(value) }))
 
 /** Answers of the two endpoints, from their parameters. */
 export class MetricsAnswers {
   readonly #metrics: TraceMetrics
 
-  constructor(metrics: TraceMetrics) { this.#metrics = metrics }
+  constructor(metrics: TraceMetrics) {
+    this.#metrics = metrics
+  }
 
   async range(form: URLSearchParams, reader: TracesReader, signal: AbortSignal): Promise<JsonObject> {
     const { timesMs, series, stats } = await this.#run(form, true, reader, signal)
     return {
       series: series.map(s => ({
         labels: labels(s.labels),
-        samples: [...s.values].flatMap((value, i): JsonValue[] => (Number.isNaN(value) ? [] : [{ timestampMs: String(timesMs[i]), ...(value === 0 ? {} : { value: doubleJson(value) }) }])),
-        ...(s.exemplars.length === 0 ? {} : { exemplars: s.exemplars.map(x => ({ labels: [...labels(s.labels.filter(l => l.key !== '__name__' && l.key !== '__bucket' && l.key !== 'p')), { key: 'trace:id', value: { stringValue: x.traceId } }], value: doubleJson(x.value), timestampMs: String(x.timeMs) })) }),
-      })), metrics: statsJson(stats),
+        samples: [...s.values].flatMap((value, i): JsonValue[] =>
+          Number.isNaN(value)
+            ? []
+            : [{ timestampMs: String(timesMs[i]), ...(value === 0 ? {} : { value: doubleJson(value) }) }],
+        ),
+        ...(s.exemplars.length === 0
+          ? {}
+          : {
+              exemplars: s.exemplars.map(x => ({
+                labels: [
+                  ...labels(s.labels.filter(l => l.key !== '__name__' && l.key !== '__bucket' && l.key !== 'p')),
+                  { key: 'trace:id', value: { stringValue: x.traceId } },
+                ],
+                value: doubleJson(x.value),
+                timestampMs: String(x.timeMs),
+              })),
+            }),
+      })),
+      metrics: statsJson(stats),
     }
   }
 
   async instant(form: URLSearchParams, reader: TracesReader, signal: AbortSignal): Promise<JsonObject> {
     const { series, stats } = await this.#run(form, false, reader, signal)
-    return { series: series.filter(s => !Number.isNaN(s.values[0]!)).map(s => ({ labels: labels(s.labels), ...(s.values[0] === 0 ? {} : { value: doubleJson(s.values[0]!) }) })), metrics: statsJson(stats) }
+    return {
+      series: series
+        .filter(s => !Number.isNaN(s.values[0]!))
+        .map(s => ({ labels: labels(s.labels), ...(s.values[0] === 0 ? {} : { value: doubleJson(s.values[0]!) }) })),
+      metrics: statsJson(stats),
+    }
   }
 
-  #run(form: URLSearchParams, isRange: boolean, reader: TracesReader, signal: AbortSignal): Promise<TraceMetricsResult> {
+  #run(
+    form: URLSearchParams,
+    isRange: boolean,
+    reader: TracesReader,
+    signal: AbortSignal,
+  ): Promise<TraceMetricsResult> {
     const parsed = parseTraceql(form.get('q') ?? form.get('query') ?? '')
     if (parsed.kind !== 'metrics') throw new BadDataError('not a metrics query')
     const { startMs, endMs } = rangeOf(form, this.#metrics.nowMs)
     const hint = parsed.hints.get('exemplars')
-    const asked = hint?.type === 'int' ? hint.value : hint?.type === 'bool' ? (hint.value ? exemplarsMax : 0) : form.get('exemplars') === null ? exemplarsMax : Number(form.get('exemplars')) || 0
-    return this.#metrics.run({ expr: parsed.expr, startMs, endMs, stepMs: isRange ? stepOf(form, endMs - startMs) : 0, exemplars: Math.min(exemplarsMax, asked), seriesMax: Math.min(seriesMax, Number(form.get('maxSeries') ?? 0) || seriesMax) }, reader, signal)
+    const asked =
+      hint?.type === 'int'
+        ? hint.value
+        : hint?.type === 'bool'
+          ? hint.value
+            ? exemplarsMax
+            : 0
+          : form.get('exemplars') === null
+            ? exemplarsMax
+            : Number(form.get('exemplars')) || 0
+    return this.#metrics.run(
+      {
+        expr: parsed.expr,
+        startMs,
+        endMs,
+        stepMs: isRange ? stepOf(form, endMs - startMs) : 0,
+        exemplars: Math.min(exemplarsMax, asked),
+        seriesMax: Math.min(seriesMax, Number(form.get('maxSeries') ?? 0) || seriesMax),
+      },
+      reader,
+      signal,
+    )
   }
 }

@@ -5,7 +5,10 @@ import { quote } from '#core/text.ts'
 import type { FieldExpr, Stage } from '#lang/traceql/ast.ts'
 import { parseField, parseTraceql } from '#lang/traceql/parser.ts'
 
-export interface TimeRange { fromMs: number; throughMs: number }
+export interface TimeRange {
+  fromMs: number
+  throughMs: number
+}
 
 const searchRangeMaxMs = 168 * 3_600_000
 
@@ -18,10 +21,17 @@ function seconds(form: URLSearchParams, name: string): number | undefined {
 
 /** `start` and `end`, in Unix seconds: both or none. */
 export function timeRange(form: URLSearchParams, isSearch: boolean): TimeRange {
-  const start = seconds(form, 'start'), end = seconds(form, 'end')
+  const start = seconds(form, 'start'),
+    end = seconds(form, 'end')
   if (start !== undefined && end !== undefined) {
-    if (end <= start) throw new BadDataError(`http parameter start must be before end. received start=${start / 1000} end=${end / 1000}`)
-    if (isSearch && end - start > searchRangeMaxMs) throw new BadDataError(`range specified by start and end (${(end - start) / 3_600_000}h) exceeds ${searchRangeMaxMs / 3_600_000}h`)
+    if (end <= start)
+      throw new BadDataError(
+        `http parameter start must be before end. received start=${start / 1000} end=${end / 1000}`,
+      )
+    if (isSearch && end - start > searchRangeMaxMs)
+      throw new BadDataError(
+        `range specified by start and end (${(end - start) / 3_600_000}h) exceeds ${searchRangeMaxMs / 3_600_000}h`,
+      )
   }
   return { fromMs: start ?? -Infinity, throughMs: end ?? Infinity }
 }
@@ -42,16 +52,31 @@ export function legacyStages(form: URLSearchParams): Stage[] {
   let condition: FieldExpr | undefined
   for (const [, key, quoted, bare] of tags.matchAll(/([^\s=]+)=(?:"((?:[^"\\]|\\.)*)"|(\S*))/g)) {
     const value = quoted === undefined ? bare! : quoted.replaceAll(/\\(.)/g, '$1')
-    const name = key === 'name' ? 'name' : key === 'root.name' ? 'rootName' : key === 'root.service.name' ? 'rootServiceName' : `."${key!.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`
+    const name =
+      key === 'name'
+        ? 'name'
+        : key === 'root.name'
+          ? 'rootName'
+          : key === 'root.service.name'
+            ? 'rootServiceName'
+            : `."${key!.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`
     const one = key === 'status.code' ? statusCondition(value) : partOf(name, value)
     condition = condition === undefined ? one : { kind: 'logic', op: '&&', left: condition, right: one }
   }
-  for (const [name, op] of [['minDuration', '>='], ['maxDuration', '<=']] as const) {
+  for (const [name, op] of [
+    ['minDuration', '>='],
+    ['maxDuration', '<='],
+  ] as const) {
     const text = form.get(name)
     if (text === null || text === '') continue
     const ms = parseDurationMs(text)
     if (ms === undefined) throw new BadDataError(`invalid ${name}: time: invalid duration ${quote(text)}`)
-    const one: FieldExpr = { kind: 'compare', op, left: { kind: 'field', field: parseField('traceDuration') }, right: { kind: 'literal', literal: { type: 'duration', value: ms * 1e6 } } }
+    const one: FieldExpr = {
+      kind: 'compare',
+      op,
+      left: { kind: 'field', field: parseField('traceDuration') },
+      right: { kind: 'literal', literal: { type: 'duration', value: ms * 1e6 } },
+    }
     condition = condition === undefined ? one : { kind: 'logic', op: '&&', left: condition, right: one }
   }
   stages.push({ kind: 'filter', condition })
@@ -60,27 +85,43 @@ export function legacyStages(form: URLSearchParams): Stage[] {
 
 function partOf(name: string, value: string): FieldExpr {
   const escaped = value.replaceAll(/[\\^$.|?*+()[\]{}]/g, '\\$&')
-  return { kind: 'compare', op: '=~', left: { kind: 'field', field: parseField(name) }, right: { kind: 'literal', literal: { type: 'string', value: `(?s).*${escaped}.*` } } }
+  return {
+    kind: 'compare',
+    op: '=~',
+    left: { kind: 'field', field: parseField(name) },
+    right: { kind: 'literal', literal: { type: 'string', value: `(?s).*${escaped}.*` } },
+  }
 }
 
 function statusCondition(value: string): FieldExpr {
   const code = ['unset', 'ok', 'error'].indexOf(value)
   if (code < 0) throw new BadDataError(`invalid tags: the status ${quote(value)} is not known; error, ok and unset are`)
-  return { kind: 'compare', op: '=', left: { kind: 'field', field: parseField('status') }, right: { kind: 'literal', literal: { type: 'status', value: code } } }
+  return {
+    kind: 'compare',
+    op: '=',
+    left: { kind: 'field', field: parseField('status') },
+    right: { kind: 'literal', literal: { type: 'status', value: code } },
+  }
 }
 
 /** What `q`, or the older parameters, ask for. */
-export function searchQuery(form: URLSearchParams): { stages: Stage[]; hints: ReadonlyMap<string, import('#lang/traceql/ast.ts').Literal> } {
+export function searchQuery(form: URLSearchParams): {
+  stages: Stage[]
+  hints: ReadonlyMap<string, import('#lang/traceql/ast.ts').Literal>
+} {
   const q = form.get('q') ?? ''
   const isLegacy = ['tags', 'minDuration', 'maxDuration'].some(name => (form.get(name) ?? '') !== '')
   if (q === '') return { stages: legacyStages(form), hints: new Map() }
-  if (isLegacy && (form.get('tags') ?? '') !== '') throw new BadDataError('invalid request: can\'t specify tags and q in the same query')
+  if (isLegacy && (form.get('tags') ?? '') !== '')
+    throw new BadDataError("invalid request: can't specify tags and q in the same query")
   const parsed = parseTraceql(q)
-  if (parsed.kind === 'metrics') throw new BadDataError('invalid TraceQL query: a metrics query is answered by /api/metrics/query_range')
+  if (parsed.kind === 'metrics')
+    throw new BadDataError('invalid TraceQL query: a metrics query is answered by /api/metrics/query_range')
   return { stages: parsed.stages, hints: parsed.hints }
 }
 
 export function traceId(text: string): Uint8Array {
-  if (!/^[0-9a-fA-F]{1,32}$/.test(text)) throw new BadDataError(`trace IDs can only contain hex characters, 32 at most: ${quote(text.slice(0, 100))}`)
+  if (!/^[0-9a-fA-F]{1,32}$/.test(text))
+    throw new BadDataError(`trace IDs can only contain hex characters, 32 at most: ${quote(text.slice(0, 100))}`)
   return Buffer.from(text.padStart(32, '0'), 'hex')
 }

@@ -1,5 +1,16 @@
 /** Answers of Tempo's API. The one place where a TraceQL error becomes a status code. */
-import { BadDataError, BadQueryError, CanceledError, ExecutionError, LimitError, messageOf, NotFoundError, TimeoutError, UnauthorizedError, UnavailableError } from '#core/errors.ts'
+import {
+  BadDataError,
+  BadQueryError,
+  CanceledError,
+  ExecutionError,
+  LimitError,
+  messageOf,
+  NotFoundError,
+  TimeoutError,
+  UnauthorizedError,
+  UnavailableError,
+} from '#core/errors.ts'
 import { doubleJson, type JsonValue } from '#model/trace-json.ts'
 import { durationText } from '#lang/traceql/parser.ts'
 import type { HttpReply } from '#net/http.ts'
@@ -9,57 +20,104 @@ import { valueType, type Value } from '#query/traceql/span-table.ts'
 const text = { 'content-type': 'text/plain; charset=utf-8' } as const
 const json = { 'content-type': 'application/json' } as const
 
-export interface JsonObject { [name: string]: JsonValue }
+export interface JsonObject {
+  [name: string]: JsonValue
+}
 
-export function ok(value: JsonValue): HttpReply { return { status: 200, headers: json, body: JSON.stringify(value) } }
-export function plain(status: number, message: string): HttpReply { return { status, headers: text, body: message } }
+export function ok(value: JsonValue): HttpReply {
+  return { status: 200, headers: json, body: JSON.stringify(value) }
+}
+export function plain(status: number, message: string): HttpReply {
+  return { status, headers: text, body: message }
+}
 
 export function tempoError(error: unknown): HttpReply {
-  if (error instanceof BadQueryError || error instanceof BadDataError || error instanceof ExecutionError) return plain(400, error.message)
+  if (error instanceof BadQueryError || error instanceof BadDataError || error instanceof ExecutionError)
+    return plain(400, error.message)
   if (error instanceof LimitError) return plain(error.status, error.message)
   if (error instanceof TimeoutError) return plain(504, `${error.message}; narrow the time or the conditions`)
   if (error instanceof CanceledError) return plain(499, 'the request was cancelled by the client')
   if (error instanceof UnauthorizedError) return plain(401, error.message)
   if (error instanceof NotFoundError) return { status: 404, body: '' }
-  if (error instanceof UnavailableError) return { status: 503, headers: { ...text, 'retry-after': String(error.retryAfterSeconds) }, body: error.message }
+  if (error instanceof UnavailableError)
+    return { status: 503, headers: { ...text, 'retry-after': String(error.retryAfterSeconds) }, body: error.message }
   return plain(500, messageOf(error))
 }
 
-const statusNames = ['unset', 'ok', 'error'], kindNames = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer']
+const statusNames = ['unset', 'ok', 'error'],
+  kindNames = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer']
 
 /** A value as an AnyValue; status and kind by name, durations as Go prints them. */
 export function anyValue(value: Value | undefined): JsonValue {
   if (value === undefined) return { stringValue: 'nil' }
   switch (value.type) {
-    case valueType.string: return { stringValue: value.text }
-    case valueType.int: return { intValue: String(value.num) }
-    case valueType.float: return { doubleValue: doubleJson(value.num) }
-    case valueType.bool: return { boolValue: value.num === 1 }
-    case valueType.duration: return { stringValue: durationText(value.num) }
-    case valueType.status: return { stringValue: statusNames[value.num] ?? String(value.num) }
-    default: return { stringValue: kindNames[value.num] ?? String(value.num) }
+    case valueType.string:
+      return { stringValue: value.text }
+    case valueType.int:
+      return { intValue: String(value.num) }
+    case valueType.float:
+      return { doubleValue: doubleJson(value.num) }
+    case valueType.bool:
+      return { boolValue: value.num === 1 }
+    case valueType.duration:
+      return { stringValue: durationText(value.num) }
+    case valueType.status:
+      return { stringValue: statusNames[value.num] ?? String(value.num) }
+    default:
+      return { stringValue: kindNames[value.num] ?? String(value.num) }
   }
 }
 
 function spanJson(span: FoundSpan): JsonValue {
   return {
-    spanID: span.id, ...(span.name === undefined || span.name === '' ? {} : { name: span.name }), startTimeUnixNano: String(span.startNs), durationNanos: String(span.durationNs),
-    ...(span.attributes.length === 0 ? {} : { attributes: span.attributes.map(({ key, values, isArray }) => ({ key, value: isArray ? { arrayValue: { values: values.map(anyValue) } } : anyValue(values[0]) })) }),
+    spanID: span.id,
+    ...(span.name === undefined || span.name === '' ? {} : { name: span.name }),
+    startTimeUnixNano: String(span.startNs),
+    durationNanos: String(span.durationNs),
+    ...(span.attributes.length === 0
+      ? {}
+      : {
+          attributes: span.attributes.map(({ key, values, isArray }) => ({
+            key,
+            value: isArray ? { arrayValue: { values: values.map(anyValue) } } : anyValue(values[0]),
+          })),
+        }),
   }
 }
 
 export function traceJson(trace: FoundTrace): JsonObject {
   const sets = trace.sets.map((set): JsonValue => ({
-    spans: set.spans.map(spanJson), matched: set.matched, ...(set.attributes.length === 0 ? {} : { attributes: set.attributes.map(({ key, value }) => ({ key, value: anyValue(value) })) }),
+    spans: set.spans.map(spanJson),
+    matched: set.matched,
+    ...(set.attributes.length === 0
+      ? {}
+      : { attributes: set.attributes.map(({ key, value }) => ({ key, value: anyValue(value) })) }),
   }))
   const durationMs = Number((trace.endNs - trace.startNs) / 1_000_000n)
   return {
-    traceID: trace.id, rootServiceName: trace.rootService === '' && trace.rootName === '' ? '<root span not yet received>' : trace.rootService, ...(trace.rootName === '' ? {} : { rootTraceName: trace.rootName }), startTimeUnixNano: String(trace.startNs), ...(durationMs === 0 ? {} : { durationMs }),
+    traceID: trace.id,
+    rootServiceName:
+      trace.rootService === '' && trace.rootName === '' ? '<root span not yet received>' : trace.rootService,
+    ...(trace.rootName === '' ? {} : { rootTraceName: trace.rootName }),
+    startTimeUnixNano: String(trace.startNs),
+    ...(durationMs === 0 ? {} : { durationMs }),
     ...(sets.length === 0 ? {} : { spanSet: sets[0]!, spanSets: sets }),
-    serviceStats: Object.fromEntries([...trace.services].map(([name, { spans, errors }]) => [name, { ...(spans === 0 ? {} : { spanCount: spans }), ...(errors === 0 ? {} : { errorCount: errors }) }])),
+    serviceStats: Object.fromEntries(
+      [...trace.services].map(([name, { spans, errors }]) => [
+        name,
+        { ...(spans === 0 ? {} : { spanCount: spans }), ...(errors === 0 ? {} : { errorCount: errors }) },
+      ]),
+    ),
   }
 }
 
 export function statsJson(stats: SearchStats): JsonValue {
-  return { ...(stats.traces === 0 ? {} : { inspectedTraces: stats.traces }), inspectedBytes: String(stats.bytes), ...(stats.spans === 0 ? {} : { inspectedSpans: String(stats.spans) }), totalBlocks: stats.blocks, completedJobs: 1, totalJobs: 1 }
+  return {
+    ...(stats.traces === 0 ? {} : { inspectedTraces: stats.traces }),
+    inspectedBytes: String(stats.bytes),
+    ...(stats.spans === 0 ? {} : { inspectedSpans: String(stats.spans) }),
+    totalBlocks: stats.blocks,
+    completedJobs: 1,
+    totalJobs: 1,
+  }
 }

@@ -4,27 +4,82 @@ import { Labels } from '#model/labels.ts'
 import type { HttpReply, Route } from '#net/http.ts'
 import type { RunningQueries } from './running-queries.ts'
 
-export interface Setting { name: string; value: string; source: string; help: string }
+export interface Setting {
+  name: string
+  value: string
+  source: string
+  help: string
+}
 /** As a signal lists its blocks. */
-export interface ListedBlock { signal: string; tenant: string; id: string; startMs: number; endMs: number; bytes: number; level: number; count: number; unit: string }
-export interface TercetApiOptions { blocks: () => ListedBlock[]; settings: () => Setting[]; running: RunningQueries; alertmanager: Alertmanager | undefined; dashboards: () => Promise<{ name: string; text: string }[]> }
+export interface ListedBlock {
+  signal: string
+  tenant: string
+  id: string
+  startMs: number
+  endMs: number
+  bytes: number
+  level: number
+  count: number
+  unit: string
+}
+export interface TercetApiOptions {
+  blocks: () => ListedBlock[]
+  settings: () => Setting[]
+  running: RunningQueries
+  alertmanager: Alertmanager | undefined
+  dashboards: () => Promise<{ name: string; text: string }[]>
+}
 
 const blocksMax = 20_000
-const json = (value: unknown, status = 200): HttpReply => ({ status, headers: { 'content-type': 'application/json' }, body: JSON.stringify(value) })
+const json = (value: unknown, status = 200): HttpReply => ({
+  status,
+  headers: { 'content-type': 'application/json' },
+  body: JSON.stringify(value),
+})
 
 export function tercetRoutes({ blocks, settings, running, alertmanager, dashboards }: TercetApiOptions): Route[] {
   return [
-    { methods: ['GET'], path: '/api/tercet/blocks', handler: async () => json({ blocks: blocks().sort((a, b) => b.endMs - a.endMs).slice(0, blocksMax) }) },
+    {
+      methods: ['GET'],
+      path: '/api/tercet/blocks',
+      handler: async () =>
+        json({
+          blocks: blocks()
+            .sort((a, b) => b.endMs - a.endMs)
+            .slice(0, blocksMax),
+        }),
+    },
     { methods: ['GET'], path: '/api/tercet/settings', handler: async () => json({ settings: settings() }) },
     { methods: ['GET'], path: '/api/tercet/dashboards', handler: async () => json({ dashboards: await dashboards() }) },
-    { methods: ['GET'], path: '/api/tercet/queries', handler: async () => json({ queries: running.list().map(({ startedMs: _startedMs, ...q }) => q) }) },
-    { methods: ['DELETE'], path: '/api/tercet/queries/:id', handler: async ({ params }) => (running.cancel(Number(params['id'])) ? { status: 204 } : json({ error: `no query ${params['id'] ?? ''} runs` }, 404)) },
+    {
+      methods: ['GET'],
+      path: '/api/tercet/queries',
+      handler: async () => json({ queries: running.list().map(({ startedMs: _startedMs, ...q }) => q) }),
+    },
+    {
+      methods: ['DELETE'],
+      path: '/api/tercet/queries/:id',
+      handler: async ({ params }) =>
+        running.cancel(Number(params['id']))
+          ? { status: 204 }
+          : json({ error: `no query ${params['id'] ?? ''} runs` }, 404),
+    },
     {
       // Labels as parameters: ?alertname=Down&severity=page
-      methods: ['GET'], path: '/api/tercet/route', handler: async ({ query }) => {
+      methods: ['GET'],
+      path: '/api/tercet/route',
+      handler: async ({ query }) => {
         if (alertmanager === undefined) return json({ error: 'no Alertmanager runs here' }, 404)
         const routes = alertmanager.routesOf(Labels.from([...query.entries()]))
-        return json({ receivers: routes.map(r => ({ receiver: r.receiver, groupBy: r.groupBy ?? ['all labels'], groupWaitMs: r.groupWaitMs, groupIntervalMs: r.groupIntervalMs, repeatIntervalMs: r.repeatIntervalMs })) })
+        return json({
+          receivers: routes.map(r => ({
+            receiver: r.receiver,
+            groupBy: r.groupBy ?? ['all labels'],
+            groupWaitMs: r.groupWaitMs,
+            groupIntervalMs: r.groupIntervalMs,
+            repeatIntervalMs: r.repeatIntervalMs,
+          })),
+        })
       },
     },
   ]

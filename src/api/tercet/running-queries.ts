@@ -2,12 +2,21 @@
 import type { Clock } from '#core/clock.ts'
 import type { Handler, HttpRequest, Route } from '#net/http.ts'
 
-export interface RunningQuery { id: number; language: string; text: string; startedMs: number; tenant: string }
+export interface RunningQuery {
+  id: number
+  language: string
+  text: string
+  startedMs: number
+  tenant: string
+}
 
 type Pieces = AsyncIterable<string | Uint8Array> | Iterable<string | Uint8Array>
 
 const languages: readonly (readonly [RegExp, string])[] = [
-  [/^\/(prometheus\/)?api\/v1\/(query|query_range|query_exemplars|series)$/, 'PromQL'], [/^\/(select\/logsql\/)?loki\/api\/v1\/(query|query_range|series|index\/|detected_|patterns)/, 'LogQL'], [/^\/select\/logsql\//, 'LogsQL'], [/^\/api\/(v2\/)?(search|metrics\/)/, 'TraceQL'],
+  [/^\/(prometheus\/)?api\/v1\/(query|query_range|query_exemplars|series)$/, 'PromQL'],
+  [/^\/(select\/logsql\/)?loki\/api\/v1\/(query|query_range|series|index\/|detected_|patterns)/, 'LogQL'],
+  [/^\/select\/logsql\//, 'LogsQL'],
+  [/^\/api\/(v2\/)?(search|metrics\/)/, 'TraceQL'],
 ]
 
 export class RunningQueries {
@@ -15,9 +24,16 @@ export class RunningQueries {
   readonly #running = new Map<number, { query: RunningQuery; control: AbortController }>()
   #next = 1
 
-  constructor(clock: Clock) { this.#clock = clock }
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
 
-  list(): (RunningQuery & { seconds: number })[] { return [...this.#running.values()].map(({ query }) => ({ ...query, seconds: (this.#clock.monotonicMs() - query.startedMs) / 1000 })) }
+  list(): (RunningQuery & { seconds: number })[] {
+    return [...this.#running.values()].map(({ query }) => ({
+      ...query,
+      seconds: (this.#clock.monotonicMs() - query.startedMs) / 1000,
+    }))
+  }
 
   /** Whether there was such a one. */
   cancel(id: number): boolean {
@@ -28,32 +44,66 @@ export class RunningQueries {
 
   /** The same routes, with what they answer on the list while they do. */
   watched(routes: readonly Route[]): Route[] {
-    return routes.map(route => { const language = languages.find(([path]) => path.test(route.path))?.[1]; return language === undefined ? route : { ...route, handler: this.#watch(route.handler, language) } })
+    return routes.map(route => {
+      const language = languages.find(([path]) => path.test(route.path))?.[1]
+      return language === undefined ? route : { ...route, handler: this.#watch(route.handler, language) }
+    })
   }
 
-  async *#until(body: Pieces, id: number): AsyncGenerator<string | Uint8Array> { try { yield* body } finally { this.#running.delete(id) } }
+  async *#until(body: Pieces, id: number): AsyncGenerator<string | Uint8Array> {
+    try {
+      yield* body
+    } finally {
+      this.#running.delete(id)
+    }
+  }
 
   #watch(handler: Handler, language: string): Handler {
     return async request => {
       let parameters = request.query
       // What can't be read is told by the route, in its own form.
-      if (request.method !== 'GET') try { parameters = await request.form() } catch { return handler(request) }
-      const id = this.#next++, control = new AbortController()
+      if (request.method !== 'GET')
+        try {
+          parameters = await request.form()
+        } catch {
+          return handler(request)
+        }
+      const id = this.#next++,
+        control = new AbortController()
       const text = parameters.get('query') ?? parameters.get('q') ?? parameters.getAll('match[]').join(' ')
       if (text === '') return handler(request)
-      this.#running.set(id, { control, query: { id, language, text: text.slice(0, 2000), startedMs: this.#clock.monotonicMs(), tenant: request.header('x-scope-orgid') ?? '' } })
+      this.#running.set(id, {
+        control,
+        query: {
+          id,
+          language,
+          text: text.slice(0, 2000),
+          startedMs: this.#clock.monotonicMs(),
+          tenant: request.header('x-scope-orgid') ?? '',
+        },
+      })
       const own: HttpRequest = {
-        method: request.method, path: request.path, params: request.params, query: request.query, header: name => request.header(name), body: () => request.body(), rawBody: () => request.rawBody(), form: () => Promise.resolve(parameters),
+        method: request.method,
+        path: request.path,
+        params: request.params,
+        query: request.query,
+        header: name => request.header(name),
+        body: () => request.body(),
+        rawBody: () => request.rawBody(),
+        form: () => Promise.resolve(parameters),
         signal: AbortSignal.any([request.signal, control.signal]),
       }
       let isStreaming = false
       try {
-        const reply = await handler(own), { body } = reply
+        const reply = await handler(own),
+          { body } = reply
         if (body === undefined || typeof body === 'string' || body instanceof Uint8Array) return reply
         // It runs for as long as it is sent.
         isStreaming = true
         return { ...reply, body: this.#until(body, id) }
-      } finally { if (!isStreaming) this.#running.delete(id) }
+      } finally {
+        if (!isStreaming) this.#running.delete(id)
+      }
     }
   }
 }

@@ -1,6 +1,16 @@
 /** VictoriaLogs' query API, /select/logsql/…: LogsQL, and LogQL where a query is not LogsQL. Source: docs/http-api.md. */
 import type { Clock } from '#core/clock.ts'
-import { BadDataError, BadQueryError, CanceledError, ExecutionError, LimitError, messageOf, TimeoutError, UnauthorizedError, UnavailableError } from '#core/errors.ts'
+import {
+  BadDataError,
+  BadQueryError,
+  CanceledError,
+  ExecutionError,
+  LimitError,
+  messageOf,
+  TimeoutError,
+  UnauthorizedError,
+  UnavailableError,
+} from '#core/errors.ts'
 import { quote } from '#core/text.ts'
 import type { LogqlExpr } from '#lang/logql/ast.ts'
 import { parseLogql } from '#lang/logql/parser.ts'
@@ -30,34 +40,55 @@ const text = { 'content-type': 'text/plain; charset=utf-8' } as const
 const bucketsMax = 100_000
 
 function failure(error: unknown): HttpReply {
-  if (error instanceof UnauthorizedError) return { status: 401, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: `${error.message}\n` }
+  if (error instanceof UnauthorizedError)
+    return { status: 401, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: `${error.message}\n` }
   const reply = (status: number, message: string): HttpReply => ({ status, headers: text, body: `${message}\n` })
-  if (error instanceof BadQueryError || error instanceof BadDataError || error instanceof ExecutionError) return reply(400, error.message)
+  if (error instanceof BadQueryError || error instanceof BadDataError || error instanceof ExecutionError)
+    return reply(400, error.message)
   if (error instanceof LimitError) return reply(error.status === 422 ? 400 : error.status, error.message)
-  if (error instanceof TimeoutError) return reply(503, 'the query ran out of its time; narrow its time range, or raise limits.query_timeout')
+  if (error instanceof TimeoutError)
+    return reply(503, 'the query ran out of its time; narrow its time range, or raise limits.query_timeout')
   if (error instanceof CanceledError) return reply(499, error.message)
-  if (error instanceof UnavailableError) return { status: 503, headers: { ...text, 'retry-after': String(error.retryAfterSeconds) }, body: `${error.message}\n` }
+  if (error instanceof UnavailableError)
+    return {
+      status: 503,
+      headers: { ...text, 'retry-after': String(error.retryAfterSeconds) },
+      body: `${error.message}\n`,
+    }
   return reply(500, messageOf(error))
 }
 
 export function victoriaLogsRoutes(options: VictoriaLogsApiOptions): Route[] {
   const api = new VictoriaLogsApi(options)
-  const guarded = (handler: Handler): Handler => async request => {
-    try {
-      if (!options.store.ready) throw new UnavailableError('the process is starting', 2)
-      return await handler(request)
-    } catch (error) {
-      return failure(error)
+  const guarded =
+    (handler: Handler): Handler =>
+    async request => {
+      try {
+        if (!options.store.ready) throw new UnavailableError('the process is starting', 2)
+        return await handler(request)
+      } catch (error) {
+        return failure(error)
+      }
     }
-  }
   const table: [string, Handler][] = [
-    ['query', api.query], ['tail', api.tail], ['hits', api.hits], ['stats_query', api.statsQuery], ['stats_query_range', api.statsQueryRange], ['facets', api.facets],
+    ['query', api.query],
+    ['tail', api.tail],
+    ['hits', api.hits],
+    ['stats_query', api.statsQuery],
+    ['stats_query_range', api.statsQueryRange],
+    ['facets', api.facets],
     ['field_names', request => api.values(request, [{ kind: 'field-names', as: 'value' }])],
     ['field_values', request => api.fieldValues(request, undefined)],
-    ['streams', request => api.fieldValues(request, '_stream')], ['stream_ids', request => api.fieldValues(request, '_stream_id')],
-    ['stream_field_names', api.streamFieldNames], ['stream_field_values', api.streamFieldValues],
+    ['streams', request => api.fieldValues(request, '_stream')],
+    ['stream_ids', request => api.fieldValues(request, '_stream_id')],
+    ['stream_field_names', api.streamFieldNames],
+    ['stream_field_values', api.streamFieldValues],
   ]
-  return table.map(([path, handler]) => ({ methods: ['GET', 'POST'] as const, path: `/select/logsql/${path}`, handler: guarded(handler) }))
+  return table.map(([path, handler]) => ({
+    methods: ['GET', 'POST'] as const,
+    path: `/select/logsql/${path}`,
+    handler: guarded(handler),
+  }))
 }
 
 type Parsed = { kind: 'logsql'; query: LogsqlQuery } | { kind: 'logql'; expr: LogqlExpr }
@@ -69,7 +100,9 @@ class VictoriaLogsApi {
     this.#options = options
   }
 
-  #reader(request: HttpRequest): LogsReader { return this.#options.store.reader(this.#options.tenantOf(request)) }
+  #reader(request: HttpRequest): LogsReader {
+    return this.#options.store.reader(this.#options.tenantOf(request))
+  }
 
   /** LogsQL; what is none, and is LogQL, is taken as that. */
   #parse(form: URLSearchParams, atMs = this.#options.clock.nowMs()): Parsed {
@@ -99,23 +132,38 @@ class VictoriaLogsApi {
       const value = form.get(name)
       if (value === null || value === '' || value === '0') return undefined
       const moment = parseMoment(value, nowMs)
-      if (moment === undefined) throw new BadDataError(`the parameter ${quote(name)} can't be read: ${quote(value)}; RFC 3339, a Unix time or a duration was expected`)
+      if (moment === undefined)
+        throw new BadDataError(
+          `the parameter ${quote(name)} can't be read: ${quote(value)}; RFC 3339, a Unix time or a duration was expected`,
+        )
       return moment
     }
-    const start = read('start'), end = read('end')
+    const start = read('start'),
+      end = read('end')
     return { fromMs: start?.ms ?? -Infinity, toMs: end === undefined ? Infinity : end.ms + end.widthMs }
   }
 
   #count(form: URLSearchParams, name: string): number {
     const value = form.get(name)
     if (value === null || value === '') return 0
-    if (!/^\d+$/.test(value)) throw new BadDataError(`the parameter ${quote(name)} must be a count, ${quote(value)} is none`)
+    if (!/^\d+$/.test(value))
+      throw new BadDataError(`the parameter ${quote(name)} must be a count, ${quote(value)} is none`)
     return Number(value)
   }
 
   async #collect(query: LogsqlQuery, range: LogsqlRange, request: HttpRequest, last?: number): Promise<Fields[]> {
     const rows: Fields[] = []
-    await this.#options.engine.run(query, range, this.#reader(request), last, row => { rows.push(row); return true }, request.signal)
+    await this.#options.engine.run(
+      query,
+      range,
+      this.#reader(request),
+      last,
+      row => {
+        rows.push(row)
+        return true
+      },
+      request.signal,
+    )
     return rows
   }
 
@@ -131,12 +179,34 @@ class VictoriaLogsApi {
 
   async #logqlLines(expr: LogqlExpr, range: LogsqlRange, limit: number, request: HttpRequest): Promise<HttpReply> {
     const { clock, logql } = this.#options
-    const toMs = Math.min(range.toMs, clock.nowMs() + 86_400_000), fromMs = Math.max(0, range.fromMs)
+    const toMs = Math.min(range.toMs, clock.nowMs() + 86_400_000),
+      fromMs = Math.max(0, range.fromMs)
     if (expr.kind !== 'log') {
-      const { series } = await logql.instant(expr, Math.floor(Math.min(toMs, clock.nowMs())), 0, this.#reader(request), false, request.signal)
-      return { status: 200, headers: lines, body: pieces(series.map(s => JSON.stringify({ ...s.labels.toObject(), value: String(s.values[0]!) }))) }
+      const { series } = await logql.instant(
+        expr,
+        Math.floor(Math.min(toMs, clock.nowMs())),
+        0,
+        this.#reader(request),
+        false,
+        request.signal,
+      )
+      return {
+        status: 200,
+        headers: lines,
+        body: pieces(series.map(s => JSON.stringify({ ...s.labels.toObject(), value: String(s.values[0]!) }))),
+      }
     }
-    const found = await logql.lines(expr, { bounds: { fromMs: Math.floor(fromMs), fromSubNs: 0, toMs: Math.ceil(toMs), toSubNs: 0 }, limit: limit === 0 ? 1000 : limit, isBackward: true, intervalNs: 0 }, this.#reader(request), request.signal)
+    const found = await logql.lines(
+      expr,
+      {
+        bounds: { fromMs: Math.floor(fromMs), fromSubNs: 0, toMs: Math.ceil(toMs), toSubNs: 0 },
+        limit: limit === 0 ? 1000 : limit,
+        isBackward: true,
+        intervalNs: 0,
+      },
+      this.#reader(request),
+      request.signal,
+    )
     return { status: 200, headers: lines, body: pieces(found.lines.map(lineJson)) }
   }
 
@@ -144,7 +214,20 @@ class VictoriaLogsApi {
   readonly tail: Handler = async request => {
     const form = await request.form()
     const query = this.#logsql(form)
-    const refused = query.pipes.find(p => ['stats', 'sort', 'uniq', 'top', 'facets', 'limit', 'offset', 'field-names', 'field-values', 'blocks-count'].includes(p.kind))
+    const refused = query.pipes.find(p =>
+      [
+        'stats',
+        'sort',
+        'uniq',
+        'top',
+        'facets',
+        'limit',
+        'offset',
+        'field-names',
+        'field-values',
+        'blocks-count',
+      ].includes(p.kind),
+    )
     if (refused !== undefined) throw new BadQueryError(`the pipe ${quote(refused.kind)} can't be used in a tail`, 0, 0)
     return { status: 200, headers: lines, body: this.#follow(query, request) }
   }
@@ -155,14 +238,28 @@ class VictoriaLogsApi {
     let wake: (() => void) | undefined
     let fromMs = clock.nowMs() - 1
     // Told of new lines, it looks for them: late ones are found by what was seen already.
-    const unsubscribe = reader.subscribe([], () => { wake?.() })
-    request.signal.addEventListener('abort', () => { wake?.() })
+    const unsubscribe = reader.subscribe([], () => {
+      wake?.()
+    })
+    request.signal.addEventListener('abort', () => {
+      wake?.()
+    })
     const seen = new Map<string, number>()
     try {
       yield ''
       while (!request.signal.aborted) {
         const rows: Fields[] = []
-        await engine.run(query, { fromMs: fromMs - 5000, toMs: Infinity }, reader, undefined, row => { rows.push(row); return true }, request.signal)
+        await engine.run(
+          query,
+          { fromMs: fromMs - 5000, toMs: Infinity },
+          reader,
+          undefined,
+          row => {
+            rows.push(row)
+            return true
+          },
+          request.signal,
+        )
         const startedMs = clock.nowMs()
         for (const row of rows) {
           const line = rowJson(row)
@@ -173,7 +270,13 @@ class VictoriaLogsApi {
         }
         fromMs = Math.max(fromMs, startedMs - 1000)
         for (const [line, ms] of seen) if (ms < fromMs - 10_000) seen.delete(line)
-        await new Promise<void>(resolve => { const timer = clock.after(1000, resolve); wake = () => { timer.cancel(); clock.after(100, resolve) } })
+        await new Promise<void>(resolve => {
+          const timer = clock.after(1000, resolve)
+          wake = () => {
+            timer.cancel()
+            clock.after(100, resolve)
+          }
+        })
       }
     } finally {
       unsubscribe()
@@ -194,27 +297,56 @@ class VictoriaLogsApi {
       const values = fields.map(field => row.get(field) ?? '')
       const key = values.join('\0')
       let group = groups.get(key)
-      if (group === undefined) groups.set(key, group = { fields: Object.fromEntries(fields.map((field, i) => [field, values[i]!])), counts: new Map(), total: 0 })
+      if (group === undefined)
+        groups.set(
+          key,
+          (group = {
+            fields: Object.fromEntries(fields.map((field, i) => [field, values[i]!])),
+            counts: new Map(),
+            total: 0,
+          }),
+        )
       const ms = Date.parse(row.get('_time') ?? '')
       if (Number.isNaN(ms)) continue
       const at = Math.floor((ms - offsetMs) / stepMs) * stepMs + offsetMs
       group.counts.set(at, (group.counts.get(at) ?? 0) + 1)
       group.total++
-      if (group.counts.size > bucketsMax) throw new LimitError(`there are more than ${bucketsMax} steps, which is the limit; take a longer step`, 422)
+      if (group.counts.size > bucketsMax)
+        throw new LimitError(`there are more than ${bucketsMax} steps, which is the limit; take a longer step`, 422)
     }
     let sorted = [...groups.values()].sort((a, b) => b.total - a.total)
     if (limit > 0 && sorted.length > limit) {
       const rest = { fields: {}, counts: new Map<number, number>(), total: 0 }
-      for (const { counts, total } of sorted.slice(limit)) { rest.total += total; for (const [at, n] of counts) rest.counts.set(at, (rest.counts.get(at) ?? 0) + n) }
+      for (const { counts, total } of sorted.slice(limit)) {
+        rest.total += total
+        for (const [at, n] of counts) rest.counts.set(at, (rest.counts.get(at) ?? 0) + n)
+      }
       sorted = [...sorted.slice(0, limit), rest]
     }
-    return { status: 200, headers: json, body: JSON.stringify({ hits: sorted.map(({ fields: names, counts, total }) => { const points = [...counts].sort((a, b) => a[0] - b[0]); return { fields: names, timestamps: points.map(([at]) => timeText(at, 0)), values: points.map(([, n]) => n), total } }) }) }
+    return {
+      status: 200,
+      headers: json,
+      body: JSON.stringify({
+        hits: sorted.map(({ fields: names, counts, total }) => {
+          const points = [...counts].sort((a, b) => a[0] - b[0])
+          return {
+            fields: names,
+            timestamps: points.map(([at]) => timeText(at, 0)),
+            values: points.map(([, n]) => n),
+            total,
+          }
+        }),
+      }),
+    }
   }
 
   #step(form: URLSearchParams, fallback: string): number {
     const value = form.get('step') ?? ''
     const ms = /^[\d.]+$/.test(value) ? Number(value) * 1000 : parseSpanMs(value === '' ? fallback : value)
-    if (ms === undefined || !(ms >= 1)) throw new BadDataError(`the parameter "step" must be a duration of a millisecond at least, ${quote(value)} is none`)
+    if (ms === undefined || !(ms >= 1))
+      throw new BadDataError(
+        `the parameter "step" must be a duration of a millisecond at least, ${quote(value)} is none`,
+      )
     return ms
   }
 
@@ -229,19 +361,44 @@ class VictoriaLogsApi {
     const form = await request.form()
     const nowMs = this.#options.clock.nowMs()
     const time = form.get('time')
-    const atMs = time === null || time === '' ? nowMs : parseMoment(time, nowMs)?.ms ?? nowMs
+    const atMs = time === null || time === '' ? nowMs : (parseMoment(time, nowMs)?.ms ?? nowMs)
     const parsed = this.#parse(form, atMs)
     if (parsed.kind === 'logql') {
       if (parsed.expr.kind === 'log') throw new BadQueryError('a metric query was expected here', 0, 0)
-      const { series, kind, value } = await this.#options.logql.instant(parsed.expr, Math.floor(atMs), 0, this.#reader(request), false, request.signal)
-      const result = kind === 'scalar' ? [{ metric: {}, value: [atMs / 1000, String(value)] }] : series.map(s => ({ metric: s.labels.toObject(), value: [atMs / 1000, String(s.values[0]!)] }))
-      return { status: 200, headers: json, body: JSON.stringify({ status: 'success', data: { resultType: 'vector', result } }) }
+      const { series, kind, value } = await this.#options.logql.instant(
+        parsed.expr,
+        Math.floor(atMs),
+        0,
+        this.#reader(request),
+        false,
+        request.signal,
+      )
+      const result =
+        kind === 'scalar'
+          ? [{ metric: {}, value: [atMs / 1000, String(value)] }]
+          : series.map(s => ({ metric: s.labels.toObject(), value: [atMs / 1000, String(s.values[0]!)] }))
+      return {
+        status: 200,
+        headers: json,
+        body: JSON.stringify({ status: 'success', data: { resultType: 'vector', result } }),
+      }
     }
     const stats = this.#lastStats(parsed.query)
     const rows = await this.#collect(parsed.query, this.#range(form), request)
     const names = new Set(stats.calls.map(c => c.as))
-    const result = rows.flatMap(row => [...row].filter(([name]) => names.has(name)).map(([name, value]) => ({ metric: { __name__: name, ...Object.fromEntries([...row].filter(([n]) => !names.has(n))) }, value: [Math.floor(atMs) / 1000, value] })))
-    return { status: 200, headers: json, body: JSON.stringify({ status: 'success', data: { resultType: 'vector', result } }) }
+    const result = rows.flatMap(row =>
+      [...row]
+        .filter(([name]) => names.has(name))
+        .map(([name, value]) => ({
+          metric: { __name__: name, ...Object.fromEntries([...row].filter(([n]) => !names.has(n))) },
+          value: [Math.floor(atMs) / 1000, value],
+        })),
+    )
+    return {
+      status: 200,
+      headers: json,
+      body: JSON.stringify({ status: 'success', data: { resultType: 'vector', result } }),
+    }
   }
 
   /** The same by step. */
@@ -253,27 +410,52 @@ class VictoriaLogsApi {
     if (parsed.kind === 'logql') {
       if (parsed.expr.kind === 'log') throw new BadQueryError('a metric query was expected here', 0, 0)
       const nowMs = this.#options.clock.nowMs()
-      const { series, grid } = await this.#options.logql.range(parsed.expr, Math.max(0, range.fromMs === -Infinity ? nowMs - 3_600_000 : range.fromMs), Math.min(range.toMs, nowMs), stepMs, this.#reader(request), false, request.signal)
-      const result = series.map(s => ({ metric: s.labels.toObject(), values: [...s.values].flatMap((v, i) => (s.present[i] === 1 ? [[(grid.startMs + i * grid.stepMs) / 1000, String(v)]] : [])) }))
-      return { status: 200, headers: json, body: JSON.stringify({ status: 'success', data: { resultType: 'matrix', result } }) }
+      const { series, grid } = await this.#options.logql.range(
+        parsed.expr,
+        Math.max(0, range.fromMs === -Infinity ? nowMs - 3_600_000 : range.fromMs),
+        Math.min(range.toMs, nowMs),
+        stepMs,
+        this.#reader(request),
+        false,
+        request.signal,
+      )
+      const result = series.map(s => ({
+        metric: s.labels.toObject(),
+        values: [...s.values].flatMap((v, i) =>
+          s.present[i] === 1 ? [[(grid.startMs + i * grid.stepMs) / 1000, String(v)]] : [],
+        ),
+      }))
+      return {
+        status: 200,
+        headers: json,
+        body: JSON.stringify({ status: 'success', data: { resultType: 'matrix', result } }),
+      }
     }
     const stats = this.#lastStats(parsed.query)
-    if (!stats.by.some(key => key.field === '_time')) stats.by.push({ field: '_time', bucket: stepMs * 1e6, offset: 0, name: '_time' })
+    if (!stats.by.some(key => key.field === '_time'))
+      stats.by.push({ field: '_time', bucket: stepMs * 1e6, offset: 0, name: '_time' })
     const names = new Set(stats.calls.map(c => c.as))
     const series = new Map<string, { metric: Record<string, string>; values: [number, string][] }>()
     for (const row of await this.#collect(parsed.query, range, request)) {
       const seconds = Date.parse(row.get('_time') ?? '') / 1000
       for (const [name, value] of row) {
         if (!names.has(name)) continue
-        const metric = { __name__: name, ...Object.fromEntries([...row].filter(([n]) => !names.has(n) && n !== '_time')) }
+        const metric = {
+          __name__: name,
+          ...Object.fromEntries([...row].filter(([n]) => !names.has(n) && n !== '_time')),
+        }
         const key = JSON.stringify(metric)
         let one = series.get(key)
-        if (one === undefined) series.set(key, one = { metric, values: [] })
+        if (one === undefined) series.set(key, (one = { metric, values: [] }))
         one.values.push([seconds, value])
       }
     }
     const result = [...series.values()].map(s => ({ ...s, values: s.values.sort((a, b) => a[0] - b[0]) }))
-    return { status: 200, headers: json, body: JSON.stringify({ status: 'success', data: { resultType: 'matrix', result } }) }
+    return {
+      status: 200,
+      headers: json,
+      body: JSON.stringify({ status: 'success', data: { resultType: 'matrix', result } }),
+    }
   }
 
   async #valued(request: HttpRequest, extra: Pipe[]): Promise<Fields[]> {
@@ -283,7 +465,10 @@ class VictoriaLogsApi {
   }
 
   async values(request: HttpRequest, extra: Pipe[]): Promise<HttpReply> {
-    return valuesReply((await this.#valued(request, extra)).map(row => [row.get('value') ?? '', toNumber(row.get('hits') ?? '0')]), this.#count(await request.form(), 'limit'))
+    return valuesReply(
+      (await this.#valued(request, extra)).map(row => [row.get('value') ?? '', toNumber(row.get('hits') ?? '0')]),
+      this.#count(await request.form(), 'limit'),
+    )
   }
 
   async fieldValues(request: HttpRequest, fixed: string | undefined): Promise<HttpReply> {
@@ -291,7 +476,10 @@ class VictoriaLogsApi {
     const field = fixed ?? form.get('field') ?? ''
     if (field === '') throw new BadDataError('the parameter "field" is missing')
     const rows = await this.#valued(request, [{ kind: 'field-values', field, limit: 0 }])
-    return valuesReply(rows.map(row => [row.get(field) ?? '', toNumber(row.get('hits') ?? '0')]), this.#count(form, 'limit'))
+    return valuesReply(
+      rows.map(row => [row.get(field) ?? '', toNumber(row.get('hits') ?? '0')]),
+      this.#count(form, 'limit'),
+    )
   }
 
   async #streamFields(request: HttpRequest, pick: (labels: Labels) => readonly string[]): Promise<HttpReply> {
@@ -299,12 +487,14 @@ class VictoriaLogsApi {
     const hits = new Map<string, number>()
     for (const row of await this.#valued(request, [{ kind: 'field-values', field: '_stream', limit: 0 }])) {
       const count = toNumber(row.get('hits') ?? '0')
-      for (const value of pick(labelsOfStream(row.get('_stream') ?? ''))) hits.set(value, (hits.get(value) ?? 0) + count)
+      for (const value of pick(labelsOfStream(row.get('_stream') ?? '')))
+        hits.set(value, (hits.get(value) ?? 0) + count)
     }
     return valuesReply([...hits], this.#count(form, 'limit'))
   }
 
-  readonly streamFieldNames: Handler = request => this.#streamFields(request, labels => labels.pairs.filter((_, i) => i % 2 === 0))
+  readonly streamFieldNames: Handler = request =>
+    this.#streamFields(request, labels => labels.pairs.filter((_, i) => i % 2 === 0))
   readonly streamFieldValues: Handler = async request => {
     const field = (await request.form()).get('field') ?? ''
     if (field === '') throw new BadDataError('the parameter "field" is missing')
@@ -313,7 +503,14 @@ class VictoriaLogsApi {
 
   readonly facets: Handler = async request => {
     const form = await request.form()
-    const rows = await this.#valued(request, [{ kind: 'facets', limit: this.#count(form, 'limit') || 10, maxValues: this.#count(form, 'max_values_per_field') || 1000, keepsConstant: form.get('keep_const_fields') === '1' }])
+    const rows = await this.#valued(request, [
+      {
+        kind: 'facets',
+        limit: this.#count(form, 'limit') || 10,
+        maxValues: this.#count(form, 'max_values_per_field') || 1000,
+        keepsConstant: form.get('keep_const_fields') === '1',
+      },
+    ])
     const byField = new Map<string, { field_value: string; hits: number }[]>()
     for (const row of rows) {
       const name = row.get('field_name')!
@@ -322,7 +519,11 @@ class VictoriaLogsApi {
       if (list === undefined) byField.set(name, [entry])
       else list.push(entry)
     }
-    return { status: 200, headers: json, body: JSON.stringify({ facets: [...byField].map(([name, values]) => ({ field_name: name, values })) }) }
+    return {
+      status: 200,
+      headers: json,
+      body: JSON.stringify({ facets: [...byField].map(([name, values]) => ({ field_name: name, values })) }),
+    }
   }
 }
 
@@ -333,8 +534,13 @@ function rowJson(row: Fields): string {
 }
 
 function lineJson(line: FoundLine): string {
-  const object: Record<string, string> = { _time: timeText(line.ms, line.subNs), _stream: new Labels(line.stream).toString().replaceAll(', ', ','), _msg: line.line }
-  for (const pairs of [line.stream, line.metadata, line.parsed]) for (let i = 0; i < pairs.length; i += 2) object[pairs[i]!] = pairs[i + 1]!
+  const object: Record<string, string> = {
+    _time: timeText(line.ms, line.subNs),
+    _stream: new Labels(line.stream).toString().replaceAll(', ', ','),
+    _msg: line.line,
+  }
+  for (const pairs of [line.stream, line.metadata, line.parsed])
+    for (let i = 0; i < pairs.length; i += 2) object[pairs[i]!] = pairs[i + 1]!
   return JSON.stringify(object)
 }
 
@@ -342,18 +548,28 @@ function* pieces(rows: readonly string[]): Generator<string> {
   let piece = ''
   for (const row of rows) {
     piece += `${row}\n`
-    if (piece.length > 65_536) { yield piece; piece = '' }
+    if (piece.length > 65_536) {
+      yield piece
+      piece = ''
+    }
   }
   yield piece
 }
 
 function valuesReply(values: readonly (readonly [string, number])[], limit: number): HttpReply {
   const sorted = [...values].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))
-  return { status: 200, headers: json, body: JSON.stringify({ values: (limit > 0 ? sorted.slice(0, limit) : sorted).map(([value, hits]) => ({ value, hits })) }) }
+  return {
+    status: 200,
+    headers: json,
+    body: JSON.stringify({
+      values: (limit > 0 ? sorted.slice(0, limit) : sorted).map(([value, hits]) => ({ value, hits })),
+    }),
+  }
 }
 
 function labelsOfStream(stream: string): Labels {
   const entries: [string, string][] = []
-  for (const match of stream.matchAll(/([^{},=]+)=("(?:[^"\\]|\\.)*")/g)) entries.push([match[1]!, JSON.parse(match[2]!) as string])
+  for (const match of stream.matchAll(/([^{},=]+)=("(?:[^"\\]|\\.)*")/g))
+    entries.push([match[1]!, JSON.parse(match[2]!) as string])
   return Labels.from(entries)
 }

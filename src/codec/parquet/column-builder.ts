@@ -10,15 +10,31 @@ import { Texts } from './texts.ts'
 import { encodeStruct, type ThriftField } from './thrift.ts'
 
 /** Used again from column to column: what is in them is copied before the next one. */
-const scratch = { chunk: new ByteWriter(1 << 20), plain: new ByteWriter(1 << 16), levels: new ByteWriter(1 << 14), values: new ByteWriter(1 << 18) }
+const scratch = {
+  chunk: new ByteWriter(1 << 20),
+  plain: new ByteWriter(1 << 16),
+  levels: new ByteWriter(1 << 14),
+  values: new ByteWriter(1 << 18),
+}
 
 /** Entries of a page; a page ends where a row does. */
 const pageEntries = 32_768
 const pageBytes = 256 * 1024
 
-export interface EncodedPage { at: number; size: number; firstRow: number }
+export interface EncodedPage {
+  at: number
+  size: number
+  firstRow: number
+}
 /** A column chunk: its bytes, and where its pages begin within them. */
-export interface EncodedChunk { bytes: Uint8Array; dictionarySize: number; entries: number; rawSize: number; pages: EncodedPage[]; encodings: number[] }
+export interface EncodedChunk {
+  bytes: Uint8Array
+  dictionarySize: number
+  entries: number
+  rawSize: number
+  pages: EncodedPage[]
+  encodings: number[]
+}
 
 export class ColumnBuilder {
   readonly column: Column
@@ -43,7 +59,13 @@ export class ColumnBuilder {
   }
 
   /** About how many bytes it holds. */
-  get heldBytes(): number { return this.count * 2 + this.#store.bytes.at + this.valueCount * (this.#physical === 2 || this.#physical === 5 ? 8 : this.#physical === 0 ? 1 : 4) }
+  get heldBytes(): number {
+    return (
+      this.count * 2 +
+      this.#store.bytes.at +
+      this.valueCount * (this.#physical === 2 || this.#physical === 5 ? 8 : this.#physical === 0 ? 1 : 4)
+    )
+  }
 
   /** An entry without a value. */
   addNull(rep: number, def: number): void {
@@ -56,37 +78,64 @@ export class ColumnBuilder {
 
   /** The entries [from, to) of another column, none of which has a value in this one: their levels. */
   addNullsOf(other: ColumnBuilder, from: number, to: number): void {
-    const { count } = this, end = count + to - from
+    const { count } = this,
+      end = count + to - from
     if (end > this.#rep.length) this.#growLevels(Math.max(end, count * 2))
-    const rep = this.#rep, def = this.#def, otherRep = other.#rep, otherDef = other.#def
-    for (let i = from, at = count; i < to; i++, at++) { rep[at] = otherRep[i]!; def[at] = otherDef[i]! }
+    const rep = this.#rep,
+      def = this.#def,
+      otherRep = other.#rep,
+      otherDef = other.#def
+    for (let i = from, at = count; i < to; i++, at++) {
+      rep[at] = otherRep[i]!
+      def[at] = otherDef[i]!
+    }
     this.count = end
   }
 
-  #addLevels(rep: number): number { this.addNull(rep, this.column.maxDef); return this.valueCount++ }
+  #addLevels(rep: number): number {
+    this.addNull(rep, this.column.maxDef)
+    return this.valueCount++
+  }
 
   addInt(rep: number, value: number): void {
     const k = this.#addLevels(rep)
-    if (k >= this.#ints.length) { const grown = new Int32Array(Math.max(64, k * 2)); grown.set(this.#ints); this.#ints = grown }
+    if (k >= this.#ints.length) {
+      const grown = new Int32Array(Math.max(64, k * 2))
+      grown.set(this.#ints)
+      this.#ints = grown
+    }
     this.#ints[k] = value
   }
 
-  addBool(rep: number, value: boolean): void { this.addInt(rep, value ? 1 : 0) }
+  addBool(rep: number, value: boolean): void {
+    this.addInt(rep, value ? 1 : 0)
+  }
 
   addLong(rep: number, value: bigint): void {
     const k = this.#addLevels(rep)
-    if (k >= this.#longs.length) { const grown = new BigInt64Array(Math.max(64, k * 2)); grown.set(this.#longs); this.#longs = grown }
+    if (k >= this.#longs.length) {
+      const grown = new BigInt64Array(Math.max(64, k * 2))
+      grown.set(this.#longs)
+      this.#longs = grown
+    }
     this.#longs[k] = value
   }
 
   addDouble(rep: number, value: number): void {
     const k = this.#addLevels(rep)
-    if (k >= this.#doubles.length) { const grown = new Float64Array(Math.max(64, k * 2)); grown.set(this.#doubles); this.#doubles = grown }
+    if (k >= this.#doubles.length) {
+      const grown = new Float64Array(Math.max(64, k * 2))
+      grown.set(this.#doubles)
+      this.#doubles = grown
+    }
     this.#doubles[k] = value
   }
 
   addText(rep: number, text: string): void {
-    if (this.#isDictionary) { this.addInt(rep, this.entryOf(text)); return }
+    if (this.#isDictionary) {
+      this.addInt(rep, this.entryOf(text))
+      return
+    }
     this.#addLevels(rep)
     this.#appendString(Buffer.from(text, 'utf8'))
   }
@@ -99,7 +148,10 @@ export class ColumnBuilder {
 
   /** A text that lies in bytes. */
   addTextBytes(rep: number, bytes: Uint8Array, from: number, to: number): void {
-    if (this.#isDictionary) { this.addInt(rep, this.#store.entryOf(bytes, from, to)); return }
+    if (this.#isDictionary) {
+      this.addInt(rep, this.#store.entryOf(bytes, from, to))
+      return
+    }
     this.#addLevels(rep)
     this.#store.append(bytes, from, to)
   }
@@ -108,17 +160,23 @@ export class ColumnBuilder {
   entryOf(text: string): number {
     const known = this.#byText.get(text)
     if (known !== undefined) return known
-    const bytes = Buffer.from(text, 'utf8'), number = this.#store.entryOf(bytes, 0, bytes.length)
+    const bytes = Buffer.from(text, 'utf8'),
+      number = this.#store.entryOf(bytes, 0, bytes.length)
     this.#byText.set(text, number)
     return number
   }
 
-  entryOfBytes(bytes: Uint8Array, from: number, to: number): number { return this.#store.entryOf(bytes, from, to) }
+  entryOfBytes(bytes: Uint8Array, from: number, to: number): number {
+    return this.#store.entryOf(bytes, from, to)
+  }
 
-  #appendString(bytes: Uint8Array): void { this.#store.append(bytes) }
+  #appendString(bytes: Uint8Array): void {
+    this.#store.append(bytes)
+  }
 
   #growLevels(size: number): void {
-    const rep = new Uint8Array(size), def = new Uint8Array(size)
+    const rep = new Uint8Array(size),
+      def = new Uint8Array(size)
     rep.set(this.#rep)
     def.set(this.#def)
     this.#rep = rep
@@ -132,9 +190,26 @@ export class ColumnBuilder {
     const k = this.valueCount + values
     const room = Math.max(k, this.valueCount * 2)
     switch (this.#physical) {
-      case 2: if (k > this.#longs.length) { const grown = new BigInt64Array(room); grown.set(this.#longs); this.#longs = grown } return
-      case 5: if (k > this.#doubles.length) { const grown = new Float64Array(room); grown.set(this.#doubles); this.#doubles = grown } return
-      default: if (k > this.#ints.length) { const grown = new Int32Array(room); grown.set(this.#ints); this.#ints = grown }
+      case 2:
+        if (k > this.#longs.length) {
+          const grown = new BigInt64Array(room)
+          grown.set(this.#longs)
+          this.#longs = grown
+        }
+        return
+      case 5:
+        if (k > this.#doubles.length) {
+          const grown = new Float64Array(room)
+          grown.set(this.#doubles)
+          this.#doubles = grown
+        }
+        return
+      default:
+        if (k > this.#ints.length) {
+          const grown = new Int32Array(room)
+          grown.set(this.#ints)
+          this.#ints = grown
+        }
     }
   }
 
@@ -142,19 +217,36 @@ export class ColumnBuilder {
    * Takes over the entries [from, to) of a decoded column, whose values are those from `valueFrom` to `valueTo`. `numbers`: kept from call
    * to call for one column, so that a text of its dictionary is looked up once; filled with -1 at first.
    */
-  copy(data: ColumnData, from: number, to: number, valueFrom: number, valueTo: number, numbers: Int32Array | undefined): void {
+  copy(
+    data: ColumnData,
+    from: number,
+    to: number,
+    valueFrom: number,
+    valueTo: number,
+    numbers: Int32Array | undefined,
+  ): void {
     this.reserve(to - from, valueTo - valueFrom)
     const { rep, def } = data
-    const reps = this.#rep, defs = this.#def
+    const reps = this.#rep,
+      defs = this.#def
     let at = this.count
-    if (rep !== undefined && def !== undefined) for (let i = from; i < to; i++, at++) { reps[at] = rep[i]!; defs[at] = def[i]! }
-    else for (let i = from; i < to; i++, at++) { reps[at] = 0; defs[at] = def === undefined ? 0 : def[i]! }
+    if (rep !== undefined && def !== undefined)
+      for (let i = from; i < to; i++, at++) {
+        reps[at] = rep[i]!
+        defs[at] = def[i]!
+      }
+    else
+      for (let i = from; i < to; i++, at++) {
+        reps[at] = 0
+        defs[at] = def === undefined ? 0 : def[i]!
+      }
     this.count = at
     if (valueFrom === valueTo) return
     let k = this.valueCount
     if (data.texts !== undefined) {
       if (!this.#isDictionary) {
-        for (let v = valueFrom; v < valueTo; v++) this.#appendString(data.texts.bytesOf(data.indices === undefined ? v : data.indices[v]!))
+        for (let v = valueFrom; v < valueTo; v++)
+          this.#appendString(data.texts.bytesOf(data.indices === undefined ? v : data.indices[v]!))
         this.valueCount += valueTo - valueFrom
         return
       }
@@ -168,19 +260,41 @@ export class ColumnBuilder {
         }
         ints[k++] = fresh
       }
-    } else if (data.longs !== undefined) { const into = this.#longs, source = data.longs; for (let v = valueFrom; v < valueTo; v++) into[k++] = source[v]! } else if (data.doubles !== undefined) { const into = this.#doubles, source = data.doubles; for (let v = valueFrom; v < valueTo; v++) into[k++] = source[v]! } else { const into = this.#ints, source = (data.ints ?? data.bools)!; for (let v = valueFrom; v < valueTo; v++) into[k++] = source[v]! }
+    } else if (data.longs !== undefined) {
+      const into = this.#longs,
+        source = data.longs
+      for (let v = valueFrom; v < valueTo; v++) into[k++] = source[v]!
+    } else if (data.doubles !== undefined) {
+      const into = this.#doubles,
+        source = data.doubles
+      for (let v = valueFrom; v < valueTo; v++) into[k++] = source[v]!
+    } else {
+      const into = this.#ints,
+        source = (data.ints ?? data.bools)!
+      for (let v = valueFrom; v < valueTo; v++) into[k++] = source[v]!
+    }
     this.valueCount = k
   }
 
   /** What was added so far, as a column that is read. Later entries do not show in it. */
   data(): ColumnData {
     const { column, count, valueCount } = this
-    const base = { column, count, valueCount, rep: column.maxRep === 0 ? undefined : this.#rep.subarray(0, count), def: column.maxDef === 0 ? undefined : this.#def.subarray(0, count) }
+    const base = {
+      column,
+      count,
+      valueCount,
+      rep: column.maxRep === 0 ? undefined : this.#rep.subarray(0, count),
+      def: column.maxDef === 0 ? undefined : this.#def.subarray(0, count),
+    }
     switch (this.#physical) {
-      case 0: return { ...base, bools: Uint8Array.from(this.#ints.subarray(0, valueCount)) }
-      case 1: return { ...base, ints: this.#ints.subarray(0, valueCount) }
-      case 2: return { ...base, longs: this.#longs.subarray(0, valueCount) }
-      case 5: return { ...base, doubles: this.#doubles.subarray(0, valueCount) }
+      case 0:
+        return { ...base, bools: Uint8Array.from(this.#ints.subarray(0, valueCount)) }
+      case 1:
+        return { ...base, ints: this.#ints.subarray(0, valueCount) }
+      case 2:
+        return { ...base, longs: this.#longs.subarray(0, valueCount) }
+      case 5:
+        return { ...base, doubles: this.#doubles.subarray(0, valueCount) }
       default: {
         const texts = new Texts(this.#store.bytes.bytes(), this.#store.offsets.subarray(0, this.#store.count + 1))
         return this.#isDictionary ? { ...base, texts, indices: this.#ints.subarray(0, valueCount) } : { ...base, texts }
@@ -190,9 +304,24 @@ export class ColumnBuilder {
 
   /** Neither has a value, and both would be encoded alike. */
   isSameNulls(other: ColumnBuilder): boolean {
-    const { leaf, maxRep, maxDef } = this.column, { leaf: otherLeaf, maxRep: otherRep, maxDef: otherDef } = other.column
-    if (this.valueCount > 0 || other.valueCount > 0 || this.count !== other.count || maxRep !== otherRep || maxDef !== otherDef || leaf.type !== otherLeaf.type || leaf.encoding !== otherLeaf.encoding || leaf.isSnappy !== otherLeaf.isSnappy || this.#store.count !== other.#store.count) return false
-    return Buffer.compare(this.#rep.subarray(0, this.count), other.#rep.subarray(0, this.count)) === 0 && Buffer.compare(this.#def.subarray(0, this.count), other.#def.subarray(0, this.count)) === 0
+    const { leaf, maxRep, maxDef } = this.column,
+      { leaf: otherLeaf, maxRep: otherRep, maxDef: otherDef } = other.column
+    if (
+      this.valueCount > 0 ||
+      other.valueCount > 0 ||
+      this.count !== other.count ||
+      maxRep !== otherRep ||
+      maxDef !== otherDef ||
+      leaf.type !== otherLeaf.type ||
+      leaf.encoding !== otherLeaf.encoding ||
+      leaf.isSnappy !== otherLeaf.isSnappy ||
+      this.#store.count !== other.#store.count
+    )
+      return false
+    return (
+      Buffer.compare(this.#rep.subarray(0, this.count), other.#rep.subarray(0, this.count)) === 0 &&
+      Buffer.compare(this.#def.subarray(0, this.count), other.#def.subarray(0, this.count)) === 0
+    )
   }
 
   /** Empty again; its room stays. */
@@ -207,22 +336,35 @@ export class ColumnBuilder {
   encode(): EncodedChunk {
     const out = scratch.chunk
     out.reset()
-    let dictionarySize = 0, rawSize = 0
+    let dictionarySize = 0,
+      rawSize = 0
     if (this.#isDictionary) {
       const { plain } = scratch
       plain.reset()
       for (let i = 0; i < this.#store.count; i++) {
-        const from = this.#store.offsets[i]!, to = this.#store.offsets[i + 1]!
+        const from = this.#store.offsets[i]!,
+          to = this.#store.offsets[i + 1]!
         plain.reserve(4)
         plain.view.setUint32(plain.at, to - from, true)
         plain.at += 4
         plain.writeBytes(this.#store.bytes.buffer.subarray(from, to))
       }
-      rawSize += this.#page(out, plain.bytes(), 0, undefined, [[7, 'struct', [[1, 'i32', this.#store.count], [2, 'i32', encodingNumbers.plain]]]])
+      rawSize += this.#page(out, plain.bytes(), 0, undefined, [
+        [
+          7,
+          'struct',
+          [
+            [1, 'i32', this.#store.count],
+            [2, 'i32', encodingNumbers.plain],
+          ],
+        ],
+      ])
       dictionarySize = out.at
     }
     const pages: EncodedPage[] = []
-    let from = 0, k = 0, row = 0
+    let from = 0,
+      k = 0,
+      row = 0
     while (from < this.count || pages.length === 0) {
       const { to, valueTo, rows } = this.#pageEnd(from, k)
       const at = out.at
@@ -233,7 +375,9 @@ export class ColumnBuilder {
       k = valueTo
       if (this.count === 0) break
     }
-    const encodings = this.#isDictionary ? [encodingNumbers.plain, encodingNumbers.rle, encodingNumbers.dictionary] : [encodingNumbers.rle, this.#encoding()]
+    const encodings = this.#isDictionary
+      ? [encodingNumbers.plain, encodingNumbers.rle, encodingNumbers.dictionary]
+      : [encodingNumbers.rle, this.#encoding()]
     return { bytes: out.bytes(), dictionarySize, entries: this.count, rawSize, pages, encodings }
   }
 
@@ -241,8 +385,14 @@ export class ColumnBuilder {
   #pageEnd(from: number, k: number): { to: number; valueTo: number; rows: number } {
     const { maxRep, maxDef } = this.column
     const width = this.#physical === 0 ? 1 / 8 : this.#physical === 2 || this.#physical === 5 ? 8 : 4
-    let to = from, valueTo = k, rows = 0, size = 0
-    const rep = this.#rep, def = this.#def, { count } = this, { offsets } = this.#store
+    let to = from,
+      valueTo = k,
+      rows = 0,
+      size = 0
+    const rep = this.#rep,
+      def = this.#def,
+      { count } = this,
+      { offsets } = this.#store
     const isSized = this.#physical === 6 && !this.#isDictionary
     for (; to < count; to++) {
       if (maxRep === 0 || rep[to] === 0) {
@@ -259,7 +409,13 @@ export class ColumnBuilder {
 
   #encoding(): number {
     const { encoding } = this.column.leaf
-    return encoding === 'dictionary' ? encodingNumbers.dictionary : encoding === 'delta' ? encodingNumbers.delta : encoding === 'delta-length' ? encodingNumbers.deltaLength : encodingNumbers.plain
+    return encoding === 'dictionary'
+      ? encodingNumbers.dictionary
+      : encoding === 'delta'
+        ? encodingNumbers.delta
+        : encoding === 'delta-length'
+          ? encodingNumbers.deltaLength
+          : encodingNumbers.plain
   }
 
   #dataPage(out: ByteWriter, from: number, to: number, k: number, valueTo: number, rows: number): number {
@@ -271,7 +427,21 @@ export class ColumnBuilder {
     const repBytes = levels.at
     if (maxDef > 0) encodeHybrid(levels, this.#def, from, to, bitWidthOf(maxDef))
     this.#values(values, k, valueTo)
-    return this.#page(out, values.bytes(), 3, levels.bytes(), [[8, 'struct', [[1, 'i32', to - from], [2, 'i32', to - from - (valueTo - k)], [3, 'i32', rows], [4, 'i32', this.#encoding()], [5, 'i32', levels.at - repBytes], [6, 'i32', repBytes], [7, 'bool', this.column.leaf.isSnappy]]]])
+    return this.#page(out, values.bytes(), 3, levels.bytes(), [
+      [
+        8,
+        'struct',
+        [
+          [1, 'i32', to - from],
+          [2, 'i32', to - from - (valueTo - k)],
+          [3, 'i32', rows],
+          [4, 'i32', this.#encoding()],
+          [5, 'i32', levels.at - repBytes],
+          [6, 'i32', repBytes],
+          [7, 'bool', this.column.leaf.isSnappy],
+        ],
+      ],
+    ])
   }
 
   #values(out: ByteWriter, from: number, to: number): void {
@@ -280,7 +450,9 @@ export class ColumnBuilder {
         const width = bitWidthOf(Math.max(0, this.#store.count - 1))
         out.writeU8(width)
         // A dictionary of one needs no bits, but its runs are told all the same.
-        if (width === 0) { if (to > from) out.writeUvarint((to - from) * 2) } else encodeHybrid(out, this.#ints, from, to, width)
+        if (width === 0) {
+          if (to > from) out.writeUvarint((to - from) * 2)
+        } else encodeHybrid(out, this.#ints, from, to, width)
         return
       }
       case 'delta':
@@ -294,7 +466,8 @@ export class ColumnBuilder {
         out.writeBytes(this.#store.bytes.buffer.subarray(this.#store.offsets[from], this.#store.offsets[to]))
         return
       }
-      default: this.#plain(out, from, to)
+      default:
+        this.#plain(out, from, to)
     }
   }
 
@@ -308,25 +481,43 @@ export class ColumnBuilder {
         }
         return
       }
-      case 1: out.writeBytes(new Uint8Array(this.#ints.buffer, from * 4, (to - from) * 4)); return
-      case 2: out.writeBytes(new Uint8Array(this.#longs.buffer, from * 8, (to - from) * 8)); return
-      default: out.writeBytes(new Uint8Array(this.#doubles.buffer, from * 8, (to - from) * 8))
+      case 1:
+        out.writeBytes(new Uint8Array(this.#ints.buffer, from * 4, (to - from) * 4))
+        return
+      case 2:
+        out.writeBytes(new Uint8Array(this.#longs.buffer, from * 8, (to - from) * 8))
+        return
+      default:
+        out.writeBytes(new Uint8Array(this.#doubles.buffer, from * 8, (to - from) * 8))
     }
   }
 
   /** Returns the size before compression, with the header. */
-  #page(out: ByteWriter, values: Uint8Array, kind: number, levels: Uint8Array | undefined, extra: readonly ThriftField[]): number {
+  #page(
+    out: ByteWriter,
+    values: Uint8Array,
+    kind: number,
+    levels: Uint8Array | undefined,
+    extra: readonly ThriftField[],
+  ): number {
     // Snappy of nothing is one byte, and readers expect it.
     const packed = this.column.leaf.isSnappy ? encodeSnappy(values) : values
     const levelBytes = levels?.length ?? 0
     const [tail] = extra
     const isDictionary = kind === 0
-    const header = encodeStruct([[1, 'i32', isDictionary ? 2 : 3], [2, 'i32', values.length + levelBytes], [3, 'i32', packed.length + levelBytes], tail!])
+    const header = encodeStruct([
+      [1, 'i32', isDictionary ? 2 : 3],
+      [2, 'i32', values.length + levelBytes],
+      [3, 'i32', packed.length + levelBytes],
+      tail!,
+    ])
     out.writeBytes(header)
     if (levels !== undefined) out.writeBytes(levels)
     out.writeBytes(packed)
     return header.length + values.length + levelBytes
   }
 
-  get codec(): number { return this.column.leaf.isSnappy ? codecNumbers.snappy : codecNumbers.none }
+  get codec(): number {
+    return this.column.leaf.isSnappy ? codecNumbers.snappy : codecNumbers.none
+  }
 }

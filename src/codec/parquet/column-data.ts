@@ -21,5 +21,9 @@ export interface ColumnData {
 }
 
 /** The k-th value of a column of byte strings. */
-export function textAt(data: ColumnData, k: number): string { return data.texts!.text(data.indices === undefined ? k : data.indices[k]!) }
-export function bytesAt(data: ColumnData, k: number): Uint8Array { return data.texts!.bytesOf(data.indices === undefined ? k : data.indices[k]!) }
+export function textAt(data: ColumnData, k: number): string {
+  return data.texts!.text(data.indices === undefined ? k : data.indices[k]!)
+}
+export function bytesAt(data: ColumnData, k: number): Uint8Array {
+  return data.texts!.bytesOf(data.indices === undefined ? k : data.indices[k]!)
+}

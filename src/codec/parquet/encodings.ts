@@ -7,16 +7,29 @@ import { ByteReader } from '../byte-reader.ts'
 import type { ByteWriter } from '../byte-writer.ts'
 
 /** Bits that the number needs. */
-export function bitWidthOf(max: number): number { return 32 - Math.clz32(max) }
+export function bitWidthOf(max: number): number {
+  return 32 - Math.clz32(max)
+}
 
 // ── RLE / bit-packed hybrid ────────────────────────────────────────────────────────────────────────────────────────────
 
 /** `count` values of `width` bits (at most 32) from bytes[from, to) into `into`. Returns where reading ended. */
-export function decodeHybrid(bytes: Uint8Array, from: number, to: number, width: number, count: number, into: Uint8Array | Int32Array, intoAt = 0): number {
+export function decodeHybrid(
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  width: number,
+  count: number,
+  into: Uint8Array | Int32Array,
+  intoAt = 0,
+): number {
   if (width > 32) throw new CorruptDataError(`parquet: a width of ${width} bits`)
-  if (width === 0) { into.fill(0, intoAt, intoAt + count); return from }
+  if (width === 0) {
+    into.fill(0, intoAt, intoAt + count)
+    return from
+  }
   const input = new ByteReader(bytes, from, to)
-  const valueBytes = width + 7 >>> 3
+  const valueBytes = (width + 7) >>> 3
   let at = intoAt
   const end = intoAt + count
   while (at < end) {
@@ -24,7 +37,7 @@ export function decodeHybrid(bytes: Uint8Array, from: number, to: number, width:
     if (head % 2 === 0) {
       const run = Math.min(head / 2, end - at)
       let value = 0
-      for (let i = 0; i < valueBytes; i++) value |= input.readU8() << i * 8
+      for (let i = 0; i < valueBytes; i++) value |= input.readU8() << (i * 8)
       into.fill(value, at, at + run)
       at += run
       if (run === 0 && head === 0) throw new CorruptDataError('parquet: an empty run')
@@ -41,16 +54,28 @@ export function decodeHybrid(bytes: Uint8Array, from: number, to: number, width:
   return input.at
 }
 
-function unpack(bytes: Uint8Array, from: number, width: number, count: number, into: Uint8Array | Int32Array, at: number): void {
+function unpack(
+  bytes: Uint8Array,
+  from: number,
+  width: number,
+  count: number,
+  into: Uint8Array | Int32Array,
+  at: number,
+): void {
   if (width === 1) {
-    for (let i = 0; i < count; i++) into[at + i] = bytes[from + (i >>> 3)]! >>> (i & 7) & 1
+    for (let i = 0; i < count; i++) into[at + i] = (bytes[from + (i >>> 3)]! >>> (i & 7)) & 1
     return
   }
   if (width <= 24) {
-    let held = 0, bits = 0, next = from
+    let held = 0,
+      bits = 0,
+      next = from
     const mask = (1 << width) - 1
     for (let i = 0; i < count; i++) {
-      while (bits < width) { held |= bytes[next++]! << bits; bits += 8 }
+      while (bits < width) {
+        held |= bytes[next++]! << bits
+        bits += 8
+      }
       into[at + i] = held & mask
       held >>>= width
       bits -= width
@@ -62,13 +87,14 @@ function unpack(bytes: Uint8Array, from: number, width: number, count: number, i
 
 /** At most 32 bits from a bit offset, least significant first. */
 function readBits(bytes: Uint8Array, from: number, bitAt: number, width: number): number {
-  let value = 0, have = 0
+  let value = 0,
+    have = 0
   let at = from + Math.floor(bitAt / 8)
   let shift = bitAt % 8
   while (have < width) {
     const part = bytes[at++]! >>> shift
     const take = Math.min(8 - shift, width - have)
-    value += (part & (1 << take) - 1) * 2 ** have
+    value += (part & ((1 << take) - 1)) * 2 ** have
     have += take
     shift = 0
   }
@@ -76,9 +102,15 @@ function readBits(bytes: Uint8Array, from: number, bitAt: number, width: number)
 }
 
 /** Runs where a value repeats eight times or more, groups of eight packed otherwise. */
-export function encodeHybrid(out: ByteWriter, values: Uint8Array | Int32Array, from: number, to: number, width: number): void {
+export function encodeHybrid(
+  out: ByteWriter,
+  values: Uint8Array | Int32Array,
+  from: number,
+  to: number,
+  width: number,
+): void {
   if (width === 0) return
-  const valueBytes = width + 7 >>> 3
+  const valueBytes = (width + 7) >>> 3
   let at = from
   while (at < to) {
     let run = at + 1
@@ -86,7 +118,7 @@ export function encodeHybrid(out: ByteWriter, values: Uint8Array | Int32Array, f
     while (run < to && values[run] === value) run++
     if (run - at >= 8 || run === to) {
       out.writeUvarint((run - at) * 2)
-      for (let i = 0; i < valueBytes; i++) out.writeU8(value >>> i * 8 & 255)
+      for (let i = 0; i < valueBytes; i++) out.writeU8((value >>> (i * 8)) & 255)
       at = run
       continue
     }
@@ -106,13 +138,20 @@ export function encodeHybrid(out: ByteWriter, values: Uint8Array | Int32Array, f
   }
 }
 
-function packGroups(out: ByteWriter, values: Uint8Array | Int32Array, from: number, to: number, groups: number, width: number): void {
+function packGroups(
+  out: ByteWriter,
+  values: Uint8Array | Int32Array,
+  from: number,
+  to: number,
+  groups: number,
+  width: number,
+): void {
   const bytes = groups * width
   out.reserve(bytes + 8)
   const { buffer } = out
   let target = out.at
   const end = target + bytes
-  const whole = Math.min(groups, to - from >>> 3)
+  const whole = Math.min(groups, (to - from) >>> 3)
   let at = from
   if (width <= 4) {
     // A group fits in 32 bits.
@@ -123,22 +162,35 @@ function packGroups(out: ByteWriter, values: Uint8Array | Int32Array, from: numb
     }
   }
   // As many bits as fit are collected at a time: 24 and 7 waiting ones stay below 32.
-  let held = 0, bits = 0
-  for (let left = (groups * 8) - (at - from); left > 0; left--, at++) {
+  let held = 0,
+    bits = 0
+  for (let left = groups * 8 - (at - from); left > 0; left--, at++) {
     let value = at < to ? values[at]! >>> 0 : 0
     if (width <= 24) {
       held |= value << bits
       bits += width
-      while (bits >= 8) { buffer[target++] = held & 255; held >>>= 8; bits -= 8 }
+      while (bits >= 8) {
+        buffer[target++] = held & 255
+        held >>>= 8
+        bits -= 8
+      }
       continue
     }
     held |= (value & 0xffffff) << bits
     bits += 24
-    while (bits >= 8) { buffer[target++] = held & 255; held >>>= 8; bits -= 8 }
+    while (bits >= 8) {
+      buffer[target++] = held & 255
+      held >>>= 8
+      bits -= 8
+    }
     value >>>= 24
     held |= value << bits
     bits += width - 24
-    while (bits >= 8) { buffer[target++] = held & 255; held >>>= 8; bits -= 8 }
+    while (bits >= 8) {
+      buffer[target++] = held & 255
+      held >>>= 8
+      bits -= 8
+    }
   }
   if (bits > 0) buffer[target++] = held & 255
   while (target < end) buffer[target++] = 0
@@ -162,36 +214,57 @@ function readUvarint64(input: ByteReader): bigint {
 }
 function readVarint64(input: ByteReader): bigint {
   const raw = readUvarint64(input)
-  return BigInt.asIntN(64, raw >> 1n ^ -(raw & 1n))
+  return BigInt.asIntN(64, (raw >> 1n) ^ -(raw & 1n))
 }
 
-interface DeltaHead { miniCount: number; perMini: number; count: number }
+interface DeltaHead {
+  miniCount: number
+  perMini: number
+  count: number
+}
 
 function readDeltaHead(input: ByteReader, countMax: number): DeltaHead {
-  const blockSize = input.readUvarint(), miniCount = input.readUvarint(), count = input.readUvarint()
-  if (miniCount === 0 || blockSize % 128 !== 0 || blockSize === 0 || blockSize > 65_536 || blockSize % miniCount !== 0 || count > countMax) throw new CorruptDataError(`parquet: a delta block of ${blockSize} values in ${miniCount} parts, ${count} in all`)
+  const blockSize = input.readUvarint(),
+    miniCount = input.readUvarint(),
+    count = input.readUvarint()
+  if (
+    miniCount === 0 ||
+    blockSize % 128 !== 0 ||
+    blockSize === 0 ||
+    blockSize > 65_536 ||
+    blockSize % miniCount !== 0 ||
+    count > countMax
+  )
+    throw new CorruptDataError(`parquet: a delta block of ${blockSize} values in ${miniCount} parts, ${count} in all`)
   return { miniCount, perMini: blockSize / miniCount, count }
 }
 
 /** 64-bit values. Returns them and where reading ended. */
-export function decodeDelta64(bytes: Uint8Array, from: number, to: number, countMax: number): { values: BigInt64Array; at: number } {
+export function decodeDelta64(
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  countMax: number,
+): { values: BigInt64Array; at: number } {
   const input = new ByteReader(bytes, from, to)
   const { miniCount, perMini, count } = readDeltaHead(input, countMax)
   const values = new BigInt64Array(count)
   let last = readVarint64(input)
   if (count === 0) return { values, at: input.at }
   values[0] = last
-  const low = new Int32Array(perMini), high = new Int32Array(perMini)
+  const low = new Int32Array(perMini),
+    high = new Int32Array(perMini)
   for (let at = 1; at < count;) {
     const minDelta = readVarint64(input)
     const widths = input.readBytes(miniCount)
     for (let m = 0; m < miniCount && at < count; m++) {
       const width = widths[m]!
       if (width > 64) throw new CorruptDataError(`parquet: a width of ${width} bits`)
-      const size = perMini * width / 8
+      const size = (perMini * width) / 8
       const here = Math.min(perMini, count - at)
       // The last part may be cut off behind its last value.
-      if (input.end - input.at < Math.ceil(here * width / 8)) throw new CorruptDataError('parquet: a delta part is cut off')
+      if (input.end - input.at < Math.ceil((here * width) / 8))
+        throw new CorruptDataError('parquet: a delta part is cut off')
       if (width <= 32) {
         if (width === 0) low.fill(0)
         else unpack(bytes, input.at, width, here, low, 0)
@@ -201,7 +274,11 @@ export function decodeDelta64(bytes: Uint8Array, from: number, to: number, count
           low[i] = readBits(bytes, input.at, i * width, 32)
           high[i] = readBits(bytes, input.at, i * width + 32, width - 32)
         }
-        for (let i = 0; i < here; i++) values[at++] = last = BigInt.asIntN(64, last + minDelta + (BigInt(high[i]! >>> 0) << 32n) + BigInt(low[i]! >>> 0))
+        for (let i = 0; i < here; i++)
+          values[at++] = last = BigInt.asIntN(
+            64,
+            last + minDelta + (BigInt(high[i]! >>> 0) << 32n) + BigInt(low[i]! >>> 0),
+          )
       }
       input.at = Math.min(input.end, input.at + size)
     }
@@ -210,7 +287,12 @@ export function decodeDelta64(bytes: Uint8Array, from: number, to: number, count
 }
 
 /** Values of 32 bits. */
-export function decodeDelta32(bytes: Uint8Array, from: number, to: number, countMax: number): { values: Int32Array; at: number } {
+export function decodeDelta32(
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  countMax: number,
+): { values: Int32Array; at: number } {
   const input = new ByteReader(bytes, from, to)
   const { miniCount, perMini, count } = readDeltaHead(input, countMax)
   const values = new Int32Array(count)
@@ -225,19 +307,23 @@ export function decodeDelta32(bytes: Uint8Array, from: number, to: number, count
       const width = widths[m]!
       if (width > 32) throw new CorruptDataError(`parquet: a width of ${width} bits for values of 32`)
       const here = Math.min(perMini, count - at)
-      if (input.end - input.at < Math.ceil(here * width / 8)) throw new CorruptDataError('parquet: a delta part is cut off')
+      if (input.end - input.at < Math.ceil((here * width) / 8))
+        throw new CorruptDataError('parquet: a delta part is cut off')
       if (width === 0) low.fill(0)
       else unpack(bytes, input.at, width, here, low, 0)
-      for (let i = 0; i < here; i++) values[at++] = last = last + minDelta + low[i]! | 0
-      input.at = Math.min(input.end, input.at + perMini * width / 8)
+      for (let i = 0; i < here; i++) values[at++] = last = (last + minDelta + low[i]!) | 0
+      input.at = Math.min(input.end, input.at + (perMini * width) / 8)
     }
   }
   return { values, at: input.at }
 }
 
 function writeVarint64(out: ByteWriter, value: bigint): void {
-  let raw = BigInt.asUintN(64, value << 1n ^ value >> 63n)
-  while (raw >= 128n) { out.writeU8(Number(raw & 127n) | 128); raw >>= 7n }
+  let raw = BigInt.asUintN(64, (value << 1n) ^ (value >> 63n))
+  while (raw >= 128n) {
+    out.writeU8(Number(raw & 127n) | 128)
+    raw >>= 7n
+  }
   out.writeU8(Number(raw))
 }
 
@@ -263,8 +349,12 @@ export function encodeDelta64(out: ByteWriter, values: BigInt64Array, from: numb
     const widthsAt = out.at
     for (let m = 0; m < miniBlocks; m++) out.writeU8(0)
     for (let m = 0; m < miniBlocks && m * miniValues < count; m++) {
-      let low = 0, high = 0
-      for (let i = m * miniValues; i < (m + 1) * miniValues; i++) { low |= words64[i * 2]!; high |= words64[i * 2 + 1]! }
+      let low = 0,
+        high = 0
+      for (let i = m * miniValues; i < (m + 1) * miniValues; i++) {
+        low |= words64[i * 2]!
+        high |= words64[i * 2 + 1]!
+      }
       const width = high !== 0 ? 64 - Math.clz32(high) : 32 - Math.clz32(low)
       out.buffer[widthsAt + m] = width
       packWords(out, m * miniValues, width)
@@ -274,14 +364,20 @@ export function encodeDelta64(out: ByteWriter, values: BigInt64Array, from: numb
 
 /** 32 of the words of 64 bits, `width` bits of each. */
 function packWords(out: ByteWriter, from: number, width: number): void {
-  const size = miniValues * width / 8
+  const size = (miniValues * width) / 8
   out.reserve(size + 8)
   const { buffer } = out
-  let target = out.at, held = 0, bits = 0
+  let target = out.at,
+    held = 0,
+    bits = 0
   const push = (value: number, count: number): void => {
-    held |= (count === 32 ? value : value & (1 << count) - 1) << bits
+    held |= (count === 32 ? value : value & ((1 << count) - 1)) << bits
     bits += count
-    while (bits >= 8) { buffer[target++] = held & 255; held >>>= 8; bits -= 8 }
+    while (bits >= 8) {
+      buffer[target++] = held & 255
+      held >>>= 8
+      bits -= 8
+    }
   }
   for (let i = from; i < from + miniValues; i++) {
     let left = width
@@ -309,7 +405,7 @@ export function encodeDelta32(out: ByteWriter, values: Int32Array, from: number,
     let least = 0x7fffffff
     for (let i = 0; i < count; i++) {
       // Differences wrap as 32-bit numbers do.
-      const delta = values[at + i]! - values[at + i - 1]! | 0
+      const delta = (values[at + i]! - values[at + i - 1]!) | 0
       deltas32[i] = delta
       if (delta < least) least = delta
     }

@@ -4,7 +4,13 @@ import type { ColumnBuilder, EncodedChunk } from './column-builder.ts'
 import { columnsOf, physicalTypes, schemaElements, type Column, type SchemaGroup } from './schema.ts'
 import { encodeStruct, writeStruct, type ThriftField } from './thrift.ts'
 
-interface WrittenChunk { builder: ColumnBuilder; encoded: EncodedChunk; at: number; indexAt: number; indexSize: number }
+interface WrittenChunk {
+  builder: ColumnBuilder
+  encoded: EncodedChunk
+  at: number
+  indexAt: number
+  indexSize: number
+}
 
 export class ParquetWriter {
   readonly #root: SchemaGroup
@@ -21,8 +27,12 @@ export class ParquetWriter {
     this.#out.writeBytes(Buffer.from('PAR1'))
   }
 
-  get size(): number { return this.#out.at }
-  get rowGroups(): number { return this.#groups.length }
+  get size(): number {
+    return this.#out.at
+  }
+  get rowGroups(): number {
+    return this.#groups.length
+  }
 
   /** Builders in the order of the columns. */
   addGroup(builders: readonly ColumnBuilder[], rows: number): void {
@@ -54,17 +64,35 @@ export class ParquetWriter {
     for (const { chunks } of this.#groups) {
       for (const chunk of chunks) {
         chunk.indexAt = out.at
-        writeStruct(out, [[1, 'list-struct', chunk.encoded.pages.map((page): ThriftField[] => [[1, 'i64', chunk.at + page.at], [2, 'i32', page.size], [3, 'i64', page.firstRow]])]])
+        writeStruct(out, [
+          [
+            1,
+            'list-struct',
+            chunk.encoded.pages.map((page): ThriftField[] => [
+              [1, 'i64', chunk.at + page.at],
+              [2, 'i32', page.size],
+              [3, 'i64', page.firstRow],
+            ]),
+          ],
+        ])
         chunk.indexSize = out.at - chunk.indexAt
       }
     }
     const footer = encodeStruct([
-      [1, 'i32', 2], [2, 'list-struct', schemaElements(this.#root)], [3, 'i64', this.#rows],
-      [4, 'list-struct', this.#groups.map(({ rows, chunks }): ThriftField[] => [
-        [1, 'list-struct', chunks.map(chunkMeta)],
-        [2, 'i64', chunks.reduce((sum, c) => sum + c.encoded.rawSize, 0)], [3, 'i64', rows],
-        [5, 'i64', chunks[0]!.at], [6, 'i64', chunks.reduce((sum, c) => sum + c.encoded.bytes.length, 0)],
-      ])],
+      [1, 'i32', 2],
+      [2, 'list-struct', schemaElements(this.#root)],
+      [3, 'i64', this.#rows],
+      [
+        4,
+        'list-struct',
+        this.#groups.map(({ rows, chunks }): ThriftField[] => [
+          [1, 'list-struct', chunks.map(chunkMeta)],
+          [2, 'i64', chunks.reduce((sum, c) => sum + c.encoded.rawSize, 0)],
+          [3, 'i64', rows],
+          [5, 'i64', chunks[0]!.at],
+          [6, 'i64', chunks.reduce((sum, c) => sum + c.encoded.bytes.length, 0)],
+        ]),
+      ],
       [6, 'binary', Buffer.from(this.#createdBy)],
     ])
     out.writeBytes(footer)
@@ -80,11 +108,22 @@ function chunkMeta({ builder, encoded, at, indexAt, indexSize }: WrittenChunk): 
   const { column } = builder
   return [
     [2, 'i64', at],
-    [3, 'struct', [
-      [1, 'i32', physicalTypes[column.leaf.type]], [2, 'list-i32', encoded.encodings], [3, 'list-binary', column.path.split('.').map(part => Buffer.from(part))],
-      [4, 'i32', builder.codec], [5, 'i64', encoded.entries], [6, 'i64', encoded.rawSize], [7, 'i64', encoded.bytes.length],
-      [9, 'i64', at + encoded.dictionarySize], ...(encoded.dictionarySize > 0 ? [[11, 'i64', at] as ThriftField] : []),
-    ]],
-    [4, 'i64', indexAt], [5, 'i32', indexSize],
+    [
+      3,
+      'struct',
+      [
+        [1, 'i32', physicalTypes[column.leaf.type]],
+        [2, 'list-i32', encoded.encodings],
+        [3, 'list-binary', column.path.split('.').map(part => Buffer.from(part))],
+        [4, 'i32', builder.codec],
+        [5, 'i64', encoded.entries],
+        [6, 'i64', encoded.rawSize],
+        [7, 'i64', encoded.bytes.length],
+        [9, 'i64', at + encoded.dictionarySize],
+        ...(encoded.dictionarySize > 0 ? [[11, 'i64', at] as ThriftField] : []),
+      ],
+    ],
+    [4, 'i64', indexAt],
+    [5, 'i32', indexSize],
   ]
 }

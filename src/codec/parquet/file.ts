@@ -9,15 +9,26 @@ import { readStruct, type ThriftStruct } from './thrift.ts'
 /** Bytes [from, to) of the file. */
 export type RangeReader = (from: number, to: number) => Promise<Uint8Array>
 
-interface ChunkPlace { from: number; to: number; entries: number; codec: number }
-export interface RowGroup { rows: number; /** By column. */ places: ChunkPlace[]; from: number; to: number }
+interface ChunkPlace {
+  from: number
+  to: number
+  entries: number
+  codec: number
+}
+export interface RowGroup {
+  rows: number
+  /** By column. */ places: ChunkPlace[]
+  from: number
+  to: number
+}
 
 /** What damaged bytes make of lengths and types shows as errors of the language: they are told as damage. */
 function decoding<T>(work: () => T): T {
   try {
     return work()
   } catch (error) {
-    if (error instanceof RangeError || error instanceof TypeError) throw new CorruptDataError(`parquet: the file is damaged: ${error.message}`, { cause: error })
+    if (error instanceof RangeError || error instanceof TypeError)
+      throw new CorruptDataError(`parquet: the file is damaged: ${error.message}`, { cause: error })
     throw error
   }
 }
@@ -46,14 +57,21 @@ export class ParquetFile {
       const places = ((group.get(1) ?? []) as ThriftStruct[]).map(chunk => {
         const meta = chunk.get(3) as ThriftStruct | undefined
         if (meta === undefined) throw new CorruptDataError('parquet: a column chunk without metadata')
-        const dataAt = number(meta.get(9), 'page offset'), dictionaryAt = meta.get(11)
+        const dataAt = number(meta.get(9), 'page offset'),
+          dictionaryAt = meta.get(11)
         const from = typeof dictionaryAt === 'number' && dictionaryAt > 0 ? Math.min(dictionaryAt, dataAt) : dataAt
         const to = from + number(meta.get(7), 'size of a column chunk')
         if (to > size) throw new CorruptDataError('parquet: a column chunk runs past the file')
         return { from, to, entries: number(meta.get(5), 'count of values'), codec: number(meta.get(4), 'codec') }
       })
-      if (places.length !== this.columns.length) throw new CorruptDataError(`parquet: ${places.length} column chunks for ${this.columns.length} columns`)
-      return { rows: number(group.get(3), 'count of rows'), places, from: Math.min(...places.map(p => p.from)), to: Math.max(...places.map(p => p.to)) }
+      if (places.length !== this.columns.length)
+        throw new CorruptDataError(`parquet: ${places.length} column chunks for ${this.columns.length} columns`)
+      return {
+        rows: number(group.get(3), 'count of rows'),
+        places,
+        from: Math.min(...places.map(p => p.from)),
+        to: Math.max(...places.map(p => p.to)),
+      }
     })
   }
 
@@ -61,15 +79,20 @@ export class ParquetFile {
   static async open(read: RangeReader, size: number, footerSize = 0): Promise<ParquetFile> {
     let bytes = await read(Math.max(0, size - Math.max(footerSize + 8, footerSize === 0 ? 64 * 1024 : 0)), size)
     const tail = new DataView(bytes.buffer, bytes.byteOffset + bytes.length - 8, 8)
-    if (bytes.length < 8 || tail.getUint32(4, true) !== 0x31524150) throw new CorruptDataError('parquet: the file does not end as one')
+    if (bytes.length < 8 || tail.getUint32(4, true) !== 0x31524150)
+      throw new CorruptDataError('parquet: the file does not end as one')
     const length = tail.getUint32(0, true)
     if (length + 8 > size) throw new CorruptDataError(`parquet: a footer of ${length} bytes in a file of ${size}`)
     if (length + 8 > bytes.length) bytes = await read(size - length - 8, size)
-    return decoding(() => new ParquetFile(readStruct(new ByteReader(bytes, bytes.length - 8 - length, bytes.length - 8)), size, read))
+    return decoding(
+      () => new ParquetFile(readStruct(new ByteReader(bytes, bytes.length - 8 - length, bytes.length - 8)), size, read),
+    )
   }
 
   /** The number of a column; -1 when the file has none of this path. */
-  columnAt(path: string): number { return this.#byPath.get(path) ?? -1 }
+  columnAt(path: string): number {
+    return this.#byPath.get(path) ?? -1
+  }
 
   /** Columns of a row group, by number, in as few reads as make sense. */
   async read(group: number, wanted: readonly number[]): Promise<Map<number, ColumnData>> {
@@ -77,13 +100,26 @@ export class ParquetFile {
     const sorted = [...new Set(wanted)].sort((a, b) => places[a]!.from - places[b]!.from)
     const out = new Map<number, ColumnData>()
     for (let i = 0; i < sorted.length;) {
-      let end = i, to = places[sorted[i]!]!.to
-      while (end + 1 < sorted.length && places[sorted[end + 1]!]!.from - to <= gapMax) to = Math.max(to, places[sorted[++end]!]!.to)
+      let end = i,
+        to = places[sorted[i]!]!.to
+      while (end + 1 < sorted.length && places[sorted[end + 1]!]!.from - to <= gapMax)
+        to = Math.max(to, places[sorted[++end]!]!.to)
       const { from } = places[sorted[i]!]!
       const bytes = await this.#read(from, to)
       for (; i <= end; i++) {
-        const number = sorted[i]!, place = places[number]!
-        out.set(number, decoding(() => readColumn(this.columns[number]!, bytes.subarray(place.from - from, place.to - from), place.codec, place.entries)))
+        const number = sorted[i]!,
+          place = places[number]!
+        out.set(
+          number,
+          decoding(() =>
+            readColumn(
+              this.columns[number]!,
+              bytes.subarray(place.from - from, place.to - from),
+              place.codec,
+              place.entries,
+            ),
+          ),
+        )
       }
     }
     return out
@@ -93,6 +129,15 @@ export class ParquetFile {
   async readGroup(group: number): Promise<ColumnData[]> {
     const { places, from, to } = this.rowGroups[group]!
     const bytes = await this.#read(from, to)
-    return decoding(() => this.columns.map((column, i) => readColumn(column, bytes.subarray(places[i]!.from - from, places[i]!.to - from), places[i]!.codec, places[i]!.entries)))
+    return decoding(() =>
+      this.columns.map((column, i) =>
+        readColumn(
+          column,
+          bytes.subarray(places[i]!.from - from, places[i]!.to - from),
+          places[i]!.codec,
+          places[i]!.entries,
+        ),
+      ),
+    )
   }
 }

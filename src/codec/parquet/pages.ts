@@ -12,31 +12,53 @@ import { readStruct, type ThriftStruct } from './thrift.ts'
 const pageBytesMax = 256 * 1024 * 1024
 
 export const codecNumbers = { none: 0, snappy: 1, gzip: 2, zstd: 6 } as const
-export const encodingNumbers = { plain: 0, plainDictionary: 2, rle: 3, delta: 5, deltaLength: 6, dictionary: 8 } as const
+export const encodingNumbers = {
+  plain: 0,
+  plainDictionary: 2,
+  rle: 3,
+  delta: 5,
+  deltaLength: 6,
+  dictionary: 8,
+} as const
 
 function unpackPage(codec: number, bytes: Uint8Array, size: number): Uint8Array {
   if (size > pageBytesMax) throw new CorruptDataError(`parquet: a page of ${size} bytes`)
   try {
     switch (codec) {
-      case codecNumbers.none: return bytes
-      case codecNumbers.snappy: return bytes.length === 0 ? bytes : decodeSnappy(bytes, size)
-      case codecNumbers.gzip: return gunzipSync(bytes, { maxOutputLength: size })
-      case codecNumbers.zstd: return zstdDecompressSync(bytes, { maxOutputLength: size })
-      default: throw new CorruptDataError(`parquet: the codec ${codec} is not known`)
+      case codecNumbers.none:
+        return bytes
+      case codecNumbers.snappy:
+        return bytes.length === 0 ? bytes : decodeSnappy(bytes, size)
+      case codecNumbers.gzip:
+        return gunzipSync(bytes, { maxOutputLength: size })
+      case codecNumbers.zstd:
+        return zstdDecompressSync(bytes, { maxOutputLength: size })
+      default:
+        throw new CorruptDataError(`parquet: the codec ${codec} is not known`)
     }
   } catch (error) {
-    throw error instanceof CorruptDataError ? error : new CorruptDataError(`parquet: a page can't be decompressed: ${messageOf(error)}`, { cause: error })
+    throw error instanceof CorruptDataError
+      ? error
+      : new CorruptDataError(`parquet: a page can't be decompressed: ${messageOf(error)}`, { cause: error })
   }
 }
 
 function int(struct: ThriftStruct | undefined, field: number, fallback?: number): number {
   const value = struct?.get(field) ?? fallback
-  if (typeof value !== 'number' || value < 0) throw new CorruptDataError(`parquet: field ${field} of a page header is missing`)
+  if (typeof value !== 'number' || value < 0)
+    throw new CorruptDataError(`parquet: field ${field} of a page header is missing`)
   return value
 }
 
 /** Values of one page or dictionary. */
-interface Values { ints?: Int32Array; longs?: BigInt64Array; doubles?: Float64Array; bools?: Uint8Array; texts?: Texts; indices?: Int32Array }
+interface Values {
+  ints?: Int32Array
+  longs?: BigInt64Array
+  doubles?: Float64Array
+  bools?: Uint8Array
+  texts?: Texts
+  indices?: Int32Array
+}
 
 /** Offsets of plain byte strings: each has its length in front. */
 function plainTexts(bytes: Uint8Array, from: number, to: number, count: number): Texts {
@@ -57,13 +79,30 @@ function plainTexts(bytes: Uint8Array, from: number, to: number, count: number):
 }
 
 function readPlain(physical: number, bytes: Uint8Array, from: number, to: number, count: number): Values {
-  const need = (size: number): void => { if (to - from < size) throw new CorruptDataError(`parquet: ${count} values in ${to - from} bytes`) }
+  const need = (size: number): void => {
+    if (to - from < size) throw new CorruptDataError(`parquet: ${count} values in ${to - from} bytes`)
+  }
   switch (physical) {
-    case 0: { need(count + 7 >>> 3); const bools = new Uint8Array(count); for (let i = 0; i < count; i++) bools[i] = bytes[from + (i >>> 3)]! >>> (i & 7) & 1; return { bools } }
-    case 1: { need(count * 4); return { ints: new Int32Array(bytes.slice(from, from + count * 4).buffer) } }
-    case 2: { need(count * 8); return { longs: new BigInt64Array(bytes.slice(from, from + count * 8).buffer) } }
-    case 5: { need(count * 8); return { doubles: new Float64Array(bytes.slice(from, from + count * 8).buffer) } }
-    default: return { texts: plainTexts(bytes, from, to, count) }
+    case 0: {
+      need((count + 7) >>> 3)
+      const bools = new Uint8Array(count)
+      for (let i = 0; i < count; i++) bools[i] = (bytes[from + (i >>> 3)]! >>> (i & 7)) & 1
+      return { bools }
+    }
+    case 1: {
+      need(count * 4)
+      return { ints: new Int32Array(bytes.slice(from, from + count * 4).buffer) }
+    }
+    case 2: {
+      need(count * 8)
+      return { longs: new BigInt64Array(bytes.slice(from, from + count * 8).buffer) }
+    }
+    case 5: {
+      need(count * 8)
+      return { doubles: new Float64Array(bytes.slice(from, from + count * 8).buffer) }
+    }
+    default:
+      return { texts: plainTexts(bytes, from, to, count) }
   }
 }
 
@@ -73,24 +112,40 @@ function readDeltaLength(bytes: Uint8Array, from: number, to: number, count: num
   const offsets = new Uint32Array(count + 1)
   let sum = 0
   for (let i = 0; i < count; i++) {
-    if (lengths[i]! < 0 || (sum += lengths[i]!) > to - at) throw new CorruptDataError('parquet: strings run past their page')
+    if (lengths[i]! < 0 || (sum += lengths[i]!) > to - at)
+      throw new CorruptDataError('parquet: strings run past their page')
     offsets[i + 1] = sum
   }
   return { texts: new Texts(bytes.subarray(at, at + sum), offsets) }
 }
 
-function readValues(physical: number, encoding: number, bytes: Uint8Array, from: number, to: number, count: number, dictionary: Values | undefined): Values {
+function readValues(
+  physical: number,
+  encoding: number,
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  count: number,
+  dictionary: Values | undefined,
+): Values {
   switch (encoding) {
-    case encodingNumbers.plain: return readPlain(physical, bytes, from, to, count)
+    case encodingNumbers.plain:
+      return readPlain(physical, bytes, from, to, count)
     case encodingNumbers.delta: {
       if (count === 0) return physical === 1 ? { ints: new Int32Array(0) } : { longs: new BigInt64Array(0) }
       const decoded = physical === 1 ? decodeDelta32(bytes, from, to, count) : decodeDelta64(bytes, from, to, count)
-      if (decoded.values.length !== count) throw new CorruptDataError(`parquet: ${decoded.values.length} values where ${count} were announced`)
+      if (decoded.values.length !== count)
+        throw new CorruptDataError(`parquet: ${decoded.values.length} values where ${count} were announced`)
       return physical === 1 ? { ints: decoded.values as Int32Array } : { longs: decoded.values as BigInt64Array }
     }
-    case encodingNumbers.deltaLength: return count === 0 ? { texts: new Texts(new Uint8Array(0), new Uint32Array(1)) } : readDeltaLength(bytes, from, to, count)
-    case encodingNumbers.dictionary: case encodingNumbers.plainDictionary: {
-      if (dictionary === undefined) throw new CorruptDataError('parquet: a page refers to a dictionary that is not there')
+    case encodingNumbers.deltaLength:
+      return count === 0
+        ? { texts: new Texts(new Uint8Array(0), new Uint32Array(1)) }
+        : readDeltaLength(bytes, from, to, count)
+    case encodingNumbers.dictionary:
+    case encodingNumbers.plainDictionary: {
+      if (dictionary === undefined)
+        throw new CorruptDataError('parquet: a page refers to a dictionary that is not there')
       const indices = new Int32Array(count)
       if (count > 0) decodeHybrid(bytes, from + 1, to, bytes[from]!, count, indices)
       return lookUp(dictionary, indices)
@@ -101,20 +156,35 @@ function readValues(physical: number, encoding: number, bytes: Uint8Array, from:
       if (count > 0) decodeHybrid(bytes, from + 4, to, 1, count, bools)
       return { bools }
     }
-    default: throw new CorruptDataError(`parquet: the encoding ${encoding} is not known`)
+    default:
+      throw new CorruptDataError(`parquet: the encoding ${encoding} is not known`)
   }
 }
 
 function lookUp(dictionary: Values, indices: Int32Array): Values {
-  const size = dictionary.texts?.count ?? dictionary.ints?.length ?? dictionary.longs?.length ?? dictionary.doubles?.length ?? dictionary.bools?.length ?? 0
-  for (let i = 0; i < indices.length; i++) if (indices[i]! >>> 0 >= size) throw new CorruptDataError(`parquet: entry ${indices[i]! >>> 0} of a dictionary of ${size}`)
+  const size =
+    dictionary.texts?.count ??
+    dictionary.ints?.length ??
+    dictionary.longs?.length ??
+    dictionary.doubles?.length ??
+    dictionary.bools?.length ??
+    0
+  for (let i = 0; i < indices.length; i++)
+    if (indices[i]! >>> 0 >= size)
+      throw new CorruptDataError(`parquet: entry ${indices[i]! >>> 0} of a dictionary of ${size}`)
   if (dictionary.texts !== undefined) return { texts: dictionary.texts, indices }
   if (dictionary.longs !== undefined) return { longs: BigInt64Array.from(indices, i => dictionary.longs![i]!) }
   if (dictionary.doubles !== undefined) return { doubles: Float64Array.from(indices, i => dictionary.doubles![i]!) }
   return { ints: Int32Array.from(indices, i => dictionary.ints![i]!) }
 }
 
-interface Page { values: Values; count: number; valueCount: number; rep: Uint8Array | undefined; def: Uint8Array | undefined }
+interface Page {
+  values: Values
+  count: number
+  valueCount: number
+  rep: Uint8Array | undefined
+  def: Uint8Array | undefined
+}
 
 function countPresent(def: Uint8Array | undefined, maxDef: number, count: number): number {
   if (def === undefined) return count
@@ -136,25 +206,57 @@ function readDataV1(column: Column, header: ThriftStruct, bytes: Uint8Array, dic
     at += 4 + length
     return into
   }
-  const rep = levels(column.maxRep), def = levels(column.maxDef)
+  const rep = levels(column.maxRep),
+    def = levels(column.maxDef)
   const valueCount = countPresent(def, column.maxDef, count)
-  return { values: readValues(physicalTypes[column.leaf.type], int(header, 2), bytes, at, bytes.length, valueCount, dictionary), count, valueCount, rep, def }
+  return {
+    values: readValues(
+      physicalTypes[column.leaf.type],
+      int(header, 2),
+      bytes,
+      at,
+      bytes.length,
+      valueCount,
+      dictionary,
+    ),
+    count,
+    valueCount,
+    rep,
+    def,
+  }
 }
 
-function readDataV2(column: Column, header: ThriftStruct, raw: Uint8Array, size: number, codec: number, dictionary: Values | undefined): Page {
-  const count = int(header, 1), defBytes = int(header, 5), repBytes = int(header, 6)
-  if (defBytes + repBytes > raw.length || count > pageBytesMax) throw new CorruptDataError('parquet: levels run past their page')
+function readDataV2(
+  column: Column,
+  header: ThriftStruct,
+  raw: Uint8Array,
+  size: number,
+  codec: number,
+  dictionary: Values | undefined,
+): Page {
+  const count = int(header, 1),
+    defBytes = int(header, 5),
+    repBytes = int(header, 6)
+  if (defBytes + repBytes > raw.length || count > pageBytesMax)
+    throw new CorruptDataError('parquet: levels run past their page')
   const levels = (from: number, to: number, max: number): Uint8Array | undefined => {
     if (max === 0) return undefined
     const into = new Uint8Array(count)
     decodeHybrid(raw, from, to, bitWidthOf(max), count, into)
     return into
   }
-  const rep = levels(0, repBytes, column.maxRep), def = levels(repBytes, repBytes + defBytes, column.maxDef)
+  const rep = levels(0, repBytes, column.maxRep),
+    def = levels(repBytes, repBytes + defBytes, column.maxDef)
   const valueCount = countPresent(def, column.maxDef, count)
   const packed = raw.subarray(repBytes + defBytes)
   const bytes = header.get(7) === false ? packed : unpackPage(codec, packed, Math.max(0, size - repBytes - defBytes))
-  return { values: readValues(physicalTypes[column.leaf.type], int(header, 4), bytes, 0, bytes.length, valueCount, dictionary), count, valueCount, rep, def }
+  return {
+    values: readValues(physicalTypes[column.leaf.type], int(header, 4), bytes, 0, bytes.length, valueCount, dictionary),
+    count,
+    valueCount,
+    rep,
+    def,
+  }
 }
 
 /** Decodes the pages in `bytes`, which must hold `entries` entries. */
@@ -167,9 +269,19 @@ export function readColumn(column: Column, bytes: Uint8Array, codec: number, ent
     const raw = input.readBytes(int(header, 3))
     const size = int(header, 2)
     const kind = int(header, 1)
-    if (kind === 2) dictionary = readPlain(physicalTypes[column.leaf.type], unpackPage(codec, raw, size), 0, size, int(header.get(7) as ThriftStruct | undefined, 1))
+    if (kind === 2)
+      dictionary = readPlain(
+        physicalTypes[column.leaf.type],
+        unpackPage(codec, raw, size),
+        0,
+        size,
+        int(header.get(7) as ThriftStruct | undefined, 1),
+      )
     else if (kind === 0 || kind === 3) {
-      const page = kind === 0 ? readDataV1(column, header.get(5) as ThriftStruct, unpackPage(codec, raw, size), dictionary) : readDataV2(column, header.get(8) as ThriftStruct, raw, size, codec, dictionary)
+      const page =
+        kind === 0
+          ? readDataV1(column, header.get(5) as ThriftStruct, unpackPage(codec, raw, size), dictionary)
+          : readDataV2(column, header.get(8) as ThriftStruct, raw, size, codec, dictionary)
       if (page.count === 0) throw new CorruptDataError('parquet: a page without entries')
       pages.push(page)
       count += page.count
@@ -179,33 +291,56 @@ export function readColumn(column: Column, bytes: Uint8Array, codec: number, ent
 }
 
 function joinPages(column: Column, pages: readonly Page[]): ColumnData {
-  const count = pages.reduce((sum, page) => sum + page.count, 0), valueCount = pages.reduce((sum, page) => sum + page.valueCount, 0)
-  const joined = <T extends { set(from: T, at: number): void; length: number }>(into: T, part: (page: Page) => T | undefined): T => {
+  const count = pages.reduce((sum, page) => sum + page.count, 0),
+    valueCount = pages.reduce((sum, page) => sum + page.valueCount, 0)
+  const joined = <T extends { set(from: T, at: number): void; length: number }>(
+    into: T,
+    part: (page: Page) => T | undefined,
+  ): T => {
     let at = 0
-    for (const page of pages) { const from = part(page); if (from !== undefined) { into.set(from, at); at += from.length } }
+    for (const page of pages) {
+      const from = part(page)
+      if (from !== undefined) {
+        into.set(from, at)
+        at += from.length
+      }
+    }
     return into
   }
   const base = {
-    column, count, valueCount,
-    rep: column.maxRep === 0 ? undefined : joined(new Uint8Array(count), p => p.rep), def: column.maxDef === 0 ? undefined : joined(new Uint8Array(count), p => p.def),
+    column,
+    count,
+    valueCount,
+    rep: column.maxRep === 0 ? undefined : joined(new Uint8Array(count), p => p.rep),
+    def: column.maxDef === 0 ? undefined : joined(new Uint8Array(count), p => p.def),
   }
   switch (physicalTypes[column.leaf.type]) {
-    case 0: return { ...base, bools: joined(new Uint8Array(valueCount), p => p.values.bools) }
-    case 1: return { ...base, ints: joined(new Int32Array(valueCount), p => p.values.ints) }
-    case 2: return { ...base, longs: joined(new BigInt64Array(valueCount), p => p.values.longs) }
-    case 5: return { ...base, doubles: joined(new Float64Array(valueCount), p => p.values.doubles) }
+    case 0:
+      return { ...base, bools: joined(new Uint8Array(valueCount), p => p.values.bools) }
+    case 1:
+      return { ...base, ints: joined(new Int32Array(valueCount), p => p.values.ints) }
+    case 2:
+      return { ...base, longs: joined(new BigInt64Array(valueCount), p => p.values.longs) }
+    case 5:
+      return { ...base, doubles: joined(new Float64Array(valueCount), p => p.values.doubles) }
     default:
   }
   const shared = pages[0]?.values.texts
-  if (shared !== undefined && pages.every(p => p.values.texts === shared && p.values.indices !== undefined)) return { ...base, texts: shared, indices: joined(new Int32Array(valueCount), p => p.values.indices) }
+  if (shared !== undefined && pages.every(p => p.values.texts === shared && p.values.indices !== undefined))
+    return { ...base, texts: shared, indices: joined(new Int32Array(valueCount), p => p.values.indices) }
   // Plain pages, or some with a dictionary and some without: every value in its place.
   const parts = pages.map(p => p.values)
   const offsets = new Uint32Array(valueCount + 1)
   const chunks: Uint8Array[] = []
-  let k = 0, sum = 0
+  let k = 0,
+    sum = 0
   for (const { texts, indices } of parts) {
     const n = indices?.length ?? texts?.count ?? 0
-    for (let i = 0; i < n; i++) { const bytes = texts!.bytesOf(indices === undefined ? i : indices[i]!); chunks.push(bytes); offsets[++k] = sum += bytes.length }
+    for (let i = 0; i < n; i++) {
+      const bytes = texts!.bytesOf(indices === undefined ? i : indices[i]!)
+      chunks.push(bytes)
+      offsets[++k] = sum += bytes.length
+    }
   }
   return { ...base, texts: new Texts(Buffer.concat(chunks), offsets) }
 }

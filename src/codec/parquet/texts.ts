@@ -12,7 +12,9 @@ export class Texts {
     this.offsets = offsets
   }
 
-  get count(): number { return this.offsets.length - 1 }
+  get count(): number {
+    return this.offsets.length - 1
+  }
 
   bytesOf(i: number): Uint8Array {
     if (i >= this.count) throw new CorruptDataError(`parquet: string ${i} of ${this.count}`)
@@ -23,6 +25,10 @@ export class Texts {
     const known = this.#made[i]
     if (known !== undefined) return known
     if (i >= this.count) throw new CorruptDataError(`parquet: string ${i} of ${this.count}`)
-    return this.#made[i] = Buffer.from(this.bytes.buffer, this.bytes.byteOffset + this.offsets[i]!, this.offsets[i + 1]! - this.offsets[i]!).toString('utf8')
+    return (this.#made[i] = Buffer.from(
+      this.bytes.buffer,
+      this.bytes.byteOffset + this.offsets[i]!,
+      this.offsets[i + 1]! - this.offsets[i]!,
+    ).toString('utf8'))
   }
 }

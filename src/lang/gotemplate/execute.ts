@@ -12,8 +12,19 @@ export class GoInt {
 }
 
 /** A value that prints as a text of its own and has methods: times. */
-export interface GoObject { toGoString(): string; method?(name: string): ((args: readonly GoValue[]) => GoValue) | undefined }
-export type GoValue = string | number | boolean | null | GoInt | readonly GoValue[] | ReadonlyMap<string, GoValue> | GoObject
+export interface GoObject {
+  toGoString(): string
+  method?(name: string): ((args: readonly GoValue[]) => GoValue) | undefined
+}
+export type GoValue =
+  | string
+  | number
+  | boolean
+  | null
+  | GoInt
+  | readonly GoValue[]
+  | ReadonlyMap<string, GoValue>
+  | GoObject
 export type GoFunction = (...args: GoValue[]) => GoValue
 
 /** What went wrong while a template ran; the text is Go's. */
@@ -27,7 +38,9 @@ const stepsMax = 100_000
 
 class LoopExit {
   readonly kind: 'break' | 'continue'
-  constructor(kind: 'break' | 'continue') { this.kind = kind }
+  constructor(kind: 'break' | 'continue') {
+    this.kind = kind
+  }
 }
 
 export class TemplateRunner {
@@ -42,7 +55,13 @@ export class TemplateRunner {
   #depth = 0
 
   /** `shown`: how a value is printed, where not as Go prints it. */
-  constructor(name: string, source: string, template: Template, functions: ReadonlyMap<string, GoFunction>, shown: (value: GoValue) => string = printGo) {
+  constructor(
+    name: string,
+    source: string,
+    template: Template,
+    functions: ReadonlyMap<string, GoFunction>,
+    shown: (value: GoValue) => string = printGo,
+  ) {
     this.#shown = shown
     this.#name = name
     this.#source = source
@@ -64,7 +83,9 @@ export class TemplateRunner {
     const before = this.#source.slice(0, at)
     const line = before.split('\n').length
     const column = Buffer.byteLength(before.slice(before.lastIndexOf('\n') + 1))
-    throw new ExecutionFailure(`template: ${this.#name}:${line}:${column}: executing ${JSON.stringify(this.#name)} at <${context.length > 20 ? `${context.slice(0, 20)}...` : context}>: ${message}`)
+    throw new ExecutionFailure(
+      `template: ${this.#name}:${line}:${column}: executing ${JSON.stringify(this.#name)} at <${context.length > 20 ? `${context.slice(0, 20)}...` : context}>: ${message}`,
+    )
   }
 
   #write(text: string, at: number): void {
@@ -76,13 +97,16 @@ export class TemplateRunner {
     for (const node of nodes) {
       if (++this.#steps > stepsMax) this.#fail(0, '', `more than ${stepsMax} steps`)
       switch (node.kind) {
-        case 'text': this.#write(node.text, 0); break
+        case 'text':
+          this.#write(node.text, 0)
+          break
         case 'action': {
           const value = this.#pipe(node.pipe, dot)
           if (node.pipe.declares.length === 0) this.#write(this.#shown(value), node.pipe.at)
           break
         }
-        case 'if': case 'with': {
+        case 'if':
+        case 'with': {
           const depth = this.#variables.length
           const value = this.#pipe(node.pipe, dot)
           if (isTrue(value)) this.#walk(node.body, node.kind === 'with' ? value : dot)
@@ -90,9 +114,14 @@ export class TemplateRunner {
           this.#variables.length = depth
           break
         }
-        case 'range': this.#range(node, dot); break
-        case 'template': this.#call(node.name, node.pipe === undefined ? null : this.#pipe(node.pipe, dot), node.pipe?.at ?? 0); break
-        default: throw new LoopExit(node.kind)
+        case 'range':
+          this.#range(node, dot)
+          break
+        case 'template':
+          this.#call(node.name, node.pipe === undefined ? null : this.#pipe(node.pipe, dot), node.pipe?.at ?? 0)
+          break
+        default:
+          throw new LoopExit(node.kind)
       }
     }
   }
@@ -131,13 +160,22 @@ export class TemplateRunner {
   }
 
   #set(name: string, value: GoValue, isAssignment: boolean): void {
-    if (!isAssignment) { this.#variables.push([name, value]); return }
-    for (let i = this.#variables.length - 1; i >= 0; i--) if (this.#variables[i]![0] === name) { this.#variables[i]![1] = value; return }
+    if (!isAssignment) {
+      this.#variables.push([name, value])
+      return
+    }
+    for (let i = this.#variables.length - 1; i >= 0; i--)
+      if (this.#variables[i]![0] === name) {
+        this.#variables[i]![1] = value
+        return
+      }
   }
 
   #pipe(pipe: Pipe, dot: GoValue): GoValue {
     let value: GoValue = null
-    pipe.commands.forEach((command, i) => { value = this.#command(command, dot, i === 0 ? undefined : [value]) })
+    pipe.commands.forEach((command, i) => {
+      value = this.#command(command, dot, i === 0 ? undefined : [value])
+    })
     for (const name of pipe.declares) this.#set(name, value, pipe.isAssignment)
     return value
   }
@@ -145,13 +183,25 @@ export class TemplateRunner {
   #command(command: Command, dot: GoValue, last: [GoValue] | undefined): GoValue {
     const [first, ...rest] = command.args as [Argument, ...Argument[]]
     if (first.kind === 'function') return this.#function(first.name, rest, command, dot, last)
-    if (first.kind === 'field' && (rest.length > 0 || last !== undefined)) return this.#fieldOf(dot, first.names, command, [...rest.map(a => this.#value(a, dot, command)), ...(last ?? [])])
-    if (first.kind === 'variable' && first.names.length > 0 && (rest.length > 0 || last !== undefined)) return this.#fieldOf(this.#variable(first.name), first.names, command, [...rest.map(a => this.#value(a, dot, command)), ...(last ?? [])])
-    if (rest.length > 0 || last !== undefined) this.#fail(command.at, command.text, `can't give argument to non-function ${command.text}`)
+    if (first.kind === 'field' && (rest.length > 0 || last !== undefined))
+      return this.#fieldOf(dot, first.names, command, [...rest.map(a => this.#value(a, dot, command)), ...(last ?? [])])
+    if (first.kind === 'variable' && first.names.length > 0 && (rest.length > 0 || last !== undefined))
+      return this.#fieldOf(this.#variable(first.name), first.names, command, [
+        ...rest.map(a => this.#value(a, dot, command)),
+        ...(last ?? []),
+      ])
+    if (rest.length > 0 || last !== undefined)
+      this.#fail(command.at, command.text, `can't give argument to non-function ${command.text}`)
     return this.#value(first, dot, command)
   }
 
-  #function(name: string, args: readonly Argument[], command: Command, dot: GoValue, last: [GoValue] | undefined): GoValue {
+  #function(
+    name: string,
+    args: readonly Argument[],
+    command: Command,
+    dot: GoValue,
+    last: [GoValue] | undefined,
+  ): GoValue {
     // `and` and `or` stop at the value that decides.
     if (name === 'and' || name === 'or') {
       let value: GoValue = null
@@ -168,25 +218,39 @@ export class TemplateRunner {
       return run!(...values)
     } catch (error) {
       if (error instanceof ExecutionFailure) throw error
-      return this.#fail(command.at, command.text, `error calling ${name}: ${error instanceof Error ? error.message : String(error)}`)
+      return this.#fail(
+        command.at,
+        command.text,
+        `error calling ${name}: ${error instanceof Error ? error.message : String(error)}`,
+      )
     }
   }
 
   #variable(name: string): GoValue {
-    for (let i = this.#variables.length - 1; i >= 0; i--) if (this.#variables[i]![0] === name) return this.#variables[i]![1]
+    for (let i = this.#variables.length - 1; i >= 0; i--)
+      if (this.#variables[i]![0] === name) return this.#variables[i]![1]
     return null
   }
 
   #value(arg: Argument, dot: GoValue, command: Command): GoValue {
     switch (arg.kind) {
-      case 'dot': return dot
-      case 'nil': return null
-      case 'string': case 'bool': return arg.value
-      case 'number': return arg.isInt ? new GoInt(arg.value) : arg.value
-      case 'field': return this.#fieldOf(dot, arg.names, command, [])
-      case 'variable': return this.#fieldOf(this.#variable(arg.name), arg.names, command, [])
-      case 'pipe': return this.#fieldOf(this.#pipe(arg.pipe, dot), arg.names, command, [])
-      default: return this.#function(arg.name, [], command, dot, undefined)
+      case 'dot':
+        return dot
+      case 'nil':
+        return null
+      case 'string':
+      case 'bool':
+        return arg.value
+      case 'number':
+        return arg.isInt ? new GoInt(arg.value) : arg.value
+      case 'field':
+        return this.#fieldOf(dot, arg.names, command, [])
+      case 'variable':
+        return this.#fieldOf(this.#variable(arg.name), arg.names, command, [])
+      case 'pipe':
+        return this.#fieldOf(this.#pipe(arg.pipe, dot), arg.names, command, [])
+      default:
+        return this.#function(arg.name, [], command, dot, undefined)
     }
   }
 
@@ -196,10 +260,17 @@ export class TemplateRunner {
       if (isObject(value)) {
         // A method comes before a key of the same name.
         const method = value.method?.(name)
-        if (method !== undefined) { value = method(i === names.length - 1 ? args : []); return }
+        if (method !== undefined) {
+          value = method(i === names.length - 1 ? args : [])
+          return
+        }
       }
-      if (value instanceof Map) { value = (value as ReadonlyMap<string, GoValue>).get(name) ?? missing; return }
-      if (value === null || value === missing) this.#fail(command.at, command.text, `nil pointer evaluating interface {}.${name}`)
+      if (value instanceof Map) {
+        value = (value as ReadonlyMap<string, GoValue>).get(name) ?? missing
+        return
+      }
+      if (value === null || value === missing)
+        this.#fail(command.at, command.text, `nil pointer evaluating interface {}.${name}`)
       this.#fail(command.at, command.text, `can't evaluate field ${name} in type ${typeName(value)}`)
     })
     return value
@@ -207,10 +278,16 @@ export class TemplateRunner {
 }
 
 /** What a map gives for a key that it lacks. */
-class Missing { toGoString(): string { return '<no value>' } }
+class Missing {
+  toGoString(): string {
+    return '<no value>'
+  }
+}
 const missing: GoObject = new Missing()
 
-function isObject(value: GoValue): value is GoObject { return typeof value === 'object' && value !== null && 'toGoString' in value }
+function isObject(value: GoValue): value is GoObject {
+  return typeof value === 'object' && value !== null && 'toGoString' in value
+}
 
 export function typeName(value: GoValue): string {
   if (value === null) return 'nil'
@@ -236,7 +313,13 @@ function rangeOver(value: GoValue): [GoValue, GoValue][] | undefined {
   if (value === null || value === missing) return []
   if (Array.isArray(value)) return (value as readonly GoValue[]).map((item, i) => [new GoInt(i), item])
   if (value instanceof Map) return [...(value as ReadonlyMap<string, GoValue>)].sort((a, b) => (a[0] < b[0] ? -1 : 1))
-  if (value instanceof GoInt) return value.value > 10_000n ? undefined : Array.from({ length: Math.max(0, Number(value.value)) }, (_, i): [GoValue, GoValue] => [new GoInt(i), new GoInt(i)])
+  if (value instanceof GoInt)
+    return value.value > 10_000n
+      ? undefined
+      : Array.from({ length: Math.max(0, Number(value.value)) }, (_, i): [GoValue, GoValue] => [
+          new GoInt(i),
+          new GoInt(i),
+        ])
   return undefined
 }
 
@@ -247,14 +330,22 @@ export function printGo(value: GoValue): string {
   if (typeof value === 'number') return formatGoFloat(value)
   if (typeof value === 'boolean') return String(value)
   if (value instanceof GoInt) return String(value.value)
-  if (Array.isArray(value)) return `[${(value as readonly GoValue[]).map(v => (v === null ? '<nil>' : printGo(v))).join(' ')}]`
-  if (value instanceof Map) return `map[${[...(value as ReadonlyMap<string, GoValue>)].sort((a, b) => (a[0] < b[0] ? -1 : 1)).map(([k, v]) => `${k}:${v === null ? '<nil>' : printGo(v)}`).join(' ')}]`
+  if (Array.isArray(value))
+    return `[${(value as readonly GoValue[]).map(v => (v === null ? '<nil>' : printGo(v))).join(' ')}]`
+  if (value instanceof Map)
+    return `map[${[...(value as ReadonlyMap<string, GoValue>)]
+      .sort((a, b) => (a[0] < b[0] ? -1 : 1))
+      .map(([k, v]) => `${k}:${v === null ? '<nil>' : printGo(v)}`)
+      .join(' ')}]`
   return (value as GoObject).toGoString()
 }
 
 // ── Built-in functions ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-function comparable(a: GoValue, b: GoValue): [bigint, bigint] | [number, number] | [string, string] | [boolean, boolean] {
+function comparable(
+  a: GoValue,
+  b: GoValue,
+): [bigint, bigint] | [number, number] | [string, string] | [boolean, boolean] {
   if (a instanceof GoInt && b instanceof GoInt) return [a.value, b.value]
   if (typeof a === 'number' && typeof b === 'number') return [a, b]
   if (typeof a === 'string' && typeof b === 'string') return [a, b]
@@ -276,63 +367,132 @@ function isLess(a: GoValue, b: GoValue): boolean {
 }
 
 function escapeHtml(text: string): string {
-  return text.replaceAll(/[&<>"'\0]/g, c => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&#34;', '\'': '&#39;', '\0': '\uFFFD' })[c]!)
+  return text.replaceAll(
+    /[&<>"'\0]/g,
+    c => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&#34;', "'": '&#39;', '\0': '\uFFFD' })[c]!,
+  )
 }
 function escapeJs(text: string): string {
-  return text.replaceAll(/[\\'"<>&=]|\p{Cc}/gu, c => ({ '\\': '\\\\', '\'': '\\\'', '"': '\\"', '<': '\\u003C', '>': '\\u003E', '&': '\\u0026', '=': '\\u003D' })[c] ?? `\\u${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`)
+  return text.replaceAll(
+    /[\\'"<>&=]|\p{Cc}/gu,
+    c =>
+      ({ '\\': '\\\\', "'": "\\'", '"': '\\"', '<': '\\u003C', '>': '\\u003E', '&': '\\u0026', '=': '\\u003D' })[c] ??
+      `\\u${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`,
+  )
 }
 
 /** Between two operands of which none is a string, Go's Sprint puts a space. */
 function sprint(values: readonly GoValue[]): string {
   let out = ''
-  values.forEach((value, i) => { if (i > 0 && typeof value !== 'string' && typeof values[i - 1] !== 'string') out += ' '; out += printGo(value) })
+  values.forEach((value, i) => {
+    if (i > 0 && typeof value !== 'string' && typeof values[i - 1] !== 'string') out += ' '
+    out += printGo(value)
+  })
   return out
 }
 
 /** printf's verbs, as far as templates use them. */
 export function sprintf(format: string, args: readonly GoValue[]): string {
   let next = 0
-  const out = format.replaceAll(/%([-+# 0]*)(\*|\d+)?(?:\.(\*|\d+)?)?([a-zA-Z%])/g, (whole, flags: string, width: string | undefined, precision: string | undefined, verb: string) => {
-    if (verb === '%') return '%'
-    const star = (text: string | undefined): number | undefined => (text === '*' ? Number(numberOf(args[next++] ?? null)) : text === undefined ? undefined : Number(text))
-    const wide = star(width), digits = whole.includes('.') ? star(precision) ?? 0 : undefined
-    if (next >= args.length) return `%!${verb}(MISSING)`
-    let text = formatVerb(verb, args[next++]!, flags, digits)
-    if (wide !== undefined) {
-      const length = [...text].length
-      const signed = /^[+-]/.test(text)
-      if (flags.includes('-')) text = text + ' '.repeat(Math.max(0, wide - length))
-      else if (flags.includes('0') && 'dfeEgGxXobt'.includes(verb)) text = (signed ? text[0]! : '') + '0'.repeat(Math.max(0, wide - length)) + (signed ? text.slice(1) : text)
-      else text = ' '.repeat(Math.max(0, wide - length)) + text
-    }
-    return text
-  })
-  return next < args.length ? `${out}%!(EXTRA ${args.slice(next).map(a => `${typeName(a)}=${printGo(a)}`).join(', ')})` : out
+  const out = format.replaceAll(
+    /%([-+# 0]*)(\*|\d+)?(?:\.(\*|\d+)?)?([a-zA-Z%])/g,
+    (whole, flags: string, width: string | undefined, precision: string | undefined, verb: string) => {
+      if (verb === '%') return '%'
+      const star = (text: string | undefined): number | undefined =>
+        text === '*' ? Number(numberOf(args[next++] ?? null)) : text === undefined ? undefined : Number(text)
+      const wide = star(width),
+        digits = whole.includes('.') ? (star(precision) ?? 0) : undefined
+      if (next >= args.length) return `%!${verb}(MISSING)`
+      let text = formatVerb(verb, args[next++]!, flags, digits)
+      if (wide !== undefined) {
+        const length = [...text].length
+        const signed = /^[+-]/.test(text)
+        if (flags.includes('-')) text = text + ' '.repeat(Math.max(0, wide - length))
+        else if (flags.includes('0') && 'dfeEgGxXobt'.includes(verb))
+          text = (signed ? text[0]! : '') + '0'.repeat(Math.max(0, wide - length)) + (signed ? text.slice(1) : text)
+        else text = ' '.repeat(Math.max(0, wide - length)) + text
+      }
+      return text
+    },
+  )
+  return next < args.length
+    ? `${out}%!(EXTRA ${args
+        .slice(next)
+        .map(a => `${typeName(a)}=${printGo(a)}`)
+        .join(', ')})`
+    : out
 }
 
-function numberOf(value: GoValue): number | bigint { return value instanceof GoInt ? value.value : typeof value === 'number' ? value : 0 }
+function numberOf(value: GoValue): number | bigint {
+  return value instanceof GoInt ? value.value : typeof value === 'number' ? value : 0
+}
 
 function formatVerb(verb: string, value: GoValue, flags: string, digits: number | undefined): string {
   const bad = (): string => `%!${verb}(${typeName(value)}=${printGo(value)})`
-  const plus = (text: string): string => (flags.includes('+') && !text.startsWith('-') ? `+${text}` : flags.includes(' ') && !text.startsWith('-') ? ` ${text}` : text)
+  const plus = (text: string): string =>
+    flags.includes('+') && !text.startsWith('-')
+      ? `+${text}`
+      : flags.includes(' ') && !text.startsWith('-')
+        ? ` ${text}`
+        : text
   switch (verb) {
-    case 'v': return value === null ? '<nil>' : value instanceof GoInt || typeof value === 'number' ? plus(printGo(value)) : printGo(value)
-    case 's': return value instanceof GoInt || typeof value === 'number' || typeof value === 'boolean' ? bad() : digits === undefined ? printGo(value) : [...printGo(value)].slice(0, digits).join('')
-    case 'q': return typeof value === 'string' ? JSON.stringify(value) : value instanceof GoInt ? `'${String.fromCodePoint(Number(value.value))}'` : bad()
-    case 'd': return value instanceof GoInt ? plus(String(value.value)) : bad()
-    case 't': return typeof value === 'boolean' ? String(value) : bad()
-    case 'f': case 'F': return typeof value === 'number' ? plus(Number.isFinite(value) ? value.toFixed(Math.min(digits ?? 6, 100)) : formatGoFloat(value)) : bad()
-    case 'e': case 'E': return typeof value === 'number' ? plus(value.toExponential(digits ?? 6).replace(/e([+-])(\d)$/, 'e$10$2')) : bad()
-    case 'g': case 'G': return typeof value === 'number' ? plus(digits === undefined ? formatGoFloat(value) : String(Number(value.toPrecision(Math.max(1, digits))))) : bad()
-    case 'x': case 'X': {
-      const text = value instanceof GoInt ? value.value.toString(16) : typeof value === 'string' ? Buffer.from(value).toString('hex') : bad()
+    case 'v':
+      return value === null
+        ? '<nil>'
+        : value instanceof GoInt || typeof value === 'number'
+          ? plus(printGo(value))
+          : printGo(value)
+    case 's':
+      return value instanceof GoInt || typeof value === 'number' || typeof value === 'boolean'
+        ? bad()
+        : digits === undefined
+          ? printGo(value)
+          : [...printGo(value)].slice(0, digits).join('')
+    case 'q':
+      return typeof value === 'string'
+        ? JSON.stringify(value)
+        : value instanceof GoInt
+          ? `'${String.fromCodePoint(Number(value.value))}'`
+          : bad()
+    case 'd':
+      return value instanceof GoInt ? plus(String(value.value)) : bad()
+    case 't':
+      return typeof value === 'boolean' ? String(value) : bad()
+    case 'f':
+    case 'F':
+      return typeof value === 'number'
+        ? plus(Number.isFinite(value) ? value.toFixed(Math.min(digits ?? 6, 100)) : formatGoFloat(value))
+        : bad()
+    case 'e':
+    case 'E':
+      return typeof value === 'number'
+        ? plus(value.toExponential(digits ?? 6).replace(/e([+-])(\d)$/, 'e$10$2'))
+        : bad()
+    case 'g':
+    case 'G':
+      return typeof value === 'number'
+        ? plus(digits === undefined ? formatGoFloat(value) : String(Number(value.toPrecision(Math.max(1, digits)))))
+        : bad()
+    case 'x':
+    case 'X': {
+      const text =
+        value instanceof GoInt
+          ? value.value.toString(16)
+          : typeof value === 'string'
+            ? Buffer.from(value).toString('hex')
+            : bad()
       return verb === 'X' ? text.toUpperCase() : text
     }
-    case 'o': return value instanceof GoInt ? value.value.toString(8) : bad()
-    case 'b': return value instanceof GoInt ? value.value.toString(2) : bad()
-    case 'c': return value instanceof GoInt ? String.fromCodePoint(Number(value.value)) : bad()
-    case 'T': return typeName(value)
-    default: return `%!${verb}(${typeName(value)}=${printGo(value)})`
+    case 'o':
+      return value instanceof GoInt ? value.value.toString(8) : bad()
+    case 'b':
+      return value instanceof GoInt ? value.value.toString(2) : bad()
+    case 'c':
+      return value instanceof GoInt ? String.fromCodePoint(Number(value.value)) : bad()
+    case 'T':
+      return typeName(value)
+    default:
+      return `%!${verb}(${typeName(value)}=${printGo(value)})`
   }
 }
 
@@ -353,12 +513,17 @@ function indexInto(of: GoValue, keys: readonly GoValue[]): GoValue {
 }
 
 function sliceOf(of: GoValue, bounds: readonly GoValue[]): GoValue {
-  const [from, to] = bounds.map(b => { if (!(b instanceof GoInt)) throw new Error(`cannot index slice/array with type ${typeName(b)}`); return Number(b.value) })
+  const [from, to] = bounds.map(b => {
+    if (!(b instanceof GoInt)) throw new Error(`cannot index slice/array with type ${typeName(b)}`)
+    return Number(b.value)
+  })
   const bytes = typeof of === 'string' ? Buffer.from(of) : undefined
   const length = bytes?.length ?? (Array.isArray(of) ? of.length : NaN)
   if (Number.isNaN(length)) throw new Error(`can't slice item of type ${typeName(of)}`)
-  const a = from ?? 0, b = to ?? length
-  if (a < 0 || b > length || a > b) throw new Error(a > b ? `invalid slice index: ${a} > ${b}` : `index out of range: ${a < 0 ? a : b}`)
+  const a = from ?? 0,
+    b = to ?? length
+  if (a < 0 || b > length || a > b)
+    throw new Error(a > b ? `invalid slice index: ${a} > ${b}` : `index out of range: ${a < 0 ? a : b}`)
   return bytes === undefined ? (of as readonly GoValue[]).slice(a, b) : bytes.subarray(a, b).toString('utf8')
 }
 
@@ -370,19 +535,44 @@ function lengthOf(value: GoValue): GoInt {
 }
 
 export const builtins: ReadonlyMap<string, GoFunction> = new Map<string, GoFunction>([
-  ['and', () => null], ['or', () => null],
+  ['and', () => null],
+  ['or', () => null],
   ['not', value => !isTrue(value!)],
   ['len', value => lengthOf(value!)],
   ['index', (of, ...keys) => indexInto(of!, keys)],
   ['slice', (of, ...bounds) => sliceOf(of!, bounds)],
   ['print', (...values) => sprint(values)],
   ['println', (...values) => `${values.map(printGo).join(' ')}\n`],
-  ['printf', (format, ...args) => { if (typeof format !== 'string') throw new Error(`wrong type for value; expected string; got ${typeName(format ?? null)}`); return sprintf(format, args) }],
+  [
+    'printf',
+    (format, ...args) => {
+      if (typeof format !== 'string')
+        throw new Error(`wrong type for value; expected string; got ${typeName(format ?? null)}`)
+      return sprintf(format, args)
+    },
+  ],
   ['html', (...values) => escapeHtml(sprint(values))],
   ['js', (...values) => escapeJs(sprint(values))],
-  ['urlquery', (...values) => encodeURIComponent(sprint(values)).replaceAll('%20', '+').replaceAll(/[!'()*]/g, c => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)],
-  ['call', () => { throw new Error('call of nil') }],
-  ['eq', (a, ...rest) => { if (rest.length === 0) throw new Error('missing argument for comparison'); return rest.some(b => isEqual(a!, b)) }],
+  [
+    'urlquery',
+    (...values) =>
+      encodeURIComponent(sprint(values))
+        .replaceAll('%20', '+')
+        .replaceAll(/[!'()*]/g, c => `%${c.charCodeAt(0).toString(16).toUpperCase()}`),
+  ],
+  [
+    'call',
+    () => {
+      throw new Error('call of nil')
+    },
+  ],
+  [
+    'eq',
+    (a, ...rest) => {
+      if (rest.length === 0) throw new Error('missing argument for comparison')
+      return rest.some(b => isEqual(a!, b))
+    },
+  ],
   ['ne', (a, b) => !isEqual(a!, b!)],
   ['lt', (a, b) => isLess(a!, b!)],
   ['le', (a, b) => isLess(a!, b!) || isEqual(a!, b!)],

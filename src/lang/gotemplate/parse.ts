@@ -9,24 +9,62 @@ export type Node =
   | { kind: 'break' | 'continue' }
 
 /** Stages of a pipeline, each given the one before as its last argument; `declares` takes the result. */
-export interface Pipe { declares: string[]; isAssignment: boolean; commands: Command[]; at: number; text: string }
-export interface Command { args: Argument[]; at: number; text: string }
+export interface Pipe {
+  declares: string[]
+  isAssignment: boolean
+  commands: Command[]
+  at: number
+  text: string
+}
+export interface Command {
+  args: Argument[]
+  at: number
+  text: string
+}
 export type Argument =
-  | { kind: 'dot' } | { kind: 'nil' }
+  | { kind: 'dot' }
+  | { kind: 'nil' }
   | { kind: 'field'; names: string[] }
   | { kind: 'variable'; name: string; names: string[] }
   | { kind: 'function'; name: string; at: number }
   | { kind: 'pipe'; pipe: Pipe; names: string[] }
-  | { kind: 'string'; value: string } | { kind: 'number'; value: number; isInt: boolean } | { kind: 'bool'; value: boolean }
+  | { kind: 'string'; value: string }
+  | { kind: 'number'; value: number; isInt: boolean }
+  | { kind: 'bool'; value: boolean }
 
-export interface Template { nodes: Node[]; defined: ReadonlyMap<string, Node[]> }
+export interface Template {
+  nodes: Node[]
+  defined: ReadonlyMap<string, Node[]>
+}
 
 export class TemplateError extends Error {
   override name = 'TemplateError'
   readonly kind = 'template'
 }
 
-interface Item { kind: 'text' | 'open' | 'close' | 'word' | 'field' | 'variable' | 'string' | 'number' | 'char' | 'pipe' | 'assign' | 'declare' | 'left' | 'right' | 'comma' | 'dot' | 'space' | 'end'; text: string; at: number }
+interface Item {
+  kind:
+    | 'text'
+    | 'open'
+    | 'close'
+    | 'word'
+    | 'field'
+    | 'variable'
+    | 'string'
+    | 'number'
+    | 'char'
+    | 'pipe'
+    | 'assign'
+    | 'declare'
+    | 'left'
+    | 'right'
+    | 'comma'
+    | 'dot'
+    | 'space'
+    | 'end'
+  text: string
+  at: number
+}
 
 /** `hasFunction` says which names may be called. Throws TemplateError. */
 export function parseTemplate(name: string, source: string, hasFunction: (name: string) => boolean): Template {
@@ -97,47 +135,109 @@ class TemplateParser {
   #lexAction(from: number): { at: number; trims: boolean } {
     const source = this.#source
     let at = from
-    const push = (kind: Item['kind'], text: string): void => { this.#items.push({ kind, text, at }); at += text.length }
+    const push = (kind: Item['kind'], text: string): void => {
+      this.#items.push({ kind, text, at })
+      at += text.length
+    }
     for (;;) {
       const rest = source.slice(at, at + 4096)
       const close = /^([ \t\r\n]+-)?\}\}/.exec(rest)
-      if (close !== null) { push('close', close[0]); return { at, trims: close[1] !== undefined } }
+      if (close !== null) {
+        push('close', close[0])
+        return { at, trims: close[1] !== undefined }
+      }
       if (rest === '') this.#fail('unclosed action', from)
       const space = /^[ \t\r\n]+/.exec(rest)
-      if (space !== null) { push('space', space[0]); continue }
-      const char = rest[0]!
-      if (char === '"' || char === '`' || char === '\'') {
-        const literal = char === '`' ? /^`[^`]*`/.exec(source.slice(at)) : char === '"' ? /^"(?:[^"\\\n]|\\.)*"/.exec(source.slice(at)) : /^'(?:[^'\\\n]|\\.)+'/.exec(source.slice(at))
-        if (literal === null) this.#fail(char === '`' ? 'unterminated raw quoted string' : char === '"' ? 'unterminated quoted string' : 'unterminated character constant', at)
-        push(char === '\'' ? 'char' : 'string', literal[0])
+      if (space !== null) {
+        push('space', space[0])
         continue
       }
-      if (rest.startsWith(':=')) { push('declare', ':='); continue }
-      if (char === '=') { push('assign', '='); continue }
-      if (char === '|') { push('pipe', '|'); continue }
-      if (char === '(') { push('left', '('); continue }
-      if (char === ')') { push('right', ')'); continue }
-      if (char === ',') { push('comma', ','); continue }
-      const number = /^[+-]?(?:0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO]?[0-7_]+(?![.\d])|(?:\d[\d_]*)?\.?\d[\d_]*(?:[eE][+-]?\d+)?|\d+\.)/.exec(rest)
+      const char = rest[0]!
+      if (char === '"' || char === '`' || char === "'") {
+        const literal =
+          char === '`'
+            ? /^`[^`]*`/.exec(source.slice(at))
+            : char === '"'
+              ? /^"(?:[^"\\\n]|\\.)*"/.exec(source.slice(at))
+              : /^'(?:[^'\\\n]|\\.)+'/.exec(source.slice(at))
+        if (literal === null)
+          this.#fail(
+            char === '`'
+              ? 'unterminated raw quoted string'
+              : char === '"'
+                ? 'unterminated quoted string'
+                : 'unterminated character constant',
+            at,
+          )
+        push(char === "'" ? 'char' : 'string', literal[0])
+        continue
+      }
+      if (rest.startsWith(':=')) {
+        push('declare', ':=')
+        continue
+      }
+      if (char === '=') {
+        push('assign', '=')
+        continue
+      }
+      if (char === '|') {
+        push('pipe', '|')
+        continue
+      }
+      if (char === '(') {
+        push('left', '(')
+        continue
+      }
+      if (char === ')') {
+        push('right', ')')
+        continue
+      }
+      if (char === ',') {
+        push('comma', ',')
+        continue
+      }
+      const number =
+        /^[+-]?(?:0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO]?[0-7_]+(?![.\d])|(?:\d[\d_]*)?\.?\d[\d_]*(?:[eE][+-]?\d+)?|\d+\.)/.exec(
+          rest,
+        )
       if (number !== null) {
-        if (/^[\p{L}_]/u.test(rest.slice(number[0].length))) this.#fail(`bad number syntax: ${JSON.stringify(number[0] + rest[number[0].length]!)}`, at)
+        if (/^[\p{L}_]/u.test(rest.slice(number[0].length)))
+          this.#fail(`bad number syntax: ${JSON.stringify(number[0] + rest[number[0].length]!)}`, at)
         push('number', number[0])
         continue
       }
       const field = /^\.[\p{L}_][\p{L}\p{Nd}_]*/u.exec(rest)
-      if (field !== null) { push('field', field[0]); continue }
-      if (char === '.') { push('dot', '.'); continue }
+      if (field !== null) {
+        push('field', field[0])
+        continue
+      }
+      if (char === '.') {
+        push('dot', '.')
+        continue
+      }
       const variable = /^\$[\p{L}\p{Nd}_]*/u.exec(rest)
-      if (variable !== null) { push('variable', variable[0]); continue }
+      if (variable !== null) {
+        push('variable', variable[0])
+        continue
+      }
       const word = /^[\p{L}_][\p{L}\p{Nd}_]*/u.exec(rest)
-      if (word !== null) { push('word', word[0]); continue }
+      if (word !== null) {
+        push('word', word[0])
+        continue
+      }
       this.#fail(`unexpected ${JSON.stringify(char)} in command`, at)
     }
   }
 
-  get #item(): Item { return this.#items[this.#at]! }
-  #isNext(kind: Item['kind']): boolean { return this.#item.kind === kind }
-  #skipSpace(): void { while (this.#item.kind === 'space') this.#at++ }
+  get #item(): Item {
+    return this.#items[this.#at]!
+  }
+  #isNext(kind: Item['kind']): boolean {
+    return this.#item.kind === kind
+  }
+  #skipSpace(): void {
+    while (this.#item.kind === 'space') this.#at++
+  }
 
   // ── Tree ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -151,10 +251,14 @@ class TemplateParser {
         return { nodes, end: undefined, at: item.at }
       }
       this.#at++
-      if (item.kind === 'text') { nodes.push({ kind: 'text', text: item.text }); continue }
+      if (item.kind === 'text') {
+        nodes.push({ kind: 'text', text: item.text })
+        continue
+      }
       this.#skipSpace()
       const word = this.#item
-      if (word.kind === 'word' && (word.text === 'end' || word.text === 'else')) return { nodes, end: word.text, at: word.at }
+      if (word.kind === 'word' && (word.text === 'end' || word.text === 'else'))
+        return { nodes, end: word.text, at: word.at }
       const node = this.#action()
       if (node !== undefined) nodes.push(node)
     }
@@ -164,11 +268,19 @@ class TemplateParser {
     const word = this.#item
     if (word.kind === 'word') {
       switch (word.text) {
-        case 'if': case 'with': case 'range': return this.#control(word.text)
-        case 'define': this.#define(); return undefined
-        case 'block': return this.#block()
-        case 'template': return this.#template()
-        case 'break': case 'continue':
+        case 'if':
+        case 'with':
+        case 'range':
+          return this.#control(word.text)
+        case 'define':
+          this.#define()
+          return undefined
+        case 'block':
+          return this.#block()
+        case 'template':
+          return this.#template()
+        case 'break':
+        case 'continue':
           if (this.#rangeDepth === 0) this.#fail(`{{${word.text}}} outside {{range}}`, word.at)
           this.#at++
           this.#close(word.text)
@@ -188,7 +300,9 @@ class TemplateParser {
 
   #shown(): string {
     const { kind, text } = this.#item
-    return kind === 'end' ? 'EOF' : `${kind === 'close' ? '"}}"' : kind === 'word' || kind === 'variable' || kind === 'field' ? `<${text}>` : JSON.stringify(text)}`
+    return kind === 'end'
+      ? 'EOF'
+      : `${kind === 'close' ? '"}}"' : kind === 'word' || kind === 'variable' || kind === 'field' ? `<${text}>` : JSON.stringify(text)}`
   }
 
   #control(kind: 'if' | 'with' | 'range'): Node {
@@ -258,7 +372,10 @@ class TemplateParser {
     this.#at++
     const name = this.#quoted('template clause')
     this.#skipSpace()
-    if (this.#item.kind === 'close') { this.#at++; return { kind: 'template', name, pipe: undefined } }
+    if (this.#item.kind === 'close') {
+      this.#at++
+      return { kind: 'template', name, pipe: undefined }
+    }
     return { kind: 'template', name, pipe: this.#pipe('close', 'template clause') }
   }
 
@@ -274,7 +391,11 @@ class TemplateParser {
         names.push(this.#item.text)
         this.#at++
         this.#skipSpace()
-        if (this.#isNext('comma') && context === 'range' && names.length < 2) { this.#at++; this.#skipSpace(); continue }
+        if (this.#isNext('comma') && context === 'range' && names.length < 2) {
+          this.#at++
+          this.#skipSpace()
+          continue
+        }
         break
       }
       if (this.#isNext('declare') || this.#isNext('assign')) {
@@ -302,7 +423,15 @@ class TemplateParser {
     this.#variables.push(...this.#pending.splice(0))
     commands.forEach((command, i) => {
       const first = command.args[0]!
-      if (i > 0 && (first.kind === 'string' || first.kind === 'number' || first.kind === 'bool' || first.kind === 'nil' || first.kind === 'dot')) this.#fail(`non executable command in pipeline stage ${i + 1}`, command.at)
+      if (
+        i > 0 &&
+        (first.kind === 'string' ||
+          first.kind === 'number' ||
+          first.kind === 'bool' ||
+          first.kind === 'nil' ||
+          first.kind === 'dot')
+      )
+        this.#fail(`non executable command in pipeline stage ${i + 1}`, command.at)
     })
     return { declares, isAssignment, commands, at, text: this.#source.slice(at, this.#items[this.#at - 1]!.at).trim() }
   }
@@ -329,7 +458,8 @@ class TemplateParser {
       args.push(this.#argument(context))
       end = this.#item.at
       const after = this.#item.kind
-      if (after !== 'space' && after !== 'pipe' && after !== until && after !== 'end') this.#fail(`unexpected ${this.#shown()} in operand`, this.#item.at)
+      if (after !== 'space' && after !== 'pipe' && after !== until && after !== 'end')
+        this.#fail(`unexpected ${this.#shown()} in operand`, this.#item.at)
     }
     if (args.length === 0) this.#fail('empty command', at)
     return { args, at, text: this.#source.slice(at, end).trim() }
@@ -339,14 +469,28 @@ class TemplateParser {
     const item = this.#item
     this.#at++
     switch (item.kind) {
-      case 'dot': return { kind: 'dot' }
-      case 'field': return { kind: 'field', names: [item.text.slice(1), ...this.#fields()] }
-      case 'variable': this.#use(item.text, item.at); return { kind: 'variable', name: item.text, names: this.#fields() }
-      case 'string': return { kind: 'string', value: this.#unquote(item) }
-      case 'char': return { kind: 'number', value: this.#unquote({ ...item, text: `"${item.text.slice(1, -1)}"` }).codePointAt(0)!, isInt: true }
+      case 'dot':
+        return { kind: 'dot' }
+      case 'field':
+        return { kind: 'field', names: [item.text.slice(1), ...this.#fields()] }
+      case 'variable':
+        this.#use(item.text, item.at)
+        return { kind: 'variable', name: item.text, names: this.#fields() }
+      case 'string':
+        return { kind: 'string', value: this.#unquote(item) }
+      case 'char':
+        return {
+          kind: 'number',
+          value: this.#unquote({ ...item, text: `"${item.text.slice(1, -1)}"` }).codePointAt(0)!,
+          isInt: true,
+        }
       case 'number': {
         const text = item.text.replaceAll('_', '')
-        const value = /^[+-]?0[0-7]+$/.test(text) ? Number.parseInt(text, 8) : /^[+-]0[xXbBoO]/.test(text) ? Number(text.slice(1)) * (text.startsWith('-') ? -1 : 1) : Number(text)
+        const value = /^[+-]?0[0-7]+$/.test(text)
+          ? Number.parseInt(text, 8)
+          : /^[+-]0[xXbBoO]/.test(text)
+            ? Number(text.slice(1)) * (text.startsWith('-') ? -1 : 1)
+            : Number(text)
         return { kind: 'number', value, isInt: !/[.]/.test(text) && (/^[+-]?0[xX]/.test(text) || !/[eE]/.test(text)) }
       }
       case 'word':
@@ -358,13 +502,18 @@ class TemplateParser {
         const pipe = this.#pipe('right', 'parenthesized pipeline')
         return { kind: 'pipe', pipe, names: this.#fields() }
       }
-      default: this.#at--; return this.#fail(`unexpected ${this.#shown()} in ${context}`, item.at)
+      default:
+        this.#at--
+        return this.#fail(`unexpected ${this.#shown()} in ${context}`, item.at)
     }
   }
 
   #fields(): string[] {
     const names: string[] = []
-    while (this.#item.kind === 'field') { names.push(this.#item.text.slice(1)); this.#at++ }
+    while (this.#item.kind === 'field') {
+      names.push(this.#item.text.slice(1))
+      this.#at++
+    }
     return names
   }
 
@@ -373,14 +522,24 @@ class TemplateParser {
     const body = item.text.slice(1, -1)
     let out = ''
     for (let i = 0; i < body.length;) {
-      if (body[i] !== '\\') { out += body[i++]; continue }
+      if (body[i] !== '\\') {
+        out += body[i++]
+        continue
+      }
       const code = /^\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3}))/.exec(body.slice(i, i + 10))
       if (code !== null) {
-        out += String.fromCodePoint(Number.parseInt(code[1] ?? code[2] ?? code[3] ?? code[4]!, code[4] === undefined ? 16 : 8))
+        out += String.fromCodePoint(
+          Number.parseInt(code[1] ?? code[2] ?? code[3] ?? code[4]!, code[4] === undefined ? 16 : 8),
+        )
         i += code[0].length
         continue
       }
-      const simple = ({ a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v', '\\': '\\', '"': '"', '\'': '\'' } as Record<string, string | undefined>)[body[i + 1] ?? '']
+      const simple = (
+        { a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v', '\\': '\\', '"': '"', "'": "'" } as Record<
+          string,
+          string | undefined
+        >
+      )[body[i + 1] ?? '']
       if (simple === undefined) this.#fail('invalid syntax', item.at)
       out += simple
       i += 2

@@ -3,7 +3,18 @@ import { BadQueryError } from '#core/errors.ts'
 import { parseDurationMs } from '#core/duration.ts'
 import { rangeOps, vectorOps } from './ast.ts'
 
-export type TokenKind = 'identifier' | 'string' | 'number' | 'duration' | 'bytes' | 'range' | 'flag' | 'word' | 'function' | 'operator' | 'end'
+export type TokenKind =
+  | 'identifier'
+  | 'string'
+  | 'number'
+  | 'duration'
+  | 'bytes'
+  | 'range'
+  | 'flag'
+  | 'word'
+  | 'function'
+  | 'operator'
+  | 'end'
 
 export interface Token {
   kind: TokenKind
@@ -17,9 +28,69 @@ export interface Token {
   isAhead: boolean
 }
 
-const reserved: ReadonlySet<string> = new Set(['by', 'without', 'bool', 'offset', 'on', 'ignoring', 'group_left', 'group_right', 'or', 'and', 'unless', 'json', 'regexp', 'logfmt', 'unpack', 'pattern', 'line_format', 'label_format', 'decolorize', 'drop', 'keep', 'unwrap'])
-const functions: ReadonlySet<string> = new Set([...rangeOps, ...vectorOps, 'vector', 'label_replace', 'bytes', 'duration', 'duration_seconds', 'ip'])
-const operators = ['|=', '|~', '|>', '!=', '!~', '!>', '=~', '==', '>=', '<=', '{', '}', '(', ')', ',', '|', '=', '>', '<', '+', '-', '*', '/', '%', '^', '[', ']'] as const
+const reserved: ReadonlySet<string> = new Set([
+  'by',
+  'without',
+  'bool',
+  'offset',
+  'on',
+  'ignoring',
+  'group_left',
+  'group_right',
+  'or',
+  'and',
+  'unless',
+  'json',
+  'regexp',
+  'logfmt',
+  'unpack',
+  'pattern',
+  'line_format',
+  'label_format',
+  'decolorize',
+  'drop',
+  'keep',
+  'unwrap',
+])
+const functions: ReadonlySet<string> = new Set([
+  ...rangeOps,
+  ...vectorOps,
+  'vector',
+  'label_replace',
+  'bytes',
+  'duration',
+  'duration_seconds',
+  'ip',
+])
+const operators = [
+  '|=',
+  '|~',
+  '|>',
+  '!=',
+  '!~',
+  '!>',
+  '=~',
+  '==',
+  '>=',
+  '<=',
+  '{',
+  '}',
+  '(',
+  ')',
+  ',',
+  '|',
+  '=',
+  '>',
+  '<',
+  '+',
+  '-',
+  '*',
+  '/',
+  '%',
+  '^',
+  '[',
+  ']',
+] as const
 export const inputMax = 131_072
 
 /** A message with its place; `line` 0 where the reference system prints that. */
@@ -30,7 +101,16 @@ export function syntaxError(text: string, at: number, to: number, message: strin
   return new BadQueryError(`parse error at line ${line}, col ${column}: ${message}`, at, to)
 }
 
-const goUnitsNs: Readonly<Record<string, number>> = { ns: 1, us: 1e3, µs: 1e3, μs: 1e3, ms: 1e6, s: 1e9, m: 6e10, h: 3.6e12 }
+const goUnitsNs: Readonly<Record<string, number>> = {
+  ns: 1,
+  us: 1e3,
+  µs: 1e3,
+  μs: 1e3,
+  ms: 1e6,
+  s: 1e9,
+  m: 6e10,
+  h: 3.6e12,
+}
 
 /** Go's duration, in nanoseconds. */
 export function parseGoDurationNs(text: string): number | undefined {
@@ -39,7 +119,8 @@ export function parseGoDurationNs(text: string): number | undefined {
   if (body === '0') return 0
   if (!/^(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/.test(body)) return undefined
   let total = 0
-  for (const [, number, unit] of body.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g)) total += Number(number) * goUnitsNs[unit!]!
+  for (const [, number, unit] of body.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g))
+    total += Number(number) * goUnitsNs[unit!]!
   return total > 9.223372036854775e18 ? undefined : sign * Math.round(total)
 }
 
@@ -49,7 +130,32 @@ function durationNs(text: string): number | undefined {
   return ms !== undefined ? sign * ms * 1e6 : parseGoDurationNs(text)
 }
 
-const byteUnits: Readonly<Record<string, number>> = { B: 1, kB: 1e3, KB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12, PB: 1e15, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4, PiB: 1024 ** 5, k: 1e3, K: 1e3, M: 1e6, G: 1e9, T: 1e12, P: 1e15, Ki: 1024, Mi: 1024 ** 2, Gi: 1024 ** 3, Ti: 1024 ** 4, Pi: 1024 ** 5, kiB: 1024 }
+const byteUnits: Readonly<Record<string, number>> = {
+  B: 1,
+  kB: 1e3,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  TB: 1e12,
+  PB: 1e15,
+  KiB: 1024,
+  MiB: 1024 ** 2,
+  GiB: 1024 ** 3,
+  TiB: 1024 ** 4,
+  PiB: 1024 ** 5,
+  k: 1e3,
+  K: 1e3,
+  M: 1e6,
+  G: 1e9,
+  T: 1e12,
+  P: 1e15,
+  Ki: 1024,
+  Mi: 1024 ** 2,
+  Gi: 1024 ** 3,
+  Ti: 1024 ** 4,
+  Pi: 1024 ** 5,
+  kiB: 1024,
+}
 
 function byteCount(text: string): number | undefined {
   const match = /^(\d+\.?\d*|\.\d+)([BikKMGTP]+)$/.exec(text)
@@ -58,7 +164,8 @@ function byteCount(text: string): number | undefined {
 }
 
 export function lexLogql(text: string): Token[] {
-  if (text.length >= inputMax) throw new BadQueryError(`parse error : input size too long (${text.length} > ${inputMax})`, 0, text.length)
+  if (text.length >= inputMax)
+    throw new BadQueryError(`parse error : input size too long (${text.length} > ${inputMax})`, 0, text.length)
   return new Lexer(text).run()
 }
 
@@ -86,7 +193,9 @@ class Lexer {
     this.#at = to
   }
 
-  #fail(at: number, message: string, isAhead = false): never { throw syntaxError(this.#text, at, this.#text.length, message, isAhead) }
+  #fail(at: number, message: string, isAhead = false): never {
+    throw syntaxError(this.#text, at, this.#text.length, message, isAhead)
+  }
 
   #skipBlank(): void {
     const text = this.#text
@@ -108,21 +217,36 @@ class Lexer {
     const text = this.#text
     const at = this.#at
     const char = text[at]!
-    if (char === '"') { this.#string(); return }
+    if (char === '"') {
+      this.#string()
+      return
+    }
     if (char === '`') {
       const end = text.indexOf('`', at + 1)
       if (end < 0) this.#fail(at, 'literal not terminated')
       this.#push('string', text.slice(at, end + 1), text.slice(at + 1, end).replaceAll('\r', ''), at, end + 1)
       return
     }
-    if (char === '\'') this.#fail(at, 'syntax error: unexpected STRING')
+    if (char === "'") this.#fail(at, 'syntax error: unexpected STRING')
     if (char === '\0') this.#fail(at, 'invalid character NUL')
-    if (char === '[') { this.#range(); return }
-    if (/[0-9]/.test(char) || (char === '.' && /[0-9]/.test(text[at + 1] ?? ''))) { this.#number(at, at); return }
+    if (char === '[') {
+      this.#range()
+      return
+    }
+    if (/[0-9]/.test(char) || (char === '.' && /[0-9]/.test(text[at + 1] ?? ''))) {
+      this.#number(at, at)
+      return
+    }
     const identifier = /^[\p{L}_][\p{L}_\p{Nd}]*/u.exec(text.slice(at, at + 2000))
-    if (identifier !== null) { this.#word(identifier[0]); return }
+    if (identifier !== null) {
+      this.#word(identifier[0])
+      return
+    }
     const flag = /^--(strict|keep-empty)(?![\w-])/.exec(text.slice(at, at + 16))
-    if (flag !== null && this.#tokens.some(t => t.text === 'logfmt')) { this.#push('flag', flag[0], flag[0], at, at + flag[0].length, true); return }
+    if (flag !== null && this.#tokens.some(t => t.text === 'logfmt')) {
+      this.#push('flag', flag[0], flag[0], at, at + flag[0].length, true)
+      return
+    }
     if (char === '-' && this.#negativeDuration()) return
     const operator = operators.find(op => text.startsWith(op, at))
     if (operator === undefined) this.#fail(at, `syntax error: unexpected ${JSON.stringify(char).slice(1, -1)}`)
@@ -132,7 +256,11 @@ class Lexer {
   /** `a>-1s`, `offset -5m`: a sign and a duration are one token. */
   #negativeDuration(): boolean {
     const previous = this.#tokens.at(-1)
-    if (previous === undefined || !(previous.text === 'offset' || ['>', '>=', '<', '<=', '=', '==', '!='].includes(previous.text))) return false
+    if (
+      previous === undefined ||
+      !(previous.text === 'offset' || ['>', '>=', '<', '<=', '=', '==', '!='].includes(previous.text))
+    )
+      return false
     const match = /^-[0-9.][0-9.a-zµμ]*/.exec(this.#text.slice(this.#at, this.#at + 64))
     const ns = match === null ? undefined : durationNs(match[0])
     if (match === null || ns === undefined || !/[a-zµμ]$/.test(match[0])) return false
@@ -143,8 +271,17 @@ class Lexer {
   #word(word: string): void {
     const at = this.#at
     const lower = word.toLowerCase()
-    if (reserved.has(lower)) { this.#push('word', lower, word, at, at + word.length); return }
-    if (functions.has(lower) && /^[ \t\r\n]*(?:\(|(?:by|without)[ \t\r\n]*\()/i.test(this.#text.slice(at + word.length, at + word.length + 200))) { this.#push('function', lower, word, at, at + word.length); return }
+    if (reserved.has(lower)) {
+      this.#push('word', lower, word, at, at + word.length)
+      return
+    }
+    if (
+      functions.has(lower) &&
+      /^[ \t\r\n]*(?:\(|(?:by|without)[ \t\r\n]*\()/i.test(this.#text.slice(at + word.length, at + word.length + 200))
+    ) {
+      this.#push('function', lower, word, at, at + word.length)
+      return
+    }
     this.#push('identifier', word, word, at, at + word.length)
   }
 
@@ -153,25 +290,33 @@ class Lexer {
     const letters = /^[0-9.nuµμmshdwy]*/.exec(text)![0]
     if (/[nuµμmshdwy]/.test(letters)) {
       const ns = durationNs(letters)
-      if (ns !== undefined) { this.#push('duration', letters, ns, from, at + letters.length, true); return }
+      if (ns !== undefined) {
+        this.#push('duration', letters, ns, from, at + letters.length, true)
+        return
+      }
     }
     const sized = /^[0-9.BikKMGTP]*/.exec(text)![0]
     if (/[A-Za-z]$/.test(sized)) {
       const count = byteCount(sized)
-      if (count !== undefined) { this.#push('bytes', sized, count, from, at + sized.length, true); return }
+      if (count !== undefined) {
+        this.#push('bytes', sized, count, from, at + sized.length, true)
+        return
+      }
     }
     const number = /^(?:0[xX][0-9a-fA-F_]+|(?:[0-9][0-9_]*)?(?:\.[0-9_]*)?(?:[eE][+-]?[0-9]+)?)/.exec(text)![0]
-    if (/^0[0-9]*[89]/.test(number) && !/[.eE]/.test(number)) this.#fail(at, `invalid digit '${/[89]/.exec(number)![0]}' in octal literal`)
+    if (/^0[0-9]*[89]/.test(number) && !/[.eE]/.test(number))
+      this.#fail(at, `invalid digit '${/[89]/.exec(number)![0]}' in octal literal`)
     if (/^0[xX]/.test(number)) this.#fail(at, `strconv.ParseFloat: parsing "${number}": invalid syntax`)
     this.#push('number', number, Number(number.replaceAll('_', '')), from, at + number.length)
   }
 
   #range(): void {
     const end = this.#text.indexOf(']', this.#at)
-    if (end < 0) this.#fail(this.#at, 'missing closing \']\' in duration', true)
+    if (end < 0) this.#fail(this.#at, "missing closing ']' in duration", true)
     const inner = this.#text.slice(this.#at + 1, end)
     const ms = parseDurationMs(inner)
-    if (ms === undefined || inner === '0') this.#fail(this.#at, `not a valid duration string: ${JSON.stringify(inner)}`, true)
+    if (ms === undefined || inner === '0')
+      this.#fail(this.#at, `not a valid duration string: ${JSON.stringify(inner)}`, true)
     this.#push('range', inner, ms, this.#at, end + 1, true)
   }
 
@@ -189,10 +334,18 @@ class Lexer {
       const char = text[at]
       if (char === undefined || char === '\n') this.#fail(start, 'literal not terminated')
       if (char === '"') break
-      if (char !== '\\') { settle(); out += char; at++; continue }
-      const code = /^\\(?:x([0-9a-fA-F]{2})|([0-7]{3})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))/.exec(text.slice(at, at + 10))
+      if (char !== '\\') {
+        settle()
+        out += char
+        at++
+        continue
+      }
+      const code = /^\\(?:x([0-9a-fA-F]{2})|([0-7]{3})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))/.exec(
+        text.slice(at, at + 10),
+      )
       if (code !== null) {
-        if (code[1] !== undefined || code[2] !== undefined) escaped.push(Number.parseInt(code[1] ?? code[2]!, code[1] === undefined ? 8 : 16) & 255)
+        if (code[1] !== undefined || code[2] !== undefined)
+          escaped.push(Number.parseInt(code[1] ?? code[2]!, code[1] === undefined ? 8 : 16) & 255)
         else {
           const point = Number.parseInt(code[3] ?? code[4]!, 16)
           if (point > 0x10ffff) this.#fail(start, 'invalid char escape')
@@ -202,7 +355,12 @@ class Lexer {
         at += code[0].length
         continue
       }
-      const simple = ({ a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v', '\\': '\\', '"': '"' } as Record<string, string | undefined>)[text[at + 1] ?? '']
+      const simple = (
+        { a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v', '\\': '\\', '"': '"' } as Record<
+          string,
+          string | undefined
+        >
+      )[text[at + 1] ?? '']
       if (simple === undefined) this.#fail(start, 'invalid char escape')
       settle()
       out += simple

@@ -1,18 +1,29 @@
 /** Patterns like `<ip> - <_> "<method> <path>"`: literals with captures between. Source: docs/logs.md. */
 
-export interface PatternPart { /** Undefined: a literal. '_': discarded. */ capture: string | undefined; literal: string }
+export interface PatternPart {
+  /** Undefined: a literal. '_': discarded. */ capture: string | undefined
+  literal: string
+}
 
 /** `use`: the parser stage needs a named capture and takes each once; the line filter takes no named one. Throws Error with the reason. */
 export function parsePattern(text: string, use: 'parser' | 'filter'): PatternPart[] {
   if (use === 'parser' && text === '') throw new Error('empty pattern')
   const parts: PatternPart[] = []
-  let at = 0, literal = ''
-  const flush = (): void => { if (literal !== '') parts.push({ capture: undefined, literal }); literal = '' }
+  let at = 0,
+    literal = ''
+  const flush = (): void => {
+    if (literal !== '') parts.push({ capture: undefined, literal })
+    literal = ''
+  }
   while (at < text.length) {
     const capture = text[at] === '<' ? /^<([A-Za-z_][A-Za-z0-9_]*)>/.exec(text.slice(at, at + 300)) : null
-    if (capture === null) { literal += text[at++]; continue }
+    if (capture === null) {
+      literal += text[at++]
+      continue
+    }
     flush()
-    if (parts.at(-1)?.capture !== undefined) throw new Error(`found consecutive capture '<${parts.at(-1)!.capture}>${capture[0]}'`)
+    if (parts.at(-1)?.capture !== undefined)
+      throw new Error(`found consecutive capture '<${parts.at(-1)!.capture}>${capture[0]}'`)
     parts.push({ capture: capture[1]!, literal: '' })
     at += capture[0].length
   }

@@ -4,12 +4,36 @@ import { quote } from '#core/text.ts'
 import { BadRegexError, compileAnchored, compileRe2 } from '#lang/regex/regex.ts'
 import { makeMatcher } from '#lang/regex/regex.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
-import { rangeOps, vectorOps, type BinaryOp, type CompareOp, type Conversion, type Extraction, type Grouping, type LabelFilter, type LabelFormat, type LabelMatch, type LineFilterOp, type LineOperand, type LogExpr, type LogqlExpr, type Matching, type MetricExpr, type NamedOrMatched, type RangeOp, type Stage, type Unwrap, type VectorOp } from './ast.ts'
+import {
+  rangeOps,
+  vectorOps,
+  type BinaryOp,
+  type CompareOp,
+  type Conversion,
+  type Extraction,
+  type Grouping,
+  type LabelFilter,
+  type LabelFormat,
+  type LabelMatch,
+  type LineFilterOp,
+  type LineOperand,
+  type LogExpr,
+  type LogqlExpr,
+  type Matching,
+  type MetricExpr,
+  type NamedOrMatched,
+  type RangeOp,
+  type Stage,
+  type Unwrap,
+  type VectorOp,
+} from './ast.ts'
 import { lexLogql, syntaxError, type Token } from './lexer.ts'
 import { parsePattern } from './line-pattern.ts'
 
 /** What is wrong without a place. */
-function semanticError(message: string): BadQueryError { return new BadQueryError(`parse error : ${message}`, 0, 0) }
+function semanticError(message: string): BadQueryError {
+  return new BadQueryError(`parse error : ${message}`, 0, 0)
+}
 
 export function parseLogql(text: string): LogqlExpr {
   return new Parser(text).parseAll()
@@ -26,23 +50,58 @@ export function parseLogQuery(text: string): LogExpr {
 export function parseLogSelector(text: string): Matcher[] {
   const parser = new Parser(text, true)
   const expr = parser.parseAll()
-  if (expr.kind !== 'log' || expr.stages.length > 0) throw new BadQueryError('only label matchers are supported', 0, text.length)
+  if (expr.kind !== 'log' || expr.stages.length > 0)
+    throw new BadQueryError('only label matchers are supported', 0, text.length)
   return compileMatchers(expr.matchers)
 }
 
-export function compileMatchers(matches: readonly LabelMatch[]): Matcher[] { return matches.map(m => makeMatcher(m.kind, m.name, m.value)) }
+export function compileMatchers(matches: readonly LabelMatch[]): Matcher[] {
+  return matches.map(m => makeMatcher(m.kind, m.name, m.value))
+}
 
 const lineOps: ReadonlySet<string> = new Set(['|=', '!=', '|~', '!~', '|>', '!>'])
 const compareOps: ReadonlySet<string> = new Set(['>', '>=', '<', '<=', '=', '==', '!='])
 const matchOps: ReadonlySet<string> = new Set(['=', '!=', '=~', '!~'])
-const needUnwrap: ReadonlySet<string> = new Set(['avg_over_time', 'sum_over_time', 'min_over_time', 'max_over_time', 'stdvar_over_time', 'stddev_over_time', 'quantile_over_time', 'first_over_time', 'last_over_time', 'rate_counter'])
+const needUnwrap: ReadonlySet<string> = new Set([
+  'avg_over_time',
+  'sum_over_time',
+  'min_over_time',
+  'max_over_time',
+  'stdvar_over_time',
+  'stddev_over_time',
+  'quantile_over_time',
+  'first_over_time',
+  'last_over_time',
+  'rate_counter',
+])
 const refuseUnwrap: ReadonlySet<string> = new Set(['count_over_time', 'bytes_over_time', 'bytes_rate'])
-const mayGroup: ReadonlySet<string> = new Set(['avg_over_time', 'min_over_time', 'max_over_time', 'stdvar_over_time', 'stddev_over_time', 'quantile_over_time', 'first_over_time', 'last_over_time'])
+const mayGroup: ReadonlySet<string> = new Set([
+  'avg_over_time',
+  'min_over_time',
+  'max_over_time',
+  'stdvar_over_time',
+  'stddev_over_time',
+  'quantile_over_time',
+  'first_over_time',
+  'last_over_time',
+])
 const needParameter: ReadonlySet<string> = new Set(['topk', 'bottomk', 'approx_topk'])
 
-const precedence: readonly (readonly BinaryOp[])[] = [['or'], ['and', 'unless'], ['==', '!=', '<', '<=', '>', '>='], ['+', '-'], ['*', '/', '%'], ['^']]
+const precedence: readonly (readonly BinaryOp[])[] = [
+  ['or'],
+  ['and', 'unless'],
+  ['==', '!=', '<', '<=', '>', '>='],
+  ['+', '-'],
+  ['*', '/', '%'],
+  ['^'],
+]
 
-interface RangeParts { log: LogExpr; rangeMs: number | undefined; offsetNs: number; unwrap: Unwrap | undefined }
+interface RangeParts {
+  log: LogExpr
+  rangeMs: number | undefined
+  offsetNs: number
+  unwrap: Unwrap | undefined
+}
 
 class Parser {
   readonly #text: string
@@ -56,9 +115,21 @@ class Parser {
     this.#allowsAll = allowsAll
   }
 
-  get #token(): Token { return this.#tokens[this.#at]! }
-  #is(text: string): boolean { return this.#token.text === text && this.#token.kind !== 'string' && this.#token.kind !== 'identifier' && this.#token.kind !== 'end' }
-  #peekIs(text: string): boolean { const token = this.#tokens[this.#at + 1]; return token !== undefined && token.text === text && token.kind === 'operator' }
+  get #token(): Token {
+    return this.#tokens[this.#at]!
+  }
+  #is(text: string): boolean {
+    return (
+      this.#token.text === text &&
+      this.#token.kind !== 'string' &&
+      this.#token.kind !== 'identifier' &&
+      this.#token.kind !== 'end'
+    )
+  }
+  #peekIs(text: string): boolean {
+    const token = this.#tokens[this.#at + 1]
+    return token !== undefined && token.text === text && token.kind === 'operator'
+  }
 
   #take(text: string): boolean {
     if (!this.#is(text)) return false
@@ -74,7 +145,13 @@ class Parser {
   #unexpected(...expecting: string[]): never {
     const token = this.#token
     if (this.#tokens.length === 1) throw semanticError('syntax error: unexpected $end')
-    throw syntaxError(this.#text, token.from, token.to, `syntax error: unexpected ${nameOf(token)}${expecting.length > 0 && expecting.length <= 4 ? `, expecting ${expecting.join(' or ')}` : ''}`, token.isAhead)
+    throw syntaxError(
+      this.#text,
+      token.from,
+      token.to,
+      `syntax error: unexpected ${nameOf(token)}${expecting.length > 0 && expecting.length <= 4 ? `, expecting ${expecting.join(' or ')}` : ''}`,
+      token.isAhead,
+    )
   }
 
   parseAll(): LogqlExpr {
@@ -110,10 +187,14 @@ class Parser {
     this.#expect('{')
     const matchers: LabelMatch[] = []
     if (!this.#take('}')) {
-      do matchers.push(this.#matcher()); while (this.#take(','))
+      do matchers.push(this.#matcher())
+      while (this.#take(','))
       if (!this.#take('}')) this.#unexpected('}', ',')
     }
-    if (!this.#allowsAll && !matchers.some(m => !matchesEmpty(m))) throw semanticError('queries require at least one regexp or equality matcher that does not have an empty-compatible value. For instance, app=~".*" does not meet this requirement, but app=~".+" will')
+    if (!this.#allowsAll && !matchers.some(m => !matchesEmpty(m)))
+      throw semanticError(
+        'queries require at least one regexp or equality matcher that does not have an empty-compatible value. For instance, app=~".*" does not meet this requirement, but app=~".+" will',
+      )
     return matchers
   }
 
@@ -141,8 +222,16 @@ class Parser {
     const stages: Stage[] = []
     for (;;) {
       const token = this.#token
-      if (token.kind === 'operator' && lineOps.has(token.text)) { this.#at++; stages.push({ kind: 'line-filter', op: token.text as LineFilterOp, operands: this.#operands() }); continue }
-      if (!this.#is('|') || (this.#tokens[this.#at + 1]!.text === 'unwrap' && this.#tokens[this.#at + 1]!.kind === 'word')) return stages
+      if (token.kind === 'operator' && lineOps.has(token.text)) {
+        this.#at++
+        stages.push({ kind: 'line-filter', op: token.text as LineFilterOp, operands: this.#operands() })
+        continue
+      }
+      if (
+        !this.#is('|') ||
+        (this.#tokens[this.#at + 1]!.text === 'unwrap' && this.#tokens[this.#at + 1]!.kind === 'word')
+      )
+        return stages
       this.#at++
       stages.push(this.#stage())
     }
@@ -170,9 +259,11 @@ class Parser {
     if (token.kind !== 'word') return { kind: 'label-filter', filter: this.#labelFilter() }
     this.#at++
     switch (token.text) {
-      case 'json': return { kind: 'json', extractions: this.#extractions() }
+      case 'json':
+        return { kind: 'json', extractions: this.#extractions() }
       case 'logfmt': {
-        let isStrict = false, keepsEmpty = false
+        let isStrict = false,
+          keepsEmpty = false
         for (; this.#token.kind === 'flag'; this.#at++) {
           if (this.#token.text === '--strict') isStrict = true
           else keepsEmpty = true
@@ -193,12 +284,20 @@ class Parser {
         }
         return { kind: 'pattern', text }
       }
-      case 'unpack': return { kind: 'unpack' }
-      case 'decolorize': return { kind: 'decolorize' }
-      case 'line_format': return { kind: 'line-format', template: this.#string() }
-      case 'label_format': return { kind: 'label-format', formats: this.#formats() }
-      case 'drop': case 'keep': return { kind: token.text, items: this.#items() }
-      default: this.#at--; return this.#unexpected()
+      case 'unpack':
+        return { kind: 'unpack' }
+      case 'decolorize':
+        return { kind: 'decolorize' }
+      case 'line_format':
+        return { kind: 'line-format', template: this.#string() }
+      case 'label_format':
+        return { kind: 'label-format', formats: this.#formats() }
+      case 'drop':
+      case 'keep':
+        return { kind: token.text, items: this.#items() }
+      default:
+        this.#at--
+        return this.#unexpected()
     }
   }
 
@@ -251,7 +350,8 @@ class Parser {
   /** What follows a comma, or nothing at all, belongs together before anything on the left does. */
   #filterList(): LabelFilter {
     const left = this.#filterAtom()
-    if (this.#take(',') || this.#token.kind === 'identifier' || this.#is('(')) return { kind: 'and', left, right: this.#labelFilter(), isList: true }
+    if (this.#take(',') || this.#token.kind === 'identifier' || this.#is('('))
+      return { kind: 'and', left, right: this.#labelFilter(), isList: true }
     return left
   }
 
@@ -269,7 +369,10 @@ class Parser {
     if (value.kind === 'string') {
       if (!matchOps.has(op.text)) this.#unexpected('NUMBER', 'BYTES', 'DURATION')
       this.#at++
-      return { kind: 'match', match: checkedMatch({ kind: op.text as LabelMatch['kind'], name, value: String(value.value) }) }
+      return {
+        kind: 'match',
+        match: checkedMatch({ kind: op.text as LabelMatch['kind'], name, value: String(value.value) }),
+      }
     }
     if (!compareOps.has(op.text)) this.#unexpected('STRING')
     if (value.kind === 'function' && value.text === 'ip') {
@@ -282,9 +385,16 @@ class Parser {
     }
     const sign = this.#is('-') || this.#is('+') ? this.#tokens[this.#at++]!.text : ''
     const number = this.#token
-    if (number.kind !== 'number' && (sign !== '' || (number.kind !== 'duration' && number.kind !== 'bytes'))) this.#unexpected()
+    if (number.kind !== 'number' && (sign !== '' || (number.kind !== 'duration' && number.kind !== 'bytes')))
+      this.#unexpected()
     this.#at++
-    return { kind: number.kind as 'number' | 'duration' | 'bytes', name, op: op.text as CompareOp, value: sign === '-' ? -Number(number.value) : Number(number.value), text: `${sign}${number.text}` }
+    return {
+      kind: number.kind as 'number' | 'duration' | 'bytes',
+      name,
+      op: op.text as CompareOp,
+      value: sign === '-' ? -Number(number.value) : Number(number.value),
+      text: `${sign}${number.text}`,
+    }
   }
 
   // ── Metric queries ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -315,16 +425,34 @@ class Parser {
     return matching
   }
 
-  #combine(op: BinaryOp, isBool: boolean, matching: Matching | undefined, left: MetricExpr, right: MetricExpr): MetricExpr {
+  #combine(
+    op: BinaryOp,
+    isBool: boolean,
+    matching: Matching | undefined,
+    left: MetricExpr,
+    right: MetricExpr,
+  ): MetricExpr {
     const isSet = op === 'or' || op === 'and' || op === 'unless'
-    if (isSet) for (const [leg, side] of [[left, 'left'], [right, 'right']] as const) if (leg.kind === 'number') throw semanticError(`unexpected literal for ${side} leg of logical/set binary operation (${op}): ${leg.value}`)
-    if (left.kind === 'number' && right.kind === 'number') return { kind: 'number', value: foldNumbers(op, left.value, right.value) }
+    if (isSet)
+      for (const [leg, side] of [
+        [left, 'left'],
+        [right, 'right'],
+      ] as const)
+        if (leg.kind === 'number')
+          throw semanticError(
+            `unexpected literal for ${side} leg of logical/set binary operation (${op}): ${leg.value}`,
+          )
+    if (left.kind === 'number' && right.kind === 'number')
+      return { kind: 'number', value: foldNumbers(op, left.value, right.value) }
     return { kind: 'binary', op, isBool, matching, left, right }
   }
 
   #unary(): MetricExpr {
     const token = this.#token
-    if (token.kind === 'number') { this.#at++; return { kind: 'number', value: Number(token.value) } }
+    if (token.kind === 'number') {
+      this.#at++
+      return { kind: 'number', value: Number(token.value) }
+    }
     if (this.#is('-') || this.#is('+')) {
       this.#at++
       const number = this.#token
@@ -364,9 +492,15 @@ class Parser {
   #labelReplace(): MetricExpr {
     this.#at++
     this.#expect('(')
-    if (this.#startsLog()) { this.#logExpr(); this.#unexpected() }
+    if (this.#startsLog()) {
+      this.#logExpr()
+      this.#unexpected()
+    }
     const inner = this.#binary(0)
-    const [to, replacement, from, regex] = [0, 1, 2, 3].map(() => { this.#expect(','); return this.#string() }) as [string, string, string, string]
+    const [to, replacement, from, regex] = [0, 1, 2, 3].map(() => {
+      this.#expect(',')
+      return this.#string()
+    }) as [string, string, string, string]
     this.#expect(')')
     try {
       compileAnchored(regex)
@@ -380,7 +514,8 @@ class Parser {
     this.#expect('(')
     const names: string[] = []
     if (this.#take(')')) return names
-    do names.push(this.#identifier()); while (this.#take(','))
+    do names.push(this.#identifier())
+    while (this.#take(','))
     this.#expect(')')
     return names
   }
@@ -408,8 +543,10 @@ class Parser {
     if (rangeMs === undefined) this.#unexpected('RANGE')
     this.#expect(')')
     const grouping = this.#grouping()
-    if (op === 'quantile_over_time' && parameter === undefined) throw semanticError(`parameter required for operation ${op}`)
-    if (op !== 'quantile_over_time' && parameter !== undefined) throw semanticError(`parameter ${parameter.text} not supported for operation ${op}`)
+    if (op === 'quantile_over_time' && parameter === undefined)
+      throw semanticError(`parameter required for operation ${op}`)
+    if (op !== 'quantile_over_time' && parameter !== undefined)
+      throw semanticError(`parameter ${parameter.text} not supported for operation ${op}`)
     if (grouping !== undefined && !mayGroup.has(op)) throw semanticError(`grouping not allowed for ${op} aggregation`)
     if (unwrap === undefined && needUnwrap.has(op)) throw semanticError(`invalid aggregation ${op} without unwrap`)
     if (unwrap !== undefined && refuseUnwrap.has(op)) throw semanticError(`invalid aggregation ${op} with unwrap`)
@@ -427,7 +564,12 @@ class Parser {
       this.#expect(')')
       return inner.rangeMs === undefined ? this.#rangeEnd(inner, false) : inner
     }
-    const parts: RangeParts = { log: { kind: 'log', matchers: this.#selector(), stages: [] }, rangeMs: undefined, offsetNs: 0, unwrap: undefined }
+    const parts: RangeParts = {
+      log: { kind: 'log', matchers: this.#selector(), stages: [] },
+      rangeMs: undefined,
+      offsetNs: 0,
+      unwrap: undefined,
+    }
     return this.#rangeEnd(parts, true)
   }
 
@@ -449,7 +591,8 @@ class Parser {
   }
 
   #unwrap(): Unwrap | undefined {
-    if (!this.#is('|') || this.#tokens[this.#at + 1]!.text !== 'unwrap' || this.#tokens[this.#at + 1]!.kind !== 'word') return undefined
+    if (!this.#is('|') || this.#tokens[this.#at + 1]!.text !== 'unwrap' || this.#tokens[this.#at + 1]!.kind !== 'word')
+      return undefined
     this.#at += 2
     let conversion: Conversion = ''
     let label: string
@@ -475,7 +618,10 @@ class Parser {
     let grouping = this.#grouping()
     this.#expect('(')
     const parameter = this.#parameter()
-    if (this.#startsLog()) { this.#logExpr(); this.#unexpected() }
+    if (this.#startsLog()) {
+      this.#logExpr()
+      this.#unexpected()
+    }
     const inner = this.#binary(0)
     this.#expect(')')
     grouping ??= this.#grouping()
@@ -483,25 +629,38 @@ class Parser {
       if (parameter === undefined) throw semanticError(`parameter required for operation ${op}`)
       if (!/^[0-9]+$/.test(parameter.text)) throw semanticError(`invalid parameter ${op}(${parameter.text},`)
       if (parameter.value < 1) throw semanticError(`invalid parameter (must be greater than 0) ${op}(${parameter.text}`)
-    } else if (parameter !== undefined) throw semanticError(`unsupported parameter for operation ${op}(${parameter.text},`)
-    if ((op === 'sort' || op === 'sort_desc') && grouping !== undefined && grouping.labels.length > 0) throw semanticError(`unsupported grouping for operation ${op}`)
-    if (op === 'approx_topk' && grouping !== undefined) throw semanticError('grouping not allowed for approx_topk aggregation')
+    } else if (parameter !== undefined)
+      throw semanticError(`unsupported parameter for operation ${op}(${parameter.text},`)
+    if ((op === 'sort' || op === 'sort_desc') && grouping !== undefined && grouping.labels.length > 0)
+      throw semanticError(`unsupported grouping for operation ${op}`)
+    if (op === 'approx_topk' && grouping !== undefined)
+      throw semanticError('grouping not allowed for approx_topk aggregation')
     return { kind: 'aggregation', op, parameter: parameter?.value, grouping, inner }
   }
 }
 
 function nameOf(token: Token): string {
   switch (token.kind) {
-    case 'end': return '$end'
-    case 'identifier': return 'IDENTIFIER'
-    case 'string': return 'STRING'
-    case 'number': return 'NUMBER'
-    case 'duration': return 'DURATION'
-    case 'bytes': return 'BYTES'
-    case 'range': return 'RANGE'
-    case 'flag': return 'FUNCTION_FLAG'
-    case 'function': return token.text.toUpperCase()
-    default: return token.text
+    case 'end':
+      return '$end'
+    case 'identifier':
+      return 'IDENTIFIER'
+    case 'string':
+      return 'STRING'
+    case 'number':
+      return 'NUMBER'
+    case 'duration':
+      return 'DURATION'
+    case 'bytes':
+      return 'BYTES'
+    case 'range':
+      return 'RANGE'
+    case 'flag':
+      return 'FUNCTION_FLAG'
+    case 'function':
+      return token.text.toUpperCase()
+    default:
+      return token.text
   }
 }
 
@@ -519,10 +678,14 @@ function checkedMatch(match: LabelMatch): LabelMatch {
 
 function matchesEmpty(match: LabelMatch): boolean {
   switch (match.kind) {
-    case '=': return match.value === ''
-    case '!=': return match.value !== ''
-    case '=~': return compileAnchored(match.value).test('')
-    default: return !compileAnchored(match.value).test('')
+    case '=':
+      return match.value === ''
+    case '!=':
+      return match.value !== ''
+    case '=~':
+      return compileAnchored(match.value).test('')
+    default:
+      return !compileAnchored(match.value).test('')
   }
 }
 
@@ -530,8 +693,17 @@ function matchesEmpty(match: LabelMatch): boolean {
 export function groupNames(source: string): string[] {
   const names: string[] = []
   for (let i = 0; i < source.length; i++) {
-    if (source[i] === '\\') { i++; continue }
-    if (source[i] === '[') { i++; if (source[i] === '^') i++; if (source[i] === ']') i++; while (i < source.length && source[i] !== ']') i += source[i] === '\\' ? 2 : 1; continue }
+    if (source[i] === '\\') {
+      i++
+      continue
+    }
+    if (source[i] === '[') {
+      i++
+      if (source[i] === '^') i++
+      if (source[i] === ']') i++
+      while (i < source.length && source[i] !== ']') i += source[i] === '\\' ? 2 : 1
+      continue
+    }
     const group = source[i] === '(' ? /^\(\?P?<([^>=!]+)>/.exec(source.slice(i, i + 200)) : null
     if (group !== null) names.push(group[1]!)
   }
@@ -553,18 +725,31 @@ function checkRegexp(source: string): void {
 /** Arithmetic of two literals, as the reference system folds it. */
 export function foldNumbers(op: BinaryOp, left: number, right: number): number {
   switch (op) {
-    case '+': return left + right
-    case '-': return left - right
-    case '*': return left * right
-    case '/': return right === 0 ? NaN : left / right
-    case '%': return right === 0 ? NaN : left % right
-    case '^': return left ** right
-    case '==': return left === right ? 1 : 0
-    case '!=': return left !== right ? 1 : 0
-    case '>': return left > right ? 1 : 0
-    case '>=': return left >= right ? 1 : 0
-    case '<': return left < right ? 1 : 0
-    case '<=': return left <= right ? 1 : 0
-    default: throw semanticError(`unexpected literal for ${quote(op)}`)
+    case '+':
+      return left + right
+    case '-':
+      return left - right
+    case '*':
+      return left * right
+    case '/':
+      return right === 0 ? NaN : left / right
+    case '%':
+      return right === 0 ? NaN : left % right
+    case '^':
+      return left ** right
+    case '==':
+      return left === right ? 1 : 0
+    case '!=':
+      return left !== right ? 1 : 0
+    case '>':
+      return left > right ? 1 : 0
+    case '>=':
+      return left >= right ? 1 : 0
+    case '<':
+      return left < right ? 1 : 0
+    case '<=':
+      return left <= right ? 1 : 0
+    default:
+      throw semanticError(`unexpected literal for ${quote(op)}`)
   }
 }

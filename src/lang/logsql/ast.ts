@@ -2,13 +2,21 @@
 import type { LabelMatch } from '#lang/logql/ast.ts'
 
 /** Nanoseconds are not needed here: bounds are milliseconds, the lower one inclusive, the upper one not. */
-export interface TimeSpan { fromMs: number; toMs: number }
+export interface TimeSpan {
+  fromMs: number
+  toMs: number
+}
 
 export type Filter =
   | { kind: 'and' | 'or'; parts: Filter[] }
   | { kind: 'not'; inner: Filter }
   | { kind: 'any' }
-  | { kind: 'phrase' | 'prefix' | 'exact' | 'exact-prefix' | 'substring'; field: string; text: string; ignoresCase: boolean }
+  | {
+      kind: 'phrase' | 'prefix' | 'exact' | 'exact-prefix' | 'substring'
+      field: string
+      text: string
+      ignoresCase: boolean
+    }
   | { kind: 'empty' | 'present'; field: string }
   | { kind: 'regex'; field: string; source: string }
   | { kind: 'in' | 'contains-all' | 'contains-any' | 'sequence'; field: string; values: string[] }
@@ -25,9 +33,26 @@ export type Filter =
   | { kind: 'stream'; alternatives: LabelMatch[][] }
   | { kind: 'stream-id'; ids: string[] }
 
-export interface SortKey { field: string; isDescending: boolean }
-export interface GroupKey { field: string; /** Width of a bucket: nanoseconds for _time, a number otherwise; text for calendar units. */ bucket: number | undefined; offset: number; name: string }
-export interface StatsCall { name: string; args: string[]; limit: number | undefined; parameter: number | undefined; condition: Filter | undefined; as: string }
+export interface SortKey {
+  field: string
+  isDescending: boolean
+}
+export interface GroupKey {
+  field: string
+  /** Width of a bucket: nanoseconds for _time, a number otherwise; text for calendar units. */ bucket:
+    | number
+    | undefined
+  offset: number
+  name: string
+}
+export interface StatsCall {
+  name: string
+  args: string[]
+  limit: number | undefined
+  parameter: number | undefined
+  condition: Filter | undefined
+  as: string
+}
 
 export type MathExpr =
   | { kind: 'number'; value: number }
@@ -43,18 +68,64 @@ export type Pipe =
   | { kind: 'copy' | 'rename'; pairs: [string, string][] }
   | { kind: 'filter'; filter: Filter }
   | { kind: 'limit' | 'offset' | 'sample'; count: number }
-  | { kind: 'sort'; keys: SortKey[]; isDescending: boolean; offset: number; limit: number; rank: string | undefined; partitionBy: string[] }
+  | {
+      kind: 'sort'
+      keys: SortKey[]
+      isDescending: boolean
+      offset: number
+      limit: number
+      rank: string | undefined
+      partitionBy: string[]
+    }
   | { kind: 'stats'; by: GroupKey[]; calls: StatsCall[] }
   | { kind: 'uniq'; by: string[]; hits: string | undefined; limit: number }
   | { kind: 'top'; count: number; by: string[]; hits: string; rank: string | undefined }
-  | { kind: 'extract'; parts: FormatPart[]; from: string; condition: Filter | undefined; keepsOriginal: boolean; skipsEmpty: boolean }
-  | { kind: 'extract-regexp'; source: string; from: string; condition: Filter | undefined; keepsOriginal: boolean; skipsEmpty: boolean }
-  | { kind: 'unpack'; format: 'json' | 'logfmt' | 'syslog' | 'words'; from: string; fields: string[]; prefix: string; condition: Filter | undefined; keepsOriginal: boolean; skipsEmpty: boolean; as: string }
+  | {
+      kind: 'extract'
+      parts: FormatPart[]
+      from: string
+      condition: Filter | undefined
+      keepsOriginal: boolean
+      skipsEmpty: boolean
+    }
+  | {
+      kind: 'extract-regexp'
+      source: string
+      from: string
+      condition: Filter | undefined
+      keepsOriginal: boolean
+      skipsEmpty: boolean
+    }
+  | {
+      kind: 'unpack'
+      format: 'json' | 'logfmt' | 'syslog' | 'words'
+      from: string
+      fields: string[]
+      prefix: string
+      condition: Filter | undefined
+      keepsOriginal: boolean
+      skipsEmpty: boolean
+      as: string
+    }
   | { kind: 'pack'; format: 'json' | 'logfmt'; fields: string[]; as: string }
-  | { kind: 'format'; parts: FormatPart[]; as: string; condition: Filter | undefined; keepsOriginal: boolean; skipsEmpty: boolean }
+  | {
+      kind: 'format'
+      parts: FormatPart[]
+      as: string
+      condition: Filter | undefined
+      keepsOriginal: boolean
+      skipsEmpty: boolean
+    }
   | { kind: 'math'; assignments: { expr: MathExpr; as: string }[] }
   | { kind: 'replace'; old: string; fresh: string; field: string; limit: number; condition: Filter | undefined }
-  | { kind: 'replace-regexp'; source: string; fresh: string; field: string; limit: number; condition: Filter | undefined }
+  | {
+      kind: 'replace-regexp'
+      source: string
+      fresh: string
+      field: string
+      limit: number
+      condition: Filter | undefined
+    }
   | { kind: 'field-names' | 'blocks-count'; as: string }
   | { kind: 'field-values'; field: string; limit: number }
   | { kind: 'facets'; limit: number; maxValues: number; keepsConstant: boolean }
@@ -70,4 +141,7 @@ export type Pipe =
   | { kind: 'set-stream-fields'; names: string[]; condition: Filter | undefined }
   | { kind: 'time-add'; ns: number; field: string }
 
-export interface LogsqlQuery { filter: Filter; pipes: Pipe[] }
+export interface LogsqlQuery {
+  filter: Filter
+  pipes: Pipe[]
+}

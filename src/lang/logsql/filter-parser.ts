@@ -41,7 +41,10 @@ export class FilterParser {
     if (this.scan.is('!=') || this.scan.is('!~')) return this.#fieldFilter(field)
     if (this.scan.take('not') || this.scan.take('!')) return { kind: 'not', inner: this.#not(field) }
     this.scan.skip()
-    if (this.scan.text[this.scan.at] === '-' && !/[\s)]/.test(this.scan.text[this.scan.at + 1] ?? ' ')) { this.scan.at++; return { kind: 'not', inner: this.#not(field) } }
+    if (this.scan.text[this.scan.at] === '-' && !/[\s)]/.test(this.scan.text[this.scan.at + 1] ?? ' ')) {
+      this.scan.at++
+      return { kind: 'not', inner: this.#not(field) }
+    }
     return this.#primary(field)
   }
 
@@ -74,13 +77,23 @@ export class FilterParser {
       this.scan.expect(')')
       return inner
     }
-    if (this.scan.is('!=') || this.scan.is('!~') || this.scan.is('!')) { this.scan.at++; return { kind: 'not', inner: this.#fieldFilter(field) } }
+    if (this.scan.is('!=') || this.scan.is('!~') || this.scan.is('!')) {
+      this.scan.at++
+      return { kind: 'not', inner: this.#fieldFilter(field) }
+    }
     if (this.scan.take('~')) return this.#regex(field)
-    for (const op of ['>=', '<=', '>', '<'] as const) if (this.scan.take(op)) return { kind: 'compare', field, op, value: this.scan.scalar('a value') }
+    for (const op of ['>=', '<=', '>', '<'] as const)
+      if (this.scan.take(op)) return { kind: 'compare', field, op, value: this.scan.scalar('a value') }
     if (this.scan.take('==') || this.scan.take('=')) {
-      if (this.scan.is('~')) { this.scan.at++; return this.#regex(field) }
+      if (this.scan.is('~')) {
+        this.scan.at++
+        return this.#regex(field)
+      }
       const text = this.scan.value('a value')
-      if (this.scan.text[this.scan.at] === '*') { this.scan.at++; return { kind: 'exact-prefix', field, text, ignoresCase: false } }
+      if (this.scan.text[this.scan.at] === '*') {
+        this.scan.at++
+        return { kind: 'exact-prefix', field, text, ignoresCase: false }
+      }
       return { kind: 'exact', field, text, ignoresCase: false }
     }
     if (this.scan.take('*')) {
@@ -98,14 +111,20 @@ export class FilterParser {
       const called = this.#call(field, word.toLowerCase())
       if (called !== undefined) return called
     }
-    if (!isQuoted && (/^range[([]/.test(this.scan.text.slice(this.scan.at)))) return this.#range(field)
-    if (!isQuoted && reservedWords.has(word.toLowerCase())) this.scan.fail(`${JSON.stringify(word)} is a word of the language: quote it to search for it`)
+    if (!isQuoted && /^range[([]/.test(this.scan.text.slice(this.scan.at))) return this.#range(field)
+    if (!isQuoted && reservedWords.has(word.toLowerCase()))
+      this.scan.fail(`${JSON.stringify(word)} is a word of the language: quote it to search for it`)
     const text = this.scan.value('a word, a phrase or a filter')
-    if (this.scan.text[this.scan.at] === '*') { this.scan.at++; return text === '' ? { kind: 'present', field } : { kind: 'prefix', field, text, ignoresCase: false } }
+    if (this.scan.text[this.scan.at] === '*') {
+      this.scan.at++
+      return text === '' ? { kind: 'present', field } : { kind: 'prefix', field, text, ignoresCase: false }
+    }
     return text === '' ? { kind: 'empty', field } : { kind: 'phrase', field, text, ignoresCase: false }
   }
 
-  #regex(field: string): Filter { return { kind: 'regex', field, source: this.scan.regularExpression() } }
+  #regex(field: string): Filter {
+    return { kind: 'regex', field, source: this.scan.regularExpression() }
+  }
 
   #list(): string[] {
     const values: string[] = []
@@ -128,33 +147,91 @@ export class FilterParser {
       this.scan.at = at
       this.scan.expect('(')
       let query: LogsqlQuery
-      try { query = this.#query() } catch { throw error }
+      try {
+        query = this.#query()
+      } catch {
+        throw error
+      }
       if (query.pipes.length === 0) throw error
       this.scan.expect(')')
       return { kind: 'in-query', field, as: kind, query }
     }
   }
 
-  #scalarOrValue(): string { return this.scan.isQuote() ? this.scan.quoted() : this.scan.value('a value') }
+  #scalarOrValue(): string {
+    return this.scan.isQuote() ? this.scan.quoted() : this.scan.value('a value')
+  }
 
   #call(field: string, name: string): Filter | undefined {
-    const skipName = (): void => { this.scan.at += name.length }
+    const skipName = (): void => {
+      this.scan.at += name.length
+    }
     switch (name) {
-      case 'in': skipName(); return this.#among(field, 'in')
-      case 'contains_all': skipName(); return this.#among(field, 'contains-all')
-      case 'contains_any': skipName(); return this.#among(field, 'contains-any')
-      case 'seq': skipName(); return { kind: 'sequence', field, values: this.#list() }
-      case 'exact': { skipName(); this.scan.expect('('); const text = this.scan.value('a value'); const isPrefix = this.scan.take('*'); this.scan.expect(')'); return { kind: isPrefix ? 'exact-prefix' : 'exact', field, text, ignoresCase: false } }
-      case 're': { skipName(); this.scan.expect('('); const filter = this.#regex(field); this.scan.expect(')'); return filter }
-      case 'i': { skipName(); this.scan.expect('('); const text = this.scan.value('a text'); const isPrefix = this.scan.take('*'); this.scan.expect(')'); return { kind: isPrefix ? 'prefix' : 'phrase', field, text, ignoresCase: true } }
-      case 'range': return this.#range(field)
-      case 'len_range': { skipName(); const [from, to] = this.#list(); return { kind: 'length', field, from: toNumber(from ?? ''), to: to === 'inf' ? Infinity : toNumber(to ?? '') } }
-      case 'string_range': { skipName(); const [from, to] = this.#list(); return { kind: 'string-range', field, from: from ?? '', to: to ?? '' } }
-      case 'ipv4_range': { skipName(); return this.#ipRange(field, this.#ipList()) }
-      case 'eq_field': { skipName(); return { kind: 'same-field', field, other: this.#list()[0] ?? '', op: '=' } }
-      case 'lt_field': { skipName(); return { kind: 'same-field', field, other: this.#list()[0] ?? '', op: '<' } }
-      case 'le_field': { skipName(); return { kind: 'same-field', field, other: this.#list()[0] ?? '', op: '<=' } }
-      default: return undefined
+      case 'in':
+        skipName()
+        return this.#among(field, 'in')
+      case 'contains_all':
+        skipName()
+        return this.#among(field, 'contains-all')
+      case 'contains_any':
+        skipName()
+        return this.#among(field, 'contains-any')
+      case 'seq':
+        skipName()
+        return { kind: 'sequence', field, values: this.#list() }
+      case 'exact': {
+        skipName()
+        this.scan.expect('(')
+        const text = this.scan.value('a value')
+        const isPrefix = this.scan.take('*')
+        this.scan.expect(')')
+        return { kind: isPrefix ? 'exact-prefix' : 'exact', field, text, ignoresCase: false }
+      }
+      case 're': {
+        skipName()
+        this.scan.expect('(')
+        const filter = this.#regex(field)
+        this.scan.expect(')')
+        return filter
+      }
+      case 'i': {
+        skipName()
+        this.scan.expect('(')
+        const text = this.scan.value('a text')
+        const isPrefix = this.scan.take('*')
+        this.scan.expect(')')
+        return { kind: isPrefix ? 'prefix' : 'phrase', field, text, ignoresCase: true }
+      }
+      case 'range':
+        return this.#range(field)
+      case 'len_range': {
+        skipName()
+        const [from, to] = this.#list()
+        return { kind: 'length', field, from: toNumber(from ?? ''), to: to === 'inf' ? Infinity : toNumber(to ?? '') }
+      }
+      case 'string_range': {
+        skipName()
+        const [from, to] = this.#list()
+        return { kind: 'string-range', field, from: from ?? '', to: to ?? '' }
+      }
+      case 'ipv4_range': {
+        skipName()
+        return this.#ipRange(field, this.#ipList())
+      }
+      case 'eq_field': {
+        skipName()
+        return { kind: 'same-field', field, other: this.#list()[0] ?? '', op: '=' }
+      }
+      case 'lt_field': {
+        skipName()
+        return { kind: 'same-field', field, other: this.#list()[0] ?? '', op: '<' }
+      }
+      case 'le_field': {
+        skipName()
+        return { kind: 'same-field', field, other: this.#list()[0] ?? '', op: '<=' }
+      }
+      default:
+        return undefined
     }
   }
 
@@ -163,7 +240,13 @@ export class FilterParser {
     this.scan.expect('(')
     while (!this.scan.take(')')) {
       if (this.scan.isQuote()) values.push(this.scan.quoted())
-      else { this.scan.skip(); const match = /^[\d./]+/.exec(this.scan.text.slice(this.scan.at)); if (match === null) this.scan.fail('an address was expected'); this.scan.at += match[0].length; values.push(match[0]) }
+      else {
+        this.scan.skip()
+        const match = /^[\d./]+/.exec(this.scan.text.slice(this.scan.at))
+        if (match === null) this.scan.fail('an address was expected')
+        this.scan.at += match[0].length
+        values.push(match[0])
+      }
       if (!this.scan.is(')')) this.scan.expect(',')
     }
     return values
@@ -201,7 +284,10 @@ export class FilterParser {
   }
 
   #streamId(): Filter {
-    if (this.scan.is('in') && this.scan.text[this.scan.at + 2] === '(') { this.scan.at += 2; return { kind: 'stream-id', ids: this.#list() } }
+    if (this.scan.is('in') && this.scan.text[this.scan.at + 2] === '(') {
+      this.scan.at += 2
+      return { kind: 'stream-id', ids: this.#list() }
+    }
     this.scan.take('=')
     return { kind: 'stream-id', ids: [this.scan.value('a stream id')] }
   }
@@ -214,14 +300,19 @@ export class FilterParser {
       if (this.scan.is('in') || this.scan.is('not_in')) {
         const isNegated = this.scan.peekWord().toLowerCase() === 'not_in'
         this.scan.at += isNegated ? 6 : 2
-        const source = this.#list().map(v => v.replaceAll(/[\\^$.|?*+()[\]{}]/g, '\\$&')).join('|')
+        const source = this.#list()
+          .map(v => v.replaceAll(/[\\^$.|?*+()[\]{}]/g, '\\$&'))
+          .join('|')
         alternatives.at(-1)!.push({ kind: isNegated ? '!~' : '=~', name, value: source })
       } else {
         const kind = (['!=', '!~', '=~', '='] as const).find(op => this.scan.take(op))
         if (kind === undefined) this.scan.fail('one of = != =~ !~ was expected')
         alternatives.at(-1)!.push({ kind, name, value: this.scan.value('a value') })
       }
-      if (this.scan.take('or')) { alternatives.push([]); continue }
+      if (this.scan.take('or')) {
+        alternatives.push([])
+        continue
+      }
       if (!this.scan.is('}')) this.scan.expect(',')
     }
     return { kind: 'stream', alternatives }
@@ -240,7 +331,8 @@ export class FilterParser {
     this.scan.skip()
     const at = this.scan.at
     const moment = parseMoment(this.#timeText(), this.#nowMs)
-    if (moment === undefined) this.scan.fail('the time can\'t be read: RFC 3339, a Unix time or a duration was expected', at)
+    if (moment === undefined)
+      this.scan.fail("the time can't be read: RFC 3339, a Unix time or a duration was expected", at)
     return moment
   }
 
@@ -259,7 +351,14 @@ export class FilterParser {
       if (!this.scan.take(op)) continue
       const { ms, widthMs } = this.#moment()
       const shift = this.#offsetMs()
-      const span = op === '>=' ? { fromMs: ms, toMs: Infinity } : op === '>' ? { fromMs: ms + (widthMs || 1e-6), toMs: Infinity } : op === '<' ? { fromMs: -Infinity, toMs: ms } : { fromMs: -Infinity, toMs: ms + (widthMs || 1e-6) }
+      const span =
+        op === '>='
+          ? { fromMs: ms, toMs: Infinity }
+          : op === '>'
+            ? { fromMs: ms + (widthMs || 1e-6), toMs: Infinity }
+            : op === '<'
+              ? { fromMs: -Infinity, toMs: ms }
+              : { fromMs: -Infinity, toMs: ms + (widthMs || 1e-6) }
       return { kind: 'time', span: { fromMs: span.fromMs - shift, toMs: span.toMs - shift } }
     }
     this.scan.take('=')
@@ -275,7 +374,13 @@ export class FilterParser {
       if (close !== ']' && close !== ')') this.scan.fail('"]" or ")" was expected')
       this.scan.at++
       const shift = this.#offsetMs()
-      return { kind: 'time', span: { fromMs: from.ms + (open === '(' ? from.widthMs || 1e-6 : 0) - shift, toMs: to.ms + (close === ']' ? to.widthMs || 1e-6 : 0) - shift } }
+      return {
+        kind: 'time',
+        span: {
+          fromMs: from.ms + (open === '(' ? from.widthMs || 1e-6 : 0) - shift,
+          toMs: to.ms + (close === ']' ? to.widthMs || 1e-6 : 0) - shift,
+        },
+      }
     }
     const at = this.scan.at
     const text = this.#timeText()
@@ -285,7 +390,8 @@ export class FilterParser {
       return { kind: 'time', span: { fromMs: this.#nowMs - Math.abs(distance) - shift, toMs: this.#nowMs - shift + 1 } }
     }
     const moment = parseMoment(text, this.#nowMs)
-    if (moment === undefined) this.scan.fail('the time can\'t be read: RFC 3339, a Unix time or a duration was expected', at)
+    if (moment === undefined)
+      this.scan.fail("the time can't be read: RFC 3339, a Unix time or a duration was expected", at)
     const shift = this.#offsetMs()
     return { kind: 'time', span: { fromMs: moment.ms - shift, toMs: moment.ms + (moment.widthMs || 1e-6) - shift } }
   }
@@ -297,10 +403,24 @@ export class FilterParser {
     this.scan.at += match[0].length
     const offsetMs = this.#offsetMs()
     if (name === 'day_range') {
-      const minutes = (text: string): number => { const [h, m] = text.split(':').map(Number); return (h! * 60 + (m ?? 0)) * 60_000 }
-      return { kind: 'day-range', fromMs: minutes(match[2]!) + (match[1] === '(' ? 1 : 0), toMs: minutes(match[3]!) + (match[4] === ']' ? 1 : 0), offsetMs }
+      const minutes = (text: string): number => {
+        const [h, m] = text.split(':').map(Number)
+        return (h! * 60 + (m ?? 0)) * 60_000
+      }
+      return {
+        kind: 'day-range',
+        fromMs: minutes(match[2]!) + (match[1] === '(' ? 1 : 0),
+        toMs: minutes(match[3]!) + (match[4] === ']' ? 1 : 0),
+        offsetMs,
+      }
     }
-    const day = (text: string): number => ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'].indexOf(text.slice(0, 3).toLowerCase())
-    return { kind: 'week-range', fromDay: day(match[2]!) + (match[1] === '(' ? 1 : 0), toDay: day(match[3]!) - (match[4] === ')' ? 1 : 0), offsetMs }
+    const day = (text: string): number =>
+      ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'].indexOf(text.slice(0, 3).toLowerCase())
+    return {
+      kind: 'week-range',
+      fromDay: day(match[2]!) + (match[1] === '(' ? 1 : 0),
+      toDay: day(match[3]!) - (match[4] === ')' ? 1 : 0),
+      offsetMs,
+    }
   }
 }

@@ -1,7 +1,25 @@
 /** Values of fields as numbers: plain ones, sizes, durations (nanoseconds), IPv4 addresses and times. */
 import { parseSpanMs } from './times.ts'
 
-const sizes: Readonly<Record<string, number>> = { K: 1e3, KB: 1e3, M: 1e6, MB: 1e6, G: 1e9, GB: 1e9, T: 1e12, TB: 1e12, Ki: 1024, KiB: 1024, Mi: 1024 ** 2, MiB: 1024 ** 2, Gi: 1024 ** 3, GiB: 1024 ** 3, Ti: 1024 ** 4, TiB: 1024 ** 4, B: 1 }
+const sizes: Readonly<Record<string, number>> = {
+  K: 1e3,
+  KB: 1e3,
+  M: 1e6,
+  MB: 1e6,
+  G: 1e9,
+  GB: 1e9,
+  T: 1e12,
+  TB: 1e12,
+  Ki: 1024,
+  KiB: 1024,
+  Mi: 1024 ** 2,
+  MiB: 1024 ** 2,
+  Gi: 1024 ** 3,
+  GiB: 1024 ** 3,
+  Ti: 1024 ** 4,
+  TiB: 1024 ** 4,
+  B: 1,
+}
 
 export function ipv4(text: string): number | undefined {
   const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text)

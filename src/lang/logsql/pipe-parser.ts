@@ -20,7 +20,10 @@ export class PipeParser {
   /** A field's name, with a star at its end where that is allowed. */
   #name(): string {
     const name = this.scan.is('*') ? '' : this.scan.value('a field')
-    if (this.scan.text[this.scan.at] === '*') { this.scan.at++; return `${name}*` }
+    if (this.scan.text[this.scan.at] === '*') {
+      this.scan.at++
+      return `${name}*`
+    }
     return name
   }
 
@@ -58,34 +61,86 @@ export class PipeParser {
     }
   }
 
-  #as(fallback: string): string { return this.scan.take('as') ? this.scan.value('a field') : fallback }
+  #as(fallback: string): string {
+    return this.scan.take('as') ? this.scan.value('a field') : fallback
+  }
 
   pipe(): Pipe {
     const word = this.scan.peekWord().toLowerCase()
     const at = this.scan.at
     this.scan.at += word.length
     switch (word) {
-      case 'fields': case 'keep': return { kind: 'fields', names: this.#names() }
-      case 'delete': case 'del': case 'drop': case 'rm': return { kind: 'delete', names: this.#names() }
-      case 'decolorize': return { kind: 'decolorize', names: this.#isEndOfPipe() ? ['_msg'] : this.#names() }
-      case 'copy': case 'cp': return { kind: 'copy', pairs: this.#pairs() }
-      case 'rename': case 'mv': return { kind: 'rename', pairs: this.#pairs() }
-      case 'filter': case 'where': return { kind: 'filter', filter: this.filters.or('_msg') }
-      case 'limit': case 'head': return { kind: 'limit', count: this.#isEndOfPipe() ? 10 : this.scan.number('a count') }
-      case 'offset': case 'skip': return { kind: 'offset', count: this.scan.number('a count') }
-      case 'sample': return { kind: 'sample', count: this.scan.number('a count') }
-      case 'sort': case 'order': return this.#sort()
-      case 'first': case 'last': return this.#firstOrLast(word)
-      case 'stats': return this.#stats()
-      case 'uniq': return this.#uniq()
-      case 'top': return this.#top()
-      case 'extract': { const condition = this.#condition(); const parts = this.#formatParts(this.scan.value('a pattern')); const from = this.scan.take('from') ? this.scan.value('a field') : '_msg'; return { kind: 'extract', parts, from, condition, ...this.#flags() } }
-      case 'extract_regexp': { const condition = this.#condition(); const source = this.scan.regularExpression(); const from = this.scan.take('from') ? this.scan.value('a field') : '_msg'; return { kind: 'extract-regexp', source, from, condition, ...this.#flags() } }
-      case 'unpack_json': case 'unpack_logfmt': case 'unpack_syslog': case 'unpack_words': return this.#unpack(word.slice(7) as 'json' | 'logfmt' | 'syslog' | 'words')
-      case 'pack_json': case 'pack_logfmt': { const fields = this.scan.take('fields') ? this.#groupNames() : []; return { kind: 'pack', format: word === 'pack_json' ? 'json' : 'logfmt', fields, as: this.#as('_msg') } }
-      case 'format': { const condition = this.#condition(); const parts = this.#formatParts(this.scan.value('a text')); return { kind: 'format', parts, as: this.#as('_msg'), condition, ...this.#flags() } }
-      case 'math': case 'eval': return this.#math()
-      case 'replace': case 'replace_regexp': {
+      case 'fields':
+      case 'keep':
+        return { kind: 'fields', names: this.#names() }
+      case 'delete':
+      case 'del':
+      case 'drop':
+      case 'rm':
+        return { kind: 'delete', names: this.#names() }
+      case 'decolorize':
+        return { kind: 'decolorize', names: this.#isEndOfPipe() ? ['_msg'] : this.#names() }
+      case 'copy':
+      case 'cp':
+        return { kind: 'copy', pairs: this.#pairs() }
+      case 'rename':
+      case 'mv':
+        return { kind: 'rename', pairs: this.#pairs() }
+      case 'filter':
+      case 'where':
+        return { kind: 'filter', filter: this.filters.or('_msg') }
+      case 'limit':
+      case 'head':
+        return { kind: 'limit', count: this.#isEndOfPipe() ? 10 : this.scan.number('a count') }
+      case 'offset':
+      case 'skip':
+        return { kind: 'offset', count: this.scan.number('a count') }
+      case 'sample':
+        return { kind: 'sample', count: this.scan.number('a count') }
+      case 'sort':
+      case 'order':
+        return this.#sort()
+      case 'first':
+      case 'last':
+        return this.#firstOrLast(word)
+      case 'stats':
+        return this.#stats()
+      case 'uniq':
+        return this.#uniq()
+      case 'top':
+        return this.#top()
+      case 'extract': {
+        const condition = this.#condition()
+        const parts = this.#formatParts(this.scan.value('a pattern'))
+        const from = this.scan.take('from') ? this.scan.value('a field') : '_msg'
+        return { kind: 'extract', parts, from, condition, ...this.#flags() }
+      }
+      case 'extract_regexp': {
+        const condition = this.#condition()
+        const source = this.scan.regularExpression()
+        const from = this.scan.take('from') ? this.scan.value('a field') : '_msg'
+        return { kind: 'extract-regexp', source, from, condition, ...this.#flags() }
+      }
+      case 'unpack_json':
+      case 'unpack_logfmt':
+      case 'unpack_syslog':
+      case 'unpack_words':
+        return this.#unpack(word.slice(7) as 'json' | 'logfmt' | 'syslog' | 'words')
+      case 'pack_json':
+      case 'pack_logfmt': {
+        const fields = this.scan.take('fields') ? this.#groupNames() : []
+        return { kind: 'pack', format: word === 'pack_json' ? 'json' : 'logfmt', fields, as: this.#as('_msg') }
+      }
+      case 'format': {
+        const condition = this.#condition()
+        const parts = this.#formatParts(this.scan.value('a text'))
+        return { kind: 'format', parts, as: this.#as('_msg'), condition, ...this.#flags() }
+      }
+      case 'math':
+      case 'eval':
+        return this.#math()
+      case 'replace':
+      case 'replace_regexp': {
         const condition = this.#condition()
         this.scan.expect('(')
         const old = word === 'replace' ? this.scan.value('what to replace') : this.scan.regularExpression()
@@ -97,9 +152,14 @@ export class PipeParser {
         if (word === 'replace') return { kind: 'replace', old, fresh, field, limit, condition }
         return { kind: 'replace-regexp', source: old, fresh, field, limit, condition }
       }
-      case 'field_names': return { kind: 'field-names', as: this.#as('name') }
-      case 'blocks_count': return { kind: 'blocks-count', as: this.#as('blocks_count') }
-      case 'field_values': { const field = this.scan.value('a field'); return { kind: 'field-values', field, limit: this.scan.take('limit') ? this.scan.number('a count') : 0 } }
+      case 'field_names':
+        return { kind: 'field-names', as: this.#as('name') }
+      case 'blocks_count':
+        return { kind: 'blocks-count', as: this.#as('blocks_count') }
+      case 'field_values': {
+        const field = this.scan.value('a field')
+        return { kind: 'field-values', field, limit: this.scan.take('limit') ? this.scan.number('a count') : 0 }
+      }
       case 'facets': {
         const pipe = { kind: 'facets' as const, limit: 10, maxValues: 1000, keepsConstant: false }
         if (/^\s*\d/.test(this.scan.text.slice(this.scan.at))) pipe.limit = this.scan.number('a count')
@@ -110,22 +170,60 @@ export class PipeParser {
           else return pipe
         }
       }
-      case 'unroll': { this.#condition(); this.scan.take('by'); return { kind: 'unroll', fields: this.scan.is('(') ? this.#groupNames() : this.#names() } }
-      case 'len': case 'hash': case 'json_array_len': { const [field = '_msg'] = this.#groupNames(); return { kind: word === 'len' ? 'length' : word === 'hash' ? 'hash' : 'json-array-length', field, as: this.#as(field) } }
-      case 'collapse_nums': { this.#condition(); const field = this.scan.take('at') ? this.scan.value('a field') : '_msg'; this.scan.take('prettify'); return { kind: 'collapse-numbers', field } }
-      case 'drop_empty_fields': return { kind: 'drop-empty' }
+      case 'unroll': {
+        this.#condition()
+        this.scan.take('by')
+        return { kind: 'unroll', fields: this.scan.is('(') ? this.#groupNames() : this.#names() }
+      }
+      case 'len':
+      case 'hash':
+      case 'json_array_len': {
+        const [field = '_msg'] = this.#groupNames()
+        return {
+          kind: word === 'len' ? 'length' : word === 'hash' ? 'hash' : 'json-array-length',
+          field,
+          as: this.#as(field),
+        }
+      }
+      case 'collapse_nums': {
+        this.#condition()
+        const field = this.scan.take('at') ? this.scan.value('a field') : '_msg'
+        this.scan.take('prettify')
+        return { kind: 'collapse-numbers', field }
+      }
+      case 'drop_empty_fields':
+        return { kind: 'drop-empty' }
       case 'join': {
         this.scan.take('by')
-        const by = this.#groupNames(), query = this.#subquery()
+        const by = this.#groupNames(),
+          query = this.#subquery()
         const isInner = this.scan.take('inner')
         return { kind: 'join', by, query, isInner, prefix: this.scan.take('prefix') ? this.scan.value('a prefix') : '' }
       }
-      case 'union': return { kind: 'union', query: this.#subquery() }
-      case 'stream_context': return this.#streamContext()
-      case 'running_stats': case 'total_stats': { const { by, calls } = this.#statsParts(runningNames); return { kind: word === 'running_stats' ? 'running-stats' : 'total-stats', by, calls } }
-      case 'split': { const separator = this.scan.value('a separator'); const field = this.scan.take('from') ? this.scan.value('a field') : '_msg'; return { kind: 'split', separator, field, as: this.#as(field) } }
-      case 'set_stream_fields': { const condition = this.#condition(); return { kind: 'set-stream-fields', names: this.#names(), condition } }
-      case 'time_add': { const at = this.scan.at, ns = toNumber(this.scan.scalar('a duration')); if (Number.isNaN(ns)) this.scan.fail('a duration was expected', at); return { kind: 'time-add', ns, field: this.scan.take('at') ? this.scan.value('a field') : '_time' } }
+      case 'union':
+        return { kind: 'union', query: this.#subquery() }
+      case 'stream_context':
+        return this.#streamContext()
+      case 'running_stats':
+      case 'total_stats': {
+        const { by, calls } = this.#statsParts(runningNames)
+        return { kind: word === 'running_stats' ? 'running-stats' : 'total-stats', by, calls }
+      }
+      case 'split': {
+        const separator = this.scan.value('a separator')
+        const field = this.scan.take('from') ? this.scan.value('a field') : '_msg'
+        return { kind: 'split', separator, field, as: this.#as(field) }
+      }
+      case 'set_stream_fields': {
+        const condition = this.#condition()
+        return { kind: 'set-stream-fields', names: this.#names(), condition }
+      }
+      case 'time_add': {
+        const at = this.scan.at,
+          ns = toNumber(this.scan.scalar('a duration'))
+        if (Number.isNaN(ns)) this.scan.fail('a duration was expected', at)
+        return { kind: 'time-add', ns, field: this.scan.take('at') ? this.scan.value('a field') : '_time' }
+      }
       default:
         // A stats function may stand alone, and a filter too.
         this.scan.at = at
@@ -147,12 +245,20 @@ export class PipeParser {
     for (;;) {
       if (this.scan.take('before')) pipe.before = this.scan.number('a count')
       else if (this.scan.take('after')) pipe.after = this.scan.number('a count')
-      else if (this.scan.take('time_window')) { const at = this.scan.at; pipe.windowMs = toNumber(this.scan.scalar('a duration')) / 1e6; if (Number.isNaN(pipe.windowMs)) this.scan.fail('a duration was expected', at) } else return pipe
+      else if (this.scan.take('time_window')) {
+        const at = this.scan.at
+        pipe.windowMs = toNumber(this.scan.scalar('a duration')) / 1e6
+        if (Number.isNaN(pipe.windowMs)) this.scan.fail('a duration was expected', at)
+      } else return pipe
     }
   }
 
-  #isStatsCall(word: string): boolean { return statsNames.has(word) && this.scan.text[this.scan.at + word.length] === '(' || word === 'by' }
-  #isEndOfPipe(): boolean { return this.scan.atEnd() || this.scan.is('|') || this.scan.is(')') }
+  #isStatsCall(word: string): boolean {
+    return (statsNames.has(word) && this.scan.text[this.scan.at + word.length] === '(') || word === 'by'
+  }
+  #isEndOfPipe(): boolean {
+    return this.scan.atEnd() || this.scan.is('|') || this.scan.is(')')
+  }
 
   #pairs(): [string, string][] {
     const pairs: [string, string][] = []
@@ -177,14 +283,25 @@ export class PipeParser {
   }
 
   #sort(): Pipe {
-    const pipe = { kind: 'sort' as const, keys: this.#sortKeys(), isDescending: false, offset: 0, limit: Infinity, rank: undefined as string | undefined, partitionBy: [] as string[] }
+    const pipe = {
+      kind: 'sort' as const,
+      keys: this.#sortKeys(),
+      isDescending: false,
+      offset: 0,
+      limit: Infinity,
+      rank: undefined as string | undefined,
+      partitionBy: [] as string[],
+    }
     for (;;) {
       if (this.scan.take('desc')) pipe.isDescending = true
       else if (this.scan.take('asc')) pipe.isDescending = false
       else if (this.scan.take('offset')) pipe.offset = this.scan.number('a count')
       else if (this.scan.take('limit')) pipe.limit = this.scan.number('a count')
       else if (this.scan.take('rank')) pipe.rank = this.#as('rank')
-      else if (this.scan.take('partition')) { this.scan.expect('by'); pipe.partitionBy = this.#groupNames() } else return pipe
+      else if (this.scan.take('partition')) {
+        this.scan.expect('by')
+        pipe.partitionBy = this.#groupNames()
+      } else return pipe
     }
   }
 
@@ -192,7 +309,15 @@ export class PipeParser {
     const limit = /^\s*\d/.test(this.scan.text.slice(this.scan.at)) ? this.scan.number('a count') : 1
     const keys = this.#sortKeys()
     const partitionBy = this.scan.take('partition') ? (this.scan.expect('by'), this.#groupNames()) : []
-    return { kind: 'sort', keys, isDescending: word === 'last', offset: 0, limit, rank: this.scan.take('rank') ? this.#as('rank') : undefined, partitionBy }
+    return {
+      kind: 'sort',
+      keys,
+      isDescending: word === 'last',
+      offset: 0,
+      limit,
+      rank: this.scan.take('rank') ? this.#as('rank') : undefined,
+      partitionBy,
+    }
   }
 
   #uniq(): Pipe {
@@ -302,7 +427,8 @@ export class PipeParser {
       }
     }
     const calls: StatsCall[] = []
-    do calls.push(this.#statsCall(names)); while (this.scan.take(','))
+    do calls.push(this.#statsCall(names))
+    while (this.scan.take(','))
     return { by, calls }
   }
 
@@ -319,7 +445,16 @@ export class PipeParser {
   #bucket(field: string): number {
     const at = this.scan.at
     const text = this.scan.scalar('the width of a bucket')
-    const units: Readonly<Record<string, number>> = { nanosecond: 1, microsecond: 1e3, millisecond: 1e6, second: 1e9, minute: 6e10, hour: 3.6e12, day: 8.64e13, week: 6.048e14 }
+    const units: Readonly<Record<string, number>> = {
+      nanosecond: 1,
+      microsecond: 1e3,
+      millisecond: 1e6,
+      second: 1e9,
+      minute: 6e10,
+      hour: 3.6e12,
+      day: 8.64e13,
+      week: 6.048e14,
+    }
     const width = units[text] ?? (text.startsWith('/') ? toNumber(text.slice(1)) : toNumber(text))
     if (!(Math.abs(width) > 0)) this.scan.fail(`${JSON.stringify(text)} is no width of a bucket of ${field}`, at)
     return width
@@ -332,7 +467,10 @@ export class PipeParser {
     let parameter: number | undefined
     this.scan.expect('(')
     const args: string[] = []
-    if (name === 'quantile') { parameter = this.scan.number('the quantile'); this.scan.take(',') }
+    if (name === 'quantile') {
+      parameter = this.scan.number('the quantile')
+      this.scan.take(',')
+    }
     while (!this.scan.take(')')) {
       args.push(this.#name())
       if (!this.scan.is(')')) this.scan.expect(',')
@@ -341,11 +479,50 @@ export class PipeParser {
     const limit = this.scan.take('limit') ? this.scan.number('a count') : undefined
     const condition = this.#condition()
     const isNamed = this.scan.take('as') || (!this.#isEndOfPipe() && !this.scan.is(','))
-    return { name, args: args.filter(a => a !== '*'), limit, parameter, condition, as: isNamed ? this.scan.value('a name') : text }
+    return {
+      name,
+      args: args.filter(a => a !== '*'),
+      limit,
+      parameter,
+      condition,
+      as: isNamed ? this.scan.value('a name') : text,
+    }
   }
 }
 
-export const statsNames: ReadonlySet<string> = new Set(['avg', 'count', 'count_empty', 'count_uniq', 'count_uniq_hash', 'histogram', 'max', 'median', 'min', 'quantile', 'rate', 'rate_sum', 'row_any', 'row_max', 'row_min', 'stddev', 'sum', 'sum_len', 'uniq_values', 'values', 'json_values'])
+export const statsNames: ReadonlySet<string> = new Set([
+  'avg',
+  'count',
+  'count_empty',
+  'count_uniq',
+  'count_uniq_hash',
+  'histogram',
+  'max',
+  'median',
+  'min',
+  'quantile',
+  'rate',
+  'rate_sum',
+  'row_any',
+  'row_max',
+  'row_min',
+  'stddev',
+  'sum',
+  'sum_len',
+  'uniq_values',
+  'values',
+  'json_values',
+])
 /** What makes sense of the rows up to one. */
 export const runningNames: ReadonlySet<string> = new Set(['count', 'sum', 'min', 'max', 'first', 'last'])
-export const mathNames: ReadonlySet<string> = new Set(['abs', 'ceil', 'exp', 'floor', 'ln', 'max', 'min', 'now', 'round'])
+export const mathNames: ReadonlySet<string> = new Set([
+  'abs',
+  'ceil',
+  'exp',
+  'floor',
+  'ln',
+  'max',
+  'min',
+  'now',
+  'round',
+])

@@ -14,7 +14,13 @@ export class QueryScanner {
     this.text = text
   }
 
-  fail(message: string, at = this.at): never { throw new BadQueryError(`cannot parse the query at position ${at + 1}: ${message}; context: [${this.text.slice(Math.max(0, at - 20), at)}⟨here⟩${this.text.slice(at, at + 20)}]`, at, this.text.length) }
+  fail(message: string, at = this.at): never {
+    throw new BadQueryError(
+      `cannot parse the query at position ${at + 1}: ${message}; context: [${this.text.slice(Math.max(0, at - 20), at)}⟨here⟩${this.text.slice(at, at + 20)}]`,
+      at,
+      this.text.length,
+    )
+  }
 
   skip(): void {
     for (;;) {
@@ -38,7 +44,9 @@ export class QueryScanner {
     return true
   }
 
-  expect(what: string): void { if (!this.take(what)) this.fail(`${JSON.stringify(what)} was expected`) }
+  expect(what: string): void {
+    if (!this.take(what)) this.fail(`${JSON.stringify(what)} was expected`)
+  }
 
   peekWord(): string {
     this.skip()
@@ -47,8 +55,14 @@ export class QueryScanner {
     return this.text.slice(this.at, end)
   }
 
-  atEnd(): boolean { this.skip(); return this.at >= this.text.length }
-  isQuote(): boolean { this.skip(); return /["'`]/.test(this.text[this.at] ?? '') }
+  atEnd(): boolean {
+    this.skip()
+    return this.at >= this.text.length
+  }
+  isQuote(): boolean {
+    this.skip()
+    return /["'`]/.test(this.text[this.at] ?? '')
+  }
 
   quoted(): string {
     const mark = this.text[this.at]!
@@ -59,10 +73,16 @@ export class QueryScanner {
       if (char === undefined) this.fail('a quoted text does not end', start)
       this.at++
       if (char === mark) return out
-      if (char !== '\\' || mark === '`') { out += char; continue }
+      if (char !== '\\' || mark === '`') {
+        out += char
+        continue
+      }
       const next = this.text[this.at++] ?? ''
       const code = /^(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4}))/.exec(this.text.slice(this.at - 1, this.at + 6))
-      if (code !== null) { out += String.fromCharCode(Number.parseInt(code[1] ?? code[2]!, 16)); this.at += code[0].length - 1 } else out += ({ n: '\n', t: '\t', r: '\r' } as Record<string, string | undefined>)[next] ?? next
+      if (code !== null) {
+        out += String.fromCharCode(Number.parseInt(code[1] ?? code[2]!, 16))
+        this.at += code[0].length - 1
+      } else out += ({ n: '\n', t: '\t', r: '\r' } as Record<string, string | undefined>)[next] ?? next
     }
   }
 

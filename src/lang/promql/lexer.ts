@@ -3,13 +3,65 @@ import { BadQueryError } from '#core/errors.ts'
 import { parseDurationMs } from '#core/duration.ts'
 import { quote } from '#core/text.ts'
 
-export type TokenKind = 'end' | 'identifier' | 'metric-identifier' | 'string' | 'number' | 'duration' | 'keyword' | 'aggregator' | 'operator' | 'symbol' | 'error'
+export type TokenKind =
+  | 'end'
+  | 'identifier'
+  | 'metric-identifier'
+  | 'string'
+  | 'number'
+  | 'duration'
+  | 'keyword'
+  | 'aggregator'
+  | 'operator'
+  | 'symbol'
+  | 'error'
 
 /** An `error` token ends the stream; its `value` is the message, and it matters only if the parser gets that far. `text` is what stood there, except for keywords, aggregators and operators, where it is lower case; `value` is a string's content. */
-export interface Token { kind: TokenKind; text: string; raw: string; value: string; number: number; from: number; to: number }
+export interface Token {
+  kind: TokenKind
+  text: string
+  raw: string
+  value: string
+  number: number
+  from: number
+  to: number
+}
 
-const keywords = new Set(['offset', 'by', 'without', 'on', 'ignoring', 'group_left', 'group_right', 'bool', 'start', 'end', 'step', 'range', 'anchored', 'smoothed', 'fill', 'fill_left', 'fill_right'])
-const aggregators = new Set(['sum', 'avg', 'count', 'min', 'max', 'group', 'stddev', 'stdvar', 'topk', 'bottomk', 'count_values', 'quantile', 'limitk', 'limit_ratio'])
+const keywords = new Set([
+  'offset',
+  'by',
+  'without',
+  'on',
+  'ignoring',
+  'group_left',
+  'group_right',
+  'bool',
+  'start',
+  'end',
+  'step',
+  'range',
+  'anchored',
+  'smoothed',
+  'fill',
+  'fill_left',
+  'fill_right',
+])
+const aggregators = new Set([
+  'sum',
+  'avg',
+  'count',
+  'min',
+  'max',
+  'group',
+  'stddev',
+  'stdvar',
+  'topk',
+  'bottomk',
+  'count_values',
+  'quantile',
+  'limitk',
+  'limit_ratio',
+])
 const wordOperators = new Set(['and', 'or', 'unless', 'atan2'])
 
 const identifierShape = /[a-zA-Z_:][a-zA-Z0-9_:]*/y
@@ -31,11 +83,20 @@ export function tokenize(query: string): Token[] {
 function scan(query: string, tokens: Token[]): void {
   let at = 0
   const nesting: string[] = []
-  const push = (kind: TokenKind, from: number, to: number, text = query.slice(from, to), value = '', number = 0): void => {
+  const push = (
+    kind: TokenKind,
+    from: number,
+    to: number,
+    text = query.slice(from, to),
+    value = '',
+    number = 0,
+  ): void => {
     tokens.push({ kind, text, raw: query.slice(from, to), value, number, from, to })
     at = to
   }
-  const fail = (message: string, from: number, to = from + 1): never => { throw new BadQueryError(message, from, to) }
+  const fail = (message: string, from: number, to = from + 1): never => {
+    throw new BadQueryError(message, from, to)
+  }
   for (;;) {
     while (at < query.length && /[ \t\n\r]/.test(query[at]!)) at++
     if (at >= query.length) break
@@ -54,15 +115,31 @@ function scan(query: string, tokens: Token[]): void {
     identifierShape.lastIndex = at
     const word = identifierShape.exec(query)?.[0]
     if (word !== undefined && (!word.startsWith(':') || (nesting.at(-1) !== '[' && !inBraces))) {
-      if (inBraces && word.includes(':')) { push('identifier', at, at + word.indexOf(':')); continue }
+      if (inBraces && word.includes(':')) {
+        push('identifier', at, at + word.indexOf(':'))
+        continue
+      }
       pushWord(word)
       continue
     }
     const inBrackets = nesting.includes('[')
-    if (inBraces && !'=!,}'.includes(char)) { if (char === '{') fail("unexpected left brace '{'", at); fail(`unexpected character inside braces: '${String.fromCodePoint(query.codePointAt(at)!)}'`, at) }
-    if (/[0-9]/.test(char) || (char === '.' && next !== undefined && /[0-9]/.test(next))) { pushNumber(); continue }
+    if (inBraces && !'=!,}'.includes(char)) {
+      if (char === '{') fail("unexpected left brace '{'", at)
+      fail(`unexpected character inside braces: '${String.fromCodePoint(query.codePointAt(at)!)}'`, at)
+    }
+    if (/[0-9]/.test(char) || (char === '.' && next !== undefined && /[0-9]/.test(next))) {
+      pushNumber()
+      continue
+    }
     const two = query.slice(at, at + 2)
-    if (two === '!=' || (inBraces && (two === '=~' || two === '!~')) || (!inBraces && two === '==') || two === '<=' || two === '>=' || (!inBraces && (two === '</' || two === '>/'))) {
+    if (
+      two === '!=' ||
+      (inBraces && (two === '=~' || two === '!~')) ||
+      (!inBraces && two === '==') ||
+      two === '<=' ||
+      two === '>=' ||
+      (!inBraces && (two === '</' || two === '>/'))
+    ) {
       push('operator', at, at + 2)
       continue
     }
@@ -72,7 +149,10 @@ function scan(query: string, tokens: Token[]): void {
       continue
     }
     if (char === '!') fail(`unexpected character after '!'${inBraces ? ' inside braces' : ''}: '${next ?? ''}'`, at)
-    if ('+-*/%^<>'.includes(char) && !inBraces) { push('operator', at, at + 1); continue }
+    if ('+-*/%^<>'.includes(char) && !inBraces) {
+      push('operator', at, at + 1)
+      continue
+    }
     if ('([{'.includes(char)) {
       if (char === '{' && inBraces) fail("unexpected left brace '{'", at)
       if (char === '[' && nesting.at(-1) === '[') fail("unexpected left bracket '['", at)
@@ -84,21 +164,29 @@ function scan(query: string, tokens: Token[]): void {
       if (char === '}' && !inBraces) fail(`unexpected character: '}'`, at)
       const open = nesting.pop()
       // The reference implementation notices a parenthesis too many when it is behind it.
-      if (open === undefined || '([{'.indexOf(open) !== ')]}'.indexOf(char)) fail(`unexpected right ${char === ')' ? 'parenthesis' : 'bracket'} '${char}'`, char === ')' ? at + 1 : at)
+      if (open === undefined || '([{'.indexOf(open) !== ')]}'.indexOf(char))
+        fail(`unexpected right ${char === ')' ? 'parenthesis' : 'bracket'} '${char}'`, char === ')' ? at + 1 : at)
       push('symbol', at, at + 1)
       continue
     }
-    if (char === ',' || char === '@') { push('symbol', at, at + 1); continue }
+    if (char === ',' || char === '@') {
+      push('symbol', at, at + 1)
+      continue
+    }
     if (char === ':') {
       if (inBraces) fail(`unexpected character inside braces: ':'`, at)
       if (nesting.at(-1) !== '[') fail(`unexpected colon ':'`, at)
       push('symbol', at, at + 1)
       continue
     }
-    fail(`unexpected character${inBrackets ? ' in duration expression' : ''}: '${String.fromCodePoint(query.codePointAt(at)!)}'`, at)
+    fail(
+      `unexpected character${inBrackets ? ' in duration expression' : ''}: '${String.fromCodePoint(query.codePointAt(at)!)}'`,
+      at,
+    )
   }
   const open = nesting.pop()
-  if (nesting.includes('[') || open === '[') fail('unexpected end of input in duration expression', query.length, query.length)
+  if (nesting.includes('[') || open === '[')
+    fail('unexpected end of input in duration expression', query.length, query.length)
   if (open === '(') fail('unclosed left parenthesis', query.length, query.length)
   if (open === '{') fail('unexpected end of input inside braces', query.length, query.length)
   push('end', query.length, query.length)
@@ -107,12 +195,30 @@ function scan(query: string, tokens: Token[]): void {
     const lower = word.toLowerCase()
     const to = at + word.length
     if (!word.includes(':')) {
-      if (nesting.at(-1) === '{') { push('identifier', at, to); return }
-      if (wordOperators.has(lower)) { push('operator', at, to, lower); return }
-      if (aggregators.has(lower)) { push('aggregator', at, to, lower); return }
-      if (keywords.has(lower)) { push('keyword', at, to, lower); return }
-      if (lower === 'inf') { push('number', at, to, word, '', Infinity); return }
-      if (lower === 'nan') { push('number', at, to, word, '', NaN); return }
+      if (nesting.at(-1) === '{') {
+        push('identifier', at, to)
+        return
+      }
+      if (wordOperators.has(lower)) {
+        push('operator', at, to, lower)
+        return
+      }
+      if (aggregators.has(lower)) {
+        push('aggregator', at, to, lower)
+        return
+      }
+      if (keywords.has(lower)) {
+        push('keyword', at, to, lower)
+        return
+      }
+      if (lower === 'inf') {
+        push('number', at, to, word, '', Infinity)
+        return
+      }
+      if (lower === 'nan') {
+        push('number', at, to, word, '', NaN)
+        return
+      }
     }
     push(word.includes(':') ? 'metric-identifier' : 'identifier', at, to)
   }
@@ -135,7 +241,8 @@ function scan(query: string, tokens: Token[]): void {
     }
     if (query[end] === '.') fail(`bad number or duration syntax: ${quote(query.slice(at, end + 1))}`, at, end + 1)
     const number = parseNumber(text)
-    if (number === Infinity) fail(`error parsing number: strconv.ParseFloat: parsing ${quote(text)}: value out of range`, at, end)
+    if (number === Infinity)
+      fail(`error parsing number: strconv.ParseFloat: parsing ${quote(text)}: value out of range`, at, end)
     push('number', at, end, text, '', number)
   }
 }
@@ -153,7 +260,9 @@ function durationProblem(text: string): string {
   return 'duration out of range'
 }
 
-function isWordCharacter(char: string | undefined): boolean { return char !== undefined && /[a-zA-Z0-9_]/.test(char) }
+function isWordCharacter(char: string | undefined): boolean {
+  return char !== undefined && /[a-zA-Z0-9_]/.test(char)
+}
 
 /** Go's ParseInt with base 0, then ParseFloat: a leading zero means octal where the digits allow it. */
 function parseNumber(text: string): number {
@@ -162,7 +271,18 @@ function parseNumber(text: string): number {
   return Number(plain)
 }
 
-const simpleEscapes: Record<string, string> = { a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v', '\\': '\\', "'": "'", '"': '"' }
+const simpleEscapes: Record<string, string> = {
+  a: '\x07',
+  b: '\b',
+  f: '\f',
+  n: '\n',
+  r: '\r',
+  t: '\t',
+  v: '\v',
+  '\\': '\\',
+  "'": "'",
+  '"': '"',
+}
 
 /** Bytes of \x and octal escapes; those that are not UTF-8 become lone surrogates, which no label name may contain. */
 function fromEscapedBytes(bytes: readonly number[]): string {
@@ -176,7 +296,8 @@ function badEscape(query: string, at: number, count: number, digit: RegExp): str
   for (let i = at; i < at + count; i++) {
     const char = query[i]
     if (char === undefined) return 'escape sequence not terminated'
-    if (!digit.test(char)) return `illegal character U+${char.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')} '${char}' in escape sequence`
+    if (!digit.test(char))
+      return `illegal character U+${char.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')} '${char}' in escape sequence`
   }
   return 'escape sequence is an invalid Unicode code point'
 }
@@ -191,35 +312,55 @@ function readString(query: string, from: number): { value: string; to: number } 
   }
   let value = ''
   const bytes: number[] = []
-  const flush = (): void => { if (bytes.length > 0) { value += fromEscapedBytes(bytes); bytes.length = 0 } }
+  const flush = (): void => {
+    if (bytes.length > 0) {
+      value += fromEscapedBytes(bytes)
+      bytes.length = 0
+    }
+  }
   for (let at = from + 1; ;) {
     const char = query[at]
     if (char === undefined || char === '\n') throw new BadQueryError('unterminated quoted string', from, at)
-    if (char === delimiter) { flush(); return { value, to: at + 1 } }
-    if (char !== '\\') { flush(); value += char; at++; continue }
+    if (char === delimiter) {
+      flush()
+      return { value, to: at + 1 }
+    }
+    if (char !== '\\') {
+      flush()
+      value += char
+      at++
+      continue
+    }
     const escape = query[at + 1]
     if (escape === undefined) throw new BadQueryError('escape sequence not terminated', from, at)
     const digits = escape === 'x' ? 2 : escape === 'u' ? 4 : escape === 'U' ? 8 : 0
     if (digits > 0) {
       const hex = query.slice(at + 2, at + 2 + digits)
-      if (!/^[0-9a-fA-F]+$/.test(hex) || hex.length < digits) throw new BadQueryError(badEscape(query, at + 2, digits, /[0-9a-fA-F]/), from, at + 2)
+      if (!/^[0-9a-fA-F]+$/.test(hex) || hex.length < digits)
+        throw new BadQueryError(badEscape(query, at + 2, digits, /[0-9a-fA-F]/), from, at + 2)
       const code = Number.parseInt(hex, 16)
       if (escape === 'x') bytes.push(code)
       else {
-        if (code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) throw new BadQueryError('escape sequence is an invalid Unicode code point', from, at + 2)
+        if (code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
+          throw new BadQueryError('escape sequence is an invalid Unicode code point', from, at + 2)
         flush()
         value += String.fromCodePoint(code)
       }
       at += 2 + digits
     } else if (/[0-7]/.test(escape)) {
       const octal = query.slice(at + 1, at + 4)
-      if (!/^[0-7]{3}$/.test(octal) || Number.parseInt(octal, 8) > 255) throw new BadQueryError(badEscape(query, at + 1, 3, /[0-7]/), from, at + 2)
+      if (!/^[0-7]{3}$/.test(octal) || Number.parseInt(octal, 8) > 255)
+        throw new BadQueryError(badEscape(query, at + 1, 3, /[0-7]/), from, at + 2)
       bytes.push(Number.parseInt(octal, 8))
       at += 4
     } else {
       const simple = simpleEscapes[escape]
       if (simple === undefined || (escape !== delimiter && (escape === '"' || escape === "'"))) {
-        throw new BadQueryError(`unknown escape sequence U+${escape.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')} '${escape}'`, from, at + 2)
+        throw new BadQueryError(
+          `unknown escape sequence U+${escape.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')} '${escape}'`,
+          from,
+          at + 2,
+        )
       }
       flush()
       value += simple

@@ -46,25 +46,50 @@ test('what is wrong, and where', () => {
     ['foo[5m][5m]', '1:8: parse error: ranges only allowed for vector selectors'],
     ['foo[0s]', '1:5: parse error: duration must be greater than 0'],
     ['abs(foo,)', '1:8: parse error: trailing commas not allowed in function call args'],
-    ['-"a"', '1:1: parse error: unary expression only allowed on expressions of type scalar or instant vector, got "string"'],
-    ['foo\n  + $', '2:5: parse error: unexpected character: \'$\''],
+    [
+      '-"a"',
+      '1:1: parse error: unary expression only allowed on expressions of type scalar or instant vector, got "string"',
+    ],
+    ['foo\n  + $', "2:5: parse error: unexpected character: '$'"],
     ['12x', '1:1: parse error: bad number or duration syntax: "12x"'],
   ]
-  for (const [query, message] of cases) assert.throws(() => parsePromql(query), (error: Error) => { assert.equal(error.message, message, query); return true })
+  for (const [query, message] of cases)
+    assert.throws(
+      () => parsePromql(query),
+      (error: Error) => {
+        assert.equal(error.message, message, query)
+        return true
+      },
+    )
 })
 
 test('printing gives back the same tree', () => {
   const cases: [query: string, printed: string][] = [
-    ['sum by(job)(rate(foo{a="b",c=~"x|y"}[5m]   offset 1h))', 'sum by (job) (rate(foo{a="b",c=~"x|y"}[5m] offset 1h))'],
+    [
+      'sum by(job)(rate(foo{a="b",c=~"x|y"}[5m]   offset 1h))',
+      'sum by (job) (rate(foo{a="b",c=~"x|y"}[5m] offset 1h))',
+    ],
     ['a+on(x)group_left(y)b', 'a + on (x) group_left (y) b'],
-    ['foo@1.5', 'foo @ 1.500'], ['-foo', '-foo'], ['{"a b",c="d"}', '{__name__="a b",c="d"}'], ['foo[1d:5m] @ end()', 'foo[1d:5m] @ end()'],
-    ['topk(3,foo)', 'topk(3, foo)'], ['1h30m+5', '1h30m + 5'], ['foo[(5m+step())*2]', 'foo[(5m + step()) * 2]'], ['a == bool b', 'a == bool b'], ['a + fill(0) b', 'a + fill (0) b'],
+    ['foo@1.5', 'foo @ 1.500'],
+    ['-foo', '-foo'],
+    ['{"a b",c="d"}', '{__name__="a b",c="d"}'],
+    ['foo[1d:5m] @ end()', 'foo[1d:5m] @ end()'],
+    ['topk(3,foo)', 'topk(3, foo)'],
+    ['1h30m+5', '1h30m + 5'],
+    ['foo[(5m+step())*2]', 'foo[(5m + step()) * 2]'],
+    ['a == bool b', 'a == bool b'],
+    ['a + fill(0) b', 'a + fill (0) b'],
   ]
   for (const [query, printed] of cases) {
     assert.equal(printExpr(parsePromql(query)), printed)
     assert.equal(printExpr(parsePromql(printed)), printed)
   }
-  assert.match(formatExpr(parsePromql(`sum by (a) (rate(foo{${Array.from({ length: 12 }, (_, i) => `label${i}="value"`).join(',')}}[5m]))`)), /^sum by \(a\) \(\n {2}rate\(\n {4}foo/)
+  assert.match(
+    formatExpr(
+      parsePromql(`sum by (a) (rate(foo{${Array.from({ length: 12 }, (_, i) => `label${i}="value"`).join(',')}}[5m]))`),
+    ),
+    /^sum by \(a\) \(\n {2}rate\(\n {4}foo/,
+  )
 })
 
 test('the grammar of the UI takes what we take', () => {
@@ -76,9 +101,18 @@ test('the grammar of the UI takes what we take', () => {
       // That grammar does not know two of the newest modifiers' places.
       if (query === undefined || /anchored|smoothed/.test(query)) continue
       let ours = true
-      try { parsePromql(query) } catch (error) { assert.ok(error instanceof BadQueryError); ours = false }
+      try {
+        parsePromql(query)
+      } catch (error) {
+        assert.ok(error instanceof BadQueryError)
+        ours = false
+      }
       let theirs = true
-      lezer.parse(query).iterate({ enter: node => { if (node.type.isError) theirs = false } })
+      lezer.parse(query).iterate({
+        enter: node => {
+          if (node.type.isError) theirs = false
+        },
+      })
       if (ours) assert.ok(theirs, query)
       count++
     }
@@ -87,7 +121,15 @@ test('the grammar of the UI takes what we take', () => {
 })
 
 test('mutated queries end with a tree or with a BadQueryError', () => {
-  const seeds = ['sum by (job) (rate(foo{a="b",c=~"d.*"}[5m:1m] offset 1h @ 12))', '-foo{"a.b"!="x"} ^ 2 and on (a) group_left (b) bar', 'histogram_quantile(0.9, x[1h30m])', "foo{a:b='\\x41'} @ start() smoothed", 'a + fill(0) b </ 3', 'foo[max(1m, step())]', '{"x"} 0x1F .5e-3 Inf']
+  const seeds = [
+    'sum by (job) (rate(foo{a="b",c=~"d.*"}[5m:1m] offset 1h @ 12))',
+    '-foo{"a.b"!="x"} ^ 2 and on (a) group_left (b) bar',
+    'histogram_quantile(0.9, x[1h30m])',
+    "foo{a:b='\\x41'} @ start() smoothed",
+    'a + fill(0) b </ 3',
+    'foo[max(1m, step())]',
+    '{"x"} 0x1F .5e-3 Inf',
+  ]
   const random = seededRandom(7)
   const alphabet = [...'(){}[]:,@=~!<>+-*/%^."\'`\\ \n#0159aemsxyz_é', 'by', 'offset', 'sum', '5m']
   for (let round = 0; round < 20_000; round++) {

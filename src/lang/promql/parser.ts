@@ -7,13 +7,46 @@ import { metricName } from '#core/names.ts'
 import { quote } from '#core/text.ts'
 import { Matcher, type MatchKind } from '../regex/matcher.ts'
 import { makeMatcher } from '../regex/regex.ts'
-import { isComparison, isSet, unwrap, type Aggregate, type AggregateOperator, type At, type Binary, type BinaryOperator, type Call, type Duration, type DurationExpr, type Expr, type Matching, type NumberLiteral, type ValueType, type VectorSelector } from './ast.ts'
+import {
+  isComparison,
+  isSet,
+  unwrap,
+  type Aggregate,
+  type AggregateOperator,
+  type At,
+  type Binary,
+  type BinaryOperator,
+  type Call,
+  type Duration,
+  type DurationExpr,
+  type Expr,
+  type Matching,
+  type NumberLiteral,
+  type ValueType,
+  type VectorSelector,
+} from './ast.ts'
 import { isFunctionName, signatureOf } from './functions.ts'
 import { tokenize, type Token } from './lexer.ts'
 
 const precedence: Record<BinaryOperator, number> = {
-  or: 1, and: 2, unless: 2, '==': 3, '!=': 3, '<': 3, '>': 3, '<=': 3, '>=': 3, '</': 3, '>/': 3,
-  '+': 4, '-': 4, '*': 5, '/': 5, '%': 5, atan2: 5, '^': 6,
+  or: 1,
+  and: 2,
+  unless: 2,
+  '==': 3,
+  '!=': 3,
+  '<': 3,
+  '>': 3,
+  '<=': 3,
+  '>=': 3,
+  '</': 3,
+  '>/': 3,
+  '+': 4,
+  '-': 4,
+  '*': 5,
+  '/': 5,
+  '%': 5,
+  atan2: 5,
+  '^': 6,
 }
 const multiplication = 5
 /** Deeper nesting is refused: the tree is walked by recursion. */
@@ -36,7 +69,8 @@ export function parseSelector(text: string): Matcher[] {
   return guarded(text, () => {
     const parser = new Parser(text)
     const expr = parser.parseQuery()
-    if (expr.kind !== 'selector' || expr.offset !== undefined || expr.at !== undefined) throw new BadQueryError('a series selector was expected', expr.from, expr.to)
+    if (expr.kind !== 'selector' || expr.offset !== undefined || expr.at !== undefined)
+      throw new BadQueryError('a series selector was expected', expr.from, expr.to)
     typeOf(expr)
     return expr.matchers
   })
@@ -47,7 +81,11 @@ function guarded<T>(query: string, work: () => T): T {
     return work()
   } catch (error) {
     if (!(error instanceof BadQueryError)) throw error
-    throw new BadQueryError(`${query.trim() === '' ? 'unknown position' : positionOf(query, error.from)}: parse error: ${error.message}`, error.from, error.to)
+    throw new BadQueryError(
+      `${query.trim() === '' ? 'unknown position' : positionOf(query, error.from)}: parse error: ${error.message}`,
+      error.from,
+      error.to,
+    )
   }
 }
 
@@ -77,16 +115,24 @@ class Parser {
 
   /** What is wrong with the meaning of what was read: told when all of it could be read. The first counts. */
   #problem: BadQueryError | undefined
-  #note(message: string, from: number, to: number): void { this.#problem ??= new BadQueryError(message, from, to) }
+  #note(message: string, from: number, to: number): void {
+    this.#problem ??= new BadQueryError(message, from, to)
+  }
 
   #peek(ahead = 0): Token {
     const token = this.#tokens[Math.min(this.#at + ahead, this.#tokens.length - 1)]!
     if (ahead === 0 && token.kind === 'error') throw new BadQueryError(token.value, token.from, token.to)
     return token
   }
-  #next(): Token { return this.#tokens[Math.min(this.#at++, this.#tokens.length - 1)]! }
-  #isSymbol(text: string): boolean { return this.#peek().kind === 'symbol' && this.#peek().text === text }
-  #isKeyword(text: string): boolean { return this.#peek().kind === 'keyword' && this.#peek().text === text }
+  #next(): Token {
+    return this.#tokens[Math.min(this.#at++, this.#tokens.length - 1)]!
+  }
+  #isSymbol(text: string): boolean {
+    return this.#peek().kind === 'symbol' && this.#peek().text === text
+  }
+  #isKeyword(text: string): boolean {
+    return this.#peek().kind === 'keyword' && this.#peek().text === text
+  }
   #expect(text: string, context: string, expected: string): Token {
     if (!this.#isSymbol(text)) this.#unexpected(context, expected)
     return this.#next()
@@ -94,11 +140,20 @@ class Parser {
 
   #unexpected(context: string, expected: string): never {
     const token = this.#peek()
-    throw new BadQueryError(`unexpected ${describe(token)}${context === '' ? '' : ` in ${context}`}${expected === '' ? '' : `, expected ${expected}`}`, token.from, token.to)
+    throw new BadQueryError(
+      `unexpected ${describe(token)}${context === '' ? '' : ` in ${context}`}${expected === '' ? '' : `, expected ${expected}`}`,
+      token.from,
+      token.to,
+    )
   }
 
   #parseExpr(least: number): Expr {
-    if (++this.#depth > nestingMax) throw new BadQueryError(`the expression is nested deeper than ${nestingMax} levels`, this.#peek().from, this.#peek().to)
+    if (++this.#depth > nestingMax)
+      throw new BadQueryError(
+        `the expression is nested deeper than ${nestingMax} levels`,
+        this.#peek().from,
+        this.#peek().to,
+      )
     let lhs = this.#parseUnary()
     for (;;) {
       const token = this.#peek()
@@ -119,9 +174,19 @@ class Parser {
   }
 
   #parseBinaryModifiers(): { returnBool: boolean; matching: Matching } {
-    const matching: Matching = { card: 'one-to-one', on: false, labels: [], include: [], fillLeft: undefined, fillRight: undefined }
+    const matching: Matching = {
+      card: 'one-to-one',
+      on: false,
+      labels: [],
+      include: [],
+      fillLeft: undefined,
+      fillRight: undefined,
+    }
     let returnBool = false
-    if (this.#isKeyword('bool')) { this.#next(); returnBool = true }
+    if (this.#isKeyword('bool')) {
+      this.#next()
+      returnBool = true
+    }
     if (this.#isKeyword('on') || this.#isKeyword('ignoring')) {
       matching.on = this.#next().text === 'on'
       matching.labels = this.#parseGrouping()
@@ -130,7 +195,10 @@ class Parser {
         if (this.#isSymbol('(')) matching.include = this.#parseGrouping()
       }
     }
-    while ((this.#isKeyword('fill') || this.#isKeyword('fill_left') || this.#isKeyword('fill_right')) && this.#peek(1).text === '(') {
+    while (
+      (this.#isKeyword('fill') || this.#isKeyword('fill_left') || this.#isKeyword('fill_right')) &&
+      this.#peek(1).text === '('
+    ) {
       const side = this.#next().text
       this.#next()
       const value = this.#parseSignedNumber('fill modifier')
@@ -143,19 +211,23 @@ class Parser {
 
   #parseSignedNumber(context: string): number {
     let sign = 1
-    if (this.#peek().kind === 'operator' && (this.#peek().text === '-' || this.#peek().text === '+')) sign = this.#next().text === '-' ? -1 : 1
+    if (this.#peek().kind === 'operator' && (this.#peek().text === '-' || this.#peek().text === '+'))
+      sign = this.#next().text === '-' ? -1 : 1
     const token = this.#peek()
-    if (token.kind !== 'number' && token.kind !== 'duration') this.#unexpected(context, context === '@' ? 'timestamp' : 'number')
+    if (token.kind !== 'number' && token.kind !== 'duration')
+      this.#unexpected(context, context === '@' ? 'timestamp' : 'number')
     this.#next()
     return sign * token.number
   }
 
   #parseUnary(): Expr {
     const token = this.#peek()
-    if (token.kind !== 'operator' || (token.text !== '-' && token.text !== '+')) return this.#parsePostfix(this.#parsePrimary())
+    if (token.kind !== 'operator' || (token.text !== '-' && token.text !== '+'))
+      return this.#parsePostfix(this.#parsePrimary())
     this.#next()
     const expr = this.#parseExpr(multiplication + 1)
-    if (expr.kind === 'number') return { ...expr, value: token.text === '-' ? -expr.value : expr.value, from: token.from }
+    if (expr.kind === 'number')
+      return { ...expr, value: token.text === '-' ? -expr.value : expr.value, from: token.from }
     return { kind: 'unary', op: token.text, expr, from: token.from, to: expr.to }
   }
 
@@ -165,7 +237,13 @@ class Parser {
       case 'number':
       case 'duration':
         this.#next()
-        return { kind: 'number', value: token.number, isDuration: token.kind === 'duration', from: token.from, to: token.to }
+        return {
+          kind: 'number',
+          value: token.number,
+          isDuration: token.kind === 'duration',
+          from: token.from,
+          to: token.to,
+        }
       case 'string':
         this.#next()
         return { kind: 'string', value: token.value, from: token.from, to: token.to }
@@ -176,15 +254,25 @@ class Parser {
         return this.#parseSelector()
       case 'aggregator': {
         const after = this.#peek(1)
-        if (after.text === '(' || (after.kind === 'keyword' && (after.text === 'by' || after.text === 'without'))) return this.#parseAggregate()
+        if (after.text === '(' || (after.kind === 'keyword' && (after.text === 'by' || after.text === 'without')))
+          return this.#parseAggregate()
         return this.#parseSelector()
       }
       case 'keyword':
-        if (this.#peek(1).text === '(' && ['start', 'end', 'step', 'range'].includes(token.text)) return this.#parseCall()
-        if (token.text === 'bool' || token.text === 'on' || token.text === 'ignoring' || token.text === 'group_left' || token.text === 'group_right') this.#unexpected('', '')
+        if (this.#peek(1).text === '(' && ['start', 'end', 'step', 'range'].includes(token.text))
+          return this.#parseCall()
+        if (
+          token.text === 'bool' ||
+          token.text === 'on' ||
+          token.text === 'ignoring' ||
+          token.text === 'group_left' ||
+          token.text === 'group_right'
+        )
+          this.#unexpected('', '')
         return this.#parseSelector()
       case 'operator':
-        if (token.text === 'and' || token.text === 'or' || token.text === 'unless' || token.text === 'atan2') return this.#parseSelector()
+        if (token.text === 'and' || token.text === 'or' || token.text === 'unless' || token.text === 'atan2')
+          return this.#parseSelector()
         return this.#unexpected('', '')
       case 'symbol':
         if (token.text === '(') {
@@ -203,7 +291,8 @@ class Parser {
 
   #parseCall(): Call {
     const name = this.#next()
-    if (!isFunctionName(name.text)) throw new BadQueryError(`unknown function with name ${quote(name.text)}`, name.from, name.to)
+    if (!isFunctionName(name.text))
+      throw new BadQueryError(`unknown function with name ${quote(name.text)}`, name.from, name.to)
     const { args, to } = this.#parseArguments()
     return { kind: 'call', name: name.text, args, from: name.from, to }
   }
@@ -215,7 +304,8 @@ class Parser {
       args.push(this.#parseExpr(0))
       if (!this.#isSymbol(',')) break
       const comma = this.#next()
-      if (this.#isSymbol(')')) throw new BadQueryError('trailing commas not allowed in function call args', comma.from, comma.to)
+      if (this.#isSymbol(')'))
+        throw new BadQueryError('trailing commas not allowed in function call args', comma.from, comma.to)
     }
     return { args, to: this.#expect(')', '', '').to }
   }
@@ -240,11 +330,32 @@ class Parser {
       if (hasGrouping) end = this.#tokens[this.#at - 1]!.to
     }
     const op = token.text as AggregateOperator
-    const takesParam = op === 'topk' || op === 'bottomk' || op === 'count_values' || op === 'quantile' || op === 'limitk' || op === 'limit_ratio'
+    const takesParam =
+      op === 'topk' ||
+      op === 'bottomk' ||
+      op === 'count_values' ||
+      op === 'quantile' ||
+      op === 'limitk' ||
+      op === 'limit_ratio'
     if (args.length === 0) throw new BadQueryError('no arguments for aggregate expression provided', token.from, end)
     const wanted = takesParam ? 2 : 1
-    if (args.length !== wanted) throw new BadQueryError(`wrong number of arguments for aggregate expression provided, expected ${wanted}, got ${args.length}`, token.from, end)
-    return { kind: 'aggregate', op, param: takesParam ? args[0] : undefined, expr: args[wanted - 1]!, grouping, without, hasGrouping, from: token.from, to: end }
+    if (args.length !== wanted)
+      throw new BadQueryError(
+        `wrong number of arguments for aggregate expression provided, expected ${wanted}, got ${args.length}`,
+        token.from,
+        end,
+      )
+    return {
+      kind: 'aggregate',
+      op,
+      param: takesParam ? args[0] : undefined,
+      expr: args[wanted - 1]!,
+      grouping,
+      without,
+      hasGrouping,
+      from: token.from,
+      to: end,
+    }
   }
 
   #parseGrouping(): string[] {
@@ -253,9 +364,16 @@ class Parser {
     while (!this.#isSymbol(')')) {
       const token = this.#peek()
       if (token.kind === 'string') {
-        if (token.value === '') throw new BadQueryError(`invalid label name for grouping: ${quote(token.value)}`, token.from, token.to)
+        if (token.value === '')
+          throw new BadQueryError(`invalid label name for grouping: ${quote(token.value)}`, token.from, token.to)
         labels.push(token.value)
-      } else if (token.kind === 'identifier' || token.kind === 'keyword' || token.kind === 'aggregator' || (token.kind === 'operator' && /^[a-z]/.test(token.text)) || (token.kind === 'number' && /^[a-z]/i.test(token.raw))) {
+      } else if (
+        token.kind === 'identifier' ||
+        token.kind === 'keyword' ||
+        token.kind === 'aggregator' ||
+        (token.kind === 'operator' && /^[a-z]/.test(token.text)) ||
+        (token.kind === 'number' && /^[a-z]/i.test(token.raw))
+      ) {
         labels.push(token.raw)
       } else if (token.kind === 'metric-identifier') {
         throw new BadQueryError(`invalid label name for grouping: ${quote(token.raw)}`, token.from, token.to)
@@ -270,7 +388,16 @@ class Parser {
 
   #parseSelector(): VectorSelector {
     const first = this.#peek()
-    const selector: VectorSelector = { kind: 'selector', name: '', matchers: [], offset: undefined, at: undefined, modifier: undefined, from: first.from, to: first.to }
+    const selector: VectorSelector = {
+      kind: 'selector',
+      name: '',
+      matchers: [],
+      offset: undefined,
+      at: undefined,
+      modifier: undefined,
+      from: first.from,
+      to: first.to,
+    }
     if (!(first.kind === 'symbol')) {
       this.#next()
       selector.name = first.raw
@@ -282,11 +409,17 @@ class Parser {
     }
     if (selector.name !== '') {
       for (const m of selector.matchers) {
-        if (m.name === metricName) this.#note(`metric name must not be set twice: ${quote(selector.name)} or ${quote(m.value)}`, selector.from, selector.to)
+        if (m.name === metricName)
+          this.#note(
+            `metric name must not be set twice: ${quote(selector.name)} or ${quote(m.value)}`,
+            selector.from,
+            selector.to,
+          )
       }
       selector.matchers.push(Matcher.equal(metricName, selector.name))
     }
-    if (selector.matchers.every(m => m.matchesEmpty)) this.#note('vector selector must contain at least one non-empty matcher', selector.from, selector.to)
+    if (selector.matchers.every(m => m.matchesEmpty))
+      this.#note('vector selector must contain at least one non-empty matcher', selector.from, selector.to)
     return selector
   }
 
@@ -295,20 +428,24 @@ class Parser {
     const matchers: Matcher[] = []
     while (!this.#isSymbol('}')) {
       const label = this.#peek()
-      if (label.kind !== 'identifier' && label.kind !== 'string') this.#unexpected('label matching', 'identifier or "}"')
+      if (label.kind !== 'identifier' && label.kind !== 'string')
+        this.#unexpected('label matching', 'identifier or "}"')
       this.#next()
       const op = this.#peek()
       if (label.kind === 'string' && (this.#isSymbol(',') || this.#isSymbol('}'))) {
         matchers.push(Matcher.equal(metricName, label.value))
       } else {
         if (label.kind === 'string' && op.kind !== 'operator') this.#unexpected('label matching', '"," or "}"')
-        if (op.kind !== 'operator' || !['=', '!=', '=~', '!~'].includes(op.text)) this.#unexpected('label matching', 'label matching operator')
+        if (op.kind !== 'operator' || !['=', '!=', '=~', '!~'].includes(op.text))
+          this.#unexpected('label matching', 'label matching operator')
         this.#next()
         const value = this.#peek()
         if (value.kind !== 'string') this.#unexpected('label matching', 'string')
         this.#next()
         try {
-          matchers.push(makeMatcher(op.text as MatchKind, label.kind === 'string' ? label.value : label.raw, value.value))
+          matchers.push(
+            makeMatcher(op.text as MatchKind, label.kind === 'string' ? label.value : label.raw, value.value),
+          )
         } catch (error) {
           throw new BadQueryError(messageOf(error), label.from, value.to)
         }
@@ -333,8 +470,10 @@ class Parser {
     const token = this.#next()
     const modifier = token.text as 'anchored' | 'smoothed'
     const selector = expr.kind === 'matrix' ? expr.selector : expr
-    if (selector.kind !== 'selector') throw new BadQueryError(`${modifier} modifier not implemented`, expr.from, token.to)
-    if (selector.modifier !== undefined) throw new BadQueryError('anchored and smoothed modifiers cannot be used together', expr.from, token.to)
+    if (selector.kind !== 'selector')
+      throw new BadQueryError(`${modifier} modifier not implemented`, expr.from, token.to)
+    if (selector.modifier !== undefined)
+      throw new BadQueryError('anchored and smoothed modifiers cannot be used together', expr.from, token.to)
     selector.modifier = modifier
     expr.to = token.to
     return expr
@@ -355,8 +494,10 @@ class Parser {
     }
     if (!this.#isSymbol(']')) this.#unexpected('subquery or range', '":" or "]"')
     const close = this.#next()
-    if (expr.kind !== 'selector') throw new BadQueryError('ranges only allowed for vector selectors', open.from, close.to)
-    if (expr.offset !== undefined) throw new BadQueryError('no offset modifiers allowed before range', open.from, close.to)
+    if (expr.kind !== 'selector')
+      throw new BadQueryError('ranges only allowed for vector selectors', open.from, close.to)
+    if (expr.offset !== undefined)
+      throw new BadQueryError('no offset modifiers allowed before range', open.from, close.to)
     if (expr.at !== undefined) throw new BadQueryError('no @ modifiers allowed before range', open.from, close.to)
     return { kind: 'matrix', selector: expr, range, from: expr.from, to: close.to }
   }
@@ -364,7 +505,11 @@ class Parser {
   #modified(expr: Expr, what: string): { offset: Duration | undefined; at: At | undefined; to: number } {
     if (expr.kind === 'selector' || expr.kind === 'subquery') return expr
     if (expr.kind === 'matrix') return expr.selector
-    throw new BadQueryError(`${what} must be preceded by an instant vector selector or range vector selector or a subquery`, expr.from, expr.to)
+    throw new BadQueryError(
+      `${what} must be preceded by an instant vector selector or range vector selector or a subquery`,
+      expr.from,
+      expr.to,
+    )
   }
 
   #parseOffset(expr: Expr): Expr {
@@ -387,11 +532,17 @@ class Parser {
       at = { kind: token.text as 'start' | 'end' }
     } else {
       const seconds = this.#parseSignedNumber('@')
-      if (!Number.isFinite(seconds) || Math.abs(seconds * 1000) >= 9.223372036854775e18) throw new BadQueryError(`timestamp out of bounds for @ modifier: ${seconds === Infinity ? '+Inf' : seconds === -Infinity ? '-Inf' : Number.isNaN(seconds) ? 'NaN' : seconds.toFixed(6)}`, expr.from, expr.to)
+      if (!Number.isFinite(seconds) || Math.abs(seconds * 1000) >= 9.223372036854775e18)
+        throw new BadQueryError(
+          `timestamp out of bounds for @ modifier: ${seconds === Infinity ? '+Inf' : seconds === -Infinity ? '-Inf' : Number.isNaN(seconds) ? 'NaN' : seconds.toFixed(6)}`,
+          expr.from,
+          expr.to,
+        )
       at = { kind: 'time', atMs: Math.round(seconds * 1000) }
     }
     const target = this.#modified(expr, '@ modifier')
-    if (target.at !== undefined) throw new BadQueryError('@ <timestamp> may not be set multiple times', expr.from, expr.to)
+    if (target.at !== undefined)
+      throw new BadQueryError('@ <timestamp> may not be set multiple times', expr.from, expr.to)
     target.at = at
     expr.to = this.#tokens[this.#at - 1]!.to
     return expr
@@ -409,7 +560,10 @@ class Parser {
   #parseOffsetDuration(): Duration {
     const sign = this.#peek()
     let negative = false
-    if (sign.kind === 'operator' && (sign.text === '-' || sign.text === '+')) { this.#next(); negative = sign.text === '-' }
+    if (sign.kind === 'operator' && (sign.text === '-' || sign.text === '+')) {
+      this.#next()
+      negative = sign.text === '-'
+    }
     const primary = this.#parseDurationPrimary('number or duration', 'offset')
     const expr = negative ? negate(primary, sign.from) : primary
     return expr.kind === 'number' ? { ms: roundMs(expr.value), expr: undefined } : { ms: 0, expr }
@@ -444,8 +598,15 @@ class Parser {
     const token = this.#peek()
     if (token.kind === 'number' || token.kind === 'duration') {
       this.#next()
-      if (Math.abs(token.number) > durationSecondsMax) throw new BadQueryError('duration out of range', token.from, token.to)
-      return { kind: 'number', value: token.number, isDuration: token.kind === 'duration', from: token.from, to: token.to }
+      if (Math.abs(token.number) > durationSecondsMax)
+        throw new BadQueryError('duration out of range', token.from, token.to)
+      return {
+        kind: 'number',
+        value: token.number,
+        isDuration: token.kind === 'duration',
+        from: token.from,
+        to: token.to,
+      }
     }
     if (this.#isSymbol('(')) {
       this.#next()
@@ -454,7 +615,10 @@ class Parser {
       if (expr.kind !== 'number') expr.wrapped = true
       return expr
     }
-    if (this.#peek(1).text === '(' && (token.text === 'step' || token.text === 'range' || token.text === 'min' || token.text === 'max')) {
+    if (
+      this.#peek(1).text === '(' &&
+      (token.text === 'step' || token.text === 'range' || token.text === 'min' || token.text === 'max')
+    ) {
       this.#next()
       this.#next()
       const args: DurationExpr[] = []
@@ -470,14 +634,22 @@ class Parser {
   }
 }
 
-function roundMs(seconds: number): number { return Math.round(seconds * 1000) }
+function roundMs(seconds: number): number {
+  return Math.round(seconds * 1000)
+}
 
 function negate(operand: DurationExpr, from: number): DurationExpr {
   if (operand.kind === 'number') return { ...operand, value: -operand.value, from } satisfies NumberLiteral
   return { kind: 'duration-negative', operand, wrapped: false, from, to: operand.to }
 }
 
-const wordKinds: Partial<Record<Token['kind'], string>> = { identifier: 'identifier', 'metric-identifier': 'metric identifier', string: 'string', number: 'number', duration: 'duration' }
+const wordKinds: Partial<Record<Token['kind'], string>> = {
+  identifier: 'identifier',
+  'metric-identifier': 'metric identifier',
+  string: 'string',
+  number: 'number',
+  duration: 'duration',
+}
 
 function describe(token: Token): string {
   if (token.kind === 'end') return 'end of input'
@@ -485,7 +657,10 @@ function describe(token: Token): string {
   if (token.kind === 'aggregator') return `<aggr:${token.text}>`
   if (token.kind === 'operator') return token.text === '=' ? '"="' : `<op:${token.text}>`
   if (token.kind === 'symbol') return quote(token.text)
-  const shown = token.kind.endsWith('identifier') || token.raw.length <= 10 ? quote(token.raw) : `${quote(token.raw.slice(0, 10))}...`
+  const shown =
+    token.kind.endsWith('identifier') || token.raw.length <= 10
+      ? quote(token.raw)
+      : `${quote(token.raw.slice(0, 10))}...`
   return `${wordKinds[token.kind]} ${shown}`
 }
 
@@ -494,47 +669,74 @@ function documentedType(type: ValueType): string {
 }
 
 function checkBinary(node: Binary, op: Token): void {
-  const left = typeOf(node.lhs), right = typeOf(node.rhs)
+  const left = typeOf(node.lhs),
+    right = typeOf(node.rhs)
   const matching = node.matching!
-  const at = (message: string, from: number, to: number): never => { throw new BadQueryError(message, from, to) }
-  if (node.returnBool && !isComparison(node.op)) at('bool modifier can only be used on comparison operators', op.from, op.to)
-  if (isComparison(node.op) && !node.returnBool && left === 'scalar' && right === 'scalar') at('comparisons between scalars must use BOOL modifier', op.from, op.to)
-  if (isSet(node.op) && matching.card !== 'many-to-many') at(`no grouping allowed for ${quote(node.op)} operation`, node.from, node.to)
-  if (matching.on) {
-    for (const label of matching.labels) if (matching.include.includes(label)) at(`label ${quote(label)} must not occur in ON and GROUP clause at once`, op.from, op.to)
+  const at = (message: string, from: number, to: number): never => {
+    throw new BadQueryError(message, from, to)
   }
-  if (left !== 'scalar' && left !== 'vector') at('binary expression must contain only scalar and instant vector types', node.lhs.from, node.lhs.to)
-  if (right !== 'scalar' && right !== 'vector') at('binary expression must contain only scalar and instant vector types', node.rhs.from, node.rhs.to)
+  if (node.returnBool && !isComparison(node.op))
+    at('bool modifier can only be used on comparison operators', op.from, op.to)
+  if (isComparison(node.op) && !node.returnBool && left === 'scalar' && right === 'scalar')
+    at('comparisons between scalars must use BOOL modifier', op.from, op.to)
+  if (isSet(node.op) && matching.card !== 'many-to-many')
+    at(`no grouping allowed for ${quote(node.op)} operation`, node.from, node.to)
+  if (matching.on) {
+    for (const label of matching.labels)
+      if (matching.include.includes(label))
+        at(`label ${quote(label)} must not occur in ON and GROUP clause at once`, op.from, op.to)
+  }
+  if (left !== 'scalar' && left !== 'vector')
+    at('binary expression must contain only scalar and instant vector types', node.lhs.from, node.lhs.to)
+  if (right !== 'scalar' && right !== 'vector')
+    at('binary expression must contain only scalar and instant vector types', node.rhs.from, node.rhs.to)
   const filled = matching.fillLeft !== undefined || matching.fillRight !== undefined
   if (left !== 'vector' || right !== 'vector') {
     if (matching.labels.length > 0) at('vector matching only allowed between instant vectors', node.from, node.to)
     if (filled) at('filling in missing series only allowed between instant vectors', node.from, node.to)
     node.matching = undefined
   } else if (isSet(node.op) && filled) at('filling in missing series not allowed for set operators', node.from, node.to)
-  if ((left === 'scalar' || right === 'scalar') && isSet(node.op)) at(`set operator ${quote(node.op)} not allowed in binary scalar expression`, node.from, node.to)
+  if ((left === 'scalar' || right === 'scalar') && isSet(node.op))
+    at(`set operator ${quote(node.op)} not allowed in binary scalar expression`, node.from, node.to)
 }
 
 function expectType(expr: Expr, wanted: ValueType, context: string): void {
   const type = typeOf(expr)
-  if (type !== wanted) throw new BadQueryError(`expected type ${documentedType(wanted)} in ${context}, got ${documentedType(type)}`, expr.from, expr.to)
+  if (type !== wanted)
+    throw new BadQueryError(
+      `expected type ${documentedType(wanted)} in ${context}, got ${documentedType(type)}`,
+      expr.from,
+      expr.to,
+    )
 }
 
 /** The type of an expression; throws BadQueryError where the types inside don't fit. */
 export function typeOf(expr: Expr): ValueType {
   switch (expr.kind) {
-    case 'number': return 'scalar'
-    case 'string': return 'string'
-    case 'selector': return 'vector'
-    case 'matrix': return 'matrix'
-    case 'paren': return typeOf(expr.expr)
+    case 'number':
+      return 'scalar'
+    case 'string':
+      return 'string'
+    case 'selector':
+      return 'vector'
+    case 'matrix':
+      return 'matrix'
+    case 'paren':
+      return typeOf(expr.expr)
     case 'unary': {
       const type = typeOf(expr.expr)
-      if (type !== 'scalar' && type !== 'vector') throw new BadQueryError(`unary expression only allowed on expressions of type scalar or instant vector, got ${quote(documentedType(type))}`, expr.from, expr.to)
+      if (type !== 'scalar' && type !== 'vector')
+        throw new BadQueryError(
+          `unary expression only allowed on expressions of type scalar or instant vector, got ${quote(documentedType(type))}`,
+          expr.from,
+          expr.to,
+        )
       return type
     }
     case 'subquery': {
       const type = typeOf(expr.expr)
-      if (type !== 'vector') throw new BadQueryError(`subquery is only allowed on instant vector, got ${type} instead`, expr.from, expr.to)
+      if (type !== 'vector')
+        throw new BadQueryError(`subquery is only allowed on instant vector, got ${type} instead`, expr.from, expr.to)
       return 'matrix'
     }
     case 'aggregate':
@@ -542,8 +744,10 @@ export function typeOf(expr: Expr): ValueType {
       if (expr.op === 'count_values') expectType(expr.param!, 'string', 'aggregation parameter')
       else if (expr.param !== undefined) expectType(expr.param, 'scalar', 'aggregation parameter')
       return 'vector'
-    case 'binary': return typeOf(expr.lhs) === 'scalar' && typeOf(expr.rhs) === 'scalar' ? 'scalar' : 'vector'
-    case 'call': return checkCall(expr)
+    case 'binary':
+      return typeOf(expr.lhs) === 'scalar' && typeOf(expr.rhs) === 'scalar' ? 'scalar' : 'vector'
+    case 'call':
+      return checkCall(expr)
   }
 }
 
@@ -551,7 +755,8 @@ function checkCall(call: Call): ValueType {
   const signature = signatureOf(call.name)
   const count = signature.args.length
   const given = call.args.length
-  const plural = (n: number, word: string): string => `expected ${word}${n} argument(s) in call to ${quote(call.name)}, got ${given}`
+  const plural = (n: number, word: string): string =>
+    `expected ${word}${n} argument(s) in call to ${quote(call.name)}, got ${given}`
   if (signature.variadic === 0) {
     if (given !== count) throw new BadQueryError(plural(count, ''), call.from, call.to)
   } else {
@@ -561,11 +766,19 @@ function checkCall(call: Call): ValueType {
   }
   if (call.name === 'info' && given > 1) {
     const selector = call.args[1]!
-    if (typeOf(selector) !== 'vector') throw new BadQueryError(`expected type instant vector in call to function "info", got ${documentedType(typeOf(selector))}`, call.from, call.to)
-    if (unwrap(selector).kind !== 'selector') throw new BadQueryError('expected label selectors only', selector.from, selector.to)
-    if ((unwrap(selector) as VectorSelector).name !== '') throw new BadQueryError('expected label selectors only, got vector selector instead', selector.from, selector.to)
+    if (typeOf(selector) !== 'vector')
+      throw new BadQueryError(
+        `expected type instant vector in call to function "info", got ${documentedType(typeOf(selector))}`,
+        call.from,
+        call.to,
+      )
+    if (unwrap(selector).kind !== 'selector')
+      throw new BadQueryError('expected label selectors only', selector.from, selector.to)
+    if ((unwrap(selector) as VectorSelector).name !== '')
+      throw new BadQueryError('expected label selectors only, got vector selector instead', selector.from, selector.to)
   }
-  call.args.forEach((arg, i) => { expectType(arg, signature.args[Math.min(i, count - 1)]!, `call to function ${quote(call.name)}`) })
+  call.args.forEach((arg, i) => {
+    expectType(arg, signature.args[Math.min(i, count - 1)]!, `call to function ${quote(call.name)}`)
+  })
   return signature.returns
 }
-

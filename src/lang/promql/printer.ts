@@ -8,27 +8,45 @@ import type { Aggregate, At, Binary, Duration, DurationExpr, Expr, VectorSelecto
 /** Longer lines are broken up by formatExpr. */
 const lineCharsMax = 100
 
-function label(name: string): string { return /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name) ? name : quote(name) }
-
-export function printMatcher(m: Matcher): string { return `${label(m.name)}${m.kind}${quote(m.value)}` }
-
-function printNumber(value: number): string {
-  return value === Infinity ? '+Inf' : value === -Infinity ? '-Inf' : Number.isNaN(value) ? 'NaN' : value.toLocaleString('en-US', { useGrouping: false, maximumFractionDigits: 20 })
+function label(name: string): string {
+  return /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name) ? name : quote(name)
 }
 
-function signedDuration(ms: number): string { return formatDuration(ms) }
+export function printMatcher(m: Matcher): string {
+  return `${label(m.name)}${m.kind}${quote(m.value)}`
+}
+
+function printNumber(value: number): string {
+  return value === Infinity
+    ? '+Inf'
+    : value === -Infinity
+      ? '-Inf'
+      : Number.isNaN(value)
+        ? 'NaN'
+        : value.toLocaleString('en-US', { useGrouping: false, maximumFractionDigits: 20 })
+}
+
+function signedDuration(ms: number): string {
+  return formatDuration(ms)
+}
 
 export function printDurationExpr(expr: DurationExpr): string {
   const wrap = (text: string): string => (expr.kind !== 'number' && expr.wrapped ? `(${text})` : text)
   switch (expr.kind) {
-    case 'number': return expr.isDuration ? signedDuration(expr.value * 1000) : printNumber(expr.value)
-    case 'duration-negative': return wrap(`-${printDurationExpr(expr.operand)}`)
-    case 'duration-call': return wrap(`${expr.name}(${expr.args.map(printDurationExpr).join(', ')})`)
-    case 'duration-binary': return wrap(`${printDurationExpr(expr.left)} ${expr.op} ${printDurationExpr(expr.right)}`)
+    case 'number':
+      return expr.isDuration ? signedDuration(expr.value * 1000) : printNumber(expr.value)
+    case 'duration-negative':
+      return wrap(`-${printDurationExpr(expr.operand)}`)
+    case 'duration-call':
+      return wrap(`${expr.name}(${expr.args.map(printDurationExpr).join(', ')})`)
+    case 'duration-binary':
+      return wrap(`${printDurationExpr(expr.left)} ${expr.op} ${printDurationExpr(expr.right)}`)
   }
 }
 
-function printDuration(duration: Duration): string { return duration.expr === undefined ? signedDuration(duration.ms) : printDurationExpr(duration.expr) }
+function printDuration(duration: Duration): string {
+  return duration.expr === undefined ? signedDuration(duration.ms) : printDurationExpr(duration.expr)
+}
 
 function printAt(at: At | undefined): string {
   if (at === undefined) return ''
@@ -36,12 +54,18 @@ function printAt(at: At | undefined): string {
 }
 
 function printModifiers(node: { at: At | undefined; offset: Duration | undefined }): string {
-  const offset = node.offset === undefined || (node.offset.ms === 0 && node.offset.expr === undefined) ? '' : ` offset ${printDuration(node.offset)}`
+  const offset =
+    node.offset === undefined || (node.offset.ms === 0 && node.offset.expr === undefined)
+      ? ''
+      : ` offset ${printDuration(node.offset)}`
   return printAt(node.at) + offset
 }
 
 function printSelector(s: VectorSelector): string {
-  const parts = s.matchers.filter(m => !(s.name !== '' && m.name === metricName && m.kind === '=' && m.value === s.name)).map(printMatcher).sort(compareText)
+  const parts = s.matchers
+    .filter(m => !(s.name !== '' && m.name === metricName && m.kind === '=' && m.value === s.name))
+    .map(printMatcher)
+    .sort(compareText)
   return parts.length === 0 && s.name !== '' ? s.name : `${s.name}{${parts.join(',')}}`
 }
 
@@ -56,7 +80,8 @@ export function printMatching(node: Binary): string {
   if (m === undefined) return out
   if (m.labels.length > 0 || m.on) {
     out += ` ${m.on ? 'on' : 'ignoring'} (${m.labels.map(label).join(', ')})`
-    if (m.card === 'many-to-one' || m.card === 'one-to-many') out += ` group_${m.card === 'many-to-one' ? 'left' : 'right'} (${m.include.map(label).join(', ')})`
+    if (m.card === 'many-to-one' || m.card === 'one-to-many')
+      out += ` group_${m.card === 'many-to-one' ? 'left' : 'right'} (${m.include.map(label).join(', ')})`
   }
   if (m.fillLeft !== undefined && m.fillLeft === m.fillRight) return `${out} fill (${printNumber(m.fillLeft)})`
   if (m.fillLeft !== undefined) out += ` fill_left (${printNumber(m.fillLeft)})`
@@ -67,16 +92,26 @@ export function printMatching(node: Binary): string {
 /** On one line. */
 export function printExpr(expr: Expr): string {
   switch (expr.kind) {
-    case 'number': return expr.isDuration ? signedDuration(expr.value * 1000) : printNumber(expr.value)
-    case 'string': return quote(expr.value)
-    case 'selector': return `${printSelector(expr)}${printModifiers(expr)}${expr.modifier === undefined ? '' : ` ${expr.modifier}`}`
-    case 'matrix': return `${printSelector(expr.selector)}[${printDuration(expr.range)}]${expr.selector.modifier === undefined ? '' : ` ${expr.selector.modifier}`}${printModifiers(expr.selector)}`
-    case 'subquery': return `${printExpr(expr.expr)}[${printDuration(expr.range)}:${expr.step === undefined ? '' : printDuration(expr.step)}]${printModifiers(expr)}`
-    case 'call': return `${expr.name}(${expr.args.map(printExpr).join(', ')})`
-    case 'aggregate': return `${expr.op}${printGrouping(expr)}(${expr.param === undefined ? '' : `${printExpr(expr.param)}, `}${printExpr(expr.expr)})`
-    case 'binary': return `${printExpr(expr.lhs)} ${expr.op}${printMatching(expr)} ${printExpr(expr.rhs)}`
-    case 'unary': return `${expr.op}${printExpr(expr.expr)}`
-    case 'paren': return `(${printExpr(expr.expr)})`
+    case 'number':
+      return expr.isDuration ? signedDuration(expr.value * 1000) : printNumber(expr.value)
+    case 'string':
+      return quote(expr.value)
+    case 'selector':
+      return `${printSelector(expr)}${printModifiers(expr)}${expr.modifier === undefined ? '' : ` ${expr.modifier}`}`
+    case 'matrix':
+      return `${printSelector(expr.selector)}[${printDuration(expr.range)}]${expr.selector.modifier === undefined ? '' : ` ${expr.selector.modifier}`}${printModifiers(expr.selector)}`
+    case 'subquery':
+      return `${printExpr(expr.expr)}[${printDuration(expr.range)}:${expr.step === undefined ? '' : printDuration(expr.step)}]${printModifiers(expr)}`
+    case 'call':
+      return `${expr.name}(${expr.args.map(printExpr).join(', ')})`
+    case 'aggregate':
+      return `${expr.op}${printGrouping(expr)}(${expr.param === undefined ? '' : `${printExpr(expr.param)}, `}${printExpr(expr.expr)})`
+    case 'binary':
+      return `${printExpr(expr.lhs)} ${expr.op}${printMatching(expr)} ${printExpr(expr.rhs)}`
+    case 'unary':
+      return `${expr.op}${printExpr(expr.expr)}`
+    case 'paren':
+      return `(${printExpr(expr.expr)})`
   }
 }
 
@@ -86,12 +121,22 @@ export function formatExpr(expr: Expr, level = 0): string {
   const line = printExpr(expr)
   if (line.length <= lineCharsMax) return indent + line
   switch (expr.kind) {
-    case 'call': return `${indent}${expr.name}(\n${expr.args.map(arg => formatExpr(arg, level + 1)).join(',\n')}\n${indent})`
-    case 'aggregate': return `${indent}${expr.op}${printGrouping(expr)}(\n${expr.param === undefined ? '' : `${formatExpr(expr.param, level + 1)},\n`}${formatExpr(expr.expr, level + 1)}\n${indent})`
-    case 'binary': return `${formatExpr(expr.lhs, level + 1)}\n${indent}${expr.op}${printMatching(expr)}\n${formatExpr(expr.rhs, level + 1)}`
-    case 'paren': return `${indent}(\n${formatExpr(expr.expr, level + 1)}\n${indent})`
-    case 'unary': return `${indent}${expr.op}${formatExpr(expr.expr, level).trimStart()}`
-    case 'subquery': return `${formatExpr(expr.expr, level)}[${printDuration(expr.range)}:${expr.step === undefined ? '' : printDuration(expr.step)}]${printModifiers(expr)}`
-    case 'number': case 'string': case 'selector': case 'matrix': return indent + line
+    case 'call':
+      return `${indent}${expr.name}(\n${expr.args.map(arg => formatExpr(arg, level + 1)).join(',\n')}\n${indent})`
+    case 'aggregate':
+      return `${indent}${expr.op}${printGrouping(expr)}(\n${expr.param === undefined ? '' : `${formatExpr(expr.param, level + 1)},\n`}${formatExpr(expr.expr, level + 1)}\n${indent})`
+    case 'binary':
+      return `${formatExpr(expr.lhs, level + 1)}\n${indent}${expr.op}${printMatching(expr)}\n${formatExpr(expr.rhs, level + 1)}`
+    case 'paren':
+      return `${indent}(\n${formatExpr(expr.expr, level + 1)}\n${indent})`
+    case 'unary':
+      return `${indent}${expr.op}${formatExpr(expr.expr, level).trimStart()}`
+    case 'subquery':
+      return `${formatExpr(expr.expr, level)}[${printDuration(expr.range)}:${expr.step === undefined ? '' : printDuration(expr.step)}]${printModifiers(expr)}`
+    case 'number':
+    case 'string':
+    case 'selector':
+    case 'matrix':
+      return indent + line
   }
 }

@@ -11,7 +11,13 @@ export class Matcher {
   readonly #test: (value: string) => boolean
 
   /** `test` says whether a label value satisfies the condition as a whole (negation included). Made by lang/regex for `=~` and `!~`. */
-  constructor(kind: MatchKind, name: string, value: string, test: (value: string) => boolean, alternatives?: readonly string[]) {
+  constructor(
+    kind: MatchKind,
+    name: string,
+    value: string,
+    test: (value: string) => boolean,
+    alternatives?: readonly string[],
+  ) {
     this.kind = kind
     this.name = name
     this.value = value
@@ -19,10 +25,18 @@ export class Matcher {
     this.alternatives = alternatives
   }
 
-  static equal(name: string, value: string): Matcher { return new Matcher('=', name, value, v => v === value) }
-  static notEqual(name: string, value: string): Matcher { return new Matcher('!=', name, value, v => v !== value) }
+  static equal(name: string, value: string): Matcher {
+    return new Matcher('=', name, value, v => v === value)
+  }
+  static notEqual(name: string, value: string): Matcher {
+    return new Matcher('!=', name, value, v => v !== value)
+  }
 
-  matches(value: string): boolean { return this.#test(value) }
+  matches(value: string): boolean {
+    return this.#test(value)
+  }
   /** Does it hold for series that lack the label? */
-  get matchesEmpty(): boolean { return this.#test('') }
+  get matchesEmpty(): boolean {
+    return this.#test('')
+  }
 }

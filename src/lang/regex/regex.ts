@@ -40,7 +40,8 @@ export function compileAnchored(source: string): AnchoredRegex {
   if (shaped !== undefined) return { source, alternatives: undefined, test: shaped }
   const memo = new Map<string, boolean>()
   return {
-    source, alternatives: undefined,
+    source,
+    alternatives: undefined,
     test(text) {
       const known = memo.get(text)
       if (known !== undefined) return known
@@ -51,15 +52,20 @@ export function compileAnchored(source: string): AnchoredRegex {
   }
 }
 
-
 /** Compiles an RE2 expression as it stands, for callers that need captures. */
-export function compileRe2(source: string, shown = source): RE2JS { return compile(source, shown) }
+export function compileRe2(source: string, shown = source): RE2JS {
+  return compile(source, shown)
+}
 
 function compile(source: string, shown: string): RE2JS {
   try {
     return RE2JS.compile(source)
   } catch (error) {
-    throw new BadRegexError(messageOf(error).replace(source, shown).replace(/^error parsing regexp: /, 'error parsing regexp: '))
+    throw new BadRegexError(
+      messageOf(error)
+        .replace(source, shown)
+        .replace(/^error parsing regexp: /, 'error parsing regexp: '),
+    )
   }
 }
 
@@ -74,10 +80,13 @@ function literalAlternatives(source: string): string[] | undefined {
   const close = source.indexOf(')')
   if (close < open) return undefined
   const inner = source.slice(open + 1, close).replace(/^\?:/, '')
-  const before = source.slice(0, open), after = source.slice(close + 1)
+  const before = source.slice(0, open),
+    after = source.slice(close + 1)
   if (meta.test(before) || meta.test(after)) return undefined
   const parts = inner.split('|')
-  return parts.length <= alternativesMax && parts.every(part => !meta.test(part)) ? parts.map(part => before + part + after) : undefined
+  return parts.length <= alternativesMax && parts.every(part => !meta.test(part))
+    ? parts.map(part => before + part + after)
+    : undefined
 }
 
 /** `prefix.*`, `prefix.+`, `.*suffix`, `.*infix.*` with plain texts. */
@@ -85,10 +94,12 @@ function shapedTest(source: string): ((text: string) => boolean) | undefined {
   const shape = /^(\.[*+])?([^\\^$.|?*+()[\]{}]+)(\.[*+])?$/.exec(source)
   if (shape === null) return undefined
   const [, before, literal, after] = shape
-  const least = (before === '.+' ? 1 : 0)
-  const most = (after === '.+' ? 1 : 0)
-  if (before === undefined && after !== undefined) return text => text.startsWith(literal!) && text.length >= literal!.length + most
-  if (before !== undefined && after === undefined) return text => text.endsWith(literal!) && text.length >= literal!.length + least
+  const least = before === '.+' ? 1 : 0
+  const most = after === '.+' ? 1 : 0
+  if (before === undefined && after !== undefined)
+    return text => text.startsWith(literal!) && text.length >= literal!.length + most
+  if (before !== undefined && after === undefined)
+    return text => text.endsWith(literal!) && text.length >= literal!.length + least
   return text => {
     const at = text.indexOf(literal!, least)
     return at >= 0 && (most === 0 || text.lastIndexOf(literal!, text.length - literal!.length - 1) >= least)
@@ -100,5 +111,11 @@ export function makeMatcher(kind: MatchKind, name: string, value: string): Match
   if (kind === '=') return Matcher.equal(name, value)
   if (kind === '!=') return Matcher.notEqual(name, value)
   const regex = compileAnchored(value)
-  return new Matcher(kind, name, value, kind === '=~' ? text => regex.test(text) : text => !regex.test(text), regex.alternatives)
+  return new Matcher(
+    kind,
+    name,
+    value,
+    kind === '=~' ? text => regex.test(text) : text => !regex.test(text),
+    regex.alternatives,
+  )
 }

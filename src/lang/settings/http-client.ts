@@ -2,10 +2,28 @@
 import type { Section } from './section.ts'
 
 /** A secret in the file, or in one beside it. */
-export interface Secret { text: string; file: string }
+export interface Secret {
+  text: string
+  file: string
+}
 
-export interface TlsSettings { ca: Secret; cert: Secret; key: Secret; serverName: string; isUnverified: boolean; minVersion: string; maxVersion: string }
-export interface Oauth2Settings { clientId: string; clientSecret: Secret; tokenUrl: string; scopes: string[]; endpointParams: [string, string][]; client: HttpClientSettings }
+export interface TlsSettings {
+  ca: Secret
+  cert: Secret
+  key: Secret
+  serverName: string
+  isUnverified: boolean
+  minVersion: string
+  maxVersion: string
+}
+export interface Oauth2Settings {
+  clientId: string
+  clientSecret: Secret
+  tokenUrl: string
+  scopes: string[]
+  endpointParams: [string, string][]
+  client: HttpClientSettings
+}
 
 export interface HttpClientSettings {
   basicAuth: { username: Secret; password: Secret } | undefined
@@ -21,29 +39,63 @@ export interface HttpClientSettings {
   socketPath?: string | undefined
 }
 
-export const plainClient: HttpClientSettings = { basicAuth: undefined, authorization: undefined, oauth2: undefined, tls: undefined, proxyUrl: '', noProxy: '', proxyFromEnvironment: false, followRedirects: true, headers: [] }
+export const plainClient: HttpClientSettings = {
+  basicAuth: undefined,
+  authorization: undefined,
+  oauth2: undefined,
+  tls: undefined,
+  proxyUrl: '',
+  noProxy: '',
+  proxyFromEnvironment: false,
+  followRedirects: true,
+  headers: [],
+}
 
 const tlsVersions = ['TLS10', 'TLS11', 'TLS12', 'TLS13']
 
 function secret(section: Section, name: string): Secret {
   const found: Secret = { text: section.text(name), file: section.text(`${name}_file`) }
-  if (found.text !== '' && found.file !== '') section.refuse(`at most one of ${name} and ${name}_file must be configured`)
+  if (found.text !== '' && found.file !== '')
+    section.refuse(`at most one of ${name} and ${name}_file must be configured`)
   return found
 }
 const isSet = ({ text, file }: Secret): boolean => text !== '' || file !== ''
 
 function readTls(section: Section): TlsSettings {
-  const tls: TlsSettings = { ca: secret(section, 'ca'), cert: secret(section, 'cert'), key: secret(section, 'key'), serverName: section.text('server_name'), isUnverified: section.isOn('insecure_skip_verify', false), minVersion: section.text('min_version'), maxVersion: section.text('max_version') }
-  for (const version of [tls.minVersion, tls.maxVersion]) if (version !== '' && !tlsVersions.includes(version)) section.refuse(`unknown TLS version: ${version}; ${tlsVersions.join(', ')} are known`)
-  if (isSet(tls.cert) !== isSet(tls.key)) section.refuse('a certificate and its key go together: exactly one of them is configured')
+  const tls: TlsSettings = {
+    ca: secret(section, 'ca'),
+    cert: secret(section, 'cert'),
+    key: secret(section, 'key'),
+    serverName: section.text('server_name'),
+    isUnverified: section.isOn('insecure_skip_verify', false),
+    minVersion: section.text('min_version'),
+    maxVersion: section.text('max_version'),
+  }
+  for (const version of [tls.minVersion, tls.maxVersion])
+    if (version !== '' && !tlsVersions.includes(version))
+      section.refuse(`unknown TLS version: ${version}; ${tlsVersions.join(', ')} are known`)
+  if (isSet(tls.cert) !== isSet(tls.key))
+    section.refuse('a certificate and its key go together: exactly one of them is configured')
   section.finish()
   return tls
 }
 
 function readOauth2(section: Section): Oauth2Settings {
   const oauth2: Oauth2Settings = {
-    clientId: section.text('client_id'), clientSecret: secret(section, 'client_secret'), tokenUrl: section.text('token_url'), scopes: section.texts('scopes'), endpointParams: section.textMap('endpoint_params'),
-    client: { ...plainClient, tls: ((tls): TlsSettings | undefined => (tls === undefined ? undefined : readTls(tls)))(section.section('tls_config')), proxyUrl: section.text('proxy_url'), noProxy: section.text('no_proxy'), proxyFromEnvironment: section.isOn('proxy_from_environment', false) },
+    clientId: section.text('client_id'),
+    clientSecret: secret(section, 'client_secret'),
+    tokenUrl: section.text('token_url'),
+    scopes: section.texts('scopes'),
+    endpointParams: section.textMap('endpoint_params'),
+    client: {
+      ...plainClient,
+      tls: ((tls): TlsSettings | undefined => (tls === undefined ? undefined : readTls(tls)))(
+        section.section('tls_config'),
+      ),
+      proxyUrl: section.text('proxy_url'),
+      noProxy: section.text('no_proxy'),
+      proxyFromEnvironment: section.isOn('proxy_from_environment', false),
+    },
   }
   section.ignore('proxy_connect_header')
   section.finish()
@@ -54,30 +106,53 @@ function readOauth2(section: Section): Oauth2Settings {
 
 /** Reads the keys of an HTTP client out of a section that may have others. */
 export function readHttpClient(section: Section): HttpClientSettings {
-  const basic = section.section('basic_auth'), authorization = section.section('authorization'), oauth2 = section.section('oauth2'), tls = section.section('tls_config')
+  const basic = section.section('basic_auth'),
+    authorization = section.section('authorization'),
+    oauth2 = section.section('oauth2'),
+    tls = section.section('tls_config')
   const client: HttpClientSettings = {
-    ...plainClient, proxyUrl: section.text('proxy_url'), noProxy: section.text('no_proxy'), proxyFromEnvironment: section.isOn('proxy_from_environment', false), followRedirects: section.isOn('follow_redirects', true), headers: [],
+    ...plainClient,
+    proxyUrl: section.text('proxy_url'),
+    noProxy: section.text('no_proxy'),
+    proxyFromEnvironment: section.isOn('proxy_from_environment', false),
+    followRedirects: section.isOn('follow_redirects', true),
+    headers: [],
   }
-  if (basic !== undefined) { client.basicAuth = { username: secret(basic, 'username'), password: secret(basic, 'password') }; basic.finish() }
+  if (basic !== undefined) {
+    client.basicAuth = { username: secret(basic, 'username'), password: secret(basic, 'password') }
+    basic.finish()
+  }
   if (authorization !== undefined) {
     const type = authorization.text('type', 'Bearer').trim()
-    if (type.toLowerCase() === 'basic') authorization.refuse('authorization type cannot be set to "basic", use "basic_auth" instead')
+    if (type.toLowerCase() === 'basic')
+      authorization.refuse('authorization type cannot be set to "basic", use "basic_auth" instead')
     client.authorization = { type, credentials: secret(authorization, 'credentials') }
     authorization.finish()
   }
   const bearer = secret(section, 'bearer_token')
   if (isSet(bearer)) {
-    if (client.authorization !== undefined) section.refuse('authorization is not compatible with bearer_token & bearer_token_file')
+    if (client.authorization !== undefined)
+      section.refuse('authorization is not compatible with bearer_token & bearer_token_file')
     client.authorization = { type: 'Bearer', credentials: bearer }
   }
   if (oauth2 !== undefined) client.oauth2 = readOauth2(oauth2)
-  if ([client.basicAuth, client.authorization, client.oauth2].filter(way => way !== undefined).length > 1) section.refuse('at most one of basic_auth, oauth2, bearer_token & authorization must be configured')
+  if ([client.basicAuth, client.authorization, client.oauth2].filter(way => way !== undefined).length > 1)
+    section.refuse('at most one of basic_auth, oauth2, bearer_token & authorization must be configured')
   if (tls !== undefined) client.tls = readTls(tls)
-  if (client.proxyUrl === '' && client.noProxy !== '' && !client.proxyFromEnvironment) section.refuse('if no_proxy is configured, proxy_url must also be configured')
-  if (client.proxyUrl !== '' && client.proxyFromEnvironment) section.refuse('if proxy_from_environment is configured, proxy_url must not be configured')
+  if (client.proxyUrl === '' && client.noProxy !== '' && !client.proxyFromEnvironment)
+    section.refuse('if no_proxy is configured, proxy_url must also be configured')
+  if (client.proxyUrl !== '' && client.proxyFromEnvironment)
+    section.refuse('if proxy_from_environment is configured, proxy_url must not be configured')
   for (const [name, setting] of section.get('http_headers')?.entries() ?? []) {
     const header = setting.section()
-    client.headers.push([name, [...header.texts('values').map(text => ({ text, file: '' })), ...header.texts('secrets').map(text => ({ text, file: '' })), ...header.texts('files').map(file => ({ text: '', file }))]])
+    client.headers.push([
+      name,
+      [
+        ...header.texts('values').map(text => ({ text, file: '' })),
+        ...header.texts('secrets').map(text => ({ text, file: '' })),
+        ...header.texts('files').map(file => ({ text: '', file })),
+      ],
+    ])
     header.finish()
   }
   section.ignore('enable_http2', 'proxy_connect_header')

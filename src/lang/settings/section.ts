@@ -2,16 +2,36 @@
  * Configuration files in YAML: sections whose keys are known, values of known kinds. What is wrong is refused with file, line and column.
  * A key that stands in a section and is never asked for is unknown, and `finish` says so.
  */
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node, type YAMLMap } from 'yaml'
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  type Document,
+  type Node,
+  type YAMLMap,
+} from 'yaml'
 import { parseDurationMs } from '#core/duration.ts'
 import { BadDataError } from '#core/errors.ts'
 import { quote } from '#core/text.ts'
 
-interface Source { file: string; lines: LineCounter; document: Document.Parsed; env: Readonly<Record<string, string | undefined>> }
+interface Source {
+  file: string
+  lines: LineCounter
+  document: Document.Parsed
+  env: Readonly<Record<string, string | undefined>>
+}
 
 /** `%{NAME}` becomes the environment's value. */
 function expanded(text: string, env: Source['env'], refuse: (message: string) => never): string {
-  return text.includes('%{') ? text.replaceAll(/%\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (_, name: string) => env[name] ?? refuse(`the environment has no variable ${name}`)) : text
+  return text.includes('%{')
+    ? text.replaceAll(
+        /%\{([A-Za-z_][A-Za-z0-9_]*)\}/g,
+        (_, name: string) => env[name] ?? refuse(`the environment has no variable ${name}`),
+      )
+    : text
 }
 
 /** A value with its place. */
@@ -22,13 +42,19 @@ export class Setting {
 
   constructor(source: Source, node: Node | null | undefined, path: string) {
     this.#source = source
-    this.#node = isAlias(node) ? node.resolve(source.document) as Node | undefined : node
+    this.#node = isAlias(node) ? (node.resolve(source.document) as Node | undefined) : node
     this.path = path
   }
 
-  get isNull(): boolean { return this.#node === null || this.#node === undefined || (isScalar(this.#node) && this.#node.value === null) }
-  get isList(): boolean { return isSeq(this.#node) }
-  get isSection(): boolean { return isMap(this.#node) }
+  get isNull(): boolean {
+    return this.#node === null || this.#node === undefined || (isScalar(this.#node) && this.#node.value === null)
+  }
+  get isList(): boolean {
+    return isSeq(this.#node)
+  }
+  get isSection(): boolean {
+    return isMap(this.#node)
+  }
 
   refuse(message: string): never {
     const offset = this.#node?.range?.[0]
@@ -41,7 +67,9 @@ export class Setting {
     if (!isScalar(this.#node)) return this.refuse('a text was expected')
     // A number or a switch is taken as it is written.
     const { value, source } = this.#node
-    return expanded(typeof value === 'string' ? value : source ?? String(value), this.#source.env, m => this.refuse(m))
+    return expanded(typeof value === 'string' ? value : (source ?? String(value)), this.#source.env, m =>
+      this.refuse(m),
+    )
   }
 
   durationMs(): number {
@@ -63,13 +91,19 @@ export class Setting {
   /** Bytes: a number, or one with KB, MB, GB, KiB … (powers of 1024, as Prometheus reads them). */
   bytes(): number {
     const match = this.text() === '0' ? ['0', '0', ''] : /^(\d+(?:\.\d+)?)\s*([KMGTPE]?)i?B$/.exec(this.text())
-    return match === null ? this.refuse(`${quote(this.text())} is no size like 10MB`) : Math.floor(Number(match[1]) * 1024 ** ['', 'K', 'M', 'G', 'T', 'P', 'E'].indexOf(match[2]!))
+    return match === null
+      ? this.refuse(`${quote(this.text())} is no size like 10MB`)
+      : Math.floor(Number(match[1]) * 1024 ** ['', 'K', 'M', 'G', 'T', 'P', 'E'].indexOf(match[2]!))
   }
 
   isOn(): boolean {
     const text = this.text()
     // As YAML 1.1 has it.
-    return /^(?:true|yes|y|on)$/i.test(text) ? true : /^(?:false|no|n|off)$/i.test(text) ? false : this.refuse(`${quote(text)} is not true or false`)
+    return /^(?:true|yes|y|on)$/i.test(text)
+      ? true
+      : /^(?:false|no|n|off)$/i.test(text)
+        ? false
+        : this.refuse(`${quote(text)} is not true or false`)
   }
 
   list(): Setting[] {
@@ -78,18 +112,27 @@ export class Setting {
     return this.#node.items.map((item, i) => new Setting(this.#source, item as Node, `${this.path}[${i}]`))
   }
 
-  texts(): string[] { return this.list().map(item => item.text()) }
+  texts(): string[] {
+    return this.list().map(item => item.text())
+  }
 
   /** Texts by name, in the file's order. */
-  textMap(): [string, string][] { return this.entries().map(([name, value]) => [name, value.text()]) }
+  textMap(): [string, string][] {
+    return this.entries().map(([name, value]) => [name, value.text()])
+  }
 
   entries(): [string, Setting][] {
     if (this.isNull) return []
     if (!isMap(this.#node)) return this.refuse('a section (names with values) was expected')
-    return (this.#node as YAMLMap<Node, Node>).items.map(pair => { const name = isScalar(pair.key) ? String(pair.key.value) : ''; return [name, new Setting(this.#source, pair.value, this.path === '' ? name : `${this.path}.${name}`)] })
+    return (this.#node as YAMLMap<Node, Node>).items.map(pair => {
+      const name = isScalar(pair.key) ? String(pair.key.value) : ''
+      return [name, new Setting(this.#source, pair.value, this.path === '' ? name : `${this.path}.${name}`)]
+    })
   }
 
-  section(): Section { return new Section(this) }
+  section(): Section {
+    return new Section(this)
+  }
 }
 
 export class Section {
@@ -102,29 +145,58 @@ export class Section {
     this.#values = new Map(self.entries())
   }
 
-  get names(): string[] { return [...this.#values.keys()] }
+  get names(): string[] {
+    return [...this.#values.keys()]
+  }
   /** The value; one that is null or absent is undefined. */
   get(name: string): Setting | undefined {
     this.#asked.add(name)
     const found = this.#values.get(name)
     return found === undefined || found.isNull ? undefined : found
   }
-  has(name: string): boolean { return this.get(name) !== undefined }
+  has(name: string): boolean {
+    return this.get(name) !== undefined
+  }
   /** It is there, with or without a value. */
-  stands(name: string): boolean { this.#asked.add(name); return this.#values.has(name) }
-  text(name: string, fallback = ''): string { return this.get(name)?.text() ?? fallback }
-  durationMs(name: string, fallback: number): number { return this.get(name)?.durationMs() ?? fallback }
-  whole(name: string, fallback: number): number { return this.get(name)?.whole() ?? fallback }
-  bytes(name: string, fallback: number): number { return this.get(name)?.bytes() ?? fallback }
-  isOn(name: string, fallback: boolean): boolean { return this.get(name)?.isOn() ?? fallback }
-  list(name: string): Setting[] { return this.get(name)?.list() ?? [] }
-  texts(name: string): string[] { return this.get(name)?.texts() ?? [] }
-  textMap(name: string): [string, string][] { return this.get(name)?.textMap() ?? [] }
-  section(name: string): Section | undefined { return this.get(name)?.section() }
+  stands(name: string): boolean {
+    this.#asked.add(name)
+    return this.#values.has(name)
+  }
+  text(name: string, fallback = ''): string {
+    return this.get(name)?.text() ?? fallback
+  }
+  durationMs(name: string, fallback: number): number {
+    return this.get(name)?.durationMs() ?? fallback
+  }
+  whole(name: string, fallback: number): number {
+    return this.get(name)?.whole() ?? fallback
+  }
+  bytes(name: string, fallback: number): number {
+    return this.get(name)?.bytes() ?? fallback
+  }
+  isOn(name: string, fallback: boolean): boolean {
+    return this.get(name)?.isOn() ?? fallback
+  }
+  list(name: string): Setting[] {
+    return this.get(name)?.list() ?? []
+  }
+  texts(name: string): string[] {
+    return this.get(name)?.texts() ?? []
+  }
+  textMap(name: string): [string, string][] {
+    return this.get(name)?.textMap() ?? []
+  }
+  section(name: string): Section | undefined {
+    return this.get(name)?.section()
+  }
   /** Keys that are known, and mean nothing here. */
-  ignore(...names: string[]): void { for (const name of names) this.#asked.add(name) }
+  ignore(...names: string[]): void {
+    for (const name of names) this.#asked.add(name)
+  }
 
-  refuse(message: string): never { return this.#self.refuse(message) }
+  refuse(message: string): never {
+    return this.#self.refuse(message)
+  }
 
   /** Refuses the keys that nobody asked for. */
   finish(): void {
@@ -135,11 +207,17 @@ export class Section {
 }
 
 /** The root of a file. Throws BadDataError for text that is no YAML. */
-export function parseSettings(text: string, file: string, env: Readonly<Record<string, string | undefined>> = {}): Setting {
+export function parseSettings(
+  text: string,
+  file: string,
+  env: Readonly<Record<string, string | undefined>> = {},
+): Setting {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, merge: true, prettyErrors: false })
   const [error] = document.errors
-  if (error !== undefined) { const { line, col } = lines.linePos(error.pos[0]); throw new BadDataError(`${file}:${line}:${col}: ${error.message}`) }
+  if (error !== undefined) {
+    const { line, col } = lines.linePos(error.pos[0])
+    throw new BadDataError(`${file}:${line}:${col}: ${error.message}`)
+  }
   return new Setting({ file, lines, document, env }, document.contents, '')
 }
-

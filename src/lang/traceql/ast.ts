@@ -2,11 +2,32 @@
 
 export type Scope = 'any' | 'span' | 'resource' | 'event' | 'link' | 'instrumentation'
 export type Intrinsic =
-  | 'duration' | 'name' | 'status' | 'statusMessage' | 'kind' | 'span:id' | 'span:parentID' | 'span:childCount' | 'traceDuration' | 'rootName' | 'rootServiceName' | 'trace:id'
-  | 'nestedSetLeft' | 'nestedSetRight' | 'nestedSetParent' | 'event:name' | 'event:timeSinceStart' | 'link:traceID' | 'link:spanID' | 'instrumentation:name' | 'instrumentation:version'
+  | 'duration'
+  | 'name'
+  | 'status'
+  | 'statusMessage'
+  | 'kind'
+  | 'span:id'
+  | 'span:parentID'
+  | 'span:childCount'
+  | 'traceDuration'
+  | 'rootName'
+  | 'rootServiceName'
+  | 'trace:id'
+  | 'nestedSetLeft'
+  | 'nestedSetRight'
+  | 'nestedSetParent'
+  | 'event:name'
+  | 'event:timeSinceStart'
+  | 'link:traceID'
+  | 'link:spanID'
+  | 'instrumentation:name'
+  | 'instrumentation:version'
 
 /** `text`: as the query has it; what labels and keys are called after. */
-export type Field = { kind: 'attribute'; scope: Scope; name: string; text: string } | { kind: 'intrinsic'; name: Intrinsic; text: string }
+export type Field =
+  | { kind: 'attribute'; scope: Scope; name: string; text: string }
+  | { kind: 'intrinsic'; name: Intrinsic; text: string }
 
 export type Literal =
   | { type: 'string'; value: string }
@@ -29,9 +50,30 @@ export type FieldExpr =
   | { kind: 'arithmetic'; op: ArithmeticOp; left: FieldExpr; right: FieldExpr }
   | { kind: 'not' | 'negate'; inner: FieldExpr }
 
-export type SpansetOp = '&&' | '||' | '>' | '>>' | '<' | '<<' | '~' | '!>' | '!>>' | '!<' | '!<<' | '!~' | '&>' | '&>>' | '&<' | '&<<' | '&~'
+export type SpansetOp =
+  | '&&'
+  | '||'
+  | '>'
+  | '>>'
+  | '<'
+  | '<<'
+  | '~'
+  | '!>'
+  | '!>>'
+  | '!<'
+  | '!<<'
+  | '!~'
+  | '&>'
+  | '&>>'
+  | '&<'
+  | '&<<'
+  | '&~'
 
-export interface Aggregate { name: 'count' | 'min' | 'max' | 'avg' | 'sum'; argument: FieldExpr | undefined; text: string }
+export interface Aggregate {
+  name: 'count' | 'min' | 'max' | 'avg' | 'sum'
+  argument: FieldExpr | undefined
+  text: string
+}
 
 export type Stage =
   | { kind: 'filter'; condition: FieldExpr | undefined }
@@ -42,7 +84,16 @@ export type Stage =
   | { kind: 'select'; fields: Field[] }
 
 export interface MetricsFunction {
-  name: 'rate' | 'count_over_time' | 'min_over_time' | 'max_over_time' | 'sum_over_time' | 'avg_over_time' | 'quantile_over_time' | 'histogram_over_time' | 'compare'
+  name:
+    | 'rate'
+    | 'count_over_time'
+    | 'min_over_time'
+    | 'max_over_time'
+    | 'sum_over_time'
+    | 'avg_over_time'
+    | 'quantile_over_time'
+    | 'histogram_over_time'
+    | 'compare'
   field: Field | undefined
   quantiles: number[]
   by: Field[]
@@ -53,7 +104,9 @@ export interface MetricsFunction {
   endNs: number
 }
 
-export type SecondStage = { kind: 'topk' | 'bottomk'; count: number } | { kind: 'compare'; op: CompareOp; value: number }
+export type SecondStage =
+  | { kind: 'topk' | 'bottomk'; count: number }
+  | { kind: 'compare'; op: CompareOp; value: number }
 
 export type MetricsExpr =
   | { kind: 'pipeline'; stages: Stage[]; fn: MetricsFunction; after: SecondStage[] }
@@ -61,4 +114,6 @@ export type MetricsExpr =
   | { kind: 'constant'; value: number; isInt: boolean }
 
 export type Hints = ReadonlyMap<string, Literal>
-export type TraceqlQuery = { kind: 'search'; stages: Stage[]; hints: Hints } | { kind: 'metrics'; expr: MetricsExpr; hints: Hints }
+export type TraceqlQuery =
+  | { kind: 'search'; stages: Stage[]; hints: Hints }
+  | { kind: 'metrics'; expr: MetricsExpr; hints: Hints }

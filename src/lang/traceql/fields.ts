@@ -4,14 +4,46 @@ import type { Field, Intrinsic, Scope } from './ast.ts'
 export type FieldType = 'string' | 'number' | 'status' | 'kind' | 'any'
 
 export const intrinsics: ReadonlyMap<string, Intrinsic> = new Map([
-  ['duration', 'duration'], ['span:duration', 'duration'], ['name', 'name'], ['span:name', 'name'], ['status', 'status'], ['span:status', 'status'], ['statusMessage', 'statusMessage'], ['span:statusMessage', 'statusMessage'],
-  ['kind', 'kind'], ['span:kind', 'kind'], ['span:id', 'span:id'], ['span:parentID', 'span:parentID'], ['span:childCount', 'span:childCount'], ['traceDuration', 'traceDuration'], ['trace:duration', 'traceDuration'],
-  ['rootName', 'rootName'], ['trace:rootName', 'rootName'], ['rootServiceName', 'rootServiceName'], ['trace:rootService', 'rootServiceName'], ['trace:id', 'trace:id'],
-  ['nestedSetLeft', 'nestedSetLeft'], ['nestedSetRight', 'nestedSetRight'], ['nestedSetParent', 'nestedSetParent'], ['event:name', 'event:name'], ['event:timeSinceStart', 'event:timeSinceStart'],
-  ['link:traceID', 'link:traceID'], ['link:spanID', 'link:spanID'], ['instrumentation:name', 'instrumentation:name'], ['instrumentation:version', 'instrumentation:version'],
+  ['duration', 'duration'],
+  ['span:duration', 'duration'],
+  ['name', 'name'],
+  ['span:name', 'name'],
+  ['status', 'status'],
+  ['span:status', 'status'],
+  ['statusMessage', 'statusMessage'],
+  ['span:statusMessage', 'statusMessage'],
+  ['kind', 'kind'],
+  ['span:kind', 'kind'],
+  ['span:id', 'span:id'],
+  ['span:parentID', 'span:parentID'],
+  ['span:childCount', 'span:childCount'],
+  ['traceDuration', 'traceDuration'],
+  ['trace:duration', 'traceDuration'],
+  ['rootName', 'rootName'],
+  ['trace:rootName', 'rootName'],
+  ['rootServiceName', 'rootServiceName'],
+  ['trace:rootService', 'rootServiceName'],
+  ['trace:id', 'trace:id'],
+  ['nestedSetLeft', 'nestedSetLeft'],
+  ['nestedSetRight', 'nestedSetRight'],
+  ['nestedSetParent', 'nestedSetParent'],
+  ['event:name', 'event:name'],
+  ['event:timeSinceStart', 'event:timeSinceStart'],
+  ['link:traceID', 'link:traceID'],
+  ['link:spanID', 'link:spanID'],
+  ['instrumentation:name', 'instrumentation:name'],
+  ['instrumentation:version', 'instrumentation:version'],
 ])
 
-const numbers: ReadonlySet<Intrinsic> = new Set(['duration', 'span:childCount', 'traceDuration', 'nestedSetLeft', 'nestedSetRight', 'nestedSetParent', 'event:timeSinceStart'])
+const numbers: ReadonlySet<Intrinsic> = new Set([
+  'duration',
+  'span:childCount',
+  'traceDuration',
+  'nestedSetLeft',
+  'nestedSetRight',
+  'nestedSetParent',
+  'event:timeSinceStart',
+])
 
 export function typeOfField(field: Field): FieldType {
   if (field.kind === 'attribute') return 'any'
@@ -25,7 +57,9 @@ export const attributeScopes: ReadonlySet<string> = new Set(['span', 'resource',
 export const nameEnd = /[\s{}()=~!<>&|^,]/
 
 /** One spelling for each field. */
-export function fieldKey(field: Field): string { return field.kind === 'attribute' ? `${field.scope}.${field.name}` : field.name }
+export function fieldKey(field: Field): string {
+  return field.kind === 'attribute' ? `${field.scope}.${field.name}` : field.name
+}
 
 const plainName = /^[^\s{}()=~!<>&|^,"]+$/
 

@@ -12,13 +12,65 @@ export type Token =
   | { kind: 'duration'; value: number; at: number }
   | { kind: 'end'; at: number }
 
-const symbols = ['&>>', '&<<', '!>>', '!<<', '&&', '||', '&>', '&<', '&~', '!>', '!<', '!~', '!=', '=~', '>=', '<=', '>>', '<<', '{', '}', '(', ')', '|', ',', '=', '<', '>', '~', '!', '+', '-', '*', '/', '%', '^']
-const unitNs: Readonly<Record<string, number>> = { ns: 1, us: 1e3, µs: 1e3, μs: 1e3, ms: 1e6, s: 1e9, m: 6e10, h: 3.6e12, d: 8.64e13, w: 6.048e14, y: 3.1536e16 }
+const symbols = [
+  '&>>',
+  '&<<',
+  '!>>',
+  '!<<',
+  '&&',
+  '||',
+  '&>',
+  '&<',
+  '&~',
+  '!>',
+  '!<',
+  '!~',
+  '!=',
+  '=~',
+  '>=',
+  '<=',
+  '>>',
+  '<<',
+  '{',
+  '}',
+  '(',
+  ')',
+  '|',
+  ',',
+  '=',
+  '<',
+  '>',
+  '~',
+  '!',
+  '+',
+  '-',
+  '*',
+  '/',
+  '%',
+  '^',
+]
+const unitNs: Readonly<Record<string, number>> = {
+  ns: 1,
+  us: 1e3,
+  µs: 1e3,
+  μs: 1e3,
+  ms: 1e6,
+  s: 1e9,
+  m: 6e10,
+  h: 3.6e12,
+  d: 8.64e13,
+  w: 6.048e14,
+  y: 3.1536e16,
+}
 
 export function failAt(text: string, at: number, message: string): never {
   const before = text.slice(0, at)
   const line = before.split('\n').length
-  throw new BadQueryError(`invalid TraceQL query: parse error at line ${line}, col ${at - before.lastIndexOf('\n')}: ${message}`, at, text.length)
+  throw new BadQueryError(
+    `invalid TraceQL query: parse error at line ${line}, col ${at - before.lastIndexOf('\n')}: ${message}`,
+    at,
+    text.length,
+  )
 }
 
 export function tokenize(text: string): Token[] {
@@ -27,7 +79,10 @@ export function tokenize(text: string): Token[] {
   const fail = (message: string, where = at): never => failAt(text, where, message)
   while (at < text.length) {
     const char = text[at]!
-    if (/\s/.test(char)) { at++; continue }
+    if (/\s/.test(char)) {
+      at++
+      continue
+    }
     const start = at
     if (char === '"' || char === '`') {
       const { value, end } = readString(text, at)
@@ -40,7 +95,8 @@ export function tokenize(text: string): Token[] {
       const duration = /^(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|[smhdwy]))+/.exec(text.slice(at, at + 400))
       if (duration !== null) {
         let total = 0
-        for (const [, count, unit] of duration[0].matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|[smhdwy])/g)) total += Number(count) * unitNs[unit!]!
+        for (const [, count, unit] of duration[0].matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|[smhdwy])/g))
+          total += Number(count) * unitNs[unit!]!
         tokens.push({ kind: 'duration', value: Math.round(total), at: start })
         at += duration[0].length
         continue
@@ -50,7 +106,10 @@ export function tokenize(text: string): Token[] {
       if (/[\p{L}_]/u.test(text[at] ?? '')) fail(`unknown unit behind the number ${number[0]}`, start)
       continue
     }
-    if (char === '.') { at = readAttribute(text, at, at + 1, 'any', tokens); continue }
+    if (char === '.') {
+      at = readAttribute(text, at, at + 1, 'any', tokens)
+      continue
+    }
     const word = /^[\p{L}_][\p{L}\p{Nd}_]*/u.exec(text.slice(at, at + 200))?.[0]
     if (word !== undefined) {
       const next = text[at + word.length]
@@ -69,7 +128,11 @@ export function tokenize(text: string): Token[] {
       }
       at += word.length
       const name = intrinsics.get(word)
-      tokens.push(name === undefined ? { kind: 'word', text: word, at: start } : { kind: 'field', field: { kind: 'intrinsic', name, text: word }, at: start })
+      tokens.push(
+        name === undefined
+          ? { kind: 'word', text: word, at: start }
+          : { kind: 'field', field: { kind: 'intrinsic', name, text: word }, at: start },
+      )
       continue
     }
     const symbol = symbols.find(s => text.startsWith(s, at))
@@ -87,26 +150,41 @@ function readAttribute(text: string, start: number, nameAt: number, scope: Scope
   let at = nameAt
   let name = ''
   while (at < text.length && !nameEnd.test(text[at]!)) {
-    if (text[at] !== '"') { name += text[at++]!; continue }
+    if (text[at] !== '"') {
+      name += text[at++]!
+      continue
+    }
     at++
     for (;;) {
       const char = text[at]
-      if (char === undefined) failAt(text, start, 'a quoted part of an attribute\'s name does not end')
+      if (char === undefined) failAt(text, start, "a quoted part of an attribute's name does not end")
       at++
       if (char === '"') break
       if (char === '\\') {
         const escaped = text[at++]
-        if (escaped !== '"' && escaped !== '\\') failAt(text, at - 1, 'only \\" and \\\\ are escapes within an attribute\'s name')
+        if (escaped !== '"' && escaped !== '\\')
+          failAt(text, at - 1, 'only \\" and \\\\ are escapes within an attribute\'s name')
         name += escaped
       } else name += char
     }
   }
-  if (name === '') failAt(text, start, 'an attribute\'s name was expected')
+  if (name === '') failAt(text, start, "an attribute's name was expected")
   tokens.push({ kind: 'field', field: { kind: 'attribute', scope, name, text: fieldText(scope, name) }, at: start })
   return at
 }
 
-const simpleEscapes: Readonly<Record<string, string>> = { a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v', '\\': '\\', '"': '"', '\'': '\'' }
+const simpleEscapes: Readonly<Record<string, string>> = {
+  a: '\x07',
+  b: '\b',
+  f: '\f',
+  n: '\n',
+  r: '\r',
+  t: '\t',
+  v: '\v',
+  '\\': '\\',
+  '"': '"',
+  "'": "'",
+}
 
 function readString(text: string, start: number): { value: string; end: number } {
   const mark = text[start]!
@@ -117,14 +195,21 @@ function readString(text: string, start: number): { value: string; end: number }
     if (char === undefined || (char === '\n' && mark === '"')) failAt(text, start, 'literal not terminated')
     at++
     if (char === mark) return { value, end: at }
-    if (char !== '\\' || mark === '`') { value += char; continue }
+    if (char !== '\\' || mark === '`') {
+      value += char
+      continue
+    }
     const escape = text[at++] ?? ''
     const simple = simpleEscapes[escape]
-    if (simple !== undefined) { value += simple; continue }
+    if (simple !== undefined) {
+      value += simple
+      continue
+    }
     const digits = escape === 'x' ? 2 : escape === 'u' ? 4 : escape === 'U' ? 8 : 0
     const code = digits > 0 ? text.slice(at, at + digits) : text.slice(at - 1, at + 2)
     const isOctal = digits === 0 && /^[0-7]{3}$/.test(code)
-    if (!isOctal && !(digits > 0 && code.length === digits && /^[0-9a-fA-F]+$/.test(code))) failAt(text, at - 2, 'invalid char escape')
+    if (!isOctal && !(digits > 0 && code.length === digits && /^[0-9a-fA-F]+$/.test(code)))
+      failAt(text, at - 2, 'invalid char escape')
     const point = Number.parseInt(code, isOctal ? 8 : 16)
     if (point > 0x10ffff) failAt(text, at - 2, 'invalid char escape')
     value += String.fromCodePoint(point)

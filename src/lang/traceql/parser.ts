@@ -1,15 +1,62 @@
 /** TraceQL's parser and its static checks. Source: docs/traces.md (the language). */
 import { compileRe2 } from '../regex/regex.ts'
-import type { Aggregate, ArithmeticOp, CompareOp, Field, FieldExpr, Hints, Literal, MetricsExpr, MetricsFunction, SecondStage, SpansetOp, Stage, TraceqlQuery } from './ast.ts'
+import type {
+  Aggregate,
+  ArithmeticOp,
+  CompareOp,
+  Field,
+  FieldExpr,
+  Hints,
+  Literal,
+  MetricsExpr,
+  MetricsFunction,
+  SecondStage,
+  SpansetOp,
+  Stage,
+  TraceqlQuery,
+} from './ast.ts'
 import { typeOfField } from './fields.ts'
 import { failAt, tokenize, type Token } from './lexer.ts'
 
 const statuses: Readonly<Record<string, number>> = { unset: 0, ok: 1, error: 2 }
-const kinds: Readonly<Record<string, number>> = { unspecified: 0, internal: 1, server: 2, client: 3, producer: 4, consumer: 5 }
+const kinds: Readonly<Record<string, number>> = {
+  unspecified: 0,
+  internal: 1,
+  server: 2,
+  client: 3,
+  producer: 4,
+  consumer: 5,
+}
 const comparisons: ReadonlySet<string> = new Set(['=', '!=', '=~', '!~', '<', '<=', '>', '>='])
 const looseOps: ReadonlySet<string> = new Set(['&&', '||'])
-const tightOps: ReadonlySet<string> = new Set(['>', '>>', '<', '<<', '~', '!>', '!>>', '!<', '!<<', '!~', '&>', '&>>', '&<', '&<<', '&~'])
-const metricsNames: ReadonlySet<string> = new Set(['rate', 'count_over_time', 'min_over_time', 'max_over_time', 'sum_over_time', 'avg_over_time', 'quantile_over_time', 'histogram_over_time', 'compare'])
+const tightOps: ReadonlySet<string> = new Set([
+  '>',
+  '>>',
+  '<',
+  '<<',
+  '~',
+  '!>',
+  '!>>',
+  '!<',
+  '!<<',
+  '!~',
+  '&>',
+  '&>>',
+  '&<',
+  '&<<',
+  '&~',
+])
+const metricsNames: ReadonlySet<string> = new Set([
+  'rate',
+  'count_over_time',
+  'min_over_time',
+  'max_over_time',
+  'sum_over_time',
+  'avg_over_time',
+  'quantile_over_time',
+  'histogram_over_time',
+  'compare',
+])
 const aggregateNames: ReadonlySet<string> = new Set(['count', 'min', 'max', 'avg', 'sum'])
 const groupsMax = 5
 const topNMax = 1000
@@ -19,7 +66,9 @@ const depthMax = 200
 type Parsed = { kind: 'stages'; stages: Stage[] } | { kind: 'metrics'; expr: MetricsExpr }
 
 /** Throws BadQueryError. */
-export function parseTraceql(text: string): TraceqlQuery { return new Parser(text).query() }
+export function parseTraceql(text: string): TraceqlQuery {
+  return new Parser(text).query()
+}
 
 /** A field by itself, as parameters and group keys name it. Throws BadQueryError. */
 export function parseField(text: string): Field {
@@ -39,20 +88,48 @@ class Parser {
     this.#tokens = tokenize(text)
   }
 
-  #fail(message: string, at = this.#token.at): never { return failAt(this.#text, at, message) }
-  get #token(): Token { return this.#tokens[this.#at]! }
-  #is(text: string): boolean { const token = this.#token; return (token.kind === 'symbol' || token.kind === 'word') && token.text === text }
-  #take(text: string): boolean { if (!this.#is(text)) return false; this.#at++; return true }
-  #expect(text: string): void { if (!this.#take(text)) this.#unexpected(`${JSON.stringify(text)} was expected`) }
+  #fail(message: string, at = this.#token.at): never {
+    return failAt(this.#text, at, message)
+  }
+  get #token(): Token {
+    return this.#tokens[this.#at]!
+  }
+  #is(text: string): boolean {
+    const token = this.#token
+    return (token.kind === 'symbol' || token.kind === 'word') && token.text === text
+  }
+  #take(text: string): boolean {
+    if (!this.#is(text)) return false
+    this.#at++
+    return true
+  }
+  #expect(text: string): void {
+    if (!this.#take(text)) this.#unexpected(`${JSON.stringify(text)} was expected`)
+  }
   #unexpected(hint?: string): never {
     const token = this.#token
-    const shown = token.kind === 'end' ? '$end' : token.kind === 'symbol' ? token.text : token.kind === 'word' ? token.text : token.kind === 'field' ? token.field.text : token.kind === 'string' ? 'STRING' : 'NUMBER'
+    const shown =
+      token.kind === 'end'
+        ? '$end'
+        : token.kind === 'symbol'
+          ? token.text
+          : token.kind === 'word'
+            ? token.text
+            : token.kind === 'field'
+              ? token.field.text
+              : token.kind === 'string'
+                ? 'STRING'
+                : 'NUMBER'
     if (token.kind === 'word' && hint === undefined) return this.#fail(`unknown identifier: ${token.text}`)
     return this.#fail(`syntax error: unexpected ${shown}${hint === undefined ? '' : `, ${hint}`}`)
   }
   #deeper<T>(work: () => T): T {
     if (++this.#depth > depthMax) this.#fail(`the query is nested more than ${depthMax} deep`)
-    try { return work() } finally { this.#depth-- }
+    try {
+      return work()
+    } finally {
+      this.#depth--
+    }
   }
 
   query(): TraceqlQuery {
@@ -100,7 +177,10 @@ class Parser {
   }
 
   #mathRest(left: MetricsExpr, level: 0 | 1): MetricsExpr {
-    const ops = [['+', '-'], ['*', '/']][level]!
+    const ops = [
+      ['+', '-'],
+      ['*', '/'],
+    ][level]!
     if (level === 0) left = this.#mathRest(left, 1)
     for (;;) {
       const op = ops.find(o => this.#is(o)) as '+' | '-' | '*' | '/' | undefined
@@ -123,7 +203,7 @@ class Parser {
       const token = this.#token
       if (token.kind === 'word' && metricsNames.has(token.text)) return { kind: 'metrics', expr: this.#metrics(stages) }
       const next = this.#stage(false)
-      if (next.kind === 'metrics') this.#fail('a metrics query can\'t be a stage')
+      if (next.kind === 'metrics') this.#fail("a metrics query can't be a stage")
       else stages.push(...next.stages)
     }
     return { kind: 'stages', stages }
@@ -143,7 +223,7 @@ class Parser {
         return { kind: 'stages', stages: [{ kind: 'by', expr, text: exprText(expr) || text }] }
       }
       if (token.text === 'coalesce') {
-        if (isFirst) this.#unexpected('coalesce() can\'t be the first stage')
+        if (isFirst) this.#unexpected("coalesce() can't be the first stage")
         this.#at++
         this.#expect('(')
         this.#expect(')')
@@ -160,7 +240,8 @@ class Parser {
       if (aggregateNames.has(token.text)) return { kind: 'stages', stages: [this.#scalarFilter()] }
       return this.#unexpected()
     }
-    if (token.kind === 'number' || token.kind === 'duration' || this.#is('-')) return { kind: 'stages', stages: [this.#scalarFilter()] }
+    if (token.kind === 'number' || token.kind === 'duration' || this.#is('-'))
+      return { kind: 'stages', stages: [this.#scalarFilter()] }
     return this.#spanset(0)
   }
 
@@ -172,8 +253,12 @@ class Parser {
       if (left.kind === 'metrics' || token.kind !== 'symbol' || !ops.has(token.text)) return left
       this.#at++
       const right = level === 0 ? this.#spanset(1) : this.#spansetPrimary()
-      if (right.kind === 'metrics') this.#fail('spanset operators don\'t join metrics queries', token.at)
-      else left = { kind: 'stages', stages: [{ kind: 'combine', op: token.text as SpansetOp, left: left.stages, right: right.stages }] }
+      if (right.kind === 'metrics') this.#fail("spanset operators don't join metrics queries", token.at)
+      else
+        left = {
+          kind: 'stages',
+          stages: [{ kind: 'combine', op: token.text as SpansetOp, left: left.stages, right: right.stages }],
+        }
     }
   }
 
@@ -209,7 +294,8 @@ class Parser {
     this.#expect(')')
     if (!references(argument)) this.#fail('aggregate field expressions must reference the span', at)
     const type = this.#typeOf(argument)
-    if (type !== 'number' && type !== 'any') this.#fail(`aggregate field expressions must resolve to a number type: ${name}(${exprText(argument)})`, at)
+    if (type !== 'number' && type !== 'any')
+      this.#fail(`aggregate field expressions must resolve to a number type: ${name}(${exprText(argument)})`, at)
     return { name, argument, text: `${name}(${exprText(argument)})` }
   }
 
@@ -217,7 +303,10 @@ class Parser {
     const at = this.#at
     const sign = this.#take('-') ? -1 : 1
     const token = this.#token
-    if (token.kind !== 'number' && token.kind !== 'duration') { this.#at = at; return undefined }
+    if (token.kind !== 'number' && token.kind !== 'duration') {
+      this.#at = at
+      return undefined
+    }
     this.#at++
     let value = sign * token.value
     // Constants are folded.
@@ -226,7 +315,14 @@ class Parser {
       const next = this.#tokens[this.#at + 1]
       if (op === undefined || (next?.kind !== 'number' && next?.kind !== 'duration')) return value
       this.#at += 2
-      value = op === '+' ? value + next.value : op === '-' ? value - next.value : op === '*' ? value * next.value : value / next.value
+      value =
+        op === '+'
+          ? value + next.value
+          : op === '-'
+            ? value - next.value
+            : op === '*'
+              ? value * next.value
+              : value / next.value
     }
   }
 
@@ -235,12 +331,16 @@ class Parser {
     const constant = this.#scalarNumber()
     const aggregate = constant === undefined ? this.#aggregate() : undefined
     const op = this.#token
-    if (op.kind !== 'symbol' || !comparisons.has(op.text)) return op.kind === 'symbol' && '+-*/%^'.includes(op.text) ? this.#fail('arithmetic between aggregates is not yet supported', op.at) : this.#unexpected('a comparison was expected')
+    if (op.kind !== 'symbol' || !comparisons.has(op.text))
+      return op.kind === 'symbol' && '+-*/%^'.includes(op.text)
+        ? this.#fail('arithmetic between aggregates is not yet supported', op.at)
+        : this.#unexpected('a comparison was expected')
     if (op.text === '=~' || op.text === '!~') this.#fail(`${op.text} does not compare numbers`, op.at)
     this.#at++
     if (aggregate !== undefined) {
       const value = this.#scalarNumber()
-      if (value === undefined) return this.#fail('an aggregate is compared with a constant: both sides being aggregates is not yet supported')
+      if (value === undefined)
+        return this.#fail('an aggregate is compared with a constant: both sides being aggregates is not yet supported')
       return { kind: 'scalar-filter', aggregate, op: op.text as CompareOp, value }
     }
     const right = this.#aggregate()
@@ -269,7 +369,16 @@ class Parser {
     const word = this.#token
     const name = (word.kind === 'word' ? word.text : '') as MetricsFunction['name']
     this.#at++
-    const fn: MetricsFunction = { name, field: undefined, quantiles: [], by: [], selection: undefined, topN: 10, startNs: 0, endNs: 0 }
+    const fn: MetricsFunction = {
+      name,
+      field: undefined,
+      quantiles: [],
+      by: [],
+      selection: undefined,
+      topN: 10,
+      startNs: 0,
+      endNs: 0,
+    }
     this.#expect('(')
     if (name === 'compare') this.#compareArguments(fn)
     else if (name !== 'rate' && name !== 'count_over_time') {
@@ -309,7 +418,8 @@ class Parser {
     this.#expect('}')
     const numbers: number[] = []
     while (this.#take(',')) numbers.push(this.#int('a number'))
-    if (numbers.length !== 0 && numbers.length !== 1 && numbers.length !== 3) this.#fail('compare() takes a selection, and after it a count, or a count, a start and an end')
+    if (numbers.length !== 0 && numbers.length !== 1 && numbers.length !== 3)
+      this.#fail('compare() takes a selection, and after it a count, or a count, a start and an end')
     if (numbers.length > 0) fn.topN = numbers[0]!
     if (fn.topN <= 0 || fn.topN > topNMax) this.#fail(`compare() top number of values must be between 1 and ${topNMax}`)
     if (numbers.length === 3) {
@@ -330,11 +440,16 @@ class Parser {
         const value = this.#token
         if (value.kind !== 'number' && value.kind !== 'duration') return this.#unexpected('a number was expected')
         this.#at++
-        after.push({ kind: 'compare', op: token.text as CompareOp, value: sign * (value.kind === 'duration' ? value.value / 1e9 : value.value) })
+        after.push({
+          kind: 'compare',
+          op: token.text as CompareOp,
+          value: sign * (value.kind === 'duration' ? value.value / 1e9 : value.value),
+        })
       } else if (token.kind === 'symbol' && token.text === '|') {
         this.#at++
         const word = this.#token
-        if (word.kind !== 'word' || (word.text !== 'topk' && word.text !== 'bottomk')) return this.#unexpected('topk or bottomk was expected')
+        if (word.kind !== 'word' || (word.text !== 'topk' && word.text !== 'bottomk'))
+          return this.#unexpected('topk or bottomk was expected')
         this.#at++
         this.#expect('(')
         const { at } = this.#token
@@ -350,19 +465,22 @@ class Parser {
 
   // ── Expressions over fields ────────────────────────────────────────────────────────────────────────────────────────
 
-  #fieldExpr(): FieldExpr { return this.#deeper(() => this.#logic()) }
+  #fieldExpr(): FieldExpr {
+    return this.#deeper(() => this.#logic())
+  }
 
   #logic(): FieldExpr {
     let left = this.#comparison()
     for (;;) {
-      const op = this.#is('&&') ? '&&' as const : this.#is('||') ? '||' as const : undefined
+      const op = this.#is('&&') ? ('&&' as const) : this.#is('||') ? ('||' as const) : undefined
       if (op === undefined) return left
       const { at } = this.#token
       this.#at++
       const right = this.#comparison()
       for (const side of [left, right]) {
         const type = this.#typeOf(side)
-        if (type !== 'bool' && type !== 'any') this.#fail(`illegal operation for the given types: ${exprText(left)} ${op} ${exprText(right)}`, at)
+        if (type !== 'bool' && type !== 'any')
+          this.#fail(`illegal operation for the given types: ${exprText(left)} ${op} ${exprText(right)}`, at)
       }
       left = { kind: 'logic', op, left, right }
     }
@@ -380,7 +498,9 @@ class Parser {
     return expr
   }
 
-  #sum(): FieldExpr { return this.#arithmetic(['+', '-'], () => this.#unaryNot()) }
+  #sum(): FieldExpr {
+    return this.#arithmetic(['+', '-'], () => this.#unaryNot())
+  }
   #unaryNot(): FieldExpr {
     const { at } = this.#token
     if (!this.#take('!')) return this.#product()
@@ -389,7 +509,9 @@ class Parser {
     if (type !== 'bool' && type !== 'any') this.#fail(`illegal operation for the given type: !${exprText(inner)}`, at)
     return { kind: 'not', inner }
   }
-  #product(): FieldExpr { return this.#arithmetic(['*', '/', '%'], () => this.#power()) }
+  #product(): FieldExpr {
+    return this.#arithmetic(['*', '/', '%'], () => this.#power())
+  }
   #power(): FieldExpr {
     const left = this.#unaryMinus()
     const { at } = this.#token
@@ -416,7 +538,11 @@ class Parser {
     const { at } = this.#token
     if (!this.#take('-')) return this.#primary()
     const inner = this.#deeper(() => this.#unaryMinus())
-    if (inner.kind === 'literal' && (inner.literal.type === 'int' || inner.literal.type === 'float' || inner.literal.type === 'duration')) return { kind: 'literal', literal: { ...inner.literal, value: -inner.literal.value } }
+    if (
+      inner.kind === 'literal' &&
+      (inner.literal.type === 'int' || inner.literal.type === 'float' || inner.literal.type === 'duration')
+    )
+      return { kind: 'literal', literal: { ...inner.literal, value: -inner.literal.value } }
     const type = this.#typeOf(inner)
     if (type !== 'number' && type !== 'any') this.#fail(`illegal operation for the given type: -${exprText(inner)}`, at)
     return { kind: 'negate', inner }
@@ -429,7 +555,10 @@ class Parser {
       return inner
     }
     const token = this.#token
-    if (token.kind === 'field') { this.#at++; return { kind: 'field', field: token.field } }
+    if (token.kind === 'field') {
+      this.#at++
+      return { kind: 'field', field: token.field }
+    }
     const literal = this.#literal()
     return literal === undefined ? this.#unexpected() : { kind: 'literal', literal }
   }
@@ -437,15 +566,22 @@ class Parser {
   #literal(): Literal | undefined {
     const token = this.#token
     switch (token.kind) {
-      case 'string': this.#at++; return { type: 'string', value: token.value }
-      case 'number': this.#at++; return { type: token.isInt ? 'int' : 'float', value: token.value }
-      case 'duration': this.#at++; return { type: 'duration', value: token.value }
+      case 'string':
+        this.#at++
+        return { type: 'string', value: token.value }
+      case 'number':
+        this.#at++
+        return { type: token.isInt ? 'int' : 'float', value: token.value }
+      case 'duration':
+        this.#at++
+        return { type: 'duration', value: token.value }
       case 'word': {
         const literal = wordLiteral(token.text)
         if (literal !== undefined) this.#at++
         return literal
       }
-      default: return undefined
+      default:
+        return undefined
     }
   }
 
@@ -453,41 +589,63 @@ class Parser {
 
   #typeOf(expr: FieldExpr): 'bool' | 'number' | 'string' | 'status' | 'kind' | 'nil' | 'any' {
     switch (expr.kind) {
-      case 'literal': { const { type } = expr.literal; return type === 'int' || type === 'float' || type === 'duration' ? 'number' : type }
-      case 'field': return typeOfField(expr.field)
-      case 'arithmetic': case 'negate': return 'number'
-      default: return 'bool'
+      case 'literal': {
+        const { type } = expr.literal
+        return type === 'int' || type === 'float' || type === 'duration' ? 'number' : type
+      }
+      case 'field':
+        return typeOfField(expr.field)
+      case 'arithmetic':
+      case 'negate':
+        return 'number'
+      default:
+        return 'bool'
     }
   }
 
   #checkFilter(condition: FieldExpr, at: number): void {
     const type = this.#typeOf(condition)
-    if (type !== 'bool' && type !== 'any') this.#fail(`span filter field expressions must resolve to a boolean: { ${exprText(condition)} }`, at)
-    if (!references(condition) && condition.kind !== 'literal') this.#fail('span filter field expressions must reference the span', at)
+    if (type !== 'bool' && type !== 'any')
+      this.#fail(`span filter field expressions must resolve to a boolean: { ${exprText(condition)} }`, at)
+    if (!references(condition) && condition.kind !== 'literal')
+      this.#fail('span filter field expressions must reference the span', at)
   }
 
   #checkArithmetic(expr: FieldExpr & { kind: 'arithmetic' }, at: number): void {
     for (const side of [expr.left, expr.right]) {
       const type = this.#typeOf(side)
-      if (type !== 'number' && type !== 'any') this.#fail(`illegal operation for the given types: ${exprText(expr)}`, at)
+      if (type !== 'number' && type !== 'any')
+        this.#fail(`illegal operation for the given types: ${exprText(expr)}`, at)
     }
   }
 
   #checkComparison(expr: FieldExpr & { kind: 'compare' }, at: number): void {
     const { op, left, right } = expr
-    const a = this.#typeOf(left), b = this.#typeOf(right)
+    const a = this.#typeOf(left),
+      b = this.#typeOf(right)
     const illegal = (): never => this.#fail(`illegal operation for the given types: ${exprText(expr)}`, at)
     if (op === '=~' || op === '!~') {
-      if (right.kind !== 'literal' || right.literal.type !== 'string') { illegal(); return }
+      if (right.kind !== 'literal' || right.literal.type !== 'string') {
+        illegal()
+        return
+      }
       if (a !== 'string' && a !== 'any') illegal()
-      try { compileRe2(right.literal.value) } catch (error) { this.#fail(`invalid regex: ${error instanceof Error ? error.message : String(error)}`, at) }
+      try {
+        compileRe2(right.literal.value)
+      } catch (error) {
+        this.#fail(`invalid regex: ${error instanceof Error ? error.message : String(error)}`, at)
+      }
       return
     }
     if (a === 'nil' || b === 'nil') {
       const other = a === 'nil' ? right : left
-      if ((op !== '=' && op !== '!=') || other.kind !== 'field') { illegal(); return }
+      if ((op !== '=' && op !== '!=') || other.kind !== 'field') {
+        illegal()
+        return
+      }
       const { field } = other
-      if (op === '=' && (field.kind === 'intrinsic' || (field.scope === 'resource' && field.name === 'service.name'))) this.#fail(`${field.text} is always there: it can't be compared with nil`, at)
+      if (op === '=' && (field.kind === 'intrinsic' || (field.scope === 'resource' && field.name === 'service.name')))
+        this.#fail(`${field.text} is always there: it can't be compared with nil`, at)
       return
     }
     if (a !== b && a !== 'any' && b !== 'any') illegal()
@@ -510,21 +668,34 @@ function wordLiteral(word: string): Literal | undefined {
 function foldMath(op: '+' | '-' | '*' | '/', left: MetricsExpr, right: MetricsExpr): MetricsExpr {
   if (left.kind !== 'constant' || right.kind !== 'constant') return { kind: 'math', op, left, right }
   const isInt = left.isInt && right.isInt
-  const value = op === '+' ? left.value + right.value : op === '-' ? left.value - right.value : op === '*' ? left.value * right.value : left.value / right.value
+  const value =
+    op === '+'
+      ? left.value + right.value
+      : op === '-'
+        ? left.value - right.value
+        : op === '*'
+          ? left.value * right.value
+          : left.value / right.value
   return { kind: 'constant', value: isInt && op === '/' ? Math.trunc(value) : value, isInt }
 }
 
 /** Does the expression look at a span at all? */
 function references(expr: FieldExpr): boolean {
   switch (expr.kind) {
-    case 'literal': return false
-    case 'field': return true
-    case 'not': case 'negate': return references(expr.inner)
-    default: return references(expr.left) || references(expr.right)
+    case 'literal':
+      return false
+    case 'field':
+      return true
+    case 'not':
+    case 'negate':
+      return references(expr.inner)
+    default:
+      return references(expr.left) || references(expr.right)
   }
 }
 
-const statusNames = ['unset', 'ok', 'error'], kindNames = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer']
+const statusNames = ['unset', 'ok', 'error'],
+  kindNames = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer']
 
 export function durationText(ns: number): string {
   if (ns === 0) return '0s'
@@ -534,19 +705,26 @@ export function durationText(ns: number): string {
   if (abs < 1e3) return `${sign}${trim(abs)}ns`
   if (abs < 1e6) return `${sign}${trim(abs / 1e3)}µs`
   if (abs < 1e9) return `${sign}${trim(abs / 1e6)}ms`
-  const hours = Math.floor(abs / 3.6e12), minutes = Math.floor(abs % 3.6e12 / 6e10)
-  const seconds = `${trim(abs % 6e10 / 1e9)}s`
+  const hours = Math.floor(abs / 3.6e12),
+    minutes = Math.floor((abs % 3.6e12) / 6e10)
+  const seconds = `${trim((abs % 6e10) / 1e9)}s`
   return `${sign}${hours > 0 ? `${hours}h${minutes}m` : minutes > 0 ? `${minutes}m` : ''}${seconds}`
 }
 
 function literalText(literal: Literal): string {
   switch (literal.type) {
-    case 'string': return `\`${literal.value}\``
-    case 'duration': return durationText(literal.value)
-    case 'status': return statusNames[literal.value]!
-    case 'kind': return kindNames[literal.value]!
-    case 'nil': return 'nil'
-    default: return String(literal.value)
+    case 'string':
+      return `\`${literal.value}\``
+    case 'duration':
+      return durationText(literal.value)
+    case 'status':
+      return statusNames[literal.value]!
+    case 'kind':
+      return kindNames[literal.value]!
+    case 'nil':
+      return 'nil'
+    default:
+      return String(literal.value)
   }
 }
 
@@ -554,10 +732,17 @@ function literalText(literal: Literal): string {
 export function exprText(expr: FieldExpr, isInner = false): string {
   const part = (inner: FieldExpr): string => exprText(inner, true)
   switch (expr.kind) {
-    case 'literal': return literalText(expr.literal)
-    case 'field': return expr.field.text
-    case 'not': return `!${part(expr.inner)}`
-    case 'negate': return `-${part(expr.inner)}`
-    default: { const text = `${part(expr.left)} ${expr.op} ${part(expr.right)}`; return isInner ? `(${text})` : text }
+    case 'literal':
+      return literalText(expr.literal)
+    case 'field':
+      return expr.field.text
+    case 'not':
+      return `!${part(expr.inner)}`
+    case 'negate':
+      return `-${part(expr.inner)}`
+    default: {
+      const text = `${part(expr.left)} ${expr.op} ${part(expr.right)}`
+      return isInner ? `(${text})` : text
+    }
   }
 }

@@ -5,11 +5,18 @@ export type Converted = number | { error: string }
 
 export function toFloat(text: string): Converted {
   const plain = text.replaceAll('_', '')
-  if (/^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/.test(plain) && (plain === text || /^[+-]?\d[\d_.eE+-]*$/.test(text))) return Number(plain)
+  if (
+    /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/.test(plain) &&
+    (plain === text || /^[+-]?\d[\d_.eE+-]*$/.test(text))
+  )
+    return Number(plain)
   const special = /^([+-]?)(inf|infinity|nan)$/i.exec(text)
   if (special !== null) return special[2]!.toLowerCase() === 'nan' ? NaN : special[1] === '-' ? -Infinity : Infinity
   const hex = /^([+-]?)0[xX]([0-9a-fA-F]*)\.?([0-9a-fA-F]*)[pP]([+-]?\d+)$/.exec(text)
-  if (hex !== null && hex[2]! + hex[3]! !== '') return (hex[1] === '-' ? -1 : 1) * Number.parseInt(hex[2]! + hex[3]!, 16) * 2 ** (Number(hex[4]) - 4 * hex[3]!.length)
+  if (hex !== null && hex[2]! + hex[3]! !== '')
+    return (
+      (hex[1] === '-' ? -1 : 1) * Number.parseInt(hex[2]! + hex[3]!, 16) * 2 ** (Number(hex[4]) - 4 * hex[3]!.length)
+    )
   return { error: `strconv.ParseFloat: parsing ${JSON.stringify(text)}: invalid syntax` }
 }
 
@@ -25,15 +32,49 @@ export function toDurationNs(text: string): Converted {
   const quoted = JSON.stringify(text)
   if (/^[+-]?(?:\d+\.?\d*|\.\d+)$/.test(text)) return { error: `time: missing unit in duration ${quoted}` }
   const unit = /^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))*(?:\d+\.?\d*|\.\d+)([^\d.]+)/.exec(text)
-  return { error: unit === null ? `time: invalid duration ${quoted}` : `time: unknown unit ${JSON.stringify(unit[1])} in duration ${quoted}` }
+  return {
+    error:
+      unit === null
+        ? `time: invalid duration ${quoted}`
+        : `time: unknown unit ${JSON.stringify(unit[1])} in duration ${quoted}`,
+  }
 }
 
-const sizes: Readonly<Record<string, number>> = { '': 1, b: 1, k: 1e3, kb: 1e3, ki: 1024, kib: 1024, m: 1e6, mb: 1e6, mi: 1024 ** 2, mib: 1024 ** 2, g: 1e9, gb: 1e9, gi: 1024 ** 3, gib: 1024 ** 3, t: 1e12, tb: 1e12, ti: 1024 ** 4, tib: 1024 ** 4, p: 1e15, pb: 1e15, pi: 1024 ** 5, pib: 1024 ** 5, e: 1e18, eb: 1e18, ei: 1024 ** 6, eib: 1024 ** 6 }
+const sizes: Readonly<Record<string, number>> = {
+  '': 1,
+  b: 1,
+  k: 1e3,
+  kb: 1e3,
+  ki: 1024,
+  kib: 1024,
+  m: 1e6,
+  mb: 1e6,
+  mi: 1024 ** 2,
+  mib: 1024 ** 2,
+  g: 1e9,
+  gb: 1e9,
+  gi: 1024 ** 3,
+  gib: 1024 ** 3,
+  t: 1e12,
+  tb: 1e12,
+  ti: 1024 ** 4,
+  tib: 1024 ** 4,
+  p: 1e15,
+  pb: 1e15,
+  pi: 1024 ** 5,
+  pib: 1024 ** 5,
+  e: 1e18,
+  eb: 1e18,
+  ei: 1024 ** 6,
+  eib: 1024 ** 6,
+}
 
 export function toBytes(text: string): Converted {
   const match = /^([\d.,]*)\s*(.*)$/s.exec(text)!
   const number = toFloat(match[1]!.replaceAll(',', ''))
   if (typeof number !== 'number') return number
   const size = sizes[match[2]!.toLowerCase().trim()]
-  return size === undefined ? { error: `unhandled size name: ${match[2]!.toLowerCase().trim()}` } : Math.floor(number * size)
+  return size === undefined
+    ? { error: `unhandled size name: ${match[2]!.toLowerCase().trim()}` }
+    : Math.floor(number * size)
 }

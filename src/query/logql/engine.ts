@@ -22,7 +22,10 @@ export interface MetricResult {
   warnings: string[]
 }
 
-export interface LogqlLimits { seriesMax: number; stepsMax: number }
+export interface LogqlLimits {
+  seriesMax: number
+  stepsMax: number
+}
 
 export class LogqlEngine {
   readonly #clock: Clock
@@ -35,42 +38,103 @@ export class LogqlEngine {
     this.#logLimits = logLimits
   }
 
-  #budget(signal: AbortSignal | undefined): Budget { return new Budget(this.#clock, this.#limits.querySamplesMax, this.#limits.queryTimeoutMs, signal) }
+  #budget(signal: AbortSignal | undefined): Budget {
+    return new Budget(this.#clock, this.#limits.querySamplesMax, this.#limits.queryTimeoutMs, signal)
+  }
 
   lines(expr: LogExpr, query: LogQuery, reader: LogsReader, signal?: AbortSignal): Promise<LogResult> {
     return runLogQuery(expr, query, reader, this.#budget(signal), () => this.#clock.nowMs())
   }
 
-  instant(expr: MetricExpr, ms: number, subNs: number, reader: LogsReader, isPartialAllowed: boolean, signal?: AbortSignal): Promise<MetricResult> {
-    return this.#metric(expr, { startMs: ms, startSubNs: subNs, stepMs: 1, steps: 1 }, true, reader, isPartialAllowed, signal)
+  instant(
+    expr: MetricExpr,
+    ms: number,
+    subNs: number,
+    reader: LogsReader,
+    isPartialAllowed: boolean,
+    signal?: AbortSignal,
+  ): Promise<MetricResult> {
+    return this.#metric(
+      expr,
+      { startMs: ms, startSubNs: subNs, stepMs: 1, steps: 1 },
+      true,
+      reader,
+      isPartialAllowed,
+      signal,
+    )
   }
 
   /** The start goes down and the end up to a multiple of the step since the epoch. */
-  range(expr: MetricExpr, startMs: number, endMs: number, stepMs: number, reader: LogsReader, isPartialAllowed: boolean, signal?: AbortSignal): Promise<MetricResult> {
-    const from = Math.floor(startMs / stepMs) * stepMs, to = Math.ceil(endMs / stepMs) * stepMs
+  range(
+    expr: MetricExpr,
+    startMs: number,
+    endMs: number,
+    stepMs: number,
+    reader: LogsReader,
+    isPartialAllowed: boolean,
+    signal?: AbortSignal,
+  ): Promise<MetricResult> {
+    const from = Math.floor(startMs / stepMs) * stepMs,
+      to = Math.ceil(endMs / stepMs) * stepMs
     const { stepsMax } = this.#logLimits
-    if ((endMs - startMs) / stepMs > stepsMax) throw new BadDataError(`exceeded maximum resolution of ${stepsMax.toLocaleString('en-US')} points per time series. Try increasing the value of the step parameter`)
-    return this.#metric(expr, { startMs: from, startSubNs: 0, stepMs, steps: Math.round((to - from) / stepMs) + 1 }, false, reader, isPartialAllowed, signal)
+    if ((endMs - startMs) / stepMs > stepsMax)
+      throw new BadDataError(
+        `exceeded maximum resolution of ${stepsMax.toLocaleString('en-US')} points per time series. Try increasing the value of the step parameter`,
+      )
+    return this.#metric(
+      expr,
+      { startMs: from, startSubNs: 0, stepMs, steps: Math.round((to - from) / stepMs) + 1 },
+      false,
+      reader,
+      isPartialAllowed,
+      signal,
+    )
   }
 
-  async #metric(expr: MetricExpr, grid: Grid, isInstant: boolean, reader: LogsReader, isPartialAllowed: boolean, signal: AbortSignal | undefined): Promise<MetricResult> {
+  async #metric(
+    expr: MetricExpr,
+    grid: Grid,
+    isInstant: boolean,
+    reader: LogsReader,
+    isPartialAllowed: boolean,
+    signal: AbortSignal | undefined,
+  ): Promise<MetricResult> {
     const stats = new QueryStats()
     const { seriesMax } = this.#logLimits
     const warnings: string[] = []
     const onTooManySeries = (): void => {
       const error: LimitError = tooManySeries(seriesMax)
       if (!isPartialAllowed) throw error
-      if (warnings.length === 0) warnings.push(`maximum number of series (${seriesMax}) reached for a single query; returning partial results`)
+      if (warnings.length === 0)
+        warnings.push(`maximum number of series (${seriesMax}) reached for a single query; returning partial results`)
     }
-    const context: RangeContext = { reader, grid, budget: this.#budget(signal), stats, nowMs: () => this.#clock.nowMs(), seriesMax, onTooManySeries }
+    const context: RangeContext = {
+      reader,
+      grid,
+      budget: this.#budget(signal),
+      stats,
+      nowMs: () => this.#clock.nowMs(),
+      seriesMax,
+      onTooManySeries,
+    }
     const result = await evaluate(expr, context)
     if (result.kind === 'scalar') {
       if (isInstant) return { kind: 'scalar', value: result.value, series: [], grid, stats, warnings }
       const values = new Float64Array(grid.steps).fill(result.value)
-      return { kind: 'matrix', value: 0, series: [{ labels: Labels.empty, values, present: new Uint8Array(grid.steps).fill(1) }], grid, stats, warnings }
+      return {
+        kind: 'matrix',
+        value: 0,
+        series: [{ labels: Labels.empty, values, present: new Uint8Array(grid.steps).fill(1) }],
+        grid,
+        stats,
+        warnings,
+      }
     }
     let series = result.series.filter(s => s.present.includes(1))
-    if (series.length > seriesMax) { onTooManySeries(); series = series.slice(0, seriesMax) }
+    if (series.length > seriesMax) {
+      onTooManySeries()
+      series = series.slice(0, seriesMax)
+    }
     const sort = isInstant ? hasSort(expr) : undefined
     series.sort(compareSeries)
     if (sort !== undefined) series.sort((a, b) => (sort === 'sort' ? 1 : -1) * (a.values[0]! - b.values[0]!))
@@ -81,6 +145,11 @@ export class LogqlEngine {
 
 /** The metric query in an expression; log queries are refused as instant ones. */
 export function metricOf(expr: LogqlExpr): MetricExpr {
-  if (expr.kind === 'log') throw new BadQueryError('log queries are not supported as an instant query type, please change your query to a range query type', 0, 0)
+  if (expr.kind === 'log')
+    throw new BadQueryError(
+      'log queries are not supported as an instant query type, please change your query to a range query type',
+      0,
+      0,
+    )
   return expr
 }

@@ -29,7 +29,15 @@ export class Entry {
   /** Set by an early filter: the line is out. */
   isOut = false
 
-  reset(base: Labels, bytes: Uint8Array, from: number, to: number, ms: number, subNs: number, pairs: readonly string[] = []): void {
+  reset(
+    base: Labels,
+    bytes: Uint8Array,
+    from: number,
+    to: number,
+    ms: number,
+    subNs: number,
+    pairs: readonly string[] = [],
+  ): void {
     this.base = base
     this.pairs = pairs
     this.bytes = bytes
@@ -46,18 +54,33 @@ export class Entry {
     for (let p = 0; p < pairs.length; p += 2) this.addMeta(pairs[p]!, pairs[p + 1]!)
   }
 
-  get line(): string { return this.#text ??= textOf(this.bytes, this.from, this.to) }
-  set line(text: string) { this.#text = text; this.#isChanged = true }
+  get line(): string {
+    return (this.#text ??= textOf(this.bytes, this.from, this.to))
+  }
+  set line(text: string) {
+    this.#text = text
+    this.#isChanged = true
+  }
   #isChanged = false
 
   /** Is the line still what was stored? */
-  get isStored(): boolean { return !this.#isChanged }
+  get isStored(): boolean {
+    return !this.#isChanged
+  }
 
-  get lineBytes(): number { return this.isStored ? this.to - this.from : Buffer.byteLength(this.#text!) }
+  get lineBytes(): number {
+    return this.isStored ? this.to - this.from : Buffer.byteLength(this.#text!)
+  }
 
   addMeta(name: string, value: string): void {
-    if (name === errorLabel) { this.error = value; return }
-    if (name === errorDetailsLabel) { this.errorDetails = value; return }
+    if (name === errorLabel) {
+      this.error = value
+      return
+    }
+    if (name === errorDetailsLabel) {
+      this.errorDetails = value
+      return
+    }
     this.metaNames[this.metaCount] = this.base.has(name) ? `${name}_extracted` : name
     this.metaValues[this.metaCount++] = value
   }
@@ -72,10 +95,18 @@ export class Entry {
     return -1
   }
 
-  isHidden(name: string): boolean { return this.hidden.length > 0 && this.hidden.includes(name) }
-  hasBase(name: string): boolean { return this.base.has(name) }
-  hasMeta(name: string): boolean { return this.#metaAt(name) >= 0 }
-  hasParsed(name: string): boolean { return this.#parsedAt(name) >= 0 }
+  isHidden(name: string): boolean {
+    return this.hidden.length > 0 && this.hidden.includes(name)
+  }
+  hasBase(name: string): boolean {
+    return this.base.has(name)
+  }
+  hasMeta(name: string): boolean {
+    return this.#metaAt(name) >= 0
+  }
+  hasParsed(name: string): boolean {
+    return this.#parsedAt(name) >= 0
+  }
 
   /** A label that has no other of its name. */
   addParsed(name: string, value: string): void {
@@ -104,27 +135,50 @@ export class Entry {
 
   /** Sets a label in place of whatever has the name. */
   set(name: string, value: string): void {
-    if (name === errorLabel) { this.error = value; return }
-    if (name === errorDetailsLabel) { this.errorDetails = value; return }
+    if (name === errorLabel) {
+      this.error = value
+      return
+    }
+    if (name === errorDetailsLabel) {
+      this.errorDetails = value
+      return
+    }
     const parsed = this.#parsedAt(name)
-    if (parsed >= 0) { this.parsedValues[parsed] = value; return }
+    if (parsed >= 0) {
+      this.parsedValues[parsed] = value
+      return
+    }
     this.#removeMeta(name)
     if (this.base.has(name) && !this.isHidden(name)) this.hidden.push(name)
     this.addParsed(name, value)
   }
 
   remove(name: string): void {
-    if (name === errorLabel) { this.error = ''; return }
-    if (name === errorDetailsLabel) { this.errorDetails = ''; return }
+    if (name === errorLabel) {
+      this.error = ''
+      return
+    }
+    if (name === errorDetailsLabel) {
+      this.errorDetails = ''
+      return
+    }
     const parsed = this.#parsedAt(name)
-    if (parsed >= 0) { this.parsedNames.splice(parsed, 1); this.parsedValues.splice(parsed, 1); this.parsedCount-- }
+    if (parsed >= 0) {
+      this.parsedNames.splice(parsed, 1)
+      this.parsedValues.splice(parsed, 1)
+      this.parsedCount--
+    }
     this.#removeMeta(name)
     if (this.base.has(name) && !this.isHidden(name)) this.hidden.push(name)
   }
 
   #removeMeta(name: string): void {
     const meta = this.#metaAt(name)
-    if (meta >= 0) { this.metaNames.splice(meta, 1); this.metaValues.splice(meta, 1); this.metaCount-- }
+    if (meta >= 0) {
+      this.metaNames.splice(meta, 1)
+      this.metaValues.splice(meta, 1)
+      this.metaCount--
+    }
   }
 
   fail(error: string, details: string): void {

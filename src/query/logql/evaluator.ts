@@ -10,32 +10,51 @@ import { evaluateRange, type RangeContext } from './range-aggregation.ts'
 import { makeSeries, type Evaluated, type Series, type Vector } from './series.ts'
 
 /** Aggregations of which a sum may be taken line by line. */
-const pushable: ReadonlySet<string> = new Set(['rate', 'count_over_time', 'bytes_over_time', 'bytes_rate', 'sum_over_time'])
+const pushable: ReadonlySet<string> = new Set([
+  'rate',
+  'count_over_time',
+  'bytes_over_time',
+  'bytes_rate',
+  'sum_over_time',
+])
 
 /** What fails while a well-formed query is evaluated, with status 500 as in the reference system. */
-export class EvaluationError extends ExecutionError { override name = 'EvaluationError' }
+export class EvaluationError extends ExecutionError {
+  override name = 'EvaluationError'
+}
 
 export async function evaluate(expr: MetricExpr, context: RangeContext): Promise<Evaluated> {
   const { steps } = context.grid
   switch (expr.kind) {
-    case 'number': return { kind: 'scalar', value: expr.value }
+    case 'number':
+      return { kind: 'scalar', value: expr.value }
     case 'vector': {
       const series = makeSeries(Labels.empty, steps)
       series.values.fill(expr.value)
       series.present.fill(1)
       return { kind: 'vector', series: [series] }
     }
-    case 'range': return { kind: 'vector', series: await evaluateRange(expr, undefined, context) }
-    case 'aggregation': return { kind: 'vector', series: await aggregate(expr, context) }
-    case 'binary': return binary(expr, context)
-    case 'label-replace': return { kind: 'vector', series: await labelReplace(expr, context) }
-    default: return unreachable(expr)
+    case 'range':
+      return { kind: 'vector', series: await evaluateRange(expr, undefined, context) }
+    case 'aggregation':
+      return { kind: 'vector', series: await aggregate(expr, context) }
+    case 'binary':
+      return binary(expr, context)
+    case 'label-replace':
+      return { kind: 'vector', series: await labelReplace(expr, context) }
+    default:
+      return unreachable(expr)
   }
 }
 
 async function vectorOf(expr: MetricExpr, context: RangeContext): Promise<Vector> {
   const result = await evaluate(expr, context)
-  if (result.kind === 'scalar') throw new BadQueryError('queries require at least one regexp or equality matcher that does not have an empty-compatible value', 0, 0)
+  if (result.kind === 'scalar')
+    throw new BadQueryError(
+      'queries require at least one regexp or equality matcher that does not have an empty-compatible value',
+      0,
+      0,
+    )
   return result.series
 }
 
@@ -44,12 +63,20 @@ async function vectorOf(expr: MetricExpr, context: RangeContext): Promise<Vector
 async function aggregate(expr: VectorAggregation, context: RangeContext): Promise<Vector> {
   const { inner, op } = expr
   if (op === 'approx_topk') throw new EvaluationError('approx_topk is not enabled. See -limits.shard_aggregations')
-  const pushed = op === 'sum' && inner.kind === 'range' && pushable.has(inner.op) ? expr.grouping ?? { isWithout: false, labels: [] } : undefined
+  const pushed =
+    op === 'sum' && inner.kind === 'range' && pushable.has(inner.op)
+      ? (expr.grouping ?? { isWithout: false, labels: [] })
+      : undefined
   const input = inner.kind === 'range' ? await evaluateRange(inner, pushed, context) : await vectorOf(inner, context)
   switch (op) {
-    case 'sort': case 'sort_desc': return input
-    case 'topk': case 'bottomk': return selectK(op, expr.parameter!, expr.grouping, input, context.grid.steps)
-    default: return combine(op, expr.grouping, input, context.grid.steps)
+    case 'sort':
+    case 'sort_desc':
+      return input
+    case 'topk':
+    case 'bottomk':
+      return selectK(op, expr.parameter!, expr.grouping, input, context.grid.steps)
+    default:
+      return combine(op, expr.grouping, input, context.grid.steps)
   }
 }
 
@@ -70,7 +97,12 @@ function groups(input: Vector, grouping: Grouping | undefined): { labels: Labels
   return [...byKey.values()]
 }
 
-function combine(op: 'sum' | 'avg' | 'min' | 'max' | 'count' | 'stddev' | 'stdvar', grouping: Grouping | undefined, input: Vector, steps: number): Vector {
+function combine(
+  op: 'sum' | 'avg' | 'min' | 'max' | 'count' | 'stddev' | 'stdvar',
+  grouping: Grouping | undefined,
+  input: Vector,
+  steps: number,
+): Vector {
   return groups(input, grouping).map(({ labels, members }) => {
     const out = makeSeries(labels, steps)
     const values: number[] = []
@@ -87,33 +119,55 @@ function combine(op: 'sum' | 'avg' | 'min' | 'max' | 'count' | 'stddev' | 'stdva
 
 function reduce(op: 'sum' | 'avg' | 'min' | 'max' | 'count' | 'stddev' | 'stdvar', values: readonly number[]): number {
   switch (op) {
-    case 'count': return values.length
-    case 'sum': return values.reduce((a, b) => a + b, 0)
-    case 'avg': { let mean = 0; values.forEach((value, i) => { mean += (value - mean) / (i + 1) }); return mean }
-    case 'min': return values.reduce((a, b) => (b < a || Number.isNaN(a) ? b : a))
-    case 'max': return values.reduce((a, b) => (b > a || Number.isNaN(a) ? b : a))
+    case 'count':
+      return values.length
+    case 'sum':
+      return values.reduce((a, b) => a + b, 0)
+    case 'avg': {
+      let mean = 0
+      values.forEach((value, i) => {
+        mean += (value - mean) / (i + 1)
+      })
+      return mean
+    }
+    case 'min':
+      return values.reduce((a, b) => (b < a || Number.isNaN(a) ? b : a))
+    case 'max':
+      return values.reduce((a, b) => (b > a || Number.isNaN(a) ? b : a))
     default: {
-      let mean = 0, squares = 0
-      values.forEach((value, i) => { const delta = value - mean; mean += delta / (i + 1); squares += delta * (value - mean) })
+      let mean = 0,
+        squares = 0
+      values.forEach((value, i) => {
+        const delta = value - mean
+        mean += delta / (i + 1)
+        squares += delta * (value - mean)
+      })
       return op === 'stdvar' ? squares / values.length : Math.sqrt(squares / values.length)
     }
   }
 }
 
-function selectK(op: 'topk' | 'bottomk', k: number, grouping: Grouping | undefined, input: Vector, steps: number): Vector {
+function selectK(
+  op: 'topk' | 'bottomk',
+  k: number,
+  grouping: Grouping | undefined,
+  input: Vector,
+  steps: number,
+): Vector {
   const out = new Map<Series, Series>()
   for (const { members } of groups(input, grouping)) {
     for (let step = 0; step < steps; step++) {
       const there = members.filter(m => m.present[step] === 1)
       const sign = op === 'topk' ? -1 : 1
       there.sort((a, b) => {
-        const x = a.values[step]!, y = b.values[step]!
+        const x = a.values[step]!,
+          y = b.values[step]!
         if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) ? (Number.isNaN(y) ? 0 : 1) : -1
         return sign * (x - y)
       })
       for (const series of there.slice(0, k)) {
         let kept = out.get(series)
-        if (kept === undefined) out.set(series, kept = makeSeries(series.labels, steps))
+        if (kept === undefined) out.set(series, (kept = makeSeries(series.labels, steps)))
         kept.present[step] = 1
         kept.values[step] = series.values[step]!
       }
@@ -130,12 +184,15 @@ async function labelReplace(expr: LabelReplace, context: RangeContext): Promise<
     const matcher = regex.matcher(series.labels.get(expr.from))
     if (!matcher.find()) return series
     const groupCount = regex.groupCount()
-    const value = expr.replacement.replaceAll(/\$(?:\$|\{(\w+)\}|(\w+))/g, (whole, braced: string | undefined, bare: string | undefined) => {
-      if (whole === '$$') return '$'
-      const name = braced ?? bare!
-      if (/^\d+$/.test(name)) return Number(name) <= groupCount ? matcher.group(Number(name)) ?? '' : ''
-      return Object.hasOwn(regex.namedGroups(), name) ? matcher.group(name) ?? '' : ''
-    })
+    const value = expr.replacement.replaceAll(
+      /\$(?:\$|\{(\w+)\}|(\w+))/g,
+      (whole, braced: string | undefined, bare: string | undefined) => {
+        if (whole === '$$') return '$'
+        const name = braced ?? bare!
+        if (/^\d+$/.test(name)) return Number(name) <= groupCount ? (matcher.group(Number(name)) ?? '') : ''
+        return Object.hasOwn(regex.namedGroups(), name) ? (matcher.group(name) ?? '') : ''
+      },
+    )
     return { ...series, labels: series.labels.with(expr.to, value) }
   })
 }
@@ -144,21 +201,37 @@ async function labelReplace(expr: LabelReplace, context: RangeContext): Promise<
 
 function compares(op: BinaryOp, left: number, right: number): boolean | undefined {
   switch (op) {
-    case '==': return left === right
-    case '!=': return left !== right
-    case '>': return left > right
-    case '>=': return left >= right
-    case '<': return left < right
-    case '<=': return left <= right
-    default: return undefined
+    case '==':
+      return left === right
+    case '!=':
+      return left !== right
+    case '>':
+      return left > right
+    case '>=':
+      return left >= right
+    case '<':
+      return left < right
+    case '<=':
+      return left <= right
+    default:
+      return undefined
   }
 }
 
 async function binary(expr: BinaryExpr, context: RangeContext): Promise<Evaluated> {
-  const left = await evaluate(expr.left, context), right = await evaluate(expr.right, context)
+  const left = await evaluate(expr.left, context),
+    right = await evaluate(expr.right, context)
   const { op, isBool } = expr
-  if (left.kind === 'scalar' && right.kind === 'scalar') return { kind: 'scalar', value: foldNumbers(op, left.value, right.value) }
-  if (left.kind === 'vector' && right.kind === 'vector') return { kind: 'vector', series: op === 'and' || op === 'or' || op === 'unless' ? setOperation(expr, op, left.series, right.series) : match(expr, left.series, right.series, context.grid.steps) }
+  if (left.kind === 'scalar' && right.kind === 'scalar')
+    return { kind: 'scalar', value: foldNumbers(op, left.value, right.value) }
+  if (left.kind === 'vector' && right.kind === 'vector')
+    return {
+      kind: 'vector',
+      series:
+        op === 'and' || op === 'or' || op === 'unless'
+          ? setOperation(expr, op, left.series, right.series)
+          : match(expr, left.series, right.series, context.grid.steps),
+    }
   const isScalarLeft = left.kind === 'scalar'
   const scalar = isScalarLeft ? left.value : (right as { value: number }).value
   const vector = isScalarLeft ? (right as { series: Vector }).series : left.series
@@ -169,9 +242,19 @@ async function binary(expr: BinaryExpr, context: RangeContext): Promise<Evaluate
       for (let step = 0; step < out.values.length; step++) {
         if (series.present[step] !== 1) continue
         const value = series.values[step]!
-        const a = isScalarLeft ? scalar : value, b = isScalarLeft ? value : scalar
+        const a = isScalarLeft ? scalar : value,
+          b = isScalarLeft ? value : scalar
         const holds = compares(op, a, b)
-        if (holds === undefined) { out.values[step] = foldNumbers(op, a, b); out.present[step] = 1 } else if (isBool) { out.values[step] = holds ? 1 : 0; out.present[step] = 1 } else if (holds) { out.values[step] = value; out.present[step] = 1 }
+        if (holds === undefined) {
+          out.values[step] = foldNumbers(op, a, b)
+          out.present[step] = 1
+        } else if (isBool) {
+          out.values[step] = holds ? 1 : 0
+          out.present[step] = 1
+        } else if (holds) {
+          out.values[step] = value
+          out.present[step] = 1
+        }
       }
       return out
     }),
@@ -214,9 +297,16 @@ function setOperation(expr: BinaryExpr, op: 'and' | 'or' | 'unless', left: Vecto
     const merged = new Map(left.map(series => [series.labels.key, series]))
     for (const series of extra) {
       const same = merged.get(series.labels.key)
-      if (same === undefined) { merged.set(series.labels.key, series); continue }
+      if (same === undefined) {
+        merged.set(series.labels.key, series)
+        continue
+      }
       const out = { labels: same.labels, values: same.values.slice(), present: same.present.slice() }
-      for (let step = 0; step < out.values.length; step++) if (series.present[step] === 1) { out.present[step] = 1; out.values[step] = series.values[step]! }
+      for (let step = 0; step < out.values.length; step++)
+        if (series.present[step] === 1) {
+          out.present[step] = 1
+          out.values[step] = series.values[step]!
+        }
       merged.set(series.labels.key, out)
     }
     return [...merged.values()]
@@ -225,13 +315,16 @@ function setOperation(expr: BinaryExpr, op: 'and' | 'or' | 'unless', left: Vecto
   return left.map(series => keep(series, rightSide.get(signature(series.labels)), op === 'and' ? 1 : 0)).filter(isThere)
 }
 
-function isThere(series: Series): boolean { return series.present.includes(1) }
+function isThere(series: Series): boolean {
+  return series.present.includes(1)
+}
 
 function match(expr: BinaryExpr, left: Vector, right: Vector, steps: number): Vector {
   const { op, isBool, matching } = expr
   const signature = signatureOf(expr)
   const isManyRight = matching?.group === 'right'
-  const many = isManyRight ? right : left, one = isManyRight ? left : right
+  const many = isManyRight ? right : left,
+    one = isManyRight ? left : right
   const bySignature = new Map<string, Series[]>()
   for (const series of one) {
     const key = signature(series.labels)
@@ -248,9 +341,13 @@ function match(expr: BinaryExpr, left: Vector, right: Vector, steps: number): Ve
       if (series.present[step] !== 1) continue
       const there = partners.filter(p => p.present[step] === 1)
       if (there.length === 0) continue
-      if (there.length > 1) throw new EvaluationError(`found duplicate series on the ${isManyRight ? 'left' : 'right'} hand-side;many-to-many matching not allowed: matching labels must be unique on one side`)
+      if (there.length > 1)
+        throw new EvaluationError(
+          `found duplicate series on the ${isManyRight ? 'left' : 'right'} hand-side;many-to-many matching not allowed: matching labels must be unique on one side`,
+        )
       const partner = there[0]!
-      const a = isManyRight ? partner.values[step]! : series.values[step]!, b = isManyRight ? series.values[step]! : partner.values[step]!
+      const a = isManyRight ? partner.values[step]! : series.values[step]!,
+        b = isManyRight ? series.values[step]! : partner.values[step]!
       const holds = compares(op, a, b)
       let value: number
       if (holds === undefined) value = foldNumbers(op, a, b)
@@ -259,8 +356,13 @@ function match(expr: BinaryExpr, left: Vector, right: Vector, steps: number): Ve
       else continue
       const labels = resultLabels(expr, series.labels, partner.labels)
       let out = results.get(labels.key)
-      if (out === undefined) results.set(labels.key, out = makeSeries(labels, steps))
-      if (out.present[step] === 1) throw new EvaluationError(matching?.group === undefined ? 'multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)' : 'multiple matches for labels: grouping labels must ensure unique matches')
+      if (out === undefined) results.set(labels.key, (out = makeSeries(labels, steps)))
+      if (out.present[step] === 1)
+        throw new EvaluationError(
+          matching?.group === undefined
+            ? 'multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)'
+            : 'multiple matches for labels: grouping labels must ensure unique matches',
+        )
       out.present[step] = 1
       out.values[step] = value
     }
@@ -280,12 +382,18 @@ function resultLabels({ matching }: BinaryExpr, many: Labels, one: Labels): Labe
 /** Does the query ask for an order of its own? */
 export function hasSort(expr: MetricExpr): 'sort' | 'sort_desc' | undefined {
   switch (expr.kind) {
-    case 'aggregation': return expr.op === 'sort' || expr.op === 'sort_desc' ? expr.op : hasSort(expr.inner)
-    case 'binary': return hasSort(expr.left) ?? hasSort(expr.right)
-    case 'label-replace': return hasSort(expr.inner)
-    default: return undefined
+    case 'aggregation':
+      return expr.op === 'sort' || expr.op === 'sort_desc' ? expr.op : hasSort(expr.inner)
+    case 'binary':
+      return hasSort(expr.left) ?? hasSort(expr.right)
+    case 'label-replace':
+      return hasSort(expr.inner)
+    default:
+      return undefined
   }
 }
 
 /** By the text of their labels: a set that goes on sorts before one that ends. */
-export function compareSeries(a: Series, b: Series): number { return compareText(a.labels.toString(), b.labels.toString()) }
+export function compareSeries(a: Series, b: Series): number {
+  return compareText(a.labels.toString(), b.labels.toString())
+}

@@ -1,17 +1,28 @@
 /** Addresses, networks and ranges of addresses, and where lines contain them. Source: docs/logs.md. */
 import { BlockList, isIP, isIPv4 } from 'node:net'
 
-export class BadIpPattern extends Error { override name = 'BadIpPattern' }
+export class BadIpPattern extends Error {
+  override name = 'BadIpPattern'
+}
 
 /** Throws BadIpPattern. */
 export function compileIp(pattern: string): { testAddress(text: string): boolean; findIn(line: string): boolean } {
   const list = new BlockList()
-  const fail = (): never => { throw new BadIpPattern(`ip: invalid pattern: ${JSON.stringify(pattern)}`) }
+  const fail = (): never => {
+    throw new BadIpPattern(`ip: invalid pattern: ${JSON.stringify(pattern)}`)
+  }
   const family = (text: string): 'ipv4' | 'ipv6' => (isIPv4(text) ? 'ipv4' : 'ipv6')
   try {
-    const dash = pattern.indexOf('-'), slash = pattern.indexOf('/')
-    if (dash >= 0) list.addRange(pattern.slice(0, dash).trim(), pattern.slice(dash + 1).trim(), family(pattern.slice(0, dash).trim()))
-    else if (slash >= 0) list.addSubnet(pattern.slice(0, slash), Number(pattern.slice(slash + 1)), family(pattern.slice(0, slash)))
+    const dash = pattern.indexOf('-'),
+      slash = pattern.indexOf('/')
+    if (dash >= 0)
+      list.addRange(
+        pattern.slice(0, dash).trim(),
+        pattern.slice(dash + 1).trim(),
+        family(pattern.slice(0, dash).trim()),
+      )
+    else if (slash >= 0)
+      list.addSubnet(pattern.slice(0, slash), Number(pattern.slice(slash + 1)), family(pattern.slice(0, slash)))
     else if (isIP(pattern) !== 0) list.addAddress(pattern, family(pattern))
     else fail()
   } catch {
@@ -34,7 +45,8 @@ function scan(line: string, test: (address: string) => boolean): boolean {
     } else if (isHex(code) || code === 58) {
       let digits = at
       while (digits < line.length && digits - at < 5 && isHex(line.charCodeAt(digits))) digits++
-      const startsSix = code === 58 ? line[at + 1] === ':' && isHex(line.charCodeAt(at + 2)) : digits - at <= 4 && line[digits] === ':'
+      const startsSix =
+        code === 58 ? line[at + 1] === ':' && isHex(line.charCodeAt(at + 2)) : digits - at <= 4 && line[digits] === ':'
       if (startsSix) {
         end = at
         while (end < line.length && (isHex(line.charCodeAt(end)) || line[end] === ':' || line[end] === '.')) end++

@@ -3,8 +3,8 @@
 /** What a field is given to: the name is as it will stand, the value is its text. Returns false to stop. */
 export type FieldSink = (name: string, value: string) => boolean
 
-export const objectError = 'Value looks like object, but can\'t find closing \'}\' symbol'
-export const arrayError = 'Value is array, but can\'t find closing \']\' symbol'
+export const objectError = "Value looks like object, but can't find closing '}' symbol"
+export const arrayError = "Value is array, but can't find closing ']' symbol"
 
 const names = new Map<string, string>()
 
@@ -28,18 +28,20 @@ function joinName(prefix: string, key: string): string {
   let inner = joined.get(prefix)
   if (inner === undefined) {
     if (joined.size > 2000) joined.clear()
-    joined.set(prefix, inner = new Map())
+    joined.set(prefix, (inner = new Map()))
   }
   let whole = inner.get(name)
   if (whole === undefined) {
     if (inner.size > 5000) inner.clear()
-    inner.set(name, whole = `${prefix}_${key.trim().replaceAll(/[^A-Za-z0-9_]/gu, '_')}`)
+    inner.set(name, (whole = `${prefix}_${key.trim().replaceAll(/[^A-Za-z0-9_]/gu, '_')}`))
   }
   return whole
 }
 
 /** Stops a scan from inside. */
-class Stop { static readonly instance = new Stop() }
+class Stop {
+  static readonly instance = new Stop()
+}
 
 class Scanner {
   text = ''
@@ -59,7 +61,10 @@ class Scanner {
       if (quote < 0) return -1
       let back = quote - 1
       while (back >= this.at && text.charCodeAt(back) === 92) back--
-      if ((quote - back) % 2 === 1) { this.at = quote + 1; return quote }
+      if ((quote - back) % 2 === 1) {
+        this.at = quote + 1
+        return quote
+      }
       at = quote + 1
     }
   }
@@ -70,9 +75,12 @@ class Scanner {
     let depth = 0
     while (this.at < text.length) {
       const code = text.charCodeAt(this.at++)
-      if (code === 34) { if (this.endOfString() < 0) return false }
-      else if (code === 123 || code === 91) depth++
-      else if (code === 125 || code === 93) { if (--depth === 0) return true }
+      if (code === 34) {
+        if (this.endOfString() < 0) return false
+      } else if (code === 123 || code === 91) depth++
+      else if (code === 125 || code === 93) {
+        if (--depth === 0) return true
+      }
     }
     return false
   }
@@ -116,8 +124,14 @@ function readObject(prefix: string, sink: FieldSink): boolean {
   for (;;) {
     scanner.skipSpace()
     const code = text.charCodeAt(scanner.at)
-    if (code === 125) { scanner.at++; return true }
-    if (code === 44) { scanner.at++; continue }
+    if (code === 125) {
+      scanner.at++
+      return true
+    }
+    if (code === 44) {
+      scanner.at++
+      continue
+    }
     if (code !== 34) return false
     scanner.at++
     const key = readKey()
@@ -147,7 +161,10 @@ function readKey(): string | undefined {
   const to = scanner.endOfString()
   if (to < 0) return undefined
   const raw = text.slice(from, to)
-  if (raw.includes('\\')) { keyNumber++; return unescape(raw) }
+  if (raw.includes('\\')) {
+    keyNumber++
+    return unescape(raw)
+  }
   if (keyNumber < 200) lastKeys[keyNumber++] = raw
   return raw
 }
@@ -189,11 +206,23 @@ export function parseJsonPath(source: string): JsonPath | string {
   while (at < source.length) {
     const rest = source.slice(at)
     const field = (path.length === 0 ? /^[A-Za-z_][A-Za-z0-9_]*/ : /^\.[A-Za-z_][A-Za-z0-9_]*/).exec(rest)
-    if (field !== null) { path.push(field[0].replace(/^\./, '')); at += field[0].length; continue }
+    if (field !== null) {
+      path.push(field[0].replace(/^\./, ''))
+      at += field[0].length
+      continue
+    }
     const index = /^\[(\d+)\]/.exec(rest)
-    if (index !== null) { path.push(Number(index[1])); at += index[0].length; continue }
+    if (index !== null) {
+      path.push(Number(index[1]))
+      at += index[0].length
+      continue
+    }
     const key = /^\["((?:[^"\\]|\\.)*)"\]/.exec(rest)
-    if (key !== null) { path.push(unescape(key[1]!)); at += key[0].length; continue }
+    if (key !== null) {
+      path.push(unescape(key[1]!))
+      at += key[0].length
+      continue
+    }
     return `cannot parse expression [${source}]: syntax error: unexpected ${at + 1 >= source.length && rest === '.' ? '$end, expecting FIELD' : JSON.stringify(rest[0]).slice(1, -1)}`
   }
   return path.length === 0 ? `cannot parse expression [${source}]: syntax error: unexpected $end` : path
@@ -225,7 +254,10 @@ export function readJsonPath(line: string, path: JsonPath): string {
 function skipValue(): boolean {
   const { text } = scanner
   const code = text.charCodeAt(scanner.at)
-  if (code === 34) { scanner.at++; return scanner.endOfString() >= 0 }
+  if (code === 34) {
+    scanner.at++
+    return scanner.endOfString() >= 0
+  }
   if (code === 123 || code === 91) return scanner.skipNested()
   const from = scanner.at
   while (scanner.at < text.length) {
@@ -242,7 +274,10 @@ function enterKey(wanted: string): boolean {
   for (;;) {
     scanner.skipSpace()
     const code = text.charCodeAt(scanner.at)
-    if (code === 44) { scanner.at++; continue }
+    if (code === 44) {
+      scanner.at++
+      continue
+    }
     if (code !== 34) return false
     const from = ++scanner.at
     const to = scanner.endOfString()
@@ -262,7 +297,10 @@ function enterIndex(wanted: number): boolean {
   scanner.at++
   for (let i = 0; ; i++) {
     scanner.skipSpace()
-    if (text.charCodeAt(scanner.at) === 44) { scanner.at++; scanner.skipSpace() }
+    if (text.charCodeAt(scanner.at) === 44) {
+      scanner.at++
+      scanner.skipSpace()
+    }
     if (text.charCodeAt(scanner.at) === 93 || scanner.at >= text.length) return false
     if (i === wanted) return true
     if (!skipValue()) return false

@@ -14,18 +14,23 @@ const errorName = 'LabelFilterErr'
 export function compileLabelFilter(filter: LabelFilter): EntryTest {
   switch (filter.kind) {
     case 'and': {
-      const left = compileLabelFilter(filter.left), right = compileLabelFilter(filter.right)
+      const left = compileLabelFilter(filter.left),
+        right = compileLabelFilter(filter.right)
       return entry => left(entry) && right(entry)
     }
     case 'or': {
-      const left = compileLabelFilter(filter.left), right = compileLabelFilter(filter.right)
+      const left = compileLabelFilter(filter.left),
+        right = compileLabelFilter(filter.right)
       return entry => left(entry) || right(entry)
     }
     case 'match': {
       const test = compileMatch(filter.match)
       const { name } = filter.match
       // The details are never shown to a filter.
-      if (name === errorDetailsLabel) { const passes = test(''); return () => passes }
+      if (name === errorDetailsLabel) {
+        const passes = test('')
+        return () => passes
+      }
       return entry => test(entry.get(name) ?? '')
     }
     case 'ip': {
@@ -37,7 +42,9 @@ export function compileLabelFilter(filter: LabelFilter): EntryTest {
         return value !== undefined && ip.testAddress(value) !== isNegated
       }
     }
-    case 'number': case 'duration': case 'bytes': {
+    case 'number':
+    case 'duration':
+    case 'bytes': {
       const convert = converters[filter.kind]
       const compare = comparison(filter.op, filter.value)
       const { name } = filter
@@ -50,18 +57,26 @@ export function compileLabelFilter(filter: LabelFilter): EntryTest {
         return true
       }
     }
-    default: return unreachable(filter)
+    default:
+      return unreachable(filter)
   }
 }
 
-const converters: Readonly<Record<'number' | 'duration' | 'bytes', (text: string) => Converted>> = { number: toFloat, duration: toDurationNs, bytes: toBytes }
+const converters: Readonly<Record<'number' | 'duration' | 'bytes', (text: string) => Converted>> = {
+  number: toFloat,
+  duration: toDurationNs,
+  bytes: toBytes,
+}
 
 /** In a pipeline, regular expressions have Loki's simplifications. */
 function compileMatch({ kind, value }: LabelMatch): (text: string) => boolean {
   switch (kind) {
-    case '=': return text => text === value
-    case '!=': return text => text !== value
-    case '=~': return compileLabelRegex(value)
+    case '=':
+      return text => text === value
+    case '!=':
+      return text => text !== value
+    case '=~':
+      return compileLabelRegex(value)
     default: {
       const test = compileLabelRegex(value)
       return text => !test(text)
@@ -77,21 +92,31 @@ export function compileAnchoredMatch({ kind, name, value }: LabelMatch): (text: 
 
 function comparison(op: CompareOp, than: number): (value: number) => boolean {
   switch (op) {
-    case '>': return value => value > than
-    case '>=': return value => value >= than
-    case '<': return value => value < than
-    case '<=': return value => value <= than
-    case '!=': return value => value !== than
-    default: return value => value === than
+    case '>':
+      return value => value > than
+    case '>=':
+      return value => value >= than
+    case '<':
+      return value => value < than
+    case '<=':
+      return value => value <= than
+    case '!=':
+      return value => value !== than
+    default:
+      return value => value === than
   }
 }
 
 /** Names that a filter reads. */
 export function filterNames(filter: LabelFilter): string[] {
   switch (filter.kind) {
-    case 'and': case 'or': return [...filterNames(filter.left), ...filterNames(filter.right)]
-    case 'match': return [filter.match.name]
-    default: return [filter.name]
+    case 'and':
+    case 'or':
+      return [...filterNames(filter.left), ...filterNames(filter.right)]
+    case 'match':
+      return [filter.match.name]
+    default:
+      return [filter.name]
   }
 }
 

@@ -9,24 +9,37 @@ const meta = /[\\^$.|?*+()[\]{}]/
 export function compileLabelRegex(source: string): (value: string) => boolean {
   let body = source
   let fold = (text: string): string => text
-  if (body.startsWith('(?i)')) { body = body.slice(4); fold = text => text.toLowerCase() }
+  if (body.startsWith('(?i)')) {
+    body = body.slice(4)
+    fold = text => text.toLowerCase()
+  }
   body = unwrapGroup(body)
   if (body === '' || body === '.*') return () => true
   if (body === '.+') return value => value !== ''
   const parts = body.split('|')
   const shapes = parts.map(part => {
     const match = /^(\.\*)?([\s\S]*?)(\.\*)?$/.exec(part)!
-    return meta.test(match[2]!) || match[2] === '' ? undefined : { literal: fold(match[2]!), isOpen: match[1] !== undefined || match[3] !== undefined }
+    return meta.test(match[2]!) || match[2] === ''
+      ? undefined
+      : { literal: fold(match[2]!), isOpen: match[1] !== undefined || match[3] !== undefined }
   })
   if (shapes.every(shape => shape !== undefined)) {
     if (shapes.some(shape => shape.isOpen)) {
-      const closed = shapes.filter(s => !s.isOpen).map(s => s.literal), open = shapes.filter(s => s.isOpen).map(s => s.literal)
-      return value => { const text = fold(value); return closed.includes(text) || open.some(literal => text.includes(literal)) }
+      const closed = shapes.filter(s => !s.isOpen).map(s => s.literal),
+        open = shapes.filter(s => s.isOpen).map(s => s.literal)
+      return value => {
+        const text = fold(value)
+        return closed.includes(text) || open.some(literal => text.includes(literal))
+      }
     }
     const literals = shapes.map(s => s.literal)
     const shared = sharedPrefixes(literals)
     if (shared === 'none' && body === source) return value => literals.includes(value)
-    if (shared === 'factored') return value => { const text = fold(value); return literals.some(literal => text.includes(literal)) }
+    if (shared === 'factored')
+      return value => {
+        const text = fold(value)
+        return literals.some(literal => text.includes(literal))
+      }
   }
   const regex = compileAnchored(source)
   return value => regex.test(value)
@@ -42,7 +55,8 @@ function unwrapGroup(body: string): string {
 function sharedPrefixes(literals: readonly string[]): 'none' | 'factored' | 'class' {
   let result: 'none' | 'factored' | 'class' = 'none'
   for (let i = 0; i + 1 < literals.length; i++) {
-    const a = literals[i]!, b = literals[i + 1]!
+    const a = literals[i]!,
+      b = literals[i + 1]!
     let n = 0
     while (n < a.length && n < b.length && a[n] === b[n]) n++
     if (n === 0) {

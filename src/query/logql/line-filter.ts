@@ -22,12 +22,19 @@ export function compileLineFilter(op: LineFilterOp, operands: readonly LineOpera
   const isNegated = op.startsWith('!')
   if (operands.some(o => o.isIp) && op !== '|=' && op !== '!=') throw new Error('ip: invalid operation')
   // An empty text among others adds nothing to a list.
-  const kept = operands.length > 1 && !isNegated && (op === '|=' || op === '|~') ? operands.filter(o => o.value !== '' || o.isIp) : operands
+  const kept =
+    operands.length > 1 && !isNegated && (op === '|=' || op === '|~')
+      ? operands.filter(o => o.value !== '' || o.isIp)
+      : operands
   const list = kept.length === 0 ? operands.slice(0, 1) : kept
   const tests = list.map(operand => compileOperand(op, operand))
   const one: Test = tests.length === 1 ? tests[0]!.test : entry => tests.some(t => t.test(entry))
   if (isNegated) return { test: entry => !one(entry), needle: undefined, isNeedle: false }
-  return { test: one, needle: tests.length === 1 ? tests[0]!.needle : undefined, isNeedle: tests.length === 1 && tests[0]!.isNeedle }
+  return {
+    test: one,
+    needle: tests.length === 1 ? tests[0]!.needle : undefined,
+    isNeedle: tests.length === 1 && tests[0]!.isNeedle,
+  }
 }
 
 function compileOperand(op: LineFilterOp, { value, isIp }: LineOperand): LineFilter {
@@ -36,8 +43,12 @@ function compileOperand(op: LineFilterOp, { value, isIp }: LineOperand): LineFil
     return { test: entry => ip.findIn(entry.line), needle: undefined, isNeedle: false }
   }
   switch (op) {
-    case '|=': case '!=': return contains(value)
-    case '|~': case '!~': return matching(value)
+    case '|=':
+    case '!=':
+      return contains(value)
+    case '|~':
+    case '!~':
+      return matching(value)
     default: {
       let parts: PatternPart[]
       try {
@@ -45,8 +56,14 @@ function compileOperand(op: LineFilterOp, { value, isIp }: LineOperand): LineFil
       } catch (error) {
         throw new Error(`invalid pattern: ${messageOf(error)}`)
       }
-      const longest = parts.filter(p => p.capture === undefined).reduce((best, p) => (p.literal.length > best.length ? p.literal : best), '')
-      return { test: entry => looksLike(entry.line, parts), needle: longest === '' ? undefined : Buffer.from(longest), isNeedle: false }
+      const longest = parts
+        .filter(p => p.capture === undefined)
+        .reduce((best, p) => (p.literal.length > best.length ? p.literal : best), '')
+      return {
+        test: entry => looksLike(entry.line, parts),
+        needle: longest === '' ? undefined : Buffer.from(longest),
+        isNeedle: false,
+      }
     }
   }
 }
@@ -55,8 +72,12 @@ function contains(value: string): LineFilter {
   if (value === '') return { test: () => true, needle: undefined, isNeedle: false }
   const needle = Buffer.from(value)
   return {
-    test: entry => (entry.isStored ? Buffer.from(entry.bytes.buffer, entry.bytes.byteOffset + entry.from, entry.to - entry.from).includes(needle) : entry.line.includes(value)),
-    needle, isNeedle: true,
+    test: entry =>
+      entry.isStored
+        ? Buffer.from(entry.bytes.buffer, entry.bytes.byteOffset + entry.from, entry.to - entry.from).includes(needle)
+        : entry.line.includes(value),
+    needle,
+    isNeedle: true,
   }
 }
 
@@ -72,7 +93,11 @@ function matching(source: string): LineFilter {
     return { test: entry => tests.some(t => t.test(entry)), needle: undefined, isNeedle: false }
   }
   const literal = requiredLiteral(source)
-  return { test: entry => regex.matcher(entry.line).find(), needle: literal === undefined ? undefined : Buffer.from(literal), isNeedle: false }
+  return {
+    test: entry => regex.matcher(entry.line).find(),
+    needle: literal === undefined ? undefined : Buffer.from(literal),
+    isNeedle: false,
+  }
 }
 
 /** `.*text.*` finds what `text` finds, in a line without line breaks: in others `.*` may stop, but it may also be empty. */
@@ -92,25 +117,38 @@ export function requiredLiteral(source: string): string | undefined {
   if (/^\(\?[a-zA-Z]*i/.test(source) || source.includes('(?i')) return undefined
   const stretches: string[] = []
   let current = ''
-  const flush = (): void => { if (current.length >= 3) stretches.push(current); current = '' }
+  const flush = (): void => {
+    if (current.length >= 3) stretches.push(current)
+    current = ''
+  }
   for (let i = 0; i < source.length; i++) {
     const char = source[i]!
     let literal: string | undefined
     if (char === '\\') {
       const next = source[++i] ?? ''
-      if (/[a-zA-Z0-9]/.test(next)) { flush(); if (next === 'Q' || next === 'x' || next === 'p' || next === 'P') return undefined } else literal = next
+      if (/[a-zA-Z0-9]/.test(next)) {
+        flush()
+        if (next === 'Q' || next === 'x' || next === 'p' || next === 'P') return undefined
+      } else literal = next
     } else if (char === '[') {
       flush()
       i++
       if (source[i] === '^') i++
       if (source[i] === ']') i++
-      while (i < source.length && source[i] !== ']') i += source[i] === '\\' ? 2 : source.startsWith('[:', i) ? source.indexOf(':]', i) - i + 2 : 1
+      while (i < source.length && source[i] !== ']')
+        i += source[i] === '\\' ? 2 : source.startsWith('[:', i) ? source.indexOf(':]', i) - i + 2 : 1
     } else if (char === '(') {
       flush()
       let depth = 1
       while (++i < source.length && depth > 0) {
-        if (source[i] === '\\') { i++; continue }
-        if (source[i] === '[') { while (i < source.length && source[i] !== ']') i += source[i] === '\\' ? 2 : 1; continue }
+        if (source[i] === '\\') {
+          i++
+          continue
+        }
+        if (source[i] === '[') {
+          while (i < source.length && source[i] !== ']') i += source[i] === '\\' ? 2 : 1
+          continue
+        }
         if (source[i] === '(') depth++
         else if (source[i] === ')') depth--
       }
@@ -118,14 +156,19 @@ export function requiredLiteral(source: string): string | undefined {
     } else if (char === '|') return undefined
     else if ('.^$*+?{'.includes(char)) {
       // A quantifier takes back the character in front of it; `+` needs it once.
-      if (char !== '.' && char !== '^' && char !== '$') { if (char !== '+') current = current.slice(0, -1) }
+      if (char !== '.' && char !== '^' && char !== '$') {
+        if (char !== '+') current = current.slice(0, -1)
+      }
       flush()
       if (char === '{') while (i < source.length && source[i] !== '}') i++
     } else literal = char
     if (literal !== undefined) current += literal
   }
   flush()
-  return stretches.reduce<string | undefined>((best, s) => (best === undefined || s.length > best.length ? s : best), undefined)
+  return stretches.reduce<string | undefined>(
+    (best, s) => (best === undefined || s.length > best.length ? s : best),
+    undefined,
+  )
 }
 
 /** A line against literals with gaps between: no going back. */

@@ -19,13 +19,32 @@ export class LineMatcher {
     const refs = [pairs.length / 2, ...pairs.map((_, i) => i)].flatMap(varint)
     const bytes = Buffer.concat([text, Buffer.from(refs)])
     const lines: Lines = {
-      bytes, count: 1, timesMs: Float64Array.of(ms), subNs: Uint32Array.of(subNs), lineFrom: Uint32Array.of(0), lineTo: Uint32Array.of(text.length),
-      pairsFrom: Uint32Array.of(text.length), pairsTo: Uint32Array.of(bytes.length),
+      bytes,
+      count: 1,
+      timesMs: Float64Array.of(ms),
+      subNs: Uint32Array.of(subNs),
+      lineFrom: Uint32Array.of(0),
+      lineTo: Uint32Array.of(text.length),
+      pairsFrom: Uint32Array.of(text.length),
+      pairsTo: Uint32Array.of(bytes.length),
     }
     let found: FoundLine | undefined
-    this.#pipeline.scan(labels, lines, pairs, { fromMs: -Infinity, fromSubNs: 0, toMs: Infinity, toSubNs: 0 }, false, undefined, entry => { found = describe(entry); return false })
+    this.#pipeline.scan(
+      labels,
+      lines,
+      pairs,
+      { fromMs: -Infinity, fromSubNs: 0, toMs: Infinity, toSubNs: 0 },
+      false,
+      undefined,
+      entry => {
+        found = describe(entry)
+        return false
+      },
+    )
     return found
   }
 }
 
-function varint(value: number): number[] { return value < 128 ? [value] : [value & 127 | 128, value >>> 7] }
+function varint(value: number): number[] {
+  return value < 128 ? [value] : [(value & 127) | 128, value >>> 7]
+}

@@ -26,16 +26,26 @@ export interface LogQuery {
   intervalNs: number
 }
 
-export interface LogResult { lines: FoundLine[]; stats: QueryStats }
+export interface LogResult {
+  lines: FoundLine[]
+  stats: QueryStats
+}
 
 const chunksAhead = 4
 const hourMs = 3_600_000
 
-export async function runLogQuery(expr: LogExpr, query: LogQuery, reader: LogsReader, budget: Budget, nowMs: () => number): Promise<LogResult> {
+export async function runLogQuery(
+  expr: LogExpr,
+  query: LogQuery,
+  reader: LogsReader,
+  budget: Budget,
+  nowMs: () => number,
+): Promise<LogResult> {
   const stats = new QueryStats()
   const { bounds, isBackward } = query
   const pipeline = new Pipeline(expr, undefined, nowMs)
-  if (bounds.fromMs > bounds.toMs || (bounds.fromMs === bounds.toMs && bounds.fromSubNs >= bounds.toSubNs)) return { lines: [], stats }
+  if (bounds.fromMs > bounds.toMs || (bounds.fromMs === bounds.toMs && bounds.fromSubNs >= bounds.toSubNs))
+    return { lines: [], stats }
   const { tasks, streams } = await planChunks(reader, compileMatchers(expr.matchers), bounds.fromMs, bounds.toMs, nowMs)
   stats.streams = streams
   tasks.sort(isBackward ? (a, b) => b.chunk.throughMs - a.chunk.throughMs : (a, b) => a.chunk.fromMs - b.chunk.fromMs)
@@ -48,13 +58,24 @@ export async function runLogQuery(expr: LogExpr, query: LogQuery, reader: LogsRe
     for (const block of blocks) {
       if (block.maxMs < bounds.fromMs || block.minMs > bounds.toMs) continue
       if (found.isFull && (isBackward ? block.maxMs < found.edgeMs : block.minMs > found.edgeMs)) continue
-      if (!pipeline.needles.every(needle => block.mayContain(needle))) { stats.blocksSkipped++; continue }
+      if (!pipeline.needles.every(needle => block.mayContain(needle))) {
+        stats.blocksSkipped++
+        continue
+      }
       const lines = block.lines()
-      pipeline.scan(task.labels, lines, opened.symbols, bounds, isBackward, exclusion(task, lines, opened.symbols), entry => {
-        if (found.isFull && (isBackward ? entry.ms < found.edgeMs : entry.ms > found.edgeMs)) return false
-        found.add(describe(entry))
-        return true
-      })
+      pipeline.scan(
+        task.labels,
+        lines,
+        opened.symbols,
+        bounds,
+        isBackward,
+        exclusion(task, lines, opened.symbols),
+        entry => {
+          if (found.isFull && (isBackward ? entry.ms < found.edgeMs : entry.ms > found.edgeMs)) return false
+          found.add(describe(entry))
+          return true
+        },
+      )
       await budget.pause()
     }
   }
@@ -76,10 +97,24 @@ export function describe(entry: Entry): FoundLine {
   const stream: string[] = []
   const { pairs } = entry.base
   for (let i = 0; i < pairs.length; i += 2) if (!entry.isHidden(pairs[i]!)) stream.push(pairs[i]!, pairs[i + 1]!)
-  const names = entry.parsedNames.slice(0, entry.parsedCount), values = entry.parsedValues.slice(0, entry.parsedCount)
-  if (entry.error !== '') { names.push('__error__'); values.push(entry.error) }
-  if (entry.errorDetails !== '') { names.push('__error_details__'); values.push(entry.errorDetails) }
-  return { ms: entry.ms, subNs: entry.subNs, line: entry.line, stream, metadata: sortedPairs(entry.metaNames.slice(0, entry.metaCount), entry.metaValues), parsed: sortedPairs(names, values) }
+  const names = entry.parsedNames.slice(0, entry.parsedCount),
+    values = entry.parsedValues.slice(0, entry.parsedCount)
+  if (entry.error !== '') {
+    names.push('__error__')
+    values.push(entry.error)
+  }
+  if (entry.errorDetails !== '') {
+    names.push('__error_details__')
+    values.push(entry.errorDetails)
+  }
+  return {
+    ms: entry.ms,
+    subNs: entry.subNs,
+    line: entry.line,
+    stream,
+    metadata: sortedPairs(entry.metaNames.slice(0, entry.metaCount), entry.metaValues),
+    parsed: sortedPairs(names, values),
+  }
 }
 
 /** Keeps the lines at one end of time, up to a limit. */
@@ -102,9 +137,14 @@ class Collector {
   }
 
   #trim(): void {
-    this.#lines.sort(this.#isBackward ? (a, b) => b.ms - a.ms || b.subNs - a.subNs : (a, b) => a.ms - b.ms || a.subNs - b.subNs)
+    this.#lines.sort(
+      this.#isBackward ? (a, b) => b.ms - a.ms || b.subNs - a.subNs : (a, b) => a.ms - b.ms || a.subNs - b.subNs,
+    )
     if (this.#lines.length > this.#limit) this.#lines.length = this.#limit
-    if (this.#lines.length === this.#limit) { this.isFull = true; this.edgeMs = this.#lines.at(-1)!.ms }
+    if (this.#lines.length === this.#limit) {
+      this.isFull = true
+      this.edgeMs = this.#lines.at(-1)!.ms
+    }
   }
 
   finish(): FoundLine[] {

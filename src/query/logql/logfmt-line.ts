@@ -8,24 +8,35 @@ export function readLogfmt(line: string, isStrict: boolean, sink: PairSink): str
   const { length } = line
   let at = 0
   const bad = (pos: number, what: string): string => `logfmt syntax error at pos ${pos + 1} : ${what}`
-  const skipBad = (): void => { while (at < length && line.charCodeAt(at) > 32) at++ }
+  const skipBad = (): void => {
+    while (at < length && line.charCodeAt(at) > 32) at++
+  }
   while (at < length) {
     let code = line.charCodeAt(at)
-    if (code <= 32) { at++; continue }
+    if (code <= 32) {
+      at++
+      continue
+    }
     const keyFrom = at
     let isBad = false
     while (at < length && (code = line.charCodeAt(at)) > 32 && code !== 61) {
-      if (code === 34) { isBad = true; break }
+      if (code === 34) {
+        isBad = true
+        break
+      }
       at++
     }
     if (isBad || (code === 61 && at === keyFrom)) {
-      if (isStrict) return bad(at, code === 34 ? 'unexpected \'"\'' : 'unexpected \'=\'')
+      if (isStrict) return bad(at, code === 34 ? "unexpected '\"'" : "unexpected '='")
       skipBad()
       continue
     }
     const key = line.slice(keyFrom, at)
     if (isStrict && key.includes('\ufffd')) return bad(keyFrom, 'invalid key')
-    if (at >= length || code !== 61) { if (!sink(key, '')) return undefined; continue }
+    if (at >= length || code !== 61) {
+      if (!sink(key, '')) return undefined
+      continue
+    }
     at++
     if (line.charCodeAt(at) === 34) {
       const from = at + 1
@@ -56,7 +67,7 @@ export function readLogfmt(line: string, isStrict: boolean, sink: PairSink): str
     const from = at
     while (at < length && (code = line.charCodeAt(at)) > 32 && code !== 61 && code !== 34) at++
     if (at < length && (code === 61 || code === 34)) {
-      if (isStrict) return bad(at, code === 34 ? 'unexpected \'"\'' : 'unexpected \'=\'')
+      if (isStrict) return bad(at, code === 34 ? "unexpected '\"'" : "unexpected '='")
       skipBad()
       continue
     }

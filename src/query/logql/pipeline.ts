@@ -10,10 +10,20 @@ import { compileStage, stageNames, type StageContext, type Step } from './stages
 import { templateFunctions } from './template-functions.ts'
 
 /** Lines in [from, to): whole milliseconds and nanoseconds within. */
-export interface TimeBounds { fromMs: number; fromSubNs: number; toMs: number; toSubNs: number }
+export interface TimeBounds {
+  fromMs: number
+  fromSubNs: number
+  toMs: number
+  toSubNs: number
+}
 
 /** How a metric query uses a pipeline. */
-export interface MetricUse { grouping: Grouping | undefined; unwrap: Unwrap | undefined; hasNoLabels: boolean; readsLine: boolean }
+export interface MetricUse {
+  grouping: Grouping | undefined
+  unwrap: Unwrap | undefined
+  hasNoLabels: boolean
+  readsLine: boolean
+}
 
 /** Structured metadata of a chunk: each combination of symbols is looked up once. */
 class ChunkMetadata {
@@ -26,7 +36,8 @@ class ChunkMetadata {
 
   pairs(lines: Lines, i: number): readonly string[] {
     const { bytes } = lines
-    const from = lines.pairsFrom[i]!, to = lines.pairsTo[i]!
+    const from = lines.pairsFrom[i]!,
+      to = lines.pairsTo[i]!
     const length = to - from
     if (length === 0 || bytes[from] === 0) return none
     let key: number | string = 0
@@ -60,7 +71,12 @@ export class Pipeline {
     let stages = reorder(log.stages)
     const functions = templateFunctions(this.entry, nowMs)
     if (metric !== undefined && !metric.readsLine) stages = withoutIdleFormats(stages)
-    const context: StageContext = { entry: this.entry, functions, wanted: metric === undefined ? undefined : wantedNames(stages, metric, functions), early: earlyFilters(stages, metric) }
+    const context: StageContext = {
+      entry: this.entry,
+      functions,
+      wanted: metric === undefined ? undefined : wantedNames(stages, metric, functions),
+      early: earlyFilters(stages, metric),
+    }
     const steps: Step[] = []
     const searches: { filter: LineFilter; step: number }[] = []
     let isStored = true
@@ -72,24 +88,39 @@ export class Pipeline {
     }
     this.needles = searches.map(s => s.filter.needle!)
     const leading = searches.filter(s => stages.slice(0, s.step).every(st => st.kind === 'line-filter'))
-    const best = leading.reduce<{ filter: LineFilter; step: number } | undefined>((a, b) => (a === undefined || b.filter.needle!.length > a.filter.needle!.length ? b : a), undefined)
-    this.#search = best === undefined ? undefined : { needle: best.filter.needle!, step: best.step, isWhole: best.filter.isNeedle }
+    const best = leading.reduce<{ filter: LineFilter; step: number } | undefined>(
+      (a, b) => (a === undefined || b.filter.needle!.length > a.filter.needle!.length ? b : a),
+      undefined,
+    )
+    this.#search =
+      best === undefined ? undefined : { needle: best.filter.needle!, step: best.step, isWhole: best.filter.isNeedle }
     // What a search has shown already is not asked again.
     this.#steps = steps.filter((_, i) => this.#search?.isWhole !== true || i !== this.#search.step)
     this.#afterUnwrap = (metric?.unwrap?.filters ?? []).map(compileLabelFilter)
   }
 
   /** Is every line passed on as it is? */
-  get isEmpty(): boolean { return this.#steps.length === 0 && this.#search === undefined }
+  get isEmpty(): boolean {
+    return this.#steps.length === 0 && this.#search === undefined
+  }
 
   /**
    * Calls `visit` with the entry of every line that passes, by its number; in order of time, or backwards. `visit` returns false
    * to stop. `isDouble` is asked before anything else.
    */
-  scan(base: Labels, lines: Lines, symbols: readonly string[], bounds: TimeBounds, isBackward: boolean, isDouble: ((i: number) => boolean) | undefined, visit: (entry: Entry, i: number) => boolean): boolean {
+  scan(
+    base: Labels,
+    lines: Lines,
+    symbols: readonly string[],
+    bounds: TimeBounds,
+    isBackward: boolean,
+    isDouble: ((i: number) => boolean) | undefined,
+    visit: (entry: Entry, i: number) => boolean,
+  ): boolean {
     let metadata = metadataOf.get(symbols)
-    if (metadata === undefined) metadataOf.set(symbols, metadata = new ChunkMetadata(symbols))
-    const first = lowerBound(lines, bounds.fromMs, bounds.fromSubNs), end = lowerBound(lines, bounds.toMs, bounds.toSubNs)
+    if (metadata === undefined) metadataOf.set(symbols, (metadata = new ChunkMetadata(symbols)))
+    const first = lowerBound(lines, bounds.fromMs, bounds.fromSubNs),
+      end = lowerBound(lines, bounds.toMs, bounds.toSubNs)
     if (first >= end) return true
     this.linesSeen += end - first
     this.bytesSeen += lines.lineTo[end - 1]! - lines.lineFrom[first]!
@@ -97,17 +128,29 @@ export class Pipeline {
     const steps = this.#steps
     const run = (i: number): boolean => {
       if (isDouble?.(i) === true) return true
-      entry.reset(base, lines.bytes, lines.lineFrom[i]!, lines.lineTo[i]!, lines.timesMs[i]!, lines.subNs[i]!, metadata.pairs(lines, i))
+      entry.reset(
+        base,
+        lines.bytes,
+        lines.lineFrom[i]!,
+        lines.lineTo[i]!,
+        lines.timesMs[i]!,
+        lines.subNs[i]!,
+        metadata.pairs(lines, i),
+      )
       for (let s = 0; s < steps.length; s++) if (!steps[s]!(entry)) return true
       this.linesPassed++
       return visit(entry, i)
     }
     if (this.#search === undefined) {
-      if (isBackward) { for (let i = end - 1; i >= first; i--) if (!run(i)) return false } else for (let i = first; i < end; i++) if (!run(i)) return false
+      if (isBackward) {
+        for (let i = end - 1; i >= first; i--) if (!run(i)) return false
+      } else for (let i = first; i < end; i++) if (!run(i)) return false
       return true
     }
     const found = this.#candidates(lines, first, end, this.#search.needle)
-    if (isBackward) { for (let k = found.length - 1; k >= 0; k--) if (!run(found[k]!)) return false } else for (const i of found) if (!run(i)) return false
+    if (isBackward) {
+      for (let k = found.length - 1; k >= 0; k--) if (!run(found[k]!)) return false
+    } else for (const i of found) if (!run(i)) return false
     return true
   }
 
@@ -121,8 +164,13 @@ export class Pipeline {
     for (let at = text.indexOf(needle, lineFrom[first]!); at >= 0; at = text.indexOf(needle, at)) {
       if (lineTo[i]! <= at) {
         // The line that this is in, or the next one: by halves.
-        let low = i + 1, high = end
-        while (low < high) { const middle = (low + high) >>> 1; if (lineTo[middle]! <= at) low = middle + 1; else high = middle }
+        let low = i + 1,
+          high = end
+        while (low < high) {
+          const middle = (low + high) >>> 1
+          if (lineTo[middle]! <= at) low = middle + 1
+          else high = middle
+        }
         i = low
         if (i >= end) break
       }
@@ -136,10 +184,17 @@ export class Pipeline {
   }
 
   /** Calls `visit` with every line of the time and the list of its metadata, without making an entry: only when the pipeline is empty. */
-  scanPlain(lines: Lines, symbols: readonly string[], bounds: TimeBounds, isDouble: ((i: number) => boolean) | undefined, visit: (i: number, pairs: readonly string[]) => void): void {
+  scanPlain(
+    lines: Lines,
+    symbols: readonly string[],
+    bounds: TimeBounds,
+    isDouble: ((i: number) => boolean) | undefined,
+    visit: (i: number, pairs: readonly string[]) => void,
+  ): void {
     let metadata = metadataOf.get(symbols)
-    if (metadata === undefined) metadataOf.set(symbols, metadata = new ChunkMetadata(symbols))
-    const first = lowerBound(lines, bounds.fromMs, bounds.fromSubNs), end = lowerBound(lines, bounds.toMs, bounds.toSubNs)
+    if (metadata === undefined) metadataOf.set(symbols, (metadata = new ChunkMetadata(symbols)))
+    const first = lowerBound(lines, bounds.fromMs, bounds.fromSubNs),
+      end = lowerBound(lines, bounds.toMs, bounds.toSubNs)
     if (first >= end) return
     this.linesSeen += end - first
     this.linesPassed += end - first
@@ -148,12 +203,15 @@ export class Pipeline {
   }
 
   /** Filters behind the unwrap. */
-  passesUnwrap(entry: Entry): boolean { return this.#afterUnwrap.every(test => test(entry)) }
+  passesUnwrap(entry: Entry): boolean {
+    return this.#afterUnwrap.every(test => test(entry))
+  }
 }
 
 /** The first line that is not before the time. */
 function lowerBound(lines: Lines, ms: number, subNs: number): number {
-  let low = 0, high = lines.count
+  let low = 0,
+    high = lines.count
   while (low < high) {
     const middle = (low + high) >>> 1
     if (lines.timesMs[middle]! < ms || (lines.timesMs[middle] === ms && lines.subNs[middle]! < subNs)) low = middle + 1
@@ -182,14 +240,32 @@ function reorder(stages: readonly Stage[]): Stage[] {
 /** A line format that nothing behind it reads has no effect on a number. */
 function withoutIdleFormats(stages: readonly Stage[]): Stage[] {
   const readers = new Set(['line-filter', 'json', 'logfmt', 'regexp', 'pattern', 'unpack'])
-  return stages.filter((stage, i) => stage.kind !== 'line-format' || stages.slice(i + 1).some(s => readers.has(s.kind) || (s.kind === 'label-format' && s.formats.some(f => f.template?.includes('__line__') === true)) || (s.kind === 'line-format' && s.template.includes('__line__'))))
+  return stages.filter(
+    (stage, i) =>
+      stage.kind !== 'line-format' ||
+      stages
+        .slice(i + 1)
+        .some(
+          s =>
+            readers.has(s.kind) ||
+            (s.kind === 'label-format' && s.formats.some(f => f.template?.includes('__line__') === true)) ||
+            (s.kind === 'line-format' && s.template.includes('__line__')),
+        ),
+  )
 }
 
-function wantedNames(stages: readonly Stage[], metric: MetricUse, functions: ReturnType<typeof templateFunctions>): ReadonlySet<string> | undefined {
+function wantedNames(
+  stages: readonly Stage[],
+  metric: MetricUse,
+  functions: ReturnType<typeof templateFunctions>,
+): ReadonlySet<string> | undefined {
   const { grouping, unwrap, hasNoLabels } = metric
   if (!hasNoLabels && (grouping === undefined || grouping.isWithout)) return undefined
   const wanted = new Set<string>(hasNoLabels ? [] : grouping!.labels)
-  if (unwrap !== undefined) { wanted.add(unwrap.label); for (const filter of unwrap.filters) for (const name of filterNames(filter)) wanted.add(name) }
+  if (unwrap !== undefined) {
+    wanted.add(unwrap.label)
+    for (const filter of unwrap.filters) for (const name of filterNames(filter)) wanted.add(name)
+  }
   for (const stage of stages) {
     const names = stageNames(stage, functions, filterNames)
     if (names === undefined) return undefined

@@ -30,7 +30,11 @@ export interface RangeContext {
 const chunksAhead = 4
 
 /** `pushed`: the grouping of a sum around this. */
-export async function evaluateRange(expr: RangeAggregation, pushed: Grouping | undefined, context: RangeContext): Promise<Vector> {
+export async function evaluateRange(
+  expr: RangeAggregation,
+  pushed: Grouping | undefined,
+  context: RangeContext,
+): Promise<Vector> {
   const { grid, budget, stats, nowMs } = context
   const isAbsent = expr.op === 'absent_over_time'
   const grouping = expr.grouping ?? pushed
@@ -38,7 +42,12 @@ export async function evaluateRange(expr: RangeAggregation, pushed: Grouping | u
   const readsLine = expr.op === 'bytes_over_time' || expr.op === 'bytes_rate'
   const pipeline = new Pipeline(expr.log, { grouping, unwrap: expr.unwrap, hasNoLabels, readsLine }, nowMs)
   const windows = new Windows(grid, expr.rangeMs, expr.offsetNs)
-  const collector = new SampleCollector(expr, windows, hasNoLabels ? { isWithout: false, labels: [] } : grouping, context)
+  const collector = new SampleCollector(
+    expr,
+    windows,
+    hasNoLabels ? { isWithout: false, labels: [] } : grouping,
+    context,
+  )
   const { fromMs, fromSubNs, toMs, toSubNs } = windows
   const isPlain = pipeline.isEmpty && expr.unwrap === undefined
   const { tasks, streams } = await planChunks(context.reader, compileMatchers(expr.log.matchers), fromMs, toMs, nowMs)
@@ -47,18 +56,37 @@ export async function evaluateRange(expr: RangeAggregation, pushed: Grouping | u
     stats.chunks++
     for (const block of opened.blocks) {
       if (block.maxMs < fromMs || block.minMs > toMs) continue
-      if (!pipeline.needles.every(needle => block.mayContain(needle))) { stats.blocksSkipped++; continue }
+      if (!pipeline.needles.every(needle => block.mayContain(needle))) {
+        stats.blocksSkipped++
+        continue
+      }
       const lines = block.lines()
       if (isPlain) {
         const excluded = exclusion(task, lines, opened.symbols)
-        pipeline.scanPlain(lines, opened.symbols, { fromMs, fromSubNs, toMs, toSubNs }, excluded, (i, pairs) => { collector.addPlain(task.labels, pairs, lines.timesMs[i]!, lines.subNs[i]!, lines.lineTo[i]! - lines.lineFrom[i]!) })
+        pipeline.scanPlain(lines, opened.symbols, { fromMs, fromSubNs, toMs, toSubNs }, excluded, (i, pairs) => {
+          collector.addPlain(
+            task.labels,
+            pairs,
+            lines.timesMs[i]!,
+            lines.subNs[i]!,
+            lines.lineTo[i]! - lines.lineFrom[i]!,
+          )
+        })
         await budget.pause()
         continue
       }
-      pipeline.scan(task.labels, lines, opened.symbols, { fromMs, fromSubNs, toMs, toSubNs }, false, exclusion(task, lines, opened.symbols), entry => {
-        collector.add(entry, pipeline)
-        return true
-      })
+      pipeline.scan(
+        task.labels,
+        lines,
+        opened.symbols,
+        { fromMs, fromSubNs, toMs, toSubNs },
+        false,
+        exclusion(task, lines, opened.symbols),
+        entry => {
+          collector.add(entry, pipeline)
+          return true
+        },
+      )
       await budget.pause()
     }
   }
@@ -86,8 +114,12 @@ class Windows {
     this.stepNs = (grid.steps === 1 ? 1 : grid.stepMs) * 1e6
     this.rangeNs = rangeMs * 1e6
     const offsetMs = Math.floor(offsetNs / 1e6)
-    let originMs = grid.startMs - offsetMs, originSubNs = grid.startSubNs - (offsetNs - offsetMs * 1e6)
-    if (originSubNs < 0) { originSubNs += 1e6; originMs-- }
+    let originMs = grid.startMs - offsetMs,
+      originSubNs = grid.startSubNs - (offsetNs - offsetMs * 1e6)
+    if (originSubNs < 0) {
+      originSubNs += 1e6
+      originMs--
+    }
     this.#originMs = originMs
     this.#originSubNs = originSubNs
     // (a, b] in whole nanoseconds is [a + 1, b + 1).
@@ -99,10 +131,16 @@ class Windows {
   }
 
   /** Nanoseconds from the first step. */
-  relative(ms: number, subNs: number): number { return (ms - this.#originMs) * 1e6 + subNs - this.#originSubNs }
-  firstStep(relativeNs: number): number { return Math.max(0, Math.ceil(relativeNs / this.stepNs)) }
+  relative(ms: number, subNs: number): number {
+    return (ms - this.#originMs) * 1e6 + subNs - this.#originSubNs
+  }
+  firstStep(relativeNs: number): number {
+    return Math.max(0, Math.ceil(relativeNs / this.stepNs))
+  }
   /** Exclusive. */
-  endStep(relativeNs: number): number { return Math.min(this.steps, Math.ceil((relativeNs + this.rangeNs) / this.stepNs)) }
+  endStep(relativeNs: number): number {
+    return Math.min(this.steps, Math.ceil((relativeNs + this.rangeNs) / this.stepNs))
+  }
 }
 
 /** A series under way: differences by step, or samples. */
@@ -124,7 +162,8 @@ class Accumulator {
 
   addSample(time: number, value: number): void {
     if (this.count === this.times.length) {
-      const times = new Float64Array(this.count * 2), values = new Float64Array(this.count * 2)
+      const times = new Float64Array(this.count * 2),
+        values = new Float64Array(this.count * 2)
       times.set(this.times)
       values.set(this.values)
       this.times = times
@@ -137,7 +176,9 @@ class Accumulator {
 
   sort(): void {
     if (this.inOrder) return
-    const order = Uint32Array.from({ length: this.count }, (_, i) => i).sort((a, b) => this.times[a]! - this.times[b]! || a - b)
+    const order = Uint32Array.from({ length: this.count }, (_, i) => i).sort(
+      (a, b) => this.times[a]! - this.times[b]! || a - b,
+    )
     this.times = Float64Array.from(order, i => this.times[i]!)
     this.values = Float64Array.from(order, i => this.values[i]!)
     this.inOrder = true
@@ -179,24 +220,40 @@ class SampleCollector {
     if (unwrap !== undefined) {
       const text = entry.get(unwrap.label)
       if (text === undefined || text === '') return
-      const converted = unwrap.conversion === '' ? toFloat(text) : unwrap.conversion === 'bytes' ? toBytes(text) : toDurationSeconds(text)
+      const converted =
+        unwrap.conversion === ''
+          ? toFloat(text)
+          : unwrap.conversion === 'bytes'
+            ? toBytes(text)
+            : toDurationSeconds(text)
       if (typeof converted === 'number') value = converted
       else if (entry.error === '') entry.fail('SampleExtractionErr', converted.error)
       if (!pipeline.passesUnwrap(entry)) return
-      if (this.#grouping === undefined || this.#grouping.isWithout || !this.#grouping.labels.includes(unwrap.label)) entry.remove(unwrap.label)
+      if (this.#grouping === undefined || this.#grouping.isWithout || !this.#grouping.labels.includes(unwrap.label))
+        entry.remove(unwrap.label)
     }
     if (entry.error !== '' && !this.#keepsErrors) this.#failPipeline(entry)
     const series = this.#seriesOf(entry)
     if (series === undefined) return
     const time = this.#windows.relative(entry.ms, entry.subNs)
-    if (this.#needsSamples) { this.#context.budget.take(1); series.addSample(time, value); return }
+    if (this.#needsSamples) {
+      this.#context.budget.take(1)
+      series.addSample(time, value)
+      return
+    }
     this.#count(series, time, this.#needsSums ? entry.lineBytes : 0)
   }
 
   #failPipeline(entry: Entry): never {
-    const names: string[] = [], values: string[] = []
-    entry.forEachLabel((name, value) => { names.push(name); values.push(value) })
-    throw new PipelineError(`pipeline error: '${entry.error}' for series: '${labelsOf(names, values).toString()}'.\nA label filter leaves such lines out: | __error__!="${entry.error}"\nOne on the empty text leaves out lines with any error: | __error__=""\nIt may also stand behind the unwrap: | unwrap latency | __error__=""\n`)
+    const names: string[] = [],
+      values: string[] = []
+    entry.forEachLabel((name, value) => {
+      names.push(name)
+      values.push(value)
+    })
+    throw new PipelineError(
+      `pipeline error: '${entry.error}' for series: '${labelsOf(names, values).toString()}'.\nA label filter leaves such lines out: | __error__!="${entry.error}"\nOne on the empty text leaves out lines with any error: | __error__=""\nIt may also stand behind the unwrap: | unwrap latency | __error__=""\n`,
+    )
   }
 
   #seriesOf(entry: Entry): Accumulator | undefined {
@@ -206,7 +263,10 @@ class SampleCollector {
 
   /** The series of lines that have nothing but their stream's labels and one combination of metadata, which is one list. */
   #plainSeries(base: Labels, pairs: readonly string[], entry: Entry): Accumulator | undefined {
-    if (this.#plainBase !== base) { this.#plainBase = base; this.#plainOf = new Map() }
+    if (this.#plainBase !== base) {
+      this.#plainBase = base
+      this.#plainOf = new Map()
+    }
     const known = this.#plainOf.get(pairs)
     if (known !== undefined) return known
     if (entry.base !== base || entry.pairs !== pairs) entry.reset(base, entry.bytes, 0, 0, 0, 0, pairs)
@@ -224,7 +284,8 @@ class SampleCollector {
   readonly #plainEntry = new Entry()
 
   #count(series: Accumulator, time: number, size: number): void {
-    const first = this.#windows.firstStep(time), end = this.#windows.endStep(time)
+    const first = this.#windows.firstStep(time),
+      end = this.#windows.endStep(time)
     if (first >= end) return
     series.counts![first]! += 1
     series.counts![end]! -= 1
@@ -238,7 +299,10 @@ class SampleCollector {
     if (this.#grouping === undefined || this.#grouping.isWithout) return this.#lookUpLabels(entry)
     // What is grouped by, as one text; a label that is not there differs from an empty one.
     let key = ''
-    for (const name of this.#grouping.labels) { const value = entry.get(name); key += value === undefined ? '\u0001' : `\0${value}` }
+    for (const name of this.#grouping.labels) {
+      const value = entry.get(name)
+      key += value === undefined ? '\u0001' : `\0${value}`
+    }
     let series = this.#byValues.get(key)
     if (series === undefined) {
       series = this.#lookUpLabels(entry)
@@ -249,13 +313,23 @@ class SampleCollector {
   readonly #byValues = new Map<string, Accumulator>()
 
   #lookUpLabels(entry: Entry): Accumulator | undefined {
-    const names: string[] = [], values: string[] = []
+    const names: string[] = [],
+      values: string[] = []
     if (this.#grouping !== undefined && !this.#grouping.isWithout) {
       for (const name of this.#grouping.labels) {
         const value = name === '__error_details__' ? entry.errorDetails || undefined : entry.get(name)
-        if (value !== undefined && !names.includes(name)) { names.push(name); values.push(value) }
+        if (value !== undefined && !names.includes(name)) {
+          names.push(name)
+          values.push(value)
+        }
       }
-    } else entry.forEachLabel((name, value) => { if (!this.#without.has(name)) { names.push(name); values.push(value) } })
+    } else
+      entry.forEachLabel((name, value) => {
+        if (!this.#without.has(name)) {
+          names.push(name)
+          values.push(value)
+        }
+      })
     const labels = labelsOf(names, values)
     let series = this.#byKey.get(labels.key)
     if (series !== undefined) return series
@@ -265,7 +339,7 @@ class SampleCollector {
       this.#isFull = true
       return undefined
     }
-    this.#byKey.set(labels.key, series = new Accumulator(labels, grid.steps, this.#needsSums, this.#needsSamples))
+    this.#byKey.set(labels.key, (series = new Accumulator(labels, grid.steps, this.#needsSums, this.#needsSamples)))
     return series
   }
 
@@ -282,7 +356,8 @@ class SampleCollector {
 
   #fromDifferences({ counts, sums }: Accumulator, series: Series): void {
     const seconds = this.#expr.op === 'rate' || this.#expr.op === 'bytes_rate' ? this.#windows.rangeNs / 1e9 : 1
-    let count = 0, sum = 0
+    let count = 0,
+      sum = 0
     for (let step = 0; step < series.values.length; step++) {
       count += counts![step]!
       if (sums !== undefined) sum += sums[step]!
@@ -297,7 +372,8 @@ class SampleCollector {
     const { times, values, count } = accumulator
     const { stepNs, rangeNs, steps } = this.#windows
     const run = windowFunction(this.#expr.op, this.#expr.parameter ?? 0, rangeNs)
-    let from = 0, to = 0
+    let from = 0,
+      to = 0
     for (let step = 0; step < steps; step++) {
       const end = step * stepNs
       while (to < count && times[to]! <= end) to++
@@ -310,15 +386,28 @@ class SampleCollector {
 }
 
 /** A line with an error that nothing filtered: the query can't give a number. */
-export class PipelineError extends ExecutionError { override name = 'PipelineError' }
+export class PipelineError extends ExecutionError {
+  override name = 'PipelineError'
+}
 
 export function tooManySeries(seriesMax: number): LimitError {
-  return new LimitError(`maximum number of series (${seriesMax}) reached for a single query; consider reducing query cardinality by adding more specific stream selectors, reducing the time range, or aggregating results with functions like sum(), count() or topk()`, 400)
+  return new LimitError(
+    `maximum number of series (${seriesMax}) reached for a single query; consider reducing query cardinality by adding more specific stream selectors, reducing the time range, or aggregating results with functions like sum(), count() or topk()`,
+    400,
+  )
 }
 
 function absentSeries(expr: RangeAggregation, found: Vector, grid: Grid): Series {
-  const equal = expr.log.matchers.filter(m => m.kind === '=' && m.value !== '' && expr.log.matchers.filter(o => o.name === m.name).length === 1)
-  const series = makeSeries(labelsOf(equal.map(m => m.name), equal.map(m => m.value)), grid.steps)
+  const equal = expr.log.matchers.filter(
+    m => m.kind === '=' && m.value !== '' && expr.log.matchers.filter(o => o.name === m.name).length === 1,
+  )
+  const series = makeSeries(
+    labelsOf(
+      equal.map(m => m.name),
+      equal.map(m => m.value),
+    ),
+    grid.steps,
+  )
   for (let step = 0; step < grid.steps; step++) {
     if (found.some(s => s.present[step] === 1)) continue
     series.present[step] = 1

@@ -1,12 +1,22 @@
 /** Which chunks a query reads, in which order, and how lines that several chunks have are told apart. */
 import { compileMatchers, parseLogql } from '#lang/logql/parser.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
-import { readPairs, type ChunkSource, type DeletionNotice, type Lines, type LogsReader, type OpenedChunk } from '#logs/select.ts'
+import {
+  readPairs,
+  type ChunkSource,
+  type DeletionNotice,
+  type Lines,
+  type LogsReader,
+  type OpenedChunk,
+} from '#logs/select.ts'
 import type { Labels } from '#model/labels.ts'
 import { Pipeline } from './pipeline.ts'
 
 /** A stretch of time in which several chunks of a stream may have the same lines. */
-interface Overlap { fromMs: number; throughMs: number }
+interface Overlap {
+  fromMs: number
+  throughMs: number
+}
 
 /** Lines of one stream that were seen in stretches where chunks overlap. */
 export class DoubleFinder {
@@ -17,16 +27,23 @@ export class DoubleFinder {
     this.#overlaps = findOverlaps(chunks)
   }
 
-  get isNeeded(): boolean { return this.#overlaps.length > 0 }
+  get isNeeded(): boolean {
+    return this.#overlaps.length > 0
+  }
 
-  touches(fromMs: number, throughMs: number): boolean { return this.#overlaps.some(o => o.fromMs <= throughMs && o.throughMs >= fromMs) }
+  touches(fromMs: number, throughMs: number): boolean {
+    return this.#overlaps.some(o => o.fromMs <= throughMs && o.throughMs >= fromMs)
+  }
 
   isDouble(lines: Lines, i: number, symbols: readonly string[]): boolean {
     const ms = lines.timesMs[i]!
     if (!this.#overlaps.some(o => ms >= o.fromMs && ms <= o.throughMs)) return false
     const key = `${ms}:${lines.subNs[i]!}`
     const same = this.#seen.get(key)
-    if (same === undefined) { this.#seen.set(key, [{ lines, i, symbols }]); return false }
+    if (same === undefined) {
+      this.#seen.set(key, [{ lines, i, symbols }])
+      return false
+    }
     if (same.some(other => isSameLine(other, { lines, i, symbols }))) return true
     same.push({ lines, i, symbols })
     return false
@@ -37,16 +54,21 @@ function findOverlaps(chunks: readonly ChunkSource[]): Overlap[] {
   const overlaps: Overlap[] = []
   let throughMs = -Infinity
   for (const chunk of [...chunks].sort((a, b) => a.fromMs - b.fromMs)) {
-    if (chunk.fromMs <= throughMs) overlaps.push({ fromMs: chunk.fromMs, throughMs: Math.min(throughMs, chunk.throughMs) })
+    if (chunk.fromMs <= throughMs)
+      overlaps.push({ fromMs: chunk.fromMs, throughMs: Math.min(throughMs, chunk.throughMs) })
     throughMs = Math.max(throughMs, chunk.throughMs)
   }
   return overlaps
 }
 
-function isSameLine(a: { lines: Lines; i: number; symbols: readonly string[] }, b: { lines: Lines; i: number; symbols: readonly string[] }): boolean {
+function isSameLine(
+  a: { lines: Lines; i: number; symbols: readonly string[] },
+  b: { lines: Lines; i: number; symbols: readonly string[] },
+): boolean {
   const length = a.lines.lineTo[a.i]! - a.lines.lineFrom[a.i]!
   if (b.lines.lineTo[b.i]! - b.lines.lineFrom[b.i]! !== length) return false
-  const from = a.lines.lineFrom[a.i]!, other = b.lines.lineFrom[b.i]!
+  const from = a.lines.lineFrom[a.i]!,
+    other = b.lines.lineFrom[b.i]!
   for (let k = 0; k < length; k++) if (a.lines.bytes[from + k] !== b.lines.bytes[other + k]) return false
   return pairText(a) === pairText(b)
 }
@@ -66,7 +88,14 @@ export class HiddenLines {
     this.#deletions = notices.flatMap(notice => {
       const expr = parseLogql(notice.query === '{}' ? '{__tercet__=~".+"}' : notice.query)
       if (expr.kind !== 'log') return []
-      return [{ matchers: notice.query === '{}' ? [] : compileMatchers(expr.matchers), fromMs: notice.fromMs, throughMs: notice.throughMs, pipeline: new Pipeline(expr, undefined, nowMs) }]
+      return [
+        {
+          matchers: notice.query === '{}' ? [] : compileMatchers(expr.matchers),
+          fromMs: notice.fromMs,
+          throughMs: notice.throughMs,
+          pipeline: new Pipeline(expr, undefined, nowMs),
+        },
+      ]
     })
   }
 
@@ -74,21 +103,44 @@ export class HiddenLines {
   of(labels: Labels): ((lines: Lines, i: number, symbols: readonly string[]) => boolean) | undefined {
     const relevant = this.#deletions.filter(d => d.matchers.every(m => m.matches(labels.get(m.name))))
     if (relevant.length === 0) return undefined
-    return (lines, i, symbols) => relevant.some(d => {
-      const ms = lines.timesMs[i]!
-      if (ms < d.fromMs || ms > d.throughMs) return false
-      let isFound = false
-      d.pipeline.scan(labels, lines, symbols, { fromMs: ms, fromSubNs: lines.subNs[i]!, toMs: ms, toSubNs: lines.subNs[i]! + 1 }, false, k => k !== i, () => { isFound = true; return false })
-      return isFound
-    })
+    return (lines, i, symbols) =>
+      relevant.some(d => {
+        const ms = lines.timesMs[i]!
+        if (ms < d.fromMs || ms > d.throughMs) return false
+        let isFound = false
+        d.pipeline.scan(
+          labels,
+          lines,
+          symbols,
+          { fromMs: ms, fromSubNs: lines.subNs[i]!, toMs: ms, toSubNs: lines.subNs[i]! + 1 },
+          false,
+          k => k !== i,
+          () => {
+            isFound = true
+            return false
+          },
+        )
+        return isFound
+      })
   }
 }
 
 /** A chunk that is to be read, with what belongs to its stream. */
-export interface ChunkTask { labels: Labels; chunk: ChunkSource; doubles: DoubleFinder; hidden: ((lines: Lines, i: number, symbols: readonly string[]) => boolean) | undefined }
+export interface ChunkTask {
+  labels: Labels
+  chunk: ChunkSource
+  doubles: DoubleFinder
+  hidden: ((lines: Lines, i: number, symbols: readonly string[]) => boolean) | undefined
+}
 
 /** Every chunk of the streams that match, not opened yet. */
-export async function planChunks(reader: LogsReader, matchers: readonly Matcher[], fromMs: number, throughMs: number, nowMs: () => number): Promise<{ tasks: ChunkTask[]; streams: number }> {
+export async function planChunks(
+  reader: LogsReader,
+  matchers: readonly Matcher[],
+  fromMs: number,
+  throughMs: number,
+  nowMs: () => number,
+): Promise<{ tasks: ChunkTask[]; streams: number }> {
   const streams = await reader.select(matchers, fromMs, throughMs)
   const hidden = new HiddenLines(reader.deletions(), nowMs)
   const tasks: ChunkTask[] = []
@@ -101,15 +153,24 @@ export async function planChunks(reader: LogsReader, matchers: readonly Matcher[
 }
 
 /** What `scan` asks before it looks at a line of this block, or undefined when it need not ask. */
-export function exclusion(task: ChunkTask, lines: Lines, symbols: readonly string[]): ((i: number) => boolean) | undefined {
+export function exclusion(
+  task: ChunkTask,
+  lines: Lines,
+  symbols: readonly string[],
+): ((i: number) => boolean) | undefined {
   const { doubles, hidden } = task
-  const touches = doubles.isNeeded && lines.count > 0 && doubles.touches(lines.timesMs[0]!, lines.timesMs[lines.count - 1]!)
+  const touches =
+    doubles.isNeeded && lines.count > 0 && doubles.touches(lines.timesMs[0]!, lines.timesMs[lines.count - 1]!)
   if (!touches) return hidden === undefined ? undefined : i => hidden(lines, i, symbols)
   return i => doubles.isDouble(lines, i, symbols) || hidden?.(lines, i, symbols) === true
 }
 
 /** Opens the next chunks while one is being read. */
-export async function* openAhead(tasks: readonly ChunkTask[], needles: readonly Uint8Array[], ahead: number): AsyncGenerator<{ task: ChunkTask; opened: OpenedChunk }> {
+export async function* openAhead(
+  tasks: readonly ChunkTask[],
+  needles: readonly Uint8Array[],
+  ahead: number,
+): AsyncGenerator<{ task: ChunkTask; opened: OpenedChunk }> {
   const waiting: { task: ChunkTask; opening: Promise<OpenedChunk | undefined> }[] = []
   let next = 0
   const fill = (): void => {

@@ -2,7 +2,12 @@
 import { Labels } from '#model/labels.ts'
 
 /** The instants of a query. The first may lie between milliseconds; steps are whole milliseconds. */
-export interface Grid { startMs: number; startSubNs: number; stepMs: number; steps: number }
+export interface Grid {
+  startMs: number
+  startSubNs: number
+  stepMs: number
+  steps: number
+}
 
 export interface Series {
   /** Sorted by name. Unlike elsewhere a value may be empty: a parsed label without text is not the same as none. */

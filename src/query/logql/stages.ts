@@ -25,7 +25,10 @@ export interface StageContext {
   early: ReadonlyMap<string, (entry: Entry, name: string, value: string) => boolean>
 }
 
-export interface CompiledStage { step: Step; lineFilter: LineFilter | undefined }
+export interface CompiledStage {
+  step: Step
+  lineFilter: LineFilter | undefined
+}
 
 /** Throws BadQueryError, with the stage in its message. */
 export function compileStage(stage: Stage, context: StageContext): CompiledStage {
@@ -43,22 +46,51 @@ export function compileStage(stage: Stage, context: StageContext): CompiledStage
 
 function compileOther(stage: Exclude<Stage, { kind: 'line-filter' }>, context: StageContext): Step {
   switch (stage.kind) {
-    case 'json': return stage.extractions.length === 0 ? jsonStep(context) : jsonPathsStep(stage.extractions.map(({ name, path }) => ({ name, path: checkedPath(path) })), context)
-    case 'logfmt': return stage.extractions.length === 0 ? logfmtStep(stage.isStrict, stage.keepsEmpty, context) : logfmtKeysStep(stage, context)
-    case 'regexp': return regexpStep(stage.text, context)
-    case 'pattern': return patternStep(parsePattern(stage.text, 'parser'), context)
-    case 'unpack': return unpackStep(context)
-    case 'decolorize': return entry => {
-      const { line } = entry
-      if (line.includes('\u001b') || line.includes('\u009b')) entry.line = decolorize(line)
-      return true
-    }
-    case 'line-format': return lineFormatStep(stage.template, context)
-    case 'label-format': return labelFormatStep(stage.formats, context)
-    case 'drop': return dropStep(stage.items.map(({ name, match }) => ({ name, test: match === undefined ? undefined : compileAnchoredMatch(match) })))
-    case 'keep': return keepStep(stage.items.map(({ name, match }) => ({ name, test: match === undefined ? undefined : compileAnchoredMatch(match) })))
-    case 'label-filter': return compileLabelFilter(stage.filter)
-    default: return unreachable(stage)
+    case 'json':
+      return stage.extractions.length === 0
+        ? jsonStep(context)
+        : jsonPathsStep(
+            stage.extractions.map(({ name, path }) => ({ name, path: checkedPath(path) })),
+            context,
+          )
+    case 'logfmt':
+      return stage.extractions.length === 0
+        ? logfmtStep(stage.isStrict, stage.keepsEmpty, context)
+        : logfmtKeysStep(stage, context)
+    case 'regexp':
+      return regexpStep(stage.text, context)
+    case 'pattern':
+      return patternStep(parsePattern(stage.text, 'parser'), context)
+    case 'unpack':
+      return unpackStep(context)
+    case 'decolorize':
+      return entry => {
+        const { line } = entry
+        if (line.includes('\u001b') || line.includes('\u009b')) entry.line = decolorize(line)
+        return true
+      }
+    case 'line-format':
+      return lineFormatStep(stage.template, context)
+    case 'label-format':
+      return labelFormatStep(stage.formats, context)
+    case 'drop':
+      return dropStep(
+        stage.items.map(({ name, match }) => ({
+          name,
+          test: match === undefined ? undefined : compileAnchoredMatch(match),
+        })),
+      )
+    case 'keep':
+      return keepStep(
+        stage.items.map(({ name, match }) => ({
+          name,
+          test: match === undefined ? undefined : compileAnchoredMatch(match),
+        })),
+      )
+    case 'label-filter':
+      return compileLabelFilter(stage.filter)
+    default:
+      return unreachable(stage)
   }
 }
 
@@ -73,8 +105,12 @@ class ParserSink {
     this.#context = context
   }
 
-  begin(): void { this.#left = this.#context.wanted?.size ?? Infinity }
-  get wantsNothing(): boolean { return this.#context.wanted?.size === 0 }
+  begin(): void {
+    this.#left = this.#context.wanted?.size ?? Infinity
+  }
+  get wantsNothing(): boolean {
+    return this.#context.wanted?.size === 0
+  }
 
   add(name: string, value: string): boolean {
     const { entry, wanted, early } = this.#context
@@ -83,7 +119,10 @@ class ParserSink {
     if (entry.hasParsed(label)) return true
     if (early.size > 0) {
       const test = early.get(label)
-      if (test !== undefined && !test(entry, label, value)) { entry.isOut = true; return false }
+      if (test !== undefined && !test(entry, label, value)) {
+        entry.isOut = true
+        return false
+      }
     }
     entry.addParsed(label, value)
     return wanted === undefined || --this.#left > 0
@@ -115,7 +154,10 @@ function jsonPathsStep(extractions: readonly { name: string; path: JsonPath }[],
     const { line } = entry
     if (line === '') return true
     const first = line.charCodeAt(0)
-    if (first !== 34 && first !== 123 && first !== 91) { entry.fail('JSONParserErr', ''); return true }
+    if (first !== 34 && first !== 123 && first !== 91) {
+      entry.fail('JSONParserErr', '')
+      return true
+    }
     for (const { name, path } of extractions) {
       const value = readJsonPath(line, path)
       if (value === '' && entry.get(name) !== undefined) continue
@@ -133,7 +175,8 @@ function setExtracted(entry: Entry, name: string, value: string): void {
 
 function logfmtStep(isStrict: boolean, keepsEmpty: boolean, context: StageContext): Step {
   const sink = new ParserSink(context)
-  const add = (key: string, value: string): boolean => (value === '' && !keepsEmpty ? true : sink.add(labelName(key), value))
+  const add = (key: string, value: string): boolean =>
+    value === '' && !keepsEmpty ? true : sink.add(labelName(key), value)
   return entry => {
     if (sink.wantsNothing) return true
     sink.begin()
@@ -148,13 +191,18 @@ function logfmtKeysStep(stage: Stage & { kind: 'logfmt' }, context: StageContext
   const keys = new Map<string, string>()
   for (const { name, path } of stage.extractions) {
     const key = /^"(.*)"$/s.exec(path)?.[1] ?? path
-    if (key === '' || (key === path && !/^[^\s="]+$/.test(path))) throw new Error(`cannot parse expression [${path}]: syntax error: unexpected $end`)
+    if (key === '' || (key === path && !/^[^\s="]+$/.test(path)))
+      throw new Error(`cannot parse expression [${path}]: syntax error: unexpected $end`)
     if (![...keys.keys()].includes(key)) keys.set(key, name)
   }
   return entry => {
     if (context.wanted?.size === 0) return true
     const values = new Map<string, string>()
-    const problem = readLogfmt(entry.line, stage.isStrict, (key, value) => { const name = keys.get(key); if (name !== undefined) values.set(name, value); return true })
+    const problem = readLogfmt(entry.line, stage.isStrict, (key, value) => {
+      const name = keys.get(key)
+      if (name !== undefined) values.set(name, value)
+      return true
+    })
     for (const { name } of stage.extractions) {
       const value = values.get(name)
       if (value === undefined) {
@@ -189,7 +237,8 @@ function patternStep(parts: readonly PatternPart[], context: StageContext): Step
     const { line } = entry
     if (line === '' || sink.wantsNothing) return true
     sink.begin()
-    let at = 0, i = 0
+    let at = 0,
+      i = 0
     if (parts[0]!.capture === undefined) {
       if (!line.startsWith(parts[0]!.literal)) return true
       at = parts[0]!.literal.length
@@ -217,7 +266,10 @@ function unpackStep(context: StageContext): Step {
     const { line } = entry
     if (line === '') return true
     const { fields, error } = readPackedFields(line)
-    if (error !== undefined) { entry.fail('JSONParserErr', error); return true }
+    if (error !== undefined) {
+      entry.fail('JSONParserErr', error)
+      return true
+    }
     const packed = fields.find(([name]) => name === '_entry')
     if (packed === undefined) return true
     sink.begin()
@@ -232,8 +284,11 @@ function unpackStep(context: StageContext): Step {
 }
 
 function decolorize(line: string): string {
-  // eslint-disable-next-line no-control-regex
-  return line.replaceAll(/[\u001b\u009b][[\]()#;?]*(?:(?:(?:[a-zA-Z\d]*(?:;[a-zA-Z\d]*)*)?\u0007)|(?:(?:\d{1,4}(?:;\d{0,4})*)?[\dA-PRZcf-ntqry=><~]))/g, '')
+  return line.replaceAll(
+    // eslint-disable-next-line no-control-regex
+    /[\u001b\u009b][[\]()#;?]*(?:(?:(?:[a-zA-Z\d]*(?:;[a-zA-Z\d]*)*)?\u0007)|(?:(?:\d{1,4}(?:;\d{0,4})*)?[\dA-PRZcf-ntqry=><~]))/g,
+    '',
+  )
 }
 
 // ── Formats ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -254,30 +309,41 @@ export class CompiledTemplate {
   run(entry: Entry): string {
     if (this.#parts === undefined) return this.#runner.run(labelMap(entry))
     let out = ''
-    for (const part of this.#parts) out += typeof part === 'string' ? part : entry.get(part.label) ?? ''
+    for (const part of this.#parts) out += typeof part === 'string' ? part : (entry.get(part.label) ?? '')
     return out
   }
 
-  runOver(labels: ReadonlyMap<string, GoValue>): string { return this.#runner.run(labels) }
+  runOver(labels: ReadonlyMap<string, GoValue>): string {
+    return this.#runner.run(labels)
+  }
   /** Labels that it reads; undefined: possibly all. */
-  get names(): string[] | undefined { return namesOf(this.#template) }
+  get names(): string[] | undefined {
+    return namesOf(this.#template)
+  }
 }
 
 class LabelMap extends Map<string, GoValue> {
   // A label that is not there prints nothing.
-  override get(name: string): GoValue | undefined { return super.get(name) ?? '' }
+  override get(name: string): GoValue | undefined {
+    return super.get(name) ?? ''
+  }
 }
 
 function labelMap(entry: Entry): ReadonlyMap<string, GoValue> {
   const map = new LabelMap()
-  entry.forEachLabel((name, value) => { map.set(name, value) })
+  entry.forEachLabel((name, value) => {
+    map.set(name, value)
+  })
   return map
 }
 
 function simpleParts(template: Template): (string | { label: string })[] | undefined {
   const parts: (string | { label: string })[] = []
   for (const node of template.nodes) {
-    if (node.kind === 'text') { parts.push(node.text); continue }
+    if (node.kind === 'text') {
+      parts.push(node.text)
+      continue
+    }
     if (node.kind !== 'action' || node.pipe.declares.length > 0 || node.pipe.commands.length !== 1) return undefined
     const [only, ...rest] = node.pipe.commands[0]!.args
     if (rest.length > 0 || only?.kind !== 'field' || only.names.length !== 1) return undefined
@@ -289,16 +355,25 @@ function simpleParts(template: Template): (string | { label: string })[] | undef
 function namesOf(template: Template): string[] | undefined {
   const names: string[] = []
   let all = false
-  const visitPipe = (pipe: Pipe | undefined): void => { for (const command of pipe?.commands ?? []) command.args.forEach(visitArgument) }
+  const visitPipe = (pipe: Pipe | undefined): void => {
+    for (const command of pipe?.commands ?? []) command.args.forEach(visitArgument)
+  }
   const visitArgument = (arg: Argument): void => {
     if (arg.kind === 'field') names.push(arg.names[0]!)
-    else if (arg.kind === 'variable' && arg.name === '$') { if (arg.names.length > 0) names.push(arg.names[0]!); else all = true } else if (arg.kind === 'dot') all = true
+    else if (arg.kind === 'variable' && arg.name === '$') {
+      if (arg.names.length > 0) names.push(arg.names[0]!)
+      else all = true
+    } else if (arg.kind === 'dot') all = true
     else if (arg.kind === 'pipe') visitPipe(arg.pipe)
   }
   const visit = (nodes: readonly Node[]): void => {
     for (const node of nodes) {
       if (node.kind === 'action' || node.kind === 'template') visitPipe(node.pipe)
-      else if (node.kind === 'if' || node.kind === 'with' || node.kind === 'range') { visitPipe(node.pipe); visit(node.body); visit(node.otherwise) }
+      else if (node.kind === 'if' || node.kind === 'with' || node.kind === 'range') {
+        visitPipe(node.pipe)
+        visit(node.body)
+        visit(node.otherwise)
+      }
     }
   }
   visit(template.nodes)
@@ -319,14 +394,20 @@ function lineFormatStep(source: string, context: StageContext): Step {
   }
 }
 
-function labelFormatStep(formats: readonly { name: string; from: string | undefined; template: string | undefined }[], context: StageContext): Step {
+function labelFormatStep(
+  formats: readonly { name: string; from: string | undefined; template: string | undefined }[],
+  context: StageContext,
+): Step {
   const seen = new Set<string>()
   for (const { name } of formats) {
     if (name === errorLabel) throw new Error(`${name} cannot be formatted`)
     if (seen.has(name)) throw new Error(`multiple label name '${name}' not allowed in a single format operation`)
     seen.add(name)
   }
-  const compiled = formats.map(f => ({ ...f, run: f.template === undefined ? undefined : new CompiledTemplate('label', f.template, context.functions) }))
+  const compiled = formats.map(f => ({
+    ...f,
+    run: f.template === undefined ? undefined : new CompiledTemplate('label', f.template, context.functions),
+  }))
   return entry => {
     let labels: ReadonlyMap<string, GoValue> | undefined
     for (const { name, from, run } of compiled) {
@@ -355,7 +436,8 @@ type Item = { name: string; test: ((value: string) => boolean) | undefined }
 function dropStep(items: readonly Item[]): Step {
   return entry => {
     for (const { name, test } of items) {
-      if (test !== undefined && !test((name === errorDetailsLabel ? entry.errorDetails : entry.get(name)) ?? '')) continue
+      if (test !== undefined && !test((name === errorDetailsLabel ? entry.errorDetails : entry.get(name)) ?? ''))
+        continue
       entry.remove(name)
     }
     return true
@@ -375,21 +457,33 @@ function keepStep(items: readonly Item[]): Step {
 }
 
 /** Names that a stage reads; undefined: possibly all. */
-export function stageNames(stage: Stage, functions: ReadonlyMap<string, GoFunction>, filterNames: (filter: LabelFilter) => string[]): string[] | undefined {
+export function stageNames(
+  stage: Stage,
+  functions: ReadonlyMap<string, GoFunction>,
+  filterNames: (filter: LabelFilter) => string[],
+): string[] | undefined {
   switch (stage.kind) {
-    case 'label-filter': return filterNames(stage.filter)
-    case 'line-format': return new CompiledTemplate('line', stage.template, functions).names
+    case 'label-filter':
+      return filterNames(stage.filter)
+    case 'line-format':
+      return new CompiledTemplate('line', stage.template, functions).names
     case 'label-format': {
       const names: string[] = []
       for (const { from, template } of stage.formats) {
-        if (from !== undefined) { names.push(from); continue }
+        if (from !== undefined) {
+          names.push(from)
+          continue
+        }
         const read = new CompiledTemplate('label', template!, functions).names
         if (read === undefined) return undefined
         names.push(...read)
       }
       return names
     }
-    case 'drop': case 'keep': return stage.items.filter(i => i.match !== undefined).map(i => i.name)
-    default: return []
+    case 'drop':
+    case 'keep':
+      return stage.items.filter(i => i.match !== undefined).map(i => i.name)
+    default:
+      return []
   }
 }

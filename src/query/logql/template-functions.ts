@@ -8,7 +8,7 @@ import type { Entry } from './entry.ts'
 
 function text(value: GoValue): string {
   if (typeof value === 'string') return value
-  if (value === null || typeof value === 'object' && 'toGoString' in value && !(value instanceof GoTime)) return ''
+  if (value === null || (typeof value === 'object' && 'toGoString' in value && !(value instanceof GoTime))) return ''
   throw new Error(`wrong type for value; expected string; got ${typeName(value)}`)
 }
 
@@ -18,7 +18,11 @@ function int(value: GoValue): bigint {
   if (typeof value === 'boolean') return value ? 1n : 0n
   if (typeof value !== 'string') return 0n
   const number = toFloat(value.trim())
-  return typeof number === 'number' && Number.isFinite(number) ? (/^[+-]?\d+$/.test(value.trim()) ? BigInt(value.trim()) : BigInt(Math.trunc(number))) : 0n
+  return typeof number === 'number' && Number.isFinite(number)
+    ? /^[+-]?\d+$/.test(value.trim())
+      ? BigInt(value.trim())
+      : BigInt(Math.trunc(number))
+    : 0n
 }
 
 function float(value: GoValue): number {
@@ -29,9 +33,16 @@ function float(value: GoValue): number {
   return typeof number === 'number' ? number : 0
 }
 
-function wrap(value: bigint): GoInt { return new GoInt(value) }
-function count(value: GoValue): number { return Number(int(value)) }
-function nonZero(value: bigint): bigint { if (value === 0n) throw new Error('runtime error: integer divide by zero'); return value }
+function wrap(value: bigint): GoInt {
+  return new GoInt(value)
+}
+function count(value: GoValue): number {
+  return Number(int(value))
+}
+function nonZero(value: bigint): bigint {
+  if (value === 0n) throw new Error('runtime error: integer divide by zero')
+  return value
+}
 
 /** Decimal arithmetic on what floats print as, so that 0.1 + 0.2 is 0.3. */
 function decimal(values: readonly GoValue[], combine: (a: bigint, b: bigint, scale: bigint) => bigint): number {
@@ -52,11 +63,15 @@ function decimal(values: readonly GoValue[], combine: (a: bigint, b: bigint, sca
   return Number(`${sign}${digits.slice(0, -20)}.${digits.slice(-20)}`)
 }
 
-const multiply = (a: bigint, b: bigint, scale: bigint): bigint => a * b / scale
-const divide = (a: bigint, b: bigint, scale: bigint): bigint => { if (b === 0n) throw new Error('decimal division by 0'); return a * scale / b }
+const multiply = (a: bigint, b: bigint, scale: bigint): bigint => (a * b) / scale
+const divide = (a: bigint, b: bigint, scale: bigint): bigint => {
+  if (b === 0n) throw new Error('decimal division by 0')
+  return (a * scale) / b
+}
 
 function title(value: string): string {
-  let out = '', isStart = true
+  let out = '',
+    isStart = true
   for (const char of value) {
     out += isStart ? char.toUpperCase() : char
     isStart = !/[\p{L}\p{Nd}_]/u.test(char)
@@ -65,25 +80,34 @@ function title(value: string): string {
 }
 
 function trimSet(value: string, cut: string, left: boolean, right: boolean): string {
-  const chars = [...value], set = new Set(cut)
-  let from = 0, to = chars.length
+  const chars = [...value],
+    set = new Set(cut)
+  let from = 0,
+    to = chars.length
   if (left) while (from < to && set.has(chars[from]!)) from++
   if (right) while (to > from && set.has(chars[to - 1]!)) to--
   return chars.slice(from, to).join('')
 }
 
 function align(n: GoValue, value: GoValue, isLeft: boolean): string {
-  const chars = [...text(value)], width = count(n)
+  const chars = [...text(value)],
+    width = count(n)
   if (width < 0 || chars.length === width) return chars.join('')
-  if (isLeft) return chars.length > width ? chars.slice(0, width).join('') : chars.join('') + ' '.repeat(width - chars.length)
-  return chars.length > width ? chars.slice(chars.length - width).join('') : ' '.repeat(width - chars.length) + chars.join('')
+  if (isLeft)
+    return chars.length > width ? chars.slice(0, width).join('') : chars.join('') + ' '.repeat(width - chars.length)
+  return chars.length > width
+    ? chars.slice(chars.length - width).join('')
+    : ' '.repeat(width - chars.length) + chars.join('')
 }
 
-function bytesBetween(value: string, from: number, to: number): string { return Buffer.from(value).subarray(Math.max(0, from), Math.max(0, to)).toString('utf8') }
+function bytesBetween(value: string, from: number, to: number): string {
+  return Buffer.from(value).subarray(Math.max(0, from), Math.max(0, to)).toString('utf8')
+}
 
 function replaceCount(value: string, old: string, fresh: string, n: number): string {
   if (n < 0) return value.split(old).join(fresh)
-  let out = value, from = 0
+  let out = value,
+    from = 0
   for (let i = 0; i < n; i++) {
     const at = out.indexOf(old, from)
     if (at < 0) break
@@ -99,29 +123,37 @@ function regex(source: GoValue): ReturnType<typeof compileRe2> {
   let compiled = regexes.get(key)
   if (compiled === undefined) {
     if (regexes.size > 1000) regexes.clear()
-    regexes.set(key, compiled = compileRe2(key))
+    regexes.set(key, (compiled = compileRe2(key)))
   }
   return compiled
 }
 
 /** `${1}` and `$1` as Go expands them, for RE2JS. */
 function expand(matcher: { group(i: number | string): string | null }, groups: number, replacement: string): string {
-  return replacement.replaceAll(/\$(?:\$|\{(\w+)\}|(\w+))/g, (whole, braced: string | undefined, bare: string | undefined) => {
-    if (whole === '$$') return '$'
-    const name = braced ?? bare!
-    if (/^\d+$/.test(name)) return Number(name) <= groups ? matcher.group(Number(name)) ?? '' : ''
-    try {
-      return matcher.group(name) ?? ''
-    } catch {
-      return ''
-    }
-  })
+  return replacement.replaceAll(
+    /\$(?:\$|\{(\w+)\}|(\w+))/g,
+    (whole, braced: string | undefined, bare: string | undefined) => {
+      if (whole === '$$') return '$'
+      const name = braced ?? bare!
+      if (/^\d+$/.test(name)) return Number(name) <= groups ? (matcher.group(Number(name)) ?? '') : ''
+      try {
+        return matcher.group(name) ?? ''
+      } catch {
+        return ''
+      }
+    },
+  )
 }
 
-function replaceRegex(source: GoValue, value: string, replace: (matcher: { group(i: number | string): string | null }, groups: number) => string): string {
+function replaceRegex(
+  source: GoValue,
+  value: string,
+  replace: (matcher: { group(i: number | string): string | null }, groups: number) => string,
+): string {
   const compiled = regex(source)
   const matcher = compiled.matcher(value)
-  let out = '', from = 0
+  let out = '',
+    from = 0
   while (matcher.find()) {
     out += value.slice(from, matcher.start()) + replace(matcher, compiled.groupCount())
     from = matcher.end()
@@ -132,7 +164,8 @@ function replaceRegex(source: GoValue, value: string, replace: (matcher: { group
 function fromJson(source: string): GoValue {
   const convert = (value: unknown): GoValue => {
     if (Array.isArray(value)) return value.map(convert)
-    if (typeof value === 'object' && value !== null) return new Map(Object.entries(value).map(([k, v]) => [k, convert(v)]))
+    if (typeof value === 'object' && value !== null)
+      return new Map(Object.entries(value).map(([k, v]) => [k, convert(v)]))
     return value as string | number | boolean | null
   }
   try {
@@ -143,14 +176,23 @@ function fromJson(source: string): GoValue {
 }
 
 function unixToTime(value: string): GoTime {
-  if (!/^-?\d+$/.test(value)) throw new Error(`unable to parse time '${value}': strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`)
+  if (!/^-?\d+$/.test(value))
+    throw new Error(
+      `unable to parse time '${value}': strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`,
+    )
   switch (value.length) {
-    case 5: return new GoTime(Number(value) * 86_400_000, 0)
-    case 10: return new GoTime(Number(value) * 1000, 0)
-    case 13: return new GoTime(Number(value), 0)
-    case 16: return new GoTime(Math.floor(Number(value) / 1000), (Number(value) % 1000) * 1000)
-    case 19: return new GoTime(Number(value.slice(0, -6)), Number(value.slice(-6)))
-    default: throw new Error(`unable to parse time '${value}': unsupported length`)
+    case 5:
+      return new GoTime(Number(value) * 86_400_000, 0)
+    case 10:
+      return new GoTime(Number(value) * 1000, 0)
+    case 13:
+      return new GoTime(Number(value), 0)
+    case 16:
+      return new GoTime(Math.floor(Number(value) / 1000), (Number(value) % 1000) * 1000)
+    case 19:
+      return new GoTime(Number(value.slice(0, -6)), Number(value.slice(-6)))
+    default:
+      throw new Error(`unable to parse time '${value}': unsupported length`)
   }
 }
 
@@ -180,43 +222,134 @@ function unescapeUrl(source: string): string {
 function roundTo(value: number, places: number): number {
   const factor = 10 ** places
   const scaled = Number((Math.abs(value) * factor).toPrecision(15))
-  return (value < 0 ? -1 : 1) * Math.floor(scaled + 0.5) / factor
+  return ((value < 0 ? -1 : 1) * Math.floor(scaled + 0.5)) / factor
 }
 
 const pureFunctions: Readonly<Record<string, GoFunction>> = {
-  lower: s => text(s!).toLowerCase(), ToLower: s => text(s!).toLowerCase(), upper: s => text(s!).toUpperCase(), ToUpper: s => text(s!).toUpperCase(), title: s => title(text(s!)),
-  trim: s => text(s!).trim(), TrimSpace: s => text(s!).trim(), Trim: (s, cut) => trimSet(text(s!), text(cut!), true, true), trimAll: (cut, s) => trimSet(text(s!), text(cut!), true, true),
-  TrimLeft: (s, cut) => trimSet(text(s!), text(cut!), true, false), TrimRight: (s, cut) => trimSet(text(s!), text(cut!), false, true),
-  trimPrefix: (p, s) => (text(s!).startsWith(text(p!)) ? text(s!).slice(text(p!).length) : text(s!)), TrimPrefix: (s, p) => (text(s!).startsWith(text(p!)) ? text(s!).slice(text(p!).length) : text(s!)),
-  trimSuffix: (p, s) => (text(p!) !== '' && text(s!).endsWith(text(p!)) ? text(s!).slice(0, -text(p!).length) : text(s!)), TrimSuffix: (s, p) => (text(p!) !== '' && text(s!).endsWith(text(p!)) ? text(s!).slice(0, -text(p!).length) : text(s!)),
-  replace: (old, fresh, s) => text(s!).split(text(old!)).join(text(fresh!)), Replace: (s, old, fresh, n) => replaceCount(text(s!), text(old!), text(fresh!), count(n!)),
-  contains: (sub, s) => text(s!).includes(text(sub!)), hasPrefix: (p, s) => text(s!).startsWith(text(p!)), hasSuffix: (p, s) => text(s!).endsWith(text(p!)),
-  indent: (n, s) => ' '.repeat(Math.max(0, count(n!))) + text(s!).replaceAll('\n', `\n${' '.repeat(Math.max(0, count(n!)))}`),
-  nindent: (n, s) => `\n${' '.repeat(Math.max(0, count(n!)))}${text(s!).replaceAll('\n', `\n${' '.repeat(Math.max(0, count(n!)))}`)}`,
-  repeat: (n, s) => { if (count(n!) < 0) throw new Error('strings: negative Repeat count'); if (count(n!) * text(s!).length > 1 << 20) throw new Error('strings: Repeat output length overflow'); return text(s!).repeat(count(n!)) },
-  count: (source, s) => { const matcher = regex(source!).matcher(text(s!)); let n = 0; while (matcher.find()) n++; return new GoInt(n) },
+  lower: s => text(s!).toLowerCase(),
+  ToLower: s => text(s!).toLowerCase(),
+  upper: s => text(s!).toUpperCase(),
+  ToUpper: s => text(s!).toUpperCase(),
+  title: s => title(text(s!)),
+  trim: s => text(s!).trim(),
+  TrimSpace: s => text(s!).trim(),
+  Trim: (s, cut) => trimSet(text(s!), text(cut!), true, true),
+  trimAll: (cut, s) => trimSet(text(s!), text(cut!), true, true),
+  TrimLeft: (s, cut) => trimSet(text(s!), text(cut!), true, false),
+  TrimRight: (s, cut) => trimSet(text(s!), text(cut!), false, true),
+  trimPrefix: (p, s) => (text(s!).startsWith(text(p!)) ? text(s!).slice(text(p!).length) : text(s!)),
+  TrimPrefix: (s, p) => (text(s!).startsWith(text(p!)) ? text(s!).slice(text(p!).length) : text(s!)),
+  trimSuffix: (p, s) =>
+    text(p!) !== '' && text(s!).endsWith(text(p!)) ? text(s!).slice(0, -text(p!).length) : text(s!),
+  TrimSuffix: (s, p) =>
+    text(p!) !== '' && text(s!).endsWith(text(p!)) ? text(s!).slice(0, -text(p!).length) : text(s!),
+  replace: (old, fresh, s) => text(s!).split(text(old!)).join(text(fresh!)),
+  Replace: (s, old, fresh, n) => replaceCount(text(s!), text(old!), text(fresh!), count(n!)),
+  contains: (sub, s) => text(s!).includes(text(sub!)),
+  hasPrefix: (p, s) => text(s!).startsWith(text(p!)),
+  hasSuffix: (p, s) => text(s!).endsWith(text(p!)),
+  indent: (n, s) =>
+    ' '.repeat(Math.max(0, count(n!))) + text(s!).replaceAll('\n', `\n${' '.repeat(Math.max(0, count(n!)))}`),
+  nindent: (n, s) =>
+    `\n${' '.repeat(Math.max(0, count(n!)))}${text(s!).replaceAll('\n', `\n${' '.repeat(Math.max(0, count(n!)))}`)}`,
+  repeat: (n, s) => {
+    if (count(n!) < 0) throw new Error('strings: negative Repeat count')
+    if (count(n!) * text(s!).length > 1 << 20) throw new Error('strings: Repeat output length overflow')
+    return text(s!).repeat(count(n!))
+  },
+  count: (source, s) => {
+    const matcher = regex(source!).matcher(text(s!))
+    let n = 0
+    while (matcher.find()) n++
+    return new GoInt(n)
+  },
   default: (fallback, value) => (value === undefined || !isTrue(value) ? fallback! : value),
-  b64enc: s => Buffer.from(text(s!)).toString('base64'), b64dec: s => decode64(text(s!)),
-  urlencode: s => encodeURIComponent(text(s!)).replaceAll('%20', '+').replaceAll(/[!'()*]/g, c => `%${c.charCodeAt(0).toString(16).toUpperCase()}`), urldecode: s => unescapeUrl(text(s!)),
-  regexReplaceAll: (source, s, replacement) => replaceRegex(source!, text(s!), (matcher, groups) => expand(matcher, groups, text(replacement!))),
+  b64enc: s => Buffer.from(text(s!)).toString('base64'),
+  b64dec: s => decode64(text(s!)),
+  urlencode: s =>
+    encodeURIComponent(text(s!))
+      .replaceAll('%20', '+')
+      .replaceAll(/[!'()*]/g, c => `%${c.charCodeAt(0).toString(16).toUpperCase()}`),
+  urldecode: s => unescapeUrl(text(s!)),
+  regexReplaceAll: (source, s, replacement) =>
+    replaceRegex(source!, text(s!), (matcher, groups) => expand(matcher, groups, text(replacement!))),
   regexReplaceAllLiteral: (source, s, replacement) => replaceRegex(source!, text(s!), () => text(replacement!)),
-  trunc: (n, s) => { const size = Buffer.byteLength(text(s!)); const k = count(n!); return k < 0 ? (size + k > 0 ? bytesBetween(text(s!), size + k, size) : text(s!)) : k < size ? bytesBetween(text(s!), 0, k) : text(s!) },
-  substr: (a, b, s) => { const value = text(s!), size = Buffer.byteLength(value), from = count(a!), to = count(b!); return from < 0 ? bytesBetween(value, 0, to) : to < 0 || to > size ? bytesBetween(value, from, size) : bytesBetween(value, from, to) },
-  alignLeft: (n, s) => align(n!, s!, true), alignRight: (n, s) => align(n!, s!, false),
-  int: v => wrap(int(v!)), float64: v => float(v!),
-  add: (...v) => wrap(v.reduce((a, b) => a + int(b), 0n)), sub: (a, b) => wrap(int(a!) - int(b!)), mul: (a, ...v) => wrap(v.reduce((x, b) => x * int(b), int(a!))),
-  div: (a, b) => wrap(int(a!) / nonZero(int(b!))), mod: (a, b) => wrap(int(a!) % nonZero(int(b!))),
-  max: (a, ...v) => wrap(v.reduce((x, b) => (int(b) > x ? int(b) : x), int(a!))), min: (a, ...v) => wrap(v.reduce((x, b) => (int(b) < x ? int(b) : x), int(a!))),
-  addf: (...v) => decimal(v, (a, b) => a + b), subf: (...v) => decimal(v, (a, b) => a - b), mulf: (...v) => decimal(v, multiply), divf: (...v) => decimal(v, divide),
-  maxf: (a, ...v) => v.reduce((x: number, b) => Math.max(x, float(b)), float(a!)), minf: (a, ...v) => v.reduce((x: number, b) => Math.min(x, float(b)), float(a!)),
-  ceil: v => Math.ceil(float(v!)), floor: v => Math.floor(float(v!)), round: (v, places) => roundTo(float(v!), count(places!)),
-  bytes: s => { const n = toBytes(text(s!)); if (typeof n !== 'number') throw new Error(n.error); return n },
-  duration: s => { const n = toDurationSeconds(text(s!)); if (typeof n !== 'number') throw new Error(n.error); return n },
-  duration_seconds: s => { const n = toDurationSeconds(text(s!)); if (typeof n !== 'number') throw new Error(n.error); return n },
-  date: (layout, t) => (t instanceof GoTime ? t.format(text(layout!)) : t instanceof GoInt ? new GoTime(Number(t.value) * 1000, 0).format(text(layout!)) : ''),
-  toDate: (layout, s) => parseGoTime(text(layout!), text(s!), 'UTC', (ms, subNs, minutes, zone) => new GoTime(ms, subNs, minutes, zone)) ?? new GoTime(isZeroTime, 0),
-  toDateInZone: (layout, zone, s) => parseGoTime(text(layout!), text(s!), text(zone!), (ms, subNs, minutes, name) => new GoTime(ms, subNs, minutes, name)) ?? new GoTime(isZeroTime, 0),
-  unixEpoch: t => String(Math.floor(epochTime(t!).ms / 1000)), unixEpochMillis: t => String(epochTime(t!).ms), unixEpochNanos: t => String(BigInt(epochTime(t!).ms) * 1_000_000n + BigInt(epochTime(t!).subNs)),
+  trunc: (n, s) => {
+    const size = Buffer.byteLength(text(s!))
+    const k = count(n!)
+    return k < 0
+      ? size + k > 0
+        ? bytesBetween(text(s!), size + k, size)
+        : text(s!)
+      : k < size
+        ? bytesBetween(text(s!), 0, k)
+        : text(s!)
+  },
+  substr: (a, b, s) => {
+    const value = text(s!),
+      size = Buffer.byteLength(value),
+      from = count(a!),
+      to = count(b!)
+    return from < 0
+      ? bytesBetween(value, 0, to)
+      : to < 0 || to > size
+        ? bytesBetween(value, from, size)
+        : bytesBetween(value, from, to)
+  },
+  alignLeft: (n, s) => align(n!, s!, true),
+  alignRight: (n, s) => align(n!, s!, false),
+  int: v => wrap(int(v!)),
+  float64: v => float(v!),
+  add: (...v) => wrap(v.reduce((a, b) => a + int(b), 0n)),
+  sub: (a, b) => wrap(int(a!) - int(b!)),
+  mul: (a, ...v) => wrap(v.reduce((x, b) => x * int(b), int(a!))),
+  div: (a, b) => wrap(int(a!) / nonZero(int(b!))),
+  mod: (a, b) => wrap(int(a!) % nonZero(int(b!))),
+  max: (a, ...v) => wrap(v.reduce((x, b) => (int(b) > x ? int(b) : x), int(a!))),
+  min: (a, ...v) => wrap(v.reduce((x, b) => (int(b) < x ? int(b) : x), int(a!))),
+  addf: (...v) => decimal(v, (a, b) => a + b),
+  subf: (...v) => decimal(v, (a, b) => a - b),
+  mulf: (...v) => decimal(v, multiply),
+  divf: (...v) => decimal(v, divide),
+  maxf: (a, ...v) => v.reduce((x: number, b) => Math.max(x, float(b)), float(a!)),
+  minf: (a, ...v) => v.reduce((x: number, b) => Math.min(x, float(b)), float(a!)),
+  ceil: v => Math.ceil(float(v!)),
+  floor: v => Math.floor(float(v!)),
+  round: (v, places) => roundTo(float(v!), count(places!)),
+  bytes: s => {
+    const n = toBytes(text(s!))
+    if (typeof n !== 'number') throw new Error(n.error)
+    return n
+  },
+  duration: s => {
+    const n = toDurationSeconds(text(s!))
+    if (typeof n !== 'number') throw new Error(n.error)
+    return n
+  },
+  duration_seconds: s => {
+    const n = toDurationSeconds(text(s!))
+    if (typeof n !== 'number') throw new Error(n.error)
+    return n
+  },
+  date: (layout, t) =>
+    t instanceof GoTime
+      ? t.format(text(layout!))
+      : t instanceof GoInt
+        ? new GoTime(Number(t.value) * 1000, 0).format(text(layout!))
+        : '',
+  toDate: (layout, s) =>
+    parseGoTime(text(layout!), text(s!), 'UTC', (ms, subNs, minutes, zone) => new GoTime(ms, subNs, minutes, zone)) ??
+    new GoTime(isZeroTime, 0),
+  toDateInZone: (layout, zone, s) =>
+    parseGoTime(
+      text(layout!),
+      text(s!),
+      text(zone!),
+      (ms, subNs, minutes, name) => new GoTime(ms, subNs, minutes, name),
+    ) ?? new GoTime(isZeroTime, 0),
+  unixEpoch: t => String(Math.floor(epochTime(t!).ms / 1000)),
+  unixEpochMillis: t => String(epochTime(t!).ms),
+  unixEpochNanos: t => String(BigInt(epochTime(t!).ms) * 1_000_000n + BigInt(epochTime(t!).subNs)),
   unixToTime: s => unixToTime(text(s!)),
   fromJson: s => fromJson(text(s!)),
 }

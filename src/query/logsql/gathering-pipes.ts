@@ -14,8 +14,13 @@ function bucketed(text: string, width: number | undefined, offset: number, isTim
     const ns = timeNs(text)
     if (Number.isNaN(ns)) return text
     // Milliseconds and the rest apart: nanoseconds since the epoch exceed what a number holds.
-    const widthMs = width / 1e6, offsetMs = offset / 1e6, ms = Math.floor(ns / 1e6)
-    if (widthMs >= 1) { const at = Math.floor((ms - offsetMs) / widthMs) * widthMs + offsetMs; return timeText(Math.floor(at), 0) }
+    const widthMs = width / 1e6,
+      offsetMs = offset / 1e6,
+      ms = Math.floor(ns / 1e6)
+    if (widthMs >= 1) {
+      const at = Math.floor((ms - offsetMs) / widthMs) * widthMs + offsetMs
+      return timeText(Math.floor(at), 0)
+    }
     const sub = Number((/\.(\d+)/.exec(text)?.[1] ?? '').padEnd(9, '0').slice(3, 9))
     return timeText(ms, Math.floor(sub / width) * width)
   }
@@ -34,7 +39,9 @@ export class StatsSink implements Sink {
     this.#pipe = pipe
     this.#next = next
     this.#context = context
-    this.#conditions = pipe.calls.map(call => (call.condition === undefined ? undefined : compileFilter(call.condition)))
+    this.#conditions = pipe.calls.map(call =>
+      call.condition === undefined ? undefined : compileFilter(call.condition),
+    )
     // Without groups there is a result in any case.
     if (pipe.by.length === 0) this.#group([])
   }
@@ -43,23 +50,42 @@ export class StatsSink implements Sink {
     const key = keys.join('\0')
     let group = this.#groups.get(key)
     if (group === undefined) {
-      if (this.#groups.size >= this.#context.rowsMax) throw new LimitError(`the query makes more than ${this.#context.rowsMax} groups, which is the limit; group by fewer fields`, 422)
-      this.#groups.set(key, group = { keys, gatherers: this.#pipe.calls.map((call, i) => makeGatherer(call, this.#conditions[i], this.#context.seconds)) })
+      if (this.#groups.size >= this.#context.rowsMax)
+        throw new LimitError(
+          `the query makes more than ${this.#context.rowsMax} groups, which is the limit; group by fewer fields`,
+          422,
+        )
+      this.#groups.set(
+        key,
+        (group = {
+          keys,
+          gatherers: this.#pipe.calls.map((call, i) => makeGatherer(call, this.#conditions[i], this.#context.seconds)),
+        }),
+      )
     }
     return group.gatherers
   }
 
   write(row: Fields): boolean {
     const source = fieldsSource(row)
-    for (const gatherer of this.#group(this.#pipe.by.map(({ field, bucket, offset }) => bucketed(row.get(field) ?? '', bucket, offset, field === '_time')))) gatherer.add(source, () => row)
+    for (const gatherer of this.#group(
+      this.#pipe.by.map(({ field, bucket, offset }) =>
+        bucketed(row.get(field) ?? '', bucket, offset, field === '_time'),
+      ),
+    ))
+      gatherer.add(source, () => row)
     return true
   }
 
   end(): void {
     for (const { keys, gatherers } of this.#groups.values()) {
       const row: Fields = new Map()
-      this.#pipe.by.forEach(({ name }, i) => { row.set(name, keys[i]!) })
-      gatherers.forEach((gatherer, i) => { row.set(this.#pipe.calls[i]!.as, gatherer.result()) })
+      this.#pipe.by.forEach(({ name }, i) => {
+        row.set(name, keys[i]!)
+      })
+      gatherers.forEach((gatherer, i) => {
+        row.set(this.#pipe.calls[i]!.as, gatherer.result())
+      })
       if (!this.#next.write(row)) break
     }
     this.#next.end()
@@ -70,7 +96,8 @@ export function makeJoin(pipe: Pipe & { kind: 'join' }, next: Sink, results: rea
   const keyOf = (row: Fields): string => pipe.by.map(name => row.get(name) ?? '').join('\0')
   const byKey = new Map<string, Fields[]>()
   for (const row of results) {
-    const key = keyOf(row), list = byKey.get(key)
+    const key = keyOf(row),
+      list = byKey.get(key)
     if (list === undefined) byKey.set(key, [row])
     else list.push(row)
   }
@@ -84,7 +111,9 @@ export function makeJoin(pipe: Pipe & { kind: 'join' }, next: Sink, results: rea
         return next.write(out)
       })
     },
-    end: () => { next.end() },
+    end: () => {
+      next.end()
+    },
   }
 }
 
@@ -102,7 +131,8 @@ export class RunningSink implements Sink {
   }
 
   write(row: Fields): boolean {
-    if (this.#rows.push(row) > this.#context.rowsMax) throw new LimitError(`the query holds more than ${this.#context.rowsMax} rows, which is the limit`, 422)
+    if (this.#rows.push(row) > this.#context.rowsMax)
+      throw new LimitError(`the query holds more than ${this.#context.rowsMax} rows, which is the limit`, 422)
     return true
   }
 
@@ -112,16 +142,22 @@ export class RunningSink implements Sink {
     const conditions = calls.map(call => (call.condition === undefined ? undefined : compileFilter(call.condition)))
     const groups = new Map<string, Gatherer[]>()
     const gatherersOf = (row: Fields): Gatherer[] => {
-      const key = by.map(({ field, bucket, offset }) => bucketed(row.get(field) ?? '', bucket, offset, field === '_time')).join('\0')
+      const key = by
+        .map(({ field, bucket, offset }) => bucketed(row.get(field) ?? '', bucket, offset, field === '_time'))
+        .join('\0')
       let gatherers = groups.get(key)
-      if (gatherers === undefined) groups.set(key, gatherers = calls.map((call, i) => makeGatherer(call, conditions[i], this.#context.seconds)))
+      if (gatherers === undefined)
+        groups.set(key, (gatherers = calls.map((call, i) => makeGatherer(call, conditions[i], this.#context.seconds))))
       return gatherers
     }
-    if (kind === 'total-stats') for (const row of rows) for (const gatherer of gatherersOf(row)) gatherer.add(fieldsSource(row), () => row)
+    if (kind === 'total-stats')
+      for (const row of rows) for (const gatherer of gatherersOf(row)) gatherer.add(fieldsSource(row), () => row)
     for (const row of rows) {
       const gatherers = gatherersOf(row)
       if (kind === 'running-stats') for (const gatherer of gatherers) gatherer.add(fieldsSource(row), () => row)
-      gatherers.forEach((gatherer, i) => { row.set(calls[i]!.as, gatherer.result()) })
+      gatherers.forEach((gatherer, i) => {
+        row.set(calls[i]!.as, gatherer.result())
+      })
       if (!this.#next.write(row)) break
     }
     this.#next.end()
@@ -154,8 +190,15 @@ export class SortSink implements Sink {
 
   write(row: Fields): boolean {
     this.#rows.push(row)
-    if (this.#rows.length > this.#keep * 2 + 1000) { this.#rows.sort(this.#compare); this.#rows.length = this.#keep }
-    if (this.#rows.length > this.#rowsMax) throw new LimitError(`the query sorts more than ${this.#rowsMax} rows, which is the limit; add a limit to the sort`, 422)
+    if (this.#rows.length > this.#keep * 2 + 1000) {
+      this.#rows.sort(this.#compare)
+      this.#rows.length = this.#keep
+    }
+    if (this.#rows.length > this.#rowsMax)
+      throw new LimitError(
+        `the query sorts more than ${this.#rowsMax} rows, which is the limit; add a limit to the sort`,
+        422,
+      )
     return true
   }
 
@@ -226,7 +269,9 @@ export class TopSink implements Sink {
   }
 
   end(): void {
-    const sorted = [...this.#seen].sort((a, b) => b[1].hits - a[1].hits || (a[0] < b[0] ? -1 : 1)).slice(0, this.#pipe.count)
+    const sorted = [...this.#seen]
+      .sort((a, b) => b[1].hits - a[1].hits || (a[0] < b[0] ? -1 : 1))
+      .slice(0, this.#pipe.count)
     sorted.forEach(([, { row, hits }], i) => {
       row.set(this.#pipe.hits, String(hits))
       if (this.#pipe.rank !== undefined) row.set(this.#pipe.rank, String(i + 1))
@@ -252,7 +297,7 @@ export class FacetsSink implements Sink {
     for (const [name, value] of row) {
       if (value === '' || name === '_time' || name === '_stream_id') continue
       let values = this.#fields.get(name)
-      if (values === undefined) this.#fields.set(name, values = new Map())
+      if (values === undefined) this.#fields.set(name, (values = new Map()))
       if (values.size <= this.#pipe.maxValues) values.set(value, (values.get(value) ?? 0) + 1)
     }
     return true
@@ -264,7 +309,14 @@ export class FacetsSink implements Sink {
       if (values.size > maxValues) continue
       if (!keepsConstant && values.size === 1 && [...values.values()][0] === this.#rows) continue
       const sorted = [...values].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)).slice(0, limit)
-      for (const [value, hits] of sorted) this.#next.write(new Map([['field_name', name], ['field_value', value], ['hits', String(hits)]]))
+      for (const [value, hits] of sorted)
+        this.#next.write(
+          new Map([
+            ['field_name', name],
+            ['field_value', value],
+            ['hits', String(hits)],
+          ]),
+        )
     }
     this.#next.end()
   }
@@ -286,7 +338,13 @@ export class FieldNamesSink implements Sink {
   }
 
   end(): void {
-    for (const [name, hits] of [...this.#hits].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))) this.#next.write(new Map([[this.#as, name], ['hits', String(hits)]]))
+    for (const [name, hits] of [...this.#hits].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)))
+      this.#next.write(
+        new Map([
+          [this.#as, name],
+          ['hits', String(hits)],
+        ]),
+      )
     this.#next.end()
   }
 }

@@ -7,7 +7,9 @@ import { textOf } from '../logql/entry.ts'
 export type Fields = Map<string, string>
 
 /** What filters ask. */
-export interface FieldSource { get(name: string): string }
+export interface FieldSource {
+  get(name: string): string
+}
 
 /** Metadata that was added at admission and that senders did not send: shown to who asks for it by name. */
 const addedLevel = 'detected_level'
@@ -19,17 +21,24 @@ export function timeText(ms: number, subNs: number): string {
   return `${iso.slice(0, 19)}${fraction === '' ? '' : `.${fraction}`}Z`
 }
 
-export interface StreamNames { labels: Labels; shown: Labels; text: string; id: string }
+export interface StreamNames {
+  labels: Labels
+  shown: Labels
+  text: string
+  id: string
+}
 
 const streamsOf = new WeakMap<Labels, StreamNames>()
 
 export function streamNames(labels: Labels, hash: (labels: Labels) => string): StreamNames {
   let names = streamsOf.get(labels)
   if (names === undefined) {
-    const shown = labels.get(serviceNameLabel) === impliedService(labels) ? labels.drop(new Set([serviceNameLabel])) : labels
+    const shown =
+      labels.get(serviceNameLabel) === impliedService(labels) ? labels.drop(new Set([serviceNameLabel])) : labels
     const parts: string[] = []
-    for (let i = 0; i < shown.pairs.length; i += 2) parts.push(`${shown.pairs[i]!}=${JSON.stringify(shown.pairs[i + 1]!)}`)
-    streamsOf.set(labels, names = { labels, shown, text: `{${parts.join(',')}}`, id: hash(labels) })
+    for (let i = 0; i < shown.pairs.length; i += 2)
+      parts.push(`${shown.pairs[i]!}=${JSON.stringify(shown.pairs[i + 1]!)}`)
+    streamsOf.set(labels, (names = { labels, shown, text: `{${parts.join(',')}}`, id: hash(labels) }))
   }
   return names
 }
@@ -51,16 +60,27 @@ export class LazyRow implements FieldSource {
     this.#message = this.#pairs = undefined
   }
 
-  get message(): string { return this.#message ??= textOf(this.#lines.bytes, this.#lines.lineFrom[this.#i]!, this.#lines.lineTo[this.#i]!) }
-  get pairs(): readonly string[] { return this.#pairs ??= readPairs(this.#lines, this.#i, this.#symbols) }
-  get time(): string { return timeText(this.#lines.timesMs[this.#i]!, this.#lines.subNs[this.#i]!) }
+  get message(): string {
+    return (this.#message ??= textOf(this.#lines.bytes, this.#lines.lineFrom[this.#i]!, this.#lines.lineTo[this.#i]!))
+  }
+  get pairs(): readonly string[] {
+    return (this.#pairs ??= readPairs(this.#lines, this.#i, this.#symbols))
+  }
+  get time(): string {
+    return timeText(this.#lines.timesMs[this.#i]!, this.#lines.subNs[this.#i]!)
+  }
 
   get(name: string): string {
     switch (name) {
-      case '': case '_msg': return this.message
-      case '_time': return this.time
-      case '_stream': return this.stream.text
-      case '_stream_id': return this.stream.id
+      case '':
+      case '_msg':
+        return this.message
+      case '_time':
+        return this.time
+      case '_stream':
+        return this.stream.text
+      case '_stream_id':
+        return this.stream.id
       default:
     }
     const { pairs } = this
@@ -70,10 +90,16 @@ export class LazyRow implements FieldSource {
 
   /** All that is shown of it. */
   fields(): Fields {
-    const fields: Fields = new Map([['_time', this.time], ['_stream_id', this.stream.id], ['_stream', this.stream.text], ['_msg', this.message]])
+    const fields: Fields = new Map([
+      ['_time', this.time],
+      ['_stream_id', this.stream.id],
+      ['_stream', this.stream.text],
+      ['_msg', this.message],
+    ])
     const { pairs } = this.stream.shown
     for (let i = 0; i < pairs.length; i += 2) fields.set(pairs[i]!, pairs[i + 1]!)
-    for (let i = 0; i < this.pairs.length; i += 2) if (this.pairs[i] !== addedLevel) fields.set(this.pairs[i]!, this.pairs[i + 1]!)
+    for (let i = 0; i < this.pairs.length; i += 2)
+      if (this.pairs[i] !== addedLevel) fields.set(this.pairs[i]!, this.pairs[i + 1]!)
     return fields
   }
 }
@@ -86,7 +112,10 @@ export function fieldsSource(fields: Fields): FieldSource {
 export function timeLater(text: string, ns: number): string {
   const match = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?Z$/.exec(text)
   if (match === null) return text
-  const total = BigInt(Date.parse(`${match[1]!}Z`)) * 1_000_000n + BigInt((match[2] ?? '').padEnd(9, '0').slice(0, 9)) + BigInt(Math.round(ns))
+  const total =
+    BigInt(Date.parse(`${match[1]!}Z`)) * 1_000_000n +
+    BigInt((match[2] ?? '').padEnd(9, '0').slice(0, 9)) +
+    BigInt(Math.round(ns))
   const ms = total >= 0n ? total / 1_000_000n : -((-total + 999_999n) / 1_000_000n)
   return timeText(Number(ms), Number(total - ms * 1_000_000n))
 }

@@ -3,7 +3,10 @@ import type { LogsqlQuery } from '#lang/logsql/ast.ts'
 import type { Fields } from './row.ts'
 
 /** Takes rows. `write` returns false when no more are wanted. */
-export interface Sink { write(row: Fields): boolean; end(): void }
+export interface Sink {
+  write(row: Fields): boolean
+  end(): void
+}
 
 export interface PipeContext {
   nowMs: number

@@ -11,16 +11,38 @@ import { KahanSum, MeanAccumulator } from './kahan.ts'
 import { quantileOf } from './quantile.ts'
 import { absent, isFloat, isHistogram, Row, RowMerger, type Grid } from './value.ts'
 
-interface Group { labels: Labels; rows: Row[] }
+interface Group {
+  labels: Labels
+  rows: Row[]
+}
 
-export function aggregate(expr: Aggregate, rows: Row[], param: Float64Array | undefined, valueLabel: string, grid: Grid, annotations: Annotations): Row[] {
+export function aggregate(
+  expr: Aggregate,
+  rows: Row[],
+  param: Float64Array | undefined,
+  valueLabel: string,
+  grid: Grid,
+  annotations: Annotations,
+): Row[] {
   if (expr.op === 'count_values') return countValues(expr, rows, valueLabel, grid)
   const groups = groupRows(expr, rows)
   switch (expr.op) {
-    case 'topk': case 'bottomk': case 'limitk': case 'limit_ratio':
+    case 'topk':
+    case 'bottomk':
+    case 'limitk':
+    case 'limit_ratio':
       return selectRows(expr, groups, rows.length, param!, grid, annotations)
-    case 'sum': case 'avg': case 'count': case 'min': case 'max': case 'group': case 'stddev': case 'stdvar': case 'quantile': {
-      if (expr.op === 'quantile') for (const q of param!) if (Number.isNaN(q) || q < 0 || q > 1) annotations.invalidQuantile(q, expr.param!)
+    case 'sum':
+    case 'avg':
+    case 'count':
+    case 'min':
+    case 'max':
+    case 'group':
+    case 'stddev':
+    case 'stdvar':
+    case 'quantile': {
+      if (expr.op === 'quantile')
+        for (const q of param!) if (Number.isNaN(q) || q < 0 || q > 1) annotations.invalidQuantile(q, expr.param!)
       const out: Row[] = []
       for (const group of groups) {
         const row = new Row(group.labels, group.rows[0]!.dropName, grid.steps)
@@ -29,7 +51,8 @@ export function aggregate(expr: Aggregate, rows: Row[], param: Float64Array | un
       }
       return out
     }
-    default: return unreachable(expr.op)
+    default:
+      return unreachable(expr.op)
   }
 }
 
@@ -60,13 +83,16 @@ function groupRows(expr: Aggregate, rows: Row[]): Group[] {
 function fold(expr: Aggregate, rows: Row[], out: Row, param: Float64Array | undefined, annotations: Annotations): void {
   const steps = out.values.length
   switch (expr.op) {
-    case 'sum': foldSum(expr, rows, out, annotations); return
+    case 'sum':
+      foldSum(expr, rows, out, annotations)
+      return
     case 'avg':
       if (rows.every(row => row.histograms === undefined)) averageFloats(rows, out)
       else for (let step = 0; step < steps; step++) foldAverage(expr, rows, out, step, annotations)
       return
     case 'group':
-      for (const row of rows) for (let step = 0; step < steps; step++) if (row.present[step] !== absent) out.setFloat(step, 1)
+      for (const row of rows)
+        for (let step = 0; step < steps; step++) if (row.present[step] !== absent) out.setFloat(step, 1)
       return
     case 'count':
       for (const row of rows) {
@@ -77,12 +103,16 @@ function fold(expr: Aggregate, rows: Row[], out: Row, param: Float64Array | unde
         }
       }
       return
-    case 'min': case 'max': {
+    case 'min':
+    case 'max': {
       const max = expr.op === 'max'
       for (const row of rows) {
         for (let step = 0; step < steps; step++) {
           if (row.present[step] === absent) continue
-          if (row.present[step] === isHistogram) { annotations.histogramIgnoredInAggregation(expr.op, expr.expr); continue }
+          if (row.present[step] === isHistogram) {
+            annotations.histogramIgnoredInAggregation(expr.op, expr.expr)
+            continue
+          }
           const value = row.values[step]!
           const best = out.values[step]!
           if (out.present[step] === absent) out.setFloat(step, value)
@@ -91,7 +121,8 @@ function fold(expr: Aggregate, rows: Row[], out: Row, param: Float64Array | unde
       }
       return
     }
-    case 'stddev': case 'stdvar':
+    case 'stddev':
+    case 'stdvar':
       for (let step = 0; step < steps; step++) foldVariance(expr, rows, out, step, annotations)
       return
     case 'quantile': {
@@ -106,7 +137,8 @@ function fold(expr: Aggregate, rows: Row[], out: Row, param: Float64Array | unde
       }
       return
     }
-    default: throw new ExecutionError(`${expr.op} does not fold`)
+    default:
+      throw new ExecutionError(`${expr.op} does not fold`)
   }
 }
 
@@ -120,13 +152,17 @@ function foldSum(expr: Aggregate, rows: Row[], out: Row, annotations: Annotation
       const { values, present } = row
       for (let step = 0; step < steps; step++) {
         if (present[step] === absent) continue
-        if (out.present[step] === absent) { out.present[step] = isFloat; sums[step] = values[step]!; continue }
+        if (out.present[step] === absent) {
+          out.present[step] = isFloat
+          sums[step] = values[step]!
+          continue
+        }
         const value = values[step]!
         const sum = sums[step]!
         const total = sum + value
         if (total === Infinity || total === -Infinity) compensation[step] = 0
-        else if (Math.abs(sum) >= Math.abs(value)) compensation[step]! += (sum - total) + value
-        else compensation[step]! += (value - total) + sum
+        else if (Math.abs(sum) >= Math.abs(value)) compensation[step]! += sum - total + value
+        else compensation[step]! += value - total + sum
         sums[step] = total
       }
     }
@@ -148,7 +184,10 @@ function foldSum(expr: Aggregate, rows: Row[], out: Row, annotations: Annotation
         const next = row.histograms![step]!
         if (histogram === undefined) histogram = next.copy()
         else {
-          if (histogram.combine(next, 1) !== undefined) { annotations.mixedSchemas(row.labels.get(metricName), expr.expr); broken = true }
+          if (histogram.combine(next, 1) !== undefined) {
+            annotations.mixedSchemas(row.labels.get(metricName), expr.expr)
+            broken = true
+          }
         }
       } else continue
       first = false
@@ -159,8 +198,15 @@ function foldSum(expr: Aggregate, rows: Row[], out: Row, annotations: Annotation
 }
 
 /** What is to be said of the histograms of one step of a group. */
-function noteHistograms(expr: Aggregate, rows: readonly Row[], step: number, result: FloatHistogram, annotations: Annotations): void {
-  let reset = false, noReset = false
+function noteHistograms(
+  expr: Aggregate,
+  rows: readonly Row[],
+  step: number,
+  result: FloatHistogram,
+  annotations: Annotations,
+): void {
+  let reset = false,
+    noReset = false
   for (const row of rows) {
     if (row.present[step] !== isHistogram) continue
     const { hint } = row.histograms![step]!
@@ -171,8 +217,20 @@ function noteHistograms(expr: Aggregate, rows: readonly Row[], step: number, res
   if (result.reconciled) annotations.mismatchedBounds('aggregation', expr.expr)
 }
 
-function emitMixed(expr: Aggregate, out: Row, step: number, floats: number, histogram: FloatHistogram | undefined, broken: boolean, value: number, annotations: Annotations): void {
-  if (floats > 0 && histogram !== undefined) { annotations.mixedFloatsHistogramsInAggregation(expr.expr); return }
+function emitMixed(
+  expr: Aggregate,
+  out: Row,
+  step: number,
+  floats: number,
+  histogram: FloatHistogram | undefined,
+  broken: boolean,
+  value: number,
+  annotations: Annotations,
+): void {
+  if (floats > 0 && histogram !== undefined) {
+    annotations.mixedFloatsHistogramsInAggregation(expr.expr)
+    return
+  }
   if (broken) return
   if (histogram !== undefined) out.setHistogram(step, histogram.compact())
   else if (floats > 0) out.setFloat(step, value)
@@ -182,23 +240,30 @@ function emitMixed(expr: Aggregate, out: Row, step: number, floats: number, hist
 function averageFloats(rows: readonly Row[], out: Row): void {
   const steps = out.values.length
   const sums = out.values
-  const compensation = new Float64Array(steps), counts = new Float64Array(steps)
+  const compensation = new Float64Array(steps),
+    counts = new Float64Array(steps)
   for (const { values, present } of rows) {
     for (let step = 0; step < steps; step++) {
       if (present[step] === absent) continue
       const value = values[step]!
-      if (counts[step]!++ === 0) { sums[step] = value; continue }
+      if (counts[step]!++ === 0) {
+        sums[step] = value
+        continue
+      }
       const sum = sums[step]!
       const total = sum + value
-      if (Math.abs(sum) >= Math.abs(value)) compensation[step]! += (sum - total) + value
-      else compensation[step]! += (value - total) + sum
+      if (Math.abs(sum) >= Math.abs(value)) compensation[step]! += sum - total + value
+      else compensation[step]! += value - total + sum
       sums[step] = total
     }
   }
   for (let step = 0; step < steps; step++) {
     if (counts[step] === 0) continue
     out.present[step] = isFloat
-    if (Number.isFinite(sums[step]!)) { sums[step] = sums[step]! / counts[step]! + compensation[step]! / counts[step]!; continue }
+    if (Number.isFinite(sums[step]!)) {
+      sums[step] = sums[step]! / counts[step]! + compensation[step]! / counts[step]!
+      continue
+    }
     let mean: MeanAccumulator | undefined
     for (const row of rows) {
       if (row.present[step] === absent) continue
@@ -223,10 +288,16 @@ function foldAverage(expr: Aggregate, rows: Row[], out: Row, step: number, annot
     } else if (row.present[step] === isHistogram && !broken) {
       count++
       const next = row.histograms![step]!
-      if (histogram === undefined) { histogram = next.copy(); continue }
+      if (histogram === undefined) {
+        histogram = next.copy()
+        continue
+      }
       const share = next.copy().divide(count)
       const problem = share.combine(histogram.copy().divide(count), -1) ?? histogram.combine(share, 1)
-      if (problem !== undefined) { annotations.mixedSchemas(row.labels.get(metricName), expr.expr); broken = true }
+      if (problem !== undefined) {
+        annotations.mixedSchemas(row.labels.get(metricName), expr.expr)
+        broken = true
+      }
       histogram.reconciled ||= share.reconciled
     }
   }
@@ -235,13 +306,19 @@ function foldAverage(expr: Aggregate, rows: Row[], out: Row, step: number, annot
 }
 
 function foldVariance(expr: Aggregate, rows: Row[], out: Row, step: number, annotations: Annotations): void {
-  let count = 0, mean = 0, squares = 0
+  let count = 0,
+    mean = 0,
+    squares = 0
   for (const row of rows) {
     if (row.present[step] === isHistogram) annotations.histogramIgnoredInAggregation(expr.op, expr.expr)
     if (row.present[step] !== isFloat) continue
     const value = row.values[step]!
     count++
-    if (count === 1) { mean = value; squares = Number.isFinite(value) ? 0 : NaN; continue }
+    if (count === 1) {
+      mean = value
+      squares = Number.isFinite(value) ? 0 : NaN
+      continue
+    }
     const delta = value - mean
     mean += delta / count
     squares += delta * (value - mean)
@@ -250,14 +327,21 @@ function foldVariance(expr: Aggregate, rows: Row[], out: Row, step: number, anno
 }
 
 /** topk, bottomk, limitk, limit_ratio: some of the rows, each step on its own. */
-function selectRows(expr: Aggregate, groups: Group[], rowCount: number, param: Float64Array, grid: Grid, annotations: Annotations): Row[] {
+function selectRows(
+  expr: Aggregate,
+  groups: Group[],
+  rowCount: number,
+  param: Float64Array,
+  grid: Grid,
+  annotations: Annotations,
+): Row[] {
   const merger = new RowMerger(grid.steps)
   const ordered: Row[] = []
   const results = new Map<Row, Row>()
   const take = (row: Row, step: number): void => {
     let result = results.get(row)
     if (result === undefined) {
-      results.set(row, result = new Row(row.labels, row.dropName, grid.steps))
+      results.set(row, (result = new Row(row.labels, row.dropName, grid.steps)))
       ordered.push(result)
     }
     result.copyStep(row, step)
@@ -269,19 +353,26 @@ function selectRows(expr: Aggregate, groups: Group[], rowCount: number, param: F
       if (wanted < -1 || wanted > 1) annotations.invalidRatio(wanted, Math.sign(wanted), expr.param!)
       const ratio = Math.max(-1, Math.min(1, wanted))
       if (ratio === 0) continue
-      for (const group of groups) for (const row of group.rows) if (row.present[step] !== absent && isSampled(row.labels, ratio)) take(row, step)
+      for (const group of groups)
+        for (const row of group.rows) if (row.present[step] !== absent && isSampled(row.labels, ratio)) take(row, step)
       continue
     }
     if (!(wanted >= -9223372036854775808 && wanted < 9223372036854775808)) {
       if (groups.length === 0) continue
-      throw new ExecutionError(`Scalar value ${wanted === Infinity ? '+Inf' : wanted === -Infinity ? '-Inf' : wanted} overflows int64`)
+      throw new ExecutionError(
+        `Scalar value ${wanted === Infinity ? '+Inf' : wanted === -Infinity ? '-Inf' : wanted} overflows int64`,
+      )
     }
     const k = Math.min(Math.trunc(wanted), rowCount)
     if (k < 1) continue
     for (const group of groups) {
       if (expr.op === 'limitk') {
         let taken = 0
-        for (const row of group.rows) if (taken < k && row.present[step] !== absent) { take(row, step); taken++ }
+        for (const row of group.rows)
+          if (taken < k && row.present[step] !== absent) {
+            take(row, step)
+            taken++
+          }
       } else for (const row of extremes(expr, group.rows, k, step, annotations)) take(row, step)
     }
   }
@@ -299,7 +390,8 @@ function extremes(expr: Aggregate, rows: Row[], k: number, step: number, annotat
     if (row.present[step] === isFloat) found.push(row)
   }
   found.sort((a, b) => {
-    const x = a.values[step]!, y = b.values[step]!
+    const x = a.values[step]!,
+      y = b.values[step]!
     if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(x)) - Number(Number.isNaN(y))
     return x === y ? 0 : sign * (x - y)
   })

@@ -24,7 +24,9 @@ export async function evaluateBinary(evaluator: Evaluator, expr: Binary): Promis
   let before: number
   if (left.kind === 'vector' && right.kind === 'vector') {
     before = left.rows.length + right.rows.length
-    rows = isSet(expr.op) ? setOperation(expr, left.rows, right.rows, steps) : vectorOperation(expr, left.rows, right.rows, steps, annotations)
+    rows = isSet(expr.op)
+      ? setOperation(expr, left.rows, right.rows, steps)
+      : vectorOperation(expr, left.rows, right.rows, steps, annotations)
   } else if (left.kind === 'vector' && right.kind === 'scalar') {
     before = left.rows.length
     rows = withScalar(expr, left.rows, right.values, false, annotations)
@@ -39,31 +41,48 @@ export async function evaluateBinary(evaluator: Evaluator, expr: Binary): Promis
 }
 
 /** Does the operator make another quantity of it, so that the name no longer fits? */
-function changesMetric(op: BinaryOperator): boolean { return !isComparison(op) && !isSet(op) && op !== '</' && op !== '>/' }
+function changesMetric(op: BinaryOperator): boolean {
+  return !isComparison(op) && !isSet(op) && op !== '</' && op !== '>/'
+}
 
 function compare(op: BinaryOperator, a: number, b: number): boolean {
   switch (op) {
-    case '==': return a === b
-    case '!=': return a !== b
-    case '<': return a < b
-    case '>': return a > b
-    case '<=': return a <= b
-    case '>=': return a >= b
-    default: throw new ExecutionError(`${op} does not compare`)
+    case '==':
+      return a === b
+    case '!=':
+      return a !== b
+    case '<':
+      return a < b
+    case '>':
+      return a > b
+    case '<=':
+      return a <= b
+    case '>=':
+      return a >= b
+    default:
+      throw new ExecutionError(`${op} does not compare`)
   }
 }
 
 /** The arithmetic operators on numbers. */
 function arithmetic(op: BinaryOperator, a: number, b: number): number {
   switch (op) {
-    case '+': return a + b
-    case '-': return a - b
-    case '*': return a * b
-    case '/': return a / b
-    case '%': return a % b
-    case '^': return pow(a, b)
-    case 'atan2': return Math.atan2(a, b)
-    default: throw new ExecutionError(`operator ${op} not allowed for Scalar operations`)
+    case '+':
+      return a + b
+    case '-':
+      return a - b
+    case '*':
+      return a * b
+    case '/':
+      return a / b
+    case '%':
+      return a % b
+    case '^':
+      return pow(a, b)
+    case 'atan2':
+      return Math.atan2(a, b)
+    default:
+      throw new ExecutionError(`operator ${op} not allowed for Scalar operations`)
   }
 }
 
@@ -72,11 +91,22 @@ function scalarOperation(op: BinaryOperator, a: number, b: number): number {
 }
 
 /** One element of a result: where it goes is the row that it writes to. */
-interface Outcome { keep: boolean; value: number; histogram: FloatHistogram | undefined }
+interface Outcome {
+  keep: boolean
+  value: number
+  histogram: FloatHistogram | undefined
+}
 const outcome: Outcome = { keep: false, value: 0, histogram: undefined }
 
 /** Applies the operator to two samples; false where they don't go together (annotated). The answer is in `outcome`. */
-function combine(expr: Binary, a: number, ah: FloatHistogram | undefined, b: number, bh: FloatHistogram | undefined, annotations: Annotations): boolean {
+function combine(
+  expr: Binary,
+  a: number,
+  ah: FloatHistogram | undefined,
+  b: number,
+  bh: FloatHistogram | undefined,
+  annotations: Annotations,
+): boolean {
   const { op } = expr
   outcome.histogram = undefined
   outcome.keep = true
@@ -131,7 +161,7 @@ function trim(source: FloatHistogram, limit: number, upper: boolean): FloatHisto
     if (lower >= limit) return upper ? 0 : 1
     let below: number
     if (lower === -Infinity || top === Infinity) below = lower === -Infinity ? 1 : 0
-    else if (linear || lower <= 0 && top >= 0) below = (limit - lower) / (top - lower)
+    else if (linear || (lower <= 0 && top >= 0)) below = (limit - lower) / (top - lower)
     else if (lower > 0) below = (Math.log2(limit) - Math.log2(lower)) / (Math.log2(top) - Math.log2(lower))
     else below = 1 - (Math.log2(-limit) - Math.log2(-top)) / (Math.log2(-lower) - Math.log2(-top))
     return upper ? below : 1 - below
@@ -141,7 +171,9 @@ function trim(source: FloatHistogram, limit: number, upper: boolean): FloatHisto
     if (lower <= 0 && top >= 0) return 0
     return Math.sign(top) * Math.sqrt(lower * top)
   }
-  let removed = 0, removedSum = 0, kept = 0
+  let removed = 0,
+    removedSum = 0,
+    kept = 0
   const apply = (count: number, lower: number, top: number, linear: boolean): number => {
     const part = count * share(lower, top, linear)
     kept += part
@@ -149,21 +181,44 @@ function trim(source: FloatHistogram, limit: number, upper: boolean): FloatHisto
     if (count !== part) removedSum += (count - part) * middle(lower, top)
     return part
   }
-  result.zeroCount = source.usesCustomBuckets ? 0 : apply(source.zeroCount, source.negative.index.length > 0 ? -source.zeroThreshold : 0, source.positive.index.length > 0 || source.negative.index.length === 0 ? source.zeroThreshold : 0, true)
+  result.zeroCount = source.usesCustomBuckets
+    ? 0
+    : apply(
+        source.zeroCount,
+        source.negative.index.length > 0 ? -source.zeroThreshold : 0,
+        source.positive.index.length > 0 || source.negative.index.length === 0 ? source.zeroThreshold : 0,
+        true,
+      )
   for (let i = 0; i < result.positive.index.length; i++) {
     const index = result.positive.index[i]!
-    result.positive.count[i] = apply(result.positive.count[i]!, bucketBound(index - 1, source.schema, source.customValues), bucketBound(index, source.schema, source.customValues), source.usesCustomBuckets)
+    result.positive.count[i] = apply(
+      result.positive.count[i]!,
+      bucketBound(index - 1, source.schema, source.customValues),
+      bucketBound(index, source.schema, source.customValues),
+      source.usesCustomBuckets,
+    )
   }
   for (let i = 0; i < result.negative.index.length; i++) {
     const index = result.negative.index[i]!
-    result.negative.count[i] = apply(result.negative.count[i]!, -bucketBound(index, source.schema), -bucketBound(index - 1, source.schema), false)
+    result.negative.count[i] = apply(
+      result.negative.count[i]!,
+      -bucketBound(index, source.schema),
+      -bucketBound(index - 1, source.schema),
+      false,
+    )
   }
   result.count = kept
   result.sum = kept === 0 ? 0 : removed === 0 ? source.sum : source.sum - removedSum
   return result.compact()
 }
 
-function withScalar(expr: Binary, rows: Row[], scalars: Float64Array, swapped: boolean, annotations: Annotations): Row[] {
+function withScalar(
+  expr: Binary,
+  rows: Row[],
+  scalars: Float64Array,
+  swapped: boolean,
+  annotations: Annotations,
+): Row[] {
   const { op } = expr
   const comparison = isComparison(op)
   const renames = changesMetric(op) || expr.returnBool
@@ -178,7 +233,8 @@ function withScalar(expr: Binary, rows: Row[], scalars: Float64Array, swapped: b
       const scalar = scalars[step]!
       const value = row.values[step]!
       if (present === isFloat && op !== '</' && op !== '>/') {
-        const a = swapped ? scalar : value, b = swapped ? value : scalar
+        const a = swapped ? scalar : value,
+          b = swapped ? value : scalar
         if (comparison) {
           const holds = compare(op, a, b)
           if (!holds && !expr.returnBool) continue
@@ -189,7 +245,9 @@ function withScalar(expr: Binary, rows: Row[], scalars: Float64Array, swapped: b
         continue
       }
       const histogram = present === isHistogram ? row.histograms![step] : undefined
-      const ok = swapped ? combine(expr, scalar, undefined, value, histogram, annotations) : combine(expr, value, histogram, scalar, undefined, annotations)
+      const ok = swapped
+        ? combine(expr, scalar, undefined, value, histogram, annotations)
+        : combine(expr, value, histogram, scalar, undefined, annotations)
       if (!ok || (!outcome.keep && !expr.returnBool)) continue
       any = true
       if (expr.returnBool) result.setFloat(step, Number(outcome.keep))
@@ -217,7 +275,7 @@ function setOperation(expr: Binary, left: Row[], right: Row[], steps: number): R
     for (const row of rows) {
       const key = sign(row.labels).key
       let seen = bySignature.get(key)
-      if (seen === undefined) bySignature.set(key, seen = new Uint8Array(steps))
+      if (seen === undefined) bySignature.set(key, (seen = new Uint8Array(steps)))
       for (let step = 0; step < steps; step++) if (row.present[step] !== absent) seen[step] = 1
     }
     return bySignature
@@ -252,7 +310,11 @@ function setOperation(expr: Binary, left: Row[], right: Row[], steps: number): R
 }
 
 /** Rows that match one another: those of the "many" side and those of the "one" side. */
-interface Group { labels: Labels; many: Row[]; one: Row[] }
+interface Group {
+  labels: Labels
+  many: Row[]
+  one: Row[]
+}
 
 function vectorOperation(expr: Binary, left: Row[], right: Row[], steps: number, annotations: Annotations): Row[] {
   const matching = expr.matching!
@@ -262,7 +324,7 @@ function vectorOperation(expr: Binary, left: Row[], right: Row[], steps: number,
   const group = (row: Row): Group => {
     const labels = sign(row.labels)
     let found = groups.get(labels.key)
-    if (found === undefined) groups.set(labels.key, found = { labels, many: [], one: [] })
+    if (found === undefined) groups.set(labels.key, (found = { labels, many: [], one: [] }))
     return found
   }
   for (const row of swapped ? left : right) group(row).one.push(row)
@@ -288,7 +350,9 @@ function presentOne(group: Group, step: number, matching: Matching): Row | undef
     if (row.present[step] === absent) continue
     if (found !== undefined) {
       const side = matching.card === 'one-to-many' ? 'left' : 'right'
-      throw new ExecutionError(`found duplicate series for the match group ${asSet(group.labels)} on the ${side} hand-side of the operation: [${asSet(row.labels)}, ${asSet(found.labels)}];many-to-many matching not allowed: matching labels must be unique on one side`)
+      throw new ExecutionError(
+        `found duplicate series for the match group ${asSet(group.labels)} on the ${side} hand-side of the operation: [${asSet(row.labels)}, ${asSet(found.labels)}];many-to-many matching not allowed: matching labels must be unique on one side`,
+      )
     }
     found = row
   }
@@ -298,11 +362,20 @@ function presentOne(group: Group, step: number, matching: Matching): Row | undef
 /** `{a="b", c="d"}`, the name among the rest, as the reference prints a label set. */
 function asSet(labels: Labels): string {
   const parts: string[] = []
-  for (let i = 0; i < labels.pairs.length; i += 2) parts.push(`${labels.pairs[i]}=${JSON.stringify(labels.pairs[i + 1])}`)
+  for (let i = 0; i < labels.pairs.length; i += 2)
+    parts.push(`${labels.pairs[i]}=${JSON.stringify(labels.pairs[i + 1])}`)
   return `{${parts.join(', ')}}`
 }
 
-function matchGroup(expr: Binary, group: Group, fillOne: number | undefined, fillMany: number | undefined, steps: number, merger: RowMerger, annotations: Annotations): void {
+function matchGroup(
+  expr: Binary,
+  group: Group,
+  fillOne: number | undefined,
+  fillMany: number | undefined,
+  steps: number,
+  merger: RowMerger,
+  annotations: Annotations,
+): void {
   const matching = expr.matching!
   const swapped = matching.card === 'one-to-many'
   const oneToOne = matching.card === 'one-to-one'
@@ -311,13 +384,25 @@ function matchGroup(expr: Binary, group: Group, fillOne: number | undefined, fil
   const absentOne = new Row(group.labels, false, 0)
   const resultRow = (many: Row, one: Row): Row => {
     let byOne = results.get(many)
-    if (byOne === undefined) results.set(many, byOne = new Map())
+    if (byOne === undefined) results.set(many, (byOne = new Map()))
     let row = byOne.get(one)
-    if (row === undefined) byOne.set(one, row = merger.row(resultLabels(expr, many, one, one === absentOne), expr.returnBool || (!changesMetric(expr.op) && many.dropName)))
+    if (row === undefined)
+      byOne.set(
+        one,
+        (row = merger.row(
+          resultLabels(expr, many, one, one === absentOne),
+          expr.returnBool || (!changesMetric(expr.op) && many.dropName),
+        )),
+      )
     return row
   }
   for (let step = 0; step < steps; step++) {
-    const one = group.one.length === 1 ? (group.one[0]!.present[step] === absent ? undefined : group.one[0]) : presentOne(group, step, matching)
+    const one =
+      group.one.length === 1
+        ? group.one[0]!.present[step] === absent
+          ? undefined
+          : group.one[0]
+        : presentOne(group, step, matching)
     let matched = 0
     let manySeen = false
     for (let m = 0; m < group.many.length; m++) {
@@ -325,23 +410,35 @@ function matchGroup(expr: Binary, group: Group, fillOne: number | undefined, fil
       if (many.present[step] === absent) continue
       manySeen = true
       if (one === undefined && fillOne === undefined) continue
-      const a = many.values[step]!, ah = many.present[step] === isHistogram ? many.histograms![step] : undefined
-      const b = one === undefined ? fillOne! : one.values[step]!, bh = one !== undefined && one.present[step] === isHistogram ? one.histograms![step] : undefined
+      const a = many.values[step]!,
+        ah = many.present[step] === isHistogram ? many.histograms![step] : undefined
+      const b = one === undefined ? fillOne! : one.values[step]!,
+        bh = one !== undefined && one.present[step] === isHistogram ? one.histograms![step] : undefined
       const ok = swapped ? combine(expr, b, bh, a, ah, annotations) : combine(expr, a, ah, b, bh, annotations)
       if (!ok || (!outcome.keep && !expr.returnBool)) continue
-      if (oneToOne && ++matched > 1) throw new ExecutionError('multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)')
+      if (oneToOne && ++matched > 1)
+        throw new ExecutionError(
+          'multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)',
+        )
       emit(expr, resultRow(many, one ?? absentOne), step, oneToOne)
     }
     if (manySeen || one === undefined || fillMany === undefined) continue
-    const b = one.values[step]!, bh = one.present[step] === isHistogram ? one.histograms![step] : undefined
-    const ok = swapped ? combine(expr, b, bh, fillMany, undefined, annotations) : combine(expr, fillMany, undefined, b, bh, annotations)
+    const b = one.values[step]!,
+      bh = one.present[step] === isHistogram ? one.histograms![step] : undefined
+    const ok = swapped
+      ? combine(expr, b, bh, fillMany, undefined, annotations)
+      : combine(expr, fillMany, undefined, b, bh, annotations)
     if (ok && (outcome.keep || expr.returnBool)) emit(expr, resultRow(oneToOne ? one : absentMany, one), step, oneToOne)
   }
 }
 
 function emit(expr: Binary, row: Row, step: number, oneToOne: boolean): void {
   if (row.present[step] !== absent) {
-    throw new ExecutionError(oneToOne ? 'vector cannot contain metrics with the same labelset' : 'multiple matches for labels: grouping labels must ensure unique matches')
+    throw new ExecutionError(
+      oneToOne
+        ? 'vector cannot contain metrics with the same labelset'
+        : 'multiple matches for labels: grouping labels must ensure unique matches',
+    )
   }
   if (expr.returnBool) row.setFloat(step, Number(outcome.keep))
   else if (outcome.histogram !== undefined) row.setHistogram(step, outcome.histogram)
@@ -358,4 +455,3 @@ function resultLabels(expr: Binary, many: Row, one: Row, oneIsAbsent: boolean): 
   for (const name of matching.include) labels = labels.with(name, oneIsAbsent ? '' : one.labels.get(name))
   return labels
 }
-

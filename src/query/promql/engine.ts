@@ -34,7 +34,12 @@ export interface ResultSeries {
   histograms: FloatHistogram[]
 }
 
-export interface QueryStats { samples: number; peakSamples: number; seconds: number; parseSeconds: number }
+export interface QueryStats {
+  samples: number
+  peakSamples: number
+  seconds: number
+  parseSeconds: number
+}
 
 export interface QueryResult {
   type: 'scalar' | 'string' | 'vector' | 'matrix'
@@ -57,15 +62,27 @@ export class PromqlEngine {
     this.#limits = limits
   }
 
-  instant(reader: MetricsReader, query: string, atMs: number, options: Partial<RangeRequest> = {}): Promise<QueryResult> {
+  instant(
+    reader: MetricsReader,
+    query: string,
+    atMs: number,
+    options: Partial<RangeRequest> = {},
+  ): Promise<QueryResult> {
     return this.#run(reader, { ...options, query, startMs: atMs, endMs: atMs, stepMs: 0 })
   }
 
   range(reader: MetricsReader, request: RangeRequest): Promise<QueryResult> {
-    if (request.endMs < request.startMs) throw new BadDataError('invalid parameter "end": end timestamp must not be before start time')
-    if (request.stepMs <= 0) throw new BadDataError('invalid parameter "step": zero or negative query resolution step widths are not accepted. Try a positive integer')
+    if (request.endMs < request.startMs)
+      throw new BadDataError('invalid parameter "end": end timestamp must not be before start time')
+    if (request.stepMs <= 0)
+      throw new BadDataError(
+        'invalid parameter "step": zero or negative query resolution step widths are not accepted. Try a positive integer',
+      )
     if ((request.endMs - request.startMs) / request.stepMs > this.#limits.queryStepsMax) {
-      throw new LimitError(`exceeded maximum resolution of ${this.#limits.queryStepsMax.toLocaleString('en-US')} points per timeseries. Try decreasing the query resolution (?step=XX)`, 400)
+      throw new LimitError(
+        `exceeded maximum resolution of ${this.#limits.queryStepsMax.toLocaleString('en-US')} points per timeseries. Try decreasing the query resolution (?step=XX)`,
+        400,
+      )
     }
     return this.#run(reader, request)
   }
@@ -75,19 +92,46 @@ export class PromqlEngine {
     const expr = parsePromql(request.query)
     const type = typeOf(expr)
     const isInstant = request.stepMs === 0
-    if (!isInstant && type !== 'scalar' && type !== 'vector') throw new BadDataError(`invalid expression type "${type === 'matrix' ? 'range vector' : type}" for range query, must be Scalar or instant Vector`)
+    if (!isInstant && type !== 'scalar' && type !== 'vector')
+      throw new BadDataError(
+        `invalid expression type "${type === 'matrix' ? 'range vector' : type}" for range query, must be Scalar or instant Vector`,
+      )
     const parsedMs = this.#clock.monotonicMs()
     const intervalMs = isInstant ? 1 : request.stepMs
-    const grid = { startMs: request.startMs, intervalMs, steps: isInstant ? 1 : Math.floor((request.endMs - request.startMs) / intervalMs) + 1 }
+    const grid = {
+      startMs: request.startMs,
+      intervalMs,
+      steps: isInstant ? 1 : Math.floor((request.endMs - request.startMs) / intervalMs) + 1,
+    }
     const annotations = new Annotations()
-    const budget = new Budget(this.#clock, this.#limits.querySamplesMax, Math.min(request.timeoutMs ?? Infinity, this.#limits.queryTimeoutMs), request.signal)
+    const budget = new Budget(
+      this.#clock,
+      this.#limits.querySamplesMax,
+      Math.min(request.timeoutMs ?? Infinity, this.#limits.queryTimeoutMs),
+      request.signal,
+    )
     const context: QueryContext = {
-      query: request.query, reader, budget, annotations, lookbackMs: request.lookbackMs ?? defaultLookbackMs, defaultSubqueryStepMs: 60_000,
-      startMs: request.startMs, endMs: request.endMs, stepMs: isInstant ? 0 : request.stepMs,
-      invariant: prepare(expr, request.query, request.startMs, request.endMs, isInstant ? 0 : request.stepMs), typeLabels: request.typeLabels ?? false,
+      query: request.query,
+      reader,
+      budget,
+      annotations,
+      lookbackMs: request.lookbackMs ?? defaultLookbackMs,
+      defaultSubqueryStepMs: 60_000,
+      startMs: request.startMs,
+      endMs: request.endMs,
+      stepMs: isInstant ? 0 : request.stepMs,
+      invariant: prepare(expr, request.query, request.startMs, request.endMs, isInstant ? 0 : request.stepMs),
+      typeLabels: request.typeLabels ?? false,
     }
     const evaluator = new Evaluator(context, grid)
-    const result: QueryResult = { type: isInstant ? type : 'matrix', series: [], text: '', warnings: [], infos: [], stats: { samples: 0, peakSamples: 0, seconds: 0, parseSeconds: (parsedMs - startedMs) / 1000 } }
+    const result: QueryResult = {
+      type: isInstant ? type : 'matrix',
+      series: [],
+      text: '',
+      warnings: [],
+      infos: [],
+      stats: { samples: 0, peakSamples: 0, seconds: 0, parseSeconds: (parsedMs - startedMs) / 1000 },
+    }
     const inner = unwrap(expr)
     if (inner.kind === 'matrix') {
       const found = await evaluator.selectRange(inner)
@@ -95,8 +139,13 @@ export class PromqlEngine {
         const series: ResultSeries = { labels, timesMs: [], values: [], histogramTimesMs: [], histograms: [] }
         for (let i = 0; i < columns.count; i++) {
           const histogram = columns.histograms?.[i]
-          if (histogram === undefined) { series.timesMs.push(columns.timesMs[i]!); series.values.push(columns.values[i]!) }
-          else { series.histogramTimesMs.push(columns.timesMs[i]!); series.histograms.push(histogram) }
+          if (histogram === undefined) {
+            series.timesMs.push(columns.timesMs[i]!)
+            series.values.push(columns.values[i]!)
+          } else {
+            series.histogramTimesMs.push(columns.timesMs[i]!)
+            series.histograms.push(histogram)
+          }
         }
         result.series.push(series)
       }
@@ -131,8 +180,13 @@ function toSeries(rows: readonly Row[], startMs: number, intervalMs: number): Re
     for (let step = 0; step < row.present.length; step++) {
       if (row.present[step] === absent) continue
       const atMs = startMs + step * intervalMs
-      if (row.present[step] === isHistogram) { series.histogramTimesMs.push(atMs); series.histograms.push(row.histograms![step]!) }
-      else { series.timesMs.push(atMs); series.values.push(row.values[step]!) }
+      if (row.present[step] === isHistogram) {
+        series.histogramTimesMs.push(atMs)
+        series.histograms.push(row.histograms![step]!)
+      } else {
+        series.timesMs.push(atMs)
+        series.values.push(row.values[step]!)
+      }
     }
     if (series.timesMs.length + series.histogramTimesMs.length > 0) out.push(series)
   }

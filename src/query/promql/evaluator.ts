@@ -2,7 +2,15 @@
 import { ExecutionError } from '#core/errors.ts'
 import { metricName } from '#core/names.ts'
 import { quote } from '#core/text.ts'
-import { unwrap, type Aggregate, type Call, type Expr, type MatrixSelector, type Subquery, type VectorSelector } from '#lang/promql/ast.ts'
+import {
+  unwrap,
+  type Aggregate,
+  type Call,
+  type Expr,
+  type MatrixSelector,
+  type Subquery,
+  type VectorSelector,
+} from '#lang/promql/ast.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import type { MetricsReader } from '#metrics/select.ts'
 import { resetHint, type FloatHistogram, type ResetHint } from '#model/histogram.ts'
@@ -15,7 +23,13 @@ import { evaluateBinary } from './binary.ts'
 import { callFunction } from './functions.ts'
 import { evaluateInfo } from './info.ts'
 import { absentLabels } from './prepare.ts'
-import { extrapolateFloats, isRangeFunction, rangeFunctions, Window, type RangeFunctionName } from './range-functions.ts'
+import {
+  extrapolateFloats,
+  isRangeFunction,
+  rangeFunctions,
+  Window,
+  type RangeFunctionName,
+} from './range-functions.ts'
 import { absent, isFloat, isHistogram, Row, RowRoom, type Grid, type Value } from './value.ts'
 
 /** What stays the same for a whole query. */
@@ -50,22 +64,33 @@ export class Evaluator {
     this.grid = grid
   }
 
-  stepMs(step: number): number { return this.grid.startMs + step * this.grid.intervalMs }
+  stepMs(step: number): number {
+    return this.grid.startMs + step * this.grid.intervalMs
+  }
 
   async eval(expr: Expr): Promise<Value> {
-    if (this.grid.steps > 1 && this.context.invariant.has(expr) && expr.kind !== 'number' && expr.kind !== 'string') return this.#evalOnce(expr)
+    if (this.grid.steps > 1 && this.context.invariant.has(expr) && expr.kind !== 'number' && expr.kind !== 'string')
+      return this.#evalOnce(expr)
     switch (expr.kind) {
-      case 'number': return { kind: 'scalar', values: new Float64Array(this.grid.steps).fill(expr.value) }
-      case 'string': return { kind: 'string', value: expr.value }
-      case 'paren': return this.eval(expr.expr)
-      case 'selector': return { kind: 'vector', rows: await this.selectInstant(expr, false) }
-      case 'unary': return this.#evalUnary(expr.op, await this.eval(expr.expr))
-      case 'binary': return evaluateBinary(this, expr)
-      case 'aggregate': return { kind: 'vector', rows: await this.#evalAggregate(expr) }
-      case 'call': return this.#evalCall(expr)
+      case 'number':
+        return { kind: 'scalar', values: new Float64Array(this.grid.steps).fill(expr.value) }
+      case 'string':
+        return { kind: 'string', value: expr.value }
+      case 'paren':
+        return this.eval(expr.expr)
+      case 'selector':
+        return { kind: 'vector', rows: await this.selectInstant(expr, false) }
+      case 'unary':
+        return this.#evalUnary(expr.op, await this.eval(expr.expr))
+      case 'binary':
+        return evaluateBinary(this, expr)
+      case 'aggregate':
+        return { kind: 'vector', rows: await this.#evalAggregate(expr) }
+      case 'call':
+        return this.#evalCall(expr)
       case 'matrix':
       case 'subquery':
-        throw new ExecutionError('a range vector can\'t be evaluated here')
+        throw new ExecutionError("a range vector can't be evaluated here")
     }
   }
 
@@ -116,7 +141,8 @@ export class Evaluator {
     const rows = await this.rows(expr.expr)
     const param = expr.param === undefined || expr.op === 'count_values' ? undefined : await this.scalars(expr.param)
     const label = expr.op === 'count_values' ? (unwrap(expr.param!) as { value: string }).value : ''
-    if (expr.op === 'count_values' && (label === '' || !label.isWellFormed())) throw new ExecutionError(`invalid label name ${quote(label)}`)
+    if (expr.op === 'count_values' && (label === '' || !label.isWellFormed()))
+      throw new ExecutionError(`invalid label name ${quote(label)}`)
     await this.context.budget.pause()
     const result = aggregate(expr, rows, param, label, this.grid, this.context.annotations)
     this.context.budget.give(rows.length * this.grid.steps)
@@ -135,7 +161,10 @@ export class Evaluator {
       }
     }
     if (!isRangeFunction(call.name)) return callFunction(this, call)
-    const rangeAt = call.args.findIndex(arg => { const kind = unwrap(arg).kind; return kind === 'matrix' || kind === 'subquery' })
+    const rangeAt = call.args.findIndex(arg => {
+      const kind = unwrap(arg).kind
+      return kind === 'matrix' || kind === 'subquery'
+    })
     const range = unwrap(call.args[rangeAt]!) as MatrixSelector | Subquery
     const scalars: Float64Array[] = []
     for (let i = 0; i < call.args.length; i++) if (i !== rangeAt) scalars.push(await this.scalars(call.args[i]!))
@@ -143,7 +172,12 @@ export class Evaluator {
     return { kind: 'vector', rows: call.name === 'absent_over_time' ? this.#absentRow(rows, range) : rows }
   }
 
-  async #evalRange(call: Call, name: RangeFunctionName, range: MatrixSelector | Subquery, scalars: Float64Array[]): Promise<Row[]> {
+  async #evalRange(
+    call: Call,
+    name: RangeFunctionName,
+    range: MatrixSelector | Subquery,
+    scalars: Float64Array[],
+  ): Promise<Row[]> {
     const window = new Window(this.context.annotations)
     window.position = range
     window.scalarPosition = call.args[0]!
@@ -152,7 +186,14 @@ export class Evaluator {
     const out: Row[] = []
     const run = (labels: Labels, dropName: boolean): void => {
       window.metric = labels.get(metricName)
-      const row = this.#slide(name, window, range, scalars, labels, dropName || (name !== 'last_over_time' && name !== 'first_over_time'))
+      const row = this.#slide(
+        name,
+        window,
+        range,
+        scalars,
+        labels,
+        dropName || (name !== 'last_over_time' && name !== 'first_over_time'),
+      )
       if (row === undefined) return
       this.context.budget.take(this.grid.steps)
       out.push(row)
@@ -182,14 +223,35 @@ export class Evaluator {
   }
 
   /** Applies a range function at every step. */
-  #slide(name: RangeFunctionName, window: Window, range: MatrixSelector | Subquery, scalars: Float64Array[], labels: Labels, dropName: boolean): Row | undefined {
+  #slide(
+    name: RangeFunctionName,
+    window: Window,
+    range: MatrixSelector | Subquery,
+    scalars: Float64Array[],
+    labels: Labels,
+    dropName: boolean,
+  ): Row | undefined {
     const fn = rangeFunctions[name]
     const { steps } = this.grid
     const selector = range.kind === 'matrix' ? range.selector : range
     const offsetMs = selector.offset?.ms ?? 0
-    if ((name === 'rate' || name === 'increase' || name === 'delta') && window.modifier === undefined && window.histograms.length === 0 && selector.at === undefined) {
+    if (
+      (name === 'rate' || name === 'increase' || name === 'delta') &&
+      window.modifier === undefined &&
+      window.histograms.length === 0 &&
+      selector.at === undefined
+    ) {
       const row = new Row(labels, dropName, steps, this.#room)
-      this.context.budget.totalSamples += extrapolateFloats(window, name !== 'delta', name === 'rate', this.stepMs(0) - offsetMs, this.grid.intervalMs, steps, row.values, row.present)
+      this.context.budget.totalSamples += extrapolateFloats(
+        window,
+        name !== 'delta',
+        name === 'rate',
+        this.stepMs(0) - offsetMs,
+        this.grid.intervalMs,
+        steps,
+        row.values,
+        row.present,
+      )
       return row.present.includes(isFloat) ? row : undefined
     }
     const before = window.modifier === undefined ? 0 : this.context.lookbackMs
@@ -197,7 +259,8 @@ export class Evaluator {
     let row: Row | undefined
     window.floatFrom = window.floatTo = window.histogramFrom = window.histogramTo = window.dropFrom = 0
     const { floatTimes, histogramTimes, drops } = window
-    const floatCount = window.floatCount, histogramCount = histogramTimes.length
+    const floatCount = window.floatCount,
+      histogramCount = histogramTimes.length
     let examined = 0
     for (let step = 0; step < steps; step++) {
       const stepMs = this.stepMs(step)
@@ -205,8 +268,10 @@ export class Evaluator {
       const startMs = endMs - window.rangeMs
       while (window.floatTo < floatCount && floatTimes[window.floatTo]! <= endMs + after) window.floatTo++
       while (window.floatFrom < window.floatTo && floatTimes[window.floatFrom]! <= startMs - before) window.floatFrom++
-      while (window.histogramTo < histogramCount && histogramTimes[window.histogramTo]! <= endMs + after) window.histogramTo++
-      while (window.histogramFrom < window.histogramTo && histogramTimes[window.histogramFrom]! <= startMs - before) window.histogramFrom++
+      while (window.histogramTo < histogramCount && histogramTimes[window.histogramTo]! <= endMs + after)
+        window.histogramTo++
+      while (window.histogramFrom < window.histogramTo && histogramTimes[window.histogramFrom]! <= startMs - before)
+        window.histogramFrom++
       if (window.floatFrom === window.floatTo && window.histogramFrom === window.histogramTo) continue
       while (window.dropFrom < drops.length && drops[window.dropFrom]! <= window.floatFrom) window.dropFrom++
       examined += window.floatTo - window.floatFrom + window.histogramTo - window.histogramFrom
@@ -217,7 +282,10 @@ export class Evaluator {
       if (!fn(window)) continue
       row ??= new Row(labels, dropName, steps, this.#room)
       if (window.histogram === undefined) row.setFloat(step, window.value)
-      else { row.setHistogram(step, window.histogram); window.histogram = undefined }
+      else {
+        row.setHistogram(step, window.histogram)
+        window.histogram = undefined
+      }
     }
     this.context.budget.totalSamples += examined
     return row
@@ -267,10 +335,18 @@ export class Evaluator {
   #reach(selector: VectorSelector, rangeMs: number): { fromMs: number; toMs: number } {
     const before = selector.modifier === undefined ? 0 : this.context.lookbackMs
     const after = selector.modifier === 'smoothed' ? this.context.lookbackMs : 0
-    return { fromMs: this.#referenceMs(selector, 0) - rangeMs - before + 1, toMs: this.#referenceMs(selector, this.grid.steps - 1) + after }
+    return {
+      fromMs: this.#referenceMs(selector, 0) - rangeMs - before + 1,
+      toMs: this.#referenceMs(selector, this.grid.steps - 1) + after,
+    }
   }
 
-  async #eachSeries(matchers: readonly Matcher[], fromMs: number, toMs: number, work: (labels: Labels, columns: SampleColumns) => void): Promise<void> {
+  async #eachSeries(
+    matchers: readonly Matcher[],
+    fromMs: number,
+    toMs: number,
+    work: (labels: Labels, columns: SampleColumns) => void,
+  ): Promise<void> {
     const set = await this.context.reader.select(matchers, fromMs, toMs)
     const columns = new SampleColumns()
     for (let from = 0; from < set.labels.length; from += batchSeries) {
@@ -292,8 +368,12 @@ export class Evaluator {
     const { steps } = this.grid
     const { lookbackMs, budget } = this.context
     const rows: Row[] = []
-    if (selector.modifier === 'anchored') throw new ExecutionError('anchored modifier can only be used with range vectors')
-    const { fromMs, toMs } = this.#reach({ ...selector, modifier: selector.modifier }, selector.modifier === undefined ? lookbackMs : 0)
+    if (selector.modifier === 'anchored')
+      throw new ExecutionError('anchored modifier can only be used with range vectors')
+    const { fromMs, toMs } = this.#reach(
+      { ...selector, modifier: selector.modifier },
+      selector.modifier === undefined ? lookbackMs : 0,
+    )
     await this.#eachSeries(selector.matchers, fromMs, toMs, (labels, columns) => {
       const row = new Row(labels, false, steps, this.#room)
       let any = 0
@@ -303,7 +383,10 @@ export class Evaluator {
       for (let step = 0; step < steps; step++) {
         const atMs = this.#referenceMs(selector, step)
         while (next < columns.count && timesMs[next]! <= atMs) next++
-        if (selector.modifier === 'smoothed') { if (smoothedAt(row, step, columns, next, atMs, lookbackMs)) any++; continue }
+        if (selector.modifier === 'smoothed') {
+          if (smoothedAt(row, step, columns, next, atMs, lookbackMs)) any++
+          continue
+        }
         const i = next - 1
         if (i < 0 || timesMs[i]! <= atMs - lookbackMs) continue
         const value = values[i]!
@@ -311,13 +394,17 @@ export class Evaluator {
         any++
         const histogram = histograms?.[i]
         if (want === 'time') row.setFloat(step, timesMs[i]! / 1000)
-        else if (want === 'start') { if ((columns.startsMs?.[i] ?? 0) > 0) row.setFloat(step, columns.startsMs![i]! / 1000) }
-        else if (histogram !== undefined) {
+        else if (want === 'start') {
+          if ((columns.startsMs?.[i] ?? 0) > 0) row.setFloat(step, columns.startsMs![i]! / 1000)
+        } else if (histogram !== undefined) {
           // The same sample once more is no second reset.
           const repeated = shown === i && histogram.hint === resetHint.reset
           row.setHistogram(step, repeated ? withHint(histogram, resetHint.unknown) : histogram)
           shown = i
-        } else { row.present[step] = isFloat; row.values[step] = value }
+        } else {
+          row.present[step] = isFloat
+          row.values[step] = value
+        }
       }
       if (any === 0) return
       budget.take(steps)
@@ -329,7 +416,8 @@ export class Evaluator {
 
   #absentRow(rows: readonly Row[], range: MatrixSelector | Subquery): Row[] {
     const row = new Row(absentLabels(range), true, this.grid.steps)
-    for (let step = 0; step < this.grid.steps; step++) if (rows.every(r => r.present[step] === absent)) row.setFloat(step, 1)
+    for (let step = 0; step < this.grid.steps; step++)
+      if (rows.every(r => r.present[step] === absent)) row.setFloat(step, 1)
     return row.isEmpty ? [] : [row]
   }
 }
@@ -344,19 +432,36 @@ const anchoredFunctions: readonly string[] = ['changes', 'delta', 'increase', 'r
 const smoothedFunctions: readonly string[] = ['delta', 'increase', 'rate']
 
 function checkModifier(selector: VectorSelector, name: string): void {
-  if (selector.modifier === 'anchored' && !anchoredFunctions.includes(name)) throw new ExecutionError(`anchored modifier can only be used with: ${anchoredFunctions.join(', ')} - not with ${name}`)
-  if (selector.modifier === 'smoothed' && !smoothedFunctions.includes(name)) throw new ExecutionError(`smoothed modifier can only be used with: ${smoothedFunctions.join(', ')} - not with ${name}`)
+  if (selector.modifier === 'anchored' && !anchoredFunctions.includes(name))
+    throw new ExecutionError(
+      `anchored modifier can only be used with: ${anchoredFunctions.join(', ')} - not with ${name}`,
+    )
+  if (selector.modifier === 'smoothed' && !smoothedFunctions.includes(name))
+    throw new ExecutionError(
+      `smoothed modifier can only be used with: ${smoothedFunctions.join(', ')} - not with ${name}`,
+    )
 }
 
 /** A value on the line between the neighbours of an instant. */
-function smoothedAt(row: Row, step: number, columns: SampleColumns, next: number, atMs: number, lookbackMs: number): boolean {
+function smoothedAt(
+  row: Row,
+  step: number,
+  columns: SampleColumns,
+  next: number,
+  atMs: number,
+  lookbackMs: number,
+): boolean {
   const { timesMs, values } = columns
   const i = next - 1
   const hasBefore = i >= 0 && timesMs[i]! > atMs - lookbackMs && !columns.isStale(i)
   if (!hasBefore) return false
   const hasAfter = next < columns.count && timesMs[next]! <= atMs + lookbackMs && !columns.isStale(next)
   if (timesMs[i] === atMs || !hasAfter) row.setFloat(step, values[i]!)
-  else row.setFloat(step, values[i]! + (values[next]! - values[i]!) * ((atMs - timesMs[i]!) / (timesMs[next]! - timesMs[i]!)))
+  else
+    row.setFloat(
+      step,
+      values[i]! + (values[next]! - values[i]!) * ((atMs - timesMs[i]!) / (timesMs[next]! - timesMs[i]!)),
+    )
   return true
 }
 

@@ -12,7 +12,14 @@ import { absentLabels } from './prepare.ts'
 import { formatFloat } from './aggregate.ts'
 import { KahanSum } from './kahan.ts'
 import { log, log10, log2 } from './math.ts'
-import { classicFraction, classicQuantile, coalesce, nativeFraction, nativeQuantile, type ClassicBuckets } from './quantile.ts'
+import {
+  classicFraction,
+  classicQuantile,
+  coalesce,
+  nativeFraction,
+  nativeQuantile,
+  type ClassicBuckets,
+} from './quantile.ts'
 import { isRangeFunction, type RangeFunctionName } from './range-functions.ts'
 import { absent, isFloat, isHistogram, refuseSameLabels, Row, type Value } from './value.ts'
 
@@ -45,30 +52,44 @@ function mapHistograms(rows: readonly Row[], f: (histogram: FloatHistogram) => n
   for (const row of rows) {
     if (row.histograms === undefined) continue
     const result = new Row(row.labels, true, row.values.length)
-    for (let step = 0; step < row.values.length; step++) if (row.present[step] === isHistogram) result.setFloat(step, f(row.histograms[step]!))
+    for (let step = 0; step < row.values.length; step++)
+      if (row.present[step] === isHistogram) result.setFloat(step, f(row.histograms[step]!))
     if (!result.isEmpty) out.push(result)
   }
   return out
 }
 
-const math = (f: (value: number) => number): InstantFunction => async (evaluator, call) => vector(mapFloats(await evaluator.rows(call.args[0]!), f))
-const histogram = (f: (histogram: FloatHistogram) => number): InstantFunction => async (evaluator, call) => vector(mapHistograms(await evaluator.rows(call.args[0]!), f))
-const constant = (f: (evaluator: Evaluator, step: number) => number): InstantFunction => async evaluator => {
-  const values = new Float64Array(evaluator.grid.steps)
-  for (let step = 0; step < values.length; step++) values[step] = f(evaluator, step)
-  return { kind: 'scalar', values }
-}
+const math =
+  (f: (value: number) => number): InstantFunction =>
+  async (evaluator, call) =>
+    vector(mapFloats(await evaluator.rows(call.args[0]!), f))
+const histogram =
+  (f: (histogram: FloatHistogram) => number): InstantFunction =>
+  async (evaluator, call) =>
+    vector(mapHistograms(await evaluator.rows(call.args[0]!), f))
+const constant =
+  (f: (evaluator: Evaluator, step: number) => number): InstantFunction =>
+  async evaluator => {
+    const values = new Float64Array(evaluator.grid.steps)
+    for (let step = 0; step < values.length; step++) values[step] = f(evaluator, step)
+    return { kind: 'scalar', values }
+  }
 
 /** Go converts to whole seconds first. Beyond what a Date holds there is no calendar. */
-const date = (f: (date: Date) => number): InstantFunction => async (evaluator, call) => {
-  const at = (seconds: number): number => (Number.isFinite(seconds) && Math.abs(seconds) < 8.64e12 ? f(new Date(Math.trunc(seconds) * 1000)) : NaN)
-  if (call.args.length > 0) return vector(mapFloats(await evaluator.rows(call.args[0]!), at))
-  const row = new Row(Labels.empty, false, evaluator.grid.steps)
-  for (let step = 0; step < evaluator.grid.steps; step++) row.setFloat(step, at(evaluator.stepMs(step) / 1000))
-  return vector([row])
-}
+const date =
+  (f: (date: Date) => number): InstantFunction =>
+  async (evaluator, call) => {
+    const at = (seconds: number): number =>
+      Number.isFinite(seconds) && Math.abs(seconds) < 8.64e12 ? f(new Date(Math.trunc(seconds) * 1000)) : NaN
+    if (call.args.length > 0) return vector(mapFloats(await evaluator.rows(call.args[0]!), at))
+    const row = new Row(Labels.empty, false, evaluator.grid.steps)
+    for (let step = 0; step < evaluator.grid.steps; step++) row.setFloat(step, at(evaluator.stepMs(step) / 1000))
+    return vector([row])
+  }
 
-function clamp(value: number, least: number, most: number): number { return Math.max(least, Math.min(most, value)) }
+function clamp(value: number, least: number, most: number): number {
+  return Math.max(least, Math.min(most, value))
+}
 
 function variance(h: FloatHistogram): number {
   const mean = h.sum / h.count
@@ -87,9 +108,11 @@ function variance(h: FloatHistogram): number {
 /** Digits count as numbers: a2 before a10. */
 function compareNatural(a: string, b: string): number {
   const chunks = /(\d+|\D+)/g
-  const as = a.match(chunks) ?? [], bs = b.match(chunks) ?? []
+  const as = a.match(chunks) ?? [],
+    bs = b.match(chunks) ?? []
   for (let i = 0; i < as.length && i < bs.length; i++) {
-    const x = as[i]!, y = bs[i]!
+    const x = as[i]!,
+      y = bs[i]!
     if (x === y) continue
     if (/^\d/.test(x) && /^\d/.test(y)) {
       const difference = Number(x) - Number(y)
@@ -101,36 +124,50 @@ function compareNatural(a: string, b: string): number {
   return as.length - bs.length
 }
 
-const sortByLabel = (sign: 1 | -1): InstantFunction => async (evaluator, call) => {
-  const names = call.args.slice(1).map(text)
-  return vector((await evaluator.rows(call.args[0]!)).sort((a, b) => {
-    for (const name of names) {
-      const order = compareNatural(a.labels.get(name), b.labels.get(name))
-      if (order !== 0) return sign * order
-    }
-    return sign * compareLabels(a.labels, b.labels)
-  }))
-}
+const sortByLabel =
+  (sign: 1 | -1): InstantFunction =>
+  async (evaluator, call) => {
+    const names = call.args.slice(1).map(text)
+    return vector(
+      (await evaluator.rows(call.args[0]!)).sort((a, b) => {
+        for (const name of names) {
+          const order = compareNatural(a.labels.get(name), b.labels.get(name))
+          if (order !== 0) return sign * order
+        }
+        return sign * compareLabels(a.labels, b.labels)
+      }),
+    )
+  }
 
-const sortByValue = (sign: 1 | -1): InstantFunction => async (evaluator, call) => {
-  const rows = (await evaluator.rows(call.args[0]!)).filter(row => row.present.includes(isFloat))
-  if (evaluator.grid.steps > 1) return vector(rows)
-  return vector(rows.sort((a, b) => {
-    const x = a.values[0]!, y = b.values[0]!
-    if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(x)) - Number(Number.isNaN(y))
-    return x === y ? 0 : sign * (x - y)
-  }))
-}
+const sortByValue =
+  (sign: 1 | -1): InstantFunction =>
+  async (evaluator, call) => {
+    const rows = (await evaluator.rows(call.args[0]!)).filter(row => row.present.includes(isFloat))
+    if (evaluator.grid.steps > 1) return vector(rows)
+    return vector(
+      rows.sort((a, b) => {
+        const x = a.values[0]!,
+          y = b.values[0]!
+        if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(x)) - Number(Number.isNaN(y))
+        return x === y ? 0 : sign * (x - y)
+      }),
+    )
+  }
 
 /** Classic and native histograms of a vector, by their labels without `le`. */
-interface HistogramGroup { labels: Labels; bounds: number[]; rows: Row[]; native: Row | undefined }
+interface HistogramGroup {
+  labels: Labels
+  bounds: number[]
+  rows: Row[]
+  native: Row | undefined
+}
 
 function groupHistograms(rows: readonly Row[], evaluator: Evaluator, at: Expr): HistogramGroup[] {
   const groups = new Map<string, HistogramGroup>()
   const le = new Set([bucketLabel])
   const group = (labels: Labels): HistogramGroup => {
     let found = groups.get(labels.key)
-    if (found === undefined) groups.set(labels.key, found = { labels, bounds: [], rows: [], native: undefined })
+    if (found === undefined) groups.set(labels.key, (found = { labels, bounds: [], rows: [], native: undefined }))
     return found
   }
   const classic: { bound: number; row: Row }[] = []
@@ -138,7 +175,8 @@ function groupHistograms(rows: readonly Row[], evaluator: Evaluator, at: Expr): 
     if (row.histograms !== undefined) group(row.labels).native = row
     if (!row.present.includes(isFloat)) continue
     const bound = parseGoFloat(row.labels.get(bucketLabel))
-    if (bound === undefined) evaluator.context.annotations.badBucketLabel(row.labels.get(metricName), row.labels.get(bucketLabel), at)
+    if (bound === undefined)
+      evaluator.context.annotations.badBucketLabel(row.labels.get(metricName), row.labels.get(bucketLabel), at)
     else classic.push({ bound, row })
   }
   classic.sort((a, b) => a.bound - b.bound)
@@ -153,18 +191,27 @@ function groupHistograms(rows: readonly Row[], evaluator: Evaluator, at: Expr): 
 function parseGoFloat(value: string): number | undefined {
   if (/^[+-]?(inf|infinity)$/i.test(value)) return value.startsWith('-') ? -Infinity : Infinity
   if (/^nan$/i.test(value)) return NaN
-  return /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(value) || /^[+-]?0x[0-9a-f]+$/i.test(value) ? Number(value) : undefined
+  return /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(value) || /^[+-]?0x[0-9a-f]+$/i.test(value)
+    ? Number(value)
+    : undefined
 }
 
 /** Evaluates something per histogram and step: `classic` for buckets, `native` for native ones. */
-function perHistogram(groups: readonly HistogramGroup[], evaluator: Evaluator, at: Expr, labelsOf: (labels: Labels) => Labels,
-  classic: (buckets: ClassicBuckets, step: number, metric: string) => number, native: (h: FloatHistogram, step: number, metric: string) => number): Row[] {
+function perHistogram(
+  groups: readonly HistogramGroup[],
+  evaluator: Evaluator,
+  at: Expr,
+  labelsOf: (labels: Labels) => Labels,
+  classic: (buckets: ClassicBuckets, step: number, metric: string) => number,
+  native: (h: FloatHistogram, step: number, metric: string) => number,
+): Row[] {
   const out: Row[] = []
   for (const group of groups) {
     const row = new Row(labelsOf(group.labels), true, evaluator.grid.steps)
     const metric = group.labels.get(metricName)
     for (let step = 0; step < evaluator.grid.steps; step++) {
-      const bounds: number[] = [], counts: number[] = []
+      const bounds: number[] = [],
+        counts: number[] = []
       for (let i = 0; i < group.rows.length; i++) {
         if (group.rows[i]!.present[step] !== isFloat) continue
         bounds.push(group.bounds[i]!)
@@ -180,27 +227,44 @@ function perHistogram(groups: readonly HistogramGroup[], evaluator: Evaluator, a
   return out
 }
 
-function quantileRows(evaluator: Evaluator, vectorArg: Expr, groups: readonly HistogramGroup[], qs: Float64Array, qArg: Expr, labelsOf: (labels: Labels) => Labels): Row[] {
+function quantileRows(
+  evaluator: Evaluator,
+  vectorArg: Expr,
+  groups: readonly HistogramGroup[],
+  qs: Float64Array,
+  qArg: Expr,
+  labelsOf: (labels: Labels) => Labels,
+): Row[] {
   const { annotations } = evaluator.context
   for (const q of qs) if (Number.isNaN(q) || q < 0 || q > 1) annotations.invalidQuantile(q, qArg)
-  return perHistogram(groups, evaluator, vectorArg, labelsOf,
+  return perHistogram(
+    groups,
+    evaluator,
+    vectorArg,
+    labelsOf,
     (buckets, step, metric) => {
       const { value, forcedMonotonic } = classicQuantile(qs[step]!, buckets)
       if (forcedMonotonic) annotations.forcedMonotonicity(metric, vectorArg)
       return value
     },
-    (h, step, metric) => nativeQuantile(qs[step]!, h, metric, annotations, qArg))
+    (h, step, metric) => nativeQuantile(qs[step]!, h, metric, annotations, qArg),
+  )
 }
 
 /** Any UTF-8 text but the empty one. */
-function isLabelName(name: string): boolean { return name !== '' && name.isWellFormed() }
+function isLabelName(name: string): boolean {
+  return name !== '' && name.isWellFormed()
+}
 
 /** Go's Regexp.Expand: $1, $name, ${name}, $$; an unknown reference is empty. */
 function expand(template: string, groups: (name: string) => string): string {
-  return template.replace(/\$(?:\$|\{([^{}]*)\}|([A-Za-z0-9_]+))/g, (all, braced: string | undefined, plain: string | undefined) => {
-    if (all === '$$') return '$'
-    return groups(braced ?? plain ?? '')
-  })
+  return template.replace(
+    /\$(?:\$|\{([^{}]*)\}|([A-Za-z0-9_]+))/g,
+    (all, braced: string | undefined, plain: string | undefined) => {
+      if (all === '$$') return '$'
+      return groups(braced ?? plain ?? '')
+    },
+  )
 }
 
 async function labelReplace(evaluator: Evaluator, call: Call): Promise<Value> {
@@ -209,7 +273,8 @@ async function labelReplace(evaluator: Evaluator, call: Call): Promise<Value> {
   try {
     regex = compileRe2(`^(?s:${pattern})$`)
   } catch (error) {
-    if (error instanceof BadRegexError) throw new ExecutionError(`invalid regular expression in label_replace(): ${pattern}`)
+    if (error instanceof BadRegexError)
+      throw new ExecutionError(`invalid regular expression in label_replace(): ${pattern}`)
     throw error
   }
   if (!isLabelName(target)) throw new ExecutionError(`invalid destination label name in label_replace(): ${target}`)
@@ -220,7 +285,7 @@ async function labelReplace(evaluator: Evaluator, call: Call): Promise<Value> {
     const named = regex.namedGroups() as Record<string, number>
     const value = expand(replacement, name => {
       const index = /^\d+$/.test(name) ? Number(name) : named[name]
-      return index === undefined || index > matcher.groupCount() ? '' : matcher.group(index) ?? ''
+      return index === undefined || index > matcher.groupCount() ? '' : (matcher.group(index) ?? '')
     })
     row.labels = row.labels.with(target, value)
     if (target === metricName) row.dropName = false
@@ -231,7 +296,8 @@ async function labelReplace(evaluator: Evaluator, call: Call): Promise<Value> {
 
 async function labelJoin(evaluator: Evaluator, call: Call): Promise<Value> {
   const [target, separator, ...sources] = call.args.slice(1).map(text) as [string, string, ...string[]]
-  for (const source of sources) if (!isLabelName(source)) throw new ExecutionError(`invalid source label name in label_join(): ${source}`)
+  for (const source of sources)
+    if (!isLabelName(source)) throw new ExecutionError(`invalid source label name in label_join(): ${source}`)
   if (!isLabelName(target)) throw new ExecutionError(`invalid destination label name in label_join(): ${target}`)
   const rows = await evaluator.rows(call.args[0]!)
   for (const row of rows) {
@@ -245,7 +311,8 @@ async function labelJoin(evaluator: Evaluator, call: Call): Promise<Value> {
 async function absentRows(evaluator: Evaluator, call: Call): Promise<Value> {
   const rows = await evaluator.rows(call.args[0]!)
   const row = new Row(absentLabels(call.args[0]!), false, evaluator.grid.steps)
-  for (let step = 0; step < evaluator.grid.steps; step++) if (rows.every(r => r.present[step] === absent)) row.setFloat(step, 1)
+  for (let step = 0; step < evaluator.grid.steps; step++)
+    if (rows.every(r => r.present[step] === absent)) row.setFloat(step, 1)
   return vector(row.isEmpty ? [] : [row])
 }
 
@@ -255,7 +322,11 @@ async function scalarOf(evaluator: Evaluator, call: Call): Promise<Value> {
   for (let step = 0; step < values.length; step++) {
     let found = NaN
     let count = 0
-    for (const row of rows) if (row.present[step] === isFloat) { found = row.values[step]!; count++ }
+    for (const row of rows)
+      if (row.present[step] === isFloat) {
+        found = row.values[step]!
+        count++
+      }
     values[step] = count === 1 ? found : NaN
   }
   return { kind: 'scalar', values }
@@ -265,18 +336,37 @@ async function timesOf(evaluator: Evaluator, call: Call): Promise<Value> {
   const rows = await evaluator.rows(call.args[0]!)
   const out = rows.map(row => {
     const result = new Row(row.labels, true, row.values.length)
-    for (let step = 0; step < row.values.length; step++) if (row.present[step] !== absent) result.setFloat(step, evaluator.stepMs(step) / 1000)
+    for (let step = 0; step < row.values.length; step++)
+      if (row.present[step] !== absent) result.setFloat(step, evaluator.stepMs(step) / 1000)
     return result
   })
   return vector(out)
 }
 
 const functions: Record<Exclude<FunctionName, Elsewhere>, InstantFunction> = {
-  abs: math(Math.abs), ceil: math(Math.ceil), floor: math(Math.floor), exp: math(Math.exp), sqrt: math(Math.sqrt),
-  ln: math(log), log2: math(log2), log10: math(log10),
-  sin: math(Math.sin), cos: math(Math.cos), tan: math(Math.tan), asin: math(Math.asin), acos: math(Math.acos), atan: math(Math.atan),
-  sinh: math(Math.sinh), cosh: math(Math.cosh), tanh: math(Math.tanh), asinh: math(Math.asinh), acosh: math(Math.acosh), atanh: math(Math.atanh),
-  rad: math(v => v * Math.PI / 180), deg: math(v => v * 180 / Math.PI), sgn: math(v => (v < 0 ? -1 : v > 0 ? 1 : v)),
+  abs: math(Math.abs),
+  ceil: math(Math.ceil),
+  floor: math(Math.floor),
+  exp: math(Math.exp),
+  sqrt: math(Math.sqrt),
+  ln: math(log),
+  log2: math(log2),
+  log10: math(log10),
+  sin: math(Math.sin),
+  cos: math(Math.cos),
+  tan: math(Math.tan),
+  asin: math(Math.asin),
+  acos: math(Math.acos),
+  atan: math(Math.atan),
+  sinh: math(Math.sinh),
+  cosh: math(Math.cosh),
+  tanh: math(Math.tanh),
+  asinh: math(Math.asinh),
+  acosh: math(Math.acosh),
+  atanh: math(Math.atanh),
+  rad: math(v => (v * Math.PI) / 180),
+  deg: math(v => (v * 180) / Math.PI),
+  sgn: math(v => (v < 0 ? -1 : v > 0 ? 1 : v)),
   pi: constant(() => Math.PI),
   time: constant((evaluator, step) => evaluator.stepMs(step) / 1000),
   start: constant(evaluator => evaluator.context.startMs / 1000),
@@ -286,16 +376,20 @@ const functions: Record<Exclude<FunctionName, Elsewhere>, InstantFunction> = {
   async round(evaluator, call) {
     const rows = await evaluator.rows(call.args[0]!)
     const nearest = call.args.length > 1 ? await evaluator.scalars(call.args[1]!) : undefined
-    return vector(mapFloats(rows, (value, step) => {
-      const inverse = 1 / (nearest === undefined ? 1 : nearest[step]!)
-      return Math.floor(value * inverse + 0.5) / inverse
-    }))
+    return vector(
+      mapFloats(rows, (value, step) => {
+        const inverse = 1 / (nearest === undefined ? 1 : nearest[step]!)
+        return Math.floor(value * inverse + 0.5) / inverse
+      }),
+    )
   },
   async clamp(evaluator, call) {
     const rows = await evaluator.rows(call.args[0]!)
-    const least = await evaluator.scalars(call.args[1]!), most = await evaluator.scalars(call.args[2]!)
+    const least = await evaluator.scalars(call.args[1]!),
+      most = await evaluator.scalars(call.args[2]!)
     const out = mapFloats(rows, (value, step) => clamp(value, least[step]!, most[step]!))
-    for (const row of out) for (let step = 0; step < row.present.length; step++) if (most[step]! < least[step]!) row.present[step] = absent
+    for (const row of out)
+      for (let step = 0; step < row.present.length; step++) if (most[step]! < least[step]!) row.present[step] = absent
     return vector(out.filter(row => !row.isEmpty))
   },
   async clamp_min(evaluator, call) {
@@ -327,7 +421,13 @@ const functions: Record<Exclude<FunctionName, Elsewhere>, InstantFunction> = {
   days_in_month: date(d => new Date(Date.UTC(d.getUTCFullYear(), d.getUTCMonth() + 1, 0)).getUTCDate()),
   day_of_month: date(d => d.getUTCDate()),
   day_of_week: date(d => d.getUTCDay()),
-  day_of_year: date(d => Math.floor((Date.UTC(d.getUTCFullYear(), d.getUTCMonth(), d.getUTCDate()) - Date.UTC(d.getUTCFullYear(), 0, 1)) / 86_400_000) + 1),
+  day_of_year: date(
+    d =>
+      Math.floor(
+        (Date.UTC(d.getUTCFullYear(), d.getUTCMonth(), d.getUTCDate()) - Date.UTC(d.getUTCFullYear(), 0, 1)) /
+          86_400_000,
+      ) + 1,
+  ),
   hour: date(d => d.getUTCHours()),
   minute: date(d => d.getUTCMinutes()),
   month: date(d => d.getUTCMonth() + 1),
@@ -349,17 +449,27 @@ const functions: Record<Exclude<FunctionName, Elsewhere>, InstantFunction> = {
     const out: Row[] = []
     for (const arg of call.args.slice(2)) {
       const qs = await evaluator.scalars(arg)
-      out.push(...quantileRows(evaluator, call.args[0]!, groups, qs, arg, labels => labels.with(label, formatFloat(qs[0]!))))
+      out.push(
+        ...quantileRows(evaluator, call.args[0]!, groups, qs, arg, labels => labels.with(label, formatFloat(qs[0]!))),
+      )
     }
     return vector(out)
   },
   async histogram_fraction(evaluator, call) {
-    const lower = await evaluator.scalars(call.args[0]!), upper = await evaluator.scalars(call.args[1]!)
+    const lower = await evaluator.scalars(call.args[0]!),
+      upper = await evaluator.scalars(call.args[1]!)
     const { annotations } = evaluator.context
     const groups = groupHistograms(await evaluator.rows(call.args[2]!), evaluator, call.args[2]!)
-    return vector(perHistogram(groups, evaluator, call.args[2]!, labels => labels,
-      (buckets, step) => classicFraction(lower[step]!, upper[step]!, buckets),
-      (h, step, metric) => nativeFraction(lower[step]!, upper[step]!, h, metric, annotations, call.args[0]!)))
+    return vector(
+      perHistogram(
+        groups,
+        evaluator,
+        call.args[2]!,
+        labels => labels,
+        (buckets, step) => classicFraction(lower[step]!, upper[step]!, buckets),
+        (h, step, metric) => nativeFraction(lower[step]!, upper[step]!, h, metric, annotations, call.args[0]!),
+      ),
+    )
   },
 }
 

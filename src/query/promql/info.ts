@@ -16,7 +16,10 @@ export async function evaluateInfo(evaluator: Evaluator, call: Call): Promise<Ro
   const dataMatchers = given.filter(m => m.name !== metricName)
   if (nameMatchers.length === 0) nameMatchers.push(Matcher.equal(metricName, 'target_info'))
   // Info series themselves pass through as they are; an explicit selector without a name still means target_info.
-  const isInfo = (row: Row): boolean => (call.args.length > 1 ? given.some(m => m.name === metricName && m.matches(row.labels.get(metricName))) : row.labels.get(metricName) === 'target_info')
+  const isInfo = (row: Row): boolean =>
+    call.args.length > 1
+      ? given.some(m => m.name === metricName && m.matches(row.labels.get(metricName)))
+      : row.labels.get(metricName) === 'target_info'
   const { steps } = evaluator.grid
   const values = new Map<string, Set<string>>()
   for (const row of base) {
@@ -29,7 +32,10 @@ export async function evaluateInfo(evaluator: Evaluator, call: Call): Promise<Ro
   const info = values.size === 0 ? [] : await fetchInfo(evaluator, call.args[0]!, nameMatchers, dataMatchers, values)
   const merger = new RowMerger(steps)
   for (const row of base) {
-    if (isInfo(row)) { merger.add(row); continue }
+    if (isInfo(row)) {
+      merger.add(row)
+      continue
+    }
     const candidates = info.filter(i => identifying.every(name => i.row.labels.get(name) === row.labels.get(name)))
     for (let step = 0; step < steps; step++) {
       if (row.present[step] === absent) continue
@@ -46,13 +52,32 @@ export async function evaluateInfo(evaluator: Evaluator, call: Call): Promise<Ro
 }
 
 /** An info series and, at each step, the time of the sample that stands there. */
-interface Info { row: Row; times: Row }
+interface Info {
+  row: Row
+  times: Row
+}
 
-async function fetchInfo(evaluator: Evaluator, base: Expr, names: readonly Matcher[], data: readonly Matcher[], values: ReadonlyMap<string, ReadonlySet<string>>): Promise<Info[]> {
+async function fetchInfo(
+  evaluator: Evaluator,
+  base: Expr,
+  names: readonly Matcher[],
+  data: readonly Matcher[],
+  values: ReadonlyMap<string, ReadonlySet<string>>,
+): Promise<Info[]> {
   const matchers = [...names, ...data]
-  for (const [name, set] of values) matchers.push(new Matcher('=~', name, [...set].join('|'), value => set.has(value), [...set]))
+  for (const [name, set] of values)
+    matchers.push(new Matcher('=~', name, [...set].join('|'), value => set.has(value), [...set]))
   const model = firstSelector(base)
-  const selector: VectorSelector = { kind: 'selector', name: '', matchers, offset: model?.offset, at: model?.at, modifier: undefined, from: base.from, to: base.to }
+  const selector: VectorSelector = {
+    kind: 'selector',
+    name: '',
+    matchers,
+    offset: model?.offset,
+    at: model?.at,
+    modifier: undefined,
+    from: base.from,
+    to: base.to,
+  }
   const times = await evaluator.selectInstant(selector, 'time')
   const rows = await evaluator.selectInstant(selector, false)
   return rows.map((row, i) => ({ row, times: times[i]! }))
@@ -68,14 +93,20 @@ function firstSelector(expr: Expr): VectorSelector | undefined {
 }
 
 /** The labels to add at one step, or undefined where the series is to be left out. */
-function labelsAt(candidates: readonly Info[], row: Row, data: readonly Matcher[], step: number): Map<string, string> | undefined {
+function labelsAt(
+  candidates: readonly Info[],
+  row: Row,
+  data: readonly Matcher[],
+  step: number,
+): Map<string, string> | undefined {
   const latest = new Map<string, Info>()
   for (const info of candidates) {
     if (info.row.present[step] === absent) continue
     if (info.row.present[step] === isHistogram) throw new ExecutionError('info sample should be float')
     const name = info.row.labels.get(metricName)
     const known = latest.get(name)
-    if (known !== undefined && known.times.values[step] === info.times.values[step]) throw new ExecutionError(`found duplicate series for info metric ${name}`)
+    if (known !== undefined && known.times.values[step] === info.times.values[step])
+      throw new ExecutionError(`found duplicate series for info metric ${name}`)
     if (known === undefined || known.times.values[step]! < info.times.values[step]!) latest.set(name, info)
   }
   const wanted = new Set(data.map(m => m.name))
@@ -83,7 +114,8 @@ function labelsAt(candidates: readonly Info[], row: Row, data: readonly Matcher[
   for (const info of latest.values()) {
     const { pairs } = info.row.labels
     for (let i = 0; i < pairs.length; i += 2) {
-      const name = pairs[i]!, value = pairs[i + 1]!
+      const name = pairs[i]!,
+        value = pairs[i + 1]!
       if (name === metricName || (wanted.size > 0 && !wanted.has(name))) continue
       const known = extra.get(name)
       if (known !== undefined && known !== value) throw new ExecutionError(`conflicting label: ${name}`)
@@ -93,4 +125,3 @@ function labelsAt(candidates: readonly Info[], row: Row, data: readonly Matcher[
   if (extra.size === 0 && data.some(m => !m.matchesEmpty)) return undefined
   return extra
 }
-

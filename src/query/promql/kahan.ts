@@ -11,12 +11,14 @@ export class KahanSum {
   add(value: number): void {
     const total = this.sum + value
     if (total === Infinity || total === -Infinity) this.compensation = 0
-    else if (Math.abs(this.sum) >= Math.abs(value)) this.compensation += (this.sum - total) + value
-    else this.compensation += (value - total) + this.sum
+    else if (Math.abs(this.sum) >= Math.abs(value)) this.compensation += this.sum - total + value
+    else this.compensation += value - total + this.sum
     this.sum = total
   }
 
-  get value(): number { return this.sum === Infinity || this.sum === -Infinity ? this.sum : this.sum + this.compensation }
+  get value(): number {
+    return this.sum === Infinity || this.sum === -Infinity ? this.sum : this.sum + this.compensation
+  }
 }
 
 /** Direct mean with compensation, falling back to the incremental one when the sum would overflow. */
@@ -32,7 +34,8 @@ export class MeanAccumulator {
   add(value: number): void {
     this.#count++
     if (!this.#incremental) {
-      const before = this.#sum.sum, beforeCompensation = this.#sum.compensation
+      const before = this.#sum.sum,
+        beforeCompensation = this.#sum.compensation
       this.#sum.add(value)
       if (Math.abs(this.#sum.sum) !== Infinity) return
       this.#incremental = true
@@ -46,6 +49,8 @@ export class MeanAccumulator {
   }
 
   get value(): number {
-    return this.#incremental ? this.#sum.sum + this.#sum.compensation : this.#sum.sum / this.#count + this.#sum.compensation / this.#count
+    return this.#incremental
+      ? this.#sum.sum + this.#sum.compensation
+      : this.#sum.sum / this.#count + this.#sum.compensation / this.#count
   }
 }

@@ -20,14 +20,20 @@ export function quantileOf(q: number, values: Float64Array | number[]): number {
 }
 
 /** Cumulative buckets of a classic histogram at one step, ascending by bound; equal bounds are added up. */
-export interface ClassicBuckets { bounds: number[]; counts: number[] }
+export interface ClassicBuckets {
+  bounds: number[]
+  counts: number[]
+}
 
 export function coalesce(bounds: readonly number[], counts: readonly number[]): ClassicBuckets {
   const out: ClassicBuckets = { bounds: [], counts: [] }
   for (let i = 0; i < bounds.length; i++) {
     const last = out.bounds.length - 1
     if (last >= 0 && out.bounds[last] === bounds[i]) out.counts[last]! += counts[i]!
-    else { out.bounds.push(bounds[i]!); out.counts.push(counts[i]!) }
+    else {
+      out.bounds.push(bounds[i]!)
+      out.counts.push(counts[i]!)
+    }
   }
   return out
 }
@@ -48,8 +54,10 @@ function forceMonotonic(counts: number[]): boolean {
     const current = counts[i]!
     if (current === previous) continue
     if (almostEqual(previous, current, smallDelta)) counts[i] = previous
-    else if (current < previous) { counts[i] = previous; forced = true }
-    else previous = current
+    else if (current < previous) {
+      counts[i] = previous
+      forced = true
+    } else previous = current
   }
   return forced
 }
@@ -95,7 +103,7 @@ export function classicFraction(lower: number, upper: number, buckets: ClassicBu
       const from = i > 0 ? bounds[i - 1]! : -Infinity
       const to = bounds[i]!
       if (from >= limit) return rank
-      if (from < limit && to > limit) return rank + (counts[i]! - rank) * (limit - from) / (to - from)
+      if (from < limit && to > limit) return rank + ((counts[i]! - rank) * (limit - from)) / (to - from)
       rank = counts[i]!
     }
     return count
@@ -103,9 +111,17 @@ export function classicFraction(lower: number, upper: number, buckets: ClassicBu
   return (Math.min(rankAt(upper), count) - Math.min(rankAt(lower), count)) / count
 }
 
-interface Position { from: number }
+interface Position {
+  from: number
+}
 
-export function nativeQuantile(q: number, histogram: FloatHistogram, metric: string, annotations: Annotations, at: Position): number {
+export function nativeQuantile(
+  q: number,
+  histogram: FloatHistogram,
+  metric: string,
+  annotations: Annotations,
+  at: Position,
+): number {
   if (q < 0) return -Infinity
   if (q > 1) return Infinity
   if (histogram.count === 0 || Number.isNaN(q)) return NaN
@@ -117,7 +133,10 @@ export function nativeQuantile(q: number, histogram: FloatHistogram, metric: str
   let i = 0
   let bucket = { lower: 0, upper: 0, count: 0 }
   for (; i < buckets.length; i++) {
-    if (buckets[i]!.count === 0) { bucket = buckets[i]!; continue }
+    if (buckets[i]!.count === 0) {
+      bucket = buckets[i]!
+      continue
+    }
     bucket = buckets[i]!
     count += bucket.count
     if (count >= rank) break
@@ -134,7 +153,10 @@ export function nativeQuantile(q: number, histogram: FloatHistogram, metric: str
   }
   if (count > histogram.count) count = histogram.count
   if (count < rank) {
-    if (Number.isNaN(histogram.sum)) { annotations.quantileNaNResult(metric, at); return NaN }
+    if (Number.isNaN(histogram.sum)) {
+      annotations.quantileNaNResult(metric, at)
+      return NaN
+    }
     return upper
   }
   rank = forward ? rank - (count - bucket.count) : count - rank
@@ -144,19 +166,28 @@ export function nativeQuantile(q: number, histogram: FloatHistogram, metric: str
   }
   const fraction = rank / bucket.count
   if (histogram.usesCustomBuckets || (lower <= 0 && upper >= 0)) return lower + (upper - lower) * fraction
-  const logLower = log2(Math.abs(lower)), logUpper = log2(Math.abs(upper))
+  const logLower = log2(Math.abs(lower)),
+    logUpper = log2(Math.abs(upper))
   if (lower > 0) return exp2(logLower + (logUpper - logLower) * fraction)
   return -exp2(logUpper + (logLower - logUpper) * (1 - fraction))
 }
 
-export function nativeFraction(lower: number, upper: number, histogram: FloatHistogram, metric: string, annotations: Annotations, at: Position): number {
+export function nativeFraction(
+  lower: number,
+  upper: number,
+  histogram: FloatHistogram,
+  metric: string,
+  annotations: Annotations,
+  at: Position,
+): number {
   if (histogram.count === 0 || Number.isNaN(lower) || Number.isNaN(upper)) return NaN
   if (lower >= upper) return 0
   const buckets = histogram.buckets()
   const rankAt = (limit: number): number => {
     let rank = 0
     for (const bucket of buckets) {
-      let from = bucket.lower, to = bucket.upper
+      let from = bucket.lower,
+        to = bucket.upper
       let linear = histogram.usesCustomBuckets
       if (from <= 0 && to >= 0) {
         linear = true
@@ -165,9 +196,12 @@ export function nativeFraction(lower: number, upper: number, histogram: FloatHis
       }
       if (from >= limit) return rank
       if (from < limit && to > limit) {
-        if (linear) return rank + bucket.count * (limit - from) / (to - from)
-        const logFrom = log2(Math.abs(from)), logTo = log2(Math.abs(to)), logLimit = log2(Math.abs(limit))
-        const fraction = limit > 0 ? (logLimit - logFrom) / (logTo - logFrom) : 1 - (logLimit - logTo) / (logFrom - logTo)
+        if (linear) return rank + (bucket.count * (limit - from)) / (to - from)
+        const logFrom = log2(Math.abs(from)),
+          logTo = log2(Math.abs(to)),
+          logLimit = log2(Math.abs(limit))
+        const fraction =
+          limit > 0 ? (logLimit - logFrom) / (logTo - logFrom) : 1 - (logLimit - logTo) / (logFrom - logTo)
         return rank + bucket.count * fraction
       }
       rank += bucket.count

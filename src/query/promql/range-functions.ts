@@ -10,7 +10,9 @@ import type { Annotations } from './annotations.ts'
 import { KahanSum, MeanAccumulator } from './kahan.ts'
 import { quantileOf } from './quantile.ts'
 
-interface Position { from: number }
+interface Position {
+  from: number
+}
 
 /** The samples of one series, floats and histograms apart, stale markers removed; and the range that is looked at. */
 export class Window {
@@ -48,8 +50,12 @@ export class Window {
     this.annotations = annotations
   }
 
-  get size(): number { return this.floatTo - this.floatFrom }
-  get histogramSize(): number { return this.histogramTo - this.histogramFrom }
+  get size(): number {
+    return this.floatTo - this.floatFrom
+  }
+  get histogramSize(): number {
+    return this.histogramTo - this.histogramFrom
+  }
 
   give(value: number): true {
     this.value = value
@@ -80,7 +86,8 @@ export class Window {
 
   /** Says what is odd about histograms of the range that were combined. */
   noteCombined(result: FloatHistogram): void {
-    let reset = false, noReset = false
+    let reset = false,
+      noReset = false
     for (let i = this.histogramFrom; i < this.histogramTo; i++) {
       if (this.histograms[i]!.hint === resetHint.reset) reset = true
       else if (this.histograms[i]!.hint === resetHint.noReset) noReset = true
@@ -130,7 +137,13 @@ function extrapolated(window: Window, isCounter: boolean, isRate: boolean): bool
       if (result > 0 && firstValue >= 0) toZero = sampled * (firstValue / result)
     } else {
       const firstCount = window.histograms[window.histogramFrom]!.count
-      if (histogram.count > 0 && firstCount >= 0 && histogram.hint !== resetHint.unknown && extrapolatesHistogramsToZero) toZero = sampled * (firstCount / histogram.count)
+      if (
+        histogram.count > 0 &&
+        firstCount >= 0 &&
+        histogram.hint !== resetHint.unknown &&
+        extrapolatesHistogramsToZero
+      )
+        toZero = sampled * (firstCount / histogram.count)
     }
     if (toZero < toStart) toStart = toZero
   }
@@ -145,10 +158,22 @@ function extrapolated(window: Window, isCounter: boolean, isRate: boolean): bool
  * rate, increase and delta of a series that has floats only, at every step: `extrapolated` as one loop over columns. The
  * ranges end at firstEndMs, firstEndMs + intervalMs …; answers go to `values`, and 1 to `present`. Returns how many samples it looked at.
  */
-export function extrapolateFloats(window: Window, isCounter: boolean, isRate: boolean, firstEndMs: number, intervalMs: number, steps: number, values: Float64Array, present: Uint8Array): number {
+export function extrapolateFloats(
+  window: Window,
+  isCounter: boolean,
+  isRate: boolean,
+  firstEndMs: number,
+  intervalMs: number,
+  steps: number,
+  values: Float64Array,
+  present: Uint8Array,
+): number {
   const { floatTimes, floats, floatCount, drops, rangeMs } = window
   const rangeSeconds = rangeMs / 1000
-  let from = 0, to = 0, dropFrom = 0, examined = 0
+  let from = 0,
+    to = 0,
+    dropFrom = 0,
+    examined = 0
   for (let step = 0; step < steps; step++) {
     const endMs = firstEndMs + step * intervalMs
     const startMs = endMs - rangeMs
@@ -156,7 +181,8 @@ export function extrapolateFloats(window: Window, isCounter: boolean, isRate: bo
     while (from < to && floatTimes[from]! <= startMs) from++
     examined += to - from
     if (to - from < 2) continue
-    const first = floatTimes[from]!, last = floatTimes[to - 1]!
+    const first = floatTimes[from]!,
+      last = floatTimes[to - 1]!
     const firstValue = floats[from]!
     let result = floats[to - 1]! - firstValue
     if (isCounter) {
@@ -190,7 +216,8 @@ function histogramRate(window: Window, isCounter: boolean): FloatHistogram | und
   const { histogramFrom: from, histogramTo: to, histograms, annotations, metric, position } = window
   let previous = histograms[from]!
   const last = histograms[to - 1]!
-  if (isCounter && (previous.hint === resetHint.gauge || last.hint === resetHint.gauge)) annotations.notCounter(metric, position)
+  if (isCounter && (previous.hint === resetHint.gauge || last.hint === resetHint.gauge))
+    annotations.notCounter(metric, position)
   let custom = previous.usesCustomBuckets
   if (isCounter) {
     const second = histograms[from + 1]!
@@ -207,29 +234,42 @@ function histogramRate(window: Window, isCounter: boolean): FloatHistogram | und
       custom = second.usesCustomBuckets
     }
   }
-  if (last.usesCustomBuckets !== custom) { annotations.mixedSchemas(metric, position); return undefined }
+  if (last.usesCustomBuckets !== custom) {
+    annotations.mixedSchemas(metric, position)
+    return undefined
+  }
   let schema = Math.min(previous.schema, last.schema)
   for (let i = from + 1; i < to - 1 && isCounter; i++) {
     const current = histograms[i]!
     if (current.hint === resetHint.gauge) annotations.notCounter(metric, position)
     schema = Math.min(schema, current.schema)
-    if (current.usesCustomBuckets !== custom) { annotations.mixedSchemas(metric, position); return undefined }
+    if (current.usesCustomBuckets !== custom) {
+      annotations.mixedSchemas(metric, position)
+      return undefined
+    }
   }
   const result = last.copy()
   if (!custom) result.reduceTo(schema)
-  if (result.combine(previous, -1) !== undefined) { window.refuse(); return undefined }
+  if (result.combine(previous, -1) !== undefined) {
+    window.refuse()
+    return undefined
+  }
   if (result.reconciled) annotations.mismatchedBounds('subtraction', position)
   if (isCounter) {
     for (let i = from + 1; i < to; i++) {
       const current = histograms[i]!
       if (current.detectReset(previous)) {
         result.reconciled = false
-        if (result.combine(previous, 1) !== undefined) { window.refuse(); return undefined }
+        if (result.combine(previous, 1) !== undefined) {
+          window.refuse()
+          return undefined
+        }
         if (result.reconciled) annotations.mismatchedBounds('addition', position)
       }
       previous = current
     }
-  } else if (histograms[from]!.hint !== resetHint.gauge || last.hint !== resetHint.gauge) annotations.notGauge(metric, position)
+  } else if (histograms[from]!.hint !== resetHint.gauge || last.hint !== resetHint.gauge)
+    annotations.notGauge(metric, position)
   result.hint = resetHint.gauge
   return result.compact()
 }
@@ -237,7 +277,8 @@ function histogramRate(window: Window, isCounter: boolean): FloatHistogram | und
 /** rate, increase and delta of `anchored` and `smoothed` ranges: values exactly at the boundaries, no extrapolation. */
 function extended(window: Window, isCounter: boolean, isRate: boolean): boolean {
   const { floatTimes: times, floats, floatFrom, floatTo, rangeStartMs, rangeEndMs } = window
-  if (window.histogramSize > 0) throw new ExecutionError('smoothed and anchored modifiers do not work with native histograms')
+  if (window.histogramSize > 0)
+    throw new ExecutionError('smoothed and anchored modifiers do not work with native histograms')
   if (floatTo - floatFrom < 1) return false
   const smoothed = window.modifier === 'smoothed'
   let first = floatFrom
@@ -249,8 +290,14 @@ function extended(window: Window, isCounter: boolean, isRate: boolean): boolean 
     last = i
   }
   if (times[last]! <= rangeStartMs) return false
-  const left = smoothed && times[first]! < rangeStartMs ? interpolate(window, first, rangeStartMs, isCounter, true) : floats[first]!
-  const right = smoothed && last > floatFrom && times[last]! > rangeEndMs ? interpolate(window, last - 1, rangeEndMs, isCounter, false) : floats[last]!
+  const left =
+    smoothed && times[first]! < rangeStartMs
+      ? interpolate(window, first, rangeStartMs, isCounter, true)
+      : floats[first]!
+  const right =
+    smoothed && last > floatFrom && times[last]! > rangeEndMs
+      ? interpolate(window, last - 1, rangeEndMs, isCounter, false)
+      : floats[last]!
   let result = right - left
   if (isCounter) {
     if (times[first]! <= rangeStartMs) first++
@@ -266,8 +313,10 @@ function extended(window: Window, isCounter: boolean, isRate: boolean): boolean 
 }
 
 function interpolate(window: Window, i: number, atMs: number, isCounter: boolean, leftEdge: boolean): number {
-  let y1 = window.floats[i]!, y2 = window.floats[i + 1]!
-  const t1 = window.floatTimes[i]!, t2 = window.floatTimes[i + 1]!
+  let y1 = window.floats[i]!,
+    y2 = window.floats[i + 1]!
+  const t1 = window.floatTimes[i]!,
+    t2 = window.floatTimes[i + 1]!
   if (isCounter && y2 < y1) {
     if (leftEdge) y1 = 0
     else y2 += y1
@@ -278,8 +327,10 @@ function interpolate(window: Window, i: number, atMs: number, isCounter: boolean
 /** irate and idelta: from the last two samples. */
 function instantaneous(window: Window, isRate: boolean): boolean {
   const found: { atMs: number; value: number; histogram: FloatHistogram | undefined }[] = []
-  for (let i = Math.max(window.floatFrom, window.floatTo - 2); i < window.floatTo; i++) found.push({ atMs: window.floatTimes[i]!, value: window.floats[i]!, histogram: undefined })
-  for (let i = Math.max(window.histogramFrom, window.histogramTo - 2); i < window.histogramTo; i++) found.push({ atMs: window.histogramTimes[i]!, value: 0, histogram: window.histograms[i] })
+  for (let i = Math.max(window.floatFrom, window.floatTo - 2); i < window.floatTo; i++)
+    found.push({ atMs: window.floatTimes[i]!, value: window.floats[i]!, histogram: undefined })
+  for (let i = Math.max(window.histogramFrom, window.histogramTo - 2); i < window.histogramTo; i++)
+    found.push({ atMs: window.histogramTimes[i]!, value: 0, histogram: window.histograms[i] })
   if (found.length < 2) return false
   found.sort((a, b) => a.atMs - b.atMs)
   const [before, after] = found.slice(-2) as [(typeof found)[0], (typeof found)[0]]
@@ -346,7 +397,10 @@ function extreme(window: Window, better: (value: number, best: number) => boolea
   let best = floats[window.floatFrom]!
   let at = window.floatFrom
   for (let i = window.floatFrom; i < window.floatTo; i++) {
-    if (better(floats[i]!, best) || Number.isNaN(best)) { best = floats[i]!; at = i }
+    if (better(floats[i]!, best) || Number.isNaN(best)) {
+      best = floats[i]!
+      at = i
+    }
   }
   return window.give(wantTime ? window.floatTimes[at]! / 1000 : best)
 }
@@ -374,7 +428,8 @@ function edge(window: Window, last: boolean, wantTime: boolean): boolean {
   const h = last ? window.histogramTo - 1 : window.histogramFrom
   const floatMs = window.size > 0 ? window.floatTimes[f]! : undefined
   const histogramMs = window.histogramSize > 0 ? window.histogramTimes[h]! : undefined
-  const useFloat = histogramMs === undefined || (floatMs !== undefined && (last ? histogramMs < floatMs : histogramMs > floatMs))
+  const useFloat =
+    histogramMs === undefined || (floatMs !== undefined && (last ? histogramMs < floatMs : histogramMs > floatMs))
   if (wantTime) return window.give((useFloat ? floatMs! : histogramMs!) / 1000)
   return useFloat ? window.give(window.floats[f]!) : window.giveHistogram(window.histograms[h]!.copy())
 }
@@ -411,12 +466,20 @@ function medianDeviation(window: Window): boolean {
   window.noteIgnoredHistograms()
   const values = window.floats.slice(window.floatFrom, window.floatTo)
   const median = quantileOf(0.5, values)
-  return window.give(quantileOf(0.5, values.map(value => Math.abs(value - median))))
+  return window.give(
+    quantileOf(
+      0.5,
+      values.map(value => Math.abs(value - median)),
+    ),
+  )
 }
 
 function linearRegression(window: Window, interceptMs: number): { slope: number; intercept: number } {
   let n = 0
-  const x = new KahanSum(), y = new KahanSum(), xy = new KahanSum(), xx = new KahanSum()
+  const x = new KahanSum(),
+    y = new KahanSum(),
+    xy = new KahanSum(),
+    xx = new KahanSum()
   const first = window.floats[window.floatFrom]!
   let constant = true
   for (let i = window.floatFrom; i < window.floatTo; i++) {
@@ -430,9 +493,12 @@ function linearRegression(window: Window, interceptMs: number): { slope: number;
     xx.add(at * at)
   }
   if (constant) return Math.abs(first) === Infinity ? { slope: NaN, intercept: NaN } : { slope: 0, intercept: first }
-  const sumX = x.sum + x.compensation, sumY = y.sum + y.compensation, sumXY = xy.sum + xy.compensation, sumXX = xx.sum + xx.compensation
-  const slope = (sumXY - sumX * sumY / n) / (sumXX - sumX * sumX / n)
-  return { slope, intercept: sumY / n - slope * sumX / n }
+  const sumX = x.sum + x.compensation,
+    sumY = y.sum + y.compensation,
+    sumXY = xy.sum + xy.compensation,
+    sumXX = xx.sum + xx.compensation
+  const slope = (sumXY - (sumX * sumY) / n) / (sumXX - (sumX * sumX) / n)
+  return { slope, intercept: sumY / n - (slope * sumX) / n }
 }
 
 function regression(window: Window, finish: (window: Window) => number): boolean {
@@ -446,8 +512,10 @@ function regression(window: Window, finish: (window: Window) => number): boolean
 
 function exponentialSmoothing(window: Window): boolean {
   const [smoothing, trend] = window.scalars as [number, number]
-  if (smoothing <= 0 || smoothing >= 1) throw new ExecutionError(`invalid smoothing factor. Expected: 0 < sf < 1, got: ${smoothing.toFixed(6)}`)
-  if (trend <= 0 || trend >= 1) throw new ExecutionError(`invalid trend factor. Expected: 0 < tf < 1, got: ${trend.toFixed(6)}`)
+  if (smoothing <= 0 || smoothing >= 1)
+    throw new ExecutionError(`invalid smoothing factor. Expected: 0 < sf < 1, got: ${smoothing.toFixed(6)}`)
+  if (trend <= 0 || trend >= 1)
+    throw new ExecutionError(`invalid trend factor. Expected: 0 < tf < 1, got: ${trend.toFixed(6)}`)
   return regression(window, () => {
     const { floats, floatFrom, floatTo } = window
     let s0 = 0
@@ -464,20 +532,28 @@ function exponentialSmoothing(window: Window): boolean {
 }
 
 /** Counts the places where `differs` from one sample to the next; a float next to a histogram always does. */
-function transitions(window: Window, floatsDiffer: (before: number, after: number) => boolean, histogramsDiffer: (before: FloatHistogram, after: FloatHistogram) => boolean): boolean {
+function transitions(
+  window: Window,
+  floatsDiffer: (before: number, after: number) => boolean,
+  histogramsDiffer: (before: FloatHistogram, after: FloatHistogram) => boolean,
+): boolean {
   let count = 0
-  let f = window.floatFrom, h = window.histogramFrom
-  if (window.modifier === 'anchored') while (f + 1 < window.floatTo && window.floatTimes[f + 1]! <= window.rangeStartMs) f++
+  let f = window.floatFrom,
+    h = window.histogramFrom
+  if (window.modifier === 'anchored')
+    while (f + 1 < window.floatTo && window.floatTimes[f + 1]! <= window.rangeStartMs) f++
   let previousFloat = 0
   let previousHistogram: FloatHistogram | undefined
   let started = false
   while (f < window.floatTo || h < window.histogramTo) {
-    const takeFloat = h >= window.histogramTo || (f < window.floatTo && window.floatTimes[f]! < window.histogramTimes[h]!)
+    const takeFloat =
+      h >= window.histogramTo || (f < window.floatTo && window.floatTimes[f]! < window.histogramTimes[h]!)
     const currentHistogram = takeFloat ? undefined : window.histograms[h++]!
     const currentFloat = takeFloat ? window.floats[f++]! : 0
     if (started) {
-      if (previousHistogram === undefined && currentHistogram === undefined) { if (floatsDiffer(previousFloat, currentFloat)) count++ }
-      else if (previousHistogram === undefined || currentHistogram === undefined) count++
+      if (previousHistogram === undefined && currentHistogram === undefined) {
+        if (floatsDiffer(previousFloat, currentFloat)) count++
+      } else if (previousHistogram === undefined || currentHistogram === undefined) count++
       else if (histogramsDiffer(previousHistogram, currentHistogram)) count++
     }
     started = true
@@ -511,15 +587,28 @@ export const rangeFunctions = {
   present_over_time: w => w.give(1),
   absent_over_time: w => w.give(1),
   deriv: w => regression(w, () => linearRegression(w, w.floatTimes[w.floatFrom]!).slope),
-  predict_linear: w => regression(w, () => {
-    const { slope, intercept } = linearRegression(w, w.stepMs)
-    return slope * w.scalars[0]! + intercept
-  }),
+  predict_linear: w =>
+    regression(w, () => {
+      const { slope, intercept } = linearRegression(w, w.stepMs)
+      return slope * w.scalars[0]! + intercept
+    }),
   double_exponential_smoothing: exponentialSmoothing,
-  changes: w => transitions(w, (a, b) => b !== a && !(Number.isNaN(a) && Number.isNaN(b)), (a, b) => !b.equals(a)),
-  resets: w => transitions(w, (a, b) => b < a, (a, b) => b.detectReset(a)),
+  changes: w =>
+    transitions(
+      w,
+      (a, b) => b !== a && !(Number.isNaN(a) && Number.isNaN(b)),
+      (a, b) => !b.equals(a),
+    ),
+  resets: w =>
+    transitions(
+      w,
+      (a, b) => b < a,
+      (a, b) => b.detectReset(a),
+    ),
 } as const satisfies Partial<Record<FunctionName, RangeFunction>>
 
 export type RangeFunctionName = keyof typeof rangeFunctions
 
-export function isRangeFunction(name: FunctionName): name is RangeFunctionName { return Object.hasOwn(rangeFunctions, name) }
+export function isRangeFunction(name: FunctionName): name is RangeFunctionName {
+  return Object.hasOwn(rangeFunctions, name)
+}

@@ -5,7 +5,11 @@ import type { FloatHistogram } from '#model/histogram.ts'
 import { Labels } from '#model/labels.ts'
 
 /** The instants at which a query is evaluated. One step for an instant query. */
-export interface Grid { startMs: number; intervalMs: number; steps: number }
+export interface Grid {
+  startMs: number
+  intervalMs: number
+  steps: number
+}
 
 export const absent = 0
 export const isFloat = 1
@@ -45,7 +49,9 @@ export class Row {
     if (from.present[step] === isHistogram) this.setHistogram(step, from.histograms![step]!)
   }
 
-  get isEmpty(): boolean { return !this.present.includes(isFloat) && !this.present.includes(isHistogram) }
+  get isEmpty(): boolean {
+    return !this.present.includes(isFloat) && !this.present.includes(isHistogram)
+  }
 }
 
 const rowsAtOnce = 64
@@ -58,13 +64,19 @@ export class RowRoom {
   #numbersAt = 0
 
   present(steps: number): Uint8Array {
-    if (this.#presenceAt + steps > this.#presence.length) { this.#presence = new Uint8Array(steps * rowsAtOnce); this.#presenceAt = 0 }
+    if (this.#presenceAt + steps > this.#presence.length) {
+      this.#presence = new Uint8Array(steps * rowsAtOnce)
+      this.#presenceAt = 0
+    }
     this.#presenceAt += steps
     return this.#presence.subarray(this.#presenceAt - steps, this.#presenceAt)
   }
 
   values(steps: number): Float64Array {
-    if (this.#numbersAt + steps > this.#numbers.length) { this.#numbers = new Float64Array(steps * rowsAtOnce); this.#numbersAt = 0 }
+    if (this.#numbersAt + steps > this.#numbers.length) {
+      this.#numbers = new Float64Array(steps * rowsAtOnce)
+      this.#numbersAt = 0
+    }
     this.#numbersAt += steps
     return this.#numbers.subarray(this.#numbersAt - steps, this.#numbersAt)
   }
@@ -78,7 +90,9 @@ export type Value =
 const metadataLabels: ReadonlySet<string> = new Set([metricName, typeLabel, unitLabel])
 
 /** Without the labels that describe the metric rather than the series: name, type, unit. */
-export function withoutMetadata(labels: Labels): Labels { return labels.drop(metadataLabels) }
+export function withoutMetadata(labels: Labels): Labels {
+  return labels.drop(metadataLabels)
+}
 
 export const sameLabelsetMessage = 'vector cannot contain metrics with the same labelset'
 
@@ -95,14 +109,17 @@ export class RowMerger {
   row(labels: Labels, dropName: boolean): Row {
     const key = dropName ? `${labels.key}\ud801` : labels.key
     let row = this.#byKey.get(key)
-    if (row === undefined) this.#byKey.set(key, row = new Row(labels, dropName, this.#steps))
+    if (row === undefined) this.#byKey.set(key, (row = new Row(labels, dropName, this.#steps)))
     return row
   }
 
   add(row: Row): void {
     const key = row.dropName ? `${row.labels.key}\ud801` : row.labels.key
     const known = this.#byKey.get(key)
-    if (known === undefined) { this.#byKey.set(key, row); return }
+    if (known === undefined) {
+      this.#byKey.set(key, row)
+      return
+    }
     for (let step = 0; step < this.#steps; step++) {
       if (row.present[step] === absent) continue
       if (known.present[step] !== absent) throw new ExecutionError(sameLabelsetMessage)
@@ -110,14 +127,19 @@ export class RowMerger {
     }
   }
 
-  get rows(): Row[] { return [...this.#byKey.values()] }
+  get rows(): Row[] {
+    return [...this.#byKey.values()]
+  }
 }
 
 /** Removes the names that were to go, at the end of a query; rows that become alike are laid over each other. */
 export function finishNames(rows: Row[], steps: number): Row[] {
   const merger = new RowMerger(steps)
   for (const row of rows) {
-    if (row.dropName) { row.labels = withoutMetadata(row.labels); row.dropName = false }
+    if (row.dropName) {
+      row.labels = withoutMetadata(row.labels)
+      row.dropName = false
+    }
     merger.add(row)
   }
   return merger.rows

@@ -7,18 +7,43 @@ import { attributePaths, type TraceRows } from '#traces/select.ts'
 import { compileCondition, valuesReader, type SpanTest } from './evaluate.ts'
 import { valueType, type SpanTable, type Value } from './span-table.ts'
 
-const comparedIntrinsics: readonly Intrinsic[] = ['name', 'status', 'statusMessage', 'kind', 'rootName', 'rootServiceName', 'event:name', 'instrumentation:name', 'instrumentation:version']
-const keyPaths = { resource: 'rs.Resource', span: 'rs.ss.Spans', event: 'rs.ss.Spans.Events', link: 'rs.ss.Spans.Links', instrumentation: 'rs.ss.Scope' } as const
+const comparedIntrinsics: readonly Intrinsic[] = [
+  'name',
+  'status',
+  'statusMessage',
+  'kind',
+  'rootName',
+  'rootServiceName',
+  'event:name',
+  'instrumentation:name',
+  'instrumentation:version',
+]
+const keyPaths = {
+  resource: 'rs.Resource',
+  span: 'rs.ss.Spans',
+  event: 'rs.ss.Spans.Events',
+  link: 'rs.ss.Spans.Links',
+  instrumentation: 'rs.ss.Scope',
+} as const
 
-interface ValueCounts { value: Value; counts: Float64Array; total: number }
-interface AttributeCounts { values: Map<string, ValueCounts>; totals: Float64Array }
+interface ValueCounts {
+  value: Value
+  counts: Float64Array
+  total: number
+}
+interface AttributeCounts {
+  values: Map<string, ValueCounts>
+  totals: Float64Array
+}
 type Side = 'baseline' | 'selection'
 
 /** Every attribute that the rows have, and the intrinsics that are compared. */
 export async function comparedFields(rows: TraceRows): Promise<Field[]> {
   const fields: Field[] = comparedIntrinsics.map(name => ({ kind: 'intrinsic', name, text: name }))
   const own = [['resource', 'service.name'] as const, ...rows.dedicated.map(d => [d.scope, d.name] as const)]
-  const paths = own.flatMap(([scope, name]) => attributePaths(rows.dedicated, scope, name).map(p => ({ scope, name, path: p.path })))
+  const paths = own.flatMap(([scope, name]) =>
+    attributePaths(rows.dedicated, scope, name).map(p => ({ scope, name, path: p.path })),
+  )
   const columns = await rows.columns([...Object.values(keyPaths).map(p => `${p}.Attrs.Key`), ...paths.map(p => p.path)])
   const seen = new Set<string>()
   const add = (scope: keyof typeof keyPaths, name: string): void => {
@@ -27,7 +52,8 @@ export async function comparedFields(rows: TraceRows): Promise<Field[]> {
     seen.add(text)
     fields.push({ kind: 'attribute', scope, name, text })
   }
-  for (const [scope, path] of Object.entries(keyPaths) as [keyof typeof keyPaths, string][]) for (const name of keysIn(columns.get(`${path}.Attrs.Key`))) add(scope, name)
+  for (const [scope, path] of Object.entries(keyPaths) as [keyof typeof keyPaths, string][])
+    for (const name of keysIn(columns.get(`${path}.Attrs.Key`))) add(scope, name)
   for (const { scope, name, path } of paths) if ((columns.get(path)?.valueCount ?? 0) > 0) add(scope, name)
   return fields
 }
@@ -38,7 +64,10 @@ function keysIn(data: ColumnData | undefined): Iterable<string> {
   return new Set(Array.from({ length: data.valueCount }, (_, k) => textAt(data, k)))
 }
 
-export interface CompareSeries { labels: { key: string; value: Value | undefined }[]; values: Float64Array }
+export interface CompareSeries {
+  labels: { key: string; value: Value | undefined }[]
+  values: Float64Array
+}
 
 export class Comparison {
   readonly #fn: MetricsFunction
@@ -55,19 +84,23 @@ export class Comparison {
     const { selection, startNs: fromNs, endNs: toNs } = this.#fn
     const selects: SpanTest = selection === undefined ? () => true : compileCondition(selection, table)
     const readers = fields.map(field => ({ text: field.text, read: valuesReader(table, field) }))
-    const first = (from: Int32Array | undefined, i: number): number => (from !== undefined && from[i]! < from[i + 1]! ? from[i]! : -1)
+    const first = (from: Int32Array | undefined, i: number): number =>
+      from !== undefined && from[i]! < from[i + 1]! ? from[i]! : -1
     return (i, interval, startNs) => {
       const isInTime = toNs === 0 || (Number(startNs) >= fromNs && Number(startNs) < toNs)
       const side = this.#sides[isInTime && selects(i, -1, -1) ? 'selection' : 'baseline']
-      const e = first(table.eventFrom, i), l = first(table.linkFrom, i)
+      const e = first(table.eventFrom, i),
+        l = first(table.linkFrom, i)
       for (const { text, read } of readers) {
         const value = read(i, e, l)[0]
         if (value === undefined || value.type === valueType.none) continue
         let attribute = side.get(text)
-        if (attribute === undefined) side.set(text, attribute = { values: new Map(), totals: new Float64Array(this.#intervals) })
+        if (attribute === undefined)
+          side.set(text, (attribute = { values: new Map(), totals: new Float64Array(this.#intervals) }))
         const key = `${value.type} ${value.type === valueType.string ? value.text : value.num}`
         let counted = attribute.values.get(key)
-        if (counted === undefined) attribute.values.set(key, counted = { value, counts: new Float64Array(this.#intervals), total: 0 })
+        if (counted === undefined)
+          attribute.values.set(key, (counted = { value, counts: new Float64Array(this.#intervals), total: 0 }))
         counted.counts[interval]!++
         counted.total++
         attribute.totals[interval]!++
@@ -76,13 +109,25 @@ export class Comparison {
   }
 
   series(): CompareSeries[] {
-    const meta = (text: string): { key: string; value: Value } => ({ key: '__meta_type', value: { type: valueType.string, num: 0, text } })
+    const meta = (text: string): { key: string; value: Value } => ({
+      key: '__meta_type',
+      value: { type: valueType.string, num: 0, text },
+    })
     const out: CompareSeries[] = []
     for (const side of ['baseline', 'selection'] as const) {
       for (const [text, { values, totals }] of this.#sides[side]) {
         const sorted = [...values.values()].sort((a, b) => b.total - a.total)
-        for (const { value, counts } of sorted.slice(0, this.#fn.topN)) out.push({ labels: [meta(side), { key: text, value }], values: counts })
-        if (sorted.length > this.#fn.topN) out.push({ labels: [meta(side), { key: '__meta_error', value: { type: valueType.string, num: 0, text: '__too_many_values__' } }, { key: text, value: undefined }], values: new Float64Array(this.#intervals) })
+        for (const { value, counts } of sorted.slice(0, this.#fn.topN))
+          out.push({ labels: [meta(side), { key: text, value }], values: counts })
+        if (sorted.length > this.#fn.topN)
+          out.push({
+            labels: [
+              meta(side),
+              { key: '__meta_error', value: { type: valueType.string, num: 0, text: '__too_many_values__' } },
+              { key: text, value: undefined },
+            ],
+            values: new Float64Array(this.#intervals),
+          })
         out.push({ labels: [meta(`${side}_total`), { key: text, value: undefined }], values: totals })
       }
     }

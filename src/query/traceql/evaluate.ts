@@ -10,10 +10,18 @@ type Evaluated = (i: number, e: number, l: number) => Value | undefined
 export function fieldsOf(expr: FieldExpr | undefined, into: Field[] = []): Field[] {
   if (expr === undefined) return into
   switch (expr.kind) {
-    case 'literal': break
-    case 'field': into.push(expr.field); break
-    case 'not': case 'negate': fieldsOf(expr.inner, into); break
-    default: fieldsOf(expr.left, into); fieldsOf(expr.right, into)
+    case 'literal':
+      break
+    case 'field':
+      into.push(expr.field)
+      break
+    case 'not':
+    case 'negate':
+      fieldsOf(expr.inner, into)
+      break
+    default:
+      fieldsOf(expr.left, into)
+      fieldsOf(expr.right, into)
   }
   return into
 }
@@ -26,10 +34,15 @@ function levelOf(field: Field): 'event' | 'link' | undefined {
 const isOfLevel = (expr: FieldExpr, level: 'event' | 'link'): boolean => fieldsOf(expr).some(f => levelOf(f) === level)
 function hasNot(expr: FieldExpr): boolean {
   switch (expr.kind) {
-    case 'not': return true
-    case 'literal': case 'field': return false
-    case 'negate': return hasNot(expr.inner)
-    default: return hasNot(expr.left) || hasNot(expr.right)
+    case 'not':
+      return true
+    case 'literal':
+    case 'field':
+      return false
+    case 'negate':
+      return hasNot(expr.inner)
+    default:
+      return hasNot(expr.left) || hasNot(expr.right)
   }
 }
 
@@ -47,25 +60,43 @@ export function compileCondition(expr: FieldExpr | undefined, table: SpanTable):
 }
 
 function collectLeaves(expr: FieldExpr, into: FieldExpr[]): void {
-  if (expr.kind === 'logic') { collectLeaves(expr.left, into); collectLeaves(expr.right, into) } else if (expr.kind === 'not') collectLeaves(expr.inner, into)
+  if (expr.kind === 'logic') {
+    collectLeaves(expr.left, into)
+    collectLeaves(expr.right, into)
+  } else if (expr.kind === 'not') collectLeaves(expr.inner, into)
   else if (expr.kind === 'compare' && (expr.left.kind === 'literal' || expr.right.kind === 'literal')) into.push(expr)
-  else for (const field of fieldsOf(expr)) into.push({ kind: 'compare', op: '!=', left: { kind: 'field', field }, right: { kind: 'literal', literal: { type: 'nil' } } })
+  else
+    for (const field of fieldsOf(expr))
+      into.push({
+        kind: 'compare',
+        op: '!=',
+        left: { kind: 'field', field },
+        right: { kind: 'literal', literal: { type: 'nil' } },
+      })
 }
 
 export function ownerOf(table: SpanTable, level: Level): (i: number, e: number, l: number) => number {
   switch (level) {
-    case 'trace': return i => table.traceOf[i]!
-    case 'resource': return i => table.resourceOf[i]!
-    case 'scope': return i => table.scopeOf[i]!
-    case 'event': return (_i, e) => e
-    case 'link': return (_i, _e, l) => l
-    default: return i => i
+    case 'trace':
+      return i => table.traceOf[i]!
+    case 'resource':
+      return i => table.resourceOf[i]!
+    case 'scope':
+      return i => table.scopeOf[i]!
+    case 'event':
+      return (_i, e) => e
+    case 'link':
+      return (_i, _e, l) => l
+    default:
+      return i => i
   }
 }
 
 /** The columns in which a field is looked for, in order. */
 export function columnsOf(table: SpanTable, field: Field): FieldColumn[] {
-  return field.kind === 'attribute' && field.scope === 'any' ? [table.column(field, 'span'), table.column(field, 'resource')] : [table.column(field)]
+  return field.kind === 'attribute' && field.scope === 'any'
+    ? [table.column(field, 'span'), table.column(field, 'resource')]
+    : [table.column(field)]
 }
 
 /** Every value of a field of a span: the first column that has some. */
@@ -91,7 +122,9 @@ export class FieldCursor {
   num = 0
   text = ''
 
-  constructor(table: SpanTable, field: Field) { this.#places = columnsOf(table, field).map(column => ({ column, owner: ownerOf(table, column.level) })) }
+  constructor(table: SpanTable, field: Field) {
+    this.#places = columnsOf(table, field).map(column => ({ column, owner: ownerOf(table, column.level) }))
+  }
 
   /** False where there is none. */
   read(i: number, e: number, l: number): boolean {
@@ -118,13 +151,20 @@ export class FieldCursor {
     return false
   }
 
-  get value(): Value | undefined { return this.type === valueType.none ? undefined : { type: this.type, num: this.num, text: this.text } }
+  get value(): Value | undefined {
+    return this.type === valueType.none ? undefined : { type: this.type, num: this.num, text: this.text }
+  }
 }
 
 /** What an expression comes to for a span; of an event or link the first one's. */
 export function compileValue(expr: FieldExpr, table: SpanTable): (i: number) => Value | undefined {
   const value = new Compiler(table).value(expr)
-  return i => value(i, table.eventFrom !== undefined && table.eventFrom[i]! < table.eventFrom[i + 1]! ? table.eventFrom[i]! : -1, table.linkFrom !== undefined && table.linkFrom[i]! < table.linkFrom[i + 1]! ? table.linkFrom[i]! : -1)
+  return i =>
+    value(
+      i,
+      table.eventFrom !== undefined && table.eventFrom[i]! < table.eventFrom[i + 1]! ? table.eventFrom[i]! : -1,
+      table.linkFrom !== undefined && table.linkFrom[i]! < table.linkFrom[i + 1]! ? table.linkFrom[i]! : -1,
+    )
 }
 
 class Compiler {
@@ -136,16 +176,24 @@ class Compiler {
 
   /** A condition that looks for an event or a link that fits it, where it mentions them. */
   whole(expr: FieldExpr): SpanTest {
-    if (expr.kind === 'logic' && expr.op === '||') { const left = this.whole(expr.left), right = this.whole(expr.right); return (i, e, l) => left(i, e, l) || right(i, e, l) }
+    if (expr.kind === 'logic' && expr.op === '||') {
+      const left = this.whole(expr.left),
+        right = this.whole(expr.right)
+      return (i, e, l) => left(i, e, l) || right(i, e, l)
+    }
     if (expr.kind === 'logic') {
       const terms: FieldExpr[] = []
       flatten(expr, terms)
       // Conditions on events hold in one event, those on links in one link.
       const tests: SpanTest[] = []
-      for (const term of terms.filter(t => !isOfLevel(t, 'event') && !isOfLevel(t, 'link'))) tests.push(this.whole(term))
+      for (const term of terms.filter(t => !isOfLevel(t, 'event') && !isOfLevel(t, 'link')))
+        tests.push(this.whole(term))
       for (const level of ['event', 'link'] as const) {
         const own = terms.filter(t => isOfLevel(t, level) && (level === 'event' || !isOfLevel(t, 'event')))
-        if (own.length > 0) { const each = own.map(t => this.test(t)); tests.push(this.#exists(own, (i, e, l) => each.every(t => t(i, e, l)))) }
+        if (own.length > 0) {
+          const each = own.map(t => this.test(t))
+          tests.push(this.#exists(own, (i, e, l) => each.every(t => t(i, e, l))))
+        }
       }
       return (i, e, l) => tests.every(t => t(i, e, l))
     }
@@ -155,36 +203,74 @@ class Compiler {
   #exists(exprs: readonly FieldExpr[], test: SpanTest): SpanTest {
     const { eventFrom, linkFrom } = this.#table
     let found = test
-    if (exprs.some(x => isOfLevel(x, 'link')) && linkFrom !== undefined) { const inner = found; found = (i, e) => { for (let l = linkFrom[i]!; l < linkFrom[i + 1]!; l++) if (inner(i, e, l)) return true; return false } }
-    if (exprs.some(x => isOfLevel(x, 'event')) && eventFrom !== undefined) { const inner = found; found = (i, _e, l) => { for (let e = eventFrom[i]!; e < eventFrom[i + 1]!; e++) if (inner(i, e, l)) return true; return false } }
+    if (exprs.some(x => isOfLevel(x, 'link')) && linkFrom !== undefined) {
+      const inner = found
+      found = (i, e) => {
+        for (let l = linkFrom[i]!; l < linkFrom[i + 1]!; l++) if (inner(i, e, l)) return true
+        return false
+      }
+    }
+    if (exprs.some(x => isOfLevel(x, 'event')) && eventFrom !== undefined) {
+      const inner = found
+      found = (i, _e, l) => {
+        for (let e = eventFrom[i]!; e < eventFrom[i + 1]!; e++) if (inner(i, e, l)) return true
+        return false
+      }
+    }
     return found
   }
 
   /** A condition within the event and link that are given. */
   test(expr: FieldExpr): SpanTest {
     switch (expr.kind) {
-      case 'logic': { const left = this.test(expr.left), right = this.test(expr.right); return expr.op === '&&' ? (i, e, l) => left(i, e, l) && right(i, e, l) : (i, e, l) => left(i, e, l) || right(i, e, l) }
-      case 'not': { const inner = this.test(expr.inner); return (i, e, l) => !inner(i, e, l) }
-      case 'literal': { const holds = expr.literal.type === 'bool' && expr.literal.value; return () => holds }
-      case 'field': { const values = valuesReader(this.#table, expr.field); return (i, e, l) => values(i, e, l).some(v => v.type === valueType.bool && v.num === 1) }
-      case 'compare': return this.#comparison(expr)
-      default: return () => false
+      case 'logic': {
+        const left = this.test(expr.left),
+          right = this.test(expr.right)
+        return expr.op === '&&'
+          ? (i, e, l) => left(i, e, l) && right(i, e, l)
+          : (i, e, l) => left(i, e, l) || right(i, e, l)
+      }
+      case 'not': {
+        const inner = this.test(expr.inner)
+        return (i, e, l) => !inner(i, e, l)
+      }
+      case 'literal': {
+        const holds = expr.literal.type === 'bool' && expr.literal.value
+        return () => holds
+      }
+      case 'field': {
+        const values = valuesReader(this.#table, expr.field)
+        return (i, e, l) => values(i, e, l).some(v => v.type === valueType.bool && v.num === 1)
+      }
+      case 'compare':
+        return this.#comparison(expr)
+      default:
+        return () => false
     }
   }
 
   #comparison(expr: FieldExpr & { kind: 'compare' }): SpanTest {
     const { left, right, op } = expr
-    if (right.kind === 'literal' && right.literal.type === 'nil' && left.kind === 'field') return this.#nilTest(left.field, op)
-    if (left.kind === 'literal' && left.literal.type === 'nil' && right.kind === 'field') return this.#nilTest(right.field, op)
+    if (right.kind === 'literal' && right.literal.type === 'nil' && left.kind === 'field')
+      return this.#nilTest(left.field, op)
+    if (left.kind === 'literal' && left.literal.type === 'nil' && right.kind === 'field')
+      return this.#nilTest(right.field, op)
     if (left.kind === 'field' && right.kind === 'literal') return this.#literalTest(left.field, op, right.literal)
-    if (left.kind === 'literal' && right.kind === 'field' && op !== '=~' && op !== '!~') return this.#literalTest(right.field, turned(op), left.literal)
+    if (left.kind === 'literal' && right.kind === 'field' && op !== '=~' && op !== '!~')
+      return this.#literalTest(right.field, turned(op), left.literal)
     if (op === '=~' || op === '!~') {
-      const value = this.value(left), fits = textFits(op, right.kind === 'literal' && right.literal.type === 'string' ? right.literal.value : '')
-      return (i, e, l) => { const v = value(i, e, l); return v !== undefined && v.type === valueType.string && fits(v.text) }
+      const value = this.value(left),
+        fits = textFits(op, right.kind === 'literal' && right.literal.type === 'string' ? right.literal.value : '')
+      return (i, e, l) => {
+        const v = value(i, e, l)
+        return v !== undefined && v.type === valueType.string && fits(v.text)
+      }
     }
-    const a = this.value(left), b = this.value(right)
+    const a = this.value(left),
+      b = this.value(right)
     return (i, e, l) => {
-      const x = a(i, e, l), y = b(i, e, l)
+      const x = a(i, e, l),
+        y = b(i, e, l)
       return x !== undefined && y !== undefined && compareLoose(op, x, y)
     }
   }
@@ -207,7 +293,10 @@ class Compiler {
         const at = owner(i, e, l)
         if (at < 0) continue
         const list = column.lists?.get(at)
-        if (list !== undefined) { if (list.length > 0) return list.some(v => fits(v.type, v.num, v.text)); continue }
+        if (list !== undefined) {
+          if (list.length > 0) return list.some(v => fits(v.type, v.num, v.text))
+          continue
+        }
         const type = column.type[at]!
         if (type !== valueType.none) return fits(type, column.num[at]!, column.text[at]!)
       }
@@ -217,63 +306,118 @@ class Compiler {
 
   value(expr: FieldExpr): Evaluated {
     switch (expr.kind) {
-      case 'literal': { const value = literalValue(expr.literal); return () => value }
-      case 'field': { const values = valuesReader(this.#table, expr.field); return (i, e, l) => { const list = values(i, e, l); return list.length === 1 ? list[0] : undefined } }
-      case 'negate': { const inner = this.value(expr.inner); return (i, e, l) => { const v = inner(i, e, l); return v === undefined || v.type === valueType.string ? undefined : { ...v, num: -v.num } } }
-      case 'arithmetic': {
-        const left = this.value(expr.left), right = this.value(expr.right)
+      case 'literal': {
+        const value = literalValue(expr.literal)
+        return () => value
+      }
+      case 'field': {
+        const values = valuesReader(this.#table, expr.field)
         return (i, e, l) => {
-          const a = left(i, e, l), b = right(i, e, l)
-          return a === undefined || b === undefined || !isNumber(a) || !isNumber(b) ? undefined : arithmetic(expr.op, a, b)
+          const list = values(i, e, l)
+          return list.length === 1 ? list[0] : undefined
         }
       }
-      default: { const test = this.test(expr); return (i, e, l) => ({ type: valueType.bool, num: test(i, e, l) ? 1 : 0, text: '' }) }
+      case 'negate': {
+        const inner = this.value(expr.inner)
+        return (i, e, l) => {
+          const v = inner(i, e, l)
+          return v === undefined || v.type === valueType.string ? undefined : { ...v, num: -v.num }
+        }
+      }
+      case 'arithmetic': {
+        const left = this.value(expr.left),
+          right = this.value(expr.right)
+        return (i, e, l) => {
+          const a = left(i, e, l),
+            b = right(i, e, l)
+          return a === undefined || b === undefined || !isNumber(a) || !isNumber(b)
+            ? undefined
+            : arithmetic(expr.op, a, b)
+        }
+      }
+      default: {
+        const test = this.test(expr)
+        return (i, e, l) => ({ type: valueType.bool, num: test(i, e, l) ? 1 : 0, text: '' })
+      }
     }
   }
 }
 
-const isNumber = (v: Value): boolean => v.type === valueType.int || v.type === valueType.float || v.type === valueType.duration
+const isNumber = (v: Value): boolean =>
+  v.type === valueType.int || v.type === valueType.float || v.type === valueType.duration
 
 function arithmetic(op: string, a: Value, b: Value): Value | undefined {
   const isInt = a.type === valueType.int && b.type === valueType.int
-  const type = isInt ? valueType.int : a.type === valueType.duration || b.type === valueType.duration ? valueType.duration : valueType.float
+  const type = isInt
+    ? valueType.int
+    : a.type === valueType.duration || b.type === valueType.duration
+      ? valueType.duration
+      : valueType.float
   let num: number
   switch (op) {
-    case '+': num = a.num + b.num; break
-    case '-': num = a.num - b.num; break
-    case '*': num = a.num * b.num; break
-    case '/': if (isInt && b.num === 0) return undefined; num = isInt ? Math.trunc(a.num / b.num) : a.num / b.num; break
-    case '%': if (isInt && b.num === 0) return undefined; num = a.num % b.num; break
+    case '+':
+      num = a.num + b.num
+      break
+    case '-':
+      num = a.num - b.num
+      break
+    case '*':
+      num = a.num * b.num
+      break
+    case '/':
+      if (isInt && b.num === 0) return undefined
+      num = isInt ? Math.trunc(a.num / b.num) : a.num / b.num
+      break
+    case '%':
+      if (isInt && b.num === 0) return undefined
+      num = a.num % b.num
+      break
     // Of whole numbers the reference takes the second to the power of the first.
-    default: num = isInt ? b.num ** a.num : a.num ** b.num
+    default:
+      num = isInt ? b.num ** a.num : a.num ** b.num
   }
   return { type, num, text: '' }
 }
 
 function literalValue(literal: Literal): Value | undefined {
   switch (literal.type) {
-    case 'string': return { type: valueType.string, num: 0, text: literal.value }
-    case 'bool': return { type: valueType.bool, num: literal.value ? 1 : 0, text: '' }
-    case 'nil': return undefined
-    default: return { type: valueType[literal.type], num: literal.value, text: '' }
+    case 'string':
+      return { type: valueType.string, num: 0, text: literal.value }
+    case 'bool':
+      return { type: valueType.bool, num: literal.value ? 1 : 0, text: '' }
+    case 'nil':
+      return undefined
+    default:
+      return { type: valueType[literal.type], num: literal.value, text: '' }
   }
 }
 
-function turned(op: CompareOp): CompareOp { return op === '<' ? '>' : op === '<=' ? '>=' : op === '>' ? '<' : op === '>=' ? '<=' : op }
+function turned(op: CompareOp): CompareOp {
+  return op === '<' ? '>' : op === '<=' ? '>=' : op === '>' ? '<' : op === '>=' ? '<=' : op
+}
 
 function ordered(op: CompareOp, order: number): boolean {
   switch (op) {
-    case '=': return order === 0
-    case '!=': return order !== 0
-    case '<': return order < 0
-    case '<=': return order <= 0
-    case '>': return order > 0
-    default: return order >= 0
+    case '=':
+      return order === 0
+    case '!=':
+      return order !== 0
+    case '<':
+      return order < 0
+    case '<=':
+      return order <= 0
+    case '>':
+      return order > 0
+    default:
+      return order >= 0
   }
 }
 
 function compareLoose(op: CompareOp, a: Value, b: Value): boolean {
-  if (isNumber(a) && isNumber(b)) return Number.isNaN(a.num) || Number.isNaN(b.num) ? op === '!=' : ordered(op, a.num < b.num ? -1 : a.num > b.num ? 1 : 0)
+  if (isNumber(a) && isNumber(b))
+    return Number.isNaN(a.num) || Number.isNaN(b.num)
+      ? op === '!='
+      : ordered(op, a.num < b.num ? -1 : a.num > b.num ? 1 : 0)
   if (a.type !== b.type) return false
   if (a.type === valueType.string) return ordered(op, a.text < b.text ? -1 : a.text > b.text ? 1 : 0)
   return ordered(op, a.num - b.num)
@@ -293,22 +437,36 @@ function textFits(op: '=~' | '!~', source: string): (text: string) => boolean {
 }
 
 /** Does a stored value fit? Attributes are compared with values of the literal's own type only, intrinsics with any number. */
-function literalFits(op: CompareOp, literal: Literal, isIntrinsic: boolean): (type: number, num: number, text: string) => boolean {
+function literalFits(
+  op: CompareOp,
+  literal: Literal,
+  isIntrinsic: boolean,
+): (type: number, num: number, text: string) => boolean {
   if (literal.type === 'string') {
     const { value } = literal
-    if (op === '=~' || op === '!~') { const fits = textFits(op, value); return (type, _num, text) => type === valueType.string && fits(text) }
+    if (op === '=~' || op === '!~') {
+      const fits = textFits(op, value)
+      return (type, _num, text) => type === valueType.string && fits(text)
+    }
     if (op === '=') return (type, _num, text) => type === valueType.string && text === value
     if (op === '!=') return (type, _num, text) => type === valueType.string && text !== value
     return (type, _num, text) => type === valueType.string && ordered(op, text < value ? -1 : text > value ? 1 : 0)
   }
   const value = literalValue(literal)
   if (value === undefined) return () => false
-  if (isIntrinsic && isNumber(value)) return (type, num) => (type === valueType.int || type === valueType.duration || type === valueType.float) && ordered(op, num - value.num)
+  if (isIntrinsic && isNumber(value))
+    return (type, num) =>
+      (type === valueType.int || type === valueType.duration || type === valueType.float) &&
+      ordered(op, num - value.num)
   // A duration has no stored type of its own: it is compared with any number.
-  if (literal.type === 'duration') return (type, num) => (type === valueType.int || type === valueType.float) && ordered(op, num - value.num)
+  if (literal.type === 'duration')
+    return (type, num) => (type === valueType.int || type === valueType.float) && ordered(op, num - value.num)
   return (type, num) => type === value.type && ordered(op, num - value.num)
 }
 
 function flatten(expr: FieldExpr, into: FieldExpr[]): void {
-  if (expr.kind === 'logic' && expr.op === '&&') { flatten(expr.left, into); flatten(expr.right, into) } else into.push(expr)
+  if (expr.kind === 'logic' && expr.op === '&&') {
+    flatten(expr.left, into)
+    flatten(expr.right, into)
+  } else into.push(expr)
 }

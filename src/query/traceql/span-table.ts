@@ -8,7 +8,11 @@ export const valueType = { none: 0, string: 1, int: 2, float: 3, bool: 4, durati
 export type Level = 'trace' | 'resource' | 'scope' | 'span' | 'event' | 'link'
 
 /** One value: its type, and the number or the text that it is. */
-export interface Value { type: number; num: number; text: string }
+export interface Value {
+  type: number
+  num: number
+  text: string
+}
 
 /** A field by its owner. Owners with several values have a list. */
 export class FieldColumn {
@@ -40,24 +44,54 @@ export class FieldColumn {
 
   at(owner: number): Value | undefined {
     const type = this.type[owner]!
-    return type === valueType.none ? undefined : { type, num: this.num[owner]!, text: type === valueType.string ? this.text[owner]! : '' }
+    return type === valueType.none
+      ? undefined
+      : { type, num: this.num[owner]!, text: type === valueType.string ? this.text[owner]! : '' }
   }
 }
 
 const ownerRep: Record<Level, number> = { trace: 0, resource: 1, scope: 2, span: 3, event: 4, link: 4 }
-const attributePrefix = { resource: 'rs.Resource', scope: 'rs.ss.Scope', span: 'rs.ss.Spans', event: 'rs.ss.Spans.Events', link: 'rs.ss.Spans.Links' } as const
+const attributePrefix = {
+  resource: 'rs.Resource',
+  scope: 'rs.ss.Scope',
+  span: 'rs.ss.Spans',
+  event: 'rs.ss.Spans.Events',
+  link: 'rs.ss.Spans.Links',
+} as const
 
-interface IntrinsicPlace { path: string; level: Level; type: number; read: 'text' | 'hex' | 'number' }
+interface IntrinsicPlace {
+  path: string
+  level: Level
+  type: number
+  read: 'text' | 'hex' | 'number'
+}
 const intrinsicPlaces: Readonly<Record<string, IntrinsicPlace>> = {
-  duration: { path: 'rs.ss.Spans.DurationNano', level: 'span', type: valueType.duration, read: 'number' }, name: { path: 'rs.ss.Spans.Name', level: 'span', type: valueType.string, read: 'text' },
-  status: { path: 'rs.ss.Spans.StatusCode', level: 'span', type: valueType.status, read: 'number' }, statusMessage: { path: 'rs.ss.Spans.StatusMessage', level: 'span', type: valueType.string, read: 'text' },
-  kind: { path: 'rs.ss.Spans.Kind', level: 'span', type: valueType.kind, read: 'number' }, 'span:id': { path: 'rs.ss.Spans.SpanID', level: 'span', type: valueType.string, read: 'hex' },
-  'span:parentID': { path: 'rs.ss.Spans.ParentSpanID', level: 'span', type: valueType.string, read: 'hex' }, 'span:childCount': { path: 'rs.ss.Spans.ChildCount', level: 'span', type: valueType.int, read: 'number' },
-  nestedSetLeft: { path: 'rs.ss.Spans.NestedSetLeft', level: 'span', type: valueType.int, read: 'number' }, nestedSetRight: { path: 'rs.ss.Spans.NestedSetRight', level: 'span', type: valueType.int, read: 'number' }, nestedSetParent: { path: 'rs.ss.Spans.ParentID', level: 'span', type: valueType.int, read: 'number' },
-  traceDuration: { path: 'DurationNano', level: 'trace', type: valueType.duration, read: 'number' }, rootName: { path: 'RootSpanName', level: 'trace', type: valueType.string, read: 'text' }, rootServiceName: { path: 'RootServiceName', level: 'trace', type: valueType.string, read: 'text' },
-  'trace:id': { path: 'TraceID', level: 'trace', type: valueType.string, read: 'hex' }, 'event:name': { path: 'rs.ss.Spans.Events.Name', level: 'event', type: valueType.string, read: 'text' }, 'event:timeSinceStart': { path: 'rs.ss.Spans.Events.TimeSinceStartNano', level: 'event', type: valueType.duration, read: 'number' },
-  'link:traceID': { path: 'rs.ss.Spans.Links.TraceID', level: 'link', type: valueType.string, read: 'hex' }, 'link:spanID': { path: 'rs.ss.Spans.Links.SpanID', level: 'link', type: valueType.string, read: 'hex' },
-  'instrumentation:name': { path: 'rs.ss.Scope.Name', level: 'scope', type: valueType.string, read: 'text' }, 'instrumentation:version': { path: 'rs.ss.Scope.Version', level: 'scope', type: valueType.string, read: 'text' },
+  duration: { path: 'rs.ss.Spans.DurationNano', level: 'span', type: valueType.duration, read: 'number' },
+  name: { path: 'rs.ss.Spans.Name', level: 'span', type: valueType.string, read: 'text' },
+  status: { path: 'rs.ss.Spans.StatusCode', level: 'span', type: valueType.status, read: 'number' },
+  statusMessage: { path: 'rs.ss.Spans.StatusMessage', level: 'span', type: valueType.string, read: 'text' },
+  kind: { path: 'rs.ss.Spans.Kind', level: 'span', type: valueType.kind, read: 'number' },
+  'span:id': { path: 'rs.ss.Spans.SpanID', level: 'span', type: valueType.string, read: 'hex' },
+  'span:parentID': { path: 'rs.ss.Spans.ParentSpanID', level: 'span', type: valueType.string, read: 'hex' },
+  'span:childCount': { path: 'rs.ss.Spans.ChildCount', level: 'span', type: valueType.int, read: 'number' },
+  nestedSetLeft: { path: 'rs.ss.Spans.NestedSetLeft', level: 'span', type: valueType.int, read: 'number' },
+  nestedSetRight: { path: 'rs.ss.Spans.NestedSetRight', level: 'span', type: valueType.int, read: 'number' },
+  nestedSetParent: { path: 'rs.ss.Spans.ParentID', level: 'span', type: valueType.int, read: 'number' },
+  traceDuration: { path: 'DurationNano', level: 'trace', type: valueType.duration, read: 'number' },
+  rootName: { path: 'RootSpanName', level: 'trace', type: valueType.string, read: 'text' },
+  rootServiceName: { path: 'RootServiceName', level: 'trace', type: valueType.string, read: 'text' },
+  'trace:id': { path: 'TraceID', level: 'trace', type: valueType.string, read: 'hex' },
+  'event:name': { path: 'rs.ss.Spans.Events.Name', level: 'event', type: valueType.string, read: 'text' },
+  'event:timeSinceStart': {
+    path: 'rs.ss.Spans.Events.TimeSinceStartNano',
+    level: 'event',
+    type: valueType.duration,
+    read: 'number',
+  },
+  'link:traceID': { path: 'rs.ss.Spans.Links.TraceID', level: 'link', type: valueType.string, read: 'hex' },
+  'link:spanID': { path: 'rs.ss.Spans.Links.SpanID', level: 'link', type: valueType.string, read: 'hex' },
+  'instrumentation:name': { path: 'rs.ss.Scope.Name', level: 'scope', type: valueType.string, read: 'text' },
+  'instrumentation:version': { path: 'rs.ss.Scope.Version', level: 'scope', type: valueType.string, read: 'text' },
 }
 
 export class SpanTable {
@@ -83,9 +117,13 @@ export class SpanTable {
     this.resourceOf = new Int32Array(valueCount)
     this.scopeOf = new Int32Array(valueCount)
     this.spanFrom = new Int32Array(rows.rows + 1)
-    let row = -1, resource = -1, scope = -1, span = 0
+    let row = -1,
+      resource = -1,
+      scope = -1,
+      span = 0
     for (let i = 0; i < count; i++) {
-      const r = rep![i]!, d = def![i]!
+      const r = rep![i]!,
+        d = def![i]!
       if (r === 0) this.spanFrom[++row] = span
       if (r <= 1 && d >= 1) resource++
       if (r <= 2 && d >= 2) scope++
@@ -106,22 +144,37 @@ export class SpanTable {
 
   #countOf(level: Level): number {
     switch (level) {
-      case 'trace': return this.rows.rows
-      case 'resource': return this.resourceCount
-      case 'scope': return this.scopeCount
-      case 'span': return this.spanCount
-      default: { const from = level === 'event' ? this.eventFrom! : this.linkFrom!; return from[this.spanCount]! }
+      case 'trace':
+        return this.rows.rows
+      case 'resource':
+        return this.resourceCount
+      case 'scope':
+        return this.scopeCount
+      case 'span':
+        return this.spanCount
+      default: {
+        const from = level === 'event' ? this.eventFrom! : this.linkFrom!
+        return from[this.spanCount]!
+      }
     }
   }
 
   /** A field that was loaded. */
-  column(field: Field, scope?: 'span' | 'resource'): FieldColumn { return this.#fields.get(scope === undefined ? fieldKey(field) : `${scope}.${(field as { name: string }).name}`)! }
+  column(field: Field, scope?: 'span' | 'resource'): FieldColumn {
+    return this.#fields.get(scope === undefined ? fieldKey(field) : `${scope}.${(field as { name: string }).name}`)!
+  }
 
   /** Loads fields, in as few reads as possible. An attribute without scope is loaded as the span's and the resource's. */
   async load(fields: readonly Field[]): Promise<void> {
     const wanted = new Map<string, Field>()
     for (const field of fields) {
-      const each: Field[] = field.kind === 'attribute' && field.scope === 'any' ? [{ ...field, scope: 'span' }, { ...field, scope: 'resource' }] : [field]
+      const each: Field[] =
+        field.kind === 'attribute' && field.scope === 'any'
+          ? [
+              { ...field, scope: 'span' },
+              { ...field, scope: 'resource' },
+            ]
+          : [field]
       for (const one of each) if (!this.#fields.has(fieldKey(one))) wanted.set(fieldKey(one), one)
     }
     if (wanted.size === 0) return
@@ -135,10 +188,10 @@ export class SpanTable {
         if (level === 'link') paths.add('rs.ss.Spans.Links.SpanID')
         continue
       }
-      const level = field.scope === 'instrumentation' ? 'scope' : field.scope as Exclude<Level, 'trace' | 'scope'>
+      const level = field.scope === 'instrumentation' ? 'scope' : (field.scope as Exclude<Level, 'trace' | 'scope'>)
       const own = attributePaths(this.rows.dedicated, level, field.name)
       let names = byPrefix.get(level)
-      if (names === undefined) byPrefix.set(level, names = new Map())
+      if (names === undefined) byPrefix.set(level, (names = new Map()))
       names.set(field.name, own)
       for (const { path } of own) paths.add(path)
       paths.add(`${attributePrefix[level]}.Attrs.Key`)
@@ -146,15 +199,23 @@ export class SpanTable {
       if (level === 'link') paths.add('rs.ss.Spans.Links.SpanID')
     }
     // Attributes with columns of their own are in the list only when their values are of another type: most often not at all. Their keys say.
-    const isSure = (names: ReadonlyMap<string, readonly OwnPath[]>): boolean => [...names.values()].some(own => own.length === 0)
-    const partsOf = (level: Exclude<Level, 'trace'>): string[] => listParts.map(part => `${attributePrefix[level]}.Attrs.${part}`)
+    const isSure = (names: ReadonlyMap<string, readonly OwnPath[]>): boolean =>
+      [...names.values()].some(own => own.length === 0)
+    const partsOf = (level: Exclude<Level, 'trace'>): string[] =>
+      listParts.map(part => `${attributePrefix[level]}.Attrs.${part}`)
     for (const [level, names] of byPrefix) if (isSure(names)) for (const path of partsOf(level)) paths.add(path)
     const columns = new Map(await this.rows.columns([...paths]))
-    const late = [...byPrefix].filter(([level, names]) => !isSure(names) && hasKey(columns.get(`${attributePrefix[level]}.Attrs.Key`), names))
-    if (late.length > 0) for (const [path, data] of await this.rows.columns(late.flatMap(([level]) => partsOf(level)))) columns.set(path, data)
+    const late = [...byPrefix].filter(
+      ([level, names]) => !isSure(names) && hasKey(columns.get(`${attributePrefix[level]}.Attrs.Key`), names),
+    )
+    if (late.length > 0)
+      for (const [path, data] of await this.rows.columns(late.flatMap(([level]) => partsOf(level))))
+        columns.set(path, data)
     if (paths.has('rs.ss.Spans.Events.Name')) this.eventFrom ??= this.#children(columns.get('rs.ss.Spans.Events.Name'))
     if (paths.has('rs.ss.Spans.Links.SpanID')) this.linkFrom ??= this.#children(columns.get('rs.ss.Spans.Links.SpanID'))
-    for (const field of wanted.values()) if (field.kind === 'intrinsic') this.#fields.set(field.name, this.#intrinsic(intrinsicPlaces[field.name]!, columns))
+    for (const field of wanted.values())
+      if (field.kind === 'intrinsic')
+        this.#fields.set(field.name, this.#intrinsic(intrinsicPlaces[field.name]!, columns))
     for (const [level, names] of byPrefix) this.#attributes(level, names, columns)
   }
 
@@ -162,7 +223,8 @@ export class SpanTable {
   #children(data: ColumnData | undefined): Int32Array {
     const from = new Int32Array(this.spanCount + 1)
     if (data === undefined) return from
-    let span = -1, child = 0
+    let span = -1,
+      child = 0
     for (let i = 0; i < data.count; i++) {
       const d = data.def![i]!
       if (data.rep![i]! <= 3 && d >= 3) from[++span] = child
@@ -186,29 +248,67 @@ export class SpanTable {
     return column
   }
 
-  #attributes(level: Exclude<Level, 'trace'>, names: ReadonlyMap<string, readonly OwnPath[]>, columns: ReadonlyMap<string, ColumnData>): void {
+  #attributes(
+    level: Exclude<Level, 'trace'>,
+    names: ReadonlyMap<string, readonly OwnPath[]>,
+    columns: ReadonlyMap<string, ColumnData>,
+  ): void {
     const owner = ownerRep[level]
     const count = this.#countOf(level)
-    const targets = [...names.keys()].map(name => { const column = new FieldColumn(level, count); this.#fields.set(`${level === 'scope' ? 'instrumentation' : level}.${name}`, column); return { name, column } })
+    const targets = [...names.keys()].map(name => {
+      const column = new FieldColumn(level, count)
+      this.#fields.set(`${level === 'scope' ? 'instrumentation' : level}.${name}`, column)
+      return { name, column }
+    })
     const part = (name: string): ColumnData | undefined => columns.get(`${attributePrefix[level]}.Attrs.${name}`)
     const key = part('Key')
     if (key !== undefined) {
       // By attribute: which of the wanted ones it is (from 1), and whose.
-      const found = findKeys(key, targets.map(t => t.name), owner)
+      const found = findKeys(
+        key,
+        targets.map(t => t.name),
+        owner,
+      )
       if (found !== undefined) {
-        const give = (data: ColumnData | undefined, type: number, num: (k: number) => number, isText: boolean): void => {
-          if (data !== undefined) eachValue(data, owner, (attribute, k) => { const target = found.which[attribute]!; if (target > 0) targets[target - 1]!.column.add(found.owners[attribute]!, type, isText ? 0 : num(k), isText ? textAt(data, k) : '') })
+        const give = (
+          data: ColumnData | undefined,
+          type: number,
+          num: (k: number) => number,
+          isText: boolean,
+        ): void => {
+          if (data !== undefined)
+            eachValue(data, owner, (attribute, k) => {
+              const target = found.which[attribute]!
+              if (target > 0)
+                targets[target - 1]!.column.add(
+                  found.owners[attribute]!,
+                  type,
+                  isText ? 0 : num(k),
+                  isText ? textAt(data, k) : '',
+                )
+            })
         }
-        const ints = part('ValueInt'), doubles = part('ValueDouble'), bools = part('ValueBool')
+        const ints = part('ValueInt'),
+          doubles = part('ValueDouble'),
+          bools = part('ValueBool')
         give(part('Value'), valueType.string, () => 0, true)
         give(ints, valueType.int, k => Number(ints!.longs![k]!), false)
         give(doubles, valueType.float, k => doubles!.doubles![k]!, false)
         give(bools, valueType.bool, k => bools!.bools![k]!, false)
         const isArray = part('IsArray')
-        if (isArray !== undefined) markArrays(isArray, found, targets.map(t => t.column))
+        if (isArray !== undefined)
+          markArrays(
+            isArray,
+            found,
+            targets.map(t => t.column),
+          )
       }
     }
-    for (const { name, column } of targets) for (const { path, type } of names.get(name)!) { const data = columns.get(path); if (data !== undefined) readOwn(data, type, owner, column) }
+    for (const { name, column } of targets)
+      for (const { path, type } of names.get(name)!) {
+        const data = columns.get(path)
+        if (data !== undefined) readOwn(data, type, owner, column)
+      }
   }
 }
 
@@ -225,7 +325,8 @@ function hasKey(key: ColumnData | undefined, names: ReadonlyMap<string, unknown>
 function readOwn(data: ColumnData, type: 'string' | 'int', owner: number, column: FieldColumn): void {
   const { rep, def, count } = data
   const { maxDef } = data.column
-  let at = -1, k = 0
+  let at = -1,
+    k = 0
   for (let i = 0; i < count; i++) {
     const d = def === undefined ? maxDef : def[i]!
     if ((rep === undefined ? 0 : rep[i]!) <= owner && d >= Math.min(owner, maxDef)) at++
@@ -239,17 +340,27 @@ function readOwn(data: ColumnData, type: 'string' | 'int', owner: number, column
   }
 }
 
-interface FoundKeys { which: Int32Array; owners: Int32Array; count: number }
+interface FoundKeys {
+  which: Int32Array
+  owners: Int32Array
+  count: number
+}
 
 function findKeys(key: ColumnData, names: readonly string[], owner: number): FoundKeys | undefined {
   const texts = key.texts!
   const numberOf = new Int32Array(texts.count)
   let some = false
-  for (let t = 0; t < texts.count; t++) { const n = names.indexOf(texts.text(t)) + 1; numberOf[t] = n; if (n > 0) some = true }
+  for (let t = 0; t < texts.count; t++) {
+    const n = names.indexOf(texts.text(t)) + 1
+    numberOf[t] = n
+    if (n > 0) some = true
+  }
   if (!some) return undefined
-  const which = new Int32Array(key.valueCount), owners = new Int32Array(key.valueCount)
+  const which = new Int32Array(key.valueCount),
+    owners = new Int32Array(key.valueCount)
   const { rep, def, count } = key
-  let at = -1, k = 0
+  let at = -1,
+    k = 0
   for (let i = 0; i < count; i++) {
     if (rep![i]! <= owner && def![i]! >= owner) at++
     if (def![i]! <= owner) continue
@@ -263,7 +374,8 @@ function findKeys(key: ColumnData, names: readonly string[], owner: number): Fou
 function eachValue(data: ColumnData, owner: number, visit: (attribute: number, k: number) => void): void {
   const { rep, def, count } = data
   if (data.valueCount === 0) return
-  let attribute = -1, k = 0
+  let attribute = -1,
+    k = 0
   for (let i = 0; i < count; i++) {
     const d = def![i]!
     if (d > owner && rep![i]! <= owner + 1) attribute++
@@ -274,7 +386,8 @@ function eachValue(data: ColumnData, owner: number, visit: (attribute: number, k
 function markArrays(isArray: ColumnData, { which, owners, count }: FoundKeys, columns: readonly FieldColumn[]): void {
   for (let k = 0; k < count; k++) {
     if (which[k] === 0 || isArray.bools![k] !== 1) continue
-    const column = columns[which[k]! - 1]!, owner = owners[k]!
+    const column = columns[which[k]! - 1]!,
+      owner = owners[k]!
     const value = column.at(owner)
     column.lists ??= new Map()
     if (!column.lists.has(owner)) column.lists.set(owner, value === undefined ? [] : [value])

@@ -5,7 +5,10 @@ import { fieldsOf, compileCondition, compileValue, type SpanTest } from './evalu
 import { valueType, type SpanTable, type Value } from './span-table.ts'
 
 /** Spans by number, in ascending order; with what by() and aggregates say of them. */
-export interface Spanset { spans: readonly number[]; attributes: readonly { key: string; value: Value | undefined }[] }
+export interface Spanset {
+  spans: readonly number[]
+  attributes: readonly { key: string; value: Value | undefined }[]
+}
 
 type Step = (sets: readonly Spanset[], from: number, to: number) => Spanset[]
 
@@ -13,15 +16,23 @@ type Step = (sets: readonly Spanset[], from: number, to: number) => Spanset[]
 export function fieldsOfStages(stages: readonly Stage[], into: Field[] = []): Field[] {
   for (const stage of stages) {
     switch (stage.kind) {
-      case 'filter': fieldsOf(stage.condition, into); break
+      case 'filter':
+        fieldsOf(stage.condition, into)
+        break
       case 'combine': {
         fieldsOfStages(stage.left, into)
         fieldsOfStages(stage.right, into)
-        if (stage.op !== '&&' && stage.op !== '||') for (const name of ['nestedSetLeft', 'nestedSetRight', 'nestedSetParent'] as const) into.push({ kind: 'intrinsic', name, text: name })
+        if (stage.op !== '&&' && stage.op !== '||')
+          for (const name of ['nestedSetLeft', 'nestedSetRight', 'nestedSetParent'] as const)
+            into.push({ kind: 'intrinsic', name, text: name })
         break
       }
-      case 'scalar-filter': fieldsOf(stage.aggregate.argument, into); break
-      case 'by': fieldsOf(stage.expr, into); break
+      case 'scalar-filter':
+        fieldsOf(stage.aggregate.argument, into)
+        break
+      case 'by':
+        fieldsOf(stage.expr, into)
+        break
       default:
     }
   }
@@ -49,12 +60,23 @@ function range(from: number, to: number): number[] {
 
 function compileStage(stage: Stage, table: SpanTable): Step {
   switch (stage.kind) {
-    case 'filter': { const test = compileCondition(stage.condition, table); return sets => filtered(sets, test) }
-    case 'combine': return compileCombine(stage.op, compileStages(stage.left, table), compileStages(stage.right, table), table)
-    case 'scalar-filter': return compileScalar(stage.aggregate, stage.op, stage.value, table)
-    case 'by': return compileBy(stage.expr, stage.text, table)
-    case 'coalesce': return sets => (sets.length === 0 ? [] : [{ spans: [...new Set(sets.flatMap(s => s.spans))].sort((a, b) => a - b), attributes: [] }])
-    default: return sets => [...sets]
+    case 'filter': {
+      const test = compileCondition(stage.condition, table)
+      return sets => filtered(sets, test)
+    }
+    case 'combine':
+      return compileCombine(stage.op, compileStages(stage.left, table), compileStages(stage.right, table), table)
+    case 'scalar-filter':
+      return compileScalar(stage.aggregate, stage.op, stage.value, table)
+    case 'by':
+      return compileBy(stage.expr, stage.text, table)
+    case 'coalesce':
+      return sets =>
+        sets.length === 0
+          ? []
+          : [{ spans: [...new Set(sets.flatMap(s => s.spans))].sort((a, b) => a - b), attributes: [] }]
+    default:
+      return sets => [...sets]
   }
 }
 
@@ -67,19 +89,29 @@ function filtered(sets: readonly Spanset[], test: SpanTest): Spanset[] {
   return out
 }
 
-function union(a: readonly number[], b: readonly number[]): number[] { return [...new Set([...a, ...b])].sort((x, y) => x - y) }
+function union(a: readonly number[], b: readonly number[]): number[] {
+  return [...new Set([...a, ...b])].sort((x, y) => x - y)
+}
 
-function compileCombine(op: SpansetOp, left: (from: number, to: number) => Spanset[], right: (from: number, to: number) => Spanset[], table: SpanTable): Step {
+function compileCombine(
+  op: SpansetOp,
+  left: (from: number, to: number) => Spanset[],
+  right: (from: number, to: number) => Spanset[],
+  table: SpanTable,
+): Step {
   const related = op === '&&' || op === '||' ? undefined : relation(op, table)
   return (sets, from, to) => {
     // It stands first, or behind stages that left all spans of one set: sides look at the trace, what comes before narrows them.
     const one = (found: Spanset[]): number[] => {
-      if (found.length > 1) throw new ExecutionError(`the operator ${op} joins single spansets: put coalesce() behind by()`)
-      return [...found[0]?.spans ?? []]
+      if (found.length > 1)
+        throw new ExecutionError(`the operator ${op} joins single spansets: put coalesce() behind by()`)
+      return [...(found[0]?.spans ?? [])]
     }
-    const allowed = sets.length === 1 && sets[0]!.spans.length === to - from ? undefined : new Set(sets.flatMap(s => s.spans))
+    const allowed =
+      sets.length === 1 && sets[0]!.spans.length === to - from ? undefined : new Set(sets.flatMap(s => s.spans))
     const narrowed = (spans: number[]): number[] => (allowed === undefined ? spans : spans.filter(i => allowed.has(i)))
-    const l = narrowed(one(left(from, to))), r = narrowed(one(right(from, to)))
+    const l = narrowed(one(left(from, to))),
+      r = narrowed(one(right(from, to)))
     let spans: number[]
     if (op === '&&') spans = l.length === 0 || r.length === 0 ? [] : union(l, r)
     else if (op === '||') spans = union(l, r)
@@ -90,24 +122,44 @@ function compileCombine(op: SpansetOp, left: (from: number, to: number) => Spans
 
 /** Structural operators, over nested set numbers. */
 function relation(op: SpansetOp, table: SpanTable): (left: readonly number[], right: readonly number[]) => number[] {
-  const column = (name: 'nestedSetLeft' | 'nestedSetRight' | 'nestedSetParent'): Float64Array => table.column({ kind: 'intrinsic', name, text: name }).num
-  const lefts = column('nestedSetLeft'), rights = column('nestedSetRight'), parents = column('nestedSetParent')
+  const column = (name: 'nestedSetLeft' | 'nestedSetRight' | 'nestedSetParent'): Float64Array =>
+    table.column({ kind: 'intrinsic', name, text: name }).num
+  const lefts = column('nestedSetLeft'),
+    rights = column('nestedSetRight'),
+    parents = column('nestedSetParent')
   const base = op.replace(/^[!&]/, '')
   const holds = (l: number, r: number): boolean => {
     switch (base) {
-      case '>': return lefts[l]! !== 0 && parents[r]! === lefts[l]!
-      case '<': return lefts[r]! !== 0 && parents[l]! === lefts[r]!
-      case '>>': return lefts[l]! !== 0 && lefts[r]! > lefts[l]! && rights[r]! !== 0 && rights[r]! < rights[l]!
-      case '<<': return lefts[r]! !== 0 && lefts[l]! > lefts[r]! && rights[l]! !== 0 && rights[l]! < rights[r]!
-      default: return l !== r && parents[l]! !== 0 && parents[l]! === parents[r]!
+      case '>':
+        return lefts[l]! !== 0 && parents[r]! === lefts[l]!
+      case '<':
+        return lefts[r]! !== 0 && parents[l]! === lefts[r]!
+      case '>>':
+        return lefts[l]! !== 0 && lefts[r]! > lefts[l]! && rights[r]! !== 0 && rights[r]! < rights[l]!
+      case '<<':
+        return lefts[r]! !== 0 && lefts[l]! > lefts[r]! && rights[l]! !== 0 && rights[l]! < rights[r]!
+      default:
+        return l !== r && parents[l]! !== 0 && parents[l]! === parents[r]!
     }
   }
   if (op.startsWith('!')) return (left, right) => right.filter(r => !left.some(l => holds(l, r)))
-  if (op.startsWith('&')) return (left, right) => union(left.filter(l => right.some(r => holds(l, r))), right.filter(r => left.some(l => holds(l, r))))
+  if (op.startsWith('&'))
+    return (left, right) =>
+      union(
+        left.filter(l => right.some(r => holds(l, r))),
+        right.filter(r => left.some(l => holds(l, r))),
+      )
   return (left, right) => right.filter(r => left.some(l => holds(l, r)))
 }
 
-const tests: Readonly<Record<string, (a: number, b: number) => boolean>> = { '=': (a, b) => a === b, '!=': (a, b) => a !== b, '<': (a, b) => a < b, '<=': (a, b) => a <= b, '>': (a, b) => a > b, '>=': (a, b) => a >= b }
+const tests: Readonly<Record<string, (a: number, b: number) => boolean>> = {
+  '=': (a, b) => a === b,
+  '!=': (a, b) => a !== b,
+  '<': (a, b) => a < b,
+  '<=': (a, b) => a <= b,
+  '>': (a, b) => a > b,
+  '>=': (a, b) => a >= b,
+}
 
 function compileScalar(aggregate: Aggregate, op: string, constant: number, table: SpanTable): Step {
   const read = aggregate.argument === undefined ? undefined : compileValue(aggregate.argument, table)
@@ -116,15 +168,23 @@ function compileScalar(aggregate: Aggregate, op: string, constant: number, table
     const out: Spanset[] = []
     for (const { spans, attributes } of sets) {
       const value = aggregated(aggregate, spans, read)
-      if (value !== undefined && fits(value.num, constant)) out.push({ spans, attributes: [...attributes, { key: aggregate.text, value }] })
+      if (value !== undefined && fits(value.num, constant))
+        out.push({ spans, attributes: [...attributes, { key: aggregate.text, value }] })
     }
     return out
   }
 }
 
-function aggregated(aggregate: Aggregate, spans: readonly number[], read: ((i: number) => Value | undefined) | undefined): Value | undefined {
+function aggregated(
+  aggregate: Aggregate,
+  spans: readonly number[],
+  read: ((i: number) => Value | undefined) | undefined,
+): Value | undefined {
   if (read === undefined) return { type: valueType.int, num: spans.length, text: '' }
-  let count = 0, sum = 0, best: Value | undefined, type: number = valueType.int
+  let count = 0,
+    sum = 0,
+    best: Value | undefined,
+    type: number = valueType.int
   for (const i of spans) {
     const value = read(i)
     if (value === undefined) continue
@@ -137,20 +197,28 @@ function aggregated(aggregate: Aggregate, spans: readonly number[], read: ((i: n
   if (count === 0) return undefined
   if (aggregate.name === 'min' || aggregate.name === 'max') return best
   const num = aggregate.name === 'avg' ? sum / count : sum
-  return { type: aggregate.name === 'avg' && type === valueType.int ? valueType.float : type, num: type === valueType.duration ? Math.trunc(num) : num, text: '' }
+  return {
+    type: aggregate.name === 'avg' && type === valueType.int ? valueType.float : type,
+    num: type === valueType.duration ? Math.trunc(num) : num,
+    text: '',
+  }
 }
 
 function compileBy(expr: FieldExpr, text: string, table: SpanTable): Step {
   const read = compileValue(expr, table)
-  return sets => sets.flatMap(({ spans, attributes }) => {
-    const groups = new Map<string, { value: Value | undefined; spans: number[] }>()
-    for (const i of spans) {
-      const value = read(i)
-      const key = value === undefined ? '' : `${value.type} ${value.num} ${value.text}`
-      const group = groups.get(key)
-      if (group === undefined) groups.set(key, { value, spans: [i] })
-      else group.spans.push(i)
-    }
-    return [...groups.values()].map(group => ({ spans: group.spans, attributes: [...attributes, { key: `by(${text})`, value: group.value }] }))
-  })
+  return sets =>
+    sets.flatMap(({ spans, attributes }) => {
+      const groups = new Map<string, { value: Value | undefined; spans: number[] }>()
+      for (const i of spans) {
+        const value = read(i)
+        const key = value === undefined ? '' : `${value.type} ${value.num} ${value.text}`
+        const group = groups.get(key)
+        if (group === undefined) groups.set(key, { value, spans: [i] })
+        else group.spans.push(i)
+      }
+      return [...groups.values()].map(group => ({
+        spans: group.spans,
+        attributes: [...attributes, { key: `by(${text})`, value: group.value }],
+      }))
+    })
 }

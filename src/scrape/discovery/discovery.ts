@@ -8,7 +8,11 @@ import type { HttpClient } from '#net/http-client.ts'
 import type { HttpClientSettings } from '#lang/settings/http-client.ts'
 
 /** Each target's own labels (`__address__` at least) and those that all of the group have. */
-export interface TargetGroup { source: string; targets: [string, string][][]; labels: [string, string][] }
+export interface TargetGroup {
+  source: string
+  targets: [string, string][][]
+  labels: [string, string][]
+}
 
 export interface Discovery {
   /** Tells all groups that there are, again whenever something changed. */
@@ -47,7 +51,13 @@ export class PollingDiscovery implements Discovery {
   #last = ''
   #isStopped = false
 
-  constructor(world: DiscoveryWorld, what: string, refreshMs: number, look: () => Promise<TargetGroup[]>, end: () => Promise<void> = () => Promise.resolve()) {
+  constructor(
+    world: DiscoveryWorld,
+    what: string,
+    refreshMs: number,
+    look: () => Promise<TargetGroup[]>,
+    end: () => Promise<void> = () => Promise.resolve(),
+  ) {
     this.#world = world
     this.#what = what
     this.#refreshMs = refreshMs
@@ -64,7 +74,11 @@ export class PollingDiscovery implements Discovery {
         this.#last = text
         onGroups(groups)
       } catch (error) {
-        if (!this.#isStopped) this.#world.log.warn('targets could not be looked for; those that were found last stay', { discovery: this.#what, error: messageOf(error) })
+        if (!this.#isStopped)
+          this.#world.log.warn('targets could not be looked for; those that were found last stay', {
+            discovery: this.#what,
+            error: messageOf(error),
+          })
       }
     }
     void turn()

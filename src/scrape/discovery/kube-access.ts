@@ -8,31 +8,59 @@ import type { DiscoveryWorld } from './discovery.ts'
 const accountDirectory = '/var/run/secrets/kubernetes.io/serviceaccount'
 
 /** `KUBERNETES_SERVICE_ACCOUNT_DIR` is for tests and for processes beside a cluster. */
-export function serviceAccountDirectory(env: DiscoveryWorld['env']): string { return env['KUBERNETES_SERVICE_ACCOUNT_DIR'] ?? accountDirectory }
+export function serviceAccountDirectory(env: DiscoveryWorld['env']): string {
+  return env['KUBERNETES_SERVICE_ACCOUNT_DIR'] ?? accountDirectory
+}
 
 export function inCluster(env: DiscoveryWorld['env']): { apiServer: string; client: HttpClientSettings } | undefined {
-  const host = env['KUBERNETES_SERVICE_HOST'] ?? '', port = env['KUBERNETES_SERVICE_PORT'] ?? '443'
+  const host = env['KUBERNETES_SERVICE_HOST'] ?? '',
+    port = env['KUBERNETES_SERVICE_PORT'] ?? '443'
   if (host === '') return undefined
-  const directory = serviceAccountDirectory(env), none = { text: '', file: '' }
+  const directory = serviceAccountDirectory(env),
+    none = { text: '', file: '' }
   // A cluster's API has TLS; what has none says so itself.
   const scheme = env['KUBERNETES_SERVICE_SCHEME'] ?? 'https'
   return {
     apiServer: `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`,
     client: {
-      ...plainClient, authorization: { type: 'Bearer', credentials: { text: '', file: `${directory}/token` } },
-      tls: scheme === 'https' ? { ca: { text: '', file: `${directory}/ca.crt` }, cert: none, key: none, serverName: '', isUnverified: false, minVersion: '', maxVersion: '' } : undefined,
+      ...plainClient,
+      authorization: { type: 'Bearer', credentials: { text: '', file: `${directory}/token` } },
+      tls:
+        scheme === 'https'
+          ? {
+              ca: { text: '', file: `${directory}/ca.crt` },
+              cert: none,
+              key: none,
+              serverName: '',
+              isUnverified: false,
+              minVersion: '',
+              maxVersion: '',
+            }
+          : undefined,
     },
   }
 }
 
-export function accessOf(apiServer: string, client: HttpClientSettings, env: DiscoveryWorld['env']): { apiServer: string; client: HttpClientSettings } {
+export function accessOf(
+  apiServer: string,
+  client: HttpClientSettings,
+  env: DiscoveryWorld['env'],
+): { apiServer: string; client: HttpClientSettings } {
   if (apiServer !== '') return { apiServer: apiServer.replace(/\/+$/, ''), client }
-  return inCluster(env) ?? (() => { throw new BadDataError('kubernetes_sd_configs: no api_server is named, and the process does not run in a cluster (KUBERNETES_SERVICE_HOST is not set)') })()
+  return (
+    inCluster(env) ??
+    (() => {
+      throw new BadDataError(
+        'kubernetes_sd_configs: no api_server is named, and the process does not run in a cluster (KUBERNETES_SERVICE_HOST is not set)',
+      )
+    })()
+  )
 }
 
 /** `-data` is the content in base64; without it a file is named, which may change. Paths begin at the file's own directory. */
 function part(section: Section, name: string, directory: string): { text: string; file: string } {
-  const data = section.text(`${name}-data`), file = section.text(name)
+  const data = section.text(`${name}-data`),
+    file = section.text(name)
   if (data !== '') return { text: Buffer.from(data, 'base64').toString('utf8'), file: '' }
   return { text: '', file: file === '' || file.startsWith('/') ? file : `${directory}/${file}` }
 }
@@ -41,27 +69,56 @@ function part(section: Section, name: string, directory: string): { text: string
 export function readKubeconfig(source: string, path: string): { apiServer: string; client: HttpClientSettings } {
   const top = parseSettings(source, path).section()
   const named = (list: string, name: string, key: string): Section => {
-    for (const setting of top.list(list)) { const entry = setting.section(); if (entry.text('name') === name) return entry.section(key) ?? top.refuse(`${list}: ${quote(name)} has no ${key}`) }
+    for (const setting of top.list(list)) {
+      const entry = setting.section()
+      if (entry.text('name') === name) return entry.section(key) ?? top.refuse(`${list}: ${quote(name)} has no ${key}`)
+    }
     return top.refuse(`${list}: there is no ${quote(name)}`)
   }
   const current = top.text('current-context')
   if (current === '') top.refuse('current-context is not set')
-  const context = named('contexts', current, 'context'), cluster = named('clusters', context.text('cluster'), 'cluster')
+  const context = named('contexts', current, 'context'),
+    cluster = named('clusters', context.text('cluster'), 'cluster')
   const userName = context.text('user')
   const user = userName === '' ? undefined : named('users', userName, 'user')
-  for (const name of ['exec', 'auth-provider']) if (user?.has(name) === true) top.refuse(`user ${quote(userName)} takes its credentials from ${name}, which is not done; name a token, a file with one, or certificates`)
+  for (const name of ['exec', 'auth-provider'])
+    if (user?.has(name) === true)
+      top.refuse(
+        `user ${quote(userName)} takes its credentials from ${name}, which is not done; name a token, a file with one, or certificates`,
+      )
   const apiServer = cluster.text('server')
-  if (!URL.canParse(apiServer)) top.refuse(`cluster ${quote(context.text('cluster'))}: server ${quote(apiServer)} is no URL`)
-  const directory = path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : '.', none = { text: '', file: '' }
-  const token = user === undefined ? none : user.text('tokenFile') === '' ? { text: user.text('token'), file: '' } : { text: '', file: user.text('tokenFile') }
+  if (!URL.canParse(apiServer))
+    top.refuse(`cluster ${quote(context.text('cluster'))}: server ${quote(apiServer)} is no URL`)
+  const directory = path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : '.',
+    none = { text: '', file: '' }
+  const token =
+    user === undefined
+      ? none
+      : user.text('tokenFile') === ''
+        ? { text: user.text('token'), file: '' }
+        : { text: '', file: user.text('tokenFile') }
   const username = user?.text('username') ?? ''
   return {
     apiServer: apiServer.replace(/\/+$/, ''),
     client: {
-      ...plainClient, proxyUrl: cluster.text('proxy-url'),
+      ...plainClient,
+      proxyUrl: cluster.text('proxy-url'),
       authorization: token.text === '' && token.file === '' ? undefined : { type: 'Bearer', credentials: token },
-      basicAuth: username === '' ? undefined : { username: { text: username, file: '' }, password: { text: user!.text('password'), file: '' } },
-      tls: apiServer.startsWith('https:') ? { ca: part(cluster, 'certificate-authority', directory), cert: user === undefined ? none : part(user, 'client-certificate', directory), key: user === undefined ? none : part(user, 'client-key', directory), serverName: cluster.text('tls-server-name'), isUnverified: cluster.isOn('insecure-skip-tls-verify', false), minVersion: '', maxVersion: '' } : undefined,
+      basicAuth:
+        username === ''
+          ? undefined
+          : { username: { text: username, file: '' }, password: { text: user!.text('password'), file: '' } },
+      tls: apiServer.startsWith('https:')
+        ? {
+            ca: part(cluster, 'certificate-authority', directory),
+            cert: user === undefined ? none : part(user, 'client-certificate', directory),
+            key: user === undefined ? none : part(user, 'client-key', directory),
+            serverName: cluster.text('tls-server-name'),
+            isUnverified: cluster.isOn('insecure-skip-tls-verify', false),
+            minVersion: '',
+            maxVersion: '',
+          }
+        : undefined,
     },
   }
 }

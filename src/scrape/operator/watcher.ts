@@ -9,7 +9,10 @@ import { KubeWatch } from '../discovery/kube-watch.ts'
 import { jobsOf, operatorKinds, type OperatorKind, type ReadReference } from './jobs.ts'
 
 /** `rules`: the groups of an object, as a rule file has them; `file` stands for its path. */
-export interface OperatorFindings { jobs: ScrapeJob[]; rules: { file: string; text: string }[] }
+export interface OperatorFindings {
+  jobs: ScrapeJob[]
+  rules: { file: string; text: string }[]
+}
 
 const quietMs = 200
 
@@ -32,25 +35,45 @@ export class OperatorWatcher {
   /** Throws BadDataError outside of a cluster. */
   start(): void {
     const access = inCluster(this.#world.env)
-    if (access === undefined) throw new BadDataError('the operators\' objects can be followed in a cluster only (KUBERNETES_SERVICE_HOST is not set)')
+    if (access === undefined)
+      throw new BadDataError(
+        "the operators' objects can be followed in a cluster only (KUBERNETES_SERVICE_HOST is not set)",
+      )
     const { apiServer, client: settings } = access
-    const client = this.#client = this.#world.client(settings)
+    const client = (this.#client = this.#world.client(settings))
     const changed = (): void => {
       if (this.#isStopped || !this.#watches.every(w => w.watch.isSynced)) return
       this.#timer?.cancel()
       this.#timer = this.#world.clock.after(quietMs, () => {
-        this.#running = this.#running.then(() => this.#collect(apiServer, client)).catch((error: unknown) => { this.#world.log.error('the operators\' objects could not be taken over', { error: messageOf(error) }) })
+        this.#running = this.#running
+          .then(() => this.#collect(apiServer, client))
+          .catch((error: unknown) => {
+            this.#world.log.error("the operators' objects could not be taken over", { error: messageOf(error) })
+          })
       })
     }
-    this.#watches = operatorKinds.map(({ kind, path }) => ({ kind, watch: new KubeWatch({ clock: this.#world.clock, log: this.#world.log, client, apiServer }, path, { label: '', field: '' }, changed) }))
+    this.#watches = operatorKinds.map(({ kind, path }) => ({
+      kind,
+      watch: new KubeWatch(
+        { clock: this.#world.clock, log: this.#world.log, client, apiServer },
+        path,
+        { label: '', field: '' },
+        changed,
+      ),
+    }))
     for (const { watch } of this.#watches) watch.start()
   }
 
   async #collect(apiServer: string, client: HttpClient): Promise<void> {
     const read: ReadReference = async (kind, namespace, name, key) => {
-      const reply = await client.send(`${apiServer}/api/v1/namespaces/${namespace}/${kind}/${name}`, { timeoutMs: 10_000, bodyBytesMax: 16 << 20 })
+      const reply = await client.send(`${apiServer}/api/v1/namespaces/${namespace}/${kind}/${name}`, {
+        timeoutMs: 10_000,
+        bodyBytesMax: 16 << 20,
+      })
       if (reply.status !== 200) throw new BadDataError(`${kind} ${namespace}/${name}: the API answered ${reply.status}`)
-      const value = (JSON.parse(Buffer.from(reply.body).toString('utf8')) as { data?: Record<string, string> }).data?.[key]
+      const value = (JSON.parse(Buffer.from(reply.body).toString('utf8')) as { data?: Record<string, string> }).data?.[
+        key
+      ]
       if (value === undefined) throw new BadDataError(`${kind} ${namespace}/${name} has no key ${key}`)
       return kind === 'secrets' ? Buffer.from(value, 'base64').toString('utf8') : value
     }
@@ -59,12 +82,23 @@ export class OperatorWatcher {
     for (const { kind, watch } of this.#watches) {
       for (const found of watch.objects.values()) {
         const place = `${kind} ${found.metadata.namespace ?? ''}/${found.metadata.name}`
-        if (kind === 'PrometheusRule' || kind === 'VMRule') { findings.rules.push({ file: place, text: JSON.stringify({ groups: (found['spec'] as { groups?: unknown } | undefined)?.groups ?? [] }) }); continue }
+        if (kind === 'PrometheusRule' || kind === 'VMRule') {
+          findings.rules.push({
+            file: place,
+            text: JSON.stringify({ groups: (found['spec'] as { groups?: unknown } | undefined)?.groups ?? [] }),
+          })
+          continue
+        }
         try {
-          findings.jobs.push(...readPrometheusConfig(JSON.stringify({ scrape_configs: await jobsOf(kind, found, read) }), place, { env: {} }).jobs)
+          findings.jobs.push(
+            ...readPrometheusConfig(JSON.stringify({ scrape_configs: await jobsOf(kind, found, read) }), place, {
+              env: {},
+            }).jobs,
+          )
         } catch (error) {
           problems.set(place, messageOf(error))
-          if (this.#problems.get(place) !== messageOf(error)) this.#world.log.warn('an object is left out', { object: place, error: messageOf(error) })
+          if (this.#problems.get(place) !== messageOf(error))
+            this.#world.log.warn('an object is left out', { object: place, error: messageOf(error) })
         }
       }
     }

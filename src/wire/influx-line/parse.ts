@@ -1,7 +1,12 @@
 /** InfluxDB's line protocol: `measurement,tag=value field=1i,other="text" timestamp`. Source: its public reference. */
 import { BadDataError } from '#core/errors.ts'
 
-export interface InfluxPoint { measurement: string; tags: [string, string][]; fields: [string, number][]; time: number | undefined }
+export interface InfluxPoint {
+  measurement: string
+  tags: [string, string][]
+  fields: [string, number][]
+  time: number | undefined
+}
 
 /** One line. Fields that are texts are left out: there is no metric in them. */
 export function parseInfluxLine(line: string): InfluxPoint {
@@ -10,7 +15,10 @@ export function parseInfluxLine(line: string): InfluxPoint {
     let text = ''
     for (; at < line.length; at++) {
       const char = line[at]!
-      if (char === '\\' && at + 1 < line.length && `,= \\"`.includes(line[at + 1]!)) { text += line[++at]!; continue }
+      if (char === '\\' && at + 1 < line.length && `,= \\"`.includes(line[at + 1]!)) {
+        text += line[++at]!
+        continue
+      }
       if (stops.includes(char)) break
       text += char
     }
@@ -30,13 +38,15 @@ export function parseInfluxLine(line: string): InfluxPoint {
   const fields: [string, number][] = []
   for (;;) {
     const name = token('=, ')
-    if (line[at] !== '=') throw new BadDataError(name === '' ? 'fields were expected' : `field ${JSON.stringify(name)} has no value`)
+    if (line[at] !== '=')
+      throw new BadDataError(name === '' ? 'fields were expected' : `field ${JSON.stringify(name)} has no value`)
     at++
     if (line[at] === '"') skipText()
     else {
       const text = token(', ')
       const value = fieldValue(text)
-      if (value === undefined) throw new BadDataError(`field ${JSON.stringify(name)}: ${JSON.stringify(text)} is not a value`)
+      if (value === undefined)
+        throw new BadDataError(`field ${JSON.stringify(name)}: ${JSON.stringify(text)} is not a value`)
       fields.push([name, value])
     }
     if (line[at] !== ',') break
@@ -61,4 +71,14 @@ function fieldValue(text: string): number | undefined {
 }
 
 /** Milliseconds in one unit of a `precision` parameter. */
-export const precisionMs: Readonly<Record<string, number>> = { ns: 1e-6, n: 1e-6, us: 1e-3, u: 1e-3, 'µ': 1e-3, ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+export const precisionMs: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  n: 1e-6,
+  us: 1e-3,
+  u: 1e-3,
+  µ: 1e-3,
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+}

@@ -4,10 +4,23 @@
  */
 import type { AnyValue, Attribute, ResourceSpans, Scope, Span, SpanLink } from '#model/trace.ts'
 
-export interface JaegerTag { key: string; value: AnyValue }
-export interface JaegerLog { timeNs: bigint; fields: JaegerTag[] }
-export interface JaegerReference { traceId: Uint8Array; spanId: Uint8Array; isChildOf: boolean }
-export interface JaegerProcess { serviceName: string; tags: JaegerTag[] }
+export interface JaegerTag {
+  key: string
+  value: AnyValue
+}
+export interface JaegerLog {
+  timeNs: bigint
+  fields: JaegerTag[]
+}
+export interface JaegerReference {
+  traceId: Uint8Array
+  spanId: Uint8Array
+  isChildOf: boolean
+}
+export interface JaegerProcess {
+  serviceName: string
+  tags: JaegerTag[]
+}
 export interface JaegerSpan {
   traceId: Uint8Array
   spanId: Uint8Array
@@ -26,13 +39,23 @@ export interface JaegerSpan {
 }
 
 const kinds: Readonly<Record<string, number>> = { internal: 1, server: 2, client: 3, producer: 4, consumer: 5 }
-const textOf = (value: AnyValue): string => (value.kind === 'string' ? value.value : value.kind === 'bool' || value.kind === 'int' || value.kind === 'double' ? String(value.value) : '')
+const textOf = (value: AnyValue): string =>
+  value.kind === 'string'
+    ? value.value
+    : value.kind === 'bool' || value.kind === 'int' || value.kind === 'double'
+      ? String(value.value)
+      : ''
 const isSame = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0
 
 function resourceOf(process: JaegerProcess | undefined): ResourceSpans {
-  const attributes: Attribute[] = process === undefined ? [] : [{ key: 'service.name', value: { kind: 'string', value: process.serviceName } }]
+  const attributes: Attribute[] =
+    process === undefined ? [] : [{ key: 'service.name', value: { kind: 'string', value: process.serviceName } }]
   for (const { key, value } of process?.tags ?? []) {
-    if (key === 'jaeger.version') attributes.push({ key: 'telemetry.exporter.version', value: { kind: 'string', value: `Jaeger-${textOf(value)}` } })
+    if (key === 'jaeger.version')
+      attributes.push({
+        key: 'telemetry.exporter.version',
+        value: { kind: 'string', value: `Jaeger-${textOf(value)}` },
+      })
     else if (key !== 'service.name') attributes.push({ key: key === 'hostname' ? 'host.name' : key, value })
   }
   return { resource: { attributes, dropped: 0 }, schemaUrl: '', scopes: [] }
@@ -49,36 +72,90 @@ function isHttpError(attributes: readonly Attribute[], kind: number): boolean {
 function spanOf(jaeger: JaegerSpan): { span: Span; scope: { name: string; version: string } } {
   const scope = { name: '', version: '' }
   const attributes: Attribute[] = []
-  let kind = 0, statusCode = 0, statusMessage = '', traceState = ''
+  let kind = 0,
+    statusCode = 0,
+    statusMessage = '',
+    traceState = ''
   let isError = false
   for (const { key, value } of jaeger.tags) {
     switch (key) {
-      case 'span.kind': kind = kinds[textOf(value).toLowerCase()] ?? 0; break
-      case 'error': if (textOf(value) === 'true') isError = true; else if (textOf(value) !== 'false') attributes.push({ key, value }); break
-      case 'otel.status_code': statusCode = textOf(value).toUpperCase() === 'ERROR' ? 2 : textOf(value).toUpperCase() === 'OK' ? 1 : 0; break
-      case 'otel.status_description': statusMessage = textOf(value); break
-      case 'w3c.tracestate': traceState = textOf(value); break
-      case 'otel.scope.name': case 'otel.library.name': scope.name = textOf(value); break
-      case 'otel.scope.version': case 'otel.library.version': scope.version = textOf(value); break
-      default: attributes.push({ key, value })
+      case 'span.kind':
+        kind = kinds[textOf(value).toLowerCase()] ?? 0
+        break
+      case 'error':
+        if (textOf(value) === 'true') isError = true
+        else if (textOf(value) !== 'false') attributes.push({ key, value })
+        break
+      case 'otel.status_code':
+        statusCode = textOf(value).toUpperCase() === 'ERROR' ? 2 : textOf(value).toUpperCase() === 'OK' ? 1 : 0
+        break
+      case 'otel.status_description':
+        statusMessage = textOf(value)
+        break
+      case 'w3c.tracestate':
+        traceState = textOf(value)
+        break
+      case 'otel.scope.name':
+      case 'otel.library.name':
+        scope.name = textOf(value)
+        break
+      case 'otel.scope.version':
+      case 'otel.library.version':
+        scope.version = textOf(value)
+        break
+      default:
+        attributes.push({ key, value })
     }
   }
   if (isError || (statusCode === 0 && isHttpError(attributes, kind))) statusCode = 2
   const parent = jaeger.references.find(r => r.isChildOf && isSame(r.traceId, jaeger.traceId))
   const parentSpanId = parent?.spanId ?? jaeger.parentSpanId
-  const links: SpanLink[] = jaeger.references.filter(r => r !== parent && !(isSame(r.spanId, parentSpanId) && isSame(r.traceId, jaeger.traceId))).map(r => ({
-    traceId: r.traceId, spanId: r.spanId, traceState: '', dropped: 0, flags: 0, attributes: [{ key: 'opentracing.ref_type', value: { kind: 'string', value: r.isChildOf ? 'child_of' : 'follows_from' } }],
-  }))
+  const links: SpanLink[] = jaeger.references
+    .filter(r => r !== parent && !(isSame(r.spanId, parentSpanId) && isSame(r.traceId, jaeger.traceId)))
+    .map(r => ({
+      traceId: r.traceId,
+      spanId: r.spanId,
+      traceState: '',
+      dropped: 0,
+      flags: 0,
+      attributes: [
+        { key: 'opentracing.ref_type', value: { kind: 'string', value: r.isChildOf ? 'child_of' : 'follows_from' } },
+      ],
+    }))
   const events = jaeger.logs.map(log => {
     const name = log.fields.find(f => f.key === 'event' && f.value.kind === 'string')
-    return { timeNs: log.timeNs, name: name === undefined ? '' : textOf(name.value), attributes: log.fields.filter(f => f !== name), dropped: 0 }
+    return {
+      timeNs: log.timeNs,
+      name: name === undefined ? '' : textOf(name.value),
+      attributes: log.fields.filter(f => f !== name),
+      dropped: 0,
+    }
   })
-  if (jaeger.warnings.length > 0) attributes.push({ key: 'jaeger.warnings', value: { kind: 'array', values: jaeger.warnings.map(value => ({ kind: 'string', value })) } })
+  if (jaeger.warnings.length > 0)
+    attributes.push({
+      key: 'jaeger.warnings',
+      value: { kind: 'array', values: jaeger.warnings.map(value => ({ kind: 'string', value })) },
+    })
   return {
     scope,
     span: {
-      traceId: jaeger.traceId, spanId: jaeger.spanId, parentSpanId, traceState, flags: jaeger.flags & 1, name: jaeger.operationName, kind, startNs: jaeger.startNs, endNs: jaeger.startNs + (jaeger.durationNs < 0n ? 0n : jaeger.durationNs),
-      attributes, droppedAttributes: 0, events, droppedEvents: 0, links, droppedLinks: 0, statusCode, statusMessage,
+      traceId: jaeger.traceId,
+      spanId: jaeger.spanId,
+      parentSpanId,
+      traceState,
+      flags: jaeger.flags & 1,
+      name: jaeger.operationName,
+      kind,
+      startNs: jaeger.startNs,
+      endNs: jaeger.startNs + (jaeger.durationNs < 0n ? 0n : jaeger.durationNs),
+      attributes,
+      droppedAttributes: 0,
+      events,
+      droppedEvents: 0,
+      links,
+      droppedLinks: 0,
+      statusCode,
+      statusMessage,
     },
   }
 }
@@ -89,12 +166,12 @@ export function jaegerBatch(process: JaegerProcess | undefined, spans: readonly 
   for (const jaeger of spans) {
     const own = jaeger.process ?? process
     let found = resources.get(own)
-    if (found === undefined) resources.set(own, found = { into: resourceOf(own), scopes: new Map() })
+    if (found === undefined) resources.set(own, (found = { into: resourceOf(own), scopes: new Map() }))
     const { span, scope } = spanOf(jaeger)
     const key = `${scope.name}\0${scope.version}`
     let list = found.scopes.get(key)
     if (list === undefined) {
-      found.scopes.set(key, list = [])
+      found.scopes.set(key, (list = []))
       const whole: Scope = { ...scope, attributes: [], dropped: 0 }
       found.into.scopes.push({ scope: whole, schemaUrl: '', spans: list })
     }

@@ -3,7 +3,14 @@ import { ByteReader } from '#codec/byte-reader.ts'
 import { readText, skipField } from '#codec/protobuf.ts'
 import { CorruptDataError } from '#core/errors.ts'
 import type { AnyValue, Trace } from '#model/trace.ts'
-import { jaegerBatch, type JaegerLog, type JaegerProcess, type JaegerReference, type JaegerSpan, type JaegerTag } from './model.ts'
+import {
+  jaegerBatch,
+  type JaegerLog,
+  type JaegerProcess,
+  type JaegerReference,
+  type JaegerSpan,
+  type JaegerTag,
+} from './model.ts'
 
 /** Reads the fields of a message; `field` takes what it knows and answers false for the rest. */
 function fields(input: ByteReader, end: number, field: (number: number, tag: number) => boolean): void {
@@ -13,10 +20,22 @@ function fields(input: ByteReader, end: number, field: (number: number, tag: num
   }
   if (input.at > end) throw new CorruptDataError('protobuf: a field reaches beyond its message')
 }
-function check(tag: number, type: number): void { if ((tag & 7) !== type) throw new CorruptDataError(`protobuf: field ${tag >>> 3} has wire type ${tag & 7}, ${type} was expected`) }
-function end(input: ByteReader, tag: number): number { check(tag, 2); return input.readLength() + input.at }
-function text(input: ByteReader, tag: number): string { check(tag, 2); return readText(input) }
-function bytes(input: ByteReader, tag: number): Uint8Array { check(tag, 2); return input.readBytes(input.readLength()) }
+function check(tag: number, type: number): void {
+  if ((tag & 7) !== type)
+    throw new CorruptDataError(`protobuf: field ${tag >>> 3} has wire type ${tag & 7}, ${type} was expected`)
+}
+function end(input: ByteReader, tag: number): number {
+  check(tag, 2)
+  return input.readLength() + input.at
+}
+function text(input: ByteReader, tag: number): string {
+  check(tag, 2)
+  return readText(input)
+}
+function bytes(input: ByteReader, tag: number): Uint8Array {
+  check(tag, 2)
+  return input.readBytes(input.readLength())
+}
 
 /** A varint of 64 bits with a sign. */
 function long(input: ByteReader, tag: number): bigint {
@@ -43,22 +62,50 @@ function nanoseconds(input: ByteReader, tag: number): bigint {
 }
 
 function keyValue(input: ByteReader, tag: number): JaegerTag {
-  let key = '', type = 0
-  let string = '', bool = false, int = 0n, double = 0
+  let key = '',
+    type = 0
+  let string = '',
+    bool = false,
+    int = 0n,
+    double = 0
   let binary: Uint8Array = new Uint8Array(0)
   fields(input, end(input, tag), (n, inner) => {
     switch (n) {
-      case 1: key = text(input, inner); return true
-      case 2: type = Number(long(input, inner)); return true
-      case 3: string = text(input, inner); return true
-      case 4: bool = long(input, inner) !== 0n; return true
-      case 5: int = long(input, inner); return true
-      case 6: check(inner, 1); input.need(8); double = input.view.getFloat64(input.at, true); input.at += 8; return true
-      case 7: binary = bytes(input, inner); return true
-      default: return false
+      case 1:
+        key = text(input, inner)
+        return true
+      case 2:
+        type = Number(long(input, inner))
+        return true
+      case 3:
+        string = text(input, inner)
+        return true
+      case 4:
+        bool = long(input, inner) !== 0n
+        return true
+      case 5:
+        int = long(input, inner)
+        return true
+      case 6:
+        check(inner, 1)
+        input.need(8)
+        double = input.view.getFloat64(input.at, true)
+        input.at += 8
+        return true
+      case 7:
+        binary = bytes(input, inner)
+        return true
+      default:
+        return false
     }
   })
-  const values: AnyValue[] = [{ kind: 'string', value: string }, { kind: 'bool', value: bool }, { kind: 'int', value: int }, { kind: 'double', value: double }, { kind: 'bytes', value: binary }]
+  const values: AnyValue[] = [
+    { kind: 'string', value: string },
+    { kind: 'bool', value: bool },
+    { kind: 'int', value: int },
+    { kind: 'double', value: double },
+    { kind: 'bytes', value: binary },
+  ]
   return { key, value: values[type] ?? values[0]! }
 }
 
@@ -97,21 +144,57 @@ function logOf(input: ByteReader, tag: number): JaegerLog {
 }
 
 function span(input: ByteReader, tag: number): JaegerSpan {
-  const read: JaegerSpan = { traceId: new Uint8Array(0), spanId: new Uint8Array(0), parentSpanId: new Uint8Array(0), operationName: '', references: [], flags: 0, startNs: 0n, durationNs: 0n, tags: [], logs: [], warnings: [], process: undefined }
+  const read: JaegerSpan = {
+    traceId: new Uint8Array(0),
+    spanId: new Uint8Array(0),
+    parentSpanId: new Uint8Array(0),
+    operationName: '',
+    references: [],
+    flags: 0,
+    startNs: 0n,
+    durationNs: 0n,
+    tags: [],
+    logs: [],
+    warnings: [],
+    process: undefined,
+  }
   fields(input, end(input, tag), (n, inner) => {
     switch (n) {
-      case 1: read.traceId = bytes(input, inner); return true
-      case 2: read.spanId = bytes(input, inner); return true
-      case 3: read.operationName = text(input, inner); return true
-      case 4: read.references.push(reference(input, inner)); return true
-      case 5: read.flags = Number(long(input, inner)); return true
-      case 6: read.startNs = nanoseconds(input, inner); return true
-      case 7: read.durationNs = nanoseconds(input, inner); return true
-      case 8: read.tags.push(keyValue(input, inner)); return true
-      case 9: read.logs.push(logOf(input, inner)); return true
-      case 10: read.process = process(input, inner); return true
-      case 12: read.warnings.push(text(input, inner)); return true
-      default: return false
+      case 1:
+        read.traceId = bytes(input, inner)
+        return true
+      case 2:
+        read.spanId = bytes(input, inner)
+        return true
+      case 3:
+        read.operationName = text(input, inner)
+        return true
+      case 4:
+        read.references.push(reference(input, inner))
+        return true
+      case 5:
+        read.flags = Number(long(input, inner))
+        return true
+      case 6:
+        read.startNs = nanoseconds(input, inner)
+        return true
+      case 7:
+        read.durationNs = nanoseconds(input, inner)
+        return true
+      case 8:
+        read.tags.push(keyValue(input, inner))
+        return true
+      case 9:
+        read.logs.push(logOf(input, inner))
+        return true
+      case 10:
+        read.process = process(input, inner)
+        return true
+      case 12:
+        read.warnings.push(text(input, inner))
+        return true
+      default:
+        return false
     }
   })
   return read

@@ -30,7 +30,8 @@ export function parseJournal(bytes: Uint8Array): Map<string, string>[] {
     if (at + 8 > text.length) throw new CorruptDataError('journal: the length of a field is cut off')
     const length = text.readUInt32LE(at) + text.readUInt32LE(at + 4) * 4294967296
     at += 8
-    if (length > fieldBytesMax || at + length > text.length) throw new CorruptDataError(`journal: a field of ${length} bytes is cut off`)
+    if (length > fieldBytesMax || at + length > text.length)
+      throw new CorruptDataError(`journal: a field of ${length} bytes is cut off`)
     fields.set(line.toString('utf8'), text.subarray(at, at + length).toString('utf8'))
     at += length + 1
   }

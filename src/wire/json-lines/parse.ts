@@ -1,7 +1,11 @@
 /** VictoriaMetrics' JSON line format: one series a line, {"metric":{…},"values":[…],"timestamps":[ms…]}. */
 import { BadDataError } from '#core/errors.ts'
 
-export interface JsonLine { labels: Record<string, string>; timesMs: number[]; values: number[] }
+export interface JsonLine {
+  labels: Record<string, string>
+  timesMs: number[]
+  values: number[]
+}
 
 function toNumber(value: unknown): number {
   if (typeof value === 'number') return value
@@ -20,14 +24,32 @@ export function parseJsonLine(line: string): JsonLine {
     throw new BadDataError('not a JSON object', { cause: error })
   }
   const { metric, values, timestamps } = parsed
-  if (typeof metric !== 'object' || metric === null || !Array.isArray(values) || !Array.isArray(timestamps)) throw new BadDataError('"metric", "values" and "timestamps" are needed')
-  if (values.length !== timestamps.length) throw new BadDataError(`${values.length} values and ${timestamps.length} timestamps`)
-  const timesMs = timestamps.map(time => { if (typeof time !== 'number' || !Number.isFinite(time)) throw new BadDataError(`${JSON.stringify(time)} is not a timestamp`); return Math.round(time) })
-  return { labels: Object.fromEntries(Object.entries(metric).map(([name, value]) => [name, String(value)])), timesMs, values: values.map(toNumber) }
+  if (typeof metric !== 'object' || metric === null || !Array.isArray(values) || !Array.isArray(timestamps))
+    throw new BadDataError('"metric", "values" and "timestamps" are needed')
+  if (values.length !== timestamps.length)
+    throw new BadDataError(`${values.length} values and ${timestamps.length} timestamps`)
+  const timesMs = timestamps.map(time => {
+    if (typeof time !== 'number' || !Number.isFinite(time))
+      throw new BadDataError(`${JSON.stringify(time)} is not a timestamp`)
+    return Math.round(time)
+  })
+  return {
+    labels: Object.fromEntries(Object.entries(metric).map(([name, value]) => [name, String(value)])),
+    timesMs,
+    values: values.map(toNumber),
+  }
 }
 
-export function formatJsonLine(labels: Readonly<Record<string, string>>, timesMs: ArrayLike<number>, values: ArrayLike<number>, count: number): string {
+export function formatJsonLine(
+  labels: Readonly<Record<string, string>>,
+  timesMs: ArrayLike<number>,
+  values: ArrayLike<number>,
+  count: number,
+): string {
   const shown: string[] = []
-  for (let i = 0; i < count; i++) { const v = values[i]!; shown.push(Number.isFinite(v) ? String(v) : Number.isNaN(v) ? 'null' : v > 0 ? '"Infinity"' : '"-Infinity"') }
+  for (let i = 0; i < count; i++) {
+    const v = values[i]!
+    shown.push(Number.isFinite(v) ? String(v) : Number.isNaN(v) ? 'null' : v > 0 ? '"Infinity"' : '"-Infinity"')
+  }
   return `{"metric":${JSON.stringify(labels)},"values":[${shown.join(',')}],"timestamps":[${Array.from({ length: count }, (_, i) => timesMs[i]).join(',')}]}\n`
 }

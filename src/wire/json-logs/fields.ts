@@ -18,10 +18,18 @@ export interface FieldRules {
 }
 
 /** `list` reads a parameter by either of its names. */
-export function readFieldRules(parameter: (name: string, header: string) => string | undefined, defaults: Partial<FieldRules> = {}): FieldRules {
+export function readFieldRules(
+  parameter: (name: string, header: string) => string | undefined,
+  defaults: Partial<FieldRules> = {},
+): FieldRules {
   const list = (name: string, header: string): string[] | undefined => {
     const text = parameter(name, header)
-    return text === undefined || text === '' ? undefined : text.split(',').map(part => part.trim()).filter(part => part !== '')
+    return text === undefined || text === ''
+      ? undefined
+      : text
+          .split(',')
+          .map(part => part.trim())
+          .filter(part => part !== '')
   }
   return {
     streamFields: list('_stream_fields', 'vl-stream-fields') ?? defaults.streamFields ?? [],
@@ -29,12 +37,19 @@ export function readFieldRules(parameter: (name: string, header: string) => stri
     messageFields: list('_msg_field', 'vl-msg-field') ?? defaults.messageFields ?? ['_msg'],
     ignoredFields: list('ignore_fields', 'vl-ignore-fields') ?? [],
     decolorizedFields: list('decolorize_fields', 'vl-decolorize-fields') ?? [],
-    extraFields: (list('extra_fields', 'vl-extra-fields') ?? []).map(pair => { const at = pair.indexOf('='); return at < 0 ? [pair, ''] : [pair.slice(0, at), pair.slice(at + 1)] }),
+    extraFields: (list('extra_fields', 'vl-extra-fields') ?? []).map(pair => {
+      const at = pair.indexOf('=')
+      return at < 0 ? [pair, ''] : [pair.slice(0, at), pair.slice(at + 1)]
+    }),
   }
 }
 
 /** Names and values of an object, nested ones joined by dots. Empty values are nothing. */
-export function flattenFields(object: Readonly<Record<string, unknown>>, prefix = '', into = new Map<string, string>()): Map<string, string> {
+export function flattenFields(
+  object: Readonly<Record<string, unknown>>,
+  prefix = '',
+  into = new Map<string, string>(),
+): Map<string, string> {
   for (const [key, value] of Object.entries(object)) {
     const name = prefix === '' ? key : `${prefix}.${key}`
     if (value === null || value === undefined || value === '') continue
@@ -50,7 +65,9 @@ export function parseAnyTime(text: string): { ms: number; subNs: number } | unde
     const [whole, fraction = ''] = text.split('.') as [string, string?]
     const digits = whole.replace('-', '').length
     const scale = digits <= 11 ? 9 : digits <= 14 ? 6 : digits <= 17 ? 3 : 0
-    const ns = BigInt(whole) * 10n ** BigInt(scale) + (scale === 9 && fraction !== '' ? BigInt(fraction.slice(0, 9).padEnd(9, '0')) : 0n)
+    const ns =
+      BigInt(whole) * 10n ** BigInt(scale) +
+      (scale === 9 && fraction !== '' ? BigInt(fraction.slice(0, 9).padEnd(9, '0')) : 0n)
     let ms = ns / 1_000_000n
     if (ms * 1_000_000n > ns) ms -= 1n
     return { ms: Number(ms), subNs: Number(ns - ms * 1_000_000n) }
@@ -71,10 +88,17 @@ function labelOf(name: string): string {
 }
 
 /** Adds the entry; throws BadDataError when its time can't be read. */
-export function addFields(fields: Map<string, string>, rules: FieldRules, builder: LogBatchBuilder, nowMs: number): void {
+export function addFields(
+  fields: Map<string, string>,
+  rules: FieldRules,
+  builder: LogBatchBuilder,
+  nowMs: number,
+): void {
   for (const [name, value] of rules.extraFields) fields.set(name, value)
   for (const name of rules.ignoredFields) {
-    if (name.endsWith('*')) { for (const key of fields.keys()) if (key.startsWith(name.slice(0, -1))) fields.delete(key) } else fields.delete(name)
+    if (name.endsWith('*')) {
+      for (const key of fields.keys()) if (key.startsWith(name.slice(0, -1))) fields.delete(key)
+    } else fields.delete(name)
   }
   for (const name of rules.decolorizedFields) {
     const value = fields.get(name)
@@ -87,7 +111,10 @@ export function addFields(fields: Map<string, string>, rules: FieldRules, builde
     fields.delete(timeField)
     if (text !== '0' && text !== '-') {
       time = parseAnyTime(text)
-      if (time === undefined) throw new BadDataError(`the time ${JSON.stringify(text)} in ${JSON.stringify(timeField)} can't be read; RFC 3339 or a Unix time was expected`)
+      if (time === undefined)
+        throw new BadDataError(
+          `the time ${JSON.stringify(text)} in ${JSON.stringify(timeField)} can't be read; RFC 3339 or a Unix time was expected`,
+        )
     }
   }
   const messageField = rules.messageFields.find(name => fields.has(name))

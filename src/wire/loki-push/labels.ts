@@ -28,7 +28,9 @@ class LabelParser {
     throw new BadDataError(`couldn't parse labels: 1:${this.#at + 1}: parse error: ${what}`)
   }
 
-  #skip(): void { while (/\s/.test(this.#text[this.#at] ?? '')) this.#at++ }
+  #skip(): void {
+    while (/\s/.test(this.#text[this.#at] ?? '')) this.#at++
+  }
 
   #name(): string | undefined {
     const match = /^[A-Za-z_][A-Za-z0-9_:.]*/.exec(this.#text.slice(this.#at))
@@ -42,7 +44,10 @@ class LabelParser {
     const start = this.#at++
     if (mark === '`') {
       const end = this.#text.indexOf('`', this.#at)
-      if (end < 0) { this.#at = start; this.#fail('unterminated raw string') }
+      if (end < 0) {
+        this.#at = start
+        this.#fail('unterminated raw string')
+      }
       const raw = this.#text.slice(this.#at, end)
       this.#at = end + 1
       return raw
@@ -50,21 +55,40 @@ class LabelParser {
     let out = ''
     for (;;) {
       const char = this.#text[this.#at]
-      if (char === undefined || char === '\n') { this.#at = start; this.#fail('unterminated quoted string') }
+      if (char === undefined || char === '\n') {
+        this.#at = start
+        this.#fail('unterminated quoted string')
+      }
       this.#at++
       if (char === mark) return out
-      if (char !== '\\') { out += char; continue }
+      if (char !== '\\') {
+        out += char
+        continue
+      }
       out += this.#escape()
     }
   }
 
   #escape(): string {
-    const simple: Record<string, string> = { a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v', '\\': '\\', '"': '"', '\'': '\'' }
+    const simple: Record<string, string> = {
+      a: '\x07',
+      b: '\b',
+      f: '\f',
+      n: '\n',
+      r: '\r',
+      t: '\t',
+      v: '\v',
+      '\\': '\\',
+      '"': '"',
+      "'": "'",
+    }
     const rest = this.#text.slice(this.#at)
     const code = /^(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3}))/.exec(rest)
     if (code !== null) {
       this.#at += code[0].length
-      return String.fromCodePoint(Number.parseInt(code[1] ?? code[2] ?? code[3] ?? code[4]!, code[4] === undefined ? 16 : 8))
+      return String.fromCodePoint(
+        Number.parseInt(code[1] ?? code[2] ?? code[3] ?? code[4]!, code[4] === undefined ? 16 : 8),
+      )
     }
     const plain = simple[rest[0] ?? '']
     if (plain === undefined) this.#fail(`unknown escape sequence ${quote(rest[0] ?? '')}`)
@@ -84,7 +108,11 @@ class LabelParser {
     this.#skip()
     if (this.#text[this.#at] !== '{') {
       if (metric !== undefined && this.#at === this.#text.length) return Labels.from(entries)
-      this.#fail(this.#at >= this.#text.length ? 'unexpected end of input' : `unexpected character: ${quote(this.#text[this.#at]!)}`)
+      this.#fail(
+        this.#at >= this.#text.length
+          ? 'unexpected end of input'
+          : `unexpected character: ${quote(this.#text[this.#at]!)}`,
+      )
     }
     this.#at++
     for (;;) {
@@ -92,26 +120,48 @@ class LabelParser {
       if (this.#text[this.#at] === '}') break
       const quoted = this.#text[this.#at] === '"'
       const name = quoted ? this.#string() : this.#name()
-      if (name === undefined) this.#fail(this.#at >= this.#text.length ? 'unexpected end of input inside braces' : `unexpected character inside braces: '${this.#text[this.#at]!}'`)
+      if (name === undefined)
+        this.#fail(
+          this.#at >= this.#text.length
+            ? 'unexpected end of input inside braces'
+            : `unexpected character inside braces: '${this.#text[this.#at]!}'`,
+        )
       this.#skip()
-      if (this.#text[this.#at] !== '=') this.#fail(`unexpected ${this.#at >= this.#text.length ? 'end of input' : quote(this.#text[this.#at]!)} in label set, expected "="`)
+      if (this.#text[this.#at] !== '=')
+        this.#fail(
+          `unexpected ${this.#at >= this.#text.length ? 'end of input' : quote(this.#text[this.#at]!)} in label set, expected "="`,
+        )
       this.#at++
       this.#skip()
-      if (this.#text[this.#at] !== '"' && this.#text[this.#at] !== '\'' && this.#text[this.#at] !== '`') this.#fail(`unexpected ${this.#at >= this.#text.length ? 'end of input' : quote(this.#text[this.#at]!)} in label set, expected string`)
+      if (this.#text[this.#at] !== '"' && this.#text[this.#at] !== "'" && this.#text[this.#at] !== '`')
+        this.#fail(
+          `unexpected ${this.#at >= this.#text.length ? 'end of input' : quote(this.#text[this.#at]!)} in label set, expected string`,
+        )
       add(name, this.#string())
       this.#skip()
-      if (this.#text[this.#at] === ',') { this.#at++; continue }
-      if (this.#text[this.#at] !== '}') this.#fail(this.#at >= this.#text.length ? 'unexpected end of input inside braces' : `unexpected ${quote(this.#text[this.#at]!)} in label set, expected "," or "}"`)
+      if (this.#text[this.#at] === ',') {
+        this.#at++
+        continue
+      }
+      if (this.#text[this.#at] !== '}')
+        this.#fail(
+          this.#at >= this.#text.length
+            ? 'unexpected end of input inside braces'
+            : `unexpected ${quote(this.#text[this.#at]!)} in label set, expected "," or "}"`,
+        )
     }
     this.#at++
     this.#skip()
-    if (this.#at < this.#text.length) this.#fail(`unexpected ${quote(this.#text.slice(this.#at, this.#at + 10))} after the label set`)
+    if (this.#at < this.#text.length)
+      this.#fail(`unexpected ${quote(this.#text.slice(this.#at, this.#at + 10))} after the label set`)
     return Labels.from(entries)
   }
 }
 
 /** Labels that came as an object; names must be plain. */
 export function labelsFromObject(object: Readonly<Record<string, string>>): Labels {
-  for (const name of Object.keys(object)) if (!isLegacyLabelName(name)) throw new BadDataError(`couldn't parse labels: 1:2: parse error: invalid label name ${quote(name)}`)
+  for (const name of Object.keys(object))
+    if (!isLegacyLabelName(name))
+      throw new BadDataError(`couldn't parse labels: 1:2: parse error: invalid label name ${quote(name)}`)
   return Labels.fromObject(object)
 }

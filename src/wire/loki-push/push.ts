@@ -33,7 +33,10 @@ function readStream(input: ByteReader, batch: LogBatch, problems: string[]): voi
   let text = ''
   while (input.at < input.end) {
     const tag = input.readUvarint()
-    if (tag === 0x0a) { text = readText(input); if (input.at > start) break } else skipField(input, tag)
+    if (tag === 0x0a) {
+      text = readText(input)
+      if (input.at > start) break
+    } else skipField(input, tag)
   }
   try {
     batch.beginStream(parseStreamLabels(text))
@@ -54,7 +57,11 @@ function readStream(input: ByteReader, batch: LogBatch, problems: string[]): voi
 
 /** Entry{timestamp=1 {seconds=1, nanos=2}, line=2, structuredMetadata=3 {name=1, value=2}}. */
 function readEntry(input: ByteReader, end: number, batch: LogBatch): void {
-  let seconds = 0, nanos = 0, from = input.at, to = input.at, pairsAt = -1
+  let seconds = 0,
+    nanos = 0,
+    from = input.at,
+    to = input.at,
+    pairsAt = -1
   while (input.at < end) {
     const tag = input.readUvarint()
     switch (tag) {
@@ -78,7 +85,8 @@ function readEntry(input: ByteReader, end: number, batch: LogBatch): void {
         if (pairsAt < 0) pairsAt = input.at
         input.skip(input.readLength())
         break
-      default: skipField(input, tag)
+      default:
+        skipField(input, tag)
     }
   }
   if (input.at !== end) throw new CorruptDataError('push request: an entry runs past its end')
@@ -94,9 +102,13 @@ function readPairs(input: ByteReader, at: number, end: number, batch: LogBatch):
   while (isPair || input.at < end) {
     const tag = isPair ? 0x1a : input.readUvarint()
     isPair = false
-    if (tag !== 0x1a) { skipField(input, tag); continue }
+    if (tag !== 0x1a) {
+      skipField(input, tag)
+      continue
+    }
     const stop = input.readLength() + input.at
-    let name = '', value = ''
+    let name = '',
+      value = ''
     while (input.at < stop) {
       const inner = input.readUvarint()
       if (inner === 0x0a) name = readText(input)
@@ -107,7 +119,8 @@ function readPairs(input: ByteReader, at: number, end: number, batch: LogBatch):
   }
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** Parses the JSON form. */
 export function parsePushJson(text: string, batch: LogBatch): string[] {
@@ -115,7 +128,9 @@ export function parsePushJson(text: string, batch: LogBatch): string[] {
   try {
     body = JSON.parse(text)
   } catch (error) {
-    throw new BadDataError(`the body is not JSON: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+    throw new BadDataError(`the body is not JSON: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    })
   }
   if (!isObject(body)) throw new BadDataError('the body is not an object with "streams"')
   const streams = body['streams'] ?? []
@@ -129,7 +144,9 @@ export function parsePushJson(text: string, batch: LogBatch): string[] {
     const values = stream['values'] ?? []
     if (!Array.isArray(values)) throw new BadDataError('"values" is not a list')
     const found: Record<string, string> = {}
-    if (isObject(labels)) for (const [name, value] of Object.entries(labels)) found[name] = typeof value === 'string' ? value : JSON.stringify(value)
+    if (isObject(labels))
+      for (const [name, value] of Object.entries(labels))
+        found[name] = typeof value === 'string' ? value : JSON.stringify(value)
     else if (labels !== undefined) throw new BadDataError('"stream" is not an object of labels')
     try {
       batch.beginStream(labelsFromObject(found))
@@ -149,14 +166,18 @@ function addValue(value: unknown, lines: ByteWriter, batch: LogBatch): void {
   const [time, line, metadata] = value as unknown[]
   const ns = typeof time === 'string' ? parseNs(time) : undefined
   if (ns === undefined) throw new BadDataError(`a time must be a string of nanoseconds, ${JSON.stringify(time)} is not`)
-  if (line !== undefined && typeof line !== 'string') throw new BadDataError(`a line must be a string, ${JSON.stringify(line).slice(0, 60)} is not`)
+  if (line !== undefined && typeof line !== 'string')
+    throw new BadDataError(`a line must be a string, ${JSON.stringify(line).slice(0, 60)} is not`)
   const from = lines.at
   if (line !== undefined) lines.writeBytes(encodeUtf8(line))
   batch.addLine(ns.ms, ns.subNs, from, lines.at)
   if (metadata === undefined) return
   if (!isObject(metadata)) throw new BadDataError('structured metadata must be an object of strings')
   for (const [name, text] of Object.entries(metadata)) {
-    if (typeof text !== 'string') throw new BadDataError(`structured metadata must be an object of strings; ${JSON.stringify(name)} is ${text === null ? 'null' : typeof text}`)
+    if (typeof text !== 'string')
+      throw new BadDataError(
+        `structured metadata must be an object of strings; ${JSON.stringify(name)} is ${text === null ? 'null' : typeof text}`,
+      )
     batch.addPair(name, text)
   }
 }
@@ -169,10 +190,12 @@ export function parseLegacyPushJson(text: string, batch: LogBatch): string[] {
   const lines = new ByteWriter(text.length + 64)
   batch.clear(lines.buffer)
   for (const stream of streams) {
-    if (!isObject(stream) || typeof stream['labels'] !== 'string' || !Array.isArray(stream['entries'])) throw new BadDataError('a stream needs "labels" and "entries"')
+    if (!isObject(stream) || typeof stream['labels'] !== 'string' || !Array.isArray(stream['entries']))
+      throw new BadDataError('a stream needs "labels" and "entries"')
     batch.beginStream(parseStreamLabels(stream['labels']))
     for (const entry of stream['entries'] as unknown[]) {
-      if (!isObject(entry) || typeof entry['ts'] !== 'string' || typeof entry['line'] !== 'string') throw new BadDataError('an entry needs "ts" and "line"')
+      if (!isObject(entry) || typeof entry['ts'] !== 'string' || typeof entry['line'] !== 'string')
+        throw new BadDataError('an entry needs "ts" and "line"')
       const ms = Date.parse(entry['ts'])
       if (Number.isNaN(ms)) throw new BadDataError(`the time ${JSON.stringify(entry['ts'])} is not RFC 3339`)
       const fraction = /\.(\d+)/.exec(entry['ts'])?.[1]?.padEnd(9, '0') ?? '000000000'

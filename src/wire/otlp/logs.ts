@@ -4,11 +4,46 @@ import { readText } from '#codec/protobuf.ts'
 import { BadDataError } from '#core/errors.ts'
 import type { LogBatchBuilder } from '#model/log-batch.ts'
 import { Labels } from '#model/labels.ts'
-import { anyValue, inner, jsonAttributes, jsonValue, keyValue, list, number, object, readMessage, text, type Attributes, type AttributeValue, type Json } from './message.ts'
+import {
+  anyValue,
+  inner,
+  jsonAttributes,
+  jsonValue,
+  keyValue,
+  list,
+  number,
+  object,
+  readMessage,
+  text,
+  type Attributes,
+  type AttributeValue,
+  type Json,
+} from './message.ts'
 
-interface OtlpRecord { timeNs: bigint; observedNs: bigint; severityNumber: number; severityText: string; body: AttributeValue; attributes: Attributes; dropped: number; flags: number; traceId: string; spanId: string; eventName: string }
-interface OtlpLogScope { name: string; version: string; attributes: Attributes; dropped: number; records: OtlpRecord[] }
-export interface OtlpLogResource { attributes: Attributes; scopes: OtlpLogScope[] }
+interface OtlpRecord {
+  timeNs: bigint
+  observedNs: bigint
+  severityNumber: number
+  severityText: string
+  body: AttributeValue
+  attributes: Attributes
+  dropped: number
+  flags: number
+  traceId: string
+  spanId: string
+  eventName: string
+}
+interface OtlpLogScope {
+  name: string
+  version: string
+  attributes: Attributes
+  dropped: number
+  records: OtlpRecord[]
+}
+export interface OtlpLogResource {
+  attributes: Attributes
+  scopes: OtlpLogScope[]
+}
 
 function fixedNs(input: ByteReader): bigint {
   input.need(8)
@@ -16,14 +51,60 @@ function fixedNs(input: ByteReader): bigint {
   return input.view.getBigUint64(input.at - 8, true)
 }
 
-function hex(input: ByteReader): string { return Buffer.from(input.readBytes(input.readLength())).toString('hex') }
+function hex(input: ByteReader): string {
+  return Buffer.from(input.readBytes(input.readLength())).toString('hex')
+}
 
 function record(input: ByteReader): OtlpRecord {
-  const r: OtlpRecord = { timeNs: 0n, observedNs: 0n, severityNumber: 0, severityText: '', body: null, attributes: [], dropped: 0, flags: 0, traceId: '', spanId: '', eventName: '' }
+  const r: OtlpRecord = {
+    timeNs: 0n,
+    observedNs: 0n,
+    severityNumber: 0,
+    severityText: '',
+    body: null,
+    attributes: [],
+    dropped: 0,
+    flags: 0,
+    traceId: '',
+    spanId: '',
+    eventName: '',
+  }
   readMessage(input, {
-    1: i => { r.timeNs = fixedNs(i) }, 11: i => { r.observedNs = fixedNs(i) }, 2: i => { r.severityNumber = i.readUvarint() }, 3: i => { r.severityText = readText(i) }, 5: i => { r.body = anyValue(inner(i)) },
-    6: i => { r.attributes.push(keyValue(inner(i))) }, 7: i => { r.dropped = i.readUvarint() }, 8: i => { i.need(4); i.at += 4; r.flags = i.view.getUint32(i.at - 4, true) },
-    9: i => { r.traceId = hex(i) }, 10: i => { r.spanId = hex(i) }, 12: i => { r.eventName = readText(i) },
+    1: i => {
+      r.timeNs = fixedNs(i)
+    },
+    11: i => {
+      r.observedNs = fixedNs(i)
+    },
+    2: i => {
+      r.severityNumber = i.readUvarint()
+    },
+    3: i => {
+      r.severityText = readText(i)
+    },
+    5: i => {
+      r.body = anyValue(inner(i))
+    },
+    6: i => {
+      r.attributes.push(keyValue(inner(i)))
+    },
+    7: i => {
+      r.dropped = i.readUvarint()
+    },
+    8: i => {
+      i.need(4)
+      i.at += 4
+      r.flags = i.view.getUint32(i.at - 4, true)
+    },
+    9: i => {
+      r.traceId = hex(i)
+    },
+    10: i => {
+      r.spanId = hex(i)
+    },
+    12: i => {
+      r.eventName = readText(i)
+    },
   })
   return r
 }
@@ -35,12 +116,35 @@ export function decodeOtlpLogs(bytes: Uint8Array): OtlpLogResource[] {
     1: i => {
       const r: OtlpLogResource = { attributes: [], scopes: [] }
       readMessage(inner(i), {
-        1: j => { readMessage(inner(j), { 1: k => { r.attributes.push(keyValue(inner(k))) } }) },
+        1: j => {
+          readMessage(inner(j), {
+            1: k => {
+              r.attributes.push(keyValue(inner(k)))
+            },
+          })
+        },
         2: j => {
           const s: OtlpLogScope = { name: '', version: '', attributes: [], dropped: 0, records: [] }
           readMessage(inner(j), {
-            1: k => { readMessage(inner(k), { 1: l => { s.name = readText(l) }, 2: l => { s.version = readText(l) }, 3: l => { s.attributes.push(keyValue(inner(l))) }, 4: l => { s.dropped = l.readUvarint() } }) },
-            2: k => { s.records.push(record(inner(k))) },
+            1: k => {
+              readMessage(inner(k), {
+                1: l => {
+                  s.name = readText(l)
+                },
+                2: l => {
+                  s.version = readText(l)
+                },
+                3: l => {
+                  s.attributes.push(keyValue(inner(l)))
+                },
+                4: l => {
+                  s.dropped = l.readUvarint()
+                },
+              })
+            },
+            2: k => {
+              s.records.push(record(inner(k)))
+            },
           })
           r.scopes.push(s)
         },
@@ -51,17 +155,36 @@ export function decodeOtlpLogs(bytes: Uint8Array): OtlpLogResource[] {
   return resources
 }
 
-function nanos(value: unknown): bigint { return (typeof value === 'string' && /^\d+$/.test(value)) || (typeof value === 'number' && Number.isSafeInteger(value)) ? BigInt(value) : 0n }
+function nanos(value: unknown): bigint {
+  return (typeof value === 'string' && /^\d+$/.test(value)) ||
+    (typeof value === 'number' && Number.isSafeInteger(value))
+    ? BigInt(value)
+    : 0n
+}
 
 function jsonRecord(r: Json): OtlpRecord {
   const severity = r['severityNumber']
   return {
-    timeNs: nanos(r['timeUnixNano']), observedNs: nanos(r['observedTimeUnixNano']), severityNumber: typeof severity === 'string' ? severityNumbers.indexOf(severity.replace('SEVERITY_NUMBER_', '')) : number(severity), severityText: text(r['severityText']),
-    body: r['body'] === undefined ? null : jsonValue(object(r['body'])), attributes: jsonAttributes(r['attributes']), dropped: number(r['droppedAttributesCount']), flags: number(r['flags']),
-    traceId: text(r['traceId']).toLowerCase(), spanId: text(r['spanId']).toLowerCase(), eventName: text(r['eventName']),
+    timeNs: nanos(r['timeUnixNano']),
+    observedNs: nanos(r['observedTimeUnixNano']),
+    severityNumber:
+      typeof severity === 'string'
+        ? severityNumbers.indexOf(severity.replace('SEVERITY_NUMBER_', ''))
+        : number(severity),
+    severityText: text(r['severityText']),
+    body: r['body'] === undefined ? null : jsonValue(object(r['body'])),
+    attributes: jsonAttributes(r['attributes']),
+    dropped: number(r['droppedAttributesCount']),
+    flags: number(r['flags']),
+    traceId: text(r['traceId']).toLowerCase(),
+    spanId: text(r['spanId']).toLowerCase(),
+    eventName: text(r['eventName']),
   }
 }
-const severityNumbers = ['UNSPECIFIED', ...['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL'].flatMap(name => [name, `${name}2`, `${name}3`, `${name}4`])]
+const severityNumbers = [
+  'UNSPECIFIED',
+  ...['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL'].flatMap(name => [name, `${name}2`, `${name}3`, `${name}4`]),
+]
 
 /** Throws BadDataError. */
 export function parseOtlpLogsJson(source: string): OtlpLogResource[] {
@@ -75,7 +198,13 @@ export function parseOtlpLogsJson(source: string): OtlpLogResource[] {
     attributes: jsonAttributes(object(r['resource'])['attributes']),
     scopes: list(r['scopeLogs']).map(s => {
       const scope = object(s['scope'])
-      return { name: text(scope['name']), version: text(scope['version']), attributes: jsonAttributes(scope['attributes']), dropped: number(scope['droppedAttributesCount']), records: list(s['logRecords']).map(jsonRecord) }
+      return {
+        name: text(scope['name']),
+        version: text(scope['version']),
+        attributes: jsonAttributes(scope['attributes']),
+        dropped: number(scope['droppedAttributesCount']),
+        records: list(s['logRecords']).map(jsonRecord),
+      }
     }),
   }))
 }
@@ -83,7 +212,26 @@ export function parseOtlpLogsJson(source: string): OtlpLogResource[] {
 // ── As log entries ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Resource attributes that become stream labels, as Loki's defaults have it. */
-const indexed: ReadonlySet<string> = new Set(['service.name', 'service.namespace', 'service.instance.id', 'deployment.environment', 'deployment.environment.name', 'cloud.region', 'cloud.availability_zone', 'k8s.cluster.name', 'k8s.namespace.name', 'k8s.pod.name', 'k8s.container.name', 'container.name', 'k8s.replicaset.name', 'k8s.deployment.name', 'k8s.statefulset.name', 'k8s.daemonset.name', 'k8s.cronjob.name', 'k8s.job.name'])
+const indexed: ReadonlySet<string> = new Set([
+  'service.name',
+  'service.namespace',
+  'service.instance.id',
+  'deployment.environment',
+  'deployment.environment.name',
+  'cloud.region',
+  'cloud.availability_zone',
+  'k8s.cluster.name',
+  'k8s.namespace.name',
+  'k8s.pod.name',
+  'k8s.container.name',
+  'container.name',
+  'k8s.replicaset.name',
+  'k8s.deployment.name',
+  'k8s.statefulset.name',
+  'k8s.daemonset.name',
+  'k8s.cronjob.name',
+  'k8s.job.name',
+])
 
 /** A value as text: maps and lists as JSON with sorted keys. */
 function valueText(value: AttributeValue): string {
@@ -94,18 +242,30 @@ function valueText(value: AttributeValue): string {
 function sorted(value: AttributeValue): AttributeValue {
   if (Array.isArray(value)) return value.map(sorted)
   if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.keys(value).sort().map(key => [key, sorted(value[key]!)]))
+  return Object.fromEntries(
+    Object.keys(value)
+      .sort()
+      .map(key => [key, sorted(value[key]!)]),
+  )
 }
 
 /** Names and values; maps become several, joined by `_`. */
 function flatten(name: string, value: AttributeValue, into: string[]): void {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) { for (const [key, part] of Object.entries(value)) flatten(`${name}_${key}`, part, into); return }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    for (const [key, part] of Object.entries(value)) flatten(`${name}_${key}`, part, into)
+    return
+  }
   const shown = valueText(value)
   if (shown !== '') into.push(name, shown)
 }
 
 /** Adds every record; returns how many there were. `labelOf` turns an attribute's name into a label's. */
-export function addOtlpLogs(resources: readonly OtlpLogResource[], builder: LogBatchBuilder, nowMs: number, labelOf: (name: string) => string): number {
+export function addOtlpLogs(
+  resources: readonly OtlpLogResource[],
+  builder: LogBatchBuilder,
+  nowMs: number,
+  labelOf: (name: string) => string,
+): number {
   let count = 0
   for (const resource of resources) {
     const labels: [string, string][] = []
@@ -124,7 +284,10 @@ export function addOtlpLogs(resources: readonly OtlpLogResource[], builder: LogB
       for (const r of scope.records) {
         const ns = r.timeNs !== 0n ? r.timeNs : r.observedNs
         const ms = ns === 0n ? nowMs : Number(ns / 1_000_000n)
-        builder.add(stream, ms, ns === 0n ? 0 : Number(ns % 1_000_000n), valueText(r.body), [...ofScope, ...recordPairs(r)])
+        builder.add(stream, ms, ns === 0n ? 0 : Number(ns % 1_000_000n), valueText(r.body), [
+          ...ofScope,
+          ...recordPairs(r),
+        ])
         count++
       }
     }

@@ -40,12 +40,19 @@ export function double(input: ByteReader): number {
   return input.view.getFloat64(input.at - 8, true)
 }
 /** Nanoseconds to whole milliseconds. */
-export function timeMs(input: ByteReader): number { return Math.floor(fixed64(input) / 1e6) }
-export function zigzag(raw: number): number { return raw % 2 === 0 ? raw / 2 : -(raw + 1) / 2 }
+export function timeMs(input: ByteReader): number {
+  return Math.floor(fixed64(input) / 1e6)
+}
+export function zigzag(raw: number): number {
+  return raw % 2 === 0 ? raw / 2 : -(raw + 1) / 2
+}
 
 /** Packed or single. */
 export function repeated(input: ByteReader, tag: number, read: (input: ByteReader) => number, into: number[]): void {
-  if ((tag & 7) !== 2) { into.push(read(input)); return }
+  if ((tag & 7) !== 2) {
+    into.push(read(input))
+    return
+  }
   const part = inner(input)
   while (part.at < part.end) into.push(read(part))
 }
@@ -53,12 +60,50 @@ export function repeated(input: ByteReader, tag: number, read: (input: ByteReade
 export function anyValue(input: ByteReader): AttributeValue {
   let value: AttributeValue = null
   readMessage(input, {
-    1: i => { value = readText(i) }, 2: i => { value = i.readUvarint() !== 0 },
-    3: i => { const at = i.at; let n = 0n, shift = 0n; i.at = at; for (;;) { const b = i.readU8(); n |= BigInt(b & 127) << shift; shift += 7n; if (b < 128) break } const int = BigInt.asIntN(64, n); value = Number.isSafeInteger(Number(int)) ? Number(int) : String(int) },
-    4: i => { value = double(i) },
-    5: i => { const list: AttributeValue[] = []; readMessage(inner(i), { 1: j => { list.push(anyValue(inner(j))) } }); value = list },
-    6: i => { const map: Attributes = []; readMessage(inner(i), { 1: j => { map.push(keyValue(inner(j))) } }); value = Object.fromEntries(map) },
-    7: i => { value = Buffer.from(i.readBytes(i.readLength())).toString('base64') },
+    1: i => {
+      value = readText(i)
+    },
+    2: i => {
+      value = i.readUvarint() !== 0
+    },
+    3: i => {
+      const at = i.at
+      let n = 0n,
+        shift = 0n
+      i.at = at
+      for (;;) {
+        const b = i.readU8()
+        n |= BigInt(b & 127) << shift
+        shift += 7n
+        if (b < 128) break
+      }
+      const int = BigInt.asIntN(64, n)
+      value = Number.isSafeInteger(Number(int)) ? Number(int) : String(int)
+    },
+    4: i => {
+      value = double(i)
+    },
+    5: i => {
+      const list: AttributeValue[] = []
+      readMessage(inner(i), {
+        1: j => {
+          list.push(anyValue(inner(j)))
+        },
+      })
+      value = list
+    },
+    6: i => {
+      const map: Attributes = []
+      readMessage(inner(i), {
+        1: j => {
+          map.push(keyValue(inner(j)))
+        },
+      })
+      value = Object.fromEntries(map)
+    },
+    7: i => {
+      value = Buffer.from(i.readBytes(i.readLength())).toString('base64')
+    },
   })
   return value
 }
@@ -66,17 +111,29 @@ export function anyValue(input: ByteReader): AttributeValue {
 export function keyValue(input: ByteReader): [string, AttributeValue] {
   let key = ''
   let value: AttributeValue = null
-  readMessage(input, { 1: i => { key = readText(i) }, 2: i => { value = anyValue(inner(i)) } })
+  readMessage(input, {
+    1: i => {
+      key = readText(i)
+    },
+    2: i => {
+      value = anyValue(inner(i))
+    },
+  })
   return [key, value]
 }
 
 export type Json = Record<string, unknown>
-export const list = (value: unknown): Json[] => (Array.isArray(value) ? value.filter((v): v is Json => typeof v === 'object' && v !== null) : [])
-export const number = (value: unknown): number => (typeof value === 'number' ? value : typeof value === 'string' && value !== '' ? Number(value) : 0)
+export const list = (value: unknown): Json[] =>
+  Array.isArray(value) ? value.filter((v): v is Json => typeof v === 'object' && v !== null) : []
+export const number = (value: unknown): number =>
+  typeof value === 'number' ? value : typeof value === 'string' && value !== '' ? Number(value) : 0
 export const numbers = (value: unknown): number[] => (Array.isArray(value) ? value.map(number) : [])
 export const text = (value: unknown): string => (typeof value === 'string' ? value : '')
-export const nanos = (value: unknown): number => (typeof value === 'string' && /^\d+$/.test(value) ? Number(BigInt(value) / 1_000_000n) : Math.floor(number(value) / 1e6))
-export const object = (value: unknown): Json => (typeof value === 'object' && value !== null ? value as Json : {})
+export const nanos = (value: unknown): number =>
+  typeof value === 'string' && /^\d+$/.test(value)
+    ? Number(BigInt(value) / 1_000_000n)
+    : Math.floor(number(value) / 1e6)
+export const object = (value: unknown): Json => (typeof value === 'object' && value !== null ? (value as Json) : {})
 
 export function jsonValue(value: Json): AttributeValue {
   if ('stringValue' in value) return text(value['stringValue'])
@@ -88,4 +145,6 @@ export function jsonValue(value: Json): AttributeValue {
   return 'bytesValue' in value ? text(value['bytesValue']) : null
 }
 
-export function jsonAttributes(value: unknown): Attributes { return list(value).map(entry => [text(entry['key']), jsonValue(object(entry['value']))]) }
+export function jsonAttributes(value: unknown): Attributes {
+  return list(value).map(entry => [text(entry['key']), jsonValue(object(entry['value']))])
+}

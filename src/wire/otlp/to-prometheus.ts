@@ -10,11 +10,42 @@ import type { Attributes, AttributeValue } from './message.ts'
 import type { OtlpMetric, OtlpPoint, OtlpResource } from './metrics.ts'
 
 const units: Readonly<Record<string, string>> = {
-  d: 'days', h: 'hours', min: 'minutes', s: 'seconds', ms: 'milliseconds', us: 'microseconds', ns: 'nanoseconds',
-  By: 'bytes', KiBy: 'kibibytes', MiBy: 'mebibytes', GiBy: 'gibibytes', TiBy: 'tibibytes', KBy: 'kilobytes', MBy: 'megabytes', GBy: 'gigabytes', TBy: 'terabytes',
-  m: 'meters', V: 'volts', A: 'amperes', J: 'joules', W: 'watts', g: 'grams', Cel: 'celsius', Hz: 'hertz', '1': '', '%': 'percent',
+  d: 'days',
+  h: 'hours',
+  min: 'minutes',
+  s: 'seconds',
+  ms: 'milliseconds',
+  us: 'microseconds',
+  ns: 'nanoseconds',
+  By: 'bytes',
+  KiBy: 'kibibytes',
+  MiBy: 'mebibytes',
+  GiBy: 'gibibytes',
+  TiBy: 'tibibytes',
+  KBy: 'kilobytes',
+  MBy: 'megabytes',
+  GBy: 'gigabytes',
+  TBy: 'terabytes',
+  m: 'meters',
+  V: 'volts',
+  A: 'amperes',
+  J: 'joules',
+  W: 'watts',
+  g: 'grams',
+  Cel: 'celsius',
+  Hz: 'hertz',
+  '1': '',
+  '%': 'percent',
 }
-const perUnits: Readonly<Record<string, string>> = { s: 'second', m: 'minute', h: 'hour', d: 'day', w: 'week', mo: 'month', y: 'year' }
+const perUnits: Readonly<Record<string, string>> = {
+  s: 'second',
+  m: 'minute',
+  h: 'hour',
+  d: 'day',
+  w: 'week',
+  mo: 'month',
+  y: 'year',
+}
 const flagNoValue = 1
 const delta = 1
 
@@ -25,9 +56,14 @@ function unitWords(unit: string): { main: string; per: string } {
     const code = text.trim()
     if (code === '' || /[{}]/.test(code)) return ''
     const known = words[code] ?? code
-    return known.replace(/[^a-zA-Z0-9:]/g, '_').replace(/_{2,}/g, '_').replace(/^_/, '')
+    return known
+      .replace(/[^a-zA-Z0-9:]/g, '_')
+      .replace(/_{2,}/g, '_')
+      .replace(/^_/, '')
   }
-  return slash < 0 ? { main: word(unit, units), per: '' } : { main: word(unit.slice(0, slash), units), per: word(unit.slice(slash + 1), perUnits) }
+  return slash < 0
+    ? { main: word(unit, units), per: '' }
+    : { main: word(unit.slice(0, slash), units), per: word(unit.slice(slash + 1), perUnits) }
 }
 
 /** As metadata tells it: seconds, bytes_per_second. */
@@ -39,7 +75,8 @@ function unitText(unit: string): string {
 export function metricNameOf(metric: OtlpMetric): string {
   const parts = metric.name.split(/[^a-zA-Z0-9:]+/).filter(Boolean)
   const { main, per } = unitWords(metric.unit)
-  const wantsMain = main !== '' && !parts.includes(main), wantsPer = per !== '' && !parts.includes(per)
+  const wantsMain = main !== '' && !parts.includes(main),
+    wantsPer = per !== '' && !parts.includes(per)
   if (wantsMain) parts.push(wantsPer ? main.replace(/_$/, '') : main)
   if (wantsPer) parts.push('per', per)
   const isCounter = metric.kind === 'sum' && metric.monotonic
@@ -82,29 +119,52 @@ function toLabels(attributes: Attributes, extra: readonly (readonly [string, str
   return labels
 }
 
-const typeOf: Record<OtlpMetric['kind'], MetricType> = { gauge: 'gauge', sum: 'gauge', histogram: 'histogram', exponential: 'histogram', summary: 'summary' }
+const typeOf: Record<OtlpMetric['kind'], MetricType> = {
+  gauge: 'gauge',
+  sum: 'gauge',
+  histogram: 'histogram',
+  exponential: 'histogram',
+  summary: 'summary',
+}
 
 /** Adds everything to the batch; returns what could not be translated, one text for each metric. */
 export function translateOtlp(resources: readonly OtlpResource[], builder: BatchBuilder, nowMs: number): string[] {
   const problems: string[] = []
   for (const resource of resources) {
     const attribute = (name: string): string => valueText(resource.attributes.find(([n]) => n === name)?.[1] ?? '')
-    const service = attribute('service.name'), namespace = attribute('service.namespace')
-    const identity: [string, string][] = [['job', namespace === '' ? service : service === '' ? '' : `${namespace}/${service}`], ['instance', attribute('service.instance.id')]]
+    const service = attribute('service.name'),
+      namespace = attribute('service.namespace')
+    const identity: [string, string][] = [
+      ['job', namespace === '' ? service : service === '' ? '' : `${namespace}/${service}`],
+      ['instance', attribute('service.instance.id')],
+    ]
     let latestMs = 0
     for (const scope of resource.scopes) {
       for (const metric of scope.metrics) {
-        if (metric.kind !== 'gauge' && metric.kind !== 'summary' && metric.temporality === delta) { problems.push(`metric ${JSON.stringify(metric.name)} has delta temporality; cumulative is needed`); continue }
-        if (metric.name === '') { problems.push('a metric has no name'); continue }
+        if (metric.kind !== 'gauge' && metric.kind !== 'summary' && metric.temporality === delta) {
+          problems.push(`metric ${JSON.stringify(metric.name)} has delta temporality; cumulative is needed`)
+          continue
+        }
+        if (metric.name === '') {
+          problems.push('a metric has no name')
+          continue
+        }
         const name = metricNameOf(metric)
-        builder.batch.metadata.push({ metric: name, type: metric.kind === 'sum' && metric.monotonic ? 'counter' : typeOf[metric.kind], help: metric.description, unit: unitText(metric.unit) })
+        builder.batch.metadata.push({
+          metric: name,
+          type: metric.kind === 'sum' && metric.monotonic ? 'counter' : typeOf[metric.kind],
+          help: metric.description,
+          unit: unitText(metric.unit),
+        })
         for (const point of metric.points) {
           latestMs = Math.max(latestMs, point.timeMs)
           addPoint(metric, name, point, identity, builder, nowMs)
         }
       }
     }
-    const info = resource.attributes.filter(([n]) => n !== 'service.name' && n !== 'service.namespace' && n !== 'service.instance.id')
+    const info = resource.attributes.filter(
+      ([n]) => n !== 'service.name' && n !== 'service.namespace' && n !== 'service.instance.id',
+    )
     if (info.length > 0 && (identity[0]![1] !== '' || identity[1]![1] !== '') && latestMs > 0) {
       builder.add(Labels.from(toLabels(info, [...identity, ['__name__', 'target_info']])), latestMs, 1)
     }
@@ -112,7 +172,14 @@ export function translateOtlp(resources: readonly OtlpResource[], builder: Batch
   return problems
 }
 
-function addPoint(metric: OtlpMetric, name: string, point: OtlpPoint, identity: [string, string][], builder: BatchBuilder, nowMs: number): void {
+function addPoint(
+  metric: OtlpMetric,
+  name: string,
+  point: OtlpPoint,
+  identity: [string, string][],
+  builder: BatchBuilder,
+  nowMs: number,
+): void {
   const timeMs = point.timeMs === 0 ? nowMs : point.timeMs
   const noValue = (point.flags & flagNoValue) !== 0
   const base = toLabels(point.attributes, identity)
@@ -129,12 +196,16 @@ function addPoint(metric: OtlpMetric, name: string, point: OtlpPoint, identity: 
   const addExemplars = (i: number, from: number, to: number): void => {
     for (const e of point.exemplars) {
       if (!(e.value > from && e.value <= to)) continue
-      const labels = toLabels(e.attributes, [['trace_id', e.traceId], ['span_id', e.spanId]])
+      const labels = toLabels(e.attributes, [
+        ['trace_id', e.traceId],
+        ['span_id', e.spanId],
+      ])
       builder.batch.exemplars.push({ series: i, labels: Labels.from(labels), value: e.value, timeMs: e.timeMs })
     }
   }
   switch (metric.kind) {
-    case 'gauge': case 'sum': {
+    case 'gauge':
+    case 'sum': {
       const i = series('')
       add(i, point.value)
       if (metric.monotonic) addExemplars(i, -Infinity, Infinity)
@@ -162,7 +233,12 @@ function addPoint(metric: OtlpMetric, name: string, point: OtlpPoint, identity: 
       return
     case 'exponential': {
       const i = series('')
-      builder.batch.histograms.push({ series: i, timeMs, startMs: point.startMs, histogram: exponentialHistogram(point, noValue) })
+      builder.batch.histograms.push({
+        series: i,
+        timeMs,
+        startMs: point.startMs,
+        histogram: exponentialHistogram(point, noValue),
+      })
       addExemplars(i, -Infinity, Infinity)
     }
   }
@@ -179,8 +255,16 @@ function exponentialHistogram(point: OtlpPoint, stale: boolean): FloatHistogram 
   h.sum = point.sum ?? 0
   h.zeroCount = point.zeroCount
   h.zeroThreshold = point.zeroThreshold === 0 ? 1e-128 : point.zeroThreshold
-  for (const [side, source] of [[h.positive, point.positive], [h.negative, point.negative]] as const) {
-    source.counts.forEach((count, k) => { if (count !== 0) { side.index.push(source.offset + k + 1); side.count.push(count) } })
+  for (const [side, source] of [
+    [h.positive, point.positive],
+    [h.negative, point.negative],
+  ] as const) {
+    source.counts.forEach((count, k) => {
+      if (count !== 0) {
+        side.index.push(source.offset + k + 1)
+        side.count.push(count)
+      }
+    })
   }
   return h.schema > 8 ? h.reduceTo(8) : h
 }

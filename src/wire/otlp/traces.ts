@@ -10,22 +10,45 @@ import { readText, skipField } from '#codec/protobuf.ts'
 import { BadDataError, CorruptDataError } from '#core/errors.ts'
 import { decodeUtf8 } from '#core/text.ts'
 import { attributesFromJson, attributesToJson, bigintOf, type JsonValue } from '#model/trace-json.ts'
-import type { AnyValue, Attribute, AttributeSink, Resource, ResourceSpans, Scope, ScopeSpans, Span, SpanEvent, SpanLink, Trace } from '#model/trace.ts'
+import type {
+  AnyValue,
+  Attribute,
+  AttributeSink,
+  Resource,
+  ResourceSpans,
+  Scope,
+  ScopeSpans,
+  Span,
+  SpanEvent,
+  SpanLink,
+  Trace,
+} from '#model/trace.ts'
 
 const depthMax = 32
 const noBytes = new Uint8Array(0)
 
 /** The end of a message that follows, which must lie within the one around it. */
 function endOf(input: ByteReader, tag: number): number {
-  if ((tag & 7) !== 2) throw new CorruptDataError(`protobuf: field ${tag >>> 3} has wire type ${tag & 7}, a message or text was expected`)
+  if ((tag & 7) !== 2)
+    throw new CorruptDataError(`protobuf: field ${tag >>> 3} has wire type ${tag & 7}, a message or text was expected`)
   return input.readLength() + input.at
 }
 function checkType(tag: number, type: number): void {
-  if ((tag & 7) !== type) throw new CorruptDataError(`protobuf: field ${tag >>> 3} has wire type ${tag & 7}, ${type} was expected`)
+  if ((tag & 7) !== type)
+    throw new CorruptDataError(`protobuf: field ${tag >>> 3} has wire type ${tag & 7}, ${type} was expected`)
 }
-function text(input: ByteReader, tag: number): string { checkType(tag, 2); return readText(input) }
-function bytes(input: ByteReader, tag: number): Uint8Array { checkType(tag, 2); return input.readBytes(input.readLength()) }
-function uint(input: ByteReader, tag: number): number { checkType(tag, 0); return input.readUvarint() }
+function text(input: ByteReader, tag: number): string {
+  checkType(tag, 2)
+  return readText(input)
+}
+function bytes(input: ByteReader, tag: number): Uint8Array {
+  checkType(tag, 2)
+  return input.readBytes(input.readLength())
+}
+function uint(input: ByteReader, tag: number): number {
+  checkType(tag, 0)
+  return input.readUvarint()
+}
 function fixed64(input: ByteReader, tag: number): bigint {
   checkType(tag, 1)
   input.need(8)
@@ -58,26 +81,49 @@ function readValue(input: ByteReader, end: number, depth: number): AnyValue {
   while (input.at < end) {
     const tag = input.readUvarint()
     switch (tag >>> 3) {
-      case 1: value = { kind: 'string', value: text(input, tag) }; break
-      case 2: value = { kind: 'bool', value: uint(input, tag) !== 0 }; break
-      case 3: value = { kind: 'int', value: int64(input, tag) }; break
-      case 4: { checkType(tag, 1); input.need(8); input.at += 8; value = { kind: 'double', value: input.view.getFloat64(input.at - 8, true) }; break }
+      case 1:
+        value = { kind: 'string', value: text(input, tag) }
+        break
+      case 2:
+        value = { kind: 'bool', value: uint(input, tag) !== 0 }
+        break
+      case 3:
+        value = { kind: 'int', value: int64(input, tag) }
+        break
+      case 4: {
+        checkType(tag, 1)
+        input.need(8)
+        input.at += 8
+        value = { kind: 'double', value: input.view.getFloat64(input.at - 8, true) }
+        break
+      }
       case 5: {
         const values: AnyValue[] = []
         const to = endOf(input, tag)
-        while (input.at < to) { const inner = input.readUvarint(); if (inner >>> 3 === 1) values.push(readValue(input, endOf(input, inner), depth + 1)); else skipField(input, inner) }
+        while (input.at < to) {
+          const inner = input.readUvarint()
+          if (inner >>> 3 === 1) values.push(readValue(input, endOf(input, inner), depth + 1))
+          else skipField(input, inner)
+        }
         value = { kind: 'array', values }
         break
       }
       case 6: {
         const entries: Attribute[] = []
         const to = endOf(input, tag)
-        while (input.at < to) { const inner = input.readUvarint(); if (inner >>> 3 === 1) entries.push(readAttribute(input, endOf(input, inner), depth + 1)); else skipField(input, inner) }
+        while (input.at < to) {
+          const inner = input.readUvarint()
+          if (inner >>> 3 === 1) entries.push(readAttribute(input, endOf(input, inner), depth + 1))
+          else skipField(input, inner)
+        }
         value = { kind: 'map', entries }
         break
       }
-      case 7: value = { kind: 'bytes', value: bytes(input, tag) }; break
-      default: skipField(input, tag)
+      case 7:
+        value = { kind: 'bytes', value: bytes(input, tag) }
+        break
+      default:
+        skipField(input, tag)
     }
   }
   return value
@@ -100,11 +146,20 @@ function readEvent(input: ByteReader, end: number): SpanEvent {
   while (input.at < end) {
     const tag = input.readUvarint()
     switch (tag >>> 3) {
-      case 1: event.timeNs = fixed64(input, tag); break
-      case 2: event.name = text(input, tag); break
-      case 3: event.attributes.push(readAttribute(input, endOf(input, tag))); break
-      case 4: event.dropped = uint(input, tag); break
-      default: skipField(input, tag)
+      case 1:
+        event.timeNs = fixed64(input, tag)
+        break
+      case 2:
+        event.name = text(input, tag)
+        break
+      case 3:
+        event.attributes.push(readAttribute(input, endOf(input, tag)))
+        break
+      case 4:
+        event.dropped = uint(input, tag)
+        break
+      default:
+        skipField(input, tag)
     }
   }
   return event
@@ -115,13 +170,26 @@ function readLink(input: ByteReader, end: number): SpanLink {
   while (input.at < end) {
     const tag = input.readUvarint()
     switch (tag >>> 3) {
-      case 1: link.traceId = bytes(input, tag); break
-      case 2: link.spanId = bytes(input, tag); break
-      case 3: link.traceState = text(input, tag); break
-      case 4: link.attributes.push(readAttribute(input, endOf(input, tag))); break
-      case 5: link.dropped = uint(input, tag); break
-      case 6: link.flags = fixed32(input, tag); break
-      default: skipField(input, tag)
+      case 1:
+        link.traceId = bytes(input, tag)
+        break
+      case 2:
+        link.spanId = bytes(input, tag)
+        break
+      case 3:
+        link.traceState = text(input, tag)
+        break
+      case 4:
+        link.attributes.push(readAttribute(input, endOf(input, tag)))
+        break
+      case 5:
+        link.dropped = uint(input, tag)
+        break
+      case 6:
+        link.flags = fixed32(input, tag)
+        break
+      default:
+        skipField(input, tag)
     }
   }
   return link
@@ -152,7 +220,10 @@ class Repeated<T> {
     if (to - from > 2048) return read(input, to)
     if (this.#values.length >= 16_384 || this.#seen.bytes.at > 4 << 20) this.#forget()
     const number = this.#seen.entryOf(input.bytes, from, to)
-    if (number < this.#values.length) { input.at = to; return this.#values[number]! }
+    if (number < this.#values.length) {
+      input.at = to
+      return this.#values[number]!
+    }
     try {
       const value = read(input, to)
       this.#values.push(value)
@@ -181,29 +252,73 @@ function visitAttribute(message: Uint8Array, from: number, to: number, sink: Att
   if (visitReader.of.bytes !== message) visitReader.of = new ByteReader(message)
   const input = visitReader.of
   input.at = from
-  let keyFrom = 0, keyTo = 0, valueFrom = 0, valueTo = 0
+  let keyFrom = 0,
+    keyTo = 0,
+    valueFrom = 0,
+    valueTo = 0
   while (input.at < to) {
     const tag = input.readUvarint()
-    if (tag === 0x0a) { keyTo = input.readLength() + input.at; keyFrom = input.at; input.at = keyTo } else if (tag === 0x12) { valueTo = endOf(input, tag); valueFrom = input.at; input.at = valueTo } else skipField(input, tag)
+    if (tag === 0x0a) {
+      keyTo = input.readLength() + input.at
+      keyFrom = input.at
+      input.at = keyTo
+    } else if (tag === 0x12) {
+      valueTo = endOf(input, tag)
+      valueFrom = input.at
+      input.at = valueTo
+    } else skipField(input, tag)
   }
   input.at = valueFrom
   // Nearly every value is one field.
   if (valueFrom < valueTo) {
     const tag = input.readUvarint()
     switch (tag) {
-      case 0x0a: { const end = input.readLength() + input.at; if (end === valueTo) { sink.text(keyFrom, keyTo, input.at, end); return } break }
-      case 0x10: { const value = input.readUvarint(); if (input.at === valueTo) { sink.bool(keyFrom, keyTo, value !== 0); return } break }
-      case 0x18: { const value = int64(input, tag); if (input.at === valueTo) { sink.long(keyFrom, keyTo, value); return } break }
-      case 0x21: if (valueTo - input.at === 8) { sink.double(keyFrom, keyTo, input.view.getFloat64(input.at, true)); return } break
+      case 0x0a: {
+        const end = input.readLength() + input.at
+        if (end === valueTo) {
+          sink.text(keyFrom, keyTo, input.at, end)
+          return
+        }
+        break
+      }
+      case 0x10: {
+        const value = input.readUvarint()
+        if (input.at === valueTo) {
+          sink.bool(keyFrom, keyTo, value !== 0)
+          return
+        }
+        break
+      }
+      case 0x18: {
+        const value = int64(input, tag)
+        if (input.at === valueTo) {
+          sink.long(keyFrom, keyTo, value)
+          return
+        }
+        break
+      }
+      case 0x21:
+        if (valueTo - input.at === 8) {
+          sink.double(keyFrom, keyTo, input.view.getFloat64(input.at, true))
+          return
+        }
+        break
       default:
     }
   }
   const value = readValue(new ByteReader(message, valueFrom, valueTo), valueTo, 0)
   switch (value.kind) {
-    case 'int': sink.long(keyFrom, keyTo, value.value); return
-    case 'double': sink.double(keyFrom, keyTo, value.value); return
-    case 'bool': sink.bool(keyFrom, keyTo, value.value); return
-    default: sink.other(keyFrom, keyTo, value)
+    case 'int':
+      sink.long(keyFrom, keyTo, value.value)
+      return
+    case 'double':
+      sink.double(keyFrom, keyTo, value.value)
+      return
+    case 'bool':
+      sink.bool(keyFrom, keyTo, value.value)
+      return
+    default:
+      sink.other(keyFrom, keyTo, value)
   }
 }
 
@@ -217,9 +332,13 @@ function readPart(input: ByteReader, tag: number, span: Span): void {
 
 /** Counts a part, and makes sure that it can be read: what is taken in now is taken apart later, when nobody can be told any more. */
 function countPart(input: ByteReader, tag: number, span: Span): void {
-  const end = endOf(input, tag), bytes = end - input.at
+  const end = endOf(input, tag),
+    bytes = end - input.at
   if (bytes > span.largestBytes!) span.largestBytes = bytes
-  if (tag >>> 3 === 9) { span.attributeCount!++; checkAttribute(input, end, 0) } else checkPart(input, end, tag >>> 3 === 11 ? 2 : 3, tag >>> 3 === 11 ? 3 : 4)
+  if (tag >>> 3 === 9) {
+    span.attributeCount!++
+    checkAttribute(input, end, 0)
+  } else checkPart(input, end, tag >>> 3 === 11 ? 2 : 3, tag >>> 3 === 11 ? 3 : 4)
   if (input.at !== end) throw new CorruptDataError('protobuf: a field reaches beyond its message')
 }
 
@@ -229,7 +348,8 @@ function checkText(input: ByteReader, tag: number): void {
   const { bytes } = input
   let high = 0
   for (let i = input.at; i < to; i++) high |= bytes[i]!
-  if (high >= 128 && !isUtf8(bytes.subarray(input.at, to))) throw new CorruptDataError('protobuf: a string is not UTF-8')
+  if (high >= 128 && !isUtf8(bytes.subarray(input.at, to)))
+    throw new CorruptDataError('protobuf: a string is not UTF-8')
   input.at = to
 }
 
@@ -247,11 +367,22 @@ function checkValue(input: ByteReader, end: number, depth: number): void {
   while (input.at < end) {
     const tag = input.readUvarint()
     switch (tag >>> 3) {
-      case 1: checkText(input, tag); break
-      case 2: case 3: checkType(tag, 0); input.readUvarint(); break
-      case 4: checkType(tag, 1); input.skip(8); break
-      case 5: case 6: {
-        const to = endOf(input, tag), isList = tag >>> 3 === 5
+      case 1:
+        checkText(input, tag)
+        break
+      case 2:
+      case 3:
+        checkType(tag, 0)
+        input.readUvarint()
+        break
+      case 4:
+        checkType(tag, 1)
+        input.skip(8)
+        break
+      case 5:
+      case 6: {
+        const to = endOf(input, tag),
+          isList = tag >>> 3 === 5
         while (input.at < to) {
           const inner = input.readUvarint()
           if (inner >>> 3 !== 1) skipField(input, inner)
@@ -260,8 +391,12 @@ function checkValue(input: ByteReader, end: number, depth: number): void {
         }
         break
       }
-      case 7: checkType(tag, 2); input.skip(input.readLength()); break
-      default: skipField(input, tag)
+      case 7:
+        checkType(tag, 2)
+        input.skip(input.readLength())
+        break
+      default:
+        skipField(input, tag)
     }
   }
 }
@@ -270,7 +405,8 @@ function checkValue(input: ByteReader, end: number, depth: number): void {
 function checkPart(input: ByteReader, end: number, textField: number, attributeField: number): void {
   const isEvent = textField === 2
   while (input.at < end) {
-    const tag = input.readUvarint(), field = tag >>> 3
+    const tag = input.readUvarint(),
+      field = tag >>> 3
     if (field === textField) checkText(input, tag)
     else if (field === attributeField) checkAttribute(input, endOf(input, tag), 0)
     else {
@@ -284,25 +420,83 @@ function checkPart(input: ByteReader, end: number, textField: number, attributeF
 }
 
 function readSpan(input: ByteReader, end: number, isOutline: boolean, isRaw = false): Span {
-  const span: Span = { traceId: noBytes, spanId: noBytes, parentSpanId: noBytes, traceState: '', flags: 0, name: '', kind: 0, startNs: 0n, endNs: 0n, attributes: [], droppedAttributes: 0, events: [], droppedEvents: 0, links: [], droppedLinks: 0, statusCode: 0, statusMessage: '', wireFrom: input.at, wireTo: end, isOutline, attributeCount: 0, largestBytes: 0 }
+  const span: Span = {
+    traceId: noBytes,
+    spanId: noBytes,
+    parentSpanId: noBytes,
+    traceState: '',
+    flags: 0,
+    name: '',
+    kind: 0,
+    startNs: 0n,
+    endNs: 0n,
+    attributes: [],
+    droppedAttributes: 0,
+    events: [],
+    droppedEvents: 0,
+    links: [],
+    droppedLinks: 0,
+    statusCode: 0,
+    statusMessage: '',
+    wireFrom: input.at,
+    wireTo: end,
+    isOutline,
+    attributeCount: 0,
+    largestBytes: 0,
+  }
   if (isRaw) span.raw = { message: noBytes, ranges: [], visit: visitAttribute }
   while (input.at < end) {
     const tag = input.readUvarint()
     switch (tag >>> 3) {
-      case 1: span.traceId = bytes(input, tag); break
-      case 2: span.spanId = bytes(input, tag); break
-      case 3: span.traceState = text(input, tag); break
-      case 4: span.parentSpanId = bytes(input, tag); break
-      case 5: checkType(tag, 2); span.name = repeated.names.take(input, input.readLength() + input.at, readName); break
-      case 6: span.kind = uint(input, tag); break
-      case 7: span.startNs = fixed64(input, tag); break
-      case 8: span.endNs = fixed64(input, tag); break
-      case 9: case 11: case 13:
-        if (isRaw && tag >>> 3 === 9) { const to = endOf(input, tag); span.raw!.ranges.push(input.at, to); input.at = to; break }
-        if (isOutline) { countPart(input, tag, span); break } readPart(input, tag, span); break
-      case 10: span.droppedAttributes = uint(input, tag); break
-      case 12: span.droppedEvents = uint(input, tag); break
-      case 14: span.droppedLinks = uint(input, tag); break
+      case 1:
+        span.traceId = bytes(input, tag)
+        break
+      case 2:
+        span.spanId = bytes(input, tag)
+        break
+      case 3:
+        span.traceState = text(input, tag)
+        break
+      case 4:
+        span.parentSpanId = bytes(input, tag)
+        break
+      case 5:
+        checkType(tag, 2)
+        span.name = repeated.names.take(input, input.readLength() + input.at, readName)
+        break
+      case 6:
+        span.kind = uint(input, tag)
+        break
+      case 7:
+        span.startNs = fixed64(input, tag)
+        break
+      case 8:
+        span.endNs = fixed64(input, tag)
+        break
+      case 9:
+      case 11:
+      case 13:
+        if (isRaw && tag >>> 3 === 9) {
+          const to = endOf(input, tag)
+          span.raw!.ranges.push(input.at, to)
+          input.at = to
+          break
+        }
+        if (isOutline) {
+          countPart(input, tag, span)
+          break
+        }
+        readPart(input, tag, span)
+        break
+      case 10:
+        span.droppedAttributes = uint(input, tag)
+        break
+      case 12:
+        span.droppedEvents = uint(input, tag)
+        break
+      case 14:
+        span.droppedLinks = uint(input, tag)
+        break
       case 15: {
         const to = endOf(input, tag)
         while (input.at < to) {
@@ -313,8 +507,11 @@ function readSpan(input: ByteReader, end: number, isOutline: boolean, isRaw = fa
         }
         break
       }
-      case 16: span.flags = fixed32(input, tag); break
-      default: skipField(input, tag)
+      case 16:
+        span.flags = fixed32(input, tag)
+        break
+      default:
+        skipField(input, tag)
     }
   }
   return span
@@ -325,11 +522,20 @@ function readScope(input: ByteReader, end: number): Scope {
   while (input.at < end) {
     const tag = input.readUvarint()
     switch (tag >>> 3) {
-      case 1: scope.name = text(input, tag); break
-      case 2: scope.version = text(input, tag); break
-      case 3: scope.attributes.push(readAttribute(input, endOf(input, tag))); break
-      case 4: scope.dropped = uint(input, tag); break
-      default: skipField(input, tag)
+      case 1:
+        scope.name = text(input, tag)
+        break
+      case 2:
+        scope.version = text(input, tag)
+        break
+      case 3:
+        scope.attributes.push(readAttribute(input, endOf(input, tag)))
+        break
+      case 4:
+        scope.dropped = uint(input, tag)
+        break
+      default:
+        skipField(input, tag)
     }
   }
   return scope
@@ -352,16 +558,25 @@ export function decodeOtlpTraces(message: Uint8Array, isOutline = false): Trace 
   const resources: ResourceSpans[] = []
   while (input.at < input.end) {
     const tag = input.readUvarint()
-    if (tag >>> 3 !== 1) { skipField(input, tag); continue }
+    if (tag >>> 3 !== 1) {
+      skipField(input, tag)
+      continue
+    }
     const end = endOf(input, tag)
     const resource: ResourceSpans = { resource: { attributes: [], dropped: 0 }, schemaUrl: '', scopes: [] }
     while (input.at < end) {
       const inner = input.readUvarint()
       switch (inner >>> 3) {
-        case 1: resource.resource = repeated.resources.take(input, endOf(input, inner), readResource); break
+        case 1:
+          resource.resource = repeated.resources.take(input, endOf(input, inner), readResource)
+          break
         case 2: {
           const to = endOf(input, inner)
-          const scoped: ScopeSpans = { scope: { name: '', version: '', attributes: [], dropped: 0 }, schemaUrl: '', spans: [] }
+          const scoped: ScopeSpans = {
+            scope: { name: '', version: '', attributes: [], dropped: 0 },
+            schemaUrl: '',
+            spans: [],
+          }
           while (input.at < to) {
             const field = input.readUvarint()
             if (field >>> 3 === 1) scoped.scope = repeated.scopes.take(input, endOf(input, field), readScope)
@@ -372,8 +587,11 @@ export function decodeOtlpTraces(message: Uint8Array, isOutline = false): Trace 
           resource.scopes.push(scoped)
           break
         }
-        case 3: resource.schemaUrl = text(input, inner); break
-        default: skipField(input, inner)
+        case 3:
+          resource.schemaUrl = text(input, inner)
+          break
+        default:
+          skipField(input, inner)
       }
     }
     resources.push(resource)
@@ -384,10 +602,15 @@ export function decodeOtlpTraces(message: Uint8Array, isOutline = false): Trace 
 // ── JSON ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 type Json = Readonly<Record<string, unknown>>
-const object = (value: unknown): Json => (typeof value === 'object' && value !== null && !Array.isArray(value) ? value as Json : {})
+const object = (value: unknown): Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : {}
 const list = (value: unknown): Json[] => (Array.isArray(value) ? value.map(object) : [])
-const get = (from: Json, name: string): unknown => from[name] ?? from[name.replaceAll(/[A-Z]/g, c => `_${c.toLowerCase()}`)]
-const string = (from: Json, name: string): string => { const value = get(from, name); return typeof value === 'string' ? value : '' }
+const get = (from: Json, name: string): unknown =>
+  from[name] ?? from[name.replaceAll(/[A-Z]/g, c => `_${c.toLowerCase()}`)]
+const string = (from: Json, name: string): string => {
+  const value = get(from, name)
+  return typeof value === 'string' ? value : ''
+}
 const count = (from: Json, name: string): number => Math.max(0, Math.trunc(Number(get(from, name) ?? 0))) || 0
 const time = (from: Json, name: string): bigint => BigInt.asUintN(64, bigintOf(get(from, name)))
 
@@ -397,22 +620,59 @@ function id(from: Json, name: string, size: number): Uint8Array {
   if (value === '') return noBytes
   if (/^(?:[0-9a-fA-F]{2})+$/.test(value)) return Buffer.from(value, 'hex')
   const decoded = Buffer.from(value, 'base64')
-  if (decoded.length !== size) throw new BadDataError(`${name} ${JSON.stringify(value)} is no id: ${size * 2} hexadecimal digits were expected`)
+  if (decoded.length !== size)
+    throw new BadDataError(`${name} ${JSON.stringify(value)} is no id: ${size * 2} hexadecimal digits were expected`)
   return decoded
 }
 
-const kindNames = ['SPAN_KIND_UNSPECIFIED', 'SPAN_KIND_INTERNAL', 'SPAN_KIND_SERVER', 'SPAN_KIND_CLIENT', 'SPAN_KIND_PRODUCER', 'SPAN_KIND_CONSUMER']
+const kindNames = [
+  'SPAN_KIND_UNSPECIFIED',
+  'SPAN_KIND_INTERNAL',
+  'SPAN_KIND_SERVER',
+  'SPAN_KIND_CLIENT',
+  'SPAN_KIND_PRODUCER',
+  'SPAN_KIND_CONSUMER',
+]
 const statusNames = ['STATUS_CODE_UNSET', 'STATUS_CODE_OK', 'STATUS_CODE_ERROR']
-const enumOf = (value: unknown, names: readonly string[]): number => (typeof value === 'string' ? Math.max(0, names.includes(value) ? names.indexOf(value) : Number(value) || 0) : typeof value === 'number' ? value : 0)
+const enumOf = (value: unknown, names: readonly string[]): number =>
+  typeof value === 'string'
+    ? Math.max(0, names.includes(value) ? names.indexOf(value) : Number(value) || 0)
+    : typeof value === 'number'
+      ? value
+      : 0
 
 function jsonSpan(json: Json): Span {
   const status = object(get(json, 'status'))
   return {
-    traceId: id(json, 'traceId', 16), spanId: id(json, 'spanId', 8), parentSpanId: id(json, 'parentSpanId', 8), traceState: string(json, 'traceState'), flags: count(json, 'flags'), name: string(json, 'name'), kind: enumOf(get(json, 'kind'), kindNames),
-    startNs: time(json, 'startTimeUnixNano'), endNs: time(json, 'endTimeUnixNano'), attributes: attributesFromJson(get(json, 'attributes')), droppedAttributes: count(json, 'droppedAttributesCount'),
-    events: list(get(json, 'events')).map(e => ({ timeNs: time(e, 'timeUnixNano'), name: string(e, 'name'), attributes: attributesFromJson(get(e, 'attributes')), dropped: count(e, 'droppedAttributesCount') })), droppedEvents: count(json, 'droppedEventsCount'),
-    links: list(get(json, 'links')).map(l => ({ traceId: id(l, 'traceId', 16), spanId: id(l, 'spanId', 8), traceState: string(l, 'traceState'), attributes: attributesFromJson(get(l, 'attributes')), dropped: count(l, 'droppedAttributesCount'), flags: count(l, 'flags') })), droppedLinks: count(json, 'droppedLinksCount'),
-    statusCode: enumOf(get(status, 'code'), statusNames), statusMessage: string(status, 'message'),
+    traceId: id(json, 'traceId', 16),
+    spanId: id(json, 'spanId', 8),
+    parentSpanId: id(json, 'parentSpanId', 8),
+    traceState: string(json, 'traceState'),
+    flags: count(json, 'flags'),
+    name: string(json, 'name'),
+    kind: enumOf(get(json, 'kind'), kindNames),
+    startNs: time(json, 'startTimeUnixNano'),
+    endNs: time(json, 'endTimeUnixNano'),
+    attributes: attributesFromJson(get(json, 'attributes')),
+    droppedAttributes: count(json, 'droppedAttributesCount'),
+    events: list(get(json, 'events')).map(e => ({
+      timeNs: time(e, 'timeUnixNano'),
+      name: string(e, 'name'),
+      attributes: attributesFromJson(get(e, 'attributes')),
+      dropped: count(e, 'droppedAttributesCount'),
+    })),
+    droppedEvents: count(json, 'droppedEventsCount'),
+    links: list(get(json, 'links')).map(l => ({
+      traceId: id(l, 'traceId', 16),
+      spanId: id(l, 'spanId', 8),
+      traceState: string(l, 'traceState'),
+      attributes: attributesFromJson(get(l, 'attributes')),
+      dropped: count(l, 'droppedAttributesCount'),
+      flags: count(l, 'flags'),
+    })),
+    droppedLinks: count(json, 'droppedLinksCount'),
+    statusCode: enumOf(get(status, 'code'), statusNames),
+    statusMessage: string(status, 'message'),
   }
 }
 
@@ -424,16 +684,30 @@ export function parseOtlpTracesJson(source: string): Trace {
   } catch (error) {
     throw new BadDataError(`the body is no JSON: ${error instanceof Error ? error.message : String(error)}`)
   }
-  if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new BadDataError('the body is no object with "resourceSpans"')
+  if (typeof json !== 'object' || json === null || Array.isArray(json))
+    throw new BadDataError('the body is no object with "resourceSpans"')
   const root = json as Json
   return {
     resources: list(get(root, 'resourceSpans') ?? root['batches']).map(r => {
       const resource = object(r['resource'])
       return {
-        resource: { attributes: attributesFromJson(resource['attributes']), dropped: count(resource, 'droppedAttributesCount') }, schemaUrl: string(r, 'schemaUrl'),
+        resource: {
+          attributes: attributesFromJson(resource['attributes']),
+          dropped: count(resource, 'droppedAttributesCount'),
+        },
+        schemaUrl: string(r, 'schemaUrl'),
         scopes: list(get(r, 'scopeSpans') ?? get(r, 'instrumentationLibrarySpans')).map(s => {
           const scope = object(s['scope'])
-          return { scope: { name: string(scope, 'name'), version: string(scope, 'version'), attributes: attributesFromJson(scope['attributes']), dropped: count(scope, 'droppedAttributesCount') }, schemaUrl: string(s, 'schemaUrl'), spans: list(s['spans']).map(jsonSpan) }
+          return {
+            scope: {
+              name: string(scope, 'name'),
+              version: string(scope, 'version'),
+              attributes: attributesFromJson(scope['attributes']),
+              dropped: count(scope, 'droppedAttributesCount'),
+            },
+            schemaUrl: string(s, 'schemaUrl'),
+            spans: list(s['spans']).map(jsonSpan),
+          }
         }),
       }
     }),
@@ -443,19 +717,60 @@ export function parseOtlpTracesJson(source: string): Trace {
 /** As Tempo's API prints traces: ids in base64, names of enumerations, nanoseconds as texts, nothing that is empty. */
 export function traceToJson(trace: Trace): JsonValue[] {
   const base64 = (value: Uint8Array): string => Buffer.from(value).toString('base64')
-  const optional = (name: string, value: JsonValue, isThere: boolean): Record<string, JsonValue> => (isThere ? { [name]: value } : {})
-  const attributes = (list: readonly Attribute[]): Record<string, JsonValue> => optional('attributes', attributesToJson(list), list.length > 0)
+  const optional = (name: string, value: JsonValue, isThere: boolean): Record<string, JsonValue> =>
+    isThere ? { [name]: value } : {}
+  const attributes = (list: readonly Attribute[]): Record<string, JsonValue> =>
+    optional('attributes', attributesToJson(list), list.length > 0)
   const dropped = (name: string, n: number): Record<string, JsonValue> => optional(name, n, n > 0)
   return trace.resources.map(({ resource, schemaUrl, scopes }) => ({
     resource: { ...attributes(resource.attributes), ...dropped('droppedAttributesCount', resource.dropped) },
     scopeSpans: scopes.map(({ scope, schemaUrl: scopeUrl, spans }) => ({
-      scope: { ...optional('name', scope.name, scope.name !== ''), ...optional('version', scope.version, scope.version !== ''), ...attributes(scope.attributes), ...dropped('droppedAttributesCount', scope.dropped) },
+      scope: {
+        ...optional('name', scope.name, scope.name !== ''),
+        ...optional('version', scope.version, scope.version !== ''),
+        ...attributes(scope.attributes),
+        ...dropped('droppedAttributesCount', scope.dropped),
+      },
       spans: spans.map(span => ({
-        traceId: base64(span.traceId), spanId: base64(span.spanId), ...optional('traceState', span.traceState, span.traceState !== ''), ...optional('parentSpanId', base64(span.parentSpanId), span.parentSpanId.length > 0), ...optional('flags', span.flags, span.flags > 0),
-        name: span.name, ...optional('kind', kindNames[span.kind] ?? span.kind, span.kind !== 0), startTimeUnixNano: String(span.startNs), endTimeUnixNano: String(span.endNs), ...attributes(span.attributes), ...dropped('droppedAttributesCount', span.droppedAttributes),
-        ...optional('events', span.events.map(e => ({ timeUnixNano: String(e.timeNs), ...optional('name', e.name, e.name !== ''), ...attributes(e.attributes), ...dropped('droppedAttributesCount', e.dropped) })), span.events.length > 0), ...dropped('droppedEventsCount', span.droppedEvents),
-        ...optional('links', span.links.map(l => ({ traceId: base64(l.traceId), spanId: base64(l.spanId), ...optional('traceState', l.traceState, l.traceState !== ''), ...attributes(l.attributes), ...dropped('droppedAttributesCount', l.dropped), ...dropped('flags', l.flags) })), span.links.length > 0), ...dropped('droppedLinksCount', span.droppedLinks),
-        status: { ...optional('message', span.statusMessage, span.statusMessage !== ''), ...optional('code', statusNames[span.statusCode] ?? span.statusCode, span.statusCode !== 0) },
+        traceId: base64(span.traceId),
+        spanId: base64(span.spanId),
+        ...optional('traceState', span.traceState, span.traceState !== ''),
+        ...optional('parentSpanId', base64(span.parentSpanId), span.parentSpanId.length > 0),
+        ...optional('flags', span.flags, span.flags > 0),
+        name: span.name,
+        ...optional('kind', kindNames[span.kind] ?? span.kind, span.kind !== 0),
+        startTimeUnixNano: String(span.startNs),
+        endTimeUnixNano: String(span.endNs),
+        ...attributes(span.attributes),
+        ...dropped('droppedAttributesCount', span.droppedAttributes),
+        ...optional(
+          'events',
+          span.events.map(e => ({
+            timeUnixNano: String(e.timeNs),
+            ...optional('name', e.name, e.name !== ''),
+            ...attributes(e.attributes),
+            ...dropped('droppedAttributesCount', e.dropped),
+          })),
+          span.events.length > 0,
+        ),
+        ...dropped('droppedEventsCount', span.droppedEvents),
+        ...optional(
+          'links',
+          span.links.map(l => ({
+            traceId: base64(l.traceId),
+            spanId: base64(l.spanId),
+            ...optional('traceState', l.traceState, l.traceState !== ''),
+            ...attributes(l.attributes),
+            ...dropped('droppedAttributesCount', l.dropped),
+            ...dropped('flags', l.flags),
+          })),
+          span.links.length > 0,
+        ),
+        ...dropped('droppedLinksCount', span.droppedLinks),
+        status: {
+          ...optional('message', span.statusMessage, span.statusMessage !== ''),
+          ...optional('code', statusNames[span.statusCode] ?? span.statusCode, span.statusCode !== 0),
+        },
       })),
       ...optional('schemaUrl', scopeUrl, scopeUrl !== ''),
     })),
@@ -472,7 +787,10 @@ function message(out: ByteWriter, tag: number, write: (inner: ByteWriter) => voi
   out.writeU8(0)
   write(out)
   const length = out.at - lengthAt - 1
-  if (length < 128) { out.buffer[lengthAt] = length; return }
+  if (length < 128) {
+    out.buffer[lengthAt] = length
+    return
+  }
   const extra = length < 16_384 ? 1 : length < 2_097_152 ? 2 : length < 268_435_456 ? 3 : 4
   out.reserve(extra)
   out.buffer.copyWithin(lengthAt + 1 + extra, lengthAt + 1, out.at)
@@ -481,24 +799,85 @@ function message(out: ByteWriter, tag: number, write: (inner: ByteWriter) => voi
   out.writeUvarint(length)
   out.at = end
 }
-function textField(out: ByteWriter, tag: number, value: string): void { if (value !== '') bytesField(out, tag, Buffer.from(value, 'utf8')) }
-function bytesField(out: ByteWriter, tag: number, value: Uint8Array): void { if (value.length > 0) { out.writeU8(tag); out.writeUvarint(value.length); out.writeBytes(value) } }
-function uintField(out: ByteWriter, tag: number, value: number): void { if (value > 0) { out.writeU8(tag); out.writeUvarint(value) } }
-function fixed64Field(out: ByteWriter, tag: number, value: bigint): void { out.writeU8(tag); out.reserve(8); out.view.setBigUint64(out.at, BigInt.asUintN(64, value), true); out.at += 8 }
+function textField(out: ByteWriter, tag: number, value: string): void {
+  if (value !== '') bytesField(out, tag, Buffer.from(value, 'utf8'))
+}
+function bytesField(out: ByteWriter, tag: number, value: Uint8Array): void {
+  if (value.length > 0) {
+    out.writeU8(tag)
+    out.writeUvarint(value.length)
+    out.writeBytes(value)
+  }
+}
+function uintField(out: ByteWriter, tag: number, value: number): void {
+  if (value > 0) {
+    out.writeU8(tag)
+    out.writeUvarint(value)
+  }
+}
+function fixed64Field(out: ByteWriter, tag: number, value: bigint): void {
+  out.writeU8(tag)
+  out.reserve(8)
+  out.view.setBigUint64(out.at, BigInt.asUintN(64, value), true)
+  out.at += 8
+}
 
 function writeValue(out: ByteWriter, value: AnyValue): void {
   switch (value.kind) {
-    case 'string': { const encoded = Buffer.from(value.value, 'utf8'); out.writeU8(0x0a); out.writeUvarint(encoded.length); out.writeBytes(encoded); return }
-    case 'bool': out.writeU8(0x10); out.writeU8(value.value ? 1 : 0); return
-    case 'int': { out.writeU8(0x18); let n = BigInt.asUintN(64, value.value); while (n >= 128n) { out.writeU8(Number(n & 127n) | 128); n >>= 7n } out.writeU8(Number(n)); return }
-    case 'double': out.writeU8(0x21); out.writeF64LittleEndian(value.value); return
-    case 'array': message(out, 0x2a, o => { for (const v of value.values) message(o, 0x0a, i => { writeValue(i, v) }) }); return
-    case 'map': message(out, 0x32, o => { for (const a of value.entries) writeAttribute(o, 0x0a, a) }); return
-    case 'bytes': out.writeU8(0x3a); out.writeUvarint(value.value.length); out.writeBytes(value.value); return
+    case 'string': {
+      const encoded = Buffer.from(value.value, 'utf8')
+      out.writeU8(0x0a)
+      out.writeUvarint(encoded.length)
+      out.writeBytes(encoded)
+      return
+    }
+    case 'bool':
+      out.writeU8(0x10)
+      out.writeU8(value.value ? 1 : 0)
+      return
+    case 'int': {
+      out.writeU8(0x18)
+      let n = BigInt.asUintN(64, value.value)
+      while (n >= 128n) {
+        out.writeU8(Number(n & 127n) | 128)
+        n >>= 7n
+      }
+      out.writeU8(Number(n))
+      return
+    }
+    case 'double':
+      out.writeU8(0x21)
+      out.writeF64LittleEndian(value.value)
+      return
+    case 'array':
+      message(out, 0x2a, o => {
+        for (const v of value.values)
+          message(o, 0x0a, i => {
+            writeValue(i, v)
+          })
+      })
+      return
+    case 'map':
+      message(out, 0x32, o => {
+        for (const a of value.entries) writeAttribute(o, 0x0a, a)
+      })
+      return
+    case 'bytes':
+      out.writeU8(0x3a)
+      out.writeUvarint(value.value.length)
+      out.writeBytes(value.value)
+      return
     default:
   }
 }
-function writeAttribute(out: ByteWriter, tag: number, { key, value }: Attribute): void { message(out, tag, o => { textField(o, 0x0a, key); message(o, 0x12, i => { writeValue(i, value) }) }) }
+function writeAttribute(out: ByteWriter, tag: number, { key, value }: Attribute): void {
+  message(out, tag, o => {
+    textField(o, 0x0a, key)
+    message(o, 0x12, i => {
+      writeValue(i, value)
+    })
+  })
+}
 
 function writeSpan(out: ByteWriter, span: Span): void {
   bytesField(out, 0x0a, span.traceId)
@@ -511,12 +890,40 @@ function writeSpan(out: ByteWriter, span: Span): void {
   fixed64Field(out, 0x41, span.endNs)
   for (const a of span.attributes) writeAttribute(out, 0x4a, a)
   uintField(out, 0x50, span.droppedAttributes)
-  for (const e of span.events) message(out, 0x5a, o => { fixed64Field(o, 0x09, e.timeNs); textField(o, 0x12, e.name); for (const a of e.attributes) writeAttribute(o, 0x1a, a); uintField(o, 0x20, e.dropped) })
+  for (const e of span.events)
+    message(out, 0x5a, o => {
+      fixed64Field(o, 0x09, e.timeNs)
+      textField(o, 0x12, e.name)
+      for (const a of e.attributes) writeAttribute(o, 0x1a, a)
+      uintField(o, 0x20, e.dropped)
+    })
   uintField(out, 0x60, span.droppedEvents)
-  for (const l of span.links) message(out, 0x6a, o => { bytesField(o, 0x0a, l.traceId); bytesField(o, 0x12, l.spanId); textField(o, 0x1a, l.traceState); for (const a of l.attributes) writeAttribute(o, 0x22, a); uintField(o, 0x28, l.dropped); if (l.flags > 0) { o.writeU8(0x35); o.reserve(4); o.view.setUint32(o.at, l.flags, true); o.at += 4 } })
+  for (const l of span.links)
+    message(out, 0x6a, o => {
+      bytesField(o, 0x0a, l.traceId)
+      bytesField(o, 0x12, l.spanId)
+      textField(o, 0x1a, l.traceState)
+      for (const a of l.attributes) writeAttribute(o, 0x22, a)
+      uintField(o, 0x28, l.dropped)
+      if (l.flags > 0) {
+        o.writeU8(0x35)
+        o.reserve(4)
+        o.view.setUint32(o.at, l.flags, true)
+        o.at += 4
+      }
+    })
   uintField(out, 0x70, span.droppedLinks)
-  if (span.statusCode !== 0 || span.statusMessage !== '') message(out, 0x7a, o => { textField(o, 0x12, span.statusMessage); uintField(o, 0x18, span.statusCode) })
-  if (span.flags > 0) { out.writeUvarint(133); out.reserve(4); out.view.setUint32(out.at, span.flags, true); out.at += 4 }
+  if (span.statusCode !== 0 || span.statusMessage !== '')
+    message(out, 0x7a, o => {
+      textField(o, 0x12, span.statusMessage)
+      uintField(o, 0x18, span.statusCode)
+    })
+  if (span.flags > 0) {
+    out.writeUvarint(133)
+    out.reserve(4)
+    out.view.setUint32(out.at, span.flags, true)
+    out.at += 4
+  }
 }
 
 /** Bytes of a span's message, without the tag and length in front: as it came, or as it would be sent. */
@@ -532,11 +939,22 @@ export function encodeOtlpTraces(trace: Trace): Uint8Array {
   const out = new ByteWriter(4096)
   for (const { resource, schemaUrl, scopes } of trace.resources) {
     message(out, 0x0a, r => {
-      message(r, 0x0a, o => { for (const a of resource.attributes) writeAttribute(o, 0x0a, a); uintField(o, 0x10, resource.dropped) })
+      message(r, 0x0a, o => {
+        for (const a of resource.attributes) writeAttribute(o, 0x0a, a)
+        uintField(o, 0x10, resource.dropped)
+      })
       for (const { scope, schemaUrl: scopeUrl, spans } of scopes) {
         message(r, 0x12, s => {
-          message(s, 0x0a, o => { textField(o, 0x0a, scope.name); textField(o, 0x12, scope.version); for (const a of scope.attributes) writeAttribute(o, 0x1a, a); uintField(o, 0x20, scope.dropped) })
-          for (const span of spans) message(s, 0x12, o => { writeSpan(o, span) })
+          message(s, 0x0a, o => {
+            textField(o, 0x0a, scope.name)
+            textField(o, 0x12, scope.version)
+            for (const a of scope.attributes) writeAttribute(o, 0x1a, a)
+            uintField(o, 0x20, scope.dropped)
+          })
+          for (const span of spans)
+            message(s, 0x12, o => {
+              writeSpan(o, span)
+            })
           textField(s, 0x1a, scopeUrl)
         })
       }

@@ -19,33 +19,65 @@ export interface ProtoOptions {
 }
 
 function each(input: ByteReader, end: number, field: (number: number, tag: number) => boolean): void {
-  while (input.at < end) { const tag = input.readUvarint(); if (!field(tag >>> 3, tag)) skipField(input, tag) }
+  while (input.at < end) {
+    const tag = input.readUvarint()
+    if (!field(tag >>> 3, tag)) skipField(input, tag)
+  }
   if (input.at > end) throw new CorruptDataError('protobuf: a field reaches beyond its message')
 }
 function endOf(input: ByteReader, tag: number): number {
-  if ((tag & 7) !== 2) throw new CorruptDataError(`protobuf: field ${tag >>> 3} has wire type ${tag & 7}, a message was expected`)
+  if ((tag & 7) !== 2)
+    throw new CorruptDataError(`protobuf: field ${tag >>> 3} has wire type ${tag & 7}, a message was expected`)
   return input.readLength() + input.at
 }
 function double(input: ByteReader, tag: number): number {
-  if ((tag & 7) !== 1) throw new CorruptDataError(`protobuf: field ${tag >>> 3} has wire type ${tag & 7}, 1 was expected`)
+  if ((tag & 7) !== 1)
+    throw new CorruptDataError(`protobuf: field ${tag >>> 3} has wire type ${tag & 7}, 1 was expected`)
   input.need(8)
   input.at += 8
   return input.view.getFloat64(input.at - 8, true)
 }
 /** A zig-zag number of 64 bits. */
-function signed(input: ByteReader): number { return input.readVarint() }
+function signed(input: ByteReader): number {
+  return input.readVarint()
+}
 function repeated(input: ByteReader, tag: number, read: () => number, into: number[]): void {
-  if ((tag & 7) !== 2) { into.push(read()); return }
+  if ((tag & 7) !== 2) {
+    into.push(read())
+    return
+  }
   const end = endOf(input, tag)
   while (input.at < end) into.push(read())
 }
 
-interface Bucket { count: number; bound: number; exemplar: ScrapedExemplar | undefined }
-interface ProtoHistogram {
-  count: number; sum: number; buckets: Bucket[]; isFloat: boolean; schema: number; zeroThreshold: number; zeroCount: number
-  positiveSpans: Span[]; negativeSpans: Span[]; positive: number[]; negative: number[]; exemplars: ScrapedExemplar[]; isNative: boolean
+interface Bucket {
+  count: number
+  bound: number
+  exemplar: ScrapedExemplar | undefined
 }
-interface ProtoMetric { labels: [string, string][]; value: number | undefined; exemplar: ScrapedExemplar | undefined; timeMs: number | undefined; summary: { count: number; sum: number; quantiles: [number, number][] } | undefined; histogram: ProtoHistogram | undefined }
+interface ProtoHistogram {
+  count: number
+  sum: number
+  buckets: Bucket[]
+  isFloat: boolean
+  schema: number
+  zeroThreshold: number
+  zeroCount: number
+  positiveSpans: Span[]
+  negativeSpans: Span[]
+  positive: number[]
+  negative: number[]
+  exemplars: ScrapedExemplar[]
+  isNative: boolean
+}
+interface ProtoMetric {
+  labels: [string, string][]
+  value: number | undefined
+  exemplar: ScrapedExemplar | undefined
+  timeMs: number | undefined
+  summary: { count: number; sum: number; quantiles: [number, number][] } | undefined
+  histogram: ProtoHistogram | undefined
+}
 
 function labelPair(input: ByteReader, tag: number): [string, string] {
   const pair: [string, string] = ['', '']
@@ -60,11 +92,20 @@ function labelPair(input: ByteReader, tag: number): [string, string] {
 
 function exemplarOf(input: ByteReader, tag: number): ScrapedExemplar {
   const labels: [string, string][] = []
-  let value = 0, timeMs: number | undefined
+  let value = 0,
+    timeMs: number | undefined
   each(input, endOf(input, tag), (number, inner) => {
     if (number === 1) labels.push(labelPair(input, inner))
     else if (number === 2) value = double(input, inner)
-    else if (number === 3) { timeMs = 0; each(input, endOf(input, inner), part => { if (part === 1) timeMs! += readInt64(input) * 1000; else if (part === 2) timeMs! += Math.floor(readInt64(input) / 1e6); else return false; return true }) } else return false
+    else if (number === 3) {
+      timeMs = 0
+      each(input, endOf(input, inner), part => {
+        if (part === 1) timeMs! += readInt64(input) * 1000
+        else if (part === 2) timeMs! += Math.floor(readInt64(input) / 1e6)
+        else return false
+        return true
+      })
+    } else return false
     return true
   })
   return { labels: Labels.from(labels), value, timeMs }
@@ -88,7 +129,11 @@ function summaryOf(input: ByteReader, tag: number): NonNullable<ProtoMetric['sum
     else if (number === 2) summary.sum = double(input, inner)
     else if (number === 3) {
       const quantile: [number, number] = [0, 0]
-      each(input, endOf(input, inner), (part, partTag) => { if (part === 1 || part === 2) quantile[part - 1] = double(input, partTag); else return false; return true })
+      each(input, endOf(input, inner), (part, partTag) => {
+        if (part === 1 || part === 2) quantile[part - 1] = double(input, partTag)
+        else return false
+        return true
+      })
       summary.quantiles.push(quantile)
     } else return false
     return true
@@ -98,7 +143,12 @@ function summaryOf(input: ByteReader, tag: number): NonNullable<ProtoMetric['sum
 
 function spanOf(input: ByteReader, tag: number): Span {
   const span: Span = { offset: 0, length: 0 }
-  each(input, endOf(input, tag), number => { if (number === 1) span.offset = signed(input); else if (number === 2) span.length = input.readUvarint(); else return false; return true })
+  each(input, endOf(input, tag), number => {
+    if (number === 1) span.offset = signed(input)
+    else if (number === 2) span.length = input.readUvarint()
+    else return false
+    return true
+  })
   if (span.length > 1_000_000) throw new CorruptDataError(`a native histogram has a span of ${span.length} buckets`)
   return span
 }
@@ -107,40 +157,118 @@ function bucketOf(input: ByteReader, tag: number): Bucket {
   const bucket: Bucket = { count: 0, bound: 0, exemplar: undefined }
   each(input, endOf(input, tag), (number, inner) => {
     switch (number) {
-      case 1: bucket.count = input.readUvarint(); return true
-      case 2: bucket.bound = double(input, inner); return true
-      case 3: bucket.exemplar = exemplarOf(input, inner); return true
-      case 4: bucket.count = double(input, inner); return true
-      default: return false
+      case 1:
+        bucket.count = input.readUvarint()
+        return true
+      case 2:
+        bucket.bound = double(input, inner)
+        return true
+      case 3:
+        bucket.exemplar = exemplarOf(input, inner)
+        return true
+      case 4:
+        bucket.count = double(input, inner)
+        return true
+      default:
+        return false
     }
   })
   return bucket
 }
 
 function histogramOf(input: ByteReader, tag: number): ProtoHistogram {
-  const h: ProtoHistogram = { count: 0, sum: 0, buckets: [], isFloat: false, schema: 0, zeroThreshold: 0, zeroCount: 0, positiveSpans: [], negativeSpans: [], positive: [], negative: [], exemplars: [], isNative: false }
-  const positiveDeltas: number[] = [], negativeDeltas: number[] = []
+  const h: ProtoHistogram = {
+    count: 0,
+    sum: 0,
+    buckets: [],
+    isFloat: false,
+    schema: 0,
+    zeroThreshold: 0,
+    zeroCount: 0,
+    positiveSpans: [],
+    negativeSpans: [],
+    positive: [],
+    negative: [],
+    exemplars: [],
+    isNative: false,
+  }
+  const positiveDeltas: number[] = [],
+    negativeDeltas: number[] = []
   each(input, endOf(input, tag), (number, inner) => {
     switch (number) {
-      case 1: h.count = input.readUvarint(); return true
-      case 2: h.sum = double(input, inner); return true
-      case 3: h.buckets.push(bucketOf(input, inner)); return true
-      case 4: h.count = double(input, inner); h.isFloat = true; return true
-      case 5: h.schema = signed(input); return true
-      case 6: h.zeroThreshold = double(input, inner); return true
-      case 7: h.zeroCount = input.readUvarint(); return true
-      case 8: h.zeroCount = double(input, inner); h.isFloat = true; return true
-      case 9: h.negativeSpans.push(spanOf(input, inner)); return true
-      case 10: repeated(input, inner, () => signed(input), negativeDeltas); return true
-      case 11: repeated(input, inner, () => { input.need(8); input.at += 8; return input.view.getFloat64(input.at - 8, true) }, h.negative); return true
-      case 12: h.positiveSpans.push(spanOf(input, inner)); return true
-      case 13: repeated(input, inner, () => signed(input), positiveDeltas); return true
-      case 14: repeated(input, inner, () => { input.need(8); input.at += 8; return input.view.getFloat64(input.at - 8, true) }, h.positive); return true
-      case 16: h.exemplars.push(exemplarOf(input, inner)); return true
-      default: return false
+      case 1:
+        h.count = input.readUvarint()
+        return true
+      case 2:
+        h.sum = double(input, inner)
+        return true
+      case 3:
+        h.buckets.push(bucketOf(input, inner))
+        return true
+      case 4:
+        h.count = double(input, inner)
+        h.isFloat = true
+        return true
+      case 5:
+        h.schema = signed(input)
+        return true
+      case 6:
+        h.zeroThreshold = double(input, inner)
+        return true
+      case 7:
+        h.zeroCount = input.readUvarint()
+        return true
+      case 8:
+        h.zeroCount = double(input, inner)
+        h.isFloat = true
+        return true
+      case 9:
+        h.negativeSpans.push(spanOf(input, inner))
+        return true
+      case 10:
+        repeated(input, inner, () => signed(input), negativeDeltas)
+        return true
+      case 11:
+        repeated(
+          input,
+          inner,
+          () => {
+            input.need(8)
+            input.at += 8
+            return input.view.getFloat64(input.at - 8, true)
+          },
+          h.negative,
+        )
+        return true
+      case 12:
+        h.positiveSpans.push(spanOf(input, inner))
+        return true
+      case 13:
+        repeated(input, inner, () => signed(input), positiveDeltas)
+        return true
+      case 14:
+        repeated(
+          input,
+          inner,
+          () => {
+            input.need(8)
+            input.at += 8
+            return input.view.getFloat64(input.at - 8, true)
+          },
+          h.positive,
+        )
+        return true
+      case 16:
+        h.exemplars.push(exemplarOf(input, inner))
+        return true
+      default:
+        return false
     }
   })
-  const summed = (deltas: readonly number[]): number[] => { let sum = 0; return deltas.map(delta => sum += delta) }
+  const summed = (deltas: readonly number[]): number[] => {
+    let sum = 0
+    return deltas.map(delta => (sum += delta))
+  }
   if (positiveDeltas.length > 0) h.positive = summed(positiveDeltas)
   if (negativeDeltas.length > 0) h.negative = summed(negativeDeltas)
   h.isNative = h.positiveSpans.length > 0 || h.negativeSpans.length > 0 || h.zeroThreshold > 0 || h.zeroCount > 0
@@ -148,15 +276,35 @@ function histogramOf(input: ByteReader, tag: number): ProtoHistogram {
 }
 
 function metricOf(input: ByteReader, tag: number): ProtoMetric {
-  const metric: ProtoMetric = { labels: [], value: undefined, exemplar: undefined, timeMs: undefined, summary: undefined, histogram: undefined }
+  const metric: ProtoMetric = {
+    labels: [],
+    value: undefined,
+    exemplar: undefined,
+    timeMs: undefined,
+    summary: undefined,
+    histogram: undefined,
+  }
   each(input, endOf(input, tag), (number, inner) => {
     switch (number) {
-      case 1: metric.labels.push(labelPair(input, inner)); return true
-      case 2: case 3: case 5: simple(input, inner, metric); return true
-      case 4: metric.summary = summaryOf(input, inner); return true
-      case 6: metric.timeMs = readInt64(input); return true
-      case 7: metric.histogram = histogramOf(input, inner); return true
-      default: return false
+      case 1:
+        metric.labels.push(labelPair(input, inner))
+        return true
+      case 2:
+      case 3:
+      case 5:
+        simple(input, inner, metric)
+        return true
+      case 4:
+        metric.summary = summaryOf(input, inner)
+        return true
+      case 6:
+        metric.timeMs = readInt64(input)
+        return true
+      case 7:
+        metric.histogram = histogramOf(input, inner)
+        return true
+      default:
+        return false
     }
   })
   return metric
@@ -164,9 +312,18 @@ function metricOf(input: ByteReader, tag: number): ProtoMetric {
 
 function nativeOf(h: ProtoHistogram, isGauge: boolean): FloatHistogram {
   const slots = (spans: readonly Span[]): number => spans.reduce((sum, span) => sum + span.length, 0)
-  if (slots(h.positiveSpans) !== h.positive.length || slots(h.negativeSpans) !== h.negative.length) throw new CorruptDataError('a native histogram\'s spans and buckets do not fit each other')
-  if (h.schema < -4 || h.schema > 8) throw new CorruptDataError(`a native histogram has schema ${h.schema}; -4 to 8 are known`)
-  const histogram = Object.assign(new FloatHistogram(), { schema: h.schema, zeroThreshold: h.zeroThreshold, zeroCount: h.zeroCount, count: h.count, sum: h.sum, integer: !h.isFloat })
+  if (slots(h.positiveSpans) !== h.positive.length || slots(h.negativeSpans) !== h.negative.length)
+    throw new CorruptDataError("a native histogram's spans and buckets do not fit each other")
+  if (h.schema < -4 || h.schema > 8)
+    throw new CorruptDataError(`a native histogram has schema ${h.schema}; -4 to 8 are known`)
+  const histogram = Object.assign(new FloatHistogram(), {
+    schema: h.schema,
+    zeroThreshold: h.zeroThreshold,
+    zeroCount: h.zeroCount,
+    count: h.count,
+    sum: h.sum,
+    integer: !h.isFloat,
+  })
   histogram.positive = bucketsFromSpans(h.positiveSpans, h.positive)
   histogram.negative = bucketsFromSpans(h.negativeSpans, h.negative)
   histogram.hint = isGauge ? resetHint.gauge : resetHint.unknown
@@ -178,43 +335,81 @@ export function scanProtobuf(body: Uint8Array, options: ProtoOptions, sink: Scra
   const input = new ByteReader(body)
   while (input.at < input.end) {
     const end = input.readLength() + input.at
-    let name = '', help = '', unit = '', type: MetricType = 'counter'
+    let name = '',
+      help = '',
+      unit = '',
+      type: MetricType = 'counter'
     const metrics: ProtoMetric[] = []
     each(input, end, (number, tag) => {
       switch (number) {
-        case 1: name = readText(input); return true
-        case 2: help = readText(input); return true
-        case 3: type = types[input.readUvarint()] ?? 'unknown'; return true
-        case 4: metrics.push(metricOf(input, tag)); return true
-        case 5: unit = readText(input); return true
-        default: return false
+        case 1:
+          name = readText(input)
+          return true
+        case 2:
+          help = readText(input)
+          return true
+        case 3:
+          type = types[input.readUvarint()] ?? 'unknown'
+          return true
+        case 4:
+          metrics.push(metricOf(input, tag))
+          return true
+        case 5:
+          unit = readText(input)
+          return true
+        default:
+          return false
       }
     })
     if (name === '') throw new CorruptDataError('a metric family has no name')
     sink.metadata({ metric: name, type, help, unit })
-    for (const metric of metrics) tell(name, type, metric, options, options.isNative && metric.histogram?.isNative === true ? options.unconverted ?? sink : sink)
+    for (const metric of metrics)
+      tell(
+        name,
+        type,
+        metric,
+        options,
+        options.isNative && metric.histogram?.isNative === true ? (options.unconverted ?? sink) : sink,
+      )
   }
 }
 
-function tell(name: string, type: MetricType, { labels, value, exemplar, timeMs, summary, histogram }: ProtoMetric, options: ProtoOptions, sink: ScrapeSink): void {
+function tell(
+  name: string,
+  type: MetricType,
+  { labels, value, exemplar, timeMs, summary, histogram }: ProtoMetric,
+  options: ProtoOptions,
+  sink: ScrapeSink,
+): void {
   const series = (suffix: string, extra?: [string, string]): number => {
     const all: [string, string][] = [['__name__', name + suffix], ...labels, ...(extra === undefined ? [] : [extra])]
     const key = all.map(pair => pair.join('\0')).join('\0')
     hashText(key)
-    const hashA = hashes[0]!, hashB = hashes[1]!, known = sink.find(hashA, hashB)
+    const hashA = hashes[0]!,
+      hashB = hashes[1]!,
+      known = sink.find(hashA, hashB)
     return known >= 0 ? known : sink.add(hashA, hashB, all, { metric: name, type })
   }
   if (value !== undefined) sink.sample(series(''), value, timeMs, exemplar)
   if (summary !== undefined) {
     sink.sample(series('_count'), summary.count, timeMs, undefined)
     sink.sample(series('_sum'), summary.sum, timeMs, undefined)
-    for (const [quantile, at] of summary.quantiles) sink.sample(series('', ['quantile', boundText(quantile)]), at, timeMs, undefined)
+    for (const [quantile, at] of summary.quantiles)
+      sink.sample(series('', ['quantile', boundText(quantile)]), at, timeMs, undefined)
   }
   if (histogram === undefined) return
   const isNative = histogram.isNative && options.isNative
   if (isNative) {
-    const exemplars = histogram.exemplars.length > 0 ? histogram.exemplars : histogram.buckets.flatMap(b => (b.exemplar === undefined ? [] : [b.exemplar]))
-    sink.histogram(series(''), nativeOf(histogram, type === 'gaugehistogram'), timeMs, exemplars.filter(e => e.timeMs !== undefined))
+    const exemplars =
+      histogram.exemplars.length > 0
+        ? histogram.exemplars
+        : histogram.buckets.flatMap(b => (b.exemplar === undefined ? [] : [b.exemplar]))
+    sink.histogram(
+      series(''),
+      nativeOf(histogram, type === 'gaugehistogram'),
+      timeMs,
+      exemplars.filter(e => e.timeMs !== undefined),
+    )
     if (!options.isClassicToo || histogram.buckets.length === 0) return
   }
   sink.sample(series('_count'), histogram.count, timeMs, undefined)

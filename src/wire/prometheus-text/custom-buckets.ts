@@ -8,8 +8,18 @@ import { parseFloatText } from './parse.ts'
 import { hashes, hashText, type Family, type ScrapedExemplar, type ScrapeSink } from './scan.ts'
 
 /** A line's series: which part of which histogram, if it is one. */
-interface Entry { hashB: number; part: 'plain' | 'bucket' | 'count' | 'sum' | 'created'; bound: number; group: Group | undefined; classic: number }
-interface Group { hashA: number; hashB: number; pairs: [string, string][] }
+interface Entry {
+  hashB: number
+  part: 'plain' | 'bucket' | 'count' | 'sum' | 'created'
+  bound: number
+  group: Group | undefined
+  classic: number
+}
+interface Group {
+  hashA: number
+  hashB: number
+  pairs: [string, string][]
+}
 
 const entriesKept = 50_000
 
@@ -28,7 +38,9 @@ export class CustomBuckets implements ScrapeSink {
   #timeMs: number | undefined
   #exemplars: ScrapedExemplar[] = []
 
-  constructor(isClassicKept: boolean) { this.#isClassicKept = isClassicKept }
+  constructor(isClassicKept: boolean) {
+    this.#isClassicKept = isClassicKept
+  }
 
   /** What goes to `sink` is a body's content; `end` follows it. `isWithoutCreated`: times of creation are no series. */
   begin(sink: ScrapeSink, isWithoutCreated: boolean): this {
@@ -43,7 +55,9 @@ export class CustomBuckets implements ScrapeSink {
     return this
   }
 
-  end(): void { this.#flush() }
+  end(): void {
+    this.#flush()
+  }
 
   find(hashA: number, hashB: number): number {
     for (const number of this.#byHash.get(hashA) ?? []) {
@@ -57,13 +71,29 @@ export class CustomBuckets implements ScrapeSink {
   }
 
   add(hashA: number, hashB: number, pairs: [string, string][], family: Family | undefined): number {
-    const part = this.#partOf(pairs, family), bound = part === 'bucket' ? parseFloatText(pairs.find(([n]) => n === 'le')?.[1] ?? '') : 0
-    const group = part === 'plain' || part === 'created' || bound === undefined || Number.isNaN(bound) ? undefined : this.#groupOf(family!.metric, pairs)
-    const classic = part !== 'created' && (group === undefined || this.#isClassicKept) ? this.#sink.add(hashA, hashB, pairs, family) : -1
+    const part = this.#partOf(pairs, family),
+      bound = part === 'bucket' ? parseFloatText(pairs.find(([n]) => n === 'le')?.[1] ?? '') : 0
+    const group =
+      part === 'plain' || part === 'created' || bound === undefined || Number.isNaN(bound)
+        ? undefined
+        : this.#groupOf(family!.metric, pairs)
+    const classic =
+      part !== 'created' && (group === undefined || this.#isClassicKept)
+        ? this.#sink.add(hashA, hashB, pairs, family)
+        : -1
     const known = this.#byHash.get(hashA) ?? []
-    const entry: Entry = { hashB, part: group === undefined && part !== 'created' ? 'plain' : part, bound: bound ?? 0, group, classic }
+    const entry: Entry = {
+      hashB,
+      part: group === undefined && part !== 'created' ? 'plain' : part,
+      bound: bound ?? 0,
+      group,
+      classic,
+    }
     const again = known.find(number => this.#entries[number]!.hashB === hashB)
-    if (again !== undefined) { this.#entries[again] = entry; return again }
+    if (again !== undefined) {
+      this.#entries[again] = entry
+      return again
+    }
     const number = this.#entries.push(entry) - 1
     known.push(number)
     this.#byHash.set(hashA, known)
@@ -74,16 +104,25 @@ export class CustomBuckets implements ScrapeSink {
     const name = pairs.find(([n]) => n === '__name__')?.[1] ?? ''
     if (family === undefined || !name.startsWith(`${family.metric}_`)) return 'plain'
     const suffix = name.slice(family.metric.length + 1)
-    if (suffix === 'created') return this.#isWithoutCreated && ['counter', 'histogram', 'summary'].includes(family.type) ? 'created' : 'plain'
-    return family.type === 'histogram' && (suffix === 'bucket' || suffix === 'count' || suffix === 'sum') ? suffix : 'plain'
+    if (suffix === 'created')
+      return this.#isWithoutCreated && ['counter', 'histogram', 'summary'].includes(family.type) ? 'created' : 'plain'
+    return family.type === 'histogram' && (suffix === 'bucket' || suffix === 'count' || suffix === 'sum')
+      ? suffix
+      : 'plain'
   }
 
   #groupOf(histogram: string, pairs: readonly [string, string][]): Group {
-    const own = pairs.filter(([n]) => n !== 'le').map(([n, v]): [string, string] => (n === '__name__' ? [n, histogram] : [n, v])), key = own.map(pair => pair.join('\0')).sort().join('\0')
+    const own = pairs
+        .filter(([n]) => n !== 'le')
+        .map(([n, v]): [string, string] => (n === '__name__' ? [n, histogram] : [n, v])),
+      key = own
+        .map(pair => pair.join('\0'))
+        .sort()
+        .join('\0')
     let group = this.#groups.get(key)
     if (group === undefined) {
       hashText(`\0${key}`)
-      this.#groups.set(key, group = { hashA: hashes[0]!, hashB: hashes[1]!, pairs: own })
+      this.#groups.set(key, (group = { hashA: hashes[0]!, hashB: hashes[1]!, pairs: own }))
     }
     return group
   }
@@ -103,12 +142,19 @@ export class CustomBuckets implements ScrapeSink {
     if (exemplar?.timeMs !== undefined) this.#exemplars.push(exemplar)
   }
 
-  histogram(series: number, histogram: FloatHistogram, timeMs: number | undefined, exemplars: readonly ScrapedExemplar[]): void {
+  histogram(
+    series: number,
+    histogram: FloatHistogram,
+    timeMs: number | undefined,
+    exemplars: readonly ScrapedExemplar[],
+  ): void {
     this.#flush()
     this.#sink.histogram(this.#entries[series]!.classic, histogram, timeMs, exemplars)
   }
 
-  metadata(metadata: Metadata): void { this.#sink.metadata(metadata) }
+  metadata(metadata: Metadata): void {
+    this.#sink.metadata(metadata)
+  }
 
   #drop(): void {
     this.#group = undefined
@@ -125,21 +171,36 @@ export class CustomBuckets implements ScrapeSink {
     const histogram = customHistogram(this.#buckets, this.#count, this.#sum)
     if (histogram !== undefined) {
       const known = this.#sink.find(hashA, hashB)
-      this.#sink.histogram(known >= 0 ? known : this.#sink.add(hashA, hashB, [...pairs], undefined), histogram, this.#timeMs, this.#exemplars)
+      this.#sink.histogram(
+        known >= 0 ? known : this.#sink.add(hashA, hashB, [...pairs], undefined),
+        histogram,
+        this.#timeMs,
+        this.#exemplars,
+      )
     }
     this.#drop()
   }
 }
 
 /** Cumulative buckets as a histogram; undefined where they contradict each other. */
-export function customHistogram(cumulative: readonly { bound: number; count: number }[], total: number | undefined, sum: number): FloatHistogram | undefined {
+export function customHistogram(
+  cumulative: readonly { bound: number; count: number }[],
+  total: number | undefined,
+  sum: number,
+): FloatHistogram | undefined {
   const sorted = [...cumulative].sort((a, b) => a.bound - b.bound)
   const last = sorted.at(-1)
   const count = total ?? last?.count ?? 0
   if (last?.bound !== Infinity) sorted.push({ bound: Infinity, count })
-  const histogram = Object.assign(new FloatHistogram(), { schema: customBucketsSchema, count, sum, integer: Number.isInteger(count) })
+  const histogram = Object.assign(new FloatHistogram(), {
+    schema: customBucketsSchema,
+    count,
+    sum,
+    integer: Number.isInteger(count),
+  })
   const bounds: number[] = []
-  let before = 0, previous = -Infinity
+  let before = 0,
+    previous = -Infinity
   for (const { bound, count: here } of sorted) {
     if (!(here >= before) || (bound === previous && bounds.length > 0)) return undefined
     if (!Number.isInteger(here)) histogram.integer = false

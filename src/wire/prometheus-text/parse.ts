@@ -11,7 +11,11 @@ export interface TextSample {
   timeMs: number | undefined
   exemplar: { labels: Labels; value: number; timeMs: number | undefined } | undefined
 }
-export interface ParsedExposition { samples: TextSample[]; metadata: Metadata[]; problems: string[] }
+export interface ParsedExposition {
+  samples: TextSample[]
+  metadata: Metadata[]
+  problems: string[]
+}
 
 /** In OpenMetrics timestamps are seconds; in the older format milliseconds. */
 export function parseExposition(text: string, isOpenMetrics = /^# EOF\s*$/m.test(text.slice(-64))): ParsedExposition {
@@ -25,7 +29,10 @@ export function parseExposition(text: string, isOpenMetrics = /^# EOF\s*$/m.test
     const row = text.slice(from, to).trim()
     from = to + 1
     if (row === '') continue
-    if (row.startsWith('#')) { readComment(row, metadata); continue }
+    if (row.startsWith('#')) {
+      readComment(row, metadata)
+      continue
+    }
     const sample = new LineParser(row, isOpenMetrics).read()
     if (typeof sample === 'string') out.problems.push(`line ${line}: ${sample}: ${row.slice(0, 100)}`)
     else out.samples.push(sample)
@@ -39,7 +46,7 @@ function readComment(row: string, metadata: Map<string, Metadata>): void {
   if (match === null) return
   const metric = match[2] ?? match[3]!
   let entry = metadata.get(metric)
-  if (entry === undefined) metadata.set(metric, entry = { metric, type: 'unknown', help: '', unit: '' })
+  if (entry === undefined) metadata.set(metric, (entry = { metric, type: 'unknown', help: '', unit: '' }))
   if (match[1] === 'HELP') entry.help = unescape(match[4]!)
   else if (match[1] === 'UNIT') entry.unit = match[4]!
   else entry.type = (match[4] === 'untyped' ? 'unknown' : match[4]) as MetricType
@@ -127,7 +134,9 @@ export class LineParser {
     return { labels: Labels.from(own), value, timeMs: seconds === undefined ? undefined : Math.round(seconds * 1000) }
   }
 
-  #skipSpace(): void { while (this.#row[this.#at] === ' ' || this.#row[this.#at] === '\t') this.#at++ }
+  #skipSpace(): void {
+    while (this.#row[this.#at] === ' ' || this.#row[this.#at] === '\t') this.#at++
+  }
 
   #word(): string {
     this.#skipSpace()
@@ -150,7 +159,10 @@ export class LineParser {
     this.#at++
     for (;;) {
       this.#skipSpace()
-      if (this.#row[this.#at] === '}') { this.#at++; return undefined }
+      if (this.#row[this.#at] === '}') {
+        this.#at++
+        return undefined
+      }
       let name: string | undefined
       if (this.#row[this.#at] === '"') {
         name = this.#quoted()

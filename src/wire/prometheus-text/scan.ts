@@ -10,7 +10,11 @@ import type { Metadata, MetricType } from '#model/write-batch.ts'
 import { LineParser, parseFloatText } from './parse.ts'
 
 export type Family = Pick<Metadata, 'metric' | 'type'>
-export interface ScrapedExemplar { labels: Labels; value: number; timeMs: number | undefined }
+export interface ScrapedExemplar {
+  labels: Labels
+  value: number
+  timeMs: number | undefined
+}
 
 /** Whom a body's content is told. */
 export interface ScrapeSink {
@@ -19,7 +23,12 @@ export interface ScrapeSink {
   /** `family`: what the comments before the series said. */
   add(hashA: number, hashB: number, labels: [string, string][], family: Family | undefined): number
   sample(series: number, value: number, timeMs: number | undefined, exemplar: ScrapedExemplar | undefined): void
-  histogram(series: number, histogram: FloatHistogram, timeMs: number | undefined, exemplars: readonly ScrapedExemplar[]): void
+  histogram(
+    series: number,
+    histogram: FloatHistogram,
+    timeMs: number | undefined,
+    exemplars: readonly ScrapedExemplar[],
+  ): void
   metadata(metadata: Metadata): void
 }
 
@@ -30,12 +39,21 @@ export function boundText(value: number): string {
   // The shortest digits; with an exponent from a million on.
   const [mantissa, exponentText] = value.toExponential().split('e') as [string, string]
   const exponent = Number(exponentText)
-  if (value !== 0 && (exponent < -4 || exponent >= 6)) return `${mantissa}e${exponent < 0 ? '-' : '+'}${String(Math.abs(exponent)).padStart(2, '0')}`
+  if (value !== 0 && (exponent < -4 || exponent >= 6))
+    return `${mantissa}e${exponent < 0 ? '-' : '+'}${String(Math.abs(exponent)).padStart(2, '0')}`
   const text = toPlain(value)
   return text.includes('.') ? text : `${text}.0`
 }
 
-const newline = 10, space = 32, tab = 9, hash = 35, quoteByte = 34, backslash = 92, open = 123, close = 125, carriage = 13
+const newline = 10,
+  space = 32,
+  tab = 9,
+  hash = 35,
+  quoteByte = 34,
+  backslash = 92,
+  open = 123,
+  close = 125,
+  carriage = 13
 const isBlank = (byte: number): boolean => byte === space || byte === tab
 
 /** Where the series that begins at `at` ends. */
@@ -47,7 +65,10 @@ function seriesEnd(bytes: Uint8Array, at: number, to: number): number {
   let isQuoted = false
   for (at = brace; at < to; at++) {
     const byte = bytes[at]!
-    if (isQuoted) { if (byte === backslash) at++; else if (byte === quoteByte) isQuoted = false } else if (byte === quoteByte) isQuoted = true
+    if (isQuoted) {
+      if (byte === backslash) at++
+      else if (byte === quoteByte) isQuoted = false
+    } else if (byte === quoteByte) isQuoted = true
     else if (byte === close) return at + 1
   }
   return to
@@ -56,8 +77,13 @@ function seriesEnd(bytes: Uint8Array, at: number, to: number): number {
 function numberAt(bytes: Buffer, from: number, to: number): number | undefined {
   // Short whole numbers are most of what there is.
   if (to - from <= 9) {
-    let value = 0, at = from
-    for (; at < to; at++) { const digit = bytes[at]! - 48; if (digit < 0 || digit > 9) break; value = value * 10 + digit }
+    let value = 0,
+      at = from
+    for (; at < to; at++) {
+      const digit = bytes[at]! - 48
+      if (digit < 0 || digit > 9) break
+      value = value * 10 + digit
+    }
     if (at === to && to > from) return value
   }
   return parseFloatText(bytes.toString('latin1', from, to))
@@ -68,7 +94,8 @@ export const hashes = new Uint32Array(2)
 
 /** Two hashes of 32 bits, of different making: texts that differ and agree in both are not met in practice. */
 function hashBytes(bytes: Uint8Array, from: number, to: number): void {
-  let a = 0x9e3779b1 ^ to - from, b = 0x85ebca77
+  let a = 0x9e3779b1 ^ (to - from),
+    b = 0x85ebca77
   for (let i = from; i < to; i++) {
     const byte = bytes[i]!
     a = Math.imul(a ^ byte, 0x01000193)
@@ -80,7 +107,8 @@ function hashBytes(bytes: Uint8Array, from: number, to: number): void {
 }
 
 export function hashText(text: string): void {
-  let a = 0x9e3779b1 ^ text.length, b = 0x85ebca77
+  let a = 0x9e3779b1 ^ text.length,
+    b = 0x85ebca77
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i)
     a = Math.imul(a ^ unit, 0x01000193)
@@ -92,11 +120,20 @@ export function hashText(text: string): void {
 }
 
 function finishHashes(a: number, b: number): void {
-  hashes[0] = Math.imul(a ^ a >>> 16, 0x85ebca6b) ^ b
-  hashes[1] = Math.imul(b ^ b >>> 16, 0xc2b2ae35)
+  hashes[0] = Math.imul(a ^ (a >>> 16), 0x85ebca6b) ^ b
+  hashes[1] = Math.imul(b ^ (b >>> 16), 0xc2b2ae35)
 }
 
-const typeNames: ReadonlySet<string> = new Set(['counter', 'gauge', 'histogram', 'gaugehistogram', 'summary', 'info', 'stateset', 'unknown'])
+const typeNames: ReadonlySet<string> = new Set([
+  'counter',
+  'gauge',
+  'histogram',
+  'gaugehistogram',
+  'summary',
+  'info',
+  'stateset',
+  'unknown',
+])
 
 export function scanExposition(body: Uint8Array, isOpenMetrics: boolean, sink: ScrapeSink): void {
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.length)
@@ -104,7 +141,9 @@ export function scanExposition(body: Uint8Array, isOpenMetrics: boolean, sink: S
   let family: Metadata | undefined
   let line = 0
   let isEnded = false
-  const refuse = (message: string, from: number, to: number): never => { throw new BadDataError(`line ${line}: ${message}: ${bytes.toString('utf8', from, Math.min(to, from + 100))}`) }
+  const refuse = (message: string, from: number, to: number): never => {
+    throw new BadDataError(`line ${line}: ${message}: ${bytes.toString('utf8', from, Math.min(to, from + 100))}`)
+  }
   for (let from = 0; from < bytes.length;) {
     let to = bytes.indexOf(newline, from)
     if (to < 0) to = bytes.length
@@ -112,7 +151,10 @@ export function scanExposition(body: Uint8Array, isOpenMetrics: boolean, sink: S
     line++
     while (from < to && isBlank(bytes[from]!)) from++
     while (to > from && (isBlank(bytes[to - 1]!) || bytes[to - 1] === carriage)) to--
-    if (to === from) { from = next; continue }
+    if (to === from) {
+      from = next
+      continue
+    }
     if (isEnded) refuse('something follows # EOF', from, to)
     if (bytes[from] === hash) {
       const comment = bytes.toString('utf8', from, to)
@@ -123,13 +165,18 @@ export function scanExposition(body: Uint8Array, isOpenMetrics: boolean, sink: S
     }
     const end = seriesEnd(bytes, from, to)
     hashBytes(bytes, from, end)
-    const hashA = hashes[0]!, hashB = hashes[1]!
+    const hashA = hashes[0]!,
+      hashB = hashes[1]!
     let series = sink.find(hashA, hashB)
     if (series < 0) {
       const labels = new LineParser(bytes.toString('utf8', from, end).trim(), isOpenMetrics).readSeries()
       if (typeof labels === 'string') return refuse(labels, from, to)
       const bound = family?.type === 'histogram' ? 'le' : family?.type === 'summary' ? 'quantile' : undefined
-      for (const label of labels) if (label[0] === bound) { const value = parseFloatText(label[1]); if (value !== undefined) label[1] = boundText(value) }
+      for (const label of labels)
+        if (label[0] === bound) {
+          const value = parseFloatText(label[1])
+          if (value !== undefined) label[1] = boundText(value)
+        }
       series = sink.add(hashA, hashB, labels, family)
     }
     let at = end
@@ -169,7 +216,7 @@ function readComment(row: string, families: Map<string, Metadata>): Metadata | u
   if (match === null) return undefined
   const metric = match[2] ?? match[3]!
   let family = families.get(metric)
-  if (family === undefined) families.set(metric, family = { metric, type: 'unknown', help: '', unit: '' })
+  if (family === undefined) families.set(metric, (family = { metric, type: 'unknown', help: '', unit: '' }))
   if (match[1] === 'HELP') family.help = match[4]!.replaceAll(/\\(.)/g, (_, c: string) => (c === 'n' ? '\n' : c))
   else if (match[1] === 'UNIT') family.unit = match[4]!
   else {

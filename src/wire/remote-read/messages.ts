@@ -13,9 +13,16 @@ import type { Labels } from '#model/labels.ts'
 import type { SampleColumns } from '#model/sample-columns.ts'
 
 export const matchKinds = ['=', '!=', '=~', '!~'] as const
-export interface ReadQuery { startMs: number; endMs: number; matchers: { kind: (typeof matchKinds)[number]; name: string; value: string }[] }
+export interface ReadQuery {
+  startMs: number
+  endMs: number
+  matchers: { kind: (typeof matchKinds)[number]; name: string; value: string }[]
+}
 /** `accepted`: response types in the order of preference, 0 samples, 1 streamed chunks. */
-export interface ReadRequest { queries: ReadQuery[]; accepted: number[] }
+export interface ReadRequest {
+  queries: ReadQuery[]
+  accepted: number[]
+}
 
 /** From the body as it came, snappy and all. */
 export function decodeReadRequest(body: Uint8Array, bytesMax: number): ReadRequest {
@@ -53,7 +60,9 @@ function readQuery(input: ByteReader): ReadQuery {
 }
 
 function readMatcher(input: ByteReader): ReadQuery['matchers'][number] {
-  let kind = 0, name = '', value = ''
+  let kind = 0,
+    name = '',
+    value = ''
   while (input.at < input.end) {
     const tag = input.readUvarint()
     if (tag === 0x08) kind = input.readUvarint()
@@ -106,17 +115,29 @@ export function encodeTimeSeries(labels: Labels, columns: SampleColumns): Uint8A
 
 export function encodeHistogram(h: FloatHistogram, timeMs: number): Uint8Array {
   const out = new ByteWriter(256)
-  const writeDouble = (tag: number, value: number): void => { out.writeUvarint(tag); out.writeF64LittleEndian(value) }
+  const writeDouble = (tag: number, value: number): void => {
+    out.writeUvarint(tag)
+    out.writeF64LittleEndian(value)
+  }
   const writeCount = (intTag: number, floatTag: number, value: number): void => {
-    if (h.integer) { out.writeUvarint(intTag); out.writeUvarint(value) } else writeDouble(floatTag, value)
+    if (h.integer) {
+      out.writeUvarint(intTag)
+      out.writeUvarint(value)
+    } else writeDouble(floatTag, value)
   }
   writeCount(0x08, 0x11, h.count)
-  if (h.stale) { out.writeUvarint(0x19); out.writeBytes(Uint8Array.of(2, 0, 0, 0, 0, 0, 0xf0, 0x7f)) } else writeDouble(0x19, h.sum)
+  if (h.stale) {
+    out.writeUvarint(0x19)
+    out.writeBytes(Uint8Array.of(2, 0, 0, 0, 0, 0, 0xf0, 0x7f))
+  } else writeDouble(0x19, h.sum)
   out.writeUvarint(0x20)
   out.writeVarint(h.schema)
   writeDouble(0x29, h.zeroThreshold)
   writeCount(0x30, 0x39, h.zeroCount)
-  for (const [buckets, spanTag, deltaTag, countTag] of [[h.negative, 0x42, 0x4a, 0x52], [h.positive, 0x5a, 0x62, 0x6a]] as const) {
+  for (const [buckets, spanTag, deltaTag, countTag] of [
+    [h.negative, 0x42, 0x4a, 0x52],
+    [h.positive, 0x5a, 0x62, 0x6a],
+  ] as const) {
     const part = new ByteWriter(64)
     for (const span of spansOf(buckets)) {
       part.reset()
@@ -128,7 +149,10 @@ export function encodeHistogram(h: FloatHistogram, timeMs: number): Uint8Array {
     }
     if (buckets.count.length === 0) continue
     part.reset()
-    buckets.count.forEach((count, i) => { if (h.integer) part.writeVarint(count - (i > 0 ? buckets.count[i - 1]! : 0)); else part.writeF64LittleEndian(count) })
+    buckets.count.forEach((count, i) => {
+      if (h.integer) part.writeVarint(count - (i > 0 ? buckets.count[i - 1]! : 0))
+      else part.writeF64LittleEndian(count)
+    })
     writeMessage(out, h.integer ? deltaTag : countTag, part.bytes())
   }
   out.writeUvarint(0x70)
@@ -154,7 +178,12 @@ export function encodeReadResponse(results: readonly (readonly Uint8Array[])[]):
   return encodeSnappy(out.bytes())
 }
 
-export interface ReadChunk { encoding: number; bytes: Uint8Array; minMs: number; maxMs: number }
+export interface ReadChunk {
+  encoding: number
+  bytes: Uint8Array
+  minMs: number
+  maxMs: number
+}
 
 /** One frame of a streamed response: a stretch of one series' chunks. */
 export function encodeChunkedFrame(labels: Labels, chunks: readonly ReadChunk[], query: number): Uint8Array {
@@ -189,7 +218,13 @@ export function* chunksOf(columns: SampleColumns): Generator<ReadChunk> {
   for (let i = 0; i < columns.count;) {
     let k = i
     while (k < columns.count && k - i < chunkSamples && columns.histograms?.[k] === undefined) k++
-    if (k > i) yield { encoding: 1, bytes: encodeXor(columns.timesMs, columns.words, i, k), minMs: columns.timesMs[i]!, maxMs: columns.timesMs[k - 1]! }
+    if (k > i)
+      yield {
+        encoding: 1,
+        bytes: encodeXor(columns.timesMs, columns.words, i, k),
+        minMs: columns.timesMs[i]!,
+        maxMs: columns.timesMs[k - 1]!,
+      }
     const from = k
     while (k < columns.count && columns.histograms?.[k] !== undefined) k++
     if (k > from) yield* histogramChunks(columns, from, k)
@@ -202,7 +237,12 @@ function* histogramChunks(columns: SampleColumns, from: number, to: number): Gen
   for (let i = 0; i < run.length;) {
     const { to: end, flag } = chunkRun(run, i, chunkSamples)
     const samples = run.slice(i, end).map((h, n) => sampleOf(h, columns.timesMs[from + i + n]!, 0))
-    yield { encoding: run[i]!.integer ? 2 : 3, bytes: encodeHistogramChunk(samples, layoutOf(run[i]!), flag, run[i]!.integer), minMs: samples[0]!.timeMs, maxMs: samples.at(-1)!.timeMs }
+    yield {
+      encoding: run[i]!.integer ? 2 : 3,
+      bytes: encodeHistogramChunk(samples, layoutOf(run[i]!), flag, run[i]!.integer),
+      minMs: samples[0]!.timeMs,
+      maxMs: samples.at(-1)!.timeMs,
+    }
     i = end
   }
 }

@@ -16,7 +16,10 @@ export function keyPairs(bytes: Uint8Array, from: number, to: number): [string, 
     input.readUvarint()
     const end = input.readLength() + input.at
     const pair: [string, string] = ['', '']
-    while (input.at < end) { const tag = input.readUvarint(); pair[tag === 0x0a ? 0 : 1] = readText(input) }
+    while (input.at < end) {
+      const tag = input.readUvarint()
+      pair[tag === 0x0a ? 0 : 1] = readText(input)
+    }
     pairs.push(pair)
   }
   return pairs
@@ -27,7 +30,10 @@ function message(out: ByteWriter, tag: number, body: ByteWriter): void {
   out.writeUvarint(body.at)
   out.writeBytes(body.bytes())
 }
-function doubleField(out: ByteWriter, tag: number, value: number): void { out.writeU8(tag); out.writeF64LittleEndian(value) }
+function doubleField(out: ByteWriter, tag: number, value: number): void {
+  out.writeU8(tag)
+  out.writeF64LittleEndian(value)
+}
 
 /** A zig-zag number that a varint holds. */
 function spansField(out: ByteWriter, tag: number, buckets: Buckets): void {
@@ -42,24 +48,46 @@ function spansField(out: ByteWriter, tag: number, buckets: Buckets): void {
 }
 
 /** Counts where spans have gaps of their own: one for each bucket of the spans. */
-function bucketFields(out: ByteWriter, h: FloatHistogram, buckets: Buckets, spanTag: number, deltaTag: number, countTag: number): void {
+function bucketFields(
+  out: ByteWriter,
+  h: FloatHistogram,
+  buckets: Buckets,
+  spanTag: number,
+  deltaTag: number,
+  countTag: number,
+): void {
   if (buckets.index.length === 0) return
   spansField(out, spanTag, buckets)
   const packed = new ByteWriter(64)
   let before = 0
   for (const count of buckets.count) {
-    if (h.integer) { packed.writeVarint(count - before); before = count } else packed.writeF64LittleEndian(count)
+    if (h.integer) {
+      packed.writeVarint(count - before)
+      before = count
+    } else packed.writeF64LittleEndian(count)
   }
   message(out, h.integer ? deltaTag : countTag, packed)
 }
 
 function writeHistogram(out: ByteWriter, h: FloatHistogram, timeMs: number): void {
-  if (h.integer) { out.writeU8(0x08); out.writeUvarint(h.count) } else doubleField(out, 0x11, h.count)
-  if (h.stale) { out.writeU8(0x19); out.reserve(8); out.view.setUint32(out.at, 2, true); out.view.setUint32(out.at + 4, 0x7ff00000, true); out.at += 8 } else doubleField(out, 0x19, h.sum)
+  if (h.integer) {
+    out.writeU8(0x08)
+    out.writeUvarint(h.count)
+  } else doubleField(out, 0x11, h.count)
+  if (h.stale) {
+    out.writeU8(0x19)
+    out.reserve(8)
+    out.view.setUint32(out.at, 2, true)
+    out.view.setUint32(out.at + 4, 0x7ff00000, true)
+    out.at += 8
+  } else doubleField(out, 0x19, h.sum)
   out.writeU8(0x20)
   out.writeVarint(h.schema)
   doubleField(out, 0x29, h.zeroThreshold)
-  if (h.integer) { out.writeU8(0x30); out.writeUvarint(h.zeroCount) } else doubleField(out, 0x39, h.zeroCount)
+  if (h.integer) {
+    out.writeU8(0x30)
+    out.writeUvarint(h.zeroCount)
+  } else doubleField(out, 0x39, h.zeroCount)
   bucketFields(out, h, h.negative, 0x42, 0x4a, 0x52)
   bucketFields(out, h, h.positive, 0x5a, 0x62, 0x6a)
   out.writeU8(0x70)
@@ -74,7 +102,8 @@ function writeHistogram(out: ByteWriter, h: FloatHistogram, timeMs: number): voi
 }
 
 function writeExemplar(out: ByteWriter, { labels, value, timeMs }: ExemplarSample): void {
-  const key = new KeyWriter(), from = key.writeLabels(labels)
+  const key = new KeyWriter(),
+    from = key.writeLabels(labels)
   out.writeBytes(key.bytes.subarray(from, key.at))
   doubleField(out, 0x11, value)
   out.writeU8(0x18)
@@ -82,15 +111,20 @@ function writeExemplar(out: ByteWriter, { labels, value, timeMs }: ExemplarSampl
 }
 
 /** A label as it stands in a key, and its name. */
-export interface AddedLabel { name: Uint8Array; field: Uint8Array }
+export interface AddedLabel {
+  name: Uint8Array
+  field: Uint8Array
+}
 
 /** In the order of their names. */
 export function addedLabels(pairs: readonly (readonly [string, string])[]): AddedLabel[] {
-  const list = pairs.filter(([, value]) => value !== '').map(([name, value]): AddedLabel => {
-    const key = new KeyWriter(64)
-    key.writeLabelBytes(Buffer.from(name), Buffer.from(value))
-    return { name: Buffer.from(name), field: key.bytes.slice(0, key.at) }
-  })
+  const list = pairs
+    .filter(([, value]) => value !== '')
+    .map(([name, value]): AddedLabel => {
+      const key = new KeyWriter(64)
+      key.writeLabelBytes(Buffer.from(name), Buffer.from(value))
+      return { name: Buffer.from(name), field: key.bytes.slice(0, key.at) }
+    })
   return list.sort((a, b) => Buffer.compare(a.name, b.name))
 }
 
@@ -103,7 +137,8 @@ function writeMerged(out: ByteWriter, bytes: Uint8Array, from: number, to: numbe
     input.readUvarint()
     const end = input.readLength() + input.at
     input.readUvarint()
-    const length = input.readLength(), nameAt = input.at
+    const length = input.readLength(),
+      nameAt = input.at
     for (; next < added.length; next++) {
       const order = compareName(added[next]!.name, bytes, nameAt, nameAt + length)
       if (order > 0) break
@@ -131,28 +166,54 @@ export interface EncodeOptions {
 }
 
 /** Used again from request to request: nothing in here is waited for. */
-const scratch = { out: new ByteWriter(64 * 1024), series: new ByteWriter(1024), part: new ByteWriter(256), labels: new ByteWriter(1024), keys: new KeyWriter() }
+const scratch = {
+  out: new ByteWriter(64 * 1024),
+  series: new ByteWriter(1024),
+  part: new ByteWriter(256),
+  labels: new ByteWriter(1024),
+  keys: new KeyWriter(),
+}
 
 /** What a batch has, by series. Samples of a series follow each other in a chain. */
-interface BySeries { first: Int32Array; next: Int32Array; histograms: Map<number, number[]>; exemplars: Map<number, number[]> }
+interface BySeries {
+  first: Int32Array
+  next: Int32Array
+  histograms: Map<number, number[]>
+  exemplars: Map<number, number[]>
+}
 
 function bySeries(batch: WriteBatch, { isWithHistograms, isWithExemplars }: EncodeOptions): BySeries {
-  const first = new Int32Array(batch.seriesCount).fill(-1), last = new Int32Array(batch.seriesCount), next = new Int32Array(batch.sampleCount).fill(-1)
+  const first = new Int32Array(batch.seriesCount).fill(-1),
+    last = new Int32Array(batch.seriesCount),
+    next = new Int32Array(batch.sampleCount).fill(-1)
   for (let i = 0; i < batch.sampleCount; i++) {
     const s = batch.sampleSeries[i]!
     if (first[s] === -1) first[s] = i
     else next[last[s]!] = i
     last[s] = i
   }
-  const histograms = new Map<number, number[]>(), exemplars = new Map<number, number[]>()
-  if (isWithHistograms) batch.histograms.forEach(({ series: s }, i) => { const list = histograms.get(s); if (list === undefined) histograms.set(s, [i]); else list.push(i) })
-  if (isWithExemplars) batch.exemplars.forEach(({ series: s }, i) => { const list = exemplars.get(s); if (list === undefined) exemplars.set(s, [i]); else list.push(i) })
+  const histograms = new Map<number, number[]>(),
+    exemplars = new Map<number, number[]>()
+  if (isWithHistograms)
+    batch.histograms.forEach(({ series: s }, i) => {
+      const list = histograms.get(s)
+      if (list === undefined) histograms.set(s, [i])
+      else list.push(i)
+    })
+  if (isWithExemplars)
+    batch.exemplars.forEach(({ series: s }, i) => {
+      const list = exemplars.get(s)
+      if (list === undefined) exemplars.set(s, [i])
+      else list.push(i)
+    })
   return { first, next, histograms, exemplars }
 }
 
 /** The labels that go out, as the fields of a key. False: the series does not go out. */
 function writeLabels(out: ByteWriter, batch: WriteBatch, s: number, { labelsOf, added }: EncodeOptions): boolean {
-  const from = batch.keyFrom[s]!, to = batch.keyTo[s]!, { keys } = scratch
+  const from = batch.keyFrom[s]!,
+    to = batch.keyTo[s]!,
+    { keys } = scratch
   if (labelsOf === undefined && added.length > 0) writeMerged(out, batch.bytes, from, to, added)
   else if (labelsOf === undefined) out.writeBytes(batch.bytes.subarray(from, to))
   else {
@@ -188,16 +249,40 @@ export function encodeWriteRequest(batch: WriteBatch, options: EncodeOptions): {
     if (first[s] === -1 && own === undefined) continue
     series.reset()
     if (!writeLabels(series, batch, s, options)) continue
-    for (let i = first[s]!; i >= 0; i = next[i]!) { writeSample(part, batch, i); message(series, 0x12, part); samples++ }
-    for (const e of exemplars.get(s) ?? []) { part.reset(); writeExemplar(part, batch.exemplars[e]!); message(series, 0x1a, part) }
-    for (const h of own ?? []) { part.reset(); writeHistogram(part, batch.histograms[h]!.histogram, batch.histograms[h]!.timeMs); message(series, 0x22, part); samples++ }
+    for (let i = first[s]!; i >= 0; i = next[i]!) {
+      writeSample(part, batch, i)
+      message(series, 0x12, part)
+      samples++
+    }
+    for (const e of exemplars.get(s) ?? []) {
+      part.reset()
+      writeExemplar(part, batch.exemplars[e]!)
+      message(series, 0x1a, part)
+    }
+    for (const h of own ?? []) {
+      part.reset()
+      writeHistogram(part, batch.histograms[h]!.histogram, batch.histograms[h]!.timeMs)
+      message(series, 0x22, part)
+      samples++
+    }
     message(out, 0x0a, series)
   }
   for (const { metric, type, help, unit } of batch.metadata) {
     part.reset()
     part.writeU8(0x08)
     part.writeUvarint(Math.max(0, metricTypes.indexOf(type)))
-    for (const [tag, text] of [[0x12, metric], [0x22, help], [0x2a, unit]] as const) { const bytes = Buffer.from(text); if (bytes.length > 0) { part.writeU8(tag); part.writeUvarint(bytes.length); part.writeBytes(bytes) } }
+    for (const [tag, text] of [
+      [0x12, metric],
+      [0x22, help],
+      [0x2a, unit],
+    ] as const) {
+      const bytes = Buffer.from(text)
+      if (bytes.length > 0) {
+        part.writeU8(tag)
+        part.writeUvarint(bytes.length)
+        part.writeBytes(bytes)
+      }
+    }
     message(out, 0x1a, part)
   }
   return { bytes: out.bytes(), samples }
@@ -212,7 +297,10 @@ class Symbols {
     this.#seen.entryOf(noBytes, 0, 0)
   }
 
-  of(text: string): number { const bytes = Buffer.from(text); return this.#seen.entryOf(bytes, 0, bytes.length) }
+  of(text: string): number {
+    const bytes = Buffer.from(text)
+    return this.#seen.entryOf(bytes, 0, bytes.length)
+  }
 
   /** References of the labels in [from, to) of a key. */
   writeLabels(out: ByteWriter, key: Uint8Array, from: number, to: number): void {
@@ -220,9 +308,12 @@ class Symbols {
     while (input.at < to) {
       input.readUvarint()
       const end = input.readLength() + input.at
-      let name = 0, value = 0
+      let name = 0,
+        value = 0
       while (input.at < end) {
-        const tag = input.readUvarint(), length = input.readLength(), number = this.#seen.entryOf(key, input.at, input.at + length)
+        const tag = input.readUvarint(),
+          length = input.readLength(),
+          number = this.#seen.entryOf(key, input.at, input.at + length)
         if (tag === 0x0a) name = number
         else value = number
         input.at += length
@@ -245,7 +336,10 @@ const noBytes = new Uint8Array(0)
 const symbols = new Symbols()
 
 /** An io.prometheus.write.v2.Request, as `encodeWriteRequest`. Metadata go with the series that have them. */
-export function encodeWriteRequestV2(batch: WriteBatch, options: EncodeOptions): { bytes: Uint8Array; samples: number } {
+export function encodeWriteRequestV2(
+  batch: WriteBatch,
+  options: EncodeOptions,
+): { bytes: Uint8Array; samples: number } {
   const { out, series, part, labels } = scratch
   out.reset()
   symbols.reset()
@@ -261,9 +355,22 @@ export function encodeWriteRequestV2(batch: WriteBatch, options: EncodeOptions):
     part.reset()
     symbols.writeLabels(part, labels.buffer, 0, labels.at)
     message(series, 0x0a, part)
-    for (let i = first[s]!; i >= 0; i = next[i]!) { writeSample(part, batch, i); message(series, 0x12, part); samples++ }
-    for (const h of own ?? []) { part.reset(); writeHistogram(part, batch.histograms[h]!.histogram, batch.histograms[h]!.timeMs); message(series, 0x1a, part); samples++ }
-    for (const e of exemplars.get(s) ?? []) { part.reset(); writeExemplarV2(part, batch.exemplars[e]!); message(series, 0x22, part) }
+    for (let i = first[s]!; i >= 0; i = next[i]!) {
+      writeSample(part, batch, i)
+      message(series, 0x12, part)
+      samples++
+    }
+    for (const h of own ?? []) {
+      part.reset()
+      writeHistogram(part, batch.histograms[h]!.histogram, batch.histograms[h]!.timeMs)
+      message(series, 0x1a, part)
+      samples++
+    }
+    for (const e of exemplars.get(s) ?? []) {
+      part.reset()
+      writeExemplarV2(part, batch.exemplars[e]!)
+      message(series, 0x22, part)
+    }
     const described = metadata.size === 0 ? undefined : metadataOf(metadata, labels, own !== undefined)
     if (described !== undefined) {
       part.reset()
@@ -281,16 +388,26 @@ export function encodeWriteRequestV2(batch: WriteBatch, options: EncodeOptions):
   return { bytes: out.bytes(), samples }
 }
 
-function metadataOf(metadata: ReadonlyMap<string, Metadata>, labels: ByteWriter, isHistogram: boolean): Metadata | undefined {
+function metadataOf(
+  metadata: ReadonlyMap<string, Metadata>,
+  labels: ByteWriter,
+  isHistogram: boolean,
+): Metadata | undefined {
   const name = keyPairs(labels.buffer, 0, labels.at).find(([n]) => n === metricName)?.[1] ?? ''
   const found = metadata.get(name)
   if (found !== undefined || isHistogram) return found
   const family = metadata.get(name.replace(/_(?:bucket|sum|count|total)$/, ''))
-  return family !== undefined && (['histogram', 'gaugehistogram', 'summary'].includes(family.type) || (family.type === 'counter' && name.endsWith('_total'))) ? family : undefined
+  return family !== undefined &&
+    (['histogram', 'gaugehistogram', 'summary'].includes(family.type) ||
+      (family.type === 'counter' && name.endsWith('_total')))
+    ? family
+    : undefined
 }
 
 function writeExemplarV2(out: ByteWriter, { labels, value, timeMs }: ExemplarSample): void {
-  const key = new KeyWriter(), from = key.writeLabels(labels), refs = new ByteWriter(16)
+  const key = new KeyWriter(),
+    from = key.writeLabels(labels),
+    refs = new ByteWriter(16)
   symbols.writeLabels(refs, key.bytes, from, key.at)
   message(out, 0x0a, refs)
   doubleField(out, 0x11, value)

@@ -10,7 +10,12 @@ import { readHistogram } from './histogram.ts'
 export type WriteKernel = WriteRequestKernel
 
 /** Fills `batch` from a snappy-compressed body; its columns are valid until the kernel's next request. Errors as the kernel's. */
-export function decodeWriteBody(body: Uint8Array, decodedBytesMax: number, kernel: WriteRequestKernel, batch: WriteBatch): WriteBatch {
+export function decodeWriteBody(
+  body: Uint8Array,
+  decodedBytesMax: number,
+  kernel: WriteRequestKernel,
+  batch: WriteBatch,
+): WriteBatch {
   const bytes = kernel.unpack(body, decodedBytesMax)
   const columns = kernel.decode(bytes)
   if (columns !== undefined) return fromColumns(columns, batch)
@@ -35,7 +40,8 @@ function fromColumns(columns: WriteColumns, batch: WriteBatch): WriteBatch {
   batch.words = columns.words
   const { rare } = columns
   for (let i = 0; i < rare.length; i += 3) {
-    const from = rare[i + 1]!, to = rare[i + 2]!
+    const from = rare[i + 1]!,
+      to = rare[i + 2]!
     if (rare[i] === metadataSeries) readMetadata(new ByteReader(columns.bytes, from, to), batch)
     else readRareFields(rare[i]!, new ByteReader(columns.bytes, from, to), batch)
   }
@@ -46,7 +52,10 @@ function fromColumns(columns: WriteColumns, batch: WriteBatch): WriteBatch {
 function readRareFields(series: number, input: ByteReader, batch: WriteBatch): void {
   while (input.at < input.end) {
     const tag = input.readUvarint()
-    if (tag !== 0x1a && tag !== 0x22) { skipField(input, tag); continue }
+    if (tag !== 0x1a && tag !== 0x22) {
+      skipField(input, tag)
+      continue
+    }
     const end = input.readLength() + input.at
     const inner = new ByteReader(input.bytes, input.at, end)
     if (tag === 0x1a) readExemplar(series, inner, batch)
@@ -104,10 +113,16 @@ class TimeSeriesReader {
     }
     const input = new ByteReader(bytes, from, to)
     input.at = Math.min(at, to)
-    while (input.at < to && bytes[input.at] === 0x0a) { input.at++; input.skip(input.readLength()) }
+    while (input.at < to && bytes[input.at] === 0x0a) {
+      input.at++
+      input.skip(input.readLength())
+    }
     if (at > to) throw new CorruptDataError('remote write: a label runs past its series')
     const keyEnd = input.at
-    if (this.#labelsFollow(keyEnd, to)) { this.#readScattered(from, to); return }
+    if (this.#labelsFollow(keyEnd, to)) {
+      this.#readScattered(from, to)
+      return
+    }
     this.#readSamples(this.#batch.addSeries(from, keyEnd), keyEnd, to)
   }
 
@@ -172,7 +187,9 @@ class TimeSeriesReader {
   }
 
   #readSample(series: number, input: ByteReader, end: number): void {
-    let hi = 0, lo = 0, timeMs = 0
+    let hi = 0,
+      lo = 0,
+      timeMs = 0
     while (input.at < end) {
       const tag = input.readU8()
       if (tag === 0x09) {
@@ -189,7 +206,8 @@ class TimeSeriesReader {
 }
 
 function readLabel(input: ByteReader): [string, string] {
-  let name = '', value = ''
+  let name = '',
+    value = ''
   while (input.at < input.end) {
     const tag = input.readUvarint()
     if (tag === 0x0a) name = readText(input)
@@ -200,7 +218,10 @@ function readLabel(input: ByteReader): [string, string] {
 }
 
 function readMetadata(input: ByteReader, batch: WriteBatch): void {
-  let type = 0, metric = '', help = '', unit = ''
+  let type = 0,
+    metric = '',
+    help = '',
+    unit = ''
   while (input.at < input.end) {
     const tag = input.readUvarint()
     if (tag === 0x08) type = input.readUvarint()
@@ -214,15 +235,19 @@ function readMetadata(input: ByteReader, batch: WriteBatch): void {
 
 function readExemplar(series: number, input: ByteReader, batch: WriteBatch): void {
   const entries: [string, string][] = []
-  let value = 0, timeMs = 0
+  let value = 0,
+    timeMs = 0
   while (input.at < input.end) {
     const tag = input.readUvarint()
     if (tag === 0x0a) {
       const end = input.readLength() + input.at
       entries.push(readLabel(new ByteReader(input.bytes, input.at, end)))
       input.at = end
-    } else if (tag === 0x11) { input.need(8); value = input.view.getFloat64(input.at, true); input.at += 8 }
-    else if (tag === 0x18) timeMs = readInt64(input)
+    } else if (tag === 0x11) {
+      input.need(8)
+      value = input.view.getFloat64(input.at, true)
+      input.at += 8
+    } else if (tag === 0x18) timeMs = readInt64(input)
     else skipField(input, tag)
   }
   batch.exemplars.push({ series, labels: Labels.from(entries), value, timeMs })

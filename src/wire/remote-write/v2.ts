@@ -24,10 +24,12 @@ export function decodeWriteRequestV2(bytes: Uint8Array, batch: WriteBatch, keys:
       input.skip(length)
     } else skipField(input, tag)
   }
-  if (symbols.length > 0 && symbols[0]!.length !== 0) throw new BadDataError('remote write 2.0: the first symbol must be the empty string')
+  if (symbols.length > 0 && symbols[0]!.length !== 0)
+    throw new BadDataError('remote write 2.0: the first symbol must be the empty string')
   const symbol = (ref: number): Uint8Array => {
     const found = symbols[ref]
-    if (found === undefined) throw new BadDataError(`remote write 2.0: symbol ${ref} is out of range, there are ${symbols.length}`)
+    if (found === undefined)
+      throw new BadDataError(`remote write 2.0: symbol ${ref} is out of range, there are ${symbols.length}`)
     return found
   }
   for (const { from, to } of series) readSeries(new ByteReader(bytes, from, to), batch, keys, symbol)
@@ -55,7 +57,8 @@ function readSeries(input: ByteReader, batch: WriteBatch, keys: KeyWriter, symbo
   const pairs: [Uint8Array, Uint8Array][] = []
   for (let i = 0; i < refs.length; i += 2) {
     pairs.push([symbol(refs[i]!), symbol(refs[i + 1]!)])
-    if (Buffer.from(pairs.at(-1)![0]).toString('latin1') === metricName) metric = Buffer.from(pairs.at(-1)![1]).toString('utf8')
+    if (Buffer.from(pairs.at(-1)![0]).toString('latin1') === metricName)
+      metric = Buffer.from(pairs.at(-1)![1]).toString('utf8')
   }
   pairs.sort((a, b) => compareBytes(a[0], 0, a[0].length, b[0], 0, b[0].length))
   for (const [name, value] of pairs) keys.writeLabelBytes(name, value)
@@ -72,7 +75,9 @@ function readSeries(input: ByteReader, batch: WriteBatch, keys: KeyWriter, symbo
 }
 
 function readSample(input: ByteReader, series: number, batch: WriteBatch): void {
-  let hi = 0, lo = 0, timeMs = 0
+  let hi = 0,
+    lo = 0,
+    timeMs = 0
   while (input.at < input.end) {
     const tag = input.readUvarint()
     if (tag === 0x09) {
@@ -88,14 +93,18 @@ function readSample(input: ByteReader, series: number, batch: WriteBatch): void 
 
 function readExemplar(input: ByteReader, series: number, batch: WriteBatch, symbol: (ref: number) => Uint8Array): void {
   const refs: number[] = []
-  let value = 0, timeMs = 0
+  let value = 0,
+    timeMs = 0
   while (input.at < input.end) {
     const tag = input.readUvarint()
     if (tag === 0x0a) {
       const end = input.readLength() + input.at
       while (input.at < end) refs.push(input.readUvarint())
-    } else if (tag === 0x11) { input.need(8); value = input.view.getFloat64(input.at, true); input.at += 8 }
-    else if (tag === 0x18) timeMs = readInt64(input)
+    } else if (tag === 0x11) {
+      input.need(8)
+      value = input.view.getFloat64(input.at, true)
+      input.at += 8
+    } else if (tag === 0x18) timeMs = readInt64(input)
     else skipField(input, tag)
   }
   const text = (ref: number): string => Buffer.from(symbol(ref)).toString('utf8')
@@ -105,7 +114,9 @@ function readExemplar(input: ByteReader, series: number, batch: WriteBatch, symb
 }
 
 function readMetadata(input: ByteReader, metric: string, batch: WriteBatch, symbol: (ref: number) => Uint8Array): void {
-  let type = 0, help = 0, unit = 0
+  let type = 0,
+    help = 0,
+    unit = 0
   while (input.at < input.end) {
     const tag = input.readUvarint()
     if (tag === 0x08) type = input.readUvarint()
@@ -114,5 +125,10 @@ function readMetadata(input: ByteReader, metric: string, batch: WriteBatch, symb
     else skipField(input, tag)
   }
   if (metric === '' || (type === 0 && help === 0 && unit === 0)) return
-  batch.metadata.push({ metric, type: metricTypes[type] ?? 'unknown', help: Buffer.from(symbol(help)).toString('utf8'), unit: Buffer.from(symbol(unit)).toString('utf8') })
+  batch.metadata.push({
+    metric,
+    type: metricTypes[type] ?? 'unknown',
+    help: Buffer.from(symbol(help)).toString('utf8'),
+    unit: Buffer.from(symbol(unit)).toString('utf8'),
+  })
 }

@@ -1,7 +1,32 @@
 /** Syslog messages, RFC 5424 and RFC 3164, as fields. Sources: the two RFCs; names as VictoriaLogs has them. */
 
 const severities = ['emerg', 'alert', 'critical', 'error', 'warning', 'notice', 'info', 'debug'] as const
-const facilities = ['kern', 'user', 'mail', 'daemon', 'auth', 'syslog', 'lpr', 'news', 'uucp', 'cron', 'authpriv', 'ftp', 'ntp', 'security', 'console', 'solaris-cron', 'local0', 'local1', 'local2', 'local3', 'local4', 'local5', 'local6', 'local7'] as const
+const facilities = [
+  'kern',
+  'user',
+  'mail',
+  'daemon',
+  'auth',
+  'syslog',
+  'lpr',
+  'news',
+  'uucp',
+  'cron',
+  'authpriv',
+  'ftp',
+  'ntp',
+  'security',
+  'console',
+  'solaris-cron',
+  'local0',
+  'local1',
+  'local2',
+  'local3',
+  'local4',
+  'local5',
+  'local6',
+  'local7',
+] as const
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'] as const
 
 export interface SyslogMessage {
@@ -92,7 +117,8 @@ function parse3164(text: string, fields: Map<string, string>, nowMs: number): Sy
   if (old !== null && (months as readonly string[]).includes(old[1]!)) {
     const month = (months as readonly string[]).indexOf(old[1]!)
     const year = new Date(nowMs).getFullYear()
-    const at = (y: number): number => new Date(y, month, Number(old[2]), Number(old[3]), Number(old[4]), Number(old[5])).getTime()
+    const at = (y: number): number =>
+      new Date(y, month, Number(old[2]), Number(old[3]), Number(old[4]), Number(old[5])).getTime()
     // The form has no year: what would lie well ahead is from the year before.
     const ms = at(year) > nowMs + 86_400_000 ? at(year - 1) : at(year)
     time = { ms, subNs: 0 }

@@ -3,18 +3,30 @@ import { BadDataError } from '#core/errors.ts'
 import type { Attribute, ResourceSpans, Span, Trace } from '#model/trace.ts'
 
 type Json = Readonly<Record<string, unknown>>
-const object = (value: unknown): Json => (typeof value === 'object' && value !== null && !Array.isArray(value) ? value as Json : {})
+const object = (value: unknown): Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : {}
 const text = (value: unknown): string => (typeof value === 'string' ? value : '')
 const kinds: Readonly<Record<string, number>> = { SERVER: 2, CLIENT: 3, PRODUCER: 4, CONSUMER: 5 }
 
 function id(value: unknown, name: string, lengths: readonly number[]): Uint8Array {
   const hex = text(value)
-  if (!/^[0-9a-fA-F]+$/.test(hex) || hex.length > Math.max(...lengths)) throw new BadDataError(`${name} ${JSON.stringify(value)} is no id: ${lengths.join(' or ')} hexadecimal digits were expected`)
-  return Buffer.from(hex.padStart(lengths.find(l => l >= hex.length)!, '0'), 'hex')
+  if (!/^[0-9a-fA-F]+$/.test(hex) || hex.length > Math.max(...lengths))
+    throw new BadDataError(
+      `${name} ${JSON.stringify(value)} is no id: ${lengths.join(' or ')} hexadecimal digits were expected`,
+    )
+  return Buffer.from(
+    hex.padStart(
+      lengths.find(l => l >= hex.length)!,
+      '0',
+    ),
+    'hex',
+  )
 }
 
 /** Microseconds to nanoseconds. */
-function micros(value: unknown): bigint { return typeof value === 'number' && Number.isFinite(value) && value > 0 ? BigInt(Math.trunc(value)) * 1000n : 0n }
+function micros(value: unknown): bigint {
+  return typeof value === 'number' && Number.isFinite(value) && value > 0 ? BigInt(Math.trunc(value)) * 1000n : 0n
+}
 const attribute = (key: string, value: string): Attribute => ({ key, value: { kind: 'string', value } })
 
 function endpoint(value: unknown, prefix: string): Attribute[] {
@@ -22,7 +34,8 @@ function endpoint(value: unknown, prefix: string): Attribute[] {
   const list: Attribute[] = []
   const ip = text(ipv4) === '' ? text(ipv6) : text(ipv4)
   if (ip !== '') list.push(attribute(`${prefix}.ip`, ip))
-  if (typeof port === 'number' && port > 0) list.push({ key: `${prefix}.port`, value: { kind: 'int', value: BigInt(Math.trunc(port)) } })
+  if (typeof port === 'number' && port > 0)
+    list.push({ key: `${prefix}.port`, value: { kind: 'int', value: BigInt(Math.trunc(port)) } })
   return list
 }
 
@@ -43,18 +56,52 @@ export function parseZipkinJson(source: string): Trace {
     padded.set(traceId, 16 - traceId.length)
     const startNs = micros(z['timestamp'])
     const service = text(object(z['localEndpoint'])['serviceName'])
-    const tags = Object.entries(object(z['tags'])).map(([key, value]) => attribute(key, typeof value === 'string' ? value : JSON.stringify(value)))
+    const tags = Object.entries(object(z['tags'])).map(([key, value]) =>
+      attribute(key, typeof value === 'string' ? value : JSON.stringify(value)),
+    )
     const error = tags.find(t => t.key === 'error')
     const remote = object(z['remoteEndpoint'])
-    const attributes = [...tags, ...endpoint(z['localEndpoint'], 'net.host'), ...endpoint(remote, 'net.peer'), ...(text(remote['serviceName']) === '' ? [] : [attribute('peer.service', text(remote['serviceName']))])]
+    const attributes = [
+      ...tags,
+      ...endpoint(z['localEndpoint'], 'net.host'),
+      ...endpoint(remote, 'net.peer'),
+      ...(text(remote['serviceName']) === '' ? [] : [attribute('peer.service', text(remote['serviceName']))]),
+    ]
     const span: Span = {
-      traceId: padded, spanId: id(z['id'], 'id', [16]), parentSpanId: z['parentId'] === undefined || z['parentId'] === null ? new Uint8Array(0) : id(z['parentId'], 'parentId', [16]), traceState: '', flags: 0,
-      name: text(z['name']), kind: kinds[text(z['kind'])] ?? 1, startNs, endNs: startNs + micros(z['duration']), attributes, droppedAttributes: 0,
-      events: (Array.isArray(z['annotations']) ? z['annotations'] : []).map(a => ({ timeNs: micros(object(a)['timestamp']), name: text(object(a)['value']), attributes: [], dropped: 0 })), droppedEvents: 0, links: [], droppedLinks: 0,
-      statusCode: error === undefined ? 0 : 2, statusMessage: error?.value.kind === 'string' && error.value.value !== 'true' ? error.value.value : '',
+      traceId: padded,
+      spanId: id(z['id'], 'id', [16]),
+      parentSpanId:
+        z['parentId'] === undefined || z['parentId'] === null ? new Uint8Array(0) : id(z['parentId'], 'parentId', [16]),
+      traceState: '',
+      flags: 0,
+      name: text(z['name']),
+      kind: kinds[text(z['kind'])] ?? 1,
+      startNs,
+      endNs: startNs + micros(z['duration']),
+      attributes,
+      droppedAttributes: 0,
+      events: (Array.isArray(z['annotations']) ? z['annotations'] : []).map(a => ({
+        timeNs: micros(object(a)['timestamp']),
+        name: text(object(a)['value']),
+        attributes: [],
+        dropped: 0,
+      })),
+      droppedEvents: 0,
+      links: [],
+      droppedLinks: 0,
+      statusCode: error === undefined ? 0 : 2,
+      statusMessage: error?.value.kind === 'string' && error.value.value !== 'true' ? error.value.value : '',
     }
     let resource = byService.get(service)
-    if (resource === undefined) byService.set(service, resource = { resource: { attributes: [attribute('service.name', service)], dropped: 0 }, schemaUrl: '', scopes: [{ scope: { name: '', version: '', attributes: [], dropped: 0 }, schemaUrl: '', spans: [] }] })
+    if (resource === undefined)
+      byService.set(
+        service,
+        (resource = {
+          resource: { attributes: [attribute('service.name', service)], dropped: 0 },
+          schemaUrl: '',
+          scopes: [{ scope: { name: '', version: '', attributes: [], dropped: 0 }, schemaUrl: '', spans: [] }],
+        }),
+      )
     resource.scopes[0]!.spans.push(span)
   }
   return { resources: [...byService.values()] }

@@ -3,29 +3,118 @@ import { Virtualizer, elementScroll, observeElementOffset, observeElementRect } 
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { clockTime, dateTime, visible } from '../format.ts'
 
-export interface LogLine { timeMs: number; timeNs: string; text: string; stream: Record<string, string>; metadata: Record<string, string> }
+export interface LogLine {
+  timeMs: number
+  timeNs: string
+  text: string
+  stream: Record<string, string>
+  metadata: Record<string, string>
+}
 
 export function levelOf(line: LogLine): string {
-  const level = (line.metadata['detected_level'] ?? line.stream['detected_level'] ?? line.stream['level'] ?? '').toLowerCase()
-  return level === 'warning' ? 'warn' : level === 'fatal' ? 'critical' : ['error', 'critical', 'warn', 'info', 'debug', 'trace'].includes(level) ? level : ''
+  const level = (
+    line.metadata['detected_level'] ??
+    line.stream['detected_level'] ??
+    line.stream['level'] ??
+    ''
+  ).toLowerCase()
+  return level === 'warning'
+    ? 'warn'
+    : level === 'fatal'
+      ? 'critical'
+      : ['error', 'critical', 'warn', 'info', 'debug', 'trace'].includes(level)
+        ? level
+        : ''
 }
 
 /** A trace's id in the metadata, or in the line. */
 export function traceIdOf(line: LogLine): string | undefined {
-  return line.metadata['trace_id'] ?? line.stream['trace_id'] ?? /"?trace_?[iI][dD]"?[=:]\s*"?([0-9a-fA-F]{16,32})/.exec(line.text.slice(0, 20_000))?.[1]
+  return (
+    line.metadata['trace_id'] ??
+    line.stream['trace_id'] ??
+    /"?trace_?[iI][dD]"?[=:]\s*"?([0-9a-fA-F]{16,32})/.exec(line.text.slice(0, 20_000))?.[1]
+  )
 }
 
 const longMax = 3000
 
-function Row({ line, isOpen, words, onOpen, onFilter, onContext }: { line: LogLine; isOpen: boolean; words: readonly string[]; onOpen: () => void; onFilter: (name: string, value: string) => void; onContext: (line: LogLine) => void }) {
-  const trace = traceIdOf(line), text = isOpen ? line.text.slice(0, 200_000) : line.text.slice(0, longMax)
+function Row({
+  line,
+  isOpen,
+  words,
+  onOpen,
+  onFilter,
+  onContext,
+}: {
+  line: LogLine
+  isOpen: boolean
+  words: readonly string[]
+  onOpen: () => void
+  onFilter: (name: string, value: string) => void
+  onContext: (line: LogLine) => void
+}) {
+  const trace = traceIdOf(line),
+    text = isOpen ? line.text.slice(0, 200_000) : line.text.slice(0, longMax)
   return (
     <>
-      <button class="open" aria-expanded={isOpen} aria-label={isOpen ? 'Close the line' : 'Open the line'} onClick={onOpen}>{isOpen ? '▾' : '▸'}</button>
-      <span class="when mono" title={dateTime(line.timeMs)}>{clockTime(line.timeMs, true)}</span>
+      <button
+        class="open"
+        aria-expanded={isOpen}
+        aria-label={isOpen ? 'Close the line' : 'Open the line'}
+        onClick={onOpen}
+      >
+        {isOpen ? '▾' : '▸'}
+      </button>
+      <span class="when mono" title={dateTime(line.timeMs)}>
+        {clockTime(line.timeMs, true)}
+      </span>
       <span class="text mono" dir="auto">
-        <Marked text={text} words={words} />{line.text.length > text.length && <span class="dim"> … {line.text.length - text.length} more characters</span>}
-        {isOpen && <dl onClick={e => { e.stopPropagation() }}>{Object.entries({ ...line.stream, ...line.metadata }).map(([name, value]) => <><dt>{name}</dt><dd>{visible(value)} <button class="link" onClick={() => { onFilter(name, value) }}>only these</button></dd></>)}<dt>time</dt><dd>{dateTime(line.timeMs)} <button class="link" onClick={() => { onContext(line) }}>lines around it</button></dd>{trace !== undefined && <><dt>trace</dt><dd><a href={`/ui/trace/${encodeURIComponent(trace)}`}>{trace}</a></dd></>}</dl>}
+        <Marked text={text} words={words} />
+        {line.text.length > text.length && <span class="dim"> … {line.text.length - text.length} more characters</span>}
+        {isOpen && (
+          <dl
+            onClick={e => {
+              e.stopPropagation()
+            }}
+          >
+            {Object.entries({ ...line.stream, ...line.metadata }).map(([name, value]) => (
+              <>
+                <dt>{name}</dt>
+                <dd>
+                  {visible(value)}{' '}
+                  <button
+                    class="link"
+                    onClick={() => {
+                      onFilter(name, value)
+                    }}
+                  >
+                    only these
+                  </button>
+                </dd>
+              </>
+            ))}
+            <dt>time</dt>
+            <dd>
+              {dateTime(line.timeMs)}{' '}
+              <button
+                class="link"
+                onClick={() => {
+                  onContext(line)
+                }}
+              >
+                lines around it
+              </button>
+            </dd>
+            {trace !== undefined && (
+              <>
+                <dt>trace</dt>
+                <dd>
+                  <a href={`/ui/trace/${encodeURIComponent(trace)}`}>{trace}</a>
+                </dd>
+              </>
+            )}
+          </dl>
+        )}
       </span>
       {!isOpen && trace !== undefined && <a href={`/ui/trace/${encodeURIComponent(trace)}`}>trace</a>}
     </>
@@ -40,9 +129,19 @@ function Marked({ text, words }: { text: string; words: readonly string[] }) {
   const parts: (string | { word: string })[] = []
   let at = 0
   while (at < clean.length) {
-    let next = -1, word = ''
-    for (const w of known) { const found = clean.indexOf(w, at); if (found >= 0 && (next < 0 || found < next)) { next = found; word = w } }
-    if (next < 0) { parts.push(clean.slice(at)); break }
+    let next = -1,
+      word = ''
+    for (const w of known) {
+      const found = clean.indexOf(w, at)
+      if (found >= 0 && (next < 0 || found < next)) {
+        next = found
+        word = w
+      }
+    }
+    if (next < 0) {
+      parts.push(clean.slice(at))
+      break
+    }
     if (next > at) parts.push(clean.slice(at, next))
     parts.push({ word })
     at = next + word.length
@@ -50,19 +149,93 @@ function Marked({ text, words }: { text: string; words: readonly string[] }) {
   return <>{parts.map((p, i) => (typeof p === 'string' ? p : <mark key={i}>{p.word}</mark>))}</>
 }
 
-export function LogList({ lines, words, label, isFollowing = false, onFilter, onContext }: { lines: readonly LogLine[]; words: readonly string[]; label: string; isFollowing?: boolean; onFilter: (name: string, value: string) => void; onContext: (line: LogLine) => void }) {
-  const box = useRef<HTMLDivElement | null>(null), [, redraw] = useState(0), [open, setOpen] = useState<ReadonlySet<string>>(new Set()), virtual = useRef<Virtualizer<HTMLDivElement, HTMLDivElement> | undefined>(undefined)
-  virtual.current ??= new Virtualizer<HTMLDivElement, HTMLDivElement>({ count: 0, getScrollElement: () => box.current, estimateSize: () => 24, scrollToFn: elementScroll, observeElementRect, observeElementOffset, overscan: 12, onChange: () => { redraw(n => n + 1) } })
+export function LogList({
+  lines,
+  words,
+  label,
+  isFollowing = false,
+  onFilter,
+  onContext,
+}: {
+  lines: readonly LogLine[]
+  words: readonly string[]
+  label: string
+  isFollowing?: boolean
+  onFilter: (name: string, value: string) => void
+  onContext: (line: LogLine) => void
+}) {
+  const box = useRef<HTMLDivElement | null>(null),
+    [, redraw] = useState(0),
+    [open, setOpen] = useState<ReadonlySet<string>>(new Set()),
+    virtual = useRef<Virtualizer<HTMLDivElement, HTMLDivElement> | undefined>(undefined)
+  virtual.current ??= new Virtualizer<HTMLDivElement, HTMLDivElement>({
+    count: 0,
+    getScrollElement: () => box.current,
+    estimateSize: () => 24,
+    scrollToFn: elementScroll,
+    observeElementRect,
+    observeElementOffset,
+    overscan: 12,
+    onChange: () => {
+      redraw(n => n + 1)
+    },
+  })
   const v = virtual.current
-  v.setOptions({ ...v.options, count: lines.length, getItemKey: i => lines[i]?.timeNs === undefined ? i : `${lines[i].timeNs}-${i}` })
-  useEffect(() => { const clean = v._didMount(); v._willUpdate(); redraw(n => n + 1); return clean }, [])
-  useEffect(() => { v._willUpdate(); if (isFollowing && lines.length > 0) v.scrollToIndex(lines.length - 1) }, [lines, isFollowing])
+  v.setOptions({
+    ...v.options,
+    count: lines.length,
+    getItemKey: i => (lines[i]?.timeNs === undefined ? i : `${lines[i].timeNs}-${i}`),
+  })
+  useEffect(() => {
+    const clean = v._didMount()
+    v._willUpdate()
+    redraw(n => n + 1)
+    return clean
+  }, [])
+  useEffect(() => {
+    v._willUpdate()
+    if (isFollowing && lines.length > 0) v.scrollToIndex(lines.length - 1)
+  }, [lines, isFollowing])
   return (
-    <div class="lines" style={{ height: `min(62vh, 720px, ${Math.max(60, v.getTotalSize() + 4)}px)` }} ref={box} tabIndex={0} role="region" aria-label={label}>
+    <div
+      class="lines"
+      style={{ height: `min(62vh, 720px, ${Math.max(60, v.getTotalSize() + 4)}px)` }}
+      ref={box}
+      tabIndex={0}
+      role="region"
+      aria-label={label}
+    >
       <div class="spacer" style={{ height: `${v.getTotalSize()}px` }}>
         {v.getVirtualItems().map(item => {
-          const line = lines[item.index]!, key = `${line.timeNs}-${item.index}`, isOpen = open.has(key)
-          return <div key={key} class={`line level-${levelOf(line) || 'none'} ${isOpen ? 'open' : ''}`} data-index={item.index} ref={element => { if (element !== null) v.measureElement(element) }} style={{ transform: `translateY(${item.start}px)` }}><Row line={line} isOpen={isOpen} words={words} onFilter={onFilter} onContext={onContext} onOpen={() => { setOpen(before => { const next = new Set(before); if (!next.delete(key)) next.add(key); return next }) }} /></div>
+          const line = lines[item.index]!,
+            key = `${line.timeNs}-${item.index}`,
+            isOpen = open.has(key)
+          return (
+            <div
+              key={key}
+              class={`line level-${levelOf(line) || 'none'} ${isOpen ? 'open' : ''}`}
+              data-index={item.index}
+              ref={element => {
+                if (element !== null) v.measureElement(element)
+              }}
+              style={{ transform: `translateY(${item.start}px)` }}
+            >
+              <Row
+                line={line}
+                isOpen={isOpen}
+                words={words}
+                onFilter={onFilter}
+                onContext={onContext}
+                onOpen={() => {
+                  setOpen(before => {
+                    const next = new Set(before)
+                    if (!next.delete(key)) next.add(key)
+                    return next
+                  })
+                }}
+              />
+            </div>
+          )
         })}
       </div>
     </div>

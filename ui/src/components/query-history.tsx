@@ -4,7 +4,10 @@ import { remember, remembered } from '../hooks.ts'
 
 const most = 30
 
-export interface QueryHistory { past: readonly string[]; add: (query: string) => void }
+export interface QueryHistory {
+  past: readonly string[]
+  add: (query: string) => void
+}
 
 export function useQueryHistory(language: 'promql' | 'logql' | 'traceql'): QueryHistory {
   const [past, setPast] = useState<string[]>(() => remembered(`history.${language}`, []))
@@ -20,5 +23,23 @@ export function useQueryHistory(language: 'promql' | 'logql' | 'traceql'): Query
 }
 
 export function HistoryPicker({ past, onRun }: { past: readonly string[]; onRun: (query: string) => void }) {
-  return <label>History <select aria-label="History" value="" onChange={e => { if (e.currentTarget.value !== '') onRun(e.currentTarget.value) }}><option value="">{past.length} queries</option>{past.map(p => <option key={p} value={p}>{p.slice(0, 80)}</option>)}</select></label>
+  return (
+    <label>
+      History{' '}
+      <select
+        aria-label="History"
+        value=""
+        onChange={e => {
+          if (e.currentTarget.value !== '') onRun(e.currentTarget.value)
+        }}
+      >
+        <option value="">{past.length} queries</option>
+        {past.map(p => (
+          <option key={p} value={p}>
+            {p.slice(0, 80)}
+          </option>
+        ))}
+      </select>
+    </label>
+  )
 }

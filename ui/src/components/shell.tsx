@@ -6,8 +6,28 @@ import { usePlace } from '../router.ts'
 
 export const pages = [
   ['', [['/', 'Overview']]],
-  ['Explore', [['/ui/metrics', 'Metrics'], ['/ui/logs', 'Logs'], ['/ui/traces', 'Traces'], ['/ui/services', 'Service graph'], ['/ui/dashboards', 'Dashboards']]],
-  ['Operate', [['/ui/alerts', 'Alerts and silences'], ['/ui/rules', 'Rules'], ['/ui/targets', 'Targets'], ['/ui/cardinality', 'Cardinality'], ['/ui/blocks', 'Blocks'], ['/ui/queries', 'Running queries'], ['/ui/settings', 'Configuration']]],
+  [
+    'Explore',
+    [
+      ['/ui/metrics', 'Metrics'],
+      ['/ui/logs', 'Logs'],
+      ['/ui/traces', 'Traces'],
+      ['/ui/services', 'Service graph'],
+      ['/ui/dashboards', 'Dashboards'],
+    ],
+  ],
+  [
+    'Operate',
+    [
+      ['/ui/alerts', 'Alerts and silences'],
+      ['/ui/rules', 'Rules'],
+      ['/ui/targets', 'Targets'],
+      ['/ui/cardinality', 'Cardinality'],
+      ['/ui/blocks', 'Blocks'],
+      ['/ui/queries', 'Running queries'],
+      ['/ui/settings', 'Configuration'],
+    ],
+  ],
 ] as const
 
 type Theme = 'system' | 'light' | 'dark'
@@ -22,54 +42,133 @@ function useTheme(): [Theme, () => void] {
     // Canvases have their colours from the page.
     dispatchEvent(new Event('tercet-theme'))
   }, [theme])
-  return [theme, () => { setTheme(t => themes[(themes.indexOf(t) + 1) % themes.length]!) }]
+  return [
+    theme,
+    () => {
+      setTheme(t => themes[(themes.indexOf(t) + 1) % themes.length]!)
+    },
+  ]
 }
 
 export function Shell({ children }: { children: ComponentChildren }) {
-  const { path } = usePlace(), [theme, nextTheme] = useTheme(), [isOpen, setOpen] = useState(false)
-  useEffect(() => { setOpen(false) }, [path])
-  const isHere = (to: string): boolean => (to === '/' ? path === '/' : path === to || path.startsWith(`${to}/`) || (to === '/ui/traces' && path.startsWith('/ui/trace/')))
+  const { path } = usePlace(),
+    [theme, nextTheme] = useTheme(),
+    [isOpen, setOpen] = useState(false)
+  useEffect(() => {
+    setOpen(false)
+  }, [path])
+  const isHere = (to: string): boolean =>
+    to === '/'
+      ? path === '/'
+      : path === to || path.startsWith(`${to}/`) || (to === '/ui/traces' && path.startsWith('/ui/trace/'))
   return (
     <div class="frame">
-      <a class="skip" href="#main">To the content</a>
+      <a class="skip" href="#main">
+        To the content
+      </a>
       <nav class={`side ${isOpen ? 'open' : ''}`} aria-label="Pages">
         <div class="top">
-          <a class="brand" href="/"><svg viewBox="0 0 32 32" aria-hidden="true"><rect width="32" height="32" rx="7" fill="#1f4fd8" /><path d="M7 10h18M7 16h13M7 22h16" stroke="#fff" stroke-width="3" stroke-linecap="round" /></svg>Tercet</a>
-          <button class="menu" aria-expanded={isOpen} onClick={() => { setOpen(o => !o) }}>Menu</button>
+          <a class="brand" href="/">
+            <svg viewBox="0 0 32 32" aria-hidden="true">
+              <rect width="32" height="32" rx="7" fill="#1f4fd8" />
+              <path d="M7 10h18M7 16h13M7 22h16" stroke="#fff" stroke-width="3" stroke-linecap="round" />
+            </svg>
+            Tercet
+          </a>
+          <button
+            class="menu"
+            aria-expanded={isOpen}
+            onClick={() => {
+              setOpen(o => !o)
+            }}
+          >
+            Menu
+          </button>
         </div>
         <div class="rest">
           {pages.map(([title, list]) => (
             <div key={title}>
               {title !== '' && <h2>{title}</h2>}
-              <ul>{list.map(([to, name]) => <li key={to}><a href={to} aria-current={isHere(to) ? 'page' : undefined}>{name}</a></li>)}</ul>
+              <ul>
+                {list.map(([to, name]) => (
+                  <li key={to}>
+                    <a href={to} aria-current={isHere(to) ? 'page' : undefined}>
+                      {name}
+                    </a>
+                  </li>
+                ))}
+              </ul>
             </div>
           ))}
           <Tenant />
-          <p><button onClick={nextTheme}>Theme: {theme}</button></p>
+          <p>
+            <button onClick={nextTheme}>Theme: {theme}</button>
+          </p>
         </div>
       </nav>
-      <main id="main" tabIndex={-1}>{children}</main>
+      <main id="main" tabIndex={-1}>
+        {children}
+      </main>
     </div>
   )
 }
 
 /** Where the process has tenants: whose data is looked at. */
 function Tenant() {
-  const settings = useLoad(async signal => (await get<{ settings: { name: string; value: string }[] }>('/api/tercet/settings', {}, signal)).settings, [])
+  const settings = useLoad(
+    async signal =>
+      (await get<{ settings: { name: string; value: string }[] }>('/api/tercet/settings', {}, signal)).settings,
+    [],
+  )
   if (settings.data?.find(s => s.name === 'tenancy')?.value !== 'on') return null
-  return <p><label>Tenant <input size={12} value={remembered('tenant', '')} onChange={e => { remember('tenant', e.currentTarget.value.trim()); location.reload() }} /></label></p>
+  return (
+    <p>
+      <label>
+        Tenant{' '}
+        <input
+          size={12}
+          value={remembered('tenant', '')}
+          onChange={e => {
+            remember('tenant', e.currentTarget.value.trim())
+            location.reload()
+          }}
+        />
+      </label>
+    </p>
+  )
 }
 
 export function Head({ title, children }: { title: string; children?: ComponentChildren }) {
-  useEffect(() => { document.title = `${title} · Tercet` }, [title])
-  return <div class="head"><h1>{title}</h1>{children}</div>
+  useEffect(() => {
+    document.title = `${title} · Tercet`
+  }, [title])
+  return (
+    <div class="head">
+      <h1>{title}</h1>
+      {children}
+    </div>
+  )
 }
 
 /** What a page says while it waits, when it failed, and when there is nothing. */
-export function Status({ error, isLoading, isEmpty, empty }: { error: string | undefined; isLoading: boolean; isEmpty?: boolean; empty?: string }) {
+export function Status({
+  error,
+  isLoading,
+  isEmpty,
+  empty,
+}: {
+  error: string | undefined
+  isLoading: boolean
+  isEmpty?: boolean
+  empty?: string
+}) {
   return (
     <div aria-live="polite">
-      {error !== undefined && <p class="error" role="alert">{error}</p>}
+      {error !== undefined && (
+        <p class="error" role="alert">
+          {error}
+        </p>
+      )}
       {error === undefined && isLoading && isEmpty !== false && <p class="empty pulse">Loading…</p>}
       {error === undefined && !isLoading && isEmpty === true && <p class="empty">{empty ?? 'Nothing here.'}</p>}
     </div>
