@@ -28,19 +28,37 @@ export const doors: Record<string, readonly string[]> = {
 }
 
 /** Files every signal folder has, so that the three engines read alike. */
-export const stages = ['append.ts', 'wal-record.ts', 'head.ts', 'block-writer.ts', 'block-reader.ts', 'merge.ts', 'select.ts', 'engine.ts', 'README.md']
+export const stages = [
+  'append.ts',
+  'wal-record.ts',
+  'head.ts',
+  'block-writer.ts',
+  'block-reader.ts',
+  'merge.ts',
+  'select.ts',
+  'engine.ts',
+  'README.md',
+]
 export const signals = ['metrics', 'logs', 'traces']
 
 /** Words that only some places may use, and what to use instead. */
 export const banned: readonly (readonly [word: RegExp, instead: string, allowedIn: RegExp])[] = [
   [/\bDate\.now\(|\bnew Date\(\)|\bperformance\.now\(/, 'the Clock that was handed in', /^src\/core\/clock\.ts$/],
   [/\bMath\.random\(|\brandomUUID\(|\brandomBytes\(/, 'the Random that was handed in', /^src\/core\/random\.ts$/],
-  [/\bsetTimeout\(|\bsetInterval\(|\bsetImmediate\(/, 'the Clock that was handed in', /^src\/core\/(virtual-)?clock\.ts$/],
-  [/from 'node:fs(\/promises)?'/, 'the Files that were handed in', /^src\/(core|bucket|app)\/|^src\/codec\/(write-request|series-key|gram-bitmap)\.ts$/],
+  [
+    /\bsetTimeout\(|\bsetInterval\(|\bsetImmediate\(/,
+    'the Clock that was handed in',
+    /^src\/core\/(virtual-)?clock\.ts$/,
+  ],
+  [
+    /from 'node:fs(\/promises)?'/,
+    'the Files that were handed in',
+    /^src\/(core|bucket|app)\/|^src\/codec\/(write-request|series-key|gram-bitmap)\.ts$/,
+  ],
   [/\bnew RegExp\(/, 'lang/regex (linear time)', /^$/],
   [/^export \* /m, 'import the file you need', /^$/],
   [/^export default /m, 'a named export', /^$/],
-  [/^\s*(export )?(const )?enum |^\s*(export )?namespace /m, 'an `as const` table', /^$/],
+  [/^\s*(export )?(const )?enum \w+ \{|^\s*(export )?namespace \w+ \{/m, 'an `as const` table', /^$/],
   [/: any\b|<any>|\bas any\b/, 'a type', /^$/],
   [/\bFIXME\b|\bTODO\b|\bXXX\b/, 'fix it before it lands', /^$/],
 ]

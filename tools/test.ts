@@ -7,11 +7,15 @@ const bin = (name: string): string => join('node_modules', '.bin', name)
 
 function step(what: string, command: string, args: readonly string[]): void {
   const { status } = spawnSync(command, args, { stdio: 'inherit' })
-  if (status === 0) { console.log(`ok: ${what}`); return }
+  if (status === 0) {
+    console.log(`ok: ${what}`)
+    return
+  }
   console.error(`failed: ${what}`)
   process.exit(status ?? 1)
 }
 
+step('format', bin('oxfmt'), ['--check', 'src', 'test', 'tools', 'bench', 'ui', 'kernel'])
 step('layout', process.execPath, ['tools/tidy.ts'])
 step('types', bin('tsc'), ['--noEmit'])
 step('types of the browser program', bin('tsc'), ['--noEmit', '-p', 'ui'])
@@ -19,5 +23,7 @@ step('lint', bin('oxlint'), ['--deny-warnings', 'src', 'test', 'tools', 'bench',
 step('the web interface is built', process.execPath, ['tools/build-ui.ts', '--if-possible'])
 const wanted = process.argv.slice(2)
 const files = (wanted.length > 0 ? wanted : globSync('{src,test,ui/src}/**/*.test.ts')).sort()
-const { status } = spawnSync(process.execPath, ['--test', '--test-timeout=300000', '--test-concurrency=2', ...files], { stdio: 'inherit' })
+const { status } = spawnSync(process.execPath, ['--test', '--test-timeout=300000', '--test-concurrency=2', ...files], {
+  stdio: 'inherit',
+})
 process.exit(status ?? 1)
