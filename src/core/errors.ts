@@ -1,7 +1,20 @@
 /**
- * What can be wrong with data, with a request, or with the world. One class per kind, a literal `kind` each, so that
- * status codes are mapped in one place (api/prometheus/respond.ts, ingest/reply.ts). Messages are action + value + limit.
+ * What can be wrong with data, with a request, or with the world. One class per kind, each with a literal `kind`, so that every
+ * dialect maps all kinds in one table (`ErrorReplies` in net/route-table.ts). A message is action + value + limit.
  */
+export const errorKinds = [
+  'bad-data',
+  'bad-query',
+  'canceled',
+  'conflict',
+  'corrupt-data',
+  'execution',
+  'limit',
+  'not-found',
+  'timeout',
+  'unauthorized',
+  'unavailable',
+] as const
 
 /** Bytes that do not follow their format: a torn file, a wrong checksum, a declared length beyond the end. */
 export class CorruptDataError extends Error {

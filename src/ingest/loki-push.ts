@@ -4,7 +4,7 @@ import { promisify } from 'node:util'
 import { BadDataError, LimitError, messageOf } from '#core/errors.ts'
 import type { LogAppendResult, LogsAppender } from '#logs/append.ts'
 import { LogBatch } from '#model/log-batch.ts'
-import type { HttpReply, HttpRequest } from '#net/http.ts'
+import type { HttpReply, HttpRequest } from '#net/route-table.ts'
 import { decodePushRequest, parseLegacyPushJson, parsePushJson } from '#wire/loki-push/push.ts'
 import { ingestError } from './reply.ts'
 

@@ -1,7 +1,7 @@
 /** OTLP traces over HTTP (protobuf, JSON) and gRPC; spans of other protocols come the same way. */
 import { BadDataError } from '#core/errors.ts'
 import type { Trace } from '#model/trace.ts'
-import type { HttpReply, HttpRequest } from '#net/http.ts'
+import type { HttpReply, HttpRequest } from '#net/route-table.ts'
 import type { TraceAppendResult, TracesAppender } from '#traces/append.ts'
 import { encodeOtlpMetricsResponse } from '#wire/otlp/metrics.ts'
 import { decodeOtlpTraces, encodeOtlpTraces, parseOtlpTracesJson } from '#wire/otlp/traces.ts'

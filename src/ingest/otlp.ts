@@ -2,7 +2,7 @@
 import type { Clock } from '#core/clock.ts'
 import type { AppendResult, MetricsAppender } from '#metrics/append.ts'
 import { BatchBuilder } from '#model/write-batch.ts'
-import type { HttpReply, HttpRequest } from '#net/http.ts'
+import type { HttpReply, HttpRequest } from '#net/route-table.ts'
 import {
   decodeOtlpMetrics,
   encodeOtlpMetricsResponse,

@@ -2,7 +2,7 @@
 import { BadDataError } from '#core/errors.ts'
 import type { MetricsAppender } from '#metrics/append.ts'
 import { KeyWriter, WriteBatch } from '#model/write-batch.ts'
-import type { HttpReply, HttpRequest } from '#net/http.ts'
+import type { HttpReply, HttpRequest } from '#net/route-table.ts'
 import { decodeWriteBody, decodeWriteRequest, type WriteKernel } from '#wire/remote-write/v1.ts'
 import { decodeWriteRequestV2 } from '#wire/remote-write/v2.ts'
 import { ingestError, ingestReply } from './reply.ts'

@@ -7,7 +7,7 @@ import {
   UnauthorizedError,
   UnavailableError,
 } from '#core/errors.ts'
-import type { HttpReply } from '#net/http.ts'
+import type { HttpReply } from '#net/route-table.ts'
 import type { AppendResult } from '#metrics/append.ts'
 
 const text = { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' } as const

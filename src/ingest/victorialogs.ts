@@ -4,7 +4,7 @@ import { BadDataError, CorruptDataError, LimitError, messageOf } from '#core/err
 import type { Log } from '#core/log.ts'
 import type { LogAppendResult, LogsAppender } from '#logs/append.ts'
 import { LogBatchBuilder } from '#model/log-batch.ts'
-import type { HttpReply, HttpRequest } from '#net/http.ts'
+import type { HttpReply, HttpRequest } from '#net/route-table.ts'
 import { parseJournal } from '#wire/journald/parse.ts'
 import { addFields, flattenFields, readFieldRules, type FieldRules } from '#wire/json-logs/fields.ts'
 import { ingestError } from './reply.ts'

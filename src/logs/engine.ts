@@ -10,7 +10,7 @@ import type { Matcher } from '#lang/regex/matcher.ts'
 import type { LogBatch } from '#model/log-batch.ts'
 import type { Labels } from '#model/labels.ts'
 import { Fence } from '#store/fencing.ts'
-import type { BlockSummary, Signal, SignalStatus } from '#store/signal.ts'
+import type { BlockSummary, Signal, SignalStats, SignalStatus } from '#store/signal.ts'
 import { Wal, type Durability } from '#store/wal.ts'
 import { WriterGuard } from '#store/writer-guard.ts'
 import type { LogAppendResult } from './append.ts'
@@ -64,6 +64,7 @@ interface Subscriber {
 }
 
 export class LogsEngine implements Signal {
+  readonly name = 'logs'
   readonly #options: LogsOptions
   readonly #tenants = new Map<string, LogTenant>()
   readonly #wal: Wal
@@ -429,6 +430,21 @@ export class LogsEngine implements Signal {
       count: 1,
       unit: 'index',
     }))
+  }
+
+  stats(): SignalStats {
+    const { commits, bytes, segments } = this.walStats
+    const { uploads, failures, waiting } = this.chunkStats
+    return {
+      walCommits: commits,
+      walBytes: bytes,
+      walSegments: segments,
+      uploads,
+      uploadFailures: failures,
+      uploadsWaiting: waiting,
+      compactions: 0,
+      replaySeconds: this.replayed.seconds,
+    }
   }
 
   status(): SignalStatus {

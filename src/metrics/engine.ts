@@ -12,7 +12,7 @@ import type { Matcher } from '#lang/regex/matcher.ts'
 import type { Labels } from '#model/labels.ts'
 import type { Metadata, WriteBatch } from '#model/write-batch.ts'
 import { Fence } from '#store/fencing.ts'
-import type { BlockSummary, Signal, SignalStatus } from '#store/signal.ts'
+import type { BlockSummary, Signal, SignalStats, SignalStatus } from '#store/signal.ts'
 import { Wal, type Durability } from '#store/wal.ts'
 import { WriterGuard } from '#store/writer-guard.ts'
 import type { AppendResult, MetricsAppender } from './append.ts'
@@ -56,6 +56,7 @@ export interface MetricsOptions {
 const maintenanceEveryMs = 15_000
 
 export class MetricsEngine implements Signal, MetricsAppender {
+  readonly name = 'metrics'
   readonly #options: MetricsOptions
   readonly #tenants = new Map<string, Tenant>()
   readonly #wal: Wal
@@ -361,6 +362,21 @@ export class MetricsEngine implements Signal, MetricsAppender {
         unit: 'samples',
       })),
     )
+  }
+
+  stats(): SignalStats {
+    const { commits, bytes, segments } = this.walStats
+    const { uploads, failures, waiting } = this.uploadStats
+    return {
+      walCommits: commits,
+      walBytes: bytes,
+      walSegments: segments,
+      uploads,
+      uploadFailures: failures,
+      uploadsWaiting: waiting,
+      compactions: this.compactions,
+      replaySeconds: this.replayed.seconds,
+    }
   }
 
   status(): SignalStatus {

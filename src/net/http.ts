@@ -6,38 +6,8 @@ import { CanceledError, messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import type { Auth } from './auth.ts'
 import { readBody } from './body.ts'
+import type { HttpReply, HttpRequest, Route } from './route-table.ts'
 import type { SocketRoute } from './web-socket.ts'
-
-export interface HttpRequest {
-  method: string
-  path: string
-  /** Parts of the path that the route names with a colon. */
-  params: Readonly<Record<string, string>>
-  query: URLSearchParams
-  header(name: string): string | undefined
-  /** The body, uncompressed; LimitError (413) beyond the limits, BadDataError for an encoding that is not known. */
-  body(): Promise<Uint8Array>
-  /** The body as it was sent. */
-  rawBody(): Promise<Uint8Array>
-  /** Parameters of the URL and, of a form, of the body. */
-  form(): Promise<URLSearchParams>
-  /** Aborted when the client goes away. */
-  signal: AbortSignal
-}
-
-export interface HttpReply {
-  status: number
-  headers?: Readonly<Record<string, string>>
-  /** Text in pieces is sent as it comes. */
-  body?: string | Uint8Array | AsyncIterable<string | Uint8Array> | Iterable<string | Uint8Array>
-}
-
-export type Handler = (request: HttpRequest) => Promise<HttpReply>
-export interface Route {
-  methods: readonly ('GET' | 'POST' | 'PUT' | 'DELETE')[]
-  path: string
-  handler: Handler
-}
 
 export interface HttpServerOptions {
   log: Log

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { guardOrigin, isSameOrigin } from './same-origin.ts'
-import type { HttpRequest } from './http.ts'
+import type { HttpRequest } from './route-table.ts'
 
 const of =
   (headers: Record<string, string>) =>

@@ -2,7 +2,7 @@
  * Keeps pages of others from acting here with a visitor's browser: what changes something, and comes from a page (which a browser says in `Origin`), must come
  * from one of this server's. Programs send no Origin, and are not asked for one.
  */
-import type { HttpReply, Route } from './http.ts'
+import type { HttpReply, Route } from './route-table.ts'
 
 const refusal: HttpReply = {
   status: 403,

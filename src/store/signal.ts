@@ -1,6 +1,7 @@
-/** What the process needs of each signal, whatever it stores. The three engines implement it; app/ drives it. */
+/** What the process needs of each signal, whatever it stores: app/ drives the three through this interface alone. */
+import type { SignalName } from '#core/signal-name.ts'
 
-/** One block, or what comes closest to one, for people to look at. */
+/** One block, or the unit that comes closest to one, for people to look at. */
 export interface BlockSummary {
   tenant: string
   id: string
@@ -9,25 +10,50 @@ export interface BlockSummary {
   bytes: number
   level: number
   count: number
+  /** Of `count`: samples, index, traces. */
   unit: string
 }
 
 export interface SignalStatus {
-  /** Bytes accepted that are not in the bucket yet: log and finished blocks. */
+  /** Accepted bytes that are not in the bucket yet: log and finished blocks. */
   backlogBytes: number
   blocks: number
   blockBytes: number
-  /** Why nothing can be written, if so. */
+  /** Why nothing can be written; undefined: it can. */
   problem: string | undefined
 }
 
+/** Numbers that grow from the start of the process, and gauges of now. */
+export interface SignalStats {
+  walCommits: number
+  walBytes: number
+  walSegments: number
+  uploads: number
+  uploadFailures: number
+  /** Finished blocks, or batches of chunks, that wait for the bucket. */
+  uploadsWaiting: number
+  compactions: number
+  /** How long the start took to replay the log. */
+  replaySeconds: number
+}
+
 export interface Signal {
-  /** Reads back what is there, and begins the background work. */
+  readonly name: SignalName
+  /** True from the end of `open` to the beginning of `close`. */
+  readonly ready: boolean
+  /** Claims the prefix, reads back the log, and starts the background rounds. */
   open(): Promise<void>
   /** Cuts every head into blocks and resolves when the bucket has them. */
   flush(): Promise<void>
+  /** Looks into the bucket for blocks that appeared or vanished. */
+  refresh(): Promise<void>
+  /** One round of background work: disk, fence, log, cuts, compaction, retention. Rounds never overlap. */
+  maintain(): Promise<void>
+  /** Flushes, takes in nothing more, and leaves the prefix to another system. */
+  handOver(successor: string): Promise<void>
   /** Finishes what was accepted and stops. */
   close(): Promise<void>
   status(): SignalStatus
+  stats(): SignalStats
   blockList(): BlockSummary[]
 }

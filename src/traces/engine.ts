@@ -9,7 +9,7 @@ import { makeUlid } from '#codec/ulid.ts'
 import { combineTraces, type Span, type Trace } from '#model/trace.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { Fence } from '#store/fencing.ts'
-import type { BlockSummary, Signal, SignalStatus } from '#store/signal.ts'
+import type { BlockSummary, Signal, SignalStats, SignalStatus } from '#store/signal.ts'
 import { Wal, type Durability } from '#store/wal.ts'
 import { WriterGuard } from '#store/writer-guard.ts'
 import { SpanAdmission, type TraceLimits } from './admission.ts'
@@ -55,6 +55,7 @@ export interface TracesOptions {
 const maintenanceEveryMs = 5000
 
 export class TracesEngine implements Signal, TracesAppender {
+  readonly name = 'traces'
   readonly #options: TracesOptions
   readonly #heads = new Map<string, TraceHead>()
   readonly #wal: Wal
@@ -389,6 +390,21 @@ export class TracesEngine implements Signal, TracesAppender {
       count: meta.traces,
       unit: 'traces',
     }))
+  }
+
+  stats(): SignalStats {
+    const { commits, bytes, segments } = this.walStats
+    const { uploads, failures, waiting } = this.blockStats
+    return {
+      walCommits: commits,
+      walBytes: bytes,
+      walSegments: segments,
+      uploads,
+      uploadFailures: failures,
+      uploadsWaiting: waiting,
+      compactions: this.blockStats.compactions,
+      replaySeconds: this.replayed.seconds,
+    }
   }
 
   status(): SignalStatus {

@@ -3,7 +3,7 @@ import type { Clock } from '#core/clock.ts'
 import { BadDataError, NotFoundError } from '#core/errors.ts'
 import { parseDurationMs } from '#core/duration.ts'
 import { parseLogql } from '#lang/logql/parser.ts'
-import type { Handler, HttpRequest } from '#net/http.ts'
+import type { Handler, HttpRequest } from '#net/route-table.ts'
 import { ok } from './respond.ts'
 
 export interface DeletionStore {

@@ -5,7 +5,7 @@
 import type { Clock } from '#core/clock.ts'
 import { parseLogQuery } from '#lang/logql/parser.ts'
 import type { LogsReader } from '#logs/select.ts'
-import type { HttpReply } from '#net/http.ts'
+import type { HttpReply } from '#net/route-table.ts'
 import type { LogqlEngine } from '#query/logql/engine.ts'
 import { BadDataError } from '#core/errors.ts'
 import { boundsParam, durationParam } from './params.ts'

@@ -12,7 +12,7 @@ import {
   UnauthorizedError,
   UnavailableError,
 } from '#core/errors.ts'
-import type { HttpReply } from '#net/http.ts'
+import type { HttpReply } from '#net/route-table.ts'
 import { EvaluationError } from '#query/logql/evaluator.ts'
 
 const text = { 'content-type': 'text/plain; charset=utf-8' } as const

@@ -5,7 +5,7 @@ import { makeMatcher } from '#lang/regex/regex.ts'
 import type { MetricsReader } from '#metrics/select.ts'
 import type { Labels } from '#model/labels.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
-import type { HttpReply, HttpRequest } from '#net/http.ts'
+import type { HttpReply, HttpRequest } from '#net/route-table.ts'
 import {
   decodeReadRequest,
   chunksOf,

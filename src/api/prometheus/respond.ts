@@ -12,7 +12,7 @@ import {
   UnauthorizedError,
   UnavailableError,
 } from '#core/errors.ts'
-import type { HttpReply } from '#net/http.ts'
+import type { HttpReply } from '#net/route-table.ts'
 
 const json = { 'content-type': 'application/json' } as const
 

@@ -3,7 +3,7 @@ import { BadDataError } from '#core/errors.ts'
 import { formatExpr } from '#lang/promql/printer.ts'
 import { parsePromql } from '#lang/promql/parser.ts'
 import { Labels } from '#model/labels.ts'
-import type { Handler, HttpRequest, Route } from '#net/http.ts'
+import type { Handler, HttpRequest, Route } from '#net/route-table.ts'
 import { matcherSets } from './params.ts'
 import { errorReply, success } from './respond.ts'
 

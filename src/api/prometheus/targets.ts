@@ -4,7 +4,7 @@ import { BadDataError } from '#core/errors.ts'
 import { parsePromql } from '#lang/promql/parser.ts'
 import { selectorsOf } from '#lang/promql/ast.ts'
 import type { Metadata } from '#model/write-batch.ts'
-import type { Handler, HttpReply, HttpRequest, Route } from '#net/http.ts'
+import type { Handler, HttpReply, HttpRequest, Route } from '#net/route-table.ts'
 import { errorReply, success } from './respond.ts'
 
 type Pairs = readonly (readonly [string, string])[]

@@ -13,7 +13,7 @@ import {
 } from '#core/errors.ts'
 import { doubleJson, type JsonValue } from '#model/trace-json.ts'
 import { durationText } from '#lang/traceql/parser.ts'
-import type { HttpReply } from '#net/http.ts'
+import type { HttpReply } from '#net/route-table.ts'
 import type { FoundSpan, FoundTrace, SearchStats } from '#query/traceql/search.ts'
 import { valueType, type Value } from '#query/traceql/span-table.ts'
 

@@ -1,5 +1,5 @@
 /** Tempo's HTTP API. Source: docs/http-api.md. */
-import type { Handler, HttpReply, HttpRequest, Route } from '#net/http.ts'
+import type { Handler, HttpReply, HttpRequest, Route } from '#net/route-table.ts'
 import type { TracesReader } from '#traces/select.ts'
 import { encodeOtlpTraces, traceToJson } from '#wire/otlp/traces.ts'
 import {

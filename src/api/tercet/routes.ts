@@ -1,7 +1,7 @@
 /** What the web interface asks that no other system has an API for: blocks, running queries, where settings come from, where an alert would go. */
 import type { Alertmanager } from '#alert/alertmanager/alertmanager.ts'
 import { Labels } from '#model/labels.ts'
-import type { HttpReply, Route } from '#net/http.ts'
+import type { HttpReply, Route } from '#net/route-table.ts'
 import type { RunningQueries } from './running-queries.ts'
 
 export interface Setting {

@@ -1,6 +1,6 @@
 /** Queries that are being answered at this moment, by number; each can be ended. */
 import type { Clock } from '#core/clock.ts'
-import type { Handler, HttpRequest, Route } from '#net/http.ts'
+import type { Handler, HttpRequest, Route } from '#net/route-table.ts'
 
 export interface RunningQuery {
   id: number

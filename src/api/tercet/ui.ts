@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import type { Random } from '#core/random.ts'
-import type { HttpReply, HttpRequest, Route } from '#net/http.ts'
+import type { HttpReply, HttpRequest, Route } from '#net/route-table.ts'
 
 const types: Readonly<Record<string, string>> = {
   html: 'text/html; charset=utf-8',

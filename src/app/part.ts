@@ -1,0 +1,49 @@
+/** A part of the process: what it serves, what it runs, and how it starts and stops. A role is a list of parts (roles.ts). */
+import type { Registry } from '#core/counter.ts'
+import type { GrpcMethod } from '#net/grpc.ts'
+import type { Route } from '#net/route-table.ts'
+import type { SocketRoute } from '#net/web-socket.ts'
+
+/** A server of a part's own, beside HTTP and gRPC: syslog. */
+export interface Listener {
+  /** As the configuration names it: `syslog_tcp`. */
+  readonly name: string
+  /** Opens it; the address, `host:port`, that was opened, or undefined where the configuration says `off`. */
+  open(): Promise<string | undefined>
+  /** Does nothing where it is not open. */
+  close(): Promise<void>
+}
+
+export interface Part {
+  /** One word, for messages: `could not start metrics: …`. */
+  readonly name: string
+  /** Aliases included. No two parts own the same method and path. */
+  readonly routes: readonly Route[]
+  readonly sockets: readonly SocketRoute[]
+  readonly grpc: readonly GrpcMethod[]
+  readonly listeners: readonly Listener[]
+  /** Registers the part's own metrics, once, before the start. */
+  metrics(registry: Registry): void
+  /** Called in the order of the list, when the addresses are open already. What it opened before it throws is closed by `stop`. */
+  start(): Promise<void>
+  /** Called in reverse order, also after a start that failed, also where `start` was never called; a second time does nothing. */
+  stop(): Promise<void>
+  /** Reads its files again; what is wrong in them changes nothing, and is thrown. */
+  reload?(): Promise<void>
+  /** Why the part can't serve yet, or no more; undefined: it can. */
+  ready?(): string | undefined
+}
+
+/** A part from the pieces that it has. */
+export function makePart(pieces: Pick<Part, 'name'> & Partial<Part>): Part {
+  return {
+    routes: [],
+    sockets: [],
+    grpc: [],
+    listeners: [],
+    metrics: () => {},
+    start: () => Promise.resolve(),
+    stop: () => Promise.resolve(),
+    ...pieces,
+  }
+}

@@ -1,0 +1,124 @@
+/** What travels over HTTP as the rest of the process sees it, and routes as data: prefixes, duplicates, errors by dialect. */
+import {
+  BadDataError,
+  BadQueryError,
+  CanceledError,
+  ConflictError,
+  CorruptDataError,
+  errorKinds,
+  ExecutionError,
+  LimitError,
+  NotFoundError,
+  TimeoutError,
+  UnauthorizedError,
+  UnavailableError,
+} from '#core/errors.ts'
+
+export interface HttpRequest {
+  method: string
+  path: string
+  /** Parts of the path that the route names with a colon. */
+  params: Readonly<Record<string, string>>
+  query: URLSearchParams
+  header(name: string): string | undefined
+  /** The body, uncompressed; LimitError (413) beyond the limits, BadDataError for an encoding that is not known. */
+  body(): Promise<Uint8Array>
+  /** The body as it was sent. */
+  rawBody(): Promise<Uint8Array>
+  /** Parameters of the URL and, of a form, of the body. */
+  form(): Promise<URLSearchParams>
+  /** Aborted when the client goes away. */
+  signal: AbortSignal
+}
+
+export interface HttpReply {
+  status: number
+  headers?: Readonly<Record<string, string>>
+  /** Text in pieces is sent as it is made. */
+  body?: string | Uint8Array | AsyncIterable<string | Uint8Array> | Iterable<string | Uint8Array>
+}
+
+export type Handler = (request: HttpRequest) => Promise<HttpReply>
+export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
+
+export interface Route {
+  methods: readonly Method[]
+  path: string
+  handler: Handler
+}
+
+/** Every route once below each prefix; `''` is the root. Aliases of an API are prefixes, not second routes. */
+export function under(prefixes: readonly string[], routes: readonly Route[]): Route[] {
+  return prefixes.flatMap(prefix => routes.map(route => ({ ...route, path: `${prefix}${route.path}` })))
+}
+
+/** The same handler at several paths. */
+export function at(methods: readonly Method[], paths: readonly string[], handler: Handler): Route[] {
+  return paths.map(path => ({ methods, path, handler }))
+}
+
+/** The errors that have a kind, by kind: see core/errors.ts. */
+interface ErrorsByKind {
+  'bad-data': BadDataError
+  'bad-query': BadQueryError
+  canceled: CanceledError
+  conflict: ConflictError
+  'corrupt-data': CorruptDataError
+  execution: ExecutionError
+  limit: LimitError
+  'not-found': NotFoundError
+  timeout: TimeoutError
+  unauthorized: UnauthorizedError
+  unavailable: UnavailableError
+}
+export type ErrorKind = keyof ErrorsByKind
+
+/**
+ * How one dialect answers each kind of error. A table `satisfies ErrorReplies`, so that a new kind fails to compile in every
+ * dialect instead of becoming a 500. `unknown` answers whatever has no kind: a bug, or an error of the world that nobody mapped.
+ */
+export type ErrorReplies = { readonly [Kind in ErrorKind]: (error: ErrorsByKind[Kind]) => HttpReply } & {
+  readonly unknown: (error: unknown) => HttpReply
+}
+
+function kindOf(error: unknown): ErrorKind | undefined {
+  if (!(error instanceof Error) || !('kind' in error)) return undefined
+  return errorKinds.find(kind => kind === error.kind)
+}
+
+/** The reply that a dialect gives to an error. */
+export function replyTo(error: unknown, replies: ErrorReplies): HttpReply {
+  const kind = kindOf(error)
+  if (kind === undefined) return replies.unknown(error)
+  // The table's entry for a kind takes the error of that kind: TypeScript can't follow the pair through an index.
+  return (replies[kind] as (error: unknown) => HttpReply)(error)
+}
+
+/** A handler whose errors are answered in its dialect. */
+export function answering(replies: ErrorReplies, handler: Handler): Handler {
+  return async request => {
+    try {
+      return await handler(request)
+    } catch (error) {
+      return replyTo(error, replies)
+    }
+  }
+}
+
+/** All routes of the process, each method and path once. Throws when two owners claim the same. */
+export class RouteTable {
+  readonly routes: Route[] = []
+  readonly #owners = new Map<string, string>()
+
+  add(owner: string, routes: readonly Route[]): void {
+    for (const route of routes) {
+      for (const method of route.methods) {
+        const key = `${method} ${route.path}`
+        const taken = this.#owners.get(key)
+        if (taken !== undefined) throw new Error(`${key} belongs to ${taken} and to ${owner}`)
+        this.#owners.set(key, owner)
+      }
+      this.routes.push(route)
+    }
+  }
+}
