@@ -199,7 +199,7 @@ export async function runCli(argv: readonly string[]): Promise<number> {
         throw new BadDataError(`check does not know ${JSON.stringify(kind)}; config, rules and alertmanager are known`)
       }
       case 'inspect': {
-        const { openBucket } = await import('./compose.ts'),
+        const { openBucket } = await import('./buckets.ts'),
           { inspectBucket } = await import('./inspect.ts')
         const config = readConfig(args.flags)
         const world = worldOf(config)
@@ -310,7 +310,7 @@ function worldOf(config: Config): World {
 
 async function check(config: Config, json: boolean): Promise<number> {
   const world = worldOf(config)
-  const { openBucket } = await import('./compose.ts')
+  const { openBucket } = await import('./buckets.ts')
   const bucket = await openBucket(config, world, 'metrics'),
     logs = await openBucket(config, world, 'logs'),
     traces = await openBucket(config, world, 'traces')

@@ -1,11 +1,9 @@
 /** Puts the process together: the world, the bucket, the signal, the routes. The only place that knows everything. */
-import type { SignalName } from '#core/signal-name.ts'
 import { dirname, resolve } from 'node:path'
 import { CachedBucket } from '#bucket/cache.ts'
 import { DirectoryBucket } from '#bucket/directory.ts'
-import { PrefixedBucket, type Bucket } from '#bucket/bucket.ts'
+import type { Bucket } from '#bucket/bucket.ts'
 import { probeBucket } from '#bucket/probe.ts'
-import type { S3Credentials } from '#bucket/s3.ts'
 import { makeHashSeed } from '#codec/series-key.ts'
 import { Fence } from '#store/fencing.ts'
 import { WriteRequestKernel } from '#codec/write-request.ts'
@@ -56,6 +54,7 @@ import { victoriaLogsRoutes } from '#api/victorialogs/routes.ts'
 import { ruleRoutes } from '#api/prometheus/rules.ts'
 import { targetRoutes } from '#api/prometheus/targets.ts'
 import { exportRoutes } from '#api/prometheus/export.ts'
+import { openBucket } from './buckets.ts'
 import type { Config } from './config.ts'
 import { guardOrigin } from '#net/same-origin.ts'
 import { optionOf, type OptionName } from './options.ts'
@@ -85,105 +84,6 @@ const defaultTenant = 'anonymous'
 const defaultLogTenant = 'fake'
 /** Tempo's tenant without multitenancy. */
 const defaultTraceTenant = 'single-tenant'
-
-/** The bucket of a signal, by configuration. */
-/** What a signal does not say itself, holds for all three. */
-function ownText(
-  config: Config,
-  signal: SignalName,
-  name: 'endpoint' | 'region' | 'access_key_id' | 'access_key_id_file' | 'secret_access_key' | 'secret_access_key_file',
-): string {
-  return config.text(`${signal}.bucket.s3.${name}`) || config.text(`bucket.s3.${name}`)
-}
-
-export function s3Settings(
-  config: Config,
-  signal: SignalName,
-): { endpoint: string; region: string; pathStyle: boolean } {
-  const endpoint = ownText(config, signal, 'endpoint'),
-    pathStyle = config.text('bucket.s3.path_style')
-  return {
-    endpoint,
-    region: ownText(config, signal, 'region'),
-    pathStyle: pathStyle === 'auto' ? endpoint !== '' : pathStyle === 'true',
-  }
-}
-
-/** Undefined: the SDK's own chain. Those in files are read again when they are asked for again. */
-export function s3Credentials(
-  config: Config,
-  { files }: Pick<World, 'files'>,
-  signal: SignalName,
-): S3Credentials | undefined {
-  const part = (name: 'access_key_id' | 'secret_access_key'): { text: string; file: string } => {
-    // A signal's own text goes before a file for all.
-    const own = config.text(`${signal}.bucket.s3.${name}`),
-      ownFile = config.text(`${signal}.bucket.s3.${name}_file`)
-    return own !== '' || ownFile !== ''
-      ? { text: own, file: ownFile }
-      : { text: config.text(`bucket.s3.${name}`), file: config.text(`bucket.s3.${name}_file`) }
-  }
-  const id = part('access_key_id'),
-    secret = part('secret_access_key')
-  if (id.text === '' && id.file === '') return undefined
-  const read = async ({ text, file }: { text: string; file: string }): Promise<string> =>
-    file === ''
-      ? text
-      : Buffer.from(await files.read(file))
-          .toString('utf8')
-          .trim()
-  return {
-    isChanging: id.file !== '' || secret.file !== '',
-    read: async () => ({ accessKeyId: await read(id), secretAccessKey: await read(secret) }),
-  }
-}
-
-export async function openBucket(config: Config, world: World, signal: SignalName): Promise<Bucket> {
-  const s3Name = config.text(`${signal}.bucket.s3.bucket`) || config.text('bucket.s3.bucket')
-  const directory =
-    config.text(`${signal}.bucket.dir`) ||
-    (config.text('bucket.dir') === '' ? '' : `${config.text('bucket.dir')}/${signal}`)
-  if (s3Name === '' || config.text(`${signal}.bucket.dir`) !== '')
-    return new DirectoryBucket(directory || `${config.text('data_dir')}/bucket/${signal}`)
-  const { endpoint, ...s3 } = s3Settings(config, signal)
-  if (endpoint.startsWith('http://') && !config.isOn('bucket.s3.allow_insecure'))
-    throw new BadDataError(
-      `bucket.s3.endpoint ${endpoint} has no TLS; use https://, or allow it with bucket.s3.allow_insecure: true`,
-    )
-  const { openS3 } = await import('#bucket/s3.ts')
-  const bucket = await openS3({
-    endpoint,
-    ...s3,
-    bucket: s3Name,
-    credentials: s3Credentials(config, world, signal),
-    clock: world.clock,
-  })
-  const shared = config.text('bucket.s3.prefix')
-  // Tempo takes every first-level prefix for a tenant: traces don't share theirs with the others.
-  const prefix = (
-    config.text(`${signal}.bucket.s3.prefix`) ||
-    (signal === 'traces' && config.text('traces.bucket.s3.bucket') === '' ? `${shared}/traces` : shared)
-  ).replace(/^\/+|\/+$/g, '')
-  const whole = prefix === '' ? bucket : new PrefixedBucket(bucket, `${prefix}/`)
-  const bytesMax = config.bytes('bucket.cache_size')
-  // Only these are read again and again, and never change.
-  const isCacheable = (key: string): boolean =>
-    (signal === 'traces'
-      ? /\/bloom-\d+$/
-      : signal === 'logs'
-        ? /^[^/]+\/[0-9a-f]+\/[0-9a-f]+:[0-9a-f]+:[0-9a-f]+(\.tercet-tokens)?$|\.tsdb\.gz$/
-        : /\/chunks\/\d+$|\/index$/
-    ).test(key)
-  return bytesMax === 0
-    ? whole
-    : CachedBucket.open(whole, {
-        files: world.files,
-        log: world.log,
-        directory: `${config.text('data_dir')}/cache/${signal}`,
-        bytesMax,
-        isCacheable,
-      })
-}
 
 /** What changes something and is no ingestion: browsers send telemetry from pages of everybody. */
 function isAction({ methods, path }: Route): boolean {

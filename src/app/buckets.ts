@@ -1,0 +1,123 @@
+/** The bucket of a signal, as the configuration says: S3 with its cache, or a directory. */
+import { CachedBucket } from '#bucket/cache.ts'
+import { DirectoryBucket } from '#bucket/directory.ts'
+import { PrefixedBucket, type Bucket } from '#bucket/bucket.ts'
+import type { S3Credentials } from '#bucket/s3.ts'
+import { BadDataError } from '#core/errors.ts'
+import type { SignalName } from '#core/signal-name.ts'
+import type { Config } from './config.ts'
+import type { World } from './world.ts'
+
+type OwnOption =
+  | 'endpoint'
+  | 'region'
+  | 'access_key_id'
+  | 'access_key_id_file'
+  | 'secret_access_key'
+  | 'secret_access_key_file'
+
+/** A signal's own setting, or else the one for all three. */
+function ownText(config: Config, signal: SignalName, name: OwnOption): string {
+  return config.text(`${signal}.bucket.s3.${name}`) || config.text(`bucket.s3.${name}`)
+}
+
+/** Where the signal's S3 store is, and how it is addressed. */
+export function s3Settings(
+  config: Config,
+  signal: SignalName,
+): { endpoint: string; region: string; pathStyle: boolean } {
+  const endpoint = ownText(config, signal, 'endpoint')
+  const pathStyle = config.text('bucket.s3.path_style')
+  return {
+    endpoint,
+    region: ownText(config, signal, 'region'),
+    pathStyle: pathStyle === 'auto' ? endpoint !== '' : pathStyle === 'true',
+  }
+}
+
+interface Secret {
+  text: string
+  file: string
+}
+
+/** A signal's own text goes before a file for all three. */
+function secretOf(config: Config, signal: SignalName, name: 'access_key_id' | 'secret_access_key'): Secret {
+  const own = {
+    text: config.text(`${signal}.bucket.s3.${name}`),
+    file: config.text(`${signal}.bucket.s3.${name}_file`),
+  }
+  if (own.text !== '' || own.file !== '') return own
+  return { text: config.text(`bucket.s3.${name}`), file: config.text(`bucket.s3.${name}_file`) }
+}
+
+/** The signal's keys; undefined: the SDK finds them by its own chain. Files are read again each time that keys are needed. */
+export function s3Credentials(
+  config: Config,
+  { files }: Pick<World, 'files'>,
+  signal: SignalName,
+): S3Credentials | undefined {
+  const id = secretOf(config, signal, 'access_key_id')
+  const secret = secretOf(config, signal, 'secret_access_key')
+  if (id.text === '' && id.file === '') return undefined
+  const read = async ({ text, file }: Secret): Promise<string> =>
+    file === ''
+      ? text
+      : Buffer.from(await files.read(file))
+          .toString('utf8')
+          .trim()
+  return {
+    isChanging: id.file !== '' || secret.file !== '',
+    read: async () => ({ accessKeyId: await read(id), secretAccessKey: await read(secret) }),
+  }
+}
+
+/** Objects that are read again and again, and never change. */
+const cacheable: Readonly<Record<SignalName, RegExp>> = {
+  metrics: /\/chunks\/\d+$|\/index$/,
+  logs: /^[^/]+\/[0-9a-f]+\/[0-9a-f]+:[0-9a-f]+:[0-9a-f]+(\.tercet-tokens)?$|\.tsdb\.gz$/,
+  traces: /\/bloom-\d+$/,
+}
+
+/** Below which prefix of the bucket the signal keeps its objects; without slashes at the ends. */
+function prefixOf(config: Config, signal: SignalName): string {
+  const shared = config.text('bucket.s3.prefix')
+  // Tempo takes every first-level prefix for a tenant: traces don't share theirs with the other signals.
+  const isSharedWithTraces = signal === 'traces' && config.text('traces.bucket.s3.bucket') === ''
+  const prefix = config.text(`${signal}.bucket.s3.prefix`) || (isSharedWithTraces ? `${shared}/traces` : shared)
+  return prefix.replace(/^\/+|\/+$/g, '')
+}
+
+/** Opens nothing of the network yet. Throws BadDataError for an endpoint without TLS that was not allowed. */
+export async function openBucket(config: Config, world: World, signal: SignalName): Promise<Bucket> {
+  const s3Name = config.text(`${signal}.bucket.s3.bucket`) || config.text('bucket.s3.bucket')
+  const ownDirectory = config.text(`${signal}.bucket.dir`)
+  const dataDirectory = config.text('data_dir')
+  if (s3Name === '' || ownDirectory !== '') {
+    const shared = config.text('bucket.dir')
+    return new DirectoryBucket(ownDirectory || `${shared === '' ? `${dataDirectory}/bucket` : shared}/${signal}`)
+  }
+  const { endpoint, ...s3 } = s3Settings(config, signal)
+  if (endpoint.startsWith('http://') && !config.isOn('bucket.s3.allow_insecure'))
+    throw new BadDataError(
+      `bucket.s3.endpoint ${endpoint} has no TLS; use https://, or allow it with bucket.s3.allow_insecure: true`,
+    )
+  const { openS3 } = await import('#bucket/s3.ts')
+  const bucket = await openS3({
+    endpoint,
+    ...s3,
+    bucket: s3Name,
+    credentials: s3Credentials(config, world, signal),
+    clock: world.clock,
+  })
+  const prefix = prefixOf(config, signal)
+  const whole = prefix === '' ? bucket : new PrefixedBucket(bucket, `${prefix}/`)
+  const bytesMax = config.bytes('bucket.cache_size')
+  if (bytesMax === 0) return whole
+  return CachedBucket.open(whole, {
+    files: world.files,
+    log: world.log,
+    directory: `${dataDirectory}/cache/${signal}`,
+    bytesMax,
+    isCacheable: key => cacheable[signal].test(key),
+  })
+}
