@@ -1,19 +1,11 @@
 /** The logs signal: append in, select out, and what goes on behind. */
-import { makeUlid } from '#codec/ulid.ts'
-import { Repeater, type Clock } from '#core/clock.ts'
-import { LimitError, messageOf } from '#core/errors.ts'
-import type { Files } from '#core/files.ts'
-import type { Log } from '#core/log.ts'
-import type { Random } from '#core/random.ts'
-import type { Bucket } from '#bucket/bucket.ts'
+import { LimitError } from '#core/errors.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import type { LogBatch } from '#model/log-batch.ts'
 import type { Labels } from '#model/labels.ts'
-import { Fence } from '#store/fencing.ts'
-import type { BlockSummary, Signal, SignalStats, SignalStatus } from '#store/signal.ts'
-import { Wal, type Durability } from '#store/wal.ts'
-import { WriterGuard } from '#store/writer-guard.ts'
-import type { LogAppendResult } from './append.ts'
+import type { BlockSummary } from '#store/signal.ts'
+import { SignalFrame, type Holdings, type SignalOptions, type UploadStats } from '#store/signal-frame.ts'
+import type { LogAppendResult, LogsAppender } from './append.ts'
 import { BatchAppender, type AdmissionLimits } from './batch-appender.ts'
 import { ChunkReader } from './block-reader.ts'
 import { ChunkLife } from './chunk-life.ts'
@@ -27,21 +19,12 @@ import type { ChunkSource, LogsReader, StreamChunks, TailedLine } from './select
 import { LogTenant } from './tenant.ts'
 import { recordKind } from './wal-record.ts'
 
-export interface LogsOptions {
-  clock: Clock
-  random: Random
-  files: Files
-  log: Log
-  bucket: Bucket
+export interface LogsOptions extends SignalOptions {
   /** Chunk keys end in base64: the bucket is a directory. */
   isBase64: boolean
-  directory: string
-  defaultTenant: string
-  durability: Durability
-  syncAlways: boolean
-  retentionMs: number
-  /** How long after its request a deletion changes the bucket, and what it is of. */
+  /** How long after its request a deletion changes the bucket. */
   deletionDelayMs: number
+  /** Which lines a deletion's query finds. */
   hides: HidingTest
   admission: AdmissionLimits
   streamsMax: number
@@ -50,12 +33,9 @@ export interface LogsOptions {
   /** Bytes of open and finished chunks before the largest are cut early. */
   headBytesMax: number
   cacheBytes: number
-  freeBytesMin: number
-  readOnly: boolean
-  refreshMs: number
 }
 
-const maintenanceEveryMs = 10_000
+const maintainEveryMs = 10_000
 
 interface Subscriber {
   tenant: string
@@ -63,12 +43,9 @@ interface Subscriber {
   onLine: (line: TailedLine) => void
 }
 
-export class LogsEngine implements Signal {
-  readonly name = 'logs'
+export class LogsEngine extends SignalFrame implements LogsAppender {
   readonly #options: LogsOptions
   readonly #tenants = new Map<string, LogTenant>()
-  readonly #wal: Wal
-  readonly #guard: WriterGuard
   readonly #catalogue: IndexCatalogue
   readonly #reader: ChunkReader
   readonly #life: ChunkLife
@@ -76,66 +53,25 @@ export class LogsEngine implements Signal {
   readonly #deletions: DeletionRequests
   readonly #eraser: ChunkEraser
   readonly #subscribers = new Set<Subscriber>()
-  #background: Repeater[] = []
   linesAppended = 0
   bytesAppended = 0
   linesRefused = 0
-  ready = false
-  replayed = { records: 0, bytes: 0, seconds: 0 }
 
   constructor(options: LogsOptions) {
+    super('logs', options, maintainEveryMs)
     this.#options = options
     const { clock, files, log, bucket, isBase64, cacheBytes } = options
-    this.#wal = new Wal({
-      clock,
-      files,
-      log,
-      bucket,
-      bucketPrefix: `${options.defaultTenant}/tercet/wal/`,
-      directory: `${options.directory}/wal`,
-      durability: options.durability,
-      syncAlways: options.syncAlways,
-    })
-    this.#guard = new WriterGuard(
-      {
-        clock,
-        files,
-        log,
-        signal: 'logs',
-        directory: options.directory,
-        freeBytesMin: options.freeBytesMin,
-        readOnly: options.readOnly,
-      },
-      this.#wal,
-      () => this.status().backlogBytes,
-    )
     this.#catalogue = new IndexCatalogue(bucket, clock, log)
     this.#reader = new ChunkReader({ bucket, files, isBase64, cacheBytes })
     this.#deletions = new DeletionRequests(bucket, clock, options.random, options.defaultTenant)
-    this.#life = new ChunkLife(
-      {
-        clock,
-        files,
-        log,
-        bucket,
-        isBase64,
-        directory: options.directory,
-        retentionMs: options.retentionMs,
-        headBytesMax: options.headBytesMax,
-      },
-      this.#wal,
-      this.#tenants,
-      this.#catalogue,
-      this.#reader,
-      () => this.#guard.mayWrite(),
-    )
+    this.#life = new ChunkLife(options, this.wal, this.#tenants, this.#catalogue, this.#reader, () => this.mayWrite())
     this.#eraser = new ChunkEraser(
       { clock, log, isBase64, delayMs: options.deletionDelayMs, hides: options.hides },
       this.#deletions,
       this.#catalogue,
       this.#reader,
       this.#life.writer,
-      () => this.#guard.mayWrite(),
+      () => this.mayWrite(),
     )
     this.#appender = new BatchAppender(options.admission)
   }
@@ -146,74 +82,85 @@ export class LogsEngine implements Signal {
     return tenant
   }
 
-  async open(): Promise<void> {
-    const { clock, bucket, log, random, readOnly, refreshMs } = this.#options
-    if (!readOnly)
-      this.#guard.holdFence(
-        await Fence.claim(
-          bucket,
-          `${this.#options.defaultTenant}/tercet/epoch/`,
-          `tercet ${makeUlid(clock.nowMs(), random)}`,
-        ),
-      )
-    await this.refresh()
-    await this.#deletions.load()
-    if (!readOnly) {
-      await this.#life.clearStaging()
-      const startedMs = clock.monotonicMs()
-      const replay = new LogReplay(
-        name => this.#tenant(name),
-        () => clock.nowMs(),
-      )
-      const result = await this.#wal.open(record => replay.read(record))
-      this.replayed = {
-        records: result.records,
-        bytes: result.bytes,
-        seconds: (clock.monotonicMs() - startedMs) / 1000,
-      }
-      this.#life.begin()
-    }
-    this.ready = true
-    this.#background = [
-      new Repeater(clock, refreshMs, () =>
-        this.refresh().catch((error: unknown) => {
-          log.warn('the list of log indexes could not be refreshed', { error: messageOf(error) })
-        }),
-      ),
-    ]
-    if (!readOnly)
-      this.#background.push(
-        new Repeater(clock, maintenanceEveryMs, () =>
-          this.maintain().catch((error: unknown) => {
-            log.error('maintenance of logs failed', { error: messageOf(error) })
-          }),
-        ),
-      )
-  }
+  // ── The frame's hooks ──────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Looks into the bucket for indexes that appeared or vanished. */
   refresh(): Promise<void> {
     return this.#catalogue.refresh()
+  }
+
+  protected override async load(): Promise<void> {
+    await this.#deletions.load()
+    if (!this.#options.readOnly) await this.#life.clearStaging()
+  }
+
+  protected async replay(): Promise<{ records: number; bytes: number }> {
+    const replay = new LogReplay(
+      name => this.#tenant(name),
+      () => this.#options.clock.nowMs(),
+    )
+    const result = await this.wal.open(record => replay.read(record))
+    this.#life.begin()
+    return result
+  }
+
+  protected async work(): Promise<void> {
+    await this.#life.cutDue()
+    await this.#life.publishDue()
+    await this.#life.compact()
+    await this.#life.retain()
+    await this.#eraser.run()
+    await this.#life.tidy()
+  }
+
+  protected cutAll(): Promise<void> {
+    return this.#life.flush()
+  }
+
+  protected override stop(): Promise<void> {
+    return this.#life.close()
+  }
+
+  protected uploadCounts(): UploadStats {
+    return { ...this.#life.stats, compactions: 0 }
+  }
+
+  /** An index counts as a block; what its chunks take is not known without reading it. */
+  protected holdings(): Holdings {
+    return { waitingBytes: this.#life.waitingBytes, blocks: this.#catalogue.count, blockBytes: 0 }
+  }
+
+  /** Indexes by day and tenant; each names the day's chunks. */
+  blockList(): BlockSummary[] {
+    return this.#catalogue.all().map(({ key, day, tenant, bytes }): BlockSummary => ({
+      tenant: tenant ?? 'several',
+      id: key.slice(key.lastIndexOf('/') + 1),
+      startMs: day * dayMs,
+      endMs: (day + 1) * dayMs,
+      bytes,
+      level: 1,
+      count: 1,
+      unit: 'index',
+    }))
   }
 
   // ── Append ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async append(tenantName: string, batch: LogBatch): Promise<LogAppendResult> {
-    this.#guard.admit(this.ready)
+    this.admit()
     const tenant = this.#tenant(tenantName)
     this.#admitRate(tenant, batch)
     const appender = this.#appender
     appender.onLine = this.#subscribers.size === 0 ? undefined : this.#tell
-    const result = appender.append(tenant, batch, this.#wal.generation, this.#options.clock.nowMs())
+    const result = appender.append(tenant, batch, this.wal.generation, this.#options.clock.nowMs())
     if (!appender.record.isEmpty) {
       const record = appender.record.finish(tenantName)
       this.bytesAppended += record.length
-      this.#wal.append(recordKind.lines, record, [String(this.#wal.generation)])
+      this.wal.append(recordKind.lines, record, [String(this.wal.generation)])
     }
     this.linesAppended += result.lines
     this.linesRefused += result.refused
     await this.#life.relieve()
-    await this.#wal.commit()
+    await this.wal.commit()
     return result
   }
 
@@ -265,14 +212,11 @@ export class LogsEngine implements Signal {
   // ── Query ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   reader(tenantName: string): LogsReader {
-    const oldest = (fromMs: number): number =>
-      this.#options.retentionMs === Infinity
-        ? fromMs
-        : Math.max(fromMs, this.#options.clock.nowMs() - this.#options.retentionMs)
+    const from = (fromMs: number): number => this.retainedFrom(fromMs)
     return {
-      select: (matchers, fromMs, throughMs) => this.#select(tenantName, matchers, oldest(fromMs), throughMs),
+      select: (matchers, fromMs, throughMs) => this.#select(tenantName, matchers, from(fromMs), throughMs),
       streams: async (matchers, fromMs, throughMs) =>
-        (await this.#select(tenantName, matchers, oldest(fromMs), throughMs)).map(s => s.labels),
+        (await this.#select(tenantName, matchers, from(fromMs), throughMs)).map(s => s.labels),
       subscribe: (matchers, onLine) => {
         const subscriber: Subscriber = { tenant: tenantName, matchers, onLine }
         this.#subscribers.add(subscriber)
@@ -344,9 +288,6 @@ export class LogsEngine implements Signal {
   get headBytes(): number {
     return [...this.#tenants.values()].reduce((sum, t) => sum + t.heldBytes, 0)
   }
-  get walStats(): { commits: number; bytes: number; segments: number } {
-    return { commits: this.#wal.commits, bytes: this.#wal.bytesWritten, segments: this.#wal.segmentCount }
-  }
   get chunkStats(): {
     uploads: number
     bytes: number
@@ -375,85 +316,5 @@ export class LogsEngine implements Signal {
   }
   get keepsForever(): boolean {
     return this.#options.retentionMs === Infinity
-  }
-
-  // ── Background work ────────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** One round: watermark, log, cuts, uploads, retention. Rounds never overlap. */
-  maintain(): Promise<void> {
-    return this.#guard.inMaintenance(async () => {
-      await this.#guard.watchDisk()
-      await this.#guard.watchFence()
-      await this.#wal.tick()
-      await this.#life.cutDue()
-      await this.#life.publishDue()
-      await this.#life.compact()
-      await this.#life.retain()
-      await this.#eraser.run()
-      await this.#life.tidy()
-    })
-  }
-
-  // ── Signal ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  async flush(): Promise<void> {
-    if (this.#options.readOnly) return
-    await this.#guard.inMaintenance(() => this.#life.flush())
-  }
-
-  /** Everything goes into the bucket, and nothing is taken in or written any more: another system is to write there. */
-  async handOver(successor: string): Promise<void> {
-    if (this.#options.readOnly) return
-    await this.#guard.handOver(this.#options.bucket, `${this.#options.defaultTenant}/tercet/epoch/`, successor, () =>
-      this.flush(),
-    )
-  }
-
-  async close(): Promise<void> {
-    for (const repeater of this.#background) await repeater.stop()
-    await this.#guard.settled()
-    if (this.#options.readOnly) return
-    await this.#wal.close()
-    await this.#life.close()
-    this.ready = false
-  }
-
-  /** Indexes by day and tenant; each names the day's chunks. */
-  blockList(): BlockSummary[] {
-    return this.#catalogue.all().map(({ key, day, tenant, bytes }): BlockSummary => ({
-      tenant: tenant ?? 'several',
-      id: key.slice(key.lastIndexOf('/') + 1),
-      startMs: day * dayMs,
-      endMs: (day + 1) * dayMs,
-      bytes,
-      level: 1,
-      count: 1,
-      unit: 'index',
-    }))
-  }
-
-  stats(): SignalStats {
-    const { commits, bytes, segments } = this.walStats
-    const { uploads, failures, waiting } = this.chunkStats
-    return {
-      walCommits: commits,
-      walBytes: bytes,
-      walSegments: segments,
-      uploads,
-      uploadFailures: failures,
-      uploadsWaiting: waiting,
-      compactions: 0,
-      replaySeconds: this.replayed.seconds,
-    }
-  }
-
-  status(): SignalStatus {
-    const { waitingBytes } = this.#life
-    return {
-      backlogBytes: this.#wal.unshippedBytes + waitingBytes,
-      blocks: this.#catalogue.count,
-      blockBytes: 0,
-      problem: this.#guard.problem,
-    }
   }
 }

@@ -398,7 +398,7 @@ export class BlockLife {
         minMs: r.meta.minTime,
         maxMs: r.meta.maxTime,
         level: r.meta.compaction.level,
-        bytes: blockBytes(r.meta),
+        bytes: bytesOfBlock(r.meta),
       }))
       const gone = new Set(
         [
@@ -506,7 +506,7 @@ function makeMeta(
   }
 }
 
-export function blockBytes(meta: BlockMeta): number {
+export function bytesOfBlock(meta: BlockMeta): number {
   return meta.thanos?.files.reduce((sum, file) => sum + (file.size_bytes ?? 0), 0) ?? 0
 }
 

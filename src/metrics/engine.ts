@@ -1,23 +1,14 @@
 /** The metrics signal as a whole: log, heads, blocks, and the rounds of work between them. */
-import { makeUlid } from '#codec/ulid.ts'
 import type { HashSeed } from '#codec/series-key.ts'
-import { Repeater, type Clock } from '#core/clock.ts'
-import { messageOf } from '#core/errors.ts'
-import type { Files } from '#core/files.ts'
 import type { Limits } from '#core/limits.ts'
-import type { Log } from '#core/log.ts'
-import type { Random } from '#core/random.ts'
-import type { Bucket } from '#bucket/bucket.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import type { Labels } from '#model/labels.ts'
 import type { Metadata, WriteBatch } from '#model/write-batch.ts'
-import { Fence } from '#store/fencing.ts'
-import type { BlockSummary, Signal, SignalStats, SignalStatus } from '#store/signal.ts'
-import { Wal, type Durability } from '#store/wal.ts'
-import { WriterGuard } from '#store/writer-guard.ts'
+import type { BlockSummary } from '#store/signal.ts'
+import { SignalFrame, type Holdings, type SignalOptions, type UploadStats } from '#store/signal-frame.ts'
 import type { AppendResult, MetricsAppender } from './append.ts'
 import { BatchAppender } from './batch-appender.ts'
-import { BlockLife, blockBytes } from './block-life.ts'
+import { BlockLife, bytesOfBlock } from './block-life.ts'
 import { BlockSet } from './block-set.ts'
 import type { KeptExemplar } from './exemplars.ts'
 import { Replay } from './replay.ts'
@@ -25,105 +16,36 @@ import type { MetricsReader } from './select.ts'
 import { Tenant } from './tenant.ts'
 import { recordKind } from './wal-record.ts'
 
-export interface MetricsOptions {
-  clock: Clock
-  random: Random
+export interface MetricsOptions extends SignalOptions {
   /** Of the hashes that batches bring with them. */
   hashSeed: HashSeed
-  files: Files
-  log: Log
-  bucket: Bucket
   limits: Limits
-  /** Where the log and blocks under way live. */
-  directory: string
-  defaultTenant: string
-  durability: Durability
-  syncAlways: boolean
   blockMs: number
   /** Infinity takes samples of any age. */
   outOfOrderMs: number
-  /** Infinity keeps everything. */
-  retentionMs: number
   retentionBytesMax: number
-  /** Below this much free disk nothing is accepted. */
-  freeBytesMin: number
-  /** Serves what is in the bucket, writes nothing. */
-  readOnly: boolean
-  /** How often the bucket is looked through for blocks that others put there or took away. */
-  refreshMs: number
 }
 
-const maintenanceEveryMs = 15_000
+const maintainEveryMs = 15_000
 
-export class MetricsEngine implements Signal, MetricsAppender {
-  readonly name = 'metrics'
+export class MetricsEngine extends SignalFrame implements MetricsAppender {
   readonly #options: MetricsOptions
   readonly #tenants = new Map<string, Tenant>()
-  readonly #wal: Wal
-  readonly #guard: WriterGuard
   readonly #blocks: BlockLife
   readonly #appender: BatchAppender
-  #background: Repeater[] = []
   samplesAppended = 0
   samplesRefused = 0
-  ready = false
-  replayed = { records: 0, bytes: 0, seconds: 0 }
 
   constructor(options: MetricsOptions) {
+    super('metrics', options, maintainEveryMs)
     this.#options = options
-    const {
-      clock,
-      random,
-      files,
-      log,
-      bucket,
-      blockMs,
-      outOfOrderMs,
-      retentionMs,
-      retentionBytesMax,
-      readOnly,
-      limits,
-    } = options
-    this.#wal = new Wal({
-      clock,
-      files,
-      log,
-      bucket,
-      bucketPrefix: `${options.defaultTenant}/tercet/wal/`,
-      directory: `${options.directory}/wal`,
-      durability: options.durability,
-      syncAlways: options.syncAlways,
-    })
-    this.#guard = new WriterGuard(
-      {
-        clock,
-        files,
-        log,
-        signal: 'metrics',
-        directory: options.directory,
-        freeBytesMin: options.freeBytesMin,
-        readOnly: options.readOnly,
-      },
-      this.#wal,
-      () => this.status().backlogBytes,
-    )
+    const { blockMs, outOfOrderMs, limits } = options
     this.#blocks = new BlockLife(
-      {
-        clock,
-        random,
-        files,
-        log,
-        bucket,
-        stagingDirectory: `${options.directory}/staging`,
-        blockMs,
-        retentionMs,
-        retentionBytesMax,
-        readOnly,
-      },
-      this.#wal,
+      { ...options, stagingDirectory: `${options.directory}/staging` },
+      this.wal,
       this.#tenants,
       name => this.#tenant(name),
-      () => this.#guard.mayWrite(),
+      () => this.mayWrite(),
     )
     this.#appender = new BatchAppender({
       blockMs,
@@ -146,72 +68,92 @@ export class MetricsEngine implements Signal, MetricsAppender {
     return tenant
   }
 
-  async open(): Promise<void> {
-    const { clock, bucket, log, random, readOnly, refreshMs } = this.#options
-    if (!readOnly)
-      this.#guard.holdFence(
-        await Fence.claim(
-          bucket,
-          `${this.#options.defaultTenant}/tercet/epoch/`,
-          `tercet ${makeUlid(clock.nowMs(), random)}`,
-        ),
-      )
-    await this.refresh()
-    await this.#blocks.findStaged()
-    if (!readOnly) await this.#replay()
-    this.ready = true
-    this.#background = [
-      new Repeater(clock, refreshMs, () =>
-        this.refresh().catch((error: unknown) => {
-          log.warn('the list of blocks could not be refreshed', { error: messageOf(error) })
-        }),
-      ),
-    ]
-    if (!readOnly)
-      this.#background.push(
-        new Repeater(clock, maintenanceEveryMs, () =>
-          this.maintain().catch((error: unknown) => {
-            log.error('maintenance failed', { error: messageOf(error) })
-          }),
-        ),
-      )
-  }
+  // ── The frame's hooks ──────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Looks into the bucket for blocks that appeared or vanished. */
   refresh(): Promise<void> {
     return this.#blocks.refresh()
   }
 
-  async #replay(): Promise<void> {
-    const startedMs = this.#options.clock.monotonicMs()
+  protected override load(): Promise<void> {
+    return this.#blocks.findStaged()
+  }
+
+  protected async replay(): Promise<{ records: number; bytes: number }> {
     const covered = this.#blocks.covered()
     const replay = new Replay(name => this.#tenant(name), this.#options.blockMs, covered)
-    const result = await this.#wal.open(record => replay.read(record))
-    this.#wal.skipTo(Math.max(-1, ...covered.values()) + 1)
+    const result = await this.wal.open(record => replay.read(record))
+    this.wal.skipTo(Math.max(-1, ...covered.values()) + 1)
     for (const [scope, through] of covered)
-      if (!this.#blocks.isStagedScope(scope)) await this.#wal.release(scope, through)
-    this.replayed = {
-      records: result.records,
-      bytes: result.bytes,
-      seconds: (this.#options.clock.monotonicMs() - startedMs) / 1000,
-    }
+      if (!this.#blocks.isStagedScope(scope)) await this.wal.release(scope, through)
+    return result
+  }
+
+  protected async work(): Promise<void> {
+    await this.#blocks.cutDue()
+    await this.#blocks.removeDoomed()
+    await this.#blocks.compact()
+    await this.#blocks.retain()
+    this.#blocks.forgetIndexes()
+  }
+
+  protected cutAll(): Promise<void> {
+    return this.#blocks.cutAll()
+  }
+
+  protected override uploaded(): Promise<void> {
+    return this.#blocks.drained()
+  }
+
+  protected override stop(): Promise<void> {
+    return this.#blocks.close()
+  }
+
+  protected uploadCounts(): UploadStats {
+    return { ...this.#blocks.uploadStats, compactions: this.#blocks.compactions }
+  }
+
+  protected holdings(): Holdings {
+    let blocks = 0
+    let blockBytes = 0
+    for (const tenant of this.#tenants.values())
+      for (const reader of tenant.blocks.readers.values()) {
+        blocks++
+        blockBytes += bytesOfBlock(reader.meta)
+      }
+    return { waitingBytes: this.#blocks.uploadStats.waitingBytes, blocks, blockBytes }
+  }
+
+  /** Blocks that are served. */
+  blockList(): BlockSummary[] {
+    return [...this.#tenants.values()].flatMap(tenant =>
+      [...tenant.blocks.readers.values()].map(({ meta }): BlockSummary => ({
+        tenant: tenant.name,
+        id: meta.ulid,
+        startMs: meta.minTime,
+        endMs: meta.maxTime,
+        bytes: bytesOfBlock(meta),
+        level: meta.compaction.level,
+        count: meta.stats.numSamples ?? 0,
+        unit: 'samples',
+      })),
+    )
   }
 
   // ── Append ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async append(tenantName: string, batch: WriteBatch): Promise<AppendResult> {
-    this.#guard.admit(this.ready)
+    this.admit()
     const result = this.#appendNow(tenantName, batch)
-    await this.#wal.commit()
+    await this.wal.commit()
     return result
   }
 
   /** The synchronous part: into the head and into line for the log. */
   #appendNow(tenantName: string, batch: WriteBatch): AppendResult {
     const appender = this.#appender
-    const result = appender.append(this.#tenant(tenantName), batch, this.#wal.generation, this.#options.clock.nowMs())
+    const result = appender.append(this.#tenant(tenantName), batch, this.wal.generation, this.#options.clock.nowMs())
     if (!appender.record.isEmpty)
-      this.#wal.append(recordKind.samples, appender.record.finish(tenantName), appender.scopes)
+      this.wal.append(recordKind.samples, appender.record.finish(tenantName), appender.scopes)
     this.samplesAppended += result.samples + result.histograms
     this.samplesRefused += result.refused
     return result
@@ -223,15 +165,12 @@ export class MetricsEngine implements Signal, MetricsAppender {
     const tenant = this.#tenants.get(tenantName)
     if (tenant === undefined) return new BlockSet(this.#options.log, this.#options.clock).reader(undefined)
     const inner = tenant.blocks.reader(tenant.head)
-    const { retentionMs, clock } = this.#options
-    // What is past its retention is gone for queries, also while its block is still there.
-    const oldest = (fromMs: number): number =>
-      retentionMs === Infinity ? fromMs : Math.max(fromMs, clock.nowMs() - retentionMs)
+    const from = (fromMs: number): number => this.retainedFrom(fromMs)
     return {
-      select: (matchers, fromMs, toMs) => inner.select(matchers, oldest(fromMs), toMs),
-      series: (matchers, fromMs, toMs) => inner.series(matchers, oldest(fromMs), toMs),
-      labelNames: (matchers, fromMs, toMs) => inner.labelNames(matchers, oldest(fromMs), toMs),
-      labelValues: (name, matchers, fromMs, toMs) => inner.labelValues(name, matchers, oldest(fromMs), toMs),
+      select: (matchers, fromMs, toMs) => inner.select(matchers, from(fromMs), toMs),
+      series: (matchers, fromMs, toMs) => inner.series(matchers, from(fromMs), toMs),
+      labelNames: (matchers, fromMs, toMs) => inner.labelNames(matchers, from(fromMs), toMs),
+      labelValues: (name, matchers, fromMs, toMs) => inner.labelValues(name, matchers, from(fromMs), toMs),
     }
   }
 
@@ -276,9 +215,6 @@ export class MetricsEngine implements Signal, MetricsAppender {
   get seriesCount(): number {
     return [...this.#tenants.values()].reduce((sum, t) => sum + t.head.table.liveCount, 0)
   }
-  get walStats(): { commits: number; bytes: number; segments: number } {
-    return { commits: this.#wal.commits, bytes: this.#wal.bytesWritten, segments: this.#wal.segmentCount }
-  }
   get quarantined(): number {
     return [...this.#tenants.values()].reduce((sum, t) => sum + t.blocks.quarantined.size, 0)
   }
@@ -292,106 +228,17 @@ export class MetricsEngine implements Signal, MetricsAppender {
     return [...this.#tenants.values()].reduce((sum, t) => sum + t.head.table.created, 0)
   }
 
-  // ── Background work ────────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** One round: watermark, log, cuts, compaction, retention. Rounds never overlap. */
-  maintain(): Promise<void> {
-    return this.#guard.inMaintenance(async () => {
-      await this.#guard.watchDisk()
-      await this.#guard.watchFence()
-      await this.#wal.tick()
-      await this.#blocks.cutDue()
-      await this.#blocks.removeDoomed()
-      await this.#blocks.compact()
-      await this.#blocks.retain()
-      this.#blocks.forgetIndexes()
-    })
-  }
-
   // ── Deletion ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Deletes samples of the matching series inside [minMs, maxMs], from memory and blocks alike. */
   async deleteSeries(tenantName: string, matchers: readonly Matcher[], minMs: number, maxMs: number): Promise<void> {
-    this.#guard.admit(this.ready)
+    this.admit()
     const tenant = this.#tenants.get(tenantName)
-    if (tenant !== undefined)
-      await this.#guard.inMaintenance(() => this.#blocks.deleteSeries(tenant, matchers, minMs, maxMs))
+    if (tenant !== undefined) await this.betweenRounds(() => this.#blocks.deleteSeries(tenant, matchers, minMs, maxMs))
   }
 
   /** Rewrites blocks that have deleted samples, so that these are really gone. */
   cleanTombstones(): Promise<void> {
-    return this.#guard.inMaintenance(() => this.#blocks.cleanTombstones())
-  }
-
-  // ── Signal ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  async flush(): Promise<void> {
-    if (this.#options.readOnly) return
-    await this.#guard.inMaintenance(() => this.#blocks.cutAll())
-    await this.#blocks.drained()
-  }
-
-  /** Everything goes into the bucket, and nothing is taken in or written any more: another system is to write there. */
-  async handOver(successor: string): Promise<void> {
-    if (this.#options.readOnly) return
-    await this.#guard.handOver(this.#options.bucket, `${this.#options.defaultTenant}/tercet/epoch/`, successor, () =>
-      this.flush(),
-    )
-  }
-
-  async close(): Promise<void> {
-    for (const repeater of this.#background) await repeater.stop()
-    await this.#guard.settled()
-    if (this.#options.readOnly) return
-    await this.#wal.close()
-    await this.#blocks.close()
-    this.ready = false
-  }
-
-  /** Blocks that are served. */
-  blockList(): BlockSummary[] {
-    return [...this.#tenants.values()].flatMap(tenant =>
-      [...tenant.blocks.readers.values()].map(({ meta }): BlockSummary => ({
-        tenant: tenant.name,
-        id: meta.ulid,
-        startMs: meta.minTime,
-        endMs: meta.maxTime,
-        bytes: blockBytes(meta),
-        level: meta.compaction.level,
-        count: meta.stats.numSamples ?? 0,
-        unit: 'samples',
-      })),
-    )
-  }
-
-  stats(): SignalStats {
-    const { commits, bytes, segments } = this.walStats
-    const { uploads, failures, waiting } = this.uploadStats
-    return {
-      walCommits: commits,
-      walBytes: bytes,
-      walSegments: segments,
-      uploads,
-      uploadFailures: failures,
-      uploadsWaiting: waiting,
-      compactions: this.compactions,
-      replaySeconds: this.replayed.seconds,
-    }
-  }
-
-  status(): SignalStatus {
-    let blocks = 0,
-      bytes = 0
-    for (const tenant of this.#tenants.values())
-      for (const reader of tenant.blocks.readers.values()) {
-        blocks++
-        bytes += blockBytes(reader.meta)
-      }
-    return {
-      backlogBytes: this.#wal.unshippedBytes + this.#blocks.uploadStats.waitingBytes,
-      blocks,
-      blockBytes: bytes,
-      problem: this.#guard.problem,
-    }
+    return this.betweenRounds(() => this.#blocks.cleanTombstones())
   }
 }

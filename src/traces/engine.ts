@@ -1,17 +1,9 @@
 /** The traces signal: takes spans in, keeps them in the bucket as Tempo's blocks, and hands them out. */
-import { Repeater, type Clock } from '#core/clock.ts'
 import { CorruptDataError, messageOf, NotFoundError, UnavailableError } from '#core/errors.ts'
-import type { Files } from '#core/files.ts'
-import type { Log } from '#core/log.ts'
-import type { Random } from '#core/random.ts'
 import type { ColumnData } from '#codec/parquet/column-data.ts'
-import { makeUlid } from '#codec/ulid.ts'
 import { combineTraces, type Span, type Trace } from '#model/trace.ts'
-import type { Bucket } from '#bucket/bucket.ts'
-import { Fence } from '#store/fencing.ts'
-import type { BlockSummary, Signal, SignalStats, SignalStatus } from '#store/signal.ts'
-import { Wal, type Durability } from '#store/wal.ts'
-import { WriterGuard } from '#store/writer-guard.ts'
+import type { BlockSummary } from '#store/signal.ts'
+import { SignalFrame, type Holdings, type SignalOptions, type UploadStats } from '#store/signal-frame.ts'
 import { SpanAdmission, type TraceLimits } from './admission.ts'
 import type { TraceAppendResult, TracesAppender } from './append.ts'
 import { BlockLife } from './block-life.ts'
@@ -25,87 +17,39 @@ import { plainPath, type BlockLayout } from './schema.ts'
 import type { TraceRows, TracesReader } from './select.ts'
 import { encodeSpans, recordKind } from './wal-record.ts'
 
-export interface TracesOptions {
-  clock: Clock
-  random: Random
-  files: Files
-  log: Log
-  bucket: Bucket
-  directory: string
-  defaultTenant: string
-  durability: Durability
-  syncAlways: boolean
-  retentionMs: number
+export interface TracesOptions extends SignalOptions {
   limits: TraceLimits
   layout: BlockLayout
-  /** Bytes of live and settled traces before a block is cut early. */
+  /** Bytes of live and idle traces before a block is cut early. */
   headBytesMax: number
   /** Bytes of blocks that are merged into one. */
   compactBytesMax: number
   cacheBytes: number
-  freeBytesMin: number
-  readOnly: boolean
-  refreshMs: number
   /** OTLP messages, as the log keeps them. */
   decode: (message: Uint8Array, isOutline?: boolean) => Trace
   decodeSpan: SpanDecoder
   encode: (trace: Trace) => Uint8Array
 }
 
-const maintenanceEveryMs = 5000
+const maintainEveryMs = 5000
 
-export class TracesEngine implements Signal, TracesAppender {
-  readonly name = 'traces'
+export class TracesEngine extends SignalFrame implements TracesAppender {
   readonly #options: TracesOptions
   readonly #heads = new Map<string, TraceHead>()
-  readonly #wal: Wal
-  readonly #guard: WriterGuard
   readonly #list: BlockList
   readonly #reader: BlockReader
   readonly #life: BlockLife
-  #background: Repeater[] = []
   spansAppended = 0
   spansRefused = 0
   bytesAppended = 0
-  ready = false
-  replayed = { records: 0, bytes: 0, seconds: 0 }
 
   constructor(options: TracesOptions) {
+    super('traces', options, maintainEveryMs)
     this.#options = options
-    const { clock, random, files, log, bucket, layout, retentionMs, headBytesMax, compactBytesMax, encode } = options
-    this.#wal = new Wal({
-      clock,
-      files,
-      log,
-      bucket,
-      bucketPrefix: `${options.defaultTenant}/tercet/wal/`,
-      directory: `${options.directory}/wal`,
-      durability: options.durability,
-      syncAlways: options.syncAlways,
-    })
-    this.#guard = new WriterGuard(
-      {
-        clock,
-        files,
-        log,
-        signal: 'traces',
-        directory: options.directory,
-        freeBytesMin: options.freeBytesMin,
-        readOnly: options.readOnly,
-      },
-      this.#wal,
-      () => this.status().backlogBytes,
-    )
+    const { clock, log, bucket, cacheBytes } = options
     this.#list = new BlockList(bucket, log, clock)
-    this.#reader = new BlockReader(bucket, options.cacheBytes)
-    this.#life = new BlockLife(
-      { clock, random, log, bucket, layout, retentionMs, headBytesMax, compactBytesMax, encode },
-      this.#wal,
-      this.#heads,
-      this.#list,
-      this.#reader,
-      () => this.#guard.mayWrite(),
-    )
+    this.#reader = new BlockReader(bucket, cacheBytes)
+    this.#life = new BlockLife(options, this.wal, this.#heads, this.#list, this.#reader, () => this.mayWrite())
   }
 
   #head(tenant: string): TraceHead {
@@ -115,57 +59,60 @@ export class TracesEngine implements Signal, TracesAppender {
     return head
   }
 
-  async open(): Promise<void> {
-    const { clock, bucket, log, random, readOnly, refreshMs, layout, decode, decodeSpan } = this.#options
-    if (!readOnly)
-      this.#guard.holdFence(
-        await Fence.claim(
-          bucket,
-          `${this.#options.defaultTenant}/tercet/epoch/`,
-          `tercet ${makeUlid(clock.nowMs(), random)}`,
-        ),
-      )
-    await this.#list.refresh()
-    if (!readOnly) {
-      const startedMs = clock.monotonicMs()
-      const replay = new TraceReplay({
-        decode,
-        decodeSpan,
-        layout,
-        nowMs: () => clock.nowMs(),
-        hasBlock: (tenant, blockId) => this.#list.has(tenant, blockId),
-        newLot: () => Uint8Array.from({ length: 16 }, () => random.u32() & 255),
-      })
-      const result = await this.#wal.open(record => replay.read(record))
-      const { waiting, generations } = await replay.finish(() => clock.breathe())
-      this.replayed = {
-        records: result.records,
-        bytes: result.bytes,
-        seconds: (clock.monotonicMs() - startedMs) / 1000,
-      }
-      this.#life.begin(waiting, generations)
-    }
-    this.ready = true
-    this.#background = [
-      new Repeater(clock, refreshMs, () =>
-        this.refresh().catch((error: unknown) => {
-          log.warn('the list of blocks of traces could not be refreshed', { error: messageOf(error) })
-        }),
-      ),
-    ]
-    if (!readOnly)
-      this.#background.push(
-        new Repeater(clock, maintenanceEveryMs, () =>
-          this.maintain().catch((error: unknown) => {
-            log.error('maintenance of traces failed', { error: messageOf(error) })
-          }),
-        ),
-      )
-  }
+  // ── The frame's hooks ──────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Looks into the bucket for blocks that appeared or vanished. */
   refresh(): Promise<void> {
     return this.#list.refresh()
+  }
+
+  protected async replay(): Promise<{ records: number; bytes: number }> {
+    const { clock, random, layout, decode, decodeSpan } = this.#options
+    const replay = new TraceReplay({
+      decode,
+      decodeSpan,
+      layout,
+      nowMs: () => clock.nowMs(),
+      hasBlock: (tenant, blockId) => this.#list.has(tenant, blockId),
+      newLot: () => Uint8Array.from({ length: 16 }, () => random.u32() & 255),
+    })
+    const result = await this.wal.open(record => replay.read(record))
+    const { waiting, generations } = await replay.finish(() => clock.breathe())
+    this.#life.begin(waiting, generations)
+    return result
+  }
+
+  protected async work(): Promise<void> {
+    await this.#life.settle()
+    await this.#life.cutDue()
+    await this.#life.compact()
+    await this.#life.retain()
+  }
+
+  protected cutAll(): Promise<void> {
+    return this.#life.flush()
+  }
+
+  protected uploadCounts(): UploadStats {
+    const { uploads, failures, waiting, compactions } = this.#life
+    return { uploads, failures, waiting: waiting.length, compactions }
+  }
+
+  protected holdings(): Holdings {
+    return { waitingBytes: this.#life.waitingBytes, blocks: this.#list.count, blockBytes: this.#list.bytes }
+  }
+
+  /** Blocks that are served. */
+  blockList(): BlockSummary[] {
+    return this.#list.all().map((meta): BlockSummary => ({
+      tenant: meta.tenant,
+      id: meta.blockId,
+      startMs: meta.startMs,
+      endMs: meta.endMs,
+      bytes: meta.size,
+      level: meta.level,
+      count: meta.traces,
+      unit: 'traces',
+    }))
   }
 
   // ── Append ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -182,7 +129,7 @@ export class TracesEngine implements Signal, TracesAppender {
   }
 
   async append(tenant: string, trace: Trace, message: Uint8Array): Promise<TraceAppendResult> {
-    this.#guard.admit(this.ready)
+    this.admit()
     this.#refuseWhenFull()
     const result: TraceAppendResult = { spans: 0, refused: 0, problems: [] }
     const nowMs = this.#options.clock.nowMs()
@@ -202,20 +149,17 @@ export class TracesEngine implements Signal, TracesAppender {
     this.#life.log(recordKind.spans, encodeSpans(tenant, kept))
     this.spansAppended += added
     this.bytesAppended += message.length
-    await this.#wal.commit()
+    await this.wal.commit()
     return result
   }
 
   // ── Query ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   reader(tenant: string): TracesReader {
-    const oldest = (fromMs: number): number =>
-      this.#options.retentionMs === Infinity
-        ? fromMs
-        : Math.max(fromMs, this.#options.clock.nowMs() - this.#options.retentionMs)
+    const from = (fromMs: number): number => this.retainedFrom(fromMs)
     return {
-      select: (fromMs, throughMs) => this.#select(tenant, oldest(fromMs), throughMs),
-      find: (id, fromMs, throughMs) => this.#find(tenant, id, oldest(fromMs), throughMs),
+      select: (fromMs, throughMs) => this.#select(tenant, from(fromMs), throughMs),
+      find: (id, fromMs, throughMs) => this.#find(tenant, id, from(fromMs), throughMs),
     }
   }
 
@@ -314,9 +258,6 @@ export class TracesEngine implements Signal, TracesAppender {
     for (const head of this.#heads.values()) sum += head.heldBytes
     return sum
   }
-  get walStats(): { commits: number; bytes: number; segments: number } {
-    return { commits: this.#wal.commits, bytes: this.#wal.bytesWritten, segments: this.#wal.segmentCount }
-  }
   get blockStats(): {
     uploads: number
     bytes: number
@@ -339,81 +280,6 @@ export class TracesEngine implements Signal, TracesAppender {
   }
   get cacheStats(): { bytes: number; hits: number; misses: number } {
     return this.#reader.cacheStats
-  }
-
-  // ── Background work ────────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** One round. Rounds never overlap. */
-  maintain(): Promise<void> {
-    return this.#guard.inMaintenance(async () => {
-      await this.#guard.watchDisk()
-      await this.#guard.watchFence()
-      await this.#wal.tick()
-      await this.#life.settle()
-      await this.#life.cutDue()
-      await this.#life.compact()
-      await this.#life.retain()
-    })
-  }
-
-  // ── Signal ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  async flush(): Promise<void> {
-    if (this.#options.readOnly) return
-    await this.#guard.inMaintenance(() => this.#life.flush())
-  }
-
-  /** Everything goes into the bucket, and nothing is taken in or written any more: another system is to write there. */
-  async handOver(successor: string): Promise<void> {
-    if (this.#options.readOnly) return
-    await this.#guard.handOver(this.#options.bucket, `${this.#options.defaultTenant}/tercet/epoch/`, successor, () =>
-      this.flush(),
-    )
-  }
-
-  async close(): Promise<void> {
-    for (const repeater of this.#background) await repeater.stop()
-    await this.#guard.settled()
-    if (!this.#options.readOnly) await this.#wal.close()
-    this.ready = false
-  }
-
-  /** Blocks that are served. */
-  blockList(): BlockSummary[] {
-    return this.#list.all().map((meta): BlockSummary => ({
-      tenant: meta.tenant,
-      id: meta.blockId,
-      startMs: meta.startMs,
-      endMs: meta.endMs,
-      bytes: meta.size,
-      level: meta.level,
-      count: meta.traces,
-      unit: 'traces',
-    }))
-  }
-
-  stats(): SignalStats {
-    const { commits, bytes, segments } = this.walStats
-    const { uploads, failures, waiting } = this.blockStats
-    return {
-      walCommits: commits,
-      walBytes: bytes,
-      walSegments: segments,
-      uploads,
-      uploadFailures: failures,
-      uploadsWaiting: waiting,
-      compactions: this.blockStats.compactions,
-      replaySeconds: this.replayed.seconds,
-    }
-  }
-
-  status(): SignalStatus {
-    return {
-      backlogBytes: this.#wal.unshippedBytes + this.#life.waitingBytes,
-      blocks: this.#list.count,
-      blockBytes: this.#list.bytes,
-      problem: this.#guard.problem,
-    }
   }
 }
 
