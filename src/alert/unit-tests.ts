@@ -162,8 +162,9 @@ async function load(store: UnitTestStore, { series, intervalMs, startMs }: Test)
         builder.batch.histograms.push({ series: number, timeMs, histogram: point, startMs: 0 })
     })
   }
-  const { refused, reason } = await store.appender.append('test', builder.batch)
-  if (refused > 0) throw new BadDataError(`${refused} samples of the input series were refused: ${reason ?? ''}`)
+  const { refused, problems } = await store.appender.append('test', builder.batch)
+  if (refused > 0)
+    throw new BadDataError(`${refused} samples of the input series were refused: ${problems[0]?.message ?? ''}`)
 }
 
 /** What failed. */

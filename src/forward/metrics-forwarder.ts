@@ -2,7 +2,7 @@
 import { encodeSnappy } from '#codec/snappy.ts'
 import { UnavailableError, messageOf } from '#core/errors.ts'
 import { relabel, type RelabelRule } from '#lang/relabel/relabel.ts'
-import type { AppendResult, MetricsAppender } from '#metrics/append.ts'
+import type { MetricsAppendOutcome, MetricsAppender } from '#metrics/append.ts'
 import { Labels } from '#model/labels.ts'
 import type { WriteBatch } from '#model/write-batch.ts'
 import { addedLabels, encodeWriteRequest, encodeWriteRequestV2, type AddedLabel } from '#wire/remote-write/encode.ts'
@@ -30,7 +30,7 @@ export class MetricsForwarder implements MetricsAppender {
     this.#added = addedLabels(labels)
   }
 
-  async append(tenant: string, batch: WriteBatch): Promise<AppendResult> {
+  async append(tenant: string, batch: WriteBatch): Promise<MetricsAppendOutcome> {
     const { externalLabels } = this
     // Everything is encoded before anything is waited for: the batch is the caller's again after this.
     const messages = this.remotes.map(({ remote, rules, isWithExemplars, isWithHistograms, version }) => {
@@ -71,12 +71,12 @@ export class MetricsForwarder implements MetricsAppender {
               ),
       }
     })
-    const result: AppendResult = {
-      samples: batch.sampleCount,
+    const result: MetricsAppendOutcome = {
+      stored: batch.sampleCount + batch.histograms.length,
       histograms: batch.histograms.length,
       exemplars: batch.exemplars.length,
       refused: 0,
-      reason: undefined,
+      problems: [],
     }
     this.samples += batch.sampleCount
     try {

@@ -1,7 +1,8 @@
 /** POST /api/v1/import (VictoriaMetrics' JSON lines) and /api/v1/import/prometheus (text exposition, OpenMetrics). */
 import type { Clock } from '#core/clock.ts'
 import { messageOf } from '#core/errors.ts'
-import type { AppendResult, MetricsAppender } from '#metrics/append.ts'
+import type { MetricsAppendOutcome, MetricsAppender } from '#metrics/append.ts'
+import { refuse } from '#model/append-outcome.ts'
 import { Labels } from '#model/labels.ts'
 import { BatchBuilder } from '#model/write-batch.ts'
 import type { HttpReply, HttpRequest } from '#net/route-table.ts'
@@ -12,16 +13,16 @@ import { ingestError, ingestReply } from './reply.ts'
 const batchSamples = 10_000
 
 /** Adds one result to another. */
-export function addResult(total: AppendResult, part: AppendResult): void {
-  total.samples += part.samples
+export function addResult(total: MetricsAppendOutcome, part: MetricsAppendOutcome): void {
+  total.stored += part.stored
   total.histograms += part.histograms
   total.exemplars += part.exemplars
   total.refused += part.refused
-  total.reason ??= part.reason
+  if (total.problems.length === 0) total.problems.push(...part.problems)
 }
 
-export function emptyResult(): AppendResult {
-  return { samples: 0, histograms: 0, exemplars: 0, refused: 0, reason: undefined }
+export function emptyResult(): MetricsAppendOutcome {
+  return { stored: 0, histograms: 0, exemplars: 0, refused: 0, problems: [] }
 }
 
 /** Labels that `?extra_label=name=value` adds to everything. */
@@ -69,8 +70,7 @@ export class ImportHandlers {
         builder.clear()
       }
       addResult(total, await this.#appender.append(tenant, builder.batch))
-      total.refused += problems.length
-      total.reason ??= problems[0]
+      for (const problem of problems) refuse(total, problem)
       return ingestReply(total)
     } catch (error) {
       return ingestError(error)
@@ -93,8 +93,7 @@ export class ImportHandlers {
           const series = builder.addSeries(Labels.from([...Object.entries(labels), ...extra]))
           for (let i = 0; i < timesMs.length; i++) builder.batch.addSample(series, timesMs[i]!, values[i]!)
         } catch (error) {
-          total.refused++
-          total.reason ??= `line ${number}: ${messageOf(error)}`
+          refuse(total, `line ${number}: ${messageOf(error)}`)
         }
         if (builder.batch.sampleCount < batchSamples) continue
         addResult(total, await this.#appender.append(tenant, builder.batch))

@@ -2,6 +2,7 @@
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
 import type { MetricsAppender } from '#metrics/append.ts'
+import { refuse } from '#model/append-outcome.ts'
 import { Labels } from '#model/labels.ts'
 import { BatchBuilder } from '#model/write-batch.ts'
 import type { HttpReply, HttpRequest } from '#net/route-table.ts'
@@ -50,8 +51,7 @@ export class InfluxHandler {
               value,
             )
         } catch (error) {
-          total.refused++
-          total.reason ??= `line ${number}: ${messageOf(error)}`
+          refuse(total, `line ${number}: ${messageOf(error)}`)
         }
       }
       addResult(total, await this.#appender.append(this.#tenantOf(request), builder.batch))

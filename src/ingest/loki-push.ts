@@ -2,7 +2,7 @@
 import { inflateRaw } from 'node:zlib'
 import { promisify } from 'node:util'
 import { BadDataError, LimitError, messageOf } from '#core/errors.ts'
-import type { LogAppendResult, LogsAppender } from '#logs/append.ts'
+import type { LogsAppendOutcome, LogsAppender } from '#logs/append.ts'
 import { LogBatch } from '#model/log-batch.ts'
 import type { HttpReply, HttpRequest } from '#net/route-table.ts'
 import { decodePushRequest, parseLegacyPushJson, parsePushJson } from '#wire/loki-push/push.ts'
@@ -102,7 +102,7 @@ export class LokiPushHandler {
 }
 
 /** All stored: 204. Some refused: the reasons, and that the rest is kept goes without saying. */
-export function logReply(result: LogAppendResult, problems: readonly string[]): HttpReply {
+export function logReply(result: LogsAppendOutcome, problems: readonly string[]): HttpReply {
   if (result.problems.length === 0 && problems.length === 0) return { status: 204 }
   const all = [...problems.map(message => ({ message, count: 1 })), ...result.problems]
   const body =

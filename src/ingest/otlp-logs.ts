@@ -1,7 +1,7 @@
 /** OTLP logs over HTTP (protobuf, JSON) and gRPC. */
 import type { Clock } from '#core/clock.ts'
 import { LimitError } from '#core/errors.ts'
-import type { LogAppendResult, LogsAppender } from '#logs/append.ts'
+import type { LogsAppendOutcome, LogsAppender } from '#logs/append.ts'
 import { LogBatchBuilder } from '#model/log-batch.ts'
 import type { HttpReply, HttpRequest } from '#net/route-table.ts'
 import { addOtlpLogs, decodeOtlpLogs, parseOtlpLogsJson, type OtlpLogResource } from '#wire/otlp/logs.ts'
@@ -85,12 +85,12 @@ export class OtlpLogsHandler {
   async #store(
     resources: readonly OtlpLogResource[],
     tenant: string,
-  ): Promise<{ count: number; result: LogAppendResult }> {
+  ): Promise<{ count: number; result: LogsAppendOutcome }> {
     const builder = new LogBatchBuilder()
     const count = addOtlpLogs(resources, builder, this.#clock.nowMs(), labelOf)
-    const result: LogAppendResult =
+    const result: LogsAppendOutcome =
       count === 0
-        ? { lines: 0, refused: 0, problems: [], status: 400 }
+        ? { stored: 0, refused: 0, problems: [], status: 400 }
         : await this.#appender.append(tenant, builder.build())
     return { count, result }
   }

@@ -1,8 +1,9 @@
 /** OTLP traces over HTTP (protobuf, JSON) and gRPC; spans of other protocols come the same way. */
 import { BadDataError } from '#core/errors.ts'
+import type { AppendOutcome } from '#model/append-outcome.ts'
 import type { Trace } from '#model/trace.ts'
 import type { HttpReply, HttpRequest } from '#net/route-table.ts'
-import type { TraceAppendResult, TracesAppender } from '#traces/append.ts'
+import type { TracesAppender } from '#traces/append.ts'
 import { encodeOtlpMetricsResponse } from '#wire/otlp/metrics.ts'
 import { decodeOtlpTraces, encodeOtlpTraces, parseOtlpTracesJson } from '#wire/otlp/traces.ts'
 import { decodePostSpansRequest } from '#wire/jaeger/proto.ts'
@@ -101,31 +102,31 @@ export class TracesHandler {
   /** Jaeger's CollectorService: PostSpans. The answer is empty. */
   readonly handleJaegerGrpc = async (message: Uint8Array, tenant: string): Promise<Uint8Array> => {
     const result = await this.#storeTree(tenant, decodePostSpansRequest(message))
-    if (result.spans === 0 && result.refused > 0) throw new BadDataError(reasonOf(result))
+    if (result.stored === 0 && result.refused > 0) throw new BadDataError(reasonOf(result))
     return new Uint8Array(0)
   }
 
-  #accepted(result: TraceAppendResult): HttpReply {
+  #accepted(result: AppendOutcome): HttpReply {
     return result.refused === 0
       ? { status: 202 }
       : {
           status: 400,
           headers: text,
-          body: `${result.refused} of ${result.refused + result.spans} spans were refused: ${reasonOf(result)}\n`,
+          body: `${result.refused} of ${result.refused + result.stored} spans were refused: ${reasonOf(result)}\n`,
         }
   }
 
-  #storeTree(tenant: string, trace: Trace): Promise<TraceAppendResult> {
+  #storeTree(tenant: string, trace: Trace): Promise<AppendOutcome> {
     return this.#store(tenant, trace, encodeOtlpTraces(trace))
   }
 
-  async #store(tenant: string, trace: Trace, message: Uint8Array): Promise<TraceAppendResult> {
+  async #store(tenant: string, trace: Trace, message: Uint8Array): Promise<AppendOutcome> {
     const result = await this.#appender.append(tenant, trace, message)
-    if (result.spans > 0) this.#onStored(tenant, trace, message)
+    if (result.stored > 0) this.#onStored(tenant, trace, message)
     return result
   }
 }
 
-function reasonOf(result: TraceAppendResult): string {
+function reasonOf(result: AppendOutcome): string {
   return result.problems.map(p => (p.count === 1 ? p.message : `${p.count} times: ${p.message}`)).join('; ')
 }

@@ -1,6 +1,7 @@
 /** OTLP metrics over HTTP (protobuf, JSON) and gRPC. */
 import type { Clock } from '#core/clock.ts'
-import type { AppendResult, MetricsAppender } from '#metrics/append.ts'
+import type { MetricsAppendOutcome, MetricsAppender } from '#metrics/append.ts'
+import { refuse } from '#model/append-outcome.ts'
 import { BatchBuilder } from '#model/write-batch.ts'
 import type { HttpReply, HttpRequest } from '#net/route-table.ts'
 import {
@@ -45,13 +46,18 @@ export class OtlpMetricsHandler {
           body: JSON.stringify(
             result.refused === 0
               ? {}
-              : { partialSuccess: { rejectedDataPoints: String(result.refused), errorMessage: result.reason } },
+              : {
+                  partialSuccess: {
+                    rejectedDataPoints: String(result.refused),
+                    errorMessage: result.problems[0]?.message,
+                  },
+                },
           ),
         }
       return {
         status: 200,
         headers: { 'content-type': 'application/x-protobuf' },
-        body: encodeOtlpMetricsResponse(result.refused, result.reason ?? ''),
+        body: encodeOtlpMetricsResponse(result.refused, result.problems[0]?.message ?? ''),
       }
     } catch (error) {
       return ingestError(error)
@@ -61,15 +67,14 @@ export class OtlpMetricsHandler {
   /** For gRPC: the message in, the response message out. */
   readonly handleGrpc = async (message: Uint8Array, tenant: string): Promise<Uint8Array> => {
     const result = await this.#store(decodeOtlpMetrics(message), tenant)
-    return encodeOtlpMetricsResponse(result.refused, result.reason ?? '')
+    return encodeOtlpMetricsResponse(result.refused, result.problems[0]?.message ?? '')
   }
 
-  async #store(resources: readonly OtlpResource[], tenant: string): Promise<AppendResult> {
+  async #store(resources: readonly OtlpResource[], tenant: string): Promise<MetricsAppendOutcome> {
     const builder = new BatchBuilder()
     const problems = translateOtlp(resources, builder, this.#clock.nowMs())
     const result = await this.#appender.append(tenant, builder.batch)
-    result.refused += problems.length
-    result.reason ??= problems[0]
+    for (const problem of problems) refuse(result, problem)
     return result
   }
 }

@@ -52,7 +52,9 @@ export class RemoteWriteHandler {
       const result = await this.#appender.append(this.#tenantOf(request), batch)
       return ingestReply(
         result,
-        message === v2Message ? writtenHeaders(result.samples, result.histograms, result.exemplars) : {},
+        message === v2Message
+          ? writtenHeaders(result.stored - result.histograms, result.histograms, result.exemplars)
+          : {},
       )
     } catch (error) {
       const reply = ingestError(error)

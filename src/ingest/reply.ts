@@ -8,7 +8,7 @@ import {
   UnavailableError,
 } from '#core/errors.ts'
 import type { HttpReply } from '#net/route-table.ts'
-import type { AppendResult } from '#metrics/append.ts'
+import type { AppendOutcome } from '#model/append-outcome.ts'
 
 const text = { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' } as const
 
@@ -32,11 +32,11 @@ export function ingestError(error: unknown): HttpReply {
 }
 
 /** Everything stored: 204. Some refused: 400 with the first reason; what was good beside it is kept. */
-export function ingestReply(result: AppendResult, headers: Readonly<Record<string, string>> = {}): HttpReply {
+export function ingestReply(result: AppendOutcome, headers: Readonly<Record<string, string>> = {}): HttpReply {
   if (result.refused === 0) return { status: 204, headers }
   return {
     status: 400,
     headers: { ...text, ...headers },
-    body: `${result.refused} of ${result.refused + result.samples + result.histograms} samples were refused; the first: ${result.reason ?? 'unknown'}\n`,
+    body: `${result.refused} of ${result.refused + result.stored} samples were refused; the first: ${result.problems[0]?.message ?? 'unknown'}\n`,
   }
 }

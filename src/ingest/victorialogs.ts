@@ -2,7 +2,7 @@
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, CorruptDataError, LimitError, messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
-import type { LogAppendResult, LogsAppender } from '#logs/append.ts'
+import type { LogsAppendOutcome, LogsAppender } from '#logs/append.ts'
 import { LogBatchBuilder } from '#model/log-batch.ts'
 import type { HttpReply, HttpRequest } from '#net/route-table.ts'
 import { parseJournal } from '#wire/journald/parse.ts'
@@ -39,8 +39,8 @@ export class VictoriaLogsHandlers {
     })
   }
 
-  async #store(request: HttpRequest, builder: LogBatchBuilder): Promise<LogAppendResult> {
-    if (builder.count === 0) return { lines: 0, refused: 0, problems: [], status: 400 }
+  async #store(request: HttpRequest, builder: LogBatchBuilder): Promise<LogsAppendOutcome> {
+    if (builder.count === 0) return { stored: 0, refused: 0, problems: [], status: 400 }
     const batch = builder.build()
     batch.isVerbatim = true
     const result = await this.#appender.append(this.#tenantOf(request), batch)

@@ -1,11 +1,11 @@
 /** Lines of a batch into the heads and into a log record, after Loki's admission rules. Synchronous. Source: docs/logs.md. */
 import { formatNs } from '#core/nanoseconds.ts'
 import { BadDataError, LimitError } from '#core/errors.ts'
-
+import { refuse } from '#model/append-outcome.ts'
 import type { LogBatch } from '#model/log-batch.ts'
 import type { Labels } from '#model/labels.ts'
 import { impliedService, serviceNameLabel } from '#model/service-name.ts'
-import type { LogAppendResult } from './append.ts'
+import type { LogsAppendOutcome } from './append.ts'
 import { detectLevel, knownLevel, levelNames, levelOfSeverityNumber } from './detected-level.ts'
 import type { StreamHead } from './head.ts'
 import { normalizeMetadataName } from './metadata-names.ts'
@@ -47,8 +47,8 @@ export class BatchAppender {
     this.#limits = limits
   }
 
-  append(tenant: LogTenant, batch: LogBatch, generation: number, nowMs: number): LogAppendResult {
-    const result: LogAppendResult = { lines: 0, refused: 0, problems: [], status: 400 }
+  append(tenant: LogTenant, batch: LogBatch, generation: number, nowMs: number): LogsAppendOutcome {
+    const result: LogsAppendOutcome = { stored: 0, refused: 0, problems: [], status: 400 }
     this.record.clear()
     for (let s = 0; s < batch.streams.length; s++) this.#appendStream(tenant, batch, s, generation, nowMs, result)
     return result
@@ -60,7 +60,7 @@ export class BatchAppender {
     s: number,
     generation: number,
     nowMs: number,
-    result: LogAppendResult,
+    result: LogsAppendOutcome,
   ): void {
     const from = batch.startOf[s]!,
       to = batch.startOf[s + 1]!
@@ -97,19 +97,17 @@ export class BatchAppender {
         refuse(
           result,
           `entry for stream '${stream.labels.toString()}' has timestamp too old: ${rfc3339(ms)}, oldest acceptable timestamp is: ${rfc3339(oldestMs)}`,
-          1,
         )
         continue
       }
       if (ms > newestMs) {
-        refuse(result, `entry for stream '${stream.labels.toString()}' has timestamp too new: ${rfc3339(ms)}`, 1)
+        refuse(result, `entry for stream '${stream.labels.toString()}' has timestamp too new: ${rfc3339(ms)}`)
         continue
       }
       if (length > this.#limits.lineBytesMax) {
         refuse(
           result,
           `max entry size '${this.#limits.lineBytesMax}' bytes exceeded for stream '${stream.labels.toString()}' while adding an entry with length '${length}' bytes`,
-          1,
         )
         continue
       }
@@ -126,15 +124,15 @@ export class BatchAppender {
         pairs = this.#metadata(batch, i, levelFromLabels)
       } catch (error) {
         if (!(error instanceof BadDataError)) throw error
-        refuse(result, error.message, 1)
+        refuse(result, error.message)
         continue
       }
       const problem = this.#checkMetadata(pairs, stream.labels)
       if (problem !== undefined) {
-        refuse(result, problem, 1)
+        refuse(result, problem)
         continue
       }
-      result.lines++
+      result.stored++
       if (!stream.append(nowMs, ms, subNs, batch.bytes, batch.lineFrom[i]!, batch.lineTo[i]!, pairs)) continue
       this.record.add(stream.number, ms, subNs, batch.bytes, batch.lineFrom[i]!, batch.lineTo[i]!, pairs)
       this.onLine?.(tenant.name, stream, ms, subNs, batch.bytes, batch.lineFrom[i]!, batch.lineTo[i]!, pairs)
@@ -239,13 +237,6 @@ export function withServiceName(labels: Labels): Labels {
     named.set(labels, (result = labels.with(serviceNameLabel, impliedService(labels))))
   }
   return result
-}
-
-function refuse(result: LogAppendResult, message: string, count: number): void {
-  result.refused += count
-  const same = result.problems.find(p => p.message === message)
-  if (same !== undefined) same.count += count
-  else if (result.problems.length < 50) result.problems.push({ message, count })
 }
 
 function bytesOf(text: string): number {

@@ -5,7 +5,7 @@ import type { LogBatch } from '#model/log-batch.ts'
 import type { Labels } from '#model/labels.ts'
 import type { BlockSummary } from '#store/signal.ts'
 import { SignalFrame, type Holdings, type SignalOptions, type UploadStats } from '#store/signal-frame.ts'
-import type { LogAppendResult, LogsAppender } from './append.ts'
+import type { LogsAppendOutcome, LogsAppender } from './append.ts'
 import { BatchAppender, type AdmissionLimits } from './batch-appender.ts'
 import { ChunkReader } from './block-reader.ts'
 import { ChunkLife } from './chunk-life.ts'
@@ -145,7 +145,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
 
   // ── Append ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async append(tenantName: string, batch: LogBatch): Promise<LogAppendResult> {
+  async append(tenantName: string, batch: LogBatch): Promise<LogsAppendOutcome> {
     this.admit()
     const tenant = this.#tenant(tenantName)
     this.#admitRate(tenant, batch)
@@ -157,7 +157,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
       this.bytesAppended += record.length
       this.wal.append(recordKind.lines, record, [String(this.wal.generation)])
     }
-    this.linesAppended += result.lines
+    this.linesAppended += result.stored
     this.linesRefused += result.refused
     await this.#life.relieve()
     await this.wal.commit()

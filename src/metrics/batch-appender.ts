@@ -1,9 +1,10 @@
 /** One batch into a tenant's head and into a record for the log: synchronous, column by column. */
 import { BadDataError, LimitError } from '#core/errors.ts'
+import { refuse, type Refusal } from '#model/append-outcome.ts'
 import type { Labels } from '#model/labels.ts'
 import type { WriteBatch } from '#model/write-batch.ts'
-import type { AppendResult } from './append.ts'
-import { outcome, type Head, type Outcome } from './head.ts'
+import type { MetricsAppendOutcome } from './append.ts'
+import { sampleOutcome, type Head, type SampleOutcome } from './head.ts'
 import type { Tenant } from './tenant.ts'
 import { SamplesRecordWriter } from './wal-record.ts'
 
@@ -24,6 +25,8 @@ export class BatchAppender {
   scopes = new Set<string>()
   #refs = new Int32Array(4096)
   #lastStart = NaN
+  /** By outcome: its refusal in this batch, if there is one. */
+  readonly #refusals: (Refusal | undefined)[] = Array.from({ length: Object.keys(sampleOutcome).length })
 
   constructor(options: AppendOptions) {
     this.#options = options
@@ -33,17 +36,18 @@ export class BatchAppender {
    * Stores what can be stored and leaves in `record` what the log must hold of it. Throws LimitError when the tenant has no
    * room for new series and nothing was stored.
    */
-  append(tenant: Tenant, batch: WriteBatch, generation: number, nowMs: number): AppendResult {
+  append(tenant: Tenant, batch: WriteBatch, generation: number, nowMs: number): MetricsAppendOutcome {
     this.record.clear()
     this.scopes = new Set()
     this.#lastStart = NaN
-    const result: AppendResult = { samples: 0, histograms: 0, exemplars: 0, refused: 0, reason: undefined }
+    const result: MetricsAppendOutcome = { stored: 0, histograms: 0, exemplars: 0, refused: 0, problems: [] }
+    this.#refusals.fill(undefined)
     const problems = this.#resolve(tenant, batch)
     tenant.reserve()
     const latestMs = nowMs + this.#options.futureMs
     this.#appendSamples(tenant, batch, generation, latestMs, problems, result)
     this.#appendRare(tenant, batch, generation, latestMs, problems, result)
-    if (problems !== undefined && result.samples + result.histograms === 0)
+    if (problems !== undefined && result.stored === 0)
       for (const problem of problems.values()) if (problem instanceof LimitError) throw problem
     return result
   }
@@ -84,7 +88,7 @@ export class BatchAppender {
     generation: number,
     latestMs: number,
     problems: ReadonlyMap<number, Error> | undefined,
-    result: AppendResult,
+    result: MetricsAppendOutcome,
   ): void {
     const { head, name } = tenant
     const { record } = this
@@ -100,13 +104,13 @@ export class BatchAppender {
       const timeMs = timesMs[k]!
       const hi = words[2 * k + 1]!,
         lo = words[2 * k]!
-      const what: Outcome = timeMs > latestMs ? outcome.inFuture : head.append(ref, timeMs, hi, lo)
-      if (what === outcome.stored) {
+      const what: SampleOutcome = timeMs > latestMs ? sampleOutcome.inFuture : head.append(ref, timeMs, hi, lo)
+      if (what === sampleOutcome.stored) {
         if (tenant.isNewIn(generation, ref)) this.#define(batch, ref, i)
         this.#touch(name, timeMs)
         record.add(ref, timeMs, hi, lo)
-        result.samples++
-      } else if (what === outcome.repeated) result.samples++
+        result.stored++
+      } else if (what === sampleOutcome.repeated) result.stored++
       else this.#refuseSample(what, head, ref, timeMs, result)
     }
   }
@@ -118,7 +122,7 @@ export class BatchAppender {
     generation: number,
     latestMs: number,
     problems: ReadonlyMap<number, Error> | undefined,
-    result: AppendResult,
+    result: MetricsAppendOutcome,
   ): void {
     const { head } = tenant
     const refs = this.#refs
@@ -128,15 +132,18 @@ export class BatchAppender {
         refuse(result, problems!.get(series)!.message)
         continue
       }
-      const what: Outcome =
-        timeMs > latestMs ? outcome.inFuture : head.appendHistogram(ref, timeMs, startMs, histogram, false)
-      if (what === outcome.stored) {
+      const what: SampleOutcome =
+        timeMs > latestMs ? sampleOutcome.inFuture : head.appendHistogram(ref, timeMs, startMs, histogram, false)
+      if (what === sampleOutcome.stored) {
         if (tenant.isNewIn(generation, ref)) this.#define(batch, ref, series)
         this.#touch(tenant.name, timeMs)
         this.record.addHistogram(ref, timeMs, startMs, histogram)
+        result.stored++
         result.histograms++
-      } else if (what === outcome.repeated) result.histograms++
-      else this.#refuseSample(what, head, ref, timeMs, result)
+      } else if (what === sampleOutcome.repeated) {
+        result.stored++
+        result.histograms++
+      } else this.#refuseSample(what, head, ref, timeMs, result)
     }
     const labelsOf = (series: number): Labels => head.table.labels(series)
     for (const exemplar of batch.exemplars) {
@@ -172,30 +179,39 @@ export class BatchAppender {
     this.#lastStart = start
   }
 
-  #refuseSample(what: Outcome, head: Head, series: number, timeMs: number, result: AppendResult): void {
-    // The text is made for the first one only: it is what the sender gets to see.
-    refuse(result, result.reason ?? describeOutcome(what, head, series, timeMs, this.#options))
+  /** One text for each outcome, about the first sample that met it. */
+  #refuseSample(what: SampleOutcome, head: Head, series: number, timeMs: number, result: MetricsAppendOutcome): void {
+    result.refused++
+    const known = this.#refusals[what]
+    if (known !== undefined) {
+      known.count++
+      return
+    }
+    const refusal = { message: describeOutcome(what, head, series, timeMs, this.#options), count: 1 }
+    this.#refusals[what] = refusal
+    result.problems.push(refusal)
   }
 }
 
-function refuse(result: AppendResult, reason: string): void {
-  result.refused++
-  result.reason ??= reason
-}
-
-function describeOutcome(what: Outcome, head: Head, series: number, timeMs: number, options: AppendOptions): string {
+function describeOutcome(
+  what: SampleOutcome,
+  head: Head,
+  series: number,
+  timeMs: number,
+  options: AppendOptions,
+): string {
   const shown = `${head.table.labels(series)} at ${timeMs}`
   switch (what) {
-    case outcome.duplicate:
+    case sampleOutcome.duplicate:
       return `duplicate sample for timestamp: ${shown} has another value already`
-    case outcome.outOfOrder:
+    case sampleOutcome.outOfOrder:
       return `out of order sample: ${shown} is older than the series' newest, and metrics.out_of_order_window is 0`
-    case outcome.tooOld:
+    case sampleOutcome.tooOld:
       return `too old sample: ${shown} is more than ${Math.max(options.outOfOrderMs, options.blockMs / 2) / 1000} s older than the newest sample (${head.maxMs})`
-    case outcome.inFuture:
+    case sampleOutcome.inFuture:
       return `out of bounds: ${shown} lies more than ${options.futureMs / 1000} s in the future`
-    case outcome.stored:
-    case outcome.repeated:
+    case sampleOutcome.stored:
+    case sampleOutcome.repeated:
       return ''
   }
 }

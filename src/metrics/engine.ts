@@ -6,7 +6,7 @@ import type { Labels } from '#model/labels.ts'
 import type { Metadata, WriteBatch } from '#model/write-batch.ts'
 import type { BlockSummary } from '#store/signal.ts'
 import { SignalFrame, type Holdings, type SignalOptions, type UploadStats } from '#store/signal-frame.ts'
-import type { AppendResult, MetricsAppender } from './append.ts'
+import type { MetricsAppendOutcome, MetricsAppender } from './append.ts'
 import { BatchAppender } from './batch-appender.ts'
 import { BlockLife, bytesOfBlock } from './block-life.ts'
 import { BlockSet } from './block-set.ts'
@@ -141,7 +141,7 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
 
   // ── Append ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async append(tenantName: string, batch: WriteBatch): Promise<AppendResult> {
+  async append(tenantName: string, batch: WriteBatch): Promise<MetricsAppendOutcome> {
     this.admit()
     const result = this.#appendNow(tenantName, batch)
     await this.wal.commit()
@@ -149,12 +149,12 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
   }
 
   /** The synchronous part: into the head and into line for the log. */
-  #appendNow(tenantName: string, batch: WriteBatch): AppendResult {
+  #appendNow(tenantName: string, batch: WriteBatch): MetricsAppendOutcome {
     const appender = this.#appender
     const result = appender.append(this.#tenant(tenantName), batch, this.wal.generation, this.#options.clock.nowMs())
     if (!appender.record.isEmpty)
       this.wal.append(recordKind.samples, appender.record.finish(tenantName), appender.scopes)
-    this.samplesAppended += result.samples + result.histograms
+    this.samplesAppended += result.stored
     this.samplesRefused += result.refused
     return result
   }

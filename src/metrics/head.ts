@@ -12,8 +12,8 @@ import { appendXor, RangeChunks } from './range-chunks.ts'
 import { SeriesTable } from './series-table.ts'
 
 /** What became of a sample. */
-export const outcome = { stored: 0, repeated: 1, duplicate: 2, outOfOrder: 3, tooOld: 4, inFuture: 5 } as const
-export type Outcome = (typeof outcome)[keyof typeof outcome]
+export const sampleOutcome = { stored: 0, repeated: 1, duplicate: 2, outOfOrder: 3, tooOld: 4, inFuture: 5 } as const
+export type SampleOutcome = (typeof sampleOutcome)[keyof typeof sampleOutcome]
 
 const chunkSamplesMax = 120
 /** Beyond this many bytes a chunk is finished early: the XOR slot's bit position has 16 bits. */
@@ -60,15 +60,15 @@ export class Head {
     return this.maxMs - Math.max(this.#outOfOrderMs, this.rangeMs / 2)
   }
 
-  append(series: number, timeMs: number, hi: number, lo: number): Outcome {
+  append(series: number, timeMs: number, hi: number, lo: number): SampleOutcome {
     const lastMs = this.#lastMs[series]!
     if (timeMs > lastMs) {
-      if (timeMs < this.oldestMs) return outcome.tooOld
+      if (timeMs < this.oldestMs) return sampleOutcome.tooOld
       this.#appendInOrder(series, timeMs, hi, lo)
-      return outcome.stored
+      return sampleOutcome.stored
     }
     if (timeMs === lastMs && this.#open.count[series]! > 0 && this.#open.lastMs[series] === timeMs) {
-      return this.#open.lastEquals(series, hi, lo) ? outcome.repeated : outcome.duplicate
+      return this.#open.lastEquals(series, hi, lo) ? sampleOutcome.repeated : sampleOutcome.duplicate
     }
     return this.#appendLate(series, timeMs, hi, lo)
   }
@@ -107,11 +107,12 @@ export class Head {
     if (timeMs < this.minMs) this.minMs = timeMs
   }
 
-  #appendLate(series: number, timeMs: number, hi: number, lo: number): Outcome {
-    if (timeMs < this.maxMs - this.#outOfOrderMs) return this.#outOfOrderMs === 0 ? outcome.outOfOrder : outcome.tooOld
+  #appendLate(series: number, timeMs: number, hi: number, lo: number): SampleOutcome {
+    if (timeMs < this.maxMs - this.#outOfOrderMs)
+      return this.#outOfOrderMs === 0 ? sampleOutcome.outOfOrder : sampleOutcome.tooOld
     this.range(timeMs).addLate(series, timeMs, hi, lo)
     this.#see(timeMs)
-    return outcome.stored
+    return sampleOutcome.stored
   }
 
   appendHistogram(
@@ -120,21 +121,21 @@ export class Head {
     startMs: number,
     histogram: FloatHistogram,
     isReplay: boolean,
-  ): Outcome {
+  ): SampleOutcome {
     const lastMs = this.#lastMs[series]!
     const range = this.range(timeMs)
     if (!isReplay) {
-      if (timeMs > lastMs && timeMs < this.oldestMs) return outcome.tooOld
+      if (timeMs > lastMs && timeMs < this.oldestMs) return sampleOutcome.tooOld
       if (timeMs < lastMs && timeMs < this.maxMs - this.#outOfOrderMs)
-        return this.#outOfOrderMs === 0 ? outcome.outOfOrder : outcome.tooOld
+        return this.#outOfOrderMs === 0 ? sampleOutcome.outOfOrder : sampleOutcome.tooOld
     }
     const known = range.histogramsOf.get(series)
     const same = timeMs <= lastMs ? (known?.timesMs.lastIndexOf(timeMs) ?? -1) : -1
-    if (same >= 0) return known!.histograms[same]!.equals(histogram) ? outcome.repeated : outcome.duplicate
+    if (same >= 0) return known!.histograms[same]!.equals(histogram) ? sampleOutcome.repeated : sampleOutcome.duplicate
     range.addHistogram(series, timeMs, startMs, histogram)
     if (timeMs > lastMs) this.#lastMs[series] = timeMs
     this.#see(timeMs)
-    return outcome.stored
+    return sampleOutcome.stored
   }
 
   /** Moves the open chunk of a series to its range. */

@@ -1,7 +1,7 @@
 /** Which spans are taken in. Each refusal says the limit and what was met. */
+import { refuse, type AppendOutcome } from '#model/append-outcome.ts'
 import type { Span } from '#model/trace.ts'
 import type { AnyValue, Attribute } from '#model/trace.ts'
-import type { TraceAppendResult } from './append.ts'
 import type { LiveTrace, SpanDecoder } from './head.ts'
 
 export interface TraceLimits {
@@ -36,14 +36,17 @@ function valueBytes(value: AnyValue): number {
 const isZero = (id: Uint8Array): boolean => id.every(byte => byte === 0)
 const hex = (id: Uint8Array): string => Buffer.from(id.subarray(0, 32)).toString('hex')
 
+/** Reasons of refusals that one reply names. */
+const reasonsMax = 20
+
 export class SpanAdmission {
   readonly #limits: TraceLimits
   readonly #newestNs: bigint
-  readonly #result: TraceAppendResult
+  readonly #result: AppendOutcome
   readonly #decode: SpanDecoder
   #seen = 0
 
-  constructor(limits: TraceLimits, nowMs: number, result: TraceAppendResult, decode: SpanDecoder) {
+  constructor(limits: TraceLimits, nowMs: number, result: AppendOutcome, decode: SpanDecoder) {
     this.#decode = decode
     this.#limits = limits
     this.#newestNs = BigInt(Math.floor(nowMs + limits.futureMs)) * 1_000_000n
@@ -54,18 +57,11 @@ export class SpanAdmission {
   admit(span: Span, live: LiveTrace | undefined, liveTraces: number, message: Uint8Array): boolean {
     const problem = this.#problemOf(span, live, liveTraces, message)
     if (problem === undefined) {
-      this.#result.spans++
+      this.#result.stored++
       return true
     }
-    this.refuse(problem, 1)
+    refuse(this.#result, problem, 1, reasonsMax)
     return false
-  }
-
-  refuse(message: string, count: number): void {
-    this.#result.refused += count
-    const same = this.#result.problems.find(p => p.message === message)
-    if (same !== undefined) same.count += count
-    else if (this.#result.problems.length < 20) this.#result.problems.push({ message, count })
   }
 
   #problemOf(span: Span, live: LiveTrace | undefined, liveTraces: number, message: Uint8Array): string | undefined {

@@ -1,11 +1,12 @@
 /** The traces signal: takes spans in, keeps them in the bucket as Tempo's blocks, and hands them out. */
 import { CorruptDataError, messageOf, NotFoundError, UnavailableError } from '#core/errors.ts'
 import type { ColumnData } from '#codec/parquet/column-data.ts'
+import type { AppendOutcome } from '#model/append-outcome.ts'
 import { combineTraces, type Span, type Trace } from '#model/trace.ts'
 import type { BlockSummary } from '#store/signal.ts'
 import { SignalFrame, type Holdings, type SignalOptions, type UploadStats } from '#store/signal-frame.ts'
 import { SpanAdmission, type TraceLimits } from './admission.ts'
-import type { TraceAppendResult, TracesAppender } from './append.ts'
+import type { TracesAppender } from './append.ts'
 import { BlockLife } from './block-life.ts'
 import { BlockList } from './block-list.ts'
 import { BlockReader } from './block-reader.ts'
@@ -128,10 +129,10 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
       )
   }
 
-  async append(tenant: string, trace: Trace, message: Uint8Array): Promise<TraceAppendResult> {
+  async append(tenant: string, trace: Trace, message: Uint8Array): Promise<AppendOutcome> {
     this.admit()
     this.#refuseWhenFull()
-    const result: TraceAppendResult = { spans: 0, refused: 0, problems: [] }
+    const result: AppendOutcome = { stored: 0, refused: 0, problems: [] }
     const nowMs = this.#options.clock.nowMs()
     const admission = new SpanAdmission(this.#options.limits, nowMs, result, this.#options.decodeSpan)
     const head = this.#head(tenant)

@@ -78,11 +78,11 @@ test('calls, latencies and sizes; edges between services, to databases, from use
     append: (_tenant, given) => {
       batch = given
       return Promise.resolve({
-        samples: given.sampleCount,
+        stored: given.sampleCount,
         histograms: 0,
         exemplars: given.exemplars.length,
         refused: 0,
-        reason: undefined,
+        problems: [],
       })
     },
   }

@@ -165,10 +165,10 @@ test('out of order, repeated, conflicting, too old, in the future (req-035)', as
   const now = world.clock.nowMs()
   assert.equal((await append(world, engine, 'm', now, 1)).refused, 0)
   assert.equal((await append(world, engine, 'm', now, 1)).refused, 0)
-  assert.match((await append(world, engine, 'm', now, 2)).reason ?? '', /^duplicate sample for timestamp/)
+  assert.match((await append(world, engine, 'm', now, 2)).problems[0]?.message ?? '', /^duplicate sample for timestamp/)
   assert.equal((await append(world, engine, 'm', now - 1_800_000, 0.5)).refused, 0)
-  assert.match((await append(world, engine, 'm', now - 2 * hourMs, 0)).reason ?? '', /^too old sample/)
-  assert.match((await append(world, engine, 'm', now + hourMs, 0)).reason ?? '', /^out of bounds/)
+  assert.match((await append(world, engine, 'm', now - 2 * hourMs, 0)).problems[0]?.message ?? '', /^too old sample/)
+  assert.match((await append(world, engine, 'm', now + hourMs, 0)).problems[0]?.message ?? '', /^out of bounds/)
   assert.deepEqual(await samples(engine, 'm'), [
     [now - 1_800_000, 0.5],
     [now, 1],
@@ -288,7 +288,7 @@ test('a full disk: 503 with Retry-After, and on again when there is room', async
   )
   world.files.free = 10_000
   await driving(world, engine.maintain())
-  assert.equal((await append(world, engine, 'm', world.clock.nowMs(), 1)).samples, 1)
+  assert.equal((await append(world, engine, 'm', world.clock.nowMs(), 1)).stored, 1)
 })
 
 test('a second writer fences off the first', async () => {
