@@ -115,7 +115,7 @@ async function openStore(): Promise<UnitTestStore> {
           /* nothing is timed */
         },
       }),
-      breathe: () => Promise.resolve(),
+      yield: () => Promise.resolve(),
     },
     limits,
   )

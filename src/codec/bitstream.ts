@@ -1,5 +1,6 @@
 /** Bits, most significant first, for the chunk formats that are not on the hottest path (xor-chunk.ts has its own inlined). */
 import { CorruptDataError } from '#core/errors.ts'
+import { grown } from '#core/grown.ts'
 
 const scratch = new DataView(new ArrayBuffer(8))
 
@@ -10,9 +11,7 @@ export class BitWriter {
   #reserve(bits: number): void {
     const needed = (this.bitEnd + bits + 7) >>> 3
     if (needed <= this.bytes.length) return
-    const grown = new Uint8Array(Math.max(needed, this.bytes.length * 2))
-    grown.set(this.bytes)
-    this.bytes = grown
+    this.bytes = grown(this.bytes, new Uint8Array(Math.max(needed, this.bytes.length * 2)))
   }
 
   /** The low `count` ≤ 32 bits of `value`. */

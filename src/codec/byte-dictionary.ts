@@ -1,4 +1,5 @@
 /** Byte strings one after another, each found again by its bytes: no text is made of what was seen before. */
+import { grown } from '#core/grown.ts'
 import { ByteWriter } from './byte-writer.ts'
 
 export class ByteDictionary {
@@ -19,11 +20,7 @@ export class ByteDictionary {
       for (let i = from, at = out.at; i < to; i++, at++) buffer[at] = source[i]!
     } else out.buffer.set(source.subarray(from, to), out.at)
     out.at += to - from
-    if (++this.count >= this.offsets.length) {
-      const grown = new Uint32Array(this.count * 2)
-      grown.set(this.offsets)
-      this.offsets = grown
-    }
+    if (++this.count >= this.offsets.length) this.offsets = grown(this.offsets, new Uint32Array(this.count * 2))
     this.offsets[this.count] = out.at
     return this.count - 1
   }
@@ -59,8 +56,7 @@ export class ByteDictionary {
   #grow(): void {
     const size = Math.max(64, this.#slots.length * 2),
       mask = size - 1
-    const hashes = new Int32Array(size)
-    hashes.set(this.#hashes.subarray(0, this.count))
+    const hashes = grown(this.#hashes.subarray(0, this.count), new Int32Array(size))
     this.#hashes = hashes
     this.#slots = new Int32Array(size)
     for (let number = 0; number < this.count; number++) {

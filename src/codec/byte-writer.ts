@@ -1,5 +1,6 @@
 /** A growing byte buffer; big endian unless a name says otherwise. `bytes()` is a view that the next write may move. */
 import { assert } from '#core/assert.ts'
+import { grown } from '#core/grown.ts'
 
 export class ByteWriter {
   buffer: Uint8Array<ArrayBuffer>
@@ -15,10 +16,8 @@ export class ByteWriter {
   reserve(count: number): void {
     const needed = this.at + count
     if (needed <= this.buffer.length) return
-    const grown = new Uint8Array(Math.max(needed, this.buffer.length * 2))
-    grown.set(this.buffer.subarray(0, this.at))
-    this.buffer = grown
-    this.view = new DataView(grown.buffer)
+    this.buffer = grown(this.buffer.subarray(0, this.at), new Uint8Array(Math.max(needed, this.buffer.length * 2)))
+    this.view = new DataView(this.buffer.buffer)
   }
 
   writeU8(value: number): void {

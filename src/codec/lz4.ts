@@ -1,5 +1,6 @@
 /** LZ4 frames, decoding only: old log chunks are written in them. Source: the public LZ4 frame and block format descriptions. */
 import { CorruptDataError, LimitError } from '#core/errors.ts'
+import { grown } from '#core/grown.ts'
 
 /** All of a frame. Checksums of content and blocks are passed over: what holds the frame has its own. */
 export function decodeLz4Frame(source: Uint8Array, bytesMax: number): Uint8Array {
@@ -22,9 +23,10 @@ export function decodeLz4Frame(source: Uint8Array, bytesMax: number): Uint8Array
     if (length > source.length - at) throw new CorruptDataError('lz4: a block is cut off')
     const needed = filled + (word >>> 31 === 1 ? length : blockBytesMax)
     if (needed > out.length) {
-      const grown = new Uint8Array(Math.min(Math.max(needed, out.length * 2), Math.max(needed, bytesMax)))
-      grown.set(out.subarray(0, filled))
-      out = grown
+      out = grown(
+        out.subarray(0, filled),
+        new Uint8Array(Math.min(Math.max(needed, out.length * 2), Math.max(needed, bytesMax))),
+      )
     }
     if (word >>> 31 === 1) {
       out.set(source.subarray(at, at + length), filled)

@@ -4,6 +4,7 @@
  * marker 0x7FF0000000000002) does not survive JavaScript's numbers.
  */
 import { CorruptDataError } from '#core/errors.ts'
+import { grown } from '#core/grown.ts'
 import { Arena } from './arena.ts'
 
 /** Words of the staleness marker. */
@@ -36,17 +37,17 @@ export class OpenXorChunks {
   reserve(slots: number): void {
     if (slots <= this.count.length) return
     const size = Math.max(slots, Math.ceil(this.count.length * 1.5), 64)
-    this.count = grow(this.count, new Uint16Array(size))
-    this.firstMs = grow(this.firstMs, new Float64Array(size))
-    this.lastMs = grow(this.lastMs, new Float64Array(size))
-    this.#deltaMs = grow(this.#deltaMs, new Float64Array(size))
-    this.#hi = grow(this.#hi, new Int32Array(size))
-    this.#lo = grow(this.#lo, new Int32Array(size))
-    this.#leading = grow(this.#leading, new Uint8Array(size))
-    this.#trailing = grow(this.#trailing, new Uint8Array(size))
-    this.#bitEnd = grow(this.#bitEnd, new Uint16Array(size))
-    this.#place = grow(this.#place, new Uint32Array(size))
-    this.#sizeClass = grow(this.#sizeClass, new Uint8Array(size))
+    this.count = grown(this.count, new Uint16Array(size))
+    this.firstMs = grown(this.firstMs, new Float64Array(size))
+    this.lastMs = grown(this.lastMs, new Float64Array(size))
+    this.#deltaMs = grown(this.#deltaMs, new Float64Array(size))
+    this.#hi = grown(this.#hi, new Int32Array(size))
+    this.#lo = grown(this.#lo, new Int32Array(size))
+    this.#leading = grown(this.#leading, new Uint8Array(size))
+    this.#trailing = grown(this.#trailing, new Uint8Array(size))
+    this.#bitEnd = grown(this.#bitEnd, new Uint16Array(size))
+    this.#place = grown(this.#place, new Uint32Array(size))
+    this.#sizeClass = grown(this.#sizeClass, new Uint8Array(size))
   }
 
   /** Bytes of the chunk in `slot`. */
@@ -168,11 +169,6 @@ export class OpenXorChunks {
     }
     return putBits(page, bit, low, width)
   }
-}
-
-function grow<T extends Uint8Array | Uint16Array | Uint32Array | Int32Array | Float64Array>(from: T, to: T): T {
-  to.set(from)
-  return to
 }
 
 /** ORs the low `count` ≤ 32 bits of `value` into zeroed bytes at bit position `bit`; returns the next position. */

@@ -12,7 +12,7 @@ export interface Clock {
   /** Calls `run` once after `delayMs`. Does not keep the process alive. */
   after(delayMs: number, run: () => void): Timer
   /** Lets pending I/O and timers run, then continues. */
-  breathe(): Promise<void>
+  yield(): Promise<void>
 }
 
 export const systemClock: Clock = {
@@ -23,7 +23,7 @@ export const systemClock: Clock = {
     handle.unref()
     return { cancel: () => clearTimeout(handle) }
   },
-  breathe: () => new Promise(resolve => setImmediate(resolve)),
+  yield: () => new Promise(resolve => setImmediate(resolve)),
 }
 
 /** Timers do not keep the process alive: a command that waits does, until this is cancelled. */

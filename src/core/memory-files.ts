@@ -1,4 +1,5 @@
 /** A disk in memory, for tests and the simulation. What was appended but not synced can be cut off, as a power failure does. */
+import { grown } from './grown.ts'
 import { NotFoundError } from './errors.ts'
 import type { AppendFile, Files } from './files.ts'
 
@@ -29,9 +30,10 @@ export class MemoryFiles implements Files {
       append: async bytes => {
         this.onOperation('append', path)
         if (file.length + bytes.length > file.bytes.length) {
-          const grown = new Uint8Array(Math.max(file.length + bytes.length, file.bytes.length * 2))
-          grown.set(file.bytes.subarray(0, file.length))
-          file.bytes = grown
+          file.bytes = grown(
+            file.bytes.subarray(0, file.length),
+            new Uint8Array(Math.max(file.length + bytes.length, file.bytes.length * 2)),
+          )
         }
         file.bytes.set(bytes, file.length)
         file.length += bytes.length

@@ -34,7 +34,7 @@ export class VirtualClock implements Clock {
     }
   }
 
-  breathe(): Promise<void> {
+  yield(): Promise<void> {
     return new Promise(resolve => setImmediate(resolve))
   }
 
@@ -42,14 +42,14 @@ export class VirtualClock implements Clock {
   async advance(byMs: number): Promise<void> {
     const untilMs = this.#nowMs + byMs
     for (;;) {
-      await this.breathe()
+      await this.yield()
       const next = this.#takeDue(untilMs)
       if (next === undefined) break
       this.#nowMs = Math.max(this.#nowMs, next.atMs)
       next.run()
     }
     this.#nowMs = untilMs
-    await this.breathe()
+    await this.yield()
   }
 
   #takeDue(untilMs: number): Entry | undefined {

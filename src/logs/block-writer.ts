@@ -8,6 +8,7 @@ import type { Clock } from '#core/clock.ts'
 import { messageOf } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
+import { forEachParallel } from '#core/parallel.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import type { Labels } from '#model/labels.ts'
 import { chunkKey, filterKey } from './chunk.ts'
@@ -72,18 +73,13 @@ export class ChunkWriter {
 
   async #upload(finished: readonly FinishedChunk[]): Promise<void> {
     const { bucket, files, isBase64 } = this.#options
-    let next = 0
-    const work = async (): Promise<void> => {
-      for (let i = next++; i < finished.length; i = next++) {
-        const { tenant, chunk } = finished[i]!
-        await bucket.put(chunkKey(tenant, chunk.ref, isBase64), chunk.bytes ?? (await files.read(chunk.path!)))
-        // A filter that is missing costs time, nothing else.
-        await bucket.put(filterKey(tenant, chunk.ref, isBase64), chunk.filter)
-        this.uploads++
-        this.uploadedBytes += chunk.size
-      }
-    }
-    await Promise.all(Array.from({ length: Math.min(uploadsAtOnce, finished.length) }, work))
+    await forEachParallel(finished, uploadsAtOnce, async ({ tenant, chunk }) => {
+      await bucket.put(chunkKey(tenant, chunk.ref, isBase64), chunk.bytes ?? (await files.read(chunk.path!)))
+      // A filter that is missing costs time, nothing else.
+      await bucket.put(filterKey(tenant, chunk.ref, isBase64), chunk.filter)
+      this.uploads++
+      this.uploadedBytes += chunk.size
+    })
   }
 
   /** Writes a tenant's index of a day anew, from all its files and what is added; the files it replaces go later. */

@@ -6,6 +6,7 @@ import type { Clock } from '#core/clock.ts'
 import { messageOf } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
+import { yieldEvery } from '#core/yield.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import type { Wal } from '#store/wal.ts'
 import type { ChunkReader } from './block-reader.ts'
@@ -43,7 +44,6 @@ const publishBytes = 32 * 1024 * 1024
 const closedBytesInMemory = 64 * 1024 * 1024
 const retainEveryMs = 600_000
 const removeChunkAfterMs = 7_200_000
-const turnMs = 10
 
 export class ChunkLife {
   readonly #options: ChunkLifeOptions
@@ -52,6 +52,7 @@ export class ChunkLife {
   readonly #catalogue: IndexCatalogue
   readonly #mayWrite: () => Promise<boolean>
   readonly writer: ChunkWriter
+  readonly #pause: () => Promise<void>
   #generationStartedMs = 0
   #generationStartedBytes = 0
   #lastPublishMs = 0
@@ -59,7 +60,6 @@ export class ChunkLife {
   /** Generations that are over; each is released when everything closed until its end is in the bucket. */
   #finishedGenerations: number[] = []
   #staged = 0
-  #turnStartedMs = 0
   #relieving = false
   failures = 0
 
@@ -72,6 +72,7 @@ export class ChunkLife {
     mayWrite: () => Promise<boolean>,
   ) {
     this.#options = options
+    this.#pause = yieldEvery(options.clock)
     this.#wal = wal
     this.#tenants = tenants
     this.#catalogue = catalogue
@@ -107,13 +108,6 @@ export class ChunkLife {
   }
   /** Open chunks hold lines of generations before this process: the next turn must cut or carry them all. */
   #unreplaced = false
-
-  readonly #pause = async (): Promise<void> => {
-    const { clock } = this.#options
-    if (clock.monotonicMs() - this.#turnStartedMs < turnMs) return
-    await clock.breathe()
-    this.#turnStartedMs = clock.monotonicMs()
-  }
 
   #streams(): [LogTenant, StreamHead][] {
     const all: [LogTenant, StreamHead][] = []

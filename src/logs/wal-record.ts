@@ -10,34 +10,10 @@
 import { ByteReader } from '#codec/byte-reader.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { TimeCursor, writeTime } from '#codec/log-time.ts'
-import { CorruptDataError } from '#core/errors.ts'
-import { decodeUtf8, encodeUtf8 } from '#core/text.ts'
 import { Labels } from '#model/labels.ts'
+import { readText, writeText } from '#store/wal-text.ts'
 
 export const recordKind = { lines: 1 } as const
-
-function writeText(out: ByteWriter, text: string): void {
-  // Short ASCII, the usual name and value, goes in byte by byte.
-  const length = text.length
-  if (length < 64) {
-    out.reserve(length + 2)
-    const { buffer, at } = out
-    let i = 0
-    for (; i < length; i++) {
-      const code = text.charCodeAt(i)
-      if (code >= 128) break
-      buffer[at + 1 + i] = code
-    }
-    if (i === length) {
-      buffer[at] = length
-      out.at = at + 1 + length
-      return
-    }
-  }
-  const bytes = encodeUtf8(text)
-  out.writeUvarint(bytes.length)
-  out.writeBytes(bytes)
-}
 
 /** Collects one record. */
 export class LinesRecord {
@@ -139,18 +115,11 @@ export interface LinesVisitor {
 /** Reads a record back. Throws CorruptDataError. */
 export function readLinesRecord(payload: Uint8Array, visitor: LinesVisitor): void {
   const input = new ByteReader(payload)
-  const text = (): string => {
-    const length = input.readLength()
-    const value = decodeUtf8(payload, input.at, input.at + length)
-    if (value === undefined) throw new CorruptDataError('WAL record: a text is not UTF-8')
-    input.at += length
-    return value
-  }
-  visitor.tenant(text())
+  visitor.tenant(readText(input))
   for (let n = input.readUvarint(); n > 0; n--) {
     const number = input.readUvarint()
     const pairs: string[] = []
-    for (let p = input.readUvarint() * 2; p > 0; p--) pairs.push(text())
+    for (let p = input.readUvarint() * 2; p > 0; p--) pairs.push(readText(input))
     visitor.define(number, new Labels(pairs))
   }
   const time = new TimeCursor()
@@ -162,7 +131,7 @@ export function readLinesRecord(payload: Uint8Array, visitor: LinesVisitor): voi
       const from = input.at
       input.at += length
       const pairs: string[] = []
-      for (let p = input.readUvarint() * 2; p > 0; p--) pairs.push(text())
+      for (let p = input.readUvarint() * 2; p > 0; p--) pairs.push(readText(input))
       visitor.line(time.ms, time.subNs, payload, from, from + length, pairs)
     }
   }

@@ -5,6 +5,7 @@ import { CorruptDataError, messageOf } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
 import type { Random } from '#core/random.ts'
+import { yieldEvery } from '#core/yield.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import { listBlocks } from '#store/catalogue.ts'
@@ -34,7 +35,6 @@ export interface BlockLifeOptions {
 
 /** A head is cut when its newest sample is this far, in ranges, past the start of the oldest one: as Prometheus does. */
 const cutAfterRanges = 1.5
-const turnMs = 10
 
 export class BlockLife {
   readonly #options: BlockLifeOptions
@@ -48,8 +48,8 @@ export class BlockLife {
   readonly #doomed = new Set<string>()
   /** Ranges that have left the head and are not in a block yet: read from memory until they are. */
   readonly #unwritten: { tenant: Tenant; range: RangeChunks; through: number }[] = []
+  readonly #pause: () => Promise<void>
   #lastUlidMs = 0
-  #turnStartedMs = 0
   compactions = 0
 
   constructor(
@@ -60,6 +60,7 @@ export class BlockLife {
     mayWrite: () => Promise<boolean>,
   ) {
     this.#options = options
+    this.#pause = yieldEvery(options.clock)
     this.#wal = wal
     this.#tenants = tenants
     this.#tenantOf = tenantOf
@@ -201,14 +202,6 @@ export class BlockLife {
   }
 
   // ── From the head into the bucket ──────────────────────────────────────────────────────────────────────────────────
-
-  /** Lets requests in when this work has held the thread for long. */
-  readonly #pause = async (): Promise<void> => {
-    const { clock } = this.#options
-    if (clock.monotonicMs() - this.#turnStartedMs < turnMs) return
-    await clock.breathe()
-    this.#turnStartedMs = clock.monotonicMs()
-  }
 
   async cutDue(): Promise<void> {
     await this.#writeUnwritten()

@@ -6,6 +6,7 @@ import { decodeXor, xorSampleCount } from '#codec/xor-chunk.ts'
 import { decodeXor2 } from '#codec/xor2-chunk.ts'
 import { CorruptDataError, NotFoundError } from '#core/errors.ts'
 import { decodeUtf8 } from '#core/text.ts'
+import { grown } from '#core/grown.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import { histogramFromChunk } from '#model/histogram-chunk.ts'
 import { Labels } from '#model/labels.ts'
@@ -97,11 +98,6 @@ export class BlockSelection {
   lastMs(series: number): number {
     return this.maxMs[this.startOf[series + 1]! - 1]!
   }
-}
-
-function grown<T extends Float64Array | Uint32Array | Uint8Array>(from: T, to: T): T {
-  to.set(from)
-  return to
 }
 
 export interface Interval {

@@ -133,7 +133,7 @@ export class BlockSet {
       }))
       if (part !== undefined && part.found.count > 0) found.push(part)
       // Each block may hold many series: others get a turn in between.
-      await this.#clock.breathe()
+      await this.#clock.yield()
     }
     const selection = new Selection(found)
     if (version === this.version) this.#selections.keep(matchers, blocks, selection)

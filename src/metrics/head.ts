@@ -5,6 +5,7 @@
 import { OpenXorChunks } from '#codec/xor-chunk.ts'
 import type { HashSeed } from '#codec/series-key.ts'
 import type { Limits } from '#core/limits.ts'
+import { grown } from '#core/grown.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import type { FloatHistogram } from '#model/histogram.ts'
 import type { SampleColumns } from '#model/sample-columns.ts'
@@ -47,12 +48,9 @@ export class Head {
     const count = this.table.count
     if (count <= this.#lastMs.length) return
     this.#open.reserve(count)
-    const lastMs = new Float64Array(Math.max(count, Math.ceil(this.#lastMs.length * 1.5), 64)).fill(-Infinity)
-    lastMs.set(this.#lastMs)
-    this.#lastMs = lastMs
-    const openEndMs = new Float64Array(lastMs.length)
-    openEndMs.set(this.#openEndMs)
-    this.#openEndMs = openEndMs
+    const size = Math.max(count, Math.ceil(this.#lastMs.length * 1.5), 64)
+    this.#lastMs = grown(this.#lastMs, new Float64Array(size).fill(-Infinity))
+    this.#openEndMs = grown(this.#openEndMs, new Float64Array(size))
   }
 
   /** Samples older than this are refused where they would be the newest of their series. */

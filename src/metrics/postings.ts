@@ -2,6 +2,7 @@
  * The labels of a head: every (name, value) pair once, found by its hash, with the series that carry it. Lists of one stand in a
  * column; longer ones are in no particular order.
  */
+import { grown } from '#core/grown.ts'
 import { KeyTable } from './key-table.ts'
 import type { SymbolTable } from './symbols.ts'
 
@@ -69,24 +70,19 @@ export class Postings {
     }
     let numbers = this.#lists[list]!
     if (count === numbers.length) {
-      const grown = new Uint32Array(Math.ceil(count * 1.5))
-      grown.set(numbers)
-      this.#lists[list] = numbers = grown
+      numbers = grown(numbers, new Uint32Array(Math.ceil(count * 1.5)))
+      this.#lists[list] = numbers
     }
     numbers[count] = series
   }
 
   #growColumns(): void {
-    const grow = (from: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> => {
-      const to = new Uint32Array(from.length * 2)
-      to.set(from)
-      return to
-    }
-    this.#name = grow(this.#name)
-    this.#value = grow(this.#value)
-    this.#count = grow(this.#count)
-    this.#single = grow(this.#single)
-    this.#listOf = grow(this.#listOf)
+    const size = this.#name.length * 2
+    this.#name = grown(this.#name, new Uint32Array(size))
+    this.#value = grown(this.#value, new Uint32Array(size))
+    this.#count = grown(this.#count, new Uint32Array(size))
+    this.#single = grown(this.#single, new Uint32Array(size))
+    this.#listOf = grown(this.#listOf, new Uint32Array(size))
   }
 
   nameOf(pair: number): number {

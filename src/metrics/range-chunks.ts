@@ -1,4 +1,5 @@
 /** What the head holds of one block range: finished XOR chunks, samples out of order, histograms. Dropped as a whole. */
+import { grown } from '#core/grown.ts'
 import { decodeXor, xorSampleCount } from '#codec/xor-chunk.ts'
 import type { FloatHistogram } from '#model/histogram.ts'
 import type { SampleColumns } from '#model/sample-columns.ts'
@@ -59,11 +60,8 @@ export class RangeChunks {
     this.#place[chunk] = (this.#pages.length - 1) * pageBytes + this.#used
     this.#length[chunk] = bytes.length
     this.#used += bytes.length
-    if (series >= this.#latest.length) {
-      const latest = new Int32Array(Math.max(series + 1, this.#latest.length * 2, 1024))
-      latest.set(this.#latest)
-      this.#latest = latest
-    }
+    if (series >= this.#latest.length)
+      this.#latest = grown(this.#latest, new Int32Array(Math.max(series + 1, this.#latest.length * 2, 1024)))
     this.#previous[chunk] = this.#latest[series]! - 1
     this.#latest[series] = chunk + 1
     this.#see(minMs, maxMs)
@@ -76,30 +74,20 @@ export class RangeChunks {
 
   #growChunks(): void {
     const size = this.#series.length * 2
-    const copy = <T extends Uint32Array | Int32Array | Float64Array | Uint16Array>(from: T, to: T): T => {
-      to.set(from)
-      return to
-    }
-    this.#series = copy(this.#series, new Uint32Array(size))
-    this.#min = copy(this.#min, new Int32Array(size))
-    this.#max = copy(this.#max, new Int32Array(size))
-    this.#place = copy(this.#place, new Float64Array(size))
-    this.#length = copy(this.#length, new Uint16Array(size))
-    this.#previous = copy(this.#previous, new Int32Array(size))
+    this.#series = grown(this.#series, new Uint32Array(size))
+    this.#min = grown(this.#min, new Int32Array(size))
+    this.#max = grown(this.#max, new Int32Array(size))
+    this.#place = grown(this.#place, new Float64Array(size))
+    this.#length = grown(this.#length, new Uint16Array(size))
+    this.#previous = grown(this.#previous, new Int32Array(size))
   }
 
   addLate(series: number, timeMs: number, hi: number, lo: number): void {
     if (this.lateCount === this.#lateSeries.length) {
       const size = Math.max(256, this.lateCount * 2)
-      const lateSeries = new Uint32Array(size),
-        lateMs = new Float64Array(size),
-        lateWords = new Uint32Array(size * 2)
-      lateSeries.set(this.#lateSeries)
-      lateMs.set(this.#lateMs)
-      lateWords.set(this.#lateWords)
-      this.#lateSeries = lateSeries
-      this.#lateMs = lateMs
-      this.#lateWords = lateWords
+      this.#lateSeries = grown(this.#lateSeries, new Uint32Array(size))
+      this.#lateMs = grown(this.#lateMs, new Float64Array(size))
+      this.#lateWords = grown(this.#lateWords, new Uint32Array(size * 2))
     }
     const i = this.lateCount++
     this.#lateSeries[i] = series

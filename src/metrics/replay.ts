@@ -1,5 +1,6 @@
 /** Records of the log back into the heads, at a start. */
 import { CorruptDataError } from '#core/errors.ts'
+import { grown } from '#core/grown.ts'
 import type { Labels } from '#model/labels.ts'
 import type { WalRecord } from '#store/wal.ts'
 import type { Tenant } from './tenant.ts'
@@ -55,9 +56,7 @@ export class Replay {
       },
       define: (number, bytes, from, to) => {
         if (number >= known.length) {
-          const grown = new Int32Array(Math.max(number + 1, known.length * 2, 1024)).fill(-1)
-          grown.set(known)
-          known = grown
+          known = grown(known, new Int32Array(Math.max(number + 1, known.length * 2, 1024)).fill(-1))
           this.#seriesOf.set(tenant.name, known)
         }
         known[number] = tenant.head.table.resolve(bytes, from, to)

@@ -4,6 +4,7 @@ import { BadDataError, LimitError } from '#core/errors.ts'
 import type { Limits } from '#core/limits.ts'
 import { metricName } from '#core/names.ts'
 import { compareBytes, decodeUtf8, encodeUtf8, quote } from '#core/text.ts'
+import { grown } from '#core/grown.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import { Labels } from '#model/labels.ts'
 import { KeyWriter } from '#model/write-batch.ts'
@@ -167,13 +168,12 @@ export class SeriesTable {
     const series = this.#free.pop() ?? this.count++
     if (series >= this.#from.length) {
       const size = this.#from.length * 2
-      this.#from = grow(this.#from, size)
-      const length = new Uint16Array(size)
-      length.set(this.#length)
-      this.#length = length
+      this.#from = grown(this.#from, new Uint32Array(size))
+      this.#length = grown(this.#length, new Uint16Array(size))
     }
     let at = this.#pairsUsed
-    if (at + labels > this.#pairs.length) this.#pairs = grow(this.#pairs, Math.ceil(this.#pairs.length * 1.5) + labels)
+    if (at + labels > this.#pairs.length)
+      this.#pairs = grown(this.#pairs, new Uint32Array(Math.ceil(this.#pairs.length * 1.5) + labels))
     this.#from[series] = at
     this.#length[series] = labels
     const { postings } = this
@@ -353,12 +353,6 @@ export class SeriesTable {
           ]),
         )
   }
-}
-
-function grow(from: Uint32Array<ArrayBuffer>, size: number): Uint32Array<ArrayBuffer> {
-  const to = new Uint32Array(size)
-  to.set(from)
-  return to
 }
 
 function isUtf8(bytes: Uint8Array, from: number, to: number): boolean {

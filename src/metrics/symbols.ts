@@ -3,6 +3,7 @@
  * of a text that nobody uses any more is given to another.
  */
 import { decodeUtf8 } from '#core/text.ts'
+import { grown } from '#core/grown.ts'
 
 const pageBits = 20
 const pageBytes = 1 << pageBits
@@ -92,18 +93,10 @@ export class SymbolTable {
 
   #growColumns(): void {
     const size = this.#length.length * 2
-    const place = new Float64Array(size),
-      length = new Uint32Array(size),
-      hash = new Uint32Array(size),
-      uses = new Uint32Array(size)
-    place.set(this.#place)
-    length.set(this.#length)
-    hash.set(this.#hash)
-    uses.set(this.#uses)
-    this.#place = place
-    this.#length = length
-    this.#hash = hash
-    this.#uses = uses
+    this.#place = grown(this.#place, new Float64Array(size))
+    this.#length = grown(this.#length, new Uint32Array(size))
+    this.#hash = grown(this.#hash, new Uint32Array(size))
+    this.#uses = grown(this.#uses, new Uint32Array(size))
   }
 
   #rehash(size: number): void {

@@ -3,6 +3,7 @@ import type { HashSeed } from '#codec/series-key.ts'
 import type { Clock } from '#core/clock.ts'
 import type { Limits } from '#core/limits.ts'
 import type { Log } from '#core/log.ts'
+import { grown } from '#core/grown.ts'
 import type { Metadata } from '#model/write-batch.ts'
 import { BlockSet } from './block-set.ts'
 import { ExemplarStore } from './exemplars.ts'
@@ -43,12 +44,8 @@ export class Tenant {
     this.head.reserve()
     const { count } = this.head.table
     if (count <= this.#definedIn.length) return
-    const grown = new Uint32Array(Math.max(count, Math.ceil(this.#definedIn.length * 1.5), 1024)).fill(
-      never,
-      this.#definedIn.length,
-    )
-    grown.set(this.#definedIn)
-    this.#definedIn = grown
+    const size = Math.max(count, Math.ceil(this.#definedIn.length * 1.5), 1024)
+    this.#definedIn = grown(this.#definedIn, new Uint32Array(size).fill(never, this.#definedIn.length))
   }
 
   /** True the first time that it is asked for a series in a generation. */

@@ -11,10 +11,11 @@
 import { ByteReader } from '#codec/byte-reader.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { CorruptDataError } from '#core/errors.ts'
-import { encodeUtf8 } from '#core/text.ts'
+import { grown } from '#core/grown.ts'
 import { Labels } from '#model/labels.ts'
 import { FloatHistogram, type Buckets, type ResetHint } from '#model/histogram.ts'
 import { metricTypes, type ExemplarSample, type Metadata } from '#model/write-batch.ts'
+import { readText, writeText } from '#store/wal-text.ts'
 
 export const recordKind = { samples: 1 } as const
 
@@ -60,15 +61,9 @@ export class SamplesRecordWriter {
   add(series: number, timeMs: number, hi: number, lo: number): void {
     const i = this.count++
     if (i === this.#series.length) {
-      const grown = new Uint32Array(i * 2),
-        times = new Float64Array(i * 2),
-        words = new Uint32Array(i * 4)
-      grown.set(this.#series)
-      times.set(this.#times)
-      words.set(this.#words)
-      this.#series = grown
-      this.#times = times
-      this.#words = words
+      this.#series = grown(this.#series, new Uint32Array(i * 2))
+      this.#times = grown(this.#times, new Float64Array(i * 2))
+      this.#words = grown(this.#words, new Uint32Array(i * 4))
     }
     this.#series[i] = series
     this.#times[i] = timeMs
@@ -200,16 +195,6 @@ function aligned(bytes: Uint8Array, from: number, to: number): ArrayBuffer {
 function readF64(input: ByteReader): number {
   input.skip(8)
   return input.view.getFloat64(input.at - 8, true)
-}
-
-export function writeText(out: ByteWriter, text: string): void {
-  const bytes = encodeUtf8(text)
-  out.writeUvarint(bytes.length)
-  out.writeBytes(bytes)
-}
-
-export function readText(input: ByteReader): string {
-  return Buffer.from(input.readBytes(input.readLength())).toString('utf8')
 }
 
 function writeHistogram(out: ByteWriter, h: FloatHistogram): void {

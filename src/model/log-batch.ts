@@ -2,6 +2,7 @@
  * Log lines on their way in, as columns. Lines are ranges of `bytes`, which belongs to whoever filled the batch (a request
  * body, or the batch's own text buffer) and is not kept by the receiver. Entries of a stream are adjacent.
  */
+import { grown } from '#core/grown.ts'
 import type { Labels } from './labels.ts'
 
 export class LogBatch {
@@ -56,19 +57,12 @@ export class LogBatch {
 
   #grow(): void {
     const size = this.count * 2
-    const times = new Float64Array(size)
-    times.set(this.timesMs)
-    this.timesMs = times
-    const widen = (from: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> => {
-      const to = new Uint32Array(size)
-      to.set(from)
-      return to
-    }
-    this.subNs = widen(this.subNs)
-    this.lineFrom = widen(this.lineFrom)
-    this.lineTo = widen(this.lineTo)
-    this.pairsFrom = widen(this.pairsFrom)
-    this.pairsTo = widen(this.pairsTo)
+    this.timesMs = grown(this.timesMs, new Float64Array(size))
+    this.subNs = grown(this.subNs, new Uint32Array(size))
+    this.lineFrom = grown(this.lineFrom, new Uint32Array(size))
+    this.lineTo = grown(this.lineTo, new Uint32Array(size))
+    this.pairsFrom = grown(this.pairsFrom, new Uint32Array(size))
+    this.pairsTo = grown(this.pairsTo, new Uint32Array(size))
   }
 }
 

@@ -6,6 +6,7 @@
  * key without decoding it, and sorts the others first.
  */
 import { encodeUtf8 } from '#core/text.ts'
+import { grown } from '#core/grown.ts'
 import type { FloatHistogram } from './histogram.ts'
 import type { Labels } from './labels.ts'
 
@@ -92,10 +93,8 @@ export class WriteBatch {
     this.sampleSeries = grown(this.sampleSeries, new Uint32Array(size))
     this.timesMs = grown(this.timesMs, new Float64Array(size))
     const values = new Float64Array(size)
-    const words = new Uint32Array(values.buffer)
-    words.set(this.words)
+    this.words = grown(this.words, new Uint32Array(values.buffer))
     this.values = values
-    this.words = words
   }
 
   addSample(series: number, timeMs: number, value: number): void {
@@ -114,11 +113,6 @@ export class WriteBatch {
     this.words[2 * this.sampleCount + 1] = hi
     this.sampleCount++
   }
-}
-
-function grown<T extends Uint32Array | Float64Array>(from: T, to: T): T {
-  to.set(from)
-  return to
 }
 
 /** Collects keys from label strings, for protocols that don't spell labels as remote write does. */

@@ -42,7 +42,7 @@ export class Budget {
     if (now > this.#deadlineMs) throw new TimeoutError('query timed out in expression evaluation')
     if (this.#signal?.aborted === true) throw new CanceledError('query was canceled in expression evaluation')
     if (now < this.#turnEndsMs) return
-    await this.#clock.breathe()
+    await this.#clock.yield()
     this.#turnEndsMs = this.#clock.monotonicMs() + turnMs
   }
 }

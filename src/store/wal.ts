@@ -13,6 +13,7 @@ import { sleep, type Clock, type Timer } from '#core/clock.ts'
 import { ConflictError, CorruptDataError, messageOf, UnavailableError } from '#core/errors.ts'
 import type { AppendFile, Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
+import { grown } from '#core/grown.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import {
   decodeHeader,
@@ -81,11 +82,8 @@ class Group {
 
   add(kind: number, payload: Uint8Array): void {
     const needed = this.length + frameBytes + payload.length
-    if (needed > this.bytes.length) {
-      const grown = new Uint8Array(Math.max(needed, this.bytes.length * 2))
-      grown.set(this.bytes.subarray(0, this.length))
-      this.bytes = grown
-    }
+    if (needed > this.bytes.length)
+      this.bytes = grown(this.bytes.subarray(0, this.length), new Uint8Array(Math.max(needed, this.bytes.length * 2)))
     writeFrameHead(this.bytes, this.length, kind, payload)
     this.bytes.set(payload, this.length + frameBytes)
     this.length = needed
@@ -190,7 +188,7 @@ export class Wal {
         if (!(error instanceof CorruptDataError)) throw error
         problems.push(`WAL segment ${sequence}: ${error.message}`)
       }
-      await this.#options.clock.breathe()
+      await this.#options.clock.yield()
     }
     for (const problem of problems) log.warn('write-ahead log', { problem })
     this.#generation++

@@ -3,6 +3,7 @@ import type { Clock } from '#core/clock.ts'
 import { CorruptDataError, messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import type { Random } from '#core/random.ts'
+import { yieldEvery } from '#core/yield.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import type { Wal } from '#store/wal.ts'
 import type { Trace } from '#model/trace.ts'
@@ -44,7 +45,6 @@ const windowMs = 3_600_000
 const compactInputs = { least: 2, most: 4 }
 const removeRetiredMs = 3_600_000
 const retainEveryMs = 300_000
-const turnMs = 10
 
 export class BlockLife {
   readonly #options: BlockLifeOptions
@@ -53,12 +53,12 @@ export class BlockLife {
   readonly #list: BlockList
   readonly #reader: BlockReader
   readonly #mayWrite: () => Promise<boolean>
+  readonly pause: () => Promise<void>
   #lot: { name: Uint8Array; generation: number; isWritten: boolean }
   #lotStartedMs: number
   waiting: WaitingBlock[] = []
   /** Generations that were cut and are not released. */
   #cutGenerations: number[] = []
-  #turnStartedMs = 0
   #lastRetainMs = -Infinity
   uploads = 0
   uploadedBytes = 0
@@ -74,6 +74,7 @@ export class BlockLife {
     mayWrite: () => Promise<boolean>,
   ) {
     this.#options = options
+    this.pause = yieldEvery(options.clock)
     this.#wal = wal
     this.#heads = heads
     this.#list = list
@@ -88,14 +89,6 @@ export class BlockLife {
       view = new DataView(name.buffer)
     for (let i = 0; i < 4; i++) view.setUint32(i * 4, this.#options.random.u32())
     return name
-  }
-
-  /** Gives way to other work when a turn was long. */
-  readonly pause = async (): Promise<void> => {
-    const { clock } = this.#options
-    if (clock.monotonicMs() - this.#turnStartedMs < turnMs) return
-    await clock.breathe()
-    this.#turnStartedMs = clock.monotonicMs()
   }
 
   /** After the replay: what it found waits for the bucket, lot by lot. */

@@ -2,6 +2,7 @@
 import type { Clock } from '#core/clock.ts'
 import { CorruptDataError, messageOf, NotFoundError } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
+import { forEachParallel } from '#core/parallel.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { decodeMeta, isBlockId, type BlockMeta } from './meta.ts'
 
@@ -54,15 +55,11 @@ export class BlockList {
         else if (name === 'meta.compacted.json')
           retired.set(`${tenant}/${blockId}`, { tenant, blockId, retiredMs: modifiedMs })
       }
-      let next = 0
-      const work = async (): Promise<void> => {
-        for (let i = next++; i < wanted.length; i = next++) {
-          const key = `${tenant}/${wanted[i]!}`
-          const meta = this.#live.get(key) ?? (await this.#read(tenant, wanted[i]!))
-          if (meta !== undefined) live.set(key, meta)
-        }
-      }
-      await Promise.all(Array.from({ length: Math.min(readsAtOnce, wanted.length) }, work))
+      await forEachParallel(wanted, readsAtOnce, async blockId => {
+        const key = `${tenant}/${blockId}`
+        const meta = this.#live.get(key) ?? (await this.#read(tenant, blockId))
+        if (meta !== undefined) live.set(key, meta)
+      })
     }
     // What this process put there meanwhile was perhaps not listed yet.
     for (const [key, addedMs] of this.#addedMs) {

@@ -1,5 +1,6 @@
 /** The traces signal: takes spans in, keeps them in the bucket as Tempo's blocks, and hands them out. */
 import { CorruptDataError, messageOf, NotFoundError, UnavailableError } from '#core/errors.ts'
+import { forEachParallel } from '#core/parallel.ts'
 import type { ColumnData } from '#codec/parquet/column-data.ts'
 import type { AppendOutcome } from '#model/append-outcome.ts'
 import { combineTraces, type Span, type Trace } from '#model/trace.ts'
@@ -33,6 +34,8 @@ export interface TracesOptions extends SignalOptions {
 }
 
 const maintainEveryMs = 5000
+/** Blocks that are asked for one trace at a time. */
+const readsAtOnce = 16
 
 export class TracesEngine extends SignalFrame implements TracesAppender {
   readonly #options: TracesOptions
@@ -77,7 +80,7 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
       newLot: () => Uint8Array.from({ length: 16 }, () => random.u32() & 255),
     })
     const result = await this.wal.open(record => replay.read(record))
-    const { waiting, generations } = await replay.finish(() => clock.breathe())
+    const { waiting, generations } = await replay.finish(() => clock.yield())
     this.#life.begin(waiting, generations)
     return result
   }
@@ -221,16 +224,10 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
     for (const { tenant: own, segments } of this.#life.waiting)
       if (own === tenant) for (const segment of segments) parts.push(...segment.find(id))
     parts.push(...(head?.find(id) ?? []))
-    const blocks = this.#blocks(tenant, fromMs, throughMs)
-    let next = 0
-    const work = async (): Promise<void> => {
-      for (let i = next++; i < blocks.length; i = next++) {
-        const block = blocks[i]!
-        const found = await this.#guarded(block, () => this.#reader.find(block, id))
-        if (found !== undefined) parts.push(found)
-      }
-    }
-    await Promise.all(Array.from({ length: Math.min(16, blocks.length) }, work))
+    await forEachParallel(this.#blocks(tenant, fromMs, throughMs), readsAtOnce, async block => {
+      const found = await this.#guarded(block, () => this.#reader.find(block, id))
+      if (found !== undefined) parts.push(found)
+    })
     return parts.length === 0 ? undefined : combineTraces(parts)
   }
 

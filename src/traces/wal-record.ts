@@ -10,13 +10,12 @@ import { createHash } from 'node:crypto'
 import { ByteReader } from '#codec/byte-reader.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { CorruptDataError } from '#core/errors.ts'
+import { readText, writeText } from '#store/wal-text.ts'
 
 export const recordKind = { lot: 1, spans: 2, carried: 3 } as const
 
 function tenantAndMessage(out: ByteWriter, tenant: string, message: Uint8Array): Uint8Array {
-  const name = Buffer.from(tenant, 'utf8')
-  out.writeUvarint(name.length)
-  out.writeBytes(name)
+  writeText(out, tenant)
   out.writeBytes(message)
   return out.bytes()
 }
@@ -46,7 +45,7 @@ export function readRecord(kind: number, payload: Uint8Array): TraceRecord {
     throw new CorruptDataError(`WAL record of kind ${kind} is not known`)
   const input = new ByteReader(payload)
   const generation = kind === recordKind.carried ? input.readUvarint() : 0
-  const tenant = Buffer.from(input.readBytes(input.readLength())).toString('utf8')
+  const tenant = readText(input)
   const message = payload.slice(input.at)
   return kind === recordKind.carried
     ? { kind: 'carried', generation, tenant, message }

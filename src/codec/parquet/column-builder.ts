@@ -1,4 +1,5 @@
 /** One column of a row group on its way into a file: entries are added one by one, then encoded as a column chunk. */
+import { grown } from '#core/grown.ts'
 import { ByteDictionary } from '../byte-dictionary.ts'
 import { ByteWriter } from '../byte-writer.ts'
 import { encodeSnappy } from '../snappy.ts'
@@ -99,11 +100,7 @@ export class ColumnBuilder {
 
   addInt(rep: number, value: number): void {
     const k = this.#addLevels(rep)
-    if (k >= this.#ints.length) {
-      const grown = new Int32Array(Math.max(64, k * 2))
-      grown.set(this.#ints)
-      this.#ints = grown
-    }
+    if (k >= this.#ints.length) this.#ints = grown(this.#ints, new Int32Array(Math.max(64, k * 2)))
     this.#ints[k] = value
   }
 
@@ -113,21 +110,13 @@ export class ColumnBuilder {
 
   addLong(rep: number, value: bigint): void {
     const k = this.#addLevels(rep)
-    if (k >= this.#longs.length) {
-      const grown = new BigInt64Array(Math.max(64, k * 2))
-      grown.set(this.#longs)
-      this.#longs = grown
-    }
+    if (k >= this.#longs.length) this.#longs = grown(this.#longs, new BigInt64Array(Math.max(64, k * 2)))
     this.#longs[k] = value
   }
 
   addDouble(rep: number, value: number): void {
     const k = this.#addLevels(rep)
-    if (k >= this.#doubles.length) {
-      const grown = new Float64Array(Math.max(64, k * 2))
-      grown.set(this.#doubles)
-      this.#doubles = grown
-    }
+    if (k >= this.#doubles.length) this.#doubles = grown(this.#doubles, new Float64Array(Math.max(64, k * 2)))
     this.#doubles[k] = value
   }
 
@@ -175,12 +164,8 @@ export class ColumnBuilder {
   }
 
   #growLevels(size: number): void {
-    const rep = new Uint8Array(size),
-      def = new Uint8Array(size)
-    rep.set(this.#rep)
-    def.set(this.#def)
-    this.#rep = rep
-    this.#def = def
+    this.#rep = grown(this.#rep, new Uint8Array(size))
+    this.#def = grown(this.#def, new Uint8Array(size))
   }
 
   /** Makes room for so many more entries and values. */
@@ -191,25 +176,13 @@ export class ColumnBuilder {
     const room = Math.max(k, this.valueCount * 2)
     switch (this.#physical) {
       case 2:
-        if (k > this.#longs.length) {
-          const grown = new BigInt64Array(room)
-          grown.set(this.#longs)
-          this.#longs = grown
-        }
+        if (k > this.#longs.length) this.#longs = grown(this.#longs, new BigInt64Array(room))
         return
       case 5:
-        if (k > this.#doubles.length) {
-          const grown = new Float64Array(room)
-          grown.set(this.#doubles)
-          this.#doubles = grown
-        }
+        if (k > this.#doubles.length) this.#doubles = grown(this.#doubles, new Float64Array(room))
         return
       default:
-        if (k > this.#ints.length) {
-          const grown = new Int32Array(room)
-          grown.set(this.#ints)
-          this.#ints = grown
-        }
+        if (k > this.#ints.length) this.#ints = grown(this.#ints, new Int32Array(room))
     }
   }
 

@@ -3,6 +3,7 @@ import { ByteReader } from '#codec/byte-reader.ts'
 import { readInt64, readText, skipField } from '#codec/protobuf.ts'
 import type { WriteColumns, WriteRequestKernel } from '#codec/write-request.ts'
 import { CorruptDataError } from '#core/errors.ts'
+import { grown } from '#core/grown.ts'
 import { Labels } from '#model/labels.ts'
 import { metricTypes, WriteBatch } from '#model/write-batch.ts'
 import { readHistogram } from './histogram.ts'
@@ -147,11 +148,8 @@ class TimeSeriesReader {
       skipField(input, tag)
       if (tag !== 0x0a) continue
       const piece = this.#bytes.subarray(start, input.at)
-      if (this.#extraAt + piece.length > this.#extra.length) {
-        const grown = new Uint8Array((this.#extraAt + piece.length) * 2)
-        grown.set(this.#extra)
-        this.#extra = grown
-      }
+      if (this.#extraAt + piece.length > this.#extra.length)
+        this.#extra = grown(this.#extra, new Uint8Array((this.#extraAt + piece.length) * 2))
       this.#extra.set(piece, this.#extraAt)
       this.#extraAt += piece.length
     }
