@@ -10,15 +10,13 @@ import { DiskQueue } from '#forward/disk-queue.ts'
 import { LogTailer } from '#forward/log-tailer.ts'
 import { MetricsForwarder, type MetricsRemote } from '#forward/metrics-forwarder.ts'
 import { packMessage, Remote, type RemoteOptions } from '#forward/remote.ts'
-import { ImportHandlers } from '#ingest/import.ts'
-import { OtlpMetricsHandler } from '#ingest/otlp.ts'
-import { RemoteWriteHandler } from '#ingest/remote-write.ts'
+import { agentMetricsRoutes } from '#ingest/metrics-protocols.ts'
 import { ingestError } from '#ingest/reply.ts'
 import { compileAnchored } from '#lang/regex/regex.ts'
 import { plainClient } from '#lang/settings/http-client.ts'
 import { HttpClient } from '#net/http-client.ts'
 import { HttpServer } from '#net/http.ts'
-import type { Handler, HttpRequest, Route } from '#net/route-table.ts'
+import type { Handler, Route } from '#net/route-table.ts'
 import type { PrometheusConfig, RemoteWriteSettings } from '#scrape/config.ts'
 import { OperatorWatcher } from '#scrape/operator/watcher.ts'
 import type { Config } from './config.ts'
@@ -182,10 +180,6 @@ export async function startAgent(config: Config, world: World): Promise<Agent> {
       }
     }
   const kernel = new WriteRequestKernel(makeHashSeed(random))
-  const tenantOf = (request: HttpRequest): string => request.header('x-scope-orgid') ?? ''
-  const remoteWrite = new RemoteWriteHandler(forwarder, kernel, limits.decodedBytesMax, tenantOf),
-    otlpMetrics = new OtlpMetricsHandler(forwarder, tenantOf, clock),
-    imports = new ImportHandlers(forwarder, tenantOf, clock)
   registry.read('tercet_build_info', 'The version that runs.', 'gauge', () => 1, { version })
   registry.read('tercet_agent_samples_total', 'Samples scraped and received.', 'counter', () => forwarder.samples)
   registry.read('process_resident_memory_bytes', 'Resident memory size in bytes.', 'gauge', () =>
@@ -201,17 +195,7 @@ export async function startAgent(config: Config, world: World): Promise<Agent> {
   let reload: () => Promise<void> = () => Promise.resolve()
   const routes: Route[] = [
     ...targetRoutes(scraping, () => new Map()),
-    ...['/api/v1/write', '/api/v1/push', '/prometheus/api/v1/write'].map((path): Route => ({
-      methods: ['POST'],
-      path,
-      handler: remoteWrite.handle,
-    })),
-    ...['/v1/metrics', '/opentelemetry/v1/metrics'].map((path): Route => ({
-      methods: ['POST'],
-      path,
-      handler: otlpMetrics.handle,
-    })),
-    { methods: ['POST', 'PUT'], path: '/api/v1/import/prometheus', handler: imports.exposition },
+    ...agentMetricsRoutes({ appender: forwarder, tenantOf: header => header ?? '', clock, kernel, limits }),
     { methods: ['POST'], path: '/loki/api/v1/push', handler: relay(loki, 'log lines', '', 204) },
     { methods: ['POST'], path: '/v1/logs', handler: relay(otlp, 'logs', '/v1/logs', 200) },
     { methods: ['POST'], path: '/v1/traces', handler: relay(otlp, 'traces', '/v1/traces', 200) },

@@ -15,14 +15,9 @@ import { lokiRoutes } from '#api/loki/routes.ts'
 import { tailRoutes } from '#api/loki/tail.ts'
 import { prometheusRoutes } from '#api/prometheus/routes.ts'
 import { errorReply } from '#api/prometheus/respond.ts'
-import { LokiPushHandler } from '#ingest/loki-push.ts'
-import { ImportHandlers } from '#ingest/import.ts'
-import { InfluxHandler } from '#ingest/influx.ts'
-import { OtlpMetricsHandler } from '#ingest/otlp.ts'
-import { OtlpLogsHandler } from '#ingest/otlp-logs.ts'
-import { RemoteWriteHandler } from '#ingest/remote-write.ts'
+import { logProtocols } from '#ingest/log-protocols.ts'
+import { metricsProtocols } from '#ingest/metrics-protocols.ts'
 import { SyslogReceiver } from '#ingest/syslog.ts'
-import { VictoriaLogsHandlers } from '#ingest/victorialogs.ts'
 import { MetricsEngine } from '#metrics/engine.ts'
 import { LogsEngine } from '#logs/engine.ts'
 import { listenTcp, listenUdp } from '#net/byte-streams.ts'
@@ -44,7 +39,7 @@ import { TempoAnswers } from '#api/tempo/answers.ts'
 import { tempoRoutes } from '#api/tempo/routes.ts'
 import { tempoStreams } from '#api/tempo/streams.ts'
 import { DerivedMetrics } from '#ingest/derived-metrics.ts'
-import { TracesHandler } from '#ingest/otlp-traces.ts'
+import { traceProtocols } from '#ingest/trace-protocols.ts'
 import { TracesEngine } from '#traces/engine.ts'
 import { defaultDedicated, layoutOf, type BlockFormat } from '#traces/schema.ts'
 import { decodeOtlpTraces, decodeSpan, encodeOtlpTraces, spanSize } from '#wire/otlp/traces.ts'
@@ -268,16 +263,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   const engine = new PromqlEngine(clock, limits)
   const startedMs = clock.nowMs()
   const kernel = new WriteRequestKernel(hashSeed)
-  const lokiPush = new LokiPushHandler(
-    logs,
-    (body, bytesMax) => kernel.unpack(body, bytesMax),
-    limits.decodedBytesMax,
-    logTenantOf,
-  )
   const logql = new LogqlEngine(clock, limits, { seriesMax: limits.logQuerySeriesMax, stepsMax: limits.queryStepsMax })
-  const remoteWrite = new RemoteWriteHandler(metrics, kernel, limits.decodedBytesMax, tenantOf)
-  const otlp = new OtlpMetricsHandler(metrics, tenantOf, clock)
-  const otlpLogs = new OtlpLogsHandler(logs, logTenantOf, clock)
   const derives = config.isOn('traces.derived_metrics') && !isReader
   const derived = new DerivedMetrics({
     clock,
@@ -288,9 +274,24 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
     decode: decodeSpan,
   })
   // Without multitenancy each signal has a name of its own for its one tenant.
-  const otlpTraces = new TracesHandler(traces, traceTenantOf, (tenant, trace, message) => {
-    if (derives) derived.add(tenant === defaultTraceTenant ? defaultTenant : tenant, trace, message)
-  })
+  const pushes = [
+    metricsProtocols({ appender: metrics, tenantOf: header => tenantNamed(header), clock, kernel, limits }),
+    logProtocols({
+      appender: logs,
+      tenantOf: header => tenantNamed(header, defaultLogTenant),
+      clock,
+      log,
+      kernel,
+      limits,
+    }),
+    traceProtocols({
+      appender: traces,
+      tenantOf: header => tenantNamed(header, defaultTraceTenant),
+      onStored: (tenant, trace, message) => {
+        if (derives) derived.add(tenant === defaultTraceTenant ? defaultTenant : tenant, trace, message)
+      },
+    }),
+  ]
   const search = new TraceSearch(clock, limits),
     tags = new TagFinder(clock, limits)
   const traceql = new TraceMetrics(clock, limits)
@@ -311,10 +312,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
       }))
       .filter(d => d.callCount > 0)
   }
-  const victoriaLogs = new VictoriaLogsHandlers(logs, logTenantOf, clock, log)
   const syslog = new SyslogReceiver(logs, defaultLogTenant, clock, log, config.bytes('limits.log_line_size'))
-  const imports = new ImportHandlers(metrics, tenantOf, clock)
-  const influx = new InfluxHandler(metrics, tenantOf, clock)
   const self = new SelfMetrics(
     registry,
     metrics,
@@ -512,47 +510,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
     ...(isAnswering
       ? running.watched(answering)
       : answering.map((route): Route => ({ ...route, handler: async () => refused }))),
-    ...['/v1/traces', '/opentelemetry/v1/traces', '/insert/opentelemetry/v1/traces', '/otlp/v1/traces'].map(path => ({
-      methods: ['POST'] as const,
-      path,
-      handler: otlpTraces.handle,
-    })),
-    { methods: ['POST'], path: '/api/v2/spans', handler: otlpTraces.handleZipkin },
-    { methods: ['POST'], path: '/api/traces', handler: otlpTraces.handleJaeger },
-    ...['/loki/api/v1/push', '/insert/loki/api/v1/push'].map(path => ({
-      methods: ['POST'] as const,
-      path,
-      handler: lokiPush.handle,
-    })),
-    ...['/v1/logs', '/opentelemetry/v1/logs', '/insert/opentelemetry/v1/logs'].map(path => ({
-      methods: ['POST'] as const,
-      path,
-      handler: otlpLogs.handle,
-    })),
-    { methods: push, path: '/insert/jsonline', handler: victoriaLogs.jsonLines },
-    { methods: push, path: '/insert/journald/upload', handler: victoriaLogs.journal },
-    { methods: push, path: '/insert/elasticsearch/_bulk', handler: victoriaLogs.bulk },
-    { methods: push, path: '/insert/elasticsearch/:index/_bulk', handler: victoriaLogs.bulk },
-    { methods: ['GET'], path: '/insert/elasticsearch', handler: victoriaLogs.elasticInfo },
-    { methods: ['GET'], path: '/insert/elasticsearch/_license', handler: victoriaLogs.elasticLicense },
-    { methods: ['GET', 'PUT', 'POST'], path: '/insert/elasticsearch/*', handler: victoriaLogs.elasticEmpty },
-    { methods: ['POST'], path: '/otlp/v1/logs', handler: otlpLogs.handleLoki },
-    { methods: ['POST'], path: '/api/prom/push', handler: lokiPush.handleLegacy },
-    ...['/api/v1/write', '/api/v1/push', '/prometheus/api/v1/write', '/prometheus/api/v1/push'].map(path => ({
-      methods: ['POST'] as const,
-      path,
-      handler: remoteWrite.handle,
-    })),
-    ...['/v1/metrics', '/opentelemetry/v1/metrics', '/api/v1/otlp/v1/metrics', '/otlp/v1/metrics'].map(path => ({
-      methods: ['POST'] as const,
-      path,
-      handler: otlp.handle,
-    })),
-    { methods: push, path: '/api/v1/import', handler: imports.jsonLines },
-    { methods: push, path: '/api/v1/import/prometheus', handler: imports.exposition },
-    { methods: push, path: '/write', handler: influx.handle },
-    { methods: push, path: '/influx/write', handler: influx.handle },
-    { methods: push, path: '/api/v2/write', handler: influx.handle },
+    ...pushes.flatMap(p => p.routes),
     { methods: ['GET'], path: '/health', handler: ok('OK') },
     { methods: ['GET'], path: '/-/healthy', handler: ok('Tercet is healthy.\n') },
     { methods: ['GET'], path: '/-/ready', handler: readiness },
@@ -631,34 +589,7 @@ export async function startTercet(config: Config, world: World): Promise<Tercet>
   await listen('otlp_http', config.text('listen.otlp_http'))
   for (const alias of config.list('listen.aliases')) await listen('alias', alias)
   const grpc = new GrpcServer(
-    [
-      {
-        service: 'opentelemetry.proto.collector.metrics.v1.MetricsService',
-        method: 'Export',
-        handler: (message, tenant) => otlp.handleGrpc(message, tenantNamed(tenant)),
-      },
-      {
-        service: 'opentelemetry.proto.collector.logs.v1.LogsService',
-        method: 'Export',
-        handler: (message, tenant) => otlpLogs.handleGrpc(message, tenantNamed(tenant, defaultLogTenant)),
-      },
-      {
-        service: 'opentelemetry.proto.collector.trace.v1.TraceService',
-        method: 'Export',
-        handler: (message, tenant) => otlpTraces.handleGrpc(message, tenantNamed(tenant, defaultTraceTenant)),
-      },
-      {
-        service: 'jaeger.api_v2.CollectorService',
-        method: 'PostSpans',
-        handler: (message, tenant) => otlpTraces.handleJaegerGrpc(message, tenantNamed(tenant, defaultTraceTenant)),
-      },
-      ...tempoStreams(tempo, traces, tenant => tenantNamed(tenant, defaultTraceTenant)),
-      {
-        service: 'logproto.Pusher',
-        method: 'Push',
-        handler: (message, tenant) => lokiPush.handleGrpc(message, tenantNamed(tenant, defaultLogTenant)),
-      },
-    ],
+    [...pushes.flatMap(p => p.grpc), ...tempoStreams(tempo, traces, tenant => tenantNamed(tenant, defaultTraceTenant))],
     limits.bodyBytesMax,
     auth,
     tls,

@@ -1,63 +1,71 @@
-/** POST /write: InfluxDB line protocol, as VictoriaMetrics names the series: measurement_field{tags…, db}. */
+/** InfluxDB's line protocol, as VictoriaMetrics names the series: measurement_field{tags…, db}. */
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
-import type { MetricsAppender } from '#metrics/append.ts'
 import { refuse } from '#model/append-outcome.ts'
 import { Labels } from '#model/labels.ts'
 import { BatchBuilder } from '#model/write-batch.ts'
-import type { HttpReply, HttpRequest } from '#net/route-table.ts'
+import type { HttpRequest } from '#net/route-table.ts'
 import { parseInfluxLine, precisionMs } from '#wire/influx-line/parse.ts'
-import { emptyResult, addResult, extraLabels } from './import.ts'
-import { ingestError, ingestReply } from './reply.ts'
+import {
+  addOutcome,
+  emptyOutcome,
+  extraLabels,
+  samplesReply,
+  serveMetrics,
+  type MetricsProtocol,
+  type MetricsPush,
+} from './metrics-push.ts'
+import type { ServedProtocol } from './protocol.ts'
 
-export class InfluxHandler {
-  readonly #appender: MetricsAppender
-  readonly #tenantOf: (request: HttpRequest) => string
-  readonly #clock: Clock
+interface Format {
+  /** Milliseconds in one unit of the times. */
+  readonly unitMs: number
+  readonly extra: readonly [string, string][]
+}
 
-  constructor(appender: MetricsAppender, tenantOf: (request: HttpRequest) => string, clock: Clock) {
-    this.#appender = appender
-    this.#tenantOf = tenantOf
-    this.#clock = clock
-  }
+export function influx(push: MetricsPush): ServedProtocol {
+  return serveMetrics(push, protocolOf(push.clock), {
+    methods: ['POST', 'PUT'],
+    paths: ['/write', '/influx/write', '/api/v2/write'],
+  })
+}
 
-  readonly handle = async (request: HttpRequest): Promise<HttpReply> => {
-    try {
-      const precision = request.query.get('precision') ?? 'ns'
-      const unitMs = precisionMs[precision]
-      if (unitMs === undefined)
-        throw new BadDataError(
-          `precision ${JSON.stringify(precision)} is not known; ${Object.keys(precisionMs).join(', ')} are`,
-        )
-      const database = request.query.get('db') ?? request.query.get('bucket')
-      const extra = extraLabels(request)
-      if (database !== null && database !== '') extra.push(['db', database])
-      const total = emptyResult()
+function protocolOf(clock: Clock): MetricsProtocol<Format> {
+  return {
+    formatOf,
+    async store(body, { unitMs, extra }, intake) {
+      const total = emptyOutcome()
       const builder = new BatchBuilder()
-      const nowMs = this.#clock.nowMs()
+      const nowMs = clock.nowMs()
       let number = 0
-      for (const line of Buffer.from(await request.body())
-        .toString('utf8')
-        .split('\n')) {
+      for (const line of Buffer.from(body).toString('utf8').split('\n')) {
         number++
         if (line.trim() === '' || line.startsWith('#')) continue
         try {
-          const point = parseInfluxLine(line.trim())
-          const timeMs = point.time === undefined ? nowMs : Math.floor(point.time * unitMs)
-          for (const [field, value] of point.fields)
-            builder.add(
-              Labels.from([...point.tags, ...extra, ['__name__', `${point.measurement}_${field}`]]),
-              timeMs,
-              value,
-            )
+          const { measurement, tags, fields, time } = parseInfluxLine(line.trim())
+          const timeMs = time === undefined ? nowMs : Math.floor(time * unitMs)
+          for (const [field, value] of fields)
+            builder.add(Labels.from([...tags, ...extra, ['__name__', `${measurement}_${field}`]]), timeMs, value)
         } catch (error) {
           refuse(total, `line ${number}: ${messageOf(error)}`)
         }
       }
-      addResult(total, await this.#appender.append(this.#tenantOf(request), builder.batch))
-      return ingestReply(total)
-    } catch (error) {
-      return ingestError(error)
-    }
+      addOutcome(total, await intake.append(builder.batch))
+      return total
+    },
+    reply: outcome => samplesReply(outcome),
   }
+}
+
+function formatOf(request: HttpRequest): Format {
+  const precision = request.query.get('precision') ?? 'ns'
+  const unitMs = precisionMs[precision]
+  if (unitMs === undefined)
+    throw new BadDataError(
+      `precision ${JSON.stringify(precision)} is not known; ${Object.keys(precisionMs).join(', ')} are`,
+    )
+  const database = request.query.get('db') ?? request.query.get('bucket') ?? ''
+  const extra = extraLabels(request)
+  if (database !== '') extra.push(['db', database])
+  return { unitMs, extra }
 }

@@ -1,80 +1,34 @@
-/** OTLP metrics over HTTP (protobuf, JSON) and gRPC. */
-import type { Clock } from '#core/clock.ts'
-import type { MetricsAppendOutcome, MetricsAppender } from '#metrics/append.ts'
-import { refuse } from '#model/append-outcome.ts'
-import { BatchBuilder } from '#model/write-batch.ts'
-import type { HttpReply, HttpRequest } from '#net/route-table.ts'
-import {
-  decodeOtlpMetrics,
-  encodeOtlpMetricsResponse,
-  parseOtlpMetricsJson,
-  type OtlpResource,
-} from '#wire/otlp/metrics.ts'
-import { translateOtlp } from '#wire/otlp/to-prometheus.ts'
-import { ingestError } from './reply.ts'
+/** What OTLP's three signals share: the format of a request, and the reply, which counts what was refused. */
+import type { HttpReply } from '#net/route-table.ts'
+import { encodeOtlpMetricsResponse } from '#wire/otlp/metrics.ts'
+import { UnsupportedTypeError } from './reply.ts'
 
-export class OtlpMetricsHandler {
-  readonly #appender: MetricsAppender
-  readonly #tenantOf: (request: HttpRequest) => string
-  readonly #clock: Clock
+export type OtlpFormat = 'protobuf' | 'json'
 
-  constructor(appender: MetricsAppender, tenantOf: (request: HttpRequest) => string, clock: Clock) {
-    this.#appender = appender
-    this.#tenantOf = tenantOf
-    this.#clock = clock
-  }
+export const otlpMediaType = 'application/x-protobuf'
 
-  readonly handle = async (request: HttpRequest): Promise<HttpReply> => {
-    const type = (request.header('content-type') ?? 'application/x-protobuf').split(';')[0]!.trim()
-    const isJson = type === 'application/json'
-    if (!isJson && type !== 'application/x-protobuf')
-      return {
-        status: 415,
-        headers: { 'content-type': 'text/plain; charset=utf-8' },
-        body: `content type ${JSON.stringify(type)} is not known; application/x-protobuf and application/json are\n`,
-      }
-    try {
-      const body = await request.body()
-      const result = await this.#store(
-        isJson ? parseOtlpMetricsJson(Buffer.from(body).toString('utf8')) : decodeOtlpMetrics(body),
-        this.#tenantOf(request),
-      )
-      if (isJson)
-        return {
-          status: 200,
-          headers: { 'content-type': 'application/json' },
-          body: JSON.stringify(
-            result.refused === 0
-              ? {}
-              : {
-                  partialSuccess: {
-                    rejectedDataPoints: String(result.refused),
-                    errorMessage: result.problems[0]?.message,
-                  },
-                },
-          ),
-        }
-      return {
-        status: 200,
-        headers: { 'content-type': 'application/x-protobuf' },
-        body: encodeOtlpMetricsResponse(result.refused, result.problems[0]?.message ?? ''),
-      }
-    } catch (error) {
-      return ingestError(error)
+/** Throws UnsupportedTypeError. */
+export function otlpFormat(mediaType: string): OtlpFormat {
+  if (mediaType === otlpMediaType) return 'protobuf'
+  if (mediaType === 'application/json') return 'json'
+  throw new UnsupportedTypeError(
+    `content type ${JSON.stringify(mediaType)} is not known; application/x-protobuf and application/json are`,
+  )
+}
+
+/** 200 with a response message. `name`: the field in which the signal counts what was refused. */
+export function otlpReply(
+  format: OtlpFormat,
+  name: 'rejectedDataPoints' | 'rejectedLogRecords' | 'rejectedSpans',
+  refused: number,
+  reason: string,
+): HttpReply {
+  if (format === 'protobuf')
+    return {
+      status: 200,
+      headers: { 'content-type': otlpMediaType },
+      body: encodeOtlpMetricsResponse(refused, reason),
     }
-  }
-
-  /** For gRPC: the message in, the response message out. */
-  readonly handleGrpc = async (message: Uint8Array, tenant: string): Promise<Uint8Array> => {
-    const result = await this.#store(decodeOtlpMetrics(message), tenant)
-    return encodeOtlpMetricsResponse(result.refused, result.problems[0]?.message ?? '')
-  }
-
-  async #store(resources: readonly OtlpResource[], tenant: string): Promise<MetricsAppendOutcome> {
-    const builder = new BatchBuilder()
-    const problems = translateOtlp(resources, builder, this.#clock.nowMs())
-    const result = await this.#appender.append(tenant, builder.batch)
-    for (const problem of problems) refuse(result, problem)
-    return result
-  }
+  const message = refused === 0 ? {} : { partialSuccess: { [name]: String(refused), errorMessage: reason } }
+  return { status: 200, headers: { 'content-type': 'application/json' }, body: JSON.stringify(message) }
 }

@@ -1,42 +1,41 @@
-/** What a sender is told: the one place where ingestion's outcomes become status codes. Senders drop on 4xx and retry on 429 and 5xx. */
-import {
-  BadDataError,
-  CorruptDataError,
-  LimitError,
-  messageOf,
-  UnauthorizedError,
-  UnavailableError,
-} from '#core/errors.ts'
-import type { HttpReply } from '#net/route-table.ts'
-import type { AppendOutcome } from '#model/append-outcome.ts'
+/** How senders are answered: ingestion's errors as status codes. Senders drop on 4xx, and retry on 429 and 5xx. */
+import { BadDataError, messageOf } from '#core/errors.ts'
+import { replyTo, type ErrorReplies, type HttpReply } from '#net/route-table.ts'
 
-const text = { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' } as const
+export const plainText = { 'content-type': 'text/plain; charset=utf-8' } as const
+const errorHeaders = { ...plainText, 'x-content-type-options': 'nosniff' } as const
 
-export function ingestError(error: unknown): HttpReply {
-  if (error instanceof LimitError)
-    return {
-      status: error.status,
-      headers: error.status === 429 ? { ...text, 'retry-after': '10' } : text,
-      body: `${error.message}\n`,
-    }
-  if (error instanceof UnavailableError)
-    return {
-      status: 503,
-      headers: { ...text, 'retry-after': String(error.retryAfterSeconds) },
-      body: `${error.message}\n`,
-    }
-  if (error instanceof UnauthorizedError) return { status: 401, headers: text, body: `${error.message}\n` }
-  if (error instanceof CorruptDataError || error instanceof BadDataError)
-    return { status: 400, headers: text, body: `${error.message}\n` }
-  return { status: 500, headers: text, body: `${messageOf(error)}\n` }
+/** A content type or encoding that a protocol does not know. 415. */
+export class UnsupportedTypeError extends BadDataError {
+  override name = 'UnsupportedTypeError'
 }
 
-/** Everything stored: 204. Some refused: 400 with the first reason; what was good beside it is kept. */
-export function ingestReply(result: AppendOutcome, headers: Readonly<Record<string, string>> = {}): HttpReply {
-  if (result.refused === 0) return { status: 204, headers }
-  return {
-    status: 400,
-    headers: { ...text, ...headers },
-    body: `${result.refused} of ${result.refused + result.stored} samples were refused; the first: ${result.problems[0]?.message ?? 'unknown'}\n`,
-  }
+function failure(status: number, message: string, headers: Readonly<Record<string, string>> = {}): HttpReply {
+  return { status, headers: { ...errorHeaders, ...headers }, body: `${message}\n` }
+}
+
+/** Kinds that nothing in ingestion throws. */
+const unexpected = (error: Error): HttpReply => failure(500, error.message)
+
+export const ingestErrors = {
+  'bad-data': error =>
+    error instanceof UnsupportedTypeError
+      ? { status: 415, headers: plainText, body: `${error.message}\n` }
+      : failure(400, error.message),
+  'bad-query': unexpected,
+  canceled: unexpected,
+  conflict: unexpected,
+  'corrupt-data': error => failure(400, error.message),
+  execution: unexpected,
+  limit: error => failure(error.status, error.message, error.status === 429 ? { 'retry-after': '10' } : {}),
+  'not-found': unexpected,
+  timeout: unexpected,
+  unauthorized: error => failure(401, error.message),
+  unavailable: error => failure(503, error.message, { 'retry-after': String(error.retryAfterSeconds) }),
+  unknown: error => failure(500, messageOf(error)),
+} satisfies ErrorReplies
+
+/** The reply to an error, for what is no push protocol. */
+export function ingestError(error: unknown): HttpReply {
+  return replyTo(error, ingestErrors)
 }

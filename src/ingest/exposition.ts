@@ -1,0 +1,65 @@
+/** Prometheus' text exposition and OpenMetrics, pushed: /api/v1/import/prometheus as VictoriaMetrics has it. */
+import type { Clock } from '#core/clock.ts'
+import { refuse } from '#model/append-outcome.ts'
+import { Labels } from '#model/labels.ts'
+import { BatchBuilder } from '#model/write-batch.ts'
+import { parseExposition } from '#wire/prometheus-text/parse.ts'
+import {
+  addOutcome,
+  batchSamples,
+  emptyOutcome,
+  extraLabels,
+  samplesReply,
+  serveMetrics,
+  type MetricsProtocol,
+  type MetricsPush,
+} from './metrics-push.ts'
+import type { ServedProtocol } from './protocol.ts'
+
+interface Format {
+  readonly isOpenMetrics: boolean
+  readonly extra: readonly [string, string][]
+  /** The time of samples that have none. */
+  readonly timestamp: string | null
+}
+
+export function exposition(push: MetricsPush): ServedProtocol {
+  return serveMetrics(push, protocolOf(push.clock), {
+    methods: ['POST', 'PUT'],
+    paths: ['/api/v1/import/prometheus'],
+  })
+}
+
+function protocolOf(clock: Clock): MetricsProtocol<Format> {
+  return {
+    formatOf: request => ({
+      isOpenMetrics: /openmetrics/.test(request.header('content-type') ?? ''),
+      extra: extraLabels(request),
+      timestamp: request.query.get('timestamp'),
+    }),
+    async store(body, { isOpenMetrics, extra, timestamp }, intake) {
+      const text = Buffer.from(body).toString('utf8')
+      const { samples, metadata, problems } = parseExposition(text, isOpenMetrics || undefined)
+      const nowMs = Number(timestamp ?? clock.nowMs())
+      const total = emptyOutcome()
+      const builder = new BatchBuilder()
+      const { batch } = builder
+      batch.metadata.push(...metadata)
+      for (const sample of samples) {
+        const series = builder.addSeries(Labels.from([...sample.labels, ...extra]))
+        batch.addSample(series, sample.timeMs ?? nowMs, sample.value)
+        if (sample.exemplar !== undefined) {
+          const { labels, value, timeMs } = sample.exemplar
+          batch.exemplars.push({ series, labels, value, timeMs: timeMs ?? sample.timeMs ?? nowMs })
+        }
+        if (batch.sampleCount < batchSamples) continue
+        addOutcome(total, await intake.append(batch))
+        builder.clear()
+      }
+      addOutcome(total, await intake.append(batch))
+      for (const problem of problems) refuse(total, problem)
+      return total
+    },
+    reply: outcome => samplesReply(outcome),
+  }
+}

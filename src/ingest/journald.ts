@@ -1,0 +1,33 @@
+/** systemd-journal-upload's export format, as VictoriaLogs takes it. */
+import { parseJournal } from '#wire/journald/parse.ts'
+import type { FieldRules } from '#wire/json-logs/fields.ts'
+import { fieldRules, LogEntries } from './log-entries.ts'
+import { serveLogs, type LogProtocol, type LogsPush } from './logs-push.ts'
+import type { ServedProtocol } from './protocol.ts'
+
+const defaults: Partial<FieldRules> = {
+  streamFields: ['_MACHINE_ID', '_HOSTNAME', '_SYSTEMD_UNIT'],
+  timeFields: ['__REALTIME_TIMESTAMP'],
+  messageFields: ['MESSAGE'],
+}
+
+export function journald(push: LogsPush): ServedProtocol {
+  return serveLogs(push, protocolOf(push), { methods: ['POST', 'PUT'], paths: ['/insert/journald/upload'] })
+}
+
+function protocolOf(push: LogsPush): LogProtocol<FieldRules, void> {
+  return {
+    formatOf: request => fieldRules(request, defaults),
+    async store(body, rules, intake) {
+      const entries = new LogEntries(rules, push)
+      for (const fields of parseJournal(body)) {
+        // Addresses of the journal itself say nothing about the event.
+        for (const name of fields.keys())
+          if (name.startsWith('__') && !rules.timeFields.includes(name)) fields.delete(name)
+        entries.addFields(fields)
+      }
+      await entries.appendTo(intake)
+    },
+    reply: () => ({ status: 200 }),
+  }
+}

@@ -1,0 +1,69 @@
+/** What the push protocols of metrics share: what they are made of, the sum of several appends, their reply. */
+import type { Clock } from '#core/clock.ts'
+import type { Limits } from '#core/limits.ts'
+import type { MetricsAppendOutcome, MetricsAppender } from '#metrics/append.ts'
+import type { WriteBatch } from '#model/write-batch.ts'
+import type { HttpReply, HttpRequest } from '#net/route-table.ts'
+import type { WriteKernel } from '#wire/remote-write/v1.ts'
+import { serve, type Places, type PushProtocol, type ServedProtocol, type TenantOf } from './protocol.ts'
+import { plainText } from './reply.ts'
+
+/** What the push protocols of metrics are made of. */
+export interface MetricsPush {
+  /** The store, or what forwards. */
+  readonly appender: MetricsAppender
+  readonly tenantOf: TenantOf
+  /** Samples without a time get this one's. */
+  readonly clock: Clock
+  /** Requests follow one another through it: the one of the process. */
+  readonly kernel: WriteKernel
+  readonly limits: Pick<Limits, 'decodedBytesMax'>
+}
+
+/** A long body is stored in batches of so many samples. */
+export const batchSamples = 10_000
+
+export type MetricsProtocol<Format> = PushProtocol<Format, WriteBatch, MetricsAppendOutcome>
+
+export function serveMetrics<Format>(
+  { appender, tenantOf }: MetricsPush,
+  protocol: MetricsProtocol<Format>,
+  places: Places<NoInfer<Format>, MetricsAppendOutcome>,
+): ServedProtocol {
+  return serve(protocol, places, (tenant, batch) => appender.append(tenant, batch), tenantOf)
+}
+
+/** Where a request of several batches begins. */
+export function emptyOutcome(): MetricsAppendOutcome {
+  return { stored: 0, histograms: 0, exemplars: 0, refused: 0, problems: [] }
+}
+
+/** Adds what became of one batch. */
+export function addOutcome(total: MetricsAppendOutcome, part: MetricsAppendOutcome): void {
+  total.stored += part.stored
+  total.histograms += part.histograms
+  total.exemplars += part.exemplars
+  total.refused += part.refused
+  if (total.problems.length === 0) total.problems.push(...part.problems)
+}
+
+/** Everything stored: 204. Some refused: 400 with the first reason; what was good beside it is kept. */
+export function samplesReply(
+  { stored, refused, problems }: MetricsAppendOutcome,
+  headers: Readonly<Record<string, string>> = {},
+): HttpReply {
+  if (refused === 0) return { status: 204, headers }
+  return {
+    status: 400,
+    headers: { ...plainText, 'x-content-type-options': 'nosniff', ...headers },
+    body: `${refused} of ${refused + stored} samples were refused; the first: ${problems[0]?.message ?? 'unknown'}\n`,
+  }
+}
+
+/** Labels that `?extra_label=name=value` adds to everything. */
+export function extraLabels(request: HttpRequest): [string, string][] {
+  return request.query.getAll('extra_label').map(text => {
+    const equals = text.indexOf('=')
+    return [text.slice(0, equals), text.slice(equals + 1)]
+  })
+}

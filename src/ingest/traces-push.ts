@@ -1,0 +1,56 @@
+/** What the push protocols of traces share: what they are made of, and replies to refused spans. */
+import type { AppendOutcome } from '#model/append-outcome.ts'
+import type { Trace } from '#model/trace.ts'
+import type { HttpReply } from '#net/route-table.ts'
+import type { TracesAppender } from '#traces/append.ts'
+import { encodeOtlpTraces } from '#wire/otlp/traces.ts'
+import { serve, type Places, type PushProtocol, type ServedProtocol, type TenantOf } from './protocol.ts'
+import { plainText } from './reply.ts'
+
+/** Spans, and the same as an OTLP message. */
+export interface TraceBatch {
+  readonly trace: Trace
+  readonly message: Uint8Array
+}
+
+/** What the push protocols of traces are made of. */
+export interface TracesPush {
+  readonly appender: TracesAppender
+  readonly tenantOf: TenantOf
+  /** Called with each batch of which spans were stored: metrics are derived from them. */
+  readonly onStored: (tenant: string, trace: Trace, message: Uint8Array) => void
+}
+
+export type TraceProtocol<Format> = PushProtocol<Format, TraceBatch, AppendOutcome>
+
+export function serveTraces<Format>(
+  { appender, tenantOf, onStored }: TracesPush,
+  protocol: TraceProtocol<Format>,
+  places: Omit<Places<NoInfer<Format>, AppendOutcome>, 'methods'>,
+): ServedProtocol {
+  const append = async (tenant: string, { trace, message }: TraceBatch): Promise<AppendOutcome> => {
+    const outcome = await appender.append(tenant, trace, message)
+    if (outcome.stored > 0) onStored(tenant, trace, message)
+    return outcome
+  }
+  return serve(protocol, { methods: ['POST'], ...places }, append, tenantOf)
+}
+
+/** Spans of another protocol. */
+export function batchOf(trace: Trace): TraceBatch {
+  return { trace, message: encodeOtlpTraces(trace) }
+}
+
+export function reasonOf({ problems }: AppendOutcome): string {
+  return problems.map(p => (p.count === 1 ? p.message : `${p.count} times: ${p.message}`)).join('; ')
+}
+
+/** All stored: 202, as Zipkin and Jaeger's collector answer. Some refused: 400 with the reasons. */
+export function acceptedReply(outcome: AppendOutcome): HttpReply {
+  if (outcome.refused === 0) return { status: 202 }
+  return {
+    status: 400,
+    headers: plainText,
+    body: `${outcome.refused} of ${outcome.refused + outcome.stored} spans were refused: ${reasonOf(outcome)}\n`,
+  }
+}
