@@ -30,11 +30,15 @@ export const doors: Record<string, readonly string[]> = {
 /** Files every signal folder has, so that the three engines read alike. */
 export const stages = [
   'append.ts',
+  'batch-appender.ts',
   'wal-record.ts',
+  'replay.ts',
   'head.ts',
   'block-writer.ts',
   'block-reader.ts',
   'merge.ts',
+  'block-life.ts',
+  'reader.ts',
   'select.ts',
   'engine.ts',
   'README.md',

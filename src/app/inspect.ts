@@ -5,7 +5,7 @@ import { isUlid } from '#codec/ulid.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { decodeMeta } from '#metrics/block-meta.ts'
 import { dayMs, IndexCatalogue } from '#logs/index-catalogue.ts'
-import { listBlocks } from '#store/catalogue.ts'
+import { listBlocks } from '#metrics/block-list.ts'
 import { BlockList } from '#traces/block-list.ts'
 
 interface BlockRow {

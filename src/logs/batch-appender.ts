@@ -9,7 +9,7 @@ import type { LogsAppendOutcome } from './append.ts'
 import { detectLevel, knownLevel, levelNames, levelOfSeverityNumber } from './detected-level.ts'
 import type { StreamHead } from './head.ts'
 import { normalizeMetadataName } from './metadata-names.ts'
-import type { LogTenant } from './tenant.ts'
+import type { Tenant } from './tenant.ts'
 import { LinesRecord } from './wal-record.ts'
 
 export interface AdmissionLimits {
@@ -47,7 +47,7 @@ export class BatchAppender {
     this.#limits = limits
   }
 
-  append(tenant: LogTenant, batch: LogBatch, generation: number, nowMs: number): LogsAppendOutcome {
+  append(tenant: Tenant, batch: LogBatch, generation: number, nowMs: number): LogsAppendOutcome {
     const result: LogsAppendOutcome = { stored: 0, refused: 0, problems: [], status: 400 }
     this.record.clear()
     for (let s = 0; s < batch.streams.length; s++) this.#appendStream(tenant, batch, s, generation, nowMs, result)
@@ -55,7 +55,7 @@ export class BatchAppender {
   }
 
   #appendStream(
-    tenant: LogTenant,
+    tenant: Tenant,
     batch: LogBatch,
     s: number,
     generation: number,
@@ -73,7 +73,7 @@ export class BatchAppender {
         refuse(result, problem, to - from)
         return
       }
-      stream = tenant.stream(withServiceName(sent), nowMs)
+      stream = tenant.head.stream(withServiceName(sent), nowMs)
     } catch (error) {
       if (!(error instanceof LimitError)) throw error
       refuse(result, error.message, to - from)

@@ -2,7 +2,44 @@
 import { TimeCursor } from '#codec/log-time.ts'
 import { CorruptDataError } from '#core/errors.ts'
 
-export class BlockLines {
+/** The lines of one block, as columns; in order of time, equal times as they came. Kept by a cache: read only. */
+export interface Lines {
+  readonly bytes: Uint8Array
+  readonly count: number
+  /** Whole milliseconds since the epoch, and nanoseconds within them. */
+  readonly timesMs: Float64Array
+  readonly subNs: Uint32Array
+  /** Line i is bytes[lineFrom[i], lineTo[i]). */
+  readonly lineFrom: Uint32Array
+  readonly lineTo: Uint32Array
+  /** Symbol pairs of line i are encoded at bytes[pairsFrom[i], pairsTo[i]). */
+  readonly pairsFrom: Uint32Array
+  readonly pairsTo: Uint32Array
+}
+
+/** Structured metadata of a line, names and values in turn, as they were sent. */
+export function readPairs(lines: Lines, i: number, symbols: readonly string[]): string[] {
+  const { bytes } = lines
+  let at = lines.pairsFrom[i]!
+  const end = lines.pairsTo[i]!
+  if (at >= end) return []
+  const next = (): number => {
+    let value = 0,
+      scale = 1
+    while (at < end) {
+      const byte = bytes[at++]!
+      value += (byte & 127) * scale
+      if (byte < 128) break
+      scale *= 128
+    }
+    return value
+  }
+  const pairs: string[] = []
+  for (let k = next() * 2; k > 0 && at < end; k--) pairs.push(symbols[next()] ?? '')
+  return pairs
+}
+
+export class BlockLines implements Lines {
   readonly bytes: Uint8Array
   readonly count: number
   /** Whole milliseconds, and nanoseconds within them. */

@@ -1,22 +1,20 @@
 /** The logs signal: append in, select out, and what goes on behind. */
 import { LimitError } from '#core/errors.ts'
-import type { Matcher } from '#lang/regex/matcher.ts'
 import type { LogBatch } from '#model/log-batch.ts'
-import type { Labels } from '#model/labels.ts'
 import type { BlockSummary } from '#store/signal.ts'
 import { SignalFrame, type Holdings, type SignalOptions, type UploadStats } from '#store/signal-frame.ts'
 import type { LogsAppendOutcome, LogsAppender } from './append.ts'
 import { BatchAppender, type AdmissionLimits } from './batch-appender.ts'
 import { ChunkReader } from './block-reader.ts'
-import { ChunkLife } from './chunk-life.ts'
+import { BlockLife } from './block-life.ts'
 import { DeletionRequests, type DeletionRequest } from './deletion.ts'
 import { ChunkEraser, type HidingTest } from './eraser.ts'
-import type { StreamHead } from './head.ts'
 import { dayMs, IndexCatalogue } from './index-catalogue.ts'
-import { chunkName } from './merge.ts'
-import { LogReplay } from './replay.ts'
-import type { ChunkSource, LogsReader, StreamChunks, TailedLine } from './select.ts'
-import { LogTenant } from './tenant.ts'
+import { Replay } from './replay.ts'
+import { Reader } from './reader.ts'
+import type { LogsReader } from './select.ts'
+import { Tail } from './tail.ts'
+import { Tenant } from './tenant.ts'
 import { recordKind } from './wal-record.ts'
 
 export interface LogsOptions extends SignalOptions {
@@ -37,22 +35,16 @@ export interface LogsOptions extends SignalOptions {
 
 const maintainEveryMs = 10_000
 
-interface Subscriber {
-  tenant: string
-  matchers: readonly Matcher[]
-  onLine: (line: TailedLine) => void
-}
-
 export class LogsEngine extends SignalFrame implements LogsAppender {
   readonly #options: LogsOptions
-  readonly #tenants = new Map<string, LogTenant>()
+  readonly #tenants = new Map<string, Tenant>()
   readonly #catalogue: IndexCatalogue
   readonly #reader: ChunkReader
-  readonly #life: ChunkLife
+  readonly #life: BlockLife
   readonly #appender: BatchAppender
   readonly #deletions: DeletionRequests
   readonly #eraser: ChunkEraser
-  readonly #subscribers = new Set<Subscriber>()
+  readonly #tail = new Tail()
   linesAppended = 0
   bytesAppended = 0
   linesRefused = 0
@@ -64,7 +56,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     this.#catalogue = new IndexCatalogue(bucket, clock, log)
     this.#reader = new ChunkReader({ bucket, files, isBase64, cacheBytes })
     this.#deletions = new DeletionRequests(bucket, clock, options.random, options.defaultTenant)
-    this.#life = new ChunkLife(options, this.wal, this.#tenants, this.#catalogue, this.#reader, () => this.mayWrite())
+    this.#life = new BlockLife(options, this.wal, this.#tenants, this.#catalogue, this.#reader, () => this.mayWrite())
     this.#eraser = new ChunkEraser(
       { clock, log, isBase64, delayMs: options.deletionDelayMs, hides: options.hides },
       this.#deletions,
@@ -76,9 +68,9 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     this.#appender = new BatchAppender(options.admission)
   }
 
-  #tenant(name: string): LogTenant {
+  #tenant(name: string): Tenant {
     let tenant = this.#tenants.get(name)
-    if (tenant === undefined) this.#tenants.set(name, (tenant = new LogTenant(name, this.#options.streamsMax)))
+    if (tenant === undefined) this.#tenants.set(name, (tenant = new Tenant(name, this.#options.streamsMax)))
     return tenant
   }
 
@@ -94,7 +86,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
   }
 
   protected async replay(): Promise<{ records: number; bytes: number }> {
-    const replay = new LogReplay(
+    const replay = new Replay(
       name => this.#tenant(name),
       () => this.#options.clock.nowMs(),
     )
@@ -150,7 +142,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     const tenant = this.#tenant(tenantName)
     this.#admitRate(tenant, batch)
     const appender = this.#appender
-    appender.onLine = this.#subscribers.size === 0 ? undefined : this.#tell
+    appender.onLine = this.#tail.isFollowed ? this.#tail.onLine : undefined
     const result = appender.append(tenant, batch, this.wal.generation, this.#options.clock.nowMs())
     if (!appender.record.isEmpty) {
       const record = appender.record.finish(tenantName)
@@ -164,7 +156,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     return result
   }
 
-  #admitRate(tenant: LogTenant, batch: LogBatch): void {
+  #admitRate(tenant: Tenant, batch: LogBatch): void {
     const { rateBytes, clock } = this.#options
     if (rateBytes === Infinity) return
     let size = 0
@@ -186,107 +178,27 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     tenant.rateTokens = tokens - size
   }
 
-  readonly #tell = (
-    tenant: string,
-    stream: StreamHead,
-    ms: number,
-    subNs: number,
-    bytes: Uint8Array,
-    from: number,
-    to: number,
-    pairs: readonly string[],
-  ): void => {
-    for (const subscriber of this.#subscribers) {
-      if (subscriber.tenant !== tenant || !subscriber.matchers.every(m => m.matches(stream.labels.get(m.name))))
-        continue
-      subscriber.onLine({
-        labels: stream.labels,
-        ms,
-        subNs,
-        line: Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString('utf8'),
-        pairs,
-      })
-    }
-  }
-
   // ── Query ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   reader(tenantName: string): LogsReader {
-    const from = (fromMs: number): number => this.retainedFrom(fromMs)
-    return {
-      select: (matchers, fromMs, throughMs) => this.#select(tenantName, matchers, from(fromMs), throughMs),
-      streams: async (matchers, fromMs, throughMs) =>
-        (await this.#select(tenantName, matchers, from(fromMs), throughMs)).map(s => s.labels),
-      subscribe: (matchers, onLine) => {
-        const subscriber: Subscriber = { tenant: tenantName, matchers, onLine }
-        this.#subscribers.add(subscriber)
-        return () => {
-          this.#subscribers.delete(subscriber)
-        }
+    return new Reader(
+      tenantName,
+      {
+        streams: () => this.#tenants.get(tenantName)?.head.streams.values() ?? [],
+        catalogue: this.#catalogue,
+        chunks: this.#reader,
+        tail: this.#tail,
+        deletions: this.#deletions,
       },
-      deletions: () =>
-        this.#deletions
-          .of(tenantName)
-          .filter(d => d.status === 'received')
-          .map(d => ({ id: d.id, query: d.query, fromMs: d.fromMs, throughMs: d.throughMs })),
-    }
-  }
-
-  async #select(
-    tenantName: string,
-    matchers: readonly Matcher[],
-    fromMs: number,
-    throughMs: number,
-  ): Promise<StreamChunks[]> {
-    const found = new Map<string, { labels: Labels; chunks: ChunkSource[]; names: Set<string> }>()
-    const streamOf = (labels: Labels): { labels: Labels; chunks: ChunkSource[]; names: Set<string> } => {
-      let stream = found.get(labels.key)
-      if (stream === undefined) found.set(labels.key, (stream = { labels, chunks: [], names: new Set() }))
-      return stream
-    }
-    // Memory first, in one go: what is published meanwhile shows in both, and repeated lines are told apart.
-    for (const stream of this.#tenants.get(tenantName)?.streams.values() ?? []) {
-      if (
-        (stream.open === undefined && stream.closed.length === 0) ||
-        !matchers.every(m => m.matches(stream.labels.get(m.name)))
-      )
-        continue
-      const sources = [
-        ...stream.closed.map(c => ({
-          name: chunkName({ ...c.ref, kilobytes: 0, entries: 0 }),
-          source: this.#reader.closed(tenantName, c),
-        })),
-        { name: '', source: this.#reader.open(stream) },
-      ]
-      for (const { name, source } of sources) {
-        if (source === undefined || source.fromMs > throughMs || source.throughMs < fromMs) continue
-        const into = streamOf(stream.labels)
-        into.names.add(name)
-        into.chunks.push(source)
-      }
-    }
-    for (const index of await this.#catalogue.indexes(tenantName, fromMs, throughMs)) {
-      for (const { labels, chunks } of index.select(matchers)) {
-        let into: { chunks: ChunkSource[]; names: Set<string> } | undefined
-        for (const chunk of chunks) {
-          if (chunk.fromMs > throughMs || chunk.throughMs < fromMs) continue
-          into ??= streamOf(labels)
-          const name = chunkName(chunk)
-          if (into.names.has(name)) continue
-          into.names.add(name)
-          into.chunks.push(this.#reader.indexed(tenantName, chunk))
-        }
-      }
-    }
-    for (const { chunks } of found.values()) chunks.sort((a, b) => a.fromMs - b.fromMs || a.throughMs - b.throughMs)
-    return [...found.values()]
+      fromMs => this.retainedFrom(fromMs),
+    )
   }
 
   get streamCount(): number {
-    return [...this.#tenants.values()].reduce((sum, t) => sum + t.streams.size, 0)
+    return [...this.#tenants.values()].reduce((sum, t) => sum + t.head.streams.size, 0)
   }
   get headBytes(): number {
-    return [...this.#tenants.values()].reduce((sum, t) => sum + t.heldBytes, 0)
+    return [...this.#tenants.values()].reduce((sum, t) => sum + t.head.heldBytes, 0)
   }
   get chunkStats(): {
     uploads: number

@@ -2,15 +2,16 @@
 import type { Clock } from '#core/clock.ts'
 import type { Log } from '#core/log.ts'
 import type { Labels } from '#model/labels.ts'
+import { readPairs, type Lines } from './block-lines.ts'
 import type { ChunkReader } from './block-reader.ts'
 import type { ChunkWriter, FinishedChunk } from './block-writer.ts'
 import { chunkKey, filterKey } from './chunk.ts'
 import type { DeletionRequest, DeletionRequests } from './deletion.ts'
-import { OpenChunk } from './head.ts'
+import { OpenChunk } from './open-chunk.ts'
 import { dayMs, type IndexCatalogue } from './index-catalogue.ts'
 import type { IndexedChunk } from './index-file.ts'
 import { chunkName } from './merge.ts'
-import { readPairs, type DeletionNotice, type Lines, type OpenedChunk } from './select.ts'
+import type { DeletionNotice, OpenedChunk } from './select.ts'
 
 /** Tells which lines of a stream the deletions are of; undefined: none. */
 export type HidingTest = (

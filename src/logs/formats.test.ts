@@ -10,9 +10,8 @@ import { Labels } from '#model/labels.ts'
 import { BlockLines } from './block-lines.ts'
 import { codecs, compress, encodeChunkObject, encodeInnerChunk, openChunkObject } from './chunk.ts'
 import { detectLevel } from './detected-level.ts'
-import { StreamHead } from './head.ts'
+import { fingerprintOf, StreamHead } from './head.ts'
 import { decodeIndex, encodeIndex } from './index-file.ts'
-import { fingerprintOf } from './tenant.ts'
 import { bitsOf, encodeFilter, TokenFilter } from './token-filter.ts'
 
 test("an index of one stream is the example's 256 bytes; its fingerprint is the stream's", () => {

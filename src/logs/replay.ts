@@ -2,17 +2,17 @@
 import { CorruptDataError } from '#core/errors.ts'
 import type { WalRecord } from '#store/wal.ts'
 import type { StreamHead } from './head.ts'
-import type { LogTenant } from './tenant.ts'
+import type { Tenant } from './tenant.ts'
 import { readLinesRecord, recordKind } from './wal-record.ts'
 
-export class LogReplay {
-  readonly #tenantOf: (name: string) => LogTenant
+export class Replay {
+  readonly #tenantOf: (name: string) => Tenant
   readonly #nowMs: () => number
   /** By tenant: what the log's numbers stand for, in the generation that is being read. */
   readonly #streamsOf = new Map<string, Map<number, StreamHead>>()
   #generation = -1
 
-  constructor(tenantOf: (name: string) => LogTenant, nowMs: () => number) {
+  constructor(tenantOf: (name: string) => Tenant, nowMs: () => number) {
     this.#tenantOf = tenantOf
     this.#nowMs = nowMs
   }
@@ -25,7 +25,7 @@ export class LogReplay {
       this.#streamsOf.clear()
     }
     const nowMs = this.#nowMs()
-    let tenant!: LogTenant
+    let tenant!: Tenant
     let known!: Map<number, StreamHead>
     let stream: StreamHead | undefined
     readLinesRecord(record.payload, {
@@ -36,7 +36,7 @@ export class LogReplay {
         else known = there
       },
       define: (number, labels) => {
-        known.set(number, tenant.stream(labels, nowMs, true))
+        known.set(number, tenant.head.stream(labels, nowMs, true))
       },
       stream: number => {
         stream = known.get(number)

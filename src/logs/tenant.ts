@@ -1,72 +1,16 @@
-/** What the signal holds of one tenant in memory. */
-import { xxhash64 } from '#codec/xxhash64.ts'
-import { LimitError } from '#core/errors.ts'
-import { encodeUtf8 } from '#core/text.ts'
-import type { Labels } from '#model/labels.ts'
-import { StreamHead } from './head.ts'
+/** What the signal holds of one tenant. */
+import { Head } from './head.ts'
 
-/** Fingerprints up to here stand for streams whose hash met another's. */
-const replacedMax = 1n << 20n
-
-/** xxHash64 over name, 0xFF, value, 0xFF of every label in order. */
-export function fingerprintOf(labels: Labels): bigint {
-  const parts: Uint8Array[] = []
-  for (const text of labels.pairs) parts.push(encodeUtf8(text), separator)
-  return xxhash64(Buffer.concat(parts))
-}
-const separator = Uint8Array.of(0xff)
-
-export class LogTenant {
+export class Tenant {
   readonly name: string
-  readonly streams = new Map<string, StreamHead>()
-  readonly #byFingerprint = new Map<bigint, StreamHead>()
-  readonly #streamsMax: number
-  #nextNumber = 0
-  #nextReplacement = 1n
-  /** Bytes a second that are admitted: filled up as time goes by. */
+  readonly head: Head
+  /** Bytes that may come now, by the rate limit; undefined before the first append. */
   rateTokens: number | undefined
+  /** When `rateTokens` was right. */
   rateAtMs = 0
-  created = 0
 
   constructor(name: string, streamsMax: number) {
     this.name = name
-    this.#streamsMax = streamsMax
-  }
-
-  /** The stream of these labels; LimitError (429) when it is one too many. `anyway`: at a replay. */
-  stream(labels: Labels, nowMs: number, anyway = false): StreamHead {
-    const known = this.streams.get(labels.key)
-    if (known !== undefined) return known
-    if (!anyway && this.streams.size >= this.#streamsMax)
-      throw new LimitError(
-        `maximum active stream limit exceeded when trying to create stream ${labels.toString()}, reduce the number of active streams (reduce labels or reduce label values), or raise limits.log_streams. Limit: ${this.#streamsMax}/${this.#streamsMax}, user: '${this.name}'`,
-        429,
-      )
-    let fingerprint = fingerprintOf(labels)
-    if (fingerprint <= replacedMax || this.#byFingerprint.has(fingerprint)) fingerprint = this.#replacement()
-    const stream = new StreamHead(labels, fingerprint, this.#nextNumber++, nowMs)
-    this.streams.set(labels.key, stream)
-    this.#byFingerprint.set(fingerprint, stream)
-    this.created++
-    return stream
-  }
-
-  #replacement(): bigint {
-    while (this.#byFingerprint.has(this.#nextReplacement))
-      this.#nextReplacement = (this.#nextReplacement % replacedMax) + 1n
-    return this.#nextReplacement
-  }
-
-  /** A stream of which nothing is in memory leaves it. */
-  forget(stream: StreamHead): void {
-    this.streams.delete(stream.labels.key)
-    this.#byFingerprint.delete(stream.fingerprint)
-  }
-
-  get heldBytes(): number {
-    let total = 0
-    for (const stream of this.streams.values())
-      total += (stream.open?.heldBytes ?? 0) + stream.closed.reduce((sum, c) => sum + (c.bytes?.length ?? 0), 0)
-    return total
+    this.head = new Head(name, streamsMax)
   }
 }

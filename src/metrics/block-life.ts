@@ -8,9 +8,9 @@ import type { Random } from '#core/random.ts'
 import { yieldEvery } from '#core/yield.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
-import { listBlocks } from '#store/catalogue.ts'
-import { expired, overSize, planCompaction } from '#store/compaction-plan.ts'
-import { UploadQueue, type StagedBlock } from '#store/upload-queue.ts'
+import { listBlocks } from './block-list.ts'
+import { expired, overSize, planCompaction } from './compaction-plan.ts'
+import { UploadQueue, type StagedBlock } from './upload-queue.ts'
 import type { Wal } from '#store/wal.ts'
 import { decodeMeta, encodeMeta, type BlockMeta } from './block-meta.ts'
 import { BlockReader, type BlockFiles } from './block-reader.ts'
@@ -286,8 +286,8 @@ export class BlockLife {
         const plan = planCompaction(
           candidates.map(r => ({
             id: r.meta.ulid,
-            minMs: r.meta.minTime,
-            maxMs: r.meta.maxTime,
+            startMs: r.meta.minTime,
+            endMs: r.meta.maxTime,
             level: r.meta.compaction.level,
           })),
           rangesMs,
@@ -388,8 +388,8 @@ export class BlockLife {
       const readers = [...tenant.blocks.readers.values()].filter(r => !this.#staged.has(r.meta.ulid))
       const planned = readers.map(r => ({
         id: r.meta.ulid,
-        minMs: r.meta.minTime,
-        maxMs: r.meta.maxTime,
+        startMs: r.meta.minTime,
+        endMs: r.meta.maxTime,
         level: r.meta.compaction.level,
         bytes: bytesOfBlock(r.meta),
       }))
@@ -412,32 +412,32 @@ export class BlockLife {
 
   // ── Deletion ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Deletes samples of the matching series inside [minMs, maxMs], from memory and blocks alike. */
-  async deleteSeries(tenant: Tenant, matchers: readonly Matcher[], minMs: number, maxMs: number): Promise<void> {
+  /** Deletes samples of the matching series inside [fromMs, throughMs], from memory and blocks alike. */
+  async deleteSeries(tenant: Tenant, matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<void> {
     // A deletion from the head would have to survive a restart and later samples: the head is cut first, then all is blocks.
     for (const startMs of tenant.head.rangeStarts())
-      if (startMs <= maxMs && startMs + this.#options.blockMs > minMs) await this.#cut(tenant, startMs)
-    for (const reader of tenant.blocks.inTime(minMs, maxMs))
-      await this.#deleteFromBlock(tenant, reader, matchers, minMs, maxMs)
+      if (startMs <= throughMs && startMs + this.#options.blockMs > fromMs) await this.#cut(tenant, startMs)
+    for (const reader of tenant.blocks.inTime(fromMs, throughMs))
+      await this.#deleteFromBlock(tenant, reader, matchers, fromMs, throughMs)
   }
 
   async #deleteFromBlock(
     tenant: Tenant,
     reader: BlockReader,
     matchers: readonly Matcher[],
-    minMs: number,
-    maxMs: number,
+    fromMs: number,
+    throughMs: number,
   ): Promise<void> {
     const found = await reader.select(matchers)
-    const refs = Array.from(found.refs.subarray(0, found.count)).filter((_, i) => found.touches(i, minMs, maxMs))
+    const refs = Array.from(found.refs.subarray(0, found.count)).filter((_, i) => found.touches(i, fromMs, throughMs))
     if (refs.length === 0) return
     const intervals = new Map(await reader.tombstones())
     for (const ref of refs)
       intervals.set(
         ref,
         addInterval(intervals.get(ref) ?? [], {
-          minMs: Math.max(minMs, reader.meta.minTime),
-          maxMs: Math.min(maxMs, reader.meta.maxTime),
+          fromMs: Math.max(fromMs, reader.meta.minTime),
+          throughMs: Math.min(throughMs, reader.meta.maxTime),
         }),
       )
     const bytes = encodeTombstones(intervals)

@@ -12,6 +12,7 @@ import { histogramFromChunk } from '#model/histogram-chunk.ts'
 import { Labels } from '#model/labels.ts'
 import type { SampleColumns } from '#model/sample-columns.ts'
 import type { BlockMeta } from './block-meta.ts'
+import { decodeTombstones, type Interval } from './tombstones.ts'
 
 /** Where the files of one block are: in the bucket, or staged on the local disk. */
 export interface BlockFiles {
@@ -85,10 +86,10 @@ export class BlockSelection {
   }
 
   /** Has the series a chunk that may hold samples of the time? */
-  touches(series: number, fromMs: number, toMs: number): boolean {
+  touches(series: number, fromMs: number, throughMs: number): boolean {
     const end = this.startOf[series + 1]!
     for (let i = this.startOf[series]!; i < end; i++)
-      if (this.minMs[i]! <= toMs && this.maxMs[i]! >= fromMs) return true
+      if (this.minMs[i]! <= throughMs && this.maxMs[i]! >= fromMs) return true
     return false
   }
 
@@ -98,11 +99,6 @@ export class BlockSelection {
   lastMs(series: number): number {
     return this.maxMs[this.startOf[series + 1]! - 1]!
   }
-}
-
-export interface Interval {
-  minMs: number
-  maxMs: number
 }
 
 interface Index {
@@ -217,10 +213,10 @@ export class BlockReader {
     selection: BlockSelection,
     members: ArrayLike<number>,
     fromMs: number,
-    toMs: number,
+    throughMs: number,
     buffers?: ReadBuffers,
   ): Promise<LoadedChunks> {
-    const loaded = new LoadedChunks(selection, members, fromMs, toMs, buffers)
+    const loaded = new LoadedChunks(selection, members, fromMs, throughMs, buffers)
     const { count, refs, order } = loaded
     for (let i = 0; i < count;) {
       const first = refs[order[i]!]!
@@ -280,7 +276,7 @@ export class LoadedChunks {
     selection: BlockSelection,
     members: ArrayLike<number>,
     fromMs: number,
-    toMs: number,
+    throughMs: number,
     buffers: ReadBuffers | undefined,
   ) {
     this.#selection = selection
@@ -296,7 +292,7 @@ export class LoadedChunks {
     for (let i = 0; i < members.length; i++) {
       const end = startOf[members[i]! + 1]!
       for (let chunk = startOf[members[i]!]!; chunk < end; chunk++) {
-        if (minMs[chunk]! > toMs || maxMs[chunk]! < fromMs) continue
+        if (minMs[chunk]! > throughMs || maxMs[chunk]! < fromMs) continue
         refs[count] = chunkRefs[chunk]!
         if (count > 0 && refs[count - 1]! > refs[count]!) inOrder = false
         numberOf[count++] = chunk
@@ -617,22 +613,4 @@ function readSeries(
     chunkRef = i === 0 ? input.readUvarint() : chunkRef + input.readVarint()
     out.addChunk(minMs, maxMs, chunkRef)
   }
-}
-
-export function decodeTombstones(bytes: Uint8Array): Map<number, Interval[]> {
-  const intervals = new Map<number, Interval[]>()
-  if (bytes.length === 0) return intervals
-  const head = new ByteReader(bytes)
-  if (head.readU32() !== 0x0130ba30 || head.readU8() !== 1)
-    throw new CorruptDataError('tombstones: not a file of version 1')
-  if (bytes.length < 9 || crc32c(bytes, 5, bytes.length - 4) !== head.view.getUint32(bytes.length - 4))
-    throw new CorruptDataError('tombstones: wrong checksum')
-  const input = new ByteReader(bytes, 5, bytes.length - 4)
-  while (input.at < input.end) {
-    const ref = input.readUvarint()
-    const minMs = input.readVarint(),
-      maxMs = input.readVarint()
-    intervals.set(ref, [...(intervals.get(ref) ?? []), { minMs, maxMs }])
-  }
-  return intervals
 }

@@ -11,6 +11,7 @@ import { BatchAppender } from './batch-appender.ts'
 import { BlockLife, bytesOfBlock } from './block-life.ts'
 import { BlockSet } from './block-set.ts'
 import type { KeptExemplar } from './exemplars.ts'
+import { Reader } from './reader.ts'
 import { Replay } from './replay.ts'
 import type { MetricsReader } from './select.ts'
 import { Tenant } from './tenant.ts'
@@ -163,15 +164,8 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
 
   reader(tenantName: string): MetricsReader {
     const tenant = this.#tenants.get(tenantName)
-    if (tenant === undefined) return new BlockSet(this.#options.log, this.#options.clock).reader(undefined)
-    const inner = tenant.blocks.reader(tenant.head)
-    const from = (fromMs: number): number => this.retainedFrom(fromMs)
-    return {
-      select: (matchers, fromMs, toMs) => inner.select(matchers, from(fromMs), toMs),
-      series: (matchers, fromMs, toMs) => inner.series(matchers, from(fromMs), toMs),
-      labelNames: (matchers, fromMs, toMs) => inner.labelNames(matchers, from(fromMs), toMs),
-      labelValues: (name, matchers, fromMs, toMs) => inner.labelValues(name, matchers, from(fromMs), toMs),
-    }
+    const blocks = tenant?.blocks ?? new BlockSet(this.#options.log, this.#options.clock)
+    return new Reader(blocks, tenant?.head, fromMs => this.retainedFrom(fromMs))
   }
 
   metadata(tenantName: string): ReadonlyMap<string, Metadata> {
@@ -182,12 +176,12 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
     tenantName: string,
     matchers: readonly (readonly Matcher[])[],
     fromMs: number,
-    toMs: number,
+    throughMs: number,
   ): { labels: Labels; exemplars: KeptExemplar[] }[] {
     const tenant = this.#tenants.get(tenantName)
     if (tenant === undefined) return []
     return tenant.exemplars
-      .select(fromMs, toMs)
+      .select(fromMs, throughMs)
       .filter(({ labels }) => matchers.some(set => set.every(m => m.matches(labels.get(m.name)))))
   }
 
@@ -230,11 +224,17 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
 
   // ── Deletion ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Deletes samples of the matching series inside [minMs, maxMs], from memory and blocks alike. */
-  async deleteSeries(tenantName: string, matchers: readonly Matcher[], minMs: number, maxMs: number): Promise<void> {
+  /** Deletes samples of the matching series inside [fromMs, throughMs], from memory and blocks alike. */
+  async deleteSeries(
+    tenantName: string,
+    matchers: readonly Matcher[],
+    fromMs: number,
+    throughMs: number,
+  ): Promise<void> {
     this.admit()
     const tenant = this.#tenants.get(tenantName)
-    if (tenant !== undefined) await this.betweenRounds(() => this.#blocks.deleteSeries(tenant, matchers, minMs, maxMs))
+    if (tenant !== undefined)
+      await this.betweenRounds(() => this.#blocks.deleteSeries(tenant, matchers, fromMs, throughMs))
   }
 
   /** Rewrites blocks that have deleted samples, so that these are really gone. */

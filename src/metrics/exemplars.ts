@@ -42,10 +42,10 @@ export class ExemplarStore {
     this.#latestOf.delete(series)
   }
 
-  select(fromMs: number, toMs: number): { labels: Labels; exemplars: KeptExemplar[] }[] {
+  select(fromMs: number, throughMs: number): { labels: Labels; exemplars: KeptExemplar[] }[] {
     const bySeries = new Map<string, { labels: Labels; exemplars: KeptExemplar[] }>()
     for (const kept of this.#ring) {
-      if (kept.timeMs < fromMs || kept.timeMs > toMs) continue
+      if (kept.timeMs < fromMs || kept.timeMs > throughMs) continue
       const found = bySeries.get(kept.of.key)
       if (found === undefined) bySeries.set(kept.of.key, { labels: kept.of, exemplars: [kept] })
       else found.exemplars.push(kept)

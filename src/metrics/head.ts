@@ -218,25 +218,25 @@ export class Head {
   read(
     series: number,
     fromMs: number,
-    toMs: number,
+    throughMs: number,
     into: SampleColumns,
     held: readonly RangeChunks[] = this.#noRanges,
   ): void {
     let inTime: RangeChunks[] | undefined
-    for (const range of held) if (range.minMs <= toMs && range.maxMs >= fromMs) (inTime ??= []).push(range)
+    for (const range of held) if (range.minMs <= throughMs && range.maxMs >= fromMs) (inTime ??= []).push(range)
     for (const range of this.#leaving)
-      if (range.minMs <= toMs && range.maxMs >= fromMs && !held.includes(range)) (inTime ??= []).push(range)
+      if (range.minMs <= throughMs && range.maxMs >= fromMs && !held.includes(range)) (inTime ??= []).push(range)
     for (const range of this.#ranges.values())
-      if (range.minMs <= toMs && range.maxMs >= fromMs && !held.includes(range)) (inTime ??= []).push(range)
+      if (range.minMs <= throughMs && range.maxMs >= fromMs && !held.includes(range)) (inTime ??= []).push(range)
     if (inTime !== undefined) {
       if (inTime.length > 1) inTime.sort((a, b) => a.startMs - b.startMs)
-      for (const range of inTime) range.read(series, fromMs, toMs, into)
+      for (const range of inTime) range.read(series, fromMs, throughMs, into)
     }
     const open = this.#open
     if (
       series < open.count.length &&
       open.count[series]! > 0 &&
-      open.firstMs[series]! <= toMs &&
+      open.firstMs[series]! <= throughMs &&
       open.lastMs[series]! >= fromMs
     )
       appendXor(open.bytes(series), into)
@@ -244,17 +244,17 @@ export class Head {
   readonly #noRanges: readonly RangeChunks[] = []
 
   /** May the series have samples in the time? */
-  touches(series: number, fromMs: number, toMs: number): boolean {
+  touches(series: number, fromMs: number, throughMs: number): boolean {
     const open = this.#open
     if (
       series < open.count.length &&
       open.count[series]! > 0 &&
-      open.firstMs[series]! <= toMs &&
+      open.firstMs[series]! <= throughMs &&
       open.lastMs[series]! >= fromMs
     )
       return true
     for (const range of [...this.#leaving, ...this.#ranges.values()]) {
-      if (range.minMs > toMs || range.maxMs < fromMs) continue
+      if (range.minMs > throughMs || range.maxMs < fromMs) continue
       if (range.hasChunks(series) || range.histogramsOf.has(series) || range.late(series).length > 0) return true
     }
     return false

@@ -7,10 +7,11 @@ import { chunkRun, layoutOf, sampleOf } from '#model/histogram-chunk.ts'
 import { compareLabels, type Labels } from '#model/labels.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
 import { BlockWriter, type ChunkMeta } from './block-writer.ts'
-import type { BlockReader, BlockSelection, Interval, LoadedChunks } from './block-reader.ts'
+import type { BlockReader, BlockSelection, LoadedChunks } from './block-reader.ts'
 import type { Head } from './head.ts'
 import type { RangeChunks } from './range-chunks.ts'
 import { removeDeleted } from './tombstones.ts'
+import type { Interval } from './tombstones.ts'
 
 const chunkSamplesMax = 120
 

@@ -142,9 +142,9 @@ export class RangeChunks {
   }
 
   /** Adds the series' samples to `into`; not in order where late ones are among them. */
-  read(series: number, fromMs: number, toMs: number, into: SampleColumns): void {
+  read(series: number, fromMs: number, throughMs: number, into: SampleColumns): void {
     for (const chunk of this.chunksOf(series)) {
-      if (this.chunkMinMs(chunk) > toMs || this.chunkMaxMs(chunk) < fromMs) continue
+      if (this.chunkMinMs(chunk) > throughMs || this.chunkMaxMs(chunk) < fromMs) continue
       appendXor(this.chunkBytes(chunk), into)
     }
     if (this.lateCount > 0)

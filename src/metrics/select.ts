@@ -16,9 +16,9 @@ export interface SeriesSet {
 
 /** All times are inclusive milliseconds. */
 export interface MetricsReader {
-  select(matchers: readonly Matcher[], fromMs: number, toMs: number): Promise<SeriesSet>
+  select(matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<SeriesSet>
   /** Labels alone, of series that may have samples in the time. */
-  series(matchers: readonly Matcher[], fromMs: number, toMs: number): Promise<readonly Labels[]>
-  labelNames(matchers: readonly Matcher[], fromMs: number, toMs: number): Promise<string[]>
-  labelValues(name: string, matchers: readonly Matcher[], fromMs: number, toMs: number): Promise<string[]>
+  series(matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<readonly Labels[]>
+  labelNames(matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<string[]>
+  labelValues(name: string, matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<string[]>
 }

@@ -1,7 +1,8 @@
 /** What matchers found in a set of blocks, merged by series: blocks do not change, so the same question has the same answer. */
 import type { Matcher } from '#lang/regex/matcher.ts'
 import { compareLabels, type Labels } from '#model/labels.ts'
-import type { BlockReader, BlockSelection, Interval } from './block-reader.ts'
+import type { BlockReader, BlockSelection } from './block-reader.ts'
+import type { Interval } from './tombstones.ts'
 
 /** What one block has of a selection. */
 export interface SelectionPart {
@@ -45,13 +46,13 @@ export class Selection {
   }
 
   /** Has the series a chunk in the time whose series was not deleted as a whole? */
-  isVisible(series: number, fromMs: number, toMs: number): boolean {
+  isVisible(series: number, fromMs: number, throughMs: number): boolean {
     for (const { found, memberOf, deleted } of this.parts) {
       const member = memberOf[series]!
-      if (member < 0 || !found.touches(member, fromMs, toMs)) continue
+      if (member < 0 || !found.touches(member, fromMs, throughMs)) continue
       if (deleted.size === 0) return true
       const intervals = deleted.get(found.refs[member]!) ?? []
-      if (!intervals.some(d => d.minMs <= found.firstMs(member) && d.maxMs >= found.lastMs(member))) return true
+      if (!intervals.some(d => d.fromMs <= found.firstMs(member) && d.throughMs >= found.lastMs(member))) return true
     }
     return false
   }

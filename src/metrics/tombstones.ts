@@ -1,31 +1,59 @@
 /** Deleted intervals of a block's series, as the `tombstones` file holds them (docs/formats/prometheus-block.md). */
+import { ByteReader } from '#codec/byte-reader.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { crc32c } from '#codec/crc32c.ts'
+import { CorruptDataError } from '#core/errors.ts'
 import type { SampleColumns } from '#model/sample-columns.ts'
-import type { Interval } from './block-reader.ts'
+
+/** Deleted time, both ends inclusive. */
+export interface Interval {
+  fromMs: number
+  throughMs: number
+}
 
 export function encodeTombstones(intervals: ReadonlyMap<number, readonly Interval[]>): Uint8Array {
   const out = new ByteWriter()
   out.writeU32(0x0130ba30)
   out.writeU8(1)
   for (const [ref, list] of [...intervals].sort((a, b) => a[0] - b[0])) {
-    for (const { minMs, maxMs } of list) {
+    for (const { fromMs, throughMs } of list) {
       out.writeUvarint(ref)
-      out.writeVarint(minMs)
-      out.writeVarint(maxMs)
+      out.writeVarint(fromMs)
+      out.writeVarint(throughMs)
     }
   }
   out.writeU32(crc32c(out.buffer, 5, out.at))
   return out.copy()
 }
 
+/** Intervals by reference of the series, in the file's order. Throws CorruptDataError. */
+export function decodeTombstones(bytes: Uint8Array): Map<number, Interval[]> {
+  const intervals = new Map<number, Interval[]>()
+  if (bytes.length === 0) return intervals
+  const head = new ByteReader(bytes)
+  if (head.readU32() !== 0x0130ba30 || head.readU8() !== 1)
+    throw new CorruptDataError('tombstones: not a file of version 1')
+  if (bytes.length < 9 || crc32c(bytes, 5, bytes.length - 4) !== head.view.getUint32(bytes.length - 4))
+    throw new CorruptDataError('tombstones: wrong checksum')
+  const input = new ByteReader(bytes, 5, bytes.length - 4)
+  while (input.at < input.end) {
+    const ref = input.readUvarint()
+    const interval = { fromMs: input.readVarint(), throughMs: input.readVarint() }
+    const known = intervals.get(ref)
+    if (known === undefined) intervals.set(ref, [interval])
+    else known.push(interval)
+  }
+  return intervals
+}
+
 /** Adds an interval and joins those that touch. */
 export function addInterval(intervals: readonly Interval[], added: Interval): Interval[] {
-  const sorted = [...intervals, added].sort((a, b) => a.minMs - b.minMs)
+  const sorted = [...intervals, added].sort((a, b) => a.fromMs - b.fromMs)
   const out: Interval[] = []
   for (const interval of sorted) {
     const last = out.at(-1)
-    if (last !== undefined && interval.minMs <= last.maxMs + 1) last.maxMs = Math.max(last.maxMs, interval.maxMs)
+    if (last !== undefined && interval.fromMs <= last.throughMs + 1)
+      last.throughMs = Math.max(last.throughMs, interval.throughMs)
     else out.push({ ...interval })
   }
   return out
@@ -36,7 +64,7 @@ export function removeDeleted(columns: SampleColumns, from: number, intervals: r
   let out = from
   for (let i = from; i < columns.count; i++) {
     const timeMs = columns.timesMs[i]!
-    if (intervals.some(interval => timeMs >= interval.minMs && timeMs <= interval.maxMs)) continue
+    if (intervals.some(interval => timeMs >= interval.fromMs && timeMs <= interval.throughMs)) continue
     if (out !== i) {
       columns.timesMs[out] = timeMs
       columns.words[2 * out] = columns.words[2 * i]!

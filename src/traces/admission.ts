@@ -2,7 +2,7 @@
 import { refuse, type AppendOutcome } from '#model/append-outcome.ts'
 import type { Span } from '#model/trace.ts'
 import type { AnyValue, Attribute } from '#model/trace.ts'
-import type { LiveTrace, SpanDecoder } from './head.ts'
+import type { LiveTrace, SpanDecoder } from './segment.ts'
 
 export interface TraceLimits {
   /** Spans whose start or end lies further ahead of now are refused. */

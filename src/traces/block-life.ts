@@ -10,7 +10,8 @@ import type { Trace } from '#model/trace.ts'
 import type { BlockList } from './block-list.ts'
 import type { BlockReader } from './block-reader.ts'
 import { buildBlock, buildFirstBlock, deleteBlock, putBlock, retireBlock } from './block-writer.ts'
-import type { Segment, TraceHead } from './head.ts'
+import type { Head } from './head.ts'
+import type { Segment } from './segment.ts'
 import type { BlockMeta } from './meta.ts'
 import type { BlockLayout } from './schema.ts'
 import { blockIdOf, encodeCarried, recordKind } from './wal-record.ts'
@@ -49,7 +50,7 @@ const retainEveryMs = 300_000
 export class BlockLife {
   readonly #options: BlockLifeOptions
   readonly #wal: Wal
-  readonly #heads: ReadonlyMap<string, TraceHead>
+  readonly #heads: ReadonlyMap<string, Head>
   readonly #list: BlockList
   readonly #reader: BlockReader
   readonly #mayWrite: () => Promise<boolean>
@@ -68,7 +69,7 @@ export class BlockLife {
   constructor(
     options: BlockLifeOptions,
     wal: Wal,
-    heads: ReadonlyMap<string, TraceHead>,
+    heads: ReadonlyMap<string, Head>,
     list: BlockList,
     reader: BlockReader,
     mayWrite: () => Promise<boolean>,

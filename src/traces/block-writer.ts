@@ -2,11 +2,11 @@
 import { ParquetWriter } from '#codec/parquet/file-writer.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { encodeBlooms } from './bloom.ts'
-import type { Segment } from './head.ts'
-import { mergeRows, shredSegments, type RowSource } from './merge.ts'
+import type { Segment } from './segment.ts'
+import { mergeRows, shredSegments } from './merge.ts'
 import { encodeMeta, type BlockMeta } from './meta.ts'
 import { schemaOf, type BlockLayout } from './schema.ts'
-import type { TraceShredder } from './shred.ts'
+import type { RowSource, TraceShredder } from './shred.ts'
 
 export interface BlockPlan {
   blockId: string

@@ -3,15 +3,9 @@ import type { ColumnData } from '#codec/parquet/column-data.ts'
 import { bytesAt } from '#codec/parquet/column-data.ts'
 import { combineTraces } from '#model/trace.ts'
 import { RowAssembler } from './assemble.ts'
-import type { Segment } from './head.ts'
 import type { BlockLayout } from './schema.ts'
-import { Follower, TraceShredder } from './shred.ts'
-
-/** Columns of a layout, all of them, in the order of its schema. */
-export interface RowSource {
-  rows: number
-  columns: readonly ColumnData[]
-}
+import type { Segment } from './segment.ts'
+import { Follower, TraceShredder, type RowSource } from './shred.ts'
 
 const groupBytes = 24 * 1024 * 1024
 

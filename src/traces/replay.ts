@@ -2,7 +2,8 @@
 import type { Trace } from '#model/trace.ts'
 import type { WalRecord } from '#store/wal.ts'
 import type { WaitingBlock } from './block-life.ts'
-import { TraceHead, type SpanDecoder } from './head.ts'
+import { Head } from './head.ts'
+import type { SpanDecoder } from './segment.ts'
 import type { BlockLayout } from './schema.ts'
 import { blockIdOf, readRecord } from './wal-record.ts'
 
@@ -16,10 +17,10 @@ export interface ReplayOptions {
   newLot: () => Uint8Array
 }
 
-export class TraceReplay {
+export class Replay {
   readonly #options: ReplayOptions
   readonly #lots = new Map<number, Uint8Array>()
-  readonly #heads = new Map<string, { generation: number; head: TraceHead }>()
+  readonly #heads = new Map<string, { generation: number; head: Head }>()
   readonly #generations = new Set<number>()
   spans = 0
 
@@ -43,7 +44,7 @@ export class TraceReplay {
       if (head === undefined)
         this.#heads.set(
           key,
-          (head = { generation, head: new TraceHead(found.tenant, this.#options.layout, this.#options.decodeSpan) }),
+          (head = { generation, head: new Head(found.tenant, this.#options.layout, this.#options.decodeSpan) }),
         )
       this.spans += head.head.append(
         this.#options.decode(found.message, true),

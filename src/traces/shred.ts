@@ -1,5 +1,6 @@
 /** Traces into the columns of a row group: one row for each. Rules: docs/formats/tempo-block.md. */
 import { ColumnBuilder } from '#codec/parquet/column-builder.ts'
+import type { ColumnData } from '#codec/parquet/column-data.ts'
 import { valueToJson } from '#model/trace-json.ts'
 import { ByteDictionary } from '#codec/byte-dictionary.ts'
 import {
@@ -22,6 +23,12 @@ import {
   type BlockLayout,
   type DedicatedScope,
 } from './schema.ts'
+
+/** Columns of a layout, all of them, in the order of its schema. */
+export interface RowSource {
+  rows: number
+  columns: readonly ColumnData[]
+}
 
 const roundings = [15, 60, 300, 3600] as const
 const nsPerSecond = 1_000_000_000n

@@ -3,8 +3,10 @@ import { parseDurationMs } from '#core/duration.ts'
 import { defaultLimits } from '#core/limits.ts'
 import { systemClock } from '#core/clock.ts'
 import { messageOf } from '#core/errors.ts'
+import { silentLog } from '#core/log.ts'
 import { Head } from '#metrics/head.ts'
-import { headReader } from '#metrics/head-reader.ts'
+import { BlockSet } from '#metrics/block-set.ts'
+import { Reader } from '#metrics/reader.ts'
 import { FloatHistogram } from '#model/histogram.ts'
 import { Labels } from '#model/labels.ts'
 import {
@@ -37,6 +39,7 @@ export interface Failure {
   reason: string
 }
 
+const noBlocks = new BlockSet(silentLog, systemClock)
 const scratch = new Float64Array(1)
 const words = new Uint32Array(scratch.buffer)
 
@@ -156,12 +159,12 @@ async function check(
   try {
     if (isInstant) {
       startMs = stepsEndMs = timeOf(evaluation[2] ?? '0')
-      result = await engine.instant(headReader(head), query, startMs)
+      result = await engine.instant(new Reader(noBlocks, head), query, startMs)
     } else {
       startMs = timeOf(evaluation[3]!)
       stepsEndMs = timeOf(evaluation[4]!)
       stepMs = timeOf(evaluation[5]!)
-      result = await engine.range(headReader(head), { query, startMs, endMs: stepsEndMs, stepMs })
+      result = await engine.range(new Reader(noBlocks, head), { query, startMs, endMs: stepsEndMs, stepMs })
     }
   } catch (error) {
     if (!wanted.fail) return `failed: ${messageOf(error)}`

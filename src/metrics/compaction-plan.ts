@@ -2,8 +2,8 @@
 
 export interface PlannedBlock {
   id: string
-  minMs: number
-  maxMs: number
+  startMs: number
+  endMs: number
   level: number
 }
 
@@ -17,7 +17,7 @@ export function planCompaction(
   rangesMs: readonly number[],
   sealedMs: number,
 ): PlannedBlock[] | undefined {
-  const sorted = [...blocks].sort((a, b) => a.minMs - b.minMs || a.maxMs - b.maxMs)
+  const sorted = [...blocks].sort((a, b) => a.startMs - b.startMs || a.endMs - b.endMs)
   return overlapping(sorted, rangesMs.at(-1)!) ?? adjacent(sorted, rangesMs, sealedMs)
 }
 
@@ -27,15 +27,15 @@ function overlapping(sorted: readonly PlannedBlock[], largestMs: number): Planne
   const usable = (g: readonly PlannedBlock[]): boolean => g.length > 1
   for (const block of sorted) {
     // What is longer than our largest range was not written by us: it is served as it is.
-    if (block.maxMs - block.minMs > largestMs) continue
-    if (block.minMs < endMs) {
+    if (block.endMs - block.startMs > largestMs) continue
+    if (block.startMs < endMs) {
       group.push(block)
-      endMs = Math.max(endMs, block.maxMs)
+      endMs = Math.max(endMs, block.endMs)
       continue
     }
     if (usable(group)) return group
     group = [block]
-    endMs = block.maxMs
+    endMs = block.endMs
   }
   return usable(group) ? group : undefined
 }
@@ -49,8 +49,8 @@ function adjacent(
     const rangeMs = rangesMs[r]!
     const stretches = new Map<number, PlannedBlock[]>()
     for (const block of sorted) {
-      const from = Math.floor(block.minMs / rangeMs) * rangeMs
-      if (block.maxMs > from + rangeMs || from + rangeMs > sealedMs) continue
+      const from = Math.floor(block.startMs / rangeMs) * rangeMs
+      if (block.endMs > from + rangeMs || from + rangeMs > sealedMs) continue
       const stretch = stretches.get(from)
       if (stretch === undefined) stretches.set(from, [block])
       else stretch.push(block)
@@ -62,14 +62,14 @@ function adjacent(
 
 /** Blocks whose time is over: all of what they hold is older than `oldestMs`. */
 export function expired(blocks: readonly PlannedBlock[], oldestMs: number): PlannedBlock[] {
-  return blocks.filter(block => block.maxMs <= oldestMs)
+  return blocks.filter(block => block.endMs <= oldestMs)
 }
 
 /** The oldest blocks, as many as must go for the rest to fit. */
 export function overSize(blocks: readonly (PlannedBlock & { bytes: number })[], bytesMax: number): PlannedBlock[] {
   let total = blocks.reduce((sum, block) => sum + block.bytes, 0)
   const gone: PlannedBlock[] = []
-  for (const block of [...blocks].sort((a, b) => a.maxMs - b.maxMs)) {
+  for (const block of [...blocks].sort((a, b) => a.endMs - b.endMs)) {
     if (total <= bytesMax) break
     gone.push(block)
     total -= block.bytes

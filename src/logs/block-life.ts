@@ -12,14 +12,15 @@ import type { Wal } from '#store/wal.ts'
 import type { ChunkReader } from './block-reader.ts'
 import { ChunkWriter, type FinishedChunk } from './block-writer.ts'
 import { chunkKey, filterKey } from './chunk.ts'
-import type { ClosedChunk, StreamHead } from './head.ts'
+import type { StreamHead } from './head.ts'
+import type { ClosedChunk } from './open-chunk.ts'
 import { dayMs, type IndexCatalogue } from './index-catalogue.ts'
 import type { IndexedChunk } from './index-file.ts'
 import { chunkName } from './merge.ts'
-import type { LogTenant } from './tenant.ts'
+import type { Tenant } from './tenant.ts'
 import { LinesRecord, recordKind } from './wal-record.ts'
 
-export interface ChunkLifeOptions {
+export interface BlockLifeOptions {
   clock: Clock
   files: Files
   log: Log
@@ -45,10 +46,10 @@ const closedBytesInMemory = 64 * 1024 * 1024
 const retainEveryMs = 600_000
 const removeChunkAfterMs = 7_200_000
 
-export class ChunkLife {
-  readonly #options: ChunkLifeOptions
+export class BlockLife {
+  readonly #options: BlockLifeOptions
   readonly #wal: Wal
-  readonly #tenants: ReadonlyMap<string, LogTenant>
+  readonly #tenants: ReadonlyMap<string, Tenant>
   readonly #catalogue: IndexCatalogue
   readonly #mayWrite: () => Promise<boolean>
   readonly writer: ChunkWriter
@@ -64,9 +65,9 @@ export class ChunkLife {
   failures = 0
 
   constructor(
-    options: ChunkLifeOptions,
+    options: BlockLifeOptions,
     wal: Wal,
-    tenants: ReadonlyMap<string, LogTenant>,
+    tenants: ReadonlyMap<string, Tenant>,
     catalogue: IndexCatalogue,
     reader: ChunkReader,
     mayWrite: () => Promise<boolean>,
@@ -109,15 +110,15 @@ export class ChunkLife {
   /** Open chunks hold lines of generations before this process: the next turn must cut or carry them all. */
   #unreplaced = false
 
-  #streams(): [LogTenant, StreamHead][] {
-    const all: [LogTenant, StreamHead][] = []
+  #streams(): [Tenant, StreamHead][] {
+    const all: [Tenant, StreamHead][] = []
     for (const tenant of this.#tenants.values())
-      for (const stream of tenant.streams.values()) all.push([tenant, stream])
+      for (const stream of tenant.head.streams.values()) all.push([tenant, stream])
     return all
   }
 
-  #closed(): { tenant: LogTenant; stream: StreamHead; chunk: ClosedChunk }[] {
-    const all: { tenant: LogTenant; stream: StreamHead; chunk: ClosedChunk }[] = []
+  #closed(): { tenant: Tenant; stream: StreamHead; chunk: ClosedChunk }[] {
+    const all: { tenant: Tenant; stream: StreamHead; chunk: ClosedChunk }[] = []
     for (const [tenant, stream] of this.#streams())
       for (const chunk of stream.closed) all.push({ tenant, stream, chunk })
     return all
@@ -205,7 +206,7 @@ export class ChunkLife {
         record.clear()
         size = 0
       }
-      for (const stream of tenant.streams.values()) {
+      for (const stream of tenant.head.streams.values()) {
         const { open } = stream
         await this.#pause()
         if (open === undefined || open.entries === 0 || stream.open !== open) continue
@@ -327,7 +328,7 @@ export class ChunkLife {
     const idleSinceMs = this.#options.clock.nowMs() - chunkIdleMs
     for (const [tenant, stream] of this.#streams())
       if (stream.open === undefined && stream.closed.length === 0 && stream.lastAppendMs < idleSinceMs)
-        tenant.forget(stream)
+        tenant.head.forget(stream)
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,368 @@
+/**
+ * The chunk of a stream that lines are added to. Lines are kept in the block's own form, so that the chunk is a valid one
+ * but for its envelope at any time; a full block is compressed at once.
+ */
+import { ByteWriter } from '#codec/byte-writer.ts'
+import { bitmapOf } from '#codec/gram-bitmap.ts'
+import { writeTime } from '#codec/log-time.ts'
+import { compareBytes } from '#core/text.ts'
+import type { Labels } from '#model/labels.ts'
+import { BlockLines, readPairs } from './block-lines.ts'
+import { encodeFilter } from './token-filter.ts'
+import {
+  codecs,
+  compress,
+  decompress,
+  encodeChunkObject,
+  encodeInnerChunk,
+  type ChunkRef,
+  type PackedBlock,
+} from './chunk.ts'
+
+/** As Loki cuts them: a block at 256 KiB of lines, a chunk at about 1.5 MiB compressed. */
+export const blockBytes = 256 * 1024
+export const chunkBytes = 1536 * 1024
+const encodedMax = 16
+
+/** A finished chunk that the bucket does not list yet. Its bytes may have been moved to the disk. */
+export interface ClosedChunk {
+  ref: ChunkRef
+  bytes: Uint8Array | undefined
+  /** Its token filter, as it will lie beside it. */
+  filter: Uint8Array
+  path: string | undefined
+  size: number
+  kilobytes: number
+  entries: number
+}
+
+export class OpenChunk {
+  readonly createdMs: number
+  lastAppendMs: number
+  #block = new ByteWriter(512)
+  /** A query may still read the open block's bytes. */
+  #isShared = false
+  #entries = 0
+  #size = 0
+  /** Where the entries of the last time begin. */
+  readonly #run: number[] = []
+  #inOrder = true
+  #minMs = 0
+  #minSubNs = 0
+  #maxMs = 0
+  #maxSubNs = 0
+  #lastMs = 0
+  #lastSubNs = 0
+  readonly #pairs = new ByteWriter(64)
+  readonly #encoded = new Map<readonly string[], Uint8Array>()
+  readonly #sealed: PackedBlock[] = []
+  packedBytes = 0
+  readonly #bitmaps: Uint8Array[] = []
+  #sealedSize = 0
+  #sealedEntries = 0
+  readonly #symbolOf = new Map<string, number>()
+  readonly #symbols: string[] = []
+  #symbolBytes = 0
+  #overlaps = false
+
+  constructor(nowMs: number) {
+    this.createdMs = this.lastAppendMs = nowMs
+  }
+
+  get entries(): number {
+    return this.#sealedEntries + this.#entries
+  }
+  /** Bytes of lines and metadata before compression. */
+  get rawBytes(): number {
+    return this.#sealedSize + this.#size + this.#symbolBytes
+  }
+  /** Bytes that the chunk holds in memory. */
+  get heldBytes(): number {
+    return this.packedBytes + this.#block.buffer.length + this.#symbolBytes * 2 + this.#bitmaps.length * 8192
+  }
+  get isFull(): boolean {
+    return this.packedBytes >= chunkBytes || this.#symbolBytes >= chunkBytes
+  }
+
+  /** Adds a line; false when it equals one of the same time that came just before. `pairs`: names and values of structured metadata in turn. */
+  append(ms: number, subNs: number, source: Uint8Array, from: number, to: number, pairs: readonly string[]): boolean {
+    const out = this.#block
+    const start = out.at
+    writeTime(out, ms, subNs)
+    out.writeUvarint(to - from)
+    out.reserve(to - from)
+    if (to - from < 48) for (let i = from, at = out.at; i < to; i++, at++) out.buffer[at] = source[i]!
+    else out.buffer.set(source.subarray(from, to), out.at)
+    out.at += to - from
+    this.#writePairs(pairs)
+    if (this.#entries > 0 && ms === this.#lastMs && subNs === this.#lastSubNs) {
+      if (this.#isInRun(start)) {
+        out.at = start
+        return false
+      }
+    } else this.#run.length = 0
+    this.#run.push(start)
+    this.#note(ms, subNs)
+    this.#lastMs = ms
+    this.#lastSubNs = subNs
+    this.#entries++
+    this.#size += to - from + pairs.length * 4
+    if (out.at >= blockBytes) this.#seal()
+    return true
+  }
+
+  #writePairs(pairs: readonly string[]): void {
+    const out = this.#block
+    if (pairs.length === 0) {
+      out.writeU8(1)
+      out.writeU8(0)
+      return
+    }
+    if (pairs.length === 2) {
+      // Senders' usual case, a level alone, comes as the same list each time.
+      let known = this.#encoded.get(pairs)
+      if (known === undefined) {
+        this.#encodePairs(pairs)
+        known = this.#pairs.copy()
+        if (this.#encoded.size < encodedMax) this.#encoded.set(pairs, known)
+      }
+      out.writeUvarint(known.length)
+      out.writeBytes(known)
+      return
+    }
+    this.#encodePairs(pairs)
+    out.writeUvarint(this.#pairs.at)
+    out.writeBytes(this.#pairs.bytes())
+  }
+
+  #encodePairs(pairs: readonly string[]): void {
+    const list = this.#pairs
+    list.reset()
+    list.writeUvarint(pairs.length / 2)
+    for (const text of pairs) list.writeUvarint(this.#symbol(text))
+  }
+
+  #symbol(text: string): number {
+    let number = this.#symbolOf.get(text)
+    if (number === undefined) {
+      number = this.#symbols.length
+      this.#symbols.push(text)
+      this.#symbolOf.set(text, number)
+      this.#symbolBytes += text.length + 2
+    }
+    return number
+  }
+
+  /** Is the entry that was written at `start` one that the run of its time has already? */
+  #isInRun(start: number): boolean {
+    const { buffer, at } = this.#block
+    return this.#run.some((from, i) => compareBytes(buffer, from, this.#run[i + 1] ?? start, buffer, start, at) === 0)
+  }
+
+  #note(ms: number, subNs: number): void {
+    if (this.#entries === 0) {
+      this.#minMs = this.#maxMs = ms
+      this.#minSubNs = this.#maxSubNs = subNs
+      return
+    }
+    if (ms > this.#maxMs || (ms === this.#maxMs && subNs >= this.#maxSubNs)) {
+      this.#maxMs = ms
+      this.#maxSubNs = subNs
+    } else this.#inOrder = false
+    if (ms < this.#minMs || (ms === this.#minMs && subNs < this.#minSubNs)) {
+      this.#minMs = ms
+      this.#minSubNs = subNs
+    }
+  }
+
+  /** Compresses the open block. Where queries may still hold its bytes, the next one gets memory of its own. */
+  #seal(): void {
+    if (this.#entries === 0) return
+    const { bytes, entries } = this.#inOrder
+      ? { bytes: this.#block.bytes(), entries: this.#entries }
+      : sortEntries(this.#block.bytes(), this.#entries)
+    this.#entries = entries
+    const packed = new Uint8Array(compress(codecs.zstd, bytes))
+    const last = this.#sealed.at(-1)
+    if (
+      last !== undefined &&
+      (this.#minMs < last.maxMs || (this.#minMs === last.maxMs && this.#minSubNs < last.maxSubNs))
+    )
+      this.#overlaps = true
+    this.#sealed.push({
+      entries: this.#entries,
+      minMs: this.#minMs,
+      minSubNs: this.#minSubNs,
+      maxMs: this.#maxMs,
+      maxSubNs: this.#maxSubNs,
+      size: this.#size,
+      packed,
+    })
+    this.#bitmaps.push(bitmapOf(bytes, entries))
+    this.packedBytes += packed.length
+    this.#sealedSize += this.#size
+    this.#sealedEntries += this.#entries
+    if (this.#isShared || this.#block.buffer.length > 2 * blockBytes)
+      this.#block = new ByteWriter(Math.min(blockBytes + 4096, this.#block.at + 1024))
+    else this.#block.reset()
+    this.#isShared = false
+    this.#entries = this.#size = this.#run.length = 0
+    this.#inOrder = true
+  }
+
+  get minMs(): number {
+    return Math.min(this.#entries > 0 ? this.#minMs : Infinity, ...this.#sealed.map(b => b.minMs))
+  }
+  get maxMs(): number {
+    return Math.max(this.#entries > 0 ? this.#maxMs : -Infinity, ...this.#sealed.map(b => b.maxMs))
+  }
+
+  /** What there is now, for a query: later appends do not show in it. */
+  snapshot(): ChunkSnapshot {
+    const blocks: SnapshotBlock[] = this.#sealed.map(({ packed, entries, minMs, maxMs }) => ({
+      minMs,
+      maxMs,
+      entries,
+      read: () => new BlockLines(decompress(codecs.zstd, packed), entries, true),
+    }))
+    if (this.#entries > 0) {
+      const bytes = this.#block.bytes(),
+        entries = this.#entries,
+        inOrder = this.#inOrder
+      this.#isShared = true
+      blocks.push({
+        minMs: this.#minMs,
+        maxMs: this.#maxMs,
+        entries,
+        read() {
+          if (inOrder) return new BlockLines(bytes, entries, true)
+          const sorted = sortEntries(bytes, entries)
+          return new BlockLines(sorted.bytes, sorted.entries, true)
+        },
+      })
+    }
+    return { symbols: this.#symbols, blocks }
+  }
+
+  /** The chunk as an object for the bucket. Nothing may be appended any more. */
+  close(tenant: string, fingerprint: bigint, labels: Labels): ClosedChunk {
+    this.#seal()
+    const blocks = this.#overlaps ? this.#merged() : this.#sealed
+    const bitmaps = this.#overlaps
+      ? blocks.map(block => bitmapOf(decompress(codecs.zstd, block.packed), block.entries))
+      : this.#bitmaps
+    const first = blocks[0]!,
+      last = blocks.at(-1)!
+    const fromMs = first.minMs
+    // The end is rounded up: it is inclusive, and whole milliseconds.
+    const throughMs = last.maxMs + (last.maxSubNs > 0 ? 1 : 0)
+    const inner = encodeInnerChunk(codecs.zstd, this.#symbols, blocks)
+    const { bytes, checksum } = encodeChunkObject(tenant, fingerprint, labels, fromMs, throughMs, inner)
+    const size = blocks.reduce((sum, b) => sum + b.size, 0) + this.#symbols.reduce((sum, s) => sum + s.length, 0)
+    return {
+      ref: { fingerprint: fingerprint.toString(16), fromMs, throughMs, checksum },
+      bytes,
+      filter: encodeFilter(bitmaps),
+      path: undefined,
+      size: bytes.length,
+      kilobytes: Math.round(size / 1024),
+      entries: blocks.reduce((sum, b) => sum + b.entries, 0),
+    }
+  }
+
+  /** Blocks that overlap become blocks in order of time. */
+  #merged(): PackedBlock[] {
+    const whole = new ByteWriter(this.#sealedSize + 4096)
+    let entries = 0
+    for (const block of this.#sealed) {
+      whole.writeBytes(decompress(codecs.zstd, block.packed))
+      entries += block.entries
+    }
+    const sorted = sortEntries(whole.bytes(), entries)
+    return packBlocks(sorted.bytes, sorted.entries)
+  }
+
+  /** Every line, in order of arrival within blocks: what a new generation of the log takes over. */
+  forEach(
+    visit: (ms: number, subNs: number, bytes: Uint8Array, from: number, to: number, pairs: readonly string[]) => void,
+  ): void {
+    for (const block of this.snapshot().blocks) {
+      const lines = block.read()
+      for (let i = 0; i < lines.count; i++)
+        visit(
+          lines.timesMs[i]!,
+          lines.subNs[i]!,
+          lines.bytes,
+          lines.lineFrom[i]!,
+          lines.lineTo[i]!,
+          readPairs(lines, i, this.#symbols),
+        )
+    }
+  }
+}
+
+export interface SnapshotBlock {
+  minMs: number
+  maxMs: number
+  entries: number
+  read(): BlockLines
+}
+export interface ChunkSnapshot {
+  symbols: readonly string[]
+  blocks: SnapshotBlock[]
+}
+
+/** The same entries in order of time, equal times as they came; entries that are equal altogether stand once. */
+function sortEntries(bytes: Uint8Array, entries: number): { bytes: Uint8Array; entries: number } {
+  const lines = new BlockLines(bytes, entries, true)
+  const { timesMs, subNs, pairsTo } = lines
+  const order = Uint32Array.from({ length: entries }, (_, i) => i)
+  order.sort((a, b) => timesMs[a]! - timesMs[b]! || subNs[a]! - subNs[b]! || a - b)
+  const startOf = (i: number): number => (i === 0 ? 0 : pairsTo[i - 1]!)
+  const out = new Uint8Array(bytes.length)
+  let at = 0,
+    kept = 0,
+    runFrom = 0
+  for (let k = 0; k < entries; k++) {
+    const i = order[k]!
+    if (k > 0 && (timesMs[i] !== timesMs[order[k - 1]!] || subNs[i] !== subNs[order[k - 1]!])) runFrom = k
+    let isDouble = false
+    for (let r = runFrom; r < k && !isDouble; r++)
+      isDouble = compareBytes(bytes, startOf(order[r]!), pairsTo[order[r]!]!, bytes, startOf(i), pairsTo[i]!) === 0
+    if (isDouble) continue
+    out.set(bytes.subarray(startOf(i), pairsTo[i]!), at)
+    at += pairsTo[i]! - startOf(i)
+    kept++
+  }
+  return { bytes: out.subarray(0, at), entries: kept }
+}
+
+/** Blocks of the usual size from entries in order. */
+export function packBlocks(bytes: Uint8Array, entries: number): PackedBlock[] {
+  const blocks: PackedBlock[] = []
+  const lines = new BlockLines(bytes, entries, true)
+  for (let from = 0; from < entries;) {
+    const startAt = from === 0 ? 0 : lines.pairsTo[from - 1]!
+    let to = from,
+      size = 0
+    while (to < entries && (to === from || lines.pairsTo[to]! - startAt <= blockBytes)) {
+      size += lines.lineTo[to]! - lines.lineFrom[to]! + pairCount(lines, to) * 8
+      to++
+    }
+    blocks.push({
+      entries: to - from,
+      minMs: lines.timesMs[from]!,
+      minSubNs: lines.subNs[from]!,
+      maxMs: lines.timesMs[to - 1]!,
+      maxSubNs: lines.subNs[to - 1]!,
+      size,
+      packed: new Uint8Array(compress(codecs.zstd, bytes.subarray(startAt, lines.pairsTo[to - 1]!))),
+    })
+    from = to
+  }
+  return blocks
+}
+
+function pairCount(lines: BlockLines, i: number): number {
+  return lines.pairsFrom[i]! < lines.pairsTo[i]! ? lines.bytes[lines.pairsFrom[i]!]! & 127 : 0
+}

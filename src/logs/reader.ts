@@ -1,0 +1,122 @@
+/** What a query sees of a tenant: memory and the chunks that the bucket's indexes list, by stream. */
+import type { Matcher } from '#lang/regex/matcher.ts'
+import type { Labels } from '#model/labels.ts'
+import type { ChunkReader } from './block-reader.ts'
+import type { DeletionRequests } from './deletion.ts'
+import type { StreamHead } from './head.ts'
+import type { IndexCatalogue } from './index-catalogue.ts'
+import { chunkName } from './merge.ts'
+import type { ChunkSource, DeletionNotice, LogsReader, StreamChunks, TailedLine } from './select.ts'
+import type { Tail } from './tail.ts'
+
+/** Where a reader finds what it reads. */
+export interface ReaderSources {
+  /** The tenant's streams that are in memory. */
+  streams: () => Iterable<StreamHead>
+  catalogue: IndexCatalogue
+  chunks: ChunkReader
+  tail: Tail
+  deletions: DeletionRequests
+}
+
+/** A stream with the chunks found so far, and their names: a chunk may be in memory and in an index. */
+interface FoundStream {
+  labels: Labels
+  chunks: ChunkSource[]
+  names: Set<string>
+}
+
+export class Reader implements LogsReader {
+  readonly #tenant: string
+  readonly #sources: ReaderSources
+  readonly #retainedFrom: (fromMs: number) => number
+
+  /** `retainedFrom` moves the start of a query's time to the retention. */
+  constructor(tenant: string, sources: ReaderSources, retainedFrom: (fromMs: number) => number) {
+    this.#tenant = tenant
+    this.#sources = sources
+    this.#retainedFrom = retainedFrom
+  }
+
+  async select(matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<StreamChunks[]> {
+    const startMs = this.#retainedFrom(fromMs)
+    const found = new Map<string, FoundStream>()
+    // Memory first, in one go: what is published meanwhile shows in both, and repeated lines are told apart.
+    this.#selectMemory(matchers, startMs, throughMs, found)
+    await this.#selectIndexed(matchers, startMs, throughMs, found)
+    for (const { chunks } of found.values()) chunks.sort((a, b) => a.fromMs - b.fromMs || a.throughMs - b.throughMs)
+    return [...found.values()]
+  }
+
+  async streams(matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<readonly Labels[]> {
+    return (await this.select(matchers, fromMs, throughMs)).map(s => s.labels)
+  }
+
+  subscribe(matchers: readonly Matcher[], onLine: (line: TailedLine) => void): () => void {
+    return this.#sources.tail.follow(this.#tenant, matchers, onLine)
+  }
+
+  deletions(): readonly DeletionNotice[] {
+    return this.#sources.deletions
+      .of(this.#tenant)
+      .filter(d => d.status === 'received')
+      .map(({ id, query, fromMs, throughMs }) => ({ id, query, fromMs, throughMs }))
+  }
+
+  #selectMemory(
+    matchers: readonly Matcher[],
+    fromMs: number,
+    throughMs: number,
+    found: Map<string, FoundStream>,
+  ): void {
+    for (const stream of this.#sources.streams()) {
+      if (stream.open === undefined && stream.closed.length === 0) continue
+      if (!matchers.every(m => m.matches(stream.labels.get(m.name)))) continue
+      for (const { name, source } of this.#chunksInMemory(stream)) {
+        if (source.fromMs > throughMs || source.throughMs < fromMs) continue
+        const into = streamIn(found, stream.labels)
+        into.names.add(name)
+        into.chunks.push(source)
+      }
+    }
+  }
+
+  #chunksInMemory(stream: StreamHead): { name: string; source: ChunkSource }[] {
+    const { chunks } = this.#sources
+    const all = stream.closed.map(closed => ({
+      name: chunkName({ ...closed.ref, kilobytes: 0, entries: 0 }),
+      source: chunks.closed(this.#tenant, closed),
+    }))
+    const open = chunks.open(stream)
+    if (open !== undefined) all.push({ name: '', source: open })
+    return all
+  }
+
+  async #selectIndexed(
+    matchers: readonly Matcher[],
+    fromMs: number,
+    throughMs: number,
+    found: Map<string, FoundStream>,
+  ): Promise<void> {
+    const { catalogue, chunks: reader } = this.#sources
+    for (const index of await catalogue.indexes(this.#tenant, fromMs, throughMs)) {
+      for (const { labels, chunks } of index.select(matchers)) {
+        let into: FoundStream | undefined
+        for (const chunk of chunks) {
+          if (chunk.fromMs > throughMs || chunk.throughMs < fromMs) continue
+          into ??= streamIn(found, labels)
+          const name = chunkName(chunk)
+          if (into.names.has(name)) continue
+          into.names.add(name)
+          into.chunks.push(reader.indexed(this.#tenant, chunk))
+        }
+      }
+    }
+  }
+}
+
+function streamIn(found: Map<string, FoundStream>, labels: Labels): FoundStream {
+  let stream = found.get(labels.key)
+  if (stream === undefined) found.set(labels.key, (stream = { labels, chunks: [], names: new Set() }))
+  return stream
+}

@@ -1,0 +1,119 @@
+/** What a query sees of a tenant: traces in memory and the bucket's blocks, as rows with columns of one layout. */
+import type { ColumnData } from '#codec/parquet/column-data.ts'
+import { CorruptDataError, messageOf, NotFoundError } from '#core/errors.ts'
+import { forEachParallel } from '#core/parallel.ts'
+import { combineTraces, type Trace } from '#model/trace.ts'
+import type { BlockList } from './block-list.ts'
+import type { BlockReader } from './block-reader.ts'
+import type { Head } from './head.ts'
+import type { BlockMeta } from './meta.ts'
+import { plainPath, type BlockLayout, type DedicatedColumn } from './schema.ts'
+import type { Segment } from './segment.ts'
+import type { TraceRows, TracesReader } from './select.ts'
+import type { RowSource } from './shred.ts'
+
+/** Where a reader finds what it reads. */
+export interface ReaderSources {
+  /** The tenant's segments that were cut and wait for the bucket, oldest first. */
+  waiting: () => readonly Segment[]
+  head: () => Head | undefined
+  list: BlockList
+  blocks: BlockReader
+  layout: BlockLayout
+  /** Gives way to other work. */
+  pause: () => Promise<void>
+}
+
+/** Blocks that are asked for one trace at a time. */
+const readsAtOnce = 16
+
+export class Reader implements TracesReader {
+  readonly #tenant: string
+  readonly #sources: ReaderSources
+  readonly #retainedFrom: (fromMs: number) => number
+
+  /** `retainedFrom` moves the start of a query's time to the retention. */
+  constructor(tenant: string, sources: ReaderSources, retainedFrom: (fromMs: number) => number) {
+    this.#tenant = tenant
+    this.#sources = sources
+    this.#retainedFrom = retainedFrom
+  }
+
+  async select(fromMs: number, throughMs: number): Promise<TraceRows[]> {
+    const { pause, blocks: reader, layout } = this.#sources
+    const startMs = this.#retainedFrom(fromMs)
+    // Rows for what has none, a little at a time; then both in one go: what is published meanwhile shows once.
+    for (const segment of this.#segments()) await segment.layOut(pause)
+    const blocks = this.#blocksIn(startMs, throughMs)
+    const rows = this.#memory()
+      .reverse()
+      .map(source => rowsInMemory(source, layout.dedicated))
+    for (const block of blocks) rows.push(...((await this.#guarded(block, () => reader.rows(block))) ?? []))
+    return rows
+  }
+
+  async find(id: Uint8Array, fromMs: number, throughMs: number): Promise<Trace | undefined> {
+    const { waiting, head, blocks: reader } = this.#sources
+    const parts = waiting().flatMap(segment => segment.find(id))
+    parts.push(...(head()?.find(id) ?? []))
+    await forEachParallel(this.#blocksIn(this.#retainedFrom(fromMs), throughMs), readsAtOnce, async block => {
+      const found = await this.#guarded(block, () => reader.find(block, id))
+      if (found !== undefined) parts.push(found)
+    })
+    return parts.length === 0 ? undefined : combineTraces(parts)
+  }
+
+  /** Those that wait for the bucket first. */
+  #segments(): Segment[] {
+    return [...this.#sources.waiting(), ...(this.#sources.head()?.segments ?? [])]
+  }
+
+  /** What is in memory, as it is now. */
+  #memory(): RowSource[] {
+    const live = this.#sources.head()?.liveSource()
+    return [...this.#segments().map(s => s.source()), ...(live === undefined ? [] : [live])]
+  }
+
+  /** Newest first. */
+  #blocksIn(fromMs: number, throughMs: number): BlockMeta[] {
+    return this.#sources.list
+      .of(this.#tenant)
+      .filter(b => b.startMs <= throughMs && b.endMs >= fromMs)
+      .sort((a, b) => b.endMs - a.endMs)
+  }
+
+  /** A block that is damaged is left out from now on; one that another compactor took away is looked for no more. */
+  async #guarded<T>(block: BlockMeta, read: () => Promise<T>): Promise<T | undefined> {
+    const { list } = this.#sources
+    try {
+      return await read()
+    } catch (error) {
+      if (error instanceof NotFoundError) {
+        await list.refresh()
+        return undefined
+      }
+      if (!(error instanceof CorruptDataError)) throw error
+      list.quarantine(block, messageOf(error))
+      return undefined
+    }
+  }
+}
+
+function rowsInMemory({ rows, columns }: RowSource, dedicated: readonly DedicatedColumn[]): TraceRows {
+  const byPath = new Map(columns.map(c => [plainPath(c.column.path), c]))
+  const columnsOf = (paths: readonly string[]): ReadonlyMap<string, ColumnData> => {
+    const found = new Map<string, ColumnData>()
+    for (const path of paths) {
+      const data = byPath.get(path)
+      if (data !== undefined) found.set(path, data)
+    }
+    return found
+  }
+  return {
+    rows,
+    isInMemory: true,
+    dedicated,
+    bytes: columns.reduce((sum, c) => sum + c.count * 2, 0),
+    columns: paths => Promise.resolve(columnsOf(paths)),
+  }
+}

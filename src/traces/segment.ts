@@ -1,0 +1,121 @@
+/** Traces of a tenant that wait together for their block: kept as the bytes that they came in, laid out as rows when asked for. */
+import { TraceCombiner, type Resource, type Scope, type Span, type Trace } from '#model/trace.ts'
+import type { ColumnData } from '#codec/parquet/column-data.ts'
+import type { BlockLayout } from './schema.ts'
+import { TraceShredder, type RowSource } from './shred.ts'
+
+/** Spans of one scope that came in one message: as the bytes that they came in, which take a tenth of what their trees take. */
+interface HeldSpans {
+  resource: Resource
+  schemaUrl: string
+  scope: Scope
+  scopeUrl: string
+  message: Uint8Array
+  /** [from, to) of each, one after another. */
+  ranges: number[]
+  /** What has no bytes of its own. */
+  spans: Span[] | undefined
+}
+
+/** `isRaw`: attributes may be left where they are. */
+export type SpanDecoder = (message: Uint8Array, from: number, to: number, isRaw?: boolean) => Span
+
+export interface LiveTrace {
+  readonly id: Uint8Array
+  readonly held: HeldSpans[]
+  spans: number
+  bytes: number
+  readonly createdMs: number
+  lastMs: number
+}
+
+export function idKey(id: Uint8Array): string {
+  return Buffer.from(id.buffer, id.byteOffset, id.length).toString('latin1')
+}
+
+/** Used from trace to trace. */
+const combiner = new TraceCombiner()
+
+/** A live trace as a tree, each resource and scope once. `more`: parts of it that came later. */
+export function treeOf(live: LiveTrace, decode: SpanDecoder, isRaw = false, more: readonly LiveTrace[] = []): Trace {
+  addTo(combiner, live, decode, isRaw)
+  for (const part of more) addTo(combiner, part, decode, isRaw)
+  return combiner.finish()
+}
+
+function addTo(into: TraceCombiner, live: LiveTrace, decode: SpanDecoder, isRaw: boolean): void {
+  for (const { resource, schemaUrl, scope, scopeUrl, message, ranges, spans } of live.held) {
+    const target = into.scope(resource, schemaUrl, scope, scopeUrl)
+    for (let i = 0; i < ranges.length; i += 2) into.add(target, decode(message, ranges[i]!, ranges[i + 1]!, isRaw))
+    if (spans !== undefined) for (const span of spans) into.add(target, span)
+  }
+}
+
+/**
+ * Settled traces: what their spans came in, until the block is cut. A query lays them out as rows; where none comes, they become rows once,
+ * in the order of the block.
+ */
+export class Segment {
+  readonly traces: LiveTrace[] = []
+  spans = 0
+  bytes = 0
+  readonly #byId = new Map<string, LiveTrace[]>()
+  readonly #layout: BlockLayout
+  readonly #decode: SpanDecoder
+  #shredder: TraceShredder | undefined
+  #data: readonly ColumnData[] | undefined
+  #dataRows = 0
+
+  constructor(layout: BlockLayout, decode: SpanDecoder) {
+    this.#layout = layout
+    this.#decode = decode
+  }
+
+  get heldBytes(): number {
+    return this.bytes + (this.#shredder?.heldBytes ?? 0)
+  }
+
+  add(live: LiveTrace): void {
+    const key = idKey(live.id),
+      known = this.#byId.get(key)
+    if (known === undefined) this.#byId.set(key, [live])
+    else known.push(live)
+    this.traces.push(live)
+    this.spans += live.spans
+    this.bytes += live.bytes
+  }
+
+  /** Its parts of a trace. */
+  find(id: Uint8Array): Trace[] {
+    return (this.#byId.get(idKey(id)) ?? []).map(live => treeOf(live, this.#decode))
+  }
+
+  /** For a shredder: attributes of spans may lie in the message still. */
+  rawTree(live: LiveTrace, more?: readonly LiveTrace[]): Trace {
+    return treeOf(live, this.#decode, true, more)
+  }
+
+  /** Rows for what has none yet. */
+  async layOut(pause: () => Promise<void>): Promise<void> {
+    const shredder = (this.#shredder ??= new TraceShredder(this.#layout))
+    for (let n = 0; shredder.rows < this.traces.length; n++) {
+      const live = this.traces[shredder.rows]!
+      shredder.add(live.id, this.rawTree(live))
+      if (n % 32 === 31) await pause()
+    }
+  }
+
+  /** What it has now; traces that are added later do not show. */
+  source(): RowSource {
+    const shredder = (this.#shredder ??= new TraceShredder(this.#layout))
+    while (shredder.rows < this.traces.length) {
+      const live = this.traces[shredder.rows]!
+      shredder.add(live.id, this.rawTree(live))
+    }
+    if (this.#data === undefined || this.#dataRows !== shredder.rows) {
+      this.#data = shredder.builders.map(b => b.data())
+      this.#dataRows = shredder.rows
+    }
+    return { rows: this.#dataRows, columns: this.#data }
+  }
+}
