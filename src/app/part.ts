@@ -15,8 +15,10 @@ export interface Listener {
 }
 
 export interface Part {
-  /** One word, for messages: `could not start metrics: …`. */
+  /** For messages: `could not start metrics: …`. */
   readonly name: string
+  /** Its routes answer before the process is ready: health, own metrics, pages. Those of other parts say 503 until then. */
+  readonly answersAtOnce?: boolean
   /** Aliases included. No two parts own the same method and path. */
   readonly routes: readonly Route[]
   readonly sockets: readonly SocketRoute[]
@@ -26,7 +28,7 @@ export interface Part {
   metrics(registry: Registry): void
   /** Called in the order of the list, when the addresses are open already. What it opened before it throws is closed by `stop`. */
   start(): Promise<void>
-  /** Called in reverse order, also after a start that failed, also where `start` was never called; a second time does nothing. */
+  /** Called in reverse order for every part whose `start` was called, also when that start failed. */
   stop(): Promise<void>
   /** Reads its files again; what is wrong in them changes nothing, and is thrown. */
   reload?(): Promise<void>

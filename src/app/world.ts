@@ -56,8 +56,14 @@ async function secretFrom(path: string, files: Files): Promise<string> {
         .trim()
 }
 
+export interface Security {
+  auth: Auth
+  /** Undefined: every address speaks plain text. */
+  tls: TlsOptions | undefined
+}
+
 /** Credentials and certificates, read from the files that the configuration names. */
-export async function openSecurity(config: Config, files: Files): Promise<{ auth: Auth; tls: TlsOptions | undefined }> {
+export async function openSecurity(config: Config, files: Files): Promise<Security> {
   const username = config.text('auth.username'),
     password = await secretFrom(config.text('auth.password_file'), files)
   if ((username === '') !== (password === ''))

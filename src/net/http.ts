@@ -9,14 +9,17 @@ import { readBody } from './body.ts'
 import type { HttpReply, HttpRequest, Route } from './route-table.ts'
 import type { SocketRoute } from './web-socket.ts'
 
+/** The path of the route, the status of the reply, and the seconds from the request until it was made. */
+export type RequestObserver = (route: string, status: number, seconds: number) => void
+
 export interface HttpServerOptions {
   log: Log
   bodyBytesMax: number
   decodedBytesMax: number
   /** Turns what a handler threw into a reply. */
   onError: (error: unknown, request: HttpRequest) => HttpReply
-  /** Hears of every request: route, status, seconds. */
-  onRequest: (route: string, status: number, seconds: number) => void
+  /** Called after every request. */
+  onRequest: RequestObserver
   monotonicMs: () => number
   auth: Auth
   tls: TlsOptions | undefined

@@ -1,0 +1,94 @@
+/** What all parts are made from: the configuration and the world, and what follows from them. */
+import { RunningQueries } from '#api/tercet/running-queries.ts'
+import type { Bucket } from '#bucket/bucket.ts'
+import { probeBucket } from '#bucket/probe.ts'
+import { makeHashSeed, type HashSeed } from '#codec/series-key.ts'
+import { WriteRequestKernel } from '#codec/write-request.ts'
+import { BadDataError } from '#core/errors.ts'
+import type { Limits } from '#core/limits.ts'
+import type { SignalName } from '#core/signal-name.ts'
+import type { HttpReply, Route } from '#net/route-table.ts'
+import { Fence } from '#store/fencing.ts'
+import { openBucket } from './buckets.ts'
+import type { Config } from './config.ts'
+import { defaultTenants, Tenancy } from './tenancy.ts'
+import { limitsOf, openSecurity, type Security, type World } from './world.ts'
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+export interface Context {
+  readonly config: Config
+  readonly world: World
+  readonly env: Environment
+  readonly limits: Limits
+  readonly security: Security
+  readonly tenancy: Tenancy
+  /** Of the hashes of series keys, chosen anew by each process. */
+  readonly hashSeed: HashSeed
+  readonly kernel: WriteRequestKernel
+  readonly running: RunningQueries
+  /** Wall clock of the start. */
+  readonly startedMs: number
+  /** Serves what is in the bucket, and writes nothing. */
+  readonly isReader: boolean
+  /** Takes in, and answers no queries. */
+  readonly isInsertOnly: boolean
+  /** Where links in alerts lead; no slash at the end. */
+  readonly externalUrl: string
+}
+
+/** Reads credentials and certificates. Throws BadDataError for what the configuration has wrong. */
+export async function makeContext(config: Config, world: World, env: Environment): Promise<Context> {
+  const security = await openSecurity(config, world.files)
+  const hashSeed = makeHashSeed(world.random)
+  const ownUrl = `${security.tls === undefined ? 'http' : 'https'}://${config.text('listen.http')}`
+  return {
+    config,
+    world,
+    env,
+    limits: limitsOf(config),
+    security,
+    tenancy: new Tenancy(config.text('tenancy') === 'on'),
+    hashSeed,
+    kernel: new WriteRequestKernel(hashSeed),
+    running: new RunningQueries(world.clock),
+    startedMs: world.clock.nowMs(),
+    isReader: config.text('role') === 'query',
+    isInsertOnly: config.text('role') === 'insert',
+    externalUrl: (config.text('external_url') || ownUrl).replace(/\/+$/, ''),
+  }
+}
+
+/** The signal's bucket, after it has shown that it can be used as the role needs it, and was not handed over to another system. */
+export async function openSignalBucket(context: Context, signal: SignalName): Promise<Bucket> {
+  const { config, world, isReader } = context
+  const bucket = await openBucket(config, world, signal)
+  const ownPrefix = `${defaultTenants[signal]}/tercet/`
+  await probeBucket(bucket, ownPrefix, isReader, world.random)
+  if (!isReader && !config.isOn('take_back')) await refuseHandedOver(bucket, `${ownPrefix}epoch/`)
+  return bucket
+}
+
+/** A restart does not take back a bucket that was given to another system. */
+async function refuseHandedOver(bucket: Bucket, epochPrefix: string): Promise<void> {
+  const successor = await Fence.successorOf(bucket, epochPrefix)
+  if (successor === undefined) return
+  throw new BadDataError(
+    `${bucket.description} was handed over to ${successor}. To write there again, stop those and start once with ` +
+      '--take_back=true; to look, start with --role=query',
+  )
+}
+
+const refusal: HttpReply = {
+  status: 403,
+  headers: { 'content-type': 'text/plain; charset=utf-8' },
+  body:
+    'This process has role=insert: it takes in and answers no queries. ' +
+    'Ask one with role=query over the same bucket, or with role=all.\n',
+}
+
+/** Routes that answer queries: listed while they run, and refused where the role takes in only. */
+export function queryRoutes({ running, isInsertOnly }: Context, routes: readonly Route[]): Route[] {
+  if (!isInsertOnly) return running.watched(routes)
+  return routes.map(route => ({ ...route, handler: () => Promise.resolve(refusal) }))
+}

@@ -1,0 +1,90 @@
+/** Metrics: their engine, the push protocols, PromQL and Prometheus' API, import and export. */
+import { exportRoutes } from '#api/prometheus/export.ts'
+import { prometheusRoutes } from '#api/prometheus/routes.ts'
+import type { Bucket } from '#bucket/bucket.ts'
+import { CachedBucket } from '#bucket/cache.ts'
+import { DirectoryBucket } from '#bucket/directory.ts'
+import type { Registry } from '#core/counter.ts'
+import { MetricsEngine } from '#metrics/engine.ts'
+import { PromqlEngine } from '#query/promql/engine.ts'
+import { openSignalBucket, queryRoutes, type Context } from '../context.ts'
+import { makePart, type Part } from '../part.ts'
+import { defaultTenants } from '../tenancy.ts'
+import { version } from '../version.ts'
+import { registerBlocks, registerSignal } from './signal-metrics.ts'
+import { signalOptions } from './signal-options.ts'
+
+export interface MetricsPart extends Part {
+  engine: MetricsEngine
+  promql: PromqlEngine
+  /** The signal's own bucket; the Alertmanager keeps a copy of its state there. */
+  bucket: Bucket
+}
+
+function openEngine(context: Context, bucket: Bucket): MetricsEngine {
+  const { config, limits, hashSeed, isReader } = context
+  return new MetricsEngine({
+    ...signalOptions(context, 'metrics', bucket),
+    hashSeed,
+    limits,
+    blockMs: config.durationMs('metrics.block_duration'),
+    outOfOrderMs: config.durationMs('metrics.out_of_order_window'),
+    retentionBytesMax: config.bytes('metrics.retention_size') || Infinity,
+    // Listing a directory costs nothing; in an object store only a process that does not write itself needs to look.
+    refreshMs: bucket instanceof DirectoryBucket ? 60_000 : isReader ? 300_000 : 3_600_000,
+  })
+}
+
+function register(registry: Registry, engine: MetricsEngine, bucket: Bucket): void {
+  registerSignal(registry, engine)
+  registerBlocks(registry, engine)
+  const signal = { signal: 'metrics' }
+  const { read } = registry.reader()
+  read('tercet_samples_appended_total', 'Samples stored.', 'counter', () => engine.samplesAppended, signal)
+  read('tercet_samples_refused_total', 'Samples refused for good.', 'counter', () => engine.samplesRefused, signal)
+  read('tercet_head_series', 'Series in memory.', 'gauge', () => engine.seriesCount)
+  read('tercet_head_series_created_total', 'Series that were new.', 'counter', () => engine.seriesCreated)
+  read('tercet_blocks_quarantined', 'Blocks that are damaged and left out.', 'gauge', () => engine.quarantined, signal)
+  if (!(bucket instanceof CachedBucket)) return
+  read('tercet_cache_bytes', 'Local copies of objects of the bucket.', 'gauge', () => bucket.bytes, signal)
+  read('tercet_cache_hits_total', 'Pages that were read from the local copy.', 'counter', () => bucket.hits, signal)
+  read('tercet_cache_misses_total', 'Pages that had to be fetched.', 'counter', () => bucket.misses, signal)
+}
+
+export async function makeMetrics(context: Context): Promise<MetricsPart> {
+  const { config, world, limits, tenancy, kernel, startedMs } = context
+  const { clock } = world
+  const bucket = await openSignalBucket(context, 'metrics')
+  const engine = openEngine(context, bucket)
+  const promql = new PromqlEngine(clock, limits)
+  const tenantOf = tenancy.of('metrics')
+  const pushes = metricsProtocols({ appender: engine, tenantOf, clock, kernel, limits })
+  const prometheus = prometheusRoutes({
+    clock,
+    limits,
+    engine: promql,
+    store: engine,
+    tenantOf,
+    version,
+    startedMs,
+    flags: config.shown(),
+    configText: config.describe(),
+    retention: config.text('metrics.retention'),
+  })
+  const part = makePart({
+    name: 'metrics',
+    routes: [
+      ...queryRoutes(context, [...prometheus, ...exportRoutes({ clock, store: engine, tenantOf })]),
+      ...pushes.routes,
+    ],
+    grpc: pushes.grpc,
+    metrics: registry => {
+      register(registry, engine, bucket)
+    },
+    start: () => engine.open(),
+    stop: () => engine.close(),
+    reload: () => engine.refresh(),
+    ready: () => (engine.ready ? undefined : 'starting'),
+  })
+  return { ...part, engine, promql, bucket }
+}

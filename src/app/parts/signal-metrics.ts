@@ -1,0 +1,45 @@
+/** The metrics that all three signals have, from what the Signal interface says of itself. */
+import type { Registry } from '#core/counter.ts'
+import type { Signal, SignalStats, SignalStatus } from '#store/signal.ts'
+
+type Row<T> = readonly [name: string, type: 'counter' | 'gauge', field: keyof T, help: string]
+
+const statsRows: readonly Row<SignalStats>[] = [
+  ['tercet_wal_commits_total', 'counter', 'walCommits', 'Groups of records committed.'],
+  ['tercet_wal_bytes_total', 'counter', 'walBytes', 'Bytes committed.'],
+  ['tercet_wal_segments', 'gauge', 'walSegments', 'Segments that are kept.'],
+  ['tercet_wal_replay_seconds', 'gauge', 'replaySeconds', 'Time that the last start took to replay the log.'],
+  ['tercet_upload_failures_total', 'counter', 'uploadFailures', 'Uploads that failed and were tried again.'],
+  ['tercet_upload_blocks_waiting', 'gauge', 'uploadsWaiting', 'Finished blocks that wait for the bucket.'],
+]
+
+const statusRows: readonly Row<Omit<SignalStatus, 'problem'>>[] = [
+  ['tercet_backlog_bytes', 'gauge', 'backlogBytes', 'Accepted, and not in the bucket yet.'],
+]
+
+/** Of signals that keep blocks; logs keep chunks and indexes, which have metrics of their own. */
+const blockStatsRows: readonly Row<SignalStats>[] = [
+  ['tercet_uploads_total', 'counter', 'uploads', 'Blocks uploaded.'],
+  ['tercet_compactions_total', 'counter', 'compactions', 'Blocks written by merging others.'],
+]
+const blockStatusRows: readonly Row<Omit<SignalStatus, 'problem'>>[] = [
+  ['tercet_blocks', 'gauge', 'blocks', 'Blocks that are served.'],
+  ['tercet_blocks_bytes', 'gauge', 'blockBytes', 'Bytes of these blocks.'],
+]
+
+function register<T>(registry: Registry, signal: Signal, rows: readonly Row<T>[], read: () => { [K in keyof T]: number }) {
+  for (const [name, type, field, help] of rows)
+    registry.read(name, help, type, () => read()[field], { signal: signal.name })
+}
+
+/** Registers what every signal has, with the label `signal`. */
+export function registerSignal(registry: Registry, signal: Signal): void {
+  register(registry, signal, statsRows, () => signal.stats())
+  register(registry, signal, statusRows, () => signal.status())
+}
+
+/** Registers what a signal has that keeps blocks. */
+export function registerBlocks(registry: Registry, signal: Signal): void {
+  register(registry, signal, blockStatsRows, () => signal.stats())
+  register(registry, signal, blockStatusRows, () => signal.status())
+}

@@ -1,0 +1,10 @@
+/** The options that the engines of all three signals have. */
+import type { Bucket } from '#bucket/bucket.ts'
+import type { Clock } from '#core/clock.ts'
+import type { Files } from '#core/files.ts'
+import type { Log } from '#core/log.ts'
+import type { Random } from '#core/random.ts'
+import type { SignalName } from '#core/signal-name.ts'
+import type { Durability } from '#store/wal.ts'
+import type { Context } from '../context.ts'
+import { defaultTenants } from '../tenancy.ts'

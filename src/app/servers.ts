@@ -1,0 +1,122 @@
+/** The addresses that all parts share: one HTTP server and one gRPC server over the routes and methods of the parts. */
+import { errorReply } from '#api/prometheus/respond.ts'
+import { UnavailableError } from '#core/errors.ts'
+import { GrpcServer, type GrpcMethod } from '#net/grpc.ts'
+import { HttpServer, type RequestObserver } from '#net/http.ts'
+import { RouteTable, type HttpReply, type Route } from '#net/route-table.ts'
+import { guardOrigin } from '#net/same-origin.ts'
+import type { SocketRoute } from '#net/web-socket.ts'
+import type { Context } from './context.ts'
+import type { Address, SharedServers } from './lifecycle.ts'
+import type { Part } from './part.ts'
+import { hostAndPort } from './world.ts'
+
+const startingReply: HttpReply = {
+  status: 503,
+  headers: { 'content-type': 'text/plain; charset=utf-8', 'retry-after': '2' },
+  body: 'the process is starting\n',
+}
+
+/** Routes that change something, other than by ingestion: browsers send telemetry from everybody's pages. */
+function isAction({ methods, path }: Route): boolean {
+  if (path.startsWith('/-/')) return !methods.includes('GET')
+  const changes = methods.includes('POST') || methods.includes('PUT') || methods.includes('DELETE')
+  return changes && (/\/api\/v2\/silences?\b|\/admin\/|\/delete$/.test(path) || path.startsWith('/api/tercet/'))
+}
+
+/** What is asked of a part before the process is ready gets 503, or UNAVAILABLE, and is sent again by its sender. */
+class Gate {
+  readonly #isRunning: () => boolean
+
+  constructor(isRunning: () => boolean) {
+    this.#isRunning = isRunning
+  }
+
+  routes({ routes, answersAtOnce }: Part): readonly Route[] {
+    if (answersAtOnce === true) return routes
+    return routes.map(route => ({
+      ...route,
+      handler: request => (this.#isRunning() ? route.handler(request) : Promise.resolve(startingReply)),
+    }))
+  }
+
+  sockets({ sockets }: Part): SocketRoute[] {
+    return sockets.map(route => ({
+      ...route,
+      open: request =>
+        this.#isRunning() ? route.open(request) : { status: startingReply.status, body: 'the process is starting\n' },
+    }))
+  }
+
+  grpc({ grpc }: Part): GrpcMethod[] {
+    return grpc.map(method => ({
+      ...method,
+      handler: (message, tenant, signal) =>
+        this.#isRunning()
+          ? method.handler(message, tenant, signal)
+          : Promise.reject(new UnavailableError('the process is starting', 2)),
+    }))
+  }
+}
+
+export class Servers implements SharedServers {
+  readonly #context: Context
+  readonly #http: HttpServer
+  readonly #grpc: GrpcServer | undefined
+  /** As they were opened, in that order. */
+  readonly addresses: Address[] = []
+
+  /** `onRequest` is called after every HTTP request. Throws when two parts claim the same route. */
+  constructor(context: Context, parts: readonly Part[], isRunning: () => boolean, onRequest: RequestObserver) {
+    this.#context = context
+    const { limits, security, world } = context
+    const gate = new Gate(isRunning)
+    const table = new RouteTable()
+    for (const part of parts) table.add(part.name, gate.routes(part))
+    const sockets = parts.flatMap(part => gate.sockets(part))
+    this.#http = new HttpServer(guardOrigin(table.routes, isAction), sockets, {
+      log: world.log,
+      bodyBytesMax: limits.bodyBytesMax,
+      decodedBytesMax: limits.decodedBytesMax,
+      onError: errorReply,
+      monotonicMs: () => world.clock.monotonicMs(),
+      onRequest,
+      ...security,
+    })
+    const methods = parts.flatMap(part => gate.grpc(part))
+    if (methods.length > 0)
+      this.#grpc = new GrpcServer(methods, limits.bodyBytesMax, security.auth, security.tls)
+  }
+
+  /** `http://host:port` of the main address; `https:` with TLS. */
+  get url(): string {
+    const main = this.addresses.find(({ name }) => name === 'http') ?? this.addresses[0]
+    return `${this.#context.security.tls === undefined ? 'http' : 'https'}://${main?.address ?? ''}`
+  }
+
+  async open(): Promise<void> {
+    const { config } = this.#context
+    await this.#openHttp('http', config.text('listen.http'))
+    await this.#openHttp('otlp_http', config.text('listen.otlp_http'))
+    for (const alias of config.list('listen.aliases')) await this.#openHttp('alias', alias)
+    await this.#openGrpc('otlp_grpc', config.text('listen.otlp_grpc'))
+    for (const alias of config.list('listen.grpc_aliases')) await this.#openGrpc('grpc_alias', alias)
+    await this.#openGrpc('loki_grpc', config.text('listen.loki_grpc'))
+  }
+
+  async #openHttp(name: string, setting: string): Promise<void> {
+    if (setting === 'off') return
+    const { host, port } = hostAndPort(setting)
+    this.addresses.push({ name, address: await this.#http.listen(host, port) })
+  }
+
+  async #openGrpc(name: string, setting: string): Promise<void> {
+    if (setting === 'off' || this.#grpc === undefined) return
+    this.addresses.push({ name, address: await this.#grpc.listen(setting) })
+  }
+
+  async close(): Promise<void> {
+    await this.#http.close()
+    await this.#grpc?.close()
+  }
+}
