@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { silentLog } from '#core/log.ts'
 import { loadConfig } from '../src/app/config.ts'
-import { startTercet, type Tercet } from '../src/app/compose.ts'
+import { startTercet, type Tercet } from '../src/app/tercet.ts'
 import { systemWorld, type World } from '../src/app/world.ts'
 
 export interface Running {

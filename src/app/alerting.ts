@@ -93,7 +93,7 @@ export async function askRule(
   }
 }
 
-/** Reads the rule files that patterns name. Throws BadDataError. */
+/** Reads the rule files that the patterns name; `onMissing` gets patterns that no file matches and files that do not exist. Throws BadDataError. */
 export async function loadRules(
   patterns: readonly string[],
   files: World['files'],
@@ -101,16 +101,18 @@ export async function loadRules(
   env: AlertingOptions['env'],
   onMissing: (path: string) => void,
 ): Promise<GroupSettings[]> {
-  const paths = [
-    ...new Set((await Promise.all(patterns.map(pattern => filesOf({ files, directory }, pattern)))).flat()),
-  ]
+  const paths = new Set<string>()
+  for (const pattern of patterns) {
+    const matching = await filesOf({ files, directory }, pattern)
+    if (matching.length === 0) onMissing(pattern)
+    for (const path of matching) paths.add(path)
+  }
   const groups: GroupSettings[] = []
   for (const path of paths) {
     let text: string
     try {
       text = Buffer.from(await files.read(path)).toString('utf8')
     } catch (error) {
-      // A pattern that nothing fits yet.
       if (error instanceof NotFoundError) {
         onMissing(path)
         continue
@@ -204,9 +206,8 @@ export class Alerting implements RulesSource {
   /** Reads the rules, and goes by them from now on; what is wrong changes nothing. */
   async load(config: PrometheusConfig | undefined): Promise<void> {
     const { world, env, ruleFiles, own, discovery } = this.#options
-    const missing = (path: string): void => {
-      world.log.warn('a file of rules is not there', { file: path })
-    }
+    // The check of all files before this has warned of what is missing.
+    const missing = (): void => {}
     const groups = [
       ...(await loadRules(ruleFiles, world.files, resolve('.'), env, missing)),
       ...(await loadRules(config?.ruleFiles ?? [], world.files, discovery.directory, env, missing)),

@@ -1,9 +1,9 @@
-/** alertmanager.yml in the running process: read, with its templates, and an Alertmanager that goes by it. */
+/** alertmanager.yml in the running process: the file with its templates, and the Alertmanager that notifies by it. */
 import { dirname, resolve } from 'node:path'
 import type { Bucket } from '#bucket/bucket.ts'
 import { BadDataError, messageOf, NotFoundError } from '#core/errors.ts'
 import type { AlertReceiver } from '#alert/notifier.ts'
-import { Alertmanager } from '#alert/alertmanager/alertmanager.ts'
+import { Alertmanager, type AlertmanagerWorld } from '#alert/alertmanager/alertmanager.ts'
 import { readAlertmanagerConfig, type AlertmanagerConfig } from '#alert/alertmanager/config.ts'
 import { Templates } from '#alert/alertmanager/template-data.ts'
 import { HttpClient, isOffLimits } from '#net/http-client.ts'
@@ -11,7 +11,7 @@ import { sendMail } from '#net/mail.ts'
 import { filesOf } from '#scrape/discovery/simple.ts'
 import type { World } from './world.ts'
 
-/** What an Alertmanager goes by where nothing is configured: alerts are kept and shown, nobody is told. */
+/** The configuration where none is given: alerts are kept and shown, and nobody is notified. */
 const noConfig = 'route:\n  receiver: default\nreceivers:\n  - name: default\n'
 
 /** Reads alertmanager.yml and its templates. Throws BadDataError. */
@@ -52,6 +52,41 @@ export interface OwnAlertmanagerOptions {
   allowsOffLimits: boolean
 }
 
+/** Link-local and metadata addresses are refused, unless the configuration allows them. */
+function refuseOffLimits(address: string): string | undefined {
+  if (!isOffLimits(address)) return undefined
+  return 'link-local and metadata addresses are off limits for notifications; limits.notify_link_local allows them'
+}
+
+function worldOf(options: OwnAlertmanagerOptions): AlertmanagerWorld {
+  const { world, env, file, dataDir, bucket, backupKey, externalUrl, allowsOffLimits } = options
+  const { clock, random, log, files } = world
+  const directory = dirname(resolve(file === '' ? '.' : file))
+  const refusal = allowsOffLimits ? {} : { refuses: refuseOffLimits }
+  return {
+    clock,
+    random,
+    log,
+    files,
+    statePath: `${dataDir}/alertmanager/state.json`,
+    externalUrl,
+    mail: sendMail,
+    client: settings => new HttpClient(settings, { clock, files, env, directory, ...refusal }),
+    readSecret: async path =>
+      Buffer.from(await files.read(path.startsWith('/') ? path : `${directory}/${path}`)).toString('utf8'),
+    backup: { read: () => readIfPresent(bucket, backupKey), write: bytes => bucket.put(backupKey, bytes) },
+  }
+}
+
+async function readIfPresent(bucket: Bucket, key: string): Promise<Uint8Array | undefined> {
+  try {
+    return await bucket.get(key)
+  } catch (error) {
+    if (error instanceof NotFoundError) return undefined
+    throw error
+  }
+}
+
 export class OwnAlertmanager {
   readonly #options: OwnAlertmanagerOptions
   readonly alertmanager: Alertmanager
@@ -61,53 +96,21 @@ export class OwnAlertmanager {
     this.alertmanager = alertmanager
   }
 
-  static async open(options: OwnAlertmanagerOptions): Promise<OwnAlertmanager> {
-    const {
-      world: { clock, random, log, files },
-      env,
-      file,
-      dataDir,
-      bucket,
-      backupKey,
-      externalUrl,
-      allowsOffLimits,
-    } = options
-    const directory = dirname(resolve(file === '' ? '.' : file))
-    const { config, templates } = await loadAlertmanagerConfig(file, files, env)
-    for (const warning of config.warnings) log.warn('the configuration asks for what is not done', { file, warning })
-    const refuses = (address: string): string | undefined =>
-      isOffLimits(address)
-        ? 'link-local and metadata addresses are off limits for notifications; limits.notify_link_local allows them'
-        : undefined
-    const alertmanager = new Alertmanager(config, templates, {
-      clock,
-      random,
-      log,
-      files,
-      statePath: `${dataDir}/alertmanager/state.json`,
-      externalUrl,
-      mail: sendMail,
-      client: settings =>
-        new HttpClient(settings, { clock, files, env, directory, ...(allowsOffLimits ? {} : { refuses }) }),
-      readSecret: async path =>
-        Buffer.from(await files.read(path.startsWith('/') ? path : `${directory}/${path}`)).toString('utf8'),
-      backup: {
-        async read() {
-          try {
-            return await bucket.get(backupKey)
-          } catch (error) {
-            if (error instanceof NotFoundError) return undefined
-            throw error
-          }
-        },
-        write: bytes => bucket.put(backupKey, bytes),
-      },
-    })
-    await alertmanager.open()
-    return new OwnAlertmanager(options, alertmanager)
+  /** Reads the configuration and its templates. Throws BadDataError. Nothing runs before `start`. */
+  static async make(options: OwnAlertmanagerOptions): Promise<OwnAlertmanager> {
+    const { world, env, file } = options
+    const { config, templates } = await loadAlertmanagerConfig(file, world.files, env)
+    for (const warning of config.warnings)
+      world.log.warn('the configuration asks for something that is not supported', { file, warning })
+    return new OwnAlertmanager(options, new Alertmanager(config, templates, worldOf(options)))
   }
 
-  /** Reads the file anew, and goes by it from now on; what is wrong changes nothing. */
+  /** Reads back silences and the log of notifications, and begins to notify. */
+  start(): Promise<void> {
+    return this.alertmanager.open()
+  }
+
+  /** Reads the file again and notifies by it from now on; an error in it changes nothing. */
   async reload(): Promise<void> {
     const { file, world, env } = this.#options
     if (file === '') return
@@ -115,7 +118,7 @@ export class OwnAlertmanager {
     this.alertmanager.apply(config, templates)
   }
 
-  /** Our own rules' alerts come straight here. */
+  /** Takes the alerts of the process's own rules without HTTP. */
   get receiver(): AlertReceiver {
     return {
       url: `${this.#options.externalUrl}/api/v2/alerts`,

@@ -359,7 +359,13 @@ interface Running {
   close(): Promise<void>
 }
 
-function addressLines({ url, addresses }: { url: string; addresses: { name: string; address: string }[] }): string {
+function addressLines({
+  url,
+  addresses,
+}: {
+  url: string
+  addresses: readonly { name: string; address: string }[]
+}): string {
   return addresses
     .map(
       ({ name, address }) =>
@@ -376,7 +382,8 @@ async function becomeSmall(): Promise<void> {
   if (process.env['SMALL_TERCET'] !== undefined || typeof process.execve !== 'function' || process.platform === 'win32')
     return
   const { flushCompileCache } = await import('node:module')
-  await import('./agent.ts')
+  await import('./tercet.ts')
+  await (await import('./roles.ts')).loadAgent()
   flushCompileCache()
   const flags = process.execArgv.some(a => a.includes('semi-space'))
     ? process.execArgv
@@ -390,31 +397,37 @@ async function becomeSmall(): Promise<void> {
 }
 
 async function startAgentHere(config: Config, world: World, onStarted: () => void): Promise<Running> {
-  const { startAgent } = await import('./agent.ts')
-  const agent = await startAgent(config, world)
+  const { startTercet } = await import('./tercet.ts')
+  const agent = await startTercet(config, world)
   onStarted()
+  const remotes = agent.remotes.map(remote => `  ${remote.name}`).join('\n')
   process.stdout.write(
-    `Tercet ${version} is ready, as an agent.\n\n${addressLines(agent)}\n\nIt sends to:\n${agent.remotes.map(r => `  ${r.name}`).join('\n') || '  nobody: name agent.remote_write, agent.loki or agent.otlp'}\n`,
+    `Tercet ${version} is ready, as an agent.\n\n${addressLines(agent)}\n\nIt sends to:\n` +
+      `${remotes || '  nobody: name agent.remote_write, agent.loki or agent.otlp'}\n`,
   )
   return agent
 }
 
 async function startHere(config: Config, world: World, onStarted: () => void): Promise<Running> {
-  const { startTercet } = await import('./compose.ts')
+  const { startTercet } = await import('./tercet.ts')
   const tercet = await startTercet(config, world)
   onStarted()
-  process.stdout
-    .write(`Tercet ${version} is ready (${tercet.metrics.replayed.records + tercet.logs.replayed.records + tercet.traces.replayed.records} log records replayed in ${Math.max(tercet.metrics.replayed.seconds, tercet.logs.replayed.seconds, tercet.traces.replayed.seconds).toFixed(2)} s).
+  const { url, signals } = tercet
+  const stats = signals.map(signal => signal.stats())
+  const records = stats.reduce((sum, { replayedRecords }) => sum + replayedRecords, 0)
+  const seconds = Math.max(...stats.map(({ replaySeconds }) => replaySeconds))
+  const line = `{"streams":[{"stream":{"app":"try"},"values":[["'$(date +%s%N)'","hello"]]}]}`
+  process.stdout.write(`Tercet ${version} is ready (${records} log records replayed in ${seconds.toFixed(2)} s).
 
 ${addressLines(tercet)}
 
-In a browser: ${tercet.url}
+In a browser: ${url}
 
 Try next:
-  curl '${tercet.url}/api/v1/query?query=up'
-  prometheus remote_write url: ${tercet.url}/api/v1/write
-  curl -H 'content-type: application/json' '${tercet.url}/loki/api/v1/push' -d '{"streams":[{"stream":{"app":"try"},"values":[["'$(date +%s%N)'","hello"]]}]}'
-  Grafana data sources: Prometheus, Loki and Tempo, all at ${tercet.url}
+  curl '${url}/api/v1/query?query=up'
+  prometheus remote_write url: ${url}/api/v1/write
+  curl -H 'content-type: application/json' '${url}/loki/api/v1/push' -d '${line}'
+  Grafana data sources: Prometheus, Loki and Tempo, all at ${url}
 `)
   return tercet
 }

@@ -38,10 +38,10 @@ export class Lifecycle {
   #state: 'starting' | 'running' | 'stopping' = 'starting'
   #stopped: Promise<void> | undefined
 
-  constructor(log: Log, parts: readonly Part[], servers: (lifecycle: Lifecycle) => SharedServers) {
+  constructor(log: Log, parts: readonly Part[], servers: SharedServers) {
     this.#log = log
     this.#parts = parts
-    this.#servers = servers(this)
+    this.#servers = servers
   }
 
   /** False until every part has started: the addresses are open before that, so that health can be asked. */

@@ -1,4 +1,4 @@
-/** prometheus.yml in the running process: read, watched over reloads, handed to those who do what it says. */
+/** prometheus.yml in the running process: read at the start and at each reload, and scraped by. */
 import { dirname, resolve } from 'node:path'
 import { BadDataError, messageOf } from '#core/errors.ts'
 import type { ActiveTarget, TargetsSource } from '#api/prometheus/targets.ts'
@@ -19,6 +19,8 @@ export interface ScrapingOptions {
   tenant: string
   bodyBytesMax: number
   version: string
+  /** Called with the file's content before its targets are scraped; undefined: no file is configured. */
+  prepare?: (config: PrometheusConfig | undefined) => Promise<void>
 }
 
 /** Reads prometheus.yml and the files that it names. Throws BadDataError. */
@@ -74,21 +76,24 @@ export class Scraping implements TargetsSource {
     this.#manager = new ScrapeManager({ clock, appender, tenant, bodyBytesMax, version }, this.discovery)
   }
 
-  /** Reads the file, and does what it says from now on; what is wrong changes nothing. */
-  async load(): Promise<PrometheusConfig | undefined> {
-    const { file, world, env } = this.#options
-    if (file === '') return undefined
+  /** Reads the file and scrapes by it from now on; an error in it changes nothing. */
+  async load(): Promise<void> {
+    const { file, world, env, prepare } = this.#options
+    if (file === '') {
+      await prepare?.(undefined)
+      return
+    }
     const config = await loadPrometheusConfig(file, world.files, env)
     for (const warning of config.warnings)
-      world.log.warn('the configuration asks for what is not done', { file, warning })
+      world.log.warn('the configuration asks for something that is not supported', { file, warning })
+    await prepare?.(config)
     this.config = config
     await this.#apply()
-    return config
   }
 
   async #apply(): Promise<void> {
-    const own = this.config?.jobs ?? [],
-      names = new Set(own.map(job => job.jobName))
+    const own = this.config?.jobs ?? []
+    const names = new Set(own.map(job => job.jobName))
     await this.#manager.apply([...own, ...this.#operatorJobs.filter(job => !names.has(job.jobName))])
   }
 

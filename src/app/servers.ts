@@ -84,8 +84,7 @@ export class Servers implements SharedServers {
       ...security,
     })
     const methods = parts.flatMap(part => gate.grpc(part))
-    if (methods.length > 0)
-      this.#grpc = new GrpcServer(methods, limits.bodyBytesMax, security.auth, security.tls)
+    if (methods.length > 0) this.#grpc = new GrpcServer(methods, limits.bodyBytesMax, security.auth, security.tls)
   }
 
   /** `http://host:port` of the main address; `https:` with TLS. */

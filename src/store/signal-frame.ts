@@ -242,6 +242,7 @@ export abstract class SignalFrame implements Signal {
       uploadsWaiting: waiting,
       compactions,
       replaySeconds: this.#replayed.seconds,
+      replayedRecords: this.#replayed.records,
     }
   }
 

@@ -33,8 +33,9 @@ export interface SignalStats {
   /** Finished blocks, or batches of chunks, that wait for the bucket. */
   uploadsWaiting: number
   compactions: number
-  /** How long the start took to replay the log. */
+  /** How long the start took to replay the log, and how many records that were. */
   replaySeconds: number
+  replayedRecords: number
 }
 
 export interface Signal {

@@ -9,7 +9,7 @@ import { VirtualClock } from '#core/virtual-clock.ts'
 import { DiskQueue } from '#forward/disk-queue.ts'
 import { packMessage, Remote } from '#forward/remote.ts'
 import type { HttpClient } from '#net/http-client.ts'
-import { startAgent, type Agent } from '../../src/app/agent.ts'
+import { startTercet, type Tercet } from '../../src/app/tercet.ts'
 import { loadConfig } from '../../src/app/config.ts'
 import { systemWorld } from '../../src/app/world.ts'
 import { freePort, needs, Peer, until } from '../peers.ts'
@@ -20,11 +20,11 @@ const directory = temporaryDirectory()
 let server: Server,
   port = 0,
   run: Running,
-  agent: Agent,
+  agent: Tercet,
   storePort = 0
 let scrapes = 0
-const start = (own = directory, flags: string[] = []): Promise<Agent> =>
-  startAgent(
+const start = (own = directory, flags: string[] = []): Promise<Tercet> =>
+  startTercet(
     loadConfig({
       environment: {},
       flags: [
@@ -489,7 +489,7 @@ test('remote write 2.0: a real Prometheus and Tercet get the same', needs('prome
     `${own}/prometheus.yml`,
     `global: { scrape_interval: 500ms, scrape_timeout: 500ms, external_labels: { cluster: c2 } }\nremote_write: [${remote(peerPort)}, ${remote(storePort)}]\nscrape_configs: [{ job_name: two, metrics_path: /two, convert_classic_histograms_to_nhcb: true, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }]\n`,
   )
-  const second = await startAgent(
+  const second = await startTercet(
     loadConfig({
       environment: {},
       flags: [

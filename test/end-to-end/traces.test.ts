@@ -113,7 +113,7 @@ test('a trace comes back as it was sent: every kind of value, events, links, sta
       { key: 'lk', value: { intValue: '3' } },
     ])
     assert.equal(found['traceState'], 'a=b')
-    await run.tercet.traces.flush()
+    await run.tercet.signals[2]!.flush()
   }
   const v2 = JSON.parse((await get(`/api/v2/traces/${id}`)).text) as { trace: { resourceSpans: unknown[] } }
   assert.equal(v2.trace.resourceSpans.length, 1)
@@ -198,7 +198,7 @@ test('a trace that is too large, parents in a circle, bodies that are no message
       'circle',
     ),
   )
-  await run.tercet.traces.flush()
+  await run.tercet.signals[2]!.flush()
   assert.deepEqual(await search('{ resource.service.name = "circle" }'), [circle])
   assert.deepEqual(await search('{ resource.service.name = "circle" } >> { }'), [])
   for (const [body, type] of [
@@ -391,6 +391,6 @@ test('spans whose inside is damaged are refused when they come, not found out la
   assert.deepEqual(await search('{ name = "damaged" }'), [])
   assert.equal((await post([0x4a, good])).status, 200)
   assert.equal((await search('{ name = "damaged" && span.k = "v" }')).length, 1)
-  await run.tercet.traces.flush()
+  await run.tercet.signals[2]!.flush()
   assert.equal((await search('{ name = "damaged" && span.k = "v" }')).length, 1)
 })

@@ -5,11 +5,16 @@ import type { Bucket } from '#bucket/bucket.ts'
 import { CachedBucket } from '#bucket/cache.ts'
 import { DirectoryBucket } from '#bucket/directory.ts'
 import type { Registry } from '#core/counter.ts'
+import { ImportHandlers } from '#ingest/import.ts'
+import { InfluxHandler } from '#ingest/influx.ts'
+import { OtlpMetricsHandler } from '#ingest/otlp.ts'
+import { RemoteWriteHandler } from '#ingest/remote-write.ts'
+import type { GrpcMethod } from '#net/grpc.ts'
+import { at, under, type Route } from '#net/route-table.ts'
 import { MetricsEngine } from '#metrics/engine.ts'
 import { PromqlEngine } from '#query/promql/engine.ts'
 import { openSignalBucket, queryRoutes, type Context } from '../context.ts'
 import { makePart, type Part } from '../part.ts'
-import { defaultTenants } from '../tenancy.ts'
 import { version } from '../version.ts'
 import { registerBlocks, registerSignal } from './signal-metrics.ts'
 import { signalOptions } from './signal-options.ts'
@@ -23,15 +28,15 @@ export interface MetricsPart extends Part {
 
 function openEngine(context: Context, bucket: Bucket): MetricsEngine {
   const { config, limits, hashSeed, isReader } = context
+  // Listing a directory costs nothing; in an object store only a process that does not write itself needs to look.
+  const refreshMs = bucket instanceof DirectoryBucket ? 60_000 : isReader ? 300_000 : 3_600_000
   return new MetricsEngine({
-    ...signalOptions(context, 'metrics', bucket),
+    ...signalOptions(context, 'metrics', bucket, refreshMs),
     hashSeed,
     limits,
     blockMs: config.durationMs('metrics.block_duration'),
     outOfOrderMs: config.durationMs('metrics.out_of_order_window'),
     retentionBytesMax: config.bytes('metrics.retention_size') || Infinity,
-    // Listing a directory costs nothing; in an object store only a process that does not write itself needs to look.
-    refreshMs: bucket instanceof DirectoryBucket ? 60_000 : isReader ? 300_000 : 3_600_000,
   })
 }
 
@@ -39,7 +44,9 @@ function register(registry: Registry, engine: MetricsEngine, bucket: Bucket): vo
   registerSignal(registry, engine)
   registerBlocks(registry, engine)
   const signal = { signal: 'metrics' }
-  const { read } = registry.reader()
+  const read: Registry['read'] = (...row) => {
+    registry.read(...row)
+  }
   read('tercet_samples_appended_total', 'Samples stored.', 'counter', () => engine.samplesAppended, signal)
   read('tercet_samples_refused_total', 'Samples refused for good.', 'counter', () => engine.samplesRefused, signal)
   read('tercet_head_series', 'Series in memory.', 'gauge', () => engine.seriesCount)
@@ -51,14 +58,47 @@ function register(registry: Registry, engine: MetricsEngine, bucket: Bucket): vo
   read('tercet_cache_misses_total', 'Pages that had to be fetched.', 'counter', () => bucket.misses, signal)
 }
 
+function metricsPushes(
+  { world, tenancy, kernel, limits }: Context,
+  engine: MetricsEngine,
+): { routes: Route[]; grpc: GrpcMethod[] } {
+  const { clock } = world
+  const tenantOf = tenancy.of('metrics')
+  const remoteWrite = new RemoteWriteHandler(engine, kernel, limits.decodedBytesMax, tenantOf)
+  const otlp = new OtlpMetricsHandler(engine, tenantOf, clock)
+  const imports = new ImportHandlers(engine, tenantOf, clock)
+  const influx = new InfluxHandler(engine, tenantOf, clock)
+  const push = ['POST', 'PUT'] as const
+  return {
+    routes: [
+      ...under(['', '/prometheus'], at(['POST'], ['/api/v1/write', '/api/v1/push'], remoteWrite.handle)),
+      ...at(
+        ['POST'],
+        ['/v1/metrics', '/opentelemetry/v1/metrics', '/api/v1/otlp/v1/metrics', '/otlp/v1/metrics'],
+        otlp.handle,
+      ),
+      ...at(push, ['/api/v1/import'], imports.jsonLines),
+      ...at(push, ['/api/v1/import/prometheus'], imports.exposition),
+      ...at(push, ['/write', '/influx/write', '/api/v2/write'], influx.handle),
+    ],
+    grpc: [
+      {
+        service: 'opentelemetry.proto.collector.metrics.v1.MetricsService',
+        method: 'Export',
+        handler: (message, tenant) => otlp.handleGrpc(message, tenancy.named(tenant, 'metrics')),
+      },
+    ],
+  }
+}
+
 export async function makeMetrics(context: Context): Promise<MetricsPart> {
-  const { config, world, limits, tenancy, kernel, startedMs } = context
+  const { config, world, limits, tenancy, startedMs } = context
   const { clock } = world
   const bucket = await openSignalBucket(context, 'metrics')
   const engine = openEngine(context, bucket)
   const promql = new PromqlEngine(clock, limits)
   const tenantOf = tenancy.of('metrics')
-  const pushes = metricsProtocols({ appender: engine, tenantOf, clock, kernel, limits })
+  const pushes = metricsPushes(context, engine)
   const prometheus = prometheusRoutes({
     clock,
     limits,

@@ -27,7 +27,12 @@ const blockStatusRows: readonly Row<Omit<SignalStatus, 'problem'>>[] = [
   ['tercet_blocks_bytes', 'gauge', 'blockBytes', 'Bytes of these blocks.'],
 ]
 
-function register<T>(registry: Registry, signal: Signal, rows: readonly Row<T>[], read: () => { [K in keyof T]: number }) {
+function register<T>(
+  registry: Registry,
+  signal: Signal,
+  rows: readonly Row<T>[],
+  read: () => { [K in keyof T]: number },
+) {
   for (const [name, type, field, help] of rows)
     registry.read(name, help, type, () => read()[field], { signal: signal.name })
 }

@@ -1,0 +1,63 @@
+/** Health and readiness, and what an operator asks the process to do. */
+import { at, type Handler, type Route } from '#net/route-table.ts'
+import type { Signal } from '#store/signal.ts'
+import { makePart, type Part } from '../part.ts'
+
+const text = { 'content-type': 'text/plain; charset=utf-8' } as const
+const push = ['POST', 'PUT'] as const
+
+function saying(body: string): Handler {
+  return () => Promise.resolve({ status: 200, headers: text, body })
+}
+
+/** `notReady` gives the reason, or undefined when the process is ready. */
+function healthRoutes(notReady: () => string | undefined): Route[] {
+  const readiness: Handler = () => {
+    const reason = notReady()
+    return Promise.resolve({
+      status: reason === undefined ? 200 : 503,
+      headers: text,
+      body: reason ?? 'Tercet is ready.\n',
+    })
+  }
+  return [
+    ...at(['GET'], ['/health'], saying('OK')),
+    ...at(['GET'], ['/-/healthy'], saying('Tercet is healthy.\n')),
+    ...at(['GET'], ['/-/ready', '/ready'], readiness),
+  ]
+}
+
+function reloadRoute(reload: () => Promise<void>): Route[] {
+  return at(push, ['/-/reload'], async () => {
+    await reload()
+    return { status: 200, body: '' }
+  })
+}
+
+/** Flush, hand-over and refresh of all signals; 204 when every signal has done it. */
+function signalRoutes(signals: readonly Signal[]): Route[] {
+  const all = async (work: (signal: Signal) => Promise<void>): Promise<{ status: number }> => {
+    await Promise.all(signals.map(work))
+    return { status: 204 }
+  }
+  return [
+    ...at(push, ['/-/flush'], () => all(signal => signal.flush())),
+    // To another system on the same buckets: see tercet deploy graduate.
+    ...at(['POST'], ['/-/hand-over'], ({ query }) =>
+      all(signal => signal.handOver(query.get('to') ?? 'another writer')),
+    ),
+    ...at(push, ['/-/refresh'], () => all(signal => signal.refresh())),
+  ]
+}
+
+/** Answers from the moment that the addresses are open. */
+export function makeHealth(notReady: () => string | undefined): Part {
+  return makePart({ name: 'health', answersAtOnce: true, routes: healthRoutes(notReady) })
+}
+
+export function makeAdmin(signals: readonly Signal[], reload: () => Promise<void>): Part {
+  return makePart({
+    name: 'administration',
+    routes: [...(signals.length === 0 ? [] : signalRoutes(signals)), ...reloadRoute(reload)],
+  })
+}

@@ -1,0 +1,240 @@
+/** Forwarding, the agent's part: what is scraped and received waits in queues on the disk and is sent on to remotes. */
+import { createHash } from 'node:crypto'
+import type { Registry } from '#core/counter.ts'
+import { BadDataError } from '#core/errors.ts'
+import { DiskQueue } from '#forward/disk-queue.ts'
+import { MetricsForwarder, type MetricsRemote } from '#forward/metrics-forwarder.ts'
+import { packMessage, Remote, type RemoteOptions } from '#forward/remote.ts'
+import { ImportHandlers } from '#ingest/import.ts'
+import { OtlpMetricsHandler } from '#ingest/otlp.ts'
+import { RemoteWriteHandler } from '#ingest/remote-write.ts'
+import { ingestError } from '#ingest/reply.ts'
+import { plainClient } from '#lang/settings/http-client.ts'
+import type { HttpClient } from '#net/http-client.ts'
+import { at, under, type Handler, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
+import type { PrometheusConfig, RemoteWriteSettings } from '#scrape/config.ts'
+import type { Context } from '../context.ts'
+import { makePart, type Part } from '../part.ts'
+
+/** Requests at once, where prometheus.yml does not say. An agent's memory is small. */
+const shardsMax = 4
+const defaultDelivery = { timeoutMs: 30_000, shards: 2, minBackoffMs: 100, maxBackoffMs: 10_000 }
+
+type Delivery = Pick<RemoteOptions, 'timeoutMs' | 'shards' | 'minBackoffMs' | 'maxBackoffMs'> & {
+  headers?: Record<string, string>
+  client?: HttpClient
+  /** What tells two remotes at one URL apart; the URL where it is not given. */
+  identity?: string
+}
+type RemoteKind = 'remote_write' | 'loki' | 'otlp'
+type ClientFor = (settings: typeof plainClient) => HttpClient
+
+/** The remotes of the process, each opened once: who asks for the same one again gets it. */
+class Remotes {
+  readonly #context: Context
+  readonly #clientFor: ClientFor
+  readonly #open = new Map<string, Remote>()
+  registry: Registry | undefined
+
+  constructor(context: Context, clientFor: ClientFor) {
+    this.#context = context
+    this.#clientFor = clientFor
+  }
+
+  all(): Remote[] {
+    return [...this.#open.values()]
+  }
+
+  async open(kind: RemoteKind, url: string, delivery: Delivery): Promise<Remote> {
+    const identity = `${kind} ${delivery.identity ?? url}`
+    const id = createHash('sha256').update(identity).digest('hex').slice(0, 12)
+    const known = this.#open.get(id)
+    if (known !== undefined) return known
+    const remote = this.#make(kind, url, id, delivery)
+    await remote.start()
+    this.#open.set(id, remote)
+    this.#register(remote, id)
+    return remote
+  }
+
+  #make(kind: RemoteKind, url: string, id: string, delivery: Delivery): Remote {
+    const { config, world } = this.#context
+    const { clock, files, log } = world
+    const { timeoutMs, shards, minBackoffMs, maxBackoffMs, headers = {} } = delivery
+    return new Remote({
+      clock,
+      log,
+      name: `${kind} ${new URL(url).host}`,
+      url,
+      client: delivery.client ?? this.#clientFor(plainClient),
+      queue: new DiskQueue({
+        files,
+        log,
+        directory: `${config.text('data_dir')}/agent/${kind}-${id}`,
+        bytesMax: config.bytes('agent.queue_size'),
+      }),
+      headers,
+      timeoutMs,
+      shards,
+      minBackoffMs,
+      maxBackoffMs,
+    })
+  }
+
+  #register(remote: Remote, id: string): void {
+    const labels = { remote: remote.name, id }
+    const counter = (name: string, help: string, read: () => number): void => {
+      this.registry?.read(name, help, 'counter', read, labels)
+    }
+    const { queue } = remote
+    const help = 'Bytes that wait on the disk to be sent.'
+    this.registry?.read('tercet_agent_queue_bytes', help, 'gauge', () => queue.bytes, labels)
+    counter(
+      'tercet_agent_queue_dropped_bytes_total',
+      'Bytes that were dropped because the queue was full.',
+      () => queue.dropped,
+    )
+    counter('tercet_agent_messages_sent_total', 'Messages that the remote took.', () => remote.sent)
+    counter('tercet_agent_samples_sent_total', 'Samples that the remote took.', () => remote.sentSamples)
+    counter('tercet_agent_retries_total', 'Messages that had to be sent again.', () => remote.retries)
+    counter('tercet_agent_messages_refused_total', 'Messages that the remote refused for good.', () => remote.refused)
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.all().map(remote => remote.stop()))
+  }
+}
+
+/** Headers of a body that goes on as it came. */
+const relayedHeaders = ['content-type', 'content-encoding', 'x-scope-orgid'] as const
+
+function headersToRelay(request: HttpRequest): Record<string, string> {
+  const headers: Record<string, string> = {}
+  for (const name of relayedHeaders) {
+    const value = request.header(name)
+    if (value !== undefined) headers[name] = value
+  }
+  return headers
+}
+
+interface RelayOptions {
+  /** Opened when the part starts. */
+  remotes: readonly Remote[]
+  what: string
+  /** The option that names remotes. */
+  option: string
+  /** Below the remote's URL. */
+  path: string
+  /** 204 without a body, or 200 with an empty OTLP response. */
+  status: 200 | 204
+}
+
+/** Bodies go on as they came, after the queues of all remotes have them. */
+function relay({ remotes, what, option, path, status }: RelayOptions): Handler {
+  return async request => {
+    try {
+      if (remotes.length === 0) throw new BadDataError(`this agent forwards no ${what}: it has no ${option}`)
+      const body = await request.rawBody()
+      if (body.length === 0) throw new BadDataError('the body is empty')
+      const headers = headersToRelay(request)
+      await Promise.all(remotes.map(remote => remote.queue.put(packMessage({ path, headers }, body))))
+      return status === 204 ? { status } : emptyResponse(headers['content-type'])
+    } catch (error) {
+      return ingestError(error)
+    }
+  }
+}
+
+function emptyResponse(contentType = 'application/json'): HttpReply {
+  const body = contentType.includes('json') ? '{}' : new Uint8Array(0)
+  return { status: 200, headers: { 'content-type': contentType }, body }
+}
+
+export interface ForwardingPart extends Part {
+  /** Takes in what is scraped and received. */
+  forwarder: MetricsForwarder
+  /** Where log lines go. */
+  loki: readonly Remote[]
+  remotes(): Remote[]
+  /** Sends to the remotes that prometheus.yml names from now on; the queue of one that is gone stays on the disk. */
+  apply(config: PrometheusConfig | undefined): Promise<void>
+}
+
+/** `clientFor` makes clients with the credentials of prometheus.yml. */
+export function makeForwarding(context: Context, clientFor: ClientFor): ForwardingPart {
+  const { config } = context
+  const remotes = new Remotes(context, clientFor)
+  const forwarder = new MetricsForwarder()
+  const loki: Remote[] = []
+  const otlp: Remote[] = []
+
+  const fromSettings = async (settings: RemoteWriteSettings): Promise<MetricsRemote> => ({
+    remote: await remotes.open('remote_write', settings.url, {
+      timeoutMs: settings.timeoutMs,
+      shards: Math.max(settings.queue.minShards, Math.min(shardsMax, settings.queue.maxShards)),
+      minBackoffMs: settings.queue.minBackoffMs,
+      maxBackoffMs: settings.queue.maxBackoffMs,
+      headers: Object.fromEntries(settings.headers.map(([name, value]) => [name.toLowerCase(), value])),
+      client: clientFor(settings.client),
+      identity: `${settings.url} ${settings.name}`,
+    }),
+    rules: settings.writeRelabelRules,
+    isWithExemplars: settings.sendExemplars,
+    isWithHistograms: settings.sendNativeHistograms,
+    version: settings.protobufMessage === 'prometheus.WriteRequest' ? 1 : 2,
+  })
+  const fromFlag = async (url: string): Promise<MetricsRemote> => ({
+    remote: await remotes.open('remote_write', url, defaultDelivery),
+    rules: [],
+    isWithExemplars: true,
+    isWithHistograms: true,
+    version: 1,
+  })
+  const apply = async (loaded: PrometheusConfig | undefined): Promise<void> => {
+    const next: MetricsRemote[] = []
+    for (const settings of loaded?.remoteWrite ?? []) if (settings.url !== '') next.push(await fromSettings(settings))
+    for (const url of config.list('agent.remote_write')) next.push(await fromFlag(url))
+    forwarder.externalLabels = loaded?.externalLabels ?? []
+    forwarder.remotes = next
+  }
+  const part = makePart({
+    name: 'forwarding',
+    routes: [...metricsRoutes(context, forwarder), ...relayRoutes(loki, otlp)],
+    metrics: registry => {
+      remotes.registry = registry
+      const help = 'Samples scraped and received.'
+      registry.read('tercet_agent_samples_total', help, 'counter', () => forwarder.samples)
+    },
+    start: async () => {
+      for (const url of config.list('agent.loki')) loki.push(await remotes.open('loki', url, defaultDelivery))
+      for (const url of config.list('agent.otlp'))
+        otlp.push(await remotes.open('otlp', url.replace(/\/+$/, ''), defaultDelivery))
+    },
+    stop: () => remotes.stop(),
+  })
+  return { ...part, forwarder, loki, remotes: () => remotes.all(), apply }
+}
+
+function metricsRoutes({ world, limits, kernel }: Context, forwarder: MetricsForwarder): Route[] {
+  // The remote decides whose samples they are; the header goes on as it came.
+  const tenantOf = (request: HttpRequest): string => request.header('x-scope-orgid') ?? ''
+  const remoteWrite = new RemoteWriteHandler(forwarder, kernel, limits.decodedBytesMax, tenantOf)
+  const otlp = new OtlpMetricsHandler(forwarder, tenantOf, world.clock)
+  const imports = new ImportHandlers(forwarder, tenantOf, world.clock)
+  return [
+    ...at(['POST'], ['/api/v1/write', '/api/v1/push', '/prometheus/api/v1/write'], remoteWrite.handle),
+    ...under(['', '/opentelemetry'], at(['POST'], ['/v1/metrics'], otlp.handle)),
+    ...at(['POST', 'PUT'], ['/api/v1/import/prometheus'], imports.exposition),
+  ]
+}
+
+function relayRoutes(loki: readonly Remote[], otlp: readonly Remote[]): Route[] {
+  const lines = relay({ remotes: loki, what: 'log lines', option: 'agent.loki', path: '', status: 204 })
+  const otlpRelay = (what: string, path: string): Handler =>
+    relay({ remotes: otlp, what, option: 'agent.otlp', path, status: 200 })
+  return [
+    ...at(['POST'], ['/loki/api/v1/push'], lines),
+    ...at(['POST'], ['/v1/logs'], otlpRelay('logs', '/v1/logs')),
+    ...at(['POST'], ['/v1/traces'], otlpRelay('traces', '/v1/traces')),
+  ]
+}

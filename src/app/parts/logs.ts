@@ -1,0 +1,164 @@
+/** Logs: their engine, the push protocols and syslog, Loki's API with its live tail, VictoriaLogs' API. */
+import { lokiRoutes } from '#api/loki/routes.ts'
+import { tailRoutes } from '#api/loki/tail.ts'
+import { victoriaLogsRoutes } from '#api/victorialogs/routes.ts'
+import type { Bucket } from '#bucket/bucket.ts'
+import { DirectoryBucket } from '#bucket/directory.ts'
+import type { Registry } from '#core/counter.ts'
+import { LokiPushHandler } from '#ingest/loki-push.ts'
+import { OtlpLogsHandler } from '#ingest/otlp-logs.ts'
+import { VictoriaLogsHandlers } from '#ingest/victorialogs.ts'
+import { LogsEngine } from '#logs/engine.ts'
+import type { GrpcMethod } from '#net/grpc.ts'
+import { at, type Route } from '#net/route-table.ts'
+import { LogqlEngine } from '#query/logql/engine.ts'
+import { HiddenLines } from '#query/logql/scan.ts'
+import { LogsqlEngine } from '#query/logsql/engine.ts'
+import { openSignalBucket, queryRoutes, type Context } from '../context.ts'
+import { makePart, type Part } from '../part.ts'
+import { version } from '../version.ts'
+import { shareOf } from '../world.ts'
+import { registerSignal } from './signal-metrics.ts'
+import { signalOptions } from './signal-options.ts'
+import { makeSyslog } from './syslog.ts'
+
+export interface LogsPart extends Part {
+  engine: LogsEngine
+  logql: LogqlEngine
+}
+
+const labelNameBytesMax = 1024
+const labelValueBytesMax = 2048
+const headBytesMax = 256 * 1024 * 1024
+
+function openEngine(context: Context, bucket: Bucket): LogsEngine {
+  const { config, world, limits, isReader } = context
+  const refreshMs = bucket instanceof DirectoryBucket ? 60_000 : isReader ? 300_000 : 3_600_000
+  const outOfOrderMs = config.durationMs('logs.out_of_order_window')
+  return new LogsEngine({
+    ...signalOptions(context, 'logs', bucket, refreshMs),
+    isBase64: bucket instanceof DirectoryBucket,
+    deletionDelayMs: config.durationMs('logs.deletion_delay'),
+    hides: (notices, labels) => new HiddenLines(notices, () => world.clock.nowMs()).of(labels),
+    admission: {
+      // Without an out-of-order window, lines of any age are taken.
+      maxAgeMs: outOfOrderMs === Infinity ? Infinity : limits.logMaxAgeMs,
+      futureMs: limits.futureMs,
+      outOfOrderMs,
+      lineBytesMax: config.bytes('limits.log_line_size'),
+      labelsPerStreamMax: limits.logLabelsMax,
+      labelNameBytesMax,
+      labelValueBytesMax,
+      metadataPairsMax: limits.logMetadataPairsMax,
+      metadataBytesMax: limits.logMetadataBytesMax,
+    },
+    streamsMax: config.number('limits.log_streams'),
+    rateBytes: config.bytes('limits.log_rate') || Infinity,
+    headBytesMax: shareOf(world, 1 / 8, headBytesMax),
+    cacheBytes: shareOf(world, 1 / 8, config.bytes('logs.cache_size')),
+  })
+}
+
+function register(registry: Registry, engine: LogsEngine): void {
+  registerSignal(registry, engine)
+  const counter = (name: string, help: string, read: () => number): void => {
+    registry.read(name, help, 'counter', read)
+  }
+  const gauge = (name: string, help: string, read: () => number): void => {
+    registry.read(name, help, 'gauge', read)
+  }
+  counter('tercet_log_lines_appended_total', 'Log lines stored.', () => engine.linesAppended)
+  counter('tercet_log_lines_refused_total', 'Log lines refused for good.', () => engine.linesRefused)
+  counter('tercet_log_bytes_appended_total', 'Bytes of log records.', () => engine.bytesAppended)
+  gauge('tercet_log_streams', 'Log streams in memory.', () => engine.streamCount)
+  gauge('tercet_log_head_bytes', 'Bytes of chunks in memory.', () => engine.headBytes)
+  counter('tercet_log_chunks_uploaded_total', 'Chunks put into the bucket.', () => engine.chunkStats.uploads)
+  counter(
+    'tercet_log_chunks_fetched_total',
+    'Chunks read from the bucket for queries.',
+    () => engine.chunkStats.fetched,
+  )
+  counter('tercet_log_chunks_skipped_total', 'Chunks that a token filter ruled out.', () => engine.chunkStats.skipped)
+  gauge('tercet_log_cache_bytes', 'Chunks and blocks kept in memory for queries.', () => engine.cacheStats.bytes)
+}
+
+function logPushes(
+  { world, tenancy, kernel, limits }: Context,
+  engine: LogsEngine,
+): { routes: Route[]; grpc: GrpcMethod[] } {
+  const { clock, log } = world
+  const tenantOf = tenancy.of('logs')
+  const unpack = (body: Uint8Array, bytesMax: number): Uint8Array => kernel.unpack(body, bytesMax)
+  const lokiPush = new LokiPushHandler(engine, unpack, limits.decodedBytesMax, tenantOf)
+  const otlp = new OtlpLogsHandler(engine, tenantOf, clock)
+  const victoriaLogs = new VictoriaLogsHandlers(engine, tenantOf, clock, log)
+  const push = ['POST', 'PUT'] as const
+  return {
+    routes: [
+      ...at(['POST'], ['/loki/api/v1/push', '/insert/loki/api/v1/push'], lokiPush.handle),
+      ...at(['POST'], ['/api/prom/push'], lokiPush.handleLegacy),
+      ...at(['POST'], ['/v1/logs', '/opentelemetry/v1/logs', '/insert/opentelemetry/v1/logs'], otlp.handle),
+      ...at(['POST'], ['/otlp/v1/logs'], otlp.handleLoki),
+      ...at(push, ['/insert/jsonline'], victoriaLogs.jsonLines),
+      ...at(push, ['/insert/journald/upload'], victoriaLogs.journal),
+      ...at(push, ['/insert/elasticsearch/_bulk', '/insert/elasticsearch/:index/_bulk'], victoriaLogs.bulk),
+      ...at(['GET'], ['/insert/elasticsearch'], victoriaLogs.elasticInfo),
+      ...at(['GET'], ['/insert/elasticsearch/_license'], victoriaLogs.elasticLicense),
+      ...at(['GET', 'PUT', 'POST'], ['/insert/elasticsearch/*'], victoriaLogs.elasticEmpty),
+    ],
+    grpc: [
+      {
+        service: 'opentelemetry.proto.collector.logs.v1.LogsService',
+        method: 'Export',
+        handler: (message, tenant) => otlp.handleGrpc(message, tenancy.named(tenant, 'logs')),
+      },
+      {
+        service: 'logproto.Pusher',
+        method: 'Push',
+        handler: (message, tenant) => lokiPush.handleGrpc(message, tenancy.named(tenant, 'logs')),
+      },
+    ],
+  }
+}
+
+export async function makeLogs(context: Context): Promise<LogsPart> {
+  const { world, limits, tenancy, isInsertOnly } = context
+  const { clock } = world
+  const bucket = await openSignalBucket(context, 'logs')
+  const engine = openEngine(context, bucket)
+  const logql = new LogqlEngine(clock, limits, { seriesMax: limits.logQuerySeriesMax, stepsMax: limits.queryStepsMax })
+  const tenantOf = tenancy.of('logs')
+  const pushes = logPushes(context, engine)
+  const syslog = makeSyslog(context, engine)
+  const queries = [
+    ...lokiRoutes({
+      clock,
+      engine: logql,
+      store: engine,
+      tenantOf,
+      version,
+      entriesMax: limits.logQueryEntriesMax,
+      queryLengthMaxMs: limits.logQueryLengthMaxMs,
+    }),
+    ...victoriaLogsRoutes({ clock, engine: new LogsqlEngine(clock, limits), logql, store: engine, tenantOf }),
+  ]
+  const tails = tailRoutes({ clock, engine: logql, store: engine, tenantOf: tenancy.ofHeader('logs') })
+  const part = makePart({
+    name: 'logs',
+    routes: [...queryRoutes(context, queries), ...pushes.routes],
+    sockets: isInsertOnly ? [] : tails,
+    grpc: pushes.grpc,
+    listeners: syslog.listeners,
+    metrics: registry => {
+      register(registry, engine)
+    },
+    start: () => engine.open(),
+    stop: async () => {
+      await syslog.close()
+      await engine.close()
+    },
+    reload: () => engine.refresh(),
+    ready: () => (engine.ready ? undefined : 'starting'),
+  })
+  return { ...part, engine, logql }
+}

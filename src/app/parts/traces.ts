@@ -1,0 +1,166 @@
+/** Traces: their engine, the push protocols, Tempo's API with its streams, Jaeger's API. */
+import { jaegerRoutes, type Dependency } from '#api/jaeger/routes.ts'
+import { TempoAnswers } from '#api/tempo/answers.ts'
+import { tempoRoutes } from '#api/tempo/routes.ts'
+import { tempoStreams } from '#api/tempo/streams.ts'
+import type { Bucket } from '#bucket/bucket.ts'
+import { DirectoryBucket } from '#bucket/directory.ts'
+import type { Registry } from '#core/counter.ts'
+import { TracesHandler } from '#ingest/otlp-traces.ts'
+import type { GrpcMethod } from '#net/grpc.ts'
+import { at, type HttpRequest, type Route } from '#net/route-table.ts'
+import { TraceMetrics } from '#query/traceql/metrics.ts'
+import { TraceSearch } from '#query/traceql/search.ts'
+import { TagFinder } from '#query/traceql/tags.ts'
+import { TracesEngine } from '#traces/engine.ts'
+import { defaultDedicated, layoutOf, type BlockFormat } from '#traces/schema.ts'
+import { decodeOtlpTraces, decodeSpan, encodeOtlpTraces } from '#wire/otlp/traces.ts'
+import { openSignalBucket, queryRoutes, type Context } from '../context.ts'
+import { makePart, type Part } from '../part.ts'
+import { version } from '../version.ts'
+import { shareOf } from '../world.ts'
+import type { Deriving } from './deriving.ts'
+import type { MetricsPart } from './metrics.ts'
+import { registerBlocks, registerSignal } from './signal-metrics.ts'
+import { signalOptions } from './signal-options.ts'
+
+export interface TracesPart extends Part {
+  engine: TracesEngine
+  traceql: TraceMetrics
+}
+
+const dayMs = 86_400_000
+const headBytesMax = 192 * 1024 * 1024
+const compactBytesMax = 128 * 1024 * 1024
+
+function openEngine(context: Context, bucket: Bucket): TracesEngine {
+  const { config, world, limits } = context
+  const refreshMs = bucket instanceof DirectoryBucket ? 60_000 : 300_000
+  return new TracesEngine({
+    ...signalOptions(context, 'traces', bucket, refreshMs),
+    limits: {
+      futureMs: Math.max(limits.futureMs, dayMs),
+      traceBytesMax: config.bytes('limits.trace_size'),
+      attributeBytesMax: config.bytes('limits.trace_attribute_size'),
+      attributesMax: config.number('limits.trace_attributes'),
+      requestSpansMax: config.number('limits.trace_request_spans'),
+      liveTracesMax: config.number('limits.live_traces'),
+    },
+    // The option has no other values: options.ts.
+    layout: layoutOf(config.text('traces.block_version') as BlockFormat, defaultDedicated),
+    headBytesMax: shareOf(world, 1 / 10, headBytesMax),
+    compactBytesMax: shareOf(world, 1 / 64, compactBytesMax),
+    cacheBytes: shareOf(world, 1 / 8, config.bytes('traces.cache_size')),
+    decode: decodeOtlpTraces,
+    decodeSpan,
+    encode: encodeOtlpTraces,
+  })
+}
+
+function register(registry: Registry, engine: TracesEngine): void {
+  registerSignal(registry, engine)
+  registerBlocks(registry, engine)
+  const read: Registry['read'] = (...row) => {
+    registry.read(...row)
+  }
+  read('tercet_spans_appended_total', 'Spans stored.', 'counter', () => engine.spansAppended)
+  read('tercet_spans_refused_total', 'Spans refused for good.', 'counter', () => engine.spansRefused)
+  read('tercet_live_traces', 'Traces that still get spans.', 'gauge', () => engine.liveTraces)
+  read('tercet_trace_head_bytes', 'Bytes of live and idle traces in memory.', 'gauge', () => engine.headBytes)
+  read(
+    'tercet_trace_reads_total',
+    'Objects and ranges of blocks that were read for queries.',
+    'counter',
+    () => engine.blockStats.reads,
+  )
+}
+
+function tracePushes(
+  { tenancy }: Context,
+  engine: TracesEngine,
+  deriving: Deriving,
+): { routes: Route[]; grpc: GrpcMethod[] } {
+  const handler = new TracesHandler(engine, tenancy.of('traces'), deriving.add)
+  const tenantOf = tenancy.ofHeader('traces')
+  return {
+    routes: [
+      ...at(
+        ['POST'],
+        ['/v1/traces', '/opentelemetry/v1/traces', '/insert/opentelemetry/v1/traces', '/otlp/v1/traces'],
+        handler.handle,
+      ),
+      ...at(['POST'], ['/api/v2/spans'], handler.handleZipkin),
+      ...at(['POST'], ['/api/traces'], handler.handleJaeger),
+    ],
+    grpc: [
+      {
+        service: 'opentelemetry.proto.collector.trace.v1.TraceService',
+        method: 'Export',
+        handler: (message, tenant) => handler.handleGrpc(message, tenantOf(tenant)),
+      },
+      {
+        service: 'jaeger.api_v2.CollectorService',
+        method: 'PostSpans',
+        handler: (message, tenant) => handler.handleJaegerGrpc(message, tenantOf(tenant)),
+      },
+    ],
+  }
+}
+
+/** Jaeger's dependencies, from the metrics of the service graph. */
+function dependenciesFrom({ tenancy }: Context, { engine, promql }: MetricsPart) {
+  const tenantOf = tenancy.of('metrics')
+  return async (request: HttpRequest, endMs: number, lookbackMs: number): Promise<Dependency[]> => {
+    const range = `${Math.max(1, Math.round(lookbackMs))}ms`
+    const { series } = await promql.instant(
+      engine.reader(tenantOf(request)),
+      `sum by (client, server) (increase(traces_service_graph_request_total[${range}]))`,
+      endMs,
+      { signal: request.signal },
+    )
+    return series
+      .map(s => ({
+        parent: s.labels.get('client') ?? '',
+        child: s.labels.get('server') ?? '',
+        callCount: Math.round(s.values[0] ?? 0),
+      }))
+      .filter(d => d.callCount > 0)
+  }
+}
+
+export async function makeTraces(context: Context, metrics: MetricsPart, deriving: Deriving): Promise<TracesPart> {
+  const { world, limits, tenancy } = context
+  const { clock } = world
+  const bucket = await openSignalBucket(context, 'traces')
+  const engine = openEngine(context, bucket)
+  const search = new TraceSearch(clock, limits)
+  const tags = new TagFinder(clock, limits)
+  const traceql = new TraceMetrics(clock, limits)
+  const answers = new TempoAnswers({ clock, search, tags, metrics: traceql })
+  const tenantOf = tenancy.of('traces')
+  const pushes = tracePushes(context, engine, deriving)
+  const queries = [
+    ...tempoRoutes({ answers, store: engine, tenantOf, version }),
+    ...jaegerRoutes({
+      clock,
+      search,
+      tags,
+      store: engine,
+      tenantOf,
+      dependencies: dependenciesFrom(context, metrics),
+    }),
+  ]
+  const part = makePart({
+    name: 'traces',
+    routes: [...queryRoutes(context, queries), ...pushes.routes],
+    grpc: [...pushes.grpc, ...tempoStreams(answers, engine, tenancy.ofHeader('traces'))],
+    metrics: registry => {
+      register(registry, engine)
+    },
+    start: () => engine.open(),
+    stop: () => engine.close(),
+    reload: () => engine.refresh(),
+    ready: () => (engine.ready ? undefined : 'starting'),
+  })
+  return { ...part, engine, traceql }
+}

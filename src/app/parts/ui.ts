@@ -1,0 +1,90 @@
+/** The web interface: the browser program, and the questions that only it asks. */
+import { tercetRoutes, type ListedBlock, type Setting } from '#api/tercet/routes.ts'
+import { uiRoutes } from '#api/tercet/ui.ts'
+import type { Alertmanager } from '#alert/alertmanager/alertmanager.ts'
+import { NotFoundError } from '#core/errors.ts'
+import { filesOf } from '#scrape/discovery/simple.ts'
+import type { Signal } from '#store/signal.ts'
+import { queryRoutes, type Context } from '../context.ts'
+import { optionOf, type OptionName } from '../options.ts'
+import { makePart, type Part } from '../part.ts'
+import { uiFiles } from '../ui-files.ts'
+import { version } from '../version.ts'
+
+/** What `/` says to a program that is no browser. */
+const welcome = `Tercet ${version}
+
+  GET  /api/v1/query?query=up            PromQL, as Prometheus answers it (also under /prometheus)
+  POST /api/v1/write                     remote write 1.0 and 2.0
+  POST /v1/metrics, /v1/logs, /v1/traces OpenTelemetry
+  GET  /loki/api/v1/query_range?query=   LogQL, as Loki answers it (also under /select/logsql)
+  POST /loki/api/v1/push                 Loki's push
+  GET  /select/logsql/query?query=       LogsQL, as VictoriaLogs answers it
+  POST /insert/jsonline                  VictoriaLogs' JSON lines
+  GET  /api/search?q={}                  TraceQL, as Tempo answers it
+  GET  /api/traces/<id>                  a trace by its id
+  GET  /metrics                          own metrics
+  POST /-/flush                          cut blocks now, answer when the bucket has them
+`
+
+interface Dashboard {
+  name: string
+  text: string
+}
+
+/** Dashboards of `dashboard_files`, read each time that they are asked for, so that a changed file shows. */
+function readDashboards({ config, world }: Context): () => Promise<Dashboard[]> {
+  const { files } = world
+  const readOne = async (path: string): Promise<Dashboard> => ({
+    name: path.slice(path.lastIndexOf('/') + 1).replace(/\.json$/, ''),
+    text: Buffer.from(await files.read(path)).toString('utf8'),
+  })
+  return async () => {
+    const paths = await Promise.all(
+      config.list('dashboard_files').map(pattern => filesOf({ files, directory: process.cwd() }, pattern)),
+    )
+    return Promise.all(paths.flat().map(readOne))
+  }
+}
+
+/** A pattern that no file matches, or a file that is not there, is worth a line at the start. */
+async function warnOfMissing({ config, world }: Context): Promise<void> {
+  const { files, log } = world
+  for (const pattern of config.list('dashboard_files')) {
+    const paths = await filesOf({ files, directory: process.cwd() }, pattern)
+    if (paths.length === 0) log.warn('no file matches', { key: 'dashboard_files', pattern })
+    for (const path of paths) {
+      try {
+        await files.size(path)
+      } catch (error) {
+        if (!(error instanceof NotFoundError)) throw error
+        log.warn('a file of dashboards does not exist', { key: 'dashboard_files', file: path })
+      }
+    }
+  }
+}
+
+export async function makeUi(
+  context: Context,
+  signals: readonly Signal[],
+  alertmanager: Alertmanager | undefined,
+): Promise<Part> {
+  const { config, world, running } = context
+  const blocks = (): ListedBlock[] =>
+    signals.flatMap(signal => signal.blockList().map(block => ({ signal: signal.name, ...block })))
+  const settings = (): Setting[] =>
+    // `shown` has the names of the table of options, and no others.
+    (Object.entries(config.shown()) as [OptionName, string][]).map(([name, value]) => ({
+      name,
+      value,
+      source: config.placeOf(name),
+      help: optionOf(name).help,
+    }))
+  const questions = tercetRoutes({ blocks, settings, running, alertmanager, dashboards: readDashboards(context) })
+  return makePart({
+    name: 'web interface',
+    answersAtOnce: true,
+    routes: [...queryRoutes(context, questions), ...uiRoutes(await uiFiles(world.files), welcome, world.random)],
+    start: () => warnOfMissing(context),
+  })
+}

@@ -1,0 +1,84 @@
+/** The whole process: a configuration and a world in, a running Tercet out. */
+import { dirname, resolve } from 'node:path'
+import { Registry } from '#core/counter.ts'
+import { BadDataError } from '#core/errors.ts'
+import type { Remote } from '#forward/remote.ts'
+import type { Signal } from '#store/signal.ts'
+import type { Config } from './config.ts'
+import { makeContext, type Context } from './context.ts'
+import { Lifecycle, type Address } from './lifecycle.ts'
+import { roleNames, roles, type RoleName } from './roles.ts'
+import { Servers } from './servers.ts'
+import type { World } from './world.ts'
+
+export interface Tercet {
+  /** `http://host:port` of the main address; `https:` with TLS. */
+  readonly url: string
+  readonly addresses: readonly Address[]
+  /** Metrics, logs and traces; empty for an agent. */
+  readonly signals: readonly Signal[]
+  /** To whom an agent sends. */
+  readonly remotes: readonly Remote[]
+  /** Cuts every head into blocks and resolves when the buckets have them. */
+  flush(): Promise<void>
+  /** Reads the files that the configuration names again; an error in one changes nothing, and is thrown. */
+  reload(): Promise<void>
+  close(): Promise<void>
+}
+
+function roleOf(config: Config): RoleName {
+  const name = config.text('role')
+  const role = roleNames.find(known => known === name)
+  if (role === undefined) throw new BadDataError(`role ${name} is not one of ${roleNames.join(', ')}`)
+  return role
+}
+
+/** Reads every file that the configuration names, and throws BadDataError for what is wrong in one, before anything is opened or changed. */
+async function checkFiles({ config, world, env }: Context): Promise<void> {
+  const [{ loadPrometheusConfig }, { loadRules }, { loadAlertmanagerConfig }] = await Promise.all([
+    import('./scraping.ts'),
+    import('./alerting.ts'),
+    import('./alertmanager.ts'),
+  ])
+  const { files, log } = world
+  const onMissing = (path: string): void => {
+    log.warn('a file of rules does not exist', { file: path })
+  }
+  const scrapeFile = config.text('scrape_config_file')
+  if (scrapeFile !== '') {
+    const { ruleFiles } = await loadPrometheusConfig(scrapeFile, files, env)
+    await loadRules(ruleFiles, files, dirname(resolve(scrapeFile)), env, onMissing)
+  }
+  await loadRules(config.list('rule_files'), files, resolve('.'), env, onMissing)
+  await loadAlertmanagerConfig(config.text('alertmanager_config_file'), files, env)
+}
+
+/** Throws BadDataError for a wrong configuration, StartError for a part that could not start; nothing is left running then. */
+export async function startTercet(config: Config, world: World, env = process.env): Promise<Tercet> {
+  const role = roleOf(config)
+  const context = await makeContext(config, world, env)
+  if (role === 'all' || role === 'insert') await checkFiles(context)
+  const registry = new Registry()
+  const reload = async (): Promise<void> => {
+    if (role !== 'agent') await checkFiles(context)
+    await lifecycle.reload()
+  }
+  const own = { registry, notReady: () => lifecycle.notReady(), reload }
+  const { parts, signals, remotes, onRequest } = await roles[role](context, own)
+  const servers = new Servers(context, parts, () => lifecycle.isRunning, onRequest)
+  const lifecycle = new Lifecycle(world.log, parts, servers)
+  await lifecycle.start(registry)
+  return {
+    url: servers.url,
+    addresses: [...servers.addresses, ...lifecycle.listenerAddresses],
+    signals,
+    get remotes() {
+      return remotes()
+    },
+    flush: async () => {
+      await Promise.all(signals.map(signal => signal.flush()))
+    },
+    reload,
+    close: () => lifecycle.stop(),
+  }
+}
