@@ -5,13 +5,11 @@ import { BadDataError } from '#core/errors.ts'
 import { DiskQueue } from '#forward/disk-queue.ts'
 import { MetricsForwarder, type MetricsRemote } from '#forward/metrics-forwarder.ts'
 import { packMessage, Remote, type RemoteOptions } from '#forward/remote.ts'
-import { ImportHandlers } from '#ingest/import.ts'
-import { OtlpMetricsHandler } from '#ingest/otlp.ts'
-import { RemoteWriteHandler } from '#ingest/remote-write.ts'
+import { agentMetricsRoutes } from '#ingest/metrics-protocols.ts'
 import { ingestError } from '#ingest/reply.ts'
 import { plainClient } from '#lang/settings/http-client.ts'
 import type { HttpClient } from '#net/http-client.ts'
-import { at, under, type Handler, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
+import { at, type Handler, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
 import type { PrometheusConfig, RemoteWriteSettings } from '#scrape/config.ts'
 import type { Context } from '../context.ts'
 import { makePart, type Part } from '../part.ts'
@@ -162,7 +160,7 @@ export interface ForwardingPart extends Part {
 
 /** `clientFor` makes clients with the credentials of prometheus.yml. */
 export function makeForwarding(context: Context, clientFor: ClientFor): ForwardingPart {
-  const { config } = context
+  const { config, world, kernel, limits } = context
   const remotes = new Remotes(context, clientFor)
   const forwarder = new MetricsForwarder()
   const loki: Remote[] = []
@@ -197,9 +195,12 @@ export function makeForwarding(context: Context, clientFor: ClientFor): Forwardi
     forwarder.externalLabels = loaded?.externalLabels ?? []
     forwarder.remotes = next
   }
+  // The remote decides whose samples they are.
+  const tenantOf = (header: string | undefined): string => header ?? ''
+  const push = { appender: forwarder, tenantOf, clock: world.clock, kernel, limits }
   const part = makePart({
     name: 'forwarding',
-    routes: [...metricsRoutes(context, forwarder), ...relayRoutes(loki, otlp)],
+    routes: [...agentMetricsRoutes(push), ...relayRoutes(loki, otlp)],
     metrics: registry => {
       remotes.registry = registry
       const help = 'Samples scraped and received.'
@@ -213,19 +214,6 @@ export function makeForwarding(context: Context, clientFor: ClientFor): Forwardi
     stop: () => remotes.stop(),
   })
   return { ...part, forwarder, loki, remotes: () => remotes.all(), apply }
-}
-
-function metricsRoutes({ world, limits, kernel }: Context, forwarder: MetricsForwarder): Route[] {
-  // The remote decides whose samples they are; the header goes on as it came.
-  const tenantOf = (request: HttpRequest): string => request.header('x-scope-orgid') ?? ''
-  const remoteWrite = new RemoteWriteHandler(forwarder, kernel, limits.decodedBytesMax, tenantOf)
-  const otlp = new OtlpMetricsHandler(forwarder, tenantOf, world.clock)
-  const imports = new ImportHandlers(forwarder, tenantOf, world.clock)
-  return [
-    ...at(['POST'], ['/api/v1/write', '/api/v1/push', '/prometheus/api/v1/write'], remoteWrite.handle),
-    ...under(['', '/opentelemetry'], at(['POST'], ['/v1/metrics'], otlp.handle)),
-    ...at(['POST', 'PUT'], ['/api/v1/import/prometheus'], imports.exposition),
-  ]
 }
 
 function relayRoutes(loki: readonly Remote[], otlp: readonly Remote[]): Route[] {

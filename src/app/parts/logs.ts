@@ -5,12 +5,8 @@ import { victoriaLogsRoutes } from '#api/victorialogs/routes.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { DirectoryBucket } from '#bucket/directory.ts'
 import type { Registry } from '#core/counter.ts'
-import { LokiPushHandler } from '#ingest/loki-push.ts'
-import { OtlpLogsHandler } from '#ingest/otlp-logs.ts'
-import { VictoriaLogsHandlers } from '#ingest/victorialogs.ts'
+import { logProtocols } from '#ingest/log-protocols.ts'
 import { LogsEngine } from '#logs/engine.ts'
-import type { GrpcMethod } from '#net/grpc.ts'
-import { at, type Route } from '#net/route-table.ts'
 import { LogqlEngine } from '#query/logql/engine.ts'
 import { HiddenLines } from '#query/logql/scan.ts'
 import { LogsqlEngine } from '#query/logsql/engine.ts'
@@ -82,53 +78,15 @@ function register(registry: Registry, engine: LogsEngine): void {
   gauge('tercet_log_cache_bytes', 'Chunks and blocks kept in memory for queries.', () => engine.cacheStats.bytes)
 }
 
-function logPushes(
-  { world, tenancy, kernel, limits }: Context,
-  engine: LogsEngine,
-): { routes: Route[]; grpc: GrpcMethod[] } {
-  const { clock, log } = world
-  const tenantOf = tenancy.of('logs')
-  const unpack = (body: Uint8Array, bytesMax: number): Uint8Array => kernel.unpack(body, bytesMax)
-  const lokiPush = new LokiPushHandler(engine, unpack, limits.decodedBytesMax, tenantOf)
-  const otlp = new OtlpLogsHandler(engine, tenantOf, clock)
-  const victoriaLogs = new VictoriaLogsHandlers(engine, tenantOf, clock, log)
-  const push = ['POST', 'PUT'] as const
-  return {
-    routes: [
-      ...at(['POST'], ['/loki/api/v1/push', '/insert/loki/api/v1/push'], lokiPush.handle),
-      ...at(['POST'], ['/api/prom/push'], lokiPush.handleLegacy),
-      ...at(['POST'], ['/v1/logs', '/opentelemetry/v1/logs', '/insert/opentelemetry/v1/logs'], otlp.handle),
-      ...at(['POST'], ['/otlp/v1/logs'], otlp.handleLoki),
-      ...at(push, ['/insert/jsonline'], victoriaLogs.jsonLines),
-      ...at(push, ['/insert/journald/upload'], victoriaLogs.journal),
-      ...at(push, ['/insert/elasticsearch/_bulk', '/insert/elasticsearch/:index/_bulk'], victoriaLogs.bulk),
-      ...at(['GET'], ['/insert/elasticsearch'], victoriaLogs.elasticInfo),
-      ...at(['GET'], ['/insert/elasticsearch/_license'], victoriaLogs.elasticLicense),
-      ...at(['GET', 'PUT', 'POST'], ['/insert/elasticsearch/*'], victoriaLogs.elasticEmpty),
-    ],
-    grpc: [
-      {
-        service: 'opentelemetry.proto.collector.logs.v1.LogsService',
-        method: 'Export',
-        handler: (message, tenant) => otlp.handleGrpc(message, tenancy.named(tenant, 'logs')),
-      },
-      {
-        service: 'logproto.Pusher',
-        method: 'Push',
-        handler: (message, tenant) => lokiPush.handleGrpc(message, tenancy.named(tenant, 'logs')),
-      },
-    ],
-  }
-}
-
 export async function makeLogs(context: Context): Promise<LogsPart> {
-  const { world, limits, tenancy, isInsertOnly } = context
-  const { clock } = world
+  const { world, limits, tenancy, kernel, isInsertOnly } = context
+  const { clock, log } = world
   const bucket = await openSignalBucket(context, 'logs')
   const engine = openEngine(context, bucket)
   const logql = new LogqlEngine(clock, limits, { seriesMax: limits.logQuerySeriesMax, stepsMax: limits.queryStepsMax })
   const tenantOf = tenancy.of('logs')
-  const pushes = logPushes(context, engine)
+  const headerTenant = tenancy.ofHeader('logs')
+  const pushes = logProtocols({ appender: engine, tenantOf: headerTenant, clock, log, kernel, limits })
   const syslog = makeSyslog(context, engine)
   const queries = [
     ...lokiRoutes({
@@ -142,7 +100,7 @@ export async function makeLogs(context: Context): Promise<LogsPart> {
     }),
     ...victoriaLogsRoutes({ clock, engine: new LogsqlEngine(clock, limits), logql, store: engine, tenantOf }),
   ]
-  const tails = tailRoutes({ clock, engine: logql, store: engine, tenantOf: tenancy.ofHeader('logs') })
+  const tails = tailRoutes({ clock, engine: logql, store: engine, tenantOf: headerTenant })
   const part = makePart({
     name: 'logs',
     routes: [...queryRoutes(context, queries), ...pushes.routes],

@@ -5,12 +5,7 @@ import type { Bucket } from '#bucket/bucket.ts'
 import { CachedBucket } from '#bucket/cache.ts'
 import { DirectoryBucket } from '#bucket/directory.ts'
 import type { Registry } from '#core/counter.ts'
-import { ImportHandlers } from '#ingest/import.ts'
-import { InfluxHandler } from '#ingest/influx.ts'
-import { OtlpMetricsHandler } from '#ingest/otlp.ts'
-import { RemoteWriteHandler } from '#ingest/remote-write.ts'
-import type { GrpcMethod } from '#net/grpc.ts'
-import { at, under, type Route } from '#net/route-table.ts'
+import { metricsProtocols } from '#ingest/metrics-protocols.ts'
 import { MetricsEngine } from '#metrics/engine.ts'
 import { PromqlEngine } from '#query/promql/engine.ts'
 import { openSignalBucket, queryRoutes, type Context } from '../context.ts'
@@ -58,47 +53,15 @@ function register(registry: Registry, engine: MetricsEngine, bucket: Bucket): vo
   read('tercet_cache_misses_total', 'Pages that had to be fetched.', 'counter', () => bucket.misses, signal)
 }
 
-function metricsPushes(
-  { world, tenancy, kernel, limits }: Context,
-  engine: MetricsEngine,
-): { routes: Route[]; grpc: GrpcMethod[] } {
-  const { clock } = world
-  const tenantOf = tenancy.of('metrics')
-  const remoteWrite = new RemoteWriteHandler(engine, kernel, limits.decodedBytesMax, tenantOf)
-  const otlp = new OtlpMetricsHandler(engine, tenantOf, clock)
-  const imports = new ImportHandlers(engine, tenantOf, clock)
-  const influx = new InfluxHandler(engine, tenantOf, clock)
-  const push = ['POST', 'PUT'] as const
-  return {
-    routes: [
-      ...under(['', '/prometheus'], at(['POST'], ['/api/v1/write', '/api/v1/push'], remoteWrite.handle)),
-      ...at(
-        ['POST'],
-        ['/v1/metrics', '/opentelemetry/v1/metrics', '/api/v1/otlp/v1/metrics', '/otlp/v1/metrics'],
-        otlp.handle,
-      ),
-      ...at(push, ['/api/v1/import'], imports.jsonLines),
-      ...at(push, ['/api/v1/import/prometheus'], imports.exposition),
-      ...at(push, ['/write', '/influx/write', '/api/v2/write'], influx.handle),
-    ],
-    grpc: [
-      {
-        service: 'opentelemetry.proto.collector.metrics.v1.MetricsService',
-        method: 'Export',
-        handler: (message, tenant) => otlp.handleGrpc(message, tenancy.named(tenant, 'metrics')),
-      },
-    ],
-  }
-}
-
 export async function makeMetrics(context: Context): Promise<MetricsPart> {
-  const { config, world, limits, tenancy, startedMs } = context
+  const { config, world, limits, tenancy, kernel, startedMs } = context
   const { clock } = world
   const bucket = await openSignalBucket(context, 'metrics')
   const engine = openEngine(context, bucket)
   const promql = new PromqlEngine(clock, limits)
   const tenantOf = tenancy.of('metrics')
-  const pushes = metricsPushes(context, engine)
+  const headerTenant = tenancy.ofHeader('metrics')
+  const pushes = metricsProtocols({ appender: engine, tenantOf: headerTenant, clock, kernel, limits })
   const prometheus = prometheusRoutes({
     clock,
     limits,

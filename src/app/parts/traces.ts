@@ -6,9 +6,8 @@ import { tempoStreams } from '#api/tempo/streams.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { DirectoryBucket } from '#bucket/directory.ts'
 import type { Registry } from '#core/counter.ts'
-import { TracesHandler } from '#ingest/otlp-traces.ts'
-import type { GrpcMethod } from '#net/grpc.ts'
-import { at, type HttpRequest, type Route } from '#net/route-table.ts'
+import { traceProtocols } from '#ingest/trace-protocols.ts'
+import type { HttpRequest } from '#net/route-table.ts'
 import { TraceMetrics } from '#query/traceql/metrics.ts'
 import { TraceSearch } from '#query/traceql/search.ts'
 import { TagFinder } from '#query/traceql/tags.ts'
@@ -75,38 +74,6 @@ function register(registry: Registry, engine: TracesEngine): void {
   )
 }
 
-function tracePushes(
-  { tenancy }: Context,
-  engine: TracesEngine,
-  deriving: Deriving,
-): { routes: Route[]; grpc: GrpcMethod[] } {
-  const handler = new TracesHandler(engine, tenancy.of('traces'), deriving.add)
-  const tenantOf = tenancy.ofHeader('traces')
-  return {
-    routes: [
-      ...at(
-        ['POST'],
-        ['/v1/traces', '/opentelemetry/v1/traces', '/insert/opentelemetry/v1/traces', '/otlp/v1/traces'],
-        handler.handle,
-      ),
-      ...at(['POST'], ['/api/v2/spans'], handler.handleZipkin),
-      ...at(['POST'], ['/api/traces'], handler.handleJaeger),
-    ],
-    grpc: [
-      {
-        service: 'opentelemetry.proto.collector.trace.v1.TraceService',
-        method: 'Export',
-        handler: (message, tenant) => handler.handleGrpc(message, tenantOf(tenant)),
-      },
-      {
-        service: 'jaeger.api_v2.CollectorService',
-        method: 'PostSpans',
-        handler: (message, tenant) => handler.handleJaegerGrpc(message, tenantOf(tenant)),
-      },
-    ],
-  }
-}
-
 /** Jaeger's dependencies, from the metrics of the service graph. */
 function dependenciesFrom({ tenancy }: Context, { engine, promql }: MetricsPart) {
   const tenantOf = tenancy.of('metrics')
@@ -138,7 +105,8 @@ export async function makeTraces(context: Context, metrics: MetricsPart, derivin
   const traceql = new TraceMetrics(clock, limits)
   const answers = new TempoAnswers({ clock, search, tags, metrics: traceql })
   const tenantOf = tenancy.of('traces')
-  const pushes = tracePushes(context, engine, deriving)
+  const headerTenant = tenancy.ofHeader('traces')
+  const pushes = traceProtocols({ appender: engine, tenantOf: headerTenant, onStored: deriving.add })
   const queries = [
     ...tempoRoutes({ answers, store: engine, tenantOf, version }),
     ...jaegerRoutes({
@@ -153,7 +121,7 @@ export async function makeTraces(context: Context, metrics: MetricsPart, derivin
   const part = makePart({
     name: 'traces',
     routes: [...queryRoutes(context, queries), ...pushes.routes],
-    grpc: [...pushes.grpc, ...tempoStreams(answers, engine, tenancy.ofHeader('traces'))],
+    grpc: [...pushes.grpc, ...tempoStreams(answers, engine, headerTenant)],
     metrics: registry => {
       register(registry, engine)
     },
