@@ -133,7 +133,9 @@ export class SeriesCache {
     for (let old = 0; old < count; old++) {
       if (seen[old] !== now) continue
       const at = to[old] === 0 ? 0 : this.#keys.writeKey(keys.bytes, from[old]!, to[old]!)
-      this.#seen[this.#put(hashA[old]!, hashB[old]!, at, to[old] === 0 ? 0 : this.#keys.at)] = now
+      const number = this.#put(hashA[old]!, hashB[old]!, at, to[old] === 0 ? 0 : this.#keys.at)
+      // After `#put`, which may have made larger columns.
+      this.#seen[number] = now
     }
   }
 }

@@ -101,7 +101,7 @@ remote_write:
   - url: http://127.0.0.1:${storePort}/api/v1/write
     send_exemplars: true
     write_relabel_configs: [{ source_labels: [__name__], regex: noise, action: drop }, { target_label: via, replacement: agent }]
-    queue_config: { min_shards: 1, max_shards: 1, min_backoff: 30ms, max_backoff: 200ms }
+    queue_config: { min_backoff: 30ms, max_backoff: 200ms }
 scrape_configs:
   - { job_name: good, metrics_path: /metrics, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }
   - { job_name: hang, metrics_path: /hang, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }
