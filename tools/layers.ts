@@ -19,9 +19,16 @@ export const mayImport: Record<string, readonly string[]> = {
   api: ['core', 'model', 'lang', 'wire', 'net', 'query', 'metrics', 'logs', 'traces', 'alert'],
   deploy: ['core', 'lang'],
   app: ['*'],
+  // What an operator does needs the configuration and the buckets of a process, which `app` makes; nothing of `app` imports them
+  // but main.ts, which loads the command line when it is run.
+  ops: ['*'],
+  cli: ['core', 'bucket', 'store', 'deploy', 'app', 'ops'],
 }
 
-/** The doors of a signal folder: the only files of it that another folder may import. `app` may use any. */
+/** The folders that put whole signals together, or look at them from outside: the doors of a signal are not for them. */
+export const insiders: readonly string[] = ['app', 'ops']
+
+/** The doors of a signal folder: the only files of it that another folder may import. `insiders` may use any. */
 export const doors: Record<string, readonly string[]> = {
   'append.ts': ['ingest', 'scrape', 'alert', 'forward'],
   'select.ts': ['query', 'api'],
@@ -57,7 +64,7 @@ export const banned: readonly (readonly [word: RegExp, instead: string, allowedI
   [
     /from 'node:fs(\/promises)?'/,
     'the Files that were handed in',
-    /^src\/(core|bucket|app)\/|^src\/codec\/(write-request|series-key|gram-bitmap)\.ts$/,
+    /^src\/(core|bucket|app|ops|cli)\/|^src\/codec\/(write-request|series-key|gram-bitmap)\.ts$/,
   ],
   [/\bnew RegExp\(/, 'lang/regex (linear time)', /^$/],
   [/^export \* /m, 'import the file you need', /^$/],

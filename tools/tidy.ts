@@ -1,7 +1,7 @@
 /** Checks of the code as text: layers, cycles, stage symmetry, banned words, names. Run by `npm test`. */
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, normalize, relative } from 'node:path'
-import { banned, doors, mayImport, signals, stages } from './layers.ts'
+import { banned, doors, insiders, mayImport, signals, stages } from './layers.ts'
 
 const vagueNames = /^(utils?|helpers?|types|common|index|misc)\.ts$/
 
@@ -41,7 +41,13 @@ function checkImports(root: string, file: string, text: string, isTest: boolean,
     const allowed = mayImport[from] ?? []
     if (from !== to && !allowed.includes('*') && !allowed.includes(to) && !isTest)
       problems.push(`${file}: ${from} must not import ${to} (tools/layers.ts)`)
-    if (from !== to && from !== 'app' && !isTest && signals.includes(to) && !doors[basename(target)]?.includes(from))
+    if (
+      from !== to &&
+      !insiders.includes(from) &&
+      !isTest &&
+      signals.includes(to) &&
+      !doors[basename(target)]?.includes(from)
+    )
       problems.push(`${file}: ${basename(target)} is not a door of ${to} for ${from}`)
     if (from !== to && spec!.startsWith('.'))
       problems.push(`${file}: write '#${relative('src', target)}' when leaving the folder`)

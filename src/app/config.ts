@@ -2,6 +2,7 @@
 import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Node } from 'yaml'
 import { parseDurationMs } from '#core/duration.ts'
 import { BadDataError } from '#core/errors.ts'
+import { nearestOf } from '#core/nearest.ts'
 import { isOptionName, optionNames, optionOf, type OptionName } from './options.ts'
 
 export class Config {
@@ -133,18 +134,8 @@ function set({ values, places }: Collected, key: string, value: string, place: s
 }
 
 /** The known key with the fewest edits. */
-export function nearest(key: string): string {
-  const distance = (a: string, b: string): number => {
-    let row = Array.from({ length: b.length + 1 }, (_, i) => i)
-    for (let i = 1; i <= a.length; i++) {
-      const next = [i]
-      for (let k = 1; k <= b.length; k++)
-        next.push(Math.min(next[k - 1]! + 1, row[k]! + 1, row[k - 1]! + (a[i - 1] === b[k - 1] ? 0 : 1)))
-      row = next
-    }
-    return row[b.length]!
-  }
-  return optionNames.toSorted((a, b) => distance(key, a) - distance(key, b))[0]!
+function nearest(key: string): string {
+  return nearestOf(key, optionNames) ?? ''
 }
 
 function readFile(

@@ -5,5 +5,5 @@ import { compileCacheDirectory } from './version.ts'
 
 // What was compiled once is not compiled again: a start takes less time and memory.
 enableCompileCache(compileCacheDirectory)
-const { runCli } = await import('./cli.ts')
+const { runCli } = await import('#cli/run.ts')
 process.exitCode = await runCli(process.argv.slice(2))

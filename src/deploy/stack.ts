@@ -14,6 +14,15 @@ export interface Resources {
   limits: { memory: string; cpu?: string }
 }
 
+/** The object store, and a bucket and a Secret of its keys a signal. */
+export interface StackS3 {
+  endpoint: string
+  region: string
+  allowInsecure: boolean
+  buckets: Record<SignalName, string>
+  secrets: Record<SignalName, string>
+}
+
 export interface Stack {
   engine: Engine
   name: string
@@ -21,15 +30,7 @@ export interface Stack {
   /** Where the tree of applications begins. */
   root: string
   image: { repository: string; tag: string }
-  s3:
-    | {
-        endpoint: string
-        region: string
-        allowInsecure: boolean
-        buckets: Record<SignalName, string>
-        secrets: Record<SignalName, string>
-      }
-    | undefined
+  s3: StackS3 | undefined
   retention: Record<SignalName, string>
   scrape: { interval: string; timeout: string }
   persistence: { isOn: boolean; size: string; storageClass: string }

@@ -6,7 +6,7 @@ import { createServer as createTcp } from 'node:net'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { systemFiles } from '#core/files.ts'
-import { checkAlertmanagerFiles } from '../../src/app/check-files.ts'
+import { checkAlertmanagerFiles } from '../../src/ops/check-files.ts'
 import { freePort, needs, Peer, programPath, until } from '../peers.ts'
 import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
 

@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { after, test } from 'node:test'
 import { systemFiles } from '#core/files.ts'
-import { checkConfigFiles, checkRuleFiles, runRuleTests } from '../../src/app/check-files.ts'
+import { checkConfigFiles, checkRuleFiles, runRuleTests } from '../../src/ops/check-files.ts'
 import { needs, programPath } from '../peers.ts'
 import { temporaryDirectory } from '../run-tercet.ts'
 

@@ -24,7 +24,7 @@ import { clientUrls } from '#deploy/release.ts'
 import { seal, secretProblems, secretRule, unseal } from '#deploy/sops.ts'
 import { engines, readStack, targets, type Engine, type Stack, type Target } from '#deploy/stack.ts'
 import { yamlText, type FileTree, type KubeObject } from '#deploy/tree.ts'
-import { ownChart } from '../../src/app/deploy.ts'
+import { ownChart } from '../../src/ops/render-tree.ts'
 import { builtInProblems, customProblems, isBuiltIn } from '../kube-objects.ts'
 import { needs, programPath } from '../peers.ts'
 

@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http'
 import { writeFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { systemFiles } from '#core/files.ts'
-import { replayRules } from '../../src/app/rules-replay.ts'
+import { replayRules } from '../../src/ops/rules-replay.ts'
 import { freePort, needs, Peer, programPath, until } from '../peers.ts'
 import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
 import { postWrite, writeBody } from '../write-request.ts'
@@ -437,7 +437,7 @@ test('recording rules over the past: as they would have recorded, one upon anoth
         startMs: now - 3_600_000,
         endMs: now,
         intervalMs: 60_000,
-        isTold: line => {
+        onLine: line => {
           told.push(line)
         },
       },

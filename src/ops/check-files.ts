@@ -12,14 +12,10 @@ import { MetricsEngine } from '#metrics/engine.ts'
 import { PromqlEngine } from '#query/promql/engine.ts'
 import { readRulesFile } from '#alert/rules-file.ts'
 import { readUnitTests, runUnitTests, type UnitTestStore } from '#alert/unit-tests.ts'
-import { loadRules } from './alerting.ts'
-import { loadAlertmanagerConfig } from './alertmanager.ts'
-import { loadPrometheusConfig } from './scraping.ts'
-
-export interface CheckOutput {
-  out: (line: string) => void
-  err: (line: string) => void
-}
+import { loadRules } from '#app/alerting.ts'
+import { loadAlertmanagerConfig } from '#app/alertmanager.ts'
+import { loadPrometheusConfig } from '#app/scraping.ts'
+import type { Output } from './output.ts'
 
 async function readText(files: Files, path: string): Promise<string> {
   try {
@@ -32,7 +28,7 @@ async function readText(files: Files, path: string): Promise<string> {
 /** Each file by itself; 1 when any is wrong. */
 async function checkEach(
   paths: readonly string[],
-  { out, err }: CheckOutput,
+  { out, err }: Output,
   check: (path: string) => Promise<string>,
 ): Promise<number> {
   let code = 0
@@ -51,7 +47,7 @@ async function checkEach(
 
 const env = (): Readonly<Record<string, string | undefined>> => process.env
 
-export function checkRuleFiles(paths: readonly string[], files: Files, output: CheckOutput): Promise<number> {
+export function checkRuleFiles(paths: readonly string[], files: Files, output: Output): Promise<number> {
   return checkEach(paths, output, async path => {
     const groups = readRulesFile(await readText(files, path), path, env())
     return `${groups.reduce((sum, g) => sum + g.rules.length, 0)} rules found`
@@ -59,7 +55,7 @@ export function checkRuleFiles(paths: readonly string[], files: Files, output: C
 }
 
 /** prometheus.yml, the files that it names, and their rules. */
-export function checkConfigFiles(paths: readonly string[], files: Files, output: CheckOutput): Promise<number> {
+export function checkConfigFiles(paths: readonly string[], files: Files, output: Output): Promise<number> {
   return checkEach(paths, output, async path => {
     const config = await loadPrometheusConfig(path, files, env())
     const directory = dirname(resolve(path))
@@ -71,7 +67,7 @@ export function checkConfigFiles(paths: readonly string[], files: Files, output:
   })
 }
 
-export function checkAlertmanagerFiles(paths: readonly string[], files: Files, output: CheckOutput): Promise<number> {
+export function checkAlertmanagerFiles(paths: readonly string[], files: Files, output: Output): Promise<number> {
   return checkEach(paths, output, async path => {
     const { config, templateCount } = await loadAlertmanagerConfig(path, files, env())
     for (const warning of config.warnings) output.out(`  WARNING: ${warning}`)
@@ -134,7 +130,7 @@ export async function runRuleTests(
   paths: readonly string[],
   files: Files,
   only: readonly string[],
-  { out, err }: CheckOutput,
+  { out, err }: Output,
 ): Promise<number> {
   let code = 0
   for (const path of paths) {

@@ -1,6 +1,7 @@
 /** What is in the buckets, as tables or JSON. */
 import { systemClock } from '#core/clock.ts'
 import { silentLog } from '#core/log.ts'
+import type { SignalName } from '#core/signal-name.ts'
 import { isUlid } from '#codec/ulid.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { decodeMeta } from '#metrics/block-meta.ts'
@@ -114,42 +115,67 @@ async function traceRows(bucket: Bucket): Promise<TraceRow[]> {
     )
 }
 
-/** A chunk that reaches over midnight counts on both days. */
-export async function inspectBucket(metrics: Bucket, logs: Bucket, traces: Bucket, json: boolean): Promise<string> {
-  const blocks = await metricRows(metrics),
-    days = await logRows(logs),
-    traceBlocks = await traceRows(traces)
-  if (json)
-    return `${JSON.stringify({ bucket: metrics.description, blocks, logs: { bucket: logs.description, days }, traces: { bucket: traces.description, blocks: traceBlocks } })}\n`
-  const blockTable =
-    blocks.length === 0
-      ? [`${metrics.description}: no blocks`]
-      : [
-          `${'TENANT'.padEnd(12)} ${'BLOCK'.padEnd(26)} ${'FROM'.padEnd(24)} ${'TO'.padEnd(24)} LEVEL ${'SERIES'.padStart(9)} ${'SAMPLES'.padStart(12)} ${'BYTES'.padStart(12)}`,
-          ...blocks.map(
-            r =>
-              `${r.tenant.padEnd(12)} ${r.block} ${r.from} ${r.to} ${String(r.level).padStart(5)} ${String(r.series).padStart(9)} ${String(r.samples).padStart(12)} ${String(r.bytes).padStart(12)}`,
-          ),
-        ]
-  const logTable =
-    days.length === 0
-      ? [`${logs.description}: no logs`]
-      : [
-          `${'TENANT'.padEnd(12)} ${'DAY'.padEnd(10)} INDEXES ${'STREAMS'.padStart(9)} ${'CHUNKS'.padStart(9)} ${'LINES'.padStart(12)} ${'KIB OF LINES'.padStart(13)}`,
-          ...days.map(
-            r =>
-              `${r.tenant.padEnd(12)} ${r.day} ${String(r.indexes).padStart(7)} ${String(r.streams).padStart(9)} ${String(r.chunks).padStart(9)} ${String(r.lines).padStart(12)} ${String(r.kilobytes).padStart(13)}`,
-          ),
-        ]
-  const traceTable =
-    traceBlocks.length === 0
-      ? [`${traces.description}: no traces`]
-      : [
-          `${'TENANT'.padEnd(14)} ${'BLOCK'.padEnd(36)} FORMAT     ${'FROM'.padEnd(24)} ${'TO'.padEnd(24)} LEVEL ${'TRACES'.padStart(9)} ${'BYTES'.padStart(12)}`,
-          ...traceBlocks.map(
-            r =>
-              `${r.tenant.padEnd(14)} ${r.block} ${r.format.padEnd(10)} ${r.from} ${r.to} ${String(r.level).padStart(5)} ${String(r.traces).padStart(9)} ${String(r.bytes).padStart(12)}`,
-          ),
-        ]
-  return `${[...blockTable, '', ...logTable, '', ...traceTable].join('\n')}\n`
+/** A chunk of logs that reaches over midnight counts on both days. Tables, or JSON. */
+export async function inspectBuckets(buckets: Readonly<Record<SignalName, Bucket>>, isJson: boolean): Promise<string> {
+  const blocks = await metricRows(buckets.metrics)
+  const days = await logRows(buckets.logs)
+  const traceBlocks = await traceRows(buckets.traces)
+  const { metrics, logs, traces } = buckets
+  if (isJson)
+    return `${JSON.stringify({
+      bucket: metrics.description,
+      blocks,
+      logs: { bucket: logs.description, days },
+      traces: { bucket: traces.description, blocks: traceBlocks },
+    })}\n`
+  const tables = [
+    blocks.length === 0 ? [`${metrics.description}: no blocks`] : tableOf(blockColumns, blocks),
+    days.length === 0 ? [`${logs.description}: no logs`] : tableOf(dayColumns, days),
+    traceBlocks.length === 0 ? [`${traces.description}: no traces`] : tableOf(traceColumns, traceBlocks),
+  ]
+  return `${tables.map(lines => lines.join('\n')).join('\n\n')}\n`
+}
+
+/** `width`: characters at least; numbers end at the right. */
+interface Column<Row> {
+  key: keyof Row
+  title: string
+  width: number
+  isNumber?: boolean
+}
+
+const blockColumns: readonly Column<BlockRow>[] = [
+  { key: 'tenant', title: 'TENANT', width: 12 },
+  { key: 'block', title: 'BLOCK', width: 26 },
+  { key: 'from', title: 'FROM', width: 24 },
+  { key: 'to', title: 'TO', width: 24 },
+  { key: 'level', title: 'LEVEL', width: 5, isNumber: true },
+  { key: 'series', title: 'SERIES', width: 9, isNumber: true },
+  { key: 'samples', title: 'SAMPLES', width: 12, isNumber: true },
+  { key: 'bytes', title: 'BYTES', width: 12, isNumber: true },
+]
+const dayColumns: readonly Column<LogRow>[] = [
+  { key: 'tenant', title: 'TENANT', width: 12 },
+  { key: 'day', title: 'DAY', width: 10 },
+  { key: 'indexes', title: 'INDEXES', width: 7, isNumber: true },
+  { key: 'streams', title: 'STREAMS', width: 9, isNumber: true },
+  { key: 'chunks', title: 'CHUNKS', width: 9, isNumber: true },
+  { key: 'lines', title: 'LINES', width: 12, isNumber: true },
+  { key: 'kilobytes', title: 'KIB OF LINES', width: 13, isNumber: true },
+]
+const traceColumns: readonly Column<TraceRow>[] = [
+  { key: 'tenant', title: 'TENANT', width: 14 },
+  { key: 'block', title: 'BLOCK', width: 36 },
+  { key: 'format', title: 'FORMAT', width: 10 },
+  { key: 'from', title: 'FROM', width: 24 },
+  { key: 'to', title: 'TO', width: 24 },
+  { key: 'level', title: 'LEVEL', width: 5, isNumber: true },
+  { key: 'traces', title: 'TRACES', width: 9, isNumber: true },
+  { key: 'bytes', title: 'BYTES', width: 12, isNumber: true },
+]
+
+function tableOf<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string[] {
+  const lineOf = (textOf: (column: Column<Row>) => string): string =>
+    columns.map(column => textOf(column)[column.isNumber === true ? 'padStart' : 'padEnd'](column.width)).join(' ')
+  return [lineOf(column => column.title), ...rows.map(row => lineOf(column => String(row[column.key])))]
 }

@@ -1,0 +1,26 @@
+/** The configuration of a process, as verbs take it: a file, the environment, and flags. */
+import { existsSync, readFileSync } from 'node:fs'
+import { loadConfig, type Config } from '#app/config.ts'
+import { makeLog } from '#app/logger.ts'
+import { systemWorld, type World } from '#app/world.ts'
+import type { Flag, Given } from './verb.ts'
+
+export const configFlag = {
+  name: 'config',
+  kind: 'file',
+  help: "Tercet's own configuration; without it tercet.yaml of this directory, where there is one.",
+} as const satisfies Flag
+
+/** Throws BadDataError with the place of what is wrong. */
+export function readConfig(given: Given<'config'>): Config {
+  const path = given.optional('config') ?? (existsSync('tercet.yaml') ? 'tercet.yaml' : undefined)
+  return loadConfig({
+    ...(path === undefined ? {} : { file: { path, text: readFileSync(path, 'utf8') } }),
+    environment: process.env,
+    flags: given.configuration,
+  })
+}
+
+export function worldOf(config: Config): World {
+  return systemWorld(makeLog(config.text('log.format'), config.text('log.level')))
+}

@@ -1,0 +1,42 @@
+/** `tercet deploy bootstrap-s3`: makes the buckets. */
+import { terminalOutput } from '#ops/output.ts'
+import { secretFrom } from '#ops/secret-file.ts'
+import { readStackFile } from '#ops/stack-file.ts'
+import { jsonFlag, stackFlag } from './common-flags.ts'
+import { makeVerb } from './verb.ts'
+
+export const deployBootstrapS3 = makeVerb({
+  name: 'deploy bootstrap-s3',
+  summary: "Makes the buckets of the stack, and sets versions and expiry there, with an administrator's keys.",
+  flags: [
+    stackFlag,
+    { name: 'access-key-id-file', kind: 'file', help: 'Holds the key; without it AWS_ACCESS_KEY_ID.' },
+    { name: 'secret-access-key-file', kind: 'file', help: 'Holds its secret; without it AWS_SECRET_ACCESS_KEY.' },
+    {
+      name: 'versioning',
+      kind: ['on', 'off'],
+      fallback: 'on',
+      help: 'Whether overwritten and deleted objects are kept.',
+    },
+    { name: 'noncurrent-days', kind: 'text', placeholder: 'DAYS', fallback: '7', help: 'How long they are kept.' },
+    jsonFlag,
+  ],
+  examples: [
+    'tercet deploy bootstrap-s3 --config=stack.yaml --access-key-id-file=admin.id --secret-access-key-file=admin.key',
+  ],
+  async run(given) {
+    const { bootstrapBuckets } = await import('#ops/bootstrap-buckets.ts')
+    await bootstrapBuckets(
+      {
+        stack: readStackFile(given.optional('config'), undefined).stack,
+        accessKeyId: secretFrom(given.optional('access-key-id-file'), 'AWS_ACCESS_KEY_ID'),
+        secretAccessKey: secretFrom(given.optional('secret-access-key-file'), 'AWS_SECRET_ACCESS_KEY'),
+        noncurrentDays: Number(given.text('noncurrent-days')),
+        isVersioned: given.text('versioning') === 'on',
+        isJson: given.isOn('json'),
+      },
+      terminalOutput,
+    )
+    return 0
+  },
+})

@@ -1,0 +1,72 @@
+/** Finds the verb that a command line names, and runs it or shows its help. */
+import { BadDataError } from '#core/errors.ts'
+import { nearestOf } from '#core/nearest.ts'
+import { failureOf } from './failure.ts'
+import type { Verb, VerbTable } from './verb.ts'
+import { readArguments } from './arguments.ts'
+import { verbs } from './verbs.ts'
+
+/** The exit code. */
+export async function runCli(argv: readonly string[]): Promise<number> {
+  try {
+    const [first = '', ...rest] = argv
+    if (first === 'help' && rest.length > 0) return await showHelp((await findVerb(rest))[0])
+    if (['', 'help', '--help', '-h'].includes(first)) return await showUsage()
+    const [verb, behind] = await findVerb(argv)
+    if (isHelpAsked(behind)) return await showHelp(verb)
+    if (verb.run === undefined || (verb.verbs !== undefined && behind[0]?.startsWith('-') === false))
+      throw new BadDataError(unknownBelow(verb, behind))
+    return await verb.run(readArguments(verb, behind))
+  } catch (error) {
+    const { text, exitCode } = failureOf(error)
+    process.stderr.write(`tercet: ${text}\n`)
+    return exitCode
+  }
+}
+
+/** The verb that is named, as far below as it goes, and the arguments that are left. Throws BadDataError. */
+async function findVerb(argv: readonly string[]): Promise<[verb: Verb, rest: readonly string[]]> {
+  const [name = '', ...rest] = argv
+  const load = Object.hasOwn(verbs, name) ? verbs[name] : undefined
+  if (load === undefined)
+    throw new BadDataError(
+      `unknown command ${JSON.stringify(name)}; the nearest is ${nearestOf(name, Object.keys(verbs))}, ` +
+        'and tercet --help lists all',
+    )
+  const verb = await load()
+  const below = verb.verbs ?? {}
+  const at = rest.findIndex(argument => Object.hasOwn(below, argument))
+  const loadBelow = at < 0 ? undefined : below[rest[at] ?? '']
+  return loadBelow === undefined ? [verb, rest] : [await loadBelow(), rest.toSpliced(at, 1)]
+}
+
+function isHelpAsked(argv: readonly string[]): boolean {
+  const end = argv.indexOf('--')
+  return (end < 0 ? argv : argv.slice(0, end)).some(argument => argument === '--help' || argument === '-h')
+}
+
+function unknownBelow({ name, verbs: below = {} }: Verb, argv: readonly string[]): string {
+  const known = Object.keys(below)
+  const given = argv.find(argument => !argument.startsWith('-'))
+  return (
+    `${name} knows ${known.join(', ')}` +
+    (given === undefined ? '' : `, not ${JSON.stringify(given)}; the nearest is ${nearestOf(given, known)}`) +
+    `; tercet ${name} --help says more`
+  )
+}
+
+function loadAll(table: VerbTable): Promise<Verb[]> {
+  return Promise.all(Object.values(table).map(load => load()))
+}
+
+async function showHelp(verb: Verb): Promise<number> {
+  const { helpOf } = await import('./help.ts')
+  process.stdout.write(helpOf(verb, await loadAll(verb.verbs ?? {})))
+  return 0
+}
+
+async function showUsage(): Promise<number> {
+  const { usageOf } = await import('./help.ts')
+  process.stdout.write(usageOf(await loadAll(verbs)))
+  return 0
+}

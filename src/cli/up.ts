@@ -1,0 +1,164 @@
+/** `tercet up`: runs the process. */
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { messageOf } from '#core/errors.ts'
+import type { Config } from '#app/config.ts'
+import { optionNames } from '#app/options.ts'
+import { compileCacheDirectory, version } from '#app/version.ts'
+import type { World } from '#app/world.ts'
+import { configFlag, readConfig, worldOf } from './configuration.ts'
+import { failureOf } from './failure.ts'
+import { makeVerb } from './verb.ts'
+
+export const up = makeVerb({
+  name: 'up',
+  summary: 'Runs the process until SIGTERM or SIGINT, which drain and stop it. SIGHUP reads its files again.',
+  flags: [configFlag],
+  configuration: 'shown',
+  examples: [
+    'tercet up',
+    'tercet up --data_dir=/var/lib/tercet --metrics.retention=90d',
+    'tercet up --bucket.s3.endpoint=https://minio:9000 --bucket.s3.bucket=metrics --durability=bucket',
+  ],
+  async run(given) {
+    const config = readConfig(given)
+    try {
+      return await runProcess(config)
+    } catch (error) {
+      const { text, exitCode } = failureOf(error, value => placeOf(config, value))
+      process.stderr.write(`tercet: ${text}\n`)
+      return exitCode
+    }
+  },
+})
+
+/** `flag --tls.cert_file`: where the key stands whose value is the path or the address, or a directory around the path. */
+function placeOf(config: Config, value: string): string | undefined {
+  const names = optionNames.filter(name => config.text(name) !== '')
+  const name = names.find(n => config.text(n) === value) ?? names.find(n => value.startsWith(`${config.text(n)}/`))
+  if (name === undefined) return undefined
+  const place = config.placeOf(name)
+  return place.endsWith(name) ? place : `${name} (${place})`
+}
+
+interface Running {
+  reload(): Promise<void>
+  close(): Promise<void>
+}
+
+/** Ends when the process is stopped; the exit code. */
+async function runProcess(config: Config): Promise<number> {
+  const isAgent = config.text('role') === 'agent'
+  if (isAgent) await becomeSmall()
+  const world = worldOf(config)
+  const dataDir = config.text('data_dir')
+  const pidFile = `${dataDir}/tercet.pid`
+  mkdirSync(dataDir, { recursive: true })
+  // Before the process says that it is ready: whoever reads that finds its number.
+  const onStarted = (): void => {
+    writeFileSync(pidFile, `${process.pid}\n`)
+  }
+  const running = await (isAgent ? startAgent : startServer)(config, world, onStarted)
+  const exitCode = await untilStopped(running, world, pidFile)
+  process.exit(exitCode)
+}
+
+function untilStopped(running: Running, { log }: World, pidFile: string): Promise<number> {
+  process.on('SIGHUP', () => {
+    running.reload().catch((error: unknown) => {
+      log.error('reload failed', { error: messageOf(error) })
+    })
+  })
+  return new Promise(resolve => {
+    let isStopping = false
+    const stop = (signal: string): void => {
+      if (isStopping) return
+      isStopping = true
+      log.info('stopping', { signal })
+      // Not forever: data that is not in the bucket by then is in the local log.
+      running.close().then(
+        () => {
+          rmSync(pidFile, { force: true })
+          resolve(0)
+        },
+        (error: unknown) => {
+          log.error('the stop was not clean', { error: messageOf(error) })
+          resolve(1)
+        },
+      )
+    }
+    process.once('SIGTERM', stop)
+    process.once('SIGINT', stop)
+  })
+}
+
+/**
+ * An agent runs beside the programs that it watches: its process is replaced by one with the same pid and with settings that a running one
+ * can't change, which keep it small: one malloc arena, a small young generation, one compiler thread, and code that is compiled already, so
+ * that no compiler is loaded.
+ */
+async function becomeSmall(): Promise<void> {
+  if (process.env['SMALL_TERCET'] !== undefined || typeof process.execve !== 'function' || process.platform === 'win32')
+    return
+  const { flushCompileCache } = await import('node:module')
+  await import('#app/tercet.ts')
+  await (await import('#app/roles.ts')).loadAgent()
+  flushCompileCache()
+  const flags = process.execArgv.some(a => a.includes('semi-space'))
+    ? process.execArgv
+    : [...process.execArgv, '--max-semi-space-size=2', '--v8-pool-size=1']
+  process.execve(process.execPath, [process.execPath, ...flags, ...process.argv.slice(1)], {
+    ...process.env,
+    MALLOC_ARENA_MAX: '1',
+    SMALL_TERCET: '1',
+    NODE_COMPILE_CACHE: compileCacheDirectory,
+  } as NodeJS.ProcessEnv)
+}
+
+async function startAgent(config: Config, world: World, onStarted: () => void): Promise<Running> {
+  const { startTercet } = await import('#app/tercet.ts')
+  const agent = await startTercet(config, world)
+  onStarted()
+  const remotes = agent.remotes.map(remote => `  ${remote.name}`).join('\n')
+  process.stdout.write(
+    `Tercet ${version} is ready, as an agent.\n\n${addressLines(agent)}\n\nIt sends to:\n` +
+      `${remotes || '  nobody: name agent.remote_write, agent.loki or agent.otlp'}\n`,
+  )
+  return agent
+}
+
+async function startServer(config: Config, world: World, onStarted: () => void): Promise<Running> {
+  const { startTercet } = await import('#app/tercet.ts')
+  const tercet = await startTercet(config, world)
+  onStarted()
+  const { url, signals } = tercet
+  const stats = signals.map(signal => signal.stats())
+  const records = stats.reduce((sum, { replayedRecords }) => sum + replayedRecords, 0)
+  const seconds = Math.max(...stats.map(({ replaySeconds }) => replaySeconds))
+  const line = `{"streams":[{"stream":{"app":"try"},"values":[["'$(date +%s%N)'","hello"]]}]}`
+  process.stdout.write(`Tercet ${version} is ready (${records} log records replayed in ${seconds.toFixed(2)} s).
+
+${addressLines(tercet)}
+
+In a browser: ${url}
+
+Try next:
+  curl '${url}/api/v1/query?query=up'
+  prometheus remote_write url: ${url}/api/v1/write
+  curl -H 'content-type: application/json' '${url}/loki/api/v1/push' -d '${line}'
+  Grafana data sources: Prometheus, Loki and Tempo, all at ${url}
+`)
+  return tercet
+}
+
+function addressLines({
+  url,
+  addresses,
+}: {
+  url: string
+  addresses: readonly { name: string; address: string }[]
+}): string {
+  const { protocol } = new URL(url)
+  return addresses
+    .map(({ name, address }) => `  ${name.padEnd(10)} ${name === 'otlp_grpc' ? address : `${protocol}//${address}`}`)
+    .join('\n')
+}

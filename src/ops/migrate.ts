@@ -1,0 +1,46 @@
+/** `tercet deploy migrate`: the plan for replacing another deployment. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseAllDocuments } from 'yaml'
+import { BadDataError } from '#core/errors.ts'
+import {
+  applicationsOf,
+  migrationPlan,
+  survivorsOf,
+  withoutApplications,
+  type MigrationSource,
+} from '#deploy/migrate.ts'
+import type { Stack } from '#deploy/stack.ts'
+import type { KubeObject } from '#deploy/tree.ts'
+import type { Output } from './output.ts'
+
+/** Objects of a dump (kubectl get servicemonitors,… -A -o yaml): a List, or documents. */
+function objectsIn(path: string): KubeObject[] {
+  return parseAllDocuments(readFileSync(path, 'utf8')).flatMap(document => {
+    const value = (document as { toJS(): unknown }).toJS() as (KubeObject & { items?: KubeObject[] }) | null
+    return value === null ? [] : (value.items ?? [value])
+  })
+}
+
+export interface MigrateOptions {
+  stack: Stack
+  source: MigrationSource
+  /** A dump of the cluster's monitors, for the list of those that go. */
+  objectsPath: string | undefined
+  /** Holds the tree of the applications that are replaced, which are commented out in it. */
+  directory: string | undefined
+}
+
+/** Prints the plan. Throws BadDataError where the directory holds no such tree. */
+export function planMigration({ stack, source, objectsPath, directory }: MigrateOptions, { out, err }: Output): void {
+  const applications = applicationsOf[source]
+  const survivors = objectsPath === undefined ? undefined : survivorsOf(objectsIn(objectsPath), applications)
+  out(migrationPlan(stack, source, survivors).replace(/\n$/, ''))
+  for (const lost of survivors?.lost ?? []) err(`warning monitor-goes: ${lost}`)
+  if (directory === undefined) return
+  const file = join(directory, stack.root, stack.namespace, 'kustomization.yaml')
+  if (!existsSync(file))
+    throw new BadDataError(`${file} is not there: --write takes the directory that holds ${stack.root}`)
+  writeFileSync(file, withoutApplications(readFileSync(file, 'utf8'), applications, `replaced by ${stack.engine}`))
+  err(`${file}: ${applications.join(', ')} commented out`)
+}
