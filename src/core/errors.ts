@@ -8,6 +8,7 @@ export const errorKinds = [
   'canceled',
   'conflict',
   'corrupt-data',
+  'evaluation',
   'execution',
   'limit',
   'not-found',
@@ -51,6 +52,12 @@ export class BadQueryError extends Error {
 export class ExecutionError extends Error {
   override name = 'ExecutionError'
   readonly kind = 'execution'
+}
+
+/** A LogQL query that is well-formed, and that Loki answers with status 500 when it is evaluated. */
+export class EvaluationError extends Error {
+  override name = 'EvaluationError'
+  readonly kind = 'evaluation'
 }
 
 /** Something is larger than its limit. `status` is the HTTP status that fits: 413 for bodies, 422 for queries, 429 for ingestion. */

@@ -26,6 +26,7 @@ export const ingestErrors = {
   canceled: unexpected,
   conflict: unexpected,
   'corrupt-data': error => failure(400, error.message),
+  evaluation: unexpected,
   execution: unexpected,
   limit: error => failure(error.status, error.message, error.status === 429 ? { 'retry-after': '10' } : {}),
   'not-found': unexpected,

@@ -8,21 +8,10 @@ import {
   type Metadata,
   type ServiceError,
 } from '@grpc/grpc-js'
-import {
-  BadDataError,
-  BadQueryError,
-  CanceledError,
-  CorruptDataError,
-  ExecutionError,
-  LimitError,
-  messageOf,
-  NotFoundError,
-  TimeoutError,
-  UnauthorizedError,
-  UnavailableError,
-} from '#core/errors.ts'
+import { messageOf, UnauthorizedError } from '#core/errors.ts'
 import type { Auth } from './auth.ts'
 import type { TlsOptions } from './http.ts'
+import { replyTo, type ByErrorKind } from './route-table.ts'
 
 export interface GrpcMethod {
   /** Full service name, package included. */
@@ -47,29 +36,24 @@ function credentials(tls: TlsOptions | undefined): ServerCredentials {
 const asIs = (bytes: Buffer): Buffer => bytes
 
 /** OTLP senders retry on UNAVAILABLE and RESOURCE_EXHAUSTED (with RetryInfo), and drop on the rest. */
-function statusOf(error: unknown): number {
-  if (error instanceof UnavailableError) return status.UNAVAILABLE
-  if (error instanceof LimitError) return error.status === 429 ? status.UNAVAILABLE : status.INVALID_ARGUMENT
-  if (
-    error instanceof BadDataError ||
-    error instanceof CorruptDataError ||
-    error instanceof BadQueryError ||
-    error instanceof ExecutionError
-  )
-    return status.INVALID_ARGUMENT
-  if (error instanceof CanceledError) return status.CANCELLED
-  if (error instanceof TimeoutError) return status.DEADLINE_EXCEEDED
-  if (error instanceof UnauthorizedError) return status.UNAUTHENTICATED
-  return error instanceof NotFoundError ? status.NOT_FOUND : status.INTERNAL
-}
-
-class UnauthenticatedError extends Error {}
+const codes = {
+  'bad-data': () => status.INVALID_ARGUMENT,
+  'bad-query': () => status.INVALID_ARGUMENT,
+  canceled: () => status.CANCELLED,
+  conflict: () => status.INTERNAL,
+  'corrupt-data': () => status.INVALID_ARGUMENT,
+  evaluation: () => status.INVALID_ARGUMENT,
+  execution: () => status.INVALID_ARGUMENT,
+  limit: error => (error.status === 429 ? status.UNAVAILABLE : status.INVALID_ARGUMENT),
+  'not-found': () => status.NOT_FOUND,
+  timeout: () => status.DEADLINE_EXCEEDED,
+  unauthorized: () => status.UNAUTHENTICATED,
+  unavailable: () => status.UNAVAILABLE,
+  unknown: () => status.INTERNAL,
+} satisfies ByErrorKind<status>
 
 function failure(error: unknown): Partial<ServiceError> {
-  return {
-    code: error instanceof UnauthenticatedError ? status.UNAUTHENTICATED : statusOf(error),
-    details: messageOf(error),
-  }
+  return { code: replyTo<status>(error, codes), details: messageOf(error) }
 }
 
 export class GrpcServer {
@@ -90,7 +74,7 @@ export class GrpcServer {
           `/${service}/${method}`,
           authorization === undefined ? undefined : String(authorization),
         )
-        if (problem !== undefined) throw new UnauthenticatedError(problem)
+        if (problem !== undefined) throw new UnauthorizedError(problem)
         const tenant = metadata.get('x-scope-orgid')[0]
         return Buffer.from(await handler(request, tenant === undefined ? undefined : String(tenant), signal))
       }

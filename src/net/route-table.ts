@@ -1,4 +1,4 @@
-/** What travels over HTTP as the rest of the process sees it, and routes as data: prefixes, duplicates, errors by dialect. */
+/** HTTP requests and replies as handlers see them, and routes as data: prefixes, duplicates, errors by dialect. */
 import {
   BadDataError,
   BadQueryError,
@@ -6,6 +6,7 @@ import {
   ConflictError,
   CorruptDataError,
   errorKinds,
+  EvaluationError,
   ExecutionError,
   LimitError,
   NotFoundError,
@@ -52,6 +53,10 @@ export function under(prefixes: readonly string[], routes: readonly Route[]): Ro
   return prefixes.flatMap(prefix => routes.map(route => ({ ...route, path: `${prefix}${route.path}` })))
 }
 
+export function route(methods: readonly Method[], path: string, handler: Handler): Route {
+  return { methods, path, handler }
+}
+
 /** The same handler at several paths. */
 export function at(methods: readonly Method[], paths: readonly string[], handler: Handler): Route[] {
   return paths.map(path => ({ methods, path, handler }))
@@ -64,6 +69,7 @@ interface ErrorsByKind {
   canceled: CanceledError
   conflict: ConflictError
   'corrupt-data': CorruptDataError
+  evaluation: EvaluationError
   execution: ExecutionError
   limit: LimitError
   'not-found': NotFoundError
@@ -73,25 +79,28 @@ interface ErrorsByKind {
 }
 export type ErrorKind = keyof ErrorsByKind
 
-/**
- * How one dialect answers each kind of error. A table `satisfies ErrorReplies`, so that a new kind fails to compile in every
- * dialect instead of becoming a 500. `unknown` answers whatever has no kind: a bug, or an error of the world that nobody mapped.
- */
-export type ErrorReplies = { readonly [Kind in ErrorKind]: (error: ErrorsByKind[Kind]) => HttpReply } & {
-  readonly unknown: (error: unknown) => HttpReply
+/** A reply to each kind of error. `unknown` is for errors without a kind: a bug, or an error of the world. */
+export type ByErrorKind<Reply> = { readonly [Kind in ErrorKind]: (error: ErrorsByKind[Kind]) => Reply } & {
+  readonly unknown: (error: unknown) => Reply
 }
+
+/**
+ * How one dialect answers each kind of error. A table `satisfies ErrorReplies`, so that a new kind fails to compile in
+ * every dialect instead of becoming a 500.
+ */
+export type ErrorReplies = ByErrorKind<HttpReply>
 
 function kindOf(error: unknown): ErrorKind | undefined {
   if (!(error instanceof Error) || !('kind' in error)) return undefined
   return errorKinds.find(kind => kind === error.kind)
 }
 
-/** The reply that a dialect gives to an error. */
-export function replyTo(error: unknown, replies: ErrorReplies): HttpReply {
+/** The reply that a table has for an error. */
+export function replyTo<Reply>(error: unknown, replies: ByErrorKind<Reply>): Reply {
   const kind = kindOf(error)
   if (kind === undefined) return replies.unknown(error)
   // The table's entry for a kind takes the error of that kind: TypeScript can't follow the pair through an index.
-  return (replies[kind] as (error: unknown) => HttpReply)(error)
+  return (replies[kind] as (error: unknown) => Reply)(error)
 }
 
 /** A handler whose errors are answered in its dialect. */
@@ -103,6 +112,22 @@ export function answering(replies: ErrorReplies, handler: Handler): Handler {
       return replyTo(error, replies)
     }
   }
+}
+
+/** All routes of an API, whose errors are answered in its dialect. */
+export function inDialect(replies: ErrorReplies, routes: readonly Route[]): Route[] {
+  return routes.map(route => ({ ...route, handler: answering(replies, route.handler) }))
+}
+
+/** Routes that throw UnavailableError until the store is open. */
+export function whenReady(store: { readonly ready: boolean }, routes: readonly Route[]): Route[] {
+  return routes.map(route => ({
+    ...route,
+    handler: request => {
+      if (!store.ready) throw new UnavailableError('the process is starting', 2)
+      return route.handler(request)
+    },
+  }))
 }
 
 /** All routes of the process, each method and path once. Throws when two owners claim the same. */

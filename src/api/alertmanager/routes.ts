@@ -1,14 +1,13 @@
 /** Alertmanager's API, version 2, as amtool, Grafana and Prometheus speak it. Source: Alertmanager's public OpenAPI description. */
-import type { Clock } from '#core/clock.ts'
-import { BadDataError, LimitError, messageOf, NotFoundError } from '#core/errors.ts'
-import { quote } from '#core/text.ts'
-import { compileAnchored } from '#lang/regex/regex.ts'
-import { maskSettings } from '#lang/settings/mask.ts'
-import { Labels } from '#model/labels.ts'
-import type { Handler, HttpReply, HttpRequest, Route } from '#net/route-table.ts'
 import type { Alertmanager, AlertStatus, IncomingAlert } from '#alert/alertmanager/alertmanager.ts'
-import { matcherOf, parseMatchers, type Matcher } from '#alert/alertmanager/matchers.ts'
 import { silenceState, type ManagedAlert, type Silence } from '#alert/alertmanager/store.ts'
+import type { Clock } from '#core/clock.ts'
+import { BadDataError, messageOf } from '#core/errors.ts'
+import { maskSettings } from '#lang/settings/mask.ts'
+import type { Labels } from '#model/labels.ts'
+import { inDialect, route, under, type Handler, type Route } from '#net/route-table.ts'
+import { alertFilter, bodyOf, filtersOf, readAlert, readSilence } from './params.ts'
+import { alertmanagerErrors, json } from './respond.ts'
 
 export interface AlertmanagerOptions {
   clock: Clock
@@ -17,14 +16,9 @@ export interface AlertmanagerOptions {
   startedMs: number
 }
 
-const json = (value: unknown, status = 200): HttpReply => ({
-  status,
-  headers: { 'content-type': 'application/json' },
-  body: JSON.stringify(value),
-})
-const object = (labels: Labels): Record<string, string> =>
-  Object.fromEntries(Array.from({ length: labels.size }, (_, i) => [labels.pairs[2 * i]!, labels.pairs[2 * i + 1]!]))
 const iso = (ms: number): string => new Date(ms).toISOString()
+/** Silences are listed in this order. */
+const silenceOrder: readonly string[] = ['active', 'pending', 'expired']
 
 /** Secrets are not shown: passwords and keys, and URLs that let in whoever knows them. */
 export function withoutSecrets(text: string): string {
@@ -40,47 +34,6 @@ export function withoutSecrets(text: string): string {
     )
   })
 }
-
-async function bodyOf(request: HttpRequest): Promise<unknown> {
-  try {
-    return JSON.parse(Buffer.from(await request.body()).toString('utf8'))
-  } catch (error) {
-    if (error instanceof LimitError) throw error
-    throw new BadDataError(`the body is no JSON: ${messageOf(error)}`)
-  }
-}
-
-function timeOf(value: unknown, name: string): number | undefined {
-  if (
-    value === undefined ||
-    value === null ||
-    value === '' ||
-    value === '0001-01-01T00:00:00Z' ||
-    value === '0001-01-01T00:00:00.000Z'
-  )
-    return undefined
-  const ms = typeof value === 'string' ? Date.parse(value) : NaN
-  if (Number.isNaN(ms)) throw new BadDataError(`${name} ${quote(String(value))} is no time like 2026-11-25T10:00:00Z`)
-  return ms
-}
-
-function labelsOf(value: unknown, name: string): Labels {
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new BadDataError(`${name}: an object of texts was expected`)
-  for (const [key, text] of Object.entries(value))
-    if (typeof text !== 'string' || key === '') throw new BadDataError(`${name}: ${quote(key)} is no label with a text`)
-  return Labels.fromObject(value as Record<string, string>)
-}
-
-function isOn(form: URLSearchParams, name: string): boolean {
-  const text = form.get(name)
-  if (text === null || text === '') return true
-  if (text !== 'true' && text !== 'false') throw new BadDataError(`${name} ${quote(text)} is not true or false`)
-  return text === 'true'
-}
-
-const filtersOf = (form: URLSearchParams): Matcher[] => form.getAll('filter').flatMap(parseMatchers)
-const fits = (filters: readonly Matcher[], labels: Labels): boolean => filters.every(m => m.matches(labels.get(m.name)))
 
 function silenceJson(silence: Silence, nowMs: number): Record<string, unknown> {
   return {
@@ -100,199 +53,127 @@ function silenceJson(silence: Silence, nowMs: number): Record<string, unknown> {
   }
 }
 
-export function alertmanagerRoutes({ clock, alertmanager, version, startedMs }: AlertmanagerOptions): Route[] {
-  const guarded =
-    (handler: Handler): Handler =>
-    async request => {
-      try {
-        return await handler(request)
-      } catch (error) {
-        // Clients of this API read the whole body as one JSON text.
-        if (error instanceof NotFoundError) return json(error.message, 404)
-        if (error instanceof BadDataError) return json(error.message, 400)
-        if (error instanceof LimitError) return json(error.message, error.status)
-        return json(messageOf(error), 500)
-      }
-    }
-  const alertJson = (alert: ManagedAlert, status: AlertStatus): Record<string, unknown> => ({
-    annotations: object(alert.annotations),
-    endsAt: iso(alert.endsMs),
-    fingerprint: alert.fingerprint,
-    receivers: [...new Set(alertmanager.routesOf(alert.labels).map(r => r.receiver))].map(name => ({ name })),
-    startsAt: iso(alert.startsMs),
-    status,
-    updatedAt: iso(alert.updatedMs),
-    generatorURL: alert.generatorUrl,
-    labels: object(alert.labels),
-  })
+export function alertmanagerRoutes(options: AlertmanagerOptions): Route[] {
+  const api = new AlertmanagerApi(options)
+  const routes = [
+    route(['GET'], '/alerts', api.alerts),
+    route(['POST'], '/alerts', api.receive),
+    route(['GET'], '/alerts/groups', api.groups),
+    route(['GET'], '/silences', api.silences),
+    route(['POST'], '/silences', api.setSilence),
+    route(['GET'], '/silence/:id', api.silence),
+    route(['DELETE'], '/silence/:id', api.expireSilence),
+    route(['GET'], '/status', api.status),
+    route(['GET'], '/receivers', api.receivers),
+  ]
+  return under(['/api/v2', '/alertmanager/api/v2'], inDialect(alertmanagerErrors, routes))
+}
 
-  /** The alerts that a request asks for. */
-  const chooser = (
-    form: URLSearchParams,
-  ): ((alert: ManagedAlert, status: AlertStatus, receivers: readonly string[]) => boolean) => {
-    const filters = filtersOf(form),
-      wanted = {
-        active: isOn(form, 'active'),
-        silenced: isOn(form, 'silenced'),
-        inhibited: isOn(form, 'inhibited'),
-        unprocessed: isOn(form, 'unprocessed'),
-        muted: isOn(form, 'muted'),
-      }
-    const receiver = form.get('receiver') ?? ''
-    let isReceiver: (name: string) => boolean = () => true
-    if (receiver !== '') {
-      try {
-        const regex = compileAnchored(receiver)
-        isReceiver = name => regex.test(name)
-      } catch (error) {
-        throw new BadDataError(`failed to parse receiver param: ${messageOf(error)}`)
-      }
-    }
-    return (alert, status, receivers) =>
-      fits(filters, alert.labels) &&
-      receivers.some(isReceiver) &&
-      (wanted.active || status.state !== 'active') &&
-      (wanted.silenced || status.silencedBy.length === 0) &&
-      (wanted.inhibited || status.inhibitedBy.length === 0) &&
-      (wanted.muted || status.mutedBy.length === 0)
+class AlertmanagerApi {
+  readonly #options: AlertmanagerOptions
+
+  constructor(options: AlertmanagerOptions) {
+    this.#options = options
   }
 
-  const getAlerts: Handler = async request => {
-    const form = await request.form(),
-      isChosen = chooser(form)
+  #receiversOf(labels: Labels): string[] {
+    return this.#options.alertmanager.routesOf(labels).map(r => r.receiver)
+  }
+
+  #alertJson(alert: ManagedAlert, status: AlertStatus): Record<string, unknown> {
+    return {
+      annotations: alert.annotations.toObject(),
+      endsAt: iso(alert.endsMs),
+      fingerprint: alert.fingerprint,
+      receivers: [...new Set(this.#receiversOf(alert.labels))].map(name => ({ name })),
+      startsAt: iso(alert.startsMs),
+      status,
+      updatedAt: iso(alert.updatedMs),
+      generatorURL: alert.generatorUrl,
+      labels: alert.labels.toObject(),
+    }
+  }
+
+  readonly alerts: Handler = async request => {
+    const { alertmanager } = this.#options
+    const isChosen = alertFilter(await request.form())
     const found = alertmanager
       .alerts()
       .map(alert => ({ alert, status: alertmanager.statusOf(alert) }))
-      .filter(({ alert, status }) =>
-        isChosen(
-          alert,
-          status,
-          alertmanager.routesOf(alert.labels).map(r => r.receiver),
-        ),
-      )
-    return json(
-      found
-        .sort((a, b) => (a.alert.fingerprint < b.alert.fingerprint ? -1 : 1))
-        .map(({ alert, status }) => alertJson(alert, status)),
-    )
+      .filter(({ alert, status }) => isChosen(alert, status, this.#receiversOf(alert.labels)))
+    found.sort((a, b) => (a.alert.fingerprint < b.alert.fingerprint ? -1 : 1))
+    return json(found.map(({ alert, status }) => this.#alertJson(alert, status)))
   }
-  const postAlerts: Handler = async request => {
+
+  readonly receive: Handler = async request => {
     const body = await bodyOf(request)
     if (!Array.isArray(body)) throw new BadDataError('a list of alerts was expected')
     const problems: string[] = []
     const good: IncomingAlert[] = []
-    for (const one of body as Record<string, unknown>[]) {
+    for (const one of body as unknown[]) {
       try {
-        good.push({
-          labels: labelsOf(one['labels'], 'labels'),
-          annotations:
-            one['annotations'] === undefined || one['annotations'] === null
-              ? Labels.empty
-              : labelsOf(one['annotations'], 'annotations'),
-          startsMs: timeOf(one['startsAt'], 'startsAt'),
-          endsMs: timeOf(one['endsAt'], 'endsAt'),
-          generatorUrl: typeof one['generatorURL'] === 'string' ? one['generatorURL'] : '',
-        })
+        good.push(readAlert(one))
       } catch (error) {
         problems.push(messageOf(error))
       }
     }
-    problems.push(...alertmanager.receive(good).problems)
+    problems.push(...this.#options.alertmanager.receive(good).problems)
     return problems.length === 0 ? { status: 200, body: '' } : json(problems.join('; '), 400)
   }
-  const getGroups: Handler = async request => {
-    const form = await request.form(),
-      isChosen = chooser(form)
-    return json(
-      alertmanager
-        .groups()
-        .map(group => ({
-          alerts: group.alerts
-            .map(alert => ({ alert, status: alertmanager.statusOf(alert, group.route) }))
-            .filter(({ alert, status }) => isChosen(alert, status, [group.receiver]))
-            .map(({ alert, status }) => alertJson(alert, status)),
-          labels: object(group.labels),
-          receiver: { name: group.receiver },
-        }))
-        .filter(g => g.alerts.length > 0),
-    )
+
+  readonly groups: Handler = async request => {
+    const { alertmanager } = this.#options
+    const isChosen = alertFilter(await request.form())
+    const groups = alertmanager.groups().map(({ alerts, labels, receiver, route: own }) => ({
+      alerts: alerts
+        .map(alert => ({ alert, status: alertmanager.statusOf(alert, own) }))
+        .filter(({ alert, status }) => isChosen(alert, status, [receiver]))
+        .map(({ alert, status }) => this.#alertJson(alert, status)),
+      labels: labels.toObject(),
+      receiver: { name: receiver },
+    }))
+    return json(groups.filter(g => g.alerts.length > 0))
   }
-  const getSilences: Handler = async request => {
-    const form = await request.form(),
-      nowMs = clock.nowMs()
-    const filters = filtersOf(form)
-    const order = ['active', 'pending', 'expired']
+
+  readonly silences: Handler = async request => {
+    const filters = filtersOf(await request.form())
+    const nowMs = this.#options.clock.nowMs()
+    const rank = (silence: Silence): number => silenceOrder.indexOf(silenceState(silence, nowMs))
     // A filter names what the silence itself names.
-    const found = [...alertmanager.silences.values()].filter(s =>
+    const found = [...this.#options.alertmanager.silences.values()].filter(s =>
       filters.every(f => s.matchers.some(m => m.name === f.name && f.matches(m.value))),
     )
-    found.sort(
-      (a, b) => order.indexOf(silenceState(a, nowMs)) - order.indexOf(silenceState(b, nowMs)) || a.endsMs - b.endsMs,
-    )
+    found.sort((a, b) => rank(a) - rank(b) || a.endsMs - b.endsMs)
     return json(found.map(s => silenceJson(s, nowMs)))
   }
-  const postSilence: Handler = async request => {
-    const body = (await bodyOf(request)) as Record<string, unknown>
-    if (typeof body !== 'object' || body === null || !Array.isArray(body['matchers']))
-      throw new BadDataError('matchers in body is required')
-    const matchers = (body['matchers'] as Record<string, unknown>[]).map(m => {
-      if (typeof m['name'] !== 'string' || m['name'] === '' || typeof m['value'] !== 'string')
-        throw new BadDataError('a matcher needs a name and a value')
-      const isRegex = m['isRegex'] === true,
-        isEqual = m['isEqual'] !== false
-      return matcherOf(isRegex ? (isEqual ? '=~' : '!~') : isEqual ? '=' : '!=', m['name'], m['value'])
-    })
-    const startsMs = timeOf(body['startsAt'], 'startsAt'),
-      endsMs = timeOf(body['endsAt'], 'endsAt')
-    if (startsMs === undefined || endsMs === undefined)
-      throw new BadDataError('startsAt and endsAt in body are required')
-    for (const name of ['createdBy', 'comment'])
-      if (typeof body[name] !== 'string') throw new BadDataError(`${name} in body is required`)
-    const silenceID = await alertmanager.setSilence({
-      id: typeof body['id'] === 'string' ? body['id'] : '',
-      matchers,
-      startsMs,
-      endsMs,
-      createdBy: body['createdBy'] as string,
-      comment: body['comment'] as string,
-    })
-    return json({ silenceID })
+
+  readonly setSilence: Handler = async request => {
+    const silence = readSilence(await bodyOf(request))
+    return json({ silenceID: await this.#options.alertmanager.setSilence(silence) })
   }
-  const getSilence: Handler = async request => {
-    const silence = alertmanager.silences.get(request.params['id'] ?? '')
-    return silence === undefined
-      ? json(`silence ${request.params['id'] ?? ''} not found`, 404)
-      : json(silenceJson(silence, clock.nowMs()))
+
+  readonly silence: Handler = async request => {
+    const { alertmanager, clock } = this.#options
+    const id = request.params['id'] ?? ''
+    const silence = alertmanager.silences.get(id)
+    return silence === undefined ? json(`silence ${id} not found`, 404) : json(silenceJson(silence, clock.nowMs()))
   }
-  const deleteSilence: Handler = async request => {
-    await alertmanager.expireSilence(request.params['id'] ?? '')
+
+  readonly expireSilence: Handler = async request => {
+    await this.#options.alertmanager.expireSilence(request.params['id'] ?? '')
     return { status: 200, body: '' }
   }
-  const status: Handler = async () =>
-    json({
+
+  readonly status: Handler = async () => {
+    const { alertmanager, version, startedMs } = this.#options
+    return json({
       cluster: { name: 'tercet', status: 'disabled', peers: [] },
       versionInfo: { version, revision: '', branch: '', buildUser: '', buildDate: '', goVersion: '' },
       config: { original: withoutSecrets(alertmanager.config.text) },
       uptime: iso(startedMs),
     })
-  const receivers: Handler = async () =>
-    json(alertmanager.config.receivers.map(({ name }) => ({ labels: { name }, name })))
-  const table: [Route['methods'], string, Handler][] = [
-    [['GET'], '/alerts', getAlerts],
-    [['POST'], '/alerts', postAlerts],
-    [['GET'], '/alerts/groups', getGroups],
-    [['GET'], '/silences', getSilences],
-    [['POST'], '/silences', postSilence],
-    [['GET'], '/silence/:id', getSilence],
-    [['DELETE'], '/silence/:id', deleteSilence],
-    [['GET'], '/status', status],
-    [['GET'], '/receivers', receivers],
-  ]
-  return table.flatMap(([methods, path, handler]) =>
-    ['/api/v2', '/alertmanager/api/v2'].map((prefix): Route => ({
-      methods,
-      path: `${prefix}${path}`,
-      handler: guarded(handler),
-    })),
-  )
+  }
+
+  readonly receivers: Handler = async () =>
+    json(this.#options.alertmanager.config.receivers.map(({ name }) => ({ labels: { name }, name })))
 }

@@ -1,19 +1,6 @@
-/** Errors of Loki's API: plain text, and the status that fits. The one place where a LogQL error becomes a status code. */
-import {
-  BadDataError,
-  BadQueryError,
-  CanceledError,
-  CorruptDataError,
-  ExecutionError,
-  LimitError,
-  messageOf,
-  NotFoundError,
-  TimeoutError,
-  UnauthorizedError,
-  UnavailableError,
-} from '#core/errors.ts'
-import type { HttpReply } from '#net/route-table.ts'
-import { EvaluationError } from '#query/logql/evaluator.ts'
+/** Replies of Loki's API: JSON, and errors as plain text with the status that Loki answers. */
+import { messageOf } from '#core/errors.ts'
+import type { ErrorReplies, HttpReply } from '#net/route-table.ts'
 
 const text = { 'content-type': 'text/plain; charset=utf-8' } as const
 const json = { 'content-type': 'application/json; charset=UTF-8' } as const
@@ -25,21 +12,30 @@ export function plain(status: number, message: string): HttpReply {
   return { status, headers: text, body: message }
 }
 
-export function lokiError(error: unknown): HttpReply {
-  if (error instanceof EvaluationError) return plain(500, error.message)
-  if (error instanceof BadQueryError || error instanceof BadDataError || error instanceof ExecutionError)
-    return plain(400, error.message)
-  if (error instanceof LimitError) return plain(error.status === 422 ? 400 : error.status, error.message)
-  if (error instanceof TimeoutError)
-    return plain(
+const refused = (error: Error): HttpReply => plain(400, error.message)
+const failed = (error: Error): HttpReply => plain(500, error.message)
+
+export const lokiErrors = {
+  'bad-data': refused,
+  'bad-query': refused,
+  canceled: () => plain(499, 'the request was canceled by the client'),
+  conflict: failed,
+  'corrupt-data': failed,
+  evaluation: failed,
+  execution: refused,
+  limit: error => plain(error.status === 422 ? 400 : error.status, error.message),
+  'not-found': error => plain(404, error.message),
+  timeout: () =>
+    plain(
       504,
-      'request timed out, decrease the duration of the request or add more label matchers (prefer exact match over regex match) to reduce the amount of data processed',
-    )
-  if (error instanceof CanceledError) return plain(499, 'the request was canceled by the client')
-  if (error instanceof UnauthorizedError) return plain(401, error.message)
-  if (error instanceof NotFoundError) return plain(404, error.message)
-  if (error instanceof UnavailableError)
-    return { status: 503, headers: { ...text, 'retry-after': String(error.retryAfterSeconds) }, body: error.message }
-  if (error instanceof CorruptDataError) return plain(500, error.message)
-  return plain(500, messageOf(error))
-}
+      'request timed out, decrease the duration of the request or add more label matchers ' +
+        '(prefer exact match over regex match) to reduce the amount of data processed',
+    ),
+  unauthorized: error => plain(401, error.message),
+  unavailable: error => ({
+    status: 503,
+    headers: { ...text, 'retry-after': String(error.retryAfterSeconds) },
+    body: error.message,
+  }),
+  unknown: error => plain(500, messageOf(error)),
+} satisfies ErrorReplies

@@ -1,6 +1,6 @@
-/** Loki's HTTP API over a logs store. Every path also stands under /select/logsql, so that a data source with that address works. */
+/** Loki's HTTP API. Every path also stands under /select/logsql, so that a data source with that address works. */
 import type { Clock } from '#core/clock.ts'
-import { BadDataError, BadQueryError, UnavailableError } from '#core/errors.ts'
+import { BadDataError, BadQueryError } from '#core/errors.ts'
 import { compareText } from '#core/text.ts'
 import { formatLogql } from '#lang/logql/printer.ts'
 import { parseLogql, parseLogSelector } from '#lang/logql/parser.ts'
@@ -8,7 +8,16 @@ import type { Matcher } from '#lang/regex/matcher.ts'
 import type { LogsReader } from '#logs/select.ts'
 import type { Labels } from '#model/labels.ts'
 import { serviceLabels } from '#model/service-name.ts'
-import type { Handler, HttpReply, HttpRequest, Route } from '#net/route-table.ts'
+import {
+  inDialect,
+  route,
+  under,
+  whenReady,
+  type Handler,
+  type HttpReply,
+  type HttpRequest,
+  type Route,
+} from '#net/route-table.ts'
 import { metricOf, type LogqlEngine, type MetricResult } from '#query/logql/engine.ts'
 import type { QueryStats } from '#query/logql/stats.ts'
 import { deletionHandlers, type DeletionStore } from './deletion.ts'
@@ -26,7 +35,7 @@ import {
   type Instant,
 } from './params.ts'
 import { patterns } from './patterns.ts'
-import { lokiError, ok, plain } from './respond.ts'
+import { lokiErrors, ok, plain } from './respond.ts'
 import { indexStats, indexVolume } from './volume.ts'
 
 export interface LokiStore extends DeletionStore {
@@ -47,83 +56,71 @@ export interface LokiApiOptions {
 
 export function lokiRoutes(options: LokiApiOptions): Route[] {
   const api = new LokiApi(options)
-  const guarded =
-    (handler: Handler): Handler =>
-    async request => {
-      try {
-        if (!options.store.ready) throw new UnavailableError('the process is starting', 2)
-        return await handler(request)
-      } catch (error) {
-        return lokiError(error)
-      }
-    }
-  const both = ['GET', 'POST'] as const
-  const deletion = deletionHandlers(options)
-  const table: [readonly ('GET' | 'POST' | 'PUT' | 'DELETE')[], string, Handler][] = [
-    [both, '/loki/api/v1/query', api.query],
-    [both, '/loki/api/v1/query_range', api.queryRange],
-    [both, '/loki/api/v1/labels', api.labels],
-    [both, '/loki/api/v1/label', api.labels],
-    [both, '/loki/api/v1/label/:name/values', api.labelValues],
-    [both, '/loki/api/v1/series', api.series],
-    [both, '/loki/api/v1/format_query', api.formatQuery],
-    [
-      both,
-      '/loki/api/v1/index/stats',
-      request => api.onReader(request, (form, reader) => indexStats(form, reader, options.clock)),
-    ],
-    [
-      both,
-      '/loki/api/v1/index/volume',
-      request => api.onReader(request, (form, reader) => indexVolume(form, reader, options.clock, false)),
-    ],
-    [
-      both,
-      '/loki/api/v1/index/volume_range',
-      request => api.onReader(request, (form, reader) => indexVolume(form, reader, options.clock, true)),
-    ],
-    [
-      both,
-      '/loki/api/v1/detected_labels',
-      request => api.onReader(request, (form, reader) => detectedLabels(form, reader, options.clock)),
-    ],
-    [
-      both,
-      '/loki/api/v1/detected_fields',
-      request => api.onReader(request, (form, reader) => detectedFields(form, reader, options.engine, options.clock)),
-    ],
-    [
-      both,
-      '/loki/api/v1/detected_field/:name/values',
-      request =>
-        api.onReader(request, (form, reader) =>
-          detectedFieldValues(request.params['name']!, form, reader, options.engine, options.clock),
-        ),
-    ],
-    [
-      both,
-      '/loki/api/v1/patterns',
-      request => api.onReader(request, (form, reader) => patterns(form, reader, options.engine, options.clock)),
-    ],
-    [['POST', 'PUT'], '/loki/api/v1/delete', deletion.add],
-    [['GET'], '/loki/api/v1/delete', deletion.list],
-    [['DELETE'], '/loki/api/v1/delete', deletion.cancel],
-    [['GET'], '/loki/api/v1/status/buildinfo', api.buildInfo],
-    [['GET'], '/loki/api/v1/drilldown-limits', api.drilldownLimits],
-    [['GET'], '/loki/api/v1/tail', () => Promise.resolve(plain(400, 'Bad Request\n'))],
-    [both, '/api/prom/query', api.legacyQuery],
-    [both, '/api/prom/label', api.labels],
-    [both, '/api/prom/label/:name/values', api.labelValues],
-    [both, '/api/prom/series', api.series],
+  const current = [
+    ...queryRoutes(api),
+    ...exploreRoutes(api, options),
+    ...deletionRoutes(options),
+    ...statusRoutes(api),
   ]
-  return table.flatMap(([methods, path, handler]) =>
-    (path.startsWith('/loki') ? ['', '/select/logsql'] : ['']).map(prefix => ({
-      methods,
-      path: prefix + path,
-      handler: guarded(handler),
-    })),
+  const routes = [...under(['', '/select/logsql'], under(['/loki/api/v1'], current)), ...legacyRoutes(api)]
+  return inDialect(lokiErrors, whenReady(options.store, routes))
+}
+
+const both = ['GET', 'POST'] as const
+
+function queryRoutes(api: LokiApi): Route[] {
+  return [
+    route(both, '/query', api.query),
+    route(both, '/query_range', api.queryRange),
+    route(both, '/labels', api.labels),
+    route(both, '/label', api.labels),
+    route(both, '/label/:name/values', api.labelValues),
+    route(both, '/series', api.series),
+    route(both, '/format_query', api.formatQuery),
+    // Over HTTP; the WebSocket is tail.ts.
+    route(['GET'], '/tail', () => Promise.resolve(plain(400, 'Bad Request\n'))),
+  ]
+}
+
+/** What people who look around are shown: sizes, fields, patterns. */
+function exploreRoutes(api: LokiApi, { engine, clock }: LokiApiOptions): Route[] {
+  const read = (path: string, answer: Answer): Route => route(both, path, request => api.onReader(request, answer))
+  return [
+    read('/index/stats', (form, reader) => indexStats(form, reader, clock)),
+    read('/index/volume', (form, reader) => indexVolume(form, reader, clock, false)),
+    read('/index/volume_range', (form, reader) => indexVolume(form, reader, clock, true)),
+    read('/detected_labels', (form, reader) => detectedLabels(form, reader, clock)),
+    read('/detected_fields', (form, reader) => detectedFields(form, reader, engine, clock)),
+    read('/detected_field/:name/values', (form, reader, { params }) =>
+      detectedFieldValues(params['name'] ?? '', form, reader, engine, clock),
+    ),
+    read('/patterns', (form, reader) => patterns(form, reader, engine, clock)),
+  ]
+}
+
+function deletionRoutes(options: LokiApiOptions): Route[] {
+  const { add, list, cancel } = deletionHandlers(options)
+  return [route(['POST', 'PUT'], '/delete', add), route(['GET'], '/delete', list), route(['DELETE'], '/delete', cancel)]
+}
+
+function statusRoutes(api: LokiApi): Route[] {
+  return [route(['GET'], '/status/buildinfo', api.buildInfo), route(['GET'], '/drilldown-limits', api.drilldownLimits)]
+}
+
+/** Paths of Loki's first versions. */
+function legacyRoutes(api: LokiApi): Route[] {
+  return under(
+    ['/api/prom'],
+    [
+      route(both, '/query', api.legacyQuery),
+      route(both, '/label', api.labels),
+      route(both, '/label/:name/values', api.labelValues),
+      route(both, '/series', api.series),
+    ],
   )
 }
+
+type Answer = (form: URLSearchParams, reader: LogsReader, request: HttpRequest) => Promise<HttpReply>
 
 class LokiApi {
   readonly #options: LokiApiOptions
@@ -136,11 +133,8 @@ class LokiApi {
     return this.#options.store.reader(this.#options.tenantOf(request))
   }
 
-  async onReader(
-    request: HttpRequest,
-    run: (form: URLSearchParams, reader: LogsReader) => Promise<HttpReply>,
-  ): Promise<HttpReply> {
-    return run(await request.form(), this.#reader(request))
+  async onReader(request: HttpRequest, answer: Answer): Promise<HttpReply> {
+    return answer(await request.form(), this.#reader(request), request)
   }
 
   #answer(

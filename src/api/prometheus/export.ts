@@ -3,10 +3,10 @@ import type { Clock } from '#core/clock.ts'
 import { BadDataError } from '#core/errors.ts'
 import type { MetricsReader } from '#metrics/select.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
-import type { HttpReply, HttpRequest, Route } from '#net/route-table.ts'
+import { route, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
 import { formatJsonLine } from '#wire/json-lines/parse.ts'
 import { matcherSets, minTimeMs, timeParam } from './params.ts'
-import { errorReply } from './respond.ts'
+import { prometheusDialect } from './respond.ts'
 
 export interface ExportOptions {
   clock: Clock
@@ -15,27 +15,20 @@ export interface ExportOptions {
 }
 
 export function exportRoutes(options: ExportOptions): Route[] {
-  const handler = async (request: HttpRequest): Promise<HttpReply> => {
-    try {
-      const form = await request.form()
-      const sets = matcherSets(form)
-      if (sets.length === 0) throw new BadDataError('no match[] parameter provided')
-      const fromMs = timeParam(form, 'start', minTimeMs),
-        toMs = timeParam(form, 'end', options.clock.nowMs())
-      const reader = options.store.reader(options.tenantOf(request))
-      return {
-        status: 200,
-        headers: { 'content-type': 'application/stream+json; charset=utf-8' },
-        body: lines(reader, sets, fromMs, toMs),
-      }
-    } catch (error) {
-      return errorReply(error)
-    }
+  return prometheusDialect([route(['GET', 'POST'], '/api/v1/export', request => exportSeries(request, options))])
+}
+
+async function exportSeries(request: HttpRequest, { clock, store, tenantOf }: ExportOptions): Promise<HttpReply> {
+  const form = await request.form()
+  const sets = matcherSets(form)
+  if (sets.length === 0) throw new BadDataError('no match[] parameter provided')
+  const fromMs = timeParam(form, 'start', minTimeMs)
+  const toMs = timeParam(form, 'end', clock.nowMs())
+  return {
+    status: 200,
+    headers: { 'content-type': 'application/stream+json; charset=utf-8' },
+    body: lines(store.reader(tenantOf(request)), sets, fromMs, toMs),
   }
-  return [
-    { methods: ['GET', 'POST'], path: '/api/v1/export', handler },
-    { methods: ['GET', 'POST'], path: '/prometheus/api/v1/export', handler },
-  ]
 }
 
 async function* lines(

@@ -1,18 +1,6 @@
-/** Envelopes and error types of Prometheus' HTTP API: the one place where a query's errors become status codes. */
-import {
-  BadDataError,
-  BadQueryError,
-  CanceledError,
-  CorruptDataError,
-  ExecutionError,
-  LimitError,
-  messageOf,
-  NotFoundError,
-  TimeoutError,
-  UnauthorizedError,
-  UnavailableError,
-} from '#core/errors.ts'
-import type { HttpReply } from '#net/route-table.ts'
+/** Envelopes and error types of Prometheus' HTTP API. */
+import { messageOf } from '#core/errors.ts'
+import { inDialect, replyTo, under, type ErrorReplies, type HttpReply, type Route } from '#net/route-table.ts'
 
 const json = { 'content-type': 'application/json' } as const
 
@@ -60,19 +48,35 @@ export function failure(
   }
 }
 
+/** A query or parameter that can't be understood. */
+const badData = (error: Error): HttpReply => failure(400, 'bad_data', error.message)
+const failedExecution = (error: Error): HttpReply => failure(422, 'execution', error.message)
+
+export const prometheusErrors = {
+  'bad-data': badData,
+  'bad-query': badData,
+  canceled: error => failure(499, 'canceled', error.message),
+  conflict: error => failure(500, 'internal', error.message),
+  'corrupt-data': badData,
+  evaluation: failedExecution,
+  execution: failedExecution,
+  limit: error =>
+    error.status === 422
+      ? failedExecution(error)
+      : failure(error.status, error.status === 413 ? 'too_large' : 'bad_data', error.message),
+  'not-found': error => failure(404, 'not_found', error.message),
+  timeout: error => failure(503, 'timeout', error.message),
+  unauthorized: error => failure(401, 'bad_data', error.message),
+  unavailable: error => failure(503, 'unavailable', error.message, { 'retry-after': String(error.retryAfterSeconds) }),
+  unknown: error => failure(500, 'internal', messageOf(error)),
+} satisfies ErrorReplies
+
+/** Routes of Prometheus' API: each at the root and under /prometheus. */
+export function prometheusDialect(routes: readonly Route[]): Route[] {
+  return under(['', '/prometheus'], inDialect(prometheusErrors, routes))
+}
+
+/** The reply to an error of a route that belongs to no API. */
 export function errorReply(error: unknown): HttpReply {
-  if (error instanceof BadQueryError || error instanceof BadDataError) return failure(400, 'bad_data', error.message)
-  if (error instanceof ExecutionError) return failure(422, 'execution', error.message)
-  if (error instanceof LimitError)
-    return error.status === 422
-      ? failure(422, 'execution', error.message)
-      : failure(error.status, error.status === 413 ? 'too_large' : 'bad_data', error.message)
-  if (error instanceof TimeoutError) return failure(503, 'timeout', error.message)
-  if (error instanceof CanceledError) return failure(499, 'canceled', error.message)
-  if (error instanceof UnauthorizedError) return failure(401, 'bad_data', error.message)
-  if (error instanceof NotFoundError) return failure(404, 'not_found', error.message)
-  if (error instanceof UnavailableError)
-    return failure(503, 'unavailable', error.message, { 'retry-after': String(error.retryAfterSeconds) })
-  if (error instanceof CorruptDataError) return failure(400, 'bad_data', error.message)
-  return failure(500, 'internal', messageOf(error))
+  return replyTo(error, prometheusErrors)
 }

@@ -10,7 +10,7 @@ import type { Matcher } from '#lang/regex/matcher.ts'
 import type { MetricsReader } from '#metrics/select.ts'
 import { compareLabels, type Labels } from '#model/labels.ts'
 import type { Metadata } from '#model/write-batch.ts'
-import type { Handler, HttpReply, HttpRequest, Route } from '#net/route-table.ts'
+import { route, whenReady, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
 import type { PromqlEngine, QueryResult } from '#query/promql/engine.ts'
 import { describeExpr } from './describe.ts'
 import { federate } from './federate.ts'
@@ -26,7 +26,7 @@ import {
   timeParam,
 } from './params.ts'
 import { remoteRead } from './remote-read.ts'
-import { errorReply, success, successPieces } from './respond.ts'
+import { prometheusDialect, success, successPieces } from './respond.ts'
 
 export interface ExemplarSeries {
   labels: Labels
@@ -67,46 +67,39 @@ export interface PrometheusApiOptions {
 
 export function prometheusRoutes(options: PrometheusApiOptions): Route[] {
   const api = new PrometheusApi(options)
-  const guarded =
-    (handler: Handler): Handler =>
-    async request => {
-      try {
-        if (!options.store.ready) throw new UnavailableError('the process is starting', 2)
-        return await handler(request)
-      } catch (error) {
-        return errorReply(error)
-      }
-    }
-  const both = ['GET', 'POST'] as const
-  const table: [readonly ('GET' | 'POST' | 'PUT')[], string, Handler][] = [
-    [both, '/api/v1/query', api.query],
-    [both, '/api/v1/query_range', api.queryRange],
-    [both, '/api/v1/query_exemplars', api.queryExemplars],
-    [both, '/api/v1/series', api.series],
-    [both, '/api/v1/labels', api.labelNames],
-    [['GET'], '/api/v1/label/:name/values', api.labelValues],
-    [['GET'], '/api/v1/metadata', api.metadata],
-    [both, '/api/v1/format_query', api.formatQuery],
-    [both, '/api/v1/parse_query', api.parseQuery],
-    [
-      ['POST'],
-      '/api/v1/read',
-      request => remoteRead(request, options.store.reader(options.tenantOf(request)), options.limits),
-    ],
-    [['POST', 'PUT'], '/api/v1/admin/tsdb/delete_series', api.deleteSeries],
-    [['POST', 'PUT'], '/api/v1/admin/tsdb/clean_tombstones', api.cleanTombstones],
-    [['GET'], '/api/v1/status/buildinfo', api.buildInfo],
-    [['GET'], '/api/v1/status/runtimeinfo', api.runtimeInfo],
-    [['GET'], '/api/v1/status/flags', api.flags],
-    [['GET'], '/api/v1/status/config', api.config],
-    [['GET'], '/api/v1/status/tsdb', api.tsdb],
-    [['GET'], '/api/v1/status/walreplay', api.walReplay],
+  return prometheusDialect(whenReady(options.store, [...queryRoutes(api, options), ...operatorRoutes(api)]))
+}
 
-    [both, '/federate', request => federate(request, options.store.reader(options.tenantOf(request)), options.clock)],
+function queryRoutes(api: PrometheusApi, { store, tenantOf, limits, clock }: PrometheusApiOptions): Route[] {
+  const both = ['GET', 'POST'] as const
+  const reader = (request: HttpRequest): MetricsReader => store.reader(tenantOf(request))
+  return [
+    route(both, '/api/v1/query', api.query),
+    route(both, '/api/v1/query_range', api.queryRange),
+    route(both, '/api/v1/query_exemplars', api.queryExemplars),
+    route(both, '/api/v1/series', api.series),
+    route(both, '/api/v1/labels', api.labelNames),
+    route(['GET'], '/api/v1/label/:name/values', api.labelValues),
+    route(['GET'], '/api/v1/metadata', api.metadata),
+    route(both, '/api/v1/format_query', api.formatQuery),
+    route(both, '/api/v1/parse_query', api.parseQuery),
+    route(['POST'], '/api/v1/read', request => remoteRead(request, reader(request), limits)),
+    route(both, '/federate', request => federate(request, reader(request), clock)),
   ]
-  return table.flatMap(([methods, path, handler]) =>
-    ['', '/prometheus'].map(prefix => ({ methods, path: prefix + path, handler: guarded(handler) })),
-  )
+}
+
+function operatorRoutes(api: PrometheusApi): Route[] {
+  const change = ['POST', 'PUT'] as const
+  return [
+    route(change, '/api/v1/admin/tsdb/delete_series', api.deleteSeries),
+    route(change, '/api/v1/admin/tsdb/clean_tombstones', api.cleanTombstones),
+    route(['GET'], '/api/v1/status/buildinfo', api.buildInfo),
+    route(['GET'], '/api/v1/status/runtimeinfo', api.runtimeInfo),
+    route(['GET'], '/api/v1/status/flags', api.flags),
+    route(['GET'], '/api/v1/status/config', api.config),
+    route(['GET'], '/api/v1/status/tsdb', api.tsdb),
+    route(['GET'], '/api/v1/status/walreplay', api.walReplay),
+  ]
 }
 
 class PrometheusApi {

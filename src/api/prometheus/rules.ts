@@ -1,11 +1,11 @@
-/** Rules and alerts: /api/v1/rules, /api/v1/alerts, /api/v1/alertmanagers. Every path also stands under /prometheus. */
+/** Rules and alerts: /api/v1/rules, /api/v1/alerts, /api/v1/alertmanagers. */
 import { BadDataError } from '#core/errors.ts'
 import { formatExpr } from '#lang/promql/printer.ts'
 import { parsePromql } from '#lang/promql/parser.ts'
-import { Labels } from '#model/labels.ts'
-import type { Handler, HttpRequest, Route } from '#net/route-table.ts'
+import type { Labels } from '#model/labels.ts'
+import { route, type HttpReply, type Route } from '#net/route-table.ts'
 import { matcherSets } from './params.ts'
-import { errorReply, success } from './respond.ts'
+import { prometheusDialect, success } from './respond.ts'
 
 type Pairs = readonly (readonly [string, string])[]
 
@@ -48,8 +48,6 @@ export interface RulesSource {
 }
 
 const object = (pairs: Pairs): Record<string, string> => Object.fromEntries(pairs)
-const ofLabels = (labels: Labels): Record<string, string> =>
-  Object.fromEntries(Array.from({ length: labels.size }, (_, i) => [labels.pairs[2 * i]!, labels.pairs[2 * i + 1]!]))
 const time = (ms: number): string => (ms === 0 ? '0001-01-01T00:00:00Z' : new Date(ms).toISOString())
 
 /** As Go prints a float with an exponent of two digits at least. */
@@ -61,8 +59,8 @@ function exponential(value: number): string {
 
 function alertJson(alert: AlertView): Record<string, unknown> {
   return {
-    labels: ofLabels(alert.labels),
-    annotations: ofLabels(alert.annotations),
+    labels: alert.labels.toObject(),
+    annotations: alert.annotations.toObject(),
     state: alert.state,
     activeAt: time(alert.activeMs),
     ...(alert.keepFiringSinceMs > 0 ? { keepFiringSince: time(alert.keepFiringSinceMs) } : {}),
@@ -100,93 +98,98 @@ const isOneOf = (form: URLSearchParams, name: string, value: string): boolean =>
 }
 
 export function ruleRoutes(source: RulesSource): Route[] {
-  const rules = async (request: HttpRequest): ReturnType<Handler> => {
-    const form = await request.form()
-    const type = (form.get('type') ?? '').toLowerCase()
-    if (!['', 'alert', 'record'].includes(type)) throw new BadDataError(`not supported value ${JSON.stringify(type)}`)
-    const exclude = form.get('exclude_alerts') ?? ''
-    if (!['', 'true', 'false', '1', '0', 't', 'f'].includes(exclude.toLowerCase()))
-      throw new BadDataError(`invalid parameter "exclude_alerts": ${JSON.stringify(exclude)} is not true or false`)
-    const isWithAlerts = !['true', '1', 't'].includes(exclude.toLowerCase())
-    const sets = matcherSets(form)
-    const limitText = form.get('group_limit') ?? '',
-      token = form.get('group_next_token') ?? ''
-    if (limitText !== '' && !/^[1-9]\d*$/.test(limitText))
-      throw new BadDataError('group_limit must be a positive number')
-    const chosen = source
-      .groups()
-      .filter(g => isOneOf(form, 'rule_group[]', g.name) && isOneOf(form, 'file[]', g.file))
-      .map(group => ({
-        ...group,
-        rules: group.rules.filter(
-          rule =>
-            (type === '' || type === (rule.type === 'alerting' ? 'alert' : 'record')) &&
-            isOneOf(form, 'rule_name[]', rule.name) &&
-            (sets.length === 0 ||
-              sets.some(set => {
-                const own = object(rule.labels)
-                return set.every(m => m.matches(own[m.name] ?? ''))
-              })),
-        ),
-      }))
-      .filter(g => g.rules.length > 0 || (type === '' && form.getAll('rule_name[]').length === 0 && sets.length === 0))
-    const key = (g: GroupView): string => Buffer.from(`${g.file};${g.name}`).toString('base64url')
-    const from = token === '' ? 0 : chosen.findIndex(g => key(g) === token)
-    if (from < 0) throw new BadDataError('invalid group_next_token')
-    const through = limitText === '' ? chosen.length : Math.min(chosen.length, from + Number(limitText))
-    const next = chosen[through]
-    return success(
-      JSON.stringify({
-        groups: chosen.slice(from, through).map(g => ({
-          name: g.name,
-          file: g.file,
-          rules: g.rules.map(rule => ruleJson(rule, isWithAlerts)),
-          interval: g.intervalSeconds,
-          limit: g.limit,
-          evaluationTime: g.evaluationSeconds,
-          lastEvaluation: time(g.lastEvaluationMs),
-        })),
-        ...(next === undefined ? {} : { groupNextToken: key(next) }),
-      }),
-    )
-  }
-  const alerts: Handler = async () =>
-    success(
-      JSON.stringify({
-        alerts: source
-          .groups()
-          .flatMap(g => g.rules.flatMap(r => r.alerts))
-          .map(alertJson),
-      }),
-    )
-  const alertmanagers: Handler = async () => {
-    const { active, dropped } = source.alertmanagers()
-    return success(
-      JSON.stringify({
-        activeAlertmanagers: active.map(url => ({ url })),
-        droppedAlertmanagers: dropped.map(url => ({ url })),
-      }),
-    )
-  }
-  const guarded =
-    (handler: Handler): Handler =>
-    async request => {
-      try {
-        return await handler(request)
-      } catch (error) {
-        return errorReply(error)
-      }
-    }
-  const routes: [string, Handler][] = [
-    ['/api/v1/rules', rules],
-    ['/api/v1/alerts', alerts],
-    ['/api/v1/alertmanagers', alertmanagers],
-  ]
-  return routes.flatMap(([path, handler]) =>
-    ['', '/prometheus'].map((prefix): Route => ({
-      methods: ['GET'],
-      path: `${prefix}${path}`,
-      handler: guarded(handler),
-    })),
+  return prometheusDialect([
+    route(['GET'], '/api/v1/rules', async request => rulesReply(source.groups(), await request.form())),
+    route(['GET'], '/api/v1/alerts', async () => alertsReply(source.groups())),
+    route(['GET'], '/api/v1/alertmanagers', async () => alertmanagersReply(source.alertmanagers())),
+  ])
+}
+
+function alertsReply(groups: readonly GroupView[]): HttpReply {
+  const alerts = groups.flatMap(g => g.rules).flatMap(r => r.alerts)
+  return success(JSON.stringify({ alerts: alerts.map(alertJson) }))
+}
+
+function alertmanagersReply({ active, dropped }: ReturnType<RulesSource['alertmanagers']>): HttpReply {
+  return success(
+    JSON.stringify({
+      activeAlertmanagers: active.map(url => ({ url })),
+      droppedAlertmanagers: dropped.map(url => ({ url })),
+    }),
   )
+}
+
+/** Which rules and groups a request asks for. */
+interface RulesQuery {
+  /** Empty: both. */
+  type: string
+  isWithAlerts: boolean
+  matcherSets: ReturnType<typeof matcherSets>
+  /** Groups of a page; undefined: all. */
+  pageGroups: number | undefined
+}
+
+/** Throws BadDataError. */
+function parseRulesQuery(form: URLSearchParams): RulesQuery {
+  const type = (form.get('type') ?? '').toLowerCase()
+  if (!['', 'alert', 'record'].includes(type)) throw new BadDataError(`not supported value ${JSON.stringify(type)}`)
+  const exclude = form.get('exclude_alerts') ?? ''
+  if (!['', 'true', 'false', '1', '0', 't', 'f'].includes(exclude.toLowerCase()))
+    throw new BadDataError(`invalid parameter "exclude_alerts": ${JSON.stringify(exclude)} is not true or false`)
+  const sets = matcherSets(form)
+  const limit = form.get('group_limit') ?? ''
+  if (limit !== '' && !/^[1-9]\d*$/.test(limit)) throw new BadDataError('group_limit must be a positive number')
+  return {
+    type,
+    isWithAlerts: !['true', '1', 't'].includes(exclude.toLowerCase()),
+    matcherSets: sets,
+    pageGroups: limit === '' ? undefined : Number(limit),
+  }
+}
+
+function isAsked(rule: RuleView, form: URLSearchParams, { type, matcherSets: sets }: RulesQuery): boolean {
+  const own = object(rule.labels)
+  return (
+    (type === '' || type === (rule.type === 'alerting' ? 'alert' : 'record')) &&
+    isOneOf(form, 'rule_name[]', rule.name) &&
+    (sets.length === 0 || sets.some(set => set.every(m => m.matches(own[m.name] ?? ''))))
+  )
+}
+
+function rulesReply(groups: readonly GroupView[], form: URLSearchParams): HttpReply {
+  const query = parseRulesQuery(form)
+  // Without a question about rules, groups without one are shown too.
+  const isAboutRules = query.type !== '' || form.has('rule_name[]') || query.matcherSets.length > 0
+  const chosen = groups
+    .filter(g => isOneOf(form, 'rule_group[]', g.name) && isOneOf(form, 'file[]', g.file))
+    .map(group => ({ ...group, rules: group.rules.filter(rule => isAsked(rule, form, query)) }))
+    .filter(g => g.rules.length > 0 || !isAboutRules)
+  const token = form.get('group_next_token') ?? ''
+  const from = token === '' ? 0 : chosen.findIndex(g => pageToken(g) === token)
+  if (from < 0) throw new BadDataError('invalid group_next_token')
+  const through = Math.min(chosen.length, from + (query.pageGroups ?? Infinity))
+  const next = chosen[through]
+  return success(
+    JSON.stringify({
+      groups: chosen.slice(from, through).map(g => groupJson(g, query.isWithAlerts)),
+      ...(next === undefined ? {} : { groupNextToken: pageToken(next) }),
+    }),
+  )
+}
+
+/** Names the first group of a page. */
+function pageToken(group: GroupView): string {
+  return Buffer.from(`${group.file};${group.name}`).toString('base64url')
+}
+
+function groupJson(group: GroupView, isWithAlerts: boolean): Record<string, unknown> {
+  return {
+    name: group.name,
+    file: group.file,
+    rules: group.rules.map(rule => ruleJson(rule, isWithAlerts)),
+    interval: group.intervalSeconds,
+    limit: group.limit,
+    evaluationTime: group.evaluationSeconds,
+    lastEvaluation: time(group.lastEvaluationMs),
+  }
 }

@@ -1,11 +1,11 @@
-/** What is scraped: /api/v1/targets, /api/v1/scrape_pools, /api/v1/targets/metadata, /targets, /service-discovery. Every path also stands under /prometheus. */
+/** Targets: /api/v1/targets, /api/v1/scrape_pools, /api/v1/targets/metadata, and pages at /targets, /service-discovery. */
 import { formatDuration } from '#core/duration.ts'
 import { BadDataError } from '#core/errors.ts'
 import { parsePromql } from '#lang/promql/parser.ts'
 import { selectorsOf } from '#lang/promql/ast.ts'
 import type { Metadata } from '#model/write-batch.ts'
-import type { Handler, HttpReply, HttpRequest, Route } from '#net/route-table.ts'
-import { errorReply, success } from './respond.ts'
+import { route, type Handler, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
+import { prometheusDialect, success } from './respond.ts'
 
 type Pairs = readonly (readonly [string, string])[]
 
@@ -31,11 +31,26 @@ export interface TargetsSource {
 }
 
 const object = (pairs: Pairs): Record<string, string> => Object.fromEntries(pairs)
-const html = (title: string, body: string): HttpReply => ({
-  status: 200,
-  headers: { 'content-type': 'text/html; charset=utf-8' },
-  body: `<!doctype html><meta charset="utf-8"><title>${title}</title><style>body{font:14px system-ui;margin:2em;max-width:90em}table{border-collapse:collapse;margin-bottom:2em}td,th{border:1px solid #ccc;padding:.3em .6em;text-align:left;vertical-align:top}code{font-size:12px}.down{color:#b00}.up{color:#060}</style>${body}`,
-})
+const style =
+  'body{font:14px system-ui;margin:2em;max-width:90em}table{border-collapse:collapse;margin-bottom:2em}' +
+  'td,th{border:1px solid #ccc;padding:.3em .6em;text-align:left;vertical-align:top}' +
+  'code{font-size:12px}.down{color:#b00}.up{color:#060}'
+
+function page(title: string, sections: readonly string[]): HttpReply {
+  return {
+    status: 200,
+    headers: { 'content-type': 'text/html; charset=utf-8' },
+    body:
+      `<!doctype html><meta charset="utf-8"><title>${title}</title><style>${style}</style>` +
+      `<h1>${title}</h1>${sections.join('')}`,
+  }
+}
+
+function section(title: string, columns: readonly string[], rows: readonly string[]): string {
+  const head = columns.map(column => `<th>${column}`).join('')
+  return `<h2>${title}</h2><table><tr>${head}</tr>${rows.join('')}</table>`
+}
+
 const escaped = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
 const shown = (pairs: Pairs): string =>
@@ -45,7 +60,20 @@ export function targetRoutes(
   source: TargetsSource,
   metadataOf: (request: HttpRequest) => ReadonlyMap<string, Metadata>,
 ): Route[] {
-  const activeJson = (t: ActiveTarget): Record<string, unknown> => ({
+  const get = (path: string, handler: Handler): Route => route(['GET'], path, handler)
+  return prometheusDialect([
+    get('/api/v1/targets', async request => targetsReply(source, await request.form())),
+    get('/api/v1/scrape_pools', async () => success(JSON.stringify({ scrapePools: source.pools().sort() }))),
+    get('/api/v1/targets/metadata', async request =>
+      metadataReply(source.active(), await request.form(), () => metadataOf(request)),
+    ),
+    get('/targets', async () => targetsPage(source)),
+    get('/service-discovery', async () => discoveryPage(source)),
+  ])
+}
+
+function activeJson(t: ActiveTarget): Record<string, unknown> {
+  return {
     discoveredLabels: object(t.discovered),
     labels: object(t.labels),
     scrapePool: t.scrapePool,
@@ -57,108 +85,86 @@ export function targetRoutes(
     health: t.health,
     scrapeInterval: formatDuration(t.intervalMs),
     scrapeTimeout: formatDuration(t.timeoutMs),
-  })
-  const targets: Handler = async request => {
-    const form = await request.form()
-    const state = (form.get('state') ?? '').toLowerCase(),
-      pool = form.get('scrapePool') ?? ''
-    if (!['', 'any', 'active', 'dropped'].includes(state))
-      throw new BadDataError(`invalid parameter "state": ${JSON.stringify(state)} is none of any, active, dropped`)
-    const isIn = (t: { scrapePool: string }): boolean => pool === '' || t.scrapePool === pool
-    const active =
-      state === 'dropped'
-        ? []
-        : source
-            .active()
-            .filter(isIn)
-            .sort((a, b) =>
-              a.scrapePool < b.scrapePool ? -1 : a.scrapePool > b.scrapePool ? 1 : a.url < b.url ? -1 : 1,
-            )
-            .map(activeJson)
-    const dropped =
-      state === 'active'
-        ? []
-        : source
-            .dropped()
-            .filter(isIn)
-            .map(t => ({ discoveredLabels: object(t.discovered), scrapePool: t.scrapePool }))
-    return success(
-      JSON.stringify({
-        activeTargets: active,
-        droppedTargets: dropped,
-        droppedTargetCounts: state === 'active' ? null : source.droppedCounts(),
-      }),
-    )
   }
-  /** Of the metrics that a target may have: names are not kept by target. */
-  const metadata: Handler = async request => {
-    const form = await request.form()
-    const selector = form.get('match_target') ?? '',
-      metric = form.get('metric') ?? '',
-      limit = Number(form.get('limit') ?? '-1')
-    const matchers = selector === '' ? [] : selectorsOf(parsePromql(selector)).flatMap(s => [...s.matchers])
-    const chosen = source.active().filter(t => {
-      const own = object(t.labels)
-      return matchers.every(m => m.matches(own[m.name] ?? ''))
-    })
-    const all = metadataOf(request)
-    const found = chosen.flatMap(t =>
-      [...all.values()]
-        .filter(m => metric === '' || m.metric === metric)
-        .map(m => ({
-          target: object(t.labels),
-          ...(metric === '' ? { metric: m.metric } : {}),
-          type: m.type,
-          help: m.help,
-          unit: m.unit,
-        })),
-    )
-    return success(JSON.stringify(limit >= 0 ? found.slice(0, limit) : found))
-  }
-  const page: Handler = async () =>
-    html(
-      'Targets',
-      `<h1>Targets</h1>${source
-        .pools()
-        .map(pool => {
-          const own = source.active().filter(t => t.scrapePool === pool)
-          return `<h2>${escaped(pool)} (${own.filter(t => t.health === 'up').length} of ${own.length} up)</h2><table><tr><th>endpoint<th>state<th>labels<th>last scrape<th>took<th>samples<th>bytes<th>error</tr>${own.map(t => `<tr><td><a href="${escaped(t.url)}">${escaped(t.url)}</a><td class="${t.health}">${t.health}<td>${shown(t.labels)}<td>${t.lastScrapeMs === 0 ? 'never' : new Date(t.lastScrapeMs).toISOString()}<td>${t.lastDurationMs.toFixed(1)} ms<td>${t.lastSamples}<td>${t.lastBodyBytes}<td class="down">${escaped(t.lastError)}</tr>`).join('')}</table>`
-        })
-        .join('')}`,
-    )
-  const discovery: Handler = async () =>
-    html(
-      'Service discovery',
-      `<h1>Service discovery</h1>${source
-        .pools()
-        .map(pool => {
-          const active = source.active().filter(t => t.scrapePool === pool),
-            dropped = source.dropped().filter(t => t.scrapePool === pool)
-          return `<h2>${escaped(pool)} (${active.length} active, ${source.droppedCounts()[pool] ?? 0} dropped)</h2><table><tr><th>discovered<th>target</tr>${[...active.map(t => `<tr><td>${shown(t.discovered)}<td>${shown(t.labels)}</tr>`), ...dropped.map(t => `<tr><td>${shown(t.discovered)}<td class="down">dropped</tr>`)].join('')}</table>`
-        })
-        .join('')}`,
-    )
-  const routes: [string, Handler][] = [
-    ['/api/v1/targets', targets],
-    ['/api/v1/scrape_pools', async () => success(JSON.stringify({ scrapePools: source.pools().sort() }))],
-    ['/api/v1/targets/metadata', metadata],
-    ['/targets', page],
-    ['/service-discovery', discovery],
-  ]
-  const guarded =
-    (handler: Handler): Handler =>
-    async request => {
-      try {
-        return await handler(request)
-      } catch (error) {
-        return errorReply(error)
-      }
-    }
-  return routes.flatMap(([path, handler]) =>
-    ['', '/prometheus'].map((prefix): Route => ({
-      methods: ['GET'],
-      path: `${prefix}${path}`,
-      handler: guarded(handler),
-    })),
+}
+
+function byPoolAndUrl(a: ActiveTarget, b: ActiveTarget): number {
+  if (a.scrapePool !== b.scrapePool) return a.scrapePool < b.scrapePool ? -1 : 1
+  return a.url < b.url ? -1 : 1
+}
+
+function targetsReply(source: TargetsSource, form: URLSearchParams): HttpReply {
+  const state = (form.get('state') ?? '').toLowerCase()
+  const pool = form.get('scrapePool') ?? ''
+  if (!['', 'any', 'active', 'dropped'].includes(state))
+    throw new BadDataError(`invalid parameter "state": ${JSON.stringify(state)} is none of any, active, dropped`)
+  const isIn = (t: { scrapePool: string }): boolean => pool === '' || t.scrapePool === pool
+  const active = state === 'dropped' ? [] : source.active().filter(isIn).sort(byPoolAndUrl)
+  const dropped = state === 'active' ? [] : source.dropped().filter(isIn)
+  return success(
+    JSON.stringify({
+      activeTargets: active.map(activeJson),
+      droppedTargets: dropped.map(t => ({ discoveredLabels: object(t.discovered), scrapePool: t.scrapePool })),
+      droppedTargetCounts: state === 'active' ? null : source.droppedCounts(),
+    }),
   )
+}
+
+/** All metadata of the tenant for each chosen target: which metrics a target has is not kept. */
+function metadataReply(
+  active: readonly ActiveTarget[],
+  form: URLSearchParams,
+  metadata: () => ReadonlyMap<string, Metadata>,
+): HttpReply {
+  const selector = form.get('match_target') ?? ''
+  const metric = form.get('metric') ?? ''
+  const limit = Number(form.get('limit') ?? '-1')
+  const matchers = selector === '' ? [] : selectorsOf(parsePromql(selector)).flatMap(s => [...s.matchers])
+  const wanted = [...metadata().values()].filter(m => metric === '' || m.metric === metric)
+  const found = active
+    .map(t => object(t.labels))
+    .filter(labels => matchers.every(m => m.matches(labels[m.name] ?? '')))
+    .flatMap(target =>
+      wanted.map(m => ({
+        target,
+        ...(metric === '' ? { metric: m.metric } : {}),
+        type: m.type,
+        help: m.help,
+        unit: m.unit,
+      })),
+    )
+  return success(JSON.stringify(limit >= 0 ? found.slice(0, limit) : found))
+}
+
+function targetsPage(source: TargetsSource): HttpReply {
+  const columns = ['endpoint', 'state', 'labels', 'last scrape', 'took', 'samples', 'bytes', 'error']
+  const row = (t: ActiveTarget): string =>
+    `<tr><td><a href="${escaped(t.url)}">${escaped(t.url)}</a><td class="${t.health}">${t.health}` +
+    `<td>${shown(t.labels)}<td>${t.lastScrapeMs === 0 ? 'never' : new Date(t.lastScrapeMs).toISOString()}` +
+    `<td>${t.lastDurationMs.toFixed(1)} ms<td>${t.lastSamples}<td>${t.lastBodyBytes}` +
+    `<td class="down">${escaped(t.lastError)}</tr>`
+  const sections = source.pools().map(pool => {
+    const own = source.active().filter(t => t.scrapePool === pool)
+    const up = own.filter(t => t.health === 'up').length
+    return section(`${escaped(pool)} (${up} of ${own.length} up)`, columns, own.map(row))
+  })
+  return page('Targets', sections)
+}
+
+function discoveryPage(source: TargetsSource): HttpReply {
+  const counts = source.droppedCounts()
+  const sections = source.pools().map(pool => {
+    const active = source.active().filter(t => t.scrapePool === pool)
+    const dropped = source.dropped().filter(t => t.scrapePool === pool)
+    const title = `${escaped(pool)} (${active.length} active, ${counts[pool] ?? 0} dropped)`
+    return section(
+      title,
+      ['discovered', 'target'],
+      [
+        ...active.map(t => `<tr><td>${shown(t.discovered)}<td>${shown(t.labels)}</tr>`),
+        ...dropped.map(t => `<tr><td>${shown(t.discovered)}<td class="down">dropped</tr>`),
+      ],
+    )
+  })
+  return page('Service discovery', sections)
 }

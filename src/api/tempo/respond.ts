@@ -1,19 +1,8 @@
-/** Answers of Tempo's API. The one place where a TraceQL error becomes a status code. */
-import {
-  BadDataError,
-  BadQueryError,
-  CanceledError,
-  ExecutionError,
-  LimitError,
-  messageOf,
-  NotFoundError,
-  TimeoutError,
-  UnauthorizedError,
-  UnavailableError,
-} from '#core/errors.ts'
+/** Answers of Tempo's API. */
+import { messageOf } from '#core/errors.ts'
 import { doubleJson, type JsonValue } from '#model/trace-json.ts'
 import { durationText } from '#lang/traceql/parser.ts'
-import type { HttpReply } from '#net/route-table.ts'
+import type { ErrorReplies, HttpReply } from '#net/route-table.ts'
 import type { FoundSpan, FoundTrace, SearchStats } from '#query/traceql/search.ts'
 import { valueType, type Value } from '#query/traceql/span-table.ts'
 
@@ -31,18 +20,28 @@ export function plain(status: number, message: string): HttpReply {
   return { status, headers: text, body: message }
 }
 
-export function tempoError(error: unknown): HttpReply {
-  if (error instanceof BadQueryError || error instanceof BadDataError || error instanceof ExecutionError)
-    return plain(400, error.message)
-  if (error instanceof LimitError) return plain(error.status, error.message)
-  if (error instanceof TimeoutError) return plain(504, `${error.message}; narrow the time or the conditions`)
-  if (error instanceof CanceledError) return plain(499, 'the request was cancelled by the client')
-  if (error instanceof UnauthorizedError) return plain(401, error.message)
-  if (error instanceof NotFoundError) return { status: 404, body: '' }
-  if (error instanceof UnavailableError)
-    return { status: 503, headers: { ...text, 'retry-after': String(error.retryAfterSeconds) }, body: error.message }
-  return plain(500, messageOf(error))
-}
+const refused = (error: Error): HttpReply => plain(400, error.message)
+const failed = (error: Error): HttpReply => plain(500, error.message)
+
+export const tempoErrors = {
+  'bad-data': refused,
+  'bad-query': refused,
+  canceled: () => plain(499, 'the request was cancelled by the client'),
+  conflict: failed,
+  'corrupt-data': failed,
+  evaluation: refused,
+  execution: refused,
+  limit: error => plain(error.status, error.message),
+  'not-found': () => ({ status: 404, body: '' }),
+  timeout: error => plain(504, `${error.message}; narrow the time or the conditions`),
+  unauthorized: error => plain(401, error.message),
+  unavailable: error => ({
+    status: 503,
+    headers: { ...text, 'retry-after': String(error.retryAfterSeconds) },
+    body: error.message,
+  }),
+  unknown: error => plain(500, messageOf(error)),
+} satisfies ErrorReplies
 
 const statusNames = ['unset', 'ok', 'error'],
   kindNames = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer']

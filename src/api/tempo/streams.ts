@@ -1,4 +1,4 @@
-/** Tempo's streaming service over gRPC, which Grafana asks when its data source streams: each call is answered by one message, the whole answer. */
+/** Tempo's streaming service over gRPC, for Grafana's data source: each call is answered by one message, the whole answer. */
 import type { GrpcMethod } from '#net/grpc.ts'
 import type { TracesReader } from '#traces/select.ts'
 import {
@@ -21,7 +21,7 @@ import {
 import type { TempoAnswers } from './answers.ts'
 import type { JsonObject } from './respond.ts'
 
-/** The parameters of the same request over HTTP: name in the message, name of the parameter, what becomes of the value. */
+/** A message's fields as parameters of the same request over HTTP. `change` spells the value. */
 type Names = readonly (readonly [field: string, parameter: string, change?: (value: string) => string])[]
 
 const searchNames: Names = [
@@ -57,7 +57,7 @@ function formOf(request: Readonly<Record<string, JsonLike>>, names: Names): URLS
   const form = new URLSearchParams()
   for (const [field, parameter, change] of names) {
     const value = request[field]
-    // What a message doesn't have and what is zero is the same.
+    // A field that a message leaves out is zero.
     if (value !== undefined && value !== '' && value !== '0')
       form.set(parameter, change === undefined ? String(value) : change(String(value)))
   }
@@ -72,55 +72,88 @@ function formOf(request: Readonly<Record<string, JsonLike>>, names: Names): URLS
   return form
 }
 
+type Answer = (form: URLSearchParams, reader: TracesReader, signal: AbortSignal, tag: string) => Promise<JsonObject>
+
+interface Call {
+  method: string
+  request: MessageTable
+  names: Names
+  reply: MessageTable
+  answer: Answer
+}
+
 export function tempoStreams(
   answers: TempoAnswers,
   store: { reader(tenant: string): TracesReader },
   tenantOf: (tenant: string | undefined) => string,
 ): GrpcMethod[] {
-  const service = 'tempopb.StreamingQuerier'
-  const method = (
-    name: string,
-    request: MessageTable,
-    names: Names,
-    reply: MessageTable,
-    answer: (form: URLSearchParams, reader: TracesReader, signal: AbortSignal, tag: string) => Promise<JsonObject>,
-  ): GrpcMethod => ({
-    service,
-    method: name,
+  return [...searchCalls(answers), ...metricsCalls(answers)].map(({ method, request, names, reply, answer }) => ({
+    service: 'tempopb.StreamingQuerier',
+    method,
     isStream: true,
     handler: async (message, tenant, signal) => {
       const asked = decodeMessage(request, message)
-      return encodeMessage(
-        reply,
-        await answer(formOf(asked, names), store.reader(tenantOf(tenant)), signal, String(asked['tagName'] ?? '')),
-      )
+      const reader = store.reader(tenantOf(tenant))
+      return encodeMessage(reply, await answer(formOf(asked, names), reader, signal, String(asked['tagName'] ?? '')))
     },
-  })
+  }))
+}
+
+function searchCalls(answers: TempoAnswers): Call[] {
   return [
-    method('Search', searchRequest, searchNames, searchResponse, (...q) => answers.search(q[0], q[1], q[2])),
-    method('SearchTags', searchTagsRequest, tagNames, searchTagsResponse, (...q) => answers.tags(q[0], q[1], q[2])),
-    method('SearchTagsV2', searchTagsRequest, tagNames, searchTagsV2Response, (...q) =>
-      answers.tagsByScope(q[0], q[1], q[2]),
-    ),
-    method(
-      'SearchTagValues',
-      searchTagValuesRequest,
-      valueNames,
-      searchTagValuesResponse,
-      (form, reader, signal, tag) => answers.values(tag, form, reader, signal),
-    ),
-    method(
-      'SearchTagValuesV2',
-      searchTagValuesRequest,
-      valueNames,
-      searchTagValuesV2Response,
-      (form, reader, signal, tag) => answers.valuesWithTypes(tag, form, reader, signal),
-    ),
-    method('MetricsQueryRange', queryRangeRequest, metricsNames, queryRangeResponse, (...q) =>
-      answers.metrics.range(q[0], q[1], q[2]),
-    ),
-    method('MetricsQueryInstant', queryRangeRequest, metricsNames, queryInstantResponse, (...q) =>
-      answers.metrics.instant(q[0], q[1], q[2]),
-    ),
+    {
+      method: 'Search',
+      request: searchRequest,
+      names: searchNames,
+      reply: searchResponse,
+      answer: (form, reader, signal) => answers.search(form, reader, signal),
+    },
+    {
+      method: 'SearchTags',
+      request: searchTagsRequest,
+      names: tagNames,
+      reply: searchTagsResponse,
+      answer: (form, reader, signal) => answers.tags(form, reader, signal),
+    },
+    {
+      method: 'SearchTagsV2',
+      request: searchTagsRequest,
+      names: tagNames,
+      reply: searchTagsV2Response,
+      answer: (form, reader, signal) => answers.tagsByScope(form, reader, signal),
+    },
+    {
+      method: 'SearchTagValues',
+      request: searchTagValuesRequest,
+      names: valueNames,
+      reply: searchTagValuesResponse,
+      answer: (form, reader, signal, tag) => answers.values(tag, form, reader, signal),
+    },
+    {
+      method: 'SearchTagValuesV2',
+      request: searchTagValuesRequest,
+      names: valueNames,
+      reply: searchTagValuesV2Response,
+      answer: (form, reader, signal, tag) => answers.valuesWithTypes(tag, form, reader, signal),
+    },
+  ]
+}
+
+function metricsCalls({ metrics }: TempoAnswers): Call[] {
+  return [
+    {
+      method: 'MetricsQueryRange',
+      request: queryRangeRequest,
+      names: metricsNames,
+      reply: queryRangeResponse,
+      answer: (form, reader, signal) => metrics.range(form, reader, signal),
+    },
+    {
+      method: 'MetricsQueryInstant',
+      request: queryRangeRequest,
+      names: metricsNames,
+      reply: queryInstantResponse,
+      answer: (form, reader, signal) => metrics.instant(form, reader, signal),
+    },
   ]
 }

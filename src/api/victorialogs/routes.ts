@@ -1,16 +1,6 @@
 /** VictoriaLogs' query API, /select/logsql/…: LogsQL, and LogQL where a query is not LogsQL. Source: docs/http-api.md. */
 import type { Clock } from '#core/clock.ts'
-import {
-  BadDataError,
-  BadQueryError,
-  CanceledError,
-  ExecutionError,
-  LimitError,
-  messageOf,
-  TimeoutError,
-  UnauthorizedError,
-  UnavailableError,
-} from '#core/errors.ts'
+import { BadDataError, BadQueryError, LimitError } from '#core/errors.ts'
 import { quote } from '#core/text.ts'
 import type { LogqlExpr } from '#lang/logql/ast.ts'
 import { parseLogql } from '#lang/logql/parser.ts'
@@ -20,11 +10,21 @@ import { parseMoment, parseSpanMs } from '#lang/logsql/times.ts'
 import { toNumber } from '#lang/logsql/numbers.ts'
 import type { LogsReader } from '#logs/select.ts'
 import { Labels } from '#model/labels.ts'
-import type { Handler, HttpReply, HttpRequest, Route } from '#net/route-table.ts'
+import {
+  inDialect,
+  route,
+  under,
+  whenReady,
+  type Handler,
+  type HttpReply,
+  type HttpRequest,
+  type Route,
+} from '#net/route-table.ts'
 import type { LogqlEngine } from '#query/logql/engine.ts'
 import type { FoundLine } from '#query/logql/log-query.ts'
 import type { LogsqlEngine, LogsqlRange } from '#query/logsql/engine.ts'
 import { timeText, type Fields } from '#query/logsql/row.ts'
+import { victoriaLogsErrors } from './respond.ts'
 
 export interface VictoriaLogsApiOptions {
   clock: Clock
@@ -36,59 +36,26 @@ export interface VictoriaLogsApiOptions {
 
 const json = { 'content-type': 'application/json' } as const
 const lines = { 'content-type': 'application/stream+json' } as const
-const text = { 'content-type': 'text/plain; charset=utf-8' } as const
 const bucketsMax = 100_000
-
-function failure(error: unknown): HttpReply {
-  if (error instanceof UnauthorizedError)
-    return { status: 401, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: `${error.message}\n` }
-  const reply = (status: number, message: string): HttpReply => ({ status, headers: text, body: `${message}\n` })
-  if (error instanceof BadQueryError || error instanceof BadDataError || error instanceof ExecutionError)
-    return reply(400, error.message)
-  if (error instanceof LimitError) return reply(error.status === 422 ? 400 : error.status, error.message)
-  if (error instanceof TimeoutError)
-    return reply(503, 'the query ran out of its time; narrow its time range, or raise limits.query_timeout')
-  if (error instanceof CanceledError) return reply(499, error.message)
-  if (error instanceof UnavailableError)
-    return {
-      status: 503,
-      headers: { ...text, 'retry-after': String(error.retryAfterSeconds) },
-      body: `${error.message}\n`,
-    }
-  return reply(500, messageOf(error))
-}
 
 export function victoriaLogsRoutes(options: VictoriaLogsApiOptions): Route[] {
   const api = new VictoriaLogsApi(options)
-  const guarded =
-    (handler: Handler): Handler =>
-    async request => {
-      try {
-        if (!options.store.ready) throw new UnavailableError('the process is starting', 2)
-        return await handler(request)
-      } catch (error) {
-        return failure(error)
-      }
-    }
-  const table: [string, Handler][] = [
-    ['query', api.query],
-    ['tail', api.tail],
-    ['hits', api.hits],
-    ['stats_query', api.statsQuery],
-    ['stats_query_range', api.statsQueryRange],
-    ['facets', api.facets],
-    ['field_names', request => api.values(request, [{ kind: 'field-names', as: 'value' }])],
-    ['field_values', request => api.fieldValues(request, undefined)],
-    ['streams', request => api.fieldValues(request, '_stream')],
-    ['stream_ids', request => api.fieldValues(request, '_stream_id')],
-    ['stream_field_names', api.streamFieldNames],
-    ['stream_field_values', api.streamFieldValues],
+  const both = ['GET', 'POST'] as const
+  const routes = [
+    route(both, '/query', api.query),
+    route(both, '/tail', api.tail),
+    route(both, '/hits', api.hits),
+    route(both, '/stats_query', api.statsQuery),
+    route(both, '/stats_query_range', api.statsQueryRange),
+    route(both, '/facets', api.facets),
+    route(both, '/field_names', request => api.values(request, [{ kind: 'field-names', as: 'value' }])),
+    route(both, '/field_values', request => api.fieldValues(request, undefined)),
+    route(both, '/streams', request => api.fieldValues(request, '_stream')),
+    route(both, '/stream_ids', request => api.fieldValues(request, '_stream_id')),
+    route(both, '/stream_field_names', api.streamFieldNames),
+    route(both, '/stream_field_values', api.streamFieldValues),
   ]
-  return table.map(([path, handler]) => ({
-    methods: ['GET', 'POST'] as const,
-    path: `/select/logsql/${path}`,
-    handler: guarded(handler),
-  }))
+  return under(['/select/logsql'], inDialect(victoriaLogsErrors, whenReady(options.store, routes)))
 }
 
 type Parsed = { kind: 'logsql'; query: LogsqlQuery } | { kind: 'logql'; expr: LogqlExpr }

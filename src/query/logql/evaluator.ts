@@ -1,6 +1,6 @@
 /** Metric expressions over all steps at once: aggregation, matching, arithmetic. Source: docs/logs.md. */
 import { unreachable } from '#core/assert.ts'
-import { BadQueryError, ExecutionError } from '#core/errors.ts'
+import { BadQueryError, EvaluationError } from '#core/errors.ts'
 import { compareText } from '#core/text.ts'
 import type { BinaryExpr, BinaryOp, Grouping, LabelReplace, MetricExpr, VectorAggregation } from '#lang/logql/ast.ts'
 import { foldNumbers } from '#lang/logql/parser.ts'
@@ -17,11 +17,6 @@ const pushable: ReadonlySet<string> = new Set([
   'bytes_rate',
   'sum_over_time',
 ])
-
-/** What fails while a well-formed query is evaluated, with status 500 as in the reference system. */
-export class EvaluationError extends ExecutionError {
-  override name = 'EvaluationError'
-}
 
 export async function evaluate(expr: MetricExpr, context: RangeContext): Promise<Evaluated> {
   const { steps } = context.grid

@@ -1,0 +1,25 @@
+/** Errors of VictoriaLogs' query API: plain text. */
+import { messageOf } from '#core/errors.ts'
+import type { ErrorReplies, HttpReply } from '#net/route-table.ts'
+
+function failure(status: number, message: string, headers: Readonly<Record<string, string>> = {}): HttpReply {
+  return { status, headers: { 'content-type': 'text/plain; charset=utf-8', ...headers }, body: `${message}\n` }
+}
+const refused = (error: Error): HttpReply => failure(400, error.message)
+const failed = (error: Error): HttpReply => failure(500, error.message)
+
+export const victoriaLogsErrors = {
+  'bad-data': refused,
+  'bad-query': refused,
+  canceled: error => failure(499, error.message),
+  conflict: failed,
+  'corrupt-data': failed,
+  evaluation: refused,
+  execution: refused,
+  limit: error => failure(error.status === 422 ? 400 : error.status, error.message),
+  'not-found': failed,
+  timeout: () => failure(503, 'the query ran out of its time; narrow its time range, or raise limits.query_timeout'),
+  unauthorized: error => failure(401, error.message),
+  unavailable: error => failure(503, error.message, { 'retry-after': String(error.retryAfterSeconds) }),
+  unknown: error => failure(500, messageOf(error)),
+} satisfies ErrorReplies
