@@ -162,11 +162,11 @@ export class BatchAppender {
   #checkMetadata(pairs: readonly string[], labels: Labels): string | undefined {
     const { metadataPairsMax, metadataBytesMax } = this.#limits
     if (pairs.length / 2 > metadataPairsMax)
-      return `stream '${labels.toString()}' has too many structured metadata labels: '${pairs.length / 2}', limit: '${metadataPairsMax}'. Please see limits.log_metadata_pairs.`
+      return `stream '${labels.toString()}' has too many structured metadata labels: '${pairs.length / 2}', limit: '${metadataPairsMax}'`
     let size = 0
     for (const text of pairs) size += text.length
     if (size > metadataBytesMax / 3 && pairs.reduce((sum, text) => sum + bytesOf(text), 0) > metadataBytesMax)
-      return `stream '${labels.toString()}' has structured metadata too large: '${size}' bytes, limit: '${metadataBytesMax}' bytes. Please see limits.log_metadata_size.`
+      return `stream '${labels.toString()}' has structured metadata too large: '${size}' bytes, limit: '${metadataBytesMax}' bytes`
     return undefined
   }
 

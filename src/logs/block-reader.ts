@@ -7,7 +7,7 @@ import { chunkKey, filterKey, openChunkObject, type InnerChunk } from './chunk.t
 import type { StreamHead } from './head.ts'
 import type { ClosedChunk } from './open-chunk.ts'
 import type { IndexedChunk } from './index-file.ts'
-import { ByteLru } from '#store/lru.ts'
+import { ByteLru } from '#store/byte-lru.ts'
 import type { ChunkSource, LineBlock, OpenedChunk } from './select.ts'
 import { bitsOf, TokenFilter } from './token-filter.ts'
 

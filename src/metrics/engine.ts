@@ -234,7 +234,10 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
     this.admit()
     const tenant = this.#tenants.get(tenantName)
     if (tenant !== undefined)
-      await this.betweenRounds(() => this.#blocks.deleteSeries(tenant, matchers, fromMs, throughMs))
+      await this.betweenRounds(async () => {
+        await this.requirePrefix()
+        await this.#blocks.deleteSeries(tenant, matchers, fromMs, throughMs)
+      })
   }
 
   /** Rewrites blocks that have deleted samples, so that these are really gone. */

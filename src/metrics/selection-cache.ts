@@ -1,6 +1,7 @@
 /** What matchers found in a set of blocks, merged by series: blocks do not change, so the same question has the same answer. */
 import type { Matcher } from '#lang/regex/matcher.ts'
 import { compareLabels, type Labels } from '#model/labels.ts'
+import { ByteLru } from '#store/byte-lru.ts'
 import type { BlockReader, BlockSelection } from './block-reader.ts'
 import type { Interval } from './tombstones.ts'
 
@@ -66,41 +67,37 @@ export class Selection {
   }
 }
 
-/** What all kept selections may hold. */
+/** What all kept selections may hold, and what one may. */
 const bytesMax = 48 * 1024 * 1024
+const selectionBytesMax = bytesMax / 4
 
 export class SelectionCache {
-  readonly #kept = new Map<string, Selection>()
-  #bytes = 0
+  readonly #kept: ByteLru<Selection>
+
+  constructor() {
+    this.#kept = new ByteLru(bytesMax)
+  }
+
+  /** Roughly what the kept selections hold. */
+  get bytes(): number {
+    return this.#kept.bytes
+  }
 
   #key(matchers: readonly Matcher[], blocks: readonly BlockReader[]): string {
     return JSON.stringify([matchers.map(m => [m.kind, m.name, m.value]), blocks.map(b => b.meta.ulid)])
   }
 
   find(matchers: readonly Matcher[], blocks: readonly BlockReader[]): Selection | undefined {
-    const key = this.#key(matchers, blocks)
-    const found = this.#kept.get(key)
-    if (found === undefined) return undefined
-    // The least recently used one comes first.
-    this.#kept.delete(key)
-    this.#kept.set(key, found)
-    return found
+    return this.#kept.get(this.#key(matchers, blocks))
   }
 
   keep(matchers: readonly Matcher[], blocks: readonly BlockReader[], selection: Selection): void {
-    if (selection.bytes > bytesMax / 4) return
-    this.#kept.set(this.#key(matchers, blocks), selection)
-    this.#bytes += selection.bytes
-    for (const [key, { bytes }] of this.#kept) {
-      if (this.#bytes <= bytesMax) return
-      this.#kept.delete(key)
-      this.#bytes -= bytes
-    }
+    const { bytes } = selection
+    if (bytes <= selectionBytesMax) this.#kept.set(this.#key(matchers, blocks), selection, bytes)
   }
 
   /** To be called when something was deleted from a block, or a block turned out to be damaged. */
   clear(): void {
     this.#kept.clear()
-    this.#bytes = 0
   }
 }

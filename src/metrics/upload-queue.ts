@@ -33,7 +33,6 @@ export class UploadQueue {
   readonly #waiting: StagedBlock[] = []
   #running: Promise<void> | undefined
   #closed = false
-  #idle: (() => void)[] = []
   uploads = 0
   failures = 0
 
@@ -50,49 +49,54 @@ export class UploadQueue {
 
   add(block: StagedBlock): void {
     this.#waiting.push(block)
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined
-    })
+    if (!this.#closed) this.#running ??= this.#run()
   }
 
-  /** Resolves when nothing waits. */
-  drained(): Promise<void> {
-    return this.#waiting.length === 0
-      ? Promise.resolve()
-      : new Promise(resolve => {
-          this.#idle.push(resolve)
-        })
+  /** Resolves when nothing waits, or nothing is uploaded any more: another writer has the prefix, or the queue is closed. */
+  async drained(): Promise<void> {
+    await this.#running
   }
 
   async #run(): Promise<void> {
-    for (let attempt = 0; this.#waiting.length > 0 && !this.#closed;) {
-      const block = this.#waiting[0]!
-      try {
-        if (!(await this.#options.mayWrite())) return
-        for (const file of block.files)
-          await this.#options.bucket.putFile(`${block.tenant}/${block.id}/${file}`, `${block.directory}/${file}`)
-        await this.#options.onUploaded(block)
-        this.#waiting.shift()
-        this.uploads++
-        attempt = 0
-      } catch (error) {
-        this.failures++
-        this.#options.log.warn('a block could not be uploaded, it stays on disk', {
-          tenant: block.tenant,
-          block: block.id,
-          error: messageOf(error),
-        })
-        if (this.#closed) return
-        await sleep(this.#options.clock, Math.min(30_000, 250 * 2 ** Math.min(attempt++, 7)))
+    try {
+      for (let attempt = 0; this.#waiting.length > 0 && !this.#closed;) {
+        const block = this.#waiting[0]!
+        try {
+          if (!(await this.#options.mayWrite())) return
+          await this.#upload(block)
+          this.#waiting.shift()
+          this.uploads++
+          attempt = 0
+        } catch (error) {
+          this.#noteFailure(block, error)
+          if (this.#closed) return
+          await sleep(this.#options.clock, Math.min(30_000, 250 * 2 ** Math.min(attempt++, 7)))
+        }
       }
+    } finally {
+      this.#running = undefined
     }
-    for (const wake of this.#idle.splice(0)) wake()
+  }
+
+  async #upload(block: StagedBlock): Promise<void> {
+    const { bucket, onUploaded } = this.#options
+    for (const file of block.files)
+      await bucket.putFile(`${block.tenant}/${block.id}/${file}`, `${block.directory}/${file}`)
+    await onUploaded(block)
+  }
+
+  #noteFailure({ tenant, id }: StagedBlock, error: unknown): void {
+    this.failures++
+    this.#options.log.warn('a block could not be uploaded, it stays on disk', {
+      tenant,
+      block: id,
+      error: messageOf(error),
+    })
   }
 
   /** Stops after the file under way; what waits is found again at the next start. */
   async close(): Promise<void> {
     this.#closed = true
-    for (const wake of this.#idle.splice(0)) wake()
     const gaveUp = sleep(this.#options.clock, 2000)
     await Promise.race([this.#running, gaveUp])
   }

@@ -121,7 +121,7 @@ export abstract class SignalFrame implements Signal {
     return Promise.resolve()
   }
 
-  /** Resolves when the bucket has every block that was cut, where uploads go on beside the rounds. */
+  /** Resolves when nothing is uploaded any more, where uploads go on beside the rounds. */
   protected uploaded(): Promise<void> {
     return Promise.resolve()
   }
@@ -169,8 +169,13 @@ export abstract class SignalFrame implements Signal {
 
   async flush(): Promise<void> {
     if (this.#options.readOnly) return
-    await this.#guard.inMaintenance(() => this.cutAll())
+    await this.#guard.inMaintenance(async () => {
+      await this.requirePrefix()
+      await this.cutAll()
+    })
     await this.uploaded()
+    // Uploads stop where they are when another writer takes over meanwhile.
+    this.#guard.requirePrefix()
   }
 
   maintain(): Promise<void> {
@@ -209,6 +214,12 @@ export abstract class SignalFrame implements Signal {
   /** Asks the bucket whether the prefix is still ours. */
   protected mayWrite(): Promise<boolean> {
     return this.#guard.mayWrite()
+  }
+
+  /** Asks the bucket whether the prefix is still ours; throws UnavailableError when another writer took it over. */
+  protected async requirePrefix(): Promise<void> {
+    await this.#guard.watchFence()
+    this.#guard.requirePrefix()
   }
 
   /** Runs `work` when no round of maintenance is under way, and holds the next one back. */

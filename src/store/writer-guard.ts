@@ -51,6 +51,12 @@ export class WriterGuard {
     if (this.#diskFull !== undefined) throw new UnavailableError(this.#diskFull, 30)
   }
 
+  /** Throws UnavailableError when another writer took the prefix over. After a hand-over of our own nothing is left to write. */
+  requirePrefix(): void {
+    const { fenced } = this.#wal
+    if (fenced !== undefined && this.#handedOver === undefined) throw new UnavailableError(fenced, 60)
+  }
+
   /**
    * Leaves the prefix to another writer: accepts nothing more, has everything flushed, and takes an epoch that nobody here writes by. What fails
    * leaves it accepting as before; a second time does nothing.

@@ -286,3 +286,14 @@ test('a deletion hides lines at once, and a day later the bucket has them no mor
   assert.deepEqual((await lines(world, again, '{app=~".+"}')).sort(), ['keep one', 'keep three', 'keep two'])
   await driving(world, again.close())
 })
+
+test('flush of a writer that was replaced rejects at once', async () => {
+  const world = makeWorld()
+  const first = await opened(world)
+  await append(world, first, 'a', [[startMs, 'one']])
+  await opened({ ...world, files: new MemoryFiles() })
+  await assert.rejects(
+    driving(world, first.flush()),
+    /^UnavailableError: another writer \(epoch 2\) took over the bucket/,
+  )
+})

@@ -304,6 +304,26 @@ test('a second writer fences off the first', async () => {
   )
 })
 
+test('flush of a writer that was replaced rejects at once, also when another takes over while it uploads', async () => {
+  const world = makeWorld()
+  const first = await opened(world)
+  await append(world, first, 'm', world.clock.nowMs(), 1)
+  await opened({ ...world, files: new MemoryFiles() })
+  await assert.rejects(
+    driving(world, first.flush()),
+    /^UnavailableError: another writer \(epoch 2\) took over the bucket/,
+  )
+  const away = makeWorld()
+  const second = await opened(away)
+  await append(away, second, 'm', away.clock.nowMs(), 1)
+  away.bucket.putFile = () => Promise.reject(new Error('the bucket is away'))
+  const flushed = second.flush()
+  flushed.catch(() => {})
+  await away.clock.advance(10_000)
+  await opened({ ...away, files: new MemoryFiles() })
+  await assert.rejects(driving(away, flushed), /another writer \(epoch 2\) took over the bucket/)
+})
+
 test('a hand-over that fails leaves the writer as it was; one that succeeds is over, and asking again does nothing (req-176)', async () => {
   const world = makeWorld(),
     put = world.bucket.put.bind(world.bucket),

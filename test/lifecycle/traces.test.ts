@@ -235,3 +235,14 @@ test('a crash at any point: what was acknowledged is there once', async () => {
   // Some crashes came before the block was live, some after.
   assert.deepEqual([...blocksAtCrash].sort(), [0, 1])
 })
+
+test('flush of a writer that was replaced rejects at once', async () => {
+  const world = makeWorld()
+  const first = await opened(world)
+  await append(world, first, [span(world, 1, 11)])
+  await opened({ ...world, files: new MemoryFiles() })
+  await assert.rejects(
+    driving(world, first.flush()),
+    /^UnavailableError: another writer \(epoch 2\) took over the bucket/,
+  )
+})

@@ -1,5 +1,6 @@
-/** What was used last, up to a number of bytes. */
+/** A cache that keeps what was used last, up to a number of bytes. */
 
+/** An entry that is larger than all of the cache is not kept. */
 export class ByteLru<V> {
   readonly #bytesMax: number
   readonly #entries = new Map<string, { value: V; bytes: number }>()
@@ -21,6 +22,11 @@ export class ByteLru<V> {
     this.#entries.delete(key)
     this.#entries.set(key, entry)
     return entry.value
+  }
+
+  clear(): void {
+    this.#entries.clear()
+    this.bytes = 0
   }
 
   delete(key: string): void {

@@ -1,0 +1,139 @@
+/** Which lines are taken in, what becomes of their metadata, and what a sender is answered. Source: docs/logs.md. */
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { LimitError } from '#core/errors.ts'
+import { isOptionName } from '#app/options.ts'
+import { Labels } from '#model/labels.ts'
+import { LogBatchBuilder } from '#model/log-batch.ts'
+import type { LogsAppendOutcome } from './append.ts'
+import { BatchAppender, type AdmissionLimits } from './batch-appender.ts'
+import { Tenant } from './tenant.ts'
+import { readLinesRecord } from './wal-record.ts'
+
+const nowMs = 1_700_000_000_000
+const limits: AdmissionLimits = {
+  maxAgeMs: 3_600_000,
+  futureMs: 60_000,
+  outOfOrderMs: 600_000,
+  lineBytesMax: 20,
+  labelsPerStreamMax: 2,
+  labelNameBytesMax: 8,
+  labelValueBytesMax: 8,
+  metadataPairsMax: 2,
+  metadataBytesMax: 40,
+}
+
+interface Entry {
+  labels?: Record<string, string>
+  /** Relative to now. */
+  atMs?: number
+  line?: string
+  pairs?: string[]
+}
+
+function append(
+  entries: readonly Entry[],
+  tenant = new Tenant('fake', 3),
+): { outcome: LogsAppendOutcome; appender: BatchAppender } {
+  const builder = new LogBatchBuilder()
+  for (const { labels = { app: 'a' }, atMs = 0, line = 'line', pairs = [] } of entries)
+    builder.add(Labels.fromObject(labels), nowMs + atMs, 0, line, pairs)
+  const appender = new BatchAppender(limits)
+  return { outcome: appender.append(tenant, builder.build(), 1, nowMs), appender }
+}
+
+/** Labels, and lines with their metadata, as the log would bring them back. */
+function logged(appender: BatchAppender): string[] {
+  const shown: string[] = []
+  const streams = new Map<number, Labels>()
+  readLinesRecord(appender.record.finish('fake'), {
+    tenant: () => {},
+    define: (number, labels) => {
+      streams.set(number, labels)
+    },
+    stream: number => {
+      shown.push(String(streams.get(number)))
+    },
+    line: (ms, _subNs, bytes, from, to, pairs) => {
+      shown.push(`${ms - nowMs} ${Buffer.from(bytes.subarray(from, to)).toString()} ${pairs.join(' ')}`)
+    },
+  })
+  return shown
+}
+
+/** Entries that are refused, and the reason. */
+const refusals: readonly (readonly [entry: Entry, reason: RegExp])[] = [
+  [{ atMs: -3_600_001 }, /has timestamp too old: 2023-11-14T21:13:19.999Z, oldest acceptable timestamp is: /],
+  [{ atMs: 60_001 }, /has timestamp too new: 2023-11-14T22:14:20.001Z$/],
+  [{ line: 'x'.repeat(21) }, /max entry size '20' bytes exceeded .* with length '21' bytes$/],
+  [{ labels: { a: '1', b: '2', c: '3' } }, /has 3 label names; limit 2$/],
+  [{ labels: { a23456789: '1' } }, /has label name too long: 'a23456789'$/],
+  [{ labels: { a: '123456789' } }, /has label value too long: '123456789'$/],
+  [{ pairs: ['a', '1', 'b', '2'] }, /has too many structured metadata labels: '3', limit: '2'$/],
+  [{ pairs: ['a', 'x'.repeat(40)] }, /has structured metadata too large: '\d+' bytes, limit: '40' bytes$/],
+]
+
+test('an entry beyond a limit is refused with the limit, and what stands beside it is kept', () => {
+  for (const [entry, reason] of refusals) {
+    const { outcome } = append([{ line: 'good' }, entry])
+    assert.equal(outcome.stored, 1, String(reason))
+    assert.equal(outcome.refused, 1, String(reason))
+    assert.match(outcome.problems[0]?.message ?? '', reason)
+    assert.equal(outcome.status, 400)
+  }
+})
+
+test('a refusal names only configuration keys that exist', () => {
+  const messages = refusals.flatMap(([entry]) => append([entry]).outcome.problems.map(p => p.message))
+  const tenant = new Tenant('fake', 0)
+  messages.push(...append([{}], tenant).outcome.problems.map(p => p.message))
+  const named = messages.flatMap(message => message.match(/\b(?:limits|logs)\.[a-z_]+/g) ?? [])
+  assert.ok(named.length > 0)
+  for (const key of named) assert.ok(isOptionName(key), key)
+})
+
+test('one stream too many is refused with 429', () => {
+  const { outcome } = append([{ labels: { app: 'a' } }, { labels: { app: 'b' } }], new Tenant('fake', 1))
+  assert.equal(outcome.stored, 1)
+  assert.equal(outcome.status, 429)
+  assert.throws(() => new Tenant('fake', 0).head.stream(Labels.fromObject({ app: 'a' }), nowMs), LimitError)
+})
+
+test('a line too far behind the newest of its stream is refused; one within the window is kept', () => {
+  const { outcome } = append([{ line: 'new' }, { atMs: -600_000, line: 'late' }, { atMs: -600_001, line: 'too late' }])
+  assert.equal(outcome.stored, 2)
+  assert.match(outcome.problems[0]?.message ?? '', /entry too far behind.*\nuser 'fake', total ignored: 1 out of 3/s)
+})
+
+test('the same line twice is stored once, and both are accepted', () => {
+  const { outcome, appender } = append([{}, {}])
+  assert.equal(outcome.stored, 2)
+  assert.equal(logged(appender).filter(l => l.startsWith('0 line')).length, 1)
+})
+
+test('the log gets streams with a service name, and lines with normalised metadata and a level', () => {
+  const { appender } = append([
+    { line: 'level=warn x' },
+    { line: 'plain', pairs: ['trace.id', '7'] },
+    { line: 'told', pairs: ['detected_level', 'ERROR'] },
+  ])
+  assert.deepEqual(logged(appender), [
+    '{app="a", service_name="a"}',
+    '0 level=warn x detected_level warn',
+    '0 plain detected_level unknown trace_id 7',
+    '0 told detected_level error',
+  ])
+})
+
+test('followers see each line that is stored', () => {
+  const builder = new LogBatchBuilder()
+  builder.add(Labels.fromObject({ app: 'a' }), nowMs, 0, 'seen', [])
+  builder.add(Labels.fromObject({ app: 'a' }), nowMs + 100_000, 0, 'refused', [])
+  const appender = new BatchAppender(limits)
+  const seen: string[] = []
+  appender.onLine = (_tenant, _stream, _ms, _subNs, bytes, from, to) => {
+    seen.push(Buffer.from(bytes.subarray(from, to)).toString())
+  }
+  appender.append(new Tenant('fake', 3), builder.build(), 1, nowMs)
+  assert.deepEqual(seen, ['seen'])
+})

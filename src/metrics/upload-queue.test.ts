@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { MemoryBucket } from '#bucket/memory.ts'
+import { silentLog } from '#core/log.ts'
+import { MemoryFiles } from '#core/memory-files.ts'
+import { VirtualClock } from '#core/virtual-clock.ts'
+import { UploadQueue, type StagedBlock } from './upload-queue.ts'
+
+interface World {
+  clock: VirtualClock
+  bucket: MemoryBucket
+  queue: UploadQueue
+  uploaded: string[]
+  /** Whether the prefix is ours. */
+  isOurs: boolean
+}
+
+async function makeWorld(): Promise<World> {
+  const clock = new VirtualClock(0)
+  const files = new MemoryFiles()
+  const bucket = new MemoryBucket(clock, files)
+  for (const id of ['A', 'B'])
+    for (const name of ['index', 'meta.json']) await files.writeAtomic(`staging/${id}/${name}`, Buffer.from(id))
+  const world: Omit<World, 'queue'> = { clock, bucket, uploaded: [], isOurs: true }
+  const queue = new UploadQueue({
+    clock,
+    files,
+    log: silentLog,
+    bucket,
+    onUploaded: ({ id }) => {
+      world.uploaded.push(id)
+      return Promise.resolve()
+    },
+    mayWrite: () => Promise.resolve(world.isOurs),
+  })
+  return Object.assign(world, { queue })
+}
+
+const block = (id: string): StagedBlock => ({
+  tenant: 't',
+  id,
+  directory: `staging/${id}`,
+  files: ['index', 'meta.json'],
+  bytes: 2,
+})
+
+test('blocks go in order, the file that makes each visible last', async () => {
+  const { queue, bucket, uploaded } = await makeWorld()
+  queue.add(block('A'))
+  queue.add(block('B'))
+  assert.equal(queue.waitingBytes, 4)
+  await queue.drained()
+  assert.deepEqual([...bucket.objects.keys()], ['t/A/index', 't/A/meta.json', 't/B/index', 't/B/meta.json'])
+  assert.deepEqual(uploaded, ['A', 'B'])
+  assert.equal(queue.waitingBlocks, 0)
+})
+
+test('a bucket that is away is asked again, later and later', async () => {
+  const { queue, bucket, clock } = await makeWorld()
+  const put = bucket.putFile.bind(bucket)
+  let attempts = 0
+  bucket.putFile = (...parameters) => (++attempts <= 3 ? Promise.reject(new Error('away')) : put(...parameters))
+  queue.add(block('A'))
+  await clock.advance(249)
+  assert.equal(attempts, 1)
+  await clock.advance(1)
+  assert.equal(attempts, 2)
+  await clock.advance(499)
+  assert.equal(attempts, 2)
+  await clock.advance(1 + 1000)
+  await queue.drained()
+  assert.equal(queue.failures, 3)
+  assert.equal(queue.uploads, 1)
+})
+
+test('nothing is uploaded once another writer has the prefix, and nobody waits for it', async () => {
+  const world = await makeWorld()
+  const { queue, bucket } = world
+  world.isOurs = false
+  queue.add(block('A'))
+  await queue.drained()
+  assert.equal(bucket.objects.size, 0)
+  assert.equal(queue.waitingBlocks, 1)
+  await queue.drained()
+})
+
+test('a queue that is closed uploads nothing more', async () => {
+  const { queue, bucket } = await makeWorld()
+  await queue.close()
+  queue.add(block('A'))
+  await queue.drained()
+  assert.equal(bucket.objects.size, 0)
+})
