@@ -111,10 +111,14 @@ function problemOf(name: OptionName, value: string): string | undefined {
     case 'switch':
       return value === 'true' || value === 'false' ? undefined : `${JSON.stringify(value)} is not true or false`
     case 'address':
-      return value === 'off' || /^(\[[0-9a-fA-F:]+\]|[^:\s]*):\d{1,5}$/.test(value)
-        ? undefined
-        : `${JSON.stringify(value)} is not host:port or off`
+      return value === 'off' ? undefined : problemOfAddress(value)
   }
+}
+
+function problemOfAddress(value: string): string | undefined {
+  const port = /^(?:\[[0-9a-fA-F:]+\]|[^:\s]*):(\d{1,5})$/.exec(value)?.[1]
+  if (port === undefined) return `${JSON.stringify(value)} is not host:port or off`
+  return Number(port) > 65535 ? `${JSON.stringify(value)} has a port beyond 65535` : undefined
 }
 
 interface Collected {

@@ -1,5 +1,5 @@
 /** Reads a command line against what its verb declares. Every error is a BadDataError of one line. */
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { parseDurationMs } from '#core/duration.ts'
 import { BadDataError } from '#core/errors.ts'
 import { nearestOf } from '#core/nearest.ts'
@@ -117,7 +117,7 @@ function problemOf({ kind }: Flag, text: string): string | undefined {
     case 'text':
       return undefined
     case 'file':
-      return existsSync(text) ? undefined : `=${text}: no such file`
+      return problemOfFile(text)
     case 'address':
       return /^https?:$/.test(URL.parse(text)?.protocol ?? '')
         ? undefined
@@ -125,4 +125,9 @@ function problemOf({ kind }: Flag, text: string): string | undefined {
     case 'duration':
       return (parseDurationMs(text) ?? 0) > 0 ? undefined : `=${text} is no duration like 1h30m, longer than zero`
   }
+}
+
+function problemOfFile(path: string): string | undefined {
+  if (!existsSync(path)) return `=${path}: no such file`
+  return statSync(path).isDirectory() ? `=${path} is a directory, and a file was expected` : undefined
 }

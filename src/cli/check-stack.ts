@@ -36,8 +36,8 @@ export const checkStack = makeVerb({
   examples: [
     'tercet check stack http://127.0.0.1:8428 --retention=30d --marker=marker.json',
     'tercet check stack http://127.0.0.1:8428 --after=marker.json   # after a restart',
-    'tercet check stack --metrics=http://mimir:8080 --logs=http://loki:3100 --traces=http://tempo:3200 ' +
-      '--otlp=http://tempo:4318',
+    'tercet check stack --metrics=http://mimir:8080 --logs=http://loki:3100 --traces=http://tempo:3200',
+    'tercet check stack --traces=http://tempo:3200 --otlp=http://tempo:4318',
   ],
   async run(given) {
     const [url] = given.words

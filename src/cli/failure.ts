@@ -50,6 +50,12 @@ function failureOfSystem(error: SystemError, placeOf: PlaceOf): Failure {
   const host = address ?? hostname
   const subject = path ?? (host === undefined || port === undefined ? host : `${host}:${port}`)
   const place = subject === undefined ? undefined : placeOf(subject)
+  if (code.startsWith('ERR_OSSL'))
+    return {
+      text: `the certificate or key of tls.cert_file, tls.key_file or tls.client_ca_file can't be used: ${error.message}`,
+      exitCode: 2,
+      isBug: false,
+    }
   const [reason, advice] = explanations.get(code) ?? []
   const text = reason === undefined || subject === undefined ? error.message : `${subject}: ${reason}; ${advice}`
   return {

@@ -58,7 +58,7 @@ export function helpOf(verb: Verb, below: readonly Verb[]): string {
     ...(below.length === 0 ? [] : [`tercet ${name} ${below.map(v => v.name.slice(name.length + 1)).join('|')} …`]),
   ]
   return (
-    `tercet ${name}: ${summary}\n` +
+    `${wrapped(`tercet ${name}: ${summary}`, columns).join('\n')}\n` +
     section('Usage', usage.map(line => `  ${line}\n`).join('')) +
     section('Verbs', below.map(v => row(v.name, v.summary)).join('')) +
     section('Flags', flags.map(flagRow).join('')) +
