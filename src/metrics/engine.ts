@@ -212,12 +212,6 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
   get quarantined(): number {
     return [...this.#tenants.values()].reduce((sum, t) => sum + t.blocks.quarantined.size, 0)
   }
-  get uploadStats(): { uploads: number; failures: number; waiting: number } {
-    return this.#blocks.uploadStats
-  }
-  get compactions(): number {
-    return this.#blocks.compactions
-  }
   get seriesCreated(): number {
     return [...this.#tenants.values()].reduce((sum, t) => sum + t.head.table.created, 0)
   }

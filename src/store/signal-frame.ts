@@ -235,13 +235,6 @@ export abstract class SignalFrame implements Signal {
 
   // ── Numbers ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  get replayed(): Replayed {
-    return this.#replayed
-  }
-  get walStats(): { commits: number; bytes: number; segments: number } {
-    return { commits: this.wal.commits, bytes: this.wal.bytesWritten, segments: this.wal.segmentCount }
-  }
-
   stats(): SignalStats {
     const { uploads, failures, waiting, compactions } = this.uploadCounts()
     return {

@@ -169,25 +169,10 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
     for (const head of this.#heads.values()) sum += head.heldBytes
     return sum
   }
-  get blockStats(): {
-    uploads: number
-    bytes: number
-    compactions: number
-    failures: number
-    reads: number
-    readBytes: number
-    waiting: number
-  } {
-    const { uploads, uploadedBytes, compactions, failures, waiting } = this.#life
-    return {
-      uploads,
-      bytes: uploadedBytes,
-      compactions,
-      failures,
-      reads: this.#reader.reads,
-      readBytes: this.#reader.readBytes,
-      waiting: waiting.length,
-    }
+  /** Objects and ranges of blocks that were read for queries, and their bytes. */
+  get blockStats(): { reads: number; readBytes: number } {
+    const { reads, readBytes } = this.#reader
+    return { reads, readBytes }
   }
   get cacheStats(): { bytes: number; hits: number; misses: number } {
     return this.#reader.cacheStats

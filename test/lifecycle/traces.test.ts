@@ -176,7 +176,7 @@ test('blocks every five minutes, merged within their hour, gone after their time
   }
   assert.deepEqual(await all(world, engine), expected)
   await maintainFor(world, engine, 600_000)
-  assert.ok(engine.blockStats.compactions > 0)
+  assert.ok(engine.stats().compactions > 0)
   assert.ok(blocks(world, 'meta.json').length < 4, String(blocks(world, 'meta.json')))
   assert.deepEqual(await all(world, engine), expected)
   assert.deepEqual(await all(world, engine, '{ name = "span 100" } > { }'), { 7: ['span 101', 'span 102', 'span 103'] })
