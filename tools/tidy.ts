@@ -2,6 +2,7 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, normalize, relative } from 'node:path'
 import { banned, doors, insiders, mayImport, signals, stages } from './layers.ts'
+import { printReport } from './report.ts'
 
 const vagueNames = /^(utils?|helpers?|types|common|index|misc)\.ts$/
 
@@ -72,8 +73,13 @@ function findCycles(files: readonly string[], imports: ReadonlyMap<string, strin
   for (const file of files) visit(file, [])
 }
 
-if (process.argv[1] !== undefined && import.meta.filename === process.argv[1]) {
-  const problems = findProblems(process.cwd())
-  for (const problem of problems) console.error(problem)
-  process.exitCode = problems.length > 0 ? 1 : 0
+if (import.meta.main) {
+  const flags = process.argv.slice(2)
+  const long = flags.find(flag => flag.startsWith('--long='))?.slice('--long='.length)
+  if (flags.includes('--report')) printReport(process.cwd(), Number(long ?? 0), flags.includes('--bare'))
+  else {
+    const problems = findProblems(process.cwd())
+    for (const problem of problems) console.error(problem)
+    process.exitCode = problems.length > 0 ? 1 : 0
+  }
 }
