@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:net'
 import test, { after } from 'node:test'
 import { rmSync, writeFileSync } from 'node:fs'
 import { silentLog, type Log } from '#core/log.ts'
+import { freePort } from '../../test/peers.ts'
 import { runTercet, temporaryDirectory } from '../../test/run-tercet.ts'
 
 const directory = temporaryDirectory()
@@ -22,28 +23,42 @@ async function busyPort(): Promise<{ port: number; server: Server }> {
   return { port: address.port, server }
 }
 
-/** Handles that keep a process alive: servers and sockets that this process has open. */
-function openHandles(): number {
-  return process.getActiveResourcesInfo().filter(name => /^(TCP|UDP)/.test(name)).length
+/** Whether anybody listens at the port. */
+function isFree(port: number): Promise<boolean> {
+  const server = createServer()
+  return new Promise(resolve => {
+    server.once('error', () => {
+      resolve(false)
+    })
+    server.listen(port, '127.0.0.1', () => {
+      server.close(() => {
+        resolve(true)
+      })
+    })
+  })
 }
 
-for (const { name, flags } of [
-  { name: 'syslog over TCP', flags: (port: number) => [`listen.syslog_tcp=127.0.0.1:${port}`] },
-  { name: 'gRPC', flags: (port: number) => [`listen.otlp_grpc=127.0.0.1:${port}`] },
-  { name: 'an alias', flags: (port: number) => [`listen.aliases=127.0.0.1:${port}`] },
-  { name: 'HTTP', flags: (port: number) => [`listen.http=127.0.0.1:${port}`] },
+for (const { name, flag } of [
+  { name: 'syslog over TCP', flag: 'listen.syslog_tcp' },
+  { name: 'gRPC', flag: 'listen.otlp_grpc' },
+  { name: 'an alias', flag: 'listen.aliases' },
+  { name: 'OpenTelemetry over HTTP', flag: 'listen.otlp_http' },
 ])
   test(`a busy port of ${name}: the start fails with one line that names it, and nothing stays open`, async () => {
     const { port, server } = await busyPort()
-    const before = openHandles()
-    await assert.rejects(runTercet(flags(port), `${directory}/${name.replaceAll(' ', '-')}`), (error: unknown) => {
-      assert.ok(error instanceof Error)
-      assert.match(error.message, new RegExp(`^could not start .*${port}`))
-      assert.ok(!error.message.includes('\n'))
-      return true
-    })
-    assert.equal(openHandles(), before)
-    server.close()
+    const own = await freePort()
+    try {
+      const flags = [`listen.http=127.0.0.1:${own}`, `${flag}=127.0.0.1:${port}`]
+      await assert.rejects(runTercet(flags, `${directory}/${flag}`), (error: unknown) => {
+        assert.ok(error instanceof Error)
+        assert.match(error.message, new RegExp(`^could not start .*127\\.0\\.0\\.1:${port}`))
+        assert.ok(!error.message.includes('\n'))
+        return true
+      })
+      assert.ok(await isFree(own), 'the main address is closed again')
+    } finally {
+      server.close()
+    }
   })
 
 /** A log that keeps its warnings. */
@@ -56,7 +71,6 @@ test('files that are named and do not exist: a warning each, for patterns too', 
   const { log, warnings } = warningsOf()
   const run = await runTercet(
     [
-      `rule_files=${directory}/nosuch/*`,
       `rule_files=${directory}/nosuch/*,${directory}/gone.yml`,
       `dashboard_files=${directory}/nosuch.json,${directory}/none-*.json`,
     ],
@@ -75,9 +89,10 @@ test('files that are named and do not exist: a warning each, for patterns too', 
 
 test('a file with an error ends the start before anything is opened', async () => {
   writeFileSync(`${directory}/rules.yml`, 'groups: [{ name: a, rules: [{ record: x }] }]')
-  const before = openHandles()
-  await assert.rejects(runTercet([`rule_files=${directory}/rules.yml`], `${directory}/wrong`), /rules\.yml/)
-  assert.equal(openHandles(), before)
+  const own = await freePort()
+  const flags = [`listen.http=127.0.0.1:${own}`, `rule_files=${directory}/rules.yml`]
+  await assert.rejects(runTercet(flags, `${directory}/wrong`), /rules\.yml/)
+  assert.ok(await isFree(own))
 })
 
 for (const { role, path, status } of [
