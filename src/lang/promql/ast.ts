@@ -2,7 +2,6 @@
 import type { Matcher } from '../regex/matcher.ts'
 import type { FunctionName } from './functions.ts'
 
-export type ValueType = 'scalar' | 'vector' | 'matrix' | 'string'
 export type ArithmeticOperator = '+' | '-' | '*' | '/' | '%' | '^' | 'atan2'
 export type ComparisonOperator = '==' | '!=' | '<' | '>' | '<=' | '>='
 export type TrimOperator = '</' | '>/'

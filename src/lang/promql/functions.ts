@@ -1,5 +1,5 @@
 /** Signatures of PromQL's functions. A row here does not compile until query/promql/functions.ts evaluates it. */
-import type { ValueType } from './ast.ts'
+import type { ValueType } from './value-type.ts'
 
 export interface Signature {
   args: readonly ValueType[]

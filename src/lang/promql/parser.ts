@@ -22,9 +22,9 @@ import {
   type Expr,
   type Matching,
   type NumberLiteral,
-  type ValueType,
   type VectorSelector,
 } from './ast.ts'
+import type { ValueType } from './value-type.ts'
 import { isFunctionName, signatureOf } from './functions.ts'
 import { tokenize, type Token } from './lexer.ts'
 

@@ -6,11 +6,11 @@ import type { FloatHistogram } from '#model/histogram.ts'
 import { bucketBound } from '#model/histogram.ts'
 import { Labels } from '#model/labels.ts'
 import type { Annotations } from './annotations.ts'
-import type { Evaluator } from './evaluator.ts'
+import type { Evaluation } from './evaluation.ts'
 import { pow } from './math.ts'
 import { absent, isFloat, isHistogram, Row, RowMerger, withoutMetadata, type Value } from './value.ts'
 
-export async function evaluateBinary(evaluator: Evaluator, expr: Binary): Promise<Value> {
+export async function evaluateBinary(evaluator: Evaluation, expr: Binary): Promise<Value> {
   const left = await evaluator.eval(expr.lhs)
   const right = await evaluator.eval(expr.rhs)
   const { steps } = evaluator.grid

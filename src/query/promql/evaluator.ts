@@ -12,14 +12,12 @@ import {
   type VectorSelector,
 } from '#lang/promql/ast.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
-import type { MetricsReader } from '#metrics/select.ts'
 import { resetHint, type FloatHistogram, type ResetHint } from '#model/histogram.ts'
 import type { Labels } from '#model/labels.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
-import type { Budget } from '../budget.ts'
 import { aggregate } from './aggregate.ts'
-import type { Annotations } from './annotations.ts'
 import { evaluateBinary } from './binary.ts'
+import type { Evaluation, QueryContext } from './evaluation.ts'
 import { callFunction } from './functions.ts'
 import { evaluateInfo } from './info.ts'
 import { absentLabels } from './prepare.ts'
@@ -32,29 +30,10 @@ import {
 } from './range-functions.ts'
 import { absent, isFloat, isHistogram, Row, RowRoom, type Grid, type Value } from './value.ts'
 
-/** What stays the same for a whole query. */
-export interface QueryContext {
-  query: string
-  reader: MetricsReader
-  budget: Budget
-  annotations: Annotations
-  lookbackMs: number
-  /** Step of subqueries that name none. */
-  defaultSubqueryStepMs: number
-  /** The query's own range, for start(), end(), range() and step(). */
-  startMs: number
-  endMs: number
-  stepMs: number
-  /** Nodes whose value is the same at every step. */
-  invariant: ReadonlySet<Expr>
-  /** Do series carry __type__ and __unit__ labels? */
-  typeLabels: boolean
-}
-
 /** Series that are fetched and evaluated in one go. */
 const batchSeries = 256
 
-export class Evaluator {
+export class Evaluator implements Evaluation {
   readonly context: QueryContext
   readonly grid: Grid
   readonly #room = new RowRoom()

@@ -7,7 +7,7 @@ import { unwrap, type Call, type Expr, type StringLiteral } from '#lang/promql/a
 import type { FunctionName } from '#lang/promql/functions.ts'
 import type { FloatHistogram } from '#model/histogram.ts'
 import { compareLabels, Labels } from '#model/labels.ts'
-import type { Evaluator } from './evaluator.ts'
+import type { Evaluation } from './evaluation.ts'
 import { absentLabels } from './prepare.ts'
 import { formatFloat } from './aggregate.ts'
 import { KahanSum } from './kahan.ts'
@@ -23,7 +23,7 @@ import {
 import { isRangeFunction, type RangeFunctionName } from './range-functions.ts'
 import { absent, isFloat, isHistogram, refuseSameLabels, Row, type Value } from './value.ts'
 
-type InstantFunction = (evaluator: Evaluator, call: Call) => Promise<Value>
+type InstantFunction = (evaluator: Evaluation, call: Call) => Promise<Value>
 /** What the evaluator handles itself. */
 type Elsewhere = RangeFunctionName | 'info'
 
@@ -68,7 +68,7 @@ const histogram =
   async (evaluator, call) =>
     vector(mapHistograms(await evaluator.rows(call.args[0]!), f))
 const constant =
-  (f: (evaluator: Evaluator, step: number) => number): InstantFunction =>
+  (f: (evaluator: Evaluation, step: number) => number): InstantFunction =>
   async evaluator => {
     const values = new Float64Array(evaluator.grid.steps)
     for (let step = 0; step < values.length; step++) values[step] = f(evaluator, step)
@@ -162,7 +162,7 @@ interface HistogramGroup {
   native: Row | undefined
 }
 
-function groupHistograms(rows: readonly Row[], evaluator: Evaluator, at: Expr): HistogramGroup[] {
+function groupHistograms(rows: readonly Row[], evaluator: Evaluation, at: Expr): HistogramGroup[] {
   const groups = new Map<string, HistogramGroup>()
   const le = new Set([bucketLabel])
   const group = (labels: Labels): HistogramGroup => {
@@ -199,7 +199,7 @@ function parseGoFloat(value: string): number | undefined {
 /** Evaluates something per histogram and step: `classic` for buckets, `native` for native ones. */
 function perHistogram(
   groups: readonly HistogramGroup[],
-  evaluator: Evaluator,
+  evaluator: Evaluation,
   at: Expr,
   labelsOf: (labels: Labels) => Labels,
   classic: (buckets: ClassicBuckets, step: number, metric: string) => number,
@@ -228,7 +228,7 @@ function perHistogram(
 }
 
 function quantileRows(
-  evaluator: Evaluator,
+  evaluator: Evaluation,
   vectorArg: Expr,
   groups: readonly HistogramGroup[],
   qs: Float64Array,
@@ -267,7 +267,7 @@ function expand(template: string, groups: (name: string) => string): string {
   )
 }
 
-async function labelReplace(evaluator: Evaluator, call: Call): Promise<Value> {
+async function labelReplace(evaluator: Evaluation, call: Call): Promise<Value> {
   const [target, replacement, source, pattern] = call.args.slice(1).map(text) as [string, string, string, string]
   let regex
   try {
@@ -294,7 +294,7 @@ async function labelReplace(evaluator: Evaluator, call: Call): Promise<Value> {
   return vector(rows)
 }
 
-async function labelJoin(evaluator: Evaluator, call: Call): Promise<Value> {
+async function labelJoin(evaluator: Evaluation, call: Call): Promise<Value> {
   const [target, separator, ...sources] = call.args.slice(1).map(text) as [string, string, ...string[]]
   for (const source of sources)
     if (!isLabelName(source)) throw new ExecutionError(`invalid source label name in label_join(): ${source}`)
@@ -308,7 +308,7 @@ async function labelJoin(evaluator: Evaluator, call: Call): Promise<Value> {
   return vector(rows)
 }
 
-async function absentRows(evaluator: Evaluator, call: Call): Promise<Value> {
+async function absentRows(evaluator: Evaluation, call: Call): Promise<Value> {
   const rows = await evaluator.rows(call.args[0]!)
   const row = new Row(absentLabels(call.args[0]!), false, evaluator.grid.steps)
   for (let step = 0; step < evaluator.grid.steps; step++)
@@ -316,7 +316,7 @@ async function absentRows(evaluator: Evaluator, call: Call): Promise<Value> {
   return vector(row.isEmpty ? [] : [row])
 }
 
-async function scalarOf(evaluator: Evaluator, call: Call): Promise<Value> {
+async function scalarOf(evaluator: Evaluation, call: Call): Promise<Value> {
   const rows = await evaluator.rows(call.args[0]!)
   const values = new Float64Array(evaluator.grid.steps)
   for (let step = 0; step < values.length; step++) {
@@ -332,7 +332,7 @@ async function scalarOf(evaluator: Evaluator, call: Call): Promise<Value> {
   return { kind: 'scalar', values }
 }
 
-async function timesOf(evaluator: Evaluator, call: Call): Promise<Value> {
+async function timesOf(evaluator: Evaluation, call: Call): Promise<Value> {
   const rows = await evaluator.rows(call.args[0]!)
   const out = rows.map(row => {
     const result = new Row(row.labels, true, row.values.length)
@@ -473,7 +473,7 @@ const functions: Record<Exclude<FunctionName, Elsewhere>, InstantFunction> = {
   },
 }
 
-export function callFunction(evaluator: Evaluator, call: Call): Promise<Value> {
+export function callFunction(evaluator: Evaluation, call: Call): Promise<Value> {
   const { name } = call
   if (isRangeFunction(name) || name === 'info') throw new ExecutionError(`${name} is not a function of instant vectors`)
   return functions[name](evaluator, call)

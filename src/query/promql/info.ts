@@ -4,12 +4,12 @@ import { metricName } from '#core/names.ts'
 import { unwrap, childrenOf, type Call, type Expr, type VectorSelector } from '#lang/promql/ast.ts'
 import { Matcher } from '#lang/regex/matcher.ts'
 import { sameLabelsetMessage } from './value.ts'
-import type { Evaluator } from './evaluator.ts'
+import type { Evaluation } from './evaluation.ts'
 import { absent, isHistogram, Row, RowMerger } from './value.ts'
 
 const identifying = ['instance', 'job'] as const
 
-export async function evaluateInfo(evaluator: Evaluator, call: Call): Promise<Row[]> {
+export async function evaluateInfo(evaluator: Evaluation, call: Call): Promise<Row[]> {
   const base = await evaluator.rows(call.args[0]!)
   const given = call.args.length > 1 ? (unwrap(call.args[1]!) as VectorSelector).matchers : []
   const nameMatchers = given.filter(m => m.name === metricName)
@@ -58,7 +58,7 @@ interface Info {
 }
 
 async function fetchInfo(
-  evaluator: Evaluator,
+  evaluator: Evaluation,
   base: Expr,
   names: readonly Matcher[],
   data: readonly Matcher[],

@@ -1,0 +1,40 @@
+/** What the evaluation of one node can ask of the evaluation of the whole query: its context, its steps, other nodes. */
+import type { Expr, VectorSelector } from '#lang/promql/ast.ts'
+import type { MetricsReader } from '#metrics/select.ts'
+import type { Budget } from '../budget.ts'
+import type { Annotations } from './annotations.ts'
+import type { Grid, Row, Value } from './value.ts'
+
+/** What stays the same for a whole query. */
+export interface QueryContext {
+  query: string
+  reader: MetricsReader
+  budget: Budget
+  annotations: Annotations
+  lookbackMs: number
+  /** Step of subqueries that name none. */
+  defaultSubqueryStepMs: number
+  /** The query's own range, for start(), end(), range() and step(). */
+  startMs: number
+  endMs: number
+  stepMs: number
+  /** Nodes whose value is the same at every step. */
+  invariant: ReadonlySet<Expr>
+  /** Do series carry __type__ and __unit__ labels? */
+  typeLabels: boolean
+}
+
+/** A tree that is evaluated over the steps of a grid. Rows that it returns belong to the caller. */
+export interface Evaluation {
+  readonly context: QueryContext
+  readonly grid: Grid
+  /** The time of a step, in milliseconds. */
+  stepMs(step: number): number
+  eval(expr: Expr): Promise<Value>
+  /** The same where an instant vector is expected. Throws ExecutionError. */
+  rows(expr: Expr): Promise<Row[]>
+  /** The same where a scalar is expected: one number a step. Throws ExecutionError. */
+  scalars(expr: Expr): Promise<Float64Array>
+  /** An instant vector: at each step the latest sample inside the lookback. `want` gives its time or start time instead. */
+  selectInstant(selector: VectorSelector, want: false | 'time' | 'start'): Promise<Row[]>
+}
