@@ -1,4 +1,7 @@
-/** Lines of a batch into the heads and into a log record, after Loki's admission rules. Synchronous. Source: docs/logs.md. */
+/**
+ * Lines of a batch into the heads and into a log record, after Loki's admission rules. Synchronous. Source:
+ * docs/logs.md.
+ */
 import { formatNs } from '#core/nanoseconds.ts'
 import { BadDataError, LimitError } from '#core/errors.ts'
 import { refuse } from '#model/append-outcome.ts'
@@ -26,10 +29,13 @@ export interface AdmissionLimits {
   metadataBytesMax: number
 }
 
+/** Lines too far behind that one refusal names. */
+const behindMax = 10
+
 export class BatchAppender {
   readonly #limits: AdmissionLimits
   readonly record = new LinesRecord()
-  /** What is told to those who listen: set while somebody does. */
+  /** Called for every stored line; set while somebody follows. */
   onLine:
     | ((
         tenant: string,
@@ -62,86 +68,103 @@ export class BatchAppender {
     nowMs: number,
     result: LogsAppendOutcome,
   ): void {
-    const from = batch.startOf[s]!,
-      to = batch.startOf[s + 1]!
+    const from = batch.startOf[s]!
+    const to = batch.startOf[s + 1]!
     if (from === to) return
     const sent = batch.streams[s]!
-    let stream: StreamHead
-    try {
-      const problem = this.#checkLabels(sent)
-      if (problem !== undefined) {
-        refuse(result, problem, to - from)
-        return
-      }
-      stream = tenant.head.stream(withServiceName(sent), nowMs)
-    } catch (error) {
-      if (!(error instanceof LimitError)) throw error
-      refuse(result, error.message, to - from)
-      result.status = 429
-      return
-    }
+    const stream = this.#streamOf(tenant, sent, to - from, nowMs, result)
+    if (stream === undefined) return
     if (stream.definedIn !== generation) {
       stream.definedIn = generation
       this.record.define(stream.number, stream.labels)
     }
-    const { maxAgeMs, futureMs, outOfOrderMs } = this.#limits
+    const { maxAgeMs, futureMs, outOfOrderMs, lineBytesMax } = this.#limits
     const levelFromLabels = levelAmong(sent.pairs)
-    const oldestMs = nowMs - maxAgeMs,
-      newestMs = nowMs + futureMs
-    const tooFarBehind: string[] = []
+    const oldestMs = nowMs - maxAgeMs
+    const newestMs = nowMs + futureMs
+    const behind: string[] = []
     for (let i = from; i < to; i++) {
-      const ms = batch.timesMs[i]!,
-        subNs = batch.subNs[i]!
+      const ms = batch.timesMs[i]!
+      const subNs = batch.subNs[i]!
       const length = batch.lineTo[i]! - batch.lineFrom[i]!
-      if (ms < oldestMs) {
-        refuse(
-          result,
-          `entry for stream '${stream.labels.toString()}' has timestamp too old: ${rfc3339(ms)}, oldest acceptable timestamp is: ${rfc3339(oldestMs)}`,
-        )
-        continue
-      }
-      if (ms > newestMs) {
-        refuse(result, `entry for stream '${stream.labels.toString()}' has timestamp too new: ${rfc3339(ms)}`)
-        continue
-      }
-      if (length > this.#limits.lineBytesMax) {
-        refuse(
-          result,
-          `max entry size '${this.#limits.lineBytesMax}' bytes exceeded for stream '${stream.labels.toString()}' while adding an entry with length '${length}' bytes`,
-        )
+      if (ms < oldestMs || ms > newestMs || length > lineBytesMax) {
+        refuse(result, this.#outOfBounds(stream.labels, ms, length, nowMs))
         continue
       }
       if (ms < stream.newestMs - outOfOrderMs) {
-        if (tooFarBehind.length < 10)
-          tooFarBehind.push(
-            `entry with timestamp ${goTime(ms, subNs)} ignored, reason: 'entry too far behind, entry timestamp is: ${rfc3339(ms)}, oldest acceptable timestamp is: ${rfc3339(stream.newestMs - outOfOrderMs)}',`,
-          )
+        if (behind.length < behindMax) behind.push(tooFarBehind(ms, subNs, stream.newestMs - outOfOrderMs))
         result.refused++
         continue
       }
-      let pairs: readonly string[]
-      try {
-        pairs = this.#metadata(batch, i, levelFromLabels)
-      } catch (error) {
-        if (!(error instanceof BadDataError)) throw error
-        refuse(result, error.message)
-        continue
-      }
-      const problem = this.#checkMetadata(pairs, stream.labels)
-      if (problem !== undefined) {
-        refuse(result, problem)
-        continue
-      }
+      const pairs = this.#admitMetadata(batch, i, levelFromLabels, stream.labels, result)
+      if (pairs === undefined) continue
       result.stored++
       if (!stream.append(nowMs, ms, subNs, batch.bytes, batch.lineFrom[i]!, batch.lineTo[i]!, pairs)) continue
       this.record.add(stream.number, ms, subNs, batch.bytes, batch.lineFrom[i]!, batch.lineTo[i]!, pairs)
       this.onLine?.(tenant.name, stream, ms, subNs, batch.bytes, batch.lineFrom[i]!, batch.lineTo[i]!, pairs)
     }
-    if (tooFarBehind.length > 0)
-      result.problems.push({
-        message: `${tooFarBehind.join('\n')}\nuser '${tenant.name}', total ignored: ${tooFarBehind.length} out of ${to - from} for stream: ${stream.labels.toString()}`,
-        count: 1,
-      })
+    if (behind.length === 0) return
+    const ignored = `total ignored: ${behind.length} out of ${to - from} for stream: ${stream.labels.toString()}`
+    result.problems.push({ message: `${behind.join('\n')}\nuser '${tenant.name}', ${ignored}`, count: 1 })
+  }
+
+  /** The stream of `entries` lines that were sent with these labels; undefined when all of them are refused. */
+  #streamOf(
+    tenant: Tenant,
+    sent: Labels,
+    entries: number,
+    nowMs: number,
+    result: LogsAppendOutcome,
+  ): StreamHead | undefined {
+    const problem = this.#checkLabels(sent)
+    if (problem !== undefined) {
+      refuse(result, problem, entries)
+      return undefined
+    }
+    try {
+      return tenant.head.stream(withServiceName(sent), nowMs)
+    } catch (error) {
+      if (!(error instanceof LimitError)) throw error
+      refuse(result, error.message, entries)
+      result.status = 429
+      return undefined
+    }
+  }
+
+  /** Why a line that is too old, too new or too long is refused. */
+  #outOfBounds(labels: Labels, ms: number, length: number, nowMs: number): string {
+    const { maxAgeMs, futureMs, lineBytesMax } = this.#limits
+    const stream = `stream '${labels.toString()}'`
+    if (ms < nowMs - maxAgeMs)
+      return (
+        `entry for ${stream} has timestamp too old: ${rfc3339(ms)}, ` +
+        `oldest acceptable timestamp is: ${rfc3339(nowMs - maxAgeMs)}`
+      )
+    if (ms > nowMs + futureMs) return `entry for ${stream} has timestamp too new: ${rfc3339(ms)}`
+    return (
+      `max entry size '${lineBytesMax}' bytes exceeded for ${stream} ` +
+      `while adding an entry with length '${length}' bytes`
+    )
+  }
+
+  /** The metadata of an entry; undefined when the entry is refused for it. */
+  #admitMetadata(
+    batch: LogBatch,
+    i: number,
+    levelFromLabels: string | undefined,
+    labels: Labels,
+    result: LogsAppendOutcome,
+  ): readonly string[] | undefined {
+    try {
+      const pairs = this.#metadata(batch, i, levelFromLabels)
+      const problem = this.#checkMetadata(pairs, labels)
+      if (problem === undefined) return pairs
+      refuse(result, problem)
+    } catch (error) {
+      if (!(error instanceof BadDataError)) throw error
+      refuse(result, error.message)
+    }
+    return undefined
   }
 
   #checkLabels(labels: Labels): string | undefined {
@@ -162,15 +185,24 @@ export class BatchAppender {
   #checkMetadata(pairs: readonly string[], labels: Labels): string | undefined {
     const { metadataPairsMax, metadataBytesMax } = this.#limits
     if (pairs.length / 2 > metadataPairsMax)
-      return `stream '${labels.toString()}' has too many structured metadata labels: '${pairs.length / 2}', limit: '${metadataPairsMax}'`
+      return (
+        `stream '${labels.toString()}' has too many structured metadata labels: ` +
+        `'${pairs.length / 2}', limit: '${metadataPairsMax}'`
+      )
     let size = 0
     for (const text of pairs) size += text.length
     if (size > metadataBytesMax / 3 && pairs.reduce((sum, text) => sum + bytesOf(text), 0) > metadataBytesMax)
-      return `stream '${labels.toString()}' has structured metadata too large: '${size}' bytes, limit: '${metadataBytesMax}' bytes`
+      return (
+        `stream '${labels.toString()}' has structured metadata too large: ` +
+        `'${size}' bytes, limit: '${metadataBytesMax}' bytes`
+      )
     return undefined
   }
 
-  /** The pairs of an entry: normalised names in order, the later of two wins, no empty values; with the level that was told or found. */
+  /**
+   * The pairs of an entry: normalised names in order, the later of two wins, no empty values; with the level that was
+   * sent or found.
+   */
   #metadata(batch: LogBatch, i: number, levelFromLabels: string | undefined): readonly string[] {
     const from = batch.pairsFrom[i]!,
       to = batch.pairsTo[i]!
@@ -181,11 +213,11 @@ export class BatchAppender {
       const name = batch.isVerbatim ? batch.pairs[p]! : normalizeMetadataName(batch.pairs[p]!)
       if (batch.pairs[p + 1] !== '') values.set(name, batch.pairs[p + 1]!)
     }
-    const told = values.get('detected_level')
+    const sent = values.get('detected_level')
     values.set(
       'detected_level',
-      told !== undefined
-        ? (knownLevel(told) ?? told)
+      sent !== undefined
+        ? (knownLevel(sent) ?? sent)
         : (levelFromLabels ??
             levelAmong(batch.pairs, from, to) ??
             levelOfNumber(values) ??
@@ -229,7 +261,7 @@ function levelAmong(pairs: readonly string[], from = 0, to = pairs.length): stri
 
 const named = new WeakMap<Labels, Labels>()
 
-/** With a `service_name`, found among the labels that usually tell it. */
+/** With a `service_name`, found among the labels that usually name a service. */
 export function withServiceName(labels: Labels): Labels {
   if (labels.has(serviceNameLabel)) return labels
   let result = named.get(labels)
@@ -237,6 +269,13 @@ export function withServiceName(labels: Labels): Labels {
     named.set(labels, (result = labels.with(serviceNameLabel, impliedService(labels))))
   }
   return result
+}
+
+function tooFarBehind(ms: number, subNs: number, oldestMs: number): string {
+  return (
+    `entry with timestamp ${goTime(ms, subNs)} ignored, reason: 'entry too far behind, ` +
+    `entry timestamp is: ${rfc3339(ms)}, oldest acceptable timestamp is: ${rfc3339(oldestMs)}',`
+  )
 }
 
 function bytesOf(text: string): number {

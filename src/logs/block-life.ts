@@ -1,6 +1,7 @@
 /**
- * The life of chunks: cut when full, old or idle, put into the bucket, listed, merged, retained, removed. Also the turns of the
- * log's generations: what a generation holds is in the bucket, or was taken over by the next one, before it is released.
+ * The life of chunks: cut when full, old or idle, put into the bucket, listed, merged, retained, removed. Also the
+ * turns of the log's generations: what a generation holds is in the bucket, or was taken over by the next one, before
+ * it is released.
  */
 import type { Clock } from '#core/clock.ts'
 import { messageOf } from '#core/errors.ts'
@@ -61,7 +62,7 @@ export class BlockLife {
   /** Generations that are over; each is released when everything closed until its end is in the bucket. */
   #finishedGenerations: number[] = []
   #staged = 0
-  #relieving = false
+  #isSpilling = false
   failures = 0
 
   constructor(
@@ -125,14 +126,14 @@ export class BlockLife {
   }
 
   /** Called after every append: chunks that are full are cut, and when memory runs short the largest go early. */
-  async relieve(): Promise<void> {
-    if (this.#relieving) return
-    this.#relieving = true
+  async spill(): Promise<void> {
+    if (this.#isSpilling) return
+    this.#isSpilling = true
     try {
       const { clock, headBytesMax } = this.#options
       const now = clock.monotonicMs()
-      if (now - this.#lastRelieveMs < 100) return
-      this.#lastRelieveMs = now
+      if (now - this.#lastSpillMs < 100) return
+      this.#lastSpillMs = now
       let held = 0,
         closed = 0
       for (const [tenant, stream] of this.#streams()) {
@@ -150,15 +151,15 @@ export class BlockLife {
           closed += stream.cut(tenant.name)?.size ?? 0
         }
       }
-      if (closed > closedBytesInMemory) await this.#spill()
+      if (closed > closedBytesInMemory) await this.#moveToDisk()
     } finally {
-      this.#relieving = false
+      this.#isSpilling = false
     }
   }
-  #lastRelieveMs = -Infinity
+  #lastSpillMs = -Infinity
 
   /** Finished chunks wait on the disk instead of in memory. */
-  async #spill(): Promise<void> {
+  async #moveToDisk(): Promise<void> {
     for (const { tenant, chunk } of this.#closed()) {
       if (chunk.bytes === undefined) continue
       const path = `${this.#options.directory}/staging/${tenant.name}/${this.#staged++}`
@@ -191,8 +192,8 @@ export class BlockLife {
   /** Ends the generation: small young chunks are written into the next one, all others are cut. */
   async #turn(cutAll: boolean): Promise<void> {
     const over = this.#wal.generation
-    // Lines that arrive while this goes on are in the new generation anyway; taken over with the rest they are there twice,
-    // which a replay does not mind.
+    // Lines that arrive while this goes on are in the new generation anyway; taken over with the rest they are there
+    // twice, which a replay does not mind.
     const generation = this.#wal.beginGeneration()
     this.#generationStartedMs = this.#options.clock.monotonicMs()
     this.#generationStartedBytes = this.#wal.bytesWritten
@@ -282,7 +283,10 @@ export class BlockLife {
     }
   }
 
-  /** Several files of one tenant and day become one: others' compactors leave them, or this process began to write beside them. */
+  /**
+   * Several files of one tenant and day become one: others' compactors leave them, or this process began to write
+   * beside them.
+   */
   async compact(): Promise<void> {
     for (const tenant of this.#catalogue.tenants()) {
       for (const day of this.#catalogue.daysOf(tenant)) {
@@ -312,10 +316,11 @@ export class BlockLife {
         if (expired.size === 0) continue
         if (!(await this.#mayWrite())) return
         await this.writer.rewrite(tenant, day, [], chunk => !expired.has(chunkName(chunk)))
-        // A chunk that reaches into the next day is listed there too: that table lets it go by the same rule, at the same age.
+        // A chunk that reaches into the next day is listed there too: that table lets it go by the same rule, at the
+        // same age.
         for (const chunk of expired.values()) {
-          this.writer.doom(chunkKey(tenant, chunk, this.#options.isBase64), removeChunkAfterMs)
-          this.writer.doom(filterKey(tenant, chunk, this.#options.isBase64), removeChunkAfterMs)
+          this.writer.retire(chunkKey(tenant, chunk, this.#options.isBase64), removeChunkAfterMs)
+          this.writer.retire(filterKey(tenant, chunk, this.#options.isBase64), removeChunkAfterMs)
         }
       }
     }
@@ -323,7 +328,7 @@ export class BlockLife {
 
   /** Removes what is due, and forgets streams and indexes of which nothing is needed. */
   async tidy(): Promise<void> {
-    await this.writer.removeDoomed()
+    await this.writer.removeRetired()
     this.#catalogue.forgetIdle()
     const idleSinceMs = this.#options.clock.nowMs() - chunkIdleMs
     for (const [tenant, stream] of this.#streams())
@@ -332,6 +337,6 @@ export class BlockLife {
   }
 
   async close(): Promise<void> {
-    await this.writer.removeDoomed(false).catch(() => {})
+    await this.writer.removeRetired(false).catch(() => {})
   }
 }

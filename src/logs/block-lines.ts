@@ -1,4 +1,7 @@
-/** The lines of one decompressed block as columns. A block's bytes are kept as they are; lines and metadata are ranges of them. */
+/**
+ * The lines of one decompressed block as columns. A block's bytes are kept as they are; lines and metadata are ranges
+ * of them.
+ */
 import { TimeCursor } from '#codec/log-time.ts'
 import { CorruptDataError } from '#core/errors.ts'
 
@@ -47,7 +50,10 @@ export class BlockLines implements Lines {
   readonly subNs: Uint32Array
   readonly lineFrom: Uint32Array
   readonly lineTo: Uint32Array
-  /** Where an entry's symbol pairs begin (behind their byte length), and where they end; equal where the format has none. */
+  /**
+   * Where an entry's symbol pairs begin (behind their byte length), and where they end; equal where the format has
+   * none.
+   */
   readonly pairsFrom: Uint32Array
   readonly pairsTo: Uint32Array
 

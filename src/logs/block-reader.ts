@@ -86,7 +86,7 @@ export class ChunkReader {
     try {
       filter = new TokenFilter(await bucket.get(filterKey(tenant, chunk, isBase64)))
     } catch (error) {
-      // Chunks of others have none; a damaged one is as good as none.
+      // Foreign chunks have none; a damaged filter is not used either.
       if (!(error instanceof NotFoundError || error instanceof CorruptDataError)) return undefined
     }
     this.#filters.set(key, filter, filter?.heldBytes ?? 64)

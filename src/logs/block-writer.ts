@@ -1,6 +1,6 @@
 /**
- * From memory into the bucket: chunk objects first, then the index of each day that they touch, which makes them visible; an
- * index that was replaced goes some minutes later, when no reader has it in its list any more.
+ * From memory into the bucket: chunk objects first, then the index of each day that they touch, which makes them
+ * visible; an index that was replaced goes some minutes later, when no reader has it in its list any more.
  */
 import { gzip } from 'node:zlib'
 import { promisify } from 'node:util'
@@ -39,7 +39,7 @@ export interface ChunkWriterOptions {
 export class ChunkWriter {
   readonly #options: ChunkWriterOptions
   /** Objects that nothing refers to any more, and when they may go. */
-  readonly #doomed: { key: string; afterMs: number }[] = []
+  readonly #retired: { key: string; afterMs: number }[] = []
   #lastNanos = 0
   uploads = 0
   uploadedBytes = 0
@@ -49,7 +49,10 @@ export class ChunkWriter {
     this.#options = options
   }
 
-  /** Puts the chunks into the bucket and lists them. When it fails, the chunks stay with the caller and are written again. */
+  /**
+   * Puts the chunks into the bucket and lists them. When it fails, the chunks stay with the caller and are written
+   * again.
+   */
   async publish(finished: readonly FinishedChunk[]): Promise<void> {
     await this.#upload(finished)
     const byTable = new Map<string, { tenant: string; day: number; streams: Map<string, IndexedStream> }>()
@@ -82,7 +85,10 @@ export class ChunkWriter {
     })
   }
 
-  /** Writes a tenant's index of a day anew, from all its files and what is added; the files it replaces go later. */
+  /**
+   * Writes a tenant's index of a day again, from all its files and `added`; the files that it replaces are deleted
+   * later.
+   */
   async rewrite(
     tenant: string,
     day: number,
@@ -100,7 +106,9 @@ export class ChunkWriter {
       const index = decodeIndex(bytes)
       // A name is used once: two files of one moment differ in it all the same.
       this.#lastNanos = Math.max(this.#lastNanos + 1, clock.nowMs() * 1000)
-      const key = `index/index_${day}/${tenant}/${this.#lastNanos}000-compactor-${index.fromMs}-${index.throughMs}-${indexChecksum(bytes).toString(16)}.tsdb.gz`
+      const checksum = indexChecksum(bytes).toString(16)
+      const name = `${this.#lastNanos}000-compactor-${index.fromMs}-${index.throughMs}-${checksum}.tsdb.gz`
+      const key = `index/index_${day}/${tenant}/${name}`
       const packed = await pack(bytes, { level: 1 })
       await bucket.put(key, packed)
       catalogue.add({ key, day, tenant, bytes: packed.length }, index)
@@ -108,28 +116,28 @@ export class ChunkWriter {
     }
     for (const file of old) {
       catalogue.replace(file.key)
-      this.doom(file.key)
+      this.retire(file.key)
     }
   }
 
-  doom(key: string, afterMs = removeAfterMs): void {
-    this.#doomed.push({ key, afterMs: this.#options.clock.nowMs() + afterMs })
+  retire(key: string, afterMs = removeAfterMs): void {
+    this.#retired.push({ key, afterMs: this.#options.clock.nowMs() + afterMs })
   }
 
   /** Removes what is due. `all`: now, because the process ends. */
-  async removeDoomed(all = false): Promise<void> {
+  async removeRetired(all = false): Promise<void> {
     const nowMs = this.#options.clock.nowMs()
-    for (const doomed of this.#doomed.filter(d => all || d.afterMs <= nowMs)) {
+    for (const retired of this.#retired.filter(d => all || d.afterMs <= nowMs)) {
       try {
-        await this.#options.bucket.delete(doomed.key)
+        await this.#options.bucket.delete(retired.key)
       } catch (error) {
         this.#options.log.warn('an object that is not needed any more could not be removed', {
-          key: doomed.key,
+          key: retired.key,
           error: messageOf(error),
         })
         return
       }
-      this.#doomed.splice(this.#doomed.indexOf(doomed), 1)
+      this.#retired.splice(this.#retired.indexOf(retired), 1)
     }
   }
 }

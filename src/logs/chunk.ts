@@ -1,6 +1,6 @@
 /**
- * A chunk object: an envelope (labels as JSON) around the inner chunk (blocks of lines). Source: docs/formats/loki-chunk.md.
- * Reads formats 1 to 4 and every codec, writes format 4.
+ * A chunk object: an envelope (labels as JSON) around the inner chunk (blocks of lines). Source:
+ * docs/formats/loki-chunk.md. Reads formats 1 to 4 and every codec, writes format 4.
  */
 import {
   deflateRawSync,
@@ -35,7 +35,10 @@ export const codecs = {
 export type ChunkCodec = keyof typeof codecs
 
 const magic = 0x012ee56a
-/** What a block may unfold to: Loki cuts them at 256 KiB, one line may have 256 KiB by default, others' limits may be larger. */
+/**
+ * What a block may unfold to: Loki cuts them at 256 KiB, one line may have 256 KiB by default, others' limits may be
+ * larger.
+ */
 const blockBytesMax = 1024 * 1024 * 1024
 const zstdLevel = 1
 
@@ -84,7 +87,7 @@ export function decompress(codec: number, bytes: Uint8Array, expected = 65_536):
   }
 }
 
-/** A block as the metas section tells of it. Times: whole milliseconds and nanoseconds within. */
+/** A block as the metas section describes it. Times: whole milliseconds and nanoseconds within. */
 export interface BlockInfo {
   entries: number
   minMs: number
@@ -207,7 +210,9 @@ function decodeSymbols(input: ByteReader, codec: number): string[] {
   return symbols
 }
 
-/** The inner chunk of these blocks, in the order given. `symbols` must be the table that the blocks' entries refer to. */
+/**
+ * The inner chunk of these blocks, in the order given. `symbols` must be the table that the blocks' entries refer to.
+ */
 export function encodeInnerChunk(
   codec: number,
   symbols: readonly string[],
@@ -251,7 +256,10 @@ export function encodeInnerChunk(
   return out.copy()
 }
 
-/** What identifies a chunk in bucket and index. Times are inclusive milliseconds; `fingerprint` is lower-case hex without leading zeros. */
+/**
+ * What identifies a chunk in bucket and index. Times are inclusive milliseconds; `fingerprint` is lower-case hex
+ * without leading zeros.
+ */
 export interface ChunkRef {
   fingerprint: string
   fromMs: number
@@ -272,7 +280,10 @@ export function encodeChunkObject(
   const pairs = labels.pairs
   for (let i = 0; i < pairs.length; i += 2) metric[pairs[i]!] = pairs[i + 1]!
   // The fingerprint exceeds what a JSON number of JavaScript holds: it is put in as text.
-  const json = `{"fingerprint":${fingerprint},"userID":${JSON.stringify(tenant)},"from":${seconds(fromMs)},"through":${seconds(throughMs)},"metric":${JSON.stringify(metric)},"ingestedAt":0,"encoding":129}\n`
+  const json =
+    `{"fingerprint":${fingerprint},"userID":${JSON.stringify(tenant)},` +
+    `"from":${seconds(fromMs)},"through":${seconds(throughMs)},` +
+    `"metric":${JSON.stringify(metric)},"ingestedAt":0,"encoding":129}\n`
   const framed = encodeSnappyFrames(encodeUtf8(json))
   const out = new ByteWriter(framed.length + inner.length + 8)
   out.writeU32(framed.length + 4)
@@ -290,7 +301,9 @@ function seconds(ms: number): string {
     : `${ms < 0 ? ms / 1000 : `${Math.floor(ms / 1000)}.${String(rest).padStart(3, '0')}`}`
 }
 
-/** The inner chunk of an object. Blocks and sections have checksums of their own: the object's is not computed again. */
+/**
+ * The inner chunk of an object. Blocks and sections have checksums of their own: the object's is not computed again.
+ */
 export function openChunkObject(bytes: Uint8Array): InnerChunk {
   const input = new ByteReader(bytes)
   const metaLength = input.readU32()
@@ -311,7 +324,10 @@ export function chunkMetadata(bytes: Uint8Array): string {
   return Buffer.from(decodeSnappyFrames(bytes.subarray(4, metaLength), 1024 * 1024)).toString('utf8')
 }
 
-/** `<tenant>/<fingerprint>/<from>:<through>:<checksum>`; in a directory the last part is base64, as Loki's file store has it. */
+/**
+ * `<tenant>/<fingerprint>/<from>:<through>:<checksum>`; in a directory the last part is base64, as Loki's file store
+ * has it.
+ */
 export function chunkKey(tenant: string, ref: ChunkRef, isBase64: boolean): string {
   const name = `${ref.fromMs.toString(16)}:${ref.throughMs.toString(16)}:${ref.checksum.toString(16)}`
   return `${tenant}/${ref.fingerprint}/${isBase64 ? Buffer.from(name).toString('base64') : name}`

@@ -57,7 +57,7 @@ export class DeletionRequests {
     ])
   }
 
-  /** Those that were made before then and are not done. */
+  /** Requests made before the time that are not done. */
   due(madeBeforeMs: number): readonly DeletionRequest[] {
     return this.#requests.filter(r => r.status === 'received' && r.createdMs <= madeBeforeMs)
   }

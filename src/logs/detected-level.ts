@@ -1,5 +1,5 @@
 /**
- * The level that a line tells of itself, by Loki's rules: a field of that meaning in a JSON or logfmt line, else a level's
+ * The level that a line names, by Loki's rules: a field of that meaning in a JSON or logfmt line, else a level's
  * word somewhere in the text. Source: docs/logs.md.
  */
 
@@ -59,7 +59,7 @@ export function levelOfSeverityNumber(text: string): string {
   return number >= 21 && number <= 24 ? 'fatal' : 'unknown'
 }
 
-/** The level of the line bytes[from, to); 'unknown' when it does not tell. */
+/** The level of the line bytes[from, to); 'unknown' when it names none. */
 export function detectLevel(bytes: Uint8Array, from: number, to: number): string {
   let first = from,
     last = to
@@ -155,7 +155,10 @@ function jsonLevel(bytes: Uint8Array, from: number, to: number): string | undefi
   return undefined
 }
 
-/** The level of the value of such a key in a line of key=value pairs; of several, the one whose name comes first in the list. */
+/**
+ * The level of the value of such a key in a line of key=value pairs; of several, the one whose name comes first in the
+ * list.
+ */
 function logfmtLevel(bytes: Uint8Array, from: number, to: number): string | undefined {
   let best = Infinity
   let found: string | undefined

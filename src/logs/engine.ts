@@ -151,7 +151,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     }
     this.linesAppended += result.stored
     this.linesRefused += result.refused
-    await this.#life.relieve()
+    await this.#life.spill()
     await this.wal.commit()
     return result
   }
@@ -172,7 +172,9 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     tenant.rateTokens = tokens
     if (size > tokens)
       throw new LimitError(
-        `ingestion rate limit exceeded for user ${tenant.name} (limit: ${rateBytes} bytes/sec) while attempting to ingest '${batch.count}' lines totaling '${size}' bytes, reduce log volume or raise limits.log_rate`,
+        `ingestion rate limit exceeded for user ${tenant.name} (limit: ${rateBytes} bytes/sec) ` +
+          `while attempting to ingest '${batch.count}' lines totaling '${size}' bytes, ` +
+          'reduce log volume or raise limits.log_rate',
         429,
       )
     tenant.rateTokens = tokens - size

@@ -1,4 +1,4 @@
-/** Rids the bucket of deleted lines: chunks that have some are written anew without them, or leave the index altogether. */
+/** Removes deleted lines from the bucket: chunks that have some are written again without them, or leave the index. */
 import type { Clock } from '#core/clock.ts'
 import type { Log } from '#core/log.ts'
 import type { Labels } from '#model/labels.ts'
@@ -13,7 +13,7 @@ import type { IndexedChunk } from './index-file.ts'
 import { chunkName } from './merge.ts'
 import type { DeletionNotice, OpenedChunk } from './select.ts'
 
-/** Tells which lines of a stream the deletions are of; undefined: none. */
+/** Finds out which lines of a stream the deletions hide; undefined: none. */
 export type HidingTest = (
   notices: readonly DeletionNotice[],
   labels: Labels,
@@ -37,7 +37,7 @@ export class ChunkEraser {
   readonly #reader: ChunkReader
   readonly #writer: ChunkWriter
   readonly #mayWrite: () => Promise<boolean>
-  /** Chunks written anew or dropped. */
+  /** Chunks written again or dropped. */
   erased = 0
 
   constructor(
@@ -56,7 +56,9 @@ export class ChunkEraser {
     this.#mayWrite = mayWrite
   }
 
-  /** Works off the requests that are due. What fails is tried again in the next round: doing it twice changes nothing. */
+  /**
+   * Works off the requests that are due. What fails is tried again in the next round: doing it twice changes nothing.
+   */
   async run(): Promise<void> {
     const { clock, delayMs, log } = this.#options
     for (const request of this.#deletions.due(clock.nowMs() - delayMs)) {
@@ -95,8 +97,8 @@ export class ChunkEraser {
       for (let day = Math.floor(fromMs / dayMs); day <= Math.floor(throughMs / dayMs); day++) days.add(day)
     for (const day of days) await this.#writer.rewrite(tenant, day, [], chunk => !replaced.has(chunkName(chunk)))
     for (const chunk of replaced.values()) {
-      this.#writer.doom(chunkKey(tenant, chunk, this.#options.isBase64), removeChunkAfterMs)
-      this.#writer.doom(filterKey(tenant, chunk, this.#options.isBase64), removeChunkAfterMs)
+      this.#writer.retire(chunkKey(tenant, chunk, this.#options.isBase64), removeChunkAfterMs)
+      this.#writer.retire(filterKey(tenant, chunk, this.#options.isBase64), removeChunkAfterMs)
     }
     this.erased += replaced.size
     return replaced.size

@@ -80,7 +80,9 @@ export class Head {
     if (known !== undefined) return known
     if (!anyway && this.streams.size >= this.#streamsMax)
       throw new LimitError(
-        `maximum active stream limit exceeded when trying to create stream ${labels.toString()}, reduce the number of active streams (reduce labels or reduce label values), or raise limits.log_streams. Limit: ${this.#streamsMax}/${this.#streamsMax}, user: '${this.#tenant}'`,
+        `maximum active stream limit exceeded when trying to create stream ${labels.toString()}, ` +
+          'reduce the number of active streams (reduce labels or reduce label values), or raise limits.log_streams. ' +
+          `Limit: ${this.#streamsMax}/${this.#streamsMax}, user: '${this.#tenant}'`,
         429,
       )
     let fingerprint = fingerprintOf(labels)

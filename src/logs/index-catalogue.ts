@@ -1,4 +1,7 @@
-/** Which index files the bucket has, by day and tenant. A file is fetched when its day is first asked for, and kept while it is used. */
+/**
+ * Which index files the bucket has, by day and tenant. A file is fetched when its day is first asked for, and kept
+ * while it is used.
+ */
 import { gunzipSync } from 'node:zlib'
 import type { Clock } from '#core/clock.ts'
 import { CorruptDataError, messageOf, NotFoundError } from '#core/errors.ts'

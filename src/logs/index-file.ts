@@ -11,7 +11,7 @@ import type { Matcher } from '#lang/regex/matcher.ts'
 import { Labels, compareLabels } from '#model/labels.ts'
 import type { ChunkRef } from './chunk.ts'
 
-/** The label that tells the tenant in files that hold several. */
+/** The label that names the tenant in files that hold several. */
 export const tenantLabel = '__loki_tenant__'
 const magic = 0xbaaad700
 const tocBytes = 76
@@ -170,7 +170,7 @@ function readStream(input: ByteReader, version: number, symbols: readonly string
   return { fingerprint, labels: new Labels(pairs), chunks }
 }
 
-/** Writes an index of version 3. `streams` may be in any order; chunks of a stream too, doubles are dropped. */
+/** Writes an index of version 3. `streams` may be in any order; chunks of a stream too, duplicates are dropped. */
 export function encodeIndex(streams: readonly IndexedStream[]): Uint8Array {
   const sorted = streams
     .map(s => ({ ...s, number: BigInt(`0x${s.fingerprint}`) }))

@@ -5,8 +5,8 @@ import { quote } from '#core/text.ts'
 const memo = new Map<string, string>()
 
 /**
- * Anything but letters, digits and `_` becomes `_`, several in a row one; `__name__` stays; a leading digit gets `key_`.
- * Throws BadDataError for names of which nothing is left.
+ * Anything but letters, digits and `_` becomes `_`, several in a row one; `__name__` stays; a leading digit gets
+ * `key_`. Throws BadDataError for names of which nothing is left.
  */
 export function normalizeMetadataName(name: string): string {
   const known = memo.get(name)

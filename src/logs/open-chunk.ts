@@ -1,6 +1,6 @@
 /**
- * The chunk of a stream that lines are added to. Lines are kept in the block's own form, so that the chunk is a valid one
- * but for its envelope at any time; a full block is compressed at once.
+ * The chunk of a stream that lines are added to. Lines are kept in the block's own form, so that the chunk is a valid
+ * one but for its envelope at any time; a full block is compressed at once.
  */
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { bitmapOf } from '#codec/gram-bitmap.ts'
@@ -84,7 +84,10 @@ export class OpenChunk {
     return this.packedBytes >= chunkBytes || this.#symbolBytes >= chunkBytes
   }
 
-  /** Adds a line; false when it equals one of the same time that came just before. `pairs`: names and values of structured metadata in turn. */
+  /**
+   * Adds a line; false when it equals one of the same time that came just before. `pairs`: names and values of
+   * structured metadata in turn.
+   */
   append(ms: number, subNs: number, source: Uint8Array, from: number, to: number, pairs: readonly string[]): boolean {
     const out = this.#block
     const start = out.at

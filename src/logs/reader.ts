@@ -41,7 +41,7 @@ export class Reader implements LogsReader {
   async select(matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<StreamChunks[]> {
     const startMs = this.#retainedFrom(fromMs)
     const found = new Map<string, FoundStream>()
-    // Memory first, in one go: what is published meanwhile shows in both, and repeated lines are told apart.
+    // Memory first, in one go: what is published meanwhile shows in both, and queries drop repeated lines.
     this.#selectMemory(matchers, startMs, throughMs, found)
     await this.#selectIndexed(matchers, startMs, throughMs, found)
     for (const { chunks } of found.values()) chunks.sort((a, b) => a.fromMs - b.fromMs || a.throughMs - b.throughMs)

@@ -1,4 +1,7 @@
-/** Records of the log back into the heads, at a start. Lines that a chunk in the bucket has already are told apart by queries. */
+/**
+ * Records of the log back into the heads, at a start. Lines that the bucket has already come back too: queries drop
+ * them.
+ */
 import { CorruptDataError } from '#core/errors.ts'
 import type { WalRecord } from '#store/wal.ts'
 import type { StreamHead } from './head.ts'

@@ -10,7 +10,10 @@ export interface LineBlock {
   readonly minMs: number
   readonly maxMs: number
   readonly entries: number
-  /** False when no line of the block can contain the text (by a filter beside the chunk). Only a hint: true may be wrong. */
+  /**
+   * False when no line of the block can contain the text (by a filter beside the chunk). Only a hint: true may be
+   * wrong.
+   */
   mayContain(needle: Uint8Array): boolean
   /** Synchronous: decompresses, or gives what a cache has. */
   lines(): Lines
@@ -30,7 +33,10 @@ export interface ChunkSource {
   readonly kilobytes: number
   /** Not in the bucket's index yet. */
   readonly isInMemory: boolean
-  /** Fetches the chunk; `needles`: texts that a line must contain, so that a chunk that lacks one need not be fetched: undefined then. */
+  /**
+   * Fetches the chunk; `needles`: texts that a line must contain, so that a chunk that lacks one need not be fetched:
+   * undefined then.
+   */
   open(needles?: readonly Uint8Array[]): Promise<OpenedChunk | undefined>
 }
 

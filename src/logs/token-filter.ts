@@ -1,7 +1,7 @@
 /**
- * Which texts the lines of a block can contain: a bitmap of hashes of six bytes in a row. A quarter of them, chosen by their own
- * hash, is kept; so those of a searched text that are kept must all be there. It lies beside the chunk, made of it, and can be
- * made again. Form: docs/formats/log-token-filter.md.
+ * Which texts the lines of a block can contain: a bitmap of hashes of six bytes in a row. A quarter of them, chosen by
+ * their own hash, is kept; so those of a searched text that are kept must all be there. It lies beside the chunk, made
+ * of it, and can be made again. Form: docs/formats/log-token-filter.md.
  *
  *   "TCTF" · u8 version 1 · u8 log2 of the bits of a block's bitmap · u16 blocks (big endian) · the bitmaps
  */

@@ -33,8 +33,8 @@ export class BatchAppender {
   }
 
   /**
-   * Stores what can be stored and leaves in `record` what the log must hold of it. Throws LimitError when the tenant has no
-   * room for new series and nothing was stored.
+   * Stores what can be stored and leaves in `record` what the log must hold of it. Throws LimitError when the tenant
+   * has no room for new series and nothing was stored.
    */
   append(tenant: Tenant, batch: WriteBatch, generation: number, nowMs: number): MetricsAppendOutcome {
     this.record.clear()
@@ -207,7 +207,10 @@ function describeOutcome(
     case sampleOutcome.outOfOrder:
       return `out of order sample: ${shown} is older than the series' newest, and metrics.out_of_order_window is 0`
     case sampleOutcome.tooOld:
-      return `too old sample: ${shown} is more than ${Math.max(options.outOfOrderMs, options.blockMs / 2) / 1000} s older than the newest sample (${head.maxMs})`
+      return (
+        `too old sample: ${shown} is more than ${Math.max(options.outOfOrderMs, options.blockMs / 2) / 1000} s ` +
+        `older than the newest sample (${head.maxMs})`
+      )
     case sampleOutcome.inFuture:
       return `out of bounds: ${shown} lies more than ${options.futureMs / 1000} s in the future`
     case sampleOutcome.stored:

@@ -1,4 +1,7 @@
-/** The life of a tenant's blocks: cut from the head, staged on the disk, uploaded, merged, deleted from, retained, removed. */
+/**
+ * The life of a tenant's blocks: cut from the head, staged on the disk, uploaded, merged, deleted from, retained,
+ * removed.
+ */
 import { isUlid, makeUlid } from '#codec/ulid.ts'
 import type { Clock } from '#core/clock.ts'
 import { CorruptDataError, messageOf } from '#core/errors.ts'
@@ -33,7 +36,9 @@ export interface BlockLifeOptions {
   readOnly: boolean
 }
 
-/** A head is cut when its newest sample is this far, in ranges, past the start of the oldest one: as Prometheus does. */
+/**
+ * A head is cut when its newest sample is this far, in ranges, past the start of the oldest one: as Prometheus does.
+ */
 const cutAfterRanges = 1.5
 
 export class BlockLife {
@@ -45,7 +50,7 @@ export class BlockLife {
   readonly #mayWrite: () => Promise<boolean>
   readonly #uploads: UploadQueue
   readonly #staged = new Map<string, StagedBlock>()
-  readonly #doomed = new Set<string>()
+  readonly #retired = new Set<string>()
   /** Ranges that have left the head and are not in a block yet: read from memory until they are. */
   readonly #unwritten: { tenant: Tenant; range: RangeChunks; through: number }[] = []
   readonly #pause: () => Promise<void>
@@ -132,7 +137,7 @@ export class BlockLife {
       for (const reader of Array.from(tenant.blocks.readers.values())) {
         for (const parent of reader.meta.compaction.parents ?? [])
           if (reader.meta.tercet !== undefined && tenant.blocks.readers.has(parent.ulid))
-            this.#doomed.add(`${tenant.name}/${parent.ulid}`)
+            this.#retired.add(`${tenant.name}/${parent.ulid}`)
       }
     }
   }
@@ -235,7 +240,10 @@ export class BlockLife {
     }
   }
 
-  /** Names of blocks sort as they were made, also within one millisecond: after a restart they are uploaded in that order. */
+  /**
+   * Names of blocks sort as they were made, also within one millisecond: after a restart they are uploaded in that
+   * order.
+   */
   #nextUlid(): string {
     this.#lastUlidMs = Math.max(this.#options.clock.nowMs(), this.#lastUlidMs + 1)
     return makeUlid(this.#lastUlidMs, this.#options.random)
@@ -364,7 +372,7 @@ export class BlockLife {
     const { bucket } = this.#options
     const prefix = `${tenant.name}/${reader.meta.ulid}/`
     await bucket.delete(`${prefix}meta.json`)
-    // What we wrote is listed in meta.json; of blocks from elsewhere the bucket must tell.
+    // What we wrote is listed in meta.json; the files of foreign blocks are listed.
     const ours =
       reader.meta.tercet === undefined ? undefined : reader.meta.thanos?.files.map(file => prefix + file.rel_path)
     const keys =
@@ -372,13 +380,13 @@ export class BlockLife {
     for (const key of keys) await bucket.delete(key)
   }
 
-  async removeDoomed(): Promise<void> {
-    for (const key of this.#doomed) {
+  async removeRetired(): Promise<void> {
+    for (const key of this.#retired) {
       const [tenantName, id] = key.split('/') as [string, string]
       const reader = this.#tenants.get(tenantName)?.blocks.readers.get(id)
       if (reader !== undefined && (await this.#mayWrite()))
         await this.#removeBlock(this.#tenants.get(tenantName)!, reader)
-      this.#doomed.delete(key)
+      this.#retired.delete(key)
     }
   }
 
@@ -414,7 +422,8 @@ export class BlockLife {
 
   /** Deletes samples of the matching series inside [fromMs, throughMs], from memory and blocks alike. */
   async deleteSeries(tenant: Tenant, matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<void> {
-    // A deletion from the head would have to survive a restart and later samples: the head is cut first, then all is blocks.
+    // A deletion from the head would have to survive a restart and later samples: the head is cut first, then all is
+    // blocks.
     for (const startMs of tenant.head.rangeStarts())
       if (startMs <= throughMs && startMs + this.#options.blockMs > fromMs) await this.#cut(tenant, startMs)
     for (const reader of tenant.blocks.inTime(fromMs, throughMs))

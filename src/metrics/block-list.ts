@@ -1,4 +1,7 @@
-/** Which blocks the bucket has, by tenant, read from their meta.json. Listing happens at the start and when asked for, not in steady state. */
+/**
+ * Which blocks the bucket has, by tenant, read from their meta.json. Listing happens at the start and when asked for,
+ * not in steady state.
+ */
 import { NotFoundError } from '#core/errors.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 
@@ -27,8 +30,8 @@ export async function listBlocks(
       try {
         found.push({ tenant, id, meta: await bucket.get(`${tenant}/${id}/meta.json`) })
       } catch (error) {
-        // Without meta.json a block is not there yet, or not any more. Any other failure makes the list incomplete, and an
-        // incomplete list is none: answers would lack what the bucket has.
+        // Without meta.json a block is not there yet, or not any more. Any other failure makes the list incomplete, and
+        // an incomplete list is none: answers would lack what the bucket has.
         if (!(error instanceof NotFoundError)) throw error
       }
     }

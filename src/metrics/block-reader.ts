@@ -1,4 +1,7 @@
-/** Reads a block in Prometheus' format, index version 2. Source: docs/formats/prometheus-block.md. Corrupt parts raise CorruptDataError. */
+/**
+ * Reads a block in Prometheus' format, index version 2. Source: docs/formats/prometheus-block.md. Corrupt parts raise
+ * CorruptDataError.
+ */
 import { ByteReader } from '#codec/byte-reader.ts'
 import { crc32c } from '#codec/crc32c.ts'
 import { decodeHistogramChunk } from '#codec/histogram-chunk.ts'
@@ -21,7 +24,10 @@ export interface BlockFiles {
   readRange(name: string, offset: number, length: number, room?: Uint8Array): Promise<Uint8Array>
 }
 
-/** Memory that chunks are read into, used again and again: buffers of hundreds of KiB a time keep the garbage collector busy. */
+/**
+ * Memory that chunks are read into, used again and again: buffers of hundreds of KiB a time keep the garbage collector
+ * busy.
+ */
 export class ReadBuffers {
   readonly #free: Uint8Array[] = []
 
@@ -44,7 +50,10 @@ export class ReadBuffers {
 
 const readBuffersMax = 16
 
-/** Series of one block as columns, ascending by labels. Chunks of series i are [startOf[i], startOf[i + 1]), in order of time, disjoint. */
+/**
+ * Series of one block as columns, ascending by labels. Chunks of series i are [startOf[i], startOf[i + 1]), in order of
+ * time, disjoint.
+ */
 export class BlockSelection {
   readonly labels: Labels[] = []
   count = 0
@@ -208,7 +217,10 @@ export class BlockReader {
     return (await this.#open()).symbols.all()
   }
 
-  /** Of each of these series (numbers in the selection) its chunks that touch the time. Chunks that lie near each other are fetched together. */
+  /**
+   * Of each of these series (numbers in the selection) its chunks that touch the time. Chunks that lie near each other
+   * are fetched together.
+   */
   async chunks(
     selection: BlockSelection,
     members: ArrayLike<number>,
@@ -254,7 +266,10 @@ export class BlockReader {
   }
 }
 
-/** Chunks of several series as they were fetched: the i-th has the chunks [startOf[i], startOf[i + 1]), in order of time. */
+/**
+ * Chunks of several series as they were fetched: the i-th has the chunks [startOf[i], startOf[i + 1]), in order of
+ * time.
+ */
 export class LoadedChunks {
   readonly #selection: BlockSelection
   readonly count: number

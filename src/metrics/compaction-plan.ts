@@ -1,4 +1,7 @@
-/** Which blocks to merge next: pure, over times and levels. Sources: the block layouts that Prometheus and Mimir expect (2 h, 12 h, 24 h). */
+/**
+ * Which blocks to merge next: pure, over times and levels. Sources: the block layouts that Prometheus and Mimir expect
+ * (2 h, 12 h, 24 h).
+ */
 
 export interface PlannedBlock {
   id: string

@@ -91,7 +91,7 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
 
   protected async work(): Promise<void> {
     await this.#blocks.cutDue()
-    await this.#blocks.removeDoomed()
+    await this.#blocks.removeRetired()
     await this.#blocks.compact()
     await this.#blocks.retain()
     this.#blocks.forgetIndexes()

@@ -187,8 +187,8 @@ export class Head {
   }
 
   /**
-   * Forgets series that have no sample in memory, once they are a tenth of all. Returns the numbers of series that left long
-   * ago: these are given to new series from now on.
+   * Forgets series that have no sample in memory, once they are a tenth of all. Returns the numbers of series that left
+   * long ago: these are given to new series from now on.
    */
   retireIdle(nowMs: number): number[] {
     const { table } = this

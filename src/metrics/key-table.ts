@@ -1,7 +1,7 @@
 /**
- * Numbers by the 128-bit hash of a key's bytes: no byte of the key is looked at again. The hash is seeded at random in each
- * process, and two keys of a million share one with a probability of 10^-27: that stands in for comparing the bytes
- * (docs/decisions/0002-series-by-hash.md).
+ * Numbers by the 128-bit hash of a key's bytes: no byte of the key is looked at again. The hash is seeded at random in
+ * each process, and two keys of a million share one with a probability of 10^-27: that stands in for comparing the
+ * bytes (docs/decisions/0002-series-by-hash.md).
  */
 
 export class KeyTable {

@@ -196,7 +196,9 @@ function compareRanks(a: Uint32Array, b: Uint32Array, rank: Uint32Array): number
   return a.length - b.length
 }
 
-/** Merges blocks series by series; chunks are copied as they are unless they overlap or something was deleted from them. */
+/**
+ * Merges blocks series by series; chunks are copied as they are unless they overlap or something was deleted from them.
+ */
 export async function mergeBlocks(
   files: Files,
   directory: string,
@@ -272,7 +274,10 @@ export async function mergeBlocks(
 /** Chunks of floats with less than this many samples on average are joined. */
 const joinBelowSamples = chunkSamplesMax / 2
 
-/** Would the chunks of a series take less room as fewer, larger ones? Slow scrapes fill a chunk of two hours with few samples. */
+/**
+ * Would the chunks of a series take less room as fewer, larger ones? Slow scrapes fill a chunk of two hours with few
+ * samples.
+ */
 async function areSmall(parts: readonly { source: Source; i: number }[]): Promise<boolean> {
   let chunks = 0,
     samples = 0

@@ -1,6 +1,6 @@
 /**
- * The labels of a head: every (name, value) pair once, found by its hash, with the series that carry it. Lists of one stand in a
- * column; longer ones are in no particular order.
+ * The labels of a head: every (name, value) pair once, found by its hash, with the series that carry it. Lists of one
+ * stand in a column; longer ones are in no particular order.
  */
 import { grown } from '#core/grown.ts'
 import { KeyTable } from './key-table.ts'
@@ -116,7 +116,10 @@ export class Postings {
     return this.#pairs - this.#freePairs.length
   }
 
-  /** Takes series marked in `gone` out of the lists of the marked pairs; pairs that nobody carries any more are forgotten. */
+  /**
+   * Takes series marked in `gone` out of the lists of the marked pairs; pairs that nobody carries any more are
+   * forgotten.
+   */
   remove(gone: Uint8Array, touched: Uint8Array): void {
     const empty = new Uint8Array(this.#pairs)
     let emptied = 0

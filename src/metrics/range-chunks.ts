@@ -1,4 +1,6 @@
-/** What the head holds of one block range: finished XOR chunks, samples out of order, histograms. Dropped as a whole. */
+/**
+ * What the head holds of one block range: finished XOR chunks, samples out of order, histograms. Dropped as a whole.
+ */
 import { grown } from '#core/grown.ts'
 import { decodeXor, xorSampleCount } from '#codec/xor-chunk.ts'
 import type { FloatHistogram } from '#model/histogram.ts'

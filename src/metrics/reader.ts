@@ -41,7 +41,8 @@ export class Reader implements MetricsReader {
 
   async select(matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<SeriesSet> {
     const startMs = this.#retainedFrom(fromMs)
-    // Held from the instant at which the list of blocks is made: what leaves the head later is in no block of that list.
+    // Held from the instant at which the list of blocks is made: what leaves the head later is in no block of that
+    // list.
     const held = this.#head?.ranges() ?? []
     const merged = await this.#merge(matchers, startMs, throughMs)
     return new MergedSeries(merged, this.#blocks, this.#head, held, startMs, throughMs)
@@ -177,7 +178,9 @@ class MergedSeries implements SeriesSet {
     }
   }
 
-  /** Which series of a block's selection have chunks of the time, and at which place among them each of [from, to) is. */
+  /**
+   * Which series of a block's selection have chunks of the time, and at which place among them each of [from, to) is.
+   */
   #membersOf(part: SelectionPart, from: number, to: number): { members: number[]; placeOf: Int32Array } {
     const { inBlocks } = this.#merged
     const placeOf = new Int32Array(to - from).fill(-1)

@@ -8,7 +8,10 @@ export interface SeriesSet {
   readonly labels: readonly Labels[]
   /** Fetches what `read` needs for series [from, to), and lets go of what was fetched before. */
   load(from: number, to: number): Promise<void>
-  /** Fills `into` with the samples of series `i` inside the selected time, in order, each timestamp once. Synchronous; needs `load`. */
+  /**
+   * Fills `into` with the samples of series `i` inside the selected time, in order, each timestamp once. Synchronous;
+   * needs `load`.
+   */
   read(i: number, into: SampleColumns): void
   /** Lets go of what was fetched. */
   release(): void

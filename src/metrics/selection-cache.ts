@@ -1,4 +1,7 @@
-/** What matchers found in a set of blocks, merged by series: blocks do not change, so the same question has the same answer. */
+/**
+ * What matchers found in a set of blocks, merged by series: blocks do not change, so the same question has the same
+ * answer.
+ */
 import type { Matcher } from '#lang/regex/matcher.ts'
 import { compareLabels, type Labels } from '#model/labels.ts'
 import { ByteLru } from '#store/byte-lru.ts'

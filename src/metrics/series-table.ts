@@ -20,7 +20,9 @@ interface Label {
   valueTo: number
 }
 
-/** How long the number of a retired series rests before another gets it: longer than any query lives that may hold it. */
+/**
+ * How long the number of a retired series rests before another gets it: longer than any query lives that may hold it.
+ */
 const restMs = 600_000
 
 export class SeriesTable {
@@ -29,7 +31,10 @@ export class SeriesTable {
   readonly #keys = new KeyTable()
   readonly symbols: SymbolTable
   readonly postings: Postings
-  /** Numbers of label pairs, in stretches: by series, where its stretch begins and how long it is. Length 0: no series has the number. */
+  /**
+   * Numbers of label pairs, in stretches: by series, where its stretch begins and how long it is. Length 0: no series
+   * has the number.
+   */
   #pairs = new Uint32Array(16384)
   #pairsUsed = 0
   #pairsLive = 0
@@ -57,7 +62,10 @@ export class SeriesTable {
     return this.#keys.find(hashes, i)
   }
 
-  /** The series with this key, made when there is none. Throws BadDataError or LimitError for labels that can't be stored. */
+  /**
+   * The series with this key, made when there is none. Throws BadDataError or LimitError for labels that can't be
+   * stored.
+   */
   resolve(bytes: Uint8Array, from: number, to: number): number {
     this.#splitter.hash(bytes, from, to)
     const known = this.#keys.find(this.#splitter.hashWords, 0)
@@ -87,7 +95,7 @@ export class SeriesTable {
   #resolveUnusual(bytes: Uint8Array, from: number, to: number, hashes: Uint32Array, i: number): number {
     const labels = parseKey(bytes, from, to)
     this.#check(bytes, labels)
-    // Spelled anew, sorted and without empty values: a sender that writes it another way must find the same series.
+    // Spelled again, sorted and without empty values: a sender that writes it another way must find the same series.
     const canonical = this.#canonical
     canonical.reset()
     for (const l of labels)
@@ -131,7 +139,8 @@ export class SeriesTable {
         throw new BadDataError(`the value of label ${nameOf(bytes, l)} is not UTF-8: ${describe(bytes, labels)}`)
       if (nameBytes > limits.labelNameBytesMax)
         throw new BadDataError(
-          `label name ${nameOf(bytes, l).slice(0, 40)}… has ${nameBytes} bytes, the limit is ${limits.labelNameBytesMax}`,
+          `label name ${nameOf(bytes, l).slice(0, 40)}… has ${nameBytes} bytes, ` +
+            `the limit is ${limits.labelNameBytesMax}`,
         )
       if (valueBytes > limits.labelValueBytesMax)
         throw new BadDataError(
@@ -162,7 +171,8 @@ export class SeriesTable {
   ): number {
     if (this.liveCount >= this.#limits.activeSeriesMax)
       throw new LimitError(
-        `the series limit of ${this.#limits.activeSeriesMax} active series is reached; raise limits.active_series or send fewer series`,
+        `the series limit of ${this.#limits.activeSeriesMax} active series is reached; ` +
+          'raise limits.active_series or send fewer series',
         429,
       )
     const series = this.#free.pop() ?? this.count++
@@ -201,8 +211,8 @@ export class SeriesTable {
   }
 
   /**
-   * Forgets the series marked in `gone`: their keys lead nowhere, and their numbers are given to others when they have rested.
-   * Synchronous; about 0.1 s for a million series that stay.
+   * Forgets the series marked in `gone`: their keys lead nowhere, and their numbers are given to others when they have
+   * rested. Synchronous; about 0.1 s for a million series that stay.
    */
   retire(gone: Uint8Array, nowMs: number): void {
     const touched = new Uint8Array(this.postings.capacity)
@@ -222,7 +232,10 @@ export class SeriesTable {
     if (this.#pairsLive * 2 < this.#pairsUsed) this.#compactPairs()
   }
 
-  /** Numbers that have rested long enough are given again. Returns them: what else is kept by series begins anew there. */
+  /**
+   * Gives numbers that have rested long enough to new series, and returns them: forget what else is kept by these
+   * numbers.
+   */
   freeRested(nowMs: number): number[] {
     const rested = this.#resting.filter(r => nowMs - r.sinceMs >= restMs).flatMap(r => r.numbers)
     this.#resting = this.#resting.filter(r => nowMs - r.sinceMs < restMs)

@@ -1,6 +1,6 @@
 /**
- * Label names and values as numbers: each text once, as bytes in pages, found by a seeded hash. Uses are counted, and the number
- * of a text that nobody uses any more is given to another.
+ * Label names and values as numbers: each text once, as bytes in pages, found by a seeded hash. Uses are counted, and
+ * the number of a text that nobody uses any more is given to another.
  */
 import { decodeUtf8 } from '#core/text.ts'
 import { grown } from '#core/grown.ts'

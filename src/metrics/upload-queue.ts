@@ -1,6 +1,7 @@
 /**
- * Finished blocks on their way to the bucket. A block is staged as a local directory and uploaded file by file, the file
- * that makes it visible last; while the bucket is away it stays, and is served from, on the disk. In order, one at a time.
+ * Finished blocks on their way to the bucket. A block is staged as a local directory and uploaded file by file, the
+ * file that makes it visible last; while the bucket is away it stays, and is served from, on the disk. In order, one at
+ * a time.
  */
 import { messageOf } from '#core/errors.ts'
 import { sleep, type Clock } from '#core/clock.ts'
@@ -52,7 +53,10 @@ export class UploadQueue {
     if (!this.#closed) this.#running ??= this.#run()
   }
 
-  /** Resolves when nothing waits, or nothing is uploaded any more: another writer has the prefix, or the queue is closed. */
+  /**
+   * Resolves when nothing waits, or nothing is uploaded any more: another writer has the prefix, or the queue is
+   * closed.
+   */
   async drained(): Promise<void> {
     await this.#running
   }

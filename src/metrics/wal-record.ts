@@ -1,11 +1,13 @@
 /**
- * The payloads of metrics' WAL records. A generation of the log begins with no series known; each record first defines the
- * series that it is the first to use, then holds samples as columns.
+ * The payloads of metrics' WAL records. A generation of the log begins with no series known; each record first defines
+ * the series that it is the first to use, then holds samples as columns.
  *
  *   kind 1 samples   str tenant · uvarint definitions · { uvarint series, uvarint keyLength, key } …
- *                    · uvarint samples · u32le series[] · u8 timeForm (0: one f64le time for all, 1: f64le times[]) · times · u32le words[2n]
+ *                    · uvarint samples · u32le series[]
+ *                    · u8 timeForm (0: one f64le time for all, 1: f64le times[]) · times · u32le words[2n]
  *                    · uvarint histograms · { uvarint series, f64le time, f64le start, histogram } …
- *                    · uvarint exemplars · { uvarint series, f64le time, f64le value, uvarint texts, str … (name, value, …) } …
+ *                    · uvarint exemplars
+ *                      · { uvarint series, f64le time, f64le value, uvarint texts, str … (name, value, …) } …
  *                    · uvarint metadata · { str metric, u8 type, str help, str unit } …
  */
 import { ByteReader } from '#codec/byte-reader.ts'
@@ -129,7 +131,10 @@ export class SamplesRecordWriter {
 export interface SamplesVisitor {
   tenant(tenant: string): void
   define(series: number, bytes: Uint8Array, from: number, to: number): void
-  /** Columns of `count` samples, valid during the call; `timesMs` holds one time for all when `oneTime`. Words are low, high. */
+  /**
+   * Columns of `count` samples, valid during the call; `timesMs` holds one time for all when `oneTime`. Words are low,
+   * high.
+   */
   samples(count: number, series: Uint32Array, timesMs: Float64Array, oneTime: boolean, words: Uint32Array): void
   histogram(series: number, timeMs: number, startMs: number, histogram: FloatHistogram): void
   exemplar(series: number, labels: Labels, timeMs: number, value: number): void

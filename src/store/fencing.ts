@@ -1,6 +1,6 @@
 /**
- * One writer per prefix. A writer claims the next epoch by creating an object that nobody else can create; one that finds a
- * higher epoch than its own has been replaced, and stops writing.
+ * One writer per prefix. A writer claims the next epoch by creating an object that nobody else can create; one that
+ * finds a higher epoch than its own has been replaced, and stops writing.
  */
 import { ConflictError, NotFoundError } from '#core/errors.ts'
 import type { Bucket } from '#bucket/bucket.ts'
@@ -20,7 +20,10 @@ export class Fence {
     this.epoch = epoch
   }
 
-  /** Takes over the prefix (which ends in `/`): whoever held it before is fenced off. `owner` is written there for people to read. */
+  /**
+   * Takes over the prefix (which ends in `/`): whoever held it before is fenced off. `owner` is written there for
+   * people to read.
+   */
   static async claim(bucket: Bucket, prefix: string, owner: string): Promise<Fence> {
     for (;;) {
       const epochs = await Fence.#epochs(bucket, prefix)
@@ -58,8 +61,8 @@ export class Fence {
   }
 
   /**
-   * The epoch of a newer writer, or undefined while the prefix is ours. Asks for two objects and lists nothing: whoever takes
-   * over creates the next epoch, and the one after that removes ours.
+   * The epoch of a newer writer, or undefined while the prefix is ours. Asks for two objects and lists nothing: whoever
+   * takes over creates the next epoch, and the one after that removes ours.
    */
   async replacedBy(): Promise<number | undefined> {
     const [next, ours] = await Promise.all([this.#has(this.epoch + 1), this.#has(this.epoch)])

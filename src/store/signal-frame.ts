@@ -197,7 +197,7 @@ export abstract class SignalFrame implements Signal {
     this.#isClosing = true
     this.#isReady = false
     for (const repeater of this.#repeaters) await repeater.stop()
-    await this.#guard.settled()
+    await this.#guard.finished()
     if (this.#options.readOnly) return
     await this.wal.close()
     await this.stop()

@@ -44,7 +44,9 @@ export interface Signal {
   readonly ready: boolean
   /** Claims the prefix, reads back the log, and starts the background rounds. */
   open(): Promise<void>
-  /** Cuts every head into blocks and resolves when the bucket has them; UnavailableError when another writer took over. */
+  /**
+   * Cuts every head into blocks and resolves when the bucket has them; UnavailableError when another writer took over.
+   */
   flush(): Promise<void>
   /** Looks into the bucket for blocks that appeared or vanished. */
   refresh(): Promise<void>

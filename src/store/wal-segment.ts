@@ -1,8 +1,10 @@
 /**
  * The bytes of a WAL segment: a header, then frames. What is inside a frame is the signal's business.
  *
- *   header  "TCWL" · u8 version 2 · 3 zero bytes · f64 generation · f64 number of the first record   (24 bytes, big endian)
- *   frame   u32 payload length · u32 CRC-32 over kind and payload (zlib's polynomial: Node computes it natively) · u8 kind · payload
+ *   header  "TCWL" · u8 version 2 · 3 zero bytes · f64 generation · f64 number of the first record
+ *           (24 bytes, big endian)
+ *   frame   u32 payload length · u32 CRC-32 over kind and payload · u8 kind · payload
+ *           (zlib's polynomial: Node computes it natively)
  *
  * A shipped segment may be compressed as a whole (zstd).
  */

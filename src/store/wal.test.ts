@@ -1,4 +1,7 @@
-/** The log when more comes than it can write: what is refused, what is taken all the same, and that it goes on. Covers req-014. */
+/**
+ * The log when more comes than it can write: what is refused, what is taken all the same, and that it goes on. Covers
+ * req-014.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MemoryBucket } from '#bucket/memory.ts'
@@ -8,7 +11,7 @@ import { MemoryFiles } from '#core/memory-files.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import { Wal } from './wal.ts'
 
-test('a log that is full refuses, writes what waits without being asked, and takes records again; what the process owes is taken always', async () => {
+test('a full log refuses, writes what waits, and takes records again; owed records are always taken', async () => {
   const clock = new VirtualClock(0)
   const wal = new Wal({
     clock,
@@ -40,7 +43,7 @@ class RepeatingBucket extends MemoryBucket {
   }
 }
 
-test("a segment that got through though its reply was lost is ours; another one's under its name fences us off", async () => {
+test("a segment whose reply was lost is ours; another writer's segment of that name fences us off", async () => {
   const clock = new VirtualClock(0),
     make = (bucket: MemoryBucket): Wal =>
       new Wal({

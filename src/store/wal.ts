@@ -2,11 +2,13 @@
  * The write-ahead log of one signal, all tenants together, blind to what its records mean.
  *
  * Records are appended to memory and written in groups. `local`: a group is committed when it is written to the segment
- * file; sealed segments are shipped to the bucket behind it. `bucket`: a group is a segment, committed when the bucket has it.
+ * file; sealed segments are shipped to the bucket behind it. `bucket`: a group is a segment, committed when the bucket
+ * has it.
  *
  * Generations: a generation begins with nothing defined (a signal's records may refer to earlier ones of the generation
- * only). A generation is removed as a whole, oldest first, once everything in it was released. Scopes are names that the
- * signal gives to parts of its data (tenant and block range); it releases a scope up to a record number when a block covers it.
+ * only). A generation is removed as a whole, oldest first, once everything in it was released. Scopes are names that
+ * the signal gives to parts of its data (tenant and block range); it releases a scope up to a record number when a
+ * block covers it.
  */
 import { assert } from '#core/assert.ts'
 import { sleep, type Clock, type Timer } from '#core/clock.ts'
@@ -151,8 +153,8 @@ export class Wal {
   }
 
   /**
-   * Reads back all that is there, oldest first, and begins a new generation behind it. `visit` returns the scopes of the
-   * record. A torn tail ends a segment; damage in its middle is reported, and the later segments are still read.
+   * Reads back all that is there, oldest first, and begins a new generation behind it. `visit` returns the scopes of
+   * the record. A torn tail ends a segment; damage in its middle is reported, and the later segments are still read.
    */
   async open(
     visit: (record: WalRecord) => Iterable<string>,
@@ -234,8 +236,9 @@ export class Wal {
   }
 
   /**
-   * Puts a record in line; its bytes are copied. Returns its number. It counts when `commit` has resolved. `isOwed`: the process itself
-   * owes the record (what it holds already goes on into a new generation), so it is taken whatever waits.
+   * Puts a record in line; its bytes are copied. Returns its number. It counts when `commit` has resolved. `isOwed`:
+   * the process itself owes the record (what it holds already goes on into a new generation), so it is taken whatever
+   * waits.
    */
   append(kind: number, payload: Uint8Array, scopes: Iterable<string>, isOwed = false): number {
     if (this.#fenced !== undefined) throw new UnavailableError(`the write-ahead log is closed: ${this.#fenced}`, 60)
@@ -245,7 +248,8 @@ export class Wal {
       // Whoever was refused does not commit: what waits must move all the same.
       this.#startFlush()
       throw new UnavailableError(
-        `${pendingBytes} bytes wait to be written, the limit is ${pendingBytesMax}; the ${this.#options.durability === 'bucket' ? 'bucket' : 'disk'} does not keep up`,
+        `${pendingBytes} bytes wait to be written, the limit is ${pendingBytesMax}; ` +
+          `the ${this.#options.durability === 'bucket' ? 'bucket' : 'disk'} does not keep up`,
         5,
       )
     }
@@ -393,7 +397,10 @@ export class Wal {
     void this.#ship()
   }
 
-  /** Seals the open segment when it is due, so that what it holds reaches the bucket within a minute. Call it now and then. */
+  /**
+   * Seals the open segment when it is due, so that what it holds reaches the bucket within a minute. Call it now and
+   * then.
+   */
   async tick(): Promise<void> {
     if (
       this.#options.durability === 'local' &&
@@ -466,7 +473,8 @@ export class Wal {
         return
       } catch (error) {
         if (error instanceof ConflictError) {
-          // Ours, when an earlier attempt, here or in the bucket's own repeats, got through and only its reply was lost.
+          // Ours, when an earlier attempt, here or in the bucket's own repeats, got through and only its reply was
+          // lost.
           const there = await this.#options.bucket.get(this.#key(sequence)).catch(() => undefined)
           if (there !== undefined && Buffer.compare(there, packed) === 0) return
           this.#fenced = `another writer took over the bucket (segment ${sequence} was written by it)`

@@ -1,4 +1,7 @@
-/** What keeps a signal from writing: a full disk, or another writer on its prefix. And the rule that rounds of its background work never overlap. */
+/**
+ * What keeps a signal from writing: a full disk, or another writer on its prefix. Also the rule that rounds of its
+ * background work never overlap.
+ */
 import type { Clock } from '#core/clock.ts'
 import { messageOf, UnavailableError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
@@ -51,15 +54,17 @@ export class WriterGuard {
     if (this.#diskFull !== undefined) throw new UnavailableError(this.#diskFull, 30)
   }
 
-  /** Throws UnavailableError when another writer took the prefix over. After a hand-over of our own nothing is left to write. */
+  /**
+   * Throws UnavailableError when another writer took the prefix over. After our own hand-over nothing is left to write.
+   */
   requirePrefix(): void {
     const { fenced } = this.#wal
     if (fenced !== undefined && this.#handedOver === undefined) throw new UnavailableError(fenced, 60)
   }
 
   /**
-   * Leaves the prefix to another writer: accepts nothing more, has everything flushed, and takes an epoch that nobody here writes by. What fails
-   * leaves it accepting as before; a second time does nothing.
+   * Leaves the prefix to another writer: accepts nothing more, flushes everything, and takes an epoch that no Tercet
+   * writes by. After a failure appends are accepted as before; a second call does nothing.
    */
   async handOver(bucket: Bucket, epochPrefix: string, successor: string, flush: () => Promise<void>): Promise<void> {
     if (this.#handedOver !== undefined) return
@@ -84,7 +89,9 @@ export class WriterGuard {
       this.#diskFull = undefined
       return
     }
-    this.#diskFull = `the disk of ${directory} has ${free} bytes free, ${freeBytesMin} are kept free; ${this.#backlogBytes()} bytes wait for the bucket`
+    this.#diskFull =
+      `the disk of ${directory} has ${free} bytes free, ${freeBytesMin} are kept free; ` +
+      `${this.#backlogBytes()} bytes wait for the bucket`
     log.error('nothing is accepted: the disk is full', { signal, free, wanted: freeBytesMin })
   }
 
@@ -114,8 +121,8 @@ export class WriterGuard {
     await run
   }
 
-  /** Resolves when no round is under way. */
-  async settled(): Promise<void> {
+  /** Resolves when no round is under way any more. */
+  async finished(): Promise<void> {
     await this.#maintenance.catch(() => {})
   }
 }

@@ -1,7 +1,6 @@
 /** Which spans are taken in. Each refusal says the limit and what was met. */
 import { refuse, type AppendOutcome } from '#model/append-outcome.ts'
-import type { Span } from '#model/trace.ts'
-import type { AnyValue, Attribute } from '#model/trace.ts'
+import type { AnyValue, Attribute, Span } from '#model/trace.ts'
 import type { LiveTrace, SpanDecoder } from './segment.ts'
 
 export interface TraceLimits {
@@ -65,39 +64,68 @@ export class SpanAdmission {
   }
 
   #problemOf(span: Span, live: LiveTrace | undefined, liveTraces: number, message: Uint8Array): string | undefined {
-    const { traceBytesMax, attributeBytesMax, attributesMax, requestSpansMax, liveTracesMax, futureMs } = this.#limits
+    const { traceBytesMax, requestSpansMax, liveTracesMax, futureMs } = this.#limits
     if (++this.#seen > requestSpansMax)
-      return `the request has more than ${requestSpansMax} spans, which is the limit (limits.trace_request_spans); send smaller batches`
-    const { traceId, spanId, parentSpanId } = span
-    if (traceId.length < 8 || traceId.length > 16 || isZero(traceId))
-      return `trace id ${hex(traceId)} has ${traceId.length * 8} bits; ids of 128 bits that are not all zero were expected`
-    if (spanId.length !== 8 || isZero(spanId))
-      return `span id ${hex(spanId)} has ${spanId.length * 8} bits; ids of 64 bits that are not all zero were expected`
-    if (parentSpanId.length !== 0 && parentSpanId.length !== 8)
-      return `parent span id ${hex(parentSpanId)} has ${parentSpanId.length * 8} bits; 64 were expected, or none`
+      return (
+        `the request has more than ${requestSpansMax} spans, which is the limit (limits.trace_request_spans); ` +
+        'send smaller batches'
+      )
+    const problem = problemOfIds(span)
+    if (problem !== undefined) return problem
     if (span.startNs > this.#newestNs || span.endNs > this.#newestNs)
-      return `a span starts or ends more than ${Math.round(futureMs / 60_000)} minutes in the future, which is the limit; check the sender's clock`
-    const attributes = span.isOutline === true ? span.attributeCount! : span.attributes.length
-    if (attributes > attributesMax)
-      return `span ${JSON.stringify(span.name.slice(0, 100))} has ${attributes} attributes, the limit is ${attributesMax} (limits.trace_attributes)`
-    // Where no part of an outline is that large, no attribute is.
-    const whole =
-      span.isOutline !== true
-        ? span
-        : span.largestBytes! > attributeBytesMax
-          ? this.#decode(message, span.wireFrom!, span.wireTo!)
-          : undefined
-    for (const attribute of whole === undefined ? [] : attributesIn(whole)) {
-      const bytes = attribute.key.length + valueBytes(attribute.value)
-      if (bytes > attributeBytesMax)
-        return `attribute ${JSON.stringify(attribute.key.slice(0, 100))} of span ${JSON.stringify(span.name.slice(0, 100))} has ${bytes} bytes, the limit is ${attributeBytesMax} (limits.trace_attribute_size)`
-    }
+      return (
+        `a span starts or ends more than ${Math.round(futureMs / 60_000)} minutes in the future, ` +
+        "which is the limit; check the sender's clock"
+      )
+    const attributeProblem = this.#problemOfAttributes(span, message)
+    if (attributeProblem !== undefined) return attributeProblem
     if (live === undefined && liveTraces >= liveTracesMax)
       return `there are ${liveTraces} live traces, which is the limit (limits.live_traces)`
     if (live !== undefined && live.bytes > traceBytesMax)
       return `trace ${hex(live.id)} has more than ${traceBytesMax} bytes, which is the limit (limits.trace_size)`
     return undefined
   }
+
+  #problemOfAttributes(span: Span, message: Uint8Array): string | undefined {
+    const { attributeBytesMax, attributesMax } = this.#limits
+    const attributes = span.isOutline === true ? span.attributeCount! : span.attributes.length
+    if (attributes > attributesMax)
+      return (
+        `span ${shown(span.name)} has ${attributes} attributes, ` +
+        `the limit is ${attributesMax} (limits.trace_attributes)`
+      )
+    // Where no part of an outline is that large, no attribute is.
+    if (span.isOutline === true && span.largestBytes! <= attributeBytesMax) return undefined
+    const whole = span.isOutline === true ? this.#decode(message, span.wireFrom!, span.wireTo!) : span
+    for (const attribute of attributesIn(whole)) {
+      const bytes = attribute.key.length + valueBytes(attribute.value)
+      if (bytes > attributeBytesMax)
+        return (
+          `attribute ${shown(attribute.key)} of span ${shown(span.name)} has ${bytes} bytes, ` +
+          `the limit is ${attributeBytesMax} (limits.trace_attribute_size)`
+        )
+    }
+    return undefined
+  }
+}
+
+function problemOfIds({ traceId, spanId, parentSpanId }: Span): string | undefined {
+  if (traceId.length < 8 || traceId.length > 16 || isZero(traceId))
+    return `trace id ${bitsOf(traceId)}; ids of 128 bits that are not all zero were expected`
+  if (spanId.length !== 8 || isZero(spanId))
+    return `span id ${bitsOf(spanId)}; ids of 64 bits that are not all zero were expected`
+  if (parentSpanId.length !== 0 && parentSpanId.length !== 8)
+    return `parent span id ${bitsOf(parentSpanId)}; 64 were expected, or none`
+  return undefined
+}
+
+function bitsOf(id: Uint8Array): string {
+  return `${hex(id)} has ${id.length * 8} bits`
+}
+
+/** The beginning of a name, quoted. */
+function shown(text: string): string {
+  return JSON.stringify(text.slice(0, 100))
 }
 
 function* attributesIn(span: Span): Generator<Attribute> {

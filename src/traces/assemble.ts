@@ -1,4 +1,7 @@
-/** Rows of a row group back into traces, in the order of the rows. Reads vParquet5 and vParquet4. Rules: docs/formats/tempo-block.md. */
+/**
+ * Rows of a row group back into traces, in the order of the rows. Reads vParquet5 and vParquet4. Rules:
+ * docs/formats/tempo-block.md.
+ */
 import { bytesAt, textAt, type ColumnData } from '#codec/parquet/column-data.ts'
 import { CorruptDataError } from '#core/errors.ts'
 import { valueFromJson } from '#model/trace-json.ts'

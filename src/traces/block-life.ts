@@ -1,4 +1,7 @@
-/** From settled traces to blocks, and on: cuts, uploads, compaction by time window, retention. Rules: docs/formats/tempo-block.md. */
+/**
+ * The life of blocks: idle traces are cut into them, uploaded, compacted by time window, and retained. Rules:
+ * docs/formats/tempo-block.md.
+ */
 import type { Clock } from '#core/clock.ts'
 import { CorruptDataError, messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
@@ -29,17 +32,18 @@ export interface BlockLifeOptions {
   encode: (trace: Trace) => Uint8Array
 }
 
-/** Settled traces of one lot and tenant that wait for the bucket. */
+/** Idle traces of one tenant and generation of the log that wait for the bucket. */
 export interface WaitingBlock {
-  lot: Uint8Array
+  /** The generation's id in its log record, and its number in this log. */
+  generationId: Uint8Array
   generation: number
   tenant: string
   segments: readonly Segment[]
 }
 
-/** A trace without a new span for so long is settled; one that goes on is, too, after a while. */
-const settleIdleMs = 10_000
-const settleAgeMs = 180_000
+/** A trace is idle after so long without a new span; one that goes on is cut into pieces of the age. */
+const idleMs = 10_000
+const traceAgeMaxMs = 180_000
 const liveSpansMany = 50_000
 const cutAgeMs = 300_000
 const windowMs = 3_600_000
@@ -55,8 +59,9 @@ export class BlockLife {
   readonly #reader: BlockReader
   readonly #mayWrite: () => Promise<boolean>
   readonly pause: () => Promise<void>
-  #lot: { name: Uint8Array; generation: number; isWritten: boolean }
-  #lotStartedMs: number
+  /** The generation of the log that records go into; `isNamed`: its id is in the log. */
+  #generation: { id: Uint8Array; number: number; isNamed: boolean }
+  #generationStartedMs: number
   waiting: WaitingBlock[] = []
   /** Generations that were cut and are not released. */
   #cutGenerations: number[] = []
@@ -81,31 +86,31 @@ export class BlockLife {
     this.#list = list
     this.#reader = reader
     this.#mayWrite = mayWrite
-    this.#lot = { name: this.#newLot(), generation: -1, isWritten: false }
-    this.#lotStartedMs = options.clock.monotonicMs()
+    this.#generation = { id: this.#newGenerationId(), number: -1, isNamed: false }
+    this.#generationStartedMs = options.clock.monotonicMs()
   }
 
-  #newLot(): Uint8Array {
-    const name = new Uint8Array(16),
-      view = new DataView(name.buffer)
+  #newGenerationId(): Uint8Array {
+    const id = new Uint8Array(16)
+    const view = new DataView(id.buffer)
     for (let i = 0; i < 4; i++) view.setUint32(i * 4, this.#options.random.u32())
-    return name
+    return id
   }
 
-  /** After the replay: what it found waits for the bucket, lot by lot. */
+  /** After the replay: what it found waits for the bucket, generation by generation. */
   begin(waiting: readonly WaitingBlock[], generations: readonly number[]): void {
     this.waiting = [...waiting]
     this.#cutGenerations = [...generations]
-    this.#lot = { name: this.#newLot(), generation: this.#wal.generation, isWritten: false }
-    this.#lotStartedMs = this.#options.clock.monotonicMs()
+    this.#generation = { id: this.#newGenerationId(), number: this.#wal.generation, isNamed: false }
+    this.#generationStartedMs = this.#options.clock.monotonicMs()
   }
 
-  /** Puts a record into the log, behind the lot's name. */
+  /** Puts a record into the log, behind the generation's id. */
   log(kind: number, payload: Uint8Array, isOwed = false): void {
-    const scopes = [String(this.#lot.generation)]
-    if (!this.#lot.isWritten) {
-      this.#lot.isWritten = true
-      this.#wal.append(recordKind.lot, this.#lot.name, scopes, isOwed)
+    const scopes = [String(this.#generation.number)]
+    if (!this.#generation.isNamed) {
+      this.#generation.isNamed = true
+      this.#wal.append(recordKind.generation, this.#generation.id, scopes, isOwed)
     }
     this.#wal.append(kind, payload, scopes, isOwed)
   }
@@ -114,56 +119,60 @@ export class BlockLife {
     return this.waiting.reduce((sum, { segments }) => sum + segments.reduce((s, g) => s + g.heldBytes, 0), 0)
   }
 
-  async settle(): Promise<void> {
+  /** Sets idle traces aside for the next block. */
+  async setIdleAside(): Promise<void> {
     const nowMs = this.#options.clock.nowMs()
     // Where very much is live, less is waited for: a query lays all live traces out.
     for (const head of this.#heads.values())
-      await head.settle(
-        nowMs - (head.liveSpans > liveSpansMany ? settleIdleMs / 4 : settleIdleMs),
-        nowMs - settleAgeMs,
+      await head.setIdleAside(
+        nowMs - (head.liveSpans > liveSpansMany ? idleMs / 4 : idleMs),
+        nowMs - traceAgeMaxMs,
         this.pause,
       )
   }
 
   async cutDue(): Promise<void> {
     const { clock, headBytesMax } = this.#options
-    let held = 0,
-      settled = 0
+    let held = 0
+    let idle = 0
     for (const head of this.#heads.values()) {
       held += head.heldBytes
-      settled += head.settledSpans
+      idle += head.idleSpans
     }
-    if (settled > 0 && (clock.monotonicMs() - this.#lotStartedMs >= cutAgeMs || held >= headBytesMax))
+    if (idle > 0 && (clock.monotonicMs() - this.#generationStartedMs >= cutAgeMs || held >= headBytesMax))
       await this.#turn()
     await this.publish()
   }
 
-  /** Ends the lot: what is settled becomes blocks, live traces are written into the next lot. In one go, so that nothing arrives between. */
+  /**
+   * Ends the generation: idle traces become blocks, live traces are written into the next generation. Synchronous up to
+   * there, so that nothing arrives in between.
+   */
   async #turn(): Promise<void> {
-    const over = this.#lot
-    this.#lot = { name: this.#newLot(), generation: this.#wal.beginGeneration(), isWritten: false }
-    this.#lotStartedMs = this.#options.clock.monotonicMs()
+    const over = this.#generation
+    this.#generation = { id: this.#newGenerationId(), number: this.#wal.beginGeneration(), isNamed: false }
+    this.#generationStartedMs = this.#options.clock.monotonicMs()
     for (const head of this.#heads.values()) {
       const segments = head.takeSegments()
       if (segments.length > 0)
-        this.waiting.push({ lot: over.name, generation: over.generation, tenant: head.tenant, segments })
+        this.waiting.push({ generationId: over.id, generation: over.number, tenant: head.tenant, segments })
       const live = [...head.live.values()]
       for (let i = 0; i < live.length; i += 200)
         this.log(
           recordKind.carried,
           encodeCarried(
-            over.generation,
+            over.number,
             head.tenant,
             this.#options.encode({ resources: live.slice(i, i + 200).flatMap(l => head.treeOf(l).resources) }),
           ),
           true,
         )
     }
-    this.#cutGenerations.push(over.generation)
+    this.#cutGenerations.push(over.number)
     await this.#wal.commit()
   }
 
-  /** Waiting lots into the bucket, oldest first. */
+  /** Waiting blocks into the bucket, oldest first. */
   async publish(): Promise<void> {
     while (this.waiting.length > 0) {
       if (!(await this.#mayWrite())) return
@@ -185,7 +194,7 @@ export class BlockLife {
   async #publishOne(next: WaitingBlock): Promise<void> {
     const { bucket, layout } = this.#options
     const block = await buildFirstBlock(
-      { blockId: blockIdOf(next.lot, next.tenant), tenant: next.tenant, level: 0, layout },
+      { blockId: blockIdOf(next.generationId, next.tenant), tenant: next.tenant, level: 0, layout },
       next.segments,
       this.pause,
     )
@@ -200,7 +209,7 @@ export class BlockLife {
   /** Everything into the bucket. */
   async flush(): Promise<void> {
     await this.#wal.commit().catch(() => {})
-    for (const head of this.#heads.values()) await head.settle(Infinity, Infinity, this.pause)
+    for (const head of this.#heads.values()) await head.setIdleAside(Infinity, Infinity, this.pause)
     if ([...this.#heads.values()].some(h => h.segments.length > 0)) await this.#turn()
     for (let attempt = 0; ; attempt++) {
       await this.publish()
@@ -268,7 +277,7 @@ export class BlockLife {
       await this.pause()
     }
     const plan = {
-      blockId: blockIdOf(this.#newLot(), tenant),
+      blockId: blockIdOf(this.#newGenerationId(), tenant),
       tenant,
       level: Math.max(...inputs.map(i => i.level)) + 1,
       startMs: Math.min(...inputs.map(i => i.startMs)),

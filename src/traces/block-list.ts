@@ -82,7 +82,7 @@ export class BlockList {
         throw new CorruptDataError(
           `the format ${JSON.stringify(meta.format)} is not known; vParquet5 and vParquet4 are`,
         )
-      if (meta.blockId !== blockId) throw new CorruptDataError(`meta.json tells of another block, ${meta.blockId}`)
+      if (meta.blockId !== blockId) throw new CorruptDataError(`meta.json names another block, ${meta.blockId}`)
       return { ...meta, tenant }
     } catch (error) {
       if (error instanceof NotFoundError) return undefined

@@ -71,7 +71,7 @@ export async function buildBlock(
   return builder.finish(plan)
 }
 
-/** From settled traces; the block's times are theirs. */
+/** A block of idle traces; its times are those of their spans. */
 export async function buildFirstBlock(
   plan: Omit<BlockPlan, 'startMs' | 'endMs'>,
   segments: readonly Segment[],

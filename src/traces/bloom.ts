@@ -1,4 +1,6 @@
-/** Which trace ids a block may have: sharded bloom filters, bit for bit as Tempo's. Form: docs/formats/tempo-block.md. */
+/**
+ * Which trace ids a block may have: sharded bloom filters, bit for bit as Tempo's. Form: docs/formats/tempo-block.md.
+ */
 import { CorruptDataError } from '#core/errors.ts'
 
 const shardBytes = 102_400

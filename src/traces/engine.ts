@@ -76,7 +76,7 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
       layout,
       nowMs: () => clock.nowMs(),
       hasBlock: (tenant, blockId) => this.#list.has(tenant, blockId),
-      newLot: () => Uint8Array.from({ length: 16 }, () => random.u32() & 255),
+      newGenerationId: () => Uint8Array.from({ length: 16 }, () => random.u32() & 255),
     })
     const result = await this.wal.open(record => replay.read(record))
     const { waiting, generations } = await replay.finish(() => clock.yield())
@@ -85,7 +85,7 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
   }
 
   protected async work(): Promise<void> {
-    await this.#life.settle()
+    await this.#life.setIdleAside()
     await this.#life.cutDue()
     await this.#life.compact()
     await this.#life.retain()

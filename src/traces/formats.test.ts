@@ -1,4 +1,7 @@
-/** Blocks of traces: read by another reader of Parquet as by ours; damage is told as such; places in trees. Covers req-013. */
+/**
+ * Blocks of traces: read by another reader of Parquet as by ours; damage is reported as such; places in trees. Covers
+ * req-013.
+ */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
@@ -52,7 +55,7 @@ for (const [format, fixture, id, count] of goldens) {
     layout,
   }
 
-  test(`${format}: what Tempo wrote, taken apart and put together, is the same in every column; filters are the same bytes`, async () => {
+  test(`${format}: every column that Tempo wrote survives a round trip; filters are the same bytes`, async () => {
     const file = await open(data)
     const columns = await file.readGroup(0)
     const assembler = new RowAssembler(columns, meta.dedicated),

@@ -1,6 +1,6 @@
 /**
- * What is in memory of a tenant's traces: live ones, which spans are added to, and idle ones, which got no span for a while and
- * wait in segments for the block that they will be in. Both keep spans as the bytes that they came in.
+ * What is in memory of a tenant's traces: live ones, which spans are added to, and idle ones, which got no span for a
+ * while and wait in segments for the block that they will be in. Both keep spans as the bytes that they came in.
  */
 import type { Span, Trace } from '#model/trace.ts'
 import type { BlockLayout } from './schema.ts'
@@ -34,7 +34,7 @@ export class Head {
   get heldBytes(): number {
     return this.liveBytes + this.segments.reduce((sum, s) => sum + s.heldBytes, 0)
   }
-  get settledSpans(): number {
+  get idleSpans(): number {
     return this.segments.reduce((sum, s) => sum + s.spans, 0)
   }
   get liveSpans(): number {
@@ -43,7 +43,10 @@ export class Head {
     return sum
   }
 
-  /** Adds the spans of a request, which lie in `message` where they are outlines. `admit` says whether a span may join its trace, which may be new. */
+  /**
+   * Adds the spans of a request, which lie in `message` where they are outlines. `admit` says whether a span may join
+   * its trace, which may be new.
+   */
   append(
     trace: Trace,
     message: Uint8Array,
@@ -89,15 +92,15 @@ export class Head {
   }
 
   /** Sets traces aside that had no span since `idleSinceMs`, or began before `oldSinceMs`. */
-  async settle(idleSinceMs: number, oldSinceMs: number, pause: () => Promise<void>): Promise<void> {
+  async setIdleAside(idleSinceMs: number, oldSinceMs: number, pause: () => Promise<void>): Promise<void> {
     for (const [key, live] of this.live) {
       if (live.lastMs > idleSinceMs && live.createdMs > oldSinceMs) continue
-      this.#settleOne(key, live)
+      this.#setAside(key, live)
       await pause()
     }
   }
 
-  #settleOne(key: string, live: LiveTrace): void {
+  #setAside(key: string, live: LiveTrace): void {
     let segment = this.segments.at(-1)
     if (segment === undefined || segment.spans >= segmentSpans)
       this.segments.push((segment = new Segment(this.#layout, this.#decode)))
@@ -130,7 +133,7 @@ export class Head {
     return parts
   }
 
-  /** Hands out the settled segments; new ones begin. */
+  /** Hands out the segments of idle traces; new ones begin. */
   takeSegments(): Segment[] {
     const { segments } = this
     this.segments = []

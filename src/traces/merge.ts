@@ -119,7 +119,7 @@ export async function mergeRows(
   end()
 }
 
-/** Settled traces into row groups, in order of trace id, each trace once. Times are those of the spans. */
+/** Idle traces into row groups, in order of trace id, each trace once. Times are those of the spans. */
 export async function shredSegments(
   segments: readonly Segment[],
   layout: BlockLayout,

@@ -20,7 +20,10 @@ const server = 2,
 /** Used from trace to trace. */
 const ids = new SpanIds()
 
-/** Numbers by span, in the order given; all 0 for a trace without a root or with an id that occurs more than twice. Cycles are never reached. */
+/**
+ * Numbers by span, in the order given; all 0 for a trace without a root or with an id that occurs more than twice.
+ * Cycles are never reached.
+ */
 export function nestedSet(spans: readonly TreeSpan[]): Places {
   const count = spans.length
   const places: Places = {

@@ -63,7 +63,7 @@ export class Reader implements TracesReader {
     return parts.length === 0 ? undefined : combineTraces(parts)
   }
 
-  /** Those that wait for the bucket first. */
+  /** Segments that wait for the bucket first. */
   #segments(): Segment[] {
     return [...this.#sources.waiting(), ...(this.#sources.head()?.segments ?? [])]
   }

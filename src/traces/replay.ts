@@ -1,4 +1,7 @@
-/** Records of the log back into memory, at a start: one head for each generation and tenant. Lots that the bucket has already are passed over. */
+/**
+ * Records of the log back into memory, at a start: one head for each generation and tenant. What the bucket has already
+ * is passed over.
+ */
 import type { Trace } from '#model/trace.ts'
 import type { WalRecord } from '#store/wal.ts'
 import type { WaitingBlock } from './block-life.ts'
@@ -13,13 +16,14 @@ export interface ReplayOptions {
   layout: BlockLayout
   nowMs: () => number
   hasBlock: (tenant: string, blockId: string) => boolean
-  /** A name for a lot that lost its own. */
-  newLot: () => Uint8Array
+  /** For a generation whose record of its id was lost. */
+  newGenerationId: () => Uint8Array
 }
 
 export class Replay {
   readonly #options: ReplayOptions
-  readonly #lots = new Map<number, Uint8Array>()
+  /** By generation. */
+  readonly #idOf = new Map<number, Uint8Array>()
   readonly #heads = new Map<string, { generation: number; head: Head }>()
   readonly #generations = new Set<number>()
   spans = 0
@@ -33,7 +37,7 @@ export class Replay {
     const { generation } = record
     this.#generations.add(generation)
     const found = readRecord(record.kind, record.payload)
-    if (found.kind === 'lot') this.#lots.set(generation, found.name)
+    if (found.kind === 'generation') this.#idOf.set(generation, found.id)
     // Who has the generation that a span was carried from has the span from there.
     else if (
       !(found.kind === 'carried' && this.#heads.has(`${found.generation} ${found.tenant}`)) &&
@@ -57,18 +61,18 @@ export class Replay {
   }
 
   #isInBucket(generation: number, tenant: string): boolean {
-    const lot = this.#lots.get(generation)
-    return lot !== undefined && this.#options.hasBlock(tenant, blockIdOf(lot, tenant))
+    const id = this.#idOf.get(generation)
+    return id !== undefined && this.#options.hasBlock(tenant, blockIdOf(id, tenant))
   }
 
   async finish(pause: () => Promise<void>): Promise<{ waiting: WaitingBlock[]; generations: number[] }> {
     const waiting: WaitingBlock[] = []
     for (const { generation, head } of this.#heads.values()) {
-      await head.settle(Infinity, Infinity, pause)
+      await head.setIdleAside(Infinity, Infinity, pause)
       const segments = head.takeSegments()
       if (segments.length > 0)
         waiting.push({
-          lot: this.#lots.get(generation) ?? this.#options.newLot(),
+          generationId: this.#idOf.get(generation) ?? this.#options.newGenerationId(),
           generation,
           tenant: head.tenant,
           segments,

@@ -1,10 +1,16 @@
-/** Traces of a tenant that wait together for their block: kept as the bytes that they came in, laid out as rows when asked for. */
+/**
+ * Traces of a tenant that wait together for their block: kept as the bytes that they came in, laid out as rows when
+ * asked for.
+ */
 import { TraceCombiner, type Resource, type Scope, type Span, type Trace } from '#model/trace.ts'
 import type { ColumnData } from '#codec/parquet/column-data.ts'
 import type { BlockLayout } from './schema.ts'
 import { TraceShredder, type RowSource } from './shred.ts'
 
-/** Spans of one scope that came in one message: as the bytes that they came in, which take a tenth of what their trees take. */
+/**
+ * Spans of one scope that came in one message: as the bytes that they came in, which take a tenth of what their trees
+ * take.
+ */
 interface HeldSpans {
   resource: Resource
   schemaUrl: string
@@ -52,8 +58,8 @@ function addTo(into: TraceCombiner, live: LiveTrace, decode: SpanDecoder, isRaw:
 }
 
 /**
- * Settled traces: what their spans came in, until the block is cut. A query lays them out as rows; where none comes, they become rows once,
- * in the order of the block.
+ * Idle traces, as the bytes that their spans came in, until the block is cut. A query lays them out as rows; without a
+ * query they become rows once, in the order of the block.
  */
 export class Segment {
   readonly traces: LiveTrace[] = []

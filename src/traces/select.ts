@@ -6,7 +6,10 @@ import type { DedicatedColumn } from './schema.ts'
 
 export { attributePaths, type DedicatedColumn, type OwnPath }
 
-/** Rows of traces, from memory or a block's row group. Columns have the paths of vParquet5, whatever the block's version. */
+/**
+ * Rows of traces, from memory or a block's row group. Columns have the paths of vParquet5, whatever the block's
+ * version.
+ */
 export interface TraceRows {
   readonly rows: number
   readonly isInMemory: boolean

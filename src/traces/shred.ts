@@ -59,7 +59,9 @@ export function traceIdText(id: Uint8Array): string {
     .replace(/^0+(?=.)/, '')
 }
 
-/** A column that has an entry wherever another one has: entries without a value are taken from there, many at a time. */
+/**
+ * A column that has an entry wherever another one has: entries without a value are taken from there, many at a time.
+ */
 export class Follower {
   readonly #own: ColumnBuilder
   readonly #leader: ColumnBuilder
@@ -413,7 +415,7 @@ class RawSpanAttributes implements AttributeSink {
   }
 }
 
-/** Those that get an entry with every span. */
+/** Columns that get an entry with every span. */
 interface SpanColumns {
   parentId: ColumnBuilder
   left: ColumnBuilder
@@ -741,7 +743,7 @@ export class TraceShredder {
   }
 }
 
-/** A span without a parent that is told to be another's child by a link (OpenTracing's bridge). */
+/** A span without a parent that a link makes another one's child (OpenTracing's bridge). */
 function isReference(span: Span, traceId: Uint8Array): boolean {
   return span.links.some(
     link =>

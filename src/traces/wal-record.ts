@@ -1,10 +1,10 @@
 /**
- * What the log of traces holds. Every generation is one lot, which becomes one block a tenant; the lot's name gives the blocks' ids,
- * so that a replay can tell whether a lot is in the bucket already.
+ * What the log of traces holds. Every generation becomes one block a tenant; the generation's id gives the blocks' ids,
+ * so that a replay can find out whether a block is in the bucket already.
  *
- *   lot       16 bytes: the name; the first record of a generation
- *   spans     uvarint length, tenant · an OTLP message
- *   carried   uvarint generation that had them too · uvarint length, tenant · an OTLP message
+ *   generation  16 bytes: its id; the first record of a generation
+ *   spans       uvarint length, tenant · an OTLP message
+ *   carried     uvarint generation that had them too · uvarint length, tenant · an OTLP message
  */
 import { createHash } from 'node:crypto'
 import { ByteReader } from '#codec/byte-reader.ts'
@@ -12,7 +12,7 @@ import { ByteWriter } from '#codec/byte-writer.ts'
 import { CorruptDataError } from '#core/errors.ts'
 import { readText, writeText } from '#store/wal-text.ts'
 
-export const recordKind = { lot: 1, spans: 2, carried: 3 } as const
+export const recordKind = { generation: 1, spans: 2, carried: 3 } as const
 
 function tenantAndMessage(out: ByteWriter, tenant: string, message: Uint8Array): Uint8Array {
   writeText(out, tenant)
@@ -31,15 +31,15 @@ export function encodeCarried(generation: number, tenant: string, message: Uint8
 }
 
 export type TraceRecord =
-  | { kind: 'lot'; name: Uint8Array }
+  | { kind: 'generation'; id: Uint8Array }
   | { kind: 'spans'; tenant: string; message: Uint8Array }
   | { kind: 'carried'; generation: number; tenant: string; message: Uint8Array }
 
 /** Throws CorruptDataError. */
 export function readRecord(kind: number, payload: Uint8Array): TraceRecord {
-  if (kind === recordKind.lot) {
-    if (payload.length !== 16) throw new CorruptDataError(`WAL record: a lot's name of ${payload.length} bytes`)
-    return { kind: 'lot', name: payload.slice() }
+  if (kind === recordKind.generation) {
+    if (payload.length !== 16) throw new CorruptDataError(`WAL record: a generation's id of ${payload.length} bytes`)
+    return { kind: 'generation', id: payload.slice() }
   }
   if (kind !== recordKind.spans && kind !== recordKind.carried)
     throw new CorruptDataError(`WAL record of kind ${kind} is not known`)
@@ -52,9 +52,9 @@ export function readRecord(kind: number, payload: Uint8Array): TraceRecord {
     : { kind: 'spans', tenant, message }
 }
 
-/** The id of the block that a lot becomes for a tenant: a UUID of version 4 in form. */
-export function blockIdOf(lot: Uint8Array, tenant: string): string {
-  const hash = createHash('sha256').update(lot).update(tenant).digest()
+/** The id of the block that a generation becomes for a tenant: a UUID of version 4 in form. */
+export function blockIdOf(generationId: Uint8Array, tenant: string): string {
+  const hash = createHash('sha256').update(generationId).update(tenant).digest()
   hash[6] = (hash[6]! & 0x0f) | 0x40
   hash[8] = (hash[8]! & 0x3f) | 0x80
   const hex = hash.toString('hex')

@@ -1,4 +1,7 @@
-/** Append → crash → replay → cut → compact → retain → select, on a disk and a bucket in memory and a clock that is moved by hand. */
+/**
+ * Append → crash → replay → cut → compact → retain → select, on a disk and a bucket in memory and a clock that is moved
+ * by hand.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MemoryBucket } from '#bucket/memory.ts'
@@ -324,7 +327,7 @@ test('flush of a writer that was replaced rejects at once, also when another tak
   await assert.rejects(driving(away, flushed), /another writer \(epoch 2\) took over the bucket/)
 })
 
-test('a hand-over that fails leaves the writer as it was; one that succeeds is over, and asking again does nothing (req-176)', async () => {
+test('a hand-over that fails changes nothing; after one that succeeds another does nothing (req-176)', async () => {
   const world = makeWorld(),
     put = world.bucket.put.bind(world.bucket),
     engine = await opened(world)
@@ -370,10 +373,10 @@ test('native histograms, stale markers and both kinds beside each other survive 
       await set.load(0, set.labels.length)
       const columns = new SampleColumns()
       set.read(0, columns)
-      for (let i = 0; i < columns.count; i++)
-        shown.push(
-          `${columns.timesMs[i]! - now} ${columns.isStale(i) ? 'stale' : String(columns.histograms?.[i] ?? columns.values[i])}`,
-        )
+      for (let i = 0; i < columns.count; i++) {
+        const value = columns.isStale(i) ? 'stale' : String(columns.histograms?.[i] ?? columns.values[i])
+        shown.push(`${columns.timesMs[i]! - now} ${value}`)
+      }
     }
     return shown.join('\n')
   }
