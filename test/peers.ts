@@ -87,14 +87,3 @@ export class Peer {
     await ended
   }
 }
-
-/** Asks again until `look` gives something. */
-export async function until<T>(look: () => Promise<T | undefined>, what: string, seconds = 30): Promise<T> {
-  const end = Date.now() + seconds * 1000
-  for (;;) {
-    const found = await look()
-    if (found !== undefined) return found
-    if (Date.now() > end) throw new Error(`not within ${seconds} s: ${what}`)
-    await new Promise(resolve => setTimeout(resolve, 50))
-  }
-}

@@ -7,7 +7,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { systemFiles } from '#core/files.ts'
 import { checkAlertmanagerFiles } from '../../src/ops/check-files.ts'
-import { freePort, needs, Peer, programPath, until } from '../peers.ts'
+import { freePort, needs, Peer, programPath } from '../peers.ts'
+import { until } from '../until.ts'
 import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
 
 interface Told {

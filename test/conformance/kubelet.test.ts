@@ -11,12 +11,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parse, stringify } from 'yaml'
+import { messageOf } from '#core/errors.ts'
 import { renderCompose } from '#deploy/compose.ts'
 import { readStack } from '#deploy/stack.ts'
 import { KubeApi, type RoleRule } from '../kube-api.ts'
 import { objectsOfText } from '../kube-objects.ts'
 import { Kubelet, type Pod } from '../kubelet.ts'
 import { freePort } from '../peers.ts'
+import { untilTrue } from '../until.ts'
 import { postWrite, writeBody } from '../write-request.ts'
 
 const helm = join(process.cwd(), 'node_modules/.bin/helm')
@@ -29,19 +31,18 @@ const runs = {
         : 'NOT TESTED: helm does not run here',
 } as const
 
+/** Waits, and shows what the pods printed where it waits in vain. */
 async function until(
   what: string,
   isSo: () => boolean | Promise<boolean>,
   seconds = 60,
   pods: readonly Pod[] = [],
 ): Promise<void> {
-  const start = performance.now()
-  while (!(await isSo())) {
-    assert.ok(
-      performance.now() - start < seconds * 1000,
-      `${what}: not within ${seconds} s${pods.map(p => `\n${p.name} (${p.restarts} restarts, ${p.killed.join()}): ${p.output.slice(-600)}`).join('')}`,
-    )
-    await new Promise(resolve => setTimeout(resolve, 100))
+  try {
+    await untilTrue(isSo, what, seconds)
+  } catch (error) {
+    const printed = pods.map(p => `\n${p.name} (${p.restarts} restarts, ${p.killed.join()}): ${p.output.slice(-600)}`)
+    throw new Error(`${messageOf(error)}${printed.join('')}`, { cause: error })
   }
 }
 const valueOf = async (url: string, query: string): Promise<string[]> =>

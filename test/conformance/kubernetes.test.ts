@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { KubeApi, type KubeItem, type RoleRule } from '../kube-api.ts'
-import { until } from '../peers.ts'
+import { until } from '../until.ts'
 import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
 
 const api = new KubeApi(),

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { createServer, type Server } from 'node:http'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
-import { freePort, needs, Peer, until } from '../peers.ts'
+import { freePort, needs, Peer } from '../peers.ts'
+import { until } from '../until.ts'
 import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
 
 const text = `# HELP http_requests_total Requests.

@@ -10,6 +10,7 @@ import { createServer } from 'node:net'
 import { after, before, test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
 import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
+import { until } from '../until.ts'
 
 const has = (name: string): boolean => spawnSync('which', [name]).status === 0
 const hasPrometheus = has('prometheus') && has('prometheus-node-exporter'),
@@ -42,16 +43,6 @@ async function freePort(): Promise<number> {
 
 function start(name: string, parameters: readonly string[]): void {
   children.push(spawn(name, parameters, { stdio: 'ignore', cwd: directory }))
-}
-
-/** Asks until the answer satisfies, for half a minute at most. */
-async function until<T>(ask: () => Promise<T | undefined>, what: string): Promise<T> {
-  for (const deadline = performance.now() + 30_000; performance.now() < deadline;) {
-    const answer = await ask().catch(() => undefined)
-    if (answer !== undefined) return answer
-    await new Promise(resolve => setTimeout(resolve, 100))
-  }
-  throw new Error(`waited in vain: ${what}`)
 }
 
 interface Sample {

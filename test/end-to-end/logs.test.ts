@@ -9,6 +9,7 @@ import { ByteWriter } from '#codec/byte-writer.ts'
 import { encodeSnappy } from '#codec/snappy.ts'
 import { encodeUtf8 } from '#core/text.ts'
 import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
+import { untilTrue } from '../until.ts'
 
 let run: Running
 const directory = temporaryDirectory()
@@ -48,14 +49,6 @@ async function streams(
 }
 const lines = async (query: string, extra: Record<string, string> = {}): Promise<string[]> =>
   (await streams(query, { direction: 'forward', ...extra })).flatMap(s => s.values.map(v => v[1]))
-async function until(what: string, check: () => Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 200; i++) {
-    if (await check()) return
-    await new Promise(resolve => setTimeout(resolve, 25))
-  }
-  assert.fail(`${what} did not come`)
-}
-
 function pushMessage(labels: string, entries: { ns: bigint; line: string; pairs?: [string, string][] }[]): Uint8Array {
   const text = (out: ByteWriter, tag: number, bytes: Uint8Array): void => {
     out.writeU8(tag)
@@ -310,7 +303,7 @@ test('syslog over TCP (both framings) and UDP; journald', async () => {
   socket.end(
     `<13>${new Date().toDateString().slice(4, 7)} ${String(new Date().getDate()).padStart(2)} ${new Date().toTimeString().slice(0, 8)} box cron[12]: by line\n`,
   )
-  await until('syslog over TCP', async () => (await lines('{hostname=~"mymachine|box"}')).length === 2)
+  await untilTrue(async () => (await lines('{hostname=~"mymachine|box"}')).length === 2, 'syslog over TCP')
   const [counted] = await streams('{hostname="mymachine"}')
   assert.equal(counted!.values[0]![1], 'counted')
   assert.deepEqual(
@@ -329,7 +322,7 @@ test('syslog over TCP (both framings) and UDP; journald', async () => {
   udp.send(`<11>1 ${new Date().toISOString()} udphost app - - - datagram`, udpPort, udpHost, () => {
     udp.close()
   })
-  await until('syslog over UDP', async () => (await lines('{hostname="udphost"}')).length === 1)
+  await untilTrue(async () => (await lines('{hostname="udphost"}')).length === 1, 'syslog over UDP')
   const journal = `__CURSOR=s=1\n__REALTIME_TIMESTAMP=${Date.now()}000\n_HOSTNAME=jhost\n_SYSTEMD_UNIT=ssh.service\nPRIORITY=6\nMESSAGE\n`
   const long = Buffer.from('two\nlines'),
     size = Buffer.alloc(8)
@@ -511,7 +504,7 @@ test('tail: what is there, then what comes', async () => {
     for (const s of (JSON.parse(String(event.data)) as { streams: Stream[] }).streams)
       seen.push(...s.values.map(v => v[1]))
   })
-  await until('the look back', () => Promise.resolve(seen.length === 2))
+  await untilTrue(() => seen.length === 2, 'the look back')
   await pushJson([
     {
       stream: { app: 'tail' },
@@ -522,7 +515,7 @@ test('tail: what is there, then what comes', async () => {
     },
     { stream: { app: 'other' }, values: [[nowNs(), 'other']] },
   ])
-  await until('the new line', () => Promise.resolve(seen.length === 3))
+  await untilTrue(() => seen.length === 3, 'the new line')
   assert.deepEqual(seen, ['before 1', 'before 2', 'after'])
   socket.close()
   const refused = await fetch(`${run.url}/loki/api/v1/tail?query={app="tail"}`)
