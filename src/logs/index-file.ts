@@ -2,6 +2,7 @@
  * An index of chunks in Loki's TSDB form. Source: docs/formats/loki-index.md. Reads versions 2 to 4, writes 3.
  * An index is read as a whole: series and their chunks become columns, and label pairs lead to series.
  */
+import { assert } from '#core/assert.ts'
 import { ByteReader } from '#codec/byte-reader.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { crc32c } from '#codec/crc32c.ts'
@@ -175,96 +176,146 @@ export function encodeIndex(streams: readonly IndexedStream[]): Uint8Array {
   const sorted = streams
     .map(s => ({ ...s, number: BigInt(`0x${s.fingerprint}`) }))
     .sort((a, b) => (a.number < b.number ? -1 : a.number > b.number ? 1 : compareLabels(a.labels, b.labels)))
-  const symbols = [...new Set(sorted.flatMap(s => s.labels.pairs))].sort(compareText)
-  const symbolOf = new Map(symbols.map((text, number) => [text, number]))
-  const out = new ByteWriter(65536)
-  out.writeU32(magic)
-  out.writeU8(3)
-  const symbolsAt = out.at
-  const table = new ByteWriter(4096)
-  table.writeU32(symbols.length)
-  for (const symbol of symbols) {
-    const text = encodeUtf8(symbol)
-    table.writeUvarint(text.length)
-    table.writeBytes(text)
+  return new IndexWriter().encode(sorted)
+}
+
+interface NumberedStream extends IndexedStream {
+  /** Its fingerprint. */
+  number: bigint
+}
+
+/** The sections of one index, in the order of the file. */
+class IndexWriter {
+  readonly #out = new ByteWriter(65536)
+  /** By pair, `name NUL value`, and of all: references of streams, ascending. */
+  readonly #postings = new Map<string, number[]>()
+  readonly #all: number[] = []
+  /** The postings offset table. */
+  readonly #positions = new ByteWriter(4096)
+  readonly #list = new ByteWriter(1024)
+  #fromMs = Infinity
+  #throughMs = -Infinity
+
+  encode(streams: readonly NumberedStream[]): Uint8Array {
+    const out = this.#out
+    out.writeU32(magic)
+    out.writeU8(3)
+    const symbolsAt = out.at
+    const symbolOf = this.#writeSymbols(streams)
+    const seriesAt = out.at
+    const offsets = this.#writeStreams(streams, symbolOf)
+    out.padTo(4)
+    const postingsAt = out.at
+    this.#writePostings()
+    const labelTableAt = out.at
+    writeSection(out, new Uint8Array(4))
+    const postingsTableAt = out.at
+    writeSection(out, this.#positions.bytes())
+    const offsetsAt = out.at
+    const body = new ByteWriter(offsets.at + 4)
+    body.writeU32(Math.ceil(streams.length / 1024))
+    body.writeBytes(offsets.bytes())
+    writeSection(out, body.bytes())
+    this.#writeContents([symbolsAt, seriesAt, postingsAt, labelTableAt, postingsAt, postingsTableAt, offsetsAt])
+    return out.copy()
   }
-  writeSection(out, table.bytes())
-  const seriesAt = out.at
-  const postings = new Map<string, number[]>()
-  const all: number[] = []
-  const offsets = new ByteWriter(256)
-  let fromMs = Infinity,
-    throughMs = -Infinity
-  const entry = new ByteWriter(4096)
-  sorted.forEach((stream, ordinal) => {
-    out.padTo(16)
-    const ref = out.at / 16
-    all.push(ref)
-    if (ordinal % 1024 === 0) {
-      offsets.writeU64(ref)
-      writeBig(offsets, stream.number)
-    }
-    entry.reset()
-    writeBig(entry, stream.number)
-    const { pairs } = stream.labels
+
+  /** Returns the number of each symbol. */
+  #writeSymbols(streams: readonly NumberedStream[]): Map<string, number> {
+    const symbols = [...new Set(streams.flatMap(s => s.labels.pairs))].sort(compareText)
+    const table = new ByteWriter(4096)
+    table.writeU32(symbols.length)
+    for (const symbol of symbols) writeBytes(table, encodeUtf8(symbol))
+    writeSection(this.#out, table.bytes())
+    return new Map(symbols.map((text, number) => [text, number]))
+  }
+
+  /** Returns the sampled table of fingerprints: every 1,024th stream's. */
+  #writeStreams(streams: readonly NumberedStream[], symbolOf: ReadonlyMap<string, number>): ByteWriter {
+    const out = this.#out
+    const offsets = new ByteWriter(256)
+    const entry = new ByteWriter(4096)
+    streams.forEach((stream, ordinal) => {
+      out.padTo(16)
+      const ref = out.at / 16
+      this.#all.push(ref)
+      if (ordinal % 1024 === 0) {
+        offsets.writeU64(ref)
+        writeBig(offsets, stream.number)
+      }
+      entry.reset()
+      writeBig(entry, stream.number)
+      this.#writeLabels(entry, stream.labels.pairs, symbolOf, ref)
+      const chunks = sortChunks(stream.chunks)
+      for (const chunk of chunks) {
+        this.#fromMs = Math.min(this.#fromMs, chunk.fromMs)
+        this.#throughMs = Math.max(this.#throughMs, chunk.throughMs)
+      }
+      writeChunks(entry, chunks)
+      out.writeUvarint(entry.at)
+      out.writeBytes(entry.bytes())
+      out.writeU32(crc32c(entry.buffer, 0, entry.at))
+    })
+    return offsets
+  }
+
+  #writeLabels(entry: ByteWriter, pairs: readonly string[], symbolOf: ReadonlyMap<string, number>, ref: number): void {
     entry.writeUvarint(pairs.length / 2)
+    for (const text of pairs) entry.writeUvarint(symbolNumber(symbolOf, text))
     for (let i = 0; i < pairs.length; i += 2) {
-      entry.writeUvarint(symbolOf.get(pairs[i]!)!)
-      entry.writeUvarint(symbolOf.get(pairs[i + 1]!)!)
       const key = `${pairs[i]!}\0${pairs[i + 1]!}`
-      const list = postings.get(key)
-      if (list === undefined) postings.set(key, [ref])
+      const list = this.#postings.get(key)
+      if (list === undefined) this.#postings.set(key, [ref])
       else list.push(ref)
     }
-    const chunks = sortChunks(stream.chunks)
-    for (const chunk of chunks) {
-      fromMs = Math.min(fromMs, chunk.fromMs)
-      throughMs = Math.max(throughMs, chunk.throughMs)
-    }
-    writeChunks(entry, chunks)
-    out.writeUvarint(entry.at)
-    out.writeBytes(entry.bytes())
-    out.writeU32(crc32c(entry.buffer, 0, entry.at))
-  })
-  const list = new ByteWriter(1024)
-  const positions = new ByteWriter(4096)
-  positions.writeU32(postings.size + 1)
-  const writeList = (name: string, value: string, refs: readonly number[]): void => {
-    out.padTo(4)
-    positions.writeUvarint(2)
-    for (const text of [encodeUtf8(name), encodeUtf8(value)]) {
-      positions.writeUvarint(text.length)
-      positions.writeBytes(text)
-    }
-    positions.writeUvarint(out.at)
-    list.reset()
-    list.writeU32(refs.length)
-    for (const ref of refs) list.writeU32(ref)
-    writeSection(out, list.bytes())
   }
-  out.padTo(4)
-  const postingsAt = out.at
-  writeList('', '', all)
-  const pairsInOrder = [...postings.keys()]
-    .map(key => key.split('\0') as [string, string])
-    .sort((a, b) => compareText(a[0], b[0]) || compareText(a[1], b[1]))
-  for (const [name, value] of pairsInOrder) writeList(name, value, postings.get(`${name}\0${value}`)!)
-  const labelTableAt = out.at
-  writeSection(out, new Uint8Array(4))
-  const postingsTableAt = out.at
-  writeSection(out, positions.bytes())
-  const offsetsAt = out.at
-  const body = new ByteWriter(offsets.at + 4)
-  body.writeU32(Math.ceil(sorted.length / 1024))
-  body.writeBytes(offsets.bytes())
-  writeSection(out, body.bytes())
-  const tocAt = out.at
-  for (const offset of [symbolsAt, seriesAt, postingsAt, labelTableAt, postingsAt, postingsTableAt, offsetsAt])
-    out.writeU64(offset)
-  writeBig(out, BigInt(fromMs === Infinity ? 0 : fromMs))
-  writeBig(out, BigInt(throughMs === -Infinity ? 0 : throughMs))
-  out.writeU32(crc32c(out.buffer, tocAt, out.at))
-  return out.copy()
+
+  /** The list of all streams, then one for each pair, by name and value. */
+  #writePostings(): void {
+    this.#positions.writeU32(this.#postings.size + 1)
+    this.#writeList('', '', this.#all)
+    const inOrder = [...this.#postings]
+      .map(([key, refs]) => {
+        const [name = '', value = ''] = key.split('\0')
+        return { name, value, refs }
+      })
+      .sort((a, b) => compareText(a.name, b.name) || compareText(a.value, b.value))
+    for (const { name, value, refs } of inOrder) this.#writeList(name, value, refs)
+  }
+
+  #writeList(name: string, value: string, refs: readonly number[]): void {
+    this.#out.padTo(4)
+    this.#positions.writeUvarint(2)
+    writeBytes(this.#positions, encodeUtf8(name))
+    writeBytes(this.#positions, encodeUtf8(value))
+    this.#positions.writeUvarint(this.#out.at)
+    this.#list.reset()
+    this.#list.writeU32(refs.length)
+    for (const ref of refs) this.#list.writeU32(ref)
+    writeSection(this.#out, this.#list.bytes())
+  }
+
+  /** The table of contents. */
+  #writeContents(offsets: readonly number[]): void {
+    const out = this.#out
+    const startAt = out.at
+    for (const offset of offsets) out.writeU64(offset)
+    writeBig(out, BigInt(this.#fromMs === Infinity ? 0 : this.#fromMs))
+    writeBig(out, BigInt(this.#throughMs === -Infinity ? 0 : this.#throughMs))
+    out.writeU32(crc32c(out.buffer, startAt, out.at))
+  }
+}
+
+function symbolNumber(symbolOf: ReadonlyMap<string, number>, text: string): number {
+  const number = symbolOf.get(text)
+  assert(number !== undefined, 'every label is among the symbols')
+  return number
+}
+
+/** Bytes behind their length. */
+function writeBytes(out: ByteWriter, bytes: Uint8Array): void {
+  out.writeUvarint(bytes.length)
+  out.writeBytes(bytes)
 }
 
 function sortChunks(chunks: readonly IndexedChunk[]): IndexedChunk[] {

@@ -1,6 +1,7 @@
 /** Columns of samples into chunks, blocks into one block, a head's range into a block. */
 import { encodeHistogramChunk } from '#codec/histogram-chunk.ts'
 import { encodeXor } from '#codec/xor-chunk.ts'
+import { CorruptDataError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import { compareBytes } from '#core/text.ts'
 import { chunkRun, layoutOf, sampleOf } from '#model/histogram-chunk.ts'
@@ -9,9 +10,10 @@ import { SampleColumns } from '#model/sample-columns.ts'
 import { BlockWriter, type ChunkMeta } from './block-writer.ts'
 import type { BlockReader, BlockSelection, LoadedChunks } from './block-reader.ts'
 import type { Head } from './head.ts'
+import type { Postings } from './postings.ts'
 import type { RangeChunks } from './range-chunks.ts'
-import { removeDeleted } from './tombstones.ts'
-import type { Interval } from './tombstones.ts'
+import type { SeriesTable } from './series-table.ts'
+import { removeDeleted, type Interval } from './tombstones.ts'
 
 const chunkSamplesMax = 120
 
@@ -109,66 +111,29 @@ export async function writeHeadBlock(
   pause: () => Promise<void>,
 ): Promise<WrittenBlock | undefined> {
   const { table } = head
+  const { postings } = table
   const all = range.series()
   if (all.length === 0) return undefined
-  const { symbols, postings } = table
-  const usedPairs = new Uint8Array(postings.capacity),
-    usedSymbols = new Uint8Array(symbols.count)
+  const usedPairs = new Uint8Array(postings.capacity)
   for (const series of all) for (const pair of table.labelPairs(series)) usedPairs[pair] = 1
-  for (let pair = 0; pair < usedPairs.length; pair++)
-    if (usedPairs[pair] === 1) usedSymbols[postings.nameOf(pair)] = usedSymbols[postings.valueOf(pair)] = 1
-  const inUse = marked(usedSymbols)
-  const texts = Array.from(inUse, symbol => symbols.bytes(symbol))
-  const order = inUse
-    .map((_, i) => i)
-    .sort((a, b) => compareBytes(texts[a]!, 0, texts[a]!.length, texts[b]!, 0, texts[b]!.length))
-  const rank = new Uint32Array(symbols.count)
-  order.forEach((position, i) => {
-    rank[inUse[position]!] = i
-  })
+  const { texts, rank } = rankSymbols(table, usedPairs)
   await pause()
-  // Pairs by name, then value: series compare as the ranks of their pairs do.
-  const pairRank = new Uint32Array(postings.capacity)
-  marked(usedPairs)
-    .sort(
-      (a, b) =>
-        rank[postings.nameOf(a)]! - rank[postings.nameOf(b)]! ||
-        rank[postings.valueOf(a)]! - rank[postings.valueOf(b)]!,
-    )
-    .forEach((pair, i) => {
-      pairRank[pair] = i
-    })
+  const pairRank = rankPairs(postings, usedPairs, rank)
   await pause()
   all.sort((a, b) => compareRanks(table.labelPairs(a), table.labelPairs(b), pairRank))
-  const writer = await BlockWriter.open(
-    files,
-    directory,
-    Array.from(order, position => texts[position]!),
-  )
+  const writer = await BlockWriter.open(files, directory, texts)
   const tally = new Tally()
   const columns = new SampleColumns()
   for (let n = 0; n < all.length; n++) {
     const series = all[n]!
-    const metas: ChunkMeta[] = []
-    if (range.late(series).length === 0 && !range.histogramsOf.has(series)) {
-      for (const chunk of range.chunksOf(series)) {
-        const bytes = range.chunkBytes(chunk)
-        const meta = {
-          minMs: range.chunkMinMs(chunk),
-          maxMs: range.chunkMaxMs(chunk),
-          ref: await writer.addChunk(1, bytes),
-        }
-        metas.push(meta)
-        tally.see({ encoding: 1, ...meta }, (bytes[0]! << 8) | bytes[1]!)
-      }
-    } else {
+    let metas: ChunkMeta[]
+    if (range.late(series).length === 0 && !range.histogramsOf.has(series))
+      metas = await copyChunks(range, series, writer, tally)
+    else {
       columns.clear()
       range.read(series, -Infinity, Infinity, columns)
       columns.normalize(-Infinity, Infinity)
-      for (const chunk of encodeColumns(columns)) {
-        metas.push({ minMs: chunk.minMs, maxMs: chunk.maxMs, ref: await writer.addChunk(chunk.encoding, chunk.bytes) })
-        tally.see(chunk, chunk.samples)
-      }
+      metas = await writeColumns(columns, writer, tally)
     }
     const labels: number[] = []
     for (const pair of table.labelPairs(series))
@@ -178,6 +143,65 @@ export async function writeHeadBlock(
   }
   await writer.finish()
   return summary(writer, tally)
+}
+
+/** The texts of the pairs' symbols in order, and by symbol the place of its text there. */
+function rankSymbols(
+  { symbols, postings }: SeriesTable,
+  usedPairs: Uint8Array,
+): { texts: Uint8Array[]; rank: Uint32Array } {
+  const used = new Uint8Array(symbols.count)
+  for (let pair = 0; pair < usedPairs.length; pair++)
+    if (usedPairs[pair] === 1) used[postings.nameOf(pair)] = used[postings.valueOf(pair)] = 1
+  const inUse = marked(used)
+  const texts = Array.from(inUse, symbol => symbols.bytes(symbol))
+  const order = inUse
+    .map((_, i) => i)
+    .sort((a, b) => compareBytes(texts[a]!, 0, texts[a]!.length, texts[b]!, 0, texts[b]!.length))
+  const rank = new Uint32Array(symbols.count)
+  order.forEach((position, i) => {
+    rank[inUse[position]!] = i
+  })
+  return { texts: Array.from(order, position => texts[position]!), rank }
+}
+
+/** By pair: its place by name, then value. Series compare as the ranks of their pairs do. */
+function rankPairs(postings: Postings, usedPairs: Uint8Array, rank: Uint32Array): Uint32Array {
+  const pairRank = new Uint32Array(postings.capacity)
+  const inOrder = marked(usedPairs).sort(
+    (a, b) =>
+      rank[postings.nameOf(a)]! - rank[postings.nameOf(b)]! || rank[postings.valueOf(a)]! - rank[postings.valueOf(b)]!,
+  )
+  inOrder.forEach((pair, i) => {
+    pairRank[pair] = i
+  })
+  return pairRank
+}
+
+/** Chunks of a series as they are. */
+async function copyChunks(range: RangeChunks, series: number, writer: BlockWriter, tally: Tally): Promise<ChunkMeta[]> {
+  const metas: ChunkMeta[] = []
+  for (const chunk of range.chunksOf(series)) {
+    const bytes = range.chunkBytes(chunk)
+    const meta = {
+      minMs: range.chunkMinMs(chunk),
+      maxMs: range.chunkMaxMs(chunk),
+      ref: await writer.addChunk(1, bytes),
+    }
+    metas.push(meta)
+    tally.see({ encoding: 1, ...meta }, (bytes[0]! << 8) | bytes[1]!)
+  }
+  return metas
+}
+
+/** Samples in order of time, as new chunks. */
+async function writeColumns(columns: SampleColumns, writer: BlockWriter, tally: Tally): Promise<ChunkMeta[]> {
+  const metas: ChunkMeta[] = []
+  for (const chunk of encodeColumns(columns)) {
+    metas.push({ minMs: chunk.minMs, maxMs: chunk.maxMs, ref: await writer.addChunk(chunk.encoding, chunk.bytes) })
+    tally.see(chunk, chunk.samples)
+  }
+  return metas
 }
 
 /** The numbers that are marked, ascending. */
@@ -196,6 +220,14 @@ function compareRanks(a: Uint32Array, b: Uint32Array, rank: Uint32Array): number
   return a.length - b.length
 }
 
+/** What one of the blocks has of a series. */
+interface Part {
+  source: Source
+  /** Its number in the source. */
+  i: number
+  deleted: readonly Interval[]
+}
+
 /**
  * Merges blocks series by series; chunks are copied as they are unless they overlap or something was deleted from them.
  */
@@ -208,67 +240,101 @@ export async function mergeBlocks(
   const sources = await Promise.all(
     readers.map(async reader => new Source(reader, await reader.select([]), await reader.tombstones())),
   )
-  const texts = new Map<string, Uint8Array>()
-  for (const { reader } of sources)
-    for (const symbol of await reader.symbols()) texts.set(Buffer.from(symbol).toString('utf8'), symbol)
-  const sorted = [...texts].sort((a, b) => compareBytes(a[1], 0, a[1].length, b[1], 0, b[1].length))
-  const numbers = new Map(sorted.map(([text], i) => [text, i]))
-  const writer = await BlockWriter.open(
-    files,
-    directory,
-    sorted.map(([, bytes]) => bytes),
-  )
+  const { texts, numberOf } = await mergeSymbols(readers)
+  const writer = await BlockWriter.open(files, directory, texts)
   const tally = new Tally()
   const columns = new SampleColumns()
   for (let n = 0; ; n++) {
     const labels = smallest(sources)
     if (labels === undefined) break
-    const parts: { source: Source; i: number; deleted: readonly Interval[] }[] = []
-    for (const source of sources) {
-      if (source.labels?.equals(labels) !== true) continue
-      parts.push({ source, i: source.at, deleted: source.tombstones.get(source.found.refs[source.at]!) ?? [] })
-      source.at++
-    }
-    const metas: ChunkMeta[] = []
-    parts.sort((a, b) => a.source.found.firstMs(a.i) - b.source.found.firstMs(b.i))
-    const disjoint = parts.every(
-      (part, k) => k === 0 || part.source.found.firstMs(part.i) > parts[k - 1]!.source.found.lastMs(parts[k - 1]!.i),
-    )
-    if (disjoint && parts.every(part => part.deleted.length === 0) && !(await areSmall(parts))) {
-      for (const { source, i } of parts) {
-        const { loaded, place } = await source.chunks(i)
-        for (let k = loaded.startOf[place]!; k < loaded.startOf[place + 1]!; k++) {
-          const encoding = loaded.encodingOf(k),
-            bytes = loaded.bytesOf(k)
-          const minMs = source.found.minMs[loaded.numberOf[k]!]!,
-            maxMs = source.found.maxMs[loaded.numberOf[k]!]!
-          metas.push({ minMs, maxMs, ref: await writer.addChunk(encoding, bytes) })
-          tally.see({ encoding, minMs, maxMs }, ((bytes[0]! << 8) | bytes[1]!) & (encoding >= 5 ? 0x3fff : 0xffff))
-        }
-      }
-    } else {
-      columns.clear()
-      for (const { source, i, deleted } of parts) {
-        const from = columns.count
-        const { loaded, place } = await source.chunks(i)
-        loaded.decode(place, columns)
-        if (deleted.length > 0) removeDeleted(columns, from, deleted)
-      }
-      columns.normalize(-Infinity, Infinity)
-      for (const chunk of encodeColumns(columns)) {
-        metas.push({ minMs: chunk.minMs, maxMs: chunk.maxMs, ref: await writer.addChunk(chunk.encoding, chunk.bytes) })
-        tally.see(chunk, chunk.samples)
-      }
-    }
+    const parts = takeParts(sources, labels)
+    const metas =
+      canBeCopied(parts) && !(await areSmall(parts))
+        ? await copyParts(parts, writer, tally)
+        : await rewriteParts(parts, columns, writer, tally)
     if (metas.length > 0)
       await writer.addSeries(
-        labels.pairs.map(text => numbers.get(text)!),
+        labels.pairs.map(text => numberOf(text)),
         metas,
       )
     if ((n & 15) === 0) await pause()
   }
   await writer.finish()
   return summary(writer, tally)
+}
+
+/** Every symbol of the blocks once, in order, and the number of each. */
+async function mergeSymbols(
+  readers: readonly BlockReader[],
+): Promise<{ texts: Uint8Array[]; numberOf: (text: string) => number }> {
+  const byText = new Map<string, Uint8Array>()
+  for (const reader of readers)
+    for (const symbol of await reader.symbols()) byText.set(Buffer.from(symbol).toString('utf8'), symbol)
+  const sorted = [...byText].sort((a, b) => compareBytes(a[1], 0, a[1].length, b[1], 0, b[1].length))
+  const numbers = new Map(sorted.map(([text], i) => [text, i]))
+  return {
+    texts: sorted.map(([, bytes]) => bytes),
+    numberOf: text => {
+      const number = numbers.get(text)
+      if (number === undefined) throw new CorruptDataError(`index: ${JSON.stringify(text)} is not among the symbols`)
+      return number
+    },
+  }
+}
+
+/** Moves every source that has the series past it, and returns what they have, in order of time. */
+function takeParts(sources: readonly Source[], labels: Labels): Part[] {
+  const parts: Part[] = []
+  for (const source of sources) {
+    if (source.labels?.equals(labels) !== true) continue
+    parts.push({ source, i: source.at, deleted: source.tombstones.get(source.found.refs[source.at]!) ?? [] })
+    source.at++
+  }
+  return parts.sort((a, b) => a.source.found.firstMs(a.i) - b.source.found.firstMs(b.i))
+}
+
+/** Nothing of the parts was deleted, and they do not overlap. */
+function canBeCopied(parts: readonly Part[]): boolean {
+  let lastMs = -Infinity
+  for (const { source, i, deleted } of parts) {
+    if (deleted.length > 0 || source.found.firstMs(i) <= lastMs) return false
+    lastMs = source.found.lastMs(i)
+  }
+  return true
+}
+
+async function copyParts(parts: readonly Part[], writer: BlockWriter, tally: Tally): Promise<ChunkMeta[]> {
+  const metas: ChunkMeta[] = []
+  for (const { source, i } of parts) {
+    const { loaded, place } = await source.chunks(i)
+    for (let k = loaded.startOf[place]!; k < loaded.startOf[place + 1]!; k++) {
+      const encoding = loaded.encodingOf(k)
+      const bytes = loaded.bytesOf(k)
+      const minMs = source.found.minMs[loaded.numberOf[k]!]!
+      const maxMs = source.found.maxMs[loaded.numberOf[k]!]!
+      metas.push({ minMs, maxMs, ref: await writer.addChunk(encoding, bytes) })
+      tally.see({ encoding, minMs, maxMs }, ((bytes[0]! << 8) | bytes[1]!) & (encoding >= 5 ? 0x3fff : 0xffff))
+    }
+  }
+  return metas
+}
+
+/** `columns` is used from series to series. */
+async function rewriteParts(
+  parts: readonly Part[],
+  columns: SampleColumns,
+  writer: BlockWriter,
+  tally: Tally,
+): Promise<ChunkMeta[]> {
+  columns.clear()
+  for (const { source, i, deleted } of parts) {
+    const from = columns.count
+    const { loaded, place } = await source.chunks(i)
+    loaded.decode(place, columns)
+    if (deleted.length > 0) removeDeleted(columns, from, deleted)
+  }
+  columns.normalize(-Infinity, Infinity)
+  return writeColumns(columns, writer, tally)
 }
 
 /** Chunks of floats with less than this many samples on average are joined. */
@@ -278,7 +344,7 @@ const joinBelowSamples = chunkSamplesMax / 2
  * Would the chunks of a series take less room as fewer, larger ones? Slow scrapes fill a chunk of two hours with few
  * samples.
  */
-async function areSmall(parts: readonly { source: Source; i: number }[]): Promise<boolean> {
+async function areSmall(parts: readonly Part[]): Promise<boolean> {
   let chunks = 0,
     samples = 0
   for (const { source, i } of parts) {

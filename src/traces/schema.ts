@@ -140,16 +140,59 @@ export function schemaOf({ format, dedicated: list }: BlockLayout): SchemaGroup 
   return format === 'vParquet5' ? schemaOf5(list) : schemaOf4(list)
 }
 
+const dropped = (name: string): SchemaLeaf => leaf(name, 'i32', 'delta', true)
+
+/** What a row says of its trace as a whole. */
+const traceLeaves: readonly SchemaLeaf[] = [
+  leaf('TraceID', 'bytes', 'delta-length'),
+  leaf('TraceIDText', 'text', 'delta-length', true),
+  leaf('StartTimeUnixNano', 'u64', 'delta'),
+  leaf('EndTimeUnixNano', 'u64', 'delta'),
+  leaf('DurationNano', 'u64', 'delta'),
+  leaf('RootServiceName', 'text', 'dictionary'),
+  leaf('RootSpanName', 'text', 'dictionary'),
+]
+/** Ids and places of a span. */
+const spanPlaceLeaves: readonly SchemaLeaf[] = [
+  leaf('SpanID', 'bytes', 'delta-length'),
+  leaf('ParentSpanID', 'bytes', 'delta-length'),
+  leaf('ParentID', 'i32', 'delta'),
+  leaf('NestedSetLeft', 'i32', 'delta'),
+  leaf('NestedSetRight', 'i32', 'delta'),
+]
+const spanLeaves: readonly SchemaLeaf[] = [
+  leaf('Name', 'text', 'dictionary', true),
+  leaf('Kind', 'i64', 'delta'),
+  leaf('TraceState', 'text', 'delta-length', true),
+  leaf('StartTimeUnixNano', 'u64', 'delta'),
+  leaf('DurationNano', 'u64', 'delta'),
+  leaf('StatusCode', 'i64', 'delta'),
+  leaf('StatusMessage', 'text', 'delta-length', true),
+]
+/** The same in both formats, but for how they write lists of attributes. */
+const scopeChildren = (attributeList: SchemaGroup): SchemaNode[] => [
+  leaf('Name', 'text', 'dictionary', true),
+  leaf('Version', 'text', 'dictionary', true),
+  attributeList,
+  dropped('DroppedAttributesCount'),
+]
+const eventChildren = (attributeList: SchemaGroup): SchemaNode[] => [
+  leaf('TimeSinceStartNano', 'u64', 'delta'),
+  leaf('Name', 'text', 'dictionary', true),
+  attributeList,
+  dropped('DroppedAttributesCount'),
+]
+const linkChildren = (attributeList: SchemaGroup): SchemaNode[] => [
+  leaf('TraceID', 'bytes', 'delta-length'),
+  leaf('SpanID', 'bytes', 'delta-length'),
+  leaf('TraceState', 'text', 'delta-length', true),
+  attributeList,
+  dropped('DroppedAttributesCount'),
+]
+
 function schemaOf5(list: readonly DedicatedColumn[]): SchemaGroup {
-  const dropped = (name: string): SchemaLeaf => leaf(name, 'i32', 'delta', true)
   return group('Trace', 'required', [
-    leaf('TraceID', 'bytes', 'delta-length'),
-    leaf('TraceIDText', 'text', 'delta-length', true),
-    leaf('StartTimeUnixNano', 'u64', 'delta'),
-    leaf('EndTimeUnixNano', 'u64', 'delta'),
-    leaf('DurationNano', 'u64', 'delta'),
-    leaf('RootServiceName', 'text', 'dictionary'),
-    leaf('RootSpanName', 'text', 'dictionary'),
+    ...traceLeaves,
     group('ServiceStats', 'repeated', [
       leaf('ServiceName', 'text', 'dictionary', true),
       leaf('SpanCount', 'u32', 'delta'),
@@ -163,50 +206,27 @@ function schemaOf5(list: readonly DedicatedColumn[]): SchemaGroup {
         ...dedicated(list, 'resource'),
       ]),
       group('ss', 'repeated', [
-        group('Scope', 'required', [
-          leaf('Name', 'text', 'dictionary', true),
-          leaf('Version', 'text', 'dictionary', true),
-          attributes(),
-          dropped('DroppedAttributesCount'),
-        ]),
-        group('Spans', 'repeated', [
-          leaf('SpanID', 'bytes', 'delta-length'),
-          leaf('ParentSpanID', 'bytes', 'delta-length'),
-          leaf('ParentID', 'i32', 'delta'),
-          leaf('NestedSetLeft', 'i32', 'delta'),
-          leaf('NestedSetRight', 'i32', 'delta'),
-          leaf('ChildCount', 'i32', 'delta'),
-          leaf('Name', 'text', 'dictionary', true),
-          leaf('Kind', 'i64', 'delta'),
-          leaf('TraceState', 'text', 'delta-length', true),
-          leaf('StartTimeUnixNano', 'u64', 'delta'),
-          leaf('DurationNano', 'u64', 'delta'),
-          leaf('StatusCode', 'i64', 'delta'),
-          leaf('StatusMessage', 'text', 'delta-length', true),
-          attributes(),
-          dropped('DroppedAttributesCount'),
-          group('Events', 'repeated', [
-            leaf('TimeSinceStartNano', 'u64', 'delta'),
-            leaf('Name', 'text', 'dictionary', true),
-            attributes(),
-            dropped('DroppedAttributesCount'),
-            ...dedicated(list, 'event'),
-          ]),
-          leaf('DroppedEventsCount', 'i32', 'plain', true),
-          group('Links', 'repeated', [
-            leaf('TraceID', 'bytes', 'delta-length'),
-            leaf('SpanID', 'bytes', 'delta-length'),
-            leaf('TraceState', 'text', 'delta-length', true),
-            attributes(),
-            dropped('DroppedAttributesCount'),
-          ]),
-          leaf('DroppedLinksCount', 'i32', 'plain', true),
-          ...dedicated(list, 'span'),
-          ...[15, 60, 300, 3600].map(seconds => leaf(`StartTimeRounded${seconds}`, 'u32', 'delta')),
-        ]),
+        group('Scope', 'required', scopeChildren(attributes())),
+        spansOf5(list),
         leaf('SpanCount', 'i32', 'delta'),
       ]),
     ]),
+  ])
+}
+
+function spansOf5(list: readonly DedicatedColumn[]): SchemaGroup {
+  return group('Spans', 'repeated', [
+    ...spanPlaceLeaves,
+    leaf('ChildCount', 'i32', 'delta'),
+    ...spanLeaves,
+    attributes(),
+    dropped('DroppedAttributesCount'),
+    group('Events', 'repeated', [...eventChildren(attributes()), ...dedicated(list, 'event')]),
+    leaf('DroppedEventsCount', 'i32', 'plain', true),
+    group('Links', 'repeated', linkChildren(attributes())),
+    leaf('DroppedLinksCount', 'i32', 'plain', true),
+    ...dedicated(list, 'span'),
+    ...[15, 60, 300, 3600].map(seconds => leaf(`StartTimeRounded${seconds}`, 'u32', 'delta')),
   ])
 }
 
@@ -216,134 +236,90 @@ const listOf = (name: string, element: SchemaNode): SchemaGroup => ({
   logical: 'list',
   children: [group('list', 'repeated', [{ ...element, name: 'element' }])],
 })
+const listOfGroups = (name: string, children: SchemaNode[]): SchemaGroup =>
+  listOf(name, group('', 'required', children))
+
+const optional = (name: string, type: LeafType = 'text'): SchemaLeaf =>
+  leaf(name, type, type === 'text' ? 'dictionary' : 'plain', true, 'optional')
+
+/** Attributes of vParquet4. */
+function attributesOf4(): SchemaGroup {
+  const values = (name: string, type: LeafType, encoding: LeafEncoding): SchemaGroup =>
+    listOf(name, leaf('', type, encoding, true))
+  return listOfGroups('Attrs', [
+    leaf('Key', 'text', 'dictionary', true),
+    leaf('IsArray', 'bool', 'plain', true),
+    values('Value', 'text', 'dictionary'),
+    values('ValueInt', 'i64', 'plain'),
+    values('ValueDouble', 'f64', 'plain'),
+    values('ValueBool', 'bool', 'plain'),
+    leaf('ValueUnsupported', 'text', 'delta-length', true, 'optional'),
+  ])
+}
+
+/** The spare columns of a scope in vParquet4: String01, String02 … */
+function spareOf4(list: readonly DedicatedColumn[], scope: DedicatedScope): SchemaGroup {
+  const places = dedicatedPlaces(list)
+  const blobs = new Set(
+    list.filter(c => c.scope === scope && c.isBlob).map(c => places.get(`${scope} ${c.name}`)?.column),
+  )
+  const names = Array.from({ length: dedicatedStringsMaxOf4 }, (_, i) => `String${String(i + 1).padStart(2, '0')}`)
+  const column = (name: string): SchemaLeaf =>
+    blobs.has(name) ? leaf(name, 'text', 'delta-length', true, 'optional') : optional(name)
+  return group('DedicatedAttributes', 'required', names.map(column))
+}
+
+const resourceNamesOf4 = [
+  'Cluster',
+  'Namespace',
+  'Pod',
+  'Container',
+  'K8sClusterName',
+  'K8sNamespaceName',
+  'K8sPodName',
+  'K8sContainerName',
+] as const
 
 /** vParquet4: lists in wrappers, columns of fixed names, ten spare ones for each of resource and span. */
 function schemaOf4(list: readonly DedicatedColumn[]): SchemaGroup {
-  const dropped = (name: string): SchemaLeaf => leaf(name, 'i32', 'delta', true)
-  const own = (name: string, type: LeafType = 'text'): SchemaLeaf =>
-    leaf(name, type, type === 'text' ? 'dictionary' : 'plain', true, 'optional')
-  const values = (name: string, type: LeafType, encoding: LeafEncoding): SchemaGroup =>
-    listOf(name, leaf('', type, encoding, true))
-  const attributeList = (): SchemaGroup =>
-    listOf(
-      'Attrs',
-      group('', 'required', [
-        leaf('Key', 'text', 'dictionary', true),
-        leaf('IsArray', 'bool', 'plain', true),
-        values('Value', 'text', 'dictionary'),
-        values('ValueInt', 'i64', 'plain'),
-        values('ValueDouble', 'f64', 'plain'),
-        values('ValueBool', 'bool', 'plain'),
-        leaf('ValueUnsupported', 'text', 'delta-length', true, 'optional'),
-      ]),
-    )
-  const spare = (scope: DedicatedScope): SchemaGroup => {
-    const blobs = new Set(
-      list.filter(c => c.scope === scope && c.isBlob).map(c => dedicatedPlaces(list).get(`${scope} ${c.name}`)?.column),
-    )
-    return group(
-      'DedicatedAttributes',
-      'required',
-      Array.from({ length: dedicatedStringsMaxOf4 }, (_, i) => `String${String(i + 1).padStart(2, '0')}`).map(name =>
-        blobs.has(name) ? leaf(name, 'text', 'delta-length', true, 'optional') : own(name),
-      ),
-    )
-  }
+  const counts = [leaf('SpanCount', 'u32', 'delta'), leaf('ErrorCount', 'u32', 'delta')]
   return group('Trace', 'required', [
-    leaf('TraceID', 'bytes', 'delta-length'),
-    leaf('TraceIDText', 'text', 'delta-length', true),
-    leaf('StartTimeUnixNano', 'u64', 'delta'),
-    leaf('EndTimeUnixNano', 'u64', 'delta'),
-    leaf('DurationNano', 'u64', 'delta'),
-    leaf('RootServiceName', 'text', 'dictionary'),
-    leaf('RootSpanName', 'text', 'dictionary'),
+    ...traceLeaves,
     {
       name: 'ServiceStats',
       repetition: 'required',
       logical: 'map',
       children: [
-        group('key_value', 'repeated', [
-          leaf('key', 'text', 'delta-length'),
-          group('value', 'required', [leaf('SpanCount', 'u32', 'delta'), leaf('ErrorCount', 'u32', 'delta')]),
-        ]),
+        group('key_value', 'repeated', [leaf('key', 'text', 'delta-length'), group('value', 'required', counts)]),
       ],
     },
-    listOf(
-      'rs',
-      group('', 'required', [
-        group('Resource', 'required', [
-          attributeList(),
-          dropped('DroppedAttributesCount'),
-          leaf('ServiceName', 'text', 'dictionary', true),
-          ...[
-            'Cluster',
-            'Namespace',
-            'Pod',
-            'Container',
-            'K8sClusterName',
-            'K8sNamespaceName',
-            'K8sPodName',
-            'K8sContainerName',
-          ].map(name => own(name)),
-          spare('resource'),
-        ]),
-        listOf(
-          'ss',
-          group('', 'required', [
-            group('Scope', 'required', [
-              leaf('Name', 'text', 'dictionary', true),
-              leaf('Version', 'text', 'dictionary', true),
-              attributeList(),
-              dropped('DroppedAttributesCount'),
-            ]),
-            listOf(
-              'Spans',
-              group('', 'required', [
-                leaf('SpanID', 'bytes', 'delta-length'),
-                leaf('ParentSpanID', 'bytes', 'delta-length'),
-                leaf('ParentID', 'i32', 'delta'),
-                leaf('NestedSetLeft', 'i32', 'delta'),
-                leaf('NestedSetRight', 'i32', 'delta'),
-                leaf('Name', 'text', 'dictionary', true),
-                leaf('Kind', 'i64', 'delta'),
-                leaf('TraceState', 'text', 'delta-length', true),
-                leaf('StartTimeUnixNano', 'u64', 'delta'),
-                leaf('DurationNano', 'u64', 'delta'),
-                leaf('StatusCode', 'i64', 'delta'),
-                leaf('StatusMessage', 'text', 'delta-length', true),
-                attributeList(),
-                dropped('DroppedAttributesCount'),
-                listOf(
-                  'Events',
-                  group('', 'required', [
-                    leaf('TimeSinceStartNano', 'u64', 'delta'),
-                    leaf('Name', 'text', 'dictionary', true),
-                    attributeList(),
-                    dropped('DroppedAttributesCount'),
-                  ]),
-                ),
-                leaf('DroppedEventsCount', 'i32', 'plain', true),
-                listOf(
-                  'Links',
-                  group('', 'required', [
-                    leaf('TraceID', 'bytes', 'delta-length'),
-                    leaf('SpanID', 'bytes', 'delta-length'),
-                    leaf('TraceState', 'text', 'delta-length', true),
-                    attributeList(),
-                    dropped('DroppedAttributesCount'),
-                  ]),
-                ),
-                leaf('DroppedLinksCount', 'i32', 'plain', true),
-                own('HttpMethod'),
-                own('HttpUrl'),
-                own('HttpStatusCode', 'i64'),
-                spare('span'),
-              ]),
-            ),
-          ]),
-        ),
+    listOfGroups('rs', [
+      group('Resource', 'required', [
+        attributesOf4(),
+        dropped('DroppedAttributesCount'),
+        leaf('ServiceName', 'text', 'dictionary', true),
+        ...resourceNamesOf4.map(name => optional(name)),
+        spareOf4(list, 'resource'),
       ]),
-    ),
+      listOfGroups('ss', [group('Scope', 'required', scopeChildren(attributesOf4())), spansOf4(list)]),
+    ]),
+  ])
+}
+
+function spansOf4(list: readonly DedicatedColumn[]): SchemaGroup {
+  return listOfGroups('Spans', [
+    ...spanPlaceLeaves,
+    ...spanLeaves,
+    attributesOf4(),
+    dropped('DroppedAttributesCount'),
+    listOfGroups('Events', eventChildren(attributesOf4())),
+    leaf('DroppedEventsCount', 'i32', 'plain', true),
+    listOfGroups('Links', linkChildren(attributesOf4())),
+    leaf('DroppedLinksCount', 'i32', 'plain', true),
+    optional('HttpMethod'),
+    optional('HttpUrl'),
+    optional('HttpStatusCode', 'i64'),
+    spareOf4(list, 'span'),
   ])
 }
 
