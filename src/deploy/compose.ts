@@ -4,7 +4,7 @@ import { dataSources, provisioning } from './grafana.ts'
 import { images, mimirConfig } from './lgtm.ts'
 import { lokiConfig, tempoConfig } from './lgtm-config.ts'
 import { storeServices } from './release.ts'
-import type { Stack } from './stack.ts'
+import type { Engine, Stack, StackS3 } from './stack.ts'
 import { defined, yamlText, type FileTree } from './tree.ts'
 
 type Service = Record<string, unknown>
@@ -43,48 +43,29 @@ function s3Secrets(stack: Stack, parts: Parts, signals: readonly SignalName[]): 
   return names
 }
 
-function tercetService(stack: Stack, parts: Parts): void {
-  const { s3, retention } = stack
-  parts.volumes.push('victoriametrics-data')
-  const environment: Record<string, string> = {
-    TERCET_LISTEN_ALIASES: '0.0.0.0:3100,0.0.0.0:3200',
-    TERCET_LOG_FORMAT: 'json',
-    TERCET_LOGS_RETENTION: retention.logs,
-    TERCET_TRACES_RETENTION: retention.traces,
-    TERCET_SCRAPE_CONFIG_FILE: '/etc/tercet/prometheus.yml',
-    ...(s3 === undefined
-      ? {}
-      : {
-          TERCET_BUCKET_S3_REGION: s3.region,
-          ...(s3.endpoint === '' ? {} : { TERCET_BUCKET_S3_ENDPOINT: s3.endpoint }),
-          ...(s3.allowInsecure ? { TERCET_BUCKET_S3_ALLOW_INSECURE: 'true' } : {}),
-          ...Object.fromEntries(
-            stack.signals.flatMap(signal => [
-              [`TERCET_${signal.toUpperCase()}_BUCKET_S3_BUCKET`, s3.buckets[signal]],
-              [
-                `TERCET_${signal.toUpperCase()}_BUCKET_S3_ACCESS_KEY_ID_FILE`,
-                `/run/secrets/${secretFile(signal, 'access-key-id')}`,
-              ],
-              [
-                `TERCET_${signal.toUpperCase()}_BUCKET_S3_SECRET_ACCESS_KEY_FILE`,
-                `/run/secrets/${secretFile(signal, 'secret-access-key')}`,
-              ],
-            ]),
-          ),
-        }),
-    ...(stack.alerting.config === '' ? {} : { TERCET_ALERTMANAGER_CONFIG_FILE: '/etc/tercet/alertmanager.yml' }),
+/** Buckets and files of keys, a signal each. */
+function bucketEnvironment(stack: Stack, s3: StackS3): Record<string, string> {
+  const own = stack.signals.map(signal => {
+    const name = `TERCET_${signal.toUpperCase()}_BUCKET_S3`
+    return {
+      [`${name}_BUCKET`]: s3.buckets[signal],
+      [`${name}_ACCESS_KEY_ID_FILE`]: `/run/secrets/${secretFile(signal, 'access-key-id')}`,
+      [`${name}_SECRET_ACCESS_KEY_FILE`]: `/run/secrets/${secretFile(signal, 'secret-access-key')}`,
+    }
+  })
+  return {
+    TERCET_BUCKET_S3_REGION: s3.region,
+    ...(s3.endpoint === '' ? {} : { TERCET_BUCKET_S3_ENDPOINT: s3.endpoint }),
+    ...(s3.allowInsecure ? { TERCET_BUCKET_S3_ALLOW_INSECURE: 'true' } : {}),
+    ...Object.assign({}, ...own),
   }
-  parts.files.set(
-    'config/prometheus.yml',
-    yamlText(
-      {
-        global: { scrape_interval: stack.scrape.interval, scrape_timeout: stack.scrape.timeout },
-        scrape_configs: [{ job_name: 'tercet', static_configs: [{ targets: ['victoriametrics:8428'] }] }],
-      },
-      'What the server scrapes, in the syntax of Prometheus.',
-    ),
-  )
-  if (stack.alerting.config !== '') parts.files.set('config/alertmanager.yml', `${stack.alerting.config.trimEnd()}\n`)
+}
+
+function addTercet(stack: Stack, parts: Parts): void {
+  const { s3, retention, alerting } = stack
+  parts.volumes.push('victoriametrics-data')
+  addScrapeConfig(stack, parts, 'tercet', 'What the server scrapes, in the syntax of Prometheus.')
+  if (alerting.config !== '') parts.files.set('config/alertmanager.yml', `${alerting.config.trimEnd()}\n`)
   const secrets = s3Secrets(stack, parts, stack.signals)
   parts.services['victoriametrics'] = hardened(
     {
@@ -92,7 +73,15 @@ function tercetService(stack: Stack, parts: Parts): void {
       container_name: 'victoriametrics',
       hostname: 'victoriametrics',
       command: ['up', '-storageDataPath=/data', `-retentionPeriod=${retention.metrics}`],
-      environment,
+      environment: {
+        TERCET_LISTEN_ALIASES: '0.0.0.0:3100,0.0.0.0:3200',
+        TERCET_LOG_FORMAT: 'json',
+        TERCET_LOGS_RETENTION: retention.logs,
+        TERCET_TRACES_RETENTION: retention.traces,
+        TERCET_SCRAPE_CONFIG_FILE: '/etc/tercet/prometheus.yml',
+        ...(s3 === undefined ? {} : bucketEnvironment(stack, s3)),
+        ...(alerting.config === '' ? {} : { TERCET_ALERTMANAGER_CONFIG_FILE: '/etc/tercet/alertmanager.yml' }),
+      },
       ports: ['127.0.0.1:8428:8428', '127.0.0.1:4317:4317', '127.0.0.1:4318:4318'],
       volumes: ['victoriametrics-data:/data', './config:/etc/tercet:ro'],
       networks: { [network]: { aliases: Object.values(storeServices) } },
@@ -105,184 +94,193 @@ function tercetService(stack: Stack, parts: Parts): void {
     },
     '512m',
   )
-  parts.files.set(
-    '.env',
-    `# For programs that send to the store, inside the network ${network}.
-VICTORIAMETRICS_URL=http://victoriametrics:8428
-METRICS_PUSH_ENABLED=true
-METRICS_PUSH_INTERVAL=${stack.scrape.interval}
-`,
-  )
+  const comment = `# For programs that send to the store, inside the network ${network}.\n`
+  parts.files.set('.env', comment + clientEnvironment(stack))
 }
 
-function victoriaServices(stack: Stack, parts: Parts): void {
-  const service = (
-    key: string,
-    image: string,
-    store: string,
-    port: number,
-    retention: string,
-    more: readonly string[],
-  ): void => {
-    parts.volumes.push(`${key}-data`)
-    parts.services[key] = hardened(
+/** prometheus.yml for a server that scrapes itself. */
+function addScrapeConfig(stack: Stack, parts: Parts, jobName: string, comment?: string): void {
+  const config = {
+    global: { scrape_interval: stack.scrape.interval, scrape_timeout: stack.scrape.timeout },
+    scrape_configs: [{ job_name: jobName, static_configs: [{ targets: ['victoriametrics:8428'] }] }],
+  }
+  parts.files.set('config/prometheus.yml', yamlText(config, comment))
+}
+
+function clientEnvironment({ scrape }: Stack): string {
+  return [
+    'VICTORIAMETRICS_URL=http://victoriametrics:8428',
+    'METRICS_PUSH_ENABLED=true',
+    `METRICS_PUSH_INTERVAL=${scrape.interval}`,
+    '',
+  ].join('\n')
+}
+
+interface VictoriaServer {
+  name: string
+  image: string
+  port: number
+  flags: readonly string[]
+  volumes: readonly string[]
+}
+
+const victoriaServers: Readonly<Record<SignalName, VictoriaServer>> = {
+  metrics: {
+    name: 'victoriametrics',
+    image: 'docker.io/victoriametrics/victoria-metrics:v1.150.0',
+    port: 8428,
+    flags: ['-promscrape.config=/etc/victoriametrics/prometheus.yml'],
+    volumes: ['./config:/etc/victoriametrics:ro'],
+  },
+  logs: {
+    name: 'victorialogs',
+    image: 'docker.io/victoriametrics/victoria-logs:v1.52.0',
+    port: 9428,
+    flags: [],
+    volumes: [],
+  },
+  traces: {
+    name: 'victoriatraces',
+    image: 'docker.io/victoriametrics/victoria-traces:v0.9.2',
+    port: 10428,
+    flags: [],
+    volumes: [],
+  },
+}
+
+function addVictoria(stack: Stack, parts: Parts): void {
+  for (const signal of stack.signals) {
+    const { name, image, port, flags, volumes } = victoriaServers[signal]
+    parts.volumes.push(`${name}-data`)
+    parts.services[name] = hardened(
       {
         image,
-        container_name: key,
-        hostname: key,
-        command: [`-storageDataPath=/data`, `-retentionPeriod=${retention}`, '-loggerFormat=json', ...more],
+        container_name: name,
+        hostname: name,
+        command: [
+          '-storageDataPath=/data',
+          `-retentionPeriod=${stack.retention[signal]}`,
+          '-loggerFormat=json',
+          ...flags,
+        ],
         ports: [`127.0.0.1:${port}:${port}`],
-        volumes: [`${key}-data:/data`, ...(key === 'victoriametrics' ? ['./config:/etc/victoriametrics:ro'] : [])],
-        networks: { [network]: { aliases: [store] } },
+        volumes: [`${name}-data:/data`, ...volumes],
+        networks: { [network]: { aliases: [storeServices[signal]] } },
         // Not localhost: it listens for IPv4 alone.
         healthcheck: { test: ['CMD', 'wget', '-q', '-O', '/dev/null', `http://127.0.0.1:${port}/health`], ...probe },
       },
       '2g',
     )
   }
-  if (stack.signals.includes('metrics')) {
-    service(
-      'victoriametrics',
-      'docker.io/victoriametrics/victoria-metrics:v1.150.0',
-      'metrics-store',
-      8428,
-      stack.retention.metrics,
-      ['-promscrape.config=/etc/victoriametrics/prometheus.yml'],
-    )
-    parts.files.set(
-      'config/prometheus.yml',
-      yamlText({
-        global: { scrape_interval: stack.scrape.interval, scrape_timeout: stack.scrape.timeout },
-        scrape_configs: [{ job_name: 'victoriametrics', static_configs: [{ targets: ['victoriametrics:8428'] }] }],
-      }),
-    )
-    parts.files.set(
-      '.env',
-      `VICTORIAMETRICS_URL=http://victoriametrics:8428\nMETRICS_PUSH_ENABLED=true\nMETRICS_PUSH_INTERVAL=${stack.scrape.interval}\n`,
-    )
-  }
-  if (stack.signals.includes('logs'))
-    service(
-      'victorialogs',
-      'docker.io/victoriametrics/victoria-logs:v1.52.0',
-      'logs-store',
-      9428,
-      stack.retention.logs,
-      [],
-    )
-  if (stack.signals.includes('traces'))
-    service(
-      'victoriatraces',
-      'docker.io/victoriametrics/victoria-traces:v0.9.2',
-      'traces-store',
-      10428,
-      stack.retention.traces,
-      [],
-    )
+  if (!stack.signals.includes('metrics')) return
+  addScrapeConfig(stack, parts, 'victoriametrics')
+  parts.files.set('.env', clientEnvironment(stack))
 }
 
-function lgtmServices(stack: Stack, parts: Parts): void {
-  const service = (
-    signal: SignalName,
-    key: 'mimir' | 'loki' | 'tempo',
-    config: Record<string, unknown>,
-    data: string,
-    ports: readonly number[],
-  ): void => {
-    if (!stack.signals.includes(signal)) return
-    parts.volumes.push(`${key}-data`)
-    parts.files.set(`config/${key}.yaml`, yamlText(config))
+interface LgtmServer {
+  name: 'mimir' | 'loki' | 'tempo'
+  config: (stack: Stack) => Record<string, unknown>
+  dataDirectory: string
+  ports: readonly number[]
+  memory: string
+}
+
+const lgtmServers: Readonly<Record<SignalName, LgtmServer>> = {
+  metrics: { name: 'mimir', config: oneMimirConfig, dataDirectory: '/data', ports: [8428], memory: '1536m' },
+  logs: { name: 'loki', config: lokiConfig, dataDirectory: '/loki', ports: [3100], memory: '1536m' },
+  traces: {
+    name: 'tempo',
+    config: tempoConfig,
+    dataDirectory: '/var/tempo',
+    ports: [3200, 4317, 4318],
+    memory: '1g',
+  },
+}
+
+/** At the port of the store itself: nothing stands before it here. */
+function oneMimirConfig(stack: Stack): Record<string, unknown> {
+  return {
+    ...mimirConfig(stack),
+    server: { http_listen_port: 8428, grpc_listen_port: 9095, log_format: 'json' },
+    ruler_storage: { backend: 'local', local: { directory: '/data/rules' } },
+  }
+}
+
+function addLgtm(stack: Stack, parts: Parts): void {
+  for (const signal of stack.signals) {
+    const { name, config, dataDirectory, ports, memory } = lgtmServers[signal]
+    parts.volumes.push(`${name}-data`)
+    parts.files.set(`config/${name}.yaml`, yamlText(config(stack)))
     if (stack.s3 !== undefined)
       parts.files.set(
-        `secrets/${key}.env.example`,
-        '# Copy to secrets/' +
-          key +
-          '.env, which stays out of version control.\nS3_ACCESS_KEY_ID=\nS3_SECRET_ACCESS_KEY=\n',
+        `secrets/${name}.env.example`,
+        `# Copy to secrets/${name}.env, which stays out of version control.\n` +
+          'S3_ACCESS_KEY_ID=\nS3_SECRET_ACCESS_KEY=\n',
       )
-    parts.services[key] = hardened(
+    parts.services[name] = hardened(
       {
-        image: `${images[key].repository}:${images[key].tag}`,
-        container_name: key,
-        hostname: key,
+        image: `${images[name].repository}:${images[name].tag}`,
+        container_name: name,
+        hostname: name,
         command: ['-config.file=/etc/observability/config.yaml', '-config.expand-env=true'],
-        ...(stack.s3 === undefined ? {} : { env_file: [{ path: `./secrets/${key}.env`, required: true }] }),
+        ...(stack.s3 === undefined ? {} : { env_file: [{ path: `./secrets/${name}.env`, required: true }] }),
         ports: ports.map(port => `127.0.0.1:${port}:${port}`),
-        volumes: [`${key}-data:${data}`, `./config/${key}.yaml:/etc/observability/config.yaml:ro`],
+        volumes: [`${name}-data:${dataDirectory}`, `./config/${name}.yaml:/etc/observability/config.yaml:ro`],
         networks: { [network]: { aliases: [storeServices[signal]] } },
       },
-      key === 'tempo' ? '1g' : '1536m',
+      memory,
     )
   }
-  service(
-    'metrics',
-    'mimir',
+}
+
+function addGrafana(stack: Stack, parts: Parts): void {
+  parts.volumes.push('grafana-data')
+  parts.files.set('config/grafana/datasources/observability.yaml', yamlText(provisioning(stack, composeUrl(stack))))
+  const needsPlugin = dataSources(stack).some(source => source.type === 'victoriametrics-logs-datasource')
+  const stores = Object.keys(parts.services).filter(name => name !== 's3' && name !== 'bootstrap')
+  parts.services['grafana'] = hardened(
     {
-      ...mimirConfig(stack),
-      server: { http_listen_port: 8428, grpc_listen_port: 9095, log_format: 'json' },
-      ruler_storage: { backend: 'local', local: { directory: '/data/rules' } },
+      image: `docker.io/grafana/grafana:${stack.grafana.tag}`,
+      container_name: 'grafana',
+      hostname: 'grafana',
+      profiles: ['grafana'],
+      ports: ['127.0.0.1:3000:3000'],
+      environment: {
+        GF_ANALYTICS_REPORTING_ENABLED: 'false',
+        ...(needsPlugin ? { GF_INSTALL_PLUGINS: 'victoriametrics-logs-datasource' } : {}),
+      },
+      volumes: ['grafana-data:/var/lib/grafana', './config/grafana:/etc/grafana/provisioning:ro'],
+      networks: { [network]: {} },
+      depends_on: Object.fromEntries(stores.map(name => [name, { condition: 'service_started' }])),
     },
-    '/data',
-    [8428],
+    '512m',
   )
-  service('logs', 'loki', lokiConfig(stack), '/loki', [3100])
-  service('traces', 'tempo', tempoConfig(stack), '/var/tempo', [3200, 4317, 4318])
+}
+
+const addEngine: Readonly<Record<Engine, (stack: Stack, parts: Parts) => void>> = {
+  tercet: addTercet,
+  victoria: addVictoria,
+  lgtm: addLgtm,
 }
 
 export function renderCompose(stack: Stack): FileTree {
   const parts: Parts = { services: {}, volumes: [], files: new Map(), secrets: new Set() }
-  if (stack.engine === 'tercet') tercetService(stack, parts)
-  else if (stack.engine === 'victoria') victoriaServices(stack, parts)
-  else lgtmServices(stack, parts)
-  if (stack.developmentS3.isOn) developmentS3(stack, parts)
-  if (stack.grafana.isOn) {
-    parts.volumes.push('grafana-data')
-    parts.files.set('config/grafana/datasources/observability.yaml', yamlText(provisioning(stack, composeUrl(stack))))
-    parts.services['grafana'] = hardened(
-      {
-        image: `docker.io/grafana/grafana:${stack.grafana.tag}`,
-        container_name: 'grafana',
-        hostname: 'grafana',
-        profiles: ['grafana'],
-        ports: ['127.0.0.1:3000:3000'],
-        environment: {
-          GF_ANALYTICS_REPORTING_ENABLED: 'false',
-          ...(dataSources(stack).some(s => s.type === 'victoriametrics-logs-datasource')
-            ? { GF_INSTALL_PLUGINS: 'victoriametrics-logs-datasource' }
-            : {}),
-        },
-        volumes: ['grafana-data:/var/lib/grafana', './config/grafana:/etc/grafana/provisioning:ro'],
-        networks: { [network]: {} },
-        depends_on: Object.fromEntries(
-          Object.keys(parts.services)
-            .filter(name => name !== 's3' && name !== 'bootstrap')
-            .map(name => [name, { condition: 'service_started' }]),
-        ),
-      },
-      '512m',
-    )
-  }
+  addEngine[stack.engine](stack, parts)
+  if (stack.developmentS3.isOn) addDevelopmentS3(stack, parts)
+  if (stack.grafana.isOn) addGrafana(stack, parts)
+  const secrets = [...parts.secrets].map(name => [name, { file: `./secrets/${name}` }] as const)
   const document = defined({
     name: stack.name,
     services: parts.services,
     networks: { [network]: { name: network } },
     volumes: Object.fromEntries(parts.volumes.map(volume => [volume, { name: volume }])),
-    secrets:
-      parts.secrets.size === 0
-        ? undefined
-        : Object.fromEntries([...parts.secrets].map(name => [name, { file: `./secrets/${name}` }])),
+    secrets: secrets.length === 0 ? undefined : Object.fromEntries(secrets),
   })
-  const tree: FileTree = new Map([
-    [
-      'compose.yaml',
-      yamlText(
-        document,
-        parts.secrets.size === 0
-          ? 'docker compose up -d'
-          : 'Put the keys into ./secrets, one a file, then: docker compose up -d',
-      ),
-    ],
-    ...parts.files,
-  ])
+  const comment =
+    secrets.length === 0
+      ? 'docker compose up -d'
+      : 'Put the keys into ./secrets, one a file, then: docker compose up -d'
+  const tree: FileTree = new Map([['compose.yaml', yamlText(document, comment)], ...parts.files])
   if (stack.s3 !== undefined) tree.set('.gitignore', 'secrets/*\n!secrets/*.example\n')
   return tree
 }
@@ -293,7 +291,7 @@ function composeUrl(stack: Stack): (url: string) => string {
 }
 
 /** A store for trying out, and the buckets in it. */
-function developmentS3(stack: Stack, parts: Parts): void {
+function addDevelopmentS3(stack: Stack, parts: Parts): void {
   const { image, command, environment, port, healthcheck } = stack.developmentS3
   parts.volumes.push('s3-data')
   parts.services['s3'] = {

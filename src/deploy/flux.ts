@@ -7,6 +7,7 @@ import { defined, documents, yamlText, type FileTree, type KubeObject } from './
 /** Seals a Secret for a path of the tree; undefined where there is nothing to seal, and the Secret comes from elsewhere. */
 export type SealSecret = (path: string, name: string, signal: SignalName) => Promise<string | undefined>
 
+const kustomizeVersion = 'kustomize.config.k8s.io/v1beta1'
 const noSubstitution = { 'kustomize.toolkit.fluxcd.io/substitute': 'disabled' } as const
 
 export function ksOf(stack: Stack, name: string, path: string, dependsOn: readonly string[]): KubeObject {
@@ -67,91 +68,99 @@ function helmReleaseOf(stack: Stack, { name, values }: Release): KubeObject {
   }
 }
 
-/** A plan as a tree. Secrets that `seal` has nothing for are named in the returned list. */
+/** Collects the files of a plan. */
+class FluxTree {
+  readonly tree: FileTree = new Map()
+  /** Secrets that are not in the tree. */
+  readonly unsealed: string[] = []
+  readonly #stack: Stack
+  readonly #seal: SealSecret
+  readonly #base: string
+
+  constructor(stack: Stack, seal: SealSecret) {
+    this.#stack = stack
+    this.#seal = seal
+    this.#base = `${stack.root.replace(/\/+$/, '')}/${stack.namespace}`
+  }
+
+  addNamespace(applications: readonly string[]): void {
+    const { isMeshed, namespace } = this.#stack
+    const object = defined({
+      apiVersion: 'v1',
+      kind: 'Namespace',
+      metadata: {
+        name: namespace,
+        annotations: isMeshed ? { 'linkerd.io/inject': 'enabled' } : undefined,
+        labels: { 'kustomize.toolkit.fluxcd.io/prune': 'disabled' },
+      },
+    })
+    this.tree.set(`${this.#base}/namespace.yaml`, yamlText(object))
+    const resources = ['./namespace.yaml', ...applications.map(name => `./${name}/ks.yaml`)]
+    this.tree.set(
+      `${this.#base}/kustomization.yaml`,
+      yamlText({ apiVersion: kustomizeVersion, kind: 'Kustomization', namespace: 'flux-system', resources }),
+    )
+  }
+
+  async addRelease(release: Release): Promise<void> {
+    const app = this.#addApplication(release.name, release.dependsOn)
+    this.tree.set(`${app}/helmrelease.yaml`, yamlText(helmReleaseOf(this.#stack, release)))
+    this.tree.set(`${app}/ocirepository.yaml`, yamlText(repositoryOf(release)))
+    const sealed = await this.#addSecrets(app, release)
+    for (const [file, objects] of Object.entries(release.objects))
+      this.tree.set(`${app}/${file}`, objects.length === 1 ? yamlText(objects[0]) : documents(objects))
+    this.#addResources(app, ['helmrelease.yaml', 'ocirepository.yaml', ...Object.keys(release.objects), ...sealed])
+  }
+
+  addObjects(name: string, objects: readonly KubeObject[], dependsOn: readonly string[]): void {
+    const app = this.#addApplication(name, dependsOn)
+    this.#addResources(app, ['configmap.yaml'])
+    this.tree.set(`${app}/configmap.yaml`, documents(objects))
+  }
+
+  /** The directory of its objects. */
+  #addApplication(name: string, dependsOn: readonly string[]): string {
+    const app = `${this.#base}/${name}/app`
+    this.tree.set(`${this.#base}/${name}/ks.yaml`, yamlText(ksOf(this.#stack, name, app, dependsOn)))
+    return app
+  }
+
+  /** The names of the files. */
+  async #addSecrets(app: string, { secrets }: Release): Promise<string[]> {
+    const files: string[] = []
+    for (const { name, signal } of secrets) {
+      const file = `${secrets.length === 1 ? 'secret' : name}.sops.yaml`
+      const text = await this.#seal(`${app}/${file}`, name, signal)
+      if (text === undefined) this.unsealed.push(name)
+      else {
+        this.tree.set(`${app}/${file}`, text)
+        files.push(file)
+      }
+    }
+    return files
+  }
+
+  #addResources(app: string, files: readonly string[]): void {
+    const resources = files.map(file => `./${file}`).sort()
+    this.tree.set(
+      `${app}/kustomization.yaml`,
+      yamlText({ apiVersion: kustomizeVersion, kind: 'Kustomization', resources }),
+    )
+  }
+}
+
+/** A plan as a tree. `more`: objects without a chart, by application. Secrets that `seal` has nothing for are named in the returned list. */
 export async function renderFlux(
   stack: Stack,
   plan: Plan,
   seal: SealSecret,
   more: Readonly<Record<string, readonly KubeObject[]>> = {},
 ): Promise<{ tree: FileTree; unsealed: string[] }> {
-  const tree: FileTree = new Map(),
-    unsealed: string[] = [],
-    base = `${stack.root.replace(/\/+$/, '')}/${stack.namespace}`
-  tree.set(
-    `${base}/namespace.yaml`,
-    yamlText(
-      defined({
-        apiVersion: 'v1',
-        kind: 'Namespace',
-        metadata: {
-          name: stack.namespace,
-          annotations: stack.isMeshed ? { 'linkerd.io/inject': 'enabled' } : undefined,
-          labels: { 'kustomize.toolkit.fluxcd.io/prune': 'disabled' },
-        },
-      }),
-    ),
-  )
-  const apps = [...plan.releases.map(r => r.name), ...Object.keys(more)]
-  tree.set(
-    `${base}/kustomization.yaml`,
-    yamlText({
-      apiVersion: 'kustomize.config.k8s.io/v1beta1',
-      kind: 'Kustomization',
-      namespace: 'flux-system',
-      resources: ['./namespace.yaml', ...apps.map(app => `./${app}/ks.yaml`)],
-    }),
-  )
-  for (const release of plan.releases) {
-    const app = `${base}/${release.name}/app`,
-      resources = ['./helmrelease.yaml', './ocirepository.yaml']
-    tree.set(`${base}/${release.name}/ks.yaml`, yamlText(ksOf(stack, release.name, app, release.dependsOn)))
-    tree.set(`${app}/helmrelease.yaml`, yamlText(helmReleaseOf(stack, release)))
-    tree.set(`${app}/ocirepository.yaml`, yamlText(repositoryOf(release)))
-    const sealed: string[] = []
-    for (const { name, signal } of release.secrets) {
-      const text = await seal(`${app}/${release.secrets.length === 1 ? 'secret' : name}.sops.yaml`, name, signal)
-      if (text === undefined) unsealed.push(name)
-      else {
-        const file = `${release.secrets.length === 1 ? 'secret' : name}.sops.yaml`
-        tree.set(`${app}/${file}`, text)
-        sealed.push(`./${file}`)
-      }
-    }
-    for (const [file, objects] of Object.entries(release.objects)) {
-      tree.set(`${app}/${file}`, objects.length === 1 ? yamlText(objects[0]) : documents(objects))
-      resources.push(`./${file}`)
-    }
-    tree.set(
-      `${app}/kustomization.yaml`,
-      yamlText({
-        apiVersion: 'kustomize.config.k8s.io/v1beta1',
-        kind: 'Kustomization',
-        resources: [...resources, ...sealed].sort(),
-      }),
-    )
-  }
-  for (const [name, objects] of Object.entries(more)) {
-    const app = `${base}/${name}/app`
-    tree.set(
-      `${base}/${name}/ks.yaml`,
-      yamlText(
-        ksOf(
-          stack,
-          name,
-          app,
-          plan.releases.map(r => r.name).filter(r => !r.endsWith('-agent') && !r.endsWith('-backup')),
-        ),
-      ),
-    )
-    tree.set(
-      `${app}/kustomization.yaml`,
-      yamlText({
-        apiVersion: 'kustomize.config.k8s.io/v1beta1',
-        kind: 'Kustomization',
-        resources: ['./configmap.yaml'],
-      }),
-    )
-    tree.set(`${app}/configmap.yaml`, documents(objects))
-  }
-  return { tree, unsealed }
+  const flux = new FluxTree(stack, seal)
+  const releases = plan.releases.map(release => release.name)
+  flux.addNamespace([...releases, ...Object.keys(more)])
+  for (const release of plan.releases) await flux.addRelease(release)
+  const stores = releases.filter(name => !name.endsWith('-agent') && !name.endsWith('-backup'))
+  for (const [name, objects] of Object.entries(more)) flux.addObjects(name, objects, stores)
+  return { tree: flux.tree, unsealed: flux.unsealed }
 }

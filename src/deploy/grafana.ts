@@ -19,117 +19,103 @@ export interface DataSource {
   secureJsonData?: Record<string, string>
 }
 
-/** The same as the server sees them; `rename` changes URLs for where Grafana is. */
+type Source = Pick<DataSource, 'name' | 'uid' | 'type' | 'url' | 'jsonData'> & { isDefault?: boolean }
+
+/** URLs as the server has them; `rename` changes them for where Grafana is. */
 export function dataSources(stack: Stack, rename: (url: string) => string = url => url): DataSource[] {
-  const urls = clientUrls(stack),
-    isVictoria = stack.engine === 'victoria',
-    has = (signal: 'metrics' | 'logs' | 'traces'): boolean => stack.signals.includes(signal)
+  const { orgId } = stack.grafana
   // A tenant goes along as a header whose value is no part of the URL.
   const tenant =
-    stack.grafana.orgId === ''
+    orgId === ''
       ? { json: {}, secure: {} }
-      : {
-          json: { httpHeaderName1: 'X-Scope-OrgID' },
-          secure: { secureJsonData: { httpHeaderValue1: stack.grafana.orgId } },
-        }
-  const source = (
-    name: string,
-    uid: string,
-    type: string,
-    url: string,
-    jsonData: Record<string, unknown>,
-    more: Partial<DataSource> = {},
-  ): DataSource => ({
+      : { json: { httpHeaderName1: 'X-Scope-OrgID' }, secure: { secureJsonData: { httpHeaderValue1: orgId } } }
+  const sources = [metricsSource(stack), logsSource(stack), tracesSource(stack)].filter(s => s !== undefined)
+  return sources.map(({ name, uid, type, url, isDefault, jsonData }) => ({
     name,
     uid,
     type,
     access: 'proxy',
     url: rename(url),
-    ...more,
+    ...(isDefault === true ? { isDefault } : {}),
     editable: false,
     jsonData: { ...defined(jsonData), ...tenant.json },
     ...tenant.secure,
-  })
-  const sources: DataSource[] = []
-  if (has('metrics')) {
-    sources.push(
-      source(
-        'Metrics',
-        'tercet-metrics',
-        'prometheus',
-        urls.metrics.query,
-        {
-          httpMethod: 'POST',
-          timeInterval: stack.scrape.interval,
-          prometheusType: stack.engine === 'lgtm' ? 'Mimir' : 'Prometheus',
-          ...(has('traces')
-            ? { exemplarTraceIdDestinations: [{ name: 'trace_id', datasourceUid: 'tercet-traces' }] }
-            : {}),
-        },
-        { isDefault: true },
-      ),
-    )
+  }))
+}
+
+function metricsSource(stack: Stack): Source | undefined {
+  if (!stack.signals.includes('metrics')) return undefined
+  return {
+    name: 'Metrics',
+    uid: 'tercet-metrics',
+    type: 'prometheus',
+    url: clientUrls(stack).metrics.query,
+    isDefault: true,
+    jsonData: {
+      httpMethod: 'POST',
+      timeInterval: stack.scrape.interval,
+      prometheusType: stack.engine === 'lgtm' ? 'Mimir' : 'Prometheus',
+      exemplarTraceIdDestinations: stack.signals.includes('traces')
+        ? [{ name: 'trace_id', datasourceUid: 'tercet-traces' }]
+        : undefined,
+    },
   }
-  if (has('logs')) {
-    const derivedFields = has('traces')
-      ? [
-          {
-            name: 'trace_id',
-            matcherType: 'regex',
-            matcherRegex: '"?trace_?[iI][dD]"?[=:]\\s*"?(\\w+)',
-            url: rawValue,
-            urlDisplayLabel: 'View trace',
-            datasourceUid: 'tercet-traces',
-          },
-        ]
-      : undefined
-    sources.push(
-      isVictoria
-        ? source('Logs', 'tercet-logs', 'victoriametrics-logs-datasource', urls.logs.query, {
-            maxLines: 1000,
-            derivedFields,
-          })
-        : source('Logs', 'tercet-logs', 'loki', urls.logs.query, { maxLines: 1000, derivedFields }),
-    )
+}
+
+/** Makes a link to the trace of a line's trace id. */
+const traceIdField = {
+  name: 'trace_id',
+  matcherType: 'regex',
+  matcherRegex: '"?trace_?[iI][dD]"?[=:]\\s*"?(\\w+)',
+  url: rawValue,
+  urlDisplayLabel: 'View trace',
+  datasourceUid: 'tercet-traces',
+} as const
+
+function logsSource(stack: Stack): Source | undefined {
+  if (!stack.signals.includes('logs')) return undefined
+  return {
+    name: 'Logs',
+    uid: 'tercet-logs',
+    type: stack.engine === 'victoria' ? 'victoriametrics-logs-datasource' : 'loki',
+    url: clientUrls(stack).logs.query,
+    jsonData: { maxLines: 1000, derivedFields: stack.signals.includes('traces') ? [traceIdField] : undefined },
   }
-  if (has('traces')) {
-    const links = {
-      ...(has('logs')
-        ? {
-            tracesToLogsV2: {
-              datasourceUid: 'tercet-logs',
-              spanStartTimeShift: '-5m',
-              spanEndTimeShift: '5m',
-              tags: [{ key: 'service.name', value: 'service_name' }],
-              filterByTraceID: true,
-              filterBySpanID: false,
-            },
-          }
-        : {}),
-      ...(has('metrics')
-        ? {
-            tracesToMetrics: {
-              datasourceUid: 'tercet-metrics',
-              spanStartTimeShift: '-5m',
-              spanEndTimeShift: '5m',
-              tags: [{ key: 'service.name', value: 'service' }],
-              queries: [{ name: 'Rate', query: 'sum(rate(traces_spanmetrics_calls_total{$$__tags}[5m]))' }],
-            },
-          }
-        : {}),
+}
+
+const linkToLogs = {
+  datasourceUid: 'tercet-logs',
+  spanStartTimeShift: '-5m',
+  spanEndTimeShift: '5m',
+  tags: [{ key: 'service.name', value: 'service_name' }],
+  filterByTraceID: true,
+  filterBySpanID: false,
+} as const
+const linkToMetrics = {
+  datasourceUid: 'tercet-metrics',
+  spanStartTimeShift: '-5m',
+  spanEndTimeShift: '5m',
+  tags: [{ key: 'service.name', value: 'service' }],
+  queries: [{ name: 'Rate', query: 'sum(rate(traces_spanmetrics_calls_total{$$__tags}[5m]))' }],
+} as const
+
+function tracesSource(stack: Stack): Source | undefined {
+  if (!stack.signals.includes('traces')) return undefined
+  const isJaeger = stack.engine === 'victoria'
+  const hasMetrics = stack.signals.includes('metrics')
+  return {
+    name: 'Traces',
+    uid: 'tercet-traces',
+    type: isJaeger ? 'jaeger' : 'tempo',
+    url: clientUrls(stack).traces.query,
+    jsonData: {
+      tracesToLogsV2: stack.signals.includes('logs') ? linkToLogs : undefined,
+      tracesToMetrics: hasMetrics ? linkToMetrics : undefined,
       nodeGraph: { enabled: true },
-    }
-    sources.push(
-      isVictoria
-        ? source('Traces', 'tercet-traces', 'jaeger', urls.traces.query, links)
-        : source('Traces', 'tercet-traces', 'tempo', urls.traces.query, {
-            ...links,
-            ...(has('metrics') ? { serviceMap: { datasourceUid: 'tercet-metrics' } } : {}),
-            search: { hide: false },
-          }),
-    )
+      serviceMap: hasMetrics && !isJaeger ? { datasourceUid: 'tercet-metrics' } : undefined,
+      search: isJaeger ? undefined : { hide: false },
+    },
   }
-  return sources
 }
 
 /** What Grafana reads from /etc/grafana/provisioning/datasources. */

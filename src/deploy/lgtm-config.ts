@@ -1,10 +1,36 @@
-/** Loki's and Tempo's own configuration files: for compose, and for who starts them by hand. */
+/** Loki's and Tempo's own configuration files, for compose and for those who start them by hand, and what their charts share with them. */
 import { hostOf } from './release.ts'
-import { hoursOf, type Stack } from './stack.ts'
+import { hoursOf, type Stack, type StackS3 } from './stack.ts'
 import { defined } from './tree.ts'
 
-const idVariable = '${S3_ACCESS_KEY_ID}',
-  keyVariable = '${S3_SECRET_ACCESS_KEY}'
+/** Variables of the environment that the programs expand. */
+export const idVariable = '${S3_ACCESS_KEY_ID}'
+export const keyVariable = '${S3_SECRET_ACCESS_KEY}'
+
+/** A retention in hours, as all three take it. */
+export const hours = (retention: string): string => `${hoursOf(retention)}h`
+
+/** The schema of a Tercet bucket. */
+export function lokiSchema(s3: StackS3 | undefined): Record<string, unknown> {
+  const objectStore = s3 === undefined ? 'filesystem' : 's3'
+  const index = { prefix: 'index_', period: '24h' }
+  return { configs: [{ from: '2020-01-01', store: 'tsdb', object_store: objectStore, schema: 'v13', index }] }
+}
+
+function lokiStorage(s3: StackS3 | undefined): Record<string, unknown> {
+  if (s3 === undefined) return { filesystem: { chunks_directory: '/loki/chunks', rules_directory: '/loki/rules' } }
+  return {
+    s3: {
+      endpoint: s3.endpoint === '' ? undefined : hostOf(s3.endpoint),
+      region: s3.region,
+      bucketnames: s3.buckets.logs,
+      access_key_id: idVariable,
+      secret_access_key: keyVariable,
+      s3forcepathstyle: s3.endpoint !== '',
+      insecure: s3.endpoint.startsWith('http://'),
+    },
+  }
+}
 
 export function lokiConfig(stack: Stack): Record<string, unknown> {
   const { s3 } = stack
@@ -16,35 +42,12 @@ export function lokiConfig(stack: Stack): Record<string, unknown> {
       path_prefix: '/loki',
       replication_factor: 1,
       ring: { kvstore: { store: 'inmemory' } },
-      storage:
-        s3 === undefined
-          ? { filesystem: { chunks_directory: '/loki/chunks', rules_directory: '/loki/rules' } }
-          : {
-              s3: {
-                endpoint: s3.endpoint === '' ? undefined : hostOf(s3.endpoint),
-                region: s3.region,
-                bucketnames: s3.buckets.logs,
-                access_key_id: idVariable,
-                secret_access_key: keyVariable,
-                s3forcepathstyle: s3.endpoint !== '',
-                insecure: s3.endpoint.startsWith('http://'),
-              },
-            },
+      storage: lokiStorage(s3),
     },
-    schema_config: {
-      configs: [
-        {
-          from: '2020-01-01',
-          store: 'tsdb',
-          object_store: s3 === undefined ? 'filesystem' : 's3',
-          schema: 'v13',
-          index: { prefix: 'index_', period: '24h' },
-        },
-      ],
-    },
+    schema_config: lokiSchema(s3),
     ingester: { chunk_idle_period: '2m', max_chunk_age: '5m', wal: { enabled: true, dir: '/loki/wal' } },
     limits_config: {
-      retention_period: `${hoursOf(stack.retention.logs)}h`,
+      retention_period: hours(stack.retention.logs),
       allow_structured_metadata: true,
       volume_enabled: true,
     },
@@ -56,43 +59,46 @@ export function lokiConfig(stack: Stack): Record<string, unknown> {
   })
 }
 
+/** Where Tempo keeps its blocks. */
+export function tempoStorage(s3: StackS3 | undefined): Record<string, unknown> {
+  const wal = { path: '/var/tempo/wal' }
+  if (s3 === undefined) return { backend: 'local', local: { path: '/var/tempo/traces' }, wal }
+  return {
+    backend: 's3',
+    wal,
+    s3: {
+      bucket: s3.buckets.traces,
+      endpoint: s3.endpoint === '' ? `s3.${s3.region}.amazonaws.com` : hostOf(s3.endpoint),
+      region: s3.region,
+      access_key: idVariable,
+      secret_key: keyVariable,
+      forcepathstyle: s3.endpoint !== '',
+      insecure: s3.endpoint.startsWith('http://'),
+    },
+  }
+}
+
+export const otlpReceivers = {
+  otlp: { protocols: { grpc: { endpoint: '0.0.0.0:4317' }, http: { endpoint: '0.0.0.0:4318' } } },
+} as const
+
 export function tempoConfig(stack: Stack): Record<string, unknown> {
-  const { s3 } = stack
+  const hasMetrics = stack.signals.includes('metrics')
+  const generator = {
+    storage: {
+      path: '/var/tempo/generator',
+      remote_write: [{ url: 'http://metrics-store:8428/api/v1/push', send_exemplars: true }],
+    },
+  }
   return defined({
     usage_report: { reporting_enabled: false },
     server: { http_listen_port: 3200, grpc_listen_port: 9095, log_format: 'json' },
-    distributor: {
-      receivers: { otlp: { protocols: { grpc: { endpoint: '0.0.0.0:4317' }, http: { endpoint: '0.0.0.0:4318' } } } },
-    },
+    distributor: { receivers: otlpReceivers },
     ingester: { max_block_duration: '5m', trace_idle_period: '10s' },
-    compactor: { compaction: { block_retention: `${hoursOf(stack.retention.traces)}h` } },
-    storage: {
-      trace:
-        s3 === undefined
-          ? { backend: 'local', local: { path: '/var/tempo/traces' }, wal: { path: '/var/tempo/wal' } }
-          : {
-              backend: 's3',
-              wal: { path: '/var/tempo/wal' },
-              s3: {
-                bucket: s3.buckets.traces,
-                endpoint: s3.endpoint === '' ? `s3.${s3.region}.amazonaws.com` : hostOf(s3.endpoint),
-                region: s3.region,
-                access_key: idVariable,
-                secret_key: keyVariable,
-                forcepathstyle: s3.endpoint !== '',
-                insecure: s3.endpoint.startsWith('http://'),
-              },
-            },
-    },
-    metrics_generator: stack.signals.includes('metrics')
-      ? {
-          storage: {
-            path: '/var/tempo/generator',
-            remote_write: [{ url: 'http://metrics-store:8428/api/v1/push', send_exemplars: true }],
-          },
-        }
-      : undefined,
-    overrides: stack.signals.includes('metrics')
+    compactor: { compaction: { block_retention: hours(stack.retention.traces) } },
+    storage: { trace: tempoStorage(stack.s3) },
+    metrics_generator: hasMetrics ? generator : undefined,
+    overrides: hasMetrics
       ? { defaults: { metrics_generator: { processors: ['service-graphs', 'span-metrics'] } } }
       : undefined,
   })

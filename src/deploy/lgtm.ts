@@ -3,14 +3,17 @@ import {
   charts,
   containerSecurity,
   hostOf,
-  networkPolicyOf,
   podSecurity,
+  policyOf,
   resources,
+  secretsOf,
   storeService,
   type Plan,
   type Release,
 } from './release.ts'
-import { hoursOf, type Stack } from './stack.ts'
+import type { SignalName } from '#core/signal-name.ts'
+import { hours, idVariable, keyVariable, lokiSchema, otlpReceivers, tempoStorage } from './lgtm-config.ts'
+import type { Stack, StackS3 } from './stack.ts'
 import { defined, yamlText, type KubeObject } from './tree.ts'
 
 export const images = {
@@ -19,45 +22,28 @@ export const images = {
   tempo: { repository: 'docker.io/grafana/tempo', tag: '2.10.8' },
 } as const
 
-const hours = (text: string): string => `${hoursOf(text)}h`
-const idVariable = '${S3_ACCESS_KEY_ID}',
-  keyVariable = '${S3_SECRET_ACCESS_KEY}'
+const inMemory = { kvstore: { store: 'inmemory' } } as const
 
 /** Mimir's configuration that serves the blocks of a Tercet bucket. Credentials come from the environment (-config.expand-env). */
 export function mimirConfig(stack: Stack): Record<string, unknown> {
-  const s3 = stack.s3
+  const { s3 } = stack
   return defined({
     target: 'all',
     multitenancy_enabled: false,
     usage_stats: { enabled: false },
     server: { http_listen_port: 8080, grpc_listen_port: 9095, log_format: 'json' },
     ingest_storage: { enabled: false },
-    common: {
-      storage:
-        s3 === undefined
-          ? { backend: 'filesystem', filesystem: { dir: '/data/blocks' } }
-          : {
-              backend: 's3',
-              s3: {
-                endpoint: s3.endpoint === '' ? `s3.${s3.region}.amazonaws.com` : hostOf(s3.endpoint),
-                region: s3.region,
-                access_key_id: idVariable,
-                secret_access_key: keyVariable,
-                insecure: s3.endpoint.startsWith('http://') ? true : undefined,
-                bucket_lookup_type: s3.endpoint === '' ? undefined : 'path',
-              },
-            },
-    },
+    common: { storage: mimirStorage(s3) },
     blocks_storage: {
       ...(s3 === undefined ? {} : { s3: { bucket_name: s3.buckets.metrics } }),
       tsdb: { dir: '/data/tsdb' },
       bucket_store: { sync_dir: '/data/tsdb-sync' },
     },
-    compactor: { data_dir: '/data/compactor', sharding_ring: { kvstore: { store: 'inmemory' } } },
-    distributor: { ring: { kvstore: { store: 'inmemory' } } },
-    ingester: { ring: { kvstore: { store: 'inmemory' }, replication_factor: 1 } },
-    store_gateway: { sharding_ring: { kvstore: { store: 'inmemory' }, replication_factor: 1 } },
-    ruler: { rule_path: '/data/ruler', ring: { kvstore: { store: 'inmemory' } } },
+    compactor: { data_dir: '/data/compactor', sharding_ring: inMemory },
+    distributor: { ring: inMemory },
+    ingester: { ring: { ...inMemory, replication_factor: 1 } },
+    store_gateway: { sharding_ring: { ...inMemory, replication_factor: 1 } },
+    ruler: { rule_path: '/data/ruler', ring: inMemory },
     ruler_storage: { backend: 'local', local: { directory: '/etc/mimir-rules' } },
     limits: {
       compactor_blocks_retention_period: hours(stack.retention.metrics),
@@ -69,59 +55,76 @@ export function mimirConfig(stack: Stack): Record<string, unknown> {
   })
 }
 
+function mimirStorage(s3: StackS3 | undefined): Record<string, unknown> {
+  if (s3 === undefined) return { backend: 'filesystem', filesystem: { dir: '/data/blocks' } }
+  return {
+    backend: 's3',
+    s3: {
+      endpoint: s3.endpoint === '' ? `s3.${s3.region}.amazonaws.com` : hostOf(s3.endpoint),
+      region: s3.region,
+      access_key_id: idVariable,
+      secret_access_key: keyVariable,
+      insecure: s3.endpoint.startsWith('http://') ? true : undefined,
+      bucket_lookup_type: s3.endpoint === '' ? undefined : 'path',
+    },
+  }
+}
+
+const meshAnnotations = (stack: Stack): Record<string, string> | undefined =>
+  stack.isMeshed ? { 'linkerd.io/inject': 'enabled' } : undefined
+
+/** The keys of the store, as variables of a container. */
+const keysOf = (s3: StackS3 | undefined, signal: SignalName): Record<string, unknown>[] | undefined =>
+  s3 === undefined ? undefined : [{ secretRef: { name: s3.secrets[signal] } }]
+
+/** Loki's part of the values. */
+function lokiSettings({ s3, retention }: Stack): Record<string, unknown> {
+  return {
+    auth_enabled: false,
+    commonConfig: { replication_factor: 1 },
+    schemaConfig: lokiSchema(s3),
+    storage:
+      s3 === undefined
+        ? { type: 'filesystem' }
+        : {
+            type: 's3',
+            bucketNames: { chunks: s3.buckets.logs, ruler: s3.buckets.logs, admin: s3.buckets.logs },
+            s3: {
+              endpoint: s3.endpoint || undefined,
+              region: s3.region,
+              accessKeyId: idVariable,
+              secretAccessKey: keyVariable,
+              s3ForcePathStyle: s3.endpoint !== '',
+              insecure: s3.endpoint.startsWith('http://'),
+            },
+          },
+    // In the bucket within five minutes: smaller chunks, and more of them.
+    ingester: { chunk_idle_period: '2m', max_chunk_age: '5m' },
+    limits_config: {
+      retention_period: hours(retention.logs),
+      allow_structured_metadata: true,
+      volume_enabled: true,
+    },
+    compactor: { retention_enabled: true, delete_request_store: s3 === undefined ? 'filesystem' : 's3' },
+  }
+}
+
 export function lokiValues(stack: Stack): Record<string, unknown> {
   const { s3, persistence } = stack
-  const off = { enabled: false },
-    none = { replicas: 0 }
+  const off = { enabled: false }
+  const none = { replicas: 0 }
   return defined({
     fullnameOverride: 'loki',
     deploymentMode: 'Monolithic',
-    loki: {
-      auth_enabled: false,
-      commonConfig: { replication_factor: 1 },
-      schemaConfig: {
-        configs: [
-          {
-            from: '2020-01-01',
-            store: 'tsdb',
-            object_store: s3 === undefined ? 'filesystem' : 's3',
-            schema: 'v13',
-            index: { prefix: 'index_', period: '24h' },
-          },
-        ],
-      },
-      storage:
-        s3 === undefined
-          ? { type: 'filesystem' }
-          : {
-              type: 's3',
-              bucketNames: { chunks: s3.buckets.logs, ruler: s3.buckets.logs, admin: s3.buckets.logs },
-              s3: {
-                endpoint: s3.endpoint || undefined,
-                region: s3.region,
-                accessKeyId: idVariable,
-                secretAccessKey: keyVariable,
-                s3ForcePathStyle: s3.endpoint !== '',
-                insecure: s3.endpoint.startsWith('http://'),
-              },
-            },
-      // In the bucket within five minutes: smaller chunks, and more of them.
-      ingester: { chunk_idle_period: '2m', max_chunk_age: '5m' },
-      limits_config: {
-        retention_period: hours(stack.retention.logs),
-        allow_structured_metadata: true,
-        volume_enabled: true,
-      },
-      compactor: { retention_enabled: true, delete_request_store: s3 === undefined ? 'filesystem' : 's3' },
-    },
+    loki: lokiSettings(stack),
     singleBinary: {
       replicas: 1,
       resources: resources('200m', '512Mi', '1536Mi'),
       persistence: persistence.isOn
         ? { enabled: true, size: persistence.size, storageClass: persistence.storageClass || undefined }
-        : { enabled: false },
-      extraEnvFrom: s3 === undefined ? undefined : [{ secretRef: { name: s3.secrets.logs } }],
-      podAnnotations: stack.isMeshed ? { 'linkerd.io/inject': 'enabled' } : undefined,
+        : off,
+      extraEnvFrom: keysOf(s3, 'logs'),
+      podAnnotations: meshAnnotations(stack),
     },
     read: none,
     write: none,
@@ -148,88 +151,32 @@ export function tempoValues(stack: Stack): Record<string, unknown> {
       reportingEnabled: false,
       retention: hours(stack.retention.traces),
       resources: resources('100m', '256Mi', '1Gi'),
-      storage: {
-        trace:
-          s3 === undefined
-            ? { backend: 'local', local: { path: '/var/tempo/traces' }, wal: { path: '/var/tempo/wal' } }
-            : {
-                backend: 's3',
-                wal: { path: '/var/tempo/wal' },
-                s3: {
-                  bucket: s3.buckets.traces,
-                  endpoint: s3.endpoint === '' ? `s3.${s3.region}.amazonaws.com` : hostOf(s3.endpoint),
-                  region: s3.region,
-                  access_key: idVariable,
-                  secret_key: keyVariable,
-                  forcepathstyle: s3.endpoint !== '',
-                  insecure: s3.endpoint.startsWith('http://'),
-                },
-              },
-      },
-      receivers: { otlp: { protocols: { grpc: { endpoint: '0.0.0.0:4317' }, http: { endpoint: '0.0.0.0:4318' } } } },
+      storage: { trace: tempoStorage(s3) },
+      receivers: otlpReceivers,
       // In the bucket within ten minutes.
       ingester: { max_block_duration: '5m', trace_idle_period: '10s' },
       metricsGenerator: stack.signals.includes('metrics')
         ? { enabled: true, remoteWriteUrl: 'http://metrics-store:8428/api/v1/push' }
         : { enabled: false },
       extraArgs: { 'config.expand-env': true },
-      extraEnvFrom: s3 === undefined ? undefined : [{ secretRef: { name: s3.secrets.traces } }],
+      extraEnvFrom: keysOf(s3, 'traces'),
     },
     persistence: persistence.isOn
       ? { enabled: true, size: persistence.size, storageClassName: persistence.storageClass || undefined }
       : { enabled: false },
-    podAnnotations: stack.isMeshed ? { 'linkerd.io/inject': 'enabled' } : undefined,
+    podAnnotations: meshAnnotations(stack),
   })
 }
 
 function mimirValues(stack: Stack): Record<string, unknown> {
-  const { s3, persistence } = stack,
-    probe = (path: string): Record<string, unknown> => ({
-      enabled: true,
-      custom: true,
-      spec: { httpGet: { path, port: 8080 }, periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 },
-    })
   return defined({
     controllers: {
       mimir: {
         type: 'statefulset',
         annotations: { 'reloader.stakater.com/auto': 'true' },
-        pod: stack.isMeshed ? { annotations: { 'linkerd.io/inject': 'enabled' } } : undefined,
-        statefulset: persistence.isOn
-          ? {
-              volumeClaimTemplates: [
-                {
-                  name: 'data',
-                  accessMode: 'ReadWriteOnce',
-                  size: persistence.size,
-                  storageClass: persistence.storageClass || undefined,
-                  globalMounts: [{ path: '/data' }],
-                },
-              ],
-            }
-          : undefined,
-        containers: {
-          app: {
-            image: images.mimir,
-            args: ['-config.file=/etc/mimir/mimir.yaml', '-config.expand-env=true'],
-            envFrom: s3 === undefined ? undefined : [{ secretRef: { name: s3.secrets.metrics } }],
-            probes: {
-              startup: {
-                enabled: true,
-                custom: true,
-                spec: { httpGet: { path: '/ready', port: 8080 }, periodSeconds: 10, failureThreshold: 30 },
-              },
-              readiness: probe('/ready'),
-              liveness: {
-                enabled: true,
-                custom: true,
-                spec: { tcpSocket: { port: 8080 }, periodSeconds: 10, failureThreshold: 6 },
-              },
-            },
-            resources: resources('200m', '512Mi', '1536Mi'),
-            securityContext: containerSecurity,
-          },
-        },
+        pod: stack.isMeshed ? { annotations: meshAnnotations(stack) } : undefined,
+        statefulset: stack.persistence.isOn ? { volumeClaimTemplates: [mimirClaim(stack)] } : undefined,
+        containers: { app: mimirContainer(stack) },
       },
     },
     defaultPodOptions: {
@@ -247,55 +194,72 @@ function mimirValues(stack: Stack): Record<string, unknown> {
       },
       rules: { type: 'emptyDir', globalMounts: [{ path: '/etc/mimir-rules' }] },
       tmp: { type: 'emptyDir', globalMounts: [{ path: '/tmp' }] },
-      ...(persistence.isOn ? {} : { data: { type: 'emptyDir', globalMounts: [{ path: '/data' }] } }),
+      ...(stack.persistence.isOn ? {} : { data: { type: 'emptyDir', globalMounts: [{ path: '/data' }] } }),
     },
   })
 }
 
-/** For who scrapes with kube-prometheus-stack: its values, by `valuesFrom`, and a ServiceMonitor of the store. */
-function prometheusSide(): readonly KubeObject[] {
-  return [
-    {
-      apiVersion: 'v1',
-      kind: 'ConfigMap',
-      metadata: {
-        name: 'kube-prometheus-stack-remote-write',
-        annotations: { 'kustomize.toolkit.fluxcd.io/substitute': 'disabled' },
-      },
-      data: {
-        'values.yaml': yamlText({
-          prometheus: {
-            prometheusSpec: {
-              remoteWrite: [
-                {
-                  url: 'http://metrics-store:8428/api/v1/push',
-                  sendExemplars: true,
-                  sendNativeHistograms: true,
-                  queueConfig: {
-                    capacity: 10000,
-                    maxSamplesPerSend: 2000,
-                    maxShards: 20,
-                    minBackoff: '30ms',
-                    maxBackoff: '5s',
-                    sampleAgeLimit: '2h',
-                  },
-                },
-              ],
-            },
-          },
-        }),
-      },
+function mimirClaim({ persistence }: Stack): Record<string, unknown> {
+  return {
+    name: 'data',
+    accessMode: 'ReadWriteOnce',
+    size: persistence.size,
+    storageClass: persistence.storageClass || undefined,
+    globalMounts: [{ path: '/data' }],
+  }
+}
+
+function mimirContainer({ s3 }: Stack): Record<string, unknown> {
+  const probe = (spec: Record<string, unknown>): Record<string, unknown> => ({ enabled: true, custom: true, spec })
+  const ready = { httpGet: { path: '/ready', port: 8080 }, periodSeconds: 10 }
+  return {
+    image: images.mimir,
+    args: ['-config.file=/etc/mimir/mimir.yaml', '-config.expand-env=true'],
+    envFrom: keysOf(s3, 'metrics'),
+    probes: {
+      startup: probe({ ...ready, failureThreshold: 30 }),
+      readiness: probe({ ...ready, timeoutSeconds: 5, failureThreshold: 6 }),
+      liveness: probe({ tcpSocket: { port: 8080 }, periodSeconds: 10, failureThreshold: 6 }),
     },
-    {
-      apiVersion: 'monitoring.coreos.com/v1',
-      kind: 'ServiceMonitor',
-      metadata: { name: 'metrics-store' },
-      spec: {
-        selector: { matchLabels: { 'app.kubernetes.io/name': 'metrics-store' } },
-        endpoints: [{ port: 'http', path: '/metrics', interval: '30s' }],
-      },
+    resources: resources('200m', '512Mi', '1536Mi'),
+    securityContext: containerSecurity,
+  }
+}
+
+/** Values of kube-prometheus-stack, by `valuesFrom`, so that it sends its samples here. */
+function prometheusValues(): KubeObject {
+  const remoteWrite = {
+    url: 'http://metrics-store:8428/api/v1/push',
+    sendExemplars: true,
+    sendNativeHistograms: true,
+    queueConfig: {
+      capacity: 10000,
+      maxSamplesPerSend: 2000,
+      maxShards: 20,
+      minBackoff: '30ms',
+      maxBackoff: '5s',
+      sampleAgeLimit: '2h',
     },
-  ]
+  }
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: {
+      name: 'kube-prometheus-stack-remote-write',
+      annotations: { 'kustomize.toolkit.fluxcd.io/substitute': 'disabled' },
+    },
+    data: { 'values.yaml': yamlText({ prometheus: { prometheusSpec: { remoteWrite: [remoteWrite] } } }) },
+  }
+}
+
+const storeMonitor: KubeObject = {
+  apiVersion: 'monitoring.coreos.com/v1',
+  kind: 'ServiceMonitor',
+  metadata: { name: 'metrics-store' },
+  spec: {
+    selector: { matchLabels: { 'app.kubernetes.io/name': 'metrics-store' } },
+    endpoints: [{ port: 'http', path: '/metrics', interval: '30s' }],
+  },
 }
 
 const podsOf = (name: string): Record<string, string> => ({
@@ -304,70 +268,73 @@ const podsOf = (name: string): Record<string, string> => ({
 })
 
 export function planLgtm(stack: Stack): Plan {
-  const policy = (name: string, ports: readonly number[]): Record<string, readonly KubeObject[]> =>
-    stack.networkPolicy.isOn ? { 'networkpolicy.yaml': [networkPolicyOf(stack, name, podsOf(name), ports)] } : {}
-  const secretOf = (signal: 'metrics' | 'logs' | 'traces'): Release['secrets'] =>
-    stack.s3 === undefined ? [] : [{ signal, name: stack.s3.secrets[signal] }]
-  const [prometheusValues, monitor] = prometheusSide()
-  const all: Record<'logs' | 'traces' | 'metrics', Release> = {
-    logs: {
-      name: 'loki',
-      chart: charts.loki,
-      values: lokiValues(stack),
-      dependsOn: [],
-      secrets: secretOf('logs'),
-      makes: [],
-      services: { loki: [3100, 9095] },
-      objects: {
-        'service.yaml': [storeService('logs', podsOf('loki'), [{ name: 'http', port: 3100, targetPort: 3100 }])],
-        ...policy('loki', [3100, 9095]),
-      },
-    },
-    traces: {
-      name: 'tempo',
-      chart: charts.tempo,
-      values: tempoValues(stack),
-      dependsOn: [],
-      secrets: secretOf('traces'),
-      makes: [],
-      services: { tempo: [3200, 4317, 4318] },
-      objects: {
-        'service.yaml': [
-          storeService('traces', podsOf('tempo'), [
-            { name: 'http', port: 3200, targetPort: 3200 },
-            { name: 'otlp-grpc', port: 4317, targetPort: 4317 },
-            { name: 'otlp-http', port: 4318, targetPort: 4318 },
-          ]),
-        ],
-        ...policy('tempo', [3200, 4317, 4318]),
-      },
-    },
-    metrics: {
-      name: 'mimir',
-      chart: charts.appTemplate,
-      values: mimirValues(stack),
-      dependsOn: [],
-      secrets: secretOf('metrics'),
-      makes: [],
-      services: { mimir: [8080, 9095] },
-      objects: {
-        'service.yaml': [
-          storeService('metrics', podsOf('mimir'), [
-            { name: 'http', port: 8428, targetPort: 8080 },
-            { name: 'http-mimir', port: 8080, targetPort: 8080 },
-          ]),
-        ],
-        'prometheus-values.yaml': [prometheusValues!],
-        'servicemonitor.yaml': [monitor!],
-        ...policy('mimir', [8080, 9095]),
-      },
-    },
-  }
-  const releases = (['logs', 'traces', 'metrics'] as const)
-    .filter(signal => stack.signals.includes(signal))
-    .map(signal => all[signal])
+  const releases: Release[] = []
+  if (stack.signals.includes('logs')) releases.push(lokiRelease(stack))
+  if (stack.signals.includes('traces')) releases.push(tempoRelease(stack))
+  if (stack.signals.includes('metrics')) releases.push(mimirRelease(stack))
   if (stack.agent.isOn) releases.push(agentRelease(stack))
   return { releases, warnings: lgtmWarnings(stack) }
+}
+
+function lokiRelease(stack: Stack): Release {
+  return {
+    name: 'loki',
+    chart: charts.loki,
+    values: lokiValues(stack),
+    dependsOn: [],
+    secrets: secretsOf(stack, 'logs'),
+    makes: [],
+    services: { loki: [3100, 9095] },
+    objects: {
+      'service.yaml': [storeService('logs', podsOf('loki'), [{ name: 'http', port: 3100, targetPort: 3100 }])],
+      ...policyOf(stack, 'loki', podsOf('loki'), [3100, 9095]),
+    },
+  }
+}
+
+function tempoRelease(stack: Stack): Release {
+  return {
+    name: 'tempo',
+    chart: charts.tempo,
+    values: tempoValues(stack),
+    dependsOn: [],
+    secrets: secretsOf(stack, 'traces'),
+    makes: [],
+    services: { tempo: [3200, 4317, 4318] },
+    objects: {
+      'service.yaml': [
+        storeService('traces', podsOf('tempo'), [
+          { name: 'http', port: 3200, targetPort: 3200 },
+          { name: 'otlp-grpc', port: 4317, targetPort: 4317 },
+          { name: 'otlp-http', port: 4318, targetPort: 4318 },
+        ]),
+      ],
+      ...policyOf(stack, 'tempo', podsOf('tempo'), [3200, 4317, 4318]),
+    },
+  }
+}
+
+function mimirRelease(stack: Stack): Release {
+  return {
+    name: 'mimir',
+    chart: charts.appTemplate,
+    values: mimirValues(stack),
+    dependsOn: [],
+    secrets: secretsOf(stack, 'metrics'),
+    makes: [],
+    services: { mimir: [8080, 9095] },
+    objects: {
+      'service.yaml': [
+        storeService('metrics', podsOf('mimir'), [
+          { name: 'http', port: 8428, targetPort: 8080 },
+          { name: 'http-mimir', port: 8080, targetPort: 8080 },
+        ]),
+      ],
+      'prometheus-values.yaml': [prometheusValues()],
+      'servicemonitor.yaml': [storeMonitor],
+      ...policyOf(stack, 'mimir', podsOf('mimir'), [8080, 9095]),
+    },
+  }
 }
 
 /** Tercet's agents go on scraping: the chart without its server. */

@@ -124,7 +124,7 @@ export function storeService(
 }
 
 /** What may come in and go out; DNS always may. */
-export function networkPolicyOf(
+function networkPolicyOf(
   stack: Stack,
   name: string,
   selector: Record<string, string>,
@@ -160,6 +160,21 @@ export function networkPolicyOf(
       ],
     },
   }
+}
+
+/** The file of a release's network policy, where there is to be one. */
+export function policyOf(
+  stack: Stack,
+  name: string,
+  selector: Record<string, string>,
+  ports: readonly number[],
+): Release['objects'] {
+  return stack.networkPolicy.isOn ? { 'networkpolicy.yaml': [networkPolicyOf(stack, name, selector, ports)] } : {}
+}
+
+/** The Secret of a signal's keys, where there is a store. */
+export function secretsOf({ s3 }: Stack, signal: SignalName): Release['secrets'] {
+  return s3 === undefined ? [] : [{ signal, name: s3.secrets[signal] }]
 }
 
 /** Host and port of an endpoint, as servers in Go like it. */

@@ -8,7 +8,7 @@ import { renderHelm } from './helm.ts'
 import { planLgtm } from './lgtm.ts'
 import { findUnresolved } from './references.ts'
 import type { Plan } from './release.ts'
-import { sopsConfigText } from './sops.ts'
+import { sopsConfigText } from './sops-config.ts'
 import type { Stack, Target } from './stack.ts'
 import { planTercet } from './tercet.ts'
 import type { FileTree, KubeObject } from './tree.ts'
@@ -74,46 +74,61 @@ export function externalOf(stack: Stack, plan: Plan): string[] {
   ]
 }
 
+/** Throws BadDataError where a tree for Flux names what is neither in it nor declared external. */
 export async function render({ stack, target, ownChart, seal, configText }: RenderInput): Promise<Rendered> {
-  const plan = planOf(stack),
-    warnings = [...plan.warnings],
-    dataSourceObjects = stack.grafana.isOn ? [] : [dataSourceConfigMap(stack)]
-  if (target === 'grafana') return { tree: renderGrafana(stack), warnings: [] }
-  if (target === 'compose') {
-    const tree = renderCompose(stack)
-    if (stack.developmentS3.isOn) tree.set('stack.yaml', configText)
-    return { tree, warnings: warnings.filter(w => !kubernetesOnly.has(w.name)) }
+  const plan = planOf(stack)
+  const dataSourceObjects = stack.grafana.isOn ? [] : [dataSourceConfigMap(stack)]
+  switch (target) {
+    case 'grafana':
+      return { tree: renderGrafana(stack), warnings: [] }
+    case 'compose': {
+      const tree = renderCompose(stack)
+      if (stack.developmentS3.isOn) tree.set('stack.yaml', configText)
+      return { tree, warnings: plan.warnings.filter(warning => !kubernetesOnly.has(warning.name)) }
+    }
+    case 'helm':
+      return {
+        tree: renderHelm(stack, plan, ownChart, dataSourceObjects),
+        warnings: [...plan.warnings, ...secretsByHand(plan)],
+      }
+    case 'flux':
+      return renderFluxTree(stack, plan, seal, dataSourceObjects)
   }
-  if (target === 'helm') {
-    const secrets = plan.releases.flatMap(r => r.secrets.map(s => s.name))
-    if (secrets.length > 0)
-      warnings.push({
-        name: 'secrets-by-hand',
-        text: `Helm charts carry no sealed Secrets: ${[...new Set(secrets)].join(', ')} must be in the namespace`,
-      })
-    return { tree: renderHelm(stack, plan, ownChart, dataSourceObjects), warnings }
-  }
-  const { tree, unsealed } = await renderFlux(
-    stack,
-    plan,
-    seal,
-    dataSourceObjects.length === 0 ? {} : { 'grafana-datasources': dataSourceObjects },
-  )
+}
+
+function secretsByHand(plan: Plan): Rendered['warnings'] {
+  const secrets = new Set(plan.releases.flatMap(release => release.secrets.map(secret => secret.name)))
+  if (secrets.size === 0) return []
+  const text = `Helm charts carry no sealed Secrets: ${[...secrets].join(', ')} must be in the namespace`
+  return [{ name: 'secrets-by-hand', text }]
+}
+
+async function renderFluxTree(
+  stack: Stack,
+  plan: Plan,
+  seal: SealSecret,
+  dataSourceObjects: readonly KubeObject[],
+): Promise<Rendered> {
+  const more: Record<string, readonly KubeObject[]> =
+    dataSourceObjects.length === 0 ? {} : { 'grafana-datasources': dataSourceObjects }
+  const { tree, unsealed } = await renderFlux(stack, plan, seal, more)
   if (stack.ageRecipients.length > 0) tree.set('.sops.yaml', sopsConfigText(stack.ageRecipients, stack.root))
-  for (const name of new Set(unsealed))
-    warnings.push({
-      name: 'secret-missing',
-      text: `the Secret ${name} is not in the tree: name age_recipients, and its keys with --secrets, or make it by hand`,
-    })
+  const missing = [...new Set(unsealed)].map(name => ({
+    name: 'secret-missing',
+    text:
+      `the Secret ${name} is not in the tree: name age_recipients, and its keys with --secrets, ` +
+      'or make it by hand',
+  }))
   const problems = findUnresolved(objectsOf(tree), {
-    services: Object.assign({}, ...plan.releases.map(r => r.services)) as Record<string, number[]>,
+    services: Object.assign({}, ...plan.releases.map(release => release.services)) as Record<string, number[]>,
     external: [...externalOf(stack, plan), ...unsealed.map(name => `Secret/${name}`)],
   })
   if (problems.length > 0)
     throw new BadDataError(
-      `what was rendered names what is not there; name it in \`external\` if it is there already:\n  ${problems.join('\n  ')}`,
+      'what was rendered names what is not there; name it in `external` if it is there already:\n  ' +
+        problems.join('\n  '),
     )
-  return { tree, warnings }
+  return { tree, warnings: [...plan.warnings, ...missing] }
 }
 
 const kubernetesOnly = new Set([

@@ -73,154 +73,194 @@ const secretNames: Readonly<Record<Engine, Record<SignalName, string>>> = {
 
 const retentionForm = /^[0-9]+(h|d|w|y)$/
 
-function retentionOf(section: Section | undefined, name: string, fallback: string): string {
-  const value = section?.text(name, fallback) ?? fallback
+function retentionOf(section: Section, name: string): string {
+  const value = section.text(name, '30d')
   if (!retentionForm.test(value))
-    section?.refuse(
-      `${name}: ${JSON.stringify(value)} is no retention; hours, days, weeks or years like 30d were expected (1m would be a month for some and a minute for others)`,
+    section.refuse(
+      `${name}: ${JSON.stringify(value)} is no retention; hours, days, weeks or years like 30d were expected ` +
+        '(1m would be a month for some and a minute for others)',
     )
   return value
 }
 
-/** Hours of a retention. */
+/** Hours of a retention that was read. */
 export function hoursOf(retention: string): number {
-  return parseDurationMs(retention)! / 3_600_000
+  return (parseDurationMs(retention) ?? NaN) / 3_600_000
 }
 
 /** One unit, as every engine's chart takes it. */
 function secondsOf(text: string): number {
-  return /^\d+(s|m|h)$/.test(text) ? parseDurationMs(text)! / 1000 : NaN
+  return /^\d+(s|m|h)$/.test(text) ? (parseDurationMs(text) ?? NaN) / 1000 : NaN
+}
+
+function isSignal(name: string): name is SignalName {
+  return signals.some(signal => signal === name)
 }
 
 /** The documents' Victoria stack has no traces. */
-function signalsOf(top: Section, engine: Engine): SignalName[] {
+function readSignals(top: Section, engine: Engine): SignalName[] {
   if (!top.has('signals')) return engine === 'victoria' ? ['metrics', 'logs'] : [...signals]
-  const named = top.texts('signals'),
-    unknown = named.find(name => !signals.includes(name as SignalName))
+  const named = top.texts('signals')
+  const unknown = named.find(name => !isSignal(name))
   if (unknown !== undefined || named.length === 0)
     top.refuse(
-      `signals: ${unknown === undefined ? 'none is named' : JSON.stringify(unknown)}; some of ${signals.join(', ')} were expected`,
+      `signals: ${unknown === undefined ? 'none is named' : JSON.stringify(unknown)}; ` +
+        `some of ${signals.join(', ')} were expected`,
     )
   if (engine === 'tercet' && named.length < signals.length)
     top.refuse('signals: the engine tercet has all three in one process')
   return signals.filter(signal => named.includes(signal))
 }
 
-/** `engine` goes before what the file says. Throws BadDataError with file, line and column. */
-export function readStack(text: string, path: string, engineFlag?: string): Stack {
-  const top = parseSettings(text.trim() === '' ? '{}' : text, path).section()
-  const engineText = engineFlag ?? top.text('engine', 'tercet'),
-    engine = engines.find(e => e === engineText)
-  if (engineFlag !== undefined) top.ignore('engine')
-  if (engine === undefined)
-    throw new BadDataError(`engine ${JSON.stringify(engineText)} is not one of ${engines.join(', ')}`)
-  const one = <T>(name: string, read: (section: Section | undefined) => T): T => {
-    const section = top.section(name)
+/** Reads a section, an empty one where it is left out, and refuses keys of it that are not known. */
+type ReadSection = <T>(name: string, read: (section: Section) => T) => T
+
+function sectionReader(top: Section, path: string): ReadSection {
+  return (name, read) => {
+    const section = top.section(name) ?? parseSettings('{}', path).section()
     const value = read(section)
-    section?.finish()
+    section.finish()
     return value
   }
-  const scrape = one('scrape', s => ({
-    interval: s?.text('interval', '') || (engine === 'tercet' ? '15s' : '30s'),
-    timeout: s?.text('timeout', '10s') ?? '10s',
+}
+
+function readScrape(top: Section, readSection: ReadSection, engine: Engine): Stack['scrape'] {
+  const scrape = readSection('scrape', section => ({
+    interval: section.text('interval', '') || (engine === 'tercet' ? '15s' : '30s'),
+    timeout: section.text('timeout', '10s'),
   }))
   for (const [name, value] of Object.entries(scrape))
     if (Number.isNaN(secondsOf(value))) top.refuse(`scrape.${name}: ${JSON.stringify(value)} is no duration like 15s`)
   if (secondsOf(scrape.timeout) > secondsOf(scrape.interval))
     top.refuse(`scrape.timeout ${scrape.timeout} is longer than scrape.interval ${scrape.interval}`)
+  return scrape
+}
+
+function readBySignal(
+  section: Section | undefined,
+  fallback: Readonly<Record<SignalName, string>>,
+): Record<SignalName, string> {
+  const textOf = (signal: SignalName): string => section?.text(signal, fallback[signal]) ?? fallback[signal]
+  const all = { metrics: textOf('metrics'), logs: textOf('logs'), traces: textOf('traces') }
+  section?.finish()
+  return all
+}
+
+function readS3(section: Section, engine: Engine): StackS3 {
+  const buckets = section.section('buckets')
+  const secrets = section.section('secrets')
+  const endpoint = section.text('endpoint')
+  const allowInsecure = section.isOn('allow_insecure', false)
+  if (endpoint.startsWith('http://') && !allowInsecure)
+    section.refuse(`endpoint ${endpoint} has no TLS; use https://, or allow it with allow_insecure: true`)
+  if (endpoint !== '' && !URL.canParse(endpoint))
+    section.refuse(`endpoint ${JSON.stringify(endpoint)} is no URL; https://host was expected`)
+  return {
+    endpoint,
+    region: section.text('region', 'us-east-1'),
+    allowInsecure,
+    buckets: readBySignal(buckets, bucketNames[engine]),
+    secrets: readBySignal(secrets, secretNames[engine]),
+  }
+}
+
+function readDevelopmentS3(section: Section): Stack['developmentS3'] {
+  return {
+    isOn: section.isOn('enabled', false),
+    image: section.text('image'),
+    command: section.texts('command'),
+    environment: section.textMap('environment'),
+    port: section.whole('port', 9000),
+    healthcheck: section.texts('healthcheck'),
+  }
+}
+
+function readEngine(top: Section, given: string | undefined): Engine {
+  const name = given ?? top.text('engine', 'tercet')
+  const engine = engines.find(known => known === name)
+  if (given !== undefined) top.ignore('engine')
+  if (engine === undefined) throw new BadDataError(`engine ${JSON.stringify(name)} is not one of ${engines.join(', ')}`)
+  return engine
+}
+
+/** How the pieces of the stack run, and where. */
+function readDeployment(
+  top: Section,
+  readSection: ReadSection,
+  engine: Engine,
+): Pick<Stack, 'persistence' | 'agent' | 'signals' | 'grafana' | 'developmentS3' | 'networkPolicy'> {
+  return {
+    // The documents want no volume with Tercet, which needs none with a bucket; the others lose data that is not in theirs yet.
+    persistence: readSection('persistence', section => ({
+      isOn: section.isOn('enabled', engine !== 'tercet' || !top.has('s3')),
+      size: section.text('size', '10Gi'),
+      storageClass: section.text('storage_class'),
+    })),
+    agent: readSection('agent', section => ({
+      isOn: section.isOn('enabled', true),
+      isFollowingLogs: section.isOn('logs', false),
+    })),
+    signals: readSignals(top, engine),
+    grafana: readSection('grafana', section => ({
+      isOn: section.isOn('enabled', false),
+      tag: section.text('tag', '13.2.0'),
+      namespace: section.text('namespace', '') || top.text('namespace', 'monitoring'),
+      orgId: section.text('org_id'),
+    })),
+    developmentS3: readSection('development_s3', readDevelopmentS3),
+    networkPolicy: readSection('network_policy', section => ({
+      isOn: section.isOn('enabled', false),
+      fromNamespaces: section.texts('from_namespaces'),
+      toCidrs: section.texts('to_cidrs'),
+    })),
+  }
+}
+
+/** `engineGiven` goes before the file's. Throws BadDataError with file, line and column. */
+export function readStack(text: string, path: string, engineGiven?: string): Stack {
+  const top = parseSettings(text.trim() === '' ? '{}' : text, path).section()
+  const engine = readEngine(top, engineGiven)
+  const readSection = sectionReader(top, path)
   const stack: Stack = {
     engine,
+    scrape: readScrape(top, readSection, engine),
     name: top.text('name', 'tercet'),
     namespace: top.text('namespace', 'monitoring'),
     root: top.text('root', 'kubernetes/apps'),
-    image: one('image', s => ({
-      repository: s?.text('repository', 'ghcr.io/tercet/tercet') ?? 'ghcr.io/tercet/tercet',
-      tag: s?.text('tag', '0.1.0') ?? '0.1.0',
+    image: readSection('image', section => ({
+      repository: section.text('repository', 'ghcr.io/tercet/tercet'),
+      tag: section.text('tag', '0.1.0'),
     })),
-    s3: top.has('s3')
-      ? one('s3', s => {
-          const buckets = s?.section('buckets'),
-            secrets = s?.section('secrets')
-          const endpoint = s?.text('endpoint') ?? '',
-            allowInsecure = s?.isOn('allow_insecure', false) ?? false
-          if (endpoint.startsWith('http://') && !allowInsecure)
-            s?.refuse(`endpoint ${endpoint} has no TLS; use https://, or allow it with allow_insecure: true`)
-          if (endpoint !== '' && !URL.canParse(endpoint))
-            s?.refuse(`endpoint ${JSON.stringify(endpoint)} is no URL; https://host was expected`)
-          const each = (
-            from: Section | undefined,
-            fallback: Record<SignalName, string>,
-          ): Record<SignalName, string> => {
-            const all = Object.fromEntries(
-              signals.map(signal => [signal, from?.text(signal, fallback[signal]) ?? fallback[signal]]),
-            ) as Record<SignalName, string>
-            from?.finish()
-            return all
-          }
-          return {
-            endpoint,
-            region: s?.text('region', 'us-east-1') ?? 'us-east-1',
-            allowInsecure,
-            buckets: each(buckets, bucketNames[engine]),
-            secrets: each(secrets, secretNames[engine]),
-          }
-        })
-      : undefined,
-    retention: one('retention', s => ({
-      metrics: retentionOf(s, 'metrics', '30d'),
-      logs: retentionOf(s, 'logs', '30d'),
-      traces: retentionOf(s, 'traces', '30d'),
+    s3: top.has('s3') ? readSection('s3', section => readS3(section, engine)) : undefined,
+    retention: readSection('retention', section => ({
+      metrics: retentionOf(section, 'metrics'),
+      logs: retentionOf(section, 'logs'),
+      traces: retentionOf(section, 'traces'),
     })),
-    scrape,
-    // The documents want no volume with Tercet, which needs none with a bucket; the others lose what is not in theirs yet.
-    persistence: one('persistence', s => ({
-      isOn: s?.isOn('enabled', engine !== 'tercet' || !top.has('s3')) ?? (engine !== 'tercet' || !top.has('s3')),
-      size: s?.text('size', '10Gi') ?? '10Gi',
-      storageClass: s?.text('storage_class') ?? '',
-    })),
-    agent: one('agent', s => ({
-      isOn: s?.isOn('enabled', true) ?? true,
-      isFollowingLogs: s?.isOn('logs', false) ?? false,
-    })),
-    signals: signalsOf(top, engine),
-    grafana: one('grafana', s => ({
-      isOn: s?.isOn('enabled', false) ?? false,
-      tag: s?.text('tag', '13.2.0') ?? '13.2.0',
-      namespace: s?.text('namespace', '') || top.text('namespace', 'monitoring'),
-      orgId: s?.text('org_id') ?? '',
-    })),
-    developmentS3: one('development_s3', s => ({
-      isOn: s?.isOn('enabled', false) ?? false,
-      image: s?.text('image') ?? '',
-      command: s?.texts('command') ?? [],
-      environment: s?.textMap('environment') ?? [],
-      port: s?.whole('port', 9000) ?? 9000,
-      healthcheck: s?.texts('healthcheck') ?? [],
-    })),
-    networkPolicy: one('network_policy', s => ({
-      isOn: s?.isOn('enabled', false) ?? false,
-      fromNamespaces: s?.texts('from_namespaces') ?? [],
-      toCidrs: s?.texts('to_cidrs') ?? [],
-    })),
-    alerting: one('alerting', s => ({ config: s?.text('alertmanager_config') ?? '' })),
+    ...readDeployment(top, readSection, engine),
+    alerting: readSection('alerting', section => ({ config: section.text('alertmanager_config') })),
     isMeshed: top.isOn('mesh', false),
     ageRecipients: top.texts('age_recipients'),
     external: top.texts('external'),
-    flux: one('flux', s => ({
-      sourceName: s?.text('source', 'flux-system') ?? 'flux-system',
-      interval: s?.text('interval', '1h') ?? '1h',
-      decryptionSecret: s?.text('decryption_secret', 'sops-age') ?? 'sops-age',
+    flux: readSection('flux', section => ({
+      sourceName: section.text('source', 'flux-system'),
+      interval: section.text('interval', '1h'),
+      decryptionSecret: section.text('decryption_secret', 'sops-age'),
     })),
   }
   top.finish()
+  refuseUnusable(stack, path)
+  return stack
+}
+
+function refuseUnusable(stack: Stack, path: string): void {
   if (stack.developmentS3.isOn && stack.developmentS3.image === '')
     throw new BadDataError(
-      `${path}: development_s3.image: name the image of an S3 server; there is no one that everybody can be told to use`,
+      `${path}: development_s3.image: name the image of an S3 server; there is none that suits everybody`,
     )
   for (const recipient of stack.ageRecipients)
     if (!/^age1[0-9a-z]+$/.test(recipient))
       throw new BadDataError(`${path}: age_recipients: ${JSON.stringify(recipient)} is no age recipient (age1…)`)
   if (stack.image.tag === 'latest')
     throw new BadDataError(`${path}: image.tag is "latest"; name a version, so that a restart does not change it`)
-  return stack
 }

@@ -2,19 +2,20 @@
 import {
   charts,
   containerSecurity,
-  networkPolicyOf,
   podSecurity,
+  policyOf,
   resources,
+  secretsOf,
   storeService,
   type Plan,
   type Release,
 } from './release.ts'
-import type { Stack } from './stack.ts'
-import { defined, type KubeObject } from './tree.ts'
+import type { Stack, StackS3 } from './stack.ts'
+import { defined } from './tree.ts'
 
-const stackName = 'victoria-metrics-k8s-stack',
-  logsName = 'victoria-logs-cluster',
-  tracesName = 'victoria-traces-single'
+const stackName = 'victoria-metrics-k8s-stack'
+const logsName = 'victoria-logs-cluster'
+const tracesName = 'victoria-traces-single'
 const reloader = { configReloaderResources: resources('10m', '32Mi', '64Mi') }
 
 function claimOf({ persistence }: Stack): Record<string, unknown> {
@@ -25,9 +26,11 @@ function claimOf({ persistence }: Stack): Record<string, unknown> {
   })
 }
 
+const meshOf = (stack: Stack): Record<string, unknown> =>
+  stack.isMeshed ? { podMetadata: { annotations: { 'linkerd.io/inject': 'enabled' } } } : {}
+
 /** Every value path is one of the chart's own values.yaml; each `spec` is the CRD's. */
 export function k8sStackValues(stack: Stack): Record<string, unknown> {
-  const mesh = stack.isMeshed ? { podMetadata: { annotations: { 'linkerd.io/inject': 'enabled' } } } : {}
   return defined({
     fullnameOverride: stackName,
     'victoria-metrics-operator': {
@@ -37,43 +40,10 @@ export function k8sStackValues(stack: Stack): Record<string, unknown> {
       operator: { disable_prometheus_converter: false, enable_converter_ownership: false },
       resources: resources('50m', '128Mi', '512Mi'),
     },
-    vmsingle: {
-      enabled: true,
-      spec: {
-        port: '8428',
-        replicaCount: 1,
-        retentionPeriod: stack.retention.metrics,
-        ...(stack.persistence.isOn ? { storage: claimOf(stack) } : {}),
-        resources: resources('500m', '512Mi', '2Gi'),
-        extraArgs: { loggerFormat: 'json', 'envflag.enable': 'true', 'envflag.prefix': 'VM_' },
-        securityContext: podSecurity,
-        ...mesh,
-      },
-    },
+    vmsingle: { enabled: true, spec: singleSpec(stack) },
     vmcluster: { enabled: false },
-    vmagent: {
-      enabled: stack.agent.isOn,
-      spec: {
-        selectAllByDefault: true,
-        scrapeInterval: stack.scrape.interval,
-        scrapeTimeout: stack.scrape.timeout,
-        replicaCount: 1,
-        resources: resources('100m', '256Mi', '1Gi'),
-        ...reloader,
-        ...mesh,
-      },
-    },
-    vmalert: {
-      enabled: true,
-      spec: {
-        selectAllByDefault: true,
-        evaluationInterval: '30s',
-        replicaCount: 1,
-        resources: resources('100m', '128Mi', '512Mi'),
-        ...reloader,
-        ...mesh,
-      },
-    },
+    vmagent: { enabled: stack.agent.isOn, spec: agentSpec(stack) },
+    vmalert: { enabled: true, spec: alertSpec(stack) },
     alertmanager: {
       enabled: true,
       spec: {
@@ -81,7 +51,7 @@ export function k8sStackValues(stack: Stack): Record<string, unknown> {
         resources: resources('50m', '128Mi', '512Mi'),
         ...reloader,
         ...(stack.alerting.config === '' ? {} : { configRawYaml: stack.alerting.config }),
-        ...mesh,
+        ...meshOf(stack),
       },
     },
     grafana: { enabled: false },
@@ -89,6 +59,50 @@ export function k8sStackValues(stack: Stack): Record<string, unknown> {
     'kube-state-metrics': { enabled: true, resources: resources('10m', '64Mi', '256Mi') },
     'prometheus-node-exporter': { enabled: true, resources: resources('10m', '32Mi', '64Mi') },
   })
+}
+
+function singleSpec(stack: Stack): Record<string, unknown> {
+  return {
+    port: '8428',
+    replicaCount: 1,
+    retentionPeriod: stack.retention.metrics,
+    ...(stack.persistence.isOn ? { storage: claimOf(stack) } : {}),
+    resources: resources('500m', '512Mi', '2Gi'),
+    extraArgs: { loggerFormat: 'json', 'envflag.enable': 'true', 'envflag.prefix': 'VM_' },
+    securityContext: podSecurity,
+    ...meshOf(stack),
+  }
+}
+
+function agentSpec(stack: Stack): Record<string, unknown> {
+  return {
+    selectAllByDefault: true,
+    scrapeInterval: stack.scrape.interval,
+    scrapeTimeout: stack.scrape.timeout,
+    replicaCount: 1,
+    resources: resources('100m', '256Mi', '1Gi'),
+    ...reloader,
+    ...meshOf(stack),
+  }
+}
+
+function alertSpec(stack: Stack): Record<string, unknown> {
+  return {
+    selectAllByDefault: true,
+    evaluationInterval: '30s',
+    replicaCount: 1,
+    resources: resources('100m', '128Mi', '512Mi'),
+    ...reloader,
+    ...meshOf(stack),
+  }
+}
+
+function volumeOf({ persistence }: Stack): Record<string, unknown> {
+  return {
+    enabled: persistence.isOn,
+    size: persistence.size,
+    storageClassName: persistence.storageClass || undefined,
+  }
 }
 
 export function logsClusterValues(stack: Stack): Record<string, unknown> {
@@ -108,11 +122,7 @@ export function logsClusterValues(stack: Stack): Record<string, unknown> {
     vlstorage: {
       ...role('vlstorage', '100m', '512Mi', '2Gi'),
       retentionPeriod: stack.retention.logs,
-      persistentVolume: {
-        enabled: stack.persistence.isOn,
-        size: stack.persistence.size,
-        storageClassName: stack.persistence.storageClass || undefined,
-      },
+      persistentVolume: volumeOf(stack),
     },
     vector: stack.agent.isFollowingLogs
       ? { enabled: true, resources: resources('50m', '128Mi', '256Mi') }
@@ -121,8 +131,7 @@ export function logsClusterValues(stack: Stack): Record<string, unknown> {
 }
 
 /** A snapshot of VMSingle in S3 every night: vmbackup reads the volume beside the server, on the same node. */
-function backup(stack: Stack): Release {
-  const s3 = stack.s3!
+function backupRelease(s3: StackS3): Release {
   return {
     name: 'victoria-metrics-backup',
     chart: charts.appTemplate,
@@ -136,43 +145,8 @@ function backup(stack: Stack): Release {
         backup: {
           type: 'cronjob',
           cronjob: { schedule: '0 3 * * *', concurrencyPolicy: 'Forbid' },
-          pod: {
-            affinity: {
-              podAffinity: {
-                requiredDuringSchedulingIgnoredDuringExecution: [
-                  {
-                    topologyKey: 'kubernetes.io/hostname',
-                    labelSelector: {
-                      matchLabels: { 'app.kubernetes.io/name': 'vmsingle', 'app.kubernetes.io/instance': stackName },
-                    },
-                  },
-                ],
-              },
-            },
-          },
-          containers: {
-            app: {
-              image: { repository: 'docker.io/victoriametrics/vmbackup', tag: 'v1.150.0' },
-              args: [
-                '-storageDataPath=/storage',
-                `-snapshot.createURL=http://vmsingle-${stackName}:8428/snapshot/create`,
-                `-dst=s3://${s3.buckets.metrics}/latest`,
-                ...(s3.endpoint === '' ? [] : [`-customS3Endpoint=${s3.endpoint}`, '-s3ForcePathStyle']),
-                '-envflag.enable',
-              ],
-              env: {
-                AWS_REGION: s3.region,
-                AWS_ACCESS_KEY_ID: {
-                  valueFrom: { secretKeyRef: { name: s3.secrets.metrics, key: 'S3_ACCESS_KEY_ID' } },
-                },
-                AWS_SECRET_ACCESS_KEY: {
-                  valueFrom: { secretKeyRef: { name: s3.secrets.metrics, key: 'S3_SECRET_ACCESS_KEY' } },
-                },
-              },
-              resources: resources('50m', '64Mi', '512Mi'),
-              securityContext: containerSecurity,
-            },
-          },
+          pod: { affinity: besideSingle },
+          containers: { app: backupContainer(s3) },
         },
       },
       defaultPodOptions: { securityContext: podSecurity, automountServiceAccountToken: false },
@@ -181,94 +155,122 @@ function backup(stack: Stack): Release {
   }
 }
 
+const singleLabels = { 'app.kubernetes.io/name': 'vmsingle', 'app.kubernetes.io/instance': stackName }
+
+const besideSingle = {
+  podAffinity: {
+    requiredDuringSchedulingIgnoredDuringExecution: [
+      { topologyKey: 'kubernetes.io/hostname', labelSelector: { matchLabels: singleLabels } },
+    ],
+  },
+}
+
+function backupContainer(s3: StackS3): Record<string, unknown> {
+  const secret = (key: string): Record<string, unknown> => ({
+    valueFrom: { secretKeyRef: { name: s3.secrets.metrics, key } },
+  })
+  return {
+    image: { repository: 'docker.io/victoriametrics/vmbackup', tag: 'v1.150.0' },
+    args: [
+      '-storageDataPath=/storage',
+      `-snapshot.createURL=http://vmsingle-${stackName}:8428/snapshot/create`,
+      `-dst=s3://${s3.buckets.metrics}/latest`,
+      ...(s3.endpoint === '' ? [] : [`-customS3Endpoint=${s3.endpoint}`, '-s3ForcePathStyle']),
+      '-envflag.enable',
+    ],
+    env: {
+      AWS_REGION: s3.region,
+      AWS_ACCESS_KEY_ID: secret('S3_ACCESS_KEY_ID'),
+      AWS_SECRET_ACCESS_KEY: secret('S3_SECRET_ACCESS_KEY'),
+    },
+    resources: resources('50m', '64Mi', '512Mi'),
+    securityContext: containerSecurity,
+  }
+}
+
 export function planVictoria(stack: Stack): Plan {
-  const hasTraces = stack.signals.includes('traces'),
-    policies = stack.networkPolicy.isOn
-  const vmsingle = { 'app.kubernetes.io/name': 'vmsingle', 'app.kubernetes.io/instance': stackName },
-    vlinsert = { app: 'vlinsert', 'app.kubernetes.io/instance': logsName }
-  const only = (name: string, objects: readonly KubeObject[]): Record<string, readonly KubeObject[]> =>
-    policies ? { [name]: objects } : {}
-  const secretOf = (signal: 'metrics' | 'logs' | 'traces'): Release['secrets'] =>
-    stack.s3 === undefined ? [] : [{ signal, name: stack.s3.secrets[signal] }]
   const releases: Release[] = []
   if (stack.signals.includes('metrics')) {
-    releases.push({
-      name: stackName,
-      chart: charts.k8sStack,
-      values: k8sStackValues(stack),
-      dependsOn: [],
-      secrets: secretOf('metrics'),
-      makes: [`PersistentVolumeClaim/vmsingle-${stackName}`],
-      services: {
-        [`vmsingle-${stackName}`]: [8428],
-        [`vmagent-${stackName}`]: [8429],
-        [`vmalert-${stackName}`]: [8080],
-        [`vmalertmanager-${stackName}`]: [9093],
-      },
-      objects: {
-        'service.yaml': [
-          storeService('metrics', vmsingle, [
-            { name: 'http', port: 8428, targetPort: 8428 },
-            { name: 'http-operator', port: 8429, targetPort: 8428 },
-          ]),
-        ],
-        ...only('networkpolicy.yaml', [networkPolicyOf(stack, 'vmsingle', vmsingle, [8428])]),
-      },
-    })
-    if (stack.s3 !== undefined && stack.persistence.isOn) releases.push(backup(stack))
+    releases.push(metricsRelease(stack))
+    if (stack.s3 !== undefined && stack.persistence.isOn) releases.push(backupRelease(stack.s3))
   }
-  if (stack.signals.includes('logs')) {
-    releases.push({
-      name: logsName,
-      chart: charts.logsCluster,
-      values: logsClusterValues(stack),
-      dependsOn: [],
-      secrets: secretOf('logs'),
-      makes: [],
-      services: { vlinsert: [9481], vlselect: [9471], vlstorage: [9491] },
-      objects: {
-        'service.yaml': [
-          storeService('logs', vlinsert, [
-            { name: 'http', port: 9481, targetPort: 9481 },
-            { name: 'loki', port: 3100, targetPort: 9481 },
-          ]),
-        ],
-        ...only('networkpolicy.yaml', [
-          networkPolicyOf(stack, 'victoria-logs', { 'app.kubernetes.io/instance': logsName }, [9471, 9481, 9491]),
-        ]),
-      },
-    })
-  }
-  if (hasTraces) {
-    releases.push({
-      name: tracesName,
-      chart: charts.tracesSingle,
-      dependsOn: [],
-      secrets: [],
-      makes: [],
-      services: { [`${tracesName}-server`]: [10428] },
-      values: defined({
-        fullnameOverride: tracesName,
-        server: {
-          retentionPeriod: stack.retention.traces,
-          persistentVolume: {
-            enabled: stack.persistence.isOn,
-            size: stack.persistence.size,
-            storageClassName: stack.persistence.storageClass || undefined,
-          },
-          resources: resources('100m', '256Mi', '1Gi'),
-        },
-      }),
-      objects: {
-        'service.yaml': [
-          storeService('traces', { app: 'server', 'app.kubernetes.io/instance': tracesName }, [
-            { name: 'http', port: 10428, targetPort: 10428 },
-          ]),
-        ],
-      },
-    })
-  }
+  if (stack.signals.includes('logs')) releases.push(logsRelease(stack))
+  if (stack.signals.includes('traces')) releases.push(tracesRelease(stack))
   return { releases, warnings: victoriaWarnings(stack) }
+}
+
+function metricsRelease(stack: Stack): Release {
+  return {
+    name: stackName,
+    chart: charts.k8sStack,
+    values: k8sStackValues(stack),
+    dependsOn: [],
+    secrets: secretsOf(stack, 'metrics'),
+    makes: [`PersistentVolumeClaim/vmsingle-${stackName}`],
+    services: {
+      [`vmsingle-${stackName}`]: [8428],
+      [`vmagent-${stackName}`]: [8429],
+      [`vmalert-${stackName}`]: [8080],
+      [`vmalertmanager-${stackName}`]: [9093],
+    },
+    objects: {
+      'service.yaml': [
+        storeService('metrics', singleLabels, [
+          { name: 'http', port: 8428, targetPort: 8428 },
+          { name: 'http-operator', port: 8429, targetPort: 8428 },
+        ]),
+      ],
+      ...policyOf(stack, 'vmsingle', singleLabels, [8428]),
+    },
+  }
+}
+
+function logsRelease(stack: Stack): Release {
+  const instance = { 'app.kubernetes.io/instance': logsName }
+  return {
+    name: logsName,
+    chart: charts.logsCluster,
+    values: logsClusterValues(stack),
+    dependsOn: [],
+    secrets: secretsOf(stack, 'logs'),
+    makes: [],
+    services: { vlinsert: [9481], vlselect: [9471], vlstorage: [9491] },
+    objects: {
+      'service.yaml': [
+        storeService('logs', { app: 'vlinsert', ...instance }, [
+          { name: 'http', port: 9481, targetPort: 9481 },
+          { name: 'loki', port: 3100, targetPort: 9481 },
+        ]),
+      ],
+      ...policyOf(stack, 'victoria-logs', instance, [9471, 9481, 9491]),
+    },
+  }
+}
+
+function tracesRelease(stack: Stack): Release {
+  return {
+    name: tracesName,
+    chart: charts.tracesSingle,
+    dependsOn: [],
+    secrets: [],
+    makes: [],
+    services: { [`${tracesName}-server`]: [10428] },
+    values: defined({
+      fullnameOverride: tracesName,
+      server: {
+        retentionPeriod: stack.retention.traces,
+        persistentVolume: volumeOf(stack),
+        resources: resources('100m', '256Mi', '1Gi'),
+      },
+    }),
+    objects: {
+      'service.yaml': [
+        storeService('traces', { app: 'server', 'app.kubernetes.io/instance': tracesName }, [
+          { name: 'http', port: 10428, targetPort: 10428 },
+        ]),
+      ],
+    },
+  }
 }
 
 /** What the documents say of these systems and is not so (specs/deploy.md 1). */

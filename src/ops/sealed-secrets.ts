@@ -6,15 +6,9 @@ import { systemClock } from '#core/clock.ts'
 import { BadDataError } from '#core/errors.ts'
 import { systemRandom } from '#core/random.ts'
 import type { SealSecret } from '#deploy/flux.ts'
-import {
-  identitiesIn,
-  readSopsConfig,
-  ruleForPath,
-  seal,
-  secretProblems,
-  secretRule,
-  type SealRule,
-} from '#deploy/sops.ts'
+import { identitiesIn, seal, secretProblems } from '#deploy/sops.ts'
+import { readSopsConfig, ruleForPath } from '#deploy/sops-config.ts'
+import { secretRule, type SealRule } from '#deploy/sops-rule.ts'
 import type { Stack } from '#deploy/stack.ts'
 import { yamlText } from '#deploy/tree.ts'
 import type { Output } from './output.ts'

@@ -12,17 +12,9 @@ import { parse } from 'yaml'
 import { BadDataError, CorruptDataError } from '#core/errors.ts'
 import { seededRandom } from '#core/random.ts'
 import { needs, programPath } from '../peers.ts'
-import {
-  identitiesIn,
-  readSopsConfig,
-  ruleForPath,
-  seal,
-  secretProblems,
-  secretRule,
-  sopsConfigText,
-  unseal,
-  type SealRule,
-} from '#deploy/sops.ts'
+import { readSopsConfig, ruleForPath, sopsConfigText } from '#deploy/sops-config.ts'
+import { secretRule, type SealRule } from '#deploy/sops-rule.ts'
+import { identitiesIn, seal, secretProblems, unseal } from '#deploy/sops.ts'
 
 const identity = await generateX25519Identity(),
   recipient = await identityToRecipient(identity)
