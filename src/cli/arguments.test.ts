@@ -68,7 +68,8 @@ const wrong: readonly (readonly [line: string, problem: string])[] = [
   ],
   [
     '-dedup.minScrapeInterval=1s',
-    "unknown flag -dedup.minScrapeInterval; options begin with two dashes, and of VictoriaMetrics' own -retentionPeriod, " +
+    "unknown flag -dedup.minScrapeInterval; options begin with two dashes, and of VictoriaMetrics' own " +
+      '-retentionPeriod, ' +
       '-storageDataPath, -httpListenAddr, -promscrape.config, -loggerFormat, -loggerLevel are known',
   ],
 ]

@@ -80,7 +80,8 @@ class ArgumentReader {
     const nearest = nearestOf(name, configuration === undefined ? own : [...own, ...optionNames])
     if (configuration !== undefined)
       return `flag --${name}: unknown key ${JSON.stringify(name)}; the nearest is ${JSON.stringify(nearest)}`
-    return `${verb} does not know --${name}; ${nearest === undefined ? 'it has no flags' : `the nearest is --${nearest}`}`
+    const hint = nearest === undefined ? 'it has no flags' : `the nearest is --${nearest}`
+    return `${verb} does not know --${name}; ${hint}`
   }
 
   finish(): Given {

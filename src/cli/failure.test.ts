@@ -43,7 +43,8 @@ const cases: readonly (readonly [name: string, error: unknown, exitCode: 1 | 2, 
     'a wrapped error that says its cause',
     new Error(`could not start syslog: ${inUse.message}`, { cause: inUse }),
     1,
-    'could not start syslog: 127.0.0.1:80: the address is in use; end the process that listens there, or name another port',
+    'could not start syslog: 127.0.0.1:80: the address is in use; end the process that listens there, or name ' +
+      'another port',
   ],
   [
     'a wrapped error that does not',

@@ -52,7 +52,9 @@ function failureOfSystem(error: SystemError, placeOf: PlaceOf): Failure {
   const place = subject === undefined ? undefined : placeOf(subject)
   if (code.startsWith('ERR_OSSL'))
     return {
-      text: `the certificate or key of tls.cert_file, tls.key_file or tls.client_ca_file can't be used: ${error.message}`,
+      text:
+        "the certificate or key of tls.cert_file, tls.key_file or tls.client_ca_file can't be used: " +
+        `${error.message}`,
       exitCode: 2,
       isBug: false,
     }

@@ -85,7 +85,8 @@ export function usageOf(verbs: readonly Verb[]): string {
         .map(line => `  ${line}\n`)
         .join(''),
     ) +
-    '\ntercet VERB --help lists the flags of a verb. Every key of the configuration is also an environment variable:\n' +
+    '\ntercet VERB --help lists the flags of a verb. Every key of the configuration is also an environment ' +
+    'variable:\n' +
     'metrics.retention is TERCET_METRICS_RETENTION.\n'
   )
 }

@@ -89,7 +89,8 @@ export const importHistory = makeVerb<ImportFlag>({
     'tercet import --from=victoriametrics http://vmsingle:8428 --url=http://127.0.0.1:8428 --start=30d',
   ],
   notes: [
-    'Blocks and chunks go to the bucket of the configuration; where that is the source itself, nothing has to be copied at all. ' +
+    'Blocks and chunks go to the bucket of the configuration; where that is the source itself, nothing has to ' +
+      'be copied at all. ' +
       'The samples of VictoriaMetrics go to the running process at --url, http://127.0.0.1:8428 by default.',
   ],
   async run(given) {

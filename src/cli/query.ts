@@ -17,7 +17,9 @@ export const query = makeVerb({
     {
       name: 'since',
       kind: 'duration',
-      help: 'How far back to look: 1h by default for logs and traces. For metrics it asks for a small chart of each series.',
+      help:
+        'How far back to look: 1h by default for logs and traces. For metrics it asks for a small chart of each ' +
+        'series.',
     },
     {
       name: 'limit',

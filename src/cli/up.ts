@@ -31,7 +31,10 @@ export const up = makeVerb({
   },
 })
 
-/** `flag --tls.cert_file`: where the key stands whose value is the path or the address, or a directory around the path. */
+/**
+ * `flag --tls.cert_file`: where the key stands whose value is the path or the address, or a directory around the
+ * path.
+ */
 function placeOf(config: Config, value: string): string | undefined {
   const names = optionNames.filter(name => config.text(name) !== '')
   const name = names.find(n => config.text(n) === value) ?? names.find(n => value.startsWith(`${config.text(n)}/`))
@@ -92,9 +95,9 @@ function untilStopped(running: Running, { log }: World, pidFile: string): Promis
 }
 
 /**
- * An agent runs beside the programs that it watches: its process is replaced by one with the same pid and with settings that a running one
- * can't change, which keep it small: one malloc arena, a small young generation, one compiler thread, and code that is compiled already, so
- * that no compiler is loaded.
+ * An agent runs beside the programs that it watches: its process is replaced by one with the same pid and with
+ * settings that a running one can't change, which keep it small: one malloc arena, a small young generation, one
+ * compiler thread, and code that is compiled already, so that no compiler is loaded.
  */
 async function becomeSmall(): Promise<void> {
   if (process.env['SMALL_TERCET'] !== undefined || typeof process.execve !== 'function' || process.platform === 'win32')

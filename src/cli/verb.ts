@@ -1,4 +1,7 @@
-/** What a verb of the command line is: data, that help and the reading of arguments are made of, and a function that runs it. */
+/**
+ * What a verb of the command line is: data, that help and the reading of arguments are made of, and a function that
+ * runs it.
+ */
 import { parseDurationMs } from '#core/duration.ts'
 
 /** `file`: must exist. `address`: http:// or https://. `duration`: longer than zero. An array: one of its words. */

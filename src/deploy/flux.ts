@@ -1,10 +1,16 @@
-/** A tree for Flux: `<root>/<namespace>/<app>/{ks.yaml,app/{kustomization,ocirepository,helmrelease,secret.sops}.yaml}`. */
+/**
+ * A tree for Flux:
+ * `<root>/<namespace>/<app>/{ks.yaml,app/{kustomization,ocirepository,helmrelease,secret.sops}.yaml}`.
+ */
 import type { Plan, Release } from './release.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import type { Stack } from './stack.ts'
 import { defined, documents, yamlText, type FileTree, type KubeObject } from './tree.ts'
 
-/** Seals a Secret for a path of the tree; undefined where there is nothing to seal, and the Secret comes from elsewhere. */
+/**
+ * Seals a Secret for a path of the tree; undefined where there is nothing to seal, and the Secret comes from
+ * elsewhere.
+ */
 export type SealSecret = (path: string, name: string, signal: SignalName) => Promise<string | undefined>
 
 const kustomizeVersion = 'kustomize.config.k8s.io/v1beta1'
@@ -149,7 +155,10 @@ class FluxTree {
   }
 }
 
-/** A plan as a tree. `more`: objects without a chart, by application. Secrets that `seal` has nothing for are named in the returned list. */
+/**
+ * A plan as a tree. `more`: objects without a chart, by application. Secrets that `seal` has nothing for are named in
+ * the returned list.
+ */
 export async function renderFlux(
   stack: Stack,
   plan: Plan,

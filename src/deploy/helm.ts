@@ -1,4 +1,7 @@
-/** An umbrella chart: one dependency an application, each with its condition, and templates for what stands beside them. */
+/**
+ * An umbrella chart: one dependency an application, each with its condition, and templates for what stands beside
+ * them.
+ */
 import type { Plan, Release } from './release.ts'
 import type { Stack } from './stack.ts'
 import { yamlText, type FileTree, type KubeObject } from './tree.ts'
@@ -8,7 +11,10 @@ function untemplated(text: string): string {
   return text.replaceAll('{{', '{{ "{{" }}')
 }
 
-/** Applications of one umbrella have its release's name as their instance. Objects of VictoriaMetrics' operator have that of their own. */
+/**
+ * Applications of one umbrella have its release's name as their instance. Objects of VictoriaMetrics' operator have
+ * that of their own.
+ */
 function asTemplate(object: KubeObject, releaseName: string): string {
   const text = untemplated(yamlText(object))
   return releaseName === 'victoria-metrics-k8s-stack'
@@ -35,7 +41,10 @@ function templateOf(release: Release, objects: readonly KubeObject[]): string {
   return `{{- if (index .Values ${JSON.stringify(release.name)}).enabled }}\n${documents}{{- end }}\n`
 }
 
-/** `ownChart`: the files of our chart, which travels along; the others come from their registries (helm dependency build). */
+/**
+ * `ownChart`: the files of our chart, which travels along; the others come from their registries (helm dependency
+ * build).
+ */
 export function renderHelm(stack: Stack, plan: Plan, ownChart: FileTree, more: readonly KubeObject[] = []): FileTree {
   const tree: FileTree = new Map()
   const umbrella = `${stack.name}-stack`

@@ -1,4 +1,7 @@
-/** Loki's and Tempo's own configuration files, for compose and for those who start them by hand, and what their charts share with them. */
+/**
+ * Loki's and Tempo's own configuration files, for compose and for those who start them by hand, and what their charts
+ * share with them.
+ */
 import { hostOf } from './release.ts'
 import { hoursOf, type Stack, type StackS3 } from './stack.ts'
 import { defined } from './tree.ts'

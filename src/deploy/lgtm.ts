@@ -24,7 +24,10 @@ export const images = {
 
 const inMemory = { kvstore: { store: 'inmemory' } } as const
 
-/** Mimir's configuration that serves the blocks of a Tercet bucket. Credentials come from the environment (-config.expand-env). */
+/**
+ * Mimir's configuration that serves the blocks of a Tercet bucket. Credentials come from the environment
+ * (-config.expand-env).
+ */
 export function mimirConfig(stack: Stack): Record<string, unknown> {
   const { s3 } = stack
   return defined({
@@ -362,7 +365,9 @@ function lgtmWarnings(stack: Stack): { name: string; text: string }[] {
     { name: 'mimir-chart', text: 'Mimir has no chart for one process; it is deployed by the generic app-template' },
     {
       name: 'write-path',
-      text: 'Mimir takes samples at /api/v1/push and queries below /prometheus; who wrote to /api/v1/write must be told',
+      text:
+        'Mimir takes samples at /api/v1/push and queries below /prometheus; change senders that write to ' +
+        '/api/v1/write',
     },
     {
       name: 'logs-grpc',
@@ -374,18 +379,24 @@ function lgtmWarnings(stack: Stack): { name: string; text: string }[] {
     },
     {
       name: 'tempo-blocks',
-      text: 'Tempo 2.x reads blocks of vParquet4: have traces.block_version: vParquet4 in Tercet for as long as traces are kept before you change over, or run a Tempo 3',
+      text:
+        'Tempo 2.x reads blocks of vParquet4: have traces.block_version: vParquet4 in Tercet for as long as ' +
+        'traces are kept before you change over, or run a Tempo 3',
     },
   ]
   if (!stack.persistence.isOn)
     warnings.push({
       name: 'wal-on-emptydir',
-      text: 'persistence is off: what Mimir, Loki and Tempo have not put into S3 yet (Mimir: up to two hours) dies with the node',
+      text:
+        'persistence is off: what Mimir, Loki and Tempo have not put into S3 yet (Mimir: up to two hours) dies ' +
+        'with the node',
     })
   if (stack.s3 === undefined)
     warnings.push({
       name: 'no-bucket',
-      text: 'no s3 is configured: the data lies on volumes of the cluster, and Mimir, Loki and Tempo can have one process each',
+      text:
+        'no s3 is configured: the data lies on volumes of the cluster, and Mimir, Loki and Tempo can have one ' +
+        'process each',
     })
   return warnings
 }

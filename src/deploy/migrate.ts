@@ -1,4 +1,7 @@
-/** The plan for replacing a deployment that is there: what goes, what stays, in which order, and what looks right and is not. */
+/**
+ * The plan for replacing a deployment that is there: what goes, what stays, in which order, and what looks right and
+ * is not.
+ */
 import { BadDataError } from '#core/errors.ts'
 import { clientUrls } from './release.ts'
 import { planOf } from './render.ts'
@@ -41,16 +44,19 @@ const monitorKinds = [
   'VMScrapeConfig',
 ]
 
-/** Which monitors go with the releases that are removed: Helm deletes what it made, and a converted object goes with its owner. */
+/**
+ * Which monitors go with the releases that are removed: Helm deletes what it made, and a converted object goes with
+ * its owner.
+ */
 export function survivorsOf(objects: readonly KubeObject[], removed: readonly string[]): Survivors {
-  const kept: string[] = [],
-    lost: string[] = []
+  const kept: string[] = []
+  const lost: string[] = []
   for (const object of objects) {
     if (!monitorKinds.includes(object.kind)) continue
-    const { annotations = {}, labels = {}, name, namespace = '' } = object.metadata,
-      owners = (object.metadata as { ownerReferences?: { kind: string; name: string }[] }).ownerReferences ?? []
-    const release = annotations['meta.helm.sh/release-name'] ?? labels['helm.toolkit.fluxcd.io/name'],
-      where = `${object.kind} ${namespace === '' ? '' : `${namespace}/`}${name}`
+    const { annotations = {}, labels = {}, name, namespace = '' } = object.metadata
+    const owners = (object.metadata as { ownerReferences?: { kind: string; name: string }[] }).ownerReferences ?? []
+    const release = annotations['meta.helm.sh/release-name'] ?? labels['helm.toolkit.fluxcd.io/name']
+    const where = `${object.kind} ${namespace === '' ? '' : `${namespace}/`}${name}`
     const owner = owners.find(o => monitorKinds.includes(o.kind))
     if (release !== undefined && removed.includes(release)) lost.push(`${where}: made by the release ${release}`)
     else if (
@@ -68,13 +74,16 @@ export function survivorsOf(objects: readonly KubeObject[], removed: readonly st
   return { kept, lost }
 }
 
-/** The kustomization.yaml of a namespace with the lines of some applications commented out: a revert brings them back. */
+/**
+ * The kustomization.yaml of a namespace with the lines of some applications commented out: a revert brings them back.
+ */
 export function withoutApplications(text: string, names: readonly string[], note: string): string {
   return text
     .split('\n')
     .map(line => {
       const match = /^(\s*)-\s+["']?\.?\/?([a-z0-9-]+)\/ks\.yaml["']?\s*$/.exec(line)
-      return match !== null && names.includes(match[2]!) ? `${match[1]!}# ${line.trim()} # ${note}` : line
+      const [, indent = '', name = ''] = match ?? []
+      return names.includes(name) ? `${indent}# ${line.trim()} # ${note}` : line
     })
     .join('\n')
 }
@@ -83,20 +92,26 @@ function surviveLines(from: MigrationSource): string[] {
   switch (from) {
     case 'kube-prometheus-stack':
       return [
-        'CustomResourceDefinitions of the Prometheus operator: charts leave what is in their crds/ folder. Have them in a release of their own, prometheus-operator-crds, before anything goes.',
-        'ServiceMonitors, PodMonitors and PrometheusRules of other releases. Those of kube-prometheus-stack itself go with it: node exporter, kubelet, API server, kube-state-metrics.',
-        'PersistentVolumeClaims of Prometheus and Alertmanager: a StatefulSet leaves them; delete them by hand when the history is not needed any more.',
+        'CustomResourceDefinitions of the Prometheus operator: charts leave what is in their crds/ folder. ' +
+          'Have them in a release of their own, prometheus-operator-crds, before anything goes.',
+        'ServiceMonitors, PodMonitors and PrometheusRules of other releases. Those of kube-prometheus-stack ' +
+          'itself go with it: node exporter, kubelet, API server, kube-state-metrics.',
+        'PersistentVolumeClaims of Prometheus and Alertmanager: a StatefulSet leaves them; delete them by hand ' +
+          'when the history is not needed any more.',
       ]
     case 'lgtm':
       return [
         'Buckets with everything in them: nothing that is uninstalled deletes objects.',
-        'PersistentVolumeClaims with what was not in the buckets yet: flush first (POST /ingester/flush?wait=true at Mimir, /flush at Loki and Tempo).',
+        'PersistentVolumeClaims with what was not in the buckets yet: flush first (POST ' +
+          '/ingester/flush?wait=true at Mimir, /flush at Loki and Tempo).',
       ]
     case 'victoria':
       return [
-        "PersistentVolumeClaims of VMSingle and vlstorage; VMSingle's goes with its object where removePvcAfterDelete is set.",
+        "PersistentVolumeClaims of VMSingle and vlstorage; VMSingle's goes with its object where " +
+          'removePvcAfterDelete is set.',
         'CustomResourceDefinitions of the operator; uninstalling them deletes every object of theirs in the cluster.',
-        'ServiceMonitors that the operator converted: the VM objects made from them stay when enable_converter_ownership is false.',
+        'ServiceMonitors that the operator converted: the VM objects made from them stay when ' +
+          'enable_converter_ownership is false.',
       ]
   }
 }
@@ -107,17 +122,21 @@ function historyLines(stack: Stack, from: MigrationSource): string[] {
   switch (from) {
     case 'kube-prometheus-stack':
       return [
-        "Prometheus' blocks: tercet import --from=prometheus DIR, from a copy or a snapshot (POST /api/v1/admin/tsdb/snapshot).",
+        "Prometheus' blocks: tercet import --from=prometheus DIR, from a copy or a snapshot (POST " +
+          '/api/v1/admin/tsdb/snapshot).',
       ]
     case 'lgtm':
       return [
-        'Nothing to convert: Tercet reads and writes the same buckets. Name them in s3.buckets; or copy them: tercet import --from=mimir|loki|tempo SOURCE.',
+        'Nothing to convert: Tercet reads and writes the same buckets. Name them in s3.buckets; or copy them: ' +
+          'tercet import --from=mimir|loki|tempo SOURCE.',
         "One compactor a bucket at a time: stop Mimir's, Loki's and Tempo's before Tercet starts.",
       ]
     case 'victoria':
       return [
-        'VictoriaMetrics: tercet import --from=victoriametrics http://vmsingle-…:8428, which can be stopped and goes on where it was.',
-        'VictoriaLogs has no export that keeps streams as Loki has them; let it run read-only until its retention is over.',
+        'VictoriaMetrics: tercet import --from=victoriametrics http://vmsingle-…:8428, which can be stopped ' +
+          'and goes on where it was.',
+        'VictoriaLogs has no export that keeps streams as Loki has them; let it run read-only until its ' +
+          'retention is over.',
       ]
   }
 }
@@ -125,7 +144,8 @@ function historyLines(stack: Stack, from: MigrationSource): string[] {
 function falseFriends(stack: Stack, from: MigrationSource): string[] {
   const all: Record<MigrationSource, string[]> = {
     'kube-prometheus-stack': [
-      "Alerts that only Prometheus' own stack has (Watchdog, TargetDown …) are gone with its PrometheusRules; take those you want along.",
+      "Alerts that only Prometheus' own stack has (Watchdog, TargetDown …) are gone with its PrometheusRules; " +
+        'take those you want along.',
       'Recording rules of its dashboards (node:…, namespace_workload_pod:…) too: panels stay empty without them.',
     ],
     lgtm: [
@@ -135,7 +155,8 @@ function falseFriends(stack: Stack, from: MigrationSource): string[] {
     victoria: [
       'vlinsert is 9481 and vlselect 9471, not 8428 and 8481; VMSingle of the chart is 8428, not 8429.',
       'Queries in MetricsQL (rollup, keep_metric_names, WITH …) and in LogsQL are no PromQL and LogQL.',
-      'enable_converter_ownership: true deletes the converted monitors with the Prometheus objects; it has to be false while those go.',
+      'enable_converter_ownership: true deletes the converted monitors with the Prometheus objects; it has to ' +
+        'be false while those go.',
     ],
   }
   const own =
@@ -147,45 +168,64 @@ function falseFriends(stack: Stack, from: MigrationSource): string[] {
   return [...all[from], ...own]
 }
 
+/** In Markdown. `survivors`: of the objects of the cluster, where they are known. Throws BadDataError. */
 export function migrationPlan(stack: Stack, from: MigrationSource, survivors?: Survivors): string {
   if ((from === 'victoria' && stack.engine === 'victoria') || (from === 'lgtm' && stack.engine === 'lgtm'))
     throw new BadDataError(`from ${from} to ${stack.engine} there is nothing to replace`)
-  const removed = applicationsOf[from],
-    added = planOf(stack).releases.map(r => r.name),
-    urls = clientUrls(stack),
-    list = (lines: readonly string[]): string => lines.map(line => `- ${line}\n`).join('')
-  const steps = [
-    'Commit the new tree beside the old one, with its Secrets sealed; suspend nothing yet.',
-    'Have CustomResourceDefinitions that stay in a release of their own (prometheus-operator-crds), and see that it is ready.',
-    `Comment out the ks.yaml of ${removed.join(', ')} in ${stack.root}/${stack.namespace}/kustomization.yaml (tercet deploy migrate --write does it) and reconcile: prune: true deletes them, and Helm what they made.`,
-    `Reconcile ${added.join(', ')}; they are ready in this order of dependsOn.`,
-    `Point clients at the new store: samples ${urls.metrics.push}, lines ${urls.logs.push}${stack.signals.includes('traces') ? `, spans ${urls.traces.push}` : ''}.`,
-    'tercet check stack URL: health, round trips of each signal, data sources.',
-  ]
+  const removed = applicationsOf[from]
+  const added = planOf(stack).releases.map(release => release.name)
   return `# From ${from} to ${stack.engine}
 
 A change at once: the old goes, the new comes. Between the two nothing is scraped for some minutes.
 
 ## Removed
 
-${list(removed.map(name => `${name}: its Kustomization, HelmRelease, and all that the release made`))}
+${listOf(removed.map(name => `${name}: its Kustomization, HelmRelease, and all that the release made`))}
 ## Added
 
-${list(added)}
+${listOf(added)}
 ## What survives
 
-${list(surviveLines(from))}${survivors === undefined ? '' : `\nOf the objects given:\n\n${list([...survivors.kept.map(text => `stays: ${text}`), ...survivors.lost.map(text => `GOES: ${text}`)])}`}
+${listOf(surviveLines(from))}${survivors === undefined ? '' : `\n${survivorsText(survivors)}`}
 ## The history
 
-${list(historyLines(stack, from))}
+${listOf(historyLines(stack, from))}
 ## In this order
 
-${steps.map((step, i) => `${i + 1}. ${step}\n`).join('')}
+${steps(stack, removed, added)
+  .map((step, i) => `${i + 1}. ${step}\n`)
+  .join('')}
 ## What looks right and is not
 
-${list(falseFriends(stack, from))}
+${listOf(falseFriends(stack, from))}
 ## Back again
 
-Revert the commit and reconcile: the old releases come back, with the volumes that were left. What was written in between stays in the new store.
+Revert the commit and reconcile: the old releases come back, with the volumes that were left. ${writtenBetween}
 `
+}
+
+const writtenBetween = 'What was written in between stays in the new store.'
+
+function listOf(lines: readonly string[]): string {
+  return lines.map(line => `- ${line}\n`).join('')
+}
+
+function survivorsText({ kept, lost }: Survivors): string {
+  const lines = [...kept.map(text => `stays: ${text}`), ...lost.map(text => `GOES: ${text}`)]
+  return `Of the objects given:\n\n${listOf(lines)}`
+}
+
+function steps(stack: Stack, removed: readonly string[], added: readonly string[]): string[] {
+  const urls = clientUrls(stack)
+  const spans = stack.signals.includes('traces') ? `, spans ${urls.traces.push}` : ''
+  return [
+    'Commit the new tree beside the old one, with its Secrets sealed; suspend nothing yet.',
+    'Have CustomResourceDefinitions that stay in a release of their own (prometheus-operator-crds), and see ' +
+      'that it is ready.',
+    `Comment out the ks.yaml of ${removed.join(', ')} in ${stack.root}/${stack.namespace}/kustomization.yaml ` +
+      '(tercet deploy migrate --write does it) and reconcile: prune: true deletes them, and Helm what they made.',
+    `Reconcile ${added.join(', ')}; they are ready in this order of dependsOn.`,
+    `Point clients at the new store: samples ${urls.metrics.push}, lines ${urls.logs.push}${spans}.`,
+    'tercet check stack URL: health, round trips of each signal, data sources.',
+  ]
 }

@@ -1,13 +1,16 @@
 /**
- * Does everything that a render names exist in it? Every URL, Secret, ConfigMap, ServiceAccount, claim, chart and port either is among its
- * objects, is made by a chart that is known to make it, or is declared external.
+ * Does everything that a render names exist in it? Every URL, Secret, ConfigMap, ServiceAccount, claim, chart and
+ * port either is among its objects, is made by a chart that is known to make it, or is declared external.
  */
 import type { KubeObject } from './tree.ts'
 
 export interface Known {
   /** Services that charts make: name to ports. */
   services: Readonly<Record<string, readonly number[]>>
-  /** Other objects that charts make, or that are there already: `Secret/name`, `Service/name:port`, `host:name` for hosts outside. */
+  /**
+   * Other objects that charts make, or that are there already: `Secret/name`, `Service/name:port`, `host:name` for
+   * hosts outside.
+   */
   external: readonly string[]
 }
 
@@ -51,7 +54,8 @@ class Resolver {
         )
     for (const text of known.external) {
       const match = /^Service\/([^:]+):(\d+)$/.exec(text)
-      if (match !== null) this.#addService(match[1]!, [Number(match[2])])
+      const [, name, port] = match ?? []
+      if (name !== undefined) this.#addService(name, [Number(port)])
     }
   }
 
@@ -78,8 +82,8 @@ class Resolver {
         continue
       }
       if (host === 'localhost') continue
-      const ports = this.#services.get(name),
-        number = port === undefined ? (scheme === 'https' ? 443 : 80) : Number(port)
+      const ports = this.#services.get(name)
+      const number = port === undefined ? (scheme === 'https' ? 443 : 80) : Number(port)
       if (ports === undefined)
         this.problems.push(
           `${where}: no Service ${name} for ${scheme}://${host}${port === undefined ? '' : `:${port}`}`,
@@ -120,20 +124,20 @@ class Resolver {
 
 function podsOf(object: KubeObject): { labels: Record<string, string>; spec: PodSpec } | undefined {
   if (!workloads.includes(object.kind)) return undefined
-  const spec = (object as Workload).spec,
-    template = (spec.jobTemplate?.spec ?? spec).template
+  const spec = (object as Workload).spec
+  const template = (spec.jobTemplate?.spec ?? spec).template
   return template === undefined ? undefined : { labels: template.metadata?.labels ?? {}, spec: template.spec ?? {} }
 }
 
 /** A Service finds pods of the render, and each of its ports is one of theirs. */
 function serviceProblems(objects: readonly KubeObject[]): string[] {
-  const pods = objects.flatMap(o => podsOf(o) ?? []),
-    problems: string[] = []
+  const pods = objects.flatMap(o => podsOf(o) ?? [])
+  const problems: string[] = []
   if (pods.length === 0) return problems
   for (const object of objects) {
     if (object.kind !== 'Service') continue
-    const { selector = {}, ports = [] } = (object as ServiceObject).spec,
-      found = pods.filter(p => Object.entries(selector).every(([name, value]) => p.labels[name] === value))
+    const { selector = {}, ports = [] } = (object as ServiceObject).spec
+    const found = pods.filter(p => Object.entries(selector).every(([name, value]) => p.labels[name] === value))
     if (found.length === 0) {
       problems.push(`Service/${object.metadata.name}: its selector finds no pods`)
       continue

@@ -81,8 +81,7 @@ export const storeServices: Readonly<Record<SignalName, string>> = {
 }
 
 /**
- * Where clients send and Grafana asks. These URLs are the same with tercet and lgtm, so that nothing has to be told of a change: Mimir takes
- * samples at /api/v1/push and queries below /prometheus, which Tercet does too.
+ * Where clients send and Grafana asks. These URLs are the same with tercet and lgtm, so that no client is changed: Mimir takes samples at /api/v1/push and queries below /prometheus, which Tercet does too.
  */
 export function clientUrls(stack: Stack): Record<SignalName, { push: string; query: string }> {
   if (stack.engine === 'victoria') {
@@ -130,10 +129,10 @@ function networkPolicyOf(
   selector: Record<string, string>,
   ports: readonly number[],
 ): KubeObject {
-  const { fromNamespaces, toCidrs } = stack.networkPolicy,
-    namespace = (text: string): object => ({
-      namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': text } },
-    })
+  const { fromNamespaces, toCidrs } = stack.networkPolicy
+  const namespace = (text: string): object => ({
+    namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': text } },
+  })
   return {
     apiVersion: 'networking.k8s.io/v1',
     kind: 'NetworkPolicy',

@@ -1,4 +1,7 @@
-/** One configuration, three engines, four targets: a tree of files, and what a reader must know of it. The same input gives the same bytes. */
+/**
+ * One configuration, three engines, four targets: a tree of files, and what a reader must know of it. The same input
+ * gives the same bytes.
+ */
 import { parseAllDocuments } from 'yaml'
 import { BadDataError } from '#core/errors.ts'
 import { renderCompose } from './compose.ts'
@@ -60,8 +63,8 @@ export function objectsOf(tree: FileTree): KubeObject[] {
 
 /** Hosts that are outside by what the configuration says. */
 export function externalOf(stack: Stack, plan: Plan): string[] {
-  const endpoint = stack.s3?.endpoint ?? '',
-    host = (text: string): string[] => (URL.canParse(text) ? [`host:${new URL(text).hostname}`] : [])
+  const endpoint = stack.s3?.endpoint ?? ''
+  const host = (text: string): string[] => (URL.canParse(text) ? [`host:${new URL(text).hostname}`] : [])
   return [
     ...stack.external,
     ...host(endpoint),

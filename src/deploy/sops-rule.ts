@@ -3,7 +3,9 @@ import type { Document } from 'yaml'
 import { BadDataError } from '#core/errors.ts'
 import { compileRe2 } from '#lang/regex/regex.ts'
 
-/** Which values are encrypted, for whom. Exactly one of the four rules, or none: all but what ends in `_unencrypted`. */
+/**
+ * Which values are encrypted, for whom. Exactly one of the four rules, or none: all but what ends in `_unencrypted`.
+ */
 export interface SealRule {
   encryptedRegex?: string
   unencryptedRegex?: string

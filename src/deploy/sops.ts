@@ -1,6 +1,6 @@
 /**
- * SOPS files with age recipients, as sops 3.x reads and writes them (specs/deploy.md 3.9): values are encrypted one by one, so that a
- * difference of two files shows which of them changed.
+ * SOPS files with age recipients, as sops 3.x reads and writes them (specs/deploy.md 3.9): values are encrypted one
+ * by one, so that a difference of two files shows which of them changed.
  */
 import { armor, Decrypter, Encrypter } from 'age-encryption'
 import { isMap, isScalar, isSeq, parseDocument, type Document, type Node, type ParsedNode, type Scalar } from 'yaml'
@@ -96,8 +96,8 @@ export interface SealedBefore {
 }
 
 /**
- * The sealed form of `text`. A value that did not change since `before` keeps its ciphertext, and a file that did not change at all is given
- * back as it is. Throws BadDataError for what can't be sealed.
+ * The sealed form of `text`. A value that did not change since `before` keeps its ciphertext, and a file that did not
+ * change at all is given back as it is. Throws BadDataError for what can't be sealed.
  */
 export async function seal(
   text: string,
@@ -239,7 +239,10 @@ interface Known {
   sealed: Map<string, string[]>
 }
 
-/** Undefined where nothing of it can be used again: it can't be opened, or is for other recipients, or by another rule. */
+/**
+ * Undefined where nothing of it can be used again: it can't be opened, or is for other recipients, or by another
+ * rule.
+ */
 async function openBefore({ text, identities }: SealedBefore, rule: SealRule): Promise<Known | undefined> {
   try {
     const file = await SealedFile.open(text, identities)
@@ -303,8 +306,8 @@ class SealedFile {
   }
 
   static async open(text: string, identities: readonly string[]): Promise<SealedFile> {
-    const document = parse(text),
-      metadata = metadataOf(document)
+    const document = parse(text)
+    const metadata = metadataOf(document)
     if (metadata === undefined) throw new BadDataError('the file is not sealed: it has no "sops" at its end')
     const age = (metadata.age ?? []).map(a => ({ recipient: String(a.recipient), enc: String(a.enc) }))
     if (age.length === 0) throw new BadDataError('sealed for no age recipient; other kinds of keys are not supported')
@@ -327,7 +330,10 @@ class SealedFile {
   }
 }
 
-/** The clear form. Throws CorruptDataError where a value or the MAC does not fit, BadDataError where it can't be opened. */
+/**
+ * The clear form. Throws CorruptDataError where a value or the MAC does not fit, BadDataError where it can't be
+ * opened.
+ */
 export async function unseal(text: string, identities: readonly string[]): Promise<string> {
   const { document, rule, dataKey, metadata } = await SealedFile.open(text, identities)
   const isEncrypted = ruleTest(rule)
@@ -400,8 +406,8 @@ function setPlain(node: Scalar, type: string, bytes: Buffer, path: readonly stri
 }
 
 /**
- * Why a file must not be committed: a Secret that is not sealed, or a sealed file with a value in clear that should not be. Empty where all is
- * well. Needs no key; with identities the MAC is checked too.
+ * Why a file must not be committed: a Secret that is not sealed, or a sealed file with a value in clear that should
+ * not be. Empty where all is well. Needs no key; with identities the MAC is checked too.
  */
 export async function secretProblems(text: string, identities: readonly string[] = []): Promise<string[]> {
   const problems: string[] = []

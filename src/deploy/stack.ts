@@ -190,7 +190,8 @@ function readDeployment(
   engine: Engine,
 ): Pick<Stack, 'persistence' | 'agent' | 'signals' | 'grafana' | 'developmentS3' | 'networkPolicy'> {
   return {
-    // The documents want no volume with Tercet, which needs none with a bucket; the others lose data that is not in theirs yet.
+    // The documents want no volume with Tercet, which needs none with a bucket; the others lose data that is not in
+    // theirs yet.
     persistence: readSection('persistence', section => ({
       isOn: section.isOn('enabled', engine !== 'tercet' || !top.has('s3')),
       size: section.text('size', '10Gi'),

@@ -1,5 +1,5 @@
 /** The engine tercet: our own chart. */
-import { charts, storeServices, type Plan, type Release } from './release.ts'
+import { charts, secretsOf, storeServices, type Plan, type Release } from './release.ts'
 import type { Stack } from './stack.ts'
 import { defined } from './tree.ts'
 
@@ -55,12 +55,9 @@ export function planTercet(stack: Stack): Plan {
       name: 'no-bucket',
       text: 'no s3 is configured: the data lies on one volume of the cluster, and nowhere else',
     })
-  const secrets =
-    stack.s3 === undefined
-      ? []
-      : (['metrics', 'logs', 'traces'] as const)
-          .map(signal => ({ signal, name: stack.s3!.secrets[signal] }))
-          .filter((s, i, all) => s.name !== '' && all.findIndex(o => o.name === s.name) === i)
+  // Signals may share a Secret; an empty name means the credentials of the machine.
+  const all = (['metrics', 'logs', 'traces'] as const).flatMap(signal => secretsOf(stack, signal))
+  const secrets = all.filter(({ name }, i) => name !== '' && all.findIndex(other => other.name === name) === i)
   const release: Release = {
     name: stack.name,
     chart: charts.tercet,

@@ -11,7 +11,10 @@ export interface KubeObject {
   [more: string]: unknown
 }
 
-/** Keys in the order given; no line is folded, nothing is an alias; `on` and `no` are quoted, which programs in Go take for truth values. */
+/**
+ * Keys in the order given; no line is folded, nothing is an alias; `on` and `no` are quoted, which programs in Go
+ * take for truth values.
+ */
 export function yamlText(value: unknown, comment = ''): string {
   const head =
     comment === ''

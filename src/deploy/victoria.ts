@@ -1,4 +1,7 @@
-/** The engine victoria: VictoriaMetrics' k8s-stack and its cluster of logs, as the documents name them, with what they have wrong put right. */
+/**
+ * The engine victoria: VictoriaMetrics' k8s-stack and its cluster of logs, as the documents name them, with what they
+ * have wrong put right.
+ */
 import {
   charts,
   containerSecurity,
@@ -278,7 +281,9 @@ function victoriaWarnings(stack: Stack): { name: string; text: string }[] {
   const warnings = [
     {
       name: 'logs-language',
-      text: 'VictoriaLogs answers LogsQL, not LogQL: Grafana needs the plugin victoriametrics-logs-datasource, and dashboards of Loki must be written anew',
+      text:
+        'VictoriaLogs answers LogsQL, not LogQL: Grafana needs the plugin victoriametrics-logs-datasource, and ' +
+        'dashboards of Loki must be written again',
     },
     {
       name: 'logs-push-path',
@@ -296,7 +301,9 @@ function victoriaWarnings(stack: Stack): { name: string; text: string }[] {
     })
     warnings.push({
       name: 'logs-s3-unused',
-      text: `VictoriaLogs can't use S3: s3://${stack.s3.buckets.logs} stays empty, and the Secret ${stack.s3.secrets.logs} is there for backups of your own`,
+      text:
+        `VictoriaLogs can't use S3: s3://${stack.s3.buckets.logs} stays empty, and the Secret ` +
+        `${stack.s3.secrets.logs} is there for backups of your own`,
     })
   }
   if (!stack.persistence.isOn)
@@ -307,7 +314,9 @@ function victoriaWarnings(stack: Stack): { name: string; text: string }[] {
   if (!stack.signals.includes('traces'))
     warnings.push({
       name: 'no-traces',
-      text: 'the Victoria stack of the documents has no traces; name signals: [metrics, logs, traces] for VictoriaTraces, which has no TraceQL',
+      text:
+        'the Victoria stack of the documents has no traces; name signals: [metrics, logs, traces] for ' +
+        'VictoriaTraces, which has no TraceQL',
     })
   else warnings.push({ name: 'traces-language', text: "VictoriaTraces answers Jaeger's API, not TraceQL" })
   return warnings

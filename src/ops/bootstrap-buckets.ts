@@ -1,4 +1,7 @@
-/** `tercet deploy bootstrap-s3`: makes the buckets of a stack, with an administrator's credentials, which nothing that runs ever gets. */
+/**
+ * `tercet deploy bootstrap-s3`: makes the buckets of a stack, with an administrator's credentials, which nothing that
+ * runs ever gets.
+ */
 import { S3Admin } from '#bucket/s3-admin.ts'
 import { systemClock } from '#core/clock.ts'
 import { BadDataError } from '#core/errors.ts'

@@ -1,4 +1,7 @@
-/** tercet check config | rules | alertmanager: files of Prometheus and Alertmanager, without starting anything; unit tests of rules. */
+/**
+ * tercet check config | rules | alertmanager: files of Prometheus and Alertmanager, without starting anything; unit
+ * tests of rules.
+ */
 import { dirname, resolve } from 'node:path'
 import { MemoryBucket } from '#bucket/memory.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
@@ -45,12 +48,16 @@ async function checkEach(
   return code
 }
 
+function ruleCount(groups: readonly { rules: readonly unknown[] }[]): number {
+  return groups.reduce((sum, group) => sum + group.rules.length, 0)
+}
+
 const env = (): Readonly<Record<string, string | undefined>> => process.env
 
 export function checkRuleFiles(paths: readonly string[], files: Files, output: Output): Promise<number> {
   return checkEach(paths, output, async path => {
     const groups = readRulesFile(await readText(files, path), path, env())
-    return `${groups.reduce((sum, g) => sum + g.rules.length, 0)} rules found`
+    return `${ruleCount(groups)} rules found`
   })
 }
 
@@ -63,7 +70,8 @@ export function checkConfigFiles(paths: readonly string[], files: Files, output:
       throw new BadDataError(`${missing} does not point to an existing file`)
     })
     for (const warning of config.warnings) output.out(`  WARNING: ${warning}`)
-    return `${path} is valid prometheus config file syntax (${config.jobs.length} scrape jobs, ${rules.reduce((sum, g) => sum + g.rules.length, 0)} rules)`
+    const counts = `${config.jobs.length} scrape jobs, ${ruleCount(rules)} rules`
+    return `${path} is valid prometheus config file syntax (${counts})`
   })
 }
 
@@ -71,14 +79,15 @@ export function checkAlertmanagerFiles(paths: readonly string[], files: Files, o
   return checkEach(paths, output, async path => {
     const { config, templateCount } = await loadAlertmanagerConfig(path, files, env())
     for (const warning of config.warnings) output.out(`  WARNING: ${warning}`)
-    return `${config.inhibitRules.length} inhibit rules, ${config.receivers.length} receivers, ${templateCount} templates`
+    const { inhibitRules, receivers } = config
+    return `${inhibitRules.length} inhibit rules, ${receivers.length} receivers, ${templateCount} templates`
   })
 }
 
 /** A store in memory whose clock stands far ahead of every sample. */
 async function openStore(): Promise<UnitTestStore> {
-  const clock = new VirtualClock(4_000_000_000_000),
-    random = seededRandom(1)
+  const clock = new VirtualClock(4_000_000_000_000)
+  const random = seededRandom(1)
   const limits = { ...defaultLimits, querySamplesMax: 50_000_000 }
   const engine = new MetricsEngine({
     clock,

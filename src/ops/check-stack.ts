@@ -1,4 +1,6 @@
-/** `tercet check stack`: the requirements on a running stack, as questions that any of the three engines can be asked. */
+/**
+ * `tercet check stack`: the requirements on a running stack, as questions that any of the three engines can be asked.
+ */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { holdProcess, systemClock } from '#core/clock.ts'
 import { BadDataError } from '#core/errors.ts'

@@ -1,6 +1,6 @@
 /**
- * `tercet deploy graduate`: from a running Tercet to Mimir, Loki and Tempo on the same buckets. Tercet flushes and stops writing, and the tree for the
- * other engine is rendered.
+ * `tercet deploy graduate`: from a running Tercet to Mimir, Loki and Tempo on the same buckets. Tercet flushes and
+ * stops writing, and the tree for the other engine is rendered.
  */
 import { BadDataError } from '#core/errors.ts'
 import { signals, type SignalName } from '#core/signal-name.ts'
@@ -29,7 +29,9 @@ export interface GraduateOptions {
   handOverUrl: string | undefined
 }
 
-/** Throws BadDataError where a signal is not in S3, the stack names other buckets, or the process does not hand over. */
+/**
+ * Throws BadDataError where a signal is not in S3, the stack names other buckets, or the process does not hand over.
+ */
 export async function graduate(options: GraduateOptions, { out, err }: Output): Promise<void> {
   const { config, directory, handOverUrl, stackPath, stackText, target, world } = options
   const names = bucketNamesOf(config)
@@ -66,7 +68,8 @@ function bucketNamesOf(config: Config): Record<SignalName, string> {
   const [metrics, logs, traces] = signals.map(signal => bucketNameOf(config, signal))
   if (!metrics || !logs || !traces)
     throw new BadDataError(
-      'not every signal is in S3: Mimir, Loki and Tempo of several processes need a bucket each that all of them reach. ' +
+      'not every signal is in S3: Mimir, Loki and Tempo of several processes need a bucket each that all of ' +
+        'them reach. ' +
         'Name bucket.s3.bucket, and let Tercet copy with tercet import',
     )
   return { metrics, logs, traces }
@@ -151,10 +154,12 @@ function stepsOf(stack: Stack, directory: string, target: string, isHandedOver: 
     `Apply ${directory} (${target}): Mimir reads s3://${buckets?.metrics ?? ''}, Loki s3://${buckets?.logs ?? ''}, ` +
       `Tempo s3://${buckets?.traces ?? ''}.`,
     `Nothing changes for clients: samples ${urls.metrics.push}, lines ${urls.logs.push}, ` +
-      `spans ${urls.traces.push} (gRPC: traces-store:4317). A sender that writes to /api/v1/write is set to /api/v1/push.`,
+      `spans ${urls.traces.push} (gRPC: traces-store:4317). A sender that writes to /api/v1/write is set to ` +
+      '/api/v1/push.',
     `Nothing changes in Grafana: the data sources keep uid and URL ` +
       `(${urls.metrics.query}, ${urls.logs.query}, ${urls.traces.query}).`,
-    'tercet check stack --metrics=http://metrics-store:8428 --logs=http://logs-store:3100 --traces=http://traces-store:3200',
+    'tercet check stack --metrics=http://metrics-store:8428 --logs=http://logs-store:3100 ' +
+      '--traces=http://traces-store:3200',
   ]
   return [
     '# From Tercet to Mimir, Loki and Tempo',

@@ -1,4 +1,7 @@
-/** What of another system's bucket is copied, to which keys, and in which order: what makes a block visible comes last. */
+/**
+ * What of another system's bucket is copied, to which keys, and in which order: what makes a block visible comes
+ * last.
+ */
 import type { Bucket, ObjectInfo } from '#bucket/bucket.ts'
 
 export type ImportSource = 'prometheus' | 'thanos' | 'mimir' | 'loki' | 'tempo'
@@ -36,11 +39,11 @@ function blocksOf(
 ): Block[] {
   const blocks = new Map<string, Block>()
   for (const object of objects) {
-    const parts = object.key.split('/'),
-      name = parts[at]
+    const parts = object.key.split('/')
+    const name = parts[at]
     if (name === undefined || parts.length <= at + 1 || !isBlock(name)) continue
-    const path = parts.slice(0, at + 1).join('/'),
-      block = blocks.get(path) ?? { path, to: `${toPrefix}${path}`, objects: [] }
+    const path = parts.slice(0, at + 1).join('/')
+    const block = blocks.get(path) ?? { path, to: `${toPrefix}${path}`, objects: [] }
     block.objects.push(object)
     blocks.set(path, block)
   }
@@ -92,50 +95,74 @@ export function chunkNameFor(name: string, isTargetDirectory: boolean): string {
   return isTargetDirectory ? Buffer.from(plain).toString('base64') : plain
 }
 
+/** What is copied in which order, and why the rest is left out. */
 export async function planCopy(
   from: ImportSource,
   source: Bucket,
   { tenant, isTargetDirectory }: CopyOptions,
-): Promise<{ steps: CopyStep[]; skipped: string[] }> {
-  const objects = await source.list(''),
-    steps: CopyStep[] = [],
-    skipped: string[] = []
-  if (from === 'loki') {
-    const chunks = objects.filter(o => {
-      const [first, fingerprint = '', , more] = o.key.split('/')
-      return (
-        first !== 'index' &&
-        /^[0-9a-f]{1,16}$/.test(fingerprint) &&
-        more === undefined &&
-        !o.key.endsWith('.tercet-tokens')
+): Promise<CopyPlan> {
+  const objects = await source.list('')
+  switch (from) {
+    case 'loki':
+      return { steps: lokiSteps(objects, isTargetDirectory), skipped: [] }
+    case 'tempo':
+      return planTraceBlocks(blocksOf(objects, 1, name => uuid.test(name), ''))
+    case 'mimir':
+      return planMetricBlocks(
+        source,
+        blocksOf(objects, 1, name => ulid.test(name), ''),
       )
-    })
-    for (const { key, bytes } of chunks) {
-      const parts = key.split('/')
-      steps.push({ from: key, to: [...parts.slice(0, 2), chunkNameFor(parts[2]!, isTargetDirectory)].join('/'), bytes })
-    }
-    // Chunks first: an index never names what is not there.
-    for (const { key, bytes } of objects)
-      if (/^index\/.*\.tsdb(\.gz)?$/.test(key)) steps.push({ from: key, to: key, bytes })
-    return { steps, skipped }
+    case 'prometheus':
+    case 'thanos':
+      return planMetricBlocks(
+        source,
+        blocksOf(objects, 0, name => ulid.test(name), `${tenant}/`),
+      )
   }
-  const blocks =
-    from === 'tempo'
-      ? blocksOf(objects, 1, name => uuid.test(name), '')
-      : from === 'mimir'
-        ? blocksOf(objects, 1, name => ulid.test(name), '')
-        : blocksOf(objects, 0, name => ulid.test(name), `${tenant}/`)
+}
+
+interface CopyPlan {
+  steps: CopyStep[]
+  skipped: string[]
+}
+
+/** Chunks first: an index never names a chunk that is not there. */
+function lokiSteps(objects: readonly ObjectInfo[], isTargetDirectory: boolean): CopyStep[] {
+  const chunks: CopyStep[] = []
+  const indexes: CopyStep[] = []
+  for (const { key, bytes } of objects) {
+    const [tenant = '', fingerprint = '', name = '', ...more] = key.split('/')
+    if (/^index\/.*\.tsdb(\.gz)?$/.test(key)) indexes.push({ from: key, to: key, bytes })
+    else if (
+      tenant !== 'index' &&
+      /^[0-9a-f]{1,16}$/.test(fingerprint) &&
+      name !== '' &&
+      more.length === 0 &&
+      !name.endsWith('.tercet-tokens')
+    )
+      chunks.push({ from: key, to: `${tenant}/${fingerprint}/${chunkNameFor(name, isTargetDirectory)}`, bytes })
+  }
+  return [...chunks, ...indexes]
+}
+
+function planTraceBlocks(blocks: readonly Block[]): CopyPlan {
+  const plan: CopyPlan = { steps: [], skipped: [] }
   for (const block of blocks) {
-    if (from === 'tempo') {
-      if (block.objects.some(o => o.key.endsWith('/meta.compacted.json'))) skipped.push(`${block.path}: compacted away`)
-      else if (!block.objects.some(o => o.key.endsWith('/meta.json')))
-        skipped.push(`${block.path}: no meta.json, so it is not whole`)
-      else steps.push(...stepsOf(block, () => false))
-      continue
-    }
-    const verdict = await judge(source, block)
-    if (typeof verdict === 'string') skipped.push(verdict)
-    else steps.push(...stepsOf(block, name => !/^(meta\.json|index|tombstones|chunks\/\d+)$/.test(name), verdict))
+    const has = (name: string): boolean => block.objects.some(object => object.key.endsWith(`/${name}`))
+    if (has('meta.compacted.json')) plan.skipped.push(`${block.path}: compacted away`)
+    else if (!has('meta.json')) plan.skipped.push(`${block.path}: no meta.json, so it is not whole`)
+    else plan.steps.push(...stepsOf(block, () => false))
   }
-  return { steps, skipped }
+  return plan
+}
+
+async function planMetricBlocks(source: Bucket, blocks: readonly Block[]): Promise<CopyPlan> {
+  const plan: CopyPlan = { steps: [], skipped: [] }
+  const isForeign = (name: string): boolean => !/^(meta\.json|index|tombstones|chunks\/\d+)$/.test(name)
+  for (const block of blocks) {
+    const verdict = await judge(source, block)
+    if (typeof verdict === 'string') plan.skipped.push(verdict)
+    else plan.steps.push(...stepsOf(block, isForeign, verdict))
+  }
+  return plan
 }

@@ -30,7 +30,10 @@ interface State {
 const windowMs = 86_400_000
 const postBytes = 4 * 1024 * 1024
 
-/** A day at a time, the oldest first. An import of the same source and selector goes on where it was. Throws BadDataError. */
+/**
+ * A day at a time, the oldest first. An import of the same source and selector goes on where it was. Throws
+ * BadDataError.
+ */
 export async function importVictoria(task: VictoriaImport, { out }: Output): Promise<void> {
   const { endMs, isJson, source, startMs, statePath, url } = task
   if (startMs >= endMs) throw new BadDataError('--start is not before --end')

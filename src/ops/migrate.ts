@@ -25,7 +25,7 @@ function objectsIn(path: string): KubeObject[] {
 export interface MigrateOptions {
   stack: Stack
   source: MigrationSource
-  /** A dump of the cluster's monitors, for the list of those that go. */
+  /** A dump of the cluster's monitors, for the list of monitors that Helm deletes with them. */
   objectsPath: string | undefined
   /** Holds the tree of the applications that are replaced, which are commented out in it. */
   directory: string | undefined

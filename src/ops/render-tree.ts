@@ -1,4 +1,7 @@
-/** A rendered tree in a directory: written beside files that somebody else owns, and removed again when it is no longer rendered. */
+/**
+ * A rendered tree in a directory: written beside files that somebody else owns, and removed again when it is no
+ * longer rendered.
+ */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -22,7 +25,10 @@ export function ownChart(): FileTree {
   return readTree(chartDirectory)
 }
 
-/** Lists the files of the last render: a file in it that is not rendered now is deleted, and a file that is not in it is foreign. */
+/**
+ * Lists the files of the last render: a file in it that is not rendered now is deleted, and a file that is not in it
+ * is foreign.
+ */
 const manifestName = '.tercet-rendered'
 
 function manifestOf(directory: string): string[] {
@@ -43,8 +49,8 @@ function resourcesOf(value: unknown): string[] {
 }
 
 /**
- * Foreign applications of the namespace stay in its kustomization.yaml, with their comments, and a namespace.yaml that was not rendered
- * stays as it is. Changes `tree`; `namespacePath` has no slash at the end.
+ * Foreign applications of the namespace stay in its kustomization.yaml, with their comments, and a namespace.yaml
+ * that was not rendered stays as it is. Changes `tree`; `namespacePath` has no slash at the end.
  */
 export function keepForeign(directory: string, tree: FileTree, namespacePath: string): void {
   const before = new Set(manifestOf(directory))
@@ -55,7 +61,10 @@ export function keepForeign(directory: string, tree: FileTree, namespacePath: st
     tree.set(list, mergedList(readFileSync(join(directory, list), 'utf8'), tree.get(list) ?? '', namespacePath, before))
 }
 
-/** `there` with its foreign resources and comments, and the resources of `rendered`; `rendered` alone where nothing is foreign. */
+/**
+ * `there` with its foreign resources and comments, and the resources of `rendered`; `rendered` alone where nothing is
+ * foreign.
+ */
 function mergedList(there: string, rendered: string, namespacePath: string, before: ReadonlySet<string>): string {
   const document = parseDocument(there)
   const resources = resourcesOf(document.toJS())
@@ -85,7 +94,10 @@ function removeEmpty(root: string, path: string): void {
   }
 }
 
-/** Counts files. `shared`: paths that the tree has in common with foreign files. Throws BadDataError where a foreign file would be overwritten. */
+/**
+ * Counts files. `shared`: paths that the tree has in common with foreign files. Throws BadDataError where a foreign
+ * file would be overwritten.
+ */
 export function writeTree(
   directory: string,
   tree: FileTree,

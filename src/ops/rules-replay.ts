@@ -1,4 +1,7 @@
-/** tercet rules replay: what recording rules would have recorded, asked of a running process for a time that is over, and pushed into it. */
+/**
+ * tercet rules replay: what recording rules would have recorded, asked of a running process for a time that is over,
+ * and pushed into it.
+ */
 import { encodeSnappy } from '#codec/snappy.ts'
 import { BadDataError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
@@ -44,7 +47,10 @@ async function queryRange(
 
 const valueOf = (text: string): number => (text === '+Inf' ? Infinity : text === '-Inf' ? -Infinity : Number(text))
 
-/** Group by group in the order of the files, rule by rule: a rule sees what the rules before it recorded. Throws BadDataError. */
+/**
+ * Group by group in the order of the files, rule by rule: a rule sees what the rules before it recorded. Throws
+ * BadDataError.
+ */
 export async function replayRules(
   { url, files: paths, startMs, endMs, intervalMs, onLine }: ReplayRequest,
   files: Files,
@@ -90,6 +96,7 @@ async function replayRule(
 /** The rule's labels go before its group's, and both before the series' own. */
 function recordedLabels(labels: Labels, group: GroupSettings, rule: Rule): Labels {
   const pairs: [string, string][] = []
+  // A name and a value a label.
   for (let i = 0; i < labels.size; i++) pairs.push([labels.pairs[2 * i]!, labels.pairs[2 * i + 1]!])
   return Labels.from([...pairs, ...group.labels, ...rule.labels, ['__name__', rule.name]])
 }

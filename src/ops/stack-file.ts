@@ -8,7 +8,10 @@ export interface StackFile {
   text: string
 }
 
-/** Without a path: stack.yaml of this directory, or the defaults. `engine` goes before the file's. Throws BadDataError with the place. */
+/**
+ * Without a path: stack.yaml of this directory, or the defaults. `engine` goes before the file's. Throws BadDataError
+ * with the place.
+ */
 export function readStackFile(given: string | undefined, engine: string | undefined): StackFile {
   const path = given ?? (existsSync('stack.yaml') ? 'stack.yaml' : undefined)
   const text = path === undefined ? '' : readFileSync(path, 'utf8')

@@ -14,7 +14,10 @@ interface VectorAnswer {
   data?: { result?: { value?: [number, string] }[] }
 }
 
-/** `expectedRetention`: a duration, or undefined where it is not checked. `isAfter`: the marker was sent by an earlier run. */
+/**
+ * `expectedRetention`: a duration, or undefined where it is not checked. `isAfter`: the marker was sent by an earlier
+ * run.
+ */
 export async function checkMetrics(
   check: StackCheck,
   base: string,

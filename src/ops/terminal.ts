@@ -29,28 +29,34 @@ export function shortNumber(value: number): string {
   const size = Math.abs(value)
   if (size !== 0 && size < 0.001) return value.toExponential(1)
   const at = size < 1000 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(size) / 3))
-  return `${Number((value / 1000 ** at).toPrecision(4))}${units[at]!}`
+  return `${Number((value / 1000 ** at).toPrecision(4))}${units[at] ?? ''}`
 }
 
-/** One row a line: the values, its least and most, and the last. `columns`: of the terminal. */
+const isKnown = (value: number | undefined): value is number => value !== undefined && Number.isFinite(value)
+
+/** One row: bars of the values, the last, the least and the greatest, and the name. `columns`: of the terminal. */
 export function sparkRow({ name, values }: ChartLine, columns: number): string {
-  const known = values.filter((v): v is number => v !== undefined && Number.isFinite(v)),
-    least = Math.min(...known),
-    most = Math.max(...known),
-    width = Math.max(10, Math.min(60, columns - 60)),
-    cells: string[] = []
+  const known = values.filter(isKnown)
+  const last = known.at(-1)
+  const least = Math.min(...known)
+  const most = Math.max(...known)
+  const width = Math.max(10, Math.min(60, columns - 60))
+  let bars = ''
   for (let i = 0; i < width; i++) {
-    const from = Math.floor((i / width) * values.length),
-      to = Math.max(from + 1, Math.floor(((i + 1) / width) * values.length)),
-      part = values.slice(from, to).filter((v): v is number => v !== undefined && Number.isFinite(v))
-    if (part.length === 0) {
-      cells.push(' ')
-      continue
-    }
-    const mean = part.reduce((sum, v) => sum + v, 0) / part.length
-    cells.push(blocks[most === least ? 3 : Math.min(7, Math.floor(((mean - least) / (most - least)) * 8))]!)
+    const from = Math.floor((i / width) * values.length)
+    const to = Math.max(from + 1, Math.floor(((i + 1) / width) * values.length))
+    bars += barOf(values.slice(from, to).filter(isKnown), least, most)
   }
-  return `${cells.join('')}  ${known.length === 0 ? 'no values' : `${shortNumber(known.at(-1)!)} (${shortNumber(least)} to ${shortNumber(most)})`}  ${name}`
+  const range =
+    last === undefined ? 'no values' : `${shortNumber(last)} (${shortNumber(least)} to ${shortNumber(most)})`
+  return `${bars}  ${range}  ${name}`
+}
+
+/** Of the mean; a blank where there is none. */
+function barOf(values: readonly number[], least: number, most: number): string {
+  if (values.length === 0) return ' '
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length
+  return blocks.charAt(most === least ? 3 : Math.min(7, Math.floor(((mean - least) / (most - least)) * 8)))
 }
 
 /** Control characters of a line are shown, not obeyed: a log line can't move the cursor. */
