@@ -21,6 +21,7 @@ export function readConfig(given: Given<'config'>): Config {
   })
 }
 
+/** The outside world, with a log as the configuration has it. */
 export function worldOf(config: Config): World {
   return systemWorld(makeLog(config.text('log.format'), config.text('log.level')))
 }

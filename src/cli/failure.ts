@@ -67,6 +67,7 @@ function failureOfSystem(error: SystemError, placeOf: PlaceOf): Failure {
   }
 }
 
+/** A bug is every error that is neither of a known kind nor of the system, nor has such a cause. */
 export function failureOf(error: unknown, placeOf: PlaceOf = () => undefined): Failure {
   if (!(error instanceof Error)) return { text: String(error), exitCode: 1, isBug: true }
   if (isSystemError(error)) return failureOfSystem(error, placeOf)

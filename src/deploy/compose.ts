@@ -263,6 +263,7 @@ const addEngine: Readonly<Record<Engine, (stack: Stack, parts: Parts) => void>> 
   lgtm: addLgtm,
 }
 
+/** compose.yaml, and the files beside it. */
 export function renderCompose(stack: Stack): FileTree {
   const parts: Parts = { services: {}, volumes: [], files: new Map(), secrets: new Set() }
   addEngine[stack.engine](stack, parts)

@@ -16,6 +16,7 @@ export type SealSecret = (path: string, name: string, signal: SignalName) => Pro
 const kustomizeVersion = 'kustomize.config.k8s.io/v1beta1'
 const noSubstitution = { 'kustomize.toolkit.fluxcd.io/substitute': 'disabled' } as const
 
+/** The Kustomization of one application; `path` is below the root of the repository. */
 export function ksOf(stack: Stack, name: string, path: string, dependsOn: readonly string[]): KubeObject {
   const { flux } = stack
   return {

@@ -130,6 +130,7 @@ function inNamespace(stack: Stack): (url: string) => string {
     : url => url.replace(/^(https?:\/\/)([a-z0-9-]+)(?=[:/]|$)/, `$1$2.${stack.namespace}`)
 }
 
+/** For the sidecar of Grafana's chart, which loads ConfigMaps with this label. */
 export function dataSourceConfigMap(stack: Stack): KubeObject {
   return {
     apiVersion: 'v1',
@@ -144,6 +145,7 @@ export function dataSourceConfigMap(stack: Stack): KubeObject {
   }
 }
 
+/** Values of Grafana's chart. */
 export function grafanaValues(stack: Stack): Record<string, unknown> {
   return { datasources: { 'datasources.yaml': provisioning(stack, inNamespace(stack)) } }
 }

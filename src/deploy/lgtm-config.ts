@@ -35,6 +35,7 @@ function lokiStorage(s3: StackS3 | undefined): Record<string, unknown> {
   }
 }
 
+/** loki.yaml that serves the chunks of a Tercet bucket. */
 export function lokiConfig(stack: Stack): Record<string, unknown> {
   const { s3 } = stack
   return defined({
@@ -85,6 +86,7 @@ export const otlpReceivers = {
   otlp: { protocols: { grpc: { endpoint: '0.0.0.0:4317' }, http: { endpoint: '0.0.0.0:4318' } } },
 } as const
 
+/** tempo.yaml that serves the blocks of a Tercet bucket. */
 export function tempoConfig(stack: Stack): Record<string, unknown> {
   const hasMetrics = stack.signals.includes('metrics')
   const generator = {

@@ -112,6 +112,7 @@ function lokiSettings({ s3, retention }: Stack): Record<string, unknown> {
   }
 }
 
+/** Every value path is one of the chart's own values.yaml. */
 export function lokiValues(stack: Stack): Record<string, unknown> {
   const { s3, persistence } = stack
   const off = { enabled: false }
@@ -143,6 +144,7 @@ export function lokiValues(stack: Stack): Record<string, unknown> {
   })
 }
 
+/** Every value path is one of the chart's own values.yaml. */
 export function tempoValues(stack: Stack): Record<string, unknown> {
   const { s3, persistence } = stack
   return defined({
@@ -270,6 +272,7 @@ const podsOf = (name: string): Record<string, string> => ({
   'app.kubernetes.io/instance': name,
 })
 
+/** Mimir, Loki and Tempo, and Tercet's agents where they are on. */
 export function planLgtm(stack: Stack): Plan {
   const releases: Release[] = []
   if (stack.signals.includes('logs')) releases.push(lokiRelease(stack))

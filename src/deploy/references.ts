@@ -156,6 +156,7 @@ function serviceProblems(objects: readonly KubeObject[]): string[] {
   return problems
 }
 
+/** One sentence a name that is not there, with the object that names it. */
 export function findUnresolved(objects: readonly KubeObject[], known: Known): string[] {
   const resolver = new Resolver(objects, known)
   for (const object of objects) {

@@ -32,6 +32,7 @@ export interface Rendered {
   warnings: readonly { name: string; text: string }[]
 }
 
+/** The releases of the engine, and Grafana's where the stack brings it. */
 export function planOf(stack: Stack): Plan {
   const plan =
     stack.engine === 'tercet' ? planTercet(stack) : stack.engine === 'victoria' ? planVictoria(stack) : planLgtm(stack)

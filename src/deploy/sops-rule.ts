@@ -26,6 +26,7 @@ export const secretRule = (recipients: readonly string[]): SealRule => ({
 /** By the keys from the top of the file. */
 export type IsEncrypted = (path: readonly string[]) => boolean
 
+/** Compiled once, for every value of a file. */
 export function ruleTest(rule: SealRule): IsEncrypted {
   const { encryptedRegex, unencryptedRegex, encryptedSuffix, unencryptedSuffix = '_unencrypted' } = rule
   if (encryptedRegex !== undefined) {

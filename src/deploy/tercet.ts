@@ -43,6 +43,7 @@ export function tercetValues(stack: Stack): Record<string, unknown> {
   })
 }
 
+/** One release, of our own chart. */
 export function planTercet(stack: Stack): Plan {
   const warnings: { name: string; text: string }[] = []
   if (stack.s3 === undefined && !stack.persistence.isOn)

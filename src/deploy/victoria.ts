@@ -108,6 +108,7 @@ function volumeOf({ persistence }: Stack): Record<string, unknown> {
   }
 }
 
+/** Every value path is one of the chart's own values.yaml. */
 export function logsClusterValues(stack: Stack): Record<string, unknown> {
   const role = (name: string, cpu: string, memory: string, limit: string): Record<string, unknown> => ({
     enabled: true,
@@ -191,6 +192,7 @@ function backupContainer(s3: StackS3): Record<string, unknown> {
   }
 }
 
+/** A release a signal, and the backup of the metrics where there is a store. */
 export function planVictoria(stack: Stack): Plan {
   const releases: Release[] = []
   if (stack.signals.includes('metrics')) {

@@ -54,6 +54,7 @@ function ruleCount(groups: readonly { rules: readonly unknown[] }[]): number {
 
 const env = (): Readonly<Record<string, string | undefined>> => process.env
 
+/** Each file of rules by itself; 1 where one is wrong. */
 export function checkRuleFiles(paths: readonly string[], files: Files, output: Output): Promise<number> {
   return checkEach(paths, output, async path => {
     const groups = readRulesFile(await readText(files, path), path, env())
@@ -75,6 +76,7 @@ export function checkConfigFiles(paths: readonly string[], files: Files, output:
   })
 }
 
+/** Each alertmanager.yml with its templates; 1 where one is wrong. */
 export function checkAlertmanagerFiles(paths: readonly string[], files: Files, output: Output): Promise<number> {
   return checkEach(paths, output, async path => {
     const { config, templateCount } = await loadAlertmanagerConfig(path, files, env())
@@ -135,6 +137,7 @@ async function openStore(): Promise<UnitTestStore> {
   }
 }
 
+/** Runs unit tests of rules; `only`: tests of these names, all where it is empty. 1 where one fails. */
 export async function runRuleTests(
   paths: readonly string[],
   files: Files,

@@ -2,6 +2,7 @@
 
 export type Numbers = ReadonlyMap<string, number>
 
+/** Comments are left out; an exemplar or a time behind a value is not expected. */
 export function readExposition(text: string): Numbers {
   const found = new Map<string, number>()
   for (const line of text.split('\n'))

@@ -4,6 +4,7 @@ import { systemClock } from '#core/clock.ts'
 const width = 30
 const drawMs = 100
 
+/** Drawn ten times a second at most. */
 export class Progress {
   readonly #isShown: boolean
   readonly #what: string

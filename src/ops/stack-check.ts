@@ -56,6 +56,7 @@ export function jsonOf(reply: Reply): unknown {
   }
 }
 
+/** The status is one of success. */
 export function isGood({ status }: Reply): boolean {
   return status >= 200 && status < 300
 }
@@ -65,6 +66,7 @@ export function shortText({ status, text }: Reply): string {
   return `${status === 0 ? '' : `${status}: `}${text.trim().replaceAll(/\s+/g, ' ').slice(0, 160)}`
 }
 
+/** Asks, and collects what was found. */
 export class StackCheck {
   readonly findings: Finding[] = []
   readonly #headers: Readonly<Record<string, string>>

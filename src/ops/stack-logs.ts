@@ -5,6 +5,7 @@ import type { Marker, StackCheck } from './stack-check.ts'
 const selector = '{job="tercet-check-stack"}'
 const dayMs = 86_400_000
 
+/** `isAfter`: the marker was sent by an earlier run. */
 export async function checkLogs(
   check: StackCheck,
   base: string,

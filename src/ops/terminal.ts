@@ -18,12 +18,14 @@ export interface ChartLine {
   values: readonly (number | undefined)[]
 }
 
+/** `color`: a level, or `dim`. */
 export function colored(text: string, color: string, isOn: boolean): string {
   const code = colors[color]
   return isOn && code !== undefined ? `\x1b[${code}m${text}\x1b[0m` : text
 }
 
 const units = ['', 'k', 'M', 'G', 'T']
+/** Four digits and a unit of thousands: 1234567 is 1.235M. */
 export function shortNumber(value: number): string {
   if (!Number.isFinite(value)) return String(value)
   const size = Math.abs(value)
