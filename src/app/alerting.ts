@@ -99,12 +99,12 @@ export async function loadRules(
   files: World['files'],
   directory: string,
   env: AlertingOptions['env'],
-  onMissing: (path: string) => void,
+  onMissing: (path: string, isPattern: boolean) => void,
 ): Promise<GroupSettings[]> {
   const paths = new Set<string>()
   for (const pattern of patterns) {
     const matching = await filesOf({ files, directory }, pattern)
-    if (matching.length === 0) onMissing(pattern)
+    if (matching.length === 0) onMissing(pattern, true)
     for (const path of matching) paths.add(path)
   }
   const groups: GroupSettings[] = []
@@ -114,7 +114,7 @@ export async function loadRules(
       text = Buffer.from(await files.read(path)).toString('utf8')
     } catch (error) {
       if (error instanceof NotFoundError) {
-        onMissing(path)
+        onMissing(path, false)
         continue
       }
       throw new BadDataError(`${path}: ${messageOf(error)}`, { cause: error })

@@ -41,8 +41,9 @@ async function checkFiles({ config, world, env }: Context): Promise<void> {
     import('./alertmanager.ts'),
   ])
   const { files, log } = world
-  const onMissing = (path: string): void => {
-    log.warn('a file of rules does not exist', { file: path })
+  const onMissing = (path: string, isPattern: boolean): void => {
+    if (isPattern) log.warn('no file of rules matches', { pattern: path })
+    else log.warn('a file of rules does not exist', { file: path })
   }
   const scrapeFile = config.text('scrape_config_file')
   if (scrapeFile !== '') {

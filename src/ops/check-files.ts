@@ -67,8 +67,8 @@ export function checkConfigFiles(paths: readonly string[], files: Files, output:
   return checkEach(paths, output, async path => {
     const config = await loadPrometheusConfig(path, files, env())
     const directory = dirname(resolve(path))
-    const rules = await loadRules(config.ruleFiles, files, directory, env(), missing => {
-      throw new BadDataError(`${missing} does not point to an existing file`)
+    const rules = await loadRules(config.ruleFiles, files, directory, env(), (missing, isPattern) => {
+      if (!isPattern) throw new BadDataError(`${missing} does not point to an existing file`)
     })
     for (const warning of config.warnings) output.out(`  WARNING: ${warning}`)
     const counts = `${config.jobs.length} scrape jobs, ${ruleCount(rules)} rules`
