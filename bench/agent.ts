@@ -1,7 +1,9 @@
 /**
- * Memory and CPU of an agent: targets with as many series each, scraped at an interval, forwarded by remote write to a server that takes everything.
+ * Memory and CPU of an agent: targets with as many series each, scraped at an interval, forwarded by remote write to
+ * a server that takes everything.
  *
- *   node bench/agent.ts [--targets=200] [--series=500] [--interval=15] [--minutes=10]     flags of node go on to the agent
+ *   node bench/agent.ts [--targets=200] [--series=500] [--interval=15] [--minutes=10]     flags of node go on to the
+ * agent
  */
 import { spawn } from 'node:child_process'
 import { createServer } from 'node:http'

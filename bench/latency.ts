@@ -1,6 +1,6 @@
 /**
- * 10,000 samples a second beside 7-day queries over 1,000 series: node bench/latency.ts [seconds]. Open loop: the time of a write counts
- * from when it was due. Prints the 50th, 95th and 99th percentiles.
+ * 10,000 samples a second beside 7-day queries over 1,000 series: node bench/latency.ts [seconds]. Open loop: the
+ * time of a write counts from when it was due. Prints the 50th, 95th and 99th percentiles.
  */
 import { bodies, labelBytes, type Shape } from './load.ts'
 import { Peer } from './peers.ts'

@@ -3,7 +3,8 @@
  *
  *   node bench/logs.ts [--mb=243] [--keep]
  *
- * One process is started, lines are pushed as snappy protobuf in batches as senders do, then flushed, then queried twice (cold and warm).
+ * One process is started, lines are pushed as snappy protobuf in batches as senders do, then flushed, then queried
+ * twice (cold and warm).
  */
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs'

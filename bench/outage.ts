@@ -1,7 +1,8 @@
 /**
- * The bucket away under load: node bench/outage.ts [minutes away] [samples a second]. A real S3 server (tools/s3-server.sh) stands
- * behind a proxy that is switched off for that time. Prints backlog and memory every minute; at the end everything that was
- * acknowledged must be there, in the process and in one that has nothing but the bucket.
+ * The bucket away under load: node bench/outage.ts [minutes away] [samples a second]. A real S3 server
+ * (tools/s3-server.sh) stands behind a proxy that is switched off for that time. Prints backlog and memory every
+ * minute; at the end everything that was acknowledged must be there, in the process and in one that has nothing but
+ * the bucket.
  */
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'

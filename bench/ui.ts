@@ -1,6 +1,6 @@
 /**
- * The web interface in a browser: bytes of the first load, first paint, and frames a second while a trace of 10,000 spans is scrolled and a graph of
- * 100,000 points is moved over.
+ * The web interface in a browser: bytes of the first load, first paint, and frames a second while a trace of 10,000
+ * spans is scrolled and a graph of 100,000 points is moved over.
  *
  *   node bench/ui.ts            needs chromium, and ui/dist (npm run build:ui)
  */

@@ -1,6 +1,7 @@
 /**
- * AssemblyScript, built by `npm run build:kernel` into src/codec/gram-bitmap.wasm: sets the bits of a block's lines in its bitmap.
- * Its host, which also says what the bits mean, is src/codec/gram-bitmap.ts; the hash is docs/formats/log-token-filter.md's.
+ * AssemblyScript, built by `npm run build:kernel` into src/codec/gram-bitmap.wasm: sets the bits of a block's lines
+ * in its bitmap. Its host, which also says what the bits mean, is src/codec/gram-bitmap.ts; the hash is
+ * docs/formats/log-token-filter.md's.
  */
 
 const bitmapAt: usize = 1024
@@ -38,8 +39,8 @@ function addLine(from: usize, to: usize): void {
     const bytes = v128.load(at)
     const h = v128.xor(i32x4.mul(i8x16.swizzle(bytes, first), m1), i32x4.mul(i8x16.swizzle(bytes, second), m2))
     const bit = i32x4.mul(v128.xor(h, i32x4.shr_u(h, 15)), m3)
-    // By lane: the byte of the bitmap, and above it the bit in that byte. What is not kept has no bit, instead of being passed
-    // over: a branch that goes either way costs more than the store.
+    // By lane: the byte of the bitmap, and above it the bit in that byte. What is not kept has no bit, instead of
+    // being passed over: a branch that goes either way costs more than the store.
     const isDropped = i32x4.ne(v128.and(bit, i32x4.splat(3)), i32x4.splat(0))
     const which = v128.or(v128.or(v128.and(i32x4.shr_u(bit, 16), i32x4.splat(7)), isDropped), i32x4.splat(0x80808000))
     const marks = v128.or(i32x4.shr_u(bit, 19), i32x4.shl(i8x16.swizzle(bitOf, which), 16))
@@ -57,7 +58,10 @@ function addLine(from: usize, to: usize): void {
   }
 }
 
-/** The lines of the block of `size` bytes at `blockAt`, with metadata. Returns the number of entries read: the host knows how many there are. */
+/**
+ * The lines of the block of `size` bytes at `blockAt`, with metadata. Returns the number of entries read: the host
+ * knows how many there are.
+ */
 export function add(size: usize): i32 {
   const end = blockAt + size
   let at = blockAt

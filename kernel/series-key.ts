@@ -1,6 +1,6 @@
 /**
- * AssemblyScript, built by `npm run build:kernel` into src/codec/series-key.wasm: takes one series key apart into its labels
- * and hashes each. Its host is src/codec/series-key.ts.
+ * AssemblyScript, built by `npm run build:kernel` into src/codec/series-key.wasm: takes one series key apart into its
+ * labels and hashes each. Its host is src/codec/series-key.ts.
  */
 import { hashKey } from './hash-key'
 
@@ -39,9 +39,10 @@ function isBelow(aFrom: usize, aTo: usize, bFrom: usize, bTo: usize): bool {
 }
 
 /**
- * Takes the key at [from, to) apart when it is canonical (names ascending, no value empty, texts below 128 bytes of length,
- * lengths spelled in one byte) and has at most `labelsMax` labels. For each label it writes four words (where its name and
- * value begin and end, relative to `from`) to `places` and its hash to `hashes`. Returns the number of labels, or `unusual`.
+ * Takes the key at [from, to) apart when it is canonical (names ascending, no value empty, texts below 128 bytes of
+ * length, lengths spelled in one byte) and has at most `labelsMax` labels. For each label it writes four words (where
+ * its name and value begin and end, relative to `from`) to `places` and its hash to `hashes`. Returns the number of
+ * labels, or `unusual`.
  */
 export function split(from: usize, to: usize, labelsMax: i32, places: usize, hashes: usize): i32 {
   hasHighBytes = false

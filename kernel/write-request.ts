@@ -1,7 +1,7 @@
 /**
- * AssemblyScript, built by `npm run build:kernel` into src/codec/write-request.wasm: snappy, the walk over a remote-write 1.0
- * body and the hashes of its series keys, in one memory. The host (src/codec/write-request.ts) lays out the memory, passes
- * places, and checks capacities; every length is checked here before it is used.
+ * AssemblyScript, built by `npm run build:kernel` into src/codec/write-request.wasm: snappy, the walk over a
+ * remote-write 1.0 body and the hashes of its series keys, in one memory. The host (src/codec/write-request.ts) lays
+ * out the memory, passes places, and checks capacities; every length is checked here before it is used.
  */
 
 import { hashKey } from './hash-key'
@@ -14,7 +14,10 @@ const full: i32 = -2
 /** Labels behind samples, or other shapes that the host reads itself. */
 const unusual: i32 = -3
 
-/** Unfolds a snappy block body (behind its header) into `dst`; `dst` and `src` have 16 bytes of slack behind them. Returns the size or `corrupt`. */
+/**
+ * Unfolds a snappy block body (behind its header) into `dst`; `dst` and `src` have 16 bytes of slack behind them.
+ * Returns the size or `corrupt`.
+ */
 export function unfold(src: usize, srcEnd: usize, dst: usize, size: usize): i32 {
   let at = src
   let out = dst

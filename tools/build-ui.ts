@@ -1,4 +1,7 @@
-/** Builds the browser program into ui/dist. `--if-possible`: says why where it can't, and ends well; what is there and newer than its sources is left. */
+/**
+ * Builds the browser program into ui/dist. `--if-possible`: says why where it can't, and ends well; what is there and
+ * newer than its sources is left.
+ */
 import { existsSync, globSync, statSync } from 'node:fs'
 
 const isOptional = process.argv.includes('--if-possible'),
@@ -13,7 +16,6 @@ try {
   console.log(`built ${out}`)
 } catch (error) {
   if (!isOptional) throw error
-  console.warn(
-    `The web interface was not built (${error instanceof Error ? error.message : String(error)}); everything else works. npm run build:ui tries again.`,
-  )
+  const why = error instanceof Error ? error.message : String(error)
+  console.warn(`The web interface was not built (${why}); everything else works. npm run build:ui tries again.`)
 }

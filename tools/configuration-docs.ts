@@ -1,9 +1,14 @@
 /** Prints docs/configuration.md from the table of options: node tools/configuration-docs.ts > docs/configuration.md */
 import { optionNames, optionOf } from '../src/app/options.ts'
 
-console.log(
-  '# Configuration\n\nDefaults, then one file (`--config=tercet.yaml`), then the environment (`TERCET_METRICS_RETENTION`), then flags\n(`--metrics.retention=30d`). `${NAME}` in the file is the environment variable. Unknown keys and bad values are errors with\nfile, line and the nearest key.\n\n| key | default | what |\n|---|---|---|',
-)
+console.log(`# Configuration
+
+Defaults, then one file (\`--config=tercet.yaml\`), then the environment (\`TERCET_METRICS_RETENTION\`), then flags
+(\`--metrics.retention=30d\`). \`\${NAME}\` in the file is the environment variable. Unknown keys and bad values are errors with
+file, line and the nearest key.
+
+| key | default | what |
+|---|---|---|`)
 for (const name of optionNames) {
   const { fallback, help } = optionOf(name)
   console.log(`| \`${name}\` | ${fallback === '' ? '' : `\`${fallback}\``} | ${help} |`)

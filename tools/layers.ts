@@ -19,13 +19,15 @@ export const mayImport: Record<string, readonly string[]> = {
   api: ['core', 'model', 'lang', 'wire', 'net', 'query', 'metrics', 'logs', 'traces', 'alert'],
   deploy: ['core', 'lang'],
   app: ['*'],
-  // What an operator does needs the configuration and the buckets of a process, which `app` makes; nothing of `app` imports them
-  // but main.ts, which loads the command line when it is run.
+  // What an operator does needs the configuration and the buckets of a process, which `app` makes; nothing of `app`
+  // imports them but main.ts, which loads the command line when it is run.
   ops: ['*'],
   cli: ['core', 'bucket', 'store', 'deploy', 'app', 'ops'],
 }
 
-/** The folders that put whole signals together, or look at them from outside: the doors of a signal are not for them. */
+/**
+ * The folders that put whole signals together, or look at them from outside: the doors of a signal are not for them.
+ */
 export const insiders: readonly string[] = ['app', 'ops']
 
 /** The doors of a signal folder: the only files of it that another folder may import. `insiders` may use any. */

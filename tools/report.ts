@@ -125,7 +125,10 @@ export function untestedFiles(root: string, files: readonly SourceFile[]): strin
     .filter(path => path.startsWith('src/') && !isTestFile(path) && !tested.has(path) && existsSync(join(root, path)))
 }
 
-/** Prints the figures by folder; `longMin`: names every function of more lines; `isBare`: names files without a test beside them. */
+/**
+ * Prints the figures by folder; `longMin`: names every function of more lines; `isBare`: names files without a test
+ * beside them.
+ */
 export function printReport(root: string, longMin: number, isBare: boolean): void {
   const files = readTree(root)
   const code = files.filter(file => !isTestFile(file.path))

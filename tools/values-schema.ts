@@ -1,4 +1,7 @@
-/** The chart's values.schema.json, from values.yaml: what is there by default gives the type, an unknown key is an error. Printed to standard output. */
+/**
+ * The chart's values.schema.json, from values.yaml: what is there by default gives the type, an unknown key is an
+ * error. Printed to standard output.
+ */
 import { readFileSync } from 'node:fs'
 import { isMap, isScalar, isSeq, parseDocument, type Node, type Pair } from 'yaml'
 

@@ -93,7 +93,10 @@ export async function askRule(
   }
 }
 
-/** Reads the rule files that the patterns name; `onMissing` gets patterns that no file matches and files that do not exist. Throws BadDataError. */
+/**
+ * Reads the rule files that the patterns name; `onMissing` gets patterns that no file matches and files that do not
+ * exist. Throws BadDataError.
+ */
 export async function loadRules(
   patterns: readonly string[],
   files: World['files'],

@@ -50,7 +50,10 @@ function secretOf(config: Config, signal: SignalName, name: 'access_key_id' | 's
   return { text: config.text(`bucket.s3.${name}`), file: config.text(`bucket.s3.${name}_file`) }
 }
 
-/** The signal's keys; undefined: the SDK finds them by its own chain. Files are read again each time that keys are needed. */
+/**
+ * The signal's keys; undefined: the SDK finds them by its own chain. Files are read again each time that keys are
+ * needed.
+ */
 export function s3Credentials(
   config: Config,
   { files }: Pick<World, 'files'>,

@@ -1,4 +1,7 @@
-/** Configuration from defaults, one file, the environment and flags, in rising order. Unknown keys and bad values are refused with their place. */
+/**
+ * Configuration from defaults, one file, the environment and flags, in rising order. Unknown keys and bad values are
+ * refused with their place.
+ */
 import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Node } from 'yaml'
 import { parseDurationMs } from '#core/duration.ts'
 import { BadDataError } from '#core/errors.ts'
@@ -165,10 +168,11 @@ function readFile(
         const full = prefix === '' ? key : `${prefix}.${key}`
         const value = pair.value as Node | null
         if (isMap(value)) {
-          if (!optionNames.some(name => name.startsWith(`${full}.`)))
-            throw new BadDataError(
-              `${placeOf((pair.key as Node).range?.[0] ?? 0)}: unknown key ${JSON.stringify(full)}; the nearest is ${JSON.stringify(nearest(full))}`,
-            )
+          if (!optionNames.some(name => name.startsWith(`${full}.`))) {
+            const keyAt = placeOf((pair.key as Node).range?.[0] ?? 0)
+            const [unknown, known] = [full, nearest(full)].map(text => JSON.stringify(text))
+            throw new BadDataError(`${keyAt}: unknown key ${unknown}; the nearest is ${known}`)
+          }
           walk(value, full)
         } else if (isSeq(value))
           set(
@@ -210,16 +214,21 @@ export interface ConfigSources {
   flags: readonly string[]
 }
 
+/** `metrics.retention` is TERCET_METRICS_RETENTION. */
+function environmentName(option: string): string {
+  return `TERCET_${option.toUpperCase().replaceAll('.', '_')}`
+}
+
 export function loadConfig({ file, environment, flags }: ConfigSources): Config {
   const values: Collected = { values: new Map(), places: new Map() }
   if (file !== undefined) readFile(values, file.path, file.text, environment)
   for (const [name, value] of Object.entries(environment)) {
     if (!name.startsWith('TERCET_') || value === undefined) continue
-    const key = optionNames.find(option => option.toUpperCase().replaceAll('.', '_') === name.slice(7))
-    if (key === undefined)
-      throw new BadDataError(
-        `environment variable ${name}: unknown key; the nearest is ${JSON.stringify(`TERCET_${nearest(name.slice(7).toLowerCase()).toUpperCase().replaceAll('.', '_')}`)}`,
-      )
+    const key = optionNames.find(option => environmentName(option) === name)
+    if (key === undefined) {
+      const known = environmentName(nearest(name.slice(7).toLowerCase()))
+      throw new BadDataError(`environment variable ${name}: unknown key; the nearest is ${JSON.stringify(known)}`)
+    }
     set(values, key, value, `environment variable ${name}`)
   }
   for (const flag of flags) {

@@ -59,7 +59,10 @@ export async function makeContext(config: Config, world: World, env: Environment
   }
 }
 
-/** The signal's bucket, after it has shown that it can be used as the role needs it, and was not handed over to another system. */
+/**
+ * The signal's bucket, after it has shown that it can be used as the role needs it, and was not handed over to
+ * another system.
+ */
 export async function openSignalBucket(context: Context, signal: SignalName): Promise<Bucket> {
   const { config, world, isReader } = context
   const bucket = await openBucket(config, world, signal)

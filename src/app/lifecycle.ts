@@ -89,7 +89,10 @@ export class Lifecycle {
     await eachInTurn(this.#parts.map(part => () => part.reload?.()))
   }
 
-  /** Closes the addresses, then stops the parts in reverse, each also when another one failed. A second call waits for the first. */
+  /**
+   * Closes the addresses, then stops the parts in reverse, each also when another one failed. A second call waits for
+   * the first.
+   */
   stop(): Promise<void> {
     return (this.#stopped ??= this.#stop())
   }

@@ -1,4 +1,7 @@
-/** Every configuration key: its type, its default, and what it is for. The table is the documentation (`tercet up --help`, docs/configuration.md). */
+/**
+ * Every configuration key: its type, its default, and what it is for. The table is the documentation (`tercet up
+ * --help`, docs/configuration.md).
+ */
 import { defaultLimits } from '#core/limits.ts'
 
 export type OptionKind = 'text' | 'number' | 'bytes' | 'duration' | 'switch' | 'list' | 'address' | readonly string[]
@@ -51,12 +54,14 @@ export const optionTable = {
   rule_files: option(
     'list',
     '',
-    "Files of rules, Prometheus' and Loki's; a star in the last part of a path is a pattern. Those of scrape_config_file come on top.",
+    "Files of rules, Prometheus' and Loki's; a star in the last part of a path is a pattern. " +
+      'The rule files of scrape_config_file are added.',
   ),
   alertmanager_config_file: option(
     'text',
     '',
-    'alertmanager.yml: how alerts are grouped, held back and told to whom. Without it alerts are kept and shown, and nobody is told.',
+    'alertmanager.yml: how alerts are grouped and held back, and who is notified. ' +
+      'Without it alerts are kept and shown, and nobody is notified.',
   ),
   'limits.notify_link_local': option(
     'switch',
@@ -66,7 +71,8 @@ export const optionTable = {
   operator_objects: option(
     ['auto', 'on', 'off'],
     'auto',
-    'Follow ServiceMonitors, PodMonitors, Probes, ScrapeConfigs, PrometheusRules, VMServiceScrapes, VMPodScrapes and VMRules of the cluster; auto: where the process runs in one.',
+    'Follow ServiceMonitors, PodMonitors, Probes, ScrapeConfigs, PrometheusRules, VMServiceScrapes, VMPodScrapes and ' +
+      'VMRules of the cluster; auto: where the process runs in one.',
   ),
   'agent.remote_write': option(
     'list',
@@ -92,7 +98,8 @@ export const optionTable = {
   'agent.log_first_line': option(
     'text',
     '',
-    'Expression that the first line of an entry matches; without it lines that begin with a blank or a brace belong to the one before.',
+    'Expression that the first line of an entry matches; ' +
+      'without it, lines that begin with a blank or a brace belong to the line before.',
   ),
   dashboard_files: option(
     'list',
@@ -187,7 +194,8 @@ export const optionTable = {
   take_back: option(
     'switch',
     'false',
-    'Write to buckets that were handed over to Mimir, Loki and Tempo (tercet deploy graduate); their processes must be stopped.',
+    'Write to buckets that were handed over to Mimir, Loki and Tempo (tercet deploy graduate); ' +
+      'their processes must be stopped.',
   ),
   wal_sync: option(
     ['interval', 'always'],
@@ -216,7 +224,8 @@ export const optionTable = {
   'logs.deletion_delay': option(
     'duration',
     '24h',
-    'How long a request to delete lines can be taken back; then the chunks in the bucket are written anew without them.',
+    'How long a request to delete lines can be cancelled; ' +
+      'then the chunks in the bucket are rewritten without these lines.',
   ),
   'logs.out_of_order_window': option(
     'duration',
@@ -232,7 +241,8 @@ export const optionTable = {
   'traces.cache_size': option(
     'bytes',
     '256MiB',
-    'Columns, filters and footers of blocks of traces that are kept in memory for queries; an eighth of the memory at most.',
+    'Columns, filters and footers of trace blocks that are kept in memory for queries; ' +
+      'an eighth of the memory at most.',
   ),
   'logs.cache_size': option(
     'bytes',
@@ -269,7 +279,8 @@ export const optionTable = {
   role: option(
     ['all', 'query', 'insert', 'agent'],
     'all',
-    'query: serve what is in the bucket, write nothing; insert: take in and store, answer no queries; agent: scrape, receive and follow log files, and forward, store nothing.',
+    'query: serve the bucket, write nothing; insert: take in and store, answer no queries; ' +
+      'agent: scrape, receive and follow log files, and forward, store nothing.',
   ),
   'log.format': option(['json', 'logfmt'], 'logfmt', 'Form of the log lines on standard error.'),
   'log.level': option(['debug', 'info', 'warn', 'error'], 'info', 'Least severity that is logged.'),

@@ -1,4 +1,7 @@
-/** A part of the process: what it serves, what it runs, and how it starts and stops. A role is a list of parts (roles.ts). */
+/**
+ * A part of the process: what it serves, what it runs, and how it starts and stops. A role is a list of parts
+ * (roles.ts).
+ */
 import type { Registry } from '#core/counter.ts'
 import type { GrpcMethod } from '#net/grpc.ts'
 import type { Route } from '#net/route-table.ts'
@@ -17,7 +20,10 @@ export interface Listener {
 export interface Part {
   /** For messages: `could not start metrics: …`. */
   readonly name: string
-  /** Its routes answer before the process is ready: health, own metrics, pages. Those of other parts say 503 until then. */
+  /**
+   * Its routes answer before the process is ready: health, own metrics, pages. Those of other parts say 503 until
+   * then.
+   */
   readonly answersAtOnce?: boolean
   /** Aliases included. No two parts own the same method and path. */
   readonly routes: readonly Route[]
@@ -26,7 +32,10 @@ export interface Part {
   readonly listeners: readonly Listener[]
   /** Registers the part's own metrics, once, before the start. */
   metrics(registry: Registry): void
-  /** Called in the order of the list, when the addresses are open already. What it opened before it throws is closed by `stop`. */
+  /**
+   * Called in the order of the list, when the addresses are open already. What it opened before it throws is closed
+   * by `stop`.
+   */
   start(): Promise<void>
   /** Called in reverse order for every part whose `start` was called, also when that start failed. */
   stop(): Promise<void>

@@ -1,4 +1,7 @@
-/** Whose data a request is about. Without tenancy each signal has one tenant, under the name that the real system gives it. */
+/**
+ * Whose data a request is about. Without tenancy each signal has one tenant, under the name that the real system
+ * gives it.
+ */
 import { UnauthorizedError } from '#core/errors.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import type { HttpRequest } from '#net/route-table.ts'

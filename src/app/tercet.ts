@@ -33,7 +33,10 @@ function roleOf(config: Config): RoleName {
   return role
 }
 
-/** Reads every file that the configuration names, and throws BadDataError for what is wrong in one, before anything is opened or changed. */
+/**
+ * Reads every file that the configuration names, and throws BadDataError for what is wrong in one, before anything is
+ * opened or changed.
+ */
 async function checkFiles({ config, world, env }: Context): Promise<void> {
   const [{ loadPrometheusConfig }, { loadRules }, { loadAlertmanagerConfig }] = await Promise.all([
     import('./scraping.ts'),
@@ -54,7 +57,10 @@ async function checkFiles({ config, world, env }: Context): Promise<void> {
   await loadAlertmanagerConfig(config.text('alertmanager_config_file'), files, env)
 }
 
-/** Throws BadDataError for a wrong configuration, StartError for a part that could not start; nothing is left running then. */
+/**
+ * Throws BadDataError for a wrong configuration, StartError for a part that could not start; nothing is left running
+ * then.
+ */
 export async function startTercet(config: Config, world: World, env = process.env): Promise<Tercet> {
   const role = roleOf(config)
   const context = await makeContext(config, world, env)

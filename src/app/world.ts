@@ -29,7 +29,10 @@ export function systemWorld(log: Log): World {
   }
 }
 
-/** A part of the memory, and no more than is of use: what is held of what came in, and of what was read, gets smaller in a small container. */
+/**
+ * A part of the memory, and no more than is of use: what is held of what came in, and of what was read, gets smaller
+ * in a small container.
+ */
 export function shareOf({ memoryBytes }: Pick<World, 'memoryBytes'>, part: number, bytesMax: number): number {
   return Math.min(bytesMax, Math.floor(memoryBytes * part))
 }

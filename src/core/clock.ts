@@ -39,7 +39,10 @@ export function sleep(clock: Clock, delayMs: number): Promise<void> {
   })
 }
 
-/** Runs `work` again and again, `intervalMs` after the last run ended, until stopped. `stop` waits for a run under way. */
+/**
+ * Runs `work` again and again, `intervalMs` after the last run ended, until stopped. `stop` waits for a run under
+ * way.
+ */
 export class Repeater {
   readonly #clock: Clock
   readonly #intervalMs: number

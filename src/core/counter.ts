@@ -72,8 +72,10 @@ export class Registry {
   expose(): string {
     let text = ''
     for (const family of this.#families.values()) {
-      text += `# HELP ${family.name} ${family.help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')}\n# TYPE ${family.name} ${family.type}\n`
-      for (const { labels, metric } of family.members) text += exposeMember(family.name, labels, metric)
+      const { name, type, members } = family
+      const help = family.help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')
+      text += `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`
+      for (const { labels, metric } of members) text += exposeMember(name, labels, metric)
     }
     return text
   }
@@ -89,7 +91,8 @@ function exposeMember(name: string, labels: LabelValues, metric: Metric): string
     const le = i < metric.bounds.length ? formatValue(metric.bounds[i]!) : '+Inf'
     text += `${name}_bucket${exposeLabels({ ...labels, le })} ${total}\n`
   }
-  return `${text}${name}_sum${exposeLabels(labels)} ${formatValue(metric.sum)}\n${name}_count${exposeLabels(labels)} ${total}\n`
+  const shown = exposeLabels(labels)
+  return `${text}${name}_sum${shown} ${formatValue(metric.sum)}\n${name}_count${shown} ${total}\n`
 }
 
 function exposeLabels(labels: LabelValues): string {

@@ -1,6 +1,7 @@
 /**
- * What can be wrong with data, with a request, or with the world. One class per kind, each with a literal `kind`, so that every
- * dialect maps all kinds in one table (`ErrorReplies` in net/route-table.ts). A message is action + value + limit.
+ * What can be wrong with data, with a request, or with the world. One class per kind, each with a literal `kind`, so
+ * that every dialect maps all kinds in one table (`ErrorReplies` in net/route-table.ts). A message is action + value
+ * + limit.
  */
 export const errorKinds = [
   'bad-data',
@@ -60,7 +61,10 @@ export class EvaluationError extends Error {
   readonly kind = 'evaluation'
 }
 
-/** Something is larger than its limit. `status` is the HTTP status that fits: 413 for bodies, 422 for queries, 429 for ingestion. */
+/**
+ * Something is larger than its limit. `status` is the HTTP status that fits: 413 for bodies, 422 for queries, 429 for
+ * ingestion.
+ */
 export class LimitError extends Error {
   override name = 'LimitError'
   readonly kind = 'limit'

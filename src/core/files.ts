@@ -3,7 +3,9 @@ import { mkdir, open, readdir, readFile, rename, rm, stat, statfs, writeFile } f
 import { dirname, join } from 'node:path'
 import { NotFoundError } from './errors.ts'
 
-/** A file that only grows. One `append` at a time; a failed one leaves the file's end undefined until it is reopened. */
+/**
+ * A file that only grows. One `append` at a time; a failed one leaves the file's end undefined until it is reopened.
+ */
 export interface AppendFile {
   append(bytes: Uint8Array): Promise<void>
   /** Forces what was appended to the disk itself. */

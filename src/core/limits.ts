@@ -1,4 +1,7 @@
-/** Every bound in one place, with its arithmetic. Lengths that come from outside are compared with these before memory is taken. */
+/**
+ * Every bound in one place, with its arithmetic. Lengths that come from outside are compared with these before memory
+ * is taken.
+ */
 
 export interface Limits {
   /** Compressed request bodies. Prometheus sends ≤ 2,000 samples a request (~100 KiB); vmagent up to 8 MiB. */

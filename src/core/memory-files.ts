@@ -1,4 +1,7 @@
-/** A disk in memory, for tests and the simulation. What was appended but not synced can be cut off, as a power failure does. */
+/**
+ * A disk in memory, for tests and the simulation. What was appended but not synced can be cut off, as a power failure
+ * does.
+ */
 import { grown } from './grown.ts'
 import { NotFoundError } from './errors.ts'
 import type { AppendFile, Files } from './files.ts'

@@ -1,4 +1,7 @@
-/** Times as Loki writes them: nanoseconds since the epoch in digits. Here they are whole milliseconds and nanoseconds within. */
+/**
+ * Times as Loki writes them: nanoseconds since the epoch in digits. Here they are whole milliseconds and nanoseconds
+ * within.
+ */
 
 /** Nanoseconds as digits. */
 export function formatNs(ms: number, subNs: number): string {

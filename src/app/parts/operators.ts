@@ -1,4 +1,7 @@
-/** The objects of the Prometheus and VictoriaMetrics operators in the cluster: scrape jobs and rules without any operator. */
+/**
+ * The objects of the Prometheus and VictoriaMetrics operators in the cluster: scrape jobs and rules without any
+ * operator.
+ */
 import { OperatorWatcher } from '#scrape/operator/watcher.ts'
 import type { Alerting } from '../alerting.ts'
 import type { Context } from '../context.ts'
