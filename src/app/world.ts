@@ -7,7 +7,7 @@ import { defaultLimits, type Limits } from '#core/limits.ts'
 import type { Log } from '#core/log.ts'
 import { systemRandom, type Random } from '#core/random.ts'
 import { Auth } from '#net/auth.ts'
-import type { TlsOptions } from '#net/http.ts'
+import type { TlsOptions } from '#net/tls-options.ts'
 import type { Config } from './config.ts'
 
 export interface World {

@@ -1,8 +1,9 @@
 /** Plain TCP, TLS and UDP servers for protocols that are bytes and nothing else. */
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
-import { createServer as createTcp, type Server, type Socket } from 'node:net'
+import { createServer as createTcp, type Socket } from 'node:net'
 import { createServer as createTls } from 'node:tls'
-import type { TlsOptions } from './http.ts'
+import { checkPort, listenError } from './listen-error.ts'
+import { secureOptions, type TlsOptions } from './tls-options.ts'
 
 /** One connection's bytes. `close` comes once, whatever ended it. */
 export interface ByteReceiver {
@@ -12,13 +13,22 @@ export interface ByteReceiver {
 
 const keepAliveMs = 60_000
 
-/** Listens at `host:port`, port 0 = any; returns the address and what stops it. */
-export function listenTcp(
+/** A server that listens. */
+export interface Listening {
+  /** `host:port`, with the port that was opened. */
+  readonly address: string
+  /** Ends all connections, and closes. */
+  stop(): Promise<void>
+}
+
+/** Port 0 = any. Throws BadDataError, and leaves nothing open, where the address can't be listened at. */
+export async function listenTcp(
   host: string,
   port: number,
   tls: TlsOptions | undefined,
   connect: () => ByteReceiver,
-): Promise<{ address: string; stop(): Promise<void> }> {
+): Promise<Listening> {
+  checkPort(`${host}:${port}`)
   const open = new Set<Socket>()
   const onConnection = (socket: Socket): void => {
     open.add(socket)
@@ -35,56 +45,58 @@ export function listenTcp(
       receiver.close()
     })
   }
-  const server: Server =
-    tls === undefined
-      ? createTcp(onConnection)
-      : createTls(
-          {
-            cert: tls.cert,
-            key: tls.key,
-            ...(tls.clientCa === undefined ? {} : { ca: tls.clientCa, requestCert: true, rejectUnauthorized: true }),
-          },
-          onConnection,
-        )
-  return new Promise((resolve, reject) => {
+  const server = tls === undefined ? createTcp(onConnection) : createTls(secureOptions(tls), onConnection)
+  const stop = (): Promise<void> =>
+    new Promise(done => {
+      for (const socket of open) socket.destroy()
+      server.close(() => {
+        done()
+      })
+    })
+  return opened(`${host}:${port}`, stop, (resolve, reject) => {
     server.once('error', reject)
     server.listen(port, host, () => {
       const address = server.address()
-      resolve({
-        address: typeof address === 'object' && address !== null ? `${host}:${address.port}` : `${host}:${port}`,
-        stop: () =>
-          new Promise(done => {
-            for (const socket of open) socket.destroy()
-            server.close(() => {
-              done()
-            })
-          }),
-      })
+      resolve(`${host}:${typeof address === 'object' && address !== null ? address.port : port}`)
     })
   })
 }
 
-export function listenUdp(
+/** Port 0 = any. Throws BadDataError, and leaves nothing open, where the address can't be listened at. */
+export async function listenUdp(
   host: string,
   port: number,
   onMessage: (bytes: Uint8Array) => void,
-): Promise<{ address: string; stop(): Promise<void> }> {
+): Promise<Listening> {
+  checkPort(`${host}:${port}`)
   const socket: UdpSocket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
   socket.on('message', bytes => {
     onMessage(bytes)
   })
-  return new Promise((resolve, reject) => {
-    socket.once('error', reject)
-    socket.bind(port, host, () => {
-      resolve({
-        address: `${host}:${socket.address().port}`,
-        stop: () =>
-          new Promise(done => {
-            socket.close(() => {
-              done()
-            })
-          }),
+  const stop = (): Promise<void> =>
+    new Promise(done => {
+      socket.close(() => {
+        done()
       })
     })
+  return opened(`${host}:${port}`, stop, (resolve, reject) => {
+    socket.once('error', reject)
+    socket.bind(port, host, () => {
+      resolve(`${host}:${socket.address().port}`)
+    })
   })
+}
+
+/** Closes what could not listen: a socket that failed to bind would keep the process alive. */
+async function opened(
+  wanted: string,
+  stop: () => Promise<void>,
+  listen: (resolve: (address: string) => void, reject: (error: Error) => void) => void,
+): Promise<Listening> {
+  try {
+    return { address: await new Promise(listen), stop }
+  } catch (error) {
+    await stop()
+    throw listenError(wanted, error)
+  }
 }

@@ -1,7 +1,9 @@
 /** gRPC calls with one request, bodies as bytes: decoding is the handler's. */
 import {
+  logVerbosity,
   Server,
   ServerCredentials,
+  setLogVerbosity,
   status,
   type handleServerStreamingCall,
   type handleUnaryCall,
@@ -10,8 +12,9 @@ import {
 } from '@grpc/grpc-js'
 import { messageOf, UnauthorizedError } from '#core/errors.ts'
 import type { Auth } from './auth.ts'
-import type { TlsOptions } from './http.ts'
+import { checkPort, listenError } from './listen-error.ts'
 import { replyTo, type ByErrorKind } from './route-table.ts'
+import type { TlsOptions } from './tls-options.ts'
 
 export interface GrpcMethod {
   /** Full service name, package included. */
@@ -56,79 +59,88 @@ function failure(error: unknown): Partial<ServiceError> {
   return { code: replyTo<status>(error, codes), details: messageOf(error) }
 }
 
+/** A call with one request, as both kinds of handlers get it. */
+interface Call {
+  readonly request: Buffer
+  readonly metadata: Metadata
+  on(event: 'cancelled', run: () => void): unknown
+}
+
+function headerOf(metadata: Metadata, name: string): string | undefined {
+  const value = metadata.get(name)[0]
+  return value === undefined ? undefined : String(value)
+}
+
 export class GrpcServer {
   readonly #server: Server
-
   readonly #tls: TlsOptions | undefined
+  readonly #auth: Auth
 
+  /** `messageBytesMax`: longer requests are refused. */
   constructor(methods: readonly GrpcMethod[], messageBytesMax: number, auth: Auth, tls: TlsOptions | undefined) {
     this.#tls = tls
+    this.#auth = auth
+    // Its errors are thrown or answered; the library would write them to the standard error too.
+    setLogVerbosity(logVerbosity.NONE)
     this.#server = new Server({ 'grpc.max_receive_message_length': messageBytesMax })
-    for (const { service, method, isStream = false, handler } of methods) {
-      const run = async (
-        { request, metadata }: { request: Buffer; metadata: Metadata },
-        signal: AbortSignal,
-      ): Promise<Buffer> => {
-        const authorization = metadata.get('authorization')[0]
-        const problem = auth.refuses(
-          `/${service}/${method}`,
-          authorization === undefined ? undefined : String(authorization),
-        )
-        if (problem !== undefined) throw new UnauthorizedError(problem)
-        const tenant = metadata.get('x-scope-orgid')[0]
-        return Buffer.from(await handler(request, tenant === undefined ? undefined : String(tenant), signal))
-      }
-      const unary: handleUnaryCall<Buffer, Buffer> = (call, reply) => {
-        const gone = new AbortController()
-        call.on('cancelled', () => {
-          gone.abort()
-        })
-        run(call, gone.signal).then(
-          answer => {
-            reply(null, answer)
-          },
-          (error: unknown) => {
-            reply(failure(error))
-          },
-        )
-      }
-      const stream: handleServerStreamingCall<Buffer, Buffer> = call => {
-        const gone = new AbortController()
-        call.on('cancelled', () => {
-          gone.abort()
-        })
-        run(call, gone.signal).then(
-          answer => {
-            call.write(answer)
-            call.end()
-          },
-          (error: unknown) => {
-            call.emit('error', failure(error))
-          },
-        )
-      }
-      this.#server.addService(
-        {
-          [method]: {
-            path: `/${service}/${method}`,
-            requestStream: false,
-            responseStream: isStream,
-            requestSerialize: asIs,
-            requestDeserialize: asIs,
-            responseSerialize: asIs,
-            responseDeserialize: asIs,
-          },
-        },
-        { [method]: isStream ? stream : unary },
-      )
-    }
+    for (const method of methods) this.#add(method)
   }
 
-  /** `host:port`, port 0 = any. Returns the address that was opened. */
-  listen(address: string): Promise<string> {
+  #add(own: GrpcMethod): void {
+    const { service, method, isStream = false } = own
+    const definition = {
+      path: `/${service}/${method}`,
+      requestStream: false,
+      responseStream: isStream,
+      requestSerialize: asIs,
+      requestDeserialize: asIs,
+      responseSerialize: asIs,
+      responseDeserialize: asIs,
+    }
+    const unary: handleUnaryCall<Buffer, Buffer> = (call, reply) => {
+      this.#run(own, call).then(
+        answer => {
+          reply(null, answer)
+        },
+        (error: unknown) => {
+          reply(failure(error))
+        },
+      )
+    }
+    const stream: handleServerStreamingCall<Buffer, Buffer> = call => {
+      this.#run(own, call).then(
+        answer => {
+          call.write(answer)
+          call.end()
+        },
+        (error: unknown) => {
+          call.emit('error', failure(error))
+        },
+      )
+    }
+    this.#server.addService({ [method]: definition }, { [method]: isStream ? stream : unary })
+  }
+
+  /** Throws UnauthorizedError, and what the handler throws. */
+  async #run({ service, method, handler }: GrpcMethod, call: Call): Promise<Buffer> {
+    const gone = new AbortController()
+    call.on('cancelled', () => {
+      gone.abort()
+    })
+    const problem = this.#auth.refuses(`/${service}/${method}`, headerOf(call.metadata, 'authorization'))
+    if (problem !== undefined) throw new UnauthorizedError(problem)
+    return Buffer.from(await handler(call.request, headerOf(call.metadata, 'x-scope-orgid'), gone.signal))
+  }
+
+  /**
+   * `host:port`, port 0 = any. Returns the address that was opened. Throws BadDataError where it can't be listened at;
+   * addresses that were opened before stay open until `close`.
+   */
+  async listen(address: string): Promise<string> {
+    checkPort(address)
     return new Promise((resolve, reject) => {
       this.#server.bindAsync(address, credentials(this.#tls), (error, port) => {
-        if (error !== null) reject(error)
+        if (error !== null) reject(listenError(address, error))
         else resolve(`${address.slice(0, address.lastIndexOf(':'))}:${port}`)
       })
     })

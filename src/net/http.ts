@@ -1,4 +1,4 @@
-/** HTTP as the rest of the process sees it: routes, requests with a bounded body, replies. Fastify does the listening and routing. */
+/** The HTTP server: routes, requests with a bounded body, replies. Fastify does the listening and routing. */
 import { Readable } from 'node:stream'
 import { createGzip } from 'node:zlib'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
@@ -6,7 +6,9 @@ import { CanceledError, messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import type { Auth } from './auth.ts'
 import { readBody } from './body.ts'
+import { checkPort, listenError } from './listen-error.ts'
 import type { HttpReply, HttpRequest, Route } from './route-table.ts'
+import { secureOptions, type TlsOptions } from './tls-options.ts'
 import type { SocketRoute } from './web-socket.ts'
 
 /** The path of the route, the status of the reply, and the seconds from the request until it was made. */
@@ -25,13 +27,6 @@ export interface HttpServerOptions {
   tls: TlsOptions | undefined
 }
 
-/** PEM texts. With `clientCa`, only clients with a certificate that it signed get in. */
-export interface TlsOptions {
-  cert: string
-  key: string
-  clientCa: string | undefined
-}
-
 const gzipBytesMin = 1400
 const corsHeaders = {
   'access-control-allow-origin': '*',
@@ -40,38 +35,39 @@ const corsHeaders = {
   'access-control-expose-headers': 'Date',
 } as const
 
-export class HttpServer {
-  readonly #app: FastifyInstance
-  readonly #options: HttpServerOptions
-  readonly #listeners: FastifyInstance[] = []
+const plainText = { 'content-type': 'text/plain; charset=utf-8' } as const
 
+/** One address that is listened at, and what ends its WebSockets. */
+interface Listener {
+  readonly app: FastifyInstance
+  readonly endSockets: () => void
+}
+
+function pathOf(url: string): string {
+  const question = url.indexOf('?')
+  return question < 0 ? url : url.slice(0, question)
+}
+
+export class HttpServer {
+  readonly #options: HttpServerOptions
+  readonly #listeners: Listener[] = []
   readonly #routes: readonly Route[]
   readonly #sockets: readonly SocketRoute[]
-  readonly #endSockets: (() => void)[] = []
 
   constructor(routes: readonly Route[], sockets: readonly SocketRoute[], options: HttpServerOptions) {
     this.#options = options
-    this.#app = this.#build(routes)
     this.#routes = routes
     this.#sockets = sockets
   }
 
-  #build(routes: readonly Route[]): FastifyInstance {
-    const { tls } = this.#options
-    const secure =
-      tls === undefined
-        ? {}
-        : {
-            https: {
-              cert: tls.cert,
-              key: tls.key,
-              ...(tls.clientCa === undefined ? {} : { ca: tls.clientCa, requestCert: true, rejectUnauthorized: true }),
-            },
-          }
+  /** Throws where two routes have the same method and path. */
+  #build(): FastifyInstance {
+    const { tls, bodyBytesMax } = this.#options
+    // With `https` Fastify's type is another one, whose difference nothing here sees.
     const app = Fastify({
-      ...secure,
+      ...(tls === undefined ? {} : { https: secureOptions(tls) }),
       logger: false,
-      bodyLimit: this.#options.bodyBytesMax,
+      bodyLimit: bodyBytesMax,
       exposeHeadRoutes: true,
       routerOptions: { ignoreTrailingSlash: true, maxParamLength: 2000 },
     }) as FastifyInstance
@@ -80,56 +76,42 @@ export class HttpServer {
     app.addContentTypeParser('*', (_request, _payload, done) => {
       done(null)
     })
-    for (const route of routes)
+    for (const route of this.#routes)
       app.route({
         method: [...route.methods],
         url: route.path,
         handler: (request, reply) => this.#handle(route, request, reply),
       })
-    const { auth } = this.#options
-    if (auth.isOn) {
-      app.addHook('onRequest', async (request, reply) => {
-        const question = request.url.indexOf('?')
-        const problem =
-          request.method === 'OPTIONS'
-            ? undefined
-            : auth.refuses(question < 0 ? request.url : request.url.slice(0, question), request.headers.authorization)
-        if (problem !== undefined)
-          return reply
-            .code(401)
-            .headers({ 'content-type': 'text/plain; charset=utf-8', 'www-authenticate': auth.challenge })
-            .send(`401: ${problem}\n`)
-      })
-    }
-    app.options('/*', async (_request, reply) => reply.code(204).headers(corsHeaders).send())
-    app.setNotFoundHandler((_request, reply) =>
-      reply.code(404).headers({ 'content-type': 'text/plain; charset=utf-8' }).send('404 page not found\n'),
-    )
-    app.setErrorHandler((error, _request, reply) =>
-      reply
-        .code(
-          error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number'
-            ? error.statusCode
-            : 500,
-        )
-        .send(messageOf(error)),
-    )
+    if (this.#options.auth.isOn) requireCredentials(app, this.#options.auth)
+    addFallbacks(app)
     return app
   }
 
-  /** Listens; with port 0 the system chooses. Returns `host:port`. May be called for several addresses. */
+  /**
+   * Listens; with port 0 the system chooses. Returns `host:port`. May be called for several addresses. Throws BadDataError,
+   * and leaves nothing open, where the address can't be listened at.
+   */
   async listen(host: string, port: number): Promise<string> {
-    const app = this.#listeners.length === 0 ? this.#app : this.#build(this.#routes)
-    this.#listeners.push(app)
-    if (this.#sockets.length > 0) {
-      // An agent has none, and goes without the library.
-      const { serveSockets } = await import('./web-socket.ts')
-      this.#endSockets.push(serveSockets(app.server, this.#sockets, this.#options.auth))
+    checkPort(`${host}:${port}`)
+    const app = this.#build()
+    const listener = { app, endSockets: await this.#serveSockets(app) }
+    try {
+      await app.listen({ host, port })
+    } catch (error) {
+      await closeListener(listener)
+      throw listenError(`${host}:${port}`, error)
     }
-    await app.listen({ host, port })
+    this.#listeners.push(listener)
     const address = app.server.address()
     if (address === null || typeof address === 'string') return `${host}:${port}`
     return `${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`
+  }
+
+  async #serveSockets(app: FastifyInstance): Promise<() => void> {
+    if (this.#sockets.length === 0) return () => {}
+    // An agent has none, and goes without the library.
+    const { serveSockets } = await import('./web-socket.ts')
+    return serveSockets(app.server, this.#sockets, this.#options.auth)
   }
 
   async #handle(route: Route, raw: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -148,19 +130,20 @@ export class HttpServer {
       answer = this.#options.onError(error, request)
     }
     this.#options.onRequest(route.path, answer.status, (this.#options.monotonicMs() - startedMs) / 1000)
-    return this.#send(raw, reply, answer)
+    return send(raw, reply, answer)
   }
 
   #wrap(raw: FastifyRequest, signal: AbortSignal): HttpRequest {
-    const question = raw.url.indexOf('?')
-    const query = new URLSearchParams(question < 0 ? '' : raw.url.slice(question + 1))
+    const path = pathOf(raw.url)
+    const query = new URLSearchParams(raw.url.slice(path.length + 1))
     const { bodyBytesMax, decodedBytesMax } = this.#options
     let read: Promise<Uint8Array> | undefined
     const body = (): Promise<Uint8Array> =>
       (read ??= readBody(raw.raw, bodyBytesMax, decodedBytesMax, raw.headers['content-encoding']))
     return {
       method: raw.method,
-      path: question < 0 ? raw.url : raw.url.slice(0, question),
+      path,
+      // Fastify's router fills it with texts alone.
       params: raw.params as Record<string, string>,
       query,
       signal,
@@ -172,50 +155,65 @@ export class HttpServer {
       rawBody: () => (read ??= readBody(raw.raw, bodyBytesMax, decodedBytesMax, undefined)),
       async form() {
         const all = new URLSearchParams(query)
-        if (
-          raw.method === 'POST' &&
-          (raw.headers['content-type'] ?? '').startsWith('application/x-www-form-urlencoded')
-        ) {
-          for (const [name, value] of new URLSearchParams(Buffer.from(await body()).toString('utf8')))
-            all.append(name, value)
-        }
+        const type = raw.headers['content-type'] ?? ''
+        if (raw.method !== 'POST' || !type.startsWith('application/x-www-form-urlencoded')) return all
+        for (const [name, value] of new URLSearchParams(Buffer.from(await body()).toString('utf8')))
+          all.append(name, value)
         return all
       },
     }
   }
 
-  #send(raw: FastifyRequest, reply: FastifyReply, answer: HttpReply): FastifyReply {
-    reply.code(answer.status).headers({ ...corsHeaders, ...answer.headers })
-    const { body } = answer
-    if (body === undefined) return reply.send()
-    const small = (typeof body === 'string' || body instanceof Uint8Array) && body.length < gzipBytesMin
-    const gzip =
-      !small &&
-      answer.headers?.['content-encoding'] === undefined &&
-      /\bgzip\b/.test(String(raw.headers['accept-encoding'] ?? ''))
-    if (!gzip)
-      return reply.send(
-        typeof body === 'string' || body instanceof Uint8Array
-          ? typeof body === 'string'
-            ? body
-            : Buffer.from(body.buffer, body.byteOffset, body.length)
-          : Readable.from(body),
-      )
-    reply.header('content-encoding', 'gzip').header('vary', 'accept-encoding')
-    const source =
-      typeof body === 'string' || body instanceof Uint8Array
-        ? Readable.from([Buffer.from(body as Uint8Array)])
-        : Readable.from(body)
-    const packed = createGzip({ level: 1 })
-    source.once('error', error => packed.destroy(error))
-    return reply.send(source.pipe(packed))
-  }
-
   async close(): Promise<void> {
-    for (const end of this.#endSockets) end()
-    for (const app of this.#listeners) {
-      app.server.closeIdleConnections()
-      await app.close()
-    }
+    for (const listener of this.#listeners) await closeListener(listener)
   }
+}
+
+async function closeListener({ app, endSockets }: Listener): Promise<void> {
+  endSockets()
+  app.server.closeIdleConnections()
+  await app.close()
+}
+
+function requireCredentials(app: FastifyInstance, auth: Auth): void {
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.method === 'OPTIONS') return undefined
+    const problem = auth.refuses(pathOf(request.url), request.headers.authorization)
+    if (problem === undefined) return undefined
+    return reply
+      .code(401)
+      .headers({ ...plainText, 'www-authenticate': auth.challenge })
+      .send(`401: ${problem}\n`)
+  })
+}
+
+/** CORS, unknown paths, and errors of Fastify itself. */
+function addFallbacks(app: FastifyInstance): void {
+  app.options('/*', async (_request, reply) => reply.code(204).headers(corsHeaders).send())
+  app.setNotFoundHandler((_request, reply) => reply.code(404).headers(plainText).send('404 page not found\n'))
+  app.setErrorHandler((error, _request, reply) => {
+    const status = error instanceof Error && 'statusCode' in error ? error.statusCode : 500
+    return reply.code(typeof status === 'number' ? status : 500).send(messageOf(error))
+  })
+}
+
+/** Sends a reply, packed with gzip where it is long and the client takes it. */
+function send(raw: FastifyRequest, reply: FastifyReply, { status, headers, body }: HttpReply): FastifyReply {
+  reply.code(status).headers({ ...corsHeaders, ...headers })
+  if (body === undefined) return reply.send()
+  const isWhole = typeof body === 'string' || body instanceof Uint8Array
+  const isPacked =
+    !(isWhole && body.length < gzipBytesMin) &&
+    headers?.['content-encoding'] === undefined &&
+    /\bgzip\b/.test(String(raw.headers['accept-encoding'] ?? ''))
+  if (!isPacked) return reply.send(isWhole ? sendable(body) : Readable.from(body))
+  reply.header('content-encoding', 'gzip').header('vary', 'accept-encoding')
+  const source = Readable.from(isWhole ? [sendable(body)] : body)
+  const packed = createGzip({ level: 1 })
+  source.once('error', error => packed.destroy(error))
+  return reply.send(source.pipe(packed))
+}
+
+function sendable(body: string | Uint8Array): string | Buffer {
+  return typeof body === 'string' ? body : Buffer.from(body.buffer, body.byteOffset, body.length)
 }

@@ -1,0 +1,199 @@
+/** The gRPC server: header of the tenant, credentials, the status of each kind of error, calls that are cancelled. */
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { credentials, makeGenericClientConstructor, Metadata, status, type ServiceError } from '@grpc/grpc-js'
+import { Auth } from './auth.ts'
+import { GrpcServer, type GrpcMethod } from './grpc.ts'
+import { errorOfEachKind } from './handler-kit.ts'
+
+const asIs = (bytes: Buffer): Buffer => bytes
+const service = 'test.Service'
+const nobody = { username: '', password: '', bearerToken: '' }
+
+interface Answer {
+  code: number
+  text: string
+}
+type Call = (method: string, message: string, headers?: Record<string, string>) => Promise<Answer>
+
+/** Runs the work against a server with these methods. */
+async function serving(
+  methods: readonly Omit<GrpcMethod, 'service'>[],
+  work: (call: Call, address: string) => Promise<void>,
+  auth = new Auth(nobody),
+): Promise<void> {
+  const server = new GrpcServer(
+    methods.map(method => ({ service, ...method })),
+    1000,
+    auth,
+    undefined,
+  )
+  const address = await server.listen('127.0.0.1:0')
+  const client = clientOf(methods, address)
+  try {
+    await work(client.call, address)
+  } finally {
+    client.close()
+    await server.close()
+  }
+}
+
+function clientOf(
+  methods: readonly Omit<GrpcMethod, 'service'>[],
+  address: string,
+): { call: Call; close: () => void; start: (method: string) => () => void } {
+  const definitions = Object.fromEntries(
+    methods.map(({ method, isStream = false }) => [
+      method,
+      {
+        path: `/${service}/${method}`,
+        requestStream: false,
+        responseStream: isStream,
+        requestSerialize: asIs,
+        requestDeserialize: asIs,
+        responseSerialize: asIs,
+        responseDeserialize: asIs,
+      },
+    ]),
+  )
+  const client = new (makeGenericClientConstructor(definitions, service))(address, credentials.createInsecure())
+  const call: Call = (method, message, headers = {}) =>
+    new Promise(resolve => {
+      const metadata = new Metadata()
+      for (const [name, value] of Object.entries(headers)) metadata.set(name, value)
+      client.makeUnaryRequest(
+        `/${service}/${method}`,
+        asIs,
+        asIs,
+        Buffer.from(message),
+        metadata,
+        (error: ServiceError | null, answer?: Buffer) => {
+          resolve(error === null ? { code: 0, text: String(answer) } : { code: error.code, text: error.details })
+        },
+      )
+    })
+  return {
+    call,
+    close: () => {
+      client.close()
+    },
+    /** Returns what cancels the call. */
+    start: method => {
+      const running = client.makeUnaryRequest(`/${service}/${method}`, asIs, asIs, Buffer.from(''), () => {})
+      return () => {
+        running.cancel()
+      }
+    },
+  }
+}
+
+test('a handler gets the message and the tenant of its header, and its answer goes back, also as a stream', async () => {
+  const handler: GrpcMethod['handler'] = async (message, tenant) =>
+    Buffer.from(`${Buffer.from(message).toString('utf8')} of ${tenant ?? 'nobody'}`)
+  await serving(
+    [
+      { method: 'Unary', handler },
+      { method: 'Stream', isStream: true, handler },
+    ],
+    async call => {
+      for (const method of ['Unary', 'Stream']) {
+        assert.deepEqual(await call(method, 'hello'), { code: 0, text: 'hello of nobody' })
+        assert.deepEqual(await call(method, '', { 'x-scope-orgid': 'a' }), { code: 0, text: ' of a' })
+      }
+      assert.equal((await call('Unary', 'x'.repeat(1001))).code, status.RESOURCE_EXHAUSTED)
+    },
+  )
+})
+
+test('each kind of error has its status and its message; senders repeat UNAVAILABLE alone', async () => {
+  const wanted: Record<keyof typeof errorOfEachKind, status> = {
+    'bad-data': status.INVALID_ARGUMENT,
+    'bad-query': status.INVALID_ARGUMENT,
+    canceled: status.CANCELLED,
+    conflict: status.INTERNAL,
+    'corrupt-data': status.INVALID_ARGUMENT,
+    evaluation: status.INVALID_ARGUMENT,
+    execution: status.INVALID_ARGUMENT,
+    limit: status.INVALID_ARGUMENT,
+    'limit 400': status.INVALID_ARGUMENT,
+    'limit 413': status.INVALID_ARGUMENT,
+    'limit 422': status.INVALID_ARGUMENT,
+    'limit 429': status.UNAVAILABLE,
+    'not-found': status.NOT_FOUND,
+    timeout: status.DEADLINE_EXCEEDED,
+    unauthorized: status.UNAUTHENTICATED,
+    unavailable: status.UNAVAILABLE,
+    unknown: status.INTERNAL,
+  }
+  const errors: Readonly<Record<string, Error>> = errorOfEachKind
+  const handler: GrpcMethod['handler'] = message => {
+    const error = errors[Buffer.from(message).toString('utf8')]
+    return Promise.reject(error ?? new Error('no such kind'))
+  }
+  await serving(
+    [
+      { method: 'Unary', handler },
+      { method: 'Stream', isStream: true, handler },
+    ],
+    async call => {
+      for (const [kind, code] of Object.entries(wanted)) {
+        const text = errors[kind]?.message
+        assert.deepEqual(await call('Unary', kind), { code, text }, kind)
+        assert.deepEqual(await call('Stream', kind), { code, text }, kind)
+      }
+    },
+  )
+})
+
+test('calls without the right credentials are unauthenticated, and never reach the handler', async () => {
+  let calls = 0
+  const handler: GrpcMethod['handler'] = async () => {
+    calls++
+    return Buffer.from('ok')
+  }
+  await serving(
+    [{ method: 'Unary', handler }],
+    async call => {
+      assert.deepEqual(await call('Unary', ''), {
+        code: status.UNAUTHENTICATED,
+        text: 'credentials are missing: send an Authorization header',
+      })
+      assert.equal((await call('Unary', '', { authorization: 'Bearer no' })).text, 'the bearer token is wrong')
+      assert.equal(calls, 0)
+      assert.deepEqual(await call('Unary', '', { authorization: 'Bearer t' }), { code: 0, text: 'ok' })
+    },
+    new Auth({ ...nobody, bearerToken: 't' }),
+  )
+})
+
+test('a caller that goes away aborts the signal', async () => {
+  let onAborted = (): void => {}
+  let onStarted = (): void => {}
+  const aborted = new Promise<void>(resolve => {
+    onAborted = resolve
+  })
+  const started = new Promise<void>(resolve => {
+    onStarted = resolve
+  })
+  const methods: Omit<GrpcMethod, 'service'>[] = [
+    {
+      method: 'Slow',
+      handler: (_message, _tenant, signal) =>
+        new Promise(resolve => {
+          signal.addEventListener('abort', () => {
+            onAborted()
+            resolve(new Uint8Array(0))
+          })
+          onStarted()
+        }),
+    },
+  ]
+  await serving(methods, async (_call, address) => {
+    const client = clientOf(methods, address)
+    const cancel = client.start('Slow')
+    await started
+    cancel()
+    await aborted
+    client.close()
+  })
+})

@@ -1,0 +1,284 @@
+/** The HTTP server over real sockets: requests as handlers see them, replies as clients do. */
+import assert from 'node:assert/strict'
+import { request as requestHttp } from 'node:http'
+import test from 'node:test'
+import { gzipSync } from 'node:zlib'
+import { BadDataError, messageOf } from '#core/errors.ts'
+import { silentLog } from '#core/log.ts'
+import { Auth } from './auth.ts'
+import { HttpServer, type HttpServerOptions } from './http.ts'
+import { route, type Handler, type Route } from './route-table.ts'
+
+const nobody = { username: '', password: '', bearerToken: '' }
+
+/** Runs the work against a server with these routes. */
+async function serving(
+  routes: readonly Route[],
+  work: (url: string) => Promise<void>,
+  options: Partial<HttpServerOptions> = {},
+): Promise<void> {
+  const server = new HttpServer(routes, [], {
+    log: silentLog,
+    bodyBytesMax: 1000,
+    decodedBytesMax: 5000,
+    onError: error => ({ status: 500, body: `mapped: ${messageOf(error)}` }),
+    onRequest: () => {},
+    monotonicMs: () => 0,
+    auth: new Auth(nobody),
+    tls: undefined,
+    ...options,
+  })
+  const url = `http://${await server.listen('127.0.0.1', 0)}`
+  try {
+    await work(url)
+  } finally {
+    await server.close()
+  }
+}
+
+const echo: Handler = async request => ({
+  status: 200,
+  headers: { 'content-type': 'application/json' },
+  body: JSON.stringify({
+    method: request.method,
+    path: request.path,
+    params: request.params,
+    query: [...request.query],
+    form: [...(await request.form())],
+    header: request.header('x-own'),
+    missing: request.header('x-missing') ?? null,
+  }),
+})
+
+test('a handler sees method, path, parameters of path, URL and form, and headers', async () => {
+  await serving([route(['GET', 'POST', 'PUT'], '/a/:name/b', echo)], async url => {
+    const form = { 'content-type': 'application/x-www-form-urlencoded; charset=utf-8' }
+    const cases: [
+      method: string,
+      path: string,
+      headers: Record<string, string>,
+      body: string | undefined,
+      seen: object,
+    ][] = [
+      [
+        'GET',
+        '/a/x%2Fy/b?q=1&q=%20&e',
+        { 'x-own': 'v' },
+        undefined,
+        {
+          path: '/a/x%2Fy/b',
+          params: { name: 'x/y' },
+          query: [
+            ['q', '1'],
+            ['q', ' '],
+            ['e', ''],
+          ],
+          form: [
+            ['q', '1'],
+            ['q', ' '],
+            ['e', ''],
+          ],
+          header: 'v',
+        },
+      ],
+      [
+        'POST',
+        '/a/n/b?q=1',
+        form,
+        'q=2&r=ä',
+        {
+          query: [['q', '1']],
+          form: [
+            ['q', '1'],
+            ['q', '2'],
+            ['r', 'ä'],
+          ],
+        },
+      ],
+      // A form is that of POST alone, and of that content type.
+      ['PUT', '/a/n/b?q=1', form, 'q=2', { form: [['q', '1']] }],
+      ['POST', '/a/n/b', { 'content-type': 'text/plain' }, 'q=2', { form: [] }],
+      ['GET', '/a/n/b/', {}, undefined, { path: '/a/n/b/', params: { name: 'n' } }],
+    ]
+    for (const [method, path, headers, body, seen] of cases) {
+      const reply = await fetch(url + path, { method, headers, ...(body === undefined ? {} : { body }) })
+      const got = (await reply.json()) as Record<string, unknown>
+      assert.equal(got['method'], method)
+      assert.equal(got['missing'], null)
+      for (const [name, value] of Object.entries(seen)) assert.deepEqual(got[name], value, `${method} ${path} ${name}`)
+    }
+  })
+})
+
+test('bodies are uncompressed, limited before and after, and read once whoever asks', async () => {
+  const length: Handler = async request => {
+    const [body, again] = await Promise.all([request.body(), request.body()])
+    return { status: 200, body: `${body.length} ${body === again}` }
+  }
+  const raw: Handler = async request => ({ status: 200, body: String((await request.rawBody()).length) })
+  await serving([route(['POST'], '/body', length), route(['POST'], '/raw', raw)], async url => {
+    const post = async (path: string, body: Uint8Array, encoding?: string): Promise<string> => {
+      const headers = encoding === undefined ? {} : { 'content-encoding': encoding }
+      const reply = await fetch(url + path, { method: 'POST', body, headers })
+      return `${reply.status} ${await reply.text()}`
+    }
+    const packed = gzipSync(new Uint8Array(5000))
+    assert.equal(await post('/body', new Uint8Array(1000)), '200 1000 true')
+    assert.equal(await post('/body', new Uint8Array(0)), '200 0 true')
+    assert.equal(await post('/body', packed, 'gzip'), '200 5000 true')
+    assert.equal(await post('/raw', packed, 'gzip'), `200 ${packed.length}`)
+    assert.match(await post('/body', gzipSync(new Uint8Array(5001)), 'gzip'), /^500 mapped: .*5000 bytes when decoded/)
+    assert.match(await post('/body', new Uint8Array(1001)), /^500 mapped: the body has 1001 bytes, the limit is 1000/)
+    assert.match(await post('/body', packed, 'nope'), /^500 mapped: content encoding "nope" is not known/)
+  })
+})
+
+test('replies: text, bytes and pieces; long ones are packed where the client takes it and they are not already', async () => {
+  const long = 'x'.repeat(1500)
+  async function* pieces(): AsyncGenerator<string | Uint8Array> {
+    yield 'one '
+    yield Buffer.from('two')
+  }
+  const replies: Record<string, Awaited<ReturnType<Handler>>> = {
+    nothing: { status: 204 },
+    short: { status: 200, body: 'short' },
+    long: { status: 200, body: long },
+    bytes: { status: 201, body: Buffer.from(long).subarray(10) },
+    pieces: { status: 200, body: pieces() },
+    list: { status: 200, body: ['a', 'b'] },
+    packed: { status: 200, headers: { 'content-encoding': 'identity' }, body: long },
+  }
+  const reply: Handler = async request => replies[request.params['name'] ?? ''] ?? { status: 404 }
+  await serving([route(['GET'], '/:name', reply)], async url => {
+    const cases: [name: string, accept: string, status: number, encoding: string | null, body: string][] = [
+      ['nothing', 'gzip', 204, null, ''],
+      ['short', 'gzip', 200, null, 'short'],
+      ['long', 'gzip', 200, 'gzip', long],
+      ['long', 'br, gzip;q=0.5', 200, 'gzip', long],
+      ['long', 'identity', 200, null, long],
+      ['bytes', 'gzip', 201, 'gzip', long.slice(10)],
+      ['bytes', 'identity', 201, null, long.slice(10)],
+      ['pieces', 'gzip', 200, 'gzip', 'one two'],
+      ['list', 'gzip', 200, 'gzip', 'ab'],
+      ['list', 'identity', 200, null, 'ab'],
+      ['packed', 'gzip', 200, 'identity', long],
+    ]
+    for (const [name, accept, status, encoding, body] of cases) {
+      const got = await fetch(`${url}/${name}`, { headers: { 'accept-encoding': accept } })
+      assert.equal(got.status, status, name)
+      assert.equal(got.headers.get('content-encoding'), encoding, `${name} ${accept}`)
+      assert.equal(await got.text(), body, name)
+      assert.equal(got.headers.get('access-control-allow-origin'), '*')
+    }
+  })
+})
+
+test('a reply whose pieces fail breaks the connection instead of looking whole', async () => {
+  async function* failing(): AsyncGenerator<string> {
+    yield 'x'.repeat(100_000)
+    throw new Error('the bucket is away')
+  }
+  await serving([route(['GET'], '/', async () => ({ status: 200, body: failing() }))], async url => {
+    for (const accept of ['gzip', 'identity'])
+      await assert.rejects(async () => (await fetch(url, { headers: { 'accept-encoding': accept } })).text(), accept)
+  })
+})
+
+test('what a handler throws is mapped, requests are counted by route, unknown paths and preflights are answered', async () => {
+  const counted: string[] = []
+  const routes = [
+    route(['GET'], '/fail/:id', () => Promise.reject(new BadDataError('no'))),
+    route(['GET'], '/ok', async () => ({ status: 200, body: 'ok' })),
+  ]
+  const onRequest = (path: string, status: number, seconds: number): void => {
+    counted.push(`${path} ${status} ${seconds}`)
+  }
+  let nowMs = 0
+  const monotonicMs = (): number => (nowMs += 500)
+  await serving(
+    routes,
+    async url => {
+      assert.equal(await (await fetch(`${url}/fail/7`)).text(), 'mapped: no')
+      assert.equal((await fetch(`${url}/ok`)).status, 200)
+      const unknown = await fetch(`${url}/nosuch`)
+      assert.deepEqual([unknown.status, await unknown.text()], [404, '404 page not found\n'])
+      assert.equal((await fetch(`${url}/ok`, { method: 'POST' })).status, 404)
+      const preflight = await fetch(`${url}/ok`, { method: 'OPTIONS' })
+      assert.equal(preflight.status, 204)
+      assert.equal(preflight.headers.get('access-control-allow-methods'), 'GET, POST, OPTIONS')
+      assert.deepEqual(counted, ['/fail/:id 500 0.5', '/ok 200 0.5'])
+    },
+    { onRequest, monotonicMs },
+  )
+})
+
+test('credentials are asked for on every path but those of probes; preflights need none', async () => {
+  const ok: Handler = async () => ({ status: 200, body: 'ok' })
+  await serving(
+    [route(['GET'], '/ok', ok), route(['GET'], '/health', ok)],
+    async url => {
+      const refused = await fetch(`${url}/ok?x=1`)
+      assert.deepEqual(
+        [refused.status, refused.headers.get('www-authenticate'), await refused.text()],
+        [401, 'Bearer realm="tercet"', '401: credentials are missing: send an Authorization header\n'],
+      )
+      assert.equal((await fetch(`${url}/ok`, { headers: { authorization: 'Bearer t' } })).status, 200)
+      assert.equal((await fetch(`${url}/health?x`)).status, 200)
+      assert.equal((await fetch(`${url}/nosuch`)).status, 401)
+      assert.equal((await fetch(`${url}/ok`, { method: 'OPTIONS' })).status, 204)
+    },
+    { auth: new Auth({ ...nobody, bearerToken: 't' }) },
+  )
+})
+
+test('a client that goes away aborts the signal of its request', async () => {
+  let onAborted = (): void => {}
+  let onStarted = (): void => {}
+  const aborted = new Promise<void>(resolve => {
+    onAborted = resolve
+  })
+  const started = new Promise<void>(resolve => {
+    onStarted = resolve
+  })
+  const waiting: Handler = request =>
+    new Promise(resolve => {
+      request.signal.addEventListener('abort', () => {
+        onAborted()
+        resolve({ status: 499 })
+      })
+      onStarted()
+    })
+  await serving([route(['GET'], '/', waiting)], async url => {
+    const client = requestHttp(url)
+    client.on('error', () => {
+      // Destroyed by us.
+    })
+    client.end()
+    await started
+    client.destroy()
+    await aborted
+  })
+})
+
+test('one server listens at several addresses, and two routes of one path are a bug', async () => {
+  const server = new HttpServer([route(['GET'], '/', async () => ({ status: 200, body: 'ok' }))], [], {
+    log: silentLog,
+    bodyBytesMax: 1,
+    decodedBytesMax: 1,
+    onError: () => ({ status: 500 }),
+    onRequest: () => {},
+    monotonicMs: () => 0,
+    auth: new Auth(nobody),
+    tls: undefined,
+  })
+  const addresses = [await server.listen('127.0.0.1', 0), await server.listen('127.0.0.1', 0)]
+  assert.notEqual(addresses[0], addresses[1])
+  for (const address of addresses) assert.equal(await (await fetch(`http://${address}`)).text(), 'ok')
+  await server.close()
+  for (const address of addresses) await assert.rejects(fetch(`http://${address}`))
+  const twice = route(['GET'], '/twice', async () => ({ status: 200 }))
+  await assert.rejects(
+    serving([twice, twice], async () => {}),
+    /already declared/,
+  )
+})
