@@ -87,7 +87,7 @@ function clientOf(
   }
 }
 
-test('a handler gets the message and the tenant of its header, and its answer goes back, also as a stream', async () => {
+test('a handler gets the message and the tenant of its header; its answer goes back, also as a stream', async () => {
   const handler: GrpcMethod['handler'] = async (message, tenant) =>
     Buffer.from(`${Buffer.from(message).toString('utf8')} of ${tenant ?? 'nobody'}`)
   await serving(

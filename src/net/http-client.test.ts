@@ -1,4 +1,7 @@
-/** Requests to others: credentials from files that change, OAuth 2, TLS in both directions, proxies, limits, redirects, addresses that are off limits. Covers req-018. */
+/**
+ * Requests to other servers: credentials from files that change, OAuth 2, TLS in both directions, proxies, limits,
+ * redirects, addresses that are off limits. Covers req-018.
+ */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http'

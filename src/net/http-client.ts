@@ -1,4 +1,7 @@
-/** Requests to others: TLS, credentials from files that may change, OAuth 2, proxies, bodies with a limit, addresses that are off limits. */
+/**
+ * Requests to other servers: TLS, credentials from files that may change, OAuth 2, proxies, bodies with a limit, addresses
+ * that are off limits.
+ */
 import { lookup, type LookupAddress } from 'node:dns'
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'

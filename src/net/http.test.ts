@@ -133,7 +133,7 @@ test('bodies are uncompressed, limited before and after, and read once whoever a
   })
 })
 
-test('replies: text, bytes and pieces; long ones are packed where the client takes it and they are not already', async () => {
+test('replies are text, bytes or pieces, and long ones are packed where the client takes gzip', async () => {
   const long = 'x'.repeat(1500)
   async function* pieces(): AsyncGenerator<string | Uint8Array> {
     yield 'one '
@@ -184,7 +184,7 @@ test('a reply whose pieces fail breaks the connection instead of looking whole',
   })
 })
 
-test('what a handler throws is mapped, requests are counted by route, unknown paths and preflights are answered', async () => {
+test('errors are mapped, requests observed by route, unknown paths and preflights answered', async () => {
   const counted: string[] = []
   const routes = [
     route(['GET'], '/fail/:id', () => Promise.reject(new BadDataError('no'))),

@@ -88,8 +88,8 @@ export class HttpServer {
   }
 
   /**
-   * Listens; with port 0 the system chooses. Returns `host:port`. May be called for several addresses. Throws BadDataError,
-   * and leaves nothing open, where the address can't be listened at.
+   * Listens; with port 0 the system chooses. Returns `host:port`. May be called for several addresses. Throws
+   * BadDataError, and leaves nothing open, where the address can't be listened at.
    */
   async listen(host: string, port: number): Promise<string> {
     checkPort(`${host}:${port}`)

@@ -37,14 +37,13 @@ const names: ByErrorKind<string> = {
   unavailable: ({ retryAfterSeconds }) => `unavailable for ${retryAfterSeconds} s`,
   unknown: error => `unknown: ${String(error)}`,
 }
-const replies: ByErrorKind<{ status: number; body: string }> = {
-  ...(Object.fromEntries(
-    [...errorKinds, 'unknown'].map(kind => [
-      kind,
-      (error: Error) => ({ status: 400, body: `${kind}: ${error.message}` }),
-    ]),
-  ) as unknown as ByErrorKind<{ status: number; body: string }>),
-}
+// Every kind has its entry: TypeScript can't know it of entries.
+const replies = Object.fromEntries(
+  [...errorKinds, 'unknown'].map(kind => [
+    kind,
+    (error: Error) => ({ status: 400, body: `${kind}: ${error.message}` }),
+  ]),
+) as unknown as ByErrorKind<{ status: number; body: string }>
 
 test('every route stands once below each prefix, and the root is a prefix', () => {
   const routes = [route(['GET', 'POST'], '/query', ok), route(['GET'], '/labels', ok)]

@@ -1,16 +1,18 @@
 /**
- * Keeps pages of others from acting here with a visitor's browser: what changes something, and comes from a page (which a browser says in `Origin`), must come
- * from one of this server's. Programs send no Origin, and are not asked for one.
+ * Keeps foreign pages from acting here with a visitor's browser: a request that changes something, and comes from a page
+ * (a browser names it in `Origin`), must come from a page of this server. Programs send no Origin, and need none.
  */
 import type { HttpReply, Route } from './route-table.ts'
 
 const refusal: HttpReply = {
   status: 403,
   headers: { 'content-type': 'text/plain; charset=utf-8' },
-  body: 'a page of another origin may not do this here; behind a proxy, let it pass the Host header on, or X-Forwarded-Host\n',
+  body:
+    'a page of another origin may not do this here; ' +
+    'behind a proxy, let it pass the Host header on, or X-Forwarded-Host\n',
 }
 
-/** Whether a request may have come from a page of this server's. */
+/** Whether a request may have come from a page of this server. */
 export function isSameOrigin(header: (name: string) => string | undefined): boolean {
   const origin = header('origin')
   if (origin === undefined) return header('sec-fetch-site') !== 'cross-site'
@@ -20,7 +22,7 @@ export function isSameOrigin(header: (name: string) => string | undefined): bool
   return hosts.includes(host)
 }
 
-/** The same routes; those that `isGuarded` names refuse pages of others. */
+/** The same routes; the guarded ones refuse foreign pages. */
 export function guardOrigin(routes: readonly Route[], isGuarded: (route: Route) => boolean): Route[] {
   return routes.map(route =>
     isGuarded(route)
