@@ -42,6 +42,48 @@ export function readPairs(lines: Lines, i: number, symbols: readonly string[]): 
   return pairs
 }
 
+/** Times of these years: varints of nine bytes, of which the last five change every 134 ms: their meaning is kept. */
+class RecentTimes {
+  ms = 0
+  subNs = 0
+  #high = -1
+  #baseMs = 0
+  #baseNs = 0
+
+  /** Reads the nine bytes at `at`; false when they are no such time. */
+  read(bytes: Uint8Array, at: number): boolean {
+    const b0 = bytes[at]!
+    const b1 = bytes[at + 1]!
+    const b2 = bytes[at + 2]!
+    const b3 = bytes[at + 3]!
+    const b4 = bytes[at + 4]!
+    const b5 = bytes[at + 5]!
+    const b6 = bytes[at + 6]!
+    const b7 = bytes[at + 7]!
+    const b8 = bytes[at + 8]!
+    // Eight bytes that go on, one that ends; a positive number.
+    if ((b0 & b1 & b2 & b3 & b4 & b5 & b6 & b7 & 128) === 0 || b8 >= 128 || (b0 & 1) !== 0) return false
+    const low = (b0 & 127) | ((b1 & 127) << 7) | ((b2 & 127) << 14) | ((b3 & 127) << 21)
+    const high = ((b4 & 127) | ((b5 & 127) << 7) | ((b6 & 127) << 14) | ((b7 & 127) << 21)) + b8 * 268435456
+    if (high !== this.#high) this.#enter(high)
+    const ns = this.#baseNs + (low >>> 1)
+    const ms = (ns / 1e6) | 0
+    this.ms = this.#baseMs + ms
+    this.subNs = ns - ms * 1e6
+    return true
+  }
+
+  #enter(high: number): void {
+    this.#high = high
+    // high · 2^27 nanoseconds; 15625 · 2^27 of them are 2^21 milliseconds.
+    const q = Math.floor(high / 15625)
+    const rest = (high - q * 15625) * 134217728
+    const ms = Math.floor(rest / 1e6)
+    this.#baseMs = q * 2097152 + ms
+    this.#baseNs = rest - ms * 1e6
+  }
+}
+
 export class BlockLines implements Lines {
   readonly bytes: Uint8Array
   readonly count: number
@@ -57,73 +99,40 @@ export class BlockLines implements Lines {
   readonly pairsFrom: Uint32Array
   readonly pairsTo: Uint32Array
 
-  /** `entries`: how many there are, by the block's meta. `hasPairs`: format 4. */
+  /** `entries`: how many there are, by the block's meta. `hasPairs`: format 4. Throws CorruptDataError. */
   constructor(bytes: Uint8Array, entries: number, hasPairs: boolean) {
     if (entries > bytes.length) throw new CorruptDataError(`log block: ${entries} entries in ${bytes.length} bytes`)
     this.bytes = bytes
-    const timesMs = (this.timesMs = new Float64Array(entries))
-    const subNs = (this.subNs = new Uint32Array(entries))
-    const lineFrom = (this.lineFrom = new Uint32Array(entries))
-    const lineTo = (this.lineTo = new Uint32Array(entries))
-    const pairsFrom = (this.pairsFrom = new Uint32Array(entries))
-    const pairsTo = (this.pairsTo = new Uint32Array(entries))
+    this.count = entries
+    this.timesMs = new Float64Array(entries)
+    this.subNs = new Uint32Array(entries)
+    this.lineFrom = new Uint32Array(entries)
+    this.lineTo = new Uint32Array(entries)
+    this.pairsFrom = new Uint32Array(entries)
+    this.pairsTo = new Uint32Array(entries)
+    this.#decode(hasPairs)
+  }
+
+  #decode(hasPairs: boolean): void {
+    const { bytes, count, timesMs, subNs, lineFrom, lineTo, pairsFrom, pairsTo } = this
+    const recent = new RecentTimes()
     const time = new TimeCursor()
     const end = bytes.length
     let at = 0
     let i = 0
-    /** Times of now have nine bytes, of which the last five change only every 134 ms: what they stand for is kept. */
-    let lastHigh = -1,
-      baseMs = 0,
-      baseNs = 0
-    for (; i < entries && at < end; i++) {
-      if (
-        at + 9 <= end &&
-        (bytes[at]! &
-          bytes[at + 1]! &
-          bytes[at + 2]! &
-          bytes[at + 3]! &
-          bytes[at + 4]! &
-          bytes[at + 5]! &
-          bytes[at + 6]! &
-          bytes[at + 7]! &
-          128) !==
-          0 &&
-        bytes[at + 8]! < 128 &&
-        (bytes[at]! & 1) === 0
-      ) {
-        const low =
-          (bytes[at]! & 127) |
-          ((bytes[at + 1]! & 127) << 7) |
-          ((bytes[at + 2]! & 127) << 14) |
-          ((bytes[at + 3]! & 127) << 21)
-        const high =
-          ((bytes[at + 4]! & 127) |
-            ((bytes[at + 5]! & 127) << 7) |
-            ((bytes[at + 6]! & 127) << 14) |
-            ((bytes[at + 7]! & 127) << 21)) +
-          bytes[at + 8]! * 268435456
-        if (high !== lastHigh) {
-          lastHigh = high
-          // high · 2^27 nanoseconds; 15625 · 2^27 of them are 2^21 milliseconds.
-          const q = Math.floor(high / 15625)
-          const rest = (high - q * 15625) * 134217728
-          const ms = Math.floor(rest / 1e6)
-          baseMs = q * 2097152 + ms
-          baseNs = rest - ms * 1e6
-        }
-        const ns = baseNs + (low >>> 1)
-        const ms = (ns / 1e6) | 0
-        timesMs[i] = baseMs + ms
-        subNs[i] = ns - ms * 1e6
+    for (; i < count && at < end; i++) {
+      if (at + 9 <= end && recent.read(bytes, at)) {
+        timesMs[i] = recent.ms
+        subNs[i] = recent.subNs
         at += 9
       } else {
         at = time.read(bytes, at, end)
         timesMs[i] = time.ms
         subNs[i] = time.subNs
       }
-      let length = 0,
-        scale = 1,
-        byte = 128
+      let length = 0
+      let scale = 1
+      let byte = 128
       while (at < end && scale < 4398046511104) {
         byte = bytes[at++]!
         length += (byte & 127) * scale
@@ -150,8 +159,7 @@ export class BlockLines implements Lines {
       } else pairsFrom[i] = at
       pairsTo[i] = at
     }
-    if (i < entries) throw new CorruptDataError(`log block: ${entries} entries announced, ${i} there`)
-    this.count = entries
+    if (i < count) throw new CorruptDataError(`log block: ${count} entries announced, ${i} there`)
   }
 
   get heldBytes(): number {

@@ -1,10 +1,13 @@
 /** Records of the log back into the heads, at a start. */
+import { assert } from '#core/assert.ts'
 import { CorruptDataError } from '#core/errors.ts'
 import { grown } from '#core/grown.ts'
+import type { FloatHistogram } from '#model/histogram.ts'
 import type { Labels } from '#model/labels.ts'
+import type { Metadata } from '#model/write-batch.ts'
 import type { WalRecord } from '#store/wal.ts'
 import type { Tenant } from './tenant.ts'
-import { readSamplesRecord, recordKind } from './wal-record.ts'
+import { readSamplesRecord, recordKind, type SamplesVisitor } from './wal-record.ts'
 
 export class Replay {
   readonly #tenantOf: (name: string) => Tenant
@@ -28,64 +31,102 @@ export class Replay {
       this.#generation = record.generation
       this.#seriesOf.clear()
     }
-    const scopes = new Set<string>()
-    const blockMs = this.#blockMs
-    let tenant!: Tenant
-    let known = new Int32Array(0)
-    /** The range that was asked for last, and whether a block covers it. */
-    let startMs = NaN,
-      endMs = NaN,
-      isCovered = false
-    const enter = (timeMs: number): void => {
-      startMs = Math.floor(timeMs / blockMs) * blockMs
-      endMs = startMs + blockMs
-      const scope = `${tenant.name}/${startMs}`
-      scopes.add(scope)
-      isCovered = (this.#covered.get(scope) ?? -1) >= record.number
+    const reader = new RecordReader(record.number, this.#tenantOf, this.#blockMs, this.#covered, this.#seriesOf)
+    readSamplesRecord(record.payload, reader)
+    return reader.scopes
+  }
+}
+
+/** What one record holds, into the head of its tenant. */
+class RecordReader implements SamplesVisitor {
+  readonly #record: number
+  readonly #tenantOf: (name: string) => Tenant
+  readonly #blockMs: number
+  readonly #covered: ReadonlyMap<string, number>
+  readonly #seriesOf: Map<string, Int32Array<ArrayBuffer>>
+  readonly scopes = new Set<string>()
+  #tenant: Tenant | undefined
+  /** By number in the log: the series, -1 where none is defined. */
+  #known = new Int32Array(0)
+  /** The range that was asked for last, and whether a block covers it. */
+  #startMs = NaN
+  #endMs = NaN
+  #isCovered = false
+
+  constructor(
+    record: number,
+    tenantOf: (name: string) => Tenant,
+    blockMs: number,
+    covered: ReadonlyMap<string, number>,
+    seriesOf: Map<string, Int32Array<ArrayBuffer>>,
+  ) {
+    this.#record = record
+    this.#tenantOf = tenantOf
+    this.#blockMs = blockMs
+    this.#covered = covered
+    this.#seriesOf = seriesOf
+  }
+
+  /** A record begins with its tenant. */
+  #owner(): Tenant {
+    const tenant = this.#tenant
+    assert(tenant !== undefined, 'a record begins with its tenant')
+    return tenant
+  }
+
+  #enter(timeMs: number): void {
+    this.#startMs = Math.floor(timeMs / this.#blockMs) * this.#blockMs
+    this.#endMs = this.#startMs + this.#blockMs
+    const scope = `${this.#owner().name}/${this.#startMs}`
+    this.scopes.add(scope)
+    this.#isCovered = (this.#covered.get(scope) ?? -1) >= this.#record
+  }
+
+  #series(number: number): number {
+    const series = number < this.#known.length ? this.#known[number]! : -1
+    if (series < 0) throw new CorruptDataError(`WAL record ${this.#record} uses series ${number} before it is defined`)
+    return series
+  }
+
+  tenant(name: string): void {
+    this.#tenant = this.#tenantOf(name)
+    this.#known = this.#seriesOf.get(name) ?? this.#known
+  }
+
+  define(number: number, bytes: Uint8Array, from: number, to: number): void {
+    const tenant = this.#owner()
+    if (number >= this.#known.length) {
+      const room = new Int32Array(Math.max(number + 1, this.#known.length * 2, 1024)).fill(-1)
+      this.#known = grown(this.#known, room)
+      this.#seriesOf.set(tenant.name, this.#known)
     }
-    const seriesOf = (number: number): number => {
-      const series = number < known.length ? known[number]! : -1
-      if (series < 0)
-        throw new CorruptDataError(`WAL record ${record.number} uses series ${number} before it is defined`)
-      return series
+    this.#known[number] = tenant.head.table.resolve(bytes, from, to)
+    tenant.reserve()
+  }
+
+  samples(count: number, series: Uint32Array, timesMs: Float64Array, oneTime: boolean, words: Uint32Array): void {
+    const { head } = this.#owner()
+    for (let i = 0; i < count; i++) {
+      const timeMs = oneTime ? timesMs[0]! : timesMs[i]!
+      if (!(timeMs >= this.#startMs && timeMs < this.#endMs)) this.#enter(timeMs)
+      const own = this.#series(series[i]!)
+      if (!this.#isCovered) head.replay(own, timeMs, words[2 * i + 1]!, words[2 * i]!)
     }
-    readSamplesRecord(record.payload, {
-      tenant: name => {
-        tenant = this.#tenantOf(name)
-        known = this.#seriesOf.get(name) ?? known
-      },
-      define: (number, bytes, from, to) => {
-        if (number >= known.length) {
-          known = grown(known, new Int32Array(Math.max(number + 1, known.length * 2, 1024)).fill(-1))
-          this.#seriesOf.set(tenant.name, known)
-        }
-        known[number] = tenant.head.table.resolve(bytes, from, to)
-        tenant.reserve()
-      },
-      samples: (count, series, timesMs, oneTime, words) => {
-        const { head } = tenant
-        for (let i = 0; i < count; i++) {
-          const timeMs = oneTime ? timesMs[0]! : timesMs[i]!
-          if (!(timeMs >= startMs && timeMs < endMs)) enter(timeMs)
-          const number = series[i]!
-          const mine = number < known.length ? known[number]! : -1
-          if (mine < 0) seriesOf(number)
-          if (!isCovered) head.replay(mine, timeMs, words[2 * i + 1]!, words[2 * i]!)
-        }
-      },
-      histogram: (number, timeMs, startTimeMs, histogram) => {
-        const series = seriesOf(number)
-        if (!(timeMs >= startMs && timeMs < endMs)) enter(timeMs)
-        if (!isCovered) tenant.head.appendHistogram(series, timeMs, startTimeMs, histogram, true)
-      },
-      exemplar: (number, labels, timeMs, value) => {
-        const series = seriesOf(number)
-        tenant.exemplars.add(series, { series, labels, timeMs, value }, (s): Labels => tenant.head.table.labels(s))
-      },
-      metadata: metadata => {
-        tenant.metadata.set(metadata.metric, metadata)
-      },
-    })
-    return scopes
+  }
+
+  histogram(number: number, timeMs: number, startTimeMs: number, histogram: FloatHistogram): void {
+    const series = this.#series(number)
+    if (!(timeMs >= this.#startMs && timeMs < this.#endMs)) this.#enter(timeMs)
+    if (!this.#isCovered) this.#owner().head.appendHistogram(series, timeMs, startTimeMs, histogram, true)
+  }
+
+  exemplar(number: number, labels: Labels, timeMs: number, value: number): void {
+    const series = this.#series(number)
+    const { exemplars, head } = this.#owner()
+    exemplars.add(series, { series, labels, timeMs, value }, (s): Labels => head.table.labels(s))
+  }
+
+  metadata(metadata: Metadata): void {
+    this.#owner().metadata.set(metadata.metric, metadata)
   }
 }

@@ -48,75 +48,119 @@ export async function mergeRows(
     for (let row = 0; row < rows; row++) places.push({ source, row, id: bytesAt(columns[0]!, row) })
   })
   places.sort((a, b) => Buffer.compare(a.id, b.id) || a.source - b.source || a.row - b.row)
-  const leaders = leadersOf(sources)
-  const starts = sources.map(({ rows, columns }) =>
-    columns.map((column, c) => (leaders[c] === undefined ? rowStarts(column, rows) : undefined)),
-  )
-  // Room for all, or for a group that is full.
-  const begin = (): TraceShredder => {
-    const fresh = new TraceShredder(layout)
+  const merger = new RowMerger(sources, layout, onGroup)
+  for (let p = 0; p < places.length;) {
+    let next = p + 1
+    while (next < places.length && Buffer.compare(places[next]!.id, places[p]!.id) === 0) next++
+    if (next === p + 1) merger.copy(places[p]!)
+    else merger.combine(places.slice(p, next))
+    p = next
+    if (merger.rows % 256 === 0) {
+      if (merger.isFull) merger.endGroup()
+      await pause()
+    }
+  }
+  merger.endGroup()
+}
+
+/** The row group that is being filled from several sources. */
+class RowMerger {
+  readonly #sources: readonly RowSource[]
+  readonly #layout: BlockLayout
+  readonly #onGroup: (group: TraceShredder, ids: readonly Uint8Array[]) => void
+  readonly #leaders: readonly (number | undefined)[]
+  /** By source and column: where its rows begin; undefined where a leader stands for the column. */
+  readonly #starts: readonly (readonly (ReturnType<typeof rowStarts> | undefined)[])[]
+  #group: TraceShredder
+  #followers: readonly Follower[]
+  /** By source and column: the group's number of each text of a dictionary. */
+  #numbers: readonly (readonly (Int32Array | undefined)[])[]
+  #ids: Uint8Array[] = []
+
+  constructor(
+    sources: readonly RowSource[],
+    layout: BlockLayout,
+    onGroup: (group: TraceShredder, ids: readonly Uint8Array[]) => void,
+  ) {
+    this.#sources = sources
+    this.#layout = layout
+    this.#onGroup = onGroup
+    const leaders = leadersOf(sources)
+    this.#leaders = leaders
+    this.#starts = sources.map(({ rows, columns }) =>
+      columns.map((column, c) => (leaders[c] === undefined ? rowStarts(column, rows) : undefined)),
+    )
+    this.#group = this.#newGroup()
+    this.#followers = this.#followersOf(this.#group)
+    this.#numbers = numbersOf(sources)
+  }
+
+  get rows(): number {
+    return this.#group.rows
+  }
+  get isFull(): boolean {
+    return this.#group.heldBytes >= groupBytes
+  }
+
+  /** With room for all rows, or for a group that is full. */
+  #newGroup(): TraceShredder {
+    const sources = this.#sources
+    const group = new TraceShredder(this.#layout)
     const held = sources.reduce((sum, { columns }) => sum + columns.reduce((s, c) => s + c.count, 0), 0) * 3
     const part = Math.min(1, (groupBytes * 1.1) / Math.max(1, held))
-    fresh.builders.forEach((builder, c) => {
+    group.builders.forEach((builder, c) => {
       builder.reserve(
         Math.ceil(part * sources.reduce((sum, s) => sum + s.columns[c]!.count, 0)),
         Math.ceil(part * sources.reduce((sum, s) => sum + s.columns[c]!.valueCount, 0)),
       )
     })
-    return fresh
+    return group
   }
-  let group = begin()
-  const followersOf = ({ builders }: TraceShredder): Follower[] =>
-    leaders.flatMap((leader, c) => (leader === undefined ? [] : [new Follower(builders[c]!, builders[leader]!)]))
-  let followers = followersOf(group)
-  let numbers = numbersOf(sources)
-  let ids: Uint8Array[] = []
-  const end = (): void => {
-    if (group.rows === 0) return
-    for (const follower of followers) follower.catchUp()
-    onGroup(group, ids)
-    group = begin()
-    followers = followersOf(group)
-    numbers = numbersOf(sources)
-    ids = []
+
+  #followersOf({ builders }: TraceShredder): Follower[] {
+    return this.#leaders.flatMap((leader, c) =>
+      leader === undefined ? [] : [new Follower(builders[c]!, builders[leader]!)],
+    )
   }
-  for (let p = 0; p < places.length;) {
-    let next = p + 1
-    while (next < places.length && Buffer.compare(places[next]!.id, places[p]!.id) === 0) next++
-    const { id, source, row } = places[p]!
-    ids.push(Uint8Array.from(id))
-    if (next === p + 1) {
-      const { builders } = group,
-        own = starts[source]!,
-        { columns } = sources[source]!
-      for (let c = 0; c < builders.length; c++) {
-        const start = own[c]
-        if (start !== undefined)
-          builders[c]!.copy(
-            columns[c]!,
-            start.entries[row]!,
-            start.entries[row + 1]!,
-            start.values[row]!,
-            start.values[row + 1]!,
-            numbers[source]![c],
-          )
-      }
-      group.noteRow()
-    } else {
-      const parts = places
-        .slice(p, next)
-        .map(place => new RowAssembler(sources[place.source]!.columns, layout.dedicated).row(place.row).trace)
-      for (const follower of followers) follower.catchUp()
-      group.add(ids.at(-1)!, combineTraces(parts))
-      for (const follower of followers) follower.skip()
+
+  /** A trace that only one source has: its row is copied. */
+  copy({ id, source, row }: RowPlace): void {
+    this.#ids.push(Uint8Array.from(id))
+    const { builders } = this.#group
+    const starts = this.#starts[source]!
+    const numbers = this.#numbers[source]!
+    const { columns } = this.#sources[source]!
+    for (let c = 0; c < builders.length; c++) {
+      const start = starts[c]
+      if (start === undefined) continue
+      const { entries, values } = start
+      builders[c]!.copy(columns[c]!, entries[row]!, entries[row + 1]!, values[row]!, values[row + 1]!, numbers[c])
     }
-    p = next
-    if (group.rows % 256 === 0) {
-      if (group.heldBytes >= groupBytes) end()
-      await pause()
-    }
+    this.#group.noteRow()
   }
-  end()
+
+  /** A trace that stands in several rows becomes one. */
+  combine(places: readonly RowPlace[]): void {
+    const id = Uint8Array.from(places[0]!.id)
+    this.#ids.push(id)
+    const parts = places.map(
+      ({ source, row }) => new RowAssembler(this.#sources[source]!.columns, this.#layout.dedicated).row(row).trace,
+    )
+    for (const follower of this.#followers) follower.catchUp()
+    this.#group.add(id, combineTraces(parts))
+    for (const follower of this.#followers) follower.skip()
+  }
+
+  /** Hands the group on, when it has rows, and begins another. */
+  endGroup(): void {
+    if (this.#group.rows === 0) return
+    for (const follower of this.#followers) follower.catchUp()
+    this.#onGroup(this.#group, this.#ids)
+    this.#group = this.#newGroup()
+    this.#followers = this.#followersOf(this.#group)
+    this.#numbers = numbersOf(this.#sources)
+    this.#ids = []
+  }
 }
 
 /** Idle traces into row groups, in order of trace id, each trace once. Times are those of the spans. */
