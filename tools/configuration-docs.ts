@@ -4,8 +4,8 @@ import { optionNames, optionOf } from '../src/app/options.ts'
 console.log(`# Configuration
 
 Defaults, then one file (\`--config=tercet.yaml\`), then the environment (\`TERCET_METRICS_RETENTION\`), then flags
-(\`--metrics.retention=30d\`). \`\${NAME}\` in the file is the environment variable. Unknown keys and bad values are errors with
-file, line and the nearest key.
+(\`--metrics.retention=30d\`). \`\${NAME}\` in the file is the environment variable. Unknown keys and bad values are
+errors with file, line and the nearest key.
 
 | key | default | what |
 |---|---|---|`)

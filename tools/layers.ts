@@ -18,7 +18,10 @@ export const mayImport: Record<string, readonly string[]> = {
   alert: ['core', 'model', 'lang', 'net', 'query', 'metrics'],
   api: ['core', 'model', 'lang', 'wire', 'net', 'query', 'metrics', 'logs', 'traces', 'alert'],
   deploy: ['core', 'lang'],
-  app: ['*'],
+  app: [
+    ...['core', 'codec', 'model', 'lang', 'wire', 'net', 'bucket', 'store', 'metrics', 'logs', 'traces', 'query'],
+    ...['ingest', 'scrape', 'forward', 'alert', 'api'],
+  ],
   // What an operator does needs the configuration and the buckets of a process, which `app` makes; nothing of `app`
   // imports them but main.ts, which loads the command line when it is run.
   ops: ['*'],
