@@ -262,7 +262,7 @@ test('blocks, chunks and traces of others are taken in, once, and served', { tim
           ).json()) as Recorded['body'],
         ),
         inOrder(body),
-        params['query'],
+        params['query'] ?? path,
       )
     for (const [from, place] of [
       ['loki', 'loki/bucket'],

@@ -145,7 +145,7 @@ test('links of alerts and of a Prometheus lead to the pages', async () => {
       ['/query?g0.expr=up&g0.range_input=2h', '/ui/metrics?q=up&range=2h'],
       ['/alerts', '/ui/alerts'],
       ['/rules', '/ui/rules'],
-    ]) {
+    ] as const) {
       const reply = await fetch(running.url + path, { redirect: 'manual' })
       assert.deepEqual([reply.status, reply.headers.get('location')], [302, to], path)
     }

@@ -259,7 +259,9 @@ function secret(section: Section, name: string): Secret {
   if (found.text !== '' && found.file !== '') section.refuse(`at most one of ${name} & ${name}_file must be configured`)
   return found
 }
-const isSet = ({ text, file }: Secret): boolean => text !== '' || file !== ''
+/** A secret that the file gives, inline or by the path of another file. */
+const isSet = (secret: Secret | undefined): secret is Secret =>
+  secret !== undefined && (secret.text !== '' || secret.file !== '')
 
 function readGlobals(section: Section | undefined): Globals {
   const none: Secret = { text: '', file: '' }
@@ -375,7 +377,7 @@ function fillIn(
   switch (kind) {
     case 'email':
       for (const [name, value] of Object.entries(globals.smtp)) texts[name] = texts[name] || value
-      for (const [name, value] of Object.entries(globals.smtpSecrets)) if (!isSet(secrets[name]!)) secrets[name] = value
+      for (const [name, value] of Object.entries(globals.smtpSecrets)) if (!isSet(secrets[name])) secrets[name] = value
       if (!section.has('require_tls')) flags['require_tls'] = globals.smtpRequireTls
       if (texts['smarthost'] === '') section.refuse('no global SMTP smarthost set')
       if (!/^.*:\w+$/.test(texts['smarthost']!))
@@ -383,35 +385,35 @@ function fillIn(
       if (texts['from'] === '') section.refuse('no global SMTP from set')
       return
     case 'slack':
-      if (!isSet(secrets['api_url']!))
+      if (!isSet(secrets['api_url']))
         secrets['api_url'] = isSet(globals.slackUrl)
           ? globals.slackUrl
           : {
               text:
-                isSet(secrets['app_token']!) || isSet(globals.slackToken)
+                isSet(secrets['app_token']) || isSet(globals.slackToken)
                   ? 'https://slack.com/api/chat.postMessage'
                   : '',
               file: '',
             }
-      if (!isSet(secrets['app_token']!)) secrets['app_token'] = globals.slackToken
+      if (!isSet(secrets['app_token'])) secrets['app_token'] = globals.slackToken
       if (!isSet(secrets['api_url'])) section.refuse('no global Slack API URL set either inline or in a file')
       return
     case 'pagerduty':
-      if (!isSet(secrets['routing_key']!) && !isSet(secrets['service_key']!))
+      if (!isSet(secrets['routing_key']) && !isSet(secrets['service_key']))
         section.refuse('missing service or routing key in PagerDuty config')
       texts['url'] ||=
-        isSet(secrets['service_key']!) && globals.pagerdutyUrl.endsWith('/v2/enqueue')
+        isSet(secrets['service_key']) && globals.pagerdutyUrl.endsWith('/v2/enqueue')
           ? 'https://events.pagerduty.com/generic/2010-04-15/create_event.json'
           : globals.pagerdutyUrl
       return
     case 'opsgenie':
       texts['api_url'] ||= globals.opsgenieUrl
-      if (!isSet(secrets['api_key']!)) secrets['api_key'] = globals.opsgenieKey
+      if (!isSet(secrets['api_key'])) secrets['api_key'] = globals.opsgenieKey
       if (!isSet(secrets['api_key'])) section.refuse('no global OpsGenie API Key set either inline or in a file')
       return
     case 'telegram':
       texts['api_url'] ||= globals.telegramUrl
-      if (!isSet(secrets['bot_token']!)) secrets['bot_token'] = globals.telegramToken
+      if (!isSet(secrets['bot_token'])) secrets['bot_token'] = globals.telegramToken
       if (!isSet(secrets['bot_token'])) section.refuse('missing bot_token or bot_token_file on telegram_config')
       if (section.whole('chat_id', 0) === 0 && section.text('chat_id_file') === '')
         section.refuse('missing chat_id on telegram_config')
