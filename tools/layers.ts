@@ -39,7 +39,7 @@ export const mayImport: Record<string, readonly string[]> = {
   // What an operator does needs the configuration and the buckets of a process, which `app` makes; nothing of `app`
   // imports them but main.ts, which loads the command line when it is run.
   ops: ['*'],
-  cli: ['core', 'bucket', 'store', 'deploy', 'app', 'ops'],
+  cli: ['core', 'bucket', 'deploy', 'app', 'ops'],
 }
 
 /**

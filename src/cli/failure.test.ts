@@ -49,7 +49,7 @@ const cases: readonly (readonly [name: string, error: unknown, exitCode: 1 | 2, 
   [
     'a wrapped error that does not',
     new Error('could not start', { cause: new BadDataError('a: b') }),
-    2,
+    1,
     'could not start: a: b',
   ],
   ['an error of the system without advice', systemError('EMFILE', {}, 'too many open files'), 1, 'too many open files'],

@@ -76,10 +76,10 @@ export function failureOf(error: unknown, placeOf: PlaceOf = () => undefined): F
     return { text: error.message, exitCode: error instanceof BadDataError ? 2 : 1, isBug: false }
   const bug: Failure = { text: error.stack ?? error.message, exitCode: 1, isBug: true }
   if (error.cause === undefined) return bug
-  const { text, exitCode, isBug } = failureOf(error.cause, placeOf)
+  const { text, isBug } = failureOf(error.cause, placeOf)
   if (isBug) return bug
   // `could not start metrics: …`, whether or not it says its cause.
   const causeText = error.cause instanceof Error ? error.cause.message : text
   const whole = error.message.includes(causeText) ? error.message.replace(causeText, text) : `${error.message}: ${text}`
-  return { text: whole, exitCode, isBug: false }
+  return { text: whole, exitCode: 1, isBug: false }
 }

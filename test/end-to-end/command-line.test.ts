@@ -80,15 +80,22 @@ const starts: readonly Case[] = [
     args: `${up} --listen.http=127.0.0.1:$TAKEN`,
     code: 1,
     error:
-      'could not start the addresses: flag --listen.http: 127.0.0.1:$TAKEN: the address is in use; ' +
-      'end the process that listens there, or name another port',
+      "could not start the addresses: can't listen at 127.0.0.1:$TAKEN: another process listens there; " +
+      'stop it, or choose another port',
+  },
+  {
+    args: up.replace('otlp_grpc=off', 'otlp_grpc=127.0.0.1:$TAKEN'),
+    code: 1,
+    error:
+      "could not start the addresses: can't listen at 127.0.0.1:$TAKEN: another process listens there; " +
+      'stop it, or choose another port',
   },
   {
     args: `${up} --role=agent --listen.http=127.0.0.1:$TAKEN`,
     code: 1,
     error:
-      'could not start the addresses: flag --listen.http: 127.0.0.1:$TAKEN: the address is in use; ' +
-      'end the process that listens there, or name another port',
+      "could not start the addresses: can't listen at 127.0.0.1:$TAKEN: another process listens there; " +
+      'stop it, or choose another port',
   },
 ]
 for (const one of starts)
