@@ -1,0 +1,317 @@
+/** Push protocols of logs: what is stored, and how senders are answered. */
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { deflateRawSync } from 'node:zlib'
+import { encodeSnappy } from '#codec/snappy.ts'
+import { WriteRequestKernel } from '#codec/write-request.ts'
+import { CorruptDataError, LimitError, UnavailableError } from '#core/errors.ts'
+import { silentLog } from '#core/log.ts'
+import { VirtualClock } from '#core/virtual-clock.ts'
+import type { LogsAppender, LogsAppendOutcome } from '#logs/append.ts'
+import { refuse } from '#model/append-outcome.ts'
+import type { LogBatch } from '#model/log-batch.ts'
+import { answerOf, call, pathsOf, send, tenantOf, type Sent } from './ingest-kit.ts'
+import { logProtocols } from './log-protocols.ts'
+
+const nowMs = Date.parse('2026-11-28T12:00:00Z')
+const nowNs = `${nowMs}000000`
+
+/** Keeps lines as `tenant {labels} text @time pairs`; refuses those that begin with `bad`, for now where they say `later`. */
+class KeptLines implements LogsAppender {
+  readonly lines: string[] = []
+  readonly warnings: string[] = []
+  failure: Error | undefined
+  calls = 0
+
+  append(tenant: string, batch: LogBatch): Promise<LogsAppendOutcome> {
+    this.calls++
+    if (this.failure !== undefined) return Promise.reject(this.failure)
+    const outcome: LogsAppendOutcome = { stored: 0, refused: 0, problems: [], status: 400 }
+    for (const [s, labels] of batch.streams.entries())
+      for (let i = batch.startOf[s]!; i < batch.startOf[s + 1]!; i++) {
+        const text = Buffer.from(batch.bytes.subarray(batch.lineFrom[i], batch.lineTo[i])).toString('utf8')
+        if (text.startsWith('bad')) {
+          refuse(outcome, text)
+          if (text.includes('later')) outcome.status = 429
+          continue
+        }
+        outcome.stored++
+        const pairs = batch.pairs.slice(batch.pairsFrom[i], batch.pairsTo[i])
+        const rest = pairs.length === 0 ? '' : ` ${pairs.join(',')}`
+        this.lines.push(`${tenant} ${labels.toString()} ${text} @${batch.timesMs[i]! - nowMs}${rest}`)
+      }
+    return Promise.resolve(outcome)
+  }
+}
+
+const limits = { decodedBytesMax: 2_000_000 }
+const kernel = new WriteRequestKernel({ a: 1, b: 2, c: 3, d: 4 })
+
+function serving(): { store: KeptLines; served: ReturnType<typeof logProtocols> } {
+  const store = new KeptLines()
+  const log = {
+    ...silentLog,
+    warn: (message: string) => {
+      store.warnings.push(message)
+    },
+  }
+  const served = logProtocols({ appender: store, tenantOf, clock: new VirtualClock(nowMs), log, kernel, limits })
+  return { store, served }
+}
+
+const json = { 'content-type': 'application/json' }
+const lokiJson = (...texts: string[]): string =>
+  JSON.stringify({ streams: [{ stream: { a: 'b' }, values: texts.map(text => [nowNs, text]) }] })
+/** PushRequest with one stream {a="b"} and one line `l` without a time. */
+const lokiMessage = Buffer.from('0a0e0a077b613d2262227d120312016c', 'hex')
+const otlp = (...texts: string[]): string =>
+  JSON.stringify({
+    resourceLogs: [
+      {
+        resource: { attributes: [{ key: 'service.name', value: { stringValue: 's' } }] },
+        scopeLogs: [{ logRecords: texts.map(text => ({ timeUnixNano: nowNs, body: { stringValue: text } })) }],
+      },
+    ],
+  })
+
+test('all paths are served; gRPC is OTLP and Loki', () => {
+  const { served } = serving()
+  assert.deepEqual(pathsOf(served), [
+    'GET /insert/elasticsearch',
+    'GET /insert/elasticsearch/*',
+    'GET /insert/elasticsearch/_license',
+    'POST /api/prom/push',
+    'POST /insert/elasticsearch/*',
+    'POST /insert/elasticsearch/:index/_bulk',
+    'POST /insert/elasticsearch/_bulk',
+    'POST /insert/journald/upload',
+    'POST /insert/jsonline',
+    'POST /insert/loki/api/v1/push',
+    'POST /insert/opentelemetry/v1/logs',
+    'POST /loki/api/v1/push',
+    'POST /opentelemetry/v1/logs',
+    'POST /otlp/v1/logs',
+    'POST /v1/logs',
+    'PUT /insert/elasticsearch/*',
+    'PUT /insert/elasticsearch/:index/_bulk',
+    'PUT /insert/elasticsearch/_bulk',
+    'PUT /insert/journald/upload',
+    'PUT /insert/jsonline',
+  ])
+  assert.deepEqual(served.grpc.map(m => `${m.service}/${m.method}`).sort(), [
+    'logproto.Pusher/Push',
+    'opentelemetry.proto.collector.logs.v1.LogsService/Export',
+  ])
+})
+
+test('good bodies of every protocol and encoding are stored, and answered as each protocol answers', async () => {
+  const push = '/loki/api/v1/push'
+  const line = 'default {a="b"} l @0'
+  const deflate = { ...json, 'content-encoding': 'deflate' }
+  const elastic = '{"create":{}}\n{"message":"m","x":"1"}\n{"index":{"_index":"i"}}\n{"message":"n"}\n'
+  const journal = `MESSAGE=hi\n__REALTIME_TIMESTAMP=${nowMs}000\n__CURSOR=x\n_HOSTNAME=h\nPRIORITY=6\n\n`
+  const created = '{"create":{"status":201}},{"index":{"status":201}}'
+  const fields = 'default {} m @0 x,1'
+  const cases: [sent: Sent, answer: string, stored: string[]][] = [
+    [{ path: push, headers: json, body: lokiJson('l') }, '204', [line]],
+    [{ path: push, headers: { 'content-type': 'Application/JSON; a=b' }, body: lokiJson('l') }, '204', [line]],
+    [{ path: push, headers: deflate, body: deflateRawSync(lokiJson('l')) }, '204', [line]],
+    [
+      { path: '/insert/loki/api/v1/push', headers: { 'content-type': 'x/y' }, body: encodeSnappy(lokiMessage) },
+      '204',
+      [`default {a="b"} l @${-nowMs}`],
+    ],
+    [
+      {
+        path: '/api/prom/push',
+        headers: json,
+        body: '{"streams":[{"labels":"{a=\\"b\\"}","entries":[{"ts":"2026-11-28T12:00:00Z","line":"l"}]}]}',
+      },
+      '204',
+      [line],
+    ],
+    [{ path: '/v1/logs', headers: json, body: otlp('l') }, '200 {}', ['default {service_name="s"} l @0']],
+    [{ path: '/otlp/v1/logs', headers: json, body: otlp('l') }, '204', ['default {service_name="s"} l @0']],
+    [{ path: '/v1/logs', headers: json, body: '{}' }, '200 {}', []],
+    [{ path: '/v1/logs', body: '' }, '200', []],
+    [{ path: '/insert/jsonline', body: '{"_msg":"m","x":"1"}\n\n' }, '200', [fields]],
+    [
+      {
+        path: '/insert/jsonline?_msg_field=text&_stream_fields=x&extra_fields=e=f',
+        method: 'PUT',
+        body: '{"text":"m","x":"1"}',
+      },
+      '200',
+      ['default {x="1"} m @0 e,f'],
+    ],
+    [{ path: '/insert/jsonline', headers: { 'vl-msg-field': 'text' }, body: '{"text":"m","x":"1"}' }, '200', [fields]],
+    [{ path: '/insert/jsonline?debug=1', body: '{"_msg":"m"}' }, '200', []],
+    [{ path: '/insert/jsonline', body: '' }, '200', []],
+    [
+      { path: '/insert/elasticsearch/_bulk', body: elastic },
+      `200 {"took":0,"errors":false,"items":[${created}]}`,
+      [fields, 'default {} n @0'],
+    ],
+    [{ path: '/insert/journald/upload', body: journal }, '200', ['default {_HOSTNAME="h"} hi @0 PRIORITY,6']],
+  ]
+  for (const [sent, answer, stored] of cases) {
+    const { served, store } = serving()
+    assert.equal((await answerOf(served, sent)).trimEnd(), answer, JSON.stringify(sent))
+    assert.deepEqual(store.lines, stored, JSON.stringify(sent))
+  }
+})
+
+test('what is wrong with a request is said with its status, and nothing of it is stored', async () => {
+  const push = '/loki/api/v1/push'
+  const noStream = '422 error at least one valid stream is required for ingestion'
+  const types = 'application/x-protobuf and application/json are'
+  const large = deflateRawSync(Buffer.alloc(limits.decodedBytesMax + 1))
+  const cases: [sent: Sent, answer: RegExp | string][] = [
+    [{ path: push, body: 'x' }, '400 mime: no media type'],
+    [{ path: push, headers: json, body: '' }, '400 EOF'],
+    [{ path: push, headers: { 'content-type': 'x/y' }, body: '' }, '400 EOF'],
+    [{ path: push, headers: json, body: '{"streams":[]}' }, noStream],
+    [{ path: push, headers: { 'content-type': 'x/y' }, body: encodeSnappy(new Uint8Array(0)) }, noStream],
+    [{ path: push, headers: { 'content-type': 'x/y' }, body: 'hello' }, /^400 snappy: corrupt input: /],
+    [
+      { path: push, headers: { 'content-type': 'x/y' }, body: Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0) },
+      /^413 snappy: the body declares 4294967295 bytes/,
+    ],
+    [
+      { path: push, headers: { ...json, 'content-encoding': 'br' }, body: 'x' },
+      '400 Content-Encoding "br" not supported',
+    ],
+    [{ path: push, headers: { ...json, 'content-encoding': 'deflate' }, body: 'x' }, /^400 the deflate body can't be/],
+    [
+      { path: push, headers: { ...json, 'content-encoding': 'deflate' }, body: large },
+      '413 the body has more than 2000000 bytes when decoded, which is the limit',
+    ],
+    [{ path: push, headers: { ...json, 'x-scope-orgid': 'nobody' }, body: '{"streams":[]}' }, '401 no org id'],
+    [{ path: '/v1/logs', headers: { ...json, 'x-scope-orgid': 'nobody' }, body: '{}' }, '401 no org id'],
+    [
+      { path: '/v1/logs', headers: { 'content-type': 'text/plain' }, body: 'x' },
+      `415 content type "text/plain" is not known; ${types}`,
+    ],
+    [{ path: '/otlp/v1/logs', headers: json, body: '{}' }, noStream],
+    [{ path: '/insert/elasticsearch/:index/_bulk', body: 'no JSON' }, /^400 line 1 is no bulk command: /],
+    [{ path: '/insert/elasticsearch/_bulk', body: 'null\n{}' }, /^400 line 1 is no bulk command: /],
+    [
+      { path: '/insert/elasticsearch/_bulk', body: '{"create":{}}\n{}\n{"delete":{}}\n' },
+      '400 line 3: the bulk command "delete" is not known; create and index are',
+    ],
+    [{ path: '/insert/journald/upload', body: 'MESSAGE\nxx' }, /^400 /],
+  ]
+  for (const [sent, answer] of cases) {
+    const { served, store } = serving()
+    const got = await answerOf(served, sent)
+    if (typeof answer === 'string') assert.equal(got, answer, JSON.stringify(sent))
+    else assert.match(got, answer, JSON.stringify(sent))
+    assert.deepEqual(store.lines, [], JSON.stringify(sent))
+  }
+})
+
+test('beside what is refused the good is stored, and each protocol says so in its own way', async () => {
+  const failed = '"error":{"type":"mapper_parsing_exception","reason":"failed to parse"}'
+  const cases: [sent: Sent, answer: string | RegExp, stored: number, warnings: number][] = [
+    [{ path: '/loki/api/v1/push', headers: json, body: lokiJson('l', 'bad') }, '400 bad', 1, 0],
+    [
+      { path: '/loki/api/v1/push', headers: json, body: lokiJson('l', 'bad', 'bad', 'bad 2') },
+      '400 2 errors like: bad; 1 errors like: bad 2',
+      1,
+      0,
+    ],
+    [{ path: '/loki/api/v1/push', headers: json, body: lokiJson('l', 'bad later') }, '429 bad later', 1, 0],
+    [
+      { path: '/v1/logs', headers: json, body: otlp('l', 'bad') },
+      '200 {"partialSuccess":{"rejectedLogRecords":"1","errorMessage":"bad"}}',
+      1,
+      0,
+    ],
+    [{ path: '/v1/logs', headers: json, body: otlp('l', 'bad later') }, '429 bad later', 1, 0],
+    [{ path: '/otlp/v1/logs', headers: json, body: otlp('l', 'bad', 'bad 2') }, '400 bad; bad 2', 1, 0],
+    [{ path: '/otlp/v1/logs', headers: json, body: otlp('l', 'bad later') }, '429 bad later', 1, 0],
+    [{ path: '/insert/jsonline', body: '{"_msg":"l"}\nno JSON\n[1]\n5\n{"_msg":"m","_time":"x"}' }, '200 ', 1, 4],
+    [{ path: '/insert/jsonline', body: '{"_msg":"l"}\n{"_msg":"bad"}' }, '200 ', 1, 1],
+    [{ path: '/insert/jsonline', body: '{"_msg":"l"}\n{"_msg":"bad later"}' }, '429 bad later', 1, 0],
+    [
+      {
+        path: '/insert/elasticsearch/_bulk',
+        body: '{"create":{}}\n{"message":"l"}\n{"index":{}}\nno JSON\n{"create":{}}',
+      },
+      `200 {"took":0,"errors":true,"items":[{"create":{"status":201}},{"index":{"status":400,${failed}}},{"create":{"status":400,${failed}}}]}`,
+      1,
+      1,
+    ],
+    [
+      {
+        path: '/insert/journald/upload',
+        body: `MESSAGE=l\n__REALTIME_TIMESTAMP=${nowMs}000\n\nMESSAGE=m\n__REALTIME_TIMESTAMP=x\n\n`,
+      },
+      '200 ',
+      1,
+      1,
+    ],
+  ]
+  for (const [sent, answer, stored, warnings] of cases) {
+    const { served, store } = serving()
+    assert.equal(await answerOf(served, sent), answer, JSON.stringify(sent))
+    assert.equal(store.lines.length, stored, JSON.stringify(sent))
+    assert.equal(store.warnings.length, warnings, JSON.stringify(sent))
+  }
+})
+
+test('errors of the store have their status, and say when to come back', async () => {
+  const cases: [failure: Error, answer: string, retry: string | undefined][] = [
+    [new LimitError('too fast', 429), '429 too fast', '10'],
+    [new UnavailableError('disk full', 5), '503 disk full', '5'],
+    [new CorruptDataError('torn'), '400 torn', undefined],
+    [new Error('a bug'), '500 a bug', undefined],
+  ]
+  for (const [failure, answer, retry] of cases) {
+    const { served, store } = serving()
+    store.failure = failure
+    for (const sent of [
+      { path: '/loki/api/v1/push', headers: json, body: lokiJson('l') },
+      { path: '/v1/logs', headers: json, body: otlp('l') },
+      { path: '/insert/jsonline', body: '{"_msg":"l"}' },
+      { path: '/insert/elasticsearch/_bulk', body: '{"create":{}}\n{"message":"l"}' },
+      { path: '/insert/journald/upload', body: `MESSAGE=l\n__REALTIME_TIMESTAMP=${nowMs}000\n\n` },
+    ]) {
+      const { status, headers, body } = await send(served, sent)
+      assert.equal(`${status} ${body.trimEnd()}`, answer, sent.path)
+      assert.equal(headers['retry-after'], retry, sent.path)
+    }
+  }
+})
+
+test('Loki and OTLP over gRPC are the same protocols; refusals are errors where they are statuses over HTTP', async () => {
+  const loki = 'logproto.Pusher'
+  const collector = 'opentelemetry.proto.collector.logs.v1.LogsService'
+  const { served, store } = serving()
+  assert.equal(await call(served, loki, lokiMessage, 'a'), '')
+  assert.deepEqual(store.lines, [`a {a="b"} l @${-nowMs}`])
+  assert.equal(await call(served, loki, lokiMessage, 'nobody'), 'unauthorized: no org id')
+  assert.equal(await call(served, loki, new Uint8Array(0)), '')
+  assert.match(await call(served, loki, Buffer.from('0aff', 'hex')), /^corrupt-data: /)
+  const message = (text: string): Buffer => {
+    const entry = Buffer.concat([Buffer.of(0x12, text.length), Buffer.from(text)])
+    const stream = Buffer.concat([lokiMessage.subarray(2, 11), Buffer.of(0x12, entry.length), entry])
+    return Buffer.concat([Buffer.of(0x0a, stream.length), stream])
+  }
+  assert.equal(await call(served, loki, message('bad')), 'bad-data: bad\n')
+  assert.equal(await call(served, loki, message('bad later')), 'limit: bad later\n')
+  assert.equal(await call(served, collector, new Uint8Array(0)), '')
+  assert.equal(await call(served, collector, new Uint8Array(0), 'nobody'), 'unauthorized: no org id')
+  assert.match(await call(served, collector, Buffer.from('0aff', 'hex')), /^corrupt-data: /)
+})
+
+test('what clients of Elasticsearch ask before they send is answered without a store', async () => {
+  const { served, store } = serving()
+  const get = (path: string): Promise<string> => answerOf(served, { method: 'GET', path })
+  assert.match(await get('/insert/elasticsearch'), /^200 \{"version":\{"number":"8\.9\.0"\}/)
+  assert.match(await get('/insert/elasticsearch/_license'), /^200 \{"license":\{.*"status":"active"/)
+  assert.equal(await get('/insert/elasticsearch/*'), '200 {}')
+  const { headers } = await send(served, { method: 'GET', path: '/insert/elasticsearch' })
+  assert.equal(headers['x-elastic-product'], 'Elasticsearch')
+  assert.equal(store.calls, 0)
+})

@@ -1,0 +1,109 @@
+/** Syslog: messages are gathered for a moment, stored together, and tried again while the store is away. */
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { UnavailableError } from '#core/errors.ts'
+import { silentLog } from '#core/log.ts'
+import { VirtualClock } from '#core/virtual-clock.ts'
+import type { LogsAppender, LogsAppendOutcome } from '#logs/append.ts'
+import type { LogBatch } from '#model/log-batch.ts'
+import { SyslogReceiver } from './syslog.ts'
+
+const nowMs = Date.parse('2026-11-28T12:00:00Z')
+const message = (text: string): string => `<34>1 2026-11-28T11:59:00Z host app 77 - - ${text}`
+
+class KeptBatches implements LogsAppender {
+  readonly batches: string[][] = []
+  attempts = 0
+  /** Fails so many times. */
+  failures = 0
+  refused = 0
+
+  append(tenant: string, batch: LogBatch): Promise<LogsAppendOutcome> {
+    this.attempts++
+    if (this.failures-- > 0) return Promise.reject(new UnavailableError('starting', 1))
+    this.batches.push(
+      Array.from({ length: batch.count }, (_, i) =>
+        Buffer.from(batch.bytes.subarray(batch.lineFrom[i], batch.lineTo[i])).toString('utf8'),
+      ),
+    )
+    assert.equal(tenant, 'fake')
+    assert.equal(batch.isVerbatim, true)
+    const problems = this.refused === 0 ? [] : [{ message: 'too old', count: this.refused }]
+    return Promise.resolve({ stored: batch.count - this.refused, refused: this.refused, problems, status: 400 })
+  }
+}
+
+function receiving(): { clock: VirtualClock; store: KeptBatches; syslog: SyslogReceiver; logged: string[] } {
+  const clock = new VirtualClock(nowMs)
+  const store = new KeptBatches()
+  const logged: string[] = []
+  const note = (text: string): void => {
+    logged.push(text)
+  }
+  const syslog = new SyslogReceiver(store, 'fake', clock, { ...silentLog, warn: note, error: note }, 1000)
+  return { clock, store, syslog, logged }
+}
+
+test('messages of several connections and datagrams are stored together after a moment', async () => {
+  const { clock, store, syslog } = receiving()
+  const one = syslog.connect()
+  const two = syslog.connect()
+  const framed = message('one')
+  one.data(Buffer.from(`${framed.length} ${framed.slice(0, 20)}`))
+  two.data(Buffer.from(`${message('two')}\n${message('three')}`))
+  one.data(Buffer.from(framed.slice(20)))
+  syslog.datagram(Buffer.from(`${message('four')}\n`))
+  // What a connection left unfinished counts when it closes.
+  two.close()
+  assert.equal(syslog.messages, 4)
+  await clock.advance(49)
+  assert.equal(store.batches.length, 0)
+  await clock.advance(1)
+  assert.deepEqual(
+    store.batches.map(batch => batch.toSorted()),
+    [['four', 'one', 'three', 'two']],
+  )
+})
+
+test('many messages do not wait, and those that wait are stored when it closes', async () => {
+  const { clock, store, syslog } = receiving()
+  const connection = syslog.connect()
+  for (let i = 0; i < 2001; i++) connection.data(Buffer.from(`${message(String(i))}\n`))
+  await clock.yield()
+  assert.deepEqual(
+    store.batches.map(batch => batch.length),
+    [2000],
+  )
+  await syslog.close()
+  assert.deepEqual(
+    store.batches.map(batch => batch.length),
+    [2000, 1],
+  )
+})
+
+test('a store that is away gets the same messages again, in order, and later ones wait', async () => {
+  const { clock, store, syslog } = receiving()
+  store.failures = 3
+  syslog.datagram(Buffer.from(message('first')))
+  await clock.advance(50)
+  syslog.datagram(Buffer.from(message('second')))
+  await clock.advance(50)
+  assert.deepEqual(store.batches, [])
+  await clock.advance(100 + 200 + 400)
+  assert.deepEqual(store.batches, [['first'], ['second']])
+  assert.equal(syslog.lost, 0)
+})
+
+test('messages that no attempt could store, and refused ones, are counted and logged', async () => {
+  const { clock, store, syslog, logged } = receiving()
+  store.failures = 21
+  syslog.datagram(Buffer.from(message('given up')))
+  await clock.advance(50 + 20 * 5000)
+  assert.equal(store.attempts, 21)
+  assert.equal(syslog.lost, 1)
+  store.refused = 1
+  syslog.datagram(Buffer.from(message('old')))
+  await clock.advance(50)
+  assert.equal(syslog.lost, 2)
+  assert.deepEqual(logged, ['syslog messages were given up', 'syslog messages were refused'])
+})
