@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { MemoryBucket } from '#bucket/memory.ts'
+import { VirtualClock } from '#core/virtual-clock.ts'
+import { Fence } from './fencing.ts'
+
+const prefix = 't/tercet/epoch/'
+const makeBucket = (): MemoryBucket => new MemoryBucket(new VirtualClock(0))
+
+test('the newest writer has the prefix, and each one before it finds that out', async () => {
+  const bucket = makeBucket()
+  const first = await Fence.claim(bucket, prefix, 'first')
+  assert.equal(first.epoch, 1)
+  assert.equal(await first.replacedBy(), undefined)
+  const second = await Fence.claim(bucket, prefix, 'second')
+  assert.equal(await first.replacedBy(), 2)
+  assert.equal(await second.replacedBy(), undefined)
+  await Fence.claim(bucket, prefix, 'third')
+  assert.equal(await first.replacedBy(), 2, 'also when its own epoch was removed')
+  assert.equal(await second.replacedBy(), 3)
+})
+
+test('old epochs are removed, but for the one before the newest', async () => {
+  const bucket = makeBucket()
+  for (let n = 0; n < 4; n++) await Fence.claim(bucket, prefix, `writer ${n}`)
+  assert.deepEqual([...bucket.objects.keys()], [`${prefix}00000003`, `${prefix}00000004`])
+})
+
+test('of two that claim at the same moment each gets an epoch of its own', async () => {
+  const bucket = makeBucket()
+  const fences = await Promise.all(['a', 'b', 'c'].map(owner => Fence.claim(bucket, prefix, owner)))
+  assert.deepEqual(fences.map(f => f.epoch).sort(), [1, 2, 3])
+})
+
+test('a prefix that was given away names its successor until it is claimed again', async () => {
+  const bucket = makeBucket()
+  assert.equal(await Fence.successorOf(bucket, prefix), undefined)
+  const fence = await Fence.claim(bucket, prefix, 'tercet')
+  assert.equal(await Fence.successorOf(bucket, prefix), undefined)
+  await Fence.giveAway(bucket, prefix, 'Mimir')
+  assert.equal(await Fence.successorOf(bucket, prefix), 'Mimir')
+  assert.equal(await fence.replacedBy(), 2)
+  await Fence.claim(bucket, prefix, 'tercet')
+  assert.equal(await Fence.successorOf(bucket, prefix), undefined)
+})
+
+test('a bucket that is away is an error, not an answer', async () => {
+  const bucket = makeBucket()
+  const fence = await Fence.claim(bucket, prefix, 'tercet')
+  bucket.size = () => Promise.reject(new Error('away'))
+  await assert.rejects(fence.replacedBy(), /away/)
+})

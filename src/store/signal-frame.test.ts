@@ -1,0 +1,173 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { MemoryBucket } from '#bucket/memory.ts'
+import { silentLog, type LogFields } from '#core/log.ts'
+import { MemoryFiles } from '#core/memory-files.ts'
+import { seededRandom } from '#core/random.ts'
+import { VirtualClock } from '#core/virtual-clock.ts'
+import { SignalFrame, type Holdings, type SignalOptions, type UploadStats } from './signal-frame.ts'
+import type { BlockSummary } from './signal.ts'
+
+/** A signal that keeps its records in memory and writes down what the frame asks of it. */
+class Notes extends SignalFrame {
+  readonly asked: string[] = []
+  readonly records: string[] = []
+  failure: Error | undefined
+
+  constructor(options: SignalOptions) {
+    super('logs', options, 10_000)
+  }
+
+  async append(text: string): Promise<void> {
+    this.admit()
+    this.wal.append(1, Buffer.from(text), [])
+    await this.wal.commit()
+  }
+  from(fromMs: number): number {
+    return this.retainedFrom(fromMs)
+  }
+
+  #note(what: string): Promise<void> {
+    this.asked.push(what)
+    return this.failure === undefined ? Promise.resolve() : Promise.reject(this.failure)
+  }
+  refresh(): Promise<void> {
+    return this.#note('refresh')
+  }
+  protected override load(): Promise<void> {
+    return this.#note('load')
+  }
+  protected async replay(): Promise<{ records: number; bytes: number }> {
+    await this.#note('replay')
+    return this.wal.open(({ payload }) => {
+      this.records.push(Buffer.from(payload).toString())
+      return []
+    })
+  }
+  protected work(): Promise<void> {
+    return this.#note('work')
+  }
+  protected cutAll(): Promise<void> {
+    return this.#note('cut')
+  }
+  protected override uploaded(): Promise<void> {
+    return this.#note('uploaded')
+  }
+  protected override stop(): Promise<void> {
+    return this.#note('stop')
+  }
+  protected uploadCounts(): UploadStats {
+    return { uploads: 1, failures: 2, waiting: 3, compactions: 4 }
+  }
+  protected holdings(): Holdings {
+    return { waitingBytes: 5, blocks: 6, blockBytes: 7 }
+  }
+  blockList(): BlockSummary[] {
+    return []
+  }
+}
+
+function makeOptions(): SignalOptions & { clock: VirtualClock; bucket: MemoryBucket; files: MemoryFiles } {
+  const clock = new VirtualClock(1_000_000)
+  const files = new MemoryFiles()
+  return {
+    clock,
+    files,
+    bucket: new MemoryBucket(clock, files),
+    random: seededRandom(1),
+    log: silentLog,
+    directory: 'data',
+    defaultTenant: 'fake',
+    durability: 'local',
+    syncAlways: false,
+    retentionMs: 1000,
+    freeBytesMin: 0,
+    readOnly: false,
+    refreshMs: 60_000,
+  }
+}
+
+test('a signal looks at the bucket, then reads back its log, then takes records in until it is closed', async () => {
+  const options = makeOptions()
+  const first = new Notes(options)
+  await assert.rejects(first.append('early'), /^UnavailableError: the process is starting/)
+  await first.open()
+  assert.equal(first.ready, true)
+  await first.append('one')
+  await first.close()
+  assert.equal(first.ready, false)
+  await assert.rejects(first.append('late'), /^UnavailableError: the process is shutting down/)
+  assert.deepEqual(first.asked, ['refresh', 'load', 'replay', 'stop'])
+  const second = new Notes(options)
+  await second.open()
+  assert.deepEqual(second.records, ['one'])
+  assert.equal(second.stats().replayedRecords, 1)
+  await second.close()
+})
+
+test('a signal that only reads claims nothing, reads no log and writes nothing', async () => {
+  const options = { ...makeOptions(), readOnly: true }
+  const signal = new Notes(options)
+  await signal.open()
+  await assert.rejects(signal.append('x'), /^UnavailableError: this process serves queries only/)
+  await signal.flush()
+  await signal.handOver('Loki')
+  await options.clock.advance(130_000)
+  await signal.close()
+  assert.deepEqual(signal.asked, ['refresh', 'load', 'refresh', 'refresh'])
+  assert.equal(options.bucket.objects.size, 0)
+})
+
+test('rounds of maintenance and of refreshing go on by the clock, also after one that failed', async () => {
+  const options = makeOptions()
+  const logged: string[] = []
+  const note = (message: string, fields?: LogFields): void => {
+    logged.push(`${message}: ${String(fields?.['signal'])}, ${String(fields?.['error'])}`)
+  }
+  options.log = { ...silentLog, warn: note, error: note }
+  const signal = new Notes(options)
+  await signal.open()
+  signal.failure = new Error('not now')
+  await options.clock.advance(60_000)
+  signal.failure = undefined
+  await options.clock.advance(10_000)
+  assert.equal(signal.asked.filter(what => what === 'work').length, 7)
+  assert.equal(signal.asked.filter(what => what === 'refresh').length, 2)
+  assert.ok(logged.includes('maintenance failed: logs, not now'))
+  assert.ok(logged.includes('the list of blocks could not be refreshed: logs, not now'))
+  await signal.close()
+  const before = signal.asked.length
+  await options.clock.advance(600_000)
+  assert.equal(signal.asked.length, before, 'nothing goes on after the end')
+})
+
+test('a flush cuts everything and waits for the bucket', async () => {
+  const signal = new Notes(makeOptions())
+  await signal.open()
+  await signal.flush()
+  assert.deepEqual(signal.asked.slice(-2), ['cut', 'uploaded'])
+  await signal.close()
+})
+
+test("a query's time begins at the retention; what is asked for later is asked for as it is", async () => {
+  const options = makeOptions()
+  const signal = new Notes(options)
+  assert.equal(signal.from(0), 999_000)
+  assert.equal(signal.from(999_500), 999_500)
+  assert.equal(new Notes({ ...options, retentionMs: Infinity }).from(-5), -5)
+})
+
+test('the backlog is what the log and finished blocks hold; the problem is why nothing can be written', async () => {
+  const options = makeOptions()
+  const signal = new Notes(options)
+  await signal.open()
+  const empty = signal.status()
+  assert.deepEqual(empty, { backlogBytes: 5, blocks: 6, blockBytes: 7, problem: undefined })
+  await signal.append('x'.repeat(1000))
+  assert.ok(signal.status().backlogBytes > 1000)
+  options.files.free = -1
+  await signal.maintain()
+  assert.match(signal.status().problem ?? '', /^the disk of data has -1 bytes free, 0 are kept free/)
+  await assert.rejects(signal.append('x'), /^UnavailableError: the disk of data/)
+  await signal.close()
+})
