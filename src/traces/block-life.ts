@@ -15,7 +15,7 @@ import type { BlockReader } from './block-reader.ts'
 import { buildBlock, buildFirstBlock, deleteBlock, putBlock, retireBlock } from './block-writer.ts'
 import type { Head } from './head.ts'
 import type { Segment } from './segment.ts'
-import type { BlockMeta } from './meta.ts'
+import type { BlockMeta } from './block-meta.ts'
 import type { BlockLayout } from './schema.ts'
 import { blockIdOf, encodeCarried, recordKind } from './wal-record.ts'
 

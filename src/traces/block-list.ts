@@ -4,7 +4,7 @@ import { CorruptDataError, messageOf, NotFoundError } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import { forEachParallel } from '#core/parallel.ts'
 import type { Bucket } from '#bucket/bucket.ts'
-import { decodeMeta, isBlockId, type BlockMeta } from './meta.ts'
+import { decodeMeta, isBlockId, type BlockMeta } from './block-meta.ts'
 
 const readable = new Set(['vParquet5', 'vParquet4'])
 const readsAtOnce = 16

@@ -8,7 +8,7 @@ import { ByteLru } from '#store/byte-lru.ts'
 import { RowAssembler } from './assemble.ts'
 import { blockPrefix } from './block-writer.ts'
 import { BloomFilter, shardOf } from './bloom.ts'
-import type { BlockMeta } from './meta.ts'
+import type { BlockMeta } from './block-meta.ts'
 import { plainPath } from './schema.ts'
 import type { TraceRows } from './select.ts'
 

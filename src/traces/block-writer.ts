@@ -4,7 +4,7 @@ import type { Bucket } from '#bucket/bucket.ts'
 import { encodeBlooms } from './bloom.ts'
 import type { Segment } from './segment.ts'
 import { mergeRows, shredSegments } from './merge.ts'
-import { encodeMeta, type BlockMeta } from './meta.ts'
+import { encodeMeta, type BlockMeta } from './block-meta.ts'
 import { schemaOf, type BlockLayout } from './schema.ts'
 import type { RowSource, TraceShredder } from './shred.ts'
 
