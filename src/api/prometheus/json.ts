@@ -47,7 +47,7 @@ function boundaries(b: Bucket): number {
 
 const pieceChars = 65536
 
-/** The `data` of a query answer, in pieces. */
+/** The `data` of a query answer, in pieces, without its last brace: statistics may follow. */
 export function* formatResult(result: QueryResult): Generator<string> {
   yield `{"resultType":"${result.type}","result":`
   if (result.type === 'scalar') {
