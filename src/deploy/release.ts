@@ -81,7 +81,8 @@ export const storeServices: Readonly<Record<SignalName, string>> = {
 }
 
 /**
- * Where clients send and Grafana asks. These URLs are the same with tercet and lgtm, so that no client is changed: Mimir takes samples at /api/v1/push and queries below /prometheus, which Tercet does too.
+ * Where clients send and Grafana asks. These URLs are the same with tercet and lgtm, so that no client is changed:
+ * Mimir takes samples at /api/v1/push and queries below /prometheus, which Tercet does too.
  */
 export function clientUrls(stack: Stack): Record<SignalName, { push: string; query: string }> {
   if (stack.engine === 'victoria') {

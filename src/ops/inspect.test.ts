@@ -30,8 +30,10 @@ test('a block is a row, with all its objects and nothing beside it; empty bucket
   assert.equal(
     await inspectBuckets(all, false),
     [
-      'TENANT       BLOCK                      FROM                     TO                       LEVEL    SERIES      SAMPLES        BYTES',
-      `team         ${id} 2026-11-27T00:00:00.000Z 2026-11-27T02:00:00.000Z     2        12         3456         ${metaBytes}`,
+      'TENANT       BLOCK                      FROM                     TO                       ' +
+        'LEVEL    SERIES      SAMPLES        BYTES',
+      `team         ${id} 2026-11-27T00:00:00.000Z 2026-11-27T02:00:00.000Z ` +
+        `    2        12         3456         ${metaBytes}`,
       '',
       'memory: no logs',
       '',

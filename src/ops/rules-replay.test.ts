@@ -79,7 +79,7 @@ async function replay(url: string, startMs: number, endMs: number, path = '/rule
   return lines
 }
 
-test('each rule is asked for at the steps of its group, and its answer is pushed under its name and labels', async () => {
+test('each rule is asked for at the steps of its group, and pushed under its name and labels', async () => {
   await withProcess(204, async (url, asked, written) => {
     assert.deepEqual(await replay(url, 30_000, 660_000), [
       'g: a:b: 1 samples',

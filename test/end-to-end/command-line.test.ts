@@ -1,4 +1,4 @@
-/** Failures that an operator can do something about: one line that names the file or the address, the exit code, and no stack. */
+/** Failures that an operator can mend: one line that names the file or the address, the exit code, and no stack. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -53,7 +53,8 @@ async function check({ args, code, error }: Case): Promise<void> {
 }
 
 const up =
-  'up --data_dir=$WORK/data --listen.http=127.0.0.1:0 --listen.otlp_http=off --listen.otlp_grpc=off --disk_free_min=0 --log.level=error'
+  'up --data_dir=$WORK/data --listen.http=127.0.0.1:0 --listen.otlp_http=off --listen.otlp_grpc=off ' +
+  '--disk_free_min=0 --log.level=error'
 const starts: readonly Case[] = [
   { args: 'up --config=$WORK/nosuch.yaml', code: 2, error: '--config=$WORK/nosuch.yaml: no such file' },
   {
