@@ -204,8 +204,8 @@ export class BatchAppender {
    * sent or found.
    */
   #metadata(batch: LogBatch, i: number, levelFromLabels: string | undefined): readonly string[] {
-    const from = batch.pairsFrom[i]!,
-      to = batch.pairsTo[i]!
+    const from = batch.pairsFrom[i]!
+    const to = batch.pairsTo[i]!
     if (from === to)
       return levelPairs(levelFromLabels ?? detectLevel(batch.bytes, batch.lineFrom[i]!, batch.lineTo[i]!))
     const values = new Map<string, string>()

@@ -134,8 +134,8 @@ export class BlockLife {
       const now = clock.monotonicMs()
       if (now - this.#lastSpillMs < 100) return
       this.#lastSpillMs = now
-      let held = 0,
-        closed = 0
+      let held = 0
+      let closed = 0
       for (const [tenant, stream] of this.#streams()) {
         if (stream.open?.isFull === true) stream.cut(tenant.name)
         held += stream.open?.heldBytes ?? 0
@@ -184,8 +184,8 @@ export class BlockLife {
       await this.#pause()
     }
     const { clock } = this.#options
-    const age = clock.monotonicMs() - this.#generationStartedMs,
-      written = this.#wal.bytesWritten - this.#generationStartedBytes
+    const age = clock.monotonicMs() - this.#generationStartedMs
+    const written = this.#wal.bytesWritten - this.#generationStartedBytes
     if (written > 0 && (age >= generationMs || written >= generationBytes)) await this.#turn(false)
   }
 

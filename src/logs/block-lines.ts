@@ -27,8 +27,8 @@ export function readPairs(lines: Lines, i: number, symbols: readonly string[]): 
   const end = lines.pairsTo[i]!
   if (at >= end) return []
   const next = (): number => {
-    let value = 0,
-      scale = 1
+    let value = 0
+    let scale = 1
     while (at < end) {
       const byte = bytes[at++]!
       value += (byte & 127) * scale

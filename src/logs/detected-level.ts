@@ -61,8 +61,8 @@ export function levelOfSeverityNumber(text: string): string {
 
 /** The level of the line bytes[from, to); 'unknown' when it names none. */
 export function detectLevel(bytes: Uint8Array, from: number, to: number): string {
-  let first = from,
-    last = to
+  let first = from
+  let last = to
   while (first < last && bytes[first]! <= 32) first++
   while (last > first && bytes[last - 1]! <= 32) last--
   if (first === last) return 'unknown'
@@ -169,8 +169,8 @@ function logfmtLevel(bytes: Uint8Array, from: number, to: number): string | unde
     while (at < to && bytes[at]! > 32 && bytes[at] !== 61) at++
     if (at >= to || bytes[at] !== 61) continue
     const end = at++
-    let valueFrom = at,
-      valueTo: number
+    let valueFrom = at
+    let valueTo: number
     if (bytes[at] === 34) {
       valueFrom = ++at
       while (at < to && bytes[at] !== 34) at += bytes[at] === 92 ? 2 : 1
@@ -207,8 +207,8 @@ for (const [text, level] of words) {
   const letter = text.charCodeAt(0)
   byLetter[letter] = [...(byLetter[letter] ?? []), [[...text].map(c => c.charCodeAt(0)), level]]
 }
-const leftOf = new Uint8Array(256),
-  rightOf = new Uint8Array(256)
+const leftOf = new Uint8Array(256)
+const rightOf = new Uint8Array(256)
 for (const c of ' \t\n[({"\'=|') leftOf[c.charCodeAt(0)] = rightOf[c.charCodeAt(0)] = 1
 for (const c of '])}:,!') rightOf[c.charCodeAt(0)] = 1
 

@@ -166,8 +166,8 @@ test('a token filter never hides a text that is there', () => {
     for (const bit of bitsOf(line)) wanted[bit >>> 3]! |= 1 << (bit & 7)
     assert.deepEqual(bitmap, wanted)
     for (let i = 0; i < 20; i++) {
-      const from = below(random, line.length),
-        to = from + below(random, line.length - from + 1)
+      const from = below(random, line.length)
+      const to = from + below(random, line.length - from + 1)
       assert.equal(filter.mayContain(0, bitsOf(line.subarray(from, to))), true)
     }
   }

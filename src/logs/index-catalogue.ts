@@ -100,8 +100,8 @@ export class IndexCatalogue {
 
   /** Everything that is listed for a tenant in the days of the time: one index per file. */
   async indexes(tenant: string, fromMs: number, throughMs: number): Promise<LogIndex[]> {
-    const firstDay = Math.floor(fromMs / dayMs),
-      lastDay = Math.floor(throughMs / dayMs)
+    const firstDay = Math.floor(fromMs / dayMs)
+    const lastDay = Math.floor(throughMs / dayMs)
     const wanted = [...this.#files.values()].filter(
       ({ file }) =>
         file.day >= firstDay && file.day <= lastDay && (file.tenant === undefined || file.tenant === tenant),

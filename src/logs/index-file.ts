@@ -95,12 +95,12 @@ export function decodeIndex(bytes: Uint8Array): LogIndex {
   const toc = new ByteReader(bytes, tocAt)
   if (crc32c(bytes, tocAt, bytes.length - 4) !== new ByteReader(bytes, bytes.length - 4).readU32())
     throw new CorruptDataError('log index: the table of contents has a wrong checksum')
-  const symbolsAt = toc.readU64(),
-    seriesAt = toc.readU64(),
-    labelIndicesAt = toc.readU64()
+  const symbolsAt = toc.readU64()
+  const seriesAt = toc.readU64()
+  const labelIndicesAt = toc.readU64()
   toc.skip(32)
-  const fromMs = Number(toc.view.getBigInt64(toc.at)),
-    throughMs = Number(toc.view.getBigInt64(toc.at + 8))
+  const fromMs = Number(toc.view.getBigInt64(toc.at))
+  const throughMs = Number(toc.view.getBigInt64(toc.at + 8))
   const symbols = readSymbols(bytes, symbolsAt)
   const seriesEnd = labelIndicesAt > seriesAt ? labelIndicesAt : tocAt
   const streams: IndexedStream[] = []
@@ -162,9 +162,9 @@ function readStream(input: ByteReader, version: number, symbols: readonly string
     const fromMs = lastMaxMs + input.readVarint()
     const throughMs = fromMs + input.readUvarint()
     lastMaxMs = throughMs
-    const kilobytes = input.readUvarint(),
-      entries = input.readUvarint(),
-      checksum = input.readU32()
+    const kilobytes = input.readUvarint()
+    const entries = input.readUvarint()
+    const checksum = input.readU32()
     if (version >= 4) input.readUvarint()
     chunks.push({ fingerprint, fromMs, throughMs, checksum, kilobytes, entries })
   }
@@ -338,10 +338,10 @@ function writeChunks(entry: ByteWriter, chunks: readonly IndexedChunk[]): void {
   for (let page = 0; page < chunks.length; page += pageChunks) {
     const part = chunks.slice(page, page + pageChunks)
     const at = records.at
-    let kilobytes = 0,
-      entries = 0,
-      minMs = Infinity,
-      maxMs = -Infinity
+    let kilobytes = 0
+    let entries = 0
+    let minMs = Infinity
+    let maxMs = -Infinity
     for (const chunk of part) {
       records.writeVarint(chunk.fromMs - lastMaxMs)
       records.writeUvarint(chunk.throughMs - chunk.fromMs)

@@ -229,9 +229,9 @@ export class OpenChunk {
       read: () => new BlockLines(decompress(codecs.zstd, packed), entries, true),
     }))
     if (this.#entries > 0) {
-      const bytes = this.#block.bytes(),
-        entries = this.#entries,
-        inOrder = this.#inOrder
+      const bytes = this.#block.bytes()
+      const entries = this.#entries
+      const inOrder = this.#inOrder
       this.#isShared = true
       blocks.push({
         minMs: this.#minMs,
@@ -254,8 +254,8 @@ export class OpenChunk {
     const bitmaps = this.#overlaps
       ? blocks.map(block => bitmapOf(decompress(codecs.zstd, block.packed), block.entries))
       : this.#bitmaps
-    const first = blocks[0]!,
-      last = blocks.at(-1)!
+    const first = blocks[0]!
+    const last = blocks.at(-1)!
     const fromMs = first.minMs
     // The end is rounded up: it is inclusive, and whole milliseconds.
     const throughMs = last.maxMs + (last.maxSubNs > 0 ? 1 : 0)
@@ -323,9 +323,9 @@ function sortEntries(bytes: Uint8Array, entries: number): { bytes: Uint8Array; e
   order.sort((a, b) => timesMs[a]! - timesMs[b]! || subNs[a]! - subNs[b]! || a - b)
   const startOf = (i: number): number => (i === 0 ? 0 : pairsTo[i - 1]!)
   const out = new Uint8Array(bytes.length)
-  let at = 0,
-    kept = 0,
-    runFrom = 0
+  let at = 0
+  let kept = 0
+  let runFrom = 0
   for (let k = 0; k < entries; k++) {
     const i = order[k]!
     if (k > 0 && (timesMs[i] !== timesMs[order[k - 1]!] || subNs[i] !== subNs[order[k - 1]!])) runFrom = k
@@ -346,8 +346,8 @@ export function packBlocks(bytes: Uint8Array, entries: number): PackedBlock[] {
   const lines = new BlockLines(bytes, entries, true)
   for (let from = 0; from < entries;) {
     const startAt = from === 0 ? 0 : lines.pairsTo[from - 1]!
-    let to = from,
-      size = 0
+    let to = from
+    let size = 0
     while (to < entries && (to === from || lines.pairsTo[to]! - startAt <= blockBytes)) {
       size += lines.lineTo[to]! - lines.lineFrom[to]! + pairCount(lines, to) * 8
       to++

@@ -66,8 +66,8 @@ export class BatchAppender {
         continue
       }
       try {
-        const from = batch.keyFrom[i]!,
-          to = batch.keyTo[i]!
+        const from = batch.keyFrom[i]!
+        const to = batch.keyTo[i]!
         refs[i] =
           hashes === undefined
             ? table.resolve(batch.bytes, from, to)
@@ -102,8 +102,8 @@ export class BatchAppender {
         continue
       }
       const timeMs = timesMs[k]!
-      const hi = words[2 * k + 1]!,
-        lo = words[2 * k]!
+      const hi = words[2 * k + 1]!
+      const lo = words[2 * k]!
       const what: SampleOutcome = timeMs > latestMs ? sampleOutcome.inFuture : head.append(ref, timeMs, hi, lo)
       if (what === sampleOutcome.stored) {
         if (tenant.isNewIn(generation, ref)) this.#define(batch, ref, i)

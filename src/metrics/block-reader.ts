@@ -300,8 +300,8 @@ export class LoadedChunks {
     let most = 0
     for (let i = 0; i < members.length; i++) most += startOf[members[i]! + 1]! - startOf[members[i]!]!
     this.startOf = new Uint32Array(members.length + 1)
-    const refs = new Float64Array(most),
-      numberOf = new Uint32Array(most)
+    const refs = new Float64Array(most)
+    const numberOf = new Uint32Array(most)
     let count = 0
     let inOrder = true
     for (let i = 0; i < members.length; i++) {
@@ -503,8 +503,8 @@ function decodeIndex(bytes: Uint8Array): Index {
   let values: Map<string, number> | undefined
   for (let left = table.readU32(); left > 0; left--) {
     table.readUvarint()
-    const name = readString(table),
-      value = readString(table)
+    const name = readString(table)
+    const value = readString(table)
     const offset = table.readUvarint()
     if (name === '' && value === '') {
       allPostings = offset
@@ -575,9 +575,9 @@ function mergeLists(lists: readonly Uint32Array[]): Uint32Array {
 
 function intersect(a: Uint32Array, b: Uint32Array): Uint32Array {
   const out = new Uint32Array(Math.min(a.length, b.length))
-  let i = 0,
-    k = 0,
-    count = 0
+  let i = 0
+  let k = 0
+  let count = 0
   while (i < a.length && k < b.length) {
     if (a[i]! < b[k]!) i++
     else if (a[i]! > b[k]!) k++
@@ -620,8 +620,8 @@ function readSeries(
   const chunkCount = input.readUvarint()
   if (chunkCount === 0) return
   out.addSeries(labels, ref)
-  let maxMs = 0,
-    chunkRef = 0
+  let maxMs = 0
+  let chunkRef = 0
   for (let i = 0; i < chunkCount; i++) {
     const minMs = i === 0 ? input.readVarint() : maxMs + input.readUvarint()
     maxMs = minMs + input.readUvarint()

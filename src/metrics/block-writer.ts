@@ -178,8 +178,8 @@ export class BlockWriter {
       this.#pairValues.push(value)
     }
     if (this.#entries === this.#entryPair.length) {
-      const pairs = new Uint32Array(this.#entries * 2),
-        numbers = new Uint32Array(this.#entries * 2)
+      const pairs = new Uint32Array(this.#entries * 2)
+      const numbers = new Uint32Array(this.#entries * 2)
       pairs.set(this.#entryPair)
       numbers.set(this.#entrySeries)
       this.#entryPair = pairs

@@ -12,12 +12,12 @@ export class KeyTable {
 
   /** The number at hash words hashes[4i … 4i+3], or -1. */
   find(hashes: Uint32Array, i: number): number {
-    const a = hashes[4 * i]!,
-      b = hashes[4 * i + 1]!,
-      c = hashes[4 * i + 2]!,
-      d = hashes[4 * i + 3]!
-    const slots = this.#slots,
-      words = this.#words
+    const a = hashes[4 * i]!
+    const b = hashes[4 * i + 1]!
+    const c = hashes[4 * i + 2]!
+    const d = hashes[4 * i + 3]!
+    const slots = this.#slots
+    const words = this.#words
     const mask = slots.length - 1
     for (let slot = a & mask; ; slot = (slot + 1) & mask) {
       const entry = slots[slot]!
@@ -42,8 +42,8 @@ export class KeyTable {
   }
 
   #resize(size: number): void {
-    const words = new Uint32Array(size * 4),
-      numbers = new Uint32Array(size)
+    const words = new Uint32Array(size * 4)
+    const numbers = new Uint32Array(size)
     words.set(this.#words.subarray(0, this.#count * 4))
     numbers.set(this.#numbers.subarray(0, this.#count))
     this.#words = words

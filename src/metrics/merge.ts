@@ -345,8 +345,8 @@ const joinBelowSamples = chunkSamplesMax / 2
  * samples.
  */
 async function areSmall(parts: readonly Part[]): Promise<boolean> {
-  let chunks = 0,
-    samples = 0
+  let chunks = 0
+  let samples = 0
   for (const { source, i } of parts) {
     const { loaded, place } = await source.chunks(i)
     for (let k = loaded.startOf[place]!; k < loaded.startOf[place + 1]!; k++) {

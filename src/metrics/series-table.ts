@@ -107,8 +107,8 @@ export class SeriesTable {
     let series = this.#keys.find(canonicalHash, 0)
     if (series < 0) {
       const spelled = parseKey(canonical.bytes, 0, canonical.at)
-      const places = new Uint32Array(spelled.length * 4),
-        pairHashes = new Uint32Array(spelled.length * 4)
+      const places = new Uint32Array(spelled.length * 4)
+      const pairHashes = new Uint32Array(spelled.length * 4)
       spelled.forEach((l, k) => {
         places.set([l.nameFrom, l.nameTo, l.valueFrom, l.valueTo], 4 * k)
         splitter.hash(canonical.bytes, l.nameFrom - 1 - spelledLength(l.nameTo - l.nameFrom), l.valueTo)
@@ -130,8 +130,8 @@ export class SeriesTable {
     let inOrder = labels.length > 0
     for (let i = 0; i < labels.length; i++) {
       const l = labels[i]!
-      const nameBytes = l.nameTo - l.nameFrom,
-        valueBytes = l.valueTo - l.valueFrom
+      const nameBytes = l.nameTo - l.nameFrom
+      const valueBytes = l.valueTo - l.valueFrom
       if (nameBytes === 0) throw new BadDataError(`a label name is empty: ${describe(bytes, labels)}`)
       if (!isUtf8(bytes, l.nameFrom, l.nameTo))
         throw new BadDataError(`a label name is not UTF-8: ${describe(bytes, labels)}`)
@@ -274,8 +274,8 @@ export class SeriesTable {
   #findPair(name: string, value: string): number {
     const writer = this.#canonical
     writer.reset()
-    const nameBytes = encodeUtf8(name),
-      valueBytes = encodeUtf8(value)
+    const nameBytes = encodeUtf8(name)
+    const valueBytes = encodeUtf8(value)
     writer.writeLabelBytes(nameBytes, valueBytes)
     const inner =
       2 + spelledLength(nameBytes.length) + nameBytes.length + spelledLength(valueBytes.length) + valueBytes.length
@@ -322,8 +322,8 @@ export class SeriesTable {
 
   #satisfies(series: number, plan: readonly { matcher: Matcher; name: number; memo: Map<number, boolean> }[]): boolean {
     const { postings } = this
-    const from = this.#from[series]!,
-      to = from + this.#length[series]!
+    const from = this.#from[series]!
+    const to = from + this.#length[series]!
     for (const { matcher, name, memo } of plan) {
       let value = -1
       for (let i = from; i < to; i++)

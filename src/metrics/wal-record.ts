@@ -171,14 +171,14 @@ export function readSamplesRecord(payload: Uint8Array, visitor: SamplesVisitor):
     )
   for (let i = input.readUvarint(); i > 0; i--) {
     const series = input.readUvarint()
-    const timeMs = readF64(input),
-      startMs = readF64(input)
+    const timeMs = readF64(input)
+    const startMs = readF64(input)
     visitor.histogram(series, timeMs, startMs, readHistogram(input))
   }
   for (let i = input.readUvarint(); i > 0; i--) {
     const series = input.readUvarint()
-    const timeMs = readF64(input),
-      value = readF64(input)
+    const timeMs = readF64(input)
+    const value = readF64(input)
     const texts: string[] = []
     for (let k = input.readUvarint(); k > 0; k--) texts.push(readText(input))
     visitor.exemplar(series, new Labels(texts), timeMs, value)

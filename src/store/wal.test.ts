@@ -70,9 +70,9 @@ test("a segment whose reply was lost is ours; another writer's segment of that n
   wal.append(1, new Uint8Array(8), ['a'])
   await driven(wal.commit())
   assert.equal(wal.fenced, undefined)
-  const bucket = new MemoryBucket(clock),
-    first = make(bucket),
-    second = make(bucket)
+  const bucket = new MemoryBucket(clock)
+  const first = make(bucket)
+  const second = make(bucket)
   await first.open(() => [])
   await second.open(() => [])
   first.append(1, new Uint8Array([1]), ['a'])

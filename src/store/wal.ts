@@ -167,8 +167,8 @@ export class Wal {
         .map(o => Number.parseInt(o.key.slice(bucketPrefix.length), 10))
         .filter(Number.isFinite),
     )
-    let records = 0,
-      bytesRead = 0
+    let records = 0
+    let bytesRead = 0
     for (const sequence of [...new Set([...local, ...remote])].sort((a, b) => a - b)) {
       this.#nextSequence = Math.max(this.#nextSequence, sequence + 1)
       let bytes: Uint8Array

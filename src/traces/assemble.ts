@@ -113,11 +113,11 @@ export class RowAssembler {
     }
     for (const path of ['rs.Resource', 'rs.ss.Scope', 'rs.ss.Spans', 'rs.ss.Spans.Events', 'rs.ss.Spans.Links']) {
       const part = (name: string): Cursor | undefined => this.#cursors.get(`${path}.Attrs.${name}`)
-      const key = part('Key'),
-        texts = part('Value'),
-        ints = part('ValueInt'),
-        doubles = part('ValueDouble'),
-        bools = part('ValueBool')
+      const key = part('Key')
+      const texts = part('Value')
+      const ints = part('ValueInt')
+      const doubles = part('ValueDouble')
+      const bools = part('ValueBool')
       if (
         key !== undefined &&
         texts !== undefined &&
@@ -306,8 +306,8 @@ export class RowAssembler {
     const columns = this.#attributes.get(path)
     if (columns === undefined) return
     const { key, isArray, texts, ints, doubles, bools, unsupported } = columns
-    const d = key.maxDef,
-      r = key.maxRep
+    const d = key.maxDef
+    const r = key.maxRep
     do {
       key.next()
       isArray?.next()

@@ -44,8 +44,8 @@ export class BlockList {
 
   /** Looks into the bucket for blocks that appeared or vanished. */
   async refresh(): Promise<void> {
-    const live = new Map<string, BlockMeta>(),
-      retired = new Map<string, RetiredBlock>()
+    const live = new Map<string, BlockMeta>()
+    const retired = new Map<string, RetiredBlock>()
     for (const tenant of await this.#bucket.listDirectories('')) {
       const wanted: string[] = []
       for (const { key, modifiedMs } of await this.#bucket.list(`${tenant}/`)) {

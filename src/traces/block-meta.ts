@@ -67,8 +67,8 @@ export function decodeMeta(bytes: Uint8Array): BlockMeta {
     if (typeof value !== 'string') throw new CorruptDataError(`meta.json: ${name} is no text`)
     return value
   }
-  const startMs = Date.parse(text('startTime')),
-    endMs = Date.parse(text('endTime'))
+  const startMs = Date.parse(text('startTime'))
+  const endMs = Date.parse(text('endTime'))
   if (Number.isNaN(startMs) || Number.isNaN(endMs))
     throw new CorruptDataError('meta.json: startTime or endTime is no time')
   return {

@@ -143,8 +143,8 @@ export class BlockReader {
 
 /** Ids ascend. */
 function findRow(ids: ColumnData, id: Uint8Array): number {
-  let low = 0,
-    high = ids.count - 1
+  let low = 0
+  let high = ids.count - 1
   while (low <= high) {
     const middle = (low + high) >>> 1
     const order = Buffer.compare(bytesAt(ids, middle), id)

@@ -25,8 +25,8 @@ export function shardOf(id: Uint8Array, shards: number): number {
   return (hash >>> 0) % shards
 }
 
-const c1 = 0x87c37b91114253d5n,
-  c2 = 0x4cf5ad432745937fn
+const c1 = 0x87c37b91114253d5n
+const c2 = 0x4cf5ad432745937fn
 const rotl = (x: bigint, by: bigint): bigint => ((x << by) | (x >> (64n - by))) & mask
 function mix(k: bigint): bigint {
   k ^= k >> 33n
@@ -39,10 +39,10 @@ function mix(k: bigint): bigint {
 /** MurmurHash3 x64-128 of 16 bytes and `tail` (none, or one byte). */
 function murmur(id: Uint8Array, tail: number | undefined): [bigint, bigint] {
   const view = new DataView(id.buffer, id.byteOffset, 16)
-  let k1 = view.getBigUint64(0, true),
-    k2 = view.getBigUint64(8, true)
-  let h1 = 0n,
-    h2 = 0n
+  let k1 = view.getBigUint64(0, true)
+  let k2 = view.getBigUint64(8, true)
+  let h1 = 0n
+  let h2 = 0n
   k1 = (rotl((k1 * c1) & mask, 31n) * c2) & mask
   h1 ^= k1
   h1 = (((rotl(h1, 27n) + h2) & mask) * 5n + 0x52dce729n) & mask

@@ -58,16 +58,16 @@ for (const [format, fixture, id, count] of goldens) {
   test(`${format}: every column that Tempo wrote survives a round trip; filters are the same bytes`, async () => {
     const file = await open(data)
     const columns = await file.readGroup(0)
-    const assembler = new RowAssembler(columns, meta.dedicated),
-      shredder = new TraceShredder(layout)
+    const assembler = new RowAssembler(columns, meta.dedicated)
+    const shredder = new TraceShredder(layout)
     for (let row = 0; row < file.rows; row++) {
       const { id: traceId, trace } = assembler.row(row)
       shredder.add(traceId, trace)
     }
     assert.equal(shredder.builders.length, count)
     shredder.builders.forEach((builder, i) => {
-      const ours = builder.data(),
-        theirs = columns[i]!
+      const ours = builder.data()
+      const theirs = columns[i]!
       assert.equal(ours.column.path, theirs.column.path)
       assert.deepEqual(ours.rep, theirs.rep, ours.column.path)
       assert.deepEqual(ours.def, theirs.def, ours.column.path)
@@ -133,12 +133,12 @@ test('damage is refused, whatever it is', async () => {
 test('encodings give back what they were given', () => {
   const random = seededRandom(12)
   for (let round = 0; round < 300; round++) {
-    const count = below(random, 400),
-      width = 1 + below(random, 31),
-      shift = BigInt(below(random, 64))
-    const small = new Int32Array(count),
-      any = new Int32Array(count),
-      long = new BigInt64Array(count)
+    const count = below(random, 400)
+    const width = 1 + below(random, 31)
+    const shift = BigInt(below(random, 64))
+    const small = new Int32Array(count)
+    const any = new Int32Array(count)
+    const long = new BigInt64Array(count)
     let last = 0
     for (let i = 0; i < count; i++) {
       if (below(random, 3) === 0) last = below(random, 2 ** width)
@@ -146,13 +146,13 @@ test('encodings give back what they were given', () => {
       any[i] = random.u32()
       long[i] = BigInt.asIntN(64, ((BigInt(random.u32()) << 32n) | BigInt(random.u32())) >> shift)
     }
-    const hybrid = new ByteWriter(),
-      into = new Int32Array(count)
+    const hybrid = new ByteWriter()
+    const into = new Int32Array(count)
     encodeHybrid(hybrid, small, 0, count, width)
     decodeHybrid(hybrid.bytes(), 0, hybrid.at, width, count, into)
     assert.deepEqual(into, small)
-    const d32 = new ByteWriter(),
-      d64 = new ByteWriter()
+    const d32 = new ByteWriter()
+    const d64 = new ByteWriter()
     encodeDelta32(d32, any, 0, count)
     encodeDelta64(d64, long, 0, count)
     assert.deepEqual(decodeDelta32(d32.bytes(), 0, d32.at, count).values, any)

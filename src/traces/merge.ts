@@ -20,10 +20,10 @@ function rowStarts(
   { rep, def, count, column }: ColumnData,
   rows: number,
 ): { entries: Uint32Array; values: Uint32Array } {
-  const entries = new Uint32Array(rows + 1),
-    values = new Uint32Array(rows + 1)
-  let row = 0,
-    k = 0
+  const entries = new Uint32Array(rows + 1)
+  const values = new Uint32Array(rows + 1)
+  let row = 0
+  let k = 0
   for (let i = 0; i < count; i++) {
     if (rep === undefined || rep[i] === 0) {
       entries[row] = i
@@ -174,8 +174,8 @@ export async function shredSegments(
   all.sort((a, b) => Buffer.compare(a.live.id, b.live.id))
   const group = new TraceShredder(layout)
   let ids: Uint8Array[] = []
-  let startNs = -1n,
-    endNs = 0n
+  let startNs = -1n
+  let endNs = 0n
   const end = (): void => {
     if (group.rows === 0) return
     if (startNs < 0n || group.startNs < startNs) startNs = group.startNs

@@ -109,8 +109,8 @@ function dedicated(list: readonly DedicatedColumn[], scope: DedicatedScope): Sch
     .filter(c => c.scope === scope && places.has(`${scope} ${c.name}`))
     .map(c => ({ ...places.get(`${scope} ${c.name}`)!, isBlob: c.isBlob }))
   if (own.length === 0) return []
-  const strings = own.filter(c => c.type === 'string'),
-    ints = own.filter(c => c.type === 'int')
+  const strings = own.filter(c => c.type === 'string')
+  const ints = own.filter(c => c.type === 'int')
   return [
     group('DedicatedAttributes', 'required', [
       ...strings.map(c => leaf(c.column, 'text', c.isBlob ? 'delta-length' : 'dictionary', true, 'repeated')),

@@ -82,8 +82,8 @@ export class Segment {
   }
 
   add(live: LiveTrace): void {
-    const key = idKey(live.id),
-      known = this.#byId.get(key)
+    const key = idKey(live.id)
+    const known = this.#byId.get(key)
     if (known === undefined) this.#byId.set(key, [live])
     else known.push(live)
     this.traces.push(live)

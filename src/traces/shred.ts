@@ -384,8 +384,8 @@ class RawSpanAttributes implements AttributeSink {
   }
 
   text(keyFrom: number, keyTo: number, from: number, to: number): void {
-    const id = this.#keyId(keyFrom, keyTo),
-      place = this.#places[id]
+    const id = this.#keyId(keyFrom, keyTo)
+    const place = this.#places[id]
     if (place?.type === 'string') {
       this.#dedicated.takeText(place.number, from, to)
       return
@@ -394,8 +394,8 @@ class RawSpanAttributes implements AttributeSink {
   }
 
   long(keyFrom: number, keyTo: number, value: bigint): void {
-    const id = this.#keyId(keyFrom, keyTo),
-      place = this.#places[id]
+    const id = this.#keyId(keyFrom, keyTo)
+    const place = this.#places[id]
     if (place?.type === 'int') {
       this.#dedicated.takeLong(place.number, value)
       return
@@ -555,8 +555,8 @@ export class TraceShredder {
     const all: Span[] = []
     const stats = new Map<string, { spans: number; errors: number }>()
     let root: { service: string; name: string } | undefined
-    let startNs = -1n,
-      endNs = 0n
+    let startNs = -1n
+    let endNs = 0n
     for (const { resource, scopes } of trace.resources) {
       const service = serviceNameOf(resource)
       let own = stats.get(service)
@@ -602,8 +602,8 @@ export class TraceShredder {
   }
 
   #addResources(trace: Trace, all: readonly Span[]): void {
-    const c = this.#c,
-      columns = this.#s
+    const c = this.#c
+    const columns = this.#s
     const places = nestedSet(all)
     let n = 0
     let rsRep = 0
@@ -694,9 +694,9 @@ export class TraceShredder {
     this.#spanDedicated.finish(rep, span.raw?.message)
     c.droppedLinks.addInt(rep, span.droppedLinks)
     if (this.#rounded.length > 0) {
-      const seconds = span.startNs / nsPerSecond,
-        whole = Number(seconds),
-        isWhole = seconds * nsPerSecond === span.startNs
+      const seconds = span.startNs / nsPerSecond
+      const whole = Number(seconds)
+      const isWhole = seconds * nsPerSecond === span.startNs
       for (let i = 0; i < this.#rounded.length; i++)
         this.#rounded[i]!.addInt(rep, span.startNs === 0n ? 0 : roundedSeconds(whole, isWhole, roundings[i]!))
     }

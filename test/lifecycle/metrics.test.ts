@@ -237,8 +237,8 @@ test('the bucket away: accepted, served, visible in the backlog, drained afterwa
   const world = makeWorld()
   const { bucket } = world
   const engine = await opened(world)
-  const putFile = bucket.putFile.bind(bucket),
-    put = bucket.put.bind(bucket)
+  const putFile = bucket.putFile.bind(bucket)
+  const put = bucket.put.bind(bucket)
   bucket.putFile = () => Promise.reject(new Error('503'))
   bucket.put = () => Promise.reject(new Error('503'))
   const expected: [number, number][] = []
@@ -328,9 +328,9 @@ test('flush of a writer that was replaced rejects at once, also when another tak
 })
 
 test('a hand-over that fails changes nothing; after one that succeeds another does nothing (req-176)', async () => {
-  const world = makeWorld(),
-    put = world.bucket.put.bind(world.bucket),
-    engine = await opened(world)
+  const world = makeWorld()
+  const put = world.bucket.put.bind(world.bucket)
+  const engine = await opened(world)
   await append(world, engine, 'm', world.clock.nowMs(), 1)
   world.bucket.put = (key, bytes, options) =>
     key.includes('/epoch/') ? Promise.reject(new Error('not now')) : put(key, bytes, options)

@@ -25,8 +25,8 @@ interface World {
   bucket: MemoryBucket
 }
 function makeWorld(): World {
-  const clock = new VirtualClock(startMs),
-    files = new MemoryFiles()
+  const clock = new VirtualClock(startMs)
+  const files = new MemoryFiles()
   return { clock, files, bucket: new MemoryBucket(clock, files) }
 }
 
