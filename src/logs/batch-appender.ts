@@ -223,8 +223,9 @@ export class BatchAppender {
             levelOfNumber(values) ??
             detectLevel(batch.bytes, batch.lineFrom[i]!, batch.lineTo[i]!)),
     )
-    const names = [...values.keys()].sort()
-    return names.flatMap(name => [name, values.get(name)!])
+    const pairs: string[] = []
+    for (const name of [...values.keys()].sort()) pairs.push(name, values.get(name) ?? '')
+    return pairs
   }
 }
 

@@ -142,12 +142,11 @@ export class BlockLife {
         for (const chunk of stream.closed) closed += chunk.bytes?.length ?? 0
       }
       if (held > headBytesMax) {
-        const largest = this.#streams()
-          .filter(([, s]) => s.open !== undefined)
-          .sort((a, b) => b[1].open!.heldBytes - a[1].open!.heldBytes)
+        const heldBy = (stream: StreamHead): number => stream.open?.heldBytes ?? 0
+        const largest = this.#streams().sort((a, b) => heldBy(b[1]) - heldBy(a[1]))
         for (const [tenant, stream] of largest) {
-          if (held <= headBytesMax * 0.75) break
-          held -= stream.open!.heldBytes
+          if (held <= headBytesMax * 0.75 || stream.open === undefined) break
+          held -= heldBy(stream)
           closed += stream.cut(tenant.name)?.size ?? 0
         }
       }

@@ -69,10 +69,10 @@ export class IndexCatalogue {
   }
 
   /** A file that was just written, with what is in it. */
-  add(file: IndexFile, index: LogIndex): void {
+  add(file: IndexFile & { tenant: string }, index: LogIndex): void {
     this.#files.set(file.key, {
       file,
-      loading: Promise.resolve(new Map([[file.tenant!, index]])),
+      loading: Promise.resolve(new Map([[file.tenant, index]])),
       lastUsedMs: this.#clock.nowMs(),
     })
   }
@@ -107,9 +107,9 @@ export class IndexCatalogue {
         file.day >= firstDay && file.day <= lastDay && (file.tenant === undefined || file.tenant === tenant),
     )
     const indexes = await Promise.all(wanted.map(async held => (await this.#load(held)).get(tenant)))
-    return indexes.filter(
-      index => index !== undefined && index.fromMs <= throughMs && index.throughMs >= fromMs,
-    ) as LogIndex[]
+    return indexes
+      .filter(index => index !== undefined)
+      .filter(index => index.fromMs <= throughMs && index.throughMs >= fromMs)
   }
 
   async index(key: string, tenant: string): Promise<LogIndex | undefined> {

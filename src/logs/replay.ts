@@ -2,6 +2,7 @@
  * Records of the log back into the heads, at a start. Lines that the bucket has already come back too: queries drop
  * them.
  */
+import { assert } from '#core/assert.ts'
 import { CorruptDataError } from '#core/errors.ts'
 import type { WalRecord } from '#store/wal.ts'
 import type { StreamHead } from './head.ts'
@@ -47,8 +48,10 @@ export class Replay {
           throw new CorruptDataError(`WAL record ${record.number} uses stream ${number} before it is defined`)
       },
       line: (ms, subNs, bytes, from, to, pairs) => {
-        stream!.append(nowMs, ms, subNs, bytes, from, to, pairs)
-        if (stream!.open?.isFull === true) stream!.cut(tenant.name)
+        // Lines stand behind their stream.
+        assert(stream !== undefined, 'a line has a stream')
+        stream.append(nowMs, ms, subNs, bytes, from, to, pairs)
+        if (stream.open?.isFull === true) stream.cut(tenant.name)
       },
     })
     return [String(record.generation)]

@@ -304,7 +304,7 @@ export class BlockLife {
         if (plan === undefined || !(await this.#mayWrite())) break
         const done = await this.#mergeInto(
           tenant,
-          plan.map(p => tenant.blocks.readers.get(p.id)!),
+          plan.map(p => p.id).flatMap(id => tenant.blocks.readers.get(id) ?? []),
         )
         if (!done) break
       }
@@ -382,10 +382,11 @@ export class BlockLife {
 
   async removeRetired(): Promise<void> {
     for (const key of this.#retired) {
-      const [tenantName, id] = key.split('/') as [string, string]
-      const reader = this.#tenants.get(tenantName)?.blocks.readers.get(id)
-      if (reader !== undefined && (await this.#mayWrite()))
-        await this.#removeBlock(this.#tenants.get(tenantName)!, reader)
+      const [tenantName = '', id = ''] = key.split('/')
+      const tenant = this.#tenants.get(tenantName)
+      const reader = tenant?.blocks.readers.get(id)
+      if (tenant !== undefined && reader !== undefined && (await this.#mayWrite()))
+        await this.#removeBlock(tenant, reader)
       this.#retired.delete(key)
     }
   }

@@ -21,7 +21,7 @@ export function planCompaction(
   sealedMs: number,
 ): PlannedBlock[] | undefined {
   const sorted = [...blocks].sort((a, b) => a.startMs - b.startMs || a.endMs - b.endMs)
-  return overlapping(sorted, rangesMs.at(-1)!) ?? adjacent(sorted, rangesMs, sealedMs)
+  return overlapping(sorted, Math.max(...rangesMs)) ?? adjacent(sorted, rangesMs, sealedMs)
 }
 
 function overlapping(sorted: readonly PlannedBlock[], largestMs: number): PlannedBlock[] | undefined {

@@ -317,18 +317,19 @@ export class Wal {
 
   async #writeLocal(group: Group): Promise<void> {
     let segment = this.#segments.at(-1)
+    let file = this.#file
     // A group that failed leaves a gap in the numbers: the next one begins a segment of its own.
     if (
-      this.#file === undefined ||
+      file === undefined ||
       segment === undefined ||
       segment.sealed ||
       segment.generation !== group.generation ||
       segment.firstRecord + segment.records !== this.#writtenRecord
     )
-      segment = await this.#openSegment(group.generation)
+      ({ segment, file } = await this.#openSegment(group.generation))
     try {
-      await this.#file!.append(group.bytes.subarray(0, group.length))
-      if (this.#options.syncAlways) await this.#file!.sync()
+      await file.append(group.bytes.subarray(0, group.length))
+      if (this.#options.syncAlways) await file.sync()
       else this.#syncSoon()
     } catch (error) {
       // What the file's end is like is unknown now: leave it, and go on in a new one.
@@ -342,7 +343,7 @@ export class Wal {
       await this.#seal()
   }
 
-  async #openSegment(generation: number): Promise<Segment> {
+  async #openSegment(generation: number): Promise<{ segment: Segment; file: AppendFile }> {
     await this.#seal()
     const sequence = this.#nextSequence++
     const firstRecord = this.#writtenRecord
@@ -368,7 +369,7 @@ export class Wal {
       isLocal: true,
     }
     this.#segments.push(segment)
-    return segment
+    return { segment, file }
   }
 
   #syncSoon(): void {
@@ -406,11 +407,10 @@ export class Wal {
       this.#options.durability === 'local' &&
       this.#flushing === undefined &&
       this.#file !== undefined &&
-      this.#options.clock.monotonicMs() - this.#openedMs >= segmentAgeMs
-    ) {
-      const segment = this.#segments.at(-1)!
-      if (segment.bytes > headerBytes) await this.#seal()
-    }
+      this.#options.clock.monotonicMs() - this.#openedMs >= segmentAgeMs &&
+      (this.#segments.at(-1)?.bytes ?? 0) > headerBytes
+    )
+      await this.#seal()
     void this.#ship()
   }
 

@@ -63,8 +63,9 @@ export class BlockList {
     }
     // What this process put there meanwhile was perhaps not listed yet.
     for (const [key, addedMs] of this.#addedMs) {
+      const meta = this.#live.get(key)
       if (addedMs < this.#clock.monotonicMs() - 60_000) this.#addedMs.delete(key)
-      else if (this.#live.has(key)) live.set(key, this.#live.get(key)!)
+      else if (meta !== undefined) live.set(key, meta)
     }
     for (const key of this.#removed) live.delete(key)
     this.#live = live

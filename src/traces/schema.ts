@@ -40,21 +40,23 @@ export const defaultDedicated: readonly DedicatedColumn[] = [
     type: 'string',
     isBlob: false,
   })),
-  ...[
-    ['http.request.method'],
-    ['http.response.status_code', 'int'],
-    ['url.path'],
-    ['url.route'],
-    ['server.address'],
-    ['server.port', 'int'],
-    ['http.method'],
-    ['http.url'],
-    ['http.route'],
-    ['http.status_code', 'int'],
-  ].map(([name, type]): DedicatedColumn => ({
+  ...(
+    [
+      ['http.request.method', 'string'],
+      ['http.response.status_code', 'int'],
+      ['url.path', 'string'],
+      ['url.route', 'string'],
+      ['server.address', 'string'],
+      ['server.port', 'int'],
+      ['http.method', 'string'],
+      ['http.url', 'string'],
+      ['http.route', 'string'],
+      ['http.status_code', 'int'],
+    ] as const
+  ).map(([name, type]): DedicatedColumn => ({
     scope: 'span',
-    name: name!,
-    type: type === 'int' ? 'int' : 'string',
+    name,
+    type,
     isBlob: false,
   })),
 ]
@@ -106,8 +108,11 @@ function attributes(): SchemaGroup {
 function dedicated(list: readonly DedicatedColumn[], scope: DedicatedScope): SchemaGroup[] {
   const places = dedicatedPlaces(list)
   const own = list
-    .filter(c => c.scope === scope && places.has(`${scope} ${c.name}`))
-    .map(c => ({ ...places.get(`${scope} ${c.name}`)!, isBlob: c.isBlob }))
+    .filter(c => c.scope === scope)
+    .flatMap(c => {
+      const place = places.get(`${scope} ${c.name}`)
+      return place === undefined ? [] : [{ ...place, isBlob: c.isBlob }]
+    })
   if (own.length === 0) return []
   const strings = own.filter(c => c.type === 'string')
   const ints = own.filter(c => c.type === 'int')
