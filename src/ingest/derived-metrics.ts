@@ -1,4 +1,4 @@
-/** Metrics made of spans, named as Tempo's generator names them: span metrics and service graphs. Bounded in the number of series. */
+/** Span metrics and service graphs, named as Tempo's generator names them. Bounded in the number of series. */
 import type { Clock } from '#core/clock.ts'
 import { messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'

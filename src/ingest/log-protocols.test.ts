@@ -16,7 +16,7 @@ import { logProtocols } from './log-protocols.ts'
 const nowMs = Date.parse('2026-11-28T12:00:00Z')
 const nowNs = `${nowMs}000000`
 
-/** Keeps lines as `tenant {labels} text @time pairs`; refuses those that begin with `bad`, for now where they say `later`. */
+/** Keeps lines as `tenant {labels} text @time pairs`; refuses `bad …`, for now where it says `later`. */
 class KeptLines implements LogsAppender {
   readonly lines: string[] = []
   readonly warnings: string[] = []
@@ -238,7 +238,8 @@ test('beside what is refused the good is stored, and each protocol says so in it
         path: '/insert/elasticsearch/_bulk',
         body: '{"create":{}}\n{"message":"l"}\n{"index":{}}\nno JSON\n{"create":{}}',
       },
-      `200 {"took":0,"errors":true,"items":[{"create":{"status":201}},{"index":{"status":400,${failed}}},{"create":{"status":400,${failed}}}]}`,
+      '200 {"took":0,"errors":true,"items":[{"create":{"status":201}},' +
+        `{"index":{"status":400,${failed}}},{"create":{"status":400,${failed}}}]}`,
       1,
       1,
     ],
@@ -284,7 +285,7 @@ test('errors of the store have their status, and say when to come back', async (
   }
 })
 
-test('Loki and OTLP over gRPC are the same protocols; refusals are errors where they are statuses over HTTP', async () => {
+test('Loki and OTLP over gRPC are the same protocols, and refusals are errors', async () => {
   const loki = 'logproto.Pusher'
   const collector = 'opentelemetry.proto.collector.logs.v1.LogsService'
   const { served, store } = serving()

@@ -18,7 +18,7 @@ export function metricsProtocols(push: MetricsPush): { routes: Route[]; grpc: Gr
   return joinProtocols([remoteWrite(push), otlpMetrics(push), jsonLines(push), exposition(push), influx(push)])
 }
 
-/** Paths that an agent takes metrics at: it has no others, and no gRPC. */
+/** The paths at which an agent takes metrics. It has no gRPC. */
 const agentPaths: ReadonlySet<string> = new Set([
   '/api/v1/write',
   '/api/v1/push',

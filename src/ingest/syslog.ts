@@ -22,7 +22,7 @@ export class SyslogReceiver {
   #timer: Timer | undefined
   #storing: Promise<void> = Promise.resolve()
   messages = 0
-  /** Messages that were given up: the sender can't be told. */
+  /** Messages that were given up: syslog has no reply that could say so. */
   lost = 0
 
   constructor(appender: LogsAppender, tenant: string, clock: Clock, log: Log, messageBytesMax: number) {

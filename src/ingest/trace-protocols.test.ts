@@ -91,7 +91,7 @@ test('all paths are served; gRPC is OTLP and Jaeger', () => {
   ])
 })
 
-test('good bodies of every protocol are stored, answered as each protocol answers, and given to whoever derives', async () => {
+test('good bodies of every protocol are stored, answered as it answers, and given to what derives', async () => {
   const message = encodeOtlpTraces(parseOtlpTracesJson(otlp('n')))
   const cases: [sent: Sent, answer: string, stored: string[]][] = [
     [{ path: '/v1/traces', headers: json, body: otlp('n') }, '200 {}', ['default n']],

@@ -1,6 +1,6 @@
 /**
- * Requests to other servers: TLS, credentials from files that may change, OAuth 2, proxies, bodies with a limit, addresses
- * that are off limits.
+ * Requests to other servers: TLS, credentials from files that may change, OAuth 2, proxies, bodies with a limit,
+ * addresses that are off limits.
  */
 import { lookup, type LookupAddress } from 'node:dns'
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
@@ -12,7 +12,7 @@ import type { Clock } from '#core/clock.ts'
 import { BadDataError, LimitError, messageOf, TimeoutError, UnavailableError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 
-/** A secret as text, or in a file that is read anew. */
+/** A secret as text, or in a file that is read again. */
 export interface ClientSecret {
   text: string
   file: string
@@ -185,9 +185,10 @@ export class HttpClient {
     const all: Record<string, string> = {}
     for (const [name, values] of headers)
       all[name.toLowerCase()] = (await Promise.all(values.map(v => this.#secret(v)))).join(', ')
-    if (basicAuth !== undefined)
-      all['authorization'] =
-        `Basic ${Buffer.from(`${await this.#secret(basicAuth.username)}:${await this.#secret(basicAuth.password)}`).toString('base64')}`
+    if (basicAuth !== undefined) {
+      const user = `${await this.#secret(basicAuth.username)}:${await this.#secret(basicAuth.password)}`
+      all['authorization'] = `Basic ${Buffer.from(user).toString('base64')}`
+    }
     if (authorization !== undefined)
       all['authorization'] = `${authorization.type} ${await this.#secret(authorization.credentials)}`
     if (oauth2 !== undefined) all['authorization'] = `Bearer ${await this.#oauth2Token(oauth2, timeoutMs)}`
@@ -355,75 +356,77 @@ interface Transport {
   close(): Promise<void>
 }
 
-function directTransport(
-  identity: string,
-  secure: Record<string, unknown>,
-  refuses: ClientWorld['refuses'],
-  socketPath: string | undefined,
-): Transport {
-  // The name is resolved here, and the address that was looked at is the one that is connected to.
-  const guarded: LookupFunction = (hostname, options, callback) => {
+type Refuses = NonNullable<ClientWorld['refuses']>
+
+/** Resolves a name to its allowed addresses alone: the address that was looked at is the one that is connected to. */
+function guardedLookup(refuses: Refuses): LookupFunction {
+  return (hostname, options, callback) => {
     lookup(hostname, { all: true, family: options.family ?? 0 }, (error, addresses: LookupAddress[]) => {
       if (error !== null) {
         callback(error, '', 0)
         return
       }
-      const allowed = addresses.filter(a => refuses?.(a.address) === undefined)
+      const allowed = addresses.filter(a => refuses(a.address) === undefined)
       const [first] = allowed
       if (first === undefined) {
-        callback(
-          new BadDataError(
-            `${hostname} is ${addresses[0]?.address ?? 'unknown'}: ${refuses?.(addresses[0]?.address ?? '') ?? ''}`,
-          ),
-          '',
-          0,
-        )
+        const address = addresses[0]?.address
+        const problem = `${address ?? 'unknown'}: ${refuses(address ?? '') ?? ''}`
+        callback(new BadDataError(`${hostname} is ${problem}`), '', 0)
         return
       }
       if (options.all === true) callback(null, allowed)
       else callback(null, first.address, first.family)
     })
   }
+}
+
+function contentLength(method: string, body: string | Uint8Array | undefined): Record<string, string> {
+  if (body !== undefined)
+    return { 'content-length': String(typeof body === 'string' ? Buffer.byteLength(body) : body.length) }
+  return method === 'GET' ? {} : { 'content-length': '0' }
+}
+
+function directTransport(
+  identity: string,
+  secure: Record<string, unknown>,
+  refuses: ClientWorld['refuses'],
+  socketPath: string | undefined,
+): Transport {
   const keep = {
     keepAlive: true,
     keepAliveMsecs: 30_000,
     maxFreeSockets: 4,
     timeout: 0,
-    ...(refuses === undefined ? {} : { lookup: guarded }),
+    ...(refuses === undefined ? {} : { lookup: guardedLookup(refuses) }),
   }
-  const plainAgent = new HttpAgent(keep),
-    secureAgent = new HttpsAgent({ ...keep, ...secure })
+  const plainAgent = new HttpAgent(keep)
+  const secureAgent = new HttpsAgent({ ...keep, ...secure })
+  const send: Transport['send'] = (url, method, headers, body, signal) =>
+    new Promise((resolve, reject) => {
+      // Addresses that are written as such are not resolved.
+      const problem = refuses?.(url.hostname.replace(/^\[|\]$/g, ''))
+      if (problem !== undefined) {
+        reject(new BadDataError(`${url.hostname}: ${problem}`))
+        return
+      }
+      const isSecure = url.protocol === 'https:'
+      const options = {
+        method,
+        headers: { ...headers, ...contentLength(method, body) },
+        signal,
+        ...(socketPath === undefined ? {} : { socketPath }),
+        agent: isSecure ? secureAgent : plainAgent,
+      }
+      const onReply = (reply: IncomingMessage): void => {
+        resolve({ status: reply.statusCode ?? 0, headers: reply.headers, body: reply })
+      }
+      const request = isSecure ? httpsRequest(url, options, onReply) : httpRequest(url, options, onReply)
+      request.on('error', reject)
+      request.end(body)
+    })
   return {
     identity,
-    send: (url, method, headers, body, signal) =>
-      new Promise((resolve, reject) => {
-        // Addresses that are written as such are not resolved.
-        const problem = refuses?.(url.hostname.replace(/^\[|\]$/g, ''))
-        if (problem !== undefined) {
-          reject(new BadDataError(`${url.hostname}: ${problem}`))
-          return
-        }
-        const length: Record<string, string> =
-          body === undefined
-            ? method === 'GET'
-              ? {}
-              : { 'content-length': '0' }
-            : { 'content-length': String(typeof body === 'string' ? Buffer.byteLength(body) : body.length) }
-        const options = {
-          method,
-          headers: { ...headers, ...length },
-          signal,
-          ...(socketPath === undefined ? {} : { socketPath }),
-          agent: url.protocol === 'https:' ? secureAgent : plainAgent,
-        }
-        const onReply = (reply: IncomingMessage): void => {
-          resolve({ status: reply.statusCode ?? 0, headers: reply.headers, body: reply })
-        }
-        const request =
-          url.protocol === 'https:' ? httpsRequest(url, options, onReply) : httpRequest(url, options, onReply)
-        request.on('error', reject)
-        request.end(body)
-      }),
+    send,
     close() {
       plainAgent.destroy()
       secureAgent.destroy()

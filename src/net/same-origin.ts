@@ -1,6 +1,6 @@
 /**
- * Keeps foreign pages from acting here with a visitor's browser: a request that changes something, and comes from a page
- * (a browser names it in `Origin`), must come from a page of this server. Programs send no Origin, and need none.
+ * Keeps foreign pages from acting here with a visitor's browser: a request that changes something, and comes from a
+ * page (a browser names it in `Origin`), must come from a page of this server. Programs send no Origin, and need none.
  */
 import type { HttpReply, Route } from './route-table.ts'
 

@@ -87,7 +87,7 @@ function socketOf(connection: WebSocket): ServerSocket {
       return connection.bufferedAmount
     },
     send: text => {
-      // A client that reads slowly was told that lines are dropped; beyond the limit the connection is of no use.
+      // Routes drop lines for a client that reads slowly; beyond this limit the connection is of no use.
       if (connection.bufferedAmount > waitingBytesMax) connection.terminate()
       else connection.send(text)
     },

@@ -1,4 +1,4 @@
-/** Alertmanager's API, version 2, as amtool, Grafana and Prometheus speak it. Source: Alertmanager's public OpenAPI description. */
+/** Alertmanager's API, version 2. Source: Alertmanager's public OpenAPI description. */
 import type { Alertmanager, AlertStatus, IncomingAlert } from '#alert/alertmanager/alertmanager.ts'
 import { silenceState, type ManagedAlert, type Silence } from '#alert/alertmanager/store.ts'
 import type { Clock } from '#core/clock.ts'
@@ -20,18 +20,16 @@ const iso = (ms: number): string => new Date(ms).toISOString()
 /** Silences are listed in this order. */
 const silenceOrder: readonly string[] = ['active', 'pending', 'expired']
 
-/** Secrets are not shown: passwords and keys, and URLs that let in whoever knows them. */
+/** Endings of names whose values are secrets: passwords, keys, and URLs that let in whoever knows them. */
+const secretEndings = /(?:password|secret|token|api_key|routing_key|service_key|user_key|credentials|webhook_url)$/
+const secretUrls: ReadonlySet<string> = new Set(['webhook_configs.url', 'slack_configs.api_url'])
+
+/** The text of a configuration file with its secrets masked. */
 export function withoutSecrets(text: string): string {
   return maskSettings(text, path => {
-    const name = path.at(-1) ?? '',
-      owner = path.at(-2) ?? ''
-    return (
-      /(?:password|secret|token|api_key|routing_key|service_key|user_key|credentials|webhook_url)$|^slack_api_url$/.test(
-        name,
-      ) ||
-      (name === 'url' && owner === 'webhook_configs') ||
-      (name === 'api_url' && owner === 'slack_configs')
-    )
+    const name = path.at(-1) ?? ''
+    const owner = path.at(-2) ?? ''
+    return name === 'slack_api_url' || secretEndings.test(name) || secretUrls.has(`${owner}.${name}`)
   })
 }
 

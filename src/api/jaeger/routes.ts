@@ -1,4 +1,4 @@
-/** The HTTP API of Jaeger's query service, as its UI and Grafana's Jaeger data source ask it. Source: docs/http-api.md. */
+/** Jaeger's query service over HTTP, for its UI and Grafana's data source. Source: docs/http-api.md. */
 import type { Clock } from '#core/clock.ts'
 import { BadDataError } from '#core/errors.ts'
 import { quote } from '#core/text.ts'

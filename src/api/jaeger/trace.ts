@@ -1,4 +1,7 @@
-/** A trace as Jaeger's query service prints it. Names of tags as OpenTelemetry's mapping has them. Source: the public model of Jaeger's UI. */
+/**
+ * A trace as Jaeger's query service prints it, with tags named as in OpenTelemetry's mapping.
+ * Source: the public model of Jaeger's UI.
+ */
 import {
   resourceKey,
   serviceNameOf,

@@ -87,28 +87,68 @@ export function secondsText(ms: number): string {
   return String(ms / 1000)
 }
 
+function point(ms: number, value: number): string {
+  return `[${secondsText(ms)},"${numberText(value)}"]`
+}
+
 export function metricJson({ kind, value, series, grid }: MetricResult): string {
   if (kind === 'scalar') return `[${grid.startMs},"${numberText(value)}"]`
   if (kind === 'vector')
-    return `[${series.map(s => `{"metric":${labelsJson(s.labels)},"value":[${secondsText(grid.startMs)},"${numberText(s.values[0]!)}"]}`).join(',')}]`
-  return `[${series
-    .map(({ labels, values, present }) => {
-      const points: string[] = []
-      for (let step = 0; step < values.length; step++)
-        if (present[step] === 1)
-          points.push(`[${secondsText(grid.startMs + step * grid.stepMs)},"${numberText(values[step]!)}"]`)
-      return `{"metric":${labelsJson(labels)},"values":[${points.join(',')}]}`
-    })
-    .join(',')}]`
+    return list(series.map(s => `{"metric":${labelsJson(s.labels)},"value":${point(grid.startMs, s.values[0]!)}}`))
+  const rows = series.map(({ labels, values, present }) => {
+    const points: string[] = []
+    for (let step = 0; step < values.length; step++)
+      if (present[step] === 1) points.push(point(grid.startMs + step * grid.stepMs, values[step]!))
+    return `{"metric":${labelsJson(labels)},"values":${list(points)}}`
+  })
+  return list(rows)
+}
+
+function list(items: readonly string[]): string {
+  return `[${items.join(',')}]`
+}
+
+const noChunk = {
+  headChunkBytes: 0,
+  headChunkLines: 0,
+  decompressedBytes: 0,
+  decompressedLines: 0,
+  compressedBytes: 0,
+  totalDuplicates: 0,
+}
+const noCache = {
+  entriesFound: 0,
+  entriesRequested: 0,
+  entriesStored: 0,
+  bytesReceived: 0,
+  bytesSent: 0,
+  requests: 0,
+  downloadTime: 0,
 }
 
 /** The statistics that clients read, and the objects that they expect to be there. */
 export function statsJson(stats: QueryStats, seconds: number): string {
-  const safe = Math.max(seconds, 1e-6)
-  const chunk =
-    '{"headChunkBytes":0,"headChunkLines":0,"decompressedBytes":0,"decompressedLines":0,"compressedBytes":0,"totalDuplicates":0}'
-  const store = `{"totalChunksRef":${stats.chunks},"totalChunksDownloaded":${stats.chunks},"chunksDownloadTime":0,"chunk":${chunk}}`
-  const cache =
-    '{"entriesFound":0,"entriesRequested":0,"entriesStored":0,"bytesReceived":0,"bytesSent":0,"requests":0,"downloadTime":0}'
-  return `{"summary":{"bytesProcessedPerSecond":${Math.round(stats.bytes / safe)},"linesProcessedPerSecond":${Math.round(stats.lines / safe)},"totalBytesProcessed":${stats.bytes},"totalLinesProcessed":${stats.lines},"execTime":${seconds},"queueTime":0,"subqueries":0,"totalEntriesReturned":${stats.entriesReturned},"splits":1,"shards":1,"totalPostFilterLines":${stats.linesPassed},"totalStructuredMetadataBytesProcessed":0},"querier":{"store":${store}},"ingester":{"totalReached":1,"totalChunksMatched":0,"totalBatches":0,"totalLinesSent":0,"store":${store}},"cache":{"chunk":${cache},"index":${cache},"result":${cache}},"index":{"totalChunks":${stats.chunks},"postFilterChunks":${stats.chunks},"shardsDuration":0}}`
+  const { chunks } = stats
+  const atLeast = Math.max(seconds, 1e-6)
+  const store = { totalChunksRef: chunks, totalChunksDownloaded: chunks, chunksDownloadTime: 0, chunk: noChunk }
+  return JSON.stringify({
+    summary: {
+      bytesProcessedPerSecond: Math.round(stats.bytes / atLeast),
+      linesProcessedPerSecond: Math.round(stats.lines / atLeast),
+      totalBytesProcessed: stats.bytes,
+      totalLinesProcessed: stats.lines,
+      execTime: seconds,
+      queueTime: 0,
+      subqueries: 0,
+      totalEntriesReturned: stats.entriesReturned,
+      splits: 1,
+      shards: 1,
+      totalPostFilterLines: stats.linesPassed,
+      totalStructuredMetadataBytesProcessed: 0,
+    },
+    querier: { store },
+    ingester: { totalReached: 1, totalChunksMatched: 0, totalBatches: 0, totalLinesSent: 0, store },
+    cache: { chunk: noCache, index: noCache, result: noCache },
+    index: { totalChunks: chunks, postFilterChunks: chunks, shardsDuration: 0 },
+  })
 }

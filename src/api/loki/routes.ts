@@ -122,6 +122,9 @@ function legacyRoutes(api: LokiApi): Route[] {
 
 type Answer = (form: URLSearchParams, reader: LogsReader, request: HttpRequest) => Promise<HttpReply>
 
+/** What clients take this for. */
+const lokiVersion = '3.5.0'
+
 class LokiApi {
   readonly #options: LokiApiOptions
 
@@ -149,7 +152,8 @@ class LokiApi {
     const warnings =
       extra.warnings === undefined || extra.warnings.length === 0 ? '' : `,"warnings":${JSON.stringify(extra.warnings)}`
     return ok(
-      `{"status":"success","data":{"resultType":"${resultType}",${flags}"result":${result},"stats":${statsJson(stats, seconds)}}${warnings}}`,
+      `{"status":"success","data":{"resultType":"${resultType}",${flags}"result":${result},` +
+        `"stats":${statsJson(stats, seconds)}}${warnings}}`,
     )
   }
 
@@ -270,14 +274,11 @@ class LokiApi {
       stream: Record<string, string>
       values: [string, string][]
     }[]
-    const body = streams.map(
-      ({ stream, values }) =>
-        `{"labels":${jsonText(
-          `{${Object.entries(stream)
-            .map(([n, v]) => `${n}=${JSON.stringify(v)}`)
-            .join(', ')}}`,
-        )},"entries":[${values.map(([ns, line]) => `{"ts":"${rfc3339Nano(ns)}","line":${jsonText(line)}}`).join(',')}]}`,
-    )
+    const body = streams.map(({ stream, values }) => {
+      const labels = Object.entries(stream).map(([name, value]) => `${name}=${JSON.stringify(value)}`)
+      const entries = values.map(([ns, line]) => `{"ts":"${rfc3339Nano(ns)}","line":${jsonText(line)}}`)
+      return `{"labels":${jsonText(`{${labels.join(', ')}}`)},"entries":[${entries.join(',')}]}`
+    })
     return ok(`{"streams":[${body.join(',')}],"stats":${statsJson(stats, (clock.monotonicMs() - startedMs) / 1000)}}`)
   }
 
@@ -319,10 +320,9 @@ class LokiApi {
   }
 
   readonly formatQuery: Handler = async request => {
+    const text = (await request.form()).get('query') ?? ''
     try {
-      return ok(
-        `{"status":"success","data":${JSON.stringify(formatLogql(parseLogql((await request.form()).get('query') ?? '')))}}`,
-      )
+      return ok(`{"status":"success","data":${JSON.stringify(formatLogql(parseLogql(text)))}}`)
     } catch (error) {
       if (!(error instanceof BadQueryError)) throw error
       return {
@@ -333,17 +333,33 @@ class LokiApi {
     }
   }
 
-  readonly buildInfo: Handler = () =>
-    Promise.resolve(
-      ok(
-        `{"version":"3.5.0","revision":"tercet-${this.#options.version}","branch":"main","buildUser":"","buildDate":"","goVersion":""}`,
-      ),
+  readonly buildInfo: Handler = async () =>
+    ok(
+      JSON.stringify({
+        version: lokiVersion,
+        revision: `tercet-${this.#options.version}`,
+        branch: 'main',
+        buildUser: '',
+        buildDate: '',
+        goVersion: '',
+      }),
     )
-  readonly drilldownLimits: Handler = () =>
-    Promise.resolve(
-      ok(
-        `{"limits":{"discover_log_levels":true,"discover_service_name":${JSON.stringify(serviceLabels)},"max_entries_limit_per_query":${this.#options.entriesMax},"max_query_series":500,"query_timeout":"1m","volume_enabled":true,"volume_max_series":1000},"pattern_ingester_enabled":true,"version":"3.5.0"}`,
-      ),
+
+  readonly drilldownLimits: Handler = async () =>
+    ok(
+      JSON.stringify({
+        limits: {
+          discover_log_levels: true,
+          discover_service_name: serviceLabels,
+          max_entries_limit_per_query: this.#options.entriesMax,
+          max_query_series: 500,
+          query_timeout: '1m',
+          volume_enabled: true,
+          volume_max_series: 1000,
+        },
+        pattern_ingester_enabled: true,
+        version: lokiVersion,
+      }),
     )
 }
 
@@ -371,5 +387,6 @@ function goHours(ms: number): string {
 
 function rfc3339Nano(ns: string): string {
   const fraction = ns.slice(-9).replace(/0+$/, '')
-  return `${new Date(Number(ns.slice(0, -9)) * 1000).toISOString().slice(0, 19)}${fraction === '' ? '' : `.${fraction}`}Z`
+  const seconds = new Date(Number(ns.slice(0, -9)) * 1000).toISOString().slice(0, 19)
+  return `${seconds}${fraction === '' ? '' : `.${fraction}`}Z`
 }

@@ -104,7 +104,7 @@ class Tail {
     const { clock, engine } = this.#options
     this.#endsMs = clock.monotonicMs() + durationMaxMs
     this.#lastPingMs = clock.monotonicMs()
-    // Subscribed before the look back, so that nothing falls between; what both have is told apart by its time and text.
+    // Subscribed before the look back, so that no line falls between; a line that both have is sent once.
     const early: TailedLine[] = []
     let isLive = false
     const unsubscribe = this.#reader.subscribe(compileMatchers(this.#expr.matchers), line => {
@@ -145,7 +145,7 @@ class Tail {
   #take(tailed: TailedLine): void {
     const line = this.#matcher.match(tailed.labels, tailed.ms, tailed.subNs, tailed.line, tailed.pairs)
     if (line === undefined) return
-    // Without stages and categories a live line tells its stream's labels alone.
+    // Without stages and categories a live line has the labels of its stream alone.
     const shown =
       this.#expr.stages.length === 0 && this.#flags === undefined ? { ...line, metadata: [], parsed: [] } : line
     if (this.#waiting.length >= waitingLinesMax) {

@@ -1,11 +1,12 @@
 /** index/stats and index/volume: sizes from the index, without reading chunks. Source: docs/http-api.md. */
 import type { Clock } from '#core/clock.ts'
 import { BadDataError } from '#core/errors.ts'
+import type { Matcher } from '#lang/regex/matcher.ts'
 import type { ChunkSource, LogsReader } from '#logs/select.ts'
 import { Labels } from '#model/labels.ts'
 import type { HttpReply } from '#net/route-table.ts'
 import { labelsJson, secondsText } from './json.ts'
-import { boundsParam, durationParam, limitParam, selectorParam } from './params.ts'
+import { boundsParam, durationParam, limitParam, selectorParam, type Instant } from './params.ts'
 import { ok } from './respond.ts'
 
 /** The part of a chunk that lies in the time, by length. */
@@ -35,64 +36,115 @@ export async function indexStats(form: URLSearchParams, reader: LogsReader, cloc
   return { ...ok(''), body: JSON.stringify({ streams, chunks, bytes, entries }) }
 }
 
+interface Bucket {
+  fromMs: number
+  toMs: number
+}
+interface Volume {
+  labels: Labels
+  /** By bucket. */
+  bytes: Float64Array
+  total: number
+}
+
+/** The series to which a stream's bytes are added: chosen labels, or a series for each of its label names. */
+function groupingOf(form: URLSearchParams, matchers: readonly Matcher[]): (labels: Labels) => Labels[] {
+  const targets = (form.get('targetLabels') ?? '').split(',').filter(name => name !== '')
+  const aggregateBy = form.get('aggregateBy') ?? 'series'
+  if (aggregateBy !== 'series' && aggregateBy !== 'labels' && aggregateBy !== '')
+    throw new BadDataError('invalid aggregation option')
+  const names = new Set(targets.length > 0 ? targets : matchers.map(m => m.name))
+  return labels => {
+    if (targets.length > 0 && !targets.some(name => labels.has(name))) return []
+    const kept = names.size === 0 ? labels : labels.keep(names)
+    if (aggregateBy !== 'labels') return [kept]
+    return kept.pairs.filter((_, i) => i % 2 === 0).map(name => new Labels([name, '']))
+  }
+}
+
+const bucketsMax = 11_000
+
+/** The whole time, or one bucket a step. */
+function bucketsOf(form: URLSearchParams, start: Instant, end: Instant, isRange: boolean): Bucket[] {
+  if (!isRange) return [{ fromMs: start.ms, toMs: end.ms }]
+  const stepMs = durationParam(form, 'step') ?? Math.max(Math.floor((end.ms - start.ms) / 250_000), 1) * 1000
+  if (stepMs <= 0)
+    throw new BadDataError('zero or negative query resolution step widths are not accepted. Try a positive integer')
+  const buckets: Bucket[] = []
+  for (let at = Math.floor(start.ms / stepMs) * stepMs; at < end.ms && buckets.length < bucketsMax; at += stepMs)
+    buckets.push({ fromMs: Math.max(at, start.ms), toMs: at + stepMs })
+  return buckets
+}
+
+function addChunk(volume: Volume, chunk: ChunkSource, buckets: readonly Bucket[]): void {
+  buckets.forEach(({ fromMs, toMs }, i) => {
+    if (chunk.fromMs > toMs || chunk.throughMs < fromMs) return
+    const size = Math.floor(chunk.kilobytes * 1024 * share(chunk, fromMs, toMs))
+    volume.bytes[i]! += size
+    volume.total += size
+  })
+}
+
+const noStats = {
+  summary: {
+    bytesProcessedPerSecond: 0,
+    linesProcessedPerSecond: 0,
+    totalBytesProcessed: 0,
+    totalLinesProcessed: 0,
+    execTime: 0,
+    queueTime: 0,
+    subqueries: 0,
+    totalEntriesReturned: 0,
+    splits: 0,
+    shards: 0,
+    totalPostFilterLines: 0,
+    totalStructuredMetadataBytesProcessed: 0,
+  },
+}
+
+/** Bytes by series: of the whole time, or of each step with `isRange`. Throws BadDataError. */
 export async function indexVolume(
   form: URLSearchParams,
   reader: LogsReader,
   clock: Clock,
   isRange: boolean,
 ): Promise<HttpReply> {
-  const nowMs = clock.nowMs()
-  const { start, end } = boundsParam(form, nowMs)
+  const { start, end } = boundsParam(form, clock.nowMs())
   const matchers = selectorParam(form)
-  const targets = (form.get('targetLabels') ?? '').split(',').filter(name => name !== '')
-  const aggregateBy = form.get('aggregateBy') ?? 'series'
-  if (aggregateBy !== 'series' && aggregateBy !== 'labels' && aggregateBy !== '')
-    throw new BadDataError('invalid aggregation option')
+  const keysOf = groupingOf(form, matchers)
   const limit = limitParam(form, 100)
-  const names = targets.length > 0 ? targets : matchers.map(m => m.name)
-  const keysOf = (labels: Labels): Labels[] => {
-    const kept = names.length === 0 ? labels : labels.keep(new Set(names))
-    if (targets.length > 0 && !targets.some(name => labels.has(name))) return []
-    if (aggregateBy !== 'labels') return [kept]
-    return kept.pairs.filter((_, i) => i % 2 === 0).map(name => new Labels([name, '']))
-  }
-  const stepMs = isRange
-    ? (durationParam(form, 'step') ?? Math.max(Math.floor((end.ms - start.ms) / 250_000), 1) * 1000)
-    : Math.max(1, end.ms - start.ms)
-  if (stepMs <= 0)
-    throw new BadDataError('zero or negative query resolution step widths are not accepted. Try a positive integer')
-  const buckets: { fromMs: number; toMs: number }[] = []
-  if (isRange) {
-    for (let at = Math.floor(start.ms / stepMs) * stepMs; at < end.ms && buckets.length < 11_000; at += stepMs)
-      buckets.push({ fromMs: Math.max(at, start.ms), toMs: at + stepMs })
-  } else buckets.push({ fromMs: start.ms, toMs: end.ms })
-  const volumes = new Map<string, { labels: Labels; bytes: Float64Array; total: number }>()
-  for (const { labels, chunks } of await reader.select(matchers, start.ms, end.ms)) {
+  const buckets = bucketsOf(form, start, end, isRange)
+  const volumes = new Map<string, Volume>()
+  for (const { labels, chunks } of await reader.select(matchers, start.ms, end.ms))
     for (const key of keysOf(labels)) {
       let volume = volumes.get(key.key)
-      if (volume === undefined)
-        volumes.set(key.key, (volume = { labels: key, bytes: new Float64Array(buckets.length), total: 0 }))
-      for (const chunk of chunks) {
-        buckets.forEach(({ fromMs, toMs }, i) => {
-          if (chunk.fromMs > toMs || chunk.throughMs < fromMs) return
-          const size = Math.floor(chunk.kilobytes * 1024 * share(chunk, fromMs, toMs))
-          volume.bytes[i]! += size
-          volume.total += size
-        })
+      if (volume === undefined) {
+        volume = { labels: key, bytes: new Float64Array(buckets.length), total: 0 }
+        volumes.set(key.key, volume)
       }
+      for (const chunk of chunks) addChunk(volume, chunk, buckets)
     }
-  }
-  const sorted = [...volumes.values()]
+  const largest = [...volumes.values()]
     .filter(v => v.total > 0)
     .sort((a, b) => b.total - a.total || (a.labels.key < b.labels.key ? -1 : 1))
     .slice(0, limit)
-  const empty =
-    '"stats":{"summary":{"bytesProcessedPerSecond":0,"linesProcessedPerSecond":0,"totalBytesProcessed":0,"totalLinesProcessed":0,"execTime":0,"queueTime":0,"subqueries":0,"totalEntriesReturned":0,"splits":0,"shards":0,"totalPostFilterLines":0,"totalStructuredMetadataBytesProcessed":0}}'
-  if (!isRange)
-    return ok(
-      `{"status":"success","data":{"resultType":"vector","result":[${sorted.map(v => `{"metric":${labelsJson(v.labels)},"value":[${secondsText(end.subNs > 0 ? end.ms + 1 : end.ms)},"${v.total}"]}`).join(',')}],${empty}}}`,
-    )
-  return ok(
-    `{"status":"success","data":{"resultType":"matrix","result":[${sorted.map(v => `{"metric":${labelsJson(v.labels)},"values":[${buckets.flatMap(({ toMs }, i) => (v.bytes[i]! > 0 ? [`[${secondsText(toMs - 1)},"${v.bytes[i]!}"]`] : [])).join(',')}]}`).join(',')}],${empty}}}`,
+  const endText = secondsText(end.subNs > 0 ? end.ms + 1 : end.ms)
+  const result = largest.map(
+    v => `{"metric":${labelsJson(v.labels)},${isRange ? points(v, buckets) : total(v, endText)}}`,
   )
+  const type = isRange ? 'matrix' : 'vector'
+  return ok(
+    `{"status":"success","data":{"resultType":"${type}","result":[${result.join(',')}],` +
+      `"stats":${JSON.stringify(noStats)}}}`,
+  )
+}
+
+function total(volume: Volume, endText: string): string {
+  return `"value":[${endText},"${volume.total}"]`
+}
+
+/** At the last millisecond of each bucket that has any bytes. */
+function points({ bytes }: Volume, buckets: readonly Bucket[]): string {
+  const texts = buckets.flatMap(({ toMs }, i) => (bytes[i]! > 0 ? [`[${secondsText(toMs - 1)},"${bytes[i]!}"]`] : []))
+  return `"values":[${texts.join(',')}]`
 }

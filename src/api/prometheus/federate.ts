@@ -42,11 +42,12 @@ export async function federate(request: HttpRequest, reader: MetricsReader, cloc
 function exposed(labels: Labels): string {
   const parts: string[] = []
   for (let i = 0; i < labels.pairs.length; i += 2) {
-    if (labels.pairs[i] !== metricName)
-      parts.push(
-        `${labels.pairs[i]}="${labels.pairs[i + 1]!.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`,
-      )
+    if (labels.pairs[i] !== metricName) parts.push(`${labels.pairs[i]}="${escaped(labels.pairs[i + 1]!)}"`)
   }
   if (!labels.has('instance')) parts.push('instance=""')
   return parts.join(',')
+}
+
+function escaped(value: string): string {
+  return value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')
 }

@@ -36,7 +36,8 @@ export function formatHistogram(h: FloatHistogram): string {
     .buckets()
     .filter(b => b.count !== 0)
     .map(b => `[${boundaries(b)},"${formatValue(b.lower)}","${formatValue(b.upper)}","${formatValue(b.count)}"]`)
-  return `{"count":"${formatValue(h.count)}","sum":"${formatValue(h.sum)}"${buckets.length > 0 ? `,"buckets":[${buckets.join(',')}]` : ''}}`
+  const list = buckets.length === 0 ? '' : `,"buckets":[${buckets.join(',')}]`
+  return `{"count":"${formatValue(h.count)}","sum":"${formatValue(h.sum)}"${list}}`
 }
 
 /** 0 open left, 1 open right, 2 open both, 3 closed both. */
@@ -73,8 +74,7 @@ export function* formatResult(result: QueryResult): Generator<string> {
           }
           piece += ']'
         }
-        if (series.histogramTimesMs.length > 0)
-          piece += `,"histograms":[${series.histogramTimesMs.map((timeMs, i) => `[${formatTime(timeMs)},${formatHistogram(series.histograms[i]!)}]`).join(',')}]`
+        if (series.histogramTimesMs.length > 0) piece += `,"histograms":[${formatHistograms(series).join(',')}]`
       }
       piece += '}'
       if (piece.length > pieceChars) {
@@ -86,8 +86,13 @@ export function* formatResult(result: QueryResult): Generator<string> {
   }
 }
 
+/** A time and a histogram each. */
+function formatHistograms({ histogramTimesMs, histograms }: ResultSeries): string[] {
+  return histograms.map((h, i) => `[${formatTime(histogramTimesMs[i]!)},${formatHistogram(h)}]`)
+}
+
 function formatInstant(series: ResultSeries): string {
-  if (series.histograms.length > 0)
-    return `,"histogram":[${formatTime(series.histogramTimesMs[0]!)},${formatHistogram(series.histograms[0]!)}]`
+  const [histogram] = formatHistograms(series)
+  if (histogram !== undefined) return `,"histogram":${histogram}`
   return `,"value":[${formatTime(series.timesMs[0]!)},"${formatValue(series.values[0]!)}"]`
 }

@@ -32,7 +32,9 @@ function* wrap(data: Iterable<string>, end: string): Generator<string> {
 }
 
 function notes(warnings: readonly string[], infos: readonly string[]): string {
-  return `${warnings.length > 0 ? `,"warnings":${JSON.stringify(warnings)}` : ''}${infos.length > 0 ? `,"infos":${JSON.stringify(infos)}` : ''}`
+  const list = (name: string, texts: readonly string[]): string =>
+    texts.length === 0 ? '' : `,"${name}":${JSON.stringify(texts)}`
+  return list('warnings', warnings) + list('infos', infos)
 }
 
 export function failure(

@@ -1,4 +1,4 @@
-/** Prometheus' HTTP API over a metrics store. Every path also stands under /prometheus. */
+/** Prometheus' HTTP API. Every path also stands under /prometheus. */
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, BadQueryError, UnavailableError } from '#core/errors.ts'
 import type { Limits } from '#core/limits.ts'
@@ -272,10 +272,13 @@ class PrometheusApi {
     const sets = selectorsOf(expr).map(s => s.matchers)
     if (sets.length === 0) return success('[]')
     const found = this.#options.store.exemplars(this.#options.tenantOf(request), sets, fromMs, toMs)
-    const shown = found.map(
-      ({ labels, exemplars }) =>
-        `{"seriesLabels":${formatLabels(labels)},"exemplars":[${exemplars.map(e => `{"labels":${formatLabels(e.labels)},"value":"${formatValue(e.value)}","timestamp":${formatTime(e.timeMs)}}`).join(',')}]}`,
-    )
+    const shown = found.map(({ labels, exemplars }) => {
+      const list = exemplars.map(
+        e =>
+          `{"labels":${formatLabels(e.labels)},"value":"${formatValue(e.value)}","timestamp":${formatTime(e.timeMs)}}`,
+      )
+      return `{"seriesLabels":${formatLabels(labels)},"exemplars":[${list.join(',')}]}`
+    })
     return success(`[${shown.join(',')}]`)
   }
 

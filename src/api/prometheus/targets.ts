@@ -1,4 +1,4 @@
-/** Targets: /api/v1/targets, /api/v1/scrape_pools, /api/v1/targets/metadata, and pages at /targets, /service-discovery. */
+/** Targets of scraping: their API, and pages at /targets and /service-discovery. */
 import { formatDuration } from '#core/duration.ts'
 import { BadDataError } from '#core/errors.ts'
 import { parsePromql } from '#lang/promql/parser.ts'

@@ -1,4 +1,4 @@
-/** Tempo's streaming service over gRPC, for Grafana's data source: each call is answered by one message, the whole answer. */
+/** Tempo's streaming service over gRPC, for Grafana's data source: the whole answer is one message. */
 import type { GrpcMethod } from '#net/grpc.ts'
 import type { TracesReader } from '#traces/select.ts'
 import {

@@ -1,4 +1,4 @@
-/** What the web interface asks that no other system has an API for: blocks, running queries, where settings come from, where an alert would go. */
+/** The web interface's own API: blocks, running queries, settings with their sources, the routes of an alert. */
 import type { Alertmanager } from '#alert/alertmanager/alertmanager.ts'
 import { Labels } from '#model/labels.ts'
 import type { HttpReply, Route } from '#net/route-table.ts'
@@ -10,7 +10,7 @@ export interface Setting {
   source: string
   help: string
 }
-/** As a signal lists its blocks. */
+/** A block as its signal lists it. */
 export interface ListedBlock {
   signal: string
   tenant: string

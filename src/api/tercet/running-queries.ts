@@ -61,7 +61,7 @@ export class RunningQueries {
   #watch(handler: Handler, language: string): Handler {
     return async request => {
       let parameters = request.query
-      // What can't be read is told by the route, in its own form.
+      // A form that can't be read is answered by the route, in its dialect.
       if (request.method !== 'GET')
         try {
           parameters = await request.form()

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import type { Random } from '#core/random.ts'
-import type { HttpReply, HttpRequest, Route } from '#net/route-table.ts'
+import { at, route, type Handler, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
 
 const types: Readonly<Record<string, string>> = {
   html: 'text/html; charset=utf-8',
@@ -22,53 +22,86 @@ interface Asset {
   tag: string
 }
 
+function typeOf(path: string): string {
+  return types[path.slice(path.lastIndexOf('.') + 1)] ?? 'application/octet-stream'
+}
+
+const noAsset: HttpReply = {
+  status: 404,
+  headers: { 'content-type': 'text/plain; charset=utf-8' },
+  body: 'no such file; the page may be of an earlier version: load it anew\n',
+}
+
 /** `nonce` is for the styles that the editor makes; nothing else may be inline. */
 function policy(nonce: string): string {
-  return `default-src 'none'; script-src 'self'; style-src 'self' 'nonce-${nonce}'; img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
+  return [
+    "default-src 'none'",
+    "script-src 'self'",
+    `style-src 'self' 'nonce-${nonce}'`,
+    "img-src 'self' data:",
+    "font-src 'self'",
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join('; ')
 }
 
 const common = { 'x-content-type-options': 'nosniff', 'referrer-policy': 'same-origin' } as const
 
-/** Paths of pages: all below /ui/, which the program reads by itself, and the first one where a browser asks. `welcome` is for everybody else. */
+/**
+ * All paths below /ui/, which the program reads by itself; / where a browser asks for it; and where links of alerts
+ * lead. `welcome` answers programs at /.
+ */
 export function uiRoutes(files: ReadonlyMap<string, Uint8Array>, welcome: string, random: Random): Route[] {
-  const plain = async (): Promise<HttpReply> => ({
-      status: 200,
-      headers: { 'content-type': 'text/plain; charset=utf-8' },
-      body: welcome,
-    }),
-    index = files.get('index.html')
-  if (index === undefined) return [{ methods: ['GET'], path: '/', handler: plain }]
-  const page = Buffer.from(index).toString('utf8'),
-    assets = new Map<string, Asset>()
-  for (const [path, bytes] of files)
-    if (path !== 'index.html')
-      assets.set(path, {
-        bytes,
-        packed: undefined,
-        type: types[path.slice(path.lastIndexOf('.') + 1)] ?? 'application/octet-stream',
-        tag: `"${createHash('sha256').update(bytes).digest('hex').slice(0, 20)}"`,
-      })
-  const html = async (): Promise<HttpReply> => {
+  const plain: Handler = async () => ({
+    status: 200,
+    headers: { 'content-type': 'text/plain; charset=utf-8' },
+    body: welcome,
+  })
+  const index = files.get('index.html')
+  if (index === undefined) return [route(['GET'], '/', plain)]
+  const page = pageHandler(Buffer.from(index).toString('utf8'), random)
+  const isBrowser = (request: HttpRequest): boolean => request.header('accept')?.includes('text/html') === true
+  return [
+    ...linkRoutes(),
+    route(['GET'], '/', request => (isBrowser(request) ? page(request) : plain(request))),
+    route(['GET'], '/ui', page),
+    route(['GET'], '/ui/*', page),
+    route(['GET'], '/assets/:file', assetHandler(files)),
+  ]
+}
+
+/** The one page, with a nonce of its own for each reply. */
+function pageHandler(page: string, random: Random): Handler {
+  return async () => {
     const nonce = Buffer.from(random.bytes(16)).toString('base64')
     return {
       status: 200,
       headers: {
         ...common,
-        'content-type': types['html']!,
+        'content-type': typeOf('index.html'),
         'cache-control': 'no-cache',
         'content-security-policy': policy(nonce),
       },
       body: page.replaceAll('__NONCE__', nonce),
     }
   }
-  const asset = async (request: HttpRequest): Promise<HttpReply> => {
+}
+
+function assetHandler(files: ReadonlyMap<string, Uint8Array>): Handler {
+  const assets = new Map<string, Asset>()
+  for (const [path, bytes] of files)
+    if (path !== 'index.html')
+      assets.set(path, {
+        bytes,
+        packed: undefined,
+        type: typeOf(path),
+        tag: `"${createHash('sha256').update(bytes).digest('hex').slice(0, 20)}"`,
+      })
+  return async request => {
     const found = assets.get(`assets/${request.params['file'] ?? ''}`)
-    if (found === undefined)
-      return {
-        status: 404,
-        headers: { 'content-type': 'text/plain; charset=utf-8' },
-        body: 'no such file; the page may be of an earlier version: load it anew\n',
-      }
+    if (found === undefined) return noAsset
     const headers = {
       ...common,
       'content-type': found.type,
@@ -81,30 +114,21 @@ export function uiRoutes(files: ReadonlyMap<string, Uint8Array>, welcome: string
     found.packed ??= gzipSync(found.bytes, { level: 9 })
     return { status: 200, headers: { ...headers, 'content-encoding': 'gzip' }, body: found.packed }
   }
-  // Where links of alerts lead, and those that people have kept of a Prometheus: /graph?g0.expr=…&g0.range_input=1h
-  const graph = async ({ query }: HttpRequest): Promise<HttpReply> => {
-    const params = new URLSearchParams({ q: query.get('g0.expr') ?? '' }),
-      range = query.get('g0.range_input'),
-      isTable = query.get('g0.tab') === '1' || query.get('g0.tab') === 'table'
+}
+
+/** Paths of a Prometheus, to which alerts and people's own links lead: /graph?g0.expr=…&g0.range_input=1h */
+function linkRoutes(): Route[] {
+  const redirect = (location: string): HttpReply => ({ status: 302, headers: { location } })
+  const graph: Handler = async ({ query }) => {
+    const params = new URLSearchParams({ q: query.get('g0.expr') ?? '' })
+    const range = query.get('g0.range_input')
+    const tab = query.get('g0.tab')
     if (range !== null) params.set('range', range)
-    if (isTable) params.set('view', 'table')
-    return { status: 302, headers: { location: `/ui/metrics?${params.toString()}` } }
+    if (tab === '1' || tab === 'table') params.set('view', 'table')
+    return redirect(`/ui/metrics?${params.toString()}`)
   }
   return [
-    { methods: ['GET'], path: '/graph', handler: graph },
-    { methods: ['GET'], path: '/query', handler: graph },
-    ...['alerts', 'rules'].map((page): Route => ({
-      methods: ['GET'],
-      path: `/${page}`,
-      handler: async () => ({ status: 302, headers: { location: `/ui/${page}` } }),
-    })),
-    {
-      methods: ['GET'],
-      path: '/',
-      handler: request => (request.header('accept')?.includes('text/html') === true ? html() : plain()),
-    },
-    { methods: ['GET'], path: '/ui', handler: html },
-    { methods: ['GET'], path: '/ui/*', handler: html },
-    { methods: ['GET'], path: '/assets/:file', handler: asset },
+    ...at(['GET'], ['/graph', '/query'], graph),
+    ...['alerts', 'rules'].map(page => route(['GET'], `/${page}`, async () => redirect(`/ui/${page}`))),
   ]
 }

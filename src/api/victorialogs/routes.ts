@@ -1,4 +1,4 @@
-/** VictoriaLogs' query API, /select/logsql/…: LogsQL, and LogQL where a query is not LogsQL. Source: docs/http-api.md. */
+/** VictoriaLogs' query API: LogsQL, and LogQL where a query is not LogsQL. Source: docs/http-api.md. */
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, BadQueryError, LimitError } from '#core/errors.ts'
 import { quote } from '#core/text.ts'
@@ -101,7 +101,8 @@ class VictoriaLogsApi {
       const moment = parseMoment(value, nowMs)
       if (moment === undefined)
         throw new BadDataError(
-          `the parameter ${quote(name)} can't be read: ${quote(value)}; RFC 3339, a Unix time or a duration was expected`,
+          `the parameter ${quote(name)} can't be read: ${quote(value)}; ` +
+            'RFC 3339, a Unix time or a duration was expected',
         )
       return moment
     }
@@ -204,7 +205,7 @@ class VictoriaLogsApi {
     const reader = this.#reader(request)
     let wake: (() => void) | undefined
     let fromMs = clock.nowMs() - 1
-    // Told of new lines, it looks for them: late ones are found by what was seen already.
+    // Each new line wakes the search, which looks back a while for late ones; `seen` holds what went out already.
     const unsubscribe = reader.subscribe([], () => {
       wake?.()
     })
