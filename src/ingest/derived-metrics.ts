@@ -267,9 +267,11 @@ export class DerivedMetrics {
     this.#expire(nowMs)
     for (const tenant of new Set([...this.#spans.keys(), ...this.#edges.keys()])) {
       const out = new Samples(nowMs)
-      for (const [key, series] of this.#spans.get(tenant) ?? []) {
+      const spans = this.#spans.get(tenant)
+      const edges = this.#edges.get(tenant)
+      for (const [key, series] of spans ?? []) {
         if (series.usedMs < nowMs - idleMs) {
-          this.#spans.get(tenant)!.delete(key)
+          spans?.delete(key)
           this.#seriesCount--
           continue
         }
@@ -278,9 +280,9 @@ export class DerivedMetrics {
         out.histogram('traces_spanmetrics_latency', series.labels, latencyBounds, series.latency, series.isNew)
         series.isNew = false
       }
-      for (const [key, series] of this.#edges.get(tenant) ?? []) {
+      for (const [key, series] of edges ?? []) {
         if (series.usedMs < nowMs - idleMs) {
-          this.#edges.get(tenant)!.delete(key)
+          edges?.delete(key)
           this.#seriesCount--
           continue
         }

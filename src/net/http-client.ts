@@ -104,9 +104,9 @@ function isWithoutProxy(host: string, port: string, list: string): boolean {
     .filter(Boolean)
     .some(entry => {
       if (entry === '*') return true
-      const [name, wanted] = isIP(entry) === 6 ? [entry, undefined] : entry.split(':')
+      const [name = '', wanted] = isIP(entry) === 6 ? [entry] : entry.split(':')
       if (wanted !== undefined && wanted !== port) return false
-      return host === name || host.endsWith(name!.startsWith('.') ? name! : `.${name!}`)
+      return host === name || host.endsWith(name.startsWith('.') ? name : `.${name}`)
     })
 }
 

@@ -31,10 +31,15 @@ function printed(pairs: readonly string[]): string {
   return `{${parts.join(', ')}}`
 }
 
+/** In the order of UTF-16 units, as `sort` has it of texts. */
+function byText([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
 function merged(...lists: readonly (readonly string[])[]): string[] {
   const values = new Map<string, string>()
   for (const list of lists) for (let i = 0; i < list.length; i += 2) values.set(list[i]!, list[i + 1]!)
-  return [...values.keys()].sort().flatMap(name => [name, values.get(name)!])
+  return [...values].sort(byText).flat()
 }
 
 /** Lines by stream; with `isCategorized` streams have their own labels alone, and lines say what else they have. */
@@ -47,13 +52,8 @@ export function streamsJson(lines: readonly FoundLine[], isCategorized: boolean)
     if (stream === undefined) streams.set(key, (stream = { labels, values: [] }))
     stream.values.push(valueJson(line, isCategorized))
   }
-  const keys = [...streams.keys()].sort()
-  return `[${keys
-    .map(key => {
-      const { labels, values } = streams.get(key)!
-      return `{"stream":${pairsJson(labels)},"values":[${values.join(',')}]}`
-    })
-    .join(',')}]`
+  const sorted = [...streams].sort(byText)
+  return list(sorted.map(([, { labels, values }]) => `{"stream":${pairsJson(labels)},"values":${list(values)}}`))
 }
 
 export function valueJson(line: FoundLine, isCategorized: boolean): string {

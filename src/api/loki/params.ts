@@ -31,9 +31,10 @@ export function parseInstant(text: string): Instant {
     return { ms: Number(ms), subNs: Number(ns - ms * 1_000_000n) }
   }
   const rfc = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.(\d+))?(?:Z|[+-]\d\d:\d\d)$/i.exec(text)
-  const ms = rfc === null ? NaN : Date.parse(text.replace(/\.\d+/, ''))
-  if (Number.isNaN(ms)) throw new BadDataError(`strconv.ParseInt: parsing ${quote(text)}: invalid syntax`)
-  const fraction = (rfc![1] ?? '').padEnd(9, '0').slice(0, 9)
+  const ms = Date.parse(text.replace(/\.\d+/, ''))
+  if (rfc === null || Number.isNaN(ms))
+    throw new BadDataError(`strconv.ParseInt: parsing ${quote(text)}: invalid syntax`)
+  const fraction = (rfc[1] ?? '').padEnd(9, '0').slice(0, 9)
   return { ms: ms + Number(fraction.slice(0, 3)), subNs: Number(fraction.slice(3)) }
 }
 

@@ -1,6 +1,6 @@
 /**
  * patterns: lines that look alike, by Drain: a tree by the number of tokens and the first ones, and clusters of lines
- * that share enough of the rest. Source: He et al., "Drain: An Online Log Parsing Approach with Fixed Depth Tree" (2017);
+ * that share enough of the rest. Sources: He et al., "Drain: An Online Log Parsing Approach with Fixed Depth Tree", 2017;
  * docs/http-api.md.
  */
 import type { Clock } from '#core/clock.ts'

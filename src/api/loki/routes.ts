@@ -233,11 +233,7 @@ class LokiApi {
   }
 
   #step(form: URLSearchParams, start: Instant, end: Instant): number {
-    const text = form.get('step')
-    const stepMs =
-      text === null || text === ''
-        ? Math.max(Math.floor((end.ms - start.ms) / 250_000), 1) * 1000
-        : durationParam(form, 'step')!
+    const stepMs = durationParam(form, 'step') ?? Math.max(Math.floor((end.ms - start.ms) / 250_000), 1) * 1000
     if (stepMs <= 0)
       throw new BadDataError('zero or negative query resolution step widths are not accepted. Try a positive integer')
     return stepMs
@@ -301,7 +297,7 @@ class LokiApi {
 
   readonly labelValues: Handler = async request => {
     const form = await request.form()
-    const name = decodeURIComponent(request.params['name']!)
+    const name = decodeURIComponent(request.params['name'] ?? '')
     const values = new Set<string>()
     for (const labels of await this.#streams(request, form, [selectorParam(form)]))
       if (labels.has(name)) values.add(labels.get(name))

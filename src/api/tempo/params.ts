@@ -50,17 +50,9 @@ export function legacyStages(form: URLSearchParams): Stage[] {
   const stages: Stage[] = []
   const tags = form.get('tags') ?? ''
   let condition: FieldExpr | undefined
-  for (const [, key, quoted, bare] of tags.matchAll(/([^\s=]+)=(?:"((?:[^"\\]|\\.)*)"|(\S*))/g)) {
-    const value = quoted === undefined ? bare! : quoted.replaceAll(/\\(.)/g, '$1')
-    const name =
-      key === 'name'
-        ? 'name'
-        : key === 'root.name'
-          ? 'rootName'
-          : key === 'root.service.name'
-            ? 'rootServiceName'
-            : `."${key!.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`
-    const one = key === 'status.code' ? statusCondition(value) : partOf(name, value)
+  for (const [, key = '', quoted, bare = ''] of tags.matchAll(/([^\s=]+)=(?:"((?:[^"\\]|\\.)*)"|(\S*))/g)) {
+    const value = quoted === undefined ? bare : quoted.replaceAll(/\\(.)/g, '$1')
+    const one = key === 'status.code' ? statusCondition(value) : partOf(legacyFields.get(key) ?? attribute(key), value)
     condition = condition === undefined ? one : { kind: 'logic', op: '&&', left: condition, right: one }
   }
   for (const [name, op] of [
@@ -81,6 +73,17 @@ export function legacyStages(form: URLSearchParams): Stage[] {
   }
   stages.push({ kind: 'filter', condition })
   return stages
+}
+
+/** Tags that are no attributes. */
+const legacyFields: ReadonlyMap<string, string> = new Map([
+  ['name', 'name'],
+  ['root.name', 'rootName'],
+  ['root.service.name', 'rootServiceName'],
+])
+
+function attribute(key: string): string {
+  return `."${key.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`
 }
 
 function partOf(name: string, value: string): FieldExpr {

@@ -481,8 +481,8 @@ class VictoriaLogsApi {
     ])
     const byField = new Map<string, { field_value: string; hits: number }[]>()
     for (const row of rows) {
-      const name = row.get('field_name')!
-      const entry = { field_value: row.get('field_value')!, hits: Number(row.get('hits')) }
+      const name = row.get('field_name') ?? ''
+      const entry = { field_value: row.get('field_value') ?? '', hits: Number(row.get('hits')) }
       const list = byField.get(name)
       if (list === undefined) byField.set(name, [entry])
       else list.push(entry)
@@ -537,7 +537,8 @@ function valuesReply(values: readonly (readonly [string, number])[], limit: numb
 
 function labelsOfStream(stream: string): Labels {
   const entries: [string, string][] = []
-  for (const match of stream.matchAll(/([^{},=]+)=("(?:[^"\\]|\\.)*")/g))
-    entries.push([match[1]!, JSON.parse(match[2]!) as string])
+  for (const [, name = '', value = '""'] of stream.matchAll(/([^{},=]+)=("(?:[^"\\]|\\.)*")/g))
+    // The expression lets only texts in quotes through.
+    entries.push([name, JSON.parse(value) as string])
   return Labels.from(entries)
 }
