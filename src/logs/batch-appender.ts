@@ -12,6 +12,7 @@ import type { LogsAppendOutcome } from './append.ts'
 import { detectLevel, knownLevel, levelNames, levelOfSeverityNumber } from './detected-level.ts'
 import type { StreamHead } from './head.ts'
 import { normalizeMetadataName } from './metadata-names.ts'
+import type { LineListener } from './tail.ts'
 import type { Tenant } from './tenant.ts'
 import { LinesRecord } from './wal-record.ts'
 
@@ -36,18 +37,7 @@ export class BatchAppender {
   readonly #limits: AdmissionLimits
   readonly record = new LinesRecord()
   /** Called for every stored line; set while somebody follows. */
-  onLine:
-    | ((
-        tenant: string,
-        stream: StreamHead,
-        ms: number,
-        subNs: number,
-        bytes: Uint8Array,
-        from: number,
-        to: number,
-        pairs: readonly string[],
-      ) => void)
-    | undefined
+  onLine: LineListener | undefined
 
   constructor(limits: AdmissionLimits) {
     this.#limits = limits

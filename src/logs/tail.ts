@@ -3,6 +3,18 @@ import type { Matcher } from '#lang/regex/matcher.ts'
 import type { StreamHead } from './head.ts'
 import type { TailedLine } from './select.ts'
 
+/** Called when a line was accepted: its text is bytes[from, to), its `pairs` are names and values in turn. */
+export type LineListener = (
+  tenant: string,
+  stream: StreamHead,
+  ms: number,
+  subNs: number,
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  pairs: readonly string[],
+) => void
+
 interface Follower {
   tenant: string
   matchers: readonly Matcher[]
@@ -25,17 +37,7 @@ export class Tail {
     }
   }
 
-  /** A line was accepted: its text is bytes[from, to), its `pairs` are names and values in turn. */
-  readonly onLine = (
-    tenant: string,
-    stream: StreamHead,
-    ms: number,
-    subNs: number,
-    bytes: Uint8Array,
-    from: number,
-    to: number,
-    pairs: readonly string[],
-  ): void => {
+  readonly onLine: LineListener = (tenant, stream, ms, subNs, bytes, from, to, pairs) => {
     for (const follower of this.#followers) {
       if (follower.tenant !== tenant || !follower.matchers.every(m => m.matches(stream.labels.get(m.name)))) continue
       follower.onLine({

@@ -15,6 +15,7 @@ import { histogramFromChunk } from '#model/histogram-chunk.ts'
 import { Labels } from '#model/labels.ts'
 import type { SampleColumns } from '#model/sample-columns.ts'
 import type { BlockMeta } from './block-meta.ts'
+import { intersectionOf, textsOf, unionOf } from './series-lists.ts'
 import { decodeTombstones, type Interval } from './tombstones.ts'
 
 /** Where the files of one block are: in the bucket, or staged on the local disk. */
@@ -545,49 +546,20 @@ function selectPostings(index: Index, matchers: readonly Matcher[]): Uint32Array
     const values = index.postings.get(matcher.name)
     if (values === undefined) return new Uint32Array(0)
     const lists: Uint32Array[] = []
-    if (matcher.kind === '=' || (matcher.kind === '=~' && matcher.alternatives !== undefined)) {
-      for (const value of matcher.kind === '=' ? [matcher.value] : matcher.alternatives!) {
+    const wanted = textsOf(matcher)
+    if (wanted !== undefined) {
+      for (const value of wanted) {
         const at = values.get(value)
         if (at !== undefined) lists.push(readPostings(index, at))
       }
     } else if (best === undefined || best.length > 1000) {
       for (const [value, at] of values) if (matcher.matches(value)) lists.push(readPostings(index, at))
     } else continue
-    const merged = lists.length === 1 ? lists[0]! : mergeLists(lists)
+    const merged = lists.length === 1 ? lists[0]! : unionOf(lists)
     if (best === undefined) best = merged
-    else best = intersect(best, merged)
+    else best = intersectionOf(best, merged)
   }
   return best ?? readPostings(index, index.allPostings)
-}
-
-function mergeLists(lists: readonly Uint32Array[]): Uint32Array {
-  const all = new Uint32Array(lists.reduce((sum, list) => sum + list.length, 0))
-  let at = 0
-  for (const list of lists) {
-    all.set(list, at)
-    at += list.length
-  }
-  all.sort()
-  let count = 0
-  for (let i = 0; i < all.length; i++) if (i === 0 || all[i] !== all[i - 1]) all[count++] = all[i]!
-  return all.subarray(0, count)
-}
-
-function intersect(a: Uint32Array, b: Uint32Array): Uint32Array {
-  const out = new Uint32Array(Math.min(a.length, b.length))
-  let i = 0
-  let k = 0
-  let count = 0
-  while (i < a.length && k < b.length) {
-    if (a[i]! < b[k]!) i++
-    else if (a[i]! > b[k]!) k++
-    else {
-      out[count++] = a[i]!
-      i++
-      k++
-    }
-  }
-  return out.subarray(0, count)
 }
 
 /** Adds the series to `out` when it satisfies every matcher. */

@@ -232,27 +232,24 @@ export class Head {
       if (inTime.length > 1) inTime.sort((a, b) => a.startMs - b.startMs)
       for (const range of inTime) range.read(series, fromMs, throughMs, into)
     }
-    const open = this.#open
-    if (
-      series < open.count.length &&
-      open.count[series]! > 0 &&
-      open.firstMs[series]! <= throughMs &&
-      open.lastMs[series]! >= fromMs
-    )
-      appendXor(open.bytes(series), into)
+    if (this.#isOpenIn(series, fromMs, throughMs)) appendXor(this.#open.bytes(series), into)
   }
   readonly #noRanges: readonly RangeChunks[] = []
 
-  /** May the series have samples in the time? */
-  touches(series: number, fromMs: number, throughMs: number): boolean {
+  /** Has the open chunk of the series samples of about the time? */
+  #isOpenIn(series: number, fromMs: number, throughMs: number): boolean {
     const open = this.#open
-    if (
+    return (
       series < open.count.length &&
       open.count[series]! > 0 &&
       open.firstMs[series]! <= throughMs &&
       open.lastMs[series]! >= fromMs
     )
-      return true
+  }
+
+  /** May the series have samples in the time? */
+  touches(series: number, fromMs: number, throughMs: number): boolean {
+    if (this.#isOpenIn(series, fromMs, throughMs)) return true
     for (const range of [...this.#leaving, ...this.#ranges.values()]) {
       if (range.minMs > throughMs || range.maxMs < fromMs) continue
       if (range.hasChunks(series) || range.histogramsOf.has(series) || range.late(series).length > 0) return true

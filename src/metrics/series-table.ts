@@ -10,6 +10,7 @@ import { Labels } from '#model/labels.ts'
 import { KeyWriter } from '#model/write-batch.ts'
 import { KeyTable } from './key-table.ts'
 import { Postings } from './postings.ts'
+import { textsOf, unionOf } from './series-lists.ts'
 import { SymbolTable } from './symbols.ts'
 
 /** Where the labels of a key lie in its bytes. */
@@ -295,13 +296,14 @@ export class SeriesTable {
     for (const { matcher, name } of plan) {
       if (matcher.matchesEmpty) continue
       if (name < 0) return new Uint32Array(0)
-      if (matcher.kind === '=' || (matcher.kind === '=~' && matcher.alternatives !== undefined)) {
+      const wanted = textsOf(matcher)
+      if (wanted !== undefined) {
         const lists: Uint32Array[] = []
-        for (const text of matcher.kind === '=' ? [matcher.value] : matcher.alternatives!) {
+        for (const text of wanted) {
           const pair = this.#findPair(matcher.name, text)
           if (pair >= 0) lists.push(postings.list(pair))
         }
-        const list = lists.length === 1 ? lists[0]! : union(lists)
+        const list = lists.length === 1 ? lists[0]! : unionOf(lists)
         if (start === undefined || list.length < start.length) start = list
       }
     }
@@ -311,7 +313,7 @@ export class SeriesTable {
         const lists: Uint32Array[] = []
         for (const pair of postings.pairsOf(first.name))
           if (first.matcher.matches(this.symbols.text(postings.valueOf(pair)))) lists.push(postings.list(pair))
-        start = union(lists)
+        start = unionOf(lists)
       } else start = Uint32Array.from({ length: this.count }, (_, i) => i).filter(series => this.#length[series]! > 0)
     }
     const kept = new Uint32Array(start.length)
@@ -384,22 +386,6 @@ function spelledLength(length: number): number {
 
 function compareNames(bytes: Uint8Array, a: Label, b: Label): number {
   return compareBytes(bytes, a.nameFrom, a.nameTo, bytes, b.nameFrom, b.nameTo)
-}
-
-/** Disjoint or overlapping ascending lists into one. */
-function union(lists: readonly Uint32Array[]): Uint32Array {
-  let total = 0
-  for (const list of lists) total += list.length
-  const all = new Uint32Array(total)
-  let at = 0
-  for (const list of lists) {
-    all.set(list, at)
-    at += list.length
-  }
-  all.sort()
-  let count = 0
-  for (let i = 0; i < total; i++) if (i === 0 || all[i] !== all[i - 1]) all[count++] = all[i]!
-  return all.subarray(0, count)
 }
 
 /** Where each label of a key lies. Throws BadDataError for bytes that are no key. */
