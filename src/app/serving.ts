@@ -1,0 +1,44 @@
+/** The parts of the roles that store or answer: all, query and insert. */
+import { queryRoutes, type Context } from './context.ts'
+import { together } from './lifecycle.ts'
+import { makeAdmin, makeHealth } from './parts/admin.ts'
+import { makeAlerting } from './parts/alerting.ts'
+import { makeDeriving } from './parts/deriving.ts'
+import { makeLogs } from './parts/logs.ts'
+import { makeMetrics } from './parts/metrics.ts'
+import { makeOperators } from './parts/operators.ts'
+import { makeScraping } from './parts/scraping.ts'
+import { makeSelf } from './parts/self.ts'
+import { makeTraces } from './parts/traces.ts'
+import { makeUi } from './parts/ui.ts'
+import type { Composition, Process } from './role.ts'
+import { defaultTenants } from './tenancy.ts'
+
+/** Signals, queries, scraping, rules and alerts: `query` leaves out what writes, `insert` refuses what asks. */
+export async function makeServing(context: Context, own: Process): Promise<Composition> {
+  const metrics = await makeMetrics(context)
+  const logs = await makeLogs(context)
+  const deriving = makeDeriving(context, metrics)
+  const traces = await makeTraces(context, metrics, deriving)
+  const metricsTenantOf = context.tenancy.of('metrics')
+  const scraping = makeScraping(context, {
+    appender: metrics.engine,
+    tenant: defaultTenants.metrics,
+    metadata: request => metrics.engine.metadata(metricsTenantOf(request)),
+    offered: routes => queryRoutes(context, routes),
+  })
+  const alerting = await makeAlerting(context, { metrics, logs, traces, scraping: scraping.scraping })
+  const operators = makeOperators(context, scraping.scraping, alerting.alerting)
+  const self = makeSelf(context, own.registry, metrics, traces)
+  const signals = [metrics.engine, logs.engine, traces.engine]
+  const ui = await makeUi(context, signals, alerting.alertmanager)
+  const stores = together('signals', [metrics, logs, traces])
+  const admin = makeAdmin(signals, () => own.reload())
+  const health = makeHealth(() => own.notReady())
+  return {
+    parts: [health, stores, deriving, scraping, alerting, operators, self, ui, admin],
+    signals,
+    remotes: () => [],
+    onRequest: self.onRequest,
+  }
+}
