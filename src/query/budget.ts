@@ -1,10 +1,11 @@
-/** What one query may use: samples in memory at a time, and time. Also where a query lets others run. */
+/** The samples that one query may hold in memory, and the time that it may take. Long queries yield here. */
 import { CanceledError, LimitError, TimeoutError } from '#core/errors.ts'
 import type { Clock } from '#core/clock.ts'
 
-/** A query holds the thread at most this long before others get a turn. */
+/** A query yields when it has held the thread for this long. */
 const turnMs = 8
 
+/** What one query has used and may still use. */
 export class Budget {
   readonly #clock: Clock
   readonly #samplesMax: number
@@ -24,7 +25,7 @@ export class Budget {
     this.#turnEndsMs = clock.monotonicMs() + turnMs
   }
 
-  /** Takes `count` samples into memory. */
+  /** Counts samples that are loaded into memory. Throws LimitError when the query holds too many. */
   take(count: number): void {
     this.samples += count
     if (this.samples > this.peakSamples) this.peakSamples = this.samples
@@ -32,11 +33,15 @@ export class Budget {
       throw new LimitError('query processing would load too many samples into memory in query execution', 422)
   }
 
+  /** Counts samples that are not held any more. */
   give(count: number): void {
     this.samples -= count
   }
 
-  /** To be awaited now and then, where it is cheap: stops a query that is out of time, and gives others a turn. */
+  /**
+   * Awaited between pieces of work: yields when the query has held the thread long enough. Throws TimeoutError and
+   * CanceledError.
+   */
   async pause(): Promise<void> {
     const now = this.#clock.monotonicMs()
     if (now > this.#deadlineMs) throw new TimeoutError('query timed out in expression evaluation')

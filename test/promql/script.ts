@@ -1,4 +1,7 @@
-/** Runs scripts in Prometheus' promqltest notation: load, clear, eval instant, eval range, and what is expected of them. */
+/**
+ * Runs scripts in Prometheus' promqltest notation: load, clear, eval instant, eval range, and what is expected of
+ * them.
+ */
 import { parseDurationMs } from '#core/duration.ts'
 import { defaultLimits } from '#core/limits.ts'
 import { systemClock } from '#core/clock.ts'

@@ -39,14 +39,41 @@ export interface SortKey {
 }
 export interface GroupKey {
   field: string
-  /** Width of a bucket: nanoseconds for _time, a number otherwise; text for calendar units. */ bucket:
-    | number
-    | undefined
+  /** Width of a bucket: nanoseconds for _time, a number otherwise. */
+  bucket: number | undefined
   offset: number
   name: string
 }
+/** Functions of the pipe stats. */
+export const statsFunctions = [
+  'avg',
+  'count',
+  'count_empty',
+  'count_uniq',
+  'count_uniq_hash',
+  'histogram',
+  'json_values',
+  'max',
+  'median',
+  'min',
+  'quantile',
+  'rate',
+  'rate_sum',
+  'row_any',
+  'row_max',
+  'row_min',
+  'stddev',
+  'sum',
+  'sum_len',
+  'uniq_values',
+  'values',
+] as const
+/** Functions of running_stats and total_stats: those that make sense of the rows up to one. */
+export const runningFunctions = ['count', 'sum', 'min', 'max', 'first', 'last'] as const
+export type StatsFunction = (typeof statsFunctions)[number] | (typeof runningFunctions)[number]
+
 export interface StatsCall {
-  name: string
+  name: StatsFunction
   args: string[]
   limit: number | undefined
   parameter: number | undefined
@@ -54,12 +81,18 @@ export interface StatsCall {
   as: string
 }
 
+/** Functions and operators of the pipe math; an operator binds tighter than those of the rows above it. */
+export const mathFunctions = ['abs', 'ceil', 'exp', 'floor', 'ln', 'max', 'min', 'now', 'round'] as const
+export const mathOperators = [['default'], ['or'], ['xor'], ['&'], ['+', '-'], ['*', '/', '%'], ['^']] as const
+export type MathFunction = (typeof mathFunctions)[number]
+export type MathOperator = (typeof mathOperators)[number][number]
+
 export type MathExpr =
   | { kind: 'number'; value: number }
   | { kind: 'field'; name: string }
-  | { kind: 'binary'; op: string; left: MathExpr; right: MathExpr }
+  | { kind: 'binary'; op: MathOperator; left: MathExpr; right: MathExpr }
   | { kind: 'negate'; inner: MathExpr }
-  | { kind: 'call'; name: string; args: MathExpr[] }
+  | { kind: 'call'; name: MathFunction; args: MathExpr[] }
 
 export type FormatPart = { literal: string } | { field: string; modifier: string }
 

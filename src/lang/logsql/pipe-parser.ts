@@ -1,5 +1,19 @@
 /** LogsQL's pipes. Source: docs/logs.md (the VictoriaLogs part). */
-import type { Filter, FormatPart, GroupKey, LogsqlQuery, MathExpr, Pipe, SortKey, StatsCall } from './ast.ts'
+import {
+  mathFunctions,
+  mathOperators,
+  runningFunctions,
+  statsFunctions,
+  type Filter,
+  type FormatPart,
+  type GroupKey,
+  type LogsqlQuery,
+  type MathExpr,
+  type Pipe,
+  type SortKey,
+  type StatsCall,
+  type StatsFunction,
+} from './ast.ts'
 import type { FilterParser } from './filter-parser.ts'
 import { toNumber } from './numbers.ts'
 import type { QueryScanner } from './scanner.ts'
@@ -206,7 +220,7 @@ export class PipeParser {
         return this.#streamContext()
       case 'running_stats':
       case 'total_stats': {
-        const { by, calls } = this.#statsParts(runningNames)
+        const { by, calls } = this.#statsParts(runningFunctions)
         return { kind: word === 'running_stats' ? 'running-stats' : 'total-stats', by, calls }
       }
       case 'split': {
@@ -254,7 +268,10 @@ export class PipeParser {
   }
 
   #isStatsCall(word: string): boolean {
-    return (statsNames.has(word) && this.scan.text[this.scan.at + word.length] === '(') || word === 'by'
+    return (
+      (statsFunctions.some(name => name === word) && this.scan.text[this.scan.at + word.length] === '(') ||
+      word === 'by'
+    )
   }
   #isEndOfPipe(): boolean {
     return this.scan.atEnd() || this.scan.is('|') || this.scan.is(')')
@@ -373,11 +390,11 @@ export class PipeParser {
   }
 
   #mathBinary(level: number): MathExpr {
-    const levels = [['default'], ['or'], ['xor'], ['&'], ['+', '-'], ['*', '/', '%'], ['^']] as const
-    if (level === levels.length) return this.#mathUnary()
+    const operators = mathOperators[level]
+    if (operators === undefined) return this.#mathUnary()
     let left = this.#mathBinary(level + 1)
     for (;;) {
-      const op = levels[level]!.find(o => this.scan.take(o))
+      const op = operators.find(o => this.scan.take(o))
       if (op === undefined) return left
       left = { kind: 'binary', op, left, right: this.#mathBinary(op === '^' ? level : level + 1) }
     }
@@ -408,16 +425,17 @@ export class PipeParser {
       args.push(this.#mathBinary(0))
       if (!this.scan.is(')')) this.scan.expect(',')
     }
-    if (!mathNames.has(name)) this.scan.fail(`the function ${JSON.stringify(name)} is not known`)
-    return { kind: 'call', name, args }
+    const known = mathFunctions.find(f => f === name)
+    if (known === undefined) return this.scan.fail(`the function ${JSON.stringify(name)} is not known`)
+    return { kind: 'call', name: known, args }
   }
 
   #stats(): Pipe {
     this.scan.take('stats')
-    return { kind: 'stats', ...this.#statsParts(statsNames) }
+    return { kind: 'stats', ...this.#statsParts(statsFunctions) }
   }
 
-  #statsParts(names: ReadonlySet<string>): { by: GroupKey[]; calls: StatsCall[] } {
+  #statsParts(names: readonly StatsFunction[]): { by: GroupKey[]; calls: StatsCall[] } {
     const by: GroupKey[] = []
     if (this.scan.take('by') || this.scan.is('(')) {
       this.scan.expect('(')
@@ -460,9 +478,10 @@ export class PipeParser {
     return width
   }
 
-  #statsCall(names: ReadonlySet<string>): StatsCall {
-    const name = this.scan.peekWord().toLowerCase()
-    if (!names.has(name)) this.scan.fail(`the stats function ${JSON.stringify(name)} is not known`)
+  #statsCall(names: readonly StatsFunction[]): StatsCall {
+    const word = this.scan.peekWord().toLowerCase()
+    const name = names.find(known => known === word)
+    if (name === undefined) return this.scan.fail(`the stats function ${JSON.stringify(word)} is not known`)
     this.scan.at += name.length
     let parameter: number | undefined
     this.scan.expect('(')
@@ -489,40 +508,3 @@ export class PipeParser {
     }
   }
 }
-
-export const statsNames: ReadonlySet<string> = new Set([
-  'avg',
-  'count',
-  'count_empty',
-  'count_uniq',
-  'count_uniq_hash',
-  'histogram',
-  'max',
-  'median',
-  'min',
-  'quantile',
-  'rate',
-  'rate_sum',
-  'row_any',
-  'row_max',
-  'row_min',
-  'stddev',
-  'sum',
-  'sum_len',
-  'uniq_values',
-  'values',
-  'json_values',
-])
-/** What makes sense of the rows up to one. */
-export const runningNames: ReadonlySet<string> = new Set(['count', 'sum', 'min', 'max', 'first', 'last'])
-export const mathNames: ReadonlySet<string> = new Set([
-  'abs',
-  'ceil',
-  'exp',
-  'floor',
-  'ln',
-  'max',
-  'min',
-  'now',
-  'round',
-])

@@ -74,12 +74,13 @@ export class LogqlEngine {
     isPartialAllowed: boolean,
     signal?: AbortSignal,
   ): Promise<MetricResult> {
-    const from = Math.floor(startMs / stepMs) * stepMs,
-      to = Math.ceil(endMs / stepMs) * stepMs
+    const from = Math.floor(startMs / stepMs) * stepMs
+    const to = Math.ceil(endMs / stepMs) * stepMs
     const { stepsMax } = this.#logLimits
     if ((endMs - startMs) / stepMs > stepsMax)
       throw new BadDataError(
-        `exceeded maximum resolution of ${stepsMax.toLocaleString('en-US')} points per time series. Try increasing the value of the step parameter`,
+        `exceeded maximum resolution of ${stepsMax.toLocaleString('en-US')} points per time series. Try ` +
+          'increasing the value of the step parameter',
       )
     return this.#metric(
       expr,

@@ -53,7 +53,7 @@ async function vectorOf(expr: MetricExpr, context: RangeContext): Promise<Vector
   return result.series
 }
 
-// ── Aggregation ────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Aggregation ──
 
 async function aggregate(expr: VectorAggregation, context: RangeContext): Promise<Vector> {
   const { inner, op } = expr
@@ -130,8 +130,8 @@ function reduce(op: 'sum' | 'avg' | 'min' | 'max' | 'count' | 'stddev' | 'stdvar
     case 'max':
       return values.reduce((a, b) => (b > a || Number.isNaN(a) ? b : a))
     default: {
-      let mean = 0,
-        squares = 0
+      let mean = 0
+      let squares = 0
       values.forEach((value, i) => {
         const delta = value - mean
         mean += delta / (i + 1)
@@ -155,8 +155,8 @@ function selectK(
       const there = members.filter(m => m.present[step] === 1)
       const sign = op === 'topk' ? -1 : 1
       there.sort((a, b) => {
-        const x = a.values[step]!,
-          y = b.values[step]!
+        const x = a.values[step]!
+        const y = b.values[step]!
         if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) ? (Number.isNaN(y) ? 0 : 1) : -1
         return sign * (x - y)
       })
@@ -192,7 +192,7 @@ async function labelReplace(expr: LabelReplace, context: RangeContext): Promise<
   })
 }
 
-// ── Binary operations ──────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Binary operations ──
 
 function compares(op: BinaryOp, left: number, right: number): boolean | undefined {
   switch (op) {
@@ -214,8 +214,8 @@ function compares(op: BinaryOp, left: number, right: number): boolean | undefine
 }
 
 async function binary(expr: BinaryExpr, context: RangeContext): Promise<Evaluated> {
-  const left = await evaluate(expr.left, context),
-    right = await evaluate(expr.right, context)
+  const left = await evaluate(expr.left, context)
+  const right = await evaluate(expr.right, context)
   const { op, isBool } = expr
   if (left.kind === 'scalar' && right.kind === 'scalar')
     return { kind: 'scalar', value: foldNumbers(op, left.value, right.value) }
@@ -237,8 +237,8 @@ async function binary(expr: BinaryExpr, context: RangeContext): Promise<Evaluate
       for (let step = 0; step < out.values.length; step++) {
         if (series.present[step] !== 1) continue
         const value = series.values[step]!
-        const a = isScalarLeft ? scalar : value,
-          b = isScalarLeft ? value : scalar
+        const a = isScalarLeft ? scalar : value
+        const b = isScalarLeft ? value : scalar
         const holds = compares(op, a, b)
         if (holds === undefined) {
           out.values[step] = foldNumbers(op, a, b)
@@ -318,8 +318,8 @@ function match(expr: BinaryExpr, left: Vector, right: Vector, steps: number): Ve
   const { op, isBool, matching } = expr
   const signature = signatureOf(expr)
   const isManyRight = matching?.group === 'right'
-  const many = isManyRight ? right : left,
-    one = isManyRight ? left : right
+  const many = isManyRight ? right : left
+  const one = isManyRight ? left : right
   const bySignature = new Map<string, Series[]>()
   for (const series of one) {
     const key = signature(series.labels)
@@ -338,11 +338,12 @@ function match(expr: BinaryExpr, left: Vector, right: Vector, steps: number): Ve
       if (there.length === 0) continue
       if (there.length > 1)
         throw new EvaluationError(
-          `found duplicate series on the ${isManyRight ? 'left' : 'right'} hand-side;many-to-many matching not allowed: matching labels must be unique on one side`,
+          `found duplicate series on the ${isManyRight ? 'left' : 'right'} hand-side;many-to-many matching not ` +
+            'allowed: matching labels must be unique on one side',
         )
       const partner = there[0]!
-      const a = isManyRight ? partner.values[step]! : series.values[step]!,
-        b = isManyRight ? series.values[step]! : partner.values[step]!
+      const a = isManyRight ? partner.values[step]! : series.values[step]!
+      const b = isManyRight ? series.values[step]! : partner.values[step]!
       const holds = compares(op, a, b)
       let value: number
       if (holds === undefined) value = foldNumbers(op, a, b)

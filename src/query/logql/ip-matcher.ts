@@ -13,8 +13,8 @@ export function compileIp(pattern: string): { testAddress(text: string): boolean
   }
   const family = (text: string): 'ipv4' | 'ipv6' => (isIPv4(text) ? 'ipv4' : 'ipv6')
   try {
-    const dash = pattern.indexOf('-'),
-      slash = pattern.indexOf('/')
+    const dash = pattern.indexOf('-')
+    const slash = pattern.indexOf('/')
     if (dash >= 0)
       list.addRange(
         pattern.slice(0, dash).trim(),

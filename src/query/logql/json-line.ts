@@ -52,7 +52,10 @@ class Scanner {
     while (this.at < text.length && text.charCodeAt(this.at) <= 32) this.at++
   }
 
-  /** `at` stands behind the opening quote; returns the end of the content, and stands behind the closing quote; -1 when there is none. */
+  /**
+   * `at` stands behind the opening quote; returns the end of the content, and stands behind the closing quote; -1
+   * when there is none.
+   */
   endOfString(): number {
     const { text } = this
     let at = this.at
@@ -102,7 +105,10 @@ function unescape(raw: string): string {
   return value.includes('\ufffd') ? value.replaceAll('\ufffd', ' ') : value
 }
 
-/** Gives every scalar field of the object; nested names are joined by `_`. Returns what is wrong with the line, or undefined. */
+/**
+ * Gives every scalar field of the object; nested names are joined by `_`. Returns what is wrong with the line, or
+ * undefined.
+ */
 export function readJsonFields(line: string, sink: FieldSink): string | undefined {
   scanner.text = line
   scanner.at = 0
@@ -223,7 +229,9 @@ export function parseJsonPath(source: string): JsonPath | string {
       at += key[0].length
       continue
     }
-    return `cannot parse expression [${source}]: syntax error: unexpected ${at + 1 >= source.length && rest === '.' ? '$end, expecting FIELD' : JSON.stringify(rest[0]).slice(1, -1)}`
+    const isUnfinished = at + 1 >= source.length && rest === '.'
+    const unexpected = isUnfinished ? '$end, expecting FIELD' : JSON.stringify(rest[0]).slice(1, -1)
+    return `cannot parse expression [${source}]: syntax error: unexpected ${unexpected}`
   }
   return path.length === 0 ? `cannot parse expression [${source}]: syntax error: unexpected $end` : path
 }

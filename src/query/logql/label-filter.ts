@@ -14,13 +14,13 @@ const errorName = 'LabelFilterErr'
 export function compileLabelFilter(filter: LabelFilter): EntryTest {
   switch (filter.kind) {
     case 'and': {
-      const left = compileLabelFilter(filter.left),
-        right = compileLabelFilter(filter.right)
+      const left = compileLabelFilter(filter.left)
+      const right = compileLabelFilter(filter.right)
       return entry => left(entry) && right(entry)
     }
     case 'or': {
-      const left = compileLabelFilter(filter.left),
-        right = compileLabelFilter(filter.right)
+      const left = compileLabelFilter(filter.left)
+      const right = compileLabelFilter(filter.right)
       return entry => left(entry) || right(entry)
     }
     case 'match': {

@@ -1,6 +1,6 @@
 /**
- * Regular expressions in label filters, as Loki simplifies them: some shapes of literals lose their anchors. Everything else is
- * anchored at both ends. Source: docs/logs.md.
+ * Regular expressions in label filters, as Loki simplifies them: some shapes of literals lose their anchors.
+ * Everything else is anchored at both ends. Source: docs/logs.md.
  */
 import { compileAnchored } from '#lang/regex/regex.ts'
 
@@ -25,8 +25,8 @@ export function compileLabelRegex(source: string): (value: string) => boolean {
   })
   if (shapes.every(shape => shape !== undefined)) {
     if (shapes.some(shape => shape.isOpen)) {
-      const closed = shapes.filter(s => !s.isOpen).map(s => s.literal),
-        open = shapes.filter(s => s.isOpen).map(s => s.literal)
+      const closed = shapes.filter(s => !s.isOpen).map(s => s.literal)
+      const open = shapes.filter(s => s.isOpen).map(s => s.literal)
       return value => {
         const text = fold(value)
         return closed.includes(text) || open.some(literal => text.includes(literal))
@@ -55,8 +55,8 @@ function unwrapGroup(body: string): string {
 function sharedPrefixes(literals: readonly string[]): 'none' | 'factored' | 'class' {
   let result: 'none' | 'factored' | 'class' = 'none'
   for (let i = 0; i + 1 < literals.length; i++) {
-    const a = literals[i]!,
-      b = literals[i + 1]!
+    const a = literals[i]!
+    const b = literals[i + 1]!
     let n = 0
     while (n < a.length && n < b.length && a[n] === b[n]) n++
     if (n === 0) {

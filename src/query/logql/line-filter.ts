@@ -100,7 +100,10 @@ function matching(source: string): LineFilter {
   }
 }
 
-/** `.*text.*` finds what `text` finds, in a line without line breaks: in others `.*` may stop, but it may also be empty. */
+/**
+ * `.*text.*` finds what `text` finds, in a line without line breaks: in others `.*` may stop, but it may also be
+ * empty.
+ */
 function trimmedAny(source: string): string | undefined {
   const inner = source.replace(/^\.\*/, '').replace(/\.\*$/, '')
   return inner !== source && inner !== '' && !/[\\^$.|?*+()[\]{}]/.test(inner) ? inner : undefined
@@ -112,7 +115,10 @@ function plainAlternatives(source: string): string[] | undefined {
   return parts.length > 1 && parts.every(part => part !== '' && !/[\\^$.|?*+()[\]{}]/.test(part)) ? parts : undefined
 }
 
-/** The longest text that every match contains, from the plain stretches at the top level; undefined when there is none of three characters. */
+/**
+ * The longest text that every match contains, from the plain stretches at the top level; undefined when there is none
+ * of three characters.
+ */
 export function requiredLiteral(source: string): string | undefined {
   if (/^\(\?[a-zA-Z]*i/.test(source) || source.includes('(?i')) return undefined
   const stretches: string[] = []

@@ -12,7 +12,10 @@ export class LineMatcher {
     this.#pipeline = new Pipeline(expr, undefined, nowMs)
   }
 
-  /** What the query makes of the line, or undefined when it does not pass. `pairs`: metadata, names and values in turn. */
+  /**
+   * What the query makes of the line, or undefined when it does not pass. `pairs`: metadata, names and values in
+   * turn.
+   */
   match(labels: Labels, ms: number, subNs: number, line: string, pairs: readonly string[]): FoundLine | undefined {
     const text = Buffer.from(line, 'utf8')
     // The pairs as a block has them: their count, then numbers of symbols.

@@ -97,8 +97,8 @@ export function describe(entry: Entry): FoundLine {
   const stream: string[] = []
   const { pairs } = entry.base
   for (let i = 0; i < pairs.length; i += 2) if (!entry.isHidden(pairs[i]!)) stream.push(pairs[i]!, pairs[i + 1]!)
-  const names = entry.parsedNames.slice(0, entry.parsedCount),
-    values = entry.parsedValues.slice(0, entry.parsedCount)
+  const names = entry.parsedNames.slice(0, entry.parsedCount)
+  const values = entry.parsedValues.slice(0, entry.parsedCount)
   if (entry.error !== '') {
     names.push('__error__')
     values.push(entry.error)

@@ -1,4 +1,7 @@
-/** A compiled pipeline, and how it runs over the lines of a block: bytes are searched first, text is made of what is left. */
+/**
+ * A compiled pipeline, and how it runs over the lines of a block: bytes are searched first, text is made of what is
+ * left.
+ */
 import type { Grouping, LogExpr, Stage, Unwrap } from '#lang/logql/ast.ts'
 import { readPairs, type Lines } from '#logs/select.ts'
 import type { Labels } from '#model/labels.ts'
@@ -36,8 +39,8 @@ class ChunkMetadata {
 
   pairs(lines: Lines, i: number): readonly string[] {
     const { bytes } = lines
-    const from = lines.pairsFrom[i]!,
-      to = lines.pairsTo[i]!
+    const from = lines.pairsFrom[i]!
+    const to = lines.pairsTo[i]!
     const length = to - from
     if (length === 0 || bytes[from] === 0) return none
     let key: number | string = 0
@@ -105,8 +108,8 @@ export class Pipeline {
   }
 
   /**
-   * Calls `visit` with the entry of every line that passes, by its number; in order of time, or backwards. `visit` returns false
-   * to stop. `isDouble` is asked before anything else.
+   * Calls `visit` with the entry of every line that passes, by its number; in order of time, or backwards. `visit`
+   * returns false to stop. `isDouble` is asked before anything else.
    */
   scan(
     base: Labels,
@@ -119,8 +122,8 @@ export class Pipeline {
   ): boolean {
     let metadata = metadataOf.get(symbols)
     if (metadata === undefined) metadataOf.set(symbols, (metadata = new ChunkMetadata(symbols)))
-    const first = lowerBound(lines, bounds.fromMs, bounds.fromSubNs),
-      end = lowerBound(lines, bounds.toMs, bounds.toSubNs)
+    const first = lowerBound(lines, bounds.fromMs, bounds.fromSubNs)
+    const end = lowerBound(lines, bounds.toMs, bounds.toSubNs)
     if (first >= end) return true
     this.linesSeen += end - first
     this.bytesSeen += lines.lineTo[end - 1]! - lines.lineFrom[first]!
@@ -164,8 +167,8 @@ export class Pipeline {
     for (let at = text.indexOf(needle, lineFrom[first]!); at >= 0; at = text.indexOf(needle, at)) {
       if (lineTo[i]! <= at) {
         // The line that this is in, or the next one: by halves.
-        let low = i + 1,
-          high = end
+        let low = i + 1
+        let high = end
         while (low < high) {
           const middle = (low + high) >>> 1
           if (lineTo[middle]! <= at) low = middle + 1
@@ -183,7 +186,10 @@ export class Pipeline {
     return found
   }
 
-  /** Calls `visit` with every line of the time and the list of its metadata, without making an entry: only when the pipeline is empty. */
+  /**
+   * Calls `visit` with every line of the time and the list of its metadata, without making an entry: only when the
+   * pipeline is empty.
+   */
   scanPlain(
     lines: Lines,
     symbols: readonly string[],
@@ -193,8 +199,8 @@ export class Pipeline {
   ): void {
     let metadata = metadataOf.get(symbols)
     if (metadata === undefined) metadataOf.set(symbols, (metadata = new ChunkMetadata(symbols)))
-    const first = lowerBound(lines, bounds.fromMs, bounds.fromSubNs),
-      end = lowerBound(lines, bounds.toMs, bounds.toSubNs)
+    const first = lowerBound(lines, bounds.fromMs, bounds.fromSubNs)
+    const end = lowerBound(lines, bounds.toMs, bounds.toSubNs)
     if (first >= end) return
     this.linesSeen += end - first
     this.linesPassed += end - first
@@ -210,8 +216,8 @@ export class Pipeline {
 
 /** The first line that is not before the time. */
 function lowerBound(lines: Lines, ms: number, subNs: number): number {
-  let low = 0,
-    high = lines.count
+  let low = 0
+  let high = lines.count
   while (low < high) {
     const middle = (low + high) >>> 1
     if (lines.timesMs[middle]! < ms || (lines.timesMs[middle] === ms && lines.subNs[middle]! < subNs)) low = middle + 1

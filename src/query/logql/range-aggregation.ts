@@ -1,6 +1,6 @@
 /**
- * Lines to numbers: every line that passes becomes a sample of a series, and each step takes those of its window. Counts and
- * sizes need no samples: each line is added where its windows begin and taken away where they end.
+ * Lines to numbers: every line that passes becomes a sample of a series, and each step takes those of its window.
+ * Counts and sizes need no samples: each line is added where its windows begin and taken away where they end.
  */
 import { ExecutionError, LimitError } from '#core/errors.ts'
 import { compileMatchers } from '#lang/logql/parser.ts'
@@ -114,8 +114,8 @@ class Windows {
     this.stepNs = (grid.steps === 1 ? 1 : grid.stepMs) * 1e6
     this.rangeNs = rangeMs * 1e6
     const offsetMs = Math.floor(offsetNs / 1e6)
-    let originMs = grid.startMs - offsetMs,
-      originSubNs = grid.startSubNs - (offsetNs - offsetMs * 1e6)
+    let originMs = grid.startMs - offsetMs
+    let originSubNs = grid.startSubNs - (offsetNs - offsetMs * 1e6)
     if (originSubNs < 0) {
       originSubNs += 1e6
       originMs--
@@ -162,8 +162,8 @@ class Accumulator {
 
   addSample(time: number, value: number): void {
     if (this.count === this.times.length) {
-      const times = new Float64Array(this.count * 2),
-        values = new Float64Array(this.count * 2)
+      const times = new Float64Array(this.count * 2)
+      const values = new Float64Array(this.count * 2)
       times.set(this.times)
       values.set(this.values)
       this.times = times
@@ -245,14 +245,16 @@ class SampleCollector {
   }
 
   #failPipeline(entry: Entry): never {
-    const names: string[] = [],
-      values: string[] = []
+    const names: string[] = []
+    const values: string[] = []
     entry.forEachLabel((name, value) => {
       names.push(name)
       values.push(value)
     })
     throw new PipelineError(
-      `pipeline error: '${entry.error}' for series: '${labelsOf(names, values).toString()}'.\nA label filter leaves such lines out: | __error__!="${entry.error}"\nOne on the empty text leaves out lines with any error: | __error__=""\nIt may also stand behind the unwrap: | unwrap latency | __error__=""\n`,
+      `pipeline error: '${entry.error}' for series: '${labelsOf(names, values).toString()}'.\nA label filter ` +
+        `leaves such lines out: | __error__!="${entry.error}"\nOne on the empty text leaves out lines with any ` +
+        'error: | __error__=""\nIt may also stand behind the unwrap: | unwrap latency | __error__=""\n',
     )
   }
 
@@ -261,7 +263,10 @@ class SampleCollector {
     return this.#plainSeries(entry.base, entry.pairs, entry)
   }
 
-  /** The series of lines that have nothing but their stream's labels and one combination of metadata, which is one list. */
+  /**
+   * The series of lines that have nothing but their stream's labels and one combination of metadata, which is one
+   * list.
+   */
   #plainSeries(base: Labels, pairs: readonly string[], entry: Entry): Accumulator | undefined {
     if (this.#plainBase !== base) {
       this.#plainBase = base
@@ -284,8 +289,8 @@ class SampleCollector {
   readonly #plainEntry = new Entry()
 
   #count(series: Accumulator, time: number, size: number): void {
-    const first = this.#windows.firstStep(time),
-      end = this.#windows.endStep(time)
+    const first = this.#windows.firstStep(time)
+    const end = this.#windows.endStep(time)
     if (first >= end) return
     series.counts![first]! += 1
     series.counts![end]! -= 1
@@ -313,8 +318,8 @@ class SampleCollector {
   readonly #byValues = new Map<string, Accumulator>()
 
   #lookUpLabels(entry: Entry): Accumulator | undefined {
-    const names: string[] = [],
-      values: string[] = []
+    const names: string[] = []
+    const values: string[] = []
     if (this.#grouping !== undefined && !this.#grouping.isWithout) {
       for (const name of this.#grouping.labels) {
         const value = name === '__error_details__' ? entry.errorDetails || undefined : entry.get(name)
@@ -356,8 +361,8 @@ class SampleCollector {
 
   #fromDifferences({ counts, sums }: Accumulator, series: Series): void {
     const seconds = this.#expr.op === 'rate' || this.#expr.op === 'bytes_rate' ? this.#windows.rangeNs / 1e9 : 1
-    let count = 0,
-      sum = 0
+    let count = 0
+    let sum = 0
     for (let step = 0; step < series.values.length; step++) {
       count += counts![step]!
       if (sums !== undefined) sum += sums[step]!
@@ -372,8 +377,8 @@ class SampleCollector {
     const { times, values, count } = accumulator
     const { stepNs, rangeNs, steps } = this.#windows
     const run = windowFunction(this.#expr.op, this.#expr.parameter ?? 0, rangeNs)
-    let from = 0,
-      to = 0
+    let from = 0
+    let to = 0
     for (let step = 0; step < steps; step++) {
       const end = step * stepNs
       while (to < count && times[to]! <= end) to++
@@ -392,7 +397,9 @@ export class PipelineError extends ExecutionError {
 
 export function tooManySeries(seriesMax: number): LimitError {
   return new LimitError(
-    `maximum number of series (${seriesMax}) reached for a single query; consider reducing query cardinality by adding more specific stream selectors, reducing the time range, or aggregating results with functions like sum(), count() or topk()`,
+    `maximum number of series (${seriesMax}) reached for a single query; consider reducing query cardinality ` +
+      'by adding more specific stream selectors, reducing the time range, or aggregating results with functions ' +
+      'like sum(), count() or topk()',
     400,
   )
 }

@@ -67,8 +67,8 @@ function isSameLine(
 ): boolean {
   const length = a.lines.lineTo[a.i]! - a.lines.lineFrom[a.i]!
   if (b.lines.lineTo[b.i]! - b.lines.lineFrom[b.i]! !== length) return false
-  const from = a.lines.lineFrom[a.i]!,
-    other = b.lines.lineFrom[b.i]!
+  const from = a.lines.lineFrom[a.i]!
+  const other = b.lines.lineFrom[b.i]!
   for (let k = 0; k < length; k++) if (a.lines.bytes[from + k] !== b.lines.bytes[other + k]) return false
   return pairText(a) === pairText(b)
 }

@@ -94,7 +94,7 @@ function compileOther(stage: Exclude<Stage, { kind: 'line-filter' }>, context: S
   }
 }
 
-// ── Parsers ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Parsers ──
 
 /** A parser's label: never in place of another. Returns false when nothing more is wanted. */
 class ParserSink {
@@ -237,8 +237,8 @@ function patternStep(parts: readonly PatternPart[], context: StageContext): Step
     const { line } = entry
     if (line === '' || sink.wantsNothing) return true
     sink.begin()
-    let at = 0,
-      i = 0
+    let at = 0
+    let i = 0
     if (parts[0]!.capture === undefined) {
       if (!line.startsWith(parts[0]!.literal)) return true
       at = parts[0]!.literal.length
@@ -286,12 +286,12 @@ function unpackStep(context: StageContext): Step {
 function decolorize(line: string): string {
   return line.replaceAll(
     // eslint-disable-next-line no-control-regex
-    /[\u001b\u009b][[\]()#;?]*(?:(?:(?:[a-zA-Z\d]*(?:;[a-zA-Z\d]*)*)?\u0007)|(?:(?:\d{1,4}(?:;\d{0,4})*)?[\dA-PRZcf-ntqry=><~]))/g,
+    /[\x1b\x9b][[\]()#;?]*(?:(?:[a-zA-Z\d]*(?:;[a-zA-Z\d]*)*)?\x07|(?:\d{1,4}(?:;\d{0,4})*)?[\dA-PRZcf-ntqry=><~])/g,
     '',
   )
 }
 
-// ── Formats ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Formats ──
 
 /** A template; the common ones, texts and labels in turn, need no engine. */
 export class CompiledTemplate {

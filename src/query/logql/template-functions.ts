@@ -70,8 +70,8 @@ const divide = (a: bigint, b: bigint, scale: bigint): bigint => {
 }
 
 function title(value: string): string {
-  let out = '',
-    isStart = true
+  let out = ''
+  let isStart = true
   for (const char of value) {
     out += isStart ? char.toUpperCase() : char
     isStart = !/[\p{L}\p{Nd}_]/u.test(char)
@@ -80,18 +80,18 @@ function title(value: string): string {
 }
 
 function trimSet(value: string, cut: string, left: boolean, right: boolean): string {
-  const chars = [...value],
-    set = new Set(cut)
-  let from = 0,
-    to = chars.length
+  const chars = [...value]
+  const set = new Set(cut)
+  let from = 0
+  let to = chars.length
   if (left) while (from < to && set.has(chars[from]!)) from++
   if (right) while (to > from && set.has(chars[to - 1]!)) to--
   return chars.slice(from, to).join('')
 }
 
 function align(n: GoValue, value: GoValue, isLeft: boolean): string {
-  const chars = [...text(value)],
-    width = count(n)
+  const chars = [...text(value)]
+  const width = count(n)
   if (width < 0 || chars.length === width) return chars.join('')
   if (isLeft)
     return chars.length > width ? chars.slice(0, width).join('') : chars.join('') + ' '.repeat(width - chars.length)
@@ -106,8 +106,8 @@ function bytesBetween(value: string, from: number, to: number): string {
 
 function replaceCount(value: string, old: string, fresh: string, n: number): string {
   if (n < 0) return value.split(old).join(fresh)
-  let out = value,
-    from = 0
+  let out = value
+  let from = 0
   for (let i = 0; i < n; i++) {
     const at = out.indexOf(old, from)
     if (at < 0) break
@@ -152,8 +152,8 @@ function replaceRegex(
 ): string {
   const compiled = regex(source)
   const matcher = compiled.matcher(value)
-  let out = '',
-    from = 0
+  let out = ''
+  let from = 0
   while (matcher.find()) {
     out += value.slice(from, matcher.start()) + replace(matcher, compiled.groupCount())
     from = matcher.end()
@@ -286,10 +286,10 @@ const pureFunctions: Readonly<Record<string, GoFunction>> = {
         : text(s!)
   },
   substr: (a, b, s) => {
-    const value = text(s!),
-      size = Buffer.byteLength(value),
-      from = count(a!),
-      to = count(b!)
+    const value = text(s!)
+    const size = Buffer.byteLength(value)
+    const from = count(a!)
+    const to = count(b!)
     return from < 0
       ? bytesBetween(value, 0, to)
       : to < 0 || to > size

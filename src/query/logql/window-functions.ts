@@ -1,7 +1,10 @@
 /** A window of samples to a number. Source: docs/logs.md. */
 import type { RangeOp } from '#lang/logql/ast.ts'
 
-/** Samples [from, to) in order of time (nanoseconds from the first step); `end` is the window's end. There is one at least. */
+/**
+ * Samples [from, to) in order of time (nanoseconds from the first step); `end` is the window's end. There is one at
+ * least.
+ */
 export type WindowFunction = (
   times: Float64Array,
   values: Float64Array,
@@ -67,8 +70,8 @@ function extreme(values: Float64Array, from: number, to: number, isBetter: (a: n
 }
 
 function variance(values: Float64Array, from: number, to: number): number {
-  let average = 0,
-    squares = 0
+  let average = 0
+  let squares = 0
   for (let i = from; i < to; i++) {
     const delta = values[i]! - average
     average += delta / (i - from + 1)
@@ -84,8 +87,8 @@ export function quantile(q: number, values: Float64Array): number {
   if (q > 1) return Infinity
   values.sort()
   const rank = q * (values.length - 1)
-  const lower = Math.max(0, Math.floor(rank)),
-    upper = Math.min(values.length - 1, lower + 1)
+  const lower = Math.max(0, Math.floor(rank))
+  const upper = Math.min(values.length - 1, lower + 1)
   const weight = rank - Math.floor(rank)
   return values[lower]! * (1 - weight) + values[upper]! * weight
 }
@@ -99,8 +102,8 @@ function rateCounter(
   rangeNs: number,
 ): number {
   if (to - from < 2) return 0
-  const first = values[from]!,
-    last = values[to - 1]!
+  const first = values[from]!
+  const last = values[to - 1]!
   let increase = last - first
   for (let i = from + 1; i < to; i++) if (values[i]! < values[i - 1]!) increase += values[i - 1]!
   let durationToStart = (times[from]! - (end - rangeNs)) / 1e9

@@ -11,9 +11,11 @@ import { Budget } from '../budget.ts'
 import { exclusion, openAhead, planChunks, type ChunkTask } from '../logql/scan.ts'
 import { compareValues, compileFilter, planFilter } from './filter.ts'
 import { makePipe } from './pipes.ts'
-import { LazyRow, streamNames, type Fields } from './row.ts'
+import type { PipeOf } from './change.ts'
+import { fieldOf, LazyRow, streamNames, type Fields } from './row.ts'
 import type { PipeContext, Sink } from './sink.ts'
 
+/** The time that a request names. */
 export interface LogsqlRange {
   /** Inclusive and exclusive milliseconds; infinite for no bound. */
   fromMs: number
@@ -22,12 +24,14 @@ export interface LogsqlRange {
 
 const chunksAhead = 4
 const rowsMax = 2_000_000
-/** Results of a query within a query, and rows that stream_context starts from. */
+/** The most results of a query within a query. */
 const innerRowsMax = 200_000
+/** The most matches that stream_context shows the neighbours of. */
 const contextRowsMax = 20_000
+const dayMs = 86_400_000
 const oldestMs = 0
 
-/** A stream's identity as text: 32 hexadecimal digits behind the tenant's. */
+/** The field _stream_id: 16 digits of the tenant, always 0, and 32 of the labels' MD5. */
 function streamId(labels: Labels): string {
   return `0000000000000000${createHash('md5').update(labels.key).digest('hex')}`
 }
@@ -38,6 +42,7 @@ async function eachOf<T, R>(list: readonly T[], work: (item: T) => Promise<R>): 
   return out
 }
 
+/** Answers LogsQL queries. */
 export class LogsqlEngine {
   readonly #clock: Clock
   readonly #limits: Limits
@@ -47,11 +52,16 @@ export class LogsqlEngine {
     this.#limits = limits
   }
 
+  /** The time that queries see. */
   get nowMs(): number {
     return this.#clock.nowMs()
   }
 
-  /** Rows in the order in which they are found; `last`: only so many of the newest, newest first. */
+  /**
+   * Calls `onRow` for every row in the order in which rows are found, until it returns false; `last`: only for so many
+   * of the newest, newest first. Throws BadQueryError, LimitError, TimeoutError and
+   * CanceledError.
+   */
   async run(
     query: LogsqlQuery,
     range: LogsqlRange,
@@ -60,178 +70,132 @@ export class LogsqlEngine {
     onRow: (row: Fields) => boolean,
     signal?: AbortSignal,
   ): Promise<void> {
+    const source: Source = { range, reader, signal }
     const resultsOf = new Map<LogsqlQuery, readonly Fields[]>()
-    query = await this.#answerInner(query, range, reader, resultsOf, signal)
-    const plan = planFilter(query.filter)
-    const fromMs = Math.max(oldestMs, range.fromMs, plan.fromMs),
-      toMs = Math.min(this.#clock.nowMs() + 86_400_000, range.toMs, plan.toMs)
+    const answered = await this.#answerInner(query, source, resultsOf)
+    const plan = planFilter(answered.filter)
+    const nowMs = this.#clock.nowMs()
+    const fromMs = Math.max(oldestMs, range.fromMs, plan.fromMs)
+    const toMs = Math.min(nowMs + dayMs, range.toMs, plan.toMs)
     const context: PipeContext = {
-      nowMs: this.#clock.nowMs(),
-      seconds: Math.max(1, (Math.min(toMs, this.#clock.nowMs()) - fromMs) / 1000),
+      nowMs,
+      seconds: Math.max(1, (Math.min(toMs, nowMs) - fromMs) / 1000),
       rowsMax,
       resultsOf,
     }
-    let sink: Sink = { write: onRow, end: () => {} }
-    if (last !== undefined)
-      sink = makePipe(
-        { kind: 'sort', keys: [], isDescending: true, offset: 0, limit: last, rank: undefined, partitionBy: [] },
-        sink,
-        context,
-      )
-    const [first] = query.pipes
-    const pipes = first?.kind === 'stream-context' ? query.pipes.slice(1) : query.pipes
-    for (const pipe of [...pipes].reverse()) sink = makePipe(pipe, sink, context)
-    if (first?.kind === 'stream-context') await this.#scanContext(first, query, fromMs, toMs, reader, sink, signal)
-    else await this.#scan(query, fromMs, toMs, reader, sink, signal)
+    const scanned: Source = { range: { fromMs, toMs }, reader, signal }
+    const [first, ...rest] = answered.pipes
+    const sink = sinkOf(first?.kind === 'stream-context' ? rest : answered.pipes, last, onRow, context)
+    if (first?.kind === 'stream-context') await this.#scanContext(first, answered.filter, scanned, sink)
+    else await this.#scan(answered.filter, scanned, sink)
     sink.end()
   }
 
-  async #rowsOf(
-    query: LogsqlQuery,
-    range: LogsqlRange,
-    reader: LogsReader,
-    signal: AbortSignal | undefined,
-  ): Promise<Fields[]> {
+  /** The rows of a query within a query. Throws LimitError when there are too many. */
+  async #rowsOf(query: LogsqlQuery, { range, reader, signal }: Source): Promise<Fields[]> {
     const rows: Fields[] = []
-    await this.run(
-      query,
-      range,
-      reader,
-      undefined,
-      row => {
-        if (rows.push(row) > innerRowsMax)
-          throw new LimitError(
-            `a query within the query has more than ${innerRowsMax} results, which is the limit`,
-            422,
-          )
-        return true
-      },
-      signal,
-    )
+    const onRow = (row: Fields): boolean => {
+      if (rows.push(row) > innerRowsMax)
+        throw new LimitError(`a query within the query has more than ${innerRowsMax} results, which is the limit`, 422)
+      return true
+    }
+    await this.run(query, range, reader, undefined, onRow, signal)
     return rows
   }
 
-  /** The query with what its filters ask of other queries filled in; results that its pipes need are left in `resultsOf`. */
+  /**
+   * The query with the values that its filters ask of other queries filled in; results that its pipes need go into
+   * `resultsOf`.
+   */
   async #answerInner(
     query: LogsqlQuery,
-    range: LogsqlRange,
-    reader: LogsReader,
+    source: Source,
     resultsOf: Map<LogsqlQuery, readonly Fields[]>,
-    signal: AbortSignal | undefined,
   ): Promise<LogsqlQuery> {
-    const fill = async (filter: Filter): Promise<Filter> => {
-      switch (filter.kind) {
-        case 'and':
-        case 'or':
-          return { kind: filter.kind, parts: await eachOf(filter.parts, fill) }
-        case 'not':
-          return { kind: 'not', inner: await fill(filter.inner) }
-        case 'in-query': {
-          // The values are those of the query's last field; without them nothing matches.
-          const rows = await this.#rowsOf(filter.query, range, reader, signal)
-          return {
-            kind: filter.as,
-            field: filter.field,
-            values: [...new Set(rows.map(row => [...row.values()].at(-1) ?? ''))],
-          }
-        }
-        default:
-          return filter
-      }
-    }
     const pipes = await eachOf(query.pipes, async (pipe): Promise<Pipe> => {
       if (pipe.kind === 'join' || pipe.kind === 'union')
-        resultsOf.set(pipe.query, await this.#rowsOf(pipe.query, range, reader, signal))
-      return pipe.kind === 'filter' ? { kind: 'filter', filter: await fill(pipe.filter) } : pipe
+        resultsOf.set(pipe.query, await this.#rowsOf(pipe.query, source))
+      return pipe.kind === 'filter' ? { kind: 'filter', filter: await this.#fillIn(pipe.filter, source) } : pipe
     })
-    return { filter: await fill(query.filter), pipes }
+    return { filter: await this.#fillIn(query.filter, source), pipes }
+  }
+
+  async #fillIn(filter: Filter, source: Source): Promise<Filter> {
+    switch (filter.kind) {
+      case 'and':
+      case 'or':
+        return { kind: filter.kind, parts: await eachOf(filter.parts, part => this.#fillIn(part, source)) }
+      case 'not':
+        return { kind: 'not', inner: await this.#fillIn(filter.inner, source) }
+      case 'in-query': {
+        // The values are those of the query's last field; without them nothing matches.
+        const rows = await this.#rowsOf(filter.query, source)
+        const values = [...new Set(rows.map(row => [...row.values()].at(-1) ?? ''))]
+        return { kind: filter.as, field: filter.field, values }
+      }
+      default:
+        return filter
+    }
   }
 
   /** The matching rows, each with its stream's rows before and after it. */
-  async #scanContext(
-    pipe: Pipe & { kind: 'stream-context' },
-    query: LogsqlQuery,
-    fromMs: number,
-    toMs: number,
-    reader: LogsReader,
-    sink: Sink,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    const found = new Map<string, { times: Set<string>; fromMs: number; toMs: number }>()
-    let count = 0
-    await this.#scan(
-      query,
-      fromMs,
-      toMs,
-      reader,
-      {
-        write(row) {
-          if (++count > contextRowsMax)
-            throw new LimitError(
-              `stream_context is asked for more than ${contextRowsMax} rows, which is the limit; narrow the filter`,
-              422,
-            )
-          const id = row.get('_stream_id')!,
-            time = row.get('_time')!,
-            ms = Date.parse(time)
-          const stream = found.get(id)
-          if (stream === undefined)
-            found.set(id, { times: new Set([`${time}\0${row.get('_msg')!}`]), fromMs: ms, toMs: ms })
-          else {
-            stream.times.add(`${time}\0${row.get('_msg')!}`)
-            stream.fromMs = Math.min(stream.fromMs, ms)
-            stream.toMs = Math.max(stream.toMs, ms)
-          }
-          return true
-        },
-        end() {},
-      },
-      signal,
-    )
-    for (const [id, { times, fromMs: firstMs, toMs: lastMs }] of found) {
-      const rows: Fields[] = []
-      const write = (row: Fields): boolean => {
-        if (rows.push(row) > rowsMax)
-          throw new LimitError(
-            `stream_context looks at more than ${rowsMax} rows of a stream, which is the limit; set a smaller time_window`,
-            422,
-          )
-        return true
-      }
-      await this.#scan(
-        { filter: { kind: 'stream-id', ids: [id] }, pipes: [] },
-        firstMs - pipe.windowMs,
-        lastMs + pipe.windowMs + 1,
-        reader,
-        { write, end() {} },
-        signal,
-      )
-      rows.sort((a, b) => compareValues(a.get('_time')!, b.get('_time')!))
-      const wanted = new Set<number>()
-      rows.forEach((row, i) => {
-        if (times.has(`${row.get('_time')!}\0${row.get('_msg')!}`))
-          for (let k = Math.max(0, i - pipe.before); k <= Math.min(rows.length - 1, i + pipe.after); k++) wanted.add(k)
-      })
-      for (const i of [...wanted].sort((a, b) => a - b)) if (!sink.write(rows[i]!)) return
+  async #scanContext(pipe: PipeOf<'stream-context'>, filter: Filter, source: Source, sink: Sink): Promise<void> {
+    for (const [id, match] of await this.#contextMatches(filter, source)) {
+      const range = { fromMs: match.fromMs - pipe.windowMs, toMs: match.throughMs + pipe.windowMs + 1 }
+      const rows = await this.#streamRows(id, { ...source, range })
+      for (const i of aroundMatches(rows, match.keys, pipe)) if (!sink.write(rows[i]!)) return
     }
   }
 
-  async #scan(
-    query: LogsqlQuery,
-    fromMs: number,
-    toMs: number,
-    reader: LogsReader,
-    sink: Sink,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
+  /** By stream id, which rows match and the time that they span. Throws LimitError when there are too many. */
+  async #contextMatches(filter: Filter, source: Source): Promise<Map<string, StreamMatches>> {
+    const found = new Map<string, StreamMatches>()
+    let count = 0
+    const write = (row: Fields): boolean => {
+      if (++count > contextRowsMax)
+        throw new LimitError(
+          `stream_context is asked for more than ${contextRowsMax} rows, which is the limit; narrow the filter`,
+          422,
+        )
+      const id = fieldOf(row, '_stream_id')
+      const ms = Date.parse(fieldOf(row, '_time'))
+      const stream = found.get(id)
+      if (stream === undefined) found.set(id, { keys: new Set([rowKey(row)]), fromMs: ms, throughMs: ms })
+      else {
+        stream.keys.add(rowKey(row))
+        stream.fromMs = Math.min(stream.fromMs, ms)
+        stream.throughMs = Math.max(stream.throughMs, ms)
+      }
+      return true
+    }
+    await this.#scan(filter, source, { write, end() {} })
+    return found
+  }
+
+  /** A stream's rows in the order of time. Throws LimitError when there are too many. */
+  async #streamRows(id: string, source: Source): Promise<Fields[]> {
+    const rows: Fields[] = []
+    const write = (row: Fields): boolean => {
+      if (rows.push(row) > rowsMax)
+        throw new LimitError(
+          `stream_context looks at more than ${rowsMax} rows of a stream, which is the limit; set a smaller ` +
+            'time_window',
+          422,
+        )
+      return true
+    }
+    await this.#scan({ kind: 'stream-id', ids: [id] }, source, { write, end() {} })
+    return rows.sort((a, b) => compareValues(fieldOf(a, '_time'), fieldOf(b, '_time')))
+  }
+
+  async #scan(filter: Filter, { range, reader, signal }: Source, sink: Sink): Promise<void> {
+    const { fromMs, toMs } = range
     if (fromMs >= toMs) return
-    const plan = planFilter(query.filter)
-    const test = compileFilter(query.filter)
+    const plan = planFilter(filter)
+    const test = compileFilter(filter)
     const budget = new Budget(this.#clock, this.#limits.querySamplesMax, this.#limits.queryTimeoutMs, signal)
-    const only =
-      plan.streams?.alternatives.length === 1
-        ? plan.streams.alternatives[0]!.map(m => makeMatcher(m.kind, m.name, m.value))
-        : []
+    const [set, ...otherSets] = plan.streams?.alternatives ?? []
+    const only = otherSets.length === 0 ? (set ?? []).map(m => makeMatcher(m.kind, m.name, m.value)) : []
     const { tasks } = await planChunks(reader, only, Math.floor(fromMs), Math.ceil(toMs), () => this.#clock.nowMs())
     tasks.sort((a, b) => a.chunk.fromMs - b.chunk.fromMs)
     const needles = plan.needles.map(text => Buffer.from(text))
@@ -240,36 +204,83 @@ export class LogsqlEngine {
       for (const block of opened.blocks) {
         if (block.maxMs < fromMs || block.minMs >= toMs || !needles.every(needle => block.mayContain(needle))) continue
         const lines = block.lines()
-        if (
-          needles.some(
-            needle => !Buffer.from(lines.bytes.buffer, lines.bytes.byteOffset, lines.bytes.length).includes(needle),
-          )
-        )
-          continue
-        if (!this.#scanLines(task, lines, opened.symbols, fromMs, toMs, row, test, sink)) return
+        const text = Buffer.from(lines.bytes.buffer, lines.bytes.byteOffset, lines.bytes.length)
+        if (needles.some(needle => !text.includes(needle))) continue
+        if (!scanLines(task, lines, opened.symbols, range, row, test, sink)) return
         await budget.pause()
       }
     }
   }
+}
 
-  #scanLines(
-    task: ChunkTask,
-    lines: Lines,
-    symbols: readonly string[],
-    fromMs: number,
-    toMs: number,
-    row: LazyRow,
-    test: (row: LazyRow) => boolean,
-    sink: Sink,
-  ): boolean {
-    const excluded = exclusion(task, lines, symbols)
-    const stream = streamNames(task.labels, streamId)
-    for (let i = 0; i < lines.count; i++) {
-      const ms = lines.timesMs[i]! + lines.subNs[i]! / 1e6
-      if (ms < fromMs || ms >= toMs || excluded?.(i) === true) continue
-      row.reset(stream, lines, i, symbols)
-      if (test(row) && !sink.write(row.fields())) return false
-    }
-    return true
+/** Where rows come from. */
+interface Source {
+  range: LogsqlRange
+  reader: LogsReader
+  signal: AbortSignal | undefined
+}
+
+/** Rows of one stream that a filter found. */
+interface StreamMatches {
+  keys: Set<string>
+  fromMs: number
+  throughMs: number
+}
+
+/** Tells rows of one stream apart. */
+function rowKey(row: Fields): string {
+  return `${fieldOf(row, '_time')}\0${fieldOf(row, '_msg')}`
+}
+
+/** Numbers of the rows whose keys match and of their neighbours, ascending. */
+function aroundMatches(
+  rows: readonly Fields[],
+  keys: ReadonlySet<string>,
+  { before, after }: { before: number; after: number },
+): number[] {
+  const wanted = new Set<number>()
+  rows.forEach((row, i) => {
+    if (!keys.has(rowKey(row))) return
+    const through = Math.min(rows.length - 1, i + after)
+    for (let k = Math.max(0, i - before); k <= through; k++) wanted.add(k)
+  })
+  return [...wanted].sort((a, b) => a - b)
+}
+
+function sinkOf(
+  pipes: readonly Pipe[],
+  last: number | undefined,
+  onRow: (row: Fields) => boolean,
+  context: PipeContext,
+): Sink {
+  let sink: Sink = { write: onRow, end: () => {} }
+  if (last !== undefined)
+    sink = makePipe(
+      { kind: 'sort', keys: [], isDescending: true, offset: 0, limit: last, rank: undefined, partitionBy: [] },
+      sink,
+      context,
+    )
+  for (const pipe of [...pipes].reverse()) sink = makePipe(pipe, sink, context)
+  return sink
+}
+
+/** Returns false when the sink wants no more rows. */
+function scanLines(
+  task: ChunkTask,
+  lines: Lines,
+  symbols: readonly string[],
+  { fromMs, toMs }: LogsqlRange,
+  row: LazyRow,
+  test: (row: LazyRow) => boolean,
+  sink: Sink,
+): boolean {
+  const excluded = exclusion(task, lines, symbols)
+  const stream = streamNames(task.labels, streamId)
+  for (let i = 0; i < lines.count; i++) {
+    const ms = lines.timesMs[i]! + lines.subNs[i]! / 1e6
+    if (ms < fromMs || ms >= toMs || excluded?.(i) === true) continue
+    row.reset(stream, lines, i, symbols)
+    if (test(row) && !sink.write(row.fields())) return false
   }
+  return true
 }

@@ -1,22 +1,26 @@
-/** LogsQL's pipes that see all rows before they give any on, or join them with others. Source: docs/logs.md (the VictoriaLogs part). */
+/**
+ * LogsQL's pipes that see all rows before they give any on, or join them with others. Source: docs/logs.md (the
+ * VictoriaLogs part).
+ */
 import { LimitError } from '#core/errors.ts'
-import type { Pipe } from '#lang/logsql/ast.ts'
+import type { GroupKey, StatsCall } from '#lang/logsql/ast.ts'
 import { toNumber } from '#lang/logsql/numbers.ts'
+import type { PipeOf } from './change.ts'
 import { compareValues, compileFilter, type RowTest } from './filter.ts'
-import { fieldsSource, timeNs, timeText, type Fields } from './row.ts'
+import { fieldOf, fieldsSource, timeNs, timeText, type Fields } from './row.ts'
 import type { PipeContext, Sink } from './sink.ts'
 import { makeGatherer, numberText, type Gatherer } from './stats.ts'
 
-/** A value in its bucket. */
+/** A value rounded down to its bucket. */
 function bucketed(text: string, width: number | undefined, offset: number, isTime: boolean): string {
   if (width === undefined) return text
   if (isTime) {
     const ns = timeNs(text)
     if (Number.isNaN(ns)) return text
     // Milliseconds and the rest apart: nanoseconds since the epoch exceed what a number holds.
-    const widthMs = width / 1e6,
-      offsetMs = offset / 1e6,
-      ms = Math.floor(ns / 1e6)
+    const widthMs = width / 1e6
+    const offsetMs = offset / 1e6
+    const ms = Math.floor(ns / 1e6)
     if (widthMs >= 1) {
       const at = Math.floor((ms - offsetMs) / widthMs) * widthMs + offsetMs
       return timeText(Math.floor(at), 0)
@@ -28,76 +32,114 @@ function bucketed(text: string, width: number | undefined, offset: number, isTim
   return Number.isNaN(value) ? text : numberText(Math.floor((value - offset) / width) * width + offset)
 }
 
-export class StatsSink implements Sink {
-  readonly #pipe: Pipe & { kind: 'stats' }
-  readonly #next: Sink
-  readonly #context: PipeContext
-  readonly #conditions: (RowTest | undefined)[]
-  readonly #groups = new Map<string, { keys: string[]; gatherers: Gatherer[] }>()
+/** The groups of a stats pipe, each with a gatherer for every call. */
+class Groups {
+  readonly #by: readonly GroupKey[]
+  readonly #calls: readonly StatsCall[]
+  readonly #conditions: readonly (RowTest | undefined)[]
+  readonly #seconds: number
+  readonly #groups = new Map<string, Group>()
 
-  constructor(pipe: Pipe & { kind: 'stats' }, next: Sink, context: PipeContext) {
-    this.#pipe = pipe
-    this.#next = next
-    this.#context = context
-    this.#conditions = pipe.calls.map(call =>
-      call.condition === undefined ? undefined : compileFilter(call.condition),
-    )
-    // Without groups there is a result in any case.
-    if (pipe.by.length === 0) this.#group([])
+  constructor(by: readonly GroupKey[], calls: readonly StatsCall[], seconds: number) {
+    this.#by = by
+    this.#calls = calls
+    this.#conditions = calls.map(({ condition }) => (condition === undefined ? undefined : compileFilter(condition)))
+    this.#seconds = seconds
   }
 
-  #group(keys: string[]): Gatherer[] {
+  get size(): number {
+    return this.#groups.size
+  }
+
+  /** The row's group; a new one when it is the first of its kind. */
+  of(row: Fields): Group {
+    return this.at(
+      this.#by.map(({ field, bucket, offset }) => bucketed(fieldOf(row, field), bucket, offset, field === '_time')),
+    )
+  }
+
+  at(keys: string[]): Group {
     const key = keys.join('\0')
     let group = this.#groups.get(key)
     if (group === undefined) {
-      if (this.#groups.size >= this.#context.rowsMax)
-        throw new LimitError(
-          `the query makes more than ${this.#context.rowsMax} groups, which is the limit; group by fewer fields`,
-          422,
-        )
-      this.#groups.set(
-        key,
-        (group = {
-          keys,
-          gatherers: this.#pipe.calls.map((call, i) => makeGatherer(call, this.#conditions[i], this.#context.seconds)),
-        }),
-      )
+      const gatherers = this.#calls.map((call, i) => ({
+        as: call.as,
+        gatherer: makeGatherer(call, this.#conditions[i], this.#seconds),
+      }))
+      this.#groups.set(key, (group = new Group(keys, gatherers)))
     }
-    return group.gatherers
+    return group
+  }
+
+  /** In the order in which they were first seen. */
+  all(): Iterable<Group> {
+    return this.#groups.values()
+  }
+}
+
+class Group {
+  readonly keys: readonly string[]
+  readonly #gatherers: readonly { as: string; gatherer: Gatherer }[]
+
+  constructor(keys: readonly string[], gatherers: readonly { as: string; gatherer: Gatherer }[]) {
+    this.keys = keys
+    this.#gatherers = gatherers
+  }
+
+  add(row: Fields): void {
+    const source = fieldsSource(row)
+    for (const { gatherer } of this.#gatherers) gatherer.add(source, () => row)
+  }
+
+  /** Sets the results so far as fields of a row. */
+  show(row: Fields): void {
+    for (const { as, gatherer } of this.#gatherers) row.set(as, gatherer.result())
+  }
+}
+
+/** One row for each group. */
+export class StatsSink implements Sink {
+  readonly #by: readonly GroupKey[]
+  readonly #groups: Groups
+  readonly #groupsMax: number
+  readonly #next: Sink
+
+  constructor(pipe: PipeOf<'stats'>, next: Sink, context: PipeContext) {
+    this.#by = pipe.by
+    this.#groups = new Groups(pipe.by, pipe.calls, context.seconds)
+    this.#groupsMax = context.rowsMax
+    this.#next = next
+    // Without groups there is a result in any case.
+    if (pipe.by.length === 0) this.#groups.at([])
   }
 
   write(row: Fields): boolean {
-    const source = fieldsSource(row)
-    for (const gatherer of this.#group(
-      this.#pipe.by.map(({ field, bucket, offset }) =>
-        bucketed(row.get(field) ?? '', bucket, offset, field === '_time'),
-      ),
-    ))
-      gatherer.add(source, () => row)
+    this.#groups.of(row).add(row)
+    if (this.#groups.size > this.#groupsMax)
+      throw new LimitError(
+        `the query makes more than ${this.#groupsMax} groups, which is the limit; group by fewer fields`,
+        422,
+      )
     return true
   }
 
   end(): void {
-    for (const { keys, gatherers } of this.#groups.values()) {
-      const row: Fields = new Map()
-      this.#pipe.by.forEach(({ name }, i) => {
-        row.set(name, keys[i]!)
-      })
-      gatherers.forEach((gatherer, i) => {
-        row.set(this.#pipe.calls[i]!.as, gatherer.result())
-      })
+    for (const group of this.#groups.all()) {
+      const row: Fields = new Map(group.keys.map((key, i) => [this.#by[i]!.name, key]))
+      group.show(row)
       if (!this.#next.write(row)) break
     }
     this.#next.end()
   }
 }
 
-export function makeJoin(pipe: Pipe & { kind: 'join' }, next: Sink, results: readonly Fields[]): Sink {
-  const keyOf = (row: Fields): string => pipe.by.map(name => row.get(name) ?? '').join('\0')
+/** Each row with the fields of the results that have the same key; `isInner` leaves out rows that match none. */
+export function makeJoin(pipe: PipeOf<'join'>, next: Sink, results: readonly Fields[]): Sink {
+  const keyOf = (row: Fields): string => pipe.by.map(name => fieldOf(row, name)).join('\0')
   const byKey = new Map<string, Fields[]>()
   for (const row of results) {
-    const key = keyOf(row),
-      list = byKey.get(key)
+    const key = keyOf(row)
+    const list = byKey.get(key)
     if (list === undefined) byKey.set(key, [row])
     else list.push(row)
   }
@@ -117,61 +159,49 @@ export function makeJoin(pipe: Pipe & { kind: 'join' }, next: Sink, results: rea
   }
 }
 
-/** Rows in order of time, each with what the rows of its group up to it, or all of them, come to. */
+/** Rows in the order of time, each with the results of its group up to it (running), or of its whole group (total). */
 export class RunningSink implements Sink {
-  readonly #pipe: Pipe & { kind: 'running-stats' | 'total-stats' }
+  readonly #isTotal: boolean
+  readonly #groups: Groups
   readonly #next: Sink
-  readonly #context: PipeContext
+  readonly #rowsMax: number
   readonly #rows: Fields[] = []
 
-  constructor(pipe: Pipe & { kind: 'running-stats' | 'total-stats' }, next: Sink, context: PipeContext) {
-    this.#pipe = pipe
+  constructor(pipe: PipeOf<'running-stats' | 'total-stats'>, next: Sink, context: PipeContext) {
+    this.#isTotal = pipe.kind === 'total-stats'
+    this.#groups = new Groups(pipe.by, pipe.calls, context.seconds)
     this.#next = next
-    this.#context = context
+    this.#rowsMax = context.rowsMax
   }
 
   write(row: Fields): boolean {
-    if (this.#rows.push(row) > this.#context.rowsMax)
-      throw new LimitError(`the query holds more than ${this.#context.rowsMax} rows, which is the limit`, 422)
+    if (this.#rows.push(row) > this.#rowsMax)
+      throw new LimitError(`the query holds more than ${this.#rowsMax} rows, which is the limit`, 422)
     return true
   }
 
   end(): void {
-    const { kind, by, calls } = this.#pipe
-    const rows = this.#rows.sort((a, b) => compareValues(a.get('_time') ?? '', b.get('_time') ?? ''))
-    const conditions = calls.map(call => (call.condition === undefined ? undefined : compileFilter(call.condition)))
-    const groups = new Map<string, Gatherer[]>()
-    const gatherersOf = (row: Fields): Gatherer[] => {
-      const key = by
-        .map(({ field, bucket, offset }) => bucketed(row.get(field) ?? '', bucket, offset, field === '_time'))
-        .join('\0')
-      let gatherers = groups.get(key)
-      if (gatherers === undefined)
-        groups.set(key, (gatherers = calls.map((call, i) => makeGatherer(call, conditions[i], this.#context.seconds))))
-      return gatherers
-    }
-    if (kind === 'total-stats')
-      for (const row of rows) for (const gatherer of gatherersOf(row)) gatherer.add(fieldsSource(row), () => row)
+    const rows = this.#rows.sort((a, b) => compareValues(fieldOf(a, '_time'), fieldOf(b, '_time')))
+    if (this.#isTotal) for (const row of rows) this.#groups.of(row).add(row)
     for (const row of rows) {
-      const gatherers = gatherersOf(row)
-      if (kind === 'running-stats') for (const gatherer of gatherers) gatherer.add(fieldsSource(row), () => row)
-      gatherers.forEach((gatherer, i) => {
-        row.set(calls[i]!.as, gatherer.result())
-      })
+      const group = this.#groups.of(row)
+      if (!this.#isTotal) group.add(row)
+      group.show(row)
       if (!this.#next.write(row)) break
     }
     this.#next.end()
   }
 }
 
+/** Rows in the order of keys, of `_time` without keys. Only the rows that can be in the answer are held. */
 export class SortSink implements Sink {
-  readonly #pipe: Pipe & { kind: 'sort' }
+  readonly #pipe: PipeOf<'sort'>
   readonly #next: Sink
   readonly #rowsMax: number
   readonly #keep: number
   #rows: Fields[] = []
 
-  constructor(pipe: Pipe & { kind: 'sort' }, next: Sink, context: PipeContext) {
+  constructor(pipe: PipeOf<'sort'>, next: Sink, context: PipeContext) {
     this.#pipe = pipe
     this.#next = next
     this.#rowsMax = context.rowsMax
@@ -180,9 +210,9 @@ export class SortSink implements Sink {
 
   readonly #compare = (a: Fields, b: Fields): number => {
     const { keys, isDescending } = this.#pipe
-    if (keys.length === 0) return (isDescending ? -1 : 1) * compareValues(a.get('_time') ?? '', b.get('_time') ?? '')
+    if (keys.length === 0) return (isDescending ? -1 : 1) * compareValues(fieldOf(a, '_time'), fieldOf(b, '_time'))
     for (const key of keys) {
-      const order = compareValues(a.get(key.field) ?? '', b.get(key.field) ?? '')
+      const order = compareValues(fieldOf(a, key.field), fieldOf(b, key.field))
       if (order !== 0) return key.isDescending !== isDescending ? -order : order
     }
     return 0
@@ -207,7 +237,7 @@ export class SortSink implements Sink {
     this.#rows.sort(this.#compare)
     const seen = new Map<string, number>()
     for (const row of this.#rows) {
-      const part = partitionBy.map(name => row.get(name) ?? '').join('\0')
+      const part = partitionBy.map(name => fieldOf(row, name)).join('\0')
       const place = (seen.get(part) ?? 0) + 1
       seen.set(part, place)
       if (place <= offset || place > offset + limit) continue
@@ -218,29 +248,55 @@ export class SortSink implements Sink {
   }
 }
 
-export class UniqSink implements Sink {
-  readonly #pipe: Pipe & { kind: 'uniq' }
-  readonly #next: Sink
+/** Rows that differ in some fields, or in any, with how often each occurs. */
+class DistinctRows {
+  readonly #by: readonly string[]
   readonly #seen = new Map<string, { row: Fields; hits: number }>()
 
-  constructor(pipe: Pipe & { kind: 'uniq' }, next: Sink) {
+  constructor(by: readonly string[]) {
+    this.#by = by
+  }
+
+  /** A row with the fields that count. */
+  take(row: Fields): Fields {
+    return this.#by.length === 0 ? row : new Map(this.#by.map(name => [name, fieldOf(row, name)]))
+  }
+
+  /** Counts a row that was taken; a new one only while fewer than `limit` are known. */
+  add(taken: Fields, limit: number): void {
+    const key = [...taken].flat().join('\0')
+    const known = this.#seen.get(key)
+    if (known !== undefined) known.hits++
+    else if (this.#seen.size < limit) this.#seen.set(key, { row: taken, hits: 1 })
+  }
+
+  /** In the order in which they were first seen. */
+  all(): [string, { row: Fields; hits: number }][] {
+    return [...this.#seen]
+  }
+}
+
+/** Each different row once. Rows whose fields are all empty are left out. */
+export class UniqSink implements Sink {
+  readonly #pipe: PipeOf<'uniq'>
+  readonly #next: Sink
+  readonly #rows: DistinctRows
+
+  constructor(pipe: PipeOf<'uniq'>, next: Sink) {
     this.#pipe = pipe
     this.#next = next
+    this.#rows = new DistinctRows(pipe.by)
   }
 
   write(row: Fields): boolean {
-    const { by, limit } = this.#pipe
-    const kept: Fields = by.length === 0 ? row : new Map(by.map(name => [name, row.get(name) ?? '']))
-    if (by.length > 0 && [...kept.values()].every(v => v === '')) return true
-    const key = [...kept].flat().join('\0')
-    const known = this.#seen.get(key)
-    if (known !== undefined) known.hits++
-    else if (this.#seen.size < limit) this.#seen.set(key, { row: kept, hits: 1 })
+    const taken = this.#rows.take(row)
+    const isEmpty = this.#pipe.by.length > 0 && taken.values().every(v => v === '')
+    if (!isEmpty) this.#rows.add(taken, this.#pipe.limit)
     return true
   }
 
   end(): void {
-    for (const { row, hits } of this.#seen.values()) {
+    for (const [, { row, hits }] of this.#rows.all()) {
       if (this.#pipe.hits !== undefined) row.set(this.#pipe.hits, String(hits))
       if (!this.#next.write(row)) break
     }
@@ -248,46 +304,51 @@ export class UniqSink implements Sink {
   }
 }
 
+/** The rows that occur most often. */
 export class TopSink implements Sink {
-  readonly #pipe: Pipe & { kind: 'top' }
+  readonly #pipe: PipeOf<'top'>
   readonly #next: Sink
-  readonly #seen = new Map<string, { row: Fields; hits: number }>()
+  readonly #rows: DistinctRows
 
-  constructor(pipe: Pipe & { kind: 'top' }, next: Sink) {
+  constructor(pipe: PipeOf<'top'>, next: Sink) {
     this.#pipe = pipe
     this.#next = next
+    this.#rows = new DistinctRows(pipe.by)
   }
 
   write(row: Fields): boolean {
-    const { by } = this.#pipe
-    const kept: Fields = by.length === 0 ? row : new Map(by.map(name => [name, row.get(name) ?? '']))
-    const key = [...kept].flat().join('\0')
-    const known = this.#seen.get(key)
-    if (known !== undefined) known.hits++
-    else this.#seen.set(key, { row: kept, hits: 1 })
+    this.#rows.add(this.#rows.take(row), Infinity)
     return true
   }
 
   end(): void {
-    const sorted = [...this.#seen]
+    const { count, hits: hitsName, rank } = this.#pipe
+    const sorted = this.#rows
+      .all()
       .sort((a, b) => b[1].hits - a[1].hits || (a[0] < b[0] ? -1 : 1))
-      .slice(0, this.#pipe.count)
-    sorted.forEach(([, { row, hits }], i) => {
-      row.set(this.#pipe.hits, String(hits))
-      if (this.#pipe.rank !== undefined) row.set(this.#pipe.rank, String(i + 1))
+      .slice(0, count)
+    for (const [i, [, { row, hits }]] of sorted.entries()) {
+      row.set(hitsName, String(hits))
+      if (rank !== undefined) row.set(rank, String(i + 1))
       this.#next.write(row)
-    })
+    }
     this.#next.end()
   }
 }
 
+/** Entries of a table of hits: the most hits first, then by name. */
+function byHits(hits: ReadonlyMap<string, number>): [string, number][] {
+  return [...hits].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))
+}
+
+/** The most frequent values of every field that has not too many, and more than one. */
 export class FacetsSink implements Sink {
-  readonly #pipe: Pipe & { kind: 'facets' }
+  readonly #pipe: PipeOf<'facets'>
   readonly #next: Sink
   readonly #fields = new Map<string, Map<string, number>>()
   #rows = 0
 
-  constructor(pipe: Pipe & { kind: 'facets' }, next: Sink) {
+  constructor(pipe: PipeOf<'facets'>, next: Sink) {
     this.#pipe = pipe
     this.#next = next
   }
@@ -308,8 +369,7 @@ export class FacetsSink implements Sink {
     for (const [name, values] of [...this.#fields].sort((a, b) => (a[0] < b[0] ? -1 : 1))) {
       if (values.size > maxValues) continue
       if (!keepsConstant && values.size === 1 && [...values.values()][0] === this.#rows) continue
-      const sorted = [...values].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)).slice(0, limit)
-      for (const [value, hits] of sorted)
+      for (const [value, hits] of byHits(values).slice(0, limit))
         this.#next.write(
           new Map([
             ['field_name', name],
@@ -322,6 +382,7 @@ export class FacetsSink implements Sink {
   }
 }
 
+/** The fields that rows have, with how many rows have them. */
 export class FieldNamesSink implements Sink {
   readonly #as: string
   readonly #next: Sink
@@ -338,7 +399,7 @@ export class FieldNamesSink implements Sink {
   }
 
   end(): void {
-    for (const [name, hits] of [...this.#hits].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)))
+    for (const [name, hits] of byHits(this.#hits))
       this.#next.write(
         new Map([
           [this.#as, name],

@@ -1,35 +1,49 @@
-/** A log entry as LogsQL sees it: fields with text values. Absent and empty are the same. */
+/** Log entries as LogsQL sees them: fields with text values. An absent field and an empty one are the same. */
 import { readPairs, type Lines } from '#logs/select.ts'
 import type { Labels } from '#model/labels.ts'
 import { impliedService, serviceNameLabel } from '#model/service-name.ts'
 import { textOf } from '../logql/entry.ts'
 
+/** A row of an answer or between pipes, its fields in the order in which they are shown. */
 export type Fields = Map<string, string>
 
-/** What filters ask. */
+/** What filters read: an entry of a stream, or a row between pipes. */
 export interface FieldSource {
+  /** '' for a field that is not there. */
   get(name: string): string
+  /** The entry's stream; behind a pipe only its text is left. */
+  readonly stream?: { readonly labels: Labels }
 }
 
-/** Metadata that was added at admission and that senders did not send: shown to who asks for it by name. */
+/** A row's field, '' where it has none. */
+export function fieldOf(row: Fields, name: string): string {
+  return row.get(name) ?? ''
+}
+
+/** Metadata that is added at admission: left out of rows, unless a query names it. */
 const addedLevel = 'detected_level'
 
-/** RFC 3339 with as many digits as there are. */
+/** RFC 3339 in UTC, with as many digits of the second as are needed. */
 export function timeText(ms: number, subNs: number): string {
   const iso = new Date(ms).toISOString()
   const fraction = `${iso.slice(20, 23)}${String(subNs).padStart(6, '0')}`.replace(/0+$/, '')
   return `${iso.slice(0, 19)}${fraction === '' ? '' : `.${fraction}`}Z`
 }
 
+/** A stream as rows show it, made once for its labels. */
 export interface StreamNames {
   labels: Labels
+  /** Without a service name that was derived from other labels. */
   shown: Labels
+  /** `{name="value",…}`, the field _stream. */
   text: string
+  /** The field _stream_id. */
   id: string
 }
 
 const streamsOf = new WeakMap<Labels, StreamNames>()
 
+/** The names of a stream; `hash` makes its id. */
 export function streamNames(labels: Labels, hash: (labels: Labels) => string): StreamNames {
   let names = streamsOf.get(labels)
   if (names === undefined) {
@@ -43,7 +57,7 @@ export function streamNames(labels: Labels, hash: (labels: Labels) => string): S
   return names
 }
 
-/** One entry, read as far as somebody asks. Used again for every entry. */
+/** One entry of a block, decoded only as far as it is read. One object serves all entries: `reset` comes first. */
 export class LazyRow implements FieldSource {
   stream!: StreamNames
   #lines!: Lines
@@ -88,7 +102,7 @@ export class LazyRow implements FieldSource {
     return this.stream.labels.get(name)
   }
 
-  /** All that is shown of it. */
+  /** The whole row that an answer shows. */
   fields(): Fields {
     const fields: Fields = new Map([
       ['_time', this.time],
@@ -104,16 +118,17 @@ export class LazyRow implements FieldSource {
   }
 }
 
+/** A row between pipes, for filters. */
 export function fieldsSource(fields: Fields): FieldSource {
   return { get: name => fields.get(name === '' ? '_msg' : name) ?? '' }
 }
 
-/** A time as text, later by so many nanoseconds; what is no time stays. */
+/** An RFC 3339 text moved by nanoseconds; any other text is given back. */
 export function timeLater(text: string, ns: number): string {
   const match = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?Z$/.exec(text)
   if (match === null) return text
   const total =
-    BigInt(Date.parse(`${match[1]!}Z`)) * 1_000_000n +
+    BigInt(Date.parse(`${match[1] ?? ''}Z`)) * 1_000_000n +
     BigInt((match[2] ?? '').padEnd(9, '0').slice(0, 9)) +
     BigInt(Math.round(ns))
   const ms = total >= 0n ? total / 1_000_000n : -((-total + 999_999n) / 1_000_000n)
@@ -124,5 +139,5 @@ export function timeLater(text: string, ns: number): string {
 export function timeNs(text: string): number {
   const match = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?Z$/.exec(text)
   if (match === null) return NaN
-  return Date.parse(`${match[1]!}Z`) * 1e6 + Number((match[2] ?? '').padEnd(9, '0').slice(0, 9))
+  return Date.parse(`${match[1] ?? ''}Z`) * 1e6 + Number((match[2] ?? '').padEnd(9, '0').slice(0, 9))
 }

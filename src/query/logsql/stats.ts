@@ -1,12 +1,60 @@
-/** LogsQL's stats functions: each gathers over the rows of a group. Source: docs/logs.md (the VictoriaLogs part). */
-import type { StatsCall } from '#lang/logsql/ast.ts'
+/**
+ * LogsQL's stats functions: each gathers over the rows of a group. Source: docs/logs.md (the VictoriaLogs part).
+ */
+import type { StatsCall, StatsFunction } from '#lang/logsql/ast.ts'
 import { toNumber } from '#lang/logsql/numbers.ts'
 import { compareValues, type RowTest } from './filter.ts'
 import type { Fields, FieldSource } from './row.ts'
 
+/** What a function has seen of the rows of one group. */
 export interface Gatherer {
   add(row: FieldSource, fields: () => Fields): void
   result(): string
+}
+
+/** `seconds`: the length of the time that the query looks at, for rates. */
+type MakeGatherer = (call: StatsCall, seconds: number) => Gatherer
+
+const valuesMax = 1_000_000
+const jsonValuesMax = 10_000
+
+const makers = {
+  avg: makeAvg,
+  count: makeCount,
+  count_empty: makeCountEmpty,
+  count_uniq: makeCountUniq,
+  count_uniq_hash: makeCountUniq,
+  first: makeFirst,
+  histogram: makeHistogram,
+  json_values: makeJsonValues,
+  last: makeLast,
+  max: call => makeExtreme(call, -1),
+  median: call => makeQuantile(call, 0.5),
+  min: call => makeExtreme(call, 1),
+  quantile: call => makeQuantile(call, call.parameter ?? 0.5),
+  rate: makeRate,
+  rate_sum: makeRateSum,
+  row_any: makeRowAny,
+  row_max: call => makeRowExtreme(call, -1),
+  row_min: call => makeRowExtreme(call, 1),
+  stddev: makeStddev,
+  sum: makeSum,
+  sum_len: makeSumLen,
+  uniq_values: makeUniqValues,
+  values: makeValues,
+} satisfies Record<StatsFunction, MakeGatherer>
+
+/** A gatherer of a call; rows that do not fit the condition are left out. `seconds`: the length of the query's time. */
+export function makeGatherer(call: StatsCall, condition: RowTest | undefined, seconds: number): Gatherer {
+  const make: MakeGatherer = makers[call.name]
+  const inner = make(call, seconds)
+  if (condition === undefined) return inner
+  return {
+    add: (row, fields) => {
+      if (condition(row)) inner.add(row, fields)
+    },
+    result: () => inner.result(),
+  }
 }
 
 /** As VictoriaLogs prints numbers: the shortest decimal; NaN where there is nothing. */
@@ -16,20 +64,7 @@ export function numberText(value: number): string {
   return String(value)
 }
 
-const valuesMax = 1_000_000
-
-/** `seconds`: the length of the time that is looked at, for rates. */
-export function makeGatherer(call: StatsCall, condition: RowTest | undefined, seconds: number): Gatherer {
-  const inner = makeInner(call, seconds)
-  return condition === undefined
-    ? inner
-    : {
-        add: (row, fields) => {
-          if (condition(row)) inner.add(row, fields)
-        },
-        result: () => inner.result(),
-      }
-}
+// ── What a call reads of a row ──
 
 function valuesOf(call: StatsCall, row: FieldSource, fields: () => Fields): string[] {
   if (call.args.length === 0) return [...fields().values()]
@@ -40,208 +75,12 @@ function valuesOf(call: StatsCall, row: FieldSource, fields: () => Fields): stri
   )
 }
 
-function makeInner(call: StatsCall, seconds: number): Gatherer {
-  const numbers =
-    (each: (value: number) => void): Gatherer['add'] =>
-    (row, fields) => {
-      for (const text of valuesOf(call, row, fields)) {
-        const value = toNumber(text)
-        if (!Number.isNaN(value)) each(value)
-      }
+function eachNumber(call: StatsCall, each: (value: number) => void): Gatherer['add'] {
+  return (row, fields) => {
+    for (const text of valuesOf(call, row, fields)) {
+      const value = toNumber(text)
+      if (!Number.isNaN(value)) each(value)
     }
-  switch (call.name) {
-    case 'count': {
-      let count = 0
-      return {
-        add: (row, fields) => {
-          if (call.args.length === 0 || valuesOf(call, row, fields).some(v => v !== '')) count++
-        },
-        result: () => String(count),
-      }
-    }
-    case 'count_empty': {
-      let count = 0
-      return {
-        add: (row, fields) => {
-          if (valuesOf(call, row, fields).every(v => v === '')) count++
-        },
-        result: () => String(count),
-      }
-    }
-    case 'count_uniq':
-    case 'count_uniq_hash': {
-      const seen = new Set<string>()
-      return {
-        add: (row, fields) => {
-          const values = valuesOf(call, row, fields)
-          if (values.some(v => v !== '') && seen.size < (call.limit ?? Infinity)) seen.add(values.join('\0'))
-        },
-        result: () => String(seen.size),
-      }
-    }
-    case 'sum': {
-      let sum = NaN
-      return {
-        add: numbers(v => {
-          sum = Number.isNaN(sum) ? v : sum + v
-        }),
-        result: () => numberText(sum),
-      }
-    }
-    case 'sum_len': {
-      let sum = 0
-      return {
-        add: (row, fields) => {
-          for (const v of valuesOf(call, row, fields)) sum += Buffer.byteLength(v)
-        },
-        result: () => String(sum),
-      }
-    }
-    case 'rate': {
-      let count = 0
-      return {
-        add: () => {
-          count++
-        },
-        result: () => numberText(count / seconds),
-      }
-    }
-    case 'rate_sum': {
-      let sum = 0
-      return {
-        add: numbers(v => {
-          sum += v
-        }),
-        result: () => numberText(sum / seconds),
-      }
-    }
-    case 'avg': {
-      let sum = 0,
-        count = 0
-      return {
-        add: numbers(v => {
-          sum += v
-          count++
-        }),
-        result: () => numberText(sum / count),
-      }
-    }
-    case 'stddev': {
-      let mean = 0,
-        squares = 0,
-        count = 0
-      return {
-        add: numbers(v => {
-          count++
-          const d = v - mean
-          mean += d / count
-          squares += d * (v - mean)
-        }),
-        result: () => numberText(count === 0 ? NaN : Math.sqrt(squares / count)),
-      }
-    }
-    case 'min':
-    case 'max': {
-      let best: string | undefined
-      const sign = call.name === 'min' ? 1 : -1
-      return {
-        add: (row, fields) => {
-          for (const v of valuesOf(call, row, fields))
-            if (v !== '' && (best === undefined || sign * compareValues(v, best) < 0)) best = v
-        },
-        result: () => best ?? '',
-      }
-    }
-    case 'median':
-    case 'quantile': {
-      const all: string[] = []
-      const q = call.name === 'median' ? 0.5 : (call.parameter ?? 0.5)
-      return {
-        add: (row, fields) => {
-          for (const v of valuesOf(call, row, fields)) if (v !== '' && all.length < valuesMax) all.push(v)
-        },
-        result: () => {
-          if (all.length === 0) return ''
-          all.sort(compareValues)
-          return all[Math.max(0, Math.min(all.length - 1, Math.floor(q * all.length)))]!
-        },
-      }
-    }
-    case 'uniq_values': {
-      const seen = new Set<string>()
-      return {
-        add: (row, fields) => {
-          for (const v of valuesOf(call, row, fields))
-            if (v !== '' && seen.size < Math.min(valuesMax, call.limit ?? Infinity)) seen.add(v)
-        },
-        result: () => JSON.stringify([...seen].sort(compareValues)),
-      }
-    }
-    case 'values': {
-      const all: string[] = []
-      return {
-        add: (row, fields) => {
-          for (const v of valuesOf(call, row, fields))
-            if (all.length < Math.min(valuesMax, call.limit ?? Infinity)) all.push(v)
-        },
-        result: () => JSON.stringify(all),
-      }
-    }
-    case 'json_values': {
-      const all: string[] = []
-      return {
-        add: (row, fields) => {
-          if (all.length < Math.min(10_000, call.limit ?? Infinity)) all.push(rowJson(call.args, row, fields))
-        },
-        result: () => `[${all.join(',')}]`,
-      }
-    }
-    case 'first': {
-      let found: string | undefined
-      return {
-        add: (row, fields) => {
-          found ??= valuesOf(call, row, fields)[0] ?? ''
-        },
-        result: () => found ?? '',
-      }
-    }
-    case 'last': {
-      let found = ''
-      return {
-        add: (row, fields) => {
-          found = valuesOf(call, row, fields).at(-1) ?? ''
-        },
-        result: () => found,
-      }
-    }
-    case 'row_any': {
-      let found = ''
-      return {
-        add: (row, fields) => {
-          if (found === '') found = rowJson(call.args, row, fields)
-        },
-        result: () => found,
-      }
-    }
-    case 'row_min':
-    case 'row_max': {
-      const [by = '', ...rest] = call.args
-      let best: string | undefined,
-        found = ''
-      const sign = call.name === 'row_min' ? 1 : -1
-      return {
-        add: (row, fields) => {
-          const v = row.get(by)
-          if (v !== '' && (best === undefined || sign * compareValues(v, best) < 0)) {
-            best = v
-            found = rowJson(rest, row, fields)
-          }
-        },
-        result: () => found,
-      }
-    }
-    default:
-      return histogram(call)
   }
 }
 
@@ -251,23 +90,124 @@ function rowJson(names: readonly string[], row: FieldSource, fields: () => Field
   )
 }
 
+// ── Counts ──
+
+function makeCount(call: StatsCall): Gatherer {
+  let count = 0
+  return {
+    add: (row, fields) => {
+      if (call.args.length === 0 || valuesOf(call, row, fields).some(v => v !== '')) count++
+    },
+    result: () => String(count),
+  }
+}
+
+function makeCountEmpty(call: StatsCall): Gatherer {
+  let count = 0
+  return {
+    add: (row, fields) => {
+      if (valuesOf(call, row, fields).every(v => v === '')) count++
+    },
+    result: () => String(count),
+  }
+}
+
+function makeCountUniq(call: StatsCall): Gatherer {
+  const seen = new Set<string>()
+  const most = call.limit ?? Infinity
+  return {
+    add: (row, fields) => {
+      const values = valuesOf(call, row, fields)
+      if (values.some(v => v !== '') && seen.size < most) seen.add(values.join('\0'))
+    },
+    result: () => String(seen.size),
+  }
+}
+
+function makeRate(_call: StatsCall, seconds: number): Gatherer {
+  let count = 0
+  return {
+    add: () => {
+      count++
+    },
+    result: () => numberText(count / seconds),
+  }
+}
+
+// ── Numbers ──
+
+function makeSum(call: StatsCall): Gatherer {
+  let sum = NaN
+  return {
+    add: eachNumber(call, v => {
+      sum = Number.isNaN(sum) ? v : sum + v
+    }),
+    result: () => numberText(sum),
+  }
+}
+
+function makeSumLen(call: StatsCall): Gatherer {
+  let sum = 0
+  return {
+    add: (row, fields) => {
+      for (const v of valuesOf(call, row, fields)) sum += Buffer.byteLength(v)
+    },
+    result: () => String(sum),
+  }
+}
+
+function makeRateSum(call: StatsCall, seconds: number): Gatherer {
+  let sum = 0
+  return {
+    add: eachNumber(call, v => {
+      sum += v
+    }),
+    result: () => numberText(sum / seconds),
+  }
+}
+
+function makeAvg(call: StatsCall): Gatherer {
+  let sum = 0
+  let count = 0
+  return {
+    add: eachNumber(call, v => {
+      sum += v
+      count++
+    }),
+    result: () => numberText(sum / count),
+  }
+}
+
+/** By Welford's method. */
+function makeStddev(call: StatsCall): Gatherer {
+  let mean = 0
+  let squares = 0
+  let count = 0
+  return {
+    add: eachNumber(call, v => {
+      count++
+      const d = v - mean
+      mean += d / count
+      squares += d * (v - mean)
+    }),
+    result: () => numberText(count === 0 ? NaN : Math.sqrt(squares / count)),
+  }
+}
+
 /** Buckets as VictoriaMetrics' histograms have them: 18 a decade. */
-function histogram(call: StatsCall): Gatherer {
+function makeHistogram(call: StatsCall): Gatherer {
   const buckets = new Map<number, number>()
   let zeros = 0
   return {
-    add: (row, fields) => {
-      for (const text of valuesOf(call, row, fields)) {
-        const value = toNumber(text)
-        if (Number.isNaN(value) || value < 0) continue
-        if (value < 1e-9) {
-          zeros++
-          continue
-        }
-        const index = Math.ceil(Math.log10(value) * 18 - 1e-9) - 1
-        buckets.set(index, (buckets.get(index) ?? 0) + 1)
+    add: eachNumber(call, value => {
+      if (value < 0) return
+      if (value < 1e-9) {
+        zeros++
+        return
       }
-    },
+      const index = Math.ceil(Math.log10(value) * 18 - 1e-9) - 1
+      buckets.set(index, (buckets.get(index) ?? 0) + 1)
+    }),
     result: () => {
       const edge = (index: number): string => (10 ** (index / 18)).toExponential(3)
       const parts = [...buckets]
@@ -275,5 +215,114 @@ function histogram(call: StatsCall): Gatherer {
         .map(([index, hits]) => ({ vmrange: `${edge(index)}...${edge(index + 1)}`, hits }))
       return JSON.stringify(zeros > 0 ? [{ vmrange: '0...1.000e-09', hits: zeros }, ...parts] : parts)
     },
+  }
+}
+
+// ── Values ──
+
+/** The smallest value with the sign 1, the largest with -1. */
+function makeExtreme(call: StatsCall, sign: 1 | -1): Gatherer {
+  let best: string | undefined
+  return {
+    add: (row, fields) => {
+      for (const v of valuesOf(call, row, fields))
+        if (v !== '' && (best === undefined || sign * compareValues(v, best) < 0)) best = v
+    },
+    result: () => best ?? '',
+  }
+}
+
+function makeQuantile(call: StatsCall, q: number): Gatherer {
+  const all: string[] = []
+  return {
+    add: (row, fields) => {
+      for (const v of valuesOf(call, row, fields)) if (v !== '' && all.length < valuesMax) all.push(v)
+    },
+    result: () => {
+      all.sort(compareValues)
+      return all[Math.max(0, Math.min(all.length - 1, Math.floor(q * all.length)))] ?? ''
+    },
+  }
+}
+
+function makeUniqValues(call: StatsCall): Gatherer {
+  const seen = new Set<string>()
+  const most = Math.min(valuesMax, call.limit ?? Infinity)
+  return {
+    add: (row, fields) => {
+      for (const v of valuesOf(call, row, fields)) if (v !== '' && seen.size < most) seen.add(v)
+    },
+    result: () => JSON.stringify([...seen].sort(compareValues)),
+  }
+}
+
+function makeValues(call: StatsCall): Gatherer {
+  const all: string[] = []
+  const most = Math.min(valuesMax, call.limit ?? Infinity)
+  return {
+    add: (row, fields) => {
+      for (const v of valuesOf(call, row, fields)) if (all.length < most) all.push(v)
+    },
+    result: () => JSON.stringify(all),
+  }
+}
+
+function makeFirst(call: StatsCall): Gatherer {
+  let found: string | undefined
+  return {
+    add: (row, fields) => {
+      found ??= valuesOf(call, row, fields)[0] ?? ''
+    },
+    result: () => found ?? '',
+  }
+}
+
+function makeLast(call: StatsCall): Gatherer {
+  let found = ''
+  return {
+    add: (row, fields) => {
+      found = valuesOf(call, row, fields).at(-1) ?? ''
+    },
+    result: () => found,
+  }
+}
+
+// ── Rows ──
+
+function makeJsonValues(call: StatsCall): Gatherer {
+  const all: string[] = []
+  const most = Math.min(jsonValuesMax, call.limit ?? Infinity)
+  return {
+    add: (row, fields) => {
+      if (all.length < most) all.push(rowJson(call.args, row, fields))
+    },
+    result: () => `[${all.join(',')}]`,
+  }
+}
+
+function makeRowAny(call: StatsCall): Gatherer {
+  let found = ''
+  return {
+    add: (row, fields) => {
+      if (found === '') found = rowJson(call.args, row, fields)
+    },
+    result: () => found,
+  }
+}
+
+/** The row with the smallest value of the first field with the sign 1, with the largest value with -1. */
+function makeRowExtreme(call: StatsCall, sign: 1 | -1): Gatherer {
+  const [by = '', ...shown] = call.args
+  let best: string | undefined
+  let found = ''
+  return {
+    add: (row, fields) => {
+      const v = row.get(by)
+      if (v !== '' && (best === undefined || sign * compareValues(v, best) < 0)) {
+        best = v
+        found = rowJson(shown, row, fields)
+      }
+    },
+    result: () => found,
   }
 }

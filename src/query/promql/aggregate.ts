@@ -205,8 +205,8 @@ function noteHistograms(
   result: FloatHistogram,
   annotations: Annotations,
 ): void {
-  let reset = false,
-    noReset = false
+  let reset = false
+  let noReset = false
   for (const row of rows) {
     if (row.present[step] !== isHistogram) continue
     const { hint } = row.histograms![step]!
@@ -240,8 +240,8 @@ function emitMixed(
 function averageFloats(rows: readonly Row[], out: Row): void {
   const steps = out.values.length
   const sums = out.values
-  const compensation = new Float64Array(steps),
-    counts = new Float64Array(steps)
+  const compensation = new Float64Array(steps)
+  const counts = new Float64Array(steps)
   for (const { values, present } of rows) {
     for (let step = 0; step < steps; step++) {
       if (present[step] === absent) continue
@@ -306,9 +306,9 @@ function foldAverage(expr: Aggregate, rows: Row[], out: Row, step: number, annot
 }
 
 function foldVariance(expr: Aggregate, rows: Row[], out: Row, step: number, annotations: Annotations): void {
-  let count = 0,
-    mean = 0,
-    squares = 0
+  let count = 0
+  let mean = 0
+  let squares = 0
   for (const row of rows) {
     if (row.present[step] === isHistogram) annotations.histogramIgnoredInAggregation(expr.op, expr.expr)
     if (row.present[step] !== isFloat) continue
@@ -390,15 +390,18 @@ function extremes(expr: Aggregate, rows: Row[], k: number, step: number, annotat
     if (row.present[step] === isFloat) found.push(row)
   }
   found.sort((a, b) => {
-    const x = a.values[step]!,
-      y = b.values[step]!
+    const x = a.values[step]!
+    const y = b.values[step]!
     if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(x)) - Number(Number.isNaN(y))
     return x === y ? 0 : sign * (x - y)
   })
   return found.slice(0, k)
 }
 
-/** A series is in the sample when its label hash, as a fraction, lies below the ratio (or above 1+ratio for negative ones). */
+/**
+ * A series is in the sample when its label hash, as a fraction, lies below the ratio (or above 1+ratio for negative
+ * ones).
+ */
 function isSampled(labels: Labels, ratio: number): boolean {
   const offset = labelHash(labels)
   return ratio >= 0 ? offset < ratio : offset >= 1 + ratio

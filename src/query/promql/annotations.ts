@@ -34,7 +34,8 @@ export class Annotations {
   }
   badBucketLabel(metric: string, value: string, at: { from: number }): void {
     this.#warn(
-      `bucket label "le" is missing or has a malformed value of ${JSON.stringify(value)} for metric name ${JSON.stringify(metric)}`,
+      `bucket label "le" is missing or has a malformed value of ${JSON.stringify(value)} for metric name ` +
+        `${JSON.stringify(metric)}`,
       at,
     )
   }
@@ -55,7 +56,8 @@ export class Annotations {
   }
   mixedSchemas(metric: string, at: { from: number }): void {
     this.#warn(
-      `vector contains a mix of histograms with exponential and custom buckets schemas for metric name ${JSON.stringify(metric)}`,
+      'vector contains a mix of histograms with exponential and custom buckets schemas for metric name ' +
+        `${JSON.stringify(metric)}`,
       at,
     )
   }
@@ -77,13 +79,16 @@ export class Annotations {
   }
   possibleNonCounterType(metric: string, type: string, at: { from: number }): void {
     this.#info(
-      `metric might not be a counter, __type__ label is not set to "counter", got ${JSON.stringify(type)}: ${JSON.stringify(metric)}`,
+      `metric might not be a counter, __type__ label is not set to "counter", got ${JSON.stringify(type)}: ` +
+        `${JSON.stringify(metric)}`,
       at,
     )
   }
   forcedMonotonicity(metric: string, at: { from: number }): void {
     this.#info(
-      `input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile) for metric name ${JSON.stringify(metric)}`,
+      'input to histogram_quantile needed to be fixed for monotonicity (see ' +
+        'https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile) for metric name ' +
+        `${JSON.stringify(metric)}`,
       at,
     )
   }
@@ -110,13 +115,15 @@ export class Annotations {
   }
   quantileNaNSkew(metric: string, at: { from: number }): void {
     this.#info(
-      `input to histogram_quantile has NaN observations, result is skewed higher for metric name ${JSON.stringify(metric)}`,
+      'input to histogram_quantile has NaN observations, result is skewed higher for metric name ' +
+        `${JSON.stringify(metric)}`,
       at,
     )
   }
   fractionNaNs(metric: string, at: { from: number }): void {
     this.#info(
-      `input to histogram_fraction has NaN observations, which are excluded from all fractions for metric name ${JSON.stringify(metric)}`,
+      'input to histogram_fraction has NaN observations, which are excluded from all fractions for metric name ' +
+        `${JSON.stringify(metric)}`,
       at,
     )
   }

@@ -153,7 +153,9 @@ function incompatible(expr: Binary, left: string, right: string, annotations: An
   return false
 }
 
-/** Keeps the observations below (`upper`) or above the limit; a bucket that the limit cuts is split by interpolation. */
+/**
+ * Keeps the observations below (`upper`) or above the limit; a bucket that the limit cuts is split by interpolation.
+ */
 function trim(source: FloatHistogram, limit: number, upper: boolean): FloatHistogram {
   const result = source.copy()
   const share = (lower: number, top: number, linear: boolean): number => {
@@ -171,9 +173,9 @@ function trim(source: FloatHistogram, limit: number, upper: boolean): FloatHisto
     if (lower <= 0 && top >= 0) return 0
     return Math.sign(top) * Math.sqrt(lower * top)
   }
-  let removed = 0,
-    removedSum = 0,
-    kept = 0
+  let removed = 0
+  let removedSum = 0
+  let kept = 0
   const apply = (count: number, lower: number, top: number, linear: boolean): number => {
     const part = count * share(lower, top, linear)
     kept += part
@@ -233,8 +235,8 @@ function withScalar(
       const scalar = scalars[step]!
       const value = row.values[step]!
       if (present === isFloat && op !== '</' && op !== '>/') {
-        const a = swapped ? scalar : value,
-          b = swapped ? value : scalar
+        const a = swapped ? scalar : value
+        const b = swapped ? value : scalar
         if (comparison) {
           const holds = compare(op, a, b)
           if (!holds && !expr.returnBool) continue
@@ -351,7 +353,9 @@ function presentOne(group: Group, step: number, matching: Matching): Row | undef
     if (found !== undefined) {
       const side = matching.card === 'one-to-many' ? 'left' : 'right'
       throw new ExecutionError(
-        `found duplicate series for the match group ${asSet(group.labels)} on the ${side} hand-side of the operation: [${asSet(row.labels)}, ${asSet(found.labels)}];many-to-many matching not allowed: matching labels must be unique on one side`,
+        `found duplicate series for the match group ${asSet(group.labels)} on the ${side} hand-side of the ` +
+          `operation: [${asSet(row.labels)}, ${asSet(found.labels)}];many-to-many matching not allowed: matching ` +
+          'labels must be unique on one side',
       )
     }
     found = row
@@ -410,10 +414,10 @@ function matchGroup(
       if (many.present[step] === absent) continue
       manySeen = true
       if (one === undefined && fillOne === undefined) continue
-      const a = many.values[step]!,
-        ah = many.present[step] === isHistogram ? many.histograms![step] : undefined
-      const b = one === undefined ? fillOne! : one.values[step]!,
-        bh = one !== undefined && one.present[step] === isHistogram ? one.histograms![step] : undefined
+      const a = many.values[step]!
+      const ah = many.present[step] === isHistogram ? many.histograms![step] : undefined
+      const b = one === undefined ? fillOne! : one.values[step]!
+      const bh = one !== undefined && one.present[step] === isHistogram ? one.histograms![step] : undefined
       const ok = swapped ? combine(expr, b, bh, a, ah, annotations) : combine(expr, a, ah, b, bh, annotations)
       if (!ok || (!outcome.keep && !expr.returnBool)) continue
       if (oneToOne && ++matched > 1)
@@ -423,8 +427,8 @@ function matchGroup(
       emit(expr, resultRow(many, one ?? absentOne), step, oneToOne)
     }
     if (manySeen || one === undefined || fillMany === undefined) continue
-    const b = one.values[step]!,
-      bh = one.present[step] === isHistogram ? one.histograms![step] : undefined
+    const b = one.values[step]!
+    const bh = one.present[step] === isHistogram ? one.histograms![step] : undefined
     const ok = swapped
       ? combine(expr, b, bh, fillMany, undefined, annotations)
       : combine(expr, fillMany, undefined, b, bh, annotations)

@@ -77,11 +77,13 @@ export class PromqlEngine {
       throw new BadDataError('invalid parameter "end": end timestamp must not be before start time')
     if (request.stepMs <= 0)
       throw new BadDataError(
-        'invalid parameter "step": zero or negative query resolution step widths are not accepted. Try a positive integer',
+        'invalid parameter "step": zero or negative query resolution step widths are not accepted. Try a ' +
+          'positive integer',
       )
     if ((request.endMs - request.startMs) / request.stepMs > this.#limits.queryStepsMax) {
       throw new LimitError(
-        `exceeded maximum resolution of ${this.#limits.queryStepsMax.toLocaleString('en-US')} points per timeseries. Try decreasing the query resolution (?step=XX)`,
+        `exceeded maximum resolution of ${this.#limits.queryStepsMax.toLocaleString('en-US')} points per ` +
+          'timeseries. Try decreasing the query resolution (?step=XX)',
         400,
       )
     }
@@ -95,7 +97,8 @@ export class PromqlEngine {
     const isInstant = request.stepMs === 0
     if (!isInstant && type !== 'scalar' && type !== 'vector')
       throw new BadDataError(
-        `invalid expression type "${type === 'matrix' ? 'range vector' : type}" for range query, must be Scalar or instant Vector`,
+        `invalid expression type "${type === 'matrix' ? 'range vector' : type}" for range query, must be ` +
+          'Scalar or instant Vector',
       )
     const parsedMs = this.#clock.monotonicMs()
     const intervalMs = isInstant ? 1 : request.stepMs

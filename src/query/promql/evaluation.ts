@@ -1,4 +1,6 @@
-/** What the evaluation of one node can ask of the evaluation of the whole query: its context, its steps, other nodes. */
+/**
+ * What the evaluation of one node can ask of the evaluation of the whole query: its context, its steps, other nodes.
+ */
 import type { Expr, VectorSelector } from '#lang/promql/ast.ts'
 import type { MetricsReader } from '#metrics/select.ts'
 import type { Budget } from '../budget.ts'
@@ -35,6 +37,9 @@ export interface Evaluation {
   rows(expr: Expr): Promise<Row[]>
   /** The same where a scalar is expected: one number a step. Throws ExecutionError. */
   scalars(expr: Expr): Promise<Float64Array>
-  /** An instant vector: at each step the latest sample inside the lookback. `want` gives its time or start time instead. */
+  /**
+   * An instant vector: at each step the latest sample inside the lookback. `want` gives its time or start time
+   * instead.
+   */
   selectInstant(selector: VectorSelector, want: false | 'time' | 'start'): Promise<Row[]>
 }

@@ -238,8 +238,8 @@ export class Evaluator implements Evaluation {
     let row: Row | undefined
     window.floatFrom = window.floatTo = window.histogramFrom = window.histogramTo = window.dropFrom = 0
     const { floatTimes, histogramTimes, drops } = window
-    const floatCount = window.floatCount,
-      histogramCount = histogramTimes.length
+    const floatCount = window.floatCount
+    const histogramCount = histogramTimes.length
     let examined = 0
     for (let step = 0; step < steps; step++) {
       const stepMs = this.stepMs(step)
@@ -342,7 +342,10 @@ export class Evaluator implements Evaluation {
     }
   }
 
-  /** An instant vector: at each step the latest sample inside the lookback. `want` gives its time or start time instead. */
+  /**
+   * An instant vector: at each step the latest sample inside the lookback. `want` gives its time or start time
+   * instead.
+   */
   async selectInstant(selector: VectorSelector, want: false | 'time' | 'start'): Promise<Row[]> {
     const { steps } = this.grid
     const { lookbackMs, budget } = this.context

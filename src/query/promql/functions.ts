@@ -108,11 +108,11 @@ function variance(h: FloatHistogram): number {
 /** Digits count as numbers: a2 before a10. */
 function compareNatural(a: string, b: string): number {
   const chunks = /(\d+|\D+)/g
-  const as = a.match(chunks) ?? [],
-    bs = b.match(chunks) ?? []
+  const as = a.match(chunks) ?? []
+  const bs = b.match(chunks) ?? []
   for (let i = 0; i < as.length && i < bs.length; i++) {
-    const x = as[i]!,
-      y = bs[i]!
+    const x = as[i]!
+    const y = bs[i]!
     if (x === y) continue
     if (/^\d/.test(x) && /^\d/.test(y)) {
       const difference = Number(x) - Number(y)
@@ -146,8 +146,8 @@ const sortByValue =
     if (evaluator.grid.steps > 1) return vector(rows)
     return vector(
       rows.sort((a, b) => {
-        const x = a.values[0]!,
-          y = b.values[0]!
+        const x = a.values[0]!
+        const y = b.values[0]!
         if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(x)) - Number(Number.isNaN(y))
         return x === y ? 0 : sign * (x - y)
       }),
@@ -210,8 +210,8 @@ function perHistogram(
     const row = new Row(labelsOf(group.labels), true, evaluator.grid.steps)
     const metric = group.labels.get(metricName)
     for (let step = 0; step < evaluator.grid.steps; step++) {
-      const bounds: number[] = [],
-        counts: number[] = []
+      const bounds: number[] = []
+      const counts: number[] = []
       for (let i = 0; i < group.rows.length; i++) {
         if (group.rows[i]!.present[step] !== isFloat) continue
         bounds.push(group.bounds[i]!)
@@ -385,8 +385,8 @@ const functions: Record<Exclude<FunctionName, Elsewhere>, InstantFunction> = {
   },
   async clamp(evaluator, call) {
     const rows = await evaluator.rows(call.args[0]!)
-    const least = await evaluator.scalars(call.args[1]!),
-      most = await evaluator.scalars(call.args[2]!)
+    const least = await evaluator.scalars(call.args[1]!)
+    const most = await evaluator.scalars(call.args[2]!)
     const out = mapFloats(rows, (value, step) => clamp(value, least[step]!, most[step]!))
     for (const row of out)
       for (let step = 0; step < row.present.length; step++) if (most[step]! < least[step]!) row.present[step] = absent
@@ -456,8 +456,8 @@ const functions: Record<Exclude<FunctionName, Elsewhere>, InstantFunction> = {
     return vector(out)
   },
   async histogram_fraction(evaluator, call) {
-    const lower = await evaluator.scalars(call.args[0]!),
-      upper = await evaluator.scalars(call.args[1]!)
+    const lower = await evaluator.scalars(call.args[0]!)
+    const upper = await evaluator.scalars(call.args[1]!)
     const { annotations } = evaluator.context
     const groups = groupHistograms(await evaluator.rows(call.args[2]!), evaluator, call.args[2]!)
     return vector(

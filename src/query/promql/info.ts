@@ -114,8 +114,8 @@ function labelsAt(
   for (const info of latest.values()) {
     const { pairs } = info.row.labels
     for (let i = 0; i < pairs.length; i += 2) {
-      const name = pairs[i]!,
-        value = pairs[i + 1]!
+      const name = pairs[i]!
+      const value = pairs[i + 1]!
       if (name === metricName || (wanted.size > 0 && !wanted.has(name))) continue
       const known = extra.get(name)
       if (known !== undefined && known !== value) throw new ExecutionError(`conflicting label: ${name}`)

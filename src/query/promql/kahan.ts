@@ -34,8 +34,8 @@ export class MeanAccumulator {
   add(value: number): void {
     this.#count++
     if (!this.#incremental) {
-      const before = this.#sum.sum,
-        beforeCompensation = this.#sum.compensation
+      const before = this.#sum.sum
+      const beforeCompensation = this.#sum.compensation
       this.#sum.add(value)
       if (Math.abs(this.#sum.sum) !== Infinity) return
       this.#incremental = true

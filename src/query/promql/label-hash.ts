@@ -1,11 +1,11 @@
 /** A label set as a fraction in [0, 1): xxHash64 over `name FF value FF …`, which limit_ratio samples by. */
 import type { Labels } from '#model/labels.ts'
 
-const p1 = 0x9e3779b185ebca87n,
-  p2 = 0xc2b2ae3d27d4eb4fn,
-  p3 = 0x165667b19e3779f9n,
-  p4 = 0x85ebca77c2b2ae63n,
-  p5 = 0x27d4eb2f165667c5n
+const p1 = 0x9e3779b185ebca87n
+const p2 = 0xc2b2ae3d27d4eb4fn
+const p3 = 0x165667b19e3779f9n
+const p4 = 0x85ebca77c2b2ae63n
+const p5 = 0x27d4eb2f165667c5n
 const mask = 0xffffffffffffffffn
 const rotate = (x: bigint, by: bigint): bigint => ((x << by) | (x >> (64n - by))) & mask
 const round = (acc: bigint, input: bigint): bigint => (rotate((acc + input * p2) & mask, 31n) * p1) & mask
@@ -23,10 +23,10 @@ export function xxhash64(bytes: Buffer): bigint {
   let at = 0
   let hash: bigint
   if (length >= 32) {
-    let v1 = (p1 + p2) & mask,
-      v2 = p2,
-      v3 = 0n,
-      v4 = -p1 & mask
+    let v1 = (p1 + p2) & mask
+    let v2 = p2
+    let v3 = 0n
+    let v4 = -p1 & mask
     for (; at + 32 <= length; at += 32) {
       v1 = round(v1, bytes.readBigUInt64LE(at))
       v2 = round(v2, bytes.readBigUInt64LE(at + 8))

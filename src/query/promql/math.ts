@@ -1,7 +1,7 @@
 /**
  * log, log2, exp2 and pow as the reference implementation's runtime computes them, to the last digit: the engine's own
- * differ by a unit in the last place here and there. Source: the FreeBSD msun algorithms (e_log.c, e_exp.c) and the public
- * description of square-and-multiply powers.
+ * differ by a unit in the last place here and there. Source: the FreeBSD msun algorithms (e_log.c, e_exp.c) and the
+ * public description of square-and-multiply powers.
  */
 
 const ln2High = 6.9314718036912381649e-1

@@ -29,7 +29,10 @@ export function absentLabels(expr: Expr): Labels {
   return Labels.from(values)
 }
 
-/** Computes durations that depend on the query, resolves `@ start()` and `@ end()`, and finds what is the same at every step. */
+/**
+ * Computes durations that depend on the query, resolves `@ start()` and `@ end()`, and finds what is the same at
+ * every step.
+ */
 export function prepare(expr: Expr, query: string, startMs: number, endMs: number, stepMs: number): Set<Expr> {
   const invariant = new Set<Expr>()
   const unsafe = new Set<string>([
@@ -104,8 +107,8 @@ export function prepare(expr: Expr, query: string, startMs: number, endMs: numbe
             ? Math.min(compute(node.args[0]!), compute(node.args[1]!))
             : Math.max(compute(node.args[0]!), compute(node.args[1]!))
         case 'duration-binary': {
-          const left = compute(node.left),
-            right = compute(node.right)
+          const left = compute(node.left)
+          const right = compute(node.right)
           if (right === 0 && (node.op === '/' || node.op === '%'))
             throw new BadQueryError(`${at()}: ${node.op === '/' ? 'division' : 'modulo'} by zero`, node.from, node.to)
           switch (node.op) {

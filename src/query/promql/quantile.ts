@@ -166,8 +166,8 @@ export function nativeQuantile(
   }
   const fraction = rank / bucket.count
   if (histogram.usesCustomBuckets || (lower <= 0 && upper >= 0)) return lower + (upper - lower) * fraction
-  const logLower = log2(Math.abs(lower)),
-    logUpper = log2(Math.abs(upper))
+  const logLower = log2(Math.abs(lower))
+  const logUpper = log2(Math.abs(upper))
   if (lower > 0) return exp2(logLower + (logUpper - logLower) * fraction)
   return -exp2(logUpper + (logLower - logUpper) * (1 - fraction))
 }
@@ -186,8 +186,8 @@ export function nativeFraction(
   const rankAt = (limit: number): number => {
     let rank = 0
     for (const bucket of buckets) {
-      let from = bucket.lower,
-        to = bucket.upper
+      let from = bucket.lower
+      let to = bucket.upper
       let linear = histogram.usesCustomBuckets
       if (from <= 0 && to >= 0) {
         linear = true
@@ -197,9 +197,9 @@ export function nativeFraction(
       if (from >= limit) return rank
       if (from < limit && to > limit) {
         if (linear) return rank + (bucket.count * (limit - from)) / (to - from)
-        const logFrom = log2(Math.abs(from)),
-          logTo = log2(Math.abs(to)),
-          logLimit = log2(Math.abs(limit))
+        const logFrom = log2(Math.abs(from))
+        const logTo = log2(Math.abs(to))
+        const logLimit = log2(Math.abs(limit))
         const fraction =
           limit > 0 ? (logLimit - logFrom) / (logTo - logFrom) : 1 - (logLimit - logTo) / (logFrom - logTo)
         return rank + bucket.count * fraction

@@ -86,8 +86,8 @@ export class Window {
 
   /** Says what is odd about histograms of the range that were combined. */
   noteCombined(result: FloatHistogram): void {
-    let reset = false,
-      noReset = false
+    let reset = false
+    let noReset = false
     for (let i = this.histogramFrom; i < this.histogramTo; i++) {
       if (this.histograms[i]!.hint === resetHint.reset) reset = true
       else if (this.histograms[i]!.hint === resetHint.noReset) noReset = true
@@ -155,8 +155,9 @@ function extrapolated(window: Window, isCounter: boolean, isRate: boolean): bool
 }
 
 /**
- * rate, increase and delta of a series that has floats only, at every step: `extrapolated` as one loop over columns. The
- * ranges end at firstEndMs, firstEndMs + intervalMs …; answers go to `values`, and 1 to `present`. Returns how many samples it looked at.
+ * rate, increase and delta of a series that has floats only, at every step: `extrapolated` as one loop over columns.
+ * The ranges end at firstEndMs, firstEndMs + intervalMs …; answers go to `values`, and 1 to `present`. Returns how
+ * many samples it looked at.
  */
 export function extrapolateFloats(
   window: Window,
@@ -170,10 +171,10 @@ export function extrapolateFloats(
 ): number {
   const { floatTimes, floats, floatCount, drops, rangeMs } = window
   const rangeSeconds = rangeMs / 1000
-  let from = 0,
-    to = 0,
-    dropFrom = 0,
-    examined = 0
+  let from = 0
+  let to = 0
+  let dropFrom = 0
+  let examined = 0
   for (let step = 0; step < steps; step++) {
     const endMs = firstEndMs + step * intervalMs
     const startMs = endMs - rangeMs
@@ -181,8 +182,8 @@ export function extrapolateFloats(
     while (from < to && floatTimes[from]! <= startMs) from++
     examined += to - from
     if (to - from < 2) continue
-    const first = floatTimes[from]!,
-      last = floatTimes[to - 1]!
+    const first = floatTimes[from]!
+    const last = floatTimes[to - 1]!
     const firstValue = floats[from]!
     let result = floats[to - 1]! - firstValue
     if (isCounter) {
@@ -313,10 +314,10 @@ function extended(window: Window, isCounter: boolean, isRate: boolean): boolean 
 }
 
 function interpolate(window: Window, i: number, atMs: number, isCounter: boolean, leftEdge: boolean): number {
-  let y1 = window.floats[i]!,
-    y2 = window.floats[i + 1]!
-  const t1 = window.floatTimes[i]!,
-    t2 = window.floatTimes[i + 1]!
+  let y1 = window.floats[i]!
+  let y2 = window.floats[i + 1]!
+  const t1 = window.floatTimes[i]!
+  const t2 = window.floatTimes[i + 1]!
   if (isCounter && y2 < y1) {
     if (leftEdge) y1 = 0
     else y2 += y1
@@ -476,10 +477,10 @@ function medianDeviation(window: Window): boolean {
 
 function linearRegression(window: Window, interceptMs: number): { slope: number; intercept: number } {
   let n = 0
-  const x = new KahanSum(),
-    y = new KahanSum(),
-    xy = new KahanSum(),
-    xx = new KahanSum()
+  const x = new KahanSum()
+  const y = new KahanSum()
+  const xy = new KahanSum()
+  const xx = new KahanSum()
   const first = window.floats[window.floatFrom]!
   let constant = true
   for (let i = window.floatFrom; i < window.floatTo; i++) {
@@ -493,10 +494,10 @@ function linearRegression(window: Window, interceptMs: number): { slope: number;
     xx.add(at * at)
   }
   if (constant) return Math.abs(first) === Infinity ? { slope: NaN, intercept: NaN } : { slope: 0, intercept: first }
-  const sumX = x.sum + x.compensation,
-    sumY = y.sum + y.compensation,
-    sumXY = xy.sum + xy.compensation,
-    sumXX = xx.sum + xx.compensation
+  const sumX = x.sum + x.compensation
+  const sumY = y.sum + y.compensation
+  const sumXY = xy.sum + xy.compensation
+  const sumXX = xx.sum + xx.compensation
   const slope = (sumXY - (sumX * sumY) / n) / (sumXX - (sumX * sumX) / n)
   return { slope, intercept: sumY / n - (slope * sumX) / n }
 }
@@ -538,8 +539,8 @@ function transitions(
   histogramsDiffer: (before: FloatHistogram, after: FloatHistogram) => boolean,
 ): boolean {
   let count = 0
-  let f = window.floatFrom,
-    h = window.histogramFrom
+  let f = window.floatFrom
+  let h = window.histogramFrom
   if (window.modifier === 'anchored')
     while (f + 1 < window.floatTo && window.floatTimes[f + 1]! <= window.rangeStartMs) f++
   let previousFloat = 0

@@ -56,7 +56,9 @@ export class Row {
 
 const rowsAtOnce = 64
 
-/** Memory for many rows of one length, taken in large pieces: a piece of its own for each costs more than filling it. */
+/**
+ * Memory for many rows of one length, taken in large pieces: a piece of its own for each costs more than filling it.
+ */
 export class RowRoom {
   #presence = new Uint8Array(0)
   #presenceAt = 0

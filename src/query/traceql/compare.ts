@@ -1,4 +1,7 @@
-/** compare(): how often each value of each attribute occurs among the selected spans and among the rest. Source: docs/traces.md (the language). */
+/**
+ * compare(): how often each value of each attribute occurs among the selected spans and among the rest. Source:
+ * docs/traces.md (the language).
+ */
 import type { Field, Intrinsic, MetricsFunction } from '#lang/traceql/ast.ts'
 import { fieldText } from '#lang/traceql/fields.ts'
 import type { ColumnData } from '#codec/parquet/column-data.ts'
@@ -89,8 +92,8 @@ export class Comparison {
     return (i, interval, startNs) => {
       const isInTime = toNs === 0 || (Number(startNs) >= fromNs && Number(startNs) < toNs)
       const side = this.#sides[isInTime && selects(i, -1, -1) ? 'selection' : 'baseline']
-      const e = first(table.eventFrom, i),
-        l = first(table.linkFrom, i)
+      const e = first(table.eventFrom, i)
+      const l = first(table.linkFrom, i)
       for (const { text, read } of readers) {
         const value = read(i, e, l)[0]
         if (value === undefined || value.type === valueType.none) continue

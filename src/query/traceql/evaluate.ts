@@ -177,8 +177,8 @@ class Compiler {
   /** A condition that looks for an event or a link that fits it, where it mentions them. */
   whole(expr: FieldExpr): SpanTest {
     if (expr.kind === 'logic' && expr.op === '||') {
-      const left = this.whole(expr.left),
-        right = this.whole(expr.right)
+      const left = this.whole(expr.left)
+      const right = this.whole(expr.right)
       return (i, e, l) => left(i, e, l) || right(i, e, l)
     }
     if (expr.kind === 'logic') {
@@ -224,8 +224,8 @@ class Compiler {
   test(expr: FieldExpr): SpanTest {
     switch (expr.kind) {
       case 'logic': {
-        const left = this.test(expr.left),
-          right = this.test(expr.right)
+        const left = this.test(expr.left)
+        const right = this.test(expr.right)
         return expr.op === '&&'
           ? (i, e, l) => left(i, e, l) && right(i, e, l)
           : (i, e, l) => left(i, e, l) || right(i, e, l)
@@ -259,18 +259,18 @@ class Compiler {
     if (left.kind === 'literal' && right.kind === 'field' && op !== '=~' && op !== '!~')
       return this.#literalTest(right.field, turned(op), left.literal)
     if (op === '=~' || op === '!~') {
-      const value = this.value(left),
-        fits = textFits(op, right.kind === 'literal' && right.literal.type === 'string' ? right.literal.value : '')
+      const value = this.value(left)
+      const fits = textFits(op, right.kind === 'literal' && right.literal.type === 'string' ? right.literal.value : '')
       return (i, e, l) => {
         const v = value(i, e, l)
         return v !== undefined && v.type === valueType.string && fits(v.text)
       }
     }
-    const a = this.value(left),
-      b = this.value(right)
+    const a = this.value(left)
+    const b = this.value(right)
     return (i, e, l) => {
-      const x = a(i, e, l),
-        y = b(i, e, l)
+      const x = a(i, e, l)
+      const y = b(i, e, l)
       return x !== undefined && y !== undefined && compareLoose(op, x, y)
     }
   }
@@ -325,11 +325,11 @@ class Compiler {
         }
       }
       case 'arithmetic': {
-        const left = this.value(expr.left),
-          right = this.value(expr.right)
+        const left = this.value(expr.left)
+        const right = this.value(expr.right)
         return (i, e, l) => {
-          const a = left(i, e, l),
-            b = right(i, e, l)
+          const a = left(i, e, l)
+          const b = right(i, e, l)
           return a === undefined || b === undefined || !isNumber(a) || !isNumber(b)
             ? undefined
             : arithmetic(expr.op, a, b)
@@ -436,7 +436,10 @@ function textFits(op: '=~' | '!~', source: string): (text: string) => boolean {
   }
 }
 
-/** Does a stored value fit? Attributes are compared with values of the literal's own type only, intrinsics with any number. */
+/**
+ * Does a stored value fit? Attributes are compared with values of the literal's own type only, intrinsics with any
+ * number.
+ */
 function literalFits(
   op: CompareOp,
   literal: Literal,

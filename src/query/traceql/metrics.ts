@@ -56,8 +56,8 @@ interface Grid {
 
 function gridOf({ startMs, endMs, stepMs }: MetricsRequest): Grid {
   if (stepMs === 0) return { startMs, stepMs: endMs - startMs, count: 1, isInstant: true }
-  const start = Math.floor(startMs / stepMs) * stepMs - stepMs,
-    end = Math.ceil(endMs / stepMs) * stepMs
+  const start = Math.floor(startMs / stepMs) * stepMs - stepMs
+  const end = Math.ceil(endMs / stepMs) * stepMs
   const count = Math.round((end - start) / stepMs)
   if (count > intervalsMax)
     throw new BadDataError(
@@ -119,8 +119,8 @@ export class TraceMetrics {
   ): Promise<TraceSeries[] | number> {
     if (expr.kind === 'constant') return expr.value
     if (expr.kind === 'math') {
-      const left = await this.#evaluate(expr.left, request, grid, reader, stats, budget),
-        right = await this.#evaluate(expr.right, request, grid, reader, stats, budget)
+      const left = await this.#evaluate(expr.left, request, grid, reader, stats, budget)
+      const right = await this.#evaluate(expr.right, request, grid, reader, stats, budget)
       return joinMath(expr.op, left, right, grid.count)
     }
     const gathered = new Map<string, Gathered>()
@@ -143,14 +143,14 @@ function labelText(value: Value | undefined): string {
 }
 function compareLabels(a: readonly MetricLabel[], b: readonly MetricLabel[]): number {
   for (let i = 0; i < Math.min(a.length, b.length); i++) {
-    const x = a[i]!.value,
-      y = b[i]!.value
+    const x = a[i]!.value
+    const y = b[i]!.value
     if (x !== undefined && y !== undefined && x.type === y.type && x.type !== valueType.string) {
       if (x.num !== y.num) return x.num - y.num
       continue
     }
-    const s = labelText(x),
-      t = labelText(y)
+    const s = labelText(x)
+    const t = labelText(y)
     if (s !== t) return s < t ? -1 : 1
   }
   return a.length - b.length
@@ -177,21 +177,21 @@ async function gatherRows(
     'rs.ss.Spans.StartTimeUnixNano',
     'TraceID',
   ])
-  const traceStarts = columns.get('StartTimeUnixNano')!.longs!,
-    traceEnds = columns.get('EndTimeUnixNano')!.longs!,
-    starts = columns.get('rs.ss.Spans.StartTimeUnixNano')!.longs!
-  const fromNs = BigInt(Math.floor(grid.startMs * perNs)),
-    stepNs = BigInt(Math.round(grid.stepMs * perNs)),
-    throughNs = fromNs + stepNs * BigInt(grid.count)
+  const traceStarts = columns.get('StartTimeUnixNano')!.longs!
+  const traceEnds = columns.get('EndTimeUnixNano')!.longs!
+  const starts = columns.get('rs.ss.Spans.StartTimeUnixNano')!.longs!
+  const fromNs = BigInt(Math.floor(grid.startMs * perNs))
+  const stepNs = BigInt(Math.round(grid.stepMs * perNs))
+  const throughNs = fromNs + stepNs * BigInt(grid.count)
   const run = compileStages(stages, table)
   const by = fn.by.map(field => ({ key: field.text, cursor: new FieldCursor(table, field) }))
   const only = by.length === 1 ? by[0]!.cursor : undefined
   const measured = fn.field === undefined ? undefined : new FieldCursor(table, fn.field)
   // Times as two words: the distance from the start is exact as a number, and no bigint is made for a span.
   const words = new Uint32Array(starts.buffer, starts.byteOffset, starts.length * 2)
-  const fromLow = Number(BigInt.asUintN(32, fromNs)),
-    fromHigh = Number(fromNs >> 32n),
-    stepNumber = Number(stepNs)
+  const fromLow = Number(BigInt.asUintN(32, fromNs))
+  const fromHigh = Number(fromNs >> 32n)
+  const stepNumber = Number(stepNs)
   /** Series by the text of the only label, or by all. */
   const byText = new Map<string, Gathered>()
   let unlabelled: Gathered | undefined
@@ -245,8 +245,8 @@ async function gatherRows(
           compare(i, interval, starts[i]!)
           continue
         }
-        const e = first(table.eventFrom, i),
-          l = first(table.linkFrom, i)
+        const e = first(table.eventFrom, i)
+        const l = first(table.linkFrom, i)
         if (
           measured !== undefined &&
           (!measured.read(i, e, l) ||

@@ -105,8 +105,8 @@ export class TraceSearch {
     const stats: SearchStats = { traces: 0, spans: 0, bytes: 0, blocks: 0 }
     const found = new Map<string, FoundTrace>()
     const isNewest = request.hints.get('most_recent')?.type === 'bool'
-    const needed = fieldsOfStages(request.stages),
-      mentioned = mentionedFields(request.stages)
+    const needed = fieldsOfStages(request.stages)
+    const mentioned = mentionedFields(request.stages)
     for (const rows of await reader.select(request.fromMs, request.throughMs)) {
       stats.blocks++
       stats.bytes += rows.bytes
@@ -137,18 +137,18 @@ export class TraceSearch {
     if (table === undefined) return []
     await table.load(needed)
     const times = await rows.columns(['StartTimeUnixNano', 'EndTimeUnixNano'])
-    const starts = times.get('StartTimeUnixNano')!.longs!,
-      ends = times.get('EndTimeUnixNano')!.longs!
-    const fromNs = request.fromMs === -Infinity ? undefined : BigInt(Math.floor(request.fromMs)) * 1_000_000n,
-      throughNs = request.throughMs === Infinity ? undefined : BigInt(Math.ceil(request.throughMs)) * 1_000_000n
+    const starts = times.get('StartTimeUnixNano')!.longs!
+    const ends = times.get('EndTimeUnixNano')!.longs!
+    const fromNs = request.fromMs === -Infinity ? undefined : BigInt(Math.floor(request.fromMs)) * 1_000_000n
+    const throughNs = request.throughMs === Infinity ? undefined : BigInt(Math.ceil(request.throughMs)) * 1_000_000n
     const run = compileStages(request.stages, table)
     const matches: { row: number; sets: Spanset[] }[] = []
     for (let row = 0; row < rows.rows; row++) {
       if ((throughNs !== undefined && starts[row]! > throughNs) || (fromNs !== undefined && ends[row]! < fromNs))
         continue
       stats.traces++
-      const from = table.spanFrom[row]!,
-        to = table.spanFrom[row + 1]!
+      const from = table.spanFrom[row]!
+      const to = table.spanFrom[row + 1]!
       stats.spans += to - from
       const sets = run(from, to)
       if (sets.length > 0) matches.push({ row, sets })
@@ -238,8 +238,8 @@ export class TraceSearch {
 /** By row, where its values begin. */
 function rowFrom(rep: Uint8Array, def: Uint8Array, rows: number): Int32Array {
   const from = new Int32Array(rows + 1)
-  let row = -1,
-    k = 0
+  let row = -1
+  let k = 0
   for (let i = 0; i < rep.length; i++) {
     if (rep[i] === 0) from[++row] = k
     if (def[i] === 1) k++

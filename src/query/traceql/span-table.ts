@@ -1,4 +1,7 @@
-/** The spans of a row group as a query sees them: which trace, resource and scope each belongs to, and fields as columns, loaded when asked for. */
+/**
+ * The spans of a row group as a query sees them: which trace, resource and scope each belongs to, and fields as
+ * columns, loaded when asked for.
+ */
 import { bytesAt, textAt, type ColumnData } from '#codec/parquet/column-data.ts'
 import type { Field } from '#lang/traceql/ast.ts'
 import { fieldKey } from '#lang/traceql/fields.ts'
@@ -117,13 +120,13 @@ export class SpanTable {
     this.resourceOf = new Int32Array(valueCount)
     this.scopeOf = new Int32Array(valueCount)
     this.spanFrom = new Int32Array(rows.rows + 1)
-    let row = -1,
-      resource = -1,
-      scope = -1,
-      span = 0
+    let row = -1
+    let resource = -1
+    let scope = -1
+    let span = 0
     for (let i = 0; i < count; i++) {
-      const r = rep![i]!,
-        d = def![i]!
+      const r = rep![i]!
+      const d = def![i]!
       if (r === 0) this.spanFrom[++row] = span
       if (r <= 1 && d >= 1) resource++
       if (r <= 2 && d >= 2) scope++
@@ -164,7 +167,9 @@ export class SpanTable {
     return this.#fields.get(scope === undefined ? fieldKey(field) : `${scope}.${(field as { name: string }).name}`)!
   }
 
-  /** Loads fields, in as few reads as possible. An attribute without scope is loaded as the span's and the resource's. */
+  /**
+   * Loads fields, in as few reads as possible. An attribute without scope is loaded as the span's and the resource's.
+   */
   async load(fields: readonly Field[]): Promise<void> {
     const wanted = new Map<string, Field>()
     for (const field of fields) {
@@ -198,7 +203,8 @@ export class SpanTable {
       if (level === 'event') paths.add('rs.ss.Spans.Events.Name')
       if (level === 'link') paths.add('rs.ss.Spans.Links.SpanID')
     }
-    // Attributes with columns of their own are in the list only when their values are of another type: most often not at all. Their keys say.
+    // Attributes with columns of their own are in the list only when their values are of another type: most often not
+    // at all. Their keys say.
     const isSure = (names: ReadonlyMap<string, readonly OwnPath[]>): boolean =>
       [...names.values()].some(own => own.length === 0)
     const partsOf = (level: Exclude<Level, 'trace'>): string[] =>
@@ -223,8 +229,8 @@ export class SpanTable {
   #children(data: ColumnData | undefined): Int32Array {
     const from = new Int32Array(this.spanCount + 1)
     if (data === undefined) return from
-    let span = -1,
-      child = 0
+    let span = -1
+    let child = 0
     for (let i = 0; i < data.count; i++) {
       const d = data.def![i]!
       if (data.rep![i]! <= 3 && d >= 3) from[++span] = child
@@ -288,9 +294,9 @@ export class SpanTable {
                 )
             })
         }
-        const ints = part('ValueInt'),
-          doubles = part('ValueDouble'),
-          bools = part('ValueBool')
+        const ints = part('ValueInt')
+        const doubles = part('ValueDouble')
+        const bools = part('ValueBool')
         give(part('Value'), valueType.string, () => 0, true)
         give(ints, valueType.int, k => Number(ints!.longs![k]!), false)
         give(doubles, valueType.float, k => doubles!.doubles![k]!, false)
@@ -325,8 +331,8 @@ function hasKey(key: ColumnData | undefined, names: ReadonlyMap<string, unknown>
 function readOwn(data: ColumnData, type: 'string' | 'int', owner: number, column: FieldColumn): void {
   const { rep, def, count } = data
   const { maxDef } = data.column
-  let at = -1,
-    k = 0
+  let at = -1
+  let k = 0
   for (let i = 0; i < count; i++) {
     const d = def === undefined ? maxDef : def[i]!
     if ((rep === undefined ? 0 : rep[i]!) <= owner && d >= Math.min(owner, maxDef)) at++
@@ -356,11 +362,11 @@ function findKeys(key: ColumnData, names: readonly string[], owner: number): Fou
     if (n > 0) some = true
   }
   if (!some) return undefined
-  const which = new Int32Array(key.valueCount),
-    owners = new Int32Array(key.valueCount)
+  const which = new Int32Array(key.valueCount)
+  const owners = new Int32Array(key.valueCount)
   const { rep, def, count } = key
-  let at = -1,
-    k = 0
+  let at = -1
+  let k = 0
   for (let i = 0; i < count; i++) {
     if (rep![i]! <= owner && def![i]! >= owner) at++
     if (def![i]! <= owner) continue
@@ -374,8 +380,8 @@ function findKeys(key: ColumnData, names: readonly string[], owner: number): Fou
 function eachValue(data: ColumnData, owner: number, visit: (attribute: number, k: number) => void): void {
   const { rep, def, count } = data
   if (data.valueCount === 0) return
-  let attribute = -1,
-    k = 0
+  let attribute = -1
+  let k = 0
   for (let i = 0; i < count; i++) {
     const d = def![i]!
     if (d > owner && rep![i]! <= owner + 1) attribute++
@@ -386,8 +392,8 @@ function eachValue(data: ColumnData, owner: number, visit: (attribute: number, k
 function markArrays(isArray: ColumnData, { which, owners, count }: FoundKeys, columns: readonly FieldColumn[]): void {
   for (let k = 0; k < count; k++) {
     if (which[k] === 0 || isArray.bools![k] !== 1) continue
-    const column = columns[which[k]! - 1]!,
-      owner = owners[k]!
+    const column = columns[which[k]! - 1]!
+    const owner = owners[k]!
     const value = column.at(owner)
     column.lists ??= new Map()
     if (!column.lists.has(owner)) column.lists.set(owner, value === undefined ? [] : [value])

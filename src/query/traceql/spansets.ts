@@ -101,7 +101,8 @@ function compileCombine(
 ): Step {
   const related = op === '&&' || op === '||' ? undefined : relation(op, table)
   return (sets, from, to) => {
-    // It stands first, or behind stages that left all spans of one set: sides look at the trace, what comes before narrows them.
+    // It stands first, or behind stages that left all spans of one set: sides look at the trace, what comes before
+    // narrows them.
     const one = (found: Spanset[]): number[] => {
       if (found.length > 1)
         throw new ExecutionError(`the operator ${op} joins single spansets: put coalesce() behind by()`)
@@ -110,8 +111,8 @@ function compileCombine(
     const allowed =
       sets.length === 1 && sets[0]!.spans.length === to - from ? undefined : new Set(sets.flatMap(s => s.spans))
     const narrowed = (spans: number[]): number[] => (allowed === undefined ? spans : spans.filter(i => allowed.has(i)))
-    const l = narrowed(one(left(from, to))),
-      r = narrowed(one(right(from, to)))
+    const l = narrowed(one(left(from, to)))
+    const r = narrowed(one(right(from, to)))
     let spans: number[]
     if (op === '&&') spans = l.length === 0 || r.length === 0 ? [] : union(l, r)
     else if (op === '||') spans = union(l, r)
@@ -124,9 +125,9 @@ function compileCombine(
 function relation(op: SpansetOp, table: SpanTable): (left: readonly number[], right: readonly number[]) => number[] {
   const column = (name: 'nestedSetLeft' | 'nestedSetRight' | 'nestedSetParent'): Float64Array =>
     table.column({ kind: 'intrinsic', name, text: name }).num
-  const lefts = column('nestedSetLeft'),
-    rights = column('nestedSetRight'),
-    parents = column('nestedSetParent')
+  const lefts = column('nestedSetLeft')
+  const rights = column('nestedSetRight')
+  const parents = column('nestedSetParent')
   const base = op.replace(/^[!&]/, '')
   const holds = (l: number, r: number): boolean => {
     switch (base) {
@@ -181,10 +182,10 @@ function aggregated(
   read: ((i: number) => Value | undefined) | undefined,
 ): Value | undefined {
   if (read === undefined) return { type: valueType.int, num: spans.length, text: '' }
-  let count = 0,
-    sum = 0,
-    best: Value | undefined,
-    type: number = valueType.int
+  let count = 0
+  let sum = 0
+  let best: Value | undefined
+  let type: number = valueType.int
   for (const i of spans) {
     const value = read(i)
     if (value === undefined) continue

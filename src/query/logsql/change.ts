@@ -1,0 +1,43 @@
+/** What pipes that change one row at a time have in common. */
+import type { Filter, Pipe } from '#lang/logsql/ast.ts'
+import { compileFilter } from './filter.ts'
+import { fieldOf, fieldsSource, type Fields } from './row.ts'
+
+export type PipeOf<K extends Pipe['kind']> = Pipe & { kind: K }
+
+/** Gives the row on that the next pipe sees: the same object, changed, or another one. */
+export type Change = (row: Fields) => Fields
+
+/** Does a name match one of a query, which may end with a star? */
+export function matchesName(pattern: string, name: string): boolean {
+  return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : pattern === name
+}
+
+/** The test of a pipe's `if (…)`. */
+export function conditionOf(filter: Filter | undefined): (row: Fields) => boolean {
+  if (filter === undefined) return () => true
+  const test = compileFilter(filter)
+  return row => test(fieldsSource(row))
+}
+
+/** Sets fields of a row as a pipe's flags say. */
+export function setterOf(
+  row: Fields,
+  { keepsOriginal, skipsEmpty }: { keepsOriginal: boolean; skipsEmpty: boolean },
+): (name: string, value: string) => void {
+  return (name, value) => {
+    if (skipsEmpty && value === '') return
+    if (keepsOriginal && fieldOf(row, name) !== '') return
+    row.set(name, value)
+  }
+}
+
+/** The elements of a JSON array; undefined for any other text. */
+export function jsonArray(text: string): unknown[] | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return Array.isArray(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
