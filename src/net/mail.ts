@@ -1,5 +1,4 @@
 /** Mail over SMTP, with STARTTLS where it is wanted or offered. */
-import { createTransport } from 'nodemailer'
 
 export interface Mail {
   host: string
@@ -18,8 +17,9 @@ export interface Mail {
   headers: Readonly<Record<string, string>>
 }
 
-/** Throws when the server does not take it. */
+/** Throws when the server does not take it. The library is loaded with the first mail: most processes send none. */
 export async function sendMail(mail: Mail): Promise<void> {
+  const { createTransport } = await import('nodemailer')
   const transport = createTransport({
     host: mail.host,
     port: mail.port,
