@@ -1,7 +1,7 @@
 /**
  * patterns: lines that look alike, by Drain: a tree by the number of tokens and the first ones, and clusters of lines
- * that share enough of the rest. Sources: docs/http-api.md; He et al., "Drain: An Online Log Parsing Approach with Fixed
- * Depth Tree", 2017.
+ * that share enough of the rest. Sources: docs/http-api.md; He et al., "Drain: An Online Log Parsing Approach with
+ * Fixed Depth Tree", 2017.
  */
 import type { Clock } from '#core/clock.ts'
 import { parseLogQuery } from '#lang/logql/parser.ts'

@@ -76,7 +76,7 @@ test('every path also stands under /prometheus', () => {
   ])
 })
 
-test('rules are chosen by type, name, group, file and label; a question about rules leaves out empty groups', async () => {
+test('rules are chosen by type, name, group, file and label', async () => {
   const cases: [query: string, groups: string[]][] = [
     ['', ['a: sum, Down', 'b: logs', 'c: ']],
     ['type=alert', ['a: Down']],
