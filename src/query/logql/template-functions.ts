@@ -6,13 +6,21 @@ import { GoTime } from '#lang/gotemplate/go-time-value.ts'
 import { toBytes, toDurationSeconds, toFloat } from './conversions.ts'
 import type { Entry } from './entry.ts'
 
-function text(value: GoValue): string {
-  if (typeof value === 'string') return value
-  if (value === null || (typeof value === 'object' && 'toGoString' in value && !(value instanceof GoTime))) return ''
-  throw new Error(`wrong type for value; expected string; got ${typeName(value)}`)
+/** An argument of a function; undefined where the template gives fewer than the function has. */
+type Argument = GoValue | undefined
+
+function wrongType(expected: string, value: Argument): Error {
+  const found = value === undefined ? 'interface {}' : typeName(value)
+  return new Error(`wrong type for value; expected ${expected}; got ${found}`)
 }
 
-function int(value: GoValue): bigint {
+function text(value: Argument): string {
+  if (typeof value === 'string') return value
+  if (value === null || (typeof value === 'object' && 'toGoString' in value && !(value instanceof GoTime))) return ''
+  throw wrongType('string', value)
+}
+
+function int(value: Argument): bigint {
   if (value instanceof GoInt) return value.value
   if (typeof value === 'number') return Number.isFinite(value) ? BigInt(Math.trunc(value)) : 0n
   if (typeof value === 'boolean') return value ? 1n : 0n
@@ -25,7 +33,7 @@ function int(value: GoValue): bigint {
     : 0n
 }
 
-function float(value: GoValue): number {
+function float(value: Argument): number {
   if (value instanceof GoInt) return Number(value.value)
   if (typeof value === 'number') return value
   if (typeof value === 'boolean') return value ? 1 : 0
@@ -36,7 +44,7 @@ function float(value: GoValue): number {
 function wrap(value: bigint): GoInt {
   return new GoInt(value)
 }
-function count(value: GoValue): number {
+function count(value: Argument): number {
   return Number(int(value))
 }
 function nonZero(value: bigint): bigint {
@@ -89,7 +97,7 @@ function trimSet(value: string, cut: string, left: boolean, right: boolean): str
   return chars.slice(from, to).join('')
 }
 
-function align(n: GoValue, value: GoValue, isLeft: boolean): string {
+function align(n: Argument, value: Argument, isLeft: boolean): string {
   const chars = [...text(value)]
   const width = count(n)
   if (width < 0 || chars.length === width) return chars.join('')
@@ -118,7 +126,7 @@ function replaceCount(value: string, old: string, fresh: string, n: number): str
 }
 
 const regexes = new Map<string, ReturnType<typeof compileRe2>>()
-function regex(source: GoValue): ReturnType<typeof compileRe2> {
+function regex(source: Argument): ReturnType<typeof compileRe2> {
   const key = text(source)
   let compiled = regexes.get(key)
   if (compiled === undefined) {
@@ -130,23 +138,20 @@ function regex(source: GoValue): ReturnType<typeof compileRe2> {
 
 /** `${1}` and `$1` as Go expands them, for RE2JS. */
 function expand(matcher: { group(i: number | string): string | null }, groups: number, replacement: string): string {
-  return replacement.replaceAll(
-    /\$(?:\$|\{(\w+)\}|(\w+))/g,
-    (whole, braced: string | undefined, bare: string | undefined) => {
-      if (whole === '$$') return '$'
-      const name = braced ?? bare!
-      if (/^\d+$/.test(name)) return Number(name) <= groups ? (matcher.group(Number(name)) ?? '') : ''
-      try {
-        return matcher.group(name) ?? ''
-      } catch {
-        return ''
-      }
-    },
-  )
+  return replacement.replaceAll(/\$(?:\$|\{(\w+)\}|(\w+))/g, (whole, braced: string | undefined, bare = '') => {
+    if (whole === '$$') return '$'
+    const name = braced ?? bare
+    if (/^\d+$/.test(name)) return Number(name) <= groups ? (matcher.group(Number(name)) ?? '') : ''
+    try {
+      return matcher.group(name) ?? ''
+    } catch {
+      return ''
+    }
+  })
 }
 
 function replaceRegex(
-  source: GoValue,
+  source: Argument,
   value: string,
   replace: (matcher: { group(i: number | string): string | null }, groups: number) => string,
 ): string {
@@ -196,12 +201,12 @@ function unixToTime(value: string): GoTime {
   }
 }
 
-function epochTime(value: GoValue): GoTime {
-  if (!(value instanceof GoTime)) throw new Error(`wrong type for value; expected time.Time; got ${typeName(value)}`)
+function epochTime(value: Argument): GoTime {
+  if (!(value instanceof GoTime)) throw wrongType('time.Time', value)
   return value
 }
 
-const isZeroTime = -62_135_596_800_000
+const zeroTimeMs = -62_135_596_800_000
 
 function decode64(source: string): string {
   const body = source.replaceAll(/[\r\n]/g, '')
@@ -225,136 +230,129 @@ function roundTo(value: number, places: number): number {
   return ((value < 0 ? -1 : 1) * Math.floor(scaled + 0.5)) / factor
 }
 
+function withoutPrefix(value: string, prefix: string): string {
+  return value.startsWith(prefix) ? value.slice(prefix.length) : value
+}
+
+function withoutSuffix(value: string, suffix: string): string {
+  return suffix !== '' && value.endsWith(suffix) ? value.slice(0, -suffix.length) : value
+}
+
+function indented(width: number, value: string): string {
+  const spaces = ' '.repeat(Math.max(0, width))
+  return spaces + value.replaceAll('\n', `\n${spaces}`)
+}
+
+/** The first bytes of a text, for a negative count the last ones. */
+function truncate(bytes: number, value: string): string {
+  const size = Buffer.byteLength(value)
+  if (bytes < 0) return size + bytes > 0 ? bytesBetween(value, size + bytes, size) : value
+  return bytes < size ? bytesBetween(value, 0, bytes) : value
+}
+
+/** Bytes [from, to); a negative end, or one beyond the text, means the end of the text. */
+function substring(from: number, to: number, value: string): string {
+  if (from < 0) return bytesBetween(value, 0, to)
+  const size = Buffer.byteLength(value)
+  return bytesBetween(value, from, to < 0 || to > size ? size : to)
+}
+
+function numberOrThrow(converted: number | { error: string }): number {
+  if (typeof converted !== 'number') throw new Error(converted.error)
+  return converted
+}
+
+/** Go's zero time for a text that does not have the layout. */
+function toDate(layout: string, value: string, zone: string): GoTime {
+  const makeTime = (ms: number, subNs: number, minutes: number, name: string): GoTime =>
+    new GoTime(ms, subNs, minutes, name)
+  return parseGoTime(layout, value, zone, makeTime) ?? new GoTime(zeroTimeMs, 0)
+}
+
 const pureFunctions: Readonly<Record<string, GoFunction>> = {
-  lower: s => text(s!).toLowerCase(),
-  ToLower: s => text(s!).toLowerCase(),
-  upper: s => text(s!).toUpperCase(),
-  ToUpper: s => text(s!).toUpperCase(),
-  title: s => title(text(s!)),
-  trim: s => text(s!).trim(),
-  TrimSpace: s => text(s!).trim(),
-  Trim: (s, cut) => trimSet(text(s!), text(cut!), true, true),
-  trimAll: (cut, s) => trimSet(text(s!), text(cut!), true, true),
-  TrimLeft: (s, cut) => trimSet(text(s!), text(cut!), true, false),
-  TrimRight: (s, cut) => trimSet(text(s!), text(cut!), false, true),
-  trimPrefix: (p, s) => (text(s!).startsWith(text(p!)) ? text(s!).slice(text(p!).length) : text(s!)),
-  TrimPrefix: (s, p) => (text(s!).startsWith(text(p!)) ? text(s!).slice(text(p!).length) : text(s!)),
-  trimSuffix: (p, s) =>
-    text(p!) !== '' && text(s!).endsWith(text(p!)) ? text(s!).slice(0, -text(p!).length) : text(s!),
-  TrimSuffix: (s, p) =>
-    text(p!) !== '' && text(s!).endsWith(text(p!)) ? text(s!).slice(0, -text(p!).length) : text(s!),
-  replace: (old, fresh, s) => text(s!).split(text(old!)).join(text(fresh!)),
-  Replace: (s, old, fresh, n) => replaceCount(text(s!), text(old!), text(fresh!), count(n!)),
-  contains: (sub, s) => text(s!).includes(text(sub!)),
-  hasPrefix: (p, s) => text(s!).startsWith(text(p!)),
-  hasSuffix: (p, s) => text(s!).endsWith(text(p!)),
-  indent: (n, s) =>
-    ' '.repeat(Math.max(0, count(n!))) + text(s!).replaceAll('\n', `\n${' '.repeat(Math.max(0, count(n!)))}`),
-  nindent: (n, s) =>
-    `\n${' '.repeat(Math.max(0, count(n!)))}${text(s!).replaceAll('\n', `\n${' '.repeat(Math.max(0, count(n!)))}`)}`,
+  lower: s => text(s).toLowerCase(),
+  ToLower: s => text(s).toLowerCase(),
+  upper: s => text(s).toUpperCase(),
+  ToUpper: s => text(s).toUpperCase(),
+  title: s => title(text(s)),
+  trim: s => text(s).trim(),
+  TrimSpace: s => text(s).trim(),
+  Trim: (s, cut) => trimSet(text(s), text(cut), true, true),
+  trimAll: (cut, s) => trimSet(text(s), text(cut), true, true),
+  TrimLeft: (s, cut) => trimSet(text(s), text(cut), true, false),
+  TrimRight: (s, cut) => trimSet(text(s), text(cut), false, true),
+  trimPrefix: (p, s) => withoutPrefix(text(s), text(p)),
+  TrimPrefix: (s, p) => withoutPrefix(text(s), text(p)),
+  trimSuffix: (p, s) => withoutSuffix(text(s), text(p)),
+  TrimSuffix: (s, p) => withoutSuffix(text(s), text(p)),
+  replace: (old, fresh, s) => text(s).split(text(old)).join(text(fresh)),
+  Replace: (s, old, fresh, n) => replaceCount(text(s), text(old), text(fresh), count(n)),
+  contains: (sub, s) => text(s).includes(text(sub)),
+  hasPrefix: (p, s) => text(s).startsWith(text(p)),
+  hasSuffix: (p, s) => text(s).endsWith(text(p)),
+  indent: (n, s) => indented(count(n), text(s)),
+  nindent: (n, s) => `\n${indented(count(n), text(s))}`,
   repeat: (n, s) => {
-    if (count(n!) < 0) throw new Error('strings: negative Repeat count')
-    if (count(n!) * text(s!).length > 1 << 20) throw new Error('strings: Repeat output length overflow')
-    return text(s!).repeat(count(n!))
+    if (count(n) < 0) throw new Error('strings: negative Repeat count')
+    if (count(n) * text(s).length > 1 << 20) throw new Error('strings: Repeat output length overflow')
+    return text(s).repeat(count(n))
   },
   count: (source, s) => {
-    const matcher = regex(source!).matcher(text(s!))
+    const matcher = regex(source).matcher(text(s))
     let n = 0
     while (matcher.find()) n++
     return new GoInt(n)
   },
-  default: (fallback, value) => (value === undefined || !isTrue(value) ? fallback! : value),
-  b64enc: s => Buffer.from(text(s!)).toString('base64'),
-  b64dec: s => decode64(text(s!)),
+  default: (fallback, value) => (value === undefined || !isTrue(value) ? (fallback ?? null) : value),
+  b64enc: s => Buffer.from(text(s)).toString('base64'),
+  b64dec: s => decode64(text(s)),
   urlencode: s =>
-    encodeURIComponent(text(s!))
+    encodeURIComponent(text(s))
       .replaceAll('%20', '+')
       .replaceAll(/[!'()*]/g, c => `%${c.charCodeAt(0).toString(16).toUpperCase()}`),
-  urldecode: s => unescapeUrl(text(s!)),
+  urldecode: s => unescapeUrl(text(s)),
   regexReplaceAll: (source, s, replacement) =>
-    replaceRegex(source!, text(s!), (matcher, groups) => expand(matcher, groups, text(replacement!))),
-  regexReplaceAllLiteral: (source, s, replacement) => replaceRegex(source!, text(s!), () => text(replacement!)),
-  trunc: (n, s) => {
-    const size = Buffer.byteLength(text(s!))
-    const k = count(n!)
-    return k < 0
-      ? size + k > 0
-        ? bytesBetween(text(s!), size + k, size)
-        : text(s!)
-      : k < size
-        ? bytesBetween(text(s!), 0, k)
-        : text(s!)
-  },
-  substr: (a, b, s) => {
-    const value = text(s!)
-    const size = Buffer.byteLength(value)
-    const from = count(a!)
-    const to = count(b!)
-    return from < 0
-      ? bytesBetween(value, 0, to)
-      : to < 0 || to > size
-        ? bytesBetween(value, from, size)
-        : bytesBetween(value, from, to)
-  },
-  alignLeft: (n, s) => align(n!, s!, true),
-  alignRight: (n, s) => align(n!, s!, false),
-  int: v => wrap(int(v!)),
-  float64: v => float(v!),
+    replaceRegex(source, text(s), (matcher, groups) => expand(matcher, groups, text(replacement))),
+  regexReplaceAllLiteral: (source, s, replacement) => replaceRegex(source, text(s), () => text(replacement)),
+  trunc: (n, s) => truncate(count(n), text(s)),
+  substr: (a, b, s) => substring(count(a), count(b), text(s)),
+  alignLeft: (n, s) => align(n, s, true),
+  alignRight: (n, s) => align(n, s, false),
+  int: v => wrap(int(v)),
+  float64: v => float(v),
   add: (...v) => wrap(v.reduce((a, b) => a + int(b), 0n)),
-  sub: (a, b) => wrap(int(a!) - int(b!)),
-  mul: (a, ...v) => wrap(v.reduce((x, b) => x * int(b), int(a!))),
-  div: (a, b) => wrap(int(a!) / nonZero(int(b!))),
-  mod: (a, b) => wrap(int(a!) % nonZero(int(b!))),
-  max: (a, ...v) => wrap(v.reduce((x, b) => (int(b) > x ? int(b) : x), int(a!))),
-  min: (a, ...v) => wrap(v.reduce((x, b) => (int(b) < x ? int(b) : x), int(a!))),
+  sub: (a, b) => wrap(int(a) - int(b)),
+  mul: (a, ...v) => wrap(v.reduce((x, b) => x * int(b), int(a))),
+  div: (a, b) => wrap(int(a) / nonZero(int(b))),
+  mod: (a, b) => wrap(int(a) % nonZero(int(b))),
+  max: (a, ...v) => wrap(v.reduce((x, b) => (int(b) > x ? int(b) : x), int(a))),
+  min: (a, ...v) => wrap(v.reduce((x, b) => (int(b) < x ? int(b) : x), int(a))),
   addf: (...v) => decimal(v, (a, b) => a + b),
   subf: (...v) => decimal(v, (a, b) => a - b),
   mulf: (...v) => decimal(v, multiply),
   divf: (...v) => decimal(v, divide),
-  maxf: (a, ...v) => v.reduce((x: number, b) => Math.max(x, float(b)), float(a!)),
-  minf: (a, ...v) => v.reduce((x: number, b) => Math.min(x, float(b)), float(a!)),
-  ceil: v => Math.ceil(float(v!)),
-  floor: v => Math.floor(float(v!)),
-  round: (v, places) => roundTo(float(v!), count(places!)),
-  bytes: s => {
-    const n = toBytes(text(s!))
-    if (typeof n !== 'number') throw new Error(n.error)
-    return n
+  maxf: (a, ...v) => v.reduce((x: number, b) => Math.max(x, float(b)), float(a)),
+  minf: (a, ...v) => v.reduce((x: number, b) => Math.min(x, float(b)), float(a)),
+  ceil: v => Math.ceil(float(v)),
+  floor: v => Math.floor(float(v)),
+  round: (v, places) => roundTo(float(v), count(places)),
+  bytes: s => numberOrThrow(toBytes(text(s))),
+  duration: s => numberOrThrow(toDurationSeconds(text(s))),
+  duration_seconds: s => numberOrThrow(toDurationSeconds(text(s))),
+  date: (layout, t) => {
+    if (t instanceof GoTime) return t.format(text(layout))
+    return t instanceof GoInt ? new GoTime(Number(t.value) * 1000, 0).format(text(layout)) : ''
   },
-  duration: s => {
-    const n = toDurationSeconds(text(s!))
-    if (typeof n !== 'number') throw new Error(n.error)
-    return n
-  },
-  duration_seconds: s => {
-    const n = toDurationSeconds(text(s!))
-    if (typeof n !== 'number') throw new Error(n.error)
-    return n
-  },
-  date: (layout, t) =>
-    t instanceof GoTime
-      ? t.format(text(layout!))
-      : t instanceof GoInt
-        ? new GoTime(Number(t.value) * 1000, 0).format(text(layout!))
-        : '',
-  toDate: (layout, s) =>
-    parseGoTime(text(layout!), text(s!), 'UTC', (ms, subNs, minutes, zone) => new GoTime(ms, subNs, minutes, zone)) ??
-    new GoTime(isZeroTime, 0),
-  toDateInZone: (layout, zone, s) =>
-    parseGoTime(
-      text(layout!),
-      text(s!),
-      text(zone!),
-      (ms, subNs, minutes, name) => new GoTime(ms, subNs, minutes, name),
-    ) ?? new GoTime(isZeroTime, 0),
-  unixEpoch: t => String(Math.floor(epochTime(t!).ms / 1000)),
-  unixEpochMillis: t => String(epochTime(t!).ms),
-  unixEpochNanos: t => String(BigInt(epochTime(t!).ms) * 1_000_000n + BigInt(epochTime(t!).subNs)),
-  unixToTime: s => unixToTime(text(s!)),
-  fromJson: s => fromJson(text(s!)),
+  toDate: (layout, s) => toDate(text(layout), text(s), 'UTC'),
+  toDateInZone: (layout, zone, s) => toDate(text(layout), text(s), text(zone)),
+  unixEpoch: t => String(Math.floor(epochTime(t).ms / 1000)),
+  unixEpochMillis: t => String(epochTime(t).ms),
+  unixEpochNanos: t => String(BigInt(epochTime(t).ms) * 1_000_000n + BigInt(epochTime(t).subNs)),
+  unixToTime: s => unixToTime(text(s)),
+  fromJson: s => fromJson(text(s)),
 }
 
-/** The functions of one query; `now` and the entry's own ones look at what is handed in. */
+/** The functions of one query, over its entry, which the caller sets before each line. */
 export function templateFunctions(entry: Entry, nowMs: () => number): ReadonlyMap<string, GoFunction> {
   const functions = new Map<string, GoFunction>(Object.entries(pureFunctions))
   functions.set('__line__', () => entry.line)

@@ -181,7 +181,7 @@ function foldSum(expr: Aggregate, rows: Row[], out: Row, annotations: Annotation
         else sum.add(row.values[step]!)
         floats++
       } else if (row.present[step] === isHistogram && !broken) {
-        const next = row.histograms![step]!
+        const next = row.histogramAt(step)
         if (histogram === undefined) histogram = next.copy()
         else {
           if (histogram.combine(next, 1) !== undefined) {
@@ -209,7 +209,7 @@ function noteHistograms(
   let noReset = false
   for (const row of rows) {
     if (row.present[step] !== isHistogram) continue
-    const { hint } = row.histograms![step]!
+    const { hint } = row.histogramAt(step)
     if (hint === resetHint.reset) reset = true
     else if (hint === resetHint.noReset) noReset = true
   }
@@ -287,7 +287,7 @@ function foldAverage(expr: Aggregate, rows: Row[], out: Row, step: number, annot
       floats++
     } else if (row.present[step] === isHistogram && !broken) {
       count++
-      const next = row.histograms![step]!
+      const next = row.histogramAt(step)
       if (histogram === undefined) {
         histogram = next.copy()
         continue
@@ -414,7 +414,7 @@ function countValues(expr: Aggregate, rows: Row[], valueLabel: string, grid: Gri
   for (const row of rows) {
     for (let step = 0; step < grid.steps; step++) {
       if (row.present[step] === absent) continue
-      const text = row.present[step] === isFloat ? formatFloat(row.values[step]!) : row.histograms![step]!.toString()
+      const text = row.present[step] === isFloat ? formatFloat(row.values[step]!) : row.histogramAt(step).toString()
       const result = merger.row(labelsOf(row.labels.with(valueLabel, text)), false)
       result.setFloat(step, (result.present[step] === isFloat ? result.values[step]! : 0) + 1)
     }

@@ -246,7 +246,7 @@ function withScalar(
         any = true
         continue
       }
-      const histogram = present === isHistogram ? row.histograms![step] : undefined
+      const histogram = present === isHistogram ? row.histogramAt(step) : undefined
       const ok = swapped
         ? combine(expr, scalar, undefined, value, histogram, annotations)
         : combine(expr, value, histogram, scalar, undefined, annotations)
@@ -415,9 +415,9 @@ function matchGroup(
       manySeen = true
       if (one === undefined && fillOne === undefined) continue
       const a = many.values[step]!
-      const ah = many.present[step] === isHistogram ? many.histograms![step] : undefined
+      const ah = many.present[step] === isHistogram ? many.histogramAt(step) : undefined
       const b = one === undefined ? fillOne! : one.values[step]!
-      const bh = one !== undefined && one.present[step] === isHistogram ? one.histograms![step] : undefined
+      const bh = one !== undefined && one.present[step] === isHistogram ? one.histogramAt(step) : undefined
       const ok = swapped ? combine(expr, b, bh, a, ah, annotations) : combine(expr, a, ah, b, bh, annotations)
       if (!ok || (!outcome.keep && !expr.returnBool)) continue
       if (oneToOne && ++matched > 1)
@@ -428,7 +428,7 @@ function matchGroup(
     }
     if (manySeen || one === undefined || fillMany === undefined) continue
     const b = one.values[step]!
-    const bh = one.present[step] === isHistogram ? one.histograms![step] : undefined
+    const bh = one.present[step] === isHistogram ? one.histogramAt(step) : undefined
     const ok = swapped
       ? combine(expr, b, bh, fillMany, undefined, annotations)
       : combine(expr, fillMany, undefined, b, bh, annotations)

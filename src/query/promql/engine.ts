@@ -1,28 +1,32 @@
-/** The door to PromQL: takes a query text and a time range, gives series or says what is wrong. */
+/** The door to PromQL: a query text and a time range become series or an error. */
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, LimitError } from '#core/errors.ts'
 import type { Limits } from '#core/limits.ts'
-import { unwrap } from '#lang/promql/ast.ts'
+import { unwrap, type Expr } from '#lang/promql/ast.ts'
 import { parsePromql, positionOf, typeOf } from '#lang/promql/parser.ts'
 import type { MetricsReader } from '#metrics/select.ts'
 import type { FloatHistogram } from '#model/histogram.ts'
 import { compareLabels, Labels } from '#model/labels.ts'
+import type { SampleColumns } from '#model/sample-columns.ts'
 import { Budget } from '../budget.ts'
 import { Annotations } from './annotations.ts'
 import type { QueryContext } from './evaluation.ts'
 import { Evaluator } from './evaluator.ts'
 import { prepare } from './prepare.ts'
-import { absent, finishNames, isHistogram, Row } from './value.ts'
+import { absent, finishNames, isHistogram, Row, type Grid } from './value.ts'
 
+/** A query over the steps from start to end, both inclusive. */
 export interface RangeRequest {
   query: string
   startMs: number
   endMs: number
   /** 0 for an instant query at `startMs` = `endMs`. */
   stepMs: number
+  /** How far back an instant selector looks for a sample; five minutes unless given. */
   lookbackMs?: number
   timeoutMs?: number
   signal?: AbortSignal
+  /** Whether series carry __type__ and __unit__ labels; no unless given. */
   typeLabels?: boolean
 }
 
@@ -36,12 +40,15 @@ export interface ResultSeries {
 }
 
 export interface QueryStats {
+  /** Samples that were looked at. */
   samples: number
+  /** The most samples that were in memory at a time. */
   peakSamples: number
   seconds: number
   parseSeconds: number
 }
 
+/** An answer; annotations are texts with their place in the query. */
 export interface QueryResult {
   type: 'scalar' | 'string' | 'vector' | 'matrix'
   /** For scalar and string: one series without labels, or the text. */
@@ -54,6 +61,7 @@ export interface QueryResult {
 
 export const defaultLookbackMs = 300_000
 
+/** Answers PromQL queries. */
 export class PromqlEngine {
   readonly #clock: Clock
   readonly #limits: Limits
@@ -63,6 +71,10 @@ export class PromqlEngine {
     this.#limits = limits
   }
 
+  /**
+   * The value at one instant. Throws BadQueryError, BadDataError, ExecutionError, LimitError, TimeoutError and
+   * CanceledError.
+   */
   instant(
     reader: MetricsReader,
     query: string,
@@ -72,6 +84,7 @@ export class PromqlEngine {
     return this.#run(reader, { ...options, query, startMs: atMs, endMs: atMs, stepMs: 0 })
   }
 
+  /** The values at every step; throws as `instant` does. */
   range(reader: MetricsReader, request: RangeRequest): Promise<QueryResult> {
     if (request.endMs < request.startMs)
       throw new BadDataError('invalid parameter "end": end timestamp must not be before start time')
@@ -101,92 +114,106 @@ export class PromqlEngine {
           'Scalar or instant Vector',
       )
     const parsedMs = this.#clock.monotonicMs()
-    const intervalMs = isInstant ? 1 : request.stepMs
-    const grid = {
-      startMs: request.startMs,
-      intervalMs,
-      steps: isInstant ? 1 : Math.floor((request.endMs - request.startMs) / intervalMs) + 1,
+    const context = this.#contextOf(reader, request, expr)
+    const { budget, annotations } = context
+    const evaluator = new Evaluator(context, gridOf(request))
+    const { series, text } = await answerOf(expr, evaluator)
+    const isMatrix = !isInstant || type === 'matrix'
+    if (isMatrix) series.sort((a, b) => compareLabels(a.labels, b.labels))
+    const shown = (level: 'warning' | 'info'): string[] =>
+      annotations.all.filter(a => a.level === level).map(a => `${a.text} (${positionOf(request.query, a.from)})`)
+    return {
+      type: isInstant ? type : 'matrix',
+      series,
+      text,
+      warnings: shown('warning'),
+      infos: shown('info'),
+      stats: {
+        samples: budget.totalSamples,
+        peakSamples: budget.peakSamples,
+        seconds: (this.#clock.monotonicMs() - startedMs) / 1000,
+        parseSeconds: (parsedMs - startedMs) / 1000,
+      },
     }
-    const annotations = new Annotations()
-    const budget = new Budget(
-      this.#clock,
-      this.#limits.querySamplesMax,
-      Math.min(request.timeoutMs ?? Infinity, this.#limits.queryTimeoutMs),
-      request.signal,
-    )
-    const context: QueryContext = {
-      query: request.query,
+  }
+
+  #contextOf(reader: MetricsReader, request: RangeRequest, expr: Expr): QueryContext {
+    const { query, startMs, endMs, stepMs } = request
+    const timeoutMs = Math.min(request.timeoutMs ?? Infinity, this.#limits.queryTimeoutMs)
+    return {
+      query,
       reader,
-      budget,
-      annotations,
+      budget: new Budget(this.#clock, this.#limits.querySamplesMax, timeoutMs, request.signal),
+      annotations: new Annotations(),
       lookbackMs: request.lookbackMs ?? defaultLookbackMs,
       defaultSubqueryStepMs: 60_000,
-      startMs: request.startMs,
-      endMs: request.endMs,
-      stepMs: isInstant ? 0 : request.stepMs,
-      invariant: prepare(expr, request.query, request.startMs, request.endMs, isInstant ? 0 : request.stepMs),
+      startMs,
+      endMs,
+      stepMs,
+      invariant: prepare(expr, query, { startMs, endMs, stepMs }),
       typeLabels: request.typeLabels ?? false,
     }
-    const evaluator = new Evaluator(context, grid)
-    const result: QueryResult = {
-      type: isInstant ? type : 'matrix',
-      series: [],
-      text: '',
-      warnings: [],
-      infos: [],
-      stats: { samples: 0, peakSamples: 0, seconds: 0, parseSeconds: (parsedMs - startedMs) / 1000 },
-    }
-    const inner = unwrap(expr)
-    if (inner.kind === 'matrix') {
-      const found = await evaluator.selectRange(inner)
-      for (const { labels, columns } of found) {
-        const series: ResultSeries = { labels, timesMs: [], values: [], histogramTimesMs: [], histograms: [] }
-        for (let i = 0; i < columns.count; i++) {
-          const histogram = columns.histograms?.[i]
-          if (histogram === undefined) {
-            series.timesMs.push(columns.timesMs[i]!)
-            series.values.push(columns.values[i]!)
-          } else {
-            series.histogramTimesMs.push(columns.timesMs[i]!)
-            series.histograms.push(histogram)
-          }
-        }
-        result.series.push(series)
-      }
-    } else if (inner.kind === 'subquery') {
-      const { rows, grid: inside } = await evaluator.evalSubquery(inner)
-      result.series = toSeries(finishNames(rows, inside.steps), inside.startMs, inside.intervalMs)
-    } else {
-      const value = await evaluator.eval(expr)
-      if (value.kind === 'string') result.text = value.value
-      else if (value.kind === 'scalar') {
-        const row = new Row(Labels.empty, false, grid.steps)
-        for (let step = 0; step < grid.steps; step++) row.setFloat(step, value.values[step]!)
-        result.series = toSeries([row], grid.startMs, intervalMs)
-      } else result.series = toSeries(finishNames(value.rows, grid.steps), grid.startMs, intervalMs)
-    }
-    if (!isInstant || result.type === 'matrix') result.series.sort((a, b) => compareLabels(a.labels, b.labels))
-    for (const annotation of annotations.all) {
-      const shown = `${annotation.text} (${positionOf(request.query, annotation.from)})`
-      ;(annotation.level === 'warning' ? result.warnings : result.infos).push(shown)
-    }
-    result.stats.samples = budget.totalSamples
-    result.stats.peakSamples = budget.peakSamples
-    result.stats.seconds = (this.#clock.monotonicMs() - startedMs) / 1000
-    return result
   }
 }
 
-function toSeries(rows: readonly Row[], startMs: number, intervalMs: number): ResultSeries[] {
+function gridOf({ startMs, endMs, stepMs }: RangeRequest): Grid {
+  if (stepMs === 0) return { startMs, intervalMs: 1, steps: 1 }
+  return { startMs, intervalMs: stepMs, steps: Math.floor((endMs - startMs) / stepMs) + 1 }
+}
+
+/** A string has a text and no series, every other type has series. */
+async function answerOf(expr: Expr, evaluator: Evaluator): Promise<{ series: ResultSeries[]; text: string }> {
+  const { grid } = evaluator
+  const inner = unwrap(expr)
+  if (inner.kind === 'matrix') {
+    const found = await evaluator.selectRange(inner)
+    return { series: found.map(({ labels, columns }) => rawSeries(labels, columns)), text: '' }
+  }
+  if (inner.kind === 'subquery') {
+    const { rows, grid: inside } = await evaluator.evalSubquery(inner)
+    return { series: toSeries(finishNames(rows, inside.steps), inside), text: '' }
+  }
+  const value = await evaluator.eval(expr)
+  if (value.kind === 'string') return { series: [], text: value.value }
+  if (value.kind === 'scalar') {
+    const row = new Row(Labels.empty, false, grid.steps)
+    for (let step = 0; step < grid.steps; step++) row.setFloat(step, value.values[step]!)
+    return { series: toSeries([row], grid), text: '' }
+  }
+  return { series: toSeries(finishNames(value.rows, grid.steps), grid), text: '' }
+}
+
+function emptySeries(labels: Labels): ResultSeries {
+  return { labels, timesMs: [], values: [], histogramTimesMs: [], histograms: [] }
+}
+
+/** The samples of a range selector. */
+function rawSeries(labels: Labels, columns: SampleColumns): ResultSeries {
+  const series = emptySeries(labels)
+  for (let i = 0; i < columns.count; i++) {
+    const histogram = columns.histograms?.[i]
+    if (histogram === undefined) {
+      series.timesMs.push(columns.timesMs[i]!)
+      series.values.push(columns.values[i]!)
+    } else {
+      series.histogramTimesMs.push(columns.timesMs[i]!)
+      series.histograms.push(histogram)
+    }
+  }
+  return series
+}
+
+/** Rows that have a sample at any step. */
+function toSeries(rows: readonly Row[], { startMs, intervalMs }: Grid): ResultSeries[] {
   const out: ResultSeries[] = []
   for (const row of rows) {
-    const series: ResultSeries = { labels: row.labels, timesMs: [], values: [], histogramTimesMs: [], histograms: [] }
+    const series = emptySeries(row.labels)
     for (let step = 0; step < row.present.length; step++) {
       if (row.present[step] === absent) continue
       const atMs = startMs + step * intervalMs
       if (row.present[step] === isHistogram) {
         series.histogramTimesMs.push(atMs)
-        series.histograms.push(row.histograms![step]!)
+        series.histograms.push(row.histogramAt(step))
       } else {
         series.timesMs.push(atMs)
         series.values.push(row.values[step]!)

@@ -96,7 +96,7 @@ export class Evaluator implements Evaluation {
       const row = new Row(one.labels, one.dropName, steps)
       for (let step = 0; step < steps; step++) {
         if (one.present[0] === isFloat) row.setFloat(step, one.values[0]!)
-        else if (one.present[0] === isHistogram) row.setHistogram(step, one.histograms![0]!)
+        else if (one.present[0] === isHistogram) row.setHistogram(step, one.histogramAt(0))
       }
       return row
     })
@@ -110,7 +110,7 @@ export class Evaluator implements Evaluation {
       row.dropName = true
       for (let step = 0; step < row.values.length; step++) {
         row.values[step] = -row.values[step]!
-        if (row.present[step] === isHistogram) row.histograms![step] = row.histograms![step]!.copy().scale(-1)
+        if (row.present[step] === isHistogram) row.setHistogram(step, row.histogramAt(step).copy().scale(-1))
       }
     }
     return value
@@ -520,7 +520,7 @@ function fillWindowFromRow(window: Window, row: Row, grid: Grid): void {
       out++
     } else if (row.present[step] === isHistogram) {
       window.histogramTimes.push(atMs)
-      window.histograms.push(row.histograms![step]!)
+      window.histograms.push(row.histogramAt(step))
     }
   }
   window.floatCount = out

@@ -219,7 +219,7 @@ function perHistogram(
       }
       const nativeHere = group.native !== undefined && group.native.present[step] === isHistogram
       if (bounds.length > 0 && nativeHere) evaluator.context.annotations.mixedClassicNative(metric, at)
-      else if (nativeHere) row.setFloat(step, native(group.native!.histograms![step]!, step, metric))
+      else if (nativeHere) row.setFloat(step, native(group.native!.histogramAt(step), step, metric))
       else if (bounds.length > 0) row.setFloat(step, classic(coalesce(bounds, counts), step, metric))
     }
     if (!row.isEmpty) out.push(row)

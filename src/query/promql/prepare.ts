@@ -1,9 +1,11 @@
-/** What can be known of a tree before it is evaluated. */
+/** Facts about a tree that hold before it is evaluated. */
+import { unreachable } from '#core/assert.ts'
 import { BadQueryError } from '#core/errors.ts'
 import { metricName } from '#core/names.ts'
 import {
   childrenOf,
   unwrap,
+  type Duration,
   type DurationExpr,
   type Expr,
   type Subquery,
@@ -12,7 +14,7 @@ import {
 import { durationSecondsMax, positionOf } from '#lang/promql/parser.ts'
 import { Labels } from '#model/labels.ts'
 
-/** The labels that absent() and absent_over_time() can know: those that the selector sets to one value. */
+/** The labels of what absent() and absent_over_time() return: those that the selector sets to one value. */
 export function absentLabels(expr: Expr): Labels {
   const inner = unwrap(expr)
   const selector = inner.kind === 'matrix' ? inner.selector : inner
@@ -29,112 +31,119 @@ export function absentLabels(expr: Expr): Labels {
   return Labels.from(values)
 }
 
+/** Functions whose value depends on the step even where their arguments don't. */
+const stepFunctions: ReadonlySet<string> = new Set([
+  'days_in_month',
+  'day_of_month',
+  'day_of_week',
+  'day_of_year',
+  'hour',
+  'minute',
+  'month',
+  'year',
+  'predict_linear',
+  'time',
+  'timestamp',
+])
+
+/** The range of a query; `stepMs` is 0 for an instant query. */
+export interface QueryRange {
+  startMs: number
+  endMs: number
+  stepMs: number
+}
+
 /**
- * Computes durations that depend on the query, resolves `@ start()` and `@ end()`, and finds what is the same at
- * every step.
+ * Computes durations that depend on the query and resolves `@ start()` and `@ end()`, in the tree. Returns the nodes
+ * whose value is the same at every step. Throws BadQueryError for a duration that is not possible.
  */
-export function prepare(expr: Expr, query: string, startMs: number, endMs: number, stepMs: number): Set<Expr> {
-  const invariant = new Set<Expr>()
-  const unsafe = new Set<string>([
-    'days_in_month',
-    'day_of_month',
-    'day_of_week',
-    'day_of_year',
-    'hour',
-    'minute',
-    'month',
-    'year',
-    'predict_linear',
-    'time',
-    'timestamp',
-  ])
-  const resolve = (node: VectorSelector | Subquery): void => {
-    if (node.at?.kind === 'start') node.at = { kind: 'time', atMs: startMs }
-    else if (node.at?.kind === 'end') node.at = { kind: 'time', atMs: endMs }
-    if (node.offset?.expr !== undefined) node.offset.ms = durationMs(node.offset.expr, true)
+export function prepare(expr: Expr, query: string, range: QueryRange): Set<Expr> {
+  const preparation = new Preparation(query, range)
+  preparation.visit(expr)
+  return preparation.invariant
+}
+
+class Preparation {
+  readonly invariant = new Set<Expr>()
+  readonly #query: string
+  readonly #range: QueryRange
+
+  constructor(query: string, range: QueryRange) {
+    this.#query = query
+    this.#range = range
   }
-  const visit = (node: Expr): boolean => {
-    const inner = childrenOf(node).map(visit)
-    let same: boolean
+
+  visit(node: Expr): void {
+    const children = childrenOf(node)
+    for (const child of children) this.visit(child)
+    if (node.kind === 'selector' || node.kind === 'subquery') this.#place(node)
+    if (node.kind === 'matrix' || node.kind === 'subquery') this.#resolve(node.range, false)
+    if (node.kind === 'subquery' && node.step !== undefined) this.#resolve(node.step, false)
+    if (this.#isInvariant(node, children)) this.invariant.add(node)
+  }
+
+  #isInvariant(node: Expr, children: readonly Expr[]): boolean {
+    if (node.kind === 'selector' || node.kind === 'subquery') return node.at !== undefined
+    if (node.kind === 'call' && stepFunctions.has(node.name)) return false
+    return children.every(child => this.invariant.has(child))
+  }
+
+  /** The offset and `@` of a selector. */
+  #place(node: VectorSelector | Subquery): void {
+    if (node.at?.kind === 'start') node.at = { kind: 'time', atMs: this.#range.startMs }
+    else if (node.at?.kind === 'end') node.at = { kind: 'time', atMs: this.#range.endMs }
+    if (node.offset !== undefined) this.#resolve(node.offset, true)
+  }
+
+  #resolve(duration: Duration, mayBeNegative: boolean): void {
+    const { expr } = duration
+    if (expr === undefined) return
+    const at = positionOf(this.#query, expr.from)
+    const seconds = this.#seconds(expr, at)
+    if (seconds <= 0 && !mayBeNegative)
+      throw new BadQueryError(`${at}: duration must be greater than 0`, expr.from, expr.to)
+    if (Math.abs(seconds) > durationSecondsMax)
+      throw new BadQueryError(`${at}: duration is out of range`, expr.from, expr.to)
+    duration.ms = Math.trunc(seconds * 1000)
+  }
+
+  /** `at`: where the whole duration stands, for errors. */
+  #seconds(node: DurationExpr, at: string): number {
     switch (node.kind) {
       case 'number':
-      case 'string':
-        same = true
-        break
-      case 'selector':
-        resolve(node)
-        same = node.at !== undefined
-        break
-      case 'matrix':
-        if (node.range.expr !== undefined) node.range.ms = durationMs(node.range.expr, false)
-        same = inner[0]!
-        break
-      case 'subquery':
-        resolve(node)
-        if (node.range.expr !== undefined) node.range.ms = durationMs(node.range.expr, false)
-        if (node.step?.expr !== undefined) node.step.ms = durationMs(node.step.expr, false)
-        same = node.at !== undefined
-        break
-      case 'call':
-        same = inner.every(Boolean) && !unsafe.has(node.name)
-        break
-      case 'aggregate':
-        same = inner.at(-1)! && (node.param === undefined || inner[0]!)
-        break
-      case 'binary':
-        same = inner.every(Boolean)
-        break
-      case 'unary':
-      case 'paren':
-        same = inner[0]!
-        break
-    }
-    if (same) invariant.add(node)
-    return same
-  }
-  const durationMs = (duration: DurationExpr, mayBeNegative: boolean): number => {
-    const at = (): string => positionOf(query, duration.from)
-    const compute = (node: typeof duration): number => {
-      switch (node.kind) {
-        case 'number':
-          return node.value
-        case 'duration-negative':
-          return -compute(node.operand)
-        case 'duration-call':
-          if (node.name === 'step') return stepMs / 1000
-          if (node.name === 'range') return (endMs - startMs) / 1000
-          return node.name === 'min'
-            ? Math.min(compute(node.args[0]!), compute(node.args[1]!))
-            : Math.max(compute(node.args[0]!), compute(node.args[1]!))
-        case 'duration-binary': {
-          const left = compute(node.left)
-          const right = compute(node.right)
-          if (right === 0 && (node.op === '/' || node.op === '%'))
-            throw new BadQueryError(`${at()}: ${node.op === '/' ? 'division' : 'modulo'} by zero`, node.from, node.to)
-          switch (node.op) {
-            case '+':
-              return left + right
-            case '-':
-              return left - right
-            case '*':
-              return left * right
-            case '/':
-              return left / right
-            case '%':
-              return left % right
-            case '^':
-              return left ** right
-          }
-        }
+        return node.value
+      case 'duration-negative':
+        return -this.#seconds(node.operand, at)
+      case 'duration-call':
+        return this.#callSeconds(node, at)
+      case 'duration-binary': {
+        const left = this.#seconds(node.left, at)
+        const right = this.#seconds(node.right, at)
+        if (right === 0 && (node.op === '/' || node.op === '%'))
+          throw new BadQueryError(`${at}: ${node.op === '/' ? 'division' : 'modulo'} by zero`, node.from, node.to)
+        return durationOperators[node.op](left, right)
       }
+      default:
+        return unreachable(node)
     }
-    const seconds = compute(duration)
-    if (seconds <= 0 && !mayBeNegative)
-      throw new BadQueryError(`${at()}: duration must be greater than 0`, duration.from, duration.to)
-    if (Math.abs(seconds) > durationSecondsMax)
-      throw new BadQueryError(`${at()}: duration is out of range`, duration.from, duration.to)
-    return Math.trunc(seconds * 1000)
   }
-  visit(expr)
-  return invariant
+
+  #callSeconds({ name, args }: DurationExpr & { kind: 'duration-call' }, at: string): number {
+    const { startMs, endMs, stepMs } = this.#range
+    if (name === 'step') return stepMs / 1000
+    if (name === 'range') return (endMs - startMs) / 1000
+    const values = args.map(arg => this.#seconds(arg, at))
+    return name === 'min' ? Math.min(...values) : Math.max(...values)
+  }
+}
+
+const durationOperators: Readonly<
+  Record<(DurationExpr & { kind: 'duration-binary' })['op'], (a: number, b: number) => number>
+> = {
+  '+': (a, b) => a + b,
+  '-': (a, b) => a - b,
+  '*': (a, b) => a * b,
+  '/': (a, b) => a / b,
+  '%': (a, b) => a % b,
+  '^': (a, b) => a ** b,
 }

@@ -1,4 +1,5 @@
 /** What an expression evaluates to: rows over the steps of a query, as columns. */
+import { assert } from '#core/assert.ts'
 import { ExecutionError } from '#core/errors.ts'
 import { metricName, typeLabel, unitLabel } from '#core/names.ts'
 import type { FloatHistogram } from '#model/histogram.ts'
@@ -43,10 +44,18 @@ export class Row {
     this.histograms[step] = histogram
   }
 
+  /** The histogram of a step where `present` says that there is one. */
+  histogramAt(step: number): FloatHistogram {
+    const histogram = this.histograms?.[step]
+    assert(histogram !== undefined, 'a row has no histogram at a step that is marked so')
+    return histogram
+  }
+
+  /** Takes the sample of another row's step over. */
   copyStep(from: Row, step: number): void {
     this.present[step] = from.present[step]!
     this.values[step] = from.values[step]!
-    if (from.present[step] === isHistogram) this.setHistogram(step, from.histograms![step]!)
+    if (from.present[step] === isHistogram) this.setHistogram(step, from.histogramAt(step))
   }
 
   get isEmpty(): boolean {

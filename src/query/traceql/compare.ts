@@ -4,11 +4,10 @@
  */
 import type { Field, Intrinsic, MetricsFunction } from '#lang/traceql/ast.ts'
 import { fieldText } from '#lang/traceql/fields.ts'
-import type { ColumnData } from '#codec/parquet/column-data.ts'
-import { textAt } from '#codec/parquet/column-data.ts'
 import { attributePaths, type TraceRows } from '#traces/select.ts'
+import { textsIn } from './columns.ts'
 import { compileCondition, valuesReader, type SpanTest } from './evaluate.ts'
-import { valueType, type SpanTable, type Value } from './span-table.ts'
+import { firstChild, scopePaths, valueType, type SpanTable, type TagScope, type Value } from './span-table.ts'
 
 const comparedIntrinsics: readonly Intrinsic[] = [
   'name',
@@ -21,14 +20,6 @@ const comparedIntrinsics: readonly Intrinsic[] = [
   'instrumentation:name',
   'instrumentation:version',
 ]
-const keyPaths = {
-  resource: 'rs.Resource',
-  span: 'rs.ss.Spans',
-  event: 'rs.ss.Spans.Events',
-  link: 'rs.ss.Spans.Links',
-  instrumentation: 'rs.ss.Scope',
-} as const
-
 interface ValueCounts {
   value: Value
   counts: Float64Array
@@ -47,24 +38,21 @@ export async function comparedFields(rows: TraceRows): Promise<Field[]> {
   const paths = own.flatMap(([scope, name]) =>
     attributePaths(rows.dedicated, scope, name).map(p => ({ scope, name, path: p.path })),
   )
-  const columns = await rows.columns([...Object.values(keyPaths).map(p => `${p}.Attrs.Key`), ...paths.map(p => p.path)])
+  const columns = await rows.columns([
+    ...Object.values(scopePaths).map(p => `${p}.Attrs.Key`),
+    ...paths.map(p => p.path),
+  ])
   const seen = new Set<string>()
-  const add = (scope: keyof typeof keyPaths, name: string): void => {
+  const add = (scope: TagScope, name: string): void => {
     const text = fieldText(scope, name)
     if (seen.has(text)) return
     seen.add(text)
     fields.push({ kind: 'attribute', scope, name, text })
   }
-  for (const [scope, path] of Object.entries(keyPaths) as [keyof typeof keyPaths, string][])
-    for (const name of keysIn(columns.get(`${path}.Attrs.Key`))) add(scope, name)
+  for (const [scope, path] of Object.entries(scopePaths) as [TagScope, string][])
+    for (const name of textsIn(columns.get(`${path}.Attrs.Key`))) add(scope, name)
   for (const { scope, name, path } of paths) if ((columns.get(path)?.valueCount ?? 0) > 0) add(scope, name)
   return fields
-}
-
-function keysIn(data: ColumnData | undefined): Iterable<string> {
-  if (data === undefined) return []
-  if (data.indices !== undefined) return Array.from({ length: data.texts!.count }, (_, i) => data.texts!.text(i))
-  return new Set(Array.from({ length: data.valueCount }, (_, k) => textAt(data, k)))
 }
 
 export interface CompareSeries {
@@ -87,13 +75,11 @@ export class Comparison {
     const { selection, startNs: fromNs, endNs: toNs } = this.#fn
     const selects: SpanTest = selection === undefined ? () => true : compileCondition(selection, table)
     const readers = fields.map(field => ({ text: field.text, read: valuesReader(table, field) }))
-    const first = (from: Int32Array | undefined, i: number): number =>
-      from !== undefined && from[i]! < from[i + 1]! ? from[i]! : -1
     return (i, interval, startNs) => {
       const isInTime = toNs === 0 || (Number(startNs) >= fromNs && Number(startNs) < toNs)
       const side = this.#sides[isInTime && selects(i, -1, -1) ? 'selection' : 'baseline']
-      const e = first(table.eventFrom, i)
-      const l = first(table.linkFrom, i)
+      const e = firstChild(table.eventFrom, i)
+      const l = firstChild(table.linkFrom, i)
       for (const { text, read } of readers) {
         const value = read(i, e, l)[0]
         if (value === undefined || value.type === valueType.none) continue

@@ -1,7 +1,7 @@
 /** Conditions on spans, compiled for one table. Source of the rules: docs/traces.md (the language). */
 import type { CompareOp, Field, FieldExpr, Literal } from '#lang/traceql/ast.ts'
 import { compileRe2 } from '#lang/regex/regex.ts'
-import { valueType, type FieldColumn, type Level, type SpanTable, type Value } from './span-table.ts'
+import { firstChild, valueType, type FieldColumn, type Level, type SpanTable, type Value } from './span-table.ts'
 
 /** Of span i; within one event e and one link l where the condition looks at those. */
 export type SpanTest = (i: number, e: number, l: number) => boolean
@@ -159,12 +159,7 @@ export class FieldCursor {
 /** What an expression comes to for a span; of an event or link the first one's. */
 export function compileValue(expr: FieldExpr, table: SpanTable): (i: number) => Value | undefined {
   const value = new Compiler(table).value(expr)
-  return i =>
-    value(
-      i,
-      table.eventFrom !== undefined && table.eventFrom[i]! < table.eventFrom[i + 1]! ? table.eventFrom[i]! : -1,
-      table.linkFrom !== undefined && table.linkFrom[i]! < table.linkFrom[i + 1]! ? table.linkFrom[i]! : -1,
-    )
+  return i => value(i, firstChild(table.eventFrom, i), firstChild(table.linkFrom, i))
 }
 
 class Compiler {

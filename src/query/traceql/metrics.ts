@@ -4,12 +4,13 @@ import { BadDataError, LimitError } from '#core/errors.ts'
 import type { Limits } from '#core/limits.ts'
 import type { Field, MetricsExpr, MetricsFunction, SecondStage } from '#lang/traceql/ast.ts'
 import type { TraceRows, TracesReader } from '#traces/select.ts'
-import { bytesAt } from '#codec/parquet/column-data.ts'
+import type { ColumnData } from '#codec/parquet/column-data.ts'
 import { Budget } from '../budget.ts'
 import { Comparison, comparedFields } from './compare.ts'
+import { columnAt, longsOf, traceIdText } from './columns.ts'
 import { FieldCursor, fieldsOf } from './evaluate.ts'
-import { SpanTable, valueType, type Value } from './span-table.ts'
-import { compileStages, fieldsOfStages } from './spansets.ts'
+import { firstChild, SpanTable, valueType, type Value } from './span-table.ts'
+import { comparisons, compileStages, fieldsOfStages } from './spansets.ts'
 import type { SearchStats } from './search.ts'
 
 export interface MetricLabel {
@@ -83,6 +84,7 @@ class Gathered {
   }
 }
 
+/** Answers TraceQL metrics queries. */
 export class TraceMetrics {
   readonly #clock: Clock
   readonly #limits: Limits
@@ -96,6 +98,7 @@ export class TraceMetrics {
     return this.#clock.nowMs()
   }
 
+  /** Throws BadDataError, LimitError, TimeoutError and CanceledError. */
   async run(request: MetricsRequest, reader: TracesReader, signal?: AbortSignal): Promise<TraceMetricsResult> {
     const grid = gridOf(request)
     const stats: SearchStats = { traces: 0, spans: 0, bytes: 0, blocks: 0 }
@@ -128,7 +131,7 @@ export class TraceMetrics {
     for (const rows of await reader.select(grid.startMs, grid.startMs + grid.count * grid.stepMs)) {
       stats.blocks++
       stats.bytes += rows.bytes
-      await gatherRows(rows, expr, grid, gathered, comparison, request, stats)
+      await gatherRows(rows, expr, { request, grid, gathered, comparison, stats })
       await budget.pause()
     }
     if (comparison !== undefined) return comparison.series().map(s => ({ ...s, exemplars: [] }))
@@ -156,57 +159,158 @@ function compareLabels(a: readonly MetricLabel[], b: readonly MetricLabel[]): nu
   return a.length - b.length
 }
 
-async function gatherRows(
-  rows: TraceRows,
-  { stages, fn }: MetricsExpr & { kind: 'pipeline' },
-  grid: Grid,
-  gathered: Map<string, Gathered>,
-  comparison: Comparison | undefined,
-  request: MetricsRequest,
-  stats: SearchStats,
-): Promise<void> {
+/** What the spans of all rows are gathered into. */
+interface Target {
+  request: MetricsRequest
+  grid: Grid
+  gathered: Map<string, Gathered>
+  comparison: Comparison | undefined
+  stats: SearchStats
+}
+
+async function gatherRows(rows: TraceRows, expr: MetricsExpr & { kind: 'pipeline' }, target: Target): Promise<void> {
+  const { stages, fn } = expr
+  const { grid, comparison, stats } = target
   const table = await SpanTable.open(rows)
   if (table === undefined) return
   const fields: Field[] = [...fieldsOfStages(stages), ...fn.by, ...(fn.field === undefined ? [] : [fn.field])]
   const compared = comparison === undefined ? [] : await comparedFields(rows)
   await table.load([...fields, ...compared, ...fieldsOf(fn.selection)])
-  const compare = comparison?.counter(table, compared)
   const columns = await rows.columns([
     'StartTimeUnixNano',
     'EndTimeUnixNano',
     'rs.ss.Spans.StartTimeUnixNano',
     'TraceID',
   ])
-  const traceStarts = columns.get('StartTimeUnixNano')!.longs!
-  const traceEnds = columns.get('EndTimeUnixNano')!.longs!
-  const starts = columns.get('rs.ss.Spans.StartTimeUnixNano')!.longs!
-  const fromNs = BigInt(Math.floor(grid.startMs * perNs))
-  const stepNs = BigInt(Math.round(grid.stepMs * perNs))
-  const throughNs = fromNs + stepNs * BigInt(grid.count)
+  const traceStarts = longsOf(columnAt(columns, 'StartTimeUnixNano'))
+  const traceEnds = longsOf(columnAt(columns, 'EndTimeUnixNano'))
+  const starts = longsOf(columnAt(columns, 'rs.ss.Spans.StartTimeUnixNano'))
+  const fromNs = gridStartNs(grid)
+  const throughNs = fromNs + gridStepNs(grid) * BigInt(grid.count)
+  const intervals = new SpanIntervals(grid, starts)
+  const compare = comparison?.counter(table, compared)
+  const gatherer = new SpanGatherer(table, fn, target, starts, columnAt(columns, 'TraceID'))
   const run = compileStages(stages, table)
-  const by = fn.by.map(field => ({ key: field.text, cursor: new FieldCursor(table, field) }))
-  const only = by.length === 1 ? by[0]!.cursor : undefined
-  const measured = fn.field === undefined ? undefined : new FieldCursor(table, fn.field)
-  // Times as two words: the distance from the start is exact as a number, and no bigint is made for a span.
-  const words = new Uint32Array(starts.buffer, starts.byteOffset, starts.length * 2)
-  const fromLow = Number(BigInt.asUintN(32, fromNs))
-  const fromHigh = Number(fromNs >> 32n)
-  const stepNumber = Number(stepNs)
-  /** Series by the text of the only label, or by all. */
-  const byText = new Map<string, Gathered>()
-  let unlabelled: Gathered | undefined
-  const seriesOf = (i: number, e: number, l: number): Gathered => {
-    if (by.length === 0 && unlabelled !== undefined) return unlabelled
+  for (let row = 0; row < rows.rows; row++) {
+    if (traceStarts[row]! > throughNs || traceEnds[row]! < fromNs) continue
+    stats.traces++
+    for (const { spans } of run(table.spanFrom[row]!, table.spanFrom[row + 1]!)) {
+      for (const i of spans) {
+        stats.spans++
+        const interval = intervals.of(i)
+        if (interval < 0) continue
+        if (compare !== undefined) compare(i, interval, starts[i]!)
+        else gatherer.add(i, interval, row)
+      }
+    }
+  }
+}
+
+function gridStartNs(grid: Grid): bigint {
+  return BigInt(Math.floor(grid.startMs * perNs))
+}
+function gridStepNs(grid: Grid): bigint {
+  return BigInt(Math.round(grid.stepMs * perNs))
+}
+
+/** Finds the interval in which a span starts. */
+class SpanIntervals {
+  /**
+   * Times as two words: the distance from the grid's start is exact as a number, and no bigint is made for a span.
+   */
+  readonly #words: Uint32Array
+  readonly #fromLow: number
+  readonly #fromHigh: number
+  readonly #stepNs: number
+  readonly #count: number
+  readonly #isInstant: boolean
+
+  constructor(grid: Grid, starts: BigInt64Array) {
+    const fromNs = gridStartNs(grid)
+    this.#words = new Uint32Array(starts.buffer, starts.byteOffset, starts.length * 2)
+    this.#fromLow = Number(BigInt.asUintN(32, fromNs))
+    this.#fromHigh = Number(fromNs >> 32n)
+    this.#stepNs = Number(gridStepNs(grid))
+    this.#count = grid.count
+    this.#isInstant = grid.isInstant
+  }
+
+  /** -1 for a span outside the grid. */
+  of(i: number): number {
+    const distance = (this.#words[2 * i + 1]! - this.#fromHigh) * 4_294_967_296 + (this.#words[2 * i]! - this.#fromLow)
+    // A time on an edge belongs to the interval before it; the one interval of an instant has both its ends.
+    if (distance === 0) return this.#isInstant && this.#count > 0 ? 0 : -1
+    const interval = distance < 0 ? -1 : Math.floor((distance - 1) / this.#stepNs)
+    return interval < this.#count ? interval : -1
+  }
+}
+
+/** Adds spans of one table to the series of their labels. */
+class SpanGatherer {
+  readonly #table: SpanTable
+  readonly #fn: MetricsFunction
+  readonly #target: Target
+  readonly #starts: BigInt64Array
+  readonly #ids: ColumnData
+  readonly #by: readonly { key: string; cursor: FieldCursor }[]
+  readonly #only: FieldCursor | undefined
+  readonly #measured: FieldCursor | undefined
+  readonly #exemplarsMax: number
+  /** Series by the text of the only label. */
+  readonly #byText = new Map<string, Gathered>()
+  #unlabelled: Gathered | undefined
+
+  constructor(table: SpanTable, fn: MetricsFunction, target: Target, starts: BigInt64Array, ids: ColumnData) {
+    this.#table = table
+    this.#fn = fn
+    this.#target = target
+    this.#starts = starts
+    this.#ids = ids
+    this.#by = fn.by.map(field => ({ key: field.text, cursor: new FieldCursor(table, field) }))
+    this.#only = this.#by.length === 1 ? this.#by[0]?.cursor : undefined
+    this.#measured = fn.field === undefined ? undefined : new FieldCursor(table, fn.field)
+    this.#exemplarsMax = target.grid.isInstant ? 0 : target.request.exemplars
+    this.#unlabelled = undefined
+  }
+
+  /** Span `i` of trace `row`; one whose measured field is no number is left out. */
+  add(i: number, interval: number, row: number): void {
+    const e = firstChild(this.#table.eventFrom, i)
+    const l = firstChild(this.#table.linkFrom, i)
+    const measured = this.#measured
+    if (measured !== undefined && !(measured.read(i, e, l) && isMeasure(measured.type))) return
+    const into = this.#seriesOf(i, e, l)
+    gather(into, this.#fn.name, interval, measured)
+    into.seen++
+    if (into.exemplars.length < this.#exemplarsMax)
+      into.exemplars.push({
+        traceId: traceIdText(this.#ids, row),
+        value: measured === undefined ? NaN : scaled(measured),
+        timeMs: Number(this.#starts[i]! / 1_000_000n),
+      })
+  }
+
+  #seriesOf(i: number, e: number, l: number): Gathered {
+    if (this.#by.length === 0) return (this.#unlabelled ??= this.#keyed(''))
+    const only = this.#only
     if (only !== undefined) {
       only.read(i, e, l)
-      const known = only.type === valueType.string ? byText.get(only.text) : undefined
+      const known = only.type === valueType.string ? this.#byText.get(only.text) : undefined
       if (known !== undefined) return known
     }
     let key = ''
-    for (const { cursor } of by) {
+    for (const { cursor } of this.#by) {
       cursor.read(i, e, l)
-      key += `${cursor.type} ${cursor.type === valueType.none ? 'nil' : cursor.type === valueType.string ? cursor.text : String(cursor.num)}\0`
+      key += `${cursor.type} ${cursorText(cursor)}\0`
     }
+    const into = this.#keyed(key)
+    if (only?.type === valueType.string) this.#byText.set(only.text, into)
+    return into
+  }
+
+  /** The series of a key; a new one takes its labels from the cursors. Throws LimitError for one too many. */
+  #keyed(key: string): Gathered {
+    const { gathered, request, grid } = this.#target
     let into = gathered.get(key)
     if (into === undefined) {
       if (gathered.size >= request.seriesMax)
@@ -214,63 +318,27 @@ async function gatherRows(
           `the query makes more than ${request.seriesMax} series, which is the limit; group by fewer attributes`,
           422,
         )
-      gathered.set(
-        key,
-        (into = new Gathered(
-          by.map(({ key: name, cursor }): MetricLabel => ({ key: name, value: cursor.value })),
-          grid.count,
-          fn.name === 'min_over_time' ? Infinity : fn.name === 'max_over_time' ? -Infinity : 0,
-        )),
-      )
+      const labels = this.#by.map(({ key: name, cursor }): MetricLabel => ({ key: name, value: cursor.value }))
+      gathered.set(key, (into = new Gathered(labels, grid.count, startOf(this.#fn.name))))
     }
-    if (by.length === 0) unlabelled = into
-    else if (only?.type === valueType.string) byText.set(only.text, into)
     return into
-  }
-  const first = (from: Int32Array | undefined, i: number): number =>
-    from !== undefined && from[i]! < from[i + 1]! ? from[i]! : -1
-  const ids = columns.get('TraceID')!
-  for (let row = 0; row < rows.rows; row++) {
-    if (traceStarts[row]! > throughNs || traceEnds[row]! < fromNs) continue
-    stats.traces++
-    for (const { spans } of run(table.spanFrom[row]!, table.spanFrom[row + 1]!)) {
-      for (const i of spans) {
-        stats.spans++
-        const distance = (words[2 * i + 1]! - fromHigh) * 4_294_967_296 + (words[2 * i]! - fromLow)
-        // A time on an edge belongs to the interval before it; the one interval of an instant has both its ends.
-        let interval = distance <= 0 ? -1 : Math.floor((distance - 1) / stepNumber)
-        if (grid.isInstant && distance === 0) interval = 0
-        if (interval < 0 || interval >= grid.count) continue
-        if (compare !== undefined) {
-          compare(i, interval, starts[i]!)
-          continue
-        }
-        const e = first(table.eventFrom, i)
-        const l = first(table.linkFrom, i)
-        if (
-          measured !== undefined &&
-          (!measured.read(i, e, l) ||
-            (measured.type !== valueType.int &&
-              measured.type !== valueType.float &&
-              measured.type !== valueType.duration))
-        )
-          continue
-        const into = seriesOf(i, e, l)
-        gather(into, fn.name, interval, measured)
-        into.seen++
-        if (request.exemplars > 0 && !grid.isInstant && into.exemplars.length < request.exemplars)
-          into.exemplars.push({
-            traceId: Buffer.from(bytesAt(ids, row))
-              .toString('hex')
-              .replace(/^0+(?=.)/, ''),
-            value: measured === undefined ? NaN : scaled(measured),
-            timeMs: Number(starts[i]! / 1_000_000n),
-          })
-      }
-    }
   }
 }
 
+function startOf(name: MetricsFunction['name']): number {
+  return name === 'min_over_time' ? Infinity : name === 'max_over_time' ? -Infinity : 0
+}
+
+function isMeasure(type: number): boolean {
+  return type === valueType.int || type === valueType.float || type === valueType.duration
+}
+
+function cursorText(cursor: FieldCursor): string {
+  if (cursor.type === valueType.none) return 'nil'
+  return cursor.type === valueType.string ? cursor.text : String(cursor.num)
+}
+
+/** Durations are counted in nanoseconds and shown in seconds. */
 function scaled(value: { type: number; num: number }): number {
   return value.type === valueType.duration ? value.num / 1e9 : value.num
 }
@@ -357,7 +425,7 @@ function finish(fn: MetricsFunction, gathered: readonly Gathered[], grid: Grid):
   })
 }
 
-/** Durations are counted in nanoseconds and shown in seconds. */
+/** The upper edge of a bucket, in seconds for durations. */
 function edgeOf(key: number): number {
   return key < 500 ? 2 ** key / 1e9 : 2 ** (key - 1000)
 }
@@ -382,21 +450,12 @@ function quantile(q: number, buckets: ReadonlyMap<number, Float64Array>, interva
     const lower = b === 0 ? edge / 2 : sorted[b - 1]!.edge
     return 2 ** (Math.log2(lower) + ((Math.log2(edge) - Math.log2(lower)) * (rank - before)) / count)
   }
-  return sorted.at(-1)!.edge
-}
-
-const tests: Readonly<Record<string, (a: number, b: number) => boolean>> = {
-  '=': (a, b) => a === b,
-  '!=': (a, b) => a !== b,
-  '<': (a, b) => a < b,
-  '<=': (a, b) => a <= b,
-  '>': (a, b) => a > b,
-  '>=': (a, b) => a >= b,
+  return sorted.at(-1)?.edge ?? 0
 }
 
 function applySecond(stage: SecondStage, series: TraceSeries[]): TraceSeries[] {
   if (stage.kind === 'compare') {
-    const fits = tests[stage.op]!
+    const fits = comparisons[stage.op]
     return series
       .map(s => ({ ...s, values: s.values.map(v => (fits(v, stage.value) ? v : NaN)) }))
       .filter(s => s.values.some(v => !Number.isNaN(v)))

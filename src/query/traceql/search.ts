@@ -1,13 +1,14 @@
 /** TraceQL searches over the rows of memory and blocks. */
 import type { Clock } from '#core/clock.ts'
 import type { Limits } from '#core/limits.ts'
-import { bytesAt, textAt } from '#codec/parquet/column-data.ts'
+import { bytesAt, textAt, type ColumnData } from '#codec/parquet/column-data.ts'
 import type { Field, Hints, Stage } from '#lang/traceql/ast.ts'
 import { fieldKey } from '#lang/traceql/fields.ts'
 import type { TraceRows, TracesReader } from '#traces/select.ts'
 import { Budget } from '../budget.ts'
+import { columnAt, intsOf, levelsOf, longsOf, traceIdText } from './columns.ts'
 import { valuesReader } from './evaluate.ts'
-import { SpanTable, type Value } from './span-table.ts'
+import { firstChild, SpanTable, type Value } from './span-table.ts'
 import { compileStages, fieldsOfStages, type Spanset } from './spansets.ts'
 
 export interface FoundSpan {
@@ -53,7 +54,7 @@ export interface SearchResult {
   stats: SearchStats
 }
 
-/** Fields that results show by themselves. */
+/** Fields that results show apart from the attributes. */
 const shownApart: ReadonlySet<string> = new Set([
   'name',
   'duration',
@@ -86,6 +87,7 @@ function mentionedFields(stages: readonly Stage[]): Field[] {
   })
 }
 
+/** Answers TraceQL searches. */
 export class TraceSearch {
   readonly #clock: Clock
   readonly #limits: Limits
@@ -95,6 +97,10 @@ export class TraceSearch {
     this.#limits = limits
   }
 
+  /**
+   * The newest traces that match, of those that are found; `onPart` is called with what each row group adds. Throws
+   * LimitError, TimeoutError and CanceledError.
+   */
   async run(
     request: SearchRequest,
     reader: TracesReader,
@@ -137,8 +143,8 @@ export class TraceSearch {
     if (table === undefined) return []
     await table.load(needed)
     const times = await rows.columns(['StartTimeUnixNano', 'EndTimeUnixNano'])
-    const starts = times.get('StartTimeUnixNano')!.longs!
-    const ends = times.get('EndTimeUnixNano')!.longs!
+    const starts = longsOf(columnAt(times, 'StartTimeUnixNano'))
+    const ends = longsOf(columnAt(times, 'EndTimeUnixNano'))
     const fromNs = request.fromMs === -Infinity ? undefined : BigInt(Math.floor(request.fromMs)) * 1_000_000n
     const throughNs = request.throughMs === Infinity ? undefined : BigInt(Math.ceil(request.throughMs)) * 1_000_000n
     const run = compileStages(request.stages, table)
@@ -171,72 +177,94 @@ export class TraceSearch {
     ends: BigInt64Array,
   ): Promise<FoundTrace[]> {
     await table.load(mentioned)
-    const paths = [
-      'TraceID',
-      'RootServiceName',
-      'RootSpanName',
-      'rs.ss.Spans.SpanID',
-      'rs.ss.Spans.Name',
-      'rs.ss.Spans.StartTimeUnixNano',
-      'rs.ss.Spans.DurationNano',
-      'ServiceStats.ServiceName',
-      'ServiceStats.SpanCount',
-      'ServiceStats.ErrorCount',
-    ]
-    const columns = await table.rows.columns(paths)
-    const [ids, services, roots, spanIds, names, spanStarts, durations, statNames, statSpans, statErrors] = paths.map(
-      p => columns.get(p),
-    ) as [NonNullable<ReturnType<typeof columns.get>>, ...NonNullable<ReturnType<typeof columns.get>>[]]
-    const showsName = mentioned.some(f => f.kind === 'intrinsic' && f.name === 'name')
-    const readers = mentioned
-      .filter(f => f.kind === 'attribute' || !shownApart.has(f.name))
-      .map(field => ({ key: field.name, read: valuesReader(table, field) }))
-    const statFrom = statNames === undefined ? undefined : rowFrom(statNames.rep!, statNames.def!, table.rows.rows)
-    const { eventFrom, linkFrom } = table
-    const spanOf = (i: number): FoundSpan => {
-      const attributes: FoundSpan['attributes'][number][] = []
-      for (const { key, read } of readers) {
-        const values = read(
-          i,
-          eventFrom !== undefined && eventFrom[i]! < eventFrom[i + 1]! ? eventFrom[i]! : -1,
-          linkFrom !== undefined && linkFrom[i]! < linkFrom[i + 1]! ? linkFrom[i]! : -1,
-        )
-        if (values.length > 0) attributes.push({ key, values, isArray: values.length > 1 })
-      }
-      return {
-        id: Buffer.from(bytesAt(spanIds!, i)).toString('hex'),
-        name: showsName ? textAt(names!, i) : undefined,
-        startNs: BigInt.asUintN(64, spanStarts!.longs![i]!),
-        durationNs: Number(durations!.longs![i]!),
+    const columns = await table.rows.columns(shownPaths)
+    const ids = columnAt(columns, 'TraceID')
+    const services = columnAt(columns, 'RootServiceName')
+    const roots = columnAt(columns, 'RootSpanName')
+    const statsOf = serviceStats(columns, table.rows.rows)
+    const spanOf = spanReader(columns, table, mentioned)
+    return matches.map(({ row, sets }) => ({
+      id: traceIdText(ids, row),
+      rootService: textAt(services, row),
+      rootName: textAt(roots, row),
+      startNs: BigInt.asUintN(64, starts[row]!),
+      endNs: BigInt.asUintN(64, ends[row]!),
+      services: statsOf(row),
+      sets: sets.map(({ spans, attributes }) => ({
+        spans: spans.slice(0, spansPerSet).map(spanOf),
+        matched: spans.length,
         attributes,
-      }
+      })),
+    }))
+  }
+}
+
+/** Columns of the results. */
+const shownPaths = [
+  'TraceID',
+  'RootServiceName',
+  'RootSpanName',
+  'rs.ss.Spans.SpanID',
+  'rs.ss.Spans.Name',
+  'rs.ss.Spans.StartTimeUnixNano',
+  'rs.ss.Spans.DurationNano',
+  'ServiceStats.ServiceName',
+  'ServiceStats.SpanCount',
+  'ServiceStats.ErrorCount',
+]
+
+/** Reads a span of the results, with the fields that the query mentions. */
+function spanReader(
+  columns: ReadonlyMap<string, ColumnData>,
+  table: SpanTable,
+  mentioned: readonly Field[],
+): (i: number) => FoundSpan {
+  const ids = columnAt(columns, 'rs.ss.Spans.SpanID')
+  const names = columnAt(columns, 'rs.ss.Spans.Name')
+  const starts = longsOf(columnAt(columns, 'rs.ss.Spans.StartTimeUnixNano'))
+  const durations = longsOf(columnAt(columns, 'rs.ss.Spans.DurationNano'))
+  const showsName = mentioned.some(f => f.kind === 'intrinsic' && f.name === 'name')
+  const readers = mentioned
+    .filter(f => f.kind === 'attribute' || !shownApart.has(f.name))
+    .map(field => ({ key: field.name, read: valuesReader(table, field) }))
+  return i => {
+    const e = firstChild(table.eventFrom, i)
+    const l = firstChild(table.linkFrom, i)
+    const attributes: FoundSpan['attributes'][number][] = []
+    for (const { key, read } of readers) {
+      const values = read(i, e, l)
+      if (values.length > 0) attributes.push({ key, values, isArray: values.length > 1 })
     }
-    return matches.map(({ row, sets }) => {
-      const stats = new Map<string, { spans: number; errors: number }>()
-      if (statFrom !== undefined)
-        for (let k = statFrom[row]!; k < statFrom[row + 1]!; k++)
-          stats.set(textAt(statNames!, k), { spans: statSpans!.ints![k]!, errors: statErrors!.ints![k]! })
-      return {
-        id: Buffer.from(bytesAt(ids, row))
-          .toString('hex')
-          .replace(/^0+(?=.)/, ''),
-        rootService: textAt(services!, row),
-        rootName: textAt(roots!, row),
-        startNs: BigInt.asUintN(64, starts[row]!),
-        endNs: BigInt.asUintN(64, ends[row]!),
-        services: stats,
-        sets: sets.map(({ spans, attributes }) => ({
-          spans: spans.slice(0, spansPerSet).map(spanOf),
-          matched: spans.length,
-          attributes,
-        })),
-      }
-    })
+    return {
+      id: Buffer.from(bytesAt(ids, i)).toString('hex'),
+      name: showsName ? textAt(names, i) : undefined,
+      startNs: BigInt.asUintN(64, starts[i]!),
+      durationNs: Number(durations[i]!),
+      attributes,
+    }
+  }
+}
+
+type ServiceStats = Map<string, { spans: number; errors: number }>
+
+/** Reads how many spans and errors each service has in a trace; older blocks don't say. */
+function serviceStats(columns: ReadonlyMap<string, ColumnData>, rows: number): (row: number) => ServiceStats {
+  const names = columns.get('ServiceStats.ServiceName')
+  if (names === undefined) return () => new Map()
+  const from = rowFrom(names, rows)
+  const spans = intsOf(columnAt(columns, 'ServiceStats.SpanCount'))
+  const errors = intsOf(columnAt(columns, 'ServiceStats.ErrorCount'))
+  return row => {
+    const stats: ServiceStats = new Map()
+    for (let k = from[row]!; k < from[row + 1]!; k++)
+      stats.set(textAt(names, k), { spans: spans[k]!, errors: errors[k]! })
+    return stats
   }
 }
 
 /** By row, where its values begin. */
-function rowFrom(rep: Uint8Array, def: Uint8Array, rows: number): Int32Array {
+function rowFrom(data: ColumnData, rows: number): Int32Array {
+  const { rep, def } = levelsOf(data)
   const from = new Int32Array(rows + 1)
   let row = -1
   let k = 0
@@ -248,7 +276,7 @@ function rowFrom(rep: Uint8Array, def: Uint8Array, rows: number): Int32Array {
   return from
 }
 
-/** Two parts of one trace that were found apart. */
+/** One trace of two parts that were found in different rows. */
 function joined(a: FoundTrace, b: FoundTrace, spansPerSet: number): FoundTrace {
   const services = new Map(a.services)
   for (const [name, { spans, errors }] of b.services) {
@@ -260,10 +288,8 @@ function joined(a: FoundTrace, b: FoundTrace, spansPerSet: number): FoundTrace {
   }
   const sets = a.sets.map(s => ({ ...s }))
   for (const set of b.sets) {
-    const key = JSON.stringify(set.attributes.map(x => [x.key, x.key.startsWith('by(') ? x.value : 0]))
-    const own = sets.find(
-      s => JSON.stringify(s.attributes.map(x => [x.key, x.key.startsWith('by(') ? x.value : 0])) === key,
-    )
+    const key = groupKey(set)
+    const own = sets.find(s => groupKey(s) === key)
     if (own === undefined) {
       sets.push(set)
       continue
@@ -282,4 +308,9 @@ function joined(a: FoundTrace, b: FoundTrace, spansPerSet: number): FoundTrace {
     sets,
     services,
   }
+}
+
+/** Tells the sets of a trace apart that by() makes. */
+function groupKey(set: FoundSet): string {
+  return JSON.stringify(set.attributes.map(x => [x.key, x.key.startsWith('by(') ? x.value : 0]))
 }

@@ -3,11 +3,15 @@
  * columns, loaded when asked for.
  */
 import { bytesAt, textAt, type ColumnData } from '#codec/parquet/column-data.ts'
-import type { Field } from '#lang/traceql/ast.ts'
+import { assert } from '#core/assert.ts'
+import type { Field, Intrinsic } from '#lang/traceql/ast.ts'
 import { fieldKey } from '#lang/traceql/fields.ts'
 import { attributePaths, type OwnPath, type TraceRows } from '#traces/select.ts'
+import { boolsOf, levelsOf, longsOf, textsOf } from './columns.ts'
 
+/** Types of values; `kind` and `status` are numbers of OTLP. */
 export const valueType = { none: 0, string: 1, int: 2, float: 3, bool: 4, duration: 5, status: 6, kind: 7 } as const
+/** The owner of a field. */
 export type Level = 'trace' | 'resource' | 'scope' | 'span' | 'event' | 'link'
 
 /** One value: its type, and the number or the text that it is. */
@@ -32,6 +36,7 @@ export class FieldColumn {
     this.text = []
   }
 
+  /** Gives an owner one more value. */
   add(owner: number, type: number, num: number, text: string): void {
     if (this.type[owner] === valueType.none) {
       this.type[owner] = type
@@ -41,10 +46,14 @@ export class FieldColumn {
     }
     this.lists ??= new Map()
     const list = this.lists.get(owner)
-    if (list === undefined) this.lists.set(owner, [this.at(owner)!, { type, num, text }])
-    else list.push({ type, num, text })
+    if (list !== undefined) list.push({ type, num, text })
+    else {
+      const first = { type: this.type[owner]!, num: this.num[owner]!, text: this.text[owner] ?? '' }
+      this.lists.set(owner, [first, { type, num, text }])
+    }
   }
 
+  /** The owner's first value. */
   at(owner: number): Value | undefined {
     const type = this.type[owner]!
     return type === valueType.none
@@ -54,13 +63,21 @@ export class FieldColumn {
 }
 
 const ownerRep: Record<Level, number> = { trace: 0, resource: 1, scope: 2, span: 3, event: 4, link: 4 }
-const attributePrefix = {
+/** By scope of TraceQL, the column group whose attributes it means. */
+export const scopePaths = {
   resource: 'rs.Resource',
-  scope: 'rs.ss.Scope',
   span: 'rs.ss.Spans',
   event: 'rs.ss.Spans.Events',
   link: 'rs.ss.Spans.Links',
+  instrumentation: 'rs.ss.Scope',
 } as const
+export type TagScope = keyof typeof scopePaths
+type AttributeLevel = Exclude<Level, 'trace'>
+
+/** The column of one part of a level's attributes. */
+function partPath(level: AttributeLevel, part: string): string {
+  return `${scopePaths[level === 'scope' ? 'instrumentation' : level]}.Attrs.${part}`
+}
 
 interface IntrinsicPlace {
   path: string
@@ -68,7 +85,7 @@ interface IntrinsicPlace {
   type: number
   read: 'text' | 'hex' | 'number'
 }
-const intrinsicPlaces: Readonly<Record<string, IntrinsicPlace>> = {
+const intrinsicPlaces = {
   duration: { path: 'rs.ss.Spans.DurationNano', level: 'span', type: valueType.duration, read: 'number' },
   name: { path: 'rs.ss.Spans.Name', level: 'span', type: valueType.string, read: 'text' },
   status: { path: 'rs.ss.Spans.StatusCode', level: 'span', type: valueType.status, read: 'number' },
@@ -95,8 +112,9 @@ const intrinsicPlaces: Readonly<Record<string, IntrinsicPlace>> = {
   'link:spanID': { path: 'rs.ss.Spans.Links.SpanID', level: 'link', type: valueType.string, read: 'hex' },
   'instrumentation:name': { path: 'rs.ss.Scope.Name', level: 'scope', type: valueType.string, read: 'text' },
   'instrumentation:version': { path: 'rs.ss.Scope.Version', level: 'scope', type: valueType.string, read: 'text' },
-}
+} as const satisfies Record<Intrinsic, IntrinsicPlace>
 
+/** Spans are numbered in the order of the rows; fields are columns by owner. */
 export class SpanTable {
   readonly rows: TraceRows
   readonly spanCount: number
@@ -114,7 +132,8 @@ export class SpanTable {
 
   private constructor(rows: TraceRows, structure: ColumnData) {
     this.rows = rows
-    const { rep, def, count, valueCount } = structure
+    const { count, valueCount } = structure
+    const { rep, def } = levelsOf(structure)
     this.spanCount = valueCount
     this.traceOf = new Int32Array(valueCount)
     this.resourceOf = new Int32Array(valueCount)
@@ -125,8 +144,8 @@ export class SpanTable {
     let scope = -1
     let span = 0
     for (let i = 0; i < count; i++) {
-      const r = rep![i]!
-      const d = def![i]!
+      const r = rep[i]!
+      const d = def[i]!
       if (r === 0) this.spanFrom[++row] = span
       if (r <= 1 && d >= 1) resource++
       if (r <= 2 && d >= 2) scope++
@@ -140,6 +159,7 @@ export class SpanTable {
     this.scopeCount = scope + 1
   }
 
+  /** Undefined where the rows have no spans. */
   static async open(rows: TraceRows): Promise<SpanTable | undefined> {
     const structure = (await rows.columns(['rs.ss.Spans.StatusCode'])).get('rs.ss.Spans.StatusCode')
     return structure === undefined ? undefined : new SpanTable(rows, structure)
@@ -156,15 +176,18 @@ export class SpanTable {
       case 'span':
         return this.spanCount
       default: {
-        const from = level === 'event' ? this.eventFrom! : this.linkFrom!
+        const from = level === 'event' ? this.eventFrom : this.linkFrom
+        assert(from !== undefined, 'fields of events or links are read before their places')
         return from[this.spanCount]!
       }
     }
   }
 
-  /** A field that was loaded. */
+  /** A field that was loaded; of an attribute without scope, that of the span or of the resource. */
   column(field: Field, scope?: 'span' | 'resource'): FieldColumn {
-    return this.#fields.get(scope === undefined ? fieldKey(field) : `${scope}.${(field as { name: string }).name}`)!
+    const column = this.#fields.get(fieldKey(scope === undefined ? field : scoped(field, scope)))
+    assert(column !== undefined, `the field ${field.text} is not loaded`)
+    return column
   }
 
   /**
@@ -173,152 +196,144 @@ export class SpanTable {
   async load(fields: readonly Field[]): Promise<void> {
     const wanted = new Map<string, Field>()
     for (const field of fields) {
-      const each: Field[] =
-        field.kind === 'attribute' && field.scope === 'any'
-          ? [
-              { ...field, scope: 'span' },
-              { ...field, scope: 'resource' },
-            ]
-          : [field]
-      for (const one of each) if (!this.#fields.has(fieldKey(one))) wanted.set(fieldKey(one), one)
+      const isAny = field.kind === 'attribute' && field.scope === 'any'
+      for (const one of isAny ? [scoped(field, 'span'), scoped(field, 'resource')] : [field])
+        if (!this.#fields.has(fieldKey(one))) wanted.set(fieldKey(one), one)
     }
     if (wanted.size === 0) return
-    const paths = new Set<string>()
-    const byPrefix = new Map<Exclude<Level, 'trace'>, Map<string, OwnPath[]>>()
-    for (const field of wanted.values()) {
-      if (field.kind === 'intrinsic') {
-        const { path, level } = intrinsicPlaces[field.name]!
-        paths.add(path)
-        if (level === 'event') paths.add('rs.ss.Spans.Events.Name')
-        if (level === 'link') paths.add('rs.ss.Spans.Links.SpanID')
-        continue
-      }
-      const level = field.scope === 'instrumentation' ? 'scope' : (field.scope as Exclude<Level, 'trace' | 'scope'>)
-      const own = attributePaths(this.rows.dedicated, level, field.name)
-      let names = byPrefix.get(level)
-      if (names === undefined) byPrefix.set(level, (names = new Map()))
-      names.set(field.name, own)
-      for (const { path } of own) paths.add(path)
-      paths.add(`${attributePrefix[level]}.Attrs.Key`)
-      if (level === 'event') paths.add('rs.ss.Spans.Events.Name')
-      if (level === 'link') paths.add('rs.ss.Spans.Links.SpanID')
+    const intrinsics = [...wanted.values()].flatMap(f => (f.kind === 'intrinsic' ? [f.name] : []))
+    const attributes = this.#attributesOf(wanted.values())
+    const columns = await this.#read(intrinsics, attributes)
+    for (const name of intrinsics) this.#fields.set(name, this.#intrinsic(intrinsicPlaces[name], columns))
+    for (const [level, names] of attributes) this.#attributes(level, names, columns)
+  }
+
+  /** By level, the names of the attributes among the fields, with the columns of their own that they may have. */
+  #attributesOf(fields: Iterable<Field>): Map<AttributeLevel, Map<string, OwnPath[]>> {
+    const byLevel = new Map<AttributeLevel, Map<string, OwnPath[]>>()
+    for (const field of fields) {
+      if (field.kind === 'intrinsic' || field.scope === 'any') continue
+      const level = field.scope === 'instrumentation' ? 'scope' : field.scope
+      let names = byLevel.get(level)
+      if (names === undefined) byLevel.set(level, (names = new Map()))
+      names.set(field.name, attributePaths(this.rows.dedicated, level, field.name))
     }
+    return byLevel
+  }
+
+  /** Reads the columns that the fields need, and where events and links begin. */
+  async #read(
+    intrinsics: readonly Intrinsic[],
+    attributes: ReadonlyMap<AttributeLevel, ReadonlyMap<string, readonly OwnPath[]>>,
+  ): Promise<ReadonlyMap<string, ColumnData>> {
+    const paths = new Set<string>()
+    const levels = new Set<Level>(attributes.keys())
+    for (const name of intrinsics) {
+      const { path, level } = intrinsicPlaces[name]
+      paths.add(path)
+      levels.add(level)
+    }
+    if (levels.has('event')) paths.add(eventPath)
+    if (levels.has('link')) paths.add(linkPath)
     // Attributes with columns of their own are in the list only when their values are of another type: most often not
     // at all. Their keys say.
-    const isSure = (names: ReadonlyMap<string, readonly OwnPath[]>): boolean =>
+    const isListed = (names: ReadonlyMap<string, readonly OwnPath[]>): boolean =>
       [...names.values()].some(own => own.length === 0)
-    const partsOf = (level: Exclude<Level, 'trace'>): string[] =>
-      listParts.map(part => `${attributePrefix[level]}.Attrs.${part}`)
-    for (const [level, names] of byPrefix) if (isSure(names)) for (const path of partsOf(level)) paths.add(path)
+    for (const [level, names] of attributes) {
+      for (const own of names.values()) for (const { path } of own) paths.add(path)
+      paths.add(partPath(level, 'Key'))
+      if (isListed(names)) for (const part of listParts) paths.add(partPath(level, part))
+    }
     const columns = new Map(await this.rows.columns([...paths]))
-    const late = [...byPrefix].filter(
-      ([level, names]) => !isSure(names) && hasKey(columns.get(`${attributePrefix[level]}.Attrs.Key`), names),
+    const late = [...attributes].filter(
+      ([level, names]) => !isListed(names) && hasKey(columns.get(partPath(level, 'Key')), names),
     )
-    if (late.length > 0)
-      for (const [path, data] of await this.rows.columns(late.flatMap(([level]) => partsOf(level))))
-        columns.set(path, data)
-    if (paths.has('rs.ss.Spans.Events.Name')) this.eventFrom ??= this.#children(columns.get('rs.ss.Spans.Events.Name'))
-    if (paths.has('rs.ss.Spans.Links.SpanID')) this.linkFrom ??= this.#children(columns.get('rs.ss.Spans.Links.SpanID'))
-    for (const field of wanted.values())
-      if (field.kind === 'intrinsic')
-        this.#fields.set(field.name, this.#intrinsic(intrinsicPlaces[field.name]!, columns))
-    for (const [level, names] of byPrefix) this.#attributes(level, names, columns)
+    const latePaths = late.flatMap(([level]) => listParts.map(part => partPath(level, part)))
+    if (latePaths.length > 0) for (const [path, data] of await this.rows.columns(latePaths)) columns.set(path, data)
+    if (levels.has('event')) this.eventFrom ??= this.#children(columns.get(eventPath))
+    if (levels.has('link')) this.linkFrom ??= this.#children(columns.get(linkPath))
+    return columns
   }
 
   /** Where each span's events or links begin. */
   #children(data: ColumnData | undefined): Int32Array {
     const from = new Int32Array(this.spanCount + 1)
     if (data === undefined) return from
+    const { rep, def } = levelsOf(data)
     let span = -1
     let child = 0
     for (let i = 0; i < data.count; i++) {
-      const d = data.def![i]!
-      if (data.rep![i]! <= 3 && d >= 3) from[++span] = child
+      const d = def[i]!
+      if (rep[i]! <= 3 && d >= 3) from[++span] = child
       if (d >= 4) child++
     }
     from[this.spanCount] = child
     return from
   }
 
+  /** Every owner has exactly one value. */
   #intrinsic({ path, level, type, read }: IntrinsicPlace, columns: ReadonlyMap<string, ColumnData>): FieldColumn {
     const column = new FieldColumn(level, this.#countOf(level))
     const data = columns.get(path)
     if (data === undefined) return column
-    // Every owner has exactly one value.
-    for (let k = 0; k < data.valueCount; k++) {
-      column.type[k] = type
-      if (read === 'text') column.text[k] = textAt(data, k)
-      else if (read === 'hex') column.text[k] = Buffer.from(bytesAt(data, k)).toString('hex')
-      else column.num[k] = data.ints === undefined ? Number(data.longs![k]!) : data.ints[k]!
+    const count = data.valueCount
+    for (let k = 0; k < count; k++) column.type[k] = type
+    if (read === 'text') for (let k = 0; k < count; k++) column.text[k] = textAt(data, k)
+    else if (read === 'hex')
+      for (let k = 0; k < count; k++) column.text[k] = Buffer.from(bytesAt(data, k)).toString('hex')
+    else if (data.ints !== undefined) for (let k = 0; k < count; k++) column.num[k] = data.ints[k]!
+    else {
+      const longs = longsOf(data)
+      for (let k = 0; k < count; k++) column.num[k] = Number(longs[k]!)
     }
     return column
   }
 
   #attributes(
-    level: Exclude<Level, 'trace'>,
+    level: AttributeLevel,
     names: ReadonlyMap<string, readonly OwnPath[]>,
     columns: ReadonlyMap<string, ColumnData>,
   ): void {
     const owner = ownerRep[level]
-    const count = this.#countOf(level)
-    const targets = [...names.keys()].map(name => {
-      const column = new FieldColumn(level, count)
+    const targets: FieldColumn[] = []
+    for (const name of names.keys()) {
+      const column = new FieldColumn(level, this.#countOf(level))
       this.#fields.set(`${level === 'scope' ? 'instrumentation' : level}.${name}`, column)
-      return { name, column }
-    })
-    const part = (name: string): ColumnData | undefined => columns.get(`${attributePrefix[level]}.Attrs.${name}`)
-    const key = part('Key')
-    if (key !== undefined) {
-      // By attribute: which of the wanted ones it is (from 1), and whose.
-      const found = findKeys(
-        key,
-        targets.map(t => t.name),
-        owner,
-      )
-      if (found !== undefined) {
-        const give = (
-          data: ColumnData | undefined,
-          type: number,
-          num: (k: number) => number,
-          isText: boolean,
-        ): void => {
-          if (data !== undefined)
-            eachValue(data, owner, (attribute, k) => {
-              const target = found.which[attribute]!
-              if (target > 0)
-                targets[target - 1]!.column.add(
-                  found.owners[attribute]!,
-                  type,
-                  isText ? 0 : num(k),
-                  isText ? textAt(data, k) : '',
-                )
-            })
-        }
-        const ints = part('ValueInt')
-        const doubles = part('ValueDouble')
-        const bools = part('ValueBool')
-        give(part('Value'), valueType.string, () => 0, true)
-        give(ints, valueType.int, k => Number(ints!.longs![k]!), false)
-        give(doubles, valueType.float, k => doubles!.doubles![k]!, false)
-        give(bools, valueType.bool, k => bools!.bools![k]!, false)
-        const isArray = part('IsArray')
-        if (isArray !== undefined)
-          markArrays(
-            isArray,
-            found,
-            targets.map(t => t.column),
-          )
-      }
+      targets.push(column)
     }
-    for (const { name, column } of targets)
-      for (const { path, type } of names.get(name)!) {
+    const partOf = (part: string): ColumnData | undefined => columns.get(partPath(level, part))
+    const key = partOf('Key')
+    const found = key === undefined ? undefined : findKeys(key, [...names.keys()], owner)
+    if (found !== undefined) readList(partOf, found, owner, targets)
+    for (const [t, own] of [...names.values()].entries())
+      for (const { path, type } of own) {
         const data = columns.get(path)
-        if (data !== undefined) readOwn(data, type, owner, column)
+        if (data !== undefined) readOwn(data, type, owner, targets[t]!)
       }
   }
 }
 
-const listParts = ['IsArray', 'Value', 'ValueInt', 'ValueDouble', 'ValueBool'] as const
+/** Where children of span `i` begin; -1 for none. */
+export function firstChild(from: Int32Array | undefined, i: number): number {
+  return from !== undefined && from[i]! < from[i + 1]! ? from[i]! : -1
+}
+
+function scoped(field: Field, scope: 'span' | 'resource'): Field {
+  return field.kind === 'attribute' ? { ...field, scope } : field
+}
+
+/** Columns that every event and every link has. */
+const eventPath = 'rs.ss.Spans.Events.Name'
+const linkPath = 'rs.ss.Spans.Links.SpanID'
+
+/** Parts of the attribute list: values by type, and which attributes are arrays. */
+const valueParts = [
+  { part: 'Value', type: valueType.string },
+  { part: 'ValueInt', type: valueType.int },
+  { part: 'ValueDouble', type: valueType.float },
+  { part: 'ValueBool', type: valueType.bool },
+] as const
+const listParts = ['IsArray', ...valueParts.map(p => p.part)]
 
 /** Whether one of the names is a key of the list. */
 function hasKey(key: ColumnData | undefined, names: ReadonlyMap<string, unknown>): boolean {
@@ -327,25 +342,64 @@ function hasKey(key: ColumnData | undefined, names: ReadonlyMap<string, unknown>
   return false
 }
 
+/** Values of the attribute list, whose keys were found. */
+function readList(
+  partOf: (part: string) => ColumnData | undefined,
+  found: FoundKeys,
+  owner: number,
+  targets: readonly FieldColumn[],
+): void {
+  for (const { part, type } of valueParts) {
+    const data = partOf(part)
+    if (data !== undefined && data.valueCount > 0) readValues(data, type, found, owner, targets)
+  }
+  const isArray = partOf('IsArray')
+  if (isArray !== undefined) markArrays(isArray, found, targets)
+}
+
+function readValues(
+  data: ColumnData,
+  type: number,
+  { which, owners }: FoundKeys,
+  owner: number,
+  targets: readonly FieldColumn[],
+): void {
+  const { longs } = data
+  const numbers = data.doubles ?? data.bools
+  const attributeOf = attributesByValue(data, owner)
+  for (let k = 0; k < attributeOf.length; k++) {
+    const attribute = attributeOf[k]!
+    const target = which[attribute]!
+    if (target === 0) continue
+    const column = targets[target - 1]!
+    if (longs !== undefined) column.add(owners[attribute]!, type, Number(longs[k]!), '')
+    else if (numbers !== undefined) column.add(owners[attribute]!, type, numbers[k]!, '')
+    else column.add(owners[attribute]!, type, 0, textAt(data, k))
+  }
+}
+
 /** A column of its own: one value or several for each owner. */
 function readOwn(data: ColumnData, type: 'string' | 'int', owner: number, column: FieldColumn): void {
   const { rep, def, count } = data
   const { maxDef } = data.column
+  const longs = type === 'int' ? longsOf(data) : undefined
   let at = -1
   let k = 0
   for (let i = 0; i < count; i++) {
     const d = def === undefined ? maxDef : def[i]!
     if ((rep === undefined ? 0 : rep[i]!) <= owner && d >= Math.min(owner, maxDef)) at++
     if (d < maxDef) continue
-    if (type === 'string') {
+    if (longs !== undefined) column.add(at, valueType.int, Number(longs[k]!), '')
+    else {
       const text = textAt(data, k)
-      // The resource's name is there in any case, empty when it was not told.
+      // The resource's name is there in any case, empty when the sender gave none.
       if (!data.column.path.endsWith('Resource.ServiceName') || text !== '') column.add(at, valueType.string, 0, text)
-    } else column.add(at, valueType.int, Number(data.longs![k]!), '')
+    }
     k++
   }
 }
 
+/** By attribute of the list: which of the wanted names it has (from 1, 0 for none), and its owner. */
 interface FoundKeys {
   which: Int32Array
   owners: Int32Array
@@ -353,7 +407,7 @@ interface FoundKeys {
 }
 
 function findKeys(key: ColumnData, names: readonly string[], owner: number): FoundKeys | undefined {
-  const texts = key.texts!
+  const texts = textsOf(key)
   const numberOf = new Int32Array(texts.count)
   let some = false
   for (let t = 0; t < texts.count; t++) {
@@ -364,34 +418,37 @@ function findKeys(key: ColumnData, names: readonly string[], owner: number): Fou
   if (!some) return undefined
   const which = new Int32Array(key.valueCount)
   const owners = new Int32Array(key.valueCount)
-  const { rep, def, count } = key
+  const { rep, def } = levelsOf(key)
   let at = -1
   let k = 0
-  for (let i = 0; i < count; i++) {
-    if (rep![i]! <= owner && def![i]! >= owner) at++
-    if (def![i]! <= owner) continue
+  for (let i = 0; i < key.count; i++) {
+    if (rep[i]! <= owner && def[i]! >= owner) at++
+    if (def[i]! <= owner) continue
     which[k] = numberOf[key.indices === undefined ? k : key.indices[k]!]!
     owners[k++] = at
   }
   return { which, owners, count: k }
 }
 
-/** Calls with the number of the attribute and of the value. */
-function eachValue(data: ColumnData, owner: number, visit: (attribute: number, k: number) => void): void {
-  const { rep, def, count } = data
-  if (data.valueCount === 0) return
+/** The number of the attribute that each value belongs to. */
+function attributesByValue(data: ColumnData, owner: number): Int32Array {
+  const { rep, def } = levelsOf(data)
+  const attributeOf = new Int32Array(data.valueCount)
   let attribute = -1
   let k = 0
-  for (let i = 0; i < count; i++) {
-    const d = def![i]!
-    if (d > owner && rep![i]! <= owner + 1) attribute++
-    if (d === owner + 2) visit(attribute, k++)
+  for (let i = 0; i < data.count; i++) {
+    const d = def[i]!
+    if (d > owner && rep[i]! <= owner + 1) attribute++
+    if (d === owner + 2) attributeOf[k++] = attribute
   }
+  return attributeOf
 }
 
+/** Attributes that are arrays get a list, however many values they have. */
 function markArrays(isArray: ColumnData, { which, owners, count }: FoundKeys, columns: readonly FieldColumn[]): void {
+  const bools = boolsOf(isArray)
   for (let k = 0; k < count; k++) {
-    if (which[k] === 0 || isArray.bools![k] !== 1) continue
+    if (which[k] === 0 || bools[k] !== 1) continue
     const column = columns[which[k]! - 1]!
     const owner = owners[k]!
     const value = column.at(owner)

@@ -1,10 +1,10 @@
 /** Spansets of one trace through the stages of a pipeline. Source of the rules: docs/traces.md (the language). */
 import { ExecutionError } from '#core/errors.ts'
-import type { Aggregate, Field, FieldExpr, SpansetOp, Stage } from '#lang/traceql/ast.ts'
+import type { Aggregate, CompareOp, Field, FieldExpr, SpansetOp, Stage } from '#lang/traceql/ast.ts'
 import { fieldsOf, compileCondition, compileValue, type SpanTest } from './evaluate.ts'
 import { valueType, type SpanTable, type Value } from './span-table.ts'
 
-/** Spans by number, in ascending order; with what by() and aggregates say of them. */
+/** Spans by number, ascending; attributes are results of by() and of aggregates. */
 export interface Spanset {
   spans: readonly number[]
   attributes: readonly { key: string; value: Value | undefined }[]
@@ -99,7 +99,7 @@ function compileCombine(
   right: (from: number, to: number) => Spanset[],
   table: SpanTable,
 ): Step {
-  const related = op === '&&' || op === '||' ? undefined : relation(op, table)
+  const join = joinOf(op, table)
   return (sets, from, to) => {
     // It stands first, or behind stages that left all spans of one set: sides look at the trace, what comes before
     // narrows them.
@@ -113,16 +113,20 @@ function compileCombine(
     const narrowed = (spans: number[]): number[] => (allowed === undefined ? spans : spans.filter(i => allowed.has(i)))
     const l = narrowed(one(left(from, to)))
     const r = narrowed(one(right(from, to)))
-    let spans: number[]
-    if (op === '&&') spans = l.length === 0 || r.length === 0 ? [] : union(l, r)
-    else if (op === '||') spans = union(l, r)
-    else spans = related!(l, r)
+    const spans = join(l, r)
     return spans.length === 0 ? [] : [{ spans, attributes: [] }]
   }
 }
 
+type Join = (left: readonly number[], right: readonly number[]) => number[]
+
+function joinOf(op: SpansetOp, table: SpanTable): Join {
+  if (op === '&&') return (left, right) => (left.length === 0 || right.length === 0 ? [] : union(left, right))
+  return op === '||' ? union : relation(op, table)
+}
+
 /** Structural operators, over nested set numbers. */
-function relation(op: SpansetOp, table: SpanTable): (left: readonly number[], right: readonly number[]) => number[] {
+function relation(op: SpansetOp, table: SpanTable): Join {
   const column = (name: 'nestedSetLeft' | 'nestedSetRight' | 'nestedSetParent'): Float64Array =>
     table.column({ kind: 'intrinsic', name, text: name }).num
   const lefts = column('nestedSetLeft')
@@ -153,18 +157,22 @@ function relation(op: SpansetOp, table: SpanTable): (left: readonly number[], ri
   return (left, right) => right.filter(r => left.some(l => holds(l, r)))
 }
 
-const tests: Readonly<Record<string, (a: number, b: number) => boolean>> = {
+/** Comparisons of numbers by their operator. */
+export const comparisons = {
   '=': (a, b) => a === b,
   '!=': (a, b) => a !== b,
   '<': (a, b) => a < b,
   '<=': (a, b) => a <= b,
   '>': (a, b) => a > b,
   '>=': (a, b) => a >= b,
-}
+  // Regular expressions don't compare numbers: the parser refuses them.
+  '=~': () => false,
+  '!~': () => false,
+} satisfies Record<CompareOp, (a: number, b: number) => boolean>
 
-function compileScalar(aggregate: Aggregate, op: string, constant: number, table: SpanTable): Step {
+function compileScalar(aggregate: Aggregate, op: CompareOp, constant: number, table: SpanTable): Step {
   const read = aggregate.argument === undefined ? undefined : compileValue(aggregate.argument, table)
-  const fits = tests[op]!
+  const fits = comparisons[op]
   return sets => {
     const out: Spanset[] = []
     for (const { spans, attributes } of sets) {

@@ -1,23 +1,15 @@
 /** Names and values of attributes, from the rows that a time touches. */
 import type { Clock } from '#core/clock.ts'
 import type { Limits } from '#core/limits.ts'
-import { textAt, type ColumnData } from '#codec/parquet/column-data.ts'
-import type { Field, FieldExpr } from '#lang/traceql/ast.ts'
+import type { Field, FieldExpr, Intrinsic } from '#lang/traceql/ast.ts'
 import { parseTraceql } from '#lang/traceql/parser.ts'
 import { attributePaths, type TraceRows, type TracesReader } from '#traces/select.ts'
 import { Budget } from '../budget.ts'
-import { columnsOf, compileCondition, fieldsOf, ownerOf } from './evaluate.ts'
-import { SpanTable, valueType, type Value } from './span-table.ts'
+import { textsIn } from './columns.ts'
+import { columnsOf, compileCondition, fieldsOf, ownerOf, type SpanTest } from './evaluate.ts'
+import { scopePaths, SpanTable, valueType, type FieldColumn, type TagScope, type Value } from './span-table.ts'
 
-const prefixes = {
-  resource: 'rs.Resource',
-  span: 'rs.ss.Spans',
-  event: 'rs.ss.Spans.Events',
-  link: 'rs.ss.Spans.Links',
-  instrumentation: 'rs.ss.Scope',
-} as const
-type TagScope = keyof typeof prefixes
-
+/** Names of intrinsics as APIs list them. */
 export const intrinsicNames = [
   'duration',
   'event:name',
@@ -46,9 +38,24 @@ export const intrinsicNames = [
   'traceDuration',
 ] as const
 
+export interface FoundTags {
+  /** The scope. */
+  name: string
+  tags: string[]
+}
+
+export interface TagValue {
+  type: string
+  value: string
+}
+
 const valuesMax = 10_000
+/** By type of value. */
 const typeNames = ['', 'string', 'int', 'float', 'bool', 'duration', 'keyword', 'keyword']
 
+const tagScopes = Object.keys(scopePaths) as TagScope[]
+
+/** Answers which attributes there are, and with which values. */
 export class TagFinder {
   readonly #clock: Clock
   readonly #limits: Limits
@@ -58,113 +65,57 @@ export class TagFinder {
     this.#limits = limits
   }
 
+  /** Names of a scope, of all for '' and 'none'. Throws LimitError, TimeoutError and CanceledError. */
   async names(
     reader: TracesReader,
     range: { fromMs: number; throughMs: number },
     scope: string,
     signal?: AbortSignal,
-  ): Promise<{ name: string; tags: string[] }[]> {
+  ): Promise<FoundTags[]> {
     const budget = new Budget(this.#clock, this.#limits.querySamplesMax, this.#limits.queryTimeoutMs, signal)
-    const wanted = (Object.keys(prefixes) as TagScope[]).filter(s => scope === '' || scope === 'none' || scope === s)
-    const found = new Map(wanted.map(s => [s, new Set<string>()]))
+    const wanted = tagScopes.filter(s => scope === '' || scope === 'none' || scope === s)
+    const found = wanted.map(s => ({ scope: s, path: `${scopePaths[s]}.Attrs.Key`, names: new Set<string>() }))
     if (wanted.length > 0) {
       for (const rows of await reader.select(range.fromMs, range.throughMs)) {
-        const keys = await rows.columns([
-          ...wanted.map(s => `${prefixes[s]}.Attrs.Key`),
-          ...ownPaths(rows).map(p => p.path),
-        ])
-        for (const s of wanted)
-          for (const name of namesIn(keys.get(`${prefixes[s]}.Attrs.Key`))) found.get(s)!.add(name)
+        const columns = await rows.columns([...found.map(f => f.path), ...ownPaths(rows).map(p => p.path)])
+        for (const { path, names } of found) for (const name of textsIn(columns.get(path))) names.add(name)
         for (const { scope: own, name, path } of ownPaths(rows))
-          if ((keys.get(path)?.valueCount ?? 0) > 0) found.get(own)?.add(name)
+          if ((columns.get(path)?.valueCount ?? 0) > 0) found.find(f => f.scope === own)?.names.add(name)
         await budget.pause()
       }
     }
-    const scopes = wanted
-      .map(s => ({ name: s as string, tags: [...found.get(s)!].sort() }))
+    const scopes = found
+      .map(({ scope: name, names }): FoundTags => ({ name, tags: [...names].sort() }))
       .filter(s => s.tags.length > 0)
     if (scope === '' || scope === 'none' || scope === 'intrinsic')
       scopes.push({ name: 'intrinsic', tags: [...intrinsicNames] })
     return scopes
   }
 
+  /**
+   * Values of a field, 10,000 at most; of spans that fit the filter `q` where that can be read. Throws LimitError,
+   * TimeoutError and CanceledError.
+   */
   async values(
     reader: TracesReader,
     range: { fromMs: number; throughMs: number },
     field: Field,
     q: string,
     signal?: AbortSignal,
-  ): Promise<{ type: string; value: string }[]> {
-    if (field.kind === 'intrinsic') {
-      if (field.name === 'status') return ['error', 'ok', 'unset'].map(value => ({ type: 'keyword', value }))
-      if (field.name === 'kind')
-        return ['client', 'consumer', 'internal', 'producer', 'server', 'unspecified'].map(value => ({
-          type: 'keyword',
-          value,
-        }))
-      if (
-        [
-          'duration',
-          'traceDuration',
-          'event:timeSinceStart',
-          'trace:id',
-          'span:id',
-          'span:parentID',
-          'link:traceID',
-          'link:spanID',
-        ].includes(field.name)
-      )
-        return []
-    }
+  ): Promise<TagValue[]> {
+    const fixed = field.kind === 'intrinsic' ? fixedValues.get(field.name) : undefined
+    if (fixed !== undefined) return fixed.map(value => ({ type: 'keyword', value }))
     const budget = new Budget(this.#clock, this.#limits.querySamplesMax, this.#limits.queryTimeoutMs, signal)
     const condition = lenientFilter(q)
-    const found = new Map<string, { type: string; value: string }>()
+    const found = new Map<string, TagValue>()
     for (const rows of await reader.select(range.fromMs, range.throughMs)) {
       const table = await SpanTable.open(rows)
       if (table === undefined) continue
       await table.load([field, ...fieldsOf(condition)])
-      const add = (value: Value): void => {
-        const text =
-          value.type === valueType.string
-            ? value.text
-            : value.type === valueType.bool
-              ? String(value.num === 1)
-              : String(value.num)
-        if (found.size < valuesMax) found.set(`${value.type} ${text}`, { type: typeNames[value.type]!, value: text })
-      }
-      const columns = columnsOf(table, field)
-      if (condition === undefined) {
-        for (const column of columns)
-          for (let i = 0; i < column.type.length; i++) {
-            const list = column.lists?.get(i)
-            if (list !== undefined) list.forEach(add)
-            else {
-              const value = column.at(i)
-              if (value !== undefined) add(value)
-            }
-          }
-      } else {
-        const test = compileCondition(condition, table)
-        for (const column of columns) {
-          const owner = ownerOf(table, column.level)
-          for (let i = 0; i < table.spanCount; i++) {
-            if (!test(i, -1, -1)) continue
-            const from =
-              column.level === 'event' ? table.eventFrom! : column.level === 'link' ? table.linkFrom! : undefined
-            const owners =
-              from === undefined
-                ? [owner(i, -1, -1)]
-                : Array.from({ length: from[i + 1]! - from[i]! }, (_, k) => from[i]! + k)
-            for (const at of owners) {
-              const list = column.lists?.get(at)
-              if (list !== undefined) list.forEach(add)
-              else {
-                const value = column.at(at)
-                if (value !== undefined) add(value)
-              }
-            }
-          }
-        }
+      const test = condition === undefined ? undefined : compileCondition(condition, table)
+      for (const column of columnsOf(table, field)) {
+        if (test === undefined) addAll(found, column)
+        else addWhere(found, column, table, test)
       }
       await budget.pause()
     }
@@ -172,6 +123,56 @@ export class TagFinder {
   }
 }
 
+/** Intrinsics whose values are known without reading; of those that are different for every span none are given. */
+const fixedValues: ReadonlyMap<Intrinsic, readonly string[]> = new Map<Intrinsic, readonly string[]>([
+  ['status', ['error', 'ok', 'unset']],
+  ['kind', ['client', 'consumer', 'internal', 'producer', 'server', 'unspecified']],
+  ['duration', []],
+  ['traceDuration', []],
+  ['event:timeSinceStart', []],
+  ['trace:id', []],
+  ['span:id', []],
+  ['span:parentID', []],
+  ['link:traceID', []],
+  ['link:spanID', []],
+])
+
+function addAll(found: Map<string, TagValue>, column: FieldColumn): void {
+  for (let owner = 0; owner < column.type.length; owner++) addValues(found, column, owner)
+}
+
+/** Values of spans that fit the test; of all their events or links. */
+function addWhere(found: Map<string, TagValue>, column: FieldColumn, table: SpanTable, test: SpanTest): void {
+  const owner = ownerOf(table, column.level)
+  const from = column.level === 'event' ? table.eventFrom : column.level === 'link' ? table.linkFrom : undefined
+  for (let i = 0; i < table.spanCount; i++) {
+    if (!test(i, -1, -1)) continue
+    if (from === undefined) addValues(found, column, owner(i, -1, -1))
+    else for (let at = from[i]!; at < from[i + 1]!; at++) addValues(found, column, at)
+  }
+}
+
+function addValues(found: Map<string, TagValue>, column: FieldColumn, owner: number): void {
+  const list = column.lists?.get(owner)
+  if (list !== undefined) {
+    for (const value of list) addValue(found, value)
+    return
+  }
+  const value = column.at(owner)
+  if (value !== undefined) addValue(found, value)
+}
+
+function addValue(found: Map<string, TagValue>, value: Value): void {
+  const text = textOf(value)
+  if (found.size < valuesMax) found.set(`${value.type} ${text}`, { type: typeNames[value.type] ?? '', value: text })
+}
+
+function textOf({ type, num, text }: Value): string {
+  if (type === valueType.string) return text
+  return type === valueType.bool ? String(num === 1) : String(num)
+}
+
+/** Attributes that may have columns of their own. */
 function ownPaths(rows: TraceRows): { scope: TagScope; name: string; path: string }[] {
   const list: { scope: TagScope; name: string; path: string }[] = []
   const names: [TagScope, string][] = [
@@ -185,13 +186,7 @@ function ownPaths(rows: TraceRows): { scope: TagScope; name: string; path: strin
   return list
 }
 
-function namesIn(data: ColumnData | undefined): Iterable<string> {
-  if (data === undefined) return []
-  if (data.indices === undefined) return new Set(Array.from({ length: data.valueCount }, (_, k) => textAt(data, k)))
-  return Array.from({ length: data.texts!.count }, (_, i) => data.texts!.text(i))
-}
-
-/** A single filter; conditions that are not complete are left out, and what can't be read is no filter. */
+/** The condition of a single filter, without comparisons that are not complete; undefined where it can't be read. */
 function lenientFilter(q: string): FieldExpr | undefined {
   if (q.trim() === '') return undefined
   const attempts = [
