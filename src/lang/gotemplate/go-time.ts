@@ -48,6 +48,13 @@ const words = [
   '5',
 ] as const
 
+type LayoutWord = (typeof words)[number]
+
+function isLayoutWord(word: string): word is LayoutWord {
+  return words.some(known => known === word)
+}
+
+/** The word of the layout that begins at the place; fractions of a second (`.000`, `,999`) too. */
 function nextWord(layout: string, at: number): string | undefined {
   const fraction = /^[.,](?:0+|9+)(?!\d)/.exec(layout.slice(at))
   if (fraction !== null) return fraction[0]
@@ -57,124 +64,84 @@ function nextWord(layout: string, at: number): string | undefined {
 }
 
 const pad = (n: number, size = 2): string => String(n).padStart(size, '0')
+const dayMs = 86_400_000
 
+/** A time in its zone: `date` has the local time as if it were UTC. */
+interface ZonedTime {
+  date: Date
+  offsetMinutes: number
+  zone: string
+}
+
+function dayOfYear(date: Date): number {
+  const midnight = Date.UTC(date.getUTCFullYear(), date.getUTCMonth(), date.getUTCDate())
+  return Math.floor((midnight - Date.UTC(date.getUTCFullYear(), 0, 1)) / dayMs) + 1
+}
+
+function offsetText(offsetMinutes: number, separator: string): string {
+  const minutes = Math.abs(offsetMinutes)
+  return `${offsetMinutes < 0 ? '-' : '+'}${pad(Math.floor(minutes / 60))}${separator}${pad(minutes % 60)}`
+}
+
+const monthOf = (date: Date): string => months[date.getUTCMonth()] ?? ''
+const dayOf = (date: Date): string => days[date.getUTCDay()] ?? ''
+const hourOf12 = (date: Date): number => date.getUTCHours() % 12 || 12
+const isAfternoon = (date: Date): boolean => date.getUTCHours() >= 12
+
+/** How each word of a layout is written. */
+const writers: Readonly<Record<LayoutWord, (time: ZonedTime) => string>> = {
+  January: ({ date }) => monthOf(date),
+  Jan: ({ date }) => monthOf(date).slice(0, 3),
+  Monday: ({ date }) => dayOf(date),
+  Mon: ({ date }) => dayOf(date).slice(0, 3),
+  MST: ({ zone, offsetMinutes }) => (zone === '' ? offsetText(offsetMinutes, '') : zone),
+  '2006': ({ date }) => pad(date.getUTCFullYear(), 4),
+  '06': ({ date }) => pad(date.getUTCFullYear() % 100),
+  '002': ({ date }) => pad(dayOfYear(date), 3),
+  '01': ({ date }) => pad(date.getUTCMonth() + 1),
+  '1': ({ date }) => String(date.getUTCMonth() + 1),
+  '02': ({ date }) => pad(date.getUTCDate()),
+  _2: ({ date }) => String(date.getUTCDate()).padStart(2),
+  '2': ({ date }) => String(date.getUTCDate()),
+  '15': ({ date }) => pad(date.getUTCHours()),
+  '03': ({ date }) => pad(hourOf12(date)),
+  '3': ({ date }) => String(hourOf12(date)),
+  '04': ({ date }) => pad(date.getUTCMinutes()),
+  '4': ({ date }) => String(date.getUTCMinutes()),
+  '05': ({ date }) => pad(date.getUTCSeconds()),
+  '5': ({ date }) => String(date.getUTCSeconds()),
+  PM: ({ date }) => (isAfternoon(date) ? 'PM' : 'AM'),
+  pm: ({ date }) => (isAfternoon(date) ? 'pm' : 'am'),
+  '-0700': ({ offsetMinutes }) => offsetText(offsetMinutes, ''),
+  '-07:00': ({ offsetMinutes }) => offsetText(offsetMinutes, ':'),
+  '-07:00:00': ({ offsetMinutes }) => `${offsetText(offsetMinutes, ':')}:00`,
+  '-07': ({ offsetMinutes }) => offsetText(offsetMinutes, '').slice(0, 3),
+  Z0700: ({ offsetMinutes }) => (offsetMinutes === 0 ? 'Z' : offsetText(offsetMinutes, '')),
+  'Z07:00': ({ offsetMinutes }) => (offsetMinutes === 0 ? 'Z' : offsetText(offsetMinutes, ':')),
+  Z07: ({ offsetMinutes }) => (offsetMinutes === 0 ? 'Z' : offsetText(offsetMinutes, '').slice(0, 3)),
+}
+
+/** `.000` keeps its digits, `.999` drops zeros at the end. `ns` has nine digits. */
+function writeFraction(word: string, ns: string): string {
+  const digits = ns.slice(0, word.length - 1)
+  const kept = word[1] === '0' ? digits : digits.replace(/0+$/, '')
+  return kept === '' ? '' : `${word.slice(0, 1)}${kept}`
+}
+
+/** A time in a layout. `ms` since the epoch, `subNs` within the millisecond, minutes east of UTC, the zone's short name. */
 export function formatGoTime(layout: string, ms: number, subNs: number, offsetMinutes: number, zone: string): string {
-  const local = new Date(ms + offsetMinutes * 60_000)
+  const time: ZonedTime = { date: new Date(ms + offsetMinutes * 60_000), offsetMinutes, zone }
   const ns = `${pad(((ms % 1000) + 1000) % 1000, 3)}${pad(subNs, 6)}`
-  const zoneText = (separator: string): string =>
-    `${offsetMinutes < 0 ? '-' : '+'}${pad(Math.floor(Math.abs(offsetMinutes) / 60))}${separator}${pad(Math.abs(offsetMinutes) % 60)}`
   let out = ''
   for (let at = 0; at < layout.length;) {
     const word = nextWord(layout, at)
     if (word === undefined) {
-      out += layout[at++]
+      out += layout.slice(at, at + 1)
+      at++
       continue
     }
     at += word.length
-    if (/^[.,]/.test(word)) {
-      const digits = ns.slice(0, word.length - 1)
-      if (word[1] === '0') out += word[0] + digits
-      else {
-        const kept = digits.replace(/0+$/, '')
-        if (kept !== '') out += word[0] + kept
-      }
-      continue
-    }
-    switch (word) {
-      case 'January':
-        out += months[local.getUTCMonth()]!
-        break
-      case 'Jan':
-        out += months[local.getUTCMonth()]!.slice(0, 3)
-        break
-      case 'Monday':
-        out += days[local.getUTCDay()]!
-        break
-      case 'Mon':
-        out += days[local.getUTCDay()]!.slice(0, 3)
-        break
-      case 'MST':
-        out += zone === '' ? zoneText('') : zone
-        break
-      case '2006':
-        out += pad(local.getUTCFullYear(), 4)
-        break
-      case '002':
-        out += pad(
-          Math.floor(
-            (Date.UTC(local.getUTCFullYear(), local.getUTCMonth(), local.getUTCDate()) -
-              Date.UTC(local.getUTCFullYear(), 0, 1)) /
-              86_400_000,
-          ) + 1,
-          3,
-        )
-        break
-      case '06':
-        out += pad(local.getUTCFullYear() % 100)
-        break
-      case '01':
-        out += pad(local.getUTCMonth() + 1)
-        break
-      case '1':
-        out += String(local.getUTCMonth() + 1)
-        break
-      case '02':
-        out += pad(local.getUTCDate())
-        break
-      case '_2':
-        out += String(local.getUTCDate()).padStart(2)
-        break
-      case '2':
-        out += String(local.getUTCDate())
-        break
-      case '15':
-        out += pad(local.getUTCHours())
-        break
-      case '03':
-        out += pad(local.getUTCHours() % 12 || 12)
-        break
-      case '3':
-        out += String(local.getUTCHours() % 12 || 12)
-        break
-      case '04':
-        out += pad(local.getUTCMinutes())
-        break
-      case '4':
-        out += String(local.getUTCMinutes())
-        break
-      case '05':
-        out += pad(local.getUTCSeconds())
-        break
-      case '5':
-        out += String(local.getUTCSeconds())
-        break
-      case 'PM':
-        out += local.getUTCHours() >= 12 ? 'PM' : 'AM'
-        break
-      case 'pm':
-        out += local.getUTCHours() >= 12 ? 'pm' : 'am'
-        break
-      case '-0700':
-        out += zoneText('')
-        break
-      case '-07:00':
-        out += zoneText(':')
-        break
-      case '-07:00:00':
-        out += `${zoneText(':')}:00`
-        break
-      case '-07':
-        out += zoneText('').slice(0, 3)
-        break
-      case 'Z0700':
-        out += offsetMinutes === 0 ? 'Z' : zoneText('')
-        break
-      case 'Z07:00':
-        out += offsetMinutes === 0 ? 'Z' : zoneText(':')
-        break
-      default:
-        out += offsetMinutes === 0 ? 'Z' : zoneText('').slice(0, 3)
-    }
+    out += isLayoutWord(word) ? writers[word](time) : writeFraction(word, ns)
   }
   return out
 }
@@ -208,153 +175,213 @@ function zoneOffset(zone: string, localMs: number): number | undefined {
   return first === undefined ? undefined : at(localMs - first * 60_000)
 }
 
-/** Reads a time; undefined when the text does not follow the layout. `make` gets milliseconds, nanoseconds within, minutes east, zone. */
-export function parseGoTime<T>(
-  layout: string,
-  text: string,
-  zone: string,
-  make: (ms: number, subNs: number, offsetMinutes: number, zone: string) => T,
-): T | undefined {
-  let year = 1,
-    month = 1,
-    day = 1,
-    hour = 0,
-    minute = 0,
-    second = 0,
-    ns = 0
-  let isPm: boolean | undefined
-  let offset: number | undefined,
-    zoneName = zone
-  let rest = text
-  const take = (pattern: RegExp): string | undefined => {
-    const match = pattern.exec(rest)
+/** What has been read of a time. Fields that a layout does not name stay as Go has them. */
+class TimeReader {
+  #rest: string
+  year = 1
+  month = 1
+  day = 1
+  hour = 0
+  minute = 0
+  second = 0
+  ns = 0
+  isPm: boolean | undefined
+  /** Minutes east of UTC, where the text says. */
+  offset: number | undefined
+  zone: string
+
+  constructor(text: string, zone: string) {
+    this.#rest = text
+    this.zone = zone
+  }
+
+  get isAtEnd(): boolean {
+    return this.#rest === ''
+  }
+
+  /** The text at the place, if it fits; the place moves behind it. */
+  take(pattern: RegExp): string | undefined {
+    const match = pattern.exec(this.#rest)
     if (match === null) return undefined
-    rest = rest.slice(match[0].length)
+    this.#rest = this.#rest.slice(match[0].length)
     return match[0]
   }
-  for (let at = 0; at < layout.length;) {
-    const word = nextWord(layout, at)
-    if (word === undefined) {
-      if (rest[0] !== layout[at]) return undefined
-      rest = rest.slice(1)
-      at++
-      continue
-    }
-    at += word.length
-    let got: string | undefined
-    if (/^[.,]/.test(word)) {
-      got = take(/^[.,]\d+/)
-      if (got === undefined) {
-        if (word[1] === '9') continue
-        return undefined
-      }
-      ns = Number(got.slice(1, 10).padEnd(9, '0'))
-      continue
-    }
-    switch (word) {
-      case 'January':
-        got = take(/^[A-Za-z]+/)
-        month = months.findIndex(m => m.toLowerCase() === got?.toLowerCase()) + 1
-        break
-      case 'Jan':
-        got = take(/^[A-Za-z]{3}/)
-        month = months.findIndex(m => m.slice(0, 3).toLowerCase() === got?.toLowerCase()) + 1
-        break
-      case 'Monday':
-        got = take(/^[A-Za-z]+/)
-        break
-      case 'Mon':
-        got = take(/^[A-Za-z]{3}/)
-        break
-      case 'MST':
-        got = take(/^(?:[A-Z]{3,4}|[+-]\d{2})/)
-        if (got !== undefined) {
-          zoneName = got
-          if (got === 'UTC') offset = 0
-        }
-        break
-      case '2006':
-        got = take(/^\d{4}/)
-        year = Number(got)
-        break
-      case '06':
-        got = take(/^\d{2}/)
-        year = Number(got) + (Number(got) >= 69 ? 1900 : 2000)
-        break
-      case '002':
-        got = take(/^\d{3}/)
-        day = Number(got)
-        break
-      case '01':
-        got = take(/^\d{2}/)
-        month = Number(got)
-        break
-      case '1':
-        got = take(/^\d{1,2}/)
-        month = Number(got)
-        break
-      case '02':
-        got = take(/^\d{2}/)
-        day = Number(got)
-        break
-      case '2':
-      case '_2':
-        got = take(/^ ?\d{1,2}/)
-        day = Number(got)
-        break
-      case '15':
-      case '03':
-        got = take(/^\d{2}/)
-        hour = Number(got)
-        break
-      case '3':
-        got = take(/^\d{1,2}/)
-        hour = Number(got)
-        break
-      case '04':
-        got = take(/^\d{2}/)
-        minute = Number(got)
-        break
-      case '4':
-        got = take(/^\d{1,2}/)
-        minute = Number(got)
-        break
-      case '05':
-      case '5': {
-        got = take(word === '05' ? /^\d{2}/ : /^\d{1,2}/)
-        second = Number(got)
-        // A fraction may follow the seconds although the layout has none.
-        const fraction = /^[.,](?:0+|9+)/.test(layout.slice(at)) ? undefined : take(/^[.,]\d+/)
-        if (fraction !== undefined) ns = Number(fraction.slice(1, 10).padEnd(9, '0'))
-        break
-      }
-      case 'PM':
-      case 'pm':
-        got = take(/^(?:AM|PM|am|pm)/)
-        isPm = got?.toLowerCase() === 'pm'
-        break
-      default: {
-        got = take(word.startsWith('Z') ? /^(?:Z|[+-]\d{2}(?::?\d{2})?)/ : /^[+-]\d{2}(?::?\d{2})?/)
-        if (got === undefined) return undefined
-        const digits = got.replaceAll(/[^0-9]/g, '').padEnd(4, '0')
-        offset =
-          got === 'Z'
-            ? 0
-            : (got.startsWith('-') ? -1 : 1) * (Number(digits.slice(0, 2)) * 60 + Number(digits.slice(2, 4)))
-        zoneName = offset === 0 ? 'UTC' : ''
-      }
-    }
-    if (got === undefined) return undefined
+
+  takeCharacter(character: string | undefined): boolean {
+    if (character === undefined || !this.#rest.startsWith(character)) return false
+    this.#rest = this.#rest.slice(character.length)
+    return true
   }
-  if (rest !== '') return undefined
+
+  /** A number, handed to `set`; false where there is none. */
+  number(pattern: RegExp, set: (value: number) => void): boolean {
+    const text = this.take(pattern)
+    if (text === undefined) return false
+    set(Number(text))
+    return true
+  }
+
+  /** A month's name, by as many letters as `lettersMax`. */
+  monthName(pattern: RegExp, lettersMax: number): boolean {
+    const text = this.take(pattern)?.toLowerCase()
+    this.month = months.findIndex(name => name.slice(0, lettersMax).toLowerCase() === text) + 1
+    return text !== undefined
+  }
+
+  fraction(text: string): void {
+    this.ns = Number(text.slice(1, 10).padEnd(9, '0'))
+  }
+
+  zoneName(): boolean {
+    const text = this.take(/^(?:[A-Z]{3,4}|[+-]\d{2})/)
+    if (text === undefined) return false
+    this.zone = text
+    if (text === 'UTC') this.offset = 0
+    return true
+  }
+
+  zoneOffset(pattern: RegExp): boolean {
+    const text = this.take(pattern)
+    if (text === undefined) return false
+    const digits = text.replaceAll(/[^0-9]/g, '').padEnd(4, '0')
+    const minutes = Number(digits.slice(0, 2)) * 60 + Number(digits.slice(2, 4))
+    this.offset = text === 'Z' ? 0 : (text.startsWith('-') ? -1 : 1) * minutes
+    this.zone = this.offset === 0 ? 'UTC' : ''
+    return true
+  }
+
+  halfOfDay(): boolean {
+    const text = this.take(/^(?:AM|PM|am|pm)/)
+    if (text === undefined) return false
+    this.isPm = text.toLowerCase() === 'pm'
+    return true
+  }
+}
+
+type ReadWord = (reader: TimeReader) => boolean
+const two = /^\d{2}/
+const oneOrTwo = /^\d{1,2}/
+const signedOffset = /^[+-]\d{2}(?::?\d{2})?/
+const offsetOrZ = /^(?:Z|[+-]\d{2}(?::?\d{2})?)/
+const readMonth =
+  (pattern: RegExp): ReadWord =>
+  reader =>
+    reader.number(pattern, value => (reader.month = value))
+const readDay =
+  (pattern: RegExp): ReadWord =>
+  reader =>
+    reader.number(pattern, value => (reader.day = value))
+const readHour =
+  (pattern: RegExp): ReadWord =>
+  reader =>
+    reader.number(pattern, value => (reader.hour = value))
+const readMinute =
+  (pattern: RegExp): ReadWord =>
+  reader =>
+    reader.number(pattern, value => (reader.minute = value))
+const readSecond =
+  (pattern: RegExp): ReadWord =>
+  reader =>
+    reader.number(pattern, value => (reader.second = value))
+const readOffset =
+  (pattern: RegExp): ReadWord =>
+  reader =>
+    reader.zoneOffset(pattern)
+const readAny =
+  (pattern: RegExp): ReadWord =>
+  reader =>
+    reader.take(pattern) !== undefined
+
+/** How each word of a layout is read; false: the text does not follow it. */
+const readers: Readonly<Record<LayoutWord, ReadWord>> = {
+  January: reader => reader.monthName(/^[A-Za-z]+/, Infinity),
+  Jan: reader => reader.monthName(/^[A-Za-z]{3}/, 3),
+  Monday: readAny(/^[A-Za-z]+/),
+  Mon: readAny(/^[A-Za-z]{3}/),
+  MST: reader => reader.zoneName(),
+  '2006': reader => reader.number(/^\d{4}/, value => (reader.year = value)),
+  '06': reader => reader.number(two, value => (reader.year = value + (value >= 69 ? 1900 : 2000))),
+  '002': readDay(/^\d{3}/),
+  '01': readMonth(two),
+  '1': readMonth(oneOrTwo),
+  '02': readDay(two),
+  _2: readDay(/^ ?\d{1,2}/),
+  '2': readDay(/^ ?\d{1,2}/),
+  '15': readHour(two),
+  '03': readHour(two),
+  '3': readHour(oneOrTwo),
+  '04': readMinute(two),
+  '4': readMinute(oneOrTwo),
+  '05': readSecond(two),
+  '5': readSecond(oneOrTwo),
+  PM: reader => reader.halfOfDay(),
+  pm: reader => reader.halfOfDay(),
+  '-0700': readOffset(signedOffset),
+  '-07:00': readOffset(signedOffset),
+  '-07:00:00': readOffset(signedOffset),
+  '-07': readOffset(signedOffset),
+  Z0700: readOffset(offsetOrZ),
+  'Z07:00': readOffset(offsetOrZ),
+  Z07: readOffset(offsetOrZ),
+}
+
+const fractionInLayout = /^[.,](?:0+|9+)/
+const fractionInText = /^[.,]\d+/
+
+/** Reads by the layout from `at` on; the place behind it, or undefined where the text does not follow. */
+function readNext(reader: TimeReader, layout: string, at: number): number | undefined {
+  const word = nextWord(layout, at)
+  if (word === undefined) return reader.takeCharacter(layout[at]) ? at + 1 : undefined
+  const next = at + word.length
+  if (!isLayoutWord(word)) {
+    const fraction = reader.take(fractionInText)
+    if (fraction !== undefined) reader.fraction(fraction)
+    else if (word[1] !== '9') return undefined
+    return next
+  }
+  if (!readers[word](reader)) return undefined
+  // A fraction may follow the seconds although the layout has none.
+  if ((word === '05' || word === '5') && !fractionInLayout.test(layout.slice(next))) {
+    const fraction = reader.take(fractionInText)
+    if (fraction !== undefined) reader.fraction(fraction)
+  }
+  return next
+}
+
+/** Milliseconds of the local time as if it were UTC; undefined where a field is out of its range. */
+function localMsOf(reader: TimeReader): number | undefined {
+  const { year, month, day, minute, second, isPm } = reader
+  let { hour } = reader
   if (isPm === true && hour < 12) hour += 12
   if (isPm === false && hour === 12) hour = 0
   if (month < 1 || month > 12 || day < 1 || day > 366 || hour > 23 || minute > 59 || second > 59) return undefined
   const date = new Date(0)
   date.setUTCFullYear(year, month - 1, day)
   date.setUTCHours(hour, minute, second, 0)
-  if (day <= 31 && date.getUTCMonth() !== month - 1) return undefined
-  const minutes = offset ?? zoneOffset(zone, date.getTime())
+  return day <= 31 && date.getUTCMonth() !== month - 1 ? undefined : date.getTime()
+}
+
+/**
+ * Reads a time; undefined when the text does not follow the layout. `make` gets milliseconds since the epoch,
+ * nanoseconds within them, minutes east of UTC, and the zone's name.
+ */
+export function parseGoTime<T>(
+  layout: string,
+  text: string,
+  zone: string,
+  make: (ms: number, subNs: number, offsetMinutes: number, zone: string) => T,
+): T | undefined {
+  const reader = new TimeReader(text, zone)
+  for (let at = 0; at < layout.length;) {
+    const next = readNext(reader, layout, at)
+    if (next === undefined) return undefined
+    at = next
+  }
+  if (!reader.isAtEnd) return undefined
+  const localMs = localMsOf(reader)
+  if (localMs === undefined) return undefined
+  const minutes = reader.offset ?? zoneOffset(zone, localMs)
   if (minutes === undefined) return undefined
-  return make(date.getTime() - minutes * 60_000 + Math.floor(ns / 1e6), ns % 1e6, minutes, zoneName)
+  const { ns } = reader
+  return make(localMs - minutes * 60_000 + Math.floor(ns / 1e6), ns % 1e6, minutes, reader.zone)
 }

@@ -18,6 +18,14 @@ import type { FilterParser } from './filter-parser.ts'
 import { toNumber } from './numbers.ts'
 import type { QueryScanner } from './scanner.ts'
 
+type ReadPipe = (parser: PipeParser, word: string) => Pipe
+
+/** One reader under several words. */
+function named(words: readonly string[], read: ReadPipe): Record<string, ReadPipe> {
+  return Object.fromEntries(words.map(word => [word, read]))
+}
+
+/** Reads the pipes of a query, one after another, from the scanner that its query's parser shares with it. */
 export class PipeParser {
   readonly scan: QueryScanner
   readonly filters: FilterParser
@@ -79,172 +87,180 @@ export class PipeParser {
     return this.scan.take('as') ? this.scan.value('a field') : fallback
   }
 
+  /** By the word that a pipe begins with; some have several words. */
+  static readonly #readers: Readonly<Record<string, ReadPipe>> = {
+    ...named(['fields', 'keep'], parser => ({ kind: 'fields', names: parser.#names() })),
+    ...named(['delete', 'del', 'drop', 'rm'], parser => ({ kind: 'delete', names: parser.#names() })),
+    ...named(['decolorize'], parser => ({
+      kind: 'decolorize',
+      names: parser.#isEndOfPipe() ? ['_msg'] : parser.#names(),
+    })),
+    ...named(['copy', 'cp'], parser => ({ kind: 'copy', pairs: parser.#pairs() })),
+    ...named(['rename', 'mv'], parser => ({ kind: 'rename', pairs: parser.#pairs() })),
+    ...named(['filter', 'where'], parser => ({ kind: 'filter', filter: parser.filters.or('_msg') })),
+    ...named(['limit', 'head'], parser => ({ kind: 'limit', count: parser.#isEndOfPipe() ? 10 : parser.#count() })),
+    ...named(['offset', 'skip'], parser => ({ kind: 'offset', count: parser.#count() })),
+    ...named(['sample'], parser => ({ kind: 'sample', count: parser.#count() })),
+    ...named(['sort', 'order'], parser => parser.#sort()),
+    first: parser => parser.#firstOrLast('first'),
+    last: parser => parser.#firstOrLast('last'),
+    stats: parser => parser.#stats(),
+    uniq: parser => parser.#uniq(),
+    top: parser => parser.#top(),
+    extract: parser => parser.#extract(),
+    extract_regexp: parser => parser.#extractRegexp(),
+    unpack_json: parser => parser.#unpack('json'),
+    unpack_logfmt: parser => parser.#unpack('logfmt'),
+    unpack_syslog: parser => parser.#unpack('syslog'),
+    unpack_words: parser => parser.#unpack('words'),
+    pack_json: parser => parser.#pack('json'),
+    pack_logfmt: parser => parser.#pack('logfmt'),
+    format: parser => parser.#format(),
+    ...named(['math', 'eval'], parser => parser.#math()),
+    ...named(['replace', 'replace_regexp'], (parser, word) => parser.#replace(word === 'replace_regexp')),
+    field_names: parser => ({ kind: 'field-names', as: parser.#as('name') }),
+    blocks_count: parser => ({ kind: 'blocks-count', as: parser.#as('blocks_count') }),
+    field_values: parser => ({ kind: 'field-values', field: parser.#field(), limit: parser.#limit() }),
+    facets: parser => parser.#facets(),
+    unroll: parser => parser.#unroll(),
+    len: parser => parser.#ofField('length'),
+    hash: parser => parser.#ofField('hash'),
+    json_array_len: parser => parser.#ofField('json-array-length'),
+    collapse_nums: parser => parser.#collapseNumbers(),
+    drop_empty_fields: () => ({ kind: 'drop-empty' }),
+    join: parser => parser.#join(),
+    union: parser => ({ kind: 'union', query: parser.#subquery() }),
+    stream_context: parser => parser.#streamContext(),
+    running_stats: parser => ({ kind: 'running-stats', ...parser.#statsParts(runningFunctions) }),
+    total_stats: parser => ({ kind: 'total-stats', ...parser.#statsParts(runningFunctions) }),
+    split: parser => parser.#split(),
+    set_stream_fields: parser => parser.#setStreamFields(),
+    time_add: parser => parser.#timeAdd(),
+  }
+
+  /** One pipe, from its word on. Throws BadQueryError. */
   pipe(): Pipe {
     const word = this.scan.peekWord().toLowerCase()
     const at = this.scan.at
     this.scan.at += word.length
-    switch (word) {
-      case 'fields':
-      case 'keep':
-        return { kind: 'fields', names: this.#names() }
-      case 'delete':
-      case 'del':
-      case 'drop':
-      case 'rm':
-        return { kind: 'delete', names: this.#names() }
-      case 'decolorize':
-        return { kind: 'decolorize', names: this.#isEndOfPipe() ? ['_msg'] : this.#names() }
-      case 'copy':
-      case 'cp':
-        return { kind: 'copy', pairs: this.#pairs() }
-      case 'rename':
-      case 'mv':
-        return { kind: 'rename', pairs: this.#pairs() }
-      case 'filter':
-      case 'where':
-        return { kind: 'filter', filter: this.filters.or('_msg') }
-      case 'limit':
-      case 'head':
-        return { kind: 'limit', count: this.#isEndOfPipe() ? 10 : this.scan.number('a count') }
-      case 'offset':
-      case 'skip':
-        return { kind: 'offset', count: this.scan.number('a count') }
-      case 'sample':
-        return { kind: 'sample', count: this.scan.number('a count') }
-      case 'sort':
-      case 'order':
-        return this.#sort()
-      case 'first':
-      case 'last':
-        return this.#firstOrLast(word)
-      case 'stats':
-        return this.#stats()
-      case 'uniq':
-        return this.#uniq()
-      case 'top':
-        return this.#top()
-      case 'extract': {
-        const condition = this.#condition()
-        const parts = this.#formatParts(this.scan.value('a pattern'))
-        const from = this.scan.take('from') ? this.scan.value('a field') : '_msg'
-        return { kind: 'extract', parts, from, condition, ...this.#flags() }
-      }
-      case 'extract_regexp': {
-        const condition = this.#condition()
-        const source = this.scan.regularExpression()
-        const from = this.scan.take('from') ? this.scan.value('a field') : '_msg'
-        return { kind: 'extract-regexp', source, from, condition, ...this.#flags() }
-      }
-      case 'unpack_json':
-      case 'unpack_logfmt':
-      case 'unpack_syslog':
-      case 'unpack_words':
-        return this.#unpack(word.slice(7) as 'json' | 'logfmt' | 'syslog' | 'words')
-      case 'pack_json':
-      case 'pack_logfmt': {
-        const fields = this.scan.take('fields') ? this.#groupNames() : []
-        return { kind: 'pack', format: word === 'pack_json' ? 'json' : 'logfmt', fields, as: this.#as('_msg') }
-      }
-      case 'format': {
-        const condition = this.#condition()
-        const parts = this.#formatParts(this.scan.value('a text'))
-        return { kind: 'format', parts, as: this.#as('_msg'), condition, ...this.#flags() }
-      }
-      case 'math':
-      case 'eval':
-        return this.#math()
-      case 'replace':
-      case 'replace_regexp': {
-        const condition = this.#condition()
-        this.scan.expect('(')
-        const old = word === 'replace' ? this.scan.value('what to replace') : this.scan.regularExpression()
-        this.scan.expect(',')
-        const fresh = this.scan.value('what to put in its place')
-        this.scan.expect(')')
-        const field = this.scan.take('at') ? this.scan.value('a field') : '_msg'
-        const limit = this.scan.take('limit') ? this.scan.number('a count') : 0
-        if (word === 'replace') return { kind: 'replace', old, fresh, field, limit, condition }
-        return { kind: 'replace-regexp', source: old, fresh, field, limit, condition }
-      }
-      case 'field_names':
-        return { kind: 'field-names', as: this.#as('name') }
-      case 'blocks_count':
-        return { kind: 'blocks-count', as: this.#as('blocks_count') }
-      case 'field_values': {
-        const field = this.scan.value('a field')
-        return { kind: 'field-values', field, limit: this.scan.take('limit') ? this.scan.number('a count') : 0 }
-      }
-      case 'facets': {
-        const pipe = { kind: 'facets' as const, limit: 10, maxValues: 1000, keepsConstant: false }
-        if (/^\s*\d/.test(this.scan.text.slice(this.scan.at))) pipe.limit = this.scan.number('a count')
-        for (;;) {
-          if (this.scan.take('max_values_per_field')) pipe.maxValues = this.scan.number('a count')
-          else if (this.scan.take('max_value_len')) this.scan.number('a length')
-          else if (this.scan.take('keep_const_fields')) pipe.keepsConstant = true
-          else return pipe
-        }
-      }
-      case 'unroll': {
-        this.#condition()
-        this.scan.take('by')
-        return { kind: 'unroll', fields: this.scan.is('(') ? this.#groupNames() : this.#names() }
-      }
-      case 'len':
-      case 'hash':
-      case 'json_array_len': {
-        const [field = '_msg'] = this.#groupNames()
-        return {
-          kind: word === 'len' ? 'length' : word === 'hash' ? 'hash' : 'json-array-length',
-          field,
-          as: this.#as(field),
-        }
-      }
-      case 'collapse_nums': {
-        this.#condition()
-        const field = this.scan.take('at') ? this.scan.value('a field') : '_msg'
-        this.scan.take('prettify')
-        return { kind: 'collapse-numbers', field }
-      }
-      case 'drop_empty_fields':
-        return { kind: 'drop-empty' }
-      case 'join': {
-        this.scan.take('by')
-        const by = this.#groupNames(),
-          query = this.#subquery()
-        const isInner = this.scan.take('inner')
-        return { kind: 'join', by, query, isInner, prefix: this.scan.take('prefix') ? this.scan.value('a prefix') : '' }
-      }
-      case 'union':
-        return { kind: 'union', query: this.#subquery() }
-      case 'stream_context':
-        return this.#streamContext()
-      case 'running_stats':
-      case 'total_stats': {
-        const { by, calls } = this.#statsParts(runningFunctions)
-        return { kind: word === 'running_stats' ? 'running-stats' : 'total-stats', by, calls }
-      }
-      case 'split': {
-        const separator = this.scan.value('a separator')
-        const field = this.scan.take('from') ? this.scan.value('a field') : '_msg'
-        return { kind: 'split', separator, field, as: this.#as(field) }
-      }
-      case 'set_stream_fields': {
-        const condition = this.#condition()
-        return { kind: 'set-stream-fields', names: this.#names(), condition }
-      }
-      case 'time_add': {
-        const at = this.scan.at,
-          ns = toNumber(this.scan.scalar('a duration'))
-        if (Number.isNaN(ns)) this.scan.fail('a duration was expected', at)
-        return { kind: 'time-add', ns, field: this.scan.take('at') ? this.scan.value('a field') : '_time' }
-      }
-      default:
-        // A stats function may stand alone, and a filter too.
-        this.scan.at = at
-        if (this.#isStatsCall(word)) return this.#stats()
-        if (word === '' && !this.scan.is('{') && !this.scan.isQuote()) this.scan.fail('a pipe was expected')
-        return this.scan.fail(`the pipe ${JSON.stringify(word)} is not known`)
+    const read = Object.hasOwn(PipeParser.#readers, word) ? PipeParser.#readers[word] : undefined
+    if (read !== undefined) return read(this, word)
+    // A stats function may stand alone, and a filter too.
+    this.scan.at = at
+    if (this.#isStatsCall(word)) return this.#stats()
+    if (word === '' && !this.scan.is('{') && !this.scan.isQuote()) this.scan.fail('a pipe was expected')
+    return this.scan.fail(`the pipe ${JSON.stringify(word)} is not known`)
+  }
+
+  #count(): number {
+    return this.scan.number('a count')
+  }
+
+  #field(): string {
+    return this.scan.value('a field')
+  }
+
+  /** `limit N`; 0 where there is none. */
+  #limit(): number {
+    return this.scan.take('limit') ? this.#count() : 0
+  }
+
+  /** The field behind `from` or `at`. */
+  #fieldBehind(word: 'from' | 'at', fallback = '_msg'): string {
+    return this.scan.take(word) ? this.#field() : fallback
+  }
+
+  #extract(): Pipe {
+    const condition = this.#condition()
+    const parts = this.#formatParts(this.scan.value('a pattern'))
+    const from = this.#fieldBehind('from')
+    return { kind: 'extract', parts, from, condition, ...this.#flags() }
+  }
+
+  #extractRegexp(): Pipe {
+    const condition = this.#condition()
+    const source = this.scan.regularExpression()
+    const from = this.#fieldBehind('from')
+    return { kind: 'extract-regexp', source, from, condition, ...this.#flags() }
+  }
+
+  #pack(format: 'json' | 'logfmt'): Pipe {
+    const fields = this.scan.take('fields') ? this.#groupNames() : []
+    return { kind: 'pack', format, fields, as: this.#as('_msg') }
+  }
+
+  #format(): Pipe {
+    const condition = this.#condition()
+    const parts = this.#formatParts(this.scan.value('a text'))
+    return { kind: 'format', parts, as: this.#as('_msg'), condition, ...this.#flags() }
+  }
+
+  #replace(isRegexp: boolean): Pipe {
+    const condition = this.#condition()
+    this.scan.expect('(')
+    const old = isRegexp ? this.scan.regularExpression() : this.scan.value('what to replace')
+    this.scan.expect(',')
+    const fresh = this.scan.value('what to put in its place')
+    this.scan.expect(')')
+    const field = this.#fieldBehind('at')
+    const limit = this.#limit()
+    if (isRegexp) return { kind: 'replace-regexp', source: old, fresh, field, limit, condition }
+    return { kind: 'replace', old, fresh, field, limit, condition }
+  }
+
+  #facets(): Pipe {
+    const pipe = { kind: 'facets' as const, limit: 10, maxValues: 1000, keepsConstant: false }
+    if (/^\s*\d/.test(this.scan.text.slice(this.scan.at))) pipe.limit = this.#count()
+    for (;;) {
+      if (this.scan.take('max_values_per_field')) pipe.maxValues = this.#count()
+      else if (this.scan.take('max_value_len')) this.scan.number('a length')
+      else if (this.scan.take('keep_const_fields')) pipe.keepsConstant = true
+      else return pipe
     }
+  }
+
+  #unroll(): Pipe {
+    this.#condition()
+    this.scan.take('by')
+    return { kind: 'unroll', fields: this.scan.is('(') ? this.#groupNames() : this.#names() }
+  }
+
+  #ofField(kind: 'length' | 'hash' | 'json-array-length'): Pipe {
+    const [field = '_msg'] = this.#groupNames()
+    return { kind, field, as: this.#as(field) }
+  }
+
+  #collapseNumbers(): Pipe {
+    this.#condition()
+    const field = this.#fieldBehind('at')
+    this.scan.take('prettify')
+    return { kind: 'collapse-numbers', field }
+  }
+
+  #join(): Pipe {
+    this.scan.take('by')
+    const by = this.#groupNames()
+    const query = this.#subquery()
+    const isInner = this.scan.take('inner')
+    return { kind: 'join', by, query, isInner, prefix: this.scan.take('prefix') ? this.scan.value('a prefix') : '' }
+  }
+
+  #split(): Pipe {
+    const separator = this.scan.value('a separator')
+    const field = this.#fieldBehind('from')
+    return { kind: 'split', separator, field, as: this.#as(field) }
+  }
+
+  #setStreamFields(): Pipe {
+    const condition = this.#condition()
+    return { kind: 'set-stream-fields', names: this.#names(), condition }
+  }
+
+  #timeAdd(): Pipe {
+    const { at } = this.scan
+    const ns = toNumber(this.scan.scalar('a duration'))
+    if (Number.isNaN(ns)) this.scan.fail('a duration was expected', at)
+    return { kind: 'time-add', ns, field: this.#fieldBehind('at', '_time') }
   }
 
   #subquery(): LogsqlQuery {

@@ -69,181 +69,199 @@ const identifierShape = /[a-zA-Z_:][a-zA-Z0-9_:]*/y
 const durationShape = /(?:\d+[smhdwy]s?)+/y
 const numberShape = /0[xX][0-9a-fA-F_]+|(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?/y
 
+/** Tokens up to the end, or up to an `error` token. Never throws. */
 export function tokenize(query: string): Token[] {
-  const tokens: Token[] = []
+  const lexer = new Lexer(query)
   try {
-    scan(query, tokens)
+    lexer.run()
   } catch (error) {
     if (!(error instanceof BadQueryError)) throw error
-    tokens.push({ kind: 'error', text: '', raw: '', value: error.message, number: 0, from: error.from, to: error.to })
+    const { from, to, message } = error
+    lexer.tokens.push({ kind: 'error', text: '', raw: '', value: message, number: 0, from, to })
   }
-  return tokens
+  return lexer.tokens
 }
 
-function scan(query: string, tokens: Token[]): void {
-  let at = 0
-  const nesting: string[] = []
-  const push = (
-    kind: TokenKind,
-    from: number,
-    to: number,
-    text = query.slice(from, to),
-    value = '',
-    number = 0,
-  ): void => {
-    tokens.push({ kind, text, raw: query.slice(from, to), value, number, from, to })
-    at = to
+class Lexer {
+  readonly tokens: Token[] = []
+  readonly #query: string
+  #at = 0
+  /** Brackets that are open, outermost first. */
+  readonly #nesting: string[] = []
+
+  constructor(query: string) {
+    this.#query = query
   }
-  const fail = (message: string, from: number, to = from + 1): never => {
+
+  get #isInBraces(): boolean {
+    return this.#nesting.at(-1) === '{'
+  }
+
+  #push(kind: TokenKind, to: number, text = this.#query.slice(this.#at, to), value = '', number = 0): void {
+    const from = this.#at
+    this.tokens.push({ kind, text, raw: this.#query.slice(from, to), value, number, from, to })
+    this.#at = to
+  }
+
+  #fail(message: string, from = this.#at, to = from + 1): never {
     throw new BadQueryError(message, from, to)
   }
-  for (;;) {
-    while (at < query.length && /[ \t\n\r]/.test(query[at]!)) at++
-    if (at >= query.length) break
-    const char = query[at]!
-    const next = query[at + 1]
-    const inBraces = nesting.at(-1) === '{'
-    if (char === '#') {
-      while (at < query.length && query[at] !== '\n') at++
-      continue
-    }
-    if ((char === '"' || char === "'" || char === '`') && !nesting.includes('[')) {
-      const { value, to } = readString(query, at)
-      push('string', at, to, query.slice(at, to), value)
-      continue
-    }
-    identifierShape.lastIndex = at
-    const word = identifierShape.exec(query)?.[0]
-    if (word !== undefined && (!word.startsWith(':') || (nesting.at(-1) !== '[' && !inBraces))) {
-      if (inBraces && word.includes(':')) {
-        push('identifier', at, at + word.indexOf(':'))
-        continue
-      }
-      pushWord(word)
-      continue
-    }
-    const inBrackets = nesting.includes('[')
-    if (inBraces && !'=!,}'.includes(char)) {
-      if (char === '{') fail("unexpected left brace '{'", at)
-      fail(`unexpected character inside braces: '${String.fromCodePoint(query.codePointAt(at)!)}'`, at)
-    }
-    if (/[0-9]/.test(char) || (char === '.' && next !== undefined && /[0-9]/.test(next))) {
-      pushNumber()
-      continue
-    }
-    const two = query.slice(at, at + 2)
-    if (
-      two === '!=' ||
-      (inBraces && (two === '=~' || two === '!~')) ||
-      (!inBraces && two === '==') ||
-      two === '<=' ||
-      two === '>=' ||
-      (!inBraces && (two === '</' || two === '>/'))
-    ) {
-      push('operator', at, at + 2)
-      continue
-    }
-    if (char === '=') {
-      if (!inBraces && next !== undefined && /[<>!~]/.test(next)) fail(`unexpected character after '=': '${next}'`, at)
-      push('operator', at, at + 1)
-      continue
-    }
-    if (char === '!') fail(`unexpected character after '!'${inBraces ? ' inside braces' : ''}: '${next ?? ''}'`, at)
-    if ('+-*/%^<>'.includes(char) && !inBraces) {
-      push('operator', at, at + 1)
-      continue
-    }
-    if ('([{'.includes(char)) {
-      if (char === '{' && inBraces) fail("unexpected left brace '{'", at)
-      if (char === '[' && nesting.at(-1) === '[') fail("unexpected left bracket '['", at)
-      nesting.push(char)
-      push('symbol', at, at + 1)
-      continue
-    }
-    if (')]}'.includes(char)) {
-      if (char === '}' && !inBraces) fail(`unexpected character: '}'`, at)
-      const open = nesting.pop()
-      // The reference implementation notices a parenthesis too many when it is behind it.
-      if (open === undefined || '([{'.indexOf(open) !== ')]}'.indexOf(char))
-        fail(`unexpected right ${char === ')' ? 'parenthesis' : 'bracket'} '${char}'`, char === ')' ? at + 1 : at)
-      push('symbol', at, at + 1)
-      continue
-    }
-    if (char === ',' || char === '@') {
-      push('symbol', at, at + 1)
-      continue
-    }
-    if (char === ':') {
-      if (inBraces) fail(`unexpected character inside braces: ':'`, at)
-      if (nesting.at(-1) !== '[') fail(`unexpected colon ':'`, at)
-      push('symbol', at, at + 1)
-      continue
-    }
-    fail(
-      `unexpected character${inBrackets ? ' in duration expression' : ''}: '${String.fromCodePoint(query.codePointAt(at)!)}'`,
-      at,
-    )
-  }
-  const open = nesting.pop()
-  if (nesting.includes('[') || open === '[')
-    fail('unexpected end of input in duration expression', query.length, query.length)
-  if (open === '(') fail('unclosed left parenthesis', query.length, query.length)
-  if (open === '{') fail('unexpected end of input inside braces', query.length, query.length)
-  push('end', query.length, query.length)
 
-  function pushWord(word: string): void {
+  run(): void {
+    for (;;) {
+      while (/[ \t\n\r]/.test(this.#query[this.#at] ?? '')) this.#at++
+      const char = this.#query[this.#at]
+      if (char === undefined) break
+      this.#next(char)
+    }
+    this.#checkClosed()
+    this.#push('end', this.#at)
+  }
+
+  #next(char: string): void {
+    if (char === '#') this.#comment()
+    else if ((char === '"' || char === "'" || char === '`') && !this.#nesting.includes('[')) this.#string()
+    else if (!this.#word()) this.#sign(char)
+  }
+
+  #comment(): void {
+    const end = this.#query.indexOf('\n', this.#at)
+    this.#at = end < 0 ? this.#query.length : end
+  }
+
+  #string(): void {
+    const { value, to } = readString(this.#query, this.#at)
+    this.#push('string', to, this.#query.slice(this.#at, to), value)
+  }
+
+  /** False where no word begins. */
+  #word(): boolean {
+    identifierShape.lastIndex = this.#at
+    const word = identifierShape.exec(this.#query)?.[0]
+    if (word === undefined) return false
+    const inBraces = this.#isInBraces
+    if (word.startsWith(':') && (this.#nesting.at(-1) === '[' || inBraces)) return false
+    if (inBraces && word.includes(':')) this.#push('identifier', this.#at + word.indexOf(':'))
+    else this.#pushWord(word)
+    return true
+  }
+
+  #pushWord(word: string): void {
     const lower = word.toLowerCase()
-    const to = at + word.length
-    if (!word.includes(':')) {
-      if (nesting.at(-1) === '{') {
-        push('identifier', at, to)
-        return
-      }
-      if (wordOperators.has(lower)) {
-        push('operator', at, to, lower)
-        return
-      }
-      if (aggregators.has(lower)) {
-        push('aggregator', at, to, lower)
-        return
-      }
-      if (keywords.has(lower)) {
-        push('keyword', at, to, lower)
-        return
-      }
-      if (lower === 'inf') {
-        push('number', at, to, word, '', Infinity)
-        return
-      }
-      if (lower === 'nan') {
-        push('number', at, to, word, '', NaN)
-        return
-      }
-    }
-    push(word.includes(':') ? 'metric-identifier' : 'identifier', at, to)
+    const to = this.#at + word.length
+    if (word.includes(':')) this.#push('metric-identifier', to)
+    else if (this.#isInBraces) this.#push('identifier', to)
+    else if (wordOperators.has(lower)) this.#push('operator', to, lower)
+    else if (aggregators.has(lower)) this.#push('aggregator', to, lower)
+    else if (keywords.has(lower)) this.#push('keyword', to, lower)
+    else if (lower === 'inf') this.#push('number', to, word, '', Infinity)
+    else if (lower === 'nan') this.#push('number', to, word, '', NaN)
+    else this.#push('identifier', to)
   }
 
-  function pushNumber(): void {
-    durationShape.lastIndex = at
-    const duration = durationShape.exec(query)?.[0] ?? ''
-    if (duration !== '' && !isWordCharacter(query[at + duration.length])) {
+  /** Whatever is neither a string nor a word. */
+  #sign(char: string): void {
+    const inBraces = this.#isInBraces
+    const next = this.#query[this.#at + 1]
+    if (inBraces && !'=!,}'.includes(char)) this.#failInBraces(char)
+    if (/[0-9]/.test(char) || (char === '.' && next !== undefined && /[0-9]/.test(next))) this.#number()
+    else if (this.#isLongOperator(this.#query.slice(this.#at, this.#at + 2))) this.#push('operator', this.#at + 2)
+    else if (char === '=') this.#equals(next)
+    else if (char === '!')
+      this.#fail(`unexpected character after '!'${inBraces ? ' inside braces' : ''}: '${next ?? ''}'`)
+    else if ('+-*/%^<>'.includes(char) && !inBraces) this.#push('operator', this.#at + 1)
+    else if ('([{'.includes(char)) this.#open(char)
+    else if (')]}'.includes(char)) this.#close(char)
+    else if (char === ',' || char === '@') this.#push('symbol', this.#at + 1)
+    else if (char === ':') this.#colon()
+    else this.#failUnexpected()
+  }
+
+  #failInBraces(char: string): never {
+    if (char === '{') this.#fail("unexpected left brace '{'")
+    return this.#fail(`unexpected character inside braces: '${this.#character()}'`)
+  }
+
+  #failUnexpected(): never {
+    const where = this.#nesting.includes('[') ? ' in duration expression' : ''
+    return this.#fail(`unexpected character${where}: '${this.#character()}'`)
+  }
+
+  /** The whole character at the place, surrogates too. */
+  #character(): string {
+    return String.fromCodePoint(this.#query.codePointAt(this.#at) ?? 0)
+  }
+
+  #isLongOperator(two: string): boolean {
+    if (two === '!=' || two === '<=' || two === '>=') return true
+    return this.#isInBraces ? two === '=~' || two === '!~' : two === '==' || two === '</' || two === '>/'
+  }
+
+  #equals(next: string | undefined): void {
+    if (!this.#isInBraces && next !== undefined && /[<>!~]/.test(next))
+      this.#fail(`unexpected character after '=': '${next}'`)
+    this.#push('operator', this.#at + 1)
+  }
+
+  #open(char: string): void {
+    if (char === '{' && this.#isInBraces) this.#fail("unexpected left brace '{'")
+    if (char === '[' && this.#nesting.at(-1) === '[') this.#fail("unexpected left bracket '['")
+    this.#nesting.push(char)
+    this.#push('symbol', this.#at + 1)
+  }
+
+  #close(char: string): void {
+    if (char === '}' && !this.#isInBraces) this.#fail(`unexpected character: '}'`)
+    const open = this.#nesting.pop()
+    // The reference implementation notices a parenthesis too many when it is behind it.
+    if (open === undefined || '([{'.indexOf(open) !== ')]}'.indexOf(char)) {
+      const isParenthesis = char === ')'
+      const what = isParenthesis ? 'parenthesis' : 'bracket'
+      this.#fail(`unexpected right ${what} '${char}'`, isParenthesis ? this.#at + 1 : this.#at)
+    }
+    this.#push('symbol', this.#at + 1)
+  }
+
+  #colon(): void {
+    if (this.#isInBraces) this.#fail(`unexpected character inside braces: ':'`)
+    if (this.#nesting.at(-1) !== '[') this.#fail(`unexpected colon ':'`)
+    this.#push('symbol', this.#at + 1)
+  }
+
+  #checkClosed(): void {
+    const { length } = this.#query
+    const open = this.#nesting.at(-1)
+    if (this.#nesting.includes('[')) this.#fail('unexpected end of input in duration expression', length, length)
+    if (open === '(') this.#fail('unclosed left parenthesis', length, length)
+    if (open === '{') this.#fail('unexpected end of input inside braces', length, length)
+  }
+
+  #number(): void {
+    const from = this.#at
+    durationShape.lastIndex = from
+    const duration = durationShape.exec(this.#query)?.[0] ?? ''
+    if (duration !== '' && !isWordCharacter(this.#query[from + duration.length])) {
       const ms = parseDurationMs(duration)
-      if (ms === undefined) return fail(durationProblem(duration), at, at + duration.length)
-      push('duration', at, at + duration.length, duration, '', ms / 1000)
+      if (ms === undefined) this.#fail(durationProblem(duration), from, from + duration.length)
+      this.#push('duration', from + duration.length, duration, '', ms / 1000)
       return
     }
-    numberShape.lastIndex = at
-    const text = numberShape.exec(query)![0]
-    let end = at + text.length
-    if (isWordCharacter(query[end])) {
-      while (isWordCharacter(query[end])) end++
-      fail(`bad number or duration syntax: ${quote(query.slice(at, end))}`, at, end)
+    numberShape.lastIndex = from
+    const text = numberShape.exec(this.#query)?.[0] ?? ''
+    let end = from + text.length
+    if (isWordCharacter(this.#query[end])) {
+      while (isWordCharacter(this.#query[end])) end++
+      this.#failNumber(end)
     }
-    if (query[end] === '.') fail(`bad number or duration syntax: ${quote(query.slice(at, end + 1))}`, at, end + 1)
+    if (this.#query[end] === '.') this.#failNumber(end + 1)
     const number = parseNumber(text)
     if (number === Infinity)
-      fail(`error parsing number: strconv.ParseFloat: parsing ${quote(text)}: value out of range`, at, end)
-    push('number', at, end, text, '', number)
+      this.#fail(`error parsing number: strconv.ParseFloat: parsing ${quote(text)}: value out of range`, from, end)
+    this.#push('number', end, text, '', number)
+  }
+
+  #failNumber(end: number): never {
+    return this.#fail(`bad number or duration syntax: ${quote(this.#query.slice(this.#at, end))}`, this.#at, end)
   }
 }
 
