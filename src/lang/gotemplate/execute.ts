@@ -1,4 +1,7 @@
-/** Runs a template over data. Values are Go's, as JavaScript has them: int64 as GoInt, float64 as number, maps as Map, lists as arrays. */
+/**
+ * Runs a template over data. Values are Go's, as JavaScript has them: int64 as GoInt, float64 as number, maps as Map,
+ * lists as arrays.
+ */
 import type { Argument, Command, Node, Pipe, Template } from './parse.ts'
 import { formatGoFloat } from './go-float.ts'
 
@@ -340,7 +343,8 @@ export function printGo(value: GoValue): string {
   return (value as GoObject).toGoString()
 }
 
-// ── Built-in functions ─────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Built-in functions
+// ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 function comparable(
   a: GoValue,
@@ -400,8 +404,8 @@ export function sprintf(format: string, args: readonly GoValue[]): string {
       if (verb === '%') return '%'
       const star = (text: string | undefined): number | undefined =>
         text === '*' ? Number(numberOf(args[next++] ?? null)) : text === undefined ? undefined : Number(text)
-      const wide = star(width),
-        digits = whole.includes('.') ? (star(precision) ?? 0) : undefined
+      const wide = star(width)
+      const digits = whole.includes('.') ? (star(precision) ?? 0) : undefined
       if (next >= args.length) return `%!${verb}(MISSING)`
       let text = formatVerb(verb, args[next++]!, flags, digits)
       if (wide !== undefined) {
@@ -520,8 +524,8 @@ function sliceOf(of: GoValue, bounds: readonly GoValue[]): GoValue {
   const bytes = typeof of === 'string' ? Buffer.from(of) : undefined
   const length = bytes?.length ?? (Array.isArray(of) ? of.length : NaN)
   if (Number.isNaN(length)) throw new Error(`can't slice item of type ${typeName(of)}`)
-  const a = from ?? 0,
-    b = to ?? length
+  const a = from ?? 0
+  const b = to ?? length
   if (a < 0 || b > length || a > b)
     throw new Error(a > b ? `invalid slice index: ${a} > ${b}` : `index out of range: ${a < 0 ? a : b}`)
   return bytes === undefined ? (of as readonly GoValue[]).slice(a, b) : bytes.subarray(a, b).toString('utf8')

@@ -128,7 +128,10 @@ function writeFraction(word: string, ns: string): string {
   return kept === '' ? '' : `${word.slice(0, 1)}${kept}`
 }
 
-/** A time in a layout. `ms` since the epoch, `subNs` within the millisecond, minutes east of UTC, the zone's short name. */
+/**
+ * A time in a layout. `ms` since the epoch, `subNs` within the millisecond, minutes east of UTC, the zone's short
+ * name.
+ */
 export function formatGoTime(layout: string, ms: number, subNs: number, offsetMinutes: number, zone: string): string {
   const time: ZonedTime = { date: new Date(ms + offsetMinutes * 60_000), offsetMinutes, zone }
   const ns = `${pad(((ms % 1000) + 1000) % 1000, 3)}${pad(subNs, 6)}`

@@ -1,4 +1,7 @@
-/** Go's text/template as a tree. Source: the public text/template documentation. Errors are texts as Go gives them, without the place. */
+/**
+ * Go's text/template as a tree. Source: the public text/template documentation. Errors are texts as Go gives them,
+ * without the place.
+ */
 
 export type Node =
   | { kind: 'text'; text: string }
@@ -66,6 +69,36 @@ interface Item {
   at: number
 }
 
+interface Literal {
+  kind: Item['kind']
+  pattern: RegExp
+  problem: string
+}
+
+/** Literals by the character that they begin with. */
+const literals: Readonly<Partial<Record<string, Literal>>> = {
+  '`': { kind: 'string', pattern: /^`[^`]*`/, problem: 'unterminated raw quoted string' },
+  '"': { kind: 'string', pattern: /^"(?:[^"\\\n]|\\.)*"/, problem: 'unterminated quoted string' },
+  "'": { kind: 'char', pattern: /^'(?:[^'\\\n]|\\.)+'/, problem: 'unterminated character constant' },
+}
+
+/** Everything else that an action has; the first that fits is it. */
+const shapes: readonly { kind: Item['kind']; pattern: RegExp }[] = [
+  { kind: 'space', pattern: /^[ \t\r\n]+/ },
+  { kind: 'declare', pattern: /^:=/ },
+  { kind: 'assign', pattern: /^=/ },
+  { kind: 'pipe', pattern: /^\|/ },
+  { kind: 'left', pattern: /^\(/ },
+  { kind: 'right', pattern: /^\)/ },
+  { kind: 'comma', pattern: /^,/ },
+  { kind: 'number', pattern: /^[+-]?(?:0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO]?[0-7_]+(?![.\d]))/ },
+  { kind: 'number', pattern: /^[+-]?(?:(?:\d[\d_]*)?\.?\d[\d_]*(?:[eE][+-]?\d+)?|\d+\.)/ },
+  { kind: 'field', pattern: /^\.[\p{L}_][\p{L}\p{Nd}_]*/u },
+  { kind: 'dot', pattern: /^\./ },
+  { kind: 'variable', pattern: /^\$[\p{L}\p{Nd}_]*/u },
+  { kind: 'word', pattern: /^[\p{L}_][\p{L}\p{Nd}_]*/u },
+]
+
 /** `hasFunction` says which names may be called. Throws TemplateError. */
 export function parseTemplate(name: string, source: string, hasFunction: (name: string) => boolean): Template {
   return new TemplateParser(name, source, hasFunction).parse()
@@ -132,101 +165,40 @@ class TemplateParser {
     this.#items.push({ kind: 'end', text: '', at: source.length })
   }
 
+  /** The items of an action, from behind its opening on; where it ends, and whether it trims the text behind it. */
   #lexAction(from: number): { at: number; trims: boolean } {
-    const source = this.#source
     let at = from
-    const push = (kind: Item['kind'], text: string): void => {
+    for (;;) {
+      const rest = this.#source.slice(at, at + 4096)
+      const close = /^([ \t\r\n]+-)?\}\}/.exec(rest)
+      if (close !== null) {
+        this.#items.push({ kind: 'close', text: close[0], at })
+        return { at: at + close[0].length, trims: close[1] !== undefined }
+      }
+      if (rest === '') this.#fail('unclosed action', from)
+      const { kind, text } = this.#lexItem(rest, at)
       this.#items.push({ kind, text, at })
       at += text.length
     }
-    for (;;) {
-      const rest = source.slice(at, at + 4096)
-      const close = /^([ \t\r\n]+-)?\}\}/.exec(rest)
-      if (close !== null) {
-        push('close', close[0])
-        return { at, trims: close[1] !== undefined }
-      }
-      if (rest === '') this.#fail('unclosed action', from)
-      const space = /^[ \t\r\n]+/.exec(rest)
-      if (space !== null) {
-        push('space', space[0])
-        continue
-      }
-      const char = rest[0]!
-      if (char === '"' || char === '`' || char === "'") {
-        const literal =
-          char === '`'
-            ? /^`[^`]*`/.exec(source.slice(at))
-            : char === '"'
-              ? /^"(?:[^"\\\n]|\\.)*"/.exec(source.slice(at))
-              : /^'(?:[^'\\\n]|\\.)+'/.exec(source.slice(at))
-        if (literal === null)
-          this.#fail(
-            char === '`'
-              ? 'unterminated raw quoted string'
-              : char === '"'
-                ? 'unterminated quoted string'
-                : 'unterminated character constant',
-            at,
-          )
-        push(char === "'" ? 'char' : 'string', literal[0])
-        continue
-      }
-      if (rest.startsWith(':=')) {
-        push('declare', ':=')
-        continue
-      }
-      if (char === '=') {
-        push('assign', '=')
-        continue
-      }
-      if (char === '|') {
-        push('pipe', '|')
-        continue
-      }
-      if (char === '(') {
-        push('left', '(')
-        continue
-      }
-      if (char === ')') {
-        push('right', ')')
-        continue
-      }
-      if (char === ',') {
-        push('comma', ',')
-        continue
-      }
-      const number =
-        /^[+-]?(?:0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO]?[0-7_]+(?![.\d])|(?:\d[\d_]*)?\.?\d[\d_]*(?:[eE][+-]?\d+)?|\d+\.)/.exec(
-          rest,
-        )
-      if (number !== null) {
-        if (/^[\p{L}_]/u.test(rest.slice(number[0].length)))
-          this.#fail(`bad number syntax: ${JSON.stringify(number[0] + rest[number[0].length]!)}`, at)
-        push('number', number[0])
-        continue
-      }
-      const field = /^\.[\p{L}_][\p{L}\p{Nd}_]*/u.exec(rest)
-      if (field !== null) {
-        push('field', field[0])
-        continue
-      }
-      if (char === '.') {
-        push('dot', '.')
-        continue
-      }
-      const variable = /^\$[\p{L}\p{Nd}_]*/u.exec(rest)
-      if (variable !== null) {
-        push('variable', variable[0])
-        continue
-      }
-      const word = /^[\p{L}_][\p{L}\p{Nd}_]*/u.exec(rest)
-      if (word !== null) {
-        push('word', word[0])
-        continue
-      }
-      this.#fail(`unexpected ${JSON.stringify(char)} in command`, at)
+  }
+
+  /** The item at the beginning of `rest`, which is the source from `at` on, or enough of it. */
+  #lexItem(rest: string, at: number): { kind: Item['kind']; text: string } {
+    const char = rest.slice(0, 1)
+    const literal = literals[char]
+    if (literal !== undefined) {
+      const found = literal.pattern.exec(this.#source.slice(at))
+      return found === null ? this.#fail(literal.problem, at) : { kind: literal.kind, text: found[0] }
     }
+    for (const { kind, pattern } of shapes) {
+      const found = pattern.exec(rest)
+      if (found === null) continue
+      const behind = rest.slice(found[0].length)
+      if (kind === 'number' && /^[\p{L}_]/u.test(behind))
+        this.#fail(`bad number syntax: ${JSON.stringify(found[0] + behind.slice(0, 1))}`, at)
+      return { kind, text: found[0] }
+    }
+    return this.#fail(`unexpected ${JSON.stringify(char)} in command`, at)
   }
 
   get #item(): Item {

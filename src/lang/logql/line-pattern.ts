@@ -5,12 +5,15 @@ export interface PatternPart {
   literal: string
 }
 
-/** `use`: the parser stage needs a named capture and takes each once; the line filter takes no named one. Throws Error with the reason. */
+/**
+ * `use`: the parser stage needs a named capture and takes each once; the line filter takes no named one. Throws Error
+ * with the reason.
+ */
 export function parsePattern(text: string, use: 'parser' | 'filter'): PatternPart[] {
   if (use === 'parser' && text === '') throw new Error('empty pattern')
   const parts: PatternPart[] = []
-  let at = 0,
-    literal = ''
+  let at = 0
+  let literal = ''
   const flush = (): void => {
     if (literal !== '') parts.push({ capture: undefined, literal })
     literal = ''

@@ -65,8 +65,8 @@ test('mutated queries are parsed or refused, nothing else', () => {
   for (let i = 0; i < 20_000; i++) {
     let query = corpus[below(random, corpus.length)]![0]
     for (let k = 0; k <= below(random, 3); k++) {
-      const at = below(random, query.length + 1),
-        char = alphabet[below(random, alphabet.length)]!
+      const at = below(random, query.length + 1)
+      const char = alphabet[below(random, alphabet.length)]!
       query =
         below(random, 2) === 0 ? query.slice(0, at) + char + query.slice(at) : query.slice(0, at) + query.slice(at + 1)
     }

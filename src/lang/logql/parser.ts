@@ -193,7 +193,8 @@ class Parser {
     }
     if (!this.#allowsAll && !matchers.some(m => !matchesEmpty(m)))
       throw semanticError(
-        'queries require at least one regexp or equality matcher that does not have an empty-compatible value. For instance, app=~".*" does not meet this requirement, but app=~".+" will',
+        'queries require at least one regexp or equality matcher that does not have an empty-compatible value. ' +
+          'For instance, app=~".*" does not meet this requirement, but app=~".+" will',
       )
     return matchers
   }
@@ -262,8 +263,8 @@ class Parser {
       case 'json':
         return { kind: 'json', extractions: this.#extractions() }
       case 'logfmt': {
-        let isStrict = false,
-          keepsEmpty = false
+        let isStrict = false
+        let keepsEmpty = false
         for (; this.#token.kind === 'flag'; this.#at++) {
           if (this.#token.text === '--strict') isStrict = true
           else keepsEmpty = true

@@ -101,9 +101,9 @@ export function formatGoDuration(ns: number): string {
   if (abs < 1e3) return `${sign}${abs}ns`
   if (abs < 1e6) return `${sign}${abs / 1e3}µs`
   if (abs < 1e9) return `${sign}${abs / 1e6}ms`
-  const hours = Math.floor(abs / 3.6e12),
-    minutes = Math.floor((abs % 3.6e12) / 6e10),
-    seconds = (abs % 6e10) / 1e9
+  const hours = Math.floor(abs / 3.6e12)
+  const minutes = Math.floor((abs % 3.6e12) / 6e10)
+  const seconds = (abs % 6e10) / 1e9
   return `${sign}${hours > 0 ? `${hours}h` : ''}${hours > 0 || minutes > 0 ? `${minutes}m` : ''}${seconds}s`
 }
 

@@ -1,4 +1,7 @@
-/** Mutated LogsQL queries are parsed or refused with a place, nothing else. What queries mean is tested in test/end-to-end/logsql.test.ts. */
+/**
+ * Mutated LogsQL queries are parsed or refused with a place, nothing else. What queries mean is tested in
+ * test/end-to-end/logsql.test.ts.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BadQueryError } from '#core/errors.ts'

@@ -16,7 +16,8 @@ export class QueryScanner {
 
   fail(message: string, at = this.at): never {
     throw new BadQueryError(
-      `cannot parse the query at position ${at + 1}: ${message}; context: [${this.text.slice(Math.max(0, at - 20), at)}⟨here⟩${this.text.slice(at, at + 20)}]`,
+      `cannot parse the query at position ${at + 1}: ${message}; context: ` +
+        `[${this.text.slice(Math.max(0, at - 20), at)}⟨here⟩${this.text.slice(at, at + 20)}]`,
       at,
       this.text.length,
     )

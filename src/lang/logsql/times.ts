@@ -52,9 +52,9 @@ export function parseMoment(text: string, nowMs: number): { ms: number; widthMs:
       : (zone.startsWith('-') ? -1 : 1) * (Number(zone.slice(1, 3)) * 60 + Number(zone.slice(-2)))
   const at = (y: number, mo: number, d: number): number =>
     Date.UTC(y, mo, d, Number(hour ?? 0), Number(minute ?? 0), Number(second ?? 0)) - offsetMinutes * 60_000
-  const y = Number(year),
-    mo = Number(month ?? 1) - 1,
-    d = Number(day ?? 1)
+  const y = Number(year)
+  const mo = Number(month ?? 1) - 1
+  const d = Number(day ?? 1)
   const ms = at(y, mo, d) + (fraction === undefined ? 0 : Number(`0.${fraction}`) * 1000)
   let widthMs: number
   if (fraction !== undefined) widthMs = 0

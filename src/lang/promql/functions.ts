@@ -3,7 +3,10 @@ import type { ValueType } from './value-type.ts'
 
 export interface Signature {
   args: readonly ValueType[]
-  /** 0: exactly `args`; n > 0: the last argument may be missing or come up to n times; -1: may be missing or repeated at will. */
+  /**
+   * 0: exactly `args`; n > 0: the last argument may be missing or come up to n times; -1: may be missing or repeated
+   * at will.
+   */
   variadic: number
   returns: ValueType
 }

@@ -16,7 +16,11 @@ export type TokenKind =
   | 'symbol'
   | 'error'
 
-/** An `error` token ends the stream; its `value` is the message, and it matters only if the parser gets that far. `text` is what stood there, except for keywords, aggregators and operators, where it is lower case; `value` is a string's content. */
+/**
+ * An `error` token ends the stream; its `value` is the message, and it matters only if the parser gets that far.
+ * `text` is what stood there, except for keywords, aggregators and operators, where it is lower case; `value` is a
+ * string's content.
+ */
 export interface Token {
   kind: TokenKind
   text: string

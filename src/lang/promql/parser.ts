@@ -534,7 +534,8 @@ class Parser {
       const seconds = this.#parseSignedNumber('@')
       if (!Number.isFinite(seconds) || Math.abs(seconds * 1000) >= 9.223372036854775e18)
         throw new BadQueryError(
-          `timestamp out of bounds for @ modifier: ${seconds === Infinity ? '+Inf' : seconds === -Infinity ? '-Inf' : Number.isNaN(seconds) ? 'NaN' : seconds.toFixed(6)}`,
+          'timestamp out of bounds for @ modifier: ' +
+            `${seconds === Infinity ? '+Inf' : seconds === -Infinity ? '-Inf' : Number.isNaN(seconds) ? 'NaN' : seconds.toFixed(6)}`,
           expr.from,
           expr.to,
         )
@@ -669,8 +670,8 @@ function documentedType(type: ValueType): string {
 }
 
 function checkBinary(node: Binary, op: Token): void {
-  const left = typeOf(node.lhs),
-    right = typeOf(node.rhs)
+  const left = typeOf(node.lhs)
+  const right = typeOf(node.rhs)
   const matching = node.matching!
   const at = (message: string, from: number, to: number): never => {
     throw new BadQueryError(message, from, to)
@@ -727,7 +728,8 @@ export function typeOf(expr: Expr): ValueType {
       const type = typeOf(expr.expr)
       if (type !== 'scalar' && type !== 'vector')
         throw new BadQueryError(
-          `unary expression only allowed on expressions of type scalar or instant vector, got ${quote(documentedType(type))}`,
+          'unary expression only allowed on expressions of type scalar or instant vector, got ' +
+            `${quote(documentedType(type))}`,
           expr.from,
           expr.to,
         )

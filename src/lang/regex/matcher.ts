@@ -10,7 +10,10 @@ export class Matcher {
   readonly alternatives: readonly string[] | undefined
   readonly #test: (value: string) => boolean
 
-  /** `test` says whether a label value satisfies the condition as a whole (negation included). Made by lang/regex for `=~` and `!~`. */
+  /**
+   * `test` says whether a label value satisfies the condition as a whole (negation included). Made by lang/regex for
+   * `=~` and `!~`.
+   */
   constructor(
     kind: MatchKind,
     name: string,

@@ -1,6 +1,6 @@
 /**
- * Regular expressions from users: RE2 syntax, linear time, anchored at both ends as label matchers are. The common shapes
- * (literals, alternations of literals, prefix.*, .*suffix, .*) never reach an automaton.
+ * Regular expressions from users: RE2 syntax, linear time, anchored at both ends as label matchers are. The common
+ * shapes (literals, alternations of literals, prefix.*, .*suffix, .*) never reach an automaton.
  */
 import { RE2JS } from 're2js'
 import { messageOf } from '#core/errors.ts'
@@ -80,8 +80,8 @@ function literalAlternatives(source: string): string[] | undefined {
   const close = source.indexOf(')')
   if (close < open) return undefined
   const inner = source.slice(open + 1, close).replace(/^\?:/, '')
-  const before = source.slice(0, open),
-    after = source.slice(close + 1)
+  const before = source.slice(0, open)
+  const after = source.slice(close + 1)
   if (meta.test(before) || meta.test(after)) return undefined
   const parts = inner.split('|')
   return parts.length <= alternativesMax && parts.every(part => !meta.test(part))

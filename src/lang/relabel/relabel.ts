@@ -1,4 +1,7 @@
-/** Relabelling: Prometheus' rules over label sets, every action. Source: Prometheus' public configuration documentation. */
+/**
+ * Relabelling: Prometheus' rules over label sets, every action. Source: Prometheus' public configuration
+ * documentation.
+ */
 import { createHash } from 'node:crypto'
 import { RE2JS } from 're2js'
 import { compareText, quote } from '#core/text.ts'

@@ -1,4 +1,7 @@
-/** How to reach somebody over HTTP, as Prometheus' configuration files say it (http_config, and inline in scrape_configs). */
+/**
+ * How to reach somebody over HTTP, as Prometheus' configuration files say it (http_config, and inline in
+ * scrape_configs).
+ */
 import type { Section } from './section.ts'
 
 /** A secret in the file, or in one beside it. */
@@ -106,10 +109,10 @@ function readOauth2(section: Section): Oauth2Settings {
 
 /** Reads the keys of an HTTP client out of a section that may have others. */
 export function readHttpClient(section: Section): HttpClientSettings {
-  const basic = section.section('basic_auth'),
-    authorization = section.section('authorization'),
-    oauth2 = section.section('oauth2'),
-    tls = section.section('tls_config')
+  const basic = section.section('basic_auth')
+  const authorization = section.section('authorization')
+  const oauth2 = section.section('oauth2')
+  const tls = section.section('tls_config')
   const client: HttpClientSettings = {
     ...plainClient,
     proxyUrl: section.text('proxy_url'),

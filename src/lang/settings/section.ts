@@ -1,6 +1,6 @@
 /**
- * Configuration files in YAML: sections whose keys are known, values of known kinds. What is wrong is refused with file, line and column.
- * A key that stands in a section and is never asked for is unknown, and `finish` says so.
+ * Configuration files in YAML: sections whose keys are known, values of known kinds. What is wrong is refused with
+ * file, line and column. A key that stands in a section and is never asked for is unknown, and `finish` says so.
  */
 import {
   isAlias,

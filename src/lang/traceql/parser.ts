@@ -621,8 +621,8 @@ class Parser {
 
   #checkComparison(expr: FieldExpr & { kind: 'compare' }, at: number): void {
     const { op, left, right } = expr
-    const a = this.#typeOf(left),
-      b = this.#typeOf(right)
+    const a = this.#typeOf(left)
+    const b = this.#typeOf(right)
     const illegal = (): never => this.#fail(`illegal operation for the given types: ${exprText(expr)}`, at)
     if (op === '=~' || op === '!~') {
       if (right.kind !== 'literal' || right.literal.type !== 'string') {
@@ -694,8 +694,8 @@ function references(expr: FieldExpr): boolean {
   }
 }
 
-const statusNames = ['unset', 'ok', 'error'],
-  kindNames = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer']
+const statusNames = ['unset', 'ok', 'error']
+const kindNames = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer']
 
 export function durationText(ns: number): string {
   if (ns === 0) return '0s'
@@ -705,8 +705,8 @@ export function durationText(ns: number): string {
   if (abs < 1e3) return `${sign}${trim(abs)}ns`
   if (abs < 1e6) return `${sign}${trim(abs / 1e3)}µs`
   if (abs < 1e9) return `${sign}${trim(abs / 1e6)}ms`
-  const hours = Math.floor(abs / 3.6e12),
-    minutes = Math.floor((abs % 3.6e12) / 6e10)
+  const hours = Math.floor(abs / 3.6e12)
+  const minutes = Math.floor((abs % 3.6e12) / 6e10)
   const seconds = `${trim((abs % 6e10) / 1e9)}s`
   return `${sign}${hours > 0 ? `${hours}h${minutes}m` : minutes > 0 ? `${minutes}m` : ''}${seconds}`
 }
