@@ -344,7 +344,7 @@ export function printGo(value: GoValue): string {
 }
 
 // ── Built-in functions
-// ─────────────────────────────────────────────────────────────────────────────────────────────────
+// ────
 
 function comparable(
   a: GoValue,

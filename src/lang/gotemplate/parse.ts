@@ -132,7 +132,7 @@ class TemplateParser {
     return { nodes, defined: this.#defined }
   }
 
-  // ── Words ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── Words ──
 
   #lex(): void {
     const source = this.#source
@@ -211,7 +211,7 @@ class TemplateParser {
     while (this.#item.kind === 'space') this.#at++
   }
 
-  // ── Tree ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── Tree ──
 
   /** Nodes up to an `end` or `else` (returned), or to the end of the text. */
   #list(isInner: boolean): { nodes: Node[]; end: string | undefined; at: number } {

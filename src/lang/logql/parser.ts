@@ -216,7 +216,7 @@ class Parser {
     return checkedMatch({ kind, name, value: this.#string() })
   }
 
-  // ── Stages ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── Stages ──
 
   /** Stages up to something that is none; an unwrap stays for the caller. */
   #stages(): Stage[] {
@@ -398,7 +398,7 @@ class Parser {
     }
   }
 
-  // ── Metric queries ─────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── Metric queries ──
 
   #binary(level: number): MetricExpr {
     if (level === precedence.length) return this.#unary()

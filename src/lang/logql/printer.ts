@@ -3,10 +3,12 @@ import { formatDuration } from '#core/duration.ts'
 import { quote } from '#core/text.ts'
 import { unreachable } from '#core/assert.ts'
 import type {
+  BinaryExpr,
   Extraction,
   Grouping,
   LabelFilter,
   LabelMatch,
+  LabelReplace,
   LogExpr,
   LogqlExpr,
   Matching,
@@ -41,10 +43,20 @@ function printExtractions(list: readonly Extraction[]): string {
   return list.map(({ name, path }) => `${name}=${quote(path)}`).join(',')
 }
 
+function printOperand({ value, isIp }: { value: string; isIp: boolean }): string {
+  return isIp ? `ip(${quote(value)})` : quote(value)
+}
+
+/** A label that is dropped or kept, by name or by a match. */
+function printItem({ name, match }: { name: string; match: LabelMatch | undefined }): string {
+  return match === undefined ? name : printMatch(match)
+}
+
+/** One stage of a pipeline, with the bar before it. */
 export function printStage(stage: Stage): string {
   switch (stage.kind) {
     case 'line-filter':
-      return `${stage.op} ${stage.operands.map(({ value, isIp }) => (isIp ? `ip(${quote(value)})` : quote(value))).join(' or ')}`
+      return `${stage.op} ${stage.operands.map(printOperand).join(' or ')}`
     case 'json':
       return stage.extractions.length === 0 ? '| json' : `| json ${printExtractions(stage.extractions)}`
     case 'logfmt':
@@ -68,7 +80,7 @@ export function printStage(stage: Stage): string {
       return `| label_format ${stage.formats.map(f => `${f.name}=${f.from ?? quote(f.template!)}`).join(',')}`
     case 'drop':
     case 'keep':
-      return `| ${stage.kind} ${stage.items.map(({ name, match }) => (match === undefined ? name : printMatch(match))).join(',')}`
+      return `| ${stage.kind} ${stage.items.map(item => printItem(item)).join(',')}`
     case 'label-filter':
       return `| ${printFilter(stage.filter)}`
     default:
@@ -108,7 +120,8 @@ export function formatGoDuration(ns: number): string {
 }
 
 function printUnwrap({ label, conversion, filters }: Unwrap): string {
-  return ` | unwrap ${conversion === '' ? label : `${conversion}(${label})`}${filters.map(f => ` | ${printFilter(f)}`).join('')}`
+  const unwrapped = conversion === '' ? label : `${conversion}(${label})`
+  return ` | unwrap ${unwrapped}${filters.map(f => ` | ${printFilter(f)}`).join('')}`
 }
 
 function printGrouping(grouping: Grouping | undefined): string {
@@ -116,8 +129,18 @@ function printGrouping(grouping: Grouping | undefined): string {
 }
 
 function printRange(expr: RangeAggregation): string {
-  const offset = expr.offsetNs === 0 ? '' : ` offset ${formatGoDuration(expr.offsetNs)}`
-  return `${printLog(expr.log)}${expr.unwrap === undefined ? '' : printUnwrap(expr.unwrap)}[${formatDuration(expr.rangeMs)}]${offset}`
+  const unwrap = expr.unwrap === undefined ? '' : printUnwrap(expr.unwrap)
+  return `${printLog(expr.log)}${unwrap}${printWindow(expr)}`
+}
+
+/** The range in brackets, and its offset. */
+function printWindow({ rangeMs, offsetNs }: RangeAggregation): string {
+  return `[${formatDuration(rangeMs)}]${offsetNs === 0 ? '' : ` offset ${formatGoDuration(offsetNs)}`}`
+}
+
+/** Arguments of label_replace behind the expression. */
+function replaceArguments({ to, replacement, from, regex }: LabelReplace): string[] {
+  return [to, replacement, from, regex].map(quote)
 }
 
 function printMatching(matching: Matching | undefined): string {
@@ -126,20 +149,28 @@ function printMatching(matching: Matching | undefined): string {
   return ` ${matching.isOn ? 'on' : 'ignoring'} (${matching.labels.join(',')})${group}`
 }
 
+function printOperator({ op, isBool, matching }: BinaryExpr): string {
+  return `${op}${isBool ? ' bool' : ''}${printMatching(matching)}`
+}
+
 function printMetric(expr: MetricExpr): string {
   switch (expr.kind) {
     case 'number':
       return printNumber(expr.value)
     case 'vector':
       return `vector(${printNumber(expr.value)})`
-    case 'range':
-      return `${expr.op}(${expr.parameter === undefined ? '' : `${printNumber(expr.parameter)},`}${printRange(expr)})${printGrouping(expr.grouping)}`
-    case 'aggregation':
-      return `${expr.op}${printGrouping(expr.grouping)}(${expr.parameter === undefined ? '' : `${expr.parameter},`}${printMetric(expr.inner)})`
+    case 'range': {
+      const parameter = expr.parameter === undefined ? '' : `${printNumber(expr.parameter)},`
+      return `${expr.op}(${parameter}${printRange(expr)})${printGrouping(expr.grouping)}`
+    }
+    case 'aggregation': {
+      const parameter = expr.parameter === undefined ? '' : `${expr.parameter},`
+      return `${expr.op}${printGrouping(expr.grouping)}(${parameter}${printMetric(expr.inner)})`
+    }
     case 'binary':
-      return `(${printMetric(expr.left)} ${expr.op}${expr.isBool ? ' bool' : ''}${printMatching(expr.matching)} ${printMetric(expr.right)})`
+      return `(${printMetric(expr.left)} ${printOperator(expr)} ${printMetric(expr.right)})`
     case 'label-replace':
-      return `label_replace(${printMetric(expr.inner)},${[expr.to, expr.replacement, expr.from, expr.regex].map(quote).join(',')})`
+      return `label_replace(${printMetric(expr.inner)},${replaceArguments(expr).join(',')})`
     default:
       return unreachable(expr)
   }
@@ -158,20 +189,29 @@ function pretty(expr: LogqlExpr, level: number): string {
   switch (expr.kind) {
     case 'log':
       return [pad + printSelector(expr), ...expr.stages.map(s => inner + printStage(s))].join('\n')
-    case 'range': {
-      const body = [inner + printSelector(expr.log), ...expr.log.stages.map(s => `${inner}  ${printStage(s)}`)].join(
-        '\n',
-      )
-      const tail = `${expr.unwrap === undefined ? '' : `\n${inner}  ${printUnwrap(expr.unwrap).trim()}`} [${formatDuration(expr.rangeMs)}]${expr.offsetNs === 0 ? '' : ` offset ${formatGoDuration(expr.offsetNs)}`}`
-      return `${pad}${expr.op}(\n${expr.parameter === undefined ? '' : `${inner}${printNumber(expr.parameter)},\n`}${body}${tail}\n${pad})${printGrouping(expr.grouping)}`
+    case 'range':
+      return prettyRange(expr, level)
+    case 'aggregation': {
+      const parameter = expr.parameter === undefined ? '' : `${inner}${expr.parameter},\n`
+      return `${pad}${expr.op}${printGrouping(expr.grouping)}(\n${parameter}${pretty(expr.inner, level + 1)}\n${pad})`
     }
-    case 'aggregation':
-      return `${pad}${expr.op}${printGrouping(expr.grouping)}(\n${expr.parameter === undefined ? '' : `${inner}${expr.parameter},\n`}${pretty(expr.inner, level + 1)}\n${pad})`
     case 'binary':
-      return `${pretty(expr.left, level + 1)}\n${pad}${expr.op}${expr.isBool ? ' bool' : ''}${printMatching(expr.matching)}\n${pretty(expr.right, level + 1)}`
-    case 'label-replace':
-      return `${pad}label_replace(\n${pretty(expr.inner, level + 1)},\n${[expr.to, expr.replacement, expr.from, expr.regex].map(text => inner + quote(text)).join(',\n')}\n${pad})`
+      return [pretty(expr.left, level + 1), pad + printOperator(expr), pretty(expr.right, level + 1)].join('\n')
+    case 'label-replace': {
+      const list = [pretty(expr.inner, level + 1), ...replaceArguments(expr).map(text => inner + text)]
+      return `${pad}label_replace(\n${list.join(',\n')}\n${pad})`
+    }
     default:
       return pad + line
   }
+}
+
+function prettyRange(expr: RangeAggregation, level: number): string {
+  const pad = '  '.repeat(level)
+  const inner = '  '.repeat(level + 1)
+  const parameter = expr.parameter === undefined ? [] : [`${inner}${printNumber(expr.parameter)},`]
+  const stages = expr.log.stages.map(stage => `${inner}  ${printStage(stage)}`)
+  const unwrap = expr.unwrap === undefined ? [] : [`${inner}  ${printUnwrap(expr.unwrap).trim()}`]
+  const body = [...parameter, inner + printSelector(expr.log), ...stages, ...unwrap].join('\n')
+  return `${pad}${expr.op}(\n${body} ${printWindow(expr)}\n${pad})${printGrouping(expr.grouping)}`
 }

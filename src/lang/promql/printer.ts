@@ -3,7 +3,7 @@ import { formatDuration } from '#core/duration.ts'
 import { metricName } from '#core/names.ts'
 import { compareText, quote } from '#core/text.ts'
 import type { Matcher } from '../regex/matcher.ts'
-import type { Aggregate, At, Binary, Duration, DurationExpr, Expr, VectorSelector } from './ast.ts'
+import type { Aggregate, At, Binary, Duration, DurationExpr, Expr, Subquery, VectorSelector } from './ast.ts'
 
 /** Longer lines are broken up by formatExpr. */
 const lineCharsMax = 100
@@ -89,6 +89,25 @@ export function printMatching(node: Binary): string {
   return out
 }
 
+/** `anchored` or `smoothed`, behind what it belongs to. */
+function printEdges({ modifier }: VectorSelector): string {
+  return modifier === undefined ? '' : ` ${modifier}`
+}
+
+/** Range and step of a subquery, and its modifiers. */
+function printSteps(expr: Subquery): string {
+  const step = expr.step === undefined ? '' : printDuration(expr.step)
+  return `[${printDuration(expr.range)}:${step}]${printModifiers(expr)}`
+}
+
+function argumentsOf({ param, expr }: Aggregate): Expr[] {
+  return param === undefined ? [expr] : [param, expr]
+}
+
+function formatList(list: readonly Expr[], level: number): string {
+  return list.map(expr => formatExpr(expr, level)).join(',\n')
+}
+
 /** On one line. */
 export function printExpr(expr: Expr): string {
   switch (expr.kind) {
@@ -97,15 +116,17 @@ export function printExpr(expr: Expr): string {
     case 'string':
       return quote(expr.value)
     case 'selector':
-      return `${printSelector(expr)}${printModifiers(expr)}${expr.modifier === undefined ? '' : ` ${expr.modifier}`}`
-    case 'matrix':
-      return `${printSelector(expr.selector)}[${printDuration(expr.range)}]${expr.selector.modifier === undefined ? '' : ` ${expr.selector.modifier}`}${printModifiers(expr.selector)}`
+      return `${printSelector(expr)}${printModifiers(expr)}${printEdges(expr)}`
+    case 'matrix': {
+      const { selector, range } = expr
+      return `${printSelector(selector)}[${printDuration(range)}]${printEdges(selector)}${printModifiers(selector)}`
+    }
     case 'subquery':
-      return `${printExpr(expr.expr)}[${printDuration(expr.range)}:${expr.step === undefined ? '' : printDuration(expr.step)}]${printModifiers(expr)}`
+      return `${printExpr(expr.expr)}${printSteps(expr)}`
     case 'call':
       return `${expr.name}(${expr.args.map(printExpr).join(', ')})`
     case 'aggregate':
-      return `${expr.op}${printGrouping(expr)}(${expr.param === undefined ? '' : `${printExpr(expr.param)}, `}${printExpr(expr.expr)})`
+      return `${expr.op}${printGrouping(expr)}(${argumentsOf(expr).map(printExpr).join(', ')})`
     case 'binary':
       return `${printExpr(expr.lhs)} ${expr.op}${printMatching(expr)} ${printExpr(expr.rhs)}`
     case 'unary':
@@ -122,17 +143,19 @@ export function formatExpr(expr: Expr, level = 0): string {
   if (line.length <= lineCharsMax) return indent + line
   switch (expr.kind) {
     case 'call':
-      return `${indent}${expr.name}(\n${expr.args.map(arg => formatExpr(arg, level + 1)).join(',\n')}\n${indent})`
+      return `${indent}${expr.name}(\n${formatList(expr.args, level + 1)}\n${indent})`
     case 'aggregate':
-      return `${indent}${expr.op}${printGrouping(expr)}(\n${expr.param === undefined ? '' : `${formatExpr(expr.param, level + 1)},\n`}${formatExpr(expr.expr, level + 1)}\n${indent})`
-    case 'binary':
-      return `${formatExpr(expr.lhs, level + 1)}\n${indent}${expr.op}${printMatching(expr)}\n${formatExpr(expr.rhs, level + 1)}`
+      return `${indent}${expr.op}${printGrouping(expr)}(\n${formatList(argumentsOf(expr), level + 1)}\n${indent})`
+    case 'binary': {
+      const operator = `${indent}${expr.op}${printMatching(expr)}`
+      return [formatExpr(expr.lhs, level + 1), operator, formatExpr(expr.rhs, level + 1)].join('\n')
+    }
     case 'paren':
       return `${indent}(\n${formatExpr(expr.expr, level + 1)}\n${indent})`
     case 'unary':
       return `${indent}${expr.op}${formatExpr(expr.expr, level).trimStart()}`
     case 'subquery':
-      return `${formatExpr(expr.expr, level)}[${printDuration(expr.range)}:${expr.step === undefined ? '' : printDuration(expr.step)}]${printModifiers(expr)}`
+      return `${formatExpr(expr.expr, level)}${printSteps(expr)}`
     case 'number':
     case 'string':
     case 'selector':
