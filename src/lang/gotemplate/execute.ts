@@ -86,8 +86,10 @@ export class TemplateRunner {
     const before = this.#source.slice(0, at)
     const line = before.split('\n').length
     const column = Buffer.byteLength(before.slice(before.lastIndexOf('\n') + 1))
+    const shown = context.length > 20 ? `${context.slice(0, 20)}...` : context
     throw new ExecutionFailure(
-      `template: ${this.#name}:${line}:${column}: executing ${JSON.stringify(this.#name)} at <${context.length > 20 ? `${context.slice(0, 20)}...` : context}>: ${message}`,
+      `template: ${this.#name}:${line}:${column}: ` +
+        `executing ${JSON.stringify(this.#name)} at <${shown}>: ${message}`,
     )
   }
 

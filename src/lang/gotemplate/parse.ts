@@ -272,9 +272,9 @@ class TemplateParser {
 
   #shown(): string {
     const { kind, text } = this.#item
-    return kind === 'end'
-      ? 'EOF'
-      : `${kind === 'close' ? '"}}"' : kind === 'word' || kind === 'variable' || kind === 'field' ? `<${text}>` : JSON.stringify(text)}`
+    if (kind === 'end') return 'EOF'
+    if (kind === 'close') return '"}}"'
+    return kind === 'word' || kind === 'variable' || kind === 'field' ? `<${text}>` : JSON.stringify(text)
   }
 
   #control(kind: 'if' | 'with' | 'range'): Node {

@@ -145,11 +145,13 @@ class Parser {
   #unexpected(...expecting: string[]): never {
     const token = this.#token
     if (this.#tokens.length === 1) throw semanticError('syntax error: unexpected $end')
+    const isShort = expecting.length > 0 && expecting.length <= 4
+    const wanted = isShort ? `, expecting ${expecting.join(' or ')}` : ''
     throw syntaxError(
       this.#text,
       token.from,
       token.to,
-      `syntax error: unexpected ${nameOf(token)}${expecting.length > 0 && expecting.length <= 4 ? `, expecting ${expecting.join(' or ')}` : ''}`,
+      `syntax error: unexpected ${nameOf(token)}${wanted}`,
       token.isAhead,
     )
   }

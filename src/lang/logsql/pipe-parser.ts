@@ -510,7 +510,8 @@ export class PipeParser {
       args.push(this.#name())
       if (!this.scan.is(')')) this.scan.expect(',')
     }
-    const text = `${name}(${[...(parameter === undefined ? [] : [String(parameter)]), ...(args.length === 0 ? ['*'] : args)].join(',')})`
+    const shown = [...(parameter === undefined ? [] : [String(parameter)]), ...(args.length === 0 ? ['*'] : args)]
+    const text = `${name}(${shown.join(',')})`
     const limit = this.scan.take('limit') ? this.scan.number('a count') : undefined
     const condition = this.#condition()
     const isNamed = this.scan.take('as') || (!this.#isEndOfPipe() && !this.scan.is(','))

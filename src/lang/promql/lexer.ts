@@ -313,13 +313,17 @@ function fromEscapedBytes(bytes: readonly number[]): string {
   return bytes.map(byte => String.fromCharCode(byte < 128 ? byte : 0xdc00 + byte)).join('')
 }
 
+/** `U+0041`. */
+function codePointText(char: string): string {
+  return `U+${(char.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`
+}
+
 /** What is wrong with an escape sequence that should have `count` digits from `at` on. */
 function badEscape(query: string, at: number, count: number, digit: RegExp): string {
   for (let i = at; i < at + count; i++) {
     const char = query[i]
     if (char === undefined) return 'escape sequence not terminated'
-    if (!digit.test(char))
-      return `illegal character U+${char.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')} '${char}' in escape sequence`
+    if (!digit.test(char)) return `illegal character ${codePointText(char)} '${char}' in escape sequence`
   }
   return 'escape sequence is an invalid Unicode code point'
 }
@@ -378,11 +382,7 @@ function readString(query: string, from: number): { value: string; to: number } 
     } else {
       const simple = simpleEscapes[escape]
       if (simple === undefined || (escape !== delimiter && (escape === '"' || escape === "'"))) {
-        throw new BadQueryError(
-          `unknown escape sequence U+${escape.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')} '${escape}'`,
-          from,
-          at + 2,
-        )
+        throw new BadQueryError(`unknown escape sequence ${codePointText(escape)} '${escape}'`, from, at + 2)
       }
       flush()
       value += simple

@@ -140,11 +140,9 @@ class Parser {
 
   #unexpected(context: string, expected: string): never {
     const token = this.#peek()
-    throw new BadQueryError(
-      `unexpected ${describe(token)}${context === '' ? '' : ` in ${context}`}${expected === '' ? '' : `, expected ${expected}`}`,
-      token.from,
-      token.to,
-    )
+    const where = context === '' ? '' : ` in ${context}`
+    const wanted = expected === '' ? '' : `, expected ${expected}`
+    throw new BadQueryError(`unexpected ${describe(token)}${where}${wanted}`, token.from, token.to)
   }
 
   #parseExpr(least: number): Expr {
@@ -533,12 +531,7 @@ class Parser {
     } else {
       const seconds = this.#parseSignedNumber('@')
       if (!Number.isFinite(seconds) || Math.abs(seconds * 1000) >= 9.223372036854775e18)
-        throw new BadQueryError(
-          'timestamp out of bounds for @ modifier: ' +
-            `${seconds === Infinity ? '+Inf' : seconds === -Infinity ? '-Inf' : Number.isNaN(seconds) ? 'NaN' : seconds.toFixed(6)}`,
-          expr.from,
-          expr.to,
-        )
+        throw new BadQueryError(`timestamp out of bounds for @ modifier: ${secondsText(seconds)}`, expr.from, expr.to)
       at = { kind: 'time', atMs: Math.round(seconds * 1000) }
     }
     const target = this.#modified(expr, '@ modifier')
@@ -783,4 +776,11 @@ function checkCall(call: Call): ValueType {
     expectType(arg, signature.args[Math.min(i, count - 1)]!, `call to function ${quote(call.name)}`)
   })
   return signature.returns
+}
+
+/** As Go's %f prints it. */
+function secondsText(seconds: number): string {
+  if (Number.isNaN(seconds)) return 'NaN'
+  if (Number.isFinite(seconds)) return seconds.toFixed(6)
+  return seconds > 0 ? '+Inf' : '-Inf'
 }
