@@ -17,7 +17,10 @@ export interface Bucket {
   /** Uploads a local file. */
   putFile(key: string, path: string): Promise<void>
   get(key: string): Promise<Uint8Array>
-  /** At most `length` bytes from `offset`; fewer at the object's end. They may be put into `room`, which has `length` bytes at least. */
+  /**
+   * At most `length` bytes from `offset`; fewer at the object's end. They may be put into `room`, which has `length`
+   * bytes at least.
+   */
   getRange(key: string, offset: number, length: number, room?: Uint8Array): Promise<Uint8Array>
   size(key: string): Promise<number>
   /** Every object below a prefix, in bytewise order of keys. */

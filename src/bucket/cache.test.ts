@@ -25,8 +25,8 @@ class CountingBucket extends MemoryBucket {
 async function setUp(
   bytesMax: number,
 ): Promise<{ files: MemoryFiles; inner: CountingBucket; open: () => Promise<CachedBucket>; content: Uint8Array }> {
-  const files = new MemoryFiles(),
-    inner = new CountingBucket(new VirtualClock(0))
+  const files = new MemoryFiles()
+  const inner = new CountingBucket(new VirtualClock(0))
   const content = Uint8Array.from({ length: 2.5 * mib }, (_, i) => (i * 7 + (i >> 12)) & 255)
   await inner.put('t/b/chunks/000001', content)
   return {

@@ -1,6 +1,6 @@
 /**
- * A bucket with a copy of what was read lately on the local disk. Only parts of blocks that never change are kept: objects
- * whose key `isCacheable` accepts, in pages. The copy may go at any time; it is rebuilt from the bucket.
+ * A bucket with a copy of what was read lately on the local disk. Only parts of blocks that never change are kept:
+ * objects whose key `isCacheable` accepts, in pages. The copy may go at any time; it is rebuilt from the bucket.
  */
 import { messageOf, NotFoundError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
@@ -16,7 +16,10 @@ export interface CacheOptions {
   isCacheable: (key: string) => boolean
 }
 
-/** One GET fetches a page: large enough that a query over one metric takes few of them, small enough not to fetch much in vain. */
+/**
+ * One GET fetches a page: large enough that a query over one metric takes few of them, small enough not to fetch much
+ * in vain.
+ */
 const pageBytes = 1024 * 1024
 
 export class CachedBucket implements Bucket {
@@ -113,15 +116,15 @@ export class CachedBucket implements Bucket {
 
   async getRange(key: string, offset: number, length: number, room?: Uint8Array): Promise<Uint8Array> {
     if (!this.#options.isCacheable(key)) return this.#inner.getRange(key, offset, length, room)
-    const first = Math.floor(offset / pageBytes),
-      last = Math.floor((offset + length - 1) / pageBytes)
+    const first = Math.floor(offset / pageBytes)
+    const last = Math.floor((offset + length - 1) / pageBytes)
     if (length <= 0) return new Uint8Array(0)
     const bytes = room ?? new Uint8Array(length)
     let filled = 0
     for (let page = first; page <= last; page++) {
       const content = await this.#page(key, page)
-      const from = Math.max(0, offset - page * pageBytes),
-        to = Math.min(content.length, offset + length - page * pageBytes)
+      const from = Math.max(0, offset - page * pageBytes)
+      const to = Math.min(content.length, offset + length - page * pageBytes)
       if (to > from) {
         bytes.set(content.subarray(from, to), filled)
         filled += to - from

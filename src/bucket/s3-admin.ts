@@ -1,4 +1,7 @@
-/** What an administrator does with buckets, apart from what runs: makes them as they should be, and finds out how a store behaves. */
+/**
+ * What an administrator does with buckets, apart from what runs: makes them as they should be, and finds out how a
+ * store behaves.
+ */
 import { createHash } from 'node:crypto'
 import {
   AbortMultipartUploadCommand,
@@ -54,7 +57,8 @@ const ruleId = 'tercet-hygiene'
 const statusOf = (error: unknown): number | undefined => codeOf(error).status
 const told = (error: unknown): string => {
   const { code } = codeOf(error)
-  return `${code}${error instanceof Error && error.message !== '' && error.message !== code ? `: ${error.message}` : ''}`
+  const hasMessage = error instanceof Error && error.message !== '' && error.message !== code
+  return hasMessage ? `${code}: ${error.message}` : code
 }
 
 type Tell = (check: string, level: Finding['level'], found: string, advice?: string) => void
@@ -71,8 +75,8 @@ export class S3Admin {
     const { clock } = options
     this.#client.middlewareStack.add(
       next => async args => {
-        const result = await next(args),
-          date = (result.response as { headers?: Record<string, string> }).headers?.['date']
+        const result = await next(args)
+        const date = (result.response as { headers?: Record<string, string> }).headers?.['date']
         if (date !== undefined) this.#skewMs = Date.parse(date) - clock.nowMs()
         return result
       },
@@ -122,14 +126,14 @@ export class S3Admin {
       )
       done.push('versioning turned on')
     }
-    const rules = await this.#lifecycle(name),
-      own: LifecycleRule = {
-        ID: ruleId,
-        Status: 'Enabled',
-        Filter: { Prefix: '' },
-        AbortIncompleteMultipartUpload: { DaysAfterInitiation: wishes.abortMultipartDays },
-        ...(wishes.isVersioned ? { NoncurrentVersionExpiration: { NoncurrentDays: wishes.noncurrentDays } } : {}),
-      }
+    const rules = await this.#lifecycle(name)
+    const own: LifecycleRule = {
+      ID: ruleId,
+      Status: 'Enabled',
+      Filter: { Prefix: '' },
+      AbortIncompleteMultipartUpload: { DaysAfterInitiation: wishes.abortMultipartDays },
+      ...(wishes.isVersioned ? { NoncurrentVersionExpiration: { NoncurrentDays: wishes.noncurrentDays } } : {}),
+    }
     const current = rules.find(rule => rule.ID === ruleId)
     if (
       current?.Status !== 'Enabled' ||
@@ -142,13 +146,13 @@ export class S3Admin {
           LifecycleConfiguration: { Rules: [...rules.filter(rule => rule.ID !== ruleId), own] },
         }),
       )
-      done.push(
-        `lifecycle set: unfinished uploads go after ${wishes.abortMultipartDays} d${wishes.isVersioned ? `, old versions after ${wishes.noncurrentDays} d` : ''}`,
-      )
+      const oldVersions = wishes.isVersioned ? `, old versions after ${wishes.noncurrentDays} d` : ''
+      done.push(`lifecycle set: unfinished uploads go after ${wishes.abortMultipartDays} d${oldVersions}`)
     }
     if (await this.#isLocked(name))
       throw new Error(
-        `the bucket ${name} has object lock: what is compacted or too old could never be deleted. Make another one without`,
+        `the bucket ${name} has object lock: what is compacted or too old could never be deleted. Make another ` +
+          'one without',
       )
     return done
   }
@@ -190,8 +194,8 @@ export class S3Admin {
     bucket: string,
     { prefix, retentionDays, random }: { prefix: string; retentionDays: number; random: Random },
   ): Promise<Finding[]> {
-    const findings: Finding[] = [],
-      at = `${prefix}doctor-${random.u32().toString(16)}/`
+    const findings: Finding[] = []
+    const at = `${prefix}doctor-${random.u32().toString(16)}/`
     const tell = (check: string, level: Finding['level'], found: string, advice = ''): void => {
       findings.push({ check, level, found, advice })
     }
@@ -235,8 +239,8 @@ export class S3Admin {
   }
 
   #clockFinding(): Finding {
-    const skew = Math.round((this.#skewMs ?? 0) / 1000),
-      far = Math.abs(skew)
+    const skew = Math.round((this.#skewMs ?? 0) / 1000)
+    const far = Math.abs(skew)
     return {
       check: 'clock',
       level: far > 300 ? 'bad' : far > 30 ? 'note' : 'good',
@@ -250,13 +254,13 @@ export class S3Admin {
   }
 
   async #readAndWrite(bucket: string, at: string, tell: Tell): Promise<void> {
-    const body = Buffer.from('tercet doctor'),
-      key = `${at}read`,
-      etag = await this.#put(bucket, key, body),
-      got =
-        (await (
-          await this.#client.send(new GetObjectCommand({ Bucket: bucket, Key: key, Range: 'bytes=7-100' }))
-        ).Body?.transformToByteArray()) ?? new Uint8Array()
+    const body = Buffer.from('tercet doctor')
+    const key = `${at}read`
+    const etag = await this.#put(bucket, key, body)
+    const got =
+      (await (
+        await this.#client.send(new GetObjectCommand({ Bucket: bucket, Key: key, Range: 'bytes=7-100' }))
+      ).Body?.transformToByteArray()) ?? new Uint8Array()
     if (Buffer.compare(got, body.subarray(7)) === 0) tell('read and write', 'good', 'put, get and ranges work')
     else
       tell(
@@ -303,8 +307,8 @@ export class S3Admin {
 
   async #listing(bucket: string, at: string, tell: Tell): Promise<void> {
     // Bytewise: Loki's chunks have colons, and a slash sorts between a dot and a digit.
-    const names = ['a-1', 'a.1', 'a/1', 'a0', 'aB:c=d', 'a_b', 'ab', 'aé'],
-      sorted = [...names].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+    const names = ['a-1', 'a.1', 'a/1', 'a0', 'aB:c=d', 'a_b', 'ab', 'aé']
+    const sorted = [...names].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
     for (const name of names) await this.#put(bucket, `${at}list/${name}`, Buffer.from('x'))
     const list = async (): Promise<string[]> =>
       (
@@ -342,9 +346,9 @@ export class S3Admin {
   }
 
   async #multipart(bucket: string, at: string, tell: Tell): Promise<void> {
-    const key = `${at}multipart`,
-      { UploadId } = await this.#client.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key: key })),
-      bytes = 5 * 1024 * 1024
+    const key = `${at}multipart`
+    const { UploadId } = await this.#client.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key: key }))
+    const bytes = 5 * 1024 * 1024
     try {
       const parts: { ETag: string | undefined; PartNumber: number }[] = []
       for (const [i, body] of [Buffer.alloc(bytes, 1), Buffer.from('end')].entries())
@@ -383,8 +387,8 @@ export class S3Admin {
   }
 
   async #pathStyle(bucket: string, tell: Tell): Promise<void> {
-    const style = this.#options.pathStyle ? 'endpoint/bucket/key' : 'bucket.endpoint/key',
-      other = this.#connect({ pathStyle: !this.#options.pathStyle })
+    const style = this.#options.pathStyle ? 'endpoint/bucket/key' : 'bucket.endpoint/key'
+    const other = this.#connect({ pathStyle: !this.#options.pathStyle })
     try {
       await other.send(new HeadBucketCommand({ Bucket: bucket }))
       tell('path style', 'good', `${style} works, and so does the other form`)
@@ -393,7 +397,9 @@ export class S3Admin {
         'path style',
         'good',
         `${style} works; the other form does not`,
-        `for Loki, Tempo and Mimir: ${this.#options.pathStyle ? 's3forcepathstyle: true, forcepathstyle: true, bucket_lookup_type: path' : 'leave path style off'}`,
+        this.#options.pathStyle
+          ? 'for Loki, Tempo and Mimir: s3forcepathstyle: true, forcepathstyle: true, bucket_lookup_type: path'
+          : 'for Loki, Tempo and Mimir: leave path style off',
       )
     } finally {
       other.destroy()
@@ -401,8 +407,8 @@ export class S3Admin {
   }
 
   async #region(bucket: string, tell: Tell): Promise<void> {
-    const { region } = this.#options,
-      other = this.#connect({ region: region === 'us-east-1' ? 'minio' : 'us-east-1' })
+    const { region } = this.#options
+    const other = this.#connect({ region: region === 'us-east-1' ? 'minio' : 'us-east-1' })
     try {
       await other.send(new HeadBucketCommand({ Bucket: bucket }))
       tell('region', 'good', `${region} is accepted, and so are others`)
@@ -414,12 +420,12 @@ export class S3Admin {
   }
 
   async #latency(bucket: string, at: string, tell: Tell): Promise<void> {
-    const { clock } = this.#options,
-      body = Buffer.alloc(1024 * 1024, 7),
-      worst = { put: 0, get: 0 }
+    const { clock } = this.#options
+    const body = Buffer.alloc(1024 * 1024, 7)
+    const worst = { put: 0, get: 0 }
     for (let i = 0; i < 5; i++) {
-      const key = `${at}latency-${i}`,
-        start = clock.monotonicMs()
+      const key = `${at}latency-${i}`
+      const start = clock.monotonicMs()
       await this.#put(bucket, key, body)
       const middle = clock.monotonicMs()
       await (await this.#client.send(new GetObjectCommand({ Bucket: bucket, Key: key }))).Body?.transformToByteArray()
@@ -436,10 +442,10 @@ export class S3Admin {
   }
 
   async #versioning(bucket: string, retentionDays: number, tell: Tell): Promise<void> {
-    const { Status: versioning } = await this.#client.send(new GetBucketVersioningCommand({ Bucket: bucket })),
-      rules = (await this.#lifecycle(bucket)).filter(rule => rule.Status === 'Enabled')
-    const isVersioned = versioning === 'Enabled',
-      hasNoncurrent = rules.some(rule => rule.NoncurrentVersionExpiration !== undefined)
+    const { Status: versioning } = await this.#client.send(new GetBucketVersioningCommand({ Bucket: bucket }))
+    const rules = (await this.#lifecycle(bucket)).filter(rule => rule.Status === 'Enabled')
+    const isVersioned = versioning === 'Enabled'
+    const hasNoncurrent = rules.some(rule => rule.NoncurrentVersionExpiration !== undefined)
     tell(
       'versioning',
       isVersioned && !hasNoncurrent ? 'bad' : 'good',
@@ -453,8 +459,11 @@ export class S3Admin {
       tell(
         'lifecycle',
         'bad',
-        `objects expire after ${Math.min(...early.map(rule => rule.Expiration?.Days ?? 0))} d (rule ${early.map(rule => rule.ID ?? '?').join(', ')}), and are to be kept ${Number.isFinite(retentionDays) ? `${retentionDays} d` : 'for ever'}`,
-        'indexes would name what is gone; let the retention here delete, and have the lifecycle come later or not at all',
+        `objects expire after ${Math.min(...early.map(rule => rule.Expiration?.Days ?? 0))} d ` +
+          `(rule ${early.map(rule => rule.ID ?? '?').join(', ')}), and are to be kept ` +
+          (Number.isFinite(retentionDays) ? `${retentionDays} d` : 'for ever'),
+        'indexes would name what is gone; let the retention here delete, and have the lifecycle come later or ' +
+          'not at all',
       )
     else if (rules.some(rule => rule.Expiration?.Date !== undefined))
       tell('lifecycle', 'bad', 'objects expire on a date', 'take that rule away')

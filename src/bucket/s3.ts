@@ -1,4 +1,7 @@
-/** An S3-compatible bucket through the AWS SDK, loaded only when S3 is configured. No optional checksum trailers, any region. */
+/**
+ * An S3-compatible bucket through the AWS SDK, loaded only when S3 is configured. No optional checksum trailers, any
+ * region.
+ */
 import { open, readFile, stat } from 'node:fs/promises'
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
@@ -138,20 +141,20 @@ export class S3Bucket implements Bucket {
   }
 
   /**
-   * Ceph takes no notice of If-None-Match in versioned buckets: a version that has one before it lost, and goes. Versions are in one order for
-   * everybody, so of several writers exactly one wins.
+   * Ceph takes no notice of If-None-Match in versioned buckets: a version that has one before it lost, and goes.
+   * Versions are in one order for everybody, so of several writers exactly one wins.
    */
   async #keepOldest(key: string, version: string): Promise<void> {
     const { Versions = [], DeleteMarkers = [] } = await this.#try('list versions', key, () =>
       this.#client.send(new ListObjectVersionsCommand({ Bucket: this.#bucket, Prefix: key })),
     )
-    const own = Versions.filter(v => v.Key === key),
-      at = own.findIndex(v => v.VersionId === version),
-      older = own[at + 1]
+    const own = Versions.filter(v => v.Key === key)
+    const at = own.findIndex(v => v.VersionId === version)
+    const older = own[at + 1]
     if (at < 0 || older === undefined) return
     // Deleted in between: then it was not there.
-    const oldMs = older.LastModified?.getTime() ?? 0,
-      ourMs = own[at]!.LastModified?.getTime() ?? 0
+    const oldMs = older.LastModified?.getTime() ?? 0
+    const ourMs = own[at]!.LastModified?.getTime() ?? 0
     if (
       DeleteMarkers.some(
         m =>

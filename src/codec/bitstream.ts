@@ -1,4 +1,7 @@
-/** Bits, most significant first, for the chunk formats that are not on the hottest path (xor-chunk.ts has its own inlined). */
+/**
+ * Bits, most significant first, for the chunk formats that are not on the hottest path (xor-chunk.ts has its own
+ * inlined).
+ */
 import { CorruptDataError } from '#core/errors.ts'
 import { grown } from '#core/grown.ts'
 
@@ -168,7 +171,10 @@ export class BitReader {
   }
 }
 
-/** The XOR coding of one stream of float64s (V in docs/formats/prometheus-block.md), as float histograms hold several of. */
+/**
+ * The XOR coding of one stream of float64s (V in docs/formats/prometheus-block.md), as float histograms hold several
+ * of.
+ */
 export class XorValueWriter {
   #hi = 0
   #lo = 0
@@ -207,8 +213,8 @@ export class XorValueWriter {
   }
 
   #writeWords(out: BitWriter, hi: number, lo: number): void {
-    const xorHi = (hi ^ this.#hi) >>> 0,
-      xorLo = (lo ^ this.#lo) >>> 0
+    const xorHi = (hi ^ this.#hi) >>> 0
+    const xorLo = (lo ^ this.#lo) >>> 0
     this.#hi = hi
     this.#lo = lo
     if (xorHi === 0 && xorLo === 0) {

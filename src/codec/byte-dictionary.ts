@@ -54,8 +54,8 @@ export class ByteDictionary {
   }
 
   #grow(): void {
-    const size = Math.max(64, this.#slots.length * 2),
-      mask = size - 1
+    const size = Math.max(64, this.#slots.length * 2)
+    const mask = size - 1
     const hashes = grown(this.#hashes.subarray(0, this.count), new Int32Array(size))
     this.#hashes = hashes
     this.#slots = new Int32Array(size)

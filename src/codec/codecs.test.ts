@@ -148,7 +148,7 @@ test('the committed kernels are what their sources build to', () => {
 })
 
 test('ULIDs are valid and sort by time', () => {
-  const a = makeUlid(1_700_000_000_000, systemRandom),
-    b = makeUlid(1_700_000_000_001, systemRandom)
+  const a = makeUlid(1_700_000_000_000, systemRandom)
+  const b = makeUlid(1_700_000_000_001, systemRandom)
   assert.ok(isUlid(a) && isUlid(b) && a < b)
 })

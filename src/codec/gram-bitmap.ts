@@ -1,4 +1,7 @@
-/** Host of the WASM kernel that makes the bitmap of a log block's grams (kernel/gram-bitmap.ts). Form: docs/formats/log-token-filter.md. */
+/**
+ * Host of the WASM kernel that makes the bitmap of a log block's grams (kernel/gram-bitmap.ts). Form:
+ * docs/formats/log-token-filter.md.
+ */
 import { readFileSync } from 'node:fs'
 import { assert } from '#core/assert.ts'
 
@@ -23,7 +26,10 @@ function kernel(): Kernel {
   ).exports as unknown as Kernel)
 }
 
-/** The bitmap of a block of lines in the form that chunks have them, with metadata. Made by a WASM kernel (kernel/gram-bitmap.ts). */
+/**
+ * The bitmap of a block of lines in the form that chunks have them, with metadata. Made by a WASM kernel
+ * (kernel/gram-bitmap.ts).
+ */
 export function bitmapOf(block: Uint8Array, entries: number): Uint8Array {
   const { memory, clear, bitmap, blockAt, reserve, add } = kernel()
   reserve(block.length)

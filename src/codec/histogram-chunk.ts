@@ -150,18 +150,18 @@ function writeSum(writer: XorValueWriter, out: BitWriter, sample: HistogramChunk
 
 function encodeIntegers(out: BitWriter, samples: readonly HistogramChunkSample[]): void {
   const sum = new XorValueWriter()
-  let time = 0,
-    count = 0,
-    zero = 0
-  let timeDelta = 0,
-    countDelta = 0,
-    zeroDelta = 0
+  let time = 0
+  let count = 0
+  let zero = 0
+  let timeDelta = 0
+  let countDelta = 0
+  let zeroDelta = 0
   let buckets: number[] = []
   let bucketDeltas: number[] = []
   samples.forEach((sample, i) => {
     const now = sample.stale ? [] : [...deltas(sample.positive), ...deltas(sample.negative)]
-    const sampleCount = sample.stale ? 0 : sample.count,
-      sampleZero = sample.stale ? 0 : sample.zeroCount
+    const sampleCount = sample.stale ? 0 : sample.count
+    const sampleZero = sample.stale ? 0 : sample.zeroCount
     if (i === 0) {
       out.writeVarbitInt(sample.timeMs)
       out.writeVarbitUint(sampleCount)
@@ -198,12 +198,12 @@ function encodeIntegers(out: BitWriter, samples: readonly HistogramChunkSample[]
 }
 
 function encodeFloats(out: BitWriter, samples: readonly HistogramChunkSample[]): void {
-  const sum = new XorValueWriter(),
-    count = new XorValueWriter(),
-    zero = new XorValueWriter()
+  const sum = new XorValueWriter()
+  const count = new XorValueWriter()
+  const zero = new XorValueWriter()
   let buckets: XorValueWriter[] = []
-  let time = 0,
-    timeDelta = 0
+  let time = 0
+  let timeDelta = 0
   samples.forEach((sample, i) => {
     const now = sample.stale ? [] : [...sample.positive, ...sample.negative]
     if (i === 0) {
@@ -301,15 +301,15 @@ function decodeIntegers(
   starts: StartReader,
 ): HistogramChunkSample[] {
   const samples: HistogramChunkSample[] = []
-  const positives = bucketCount(layout.positiveSpans),
-    negatives = bucketCount(layout.negativeSpans)
+  const positives = bucketCount(layout.positiveSpans)
+  const negatives = bucketCount(layout.negativeSpans)
   const sum = new XorValueReader()
-  let time = 0,
-    timeDelta = 0,
-    count = 0,
-    countDelta = 0,
-    zero = 0,
-    zeroDelta = 0
+  let time = 0
+  let timeDelta = 0
+  let count = 0
+  let countDelta = 0
+  let zero = 0
+  let zeroDelta = 0
   const buckets = Array.from({ length: positives + negatives }, () => 0)
   const bucketDeltas = Array.from({ length: positives + negatives }, () => 0)
   for (let i = 0; i < total; i++) {
@@ -369,14 +369,14 @@ function decodeFloats(
   starts: StartReader,
 ): HistogramChunkSample[] {
   const samples: HistogramChunkSample[] = []
-  const positives = bucketCount(layout.positiveSpans),
-    negatives = bucketCount(layout.negativeSpans)
-  const sum = new XorValueReader(),
-    count = new XorValueReader(),
-    zero = new XorValueReader()
+  const positives = bucketCount(layout.positiveSpans)
+  const negatives = bucketCount(layout.negativeSpans)
+  const sum = new XorValueReader()
+  const count = new XorValueReader()
+  const zero = new XorValueReader()
   const buckets = Array.from({ length: positives + negatives }, () => new XorValueReader())
-  let time = 0,
-    timeDelta = 0
+  let time = 0
+  let timeDelta = 0
   for (let i = 0; i < total; i++) {
     const previousMs = time
     if (i === 0) {

@@ -1,11 +1,12 @@
 /**
- * Times of log lines: whole milliseconds (float64) and the nanoseconds within the millisecond (0 … 999,999), in two columns.
- * Exact over all of int64 nanoseconds, and without a bigint per line. Here is how they become zig-zag varints and back.
+ * Times of log lines: whole milliseconds (float64) and the nanoseconds within the millisecond (0 … 999,999), in two
+ * columns. Exact over all of int64 nanoseconds, and without a bigint per line. Here is how they become zig-zag
+ * varints and back.
  */
 import type { ByteWriter } from './byte-writer.ts'
 
-const two28 = 268435456,
-  two22 = 4194304
+const two28 = 268435456
+const two22 = 4194304
 
 /** Writes the int64 nanoseconds as a zig-zag varint. */
 export function writeTime(out: ByteWriter, ms: number, subNs: number): void {
@@ -77,9 +78,9 @@ export class TimeCursor {
 
   /** Returns where the varint ends; beyond `end` (by the caller's check) when it is cut off. */
   read(bytes: Uint8Array, at: number, end: number): number {
-    let low = 0,
-      high = 0,
-      shift = 0
+    let low = 0
+    let high = 0
+    let shift = 0
     let byte = 128
     while (shift < 28 && at < end) {
       byte = bytes[at++]!

@@ -1,4 +1,7 @@
-/** LZ4 frames, decoding only: old log chunks are written in them. Source: the public LZ4 frame and block format descriptions. */
+/**
+ * LZ4 frames, decoding only: old log chunks are written in them. Source: the public LZ4 frame and block format
+ * descriptions.
+ */
 import { CorruptDataError, LimitError } from '#core/errors.ts'
 import { grown } from '#core/grown.ts'
 
@@ -46,8 +49,8 @@ function decodeBlock(
   start: number,
   end: number,
 ): number {
-  let at = from,
-    filled = start
+  let at = from
+  let filled = start
   const readLength = (nibble: number): number => {
     let length = nibble
     if (nibble === 15) {

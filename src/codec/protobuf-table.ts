@@ -1,6 +1,6 @@
 /**
- * Protobuf messages described by tables, to and from the objects that their JSON mapping gives: for answers that exist in both forms,
- * not for hot paths. 64-bit integers are decimal texts or numbers, bytes are base64.
+ * Protobuf messages described by tables, to and from the objects that their JSON mapping gives: for answers that
+ * exist in both forms, not for hot paths. 64-bit integers are decimal texts or numbers, bytes are base64.
  */
 import { CorruptDataError } from '#core/errors.ts'
 import { ByteReader } from './byte-reader.ts'

@@ -1,6 +1,7 @@
 /**
- * Host of the WASM kernel for series keys (kernel/series-key.ts): hashes a key, and takes it apart into its labels with a hash
- * of each. A key is the label set as remote write spells it (model/write-batch.ts). What it returns is valid until the next call.
+ * Host of the WASM kernel for series keys (kernel/series-key.ts): hashes a key, and takes it apart into its labels
+ * with a hash of each. A key is the label set as remote write spells it (model/write-batch.ts). What it returns is
+ * valid until the next call.
  */
 import { readFileSync } from 'node:fs'
 import type { Random } from '#core/random.ts'
@@ -72,7 +73,10 @@ export class SeriesKeys {
     this.#kernel.hash(this.#keyAt, this.#take(bytes, from, to), hashAt)
   }
 
-  /** The number of labels, in `places` and `hashes`; -1 for a key that is not canonical, or has more labels than may be. */
+  /**
+   * The number of labels, in `places` and `hashes`; -1 for a key that is not canonical, or has more labels than may
+   * be.
+   */
   split(bytes: Uint8Array, from: number, to: number): number {
     return this.#kernel.split(
       this.#keyAt,

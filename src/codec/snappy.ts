@@ -1,6 +1,7 @@
 /**
- * Snappy, block format (not framed). Source: the public format description, github.com/google/snappy/format_description.txt.
- * Decoding checks every length and offset, also the declared size, before it allocates.
+ * Snappy, block format (not framed). Source: the public format description,
+ * github.com/google/snappy/format_description.txt. Decoding checks every length and offset, also the declared size,
+ * before it allocates.
  */
 import { CorruptDataError, LimitError } from '#core/errors.ts'
 

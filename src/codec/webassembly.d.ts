@@ -1,4 +1,7 @@
-/** The little of WebAssembly's JavaScript interface that the kernel's host needs; the DOM library is not part of this program. */
+/**
+ * The little of WebAssembly's JavaScript interface that the kernel's host needs; the DOM library is not part of this
+ * program.
+ */
 declare namespace WebAssembly {
   class Module {
     constructor(bytes: Uint8Array)

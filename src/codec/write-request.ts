@@ -1,6 +1,7 @@
 /**
- * Host of the WASM kernel for remote-write 1.0 bodies (kernel/write-request.ts): lays out its memory, hands over a body,
- * gives the columns back as views. One instance serves one request after the other; what it returns is valid until the next.
+ * Host of the WASM kernel for remote-write 1.0 bodies (kernel/write-request.ts): lays out its memory, hands over a
+ * body, gives the columns back as views. One instance serves one request after the other; what it returns is valid
+ * until the next.
  */
 import { readFileSync } from 'node:fs'
 import { CorruptDataError, LimitError } from '#core/errors.ts'
@@ -133,7 +134,10 @@ export class WriteRequestKernel {
     return new Uint8Array(this.#kernel.memory.buffer, this.#decodedAt, size)
   }
 
-  /** The columns of what `unpack` has just returned; undefined for shapes that the host must read itself. Throws CorruptDataError. */
+  /**
+   * The columns of what `unpack` has just returned; undefined for shapes that the host must read itself. Throws
+   * CorruptDataError.
+   */
   decode(unpacked: Uint8Array): WriteColumns | undefined {
     const kernel = this.#kernel
     let size = unpacked.length
@@ -154,9 +158,9 @@ export class WriteRequestKernel {
     }
     const { buffer } = kernel.memory
     const places = this.#places
-    const seriesCount = Number(kernel.seriesCount.value),
-      sampleCount = Number(kernel.sampleCount.value),
-      rareCount = Number(kernel.rareCount.value)
+    const seriesCount = Number(kernel.seriesCount.value)
+    const sampleCount = Number(kernel.sampleCount.value)
+    const rareCount = Number(kernel.rareCount.value)
     return {
       bytes,
       seriesCount,

@@ -21,16 +21,17 @@ for (let round = 0; round < 4; round++) {
   }
   const seconds = (performance.now() - startedMs) / 1000
   console.log(
-    `append: ${((series * 110) / seconds / 1e6).toFixed(1)} M samples/s, ${(chunks.bytes(5).length / 110).toFixed(2)} bytes a sample`,
+    `append: ${((series * 110) / seconds / 1e6).toFixed(1)} M samples/s, ` +
+      `${(chunks.bytes(5).length / 110).toFixed(2)} bytes a sample`,
   )
   for (let i = 0; i < series; i++) chunks.clear(i)
 }
 const count = 120
-const times = Float64Array.from({ length: count }, (_, i) => i * 15_000),
-  values = Float64Array.from({ length: count }, (_, i) => 1000 + i * 3 + ((i * 7) % 5))
+const times = Float64Array.from({ length: count }, (_, i) => i * 15_000)
+const values = Float64Array.from({ length: count }, (_, i) => 1000 + i * 3 + ((i * 7) % 5))
 const chunk = encodeXor(times, new Uint32Array(values.buffer), 0, count)
-const outTimes = new Float64Array(count),
-  outWords = new Uint32Array(count * 2)
+const outTimes = new Float64Array(count)
+const outWords = new Uint32Array(count * 2)
 for (let round = 0; round < 3; round++) {
   const startedMs = performance.now()
   for (let i = 0; i < 100_000; i++) decodeXor(chunk, 0, chunk.length, outTimes, outWords, 0)

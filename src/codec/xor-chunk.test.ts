@@ -63,8 +63,8 @@ test('mutated chunks are refused with CorruptDataError or decode, nothing else',
   for (let round = 0; round < 3000; round++) {
     const bad = chunk.slice(0, 1 + below(random, chunk.length))
     for (let k = below(random, 4); k >= 0; k--) bad[below(random, bad.length)] = random.u32() & 255
-    const times = new Float64Array(65536),
-      words = new Uint32Array(131072)
+    const times = new Float64Array(65536)
+    const words = new Uint32Array(131072)
     try {
       decodeXor(bad, 0, bad.length, times, words, 0)
     } catch (error) {

@@ -18,10 +18,10 @@ export function decodeXor2(
   if (count > (to - from) * 8) throw new CorruptDataError(`xor2 chunk: ${to - from} bytes can't hold ${count} samples`)
   const changesAt = header & 127
   const value = new Baseline()
-  let timeMs = 0,
-    deltaMs = 0,
-    startMs = 0,
-    startDifference = 0
+  let timeMs = 0
+  let deltaMs = 0
+  let startMs = 0
+  let startDifference = 0
   for (let i = 0; i < count; i++) {
     const previousMs = timeMs
     if (i === 0) {
@@ -90,8 +90,8 @@ class Baseline {
   #trailing = 0
 
   first(input: BitReader): void {
-    const hi = input.readBits(32),
-      lo = input.readBits(32)
+    const hi = input.readBits(32)
+    const lo = input.readBits(32)
     this.stale = hi === staleHi && lo === staleLo
     if (this.stale) return
     this.hi = hi

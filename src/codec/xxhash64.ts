@@ -1,10 +1,13 @@
-/** xxHash64. Source: the public xxHash specification, 0.1.1. For what is hashed now and then (a new stream): 64-bit arithmetic is by bigint. */
+/**
+ * xxHash64. Source: the public xxHash specification, 0.1.1. For what is hashed now and then (a new stream): 64-bit
+ * arithmetic is by bigint.
+ */
 
-const prime1 = 0x9e3779b185ebca87n,
-  prime2 = 0xc2b2ae3d27d4eb4fn,
-  prime3 = 0x165667b19e3779f9n,
-  prime4 = 0x85ebca77c2b2ae63n,
-  prime5 = 0x27d4eb2f165667c5n
+const prime1 = 0x9e3779b185ebca87n
+const prime2 = 0xc2b2ae3d27d4eb4fn
+const prime3 = 0x165667b19e3779f9n
+const prime4 = 0x85ebca77c2b2ae63n
+const prime5 = 0x27d4eb2f165667c5n
 const mask = 0xffffffffffffffffn
 
 function rotate(x: bigint, by: bigint): bigint {
@@ -24,10 +27,10 @@ export function xxhash64(bytes: Uint8Array, seed = 0n): bigint {
   let at = 0
   let hash: bigint
   if (length >= 32) {
-    let a = (seed + prime1 + prime2) & mask,
-      b = (seed + prime2) & mask,
-      c = seed & mask,
-      d = (seed - prime1) & mask
+    let a = (seed + prime1 + prime2) & mask
+    let b = (seed + prime2) & mask
+    let c = seed & mask
+    let d = (seed - prime1) & mask
     for (; at + 32 <= length; at += 32) {
       a = round(a, view.getBigUint64(at, true))
       b = round(b, view.getBigUint64(at + 8, true))

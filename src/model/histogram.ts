@@ -1,6 +1,7 @@
 /**
  * Native histograms as queries see them: float counts, buckets as parallel index and count columns (an index is the
- * bucket's place on the grid of its schema; its upper bound is 2^(index·2^-schema), or customValues[index] for schema -53).
+ * bucket's place on the grid of its schema; its upper bound is 2^(index·2^-schema), or customValues[index] for schema
+ * -53).
  */
 import { exponentialBounds } from './exponential-bounds.ts'
 
@@ -121,8 +122,8 @@ export class FloatHistogram {
   }
 
   #combineCustom(other: FloatHistogram, sign: 1 | -1): void {
-    const mine = this.customValues ?? [],
-      theirs = other.customValues ?? []
+    const mine = this.customValues ?? []
+    const theirs = other.customValues ?? []
     this.count += sign * other.count
     this.sum += sign * other.sum
     if (sameNumbers(mine, theirs)) {
@@ -165,8 +166,8 @@ export class FloatHistogram {
     if (this.count < previous.count) return true
     if (this.usesCustomBuckets !== previous.usesCustomBuckets) return true
     if (this.usesCustomBuckets && !sameNumbers(this.customValues ?? [], previous.customValues ?? [])) {
-      const mine = this.customValues ?? [],
-        theirs = previous.customValues ?? []
+      const mine = this.customValues ?? []
+      const theirs = previous.customValues ?? []
       const common = commonBounds(mine, theirs)
       return anyFell(intoBounds(previous.positive, theirs, common), intoBounds(this.positive, mine, common))
     }
@@ -245,7 +246,8 @@ export class FloatHistogram {
     for (const b of this.buckets()) {
       if (b.count !== 0)
         parts.push(
-          `${b.lowerInclusive ? '[' : '('}${formatG(b.lower)},${formatG(b.upper)}${b.upperInclusive ? ']' : ')'}:${formatG(b.count)}`,
+          `${b.lowerInclusive ? '[' : '('}${formatG(b.lower)},${formatG(b.upper)}` +
+            `${b.upperInclusive ? ']' : ')'}:${formatG(b.count)}`,
         )
     }
     return `{${parts.join(', ')}}`
@@ -361,8 +363,8 @@ function withoutEmpty(buckets: Buckets): Buckets {
 function mergeBuckets(a: Buckets, b: Buckets, sign: 1 | -1): Buckets {
   const index: number[] = []
   const count: number[] = []
-  let i = 0,
-    k = 0
+  let i = 0
+  let k = 0
   while (i < a.index.length || k < b.index.length) {
     const ai = i < a.index.length ? a.index[i]! : Infinity
     const bi = k < b.index.length ? b.index[k]! : Infinity
@@ -379,7 +381,10 @@ function commonBounds(a: readonly number[], b: readonly number[]): number[] {
   return a.filter(bound => b.includes(bound))
 }
 
-/** Custom buckets of `from` bounds as buckets of `to`, which are some of them: each goes to the first bound at or above its own. */
+/**
+ * Custom buckets of `from` bounds as buckets of `to`, which are some of them: each goes to the first bound at or
+ * above its own.
+ */
 function intoBounds(buckets: Buckets, from: readonly number[], to: readonly number[]): Buckets {
   const merged: Buckets = { index: [], count: [] }
   let target = 0
@@ -439,7 +444,10 @@ function reconcileZeroBuckets(a: FloatHistogram, b: FloatHistogram): void {
   }
 }
 
-/** Moves buckets below `threshold` into the zero bucket; a populated bucket that straddles it raises the threshold. Returns the new one. */
+/**
+ * Moves buckets below `threshold` into the zero bucket; a populated bucket that straddles it raises the threshold.
+ * Returns the new one.
+ */
 function widenZeroBucket(histogram: FloatHistogram, threshold: number): number {
   for (let again = true; again;) {
     again = false

@@ -1,6 +1,6 @@
 /**
- * Log lines on their way in, as columns. Lines are ranges of `bytes`, which belongs to whoever filled the batch (a request
- * body, or the batch's own text buffer) and is not kept by the receiver. Entries of a stream are adjacent.
+ * Log lines on their way in, as columns. Lines are ranges of `bytes`, which belongs to whoever filled the batch (a
+ * request body, or the batch's own text buffer) and is not kept by the receiver. Entries of a stream are adjacent.
  */
 import { grown } from '#core/grown.ts'
 import type { Labels } from './labels.ts'

@@ -6,8 +6,8 @@ export const staleLow = 2
 export const staleHigh = 0x7ff00000
 
 /**
- * `count` samples in order of time. A sample is a float in `values`, or, where `histograms` has an entry at its index, that
- * histogram. Whoever made the columns owns them; they are reused from series to series.
+ * `count` samples in order of time. A sample is a float in `values`, or, where `histograms` has an entry at its
+ * index, that histogram. Whoever made the columns owns them; they are reused from series to series.
  */
 export class SampleColumns {
   timesMs = new Float64Array(0)

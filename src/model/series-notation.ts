@@ -1,4 +1,7 @@
-/** Prometheus' notation of series in tests: `name{a="b"} 1 2+3x4 _ stale {{schema:0 …}}`. Source: Prometheus' public documentation of rule unit tests. */
+/**
+ * Prometheus' notation of series in tests: `name{a="b"} 1 2+3x4 _ stale {{schema:0 …}}`. Source: Prometheus' public
+ * documentation of rule unit tests.
+ */
 import { BadDataError } from '#core/errors.ts'
 import { FloatHistogram, resetHint, type ResetHint } from './histogram.ts'
 import { Labels } from './labels.ts'
@@ -13,8 +16,8 @@ export interface SeriesLine {
 export function same(a: number, b: number): boolean {
   if (Number.isNaN(a) && Number.isNaN(b)) return true
   if (a === b) return true
-  const sum = Math.abs(a) + Math.abs(b),
-    difference = Math.abs(a - b)
+  const sum = Math.abs(a) + Math.abs(b)
+  const difference = Math.abs(a - b)
   if (a === 0 || b === 0 || sum < 2.3e-308) return difference < 1e-6 * 2.3e-308
   return difference / Math.min(sum, Number.MAX_VALUE) < 1e-6
 }
@@ -45,6 +48,8 @@ export function sameHistogram(a: FloatHistogram, b: FloatHistogram): boolean {
   )
 }
 
+const quotedPattern = /^(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)/
+
 /** `name{a="b"} 1 2 3` */
 export function parseSeriesLine(line: string): SeriesLine {
   let at = 0
@@ -63,15 +68,19 @@ export function parseSeriesLine(line: string): SeriesLine {
         at++
         break
       }
-      const item =
-        /^(?:("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)|([a-zA-Z_][a-zA-Z0-9_]*))\s*(?:=\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`))?/.exec(
-          line.slice(at),
-        )
-      if (item === null) throw new BadDataError(`labels not understood: ${line.slice(at)}`)
-      const label = item[1] !== undefined ? unquote(item[1]) : item[2]!
-      if (item[3] === undefined) entries.push(['__name__', label])
-      else entries.push([label, unquote(item[3])])
-      at += item[0].length
+      const rest = line.slice(at)
+      const label = (quotedPattern.exec(rest) ?? /^[a-zA-Z_][a-zA-Z0-9_]*/.exec(rest))?.[0]
+      if (label === undefined) throw new BadDataError(`labels not understood: ${rest}`)
+      const name = quotedPattern.test(label) ? unquote(label) : label
+      at += label.length
+      const equals = /^\s*=\s*/.exec(line.slice(at))?.[0] ?? ''
+      const value = equals === '' ? undefined : quotedPattern.exec(line.slice(at + equals.length))?.[0]
+      // A name without a value is the metric's.
+      if (value === undefined) entries.push(['__name__', name])
+      else {
+        entries.push([name, unquote(value)])
+        at += equals.length + value.length
+      }
     }
   }
   return { labels: Labels.from(entries), points: parsePoints(line.slice(at).trim()) }
@@ -94,51 +103,82 @@ export function parseNumber(text: string): number {
   return sign * Number(plain)
 }
 
-const pointPattern =
-  /^(?:(_)|(stale)|([+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[iI]nf|[nN]a[nN]))|(\{\{[^}]*\}\}))(?:([+-])(?:((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[iI]nf|[nN]a[nN])|(\{\{[^}]*\}\})))?(?:x(\d+))?(?=\s|$)/
+const numberPattern = /^(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[iI]nf|[nN]a[nN])/
+const histogramPattern = /^\{\{[^}]*\}\}/
 
+/** Points that begin `text`: one, what each following one adds to it, and how many follow. */
+interface PointRun {
+  first: string
+  sign: string
+  step: string
+  repeat: string | undefined
+  length: number
+}
+
+function readRun(text: string): PointRun {
+  let at = 0
+  const take = (...patterns: readonly RegExp[]): string => {
+    const rest = text.slice(at)
+    for (const pattern of patterns) {
+      const found = pattern.exec(rest)?.[0]
+      if (found === undefined) continue
+      at += found.length
+      return found
+    }
+    throw new BadDataError(`values not understood: ${text.slice(0, 60)}`)
+  }
+  const first = take(/^(?:_|stale)/, histogramPattern, /^[+-]?(?=[\d.iInN])/)
+  const number = /^[+-]?$/.test(first) ? take(numberPattern) : ''
+  const sign = take(/^[+-]?/)
+  const step = sign === '' ? '' : take(numberPattern, histogramPattern)
+  const repeat = /^x(\d+)$/.exec(take(/^(?:x\d+)?/))?.[1]
+  take(/^(?=\s|$)/)
+  return { first: first + number, sign, step, repeat, length: at }
+}
+
+/** The points of a series, one a step. Throws BadDataError. */
 export function parsePoints(text: string): Point[] {
   const points: Point[] = []
   let rest = text.trim()
   while (rest !== '') {
-    const match = pointPattern.exec(rest)
-    if (match === null) throw new BadDataError(`values not understood: ${rest.slice(0, 60)}`)
-    const [all, skip, stale, number, histogram, sign, by, byHistogram, times] = match
-    const repeat = times === undefined ? 0 : Number(times)
-    if (skip !== undefined) for (let i = 0; i < Math.max(1, repeat); i++) points.push(undefined)
-    else if (stale !== undefined) for (let i = 0; i <= repeat; i++) points.push('stale')
-    else if (number !== undefined) {
-      let value = parseNumber(number)
-      const step = by === undefined ? 0 : (sign === '-' ? -1 : 1) * parseNumber(by)
-      for (let i = 0; i <= repeat; i++) {
+    const { first, sign, step, repeat, length } = readRun(rest)
+    const more = Number(repeat ?? 0)
+    if (first === '_') for (let i = 0; i < Math.max(1, more); i++) points.push(undefined)
+    else if (first === 'stale') for (let i = 0; i <= more; i++) points.push('stale')
+    else if (first.startsWith('{')) pushHistograms(points, first, sign, step, more)
+    else {
+      let value = parseNumber(first)
+      const by = step === '' ? 0 : (sign === '-' ? -1 : 1) * parseNumber(step)
+      for (let i = 0; i <= more; i++) {
         points.push(value)
-        value += step
-      }
-    } else {
-      let current = parseHistogram(histogram!)
-      const step = byHistogram === undefined ? undefined : parseHistogram(byHistogram)
-      for (let i = 0; i <= repeat; i++) {
-        points.push(current)
-        current = current.copy()
-        if (step !== undefined) {
-          const hint = current.hint
-          current.combine(step, sign === '-' ? -1 : 1)
-          current.hint = hint
-        }
+        value += by
       }
     }
-    rest = rest.slice(all.length).trim()
+    rest = rest.slice(length).trim()
   }
   return points
+}
+
+function pushHistograms(points: Point[], first: string, sign: string, step: string, more: number): void {
+  let current = parseHistogram(first)
+  const by = step.startsWith('{') ? parseHistogram(step) : undefined
+  for (let i = 0; i <= more; i++) {
+    points.push(current)
+    current = current.copy()
+    if (by === undefined) continue
+    const hint = current.hint
+    current.combine(by, sign === '-' ? -1 : 1)
+    current.hint = hint
+  }
 }
 
 export function parseHistogram(text: string): FloatHistogram {
   const h = new FloatHistogram()
   const body = text.slice(2, -2)
-  let offset = 0,
-    negativeOffset = 0
-  let buckets: number[] = [],
-    negative: number[] = []
+  let offset = 0
+  let negativeOffset = 0
+  let buckets: number[] = []
+  let negative: number[] = []
   for (const [, key, value] of body.matchAll(/(\w+):\s*(\[[^\]]*\]|[^\s]+)/g)) {
     const list = (): number[] => value!.slice(1, -1).trim().split(/\s+/).filter(Boolean).map(parseNumber)
     switch (key) {

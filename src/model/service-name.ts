@@ -1,4 +1,7 @@
-/** The label by which a log stream's service is known, and the labels that tell it where it is missing. Source: docs/logs.md. */
+/**
+ * The label by which a log stream's service is known, and the labels that tell it where it is missing. Source:
+ * docs/logs.md.
+ */
 import type { Labels } from './labels.ts'
 
 export const serviceNameLabel = 'service_name'

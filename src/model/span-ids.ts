@@ -11,8 +11,8 @@ export class SpanIds {
 
   /** The number of an id, which is added when it is new. */
   add(id: Uint8Array): number {
-    const hash = hashOf(id),
-      slot = this.#slotOf(id, hash)
+    const hash = hashOf(id)
+    const slot = this.#slotOf(id, hash)
     const found = this.#slots[slot]! - 1
     if (found >= 0) return found
     const number = this.#ids.push(id) - 1
@@ -29,8 +29,8 @@ export class SpanIds {
 
   /** Where it is, or where it would be. */
   #slotOf(id: Uint8Array, hash: number): number {
-    const slots = this.#slots,
-      mask = slots.length - 1
+    const slots = this.#slots
+    const mask = slots.length - 1
     let slot = hash & mask
     for (;;) {
       const number = slots[slot]! - 1
@@ -40,8 +40,8 @@ export class SpanIds {
   }
 
   #grow(): void {
-    const size = this.#hashes.length * 2,
-      mask = size * 2 - 1
+    const size = this.#hashes.length * 2
+    const mask = size * 2 - 1
     const hashes = new Int32Array(size)
     hashes.set(this.#hashes)
     this.#hashes = hashes

@@ -1,4 +1,7 @@
-/** Traces as trees: what OTLP carries. Times are nanoseconds since the epoch; ids are bytes. Source: the public opentelemetry-proto definitions, v1. */
+/**
+ * Traces as trees: what OTLP carries. Times are nanoseconds since the epoch; ids are bytes. Source: the public
+ * opentelemetry-proto definitions, v1.
+ */
 
 import { SpanIds } from './span-ids.ts'
 
@@ -160,8 +163,8 @@ function scopeInOrder(scope: Scope): Scope {
 }
 
 /**
- * Parts of one trace become one: a resource and a scope stand once, whatever the order of their attributes, and a span (by id and kind)
- * stands once. Source of the rules: docs/formats/tempo-block.md.
+ * Parts of one trace become one: a resource and a scope stand once, whatever the order of their attributes, and a
+ * span (by id and kind) stands once. Source of the rules: docs/formats/tempo-block.md.
  */
 export class TraceCombiner {
   readonly #resources: { key: string; into: ResourceSpans; scopes: { key: string; into: ScopeSpans }[] }[] = []
@@ -195,8 +198,8 @@ export class TraceCombiner {
   }
 
   add(target: ScopeSpans, span: Span): void {
-    const number = this.#ids.add(span.spanId),
-      { kind } = span
+    const number = this.#ids.add(span.spanId)
+    const { kind } = span
     if (number === this.#kinds.length) this.#kinds.push(0)
     if (kind >= 0 && kind < 31) {
       const bit = 1 << kind

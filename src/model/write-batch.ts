@@ -1,9 +1,9 @@
 /**
  * What every metrics protocol decodes into: a list of series keys and columns of samples that point into it.
  *
- * A key is the bytes of one label set as remote write spells it: for each label `0A len 0A nameLen name 12 valueLen value`
- * (lengths as LEB128). A key is canonical when its names ascend bytewise and no value is empty; storage finds a canonical
- * key without decoding it, and sorts the others first.
+ * A key is the bytes of one label set as remote write spells it: for each label `0A len 0A nameLen name 12 valueLen
+ * value` (lengths as LEB128). A key is canonical when its names ascend bytewise and no value is empty; storage finds
+ * a canonical key without decoding it, and sorts the others first.
  */
 import { encodeUtf8 } from '#core/text.ts'
 import { grown } from '#core/grown.ts'

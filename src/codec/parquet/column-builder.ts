@@ -79,13 +79,13 @@ export class ColumnBuilder {
 
   /** The entries [from, to) of another column, none of which has a value in this one: their levels. */
   addNullsOf(other: ColumnBuilder, from: number, to: number): void {
-    const { count } = this,
-      end = count + to - from
+    const { count } = this
+    const end = count + to - from
     if (end > this.#rep.length) this.#growLevels(Math.max(end, count * 2))
-    const rep = this.#rep,
-      def = this.#def,
-      otherRep = other.#rep,
-      otherDef = other.#def
+    const rep = this.#rep
+    const def = this.#def
+    const otherRep = other.#rep
+    const otherDef = other.#def
     for (let i = from, at = count; i < to; i++, at++) {
       rep[at] = otherRep[i]!
       def[at] = otherDef[i]!
@@ -149,8 +149,8 @@ export class ColumnBuilder {
   entryOf(text: string): number {
     const known = this.#byText.get(text)
     if (known !== undefined) return known
-    const bytes = Buffer.from(text, 'utf8'),
-      number = this.#store.entryOf(bytes, 0, bytes.length)
+    const bytes = Buffer.from(text, 'utf8')
+    const number = this.#store.entryOf(bytes, 0, bytes.length)
     this.#byText.set(text, number)
     return number
   }
@@ -187,8 +187,9 @@ export class ColumnBuilder {
   }
 
   /**
-   * Takes over the entries [from, to) of a decoded column, whose values are those from `valueFrom` to `valueTo`. `numbers`: kept from call
-   * to call for one column, so that a text of its dictionary is looked up once; filled with -1 at first.
+   * Takes over the entries [from, to) of a decoded column, whose values are those from `valueFrom` to `valueTo`.
+   * `numbers`: kept from call to call for one column, so that a text of its dictionary is looked up once; filled with
+   * -1 at first.
    */
   copy(
     data: ColumnData,
@@ -200,8 +201,8 @@ export class ColumnBuilder {
   ): void {
     this.reserve(to - from, valueTo - valueFrom)
     const { rep, def } = data
-    const reps = this.#rep,
-      defs = this.#def
+    const reps = this.#rep
+    const defs = this.#def
     let at = this.count
     if (rep !== undefined && def !== undefined)
       for (let i = from; i < to; i++, at++) {
@@ -234,16 +235,16 @@ export class ColumnBuilder {
         ints[k++] = fresh
       }
     } else if (data.longs !== undefined) {
-      const into = this.#longs,
-        source = data.longs
+      const into = this.#longs
+      const source = data.longs
       for (let v = valueFrom; v < valueTo; v++) into[k++] = source[v]!
     } else if (data.doubles !== undefined) {
-      const into = this.#doubles,
-        source = data.doubles
+      const into = this.#doubles
+      const source = data.doubles
       for (let v = valueFrom; v < valueTo; v++) into[k++] = source[v]!
     } else {
-      const into = this.#ints,
-        source = (data.ints ?? data.bools)!
+      const into = this.#ints
+      const source = (data.ints ?? data.bools)!
       for (let v = valueFrom; v < valueTo; v++) into[k++] = source[v]!
     }
     this.valueCount = k
@@ -277,8 +278,8 @@ export class ColumnBuilder {
 
   /** Neither has a value, and both would be encoded alike. */
   isSameNulls(other: ColumnBuilder): boolean {
-    const { leaf, maxRep, maxDef } = this.column,
-      { leaf: otherLeaf, maxRep: otherRep, maxDef: otherDef } = other.column
+    const { leaf, maxRep, maxDef } = this.column
+    const { leaf: otherLeaf, maxRep: otherRep, maxDef: otherDef } = other.column
     if (
       this.valueCount > 0 ||
       other.valueCount > 0 ||
@@ -309,14 +310,14 @@ export class ColumnBuilder {
   encode(): EncodedChunk {
     const out = scratch.chunk
     out.reset()
-    let dictionarySize = 0,
-      rawSize = 0
+    let dictionarySize = 0
+    let rawSize = 0
     if (this.#isDictionary) {
       const { plain } = scratch
       plain.reset()
       for (let i = 0; i < this.#store.count; i++) {
-        const from = this.#store.offsets[i]!,
-          to = this.#store.offsets[i + 1]!
+        const from = this.#store.offsets[i]!
+        const to = this.#store.offsets[i + 1]!
         plain.reserve(4)
         plain.view.setUint32(plain.at, to - from, true)
         plain.at += 4
@@ -335,9 +336,9 @@ export class ColumnBuilder {
       dictionarySize = out.at
     }
     const pages: EncodedPage[] = []
-    let from = 0,
-      k = 0,
-      row = 0
+    let from = 0
+    let k = 0
+    let row = 0
     while (from < this.count || pages.length === 0) {
       const { to, valueTo, rows } = this.#pageEnd(from, k)
       const at = out.at
@@ -358,14 +359,14 @@ export class ColumnBuilder {
   #pageEnd(from: number, k: number): { to: number; valueTo: number; rows: number } {
     const { maxRep, maxDef } = this.column
     const width = this.#physical === 0 ? 1 / 8 : this.#physical === 2 || this.#physical === 5 ? 8 : 4
-    let to = from,
-      valueTo = k,
-      rows = 0,
-      size = 0
-    const rep = this.#rep,
-      def = this.#def,
-      { count } = this,
-      { offsets } = this.#store
+    let to = from
+    let valueTo = k
+    let rows = 0
+    let size = 0
+    const rep = this.#rep
+    const def = this.#def
+    const { count } = this
+    const { offsets } = this.#store
     const isSized = this.#physical === 6 && !this.#isDictionary
     for (; to < count; to++) {
       if (maxRep === 0 || rep[to] === 0) {

@@ -11,7 +11,7 @@ export function bitWidthOf(max: number): number {
   return 32 - Math.clz32(max)
 }
 
-// ── RLE / bit-packed hybrid ────────────────────────────────────────────────────────────────────────────────────────────
+// ── RLE / bit-packed hybrid ──
 
 /** `count` values of `width` bits (at most 32) from bytes[from, to) into `into`. Returns where reading ended. */
 export function decodeHybrid(
@@ -67,9 +67,9 @@ function unpack(
     return
   }
   if (width <= 24) {
-    let held = 0,
-      bits = 0,
-      next = from
+    let held = 0
+    let bits = 0
+    let next = from
     const mask = (1 << width) - 1
     for (let i = 0; i < count; i++) {
       while (bits < width) {
@@ -87,8 +87,8 @@ function unpack(
 
 /** At most 32 bits from a bit offset, least significant first. */
 function readBits(bytes: Uint8Array, from: number, bitAt: number, width: number): number {
-  let value = 0,
-    have = 0
+  let value = 0
+  let have = 0
   let at = from + Math.floor(bitAt / 8)
   let shift = bitAt % 8
   while (have < width) {
@@ -162,8 +162,8 @@ function packGroups(
     }
   }
   // As many bits as fit are collected at a time: 24 and 7 waiting ones stay below 32.
-  let held = 0,
-    bits = 0
+  let held = 0
+  let bits = 0
   for (let left = groups * 8 - (at - from); left > 0; left--, at++) {
     let value = at < to ? values[at]! >>> 0 : 0
     if (width <= 24) {
@@ -197,7 +197,7 @@ function packGroups(
   out.at = end
 }
 
-// ── DELTA_BINARY_PACKED ────────────────────────────────────────────────────────────────────────────────────────────────
+// ── DELTA_BINARY_PACKED ──
 
 const deltaBlock = 128
 const miniBlocks = 4
@@ -224,9 +224,9 @@ interface DeltaHead {
 }
 
 function readDeltaHead(input: ByteReader, countMax: number): DeltaHead {
-  const blockSize = input.readUvarint(),
-    miniCount = input.readUvarint(),
-    count = input.readUvarint()
+  const blockSize = input.readUvarint()
+  const miniCount = input.readUvarint()
+  const count = input.readUvarint()
   if (
     miniCount === 0 ||
     blockSize % 128 !== 0 ||
@@ -252,8 +252,8 @@ export function decodeDelta64(
   let last = readVarint64(input)
   if (count === 0) return { values, at: input.at }
   values[0] = last
-  const low = new Int32Array(perMini),
-    high = new Int32Array(perMini)
+  const low = new Int32Array(perMini)
+  const high = new Int32Array(perMini)
   for (let at = 1; at < count;) {
     const minDelta = readVarint64(input)
     const widths = input.readBytes(miniCount)
@@ -349,8 +349,8 @@ export function encodeDelta64(out: ByteWriter, values: BigInt64Array, from: numb
     const widthsAt = out.at
     for (let m = 0; m < miniBlocks; m++) out.writeU8(0)
     for (let m = 0; m < miniBlocks && m * miniValues < count; m++) {
-      let low = 0,
-        high = 0
+      let low = 0
+      let high = 0
       for (let i = m * miniValues; i < (m + 1) * miniValues; i++) {
         low |= words64[i * 2]!
         high |= words64[i * 2 + 1]!
@@ -367,9 +367,9 @@ function packWords(out: ByteWriter, from: number, width: number): void {
   const size = (miniValues * width) / 8
   out.reserve(size + 8)
   const { buffer } = out
-  let target = out.at,
-    held = 0,
-    bits = 0
+  let target = out.at
+  let held = 0
+  let bits = 0
   const push = (value: number, count: number): void => {
     held |= (count === 32 ? value : value & ((1 << count) - 1)) << bits
     bits += count

@@ -1,4 +1,7 @@
-/** Writes a Parquet file: row groups of column chunks, offset indexes, the footer. Source: the public format description (parquet-format). */
+/**
+ * Writes a Parquet file: row groups of column chunks, offset indexes, the footer. Source: the public format
+ * description (parquet-format).
+ */
 import { ByteWriter } from '../byte-writer.ts'
 import type { ColumnBuilder, EncodedChunk } from './column-builder.ts'
 import { columnsOf, physicalTypes, schemaElements, type Column, type SchemaGroup } from './schema.ts'

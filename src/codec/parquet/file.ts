@@ -57,8 +57,8 @@ export class ParquetFile {
       const places = ((group.get(1) ?? []) as ThriftStruct[]).map(chunk => {
         const meta = chunk.get(3) as ThriftStruct | undefined
         if (meta === undefined) throw new CorruptDataError('parquet: a column chunk without metadata')
-        const dataAt = number(meta.get(9), 'page offset'),
-          dictionaryAt = meta.get(11)
+        const dataAt = number(meta.get(9), 'page offset')
+        const dictionaryAt = meta.get(11)
         const from = typeof dictionaryAt === 'number' && dictionaryAt > 0 ? Math.min(dictionaryAt, dataAt) : dataAt
         const to = from + number(meta.get(7), 'size of a column chunk')
         if (to > size) throw new CorruptDataError('parquet: a column chunk runs past the file')
@@ -100,15 +100,15 @@ export class ParquetFile {
     const sorted = [...new Set(wanted)].sort((a, b) => places[a]!.from - places[b]!.from)
     const out = new Map<number, ColumnData>()
     for (let i = 0; i < sorted.length;) {
-      let end = i,
-        to = places[sorted[i]!]!.to
+      let end = i
+      let to = places[sorted[i]!]!.to
       while (end + 1 < sorted.length && places[sorted[end + 1]!]!.from - to <= gapMax)
         to = Math.max(to, places[sorted[++end]!]!.to)
       const { from } = places[sorted[i]!]!
       const bytes = await this.#read(from, to)
       for (; i <= end; i++) {
-        const number = sorted[i]!,
-          place = places[number]!
+        const number = sorted[i]!
+        const place = places[number]!
         out.set(
           number,
           decoding(() =>

@@ -1,4 +1,7 @@
-/** Column chunks: a dictionary page and data pages (V1 and V2), into columns in memory. Source: the public format description (parquet-format). */
+/**
+ * Column chunks: a dictionary page and data pages (V1 and V2), into columns in memory. Source: the public format
+ * description (parquet-format).
+ */
 import { zstdDecompressSync, gunzipSync } from 'node:zlib'
 import { CorruptDataError, messageOf } from '#core/errors.ts'
 import { ByteReader } from '../byte-reader.ts'
@@ -206,8 +209,8 @@ function readDataV1(column: Column, header: ThriftStruct, bytes: Uint8Array, dic
     at += 4 + length
     return into
   }
-  const rep = levels(column.maxRep),
-    def = levels(column.maxDef)
+  const rep = levels(column.maxRep)
+  const def = levels(column.maxDef)
   const valueCount = countPresent(def, column.maxDef, count)
   return {
     values: readValues(
@@ -234,9 +237,9 @@ function readDataV2(
   codec: number,
   dictionary: Values | undefined,
 ): Page {
-  const count = int(header, 1),
-    defBytes = int(header, 5),
-    repBytes = int(header, 6)
+  const count = int(header, 1)
+  const defBytes = int(header, 5)
+  const repBytes = int(header, 6)
   if (defBytes + repBytes > raw.length || count > pageBytesMax)
     throw new CorruptDataError('parquet: levels run past their page')
   const levels = (from: number, to: number, max: number): Uint8Array | undefined => {
@@ -245,8 +248,8 @@ function readDataV2(
     decodeHybrid(raw, from, to, bitWidthOf(max), count, into)
     return into
   }
-  const rep = levels(0, repBytes, column.maxRep),
-    def = levels(repBytes, repBytes + defBytes, column.maxDef)
+  const rep = levels(0, repBytes, column.maxRep)
+  const def = levels(repBytes, repBytes + defBytes, column.maxDef)
   const valueCount = countPresent(def, column.maxDef, count)
   const packed = raw.subarray(repBytes + defBytes)
   const bytes = header.get(7) === false ? packed : unpackPage(codec, packed, Math.max(0, size - repBytes - defBytes))
@@ -291,8 +294,8 @@ export function readColumn(column: Column, bytes: Uint8Array, codec: number, ent
 }
 
 function joinPages(column: Column, pages: readonly Page[]): ColumnData {
-  const count = pages.reduce((sum, page) => sum + page.count, 0),
-    valueCount = pages.reduce((sum, page) => sum + page.valueCount, 0)
+  const count = pages.reduce((sum, page) => sum + page.count, 0)
+  const valueCount = pages.reduce((sum, page) => sum + page.valueCount, 0)
   const joined = <T extends { set(from: T, at: number): void; length: number }>(
     into: T,
     part: (page: Page) => T | undefined,
@@ -332,8 +335,8 @@ function joinPages(column: Column, pages: readonly Page[]): ColumnData {
   const parts = pages.map(p => p.values)
   const offsets = new Uint32Array(valueCount + 1)
   const chunks: Uint8Array[] = []
-  let k = 0,
-    sum = 0
+  let k = 0
+  let sum = 0
   for (const { texts, indices } of parts) {
     const n = indices?.length ?? texts?.count ?? 0
     for (let i = 0; i < n; i++) {

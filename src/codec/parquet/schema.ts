@@ -1,4 +1,7 @@
-/** Parquet schemas: a tree of groups and leaves, and the leaves with their levels. Source: the public format description (parquet-format). */
+/**
+ * Parquet schemas: a tree of groups and leaves, and the leaves with their levels. Source: the public format
+ * description (parquet-format).
+ */
 import { CorruptDataError } from '#core/errors.ts'
 import type { ThriftField, ThriftStruct } from './thrift.ts'
 
@@ -34,8 +37,8 @@ export interface Column {
 export function columnsOf(root: SchemaGroup): Column[] {
   const columns: Column[] = []
   const walk = (node: SchemaNode, path: string, rep: number, def: number): void => {
-    const r = rep + (node.repetition === 'repeated' ? 1 : 0),
-      d = def + (node.repetition === 'required' ? 0 : 1)
+    const r = rep + (node.repetition === 'repeated' ? 1 : 0)
+    const d = def + (node.repetition === 'required' ? 0 : 1)
     if ('children' in node) for (const child of node.children) walk(child, `${path}${node.name}.`, r, d)
     else columns.push({ path: `${path}${node.name}`, leaf: node, maxRep: r, maxDef: d })
   }
@@ -114,18 +117,18 @@ export function readSchema(elements: readonly ThriftStruct[]): Column[] {
   const walk = (path: string, rep: number, def: number, depth: number): void => {
     const element = elements[next++]
     if (element === undefined || depth > 40) throw new CorruptDataError('parquet: the schema is cut off')
-    const children = element.get(5),
-      repetition = repetitions[Number(element.get(3) ?? 0)] ?? 'required'
+    const children = element.get(5)
+    const repetition = repetitions[Number(element.get(3) ?? 0)] ?? 'required'
     const name = Buffer.from(element.get(4) as Uint8Array).toString('utf8')
     const isRoot = depth === 0
-    const r = rep + (!isRoot && repetition === 'repeated' ? 1 : 0),
-      d = def + (isRoot || repetition === 'required' ? 0 : 1)
+    const r = rep + (!isRoot && repetition === 'repeated' ? 1 : 0)
+    const d = def + (isRoot || repetition === 'required' ? 0 : 1)
     if (typeof children === 'number' && children > 0) {
       for (let i = 0; i < children; i++) walk(isRoot ? '' : `${path}${name}.`, r, d, depth + 1)
       return
     }
-    const physical = Number(element.get(1)),
-      converted = element.get(6)
+    const physical = Number(element.get(1))
+    const converted = element.get(6)
     const type = (['bool', 'i32', 'i64', undefined, undefined, 'f64', 'bytes'] as const)[physical]
     if (type === undefined)
       throw new CorruptDataError(`parquet: the physical type ${physical} of ${name} is not used here`)

@@ -1,6 +1,6 @@
 /**
- * Thrift's compact protocol, as far as Parquet's footers and page headers need it. A struct is read into a map by field number.
- * Source: the public protocol description (thrift-compact-protocol.md).
+ * Thrift's compact protocol, as far as Parquet's footers and page headers need it. A struct is read into a map by
+ * field number. Source: the public protocol description (thrift-compact-protocol.md).
  */
 import { CorruptDataError } from '#core/errors.ts'
 import type { ByteReader } from '../byte-reader.ts'

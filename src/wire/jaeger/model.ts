@@ -2,7 +2,7 @@
  * Jaeger's spans as OTLP's, whichever way they came. Names of attributes as OpenTelemetry's mapping has them.
  * Source: Jaeger's public model.proto and jaeger.thrift, and OpenTelemetry's public description of the mapping.
  */
-import type { AnyValue, Attribute, ResourceSpans, Scope, Span, SpanLink } from '#model/trace.ts'
+import type { AnyValue, Attribute, ResourceSpans, Scope, Span, SpanEvent, SpanLink } from '#model/trace.ts'
 
 export interface JaegerTag {
   key: string
@@ -69,68 +69,91 @@ function isHttpError(attributes: readonly Attribute[], kind: number): boolean {
   return status >= 500 || (status >= 400 && kind === 3)
 }
 
-function spanOf(jaeger: JaegerSpan): { span: Span; scope: { name: string; version: string } } {
-  const scope = { name: '', version: '' }
-  const attributes: Attribute[] = []
-  let kind = 0,
-    statusCode = 0,
-    statusMessage = '',
-    traceState = ''
-  let isError = false
-  for (const { key, value } of jaeger.tags) {
+/** What the tags of a span say: some are fields of OTLP's spans and scopes, the others are attributes. */
+interface TagFields {
+  attributes: Attribute[]
+  kind: number
+  isError: boolean
+  statusCode: number
+  statusMessage: string
+  traceState: string
+  scope: { name: string; version: string }
+}
+
+function readTags(tags: readonly JaegerTag[]): TagFields {
+  const fields: TagFields = {
+    attributes: [],
+    kind: 0,
+    isError: false,
+    statusCode: 0,
+    statusMessage: '',
+    traceState: '',
+    scope: { name: '', version: '' },
+  }
+  for (const { key, value } of tags) {
     switch (key) {
       case 'span.kind':
-        kind = kinds[textOf(value).toLowerCase()] ?? 0
+        fields.kind = kinds[textOf(value).toLowerCase()] ?? 0
         break
       case 'error':
-        if (textOf(value) === 'true') isError = true
-        else if (textOf(value) !== 'false') attributes.push({ key, value })
+        if (textOf(value) === 'true') fields.isError = true
+        else if (textOf(value) !== 'false') fields.attributes.push({ key, value })
         break
       case 'otel.status_code':
-        statusCode = textOf(value).toUpperCase() === 'ERROR' ? 2 : textOf(value).toUpperCase() === 'OK' ? 1 : 0
+        fields.statusCode = textOf(value).toUpperCase() === 'ERROR' ? 2 : textOf(value).toUpperCase() === 'OK' ? 1 : 0
         break
       case 'otel.status_description':
-        statusMessage = textOf(value)
+        fields.statusMessage = textOf(value)
         break
       case 'w3c.tracestate':
-        traceState = textOf(value)
+        fields.traceState = textOf(value)
         break
       case 'otel.scope.name':
       case 'otel.library.name':
-        scope.name = textOf(value)
+        fields.scope.name = textOf(value)
         break
       case 'otel.scope.version':
       case 'otel.library.version':
-        scope.version = textOf(value)
+        fields.scope.version = textOf(value)
         break
       default:
-        attributes.push({ key, value })
+        fields.attributes.push({ key, value })
     }
   }
-  if (isError || (statusCode === 0 && isHttpError(attributes, kind))) statusCode = 2
+  return fields
+}
+
+function linkOf({ traceId, spanId, isChildOf }: JaegerReference): SpanLink {
+  const kind = isChildOf ? 'child_of' : 'follows_from'
+  return {
+    traceId,
+    spanId,
+    traceState: '',
+    dropped: 0,
+    flags: 0,
+    attributes: [{ key: 'opentracing.ref_type', value: { kind: 'string', value: kind } }],
+  }
+}
+
+/** The field `event` of a log is the event's name. */
+function eventOf(log: JaegerLog): SpanEvent {
+  const name = log.fields.find(f => f.key === 'event' && f.value.kind === 'string')
+  return {
+    timeNs: log.timeNs,
+    name: name === undefined ? '' : textOf(name.value),
+    attributes: log.fields.filter(f => f !== name),
+    dropped: 0,
+  }
+}
+
+function spanOf(jaeger: JaegerSpan): { span: Span; scope: { name: string; version: string } } {
+  const { attributes, kind, isError, statusCode, statusMessage, traceState, scope } = readTags(jaeger.tags)
+  const hasFailed = isError || (statusCode === 0 && isHttpError(attributes, kind))
   const parent = jaeger.references.find(r => r.isChildOf && isSame(r.traceId, jaeger.traceId))
   const parentSpanId = parent?.spanId ?? jaeger.parentSpanId
-  const links: SpanLink[] = jaeger.references
+  const links = jaeger.references
     .filter(r => r !== parent && !(isSame(r.spanId, parentSpanId) && isSame(r.traceId, jaeger.traceId)))
-    .map(r => ({
-      traceId: r.traceId,
-      spanId: r.spanId,
-      traceState: '',
-      dropped: 0,
-      flags: 0,
-      attributes: [
-        { key: 'opentracing.ref_type', value: { kind: 'string', value: r.isChildOf ? 'child_of' : 'follows_from' } },
-      ],
-    }))
-  const events = jaeger.logs.map(log => {
-    const name = log.fields.find(f => f.key === 'event' && f.value.kind === 'string')
-    return {
-      timeNs: log.timeNs,
-      name: name === undefined ? '' : textOf(name.value),
-      attributes: log.fields.filter(f => f !== name),
-      dropped: 0,
-    }
-  })
+    .map(linkOf)
   if (jaeger.warnings.length > 0)
     attributes.push({
       key: 'jaeger.warnings',
@@ -150,11 +173,11 @@ function spanOf(jaeger: JaegerSpan): { span: Span; scope: { name: string; versio
       endNs: jaeger.startNs + (jaeger.durationNs < 0n ? 0n : jaeger.durationNs),
       attributes,
       droppedAttributes: 0,
-      events,
+      events: jaeger.logs.map(eventOf),
       droppedEvents: 0,
       links,
       droppedLinks: 0,
-      statusCode,
+      statusCode: hasFailed ? 2 : statusCode,
       statusMessage,
     },
   }

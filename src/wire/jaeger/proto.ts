@@ -62,12 +62,12 @@ function nanoseconds(input: ByteReader, tag: number): bigint {
 }
 
 function keyValue(input: ByteReader, tag: number): JaegerTag {
-  let key = '',
-    type = 0
-  let string = '',
-    bool = false,
-    int = 0n,
-    double = 0
+  let key = ''
+  let type = 0
+  let string = ''
+  let bool = false
+  let int = 0n
+  let double = 0
   let binary: Uint8Array = new Uint8Array(0)
   fields(input, end(input, tag), (n, inner) => {
     switch (n) {

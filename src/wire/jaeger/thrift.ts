@@ -1,4 +1,7 @@
-/** A Batch of jaeger.thrift in Thrift's binary protocol. Source: the public protocol description (thrift-binary-protocol.md) and jaeger.thrift. */
+/**
+ * A Batch of jaeger.thrift in Thrift's binary protocol. Source: the public protocol description
+ * (thrift-binary-protocol.md) and jaeger.thrift.
+ */
 import { ByteReader } from '#codec/byte-reader.ts'
 import { CorruptDataError } from '#core/errors.ts'
 import { decodeUtf8 } from '#core/text.ts'
@@ -45,8 +48,8 @@ function readValue(input: ByteReader, type: number, depth: number): ThriftValue 
     case 12:
       return readStruct(input, depth + 1)
     case 13: {
-      const keyType = input.readU8(),
-        valueType = input.readU8()
+      const keyType = input.readU8()
+      const valueType = input.readU8()
       const n = count(input, 'map')
       const entries: ThriftValue[] = []
       for (let i = 0; i < n; i++)
@@ -98,8 +101,8 @@ function text(from: ThriftStruct, field: number): string {
 
 /** Halves of an id as its bytes; an id of zero is none. */
 function bytesOf(...halves: bigint[]): Uint8Array {
-  const bytes = new Uint8Array(halves.length * 8),
-    view = new DataView(bytes.buffer)
+  const bytes = new Uint8Array(halves.length * 8)
+  const view = new DataView(bytes.buffer)
   halves.forEach((half, i) => {
     view.setBigInt64(i * 8, half)
   })

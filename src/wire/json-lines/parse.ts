@@ -51,5 +51,6 @@ export function formatJsonLine(
     const v = values[i]!
     shown.push(Number.isFinite(v) ? String(v) : Number.isNaN(v) ? 'null' : v > 0 ? '"Infinity"' : '"-Infinity"')
   }
-  return `{"metric":${JSON.stringify(labels)},"values":[${shown.join(',')}],"timestamps":[${Array.from({ length: count }, (_, i) => timesMs[i]).join(',')}]}\n`
+  const times = Array.from({ length: count }, (_, i) => timesMs[i])
+  return `{"metric":${JSON.stringify(labels)},"values":[${shown.join(',')}],"timestamps":[${times.join(',')}]}\n`
 }

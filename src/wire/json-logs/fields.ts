@@ -59,7 +59,10 @@ export function flattenFields(
   return into
 }
 
-/** Unix time in seconds, milliseconds, microseconds or nanoseconds, or RFC 3339 with a space or a `T`; undefined for something else. */
+/**
+ * Unix time in seconds, milliseconds, microseconds or nanoseconds, or RFC 3339 with a space or a `T`; undefined for
+ * something else.
+ */
 export function parseAnyTime(text: string): { ms: number; subNs: number } | undefined {
   if (/^-?\d+(\.\d+)?$/.test(text)) {
     const [whole, fraction = ''] = text.split('.') as [string, string?]
@@ -113,7 +116,8 @@ export function addFields(
       time = parseAnyTime(text)
       if (time === undefined)
         throw new BadDataError(
-          `the time ${JSON.stringify(text)} in ${JSON.stringify(timeField)} can't be read; RFC 3339 or a Unix time was expected`,
+          `the time ${JSON.stringify(text)} in ${JSON.stringify(timeField)} can't be read; RFC 3339 or a Unix ` +
+            'time was expected',
         )
     }
   }

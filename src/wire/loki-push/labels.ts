@@ -6,7 +6,10 @@ import { isLegacyLabelName, Labels } from '#model/labels.ts'
 const memo = new Map<string, Labels>()
 const memoMax = 20_000
 
-/** Throws BadDataError with the position of what is wrong. Names may be quoted; a comma may trail; a metric name may lead. */
+/**
+ * Throws BadDataError with the position of what is wrong. Names may be quoted; a comma may trail; a metric name may
+ * lead.
+ */
 export function parseStreamLabels(text: string): Labels {
   const known = memo.get(text)
   if (known !== undefined) return known
@@ -129,13 +132,15 @@ class LabelParser {
       this.#skip()
       if (this.#text[this.#at] !== '=')
         this.#fail(
-          `unexpected ${this.#at >= this.#text.length ? 'end of input' : quote(this.#text[this.#at]!)} in label set, expected "="`,
+          `unexpected ${this.#at >= this.#text.length ? 'end of input' : quote(this.#text[this.#at]!)} in ` +
+            'label set, expected "="',
         )
       this.#at++
       this.#skip()
       if (this.#text[this.#at] !== '"' && this.#text[this.#at] !== "'" && this.#text[this.#at] !== '`')
         this.#fail(
-          `unexpected ${this.#at >= this.#text.length ? 'end of input' : quote(this.#text[this.#at]!)} in label set, expected string`,
+          `unexpected ${this.#at >= this.#text.length ? 'end of input' : quote(this.#text[this.#at]!)} in ` +
+            'label set, expected string',
         )
       add(name, this.#string())
       this.#skip()

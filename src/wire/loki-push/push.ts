@@ -57,11 +57,11 @@ function readStream(input: ByteReader, batch: LogBatch, problems: string[]): voi
 
 /** Entry{timestamp=1 {seconds=1, nanos=2}, line=2, structuredMetadata=3 {name=1, value=2}}. */
 function readEntry(input: ByteReader, end: number, batch: LogBatch): void {
-  let seconds = 0,
-    nanos = 0,
-    from = input.at,
-    to = input.at,
-    pairsAt = -1
+  let seconds = 0
+  let nanos = 0
+  let from = input.at
+  let to = input.at
+  let pairsAt = -1
   while (input.at < end) {
     const tag = input.readUvarint()
     switch (tag) {
@@ -107,8 +107,8 @@ function readPairs(input: ByteReader, at: number, end: number, batch: LogBatch):
       continue
     }
     const stop = input.readLength() + input.at
-    let name = '',
-      value = ''
+    let name = ''
+    let value = ''
     while (input.at < stop) {
       const inner = input.readUvarint()
       if (inner === 0x0a) name = readText(input)
@@ -176,7 +176,8 @@ function addValue(value: unknown, lines: ByteWriter, batch: LogBatch): void {
   for (const [name, text] of Object.entries(metadata)) {
     if (typeof text !== 'string')
       throw new BadDataError(
-        `structured metadata must be an object of strings; ${JSON.stringify(name)} is ${text === null ? 'null' : typeof text}`,
+        `structured metadata must be an object of strings; ${JSON.stringify(name)} is ` +
+          `${text === null ? 'null' : typeof text}`,
       )
     batch.addPair(name, text)
   }

@@ -1,4 +1,7 @@
-/** OTLP logs (ExportLogsServiceRequest), protobuf and JSON, as log entries. Source: the public opentelemetry-proto definitions, v1; docs/logs.md. */
+/**
+ * OTLP logs (ExportLogsServiceRequest), protobuf and JSON, as log entries. Source: the public opentelemetry-proto
+ * definitions, v1; docs/logs.md.
+ */
 import { ByteReader } from '#codec/byte-reader.ts'
 import { readText } from '#codec/protobuf.ts'
 import { BadDataError } from '#core/errors.ts'
@@ -209,7 +212,7 @@ export function parseOtlpLogsJson(source: string): OtlpLogResource[] {
   }))
 }
 
-// ── As log entries ───────────────────────────────────────────────────────────────────────────────────────────────────
+// ── As log entries ──
 
 /** Resource attributes that become stream labels, as Loki's defaults have it. */
 const indexed: ReadonlySet<string> = new Set([

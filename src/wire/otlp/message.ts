@@ -1,4 +1,7 @@
-/** What the OTLP messages of all signals share: fields, attributes, and their JSON form. Source: the public opentelemetry-proto definitions, v1. */
+/**
+ * What the OTLP messages of all signals share: fields, attributes, and their JSON form. Source: the public
+ * opentelemetry-proto definitions, v1.
+ */
 import { ByteReader } from '#codec/byte-reader.ts'
 import { readText, skipField } from '#codec/protobuf.ts'
 
@@ -68,8 +71,8 @@ export function anyValue(input: ByteReader): AttributeValue {
     },
     3: i => {
       const at = i.at
-      let n = 0n,
-        shift = 0n
+      let n = 0n
+      let shift = 0n
       i.at = at
       for (;;) {
         const b = i.readU8()

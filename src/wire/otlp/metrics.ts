@@ -1,6 +1,6 @@
 /**
- * OTLP metrics (ExportMetricsServiceRequest), protobuf and JSON, into one structure. Source: the public opentelemetry-proto
- * definitions, v1. Field numbers stand beside the names they are read into.
+ * OTLP metrics (ExportMetricsServiceRequest), protobuf and JSON, into one structure. Source: the public
+ * opentelemetry-proto definitions, v1. Field numbers stand beside the names they are read into.
  */
 import { ByteReader } from '#codec/byte-reader.ts'
 import { readText } from '#codec/protobuf.ts'
@@ -370,7 +370,7 @@ export function decodeOtlpMetrics(bytes: Uint8Array): OtlpResource[] {
   return resources
 }
 
-// ── JSON ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── JSON ──
 
 function jsonPoint(value: Json): OtlpPoint {
   const buckets = (b: unknown): { offset: number; counts: number[] } => ({
@@ -452,7 +452,10 @@ export function parseOtlpMetricsJson(source: string): OtlpResource[] {
   }))
 }
 
-/** ExportMetricsServiceResponse{1 partial_success{1 rejected_data_points, 2 error_message}}; empty when nothing was refused. */
+/**
+ * ExportMetricsServiceResponse{1 partial_success{1 rejected_data_points, 2 error_message}}; empty when nothing was
+ * refused.
+ */
 export function encodeOtlpMetricsResponse(refused: number, message: string): Uint8Array {
   if (refused === 0) return new Uint8Array(0)
   const partial = new ByteWriter(64)

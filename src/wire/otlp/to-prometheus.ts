@@ -75,8 +75,8 @@ function unitText(unit: string): string {
 export function metricNameOf(metric: OtlpMetric): string {
   const parts = metric.name.split(/[^a-zA-Z0-9:]+/).filter(Boolean)
   const { main, per } = unitWords(metric.unit)
-  const wantsMain = main !== '' && !parts.includes(main),
-    wantsPer = per !== '' && !parts.includes(per)
+  const wantsMain = main !== '' && !parts.includes(main)
+  const wantsPer = per !== '' && !parts.includes(per)
   if (wantsMain) parts.push(wantsPer ? main.replace(/_$/, '') : main)
   if (wantsPer) parts.push('per', per)
   const isCounter = metric.kind === 'sum' && metric.monotonic
@@ -132,8 +132,8 @@ export function translateOtlp(resources: readonly OtlpResource[], builder: Batch
   const problems: string[] = []
   for (const resource of resources) {
     const attribute = (name: string): string => valueText(resource.attributes.find(([n]) => n === name)?.[1] ?? '')
-    const service = attribute('service.name'),
-      namespace = attribute('service.namespace')
+    const service = attribute('service.name')
+    const namespace = attribute('service.namespace')
     const identity: [string, string][] = [
       ['job', namespace === '' ? service : service === '' ? '' : `${namespace}/${service}`],
       ['instance', attribute('service.instance.id')],

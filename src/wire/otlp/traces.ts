@@ -1,6 +1,6 @@
 /**
- * OTLP traces (ExportTraceServiceRequest, and TracesData, which has the same form), protobuf and JSON, as trees and back.
- * Source: the public opentelemetry-proto definitions, v1.
+ * OTLP traces (ExportTraceServiceRequest, and TracesData, which has the same form), protobuf and JSON, as trees and
+ * back. Source: the public opentelemetry-proto definitions, v1.
  */
 import { isUtf8 } from 'node:buffer'
 import { ByteDictionary } from '#codec/byte-dictionary.ts'
@@ -252,10 +252,10 @@ function visitAttribute(message: Uint8Array, from: number, to: number, sink: Att
   if (visitReader.of.bytes !== message) visitReader.of = new ByteReader(message)
   const input = visitReader.of
   input.at = from
-  let keyFrom = 0,
-    keyTo = 0,
-    valueFrom = 0,
-    valueTo = 0
+  let keyFrom = 0
+  let keyTo = 0
+  let valueFrom = 0
+  let valueTo = 0
   while (input.at < to) {
     const tag = input.readUvarint()
     if (tag === 0x0a) {
@@ -330,10 +330,13 @@ function readPart(input: ByteReader, tag: number, span: Span): void {
   else span.links.push(readLink(input, end))
 }
 
-/** Counts a part, and makes sure that it can be read: what is taken in now is taken apart later, when nobody can be told any more. */
+/**
+ * Counts a part, and makes sure that it can be read: what is taken in now is taken apart later, when nobody can be
+ * told any more.
+ */
 function countPart(input: ByteReader, tag: number, span: Span): void {
-  const end = endOf(input, tag),
-    bytes = end - input.at
+  const end = endOf(input, tag)
+  const bytes = end - input.at
   if (bytes > span.largestBytes!) span.largestBytes = bytes
   if (tag >>> 3 === 9) {
     span.attributeCount!++
@@ -381,8 +384,8 @@ function checkValue(input: ByteReader, end: number, depth: number): void {
         break
       case 5:
       case 6: {
-        const to = endOf(input, tag),
-          isList = tag >>> 3 === 5
+        const to = endOf(input, tag)
+        const isList = tag >>> 3 === 5
         while (input.at < to) {
           const inner = input.readUvarint()
           if (inner >>> 3 !== 1) skipField(input, inner)
@@ -405,8 +408,8 @@ function checkValue(input: ByteReader, end: number, depth: number): void {
 function checkPart(input: ByteReader, end: number, textField: number, attributeField: number): void {
   const isEvent = textField === 2
   while (input.at < end) {
-    const tag = input.readUvarint(),
-      field = tag >>> 3
+    const tag = input.readUvarint()
+    const field = tag >>> 3
     if (field === textField) checkText(input, tag)
     else if (field === attributeField) checkAttribute(input, endOf(input, tag), 0)
     else {
@@ -419,8 +422,9 @@ function checkPart(input: ByteReader, end: number, textField: number, attributeF
   }
 }
 
-function readSpan(input: ByteReader, end: number, isOutline: boolean, isRaw = false): Span {
-  const span: Span = {
+/** A span without fields, whose message is [from, to). One shape for all: every field is there from the start. */
+function emptySpan(from: number, to: number, isOutline: boolean): Span {
+  return {
     traceId: noBytes,
     spanId: noBytes,
     parentSpanId: noBytes,
@@ -438,12 +442,25 @@ function readSpan(input: ByteReader, end: number, isOutline: boolean, isRaw = fa
     droppedLinks: 0,
     statusCode: 0,
     statusMessage: '',
-    wireFrom: input.at,
-    wireTo: end,
+    wireFrom: from,
+    wireTo: to,
     isOutline,
     attributeCount: 0,
     largestBytes: 0,
   }
+}
+
+function readStatus(input: ByteReader, to: number, span: Span): void {
+  while (input.at < to) {
+    const tag = input.readUvarint()
+    if (tag >>> 3 === 2) span.statusMessage = text(input, tag)
+    else if (tag >>> 3 === 3) span.statusCode = uint(input, tag)
+    else skipField(input, tag)
+  }
+}
+
+function readSpan(input: ByteReader, end: number, isOutline: boolean, isRaw = false): Span {
+  const span = emptySpan(input.at, end, isOutline)
   if (isRaw) span.raw = { message: noBytes, ranges: [], visit: visitAttribute }
   while (input.at < end) {
     const tag = input.readUvarint()
@@ -497,16 +514,9 @@ function readSpan(input: ByteReader, end: number, isOutline: boolean, isRaw = fa
       case 14:
         span.droppedLinks = uint(input, tag)
         break
-      case 15: {
-        const to = endOf(input, tag)
-        while (input.at < to) {
-          const inner = input.readUvarint()
-          if (inner >>> 3 === 2) span.statusMessage = text(input, inner)
-          else if (inner >>> 3 === 3) span.statusCode = uint(input, inner)
-          else skipField(input, inner)
-        }
+      case 15:
+        readStatus(input, endOf(input, tag), span)
         break
-      }
       case 16:
         span.flags = fixed32(input, tag)
         break
@@ -552,7 +562,10 @@ function readResource(input: ByteReader, end: number): Resource {
   return resource
 }
 
-/** Throws CorruptDataError. Byte strings in the result are views of `message`; resources and scopes may be those of other messages. With `isOutline` only the frame of each span is read. */
+/**
+ * Throws CorruptDataError. Byte strings in the result are views of `message`; resources and scopes may be those of
+ * other messages. With `isOutline` only the frame of each span is read.
+ */
 export function decodeOtlpTraces(message: Uint8Array, isOutline = false): Trace {
   const input = new ByteReader(message)
   const resources: ResourceSpans[] = []
@@ -599,7 +612,7 @@ export function decodeOtlpTraces(message: Uint8Array, isOutline = false): Trace 
   return { resources }
 }
 
-// ── JSON ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── JSON ──
 
 type Json = Readonly<Record<string, unknown>>
 const object = (value: unknown): Json =>
@@ -778,7 +791,7 @@ export function traceToJson(trace: Trace): JsonValue[] {
   }))
 }
 
-// ── Protobuf out ───────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Protobuf out ──
 
 function message(out: ByteWriter, tag: number, write: (inner: ByteWriter) => void): void {
   out.writeU8(tag)

@@ -1,4 +1,7 @@
-/** A scrape's body as protobuf: MetricFamily messages, each with its length in front. Native histograms come this way. Source: the public metrics.proto of client_model. */
+/**
+ * A scrape's body as protobuf: MetricFamily messages, each with its length in front. Native histograms come this way.
+ * Source: the public metrics.proto of client_model.
+ */
 import { ByteReader } from '#codec/byte-reader.ts'
 import { readInt64, readText, skipField } from '#codec/protobuf.ts'
 import { CorruptDataError } from '#core/errors.ts'
@@ -33,6 +36,9 @@ function endOf(input: ByteReader, tag: number): number {
 function double(input: ByteReader, tag: number): number {
   if ((tag & 7) !== 1)
     throw new CorruptDataError(`protobuf: field ${tag >>> 3} has wire type ${tag & 7}, 1 was expected`)
+  return readDouble(input)
+}
+function readDouble(input: ByteReader): number {
   input.need(8)
   input.at += 8
   return input.view.getFloat64(input.at - 8, true)
@@ -41,13 +47,13 @@ function double(input: ByteReader, tag: number): number {
 function signed(input: ByteReader): number {
   return input.readVarint()
 }
-function repeated(input: ByteReader, tag: number, read: () => number, into: number[]): void {
+function repeated(input: ByteReader, tag: number, read: (input: ByteReader) => number, into: number[]): void {
   if ((tag & 7) !== 2) {
-    into.push(read())
+    into.push(read(input))
     return
   }
   const end = endOf(input, tag)
-  while (input.at < end) into.push(read())
+  while (input.at < end) into.push(read(input))
 }
 
 interface Bucket {
@@ -92,8 +98,8 @@ function labelPair(input: ByteReader, tag: number): [string, string] {
 
 function exemplarOf(input: ByteReader, tag: number): ScrapedExemplar {
   const labels: [string, string][] = []
-  let value = 0,
-    timeMs: number | undefined
+  let value = 0
+  let timeMs: number | undefined
   each(input, endOf(input, tag), (number, inner) => {
     if (number === 1) labels.push(labelPair(input, inner))
     else if (number === 2) value = double(input, inner)
@@ -176,8 +182,8 @@ function bucketOf(input: ByteReader, tag: number): Bucket {
   return bucket
 }
 
-function histogramOf(input: ByteReader, tag: number): ProtoHistogram {
-  const h: ProtoHistogram = {
+function emptyHistogram(): ProtoHistogram {
+  return {
     count: 0,
     sum: 0,
     buckets: [],
@@ -192,8 +198,17 @@ function histogramOf(input: ByteReader, tag: number): ProtoHistogram {
     exemplars: [],
     isNative: false,
   }
-  const positiveDeltas: number[] = [],
-    negativeDeltas: number[] = []
+}
+
+function summed(deltas: readonly number[]): number[] {
+  let sum = 0
+  return deltas.map(delta => (sum += delta))
+}
+
+function histogramOf(input: ByteReader, tag: number): ProtoHistogram {
+  const h = emptyHistogram()
+  const positiveDeltas: number[] = []
+  const negativeDeltas: number[] = []
   each(input, endOf(input, tag), (number, inner) => {
     switch (number) {
       case 1:
@@ -209,70 +224,56 @@ function histogramOf(input: ByteReader, tag: number): ProtoHistogram {
         h.count = double(input, inner)
         h.isFloat = true
         return true
-      case 5:
-        h.schema = signed(input)
-        return true
-      case 6:
-        h.zeroThreshold = double(input, inner)
-        return true
-      case 7:
-        h.zeroCount = input.readUvarint()
-        return true
-      case 8:
-        h.zeroCount = double(input, inner)
-        h.isFloat = true
-        return true
-      case 9:
-        h.negativeSpans.push(spanOf(input, inner))
-        return true
       case 10:
-        repeated(input, inner, () => signed(input), negativeDeltas)
-        return true
-      case 11:
-        repeated(
-          input,
-          inner,
-          () => {
-            input.need(8)
-            input.at += 8
-            return input.view.getFloat64(input.at - 8, true)
-          },
-          h.negative,
-        )
-        return true
-      case 12:
-        h.positiveSpans.push(spanOf(input, inner))
+        repeated(input, inner, signed, negativeDeltas)
         return true
       case 13:
-        repeated(input, inner, () => signed(input), positiveDeltas)
-        return true
-      case 14:
-        repeated(
-          input,
-          inner,
-          () => {
-            input.need(8)
-            input.at += 8
-            return input.view.getFloat64(input.at - 8, true)
-          },
-          h.positive,
-        )
+        repeated(input, inner, signed, positiveDeltas)
         return true
       case 16:
         h.exemplars.push(exemplarOf(input, inner))
         return true
       default:
-        return false
+        return nativeField(input, number, inner, h)
     }
   })
-  const summed = (deltas: readonly number[]): number[] => {
-    let sum = 0
-    return deltas.map(delta => (sum += delta))
-  }
   if (positiveDeltas.length > 0) h.positive = summed(positiveDeltas)
   if (negativeDeltas.length > 0) h.negative = summed(negativeDeltas)
   h.isNative = h.positiveSpans.length > 0 || h.negativeSpans.length > 0 || h.zeroThreshold > 0 || h.zeroCount > 0
   return h
+}
+
+/** Fields of native histograms alone, but for the deltas. */
+function nativeField(input: ByteReader, number: number, tag: number, h: ProtoHistogram): boolean {
+  switch (number) {
+    case 5:
+      h.schema = signed(input)
+      return true
+    case 6:
+      h.zeroThreshold = double(input, tag)
+      return true
+    case 7:
+      h.zeroCount = input.readUvarint()
+      return true
+    case 8:
+      h.zeroCount = double(input, tag)
+      h.isFloat = true
+      return true
+    case 9:
+      h.negativeSpans.push(spanOf(input, tag))
+      return true
+    case 11:
+      repeated(input, tag, readDouble, h.negative)
+      return true
+    case 12:
+      h.positiveSpans.push(spanOf(input, tag))
+      return true
+    case 14:
+      repeated(input, tag, readDouble, h.positive)
+      return true
+    default:
+      return false
+  }
 }
 
 function metricOf(input: ByteReader, tag: number): ProtoMetric {
@@ -335,10 +336,10 @@ export function scanProtobuf(body: Uint8Array, options: ProtoOptions, sink: Scra
   const input = new ByteReader(body)
   while (input.at < input.end) {
     const end = input.readLength() + input.at
-    let name = '',
-      help = '',
-      unit = '',
-      type: MetricType = 'counter'
+    let name = ''
+    let help = ''
+    let unit = ''
+    let type: MetricType = 'counter'
     const metrics: ProtoMetric[] = []
     each(input, end, (number, tag) => {
       switch (number) {
@@ -385,9 +386,9 @@ function tell(
     const all: [string, string][] = [['__name__', name + suffix], ...labels, ...(extra === undefined ? [] : [extra])]
     const key = all.map(pair => pair.join('\0')).join('\0')
     hashText(key)
-    const hashA = hashes[0]!,
-      hashB = hashes[1]!,
-      known = sink.find(hashA, hashB)
+    const hashA = hashes[0]!
+    const hashB = hashes[1]!
+    const known = sink.find(hashA, hashB)
     return known >= 0 ? known : sink.add(hashA, hashB, all, { metric: name, type })
   }
   if (value !== undefined) sink.sample(series(''), value, timeMs, exemplar)

@@ -1,6 +1,7 @@
 /**
- * Classic histograms of a body as native ones with custom buckets: their series become one, where it is wanted instead of them, or beside
- * them. Source of the rules: Prometheus' public documentation of convert_classic_histograms_to_nhcb.
+ * Classic histograms of a body as native ones with custom buckets: their series become one, where it is wanted
+ * instead of them, or beside them. Source of the rules: Prometheus' public documentation of
+ * convert_classic_histograms_to_nhcb.
  */
 import { customBucketsSchema, FloatHistogram } from '#model/histogram.ts'
 import type { Metadata } from '#model/write-batch.ts'
@@ -71,8 +72,8 @@ export class CustomBuckets implements ScrapeSink {
   }
 
   add(hashA: number, hashB: number, pairs: [string, string][], family: Family | undefined): number {
-    const part = this.#partOf(pairs, family),
-      bound = part === 'bucket' ? parseFloatText(pairs.find(([n]) => n === 'le')?.[1] ?? '') : 0
+    const part = this.#partOf(pairs, family)
+    const bound = part === 'bucket' ? parseFloatText(pairs.find(([n]) => n === 'le')?.[1] ?? '') : 0
     const group =
       part === 'plain' || part === 'created' || bound === undefined || Number.isNaN(bound)
         ? undefined
@@ -113,12 +114,12 @@ export class CustomBuckets implements ScrapeSink {
 
   #groupOf(histogram: string, pairs: readonly [string, string][]): Group {
     const own = pairs
-        .filter(([n]) => n !== 'le')
-        .map(([n, v]): [string, string] => (n === '__name__' ? [n, histogram] : [n, v])),
-      key = own
-        .map(pair => pair.join('\0'))
-        .sort()
-        .join('\0')
+      .filter(([n]) => n !== 'le')
+      .map(([n, v]): [string, string] => (n === '__name__' ? [n, histogram] : [n, v]))
+    const key = own
+      .map(pair => pair.join('\0'))
+      .sort()
+      .join('\0')
     let group = this.#groups.get(key)
     if (group === undefined) {
       hashText(`\0${key}`)
@@ -199,8 +200,8 @@ export function customHistogram(
     integer: Number.isInteger(count),
   })
   const bounds: number[] = []
-  let before = 0,
-    previous = -Infinity
+  let before = 0
+  let previous = -Infinity
   for (const { bound, count: here } of sorted) {
     if (!(here >= before) || (bound === previous && bounds.length > 0)) return undefined
     if (!Number.isInteger(here)) histogram.integer = false

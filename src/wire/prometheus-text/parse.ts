@@ -1,6 +1,6 @@
 /**
- * The Prometheus text exposition format (0.0.4) and OpenMetrics 1.0. Sources: their public specifications. A line that does
- * not parse is reported, and the others are kept.
+ * The Prometheus text exposition format (0.0.4) and OpenMetrics 1.0. Sources: their public specifications. A line
+ * that does not parse is reported, and the others are kept.
  */
 import { Labels } from '#model/labels.ts'
 import type { Metadata, MetricType } from '#model/write-batch.ts'

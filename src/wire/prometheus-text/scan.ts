@@ -1,6 +1,7 @@
 /**
- * A scrape's body, byte by byte: the text format (0.0.4, 1.0.0) and OpenMetrics 1.0. A series that was seen before is found by its text
- * and not taken apart again. One wrong line makes the body wrong, as Prometheus has it. Sources: the public specifications.
+ * A scrape's body, byte by byte: the text format (0.0.4, 1.0.0) and OpenMetrics 1.0. A series that was seen before is
+ * found by its text and not taken apart again. One wrong line makes the body wrong, as Prometheus has it. Sources:
+ * the public specifications.
  */
 import { BadDataError } from '#core/errors.ts'
 import { toPlain } from '#model/histogram.ts'
@@ -45,15 +46,15 @@ export function boundText(value: number): string {
   return text.includes('.') ? text : `${text}.0`
 }
 
-const newline = 10,
-  space = 32,
-  tab = 9,
-  hash = 35,
-  quoteByte = 34,
-  backslash = 92,
-  open = 123,
-  close = 125,
-  carriage = 13
+const newline = 10
+const space = 32
+const tab = 9
+const hash = 35
+const quoteByte = 34
+const backslash = 92
+const open = 123
+const close = 125
+const carriage = 13
 const isBlank = (byte: number): boolean => byte === space || byte === tab
 
 /** Where the series that begins at `at` ends. */
@@ -77,8 +78,8 @@ function seriesEnd(bytes: Uint8Array, at: number, to: number): number {
 function numberAt(bytes: Buffer, from: number, to: number): number | undefined {
   // Short whole numbers are most of what there is.
   if (to - from <= 9) {
-    let value = 0,
-      at = from
+    let value = 0
+    let at = from
     for (; at < to; at++) {
       const digit = bytes[at]! - 48
       if (digit < 0 || digit > 9) break
@@ -94,8 +95,8 @@ export const hashes = new Uint32Array(2)
 
 /** Two hashes of 32 bits, of different making: texts that differ and agree in both are not met in practice. */
 function hashBytes(bytes: Uint8Array, from: number, to: number): void {
-  let a = 0x9e3779b1 ^ (to - from),
-    b = 0x85ebca77
+  let a = 0x9e3779b1 ^ (to - from)
+  let b = 0x85ebca77
   for (let i = from; i < to; i++) {
     const byte = bytes[i]!
     a = Math.imul(a ^ byte, 0x01000193)
@@ -107,8 +108,8 @@ function hashBytes(bytes: Uint8Array, from: number, to: number): void {
 }
 
 export function hashText(text: string): void {
-  let a = 0x9e3779b1 ^ text.length,
-    b = 0x85ebca77
+  let a = 0x9e3779b1 ^ text.length
+  let b = 0x85ebca77
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i)
     a = Math.imul(a ^ unit, 0x01000193)
@@ -165,8 +166,8 @@ export function scanExposition(body: Uint8Array, isOpenMetrics: boolean, sink: S
     }
     const end = seriesEnd(bytes, from, to)
     hashBytes(bytes, from, end)
-    const hashA = hashes[0]!,
-      hashB = hashes[1]!
+    const hashA = hashes[0]!
+    const hashB = hashes[1]!
     let series = sink.find(hashA, hashB)
     if (series < 0) {
       const labels = new LineParser(bytes.toString('utf8', from, end).trim(), isOpenMetrics).readSeries()

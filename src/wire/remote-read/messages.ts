@@ -1,4 +1,7 @@
-/** Remote read: ReadRequest in, ReadResponse and ChunkedReadResponse out. Source: the public remote-read specification. */
+/**
+ * Remote read: ReadRequest in, ReadResponse and ChunkedReadResponse out. Source: the public remote-read
+ * specification.
+ */
 import { ByteReader } from '#codec/byte-reader.ts'
 import { readInt64, readText, skipField } from '#codec/protobuf.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
@@ -60,9 +63,9 @@ function readQuery(input: ByteReader): ReadQuery {
 }
 
 function readMatcher(input: ByteReader): ReadQuery['matchers'][number] {
-  let kind = 0,
-    name = '',
-    value = ''
+  let kind = 0
+  let name = ''
+  let value = ''
   while (input.at < input.end) {
     const tag = input.readUvarint()
     if (tag === 0x08) kind = input.readUvarint()

@@ -1,4 +1,7 @@
-/** Remote-write requests, 1.0 and 2.0, from a batch. Source: the public remote.proto and types.proto, and the specification 2.0. */
+/**
+ * Remote-write requests, 1.0 and 2.0, from a batch. Source: the public remote.proto and types.proto, and the
+ * specification 2.0.
+ */
 import { ByteDictionary } from '#codec/byte-dictionary.ts'
 import { ByteReader } from '#codec/byte-reader.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
@@ -102,8 +105,8 @@ function writeHistogram(out: ByteWriter, h: FloatHistogram, timeMs: number): voi
 }
 
 function writeExemplar(out: ByteWriter, { labels, value, timeMs }: ExemplarSample): void {
-  const key = new KeyWriter(),
-    from = key.writeLabels(labels)
+  const key = new KeyWriter()
+  const from = key.writeLabels(labels)
   out.writeBytes(key.bytes.subarray(from, key.at))
   doubleField(out, 0x11, value)
   out.writeU8(0x18)
@@ -137,8 +140,8 @@ function writeMerged(out: ByteWriter, bytes: Uint8Array, from: number, to: numbe
     input.readUvarint()
     const end = input.readLength() + input.at
     input.readUvarint()
-    const length = input.readLength(),
-      nameAt = input.at
+    const length = input.readLength()
+    const nameAt = input.at
     for (; next < added.length; next++) {
       const order = compareName(added[next]!.name, bytes, nameAt, nameAt + length)
       if (order > 0) break
@@ -183,17 +186,17 @@ interface BySeries {
 }
 
 function bySeries(batch: WriteBatch, { isWithHistograms, isWithExemplars }: EncodeOptions): BySeries {
-  const first = new Int32Array(batch.seriesCount).fill(-1),
-    last = new Int32Array(batch.seriesCount),
-    next = new Int32Array(batch.sampleCount).fill(-1)
+  const first = new Int32Array(batch.seriesCount).fill(-1)
+  const last = new Int32Array(batch.seriesCount)
+  const next = new Int32Array(batch.sampleCount).fill(-1)
   for (let i = 0; i < batch.sampleCount; i++) {
     const s = batch.sampleSeries[i]!
     if (first[s] === -1) first[s] = i
     else next[last[s]!] = i
     last[s] = i
   }
-  const histograms = new Map<number, number[]>(),
-    exemplars = new Map<number, number[]>()
+  const histograms = new Map<number, number[]>()
+  const exemplars = new Map<number, number[]>()
   if (isWithHistograms)
     batch.histograms.forEach(({ series: s }, i) => {
       const list = histograms.get(s)
@@ -211,9 +214,9 @@ function bySeries(batch: WriteBatch, { isWithHistograms, isWithExemplars }: Enco
 
 /** The labels that go out, as the fields of a key. False: the series does not go out. */
 function writeLabels(out: ByteWriter, batch: WriteBatch, s: number, { labelsOf, added }: EncodeOptions): boolean {
-  const from = batch.keyFrom[s]!,
-    to = batch.keyTo[s]!,
-    { keys } = scratch
+  const from = batch.keyFrom[s]!
+  const to = batch.keyTo[s]!
+  const { keys } = scratch
   if (labelsOf === undefined && added.length > 0) writeMerged(out, batch.bytes, from, to, added)
   else if (labelsOf === undefined) out.writeBytes(batch.bytes.subarray(from, to))
   else {
@@ -238,7 +241,9 @@ function writeSample(out: ByteWriter, batch: WriteBatch, i: number): void {
   out.writeProtoInt64(batch.timesMs[i]!)
 }
 
-/** A prometheus.WriteRequest, not compressed, and how many samples are in it. The bytes are good until the next call. */
+/**
+ * A prometheus.WriteRequest, not compressed, and how many samples are in it. The bytes are good until the next call.
+ */
 export function encodeWriteRequest(batch: WriteBatch, options: EncodeOptions): { bytes: Uint8Array; samples: number } {
   const { out, series, part } = scratch
   out.reset()
@@ -308,12 +313,12 @@ class Symbols {
     while (input.at < to) {
       input.readUvarint()
       const end = input.readLength() + input.at
-      let name = 0,
-        value = 0
+      let name = 0
+      let value = 0
       while (input.at < end) {
-        const tag = input.readUvarint(),
-          length = input.readLength(),
-          number = this.#seen.entryOf(key, input.at, input.at + length)
+        const tag = input.readUvarint()
+        const length = input.readLength()
+        const number = this.#seen.entryOf(key, input.at, input.at + length)
         if (tag === 0x0a) name = number
         else value = number
         input.at += length
@@ -405,9 +410,9 @@ function metadataOf(
 }
 
 function writeExemplarV2(out: ByteWriter, { labels, value, timeMs }: ExemplarSample): void {
-  const key = new KeyWriter(),
-    from = key.writeLabels(labels),
-    refs = new ByteWriter(16)
+  const key = new KeyWriter()
+  const from = key.writeLabels(labels)
+  const refs = new ByteWriter(16)
   symbols.writeLabels(refs, key.bytes, from, key.at)
   message(out, 0x0a, refs)
   doubleField(out, 0x11, value)

@@ -2,28 +2,31 @@
 import { ByteReader } from '#codec/byte-reader.ts'
 import { readInt64, skipField } from '#codec/protobuf.ts'
 import { BadDataError, CorruptDataError } from '#core/errors.ts'
-import { FloatHistogram, bucketsFromSpans, customBucketsSchema, type ResetHint, type Span } from '#model/histogram.ts'
+import {
+  FloatHistogram,
+  bucketsFromSpans,
+  customBucketsSchema,
+  type Buckets,
+  type ResetHint,
+  type Span,
+} from '#model/histogram.ts'
+import { staleHigh, staleLow } from '#model/sample-columns.ts'
 
-const staleHigh = 0x7ff00000
-const staleLow = 2
+/** Buckets of one sign as the message has them. Integer histograms have deltas, float histograms counts. */
+interface BucketFields {
+  spans: Span[]
+  deltas: number[]
+  counts: number[]
+}
 
+/** A Histogram message that reaches to the end of `input`. Throws CorruptDataError or BadDataError. */
 export function readHistogram(input: ByteReader): { histogram: FloatHistogram; timeMs: number; startMs: number } {
   const h = new FloatHistogram()
-  const { view } = input
-  let timeMs = 0,
-    startMs = 0
-  const positiveSpans: Span[] = [],
-    negativeSpans: Span[] = []
-  const positiveDeltas: number[] = [],
-    negativeDeltas: number[] = [],
-    positiveCounts: number[] = [],
-    negativeCounts: number[] = [],
-    bounds: number[] = []
-  const readF64 = (): number => {
-    input.need(8)
-    input.at += 8
-    return view.getFloat64(input.at - 8, true)
-  }
+  let timeMs = 0
+  let startMs = 0
+  const positive: BucketFields = { spans: [], deltas: [], counts: [] }
+  const negative: BucketFields = { spans: [], deltas: [], counts: [] }
+  const bounds: number[] = []
   while (input.at < input.end) {
     const tag = input.readUvarint()
     switch (tag) {
@@ -32,48 +35,23 @@ export function readHistogram(input: ByteReader): { histogram: FloatHistogram; t
         h.integer = true
         break
       case 0x11:
-        h.count = readF64()
+        h.count = readF64(input)
         break
       case 0x19:
-        input.need(8)
-        h.stale = view.getUint32(input.at, true) === staleLow && view.getUint32(input.at + 4, true) === staleHigh
-        h.sum = readF64()
+        h.sum = readF64(input)
+        h.stale = isStaleAt(input, input.at - 8)
         break
       case 0x20:
         h.schema = zigzag(input.readUvarint())
         break
       case 0x29:
-        h.zeroThreshold = readF64()
+        h.zeroThreshold = readF64(input)
         break
       case 0x30:
         h.zeroCount = input.readUvarint()
         break
       case 0x39:
-        h.zeroCount = readF64()
-        break
-      case 0x42:
-        negativeSpans.push(readSpan(input))
-        break
-      case 0x4a:
-        readPackedVarints(input, negativeDeltas)
-        break
-      case 0x48:
-        negativeDeltas.push(zigzag(input.readUvarint()))
-        break
-      case 0x52:
-        readPackedDoubles(input, negativeCounts)
-        break
-      case 0x5a:
-        positiveSpans.push(readSpan(input))
-        break
-      case 0x62:
-        readPackedVarints(input, positiveDeltas)
-        break
-      case 0x60:
-        positiveDeltas.push(zigzag(input.readUvarint()))
-        break
-      case 0x6a:
-        readPackedDoubles(input, positiveCounts)
+        h.zeroCount = readF64(input)
         break
       case 0x70:
         h.hint = (input.readUvarint() & 3) as ResetHint
@@ -88,46 +66,79 @@ export function readHistogram(input: ByteReader): { histogram: FloatHistogram; t
         startMs = readInt64(input)
         break
       default:
-        skipField(input, tag)
+        if (!readBucketField(input, tag, positive, negative)) skipField(input, tag)
     }
   }
-  if (h.stale) {
-    const stale = new FloatHistogram()
-    stale.stale = true
-    stale.integer = h.integer
-    return { histogram: stale, timeMs, startMs }
-  }
-  h.positive = bucketsFromSpans(positiveSpans, h.integer ? absolute(positiveDeltas) : positiveCounts)
-  h.negative = bucketsFromSpans(negativeSpans, h.integer ? absolute(negativeDeltas) : negativeCounts)
+  if (h.stale) return { histogram: staleHistogram(h.integer), timeMs, startMs }
+  h.positive = bucketsOf(positive, h.integer, 'positive')
+  h.negative = bucketsOf(negative, h.integer, 'negative')
   if (h.schema === customBucketsSchema) h.customValues = bounds
-  validate(
-    h,
-    spanLength(positiveSpans),
-    h.integer ? positiveDeltas.length : positiveCounts.length,
-    spanLength(negativeSpans),
-    h.integer ? negativeDeltas.length : negativeCounts.length,
-  )
+  validate(h)
   return { histogram: h, timeMs, startMs }
 }
 
-function spanLength(spans: readonly Span[]): number {
-  return spans.reduce((sum, span) => sum + span.length, 0)
+/** False: the field is none of the buckets'. */
+function readBucketField(input: ByteReader, tag: number, positive: BucketFields, negative: BucketFields): boolean {
+  switch (tag) {
+    case 0x42:
+      negative.spans.push(readSpan(input))
+      return true
+    case 0x48:
+      negative.deltas.push(zigzag(input.readUvarint()))
+      return true
+    case 0x4a:
+      readPackedVarints(input, negative.deltas)
+      return true
+    case 0x52:
+      readPackedDoubles(input, negative.counts)
+      return true
+    case 0x5a:
+      positive.spans.push(readSpan(input))
+      return true
+    case 0x60:
+      positive.deltas.push(zigzag(input.readUvarint()))
+      return true
+    case 0x62:
+      readPackedVarints(input, positive.deltas)
+      return true
+    case 0x6a:
+      readPackedDoubles(input, positive.counts)
+      return true
+    default:
+      return false
+  }
 }
 
-/** What Prometheus refuses: buckets that don't fit the spans, a count that is less than its buckets, unsorted bounds. */
-function validate(
-  h: FloatHistogram,
-  positiveWanted: number,
-  positiveFound: number,
-  negativeWanted: number,
-  negativeFound: number,
-): void {
+function readF64(input: ByteReader): number {
+  input.need(8)
+  input.at += 8
+  return input.view.getFloat64(input.at - 8, true)
+}
+
+function isStaleAt({ view }: ByteReader, at: number): boolean {
+  return view.getUint32(at, true) === staleLow && view.getUint32(at + 4, true) === staleHigh
+}
+
+function staleHistogram(isInteger: boolean): FloatHistogram {
+  const stale = new FloatHistogram()
+  stale.stale = true
+  stale.integer = isInteger
+  return stale
+}
+
+/** The lengths are compared before the buckets are laid out: a few bytes of spans can name millions of buckets. */
+function bucketsOf(fields: BucketFields, isInteger: boolean, sign: 'positive' | 'negative'): Buckets {
+  const wanted = fields.spans.reduce((sum, span) => sum + span.length, 0)
+  const found = isInteger ? fields.deltas.length : fields.counts.length
+  if (wanted !== found)
+    throw new BadDataError(`histogram: the ${sign} spans need ${wanted} buckets, there are ${found}`)
+  return bucketsFromSpans(fields.spans, isInteger ? absolute(fields.deltas) : fields.counts)
+}
+
+/** What Prometheus refuses beyond that: an unknown schema, counts that contradict each other, unsorted bounds. */
+function validate(h: FloatHistogram): void {
   if (h.schema !== customBucketsSchema && (h.schema < -4 || h.schema > 8))
     throw new BadDataError(`histogram: schema ${h.schema} is not known; -4 to 8 and -53 are`)
-  if (positiveWanted !== positiveFound)
-    throw new BadDataError(`histogram: the positive spans need ${positiveWanted} buckets, there are ${positiveFound}`)
-  if (negativeWanted !== negativeFound)
-    throw new BadDataError(`histogram: the negative spans need ${negativeWanted} buckets, there are ${negativeFound}`)
   let total = h.zeroCount
   for (const counts of [h.positive.count, h.negative.count]) {
     for (const count of counts) {
@@ -175,9 +186,5 @@ function readPackedVarints(input: ByteReader, into: number[]): void {
 
 function readPackedDoubles(input: ByteReader, into: number[]): void {
   const end = input.readLength() + input.at
-  while (input.at < end) {
-    input.need(8)
-    into.push(input.view.getFloat64(input.at, true))
-    input.at += 8
-  }
+  while (input.at < end) into.push(readF64(input))
 }

@@ -1,4 +1,7 @@
-/** Remote write 1.0: prometheus.WriteRequest into a batch, in place. Source: the public remote-write specification 1.0. */
+/**
+ * Remote write 1.0: prometheus.WriteRequest into a batch, in place. Source: the public remote-write specification
+ * 1.0.
+ */
 import { ByteReader } from '#codec/byte-reader.ts'
 import { readInt64, readText, skipField } from '#codec/protobuf.ts'
 import type { WriteColumns, WriteRequestKernel } from '#codec/write-request.ts'
@@ -10,7 +13,10 @@ import { readHistogram } from './histogram.ts'
 
 export type WriteKernel = WriteRequestKernel
 
-/** Fills `batch` from a snappy-compressed body; its columns are valid until the kernel's next request. Errors as the kernel's. */
+/**
+ * Fills `batch` from a snappy-compressed body; its columns are valid until the kernel's next request. Errors as the
+ * kernel's.
+ */
 export function decodeWriteBody(
   body: Uint8Array,
   decodedBytesMax: number,
@@ -41,8 +47,8 @@ function fromColumns(columns: WriteColumns, batch: WriteBatch): WriteBatch {
   batch.words = columns.words
   const { rare } = columns
   for (let i = 0; i < rare.length; i += 3) {
-    const from = rare[i + 1]!,
-      to = rare[i + 2]!
+    const from = rare[i + 1]!
+    const to = rare[i + 2]!
     if (rare[i] === metadataSeries) readMetadata(new ByteReader(columns.bytes, from, to), batch)
     else readRareFields(rare[i]!, new ByteReader(columns.bytes, from, to), batch)
   }
@@ -185,9 +191,9 @@ class TimeSeriesReader {
   }
 
   #readSample(series: number, input: ByteReader, end: number): void {
-    let hi = 0,
-      lo = 0,
-      timeMs = 0
+    let hi = 0
+    let lo = 0
+    let timeMs = 0
     while (input.at < end) {
       const tag = input.readU8()
       if (tag === 0x09) {
@@ -204,8 +210,8 @@ class TimeSeriesReader {
 }
 
 function readLabel(input: ByteReader): [string, string] {
-  let name = '',
-    value = ''
+  let name = ''
+  let value = ''
   while (input.at < input.end) {
     const tag = input.readUvarint()
     if (tag === 0x0a) name = readText(input)
@@ -216,10 +222,10 @@ function readLabel(input: ByteReader): [string, string] {
 }
 
 function readMetadata(input: ByteReader, batch: WriteBatch): void {
-  let type = 0,
-    metric = '',
-    help = '',
-    unit = ''
+  let type = 0
+  let metric = ''
+  let help = ''
+  let unit = ''
   while (input.at < input.end) {
     const tag = input.readUvarint()
     if (tag === 0x08) type = input.readUvarint()
@@ -233,8 +239,8 @@ function readMetadata(input: ByteReader, batch: WriteBatch): void {
 
 function readExemplar(series: number, input: ByteReader, batch: WriteBatch): void {
   const entries: [string, string][] = []
-  let value = 0,
-    timeMs = 0
+  let value = 0
+  let timeMs = 0
   while (input.at < input.end) {
     const tag = input.readUvarint()
     if (tag === 0x0a) {

@@ -75,9 +75,9 @@ function readSeries(input: ByteReader, batch: WriteBatch, keys: KeyWriter, symbo
 }
 
 function readSample(input: ByteReader, series: number, batch: WriteBatch): void {
-  let hi = 0,
-    lo = 0,
-    timeMs = 0
+  let hi = 0
+  let lo = 0
+  let timeMs = 0
   while (input.at < input.end) {
     const tag = input.readUvarint()
     if (tag === 0x09) {
@@ -93,8 +93,8 @@ function readSample(input: ByteReader, series: number, batch: WriteBatch): void 
 
 function readExemplar(input: ByteReader, series: number, batch: WriteBatch, symbol: (ref: number) => Uint8Array): void {
   const refs: number[] = []
-  let value = 0,
-    timeMs = 0
+  let value = 0
+  let timeMs = 0
   while (input.at < input.end) {
     const tag = input.readUvarint()
     if (tag === 0x0a) {
@@ -114,9 +114,9 @@ function readExemplar(input: ByteReader, series: number, batch: WriteBatch, symb
 }
 
 function readMetadata(input: ByteReader, metric: string, batch: WriteBatch, symbol: (ref: number) => Uint8Array): void {
-  let type = 0,
-    help = 0,
-    unit = 0
+  let type = 0
+  let help = 0
+  let unit = 0
   while (input.at < input.end) {
     const tag = input.readUvarint()
     if (tag === 0x08) type = input.readUvarint()

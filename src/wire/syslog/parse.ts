@@ -143,7 +143,9 @@ function parse3164(text: string, fields: Map<string, string>, nowMs: number): Sy
   return { time, message: rest, fields }
 }
 
-/** Cuts a stream of bytes into messages: by a leading length (RFC 6587) or by line ends, whichever each message uses. */
+/**
+ * Cuts a stream of bytes into messages: by a leading length (RFC 6587) or by line ends, whichever each message uses.
+ */
 export class SyslogFraming {
   #rest = Buffer.alloc(0)
   readonly #messageBytesMax: number

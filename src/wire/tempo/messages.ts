@@ -1,4 +1,7 @@
-/** Tempo's requests and answers as protobuf messages, named as their JSON is. Source: docs/http-api.md (the streaming service). */
+/**
+ * Tempo's requests and answers as protobuf messages, named as their JSON is. Source: docs/http-api.md (the streaming
+ * service).
+ */
 import type { MessageTable } from '#codec/protobuf-table.ts'
 
 export { decodeMessage, encodeMessage, type JsonLike, type MessageTable } from '#codec/protobuf-table.ts'

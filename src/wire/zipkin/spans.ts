@@ -1,4 +1,7 @@
-/** Zipkin's spans (JSON, version 2) as OTLP's. Source: Zipkin's public API description; names of attributes as OpenTelemetry maps them. */
+/**
+ * Zipkin's spans (JSON, version 2) as OTLP's. Source: Zipkin's public API description; names of attributes as
+ * OpenTelemetry maps them.
+ */
 import { BadDataError } from '#core/errors.ts'
 import type { Attribute, ResourceSpans, Span, Trace } from '#model/trace.ts'
 
@@ -39,6 +42,49 @@ function endpoint(value: unknown, prefix: string): Attribute[] {
   return list
 }
 
+function spanOf(z: Json): Span {
+  const traceId = id(z['traceId'], 'traceId', [16, 32])
+  const padded = new Uint8Array(16)
+  padded.set(traceId, 16 - traceId.length)
+  const startNs = micros(z['timestamp'])
+  const tags = Object.entries(object(z['tags'])).map(([key, value]) =>
+    attribute(key, typeof value === 'string' ? value : JSON.stringify(value)),
+  )
+  const error = tags.find(t => t.key === 'error')
+  const remote = object(z['remoteEndpoint'])
+  const attributes = [
+    ...tags,
+    ...endpoint(z['localEndpoint'], 'net.host'),
+    ...endpoint(remote, 'net.peer'),
+    ...(text(remote['serviceName']) === '' ? [] : [attribute('peer.service', text(remote['serviceName']))]),
+  ]
+  return {
+    traceId: padded,
+    spanId: id(z['id'], 'id', [16]),
+    parentSpanId:
+      z['parentId'] === undefined || z['parentId'] === null ? new Uint8Array(0) : id(z['parentId'], 'parentId', [16]),
+    traceState: '',
+    flags: 0,
+    name: text(z['name']),
+    kind: kinds[text(z['kind'])] ?? 1,
+    startNs,
+    endNs: startNs + micros(z['duration']),
+    attributes,
+    droppedAttributes: 0,
+    events: (Array.isArray(z['annotations']) ? z['annotations'] : []).map(a => ({
+      timeNs: micros(object(a)['timestamp']),
+      name: text(object(a)['value']),
+      attributes: [],
+      dropped: 0,
+    })),
+    droppedEvents: 0,
+    links: [],
+    droppedLinks: 0,
+    statusCode: error === undefined ? 0 : 2,
+    statusMessage: error?.value.kind === 'string' && error.value.value !== 'true' ? error.value.value : '',
+  }
+}
+
 /** Throws BadDataError. */
 export function parseZipkinJson(source: string): Trace {
   let json: unknown
@@ -51,47 +97,8 @@ export function parseZipkinJson(source: string): Trace {
   const byService = new Map<string, ResourceSpans>()
   for (const entry of json) {
     const z = object(entry)
-    const traceId = id(z['traceId'], 'traceId', [16, 32])
-    const padded = new Uint8Array(16)
-    padded.set(traceId, 16 - traceId.length)
-    const startNs = micros(z['timestamp'])
     const service = text(object(z['localEndpoint'])['serviceName'])
-    const tags = Object.entries(object(z['tags'])).map(([key, value]) =>
-      attribute(key, typeof value === 'string' ? value : JSON.stringify(value)),
-    )
-    const error = tags.find(t => t.key === 'error')
-    const remote = object(z['remoteEndpoint'])
-    const attributes = [
-      ...tags,
-      ...endpoint(z['localEndpoint'], 'net.host'),
-      ...endpoint(remote, 'net.peer'),
-      ...(text(remote['serviceName']) === '' ? [] : [attribute('peer.service', text(remote['serviceName']))]),
-    ]
-    const span: Span = {
-      traceId: padded,
-      spanId: id(z['id'], 'id', [16]),
-      parentSpanId:
-        z['parentId'] === undefined || z['parentId'] === null ? new Uint8Array(0) : id(z['parentId'], 'parentId', [16]),
-      traceState: '',
-      flags: 0,
-      name: text(z['name']),
-      kind: kinds[text(z['kind'])] ?? 1,
-      startNs,
-      endNs: startNs + micros(z['duration']),
-      attributes,
-      droppedAttributes: 0,
-      events: (Array.isArray(z['annotations']) ? z['annotations'] : []).map(a => ({
-        timeNs: micros(object(a)['timestamp']),
-        name: text(object(a)['value']),
-        attributes: [],
-        dropped: 0,
-      })),
-      droppedEvents: 0,
-      links: [],
-      droppedLinks: 0,
-      statusCode: error === undefined ? 0 : 2,
-      statusMessage: error?.value.kind === 'string' && error.value.value !== 'true' ? error.value.value : '',
-    }
+    const span = spanOf(z)
     let resource = byService.get(service)
     if (resource === undefined)
       byService.set(
