@@ -13,12 +13,12 @@ import { join } from 'node:path'
 
 const option = (name: string, fallback: number): number =>
   Number(process.argv.find(a => a.startsWith(`--${name}=`))?.split('=')[1] ?? fallback)
-const targets = option('targets', 200),
-  series = option('series', 500),
-  interval = option('interval', 15),
-  minutes = option('minutes', 10)
-let scrapes = 0,
-  written = 0
+const targets = option('targets', 200)
+const series = option('series', 500)
+const interval = option('interval', 15)
+const minutes = option('minutes', 10)
+let scrapes = 0
+let written = 0
 const server = createServer((request, reply) => {
   if (request.method === 'POST') {
     request

@@ -19,8 +19,8 @@ for (let step = 0; step < steps - 1; step++)
 await fetch(`${peer.url}/-/flush`, { method: 'POST' })
 
 const live = Array.from({ length: 10_000 }, (_, i) => labelBytes(i + 500_000))
-const writes: number[] = [],
-  queries: number[] = []
+const writes: number[] = []
+const queries: number[] = []
 const percentile = (list: number[], q: number): number =>
   list.toSorted((a, b) => a - b)[Math.floor(list.length * q)] ?? NaN
 const startedMs = performance.now()

@@ -17,8 +17,8 @@ function varint(out: number[], value: number): void {
 }
 
 function label(name: string, value: string): number[] {
-  const n = [...Buffer.from(name)],
-    v = [...Buffer.from(value)]
+  const n = [...Buffer.from(name)]
+  const v = [...Buffer.from(value)]
   const inner = [0x0a, n.length, ...n, 0x12, v.length, ...v]
   return [0x0a, inner.length, ...inner]
 }

@@ -25,9 +25,9 @@ const apps = ['web', 'api', 'auth', 'cart', 'search', 'mail', 'worker', 'nginx']
 const levels = ['info', 'info', 'info', 'info', 'info', 'debug', 'warn', 'error'] as const
 
 function line(app: string): string {
-  const level = pick(levels),
-    ms = (below(random, 200_000) / 100).toFixed(2),
-    user = below(random, 50_000)
+  const level = pick(levels)
+  const ms = (below(random, 200_000) / 100).toFixed(2)
+  const user = below(random, 50_000)
   if (app === 'api' || app === 'cart')
     return `{"level":"${level}","msg":"${pick(['request done', 'cache miss', 'user logged in', 'retrying'])}","user":{"id":${user},"region":"${pick(['eu', 'us', 'ap'])}"},"status":${pick([200, 200, 200, 301, 404, 500])},"latency_ms":${ms},"trace_id":"${hex(32)}"}`
   if (app === 'nginx')
@@ -42,10 +42,10 @@ function field(out: ByteWriter, tag: number, bytes: Uint8Array): void {
 }
 
 function pushBody(streams: Map<string, { ms: number; text: string }[]>): Uint8Array {
-  const out = new ByteWriter(1 << 20),
-    stream = new ByteWriter(1 << 18),
-    entry = new ByteWriter(1024),
-    time = new ByteWriter(32)
+  const out = new ByteWriter(1 << 20)
+  const stream = new ByteWriter(1 << 18)
+  const entry = new ByteWriter(1024)
+  const time = new ByteWriter(32)
   for (const [labels, entries] of streams) {
     stream.reset()
     field(stream, 0x0a, encodeUtf8(labels))
@@ -110,11 +110,11 @@ const url = await new Promise<string>(resolve => {
 })
 const pid = child.pid!
 try {
-  const endMs = Math.floor(Date.now() / 1000) * 1000,
-    startMs = endMs - 86_400_000
+  const endMs = Math.floor(Date.now() / 1000) * 1000
+  const startMs = endMs - 86_400_000
   const wanted = megabytes * 1e6
-  let bytes = 0,
-    lines = 0
+  let bytes = 0
+  let lines = 0
   const bodies: Uint8Array[] = []
   while (bytes < wanted) {
     const streams = new Map<string, { ms: number; text: string }[]>()
@@ -134,8 +134,8 @@ try {
   console.log(
     `${(bytes / 1e6).toFixed(0)} MB in ${lines} lines of ${(bytes / lines).toFixed(0)} bytes, ${bodies.length} requests`,
   )
-  const cpu0 = cpuOf(pid),
-    wall0 = performance.now()
+  const cpu0 = cpuOf(pid)
+  const wall0 = performance.now()
   for (const body of bodies) {
     const reply = await fetch(`${url}/loki/api/v1/push`, {
       method: 'POST',
@@ -144,11 +144,11 @@ try {
     })
     if (reply.status !== 204) throw new Error(`${reply.status}: ${await reply.text()}`)
   }
-  const cpu1 = cpuOf(pid),
-    wall1 = performance.now()
+  const cpu1 = cpuOf(pid)
+  const wall1 = performance.now()
   await fetch(`${url}/-/flush`, { method: 'POST' })
-  const cpu2 = cpuOf(pid),
-    wall2 = performance.now()
+  const cpu2 = cpuOf(pid)
+  const wall2 = performance.now()
   const stored = sizeOf(join(directory, 'bucket/logs'))
   console.log(
     `in: ${(cpu1 - cpu0).toFixed(2)} CPU-s, ${((wall1 - wall0) / 1000).toFixed(2)} s, ${(bytes / 1e6 / ((wall1 - wall0) / 1000)).toFixed(0)} MB/s`,
@@ -178,12 +178,12 @@ try {
     ],
   ]
   for (const round of process.argv.includes('--ingest') ? [] : ['cold', 'warm']) {
-    const from = cpuOf(pid),
-      at = performance.now()
+    const from = cpuOf(pid)
+    const at = performance.now()
     const parts: string[] = []
     for (const [name, query] of queries) {
-      const c = cpuOf(pid),
-        w = performance.now()
+      const c = cpuOf(pid)
+      const w = performance.now()
       const reply = await fetch(
         `${url}/loki/api/v1/query_range?${new URLSearchParams({ query, start: String(startMs / 1000), end: String(endMs / 1000), step: '3600', limit: '100' }).toString()}`,
       )

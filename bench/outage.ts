@@ -12,8 +12,8 @@ import { join } from 'node:path'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import { bodies, labelBytes } from './load.ts'
 
-const awayMinutes = Number(process.argv[2] ?? 30),
-  rate = Number(process.argv[3] ?? 2000)
+const awayMinutes = Number(process.argv[2] ?? 30)
+const rate = Number(process.argv[3] ?? 2000)
 const directory = mkdtempSync(join(tmpdir(), 'bench-outage-'))
 const wait = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))
 
@@ -122,8 +122,8 @@ const metric = async (name: string): Promise<number> =>
 const rssMib = (): string =>
   (Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${tercet.pid}/status`, 'utf8'))?.[1] ?? 0) / 1024).toFixed(0)
 const keys = Array.from({ length: rate }, (_, i) => labelBytes(i))
-let acknowledged = 0,
-  refused = 0
+let acknowledged = 0
+let refused = 0
 let loading = true
 const firstMs = Math.floor(Date.now() / 1000) * 1000
 const load = (async () => {

@@ -125,11 +125,11 @@ const url = await new Promise<string>(resolve => {
 })
 const pid = child.pid!
 try {
-  const endMs = Date.now(),
-    startMs = endMs - 3_000_000
-  let spans = 0,
-    size = 0,
-    oneId = ''
+  const endMs = Date.now()
+  const startMs = endMs - 3_000_000
+  let spans = 0
+  let size = 0
+  let oneId = ''
   const bodies: Uint8Array[] = []
   while (spans < wanted) {
     const resources: ResourceSpans[] = []
@@ -146,8 +146,8 @@ try {
     size += bodies.at(-1)!.length
   }
   console.log(`${spans} spans, ${(size / 1e6).toFixed(1)} MB of OTLP, ${bodies.length} requests`)
-  const cpu0 = cpuOf(pid),
-    wall0 = performance.now()
+  const cpu0 = cpuOf(pid)
+  const wall0 = performance.now()
   for (const body of bodies) {
     const send = (): Promise<Response> =>
       fetch(`${url}/v1/traces`, {
@@ -165,11 +165,11 @@ try {
     if (reply.status !== 200) throw new Error(`${reply.status}: ${await reply.text()}`)
     await reply.arrayBuffer()
   }
-  const cpu1 = cpuOf(pid),
-    wall1 = performance.now()
+  const cpu1 = cpuOf(pid)
+  const wall1 = performance.now()
   await fetch(`${url}/-/flush`, { method: 'POST' })
-  const cpu2 = cpuOf(pid),
-    wall2 = performance.now()
+  const cpu2 = cpuOf(pid)
+  const wall2 = performance.now()
   console.log(
     `in: ${(((cpu1 - cpu0) / spans) * 1e6).toFixed(1)} CPU-s per M spans, ${(size / 1e6 / ((wall1 - wall0) / 1000)).toFixed(1)} MB/s`,
   )
@@ -213,12 +213,12 @@ try {
     ['by id', `/api/traces/${oneId}`],
   ]
   for (const round of process.argv.includes('--ingest') ? [] : ['cold', 'warm']) {
-    const from = cpuOf(pid),
-      at = performance.now()
+    const from = cpuOf(pid)
+    const at = performance.now()
     const parts: string[] = []
     for (const [name, path] of paths) {
-      const c = cpuOf(pid),
-        w = performance.now()
+      const c = cpuOf(pid)
+      const w = performance.now()
       const reply = await fetch(`${url}${path}`)
       const body = await reply.text()
       if (reply.status !== 200) throw new Error(`${name}: ${body}`)

@@ -9,11 +9,11 @@ import { programPath } from '../test/peers.ts'
 import { runTercet } from '../test/run-tercet.ts'
 import { postWrite, writeBody } from '../test/write-request.ts'
 
-const running = await runTercet([]),
-  now = Math.floor(Date.now() / 1000),
-  traceId = 'b'.repeat(32)
-const hex = (n: number): string => n.toString(16).padStart(16, '0'),
-  start = BigInt(now - 120) * 1_000_000_000n
+const running = await runTercet([])
+const now = Math.floor(Date.now() / 1000)
+const traceId = 'b'.repeat(32)
+const hex = (n: number): string => n.toString(16).padStart(16, '0')
+const start = BigInt(now - 120) * 1_000_000_000n
 for (let from = 0; from < 10_000; from += 2500)
   await fetch(`${running.url}/v1/traces`, {
     method: 'POST',
@@ -25,8 +25,8 @@ for (let from = 0; from < 10_000; from += 2500)
           scopeSpans: [
             {
               spans: Array.from({ length: 2500 }, (_, k) => {
-                const i = from + k + 1,
-                  at = start + BigInt(i) * 10_000n
+                const i = from + k + 1
+                const at = start + BigInt(i) * 10_000n
                 return {
                   traceId,
                   spanId: hex(i),
@@ -58,10 +58,10 @@ await postWrite(
   ),
 )
 const browser = await chromium.launch({
-    executablePath: programPath('chromium')!,
-    args: ['--no-sandbox', '--disable-dev-shm-usage'],
-  }),
-  page = await browser.newPage({ viewport: { width: 1280, height: 860 } })
+  executablePath: programPath('chromium')!,
+  args: ['--no-sandbox', '--disable-dev-shm-usage'],
+})
+const page = await browser.newPage({ viewport: { width: 1280, height: 860 } })
 let bytes = 0
 page.on('response', reply => {
   bytes += Number(reply.headers()['content-length'] ?? 0)

@@ -1,6 +1,6 @@
 /**
- * kill -9 at random moments while data comes in, with a ledger of what was acknowledged. In bucket mode the data directory goes with
- * the process.
+ * kill -9 at random moments while data comes in, with a ledger of what was acknowledged. In bucket mode the data
+ * directory goes with the process.
  */
 import assert from 'node:assert/strict'
 import { rmSync } from 'node:fs'

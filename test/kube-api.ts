@@ -1,4 +1,7 @@
-/** A Kubernetes API as far as list and watch go: resource versions, pages, bookmarks, 410 Gone, and access by ClusterRole rules. */
+/**
+ * A Kubernetes API as far as list and watch go: resource versions, pages, bookmarks, 410 Gone, and access by
+ * ClusterRole rules.
+ */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 
 export interface KubeItem {
@@ -72,8 +75,8 @@ export class KubeApi {
 
   /** `resource`: as in a path, `pods` or `monitoring.coreos.com/servicemonitors`. */
   put(resource: string, item: KubeItem): void {
-    const all = this.#of(resource),
-      key = `${item.metadata.namespace ?? ''}/${item.metadata.name}`
+    const all = this.#of(resource)
+    const key = `${item.metadata.namespace ?? ''}/${item.metadata.name}`
     const type = all.has(key) ? 'MODIFIED' : 'ADDED'
     const stored = { ...item, metadata: { ...item.metadata, resourceVersion: String(++this.#version) } }
     all.set(key, stored)
@@ -81,8 +84,8 @@ export class KubeApi {
   }
 
   remove(resource: string, namespace: string, name: string): void {
-    const all = this.#of(resource),
-      item = all.get(`${namespace}/${name}`)
+    const all = this.#of(resource)
+    const item = all.get(`${namespace}/${name}`)
     all.delete(`${namespace}/${name}`)
     if (item !== undefined)
       this.#tell(resource, 'DELETED', {
@@ -194,8 +197,8 @@ export class KubeApi {
       return
     }
     if (!isWatch) {
-      const limit = Number(url.searchParams.get('limit') ?? '0') || Infinity,
-        from = Number(url.searchParams.get('continue') ?? '0')
+      const limit = Number(url.searchParams.get('limit') ?? '0') || Infinity
+      const from = Number(url.searchParams.get('continue') ?? '0')
       const page = chosen.slice(from, from + Math.min(limit, 2))
       reply.writeHead(200, { 'content-type': 'application/json' }).end(
         JSON.stringify({

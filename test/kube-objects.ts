@@ -1,4 +1,7 @@
-/** Strict checks of Kubernetes objects: an unknown field is an error, where a real API server would drop it in silence. */
+/**
+ * Strict checks of Kubernetes objects: an unknown field is an error, where a real API server would drop it in
+ * silence.
+ */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

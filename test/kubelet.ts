@@ -1,6 +1,7 @@
 /**
- * Runs rendered pods as processes of this machine: an address of the loopback network a pod, directories as volumes, probes, the memory limit, restarts,
- * Services as listeners in front of pods that are ready. Images are ours; what listens on all addresses listens on the pod's.
+ * Runs rendered pods as processes of this machine: an address of the loopback network a pod, directories as volumes,
+ * probes, the memory limit, restarts, Services as listeners in front of pods that are ready. Images are ours; what
+ * listens on all addresses listens on the pod's.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -126,10 +127,10 @@ export class Pod {
   /** Paths and addresses as they are outside of the pod. */
   #inPod(text: string): string {
     const outside = Object.entries(this.#cluster.outside ?? {}).map(([mountPath, directory]) => ({
-        mountPath,
-        directory,
-      })),
-      paths = [...this.#volumes, ...outside].sort((x, y) => y.mountPath.length - x.mountPath.length)
+      mountPath,
+      directory,
+    }))
+    const paths = [...this.#volumes, ...outside].sort((x, y) => y.mountPath.length - x.mountPath.length)
     // Once, so that what was put in is not looked at again.
     return text
       .replaceAll('0.0.0.0:', `${this.ip}:`)
@@ -140,8 +141,8 @@ export class Pod {
   }
 
   start(): void {
-    const { env = {} } = this.#cluster,
-      own: Record<string, string> = {}
+    const { env = {} } = this.#cluster
+    const own: Record<string, string> = {}
     for (const { name, value, valueFrom } of this.container.env ?? [])
       own[name] =
         valueFrom?.fieldRef?.fieldPath === 'spec.nodeName'

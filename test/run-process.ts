@@ -1,4 +1,7 @@
-/** Tercet as a process of its own, for tests that kill it. Buckets lie beside the data directory, so that it can be lost alone. */
+/**
+ * Tercet as a process of its own, for tests that kill it. Buckets lie beside the data directory, so that it can be
+ * lost alone.
+ */
 import { spawn, type ChildProcess } from 'node:child_process'
 
 export interface Started {

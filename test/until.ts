@@ -2,7 +2,10 @@
 
 const lookEveryMs = 25
 
-/** Looks again until `look` gives something; throws after `seconds`, naming `what`. Errors of `look` count as nothing yet. */
+/**
+ * Looks again until `look` gives something; throws after `seconds`, naming `what`. Errors of `look` count as nothing
+ * yet.
+ */
 export async function until<T>(
   look: () => Promise<T | undefined> | T | undefined,
   what: string,

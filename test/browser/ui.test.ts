@@ -1,6 +1,7 @@
 /**
- * The web interface in a real browser, over a process with real data: every page in both themes and on a phone, without errors in the console,
- * violations of the Content-Security-Policy or findings of axe; hostile texts show as text; a large trace and a large graph stay smooth.
+ * The web interface in a real browser, over a process with real data: every page in both themes and on a phone,
+ * without errors in the console, violations of the Content-Security-Policy or findings of axe; hostile texts show as
+ * text; a large trace and a large graph stay smooth.
  */
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -28,8 +29,8 @@ const hostile = [
   '{{template}} ${expr}',
   '</script><script>alert(1)</script>',
 ]
-const traceId = '0af7651916cd43dd8448eb211c80319c',
-  bigTraceId = 'b'.repeat(32)
+const traceId = '0af7651916cd43dd8448eb211c80319c'
+const bigTraceId = 'b'.repeat(32)
 const json = { 'content-type': 'application/json' }
 
 function span(
@@ -154,8 +155,8 @@ async function fill(): Promise<void> {
       },
     ],
   })
-  const at = BigInt(now - 120) * 1_000_000_000n,
-    ms = 1_000_000n
+  const at = BigInt(now - 120) * 1_000_000_000n
+  const ms = 1_000_000n
   await post('/v1/traces', {
     resourceSpans: [
       spansOf('shop', [
@@ -247,9 +248,9 @@ if (skip === false) {
     problems: string[]
   }
   const open = async (theme: 'light' | 'dark', width = 1280): Promise<Opened> => {
-    const context = await browser.newContext({ colorScheme: theme, viewport: { width, height: 860 }, permissions: [] }),
-      page = await context.newPage(),
-      problems: string[] = []
+    const context = await browser.newContext({ colorScheme: theme, viewport: { width, height: 860 }, permissions: [] })
+    const page = await context.newPage()
+    const problems: string[] = []
     page.on('console', message => {
       if (message.type() === 'error' || message.type() === 'warning')
         problems.push(`${message.type()}: ${message.text()}`)
@@ -326,8 +327,8 @@ if (skip === false) {
       `every page, ${theme}, ${width} px: no errors, no violations, clean for axe`,
       { timeout: 240_000 },
       async () => {
-        const { context, page, problems } = await open(theme, width),
-          wrong: string[] = []
+        const { context, page, problems } = await open(theme, width)
+        const wrong: string[] = []
         try {
           for (const [name, path] of Object.entries(pages)) {
             problems.length = 0

@@ -1,4 +1,7 @@
-/** The agent: scrapes and what is pushed reach the remotes, relabelled, over outages and restarts; log files of pods; exporters that misbehave. Covers req-033, req-064, req-099, req-155. */
+/**
+ * The agent: scrapes and what is pushed reach the remotes, relabelled, over outages and restarts; log files of pods;
+ * exporters that misbehave. Covers req-033, req-064, req-099, req-155.
+ */
 import assert from 'node:assert/strict'
 import { createServer, type Server } from 'node:http'
 import { appendFileSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
@@ -9,6 +12,7 @@ import { VirtualClock } from '#core/virtual-clock.ts'
 import { DiskQueue } from '#forward/disk-queue.ts'
 import { packMessage, Remote } from '#forward/remote.ts'
 import type { HttpClient } from '#net/http-client.ts'
+import { urlOf } from '../url.ts'
 import { startTercet, type Tercet } from '../../src/app/tercet.ts'
 import { loadConfig } from '../../src/app/config.ts'
 import { systemWorld } from '../../src/app/world.ts'
@@ -18,11 +22,11 @@ import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
 import { postWrite, writeBody } from '../write-request.ts'
 
 const directory = temporaryDirectory()
-let server: Server,
-  port = 0,
-  run: Running,
-  agent: Tercet,
-  storePort = 0
+let server: Server
+let port = 0
+let run: Running
+let agent: Tercet
+let storePort = 0
 let scrapes = 0
 const start = (own = directory, flags: string[] = []): Promise<Tercet> =>
   startTercet(
@@ -124,16 +128,14 @@ after(async () => {
 })
 
 async function query(q: string): Promise<{ metric: Record<string, string>; value: [number, string] }[]> {
-  const reply = await fetch(`${run.url}/api/v1/query?${new URLSearchParams({ query: q }).toString()}`)
+  const reply = await fetch(urlOf(run.url, '/api/v1/query', { query: q }))
   return ((await reply.json()) as { data: { result: { metric: Record<string, string>; value: [number, string] }[] } })
     .data.result
 }
 const lines = async (q: string): Promise<{ stream: Record<string, string>; values: [string, string][] }[]> =>
   (
     (await (
-      await fetch(
-        `${run.url}/loki/api/v1/query_range?${new URLSearchParams({ query: q, limit: '1000', direction: 'forward' }).toString()}`,
-      )
+      await fetch(urlOf(run.url, '/loki/api/v1/query_range', { query: q, limit: '1000', direction: 'forward' }))
     ).json()) as { data: { result: { stream: Record<string, string>; values: [string, string][] }[] } }
   ).data.result
 
@@ -402,8 +404,8 @@ test('a queue: order, damage, limits, places', async () => {
   queue = await make()
   for (let i = 0; i < 40; i++) await queue.put(Buffer.from(`again ${i} ${'x'.repeat(40)}`))
   await queue.close()
-  const names = (await files.list('/q')).filter(name => name.endsWith('.queue')),
-    contents = await Promise.all(names.map(name => files.read(`/q/${name}`)))
+  const names = (await files.list('/q')).filter(name => name.endsWith('.queue'))
+  const contents = await Promise.all(names.map(name => files.read(`/q/${name}`)))
   const first = names[contents.findIndex(content => text(content).includes('again 5'))]
   const bytes = Uint8Array.from(await files.read(`/q/${first!}`))
   bytes[100]! ^= 255
@@ -427,8 +429,8 @@ test('a queue: order, damage, limits, places', async () => {
 })
 
 test('a remote that is away for two hours gets everything afterwards, each once', async () => {
-  const clock = new VirtualClock(0),
-    queue = new DiskQueue({ files: new MemoryFiles(), log: silentLog, directory: '/q', bytesMax: 1 << 26 })
+  const clock = new VirtualClock(0)
+  const queue = new DiskQueue({ files: new MemoryFiles(), log: silentLog, directory: '/q', bytesMax: 1 << 26 })
   let isAway = true
   const got: string[] = []
   const client = {
@@ -469,8 +471,8 @@ test('a remote that is away for two hours gets everything afterwards, each once'
 })
 
 test('remote write 2.0: a real Prometheus and Tercet get the same', needs('prometheus'), async () => {
-  const own = temporaryDirectory(),
-    peerPort = await freePort()
+  const own = temporaryDirectory()
+  const peerPort = await freePort()
   writeFileSync(`${own}/peer.yml`, 'global: {}\n')
   const peer = new Peer(
     'prometheus',
@@ -506,7 +508,7 @@ test('remote write 2.0: a real Prometheus and Tercet get the same', needs('prome
   try {
     const ask = async (url: string, q: string): Promise<unknown[]> =>
       (
-        (await (await fetch(`${url}/api/v1/query?${new URLSearchParams({ query: q }).toString()}`)).json()) as {
+        (await (await fetch(urlOf(url, '/api/v1/query', { query: q }))).json()) as {
           data: { result: { metric: unknown; value?: [number, string]; histogram?: [number, unknown] }[] }
         }
       ).data.result.map(r => ({ metric: r.metric, value: r.value?.[1], histogram: r.histogram?.[1] }))
@@ -527,7 +529,7 @@ test('remote write 2.0: a real Prometheus and Tercet get the same', needs('prome
       (
         (await (
           await fetch(
-            `${url}/api/v1/query_exemplars?${new URLSearchParams({ query: 'ticks_total{via="two"}', start: '0', end: '100' }).toString()}`,
+            urlOf(url, '/api/v1/query_exemplars', { query: 'ticks_total{via="two"}', start: '0', end: '100' }),
           )
         ).json()) as { data: unknown }
       ).data

@@ -1,4 +1,7 @@
-/** A real Alertmanager and Tercet with the same configuration and the same alerts tell the same; amtool works; both call the same files right. Covers req-042, req-043. */
+/**
+ * A real Alertmanager and Tercet with the same configuration and the same alerts tell the same; amtool works; both
+ * call the same files right. Covers req-042, req-043.
+ */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { createServer, type Server } from 'node:http'
@@ -32,11 +35,11 @@ interface Told {
 }
 const directory = temporaryDirectory()
 const told: Record<string, { path: string; body: Told & Record<string, unknown> }[]> = { ours: [], theirs: [] }
-let server: Server,
-  port = 0,
-  run: Running,
-  peer: Peer | undefined,
-  peerUrl = ''
+let server: Server
+let port = 0
+let run: Running
+let peer: Peer | undefined
+let peerUrl = ''
 
 const config = (who: string): string => `
 global: { resolve_timeout: 1m, slack_api_url: 'http://127.0.0.1:${port}/${who}/slack', pagerduty_url: 'http://127.0.0.1:${port}/${who}/pagerduty', opsgenie_api_url: 'http://127.0.0.1:${port}/${who}/opsgenie/', opsgenie_api_key: k, telegram_api_url: 'http://127.0.0.1:${port}/${who}/telegram' }
@@ -430,8 +433,8 @@ test('silences and what was told outlive a restart; mail; addresses that are off
   const own = temporaryDirectory()
   const mails: string[] = []
   const smtp = createTcp(socket => {
-    let isData = false,
-      text = ''
+    let isData = false
+    let text = ''
     socket.write('220 test\r\n')
     socket
       .on('data', chunk => {
@@ -510,7 +513,8 @@ test('silences and what was told outlive a restart; mail; addresses that are off
       })
       assert.ok(reply.status === 400 || reply.status === 404, JSON.stringify(wrong))
     }
-    // A new configuration goes by at once, though a notification is tried again and again; what was told is not told anew.
+    // A new configuration goes by at once, though a notification is tried again and again; what was told is not told
+    // anew.
     writeFileSync(
       `${own}/am.yml`,
       readFileSync(`${own}/am.yml`, 'utf8').replace('group_wait: 100ms', 'group_wait: 150ms'),

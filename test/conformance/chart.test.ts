@@ -1,7 +1,8 @@
 /**
- * The Helm chart, rendered by a real Helm with many values, checked strictly: req-011 req-070 req-071 req-072 req-074 req-075 req-076 req-077 req-078 req-081
- * req-082 req-083 req-084 req-085 req-086 req-089 req-090 req-091 req-094 req-096 req-097 req-101 req-102 req-103 req-104 req-105 req-106 req-107 req-108
- * req-114 req-115 req-116 req-117 req-118 req-121 req-169 req-174.
+ * The Helm chart, rendered by a real Helm with many values, checked strictly: req-011 req-070 req-071 req-072 req-074
+ * req-075 req-076 req-077 req-078 req-081 req-082 req-083 req-084 req-085 req-086 req-089 req-090 req-091 req-094
+ * req-096 req-097 req-101 req-102 req-103 req-104 req-105 req-106 req-107 req-108 req-114 req-115 req-116 req-117
+ * req-118 req-121 req-169 req-174.
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -175,17 +176,17 @@ test(
   () => {
     const all: KubeObject[] = []
     for (const [name, values] of Object.entries(matrix)) {
-      const objects = rendered(values),
-        external = [
-          'Secret/metrics-s3-secret',
-          'Secret/logs-s3-secret',
-          'Secret/traces-s3-secret',
-          'Secret/one-secret',
-          'Secret/pull',
-          'ServiceAccount/mine',
-          'host:s3.example.net',
-          ...(name === 'no server' ? ['Service/metrics-store:8428'] : []),
-        ]
+      const objects = rendered(values)
+      const external = [
+        'Secret/metrics-s3-secret',
+        'Secret/logs-s3-secret',
+        'Secret/traces-s3-secret',
+        'Secret/one-secret',
+        'Secret/pull',
+        'ServiceAccount/mine',
+        'host:s3.example.net',
+        ...(name === 'no server' ? ['Service/metrics-store:8428'] : []),
+      ]
       assert.deepEqual(findUnresolved(objects, { services: {}, external }), [], name)
       if (name === 'disabled') assert.deepEqual(objects, [], 'req-105')
       for (const object of objects) {
@@ -219,10 +220,10 @@ test(
 )
 
 test("the defaults are the documents'", hasHelm, () => {
-  const objects = rendered({}),
-    server = one<Workload>(objects, 'StatefulSet'),
-    agent = one<Workload>(objects, 'DaemonSet'),
-    chart = parse(readFileSync('deploy/chart/Chart.yaml', 'utf8')) as { version: string; appVersion: string }
+  const objects = rendered({})
+  const server = one<Workload>(objects, 'StatefulSet')
+  const agent = one<Workload>(objects, 'DaemonSet')
+  const chart = parse(readFileSync('deploy/chart/Chart.yaml', 'utf8')) as { version: string; appVersion: string }
   assert.deepEqual(
     [...new Set(objects.map(o => o.kind))].sort(),
     ['ClusterRole', 'ClusterRoleBinding', 'ConfigMap', 'DaemonSet', 'Service', 'ServiceAccount', 'StatefulSet'],
@@ -240,8 +241,8 @@ test("the defaults are the documents'", hasHelm, () => {
   ])
     assert.ok(readdirSync('deploy/chart/templates').includes(file), 'req-084')
   assert.equal(chart.version, '0.1.0', 'req-101')
-  const [container] = server.spec.template.spec.containers,
-    [agentContainer] = agent.spec.template.spec.containers
+  const [container] = server.spec.template.spec.containers
+  const [agentContainer] = agent.spec.template.spec.containers
   assert.equal(container!.image, `ghcr.io/tercet/tercet:${chart.appVersion}`, 'req-075 req-101')
   assert.equal(server.spec.replicas, 1, 'req-070 req-090')
   assert.ok(objects.some(o => o.kind === 'Service' && o.metadata.name === server.spec.serviceName))
@@ -302,8 +303,8 @@ test("the defaults are the documents'", hasHelm, () => {
 })
 
 test('values do what they say', hasHelm, () => {
-  const server = (values: Values): Workload => one<Workload>(rendered(values), 'StatefulSet'),
-    first = (w: Workload): Container => w.spec.template.spec.containers[0]!
+  const server = (values: Values): Workload => one<Workload>(rendered(values), 'StatefulSet')
+  const first = (w: Workload): Container => w.spec.template.spec.containers[0]!
   assert.equal(
     server({ server: { persistence: { size: '50Gi' } } }).spec.volumeClaimTemplates![0]!.spec.resources.requests
       .storage,
@@ -432,15 +433,15 @@ test('as a subchart it follows its condition and its alias', hasHelm, () => {
 })
 
 test('every value is documented, typed, and used; every one that is used is there', () => {
-  const text = readFileSync('deploy/chart/values.yaml', 'utf8'),
-    document = parseDocument(text),
-    leaves: string[] = []
+  const text = readFileSync('deploy/chart/values.yaml', 'utf8')
+  const document = parseDocument(text)
+  const leaves: string[] = []
   const walk = (node: Node | null, path: string): void => {
     if (!isMap(node) || node.items.length === 0) return
     for (const [i, pair] of (node.items as Pair<Node, Node | null>[]).entries()) {
-      const name = isScalar(pair.key) ? String(pair.key.value) : '',
-        child = path === '' ? name : `${path}.${name}`,
-        isLeaf = !isMap(pair.value) || pair.value.items.length === 0
+      const name = isScalar(pair.key) ? String(pair.key.value) : ''
+      const child = path === '' ? name : `${path}.${name}`
+      const isLeaf = !isMap(pair.value) || pair.value.items.length === 0
       if (isLeaf) {
         leaves.push(child)
         assert.ok(
@@ -452,9 +453,9 @@ test('every value is documented, typed, and used; every one that is used is ther
   }
   walk(document.contents, '')
   const templates = readdirSync('deploy/chart/templates')
-      .map(file => readFileSync(join('deploy/chart/templates', file), 'utf8'))
-      .join('\n'),
-    values = document.toJS() as Values
+    .map(file => readFileSync(join('deploy/chart/templates', file), 'utf8'))
+    .join('\n')
+  const values = document.toJS() as Values
   for (const [, path = ''] of templates.matchAll(/\.Values\.([A-Za-z0-9_.]+)/g)) {
     let at: unknown = values
     for (const part of path.split('.')) {

@@ -1,4 +1,7 @@
-/** Files that the real promtool calls right or wrong, and Tercet too; unit tests of rules end alike in both. Covers req-018, req-042, req-117. */
+/**
+ * Files that the real promtool calls right or wrong, and Tercet too; unit tests of rules end alike in both. Covers
+ * req-018, req-042, req-117.
+ */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'

@@ -1,4 +1,7 @@
-/** Jaeger: its client for Node over HTTP, spans over gRPC, its query API; Zipkin's exporter; Tempo's streaming service. Covers req-064, req-065. */
+/**
+ * Jaeger: its client for Node over HTTP, spans over gRPC, its query API; Zipkin's exporter; Tempo's streaming
+ * service. Covers req-064, req-065.
+ */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { Client, credentials, Metadata } from '@grpc/grpc-js'
@@ -22,6 +25,7 @@ import {
   type JsonLike,
   type MessageTable,
 } from '#wire/tempo/messages.ts'
+import { urlOf } from '../url.ts'
 import { runTercet, type Running } from '../run-tercet.ts'
 
 let run: Running
@@ -138,7 +142,7 @@ test("Jaeger's client sends over HTTP, and its query API gives it back", async (
   // TraceQL sees the same.
   const { traces: found } = (await (
     await fetch(
-      `${run.url}/api/search?${new URLSearchParams({ q: '{ kind = server && status = error } >> { span.db.system = "postgres" }' }).toString()}`,
+      urlOf(run.url, '/api/search', { q: '{ kind = server && status = error } >> { span.db.system = "postgres" }' }),
     )
   ).json()) as { traces: unknown[] }
   assert.equal(found.length, 1)
@@ -216,8 +220,8 @@ const address = (): string => run.tercet.addresses.find(a => a.name === 'otlp_gr
 test("Jaeger's collector over gRPC", async () => {
   const client = new Client(address(), credentials.createInsecure())
   const base64 = (hex: string): string => Buffer.from(hex, 'hex').toString('base64')
-  const traceId = base64('0102030405060708090a0b0c0d0e0f10'),
-    otherTrace = base64('1102030405060708090a0b0c0d0e0f10')
+  const traceId = base64('0102030405060708090a0b0c0d0e0f10')
+  const otherTrace = base64('1102030405060708090a0b0c0d0e0f10')
   const seconds = Math.floor(Date.now() / 1000)
   const message = encodeMessage(postSpans, {
     batch: {
@@ -374,8 +378,8 @@ test('the streaming service and protobuf over HTTP answer what JSON answers', as
     ),
     same(await json('/api/v2/search/tag/resource.service.name/values', {})),
   )
-  const end = Math.ceil(Date.now() / 1000) + 60,
-    start = end - 3600
+  const end = Math.ceil(Date.now() / 1000) + 60
+  const start = end - 3600
   const range = await one(
     'MetricsQueryRange',
     queryRangeRequest,

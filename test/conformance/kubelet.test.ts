@@ -1,7 +1,8 @@
 /**
- * The rendered pods as processes: ready in time, one agent a node, each pod scraped once, what was written there after the pod is deleted, with and
- * without a volume. And the service of compose with its health check. req-009 req-032 req-034 req-058 req-071 req-073 req-079 req-080 req-087 req-088 req-092
- * req-093 req-095 req-096 req-097 req-098 req-099 req-111 req-112 req-114 req-116 req-117 req-119 req-120.
+ * The rendered pods as processes: ready in time, one agent a node, each pod scraped once, what was written there
+ * after the pod is deleted, with and without a volume. And the service of compose with its health check. req-009
+ * req-032 req-034 req-058 req-071 req-073 req-079 req-080 req-087 req-088 req-092 req-093 req-095 req-096 req-097
+ * req-098 req-099 req-111 req-112 req-114 req-116 req-117 req-119 req-120.
  */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
@@ -55,11 +56,11 @@ const valueOf = async (url: string, query: string): Promise<string[]> =>
     .sort()
 
 test('a cluster of three nodes', { ...runs, timeout: 240_000 }, async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'tercet-kubelet-')),
-    network = `${100 + (process.pid % 100)}.${process.pid % 200}`,
-    api = new KubeApi(),
-    exporters: Server[] = [],
-    scraped = new Map<string, number>()
+  const directory = mkdtempSync(join(tmpdir(), 'tercet-kubelet-'))
+  const network = `${100 + (process.pid % 100)}.${process.pid % 200}`
+  const api = new KubeApi()
+  const exporters: Server[] = []
+  const scraped = new Map<string, number>()
   await api.start()
   // Without a volume: an emptyDir, and a bucket that is not of this node.
   const values = {
@@ -87,8 +88,8 @@ test('a cluster of three nodes', { ...runs, timeout: 240_000 }, async () => {
     { encoding: 'utf8' },
   )
   assert.equal(rendered.status, 0, rendered.stderr)
-  const objects = objectsOfText(rendered.stdout),
-    account = join(directory, 'account')
+  const objects = objectsOfText(rendered.stdout)
+  const account = join(directory, 'account')
   mkdirSync(account)
   for (const [name, text] of [
     ['token', api.token],
@@ -112,21 +113,21 @@ test('a cluster of three nodes', { ...runs, timeout: 240_000 }, async () => {
     network,
   )
   try {
-    const nodes = ['n1', 'n2', 'n3'],
-      annotations: (Record<string, string> | undefined)[] = [
-        { 'prometheus.io/scrape': 'true' },
-        { 'prometheus.io/scrape': 'false' },
-        undefined,
-        { 'prometheus.io/scrape': 'true', 'prometheus.io/port': '9999', 'prometheus.io/path': '/own' },
-      ]
+    const nodes = ['n1', 'n2', 'n3']
+    const annotations: (Record<string, string> | undefined)[] = [
+      { 'prometheus.io/scrape': 'true' },
+      { 'prometheus.io/scrape': 'false' },
+      undefined,
+      { 'prometheus.io/scrape': 'true', 'prometheus.io/port': '9999', 'prometheus.io/path': '/own' },
+    ]
     for (const node of nodes)
       api.put('nodes', {
         metadata: { name: node },
         status: { addresses: [{ type: 'InternalIP', address: '127.0.0.1' }] },
       })
     for (const [i, own] of annotations.entries()) {
-      const ip = `127.${network}.${200 + i}`,
-        port = own?.['prometheus.io/port'] === undefined ? 8080 : 9999
+      const ip = `127.${network}.${200 + i}`
+      const port = own?.['prometheus.io/port'] === undefined ? 8080 : 9999
       const exporter = createServer((request, reply) => {
         scraped.set(`pod-${i}`, (scraped.get(`pod-${i}`) ?? 0) + 1)
         if (request.url !== (own?.['prometheus.io/path'] ?? '/metrics')) {
@@ -148,9 +149,9 @@ test('a cluster of three nodes', { ...runs, timeout: 240_000 }, async () => {
       })
     }
     await kubelet.startServices()
-    const [server] = kubelet.start('StatefulSet', ['n1']) as [Pod],
-      agents = kubelet.start('DaemonSet', nodes),
-      url = kubelet.serviceUrl('metrics-store', 8428)
+    const [server] = kubelet.start('StatefulSet', ['n1']) as [Pod]
+    const agents = kubelet.start('DaemonSet', nodes)
+    const url = kubelet.serviceUrl('metrics-store', 8428)
     await until('all pods are ready', () => kubelet.pods.every(p => p.isReady), 60, kubelet.pods)
     for (const pod of kubelet.pods) assert.ok(pod.readySeconds! < 60, `${pod.name} (req-092 req-095)`)
     assert.equal(agents.length, 3, 'req-096')
@@ -192,8 +193,8 @@ test('a cluster of three nodes', { ...runs, timeout: 240_000 }, async () => {
         `req-071 ${node}`,
       )
     // The ConfigMap changes, and the agent is told: the new target is listed, on the page too (req-119).
-    const first = agents[0]!,
-      config = join(directory, `pod-${first.name}-config`, 'prometheus.yml')
+    const first = agents[0]!
+    const config = join(directory, `pod-${first.name}-config`, 'prometheus.yml')
     writeFileSync(
       config,
       readFileSync(config, 'utf8').replace(
@@ -241,8 +242,8 @@ test(
   'with a volume, what was acknowledged is there after the pod is deleted',
   { ...runs, timeout: 120_000 },
   async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'tercet-kubelet-')),
-      network = `${100 + (process.pid % 100)}.${200 + (process.pid % 50)}`
+    const directory = mkdtempSync(join(tmpdir(), 'tercet-kubelet-'))
+    const network = `${100 + (process.pid % 100)}.${200 + (process.pid % 50)}`
     writeFileSync(
       join(directory, 'values.yaml'),
       stringify({ agent: { enabled: false }, server: { config: { disk_free_min: '0' } } }),
@@ -267,9 +268,9 @@ test(
     const kubelet = new Kubelet({ objects, directory }, network)
     try {
       await kubelet.startServices()
-      const [server] = kubelet.start('StatefulSet', ['n1']) as [Pod],
-        url = kubelet.serviceUrl('metrics-store', 8428),
-        logs = kubelet.serviceUrl('logs-store', 3100)
+      const [server] = kubelet.start('StatefulSet', ['n1']) as [Pod]
+      const url = kubelet.serviceUrl('metrics-store', 8428)
+      const logs = kubelet.serviceUrl('logs-store', 3100)
       await until('ready', () => server.isReady, 60, [server])
       const timeMs = Date.now()
       assert.equal(
@@ -305,8 +306,8 @@ test(
   "compose: the service's command runs, its health check tells up from down, its volume keeps the data",
   { timeout: 120_000 },
   async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'tercet-compose-')),
-      tree = renderCompose(readStack('', 'stack.yaml', 'tercet'))
+    const directory = mkdtempSync(join(tmpdir(), 'tercet-compose-'))
+    const tree = renderCompose(readStack('', 'stack.yaml', 'tercet'))
     try {
       const service = (
         parse(tree.get('compose.yaml')!) as {
@@ -324,9 +325,9 @@ test(
         mkdirSync(join(directory, path, '..'), { recursive: true })
         writeFileSync(join(directory, path), text)
       }
-      const port = await freePort(),
-        outside = (text: string): string =>
-          text.replaceAll('/data', join(directory, 'volume')).replaceAll('/etc/tercet', join(directory, 'config'))
+      const port = await freePort()
+      const outside = (text: string): string =>
+        text.replaceAll('/data', join(directory, 'volume')).replaceAll('/etc/tercet', join(directory, 'config'))
       // As the image has it, on other ports.
       const env = {
         PATH: process.env['PATH'],
@@ -337,22 +338,22 @@ test(
         TERCET_LISTEN_OTLP_GRPC: 'off',
         TERCET_DISK_FREE_MIN: '0',
       }
-      const [, program, script, ...words] = service.healthcheck.test,
-        health = (): number | null =>
-          spawnSync(
-            program === 'node' ? process.execPath : program!,
-            [script!.replace('/app/', `${process.cwd()}/`), ...words],
-            { env },
-          ).status
+      const [, program, script, ...words] = service.healthcheck.test
+      const health = (): number | null =>
+        spawnSync(
+          program === 'node' ? process.execPath : program!,
+          [script!.replace('/app/', `${process.cwd()}/`), ...words],
+          { env },
+        ).status
       assert.notEqual(health(), 0, 'req-112: nothing is up')
       for (const round of [1, 2]) {
         const child = spawn(process.execPath, ['src/app/main.ts', ...service.command.map(outside)], {
-            env,
-            stdio: 'ignore',
-          }),
-          ended = new Promise(resolve => {
-            child.once('exit', resolve)
-          })
+          env,
+          stdio: 'ignore',
+        })
+        const ended = new Promise(resolve => {
+          child.once('exit', resolve)
+        })
         try {
           await until('healthy', () => health() === 0)
           const url = `http://127.0.0.1:${port}`

@@ -1,18 +1,22 @@
-/** A cluster's API: monitors found without configuration, pods by annotation, watches that break, rights that a ClusterRole gives. Covers req-018, req-019, req-020, req-021, req-064, req-097, req-098, req-116. */
+/**
+ * A cluster's API: monitors found without configuration, pods by annotation, watches that break, rights that a
+ * ClusterRole gives. Covers req-018, req-019, req-020, req-021, req-064, req-097, req-098, req-116.
+ */
 import assert from 'node:assert/strict'
 import { createServer, type Server } from 'node:http'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
+import { urlOf } from '../url.ts'
 import { KubeApi, type KubeItem, type RoleRule } from '../kube-api.ts'
 import { until } from '../until.ts'
 import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
 
-const api = new KubeApi(),
-  directory = temporaryDirectory()
+const api = new KubeApi()
+const directory = temporaryDirectory()
 const kept = { ...process.env }
-let server: Server,
-  port = 0,
-  run: Running
+let server: Server
+let port = 0
+let run: Running
 const scrapes: string[] = []
 
 /** What a process needs to see all of it. */
@@ -185,7 +189,7 @@ const dropped = async (pool: string): Promise<Record<string, string>[]> =>
     .map(t => t.discoveredLabels)
 const query = async (q: string): Promise<{ metric: Record<string, string> }[]> =>
   (
-    (await (await fetch(`${run.url}/api/v1/query?${new URLSearchParams({ query: q }).toString()}`)).json()) as {
+    (await (await fetch(urlOf(run.url, '/api/v1/query', { query: q }))).json()) as {
       data: { result: { metric: Record<string, string> }[] }
     }
   ).data.result

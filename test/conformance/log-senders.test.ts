@@ -1,4 +1,7 @@
-/** Senders that people use, unchanged: winston-loki, pino-loki, OpenTelemetry's exporters, rsyslog. Covers req-065, req-132. */
+/**
+ * Senders that people use, unchanged: winston-loki, pino-loki, OpenTelemetry's exporters, rsyslog. Covers req-065,
+ * req-132.
+ */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
@@ -13,6 +16,7 @@ import { pino } from 'pino'
 import { pinoLoki } from 'pino-loki'
 import { createLogger } from 'winston'
 import LokiTransport from 'winston-loki'
+import { urlOf } from '../url.ts'
 import { runTercet, type Running } from '../run-tercet.ts'
 
 let run: Running
@@ -28,9 +32,7 @@ interface Stream {
   values: [string, string][]
 }
 async function streams(query: string): Promise<Stream[]> {
-  const reply = await fetch(
-    `${run.url}/loki/api/v1/query_range?${new URLSearchParams({ query, direction: 'forward' }).toString()}`,
-  )
+  const reply = await fetch(urlOf(run.url, '/loki/api/v1/query_range', { query, direction: 'forward' }))
   return ((await reply.json()) as { data: { result: Stream[] } }).data.result
 }
 async function arrived(query: string, count: number): Promise<Stream[]> {

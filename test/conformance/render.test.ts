@@ -1,10 +1,11 @@
 /**
- * What `deploy render` writes, for three engines and four targets: trees as the documents name them, every object strictly of its kind, every
- * reference resolved, no secret in clear, the same input the same bytes. req-001 req-005 req-008 req-011 req-013 req-014 req-015 req-016 req-018 req-022
- * req-023 req-024 req-025 req-026 req-030 req-031 req-032 req-033 req-036 req-037 req-041 req-042 req-043 req-048 req-049 req-051 req-052 req-054 req-062
- * req-063 req-067 req-068 req-069 req-073 req-080 req-081 req-083 req-109 req-110 req-111 req-112 req-113 req-122 req-123 req-124 req-125 req-126 req-127
- * req-128 req-129 req-130 req-135 req-137 req-138 req-139 req-140 req-141 req-150 req-157 req-158 req-160 req-161 req-162 req-167 req-171 req-172 req-173
- * req-174 req-175 req-176.
+ * What `deploy render` writes, for three engines and four targets: trees as the documents name them, every object
+ * strictly of its kind, every reference resolved, no secret in clear, the same input the same bytes. req-001 req-005
+ * req-008 req-011 req-013 req-014 req-015 req-016 req-018 req-022 req-023 req-024 req-025 req-026 req-030 req-031
+ * req-032 req-033 req-036 req-037 req-041 req-042 req-043 req-048 req-049 req-051 req-052 req-054 req-062 req-063
+ * req-067 req-068 req-069 req-073 req-080 req-081 req-083 req-109 req-110 req-111 req-112 req-113 req-122 req-123
+ * req-124 req-125 req-126 req-127 req-128 req-129 req-130 req-135 req-137 req-138 req-139 req-140 req-141 req-150
+ * req-157 req-158 req-160 req-161 req-162 req-167 req-171 req-172 req-173 req-174 req-175 req-176.
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -29,8 +30,8 @@ import { ownChart } from '../../src/ops/render-tree.ts'
 import { builtInProblems, customProblems, isBuiltIn } from '../kube-objects.ts'
 import { needs, programPath } from '../peers.ts'
 
-const identity = await generateX25519Identity(),
-  recipient = await identityToRecipient(identity)
+const identity = await generateX25519Identity()
+const recipient = await identityToRecipient(identity)
 const directory = mkdtempSync(join(tmpdir(), 'tercet-render-'))
 after(() => {
   rmSync(directory, { recursive: true })
@@ -113,9 +114,9 @@ test(
     const builtIn: KubeObject[] = []
     for (const engine of engines) {
       for (const [name, text] of Object.entries(variants)) {
-        const { tree, warnings } = await make(text, engine, 'flux'),
-          again = await make(text, engine, 'flux', tree),
-          where = `${engine}, ${name}`
+        const { tree, warnings } = await make(text, engine, 'flux')
+        const again = await make(text, engine, 'flux', tree)
+        const where = `${engine}, ${name}`
         // req-173: sealed files keep their bytes, though the time and the randomness are others.
         assert.deepEqual([...again.tree], [...tree], where)
         for (const object of objectsOf(tree)) {
@@ -136,8 +137,8 @@ test(
         // req-013: what a kustomization lists is there, and what is there is listed.
         for (const [path, content] of tree) {
           if (!path.endsWith('/kustomization.yaml')) continue
-          const folder = dirname(path),
-            listed = (parse(content) as { resources: string[] }).resources.map(r => join(folder, r)).sort()
+          const folder = dirname(path)
+          const listed = (parse(content) as { resources: string[] }).resources.map(r => join(folder, r)).sort()
           const there = [...tree.keys()]
             .filter(
               p =>
@@ -159,8 +160,8 @@ test(
 
 test('kustomize builds every application', needs('kustomize'), async () => {
   for (const engine of engines) {
-    const { tree } = await make(variants['policies']!, engine, 'flux'),
-      root = writeOut(tree, `kustomize-${engine}`)
+    const { tree } = await make(variants['policies']!, engine, 'flux')
+    const root = writeOut(tree, `kustomize-${engine}`)
     for (const path of tree.keys()) {
       if (!path.endsWith('/kustomization.yaml')) continue
       const run = spawnSync(programPath('kustomize')!, ['build', join(root, dirname(path))], { encoding: 'utf8' })
@@ -200,8 +201,8 @@ test('the trees are those of the documents', async () => {
     ],
   }
   for (const engine of engines) {
-    const { tree } = await make(base, engine, 'flux'),
-      monitoring = 'kubernetes/apps/monitoring/'
+    const { tree } = await make(base, engine, 'flux')
+    const monitoring = 'kubernetes/apps/monitoring/'
     const sources = [
       'grafana-datasources/ks.yaml',
       'grafana-datasources/app/kustomization.yaml',
@@ -235,24 +236,24 @@ test('the trees are those of the documents', async () => {
     )
   }
   // req-014: back and forth is the same.
-  const a = await make(base, 'victoria', 'flux'),
-    b = await make(variants['retention']!, 'victoria', 'flux', a.tree),
-    back = await make(base, 'victoria', 'flux', b.tree)
+  const a = await make(base, 'victoria', 'flux')
+  const b = await make(variants['retention']!, 'victoria', 'flux', a.tree)
+  const back = await make(base, 'victoria', 'flux', b.tree)
   assert.deepEqual([...back.tree], [...a.tree])
   assert.notDeepEqual([...b.tree], [...a.tree])
 })
 
 test('what depends on what has no cycle, and Grafana comes last', async () => {
   for (const engine of engines) {
-    const { tree } = await make(variants['grafana']!, engine, 'flux'),
-      edges = new Map(
-        objectsOf(tree)
-          .filter(o => o.apiVersion.startsWith('kustomize.toolkit'))
-          .map(o => [
-            o.metadata.name,
-            ((o['spec'] as { dependsOn?: { name: string }[] }).dependsOn ?? []).map(d => d.name),
-          ]),
-      )
+    const { tree } = await make(variants['grafana']!, engine, 'flux')
+    const edges = new Map(
+      objectsOf(tree)
+        .filter(o => o.apiVersion.startsWith('kustomize.toolkit'))
+        .map(o => [
+          o.metadata.name,
+          ((o['spec'] as { dependsOn?: { name: string }[] }).dependsOn ?? []).map(d => d.name),
+        ]),
+    )
     const done = new Set<string>()
     for (let before = -1; done.size > before;) {
       before = done.size
@@ -269,9 +270,9 @@ test('what depends on what has no cycle, and Grafana comes last', async () => {
 })
 
 test("victoria: the operator's objects are valid to the field, sized and connected as the documents say", async () => {
-  const { tree, warnings } = await make(base, 'victoria', 'flux'),
-    stack = valuesOf(tree, 'victoria-metrics-k8s-stack'),
-    logs = valuesOf(tree, 'victoria-logs-cluster')
+  const { tree, warnings } = await make(base, 'victoria', 'flux')
+  const stack = valuesOf(tree, 'victoria-metrics-k8s-stack')
+  const logs = valuesOf(tree, 'victoria-logs-cluster')
   const kinds = {
     vmsingle: 'VMSingle',
     vmagent: 'VMAgent',
@@ -376,11 +377,11 @@ test("victoria: the operator's objects are valid to the field, sized and connect
 })
 
 test('lgtm: Mimir, Loki and Tempo on the buckets that Tercet writes', async () => {
-  const { tree, warnings } = await make(base, 'lgtm', 'flux'),
-    loki = valuesOf(tree, 'loki'),
-    tempo = valuesOf(tree, 'tempo'),
-    mimir = valuesOf(tree, 'mimir'),
-    config = parse(at(mimir, 'configMaps.config.data')!['mimir.yaml' as never]) as Record<string, unknown>
+  const { tree, warnings } = await make(base, 'lgtm', 'flux')
+  const loki = valuesOf(tree, 'loki')
+  const tempo = valuesOf(tree, 'tempo')
+  const mimir = valuesOf(tree, 'mimir')
+  const config = parse(at(mimir, 'configMaps.config.data')!['mimir.yaml' as never]) as Record<string, unknown>
   assert.deepEqual(
     [
       at(loki, 'deploymentMode'),
@@ -491,8 +492,8 @@ test('lgtm: Mimir, Loki and Tempo on the buckets that Tercet writes', async () =
     clientUrls(readStack(base, 'x', 'lgtm')).metrics.push,
     'req-135',
   )
-  const monitor = named(tree, 'ServiceMonitor', 'metrics-store'),
-    service = named(tree, 'Service', 'metrics-store')
+  const monitor = named(tree, 'ServiceMonitor', 'metrics-store')
+  const service = named(tree, 'Service', 'metrics-store')
   for (const [label, value] of Object.entries(at(monitor, 'spec.selector.matchLabels') as Record<string, string>))
     assert.equal(service.metadata.labels![label], value, 'req-135')
   for (const [name, file] of [
@@ -526,16 +527,16 @@ test('graduation: from tercet to lgtm nothing changes for clients and for Grafan
   )
   assert.deepEqual(of('tercet').s3!.buckets, of('lgtm').s3!.buckets)
   for (const engine of engines) {
-    const { releases } = planOf(readStack(`${base}signals: [metrics, logs, traces]\n`, 'x', engine)),
-      made = [
-        ...releases.flatMap(r =>
-          Object.values(r.objects)
-            .flat()
-            .filter(o => o.kind === 'Service')
-            .map(o => o.metadata.name),
-        ),
-        ...releases.flatMap(r => Object.keys(r.services)),
-      ]
+    const { releases } = planOf(readStack(`${base}signals: [metrics, logs, traces]\n`, 'x', engine))
+    const made = [
+      ...releases.flatMap(r =>
+        Object.values(r.objects)
+          .flat()
+          .filter(o => o.kind === 'Service')
+          .map(o => o.metadata.name),
+      ),
+      ...releases.flatMap(r => Object.keys(r.services)),
+    ]
     for (const name of ['metrics-store', 'logs-store', 'traces-store'])
       assert.ok(made.includes(name), `${engine}: ${name} (req-083)`)
   }
@@ -543,16 +544,16 @@ test('graduation: from tercet to lgtm nothing changes for clients and for Grafan
 
 test('Grafana: every form has the same sources, at Services that are there', async () => {
   for (const engine of engines) {
-    const { tree, stack } = await make(base, engine, 'grafana'),
-      file = parse(tree.get('provisioning/datasources/observability.yaml')!) as {
-        datasources: {
-          uid: string
-          url: string
-          isDefault?: boolean
-          type: string
-          jsonData: Record<string, unknown>
-        }[]
-      }
+    const { tree, stack } = await make(base, engine, 'grafana')
+    const file = parse(tree.get('provisioning/datasources/observability.yaml')!) as {
+      datasources: {
+        uid: string
+        url: string
+        isDefault?: boolean
+        type: string
+        jsonData: Record<string, unknown>
+      }[]
+    }
     assert.deepEqual(at(grafanaValues(stack), 'datasources')!['datasources.yaml' as never], file, 'req-069')
     const map = dataSourceConfigMap(stack)
     assert.equal(map.metadata.labels!['grafana_datasource'], '1', 'req-161')
@@ -598,20 +599,20 @@ test('compose: the specification and docker compose take every variant', { timeo
   )
   for (const engine of engines) {
     for (const [name, text] of Object.entries(variants)) {
-      const { tree } = await make(text, engine, 'compose'),
-        document = parse(tree.get('compose.yaml')!) as {
-          services: Record<
-            string,
-            {
-              image: string
-              ports?: string[]
-              volumes: string[]
-              deploy: unknown
-              environment?: Record<string, string>
-            }
-          >
-          volumes: Record<string, unknown>
-        }
+      const { tree } = await make(text, engine, 'compose')
+      const document = parse(tree.get('compose.yaml')!) as {
+        services: Record<
+          string,
+          {
+            image: string
+            ports?: string[]
+            volumes: string[]
+            deploy: unknown
+            environment?: Record<string, string>
+          }
+        >
+        volumes: Record<string, unknown>
+      }
       assert.ok(validate(document), `${engine}, ${name}: ${JSON.stringify(validate.errors)}`)
       for (const service of Object.values(document.services)) {
         assert.match(service.image, /:[^:/]*\d[^:/]*$/, 'a version')
@@ -638,8 +639,8 @@ test('compose: the specification and docker compose take every variant', { timeo
       assert.equal(run.status, 0, `${engine}, ${name}: ${run.stderr}`)
     }
   }
-  const { tree } = await make(base, 'tercet', 'compose'),
-    service = at(parse(tree.get('compose.yaml')!), 'services.victoriametrics') as Record<string, unknown>
+  const { tree } = await make(base, 'tercet', 'compose')
+  const service = at(parse(tree.get('compose.yaml')!), 'services.victoriametrics') as Record<string, unknown>
   assert.deepEqual(
     [service['container_name'], service['hostname'], service['command']],
     ['victoriametrics', 'victoriametrics', ['up', '-storageDataPath=/data', '-retentionPeriod=30d']],
@@ -803,8 +804,8 @@ test('every target of every engine renders, twice the same', async () => {
   for (const engine of engines)
     for (const target of targets)
       for (const [name, text] of Object.entries(variants)) {
-        const first = await make(text, engine, target),
-          second = await make(text, engine, target, first.tree)
+        const first = await make(text, engine, target)
+        const second = await make(text, engine, target, first.tree)
         assert.deepEqual([...second.tree], [...first.tree], `${engine} ${target} ${name} (req-173)`)
         assert.ok(first.tree.size > 0)
       }

@@ -1,9 +1,13 @@
-/** Rules: as a real Prometheus evaluates them over the same exporter; alerts over a restart; LogQL and TraceQL; the real vmalert against Tercet. Covers req-042, req-066. */
+/**
+ * Rules: as a real Prometheus evaluates them over the same exporter; alerts over a restart; LogQL and TraceQL; the
+ * real vmalert against Tercet. Covers req-042, req-066.
+ */
 import assert from 'node:assert/strict'
 import { createServer, type Server } from 'node:http'
 import { writeFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { systemFiles } from '#core/files.ts'
+import { urlOf } from '../url.ts'
 import { replayRules } from '../../src/ops/rules-replay.ts'
 import { freePort, needs, Peer, programPath } from '../peers.ts'
 import { until } from '../until.ts'
@@ -19,11 +23,11 @@ interface Sent {
   generatorURL: string
 }
 const sent: Record<string, Sent[]> = { ours: [], theirs: [] }
-let server: Server,
-  port = 0,
-  run: Running,
-  peer: Peer | undefined,
-  peerUrl = ''
+let server: Server
+let port = 0
+let run: Running
+let peer: Peer | undefined
+let peerUrl = ''
 let temperature = 50
 
 const rules = `groups:
@@ -132,9 +136,9 @@ const view = (value: unknown): unknown =>
     ),
   )
 async function query(url: string, q: string): Promise<[string, string][]> {
-  const { data } = (await (
-    await fetch(`${url}/api/v1/query?${new URLSearchParams({ query: q }).toString()}`)
-  ).json()) as { data: { result: { metric: Record<string, string>; value: [number, string] }[] } }
+  const { data } = (await (await fetch(urlOf(url, '/api/v1/query', { query: q }))).json()) as {
+    data: { result: { metric: Record<string, string>; value: [number, string] }[] }
+  }
   return data.result
     .map(({ metric, value }): [string, string] => [JSON.stringify(Object.entries(metric).sort()), value[1]])
     .sort()
@@ -368,8 +372,8 @@ test('the real vmalert evaluates against Tercet, writes back and notifies', need
     `${own}/vm.yml`,
     'groups: [{ name: vm, interval: 1s, rules: [{ record: "vm:one", expr: "vector(41) + 1" }, { alert: FromVm, expr: "vm:one > 1", labels: { by: vmalert } }] }]',
   )
-  const second = await runTercet([], own),
-    vmPort = await freePort()
+  const second = await runTercet([], own)
+  const vmPort = await freePort()
   const vmalert = new Peer(
     'vmalert',
     [
@@ -447,7 +451,12 @@ test('recording rules over the past: as they would have recorded, one upon anoth
     assert.deepEqual(told.slice(0, 2), ['g: doubled: 122 samples', 'g: doubled:sum: 61 samples'])
     const { data } = (await (
       await fetch(
-        `${second.url}/api/v1/query_range?${new URLSearchParams({ query: 'doubled:sum{by="replay"}', start: String(now / 1000 - 3600), end: String(now / 1000), step: '60' }).toString()}`,
+        urlOf(second.url, '/api/v1/query_range', {
+          query: 'doubled:sum{by="replay"}',
+          start: String(now / 1000 - 3600),
+          end: String(now / 1000),
+          step: '60',
+        }),
       )
     ).json()) as { data: { result: { values: [number, string][] }[] } }
     assert.deepEqual(

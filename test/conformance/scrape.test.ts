@@ -1,8 +1,12 @@
-/** A real Prometheus and Tercet with one prometheus.yml over the same exporters: the same series, the same target states. Covers req-018, req-033, req-064, req-119. */
+/**
+ * A real Prometheus and Tercet with one prometheus.yml over the same exporters: the same series, the same target
+ * states. Covers req-018, req-033, req-064, req-119.
+ */
 import assert from 'node:assert/strict'
 import { createServer, type Server } from 'node:http'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
+import { urlOf } from '../url.ts'
 import { freePort, needs, Peer } from '../peers.ts'
 import { until } from '../until.ts'
 import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
@@ -56,11 +60,11 @@ const exporters: Record<string, Exporter> = {
   changing: { type: 'text/plain', body: () => `steady 1\nchanging{at="${Math.floor(Date.now() / 1000)}"} 1\n` },
 }
 const directory = temporaryDirectory()
-let server: Server,
-  run: Running,
-  peer: Peer,
-  peerUrl = '',
-  port = 0
+let server: Server
+let run: Running
+let peer: Peer
+let peerUrl = ''
+let port = 0
 const config = (extra = ''): string => `
 global: { scrape_interval: 1s, scrape_timeout: 500ms, external_labels: { region: test } }
 scrape_configs:
@@ -144,7 +148,7 @@ const targetsOf = async (
   ).data
 async function query(url: string, q: string): Promise<{ metric: Record<string, string>; value: [number, string] }[]> {
   return (
-    (await (await fetch(`${url}/api/v1/query?${new URLSearchParams({ query: q }).toString()}`)).json()) as {
+    (await (await fetch(urlOf(url, '/api/v1/query', { query: q }))).json()) as {
       data: { result: { metric: Record<string, string>; value: [number, string] }[] }
     }
   ).data.result
@@ -254,8 +258,8 @@ test(
   needs('prometheus'),
   async () => {
     // A body with native histograms, as a real client library writes it.
-    const sourcePort = await freePort(),
-      own = temporaryDirectory()
+    const sourcePort = await freePort()
+    const own = temporaryDirectory()
     writeFileSync(
       `${own}/source.yml`,
       'global: { scrape_interval: 1s }\nscrape_configs: [{ job_name: self, static_configs: [{ targets: ["127.0.0.1:' +
@@ -302,24 +306,24 @@ test(
     })
     const target = `127.0.0.1:${(exporter.address() as { port: number }).port}`
     for (const isClassicToo of [false, true]) {
-      const dir = temporaryDirectory(),
-        peerPort = await freePort()
+      const dir = temporaryDirectory()
+      const peerPort = await freePort()
       const job = (more: string): string =>
         `global: { scrape_interval: 1s }\nscrape_configs: [{ job_name: n, scrape_protocols: [PrometheusProto], ${more} always_scrape_classic_histograms: ${isClassicToo}, static_configs: [{ targets: ['${target}'] }] }]`
       writeFileSync(`${dir}/ours.yml`, job('scrape_native_histograms: true,'))
       // In this version a flag, not a key.
       writeFileSync(`${dir}/theirs.yml`, job(''))
-      const ours = await runTercet([`scrape_config_file=${dir}/ours.yml`], dir),
-        theirs = new Peer(
-          'prometheus',
-          [
-            `--config.file=${dir}/theirs.yml`,
-            `--storage.tsdb.path=${dir}/peer`,
-            `--web.listen-address=127.0.0.1:${peerPort}`,
-            '--enable-feature=native-histograms',
-          ],
-          dir,
-        )
+      const ours = await runTercet([`scrape_config_file=${dir}/ours.yml`], dir)
+      const theirs = new Peer(
+        'prometheus',
+        [
+          `--config.file=${dir}/theirs.yml`,
+          `--storage.tsdb.path=${dir}/peer`,
+          `--web.listen-address=127.0.0.1:${peerPort}`,
+          '--enable-feature=native-histograms',
+        ],
+        dir,
+      )
       try {
         const url = `http://127.0.0.1:${peerPort}`
         await theirs.ready(`${url}/-/ready`)
@@ -448,22 +452,22 @@ q_count 4
     })
     const target = `127.0.0.1:${(exporter.address() as { port: number }).port}`
     for (const isClassicToo of [false, true]) {
-      const dir = temporaryDirectory(),
-        peerPort = await freePort()
+      const dir = temporaryDirectory()
+      const peerPort = await freePort()
       const job = (path: string): string =>
         `{ job_name: ${path}, metrics_path: /${path}, convert_classic_histograms_to_nhcb: true, always_scrape_classic_histograms: ${isClassicToo}, static_configs: [{ targets: ['${target}'] }] }`
       writeFileSync(`${dir}/p.yml`, `global: { scrape_interval: 1s }\nscrape_configs: [${job('text')}, ${job('open')}]`)
-      const ours = await runTercet([`scrape_config_file=${dir}/p.yml`], dir),
-        theirs = new Peer(
-          'prometheus',
-          [
-            `--config.file=${dir}/p.yml`,
-            `--storage.tsdb.path=${dir}/peer`,
-            `--web.listen-address=127.0.0.1:${peerPort}`,
-            '--enable-feature=native-histograms',
-          ],
-          dir,
-        )
+      const ours = await runTercet([`scrape_config_file=${dir}/p.yml`], dir)
+      const theirs = new Peer(
+        'prometheus',
+        [
+          `--config.file=${dir}/p.yml`,
+          `--storage.tsdb.path=${dir}/peer`,
+          `--web.listen-address=127.0.0.1:${peerPort}`,
+          '--enable-feature=native-histograms',
+        ],
+        dir,
+      )
       try {
         const url = `http://127.0.0.1:${peerPort}`
         await theirs.ready(`${url}/-/ready`)

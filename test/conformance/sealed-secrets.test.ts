@@ -1,4 +1,7 @@
-/** Sealed files: opened by an independent reader and by age itself, tampering shows, what did not change stays (req-016 req-017 req-124 req-138 req-157 req-167 req-173). */
+/**
+ * Sealed files: opened by an independent reader and by age itself, tampering shows, what did not change stays
+ * (req-016 req-017 req-124 req-138 req-157 req-167 req-173).
+ */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { createDecipheriv } from 'node:crypto'
@@ -16,10 +19,10 @@ import { readSopsConfig, ruleForPath, sopsConfigText } from '#deploy/sops-config
 import { secretRule, type SealRule } from '#deploy/sops-rule.ts'
 import { identitiesIn, seal, secretProblems, unseal } from '#deploy/sops.ts'
 
-const identity = await generateX25519Identity(),
-  recipient = await identityToRecipient(identity)
-const other = await generateX25519Identity(),
-  otherRecipient = await identityToRecipient(other)
+const identity = await generateX25519Identity()
+const recipient = await identityToRecipient(identity)
+const other = await generateX25519Identity()
+const otherRecipient = await identityToRecipient(other)
 const world = { random: seededRandom(1), nowMs: Date.UTC(2026, 10, 28) }
 const later = { random: seededRandom(2), nowMs: Date.UTC(2026, 10, 29) }
 const secret = `apiVersion: v1
@@ -130,8 +133,8 @@ test('tampering is detected, wherever it is', async () => {
 })
 
 test('what did not change keeps its bytes', async () => {
-  const rule = secretRule([recipient]),
-    sealed = await seal(secret, rule, world)
+  const rule = secretRule([recipient])
+  const sealed = await seal(secret, rule, world)
   const before = { text: sealed, identities: [identity] }
   assert.equal(await seal(secret, rule, later, before), sealed)
   const line = (text: string, name: string): string =>

@@ -1,7 +1,7 @@
 /**
- * Real senders and readers: a Prometheus and a vmagent that scrape a node_exporter and write to Tercet; promtool over Tercet's API and
- * its bucket; a Prometheus that serves a copy of that bucket. Covers req-035, req-032, req-099, req-002. Skipped, and said so,
- * for each program that is not on the PATH.
+ * Real senders and readers: a Prometheus and a vmagent that scrape a node_exporter and write to Tercet; promtool over
+ * Tercet's API and its bucket; a Prometheus that serves a copy of that bucket. Covers req-035, req-032, req-099,
+ * req-002. Skipped, and said so, for each program that is not on the PATH.
  */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
@@ -13,9 +13,9 @@ import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
 import { until } from '../until.ts'
 
 const has = (name: string): boolean => spawnSync('which', [name]).status === 0
-const hasPrometheus = has('prometheus') && has('prometheus-node-exporter'),
-  hasAgent = has('vmagent') && has('prometheus-node-exporter'),
-  hasPromtool = has('promtool')
+const hasPrometheus = has('prometheus') && has('prometheus-node-exporter')
+const hasAgent = has('vmagent') && has('prometheus-node-exporter')
+const hasPromtool = has('promtool')
 for (const [name, there] of [
   ['prometheus', hasPrometheus],
   ['vmagent', hasAgent],
@@ -115,7 +115,8 @@ remote_write:
     const time = Math.floor(Date.now() / 1000) - 1
     const wanted = await instant(prometheus, '{job="node"}', time)
     assert.ok(wanted.size > 200, `${wanted.size} series`)
-    // The sender batches for some seconds, per shard: until then the scrape before answers. What still differs at the end is shown.
+    // The sender batches for some seconds, per shard: until then the scrape before answers. What still differs at the
+    // end is shown.
     let found = new Map<string, string>()
     await until(async () => {
       found = await instant(running.url, '{job="node"}', time)
@@ -206,8 +207,8 @@ if (hasPromtool) {
 function promtool(parameters: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn('promtool', parameters, { stdio: ['ignore', 'pipe', 'pipe'] })
-    let output = '',
-      errors = ''
+    let output = ''
+    let errors = ''
     child.stdout.on('data', (chunk: Buffer) => {
       output += chunk.toString()
     })

@@ -1,4 +1,7 @@
-/** OpenTelemetry's SDK for JavaScript sends traces unchanged: over HTTP (JSON, protobuf) and gRPC, and again when Tercet was away. Covers req-064, req-132. */
+/**
+ * OpenTelemetry's SDK for JavaScript sends traces unchanged: over HTTP (JSON, protobuf) and gRPC, and again when
+ * Tercet was away. Covers req-064, req-132.
+ */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { SpanKind, SpanStatusCode } from '@opentelemetry/api'
@@ -7,6 +10,7 @@ import { OTLPTraceExporter as JsonExporter } from '@opentelemetry/exporter-trace
 import { OTLPTraceExporter as ProtoExporter } from '@opentelemetry/exporter-trace-otlp-proto'
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import { TracerProvider, SimpleSpanProcessor, type SpanExporter } from '@opentelemetry/sdk-trace'
+import { urlOf } from '../url.ts'
 import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
 
 let run: Running
@@ -25,9 +29,9 @@ interface Found {
 }
 async function found(url: string, q: string): Promise<Found[]> {
   for (let i = 0; i < 300; i++) {
-    const { traces } = (await (
-      await fetch(`${url}/api/search?${new URLSearchParams({ q, spss: '10' }).toString()}`)
-    ).json()) as { traces: Found[] }
+    const { traces } = (await (await fetch(urlOf(url, '/api/search', { q, spss: '10' }))).json()) as {
+      traces: Found[]
+    }
     if (traces.length > 0) return traces
     await new Promise(resolve => setTimeout(resolve, 50))
   }

@@ -1,6 +1,6 @@
 /**
- * `tercet deploy`, `import`, `check stack` and `healthcheck` as an operator types them. Covers req-005 req-016 req-017 req-022 req-067 req-079 req-080 req-088
- * req-093 req-094 req-112 req-163 req-164 req-173 req-175.
+ * `tercet deploy`, `import`, `check stack` and `healthcheck` as an operator types them. Covers req-005 req-016
+ * req-017 req-022 req-067 req-079 req-080 req-088 req-093 req-094 req-112 req-163 req-164 req-173 req-175.
  */
 import assert from 'node:assert/strict'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -21,14 +21,14 @@ const work = mkdtempSync(join(tmpdir(), 'tercet-deploy-'))
 after(() => {
   rmSync(work, { recursive: true, force: true })
 })
-const identity = await generateX25519Identity(),
-  recipient = await identityToRecipient(identity),
-  env = { SOPS_AGE_KEY: identity }
+const identity = await generateX25519Identity()
+const recipient = await identityToRecipient(identity)
+const env = { SOPS_AGE_KEY: identity }
 const fixtures = new URL('../../fixtures/', import.meta.url).pathname
 
 test("a tree is rendered, changed, sealed, checked, and lives beside others' applications", async () => {
-  const repository = join(work, 'repository'),
-    monitoring = join(repository, 'kubernetes/apps/monitoring')
+  const repository = join(work, 'repository')
+  const monitoring = join(repository, 'kubernetes/apps/monitoring')
   mkdirSync(join(monitoring, 'blackbox'), { recursive: true })
   writeFileSync(
     join(monitoring, 'namespace.yaml'),
@@ -211,8 +211,8 @@ test('seal and check-secrets as a hook', async () => {
 test('blocks, chunks and traces of others are taken in, once, and served', { timeout: 120_000 }, async () => {
   const running = await runTercet(['metrics.retention=inf', 'logs.retention=inf', 'traces.retention=inf'])
   try {
-    const data = `--data_dir=${running.directory}/data`,
-      keep = ['--metrics.retention=inf', '--logs.retention=inf', '--traces.retention=inf']
+    const data = `--data_dir=${running.directory}/data`
+    const keep = ['--metrics.retention=inf', '--logs.retention=inf', '--traces.retention=inf']
     // Not whole, and marked: left out, and said so.
     const source = join(work, 'prometheus')
     cpSync(join(fixtures, 'prometheus/blocks'), source, { recursive: true })
@@ -290,13 +290,13 @@ test('blocks, chunks and traces of others are taken in, once, and served', { tim
 })
 
 test("Loki's chunks are named as the target's store names them; what makes a block visible comes last", async () => {
-  const plain = '1a1fb6ccbe0:1a1fb8053e0:22cada98',
-    coded = Buffer.from(plain).toString('base64')
+  const plain = '1a1fb6ccbe0:1a1fb8053e0:22cada98'
+  const coded = Buffer.from(plain).toString('base64')
   for (const name of [plain, coded])
     assert.deepEqual([chunkNameFor(name, true), chunkNameFor(name, false)], [coded, plain])
-  const bucket = new MemoryBucket(systemClock),
-    meta = JSON.stringify({ ulid: 'x', version: 1, maxTime: 7, compaction: { sources: ['x'] } }),
-    id = '01M7XPRJMKDMK41SCYK1X29CX8'
+  const bucket = new MemoryBucket(systemClock)
+  const meta = JSON.stringify({ ulid: 'x', version: 1, maxTime: 7, compaction: { sources: ['x'] } })
+  const id = '01M7XPRJMKDMK41SCYK1X29CX8'
   for (const [key, text] of Object.entries({
     [`${id}/meta.json`]: meta,
     [`${id}/index`]: 'i',
@@ -329,52 +329,49 @@ test(
   'a real VictoriaMetrics is asked for its samples, goes on where it was, and its stack is checked',
   { ...needs('victoria-metrics'), timeout: 120_000 },
   async () => {
-    const port = await freePort(),
-      victoria = new Peer(
-        'victoria-metrics',
-        [
-          `-storageDataPath=${work}/vm`,
-          `-httpListenAddr=127.0.0.1:${port}`,
-          '-retentionPeriod=10y',
-          '-search.latencyOffset=0s',
-        ],
-        work,
-      ),
-      source = `http://127.0.0.1:${port}`
+    const port = await freePort()
+    const victoria = new Peer(
+      'victoria-metrics',
+      [
+        `-storageDataPath=${work}/vm`,
+        `-httpListenAddr=127.0.0.1:${port}`,
+        '-retentionPeriod=10y',
+        '-search.latencyOffset=0s',
+      ],
+      work,
+    )
+    const source = `http://127.0.0.1:${port}`
     const running = await runTercet(['metrics.retention=inf', 'metrics.out_of_order_window=inf'])
     try {
       await victoria.ready(`${source}/health`)
-      const now = Math.floor(Date.now() / 60_000) * 60_000,
-        series = Array.from({ length: 20 }, (_, i) => ({
-          labels: [
-            ['__name__', 'imported'],
-            ['i', String(i)],
-            ['text', 'a "quoted" \\ ünïcode'],
-          ] as [string, string][],
-          samples: Array.from(
-            { length: 200 },
-            (_, k) => [now - (199 - k) * 1_800_000, i * 1000 + k] as [number, number],
-          ),
-        }))
+      const now = Math.floor(Date.now() / 60_000) * 60_000
+      const series = Array.from({ length: 20 }, (_, i) => ({
+        labels: [
+          ['__name__', 'imported'],
+          ['i', String(i)],
+          ['text', 'a "quoted" \\ ünïcode'],
+        ] as [string, string][],
+        samples: Array.from({ length: 200 }, (_, k) => [now - (199 - k) * 1_800_000, i * 1000 + k] as [number, number]),
+      }))
       await postWrite(source, writeBody(series))
       await fetch(`${source}/internal/force_flush`)
-      const state = join(work, 'state.json'),
-        importing = (start: string): ReturnType<typeof runCommand> =>
-          runCommand([
-            'import',
-            '--from',
-            'victoriametrics',
-            source,
-            '--url',
-            running.url,
-            '--start',
-            start,
-            '--state',
-            state,
-            '--match',
-            '{__name__="imported"}',
-            '--json',
-          ])
+      const state = join(work, 'state.json')
+      const importing = (start: string): ReturnType<typeof runCommand> =>
+        runCommand([
+          'import',
+          '--from',
+          'victoriametrics',
+          source,
+          '--url',
+          running.url,
+          '--start',
+          start,
+          '--state',
+          state,
+          '--match',
+          '{__name__="imported"}',
+          '--json',
+        ])
       const first = await importing('5d')
       assert.equal(first.code, 0, first.err)
       assert.equal((JSON.parse(first.out) as { samples: number }).samples, 4000)
@@ -393,8 +390,8 @@ test(
       const again = await importing('5d')
       assert.equal(again.code, 0, again.err)
       assert.equal((JSON.parse(again.out) as { samples: number }).samples, 4000, 'what was done is not done again')
-      const check = await runCommand(['check', 'stack', '--metrics', source, '--retention', '10y', '--json']),
-        { findings } = JSON.parse(check.out) as { findings: { check: string; level: string; found: string }[] }
+      const check = await runCommand(['check', 'stack', '--metrics', source, '--retention', '10y', '--json'])
+      const { findings } = JSON.parse(check.out) as { findings: { check: string; level: string; found: string }[] }
       assert.deepEqual([check.code, findings.filter(f => f.level === 'fails')], [0, []])
       assert.ok(findings.some(f => f.check === 'metrics: write, then query' && f.level === 'ok'))
     } finally {
@@ -409,24 +406,24 @@ test(
   { timeout: 120_000 },
   async () => {
     let running = await runTercet(['metrics.retention=20d'])
-    const { directory } = running,
-      marker = join(work, 'marker.json'),
-      kept = join(work, 'kept')
+    const { directory } = running
+    const marker = join(work, 'marker.json')
+    const kept = join(work, 'kept')
     try {
       const first = await runCommand([
-          'check',
-          'stack',
-          running.url,
-          '--retention',
-          '20d',
-          '--marker',
-          marker,
-          '--json',
-        ]),
-        { ok, findings } = JSON.parse(first.out) as {
-          ok: boolean
-          findings: { rows: string; check: string; level: string; found: string }[]
-        }
+        'check',
+        'stack',
+        running.url,
+        '--retention',
+        '20d',
+        '--marker',
+        marker,
+        '--json',
+      ])
+      const { ok, findings } = JSON.parse(first.out) as {
+        ok: boolean
+        findings: { rows: string; check: string; level: string; found: string }[]
+      }
       assert.deepEqual([first.code, ok, findings.filter(f => f.level !== 'ok')], [0, true, []])
       for (const check of [
         'metrics: health',

@@ -6,6 +6,7 @@ import { VirtualClock } from '#core/virtual-clock.ts'
 import type { MetricsAppender } from '#metrics/append.ts'
 import type { Attribute, Span, Trace } from '#model/trace.ts'
 import type { WriteBatch } from '#model/write-batch.ts'
+import { urlOf } from '../url.ts'
 import { DerivedMetrics } from '../../src/ingest/derived-metrics.ts'
 import { runTercet } from '../run-tercet.ts'
 
@@ -158,7 +159,9 @@ test('they arrive in the own store', async () => {
     let found: unknown[] = []
     for (let i = 0; i < 200 && found.length === 0; i++) {
       const reply = await fetch(
-        `${run.url}/api/v1/query?${new URLSearchParams({ query: 'traces_spanmetrics_latency_bucket{service="shop",span_name="GET",le="0.004"}' }).toString()}`,
+        urlOf(run.url, '/api/v1/query', {
+          query: 'traces_spanmetrics_latency_bucket{service="shop",span_name="GET",le="0.004"}',
+        }),
       )
       found = ((await reply.json()) as { data: { result: { value: [number, string] }[] } }).data.result.map(
         r => r.value[1],

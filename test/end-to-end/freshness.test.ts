@@ -1,6 +1,7 @@
 /**
- * How soon what was acknowledged is in the bucket, and what a node that vanishes takes along: nothing older than a minute, with `durability: local`. And a
- * burst beyond a limit: refused in a way that senders repeat, or kept. Covers req-010, req-047, req-132, req-133, req-143, req-144, req-148, req-149.
+ * How soon what was acknowledged is in the bucket, and what a node that vanishes takes along: nothing older than a
+ * minute, with `durability: local`. And a burst beyond a limit: refused in a way that senders repeat, or kept. Covers
+ * req-010, req-047, req-132, req-133, req-143, req-144, req-148, req-149.
  */
 import assert from 'node:assert/strict'
 import { cpSync, globSync, mkdtempSync, rmSync } from 'node:fs'
@@ -18,9 +19,9 @@ test(
   'a minute after it was acknowledged everything is in the bucket: another process on a copy of it alone has it',
   { timeout: 120_000 },
   async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'tercet-freshness-')),
-      startMs = Date.now(),
-      clock = new VirtualClock(startMs)
+    const directory = mkdtempSync(join(tmpdir(), 'tercet-freshness-'))
+    const startMs = Date.now()
+    const clock = new VirtualClock(startMs)
     let isOver = false
     // Time goes on a hundred times as fast as outside.
     const time = (async () => {
@@ -131,8 +132,8 @@ test(
   async () => {
     const running = await runTercet(['limits.log_rate=64KiB'])
     try {
-      const kept: string[] = [],
-        refused: string[] = []
+      const kept: string[] = []
+      const refused: string[] = []
       const base = Date.now()
       await Promise.all(
         Array.from({ length: 40 }, async (_, i) => {

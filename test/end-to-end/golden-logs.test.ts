@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { cpSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { urlOf } from '../url.ts'
 import { runTercet, temporaryDirectory } from '../run-tercet.ts'
 
 interface Answer {
@@ -44,8 +45,8 @@ for (const name of ['loki']) {
       for (const answer of answers) {
         // Which of several equal series topk takes is anybody's choice.
         if (/topk|bottomk/.test(answer.params['query'] ?? '')) continue
-        // Loki counts a chunk once for each day's table that lists it, and rounds sizes on its way: only the shape is the same.
-        // Its detected labels are those of its memory, which had none.
+        // Loki counts a chunk once for each day's table that lists it, and rounds sizes on its way: only the shape is
+        // the same. Its detected labels are those of its memory, which had none.
         if (/index\/(stats|volume)|detected_labels/.test(answer.path)) continue
         const url = `${tercet.url}${answer.path}?${new URLSearchParams(answer.params).toString()}`
         const reply = await fetch(url)
@@ -110,7 +111,12 @@ test(
       const expected = new Set(input.map(e => key(e.labels, e.ts, e.line, e.metadata)))
       const times = input.map(e => BigInt(e.ts)).sort((a, b) => (a < b ? -1 : 1))
       const reply = await fetch(
-        `${tercet.url}/loki/api/v1/query_range?${new URLSearchParams({ query: '{service_name=~".+"}', start: String(times[0]!), end: String(times.at(-1)! + 1n), limit: '5000' }).toString()}`,
+        urlOf(tercet.url, '/loki/api/v1/query_range', {
+          query: '{service_name=~".+"}',
+          start: String(times[0]!),
+          end: String(times.at(-1)! + 1n),
+          limit: '5000',
+        }),
         { headers: { 'x-loki-response-encoding-flags': 'categorize-labels' } },
       )
       const { data } = (await reply.json()) as {

@@ -1,6 +1,6 @@
 /**
- * Recorded answers of a real Tempo over its own bucket (vParquet5 and vParquet4): the same bucket, and the same spans sent to Tercet,
- * before and after blocks are cut, give the same. Covers req-045, req-046, req-054.
+ * Recorded answers of a real Tempo over its own bucket (vParquet5 and vParquet4): the same bucket, and the same spans
+ * sent to Tercet, before and after blocks are cut, give the same. Covers req-045, req-046, req-054.
  */
 import assert from 'node:assert/strict'
 import { cpSync, readdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -113,7 +113,8 @@ async function check(run: Running, recorded: Recorded): Promise<void> {
       recorded.metrics,
     )
   else {
-    // That Tempo left attributes with columns of their own out of its answers about names and values; Tercet names them.
+    // That Tempo left attributes with columns of their own out of its answers about names and values; Tercet names
+    // them.
     const own = new Set([
       'k8s.cluster.name',
       'k8s.namespace.name',
@@ -152,8 +153,8 @@ for (const name of ['tempo', 'tempo-vparquet4']) {
   })
   for (const version of ['vParquet5', 'vParquet4']) {
     test(`${name}: its spans sent here, from memory, from blocks of ${version}, and after a restart`, async () => {
-      const own = join(directory, `${name}-${version}`),
-        chosen = [...settings, `traces.block_version=${version}`]
+      const own = join(directory, `${name}-${version}`)
+      const chosen = [...settings, `traces.block_version=${version}`]
       let run = await runTercet(chosen, own)
       try {
         for (const line of readFileSync(join(fixtures, name, 'input.jsonl'), 'utf8')

@@ -1,4 +1,7 @@
-/** The requests that Grafana's Prometheus data source makes, with and without the /prometheus prefix. Covers req-025, req-027, req-029, req-127, req-134, req-136, req-163. */
+/**
+ * The requests that Grafana's Prometheus data source makes, with and without the /prometheus prefix. Covers req-025,
+ * req-027, req-029, req-127, req-134, req-136, req-163.
+ */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { runTercet, type Running } from '../run-tercet.ts'

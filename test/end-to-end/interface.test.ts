@@ -30,12 +30,12 @@ const request = (more: Partial<HttpRequest> & { headers?: Record<string, string>
 
 test('the page comes with a policy and a nonce of its own, files with a tag, and nothing else of the disk', async () => {
   const files = new Map([
-      ['index.html', Buffer.from('<meta content="__NONCE__">')],
-      ['assets/a-1.js', Buffer.from('let a = 1\n'.repeat(100))],
-    ]),
-    routes = uiRoutes(files, 'welcome', seededRandom(1)),
-    ask = (path: string, more: Parameters<typeof request>[0] = {}): Promise<HttpReply> =>
-      routes.find(r => r.path === path)!.handler(request(more))
+    ['index.html', Buffer.from('<meta content="__NONCE__">')],
+    ['assets/a-1.js', Buffer.from('let a = 1\n'.repeat(100))],
+  ])
+  const routes = uiRoutes(files, 'welcome', seededRandom(1))
+  const ask = (path: string, more: Parameters<typeof request>[0] = {}): Promise<HttpReply> =>
+    routes.find(r => r.path === path)!.handler(request(more))
   assert.equal((await ask('/')).body, 'welcome', 'for who asks by hand')
   const [first, second] = [await ask('/', { headers: { accept: 'text/html' } }), await ask('/ui/*')]
   const nonce = /content="([^"]+)"/.exec(String(first.body))![1]!
@@ -66,8 +66,8 @@ test('the page comes with a policy and a nonce of its own, files with a tag, and
 })
 
 test('running queries are listed and can be ended; those that are answered are gone', async () => {
-  const running = new RunningQueries(systemClock),
-    seen: AbortSignal[] = []
+  const running = new RunningQueries(systemClock)
+  const seen: AbortSignal[] = []
   const [route, other] = running.watched([
     {
       methods: ['GET'],
@@ -200,9 +200,9 @@ test('blocks, settings with their place, where an alert goes, dashboards from fi
     await fetch(`${running.url}/-/refresh`, { method: 'POST' })
     assert.equal(((await get('/api/tercet/blocks')) as typeof blocks & { blocks: unknown[] }).blocks.length, 2)
     const { settings } = (await get('/api/tercet/settings')) as {
-        settings: { name: string; value: string; source: string }[]
-      },
-      of = (name: string): string => settings.find(s => s.name === name)!.source
+      settings: { name: string; value: string; source: string }[]
+    }
+    const of = (name: string): string => settings.find(s => s.name === name)!.source
     assert.deepEqual(
       [of('alertmanager_config_file'), of('metrics.retention')],
       ['flag --alertmanager_config_file', 'default'],
@@ -259,13 +259,13 @@ test('the command line draws charts, follows by level, and shows rates', { timeo
     await push('level=info quiet')
     await push('level=error loud \u001b[2J')
     const child = spawn(
-        process.execPath,
-        ['src/app/main.ts', 'tail', `--url=${running.url}`, '--level=warn', '--color=always', '{service_name="a"}'],
-        { stdio: ['ignore', 'pipe', 'inherit'] },
-      ),
-      ended = new Promise(resolve => {
-        child.once('exit', resolve)
-      })
+      process.execPath,
+      ['src/app/main.ts', 'tail', `--url=${running.url}`, '--level=warn', '--color=always', '{service_name="a"}'],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    )
+    const ended = new Promise(resolve => {
+      child.once('exit', resolve)
+    })
     let out = ''
     await new Promise<void>(resolve => {
       child.stdout.on('data', (chunk: Buffer) => {

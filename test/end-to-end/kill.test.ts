@@ -1,6 +1,7 @@
 /**
- * kill -9 at random moments under load, for each signal and in both durability modes (in bucket mode the data directory goes too): nothing
- * acknowledged is missing, nothing is there twice. Covers req-012, req-040, req-093, req-144. KILLS sets the number of kills (20 for the record).
+ * kill -9 at random moments under load, for each signal and in both durability modes (in bucket mode the data
+ * directory goes too): nothing acknowledged is missing, nothing is there twice. Covers req-012, req-040, req-093,
+ * req-144. KILLS sets the number of kills (20 for the record).
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,4 +1,7 @@
-/** Logs in over every protocol, out over Loki's API, before and after a flush and a restart. Covers req-006, req-028, req-044, req-045, req-046. */
+/**
+ * Logs in over every protocol, out over Loki's API, before and after a flush and a restart. Covers req-006, req-028,
+ * req-044, req-045, req-046.
+ */
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { createSocket } from 'node:dgram'
@@ -8,6 +11,7 @@ import { Client, credentials } from '@grpc/grpc-js'
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { encodeSnappy } from '#codec/snappy.ts'
 import { encodeUtf8 } from '#core/text.ts'
+import { urlOf } from '../url.ts'
 import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
 import { untilTrue } from '../until.ts'
 
@@ -39,10 +43,9 @@ async function streams(
   extra: Record<string, string> = {},
   headers: Record<string, string> = {},
 ): Promise<Stream[]> {
-  const reply = await fetch(
-    `${run.url}/loki/api/v1/query_range?${new URLSearchParams({ query, limit: '5000', ...extra }).toString()}`,
-    { headers },
-  )
+  const reply = await fetch(urlOf(run.url, '/loki/api/v1/query_range', { query, limit: '5000', ...extra }), {
+    headers,
+  })
   const text = await reply.text()
   assert.equal(reply.status, 200, text)
   return (JSON.parse(text) as { data: { result: Stream[] } }).data.result
@@ -58,8 +61,8 @@ function pushMessage(labels: string, entries: { ns: bigint; line: string; pairs?
   const stream = new ByteWriter()
   text(stream, 0x0a, encodeUtf8(labels))
   for (const { ns, line, pairs = [] } of entries) {
-    const time = new ByteWriter(),
-      entry = new ByteWriter()
+    const time = new ByteWriter()
+    const entry = new ByteWriter()
     time.writeU8(0x08)
     time.writeUvarint(Number(ns / 1_000_000_000n))
     time.writeU8(0x10)
@@ -324,8 +327,8 @@ test('syslog over TCP (both framings) and UDP; journald', async () => {
   })
   await untilTrue(async () => (await lines('{hostname="udphost"}')).length === 1, 'syslog over UDP')
   const journal = `__CURSOR=s=1\n__REALTIME_TIMESTAMP=${Date.now()}000\n_HOSTNAME=jhost\n_SYSTEMD_UNIT=ssh.service\nPRIORITY=6\nMESSAGE\n`
-  const long = Buffer.from('two\nlines'),
-    size = Buffer.alloc(8)
+  const long = Buffer.from('two\nlines')
+  const size = Buffer.alloc(8)
   size.writeUInt32LE(long.length)
   assert.equal(
     (
@@ -534,7 +537,7 @@ test('deletion hides lines at once', async () => {
   ])
   const seconds = Math.floor(Date.now() / 1000)
   const reply = await fetch(
-    `${run.url}/loki/api/v1/delete?${new URLSearchParams({ query: '{app="del"} |= "secret"', start: String(seconds - 3600) }).toString()}`,
+    urlOf(run.url, '/loki/api/v1/delete', { query: '{app="del"} |= "secret"', start: String(seconds - 3600) }),
     { method: 'POST' },
   )
   assert.equal(reply.status, 204, await reply.text())

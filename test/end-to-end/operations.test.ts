@@ -1,6 +1,6 @@
 /**
- * The process as it is operated: what it prints, what it needs, what survives. Covers req-009, req-010, req-041, req-062,
- * req-074, req-079, req-088, req-092, req-095, req-123, req-170.
+ * The process as it is operated: what it prints, what it needs, what survives. Covers req-009, req-010, req-041,
+ * req-062, req-074, req-079, req-088, req-092, req-095, req-123, req-170.
  */
 import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'

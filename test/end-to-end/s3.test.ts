@@ -1,7 +1,8 @@
 /**
- * The S3 bucket against a real S3 server (Ceph's RADOS gateway from Debian), and a whole Tercet on it with its disk taken
- * away; buckets made and examined; the bucket handed over. Skipped, and said so, where the server is not installed. Covers req-004, req-008, req-038, req-039,
- * req-040, req-060, req-142, req-145, req-147, req-150, req-152, req-159, req-176.
+ * The S3 bucket against a real S3 server (Ceph's RADOS gateway from Debian), and a whole Tercet on it with its disk
+ * taken away; buckets made and examined; the bucket handed over. Skipped, and said so, where the server is not
+ * installed. Covers req-004, req-008, req-038, req-039, req-040, req-060, req-142, req-145, req-147, req-150,
+ * req-152, req-159, req-176.
  */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
@@ -22,6 +23,7 @@ import { bucketSuite } from '#bucket/bucket-suite.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { openS3 } from '#bucket/s3.ts'
 import { systemClock } from '#core/clock.ts'
+import { urlOf } from '../url.ts'
 import { runCommand } from '../run-cli.ts'
 import { runTercet, temporaryDirectory } from '../run-tercet.ts'
 import { postWrite, writeBody } from '../write-request.ts'
@@ -145,7 +147,10 @@ if (installed) {
         const second = await runTercet(flags)
         try {
           const reply = await fetch(
-            `${second.url}/loki/api/v1/query_range?${new URLSearchParams({ query: '{app="s3"} |= "the flush"', direction: 'forward' }).toString()}`,
+            urlOf(second.url, '/loki/api/v1/query_range', {
+              query: '{app="s3"} |= "the flush"',
+              direction: 'forward',
+            }),
           )
           const { data } = (await reply.json()) as { data: { result: { values: [string, string][] }[] } }
           assert.deepEqual(
@@ -255,9 +260,9 @@ if (installed) {
     'bootstrap-s3 makes the buckets as they should be, and the second time does nothing; check bucket finds what is wrong',
     { timeout: 120_000 },
     async () => {
-      const work = mkdtempSync(join(tmpdir(), 'tercet-admin-')),
-        client = s3Client(),
-        env = { AWS_ACCESS_KEY_ID: keys.accessKeyId, AWS_SECRET_ACCESS_KEY: keys.secretAccessKey }
+      const work = mkdtempSync(join(tmpdir(), 'tercet-admin-'))
+      const client = s3Client()
+      const env = { AWS_ACCESS_KEY_ID: keys.accessKeyId, AWS_SECRET_ACCESS_KEY: keys.secretAccessKey }
       try {
         writeFileSync(
           join(work, 'stack.yaml'),
@@ -414,11 +419,11 @@ if (installed) {
     'import out of a bucket: a chunk file of 40 MB goes over the disk, and comes out as it was',
     { timeout: 90_000 },
     async () => {
-      const work = mkdtempSync(join(tmpdir(), 'tercet-import-')),
-        bucket = await open('suite'),
-        id = '01M7XPRJMKDMK41SCYK1X29CX8',
-        chunk = Buffer.alloc(40_000_000, 'chunk'),
-        env = { AWS_ACCESS_KEY_ID: keys.accessKeyId, AWS_SECRET_ACCESS_KEY: keys.secretAccessKey }
+      const work = mkdtempSync(join(tmpdir(), 'tercet-import-'))
+      const bucket = await open('suite')
+      const id = '01M7XPRJMKDMK41SCYK1X29CX8'
+      const chunk = Buffer.alloc(40_000_000, 'chunk')
+      const env = { AWS_ACCESS_KEY_ID: keys.accessKeyId, AWS_SECRET_ACCESS_KEY: keys.secretAccessKey }
       try {
         chunk.writeUInt32LE(7, 39_999_996)
         for (const [name, bytes] of [
@@ -439,20 +444,20 @@ if (installed) {
         ] as const)
           await bucket.put(`import/${id}/${name}`, bytes)
         const importing = (): ReturnType<typeof runCommand> =>
-            runCommand(
-              [
-                'import',
-                '--from',
-                'thanos',
-                's3://suite/import',
-                '--source-endpoint',
-                endpoint,
-                `--data_dir=${work}`,
-                '--json',
-              ],
-              { env },
-            ),
-          first = await importing()
+          runCommand(
+            [
+              'import',
+              '--from',
+              'thanos',
+              's3://suite/import',
+              '--source-endpoint',
+              endpoint,
+              `--data_dir=${work}`,
+              '--json',
+            ],
+            { env },
+          )
+        const first = await importing()
         assert.equal(first.code, 0, first.err)
         assert.deepEqual(JSON.parse(first.out), {
           copied: 3,
@@ -479,8 +484,8 @@ if (installed) {
     'graduate: everything is in the buckets, nothing is written any more, and a restart does not take it back',
     { timeout: 90_000 },
     async () => {
-      const work = mkdtempSync(join(tmpdir(), 'tercet-graduate-')),
-        client = s3Client()
+      const work = mkdtempSync(join(tmpdir(), 'tercet-graduate-'))
+      const client = s3Client()
       for (const Bucket of ['g-metrics', 'g-logs', 'g-traces']) await client.send(new CreateBucketCommand({ Bucket }))
       client.destroy()
       const settings = {

@@ -99,9 +99,9 @@ function get(url: string, tls: { ca?: string; cert?: string; key?: string }): Pr
 if (hasOpenssl) {
   test('with a certificate every address speaks TLS and nothing else; with an authority only its clients get in', async () => {
     makeCertificates()
-    const ca = readFileSync(file('ca.pem'), 'utf8'),
-      cert = readFileSync(file('client.pem'), 'utf8'),
-      key = readFileSync(file('client.key'), 'utf8')
+    const ca = readFileSync(file('ca.pem'), 'utf8')
+    const cert = readFileSync(file('client.pem'), 'utf8')
+    const key = readFileSync(file('client.key'), 'utf8')
     const flags = [
       `tls.cert_file=${file('server.pem')}`,
       `tls.key_file=${file('server.key')}`,

@@ -1,7 +1,11 @@
-/** Traces: what is taken in and what is refused, how a trace comes back, what queries that are wrong are told. Covers req-054, req-057, req-066. */
+/**
+ * Traces: what is taken in and what is refused, how a trace comes back, what queries that are wrong are told. Covers
+ * req-054, req-057, req-066.
+ */
 import assert from 'node:assert/strict'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { after, before, test } from 'node:test'
+import { urlOf } from '../url.ts'
 import { runTercet, type Running } from '../run-tercet.ts'
 
 let run: Running
@@ -255,9 +259,7 @@ test('own requests are traces', async () => {
     for (let i = 0; i < 100 && names.length === 0; i++) {
       names = (
         (await (
-          await fetch(
-            `${own.url}/api/search?${new URLSearchParams({ q: '{ resource.service.name = "tercet" && kind = server }' }).toString()}`,
-          )
+          await fetch(urlOf(own.url, '/api/search', { q: '{ resource.service.name = "tercet" && kind = server }' }))
         ).json()) as { traces: { rootTraceName: string }[] }
       ).traces.map(t => t.rootTraceName)
       await new Promise(resolve => setTimeout(resolve, 20))
@@ -353,8 +355,8 @@ test('spans whose inside is damaged are refused when they come, not found out la
   const m = (tag: number, bytes: number[]): number[] => [tag, bytes.length, ...bytes]
   const fixed = (tag: number): number[] => [tag, ...new Uint8Array(new BigUint64Array([nowNs]).buffer)]
   const text = (tag: number, value: string): number[] => m(tag, [...Buffer.from(value)])
-  const good = [...text(0x0a, 'k'), ...m(0x12, text(0x0a, 'v'))],
-    notUtf8 = [0xff, 0xfe]
+  const good = [...text(0x0a, 'k'), ...m(0x12, text(0x0a, 'v'))]
+  const notUtf8 = [0xff, 0xfe]
   const wrong: [number, number[]][] = [
     [0x4a, [...m(0x0a, notUtf8), ...m(0x12, text(0x0a, 'v'))]],
     [0x4a, [...text(0x0a, 'k'), ...m(0x12, m(0x0a, notUtf8))]],

@@ -1,7 +1,7 @@
 /**
- * The whole metrics engine over a faulty disk and bucket under the virtual clock: crashes at any operation, 503s, lost replies,
- * torn writes. After every life each acknowledged sample is there once, and nothing that was not sent. A seed replays its run:
- * SEED=17 node --test test/simulation/metrics.test.ts; SEEDS sets how many.
+ * The whole metrics engine over a faulty disk and bucket under the virtual clock: crashes at any operation, 503s,
+ * lost replies, torn writes. After every life each acknowledged sample is there once, and nothing that was not sent.
+ * A seed replays its run: SEED=17 node --test test/simulation/metrics.test.ts; SEEDS sets how many.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

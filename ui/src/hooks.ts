@@ -7,7 +7,10 @@ export interface Loaded<T> {
   isLoading: boolean
 }
 
-/** Asks whenever `keys` change; an answer that was overtaken is dropped. The last one stays to be seen until the next comes. */
+/**
+ * Asks whenever `keys` change; an answer that was overtaken is dropped. The last one stays to be seen until the next
+ * comes.
+ */
 export function useLoad<T>(load: (signal: AbortSignal) => Promise<T>, keys: readonly unknown[]): Loaded<T> {
   const [state, setState] = useState<Loaded<T>>({ data: undefined, error: undefined, isLoading: true })
   useEffect(() => {

@@ -1,4 +1,7 @@
-/** Lines over time with uPlot: zoom by dragging, a legend that filters, stacking, exemplars as dots, a tip under the pointer. */
+/**
+ * Lines over time with uPlot: zoom by dragging, a legend that filters, stacking, exemplars as dots, a tip under the
+ * pointer.
+ */
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'

@@ -1,4 +1,7 @@
-/** CodeMirror with the three query languages: highlighting by the grammars of their makers, completion from what the process has. */
+/**
+ * CodeMirror with the three query languages: highlighting by the grammars of their makers, completion from what the
+ * process has.
+ */
 import {
   acceptCompletion,
   autocompletion,
@@ -191,7 +194,10 @@ const hints: Readonly<Record<Language, string>> = {
   traceql: 'TraceQL: { resource.service.name = "web" && duration > 1s }',
 }
 
-/** What is typed over a selection: a browser would carry colours over to it as inline styles, which the policy forbids. */
+/**
+ * What is typed over a selection: a browser would carry colours over to it as inline styles, which the policy
+ * forbids.
+ */
 const typeOver = EditorView.domEventHandlers({
   beforeinput(event, view) {
     const { data, inputType } = event as InputEvent,

@@ -1,4 +1,7 @@
-/** The query editor: CodeMirror, loaded when the first one is seen; until then, and where it can't be, a plain text box. */
+/**
+ * The query editor: CodeMirror, loaded when the first one is seen; until then, and where it can't be, a plain text
+ * box.
+ */
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { EditorHandle, Language } from './codemirror.ts'
 

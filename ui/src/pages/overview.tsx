@@ -1,4 +1,6 @@
-/** What comes in, how the bucket is, what fires, what went wrong lately; and, where nothing has come yet, how to send. */
+/**
+ * What comes in, how the bucket is, what fires, what went wrong lately; and, where nothing has come yet, how to send.
+ */
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { get, number, ownMetrics, queryLogs, queryRange, sumOf, type StreamLines } from '../api.ts'
 import { Head, Status } from '../components/shell.tsx'
