@@ -1,7 +1,8 @@
 /** Runs a folder of promqltest scripts and prints the score: node tools/promql-corpus.ts DIR [--all]. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { runScript, type Failure } from '../test/promql/script.ts'
+import { runScript, type Failure } from '../src/query/promql/script.ts'
+import { makeHeadStore, scriptEngine } from '../test/head-store.ts'
 
 const directory = process.argv[2]
 if (directory === undefined) throw new Error('usage: node tools/promql-corpus.ts DIR [--all]')
@@ -13,7 +14,7 @@ for (const file of readdirSync(directory)
   const failures: Failure[] = []
   let count = 0
   try {
-    await runScript(readFileSync(join(directory, file), 'utf8'), failure => {
+    await runScript(readFileSync(join(directory, file), 'utf8'), scriptEngine, makeHeadStore, failure => {
       count++
       if (failure !== undefined) failures.push(failure)
     })

@@ -1,0 +1,52 @@
+/** A metrics head without a log and without blocks, as promqltest scripts fill and query it. */
+import { systemClock } from '#core/clock.ts'
+import { defaultLimits } from '#core/limits.ts'
+import { silentLog } from '#core/log.ts'
+import { BlockSet } from '#metrics/block-set.ts'
+import { Head } from '#metrics/head.ts'
+import { Reader } from '#metrics/reader.ts'
+import { FloatHistogram } from '#model/histogram.ts'
+import type { SeriesLine } from '#model/series-notation.ts'
+import { KeyWriter } from '#model/write-batch.ts'
+import { PromqlEngine } from '../src/query/promql/engine.ts'
+import type { ScriptStore } from '../src/query/promql/script.ts'
+
+const hourMs = 3_600_000
+const limits = { ...defaultLimits, labelValueBytesMax: 1e6 }
+const noBlocks = new BlockSet(silentLog, systemClock)
+/** A staleness marker as two words. */
+const staleHigh = 0x7ff00000
+const staleLow = 2
+
+/** Answers the scripts' queries. */
+export const scriptEngine = new PromqlEngine(systemClock, limits)
+
+/** An empty store. */
+export function makeHeadStore(): ScriptStore {
+  const head = new Head({ a: 1, b: 2, c: 3, d: 4 }, limits, 2 * hourMs, Infinity)
+  return {
+    load: (series, stepMs) => {
+      loadSeries(head, series, stepMs)
+    },
+    reader: () => new Reader(noBlocks, head),
+  }
+}
+
+function loadSeries(head: Head, { labels, points }: SeriesLine, stepMs: number): void {
+  const key = new KeyWriter()
+  key.writeLabels(labels)
+  const ref = head.table.resolve(key.bytes, 0, key.at)
+  head.reserve()
+  const scratch = new Float64Array(1)
+  const words = new Uint32Array(scratch.buffer)
+  for (const [i, point] of points.entries()) {
+    const atMs = i * stepMs
+    if (point === undefined) continue
+    if (point instanceof FloatHistogram) head.appendHistogram(ref, atMs, 0, point, true)
+    else if (point === 'stale') head.append(ref, atMs, staleHigh, staleLow)
+    else {
+      scratch[0] = point
+      head.append(ref, atMs, words[1]!, words[0]!)
+    }
+  }
+}
