@@ -3,7 +3,7 @@ import { useEffect, useRef } from 'preact/hooks'
 import type { Series } from '../api.ts'
 import { useWidth } from '../hooks.ts'
 
-/** Native histograms, all added up: a row for each upper bound, with what is in the bucket alone. */
+/** Native histograms, all added up: a row for each upper bound, with the count of its own bucket. */
 function nativeRows(series: readonly Series[]): Series[] {
   const rows = new Map<string, Map<number, number>>()
   for (const { histograms = [] } of series)
@@ -21,83 +21,93 @@ function nativeRows(series: readonly Series[]): Series[] {
     }))
 }
 
-export function Heatmap({
-  series,
-  start,
-  end,
-  step,
-  height = 260,
-  label,
-}: {
+/** Series with a bound, from the lowest on. */
+function classicRows(series: readonly Series[]): Series[] {
+  const boundOf = ({ metric }: Series): number => (metric['le'] === '+Inf' ? Infinity : Number(metric['le']))
+  return series.filter(s => s.metric['le'] !== undefined).sort((a, b) => boundOf(a) - boundOf(b))
+}
+
+interface HeatmapProps {
   series: readonly Series[]
+  /** Seconds since the epoch. */
   start: number
   end: number
+  /** Seconds. */
   step: number
   height?: number
   label: string
-}) {
-  const [box, width] = useWidth(),
-    canvas = useRef<HTMLCanvasElement | null>(null)
-  const native = nativeRows(series),
-    rows =
-      native.length > 0
-        ? native
-        : [...series]
-            .filter(s => s.metric['le'] !== undefined)
-            .sort(
-              (a, b) =>
-                Number(a.metric['le'] === '+Inf' ? Infinity : a.metric['le']) -
-                Number(b.metric['le'] === '+Inf' ? Infinity : b.metric['le']),
-            )
+}
+
+/** A row of counts for each bound, by step. `isCumulative`: a bucket counts the ones below it, too. */
+function cellsOf(rows: readonly Series[], isCumulative: boolean, { start, end, step }: HeatmapProps): Float64Array[] {
+  const columns = Math.max(1, Math.round((end - start) / step) + 1)
+  const cells = rows.map(row => {
+    const cell = new Float64Array(columns)
+    for (const [time, value] of row.values) {
+      const at = Math.round((time - start) / step)
+      if (at >= 0 && at < columns) cell[at] = Number(value)
+    }
+    return cell
+  })
+  for (let r = isCumulative ? cells.length - 1 : 0; r > 0; r--) {
+    const [below, own] = [cells[r - 1], cells[r]]
+    if (below === undefined || own === undefined) continue
+    for (let c = 0; c < columns; c++) own[c] = Math.max(0, own[c]! - below[c]!)
+  }
+  return cells
+}
+
+/** Room for the bounds, in pixels. */
+const leftPixels = 60
+const rowTextPixels = 14
+
+function drawCells(context: CanvasRenderingContext2D, cells: readonly Float64Array[], width: number, height: number) {
+  const columns = cells[0]?.length ?? 1
+  const most = Math.max(1e-12, ...cells.map(cell => Math.max(...cell)))
+  const cellWidth = (width - leftPixels) / columns
+  const cellHeight = height / Math.max(1, cells.length)
+  for (const [r, cell] of cells.entries())
+    for (const [c, count] of cell.entries()) {
+      if (count <= 0) continue
+      context.globalAlpha = 0.08 + 0.92 * Math.sqrt(count / most)
+      const y = height - (r + 1) * cellHeight
+      context.fillRect(leftPixels + c * cellWidth, y, Math.max(1, cellWidth - 0.5), Math.max(1, cellHeight - 0.5))
+    }
+  context.globalAlpha = 1
+}
+
+function drawBounds(context: CanvasRenderingContext2D, rows: readonly Series[], height: number) {
+  const cellHeight = height / Math.max(1, rows.length)
+  const every = Math.max(1, Math.ceil(rowTextPixels / cellHeight))
+  context.font = '11px system-ui'
+  for (const [r, { metric }] of rows.entries()) {
+    if (r % every !== 0) continue
+    const bound = metric['le'] === '+Inf' ? '+Inf' : String(Number(Number(metric['le']).toPrecision(3)))
+    context.fillText(bound, 2, height - r * cellHeight - cellHeight / 2 + 4)
+  }
+}
+
+export function Heatmap(props: HeatmapProps) {
+  const { series, height = 260, label } = props
+  const [box, width] = useWidth()
+  const canvas = useRef<HTMLCanvasElement | null>(null)
+  const native = nativeRows(series)
+  const isNative = native.length > 0
+  const rows = isNative ? native : classicRows(series)
   useEffect(() => {
-    const element = canvas.current,
-      context = element?.getContext('2d')
+    const element = canvas.current
+    const context = element?.getContext('2d')
     if (element === null || context === null || context === undefined || width === 0) return
-    const scale = devicePixelRatio || 1,
-      columns = Math.max(1, Math.round((end - start) / step) + 1),
-      css = getComputedStyle(document.documentElement)
+    const scale = devicePixelRatio || 1
+    const css = getComputedStyle(document.documentElement)
     element.width = width * scale
     element.height = height * scale
     context.scale(scale, scale)
     context.clearRect(0, 0, width, height)
-    const cells = rows.map(row => {
-      const cell = new Float64Array(columns)
-      for (const [t, v] of row.values) {
-        const at = Math.round((t - start) / step)
-        if (at >= 0 && at < columns) cell[at] = Number(v)
-      }
-      return cell
-    })
-    // Cumulative buckets: what is between one bound and the next.
-    for (let r = native.length > 0 ? 0 : cells.length - 1; r > 0; r--)
-      for (let c = 0; c < columns; c++) cells[r]![c] = Math.max(0, cells[r]![c]! - cells[r - 1]![c]!)
-    const most = Math.max(1e-12, ...cells.map(c => Math.max(...c))),
-      left = 60,
-      cellWidth = (width - left) / columns,
-      cellHeight = height / Math.max(1, rows.length)
     context.fillStyle = css.getPropertyValue('--c0')
-    for (const [r, cell] of cells.entries())
-      for (let c = 0; c < columns; c++) {
-        if (cell[c]! <= 0) continue
-        context.globalAlpha = 0.08 + 0.92 * Math.sqrt(cell[c]! / most)
-        context.fillRect(
-          left + c * cellWidth,
-          height - (r + 1) * cellHeight,
-          Math.max(1, cellWidth - 0.5),
-          Math.max(1, cellHeight - 0.5),
-        )
-      }
-    context.globalAlpha = 1
+    drawCells(context, cellsOf(rows, !isNative, props), width, height)
     context.fillStyle = css.getPropertyValue('--dim')
-    context.font = '11px system-ui'
-    const every = Math.max(1, Math.ceil(14 / cellHeight))
-    for (const [r, row] of rows.entries())
-      if (r % every === 0)
-        context.fillText(
-          row.metric['le'] === '+Inf' ? '+Inf' : String(Number(Number(row.metric['le']).toPrecision(3))),
-          2,
-          height - r * cellHeight - cellHeight / 2 + 4,
-        )
+    drawBounds(context, rows, height)
   })
   return (
     <div ref={box}>

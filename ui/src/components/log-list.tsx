@@ -1,5 +1,6 @@
 /** Lines, as many as there are: only those in sight are in the page. */
 import { Virtualizer, elementScroll, observeElementOffset, observeElementRect } from '@tanstack/virtual-core'
+import type { Ref } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { clockTime, dateTime, visible } from '../format.ts'
 
@@ -37,24 +38,20 @@ export function traceIdOf(line: LogLine): string | undefined {
 }
 
 const longMax = 3000
+const openMax = 200_000
 
-function Row({
-  line,
-  isOpen,
-  words,
-  onOpen,
-  onFilter,
-  onContext,
-}: {
+interface RowProps {
   line: LogLine
   isOpen: boolean
   words: readonly string[]
   onOpen: () => void
   onFilter: (name: string, value: string) => void
   onContext: (line: LogLine) => void
-}) {
-  const trace = traceIdOf(line),
-    text = isOpen ? line.text.slice(0, 200_000) : line.text.slice(0, longMax)
+}
+
+function Row({ line, isOpen, words, onOpen, onFilter, onContext }: RowProps) {
+  const trace = traceIdOf(line)
+  const text = line.text.slice(0, isOpen ? openMax : longMax)
   return (
     <>
       <button
@@ -71,57 +68,64 @@ function Row({
       <span class="text mono" dir="auto">
         <Marked text={text} words={words} />
         {line.text.length > text.length && <span class="dim"> … {line.text.length - text.length} more characters</span>}
-        {isOpen && (
-          <dl
-            onClick={e => {
-              e.stopPropagation()
-            }}
-          >
-            {Object.entries({ ...line.stream, ...line.metadata }).map(([name, value]) => (
-              <>
-                <dt>{name}</dt>
-                <dd>
-                  {visible(value)}{' '}
-                  <button
-                    class="link"
-                    onClick={() => {
-                      onFilter(name, value)
-                    }}
-                  >
-                    only these
-                  </button>
-                </dd>
-              </>
-            ))}
-            <dt>time</dt>
-            <dd>
-              {dateTime(line.timeMs)}{' '}
-              <button
-                class="link"
-                onClick={() => {
-                  onContext(line)
-                }}
-              >
-                lines around it
-              </button>
-            </dd>
-            {trace !== undefined && (
-              <>
-                <dt>trace</dt>
-                <dd>
-                  <a href={`/ui/trace/${encodeURIComponent(trace)}`}>{trace}</a>
-                </dd>
-              </>
-            )}
-          </dl>
-        )}
+        {isOpen && <Fields line={line} trace={trace} onFilter={onFilter} onContext={onContext} />}
       </span>
       {!isOpen && trace !== undefined && <a href={`/ui/trace/${encodeURIComponent(trace)}`}>trace</a>}
     </>
   )
 }
 
-/** What was looked for is marked; control characters are shown, not obeyed. */
+type FieldsProps = Pick<RowProps, 'line' | 'onFilter' | 'onContext'> & { trace: string | undefined }
+
+/** Labels and metadata of an open line, its time and its trace. */
+function Fields({ line, trace, onFilter, onContext }: FieldsProps) {
+  return (
+    <dl
+      onClick={e => {
+        e.stopPropagation()
+      }}
+    >
+      {Object.entries({ ...line.stream, ...line.metadata }).map(([name, value]) => (
+        <>
+          <dt>{name}</dt>
+          <dd>
+            {visible(value)}{' '}
+            <button
+              class="link"
+              onClick={() => {
+                onFilter(name, value)
+              }}
+            >
+              only these
+            </button>
+          </dd>
+        </>
+      ))}
+      <dt>time</dt>
+      <dd>
+        {dateTime(line.timeMs)}{' '}
+        <button
+          class="link"
+          onClick={() => {
+            onContext(line)
+          }}
+        >
+          lines around it
+        </button>
+      </dd>
+      {trace !== undefined && (
+        <>
+          <dt>trace</dt>
+          <dd>
+            <a href={`/ui/trace/${encodeURIComponent(trace)}`}>{trace}</a>
+          </dd>
+        </>
+      )}
+    </dl>
+  )
+}
+
+/** The words of the filter are marked; control characters are shown, not obeyed. */
 function Marked({ text, words }: { text: string; words: readonly string[] }) {
   const clean = visible(text)
   const known = words.filter(w => w !== '')
@@ -149,26 +153,14 @@ function Marked({ text, words }: { text: string; words: readonly string[] }) {
   return <>{parts.map((p, i) => (typeof p === 'string' ? p : <mark key={i}>{p.word}</mark>))}</>
 }
 
-export function LogList({
-  lines,
-  words,
-  label,
-  isFollowing = false,
-  onFilter,
-  onContext,
-}: {
-  lines: readonly LogLine[]
-  words: readonly string[]
-  label: string
-  isFollowing?: boolean
-  onFilter: (name: string, value: string) => void
-  onContext: (line: LogLine) => void
-}) {
-  const box = useRef<HTMLDivElement | null>(null),
-    [, redraw] = useState(0),
-    [open, setOpen] = useState<ReadonlySet<string>>(new Set()),
-    virtual = useRef<Virtualizer<HTMLDivElement, HTMLDivElement> | undefined>(undefined)
-  virtual.current ??= new Virtualizer<HTMLDivElement, HTMLDivElement>({
+type ListVirtualizer = Virtualizer<HTMLDivElement, HTMLDivElement>
+
+/** The lines that are in sight, of as many as there are; `isFollowing` keeps the last one in sight. */
+function useVirtual(lines: readonly LogLine[], isFollowing: boolean): [Ref<HTMLDivElement | null>, ListVirtualizer] {
+  const box = useRef<HTMLDivElement | null>(null)
+  const [, redraw] = useState(0)
+  const kept = useRef<ListVirtualizer | undefined>(undefined)
+  kept.current ??= new Virtualizer<HTMLDivElement, HTMLDivElement>({
     count: 0,
     getScrollElement: () => box.current,
     estimateSize: () => 24,
@@ -180,43 +172,64 @@ export function LogList({
       redraw(n => n + 1)
     },
   })
-  const v = virtual.current
-  v.setOptions({
-    ...v.options,
+  const virtual = kept.current
+  virtual.setOptions({
+    ...virtual.options,
     count: lines.length,
     getItemKey: i => (lines[i]?.timeNs === undefined ? i : `${lines[i].timeNs}-${i}`),
   })
   useEffect(() => {
-    const clean = v._didMount()
-    v._willUpdate()
+    const clean = virtual._didMount()
+    virtual._willUpdate()
     redraw(n => n + 1)
     return clean
   }, [])
   useEffect(() => {
-    v._willUpdate()
-    if (isFollowing && lines.length > 0) v.scrollToIndex(lines.length - 1)
+    virtual._willUpdate()
+    if (isFollowing && lines.length > 0) virtual.scrollToIndex(lines.length - 1)
   }, [lines, isFollowing])
+  return [box, virtual]
+}
+
+type LogListProps = Pick<RowProps, 'words' | 'onFilter' | 'onContext'> & {
+  lines: readonly LogLine[]
+  label: string
+  isFollowing?: boolean
+}
+
+export function LogList({ lines, words, label, isFollowing = false, onFilter, onContext }: LogListProps) {
+  const [open, setOpen] = useState<ReadonlySet<string>>(new Set())
+  const [box, virtual] = useVirtual(lines, isFollowing)
+  const height = virtual.getTotalSize()
+  const toggle = (key: string): void => {
+    setOpen(before => {
+      const next = new Set(before)
+      if (!next.delete(key)) next.add(key)
+      return next
+    })
+  }
   return (
     <div
       class="lines"
-      style={{ height: `min(62vh, 720px, ${Math.max(60, v.getTotalSize() + 4)}px)` }}
+      style={{ height: `min(62vh, 720px, ${Math.max(60, height + 4)}px)` }}
       ref={box}
       tabIndex={0}
       role="region"
       aria-label={label}
     >
-      <div class="spacer" style={{ height: `${v.getTotalSize()}px` }}>
-        {v.getVirtualItems().map(item => {
-          const line = lines[item.index]!,
-            key = `${line.timeNs}-${item.index}`,
-            isOpen = open.has(key)
+      <div class="spacer" style={{ height: `${height}px` }}>
+        {virtual.getVirtualItems().map(item => {
+          const line = lines[item.index]
+          if (line === undefined) return undefined
+          const key = `${line.timeNs}-${item.index}`
+          const isOpen = open.has(key)
           return (
             <div
               key={key}
               class={`line level-${levelOf(line) || 'none'} ${isOpen ? 'open' : ''}`}
               data-index={item.index}
               ref={element => {
-                if (element !== null) v.measureElement(element)
+                if (element !== null) virtual.measureElement(element)
               }}
               style={{ transform: `translateY(${item.start}px)` }}
             >
@@ -227,11 +240,7 @@ export function LogList({
                 onFilter={onFilter}
                 onContext={onContext}
                 onOpen={() => {
-                  setOpen(before => {
-                    const next = new Set(before)
-                    if (!next.delete(key)) next.add(key)
-                    return next
-                  })
+                  toggle(key)
                 }}
               />
             </div>

@@ -19,87 +19,100 @@ const local = (seconds: number): string => {
   return d.toISOString().slice(0, 19)
 }
 
-export function RangePicker({ onRefresh }: { onRefresh?: () => void }) {
-  const { params } = usePlace(),
-    range = rangeOf(params),
-    set = (change: Record<string, string | undefined>): void => {
-      go(withParams(change))
-    }
+type Change = Record<string, string | undefined>
+
+const set = (change: Change): void => {
+  go(withParams(change))
+}
+
+/** How long a time: a preset, or the one that the address has. */
+function Length({ text }: { text: string }) {
+  const isPreset = presets.some(preset => preset === text)
   return (
-    <div class="row" role="group" aria-label="Time">
-      <button
-        aria-label="Earlier"
-        onClick={() => {
-          set({ end: String(Math.round(range.end - range.seconds / 2)) })
-        }}
-      >
-        ‹
-      </button>
+    <select
+      aria-label="Range"
+      value={isPreset ? text : ''}
+      onChange={e => {
+        set({ range: e.currentTarget.value })
+      }}
+    >
+      {!isPreset && <option value="">{text}</option>}
+      {presets.map(p => (
+        <option key={p} value={p}>
+          last {p}
+        </option>
+      ))}
+    </select>
+  )
+}
+
+function Until({ end, isNow }: { end: number; isNow: boolean }) {
+  return (
+    <input
+      type="datetime-local"
+      step="1"
+      aria-label="Until"
+      value={isNow ? '' : local(end)}
+      title={dateTime(end * 1000)}
+      onChange={e => {
+        const at = Date.parse(e.currentTarget.value)
+        set({ end: Number.isNaN(at) ? undefined : String(Math.round(at / 1000)) })
+      }}
+    />
+  )
+}
+
+function Refresh({ seconds }: { seconds: number }) {
+  return (
+    <label>
+      Refresh{' '}
       <select
-        aria-label="Range"
-        value={presets.includes(range.text as '1h') ? range.text : ''}
+        value={String(seconds)}
         onChange={e => {
-          set({ range: e.currentTarget.value })
+          set({ refresh: e.currentTarget.value === '0' ? undefined : e.currentTarget.value })
         }}
       >
-        {!presets.includes(range.text as '1h') && <option value="">{range.text}</option>}
-        {presets.map(p => (
-          <option key={p} value={p}>
-            last {p}
+        {intervals.map(([value, name]) => (
+          <option key={value} value={value}>
+            {name}
           </option>
         ))}
       </select>
-      <input
-        type="datetime-local"
-        step="1"
-        aria-label="Until"
-        value={range.isNow ? '' : local(range.end)}
-        title={dateTime(range.end * 1000)}
-        onChange={e => {
-          const at = Date.parse(e.currentTarget.value)
-          set({ end: Number.isNaN(at) ? undefined : String(Math.round(at / 1000)) })
-        }}
-      />
-      <button
-        aria-label="Later"
-        disabled={range.isNow}
-        onClick={() => {
-          const end = range.end + range.seconds / 2
-          set({ end: end >= Date.now() / 1000 ? undefined : String(Math.round(end)) })
-        }}
-      >
+    </label>
+  )
+}
+
+export function RangePicker({ onRefresh }: { onRefresh?: () => void }) {
+  const { params } = usePlace()
+  const { end, seconds, text, isNow } = rangeOf(params)
+  const goEarlier = (): void => {
+    set({ end: String(Math.round(end - seconds / 2)) })
+  }
+  const goLater = (): void => {
+    const later = end + seconds / 2
+    set({ end: later >= Date.now() / 1000 ? undefined : String(Math.round(later)) })
+  }
+  const goNow = (): void => {
+    set({ end: undefined })
+  }
+  const widen = (): void => {
+    set({ range: rangeText(seconds * 2) })
+  }
+  return (
+    <div class="row" role="group" aria-label="Time">
+      <button aria-label="Earlier" onClick={goEarlier}>
+        ‹
+      </button>
+      <Length text={text} />
+      <Until end={end} isNow={isNow} />
+      <button aria-label="Later" disabled={isNow} onClick={goLater}>
         ›
       </button>
-      <button
-        disabled={range.isNow}
-        onClick={() => {
-          set({ end: undefined })
-        }}
-      >
+      <button disabled={isNow} onClick={goNow}>
         Now
       </button>
-      <button
-        onClick={() => {
-          set({ range: rangeText(range.seconds * 2) })
-        }}
-      >
-        Wider
-      </button>
-      <label>
-        Refresh{' '}
-        <select
-          value={String(refreshOf(params))}
-          onChange={e => {
-            set({ refresh: e.currentTarget.value === '0' ? undefined : e.currentTarget.value })
-          }}
-        >
-          {intervals.map(([value, name]) => (
-            <option key={value} value={value}>
-              {name}
-            </option>
-          ))}
-        </select>
-      </label>
+      <button onClick={widen}>Wider</button>
+      <Refresh seconds={refreshOf(params)} />
       {onRefresh !== undefined && <button onClick={onRefresh}>Run again</button>}
     </div>
   )

@@ -1,7 +1,8 @@
 /** Dashboards of Grafana, read-only: those that are shipped, and any that is dropped here. */
 import { useEffect, useMemo, useState } from 'preact/hooks'
 import { get, queryInstant, queryLogs, queryRange, type Sample, type Series, type StreamLines } from '../api.ts'
-import { Chart, type Line } from '../components/chart.tsx'
+import { Chart } from '../components/chart.tsx'
+import type { Line } from '../components/plot.ts'
 import { Heatmap } from '../components/heatmap.tsx'
 import { LogList } from '../components/log-list.tsx'
 import { RangePicker, refreshOf } from '../components/range-picker.tsx'

@@ -1,6 +1,7 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { get, queryLogMetric, queryLogs, type Series, type StreamLines } from '../api.ts'
-import { Chart, type Line } from '../components/chart.tsx'
+import { Chart } from '../components/chart.tsx'
+import type { Line } from '../components/plot.ts'
 import { Editor, placeOf } from '../components/editor.tsx'
 import { LogList, type LogLine } from '../components/log-list.tsx'
 import { HistoryPicker, useQueryHistory } from '../components/query-history.tsx'

@@ -1,6 +1,7 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { blocksIn, get, queryExemplars, queryInstant, queryRange, type Sample, type Series } from '../api.ts'
-import { Chart, type Dot, type Line } from '../components/chart.tsx'
+import { Chart } from '../components/chart.tsx'
+import type { Dot, Line } from '../components/plot.ts'
 import { Editor, placeOf } from '../components/editor.tsx'
 import { Heatmap } from '../components/heatmap.tsx'
 import { HistoryPicker, useQueryHistory } from '../components/query-history.tsx'

@@ -1,6 +1,7 @@
 import { useMemo, useRef, useState } from 'preact/hooks'
 import { blocksIn, get, searchTraces, type Series } from '../api.ts'
-import { Chart, type Line } from '../components/chart.tsx'
+import { Chart } from '../components/chart.tsx'
+import type { Line } from '../components/plot.ts'
 import { Editor, placeOf } from '../components/editor.tsx'
 import { HistoryPicker, useQueryHistory } from '../components/query-history.tsx'
 import { RangePicker, refreshOf } from '../components/range-picker.tsx'
