@@ -1,4 +1,7 @@
-/** Groups of rules: evaluated at their interval, one rule after the other; what they find is stored and sent. Source: Prometheus' public documentation. */
+/**
+ * Groups of rules: evaluated at their interval, one rule after the other; what they find is stored and sent. Source:
+ * Prometheus' public documentation.
+ */
 import type { Clock, Timer } from '#core/clock.ts'
 import { messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
@@ -26,8 +29,8 @@ export interface GroupWorld extends RuleContext {
   queryOffsetMs: number
 }
 
-const staleHi = 0x7ff00000,
-  staleLo = 2
+const staleHi = 0x7ff00000
+const staleLo = 2
 const resendMs = 60_000
 /** An outage that was longer forgets what alerts waited. */
 const outageToleranceMs = 3_600_000

@@ -10,13 +10,13 @@ export class RuleManager {
   }
 
   async apply(groups: readonly GroupSettings[], world: GroupWorld): Promise<void> {
-    const before = this.#groups,
-      after: typeof before = new Map()
+    const before = this.#groups
+    const after: typeof before = new Map()
     const worldText = JSON.stringify([world.intervalMs, world.queryOffsetMs, world.externalLabels, world.externalUrl])
     const fresh: RuleGroup[] = []
     for (const settings of groups) {
-      const key = `${settings.file};${settings.name}`,
-        text = JSON.stringify([settings, worldText])
+      const key = `${settings.file};${settings.name}`
+      const text = JSON.stringify([settings, worldText])
       const old = before.get(key)
       if (old?.text === text) {
         after.set(key, old)

@@ -1,4 +1,7 @@
-/** Files of rules: Prometheus', and Loki's, which have the same form. Source: Prometheus' public documentation of recording and alerting rules. */
+/**
+ * Files of rules: Prometheus', and Loki's, which have the same form. Source: Prometheus' public documentation of
+ * recording and alerting rules.
+ */
 import { BadDataError, messageOf } from '#core/errors.ts'
 import { quote } from '#core/text.ts'
 import { parseLogql } from '#lang/logql/parser.ts'
@@ -82,9 +85,9 @@ function labelPairs(section: Section, name: string, refuse: (message: string) =>
 
 function readRule(setting: Setting, type: string): RuleSettings {
   const section = setting.section()
-  const record = section.text('record'),
-    alert = section.text('alert'),
-    expr = section.text('expr')
+  const record = section.text('record')
+  const alert = section.text('alert')
+  const expr = section.text('expr')
   if (record !== '' && alert !== '') section.refuse("only one of 'record' and 'alert' must be set")
   if (record === '' && alert === '') section.refuse("one of 'record' or 'alert' must be set")
   if (expr === '') section.refuse("field 'expr' must be set in rule")
@@ -99,9 +102,9 @@ function readRule(setting: Setting, type: string): RuleSettings {
     labels: labelPairs(section, 'labels', m => section.refuse(m)),
     annotations: section.textMap('annotations'),
   }
-  const hasFor = section.has('for'),
-    hasKeep = section.has('keep_firing_for'),
-    hasAnnotations = section.has('annotations')
+  const hasFor = section.has('for')
+  const hasKeep = section.has('keep_firing_for')
+  const hasAnnotations = section.has('annotations')
   section.finish()
   if (record !== '') {
     if (hasAnnotations) section.refuse("invalid field 'annotations' in recording rule")

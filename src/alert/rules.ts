@@ -1,4 +1,7 @@
-/** One rule at one moment: what a recording rule stores, and what becomes of the alerts of an alerting rule. Source: Prometheus' public documentation. */
+/**
+ * One rule at one moment: what a recording rule stores, and what becomes of the alerts of an alerting rule. Source:
+ * Prometheus' public documentation.
+ */
 import { ExecutionError, LimitError, messageOf } from '#core/errors.ts'
 import type { FloatHistogram } from '#model/histogram.ts'
 import { Labels } from '#model/labels.ts'
@@ -204,15 +207,15 @@ export class Rule {
   }
 
   /**
-   * Alerts after a restart: those that were active when the process ended have the time that they waited then. `since`: by the key of the
-   * labels, the moment that the stored series tells and when it told it last.
+   * Alerts after a restart: those that were active when the process ended have the time that they waited then.
+   * `since`: by the key of the labels, the moment that the stored series tells and when it told it last.
    */
   restore(since: ReadonlyMap<string, { activeMs: number; toldMs: number }>, nowMs: number, graceMs: number): void {
     for (const [key, alert] of this.active) {
       const stored = since.get(key)
       if (stored === undefined) continue
-      const waitedMs = stored.toldMs - stored.activeMs,
-        leftMs = this.settings.forMs - waitedMs
+      const waitedMs = stored.toldMs - stored.activeMs
+      const leftMs = this.settings.forMs - waitedMs
       if (leftMs <= 0) alert.activeMs = stored.activeMs
       // Nearly due: something may still arrive that was missed meanwhile.
       else if (leftMs < graceMs) alert.activeMs = nowMs + graceMs - this.settings.forMs

@@ -1,4 +1,7 @@
-/** Templates of labels and annotations of alerts: Go's templates with Prometheus' functions. Source: Prometheus' public template reference. */
+/**
+ * Templates of labels and annotations of alerts: Go's templates with Prometheus' functions. Source: Prometheus'
+ * public template reference.
+ */
 import { messageOf } from '#core/errors.ts'
 import { parseDurationMs } from '#core/duration.ts'
 import {
@@ -79,8 +82,8 @@ const isPlain = (value: number): boolean => Number.isFinite(value)
 
 function humanize(value: number): string {
   if (value === 0 || !isPlain(value)) return g4(value)
-  let prefix = '',
-    rest = value
+  let prefix = ''
+  let rest = value
   if (Math.abs(rest) >= 1) {
     for (const p of ['k', 'M', 'G', 'T', 'P', 'E', 'Z', 'Y']) {
       if (Math.abs(rest) < 1000) break
@@ -98,8 +101,8 @@ function humanize(value: number): string {
 
 function humanize1024(value: number): string {
   if (Math.abs(value) <= 1 || !isPlain(value)) return g4(value)
-  let prefix = '',
-    rest = value
+  let prefix = ''
+  let rest = value
   for (const p of ['ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei', 'Zi', 'Yi']) {
     if (Math.abs(rest) < 1024) break
     prefix = p
@@ -112,19 +115,19 @@ function humanizeDuration(value: number): string {
   if (!isPlain(value)) return g4(value)
   if (value === 0) return `${g4(value)}s`
   if (Math.abs(value) >= 1) {
-    const sign = value < 0 ? '-' : '',
-      whole = Math.trunc(Math.abs(value))
-    const seconds = whole % 60,
-      minutes = Math.floor(whole / 60) % 60,
-      hours = Math.floor(whole / 3600) % 24,
-      days = Math.floor(whole / 86_400)
+    const sign = value < 0 ? '-' : ''
+    const whole = Math.trunc(Math.abs(value))
+    const seconds = whole % 60
+    const minutes = Math.floor(whole / 60) % 60
+    const hours = Math.floor(whole / 3600) % 24
+    const days = Math.floor(whole / 86_400)
     if (days !== 0) return `${sign}${days}d ${hours}h ${minutes}m ${seconds}s`
     if (hours !== 0) return `${sign}${hours}h ${minutes}m ${seconds}s`
     if (minutes !== 0) return `${sign}${minutes}m ${seconds}s`
     return `${sign}${g4(Math.abs(value))}s`
   }
-  let prefix = '',
-    rest = value
+  let prefix = ''
+  let rest = value
   for (const p of ['m', 'u', 'n', 'p', 'f', 'a', 'z', 'y']) {
     if (Math.abs(rest) >= 1) break
     prefix = p

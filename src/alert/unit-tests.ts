@@ -71,8 +71,8 @@ function readTest(setting: Setting, defaultIntervalMs: number): Test {
     startMs: startOf(section),
     series: section.list('input_series').map(one => {
       const s = one.section()
-      const series = s.text('series'),
-        values = s.text('values')
+      const series = s.text('series')
+      const values = s.text('values')
       s.finish()
       try {
         return { labels: parseSeriesLine(`${series} 0`).labels, points: parsePoints(values) }
@@ -103,9 +103,9 @@ function readTest(setting: Setting, defaultIntervalMs: number): Test {
         atMs: timeOf(s, 'eval_time'),
         expected: s.list('exp_samples').map(e => {
           const x = e.section()
-          const labels = sampleLabels(x.text('labels')),
-            histogram = x.text('histogram'),
-            value = histogram === '' ? (x.get('value')?.number() ?? 0) : parsePoints(histogram)[0]
+          const labels = sampleLabels(x.text('labels'))
+          const histogram = x.text('histogram')
+          const value = histogram === '' ? (x.get('value')?.number() ?? 0) : parsePoints(histogram)[0]
           x.ignore('value')
           x.finish()
           return { labels, value: value instanceof FloatHistogram || typeof value === 'number' ? value : 0 }
@@ -229,7 +229,8 @@ async function runTest(
         list.map(a => `${a.labels.key}\u0001${a.annotations.key}`).sort()
       if (JSON.stringify(sort(found)) !== JSON.stringify(sort(wanted)))
         problems.push(
-          `    alertname: ${alertName}, time: ${formatDuration(askedMs)},\n        exp: ${show(wanted)}\n        got: ${show(found)}`,
+          `    alertname: ${alertName}, time: ${formatDuration(askedMs)},\n        exp: ${show(wanted)}\n      ` +
+            `  got: ${show(found)}`,
         )
     }
   }

@@ -1,4 +1,7 @@
-/** A queue of messages on the disk: what was put in is there after a crash, and is taken out in order. Segments are whole files; the oldest goes first when there are too many. */
+/**
+ * A queue of messages on the disk: what was put in is there after a crash, and is taken out in order. Segments are
+ * whole files; the oldest goes first when there are too many.
+ */
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { crc32c } from '#codec/crc32c.ts'
 import { messageOf } from '#core/errors.ts'
@@ -177,8 +180,8 @@ export class DiskQueue {
 
   async #read(): Promise<QueueMessage | undefined> {
     for (;;) {
-      const segment = this.#readSegment,
-        size = this.#segments.get(segment) ?? 0
+      const segment = this.#readSegment
+      const size = this.#segments.get(segment) ?? 0
       if (this.#readAt + frameBytes > size) {
         if (segment >= this.#write) return undefined
         this.#seek(this.#nextSegment(segment))
@@ -186,9 +189,9 @@ export class DiskQueue {
       }
       try {
         const head = await this.#bytesAt(segment, this.#readAt, frameBytes, size)
-        const view = new DataView(head.buffer, head.byteOffset, head.byteLength),
-          length = view.getUint32(0),
-          sum = view.getUint32(4)
+        const view = new DataView(head.buffer, head.byteOffset, head.byteLength)
+        const length = view.getUint32(0)
+        const sum = view.getUint32(4)
         if (this.#readAt + frameBytes + length > size) throw new Error('a message is cut off')
         const payload = await this.#bytesAt(segment, this.#readAt + frameBytes, length, size)
         if (crc32c(payload) !== sum) throw new Error('a message has a wrong checksum')

@@ -1,6 +1,7 @@
 /**
- * Follows the log files of a node's pods (CRI's format) and sends them on as Loki's pushes: partial lines are joined, traces of several
- * lines too, places are kept over restarts, rotated files are read to their end. Source: the public description of CRI's log format.
+ * Follows the log files of a node's pods (CRI's format) and sends them on as Loki's pushes: partial lines are joined,
+ * traces of several lines too, places are kept over restarts, rotated files are read to their end. Source: the public
+ * description of CRI's log format.
  */
 import type { Clock } from '#core/clock.ts'
 import { Repeater } from '#core/clock.ts'
@@ -17,7 +18,10 @@ export interface LogTailerOptions {
   statePath: string
   /** Labels of every line. */
   labels: Readonly<Record<string, string>>
-  /** Whether a line begins an entry; undefined: lines that begin with a blank, or with a closing brace, belong to the entry before. */
+  /**
+   * Whether a line begins an entry; undefined: lines that begin with a blank, or with a closing brace, belong to the
+   * entry before.
+   */
   isFirstLine: ((line: string) => boolean) | undefined
   push: (body: Uint8Array) => Promise<void>
 }
@@ -133,8 +137,8 @@ export class LogTailer {
       // The file was renamed and begun anew: the rest of the old one first.
       const old = rotated.at(-1)
       if (old !== undefined) {
-        const oldPath = `${path.slice(0, path.lastIndexOf('/'))}/${old}`,
-          oldSize = await files.size(oldPath)
+        const oldPath = `${path.slice(0, path.lastIndexOf('/'))}/${old}`
+        const oldSize = await files.size(oldPath)
         while (file.offset < oldSize && (await this.#readPart(oldPath, oldSize, file, labels, values))) {
           /* to its end */
         }

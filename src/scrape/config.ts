@@ -1,4 +1,7 @@
-/** prometheus.yml, and files of scrape configurations: what is to be scraped, how, and found where. Source: Prometheus' public configuration documentation. */
+/**
+ * prometheus.yml, and files of scrape configurations: what is to be scraped, how, and found where. Source:
+ * Prometheus' public configuration documentation.
+ */
 import { BadDataError } from '#core/errors.ts'
 
 import { quote } from '#core/text.ts'
@@ -228,8 +231,8 @@ function kubernetes(section: Section): KubernetesSettings {
         ? `role missing (one of: ${kubernetesRoles.join(', ')})`
         : `unknown Kubernetes SD role ${quote(roleText)}`,
     )
-  const namespaces = section.section('namespaces'),
-    attach = section.section('attach_metadata')
+  const namespaces = section.section('namespaces')
+  const attach = section.section('attach_metadata')
   const settings: KubernetesSettings = {
     kind: 'kubernetes',
     role,
@@ -310,9 +313,9 @@ function readDiscoveries(section: Section, warnings: string[], owner: string): D
     client: readHttpClient(s),
   }))
   each('dns', s => {
-    const names = s.texts('names'),
-      type = s.text('type', 'SRV').toUpperCase(),
-      port = s.whole('port', 0)
+    const names = s.texts('names')
+    const type = s.text('type', 'SRV').toUpperCase()
+    const port = s.whole('port', 0)
     if (names.length === 0) s.refuse('DNS-SD config must contain at least one SRV record name')
     if (!['SRV', 'A', 'AAAA', 'MX', 'NS'].includes(type)) s.refuse(`invalid DNS-SD records type ${type}`)
     if (type !== 'SRV' && port === 0) s.refuse('a port is required in DNS-SD configs for all record types except SRV')
@@ -361,7 +364,8 @@ function readDiscoveries(section: Section, warnings: string[], owner: string): D
   for (const name of otherDiscoveries)
     if (section.has(`${name}_sd_configs`))
       warnings.push(
-        `${owner}: ${name}_sd_configs is not supported and finds nothing; static, file, http, dns, kubernetes, docker and consul are`,
+        `${owner}: ${name}_sd_configs is not supported and finds nothing; static, file, http, dns, kubernetes, ` +
+          'docker and consul are',
       )
   return found
 }
@@ -448,8 +452,8 @@ function readAlertmanager(setting: Setting, warnings: string[]): AlertmanagerTar
 function readRemoteWrite(setting: Setting): RemoteWriteSettings {
   const section = setting.section()
   const named = section.text('protobuf_message', 'prometheus.WriteRequest')
-  const queue = section.section('queue_config'),
-    metadata = section.section('metadata_config')
+  const queue = section.section('queue_config')
+  const metadata = section.section('metadata_config')
   metadata?.ignore('send', 'send_interval', 'max_samples_per_send')
   metadata?.finish()
   const settings: RemoteWriteSettings = {
@@ -550,8 +554,8 @@ function globalsOf(
       ),
     ]
   })
-  const evaluationIntervalMs = section.durationMs('evaluation_interval', 0) || 60_000,
-    ruleQueryOffsetMs = section.durationMs('rule_query_offset', 0)
+  const evaluationIntervalMs = section.durationMs('evaluation_interval', 0) || 60_000
+  const ruleQueryOffsetMs = section.durationMs('rule_query_offset', 0)
   section.ignore(
     'query_log_file',
     'scrape_failure_log_file',
@@ -573,7 +577,9 @@ function refuseDoubles(jobs: readonly ScrapeJob[], file: string): void {
   }
 }
 
-/** Throws BadDataError with the place of what is wrong. `more`: the texts of the files that scrape_config_files names. */
+/**
+ * Throws BadDataError with the place of what is wrong. `more`: the texts of the files that scrape_config_files names.
+ */
 export function readPrometheusConfig(
   text: string,
   file: string,

@@ -1,4 +1,7 @@
-/** Scrapes one target again and again. Source of the rules: Prometheus' public documentation of scraping and staleness. */
+/**
+ * Scrapes one target again and again. Source of the rules: Prometheus' public documentation of scraping and
+ * staleness.
+ */
 import type { Clock, Timer } from '#core/clock.ts'
 import { BadDataError, LimitError, messageOf } from '#core/errors.ts'
 import { relabel } from '#lang/relabel/relabel.ts'
@@ -34,8 +37,8 @@ export interface ScrapeState {
   lastBodyBytes: number
 }
 
-const staleHi = 0x7ff00000,
-  staleLo = 2
+const staleHi = 0x7ff00000
+const staleLo = 2
 const acceptOf: Readonly<Record<ScrapeProtocol, string>> = {
   PrometheusProto: 'application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited',
   'OpenMetricsText1.0.0': 'application/openmetrics-text;version=1.0.0',
@@ -155,20 +158,23 @@ class ScrapeBatch implements ScrapeSink {
     const { labelLimit, labelNameLengthLimit, labelValueLengthLimit } = this.#job
     if (labelLimit > 0 && labels.size > labelLimit)
       throw new LimitError(
-        `label_limit exceeded (metric: ${labels.get('__name__')}, number of labels: ${labels.size}, limit: ${labelLimit})`,
+        `label_limit exceeded (metric: ${labels.get('__name__')}, number of labels: ${labels.size}, limit: ` +
+          `${labelLimit})`,
         422,
       )
     for (let i = 0; i < labels.pairs.length && labelNameLengthLimit + labelValueLengthLimit > 0; i += 2) {
-      const name = labels.pairs[i]!,
-        value = labels.pairs[i + 1]!
+      const name = labels.pairs[i]!
+      const value = labels.pairs[i + 1]!
       if (labelNameLengthLimit > 0 && name.length > labelNameLengthLimit)
         throw new LimitError(
-          `label_name_length_limit exceeded (metric: ${labels.get('__name__')}, label name: ${name.slice(0, 50)}, length: ${name.length}, limit: ${labelNameLengthLimit})`,
+          `label_name_length_limit exceeded (metric: ${labels.get('__name__')}, label name: ` +
+            `${name.slice(0, 50)}, length: ${name.length}, limit: ${labelNameLengthLimit})`,
           422,
         )
       if (labelValueLengthLimit > 0 && value.length > labelValueLengthLimit)
         throw new LimitError(
-          `label_value_length_limit exceeded (metric: ${labels.get('__name__')}, label name: ${name.slice(0, 50)}, length: ${value.length}, limit: ${labelValueLengthLimit})`,
+          `label_value_length_limit exceeded (metric: ${labels.get('__name__')}, label name: ` +
+            `${name.slice(0, 50)}, length: ${value.length}, limit: ${labelValueLengthLimit})`,
           422,
         )
     }
@@ -274,8 +280,8 @@ export class ScrapeLoop {
   /** Targets are spread over their interval, each always at the same place in it. */
   #arm(): void {
     if (this.#gone.signal.aborted) return
-    const { intervalMs } = this.target,
-      nowMs = this.#world.clock.nowMs()
+    const { intervalMs } = this.target
+    const nowMs = this.#world.clock.nowMs()
     const offset = hashOf(this.target.key) % intervalMs
     const due = Math.floor((nowMs - offset) / intervalMs) * intervalMs + offset + intervalMs
     this.#timer = this.#world.clock.after(due - nowMs, () => {

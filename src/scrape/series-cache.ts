@@ -1,6 +1,7 @@
 /**
- * The series of one target, by a hash of their text in its exposition: the keys that storage knows them by, and in which scrape they were
- * seen last. Columns of numbers and one stretch of bytes: an agent holds a hundred thousand of them in little memory.
+ * The series of one target, by a hash of their text in its exposition: the keys that storage knows them by, and in
+ * which scrape they were seen last. Columns of numbers and one stretch of bytes: an agent holds a hundred thousand of
+ * them in little memory.
  */
 import { KeyWriter } from '#model/write-batch.ts'
 import type { Labels } from '#model/labels.ts'

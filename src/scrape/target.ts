@@ -1,4 +1,7 @@
-/** Targets: what discovery found, after relabelling. Source of the rules: Prometheus' public configuration documentation. */
+/**
+ * Targets: what discovery found, after relabelling. Source of the rules: Prometheus' public configuration
+ * documentation.
+ */
 import { parseDurationMs, formatDuration } from '#core/duration.ts'
 import { compareText, quote } from '#core/text.ts'
 import { relabel, type LabelMap } from '#lang/relabel/relabel.ts'
@@ -50,8 +53,8 @@ function urlOf(job: ScrapeJob, labels: LabelMap): string {
     if (name.startsWith('__param_') && !job.params.some(([param]) => `__param_${param}` === name))
       query.append(name.slice('__param_'.length), value)
   query.sort()
-  const path = labels.get('__metrics_path__') ?? '',
-    text = query.toString()
+  const path = labels.get('__metrics_path__') ?? ''
+  const text = query.toString()
   const question = path.indexOf('?')
   const plain = question < 0 ? path : path.slice(0, question)
   const search = [question < 0 ? '' : path.slice(question + 1), text].filter(Boolean).join('&')
@@ -65,10 +68,10 @@ function makeTarget(job: ScrapeJob, labels: LabelMap): Target | string | undefin
   const address = labels.get('__address__') ?? ''
   if (address === '') return 'no address'
   if (address.includes('/')) return `${quote(address)} is not a valid hostname`
-  const intervalText = labels.get('__scrape_interval__') ?? '',
-    timeoutText = labels.get('__scrape_timeout__') ?? ''
-  const intervalMs = parseDurationMs(intervalText),
-    timeoutMs = parseDurationMs(timeoutText)
+  const intervalText = labels.get('__scrape_interval__') ?? ''
+  const timeoutText = labels.get('__scrape_timeout__') ?? ''
+  const intervalMs = parseDurationMs(intervalText)
+  const timeoutMs = parseDurationMs(timeoutText)
   if (intervalMs === undefined || intervalMs === 0) return `error parsing scrape interval: ${quote(intervalText)}`
   if (timeoutMs === undefined || timeoutMs === 0) return `error parsing scrape timeout: ${quote(timeoutText)}`
   if (timeoutMs > intervalMs)
@@ -84,8 +87,8 @@ function makeTarget(job: ScrapeJob, labels: LabelMap): Target | string | undefin
 
 /** Targets of a job, each once. */
 export function makeTargets(job: ScrapeJob, groups: readonly TargetGroup[]): TargetSet {
-  const active = new Map<string, Target>(),
-    set: TargetSet = { active: [], dropped: [], problems: [] }
+  const active = new Map<string, Target>()
+  const set: TargetSet = { active: [], dropped: [], problems: [] }
   for (const group of groups) {
     for (const own of group.targets) {
       const labels = discoveredLabels(job, group, own)

@@ -1,6 +1,6 @@
 /**
- * An Alertmanager: takes alerts, groups them by routes, holds back what is silenced, inhibited or muted, tells receivers, and remembers what
- * it told them. Source of the rules: Alertmanager's public documentation.
+ * An Alertmanager: takes alerts, groups them by routes, holds back what is silenced, inhibited or muted, tells
+ * receivers, and remembers what it told them. Source of the rules: Alertmanager's public documentation.
  */
 import type { Clock, Timer } from '#core/clock.ts'
 import { Repeater } from '#core/clock.ts'
@@ -60,8 +60,8 @@ interface AlertGroup {
 
 /** Alerts that are over are forgotten after this. */
 const alertGcMs = 1_800_000
-const retryLeastMs = 500,
-  retryMostMs = 60_000
+const retryLeastMs = 500
+const retryMostMs = 60_000
 const backupEveryMs = 60_000
 
 export class Alertmanager {
@@ -143,7 +143,7 @@ export class Alertmanager {
     for (const alert of this.#alerts.values()) this.#dispatch(alert)
   }
 
-  // ── Alerts ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── Alerts
 
   /** Takes alerts in; what is wrong is told and the others are kept. */
   receive(incoming: readonly IncomingAlert[]): { problems: string[] } {
@@ -217,8 +217,8 @@ export class Alertmanager {
   /** `route`: as a member of a group, which may be mute. */
   statusOf(alert: ManagedAlert, route?: RouteSettings): AlertStatus {
     const nowMs = this.#world.clock.nowMs()
-    const silencedBy = this.#state.silencing(alert.labels, nowMs),
-      inhibitedBy = this.#inhibiting(alert)
+    const silencedBy = this.#state.silencing(alert.labels, nowMs)
+    const inhibitedBy = this.#inhibiting(alert)
     const mutedBy = route === undefined ? [] : (this.#muting(route, nowMs) ?? [])
     return {
       state: silencedBy.length + inhibitedBy.length + mutedBy.length > 0 ? 'suppressed' : 'active',
@@ -263,7 +263,7 @@ export class Alertmanager {
     return route.activeIntervals.length > 0 && !route.activeIntervals.some(inside) ? route.activeIntervals : undefined
   }
 
-  // ── Groups ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── Groups
 
   #dispatch(alert: ManagedAlert): void {
     const nowMs = this.#world.clock.nowMs()
@@ -353,12 +353,12 @@ export class Alertmanager {
     alerts: readonly ManagedAlert[],
     nowMs: number,
   ): Promise<boolean> {
-    const firing = alerts.filter(a => a.endsMs > nowMs),
-      resolved = alerts.filter(a => a.endsMs <= nowMs)
+    const firing = alerts.filter(a => a.endsMs > nowMs)
+    const resolved = alerts.filter(a => a.endsMs <= nowMs)
     const logKey = `${receiver.name}/${integration.kind}/${index}:${group.key}`
     const entry = this.#state.notifications.get(logKey)
-    const firingIds = firing.map(a => a.fingerprint),
-      resolvedIds = resolved.map(a => a.fingerprint)
+    const firingIds = firing.map(a => a.fingerprint)
+    const resolvedIds = resolved.map(a => a.fingerprint)
     const reason = newsOf(entry, firingIds, resolvedIds, integration.sendResolved, group.route.repeatIntervalMs, nowMs)
     if (reason === undefined) return true
     const sent = integration.sendResolved ? alerts : firing
@@ -429,7 +429,7 @@ export class Alertmanager {
     }
   }
 
-  // ── Silences ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── Silences
 
   async setSilence(silence: Omit<Silence, 'updatedMs'>): Promise<string> {
     const id = this.#state.setSilence(silence, this.#world.clock.nowMs())

@@ -317,14 +317,14 @@ function readGlobals(section: Section | undefined): Globals {
 }
 
 function readIntegration(kind: IntegrationKind, setting: Setting, globals: Globals): Integration {
-  const section = setting.section(),
-    shape = shapes[kind]
-  const texts: Record<string, string> = {},
-    secrets: Record<string, Secret> = {},
-    flags: Record<string, boolean> = {},
-    numbers: Record<string, number> = {},
-    maps: Record<string, [string, string][]> = {},
-    lists: Record<string, Record<string, string>[]> = {}
+  const section = setting.section()
+  const shape = shapes[kind]
+  const texts: Record<string, string> = {}
+  const secrets: Record<string, Secret> = {}
+  const flags: Record<string, boolean> = {}
+  const numbers: Record<string, number> = {}
+  const maps: Record<string, [string, string][]> = {}
+  const lists: Record<string, Record<string, string>[]> = {}
   for (const [name, fallback] of Object.entries(shape.texts))
     texts[name] = section.stands(name) ? section.text(name) : fallback
   for (const name of shape.secrets ?? []) secrets[name] = secret(section, name)
@@ -345,8 +345,8 @@ function readIntegration(kind: IntegrationKind, setting: Setting, globals: Globa
           item.entries().map(([key, value]) => [key, value.isSection ? JSON.stringify(value.textMap()) : value.text()]),
         ),
       )
-  const http = section.section('http_config'),
-    tls = section.section('tls_config')
+  const http = section.section('http_config')
+  const tls = section.section('tls_config')
   const client = http === undefined ? globals.client : readHttpClient(http)
   http?.finish()
   if (tls !== undefined) {
@@ -497,7 +497,8 @@ function readReceiver(setting: Setting, globals: Globals, warnings: string[]): R
   for (const kind of otherKinds)
     if (section.has(`${kind}_configs`))
       warnings.push(
-        `receiver ${quote(name)}: ${kind}_configs is not supported and sends nothing; ${integrationKinds.join(', ')} are`,
+        `receiver ${quote(name)}: ${kind}_configs is not supported and sends nothing; ` +
+          `${integrationKinds.join(', ')} are`,
       )
   section.finish()
   return { name, integrations }

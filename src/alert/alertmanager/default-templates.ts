@@ -1,4 +1,7 @@
-/** The templates that receivers use where the configuration names none. They have the names that Alertmanager's have, and print what those print. */
+/**
+ * The templates that receivers use where the configuration names none. They have the names that Alertmanager's have,
+ * and print what those print.
+ */
 export const defaultTemplates = `
 {{ define "__alertmanager" }}Alertmanager{{ end }}
 {{ define "__alertmanagerURL" }}{{ .ExternalURL }}/#/alerts?receiver={{ .Receiver | urlquery }}{{ end }}

@@ -1,4 +1,7 @@
-/** Notifications on their way out: what each kind of receiver is sent. Source: the receivers' public API documentation. */
+/**
+ * Notifications on their way out: what each kind of receiver is sent. Source: the receivers' public API
+ * documentation.
+ */
 import { createHash } from 'node:crypto'
 import { BadDataError, messageOf, UnavailableError } from '#core/errors.ts'
 import type { Secret } from '#lang/settings/http-client.ts'
@@ -86,8 +89,8 @@ function structured(text: string): unknown {
 type Sender = (integration: Integration, outgoing: Outgoing, world: SendWorld) => Promise<void>
 
 const webhook: Sender = async ({ secrets, numbers }, { data, groupKey, reason }, world) => {
-  const most = numbers['max_alerts']!,
-    alerts = most > 0 ? data.alerts.slice(0, most) : data.alerts
+  const most = numbers['max_alerts']!
+  const alerts = most > 0 ? data.alerts.slice(0, most) : data.alerts
   await post(
     world,
     (await world.secret(secrets['url']!)).trim(),
@@ -113,11 +116,11 @@ const email: Sender = async ({ texts, secrets, flags, maps }, { data, groupKey }
   const headers = new Map(
     maps['headers']!.map(([name, value]): [string, string] => [name.toLowerCase(), templates.text(value, data)]),
   )
-  const smarthost = texts['smarthost']!,
-    colon = smarthost.lastIndexOf(':')
+  const smarthost = texts['smarthost']!
+  const colon = smarthost.lastIndexOf(':')
   const subject = headers.get('subject') ?? templates.text('{{ template "email.default.subject" . }}', data)
-  const from = templates.text(texts['from']!, data),
-    to = templates.text(texts['to']!, data)
+  const from = templates.text(texts['from']!, data)
+  const to = templates.text(texts['to']!, data)
   for (const name of ['subject', 'from', 'to']) headers.delete(name)
   await mail({
     host: smarthost.slice(0, colon),
@@ -246,9 +249,9 @@ const pagerduty: Sender = async ({ texts, secrets, maps, lists, numbers }, { dat
 
 const opsgenie: Sender = async ({ texts, secrets, maps, flags, lists }, { data, groupKey }, world) => {
   const t = (name: string): string => world.templates.text(texts[name]!, data)
-  const base = `${texts['api_url']!.replace(/\/$/, '')}/v2/alerts`,
-    alias = hashed(groupKey),
-    headers = { authorization: `GenieKey ${await world.secret(secrets['api_key']!)}` }
+  const base = `${texts['api_url']!.replace(/\/$/, '')}/v2/alerts`
+  const alias = hashed(groupKey)
+  const headers = { authorization: `GenieKey ${await world.secret(secrets['api_key']!)}` }
   if (data.status === 'resolved') {
     await post(world, `${base}/${alias}/close?identifierType=alias`, { source: t('source') }, headers)
     return
@@ -371,8 +374,8 @@ const msteamsv2: Sender = async ({ texts, secrets }, { data }, world) => {
 
 const pushover: Sender = async ({ texts, secrets, flags, numbers }, { data }, world) => {
   const t = (name: string): string => world.templates.text(texts[name]!, data)
-  const priority = t('priority'),
-    message = flags['html'] === true ? world.templates.html(texts['message']!, data) : t('message')
+  const priority = t('priority')
+  const message = flags['html'] === true ? world.templates.html(texts['message']!, data) : t('message')
   const form = new URLSearchParams({
     token: await world.secret(secrets['token']!),
     user: await world.secret(secrets['user_key']!),

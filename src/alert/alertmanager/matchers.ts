@@ -1,4 +1,7 @@
-/** Matchers of alerts, as Alertmanager's configuration and API write them: `a="b"`, `a=~b.*`, `{a!="x", b!~"y"}`. Source: Alertmanager's public documentation. */
+/**
+ * Matchers of alerts, as Alertmanager's configuration and API write them: `a="b"`, `a=~b.*`, `{a!="x", b!~"y"}`.
+ * Source: Alertmanager's public documentation.
+ */
 import { BadDataError } from '#core/errors.ts'
 import { quote } from '#core/text.ts'
 import { makeMatcher } from '#lang/regex/regex.ts'

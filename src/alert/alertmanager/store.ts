@@ -1,4 +1,6 @@
-/** Alerts, silences and the log of notifications of an Alertmanager: in memory, and in one file that is written whole. */
+/**
+ * Alerts, silences and the log of notifications of an Alertmanager: in memory, and in one file that is written whole.
+ */
 import { createHash } from 'node:crypto'
 import { BadDataError, messageOf, NotFoundError } from '#core/errors.ts'
 import type { Random } from '#core/random.ts'
@@ -113,7 +115,10 @@ export class AlertmanagerState {
     return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`
   }
 
-  /** Adds a silence, or changes one; a change that would rewrite the past ends the old one and begins another. Returns the id. Throws BadDataError. */
+  /**
+   * Adds a silence, or changes one; a change that would rewrite the past ends the old one and begins another. Returns
+   * the id. Throws BadDataError.
+   */
   setSilence(wanted: Omit<Silence, 'id' | 'updatedMs'> & { id: string }, nowMs: number): string {
     if (wanted.matchers.length === 0) throw new BadDataError('at least one matcher required')
     if (wanted.matchers.every(m => m.matches('')))

@@ -1,4 +1,7 @@
-/** What notification templates see: alerts, groups, sets of labels; and the functions that they call. Source: Alertmanager's public notification template reference. */
+/**
+ * What notification templates see: alerts, groups, sets of labels; and the functions that they call. Source:
+ * Alertmanager's public notification template reference.
+ */
 import { messageOf } from '#core/errors.ts'
 import {
   builtins,
@@ -142,8 +145,8 @@ export function statusOf(alert: ManagedAlert, nowMs: number): 'firing' | 'resolv
 }
 
 function alertValue(alert: ManagedAlert, nowMs: number): GoValue {
-  const zero = GoTime.utc(-62_135_596_800_000),
-    status = statusOf(alert, nowMs)
+  const zero = GoTime.utc(-62_135_596_800_000)
+  const status = statusOf(alert, nowMs)
   return new Fields([
     ['Status', status],
     ['Labels', new KeyValues(pairsOf(alert.labels))],
@@ -190,8 +193,8 @@ function toJson(value: GoValue): unknown {
 }
 
 function humanizeDuration(seconds: number): string {
-  const sign = seconds < 0 ? '-' : '',
-    whole = Math.trunc(Math.abs(seconds))
+  const sign = seconds < 0 ? '-' : ''
+  const whole = Math.trunc(Math.abs(seconds))
   const parts: [number, string][] = [
     [Math.floor(whole / 86_400), 'd'],
     [Math.floor(whole / 3600) % 24, 'h'],
@@ -308,7 +311,10 @@ const escaped = (value: GoValue): string =>
 export class Templates {
   readonly #defined = new Map<string, Node[]>()
 
-  /** `sources`: files of the configuration; the defaults stand beneath them. Throws what the first wrong one is wrong in. */
+  /**
+   * `sources`: files of the configuration; the defaults stand beneath them. Throws what the first wrong one is wrong
+   * in.
+   */
   constructor(sources: readonly { file: string; text: string }[]) {
     for (const { file, text: source } of [{ file: 'default', text: defaultTemplates }, ...sources])
       for (const [name, nodes] of parseTemplate(file, source, isFunction).defined) this.#defined.set(name, nodes)

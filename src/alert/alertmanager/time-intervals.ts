@@ -38,8 +38,8 @@ const monthNames = [
 function rangeOf(setting: Setting, one: (text: string) => number | undefined, least: number, most: number): Range {
   const text = setting.text().trim().toLowerCase()
   const [from, through = from, more] = text.split(':')
-  const a = one(from!.trim()),
-    b = one(through!.trim())
+  const a = one(from!.trim())
+  const b = one(through!.trim())
   if (
     more !== undefined ||
     a === undefined ||
@@ -123,8 +123,8 @@ function partsOf(
     minute: 'numeric',
   }).formatToParts(ms)
   const get = (type: string): string => parts.find(p => p.type === type)?.value ?? '0'
-  const month = Number(get('month')),
-    year = Number(get('year'))
+  const month = Number(get('month'))
+  const year = Number(get('year'))
   return {
     minute: Number(get('hour')) * 60 + Number(get('minute')),
     weekday: weekdayNames.findIndex(name => name.startsWith(get('weekday').toLowerCase())),

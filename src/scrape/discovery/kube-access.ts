@@ -1,4 +1,7 @@
-/** Where the API of the cluster is that the process runs in, and with which credentials. Source: the public documentation of service accounts. */
+/**
+ * Where the API of the cluster is that the process runs in, and with which credentials. Source: the public
+ * documentation of service accounts.
+ */
 import { BadDataError } from '#core/errors.ts'
 import { quote } from '#core/text.ts'
 import { parseSettings, type Section } from '#lang/settings/section.ts'
@@ -13,11 +16,11 @@ export function serviceAccountDirectory(env: DiscoveryWorld['env']): string {
 }
 
 export function inCluster(env: DiscoveryWorld['env']): { apiServer: string; client: HttpClientSettings } | undefined {
-  const host = env['KUBERNETES_SERVICE_HOST'] ?? '',
-    port = env['KUBERNETES_SERVICE_PORT'] ?? '443'
+  const host = env['KUBERNETES_SERVICE_HOST'] ?? ''
+  const port = env['KUBERNETES_SERVICE_PORT'] ?? '443'
   if (host === '') return undefined
-  const directory = serviceAccountDirectory(env),
-    none = { text: '', file: '' }
+  const directory = serviceAccountDirectory(env)
+  const none = { text: '', file: '' }
   // A cluster's API has TLS; what has none says so itself.
   const scheme = env['KUBERNETES_SERVICE_SCHEME'] ?? 'https'
   return {
@@ -51,21 +54,28 @@ export function accessOf(
     inCluster(env) ??
     (() => {
       throw new BadDataError(
-        'kubernetes_sd_configs: no api_server is named, and the process does not run in a cluster (KUBERNETES_SERVICE_HOST is not set)',
+        'kubernetes_sd_configs: no api_server is named, and the process does not run in a cluster ' +
+          '(KUBERNETES_SERVICE_HOST is not set)',
       )
     })()
   )
 }
 
-/** `-data` is the content in base64; without it a file is named, which may change. Paths begin at the file's own directory. */
+/**
+ * `-data` is the content in base64; without it a file is named, which may change. Paths begin at the file's own
+ * directory.
+ */
 function part(section: Section, name: string, directory: string): { text: string; file: string } {
-  const data = section.text(`${name}-data`),
-    file = section.text(name)
+  const data = section.text(`${name}-data`)
+  const file = section.text(name)
   if (data !== '') return { text: Buffer.from(data, 'base64').toString('utf8'), file: '' }
   return { text: '', file: file === '' || file.startsWith('/') ? file : `${directory}/${file}` }
 }
 
-/** The cluster and the user of a kubeconfig's current context. Throws BadDataError. Source: the public documentation of kubeconfig files. */
+/**
+ * The cluster and the user of a kubeconfig's current context. Throws BadDataError. Source: the public documentation
+ * of kubeconfig files.
+ */
 export function readKubeconfig(source: string, path: string): { apiServer: string; client: HttpClientSettings } {
   const top = parseSettings(source, path).section()
   const named = (list: string, name: string, key: string): Section => {
@@ -77,20 +87,21 @@ export function readKubeconfig(source: string, path: string): { apiServer: strin
   }
   const current = top.text('current-context')
   if (current === '') top.refuse('current-context is not set')
-  const context = named('contexts', current, 'context'),
-    cluster = named('clusters', context.text('cluster'), 'cluster')
+  const context = named('contexts', current, 'context')
+  const cluster = named('clusters', context.text('cluster'), 'cluster')
   const userName = context.text('user')
   const user = userName === '' ? undefined : named('users', userName, 'user')
   for (const name of ['exec', 'auth-provider'])
     if (user?.has(name) === true)
       top.refuse(
-        `user ${quote(userName)} takes its credentials from ${name}, which is not done; name a token, a file with one, or certificates`,
+        `user ${quote(userName)} takes its credentials from ${name}, which is not done; name a token, a file ` +
+          'with one, or certificates',
       )
   const apiServer = cluster.text('server')
   if (!URL.canParse(apiServer))
     top.refuse(`cluster ${quote(context.text('cluster'))}: server ${quote(apiServer)} is no URL`)
-  const directory = path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : '.',
-    none = { text: '', file: '' }
+  const directory = path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : '.'
+  const none = { text: '', file: '' }
   const token =
     user === undefined
       ? none

@@ -1,4 +1,7 @@
-/** Objects of one kind from a Kubernetes API: listed, then watched; listed again when the watch can't go on. Source: the public API concepts of Kubernetes. */
+/**
+ * Objects of one kind from a Kubernetes API: listed, then watched; listed again when the watch can't go on. Source:
+ * the public API concepts of Kubernetes.
+ */
 import type { Clock, Timer } from '#core/clock.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
@@ -104,8 +107,8 @@ export class KubeWatch {
 
   async #list(): Promise<string> {
     const found = new Map<string, KubeObject>()
-    let next = '',
-      version = ''
+    let next = ''
+    let version = ''
     do {
       const query = new URLSearchParams([
         ...this.#query,
@@ -127,7 +130,8 @@ export class KubeWatch {
         throw new KindMissingError(`${this.#path}: the API answered ${reply.status}`)
       if (reply.status !== 200)
         throw new BadDataError(
-          `${this.#path}: the API answered ${reply.status}: ${Buffer.from(reply.body.subarray(0, 200)).toString('utf8')}`,
+          `${this.#path}: the API answered ${reply.status}: ` +
+            `${Buffer.from(reply.body.subarray(0, 200)).toString('utf8')}`,
         )
       const page = JSON.parse(Buffer.from(reply.body).toString('utf8')) as {
         metadata?: { resourceVersion?: string; continue?: string }

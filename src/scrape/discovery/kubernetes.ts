@@ -173,8 +173,8 @@ export class KubernetesTargets {
   }
 
   #node(node: Node): TargetGroup {
-    const { name } = node.metadata,
-      addresses = node.status?.addresses ?? []
+    const { name } = node.metadata
+    const addresses = node.status?.addresses ?? []
     const host = ['InternalIP', 'InternalDNS', 'ExternalIP', 'ExternalDNS', 'LegacyHostIP', 'Hostname']
       .map(type => addresses.find(a => a.type === type)?.address)
       .find(a => a !== undefined)
@@ -351,8 +351,8 @@ export class KubernetesTargets {
     { services, pods }: { services: Map<string, Service>; pods: Map<string, Pod> },
   ): TargetGroup {
     const { name, namespace = '' } = endpoints.metadata
-    const targets: Pairs[] = [],
-      behind = new Map<Pod, Set<number>>()
+    const targets: Pairs[] = []
+    const behind = new Map<Pod, Set<number>>()
     for (const { addresses = [], notReadyAddresses = [], ports = [] } of endpoints.subsets ?? []) {
       for (const [list, isReady] of [
         [addresses, 'true'],
@@ -395,8 +395,8 @@ export class KubernetesTargets {
     { services, pods }: { services: Map<string, Service>; pods: Map<string, Pod> },
   ): TargetGroup {
     const { name, namespace = '', labels: own = {} } = slice.metadata
-    const targets: Pairs[] = [],
-      behind = new Map<Pod, Set<number>>()
+    const targets: Pairs[] = []
+    const behind = new Map<Pod, Set<number>>()
     for (const port of slice.ports ?? []) {
       for (const endpoint of slice.endpoints ?? []) {
         for (const ip of endpoint.addresses) {

@@ -1,4 +1,7 @@
-/** Discoveries over HTTP, DNS, Docker's and Consul's APIs, with servers that answer as their documents say; what was found last stays when a look fails. Covers req-064. */
+/**
+ * Discoveries over HTTP, DNS, Docker's and Consul's APIs, with servers that answer as their documents say; what was
+ * found last stays when a look fails. Covers req-064.
+ */
 import assert from 'node:assert/strict'
 import { mkdtempSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
@@ -14,8 +17,8 @@ import { readPrometheusConfig } from '../config.ts'
 import { makeDiscovery } from '../manager.ts'
 import type { DiscoveryWorld, TargetGroup } from './discovery.ts'
 
-let server: Server,
-  base = ''
+let server: Server
+let base = ''
 const answers = new Map<string, unknown>()
 const asked: { url: string; headers: Record<string, unknown> }[] = []
 before(async () => {
@@ -51,9 +54,9 @@ interface Looked {
   stop: () => Promise<void>
 }
 async function look(yaml: string, resolve?: Partial<DiscoveryWorld['resolve']>): Promise<Looked> {
-  const clock = new VirtualClock(0),
-    files = new MemoryFiles(),
-    none = (): Promise<never> => Promise.reject(new Error('not asked'))
+  const clock = new VirtualClock(0)
+  const files = new MemoryFiles()
+  const none = (): Promise<never> => Promise.reject(new Error('not asked'))
   const world: DiscoveryWorld = {
     clock,
     files,
@@ -66,8 +69,8 @@ async function look(yaml: string, resolve?: Partial<DiscoveryWorld['resolve']>):
   const [settings] = readPrometheusConfig(`scrape_configs: [{ job_name: a, ${yaml} }]`, 'p.yml', { env: {} }).jobs[0]!
     .discoveries
   const discovery = makeDiscovery(settings!, world)
-  let groups: readonly TargetGroup[] = [],
-    told = 0
+  let groups: readonly TargetGroup[] = []
+  let told = 0
   const settled = async (): Promise<void> => {
     const before = asked.length
     for (let i = 0; i < 60; i++) {
@@ -194,12 +197,12 @@ test('docker: containers by port and network', async () => {
   assert.ok(asked.some(a => a.url.startsWith('/containers/json?filters=')))
   await found.stop()
   // The daemon's usual door is a socket in the file system.
-  const path = join(mkdtempSync(join(tmpdir(), 'tercet-')), 'docker.sock'),
-    local = createServer((request, reply) => {
-      reply
-        .writeHead(200, { 'content-type': 'application/json' })
-        .end(JSON.stringify(answers.get(new URL(request.url ?? '', 'http://x').pathname)))
-    })
+  const path = join(mkdtempSync(join(tmpdir(), 'tercet-')), 'docker.sock')
+  const local = createServer((request, reply) => {
+    reply
+      .writeHead(200, { 'content-type': 'application/json' })
+      .end(JSON.stringify(answers.get(new URL(request.url ?? '', 'http://x').pathname)))
+  })
   await new Promise<void>(resolve => {
     local.listen(path, () => {
       resolve()

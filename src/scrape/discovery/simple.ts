@@ -1,4 +1,7 @@
-/** Discoveries that look again now and then: fixed targets, files, HTTP, DNS, Docker, Consul. Names of labels as Prometheus documents them. */
+/**
+ * Discoveries that look again now and then: fixed targets, files, HTTP, DNS, Docker, Consul. Names of labels as
+ * Prometheus documents them.
+ */
 import { BadDataError, NotFoundError } from '#core/errors.ts'
 import type { HttpClient } from '#net/http-client.ts'
 import { parseSettings } from '#lang/settings/section.ts'
@@ -30,8 +33,8 @@ export async function filesOf(world: Pick<DiscoveryWorld, 'files' | 'directory'>
   const whole = pattern.startsWith('/') ? pattern : `${world.directory}/${pattern}`
   if (!whole.includes('*') && !whole.includes('?')) return [whole]
   const at = whole.lastIndexOf('/')
-  const directory = whole.slice(0, at),
-    [before, ...rest] = whole.slice(at + 1).split('*')
+  const directory = whole.slice(0, at)
+  const [before, ...rest] = whole.slice(at + 1).split('*')
   const last = rest.at(-1) ?? ''
   return (await world.files.list(directory))
     .filter(name => name.startsWith(before!) && name.endsWith(last) && name.length >= before!.length + last.length)
@@ -302,8 +305,8 @@ export function consulDiscovery(settings: Settings<'consul'>, world: DiscoveryWo
           source: name,
           labels: [['__meta_consul_service', name]],
           targets: entries.map(({ Node: node, Service: service, Checks: checks }) => {
-            const address = service.Address === '' ? node.Address : service.Address,
-              separator = settings.tagSeparator
+            const address = service.Address === '' ? node.Address : service.Address
+            const separator = settings.tagSeparator
             const labels: [string, string][] = [
               ['__address__', `${address.includes(':') ? `[${address}]` : address}:${service.Port}`],
               ['__meta_consul_address', node.Address],

@@ -1,6 +1,7 @@
 /**
- * Scrape jobs from the objects of the Prometheus and VictoriaMetrics operators, as those operators would write them into a configuration:
- * ServiceMonitor, PodMonitor, Probe, ScrapeConfig, VMServiceScrape, VMPodScrape. Source: the operators' public API references.
+ * Scrape jobs from the objects of the Prometheus and VictoriaMetrics operators, as those operators would write them
+ * into a configuration: ServiceMonitor, PodMonitor, Probe, ScrapeConfig, VMServiceScrape, VMPodScrape. Source: the
+ * operators' public API references.
  */
 import type { KubeObject } from '../discovery/kube-watch.ts'
 
@@ -45,8 +46,8 @@ export function selectorRules(selector: unknown, prefix: string): Relabel[] {
     .sort()
     .map(([key, value]) => ({ action: 'keep', source_labels: sources(key), regex: `(${escaped(text(value))});true` }))
   for (const { key, operator, values } of list(matchExpressions)) {
-    const own = sources(text(key)),
-      either = `(${texts(values).map(escaped).join('|')});true`
+    const own = sources(text(key))
+    const either = `(${texts(values).map(escaped).join('|')});true`
     switch (operator) {
       case 'In':
         rules.push({ action: 'keep', source_labels: own, regex: either })
@@ -100,10 +101,10 @@ async function referenced(
 /** Credentials, TLS, proxies of an endpoint. */
 async function clientOf(endpoint: Json, namespace: string, read: ReadReference): Promise<JobObject> {
   const client: JobObject = {}
-  const basic = endpoint['basicAuth'],
-    authorization = endpoint['authorization'],
-    oauth2 = endpoint['oauth2'],
-    tls = endpoint['tlsConfig']
+  const basic = endpoint['basicAuth']
+  const authorization = endpoint['authorization']
+  const oauth2 = endpoint['oauth2']
+  const tls = endpoint['tlsConfig']
   if (basic !== undefined)
     client['basic_auth'] = {
       username: await referenced(read, namespace, object(basic)['username']),
@@ -119,8 +120,8 @@ async function clientOf(endpoint: Json, namespace: string, read: ReadReference):
   const bearer = await referenced(read, namespace, endpoint['bearerTokenSecret'])
   if (bearer !== '') client['authorization'] = { credentials: bearer }
   if (oauth2 !== undefined) {
-    const own = object(oauth2),
-      id = object(own['clientId'] ?? own['client_id'])
+    const own = object(oauth2)
+    const id = object(own['clientId'] ?? own['client_id'])
     client['oauth2'] = {
       client_id:
         (await referenced(read, namespace, id['secret'])) ||
@@ -132,16 +133,16 @@ async function clientOf(endpoint: Json, namespace: string, read: ReadReference):
     }
   }
   if (tls !== undefined) {
-    const own = object(tls),
-      ca = object(own['ca']),
-      cert = object(own['cert'])
+    const own = object(tls)
+    const ca = object(own['ca'])
+    const cert = object(own['cert'])
     const caText =
-        (await referenced(read, namespace, ca['secret'])) ||
-        (await referenced(read, namespace, ca['configMap'], 'configmaps')),
-      certText =
-        (await referenced(read, namespace, cert['secret'])) ||
-        (await referenced(read, namespace, cert['configMap'], 'configmaps')),
-      keyText = await referenced(read, namespace, own['keySecret'])
+      (await referenced(read, namespace, ca['secret'])) ||
+      (await referenced(read, namespace, ca['configMap'], 'configmaps'))
+    const certText =
+      (await referenced(read, namespace, cert['secret'])) ||
+      (await referenced(read, namespace, cert['configMap'], 'configmaps'))
+    const keyText = await referenced(read, namespace, own['keySecret'])
     client['tls_config'] = {
       insecure_skip_verify: own['insecureSkipVerify'] === true,
       ...(text(own['serverName']) === '' ? {} : { server_name: text(own['serverName']) }),
@@ -207,8 +208,8 @@ function namespacesOf(selector: unknown, own: string): string[] | undefined {
 }
 
 function kubernetes(role: string, spec: Json, own: string): JobObject {
-  const names = namespacesOf(spec['namespaceSelector'], own),
-    attach = object(spec['attachMetadata'] ?? spec['attach_metadata'])
+  const names = namespacesOf(spec['namespaceSelector'], own)
+  const attach = object(spec['attachMetadata'] ?? spec['attach_metadata'])
   return {
     role,
     ...(names === undefined ? {} : { namespaces: { names } }),
@@ -228,8 +229,8 @@ async function serviceJobs(
   { metadata, spec: specValue }: KubeObject,
   read: ReadReference,
 ): Promise<JobObject[]> {
-  const spec = object(specValue),
-    { name, namespace = '' } = metadata
+  const spec = object(specValue)
+  const { name, namespace = '' } = metadata
   const isSlice =
     spec['serviceDiscoveryRole'] === 'EndpointSlice' ||
     spec['discoveryRole'] === 'endpointslice' ||
@@ -237,8 +238,8 @@ async function serviceJobs(
   const end = isSlice ? '__meta_kubernetes_endpointslice' : '__meta_kubernetes_endpoint'
   return Promise.all(
     list(spec['endpoints']).map(async (endpoint, i): Promise<JobObject> => {
-      const port = text(endpoint['port']),
-        targetPort = endpoint['targetPort']
+      const port = text(endpoint['port'])
+      const targetPort = endpoint['targetPort']
       const rules: Relabel[] = [
         copy('job', '__tmp_prometheus_job_name'),
         ...selectorRules(spec['selector'], '__meta_kubernetes_service'),
@@ -313,13 +314,13 @@ async function podJobs(
   { metadata, spec: specValue }: KubeObject,
   read: ReadReference,
 ): Promise<JobObject[]> {
-  const spec = object(specValue),
-    { name, namespace = '' } = metadata
+  const spec = object(specValue)
+  const { name, namespace = '' } = metadata
   return Promise.all(
     list(spec['podMetricsEndpoints']).map(async (endpoint, i): Promise<JobObject> => {
-      const port = text(endpoint['port']),
-        number = endpoint['portNumber'],
-        targetPort = endpoint['targetPort']
+      const port = text(endpoint['port'])
+      const number = endpoint['portNumber']
+      const targetPort = endpoint['targetPort']
       const rules: Relabel[] = [copy('job', '__tmp_prometheus_job_name')]
       if (endpoint['filterRunning'] !== false) rules.push(dropFinished)
       rules.push(...selectorRules(spec['selector'], '__meta_kubernetes_pod'))
@@ -377,12 +378,12 @@ async function podJobs(
 }
 
 async function probeJobs({ metadata, spec: specValue }: KubeObject, read: ReadReference): Promise<JobObject[]> {
-  const spec = object(specValue),
-    { name, namespace = '' } = metadata,
-    prober = object(spec['prober']),
-    targets = object(spec['targets']),
-    fixed = object(targets['staticConfig']),
-    ingress = object(targets['ingress'])
+  const spec = object(specValue)
+  const { name, namespace = '' } = metadata
+  const prober = object(spec['prober'])
+  const targets = object(spec['targets'])
+  const fixed = object(targets['staticConfig'])
+  const ingress = object(targets['ingress'])
   const rules: Relabel[] = [copy('job', '__tmp_prometheus_job_name')]
   const job: JobObject = {
     job_name: `probe/${namespace}/${name}`,
@@ -432,8 +433,8 @@ async function probeJobs({ metadata, spec: specValue }: KubeObject, read: ReadRe
 
 /** ScrapeConfig: the scrape_config of the file, in camel case. */
 async function scrapeConfigJobs({ metadata, spec: specValue }: KubeObject, read: ReadReference): Promise<JobObject[]> {
-  const spec = object(specValue),
-    { name, namespace = '' } = metadata
+  const spec = object(specValue)
+  const { name, namespace = '' } = metadata
   const job: JobObject = {
     job_name: `scrapeConfig/${namespace}/${name}`,
     ...commonOf({ ...spec, interval: spec['scrapeInterval'] }, spec),
