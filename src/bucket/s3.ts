@@ -19,6 +19,7 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
+import { backoffMs } from '#core/backoff.ts'
 import { sleep, type Clock } from '#core/clock.ts'
 import { ConflictError, NotFoundError } from '#core/errors.ts'
 import { BucketError, type Bucket, type ObjectInfo } from './bucket.ts'
@@ -44,6 +45,7 @@ export interface S3Credentials {
 const credentialsMs = 360_000
 const partBytes = 16 * 1024 * 1024
 const attemptsMax = 4
+const retryPause = { leastMs: 100, mostMs: 1600 }
 const socketsMax = 32
 
 /** Why a conditional put was taken back. */
@@ -114,7 +116,7 @@ export class S3Bucket implements Bucket {
           code === 'RequestTimeout'
         if (!transient || attempt >= attemptsMax)
           throw new BucketError(operation, this.description, code, transient, { cause: error })
-        await sleep(this.#clock, 100 * 2 ** attempt)
+        await sleep(this.#clock, backoffMs(attempt, retryPause))
       }
     }
   }

@@ -1,5 +1,6 @@
 /** Syslog over TCP, TLS and UDP: messages are gathered for a moment and stored together. */
-import type { Clock, Timer } from '#core/clock.ts'
+import { backoffMs } from '#core/backoff.ts'
+import { sleep, type Clock, type Timer } from '#core/clock.ts'
 import { messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import type { LogsAppender } from '#logs/append.ts'
@@ -11,6 +12,7 @@ import { parseSyslog, SyslogFraming } from '#wire/syslog/parse.ts'
 const gatherMs = 50
 const gatherMax = 2000
 const attemptsMax = 20
+const retryPause = { leastMs: 100, mostMs: 5000 }
 
 export class SyslogReceiver {
   readonly #appender: LogsAppender
@@ -101,9 +103,7 @@ export class SyslogReceiver {
           this.#log.error('syslog messages were given up', { messages: batch.count, error: messageOf(error) })
           return
         }
-        await new Promise<void>(resolve => {
-          this.#clock.after(Math.min(5000, 100 * 2 ** attempt), resolve)
-        })
+        await sleep(this.#clock, backoffMs(attempt, retryPause))
       }
     }
   }

@@ -3,7 +3,8 @@
  * turns of the log's generations: what a generation holds is in the bucket, or was taken over by the next one, before
  * it is released.
  */
-import type { Clock } from '#core/clock.ts'
+import { backoffMs } from '#core/backoff.ts'
+import { sleep, type Clock } from '#core/clock.ts'
 import { messageOf } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
@@ -40,6 +41,7 @@ const generationMs = 1_800_000
 const generationBytes = 1024 * 1024 * 1024
 /** What is smaller is taken over by the next generation instead of being cut. */
 const carriedBytesMax = 64 * 1024
+const retryPause = { leastMs: 100, mostMs: 5000 }
 const publishAfterMs = 300_000
 const publishBytes = 32 * 1024 * 1024
 /** Finished chunks beyond this wait on the disk. */
@@ -275,10 +277,7 @@ export class BlockLife {
       await this.#publish()
       if (this.#closed().length === 0) break
       if (!(await this.#mayWrite())) return
-      const { clock } = this.#options
-      await new Promise<void>(resolve => {
-        clock.after(Math.min(5000, 100 * 2 ** Math.min(attempt, 6)), resolve)
-      })
+      await sleep(this.#options.clock, backoffMs(attempt, retryPause))
     }
   }
 

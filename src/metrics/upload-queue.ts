@@ -3,11 +3,14 @@
  * file that makes it visible last; while the bucket is away it stays, and is served from, on the disk. In order, one at
  * a time.
  */
+import { backoffMs } from '#core/backoff.ts'
 import { messageOf } from '#core/errors.ts'
 import { sleep, type Clock } from '#core/clock.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
 import type { Bucket } from '#bucket/bucket.ts'
+
+const retryPause = { leastMs: 250, mostMs: 30_000 }
 
 export interface StagedBlock {
   tenant: string
@@ -74,7 +77,7 @@ export class UploadQueue {
         } catch (error) {
           this.#noteFailure(block, error)
           if (this.#closed) return
-          await sleep(this.#options.clock, Math.min(30_000, 250 * 2 ** Math.min(attempt++, 7)))
+          await sleep(this.#options.clock, backoffMs(attempt++, retryPause))
         }
       }
     } finally {

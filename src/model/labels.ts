@@ -97,6 +97,11 @@ export class Labels {
     return this === other || this.key === other.key
   }
 
+  /** Each name with its value, as an array of its own: for configuration and answers, not for hot paths. */
+  entries(): [string, string][] {
+    return Array.from({ length: this.size }, (_, i) => [this.pairs[2 * i]!, this.pairs[2 * i + 1]!])
+  }
+
   toObject(): Record<string, string> {
     const object: Record<string, string> = {}
     for (let i = 0; i < this.pairs.length; i += 2) object[this.pairs[i]!] = this.pairs[i + 1]!

@@ -11,6 +11,7 @@
  * block covers it.
  */
 import { assert } from '#core/assert.ts'
+import { backoffMs } from '#core/backoff.ts'
 import { sleep, type Clock, type Timer } from '#core/clock.ts'
 import { ConflictError, CorruptDataError, messageOf, UnavailableError } from '#core/errors.ts'
 import type { AppendFile, Files } from '#core/files.ts'
@@ -52,6 +53,7 @@ const groupMs = 200
 /** What may wait in memory before appends are refused. */
 const pendingBytesMax = 64 * 1024 * 1024
 const syncEveryMs = 1000
+const retryPause = { leastMs: 100, mostMs: 5000 }
 const spareBytesMax = 4 * 1024 * 1024
 const segmentDecodedBytesMax = 1024 * 1024 * 1024
 
@@ -485,7 +487,7 @@ export class Wal {
           segment: sequence,
           error: messageOf(error),
         })
-        await sleep(this.#options.clock, Math.min(5000, 100 * 2 ** Math.min(attempt, 6)))
+        await sleep(this.#options.clock, backoffMs(attempt, retryPause))
       }
     }
   }

@@ -2,7 +2,8 @@
  * The life of blocks: idle traces are cut into them, uploaded, compacted by time window, and retained. Rules:
  * docs/formats/tempo-block.md.
  */
-import type { Clock } from '#core/clock.ts'
+import { backoffMs } from '#core/backoff.ts'
+import { sleep, type Clock } from '#core/clock.ts'
 import { CorruptDataError, messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import type { Random } from '#core/random.ts'
@@ -48,6 +49,7 @@ const liveSpansMany = 50_000
 const cutAgeMs = 300_000
 const windowMs = 3_600_000
 const compactInputs = { least: 2, most: 4 }
+const retryPause = { leastMs: 100, mostMs: 5000 }
 const removeRetiredMs = 3_600_000
 const retainEveryMs = 300_000
 
@@ -214,10 +216,7 @@ export class BlockLife {
     for (let attempt = 0; ; attempt++) {
       await this.publish()
       if (this.waiting.length === 0 || !(await this.#mayWrite())) return
-      const { clock } = this.#options
-      await new Promise<void>(resolve => {
-        clock.after(Math.min(5000, 100 * 2 ** Math.min(attempt, 6)), resolve)
-      })
+      await sleep(this.#options.clock, backoffMs(attempt, retryPause))
     }
   }
 
