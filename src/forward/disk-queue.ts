@@ -8,12 +8,14 @@ import { messageOf } from '#core/errors.ts'
 import type { AppendFile, Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
 
+/** A message that was taken; `segment` and `end` name it for `finish`. */
 export interface QueueMessage {
   payload: Uint8Array
   segment: number
   end: number
 }
 
+/** `bytesMax`: of all segments; `segmentBytes` (default 16 MiB): at which a new segment begins. */
 export interface DiskQueueOptions {
   files: Files
   log: Log
@@ -25,6 +27,7 @@ export interface DiskQueueOptions {
 const frameBytes = 8
 const readBytes = 64 * 1024
 
+/** Messages are put by anyone, taken by one caller at a time, and finished in any order. */
 export class DiskQueue {
   readonly #options: DiskQueueOptions
   readonly #segmentBytes: number
@@ -97,7 +100,7 @@ export class DiskQueue {
   put(payload: Uint8Array): Promise<void> {
     const run = this.#appending.then(() => this.#append(payload))
     this.#appending = run.catch(() => {
-      /* told to the caller */
+      // The caller of this put gets the error.
     })
     return run
   }
@@ -119,7 +122,7 @@ export class DiskQueue {
     } catch (error) {
       // Its end is not known now: the next message begins a new file.
       await this.#file.close().catch(() => {
-        /* given up anyway */
+        // The segment is given up anyway.
       })
       this.#file = undefined
       this.#segments.set(++this.#write, 0)

@@ -1,7 +1,7 @@
 /**
  * Follows the log files of a node's pods (CRI's format) and sends them on as Loki's pushes: partial lines are joined,
- * traces of several lines too, places are kept over restarts, rotated files are read to their end. Source: the public
- * description of CRI's log format.
+ * traces of several lines too, places in files survive restarts, rotated files are read to their end. Source: the
+ * public description of CRI's log format.
  */
 import type { Clock } from '#core/clock.ts'
 import { Repeater } from '#core/clock.ts'
@@ -9,6 +9,7 @@ import { messageOf, NotFoundError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
 
+/** Where log files are, and where their entries go. */
 export interface LogTailerOptions {
   clock: Clock
   files: Files
@@ -57,6 +58,7 @@ export function nanosecondsOf(time: string): string {
   return `${Math.floor(Date.parse(time.replace(/\.\d+/, '')) / 1000)}${digits}`
 }
 
+/** Follows every file of the directory from `start` to `stop`. */
 export class LogTailer {
   readonly #options: LogTailerOptions
   readonly #state = new Map<string, TailedFile>()
@@ -89,7 +91,7 @@ export class LogTailer {
     )
   }
 
-  /** Reads what is new, pushes it, and writes down how far that is. */
+  /** Reads new lines, pushes their entries, then writes down the place of every file. */
   async poll(): Promise<void> {
     const { files, directory } = this.#options
     const seen = new Set<string>()
@@ -134,7 +136,7 @@ export class LogTailer {
       this.#state.set(path, (file = { offset: 0, entryAt: 0, lineAt: 0, partial: '', entry: undefined, stream: '' }))
     const size = await files.size(path)
     if (size < file.offset) {
-      // The file was renamed and begun anew: the rest of the old one first.
+      // The file was rotated: the rest of the renamed one first.
       const old = rotated.at(-1)
       if (old !== undefined) {
         const oldPath = `${path.slice(0, path.lastIndexOf('/'))}/${old}`
@@ -192,7 +194,7 @@ export class LogTailer {
       if (row !== '') this.malformed++
       return
     }
-    const [, time, stream, flag, content] = match as unknown as [string, string, string, string, string]
+    const [, time = '', stream = '', flag, content = ''] = match
     if (file.partial === '') file.lineAt = at
     file.partial += content
     if (flag === 'P' && file.partial.length < entryBytesMax) return

@@ -8,6 +8,12 @@ import type { WriteBatch } from '#model/write-batch.ts'
 import { addedLabels, encodeWriteRequest, encodeWriteRequestV2, type AddedLabel } from '#wire/remote-write/encode.ts'
 import { packMessage, type Remote } from './remote.ts'
 
+const contentTypes = {
+  1: 'application/x-protobuf',
+  2: 'application/x-protobuf;proto=io.prometheus.write.v2.Request',
+} as const
+
+/** A remote of samples, with its write_relabel_configs and the version of the protocol that it speaks. */
 export interface MetricsRemote {
   remote: Remote
   rules: readonly RelabelRule[]
@@ -16,6 +22,7 @@ export interface MetricsRemote {
   version: 1 | 2
 }
 
+/** An agent's door for samples. */
 export class MetricsForwarder implements MetricsAppender {
   remotes: readonly MetricsRemote[] = []
   #externalLabels: readonly (readonly [string, string])[] = []
@@ -30,47 +37,10 @@ export class MetricsForwarder implements MetricsAppender {
     this.#added = addedLabels(labels)
   }
 
+  /** Resolves when every queue has the batch on the disk. Throws UnavailableError when one can't be written. */
   async append(tenant: string, batch: WriteBatch): Promise<MetricsAppendOutcome> {
-    const { externalLabels } = this
-    // Everything is encoded before anything is waited for: the batch is the caller's again after this.
-    const messages = this.remotes.map(({ remote, rules, isWithExemplars, isWithHistograms, version }) => {
-      const labelsOf =
-        rules.length === 0
-          ? undefined
-          : (pairs: [string, string][]): Labels | undefined => {
-              const labels = new Map<string, string>([...externalLabels, ...pairs])
-              return relabel(labels, rules) ? Labels.from(labels) : undefined
-            }
-      const { bytes, samples } = (version === 1 ? encodeWriteRequest : encodeWriteRequestV2)(batch, {
-        labelsOf,
-        added: this.#added,
-        isWithExemplars,
-        isWithHistograms,
-      })
-      return {
-        remote,
-        samples,
-        packed:
-          bytes.length === 0
-            ? undefined
-            : packMessage(
-                {
-                  headers: {
-                    'content-type':
-                      version === 1
-                        ? 'application/x-protobuf'
-                        : 'application/x-protobuf;proto=io.prometheus.write.v2.Request',
-                    'content-encoding': 'snappy',
-                    'x-prometheus-remote-write-version': version === 1 ? '0.1.0' : '2.0.0',
-                    'user-agent': 'Tercet',
-                    ...(tenant === '' ? {} : { 'x-scope-orgid': tenant }),
-                  },
-                  samples,
-                },
-                encodeSnappy(bytes),
-              ),
-      }
-    })
+    // Everything is encoded before the first wait: then the batch is the caller's again.
+    const messages = this.remotes.map(one => ({ remote: one.remote, packed: this.#encode(one, tenant, batch) }))
     const result: MetricsAppendOutcome = {
       stored: batch.sampleCount + batch.histograms.length,
       histograms: batch.histograms.length,
@@ -87,5 +57,32 @@ export class MetricsForwarder implements MetricsAppender {
       throw new UnavailableError(`the queue could not be written: ${messageOf(error)}`, 5)
     }
     return result
+  }
+  /** The batch as a message of a remote; undefined when its rules drop every series. */
+  #encode(
+    { rules, isWithExemplars, isWithHistograms, version }: MetricsRemote,
+    tenant: string,
+    batch: WriteBatch,
+  ): Uint8Array | undefined {
+    const { externalLabels } = this
+    const labelsOf = (pairs: [string, string][]): Labels | undefined => {
+      const labels = new Map<string, string>([...externalLabels, ...pairs])
+      return relabel(labels, rules) ? Labels.from(labels) : undefined
+    }
+    const { bytes, samples } = (version === 1 ? encodeWriteRequest : encodeWriteRequestV2)(batch, {
+      labelsOf: rules.length === 0 ? undefined : labelsOf,
+      added: this.#added,
+      isWithExemplars,
+      isWithHistograms,
+    })
+    if (bytes.length === 0) return undefined
+    const headers = {
+      'content-type': contentTypes[version],
+      'content-encoding': 'snappy',
+      'x-prometheus-remote-write-version': version === 1 ? '0.1.0' : '2.0.0',
+      'user-agent': 'Tercet',
+      ...(tenant === '' ? {} : { 'x-scope-orgid': tenant }),
+    }
+    return packMessage({ headers, samples }, encodeSnappy(bytes))
   }
 }

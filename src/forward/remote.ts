@@ -1,11 +1,13 @@
-/** One place that messages go to: from its queue, by several at once, again until it takes them. */
-import type { Clock, Timer } from '#core/clock.ts'
+/** A remote that messages go to: from its queue, by several workers at once, again until it takes or refuses them. */
+import { backoffMs, Pauses } from '#core/backoff.ts'
+import type { Clock } from '#core/clock.ts'
 import { Repeater } from '#core/clock.ts'
 import { messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import type { HttpClient } from '#net/http-client.ts'
 import { DiskQueue, type QueueMessage } from './disk-queue.ts'
 
+/** Times are milliseconds; `shards` messages are sent at a time. */
 export interface RemoteOptions {
   clock: Clock
   log: Log
@@ -20,13 +22,14 @@ export interface RemoteOptions {
   maxBackoffMs: number
 }
 
-/** What a message says of itself, in front of its body. */
+/** Stands in front of a message's body: the path after the remote's URL, its own headers, its number of samples. */
 export interface MessageHead {
   path?: string
   headers: Record<string, string>
   samples?: number
 }
 
+/** A message as it lies in a queue: length of its head (32 bits), head as JSON, body. */
 export function packMessage(head: MessageHead, body: Uint8Array): Uint8Array {
   const text = Buffer.from(JSON.stringify(head))
   const packed = new Uint8Array(4 + text.length + body.length)
@@ -35,6 +38,8 @@ export function packMessage(head: MessageHead, body: Uint8Array): Uint8Array {
   packed.set(body, 4 + text.length)
   return packed
 }
+
+/** The head and body of a packed message; the body is a view of it. Throws when the head is no JSON. */
 export function unpackMessage(packed: Uint8Array): { head: MessageHead; body: Uint8Array } {
   const length = new DataView(packed.buffer, packed.byteOffset).getUint32(0)
   return {
@@ -43,13 +48,14 @@ export function unpackMessage(packed: Uint8Array): { head: MessageHead; body: Ui
   }
 }
 
+/** Sends what its queue holds until `stop`; the place in the queue is written down every five seconds. */
 export class Remote {
   readonly #options: RemoteOptions
   readonly #workers: Promise<void>[] = []
-  #turn: Promise<unknown> = Promise.resolve()
+  #taking: Promise<unknown> = Promise.resolve()
   #isStopped = false
-  readonly #gone = new AbortController()
-  readonly #waits = new Set<{ timer: Timer; wake: () => void }>()
+  readonly #stopping = new AbortController()
+  readonly #pauses: Pauses
   #position: Repeater | undefined
   sent = 0
   sentSamples = 0
@@ -59,6 +65,7 @@ export class Remote {
 
   constructor(options: RemoteOptions) {
     this.#options = options
+    this.#pauses = new Pauses(options.clock)
   }
 
   get name(): string {
@@ -81,11 +88,11 @@ export class Remote {
     )
   }
 
-  /** One takes at a time; sending goes on side by side. */
+  /** Workers take one after the other, and send side by side. */
   #take(): Promise<QueueMessage | undefined> {
-    const next = this.#turn.then(() => this.#options.queue.take())
-    this.#turn = next.catch(() => {
-      /* told to the worker */
+    const next = this.#taking.then(() => this.#options.queue.take())
+    this.#taking = next.catch(() => {
+      // The worker that takes gets the error.
     })
     return next
   }
@@ -97,7 +104,7 @@ export class Remote {
         message = await this.#take()
       } catch (error) {
         this.#options.log.error("a queue can't be read", { remote: this.name, error: messageOf(error) })
-        await this.#wait(1000)
+        await this.#pauses.wait(1000)
         if (this.#isStopped) return
         continue
       }
@@ -107,72 +114,64 @@ export class Remote {
     }
   }
 
-  /** Whether the message is done with: taken, or refused for good. */
+  /** Whether the message is finished: taken, or refused for good. False when the remote stops first. */
   async #deliver({ payload }: QueueMessage): Promise<boolean> {
-    const { client, url, headers, timeoutMs, log, minBackoffMs, maxBackoffMs } = this.#options
-    const { head, body } = unpackMessage(payload)
-    let isTold = false
-    for (let waitMs = minBackoffMs; !this.#isStopped; waitMs = Math.min(maxBackoffMs, waitMs * 2)) {
-      let pauseMs = waitMs
+    const { log, minBackoffMs, maxBackoffMs } = this.#options
+    const message = unpackMessage(payload)
+    const limits = { leastMs: minBackoffMs, mostMs: maxBackoffMs }
+    for (let attempt = 0; !this.#isStopped; attempt++) {
+      let pauseMs = backoffMs(attempt, limits)
       try {
-        const reply = await client.send(url + (head.path ?? ''), {
-          method: 'POST',
-          headers: { ...head.headers, ...headers },
-          body,
-          timeoutMs,
-          bodyBytesMax: 1 << 20,
-          signal: this.#gone.signal,
-        })
-        if (reply.status >= 200 && reply.status < 300) {
-          this.sent++
-          this.sentSamples += head.samples ?? 0
-          this.lastError = ''
-          return true
-        }
-        const told = `${reply.status}: ${Buffer.from(reply.body.subarray(0, 200)).toString('utf8').trim()}`
-        if (reply.status !== 429 && reply.status < 500) {
-          this.refused++
-          this.lastError = told
-          log.error('a message was refused for good, and is dropped', { remote: this.name, answer: told })
-          return true
-        }
-        this.lastError = told
-        const after = Number(reply.header('retry-after'))
-        if (after > 0) pauseMs = Math.max(pauseMs, Math.min(after * 1000, 60_000))
+        const { isFinished, retryAfterMs } = await this.#send(message)
+        if (isFinished) return true
+        pauseMs = Math.max(pauseMs, retryAfterMs)
       } catch (error) {
         if (this.#isStopped) return false
         this.lastError = messageOf(error)
       }
       this.retries++
-      if (!isTold) {
-        isTold = true
+      if (attempt === 0)
         log.warn('a message is not taken now, it is sent again', { remote: this.name, error: this.lastError })
-      }
-      await this.#wait(pauseMs)
+      await this.#pauses.wait(pauseMs)
     }
     return false
   }
 
-  #wait(ms: number): Promise<void> {
-    return new Promise(resolve => {
-      const wait = {
-        timer: this.#options.clock.after(ms, () => {
-          this.#waits.delete(wait)
-          resolve()
-        }),
-        wake: resolve,
-      }
-      this.#waits.add(wait)
+  /** Sends a message once. `retryAfterMs`: how long the remote asks to be left alone, at most a minute. */
+  async #send({
+    head,
+    body,
+  }: ReturnType<typeof unpackMessage>): Promise<{ isFinished: boolean; retryAfterMs: number }> {
+    const { client, url, headers, timeoutMs, log } = this.#options
+    const reply = await client.send(url + (head.path ?? ''), {
+      method: 'POST',
+      headers: { ...head.headers, ...headers },
+      body,
+      timeoutMs,
+      bodyBytesMax: 1 << 20,
+      signal: this.#stopping.signal,
     })
+    if (reply.status >= 200 && reply.status < 300) {
+      this.sent++
+      this.sentSamples += head.samples ?? 0
+      this.lastError = ''
+      return { isFinished: true, retryAfterMs: 0 }
+    }
+    const answer = `${reply.status}: ${Buffer.from(reply.body.subarray(0, 200)).toString('utf8').trim()}`
+    this.lastError = answer
+    if (reply.status !== 429 && reply.status < 500) {
+      this.refused++
+      log.error('a message was refused for good, and is dropped', { remote: this.name, answer })
+      return { isFinished: true, retryAfterMs: 0 }
+    }
+    const afterSeconds = Number(reply.header('retry-after'))
+    return { isFinished: false, retryAfterMs: afterSeconds > 0 ? Math.min(afterSeconds * 1000, 60_000) : 0 }
   }
 
   async stop(): Promise<void> {
     this.#isStopped = true
-    this.#gone.abort()
-    for (const { timer, wake } of this.#waits) {
-      timer.cancel()
-      wake()
-    }
+    this.#stopping.abort()
+    this.#pauses.end()
     await this.#position?.stop()
     await this.#options.queue.close()
     await Promise.all(this.#workers)
