@@ -1,67 +1,15 @@
 /**
- * prometheus.yml, and files of scrape configurations: what is to be scraped, how, and found where. Source:
+ * prometheus.yml and files of scrape configurations: jobs, their discoveries, remotes and Alertmanagers. Source:
  * Prometheus' public configuration documentation.
  */
 import { BadDataError } from '#core/errors.ts'
-
 import { quote } from '#core/text.ts'
 import { readRelabelRules, type RelabelRule } from '#lang/relabel/relabel.ts'
 import { readHttpClient, type HttpClientSettings } from '#lang/settings/http-client.ts'
 import { parseSettings, type Section, type Setting } from '#lang/settings/section.ts'
+import { checkUrl, readDiscoveries, type DiscoverySettings } from './discovery/settings.ts'
 
-export interface StaticGroup {
-  targets: string[]
-  labels: [string, string][]
-}
-export type DiscoverySettings =
-  | { kind: 'static'; groups: StaticGroup[] }
-  | { kind: 'file'; files: string[]; refreshMs: number }
-  | { kind: 'http'; url: string; refreshMs: number; client: HttpClientSettings }
-  | { kind: 'dns'; names: string[]; type: 'SRV' | 'A' | 'AAAA' | 'MX' | 'NS'; port: number; refreshMs: number }
-  | KubernetesSettings
-  | {
-      kind: 'docker'
-      host: string
-      port: number
-      hostNetworkingHost: string
-      matchFirstNetwork: boolean
-      filters: [string, string[]][]
-      refreshMs: number
-      client: HttpClientSettings
-    }
-  | {
-      kind: 'consul'
-      url: string
-      token: string
-      datacenter: string
-      namespace: string
-      partition: string
-      tagSeparator: string
-      services: string[]
-      tags: string[]
-      nodeMeta: [string, string][]
-      filter: string
-      allowStale: boolean
-      refreshMs: number
-      client: HttpClientSettings
-    }
-
-export const kubernetesRoles = ['node', 'pod', 'service', 'endpoints', 'endpointslice', 'ingress'] as const
-export type KubernetesRole = (typeof kubernetesRoles)[number]
-export interface KubernetesSettings {
-  kind: 'kubernetes'
-  role: KubernetesRole
-  /** Empty: the cluster that the process runs in. */
-  apiServer: string
-  kubeconfigFile: string
-  namespaces: string[]
-  ownNamespace: boolean
-  selectors: { role: string; label: string; field: string }[]
-  attachNode: boolean
-  attachNamespace: boolean
-  client: HttpClientSettings
-}
-
+/** Forms of a target's answer that can be asked for. */
 export const scrapeProtocols = [
   'PrometheusProto',
   'OpenMetricsText1.0.0',
@@ -78,6 +26,7 @@ const defaultProtocols: readonly ScrapeProtocol[] = [
 ]
 const histogramProtocols: readonly ScrapeProtocol[] = ['PrometheusProto', ...defaultProtocols]
 
+/** A scrape_config with defaults filled in. Times are milliseconds, sizes bytes; a limit of 0 is none. */
 export interface ScrapeJob {
   jobName: string
   intervalMs: number
@@ -109,6 +58,7 @@ export interface ScrapeJob {
   discoveries: DiscoverySettings[]
 }
 
+/** An entry of `alerting.alertmanagers`. */
 export interface AlertmanagerTarget {
   timeoutMs: number
   pathPrefix: string
@@ -119,6 +69,7 @@ export interface AlertmanagerTarget {
   discoveries: DiscoverySettings[]
 }
 
+/** queue_config of a remote; times are milliseconds. */
 export interface QueueSettings {
   capacity: number
   maxShards: number
@@ -130,8 +81,10 @@ export interface QueueSettings {
   retryOnRateLimit: boolean
   sampleAgeLimitMs: number
 }
+/** Messages of remote write 1 and 2. */
 export const remoteWriteMessages = ['prometheus.WriteRequest', 'io.prometheus.write.v2.Request'] as const
 export type RemoteWriteMessage = (typeof remoteWriteMessages)[number]
+/** An entry of remote_write; an empty URL, written as such, is a remote that is off. */
 export interface RemoteWriteSettings {
   url: string
   name: string
@@ -145,6 +98,7 @@ export interface RemoteWriteSettings {
   client: HttpClientSettings
 }
 
+/** A whole prometheus.yml. */
 export interface PrometheusConfig {
   evaluationIntervalMs: number
   ruleQueryOffsetMs: number
@@ -156,36 +110,9 @@ export interface PrometheusConfig {
   alertRelabelRules: RelabelRule[]
   alertmanagers: AlertmanagerTarget[]
   remoteWrite: RemoteWriteSettings[]
-  /** What is understood and not done. */
+  /** Settings that are understood and have no effect. */
   warnings: string[]
 }
-
-const otherDiscoveries = [
-  'azure',
-  'digitalocean',
-  'dockerswarm',
-  'ec2',
-  'eureka',
-  'gce',
-  'hetzner',
-  'ionos',
-  'kuma',
-  'lightsail',
-  'linode',
-  'marathon',
-  'nerve',
-  'nomad',
-  'openstack',
-  'ovhcloud',
-  'puppetdb',
-  'scaleway',
-  'serverset',
-  'stackit',
-  'triton',
-  'uyuni',
-  'vultr',
-  'aws',
-]
 
 interface Globals {
   intervalMs: number
@@ -197,17 +124,19 @@ interface Globals {
   limits: Record<'body' | 'sample' | 'label' | 'labelName' | 'labelValue' | 'target' | 'keepDropped', number>
 }
 
+const isProtocol = (text: string): text is ScrapeProtocol => scrapeProtocols.some(p => p === text)
+
 function protocolsOf(section: Section, fallback: readonly ScrapeProtocol[]): readonly ScrapeProtocol[] {
   const named = section.texts('scrape_protocols')
   if (named.length === 0) return fallback
-  const seen = new Set<string>()
+  const found = new Set<ScrapeProtocol>()
   for (const name of named) {
-    if (!scrapeProtocols.some(p => p === name))
-      section.refuse(`unknown scrape protocol ${name}, supported: ${scrapeProtocols.join(', ')}`)
-    if (seen.has(name)) section.refuse(`duplicated protocol in scrape_protocols: ${name}`)
-    seen.add(name)
+    if (!isProtocol(name))
+      return section.refuse(`unknown scrape protocol ${name}, supported: ${scrapeProtocols.join(', ')}`)
+    if (found.has(name)) section.refuse(`duplicated protocol in scrape_protocols: ${name}`)
+    found.add(name)
   }
-  return named as ScrapeProtocol[]
+  return [...found]
 }
 
 function limitsOf(section: Section, base: Globals['limits']): Globals['limits'] {
@@ -222,156 +151,6 @@ function limitsOf(section: Section, base: Globals['limits']): Globals['limits'] 
   }
 }
 
-function kubernetes(section: Section): KubernetesSettings {
-  const roleText = section.text('role')
-  const role =
-    kubernetesRoles.find(r => r === roleText) ??
-    section.refuse(
-      roleText === ''
-        ? `role missing (one of: ${kubernetesRoles.join(', ')})`
-        : `unknown Kubernetes SD role ${quote(roleText)}`,
-    )
-  const namespaces = section.section('namespaces')
-  const attach = section.section('attach_metadata')
-  const settings: KubernetesSettings = {
-    kind: 'kubernetes',
-    role,
-    apiServer: section.text('api_server'),
-    kubeconfigFile: section.text('kubeconfig_file'),
-    namespaces: namespaces?.texts('names') ?? [],
-    ownNamespace: namespaces?.isOn('own_namespace', false) ?? false,
-    selectors: section.list('selectors').map(setting => {
-      const s = setting.section()
-      const one = { role: s.text('role'), label: s.text('label'), field: s.text('field') }
-      s.finish()
-      return one
-    }),
-    attachNode: attach?.isOn('node', false) ?? false,
-    attachNamespace: attach?.isOn('namespace', false) ?? false,
-    client: readHttpClient(section),
-  }
-  namespaces?.finish()
-  attach?.finish()
-  if (settings.kubeconfigFile !== '' && settings.apiServer !== '')
-    section.refuse("cannot use 'kubeconfig_file' and 'api_server' simultaneously")
-  if (
-    settings.kubeconfigFile !== '' &&
-    ['basic_auth', 'authorization', 'oauth2', 'tls_config', 'bearer_token', 'bearer_token_file', 'proxy_url'].some(
-      name => section.has(name),
-    )
-  )
-    section.refuse('cannot use a custom HTTP client configuration together with "kubeconfig_file"')
-  if (settings.kubeconfigFile !== '' && settings.ownNamespace)
-    section.refuse('cannot use "kubeconfig_file" and "namespaces.own_namespace" simultaneously')
-  for (const selector of settings.selectors)
-    if (!(kubernetesRoles as readonly string[]).includes(selector.role))
-      section.refuse(`invalid role ${quote(selector.role)} in selectors`)
-  section.finish()
-  return settings
-}
-
-function checkUrl(section: Section, text: string): string {
-  if (!/^https?:\/\/[^/]+/.test(text) || !URL.canParse(text))
-    section.refuse(
-      text === '' ? 'URL is missing' : `URL scheme must be 'http' or 'https', and a host named: ${quote(text)}`,
-    )
-  return text
-}
-
-export function readStaticGroup(setting: Setting): StaticGroup {
-  const section = setting.section()
-  const group: StaticGroup = { targets: section.texts('targets'), labels: section.textMap('labels') }
-  for (const target of group.targets)
-    if (target.includes('/')) section.refuse(`${quote(target)} is not a valid hostname`)
-  section.finish()
-  return group
-}
-
-function readDiscoveries(section: Section, warnings: string[], owner: string): DiscoverySettings[] {
-  const found: DiscoverySettings[] = []
-  const groups = section.list('static_configs').map(readStaticGroup)
-  if (groups.length > 0) found.push({ kind: 'static', groups })
-  const each = (name: string, read: (s: Section) => DiscoverySettings): void => {
-    for (const setting of section.list(`${name}_sd_configs`)) {
-      const s = setting.section()
-      found.push(read(s))
-      s.finish()
-    }
-  }
-  each('file', s => {
-    const files = s.texts('files')
-    if (files.length === 0) s.refuse('file service discovery config must contain at least one path name')
-    for (const file of files)
-      if (!/^[^*]*(\*[^/]*)?\.(json|yml|yaml|JSON|YML|YAML)$/.test(file))
-        s.refuse(`path name ${quote(file)} is not valid for file discovery`)
-    return { kind: 'file', files, refreshMs: s.durationMs('refresh_interval', 300_000) }
-  })
-  each('http', s => ({
-    kind: 'http',
-    url: checkUrl(s, s.text('url')),
-    refreshMs: s.durationMs('refresh_interval', 60_000),
-    client: readHttpClient(s),
-  }))
-  each('dns', s => {
-    const names = s.texts('names')
-    const type = s.text('type', 'SRV').toUpperCase()
-    const port = s.whole('port', 0)
-    if (names.length === 0) s.refuse('DNS-SD config must contain at least one SRV record name')
-    if (!['SRV', 'A', 'AAAA', 'MX', 'NS'].includes(type)) s.refuse(`invalid DNS-SD records type ${type}`)
-    if (type !== 'SRV' && port === 0) s.refuse('a port is required in DNS-SD configs for all record types except SRV')
-    return { kind: 'dns', names, type: type as 'SRV', port, refreshMs: s.durationMs('refresh_interval', 30_000) }
-  })
-  each('kubernetes', kubernetes)
-  each('docker', s => {
-    const host = s.text('host')
-    if (host === '') s.refuse('host missing')
-    const filters = s.list('filters').map((f): [string, string[]] => {
-      const one = f.section()
-      const pair: [string, string[]] = [one.text('name'), one.texts('values')]
-      one.finish()
-      return pair
-    })
-    return {
-      kind: 'docker',
-      host,
-      port: s.whole('port', 80),
-      hostNetworkingHost: s.text('host_networking_host', 'localhost'),
-      matchFirstNetwork: s.isOn('match_first_network', true),
-      filters,
-      refreshMs: s.durationMs('refresh_interval', 60_000),
-      client: readHttpClient(s),
-    }
-  })
-  each('consul', s => {
-    s.ignore('username', 'password')
-    return {
-      kind: 'consul',
-      url: `${s.text('scheme', 'http')}://${s.text('server', 'localhost:8500')}${s.text('path_prefix')}`,
-      token: s.text('token'),
-      datacenter: s.text('datacenter'),
-      namespace: s.text('namespace'),
-      partition: s.text('partition'),
-      tagSeparator: s.text('tag_separator', ','),
-      services: s.texts('services'),
-      tags: s.texts('tags'),
-      nodeMeta: s.textMap('node_meta'),
-      filter: s.text('filter'),
-      allowStale: s.isOn('allow_stale', true),
-      refreshMs: s.durationMs('refresh_interval', 30_000),
-      client: readHttpClient(s),
-    }
-  })
-  for (const name of otherDiscoveries)
-    if (section.has(`${name}_sd_configs`))
-      warnings.push(
-        `${owner}: ${name}_sd_configs is not supported and finds nothing; static, file, http, dns, kubernetes, ` +
-          'docker and consul are',
-      )
-  return found
-}
-
-const isProtocol = (text: string): text is ScrapeProtocol => scrapeProtocols.some(p => p === text)
-
 function readJob(setting: Setting, globals: Globals, warnings: string[]): ScrapeJob {
   const section = setting.section()
   const jobName = section.text('job_name')
@@ -382,8 +161,10 @@ function readJob(setting: Setting, globals: Globals, warnings: string[]): Scrape
     section.refuse(`scrape timeout greater than scrape interval for scrape config with job name ${quote(jobName)}`)
   if (timeoutMs === 0) timeoutMs = Math.min(globals.timeoutMs, intervalMs)
   const limits = limitsOf(section, globals.limits)
-  const fallback = section.text('fallback_scrape_protocol')
-  if (fallback !== '' && !isProtocol(fallback)) section.refuse(`invalid fallback_scrape_protocol: ${fallback}`)
+  const fallbackText = section.text('fallback_scrape_protocol')
+  const fallbackProtocol = scrapeProtocols.find(p => p === fallbackText)
+  if (fallbackText !== '' && fallbackProtocol === undefined)
+    section.refuse(`invalid fallback_scrape_protocol: ${fallbackText}`)
   const scheme = section.text('scheme', 'http')
   const nativeHistograms = section.isOn('scrape_native_histograms', globals.nativeHistograms)
   const job: ScrapeJob = {
@@ -394,7 +175,7 @@ function readJob(setting: Setting, globals: Globals, warnings: string[]): Scrape
       section,
       globals.protocols === defaultProtocols && nativeHistograms ? histogramProtocols : globals.protocols,
     ),
-    fallbackProtocol: fallback === '' ? undefined : (fallback as ScrapeProtocol),
+    fallbackProtocol,
     nativeHistograms,
     classicHistograms: section.isOn(
       'always_scrape_classic_histograms',
@@ -449,10 +230,59 @@ function readAlertmanager(setting: Setting, warnings: string[]): AlertmanagerTar
   return target
 }
 
+function readQueue(section: Section | undefined): QueueSettings {
+  const settings: QueueSettings = {
+    capacity: section?.whole('capacity', 10_000) ?? 10_000,
+    maxShards: section?.whole('max_shards', 50) ?? 50,
+    minShards: section?.whole('min_shards', 1) ?? 1,
+    maxSamplesPerSend: section?.whole('max_samples_per_send', 2000) ?? 2000,
+    batchSendDeadlineMs: section?.durationMs('batch_send_deadline', 5000) ?? 5000,
+    minBackoffMs: section?.durationMs('min_backoff', 30) ?? 30,
+    maxBackoffMs: section?.durationMs('max_backoff', 5000) ?? 5000,
+    retryOnRateLimit: section?.isOn('retry_on_http_429', false) ?? false,
+    sampleAgeLimitMs: section?.durationMs('sample_age_limit', 0) ?? 0,
+  }
+  section?.finish()
+  return settings
+}
+
+/** Headers that a remote's configuration may not set. */
+const reservedHeaders = [
+  'authorization',
+  'host',
+  'content-encoding',
+  'content-length',
+  'content-type',
+  'x-prometheus-remote-write-version',
+  'user-agent',
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'www-authenticate',
+  'accept-encoding',
+  'x-amz-date',
+  'x-amz-security-token',
+  'x-amz-content-sha256',
+]
+
+function readHeaders(section: Section): [string, string][] {
+  const headers = section.textMap('headers')
+  for (const [header] of headers) {
+    const name = header.toLowerCase()
+    if (name === 'authorization')
+      section.refuse(
+        'authorization header must be changed via the basic_auth, authorization, oauth2, sigv4, azuread or ' +
+          'google_iam parameter',
+      )
+    if (reservedHeaders.includes(name)) section.refuse(`${name} is a reserved header. It must not be changed`)
+  }
+  return headers
+}
+
 function readRemoteWrite(setting: Setting): RemoteWriteSettings {
   const section = setting.section()
   const named = section.text('protobuf_message', 'prometheus.WriteRequest')
-  const queue = section.section('queue_config')
   const metadata = section.section('metadata_config')
   metadata?.ignore('send', 'send_interval', 'max_samples_per_send')
   metadata?.finish()
@@ -460,58 +290,22 @@ function readRemoteWrite(setting: Setting): RemoteWriteSettings {
     url: section.text('url') === '' && section.stands('url') ? '' : checkUrl(section, section.text('url')),
     name: section.text('name'),
     timeoutMs: section.durationMs('remote_timeout', 30_000),
-    headers: section.textMap('headers'),
+    headers: readHeaders(section),
     writeRelabelRules: readRelabelRules(section.list('write_relabel_configs')),
     sendExemplars: section.isOn('send_exemplars', false),
     sendNativeHistograms: section.isOn('send_native_histograms', false),
     protobufMessage:
       remoteWriteMessages.find(m => m === named) ??
       section.refuse(`unknown remote write protobuf message ${named}, supported: ${remoteWriteMessages.join(', ')}`),
-    queue: {
-      capacity: queue?.whole('capacity', 10_000) ?? 10_000,
-      maxShards: queue?.whole('max_shards', 50) ?? 50,
-      minShards: queue?.whole('min_shards', 1) ?? 1,
-      maxSamplesPerSend: queue?.whole('max_samples_per_send', 2000) ?? 2000,
-      batchSendDeadlineMs: queue?.durationMs('batch_send_deadline', 5000) ?? 5000,
-      minBackoffMs: queue?.durationMs('min_backoff', 30) ?? 30,
-      maxBackoffMs: queue?.durationMs('max_backoff', 5000) ?? 5000,
-      retryOnRateLimit: queue?.isOn('retry_on_http_429', false) ?? false,
-      sampleAgeLimitMs: queue?.durationMs('sample_age_limit', 0) ?? 0,
-    },
+    queue: readQueue(section.section('queue_config')),
     client: readHttpClient(section),
   }
-  queue?.finish()
   section.ignore('sigv4', 'azuread', 'google_iam', 'round_robin_dns')
-  for (const name of settings.headers.map(([header]) => header.toLowerCase()))
-    if (
-      [
-        'authorization',
-        'host',
-        'content-encoding',
-        'content-length',
-        'content-type',
-        'x-prometheus-remote-write-version',
-        'user-agent',
-        'connection',
-        'keep-alive',
-        'proxy-authenticate',
-        'proxy-authorization',
-        'www-authenticate',
-        'accept-encoding',
-        'x-amz-date',
-        'x-amz-security-token',
-        'x-amz-content-sha256',
-      ].includes(name)
-    )
-      section.refuse(
-        name === 'authorization'
-          ? 'authorization header must be changed via the basic_auth, authorization, oauth2, sigv4, azuread or google_iam parameter'
-          : `${name} is a reserved header. It must not be changed`,
-      )
   section.finish()
   return settings
 }
 
+/** `env`: variables that texts of the configuration may name. */
 export interface ReadOptions {
   env: Readonly<Record<string, string | undefined>>
 }
@@ -568,7 +362,7 @@ function globalsOf(
   return { globals, externalLabels, evaluationIntervalMs, ruleQueryOffsetMs }
 }
 
-function refuseDoubles(jobs: readonly ScrapeJob[], file: string): void {
+function refuseDuplicates(jobs: readonly ScrapeJob[], file: string): void {
   const seen = new Set<string>()
   for (const { jobName } of jobs) {
     if (seen.has(jobName))
@@ -596,7 +390,7 @@ export function readPrometheusConfig(
     jobs.push(...root.list('scrape_configs').map(job => readJob(job, globals, warnings)))
     root.finish()
   }
-  refuseDoubles(jobs, file)
+  refuseDuplicates(jobs, file)
   const alerting = section.section('alerting')
   const config: PrometheusConfig = {
     evaluationIntervalMs,

@@ -1,20 +1,17 @@
-/** All jobs: discovery, targets, loops; a new configuration changes only what it says otherwise. */
+/** All jobs: discovery, targets, loops. A new configuration restarts only the jobs that it changes. */
 import type { Log } from '#core/log.ts'
 import type { HttpClient } from '#net/http-client.ts'
-import type { DiscoverySettings, ScrapeJob } from './config.ts'
+import type { ScrapeJob } from './config.ts'
 import type { Discovery, DiscoveryWorld, TargetGroup } from './discovery/discovery.ts'
-import {
-  consulDiscovery,
-  dnsDiscovery,
-  dockerDiscovery,
-  fileDiscovery,
-  httpDiscovery,
-  staticDiscovery,
-} from './discovery/simple.ts'
+import { consulDiscovery } from './discovery/consul.ts'
+import { dockerDiscovery } from './discovery/docker.ts'
 import { kubernetesDiscovery } from './discovery/kubernetes.ts'
+import type { DiscoverySettings } from './discovery/settings.ts'
+import { dnsDiscovery, fileDiscovery, httpDiscovery, staticDiscovery } from './discovery/simple.ts'
 import { ScrapeLoop, type ScrapeState, type ScrapeWorld } from './scrape-loop.ts'
 import { makeTargets, type Target } from './target.ts'
 
+/** The discovery that settings ask for, not started. */
 export function makeDiscovery(settings: DiscoverySettings, world: DiscoveryWorld): Discovery {
   switch (settings.kind) {
     case 'static':
@@ -34,11 +31,13 @@ export function makeDiscovery(settings: DiscoverySettings, world: DiscoveryWorld
   }
 }
 
+/** A target that is scraped, with its job. */
 export interface TargetView {
   job: ScrapeJob
   target: Target
   state: ScrapeState
 }
+/** Labels before relabelling, of a target that was dropped. */
 export interface DroppedView {
   job: ScrapeJob
   discovered: readonly [string, string][]
@@ -46,7 +45,7 @@ export interface DroppedView {
 
 const droppedMax = 1000
 
-/** One job. */
+/** One job: its discoveries, and a loop for every target. */
 class ScrapePool {
   readonly job: ScrapeJob
   readonly text: string
@@ -79,7 +78,7 @@ class ScrapePool {
         this.#change = this.#change
           .then(() => this.#apply())
           .catch((error: unknown) => {
-            this.#log.error('targets could not be taken over', { job: this.job.jobName, error: String(error) })
+            this.#log.error('targets could not be applied', { job: this.job.jobName, error: String(error) })
           })
       })
     })
@@ -121,6 +120,7 @@ class ScrapePool {
   }
 }
 
+/** The jobs of the configuration. */
 export class ScrapeManager {
   readonly #world: ScrapeWorld
   readonly #discovery: DiscoveryWorld

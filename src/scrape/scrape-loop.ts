@@ -3,6 +3,7 @@
  * staleness.
  */
 import type { Clock, Timer } from '#core/clock.ts'
+import { nextDueMs } from '#core/due-time.ts'
 import { BadDataError, LimitError, messageOf } from '#core/errors.ts'
 import { relabel } from '#lang/relabel/relabel.ts'
 import type { MetricsAppender } from '#metrics/append.ts'
@@ -17,6 +18,7 @@ import type { ScrapeJob, ScrapeProtocol } from './config.ts'
 import { SeriesCache } from './series-cache.ts'
 import type { Target } from './target.ts'
 
+/** What a loop scrapes with and writes to. */
 export interface ScrapeWorld {
   clock: Clock
   appender: MetricsAppender
@@ -24,10 +26,11 @@ export interface ScrapeWorld {
   /** Bytes of a body where the job sets no limit of its own. */
   bodyBytesMax: number
   version: string
-  /** Series of one scrape for which there is always room. */
+  /** Builders that no scrape uses now; they are used again, so that their room is allocated once. */
   builders: BatchBuilder[]
 }
 
+/** The outcome of a target's last scrape. */
 export interface ScrapeState {
   health: 'unknown' | 'up' | 'down'
   lastError: string
@@ -41,43 +44,32 @@ const staleHi = 0x7ff00000
 const staleLo = 2
 const acceptOf: Readonly<Record<ScrapeProtocol, string>> = {
   PrometheusProto: 'application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited',
-  'OpenMetricsText1.0.0': 'application/openmetrics-text;version=1.0.0',
+  'OpenMetricsText1.0.0': 'application/openmetrics-text;version=1.0.0;escaping=allow-utf-8',
   'OpenMetricsText0.0.1': 'application/openmetrics-text;version=0.0.1',
-  'PrometheusText1.0.0': 'text/plain;version=1.0.0',
+  'PrometheusText1.0.0': 'text/plain;version=1.0.0;escaping=allow-utf-8',
   'PrometheusText0.0.4': 'text/plain;version=0.0.4',
 }
 
+/** The protocols in their order of preference, as Prometheus writes them. */
 export function acceptHeader(protocols: readonly ScrapeProtocol[]): string {
-  return [
-    ...protocols.map(
-      (p, i) =>
-        `${acceptOf[p]}${p === 'OpenMetricsText1.0.0' || p === 'PrometheusText1.0.0' ? ';escaping=allow-utf-8' : ''};q=0.${protocols.length + 1 - i}`,
-    ),
-    `*/*;q=0.${1}`,
-  ].join(',')
-}
-
-/** A number of 32 bits that is the same for the same text. */
-export function hashOf(text: string): number {
-  let hash = 0x811c9dc5
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
-  return (hash ^ (hash >>> 13)) >>> 0
+  const parts = protocols.map((protocol, i) => `${acceptOf[protocol]};q=0.${protocols.length + 1 - i}`)
+  return [...parts, '*/*;q=0.1'].join(',')
 }
 
 type BodyKind = 'text' | 'openmetrics' | 'protobuf'
 
 function kindOf(contentType: string | undefined, fallback: ScrapeProtocol | undefined): BodyKind {
-  const type = contentType?.split(';')[0]!.trim().toLowerCase() ?? ''
+  const type = contentType?.split(';', 1)[0]?.trim().toLowerCase() ?? ''
   if (type === 'application/openmetrics-text') return 'openmetrics'
   if (type === 'text/plain') return 'text'
   if (type === 'application/vnd.google.protobuf') return 'protobuf'
-  if (fallback === undefined)
-    throw new BadDataError(
+  if (fallback === undefined) {
+    const fault =
       type === ''
-        ? 'non-compliant scrape target sending blank Content-Type and no fallback_scrape_protocol specified for target'
-        : `received unsupported Content-Type ${JSON.stringify(contentType)} and no fallback_scrape_protocol specified for target`,
-    )
+        ? 'non-compliant scrape target sending blank Content-Type'
+        : `received unsupported Content-Type ${JSON.stringify(contentType)}`
+    throw new BadDataError(`${fault} and no fallback_scrape_protocol specified for target`)
+  }
   return fallback === 'PrometheusProto' ? 'protobuf' : fallback.startsWith('OpenMetrics') ? 'openmetrics' : 'text'
 }
 
@@ -188,7 +180,7 @@ class ScrapeBatch implements ScrapeSink {
       return undefined
     }
     this.kept++
-    // They are counted to the end, so that it shows by how much.
+    // Samples over the limit are counted: the error says how many there were.
     if (this.isOver) return undefined
     if (isTracked) this.#cache.see(series, this.#scrape)
     let number = this.#inBatch.get(series)
@@ -238,6 +230,7 @@ class ScrapeBatch implements ScrapeSink {
   }
 }
 
+/** One target, scraped at its own place in the interval from `start` to `stop`. */
 export class ScrapeLoop {
   readonly target: Target
   readonly state: ScrapeState = {
@@ -260,9 +253,9 @@ export class ScrapeLoop {
   #metadata = ''
   #timer: Timer | undefined
   #running: Promise<void> | undefined
-  readonly #gone = new AbortController()
+  readonly #stopping = new AbortController()
   #lastTimeMs = 0
-  /** Why the target may not be scraped, though it is one. */
+  /** Why the target may not be scraped; empty: it may. */
   refusal = ''
 
   constructor(target: Target, job: ScrapeJob, client: HttpClient, world: ScrapeWorld) {
@@ -279,11 +272,10 @@ export class ScrapeLoop {
 
   /** Targets are spread over their interval, each always at the same place in it. */
   #arm(): void {
-    if (this.#gone.signal.aborted) return
+    if (this.#stopping.signal.aborted) return
     const { intervalMs } = this.target
     const nowMs = this.#world.clock.nowMs()
-    const offset = hashOf(this.target.key) % intervalMs
-    const due = Math.floor((nowMs - offset) / intervalMs) * intervalMs + offset + intervalMs
+    const due = nextDueMs(this.target.key, intervalMs, nowMs)
     this.#timer = this.#world.clock.after(due - nowMs, () => {
       // Timers may be early by a little: the scrape's time is the one that was planned.
       this.#running = this.#once(due).finally(() => {
@@ -294,33 +286,22 @@ export class ScrapeLoop {
   }
 
   async #once(timeMs: number): Promise<void> {
-    const { clock } = this.#world
+    const { clock, builders } = this.#world
     const started = clock.monotonicMs()
-    let batch: ScrapeBatch | undefined
-    const builder = this.#world.builders.pop() ?? new BatchBuilder()
+    const builder = builders.pop() ?? new BatchBuilder()
     builder.clear()
     const scrape = this.#scrape + 1
+    const batch = new ScrapeBatch(this.#job, this.target, this.#cache, scrape, timeMs, builder)
     let problem = ''
     let bodyBytes = 0
     try {
       if (this.refusal !== '') throw new LimitError(this.refusal, 422)
       const { body, kind } = await this.#fetch()
       bodyBytes = body.length
-      batch = new ScrapeBatch(this.#job, this.target, this.#cache, scrape, timeMs, builder)
-      const sink = this.#customBuckets?.begin(batch, kind === 'openmetrics') ?? batch
-      if (kind === 'protobuf')
-        scanProtobuf(
-          body,
-          { isNative: this.#job.nativeHistograms, isClassicToo: this.#job.classicHistograms, unconverted: batch },
-          sink,
-        )
-      else scanExposition(body, kind === 'openmetrics', sink)
-      this.#customBuckets?.end()
-      if (batch.isOver)
-        throw new LimitError(`sample limit exceeded: ${batch.kept} samples, limit: ${this.#job.sampleLimit}`, 422)
+      this.#scan(body, kind, batch)
     } catch (error) {
-      if (this.#gone.signal.aborted) {
-        this.#world.builders.push(builder)
+      if (this.#stopping.signal.aborted) {
+        builders.push(builder)
         return
       }
       problem = messageOf(error)
@@ -328,16 +309,49 @@ export class ScrapeLoop {
     }
     this.#scrape = scrape
     const seconds = (clock.monotonicMs() - started) / 1000
+    problem = await this.#store(batch, scrape, timeMs, seconds, problem)
+    builders.push(builder)
+    Object.assign(this.state, {
+      health: problem === '' ? 'up' : 'down',
+      lastError: problem,
+      lastScrapeMs: timeMs,
+      lastDurationMs: seconds * 1000,
+      lastSamples: batch.scraped,
+      lastBodyBytes: bodyBytes,
+    })
+  }
+
+  /** Fills the batch. Throws BadDataError and LimitError; the batch may be filled in part then. */
+  #scan(body: Uint8Array, kind: BodyKind, batch: ScrapeBatch): void {
+    const { nativeHistograms, classicHistograms, sampleLimit } = this.#job
+    const sink = this.#customBuckets?.begin(batch, kind === 'openmetrics') ?? batch
+    if (kind === 'protobuf')
+      scanProtobuf(body, { isNative: nativeHistograms, isClassicToo: classicHistograms, unconverted: batch }, sink)
+    else scanExposition(body, kind === 'openmetrics', sink)
+    this.#customBuckets?.end()
+    if (batch.isOver) throw new LimitError(`sample limit exceeded: ${batch.kept} samples, limit: ${sampleLimit}`, 422)
+  }
+
+  /** Appends the samples, staleness markers and the scrape's own series. Returns the first problem. */
+  async #store(
+    batch: ScrapeBatch,
+    scrape: number,
+    timeMs: number,
+    seconds: number,
+    scrapeProblem: string,
+  ): Promise<string> {
+    const { builder } = batch
+    let problem = scrapeProblem
     const isUp = problem === ''
     for (const series of this.#cache.vanished(this.#lastGood, isUp ? scrape : 0))
       this.#markStale(builder, series, timeMs)
-    if (isUp) this.#noteMetadata(builder, batch!.metadataOf)
+    if (isUp) this.#noteMetadata(builder, batch.metadataOf)
     this.#report(builder, timeMs, {
       up: isUp ? 1 : 0,
       scrape_duration_seconds: seconds,
-      scrape_samples_scraped: batch?.scraped ?? 0,
-      scrape_samples_post_metric_relabeling: batch?.kept ?? 0,
-      scrape_series_added: isUp ? batch!.created : 0,
+      scrape_samples_scraped: batch.scraped,
+      scrape_samples_post_metric_relabeling: batch.kept,
+      scrape_series_added: isUp ? batch.created : 0,
     })
     try {
       await this.#world.appender.append(this.#world.tenant, builder.batch)
@@ -347,15 +361,7 @@ export class ScrapeLoop {
     }
     this.#lastTimeMs = timeMs
     if (isUp) this.#cache.sweep(scrape)
-    this.#world.builders.push(builder)
-    Object.assign(this.state, {
-      health: problem === '' ? 'up' : 'down',
-      lastError: problem,
-      lastScrapeMs: timeMs,
-      lastDurationMs: seconds * 1000,
-      lastSamples: batch?.scraped ?? 0,
-      lastBodyBytes: bodyBytes,
-    })
+    return problem
   }
 
   async #fetch(): Promise<{ body: Uint8Array; kind: BodyKind }> {
@@ -370,7 +376,7 @@ export class ScrapeLoop {
       },
       timeoutMs,
       bodyBytesMax: bodySizeLimit > 0 ? bodySizeLimit : this.#world.bodyBytesMax,
-      signal: this.#gone.signal,
+      signal: this.#stopping.signal,
     })
     if (reply.status !== 200) throw new BadDataError(`server returned HTTP status ${reply.status}`)
     return { body: reply.body, kind: kindOf(reply.header('content-type'), fallbackProtocol) }
@@ -402,10 +408,10 @@ export class ScrapeLoop {
     }
   }
 
-  /** With `isGone` the target is no more: its series end. */
+  /** With `isGone` the target is removed: its series end with staleness markers. */
   async stop(isGone: boolean): Promise<void> {
     this.#timer?.cancel()
-    this.#gone.abort()
+    this.#stopping.abort()
     await this.#running
     if (!isGone || this.#lastTimeMs === 0) return
     const builder = new BatchBuilder()

@@ -8,6 +8,7 @@ import { relabel, type LabelMap } from '#lang/relabel/relabel.ts'
 import type { ScrapeJob } from './config.ts'
 import type { TargetGroup } from './discovery/discovery.ts'
 
+/** An endpoint that is scraped. Times are milliseconds. */
 export interface Target {
   /** Equal for targets that are scraped alike. */
   key: string
@@ -20,6 +21,7 @@ export interface Target {
   timeoutMs: number
 }
 
+/** The targets of a job; `dropped`: labels before relabelling, of targets that relabelling or a fault removed. */
 export interface TargetSet {
   active: Target[]
   dropped: (readonly [string, string][])[]
@@ -39,7 +41,7 @@ function discoveredLabels(job: ScrapeJob, group: TargetGroup, own: readonly [str
   put('__scrape_timeout__', formatDuration(job.timeoutMs))
   put('__metrics_path__', job.metricsPath)
   put('__scheme__', job.scheme)
-  for (const [name, values] of job.params) if (values.length > 0) put(`__param_${name}`, values[0]!)
+  for (const [name, [first]] of job.params) if (first !== undefined) put(`__param_${name}`, first)
   return labels
 }
 
@@ -58,7 +60,8 @@ function urlOf(job: ScrapeJob, labels: LabelMap): string {
   const question = path.indexOf('?')
   const plain = question < 0 ? path : path.slice(0, question)
   const search = [question < 0 ? '' : path.slice(question + 1), text].filter(Boolean).join('&')
-  return `${labels.get('__scheme__') ?? 'http'}://${labels.get('__address__') ?? ''}${plain.startsWith('/') ? '' : '/'}${plain}${search === '' ? '' : `?${search}`}`
+  const origin = `${labels.get('__scheme__') ?? 'http'}://${labels.get('__address__') ?? ''}`
+  return `${origin}${plain.startsWith('/') ? '' : '/'}${plain}${search === '' ? '' : `?${search}`}`
 }
 
 /** undefined: dropped by relabelling; a text: it can't be scraped, and why. */

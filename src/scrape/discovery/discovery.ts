@@ -7,7 +7,7 @@ import type { Log } from '#core/log.ts'
 import type { HttpClient } from '#net/http-client.ts'
 import type { HttpClientSettings } from '#lang/settings/http-client.ts'
 
-/** Each target's own labels (`__address__` at least) and those that all of the group have. */
+/** `targets`: each target's own labels, `__address__` at least; `labels`: shared by all targets of the group. */
 export interface TargetGroup {
   source: string
   targets: [string, string][][]
@@ -15,7 +15,7 @@ export interface TargetGroup {
 }
 
 export interface Discovery {
-  /** Tells all groups that there are, again whenever something changed. */
+  /** Calls `onGroups` with all groups, and again whenever one changed. */
   start(onGroups: (groups: readonly TargetGroup[]) => void): void
   stop(): Promise<void>
 }
@@ -40,7 +40,7 @@ export interface NameResolver {
   ns(name: string): Promise<string[]>
 }
 
-/** Looks again every so often; what was found last stays when a look fails. */
+/** Looks for targets every `refreshMs`; when a look fails, the last groups stay. */
 export class PollingDiscovery implements Discovery {
   readonly #world: DiscoveryWorld
   readonly #what: string
@@ -66,7 +66,7 @@ export class PollingDiscovery implements Discovery {
   }
 
   start(onGroups: (groups: readonly TargetGroup[]) => void): void {
-    const turn = async (): Promise<void> => {
+    const look = async (): Promise<void> => {
       try {
         const groups = await this.#look()
         const text = JSON.stringify(groups)
@@ -75,14 +75,14 @@ export class PollingDiscovery implements Discovery {
         onGroups(groups)
       } catch (error) {
         if (!this.#isStopped)
-          this.#world.log.warn('targets could not be looked for; those that were found last stay', {
+          this.#world.log.warn('targets could not be looked for; the last ones stay', {
             discovery: this.#what,
             error: messageOf(error),
           })
       }
     }
-    void turn()
-    this.#repeater = new Repeater(this.#world.clock, this.#refreshMs, turn)
+    void look()
+    this.#repeater = new Repeater(this.#world.clock, this.#refreshMs, look)
   }
 
   async stop(): Promise<void> {

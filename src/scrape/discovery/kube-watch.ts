@@ -2,11 +2,13 @@
  * Objects of one kind from a Kubernetes API: listed, then watched; listed again when the watch can't go on. Source:
  * the public API concepts of Kubernetes.
  */
-import type { Clock, Timer } from '#core/clock.ts'
+import { backoffMs, Pauses } from '#core/backoff.ts'
+import type { Clock } from '#core/clock.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import type { ClientStream, HttpClient } from '#net/http-client.ts'
 
+/** An object of the API; `more` are the fields of its kind. */
 export interface KubeObject {
   apiVersion?: string
   kind?: string
@@ -22,6 +24,7 @@ export interface KubeObject {
   [more: string]: unknown
 }
 
+/** What a watch reaches its API with. */
 export interface WatchWorld {
   clock: Clock
   log: Log
@@ -32,41 +35,44 @@ export interface WatchWorld {
 const pageSize = 500
 const watchSeconds = 300
 const replyBytesMax = 256 * 1024 * 1024
-const backoffMs = { least: 500, most: 30_000 }
+const retryPause = { leastMs: 500, mostMs: 30_000 }
 
 const keyOf = (object: KubeObject): string => `${object.metadata.namespace ?? ''}/${object.metadata.name}`
 
-/** The API doesn't know the kind, or the process may not see it. */
+/** The API does not know the kind, or the process may not see it. */
 export class KindMissingError extends BadDataError {
   override name = 'KindMissingError'
 }
+/** The version to go on from is too old for the API. */
 class GoneError extends Error {
   override name = 'GoneError'
 }
 
+/** Keeps `objects` as the API has them, by `namespace/name`, and calls `onChange` after every list and event. */
 export class KubeWatch {
   readonly objects = new Map<string, KubeObject>()
   readonly #world: WatchWorld
   readonly #path: string
   readonly #query: readonly [string, string][]
   readonly #onChange: () => void
-  /** The whole list was there once. */
+  /** The whole list was read once. */
   isSynced = false
   problem = ''
   #stopped = false
   #stream: ClientStream | undefined
-  #timer: Timer | undefined
-  #wake: (() => void) | undefined
-  readonly #gone = new AbortController()
+  readonly #pauses: Pauses
+  readonly #stopping = new AbortController()
   #running: Promise<void> | undefined
 
   constructor(world: WatchWorld, path: string, selectors: { label: string; field: string }, onChange: () => void) {
     this.#world = world
+    this.#pauses = new Pauses(world.clock)
     this.#path = path
-    this.#query = [
-      ...(selectors.label === '' ? [] : [['labelSelector', selectors.label]]),
-      ...(selectors.field === '' ? [] : [['fieldSelector', selectors.field]]),
-    ] as [string, string][]
+    const query: [string, string][] = [
+      ['labelSelector', selectors.label],
+      ['fieldSelector', selectors.field],
+    ]
+    this.#query = query.filter(([, value]) => value !== '')
     this.#onChange = onChange
   }
 
@@ -75,13 +81,13 @@ export class KubeWatch {
   }
 
   async #run(): Promise<void> {
-    let waitMs = backoffMs.least
+    let attempt = 0
     let version: string | undefined
     while (!this.#stopped) {
       try {
         version ??= await this.#list()
         this.problem = ''
-        waitMs = backoffMs.least
+        attempt = 0
         version = await this.#watch(version)
       } catch (error) {
         if (this.#stopped) return
@@ -96,11 +102,8 @@ export class KubeWatch {
           this.isSynced = true
           this.#onChange()
         }
-        await new Promise<void>(resolve => {
-          this.#wake = resolve
-          this.#timer = this.#world.clock.after(error instanceof KindMissingError ? backoffMs.most : waitMs, resolve)
-        })
-        waitMs = Math.min(backoffMs.most, waitMs * 2)
+        const pauseMs = backoffMs(attempt++, retryPause)
+        await this.#pauses.wait(error instanceof KindMissingError ? retryPause.mostMs : pauseMs)
       }
     }
   }
@@ -119,7 +122,7 @@ export class KubeWatch {
         headers: { accept: 'application/json' },
         timeoutMs: 60_000,
         bodyBytesMax: replyBytesMax,
-        signal: this.#gone.signal,
+        signal: this.#stopping.signal,
       })
       if (reply.status === 410) {
         next = ''
@@ -161,7 +164,7 @@ export class KubeWatch {
     const stream = await this.#world.client.stream(`${this.#world.apiServer}${this.#path}?${query.toString()}`, {
       headers: { accept: 'application/json', 'accept-encoding': 'identity' },
       timeoutMs: 30_000,
-      signal: this.#gone.signal,
+      signal: this.#stopping.signal,
     })
     this.#stream = stream
     try {
@@ -210,10 +213,9 @@ export class KubeWatch {
 
   async stop(): Promise<void> {
     this.#stopped = true
-    this.#timer?.cancel()
-    this.#gone.abort()
+    this.#stopping.abort()
     this.#stream?.close()
-    this.#wake?.()
+    this.#pauses.end()
     await this.#running
   }
 }

@@ -1,9 +1,10 @@
 /** Targets from a Kubernetes API, by role. Names of labels as Prometheus documents them. */
 import type { Timer } from '#core/clock.ts'
 import { messageOf } from '#core/errors.ts'
-import type { KubernetesRole, KubernetesSettings } from '../config.ts'
+import type { KubernetesRole, KubernetesSettings } from './settings.ts'
 import type { Discovery, DiscoveryWorld, TargetGroup } from './discovery.ts'
 import { accessOf, readKubeconfig, serviceAccountDirectory } from './kube-access.ts'
+import { labelName } from './label-name.ts'
 import { KubeWatch, type KubeObject, type WatchWorld } from './kube-watch.ts'
 
 type Pairs = [string, string][]
@@ -22,10 +23,9 @@ function within(namespace: string): string {
   return namespace === '' ? '' : `namespaces/${namespace}/`
 }
 
-/** Changes come in bursts: targets are made anew when it was quiet for a moment. */
+/** Changes come in bursts: targets are made again when nothing has changed for this long. */
 const quietMs = 200
 
-const labelName = (text: string): string => text.replaceAll(/[^a-zA-Z0-9_]/g, '_')
 const address = (host: string, port: number | string): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 

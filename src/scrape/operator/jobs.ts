@@ -4,6 +4,7 @@
  * operators' public API references.
  */
 import type { KubeObject } from '../discovery/kube-watch.ts'
+import { labelName } from '../discovery/label-name.ts'
 
 type Json = Readonly<Record<string, unknown>>
 /** A scrape_config as prometheus.yml has it. */
@@ -22,7 +23,6 @@ const list = (value: unknown): Json[] => (Array.isArray(value) ? value.map(objec
 const text = (value: unknown): string =>
   typeof value === 'string' ? value : typeof value === 'number' ? String(value) : ''
 const texts = (value: unknown): string[] => (Array.isArray(value) ? value.map(text) : [])
-const labelName = (name: string): string => name.replaceAll(/[^a-zA-Z0-9_]/g, '_')
 const escaped = (value: string): string => value.replaceAll(/[\\^$.|?*+()[\]{}]/g, '\\$&')
 
 interface Relabel {
@@ -35,7 +35,7 @@ interface Relabel {
   modulus?: number
 }
 
-/** A selector over labels as relabelling: what doesn't fit is dropped. */
+/** A selector over labels as relabelling: targets that it does not select are dropped. */
 export function selectorRules(selector: unknown, prefix: string): Relabel[] {
   const { matchLabels, matchExpressions } = object(selector)
   const sources = (key: string): string[] => [
@@ -47,6 +47,7 @@ export function selectorRules(selector: unknown, prefix: string): Relabel[] {
     .map(([key, value]) => ({ action: 'keep', source_labels: sources(key), regex: `(${escaped(text(value))});true` }))
   for (const { key, operator, values } of list(matchExpressions)) {
     const own = sources(text(key))
+    const present = own.slice(1)
     const either = `(${texts(values).map(escaped).join('|')});true`
     switch (operator) {
       case 'In':
@@ -56,10 +57,10 @@ export function selectorRules(selector: unknown, prefix: string): Relabel[] {
         rules.push({ action: 'drop', source_labels: own, regex: either })
         break
       case 'Exists':
-        rules.push({ action: 'keep', source_labels: [own[1]!], regex: 'true' })
+        rules.push({ action: 'keep', source_labels: present, regex: 'true' })
         break
       case 'DoesNotExist':
-        rules.push({ action: 'drop', source_labels: [own[1]!], regex: 'true' })
+        rules.push({ action: 'drop', source_labels: present, regex: 'true' })
         break
       default:
     }
@@ -98,13 +99,46 @@ async function referenced(
   return text(name) === '' ? '' : read(kind, namespace, text(name), text(key))
 }
 
+/** A text that a selector of `secret` or `configMap` names. */
+async function secretOrConfigMap(selector: Json, namespace: string, read: ReadReference): Promise<string> {
+  return (
+    (await referenced(read, namespace, selector['secret'])) ||
+    (await referenced(read, namespace, selector['configMap'], 'configmaps'))
+  )
+}
+
+async function oauth2Of(oauth2: Json, namespace: string, read: ReadReference): Promise<JobObject> {
+  const id = object(oauth2['clientId'] ?? oauth2['client_id'])
+  return {
+    client_id: await secretOrConfigMap(id, namespace, read),
+    client_secret: await referenced(read, namespace, oauth2['clientSecret'] ?? oauth2['client_secret']),
+    token_url: text(oauth2['tokenUrl'] ?? oauth2['token_url']),
+    scopes: texts(oauth2['scopes']),
+    endpoint_params: object(oauth2['endpointParams'] ?? oauth2['endpoint_params']),
+  }
+}
+
+/** Certificates and keys as texts where objects have them, else as names of files. */
+async function tlsOf(tls: Json, namespace: string, read: ReadReference): Promise<JobObject> {
+  const config: JobObject = { insecure_skip_verify: tls['insecureSkipVerify'] === true }
+  const put = (name: string, value: string): void => {
+    if (value !== '') config[name] = value
+  }
+  const putEither = (name: string, content: string, file: unknown): void => {
+    if (content === '') put(`${name}_file`, text(file))
+    else put(name, content)
+  }
+  put('server_name', text(tls['serverName']))
+  putEither('ca', await secretOrConfigMap(object(tls['ca']), namespace, read), tls['caFile'])
+  putEither('cert', await secretOrConfigMap(object(tls['cert']), namespace, read), tls['certFile'])
+  putEither('key', await referenced(read, namespace, tls['keySecret']), tls['keyFile'])
+  return config
+}
+
 /** Credentials, TLS, proxies of an endpoint. */
 async function clientOf(endpoint: Json, namespace: string, read: ReadReference): Promise<JobObject> {
   const client: JobObject = {}
-  const basic = endpoint['basicAuth']
-  const authorization = endpoint['authorization']
-  const oauth2 = endpoint['oauth2']
-  const tls = endpoint['tlsConfig']
+  const { basicAuth: basic, authorization, oauth2, tlsConfig: tls } = endpoint
   if (basic !== undefined)
     client['basic_auth'] = {
       username: await referenced(read, namespace, object(basic)['username']),
@@ -119,50 +153,16 @@ async function clientOf(endpoint: Json, namespace: string, read: ReadReference):
     client['authorization'] = { credentials_file: text(endpoint['bearerTokenFile']) }
   const bearer = await referenced(read, namespace, endpoint['bearerTokenSecret'])
   if (bearer !== '') client['authorization'] = { credentials: bearer }
-  if (oauth2 !== undefined) {
-    const own = object(oauth2)
-    const id = object(own['clientId'] ?? own['client_id'])
-    client['oauth2'] = {
-      client_id:
-        (await referenced(read, namespace, id['secret'])) ||
-        (await referenced(read, namespace, id['configMap'], 'configmaps')),
-      client_secret: await referenced(read, namespace, own['clientSecret'] ?? own['client_secret']),
-      token_url: text(own['tokenUrl'] ?? own['token_url']),
-      scopes: texts(own['scopes']),
-      endpoint_params: object(own['endpointParams'] ?? own['endpoint_params']),
-    }
-  }
-  if (tls !== undefined) {
-    const own = object(tls)
-    const ca = object(own['ca'])
-    const cert = object(own['cert'])
-    const caText =
-      (await referenced(read, namespace, ca['secret'])) ||
-      (await referenced(read, namespace, ca['configMap'], 'configmaps'))
-    const certText =
-      (await referenced(read, namespace, cert['secret'])) ||
-      (await referenced(read, namespace, cert['configMap'], 'configmaps'))
-    const keyText = await referenced(read, namespace, own['keySecret'])
-    client['tls_config'] = {
-      insecure_skip_verify: own['insecureSkipVerify'] === true,
-      ...(text(own['serverName']) === '' ? {} : { server_name: text(own['serverName']) }),
-      ...(caText === '' ? (text(own['caFile']) === '' ? {} : { ca_file: text(own['caFile']) }) : { ca: caText }),
-      ...(certText === ''
-        ? text(own['certFile']) === ''
-          ? {}
-          : { cert_file: text(own['certFile']) }
-        : { cert: certText }),
-      ...(keyText === '' ? (text(own['keyFile']) === '' ? {} : { key_file: text(own['keyFile']) }) : { key: keyText }),
-    }
-  }
-  if (text(endpoint['proxyUrl'] ?? endpoint['proxyURL']) !== '')
-    client['proxy_url'] = text(endpoint['proxyUrl'] ?? endpoint['proxyURL'])
-  if (endpoint['followRedirects'] !== undefined || endpoint['follow_redirects'] !== undefined)
-    client['follow_redirects'] = endpoint['followRedirects'] ?? endpoint['follow_redirects']
+  if (oauth2 !== undefined) client['oauth2'] = await oauth2Of(object(oauth2), namespace, read)
+  if (tls !== undefined) client['tls_config'] = await tlsOf(object(tls), namespace, read)
+  const proxyUrl = text(endpoint['proxyUrl'] ?? endpoint['proxyURL'])
+  if (proxyUrl !== '') client['proxy_url'] = proxyUrl
+  const followRedirects = endpoint['followRedirects'] ?? endpoint['follow_redirects']
+  if (followRedirects !== undefined) client['follow_redirects'] = followRedirects
   return client
 }
 
-/** What every kind says of how to scrape. */
+/** Settings that every kind of object has. */
 function commonOf(endpoint: Json, spec: Json): JobObject {
   const job: JobObject = {}
   const put = (name: string, value: unknown): void => {
@@ -224,89 +224,133 @@ const dropFinished: Relabel = {
   regex: '(Failed|Succeeded)',
 }
 
+/** Keeps targets whose label has that value. */
+const keep = (label: string, value: string): Relabel => ({ action: 'keep', source_labels: [label], regex: value })
+
+/** Copies a label when it is not empty. */
+const copyPresent = (source: string, target: string): Relabel => ({
+  source_labels: [source],
+  target_label: target,
+  regex: '(.+)',
+  replacement: '${1}',
+})
+
+/** Keeps the container port that a monitor means: by number, or by name. */
+function keepContainerPort(port: string | number): Relabel {
+  const by = typeof port === 'number' ? 'number' : 'name'
+  return keep(`__meta_kubernetes_pod_container_port_${by}`, String(port))
+}
+
+/** The node or pod that an address belongs to, as labels of that name. `end`: the prefix of an endpoint's labels. */
+const addressTargetRules = (end: string): Relabel[] =>
+  (
+    [
+      ['Node', 'node'],
+      ['Pod', 'pod'],
+    ] as const
+  ).map(([kind, label]) => ({
+    source_labels: [`${end}_address_target_kind`, `${end}_address_target_name`],
+    separator: ';',
+    regex: `${kind};(.*)`,
+    replacement: '${1}',
+    target_label: label,
+  }))
+
+/** Labels of the object become labels of the series. */
+const labelRules = (object: 'service' | 'pod', names: unknown): Relabel[] =>
+  texts(names).map(name => copyPresent(`__meta_kubernetes_${object}_label_${labelName(name)}`, labelName(name)))
+
+/** `jobLabel` names the label whose value is the job; the last rules are the endpoint's own. */
+function closingRules(object: 'service' | 'pod', spec: Json, endpoint: Json, port: string): Relabel[] {
+  const jobLabel = text(spec['jobLabel'])
+  return [
+    ...(jobLabel === '' ? [] : [copyPresent(`__meta_kubernetes_${object}_label_${labelName(jobLabel)}`, 'job')]),
+    ...(port === '' ? [] : [{ target_label: 'endpoint', replacement: port }]),
+    ...customRules(endpoint['relabelings'] ?? endpoint['relabelConfigs']),
+  ]
+}
+
+/** Relabelling of an endpoint of a ServiceMonitor; `end`: the prefix of the endpoint's labels. */
+function serviceRules(spec: Json, endpoint: Json, end: string): Relabel[] {
+  const port = text(endpoint['port'])
+  const targetPort = endpoint['targetPort']
+  const rules = [copy('job', '__tmp_prometheus_job_name')]
+  rules.push(...selectorRules(spec['selector'], '__meta_kubernetes_service'))
+  if (port !== '') rules.push(keep(`${end}_port_name`, port))
+  else if (typeof targetPort === 'number' || (typeof targetPort === 'string' && targetPort !== ''))
+    rules.push(keepContainerPort(targetPort))
+  rules.push(
+    ...addressTargetRules(end),
+    copy('__meta_kubernetes_namespace', 'namespace'),
+    copy('__meta_kubernetes_service_name', 'service'),
+    copy('__meta_kubernetes_pod_name', 'pod'),
+    copy('__meta_kubernetes_pod_container_name', 'container'),
+    ...(endpoint['filterRunning'] === false ? [] : [dropFinished]),
+    ...labelRules('service', spec['targetLabels']),
+    ...labelRules('pod', spec['podTargetLabels']),
+    { source_labels: ['__meta_kubernetes_service_name'], target_label: 'job', replacement: '${1}' },
+    ...closingRules('service', spec, endpoint, port || text(targetPort)),
+  )
+  return rules
+}
+
+/** Relabelling of an endpoint of a PodMonitor. */
+function podRules({ namespace = '', name }: KubeObject['metadata'], spec: Json, endpoint: Json): Relabel[] {
+  const { portNumber, targetPort } = endpoint
+  const port = text(endpoint['port'])
+  const rules = [copy('job', '__tmp_prometheus_job_name')]
+  if (endpoint['filterRunning'] !== false) rules.push(dropFinished)
+  rules.push(...selectorRules(spec['selector'], '__meta_kubernetes_pod'))
+  if (port !== '') rules.push(keepContainerPort(port))
+  else if (typeof portNumber === 'number') rules.push(keepContainerPort(portNumber))
+  else if (targetPort !== undefined)
+    rules.push(keepContainerPort(typeof targetPort === 'number' ? targetPort : text(targetPort)))
+  rules.push(
+    copy('__meta_kubernetes_namespace', 'namespace'),
+    copy('__meta_kubernetes_pod_container_name', 'container'),
+    copy('__meta_kubernetes_pod_name', 'pod'),
+    ...labelRules('pod', spec['podTargetLabels']),
+    { target_label: 'job', replacement: `${namespace}/${name}` },
+    ...closingRules('pod', spec, endpoint, port || text(portNumber) || text(targetPort)),
+  )
+  return rules
+}
+
+/** One job for every endpoint of a monitor. */
+async function endpointJobs(
+  kindName: string,
+  { name, namespace = '' }: KubeObject['metadata'],
+  spec: Json,
+  endpoints: readonly Json[],
+  role: string,
+  rulesOf: (endpoint: Json) => Relabel[],
+  read: ReadReference,
+): Promise<JobObject[]> {
+  return Promise.all(
+    endpoints.map(async (endpoint, i) => ({
+      job_name: `${kindName}/${namespace}/${name}/${i}`,
+      ...commonOf(endpoint, spec),
+      ...(await clientOf(endpoint, namespace, read)),
+      kubernetes_sd_configs: [kubernetes(role, spec, namespace)],
+      relabel_configs: rulesOf(endpoint),
+    })),
+  )
+}
+
 async function serviceJobs(
   kindName: string,
   { metadata, spec: specValue }: KubeObject,
   read: ReadReference,
 ): Promise<JobObject[]> {
   const spec = object(specValue)
-  const { name, namespace = '' } = metadata
   const isSlice =
     spec['serviceDiscoveryRole'] === 'EndpointSlice' ||
     spec['discoveryRole'] === 'endpointslice' ||
     spec['discoveryRole'] === 'endpointslices'
+  const role = isSlice ? 'endpointslice' : 'endpoints'
   const end = isSlice ? '__meta_kubernetes_endpointslice' : '__meta_kubernetes_endpoint'
-  return Promise.all(
-    list(spec['endpoints']).map(async (endpoint, i): Promise<JobObject> => {
-      const port = text(endpoint['port'])
-      const targetPort = endpoint['targetPort']
-      const rules: Relabel[] = [
-        copy('job', '__tmp_prometheus_job_name'),
-        ...selectorRules(spec['selector'], '__meta_kubernetes_service'),
-      ]
-      if (port !== '') rules.push({ action: 'keep', source_labels: [`${end}_port_name`], regex: port })
-      else if (typeof targetPort === 'string' && targetPort !== '')
-        rules.push({ action: 'keep', source_labels: ['__meta_kubernetes_pod_container_port_name'], regex: targetPort })
-      else if (typeof targetPort === 'number')
-        rules.push({
-          action: 'keep',
-          source_labels: ['__meta_kubernetes_pod_container_port_number'],
-          regex: String(targetPort),
-        })
-      const target = `${end}_address_target`
-      for (const [kind, label] of [
-        ['Node', 'node'],
-        ['Pod', 'pod'],
-      ] as const)
-        rules.push({
-          source_labels: [`${target}_kind`, `${target}_name`],
-          separator: ';',
-          regex: `${kind};(.*)`,
-          replacement: '${1}',
-          target_label: label,
-        })
-      rules.push(
-        copy('__meta_kubernetes_namespace', 'namespace'),
-        copy('__meta_kubernetes_service_name', 'service'),
-        copy('__meta_kubernetes_pod_name', 'pod'),
-        copy('__meta_kubernetes_pod_container_name', 'container'),
-      )
-      if (endpoint['filterRunning'] !== false) rules.push(dropFinished)
-      for (const label of texts(spec['targetLabels']))
-        rules.push({
-          source_labels: [`__meta_kubernetes_service_label_${labelName(label)}`],
-          target_label: labelName(label),
-          regex: '(.+)',
-          replacement: '${1}',
-        })
-      for (const label of texts(spec['podTargetLabels']))
-        rules.push({
-          source_labels: [`__meta_kubernetes_pod_label_${labelName(label)}`],
-          target_label: labelName(label),
-          regex: '(.+)',
-          replacement: '${1}',
-        })
-      rules.push({ source_labels: ['__meta_kubernetes_service_name'], target_label: 'job', replacement: '${1}' })
-      const jobLabel = text(spec['jobLabel'])
-      if (jobLabel !== '')
-        rules.push({
-          source_labels: [`__meta_kubernetes_service_label_${labelName(jobLabel)}`],
-          target_label: 'job',
-          regex: '(.+)',
-          replacement: '${1}',
-        })
-      const shown = port || text(targetPort)
-      if (shown !== '') rules.push({ target_label: 'endpoint', replacement: shown })
-      rules.push(...customRules(endpoint['relabelings'] ?? endpoint['relabelConfigs']))
-      return {
-        job_name: `${kindName}/${namespace}/${name}/${i}`,
-        ...commonOf(endpoint, spec),
-        ...(await clientOf(endpoint, namespace, read)),
-        kubernetes_sd_configs: [kubernetes(isSlice ? 'endpointslice' : 'endpoints', spec, namespace)],
-        relabel_configs: rules,
-      }
-    }),
-  )
+  const rulesOf = (endpoint: Json): Relabel[] => serviceRules(spec, endpoint, end)
+  return endpointJobs(kindName, metadata, spec, list(spec['endpoints']), role, rulesOf, read)
 }
 
 async function podJobs(
@@ -315,66 +359,8 @@ async function podJobs(
   read: ReadReference,
 ): Promise<JobObject[]> {
   const spec = object(specValue)
-  const { name, namespace = '' } = metadata
-  return Promise.all(
-    list(spec['podMetricsEndpoints']).map(async (endpoint, i): Promise<JobObject> => {
-      const port = text(endpoint['port'])
-      const number = endpoint['portNumber']
-      const targetPort = endpoint['targetPort']
-      const rules: Relabel[] = [copy('job', '__tmp_prometheus_job_name')]
-      if (endpoint['filterRunning'] !== false) rules.push(dropFinished)
-      rules.push(...selectorRules(spec['selector'], '__meta_kubernetes_pod'))
-      if (port !== '')
-        rules.push({ action: 'keep', source_labels: ['__meta_kubernetes_pod_container_port_name'], regex: port })
-      else if (typeof number === 'number')
-        rules.push({
-          action: 'keep',
-          source_labels: ['__meta_kubernetes_pod_container_port_number'],
-          regex: String(number),
-        })
-      else if (targetPort !== undefined)
-        rules.push({
-          action: 'keep',
-          source_labels: [
-            typeof targetPort === 'number'
-              ? '__meta_kubernetes_pod_container_port_number'
-              : '__meta_kubernetes_pod_container_port_name',
-          ],
-          regex: text(targetPort),
-        })
-      rules.push(
-        copy('__meta_kubernetes_namespace', 'namespace'),
-        copy('__meta_kubernetes_pod_container_name', 'container'),
-        copy('__meta_kubernetes_pod_name', 'pod'),
-      )
-      for (const label of texts(spec['podTargetLabels']))
-        rules.push({
-          source_labels: [`__meta_kubernetes_pod_label_${labelName(label)}`],
-          target_label: labelName(label),
-          regex: '(.+)',
-          replacement: '${1}',
-        })
-      rules.push({ target_label: 'job', replacement: `${namespace}/${name}` })
-      const jobLabel = text(spec['jobLabel'])
-      if (jobLabel !== '')
-        rules.push({
-          source_labels: [`__meta_kubernetes_pod_label_${labelName(jobLabel)}`],
-          target_label: 'job',
-          regex: '(.+)',
-          replacement: '${1}',
-        })
-      const shown = port || text(number) || text(targetPort)
-      if (shown !== '') rules.push({ target_label: 'endpoint', replacement: shown })
-      rules.push(...customRules(endpoint['relabelings'] ?? endpoint['relabelConfigs']))
-      return {
-        job_name: `${kindName}/${namespace}/${name}/${i}`,
-        ...commonOf(endpoint, spec),
-        ...(await clientOf(endpoint, namespace, read)),
-        kubernetes_sd_configs: [kubernetes('pod', spec, namespace)],
-        relabel_configs: rules,
-      }
-    }),
-  )
+  const rulesOf = (endpoint: Json): Relabel[] => podRules(metadata, spec, endpoint)
+  return endpointJobs(kindName, metadata, spec, list(spec['podMetricsEndpoints']), 'pod', rulesOf, read)
 }
 
 async function probeJobs({ metadata, spec: specValue }: KubeObject, read: ReadReference): Promise<JobObject[]> {
@@ -471,6 +457,7 @@ async function scrapeConfigJobs({ metadata, spec: specValue }: KubeObject, read:
   return [job]
 }
 
+/** The kinds that are followed, with the paths of their lists. */
 export const operatorKinds = [
   { kind: 'ServiceMonitor', path: '/apis/monitoring.coreos.com/v1/servicemonitors' },
   { kind: 'PodMonitor', path: '/apis/monitoring.coreos.com/v1/podmonitors' },

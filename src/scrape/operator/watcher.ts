@@ -16,6 +16,7 @@ export interface OperatorFindings {
 
 const quietMs = 200
 
+/** Calls `onFindings` with all jobs and rules, and again after changes. */
 export class OperatorWatcher {
   readonly #world: DiscoveryWorld
   readonly #onFindings: (findings: OperatorFindings) => Promise<void>
@@ -24,7 +25,7 @@ export class OperatorWatcher {
   #timer: Timer | undefined
   #running: Promise<void> = Promise.resolve()
   #isStopped = false
-  /** What was wrong with objects, by kind and name: told once. */
+  /** Faults of objects, by kind and name: each is logged once. */
   #problems = new Map<string, string>()
 
   constructor(world: DiscoveryWorld, onFindings: (findings: OperatorFindings) => Promise<void>) {
@@ -48,7 +49,7 @@ export class OperatorWatcher {
         this.#running = this.#running
           .then(() => this.#collect(apiServer, client))
           .catch((error: unknown) => {
-            this.#world.log.error("the operators' objects could not be taken over", { error: messageOf(error) })
+            this.#world.log.error("the operators' objects could not be applied", { error: messageOf(error) })
           })
       })
     }
