@@ -3,15 +3,17 @@
  * Prometheus' public documentation.
  */
 import type { Clock, Timer } from '#core/clock.ts'
+import { nextDueMs } from '#core/due-time.ts'
 import { messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import type { MetricsAppender } from '#metrics/append.ts'
 import { Labels } from '#model/labels.ts'
 import { BatchBuilder } from '#model/write-batch.ts'
-import type { Alert } from './alert.ts'
+import type { ActiveAlert, Alert } from './alert.ts'
 import { Rule, type RuleContext, type RuleOutput } from './rules.ts'
 import type { GroupSettings } from './rules-file.ts'
 
+/** What a group evaluates with and writes to. */
 export interface GroupWorld extends RuleContext {
   clock: Clock
   log: Log
@@ -19,12 +21,12 @@ export interface GroupWorld extends RuleContext {
   tenant: string
   /** Sends alerts on; never throws. */
   notify: (alerts: readonly Alert[]) => void
-  /** ALERTS_FOR_STATE as it is stored: the value (seconds) and the time of its last sample, by labels. */
+  /** ALERTS_FOR_STATE as it is stored: since when each alert is active, and the time of its last sample. */
   storedSince: (
     alertName: string,
     atMs: number,
     withinMs: number,
-  ) => Promise<{ labels: Labels; activeMs: number; toldMs: number }[]>
+  ) => Promise<{ labels: Labels; activeMs: number; lastMs: number }[]>
   intervalMs: number
   queryOffsetMs: number
 }
@@ -32,17 +34,11 @@ export interface GroupWorld extends RuleContext {
 const staleHi = 0x7ff00000
 const staleLo = 2
 const resendMs = 60_000
-/** An outage that was longer forgets what alerts waited. */
+/** After a longer outage, alerts begin to wait from the start. */
 const outageToleranceMs = 3_600_000
 const forGraceMs = 600_000
 
-function hashOf(text: string): number {
-  let hash = 0x811c9dc5
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
-  return (hash ^ (hash >>> 13)) >>> 0
-}
-
+/** Rules that are evaluated together, one after the other, at the group's place in its interval. */
 export class RuleGroup {
   readonly settings: GroupSettings
   readonly rules: Rule[]
@@ -66,7 +62,7 @@ export class RuleGroup {
     this.rules = settings.rules.map(rule => new Rule(rule, settings))
   }
 
-  /** Alerts and series of the group before a reload go on where its rules are the same. */
+  /** Takes alerts and series over from the group before a reload, for each rule that is the same. */
   adopt(before: RuleGroup): void {
     this.#isRestored = before.#isRestored
     const free = new Map<string, Rule[]>()
@@ -88,8 +84,7 @@ export class RuleGroup {
   #arm(isAfterRun: boolean): void {
     if (this.#isStopped) return
     const nowMs = this.#world.clock.nowMs()
-    const offset = hashOf(`${this.settings.file};${this.settings.name}`) % this.intervalMs
-    const due = Math.floor((nowMs - offset) / this.intervalMs) * this.intervalMs + offset + this.intervalMs
+    const due = nextDueMs(`${this.settings.file};${this.settings.name}`, this.intervalMs, nowMs)
     if (isAfterRun && this.lastEvaluationMs > 0)
       this.missed += Math.max(0, Math.round((due - this.lastEvaluationMs) / this.intervalMs) - 1)
     this.#timer = this.#world.clock.after(due - nowMs, () => {
@@ -104,6 +99,7 @@ export class RuleGroup {
     return this.settings.queryOffsetMs ?? this.#world.queryOffsetMs
   }
 
+  /** Evaluates every rule at a moment; a rule that fails leaves its error in its state. */
   async evaluate(atMs: number): Promise<void> {
     const { clock } = this.#world
     const started = clock.monotonicMs()
@@ -144,23 +140,18 @@ export class RuleGroup {
       notify(rule.due(atMs, resendMs, this.intervalMs).map(a => this.#alertOf(rule, a)))
   }
 
-  #alertOf(
-    rule: Rule,
-    alert: {
-      labels: Labels
-      annotations: Labels
-      activeMs: number
-      firedMs: number
-      resolvedMs: number
-      validUntilMs: number
-    },
-  ): Alert {
+  #graphUrl(expr: string): string {
+    const base = this.#world.externalUrl.replace(/\/$/, '')
+    return `${base}/graph?g0.expr=${encodeURIComponent(expr).replaceAll('%20', '+')}&g0.tab=1`
+  }
+
+  #alertOf(rule: Rule, alert: ActiveAlert): Alert {
     return {
       labels: alert.labels,
       annotations: alert.annotations,
       startsMs: alert.firedMs,
       endsMs: alert.resolvedMs > 0 ? alert.resolvedMs : alert.validUntilMs,
-      generatorUrl: `${this.#world.externalUrl.replace(/\/$/, '')}/graph?g0.expr=${encodeURIComponent(rule.settings.expr).replaceAll('%20', '+')}&g0.tab=1`,
+      generatorUrl: this.#graphUrl(rule.settings.expr),
     }
   }
 
@@ -198,7 +189,7 @@ export class RuleGroup {
     }
   }
 
-  /** With `isGone` the group is no more: its series end. */
+  /** With `isGone` the group is removed: its series end with staleness markers. */
   async stop(isGone: boolean): Promise<void> {
     this.#isStopped = true
     this.#timer?.cancel()
@@ -212,7 +203,7 @@ export class RuleGroup {
       try {
         await this.#store(rule, [], timeMs)
       } catch {
-        /* stale by themselves after the look-back */
+        // Without markers the series end after the look-back.
       }
     }
   }

@@ -1,4 +1,4 @@
-/** Sends alerts to Alertmanagers: ours, and others over API v2. */
+/** Sends alerts to Alertmanagers: to the one of this process, and to foreign ones over API v2. */
 import { messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import { relabel, type RelabelRule } from '#lang/relabel/relabel.ts'
@@ -6,6 +6,7 @@ import { Labels } from '#model/labels.ts'
 import type { HttpClient } from '#net/http-client.ts'
 import type { Alert } from './alert.ts'
 
+/** An Alertmanager that takes alerts. */
 export interface AlertReceiver {
   /** Shown in logs and at /api/v1/alertmanagers. */
   url: string
@@ -16,19 +17,18 @@ export interface AlertReceiver {
 const queueMax = 10_000
 const batchMax = 256
 
-/** As API v2 takes them. */
+/** An alert as API v2 takes it. */
 export function alertJson(alert: Alert): Record<string, unknown> {
-  const object = (labels: Labels): Record<string, string> =>
-    Object.fromEntries(Array.from({ length: labels.size }, (_, i) => [labels.pairs[2 * i]!, labels.pairs[2 * i + 1]!]))
   return {
-    labels: object(alert.labels),
-    annotations: object(alert.annotations),
+    labels: Object.fromEntries(alert.labels.entries()),
+    annotations: Object.fromEntries(alert.annotations.entries()),
     startsAt: new Date(alert.startsMs).toISOString(),
     endsAt: new Date(alert.endsMs).toISOString(),
     generatorURL: alert.generatorUrl,
   }
 }
 
+/** A foreign Alertmanager. `url`: of its /api/v2/alerts. `send` throws when it answers anything but 2xx. */
 export function remoteReceiver(
   url: string,
   client: HttpClient,
@@ -52,6 +52,10 @@ export function remoteReceiver(
   }
 }
 
+/**
+ * Queues alerts and sends them in batches; a full queue drops its oldest. Alerts are relabelled on the way in, and once
+ * more for each receiver.
+ */
 export class Notifier {
   readonly #log: Log
   #queue: Alert[] = []
@@ -85,25 +89,26 @@ export class Notifier {
   async #send(): Promise<void> {
     while (this.#queue.length > 0) {
       const batch = this.#queue.splice(0, batchMax)
-      const outcomes = await Promise.all(
-        this.receivers.map(async receiver => {
-          const own = batch.flatMap(alert => {
-            const labels = relabelled(alert.labels, [], receiver.relabelRules)
-            return labels === undefined ? [] : [{ ...alert, labels }]
-          })
-          try {
-            if (own.length > 0) await receiver.send(own)
-            return true
-          } catch (error) {
-            this.errors++
-            this.#log.warn('alerts could not be sent', { to: receiver.url, count: own.length, error: messageOf(error) })
-            return false
-          }
-        }),
-      )
-      // One receiver that has them is enough; firing alerts come again in any case.
+      const outcomes = await Promise.all(this.receivers.map(receiver => this.#sendTo(receiver, batch)))
+      // One receiver that has them is enough: firing alerts are sent again in any case.
       if (outcomes.some(Boolean)) this.sent += batch.length
       else if (outcomes.length > 0) this.dropped += batch.length
+    }
+  }
+
+  /** Whether the receiver took its alerts. */
+  async #sendTo(receiver: AlertReceiver, batch: readonly Alert[]): Promise<boolean> {
+    const own = batch.flatMap(alert => {
+      const labels = relabelled(alert.labels, [], receiver.relabelRules)
+      return labels === undefined ? [] : [{ ...alert, labels }]
+    })
+    try {
+      if (own.length > 0) await receiver.send(own)
+      return true
+    } catch (error) {
+      this.errors++
+      this.#log.warn('alerts could not be sent', { to: receiver.url, count: own.length, error: messageOf(error) })
+      return false
     }
   }
 
@@ -118,7 +123,6 @@ function relabelled(
   external: readonly (readonly [string, string])[],
   rules: readonly RelabelRule[],
 ): Labels | undefined {
-  const map = new Map<string, string>(external)
-  for (let i = 0; i < labels.pairs.length; i += 2) map.set(labels.pairs[i]!, labels.pairs[i + 1]!)
+  const map = new Map<string, string>([...external, ...labels.entries()])
   return relabel(map, rules) ? Labels.from(map) : undefined
 }

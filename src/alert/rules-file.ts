@@ -126,7 +126,7 @@ function readRule(setting: Setting, type: string): RuleSettings {
   return rule
 }
 
-/** Throws BadDataError with the place of what is wrong. */
+/** Reads a file of rules. Throws BadDataError with file and line of the fault. */
 export function readRulesFile(
   text: string,
   file: string,

@@ -1,6 +1,6 @@
 /**
- * One rule at one moment: what a recording rule stores, and what becomes of the alerts of an alerting rule. Source:
- * Prometheus' public documentation.
+ * One rule at one moment: the series that a recording rule stores, the next state of every alert of an alerting rule.
+ * Source: Prometheus' public documentation.
  */
 import { ExecutionError, LimitError, messageOf } from '#core/errors.ts'
 import type { FloatHistogram } from '#model/histogram.ts'
@@ -9,18 +9,20 @@ import type { ActiveAlert } from './alert.ts'
 import type { GroupSettings, RuleSettings } from './rules-file.ts'
 import { expandTemplate, type TemplateQuery } from './template.ts'
 
+/** One element of the answer to a rule's expression. */
 export interface RuleSample {
   labels: Labels
   value: number
   histogram: FloatHistogram | undefined
 }
-/** What a rule writes. */
+/** A sample that a rule writes. */
 export interface RuleOutput {
   labels: Labels
   value: number
   histogram?: FloatHistogram | undefined
 }
 
+/** What a rule is evaluated with. */
 export interface RuleContext {
   /** Answers the rule's expression at a moment. */
   query: (rule: RuleSettings, atMs: number) => Promise<RuleSample[]>
@@ -30,6 +32,7 @@ export interface RuleContext {
   externalUrl: string
 }
 
+/** The outcome of a rule's last evaluation. */
 export interface RuleState {
   health: 'unknown' | 'ok' | 'err'
   lastError: string
@@ -37,14 +40,11 @@ export interface RuleState {
   evaluationSeconds: number
 }
 
-/** A resolved alert is kept, and sent, for so long. */
+/** A resolved alert is kept, and sent, this long. */
 const resolvedRetentionMs = 15 * 60_000
 
 function withLabels(labels: Labels, added: Iterable<readonly [string, string]>): Labels {
-  const all: [string, string][] = []
-  for (let i = 0; i < labels.pairs.length; i += 2)
-    if (labels.pairs[i] !== '__name__') all.push([labels.pairs[i]!, labels.pairs[i + 1]!])
-  return Labels.from([...all, ...added])
+  return Labels.from([...labels.entries().filter(([name]) => name !== '__name__'), ...added])
 }
 
 /** A rule's own labels win over its group's. */
@@ -52,6 +52,13 @@ function ownLabels(group: GroupSettings, rule: RuleSettings): [string, string][]
   return [...new Map([...group.labels, ...rule.labels])]
 }
 
+interface FoundAlert {
+  labels: Labels
+  annotations: Labels
+  value: number
+}
+
+/** A rule of a group, with the alerts or series that its last evaluation left. */
 export class Rule {
   readonly settings: RuleSettings
   readonly state: RuleState = { health: 'unknown', lastError: '', lastEvaluationMs: 0, evaluationSeconds: 0 }
@@ -59,7 +66,7 @@ export class Rule {
   /** By the key of their labels. */
   readonly active = new Map<string, ActiveAlert>()
   readonly #group: GroupSettings
-  /** What the last evaluation wrote: series that end are marked. */
+  /** Series that the last evaluation wrote, by key: those that end get a staleness marker. */
   written = new Map<string, Labels>()
   isRestored = false
 
@@ -78,7 +85,7 @@ export class Rule {
     return state
   }
 
-  /** Throws what the evaluation failed for; alerts stay as they were then. */
+  /** Throws the error of an evaluation that fails; alerts stay as they were. */
   async evaluate(atMs: number, offsetMs: number, context: RuleContext): Promise<RuleOutput[]> {
     const samples = await context.query(this.settings, atMs - offsetMs)
     return this.settings.kind === 'recording' ? this.#record(samples) : this.#alert(samples, atMs, offsetMs, context)
@@ -119,31 +126,51 @@ export class Rule {
     offsetMs: number,
     context: RuleContext,
   ): Promise<RuleOutput[]> {
-    const { forMs, keepFiringForMs, name, annotations } = this.settings
-    const found = new Map<string, { labels: Labels; annotations: Labels; value: number }>()
-    for (const sample of samples) {
-      const own: [string, string][] = []
-      for (const [label, source] of this.labels)
-        own.push([label, await this.#expand(source, sample, atMs - offsetMs, context)])
-      const labels = withLabels(sample.labels, [...own, ['alertname', name]])
+    const found = await this.#findAlerts(samples, atMs - offsetMs, context)
+    this.#begin(found, atMs)
+    const active = this.#advance(found, atMs)
+    if (this.#group.limit > 0 && active > this.#group.limit) {
+      this.active.clear()
+      throw new LimitError(`exceeded limit of ${this.#group.limit} with ${active} alerts`, 422)
+    }
+    return this.series()
+  }
+
+  /** The alerts that the samples mean, by the key of their labels, with their templates expanded. */
+  async #findAlerts(
+    samples: readonly RuleSample[],
+    atMs: number,
+    context: RuleContext,
+  ): Promise<Map<string, FoundAlert>> {
+    const found = new Map<string, FoundAlert>()
+    const expandAll = async (pairs: readonly [string, string][], sample: RuleSample): Promise<[string, string][]> => {
       const texts: [string, string][] = []
-      for (const [annotation, source] of annotations)
-        texts.push([annotation, await this.#expand(source, sample, atMs - offsetMs, context)])
+      for (const [name, source] of pairs) texts.push([name, await this.#expand(source, sample, atMs, context)])
+      return texts
+    }
+    for (const sample of samples) {
+      const own = await expandAll(this.labels, sample)
+      const labels = withLabels(sample.labels, [...own, ['alertname', this.settings.name]])
+      const annotations = Labels.from(await expandAll(this.settings.annotations, sample))
       if (found.has(labels.key))
         throw new ExecutionError('vector contains metrics with the same labelset after applying alert labels')
-      found.set(labels.key, { labels, annotations: Labels.from(texts), value: sample.value })
+      found.set(labels.key, { labels, annotations, value: sample.value })
     }
-    let firing = 0
-    for (const [key, { labels, annotations: texts, value }] of found) {
+    return found
+  }
+
+  /** Alerts that were not active become pending; the others get their new value and annotations. */
+  #begin(found: ReadonlyMap<string, FoundAlert>, atMs: number): void {
+    for (const [key, { labels, annotations, value }] of found) {
       const known = this.active.get(key)
       if (known !== undefined && known.state !== 'inactive') {
         known.value = value
-        known.annotations = texts
+        known.annotations = annotations
         continue
       }
       this.active.set(key, {
         labels,
-        annotations: texts,
+        annotations,
         value,
         state: 'pending',
         activeMs: atMs,
@@ -154,37 +181,43 @@ export class Rule {
         keepFiringSinceMs: 0,
       })
     }
+  }
+
+  /** Moves every alert to its state at `atMs`; the number of those that are pending or firing. */
+  #advance(found: ReadonlyMap<string, FoundAlert>, atMs: number): number {
+    let active = 0
     for (const [key, alert] of this.active) {
-      if (!found.has(key)) {
-        if (alert.state === 'firing' && keepFiringForMs > 0) {
-          if (alert.keepFiringSinceMs === 0) alert.keepFiringSinceMs = atMs
-          if (atMs - alert.keepFiringSinceMs < keepFiringForMs) {
-            firing++
-            continue
-          }
-        }
-        if (alert.state === 'pending' || (alert.resolvedMs !== 0 && atMs - alert.resolvedMs > resolvedRetentionMs)) {
-          this.active.delete(key)
-          continue
-        }
-        if (alert.state !== 'inactive') {
-          alert.state = 'inactive'
-          alert.resolvedMs = atMs
-        }
+      if (!found.has(key) && !this.#isKeptFiring(alert, atMs)) {
+        this.#end(key, alert, atMs)
         continue
       }
-      firing++
+      active++
+      if (!found.has(key)) continue
       alert.keepFiringSinceMs = 0
-      if (alert.state === 'pending' && atMs - alert.activeMs >= forMs) {
+      if (alert.state === 'pending' && atMs - alert.activeMs >= this.settings.forMs) {
         alert.state = 'firing'
         alert.firedMs = atMs
       }
     }
-    if (this.#group.limit > 0 && firing > this.#group.limit) {
-      this.active.clear()
-      throw new LimitError(`exceeded limit of ${this.#group.limit} with ${firing} alerts`, 422)
+    return active
+  }
+
+  /** Whether `keep_firing_for` holds an alert whose expression no longer finds it. */
+  #isKeptFiring(alert: ActiveAlert, atMs: number): boolean {
+    const { keepFiringForMs } = this.settings
+    if (alert.state !== 'firing' || keepFiringForMs === 0) return false
+    if (alert.keepFiringSinceMs === 0) alert.keepFiringSinceMs = atMs
+    return atMs - alert.keepFiringSinceMs < keepFiringForMs
+  }
+
+  /** A firing alert is resolved; a pending one, and one that was resolved long ago, is removed. */
+  #end(key: string, alert: ActiveAlert, atMs: number): void {
+    if (alert.state === 'pending' || (alert.resolvedMs !== 0 && atMs - alert.resolvedMs > resolvedRetentionMs)) {
+      this.active.delete(key)
+    } else if (alert.state !== 'inactive') {
+      alert.state = 'inactive'
+      alert.resolvedMs = atMs
     }
-    return this.series()
   }
 
   /** The two series of each alert that is not over. */
@@ -207,19 +240,19 @@ export class Rule {
   }
 
   /**
-   * Alerts after a restart: those that were active when the process ended have the time that they waited then.
-   * `since`: by the key of the labels, the moment that the stored series tells and when it told it last.
+   * After a restart: alerts that were active when the process ended keep the time that they had waited. `since`: by
+   * the key of the labels, the moment since when an alert is active and the time of its last stored sample.
    */
-  restore(since: ReadonlyMap<string, { activeMs: number; toldMs: number }>, nowMs: number, graceMs: number): void {
+  restore(since: ReadonlyMap<string, { activeMs: number; lastMs: number }>, nowMs: number, graceMs: number): void {
     for (const [key, alert] of this.active) {
       const stored = since.get(key)
       if (stored === undefined) continue
-      const waitedMs = stored.toldMs - stored.activeMs
+      const waitedMs = stored.lastMs - stored.activeMs
       const leftMs = this.settings.forMs - waitedMs
       if (leftMs <= 0) alert.activeMs = stored.activeMs
       // Nearly due: something may still arrive that was missed meanwhile.
       else if (leftMs < graceMs) alert.activeMs = nowMs + graceMs - this.settings.forMs
-      else alert.activeMs = stored.activeMs + nowMs - stored.toldMs
+      else alert.activeMs = stored.activeMs + nowMs - stored.lastMs
     }
   }
 

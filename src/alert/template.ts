@@ -24,8 +24,10 @@ export interface TemplateSample {
   labels: Labels
   value: number
 }
+/** Answers a PromQL expression at the moment of the evaluation. */
 export type TemplateQuery = (expr: string) => Promise<TemplateSample[]>
 
+/** What a template sees: the alert's labels and value, and the process around it. */
 export interface TemplateContext {
   labels: Labels
   value: number
@@ -152,115 +154,134 @@ const title = (value: string): string =>
   )
 
 function sampleValue({ labels, value }: TemplateSample): GoValue {
-  const map = new LabelMap()
-  for (let i = 0; i < labels.pairs.length; i += 2) map.set(labels.pairs[i]!, labels.pairs[i + 1]!)
   return new Map<string, GoValue>([
-    ['Labels', map],
+    ['Labels', new LabelMap(labels.entries())],
     ['Value', value],
   ])
 }
 
-const field = (sample: GoValue, name: string): GoValue => {
-  if (!(sample instanceof Map)) throw new Error('a sample was expected')
-  return (sample as ReadonlyMap<string, GoValue>).get(name) ?? null
+const field = (sample: GoValue | undefined, name: string): GoValue => {
+  if (!isMap(sample)) throw new Error('a sample was expected')
+  return sample.get(name) ?? null
+}
+const isMap = (value: GoValue | undefined): value is ReadonlyMap<string, GoValue> => value instanceof Map
+const isList = (value: GoValue | undefined): value is readonly GoValue[] => Array.isArray(value)
+const labelOf = (sample: GoValue | undefined, name: string): GoValue => {
+  const labels = field(sample, 'Labels')
+  return (isMap(labels) ? labels.get(name) : undefined) ?? ''
+}
+const listOf = (value: GoValue | undefined): readonly GoValue[] => {
+  if (!isList(value)) throw new Error('a list was expected')
+  return value
 }
 
+type FunctionTable = readonly (readonly [string, GoFunction])[]
+
+/** Functions over samples that queries found. `answers`: by query; a query without one throws QueryNeeded. */
+const sampleFunctions = (answers: ReadonlyMap<string, GoValue>): FunctionTable => [
+  [
+    'query',
+    expr => {
+      const known = answers.get(text(expr))
+      if (known === undefined) throw new QueryNeeded(text(expr))
+      return known
+    },
+  ],
+  [
+    'first',
+    list => {
+      const [first] = isList(list) ? list : []
+      if (first === undefined) throw new Error('first() called on vector with no elements')
+      return first
+    },
+  ],
+  ['label', (name, sample) => labelOf(sample, text(name))],
+  ['value', sample => field(sample, 'Value')],
+  ['strvalue', sample => labelOf(sample, '__value__')],
+  [
+    'sortByLabel',
+    (name, list) => {
+      const keyed = listOf(list).map(sample => ({ sample, value: String(labelOf(sample, text(name))) }))
+      return keyed.sort((a, b) => (a.value < b.value ? -1 : a.value > b.value ? 1 : 0)).map(({ sample }) => sample)
+    },
+  ],
+]
+
+/** Functions over texts. */
+const textFunctions: FunctionTable = [
+  ['args', (...args) => new Map(args.map((arg, i): [string, GoValue] => [`arg${i}`, arg]))],
+  [
+    'reReplaceAll',
+    (pattern, replacement, value) =>
+      compileRe2(text(pattern))
+        .matcher(text(value))
+        .replaceAll(text(replacement).replaceAll(/\$\{(\d+)\}/g, '$$$1')),
+  ],
+  ['safeHtml', value => text(value)],
+  ['match', (pattern, value) => compileRe2(text(pattern)).matcher(text(value)).find()],
+  ['title', value => title(text(value))],
+  ['toUpper', value => text(value).toUpperCase()],
+  ['toLower', value => text(value).toLowerCase()],
+  ['graphLink', expr => path(text(expr), 0)],
+  ['tableLink', expr => path(text(expr), 1)],
+  [
+    'stripPort',
+    host =>
+      text(host)
+        .replace(/:\d+$/, '')
+        .replace(/^\[(.*)\]$/, '$1'),
+  ],
+  ['stripDomain', host => stripDomain(text(host))],
+  ['urlQueryEscape', value => encodeURIComponent(text(value)).replaceAll('%20', '+')],
+]
+
+function stripDomain(host: string): string {
+  const [, name = '', port = ''] = /^(.*?)(:\d+)?$/.exec(host) ?? []
+  const dot = name.indexOf('.')
+  return /^[\d.]+$|:/.test(name) ? host : `${dot < 0 ? name : name.slice(0, dot)}${port}`
+}
+
+const float =
+  (run: (value: number) => GoValue): GoFunction =>
+  value =>
+    run(toFloat(value ?? null))
+
+/** Functions over numbers and times. */
+const numberFunctions: FunctionTable = [
+  ['humanize', float(humanize)],
+  ['humanize1024', float(humanize1024)],
+  ['humanizeDuration', float(humanizeDuration)],
+  ['humanizePercentage', float(v => `${g4(v * 100)}%`)],
+  ['humanizeTimestamp', float(v => (isPlain(v) ? timeOf(v).toGoString() : g4(v)))],
+  ['toTime', float(v => timeOf(v))],
+  ['toDuration', float(v => humanizeDuration(v))],
+  [
+    'parseDuration',
+    value => {
+      const ms = parseDurationMs(text(value))
+      if (ms === undefined) throw new Error(`not a valid duration string: ${JSON.stringify(value)}`)
+      return ms / 1000
+    },
+  ],
+]
+
+function pathOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).pathname.replace(/\/$/, '') : ''
+}
+
+/** Everything that a template may call. `call` runs a defined template by its name. */
 function functionsOf(
-  context: Pick<TemplateContext, 'externalUrl' | 'nowMs'>,
+  { nowMs, externalUrl }: Pick<TemplateContext, 'externalUrl' | 'nowMs'>,
   answers: ReadonlyMap<string, GoValue>,
   call: (name: string, data: GoValue) => string,
 ): ReadonlyMap<string, GoFunction> {
-  const float =
-    (run: (value: number) => GoValue): GoFunction =>
-    value =>
-      run(toFloat(value ?? null))
   return new Map<string, GoFunction>([
-    [
-      'query',
-      expr => {
-        const known = answers.get(text(expr))
-        if (known === undefined) throw new QueryNeeded(text(expr))
-        return known
-      },
-    ],
-    [
-      'first',
-      list => {
-        if (!Array.isArray(list) || list.length === 0) throw new Error('first() called on vector with no elements')
-        return (list as readonly GoValue[])[0]!
-      },
-    ],
-    [
-      'label',
-      (name, sample) => (field(sample ?? null, 'Labels') as ReadonlyMap<string, GoValue>).get(text(name)) ?? '',
-    ],
-    ['value', sample => field(sample ?? null, 'Value')],
-    ['strvalue', sample => (field(sample ?? null, 'Labels') as ReadonlyMap<string, GoValue>).get('__value__') ?? ''],
-    ['args', (...args) => new Map(args.map((arg, i): [string, GoValue] => [`arg${i}`, arg]))],
-    [
-      'reReplaceAll',
-      (pattern, replacement, value) =>
-        compileRe2(text(pattern))
-          .matcher(text(value))
-          .replaceAll(text(replacement).replaceAll(/\$\{(\d+)\}/g, '$$$1')),
-    ],
-    ['safeHtml', value => text(value)],
-    ['match', (pattern, value) => compileRe2(text(pattern)).matcher(text(value)).find()],
-    ['title', value => title(text(value))],
-    ['toUpper', value => text(value).toUpperCase()],
-    ['toLower', value => text(value).toLowerCase()],
-    ['graphLink', expr => path(text(expr), 0)],
-    ['tableLink', expr => path(text(expr), 1)],
-    [
-      'sortByLabel',
-      (name, list) =>
-        [...(list as readonly GoValue[])].sort((a, b) => {
-          const [x, y] = [a, b].map(s => String((field(s, 'Labels') as ReadonlyMap<string, GoValue>).get(text(name))))
-          return x! < y! ? -1 : x! > y! ? 1 : 0
-        }),
-    ],
-    [
-      'stripPort',
-      host =>
-        text(host)
-          .replace(/:\d+$/, '')
-          .replace(/^\[(.*)\]$/, '$1'),
-    ],
-    [
-      'stripDomain',
-      host => {
-        const [, name = '', port = ''] = /^(.*?)(:\d+)?$/.exec(text(host)) ?? []
-        return /^[\d.]+$|:/.test(name) ? text(host) : `${name.split('.')[0]!}${port}`
-      },
-    ],
-    ['humanize', float(humanize)],
-    ['humanize1024', float(humanize1024)],
-    ['humanizeDuration', float(humanizeDuration)],
-    ['humanizePercentage', float(v => `${g4(v * 100)}%`)],
-    ['humanizeTimestamp', float(v => (isPlain(v) ? timeOf(v).toGoString() : g4(v)))],
-    ['toTime', float(v => timeOf(v))],
-    ['toDuration', float(v => humanizeDuration(v))],
-    ['now', () => context.nowMs / 1000],
-    [
-      'pathPrefix',
-      () => {
-        try {
-          return new URL(context.externalUrl).pathname.replace(/\/$/, '')
-        } catch {
-          return ''
-        }
-      },
-    ],
-    ['externalURL', () => context.externalUrl],
-    [
-      'parseDuration',
-      value => {
-        const ms = parseDurationMs(text(value))
-        if (ms === undefined) throw new Error(`not a valid duration string: ${JSON.stringify(value)}`)
-        return ms / 1000
-      },
-    ],
-    ['urlQueryEscape', value => encodeURIComponent(text(value)).replaceAll('%20', '+')],
+    ...sampleFunctions(answers),
+    ...textFunctions,
+    ...numberFunctions,
+    ['now', () => nowMs / 1000],
+    ['pathPrefix', () => pathOf(externalUrl)],
+    ['externalURL', () => externalUrl],
     ['tmpl', (name, data) => call(text(name), data ?? null)],
   ])
 }
@@ -271,7 +292,7 @@ function parse(name: string, source: string): Template {
   return parseTemplate(name, prelude + source, fn => functionNames.has(fn) || builtins.has(fn))
 }
 
-/** Why a text is no template. */
+/** Why a text is no template; undefined when it is one. */
 export function checkTemplate(name: string, source: string): string | undefined {
   if (!source.includes('{{')) return undefined
   try {
@@ -282,16 +303,13 @@ export function checkTemplate(name: string, source: string): string | undefined 
   }
 }
 
-/** The text; ExecutionFailure where something in it can't be done. */
+/** Runs a template as often as its queries need. Throws TemplateError and ExecutionFailure. */
 export async function expandTemplate(name: string, source: string, context: TemplateContext): Promise<string> {
   if (!source.includes('{{')) return source
   const template = parse(name, source)
-  const labels = new LabelMap()
-  for (let i = 0; i < context.labels.pairs.length; i += 2)
-    labels.set(context.labels.pairs[i]!, context.labels.pairs[i + 1]!)
   const data = new Map<string, GoValue>([
-    ['Labels', labels],
-    ['ExternalLabels', new LabelMap(context.externalLabels as Iterable<[string, string]>)],
+    ['Labels', new LabelMap(context.labels.entries())],
+    ['ExternalLabels', new LabelMap(context.externalLabels)],
     ['ExternalURL', context.externalUrl],
     ['Value', context.value],
   ])

@@ -9,7 +9,8 @@ import { FloatHistogram } from '#model/histogram.ts'
 import { compareLabels, Labels } from '#model/labels.ts'
 import { parsePoints, parseSeriesLine, same, samePoint, type SeriesLine } from '#model/series-notation.ts'
 import { BatchBuilder } from '#model/write-batch.ts'
-import { RuleGroup } from './group.ts'
+import { labelText } from './alert.ts'
+import { RuleGroup, type GroupWorld } from './group.ts'
 import type { RuleSample } from './rules.ts'
 import type { GroupSettings } from './rules-file.ts'
 
@@ -37,6 +38,7 @@ interface Test {
   externalUrl: string
   startMs: number
 }
+/** A test file as it was read. Times are milliseconds. */
 export interface UnitTestFile {
   file: string
   ruleFiles: string[]
@@ -46,7 +48,7 @@ export interface UnitTestFile {
   tests: Test[]
 }
 
-/** An empty store, and what answers PromQL over it. */
+/** An empty store, with PromQL over it. */
 export interface UnitTestStore {
   appender: MetricsAppender
   query: (expr: string, atMs: number) => Promise<RuleSample[]>
@@ -61,6 +63,55 @@ function timeOf(section: Section, name: string): number {
   return section.durationMs(name, 0)
 }
 
+function readSeries(setting: Setting): SeriesLine {
+  const section = setting.section()
+  const series = section.text('series')
+  const values = section.text('values')
+  section.finish()
+  try {
+    return { labels: parseSeriesLine(`${series} 0`).labels, points: parsePoints(values) }
+  } catch (error) {
+    return section.refuse(messageOf(error))
+  }
+}
+
+function readAlertTest(setting: Setting): AlertTest {
+  const section = setting.section()
+  const found: AlertTest = {
+    atMs: timeOf(section, 'eval_time'),
+    alertName: section.text('alertname'),
+    expected: section.list('exp_alerts').map(e => {
+      const s = e.section()
+      const alert = { labels: s.textMap('exp_labels'), annotations: s.textMap('exp_annotations') }
+      s.finish()
+      return alert
+    }),
+  }
+  section.finish()
+  if (found.alertName === '') section.refuse('alertname is empty')
+  return found
+}
+
+function readExprTest(setting: Setting): ExprTest {
+  const section = setting.section()
+  const found: ExprTest = {
+    expr: section.text('expr'),
+    atMs: timeOf(section, 'eval_time'),
+    expected: section.list('exp_samples').map(e => {
+      const s = e.section()
+      const labels = sampleLabels(s.text('labels'))
+      const histogram = s.text('histogram')
+      const value = histogram === '' ? (s.get('value')?.number() ?? 0) : parsePoints(histogram)[0]
+      s.ignore('value')
+      s.finish()
+      return { labels, value: value instanceof FloatHistogram || typeof value === 'number' ? value : 0 }
+    }),
+  }
+  section.ignore('exp_samples', 'expected_warn', 'expected_info')
+  section.finish()
+  return found
+}
+
 function readTest(setting: Setting, defaultIntervalMs: number): Test {
   const section = setting.section()
   const test: Test = {
@@ -69,52 +120,9 @@ function readTest(setting: Setting, defaultIntervalMs: number): Test {
     externalLabels: section.textMap('external_labels'),
     externalUrl: section.text('external_url'),
     startMs: startOf(section),
-    series: section.list('input_series').map(one => {
-      const s = one.section()
-      const series = s.text('series')
-      const values = s.text('values')
-      s.finish()
-      try {
-        return { labels: parseSeriesLine(`${series} 0`).labels, points: parsePoints(values) }
-      } catch (error) {
-        return s.refuse(messageOf(error))
-      }
-    }),
-    alertTests: section.list('alert_rule_test').map(one => {
-      const s = one.section()
-      const found: AlertTest = {
-        atMs: timeOf(s, 'eval_time'),
-        alertName: s.text('alertname'),
-        expected: s.list('exp_alerts').map(e => {
-          const x = e.section()
-          const alert = { labels: x.textMap('exp_labels'), annotations: x.textMap('exp_annotations') }
-          x.finish()
-          return alert
-        }),
-      }
-      s.finish()
-      if (found.alertName === '') s.refuse('alertname is empty')
-      return found
-    }),
-    exprTests: section.list('promql_expr_test').map(one => {
-      const s = one.section()
-      const found: ExprTest = {
-        expr: s.text('expr'),
-        atMs: timeOf(s, 'eval_time'),
-        expected: s.list('exp_samples').map(e => {
-          const x = e.section()
-          const labels = sampleLabels(x.text('labels'))
-          const histogram = x.text('histogram')
-          const value = histogram === '' ? (x.get('value')?.number() ?? 0) : parsePoints(histogram)[0]
-          x.ignore('value')
-          x.finish()
-          return { labels, value: value instanceof FloatHistogram || typeof value === 'number' ? value : 0 }
-        }),
-      }
-      s.ignore('exp_samples', 'expected_warn', 'expected_info')
-      s.finish()
-      return found
-    }),
+    series: section.list('input_series').map(readSeries),
+    alertTests: section.list('alert_rule_test').map(readAlertTest),
+    exprTests: section.list('promql_expr_test').map(readExprTest),
   }
   section.finish()
   return test
@@ -128,7 +136,7 @@ function startOf(section: Section): number {
   return Number.isNaN(ms) ? section.refuse(`start_timestamp ${JSON.stringify(text)} is no time`) : ms
 }
 
-/** Throws BadDataError with the place of what is wrong. */
+/** Reads a file of unit tests. Throws BadDataError with file and line of the fault. */
 export function readUnitTests(text: string, file: string): UnitTestFile {
   const section = parseSettings(text, file).section()
   const evaluationIntervalMs = section.durationMs('evaluation_interval', 60_000) || 60_000
@@ -144,10 +152,10 @@ export function readUnitTests(text: string, file: string): UnitTestFile {
   return read
 }
 
-function show(alerts: readonly { labels: Labels; annotations: Labels }[]): string {
-  const pairs = (labels: Labels): string =>
-    `{${Array.from({ length: labels.size }, (_, i) => `${labels.pairs[2 * i]!}=${JSON.stringify(labels.pairs[2 * i + 1])}`).join(', ')}}`
-  return alerts.length === 0 ? 'nothing' : alerts.map(a => `${pairs(a.labels)} with ${pairs(a.annotations)}`).join('; ')
+function show(alerts: readonly ShownAlert[]): string {
+  return alerts.length === 0
+    ? 'nothing'
+    : alerts.map(a => `${labelText(a.labels)} with ${labelText(a.annotations)}`).join('; ')
 }
 
 async function load(store: UnitTestStore, { series, intervalMs, startMs }: Test): Promise<void> {
@@ -167,76 +175,85 @@ async function load(store: UnitTestStore, { series, intervalMs, startMs }: Test)
     throw new BadDataError(`${refused} samples of the input series were refused: ${problems[0]?.message ?? ''}`)
 }
 
-/** What failed. */
+/** Groups in the order of `group_eval_order`, those that it does not name last. */
+function openGroups(
+  test: Test,
+  file: UnitTestFile,
+  groups: readonly GroupSettings[],
+  store: UnitTestStore,
+): RuleGroup[] {
+  const clock = new VirtualClock(test.startMs)
+  const order = new Map(file.groupOrder.map((name, i) => [name, i]))
+  const sorted = [...groups].sort((a, b) => (order.get(a.name) ?? Infinity) - (order.get(b.name) ?? Infinity) || 0)
+  const world: GroupWorld = {
+    clock,
+    log: silentLog,
+    appender: store.appender,
+    tenant: 'test',
+    notify: () => undefined,
+    storedSince: () => Promise.resolve([]),
+    intervalMs: file.evaluationIntervalMs,
+    queryOffsetMs: 0,
+    externalLabels: test.externalLabels,
+    externalUrl: test.externalUrl,
+    query: (rule, atMs) => store.query(rule.expr, atMs),
+    templateQuery: atMs => async expr =>
+      (await store.query(expr, atMs)).map(s => ({ labels: s.labels, value: s.value })),
+  }
+  return sorted.map(settings => new RuleGroup(settings, world))
+}
+
+interface ShownAlert {
+  labels: Labels
+  annotations: Labels
+}
+
+/** The firing alerts of that name differ from the expected ones: how; undefined: they do not. */
+function alertProblem({ alertName, atMs, expected }: AlertTest, groups: readonly RuleGroup[]): string | undefined {
+  const found = groups
+    .flatMap(g => g.rules)
+    .filter(r => r.settings.kind === 'alerting' && r.settings.name === alertName)
+    .flatMap(r => [...r.active.values()])
+    .filter(a => a.state === 'firing')
+  const wanted = expected.map(e => ({
+    labels: Labels.from([...e.labels, ['alertname', alertName]]),
+    annotations: Labels.from(e.annotations),
+  }))
+  const sort = (list: readonly ShownAlert[]): string[] =>
+    list.map(a => `${a.labels.key}\u0001${a.annotations.key}`).sort()
+  if (JSON.stringify(sort(found)) === JSON.stringify(sort(wanted))) return undefined
+  const place = `    alertname: ${alertName}, time: ${formatDuration(atMs)},`
+  return `${place}\n        exp: ${show(wanted)}\n        got: ${show(found)}`
+}
+
+/** Runs one test; returns its failures. */
 async function runTest(
   test: Test,
   file: UnitTestFile,
   groups: readonly GroupSettings[],
   store: UnitTestStore,
-  only: (name: string) => boolean,
+  isWanted: (name: string) => boolean,
 ): Promise<string[]> {
-  if (!only(test.name)) return []
+  if (!isWanted(test.name)) return []
   const problems: string[] = []
-  const clock = new VirtualClock(test.startMs)
   await load(store, test)
-  const order = new Map(file.groupOrder.map((name, i) => [name, i]))
-  const sorted = [...groups].sort((a, b) => (order.get(a.name) ?? Infinity) - (order.get(b.name) ?? Infinity) || 0)
-  const running = sorted.map(
-    settings =>
-      new RuleGroup(settings, {
-        clock,
-        log: silentLog,
-        appender: store.appender,
-        tenant: 'test',
-        notify: () => {
-          /* nobody is told */
-        },
-        storedSince: () => Promise.resolve([]),
-        intervalMs: file.evaluationIntervalMs,
-        queryOffsetMs: 0,
-        externalLabels: test.externalLabels,
-        externalUrl: test.externalUrl,
-        query: (rule, atMs) => store.query(rule.expr, atMs),
-        templateQuery: atMs => async expr =>
-          (await store.query(expr, atMs)).map(s => ({ labels: s.labels, value: s.value })),
-      }),
-  )
+  const running = openGroups(test, file, groups, store)
   const throughMs = Math.max(0, ...test.alertTests.map(t => t.atMs), ...test.exprTests.map(t => t.atMs))
-  const waiting = [...test.alertTests].sort((a, b) => a.atMs - b.atMs)
+  let waiting = [...test.alertTests].sort((a, b) => a.atMs - b.atMs)
   for (let offsetMs = 0; offsetMs <= throughMs; offsetMs += file.evaluationIntervalMs) {
-    const atMs = test.startMs + offsetMs
     for (const group of running) {
-      await group.evaluate(atMs)
-      for (const rule of group.rules)
-        if (rule.state.lastError !== '')
-          problems.push(
-            `    rule: ${rule.settings.name}, time: ${formatDuration(offsetMs)}, err: ${rule.state.lastError}`,
-          )
+      await group.evaluate(test.startMs + offsetMs)
+      for (const { settings, state } of group.rules)
+        if (state.lastError !== '')
+          problems.push(`    rule: ${settings.name}, time: ${formatDuration(offsetMs)}, err: ${state.lastError}`)
     }
-    while (waiting.length > 0 && waiting[0]!.atMs < offsetMs + file.evaluationIntervalMs) {
-      const { alertName, atMs: askedMs, expected } = waiting.shift()!
-      const found = running
-        .flatMap(g => g.rules)
-        .filter(r => r.settings.kind === 'alerting' && r.settings.name === alertName)
-        .flatMap(r => [...r.active.values()])
-        .filter(a => a.state === 'firing')
-        .map(a => ({ labels: a.labels, annotations: a.annotations }))
-      const wanted = expected.map(e => ({
-        labels: Labels.from([...e.labels, ['alertname', alertName]]),
-        annotations: Labels.from(e.annotations),
-      }))
-      const sort = (list: { labels: Labels; annotations: Labels }[]): string[] =>
-        list.map(a => `${a.labels.key}\u0001${a.annotations.key}`).sort()
-      if (JSON.stringify(sort(found)) !== JSON.stringify(sort(wanted)))
-        problems.push(
-          `    alertname: ${alertName}, time: ${formatDuration(askedMs)},\n        exp: ${show(wanted)}\n      ` +
-            `  got: ${show(found)}`,
-        )
-    }
+    const isDue = ({ atMs }: AlertTest): boolean => atMs < offsetMs + file.evaluationIntervalMs
+    for (const due of waiting.filter(isDue)) problems.push(alertProblem(due, running) ?? '')
+    waiting = waiting.filter(one => !isDue(one))
   }
   for (const { expr, atMs, expected } of test.exprTests)
     problems.push(...(await checkExpr(expr, test.startMs + atMs, formatDuration(atMs), expected, file.isFuzzy, store)))
-  return problems
+  return problems.filter(Boolean)
 }
 
 async function checkExpr(
@@ -273,12 +290,12 @@ async function checkExpr(
   ]
 }
 
-/** Runs a file's tests; what failed, test by test. */
+/** Runs a file's tests, each over a store of its own that `open` makes; returns the failures, test by test. */
 export async function runUnitTests(
   file: UnitTestFile,
   groups: readonly GroupSettings[],
   open: () => Promise<UnitTestStore>,
-  only: (name: string) => boolean = () => true,
+  isWanted: (name: string) => boolean = () => true,
 ): Promise<string[]> {
   const seen = new Set<string>()
   for (const { name } of groups) {
@@ -289,7 +306,7 @@ export async function runUnitTests(
   for (const test of file.tests) {
     const store = await open()
     try {
-      const found = await runTest(test, file, groups, store, only)
+      const found = await runTest(test, file, groups, store, isWanted)
       if (found.length > 0 && test.name !== '') problems.push(`    name: ${test.name},`)
       problems.push(...found)
     } finally {

@@ -282,14 +282,9 @@ export class Alerting implements RulesSource {
         return series
           .filter(s => s.values.length > 0)
           .map(s => ({
-            labels: Labels.from(
-              Array.from({ length: s.labels.size }, (_, i): [string, string] => [
-                s.labels.pairs[2 * i]!,
-                s.labels.pairs[2 * i + 1]!,
-              ]).filter(([name]) => name !== '__name__'),
-            ),
+            labels: Labels.from(s.labels.entries().filter(([name]) => name !== '__name__')),
             activeMs: s.values.at(-1)! * 1000,
-            toldMs: s.timesMs.filter(t => t < atMs).at(-1) ?? atMs,
+            lastMs: s.timesMs.filter(t => t < atMs).at(-1) ?? atMs,
           }))
       },
     }

@@ -1,7 +1,8 @@
 /**
- * An Alertmanager: takes alerts, groups them by routes, holds back what is silenced, inhibited or muted, tells
- * receivers, and remembers what it told them. Source of the rules: Alertmanager's public documentation.
+ * An Alertmanager: takes alerts, groups them by routes, withholds silenced, inhibited and muted ones, notifies
+ * receivers, and logs its notifications. Source of the rules: Alertmanager's public documentation.
  */
+import { backoffMs, Pauses } from '#core/backoff.ts'
 import type { Clock, Timer } from '#core/clock.ts'
 import { Repeater } from '#core/clock.ts'
 import { BadDataError, messageOf, NotFoundError } from '#core/errors.ts'
@@ -12,21 +13,23 @@ import { Labels } from '#model/labels.ts'
 import type { HttpClientSettings, Secret } from '#lang/settings/http-client.ts'
 import type { HttpClient } from '#net/http-client.ts'
 import type { Mail } from '#net/mail.ts'
+import { labelText } from '../alert.ts'
 import type { AlertmanagerConfig, Integration, ReceiverSettings, RouteSettings } from './config.ts'
-import { GivenUpError, sendNotification } from './integrations.ts'
+import { sendNotification } from './integrations.ts'
 import { matchesAll } from './matchers.ts'
 import { AlertmanagerState, fingerprintOf, type ManagedAlert, type Silence } from './store.ts'
 import { Templates } from './template-data.ts'
 import { isWithin } from './time-intervals.ts'
 
+/** What an Alertmanager reaches the world with. */
 export interface AlertmanagerWorld {
   clock: Clock
   random: Random
   log: Log
   files: Files
-  /** Where the state is kept. */
+  /** The file of silences and of the log of notifications. */
   statePath: string
-  /** A copy of the state, for the next disk. */
+  /** A copy of the state outside this disk; read when the disk has none. */
   backup: { read: () => Promise<Uint8Array | undefined>; write: (bytes: Uint8Array) => Promise<void> } | undefined
   externalUrl: string
   client: (settings: HttpClientSettings) => HttpClient
@@ -34,6 +37,7 @@ export interface AlertmanagerWorld {
   mail: (mail: Mail) => Promise<void>
 }
 
+/** An alert as a client sends it. Times are milliseconds since the epoch; without an end it lasts `resolve_timeout`. */
 export interface IncomingAlert {
   labels: Labels
   annotations: Labels
@@ -41,6 +45,7 @@ export interface IncomingAlert {
   endsMs: number | undefined
   generatorUrl: string
 }
+/** Whether receivers are notified of an alert; ids of silences, fingerprints of alerts, names of intervals. */
 export type AlertStatus = {
   state: 'unprocessed' | 'active' | 'suppressed'
   silencedBy: string[]
@@ -58,12 +63,12 @@ interface AlertGroup {
   isFlushing: boolean
 }
 
-/** Alerts that are over are forgotten after this. */
+/** Resolved alerts are forgotten after this time. */
 const alertGcMs = 1_800_000
-const retryLeastMs = 500
-const retryMostMs = 60_000
+const retryPause = { leastMs: 500, mostMs: 60_000 }
 const backupEveryMs = 60_000
 
+/** One instance with its alerts, groups and state; `open` reads the state, `stop` waits for notifications under way. */
 export class Alertmanager {
   readonly #world: AlertmanagerWorld
   readonly #alerts = new Map<string, ManagedAlert>()
@@ -77,12 +82,13 @@ export class Alertmanager {
   #maintenance: Repeater | undefined
   #stopped = false
   readonly #flushes = new Set<Promise<void>>()
-  readonly #waits = new Set<{ timer: Timer; resolve: () => void }>()
+  readonly #pauses: Pauses
   notifications = 0
   failures = 0
 
   constructor(config: AlertmanagerConfig, templates: Templates, world: AlertmanagerWorld) {
     this.#world = world
+    this.#pauses = new Pauses(world.clock)
     this.#config = config
     this.#templates = templates
     this.#state = new AlertmanagerState(world.random)
@@ -126,13 +132,13 @@ export class Alertmanager {
     })
   }
 
-  /** Goes on by another configuration: groups are made anew, what was told is remembered. */
+  /** Goes on with another configuration: alerts are grouped again, the log of notifications is kept. */
   apply(config: AlertmanagerConfig, templates: Templates): void {
     this.#config = config
     this.#templates = templates
     for (const group of this.#groups.values()) group.timer?.cancel()
     this.#groups.clear()
-    // What is being told goes on by the configuration that it began with.
+    // Notifications under way go on with the clients that they began with.
     const before = [...this.#clients]
     void Promise.all(this.#flushes).then(async () => {
       for (const [integration, client] of before) {
@@ -145,7 +151,7 @@ export class Alertmanager {
 
   // ── Alerts
 
-  /** Takes alerts in; what is wrong is told and the others are kept. */
+  /** Takes alerts in. Alerts that can't be taken become problems; the others are kept. */
   receive(incoming: readonly IncomingAlert[]): { problems: string[] } {
     const nowMs = this.#world.clock.nowMs()
     const problems: string[] = []
@@ -173,7 +179,7 @@ export class Alertmanager {
         isTimeout,
         fingerprint,
       }
-      // The same incident, when both touch each other in time.
+      // The same incident when both overlap in time.
       if (old !== undefined && own.endsMs > old.startsMs && own.startsMs < old.endsMs) {
         own.startsMs = Math.min(old.startsMs, own.startsMs)
         if (own.isTimeout && !old.isTimeout && old.endsMs > nowMs && old.endsMs > own.endsMs) own.endsMs = old.endsMs
@@ -189,7 +195,7 @@ export class Alertmanager {
     return [...this.#alerts.values()].filter(a => a.endsMs > nowMs)
   }
 
-  /** Groups with what they hold now. */
+  /** Groups that have alerts now. */
   groups(): { receiver: string; labels: Labels; route: RouteSettings; alerts: ManagedAlert[] }[] {
     const nowMs = this.#world.clock.nowMs()
     return [...this.#groups.values()]
@@ -242,7 +248,7 @@ export class Alertmanager {
           !equal.every(name => other.labels.get(name) === alert.labels.get(name))
         )
           continue
-        // Nothing inhibits itself, nor what is of the same kind on both sides.
+        // An alert does not inhibit itself, nor alerts that match both sides as it does.
         if (isSourceToo && matchesAll(target, name => other.labels.get(name))) continue
         found.push(other.fingerprint)
         break
@@ -272,12 +278,11 @@ export class Alertmanager {
         route.groupBy === undefined
           ? alert.labels
           : Labels.from(route.groupBy.map((name): [string, string] => [name, alert.labels.get(name)]))
-      const shown = `{${Array.from({ length: labels.size }, (_, i) => `${labels.pairs[2 * i]!}=${JSON.stringify(labels.pairs[2 * i + 1])}`).join(', ')}}`
-      const key = `${route.key}:${shown}`
+      const key = `${route.key}:${labelText(labels)}`
       const place = `${routeId(this.#config.route, route)} ${key}`
       let group = this.#groups.get(place)
       if (group === undefined) {
-        // What is over already begins no group.
+        // A resolved alert begins no group.
         if (alert.endsMs <= nowMs) continue
         this.#groups.set(
           place,
@@ -304,7 +309,7 @@ export class Alertmanager {
       group.isFlushing = true
       const flush = this.#flush(group, place)
         .catch((error: unknown) => {
-          this.#world.log.error('a group of alerts could not be told', { group: group.key, error: messageOf(error) })
+          this.#world.log.error('a group of alerts could not be flushed', { group: group.key, error: messageOf(error) })
         })
         .finally(() => {
           group.isFlushing = false
@@ -316,10 +321,10 @@ export class Alertmanager {
 
   async #flush(group: AlertGroup, place: string): Promise<void> {
     const nowMs = this.#world.clock.nowMs()
-    // As they are now: an alert that is told again meanwhile is another state of it.
+    // As they are now: an alert that is received again during the flush replaces its entry in the group.
     const all = [...group.alerts.values()].sort((a, b) => (a.labels.key < b.labels.key ? -1 : 1))
-    const isTold = await this.#notify(group, all, nowMs)
-    if (isTold)
+    const isNotified = await this.#notify(group, all, nowMs)
+    if (isNotified)
       for (const alert of all)
         if (alert.endsMs <= nowMs && group.alerts.get(alert.fingerprint) === alert)
           group.alerts.delete(alert.fingerprint)
@@ -329,7 +334,7 @@ export class Alertmanager {
     }
   }
 
-  /** Whether every way was told, or had nothing to be told. */
+  /** Whether every integration was notified, or had no reason to be. */
   async #notify(group: AlertGroup, all: readonly ManagedAlert[], nowMs: number): Promise<boolean> {
     if (this.#muting(group.route, nowMs) !== undefined) return true
     const shown = all.filter(
@@ -337,15 +342,15 @@ export class Alertmanager {
     )
     if (shown.length === 0) return true
     const receiver = this.#config.receivers.find(r => r.name === group.route.receiver)
-    const told = await Promise.all(
+    const outcomes = await Promise.all(
       (receiver?.integrations ?? []).map((integration, i) =>
-        this.#tell(group, receiver!, integration, i, shown, nowMs),
+        this.#notifyIntegration(group, receiver!, integration, i, shown, nowMs),
       ),
     )
-    return told.every(Boolean)
+    return outcomes.every(Boolean)
   }
 
-  async #tell(
+  async #notifyIntegration(
     group: AlertGroup,
     receiver: ReceiverSettings,
     integration: Integration,
@@ -359,7 +364,14 @@ export class Alertmanager {
     const entry = this.#state.notifications.get(logKey)
     const firingIds = firing.map(a => a.fingerprint)
     const resolvedIds = resolved.map(a => a.fingerprint)
-    const reason = newsOf(entry, firingIds, resolvedIds, integration.sendResolved, group.route.repeatIntervalMs, nowMs)
+    const reason = notificationReason(
+      entry,
+      firingIds,
+      resolvedIds,
+      integration.sendResolved,
+      group.route.repeatIntervalMs,
+      nowMs,
+    )
     if (reason === undefined) return true
     const sent = integration.sendResolved ? alerts : firing
     if (sent.length > 0) {
@@ -383,7 +395,7 @@ export class Alertmanager {
     return true
   }
 
-  /** Tries again until the group's next turn. */
+  /** Tries until the group's next flush is due; false when the notification was given up. */
   async #send(
     integration: Integration,
     outgoing: Parameters<typeof sendNotification>[1],
@@ -395,18 +407,15 @@ export class Alertmanager {
     const secret = async ({ text, file }: Secret): Promise<string> =>
       file === '' ? text : (await readSecret(file)).trim()
     const endMs = clock.monotonicMs() + Math.max(group.route.groupIntervalMs, 10_000)
-    for (let waitMs = retryLeastMs; ; waitMs = Math.min(retryMostMs, waitMs * 2)) {
+    for (let attempt = 0; ; attempt++) {
+      const pauseMs = backoffMs(attempt, retryPause)
       try {
         await sendNotification(integration, outgoing, { client: own, templates: this.#templates, secret, mail })
         this.notifications++
         return true
       } catch (error) {
         this.failures++
-        const isOver =
-          error instanceof GivenUpError ||
-          error instanceof BadDataError ||
-          clock.monotonicMs() + waitMs >= endMs ||
-          this.#stopped
+        const isOver = error instanceof BadDataError || clock.monotonicMs() + pauseMs >= endMs || this.#stopped
         log.warn(isOver ? 'a notification was given up' : 'a notification failed, it is tried again', {
           receiver: outgoing.data.receiver,
           kind: integration.kind,
@@ -415,16 +424,7 @@ export class Alertmanager {
         })
         if (isOver) return false
       }
-      await new Promise<void>(resolve => {
-        const wait = {
-          timer: clock.after(waitMs, () => {
-            this.#waits.delete(wait)
-            resolve()
-          }),
-          resolve,
-        }
-        this.#waits.add(wait)
-      })
+      await this.#pauses.wait(pauseMs)
       if (this.#stopped) return false
     }
   }
@@ -448,7 +448,7 @@ export class Alertmanager {
     const { files, statePath, clock } = this.#world
     const write = this.#saving.then(() => files.writeAtomic(statePath, this.#state.encode(clock.nowMs())))
     this.#saving = write.catch(() => {
-      /* told to whoever waits for this write */
+      // The caller of this save gets the error.
     })
     await write
   }
@@ -456,22 +456,19 @@ export class Alertmanager {
   async stop(): Promise<void> {
     this.#stopped = true
     for (const group of this.#groups.values()) group.timer?.cancel()
-    for (const { timer, resolve } of this.#waits) {
-      timer.cancel()
-      resolve()
-    }
+    this.#pauses.end()
     await this.#maintenance?.stop()
     await Promise.all(this.#flushes)
     await this.#saving
     if (this.#isChanged)
       await this.#world.backup?.write(this.#state.encode(this.#world.clock.nowMs())).catch(() => {
-        /* the disk has it */
+        // The disk has the state.
       })
     await Promise.all([...this.#clients.values()].map(client => client.close()))
   }
 }
 
-/** Routes with equal matchers are told apart by their place in the tree. */
+/** The place of a route in the tree: it distinguishes routes with equal matchers. */
 function routeId(root: RouteSettings, wanted: RouteSettings): string {
   let id = ''
   const walk = (route: RouteSettings, path: string): boolean => {
@@ -485,8 +482,8 @@ function routeId(root: RouteSettings, wanted: RouteSettings): string {
   return id
 }
 
-/** Why a receiver has to be told, after what it was told last; undefined: it hasn't. */
-function newsOf(
+/** Why an integration must be notified, given its last notification (`entry`); undefined: no reason. */
+function notificationReason(
   entry: { atMs: number; firing: string[]; resolved: string[] } | undefined,
   firing: readonly string[],
   resolved: readonly string[],
@@ -496,7 +493,7 @@ function newsOf(
 ): string | undefined {
   if (entry === undefined) return firing.length > 0 ? 'first notification' : undefined
   if (firing.some(id => !entry.firing.includes(id))) return 'new alerts added'
-  // All over: told once, if there was something before.
+  // All are resolved: notified once, if the last notification had firing alerts.
   if (firing.length === 0) return entry.firing.length > 0 ? 'all alerts resolved' : undefined
   if (sendResolved && resolved.some(id => !entry.resolved.includes(id))) return 'some alerts resolved'
   return entry.atMs < nowMs - repeatMs ? 'repeat interval elapsed' : undefined

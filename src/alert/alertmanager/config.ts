@@ -71,7 +71,7 @@ export const integrationKinds = [
 export type IntegrationKind = (typeof integrationKinds)[number]
 const otherKinds = ['wechat', 'victorops', 'sns', 'webex', 'jira', 'rocketchat', 'incidentio', 'mattermost']
 
-/** Keys by kind: what they hold, and what stands in for them. */
+/** Keys of a kind of integration by their types, with defaults. */
 interface Shape {
   texts: Readonly<Record<string, string>>
   secrets?: readonly string[]
@@ -334,7 +334,7 @@ function readIntegration(kind: IntegrationKind, setting: Setting, globals: Globa
     numbers[name] = section.durationMs(name, fallback)
   for (const [name, fallback] of Object.entries(shape.maps ?? {})) {
     const own = section.textMap(name)
-    // What is not named keeps its default.
+    // Keys that are not named keep their defaults.
     maps[name] = [...new Map([...fallback, ...own])]
   }
   for (const name of shape.lists ?? [])
@@ -365,7 +365,7 @@ function readIntegration(kind: IntegrationKind, setting: Setting, globals: Globa
   return filled
 }
 
-/** What the global section says stands in. */
+/** Settings that the integration leaves out come from the global section. */
 function fillIn(
   { kind }: Integration,
   texts: Record<string, string>,
@@ -481,7 +481,6 @@ function readRoute(
     section.refuse('root route must not have any mute or active time intervals')
   for (const name of [...route.muteIntervals, ...route.activeIntervals])
     if (!intervals.has(name)) section.refuse(`undefined time interval ${quote(name)} used in route`)
-  // A route's own matchers tell it from its siblings; equal ones by their place.
   route.routes = section.list('routes').map(child => readRoute(child, route, receivers, intervals))
   section.finish()
   return route
@@ -504,7 +503,7 @@ function readReceiver(setting: Setting, globals: Globals, warnings: string[]): R
   return { name, integrations }
 }
 
-/** Throws BadDataError with the place of what is wrong. */
+/** Reads alertmanager.yml. Throws BadDataError with file and line of the fault. */
 export function readAlertmanagerConfig(
   text: string,
   file: string,

@@ -9,15 +9,16 @@ import type { HttpClient } from '#net/http-client.ts'
 import type { Mail } from '#net/mail.ts'
 import type { Integration } from './config.ts'
 import type { ManagedAlert } from './store.ts'
-import { commonPairs, pairsOf, statusOf, type TemplateData, type Templates } from './template-data.ts'
+import { commonPairs, statusOf, type TemplateData, type Templates } from './template-data.ts'
 
+/** What senders use: a client, templates, secrets by name or file, mail. */
 export interface SendWorld {
   client: HttpClient
   templates: Templates
   secret: (secret: Secret) => Promise<string>
   mail: (mail: Mail) => Promise<void>
 }
-/** `reason`: why the receiver is told, in words. */
+/** A notification. `reason`: why it is sent, in words. */
 export interface Outgoing {
   data: TemplateData
   groupKey: string
@@ -34,7 +35,7 @@ function cut(text: string, most: number): string {
   return runes.length <= most ? text : `${runes.slice(0, most - 1).join('')}…`
 }
 
-/** What won't be better by trying again. */
+/** An error that another try would meet again. */
 export class GivenUpError extends BadDataError {
   override name = 'GivenUpError'
 }
@@ -65,8 +66,8 @@ function alertJson(alert: ManagedAlert, nowMs: number): Record<string, unknown> 
   const status = statusOf(alert, nowMs)
   return {
     status,
-    labels: Object.fromEntries(pairsOf(alert.labels)),
-    annotations: Object.fromEntries(pairsOf(alert.annotations)),
+    labels: Object.fromEntries(alert.labels.entries()),
+    annotations: Object.fromEntries(alert.annotations.entries()),
     startsAt: new Date(alert.startsMs).toISOString(),
     endsAt: status === 'resolved' ? new Date(alert.endsMs).toISOString() : zeroTime,
     generatorURL: alert.generatorUrl,
@@ -74,10 +75,10 @@ function alertJson(alert: ManagedAlert, nowMs: number): Record<string, unknown> 
   }
 }
 
-/** The hash that stands for a group where a receiver wants a short key. */
+/** A short key of a group, for receivers that want one. */
 const hashed = (groupKey: string): string => createHash('sha256').update(groupKey).digest('hex')
 
-/** What a template printed as JSON goes out as such. */
+/** A text that is JSON becomes its value. */
 function structured(text: string): unknown {
   try {
     return JSON.parse(text)
@@ -98,7 +99,7 @@ const webhook: Sender = async ({ secrets, numbers }, { data, groupKey, reason },
       receiver: data.receiver,
       status: data.status,
       alerts: alerts.map(a => alertJson(a, data.nowMs)),
-      groupLabels: Object.fromEntries(pairsOf(data.groupLabels)),
+      groupLabels: Object.fromEntries(data.groupLabels.entries()),
       commonLabels: Object.fromEntries(commonPairs(data.alerts.map(a => a.labels))),
       commonAnnotations: Object.fromEntries(commonPairs(data.alerts.map(a => a.annotations))),
       externalURL: data.externalUrl,

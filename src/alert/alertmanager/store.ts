@@ -7,6 +7,7 @@ import type { Random } from '#core/random.ts'
 import { Labels } from '#model/labels.ts'
 import { matcherOf, type Matcher } from './matchers.ts'
 
+/** An alert with its state in an Alertmanager. Times are milliseconds since the epoch. */
 export interface ManagedAlert {
   labels: Labels
   annotations: Labels
@@ -14,7 +15,7 @@ export interface ManagedAlert {
   endsMs: number
   updatedMs: number
   generatorUrl: string
-  /** The end was not told: it is `resolve_timeout` after the last time that the alert was told. */
+  /** The client gave no end: it is `resolve_timeout` after the alert was last received. */
   isTimeout: boolean
   fingerprint: string
 }
@@ -31,6 +32,7 @@ export function fingerprintOf(labels: Labels): string {
   return hash.toString(16).padStart(16, '0')
 }
 
+/** Suppresses alerts that all of its matchers match, from `startsMs` up to `endsMs`. */
 export interface Silence {
   id: string
   matchers: Matcher[]
@@ -45,7 +47,7 @@ export function silenceState({ startsMs, endsMs }: Silence, nowMs: number): Sile
   return nowMs < startsMs ? 'pending' : nowMs < endsMs ? 'active' : 'expired'
 }
 
-/** What was told last, by group and receiver. */
+/** The last notification of a group to an integration: fingerprints of its firing and resolved alerts. */
 export interface NotificationEntry {
   atMs: number
   firing: string[]
@@ -53,7 +55,7 @@ export interface NotificationEntry {
   expiresMs: number
 }
 
-/** Silences that are over, and entries that nothing renews, are kept for so long. */
+/** Expired silences are kept this long. */
 const retentionMs = 5 * 24 * 3_600_000
 
 interface StateJson {
@@ -69,6 +71,7 @@ interface StateJson {
   notifications: [string, NotificationEntry][]
 }
 
+/** Silences and the log of notifications. */
 export class AlertmanagerState {
   readonly silences = new Map<string, Silence>()
   readonly notifications = new Map<string, NotificationEntry>()
@@ -78,6 +81,7 @@ export class AlertmanagerState {
     this.#random = random
   }
 
+  /** The state as its file has it, without entries that expired before `nowMs`. */
   encode(nowMs: number): Uint8Array {
     for (const [id, silence] of this.silences) if (silence.endsMs + retentionMs < nowMs) this.silences.delete(id)
     for (const [key, entry] of this.notifications) if (entry.expiresMs < nowMs) this.notifications.delete(key)

@@ -105,10 +105,6 @@ class KeyValues extends Map<string, GoValue> implements GoObject {
   }
 }
 
-export function pairsOf(labels: Labels): [string, string][] {
-  return Array.from({ length: labels.size }, (_, i) => [labels.pairs[2 * i]!, labels.pairs[2 * i + 1]!])
-}
-
 /** What has fields, not keys: as JSON its names begin small. */
 class Fields extends Map<string, GoValue> {}
 
@@ -123,12 +119,12 @@ class SafeHtml implements GoObject {
   }
 }
 
-/** What is equal in all. */
+/** Pairs that all label sets have. */
 export function commonPairs(all: readonly Labels[]): [string, string][] {
   const [first, ...rest] = all
   return first === undefined
     ? []
-    : pairsOf(first).filter(([name, value]) => rest.every(labels => labels.get(name) === value))
+    : first.entries().filter(([name, value]) => rest.every(labels => labels.get(name) === value))
 }
 
 export interface TemplateData {
@@ -149,8 +145,8 @@ function alertValue(alert: ManagedAlert, nowMs: number): GoValue {
   const status = statusOf(alert, nowMs)
   return new Fields([
     ['Status', status],
-    ['Labels', new KeyValues(pairsOf(alert.labels))],
-    ['Annotations', new KeyValues(pairsOf(alert.annotations))],
+    ['Labels', new KeyValues(alert.labels.entries())],
+    ['Annotations', new KeyValues(alert.annotations.entries())],
     ['StartsAt', GoTime.utc(alert.startsMs)],
     ['EndsAt', status === 'resolved' ? GoTime.utc(alert.endsMs) : zero],
     ['GeneratorURL', alert.generatorUrl],
@@ -174,7 +170,7 @@ function dataValue({ receiver, status, alerts, groupLabels, externalUrl, nowMs }
     ['Receiver', receiver],
     ['Status', status],
     ['Alerts', alertList(alerts, nowMs)],
-    ['GroupLabels', new KeyValues(pairsOf(groupLabels))],
+    ['GroupLabels', new KeyValues(groupLabels.entries())],
     ['CommonLabels', new KeyValues(commonPairs(alerts.map(a => a.labels)))],
     ['CommonAnnotations', new KeyValues(commonPairs(alerts.map(a => a.annotations)))],
     ['ExternalURL', externalUrl],
