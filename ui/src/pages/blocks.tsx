@@ -1,16 +1,89 @@
-/** What is in the bucket, on a time line. */
+/** The blocks of the bucket, on a time line. */
 import { get, type Block } from '../api.ts'
 import { Head, Status } from '../components/shell.tsx'
+import { Table, type Column } from '../components/table.tsx'
 import { bytes, dateTime, duration, short } from '../format.ts'
 import { useLoad, useTick } from '../hooks.ts'
 
+const secondsOf = (block: Block): number => (block.endMs - block.startMs) / 1000
+const keyOf = (block: Block): string => block.tenant + block.id
+
+const columns: readonly Column<Block>[] = [
+  { title: 'Block', look: 'mono', cell: b => b.id },
+  { title: 'Tenant', cell: b => b.tenant },
+  { title: 'From', look: 'mono', cell: b => dateTime(b.startMs) },
+  { title: 'Covers', cell: b => duration(secondsOf(b)) },
+  { title: 'Level', isNumber: true, cell: b => b.level },
+  { title: 'Size', isNumber: true, cell: b => bytes(b.bytes) },
+  { title: 'Holds', isNumber: true, cell: b => `${short(b.count)} ${b.unit}` },
+]
+
+interface Span {
+  startMs: number
+  endMs: number
+}
+
+/** The blocks of one level, each where its time is. */
+function TimeLine({ signal, level, blocks, whole }: { signal: string; level: number; blocks: Block[]; whole: Span }) {
+  const { startMs, endMs } = whole
+  const wholeMs = Math.max(1, endMs - startMs)
+  return (
+    <div>
+      <span class="dim">level {level}</span>
+      <div
+        class="timeline"
+        role="img"
+        aria-label={`Blocks of ${signal} of level ${level} from ${dateTime(startMs)} to ${dateTime(endMs)}`}
+      >
+        {blocks.map(block => (
+          <i
+            key={keyOf(block)}
+            class={`sw${level % 10}`}
+            title={[`${block.id}: ${dateTime(block.startMs)}`, duration(secondsOf(block)), bytes(block.bytes)].join(
+              ', ',
+            )}
+            style={{
+              left: `${((block.startMs - startMs) / wholeMs) * 100}%`,
+              width: `${Math.max(0.3, ((block.endMs - block.startMs) / wholeMs) * 100)}%`,
+            }}
+          />
+        ))}
+      </div>
+    </div>
+  )
+}
+
+function SignalBlocks({ signal, blocks, whole }: { signal: string; blocks: readonly Block[]; whole: Span }) {
+  const own = blocks.filter(b => b.signal === signal).sort((a, b) => b.startMs - a.startMs)
+  const levels = [...new Set(own.map(b => b.level))].sort()
+  if (own.length === 0) return null
+  return (
+    <section class="panel">
+      <h2>
+        {signal}{' '}
+        <span class="dim">
+          {own.length} blocks, {bytes(own.reduce((sum, b) => sum + b.bytes, 0))}
+        </span>
+      </h2>
+      {levels.map(level => (
+        <TimeLine key={level} signal={signal} level={level} blocks={own.filter(b => b.level === level)} whole={whole} />
+      ))}
+      <details>
+        <summary>All</summary>
+        <Table columns={columns} rows={own} keyOf={keyOf} label={`Blocks of ${signal}`} />
+      </details>
+    </section>
+  )
+}
+
 export function Blocks() {
-  const tick = useTick(60),
-    loaded = useLoad(signal => get<{ blocks: Block[] }>('/api/tercet/blocks', {}, signal), [tick]),
-    blocks = loaded.data?.blocks ?? []
-  const start = Math.min(...blocks.map(b => b.startMs)),
-    end = Math.max(...blocks.map(b => b.endMs)),
-    whole = Math.max(1, end - start)
+  const tick = useTick(60)
+  const loaded = useLoad(signal => get<{ blocks: Block[] }>('/api/tercet/blocks', {}, signal), [tick])
+  const blocks = loaded.data?.blocks ?? []
+  const whole = {
+    startMs: Math.min(...blocks.map(b => b.startMs)),
+    endMs: Math.max(...blocks.map(b => b.endMs)),
+  }
   return (
     <>
       <Head title="Blocks" />
@@ -21,84 +94,9 @@ export function Blocks() {
         empty="Nothing is in blocks yet: they are cut every two hours, or at POST /-/flush."
       />
       <div class="stack">
-        {['metrics', 'logs', 'traces'].map(signal => {
-          const own = blocks.filter(b => b.signal === signal).sort((a, b) => b.startMs - a.startMs),
-            levels = [...new Set(own.map(b => b.level))].sort()
-          if (own.length === 0) return null
-          return (
-            <section class="panel" key={signal}>
-              <h2>
-                {signal}{' '}
-                <span class="dim">
-                  {own.length} blocks, {bytes(own.reduce((s, b) => s + b.bytes, 0))}
-                </span>
-              </h2>
-              {levels.map(level => (
-                <div key={level}>
-                  <span class="dim">level {level}</span>
-                  <div
-                    class="timeline"
-                    role="img"
-                    aria-label={`Blocks of ${signal} of level ${level} from ${dateTime(start)} to ${dateTime(end)}`}
-                  >
-                    {own
-                      .filter(b => b.level === level)
-                      .map(b => (
-                        <i
-                          key={b.tenant + b.id}
-                          class={`sw${level % 10}`}
-                          title={`${b.id}: ${dateTime(b.startMs)}, ${duration((b.endMs - b.startMs) / 1000)}, ${bytes(b.bytes)}`}
-                          style={{
-                            left: `${((b.startMs - start) / whole) * 100}%`,
-                            width: `${Math.max(0.3, ((b.endMs - b.startMs) / whole) * 100)}%`,
-                          }}
-                        />
-                      ))}
-                  </div>
-                </div>
-              ))}
-              <details>
-                <summary>All</summary>
-                <div class="scroll" tabIndex={0} role="region" aria-label={`Blocks of ${signal}`}>
-                  <table>
-                    <thead>
-                      <tr>
-                        <th scope="col">Block</th>
-                        <th scope="col">Tenant</th>
-                        <th scope="col">From</th>
-                        <th scope="col">Covers</th>
-                        <th scope="col" class="num">
-                          Level
-                        </th>
-                        <th scope="col" class="num">
-                          Size
-                        </th>
-                        <th scope="col" class="num">
-                          Holds
-                        </th>
-                      </tr>
-                    </thead>
-                    <tbody>
-                      {own.slice(0, 500).map(b => (
-                        <tr key={b.tenant + b.id}>
-                          <td class="mono">{b.id}</td>
-                          <td>{b.tenant}</td>
-                          <td class="mono">{dateTime(b.startMs)}</td>
-                          <td>{duration((b.endMs - b.startMs) / 1000)}</td>
-                          <td class="num">{b.level}</td>
-                          <td class="num">{bytes(b.bytes)}</td>
-                          <td class="num">
-                            {short(b.count)} {b.unit}
-                          </td>
-                        </tr>
-                      ))}
-                    </tbody>
-                  </table>
-                </div>
-              </details>
-            </section>
-          )
-        })}
+        {['metrics', 'logs', 'traces'].map(signal => (
+          <SignalBlocks key={signal} signal={signal} blocks={blocks} whole={whole} />
+        ))}
       </div>
     </>
   )

@@ -1,7 +1,8 @@
-/** What there are many series of: by metric, by label, by value; and what grew. */
+/** Where the series are: by metric, by label, by value; and which metrics grew. */
 import { useState } from 'preact/hooks'
 import { get, queryInstant, type Sample } from '../api.ts'
 import { Head, Status } from '../components/shell.tsx'
+import { Table, type Column } from '../components/table.tsx'
 import { short } from '../format.ts'
 import { useLoad } from '../hooks.ts'
 import { linkTo } from '../router.ts'
@@ -18,165 +19,136 @@ interface TsdbStatus {
   seriesCountByLabelValuePair: Entry[]
 }
 
-export function Cardinality() {
-  const [metric, setMetric] = useState(''),
-    status = useLoad(
-      async signal => (await get<{ data: TsdbStatus }>('/api/v1/status/tsdb', { limit: '30' }, signal)).data,
-      [],
+const growthQuery =
+  'topk(15, count by (__name__) ({__name__=~".+"}) - (count by (__name__) ({__name__=~".+"} offset 1h)) > 0)'
+const labelsMax = 25
+
+async function askInstant(query: string, signal: AbortSignal): Promise<Sample[]> {
+  return (await queryInstant(query, undefined, signal)).result as Sample[]
+}
+
+/** How many values each label of a metric has. */
+async function valuesByLabel(metric: string, signal: AbortSignal): Promise<Entry[]> {
+  const selector = `{__name__=${JSON.stringify(metric)}}`
+  const { data } = await get<{ data: string[] }>('/api/v1/labels', { 'match[]': selector }, signal)
+  const names = data.filter(name => name !== '__name__').slice(0, labelsMax)
+  return Promise.all(
+    names.map(async name => {
+      const label = /^[a-zA-Z_]\w*$/.test(name) ? name : JSON.stringify(name)
+      const [count] = await askInstant(`count(count by (${label}) (${selector}))`, signal)
+      return { name, value: Number(count?.value[1] ?? 0) }
+    }),
+  )
+}
+
+/** Metrics whose series grew most in the last hour. */
+async function grownMetrics(signal: AbortSignal): Promise<Entry[]> {
+  const samples = await askInstant(growthQuery, signal)
+  return samples.map(s => ({ name: s.metric['__name__'] ?? '', value: Number(s.value[1]) }))
+}
+
+interface ListProps {
+  title: string
+  entries: readonly Entry[] | undefined
+  /** Names are metrics, which can be looked into. */
+  picked?: string
+  onPick?: (metric: string) => void
+}
+
+function List({ title, entries, picked, onPick }: ListProps) {
+  const nameOf = ({ name }: Entry) =>
+    onPick === undefined ? (
+      <bdi>{name}</bdi>
+    ) : (
+      <button
+        class="link mono"
+        aria-pressed={picked === name}
+        onClick={() => {
+          onPick(name)
+        }}
+      >
+        <bdi>{name}</bdi>
+      </button>
     )
-  const labels = useLoad(
-    async signal => {
-      if (metric === '') return undefined
-      const selector = `{__name__=${JSON.stringify(metric)}}`,
-        names = (await get<{ data: string[] }>('/api/v1/labels', { 'match[]': selector }, signal)).data
-          .filter(n => n !== '__name__')
-          .slice(0, 25)
-      return Promise.all(
-        names.map(async name => ({
-          name,
-          value: Number(
-            (
-              (
-                await queryInstant(
-                  `count(count by (${/^[a-zA-Z_]\w*$/.test(name) ? name : JSON.stringify(name)}) (${selector}))`,
-                  undefined,
-                  signal,
-                )
-              ).result as Sample[]
-            )[0]?.value[1] ?? 0,
-          ),
-        })),
-      )
-    },
-    [metric],
-  )
-  const grown = useLoad(
-    async signal =>
-      (
-        (
-          await queryInstant(
-            'topk(15, count by (__name__) ({__name__=~".+"}) - (count by (__name__) ({__name__=~".+"} offset 1h)) > 0)',
-            undefined,
-            signal,
-          )
-        ).result as Sample[]
-      ).map((s): Entry => ({ name: s.metric['__name__'] ?? '', value: Number(s.value[1]) })),
-    [],
-  )
-  const list = (title: string, entries: readonly Entry[] | undefined, isMetric = false) => (
+  const columns: Column<Entry>[] = [
+    { title: 'Name', look: 'mono', cell: nameOf },
+    { title: 'Count', isNumber: true, cell: e => short(e.value) },
+  ]
+  return (
     <section class="panel">
       <h2>{title}</h2>
-      {entries === undefined ? null : entries.length === 0 ? (
-        <p class="empty">None.</p>
-      ) : (
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Name</th>
-              <th scope="col" class="num">
-                Count
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {entries.map(e => (
-              <tr key={e.name}>
-                <td class="mono">
-                  {isMetric ? (
-                    <button
-                      class="link mono"
-                      aria-pressed={metric === e.name}
-                      onClick={() => {
-                        setMetric(e.name)
-                      }}
-                    >
-                      <bdi>{e.name}</bdi>
-                    </button>
-                  ) : (
-                    <bdi>{e.name}</bdi>
-                  )}
-                </td>
-                <td class="num">{short(e.value)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      )}
+      {entries !== undefined && entries.length === 0 && <p class="empty">None.</p>}
+      {entries !== undefined && entries.length > 0 && <Table columns={columns} rows={entries} keyOf={e => e.name} />}
     </section>
   )
+}
+
+function MetricLabels({ metric, onClose }: { metric: string; onClose: () => void }) {
+  const labels = useLoad(signal => valuesByLabel(metric, signal), [metric])
+  const linkOf = ({ name }: Entry): string =>
+    linkTo('/ui/metrics', { q: `topk(20, count by (${name}) ({__name__=${JSON.stringify(metric)}}))`, view: 'table' })
+  const columns: Column<Entry>[] = [
+    { title: 'Label', look: 'mono', cell: e => <bdi>{e.name}</bdi> },
+    { title: 'Values', isNumber: true, cell: e => e.value },
+    { title: 'Look', cell: e => <a href={linkOf(e)}>by value</a> },
+  ]
+  return (
+    <section class="panel">
+      <h2>
+        Labels of <bdi>{metric}</bdi> <button onClick={onClose}>Close</button>
+      </h2>
+      <Status error={labels.error} isLoading={labels.isLoading} isEmpty={labels.data?.length === 0} />
+      <Table columns={columns} rows={[...(labels.data ?? [])].sort((a, b) => b.value - a.value)} keyOf={e => e.name} />
+    </section>
+  )
+}
+
+function Totals({ headStats }: TsdbStatus) {
+  const totals = [
+    ['Active series', headStats.numSeries],
+    ['Label pairs', headStats.numLabelPairs],
+    ['Chunks in memory', headStats.chunkCount],
+  ] as const
+  return (
+    <div class="cards">
+      {totals.map(([title, value]) => (
+        <div class="card" key={title}>
+          <div class="what">{title}</div>
+          <div class="big">{short(value)}</div>
+        </div>
+      ))}
+    </div>
+  )
+}
+
+export function Cardinality() {
+  const [metric, setMetric] = useState('')
+  const status = useLoad(
+    async signal => (await get<{ data: TsdbStatus }>('/api/v1/status/tsdb', { limit: '30' }, signal)).data,
+    [],
+  )
+  const grown = useLoad(grownMetrics, [])
+  const close = (): void => {
+    setMetric('')
+  }
   return (
     <>
       <Head title="Cardinality" />
       <Status error={status.error} isLoading={status.isLoading} isEmpty={status.data === undefined} empty="" />
       {status.data !== undefined && (
         <div class="stack">
+          <Totals {...status.data} />
+          {metric !== '' && <MetricLabels metric={metric} onClose={close} />}
           <div class="cards">
-            <div class="card">
-              <div class="what">Active series</div>
-              <div class="big">{short(status.data.headStats.numSeries)}</div>
-            </div>
-            <div class="card">
-              <div class="what">Label pairs</div>
-              <div class="big">{short(status.data.headStats.numLabelPairs)}</div>
-            </div>
-            <div class="card">
-              <div class="what">Chunks in memory</div>
-              <div class="big">{short(status.data.headStats.chunkCount)}</div>
-            </div>
-          </div>
-          {metric !== '' && (
-            <section class="panel">
-              <h2>
-                Labels of <bdi>{metric}</bdi>{' '}
-                <button
-                  onClick={() => {
-                    setMetric('')
-                  }}
-                >
-                  Close
-                </button>
-              </h2>
-              <Status error={labels.error} isLoading={labels.isLoading} isEmpty={labels.data?.length === 0} />
-              <table>
-                <thead>
-                  <tr>
-                    <th scope="col">Label</th>
-                    <th scope="col" class="num">
-                      Values
-                    </th>
-                    <th scope="col">Look</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {[...(labels.data ?? [])]
-                    .sort((a, b) => b.value - a.value)
-                    .map(e => (
-                      <tr key={e.name}>
-                        <td class="mono">
-                          <bdi>{e.name}</bdi>
-                        </td>
-                        <td class="num">{e.value}</td>
-                        <td>
-                          <a
-                            href={linkTo('/ui/metrics', {
-                              q: `topk(20, count by (${e.name}) ({__name__=${JSON.stringify(metric)}}))`,
-                              view: 'table',
-                            })}
-                          >
-                            by value
-                          </a>
-                        </td>
-                      </tr>
-                    ))}
-                </tbody>
-              </table>
-            </section>
-          )}
-          <div class="cards">
-            {list('Series by metric', status.data.seriesCountByMetricName, true)}
-            {list('Values by label', status.data.labelValueCountByLabelName)}
-            {list('Series by label and value', status.data.seriesCountByLabelValuePair)}
-            {list('Grew most in an hour', grown.data, true)}
+            <List
+              title="Series by metric"
+              entries={status.data.seriesCountByMetricName}
+              picked={metric}
+              onPick={setMetric}
+            />
+            <List title="Values by label" entries={status.data.labelValueCountByLabelName} />
+            <List title="Series by label and value" entries={status.data.seriesCountByLabelValuePair} />
+            <List title="Grew most in an hour" entries={grown.data} picked={metric} onPick={setMetric} />
           </div>
         </div>
       )}

@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks'
 import { get } from '../api.ts'
 import { Head, Status } from '../components/shell.tsx'
+import { Table, type Column } from '../components/table.tsx'
 import { ago, duration, selectorOf } from '../format.ts'
 import { useLoad, useTick } from '../hooks.ts'
 import { linkTo } from '../router.ts'
@@ -28,16 +29,87 @@ interface Group {
   lastEvaluation: string
 }
 
-export function Rules() {
-  const tick = useTick(15),
-    [text, setText] = useState('')
-  const loaded = useLoad(
-      async signal => (await get<{ data: { groups: Group[] } }>('/api/v1/rules', {}, signal)).data.groups,
-      [tick],
+function toneOf({ health, state }: Rule): string {
+  if (health === 'err' || state === 'firing') return 'bad'
+  return state === 'pending' ? 'warn' : 'good'
+}
+
+/** The state of an alert with the number of its alerts, or the health of a recording rule. */
+function stateOf({ type, health, state = '', alerts = [] }: Rule): string {
+  if (type === 'recording') return health
+  return alerts.length > 0 ? `${state} (${alerts.length})` : state
+}
+
+const columns: readonly Column<Rule>[] = [
+  {
+    title: 'Rule',
+    cell: ({ name, labels = {} }) => (
+      <>
+        <b>
+          <bdi>{name}</bdi>
+        </b>
+        {Object.keys(labels).length > 0 && <div class="dim mono">{selectorOf(labels)}</div>}
+      </>
     ),
-    groups = (loaded.data ?? [])
-      .map(g => ({ ...g, rules: g.rules.filter(r => text === '' || `${r.name} ${r.query}`.includes(text)) }))
-      .filter(g => g.rules.length > 0)
+  },
+  {
+    title: 'State',
+    look: toneOf,
+    cell: rule => (
+      <>
+        {stateOf(rule)}
+        {rule.lastError !== undefined && rule.lastError !== '' && <div class="bad">{rule.lastError}</div>}
+      </>
+    ),
+  },
+  {
+    title: 'Expression',
+    look: 'mono',
+    cell: rule => (
+      <>
+        <a href={linkTo('/ui/metrics', { q: rule.query })}>
+          <bdi>{rule.query}</bdi>
+        </a>
+        {(rule.duration ?? 0) > 0 && <div class="dim">for {duration(rule.duration ?? 0)}</div>}
+      </>
+    ),
+  },
+  {
+    title: 'Last',
+    cell: rule => (rule.lastEvaluation.startsWith('0001') ? 'not yet' : ago(Date.parse(rule.lastEvaluation))),
+  },
+]
+
+function GroupRules({ group }: { group: Group }) {
+  return (
+    <section class="panel">
+      <h2>
+        <bdi>{group.name}</bdi>{' '}
+        <span class="dim">
+          every {duration(group.interval)}, took {duration(group.evaluationTime)}; <bdi>{group.file}</bdi>
+        </span>
+      </h2>
+      <Table
+        columns={columns}
+        rows={group.rules}
+        keyOf={(_rule, i) => i}
+        label={`Rules of ${group.name}`}
+        rowsMax={Infinity}
+      />
+    </section>
+  )
+}
+
+export function Rules() {
+  const tick = useTick(15)
+  const [text, setText] = useState('')
+  const loaded = useLoad(
+    async signal => (await get<{ data: { groups: Group[] } }>('/api/v1/rules', {}, signal)).data.groups,
+    [tick],
+  )
+  const groups = (loaded.data ?? [])
+    .map(g => ({ ...g, rules: g.rules.filter(r => text === '' || `${r.name} ${r.query}`.includes(text)) }))
+    .filter(g => g.rules.length > 0)
   return (
     <>
       <Head title="Rules">
@@ -57,58 +129,8 @@ export function Rules() {
         empty="No rules: name files by --rule_files, or in prometheus.yml."
       />
       <div class="stack">
-        {groups.map(g => (
-          <section class="panel" key={`${g.file} ${g.name}`}>
-            <h2>
-              <bdi>{g.name}</bdi>{' '}
-              <span class="dim">
-                every {duration(g.interval)}, took {duration(g.evaluationTime)}; <bdi>{g.file}</bdi>
-              </span>
-            </h2>
-            <div class="scroll" tabIndex={0} role="region" aria-label={`Rules of ${g.name}`}>
-              <table>
-                <thead>
-                  <tr>
-                    <th scope="col">Rule</th>
-                    <th scope="col">State</th>
-                    <th scope="col">Expression</th>
-                    <th scope="col">Last</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {g.rules.map((r, i) => (
-                    <tr key={i}>
-                      <td>
-                        <b>
-                          <bdi>{r.name}</bdi>
-                        </b>
-                        {r.labels !== undefined && Object.keys(r.labels).length > 0 && (
-                          <div class="dim mono">{selectorOf(r.labels)}</div>
-                        )}
-                      </td>
-                      <td
-                        class={
-                          r.health === 'err' || r.state === 'firing' ? 'bad' : r.state === 'pending' ? 'warn' : 'good'
-                        }
-                      >
-                        {r.type === 'recording'
-                          ? r.health
-                          : `${r.state ?? ''}${r.alerts !== undefined && r.alerts.length > 0 ? ` (${r.alerts.length})` : ''}`}
-                        {r.lastError !== undefined && r.lastError !== '' && <div class="bad">{r.lastError}</div>}
-                      </td>
-                      <td class="mono">
-                        <a href={linkTo('/ui/metrics', { q: r.query })}>
-                          <bdi>{r.query}</bdi>
-                        </a>
-                        {(r.duration ?? 0) > 0 && <div class="dim">for {duration(r.duration!)}</div>}
-                      </td>
-                      <td>{r.lastEvaluation.startsWith('0001') ? 'not yet' : ago(Date.parse(r.lastEvaluation))}</td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
-          </section>
+        {groups.map(group => (
+          <GroupRules key={`${group.file} ${group.name}`} group={group} />
         ))}
       </div>
     </>

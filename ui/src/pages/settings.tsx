@@ -1,10 +1,11 @@
 import { useState } from 'preact/hooks'
 import { get, send } from '../api.ts'
 import { Head, Status } from '../components/shell.tsx'
+import { Table, type Column } from '../components/table.tsx'
 import { dateTime, secondsOf } from '../format.ts'
 import { useLoad } from '../hooks.ts'
 
-/** Lines go from queries at once, and from the bucket after a delay in which it can be taken back. */
+/** Deleted lines leave queries at once, and the bucket after a delay in which the request can be cancelled. */
 function DeleteForm({ onDone }: { onDone: () => void }) {
   const [query, setQuery] = useState(''),
     [since, setSince] = useState('24h'),
@@ -15,10 +16,8 @@ function DeleteForm({ onDone }: { onDone: () => void }) {
       const seconds = secondsOf(since)
       if (Number.isNaN(seconds) || seconds === 0) throw new Error(`${JSON.stringify(since)} is no duration like 24h`)
       const end = Math.floor(Date.now() / 1000)
-      await send(
-        'POST',
-        `/loki/api/v1/delete?${new URLSearchParams({ query, start: String(end - seconds), end: String(end) }).toString()}`,
-      )
+      const parameters = new URLSearchParams({ query, start: String(end - seconds), end: String(end) })
+      await send('POST', `/loki/api/v1/delete?${parameters.toString()}`)
       setQuery('')
       onDone()
     } catch (reason) {
@@ -78,155 +77,151 @@ interface DeleteRequest {
   created_at: number
 }
 
-export function Settings() {
-  const [text, setText] = useState(''),
-    [isOnlySet, setOnlySet] = useState(false),
-    [said, setSaid] = useState(''),
-    settings = useLoad(signal => get<Settings>('/api/tercet/settings', {}, signal), []),
-    scrape = useLoad(
-      async signal => (await get<{ data: { yaml: string } }>('/api/v1/status/config', {}, signal)).data.yaml,
-      [],
-    ),
-    [again, setAgain] = useState(0),
-    deletions = useLoad(signal => get<DeleteRequest[]>('/loki/api/v1/delete', {}, signal), [again])
+type ShownSetting = Settings['settings'][number]
+
+const settingColumns: readonly Column<ShownSetting>[] = [
+  { title: 'Key', look: 'mono', cell: s => s.name },
+  { title: 'Value', look: 'mono', cell: s => <bdi>{s.value}</bdi> },
+  { title: 'From', look: s => (s.source === 'default' ? 'dim' : 'good'), cell: s => s.source },
+  { title: 'What it is for', cell: s => s.help },
+]
+
+/** All keys with their values, and where each value is from. */
+function Keys() {
+  const [text, setText] = useState('')
+  const [isOnlySet, setOnlySet] = useState(false)
+  const settings = useLoad(signal => get<Settings>('/api/tercet/settings', {}, signal), [])
   const shown = (settings.data?.settings ?? []).filter(
     s =>
       (!isOnlySet || s.source !== 'default') &&
       `${s.name} ${s.value} ${s.help}`.toLowerCase().includes(text.toLowerCase()),
   )
+  return (
+    <>
+      <div class="row">
+        <input
+          aria-label="Filter keys"
+          placeholder="filter"
+          value={text}
+          onInput={e => {
+            setText(e.currentTarget.value)
+          }}
+        />
+        <label>
+          <input
+            type="checkbox"
+            checked={isOnlySet}
+            onChange={e => {
+              setOnlySet(e.currentTarget.checked)
+            }}
+          />
+          only keys that were set
+        </label>
+      </div>
+      <Status error={settings.error} isLoading={settings.isLoading} isEmpty={shown.length === 0} />
+      <Table columns={settingColumns} rows={shown} keyOf={s => s.name} label="Keys" />
+    </>
+  )
+}
+
+function deletionColumns(onChange: () => void): Column<DeleteRequest>[] {
+  const cancel = (id: string): void => {
+    const parameters = new URLSearchParams({ request_id: id }).toString()
+    send('DELETE', `/loki/api/v1/delete?${parameters}`).then(onChange, onChange)
+  }
+  return [
+    { title: 'Query', look: 'mono', cell: d => <bdi>{d.query}</bdi> },
+    { title: 'From', cell: d => dateTime(d.start_time * 1000) },
+    { title: 'To', cell: d => dateTime(d.end_time * 1000) },
+    { title: 'State', cell: d => d.status },
+    {
+      title: 'Take back',
+      cell: d => (
+        <button
+          onClick={() => {
+            cancel(d.request_id)
+          }}
+        >
+          Take back
+        </button>
+      ),
+    },
+  ]
+}
+
+function Deletions() {
+  const [again, setAgain] = useState(0)
+  const deletions = useLoad(signal => get<DeleteRequest[]>('/loki/api/v1/delete', {}, signal), [again])
+  const list = deletions.data ?? []
+  const lookAgain = (): void => {
+    setAgain(a => a + 1)
+  }
+  return (
+    <section class="panel">
+      <h2>Requests to delete lines</h2>
+      <Status
+        error={deletions.error}
+        isLoading={deletions.isLoading}
+        isEmpty={list.length === 0}
+        empty="There are none."
+      />
+      <DeleteForm onDone={lookAgain} />
+      {list.length > 0 && <Table columns={deletionColumns(lookAgain)} rows={list} keyOf={d => d.request_id} />}
+    </section>
+  )
+}
+
+/** The actions of an operator, and what became of the last one. */
+function Actions({ onSaid }: { onSaid: (text: string) => void }) {
   const act = (path: string, done: string): void => {
-    setSaid('…')
+    onSaid('…')
     send('POST', path).then(
       () => {
-        setSaid(done)
+        onSaid(done)
       },
       (reason: unknown) => {
-        setSaid(reason instanceof Error ? reason.message : String(reason))
+        onSaid(reason instanceof Error ? reason.message : String(reason))
       },
     )
   }
   return (
     <>
+      <button
+        onClick={() => {
+          act('/-/reload', 'Files were read again.')
+        }}
+      >
+        Read files again
+      </button>
+      <button
+        onClick={() => {
+          act('/-/flush', 'Everything is in the bucket.')
+        }}
+      >
+        Flush to the bucket
+      </button>
+    </>
+  )
+}
+
+export function Settings() {
+  const [said, setSaid] = useState('')
+  const config = useLoad(
+    async signal => (await get<{ data: { yaml: string } }>('/api/v1/status/config', {}, signal)).data.yaml,
+    [],
+  )
+  return (
+    <>
       <Head title="Configuration">
-        <button
-          onClick={() => {
-            act('/-/reload', 'Files were read again.')
-          }}
-        >
-          Read files again
-        </button>
-        <button
-          onClick={() => {
-            act('/-/flush', 'Everything is in the bucket.')
-          }}
-        >
-          Flush to the bucket
-        </button>
+        <Actions onSaid={setSaid} />
       </Head>
       <p aria-live="polite">{said}</p>
       <div class="stack">
-        <div class="row">
-          <input
-            aria-label="Filter keys"
-            placeholder="filter"
-            value={text}
-            onInput={e => {
-              setText(e.currentTarget.value)
-            }}
-          />
-          <label>
-            <input
-              type="checkbox"
-              checked={isOnlySet}
-              onChange={e => {
-                setOnlySet(e.currentTarget.checked)
-              }}
-            />
-            only what was set
-          </label>
-        </div>
-        <Status error={settings.error} isLoading={settings.isLoading} isEmpty={shown.length === 0} />
-        <div class="scroll" tabIndex={0} role="region" aria-label="Keys">
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">Key</th>
-                <th scope="col">Value</th>
-                <th scope="col">From</th>
-                <th scope="col">What it is for</th>
-              </tr>
-            </thead>
-            <tbody>
-              {shown.map(s => (
-                <tr key={s.name}>
-                  <td class="mono">{s.name}</td>
-                  <td class="mono">
-                    <bdi>{s.value}</bdi>
-                  </td>
-                  <td class={s.source === 'default' ? 'dim' : 'good'}>{s.source}</td>
-                  <td>{s.help}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
-        <section class="panel">
-          <h2>Requests to delete lines</h2>
-          <Status
-            error={deletions.error}
-            isLoading={deletions.isLoading}
-            isEmpty={(deletions.data?.length ?? 0) === 0}
-            empty="There are none."
-          />
-          <DeleteForm
-            onDone={() => {
-              setAgain(a => a + 1)
-            }}
-          />
-          {(deletions.data?.length ?? 0) > 0 && (
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">Query</th>
-                  <th scope="col">From</th>
-                  <th scope="col">To</th>
-                  <th scope="col">State</th>
-                  <th scope="col">Take back</th>
-                </tr>
-              </thead>
-              <tbody>
-                {deletions.data!.map(d => (
-                  <tr key={d.request_id}>
-                    <td class="mono">
-                      <bdi>{d.query}</bdi>
-                    </td>
-                    <td>{dateTime(d.start_time * 1000)}</td>
-                    <td>{dateTime(d.end_time * 1000)}</td>
-                    <td>{d.status}</td>
-                    <td>
-                      <button
-                        onClick={() => {
-                          const look = (): void => {
-                            setAgain(a => a + 1)
-                          }
-                          send(
-                            'DELETE',
-                            `/loki/api/v1/delete?${new URLSearchParams({ request_id: d.request_id }).toString()}`,
-                          ).then(look, look)
-                        }}
-                      >
-                        Take back
-                      </button>
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          )}
-        </section>
+        <Keys />
+        <Deletions />
         <details class="panel">
           <summary>As one text</summary>
-          <pre tabIndex={0}>{scrape.data ?? ''}</pre>
+          <pre tabIndex={0}>{config.data ?? ''}</pre>
         </details>
       </div>
     </>
