@@ -265,6 +265,10 @@ export function decodeHistogramChunk(
       samples: [],
     }
   const layout = readLayout(input)
+  const buckets = bucketCount(layout.positiveSpans) + bucketCount(layout.negativeSpans)
+  // Only a chunk of stale samples, whose layout is empty, has buckets without a bit for each.
+  if (buckets > (to - from) * 8)
+    throw new CorruptDataError(`histogram chunk: ${to - from} bytes can't hold ${buckets} buckets`)
   const starts = new StartReader(hasStarts ? startHeader : 0)
   const samples =
     encoding === 2 || encoding === 5

@@ -46,6 +46,11 @@ export function bigintOf(value: unknown): bigint {
   return typeof value === 'string' && /^-?\d{1,20}$/.test(value) ? BigInt(value) : 0n
 }
 
+/** Numbers and texts of numbers; NaN for anything else. */
+function doubleOf(value: unknown): number {
+  return typeof value === 'number' || typeof value === 'string' ? Number(value) : NaN
+}
+
 export function valueFromJson(json: unknown, depth = 0): AnyValue {
   const object = asObject(json)
   if (depth > 32) return { kind: 'none' }
@@ -53,7 +58,7 @@ export function valueFromJson(json: unknown, depth = 0): AnyValue {
   if (typeof read('stringValue') === 'string') return { kind: 'string', value: read('stringValue') as string }
   if (typeof read('boolValue') === 'boolean') return { kind: 'bool', value: read('boolValue') as boolean }
   if (read('intValue') !== undefined) return { kind: 'int', value: BigInt.asIntN(64, bigintOf(read('intValue'))) }
-  if (read('doubleValue') !== undefined) return { kind: 'double', value: Number(read('doubleValue')) }
+  if (read('doubleValue') !== undefined) return { kind: 'double', value: doubleOf(read('doubleValue')) }
   if (read('arrayValue') !== undefined)
     return {
       kind: 'array',

@@ -233,6 +233,7 @@ function readDeltaHead(input: ByteReader, countMax: number): DeltaHead {
     blockSize === 0 ||
     blockSize > 65_536 ||
     blockSize % miniCount !== 0 ||
+    (blockSize / miniCount) % 32 !== 0 ||
     count > countMax
   )
     throw new CorruptDataError(`parquet: a delta block of ${blockSize} values in ${miniCount} parts, ${count} in all`)

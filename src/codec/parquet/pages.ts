@@ -46,11 +46,27 @@ function unpackPage(codec: number, bytes: Uint8Array, size: number): Uint8Array 
   }
 }
 
-function int(struct: ThriftStruct | undefined, field: number, fallback?: number): number {
-  const value = struct?.get(field) ?? fallback
+/** The struct in a field of a page header. */
+function structOf(header: ThriftStruct, field: number): ThriftStruct {
+  const value = header.get(field)
+  if (!(value instanceof Map)) throw new CorruptDataError(`parquet: field ${field} of a page header is missing`)
+  return value
+}
+
+function int(struct: ThriftStruct, field: number, fallback?: number): number {
+  const value = struct.get(field) ?? fallback
   if (typeof value !== 'number' || value < 0)
     throw new CorruptDataError(`parquet: field ${field} of a page header is missing`)
   return value
+}
+
+/** Entries of a page, of which its column chunk has `entriesMax` left: checked before there is room for them. */
+function entriesOf(header: ThriftStruct, entriesMax: number): number {
+  const count = int(header, 1)
+  if (count === 0) throw new CorruptDataError('parquet: a page without entries')
+  if (count > entriesMax || count > pageBytesMax)
+    throw new CorruptDataError(`parquet: a page of ${count} entries, ${entriesMax} are left`)
+  return count
 }
 
 /** Values of one page or dictionary. */
@@ -65,8 +81,9 @@ interface Values {
 
 /** Offsets of plain byte strings: each has its length in front. */
 function plainTexts(bytes: Uint8Array, from: number, to: number, count: number): Texts {
+  if (count * 4 > to - from) throw new CorruptDataError(`parquet: ${count} strings in ${to - from} bytes`)
   const input = new ByteReader(bytes, from, to)
-  const out = new Uint8Array(Math.max(0, to - from - 4 * count))
+  const out = new Uint8Array(to - from - 4 * count)
   const offsets = new Uint32Array(count + 1)
   let at = 0
   for (let i = 0; i < count; i++) {
@@ -176,9 +193,11 @@ function lookUp(dictionary: Values, indices: Int32Array): Values {
     if (indices[i]! >>> 0 >= size)
       throw new CorruptDataError(`parquet: entry ${indices[i]! >>> 0} of a dictionary of ${size}`)
   if (dictionary.texts !== undefined) return { texts: dictionary.texts, indices }
-  if (dictionary.longs !== undefined) return { longs: BigInt64Array.from(indices, i => dictionary.longs![i]!) }
-  if (dictionary.doubles !== undefined) return { doubles: Float64Array.from(indices, i => dictionary.doubles![i]!) }
-  return { ints: Int32Array.from(indices, i => dictionary.ints![i]!) }
+  const { longs, doubles, ints } = dictionary
+  if (longs !== undefined) return { longs: BigInt64Array.from(indices, i => longs[i]!) }
+  if (doubles !== undefined) return { doubles: Float64Array.from(indices, i => doubles[i]!) }
+  if (ints === undefined) throw new CorruptDataError('parquet: a dictionary of booleans')
+  return { ints: Int32Array.from(indices, i => ints[i]!) }
 }
 
 interface Page {
@@ -196,8 +215,14 @@ function countPresent(def: Uint8Array | undefined, maxDef: number, count: number
   return present
 }
 
-function readDataV1(column: Column, header: ThriftStruct, bytes: Uint8Array, dictionary: Values | undefined): Page {
-  const count = int(header, 1)
+function readDataV1(
+  column: Column,
+  header: ThriftStruct,
+  entriesMax: number,
+  bytes: Uint8Array,
+  dictionary: Values | undefined,
+): Page {
+  const count = entriesOf(header, entriesMax)
   let at = 0
   const levels = (max: number): Uint8Array | undefined => {
     if (max === 0) return undefined
@@ -232,16 +257,16 @@ function readDataV1(column: Column, header: ThriftStruct, bytes: Uint8Array, dic
 function readDataV2(
   column: Column,
   header: ThriftStruct,
+  entriesMax: number,
   raw: Uint8Array,
   size: number,
   codec: number,
   dictionary: Values | undefined,
 ): Page {
-  const count = int(header, 1)
+  const count = entriesOf(header, entriesMax)
   const defBytes = int(header, 5)
   const repBytes = int(header, 6)
-  if (defBytes + repBytes > raw.length || count > pageBytesMax)
-    throw new CorruptDataError('parquet: levels run past their page')
+  if (defBytes + repBytes > raw.length) throw new CorruptDataError('parquet: levels run past their page')
   const levels = (from: number, to: number, max: number): Uint8Array | undefined => {
     if (max === 0) return undefined
     const into = new Uint8Array(count)
@@ -262,35 +287,31 @@ function readDataV2(
   }
 }
 
-/** Decodes the pages in `bytes`, which must hold `entries` entries. */
+/** Decodes the pages in `bytes`, which must hold `entries` entries. Throws CorruptDataError. */
 export function readColumn(column: Column, bytes: Uint8Array, codec: number, entries: number): ColumnData {
   const input = new ByteReader(bytes)
   const pages: Page[] = []
+  const physical = physicalTypes[column.leaf.type]
   let dictionary: Values | undefined
-  for (let count = 0; count < entries;) {
+  for (let left = entries; left > 0;) {
     const header = readStruct(input)
     const raw = input.readBytes(int(header, 3))
     const size = int(header, 2)
     const kind = int(header, 1)
-    if (kind === 2)
-      dictionary = readPlain(
-        physicalTypes[column.leaf.type],
-        unpackPage(codec, raw, size),
-        0,
-        size,
-        int(header.get(7) as ThriftStruct | undefined, 1),
-      )
-    else if (kind === 0 || kind === 3) {
+    if (kind === 2) {
+      const plain = unpackPage(codec, raw, size)
+      dictionary = readPlain(physical, plain, 0, plain.length, int(structOf(header, 7), 1))
+    } else if (kind === 0 || kind === 3) {
       const page =
         kind === 0
-          ? readDataV1(column, header.get(5) as ThriftStruct, unpackPage(codec, raw, size), dictionary)
-          : readDataV2(column, header.get(8) as ThriftStruct, raw, size, codec, dictionary)
-      if (page.count === 0) throw new CorruptDataError('parquet: a page without entries')
+          ? readDataV1(column, structOf(header, 5), left, unpackPage(codec, raw, size), dictionary)
+          : readDataV2(column, structOf(header, 8), left, raw, size, codec, dictionary)
       pages.push(page)
-      count += page.count
+      left -= page.count
     }
   }
-  return pages.length === 1 ? { column, ...pages[0]!, ...pages[0]!.values } : joinPages(column, pages)
+  const [first] = pages
+  return first !== undefined && pages.length === 1 ? { column, ...first, ...first.values } : joinPages(column, pages)
 }
 
 function joinPages(column: Column, pages: readonly Page[]): ColumnData {

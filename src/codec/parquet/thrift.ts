@@ -13,6 +13,7 @@ const depthMax = 16
 const listMax = 1_000_000
 
 function readValue(input: ByteReader, type: number, depth: number): ThriftValue {
+  if (depth > depthMax) throw new CorruptDataError(`thrift: values are nested more than ${depthMax} deep`)
   switch (type) {
     case 1:
       return true
@@ -50,7 +51,6 @@ function readValue(input: ByteReader, type: number, depth: number): ThriftValue 
 }
 
 export function readStruct(input: ByteReader, depth = 0): ThriftStruct {
-  if (depth > depthMax) throw new CorruptDataError('thrift: structs are nested too deep')
   const fields: ThriftStruct = new Map()
   let number = 0
   for (;;) {

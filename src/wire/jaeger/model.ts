@@ -38,7 +38,7 @@ export interface JaegerSpan {
   process: JaegerProcess | undefined
 }
 
-const kinds: Readonly<Record<string, number>> = { internal: 1, server: 2, client: 3, producer: 4, consumer: 5 }
+const kinds = new Map(Object.entries({ internal: 1, server: 2, client: 3, producer: 4, consumer: 5 }))
 const textOf = (value: AnyValue): string =>
   value.kind === 'string'
     ? value.value
@@ -93,7 +93,7 @@ function readTags(tags: readonly JaegerTag[]): TagFields {
   for (const { key, value } of tags) {
     switch (key) {
       case 'span.kind':
-        fields.kind = kinds[textOf(value).toLowerCase()] ?? 0
+        fields.kind = kinds.get(textOf(value).toLowerCase()) ?? 0
         break
       case 'error':
         if (textOf(value) === 'true') fields.isError = true

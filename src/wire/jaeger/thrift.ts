@@ -27,6 +27,7 @@ function count(input: ByteReader, what: string): number {
 }
 
 function readValue(input: ByteReader, type: number, depth: number): ThriftValue {
+  if (depth > depthMax) throw new CorruptDataError(`thrift: values are nested more than ${depthMax} deep`)
   switch (type) {
     case 2:
       return input.readU8() !== 0
@@ -70,7 +71,6 @@ function readValue(input: ByteReader, type: number, depth: number): ThriftValue 
 }
 
 function readStruct(input: ByteReader, depth: number): ThriftStruct {
-  if (depth > depthMax) throw new CorruptDataError(`thrift: structs are nested more than ${depthMax} deep`)
   const fields: ThriftStruct = new Map()
   for (;;) {
     const type = input.readU8()

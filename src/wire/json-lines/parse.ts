@@ -1,10 +1,18 @@
 /** VictoriaMetrics' JSON line format: one series a line, {"metric":{…},"values":[…],"timestamps":[ms…]}. */
 import { BadDataError } from '#core/errors.ts'
+import { jsonText } from '../json-text.ts'
 
 export interface JsonLine {
   labels: Record<string, string>
   timesMs: number[]
   values: number[]
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
+
+/** Lists and objects are no values of labels; they are kept as JSON. */
+function labelText(value: unknown): string {
+  return typeof value === 'object' && value !== null ? jsonText(value) : String(value)
 }
 
 function toNumber(value: unknown): number {
@@ -13,28 +21,29 @@ function toNumber(value: unknown): number {
   if (value === null || value === 'NaN') return NaN
   if (value === 'Infinity' || value === '+Inf' || value === 'Inf') return Infinity
   if (value === '-Infinity' || value === '-Inf') return -Infinity
-  throw new BadDataError(`${JSON.stringify(value)} is not a value`)
+  throw new BadDataError(`${jsonText(value)} is not a value`)
 }
 
+/** One line. Throws BadDataError. */
 export function parseJsonLine(line: string): JsonLine {
-  let parsed: { metric?: unknown; values?: unknown; timestamps?: unknown }
+  let parsed: unknown
   try {
-    parsed = JSON.parse(line) as typeof parsed
+    parsed = JSON.parse(line)
   } catch (error) {
     throw new BadDataError('not a JSON object', { cause: error })
   }
-  const { metric, values, timestamps } = parsed
-  if (typeof metric !== 'object' || metric === null || !Array.isArray(values) || !Array.isArray(timestamps))
+  const { metric, values, timestamps } = isObject(parsed) ? parsed : {}
+  if (!isObject(metric) || !Array.isArray(values) || !Array.isArray(timestamps))
     throw new BadDataError('"metric", "values" and "timestamps" are needed')
   if (values.length !== timestamps.length)
     throw new BadDataError(`${values.length} values and ${timestamps.length} timestamps`)
   const timesMs = timestamps.map(time => {
     if (typeof time !== 'number' || !Number.isFinite(time))
-      throw new BadDataError(`${JSON.stringify(time)} is not a timestamp`)
+      throw new BadDataError(`${jsonText(time)} is not a timestamp`)
     return Math.round(time)
   })
   return {
-    labels: Object.fromEntries(Object.entries(metric).map(([name, value]) => [name, String(value)])),
+    labels: Object.fromEntries(Object.entries(metric).map(([name, value]) => [name, labelText(value)])),
     timesMs,
     values: values.map(toNumber),
   }

@@ -5,6 +5,7 @@
 import { BadDataError } from '#core/errors.ts'
 import type { LogBatchBuilder } from '#model/log-batch.ts'
 import { Labels } from '#model/labels.ts'
+import { jsonText } from '../json-text.ts'
 
 export interface FieldRules {
   /** Names of the fields that make the stream. */
@@ -44,17 +45,25 @@ export function readFieldRules(
   }
 }
 
-/** Names and values of an object, nested ones joined by dots. Empty values are nothing. */
+const depthMax = 100
+
+/**
+ * Names and values of an object, nested ones joined by dots. Empty values are nothing. Throws BadDataError where
+ * objects are nested too deep.
+ */
 export function flattenFields(
   object: Readonly<Record<string, unknown>>,
   prefix = '',
   into = new Map<string, string>(),
+  depth = 0,
 ): Map<string, string> {
+  if (depth > depthMax) throw new BadDataError(`a JSON object is nested more than ${depthMax} deep`)
   for (const [key, value] of Object.entries(object)) {
     const name = prefix === '' ? key : `${prefix}.${key}`
     if (value === null || value === undefined || value === '') continue
-    if (typeof value === 'object' && !Array.isArray(value)) flattenFields(value as Record<string, unknown>, name, into)
-    else into.set(name, typeof value === 'string' ? value : JSON.stringify(value))
+    if (typeof value === 'object' && !Array.isArray(value))
+      flattenFields(value as Record<string, unknown>, name, into, depth + 1)
+    else into.set(name, typeof value === 'string' ? value : jsonText(value))
   }
   return into
 }

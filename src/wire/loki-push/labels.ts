@@ -88,10 +88,11 @@ class LabelParser {
     const rest = this.#text.slice(this.#at)
     const code = /^(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3}))/.exec(rest)
     if (code !== null) {
-      this.#at += code[0].length
-      return String.fromCodePoint(
-        Number.parseInt(code[1] ?? code[2] ?? code[3] ?? code[4]!, code[4] === undefined ? 16 : 8),
-      )
+      const [all, byte, short, long, octal] = code
+      const point = octal === undefined ? Number.parseInt(byte ?? short ?? long ?? '', 16) : Number.parseInt(octal, 8)
+      if (point > 0x10ffff) this.#fail(`escape sequence ${quote(all)} is no character`)
+      this.#at += all.length
+      return String.fromCodePoint(point)
     }
     const plain = simple[rest[0] ?? '']
     if (plain === undefined) this.#fail(`unknown escape sequence ${quote(rest[0] ?? '')}`)

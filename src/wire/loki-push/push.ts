@@ -6,9 +6,10 @@ import { ByteReader } from '#codec/byte-reader.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { parseNs } from '#core/nanoseconds.ts'
 import { readInt64, readText, skipField } from '#codec/protobuf.ts'
-import { BadDataError, CorruptDataError } from '#core/errors.ts'
+import { BadDataError, CorruptDataError, messageOf } from '#core/errors.ts'
 import { encodeUtf8 } from '#core/text.ts'
 import type { LogBatch } from '#model/log-batch.ts'
+import { jsonText } from '../json-text.ts'
 import { labelsFromObject, parseStreamLabels } from './labels.ts'
 
 /** Decodes an uncompressed message; the batch's lines lie in `bytes`. Returns what was wrong with single streams. */
@@ -122,16 +123,17 @@ function readPairs(input: ByteReader, at: number, end: number, batch: LogBatch):
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** Parses the JSON form. */
-export function parsePushJson(text: string, batch: LogBatch): string[] {
-  let body: unknown
+function parseBody(text: string): unknown {
   try {
-    body = JSON.parse(text)
+    return JSON.parse(text)
   } catch (error) {
-    throw new BadDataError(`the body is not JSON: ${error instanceof Error ? error.message : String(error)}`, {
-      cause: error,
-    })
+    throw new BadDataError(`the body is not JSON: ${messageOf(error)}`, { cause: error })
   }
+}
+
+/** Parses the JSON form. Returns what was wrong with single streams; throws BadDataError for what is wrong with all. */
+export function parsePushJson(text: string, batch: LogBatch): string[] {
+  const body = parseBody(text)
   if (!isObject(body)) throw new BadDataError('the body is not an object with "streams"')
   const streams = body['streams'] ?? []
   if (!Array.isArray(streams)) throw new BadDataError('"streams" is not a list')
@@ -146,7 +148,7 @@ export function parsePushJson(text: string, batch: LogBatch): string[] {
     const found: Record<string, string> = {}
     if (isObject(labels))
       for (const [name, value] of Object.entries(labels))
-        found[name] = typeof value === 'string' ? value : JSON.stringify(value)
+        found[name] = typeof value === 'string' ? value : jsonText(value)
     else if (labels !== undefined) throw new BadDataError('"stream" is not an object of labels')
     try {
       batch.beginStream(labelsFromObject(found))
@@ -165,9 +167,9 @@ function addValue(value: unknown, lines: ByteWriter, batch: LogBatch): void {
   if (!Array.isArray(value) || value.length === 0) throw new BadDataError('a value is not a list of time and line')
   const [time, line, metadata] = value as unknown[]
   const ns = typeof time === 'string' ? parseNs(time) : undefined
-  if (ns === undefined) throw new BadDataError(`a time must be a string of nanoseconds, ${JSON.stringify(time)} is not`)
+  if (ns === undefined) throw new BadDataError(`a time must be a string of nanoseconds, ${jsonText(time)} is not`)
   if (line !== undefined && typeof line !== 'string')
-    throw new BadDataError(`a line must be a string, ${JSON.stringify(line).slice(0, 60)} is not`)
+    throw new BadDataError(`a line must be a string, ${jsonText(line).slice(0, 60)} is not`)
   const from = lines.at
   if (line !== undefined) lines.writeBytes(encodeUtf8(line))
   batch.addLine(ns.ms, ns.subNs, from, lines.at)
@@ -185,7 +187,7 @@ function addValue(value: unknown, lines: ByteWriter, batch: LogBatch): void {
 
 /** The legacy form of /api/prom/push: labels as text, entries with RFC 3339 times. */
 export function parseLegacyPushJson(text: string, batch: LogBatch): string[] {
-  const body: unknown = JSON.parse(text)
+  const body = parseBody(text)
   const streams = isObject(body) && Array.isArray(body['streams']) ? (body['streams'] as unknown[]) : []
   const problems: string[] = []
   const lines = new ByteWriter(text.length + 64)

@@ -159,7 +159,7 @@ export function decodeOtlpLogs(bytes: Uint8Array): OtlpLogResource[] {
 }
 
 function nanos(value: unknown): bigint {
-  return (typeof value === 'string' && /^\d+$/.test(value)) ||
+  return (typeof value === 'string' && /^\d{1,20}$/.test(value)) ||
     (typeof value === 'number' && Number.isSafeInteger(value))
     ? BigInt(value)
     : 0n

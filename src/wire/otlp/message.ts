@@ -4,6 +4,7 @@
  */
 import { ByteReader } from '#codec/byte-reader.ts'
 import { readText, skipField } from '#codec/protobuf.ts'
+import { BadDataError, CorruptDataError } from '#core/errors.ts'
 
 export type Attributes = [string, AttributeValue][]
 /** Integers that a number can't hold exactly are texts. */
@@ -60,7 +61,25 @@ export function repeated(input: ByteReader, tag: number, read: (input: ByteReade
   while (part.at < part.end) into.push(read(part))
 }
 
-export function anyValue(input: ByteReader): AttributeValue {
+/** Values in values, and attributes in them: deeper ones are refused before the stack ends. */
+const depthMax = 100
+
+/** A varint with a sign; what a number can't hold exactly is a text. */
+function int64(input: ByteReader): number | string {
+  let value = 0n
+  for (let shift = 0n; shift < 70n; shift += 7n) {
+    const byte = input.readU8()
+    value |= BigInt(byte & 127) << shift
+    if (byte >= 128) continue
+    const int = BigInt.asIntN(64, value)
+    return Number.isSafeInteger(Number(int)) ? Number(int) : String(int)
+  }
+  throw new CorruptDataError('protobuf: a varint longer than 10 bytes')
+}
+
+/** An AnyValue message that reaches to the end of `input`. Throws CorruptDataError. */
+export function anyValue(input: ByteReader, depth = 0): AttributeValue {
+  if (depth > depthMax) throw new CorruptDataError(`OTLP: a value is nested more than ${depthMax} deep`)
   let value: AttributeValue = null
   readMessage(input, {
     1: i => {
@@ -70,18 +89,7 @@ export function anyValue(input: ByteReader): AttributeValue {
       value = i.readUvarint() !== 0
     },
     3: i => {
-      const at = i.at
-      let n = 0n
-      let shift = 0n
-      i.at = at
-      for (;;) {
-        const b = i.readU8()
-        n |= BigInt(b & 127) << shift
-        shift += 7n
-        if (b < 128) break
-      }
-      const int = BigInt.asIntN(64, n)
-      value = Number.isSafeInteger(Number(int)) ? Number(int) : String(int)
+      value = int64(i)
     },
     4: i => {
       value = double(i)
@@ -90,7 +98,7 @@ export function anyValue(input: ByteReader): AttributeValue {
       const list: AttributeValue[] = []
       readMessage(inner(i), {
         1: j => {
-          list.push(anyValue(inner(j)))
+          list.push(anyValue(inner(j), depth + 1))
         },
       })
       value = list
@@ -99,7 +107,7 @@ export function anyValue(input: ByteReader): AttributeValue {
       const map: Attributes = []
       readMessage(inner(i), {
         1: j => {
-          map.push(keyValue(inner(j)))
+          map.push(keyValue(inner(j), depth + 1))
         },
       })
       value = Object.fromEntries(map)
@@ -111,7 +119,8 @@ export function anyValue(input: ByteReader): AttributeValue {
   return value
 }
 
-export function keyValue(input: ByteReader): [string, AttributeValue] {
+/** A KeyValue message that reaches to the end of `input`. Throws CorruptDataError. */
+export function keyValue(input: ByteReader, depth = 0): [string, AttributeValue] {
   let key = ''
   let value: AttributeValue = null
   readMessage(input, {
@@ -119,35 +128,44 @@ export function keyValue(input: ByteReader): [string, AttributeValue] {
       key = readText(i)
     },
     2: i => {
-      value = anyValue(inner(i))
+      value = anyValue(inner(i), depth)
     },
   })
   return [key, value]
 }
 
 export type Json = Record<string, unknown>
+
+/** The members of JSON messages: what is absent, or of another type, is the empty value. */
 export const list = (value: unknown): Json[] =>
   Array.isArray(value) ? value.filter((v): v is Json => typeof v === 'object' && v !== null) : []
 export const number = (value: unknown): number =>
   typeof value === 'number' ? value : typeof value === 'string' && value !== '' ? Number(value) : 0
 export const numbers = (value: unknown): number[] => (Array.isArray(value) ? value.map(number) : [])
 export const text = (value: unknown): string => (typeof value === 'string' ? value : '')
-export const nanos = (value: unknown): number =>
-  typeof value === 'string' && /^\d+$/.test(value)
-    ? Number(BigInt(value) / 1_000_000n)
-    : Math.floor(number(value) / 1e6)
 export const object = (value: unknown): Json => (typeof value === 'object' && value !== null ? (value as Json) : {})
 
-export function jsonValue(value: Json): AttributeValue {
+/** Nanoseconds, as a number or as digits, to whole milliseconds. */
+export const nanos = (value: unknown): number =>
+  typeof value === 'string' && /^\d{1,20}$/.test(value)
+    ? Number(BigInt(value) / 1_000_000n)
+    : Math.floor(number(value) / 1e6)
+
+/** An AnyValue in its JSON form. Throws BadDataError where values are nested too deep. */
+export function jsonValue(value: Json, depth = 0): AttributeValue {
+  if (depth > depthMax) throw new BadDataError(`OTLP: a value is nested more than ${depthMax} deep`)
   if ('stringValue' in value) return text(value['stringValue'])
   if ('boolValue' in value) return value['boolValue'] === true
   if ('intValue' in value) return number(value['intValue'])
   if ('doubleValue' in value) return number(value['doubleValue'])
-  if ('arrayValue' in value) return list(object(value['arrayValue'])['values']).map(jsonValue)
-  if ('kvlistValue' in value) return Object.fromEntries(jsonAttributes(object(value['kvlistValue'])['values']))
+  if ('arrayValue' in value)
+    return list(object(value['arrayValue'])['values']).map(inner => jsonValue(inner, depth + 1))
+  if ('kvlistValue' in value)
+    return Object.fromEntries(jsonAttributes(object(value['kvlistValue'])['values'], depth + 1))
   return 'bytesValue' in value ? text(value['bytesValue']) : null
 }
 
-export function jsonAttributes(value: unknown): Attributes {
-  return list(value).map(entry => [text(entry['key']), jsonValue(object(entry['value']))])
+/** A list of KeyValues in its JSON form. Throws BadDataError where values are nested too deep. */
+export function jsonAttributes(value: unknown, depth = 0): Attributes {
+  return list(value).map(entry => [text(entry['key']), jsonValue(object(entry['value']), depth)])
 }

@@ -9,53 +9,58 @@ import type { BatchBuilder, MetricType } from '#model/write-batch.ts'
 import type { Attributes, AttributeValue } from './message.ts'
 import type { OtlpMetric, OtlpPoint, OtlpResource } from './metrics.ts'
 
-const units: Readonly<Record<string, string>> = {
-  d: 'days',
-  h: 'hours',
-  min: 'minutes',
-  s: 'seconds',
-  ms: 'milliseconds',
-  us: 'microseconds',
-  ns: 'nanoseconds',
-  By: 'bytes',
-  KiBy: 'kibibytes',
-  MiBy: 'mebibytes',
-  GiBy: 'gibibytes',
-  TiBy: 'tibibytes',
-  KBy: 'kilobytes',
-  MBy: 'megabytes',
-  GBy: 'gigabytes',
-  TBy: 'terabytes',
-  m: 'meters',
-  V: 'volts',
-  A: 'amperes',
-  J: 'joules',
-  W: 'watts',
-  g: 'grams',
-  Cel: 'celsius',
-  Hz: 'hertz',
-  '1': '',
-  '%': 'percent',
-}
-const perUnits: Readonly<Record<string, string>> = {
-  s: 'second',
-  m: 'minute',
-  h: 'hour',
-  d: 'day',
-  w: 'week',
-  mo: 'month',
-  y: 'year',
-}
+/** In maps: an object would also have the members of every object, and a unit may be named as one of them. */
+const units = new Map(
+  Object.entries({
+    d: 'days',
+    h: 'hours',
+    min: 'minutes',
+    s: 'seconds',
+    ms: 'milliseconds',
+    us: 'microseconds',
+    ns: 'nanoseconds',
+    By: 'bytes',
+    KiBy: 'kibibytes',
+    MiBy: 'mebibytes',
+    GiBy: 'gibibytes',
+    TiBy: 'tibibytes',
+    KBy: 'kilobytes',
+    MBy: 'megabytes',
+    GBy: 'gigabytes',
+    TBy: 'terabytes',
+    m: 'meters',
+    V: 'volts',
+    A: 'amperes',
+    J: 'joules',
+    W: 'watts',
+    g: 'grams',
+    Cel: 'celsius',
+    Hz: 'hertz',
+    '1': '',
+    '%': 'percent',
+  }),
+)
+const perUnits = new Map(
+  Object.entries({
+    s: 'second',
+    m: 'minute',
+    h: 'hour',
+    d: 'day',
+    w: 'week',
+    mo: 'month',
+    y: 'year',
+  }),
+)
 const flagNoValue = 1
 const delta = 1
 
 /** The unit as words of the name: what is measured, and per what. Annotations in braces are no units. */
 function unitWords(unit: string): { main: string; per: string } {
   const slash = unit.indexOf('/')
-  const word = (text: string, words: Readonly<Record<string, string>>): string => {
+  const word = (text: string, words: ReadonlyMap<string, string>): string => {
     const code = text.trim()
     if (code === '' || /[{}]/.test(code)) return ''
-    const known = words[code] ?? code
+    const known = words.get(code) ?? code
     return known
       .replace(/[^a-zA-Z0-9:]/g, '_')
       .replace(/_{2,}/g, '_')

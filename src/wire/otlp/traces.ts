@@ -624,7 +624,10 @@ const string = (from: Json, name: string): string => {
   const value = get(from, name)
   return typeof value === 'string' ? value : ''
 }
-const count = (from: Json, name: string): number => Math.max(0, Math.trunc(Number(get(from, name) ?? 0))) || 0
+const count = (from: Json, name: string): number => {
+  const value = get(from, name)
+  return typeof value === 'number' || typeof value === 'string' ? Math.max(0, Math.trunc(Number(value))) || 0 : 0
+}
 const time = (from: Json, name: string): bigint => BigInt.asUintN(64, bigintOf(get(from, name)))
 
 /** Hex, as OTLP's JSON has ids; other lengths are read as base64, which is what protobuf's own mapping gives. */

@@ -114,7 +114,7 @@ class TimeSeriesReader {
     // Labels first and in one piece: what every sender does.
     let at = from
     while (at < to && bytes[at] === 0x0a) {
-      const length = bytes[at + 1]!
+      const length = bytes[at + 1] ?? 128
       if (length >= 128) break
       at += 2 + length
     }

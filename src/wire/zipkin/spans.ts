@@ -4,12 +4,13 @@
  */
 import { BadDataError } from '#core/errors.ts'
 import type { Attribute, ResourceSpans, Span, Trace } from '#model/trace.ts'
+import { jsonText } from '../json-text.ts'
 
 type Json = Readonly<Record<string, unknown>>
 const object = (value: unknown): Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : {}
 const text = (value: unknown): string => (typeof value === 'string' ? value : '')
-const kinds: Readonly<Record<string, number>> = { SERVER: 2, CLIENT: 3, PRODUCER: 4, CONSUMER: 5 }
+const kinds = new Map(Object.entries({ SERVER: 2, CLIENT: 3, PRODUCER: 4, CONSUMER: 5 }))
 
 function id(value: unknown, name: string, lengths: readonly number[]): Uint8Array {
   const hex = text(value)
@@ -48,7 +49,7 @@ function spanOf(z: Json): Span {
   padded.set(traceId, 16 - traceId.length)
   const startNs = micros(z['timestamp'])
   const tags = Object.entries(object(z['tags'])).map(([key, value]) =>
-    attribute(key, typeof value === 'string' ? value : JSON.stringify(value)),
+    attribute(key, typeof value === 'string' ? value : jsonText(value)),
   )
   const error = tags.find(t => t.key === 'error')
   const remote = object(z['remoteEndpoint'])
@@ -66,7 +67,7 @@ function spanOf(z: Json): Span {
     traceState: '',
     flags: 0,
     name: text(z['name']),
-    kind: kinds[text(z['kind'])] ?? 1,
+    kind: kinds.get(text(z['kind'])) ?? 1,
     startNs,
     endNs: startNs + micros(z['duration']),
     attributes,

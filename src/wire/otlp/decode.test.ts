@@ -1,0 +1,392 @@
+/** OTLP in: requests of all signals, protobuf and JSON, and what damaged ones do. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { BadDataError, CorruptDataError } from '#core/errors.ts'
+import { LogBatchBuilder } from '#model/log-batch.ts'
+import { BatchBuilder } from '#model/write-batch.ts'
+import { checkDamage } from '../../../test/damage.ts'
+import { anyValue as anyValueSchema, logsRequest, metricsRequest, tracesRequest } from '../../../test/otlp-schema.ts'
+import { protobuf, type Message } from '../../../test/protobuf.ts'
+import { showLogBatch, showWriteBatch } from '../../../test/show-batch.ts'
+import { addOtlpLogs, decodeOtlpLogs, parseOtlpLogsJson, type OtlpLogResource } from './logs.ts'
+import { decodeOtlpMetrics, encodeOtlpMetricsResponse, parseOtlpMetricsJson, type OtlpResource } from './metrics.ts'
+import { translateOtlp } from './to-prometheus.ts'
+import { decodeOtlpTraces, decodeSpan, encodeOtlpTraces, parseOtlpTracesJson, traceToJson } from './traces.ts'
+
+const utf8 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8')
+const text = (key: string, stringValue: string): Message => ({ key, value: { stringValue } })
+const resource = {
+  attributes: [text('service.name', 'api'), text('service.instance.id', 'i1'), text('os.type', 'linux')],
+}
+const times = { startTimeUnixNano: '1000000000', timeUnixNano: '2000000000' }
+const route = [text('http.route', '/a')]
+
+function metricsOf(...metrics: Message[]): Message {
+  return { resourceMetrics: [{ resource, scopeMetrics: [{ scope: { name: 's' }, metrics }] }] }
+}
+
+const info = 'target_info{instance="i1", job="api", os_type="linux"} 1 @2000'
+const own = 'http_route="/a", instance="i1", job="api"'
+const metricCases: [name: string, metric: Message, lines: string[]][] = [
+  [
+    'gauge',
+    { name: 'temp', unit: 'Cel', gauge: { dataPoints: [{ ...times, attributes: route, asDouble: 1.5 }] } },
+    [`temp_celsius{${own}} 1.5 @2000`, info, '# temp_celsius gauge celsius'],
+  ],
+  [
+    'monotonic sum with an exemplar',
+    {
+      name: 'http.requests',
+      description: 'Requests.',
+      sum: {
+        aggregationTemporality: 2,
+        isMonotonic: true,
+        dataPoints: [
+          {
+            ...times,
+            attributes: route,
+            asInt: '7',
+            exemplars: [{ timeUnixNano: '1500000000', asDouble: 1, traceId: 'ab', spanId: 'cd' }],
+          },
+        ],
+      },
+    },
+    [
+      `http_requests_total{${own}} 7 @2000`,
+      info,
+      `http_requests_total{${own}} # {span_id="cd", trace_id="ab"} 1 @1500`,
+      '# http_requests_total counter Requests.',
+    ],
+  ],
+  [
+    'histogram',
+    {
+      name: 'd',
+      unit: 's',
+      histogram: {
+        aggregationTemporality: 2,
+        dataPoints: [{ ...times, count: '3', sum: 4, bucketCounts: ['1', '2'], explicitBounds: [0.5] }],
+      },
+    },
+    [
+      'd_seconds_sum{instance="i1", job="api"} 4 @2000',
+      'd_seconds_count{instance="i1", job="api"} 3 @2000',
+      'd_seconds_bucket{instance="i1", job="api", le="0.5"} 1 @2000',
+      'd_seconds_bucket{instance="i1", job="api", le="+Inf"} 3 @2000',
+      info,
+      '# d_seconds histogram seconds',
+    ],
+  ],
+  [
+    'exponential histogram',
+    {
+      name: 'e',
+      exponentialHistogram: {
+        aggregationTemporality: 2,
+        dataPoints: [
+          {
+            ...times,
+            count: '4',
+            sum: 9,
+            scale: 0,
+            zeroCount: '1',
+            zeroThreshold: 0.25,
+            positive: { offset: 0, bucketCounts: ['1', '1'] },
+            negative: { offset: -1, bucketCounts: ['1'] },
+          },
+        ],
+      },
+    },
+    [
+      info,
+      'e{instance="i1", job="api"} {count:4, sum:9, [-1,-0.5):1, [-0.25,0.25]:1, (1,2]:1, (2,4]:1} @2000',
+      '# e histogram',
+    ],
+  ],
+  [
+    'summary, and a point without a value',
+    {
+      name: 's',
+      summary: {
+        dataPoints: [
+          { ...times, count: '2', sum: 3, quantileValues: [{ quantile: 0.5, value: 1 }] },
+          { ...times, count: '2', flags: 1 },
+        ],
+      },
+    },
+    [
+      's_sum{instance="i1", job="api"} 3 @2000',
+      's_count{instance="i1", job="api"} 2 @2000',
+      's{instance="i1", job="api", quantile="0.5"} 1 @2000',
+      's_sum{instance="i1", job="api"} stale @2000',
+      's_count{instance="i1", job="api"} stale @2000',
+      info,
+      '# s summary',
+    ],
+  ],
+]
+
+function showMetrics(resources: readonly OtlpResource[]): string[] {
+  const builder = new BatchBuilder()
+  assert.deepEqual(translateOtlp(resources, builder, 0), [])
+  return showWriteBatch(builder.batch)
+}
+
+const everyMetric = metricsOf(...metricCases.map(([, metric]) => metric))
+
+test('metrics: every kind as series, from protobuf and from JSON', () => {
+  for (const [name, metric, lines] of metricCases) {
+    const message = metricsOf(metric)
+    assert.deepEqual(showMetrics(decodeOtlpMetrics(protobuf(metricsRequest, message))), lines, name)
+    assert.deepEqual(showMetrics(parseOtlpMetricsJson(JSON.stringify(message))), lines, `${name}, JSON`)
+  }
+})
+
+test('metrics: what has no translation is named', () => {
+  const cases: [metric: Message, problem: string][] = [
+    [{ name: 'd', sum: { aggregationTemporality: 1 } }, 'metric "d" has delta temporality; cumulative is needed'],
+    [{ gauge: {} }, 'a metric has no name'],
+  ]
+  for (const [metric, problem] of cases)
+    assert.deepEqual(translateOtlp(parseOtlpMetricsJson(JSON.stringify(metricsOf(metric))), new BatchBuilder(), 0), [
+      problem,
+    ])
+})
+
+test('metrics: units are words of the name, whatever they are called', () => {
+  const cases: [name: string, unit: string, shown: string][] = [
+    ['size', 'By', 'size_bytes'],
+    ['rate', 'By/s', 'rate_bytes_per_second'],
+    ['ratio', '1', 'ratio'],
+    ['count', '{packets}', 'count'],
+    ['a', 'constructor', 'a_constructor'],
+    ['a', 'm/toString', 'a_meters_per_toString'],
+  ]
+  for (const [name, unit, shown] of cases) {
+    const metric = { name, unit, gauge: { dataPoints: [{ ...times, asDouble: 1 }] } }
+    assert.equal(showMetrics(parseOtlpMetricsJson(JSON.stringify(metricsOf(metric))))[0]!.split('{')[0], shown)
+  }
+})
+
+test('metrics: the answer says what was refused', () => {
+  assert.equal(encodeOtlpMetricsResponse(0, 'unused').length, 0)
+  assert.equal(Buffer.from(encodeOtlpMetricsResponse(3, 'no')).toString('hex'), '0a06080312026e6f')
+})
+
+test('metrics: damaged requests', () => {
+  const show = (resources: OtlpResource[]): unknown => translateOtlp(resources, new BatchBuilder(), 0)
+  checkDamage(protobuf(metricsRequest, everyMetric), bytes => show(decodeOtlpMetrics(bytes)), {
+    errors: [CorruptDataError],
+    refusesCuts: 'protobuf',
+  })
+  checkDamage(Buffer.from(JSON.stringify(everyMetric)), bytes => show(parseOtlpMetricsJson(utf8(bytes))), {
+    errors: [BadDataError],
+    refusesCuts: 'always',
+  })
+})
+
+const logs = {
+  resourceLogs: [
+    {
+      resource,
+      scopeLogs: [
+        {
+          scope: { name: 'lib', version: '1', droppedAttributesCount: 2 },
+          logRecords: [
+            {
+              timeUnixNano: '1700000000123456789',
+              observedTimeUnixNano: '1700000000200000000',
+              severityNumber: 9,
+              severityText: 'INFO',
+              body: { stringValue: 'hello' },
+              attributes: [
+                text('user', 'ada'),
+                { key: 'n', value: { intValue: '-3' } },
+                { key: 'm', value: { kvlistValue: { values: [{ key: 'x', value: { boolValue: true } }] } } },
+                { key: 'l', value: { arrayValue: { values: [{ doubleValue: 0.5 }, { stringValue: 'b' }] } } },
+              ],
+              flags: 1,
+              traceId: '0102',
+              spanId: '03',
+              eventName: 'e',
+            },
+            { body: { kvlistValue: { values: [{ key: 'b', value: { intValue: 1 } }] } } },
+          ],
+        },
+      ],
+    },
+  ],
+}
+const ofScope = 'os.type=linux scope_name=lib scope_version=1 scope_dropped_attributes_count=2'
+const logLines = [
+  '{service.instance.id="i1", service.name="api"} @1700000000123+456789 hello ' +
+    `${ofScope} user=ada n=-3 m_x=true l=[0.5,"b"] observed_timestamp=1700000000200000000 severity_number=9 ` +
+    'severity_text=INFO flags=1 trace_id=0102 span_id=03 event_name=e',
+  `{service.instance.id="i1", service.name="api"} @42+0 {"b":1} ${ofScope}`,
+]
+
+function showLogs(resources: readonly OtlpLogResource[]): string[] {
+  const builder = new LogBatchBuilder()
+  addOtlpLogs(resources, builder, 42, name => name)
+  return showLogBatch(builder.build()).map(line => line.replaceAll(/"(service[.a-z]+)"=/g, '$1='))
+}
+
+test('logs: records as entries, from protobuf and from JSON', () => {
+  assert.deepEqual(showLogs(decodeOtlpLogs(protobuf(logsRequest, logs))), logLines)
+  assert.deepEqual(showLogs(parseOtlpLogsJson(JSON.stringify(logs))), logLines)
+})
+
+test('logs: damaged requests', () => {
+  checkDamage(protobuf(logsRequest, logs), bytes => showLogs(decodeOtlpLogs(bytes)), {
+    errors: [CorruptDataError],
+    refusesCuts: 'protobuf',
+  })
+  checkDamage(Buffer.from(JSON.stringify(logs)), bytes => showLogs(parseOtlpLogsJson(utf8(bytes))), {
+    errors: [BadDataError],
+    refusesCuts: 'always',
+  })
+})
+
+/** A value in lists, `depth` times. */
+function nested(depth: number): Buffer {
+  let bytes = Buffer.from(protobuf(anyValueSchema, { intValue: 1 }))
+  for (let i = 0; i < depth; i++) {
+    const list = protobuf({ values: [1, 'hex'] }, { values: bytes.toString('hex') })
+    bytes = Buffer.from(protobuf({ arrayValue: [5, 'hex'] }, { arrayValue: Buffer.from(list).toString('hex') }))
+  }
+  return bytes
+}
+
+test('values that are nested too deep, and endless numbers, are refused', () => {
+  const logOf = (body: Uint8Array): Uint8Array => {
+    const wrap = (field: number, bytes: Uint8Array): Uint8Array =>
+      protobuf({ inner: [field, 'hex'] }, { inner: Buffer.from(bytes).toString('hex') })
+    return wrap(1, wrap(2, wrap(2, wrap(5, body))))
+  }
+  assert.equal(decodeOtlpLogs(logOf(nested(50))).length, 1)
+  assert.throws(() => decodeOtlpLogs(logOf(nested(2000))), CorruptDataError)
+  assert.throws(() => decodeOtlpLogs(logOf(Buffer.alloc(1 << 20, 0xff).fill(0x18, 0, 1))), CorruptDataError)
+  const json = (depth: number): string =>
+    `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":${'{"arrayValue":{"values":['.repeat(depth)}` +
+    `${']}}'.repeat(depth)}}]}]}]}`
+  assert.equal(parseOtlpLogsJson(json(50)).length, 1)
+  assert.throws(() => parseOtlpLogsJson(json(20_000)), BadDataError)
+})
+
+const traces = {
+  resourceSpans: [
+    {
+      resource: { attributes: [text('service.name', 'shop')], droppedAttributesCount: 1 },
+      scopeSpans: [
+        {
+          scope: { name: 'lib', version: '2', attributes: [text('s', 't')] },
+          spans: [
+            {
+              traceId: '0102030405060708090a0b0c0d0e0f10',
+              spanId: '0102030405060708',
+              traceState: 'a=b',
+              parentSpanId: '0807060504030201',
+              name: 'GET /cart',
+              kind: 2,
+              startTimeUnixNano: '1700000000000000001',
+              endTimeUnixNano: '1700000000500000000',
+              attributes: [
+                text('http.method', 'GET'),
+                { key: 'big', value: { intValue: '-9007199254740993' } },
+                { key: 'half', value: { doubleValue: 0.5 } },
+                { key: 'ok', value: { boolValue: true } },
+                { key: 'list', value: { arrayValue: { values: [{ stringValue: 'x' }] } } },
+                { key: 'map', value: { kvlistValue: { values: [text('k', 'v')] } } },
+              ],
+              droppedAttributesCount: 3,
+              events: [{ timeUnixNano: '1700000000100000000', name: 'e', attributes: [text('a', 'b')] }],
+              droppedEventsCount: 4,
+              links: [{ traceId: '0f'.repeat(16), spanId: '0e'.repeat(8), traceState: 'c=d', flags: 1 }],
+              droppedLinksCount: 5,
+              status: { message: 'no', code: 2 },
+              flags: 257,
+            },
+            { traceId: '0f'.repeat(16), spanId: '0e'.repeat(8), name: 'short' },
+          ],
+          schemaUrl: 'https://scope',
+        },
+      ],
+      schemaUrl: 'https://resource',
+    },
+  ],
+}
+
+test('traces: spans from protobuf and from JSON are the same, and come back', () => {
+  const bytes = protobuf(tracesRequest, traces)
+  const decoded = decodeOtlpTraces(bytes)
+  const shown = traceToJson(decoded)
+  assert.deepEqual(shown, traceToJson(parseOtlpTracesJson(JSON.stringify(traces))))
+  assert.deepEqual(traceToJson(decodeOtlpTraces(encodeOtlpTraces(decoded).slice())), shown)
+  assert.deepEqual(traceToJson(parseOtlpTracesJson(JSON.stringify({ batches: shown }))), shown)
+  const [first] = decoded.resources[0]!.scopes[0]!.spans
+  assert.deepEqual(
+    [first!.name, first!.kind, first!.startNs, first!.statusCode, first!.statusMessage, first!.flags],
+    ['GET /cart', 2, 1_700_000_000_000_000_001n, 2, 'no', 257],
+  )
+  assert.deepEqual(first!.attributes[1], { key: 'big', value: { kind: 'int', value: -9_007_199_254_740_993n } })
+})
+
+test('traces: an outline counts what is in lists, and its spans are read later', () => {
+  const bytes = protobuf(tracesRequest, traces)
+  const [outline] = decodeOtlpTraces(bytes, true).resources[0]!.scopes[0]!.spans
+  assert.deepEqual([outline!.name, outline!.attributes, outline!.attributeCount], ['GET /cart', [], 6])
+  const whole = decodeSpan(bytes, outline!.wireFrom!, outline!.wireTo!)
+  assert.deepEqual(whole.attributes, decodeOtlpTraces(bytes).resources[0]!.scopes[0]!.spans[0]!.attributes)
+  const raw = decodeSpan(bytes, outline!.wireFrom!, outline!.wireTo!, true).raw!
+  const seen: string[] = []
+  const slice = (from: number, to: number): string => Buffer.from(bytes.subarray(from, to)).toString()
+  for (let i = 0; i < raw.ranges.length; i += 2)
+    raw.visit(raw.message, raw.ranges[i]!, raw.ranges[i + 1]!, {
+      text: (keyFrom, keyTo, from, to) => seen.push(`${slice(keyFrom, keyTo)}=${slice(from, to)}`),
+      long: (keyFrom, keyTo, value) => seen.push(`${slice(keyFrom, keyTo)}=${value}`),
+      double: (keyFrom, keyTo, value) => seen.push(`${slice(keyFrom, keyTo)}=${value}`),
+      bool: (keyFrom, keyTo, value) => seen.push(`${slice(keyFrom, keyTo)}=${value}`),
+      other: (keyFrom, keyTo, value) => seen.push(`${slice(keyFrom, keyTo)} is a ${value.kind}`),
+    })
+  assert.deepEqual(seen, [
+    'http.method=GET',
+    'big=-9007199254740993',
+    'half=0.5',
+    'ok=true',
+    'list is a array',
+    'map is a map',
+  ])
+})
+
+test('traces: ids that are none', () => {
+  const json = (traceId: string): string =>
+    JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans: [{ traceId }] }] }] })
+  assert.throws(() => parseOtlpTracesJson(json('xyz')), /traceId "xyz" is no id: 32 hexadecimal digits were expected/)
+  assert.throws(() => parseOtlpTracesJson('[]'), /no object with "resourceSpans"/)
+})
+
+test('traces: damaged requests; what an outline accepts can be read whole', () => {
+  const decode = (bytes: Uint8Array): void => {
+    const outline = decodeOtlpTraces(bytes, true)
+    for (const { scopes } of outline.resources)
+      for (const { spans } of scopes)
+        for (const { wireFrom, wireTo } of spans) {
+          try {
+            decodeSpan(bytes, wireFrom!, wireTo!)
+          } catch (error) {
+            throw new Error('an outline was accepted whose span is damaged', { cause: error })
+          }
+        }
+    encodeOtlpTraces(decodeOtlpTraces(bytes))
+  }
+  checkDamage(protobuf(tracesRequest, traces), decode, { errors: [CorruptDataError], refusesCuts: 'protobuf' })
+  const parse = (bytes: Uint8Array): unknown => encodeOtlpTraces(parseOtlpTracesJson(utf8(bytes)))
+  checkDamage(Buffer.from(JSON.stringify(traces)), parse, { errors: [BadDataError], refusesCuts: 'always' })
+})
+
+test('traces: members of JSON that are objects where numbers belong', () => {
+  const span = { flags: { toString: 1, valueOf: 1 }, attributes: [{ key: 'a', value: { doubleValue: [[{}]] } }] }
+  const json = JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans: [span] }] }] })
+  const [read] = parseOtlpTracesJson(json).resources[0]!.scopes[0]!.spans
+  assert.deepEqual([read!.flags, read!.attributes[0]!.value], [0, { kind: 'double', value: NaN }])
+})

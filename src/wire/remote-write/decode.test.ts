@@ -1,0 +1,273 @@
+/** Remote write 1.0 and 2.0 in: what a body becomes, and what damaged ones do. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ByteReader } from '#codec/byte-reader.ts'
+import { encodeSnappy } from '#codec/snappy.ts'
+import { WriteRequestKernel } from '#codec/write-request.ts'
+import { BadDataError, CorruptDataError, LimitError } from '#core/errors.ts'
+import { KeyWriter, WriteBatch } from '#model/write-batch.ts'
+import { checkDamage } from '../../../test/damage.ts'
+import { protobuf, type Message, type Schema } from '../../../test/protobuf.ts'
+import { showWriteBatch } from '../../../test/show-batch.ts'
+import { encodeWriteRequest, encodeWriteRequestV2, type EncodeOptions } from './encode.ts'
+import { readHistogram } from './histogram.ts'
+import { decodeWriteBody, decodeWriteRequest } from './v1.ts'
+import { decodeWriteRequestV2 } from './v2.ts'
+
+const span: Schema = { offset: [1, 'sint'], length: [2, 'varint'] }
+const histogram: Schema = {
+  countInt: [1, 'varint'],
+  countFloat: [2, 'double'],
+  sum: [3, 'double'],
+  schema: [4, 'sint'],
+  zeroThreshold: [5, 'double'],
+  zeroCountInt: [6, 'varint'],
+  zeroCountFloat: [7, 'double'],
+  negativeSpans: [8, () => span],
+  negativeDeltas: [9, 'sint', 'packed'],
+  negativeCounts: [10, 'double', 'packed'],
+  positiveSpans: [11, () => span],
+  positiveDeltas: [12, 'sint', 'packed'],
+  positiveCounts: [13, 'double', 'packed'],
+  resetHint: [14, 'varint'],
+  timestamp: [15, 'varint'],
+  customValues: [16, 'double', 'packed'],
+}
+const sample: Schema = { value: [1, 'double'], timestamp: [2, 'varint'] }
+const label: Schema = { name: [1, 'text'], value: [2, 'text'] }
+const exemplar: Schema = { labels: [1, () => label], value: [2, 'double'], timestamp: [3, 'varint'] }
+const series: Schema = {
+  labels: [1, () => label],
+  samples: [2, () => sample],
+  exemplars: [3, () => exemplar],
+  histograms: [4, () => histogram],
+}
+const metadata: Schema = { type: [1, 'varint'], metric: [2, 'text'], help: [4, 'text'], unit: [5, 'text'] }
+const request: Schema = { timeseries: [1, () => series], metadata: [3, () => metadata] }
+
+const exemplarV2: Schema = { labelsRefs: [1, 'varint', 'packed'], value: [2, 'double'], timestamp: [3, 'varint'] }
+const metadataV2: Schema = { type: [1, 'varint'], helpRef: [3, 'varint'], unitRef: [4, 'varint'] }
+const seriesV2: Schema = {
+  labelsRefs: [1, 'varint', 'packed'],
+  samples: [2, () => sample],
+  histograms: [3, () => histogram],
+  exemplars: [4, () => exemplarV2],
+  metadata: [5, () => metadataV2],
+}
+const requestV2: Schema = { symbols: [4, 'text'], timeseries: [5, () => seriesV2] }
+
+const up = {
+  labels: [
+    { name: '__name__', value: 'up' },
+    { name: 'job', value: 'api' },
+  ],
+}
+const native = {
+  countInt: 6,
+  sum: 12.5,
+  schema: 0,
+  zeroThreshold: 0.001,
+  zeroCountInt: 1,
+  negativeSpans: [{ offset: 0, length: 1 }],
+  negativeDeltas: [1],
+  positiveSpans: [
+    { offset: 0, length: 2 },
+    { offset: 1, length: 1 },
+  ],
+  positiveDeltas: [1, 1, -1],
+  timestamp: 1000,
+}
+const nativeText = '{count:6, sum:12.5, [-1,-0.5):1, [-0.001,0.001]:1, (0.5,1]:1, (1,2]:2, (4,8]:1}'
+
+const requests: [name: string, message: Message, lines: string[]][] = [
+  ['nothing', {}, []],
+  ['a sample', { timeseries: [{ ...up, samples: [{ value: 1.5, timestamp: 1000 }] }] }, ['up{job="api"} 1.5 @1000']],
+  [
+    'a time before 1970, values that are no numbers',
+    {
+      timeseries: [
+        {
+          ...up,
+          samples: [
+            { value: -0, timestamp: -5 },
+            { value: NaN, timestamp: 1 },
+            { value: Infinity, timestamp: 2 },
+          ],
+        },
+      ],
+    },
+    ['up{job="api"} 0 @-5', 'up{job="api"} NaN @1', 'up{job="api"} Infinity @2'],
+  ],
+  [
+    'labels behind the samples',
+    { timeseries: [{ samples: [{ value: 1, timestamp: 2 }], ...up }] },
+    ['up{job="api"} 1 @2'],
+  ],
+  [
+    'exemplars, histograms, metadata',
+    {
+      timeseries: [
+        {
+          ...up,
+          samples: [{ value: 1, timestamp: 2 }],
+          exemplars: [{ labels: [{ name: 'trace_id', value: 'ab' }], value: 3, timestamp: 4 }],
+        },
+        { ...up, histograms: [native] },
+      ],
+      metadata: [{ type: 1, metric: 'up', help: 'Is it up?', unit: 's' }],
+    },
+    [
+      'up{job="api"} 1 @2',
+      `up{job="api"} ${nativeText} @1000`,
+      'up{job="api"} # {trace_id="ab"} 3 @4',
+      '# up counter s Is it up?',
+    ],
+  ],
+]
+
+function decodeV1(bytes: Uint8Array): WriteBatch {
+  const batch = new WriteBatch()
+  decodeWriteRequest(bytes, batch)
+  return batch
+}
+
+function decodeV2(bytes: Uint8Array): WriteBatch {
+  const batch = new WriteBatch()
+  decodeWriteRequestV2(bytes, batch, new KeyWriter())
+  return batch
+}
+
+const kernel = new WriteRequestKernel({ a: 1, b: 2, c: 3, d: 4 })
+const everything = requests.at(-1)![1]
+
+test('1.0: a request becomes a batch, by the kernel and without it', () => {
+  for (const [name, message, lines] of requests) {
+    const bytes = protobuf(request, message)
+    assert.deepEqual(showWriteBatch(decodeV1(bytes)), lines, name)
+    const byKernel = decodeWriteBody(encodeSnappy(bytes), 1e6, kernel, new WriteBatch())
+    assert.deepEqual(showWriteBatch(byKernel), lines, `${name}, by the kernel`)
+  }
+})
+
+test('1.0: damaged requests', () => {
+  checkDamage(protobuf(request, everything), decodeV1, {
+    errors: [CorruptDataError, BadDataError],
+    refusesCuts: 'protobuf',
+  })
+})
+
+test('1.0: damaged bodies by the kernel, before and behind the compression', () => {
+  const errors = [CorruptDataError, BadDataError, LimitError]
+  const decode = (body: Uint8Array): unknown => decodeWriteBody(body, 1e6, kernel, new WriteBatch())
+  checkDamage(encodeSnappy(protobuf(request, everything)), decode, { errors, refusesCuts: 'always' })
+  checkDamage(protobuf(request, everything), bytes => decode(encodeSnappy(bytes)), { errors, refusesCuts: 'protobuf' })
+})
+
+test('1.0: a label that ends with its message is refused', () => {
+  assert.throws(() => decodeV1(Uint8Array.of(0x0a, 1, 0x0a)), CorruptDataError)
+})
+
+test('2.0: a request becomes a batch', () => {
+  const symbols = ['', '__name__', 'up', 'job', 'api', 'Is it up?', 's', 'trace_id', 'ab']
+  const message = {
+    symbols,
+    timeseries: [
+      {
+        labelsRefs: [3, 4, 1, 2],
+        samples: [{ value: 1, timestamp: 2 }],
+        histograms: [native],
+        exemplars: [{ labelsRefs: [7, 8], value: 3, timestamp: 4 }],
+        metadata: { type: 1, helpRef: 5, unitRef: 6 },
+      },
+    ],
+  }
+  const bytes = protobuf(requestV2, message)
+  assert.deepEqual(showWriteBatch(decodeV2(bytes)), requests.at(-1)![2])
+  checkDamage(bytes, decodeV2, { errors: [CorruptDataError, BadDataError], refusesCuts: 'protobuf' })
+})
+
+test('2.0: what is refused', () => {
+  const cases: [message: Message, problem: RegExp][] = [
+    [{ symbols: ['a'] }, /first symbol must be the empty string/],
+    [{ symbols: [''], timeseries: [{ labelsRefs: [0, 7] }] }, /symbol 7 is out of range, there are 1/],
+    [{ symbols: [''], timeseries: [{ labelsRefs: [0] }] }, /1 label references are not pairs/],
+  ]
+  for (const [message, problem] of cases)
+    assert.throws(() => decodeV2(protobuf(requestV2, message)), { name: 'BadDataError', message: problem })
+})
+
+test('what was encoded is decoded again, in both versions', () => {
+  const options: EncodeOptions = { labelsOf: undefined, added: [], isWithExemplars: true, isWithHistograms: true }
+  const batch = decodeV1(protobuf(request, everything))
+  const lines = showWriteBatch(batch)
+  assert.deepEqual(showWriteBatch(decodeV1(encodeWriteRequest(batch, options).bytes.slice())), lines)
+  const again = decodeV2(encodeWriteRequestV2(batch, options).bytes.slice())
+  // In 2.0 each series has its metadata with it.
+  assert.deepEqual([...new Set(showWriteBatch(again))], lines)
+})
+
+const histograms: [name: string, message: Message, shown: string | RegExp][] = [
+  ['integer', native, nativeText],
+  [
+    'float',
+    {
+      countFloat: 3.5,
+      sum: 1,
+      schema: 1,
+      zeroCountFloat: 0.5,
+      positiveSpans: [{ offset: 0, length: 2 }],
+      positiveCounts: [1, 2],
+    },
+    '{count:3.5, sum:1, [-0,0]:0.5, (0.7071067811865475,1]:1, (1,1.414213562373095]:2}',
+  ],
+  [
+    'custom buckets',
+    {
+      countInt: 3,
+      sum: 1,
+      schema: -53,
+      positiveSpans: [{ offset: 0, length: 2 }],
+      positiveDeltas: [1, 1],
+      customValues: [1, 5],
+    },
+    '{count:3, sum:1, [-Inf,1]:1, (1,5]:2}',
+  ],
+  ['unknown schema', { countInt: 0, schema: 9 }, /schema 9 is not known/],
+  [
+    'spans without buckets',
+    { positiveSpans: [{ offset: 0, length: 2 }] },
+    /positive spans need 2 buckets, there are 0/,
+  ],
+  ['buckets without spans', { countInt: 1, negativeDeltas: [1] }, /negative spans need 0 buckets, there are 1/],
+  ['a negative count', { countInt: 0, positiveSpans: [{ length: 1 }], positiveDeltas: [-1] }, /negative count -1/],
+  ['a wrong total', { countInt: 5, zeroCountInt: 1 }, /1 observations in buckets, the count is 5/],
+  ['unsorted bounds', { countInt: 0, schema: -53, customValues: [2, 1] }, /custom bounds must rise/],
+  ['a span beyond everything', { positiveSpans: [{ length: 1e9 }] }, /a span of 1000000000 buckets/],
+  [
+    'spans of many buckets that are not there',
+    { countInt: 0, positiveSpans: Array.from({ length: 20_000 }, () => ({ length: 100_000 })) },
+    /positive spans need 2000000000 buckets, there are 0/,
+  ],
+]
+
+test('histograms: what is read, and what is refused', () => {
+  for (const [name, message, shown] of histograms) {
+    const read = (): string => readHistogram(new ByteReader(protobuf(histogram, message))).histogram.toString()
+    if (typeof shown === 'string') assert.equal(read(), shown, name)
+    else assert.throws(read, { message: shown }, name)
+  }
+})
+
+test('histograms: the staleness marker stays one', () => {
+  const bytes = protobuf({ countInt: [1, 'varint'], sum: [3, 'fixed64'] }, { countInt: 0, sum: 0x7ff0000000000002n })
+  const read = readHistogram(new ByteReader(bytes)).histogram
+  assert.ok(read.stale && read.integer)
+})
+
+test('histograms: damaged ones', () => {
+  for (const [name, message, shown] of histograms.filter(([, , s]) => typeof s === 'string'))
+    checkDamage(protobuf(histogram, message), bytes => readHistogram(new ByteReader(bytes)), {
+      errors: [CorruptDataError, BadDataError],
+      seed: name.length + String(shown).length,
+    })
+})
