@@ -1,10 +1,13 @@
 /**
- * What comes in, how the bucket is, what fires, what went wrong lately; and, where nothing has come yet, how to send.
+ * Incoming rates, the state of the bucket, firing alerts, recent errors; and, where nothing has arrived yet, how to
+ * send.
  */
+import type { ComponentChildren } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { get, number, ownMetrics, queryLogs, queryRange, sumOf, type StreamLines } from '../api.ts'
 import { Head, Status } from '../components/shell.tsx'
 import { Sparkline } from '../components/sparkline.tsx'
+import { Table, type Column } from '../components/table.tsx'
 import { ago, bytes, dateTime, duration, short, visible } from '../format.ts'
 import { useLoad, useTick } from '../hooks.ts'
 import { linkTo } from '../router.ts'
@@ -56,201 +59,237 @@ function hourOf(values: readonly [number, string][], end: number): (number | nul
 const perSecond = (value: number | undefined): string =>
   value === undefined ? '…' : `${short(Number(value.toPrecision(3)))}/s`
 
-export function Overview() {
-  const tick = useTick(3),
-    slow = useTick(15),
-    { now, rate, error } = useRates(tick),
-    sum = (name: string, label?: string): number | undefined =>
-      now === undefined ? undefined : sumOf(now, name, label)
-  const history = useLoad(
-    async signal => {
-      const end = Math.floor(Date.now() / 15000) * 15,
-        names = {
-          samples: 'sum(rate(tercet_samples_appended_total[1m]))',
-          lines: 'sum(rate(tercet_log_lines_appended_total[1m]))',
-          spans: 'sum(rate(tercet_spans_appended_total[1m]))',
-          stored: 'sum(tercet_blocks_bytes)',
-        }
-      const found = await Promise.all(
-        Object.entries(names).map(
-          async ([key, query]) =>
-            [key, hourOf((await queryRange(query, end - 3600, end, 60, signal)).result[0]?.values ?? [], end)] as const,
-        ),
-      )
-      return Object.fromEntries(found) as Record<keyof typeof names, (number | null)[]>
-    },
-    [slow],
+interface History {
+  samples: (number | null)[]
+  lines: (number | null)[]
+  spans: (number | null)[]
+}
+
+const historyQueries: Readonly<Record<keyof History, string>> = {
+  samples: 'sum(rate(tercet_samples_appended_total[1m]))',
+  lines: 'sum(rate(tercet_log_lines_appended_total[1m]))',
+  spans: 'sum(rate(tercet_spans_appended_total[1m]))',
+}
+
+/** What came in during the last hour, a value a minute. */
+async function loadHistory(signal: AbortSignal): Promise<History> {
+  const end = Math.floor(Date.now() / 15000) * 15
+  const ask = async (query: string): Promise<(number | null)[]> => {
+    const { result } = await queryRange(query, end - 3600, end, 60, signal)
+    return hourOf(result[0]?.values ?? [], end)
+  }
+  const { samples, lines, spans } = historyQueries
+  const [a, b, c] = await Promise.all([ask(samples), ask(lines), ask(spans)])
+  return { samples: a, lines: b, spans: c }
+}
+
+async function loadAlerts(signal: AbortSignal): Promise<Alert[]> {
+  return (await get<{ data: { alerts: Alert[] } }>('/api/v1/alerts', {}, signal)).data.alerts
+}
+
+async function loadFlags(signal: AbortSignal): Promise<Record<string, string>> {
+  return (await get<{ data: Record<string, string> }>('/api/v1/status/flags', {}, signal)).data
+}
+
+const serviceValues = '/api/v2/search/tag/resource.service.name/values'
+
+async function loadServices(signal: AbortSignal): Promise<string[]> {
+  const { tagValues = [] } = await get<{ tagValues?: { value: string }[] }>(serviceValues, {}, signal)
+  return tagValues.map(({ value }) => value)
+}
+
+interface CardProps {
+  title: string
+  big: string | number
+  tone?: string
+  children?: ComponentChildren
+}
+
+function Card({ title, big, tone = '', children }: CardProps) {
+  return (
+    <div class="card">
+      <div class="what">{title}</div>
+      <div class={`big ${tone}`}>{big}</div>
+      <div class="dim">{children}</div>
+    </div>
   )
-  const alerts = useLoad(
-    async signal => (await get<{ data: { alerts: Alert[] } }>('/api/v1/alerts', {}, signal)).data.alerts,
-    [slow],
+}
+
+/** Values of the process now, and their rates. */
+type Own = ReturnType<typeof useRates> & { sum: (name: string, label?: string) => number | undefined }
+
+const incoming = [
+  ['samples', 'Samples', 'tercet_samples_appended_total'],
+  ['lines', 'Log lines', 'tercet_log_lines_appended_total'],
+  ['spans', 'Spans', 'tercet_spans_appended_total'],
+] as const
+
+function Incoming({ own, slow }: { own: Own; slow: number }) {
+  const { rate, sum } = own
+  const history = useLoad(loadHistory, [slow])
+  const services = useLoad(loadServices, [slow])
+  return (
+    <section aria-label="Incoming" class="cards">
+      {incoming.map(([key, name, metric]) => (
+        <div class="card" key={key}>
+          <div class="what">{name}</div>
+          <div class="big">{perSecond(rate(metric))}</div>
+          <Sparkline values={history.data?.[key] ?? []} label={`${name} a second in the last hour`} />
+        </div>
+      ))}
+      <Card title="Active series" big={short(sum('tercet_head_series') ?? 0)}>
+        <a href="/ui/cardinality">by metric and label</a>
+      </Card>
+      <Card title="Log streams" big={short(sum('tercet_log_streams') ?? 0)}>
+        <a href="/ui/logs">lines</a>
+      </Card>
+      <Card title="Live traces" big={short(sum('tercet_live_traces') ?? 0)}>
+        of {services.data?.length ?? '…'} <a href="/ui/services">services</a>
+      </Card>
+    </section>
   )
-  const errors = useLoad(
-    async signal => {
-      const end = Date.now() / 1000
-      return (
-        await queryLogs(
-          '{service_name=~".+"} | detected_level=~"error|critical|fatal"',
-          end - 3600,
-          end,
-          8,
-          'backward',
-          signal,
-        )
-      ).result as StreamLines[]
-    },
-    [slow],
-  )
-  const services = useLoad(
-    async signal =>
-      (
-        (await get<{ tagValues?: unknown[] }>('/api/v2/search/tag/resource.service.name/values', {}, signal))
-          .tagValues ?? []
-      ).length,
-    [slow],
-  )
+}
+
+const daySeconds = 86_400
+const backlogBytesMuch = 1 << 30
+
+/** How much a day is stored, and how much that makes in the retention; undefined where nothing grows. */
+function growthText(bytesPerSecond: number | undefined, retentionDays: string | undefined): string | undefined {
+  if (bytesPerSecond === undefined || !Number.isFinite(bytesPerSecond) || bytesPerSecond <= 0) return undefined
+  const aDay = bytesPerSecond * daySeconds
+  const atEnd =
+    retentionDays === undefined ? '' : `; about ${bytes(aDay * Number(retentionDays))} at ${retentionDays} days`
+  return `grows ${bytes(aDay)} a day${atEnd}`
+}
+
+interface BucketProps {
+  own: Own
+  slow: number
+  retention: string | undefined
+  firing: number | undefined
+}
+
+function BucketCards({ own: { sum }, slow, retention, firing }: BucketProps) {
   const growth = useLoad(signal => number('sum(deriv(tercet_blocks_bytes[1h]))', signal), [slow])
-  const settings = useLoad(
-    async signal => (await get<{ data: Record<string, string> }>('/api/v1/status/flags', {}, signal)).data,
-    [],
+  const retentionDays = /^(\d+)d$/.exec(retention ?? '')?.[1]
+  const backlog = sum('tercet_backlog_bytes')
+  const failures = sum('tercet_upload_failures_total') ?? 0
+  const stored = sum('tercet_blocks_bytes')
+  return (
+    <section aria-label="Bucket" class="cards">
+      <Card
+        title="Waits for the bucket"
+        big={backlog === undefined ? '…' : bytes(backlog)}
+        tone={backlog !== undefined && backlog > backlogBytesMuch ? 'warn' : ''}
+      >
+        {short(sum('tercet_upload_blocks_waiting') ?? 0)} finished blocks
+      </Card>
+      <Card
+        title="Uploads"
+        big={failures === 0 ? 'fine' : `${short(failures)} failed`}
+        tone={failures > 0 ? 'warn' : 'good'}
+      >
+        {short(sum('tercet_uploads_total') ?? 0)} since the start
+      </Card>
+      <Card title="Stored in blocks" big={stored === undefined ? '…' : bytes(stored)}>
+        {growthText(growth.data, retentionDays) ?? <a href="/ui/blocks">blocks on a time line</a>}
+      </Card>
+      <Card title="Firing alerts" big={firing ?? '…'} tone={(firing ?? 0) > 0 ? 'bad' : 'good'}>
+        <a href="/ui/alerts">alerts and silences</a>
+      </Card>
+    </section>
   )
-  const retentionDays = /^(\d+)d$/.exec(settings.data?.['metrics.retention'] ?? '')?.[1]
-  const incoming = [
-    ['samples', 'Samples', 'tercet_samples_appended_total', history.data?.samples],
-    ['lines', 'Log lines', 'tercet_log_lines_appended_total', history.data?.lines],
-    ['spans', 'Spans', 'tercet_spans_appended_total', history.data?.spans],
-  ] as const
-  const backlog = sum('tercet_backlog_bytes'),
-    failures = sum('tercet_upload_failures_total'),
-    stored = sum('tercet_blocks_bytes'),
-    waiting = sum('tercet_upload_blocks_waiting'),
-    firing = alerts.data?.filter(a => a.state === 'firing') ?? []
-  const lines = (errors.data ?? [])
-    .flatMap(s => s.values.map(([time, line]) => ({ time: Number(time.slice(0, -6)), line, stream: s.stream })))
-    .sort((a, b) => b.time - a.time)
-    .slice(0, 8)
+}
+
+const firingMax = 10
+
+function Firing({ alerts }: { alerts: readonly Alert[] }) {
+  return (
+    <section class="panel">
+      <h2>Firing</h2>
+      <ul>
+        {alerts.slice(0, firingMax).map((alert, i) => (
+          <li key={i}>
+            <b class="bad">{alert.labels['alertname']}</b>{' '}
+            {alert.annotations['summary'] ?? alert.annotations['description'] ?? ''}{' '}
+            <span class="dim">{ago(Date.parse(alert.activeAt))}</span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  )
+}
+
+interface ErrorLine {
+  timeMs: number
+  line: string
+  stream: Record<string, string>
+}
+
+const errorQuery = '{service_name=~".+"} | detected_level=~"error|critical|fatal"'
+const errorsMax = 8
+
+async function loadErrors(signal: AbortSignal): Promise<ErrorLine[]> {
+  const end = Date.now() / 1000
+  const { result } = await queryLogs(errorQuery, end - 3600, end, errorsMax, 'backward', signal)
+  return (result as StreamLines[])
+    .flatMap(({ stream, values }) =>
+      values.map(([time, line]) => ({ timeMs: Number(time.slice(0, -6)), line, stream })),
+    )
+    .sort((a, b) => b.timeMs - a.timeMs)
+    .slice(0, errorsMax)
+}
+
+const errorColumns: readonly Column<ErrorLine>[] = [
+  { title: 'Time', look: 'mono', cell: l => dateTime(l.timeMs) },
+  { title: 'Where', cell: l => l.stream['service_name'] ?? l.stream['app'] ?? l.stream['job'] ?? '' },
+  { title: 'Line', look: 'mono', cell: l => <bdi>{visible(l.line.slice(0, 300))}</bdi> },
+]
+
+function RecentErrors({ slow }: { slow: number }) {
+  const errors = useLoad(loadErrors, [slow])
+  const lines = errors.data ?? []
+  return (
+    <section class="panel">
+      <h2>Recent errors</h2>
+      <Status
+        error={errors.error}
+        isLoading={errors.isLoading}
+        isEmpty={lines.length === 0}
+        empty="No line of the last hour has the level error."
+      />
+      {lines.length > 0 && <Table columns={errorColumns} rows={lines} keyOf={(_line, i) => i} />}
+    </section>
+  )
+}
+
+export function Overview() {
+  const tick = useTick(3)
+  const slow = useTick(15)
+  const rates = useRates(tick)
+  const { now, error } = rates
+  const sum = (name: string, label?: string): number | undefined =>
+    now === undefined ? undefined : sumOf(now, name, label)
+  const own = { ...rates, sum }
+  const alerts = useLoad(loadAlerts, [slow])
+  const flags = useLoad(loadFlags, []).data
+  const firing = alerts.data?.filter(alert => alert.state === 'firing')
+  const nowSeconds = Date.now() / 1000
+  const startSeconds = sum('process_start_time_seconds') || nowSeconds
   return (
     <>
       <Head title="Overview" />
       <div class="stack">
         <Status error={error} isLoading={false} />
-        <section aria-label="Incoming" class="cards">
-          {incoming.map(([key, name, metric, values]) => (
-            <div class="card" key={key}>
-              <div class="what">{name}</div>
-              <div class="big">{perSecond(rate(metric))}</div>
-              <Sparkline values={values ?? []} label={`${name} a second in the last hour`} />
-            </div>
-          ))}
-          <div class="card">
-            <div class="what">Active series</div>
-            <div class="big">{short(sum('tercet_head_series') ?? 0)}</div>
-            <div class="dim">
-              <a href="/ui/cardinality">by metric and label</a>
-            </div>
-          </div>
-          <div class="card">
-            <div class="what">Log streams</div>
-            <div class="big">{short(sum('tercet_log_streams') ?? 0)}</div>
-            <div class="dim">
-              <a href="/ui/logs">lines</a>
-            </div>
-          </div>
-          <div class="card">
-            <div class="what">Live traces</div>
-            <div class="big">{short(sum('tercet_live_traces') ?? 0)}</div>
-            <div class="dim">
-              of {services.data ?? '…'} <a href="/ui/services">services</a>
-            </div>
-          </div>
-        </section>
-        <section aria-label="Bucket" class="cards">
-          <div class="card">
-            <div class="what">Waits for the bucket</div>
-            <div class={`big ${backlog !== undefined && backlog > 1 << 30 ? 'warn' : ''}`}>
-              {backlog === undefined ? '…' : bytes(backlog)}
-            </div>
-            <div class="dim">{short(waiting ?? 0)} finished blocks</div>
-          </div>
-          <div class="card">
-            <div class="what">Uploads</div>
-            <div class={`big ${(failures ?? 0) > 0 ? 'warn' : 'good'}`}>
-              {(failures ?? 0) === 0 ? 'fine' : `${short(failures!)} failed`}
-            </div>
-            <div class="dim">{short(sum('tercet_uploads_total') ?? 0)} since the start</div>
-          </div>
-          <div class="card">
-            <div class="what">Stored in blocks</div>
-            <div class="big">{stored === undefined ? '…' : bytes(stored)}</div>
-            <div class="dim">
-              {growth.data !== undefined && Number.isFinite(growth.data) && growth.data > 0 ? (
-                `grows ${bytes(growth.data * 86400)} a day${retentionDays === undefined ? '' : `; about ${bytes(growth.data * 86400 * Number(retentionDays))} at ${retentionDays} days`}`
-              ) : (
-                <a href="/ui/blocks">blocks on a time line</a>
-              )}
-            </div>
-          </div>
-          <div class="card">
-            <div class="what">Firing alerts</div>
-            <div class={`big ${firing.length > 0 ? 'bad' : 'good'}`}>
-              {alerts.data === undefined ? '…' : firing.length}
-            </div>
-            <div class="dim">
-              <a href="/ui/alerts">alerts and silences</a>
-            </div>
-          </div>
-        </section>
-        {firing.length > 0 && (
-          <section class="panel">
-            <h2>Firing</h2>
-            <ul>
-              {firing.slice(0, 10).map((a, i) => (
-                <li key={i}>
-                  <b class="bad">{a.labels['alertname']}</b>{' '}
-                  {a.annotations['summary'] ?? a.annotations['description'] ?? ''}{' '}
-                  <span class="dim">{ago(Date.parse(a.activeAt))}</span>
-                </li>
-              ))}
-            </ul>
-          </section>
-        )}
-        <section class="panel">
-          <h2>Recent errors</h2>
-          <Status
-            error={errors.error}
-            isLoading={errors.isLoading}
-            isEmpty={lines.length === 0}
-            empty="No line of the last hour has the level error."
-          />
-          {lines.length > 0 && (
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">Time</th>
-                  <th scope="col">Where</th>
-                  <th scope="col">Line</th>
-                </tr>
-              </thead>
-              <tbody>
-                {lines.map((l, i) => (
-                  <tr key={i}>
-                    <td class="mono">{dateTime(l.time)}</td>
-                    <td>{l.stream['service_name'] ?? l.stream['app'] ?? l.stream['job'] ?? ''}</td>
-                    <td class="mono">
-                      <bdi>{visible(l.line.slice(0, 300))}</bdi>
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          )}
-        </section>
+        <Incoming own={own} slow={slow} />
+        <BucketCards own={own} slow={slow} retention={flags?.['metrics.retention']} firing={firing?.length} />
+        {firing !== undefined && firing.length > 0 && <Firing alerts={firing} />}
+        <RecentErrors slow={slow} />
         <Senders />
-        {settings.data !== undefined && (
+        {flags !== undefined && (
           <p class="dim">
-            Kept: metrics {settings.data['metrics.retention']}, logs {settings.data['logs.retention']}, traces{' '}
-            {settings.data['traces.retention']}. Up for{' '}
-            {duration(Math.max(0, Date.now() / 1000 - (sum('process_start_time_seconds') || Date.now() / 1000)))}.{' '}
+            Kept: metrics {flags['metrics.retention']}, logs {flags['logs.retention']}, traces{' '}
+            {flags['traces.retention']}. Up for {duration(Math.max(0, nowSeconds - startSeconds))}.{' '}
             <a href="/ui/settings">Configuration</a>
           </p>
         )}
@@ -259,45 +298,39 @@ export function Overview() {
   )
 }
 
-/** What others send with, filled with this server's own addresses, and whether it has come. */
+const foreignSeries = 'count({__name__=~".+", job!="tercet", __name__!~"traces_.*|ALERTS.*"})'
+
+/** What has arrived of a signal from other programs; undefined: nothing yet. */
+async function arrivedOf(kind: string, signal: AbortSignal): Promise<string | undefined> {
+  if (kind === 'metrics') {
+    const count = await number(foreignSeries, signal)
+    return count === undefined || count === 0 ? undefined : `${short(count)} series have arrived`
+  }
+  if (kind === 'logs') {
+    const parameters = { 'match[]': '{service_name=~".+"}', start: `${Date.now() - 3_600_000}000000` }
+    const { data = [] } = await get<{ data?: unknown[] }>('/loki/api/v1/series', parameters, signal)
+    return data.length === 0 ? undefined : `${data.length} streams have arrived`
+  }
+  const services = (await loadServices(signal)).filter(name => name !== 'tercet')
+  return services.length === 0 ? undefined : `spans of ${services.slice(0, 5).join(', ')} have arrived`
+}
+
+/** How other programs send, filled with this server's own addresses, and whether something has arrived. */
 function Senders() {
-  const [chosen, setChosen] = useState(0),
-    tick = useTick(5),
-    snippet = snippets(location)[chosen]!
-  const arrived = useLoad(
-    async signal => {
-      if (snippet.signal === 'metrics') {
-        const n = await number('count({__name__=~".+", job!="tercet", __name__!~"traces_.*|ALERTS.*"})', signal)
-        return n === undefined || n === 0 ? undefined : `${short(n)} series have arrived`
-      }
-      if (snippet.signal === 'logs') {
-        const streams =
-          (
-            await get<{ data?: Record<string, string>[] }>(
-              '/loki/api/v1/series',
-              { 'match[]': '{service_name=~".+"}', start: `${Date.now() - 3_600_000}000000` },
-              signal,
-            )
-          ).data ?? []
-        return streams.length === 0 ? undefined : `${streams.length} streams have arrived`
-      }
-      const services = (
-        (await get<{ tagValues?: { value: string }[] }>('/api/v2/search/tag/resource.service.name/values', {}, signal))
-          .tagValues ?? []
-      )
-        .map(v => v.value)
-        .filter(v => v !== 'tercet')
-      return services.length === 0 ? undefined : `spans of ${services.slice(0, 5).join(', ')} have arrived`
-    },
-    [tick, chosen],
-  )
+  const [chosen, setChosen] = useState(0)
+  const tick = useTick(5)
+  const all = snippets(location)
+  const snippet = all[chosen] ?? all[0]
+  const kind = snippet?.signal ?? ''
+  const arrived = useLoad(signal => arrivedOf(kind, signal), [tick, chosen])
+  if (snippet === undefined) return null
   return (
     <section class="panel">
       <h2>Send something</h2>
       <div class="tabs" role="tablist" aria-label="Senders">
-        {snippets(location).map((s, i) => (
+        {all.map((sender, i) => (
           <button
-            key={s.name}
+            key={sender.name}
             role="tab"
             id={`sender-${i}`}
             aria-controls="sender"
@@ -306,31 +339,39 @@ function Senders() {
               setChosen(i)
             }}
           >
-            {s.name}
+            {sender.name}
           </button>
         ))}
       </div>
       <div role="tabpanel" id="sender" aria-labelledby={`sender-${chosen}`}>
         <p class="dim">{snippet.note}</p>
         <pre tabIndex={0}>{snippet.text}</pre>
-        <div class="row">
-          <button
-            onClick={() => {
-              void navigator.clipboard?.writeText(snippet.text)
-            }}
-          >
-            Copy
-          </button>
-          <span aria-live="polite">
-            {arrived.data === undefined ? (
-              <span class="dim">{snippet.signal}: nothing from others yet</span>
-            ) : (
-              <span class="good">✓ {arrived.data}</span>
-            )}{' '}
-            <a href={linkTo(`/ui/${snippet.signal}`, {})}>look</a>
-          </span>
-        </div>
+        <Arrival snippet={snippet} arrived={arrived.data} />
       </div>
     </section>
+  )
+}
+
+type Snippet = ReturnType<typeof snippets>[number]
+
+function Arrival({ snippet, arrived }: { snippet: Snippet; arrived: string | undefined }) {
+  return (
+    <div class="row">
+      <button
+        onClick={() => {
+          void navigator.clipboard?.writeText(snippet.text)
+        }}
+      >
+        Copy
+      </button>
+      <span aria-live="polite">
+        {arrived === undefined ? (
+          <span class="dim">{snippet.signal}: nothing from others yet</span>
+        ) : (
+          <span class="good">✓ {arrived}</span>
+        )}{' '}
+        <a href={linkTo(`/ui/${snippet.signal}`, {})}>look</a>
+      </span>
+    </div>
   )
 }
