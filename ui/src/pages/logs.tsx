@@ -8,9 +8,9 @@ import { HistoryPicker, useQueryHistory } from '../components/query-history.tsx'
 import { RangePicker, refreshOf } from '../components/range-picker.tsx'
 import { Head, Status } from '../components/shell.tsx'
 import { bytes, dateTime, duration, seriesName, short } from '../format.ts'
-import { useLoad, useRested, useTick } from '../hooks.ts'
+import { useLoad, useRested, useTick, type Loaded } from '../hooks.ts'
 import { go, usePlace, withParams } from '../router.ts'
-import { rangeText, stepFor, useRange } from '../time.ts'
+import { rangeText, stepFor, useRange, type TimeRange } from '../time.ts'
 
 export function linesOf(streams: readonly StreamLines[]): LogLine[] {
   return streams.flatMap(({ stream, values }) =>
@@ -26,11 +26,18 @@ export function linesOf(streams: readonly StreamLines[]): LogLine[] {
 const byTime = (a: LogLine, b: LogLine): number =>
   a.timeNs.length - b.timeNs.length || (a.timeNs < b.timeNs ? -1 : a.timeNs > b.timeNs ? 1 : 0)
 
+const metricFunctions: ReadonlySet<string> = new Set(
+  (
+    'sum avg min max count topk bottomk rate bytes_rate vector label_replace sort sort_desc stddev stdvar ' +
+    'rate_counter approx_topk'
+  ).split(' '),
+)
+
 /** A query that gives numbers, not lines. */
-const isMetric = (query: string): boolean =>
-  /^\s*(sum|avg|min|max|count|topk|bottomk|rate|bytes_rate|bytes_over_time|count_over_time|quantile_over_time|\w+_over_time|vector|label_replace|sort|sort_desc|stddev|stdvar|\(|\d)/.test(
-    query,
-  ) && !/^\s*\{/.test(query)
+function isMetric(query: string): boolean {
+  const begin = /^\s*(\w+|\()/.exec(query)?.[1] ?? ''
+  return begin === '(' || /^\d/.test(begin) || begin.endsWith('_over_time') || metricFunctions.has(begin)
+}
 /** The stream selector at a query's beginning. */
 const selectorIn = (query: string): string =>
   /^\s*\{(?:[^"}`]|"(?:[^"\\]|\\.)*"|`[^`]*`)*\}/.exec(query)?.[0].trim() ?? ''
@@ -57,115 +64,330 @@ const levelColors: Readonly<Record<string, number>> = {
 const lineMax = 1000
 const tailMax = 5000
 
-export function Logs() {
-  const { params } = usePlace(),
-    query = params.get('q') ?? '',
-    view = params.get('view') ?? 'lines',
-    isForward = params.get('order') === 'oldest',
-    limit = Math.min(5000, Number(params.get('limit')) || lineMax),
-    isTailing = params.get('live') === '1'
-  const tick = useTick(refreshOf(params)),
-    [again, setAgain] = useState(0),
-    range = useRange(tick + again),
-    step = stepFor(range.seconds, 100),
-    start = Math.floor(range.start),
-    end = Math.ceil(range.end),
-    metric = isMetric(query),
-    selector = selectorIn(query),
-    draft = useRef(query),
-    [typed, setTyped] = useState(query),
-    rested = selectorIn(useRested(typed, 400))
-  useEffect(() => {
-    draft.current = query
-    setTyped(query)
-  }, [query])
-  const history = useQueryHistory('logql'),
-    [context, setContext] = useState<LogLine | undefined>(undefined)
-  const run = (text: string): void => {
-    const trimmed = text.trim()
-    history.add(trimmed)
-    if (trimmed === query) setAgain(a => a + 1)
-    else go(withParams({ q: trimmed }))
+/** The question of the address: times are seconds since the epoch. */
+interface Question {
+  query: string
+  selector: string
+  view: string
+  isForward: boolean
+  isTailing: boolean
+  limit: number
+  start: number
+  end: number
+  step: number
+  range: TimeRange
+}
+
+interface Answer {
+  lines: LogLine[]
+  series: Series[]
+  ms: number
+}
+
+type Run = (text: string) => void
+type Filter = (name: string, value: string) => void
+
+async function ask(question: Question, signal: AbortSignal): Promise<Answer | undefined> {
+  const { query, start, end, step, limit, isForward, isTailing } = question
+  if (query === '' || isTailing) return undefined
+  const begun = performance.now()
+  if (isMetric(query)) {
+    const series = await queryLogMetric(query, start, end, step, signal)
+    return { lines: [], series, ms: performance.now() - begun }
   }
-  const answer = useLoad(
-    async signal => {
-      if (query === '' || isTailing) return undefined
-      const begun = performance.now(),
-        { resultType, result } = await (metric
-          ? queryLogMetric(query, start, end, step, signal).then(series => ({
-              resultType: 'matrix',
-              result: series as Series[] | StreamLines[],
-            }))
-          : queryLogs(query, start, end, limit, isForward ? 'forward' : 'backward', signal))
-      const lines =
-        resultType === 'streams'
-          ? linesOf(result as StreamLines[]).sort((a, b) => (isForward ? byTime(a, b) : byTime(b, a)))
-          : []
-      return { lines, series: resultType === 'matrix' ? (result as Series[]) : [], ms: performance.now() - begun }
-    },
-    [query, start, end, limit, isForward, isTailing, again],
-  )
+  const direction = isForward ? 'forward' : 'backward'
+  const { resultType, result } = await queryLogs(query, start, end, limit, direction, signal)
+  const ms = performance.now() - begun
+  if (resultType === 'matrix') return { lines: [], series: result as Series[], ms }
+  const lines = linesOf(result as StreamLines[]).sort((a, b) => (isForward ? byTime(a, b) : byTime(b, a)))
+  return { lines, series: [], ms }
+}
+
+/** First and last step of the question. */
+function stepsOf({ start, end, step }: Question): { base: number; top: number } {
+  return { base: Math.floor(start / step) * step, top: Math.floor(end / step) * step }
+}
+
+const zoom = (from: number, to: number): void => {
+  go(withParams({ range: rangeText(to - from), end: String(Math.round(to)) }))
+}
+
+/** Lines by level over time. */
+function Volume({ question, again }: { question: Question; again: number }) {
+  const { query, step, start, end, isTailing } = question
+  const { base, top } = stepsOf(question)
+  const isAsked = query !== '' && !isMetric(query) && !isTailing
+  const volumeQuery = `sum by (detected_level) (count_over_time(${query} [${step}s]))`
   const volume = useLoad(
-    async signal =>
-      query === '' || metric || isTailing
-        ? []
-        : queryLogMetric(
-            `sum by (detected_level) (count_over_time(${query} [${step}s]))`,
-            Math.floor(start / step) * step,
-            Math.floor(end / step) * step,
-            step,
-            signal,
-          ),
+    async signal => (isAsked ? queryLogMetric(volumeQuery, base, top, step, signal) : []),
     [query, start, end, isTailing, again],
   )
+  const lines = useMemo(
+    (): Line[] =>
+      (volume.data ?? [])
+        .map(s => {
+          const name = s.metric['detected_level'] ?? 'lines'
+          return { name, values: s.values, labels: s.metric, color: levelColors[name] ?? 7 }
+        })
+        .sort((a, b) => a.color - b.color),
+    [volume.data],
+  )
+  if (lines.length === 0 || !isAsked) return null
+  return (
+    <Chart
+      lines={lines}
+      start={base}
+      end={top}
+      step={step}
+      isBars
+      isStacked
+      height={120}
+      label="Lines by level over time"
+      onZoom={zoom}
+    />
+  )
+}
+
+const seriesMax = 500
+
+function MetricGraph({ question, series }: { question: Question; series: readonly Series[] }) {
+  const lines = useMemo(
+    (): Line[] =>
+      series.slice(0, seriesMax).map(s => ({ name: seriesName(s.metric), values: s.values, labels: s.metric })),
+    [series],
+  )
+  const { base, top } = stepsOf(question)
+  if (lines.length === 0) return null
+  const label = `Graph of ${question.query}`
+  return <Chart lines={lines} start={base} end={top} step={question.step} label={label} onZoom={zoom} />
+}
+
+interface IndexStats {
+  streams: number
+  chunks: number
+  entries: number
+  bytes: number
+}
+
+/** What the query reads, and what it gave. `typed` is the query as it is being typed. */
+function Summary({ question, answer, typed }: { question: Question; answer: Answer | undefined; typed: string }) {
+  const { query, selector, start, end, range } = question
+  const rested = selectorIn(useRested(typed, 400))
   const cost = useLoad(
     async signal =>
       rested === ''
         ? undefined
-        : get<{ streams: number; chunks: number; entries: number; bytes: number }>(
+        : get<IndexStats>(
             '/loki/api/v1/index/stats',
             { query: rested, start: `${start}000000000`, end: `${end}000000000` },
             signal,
           ),
     [rested, range.text, range.isNow ? 0 : end],
-  )
-  const filter = (name: string, value: string): void => {
-    run(
-      selector === ''
-        ? `{${name}=${JSON.stringify(value)}}`
-        : answer.data?.lines.some(l => l.stream[name] === value) === true && !query.includes('|')
-          ? query.replace(/\}\s*$/, `, ${name}=${JSON.stringify(value)}}`)
-          : `${query} | ${name}=${JSON.stringify(value)}`,
-    )
+  ).data
+  const parts: string[] = []
+  if (cost !== undefined && cost.chunks > 0) {
+    const reads = rested === selector ? 'reads' : 'would read'
+    const chunks = `${short(cost.chunks)} chunks of ${short(cost.streams)} streams`
+    parts.push(`${reads} at most ${chunks}, ${bytes(cost.bytes)}`)
   }
-  const lines = answer.data?.lines ?? [],
-    volumeLines = useMemo(
-      (): Line[] =>
-        (volume.data ?? [])
-          .map(s => {
-            const name = s.metric['detected_level'] ?? 'lines'
-            return { name, values: s.values, labels: s.metric, color: levelColors[name] ?? 7 }
-          })
-          .sort((a, b) => a.color - b.color),
-      [volume.data],
-    )
-  const metricLines = useMemo(
-    (): Line[] =>
-      (answer.data?.series ?? [])
-        .slice(0, 500)
-        .map(s => ({ name: seriesName(s.metric), values: s.values, labels: s.metric })),
-    [answer.data],
+  if (answer !== undefined) {
+    const count = isMetric(query) ? `${answer.series.length} series` : `${answer.lines.length} lines`
+    parts.push(`${count} in ${duration(answer.ms / 1000)}`)
+  }
+  return (
+    <p class="dim" aria-live="polite">
+      {parts.join('; ')}
+    </p>
   )
-  const base = Math.floor(start / step) * step,
-    top = Math.floor(end / step) * step
+}
+
+function Choice({ label, name, value, options }: ChoiceProps) {
+  return (
+    <label>
+      {label}{' '}
+      <select
+        value={value}
+        onChange={e => {
+          go(withParams({ [name]: e.currentTarget.value }))
+        }}
+      >
+        {options.map(([option, text]) => (
+          <option key={option} value={option}>
+            {text}
+          </option>
+        ))}
+      </select>
+    </label>
+  )
+}
+
+interface ChoiceProps {
+  label: string
+  /** Of the parameter in the address. */
+  name: string
+  value: string
+  options: readonly (readonly [value: string, text: string])[]
+}
+
+const orders = [
+  ['', 'newest first'],
+  ['oldest', 'oldest first'],
+] as const
+const limits = ['100', '1000', '5000'].map(limit => [limit, limit] as const)
+
+function Options({ question, past, onRun }: { question: Question; past: readonly string[]; onRun: Run }) {
+  const { query, view, isTailing, isForward, limit } = question
+  return (
+    <div class="row">
+      <div class="tabs" role="group" aria-label="View">
+        {['lines', 'patterns', 'json'].map(name => (
+          <button
+            key={name}
+            aria-pressed={name === view}
+            onClick={() => {
+              go(withParams({ view: name === 'lines' ? undefined : name }))
+            }}
+          >
+            {name}
+          </button>
+        ))}
+      </div>
+      <button
+        aria-pressed={isTailing}
+        disabled={query === '' || isMetric(query)}
+        onClick={() => {
+          go(withParams({ live: isTailing ? undefined : '1' }))
+        }}
+      >
+        {isTailing ? 'Stop following' : 'Follow live'}
+      </button>
+      <Choice label="Order" name="order" value={isForward ? 'oldest' : ''} options={orders} />
+      <Choice label="Lines" name="limit" value={String(limit)} options={limits} />
+      <HistoryPicker past={past} onRun={onRun} />
+      <button
+        onClick={() => {
+          void navigator.clipboard?.writeText(location.href)
+        }}
+      >
+        Copy link
+      </button>
+    </div>
+  )
+}
+
+interface LinesViewProps {
+  question: Question
+  lines: readonly LogLine[]
+  onFilter: Filter
+  onContext: (line: LogLine) => void
+}
+
+function LinesView({ question, lines, onFilter, onContext }: LinesViewProps) {
+  const { query, selector, start, end } = question
+  return (
+    <div class="split">
+      <Fields query={query} selector={selector} start={start} end={end} onFilter={onFilter} />
+      <LogList
+        lines={lines}
+        words={wordsIn(query)}
+        label={`${lines.length} log lines`}
+        onFilter={onFilter}
+        onContext={onContext}
+      />
+    </div>
+  )
+}
+
+type ResultsProps = Omit<LinesViewProps, 'lines'> & { answer: Loaded<Answer | undefined>; again: number; onRun: Run }
+
+function Results({ question, answer, again, onRun, onFilter, onContext }: ResultsProps) {
+  const { query, selector, view, start, end, limit, isForward } = question
+  const lines = answer.data?.lines ?? []
+  const series = answer.data?.series ?? []
+  const shown = isMetric(query) ? series.slice(0, 100) : lines.slice(0, 200)
+  return (
+    <>
+      <Status
+        error={answer.error}
+        isLoading={answer.isLoading && query !== ''}
+        isEmpty={query !== '' && lines.length === 0 && series.length === 0}
+        empty="No line of this time fits."
+      />
+      <MetricGraph question={question} series={series} />
+      <Volume question={question} again={again} />
+      {view === 'patterns' && !isMetric(query) && query !== '' && (
+        <Patterns selector={selector} start={start} end={end} onRun={onRun} query={query} />
+      )}
+      {view === 'json' && <pre tabIndex={0}>{JSON.stringify(shown, null, 1).slice(0, 200_000)}</pre>}
+      {view === 'lines' && lines.length > 0 && (
+        <LinesView question={question} lines={lines} onFilter={onFilter} onContext={onContext} />
+      )}
+      {lines.length >= limit && (
+        <p class="warn">
+          Only the {isForward ? 'oldest' : 'newest'} {limit} lines; narrow the query or the time for the rest.
+        </p>
+      )}
+    </>
+  )
+}
+
+/** The question that the address asks; `again` counts how often it was asked. */
+function useQuestion(again: number): Question {
+  const { params } = usePlace()
+  const query = params.get('q') ?? ''
+  const range = useRange(useTick(refreshOf(params)) + again)
+  return {
+    query,
+    selector: selectorIn(query),
+    view: params.get('view') ?? 'lines',
+    isForward: params.get('order') === 'oldest',
+    isTailing: params.get('live') === '1',
+    limit: Math.min(5000, Number(params.get('limit')) || lineMax),
+    start: Math.floor(range.start),
+    end: Math.ceil(range.end),
+    step: stepFor(range.seconds, 100),
+    range,
+  }
+}
+
+/** The query that also asks for a value of a field. */
+function filtered({ query, selector }: Question, lines: readonly LogLine[], name: string, value: string): string {
+  const match = `${name}=${JSON.stringify(value)}`
+  if (selector === '') return `{${match}}`
+  const isLabel = lines.some(line => line.stream[name] === value)
+  return isLabel && !query.includes('|') ? query.replace(/\}\s*$/, `, ${match}}`) : `${query} | ${match}`
+}
+
+export function Logs() {
+  const [again, setAgain] = useState(0)
+  const question = useQuestion(again)
+  const { query, start, end, limit, isForward, isTailing } = question
+  const [typed, setTyped] = useState(query)
+  useEffect(() => {
+    setTyped(query)
+  }, [query])
+  const history = useQueryHistory('logql')
+  const [context, setContext] = useState<LogLine | undefined>(undefined)
+  const runAgain = (): void => {
+    setAgain(a => a + 1)
+  }
+  const run = (text: string): void => {
+    const trimmed = text.trim()
+    history.add(trimmed)
+    if (trimmed === query) runAgain()
+    else go(withParams({ q: trimmed }))
+  }
+  const answer = useLoad(signal => ask(question, signal), [query, start, end, limit, isForward, isTailing, again])
+  const filter = (name: string, value: string): void => {
+    run(filtered(question, answer.data?.lines ?? [], name, value))
+  }
+  const closeContext = (): void => {
+    setContext(undefined)
+  }
   return (
     <>
       <Head title="Logs">
-        <RangePicker
-          onRefresh={() => {
-            setAgain(a => a + 1)
-          }}
-        />
+        <RangePicker onRefresh={runAgain} />
       </Head>
       <div class="stack">
         <div class="row">
@@ -174,164 +396,34 @@ export function Logs() {
             label="LogQL query"
             value={query}
             onRun={run}
-            onChange={text => {
-              draft.current = text
-              setTyped(text)
-            }}
+            onChange={setTyped}
             error={placeOf(answer.error, query)}
           />
           <button
             class="primary"
             onClick={() => {
-              run(draft.current)
+              run(typed)
             }}
           >
             Run
           </button>
         </div>
-        <div class="row">
-          <div class="tabs" role="group" aria-label="View">
-            {(['lines', 'patterns', 'json'] as const).map(v => (
-              <button
-                key={v}
-                aria-pressed={v === view}
-                onClick={() => {
-                  go(withParams({ view: v === 'lines' ? undefined : v }))
-                }}
-              >
-                {v}
-              </button>
-            ))}
-          </div>
-          <button
-            aria-pressed={isTailing}
-            disabled={query === '' || metric}
-            onClick={() => {
-              go(withParams({ live: isTailing ? undefined : '1' }))
-            }}
-          >
-            {isTailing ? 'Stop following' : 'Follow live'}
-          </button>
-          <label>
-            Order{' '}
-            <select
-              value={isForward ? 'oldest' : ''}
-              onChange={e => {
-                go(withParams({ order: e.currentTarget.value }))
-              }}
-            >
-              <option value="">newest first</option>
-              <option value="oldest">oldest first</option>
-            </select>
-          </label>
-          <label>
-            Lines{' '}
-            <select
-              value={String(limit)}
-              onChange={e => {
-                go(withParams({ limit: e.currentTarget.value }))
-              }}
-            >
-              {[100, 1000, 5000].map(n => (
-                <option key={n} value={String(n)}>
-                  {n}
-                </option>
-              ))}
-            </select>
-          </label>
-          <HistoryPicker past={history.past} onRun={run} />
-          <button
-            onClick={() => {
-              void navigator.clipboard?.writeText(location.href)
-            }}
-          >
-            Copy link
-          </button>
-        </div>
-        <p class="dim" aria-live="polite">
-          {cost.data === undefined || cost.data.chunks === 0
-            ? ''
-            : `${rested === selector ? 'reads' : 'would read'} at most ${short(cost.data.chunks)} chunks of ${short(cost.data.streams)} streams, ${bytes(cost.data.bytes)}`}
-          {answer.data === undefined
-            ? ''
-            : `${cost.data === undefined || cost.data.chunks === 0 ? '' : '; '}${metric ? `${answer.data.series.length} series` : `${lines.length} lines`} in ${duration(answer.data.ms / 1000)}`}
-        </p>
+        <Options question={question} past={history.past} onRun={run} />
+        <Summary question={question} answer={answer.data} typed={typed} />
         {query === '' && <Streams onRun={run} />}
         {isTailing ? (
           <Tail query={query} onFilter={filter} />
         ) : (
-          <>
-            <Status
-              error={answer.error}
-              isLoading={answer.isLoading && query !== ''}
-              isEmpty={query !== '' && lines.length === 0 && metricLines.length === 0}
-              empty="No line of this time fits."
-            />
-            {metricLines.length > 0 && (
-              <Chart
-                lines={metricLines}
-                start={base}
-                end={top}
-                step={step}
-                label={`Graph of ${query}`}
-                onZoom={(from, to) => {
-                  go(withParams({ range: rangeText(to - from), end: String(Math.round(to)) }))
-                }}
-              />
-            )}
-            {volumeLines.length > 0 && !metric && (
-              <Chart
-                lines={volumeLines}
-                start={base}
-                end={top}
-                step={step}
-                isBars
-                isStacked
-                height={120}
-                label="Lines by level over time"
-                onZoom={(from, to) => {
-                  go(withParams({ range: rangeText(to - from), end: String(Math.round(to)) }))
-                }}
-              />
-            )}
-            {view === 'patterns' && !metric && query !== '' && (
-              <Patterns selector={selector} start={start} end={end} onRun={run} query={query} />
-            )}
-            {view === 'json' && (
-              <pre tabIndex={0}>
-                {JSON.stringify(metric ? answer.data?.series.slice(0, 100) : lines.slice(0, 200), null, 1).slice(
-                  0,
-                  200_000,
-                )}
-              </pre>
-            )}
-            {view === 'lines' && lines.length > 0 && (
-              <div class="split">
-                <Fields query={query} selector={selector} start={start} end={end} onFilter={filter} />
-                <LogList
-                  lines={lines}
-                  words={wordsIn(query)}
-                  label={`${lines.length} log lines`}
-                  onFilter={filter}
-                  onContext={setContext}
-                />
-              </div>
-            )}
-            {lines.length >= limit && (
-              <p class="warn">
-                Only the {isForward ? 'oldest' : 'newest'} {limit} lines; narrow the query or the time for the rest.
-              </p>
-            )}
-          </>
-        )}
-        {context !== undefined && (
-          <Context
-            line={context}
-            onClose={() => {
-              setContext(undefined)
-            }}
+          <Results
+            question={question}
+            answer={answer}
+            again={again}
+            onRun={run}
+            onFilter={filter}
+            onContext={setContext}
           />
         )}
+        {context !== undefined && <Context line={context} onClose={closeContext} />}
       </div>
     </>
   )
@@ -346,9 +438,9 @@ function Tail({ query, onFilter }: { query: string; onFilter: (name: string, val
   paused.current = isPaused
   useEffect(() => {
     setLines([])
-    const socket = new WebSocket(
-      `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/loki/api/v1/tail?${new URLSearchParams({ query, limit: '100' }).toString()}`,
-    )
+    const protocol = location.protocol === 'https:' ? 'wss' : 'ws'
+    const parameters = new URLSearchParams({ query, limit: '100' }).toString()
+    const socket = new WebSocket(`${protocol}://${location.host}/loki/api/v1/tail?${parameters}`)
     let waiting: LogLine[] = []
     // A flood is drawn a few times a second, not for every line.
     const timer = setInterval(() => {
@@ -408,85 +500,107 @@ interface Field {
   cardinality: number
 }
 
-function Fields({
-  query,
-  selector,
-  start,
-  end,
-  onFilter,
-}: {
+interface FieldsProps {
   query: string
   selector: string
+  /** Seconds since the epoch. */
   start: number
   end: number
-  onFilter: (name: string, value: string) => void
-}) {
-  const [open, setOpen] = useState<string | undefined>(undefined),
-    time = { start: `${start}000000000`, end: `${end}000000000` }
-  const fields = useLoad(
-    async signal => {
-      const [labels, detected] = await Promise.all([
-        get<{ detectedLabels?: { label: string; cardinality: number }[] }>(
-          '/loki/api/v1/detected_labels',
-          { query: selector, ...time },
-          signal,
-        ),
-        get<{ fields?: Field[] }>('/loki/api/v1/detected_fields', { query, ...time }, signal),
-      ])
-      return { labels: labels.detectedLabels ?? [], fields: detected.fields ?? [] }
-    },
-    [query, selector, start, end],
-  )
-  const values = useLoad(
-    async signal =>
-      open === undefined
-        ? []
-        : open.startsWith('label ')
-          ? ((
-              await get<{ data?: string[] }>(
-                `/loki/api/v1/label/${encodeURIComponent(open.slice(6))}/values`,
-                { query: selector, ...time },
-                signal,
-              )
-            ).data ?? [])
-          : ((
-              await get<{ values?: string[] }>(
-                `/loki/api/v1/detected_field/${encodeURIComponent(open.slice(6))}/values`,
-                { query, ...time },
-                signal,
-              )
-            ).values ?? []),
-    [open, query, start, end],
-  )
-  const entry = (kind: 'label' | 'field', name: string, count: number) => (
-    <li key={`${kind} ${name}`}>
+  onFilter: Filter
+}
+
+interface OpenField {
+  kind: 'label' | 'field'
+  name: string
+}
+
+async function loadFields({ query, selector, start, end }: FieldsProps, signal: AbortSignal) {
+  const time = { start: `${start}000000000`, end: `${end}000000000` }
+  const [labels, detected] = await Promise.all([
+    get<{ detectedLabels?: { label: string; cardinality: number }[] }>(
+      '/loki/api/v1/detected_labels',
+      { query: selector, ...time },
+      signal,
+    ),
+    get<{ fields?: Field[] }>('/loki/api/v1/detected_fields', { query, ...time }, signal),
+  ])
+  return { labels: labels.detectedLabels ?? [], fields: detected.fields ?? [] }
+}
+
+async function loadValues({ kind, name }: OpenField, props: FieldsProps, signal: AbortSignal): Promise<string[]> {
+  const time = { start: `${props.start}000000000`, end: `${props.end}000000000` }
+  const own = encodeURIComponent(name)
+  if (kind === 'label') {
+    const parameters = { query: props.selector, ...time }
+    return (await get<{ data?: string[] }>(`/loki/api/v1/label/${own}/values`, parameters, signal)).data ?? []
+  }
+  const path = `/loki/api/v1/detected_field/${own}/values`
+  return (await get<{ values?: string[] }>(path, { query: props.query, ...time }, signal)).values ?? []
+}
+
+interface FieldEntryProps {
+  field: OpenField
+  count: number
+  /** Undefined: the entry is closed. */
+  values: readonly string[] | undefined
+  onToggle: (field: OpenField) => void
+  onFilter: Filter
+}
+
+function FieldEntry({ field, count, values, onToggle, onFilter }: FieldEntryProps) {
+  return (
+    <li>
       <button
         class="link"
-        aria-expanded={open === `${kind} ${name}`}
+        aria-expanded={values !== undefined}
         onClick={() => {
-          setOpen(o => (o === `${kind} ${name}` ? undefined : `${kind} ${name}`))
+          onToggle(field)
         }}
       >
-        <bdi>{name}</bdi>
+        <bdi>{field.name}</bdi>
       </button>{' '}
       <span class="dim">{count}</span>
-      {open === `${kind} ${name}` && (
+      {values !== undefined && (
         <ul>
-          {(values.data ?? []).slice(0, 50).map(v => (
-            <li key={v}>
+          {values.slice(0, 50).map(value => (
+            <li key={value}>
               <button
                 class="link"
                 onClick={() => {
-                  onFilter(name, v)
+                  onFilter(field.name, value)
                 }}
               >
-                <bdi>{v.slice(0, 120) || '(empty)'}</bdi>
+                <bdi>{value.slice(0, 120) || '(empty)'}</bdi>
               </button>
             </li>
           ))}
         </ul>
       )}
     </li>
+  )
+}
+
+function Fields(props: FieldsProps) {
+  const { query, selector, start, end, onFilter } = props
+  const [open, setOpen] = useState<OpenField | undefined>(undefined)
+  const fields = useLoad(signal => loadFields(props, signal), [query, selector, start, end])
+  const values = useLoad(
+    async signal => (open === undefined ? [] : loadValues(open, props, signal)),
+    [open?.kind, open?.name, query, start, end],
+  )
+  const isOpen = (field: OpenField): boolean => open?.kind === field.kind && open.name === field.name
+  const toggle = (field: OpenField): void => {
+    setOpen(isOpen(field) ? undefined : field)
+  }
+  const entry = (kind: OpenField['kind'], { label: name, cardinality }: Pick<Field, 'label' | 'cardinality'>) => (
+    <FieldEntry
+      key={`${kind} ${name}`}
+      field={{ kind, name }}
+      count={cardinality}
+      values={isOpen({ kind, name }) ? (values.data ?? []) : undefined}
+      onToggle={toggle}
+      onFilter={onFilter}
+    />
   )
   return (
     <aside class="panel" aria-label="Fields">
@@ -498,9 +612,9 @@ function Fields({
         empty=""
       />
       <ul class="fields" tabIndex={0}>
-        {(fields.data?.labels ?? []).map(f => entry('label', f.label, f.cardinality))}
+        {(fields.data?.labels ?? []).map(label => entry('label', label))}
         {(fields.data?.fields ?? []).length > 0 && <li class="dim">in the lines</li>}
-        {(fields.data?.fields ?? []).map(f => entry('field', f.label, f.cardinality))}
+        {(fields.data?.fields ?? []).map(field => entry('field', field))}
       </ul>
     </aside>
   )

@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
+import { useEffect, useMemo, useState } from 'preact/hooks'
 import { blocksIn, get, queryExemplars, queryInstant, queryRange, type Sample, type Series } from '../api.ts'
 import { Chart } from '../components/chart.tsx'
 import type { Dot, Line } from '../components/plot.ts'
@@ -7,6 +7,7 @@ import { Heatmap } from '../components/heatmap.tsx'
 import { HistoryPicker, useQueryHistory } from '../components/query-history.tsx'
 import { RangePicker, refreshOf } from '../components/range-picker.tsx'
 import { Head, Status } from '../components/shell.tsx'
+import { Table, type Column } from '../components/table.tsx'
 import { bytes, dateTime, duration, selectorOf, seriesName, short, visible } from '../format.ts'
 import { useLoad, useRested, useTick } from '../hooks.ts'
 import { go, linkTo, usePlace, withParams } from '../router.ts'
@@ -36,112 +37,348 @@ export function relatedLinks(labels: Record<string, string>, time: number): { lo
   }
 }
 
-export function Metrics() {
-  const { params } = usePlace(),
-    expr = params.get('q') ?? '',
-    view = views.find(v => v === params.get('view')) ?? 'graph',
-    isStacked = params.get('stacked') === '1',
-    hasExemplars = params.get('exemplars') === '1'
-  const tick = useTick(refreshOf(params)),
-    [again, setAgain] = useState(0),
-    range = useRange(tick + again),
-    step = Number(params.get('step')) || stepFor(range.seconds, 240),
-    start = Math.floor(range.start / step) * step,
-    end = Math.floor(range.end / step) * step
-  const history = useQueryHistory('promql'),
-    [picked, setPicked] = useState<{ line: Line; time: number } | undefined>(undefined)
-  const draft = useRef(expr),
-    [typed, setTyped] = useState(expr),
-    rested = useRested(typed, 400)
-  useEffect(() => {
-    draft.current = expr
-    setTyped(expr)
-  }, [expr])
-  const run = (text: string): void => {
-    const trimmed = text.trim()
-    history.add(trimmed)
-    setPicked(undefined)
-    if (trimmed === expr) setAgain(a => a + 1)
-    else go(withParams({ q: trimmed }))
+/** The question of the address: times are seconds since the epoch, on steps. */
+interface Question {
+  expr: string
+  view: (typeof views)[number]
+  start: number
+  end: number
+  step: number
+  /** Where an instant query looks; undefined: now. */
+  at: number | undefined
+  hasExemplars: boolean
+}
+
+interface Answer {
+  series: Series[]
+  table: Sample[]
+  warnings: readonly string[]
+  dots: Dot[]
+  ms: number
+}
+
+async function ask(question: Question, signal: AbortSignal): Promise<Answer | undefined> {
+  const { expr, view, start, end, step, at, hasExemplars } = question
+  if (expr === '') return undefined
+  const begun = performance.now()
+  if (view === 'table') {
+    const { resultType, result } = await queryInstant(expr, at, signal)
+    const isSeries = resultType === 'vector' || resultType === 'matrix'
+    const table = isSeries ? (result as Sample[]) : [{ metric: {}, value: result as [number, string] }]
+    return { series: [], table, warnings: [], dots: [], ms: performance.now() - begun }
   }
-  const answer = useLoad(
-    async signal => {
-      if (expr === '') return undefined
-      const begun = performance.now()
-      if (view === 'table') {
-        const { resultType, result } = await queryInstant(expr, range.isNow ? undefined : range.end, signal)
-        return {
-          series: [] as Series[],
-          table:
-            resultType === 'vector' || resultType === 'matrix'
-              ? (result as Sample[])
-              : [{ metric: {}, value: result as [number, string] }],
-          warnings: [] as string[],
-          ms: performance.now() - begun,
-          dots: [] as Dot[],
-        }
-      }
-      const [{ result, warnings }, exemplars] = await Promise.all([
-        queryRange(expr, start, end, step, signal),
-        hasExemplars ? queryExemplars(expr, start, end, signal) : [],
-      ])
-      const dots = exemplars.flatMap(e =>
-        e.exemplars.map((x): Dot => ({
-          time: x.timestamp,
-          value: Number(x.value),
-          labels: x.labels,
-          seriesLabels: e.seriesLabels,
-        })),
-      )
-      return { series: result, table: [] as Sample[], warnings, ms: performance.now() - begun, dots }
-    },
-    [expr, view, start, end, step, hasExemplars, again],
+  const [{ result, warnings }, exemplars] = await Promise.all([
+    queryRange(expr, start, end, step, signal),
+    hasExemplars ? queryExemplars(expr, start, end, signal) : [],
+  ])
+  const dots = exemplars.flatMap(({ exemplars: own, seriesLabels }) =>
+    own.map(({ timestamp, value, labels }): Dot => ({ time: timestamp, value: Number(value), labels, seriesLabels })),
   )
+  return { series: result, table: [], warnings, dots, ms: performance.now() - begun }
+}
+
+interface Cost {
+  selectors: string[]
+  series: number
+  blocks: { count: number; bytes: number }
+}
+
+/** What an expression reads before it runs; undefined for an expression that is not whole. */
+async function costOf(expr: string, { start, end, at }: Question, signal: AbortSignal): Promise<Cost | undefined> {
+  if (expr.trim() === '') return undefined
+  // An error of the expression ends it here.
+  await get('/api/v1/format_query', { query: expr }, signal)
+  const tree = await get<{ data: unknown }>('/api/v1/parse_query', { query: expr }, signal)
+  const selectors = selectorsOf(tree.data)
+  const counts = await Promise.all(
+    selectors.map(async selector => {
+      const { result } = await queryInstant(`count(${selector})`, at, signal)
+      return Number((result as Sample[])[0]?.value?.[1] ?? 0)
+    }),
+  )
+  return {
+    selectors,
+    series: counts.reduce((sum, n) => sum + n, 0),
+    blocks: await blocksIn('metrics', start, end, signal),
+  }
+}
+
+function costText(cost: Cost, { start, end, step }: Question, isRun: boolean): string {
+  const points = cost.series * Math.max(1, (end - start) / step)
+  return [
+    `. ${isRun ? 'Reads' : 'Would read'} about ${short(cost.series)} series of ${cost.selectors.join(', ')}`,
+    `${short(points)} points`,
+    `in memory and ${cost.blocks.count} blocks (${bytes(cost.blocks.bytes)})`,
+  ].join(', ')
+}
+
+interface SummaryProps {
+  question: Question
+  answer: Answer | undefined
+  /** As it is being typed. */
+  typed: string
+}
+
+function Summary({ question, answer, typed }: SummaryProps) {
+  const rested = useRested(typed, 400)
+  const { expr, view, at } = question
+  const cost = useLoad(signal => costOf(rested, question, signal), [rested, at ?? 0])
+  const count = (view === 'table' ? answer?.table.length : answer?.series.length) ?? 0
+  const isCostKnown = cost.data !== undefined && cost.error === undefined && cost.data.selectors.length > 0
+  return (
+    <p class="dim" aria-live="polite">
+      {answer !== undefined ? `${count} series in ${duration(answer.ms / 1000)}` : ''}
+      {isCostKnown && cost.data !== undefined ? costText(cost.data, question, rested === expr) : ''}
+      {at === undefined ? '' : `; until ${dateTime(at * 1000)}`}
+    </p>
+  )
+}
+
+function Check({ name, label }: { name: string; label: string }) {
+  const { params } = usePlace()
+  return (
+    <label>
+      <input
+        type="checkbox"
+        checked={params.get(name) === '1'}
+        onChange={e => {
+          go(withParams({ [name]: e.currentTarget.checked ? '1' : undefined }))
+        }}
+      />
+      {label}
+    </label>
+  )
+}
+
+function Options({ question, past, onRun }: { question: Question; past: readonly string[]; onRun: Run }) {
+  const { params } = usePlace()
+  return (
+    <div class="row">
+      <div class="tabs" role="group" aria-label="View">
+        {views.map(view => (
+          <button
+            key={view}
+            aria-pressed={view === question.view}
+            onClick={() => {
+              go(withParams({ view: view === 'graph' ? undefined : view }))
+            }}
+          >
+            {view}
+          </button>
+        ))}
+      </div>
+      {question.view === 'graph' && (
+        <>
+          <Check name="stacked" label="stacked" />
+          <Check name="exemplars" label="exemplars" />
+        </>
+      )}
+      <label>
+        Step{' '}
+        <input
+          size={5}
+          value={params.get('step') ?? ''}
+          placeholder={`${question.step} s`}
+          aria-label="Step in seconds"
+          onChange={e => {
+            go(withParams({ step: e.currentTarget.value }))
+          }}
+        />
+      </label>
+      <HistoryPicker past={past} onRun={onRun} />
+      <button
+        onClick={() => {
+          void navigator.clipboard?.writeText(location.href)
+        }}
+      >
+        Copy link
+      </button>
+    </div>
+  )
+}
+
+type Run = (text: string) => void
+
+interface Picked {
+  line: Line
+  time: number
+}
+
+function PickedLine({ picked, onClose }: { picked: Picked; onClose: () => void }) {
+  const links = relatedLinks(picked.line.labels, picked.time)
+  return (
+    <p class="panel">
+      {picked.line.name} at {dateTime(picked.time * 1000)}: <a href={links.logs}>logs</a> ·{' '}
+      <a href={links.traces}>traces</a> of the same labels and time <button onClick={onClose}>Close</button>
+    </p>
+  )
+}
+
+function openTrace({ labels }: Dot): void {
+  const id = labels['trace_id'] ?? labels['traceID'] ?? labels['traceId']
+  if (id !== undefined) go(`/ui/trace/${encodeURIComponent(id)}`)
+}
+
+interface ViewProps {
+  question: Question
+  answer: Answer
+  onPick: (picked: Picked) => void
+}
+
+function Graph({ question: { expr, start, end, step }, answer, onPick }: ViewProps) {
+  const { params } = usePlace()
   const lines = useMemo(
     (): Line[] =>
-      (answer.data?.series ?? [])
+      answer.series
         .filter(s => s.values.length > 0)
         .slice(0, seriesMax)
         .map(s => ({ name: seriesName(s.metric), values: s.values, labels: s.metric })),
-    [answer.data],
+    [answer],
   )
-  const cost = useLoad(
-    async signal => {
-      // Before it runs: what it reads, for an expression that is whole.
-      if (rested.trim() === '') return undefined
-      const selectors = selectorsOf(
-        (
-          await get<{ data: unknown }>('/api/v1/format_query', { query: rested }, signal).then(() =>
-            get<{ data: unknown }>('/api/v1/parse_query', { query: rested }, signal),
-          )
-        ).data,
-      )
-      const counts = await Promise.all(
-        selectors.map(async s =>
-          Number(
-            ((await queryInstant(`count(${s})`, range.isNow ? undefined : range.end, signal)).result as Sample[])[0]
-              ?.value[1] ?? 0,
-          ),
-        ),
-      )
-      return {
-        selectors,
-        series: counts.reduce((sum, n) => sum + n, 0),
-        blocks: await blocksIn('metrics', start, end, signal),
-      }
-    },
-    [rested, range.isNow ? 0 : range.end],
+  if (lines.length === 0) return answer.series.length > 0 ? <NativeOnly /> : null
+  return (
+    <Chart
+      lines={lines}
+      start={start}
+      end={end}
+      step={step}
+      isStacked={params.get('stacked') === '1'}
+      dots={answer.dots}
+      label={`Graph of ${expr}`}
+      height={340}
+      onZoom={(from, to) => {
+        go(withParams({ range: rangeText(to - from), end: String(Math.round(to)) }))
+      }}
+      onPick={(line, time) => {
+        onPick({ line, time })
+      }}
+      onDot={openTrace}
+    />
   )
-  const links = picked === undefined ? undefined : relatedLinks(picked.line.labels, picked.time),
-    count = view === 'table' ? answer.data?.table.length : answer.data?.series.length
+}
+
+function NativeOnly() {
+  return (
+    <p class="empty">
+      These are native histograms:{' '}
+      <button
+        class="link"
+        onClick={() => {
+          go(withParams({ view: 'heatmap' }))
+        }}
+      >
+        look at them as a heat map
+      </button>
+      , or take histogram_quantile(0.95, …).
+    </p>
+  )
+}
+
+function HeatmapView({ question: { expr, start, end, step }, answer: { series } }: ViewProps) {
+  if (series.length === 0) return null
+  if (series.some(s => s.metric['le'] !== undefined || s.histograms !== undefined))
+    return <Heatmap series={series} start={start} end={end} step={step} label={`Heat map of ${expr}`} />
+  return (
+    <p class="empty">
+      A heat map wants native histograms, or series with the label le: sum by (le)
+      (rate(request_duration_seconds_bucket[5m]))
+    </p>
+  )
+}
+
+function valueText({ value, histogram }: Sample): string {
+  if (value !== undefined) return short(Number(value[1]))
+  if (histogram === undefined) return ''
+  return `count ${short(Number(histogram[1].count))}, sum ${short(Number(histogram[1].sum))}`
+}
+
+const valueColumns: readonly Column<Sample>[] = [
+  { title: 'Series', look: 'mono', cell: s => <bdi>{visible(seriesName(s.metric))}</bdi> },
+  { title: 'Value', isNumber: true, cell: s => <span title={s.value?.[1]}>{valueText(s)}</span> },
+]
+
+function ValuesView({ answer: { table } }: ViewProps) {
+  if (table.length === 0) return null
+  return <Table columns={valueColumns} rows={table} keyOf={(_s, i) => i} label="Values" rowsMax={seriesMax} />
+}
+
+function JsonView({ answer: { series } }: ViewProps) {
+  return <pre tabIndex={0}>{JSON.stringify(series.slice(0, 200), null, 1).slice(0, 200_000)}</pre>
+}
+
+const viewOf = { graph: Graph, table: ValuesView, heatmap: HeatmapView, json: JsonView } as const
+
+function Results({ question, answer }: { question: Question; answer: Answer }) {
+  const [picked, setPicked] = useState<Picked | undefined>(undefined)
+  useEffect(() => {
+    setPicked(undefined)
+  }, [question.expr])
+  const View = viewOf[question.view]
+  return (
+    <>
+      {answer.warnings.map(warning => (
+        <p class="warn" key={warning}>
+          {warning}
+        </p>
+      ))}
+      <View question={question} answer={answer} onPick={setPicked} />
+      {answer.series.length > seriesMax && (
+        <p class="warn">
+          The first {seriesMax} of {answer.series.length} series are drawn; aggregate, or take topk.
+        </p>
+      )}
+      {picked !== undefined && (
+        <PickedLine
+          picked={picked}
+          onClose={() => {
+            setPicked(undefined)
+          }}
+        />
+      )}
+    </>
+  )
+}
+
+/** The question that the address asks; `again` counts how often it was asked. */
+function useQuestion(again: number): Question {
+  const { params } = usePlace()
+  const range = useRange(useTick(refreshOf(params)) + again)
+  const step = Number(params.get('step')) || stepFor(range.seconds, 240)
+  return {
+    expr: params.get('q') ?? '',
+    view: views.find(v => v === params.get('view')) ?? 'graph',
+    start: Math.floor(range.start / step) * step,
+    end: Math.floor(range.end / step) * step,
+    step,
+    at: range.isNow ? undefined : range.end,
+    hasExemplars: params.get('exemplars') === '1',
+  }
+}
+
+export function Metrics() {
+  const [again, setAgain] = useState(0)
+  const question = useQuestion(again)
+  const { expr, view, start, end, step, hasExemplars } = question
+  const history = useQueryHistory('promql')
+  const [typed, setTyped] = useState(expr)
+  useEffect(() => {
+    setTyped(expr)
+  }, [expr])
+  const runAgain = (): void => {
+    setAgain(a => a + 1)
+  }
+  const run = (text: string): void => {
+    const trimmed = text.trim()
+    history.add(trimmed)
+    if (trimmed === expr) runAgain()
+    else go(withParams({ q: trimmed }))
+  }
+  const answer = useLoad(signal => ask(question, signal), [expr, view, start, end, step, hasExemplars, again])
+  const count = (view === 'table' ? answer.data?.table.length : answer.data?.series.length) ?? 0
   return (
     <>
       <Head title="Metrics">
-        <RangePicker
-          onRefresh={() => {
-            setAgain(a => a + 1)
-          }}
-        />
+        <RangePicker onRefresh={runAgain} />
       </Head>
       <div class="stack">
         <div class="row">
@@ -150,197 +387,28 @@ export function Metrics() {
             label="PromQL expression"
             value={expr}
             onRun={run}
-            onChange={text => {
-              draft.current = text
-              setTyped(text)
-            }}
+            onChange={setTyped}
             error={placeOf(answer.error, expr)}
           />
           <button
             class="primary"
             onClick={() => {
-              run(draft.current)
+              run(typed)
             }}
           >
             Run
           </button>
         </div>
-        <div class="row">
-          <div class="tabs" role="group" aria-label="View">
-            {views.map(v => (
-              <button
-                key={v}
-                aria-pressed={v === view}
-                onClick={() => {
-                  go(withParams({ view: v === 'graph' ? undefined : v }))
-                }}
-              >
-                {v}
-              </button>
-            ))}
-          </div>
-          {view === 'graph' && (
-            <>
-              <label>
-                <input
-                  type="checkbox"
-                  checked={isStacked}
-                  onChange={e => {
-                    go(withParams({ stacked: e.currentTarget.checked ? '1' : undefined }))
-                  }}
-                />
-                stacked
-              </label>
-              <label>
-                <input
-                  type="checkbox"
-                  checked={hasExemplars}
-                  onChange={e => {
-                    go(withParams({ exemplars: e.currentTarget.checked ? '1' : undefined }))
-                  }}
-                />
-                exemplars
-              </label>
-            </>
-          )}
-          <label>
-            Step{' '}
-            <input
-              size={5}
-              value={params.get('step') ?? ''}
-              placeholder={`${step} s`}
-              aria-label="Step in seconds"
-              onChange={e => {
-                go(withParams({ step: e.currentTarget.value }))
-              }}
-            />
-          </label>
-          <HistoryPicker past={history.past} onRun={run} />
-          <button
-            onClick={() => {
-              void navigator.clipboard?.writeText(location.href)
-            }}
-          >
-            Copy link
-          </button>
-        </div>
-        <p class="dim" aria-live="polite">
-          {answer.data !== undefined ? `${count ?? 0} series in ${duration(answer.data.ms / 1000)}` : ''}
-          {cost.data !== undefined && cost.error === undefined && cost.data.selectors.length > 0
-            ? `. ${rested === expr ? 'Reads' : 'Would read'} about ${short(cost.data.series)} series of ${cost.data.selectors.join(', ')}, ${short(cost.data.series * Math.max(1, (end - start) / step))} points, in memory and ${cost.data.blocks.count} blocks (${bytes(cost.data.blocks.bytes)})`
-            : ''}
-          {range.isNow ? '' : `; until ${dateTime(range.end * 1000)}`}
-        </p>
+        <Options question={question} past={history.past} onRun={run} />
+        <Summary question={question} answer={answer.data} typed={typed} />
         {expr === '' && <Examples onRun={run} />}
         <Status
           error={answer.error}
           isLoading={answer.isLoading && expr !== ''}
-          isEmpty={expr !== '' && (count ?? 0) === 0}
+          isEmpty={expr !== '' && count === 0}
           empty="The expression is right, and nothing has that in this time."
         />
-        {answer.data?.warnings.map(w => (
-          <p class="warn" key={w}>
-            {w}
-          </p>
-        ))}
-        {view === 'graph' && lines.length > 0 && (
-          <Chart
-            lines={lines}
-            start={start}
-            end={end}
-            step={step}
-            isStacked={isStacked}
-            dots={answer.data?.dots ?? []}
-            label={`Graph of ${expr}`}
-            height={340}
-            onZoom={(from, to) => {
-              go(withParams({ range: rangeText(to - from), end: String(Math.round(to)) }))
-            }}
-            onPick={(line, time) => {
-              setPicked({ line, time })
-            }}
-            onDot={dot => {
-              const id = dot.labels['trace_id'] ?? dot.labels['traceID'] ?? dot.labels['traceId']
-              if (id !== undefined) go(`/ui/trace/${encodeURIComponent(id)}`)
-            }}
-          />
-        )}
-        {view === 'graph' && answer.data !== undefined && answer.data.series.length > 0 && lines.length === 0 && (
-          <p class="empty">
-            These are native histograms:{' '}
-            <button
-              class="link"
-              onClick={() => {
-                go(withParams({ view: 'heatmap' }))
-              }}
-            >
-              look at them as a heat map
-            </button>
-            , or take histogram_quantile(0.95, …).
-          </p>
-        )}
-        {view === 'heatmap' &&
-          answer.data !== undefined &&
-          answer.data.series.length > 0 &&
-          (answer.data.series.some(s => s.metric['le'] !== undefined || s.histograms !== undefined) ? (
-            <Heatmap series={answer.data.series} start={start} end={end} step={step} label={`Heat map of ${expr}`} />
-          ) : (
-            <p class="empty">
-              A heat map wants native histograms, or series with the label le: sum by (le)
-              (rate(request_duration_seconds_bucket[5m]))
-            </p>
-          ))}
-        {(answer.data?.series.length ?? 0) > seriesMax && (
-          <p class="warn">
-            The first {seriesMax} of {answer.data!.series.length} series are drawn; aggregate, or take topk.
-          </p>
-        )}
-        {picked !== undefined && links !== undefined && (
-          <p class="panel">
-            {picked.line.name} at {dateTime(picked.time * 1000)}: <a href={links.logs}>logs</a> ·{' '}
-            <a href={links.traces}>traces</a> of the same labels and time{' '}
-            <button
-              onClick={() => {
-                setPicked(undefined)
-              }}
-            >
-              Close
-            </button>
-          </p>
-        )}
-        {view === 'table' && answer.data !== undefined && answer.data.table.length > 0 && (
-          <div class="scroll" tabIndex={0} role="region" aria-label="Values">
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">Series</th>
-                  <th scope="col" class="num">
-                    Value
-                  </th>
-                </tr>
-              </thead>
-              <tbody>
-                {answer.data.table.slice(0, 1000).map((s, i) => (
-                  <tr key={i}>
-                    <td class="mono">
-                      <bdi>{visible(seriesName(s.metric))}</bdi>
-                    </td>
-                    <td class="num" title={s.value?.[1]}>
-                      {s.value !== undefined
-                        ? short(Number(s.value[1]))
-                        : s.histogram === undefined
-                          ? ''
-                          : `count ${short(Number(s.histogram[1].count))}, sum ${short(Number(s.histogram[1].sum))}`}
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
-        )}
-        {view === 'json' && answer.data !== undefined && (
-          <pre tabIndex={0}>{JSON.stringify(answer.data.series.slice(0, 200), null, 1).slice(0, 200_000)}</pre>
-        )}
+        {answer.data !== undefined && <Results question={question} answer={answer.data} />}
       </div>
     </>
   )
@@ -351,7 +419,7 @@ interface Tree {
   name?: string
   matchers?: { name: string; type: string; value: string }[]
 }
-/** Selectors of a tree: what has to be read. */
+/** Selectors of a tree: the series that have to be read. */
 function selectorsOf(tree: unknown): string[] {
   const found: string[] = []
   const walk = (node: unknown): void => {
