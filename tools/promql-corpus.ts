@@ -1,7 +1,8 @@
 /** Runs a folder of promqltest scripts and prints the score: node tools/promql-corpus.ts DIR [--all]. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { runScript, type Failure } from '../src/query/promql/script.ts'
+import { runScript } from '../src/query/promql/script.ts'
+import type { Failure } from '../src/query/script-commands.ts'
 import { makeHeadStore, scriptEngine } from '../test/head-store.ts'
 
 const directory = process.argv[2]

@@ -2,13 +2,22 @@
  * Runs scripts in Prometheus' promqltest notation: load, clear, eval instant, eval range, and what is expected of
  * them. Source: the public documentation of promqltest.
  */
-import { BadDataError, messageOf } from '#core/errors.ts'
+import { BadDataError } from '#core/errors.ts'
 import { parseDurationMs } from '#core/duration.ts'
-import { compileRe2 } from '#lang/regex/regex.ts'
 import type { MetricsReader } from '#metrics/select.ts'
 import { Labels } from '#model/labels.ts'
 import { parsePoints, parseSeriesLine, same, samePoint, type Point, type SeriesLine } from '#model/series-notation.ts'
 import type { PromqlEngine, QueryResult, ResultSeries } from './engine.ts'
+import {
+  checkAnswer,
+  expectedFailure,
+  matches,
+  runCommands,
+  timeOf,
+  type Command,
+  type ExpectedFailure,
+  type Failure,
+} from '../script-commands.ts'
 import { customBucketSeries } from './script-buckets.ts'
 
 /** Where a script's samples go, and where its queries read them. */
@@ -18,20 +27,11 @@ export interface ScriptStore {
   reader(): MetricsReader
 }
 
-/** An evaluation whose answer is not the expected one. */
-export interface Failure {
-  line: number
-  query: string
-  reason: string
-}
-
 /** How the annotations of one level have to be. */
 type Wanted = { kind: 'any' } | { kind: 'none' } | { kind: 'some'; messages: string[]; patterns: string[] }
 
 interface Expectations {
-  fail: boolean
-  failMessage: string | undefined
-  failPattern: string | undefined
+  failure: ExpectedFailure | undefined
   warn: Wanted
   info: Wanted
   isOrdered: boolean
@@ -57,44 +57,25 @@ export async function runScript(
   onCase: (failure: Failure | undefined) => void,
 ): Promise<void> {
   let store = makeStore()
-  for (const command of readCommands(text)) {
-    const { head } = command
-    if (head === 'clear') store = makeStore()
-    else if (head.startsWith('load')) load(command, store)
-    else {
-      const failure = await evaluate(command, engine, store)
-      onCase(failure)
-    }
-  }
+  await runCommands(
+    text,
+    {
+      clear: () => {
+        store = makeStore()
+      },
+      load: command => {
+        load(command, store)
+      },
+      evaluate: command => evaluate(command, engine, store),
+    },
+    onCase,
+  )
 }
 
-/** A line that begins a command, and the lines behind it up to a blank one or the next command. */
-interface Command {
-  line: number
-  head: string
-  body: string[]
-}
-
-function readCommands(text: string): Command[] {
-  const commands: Command[] = []
-  let open: Command | undefined
-  for (const [i, raw] of text.split('\n').entries()) {
-    const line = raw.replaceAll('\t', ' ').trim()
-    if (line === '') open = undefined
-    else if (line.startsWith('#')) continue
-    else if (/^(eval(_\w+)?\s|load(_with_nhcb)?\s|clear$)/.test(line)) {
-      open = { line: i + 1, head: line, body: [] }
-      commands.push(open)
-    } else if (open === undefined) throw new BadDataError(`line ${i + 1}: not understood: ${line}`)
-    else open.body.push(line)
-  }
-  return commands
-}
-
-function load({ line, head, body }: Command, store: ScriptStore): void {
+function load({ head, body }: Command, store: ScriptStore): void {
   const [, buckets, step = ''] = /^load(_with_nhcb)?\s+(\S+)$/.exec(head) ?? []
   const stepMs = parseDurationMs(step)
-  if (stepMs === undefined) throw new BadDataError(`line ${line}: not understood: ${head}`)
+  if (stepMs === undefined) throw new BadDataError(`not understood: ${head}`)
   const loaded = body.map(text => parseSeriesLine(text))
   // Of several lines for one series the last one counts.
   for (const series of new Map(loaded.map(l => [l.labels.key, l])).values()) store.load(series, stepMs)
@@ -105,32 +86,25 @@ const evaluation = /^eval(_fail|_warn|_info|_ordered)?\s+/
 const instant = /^instant\s+(?:at\s+(\S+)\s+)?/
 const range = /^range\s+from\s+(\S+)\s+to\s+(\S+)\s+step\s+(\S+)\s+/
 
-async function evaluate(
-  { line, head, body }: Command,
-  engine: PromqlEngine,
-  store: ScriptStore,
-): Promise<Failure | undefined> {
+function evaluate({ head, body }: Command, engine: PromqlEngine, store: ScriptStore): Promise<string | undefined> {
   const [start = '', form] = evaluation.exec(head) ?? []
-  const { times, query } = readTimes(head.slice(start.length), line)
+  const { times, query } = readTimes(head.slice(start.length))
   const wanted = readExpectations(form, body)
-  let reason: string | undefined
-  try {
-    const result = await answer(engine, store, query, times)
-    reason = wanted.fail ? 'should have failed' : problemOf(result, times, wanted)
-  } catch (error) {
-    reason = failureProblem(messageOf(error), wanted)
-  }
-  return reason === undefined ? undefined : { line, query, reason }
+  return checkAnswer(
+    wanted.failure,
+    () => answer(engine, store, query, times),
+    found => problemOf(found, times, wanted),
+  )
 }
 
-function readTimes(text: string, line: number): { times: Times; query: string } {
+function readTimes(text: string): { times: Times; query: string } {
   const at = instant.exec(text)
   if (at !== null) {
     const atMs = timeOf(at[1] ?? '0')
     return { times: { startMs: atMs, endMs: atMs, stepMs: undefined }, query: text.slice(at[0].length) }
   }
   const [whole, from = '', to = '', step = ''] = range.exec(text) ?? []
-  if (whole === undefined) throw new BadDataError(`line ${line}: not understood: ${text}`)
+  if (whole === undefined) throw new BadDataError(`not understood: ${text}`)
   const times = { startMs: timeOf(from), endMs: timeOf(to), stepMs: timeOf(step) }
   return { times, query: text.slice(whole.length) }
 }
@@ -141,21 +115,11 @@ function answer(engine: PromqlEngine, store: ScriptStore, query: string, times: 
   return engine.range(store.reader(), { query, startMs, endMs, stepMs })
 }
 
-/** A duration, or seconds without a unit. */
-function timeOf(text: string): number {
-  if (!/[a-z]$/.test(text)) return Number(text) * 1000
-  const ms = parseDurationMs(text.replace(/^-/, ''))
-  if (ms === undefined) throw new BadDataError(`no time: ${text}`)
-  return text.startsWith('-') ? -ms : ms
-}
-
 // ── Expectations ──
 
 function readExpectations(form: string | undefined, body: readonly string[]): Expectations {
   const out: Expectations = {
-    fail: form === '_fail',
-    failMessage: undefined,
-    failPattern: undefined,
+    failure: form === '_fail' ? {} : expectedFailure(body),
     warn: form === '_warn' ? someOf() : { kind: 'any' },
     info: form === '_info' ? someOf() : { kind: 'any' },
     isOrdered: form === '_ordered',
@@ -175,8 +139,8 @@ const expectation = /^expect\s+(fail|warn|info|no_warn|no_info|ordered|string)\b
 function readExpectation(line: string, out: Expectations): void {
   const message = /^expected_fail_(message|regexp)\s+(.*)$/.exec(line)
   if (message !== null) {
-    if (message[1] === 'message') out.failMessage = message[2]
-    else out.failPattern = message[2]
+    const [, form, detail = ''] = message
+    out.failure = form === 'message' ? { message: detail } : { pattern: detail }
     return
   }
   const [whole, what, form, detail = '', plain = ''] = expectation.exec(line) ?? []
@@ -185,11 +149,6 @@ function readExpectation(line: string, out: Expectations): void {
     return
   }
   switch (what) {
-    case 'fail':
-      out.fail = true
-      if (form === 'msg') out.failMessage = detail
-      else if (form === 'regex') out.failPattern = detail
-      return
     case 'ordered':
       out.isOrdered = true
       return
@@ -216,19 +175,6 @@ function readExpectation(line: string, out: Expectations): void {
 }
 
 // ── Comparison ──
-
-function failureProblem(message: string, wanted: Expectations): string | undefined {
-  if (!wanted.fail) return `failed: ${message}`
-  if (wanted.failMessage !== undefined && message !== wanted.failMessage)
-    return `failed with ${JSON.stringify(message)}, wanted ${JSON.stringify(wanted.failMessage)}`
-  if (wanted.failPattern !== undefined && !matches(wanted.failPattern, message))
-    return `failed with ${JSON.stringify(message)}, wanted /${wanted.failPattern}/`
-  return undefined
-}
-
-function matches(pattern: string, text: string): boolean {
-  return compileRe2(pattern).matcher(text).find()
-}
 
 /** Annotations stand with their place in the query, which scripts don't give. */
 function withoutPlace(texts: readonly string[]): string[] {

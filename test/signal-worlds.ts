@@ -1,0 +1,106 @@
+/** Logs and traces on a disk and a bucket in memory and a clock that is moved by hand. */
+import assert from 'node:assert/strict'
+import { MemoryBucket } from '#bucket/memory.ts'
+import { silentLog } from '#core/log.ts'
+import { MemoryFiles } from '#core/memory-files.ts'
+import { seededRandom } from '#core/random.ts'
+import { VirtualClock } from '#core/virtual-clock.ts'
+import { LogsEngine } from '#logs/engine.ts'
+import { TracesEngine } from '#traces/engine.ts'
+import { defaultDedicated, layoutOf } from '#traces/schema.ts'
+import { decodeOtlpTraces, decodeSpan, encodeOtlpTraces } from '#wire/otlp/traces.ts'
+import type { LogStore } from '../src/query/log-script.ts'
+
+const hourMs = 3_600_000
+const megabyte = 1024 * 1024
+
+/** Advances the clock until the work is done. */
+export async function driving<T>(clock: VirtualClock, work: Promise<T>): Promise<T> {
+  let done = false
+  const watched = work.finally(() => {
+    done = true
+  })
+  watched.catch(() => {})
+  for (let i = 0; i < 10_000 && !done; i++) await clock.advance(20)
+  return watched
+}
+
+function frameOptions(clock: VirtualClock) {
+  const files = new MemoryFiles()
+  return {
+    clock,
+    files,
+    bucket: new MemoryBucket(clock, files),
+    random: seededRandom(1),
+    log: silentLog,
+    directory: 'data',
+    defaultTenant: 'fake',
+    durability: 'local',
+    syncAlways: false,
+    retentionMs: Infinity,
+    headBytesMax: 64 * megabyte,
+    cacheBytes: 16 * megabyte,
+    freeBytesMin: 0,
+    readOnly: false,
+    refreshMs: 5 * 60_000,
+  } as const
+}
+
+/** An open logs signal that takes lines of any age. */
+export async function openLogs(clock: VirtualClock): Promise<LogsEngine> {
+  const engine = new LogsEngine({
+    ...frameOptions(clock),
+    isBase64: false,
+    deletionDelayMs: 24 * hourMs,
+    hides: () => undefined,
+    streamsMax: 1000,
+    rateBytes: Infinity,
+    admission: {
+      maxAgeMs: Infinity,
+      futureMs: hourMs,
+      outOfOrderMs: Infinity,
+      lineBytesMax: 262_144,
+      labelsPerStreamMax: 15,
+      labelNameBytesMax: 1024,
+      labelValueBytesMax: 2048,
+      metadataPairsMax: 128,
+      metadataBytesMax: 65_536,
+    },
+  })
+  await driving(clock, engine.open())
+  return engine
+}
+
+/** An open traces signal that takes spans of any age. */
+export async function openTraces(clock: VirtualClock): Promise<TracesEngine> {
+  const engine = new TracesEngine({
+    ...frameOptions(clock),
+    compactBytesMax: 128 * megabyte,
+    limits: {
+      futureMs: 24 * hourMs,
+      traceBytesMax: 5_000_000,
+      attributeBytesMax: 65_536,
+      attributesMax: 1000,
+      requestSpansMax: 100_000,
+      liveTracesMax: 100_000,
+    },
+    layout: layoutOf('vParquet5', defaultDedicated),
+    decode: decodeOtlpTraces,
+    decodeSpan,
+    encode: encodeOtlpTraces,
+  })
+  await driving(clock, engine.open())
+  return engine
+}
+
+/** An empty store of a script's lines. */
+export async function makeLogStore(clock: VirtualClock): Promise<LogStore> {
+  const engine = await openLogs(clock)
+  return {
+    append: async batch => {
+      const { problems } = await driving(clock, engine.append('fake', batch))
+      assert.deepEqual(problems, [])
+    },
+    reader: () => engine.reader('fake'),
+  }
+}
