@@ -1,6 +1,6 @@
 /**
- * Scripts of queries and the answers that are expected, in the spirit of Prometheus' promqltest: `clear`, `load …` and
- * `eval …`, each with the lines below it. `#` begins a comment.
+ * Scripts of queries and the answers that are expected, in the spirit of Prometheus' promqltest: `clear`, `load` and
+ * `eval`, each with the lines below it. `#` begins a comment.
  */
 import { BadDataError, messageOf } from '#core/errors.ts'
 import { parseDurationMs } from '#core/duration.ts'
@@ -69,7 +69,7 @@ export async function runCommands(
   }
 }
 
-/** An error that a query has to end in: any, one with this message, or one that a pattern finds. */
+/** The error that a query has to end in: with this message, with one that a pattern finds, or whichever. */
 export interface ExpectedFailure {
   message?: string
   pattern?: string
