@@ -1,8 +1,9 @@
-/** Alerts with what became of them over time, silences to make and to end, and where an alert would go. */
+/** Alerts and their states over time, silences to make and to end, and the route of an alert. */
 import { useState } from 'preact/hooks'
-import { get, queryRange, send } from '../api.ts'
+import { get, queryRange, send, type Series } from '../api.ts'
 import { RangePicker } from '../components/range-picker.tsx'
 import { Head, Status } from '../components/shell.tsx'
+import { Table, type Column } from '../components/table.tsx'
 import { ago, dateTime, duration, secondsOf, selectorOf } from '../format.ts'
 import { useLoad, useTick } from '../hooks.ts'
 import { linkTo } from '../router.ts'
@@ -56,160 +57,201 @@ export function matchersOf(text: string): Matcher[] {
   return found
 }
 
-export function Alerts() {
-  const tick = useTick(10),
-    [again, setAgain] = useState(0),
-    [draft, setDraft] = useState(''),
-    range = useRange(tick)
-  const alerts = useLoad(signal => get<Alert[]>('/api/v2/alerts', {}, signal), [tick, again]),
-    silences = useLoad(signal => get<Silence[]>('/api/v2/silences', {}, signal), [tick, again])
+/** Labels by which logs of the same thing are likely to be found. */
+const relatedLabels: ReadonlySet<string> = new Set(['job', 'app', 'service_name', 'namespace', 'pod'])
+
+function stateOf({ status }: Alert): string {
+  if (status.state === 'active') return 'firing'
+  if (status.silencedBy.length > 0) return 'silenced'
+  return status.inhibitedBy.length > 0 ? 'inhibited' : status.state
+}
+
+function graphOf({ labels }: Alert): string {
+  return linkTo('/ui/metrics', { q: `ALERTS{alertname=${JSON.stringify(labels['alertname'] ?? '')}}`, range: '6h' })
+}
+
+function logsOf({ labels, startsAt }: Alert): string {
+  const related = Object.entries(labels).filter(([name]) => relatedLabels.has(name))
+  return linkTo('/ui/logs', {
+    q: related.length === 0 ? '{service_name=~".+"}' : selectorOf(Object.fromEntries(related)),
+    range: '30m',
+    end: String(Math.ceil(Date.parse(startsAt) / 1000) + 300),
+  })
+}
+
+function AlertActions({ alert, onSilence }: { alert: Alert; onSilence: (matchers: string) => void }) {
+  const runbook = alert.annotations['runbook_url']
+  return (
+    <div class="row">
+      <button
+        onClick={() => {
+          const matchers = Object.entries(alert.labels).map(([name, value]) => `${name}=${JSON.stringify(value)}`)
+          onSilence(matchers.join(', '))
+        }}
+      >
+        Silence
+      </button>
+      {runbook !== undefined && /^https?:/.test(runbook) && (
+        <a href={runbook} rel="noreferrer">
+          runbook
+        </a>
+      )}
+      <a href={graphOf(alert)}>graph</a>
+      <a href={logsOf(alert)}>logs</a>
+    </div>
+  )
+}
+
+function alertColumns(onSilence: (matchers: string) => void): Column<Alert>[] {
+  return [
+    {
+      title: 'Alert',
+      cell: ({ labels, annotations }) => (
+        <>
+          <b>
+            <bdi>{labels['alertname']}</bdi>
+          </b>{' '}
+          <bdi>{annotations['summary'] ?? annotations['description'] ?? ''}</bdi>
+          <div class="mono dim">
+            <bdi>{selectorOf(labels)}</bdi>
+          </div>
+        </>
+      ),
+    },
+    { title: 'State', look: a => (a.status.state === 'active' ? 'bad' : 'dim'), cell: stateOf },
+    { title: 'Since', cell: a => ago(Date.parse(a.startsAt)) },
+    { title: 'Notified', cell: a => a.receivers.map(r => r.name).join(', ') },
+    { title: 'What to do', cell: alert => <AlertActions alert={alert} onSilence={onSilence} /> },
+  ]
+}
+
+interface RuleAlert {
+  labels: Record<string, string>
+  annotations: Record<string, string>
+  state: string
+  activeAt: string
+}
+
+function Pending({ alerts }: { alerts: readonly RuleAlert[] }) {
+  return (
+    <>
+      <h3>Pending</h3>
+      <ul>
+        {alerts.map((alert, i) => (
+          <li key={i}>
+            <b class="warn">
+              <bdi>{alert.labels['alertname']}</bdi>
+            </b>{' '}
+            <span class="mono">
+              <bdi>{selectorOf(alert.labels)}</bdi>
+            </span>{' '}
+            <span class="dim">{ago(Date.parse(alert.activeAt))}</span>
+          </li>
+        ))}
+      </ul>
+    </>
+  )
+}
+
+interface ActiveProps {
+  tick: number
+  again: number
+  onSilence: (matchers: string) => void
+}
+
+/** Alerts of the Alertmanager, and those of rules that are pending. */
+function Active({ tick, again, onSilence }: ActiveProps) {
+  const alerts = useLoad(signal => get<Alert[]>('/api/v2/alerts', {}, signal), [tick, again])
   const pending = useLoad(
-    async signal =>
-      (
-        await get<{
-          data: {
-            alerts: {
-              labels: Record<string, string>
-              state: string
-              activeAt: string
-              annotations: Record<string, string>
-            }[]
-          }
-        }>('/api/v1/alerts', {}, signal)
-      ).data.alerts.filter(a => a.state === 'pending'),
+    async signal => {
+      const { data } = await get<{ data: { alerts: RuleAlert[] } }>('/api/v1/alerts', {}, signal)
+      return data.alerts.filter(alert => alert.state === 'pending')
+    },
     [tick],
   )
-  const refresh = (): void => {
-      setAgain(a => a + 1)
+  const list = alerts.data ?? []
+  const waiting = pending.data ?? []
+  return (
+    <section class="panel">
+      <h2>Alerts</h2>
+      <Status
+        error={alerts.error}
+        isLoading={alerts.isLoading && alerts.data === undefined}
+        isEmpty={list.length === 0 && waiting.length === 0}
+        empty="No alert is active."
+      />
+      {list.length > 0 && (
+        <Table columns={alertColumns(onSilence)} rows={list} keyOf={a => a.fingerprint} label="Alerts" />
+      )}
+      {waiting.length > 0 && <Pending alerts={waiting} />}
+    </section>
+  )
+}
+
+function silenceColumns(onChange: () => void): Column<Silence>[] {
+  const expire = (id: string): void => {
+    send('DELETE', `/api/v2/silence/${encodeURIComponent(id)}`).then(onChange, onChange)
+  }
+  return [
+    { title: 'Silences', look: 'mono', cell: s => <bdi>{s.matchers.map(matcherText).join(', ')}</bdi> },
+    { title: 'State', look: s => (s.status.state === 'active' ? 'warn' : 'dim'), cell: s => s.status.state },
+    { title: 'Until', cell: s => dateTime(Date.parse(s.endsAt)) },
+    {
+      title: 'By',
+      cell: s => (
+        <bdi>
+          {s.createdBy}: {s.comment}
+        </bdi>
+      ),
     },
-    list = alerts.data ?? []
+    {
+      title: 'End',
+      cell: s =>
+        s.status.state !== 'expired' && (
+          <button
+            onClick={() => {
+              expire(s.id)
+            }}
+          >
+            Expire now
+          </button>
+        ),
+    },
+  ]
+}
+
+function Silences({ tick, again, onChange }: { tick: number; again: number; onChange: () => void }) {
+  const silences = useLoad(signal => get<Silence[]>('/api/v2/silences', {}, signal), [tick, again])
+  const list = silences.data ?? []
+  return (
+    <section class="panel">
+      <h2>Silences</h2>
+      <Status
+        error={silences.error}
+        isLoading={silences.isLoading && silences.data === undefined}
+        isEmpty={silences.data?.length === 0}
+        empty="There are none."
+      />
+      {list.length > 0 && <Table columns={silenceColumns(onChange)} rows={list} keyOf={s => s.id} label="Silences" />}
+    </section>
+  )
+}
+
+export function Alerts() {
+  const tick = useTick(10)
+  const [again, setAgain] = useState(0)
+  const [draft, setDraft] = useState('')
+  const range = useRange(tick)
+  const refresh = (): void => {
+    setAgain(a => a + 1)
+  }
   return (
     <>
       <Head title="Alerts and silences">
         <RangePicker />
       </Head>
       <div class="stack">
-        <section class="panel">
-          <h2>Alerts</h2>
-          <Status
-            error={alerts.error}
-            isLoading={alerts.isLoading && alerts.data === undefined}
-            isEmpty={list.length === 0 && (pending.data?.length ?? 0) === 0}
-            empty="No alert is active."
-          />
-          {list.length > 0 && (
-            <div class="scroll" tabIndex={0} role="region" aria-label="Alerts">
-              <table>
-                <thead>
-                  <tr>
-                    <th scope="col">Alert</th>
-                    <th scope="col">State</th>
-                    <th scope="col">Since</th>
-                    <th scope="col">Told to</th>
-                    <th scope="col">What to do</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {list.map(a => (
-                    <tr key={a.fingerprint}>
-                      <td>
-                        <b>
-                          <bdi>{a.labels['alertname']}</bdi>
-                        </b>{' '}
-                        <bdi>{a.annotations['summary'] ?? a.annotations['description'] ?? ''}</bdi>
-                        <div class="mono dim">
-                          <bdi>{selectorOf(a.labels)}</bdi>
-                        </div>
-                      </td>
-                      <td class={a.status.state === 'active' ? 'bad' : 'dim'}>
-                        {a.status.state === 'active'
-                          ? 'firing'
-                          : a.status.silencedBy.length > 0
-                            ? 'silenced'
-                            : a.status.inhibitedBy.length > 0
-                              ? 'inhibited'
-                              : a.status.state}
-                      </td>
-                      <td>{ago(Date.parse(a.startsAt))}</td>
-                      <td>{a.receivers.map(r => r.name).join(', ')}</td>
-                      <td>
-                        <div class="row">
-                          <button
-                            onClick={() => {
-                              setDraft(
-                                Object.entries(a.labels)
-                                  .map(([n, v]) => `${n}=${JSON.stringify(v)}`)
-                                  .join(', '),
-                              )
-                            }}
-                          >
-                            Silence
-                          </button>
-                          {a.annotations['runbook_url'] !== undefined &&
-                            /^https?:/.test(a.annotations['runbook_url']) && (
-                              <a href={a.annotations['runbook_url']} rel="noreferrer">
-                                runbook
-                              </a>
-                            )}
-                          <a
-                            href={linkTo('/ui/metrics', {
-                              q: `ALERTS{alertname=${JSON.stringify(a.labels['alertname'] ?? '')}}`,
-                              range: '6h',
-                            })}
-                          >
-                            graph
-                          </a>
-                          <a
-                            href={linkTo('/ui/logs', {
-                              q:
-                                selectorOf(
-                                  Object.fromEntries(
-                                    Object.entries(a.labels).filter(([n]) =>
-                                      ['job', 'app', 'service_name', 'namespace', 'pod'].includes(n),
-                                    ),
-                                  ),
-                                ) === '{}'
-                                  ? '{service_name=~".+"}'
-                                  : selectorOf(
-                                      Object.fromEntries(
-                                        Object.entries(a.labels).filter(([n]) =>
-                                          ['job', 'app', 'service_name', 'namespace', 'pod'].includes(n),
-                                        ),
-                                      ),
-                                    ),
-                              range: '30m',
-                              end: String(Math.ceil(Date.parse(a.startsAt) / 1000) + 300),
-                            })}
-                          >
-                            logs
-                          </a>
-                        </div>
-                      </td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
-          )}
-          {(pending.data?.length ?? 0) > 0 && (
-            <>
-              <h3>Pending</h3>
-              <ul>
-                {pending.data!.map((a, i) => (
-                  <li key={i}>
-                    <b class="warn">
-                      <bdi>{a.labels['alertname']}</bdi>
-                    </b>{' '}
-                    <span class="mono">
-                      <bdi>{selectorOf(a.labels)}</bdi>
-                    </span>{' '}
-                    <span class="dim">{ago(Date.parse(a.activeAt))}</span>
-                  </li>
-                ))}
-              </ul>
-            </>
-          )}
-        </section>
+        <Active tick={tick} again={again} onSilence={setDraft} />
         <Timeline start={range.start} end={range.end} />
         <SilenceForm
           draft={draft}
@@ -218,73 +260,24 @@ export function Alerts() {
             refresh()
           }}
         />
-        <section class="panel">
-          <h2>Silences</h2>
-          <Status
-            error={silences.error}
-            isLoading={silences.isLoading && silences.data === undefined}
-            isEmpty={silences.data?.length === 0}
-            empty="There are none."
-          />
-          {(silences.data?.length ?? 0) > 0 && (
-            <div class="scroll" tabIndex={0} role="region" aria-label="Silences">
-              <table>
-                <thead>
-                  <tr>
-                    <th scope="col">Silences</th>
-                    <th scope="col">State</th>
-                    <th scope="col">Until</th>
-                    <th scope="col">By</th>
-                    <th scope="col">End</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {silences.data!.map(s => (
-                    <tr key={s.id}>
-                      <td class="mono">
-                        <bdi>{s.matchers.map(matcherText).join(', ')}</bdi>
-                      </td>
-                      <td class={s.status.state === 'active' ? 'warn' : 'dim'}>{s.status.state}</td>
-                      <td>{dateTime(Date.parse(s.endsAt))}</td>
-                      <td>
-                        <bdi>
-                          {s.createdBy}: {s.comment}
-                        </bdi>
-                      </td>
-                      <td>
-                        {s.status.state !== 'expired' && (
-                          <button
-                            onClick={() => {
-                              send('DELETE', `/api/v2/silence/${encodeURIComponent(s.id)}`).then(refresh, refresh)
-                            }}
-                          >
-                            Expire now
-                          </button>
-                        )}
-                      </td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
-          )}
-        </section>
+        <Silences tick={tick} again={again} onChange={refresh} />
         <Routing />
       </div>
     </>
   )
 }
 
-/** When each alert was pending and firing, from the series that rules leave. */
+/** When each alert was pending and firing, from the series that rules write. */
 function Timeline({ start, end }: { start: number; end: number }) {
-  const step = stepFor(end - start, 120),
-    from = Math.floor(start / step) * step,
-    to = Math.floor(end / step) * step
+  const step = stepFor(end - start, 120)
+  const from = Math.floor(start / step) * step
+  const to = Math.floor(end / step) * step
   const loaded = useLoad(
-      async signal => (await queryRange('max by (alertname, alertstate) (ALERTS)', from, to, step, signal)).result,
-      [from, to, step],
-    ),
-    names = [...new Set((loaded.data ?? []).map(s => s.metric['alertname'] ?? ''))].sort()
+    async signal => (await queryRange('max by (alertname, alertstate) (ALERTS)', from, to, step, signal)).result,
+    [from, to, step],
+  )
+  const series = loaded.data ?? []
+  const names = [...new Set(series.map(s => s.metric['alertname'] ?? ''))].sort()
   return (
     <section class="panel">
       <h2>States over time</h2>
@@ -294,57 +287,107 @@ function Timeline({ start, end }: { start: number; end: number }) {
         isEmpty={names.length === 0}
         empty="No alert was pending or firing in this time."
       />
-      {names.map(name => (
-        <div key={name}>
-          <bdi>{name}</bdi>
-          <div class="timeline" role="img" aria-label={`${name} over time`}>
-            {(loaded.data ?? [])
-              .filter(s => s.metric['alertname'] === name)
-              .flatMap(s =>
-                s.values.map(([t]) => (
-                  <i
-                    key={`${s.metric['alertstate']} ${t}`}
-                    class={s.metric['alertstate'] === 'firing' ? 'sw9' : 'sw4'}
-                    title={`${s.metric['alertstate'] ?? ''} ${dateTime(t * 1000)}`}
-                    style={{
-                      left: `${((t - from) / Math.max(1, to - from + step)) * 100}%`,
-                      width: `${(step / Math.max(1, to - from + step)) * 100}%`,
-                    }}
-                  />
-                )),
-              )}
-          </div>
-        </div>
-      ))}
+      {names.map(name => {
+        const own = series.filter(s => s.metric['alertname'] === name)
+        return <AlertLine key={name} name={name} series={own} from={from} to={to} step={step} />
+      })}
     </section>
   )
 }
 
+interface AlertLineProps {
+  name: string
+  series: readonly Series[]
+  /** Seconds since the epoch. */
+  from: number
+  to: number
+  step: number
+}
+
+function AlertLine({ name, series, from, to, step }: AlertLineProps) {
+  const whole = Math.max(1, to - from + step)
+  return (
+    <div>
+      <bdi>{name}</bdi>
+      <div class="timeline" role="img" aria-label={`${name} over time`}>
+        {series.flatMap(({ metric, values }) =>
+          values.map(([time]) => (
+            <i
+              key={`${metric['alertstate'] ?? ''} ${time}`}
+              class={metric['alertstate'] === 'firing' ? 'sw9' : 'sw4'}
+              title={`${metric['alertstate'] ?? ''} ${dateTime(time * 1000)}`}
+              style={{ left: `${((time - from) / whole) * 100}%`, width: `${(step / whole) * 100}%` }}
+            />
+          )),
+        )}
+      </div>
+    </div>
+  )
+}
+
+interface FieldProps {
+  label: string
+  value: string
+  onInput: (value: string) => void
+  size?: number
+  placeholder?: string
+  isWide?: boolean
+}
+
+function Field({ label, value, onInput, size, placeholder, isWide = false }: FieldProps) {
+  return (
+    <label class={isWide ? 'grow' : ''}>
+      {label}{' '}
+      <input
+        class={isWide ? 'grow mono' : ''}
+        value={value}
+        {...(size === undefined ? {} : { size })}
+        {...(placeholder === undefined ? {} : { placeholder })}
+        onInput={e => {
+          onInput(e.currentTarget.value)
+        }}
+      />
+    </label>
+  )
+}
+
+interface NewSilence {
+  matchers: string
+  until: string
+  by: string
+  comment: string
+}
+
+/** Throws where the form is not complete. */
+async function createSilence({ matchers, until, by, comment }: NewSilence): Promise<void> {
+  const seconds = secondsOf(until)
+  if (Number.isNaN(seconds) || seconds === 0) throw new Error(`${JSON.stringify(until)} is no duration like 2h`)
+  if (by.trim() === '') throw new Error('say who you are')
+  await send('POST', '/api/v2/silences', {
+    matchers: matchersOf(matchers),
+    startsAt: new Date().toISOString(),
+    endsAt: new Date(Date.now() + seconds * 1000).toISOString(),
+    createdBy: by,
+    comment: comment.trim() || 'made in the web interface',
+  })
+}
+
 function SilenceForm({ draft, onDone }: { draft: string; onDone: () => void }) {
-  const [matchers, setMatchers] = useState(''),
-    [until, setUntil] = useState('2h'),
-    [by, setBy] = useState(''),
-    [comment, setComment] = useState(''),
-    [error, setError] = useState<string | undefined>(undefined),
-    [seen, setSeen] = useState('')
+  const [form, setForm] = useState<NewSilence>({ matchers: '', until: '2h', by: '', comment: '' })
+  const [error, setError] = useState<string | undefined>(undefined)
+  const [seen, setSeen] = useState('')
+  const set = (change: Partial<NewSilence>): void => {
+    setForm(before => ({ ...before, ...change }))
+  }
   if (draft !== seen) {
     setSeen(draft)
-    if (draft !== '') setMatchers(draft)
+    if (draft !== '') set({ matchers: draft })
   }
   const create = async (): Promise<void> => {
     setError(undefined)
     try {
-      const seconds = secondsOf(until)
-      if (Number.isNaN(seconds) || seconds === 0) throw new Error(`${JSON.stringify(until)} is no duration like 2h`)
-      if (by.trim() === '') throw new Error('say who you are')
-      await send('POST', '/api/v2/silences', {
-        matchers: matchersOf(matchers),
-        startsAt: new Date().toISOString(),
-        endsAt: new Date(Date.now() + seconds * 1000).toISOString(),
-        createdBy: by,
-        comment: comment.trim() || 'made in the web interface',
-      })
-      setMatchers('')
+      await createSilence(form)
+      set({ matchers: '' })
       onDone()
     } catch (reason) {
       setError(reason instanceof Error ? reason.message : String(reason))
@@ -360,46 +403,38 @@ function SilenceForm({ draft, onDone }: { draft: string; onDone: () => void }) {
           void create()
         }}
       >
-        <label class="grow">
-          Matchers{' '}
-          <input
-            class="grow mono"
-            value={matchers}
-            placeholder={'alertname="Down", job=~"a|b"'}
-            onInput={e => {
-              setMatchers(e.currentTarget.value)
-            }}
-          />
-        </label>
-        <label>
-          For{' '}
-          <input
-            size={5}
-            value={until}
-            onInput={e => {
-              setUntil(e.currentTarget.value)
-            }}
-          />
-        </label>
-        <label>
-          By{' '}
-          <input
-            size={10}
-            value={by}
-            onInput={e => {
-              setBy(e.currentTarget.value)
-            }}
-          />
-        </label>
-        <label>
-          Why{' '}
-          <input
-            value={comment}
-            onInput={e => {
-              setComment(e.currentTarget.value)
-            }}
-          />
-        </label>
+        <Field
+          label="Matchers"
+          value={form.matchers}
+          onInput={matchers => {
+            set({ matchers })
+          }}
+          placeholder={'alertname="Down", job=~"a|b"'}
+          isWide
+        />
+        <Field
+          label="For"
+          value={form.until}
+          onInput={until => {
+            set({ until })
+          }}
+          size={5}
+        />
+        <Field
+          label="By"
+          value={form.by}
+          onInput={by => {
+            set({ by })
+          }}
+          size={10}
+        />
+        <Field
+          label="Why"
+          value={form.comment}
+          onInput={comment => {
+            set({ comment })
+          }}
+        />
         <button class="primary">Create</button>
       </form>
       {error !== undefined && (
@@ -468,8 +503,8 @@ function Routing() {
           {answer.receivers.map((r, i) => (
             <li key={i}>
               <b>{r.receiver}</b>, grouped by {r.groupBy.join(', ') || 'nothing'}; waits{' '}
-              {duration(r.groupWaitMs / 1000)}, tells changes after {duration(r.groupIntervalMs / 1000)}, repeats after{' '}
-              {duration(r.repeatIntervalMs / 1000)}
+              {duration(r.groupWaitMs / 1000)}, notifies of changes after {duration(r.groupIntervalMs / 1000)}, repeats
+              after {duration(r.repeatIntervalMs / 1000)}
             </li>
           ))}
         </ul>
