@@ -1,6 +1,5 @@
 /** VictoriaMetrics' JSON line format: one series a line, {"metric":{…},"values":[…],"timestamps":[ms…]}. */
 import { BadDataError } from '#core/errors.ts'
-import { jsonText } from '../json-text.ts'
 
 export interface JsonLine {
   labels: Record<string, string>
@@ -12,7 +11,7 @@ const isObject = (value: unknown): value is Record<string, unknown> => typeof va
 
 /** Lists and objects are no values of labels; they are kept as JSON. */
 function labelText(value: unknown): string {
-  return typeof value === 'object' && value !== null ? jsonText(value) : String(value)
+  return typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value)
 }
 
 function toNumber(value: unknown): number {
@@ -21,7 +20,7 @@ function toNumber(value: unknown): number {
   if (value === null || value === 'NaN') return NaN
   if (value === 'Infinity' || value === '+Inf' || value === 'Inf') return Infinity
   if (value === '-Infinity' || value === '-Inf') return -Infinity
-  throw new BadDataError(`${jsonText(value)} is not a value`)
+  throw new BadDataError(`${JSON.stringify(value)} is not a value`)
 }
 
 /** One line. Throws BadDataError. */
@@ -39,7 +38,7 @@ export function parseJsonLine(line: string): JsonLine {
     throw new BadDataError(`${values.length} values and ${timestamps.length} timestamps`)
   const timesMs = timestamps.map(time => {
     if (typeof time !== 'number' || !Number.isFinite(time))
-      throw new BadDataError(`${jsonText(time)} is not a timestamp`)
+      throw new BadDataError(`${JSON.stringify(time)} is not a timestamp`)
     return Math.round(time)
   })
   return {

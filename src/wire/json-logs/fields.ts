@@ -5,7 +5,6 @@
 import { BadDataError } from '#core/errors.ts'
 import type { LogBatchBuilder } from '#model/log-batch.ts'
 import { Labels } from '#model/labels.ts'
-import { jsonText } from '../json-text.ts'
 
 export interface FieldRules {
   /** Names of the fields that make the stream. */
@@ -63,7 +62,7 @@ export function flattenFields(
     if (value === null || value === undefined || value === '') continue
     if (typeof value === 'object' && !Array.isArray(value))
       flattenFields(value as Record<string, unknown>, name, into, depth + 1)
-    else into.set(name, typeof value === 'string' ? value : jsonText(value))
+    else into.set(name, typeof value === 'string' ? value : JSON.stringify(value))
   }
   return into
 }

@@ -9,7 +9,6 @@ import { readInt64, readText, skipField } from '#codec/protobuf.ts'
 import { BadDataError, CorruptDataError, messageOf } from '#core/errors.ts'
 import { encodeUtf8 } from '#core/text.ts'
 import type { LogBatch } from '#model/log-batch.ts'
-import { jsonText } from '../json-text.ts'
 import { labelsFromObject, parseStreamLabels } from './labels.ts'
 
 /** Decodes an uncompressed message; the batch's lines lie in `bytes`. Returns what was wrong with single streams. */
@@ -148,7 +147,7 @@ export function parsePushJson(text: string, batch: LogBatch): string[] {
     const found: Record<string, string> = {}
     if (isObject(labels))
       for (const [name, value] of Object.entries(labels))
-        found[name] = typeof value === 'string' ? value : jsonText(value)
+        found[name] = typeof value === 'string' ? value : JSON.stringify(value)
     else if (labels !== undefined) throw new BadDataError('"stream" is not an object of labels')
     try {
       batch.beginStream(labelsFromObject(found))
@@ -167,9 +166,9 @@ function addValue(value: unknown, lines: ByteWriter, batch: LogBatch): void {
   if (!Array.isArray(value) || value.length === 0) throw new BadDataError('a value is not a list of time and line')
   const [time, line, metadata] = value as unknown[]
   const ns = typeof time === 'string' ? parseNs(time) : undefined
-  if (ns === undefined) throw new BadDataError(`a time must be a string of nanoseconds, ${jsonText(time)} is not`)
+  if (ns === undefined) throw new BadDataError(`a time must be a string of nanoseconds, ${JSON.stringify(time)} is not`)
   if (line !== undefined && typeof line !== 'string')
-    throw new BadDataError(`a line must be a string, ${jsonText(line).slice(0, 60)} is not`)
+    throw new BadDataError(`a line must be a string, ${JSON.stringify(line).slice(0, 60)} is not`)
   const from = lines.at
   if (line !== undefined) lines.writeBytes(encodeUtf8(line))
   batch.addLine(ns.ms, ns.subNs, from, lines.at)

@@ -4,7 +4,6 @@
  */
 import { BadDataError } from '#core/errors.ts'
 import type { Attribute, ResourceSpans, Span, Trace } from '#model/trace.ts'
-import { jsonText } from '../json-text.ts'
 
 type Json = Readonly<Record<string, unknown>>
 const object = (value: unknown): Json =>
@@ -49,7 +48,7 @@ function spanOf(z: Json): Span {
   padded.set(traceId, 16 - traceId.length)
   const startNs = micros(z['timestamp'])
   const tags = Object.entries(object(z['tags'])).map(([key, value]) =>
-    attribute(key, typeof value === 'string' ? value : jsonText(value)),
+    attribute(key, typeof value === 'string' ? value : JSON.stringify(value)),
   )
   const error = tags.find(t => t.key === 'error')
   const remote = object(z['remoteEndpoint'])

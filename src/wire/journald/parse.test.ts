@@ -1,0 +1,43 @@
+/** The Journal Export Format. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { CorruptDataError } from '#core/errors.ts'
+import { checkDamage } from '../../../test/damage.ts'
+import { parseJournal } from './parse.ts'
+
+/** A field as bytes: its name, its length, its value. */
+function binary(name: string, value: string): Buffer {
+  const length = Buffer.alloc(8)
+  length.writeUInt32LE(Buffer.byteLength(value))
+  return Buffer.concat([Buffer.from(`${name}\n`), length, Buffer.from(`${value}\n`)])
+}
+
+const export2 = Buffer.concat([
+  Buffer.from('__CURSOR=s=1\nMESSAGE=hello\n\n\n'),
+  binary('MESSAGE', 'two\nlines'),
+  Buffer.from('_PID=1\n'),
+])
+
+test('entries: fields of one line, fields with a length, the last one without an end', () => {
+  assert.deepEqual(
+    parseJournal(export2).map(fields => Object.fromEntries(fields)),
+    [
+      { __CURSOR: 's=1', MESSAGE: 'hello' },
+      { MESSAGE: 'two\nlines', _PID: '1' },
+    ],
+  )
+  assert.deepEqual(parseJournal(new Uint8Array(0)), [])
+})
+
+test('a length that is cut off, or beyond the bytes, is refused', () => {
+  assert.throws(() => parseJournal(Buffer.from('MESSAGE\nabc')), /the length of a field is cut off/)
+  assert.throws(() => parseJournal(binary('MESSAGE', 'abc').subarray(0, 17)), /a field of 3 bytes is cut off/)
+  assert.throws(
+    () => parseJournal(Buffer.from('MESSAGE\n\xff\xff\xff\xff\xff\xff\xff\xff', 'latin1')),
+    CorruptDataError,
+  )
+})
+
+test('damaged exports', () => {
+  checkDamage(export2, parseJournal, { errors: [CorruptDataError] })
+})

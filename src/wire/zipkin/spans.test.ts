@@ -1,0 +1,96 @@
+/** Zipkin's JSON. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { BadDataError } from '#core/errors.ts'
+import { checkDamage } from '../../../test/damage.ts'
+import { encodeOtlpTraces, traceToJson } from '../otlp/traces.ts'
+import { parseZipkinJson } from './spans.ts'
+
+const spans = [
+  {
+    traceId: '00000000000000ff',
+    id: '2',
+    parentId: '0000000000000001',
+    kind: 'SERVER',
+    name: 'get',
+    timestamp: 1_700_000_000_000_001,
+    duration: 5,
+    localEndpoint: { serviceName: 'shop', ipv4: '10.0.0.1', port: 80 },
+    remoteEndpoint: { serviceName: 'web', ipv6: '::1' },
+    annotations: [{ timestamp: 1_700_000_000_000_002, value: 'retry' }],
+    tags: { 'http.method': 'GET', error: 'timeout', n: 3 },
+  },
+  { traceId: 'f'.repeat(32), id: '3', kind: 'constructor', localEndpoint: { serviceName: 'web' } },
+]
+
+test('spans by service, with Zipkin’s fields as attributes', () => {
+  const text = (key: string, stringValue: string): object => ({ key, value: { stringValue } })
+  assert.deepEqual(traceToJson(parseZipkinJson(JSON.stringify(spans))), [
+    {
+      resource: { attributes: [text('service.name', 'shop')] },
+      scopeSpans: [
+        {
+          scope: {},
+          spans: [
+            {
+              traceId: 'AAAAAAAAAAAAAAAAAAAA/w==',
+              spanId: 'AAAAAAAAAAI=',
+              parentSpanId: 'AAAAAAAAAAE=',
+              name: 'get',
+              kind: 'SPAN_KIND_SERVER',
+              startTimeUnixNano: '1700000000000001000',
+              endTimeUnixNano: '1700000000000006000',
+              attributes: [
+                text('http.method', 'GET'),
+                text('error', 'timeout'),
+                text('n', '3'),
+                text('net.host.ip', '10.0.0.1'),
+                { key: 'net.host.port', value: { intValue: '80' } },
+                text('net.peer.ip', '::1'),
+                text('peer.service', 'web'),
+              ],
+              events: [{ timeUnixNano: '1700000000000002000', name: 'retry' }],
+              status: { message: 'timeout', code: 'STATUS_CODE_ERROR' },
+            },
+          ],
+        },
+      ],
+    },
+    {
+      resource: { attributes: [text('service.name', 'web')] },
+      scopeSpans: [
+        {
+          scope: {},
+          spans: [
+            {
+              traceId: '/////////////////////w==',
+              spanId: 'AAAAAAAAAAM=',
+              name: '',
+              kind: 'SPAN_KIND_INTERNAL',
+              startTimeUnixNano: '0',
+              endTimeUnixNano: '0',
+              status: {},
+            },
+          ],
+        },
+      ],
+    },
+  ])
+})
+
+test('what is refused', () => {
+  const cases: [source: string, problem: RegExp][] = [
+    ['{', /^the body is no JSON: /],
+    ['{}', /^the body is no array of spans$/],
+    ['[{}]', /^traceId undefined is no id: 16 or 32 hexadecimal digits were expected$/],
+    ['[{"traceId":"xyz","id":"1"}]', /^traceId "xyz" is no id/],
+    ['[{"traceId":"1","id":"12345678901234567"}]', /^id "12345678901234567" is no id: 16 hexadecimal/],
+  ]
+  for (const [source, message] of cases)
+    assert.throws(() => parseZipkinJson(source), { name: 'BadDataError', message }, source)
+})
+
+test('damaged bodies', () => {
+  const parse = (bytes: Uint8Array): unknown => encodeOtlpTraces(parseZipkinJson(Buffer.from(bytes).toString()))
+  checkDamage(Buffer.from(JSON.stringify(spans)), parse, { errors: [BadDataError], refusesCuts: 'always' })
+})
