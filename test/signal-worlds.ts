@@ -10,6 +10,7 @@ import { TracesEngine } from '#traces/engine.ts'
 import { defaultDedicated, layoutOf } from '#traces/schema.ts'
 import { decodeOtlpTraces, decodeSpan, encodeOtlpTraces } from '#wire/otlp/traces.ts'
 import type { LogStore } from '../src/query/log-script.ts'
+import type { TraceStore } from '../src/query/traceql/script.ts'
 
 const hourMs = 3_600_000
 const megabyte = 1024 * 1024
@@ -100,6 +101,19 @@ export async function makeLogStore(clock: VirtualClock): Promise<LogStore> {
     append: async batch => {
       const { problems } = await driving(clock, engine.append('fake', batch))
       assert.deepEqual(problems, [])
+    },
+    reader: () => engine.reader('fake'),
+  }
+}
+
+/** An empty store of a script's spans. */
+export async function makeTraceStore(clock: VirtualClock): Promise<TraceStore> {
+  const engine = await openTraces(clock)
+  return {
+    append: async trace => {
+      const message = encodeOtlpTraces(trace)
+      const { refused } = await driving(clock, engine.append('fake', decodeOtlpTraces(message, true), message))
+      assert.equal(refused, 0)
     },
     reader: () => engine.reader('fake'),
   }

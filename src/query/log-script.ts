@@ -3,10 +3,7 @@ import { BadDataError } from '#core/errors.ts'
 import type { LogsReader } from '#logs/select.ts'
 import { Labels } from '#model/labels.ts'
 import { LogBatchBuilder, type LogBatch } from '#model/log-batch.ts'
-import { LineScanner, timeOf } from './script-commands.ts'
-
-/** The time 0 of scripts, 2023-11-15T00:00:00Z: a multiple of every step that divides a day. */
-export const scriptStartMs = 1_700_006_400_000
+import { LineScanner, scriptStartMs, timeOf } from './script-commands.ts'
 
 /** Where a script's lines go, and where its queries read them. */
 export interface LogStore {

@@ -6,6 +6,9 @@ import { BadDataError, messageOf } from '#core/errors.ts'
 import { parseDurationMs } from '#core/duration.ts'
 import { compileRe2 } from '#lang/regex/regex.ts'
 
+/** The time 0 of scripts, 2023-11-15T00:00:00Z: a multiple of every step that divides a day. */
+export const scriptStartMs = 1_700_006_400_000
+
 /** A line that begins a command, and the lines behind it up to a blank one or the next command, trimmed. */
 export interface Command {
   line: number

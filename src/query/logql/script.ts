@@ -24,12 +24,13 @@ import {
   LineScanner,
   parseValues,
   runCommands,
+  scriptStartMs,
   sameNumber,
   timeOf,
   type Command,
   type Failure,
 } from '../script-commands.ts'
-import { labelText, readLabels, readLines, scriptStartMs, type LogStore } from '../log-script.ts'
+import { labelText, readLabels, readLines, type LogStore } from '../log-script.ts'
 import { metricOf, type LogqlEngine, type MetricResult } from './engine.ts'
 import type { FoundLine } from './log-query.ts'
 

@@ -3,7 +3,7 @@ import { defaultLimits } from '#core/limits.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import { testScripts, testWrongScripts, type RunScript } from '../../../test/script-suite.ts'
 import { makeLogStore } from '../../../test/signal-worlds.ts'
-import { scriptStartMs } from '../log-script.ts'
+import { scriptStartMs } from '../script-commands.ts'
 import { LogqlEngine } from './engine.ts'
 import { runLogqlScript } from './script.ts'
 

@@ -18,11 +18,12 @@ import {
   expectedFailure,
   LineScanner,
   runCommands,
+  scriptStartMs,
   timeOf,
   type Command,
   type Failure,
 } from '../script-commands.ts'
-import { labelText, readLines, scriptStartMs, type LogStore } from '../log-script.ts'
+import { labelText, readLines, type LogStore } from '../log-script.ts'
 import type { LogsqlEngine } from './engine.ts'
 
 const hourMs = 3_600_000
