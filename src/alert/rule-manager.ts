@@ -2,6 +2,7 @@
 import type { GroupSettings } from './rules-file.ts'
 import { RuleGroup, type GroupWorld } from './group.ts'
 
+/** The running groups of rules, by file and name. */
 export class RuleManager {
   #groups = new Map<string, { group: RuleGroup; text: string }>()
 

@@ -10,8 +10,10 @@ import { parseSettings, type Section, type Setting } from '#lang/settings/sectio
 import { parseTraceql } from '#lang/traceql/parser.ts'
 import { checkTemplate } from './template.ts'
 
+/** The languages of expressions. */
 export type RuleLanguage = 'promql' | 'logql' | 'traceql'
 
+/** A rule as its file has it. Times are milliseconds. */
 export interface RuleSettings {
   kind: 'recording' | 'alerting'
   name: string
@@ -23,6 +25,7 @@ export interface RuleSettings {
   annotations: [string, string][]
 }
 
+/** A group as its file has it. Times are milliseconds. */
 export interface GroupSettings {
   file: string
   name: string

@@ -17,6 +17,7 @@ export const scrapeProtocols = [
   'PrometheusText1.0.0',
   'PrometheusText0.0.4',
 ] as const
+/** One of them. */
 export type ScrapeProtocol = (typeof scrapeProtocols)[number]
 const defaultProtocols: readonly ScrapeProtocol[] = [
   'OpenMetricsText1.0.0',
@@ -83,6 +84,7 @@ export interface QueueSettings {
 }
 /** Messages of remote write 1 and 2. */
 export const remoteWriteMessages = ['prometheus.WriteRequest', 'io.prometheus.write.v2.Request'] as const
+/** One of them. */
 export type RemoteWriteMessage = (typeof remoteWriteMessages)[number]
 /** An entry of remote_write; an empty URL, written as such, is a remote that is off. */
 export interface RemoteWriteSettings {

@@ -13,6 +13,7 @@ function grown(old: Uint32Array, size: number): Uint32Array<ArrayBuffer> {
   return fresh
 }
 
+/** Finds a series by two hashes; series have small numbers, which a sweep gives again. */
 export class SeriesCache {
   /** Open addressing: 0 is empty, else the series' number and one. A power of two long. */
   #slots = new Uint32Array(16)

@@ -6,6 +6,7 @@ import { parseSettings, type Section, type Setting } from '#lang/settings/sectio
 import { matcherOf, matcherText, parseMatchers, type Matcher } from './matchers.ts'
 import { readTimeIntervals, type TimeInterval } from './time-intervals.ts'
 
+/** A node of the routing tree, with what it inherits from its parents filled in. Times are milliseconds. */
 export interface RouteSettings {
   /** Identifies the route: its matchers and those of its parents. */
   key: string
@@ -21,6 +22,7 @@ export interface RouteSettings {
   activeIntervals: string[]
   routes: RouteSettings[]
 }
+/** Alerts that `source` matches suppress alerts that `target` matches when all `equal` labels are equal. */
 export interface InhibitRule {
   source: Matcher[]
   target: Matcher[]
@@ -39,11 +41,13 @@ export interface Integration {
   lists: Readonly<Record<string, Record<string, string>[]>>
   client: HttpClientSettings
 }
+/** A receiver, with its integrations in the order of the table of kinds. */
 export interface ReceiverSettings {
   name: string
   integrations: Integration[]
 }
 
+/** A whole alertmanager.yml; `text` is its source. */
 export interface AlertmanagerConfig {
   text: string
   resolveTimeoutMs: number
@@ -56,6 +60,7 @@ export interface AlertmanagerConfig {
   warnings: string[]
 }
 
+/** Kinds of integrations that Tercet sends to. */
 export const integrationKinds = [
   'webhook',
   'email',
@@ -68,6 +73,7 @@ export const integrationKinds = [
   'msteamsv2',
   'pushover',
 ] as const
+/** One of the kinds. */
 export type IntegrationKind = (typeof integrationKinds)[number]
 const otherKinds = ['wechat', 'victorops', 'sns', 'webex', 'jira', 'rocketchat', 'incidentio', 'mattermost']
 
@@ -380,8 +386,8 @@ function fillIn(
       for (const [name, value] of Object.entries(globals.smtpSecrets)) if (!isSet(secrets[name])) secrets[name] = value
       if (!section.has('require_tls')) flags['require_tls'] = globals.smtpRequireTls
       if (texts['smarthost'] === '') section.refuse('no global SMTP smarthost set')
-      if (!/^.*:\w+$/.test(texts['smarthost']!))
-        section.refuse(`smarthost ${quote(texts['smarthost']!)} is no host:port`)
+      if (!/^.*:\w+$/.test(texts['smarthost'] ?? ''))
+        section.refuse(`smarthost ${quote(texts['smarthost'] ?? '')} is no host:port`)
       if (texts['from'] === '') section.refuse('no global SMTP from set')
       return
     case 'slack':
@@ -417,7 +423,7 @@ function fillIn(
       if (!isSet(secrets['bot_token'])) section.refuse('missing bot_token or bot_token_file on telegram_config')
       if (section.whole('chat_id', 0) === 0 && section.text('chat_id_file') === '')
         section.refuse('missing chat_id on telegram_config')
-      if (!['', 'Markdown', 'MarkdownV2', 'HTML'].includes(texts['parse_mode']!))
+      if (!['', 'Markdown', 'MarkdownV2', 'HTML'].includes(texts['parse_mode'] ?? ''))
         section.refuse('unknown parse_mode on telegram_config, must be Markdown, MarkdownV2, HTML or empty string')
       return
     default:

@@ -3,6 +3,7 @@
  * documentation.
  */
 import { createHash } from 'node:crypto'
+import { assert } from '#core/assert.ts'
 import { BadDataError, messageOf, UnavailableError } from '#core/errors.ts'
 import type { Secret } from '#lang/settings/http-client.ts'
 import type { HttpClient } from '#net/http-client.ts'
@@ -87,14 +88,30 @@ function structured(text: string): unknown {
   }
 }
 
+/** A setting that the kind's table of keys (config.ts) always fills in. */
+function given<Value>(values: Readonly<Record<string, Value>>, name: string): Value {
+  const value = values[name]
+  assert(value !== undefined, `the setting ${name} is filled in`)
+  return value
+}
+
+/** Every text of an entry of a list, with its templates run. */
+function expanded(
+  entry: Readonly<Record<string, string>>,
+  { templates }: SendWorld,
+  data: TemplateData,
+): Record<string, string> {
+  return Object.fromEntries(Object.entries(entry).map(([key, value]) => [key, templates.text(value, data)]))
+}
+
 type Sender = (integration: Integration, outgoing: Outgoing, world: SendWorld) => Promise<void>
 
 const webhook: Sender = async ({ secrets, numbers }, { data, groupKey, reason }, world) => {
-  const most = numbers['max_alerts']!
+  const most = given(numbers, 'max_alerts')
   const alerts = most > 0 ? data.alerts.slice(0, most) : data.alerts
   await post(
     world,
-    (await world.secret(secrets['url']!)).trim(),
+    (await world.secret(given(secrets, 'url'))).trim(),
     {
       receiver: data.receiver,
       status: data.status,
@@ -115,34 +132,34 @@ const webhook: Sender = async ({ secrets, numbers }, { data, groupKey, reason },
 
 const email: Sender = async ({ texts, secrets, flags, maps }, { data, groupKey }, { templates, secret, mail }) => {
   const headers = new Map(
-    maps['headers']!.map(([name, value]): [string, string] => [name.toLowerCase(), templates.text(value, data)]),
+    given(maps, 'headers').map(([name, value]): [string, string] => [name.toLowerCase(), templates.text(value, data)]),
   )
-  const smarthost = texts['smarthost']!
+  const smarthost = given(texts, 'smarthost')
   const colon = smarthost.lastIndexOf(':')
   const subject = headers.get('subject') ?? templates.text('{{ template "email.default.subject" . }}', data)
-  const from = templates.text(texts['from']!, data)
-  const to = templates.text(texts['to']!, data)
+  const from = templates.text(given(texts, 'from'), data)
+  const to = templates.text(given(texts, 'to'), data)
   for (const name of ['subject', 'from', 'to']) headers.delete(name)
   await mail({
     host: smarthost.slice(0, colon),
     port: Number(smarthost.slice(colon + 1)),
-    hello: texts['hello']!,
-    username: texts['auth_username']!,
-    password: await secret(secrets['auth_password']!),
-    requireTls: flags['require_tls']!,
-    implicitTls: flags['force_implicit_tls']!,
+    hello: given(texts, 'hello'),
+    username: given(texts, 'auth_username'),
+    password: await secret(given(secrets, 'auth_password')),
+    requireTls: given(flags, 'require_tls'),
+    implicitTls: given(flags, 'force_implicit_tls'),
     isUnverified: flags['insecure_skip_verify'] === true,
     from,
     to,
     subject,
-    text: texts['text'] === '' ? '' : templates.text(texts['text']!, data),
-    html: texts['html'] === '' ? '' : templates.html(texts['html']!, data),
+    text: texts['text'] === '' ? '' : templates.text(given(texts, 'text'), data),
+    html: texts['html'] === '' ? '' : templates.html(given(texts, 'html'), data),
     headers: { ...Object.fromEntries(headers), 'x-tercet-group': hashed(groupKey) },
   })
 }
 
 const slack: Sender = async ({ texts, secrets, flags, lists, numbers }, { data }, world) => {
-  const t = (name: string): string => world.templates.text(texts[name]!, data)
+  const t = (name: string): string => world.templates.text(given(texts, name), data)
   const optional = (name: string, value: string): Record<string, string> => (value === '' ? {} : { [name]: value })
   const attachment = {
     ...optional('title', cut(t('title'), 1024)),
@@ -156,27 +173,25 @@ const slack: Sender = async ({ texts, secrets, flags, lists, numbers }, { data }
     ...optional('footer', t('footer')),
     ...optional('color', t('color')),
     mrkdwn_in: ['fallback', 'pretext', 'text'],
-    ...(lists['fields']!.length === 0
+    ...(given(lists, 'fields').length === 0
       ? {}
       : {
-          fields: lists['fields']!.map(f => ({
+          fields: given(lists, 'fields').map(f => ({
             title: world.templates.text(f['title'] ?? '', data),
             value: world.templates.text(f['value'] ?? '', data),
-            short: f['short'] === undefined ? flags['short_fields']! : f['short'] === 'true',
+            short: f['short'] === undefined ? given(flags, 'short_fields') : f['short'] === 'true',
           })),
         }),
-    ...(lists['actions']!.length === 0
+    ...(given(lists, 'actions').length === 0
       ? {}
       : {
-          actions: lists['actions']!.map(a =>
-            Object.fromEntries(Object.entries(a).map(([key, value]) => [key, world.templates.text(value, data)])),
-          ),
+          actions: given(lists, 'actions').map(a => expanded(a, world, data)),
         }),
   }
-  const token = await world.secret(secrets['app_token']!)
+  const token = await world.secret(given(secrets, 'app_token'))
   const answer = await post(
     world,
-    await world.secret(secrets['api_url']!),
+    await world.secret(given(secrets, 'api_url')),
     {
       ...optional('channel', t('channel')),
       ...optional('username', t('username')),
@@ -195,18 +210,18 @@ const slack: Sender = async ({ texts, secrets, flags, lists, numbers }, { data }
 }
 
 const pagerduty: Sender = async ({ texts, secrets, maps, lists, numbers }, { data, groupKey }, world) => {
-  const t = (name: string): string => world.templates.text(texts[name]!, data)
+  const t = (name: string): string => world.templates.text(given(texts, name), data)
   const details = Object.fromEntries(
-    maps['details']!.map(([name, value]) => [name, structured(world.templates.text(value, data))]),
+    given(maps, 'details').map(([name, value]) => [name, structured(world.templates.text(value, data))]),
   )
-  const routingKey = await world.secret(secrets['routing_key']!)
+  const routingKey = await world.secret(given(secrets, 'routing_key'))
   const isFiring = data.status === 'firing'
   if (routingKey === '') {
     await post(
       world,
-      texts['url']!,
+      given(texts, 'url'),
       {
-        service_key: world.templates.text(await world.secret(secrets['service_key']!), data),
+        service_key: world.templates.text(await world.secret(given(secrets, 'service_key')), data),
         event_type: isFiring ? 'trigger' : 'resolve',
         incident_key: hashed(groupKey),
         description: cut(t('description'), 1024),
@@ -218,13 +233,10 @@ const pagerduty: Sender = async ({ texts, secrets, maps, lists, numbers }, { dat
     )
     return
   }
-  const items = (name: string): Record<string, string>[] =>
-    lists[name]!.map(item =>
-      Object.fromEntries(Object.entries(item).map(([key, value]) => [key, world.templates.text(value, data)])),
-    )
+  const items = (name: string): Record<string, string>[] => given(lists, name).map(item => expanded(item, world, data))
   await post(
     world,
-    texts['url']!,
+    given(texts, 'url'),
     {
       routing_key: world.templates.text(routingKey, data),
       event_action: isFiring ? 'trigger' : 'resolve',
@@ -249,17 +261,17 @@ const pagerduty: Sender = async ({ texts, secrets, maps, lists, numbers }, { dat
 }
 
 const opsgenie: Sender = async ({ texts, secrets, maps, flags, lists }, { data, groupKey }, world) => {
-  const t = (name: string): string => world.templates.text(texts[name]!, data)
-  const base = `${texts['api_url']!.replace(/\/$/, '')}/v2/alerts`
+  const t = (name: string): string => world.templates.text(given(texts, name), data)
+  const base = `${given(texts, 'api_url').replace(/\/$/, '')}/v2/alerts`
   const alias = hashed(groupKey)
-  const headers = { authorization: `GenieKey ${await world.secret(secrets['api_key']!)}` }
+  const headers = { authorization: `GenieKey ${await world.secret(given(secrets, 'api_key'))}` }
   if (data.status === 'resolved') {
     await post(world, `${base}/${alias}/close?identifierType=alias`, { source: t('source') }, headers)
     return
   }
   const details = {
     ...Object.fromEntries(commonPairs(data.alerts.map(a => a.labels))),
-    ...Object.fromEntries(maps['details']!.map(([name, value]) => [name, world.templates.text(value, data)])),
+    ...Object.fromEntries(given(maps, 'details').map(([name, value]) => [name, world.templates.text(value, data)])),
   }
   const split = (name: string): string[] =>
     t(name)
@@ -275,9 +287,7 @@ const opsgenie: Sender = async ({ texts, secrets, maps, flags, lists }, { data, 
       description: cut(t('description'), 15_000),
       details,
       source: t('source'),
-      responders: lists['responders']!.map(r =>
-        Object.fromEntries(Object.entries(r).map(([key, value]) => [key, world.templates.text(value, data)])),
-      ),
+      responders: given(lists, 'responders').map(r => expanded(r, world, data)),
       tags: split('tags'),
       note: t('note'),
       priority: t('priority'),
@@ -297,26 +307,28 @@ const opsgenie: Sender = async ({ texts, secrets, maps, flags, lists }, { data, 
 }
 
 const telegram: Sender = async ({ texts, secrets, flags, numbers }, { data }, world) => {
-  const mode = texts['parse_mode']!
+  const mode = given(texts, 'parse_mode')
   const message =
-    mode === 'HTML' ? world.templates.html(texts['message']!, data) : world.templates.text(texts['message']!, data)
+    mode === 'HTML'
+      ? world.templates.html(given(texts, 'message'), data)
+      : world.templates.text(given(texts, 'message'), data)
   await post(
     world,
-    `${texts['api_url']!.replace(/\/$/, '')}/bot${await world.secret(secrets['bot_token']!)}/sendMessage`,
+    `${given(texts, 'api_url').replace(/\/$/, '')}/bot${await world.secret(given(secrets, 'bot_token'))}/sendMessage`,
     {
-      chat_id: String(numbers['chat_id']!),
+      chat_id: String(given(numbers, 'chat_id')),
       text: cut(message, 4096),
-      disable_notification: flags['disable_notifications']!,
+      disable_notification: given(flags, 'disable_notifications'),
       ...(mode === '' ? {} : { parse_mode: mode }),
-      ...(numbers['message_thread_id']! > 0 ? { message_thread_id: numbers['message_thread_id']! } : {}),
+      ...(given(numbers, 'message_thread_id') > 0 ? { message_thread_id: given(numbers, 'message_thread_id') } : {}),
       disable_web_page_preview: true,
     },
   )
 }
 
 const discord: Sender = async ({ texts, secrets }, { data }, world) => {
-  const t = (name: string): string => world.templates.text(texts[name]!, data)
-  await post(world, await world.secret(secrets['webhook_url']!), {
+  const t = (name: string): string => world.templates.text(given(texts, name), data)
+  await post(world, await world.secret(given(secrets, 'webhook_url')), {
     content: cut(t('content'), 2000),
     embeds: [
       {
@@ -331,8 +343,8 @@ const discord: Sender = async ({ texts, secrets }, { data }, world) => {
 }
 
 const msteams: Sender = async ({ texts, secrets }, { data }, world) => {
-  const t = (name: string): string => world.templates.text(texts[name]!, data)
-  await post(world, await world.secret(secrets['webhook_url']!), {
+  const t = (name: string): string => world.templates.text(given(texts, name), data)
+  await post(world, await world.secret(given(secrets, 'webhook_url')), {
     '@context': 'http://schema.org/extensions',
     type: 'MessageCard',
     title: t('title'),
@@ -343,8 +355,8 @@ const msteams: Sender = async ({ texts, secrets }, { data }, world) => {
 }
 
 const msteamsv2: Sender = async ({ texts, secrets }, { data }, world) => {
-  const t = (name: string): string => world.templates.text(texts[name]!, data)
-  await post(world, await world.secret(secrets['webhook_url']!), {
+  const t = (name: string): string => world.templates.text(given(texts, name), data)
+  await post(world, await world.secret(given(secrets, 'webhook_url')), {
     type: 'message',
     attachments: [
       {
@@ -374,18 +386,20 @@ const msteamsv2: Sender = async ({ texts, secrets }, { data }, world) => {
 }
 
 const pushover: Sender = async ({ texts, secrets, flags, numbers }, { data }, world) => {
-  const t = (name: string): string => world.templates.text(texts[name]!, data)
+  const t = (name: string): string => world.templates.text(given(texts, name), data)
   const priority = t('priority')
-  const message = flags['html'] === true ? world.templates.html(texts['message']!, data) : t('message')
+  const message = flags['html'] === true ? world.templates.html(given(texts, 'message'), data) : t('message')
   const form = new URLSearchParams({
-    token: await world.secret(secrets['token']!),
-    user: await world.secret(secrets['user_key']!),
+    token: await world.secret(given(secrets, 'token')),
+    user: await world.secret(given(secrets, 'user_key')),
     title: cut(t('title'), 250),
     message: cut(message.trim(), 1024) || '(no details)',
     url: cut(t('url'), 512),
     url_title: t('url_title'),
     priority,
-    ...(priority === '2' ? { retry: String(numbers['retry']! / 1000), expire: String(numbers['expire']! / 1000) } : {}),
+    ...(priority === '2'
+      ? { retry: String(given(numbers, 'retry') / 1000), expire: String(given(numbers, 'expire') / 1000) }
+      : {}),
     device: t('device'),
     sound: t('sound'),
   })

@@ -107,10 +107,12 @@ export function parseMatchers(text: string): Matcher[] {
   return new MatcherParser(text).parse()
 }
 
+/** A matcher as configurations write it. */
 export function matcherText({ kind, name, value }: Matcher): string {
   return `${/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name) ? name : JSON.stringify(name)}${kind}${JSON.stringify(value)}`
 }
 
+/** Whether every matcher matches; `get` gives a label's value, or an empty text. */
 export function matchesAll(matchers: readonly Matcher[], get: (name: string) => string): boolean {
   return matchers.every(m => m.matches(get(m.name)))
 }

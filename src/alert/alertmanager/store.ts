@@ -42,7 +42,9 @@ export interface Silence {
   createdBy: string
   comment: string
 }
+/** States of a silence. */
 export type SilenceState = 'pending' | 'active' | 'expired'
+/** The state at a moment; the end is not part of a silence. */
 export function silenceState({ startsMs, endsMs }: Silence, nowMs: number): SilenceState {
   return nowMs < startsMs ? 'pending' : nowMs < endsMs ? 'active' : 'expired'
 }

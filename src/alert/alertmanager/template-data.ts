@@ -127,6 +127,7 @@ export function commonPairs(all: readonly Labels[]): [string, string][] {
     : first.entries().filter(([name, value]) => rest.every(labels => labels.get(name) === value))
 }
 
+/** A notification as templates see it. */
 export interface TemplateData {
   receiver: string
   status: 'firing' | 'resolved'
@@ -136,6 +137,7 @@ export interface TemplateData {
   nowMs: number
 }
 
+/** Whether an alert fires at a moment. */
 export function statusOf(alert: ManagedAlert, nowMs: number): 'firing' | 'resolved' {
   return alert.endsMs > 0 && alert.endsMs <= nowMs ? 'resolved' : 'firing'
 }
@@ -304,6 +306,7 @@ const escaped = (value: GoValue): string =>
         c => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&#34;', "'": '&#39;' })[c]!,
       )
 
+/** The templates of a configuration over the default ones. */
 export class Templates {
   readonly #defined = new Map<string, Node[]>()
 

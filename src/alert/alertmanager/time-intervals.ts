@@ -14,6 +14,7 @@ interface Interval {
   years: Range[]
   location: string
 }
+/** A name for moments: those that any of its intervals holds. */
 export interface TimeInterval {
   name: string
   intervals: Interval[]
@@ -98,6 +99,7 @@ function readInterval(setting: Setting): Interval {
   return interval
 }
 
+/** Reads time_intervals. Refuses ranges out of bounds and unknown time zones. */
 export function readTimeIntervals(list: readonly Setting[]): TimeInterval[] {
   return list.map(setting => {
     const section = setting.section()
@@ -135,6 +137,7 @@ function partsOf(
   }
 }
 
+/** Whether an interval holds a moment (milliseconds since the epoch), in its own time zone. */
 export function isWithin({ intervals }: TimeInterval, ms: number): boolean {
   return intervals.some(({ times, weekdays, days, months, years, location }) => {
     const now = partsOf(ms, location)

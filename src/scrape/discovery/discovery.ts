@@ -14,12 +14,14 @@ export interface TargetGroup {
   labels: [string, string][]
 }
 
+/** Finds targets from `start` to `stop`. */
 export interface Discovery {
   /** Calls `onGroups` with all groups, and again whenever one changed. */
   start(onGroups: (groups: readonly TargetGroup[]) => void): void
   stop(): Promise<void>
 }
 
+/** What a discovery reaches the world with. */
 export interface DiscoveryWorld {
   clock: Clock
   files: Files

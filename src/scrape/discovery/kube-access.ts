@@ -15,6 +15,7 @@ export function serviceAccountDirectory(env: DiscoveryWorld['env']): string {
   return env['KUBERNETES_SERVICE_ACCOUNT_DIR'] ?? accountDirectory
 }
 
+/** The API of the cluster that the process runs in, with its service account; undefined outside of a cluster. */
 export function inCluster(env: DiscoveryWorld['env']): { apiServer: string; client: HttpClientSettings } | undefined {
   const host = env['KUBERNETES_SERVICE_HOST'] ?? ''
   const port = env['KUBERNETES_SERVICE_PORT'] ?? '443'
@@ -44,6 +45,7 @@ export function inCluster(env: DiscoveryWorld['env']): { apiServer: string; clie
   }
 }
 
+/** The API that a configuration names, else the cluster's own. Throws BadDataError outside of a cluster. */
 export function accessOf(
   apiServer: string,
   client: HttpClientSettings,

@@ -20,6 +20,7 @@ export interface KubeObject {
     labels?: Record<string, string>
     annotations?: Record<string, string>
     generation?: number
+    ownerReferences?: { kind: string; name: string; controller?: boolean }[]
   }
   [more: string]: unknown
 }

@@ -97,12 +97,17 @@ interface EndpointAddress {
   nodeName?: string
   targetRef?: ObjectReference
 }
+interface EndpointConditions {
+  ready?: boolean
+  serving?: boolean
+  terminating?: boolean
+}
 interface EndpointSlice extends KubeObject {
   addressType?: string
   ports?: { name?: string; port?: number; protocol?: string; appProtocol?: string }[]
   endpoints?: {
     addresses: string[]
-    conditions?: { ready?: boolean; serving?: boolean; terminating?: boolean }
+    conditions?: EndpointConditions
     hostname?: string
     nodeName?: string
     zone?: string
@@ -118,8 +123,29 @@ interface Ingress extends KubeObject {
   }
 }
 
-const isTrue = (value: boolean | undefined): string => String(value === true)
+/** The pair, unless there is no value. */
+const present = (name: string, value: string | undefined): Pairs => (value === undefined ? [] : [[name, value]])
 
+/** The object behind an address. */
+const targetLabels = (prefix: string, target: ObjectReference | undefined): Pairs =>
+  target === undefined
+    ? []
+    : [
+        [`__meta_kubernetes_${prefix}_address_target_kind`, target.kind ?? ''],
+        [`__meta_kubernetes_${prefix}_address_target_name`, target.name ?? ''],
+      ]
+
+/** The conditions that an endpoint states. */
+const conditionLabels = (conditions: EndpointConditions | undefined): Pairs =>
+  (['ready', 'serving', 'terminating'] as const).flatMap(name => {
+    const value = conditions?.[name]
+    return present(
+      `__meta_kubernetes_endpointslice_endpoint_conditions_${name}`,
+      value === undefined ? undefined : String(value === true),
+    )
+  })
+
+/** Objects of a cluster as targets of one role; `get` lists the objects of a kind. */
 export class KubernetesTargets {
   readonly #role: KubernetesRole
   readonly #attachNode: boolean
@@ -144,6 +170,7 @@ export class KubernetesTargets {
     if (this.#attachNode) this.#nodes = new Map([...this.#get('node')].map(n => [n.metadata.name, n as Node]))
     if (this.#attachNamespace) this.#namespaces = new Map([...this.#get('namespace')].map(n => [n.metadata.name, n]))
     const all = [...this.#get(this.#role)]
+    // Objects have the form that the API documents for their kind.
     switch (this.#role) {
       case 'node':
         return all.map(o => this.#node(o as Node))
@@ -206,9 +233,7 @@ export class KubernetesTargets {
 
   #podLabels(pod: Pod): Pairs {
     const { metadata, status, spec } = pod
-    const owner = (
-      metadata as unknown as { ownerReferences?: { kind: string; name: string; controller?: boolean }[] }
-    ).ownerReferences?.find(o => o.controller === true)
+    const owner = metadata.ownerReferences?.find(o => o.controller === true)
     return [
       ['__meta_kubernetes_pod_name', metadata.name],
       ['__meta_kubernetes_pod_ip', status?.podIP ?? ''],
@@ -220,12 +245,8 @@ export class KubernetesTargets {
       ['__meta_kubernetes_pod_node_name', spec?.nodeName ?? ''],
       ['__meta_kubernetes_pod_host_ip', status?.hostIP ?? ''],
       ['__meta_kubernetes_pod_uid', metadata.uid ?? ''],
-      ...(owner === undefined
-        ? []
-        : ([
-            ['__meta_kubernetes_pod_controller_kind', owner.kind],
-            ['__meta_kubernetes_pod_controller_name', owner.name],
-          ] as Pairs)),
+      ...present('__meta_kubernetes_pod_controller_kind', owner?.kind),
+      ...present('__meta_kubernetes_pod_controller_name', owner?.name),
       ...described('pod', pod),
     ]
   }
@@ -288,9 +309,10 @@ export class KubernetesTargets {
       spec?.type === 'ExternalName'
         ? ['__meta_kubernetes_service_external_name', spec.externalName ?? '']
         : ['__meta_kubernetes_service_cluster_ip', spec?.clusterIP ?? ''],
-      ...(spec?.type === 'LoadBalancer'
-        ? ([['__meta_kubernetes_service_loadbalancer_ip', spec.loadBalancerIP ?? '']] as Pairs)
-        : []),
+      ...present(
+        '__meta_kubernetes_service_loadbalancer_ip',
+        spec?.type === 'LoadBalancer' ? (spec.loadBalancerIP ?? '') : undefined,
+      ),
     ])
     return this.#group('svc', service, targets, this.#serviceLabels(service))
   }
@@ -369,12 +391,7 @@ export class KubernetesTargets {
               ['__meta_kubernetes_endpoint_ready', isReady],
               ['__meta_kubernetes_endpoint_node_name', one.nodeName ?? ''],
               ['__meta_kubernetes_endpoint_hostname', one.hostname ?? ''],
-              ...(one.targetRef === undefined
-                ? []
-                : ([
-                    ['__meta_kubernetes_endpoint_address_target_kind', one.targetRef.kind ?? ''],
-                    ['__meta_kubernetes_endpoint_address_target_name', one.targetRef.name ?? ''],
-                  ] as Pairs)),
+              ...targetLabels('endpoint', one.targetRef),
               ...labels,
               ...this.#ofNode(one.nodeName ?? pod?.spec?.nodeName),
             ])
@@ -402,7 +419,6 @@ export class KubernetesTargets {
         for (const ip of endpoint.addresses) {
           const { labels, pod } = this.#behind(endpoint.targetRef, namespace, pods, port.port)
           if (pod !== undefined) behind.set(pod, (behind.get(pod) ?? new Set()).add(port.port ?? 0))
-          const { conditions } = endpoint
           targets.push([
             ['__address__', port.port === undefined ? ip : address(ip, port.port)],
             ['__meta_kubernetes_endpointslice_port_name', port.name ?? ''],
@@ -410,28 +426,11 @@ export class KubernetesTargets {
             ['__meta_kubernetes_endpointslice_port', port.port === undefined ? '' : String(port.port)],
             ['__meta_kubernetes_endpointslice_port_app_protocol', port.appProtocol ?? ''],
             ['__meta_kubernetes_endpointslice_address_type', slice.addressType ?? ''],
-            ...(conditions?.ready === undefined
-              ? []
-              : ([['__meta_kubernetes_endpointslice_endpoint_conditions_ready', isTrue(conditions.ready)]] as Pairs)),
-            ...(conditions?.serving === undefined
-              ? []
-              : ([
-                  ['__meta_kubernetes_endpointslice_endpoint_conditions_serving', isTrue(conditions.serving)],
-                ] as Pairs)),
-            ...(conditions?.terminating === undefined
-              ? []
-              : ([
-                  ['__meta_kubernetes_endpointslice_endpoint_conditions_terminating', isTrue(conditions.terminating)],
-                ] as Pairs)),
+            ...conditionLabels(endpoint.conditions),
             ['__meta_kubernetes_endpointslice_endpoint_hostname', endpoint.hostname ?? ''],
             ['__meta_kubernetes_endpointslice_endpoint_node_name', endpoint.nodeName ?? ''],
             ['__meta_kubernetes_endpointslice_endpoint_zone', endpoint.zone ?? ''],
-            ...(endpoint.targetRef === undefined
-              ? []
-              : ([
-                  ['__meta_kubernetes_endpointslice_address_target_kind', endpoint.targetRef.kind ?? ''],
-                  ['__meta_kubernetes_endpointslice_address_target_name', endpoint.targetRef.name ?? ''],
-                ] as Pairs)),
+            ...targetLabels('endpointslice', endpoint.targetRef),
             ...labels,
             ...this.#ofNode(endpoint.nodeName ?? pod?.spec?.nodeName),
           ])
@@ -535,6 +534,7 @@ class KubernetesDiscovery implements Discovery {
   }
 }
 
+/** Watches the objects of a role, and those whose labels its targets get. */
 export function kubernetesDiscovery(settings: KubernetesSettings, world: DiscoveryWorld): Discovery {
   return new KubernetesDiscovery(settings, world)
 }

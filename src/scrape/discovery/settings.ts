@@ -50,6 +50,7 @@ export type SettingsOf<Kind extends DiscoverySettings['kind']> = Extract<Discove
 
 /** Kinds of objects that become targets. */
 export const kubernetesRoles = ['node', 'pod', 'service', 'endpoints', 'endpointslice', 'ingress'] as const
+/** One of them. */
 export type KubernetesRole = (typeof kubernetesRoles)[number]
 /** `namespaces` empty and not `ownNamespace`: all namespaces. */
 export interface KubernetesSettings {

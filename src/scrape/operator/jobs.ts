@@ -468,6 +468,7 @@ export const operatorKinds = [
   { kind: 'VMPodScrape', path: '/apis/operator.victoriametrics.com/v1beta1/vmpodscrapes' },
   { kind: 'VMRule', path: '/apis/operator.victoriametrics.com/v1beta1/vmrules' },
 ] as const
+/** One of them. */
 export type OperatorKind = (typeof operatorKinds)[number]['kind']
 
 /** The jobs that an object asks for; none for rules. */
