@@ -1,0 +1,109 @@
+/** Silences over time, and the state as its file has it. */
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { BadDataError, NotFoundError } from '#core/errors.ts'
+import { below, seededRandom } from '#core/random.ts'
+import { Labels } from '#model/labels.ts'
+import { parseMatchers } from './matchers.ts'
+import { AlertmanagerState, fingerprintOf, silenceState, type Silence } from './store.ts'
+
+const dayMs = 86_400_000
+const nowMs = 1e12
+const state = (): AlertmanagerState => new AlertmanagerState(seededRandom(1))
+const silence = (more: Partial<Silence> = {}): Omit<Silence, 'updatedMs'> => ({
+  id: '',
+  matchers: parseMatchers('a="b"'),
+  startsMs: nowMs,
+  endsMs: nowMs + dayMs,
+  createdBy: 'me',
+  comment: 'c',
+  ...more,
+})
+
+test('a fingerprint is that of Prometheus', () => {
+  assert.equal(fingerprintOf(Labels.empty), 'cbf29ce484222325')
+  assert.notEqual(fingerprintOf(Labels.fromObject({ a: 'bc' })), fingerprintOf(Labels.fromObject({ ab: 'c' })))
+})
+
+test('a silence suppresses what its matchers match, from its start up to its end', () => {
+  const s = state()
+  const id = s.setSilence(silence({ startsMs: nowMs + 10, endsMs: nowMs + 20 }), nowMs)
+  const at = (ms: number, a = 'b'): string[] => s.silencing(Labels.fromObject({ a }), nowMs + ms)
+  assert.deepEqual([at(9), at(10), at(19), at(20), at(15, 'c')], [[], [id], [id], [], []])
+})
+
+test('a change keeps the id when it does not rewrite the past; else another silence begins', () => {
+  const s = state()
+  const id = s.setSilence(silence(), nowMs)
+  assert.equal(s.setSilence(silence({ id, endsMs: nowMs + 2 * dayMs }), nowMs + 10), id)
+  assert.equal(s.silences.get(id)?.startsMs, nowMs)
+  const other = s.setSilence(silence({ id, matchers: parseMatchers('a="c"') }), nowMs + 20)
+  assert.notEqual(other, id)
+  const old = s.silences.get(id)
+  assert.ok(old)
+  assert.equal(silenceState(old, nowMs + 20), 'expired')
+})
+
+test('refused: no matchers, matchers of everything, ends in the past, unknown ids, ending twice', () => {
+  const s = state()
+  const refused = (more: Partial<Silence>, kind: typeof BadDataError | typeof NotFoundError = BadDataError): void => {
+    assert.throws(() => s.setSilence(silence(more), nowMs), kind, JSON.stringify(more))
+  }
+  refused({ matchers: [] })
+  refused({ matchers: parseMatchers('a=~".*"') })
+  refused({ endsMs: nowMs })
+  refused({ startsMs: nowMs - 20, endsMs: nowMs - 10 })
+  refused({ id: 'nosuch' }, NotFoundError)
+  assert.throws(() => {
+    s.expireSilence('nosuch', nowMs)
+  }, NotFoundError)
+  const id = s.setSilence(silence(), nowMs)
+  s.expireSilence(id, nowMs + 1)
+  assert.throws(() => {
+    s.expireSilence(id, nowMs + 2)
+  }, BadDataError)
+})
+
+function filled(): AlertmanagerState {
+  const s = state()
+  s.setSilence(silence({ matchers: parseMatchers('{a="b", c=~"d.*", e!="f"}') }), nowMs)
+  s.notifications.set('r/webhook/0:{}:{a="b"}', {
+    atMs: nowMs,
+    firing: ['1'],
+    resolved: ['2'],
+    expiresMs: nowMs + dayMs,
+  })
+  return s
+}
+
+test('a state that is written is read again; expired silences go after five days, entries when they expire', () => {
+  const read = state()
+  read.decode(filled().encode(nowMs))
+  assert.deepEqual(
+    JSON.parse(Buffer.from(read.encode(nowMs)).toString()),
+    JSON.parse(Buffer.from(filled().encode(nowMs)).toString()),
+  )
+  assert.equal(read.silencing(Labels.fromObject({ a: 'b', c: 'dd' }), nowMs).length, 1)
+  read.encode(nowMs + 2 * dayMs)
+  assert.deepEqual([read.silences.size, read.notifications.size], [1, 0])
+  read.encode(nowMs + 7 * dayMs)
+  assert.equal(read.silences.size, 0)
+})
+
+test('a truncated state is refused, a mutated one is refused or read', () => {
+  const bytes = filled().encode(nowMs)
+  for (let length = 0; length < bytes.length; length++)
+    assert.throws(() => {
+      state().decode(bytes.subarray(0, length))
+    }, BadDataError)
+  const random = seededRandom(7)
+  for (let i = 0; i < 2000; i++) {
+    const mutated = Uint8Array.from(bytes)
+    mutated[below(random, mutated.length)] = below(random, 256)
+    try {
+      state().decode(mutated)
+    } catch (error) {
+      assert.ok(error instanceof BadDataError, `seed 7, mutation ${i}: ${String(error)}`)
+    }
+  }
+})

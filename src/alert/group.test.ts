@@ -1,0 +1,174 @@
+/** Groups over the virtual clock: their place in the interval, order, staleness markers, sending, reloads, restarts. */
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { silentLog } from '#core/log.ts'
+import { VirtualClock } from '#core/virtual-clock.ts'
+import { Labels } from '#model/labels.ts'
+import { KeptSamples } from '../../test/kept-samples.ts'
+import type { Alert } from './alert.ts'
+import { RuleGroup, type GroupWorld } from './group.ts'
+import { RuleManager } from './rule-manager.ts'
+import { readRulesFile, type GroupSettings } from './rules-file.ts'
+import type { RuleSample } from './rules.ts'
+
+const startMs = 1_000_000_000
+const groups = (rules: string, more = ''): GroupSettings[] =>
+  readRulesFile(`groups: [{ name: g, interval: 1m, ${more} rules: [${rules}] }]`, 'r.yml')
+const [record, alerting] = ['{ record: r, expr: x }', '{ alert: A, expr: x, for: 2m }']
+
+/** Answers each expression with series `{a="…"}`; an expression `fail` fails. */
+class Fixture {
+  readonly clock = new VirtualClock(startMs)
+  readonly store = new KeptSamples()
+  readonly asked: string[] = []
+  readonly sent: string[] = []
+  found: readonly string[] = ['1']
+  stored: Awaited<ReturnType<GroupWorld['storedSince']>> = []
+  readonly world: GroupWorld = {
+    clock: this.clock,
+    log: silentLog,
+    appender: this.store,
+    tenant: '',
+    notify: alerts => this.sent.push(...alerts.map(a => this.#show(a))),
+    storedSince: () => Promise.resolve(this.stored),
+    intervalMs: 30_000,
+    queryOffsetMs: 0,
+    query: ({ expr }, atMs) => {
+      this.asked.push(`${expr} @${atMs - startMs}`)
+      if (expr === 'fail') return Promise.reject(new Error('no answer'))
+      return Promise.resolve(
+        this.found.map((a): RuleSample => ({ labels: Labels.fromObject({ a }), value: 1, histogram: undefined })),
+      )
+    },
+    templateQuery: () => () => Promise.resolve([]),
+    externalLabels: [],
+    externalUrl: 'http://t/',
+  }
+
+  #show({ labels, endsMs, generatorUrl }: Alert): string {
+    const state = endsMs > this.clock.nowMs() ? 'firing' : 'resolved'
+    return `${state} ${labels.get('a')} ${generatorUrl}`
+  }
+  group(settings: readonly GroupSettings[]): RuleGroup {
+    assert.ok(settings[0])
+    return new RuleGroup(settings[0], this.world)
+  }
+}
+
+test('a group is evaluated once an interval, always at the same place in it', async () => {
+  const f = new Fixture()
+  const group = f.group(groups(record))
+  group.start()
+  await f.clock.advance(5 * 60_000)
+  const times = f.asked.map(text => Number(text.split('@')[1]))
+  assert.equal(times.length, 5)
+  assert.deepEqual(new Set(times.slice(1).map((time, i) => time - times[i]!)), new Set([60_000]))
+  assert.equal(group.missed, 0)
+  await group.stop(false)
+  await f.clock.advance(60_000)
+  assert.equal(f.asked.length, 5)
+})
+
+test('a group without an interval uses the global one', () => {
+  const f = new Fixture()
+  assert.equal(f.group(readRulesFile('groups: [{ name: g, rules: [] }]', 'r.yml')).intervalMs, 30_000)
+})
+
+test('rules run in their order; a rule that fails does not stop the others', async () => {
+  const f = new Fixture()
+  const group = f.group(groups(`{ record: b, expr: one }, { record: a, expr: fail }, { record: c, expr: two }`))
+  await group.evaluate(startMs)
+  assert.deepEqual(f.asked, ['one @0', 'fail @0', 'two @0'])
+  assert.deepEqual(
+    group.rules.map(r => [r.state.health, r.state.lastError]),
+    [
+      ['ok', ''],
+      ['err', 'no answer'],
+      ['ok', ''],
+    ],
+  )
+  assert.equal(group.failures, 1)
+})
+
+test('with an offset, queries and samples lie that much before the evaluation', async () => {
+  const f = new Fixture()
+  await f.group(groups(record, 'query_offset: 10s,')).evaluate(startMs)
+  assert.deepEqual(f.asked, ['x @-10000'])
+  assert.deepEqual(f.store.take(), [`r{a="1"} 1 @${startMs - 10_000}`])
+})
+
+test('a series that ends gets a staleness marker, once', async () => {
+  const f = new Fixture()
+  const group = f.group(groups(record))
+  await group.evaluate(startMs)
+  f.store.take()
+  f.found = ['2']
+  await group.evaluate(startMs + 60_000)
+  assert.deepEqual(f.store.take(), [`r{a="1"} stale @${startMs + 60_000}`, `r{a="2"} 1 @${startMs + 60_000}`])
+  await group.evaluate(startMs + 120_000)
+  assert.deepEqual(f.store.take(), [`r{a="2"} 1 @${startMs + 120_000}`])
+})
+
+test('when storing fails the rule fails', async () => {
+  const f = new Fixture()
+  f.store.failure = new Error('full')
+  const group = f.group(groups(record))
+  await group.evaluate(startMs)
+  assert.equal(group.rules[0]?.state.lastError, 'full')
+})
+
+test('alerts are sent when they fire, with the address of their graph, and when they are resolved', async () => {
+  const f = new Fixture()
+  const group = f.group(groups('{ alert: A, expr: "x + 1", for: 1m }'))
+  for (const [i, found] of [['1'], ['1'], []].entries()) {
+    f.found = found
+    await f.clock.advance(60_000)
+    await group.evaluate(startMs + (i + 1) * 60_000)
+  }
+  const url = 'http://t/graph?g0.expr=x+%2B+1&g0.tab=1'
+  assert.deepEqual(f.sent, [`firing 1 ${url}`, `resolved 1 ${url}`])
+})
+
+test('the states of alerts are series; a state that changes ends the series of the one before', async () => {
+  const f = new Fixture()
+  const group = f.group(groups('{ alert: A, expr: x, for: 1m }'))
+  await group.evaluate(startMs)
+  await group.evaluate(startMs + 60_000)
+  assert.deepEqual(
+    f.store.take(s => s.startsWith('ALERTS{')),
+    [
+      `ALERTS{a="1", alertname="A", alertstate="firing"} 1 @${startMs + 60_000}`,
+      `ALERTS{a="1", alertname="A", alertstate="pending"} 1 @${startMs}`,
+      `ALERTS{a="1", alertname="A", alertstate="pending"} stale @${startMs + 60_000}`,
+    ],
+  )
+})
+
+test('after a restart an alert keeps the time that it waited', async () => {
+  const f = new Fixture()
+  f.stored = [
+    { labels: Labels.fromObject({ a: '1', alertname: 'A' }), activeMs: startMs - 300_000, lastMs: startMs - 60_000 },
+  ]
+  const group = f.group(groups(alerting))
+  await group.evaluate(startMs)
+  assert.deepEqual(f.sent, [])
+  await group.evaluate(startMs + 60_000)
+  assert.equal(f.sent.length, 1)
+})
+
+test('a reload keeps the alerts of equal rules, and ends the series of removed ones', async () => {
+  const f = new Fixture()
+  const manager = new RuleManager()
+  await manager.apply(groups(`${record}, ${alerting}`), f.world)
+  const [before] = manager.groups
+  await before!.evaluate(startMs)
+  f.store.take()
+  await manager.apply(groups(`${record}, ${alerting}`), f.world)
+  assert.equal(manager.groups[0], before, 'an equal group goes on')
+  await manager.apply(groups(`${alerting}, { record: new, expr: x }`), f.world)
+  const [after] = manager.groups
+  assert.notEqual(after, before)
+  assert.equal([...after!.rules[0]!.active.values()][0]?.activeMs, startMs)
+  assert.deepEqual(f.store.take(), [`r{a="1"} stale @${startMs + 1}`])
+  await manager.stop()
+})

@@ -1,0 +1,123 @@
+/** Sending of alerts: labels, batches, several receivers, a full queue; foreign Alertmanagers over a socket. */
+import assert from 'node:assert/strict'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import test from 'node:test'
+import { systemClock } from '#core/clock.ts'
+import { silentLog } from '#core/log.ts'
+import { MemoryFiles } from '#core/memory-files.ts'
+import { readRelabelRules, type RelabelRule } from '#lang/relabel/relabel.ts'
+import { plainClient } from '#lang/settings/http-client.ts'
+import { parseSettings } from '#lang/settings/section.ts'
+import { Labels } from '#model/labels.ts'
+import { HttpClient } from '#net/http-client.ts'
+import type { Alert } from './alert.ts'
+import { Notifier, remoteReceiver, type AlertReceiver } from './notifier.ts'
+
+const alertOf = (labels: Record<string, string>): Alert => ({
+  labels: Labels.fromObject(labels),
+  annotations: Labels.fromObject({ summary: 's' }),
+  startsMs: 1000,
+  endsMs: 2000,
+  generatorUrl: 'http://g',
+})
+const rules = (yaml: string): RelabelRule[] => readRelabelRules(parseSettings(yaml, 'r.yml').list())
+
+/** Keeps the labels of what it is sent, a batch an element; fails while `isDown`. */
+class KeptAlerts implements AlertReceiver {
+  readonly url = 'kept'
+  readonly relabelRules: readonly RelabelRule[]
+  readonly batches: string[][] = []
+  isDown = false
+  constructor(relabelRules: readonly RelabelRule[] = []) {
+    this.relabelRules = relabelRules
+  }
+  send(alerts: readonly Alert[]): Promise<void> {
+    if (this.isDown) return Promise.reject(new Error('down'))
+    this.batches.push(alerts.map(a => a.labels.toString()))
+    return Promise.resolve()
+  }
+}
+
+test("an alert's own labels win over external ones; relabelling changes and drops, for all and for one", async () => {
+  const notifier = new Notifier(silentLog)
+  const [all, own] = [
+    new KeptAlerts(),
+    new KeptAlerts(rules('[{ source_labels: [severity], regex: info, action: drop }]')),
+  ]
+  notifier.receivers = [all, own]
+  notifier.externalLabels = [
+    ['cluster', 'c1'],
+    ['severity', 'none'],
+  ]
+  notifier.relabelRules = rules('[{ source_labels: [alertname], regex: Dropped, action: drop }]')
+  notifier.notify([
+    alertOf({ alertname: 'A', severity: 'info' }),
+    alertOf({ alertname: 'Dropped' }),
+    alertOf({ alertname: 'B' }),
+  ])
+  await notifier.stop()
+  const [a, b] = ['{alertname="A", cluster="c1", severity="info"}', '{alertname="B", cluster="c1", severity="none"}']
+  assert.deepEqual([all.batches, own.batches], [[[a, b]], [[b]]])
+  assert.equal(notifier.sent, 2)
+})
+
+test('alerts go out in batches of 256; more than 10,000 waiting ones lose the oldest', async () => {
+  const notifier = new Notifier(silentLog)
+  const kept = new KeptAlerts()
+  notifier.receivers = [kept]
+  notifier.notify(Array.from({ length: 10_100 }, (_, i) => alertOf({ i: String(i) })))
+  await notifier.stop()
+  assert.deepEqual([kept.batches[0]?.length, kept.batches.length], [256, 40])
+  assert.deepEqual([kept.batches[0]?.[0], notifier.dropped, notifier.sent], ['{i="100"}', 100, 10_000])
+})
+
+test('one receiver that takes a batch is enough; without any the batch counts as dropped', async () => {
+  const notifier = new Notifier(silentLog)
+  const [up, down] = [new KeptAlerts(), new KeptAlerts()]
+  down.isDown = true
+  notifier.receivers = [up, down]
+  notifier.notify([alertOf({ a: '1' })])
+  await notifier.stop()
+  assert.deepEqual([notifier.sent, notifier.errors, notifier.dropped], [1, 1, 0])
+  up.isDown = true
+  notifier.notify([alertOf({ a: '2' })])
+  await notifier.stop()
+  assert.deepEqual([notifier.sent, notifier.errors, notifier.dropped], [1, 3, 1])
+})
+
+test('a foreign Alertmanager gets API v2; an answer other than 2xx is an error', async () => {
+  const bodies: unknown[] = []
+  let status = 200
+  const server = createServer((request, reply) => {
+    const parts: Buffer[] = []
+    request
+      .on('data', (part: Buffer) => parts.push(part))
+      .on('end', () => {
+        bodies.push(JSON.parse(Buffer.concat(parts).toString()))
+        reply.writeHead(status).end('so it is')
+      })
+  })
+  await new Promise<void>(resolve => {
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/api/v2/alerts`
+  const client = new HttpClient(plainClient, { clock: systemClock, files: new MemoryFiles(), env: {}, directory: '/' })
+  const receiver = remoteReceiver(url, client, 5000, [])
+  await receiver.send([alertOf({ alertname: 'A' })])
+  status = 500
+  await assert.rejects(receiver.send([alertOf({})]), /answered 500: so it is/)
+  assert.deepEqual(bodies[0], [
+    {
+      labels: { alertname: 'A' },
+      annotations: { summary: 's' },
+      startsAt: '1970-01-01T00:00:01.000Z',
+      endsAt: '1970-01-01T00:00:02.000Z',
+      generatorURL: 'http://g',
+    },
+  ])
+  await client.close()
+  await new Promise(resolve => {
+    server.close(resolve)
+  })
+})

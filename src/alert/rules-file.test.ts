@@ -1,0 +1,88 @@
+/** Files of rules: what they mean, and where and how they are refused. */
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { BadDataError } from '#core/errors.ts'
+import { readRulesFile } from './rules-file.ts'
+
+test('a group with its rules, durations in milliseconds, languages found or named', () => {
+  const [group, loki] = readRulesFile(
+    `
+groups:
+  - name: g
+    interval: 1m
+    query_offset: 5s
+    limit: 10
+    labels: { team: a }
+    rules:
+      - { record: 'job:up:sum', expr: sum by (job) (up), labels: { kind: r } }
+      - { alert: Down, expr: up == 0, for: 2m, keep_firing_for: 90s, annotations: { summary: '{{ $value }}' } }
+  - { name: l, type: loki, rules: [{ record: a, expr: 'sum(rate({app="x"}[1m]))' }] }
+`,
+    'rules.yml',
+  )
+  assert.deepEqual(group, {
+    file: 'rules.yml',
+    name: 'g',
+    intervalMs: 60_000,
+    queryOffsetMs: 5000,
+    limit: 10,
+    labels: [['team', 'a']],
+    rules: [
+      {
+        kind: 'recording',
+        name: 'job:up:sum',
+        expr: 'sum by (job) (up)',
+        language: 'promql',
+        forMs: 0,
+        keepFiringForMs: 0,
+        labels: [['kind', 'r']],
+        annotations: [],
+      },
+      {
+        kind: 'alerting',
+        name: 'Down',
+        expr: 'up == 0',
+        language: 'promql',
+        forMs: 120_000,
+        keepFiringForMs: 90_000,
+        labels: [],
+        annotations: [['summary', '{{ $value }}']],
+      },
+    ],
+  })
+  assert.equal(loki?.rules[0]?.language, 'logql')
+  assert.equal(loki?.intervalMs, undefined)
+})
+
+test('an empty file has no groups', () => {
+  assert.deepEqual(readRulesFile('', 'r.yml'), [])
+})
+
+const rule = (text: string): string => `groups:\n  - name: g\n    rules:\n      - { ${text} }\n`
+const refusals: readonly (readonly [string, RegExp])[] = [
+  [rule('expr: up'), /^r\.yml:4:\d+: .*one of 'record' or 'alert' must be set/],
+  [rule('record: a, alert: b, expr: up'), /only one of 'record' and 'alert' must be set/],
+  [rule('record: a'), /field 'expr' must be set in rule/],
+  [rule('record: a, expr: "sum("'), /^r\.yml:4:\d+: .*could not parse expression/],
+  [rule('record: a, expr: up, for: 1m'), /invalid field 'for' in recording rule/],
+  [rule('record: a, expr: up, keep_firing_for: 1m'), /invalid field 'keep_firing_for' in recording rule/],
+  [rule('record: a, expr: up, annotations: { a: b }'), /invalid field 'annotations' in recording rule/],
+  [rule('record: "a\\nb", expr: up'), /invalid recording rule name/],
+  [rule('alert: a, expr: up, labels: { __name__: x }'), /invalid label name: "__name__"/],
+  [rule('alert: a, expr: up, labels: { l: "{{ nosuch }}" }'), /label "l": .*nosuch/],
+  [rule('alert: a, expr: up, annotations: { l: "{{ .Labels" }'), /annotation "l": /],
+  [rule('alert: a, expr: up, for: soon'), /^r\.yml:4:\d+: /],
+  [rule('alert: a, expr: up, fore: 1m'), /^r\.yml:4:\d+: .*fore/],
+  ['groups: [{ name: "" }]', /groupname must not be empty/],
+  ['groups:\n  - name: g\n  - name: g\n', /^r\.yml:3:\d+: .*groupname: "g" is repeated in the same file/],
+  ['groups: [{ name: g, type: sql, rules: [{ record: a, expr: up }] }]', /unknown type "sql"/],
+  ['groups: [{ name: g, type: tempo, rules: [{ record: a, expr: "{}" }] }]', /a TraceQL rule needs a metrics query/],
+]
+
+for (const [text, message] of refusals)
+  test(`refused: ${text.replaceAll(/\s+/g, ' ')}`, () => {
+    assert.throws(
+      () => readRulesFile(text, 'r.yml'),
+      (error: unknown) => error instanceof BadDataError && message.test(error.message),
+    )
+  })
