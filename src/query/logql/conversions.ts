@@ -1,8 +1,10 @@
 /** Texts of labels as numbers: floats, Go durations, byte sizes; failures carry Go's texts. Source: docs/logs.md. */
 import { parseGoDurationNs } from '#lang/logql/lexer.ts'
 
+/** A number, or why the text is none, in the words of Go. */
 export type Converted = number | { error: string }
 
+/** A float as Go parses it. */
 export function toFloat(text: string): Converted {
   const plain = text.replaceAll('_', '')
   if (
@@ -26,6 +28,7 @@ export function toDurationSeconds(text: string): Converted {
   return typeof ns === 'number' ? ns / 1e9 : ns
 }
 
+/** Nanoseconds of a Go duration. */
 export function toDurationNs(text: string): Converted {
   const ns = parseGoDurationNs(text)
   if (ns !== undefined) return ns
@@ -69,12 +72,12 @@ const sizes: Readonly<Record<string, number>> = {
   eib: 1024 ** 6,
 }
 
+/** Bytes of a number with a unit, whole; without a unit bytes. */
 export function toBytes(text: string): Converted {
-  const match = /^([\d.,]*)\s*(.*)$/s.exec(text)!
-  const number = toFloat(match[1]!.replaceAll(',', ''))
+  const [, digits = '', unit = ''] = /^([\d.,]*)\s*(.*)$/s.exec(text) ?? []
+  const number = toFloat(digits.replaceAll(',', ''))
   if (typeof number !== 'number') return number
-  const size = sizes[match[2]!.toLowerCase().trim()]
-  return size === undefined
-    ? { error: `unhandled size name: ${match[2]!.toLowerCase().trim()}` }
-    : Math.floor(number * size)
+  const name = unit.toLowerCase().trim()
+  const size = sizes[name]
+  return size === undefined ? { error: `unhandled size name: ${name}` } : Math.floor(number * size)
 }

@@ -12,6 +12,7 @@ import { tooManySeries, type RangeContext } from './range-aggregation.ts'
 import type { Grid, Series } from './series.ts'
 import { QueryStats } from './stats.ts'
 
+/** An answer of a metric query. */
 export interface MetricResult {
   kind: 'scalar' | 'vector' | 'matrix'
   /** Of a scalar. */
@@ -22,11 +23,13 @@ export interface MetricResult {
   warnings: string[]
 }
 
+/** The most series and steps of a metric query. */
 export interface LogqlLimits {
   seriesMax: number
   stepsMax: number
 }
 
+/** Answers LogQL queries. */
 export class LogqlEngine {
   readonly #clock: Clock
   readonly #limits: Limits

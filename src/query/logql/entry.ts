@@ -1,9 +1,11 @@
 /** One line on its way through a pipeline. The object is used again for every line: nothing of it may be kept. */
-import type { Labels } from '#model/labels.ts'
+import { Labels } from '#model/labels.ts'
 
+/** The labels of a line that a stage failed for. */
 export const errorLabel = '__error__'
 export const errorDetailsLabel = '__error_details__'
 
+/** A line, its time, and its labels by where they come from: stream, metadata, stages. `reset` begins the next one. */
 export class Entry {
   /** The line as it is stored: a range of a block. */
   bytes: Uint8Array = new Uint8Array(0)
@@ -12,7 +14,7 @@ export class Entry {
   #text: string | undefined
   ms = 0
   subNs = 0
-  base!: Labels
+  base: Labels = Labels.empty
   /** Names of the stream's labels that were dropped or replaced. */
   readonly hidden: string[] = []
   /** Structured metadata, then what stages set, each by place. */
@@ -69,7 +71,7 @@ export class Entry {
   }
 
   get lineBytes(): number {
-    return this.isStored ? this.to - this.from : Buffer.byteLength(this.#text!)
+    return this.isStored ? this.to - this.from : Buffer.byteLength(this.line)
   }
 
   addMeta(name: string, value: string): void {

@@ -1,5 +1,5 @@
 /** Metric expressions over all steps at once: aggregation, matching, arithmetic. Source: docs/logs.md. */
-import { unreachable } from '#core/assert.ts'
+import { assert, unreachable } from '#core/assert.ts'
 import { BadQueryError, EvaluationError } from '#core/errors.ts'
 import { compareText } from '#core/text.ts'
 import type { BinaryExpr, BinaryOp, Grouping, LabelReplace, MetricExpr, VectorAggregation } from '#lang/logql/ast.ts'
@@ -18,6 +18,7 @@ const pushable: ReadonlySet<string> = new Set([
   'sum_over_time',
 ])
 
+/** Throws ExecutionError where the parts of a query do not fit together, LimitError, TimeoutError, CanceledError. */
 export async function evaluate(expr: MetricExpr, context: RangeContext): Promise<Evaluated> {
   const { steps } = context.grid
   switch (expr.kind) {
@@ -69,7 +70,7 @@ async function aggregate(expr: VectorAggregation, context: RangeContext): Promis
       return input
     case 'topk':
     case 'bottomk':
-      return selectK(op, expr.parameter!, expr.grouping, input, context.grid.steps)
+      return selectK(op, expr.parameter ?? 0, expr.grouping, input, context.grid.steps)
     default:
       return combine(op, expr.grouping, input, context.grid.steps)
   }
@@ -181,9 +182,9 @@ async function labelReplace(expr: LabelReplace, context: RangeContext): Promise<
     const groupCount = regex.groupCount()
     const value = expr.replacement.replaceAll(
       /\$(?:\$|\{(\w+)\}|(\w+))/g,
-      (whole, braced: string | undefined, bare: string | undefined) => {
+      (whole, braced: string | undefined, bare = '') => {
         if (whole === '$$') return '$'
-        const name = braced ?? bare!
+        const name = braced ?? bare
         if (/^\d+$/.test(name)) return Number(name) <= groupCount ? (matcher.group(Number(name)) ?? '') : ''
         return Object.hasOwn(regex.namedGroups(), name) ? (matcher.group(name) ?? '') : ''
       },
@@ -216,7 +217,7 @@ function compares(op: BinaryOp, left: number, right: number): boolean | undefine
 async function binary(expr: BinaryExpr, context: RangeContext): Promise<Evaluated> {
   const left = await evaluate(expr.left, context)
   const right = await evaluate(expr.right, context)
-  const { op, isBool } = expr
+  const { op } = expr
   if (left.kind === 'scalar' && right.kind === 'scalar')
     return { kind: 'scalar', value: foldNumbers(op, left.value, right.value) }
   if (left.kind === 'vector' && right.kind === 'vector')
@@ -227,36 +228,31 @@ async function binary(expr: BinaryExpr, context: RangeContext): Promise<Evaluate
           ? setOperation(expr, op, left.series, right.series)
           : match(expr, left.series, right.series, context.grid.steps),
     }
-  const isScalarLeft = left.kind === 'scalar'
-  const scalar = isScalarLeft ? left.value : (right as { value: number }).value
-  const vector = isScalarLeft ? (right as { series: Vector }).series : left.series
-  return {
-    kind: 'vector',
-    series: vector.map(series => {
-      const out = makeSeries(series.labels, series.values.length)
-      for (let step = 0; step < out.values.length; step++) {
-        if (series.present[step] !== 1) continue
-        const value = series.values[step]!
-        const a = isScalarLeft ? scalar : value
-        const b = isScalarLeft ? value : scalar
-        const holds = compares(op, a, b)
-        if (holds === undefined) {
-          out.values[step] = foldNumbers(op, a, b)
-          out.present[step] = 1
-        } else if (isBool) {
-          out.values[step] = holds ? 1 : 0
-          out.present[step] = 1
-        } else if (holds) {
-          out.values[step] = value
-          out.present[step] = 1
-        }
-      }
-      return out
-    }),
-  }
+  if (left.kind === 'scalar' && right.kind === 'vector')
+    return { kind: 'vector', series: withScalar(expr, right.series, left.value, true) }
+  assert(left.kind === 'vector' && right.kind === 'scalar', 'the sides of an operator are scalars or vectors')
+  return { kind: 'vector', series: withScalar(expr, left.series, right.value, false) }
 }
 
-/** What series are matched by. */
+/** A vector and a number, which may stand on the left. Comparisons keep the vector's value. */
+function withScalar({ op, isBool }: BinaryExpr, vector: Vector, scalar: number, isScalarLeft: boolean): Vector {
+  return vector.map(series => {
+    const out = makeSeries(series.labels, series.values.length)
+    for (let step = 0; step < out.values.length; step++) {
+      if (series.present[step] !== 1) continue
+      const value = series.values[step]!
+      const a = isScalarLeft ? scalar : value
+      const b = isScalarLeft ? value : scalar
+      const holds = compares(op, a, b)
+      if (holds === false && !isBool) continue
+      out.values[step] = holds === undefined ? foldNumbers(op, a, b) : isBool ? Number(holds) : value
+      out.present[step] = 1
+    }
+    return out
+  })
+}
+
+/** The text of the labels by which series match. */
 function signatureOf(expr: BinaryExpr): (labels: Labels) => string {
   const { matching } = expr
   if (matching === undefined) return labels => labels.key

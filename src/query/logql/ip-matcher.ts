@@ -1,6 +1,7 @@
 /** Addresses, networks and ranges of addresses, and where lines contain them. Source: docs/logs.md. */
 import { BlockList, isIP, isIPv4 } from 'node:net'
 
+/** A pattern that is no address, prefix or range. */
 export class BadIpPattern extends Error {
   override name = 'BadIpPattern'
 }

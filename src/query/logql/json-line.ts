@@ -3,6 +3,7 @@
 /** What a field is given to: the name is as it will stand, the value is its text. Returns false to stop. */
 export type FieldSink = (name: string, value: string) => boolean
 
+/** Errors of lines that are no objects, and of objects that do not end, in the words of Loki. */
 export const objectError = "Value looks like object, but can't find closing '}' symbol"
 export const arrayError = "Value is array, but can't find closing ']' symbol"
 
@@ -203,6 +204,7 @@ function readValue(prefix: string, key: string, sink: FieldSink): boolean {
   return true
 }
 
+/** Names of members and places in arrays. */
 export type JsonPath = (string | number)[]
 
 /** `a.b[0]["c d"]`; a text about what is wrong instead. */

@@ -7,10 +7,12 @@ import { errorDetailsLabel, type Entry } from './entry.ts'
 import { compileIp } from './ip-matcher.ts'
 import { compileLabelRegex } from './label-regex.ts'
 
+/** Does an entry pass? May set its error. */
 export type EntryTest = (entry: Entry) => boolean
 
 const errorName = 'LabelFilterErr'
 
+/** Throws Error for an ip pattern that is none. */
 export function compileLabelFilter(filter: LabelFilter): EntryTest {
   switch (filter.kind) {
     case 'and': {

@@ -6,6 +6,7 @@ import { compileAnchored } from '#lang/regex/regex.ts'
 
 const meta = /[\\^$.|?*+()[\]{}]/
 
+/** Does a label value match? Throws BadRegexError. */
 export function compileLabelRegex(source: string): (value: string) => boolean {
   let body = source
   let fold = (text: string): string => text
@@ -18,10 +19,9 @@ export function compileLabelRegex(source: string): (value: string) => boolean {
   if (body === '.+') return value => value !== ''
   const parts = body.split('|')
   const shapes = parts.map(part => {
-    const match = /^(\.\*)?([\s\S]*?)(\.\*)?$/.exec(part)!
-    return meta.test(match[2]!) || match[2] === ''
-      ? undefined
-      : { literal: fold(match[2]!), isOpen: match[1] !== undefined || match[3] !== undefined }
+    const [, before, literal = '', after] = /^(\.\*)?([\s\S]*?)(\.\*)?$/.exec(part) ?? []
+    if (meta.test(literal) || literal === '') return undefined
+    return { literal: fold(literal), isOpen: before !== undefined || after !== undefined }
   })
   if (shapes.every(shape => shape !== undefined)) {
     if (shapes.some(shape => shape.isOpen)) {

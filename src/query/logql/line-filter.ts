@@ -6,6 +6,7 @@ import { compileRe2 } from '#lang/regex/regex.ts'
 import type { Entry } from './entry.ts'
 import { compileIp } from './ip-matcher.ts'
 
+/** A compiled line filter. */
 export interface LineFilter {
   /** Does the entry pass? */
   test(entry: Entry): boolean

@@ -18,6 +18,7 @@ export interface FoundLine {
   parsed: readonly string[]
 }
 
+/** Which of the lines that pass are wanted. */
 export interface LogQuery {
   bounds: TimeBounds
   limit: number
@@ -34,6 +35,7 @@ export interface LogResult {
 const chunksAhead = 4
 const hourMs = 3_600_000
 
+/** Throws LimitError, TimeoutError and CanceledError, and BadQueryError for a stage that can't be made. */
 export async function runLogQuery(
   expr: LogExpr,
   query: LogQuery,
@@ -141,9 +143,10 @@ class Collector {
       this.#isBackward ? (a, b) => b.ms - a.ms || b.subNs - a.subNs : (a, b) => a.ms - b.ms || a.subNs - b.subNs,
     )
     if (this.#lines.length > this.#limit) this.#lines.length = this.#limit
-    if (this.#lines.length === this.#limit) {
+    const last = this.#lines.at(-1)
+    if (last !== undefined && this.#lines.length === this.#limit) {
       this.isFull = true
-      this.edgeMs = this.#lines.at(-1)!.ms
+      this.edgeMs = last.ms
     }
   }
 
@@ -153,7 +156,7 @@ class Collector {
   }
 }
 
-/** Lines that lie far enough apart; each hour begins anew. */
+/** Lines that lie far enough apart; the distance is not kept across the start of an hour. */
 function thinOut(lines: readonly FoundLine[], intervalNs: number, isBackward: boolean): FoundLine[] {
   const kept: FoundLine[] = []
   let last: FoundLine | undefined

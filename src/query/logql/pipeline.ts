@@ -8,7 +8,6 @@ import type { Labels } from '#model/labels.ts'
 import { Entry, errorLabel } from './entry.ts'
 import { compileLabelFilter, filterNames, singleName, type EntryTest } from './label-filter.ts'
 import { labelName } from './json-line.ts'
-import type { LineFilter } from './line-filter.ts'
 import { compileStage, stageNames, type StageContext, type Step } from './stages.ts'
 import { templateFunctions } from './template-functions.ts'
 
@@ -58,6 +57,7 @@ class ChunkMetadata {
 const none: readonly string[] = []
 const metadataOf = new WeakMap<readonly string[], ChunkMetadata>()
 
+/** The stages of a query, compiled once and run over every line. */
 export class Pipeline {
   readonly entry = new Entry()
   readonly #steps: readonly Step[]
@@ -81,23 +81,22 @@ export class Pipeline {
       early: earlyFilters(stages, metric),
     }
     const steps: Step[] = []
-    const searches: { filter: LineFilter; step: number }[] = []
+    const searches: { needle: Uint8Array; step: number; isWhole: boolean }[] = []
     let isStored = true
     for (const stage of stages) {
       const { step, lineFilter } = compileStage(stage, context)
-      if (lineFilter?.needle !== undefined && isStored) searches.push({ filter: lineFilter, step: steps.length })
+      if (lineFilter?.needle !== undefined && isStored)
+        searches.push({ needle: lineFilter.needle, step: steps.length, isWhole: lineFilter.isNeedle })
       if (stage.kind === 'line-format' || stage.kind === 'decolorize' || stage.kind === 'unpack') isStored = false
       steps.push(step)
     }
-    this.needles = searches.map(s => s.filter.needle!)
+    this.needles = searches.map(s => s.needle)
     const leading = searches.filter(s => stages.slice(0, s.step).every(st => st.kind === 'line-filter'))
-    const best = leading.reduce<{ filter: LineFilter; step: number } | undefined>(
-      (a, b) => (a === undefined || b.filter.needle!.length > a.filter.needle!.length ? b : a),
+    this.#search = leading.reduce<(typeof leading)[number] | undefined>(
+      (a, b) => (a === undefined || b.needle.length > a.needle.length ? b : a),
       undefined,
     )
-    this.#search =
-      best === undefined ? undefined : { needle: best.filter.needle!, step: best.step, isWhole: best.filter.isNeedle }
-    // What a search has shown already is not asked again.
+    // The step that the search has answered already is left out.
     this.#steps = steps.filter((_, i) => this.#search?.isWhole !== true || i !== this.#search.step)
     this.#afterUnwrap = (metric?.unwrap?.filters ?? []).map(compileLabelFilter)
   }
@@ -266,8 +265,9 @@ function wantedNames(
   functions: ReturnType<typeof templateFunctions>,
 ): ReadonlySet<string> | undefined {
   const { grouping, unwrap, hasNoLabels } = metric
-  if (!hasNoLabels && (grouping === undefined || grouping.isWithout)) return undefined
-  const wanted = new Set<string>(hasNoLabels ? [] : grouping!.labels)
+  const named = hasNoLabels ? [] : grouping?.isWithout === false ? grouping.labels : undefined
+  if (named === undefined) return undefined
+  const wanted = new Set<string>(named)
   if (unwrap !== undefined) {
     wanted.add(unwrap.label)
     for (const filter of unwrap.filters) for (const name of filterNames(filter)) wanted.add(name)
@@ -278,7 +278,7 @@ function wantedNames(
     for (const name of names) wanted.add(name)
   }
   for (const name of wanted) if (name.endsWith('_extracted')) wanted.add(name.slice(0, -10))
-  // Errors are made by all of it.
+  // Any part of the line can cause an error.
   return wanted.has(errorLabel) ? undefined : wanted
 }
 
@@ -295,7 +295,7 @@ function earlyFilters(stages: readonly Stage[], metric: MetricUse | undefined): 
     try {
       test = compileLabelFilter(stage.filter)
     } catch {
-      // What is wrong with it is told when the stage itself is compiled.
+      // The error is reported when the stage itself is compiled.
       continue
     }
     early.set(name, (entry, label, value) => {

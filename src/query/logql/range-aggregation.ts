@@ -16,6 +16,7 @@ import { labelsOf, makeSeries, type Grid, type Series, type Vector } from './ser
 import type { QueryStats } from './stats.ts'
 import { windowFunction } from './window-functions.ts'
 
+/** What the parts of a metric query share. */
 export interface RangeContext {
   reader: LogsReader
   grid: Grid
@@ -146,7 +147,8 @@ class Windows {
 /** A series under way: differences by step, or samples. */
 class Accumulator {
   readonly labels: Labels
-  readonly counts: Float64Array | undefined
+  /** Differences by step; empty where samples are kept. */
+  readonly counts: Float64Array
   readonly sums: Float64Array | undefined
   times = new Float64Array(16)
   values = new Float64Array(16)
@@ -155,7 +157,7 @@ class Accumulator {
 
   constructor(labels: Labels, steps: number, needsSums: boolean, needsSamples: boolean) {
     this.labels = labels
-    this.counts = needsSamples ? undefined : new Float64Array(steps + 1)
+    this.counts = new Float64Array(needsSamples ? 0 : steps + 1)
     this.sums = needsSums ? new Float64Array(steps + 1) : undefined
     if (!needsSamples) this.times = this.values = new Float64Array(0)
   }
@@ -292,11 +294,12 @@ class SampleCollector {
     const first = this.#windows.firstStep(time)
     const end = this.#windows.endStep(time)
     if (first >= end) return
-    series.counts![first]! += 1
-    series.counts![end]! -= 1
-    if (series.sums !== undefined) {
-      series.sums[first]! += size
-      series.sums[end]! -= size
+    const { counts, sums } = series
+    counts[first]! += 1
+    counts[end]! -= 1
+    if (sums !== undefined) {
+      sums[first]! += size
+      sums[end]! -= size
     }
   }
 
@@ -364,7 +367,7 @@ class SampleCollector {
     let count = 0
     let sum = 0
     for (let step = 0; step < series.values.length; step++) {
-      count += counts![step]!
+      count += counts[step]!
       if (sums !== undefined) sum += sums[step]!
       if (count === 0) continue
       series.present[step] = 1
@@ -395,6 +398,7 @@ export class PipelineError extends ExecutionError {
   override name = 'PipelineError'
 }
 
+/** The error of a query with too many series. */
 export function tooManySeries(seriesMax: number): LimitError {
   return new LimitError(
     `maximum number of series (${seriesMax}) reached for a single query; consider reducing query cardinality ` +

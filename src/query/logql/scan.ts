@@ -181,9 +181,10 @@ export async function* openAhead(
       waiting.push({ task, opening })
     }
   }
-  for (fill(); waiting.length > 0; fill()) {
-    const { task, opening } = waiting.shift()!
-    const opened = await opening
-    if (opened !== undefined) yield { task, opened }
+  fill()
+  for (let first = waiting.shift(); first !== undefined; first = waiting.shift()) {
+    const opened = await first.opening
+    if (opened !== undefined) yield { task: first.task, opened }
+    fill()
   }
 }

@@ -9,6 +9,7 @@ export interface Grid {
   steps: number
 }
 
+/** One series over the steps of a query. */
 export interface Series {
   /** Sorted by name. Unlike elsewhere a value may be empty: a parsed label without text is not the same as none. */
   labels: Labels
@@ -20,6 +21,7 @@ export interface Series {
 export type Vector = Series[]
 export type Evaluated = { kind: 'scalar'; value: number } | { kind: 'vector'; series: Vector }
 
+/** A series without values. */
 export function makeSeries(labels: Labels, steps: number): Series {
   return { labels, values: new Float64Array(steps), present: new Uint8Array(steps) }
 }

@@ -16,6 +16,7 @@ import { readLogfmt } from './logfmt-line.ts'
 /** False: the line is out. */
 export type Step = (entry: Entry) => boolean
 
+/** What the stages of one query share. */
 export interface StageContext {
   entry: Entry
   functions: ReadonlyMap<string, GoFunction>
@@ -25,6 +26,7 @@ export interface StageContext {
   early: ReadonlyMap<string, (entry: Entry, name: string, value: string) => boolean>
 }
 
+/** A step, and its line filter where the stage is one. */
 export interface CompiledStage {
   step: Step
   lineFilter: LineFilter | undefined
@@ -245,16 +247,16 @@ function patternStep(parts: readonly PatternPart[], context: StageContext): Step
       i = 1
     }
     for (; i < parts.length; i += 2) {
-      const name = parts[i]!.capture!
+      const name = parts[i]!.capture
       const next = parts[i + 1]
       const end = next === undefined ? -1 : line.indexOf(next.literal, at)
       const value = line.slice(at, end < 0 ? line.length : end)
-      if (name !== '_') {
+      if (name !== undefined && name !== '_') {
         sink.add(name, value)
         if (entry.isOut) return false
       }
-      if (end < 0) break
-      at = end + next!.literal.length
+      if (end < 0 || next === undefined) break
+      at = end + next.literal.length
     }
     return true
   }
@@ -404,18 +406,20 @@ function labelFormatStep(
     if (seen.has(name)) throw new Error(`multiple label name '${name}' not allowed in a single format operation`)
     seen.add(name)
   }
+  // A format has either a template or a label to rename.
   const compiled = formats.map(f => ({
-    ...f,
+    name: f.name,
+    from: f.from ?? '',
     run: f.template === undefined ? undefined : new CompiledTemplate('label', f.template, context.functions),
   }))
   return entry => {
     let labels: ReadonlyMap<string, GoValue> | undefined
     for (const { name, from, run } of compiled) {
       if (run === undefined) {
-        const value = entry.get(from!)
+        const value = entry.get(from)
         if (value === undefined) continue
         entry.set(name, value)
-        entry.remove(from!)
+        entry.remove(from)
         continue
       }
       try {
@@ -446,12 +450,12 @@ function dropStep(items: readonly Item[]): Step {
 
 function keepStep(items: readonly Item[]): Step {
   return entry => {
-    const doomed: string[] = []
+    const dropped: string[] = []
     entry.forEachLabel((name, value) => {
       if (name === errorLabel || name === errorDetailsLabel) return
-      if (!items.some(item => item.name === name && (item.test === undefined || item.test(value)))) doomed.push(name)
+      if (!items.some(item => item.name === name && (item.test === undefined || item.test(value)))) dropped.push(name)
     })
-    for (const name of doomed) entry.remove(name)
+    for (const name of dropped) entry.remove(name)
     return true
   }
 }
@@ -474,7 +478,7 @@ export function stageNames(
           names.push(from)
           continue
         }
-        const read = new CompiledTemplate('label', template!, functions).names
+        const read = new CompiledTemplate('label', template ?? '', functions).names
         if (read === undefined) return undefined
         names.push(...read)
       }

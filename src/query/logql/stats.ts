@@ -1,6 +1,7 @@
 /** What a query looked at, for the statistics of its answer. */
 import type { Pipeline } from './pipeline.ts'
 
+/** What a query looked at. */
 export class QueryStats {
   streams = 0
   chunks = 0

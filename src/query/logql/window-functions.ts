@@ -13,6 +13,7 @@ export type WindowFunction = (
   end: number,
 ) => number
 
+/** The function of an operator over the samples of one window. */
 export function windowFunction(op: RangeOp, parameter: number, rangeNs: number): WindowFunction {
   const seconds = rangeNs / 1e9
   switch (op) {

@@ -3,6 +3,7 @@ import type { Filter, Pipe } from '#lang/logsql/ast.ts'
 import { compileFilter } from './filter.ts'
 import { fieldOf, fieldsSource, type Fields } from './row.ts'
 
+/** The node of a pipe by its kind. */
 export type PipeOf<K extends Pipe['kind']> = Pipe & { kind: K }
 
 /** Gives the row on that the next pipe sees: the same object, changed, or another one. */

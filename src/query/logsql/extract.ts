@@ -8,6 +8,7 @@ import { fieldOf } from './row.ts'
 
 type SetField = (name: string, value: string) => void
 
+/** Fields that cannot be found become empty. */
 export function makeExtract(pipe: PipeOf<'extract'>): Change {
   const test = conditionOf(pipe.condition)
   return row => {

@@ -8,6 +8,7 @@ import { numberText } from './stats.ts'
 
 // ── Which fields ──
 
+/** Keeps fields, in the order in which they are named. */
 export function makeFields({ names }: PipeOf<'fields'>): Change {
   if (names.includes('*')) return row => row
   return row => {
@@ -114,6 +115,7 @@ export function makeDecolorize({ names }: PipeOf<'decolorize'>): Change {
   }
 }
 
+/** Replaces a text, everywhere or the first times. */
 export function makeReplace({ old, fresh, field, limit, condition }: PipeOf<'replace'>): Change {
   const test = conditionOf(condition)
   return row => {

@@ -6,6 +6,7 @@ import { ipv4, toNumber } from '#lang/logsql/numbers.ts'
 import { compileRe2, makeMatcher } from '#lang/regex/regex.ts'
 import { timeNs, type FieldSource } from './row.ts'
 
+/** Does a row match? */
 export type RowTest = (row: FieldSource) => boolean
 
 const dayMs = 86_400_000

@@ -1,5 +1,5 @@
 /** Aggregation operators: rows into groups, step by step, with the groups found once. */
-import { unreachable } from '#core/assert.ts'
+import { assert, unreachable } from '#core/assert.ts'
 import { ExecutionError } from '#core/errors.ts'
 import { metricName } from '#core/names.ts'
 import type { Aggregate } from '#lang/promql/ast.ts'
@@ -16,6 +16,7 @@ interface Group {
   rows: Row[]
 }
 
+/** `param`: the scalar parameter at every step; `valueLabel`: the label of count_values. Throws ExecutionError. */
 export function aggregate(
   expr: Aggregate,
   rows: Row[],
@@ -31,7 +32,7 @@ export function aggregate(
     case 'bottomk':
     case 'limitk':
     case 'limit_ratio':
-      return selectRows(expr, groups, rows.length, param!, grid, annotations)
+      return selectRows(expr, groups, rows.length, paramOf(expr, param), grid, annotations)
     case 'sum':
     case 'avg':
     case 'count':
@@ -42,7 +43,8 @@ export function aggregate(
     case 'stdvar':
     case 'quantile': {
       if (expr.op === 'quantile')
-        for (const q of param!) if (Number.isNaN(q) || q < 0 || q > 1) annotations.invalidQuantile(q, expr.param!)
+        for (const q of paramOf(expr, param))
+          if (Number.isNaN(q) || q < 0 || q > 1) annotations.invalidQuantile(q, expr.param ?? expr)
       const out: Row[] = []
       for (const group of groups) {
         const row = new Row(group.labels, group.rows[0]!.dropName, grid.steps)
@@ -54,6 +56,12 @@ export function aggregate(
     default:
       return unreachable(expr.op)
   }
+}
+
+/** The parameter at every step; the parser gives one to the operators that need it. */
+function paramOf(expr: Aggregate, param: Float64Array | undefined): Float64Array {
+  assert(param !== undefined, `${expr.op} was parsed without its parameter`)
+  return param
 }
 
 function groupingLabels(expr: Aggregate): (labels: Labels) => Labels {
@@ -126,6 +134,7 @@ function fold(expr: Aggregate, rows: Row[], out: Row, param: Float64Array | unde
       for (let step = 0; step < steps; step++) foldVariance(expr, rows, out, step, annotations)
       return
     case 'quantile': {
+      const qs = paramOf(expr, param)
       const values: number[] = []
       for (let step = 0; step < steps; step++) {
         values.length = 0
@@ -133,7 +142,7 @@ function fold(expr: Aggregate, rows: Row[], out: Row, param: Float64Array | unde
           if (row.present[step] === isFloat) values.push(row.values[step]!)
           else if (row.present[step] === isHistogram) annotations.histogramIgnoredInAggregation('quantile', expr.expr)
         }
-        if (values.length > 0) out.setFloat(step, quantileOf(param![step]!, values))
+        if (values.length > 0) out.setFloat(step, quantileOf(qs[step]!, values))
       }
       return
     }
@@ -270,7 +279,7 @@ function averageFloats(rows: readonly Row[], out: Row): void {
       if (mean === undefined) mean = new MeanAccumulator(row.values[step]!)
       else mean.add(row.values[step]!)
     }
-    sums[step] = mean!.value
+    sums[step] = mean === undefined ? NaN : mean.value
   }
 }
 
@@ -350,7 +359,7 @@ function selectRows(
     const wanted = param[step]!
     if (expr.op === 'limit_ratio') {
       if (Number.isNaN(wanted)) throw new ExecutionError(`Ratio value ${wanted} is NaN`)
-      if (wanted < -1 || wanted > 1) annotations.invalidRatio(wanted, Math.sign(wanted), expr.param!)
+      if (wanted < -1 || wanted > 1) annotations.invalidRatio(wanted, Math.sign(wanted), expr.param ?? expr)
       const ratio = Math.max(-1, Math.min(1, wanted))
       if (ratio === 0) continue
       for (const group of groups)

@@ -1,5 +1,6 @@
 /** Warnings and infos that accompany a result. Texts follow the reference implementation's. */
 
+/** A warning or an information, with its place in the query. */
 export interface Annotation {
   level: 'warning' | 'info'
   text: string

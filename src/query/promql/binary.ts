@@ -1,4 +1,5 @@
 /** Binary operators between scalars and vectors, with label matching. */
+import { assert } from '#core/assert.ts'
 import { ExecutionError } from '#core/errors.ts'
 import { metricName } from '#core/names.ts'
 import { isComparison, isSet, type Binary, type BinaryOperator, type Matching } from '#lang/promql/ast.ts'
@@ -10,6 +11,7 @@ import type { Evaluation } from './evaluation.ts'
 import { pow } from './math.ts'
 import { absent, isFloat, isHistogram, Row, RowMerger, withoutMetadata, type Value } from './value.ts'
 
+/** Throws ExecutionError where operands do not match. */
 export async function evaluateBinary(evaluator: Evaluation, expr: Binary): Promise<Value> {
   const left = await evaluator.eval(expr.lhs)
   const right = await evaluator.eval(expr.rhs)
@@ -119,8 +121,8 @@ function combine(
     return true
   }
   if (ah === undefined) {
-    if (op !== '*') return incompatible(expr, 'float', 'histogram', annotations)
-    outcome.histogram = bh!.copy().scale(a).compact()
+    if (bh === undefined || op !== '*') return incompatible(expr, 'float', 'histogram', annotations)
+    outcome.histogram = bh.copy().scale(a).compact()
     return true
   }
   if (bh === undefined) {
@@ -261,6 +263,13 @@ function withScalar(
   return out
 }
 
+/** How the vectors of an operator match; the parser gives it to every operator between vectors. */
+function matchingOf(expr: Binary): Matching {
+  assert(expr.matching !== undefined, `${expr.op} between vectors was parsed without a matching`)
+  return expr.matching
+}
+
+/** The labels that rows are matched by. */
 function signature(matching: Matching): (labels: Labels) => Labels {
   if (matching.on) {
     const names = new Set(matching.labels)
@@ -271,7 +280,7 @@ function signature(matching: Matching): (labels: Labels) => Labels {
 }
 
 function setOperation(expr: Binary, left: Row[], right: Row[], steps: number): Row[] {
-  const sign = signature(expr.matching!)
+  const sign = signature(matchingOf(expr))
   const presence = (rows: Row[]): Map<string, Uint8Array> => {
     const bySignature = new Map<string, Uint8Array>()
     for (const row of rows) {
@@ -319,7 +328,7 @@ interface Group {
 }
 
 function vectorOperation(expr: Binary, left: Row[], right: Row[], steps: number, annotations: Annotations): Row[] {
-  const matching = expr.matching!
+  const matching = matchingOf(expr)
   const swapped = matching.card === 'one-to-many'
   const sign = signature(matching)
   const groups = new Map<string, Group>()
@@ -380,7 +389,7 @@ function matchGroup(
   merger: RowMerger,
   annotations: Annotations,
 ): void {
-  const matching = expr.matching!
+  const matching = matchingOf(expr)
   const swapped = matching.card === 'one-to-many'
   const oneToOne = matching.card === 'one-to-one'
   const results = new Map<Row, Map<Row, Row>>()
@@ -416,7 +425,7 @@ function matchGroup(
       if (one === undefined && fillOne === undefined) continue
       const a = many.values[step]!
       const ah = many.present[step] === isHistogram ? many.histogramAt(step) : undefined
-      const b = one === undefined ? fillOne! : one.values[step]!
+      const b = one === undefined ? (fillOne ?? NaN) : one.values[step]!
       const bh = one !== undefined && one.present[step] === isHistogram ? one.histogramAt(step) : undefined
       const ok = swapped ? combine(expr, b, bh, a, ah, annotations) : combine(expr, a, ah, b, bh, annotations)
       if (!ok || (!outcome.keep && !expr.returnBool)) continue
@@ -450,7 +459,7 @@ function emit(expr: Binary, row: Row, step: number, oneToOne: boolean): void {
 }
 
 function resultLabels(expr: Binary, many: Row, one: Row, oneIsAbsent: boolean): Labels {
-  const matching = expr.matching!
+  const matching = matchingOf(expr)
   let labels = changesMetric(expr.op) ? withoutMetadata(many.labels) : many.labels
   if (matching.card === 'one-to-one') {
     const names = new Set(matching.labels)

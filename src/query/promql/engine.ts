@@ -39,6 +39,7 @@ export interface ResultSeries {
   histograms: FloatHistogram[]
 }
 
+/** What a query took. */
 export interface QueryStats {
   /** Samples that were looked at. */
   samples: number
@@ -59,6 +60,7 @@ export interface QueryResult {
   stats: QueryStats
 }
 
+/** How far back an instant selector looks unless a request says otherwise. */
 export const defaultLookbackMs = 300_000
 
 /** Answers PromQL queries. */

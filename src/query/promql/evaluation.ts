@@ -1,7 +1,6 @@
-/**
- * What the evaluation of one node can ask of the evaluation of the whole query: its context, its steps, other nodes.
- */
-import type { Expr, VectorSelector } from '#lang/promql/ast.ts'
+/** The evaluation of a whole query, as the evaluation of one node uses it: its context, its steps, other nodes. */
+import { assert } from '#core/assert.ts'
+import { unwrap, type Call, type Expr, type VectorSelector } from '#lang/promql/ast.ts'
 import type { MetricsReader } from '#metrics/select.ts'
 import type { Budget } from '../budget.ts'
 import type { Annotations } from './annotations.ts'
@@ -42,4 +41,18 @@ export interface Evaluation {
    * instead.
    */
   selectInstant(selector: VectorSelector, want: false | 'time' | 'start'): Promise<Row[]>
+}
+
+/** An argument that the parser made sure of. */
+export function argumentOf(call: Call, i: number): Expr {
+  const argument = call.args[i]
+  assert(argument !== undefined, `${call.name}() was parsed without argument ${i + 1}`)
+  return argument
+}
+
+/** The text of a literal, where the parser made sure that there is one. */
+export function textOf(expr: Expr): string {
+  const literal = unwrap(expr)
+  assert(literal.kind === 'string', `${literal.kind} was parsed in place of a text`)
+  return literal.value
 }

@@ -1,4 +1,5 @@
 /** Evaluates a checked tree over the steps of a query: series by series, all steps at once. */
+import { assert } from '#core/assert.ts'
 import { ExecutionError } from '#core/errors.ts'
 import { metricName } from '#core/names.ts'
 import { quote } from '#core/text.ts'
@@ -17,7 +18,7 @@ import type { Labels } from '#model/labels.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
 import { aggregate } from './aggregate.ts'
 import { evaluateBinary } from './binary.ts'
-import type { Evaluation, QueryContext } from './evaluation.ts'
+import { argumentOf, textOf, type Evaluation, type QueryContext } from './evaluation.ts'
 import { callFunction } from './functions.ts'
 import { evaluateInfo } from './info.ts'
 import { absentLabels } from './prepare.ts'
@@ -33,6 +34,7 @@ import { absent, isFloat, isHistogram, Row, RowRoom, type Grid, type Value } fro
 /** Series that are fetched and evaluated in one go. */
 const batchSeries = 256
 
+/** An evaluation over one grid; subqueries make their own. */
 export class Evaluator implements Evaluation {
   readonly context: QueryContext
   readonly grid: Grid
@@ -119,7 +121,7 @@ export class Evaluator implements Evaluation {
   async #evalAggregate(expr: Aggregate): Promise<Row[]> {
     const rows = await this.rows(expr.expr)
     const param = expr.param === undefined || expr.op === 'count_values' ? undefined : await this.scalars(expr.param)
-    const label = expr.op === 'count_values' ? (unwrap(expr.param!) as { value: string }).value : ''
+    const label = expr.op === 'count_values' && expr.param !== undefined ? textOf(expr.param) : ''
     if (expr.op === 'count_values' && (label === '' || !label.isWellFormed()))
       throw new ExecutionError(`invalid label name ${quote(label)}`)
     await this.context.budget.pause()
@@ -132,7 +134,7 @@ export class Evaluator implements Evaluation {
   async #evalCall(call: Call): Promise<Value> {
     if (call.name === 'info') return { kind: 'vector', rows: await evaluateInfo(this, call) }
     if (call.name === 'timestamp' || call.name === 'start_timestamp') {
-      const arg = unwrap(call.args[0]!)
+      const arg = unwrap(argumentOf(call, 0))
       if (arg.kind === 'selector') {
         const rows = await this.selectInstant(arg, call.name === 'timestamp' ? 'time' : 'start')
         for (const row of rows) row.dropName = true
@@ -140,13 +142,14 @@ export class Evaluator implements Evaluation {
       }
     }
     if (!isRangeFunction(call.name)) return callFunction(this, call)
-    const rangeAt = call.args.findIndex(arg => {
-      const kind = unwrap(arg).kind
-      return kind === 'matrix' || kind === 'subquery'
-    })
-    const range = unwrap(call.args[rangeAt]!) as MatrixSelector | Subquery
+    let range: MatrixSelector | Subquery | undefined
     const scalars: Float64Array[] = []
-    for (let i = 0; i < call.args.length; i++) if (i !== rangeAt) scalars.push(await this.scalars(call.args[i]!))
+    for (const arg of call.args) {
+      const inner = unwrap(arg)
+      if (inner.kind === 'matrix' || inner.kind === 'subquery') range = inner
+      else scalars.push(await this.scalars(arg))
+    }
+    assert(range !== undefined, `${call.name}() was parsed without a range`)
     const rows = await this.#evalRange(call, call.name, range, scalars)
     return { kind: 'vector', rows: call.name === 'absent_over_time' ? this.#absentRow(rows, range) : rows }
   }
@@ -159,7 +162,7 @@ export class Evaluator implements Evaluation {
   ): Promise<Row[]> {
     const window = new Window(this.context.annotations)
     window.position = range
-    window.scalarPosition = call.args[0]!
+    window.scalarPosition = argumentOf(call, 0)
     window.rangeMs = range.range.ms
     window.wantsDrops = name === 'rate' || name === 'increase'
     const out: Row[] = []
@@ -377,7 +380,8 @@ export class Evaluator implements Evaluation {
         const histogram = histograms?.[i]
         if (want === 'time') row.setFloat(step, timesMs[i]! / 1000)
         else if (want === 'start') {
-          if ((columns.startsMs?.[i] ?? 0) > 0) row.setFloat(step, columns.startsMs![i]! / 1000)
+          const startMs = columns.startsMs?.[i] ?? 0
+          if (startMs > 0) row.setFloat(step, startMs / 1000)
         } else if (histogram !== undefined) {
           // The same sample once more is no second reset.
           const repeated = shown === i && histogram.hint === resetHint.reset

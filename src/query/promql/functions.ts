@@ -3,11 +3,11 @@ import { BadRegexError, compileRe2 } from '#lang/regex/regex.ts'
 import { ExecutionError } from '#core/errors.ts'
 import { bucketLabel, metricName } from '#core/names.ts'
 import { compareText } from '#core/text.ts'
-import { unwrap, type Call, type Expr, type StringLiteral } from '#lang/promql/ast.ts'
+import type { Call, Expr } from '#lang/promql/ast.ts'
 import type { FunctionName } from '#lang/promql/functions.ts'
 import type { FloatHistogram } from '#model/histogram.ts'
 import { compareLabels, Labels } from '#model/labels.ts'
-import type { Evaluation } from './evaluation.ts'
+import { argumentOf, textOf, type Evaluation } from './evaluation.ts'
 import { absentLabels } from './prepare.ts'
 import { formatFloat } from './aggregate.ts'
 import { KahanSum } from './kahan.ts'
@@ -28,7 +28,6 @@ type InstantFunction = (evaluator: Evaluation, call: Call) => Promise<Value>
 type Elsewhere = RangeFunctionName | 'info'
 
 const vector = (rows: Row[]): Value => ({ kind: 'vector', rows })
-const text = (expr: Expr): string => (unwrap(expr) as StringLiteral).value
 
 /** Applies `f` to every float; histograms fall away. */
 function mapFloats(rows: readonly Row[], f: (value: number, step: number) => number): Row[] {
@@ -62,11 +61,11 @@ function mapHistograms(rows: readonly Row[], f: (histogram: FloatHistogram) => n
 const math =
   (f: (value: number) => number): InstantFunction =>
   async (evaluator, call) =>
-    vector(mapFloats(await evaluator.rows(call.args[0]!), f))
+    vector(mapFloats(await evaluator.rows(argumentOf(call, 0)), f))
 const histogram =
   (f: (histogram: FloatHistogram) => number): InstantFunction =>
   async (evaluator, call) =>
-    vector(mapHistograms(await evaluator.rows(call.args[0]!), f))
+    vector(mapHistograms(await evaluator.rows(argumentOf(call, 0)), f))
 const constant =
   (f: (evaluator: Evaluation, step: number) => number): InstantFunction =>
   async evaluator => {
@@ -81,7 +80,7 @@ const date =
   async (evaluator, call) => {
     const at = (seconds: number): number =>
       Number.isFinite(seconds) && Math.abs(seconds) < 8.64e12 ? f(new Date(Math.trunc(seconds) * 1000)) : NaN
-    if (call.args.length > 0) return vector(mapFloats(await evaluator.rows(call.args[0]!), at))
+    if (call.args.length > 0) return vector(mapFloats(await evaluator.rows(argumentOf(call, 0)), at))
     const row = new Row(Labels.empty, false, evaluator.grid.steps)
     for (let step = 0; step < evaluator.grid.steps; step++) row.setFloat(step, at(evaluator.stepMs(step) / 1000))
     return vector([row])
@@ -127,9 +126,9 @@ function compareNatural(a: string, b: string): number {
 const sortByLabel =
   (sign: 1 | -1): InstantFunction =>
   async (evaluator, call) => {
-    const names = call.args.slice(1).map(text)
+    const names = call.args.slice(1).map(textOf)
     return vector(
-      (await evaluator.rows(call.args[0]!)).sort((a, b) => {
+      (await evaluator.rows(argumentOf(call, 0))).sort((a, b) => {
         for (const name of names) {
           const order = compareNatural(a.labels.get(name), b.labels.get(name))
           if (order !== 0) return sign * order
@@ -142,7 +141,7 @@ const sortByLabel =
 const sortByValue =
   (sign: 1 | -1): InstantFunction =>
   async (evaluator, call) => {
-    const rows = (await evaluator.rows(call.args[0]!)).filter(row => row.present.includes(isFloat))
+    const rows = (await evaluator.rows(argumentOf(call, 0))).filter(row => row.present.includes(isFloat))
     if (evaluator.grid.steps > 1) return vector(rows)
     return vector(
       rows.sort((a, b) => {
@@ -217,9 +216,9 @@ function perHistogram(
         bounds.push(group.bounds[i]!)
         counts.push(group.rows[i]!.values[step]!)
       }
-      const nativeHere = group.native !== undefined && group.native.present[step] === isHistogram
-      if (bounds.length > 0 && nativeHere) evaluator.context.annotations.mixedClassicNative(metric, at)
-      else if (nativeHere) row.setFloat(step, native(group.native!.histogramAt(step), step, metric))
+      const nativeRow = group.native?.present[step] === isHistogram ? group.native : undefined
+      if (bounds.length > 0 && nativeRow !== undefined) evaluator.context.annotations.mixedClassicNative(metric, at)
+      else if (nativeRow !== undefined) row.setFloat(step, native(nativeRow.histogramAt(step), step, metric))
       else if (bounds.length > 0) row.setFloat(step, classic(coalesce(bounds, counts), step, metric))
     }
     if (!row.isEmpty) out.push(row)
@@ -268,7 +267,7 @@ function expand(template: string, groups: (name: string) => string): string {
 }
 
 async function labelReplace(evaluator: Evaluation, call: Call): Promise<Value> {
-  const [target, replacement, source, pattern] = call.args.slice(1).map(text) as [string, string, string, string]
+  const [target = '', replacement = '', source = '', pattern = ''] = call.args.slice(1).map(textOf)
   let regex
   try {
     regex = compileRe2(`^(?s:${pattern})$`)
@@ -278,11 +277,11 @@ async function labelReplace(evaluator: Evaluation, call: Call): Promise<Value> {
     throw error
   }
   if (!isLabelName(target)) throw new ExecutionError(`invalid destination label name in label_replace(): ${target}`)
-  const rows = await evaluator.rows(call.args[0]!)
+  const rows = await evaluator.rows(argumentOf(call, 0))
   for (const row of rows) {
     const matcher = regex.matcher(row.labels.get(source))
     if (!matcher.matches()) continue
-    const named = regex.namedGroups() as Record<string, number>
+    const named: Readonly<Record<string, number | undefined>> = regex.namedGroups()
     const value = expand(replacement, name => {
       const index = /^\d+$/.test(name) ? Number(name) : named[name]
       return index === undefined || index > matcher.groupCount() ? '' : (matcher.group(index) ?? '')
@@ -295,11 +294,11 @@ async function labelReplace(evaluator: Evaluation, call: Call): Promise<Value> {
 }
 
 async function labelJoin(evaluator: Evaluation, call: Call): Promise<Value> {
-  const [target, separator, ...sources] = call.args.slice(1).map(text) as [string, string, ...string[]]
+  const [target = '', separator = '', ...sources] = call.args.slice(1).map(textOf)
   for (const source of sources)
     if (!isLabelName(source)) throw new ExecutionError(`invalid source label name in label_join(): ${source}`)
   if (!isLabelName(target)) throw new ExecutionError(`invalid destination label name in label_join(): ${target}`)
-  const rows = await evaluator.rows(call.args[0]!)
+  const rows = await evaluator.rows(argumentOf(call, 0))
   for (const row of rows) {
     row.labels = row.labels.with(target, sources.map(name => row.labels.get(name)).join(separator))
     if (target === metricName) row.dropName = false
@@ -309,15 +308,15 @@ async function labelJoin(evaluator: Evaluation, call: Call): Promise<Value> {
 }
 
 async function absentRows(evaluator: Evaluation, call: Call): Promise<Value> {
-  const rows = await evaluator.rows(call.args[0]!)
-  const row = new Row(absentLabels(call.args[0]!), false, evaluator.grid.steps)
+  const rows = await evaluator.rows(argumentOf(call, 0))
+  const row = new Row(absentLabels(argumentOf(call, 0)), false, evaluator.grid.steps)
   for (let step = 0; step < evaluator.grid.steps; step++)
     if (rows.every(r => r.present[step] === absent)) row.setFloat(step, 1)
   return vector(row.isEmpty ? [] : [row])
 }
 
 async function scalarOf(evaluator: Evaluation, call: Call): Promise<Value> {
-  const rows = await evaluator.rows(call.args[0]!)
+  const rows = await evaluator.rows(argumentOf(call, 0))
   const values = new Float64Array(evaluator.grid.steps)
   for (let step = 0; step < values.length; step++) {
     let found = NaN
@@ -333,7 +332,7 @@ async function scalarOf(evaluator: Evaluation, call: Call): Promise<Value> {
 }
 
 async function timesOf(evaluator: Evaluation, call: Call): Promise<Value> {
-  const rows = await evaluator.rows(call.args[0]!)
+  const rows = await evaluator.rows(argumentOf(call, 0))
   const out = rows.map(row => {
     const result = new Row(row.labels, true, row.values.length)
     for (let step = 0; step < row.values.length; step++)
@@ -374,8 +373,8 @@ const functions: Record<Exclude<FunctionName, Elsewhere>, InstantFunction> = {
   step: constant(evaluator => evaluator.context.stepMs / 1000),
   range: constant(evaluator => (evaluator.context.endMs - evaluator.context.startMs) / 1000),
   async round(evaluator, call) {
-    const rows = await evaluator.rows(call.args[0]!)
-    const nearest = call.args.length > 1 ? await evaluator.scalars(call.args[1]!) : undefined
+    const rows = await evaluator.rows(argumentOf(call, 0))
+    const nearest = call.args.length > 1 ? await evaluator.scalars(argumentOf(call, 1)) : undefined
     return vector(
       mapFloats(rows, (value, step) => {
         const inverse = 1 / (nearest === undefined ? 1 : nearest[step]!)
@@ -384,29 +383,29 @@ const functions: Record<Exclude<FunctionName, Elsewhere>, InstantFunction> = {
     )
   },
   async clamp(evaluator, call) {
-    const rows = await evaluator.rows(call.args[0]!)
-    const least = await evaluator.scalars(call.args[1]!)
-    const most = await evaluator.scalars(call.args[2]!)
+    const rows = await evaluator.rows(argumentOf(call, 0))
+    const least = await evaluator.scalars(argumentOf(call, 1))
+    const most = await evaluator.scalars(argumentOf(call, 2))
     const out = mapFloats(rows, (value, step) => clamp(value, least[step]!, most[step]!))
     for (const row of out)
       for (let step = 0; step < row.present.length; step++) if (most[step]! < least[step]!) row.present[step] = absent
     return vector(out.filter(row => !row.isEmpty))
   },
   async clamp_min(evaluator, call) {
-    const rows = await evaluator.rows(call.args[0]!)
-    const least = await evaluator.scalars(call.args[1]!)
+    const rows = await evaluator.rows(argumentOf(call, 0))
+    const least = await evaluator.scalars(argumentOf(call, 1))
     return vector(mapFloats(rows, (value, step) => clamp(value, least[step]!, Infinity)))
   },
   async clamp_max(evaluator, call) {
-    const rows = await evaluator.rows(call.args[0]!)
-    const most = await evaluator.scalars(call.args[1]!)
+    const rows = await evaluator.rows(argumentOf(call, 0))
+    const most = await evaluator.scalars(argumentOf(call, 1))
     return vector(mapFloats(rows, (value, step) => clamp(value, -Infinity, most[step]!)))
   },
   absent: absentRows,
   scalar: scalarOf,
   async vector(evaluator, call) {
     const row = new Row(Labels.empty, false, evaluator.grid.steps)
-    const values = await evaluator.scalars(call.args[0]!)
+    const values = await evaluator.scalars(argumentOf(call, 0))
     for (let step = 0; step < values.length; step++) row.setFloat(step, values[step]!)
     return vector([row])
   },
@@ -438,41 +437,44 @@ const functions: Record<Exclude<FunctionName, Elsewhere>, InstantFunction> = {
   histogram_stdvar: histogram(variance),
   histogram_stddev: histogram(h => Math.sqrt(variance(h))),
   async histogram_quantile(evaluator, call) {
-    const qs = await evaluator.scalars(call.args[0]!)
-    const groups = groupHistograms(await evaluator.rows(call.args[1]!), evaluator, call.args[1]!)
-    return vector(quantileRows(evaluator, call.args[1]!, groups, qs, call.args[0]!, labels => labels))
+    const qs = await evaluator.scalars(argumentOf(call, 0))
+    const groups = groupHistograms(await evaluator.rows(argumentOf(call, 1)), evaluator, argumentOf(call, 1))
+    return vector(quantileRows(evaluator, argumentOf(call, 1), groups, qs, argumentOf(call, 0), labels => labels))
   },
   async histogram_quantiles(evaluator, call) {
-    const groups = groupHistograms(await evaluator.rows(call.args[0]!), evaluator, call.args[0]!)
-    const label = text(call.args[1]!)
+    const groups = groupHistograms(await evaluator.rows(argumentOf(call, 0)), evaluator, argumentOf(call, 0))
+    const label = textOf(argumentOf(call, 1))
     if (!isLabelName(label)) throw new ExecutionError(`invalid label name in histogram_quantiles(): ${label}`)
     const out: Row[] = []
     for (const arg of call.args.slice(2)) {
       const qs = await evaluator.scalars(arg)
       out.push(
-        ...quantileRows(evaluator, call.args[0]!, groups, qs, arg, labels => labels.with(label, formatFloat(qs[0]!))),
+        ...quantileRows(evaluator, argumentOf(call, 0), groups, qs, arg, labels =>
+          labels.with(label, formatFloat(qs[0]!)),
+        ),
       )
     }
     return vector(out)
   },
   async histogram_fraction(evaluator, call) {
-    const lower = await evaluator.scalars(call.args[0]!)
-    const upper = await evaluator.scalars(call.args[1]!)
+    const lower = await evaluator.scalars(argumentOf(call, 0))
+    const upper = await evaluator.scalars(argumentOf(call, 1))
     const { annotations } = evaluator.context
-    const groups = groupHistograms(await evaluator.rows(call.args[2]!), evaluator, call.args[2]!)
+    const groups = groupHistograms(await evaluator.rows(argumentOf(call, 2)), evaluator, argumentOf(call, 2))
     return vector(
       perHistogram(
         groups,
         evaluator,
-        call.args[2]!,
+        argumentOf(call, 2),
         labels => labels,
         (buckets, step) => classicFraction(lower[step]!, upper[step]!, buckets),
-        (h, step, metric) => nativeFraction(lower[step]!, upper[step]!, h, metric, annotations, call.args[0]!),
+        (h, step, metric) => nativeFraction(lower[step]!, upper[step]!, h, metric, annotations, argumentOf(call, 0)),
       ),
     )
   },
 }
 
+/** Any function but those of ranges and info(). Throws ExecutionError for arguments that are not possible. */
 export function callFunction(evaluator: Evaluation, call: Call): Promise<Value> {
   const { name } = call
   if (isRangeFunction(name) || name === 'info') throw new ExecutionError(`${name} is not a function of instant vectors`)

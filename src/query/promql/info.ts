@@ -4,14 +4,16 @@ import { metricName } from '#core/names.ts'
 import { unwrap, childrenOf, type Call, type Expr, type VectorSelector } from '#lang/promql/ast.ts'
 import { Matcher } from '#lang/regex/matcher.ts'
 import { sameLabelsetMessage } from './value.ts'
-import type { Evaluation } from './evaluation.ts'
+import { argumentOf, type Evaluation } from './evaluation.ts'
 import { absent, isHistogram, Row, RowMerger } from './value.ts'
 
 const identifying = ['instance', 'job'] as const
 
+/** Info series themselves stay as they are. Throws ExecutionError where several info series fit one series. */
 export async function evaluateInfo(evaluator: Evaluation, call: Call): Promise<Row[]> {
-  const base = await evaluator.rows(call.args[0]!)
-  const given = call.args.length > 1 ? (unwrap(call.args[1]!) as VectorSelector).matchers : []
+  const base = await evaluator.rows(argumentOf(call, 0))
+  const selector = call.args.length > 1 ? unwrap(argumentOf(call, 1)) : undefined
+  const given = selector?.kind === 'selector' ? selector.matchers : []
   const nameMatchers = given.filter(m => m.name === metricName)
   const dataMatchers = given.filter(m => m.name !== metricName)
   if (nameMatchers.length === 0) nameMatchers.push(Matcher.equal(metricName, 'target_info'))
@@ -29,7 +31,8 @@ export async function evaluateInfo(evaluator: Evaluation, call: Call): Promise<R
       if (value !== '') values.set(name, (values.get(name) ?? new Set()).add(value))
     }
   }
-  const info = values.size === 0 ? [] : await fetchInfo(evaluator, call.args[0]!, nameMatchers, dataMatchers, values)
+  const info =
+    values.size === 0 ? [] : await fetchInfo(evaluator, argumentOf(call, 0), nameMatchers, dataMatchers, values)
   const merger = new RowMerger(steps)
   for (const row of base) {
     if (isInfo(row)) {

@@ -1,5 +1,6 @@
 /** Neumaier's compensated summation, as the reference implementation uses it. */
 
+/** A sum with compensation, by Neumaier. */
 export class KahanSum {
   sum: number
   compensation = 0

@@ -10,6 +10,7 @@ const mask = 0xffffffffffffffffn
 const rotate = (x: bigint, by: bigint): bigint => ((x << by) | (x >> (64n - by))) & mask
 const round = (acc: bigint, input: bigint): bigint => (rotate((acc + input * p2) & mask, 31n) * p1) & mask
 
+/** A number in [0, 1) that depends on the labels alone. */
 export function labelHash(labels: Labels): number {
   const parts: Buffer[] = []
   const separator = Buffer.of(0xff)

@@ -42,6 +42,7 @@ function ldexp(fraction: number, exponent: number): number {
   return fraction * 2 ** exponent
 }
 
+/** The natural logarithm, as Go computes it. */
 export function log(x: number): number {
   if (Number.isNaN(x) || x === Infinity) return x
   if (x < 0) return NaN
@@ -65,16 +66,19 @@ export function log(x: number): number {
   return exponent * ln2High - (half - (s * (half + (t1 + t2)) + exponent * ln2Low) - f)
 }
 
+/** As Go computes it. */
 export function log2(x: number): number {
   if (!(x > 0) || x === Infinity) return log(x)
   const { fraction, exponent } = frexp(x)
   return fraction === 0.5 ? exponent - 1 : log(fraction) * (1 / Math.LN2) + exponent
 }
 
+/** As Go computes it. */
 export function log10(x: number): number {
   return log2(x) * (Math.LN2 / Math.LN10)
 }
 
+/** As Go computes it. */
 export function exp2(x: number): number {
   if (Number.isNaN(x) || x === Infinity) return x
   if (x === -Infinity) return 0
@@ -96,6 +100,7 @@ export function exp2(x: number): number {
   return ldexp(1 - (low - (r * c) / (2 - c) - high), k)
 }
 
+/** As Go computes it: unlike JavaScript 1 ** NaN is 1. */
 export function pow(x: number, y: number): number {
   if (y === 0 || x === 1) return 1
   if (y === 1) return x

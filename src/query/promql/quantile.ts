@@ -25,6 +25,7 @@ export interface ClassicBuckets {
   counts: number[]
 }
 
+/** Buckets that come in the order of their bounds, those with one bound added up. */
 export function coalesce(bounds: readonly number[], counts: readonly number[]): ClassicBuckets {
   const out: ClassicBuckets = { bounds: [], counts: [] }
   for (let i = 0; i < bounds.length; i++) {
@@ -91,11 +92,11 @@ export function classicQuantile(q: number, buckets: ClassicBuckets): { value: nu
   return { value: start + (end - start) * (rank / count), forcedMonotonic }
 }
 
+/** The fraction of the observations between two values, interpolated; NaN without a bucket to +Inf or observations. */
 export function classicFraction(lower: number, upper: number, buckets: ClassicBuckets): number {
   const { bounds, counts } = buckets
-  if (bounds.at(-1) !== Infinity) return NaN
-  const count = counts.at(-1)!
-  if (count === 0 || Number.isNaN(lower) || Number.isNaN(upper)) return NaN
+  const count = counts.at(-1) ?? 0
+  if (bounds.at(-1) !== Infinity || count === 0 || Number.isNaN(lower) || Number.isNaN(upper)) return NaN
   if (lower >= upper) return 0
   const rankAt = (limit: number): number => {
     let rank = 0
@@ -115,6 +116,7 @@ interface Position {
   from: number
 }
 
+/** A quantile of a native histogram, interpolated inside the bucket that it falls into. */
 export function nativeQuantile(
   q: number,
   histogram: FloatHistogram,
@@ -172,6 +174,7 @@ export function nativeQuantile(
   return -exp2(logUpper + (logLower - logUpper) * (1 - fraction))
 }
 
+/** The fraction of the observations between two values, interpolated; NaN without observations. */
 export function nativeFraction(
   lower: number,
   upper: number,

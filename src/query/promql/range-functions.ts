@@ -334,7 +334,8 @@ function instantaneous(window: Window, isRate: boolean): boolean {
     found.push({ atMs: window.histogramTimes[i]!, value: 0, histogram: window.histograms[i] })
   if (found.length < 2) return false
   found.sort((a, b) => a.atMs - b.atMs)
-  const [before, after] = found.slice(-2) as [(typeof found)[0], (typeof found)[0]]
+  const before = found[found.length - 2]!
+  const after = found[found.length - 1]!
   const seconds = (after.atMs - before.atMs) / 1000
   if (seconds === 0) return false
   if (before.histogram === undefined && after.histogram === undefined) {
@@ -345,7 +346,7 @@ function instantaneous(window: Window, isRate: boolean): boolean {
     window.annotations.mixedFloatsHistograms(window.metric, window.position)
     return false
   }
-  const gauges = [before, after].filter(s => s.histogram!.hint === resetHint.gauge).length
+  const gauges = [before.histogram, after.histogram].filter(h => h.hint === resetHint.gauge).length
   if (isRate && gauges > 0) window.annotations.notCounter(window.metric, window.position)
   if (!isRate && gauges < 2) window.annotations.notGauge(window.metric, window.position)
   const result = after.histogram.copy()
@@ -427,11 +428,11 @@ function minOverTime(window: Window): boolean {
 function edge(window: Window, last: boolean, wantTime: boolean): boolean {
   const f = last ? window.floatTo - 1 : window.floatFrom
   const h = last ? window.histogramTo - 1 : window.histogramFrom
-  const floatMs = window.size > 0 ? window.floatTimes[f]! : undefined
-  const histogramMs = window.histogramSize > 0 ? window.histogramTimes[h]! : undefined
-  const useFloat =
-    histogramMs === undefined || (floatMs !== undefined && (last ? histogramMs < floatMs : histogramMs > floatMs))
-  if (wantTime) return window.give((useFloat ? floatMs! : histogramMs!) / 1000)
+  const noneMs = last ? -Infinity : Infinity
+  const floatMs = window.size > 0 ? window.floatTimes[f]! : noneMs
+  const histogramMs = window.histogramSize > 0 ? window.histogramTimes[h]! : noneMs
+  const useFloat = last ? histogramMs < floatMs : histogramMs > floatMs
+  if (wantTime) return window.give((useFloat ? floatMs : histogramMs) / 1000)
   return useFloat ? window.give(window.floats[f]!) : window.giveHistogram(window.histograms[h]!.copy())
 }
 
@@ -512,7 +513,7 @@ function regression(window: Window, finish: (window: Window) => number): boolean
 }
 
 function exponentialSmoothing(window: Window): boolean {
-  const [smoothing, trend] = window.scalars as [number, number]
+  const [smoothing = NaN, trend = NaN] = window.scalars
   if (smoothing <= 0 || smoothing >= 1)
     throw new ExecutionError(`invalid smoothing factor. Expected: 0 < sf < 1, got: ${smoothing.toFixed(6)}`)
   if (trend <= 0 || trend >= 1)
@@ -564,6 +565,7 @@ function transitions(
   return window.give(count)
 }
 
+/** Functions of ranges: each reads the window, gives its answer to it, and returns false for none. */
 export const rangeFunctions = {
   rate: w => extrapolated(w, true, true),
   increase: w => extrapolated(w, true, false),

@@ -12,6 +12,7 @@ export interface Grid {
   steps: number
 }
 
+/** What a row has at a step. */
 export const absent = 0
 export const isFloat = 1
 export const isHistogram = 2
@@ -93,6 +94,7 @@ export class RowRoom {
   }
 }
 
+/** The value of an expression: scalars have a number a step, vectors rows. */
 export type Value =
   | { kind: 'scalar'; values: Float64Array }
   | { kind: 'vector'; rows: Row[] }

@@ -55,11 +55,13 @@ export async function comparedFields(rows: TraceRows): Promise<Field[]> {
   return fields
 }
 
+/** Counts by interval of one value of one attribute, on one side. */
 export interface CompareSeries {
   labels: { key: string; value: Value | undefined }[]
   values: Float64Array
 }
 
+/** Counts the values of every attribute on both sides. */
 export class Comparison {
   readonly #fn: MetricsFunction
   readonly #intervals: number

@@ -7,6 +7,7 @@ import { firstChild, valueType, type FieldColumn, type Level, type SpanTable, ty
 export type SpanTest = (i: number, e: number, l: number) => boolean
 type Evaluated = (i: number, e: number, l: number) => Value | undefined
 
+/** The fields that an expression reads, added to `into`. */
 export function fieldsOf(expr: FieldExpr | undefined, into: Field[] = []): Field[] {
   if (expr === undefined) return into
   switch (expr.kind) {
@@ -75,6 +76,7 @@ function collectLeaves(expr: FieldExpr, into: FieldExpr[]): void {
       })
 }
 
+/** The number of the owner of a level, by span, event and link; -1 where there is none. */
 export function ownerOf(table: SpanTable, level: Level): (i: number, e: number, l: number) => number {
   switch (level) {
     case 'trace':

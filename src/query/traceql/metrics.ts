@@ -17,6 +17,7 @@ export interface MetricLabel {
   key: string
   value: Value | undefined
 }
+/** A span that stands for a series; NaN as its value stands for that of the series. */
 export interface Exemplar {
   traceId: string
   value: number
@@ -28,12 +29,14 @@ export interface TraceSeries {
   values: Float64Array
   exemplars: Exemplar[]
 }
+/** Series over the right edges of the intervals. */
 export interface TraceMetricsResult {
   timesMs: number[]
   series: TraceSeries[]
   stats: SearchStats
 }
 
+/** A metrics query over a time; `exemplars` and `seriesMax` are the most of each. */
 export interface MetricsRequest {
   expr: MetricsExpr
   startMs: number
@@ -479,14 +482,14 @@ function joinMath(
   count: number,
 ): TraceSeries[] | number {
   const apply = (a: number, b: number): number => (op === '+' ? a + b : op === '-' ? a - b : op === '*' ? a * b : a / b)
-  if (typeof left === 'number' && typeof right === 'number') return apply(left, right)
   const constant = (value: number): Float64Array => new Float64Array(count).fill(value)
   const joined = (labels: MetricLabel[], a: Float64Array, b: Float64Array): TraceSeries => ({
     labels,
     values: Float64Array.from(a, (v, i) => apply(v, b[i]!)),
     exemplars: [],
   })
-  if (typeof right === 'number') return (left as TraceSeries[]).map(s => joined(s.labels, s.values, constant(right)))
+  if (typeof right === 'number')
+    return typeof left === 'number' ? apply(left, right) : left.map(s => joined(s.labels, s.values, constant(right)))
   if (typeof left === 'number') return right.map(s => joined(s.labels, constant(left), s.values))
   // The name of a function tells nothing that has to match.
   const plain = (s: TraceSeries): MetricLabel[] => s.labels.filter(x => x.key !== '__name__')

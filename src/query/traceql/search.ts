@@ -11,6 +11,7 @@ import { valuesReader } from './evaluate.ts'
 import { firstChild, SpanTable, type Value } from './span-table.ts'
 import { compileStages, fieldsOfStages, type Spanset } from './spansets.ts'
 
+/** A span of a result; `name` and attributes only where the query mentions them. */
 export interface FoundSpan {
   id: string
   name: string | undefined
@@ -18,11 +19,13 @@ export interface FoundSpan {
   durationNs: number
   attributes: readonly { key: string; values: readonly Value[]; isArray: boolean }[]
 }
+/** A spanset of a result: `matched` counts the spans before they are cut to spansPerSet. */
 export interface FoundSet {
   spans: FoundSpan[]
   matched: number
   attributes: readonly { key: string; value: Value | undefined }[]
 }
+/** A trace of a result; `id` is hexadecimal without leading zeros. */
 export interface FoundTrace {
   id: string
   rootService: string
@@ -33,6 +36,7 @@ export interface FoundTrace {
   services: Map<string, { spans: number; errors: number }>
 }
 
+/** A search over a time. */
 export interface SearchRequest {
   stages: readonly Stage[]
   hints: Hints
@@ -43,6 +47,7 @@ export interface SearchRequest {
   spansPerSet: number
 }
 
+/** What a query looked at. */
 export interface SearchStats {
   traces: number
   spans: number

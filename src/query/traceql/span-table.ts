@@ -71,6 +71,7 @@ export const scopePaths = {
   link: 'rs.ss.Spans.Links',
   instrumentation: 'rs.ss.Scope',
 } as const
+/** A scope of TraceQL that attributes belong to. */
 export type TagScope = keyof typeof scopePaths
 type AttributeLevel = Exclude<Level, 'trace'>
 

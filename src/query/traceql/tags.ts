@@ -38,12 +38,14 @@ export const intrinsicNames = [
   'traceDuration',
 ] as const
 
+/** The names of one scope, sorted. */
 export interface FoundTags {
   /** The scope. */
   name: string
   tags: string[]
 }
 
+/** A value as text, and the name of its type. */
 export interface TagValue {
   type: string
   value: string
