@@ -51,7 +51,8 @@ export function inUnit(value: number, unit: string): string {
 const pad = (n: number, width = 2): string => String(n).padStart(width, '0')
 export function clockTime(ms: number, withMs = false): string {
   const d = new Date(ms)
-  return `${pad(d.getHours())}:${pad(d.getMinutes())}:${pad(d.getSeconds())}${withMs ? `.${pad(d.getMilliseconds(), 3)}` : ''}`
+  const time = [d.getHours(), d.getMinutes(), d.getSeconds()].map(n => pad(n)).join(':')
+  return withMs ? `${time}.${pad(d.getMilliseconds(), 3)}` : time
 }
 export function dateTime(ms: number): string {
   const d = new Date(ms)
@@ -71,6 +72,8 @@ export function selectorOf(labels: Readonly<Record<string, string>>): string {
 export function seriesName({ __name__: name = '', ...labels }: Readonly<Record<string, string>>): string {
   return visible(Object.keys(labels).length === 0 ? name || '{}' : `${name}${selectorOf(labels)}`)
 }
+
+export const secondsOfNs = (ns: bigint): number => Number(ns) / 1e9
 
 const spanOf: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86400, w: 604800 }
 /** Seconds of 15m, 1h30m; NaN where it is none. */

@@ -123,6 +123,17 @@ export async function valuesOf(variable: Variable, values: Values, signal: Abort
   return [...new Set(sifted(found, variable.regex ?? ''))]
 }
 
+/** What a variable stands for: the values in the address, the dashboard's own, all, or the first there is. */
+export function chosenOf(variable: Variable, known: readonly string[], asked: readonly string[]): readonly string[] {
+  const current = [variable.current?.value ?? []].flat(),
+    isKept = current.length > 0 && current.every(v => known.includes(v) || v === '$__all'),
+    fallback = variable.includeAll === true ? ['$__all'] : known.slice(0, 1),
+    wanted = asked.length > 0 ? asked : isKept ? current : fallback
+  if (!wanted.includes('$__all') && !wanted.includes('All')) return wanted
+  if (variable.allValue != null && variable.allValue !== '') return [variable.allValue]
+  return known.length === 0 ? ['.*'] : known
+}
+
 /** What fits `/expression/`, or its first group. An expression that is none lets all through. */
 function sifted(values: readonly string[], regex: string): string[] {
   const body = /^\/(.*)\/([a-z]*)$/s.exec(regex)

@@ -12,7 +12,12 @@ export function snippets({ origin, hostname }: Pick<Location, 'origin' | 'hostna
       name: 'Prometheus',
       signal: 'metrics',
       note: 'prometheus.yml',
-      text: `remote_write:\n  - url: ${origin}/api/v1/write\n    send_exemplars: true\n    send_native_histograms: true`,
+      text: lines(
+        'remote_write:',
+        `  - url: ${origin}/api/v1/write`,
+        '    send_exemplars: true',
+        '    send_native_histograms: true',
+      ),
     },
     {
       name: 'vmagent',
@@ -30,38 +35,75 @@ export function snippets({ origin, hostname }: Pick<Location, 'origin' | 'hostna
       name: 'Alloy',
       signal: 'logs',
       note: 'config.alloy',
-      text: `loki.write "tercet" {\n  endpoint { url = "${origin}/loki/api/v1/push" }\n}\nprometheus.remote_write "tercet" {\n  endpoint { url = "${origin}/api/v1/write" }\n}`,
+      text: lines(
+        'loki.write "tercet" {',
+        `  endpoint { url = "${origin}/loki/api/v1/push" }`,
+        '}',
+        'prometheus.remote_write "tercet" {',
+        `  endpoint { url = "${origin}/api/v1/write" }`,
+        '}',
+      ),
     },
     { name: 'Promtail', signal: 'logs', note: 'promtail.yaml', text: `clients:\n  - url: ${origin}/loki/api/v1/push` },
     {
       name: 'OpenTelemetry SDK',
       signal: 'traces',
       note: 'Environment of the program',
-      text: `OTEL_EXPORTER_OTLP_ENDPOINT=${origin}\nOTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf\nOTEL_SERVICE_NAME=my-service`,
+      text: lines(
+        `OTEL_EXPORTER_OTLP_ENDPOINT=${origin}`,
+        'OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf',
+        'OTEL_SERVICE_NAME=my-service',
+      ),
     },
     {
       name: 'OTel Collector',
       signal: 'traces',
       note: 'config.yaml',
-      text: `exporters:\n  otlphttp/tercet:\n    endpoint: ${origin}\nservice:\n  pipelines:\n    traces:  { receivers: [otlp], exporters: [otlphttp/tercet] }\n    metrics: { receivers: [otlp], exporters: [otlphttp/tercet] }\n    logs:    { receivers: [otlp], exporters: [otlphttp/tercet] }`,
+      text: lines(
+        'exporters:',
+        '  otlphttp/tercet:',
+        `    endpoint: ${origin}`,
+        'service:',
+        '  pipelines:',
+        '    traces:  { receivers: [otlp], exporters: [otlphttp/tercet] }',
+        '    metrics: { receivers: [otlp], exporters: [otlphttp/tercet] }',
+        '    logs:    { receivers: [otlp], exporters: [otlphttp/tercet] }',
+      ),
     },
     {
       name: 'rsyslog',
       signal: 'logs',
       note: '/etc/rsyslog.d/tercet.conf, with --listen.syslog_tcp=0.0.0.0:1514',
-      text: `*.* action(type="omfwd" target="${hostname}" port="1514" protocol="tcp" template="RSYSLOG_SyslogProtocol23Format" TCP_Framing="octet-counted")`,
+      text:
+        `*.* action(type="omfwd" target="${hostname}" port="1514" protocol="tcp" ` +
+        'template="RSYSLOG_SyslogProtocol23Format" TCP_Framing="octet-counted")',
     },
     {
       name: 'Fluent Bit',
       signal: 'logs',
       note: 'fluent-bit.conf',
-      text: `[OUTPUT]\n    name   loki\n    match  *\n    host   ${hostname}\n    port   ${new URL(origin).port || '80'}\n    labels job=fluent-bit`,
+      text: lines(
+        '[OUTPUT]',
+        '    name   loki',
+        '    match  *',
+        `    host   ${hostname}`,
+        `    port   ${new URL(origin).port || '80'}`,
+        '    labels job=fluent-bit',
+      ),
     },
     {
       name: 'Vector',
       signal: 'logs',
       note: 'vector.yaml',
-      text: `sinks:\n  tercet:\n    type: loki\n    inputs: [my_source]\n    endpoint: ${origin}\n    labels: { app: "{{ service }}" }\n    encoding: { codec: json }`,
+      text: lines(
+        'sinks:',
+        '  tercet:',
+        '    type: loki',
+        '    inputs: [my_source]',
+        `    endpoint: ${origin}`,
+        '    labels: { app: "{{ service }}" }',
+        '    encoding: { codec: json }',
+      ),
     },
     {
       name: 'curl',
@@ -71,3 +113,5 @@ export function snippets({ origin, hostname }: Pick<Location, 'origin' | 'hostna
     },
   ]
 }
+
+const lines = (...of: readonly string[]): string => of.join('\n')

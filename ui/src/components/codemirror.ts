@@ -56,11 +56,12 @@ const look = EditorView.theme({
 })
 
 const logqlColors = styleTags({
-  'Json Logfmt Unpack Pattern Regexp Unwrap LabelFormat LineFormat Offset On Ignoring GroupLeft GroupRight Decolorize Drop Keep By Without And Or Unless Bool Ip':
-    tags.keyword,
+  ['Json Logfmt Unpack Pattern Regexp Unwrap LabelFormat LineFormat Offset On Ignoring GroupLeft ' +
+  'GroupRight Decolorize Drop Keep By Without And Or Unless Bool Ip']: tags.keyword,
   'Sum Avg Count Max Min Stddev Stdvar Bottomk Topk Sort Sort_Desc Approx_Topk LabelReplace Vector RangeOp/...':
     tags.function(tags.variableName),
-  'CountOverTime Rate RateCounter BytesOverTime BytesRate AvgOverTime SumOverTime MinOverTime MaxOverTime StddevOverTime StdvarOverTime QuantileOverTime FirstOverTime LastOverTime AbsentOverTime':
+  ['CountOverTime Rate RateCounter BytesOverTime BytesRate AvgOverTime SumOverTime MinOverTime ' +
+  'MaxOverTime StddevOverTime StdvarOverTime QuantileOverTime FirstOverTime LastOverTime AbsentOverTime']:
     tags.function(tags.variableName),
   String: tags.string,
   'Number Duration Bytes Range': tags.number,
@@ -75,14 +76,18 @@ const traceqlColors = styleTags({
   'LineComment BlockComment': tags.comment,
   'FieldOp SpansetPipeline/Pipe Pipe ComparisonOp And Or ScalarOp Gt Lt Desc Anc UnionStructuralOp ExperimentalOp':
     tags.operator,
-  'Aggregate MetricsOperationBasicType MetricsOperationHistogram MetricsOperationQuantile MetricsOverTimeType MetricsOperationCompare MetricsAggregatorFunctionType GroupOperation SelectOperation CoalesceOperation With':
-    tags.keyword,
+  ['Aggregate MetricsOperationBasicType MetricsOperationHistogram MetricsOperationQuantile ' +
+  'MetricsOverTimeType MetricsOperationCompare MetricsAggregatorFunctionType GroupOperation ' +
+  'SelectOperation CoalesceOperation With']: tags.keyword,
 })
 
 const words = (list: string, type: string): Completion[] => list.split(' ').map(label => ({ label, type }))
 const logqlWords = [
   ...words(
-    'rate count_over_time bytes_over_time bytes_rate sum_over_time avg_over_time max_over_time min_over_time quantile_over_time first_over_time last_over_time absent_over_time stddev_over_time stdvar_over_time rate_counter sum avg min max count topk bottomk sort sort_desc stddev stdvar vector label_replace',
+    'rate count_over_time bytes_over_time bytes_rate sum_over_time avg_over_time max_over_time ' +
+      'min_over_time quantile_over_time first_over_time last_over_time absent_over_time stddev_over_time ' +
+      'stdvar_over_time rate_counter sum avg min max count topk bottomk sort sort_desc stddev stdvar vector ' +
+      'label_replace',
     'function',
   ),
   ...words(
@@ -92,11 +97,13 @@ const logqlWords = [
 ]
 const traceqlWords = [
   ...words(
-    'rate count_over_time sum_over_time avg_over_time min_over_time max_over_time quantile_over_time histogram_over_time compare topk bottomk count avg min max sum by select coalesce with',
+    'rate count_over_time sum_over_time avg_over_time min_over_time max_over_time quantile_over_time ' +
+      'histogram_over_time compare topk bottomk count avg min max sum by select coalesce with',
     'function',
   ),
   ...words(
-    'name duration status kind statusMessage traceDuration rootName rootServiceName nestedSetParent nestedSetLeft error ok unset server client producer consumer internal true false nil',
+    'name duration status kind statusMessage traceDuration rootName rootServiceName nestedSetParent ' +
+      'nestedSetLeft error ok unset server client producer consumer internal true false nil',
     'keyword',
   ),
 ]

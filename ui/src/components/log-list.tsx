@@ -51,7 +51,8 @@ interface RowProps {
 
 function Row({ line, isOpen, words, onOpen, onFilter, onContext }: RowProps) {
   const trace = traceIdOf(line)
-  const text = line.text.slice(0, isOpen ? openMax : longMax)
+  const text = line.text.slice(0, isOpen ? openMax : longMax),
+    rest = line.text.length - text.length
   return (
     <>
       <button
@@ -67,7 +68,7 @@ function Row({ line, isOpen, words, onOpen, onFilter, onContext }: RowProps) {
       </span>
       <span class="text mono" dir="auto">
         <Marked text={text} words={words} />
-        {line.text.length > text.length && <span class="dim"> … {line.text.length - text.length} more characters</span>}
+        {rest > 0 && <span class="dim"> … {rest} more characters</span>}
         {isOpen && <Fields line={line} trace={trace} onFilter={onFilter} onContext={onContext} />}
       </span>
       {!isOpen && trace !== undefined && <a href={`/ui/trace/${encodeURIComponent(trace)}`}>trace</a>}

@@ -1,28 +1,14 @@
 /** Dashboards of Grafana, read-only: those that are shipped, and any that is dropped here. */
-import { useEffect, useMemo, useState } from 'preact/hooks'
-import { get, queryInstant, queryLogs, queryRange, type Sample, type Series, type StreamLines } from '../api.ts'
-import { Chart } from '../components/chart.tsx'
-import type { Line } from '../components/plot.ts'
-import { Heatmap } from '../components/heatmap.tsx'
-import { LogList } from '../components/log-list.tsx'
+import { useMemo, useState } from 'preact/hooks'
+import { get } from '../api.ts'
+import { PanelView } from '../components/panel.tsx'
 import { RangePicker, refreshOf } from '../components/range-picker.tsx'
 import { Head, Status } from '../components/shell.tsx'
-import { inUnit, seriesName } from '../format.ts'
-import {
-  colorAt,
-  fill,
-  laidOut,
-  legendOf,
-  readDashboard,
-  valuesOf,
-  type Dashboard,
-  type Panel,
-  type Values,
-} from '../grafana.ts'
+import { useVariables, VariableBar } from '../components/variables.tsx'
+import { fill, laidOut, readDashboard, type Dashboard, type Values } from '../grafana.ts'
 import { remember, remembered, useLoad, useTick } from '../hooks.ts'
-import { go, usePlace, withParams } from '../router.ts'
-import { rangeText, stepFor, useRange, type TimeRange } from '../time.ts'
-import { linesOf } from './logs.tsx'
+import { go, usePlace } from '../router.ts'
+import { useRange, type TimeRange } from '../time.ts'
 import kubernetes from '../dashboards/kubernetes.json?raw'
 import node from '../dashboards/node.json?raw'
 import opentelemetry from '../dashboards/opentelemetry.json?raw'
@@ -38,62 +24,25 @@ const shipped: readonly (readonly [string, string])[] = [
 export function Dashboards() {
   const { path } = usePlace(),
     name = decodeURIComponent(path.slice('/ui/dashboards/'.length)),
-    [own, setOwn] = useState<Record<string, string>>(() => remembered('dashboards', {})),
-    [error, setError] = useState<string | undefined>(undefined),
-    [isOver, setOver] = useState(false)
-  const served = useLoad(
-      async signal =>
-        (
-          await get<{ dashboards: { name: string; text: string }[] }>('/api/tercet/dashboards', {}, signal)
-        ).dashboards.map(d => [d.name, d.text] as const),
-      [],
-    ),
-    text = own[name] ?? served.data?.find(([n]) => n === name)?.[1] ?? shipped.find(([n]) => n === name)?.[1]
-  const dashboard = useMemo(() => {
-    try {
-      return text === undefined ? undefined : readDashboard(text)
-    } catch {
-      return undefined
-    }
-  }, [text])
-  const take = (files: FileList | null | undefined): void => {
-    for (const file of files ?? [])
-      file
-        .text()
-        .then(content => {
-          const read = readDashboard(content),
-            key = (read.uid ?? read.title).replaceAll(/[^a-zA-Z0-9_-]+/g, '-')
-          setOwn(before => {
-            const next = { ...before, [key]: content }
-            remember('dashboards', next)
-            return next
-          })
-          setError(undefined)
-          go(`/ui/dashboards/${key}`)
-        })
-        .catch((reason: unknown) => {
-          setError(`${file.name}: ${reason instanceof Error ? reason.message : String(reason)}`)
-        })
-  }
+    own = useOwnDashboards()
+  const served = useLoad(loadServed, []),
+    text = own.texts[name] ?? served.data?.find(([n]) => n === name)?.[1] ?? shipped.find(([n]) => n === name)?.[1],
+    dashboard = useMemo(() => (text === undefined ? undefined : readable(text)), [text])
   if (dashboard !== undefined) return <DashboardView key={name} dashboard={dashboard} />
   return (
     <>
       <Head title="Dashboards" />
       <div class="stack">
         <ul>
-          {[...shipped, ...(served.data ?? []), ...Object.entries(own)].map(([key, content]) => (
+          {[...shipped, ...(served.data ?? []), ...Object.entries(own.texts)].map(([key, content]) => (
             <li key={key}>
-              <a href={`/ui/dashboards/${key}`}>{titleOf(content)}</a>
-              {own[key] !== undefined && (
+              <a href={`/ui/dashboards/${key}`}>{readable(content)?.title ?? 'unreadable'}</a>
+              {own.texts[key] !== undefined && (
                 <>
                   {' '}
                   <button
                     onClick={() => {
-                      setOwn(before => {
-                        const { [key]: _gone, ...rest } = before
-                        remember('dashboards', rest)
-                        return rest
-                      })
+                      own.forget(key)
                     }}
                   >
                     Forget
@@ -103,37 +52,10 @@ export function Dashboards() {
             </li>
           ))}
         </ul>
-        <div
-          class={`drop ${isOver ? 'over' : ''}`}
-          onDragOver={e => {
-            e.preventDefault()
-            setOver(true)
-          }}
-          onDragLeave={() => {
-            setOver(false)
-          }}
-          onDrop={e => {
-            e.preventDefault()
-            setOver(false)
-            take(e.dataTransfer?.files)
-          }}
-        >
-          <p>Drop a dashboard of Grafana here, as JSON. It stays in this browser.</p>
-          <label>
-            or choose a file{' '}
-            <input
-              class="file"
-              type="file"
-              accept="application/json,.json"
-              onChange={e => {
-                take(e.currentTarget.files)
-              }}
-            />
-          </label>
-        </div>
-        {error !== undefined && (
+        <DropZone onFiles={own.take} />
+        {own.error !== undefined && (
           <p class="error" role="alert">
-            {error}
+            {own.error}
           </p>
         )}
         {name !== '' && text === undefined && !served.isLoading && (
@@ -144,12 +66,98 @@ export function Dashboards() {
   )
 }
 
-function titleOf(content: string): string {
+async function loadServed(signal: AbortSignal): Promise<(readonly [string, string])[]> {
+  const { dashboards } = await get<{ dashboards: { name: string; text: string }[] }>(
+    '/api/tercet/dashboards',
+    {},
+    signal,
+  )
+  return dashboards.map(d => [d.name, d.text] as const)
+}
+
+function readable(text: string): Dashboard | undefined {
   try {
-    return readDashboard(content).title
+    return readDashboard(text)
   } catch {
-    return 'unreadable'
+    return undefined
   }
+}
+
+interface OwnDashboards {
+  texts: Readonly<Record<string, string>>
+  /** Why the last file was not taken. */
+  error: string | undefined
+  take: (files: FileList | null | undefined) => void
+  forget: (key: string) => void
+}
+
+/** The dashboards that were dropped here; they stay in this browser. */
+function useOwnDashboards(): OwnDashboards {
+  const [texts, setTexts] = useState<Record<string, string>>(() => remembered('dashboards', {})),
+    [error, setError] = useState<string | undefined>(undefined)
+  const change = (by: (before: Record<string, string>) => Record<string, string>): void => {
+    setTexts(before => {
+      const next = by(before)
+      remember('dashboards', next)
+      return next
+    })
+  }
+  const takeOne = async (file: File): Promise<void> => {
+    try {
+      const content = await file.text(),
+        read = readDashboard(content),
+        key = (read.uid ?? read.title).replaceAll(/[^a-zA-Z0-9_-]+/g, '-')
+      change(before => ({ ...before, [key]: content }))
+      setError(undefined)
+      go(`/ui/dashboards/${key}`)
+    } catch (reason) {
+      setError(`${file.name}: ${reason instanceof Error ? reason.message : String(reason)}`)
+    }
+  }
+  return {
+    texts,
+    error,
+    take: files => {
+      for (const file of files ?? []) void takeOne(file)
+    },
+    forget: key => {
+      change(({ [key]: _gone, ...rest }) => rest)
+    },
+  }
+}
+
+function DropZone({ onFiles }: { onFiles: (files: FileList | null | undefined) => void }) {
+  const [isOver, setOver] = useState(false)
+  return (
+    <div
+      class={`drop ${isOver ? 'over' : ''}`}
+      onDragOver={e => {
+        e.preventDefault()
+        setOver(true)
+      }}
+      onDragLeave={() => {
+        setOver(false)
+      }}
+      onDrop={e => {
+        e.preventDefault()
+        setOver(false)
+        onFiles(e.dataTransfer?.files)
+      }}
+    >
+      <p>Drop a dashboard of Grafana here, as JSON. It stays in this browser.</p>
+      <label>
+        or choose a file{' '}
+        <input
+          class="file"
+          type="file"
+          accept="application/json,.json"
+          onChange={e => {
+            onFiles(e.currentTarget.files)
+          }}
+        />
+      </label>
+    </div>
+  )
 }
 
 function DashboardView({ dashboard }: { dashboard: Dashboard }) {
@@ -157,56 +165,7 @@ function DashboardView({ dashboard }: { dashboard: Dashboard }) {
     tick = useTick(refreshOf(params)),
     [again, setAgain] = useState(0),
     range = useRange(tick + again),
-    variables = (dashboard.templating?.list ?? []).filter(v => v.type !== 'datasource' && v.type !== 'adhoc')
-  const [values, setValues] = useState<Values>({}),
-    [choices, setChoices] = useState<Record<string, string[]>>({}),
-    [error, setError] = useState<string | undefined>(undefined)
-  const asked = params.toString()
-  useEffect(() => {
-    const control = new AbortController()
-    void (async () => {
-      // One after the other: a later one may name an earlier one.
-      const found: Record<string, readonly string[]> = {},
-        all: Record<string, string[]> = {}
-      for (const variable of variables) {
-        try {
-          all[variable.name] = (await valuesOf(variable, found, control.signal)).slice(0, 2000)
-        } catch (reason) {
-          if (control.signal.aborted) return
-          setError(`${variable.name}: ${reason instanceof Error ? reason.message : String(reason)}`)
-          all[variable.name] = []
-        }
-        const chosen = params.getAll(`var-${variable.name}`),
-          current = [variable.current?.value ?? []].flat(),
-          known = all[variable.name]!
-        const wanted =
-          chosen.length > 0
-            ? chosen
-            : current.length > 0 && current.every(v => known.includes(v) || v === '$__all')
-              ? current
-              : variable.includeAll === true
-                ? ['$__all']
-                : known.slice(0, 1)
-        found[variable.name] =
-          wanted.includes('$__all') || wanted.includes('All')
-            ? variable.allValue != null && variable.allValue !== ''
-              ? [variable.allValue]
-              : known.length === 0
-                ? ['.*']
-                : known
-            : wanted
-      }
-      if (!control.signal.aborted) {
-        setChoices(all)
-        setValues(found)
-      }
-    })()
-    return () => {
-      control.abort()
-    }
-  }, [asked, dashboard])
-  const panels = laidOut(dashboard.panels, values),
-    isReady = variables.every(v => values[v.name] !== undefined)
+    variables = useVariables(dashboard)
   return (
     <>
       <Head title={dashboard.title}>
@@ -220,270 +179,38 @@ function DashboardView({ dashboard }: { dashboard: Dashboard }) {
         <p>
           <a href="/ui/dashboards">All dashboards</a>
         </p>
-        {variables.some(v => v.hide !== 2) && (
-          <div class="row">
-            {variables
-              .filter(v => v.hide !== 2)
-              .map(v => (
-                <label key={v.name}>
-                  {v.label ?? v.name}{' '}
-                  {v.type === 'textbox' ? (
-                    <input
-                      value={values[v.name]?.[0] ?? ''}
-                      onChange={e => {
-                        go(withParams({ [`var-${v.name}`]: e.currentTarget.value }))
-                      }}
-                    />
-                  ) : (
-                    <select
-                      value={
-                        params.get(`var-${v.name}`) ??
-                        (v.includeAll === true && (values[v.name]?.length ?? 0) !== 1
-                          ? '$__all'
-                          : (values[v.name]?.[0] ?? ''))
-                      }
-                      onChange={e => {
-                        go(withParams({ [`var-${v.name}`]: e.currentTarget.value }))
-                      }}
-                    >
-                      {v.includeAll === true && <option value="$__all">All</option>}
-                      {(choices[v.name] ?? []).map(c => (
-                        <option key={c} value={c}>
-                          {c}
-                        </option>
-                      ))}
-                    </select>
-                  )}
-                </label>
-              ))}
-          </div>
-        )}
-        <Status error={error} isLoading={!isReady} isEmpty={!isReady} />
-        {isReady && (
-          <div class="grid24">
-            {panels.map(({ panel, values: own }) => (
-              <div
-                key={panel.id}
-                style={{ gridColumn: `span ${panel.type === 'row' ? 24 : Math.min(24, panel.gridPos?.w ?? 12)}` }}
-              >
-                {panel.type === 'row' ? (
-                  <h2>{fill(panel.title ?? '', own, '', 1)}</h2>
-                ) : (
-                  <PanelView panel={panel} values={own} range={range} tick={tick + again} />
-                )}
-              </div>
-            ))}
-          </div>
+        <VariableBar {...variables} />
+        <Status error={variables.error} isLoading={!variables.isReady} isEmpty={!variables.isReady} />
+        {variables.isReady && (
+          <Panels dashboard={dashboard} values={variables.values} range={range} tick={tick + again} />
         )}
       </div>
     </>
   )
 }
 
-const isLogs = (panel: Panel): boolean => {
-  const source = panel.datasource ?? panel.targets?.[0]?.datasource,
-    type = typeof source === 'object' && source !== null ? (source.type ?? '') : (source ?? '')
-  return panel.type === 'logs' || /loki/i.test(type)
+interface PanelsProps {
+  dashboard: Dashboard
+  values: Values
+  range: TimeRange
+  tick: number
 }
 
-function PanelView({ panel, values, range, tick }: { panel: Panel; values: Values; range: TimeRange; tick: number }) {
-  const {
-      unit = panel.yaxes?.[0]?.format ?? '',
-      min = 0,
-      max = 100,
-      thresholds,
-      custom,
-    } = panel.fieldConfig?.defaults ?? {},
-    step = stepFor(range.seconds, 160),
-    start = Math.floor(range.start / step) * step,
-    end = Math.floor(range.end / step) * step,
-    height = Math.max(90, (panel.gridPos?.h ?? 8) * 30 - 50),
-    title = fill(panel.title ?? '', values, '', step)
-  const targets = (panel.targets ?? []).filter(t => t.hide !== true && (t.expr ?? t.query ?? '') !== ''),
-    key = JSON.stringify([targets, values])
-  const loaded = useLoad(
-    async signal => {
-      const fillIn = (text: string): string => fill(text, values, `${Math.round(range.seconds)}s`, step)
-      if (isLogs(panel) && panel.type === 'logs')
-        return {
-          lines: (
-            await Promise.all(
-              targets.map(t => queryLogs(fillIn(t.expr ?? t.query!), range.start, range.end, 500, 'backward', signal)),
-            )
-          )
-            .flatMap(r => linesOf(r.result as StreamLines[]))
-            .sort((a, b) => b.timeMs - a.timeMs),
-          series: [] as Series[],
-          samples: [] as { name: string; sample: Sample }[],
-          named: [] as Line[],
-        }
-      const isInstant = panel.type === 'table' || targets.every(t => t.instant === true)
-      if (isInstant) {
-        const answers = await Promise.all(
-          targets.map(async t => ({
-            t,
-            answer: await queryInstant(fillIn(t.expr ?? t.query!), range.isNow ? undefined : range.end, signal),
-          })),
-        )
-        return {
-          lines: [],
-          series: [],
-          named: [],
-          samples: answers.flatMap(({ t, answer }) =>
-            answer.resultType === 'scalar'
-              ? [{ name: t.legendFormat ?? '', sample: { metric: {}, value: answer.result as [number, string] } }]
-              : (answer.result as Sample[]).map(sample => ({
-                  name: legendOf(t.legendFormat, sample.metric, seriesName(sample.metric)),
-                  sample,
-                })),
-          ),
-        }
-      }
-      const answers = await Promise.all(
-        targets.map(async t => ({
-          t,
-          series: (await queryRange(fillIn(t.expr ?? t.query!), start, end, step, signal)).result,
-        })),
-      )
-      return {
-        lines: [],
-        samples: [],
-        series: answers.flatMap(a => a.series),
-        named: answers.flatMap(({ t, series }) =>
-          series.map((s): Line => ({
-            name: legendOf(t.legendFormat, s.metric, seriesName(s.metric)),
-            values: s.values,
-            labels: s.metric,
-          })),
-        ),
-      }
-    },
-    [key, start, end, step, tick],
-  )
-  const { data } = loaded,
-    last = data?.named[0]?.values.at(-1)?.[1] ?? data?.samples[0]?.sample.value[1],
-    number = last === undefined ? undefined : Number(last)
-  const isEmpty = data !== undefined && data.lines.length + data.series.length + data.samples.length === 0
-  const body = () => {
-    if (data === undefined || isEmpty) return null
-    switch (panel.type) {
-      case 'logs':
-        return (
-          <LogList
-            lines={data.lines}
-            words={[]}
-            label={`Lines of ${title}`}
-            onFilter={() => undefined}
-            onContext={() => undefined}
-          />
-        )
-      case 'stat':
-      case 'singlestat':
-        return (
-          <div class="row">
-            {(data.named.length > 0
-              ? data.named.map(l => ({ name: l.name, value: Number(l.values.at(-1)?.[1]) }))
-              : data.samples.map(s => ({ name: s.name, value: Number(s.sample.value[1]) }))
-            )
-              .slice(0, 12)
-              .map((v, i, all) => (
-                <div key={i} class={`stat ${colorAt(thresholds?.steps, v.value)}`}>
-                  {inUnit(v.value, unit)}
-                  {all.length > 1 && (
-                    <div class="dim">
-                      <small>{v.name}</small>
-                    </div>
-                  )}
-                </div>
-              ))}
-          </div>
-        )
-      case 'gauge':
-      case 'bargauge':
-        return number === undefined ? null : (
-          <div>
-            <div class={`stat ${colorAt(thresholds?.steps, number)}`}>{inUnit(number, unit)}</div>
-            <meter
-              min={min}
-              max={unit === 'percentunit' && max === 100 ? 1 : max}
-              value={number}
-              aria-label={title}
-              style={{ width: '100%' }}
-            />
-          </div>
-        )
-      case 'table':
-        return (
-          <div
-            class="scroll"
-            tabIndex={0}
-            role="region"
-            aria-label={`Values of ${title}`}
-            style={{ maxHeight: `${height}px` }}
-          >
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">Series</th>
-                  <th scope="col" class="num">
-                    Value
-                  </th>
-                </tr>
-              </thead>
-              <tbody>
-                {data.samples.slice(0, 500).map((s, i) => (
-                  <tr key={i}>
-                    <td class="mono">
-                      <bdi>{s.name}</bdi>
-                    </td>
-                    <td class="num">{inUnit(Number(s.sample.value[1]), unit)}</td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
-        )
-      case 'heatmap':
-        return <Heatmap series={data.series} start={start} end={end} step={step} height={height} label={title} />
-      default:
-        return data.named.length > 0 ? (
-          <Chart
-            lines={data.named}
-            start={start}
-            end={end}
-            step={step}
-            unit={unit}
-            isStacked={custom?.stacking?.mode === 'normal' || panel.stack === true}
-            isBars={custom?.drawStyle === 'bars'}
-            height={height}
-            label={title}
-            onZoom={(from, to) => {
-              go(withParams({ range: rangeText(to - from), end: String(Math.round(to)) }))
-            }}
-          />
-        ) : (
-          <p class="stat">{number === undefined ? '' : inUnit(number, unit)}</p>
-        )
-    }
-  }
-  if (panel.type === 'text')
-    return (
-      <section class="panel">
-        <h2>{title}</h2>
-        <p>{panel.options?.content ?? ''}</p>
-      </section>
-    )
+function Panels({ dashboard, values, range, tick }: PanelsProps) {
   return (
-    <section class="panel" aria-label={title}>
-      <h2 title={panel.description}>{title}</h2>
-      <Status
-        error={loaded.error}
-        isLoading={loaded.isLoading && data === undefined}
-        isEmpty={isEmpty}
-        empty="No data."
-      />
-      {targets.length === 0 && <p class="dim">A panel of the type {panel.type} is not shown here.</p>}
-      {body()}
-    </section>
+    <div class="grid24">
+      {laidOut(dashboard.panels, values).map(({ panel, values: own }) => (
+        <div
+          key={panel.id}
+          style={{ gridColumn: `span ${panel.type === 'row' ? 24 : Math.min(24, panel.gridPos?.w ?? 12)}` }}
+        >
+          {panel.type === 'row' ? (
+            <h2>{fill(panel.title ?? '', own, '', 1)}</h2>
+          ) : (
+            <PanelView panel={panel} values={own} range={range} tick={tick} />
+          )}
+        </div>
+      ))}
+    </div>
   )
 }
