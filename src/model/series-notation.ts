@@ -172,6 +172,20 @@ function pushHistograms(points: Point[], first: string, sign: string, step: stri
   }
 }
 
+const hints = new Map<string, ResetHint>([
+  ['unknown', resetHint.unknown],
+  ['reset', resetHint.reset],
+  ['not_reset', resetHint.noReset],
+  ['gauge', resetHint.gauge],
+])
+
+function hintOf(text: string): ResetHint {
+  const hint = hints.get(text)
+  if (hint === undefined) throw new BadDataError(`histogram counter_reset_hint ${text}`)
+  return hint
+}
+
+/** `{{schema:1 count:2 buckets:[1 1] …}}`. Throws BadDataError. */
 export function parseHistogram(text: string): FloatHistogram {
   const h = new FloatHistogram()
   const body = text.slice(2, -2)
@@ -179,23 +193,23 @@ export function parseHistogram(text: string): FloatHistogram {
   let negativeOffset = 0
   let buckets: number[] = []
   let negative: number[] = []
-  for (const [, key, value] of body.matchAll(/(\w+):\s*(\[[^\]]*\]|[^\s]+)/g)) {
-    const list = (): number[] => value!.slice(1, -1).trim().split(/\s+/).filter(Boolean).map(parseNumber)
+  for (const [, key, value = ''] of body.matchAll(/(\w+):\s*(\[[^\]]*\]|[^\s]+)/g)) {
+    const list = (): number[] => value.slice(1, -1).trim().split(/\s+/).filter(Boolean).map(parseNumber)
     switch (key) {
       case 'schema':
         h.schema = Number(value)
         break
       case 'sum':
-        h.sum = parseNumber(value!)
+        h.sum = parseNumber(value)
         break
       case 'count':
-        h.count = parseNumber(value!)
+        h.count = parseNumber(value)
         break
       case 'z_bucket':
-        h.zeroCount = parseNumber(value!)
+        h.zeroCount = parseNumber(value)
         break
       case 'z_bucket_w':
-        h.zeroThreshold = parseNumber(value!)
+        h.zeroThreshold = parseNumber(value)
         break
       case 'buckets':
         buckets = list()
@@ -213,7 +227,7 @@ export function parseHistogram(text: string): FloatHistogram {
         h.customValues = list()
         break
       case 'counter_reset_hint':
-        h.hint = ({ unknown: 0, reset: 1, not_reset: 2, gauge: 3 } as Record<string, ResetHint>)[value!]!
+        h.hint = hintOf(value)
         break
       default:
         throw new BadDataError(`histogram key ${key}`)

@@ -78,9 +78,9 @@ export class ParquetFile {
   /** `footerSize`: of the footer without its last eight bytes, when it is known. */
   static async open(read: RangeReader, size: number, footerSize = 0): Promise<ParquetFile> {
     let bytes = await read(Math.max(0, size - Math.max(footerSize + 8, footerSize === 0 ? 64 * 1024 : 0)), size)
+    if (bytes.length < 8) throw new CorruptDataError(`parquet: a file of ${bytes.length} bytes`)
     const tail = new DataView(bytes.buffer, bytes.byteOffset + bytes.length - 8, 8)
-    if (bytes.length < 8 || tail.getUint32(4, true) !== 0x31524150)
-      throw new CorruptDataError('parquet: the file does not end as one')
+    if (tail.getUint32(4, true) !== 0x31524150) throw new CorruptDataError('parquet: the file does not end as one')
     const length = tail.getUint32(0, true)
     if (length + 8 > size) throw new CorruptDataError(`parquet: a footer of ${length} bytes in a file of ${size}`)
     if (length + 8 > bytes.length) bytes = await read(size - length - 8, size)

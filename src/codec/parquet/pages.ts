@@ -98,6 +98,11 @@ function plainTexts(bytes: Uint8Array, from: number, to: number, count: number):
   return new Texts(out, offsets)
 }
 
+/** Not slice: of a Buffer, as decompression gives them, that would be a view of all that the buffer is part of. */
+function copyOf(bytes: Uint8Array, from: number, length: number): ArrayBuffer {
+  return new Uint8Array(bytes.subarray(from, from + length)).buffer
+}
+
 function readPlain(physical: number, bytes: Uint8Array, from: number, to: number, count: number): Values {
   const need = (size: number): void => {
     if (to - from < size) throw new CorruptDataError(`parquet: ${count} values in ${to - from} bytes`)
@@ -111,15 +116,15 @@ function readPlain(physical: number, bytes: Uint8Array, from: number, to: number
     }
     case 1: {
       need(count * 4)
-      return { ints: new Int32Array(bytes.slice(from, from + count * 4).buffer) }
+      return { ints: new Int32Array(copyOf(bytes, from, count * 4)) }
     }
     case 2: {
       need(count * 8)
-      return { longs: new BigInt64Array(bytes.slice(from, from + count * 8).buffer) }
+      return { longs: new BigInt64Array(copyOf(bytes, from, count * 8)) }
     }
     case 5: {
       need(count * 8)
-      return { doubles: new Float64Array(bytes.slice(from, from + count * 8).buffer) }
+      return { doubles: new Float64Array(copyOf(bytes, from, count * 8)) }
     }
     default:
       return { texts: plainTexts(bytes, from, to, count) }
