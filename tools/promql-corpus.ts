@@ -1,12 +1,13 @@
 /** Runs a folder of promqltest scripts and prints the score: node tools/promql-corpus.ts DIR [--all]. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { runScript } from '../src/query/promql/script.ts'
-import type { Failure } from '../src/query/script-commands.ts'
+import { promqlScripts } from '../src/query/promql/script.ts'
+import { runCommands, type Failure } from '../src/query/script-commands.ts'
 import { makeHeadStore, scriptEngine } from '../test/head-store.ts'
 
 const directory = process.argv[2]
 if (directory === undefined) throw new Error('usage: node tools/promql-corpus.ts DIR [--all]')
+const language = promqlScripts(scriptEngine, makeHeadStore)
 let passed = 0,
   failed = 0
 for (const file of readdirSync(directory)
@@ -15,7 +16,7 @@ for (const file of readdirSync(directory)
   const failures: Failure[] = []
   let count = 0
   try {
-    await runScript(readFileSync(join(directory, file), 'utf8'), scriptEngine, makeHeadStore, failure => {
+    await runCommands(readFileSync(join(directory, file), 'utf8'), language, failure => {
       count++
       if (failure !== undefined) failures.push(failure)
     })

@@ -1,9 +1,32 @@
 /** The samples that one query may hold in memory, and the time that it may take. Long queries yield here. */
 import { CanceledError, LimitError, TimeoutError } from '#core/errors.ts'
 import type { Clock } from '#core/clock.ts'
+import type { Limits } from '#core/limits.ts'
 
 /** A query yields when it has held the thread for this long. */
 const turnMs = 8
+
+/** Makes budgets by the limits of a query engine. */
+export class Budgets {
+  readonly #clock: Clock
+  readonly #limits: Limits
+
+  constructor(clock: Clock, limits: Limits) {
+    this.#clock = clock
+    this.#limits = limits
+  }
+
+  /** The time that queries see. */
+  get nowMs(): number {
+    return this.#clock.nowMs()
+  }
+
+  /** For a query that begins now; `timeoutMs` shortens what the limits allow. */
+  begin(signal: AbortSignal | undefined, timeoutMs = Infinity): Budget {
+    const { querySamplesMax, queryTimeoutMs } = this.#limits
+    return new Budget(this.#clock, querySamplesMax, Math.min(timeoutMs, queryTimeoutMs), signal)
+  }
+}
 
 /** What one query has used and may still use. */
 export class Budget {
@@ -14,7 +37,7 @@ export class Budget {
   #turnEndsMs: number
   samples = 0
   peakSamples = 0
-  /** Samples that the query looked at, those in overlapping windows once each. */
+  /** Samples that the query read, those in overlapping windows once for each window. */
   totalSamples = 0
 
   constructor(clock: Clock, samplesMax: number, timeoutMs: number, signal?: AbortSignal) {

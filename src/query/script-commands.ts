@@ -23,12 +23,12 @@ export interface Failure {
   reason: string
 }
 
-/** What a language does with the commands of its scripts. */
-export interface ScriptLanguage {
-  clear(): Promise<void> | void
-  load(command: Command): Promise<void> | void
+/** What a language does with the commands of its scripts. A store has the data of a script up to a `clear`. */
+export interface ScriptLanguage<Store> {
+  makeStore(): Promise<Store> | Store
+  load(command: Command, store: Store): Promise<void> | void
   /** What is wrong with the answer; undefined when nothing is. */
-  evaluate(command: Command): Promise<string | undefined>
+  evaluate(command: Command, store: Store): Promise<string | undefined>
 }
 
 /** Throws BadDataError for a line that belongs to no command. */
@@ -52,18 +52,19 @@ export function readCommands(text: string): Command[] {
  * Runs a whole script and calls `onCase` for every evaluation. Throws BadDataError, with the line, for a command that
  * is not understood.
  */
-export async function runCommands(
+export async function runCommands<Store>(
   text: string,
-  language: ScriptLanguage,
+  language: ScriptLanguage<Store>,
   onCase: (failure: Failure | undefined) => void,
 ): Promise<void> {
+  let store = await language.makeStore()
   for (const command of readCommands(text)) {
     const { head, line } = command
     try {
-      if (head === 'clear') await language.clear()
-      else if (head.startsWith('load')) await language.load(command)
+      if (head === 'clear') store = await language.makeStore()
+      else if (head.startsWith('load')) await language.load(command, store)
       else {
-        const reason = await language.evaluate(command)
+        const reason = await language.evaluate(command, store)
         onCase(reason === undefined ? undefined : { line, query: head, reason })
       }
     } catch (error) {

@@ -371,7 +371,7 @@ function resultLabels({ matching }: BinaryExpr, many: Labels, one: Labels): Labe
   return labels
 }
 
-/** Does the query ask for an order of its own? */
+/** The order that a query names, if it does. */
 export function hasSort(expr: MetricExpr): 'sort' | 'sort_desc' | undefined {
   switch (expr.kind) {
     case 'aggregation':

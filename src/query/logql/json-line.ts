@@ -1,6 +1,6 @@
 /** Fields of a JSON line as labels, and single paths into it. Source: docs/logs.md. */
 
-/** What a field is given to: the name is as it will stand, the value is its text. Returns false to stop. */
+/** Called with the label name and the text of every field. Returns false to stop. */
 export type FieldSink = (name: string, value: string) => boolean
 
 /** Errors of lines that are no objects, and of objects that do not end, in the words of Loki. */
@@ -54,7 +54,7 @@ class Scanner {
   }
 
   /**
-   * `at` stands behind the opening quote; returns the end of the content, and stands behind the closing quote; -1
+   * `at` is behind the opening quote; returns the end of the content, and moves behind the closing quote; -1
    * when there is none.
    */
   endOfString(): number {
@@ -155,7 +155,7 @@ function readObject(prefix: string, sink: FieldSink): boolean {
 const lastKeys: string[] = []
 let keyNumber = 0
 
-/** `at` stands behind the opening quote; undefined when there is no closing one. */
+/** `at` is behind the opening quote; undefined when there is no closing one. */
 function readKey(): string | undefined {
   const { text } = scanner
   const expected = lastKeys[keyNumber]

@@ -1,4 +1,4 @@
-/** A log query put to single lines that come as text: for tails. */
+/** A log query over single lines that come as text: for tails. */
 import type { LogExpr } from '#lang/logql/ast.ts'
 import type { Lines } from '#logs/select.ts'
 import type { Labels } from '#model/labels.ts'

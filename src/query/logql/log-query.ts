@@ -53,7 +53,7 @@ export async function runLogQuery(
   tasks.sort(isBackward ? (a, b) => b.chunk.throughMs - a.chunk.throughMs : (a, b) => a.chunk.fromMs - b.chunk.fromMs)
   const found = new Collector(query.intervalNs > 0 ? Infinity : query.limit, isBackward)
   for await (const { task, opened } of openAhead(tasks, pipeline.needles, chunksAhead)) {
-    // The next chunks begin no earlier (or end no later) than this one: none of them can have a line that is wanted.
+    // The next chunks begin no earlier (or end no later) than this one: none of them can have a wanted line.
     if (found.isFull && (isBackward ? task.chunk.throughMs < found.edgeMs : task.chunk.fromMs > found.edgeMs)) break
     stats.chunks++
     const blocks = isBackward ? [...opened.blocks].reverse() : opened.blocks

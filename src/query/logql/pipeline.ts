@@ -1,6 +1,6 @@
 /**
- * A compiled pipeline, and how it runs over the lines of a block: bytes are searched first, text is made of what is
- * left.
+ * A compiled pipeline, and how it runs over the lines of a block: the bytes are searched first, and only lines that
+ * can pass become text.
  */
 import type { Grouping, LogExpr, Stage, Unwrap } from '#lang/logql/ast.ts'
 import { readPairs, type Lines } from '#logs/select.ts'
@@ -108,7 +108,7 @@ export class Pipeline {
 
   /**
    * Calls `visit` with the entry of every line that passes, by its number; in order of time, or backwards. `visit`
-   * returns false to stop. `isDouble` is asked before anything else.
+   * returns false to stop. Lines for which `isExcluded` is true are left out first.
    */
   scan(
     base: Labels,
@@ -116,7 +116,7 @@ export class Pipeline {
     symbols: readonly string[],
     bounds: TimeBounds,
     isBackward: boolean,
-    isDouble: ((i: number) => boolean) | undefined,
+    isExcluded: ((i: number) => boolean) | undefined,
     visit: (entry: Entry, i: number) => boolean,
   ): boolean {
     let metadata = metadataOf.get(symbols)
@@ -129,7 +129,7 @@ export class Pipeline {
     const { entry } = this
     const steps = this.#steps
     const run = (i: number): boolean => {
-      if (isDouble?.(i) === true) return true
+      if (isExcluded?.(i) === true) return true
       entry.reset(
         base,
         lines.bytes,
@@ -193,7 +193,7 @@ export class Pipeline {
     lines: Lines,
     symbols: readonly string[],
     bounds: TimeBounds,
-    isDouble: ((i: number) => boolean) | undefined,
+    isExcluded: ((i: number) => boolean) | undefined,
     visit: (i: number, pairs: readonly string[]) => void,
   ): void {
     let metadata = metadataOf.get(symbols)
@@ -204,7 +204,7 @@ export class Pipeline {
     this.linesSeen += end - first
     this.linesPassed += end - first
     this.bytesSeen += lines.lineTo[end - 1]! - lines.lineFrom[first]!
-    for (let i = first; i < end; i++) if (isDouble?.(i) !== true) visit(i, metadata.pairs(lines, i))
+    for (let i = first; i < end; i++) if (isExcluded?.(i) !== true) visit(i, metadata.pairs(lines, i))
   }
 
   /** Filters behind the unwrap. */

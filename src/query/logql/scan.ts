@@ -1,4 +1,4 @@
-/** Which chunks a query reads, in which order, and how lines that several chunks have are told apart. */
+/** The chunks that a query reads, in which order, and how lines that several chunks have are found. */
 import { compileMatchers, parseLogql } from '#lang/logql/parser.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import {
@@ -19,7 +19,7 @@ interface Overlap {
 }
 
 /** Lines of one stream that were seen in stretches where chunks overlap. */
-export class DoubleFinder {
+export class DuplicateFinder {
   readonly #overlaps: readonly Overlap[]
   readonly #seen = new Map<string, { lines: Lines; i: number; symbols: readonly string[] }[]>()
 
@@ -35,7 +35,7 @@ export class DoubleFinder {
     return this.#overlaps.some(o => o.fromMs <= throughMs && o.throughMs >= fromMs)
   }
 
-  isDouble(lines: Lines, i: number, symbols: readonly string[]): boolean {
+  isDuplicate(lines: Lines, i: number, symbols: readonly string[]): boolean {
     const ms = lines.timesMs[i]!
     if (!this.#overlaps.some(o => ms >= o.fromMs && ms <= o.throughMs)) return false
     const key = `${ms}:${lines.subNs[i]!}`
@@ -99,7 +99,7 @@ export class HiddenLines {
     })
   }
 
-  /** What tells whether a line of the stream is hidden; undefined when none can be. */
+  /** Is a line of the stream hidden by a deletion? Undefined when none can be. */
   of(labels: Labels): ((lines: Lines, i: number, symbols: readonly string[]) => boolean) | undefined {
     const relevant = this.#deletions.filter(d => d.matchers.every(m => m.matches(labels.get(m.name))))
     if (relevant.length === 0) return undefined
@@ -129,7 +129,7 @@ export class HiddenLines {
 export interface ChunkTask {
   labels: Labels
   chunk: ChunkSource
-  doubles: DoubleFinder
+  duplicates: DuplicateFinder
   hidden: ((lines: Lines, i: number, symbols: readonly string[]) => boolean) | undefined
 }
 
@@ -145,24 +145,24 @@ export async function planChunks(
   const hidden = new HiddenLines(reader.deletions(), nowMs)
   const tasks: ChunkTask[] = []
   for (const { labels, chunks } of streams) {
-    const doubles = new DoubleFinder(chunks)
+    const duplicates = new DuplicateFinder(chunks)
     const hides = hidden.of(labels)
-    for (const chunk of chunks) tasks.push({ labels, chunk, doubles, hidden: hides })
+    for (const chunk of chunks) tasks.push({ labels, chunk, duplicates, hidden: hides })
   }
   return { tasks, streams: streams.length }
 }
 
-/** What `scan` asks before it looks at a line of this block, or undefined when it need not ask. */
+/** Which lines of a block are left out, as duplicates or as deleted; undefined when none can be. */
 export function exclusion(
   task: ChunkTask,
   lines: Lines,
   symbols: readonly string[],
 ): ((i: number) => boolean) | undefined {
-  const { doubles, hidden } = task
+  const { duplicates, hidden } = task
   const touches =
-    doubles.isNeeded && lines.count > 0 && doubles.touches(lines.timesMs[0]!, lines.timesMs[lines.count - 1]!)
+    duplicates.isNeeded && lines.count > 0 && duplicates.touches(lines.timesMs[0]!, lines.timesMs[lines.count - 1]!)
   if (!touches) return hidden === undefined ? undefined : i => hidden(lines, i, symbols)
-  return i => doubles.isDouble(lines, i, symbols) || hidden?.(lines, i, symbols) === true
+  return i => duplicates.isDuplicate(lines, i, symbols) || hidden?.(lines, i, symbols) === true
 }
 
 /** Opens the next chunks while one is being read. */

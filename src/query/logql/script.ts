@@ -23,12 +23,11 @@ import {
   expectedFailure,
   LineScanner,
   parseValues,
-  runCommands,
   scriptStartMs,
   sameNumber,
   timeOf,
   type Command,
-  type Failure,
+  type ScriptLanguage,
 } from '../script-commands.ts'
 import { labelText, readLabels, readLines, type LogStore } from '../log-script.ts'
 import { metricOf, type LogqlEngine, type MetricResult } from './engine.ts'
@@ -37,25 +36,13 @@ import type { FoundLine } from './log-query.ts'
 const hourMs = 3_600_000
 const implied = ['service_name', 'detected_level', '__error_details__']
 
-/** Runs a script over stores that `makeStore` makes; calls `onCase` for every evaluation. Throws BadDataError. */
-export async function runLogqlScript(
-  text: string,
-  engine: LogqlEngine,
-  makeStore: () => Promise<LogStore>,
-  onCase: (failure: Failure | undefined) => void,
-): Promise<void> {
-  let store = await makeStore()
-  await runCommands(
-    text,
-    {
-      clear: async () => {
-        store = await makeStore()
-      },
-      load: ({ body }) => store.append(readLines(body, false)),
-      evaluate: command => evaluate(command, engine, store),
-    },
-    onCase,
-  )
+/** Scripts of LogQL: answers come from `engine`, data goes into stores that `makeStore` makes. */
+export function logqlScripts(engine: LogqlEngine, makeStore: () => Promise<LogStore>): ScriptLanguage<LogStore> {
+  return {
+    makeStore,
+    load: ({ body }, store) => store.append(readLines(body, false)),
+    evaluate: (command, store) => evaluate(command, engine, store),
+  }
 }
 
 function evaluate(command: Command, engine: LogqlEngine, store: LogStore): Promise<string | undefined> {

@@ -3,13 +3,14 @@ import { defaultLimits } from '#core/limits.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import { testScripts, testWrongScripts, type RunScript } from '../../../test/script-suite.ts'
 import { makeLogStore } from '../../../test/signal-worlds.ts'
-import { scriptStartMs } from '../script-commands.ts'
+import { runCommands, scriptStartMs } from '../script-commands.ts'
 import { LogqlEngine } from './engine.ts'
-import { runLogqlScript } from './script.ts'
+import { logqlScripts } from './script.ts'
 
 const clock = new VirtualClock(scriptStartMs + 3_600_000)
 const engine = new LogqlEngine(clock, defaultLimits, { seriesMax: 500, stepsMax: 11_000 })
-const run: RunScript = (text, onCase) => runLogqlScript(text, engine, () => makeLogStore(clock), onCase)
+const language = logqlScripts(engine, () => makeLogStore(clock))
+const run: RunScript = (text, onCase) => runCommands(text, language, onCase)
 
 testScripts(new URL('testdata/', import.meta.url), run)
 

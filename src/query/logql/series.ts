@@ -1,4 +1,4 @@
-/** What a metric expression evaluates to: series over the steps of a query. */
+/** Values of metric expressions: series over the steps of a query. */
 import { Labels } from '#model/labels.ts'
 
 /** The instants of a query. The first may lie between milliseconds; steps are whole milliseconds. */

@@ -1,7 +1,7 @@
-/** What a query looked at, for the statistics of its answer. */
+/** Counters of a query, for the statistics of its answer. */
 import type { Pipeline } from './pipeline.ts'
 
-/** What a query looked at. */
+/** Streams, chunks, lines and bytes that a query read. */
 export class QueryStats {
   streams = 0
   chunks = 0

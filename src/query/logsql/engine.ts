@@ -7,7 +7,7 @@ import type { Filter, LogsqlQuery, Pipe } from '#lang/logsql/ast.ts'
 import { makeMatcher } from '#lang/regex/regex.ts'
 import type { Lines, LogsReader } from '#logs/select.ts'
 import type { Labels } from '#model/labels.ts'
-import { Budget } from '../budget.ts'
+import { Budgets } from '../budget.ts'
 import { exclusion, openAhead, planChunks, type ChunkTask } from '../logql/scan.ts'
 import { compareValues, compileFilter, planFilter } from './filter.ts'
 import { makePipe } from './pipes.ts'
@@ -44,17 +44,15 @@ async function eachOf<T, R>(list: readonly T[], work: (item: T) => Promise<R>): 
 
 /** Answers LogsQL queries. */
 export class LogsqlEngine {
-  readonly #clock: Clock
-  readonly #limits: Limits
+  readonly #budgets: Budgets
 
   constructor(clock: Clock, limits: Limits) {
-    this.#clock = clock
-    this.#limits = limits
+    this.#budgets = new Budgets(clock, limits)
   }
 
   /** The time that queries see. */
   get nowMs(): number {
-    return this.#clock.nowMs()
+    return this.#budgets.nowMs
   }
 
   /**
@@ -74,7 +72,7 @@ export class LogsqlEngine {
     const resultsOf = new Map<LogsqlQuery, readonly Fields[]>()
     const answered = await this.#answerInner(query, source, resultsOf)
     const plan = planFilter(answered.filter)
-    const nowMs = this.#clock.nowMs()
+    const nowMs = this.nowMs
     const fromMs = Math.max(oldestMs, range.fromMs, plan.fromMs)
     const toMs = Math.min(nowMs + dayMs, range.toMs, plan.toMs)
     const context: PipeContext = {
@@ -104,8 +102,7 @@ export class LogsqlEngine {
   }
 
   /**
-   * The query with the values that its filters ask of other queries filled in; results that its pipes need go into
-   * `resultsOf`.
+   * The query with the values of inner queries in its filters; the results that its pipes need go into `resultsOf`.
    */
   async #answerInner(
     query: LogsqlQuery,
@@ -193,10 +190,10 @@ export class LogsqlEngine {
     if (fromMs >= toMs) return
     const plan = planFilter(filter)
     const test = compileFilter(filter)
-    const budget = new Budget(this.#clock, this.#limits.querySamplesMax, this.#limits.queryTimeoutMs, signal)
+    const budget = this.#budgets.begin(signal)
     const [set, ...otherSets] = plan.streams?.alternatives ?? []
     const only = otherSets.length === 0 ? (set ?? []).map(m => makeMatcher(m.kind, m.name, m.value)) : []
-    const { tasks } = await planChunks(reader, only, Math.floor(fromMs), Math.ceil(toMs), () => this.#clock.nowMs())
+    const { tasks } = await planChunks(reader, only, Math.floor(fromMs), Math.ceil(toMs), () => this.nowMs)
     tasks.sort((a, b) => a.chunk.fromMs - b.chunk.fromMs)
     const needles = plan.needles.map(text => Buffer.from(text))
     const row = new LazyRow()
@@ -227,7 +224,7 @@ interface StreamMatches {
   throughMs: number
 }
 
-/** Tells rows of one stream apart. */
+/** A key of a row within its stream. */
 function rowKey(row: Fields): string {
   return `${fieldOf(row, '_time')}\0${fieldOf(row, '_msg')}`
 }

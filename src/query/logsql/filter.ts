@@ -177,7 +177,7 @@ function compileStream(alternatives: FilterOf<'stream'>['alternatives']): Stream
   return get => sets.some(set => set.every(m => m.matches(get(m.name))))
 }
 
-/** Behind pipes only the stream's text is left. */
+/** Rows between pipes have their stream as text alone. */
 function testsStreamText(text: string, test: StreamTest): boolean {
   const labels = new Map<string, string>()
   for (const match of text.matchAll(/([^{},=]+)=("(?:[^"\\]|\\.)*")/g))
@@ -212,7 +212,7 @@ export function compareValues(a: string, b: string): number {
   return compareText(a, b)
 }
 
-/** What a filter says about the entries that can match, before any is read. */
+/** Bounds of the entries that can match a filter, known before any is read. */
 export interface FilterPlan {
   /** Inclusive and exclusive; infinite for no bound. */
   fromMs: number

@@ -17,11 +17,10 @@ import {
   checkAnswer,
   expectedFailure,
   LineScanner,
-  runCommands,
   scriptStartMs,
   timeOf,
   type Command,
-  type Failure,
+  type ScriptLanguage,
 } from '../script-commands.ts'
 import { labelText, readLines, type LogStore } from '../log-script.ts'
 import type { LogsqlEngine } from './engine.ts'
@@ -29,25 +28,13 @@ import type { LogsqlEngine } from './engine.ts'
 const hourMs = 3_600_000
 const orderedLine = 'expect ordered'
 
-/** Runs a script over stores that `makeStore` makes; calls `onCase` for every evaluation. Throws BadDataError. */
-export async function runLogsqlScript(
-  text: string,
-  engine: LogsqlEngine,
-  makeStore: () => Promise<LogStore>,
-  onCase: (failure: Failure | undefined) => void,
-): Promise<void> {
-  let store = await makeStore()
-  await runCommands(
-    text,
-    {
-      clear: async () => {
-        store = await makeStore()
-      },
-      load: ({ body }) => store.append(readLines(body, true)),
-      evaluate: command => evaluate(command, engine, store),
-    },
-    onCase,
-  )
+/** Scripts of LogsQL: answers come from `engine`, data goes into stores that `makeStore` makes. */
+export function logsqlScripts(engine: LogsqlEngine, makeStore: () => Promise<LogStore>): ScriptLanguage<LogStore> {
+  return {
+    makeStore,
+    load: ({ body }, store) => store.append(readLines(body, true)),
+    evaluate: (command, store) => evaluate(command, engine, store),
+  }
 }
 
 function evaluate({ head, body }: Command, engine: LogsqlEngine, store: LogStore): Promise<string | undefined> {

@@ -3,13 +3,14 @@ import { defaultLimits } from '#core/limits.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import { testScripts, testWrongScripts, type RunScript } from '../../../test/script-suite.ts'
 import { makeLogStore } from '../../../test/signal-worlds.ts'
-import { scriptStartMs } from '../script-commands.ts'
+import { runCommands, scriptStartMs } from '../script-commands.ts'
 import { LogsqlEngine } from './engine.ts'
-import { runLogsqlScript } from './script.ts'
+import { logsqlScripts } from './script.ts'
 
 const clock = new VirtualClock(scriptStartMs + 3_600_000)
 const engine = new LogsqlEngine(clock, defaultLimits)
-const run: RunScript = (text, onCase) => runLogsqlScript(text, engine, () => makeLogStore(clock), onCase)
+const language = logsqlScripts(engine, () => makeLogStore(clock))
+const run: RunScript = (text, onCase) => runCommands(text, language, onCase)
 
 testScripts(new URL('testdata/', import.meta.url), run)
 

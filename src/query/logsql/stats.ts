@@ -12,7 +12,7 @@ export interface Gatherer {
   result(): string
 }
 
-/** `seconds`: the length of the time that the query looks at, for rates. */
+/** `seconds`: the length of the query's time, for rates. */
 type MakeGatherer = (call: StatsCall, seconds: number) => Gatherer
 
 const valuesMax = 1_000_000

@@ -206,7 +206,7 @@ function foldSum(expr: Aggregate, rows: Row[], out: Row, annotations: Annotation
   }
 }
 
-/** What is to be said of the histograms of one step of a group. */
+/** Annotates the histograms of one step of a group. */
 function noteHistograms(
   expr: Aggregate,
   rows: readonly Row[],
@@ -245,7 +245,7 @@ function emitMixed(
   else if (floats > 0) out.setFloat(step, value)
 }
 
-/** As MeanAccumulator (kahan.ts) does it, row by row over columns; a step whose sum would overflow is done by that. */
+/** Means of floats, row by row over columns; MeanAccumulator computes a step whose sum overflows. */
 function averageFloats(rows: readonly Row[], out: Row): void {
   const steps = out.values.length
   const sums = out.values

@@ -42,7 +42,7 @@ export async function evaluateBinary(evaluator: Evaluation, expr: Binary): Promi
   return { kind: 'vector', rows }
 }
 
-/** Does the operator make another quantity of it, so that the name no longer fits? */
+/** Does the operator make another quantity, so that the metric's name no longer fits? */
 function changesMetric(op: BinaryOperator): boolean {
   return !isComparison(op) && !isSet(op) && op !== '</' && op !== '>/'
 }
@@ -92,7 +92,7 @@ function scalarOperation(op: BinaryOperator, a: number, b: number): number {
   return isComparison(op) ? Number(compare(op, a, b)) : arithmetic(op, a, b)
 }
 
-/** One element of a result: where it goes is the row that it writes to. */
+/** The answer of an operator for one step: a float or a histogram. `keep` is false where a comparison does not hold. */
 interface Outcome {
   keep: boolean
   value: number
@@ -100,7 +100,7 @@ interface Outcome {
 }
 const outcome: Outcome = { keep: false, value: 0, histogram: undefined }
 
-/** Applies the operator to two samples; false where they don't go together (annotated). The answer is in `outcome`. */
+/** Sets `outcome` from two samples. Returns false, after an annotation, where the operator has no meaning for them. */
 function combine(
   expr: Binary,
   a: number,

@@ -39,9 +39,9 @@ export interface ResultSeries {
   histograms: FloatHistogram[]
 }
 
-/** What a query took. */
+/** The cost of a query. */
 export interface QueryStats {
-  /** Samples that were looked at. */
+  /** Samples that functions and selectors read, once for every step. */
   samples: number
   /** The most samples that were in memory at a time. */
   peakSamples: number

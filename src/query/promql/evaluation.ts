@@ -6,7 +6,7 @@ import type { Budget } from '../budget.ts'
 import type { Annotations } from './annotations.ts'
 import type { Grid, Row, Value } from './value.ts'
 
-/** What stays the same for a whole query. */
+/** The facts of a query that all of its nodes share. */
 export interface QueryContext {
   query: string
   reader: MetricsReader

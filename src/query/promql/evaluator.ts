@@ -309,7 +309,7 @@ export class Evaluator implements Evaluation {
     return { rows: await new Evaluator(this.context, grid).rows(subquery.expr), grid }
   }
 
-  /** The instant that a step looks at, `@` and offset applied. */
+  /** The instant whose samples a step reads: `@` and offset applied. */
   #referenceMs(node: VectorSelector | Subquery, step: number): number {
     return (node.at?.kind === 'time' ? node.at.atMs : this.stepMs(step)) - (node.offset?.ms ?? 0)
   }
@@ -470,7 +470,7 @@ function fillWindow(window: Window, columns: SampleColumns): void {
   window.histograms = []
   window.drops = []
   if (histograms === undefined && !hasNaN(values, count)) {
-    // The usual series: its columns are looked at where they are.
+    // Most series have neither histograms nor stale markers: the window reads their columns in place.
     window.floats = values
     window.floatTimes = timesMs
     window.floatCount = count

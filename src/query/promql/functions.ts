@@ -24,12 +24,12 @@ import { isRangeFunction, type RangeFunctionName } from './range-functions.ts'
 import { absent, isFloat, isHistogram, refuseSameLabels, Row, type Value } from './value.ts'
 
 type InstantFunction = (evaluator: Evaluation, call: Call) => Promise<Value>
-/** What the evaluator handles itself. */
+/** Functions that the evaluator calls itself. */
 type Elsewhere = RangeFunctionName | 'info'
 
 const vector = (rows: Row[]): Value => ({ kind: 'vector', rows })
 
-/** Applies `f` to every float; histograms fall away. */
+/** Applies `f` to every float; histograms are left out. */
 function mapFloats(rows: readonly Row[], f: (value: number, step: number) => number): Row[] {
   const out: Row[] = []
   for (const row of rows) {

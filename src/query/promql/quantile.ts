@@ -47,7 +47,7 @@ function almostEqual(a: number, b: number, epsilon: number): boolean {
   return difference / Math.min(sum, Number.MAX_VALUE) < epsilon
 }
 
-/** Makes counts rise; tells whether more than rounding was in the way. */
+/** Makes cumulative counts rise. Returns true when a fall was larger than rounding explains. */
 function forceMonotonic(counts: number[]): boolean {
   let forced = false
   let previous = counts[0]!

@@ -14,7 +14,7 @@ interface Position {
   from: number
 }
 
-/** The samples of one series, floats and histograms apart, stale markers removed; and the range that is looked at. */
+/** The samples of one series, floats and histograms apart, without stale markers; and the range of the current step. */
 export class Window {
   floatTimes = new Float64Array(0)
   floats = new Float64Array(0)
@@ -84,7 +84,7 @@ export class Window {
     return false
   }
 
-  /** Says what is odd about histograms of the range that were combined. */
+  /** Annotates histograms of the range that were combined with a loss. */
   noteCombined(result: FloatHistogram): void {
     let reset = false
     let noReset = false
@@ -157,7 +157,7 @@ function extrapolated(window: Window, isCounter: boolean, isRate: boolean): bool
 /**
  * rate, increase and delta of a series that has floats only, at every step: `extrapolated` as one loop over columns.
  * The ranges end at firstEndMs, firstEndMs + intervalMs …; answers go to `values`, and 1 to `present`. Returns how
- * many samples it looked at.
+ * many samples the ranges have.
  */
 export function extrapolateFloats(
   window: Window,

@@ -12,11 +12,10 @@ import {
   checkAnswer,
   expectedFailure,
   matches,
-  runCommands,
   timeOf,
   type Command,
   type ExpectedFailure,
-  type Failure,
+  type ScriptLanguage,
 } from '../script-commands.ts'
 import { customBucketSeries } from './script-buckets.ts'
 
@@ -46,30 +45,9 @@ interface Times {
   stepMs: number | undefined
 }
 
-/**
- * Runs a whole script over stores that `makeStore` makes, one after every `clear`. Calls `onCase` for every
- * evaluation. Throws BadDataError for a line that is not understood.
- */
-export async function runScript(
-  text: string,
-  engine: PromqlEngine,
-  makeStore: () => ScriptStore,
-  onCase: (failure: Failure | undefined) => void,
-): Promise<void> {
-  let store = makeStore()
-  await runCommands(
-    text,
-    {
-      clear: () => {
-        store = makeStore()
-      },
-      load: command => {
-        load(command, store)
-      },
-      evaluate: command => evaluate(command, engine, store),
-    },
-    onCase,
-  )
+/** Scripts of PromQL: answers come from `engine`, data goes into stores that `makeStore` makes. */
+export function promqlScripts(engine: PromqlEngine, makeStore: () => ScriptStore): ScriptLanguage<ScriptStore> {
+  return { makeStore, load, evaluate: (command, store) => evaluate(command, engine, store) }
 }
 
 function load({ head, body }: Command, store: ScriptStore): void {

@@ -4,9 +4,11 @@ import { test } from 'node:test'
 import { functions } from '#lang/promql/functions.ts'
 import { makeHeadStore, scriptEngine } from '../../../test/head-store.ts'
 import { testScripts, testWrongScripts, type RunScript } from '../../../test/script-suite.ts'
-import { runScript } from './script.ts'
+import { runCommands } from '../script-commands.ts'
+import { promqlScripts } from './script.ts'
 
-const run: RunScript = (text, onCase) => runScript(text, scriptEngine, makeHeadStore, onCase)
+const language = promqlScripts(scriptEngine, makeHeadStore)
+const run: RunScript = (text, onCase) => runCommands(text, language, onCase)
 const scripts = testScripts(new URL('testdata/', import.meta.url), run)
 
 test('the scripts use every function', () => {

@@ -1,4 +1,4 @@
-/** What an expression evaluates to: rows over the steps of a query, as columns. */
+/** Values of expressions: rows over the steps of a query, as columns. */
 import { assert } from '#core/assert.ts'
 import { ExecutionError } from '#core/errors.ts'
 import { metricName, typeLabel, unitLabel } from '#core/names.ts'
@@ -12,7 +12,7 @@ export interface Grid {
   steps: number
 }
 
-/** What a row has at a step. */
+/** The kinds of sample that a row has at a step. */
 export const absent = 0
 export const isFloat = 1
 export const isHistogram = 2
@@ -52,7 +52,7 @@ export class Row {
     return histogram
   }
 
-  /** Takes the sample of another row's step over. */
+  /** Copies the sample of a step from another row. */
   copyStep(from: Row, step: number): void {
     this.present[step] = from.present[step]!
     this.values[step] = from.values[step]!
@@ -109,7 +109,7 @@ export function withoutMetadata(labels: Labels): Labels {
 
 export const sameLabelsetMessage = 'vector cannot contain metrics with the same labelset'
 
-/** Rows by label set: rows with equal labels are laid over each other, and may not both have a sample at one step. */
+/** Rows by label set: rows with equal labels become one, and may not both have a sample at one step. */
 export class RowMerger {
   readonly #byKey = new Map<string, Row>()
   readonly #steps: number
@@ -145,7 +145,7 @@ export class RowMerger {
   }
 }
 
-/** Removes the names that were to go, at the end of a query; rows that become alike are laid over each other. */
+/** Removes names at the end of a query, where `dropName` asks for it; rows with equal labels are then merged. */
 export function finishNames(rows: Row[], steps: number): Row[] {
   const merger = new RowMerger(steps)
   for (const row of rows) {

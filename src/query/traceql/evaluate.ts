@@ -3,7 +3,7 @@ import type { CompareOp, Field, FieldExpr, Literal } from '#lang/traceql/ast.ts'
 import { compileRe2 } from '#lang/regex/regex.ts'
 import { firstChild, valueType, type FieldColumn, type Level, type SpanTable, type Value } from './span-table.ts'
 
-/** Of span i; within one event e and one link l where the condition looks at those. */
+/** Does a condition hold for span i, event e and link l? -1 for no event and no link. */
 export type SpanTest = (i: number, e: number, l: number) => boolean
 type Evaluated = (i: number, e: number, l: number) => Value | undefined
 
@@ -53,7 +53,7 @@ export function compileCondition(expr: FieldExpr | undefined, table: SpanTable):
   const compiler = new Compiler(table)
   const test = compiler.whole(expr)
   if (!hasNot(expr)) return test
-  // A negation alone finds nothing by itself: only spans are looked at that fit one of its conditions.
+  // As in the reference, a negation finds only spans for which one of the conditions inside it holds.
   const leaves: FieldExpr[] = []
   collectLeaves(expr, leaves)
   const any = leaves.map(leaf => compiler.whole(leaf))
@@ -158,7 +158,7 @@ export class FieldCursor {
   }
 }
 
-/** What an expression comes to for a span; of an event or link the first one's. */
+/** The value of an expression for a span; of its events and links the first ones count. */
 export function compileValue(expr: FieldExpr, table: SpanTable): (i: number) => Value | undefined {
   const value = new Compiler(table).value(expr)
   return i => value(i, firstChild(table.eventFrom, i), firstChild(table.linkFrom, i))
@@ -369,7 +369,7 @@ function arithmetic(op: string, a: Value, b: Value): Value | undefined {
       if (isInt && b.num === 0) return undefined
       num = a.num % b.num
       break
-    // Of whole numbers the reference takes the second to the power of the first.
+    // The reference swaps the operands of ^ where both are whole numbers.
     default:
       num = isInt ? b.num ** a.num : a.num ** b.num
   }

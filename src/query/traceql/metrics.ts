@@ -5,7 +5,7 @@ import type { Limits } from '#core/limits.ts'
 import type { Field, MetricsExpr, MetricsFunction, SecondStage } from '#lang/traceql/ast.ts'
 import type { TraceRows, TracesReader } from '#traces/select.ts'
 import type { ColumnData } from '#codec/parquet/column-data.ts'
-import { Budget } from '../budget.ts'
+import { Budgets, type Budget } from '../budget.ts'
 import { Comparison, comparedFields } from './compare.ts'
 import { columnAt, longsOf, traceIdText } from './columns.ts'
 import { FieldCursor, fieldsOf } from './evaluate.ts'
@@ -70,7 +70,7 @@ function gridOf({ startMs, endMs, stepMs }: MetricsRequest): Grid {
   return { startMs: start, stepMs, count, isInstant: false }
 }
 
-/** What is gathered for one set of labels. */
+/** Counts and values of one set of labels, by interval. */
 class Gathered {
   readonly labels: MetricLabel[]
   readonly counts: Float64Array
@@ -89,23 +89,21 @@ class Gathered {
 
 /** Answers TraceQL metrics queries. */
 export class TraceMetrics {
-  readonly #clock: Clock
-  readonly #limits: Limits
+  readonly #budgets: Budgets
 
   constructor(clock: Clock, limits: Limits) {
-    this.#clock = clock
-    this.#limits = limits
+    this.#budgets = new Budgets(clock, limits)
   }
 
   get nowMs(): number {
-    return this.#clock.nowMs()
+    return this.#budgets.nowMs
   }
 
   /** Throws BadDataError, LimitError, TimeoutError and CanceledError. */
   async run(request: MetricsRequest, reader: TracesReader, signal?: AbortSignal): Promise<TraceMetricsResult> {
     const grid = gridOf(request)
     const stats: SearchStats = { traces: 0, spans: 0, bytes: 0, blocks: 0 }
-    const budget = new Budget(this.#clock, this.#limits.querySamplesMax, this.#limits.queryTimeoutMs, signal)
+    const budget = this.#budgets.begin(signal)
     const series = await this.#evaluate(request.expr, request, grid, reader, stats, budget)
     if (typeof series === 'number') throw new BadDataError('a constant is no metrics query')
     return {
@@ -162,7 +160,7 @@ function compareLabels(a: readonly MetricLabel[], b: readonly MetricLabel[]): nu
   return a.length - b.length
 }
 
-/** What the spans of all rows are gathered into. */
+/** The series that spans of all rows are added to. */
 interface Target {
   request: MetricsRequest
   grid: Grid
@@ -491,7 +489,7 @@ function joinMath(
   if (typeof right === 'number')
     return typeof left === 'number' ? apply(left, right) : left.map(s => joined(s.labels, s.values, constant(right)))
   if (typeof left === 'number') return right.map(s => joined(s.labels, constant(left), s.values))
-  // The name of a function tells nothing that has to match.
+  // The name of a function is no label that has to match.
   const plain = (s: TraceSeries): MetricLabel[] => s.labels.filter(x => x.key !== '__name__')
   const keyOf = (s: TraceSeries): string =>
     plain(s)

@@ -32,12 +32,11 @@ import {
   expectedFailure,
   LineScanner,
   parseValues,
-  runCommands,
   sameNumber,
   scriptStartMs,
   timeOf,
   type Command,
-  type Failure,
+  type ScriptLanguage,
 } from '../script-commands.ts'
 import type { TraceMetrics, TraceMetricsResult } from './metrics.ts'
 import { readTraces } from './script-spans.ts'
@@ -55,25 +54,16 @@ export interface TraceEngines {
   metrics: TraceMetrics
 }
 
-/** Runs a script over stores that `makeStore` makes; calls `onCase` for every evaluation. Throws BadDataError. */
-export async function runTraceqlScript(
-  text: string,
+/** Scripts of TraceQL: answers come from `engines`, data goes into stores that `makeStore` makes. */
+export function traceqlScripts(
   engines: TraceEngines,
   makeStore: () => Promise<TraceStore>,
-  onCase: (failure: Failure | undefined) => void,
-): Promise<void> {
-  let store = await makeStore()
-  await runCommands(
-    text,
-    {
-      clear: async () => {
-        store = await makeStore()
-      },
-      load: ({ body }) => store.append(readTraces(body)),
-      evaluate: command => evaluate(command, engines, store),
-    },
-    onCase,
-  )
+): ScriptLanguage<TraceStore> {
+  return {
+    makeStore,
+    load: ({ body }, store) => store.append(readTraces(body)),
+    evaluate: (command, store) => evaluate(command, engines, store),
+  }
 }
 
 function evaluate({ head, body }: Command, engines: TraceEngines, store: TraceStore): Promise<string | undefined> {

@@ -4,8 +4,8 @@ import { VirtualClock } from '#core/virtual-clock.ts'
 import { testScripts, testWrongScripts, type RunScript } from '../../../test/script-suite.ts'
 import { makeTraceStore } from '../../../test/signal-worlds.ts'
 import { TraceMetrics } from './metrics.ts'
-import { runTraceqlScript } from './script.ts'
-import { scriptStartMs } from '../script-commands.ts'
+import { traceqlScripts } from './script.ts'
+import { runCommands, scriptStartMs } from '../script-commands.ts'
 import { TraceSearch } from './search.ts'
 
 const clock = new VirtualClock(scriptStartMs + 3_600_000)
@@ -13,7 +13,8 @@ const engines = {
   search: new TraceSearch(clock, defaultLimits),
   metrics: new TraceMetrics(clock, defaultLimits),
 }
-const run: RunScript = (text, onCase) => runTraceqlScript(text, engines, () => makeTraceStore(clock), onCase)
+const language = traceqlScripts(engines, () => makeTraceStore(clock))
+const run: RunScript = (text, onCase) => runCommands(text, language, onCase)
 
 testScripts(new URL('testdata/', import.meta.url), run)
 

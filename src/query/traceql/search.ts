@@ -5,7 +5,7 @@ import { bytesAt, textAt, type ColumnData } from '#codec/parquet/column-data.ts'
 import type { Field, Hints, Stage } from '#lang/traceql/ast.ts'
 import { fieldKey } from '#lang/traceql/fields.ts'
 import type { TraceRows, TracesReader } from '#traces/select.ts'
-import { Budget } from '../budget.ts'
+import { Budgets } from '../budget.ts'
 import { columnAt, intsOf, levelsOf, longsOf, traceIdText } from './columns.ts'
 import { valuesReader } from './evaluate.ts'
 import { firstChild, SpanTable, type Value } from './span-table.ts'
@@ -47,7 +47,7 @@ export interface SearchRequest {
   spansPerSet: number
 }
 
-/** What a query looked at. */
+/** The traces, spans, bytes and row groups that a query read. */
 export interface SearchStats {
   traces: number
   spans: number
@@ -94,12 +94,10 @@ function mentionedFields(stages: readonly Stage[]): Field[] {
 
 /** Answers TraceQL searches. */
 export class TraceSearch {
-  readonly #clock: Clock
-  readonly #limits: Limits
+  readonly #budgets: Budgets
 
   constructor(clock: Clock, limits: Limits) {
-    this.#clock = clock
-    this.#limits = limits
+    this.#budgets = new Budgets(clock, limits)
   }
 
   /**
@@ -112,7 +110,7 @@ export class TraceSearch {
     signal?: AbortSignal,
     onPart?: (traces: readonly FoundTrace[]) => void,
   ): Promise<SearchResult> {
-    const budget = new Budget(this.#clock, this.#limits.querySamplesMax, this.#limits.queryTimeoutMs, signal)
+    const budget = this.#budgets.begin(signal)
     const stats: SearchStats = { traces: 0, spans: 0, bytes: 0, blocks: 0 }
     const found = new Map<string, FoundTrace>()
     const isNewest = request.hints.get('most_recent')?.type === 'bool'
@@ -165,7 +163,7 @@ export class TraceSearch {
       if (sets.length > 0) matches.push({ row, sets })
     }
     if (matches.length === 0) return []
-    // Only what can be among the results is laid out.
+    // Only traces that can be in the answer are laid out.
     if (matches.length > request.limit) {
       if (isNewest) matches.sort((a, b) => (starts[a.row]! < starts[b.row]! ? 1 : -1))
       matches.length = request.limit
@@ -252,7 +250,7 @@ function spanReader(
 
 type ServiceStats = Map<string, { spans: number; errors: number }>
 
-/** Reads how many spans and errors each service has in a trace; older blocks don't say. */
+/** Reads how many spans and errors each service has in a trace; older blocks have no such columns. */
 function serviceStats(columns: ReadonlyMap<string, ColumnData>, rows: number): (row: number) => ServiceStats {
   const names = columns.get('ServiceStats.ServiceName')
   if (names === undefined) return () => new Map()
@@ -315,7 +313,7 @@ function joined(a: FoundTrace, b: FoundTrace, spansPerSet: number): FoundTrace {
   }
 }
 
-/** Tells the sets of a trace apart that by() makes. */
+/** A key for the sets that by() makes of a trace. */
 function groupKey(set: FoundSet): string {
   return JSON.stringify(set.attributes.map(x => [x.key, x.key.startsWith('by(') ? x.value : 0]))
 }

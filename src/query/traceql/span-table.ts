@@ -1,6 +1,6 @@
 /**
  * The spans of a row group as a query sees them: which trace, resource and scope each belongs to, and fields as
- * columns, loaded when asked for.
+ * columns, which `load` reads.
  */
 import { bytesAt, textAt, type ColumnData } from '#codec/parquet/column-data.ts'
 import { assert } from '#core/assert.ts'
@@ -160,7 +160,7 @@ export class SpanTable {
     this.scopeCount = scope + 1
   }
 
-  /** Undefined where the rows have no spans. */
+  /** The table of a row group; undefined where it has no spans. */
   static async open(rows: TraceRows): Promise<SpanTable | undefined> {
     const structure = (await rows.columns(['rs.ss.Spans.StatusCode'])).get('rs.ss.Spans.StatusCode')
     return structure === undefined ? undefined : new SpanTable(rows, structure)
@@ -236,8 +236,8 @@ export class SpanTable {
     }
     if (levels.has('event')) paths.add(eventPath)
     if (levels.has('link')) paths.add(linkPath)
-    // Attributes with columns of their own are in the list only when their values are of another type: most often not
-    // at all. Their keys say.
+    // Attributes with columns of their own are in the list only when their values have another type, which is rare:
+    // the rest of the list is read only when their keys occur.
     const isListed = (names: ReadonlyMap<string, readonly OwnPath[]>): boolean =>
       [...names.values()].some(own => own.length === 0)
     for (const [level, names] of attributes) {

@@ -101,8 +101,7 @@ function compileCombine(
 ): Step {
   const join = joinOf(op, table)
   return (sets, from, to) => {
-    // It stands first, or behind stages that left all spans of one set: sides look at the trace, what comes before
-    // narrows them.
+    // Both sides search the whole trace; stages before the operator narrow what they find.
     const one = (found: Spanset[]): number[] => {
       if (found.length > 1)
         throw new ExecutionError(`the operator ${op} joins single spansets: put coalesce() behind by()`)

@@ -4,7 +4,7 @@ import type { Limits } from '#core/limits.ts'
 import type { Field, FieldExpr, Intrinsic } from '#lang/traceql/ast.ts'
 import { parseTraceql } from '#lang/traceql/parser.ts'
 import { attributePaths, type TraceRows, type TracesReader } from '#traces/select.ts'
-import { Budget } from '../budget.ts'
+import { Budgets } from '../budget.ts'
 import { textsIn } from './columns.ts'
 import { columnsOf, compileCondition, fieldsOf, ownerOf, type SpanTest } from './evaluate.ts'
 import { scopePaths, SpanTable, valueType, type FieldColumn, type TagScope, type Value } from './span-table.ts'
@@ -59,12 +59,10 @@ const tagScopes = Object.keys(scopePaths) as TagScope[]
 
 /** Answers which attributes there are, and with which values. */
 export class TagFinder {
-  readonly #clock: Clock
-  readonly #limits: Limits
+  readonly #budgets: Budgets
 
   constructor(clock: Clock, limits: Limits) {
-    this.#clock = clock
-    this.#limits = limits
+    this.#budgets = new Budgets(clock, limits)
   }
 
   /** Names of a scope, of all for '' and 'none'. Throws LimitError, TimeoutError and CanceledError. */
@@ -74,7 +72,7 @@ export class TagFinder {
     scope: string,
     signal?: AbortSignal,
   ): Promise<FoundTags[]> {
-    const budget = new Budget(this.#clock, this.#limits.querySamplesMax, this.#limits.queryTimeoutMs, signal)
+    const budget = this.#budgets.begin(signal)
     const wanted = tagScopes.filter(s => scope === '' || scope === 'none' || scope === s)
     const found = wanted.map(s => ({ scope: s, path: `${scopePaths[s]}.Attrs.Key`, names: new Set<string>() }))
     if (wanted.length > 0) {
@@ -107,7 +105,7 @@ export class TagFinder {
   ): Promise<TagValue[]> {
     const fixed = field.kind === 'intrinsic' ? fixedValues.get(field.name) : undefined
     if (fixed !== undefined) return fixed.map(value => ({ type: 'keyword', value }))
-    const budget = new Budget(this.#clock, this.#limits.querySamplesMax, this.#limits.queryTimeoutMs, signal)
+    const budget = this.#budgets.begin(signal)
     const condition = lenientFilter(q)
     const found = new Map<string, TagValue>()
     for (const rows of await reader.select(range.fromMs, range.throughMs)) {
@@ -125,7 +123,7 @@ export class TagFinder {
   }
 }
 
-/** Intrinsics whose values are known without reading; of those that are different for every span none are given. */
+/** Intrinsics with a fixed list of values; none for those whose values are different for almost every span. */
 const fixedValues: ReadonlyMap<Intrinsic, readonly string[]> = new Map<Intrinsic, readonly string[]>([
   ['status', ['error', 'ok', 'unset']],
   ['kind', ['client', 'consumer', 'internal', 'producer', 'server', 'unspecified']],
