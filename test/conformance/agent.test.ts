@@ -7,11 +7,6 @@ import { createServer, type Server } from 'node:http'
 import { appendFileSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { silentLog } from '#core/log.ts'
-import { MemoryFiles } from '#core/memory-files.ts'
-import { VirtualClock } from '#core/virtual-clock.ts'
-import { DiskQueue } from '#forward/disk-queue.ts'
-import { packMessage, Remote } from '#forward/remote.ts'
-import type { HttpClient } from '#net/http-client.ts'
 import { urlOf } from '../url.ts'
 import { startTercet, type Tercet } from '../../src/app/tercet.ts'
 import { loadConfig } from '../../src/app/config.ts'
@@ -371,105 +366,6 @@ test('log files of pods: partial lines, traces of several lines, rotation, a res
   appendFileSync(file, `${at(7)} stdout F marker\n`)
   await until(async () => ((await found()).includes('stdout: marker') ? true : undefined), 'the marker')
   assert.equal((await found()).length, 8, 'nothing twice')
-})
-
-test('a queue: order, damage, limits, places', async () => {
-  const files = new MemoryFiles()
-  const make = async (bytesMax = 1 << 20): Promise<DiskQueue> => {
-    const queue = new DiskQueue({ files, log: silentLog, directory: '/q', bytesMax, segmentBytes: 1000 })
-    await queue.open()
-    return queue
-  }
-  const text = (payload: Uint8Array | undefined): string => Buffer.from(payload ?? []).toString()
-  let queue = await make()
-  for (let i = 0; i < 100; i++) await queue.put(Buffer.from(`message ${i} ${'x'.repeat(40)}`))
-  // Taken out of order, finished out of order: the place moves only over what is done.
-  const taken = [await queue.take(), await queue.take(), await queue.take()]
-  assert.deepEqual(
-    taken.map(m => text(m!.payload).slice(0, 9)),
-    ['message 0', 'message 1', 'message 2'],
-  )
-  await queue.finish(taken[1]!)
-  await queue.close()
-  queue = await make()
-  const again = await queue.take()
-  assert.equal(text(again!.payload).slice(0, 9), 'message 0', 'what was not done comes again')
-  await queue.finish(again!)
-  for (let i = 1; i < 100; i++) {
-    const message = await queue.take()
-    assert.equal(text(message!.payload).split(' ')[1], String(i))
-    await queue.finish(message!)
-  }
-  assert.equal(queue.bytes, 0)
-  await queue.close()
-  // Damage costs the rest of one file.
-  queue = await make()
-  for (let i = 0; i < 40; i++) await queue.put(Buffer.from(`again ${i} ${'x'.repeat(40)}`))
-  await queue.close()
-  const names = (await files.list('/q')).filter(name => name.endsWith('.queue'))
-  const contents = await Promise.all(names.map(name => files.read(`/q/${name}`)))
-  const first = names[contents.findIndex(content => text(content).includes('again 5'))]
-  const bytes = Uint8Array.from(await files.read(`/q/${first!}`))
-  bytes[100]! ^= 255
-  await files.writeAtomic(`/q/${first!}`, bytes)
-  queue = await make()
-  const seen: string[] = []
-  for (;;) {
-    const message = await queue.take()
-    seen.push(text(message!.payload).split(' ')[1]!)
-    await queue.finish(message!)
-    if (seen.at(-1) === '39') break
-  }
-  assert.ok(seen.length > 15 && seen.length < 40 && seen.includes('30'), seen.join())
-  // Too much: the oldest goes, and it is counted.
-  await queue.close()
-  queue = await make(5000)
-  for (let i = 0; i < 200; i++) await queue.put(Buffer.from(`many ${i} ${'x'.repeat(40)}`))
-  assert.ok(queue.bytes <= 6100 && queue.dropped > 5000)
-  assert.ok(Number(text((await queue.take())!.payload).split(' ')[1]) > 50)
-  await queue.close()
-})
-
-test('a remote that is away for two hours gets everything afterwards, each once', async () => {
-  const clock = new VirtualClock(0)
-  const queue = new DiskQueue({ files: new MemoryFiles(), log: silentLog, directory: '/q', bytesMax: 1 << 26 })
-  let isAway = true
-  const got: string[] = []
-  const client = {
-    send: (_url: string, { body }: { body: Uint8Array }) => {
-      if (!isAway) got.push(Buffer.from(body).toString())
-      return Promise.resolve({ status: isAway ? 503 : 204, header: () => undefined, body: new Uint8Array(0) })
-    },
-    close: () => Promise.resolve(),
-  } as unknown as HttpClient
-  const remote = new Remote({
-    clock,
-    log: silentLog,
-    name: 'r',
-    url: 'http://r',
-    client,
-    queue,
-    headers: {},
-    timeoutMs: 1000,
-    shards: 4,
-    minBackoffMs: 100,
-    maxBackoffMs: 10_000,
-  })
-  await remote.start()
-  for (let i = 0; i < 480; i++) {
-    await queue.put(packMessage({ headers: {} }, Buffer.from(String(i))))
-    await clock.advance(15_000)
-  }
-  assert.deepEqual(got, [])
-  assert.ok(remote.retries > 1000 && queue.bytes > 480 * 10)
-  isAway = false
-  for (let i = 0; i < 20; i++) await clock.advance(10_000)
-  assert.deepEqual(
-    got.map(Number).sort((a, b) => a - b),
-    Array.from({ length: 480 }, (_, i) => i),
-  )
-  assert.equal(queue.bytes, 0)
-  await remote.stop()
 })
 
 test('remote write 2.0: a real Prometheus and Tercet get the same', needs('prometheus'), async () => {
