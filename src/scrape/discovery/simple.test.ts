@@ -47,9 +47,22 @@ after(async () => {
   })
 })
 
+let underWay = 0
+/** Counts its requests that are under way. */
+class CountedClient extends HttpClient {
+  override async send(...request: Parameters<HttpClient['send']>): ReturnType<HttpClient['send']> {
+    underWay++
+    try {
+      return await super.send(...request)
+    } finally {
+      underWay--
+    }
+  }
+}
+
 interface Looked {
   groups: () => readonly TargetGroup[]
-  told: () => number
+  calls: () => number
   again: () => Promise<void>
   stop: () => Promise<void>
 }
@@ -64,38 +77,31 @@ async function look(yaml: string, resolve?: Partial<DiscoveryWorld['resolve']>):
     directory: '/',
     env: {},
     resolve: { srv: none, addresses: none, mx: none, ns: none, ...resolve },
-    client: settings => new HttpClient(settings, { clock: systemClock, files, env: {}, directory: '/' }),
+    client: settings => new CountedClient(settings, { clock: systemClock, files, env: {}, directory: '/' }),
   }
   const [settings] = readPrometheusConfig(`scrape_configs: [{ job_name: a, ${yaml} }]`, 'p.yml', { env: {} }).jobs[0]!
     .discoveries
   const discovery = makeDiscovery(settings!, world)
   let groups: readonly TargetGroup[] = []
-  let told = 0
-  const settled = async (): Promise<void> => {
-    const before = asked.length
-    for (let i = 0; i < 60; i++) {
-      await new Promise(r => setImmediate(r))
-      if (i % 10 === 9)
-        await new Promise(r => {
-          setTimeout(r, 5)
-        })
+  let calls = 0
+  /** Until no request has been under way for some turns of the event loop: a look asks one after the other. */
+  const idle = async (): Promise<void> => {
+    for (let turns = 0; turns < 20; turns++) {
+      await clock.yield()
+      if (underWay > 0) turns = 0
     }
-    if (asked.length > before)
-      await new Promise(r => {
-        setTimeout(r, 10)
-      })
   }
   discovery.start(found => {
     groups = found
-    told++
+    calls++
   })
-  await settled()
+  await idle()
   return {
     groups: () => groups,
-    told: () => told,
+    calls: () => calls,
     again: async () => {
       await clock.advance(60_000)
-      await settled()
+      await idle()
     },
     stop: () => discovery.stop(),
   }
@@ -109,7 +115,7 @@ test('http: groups, changes, answers that are no groups', async () => {
   assert.deepEqual(labelsOf(found.groups()[0], 1), { team: 'x', __meta_url: `http://${base}/sd`, __address__: 'b:2' })
   assert.equal(asked.at(-1)!.headers['x-prometheus-refresh-interval-seconds'], '30')
   await found.again()
-  assert.equal(found.told(), 1, 'nothing new is not told')
+  assert.equal(found.calls(), 1, 'the same groups are announced once')
   for (const wrong of ['{', '{"targets":[]}', [{ targets: 'a' }], [{ targets: [1] }]]) {
     answers.set('/sd', wrong)
     await found.again()
