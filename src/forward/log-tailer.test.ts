@@ -1,4 +1,6 @@
-/** Log files of pods: partial lines, entries of several lines, rotation, restarts. A table of files and their entries. */
+/**
+ * Log files of pods: partial lines, entries of several lines, rotation, restarts. A table of files and their entries.
+ */
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { silentLog } from '#core/log.ts'

@@ -13,7 +13,8 @@ test('a job takes from `global` what it does not set; a timeout is never longer 
 global: { scrape_interval: 20s, sample_limit: 5, external_labels: { region: '\${R}-$Z-$$x' } }
 scrape_configs:
   - { job_name: a }
-  - { job_name: b, scrape_interval: 5s, sample_limit: 0, body_size_limit: 1MB, honor_labels: true, params: { m: [x, y] } }
+  - { job_name: b, scrape_interval: 5s, sample_limit: 0, body_size_limit: 1MB, honor_labels: true,
+      params: { m: [x, y] } }
 `,
     { R: 'eu' },
   )

@@ -118,7 +118,7 @@ test('a series that vanishes gets a staleness marker once; a failed scrape ends 
   await f.stop(false)
 })
 
-test('when a target is removed its series end, with those of its scrapes; when the process stops they do not', async () => {
+test("a target's series end when it is removed, not when the process stops", async () => {
   for (const isGone of [true, false]) {
     const f = new Fixture('')
     await f.scrape('a 1\n')
@@ -174,7 +174,8 @@ test('honor_labels: whose label wins, and where the other one goes', async () =>
 
 test('metric_relabel_configs change and drop series; dropped ones count as scraped only', async () => {
   const f = new Fixture(
-    'metric_relabel_configs: [{ source_labels: [__name__], regex: b, action: drop }, { target_label: l, replacement: x }]',
+    'metric_relabel_configs: [{ source_labels: [__name__], regex: b, action: drop }, { target_label: l, ' +
+      'replacement: x }]',
   )
   const stored = await f.scrape('a 1\nb 1\n', '200 text/plain', true)
   assert.ok(stored.includes('a{instance="i", job="j", l="x"} 1'))

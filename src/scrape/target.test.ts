@@ -21,14 +21,16 @@ const cases: readonly (readonly [string, string, string, string])[] = [
   ['params: { a: [x, y], b: [] }', 'h:1', 'http://h:1/metrics?a=x&a=y', 'instance=h:1 job=j team=t'],
   ['metrics_path: "/p?q=1", params: { a: [x] }', 'h:1', 'http://h:1/p?q=1&a=x', 'instance=h:1 job=j team=t'],
   [
-    'relabel_configs: [{ source_labels: [__meta_zone], target_label: zone }, { target_label: __param_t, replacement: v }]',
+    'relabel_configs: [{ source_labels: [__meta_zone], target_label: zone }, { target_label: __param_t, ' +
+      'replacement: v }]',
     'h:1',
     'http://h:1/metrics?t=v',
     'instance=h:1 job=j team=t zone=z',
   ],
   [
     'params: { t: [old] }, relabel_configs: [{ source_labels: [__address__], target_label: __param_t }, ' +
-      '{ source_labels: [__param_t], target_label: instance }, { target_label: __address__, replacement: "prober:9115" }]',
+      '{ source_labels: [__param_t], target_label: instance }, { target_label: __address__, replacement: ' +
+      '"prober:9115" }]',
     'h:1',
     'http://prober:9115/metrics?t=h%3A1',
     'instance=h:1 job=j team=t',

@@ -1,6 +1,7 @@
 /**
- * Scripts of an Alertmanager over the virtual clock: testdata/*.am. A script is a title (`== words`), a route, receivers
- * and rules in alertmanager.yml's form (lines that begin with `|`), events, and every notification that must be sent:
+ * Scripts of an Alertmanager over the virtual clock: testdata/*.am. A script is a title (`== words`), a route,
+ * receivers and rules in alertmanager.yml's form (lines that begin with `|`), events, and every notification that
+ * must be sent:
  *
  *     0s fire n=1 team=a       an alert begins (it lasts until it is resolved); `beat`: without an end of its own
  *     5m resolve n=1 team=a    it ends

@@ -9,7 +9,8 @@ const head = 'receivers: [{ name: a }, { name: b }]\n'
 test('routes inherit what they do not set; a key names the matchers of a route and of its parents', () => {
   const { route } = readAlertmanagerConfig(
     `${head}route: { receiver: a, group_by: [job], group_wait: 1s, routes: [
-      { matchers: [z="1", a=~"b"], receiver: b, group_interval: 2m, routes: [{ match: { k: v }, group_by: ['...'] }] }] }`,
+      { matchers: [z="1", a=~"b"], receiver: b, group_interval: 2m,
+        routes: [{ match: { k: v }, group_by: ['...'] }] }] }`,
     'am.yml',
   )
   const [child] = route.routes

@@ -11,7 +11,8 @@ const objects: Readonly<Record<string, readonly string[]>> = {
     `
 metadata: { name: n1, labels: { kubernetes.io/arch: amd64 } }
 spec: { providerID: p }
-status: { addresses: [{ type: Hostname, address: host }, { type: InternalIP, address: 10.0.0.1 }], daemonEndpoints: { kubeletEndpoint: { Port: 10251 } } }
+status: { addresses: [{ type: Hostname, address: host }, { type: InternalIP, address: 10.0.0.1 }],
+  daemonEndpoints: { kubeletEndpoint: { Port: 10251 } } }
 `,
     'metadata: { name: n2 }',
   ],
@@ -19,7 +20,9 @@ status: { addresses: [{ type: Hostname, address: host }, { type: InternalIP, add
     `
 metadata: { name: web-1, namespace: shop, uid: u, labels: { app: web }, annotations: { a/b: c },
   ownerReferences: [{ kind: ReplicaSet, name: web, controller: true }] }
-spec: { nodeName: n1, containers: [{ name: app, image: img, ports: [{ name: http, containerPort: 80 }, { containerPort: 81 }] }, { name: side }],
+spec: { nodeName: n1, containers: [
+  { name: app, image: img, ports: [{ name: http, containerPort: 80 }, { containerPort: 81 }] },
+  { name: side }],
   initContainers: [{ name: init, ports: [{ containerPort: 9 }] }] }
 status: { podIP: 10.1.0.1, phase: Running, hostIP: 10.0.0.1, conditions: [{ type: Ready, status: 'True' }],
   containerStatuses: [{ name: app, containerID: 'containerd://1' }] }
@@ -29,7 +32,8 @@ status: { podIP: 10.1.0.1, phase: Running, hostIP: 10.0.0.1, conditions: [{ type
   service: [
     `
 metadata: { name: web, namespace: shop, labels: { app: web } }
-spec: { type: LoadBalancer, clusterIP: 10.2.0.1, loadBalancerIP: 1.2.3.4, ports: [{ name: http, port: 80, protocol: TCP }] }
+spec: { type: LoadBalancer, clusterIP: 10.2.0.1, loadBalancerIP: 1.2.3.4,
+  ports: [{ name: http, port: 80, protocol: TCP }] }
 `,
   ],
   endpoints: [
@@ -44,13 +48,15 @@ subsets: [{ addresses: [{ ip: 10.1.0.1, nodeName: n1, targetRef: { kind: Pod, na
 metadata: { name: web-x, namespace: shop, labels: { kubernetes.io/service-name: web } }
 addressType: IPv4
 ports: [{ name: http, port: 80, appProtocol: h2c }]
-endpoints: [{ addresses: [10.1.0.1], conditions: { ready: true, serving: false }, nodeName: n1, zone: z, targetRef: { kind: Pod, name: web-1, namespace: shop } }]
+endpoints: [{ addresses: [10.1.0.1], conditions: { ready: true, serving: false }, nodeName: n1, zone: z,
+  targetRef: { kind: Pod, name: web-1, namespace: shop } }]
 `,
   ],
   ingress: [
     `
 metadata: { name: i, namespace: shop }
-spec: { ingressClassName: nginx, tls: [{ hosts: ['*.example'] }], rules: [{ host: a.example, http: { paths: [{ path: /x }, {}] } }, { host: plain }] }
+spec: { ingressClassName: nginx, tls: [{ hosts: ['*.example'] }],
+  rules: [{ host: a.example, http: { paths: [{ path: /x }, {}] } }, { host: plain }] }
 `,
   ],
   namespace: ['metadata: { name: shop, labels: { team: t } }'],
@@ -84,7 +90,7 @@ test('node: one target, at the first address by preference, with the port of its
   assert.deepEqual(shown(nodes, 'node_address_Hostname', 'node_labelpresent_kubernetes_io_arch'), ['host true'])
 })
 
-test('pod: a target for every port of every container; a container without ports, once; a pod without an address, none', () => {
+test('pod: a target for every port of every container, one where it has none; none without an address', () => {
   const pods = targetsOf('pod', true)
   assert.deepEqual(shown(pods, '__address__', 'pod_container_name', 'pod_container_port_name', 'pod_container_init'), [
     '10.1.0.1:80 app http false',

@@ -1,4 +1,7 @@
-/** Objects of operators and the scrape configurations that they ask for; each must be one that prometheus.yml may have. */
+/**
+ * Objects of operators and the scrape configurations that they ask for; each must be one that prometheus.yml may
+ * have.
+ */
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { parse } from 'yaml'
@@ -113,7 +116,8 @@ test('Probe: targets go into the parameter, the prober is the address', async ()
 test('ScrapeConfig: the discoveries of the file in camel case', async () => {
   const [job] = await jobs(
     'ScrapeConfig',
-    'scrapeInterval: 7s\njobName: own\nstaticConfigs: [{ targets: ["h:1"], labels: { teamName: t } }]\nkubernetesSDConfigs: [{ role: Pod }]',
+    'scrapeInterval: 7s\njobName: own\nstaticConfigs: [{ targets: ["h:1"], labels: { teamName: t } ' +
+      '}]\nkubernetesSDConfigs: [{ role: Pod }]',
   )
   assert.equal(job?.['scrape_interval'], '7s')
   assert.deepEqual(job['static_configs'], [{ targets: ['h:1'], labels: { teamName: 't' } }])
@@ -130,7 +134,8 @@ endpoints:
     basicAuth: { username: { name: s, key: u }, password: { name: s, key: p } }
     proxyUrl: http://proxy
     followRedirects: false
-    tlsConfig: { ca: { configMap: { name: c, key: ca } }, certFile: /cert, keySecret: { name: s, key: k }, serverName: n, insecureSkipVerify: true }
+    tlsConfig: { ca: { configMap: { name: c, key: ca } }, certFile: /cert,
+      keySecret: { name: s, key: k }, serverName: n, insecureSkipVerify: true }
 `,
   )
   assert.deepEqual(job?.['basic_auth'], { username: 'secrets/ns/s/u', password: 'secrets/ns/s/p' })
