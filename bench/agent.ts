@@ -33,7 +33,10 @@ const server = createServer((request, reply) => {
   scrapes++
   let body = '# HELP bench_requests_total Requests.\n# TYPE bench_requests_total counter\n'
   for (let i = 0; i < series; i++)
-    body += `bench_requests_total{path="/api/v1/resource/${i % 50}",method="GET",code="${200 + (i % 5)}",handler="handler_${i}"} ${scrapes * 7 + i}\n`
+    body +=
+      `bench_requests_total{path="/api/v1/resource/${i % 50}",method="GET",code="${200 + (i % 5)}",` +
+      `handler="handler_${i}"} ` +
+      `${scrapes * 7 + i}\n`
   reply.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(body)
 })
 await new Promise<void>(resolve => {
@@ -45,8 +48,18 @@ const { port } = server.address() as { port: number }
 const directory = mkdtempSync(join(tmpdir(), 'tercet-bench-agent-'))
 writeFileSync(
   `${directory}/prometheus.yml`,
-  `global: { scrape_interval: ${interval}s, external_labels: { cluster: bench } }\nremote_write: [{ url: 'http://127.0.0.1:${port}/write' }]\nscrape_configs:\n${Array.from({ length: targets }, (_, i) => `  - { job_name: job-${i}, metrics_path: /m/${i}, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }\n`).join('')}`,
+  `global: { scrape_interval: ${interval}s, external_labels: { cluster: bench } }\n` +
+    `remote_write: [{ url: 'http://127.0.0.1:${port}/write' }]\n` +
+    'scrape_configs:\n' +
+    Array.from({ length: targets }, (_, i) => jobOf(i)).join(''),
 )
+
+function jobOf(i: number): string {
+  return (
+    `  - { job_name: job-${i}, metrics_path: /m/${i}, ` + `static_configs: [{ targets: ['127.0.0.1:${port}'] }] }\n`
+  )
+}
+
 const child = spawn(
   process.execPath,
   [
@@ -72,7 +85,9 @@ try {
     if (minute > 0) await new Promise(resolve => setTimeout(resolve, 60_000))
     else await new Promise(resolve => setTimeout(resolve, 3000))
     console.log(
-      `${String(minute).padStart(3)} min: RSS ${status('VmRSS').toFixed(0)} MiB, peak ${status('VmHWM').toFixed(0)} MiB, CPU ${cpu().toFixed(1)} s, ${scrapes} scrapes, ${(written / 1e6).toFixed(1)} MB sent`,
+      `${String(minute).padStart(3)} min: RSS ${status('VmRSS').toFixed(0)} MiB, ` +
+        `peak ${status('VmHWM').toFixed(0)} MiB, CPU ${cpu().toFixed(1)} s, ${scrapes} scrapes, ` +
+        `${(written / 1e6).toFixed(1)} MB sent`,
     )
   }
 } finally {

@@ -162,7 +162,8 @@ for (const { path, parameters } of [...instants, ...ranges]) {
     let at = 0
     while (theirs[at] === ours[at]) at++
     different.push(
-      `${path} ${parameters.query}\n    prometheus: ${theirs.slice(Math.max(0, at - 120), at + 160)}\n    tercet:     ${ours.slice(Math.max(0, at - 120), at + 160)}`,
+      `${path} ${parameters.query}\n    prometheus: ${theirs.slice(Math.max(0, at - 120), at + 160)}\n` +
+        `    tercet:     ${ours.slice(Math.max(0, at - 120), at + 160)}`,
     )
   }
 }

@@ -67,7 +67,8 @@ for (const [name, list] of [
   ['7-day query, 1,000 series', queries],
 ] as const)
   console.log(
-    `${name}: n=${list.length} p50=${percentile(list, 0.5).toFixed(0)} ms p95=${percentile(list, 0.95).toFixed(0)} ms p99=${percentile(list, 0.99).toFixed(0)} ms`,
+    `${name}: n=${list.length} p50=${percentile(list, 0.5).toFixed(0)} ms ` +
+      `p95=${percentile(list, 0.95).toFixed(0)} ms p99=${percentile(list, 0.99).toFixed(0)} ms`,
   )
 const { rssBytes, peakBytes } = peer.cost()
 console.log(`RSS ${(rssBytes / 1048576).toFixed(0)} MiB, peak ${(peakBytes / 1048576).toFixed(0)} MiB`)

@@ -14,6 +14,7 @@ import { ByteWriter } from '#codec/byte-writer.ts'
 import { encodeSnappy } from '#codec/snappy.ts'
 import { below, seededRandom } from '#core/random.ts'
 import { encodeUtf8 } from '#core/text.ts'
+import { urlOf } from '../test/url.ts'
 
 const option = (name: string, fallback: number): number =>
   Number(process.argv.find(a => a.startsWith(`--${name}=`))?.split('=')[1] ?? fallback)
@@ -29,10 +30,24 @@ function line(app: string): string {
   const ms = (below(random, 200_000) / 100).toFixed(2)
   const user = below(random, 50_000)
   if (app === 'api' || app === 'cart')
-    return `{"level":"${level}","msg":"${pick(['request done', 'cache miss', 'user logged in', 'retrying'])}","user":{"id":${user},"region":"${pick(['eu', 'us', 'ap'])}"},"status":${pick([200, 200, 200, 301, 404, 500])},"latency_ms":${ms},"trace_id":"${hex(32)}"}`
+    return (
+      `{"level":"${level}","msg":"${pick(['request done', 'cache miss', 'user logged in', 'retrying'])}",` +
+      `"user":{"id":${user},"region":"${pick(['eu', 'us', 'ap'])}"},` +
+      `"status":${pick([200, 200, 200, 301, 404, 500])},"latency_ms":${ms},"trace_id":"${hex(32)}"}`
+    )
   if (app === 'nginx')
-    return `10.${below(random, 4)}.${below(random, 255)}.${below(random, 255)} - - [20/Nov/2026:10:00:00 +0000] "${pick(['GET', 'POST'])} /api/${pick(['orders', 'users', 'items'])}/${below(random, 1000)} HTTP/1.1" ${pick([200, 200, 304, 404, 500])} ${below(random, 20_000)} "-" "Mozilla/5.0"`
-  return `level=${level} caller=${pick(['http.go', 'db.go', 'main.go'])}:${below(random, 400)} msg="${pick(['request done', 'query finished', 'job started', 'connection reset by peer'])}" method=${pick(['GET', 'POST'])} path=/api/${pick(['orders', 'users', 'items'])}/${below(random, 1000)} status=${pick([200, 200, 200, 404, 500])} duration=${ms}ms user=${user} req=${hex(16)}`
+    return (
+      `10.${below(random, 4)}.${below(random, 255)}.${below(random, 255)} - - [20/Nov/2026:10:00:00 +0000] ` +
+      `"${pick(['GET', 'POST'])} /api/${pick(['orders', 'users', 'items'])}/${below(random, 1000)} ` +
+      `HTTP/1.1" ${pick([200, 200, 304, 404, 500])} ${below(random, 20_000)} "-" "Mozilla/5.0"`
+    )
+  return (
+    `level=${level} caller=${pick(['http.go', 'db.go', 'main.go'])}:${below(random, 400)} ` +
+    `msg="${pick(['request done', 'query finished', 'job started', 'connection reset by peer'])}" ` +
+    `method=${pick(['GET', 'POST'])} ` +
+    `path=/api/${pick(['orders', 'users', 'items'])}/${below(random, 1000)} ` +
+    `status=${pick([200, 200, 200, 404, 500])} duration=${ms}ms user=${user} req=${hex(16)}`
+  )
 }
 
 function field(out: ByteWriter, tag: number, bytes: Uint8Array): void {
@@ -132,7 +147,8 @@ try {
     bodies.push(pushBody(streams))
   }
   console.log(
-    `${(bytes / 1e6).toFixed(0)} MB in ${lines} lines of ${(bytes / lines).toFixed(0)} bytes, ${bodies.length} requests`,
+    `${(bytes / 1e6).toFixed(0)} MB in ${lines} lines of ${(bytes / lines).toFixed(0)} bytes, ` +
+      `${bodies.length} requests`,
   )
   const cpu0 = cpuOf(pid)
   const wall0 = performance.now()
@@ -151,10 +167,13 @@ try {
   const wall2 = performance.now()
   const stored = sizeOf(join(directory, 'bucket/logs'))
   console.log(
-    `in: ${(cpu1 - cpu0).toFixed(2)} CPU-s, ${((wall1 - wall0) / 1000).toFixed(2)} s, ${(bytes / 1e6 / ((wall1 - wall0) / 1000)).toFixed(0)} MB/s`,
+    `in: ${(cpu1 - cpu0).toFixed(2)} CPU-s, ${((wall1 - wall0) / 1000).toFixed(2)} s, ` +
+      `${(bytes / 1e6 / ((wall1 - wall0) / 1000)).toFixed(0)} MB/s`,
   )
   console.log(
-    `until flushed: ${(((cpu2 - cpu0) / bytes) * 1e9).toFixed(1)} CPU-s per GB; flush ${((wall2 - wall1) / 1000).toFixed(2)} s; stored ${(stored / bytes).toFixed(3)} of the line bytes; peak RSS ${rssOf(pid).toFixed(0)} MiB`,
+    `until flushed: ${(((cpu2 - cpu0) / bytes) * 1e9).toFixed(1)} CPU-s per GB; ` +
+      `flush ${((wall2 - wall1) / 1000).toFixed(2)} s; ` +
+      `stored ${(stored / bytes).toFixed(3)} of the line bytes; peak RSS ${rssOf(pid).toFixed(0)} MiB`,
   )
   const queries: [string, string][] = [
     ['needle', '{env="prod"} |= "deadbeefcafe4711"'],
@@ -185,14 +204,22 @@ try {
       const c = cpuOf(pid)
       const w = performance.now()
       const reply = await fetch(
-        `${url}/loki/api/v1/query_range?${new URLSearchParams({ query, start: String(startMs / 1000), end: String(endMs / 1000), step: '3600', limit: '100' }).toString()}`,
+        urlOf(url, '/loki/api/v1/query_range', {
+          query,
+          start: String(startMs / 1000),
+          end: String(endMs / 1000),
+          step: '3600',
+          limit: '100',
+        }),
       )
       const text = await reply.text()
       if (reply.status !== 200) throw new Error(`${query}: ${text}`)
       parts.push(`${name} ${(performance.now() - w).toFixed(0)} ms/${(cpuOf(pid) - c).toFixed(2)}`)
     }
     console.log(
-      `${round}: ${(cpuOf(pid) - from).toFixed(2)} CPU-s, ${((performance.now() - at) / 1000).toFixed(2)} s\n  ${parts.join('\n  ')}`,
+      `${round}: ${(cpuOf(pid) - from).toFixed(2)} CPU-s, ` +
+        `${((performance.now() - at) / 1000).toFixed(2)} s\n` +
+        `  ${parts.join('\n  ')}`,
     )
   }
   console.log(`peak RSS ${rssOf(pid).toFixed(0)} MiB`)

@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import { bodies, labelBytes } from './load.ts'
+import { urlOf } from '../test/url.ts'
 
 const awayMinutes = Number(process.argv[2] ?? 30)
 const rate = Number(process.argv[3] ?? 2000)
@@ -144,7 +145,9 @@ const load = (async () => {
 })()
 const report = async (phase: string): Promise<void> => {
   console.log(
-    `${new Date().toISOString().slice(11, 19)} ${phase}: ${(acknowledged / 1e6).toFixed(2)} M samples, ${refused} requests refused, backlog ${((await metric('tercet_backlog_bytes')) / 1e6).toFixed(1)} MB, ${await metric('tercet_upload_blocks_waiting')} blocks wait, RSS ${rssMib()} MiB`,
+    `${new Date().toISOString().slice(11, 19)} ${phase}: ${(acknowledged / 1e6).toFixed(2)} M samples, ` +
+      `${refused} requests refused, backlog ${((await metric('tercet_backlog_bytes')) / 1e6).toFixed(1)} ` +
+      `MB, ${await metric('tercet_upload_blocks_waiting')} blocks wait, RSS ${rssMib()} MiB`,
   )
 }
 await wait(60_000)
@@ -169,7 +172,10 @@ await load
 const total = async (url: string): Promise<number> => {
   const endMs = Date.now() + 10_000
   const reply = await fetch(
-    `${url}/api/v1/query?${new URLSearchParams({ query: `sum(count_over_time({__name__=~"bench_.+"}[${Math.ceil((endMs - firstMs) / 1000) + 5}s]))`, time: String(endMs / 1000) })}`,
+    urlOf(url, '/api/v1/query', {
+      query: `sum(count_over_time({__name__=~"bench_.+"}[${Math.ceil((endMs - firstMs) / 1000) + 5}s]))`,
+      time: String(endMs / 1000),
+    }),
   )
   return Number(
     ((await reply.json()) as { data: { result: { value: [number, string] }[] } }).data.result[0]?.value[1] ?? 0,

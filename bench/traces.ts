@@ -171,10 +171,14 @@ try {
   const cpu2 = cpuOf(pid)
   const wall2 = performance.now()
   console.log(
-    `in: ${(((cpu1 - cpu0) / spans) * 1e6).toFixed(1)} CPU-s per M spans, ${(size / 1e6 / ((wall1 - wall0) / 1000)).toFixed(1)} MB/s`,
+    `in: ${(((cpu1 - cpu0) / spans) * 1e6).toFixed(1)} CPU-s per M spans, ` +
+      `${(size / 1e6 / ((wall1 - wall0) / 1000)).toFixed(1)} MB/s`,
   )
   console.log(
-    `until in the bucket: ${(((cpu2 - cpu0) / spans) * 1e6).toFixed(1)} CPU-s per M spans; flush ${((wall2 - wall1) / 1000).toFixed(2)} s; stored ${(sizeOf(join(directory, 'bucket/traces')) / spans).toFixed(0)} bytes a span; peak RSS ${rssOf(pid).toFixed(0)} MiB`,
+    `until in the bucket: ${(((cpu2 - cpu0) / spans) * 1e6).toFixed(1)} CPU-s per M spans; ` +
+      `flush ${((wall2 - wall1) / 1000).toFixed(2)} s; ` +
+      `stored ${(sizeOf(join(directory, 'bucket/traces')) / spans).toFixed(0)} bytes a span; ` +
+      `peak RSS ${rssOf(pid).toFixed(0)} MiB`,
   )
   const range = { start: String(Math.floor(startMs / 1000)), end: String(Math.ceil(endMs / 1000)) }
   const searches = [
@@ -225,7 +229,9 @@ try {
       parts.push(`${(performance.now() - w).toFixed(0).padStart(5)} ms ${(cpuOf(pid) - c).toFixed(2)} ${name}`)
     }
     console.log(
-      `${round}: ${(cpuOf(pid) - from).toFixed(2)} CPU-s, ${((performance.now() - at) / 1000).toFixed(2)} s\n  ${parts.join('\n  ')}`,
+      `${round}: ${(cpuOf(pid) - from).toFixed(2)} CPU-s, ` +
+        `${((performance.now() - at) / 1000).toFixed(2)} s\n` +
+        `  ${parts.join('\n  ')}`,
     )
   }
   console.log(`peak RSS ${rssOf(pid).toFixed(0)} MiB`)

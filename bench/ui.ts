@@ -73,15 +73,19 @@ console.log(`first load: ${(bytes / 1000).toFixed(0)} kB on the wire, first pain
 /** Frames while `act` runs for two seconds, in the page. */
 const frames = (act: string): Promise<number> =>
   page.evaluate(
-    `new Promise(resolve => { let count = 0; const begun = performance.now(); const step = () => { count++; ${act}; if (performance.now() - begun < 2000) requestAnimationFrame(step); else resolve(count / ((performance.now() - begun) / 1000)) }; requestAnimationFrame(step) })`,
+    'new Promise(resolve => { let count = 0; const begun = performance.now(); ' +
+      `const step = () => { count++; ${act}; ` +
+      'if (performance.now() - begun < 2000) requestAnimationFrame(step); ' +
+      'else resolve(count / ((performance.now() - begun) / 1000)) }; requestAnimationFrame(step) })',
   )
 await page.goto(`${running.url}/ui/trace/${traceId}`, { waitUntil: 'networkidle' })
-console.log(
-  `10,000 spans, scrolling: ${(await frames("const box = document.querySelector('.waterfall'); box.scrollTop = (count * 300) % box.scrollHeight")).toFixed(0)} frames a second`,
-)
+const scroll = "const box = document.querySelector('.waterfall'); box.scrollTop = (count * 300) % box.scrollHeight"
+console.log(`10,000 spans, scrolling: ${(await frames(scroll)).toFixed(0)} frames a second`)
 await page.goto(`${running.url}/ui/metrics?q=many&step=15&range=50m`, { waitUntil: 'networkidle' })
-console.log(
-  `500 series of 200 points, under the pointer: ${(await frames("const over = document.querySelector('.u-over'), b = over.getBoundingClientRect(); over.dispatchEvent(new MouseEvent('mousemove', { clientX: b.left + (count * 7) % b.width, clientY: b.top + b.height / 2, bubbles: true }))")).toFixed(0)} frames a second`,
-)
+const point = `
+  const over = document.querySelector('.u-over'), b = over.getBoundingClientRect()
+  const clientX = b.left + (count * 7) % b.width
+  over.dispatchEvent(new MouseEvent('mousemove', { clientX, clientY: b.top + b.height / 2, bubbles: true }))`
+console.log(`500 series of 200 points, under the pointer: ${(await frames(point)).toFixed(0)} frames a second`)
 await browser.close()
 await running.stop()

@@ -98,10 +98,9 @@ export class KubeApi {
   forgetHistory(): void {
     this.#oldest = ++this.#version
     this.#events = []
+    const object = { kind: 'Status', code: 410, message: 'too old resource version' }
     for (const { reply } of this.#watchers) {
-      reply.write(
-        `${JSON.stringify({ type: 'ERROR', object: { kind: 'Status', code: 410, message: 'too old resource version' } })}\n`,
-      )
+      reply.write(`${JSON.stringify({ type: 'ERROR', object })}\n`)
       reply.end()
     }
     this.#watchers.clear()

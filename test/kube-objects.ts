@@ -39,7 +39,8 @@ export function builtInProblems(objects: readonly KubeObject[]): string[] {
     )
     writeFileSync(
       join(directory, 'objects.ts'),
-      `${imports.join('\n')}\n${own.map((o, i) => `export const object${i}: ${o.kind}_ = ${JSON.stringify(o, null, 1)}`).join('\n')}\n`,
+      `${imports.join('\n')}\n` +
+        `${own.map((o, i) => `export const object${i}: ${o.kind}_ = ${JSON.stringify(o, null, 1)}`).join('\n')}\n`,
     )
     writeFileSync(
       join(directory, 'tsconfig.json'),

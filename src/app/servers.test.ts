@@ -43,7 +43,7 @@ async function serve(parts: readonly Part[]): Promise<{ lifecycle: Lifecycle; se
 const saying = (text: string) => (): Promise<{ status: number; body: string }> =>
   Promise.resolve({ status: 200, body: text })
 
-test('while a part starts, health answers and every other route says 503; then all answer, at every address', async () => {
+test('while a part starts, health answers and all else says 503; then all answer, at every address', async () => {
   let finish = (): void => {}
   const slow = new Promise<void>(resolve => {
     finish = resolve

@@ -50,7 +50,11 @@ before(async () => {
       reply
         .writeHead(200, { 'content-type': 'application/openmetrics-text; version=1.0.0' })
         .end(
-          '# HELP ticks Ticks of it.\n# TYPE ticks counter\nticks_total{keep="a"} 7 # {trace_id="t"} 1 1.5\n# TYPE h histogram\nh_bucket{le="1.0"} 2\nh_bucket{le="+Inf"} 3\nh_sum 4\nh_count 3\n# EOF\n',
+          '# HELP ticks Ticks of it.\n# TYPE ticks counter\n' +
+            'ticks_total{keep="a"} 7 # {trace_id="t"} 1 1.5\n' +
+            '# TYPE h histogram\nh_bucket{le="1.0"} 2\n' +
+            'h_bucket{le="+Inf"} 3\nh_sum 4\n' +
+            'h_count 3\n# EOF\n',
         )
       return
     }
@@ -82,7 +86,8 @@ before(async () => {
     reply
       .writeHead(200, { 'content-type': 'application/openmetrics-text; version=1.0.0' })
       .end(
-        `# TYPE ticks counter\nticks_total{keep="a"} ${scrapes} # {trace_id="t"} 1 ${Date.now() / 1000}\nnoise{a="1"} 1\n# EOF\n`,
+        `# TYPE ticks counter\nticks_total{keep="a"} ${scrapes} # {trace_id="t"} 1 ${Date.now() / 1000}\n` +
+          'noise{a="1"} 1\n# EOF\n',
       )
   })
   await new Promise<void>(resolve => {
@@ -100,13 +105,15 @@ global: { scrape_interval: 200ms, scrape_timeout: 200ms, external_labels: { clus
 remote_write:
   - url: http://127.0.0.1:${storePort}/api/v1/write
     send_exemplars: true
-    write_relabel_configs: [{ source_labels: [__name__], regex: noise, action: drop }, { target_label: via, replacement: agent }]
+    write_relabel_configs: [{ source_labels: [__name__], regex: noise, action: drop }, { target_label: via,
+        replacement: agent }]
     queue_config: { min_backoff: 30ms, max_backoff: 200ms }
 scrape_configs:
   - { job_name: good, metrics_path: /metrics, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }
   - { job_name: hang, metrics_path: /hang, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }
   - { job_name: lies, metrics_path: /lies, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }
-  - { job_name: huge, metrics_path: /huge, body_size_limit: 4MB, scrape_interval: 1s, scrape_timeout: 1s, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }
+  - { job_name: huge, metrics_path: /huge, body_size_limit: 4MB, scrape_interval: 1s, scrape_timeout: 1s,
+      static_configs: [{ targets: ['127.0.0.1:${port}'] }] }
   - { job_name: churn, metrics_path: /churn, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }
 `,
   )
@@ -385,10 +392,15 @@ test('remote write 2.0: a real Prometheus and Tercet get the same', needs('prome
   )
   await peer.ready(`http://127.0.0.1:${peerPort}/-/ready`)
   const remote = (to: number): string =>
-    `{ url: 'http://127.0.0.1:${to}/api/v1/write', protobuf_message: io.prometheus.write.v2.Request, send_exemplars: true, send_native_histograms: true, write_relabel_configs: [{ target_label: via, replacement: two }] }`
+    `{ url: 'http://127.0.0.1:${to}/api/v1/write', protobuf_message: io.prometheus.write.v2.Request, ` +
+    'send_exemplars: true, send_native_histograms: true, write_relabel_configs: [{ target_label: via, ' +
+    'replacement: two }] }'
   writeFileSync(
     `${own}/prometheus.yml`,
-    `global: { scrape_interval: 500ms, scrape_timeout: 500ms, external_labels: { cluster: c2 } }\nremote_write: [${remote(peerPort)}, ${remote(storePort)}]\nscrape_configs: [{ job_name: two, metrics_path: /two, convert_classic_histograms_to_nhcb: true, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }]\n`,
+    'global: { scrape_interval: 500ms, scrape_timeout: 500ms, external_labels: { cluster: c2 } }\n' +
+      `remote_write: [${remote(peerPort)}, ${remote(storePort)}]\n` +
+      'scrape_configs: [{ job_name: two, metrics_path: /two, convert_classic_histograms_to_nhcb: true, ' +
+      `static_configs: [{ targets: ['127.0.0.1:${port}'] }] }]\n`,
   )
   const second = await startTercet(
     loadConfig({

@@ -42,7 +42,10 @@ let peer: Peer | undefined
 let peerUrl = ''
 
 const config = (who: string): string => `
-global: { resolve_timeout: 1m, slack_api_url: 'http://127.0.0.1:${port}/${who}/slack', pagerduty_url: 'http://127.0.0.1:${port}/${who}/pagerduty', opsgenie_api_url: 'http://127.0.0.1:${port}/${who}/opsgenie/', opsgenie_api_key: k, telegram_api_url: 'http://127.0.0.1:${port}/${who}/telegram' }
+global: { resolve_timeout: 1m, slack_api_url: 'http://127.0.0.1:${port}/${who}/slack',
+    pagerduty_url: 'http://127.0.0.1:${port}/${who}/pagerduty',
+    opsgenie_api_url: 'http://127.0.0.1:${port}/${who}/opsgenie/', opsgenie_api_key: k,
+    telegram_api_url: 'http://127.0.0.1:${port}/${who}/telegram' }
 templates: ['*.tmpl']
 route:
   receiver: all
@@ -64,7 +67,8 @@ receivers:
   - { name: web, webhook_configs: [{ url: 'http://127.0.0.1:${port}/${who}/web' }] }
   - { name: quiet }
   - name: several
-    slack_configs: [{ channel: '#c', send_resolved: true, title: '{{ template "own.title" . }}', fields: [{ title: F, value: '{{ .CommonLabels.alertname }}', short: true }] }]
+    slack_configs: [{ channel: '#c', send_resolved: true, title: '{{ template "own.title" . }}',
+        fields: [{ title: F, value: '{{ .CommonLabels.alertname }}', short: true }] }]
     pagerduty_configs: [{ routing_key: r, severity: '{{ .CommonLabels.kind }}' }]
     opsgenie_configs: [{ tags: 'a,b' }]
     telegram_configs: [{ bot_token: t, chat_id: -5 }]
@@ -72,7 +76,9 @@ receivers:
     msteamsv2_configs: [{ webhook_url: 'http://127.0.0.1:${port}/${who}/teams' }]
 `
 const template =
-  '{{ define "own.title" }}{{ len .Alerts.Firing }}/{{ len .Alerts }} {{ range .GroupLabels.SortedPairs }}{{ .Name }}={{ .Value }} {{ end }}{{ .CommonLabels.Names | join "," }} {{ .Status | toUpper }} {{ (index .Alerts 0).Annotations.summary }}{{ end }}'
+  '{{ define "own.title" }}{{ len .Alerts.Firing }}/{{ len .Alerts }} ' +
+  '{{ range .GroupLabels.SortedPairs }}{{ .Name }}={{ .Value }} {{ end }}{{ .CommonLabels.Names | ' +
+  'join "," }} {{ .Status | toUpper }} {{ (index .Alerts 0).Annotations.summary }}{{ end }}'
 
 before(async () => {
   server = createServer((request, reply) => {
@@ -338,7 +344,8 @@ test('amtool: alerts, silences, routes', needs('amtool'), async () => {
 
 const base = 'route: { receiver: a }\nreceivers: [{ name: a }]\n'
 const route = (text: string): string =>
-  `route: { receiver: a, routes: [{ ${text} }] }\nreceivers: [{ name: a }]\ntime_intervals: [{ name: t, time_intervals: [] }]\n`
+  `route: { receiver: a, routes: [{ ${text} }] }\n` +
+  'receivers: [{ name: a }]\ntime_intervals: [{ name: t, time_intervals: [] }]\n'
 const receiver = (text: string): string => `route: { receiver: a }\nreceivers: [{ name: a, ${text} }]\n`
 const configs = [
   base,
@@ -392,7 +399,8 @@ const configs = [
   `global: { smtp_smarthost: "h:25", smtp_from: a@b }\n${receiver('email_configs: [{}]')}`,
   `global: { smtp_smarthost: h, smtp_from: a@b }\n${receiver('email_configs: [{ to: a@b }]')}`,
   receiver(
-    'email_configs: [{ to: a@b, from: c@d, smarthost: "h:587", auth_username: u, auth_password: p, headers: { Subject: s } }]',
+    'email_configs: [{ to: a@b, from: c@d, smarthost: "h:587", auth_username: u, auth_password: p, ' +
+      'headers: { Subject: s } }]',
   ),
   receiver('opsgenie_configs: [{ api_key: k }]'),
   receiver('opsgenie_configs: [{}]'),
@@ -414,7 +422,9 @@ const configs = [
   `${base}inhibit_rules: [{ source_matchers: ["a~b"] }]`,
   `${base}templates: ["x/*.tmpl"]`,
   `${base}templates: x`,
-  `${base}time_intervals: [{ name: a, time_intervals: [{ times: [{ start_time: "09:00", end_time: "17:00" }], weekdays: ["monday:friday", sunday], days_of_month: ["1:5", "-3:-1"], months: ["january:march", "6", "7:8"], years: ["2020:2030", "2040"], location: Europe/Berlin }] }]`,
+  `${base}time_intervals: [{ name: a, time_intervals: [{ times: [{ start_time: "09:00", ` +
+    'end_time: "17:00" }], weekdays: ["monday:friday", sunday], days_of_month: ["1:5", "-3:-1"], ' +
+    'months: ["january:march", "6", "7:8"], years: ["2020:2030", "2040"], location: Europe/Berlin }] }]',
   `${base}time_intervals: [{ name: a, time_intervals: [{ times: [{ start_time: "17:00", end_time: "09:00" }] }] }]`,
   `${base}time_intervals: [{ name: a, time_intervals: [{ times: [{ start_time: "9:00", end_time: "17:00" }] }] }]`,
   `${base}time_intervals: [{ name: a, time_intervals: [{ weekdays: [someday] }] }]`,
@@ -443,7 +453,8 @@ test('amtool check-config and ours agree', needs('amtool'), async () => {
     })
     if (code !== theirs.code)
       differences.push(
-        `${JSON.stringify(text)}\n  amtool: ${theirs.code} ${theirs.text.slice(0, 300)}\n  tercet: ${code} ${lines.join(' ').slice(0, 300)}`,
+        `${JSON.stringify(text)}\n  amtool: ${theirs.code} ${theirs.text.slice(0, 300)}\n` +
+          `  tercet: ${code} ${lines.join(' ').slice(0, 300)}`,
       )
   }
   assert.deepEqual(differences, [])
@@ -488,8 +499,10 @@ test('silences and the log of notifications outlive a restart; mail; addresses t
   const smtpPort = (smtp.address() as { port: number }).port
   writeFileSync(
     `${own}/am.yml`,
-    `global: { smtp_smarthost: '127.0.0.1:${smtpPort}', smtp_from: am@x, smtp_require_tls: false }\nroute: { receiver: a, group_by: [alertname], group_wait: 100ms, group_interval: 1s }\n` +
-      `receivers: [{ name: a, email_configs: [{ to: ops@x }], webhook_configs: [{ url: 'http://169.254.169.254/latest' }] }]\n`,
+    `global: { smtp_smarthost: '127.0.0.1:${smtpPort}', smtp_from: am@x, smtp_require_tls: false }\n` +
+      'route: { receiver: a, group_by: [alertname], group_wait: 100ms, group_interval: 1s }\n' +
+      'receivers: [{ name: a, email_configs: [{ to: ops@x }], ' +
+      `webhook_configs: [{ url: 'http://169.254.169.254/latest' }] }]\n`,
   )
   let second = await runTercet([`alertmanager_config_file=${own}/am.yml`], own)
   try {

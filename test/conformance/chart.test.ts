@@ -465,7 +465,7 @@ test('every value is documented, typed, and used; every one that is used is ther
   }
   // Read as a whole: toYaml of the section, `index`, or the section's own variable.
   const asWhole =
-    /^(server\.resources|agent\.resources)\.|^(logsRetention|tracesRetention|retention)$|^s3\.(buckets|secrets)\.|^server\.service\.annotations$/
+    /^((server|agent)\.resources\.|(logsR|tracesR|r)etention$|s3\.(buckets|secrets)\.|server\.service\.annotations$)/
   for (const leaf of leaves)
     assert.ok(
       asWhole.test(leaf) ||

@@ -130,14 +130,17 @@ const configs: string[] = [
   job('kubernetes_sd_configs: [{ role: pods }]'),
   job('kubernetes_sd_configs: [{}]'),
   job(
-    'kubernetes_sd_configs: [{ role: endpoints, namespaces: { names: [a], own_namespace: true }, selectors: [{ role: pod, label: "a=b" }], attach_metadata: { node: true } }]',
+    'kubernetes_sd_configs: [{ role: endpoints, namespaces: { names: [a], own_namespace: true }, ' +
+      'selectors: [{ role: pod, label: "a=b" }], attach_metadata: { node: true } }]',
   ),
   job('kubernetes_sd_configs: [{ role: pod, selectors: [{ role: pods }] }]'),
   job('docker_sd_configs: [{ host: "unix:///var/run/docker.sock" }]'),
   job('docker_sd_configs: [{}]'),
   'remote_write: [{ url: "http://x/y" }]',
   'remote_write: [{ url: "" }]',
-  'remote_write: [{ url: "http://x", queue_config: { capacity: 1, max_shards: 2, max_backoff: 5s }, write_relabel_configs: [{ regex: a, action: labeldrop }], headers: { X-A: b }, send_exemplars: true }]',
+  'remote_write: [{ url: "http://x", queue_config: { capacity: 1, max_shards: 2, max_backoff: 5s }, ' +
+    'write_relabel_configs: [{ regex: a, action: labeldrop }], headers: { X-A: b }, ' +
+    'send_exemplars: true }]',
   'remote_write: [{ url: "http://x", headers: { Authorization: b } }]',
   'remote_write: [{ url: "http://x", headers: { Content-Type: b } }]',
   'remote_write: [{ url: "http://x", name: a }, { url: "http://y", name: a }]',
@@ -145,7 +148,9 @@ const configs: string[] = [
   'remote_read: [{ url: "http://x" }]',
   'alerting: { alertmanagers: [{ static_configs: [{ targets: ["a:9093"] }] }] }',
   'alerting: { alertmanagers: [{ api_version: v1, static_configs: [{ targets: ["a:9093"] }] }] }',
-  'alerting: { alertmanagers: [{ scheme: https, path_prefix: /x, timeout: 5s, basic_auth: { username: a, password: b } }], alert_relabel_configs: [{ regex: a, action: labeldrop }] }',
+  'alerting: { alertmanagers: [{ scheme: https, path_prefix: /x, timeout: 5s, ' +
+    'basic_auth: { username: a, password: b } }], alert_relabel_configs: [{ regex: a, ' +
+    'action: labeldrop }] }',
   'alerting: { alertmanager: [] }',
   'rule_files: ["none*.yml"]',
   'rule_files: ["missing.yml"]',
@@ -172,7 +177,8 @@ test('promtool check config and ours agree', needs('promtool'), async () => {
     const code = await checkConfigFiles([`${directory}/prometheus.yml`], systemFiles, ours)
     if (code !== theirs.code)
       differences.push(
-        `${JSON.stringify(text)}\n  promtool: ${theirs.code} ${theirs.text.slice(0, 300)}\n  tercet: ${code} ${ours.lines.join(' ').slice(0, 300)}`,
+        `${JSON.stringify(text)}\n  promtool: ${theirs.code} ${theirs.text.slice(0, 300)}\n` +
+          `  tercet: ${code} ${ours.lines.join(' ').slice(0, 300)}`,
       )
   }
   assert.deepEqual(differences, [])
@@ -211,7 +217,8 @@ const rules: string[] = [
   rule('record: a, expr: "x[5m]"'),
   rule('alert: A, expr: "up == 0"'),
   rule(
-    'alert: A, expr: "up == 0", for: 5m, keep_firing_for: 10m, labels: { severity: page }, annotations: { summary: "{{ $labels.instance }} is {{ $value | humanize }}" }',
+    'alert: A, expr: "up == 0", for: 5m, keep_firing_for: 10m, labels: { severity: page }, ' +
+      'annotations: { summary: "{{ $labels.instance }} is {{ $value | humanize }}" }',
   ),
   rule('alert: A, expr: up, for: five'),
   rule('alert: A, expr: up, for: 1h30m'),
@@ -225,7 +232,8 @@ const rules: string[] = [
   rule('alert: "a b", expr: up'),
   rule('alert: A, expr: up, unknown: 1'),
   rule(
-    'alert: A, expr: "up", annotations: { a: "{{ $externalLabels.region }} {{ $externalURL }} {{ externalURL }} {{ pathPrefix }}" }',
+    'alert: A, expr: "up", annotations: { a: "{{ $externalLabels.region }} {{ $externalURL }} ' +
+      '{{ externalURL }} {{ pathPrefix }}" }',
   ),
   rule('alert: A, expr: up, annotations: { a: "{{ define \\"x\\" }}y{{ end }}{{ template \\"x\\" }}" }'),
   rule('alert: A, expr: up, annotations: { a: "{{ .Nothing }}" }'),
@@ -242,7 +250,8 @@ test('promtool check rules and ours agree', needs('promtool'), async () => {
     const code = await checkRuleFiles([`${directory}/rules.yml`], systemFiles, ours)
     if (code !== theirs.code)
       differences.push(
-        `${JSON.stringify(text)}\n  promtool: ${theirs.code} ${theirs.text.slice(0, 300)}\n  tercet: ${code} ${ours.lines.join(' ').slice(0, 300)}`,
+        `${JSON.stringify(text)}\n  promtool: ${theirs.code} ${theirs.text.slice(0, 300)}\n` +
+          `  tercet: ${code} ${ours.lines.join(' ').slice(0, 300)}`,
       )
   }
   assert.deepEqual(differences, [])
@@ -257,8 +266,14 @@ const unitRules = `groups:
     labels: { severity: page, owner: '{{ $labels.job }}-team' }
     annotations:
       summary: 'Instance {{ $labels.instance }} down, value {{ $value }}'
-      text: '{{ humanize 1234567.0 }} {{ humanize1024 1048576.0 }} {{ humanizeDuration 93784.5 }} {{ humanizeDuration 0.0012 }} {{ humanizePercentage 0.1234 }} {{ humanizeTimestamp 1435065584.128 }} {{ 1.5 | printf "%.3f" }} {{ "aXbX" | reReplaceAll "X" "-" }} {{ title "some words" }} {{ toUpper "x" }} {{ stripPort "h:1" }} {{ stripDomain "h.example.com:1" }} {{ graphLink "up == 0" }} {{ parseDuration "1h2m" }} {{ match "a.c" "xabcx" }} {{ $externalLabels.region }} {{ .ExternalURL }}'
-      others: '{{ range query "up" | sortByLabel "instance" }}{{ .Labels.instance }}={{ .Value }};{{ end }}{{ query "sum(up)" | first | value }} {{ with query "absent_thing" }}{{ . }}{{ else }}none{{ end }} {{ query "up" | first | label "job" }} {{ $labels.missing }}|'
+      text: '{{ humanize 1234567.0 }} {{ humanize1024 1048576.0 }} {{ humanizeDuration 93784.5 }}
+          {{ humanizeDuration 0.0012 }} {{ humanizePercentage 0.1234 }} {{ humanizeTimestamp 1435065584.128 }}
+          {{ 1.5 | printf "%.3f" }} {{ "aXbX" | reReplaceAll "X" "-" }} {{ title "some words" }} {{ toUpper "x" }}
+          {{ stripPort "h:1" }} {{ stripDomain "h.example.com:1" }} {{ graphLink "up == 0" }}
+          {{ parseDuration "1h2m" }} {{ match "a.c" "xabcx" }} {{ $externalLabels.region }} {{ .ExternalURL }}'
+      others: '{{ range query "up" | sortByLabel "instance" }}{{ .Labels.instance }}={{ .Value }};{{ end }}{{ query "sum(up)"
+          | first | value }} {{ with query "absent_thing" }}{{ . }}{{ else }}none{{ end }} {{ query "up" | first | label "job" }}
+          {{ $labels.missing }}|'
   - alert: Keeps
     expr: flap > 0
     keep_firing_for: 3m
@@ -291,7 +306,8 @@ const series = `    input_series:
     - { series: 'h', values: '{{schema:0 sum:1 count:2 buckets:[1 1]}}+{{sum:1 count:2 buckets:[1 1]}}x10' }
 `
 const text =
-  '1.235M 1Mi 1d 2h 3m 4s 1.2ms 12.34% 2015-06-23 13:19:44.128 +0000 UTC 1.500 a-b- Some Words X h h:1 /graph?g0.expr=up+%3D%3D+0&g0.tab=0 3720 true eu http://ext'
+  '1.235M 1Mi 1d 2h 3m 4s 1.2ms 12.34% 2015-06-23 13:19:44.128 +0000 UTC 1.500 a-b- Some Words X h h:1 ' +
+  '/graph?g0.expr=up+%3D%3D+0&g0.tab=0 3720 true eu http://ext'
 const head = (name: string): string =>
   `  - name: ${name}\n    interval: 1m\n    external_labels: { region: eu }\n    external_url: http://ext\n${series}`
 const unitTests: [string, string][] = [
@@ -315,7 +331,8 @@ const unitTests: [string, string][] = [
   [
     'a wrong label',
     unitTest(
-      `${head('two')}    alert_rule_test: [{ eval_time: 5m, alertname: InstanceDown, exp_alerts: [{ exp_labels: { severity: none } }] }]\n`,
+      `${head('two')}    alert_rule_test: [{ eval_time: 5m, alertname: InstanceDown, ` +
+        'exp_alerts: [{ exp_labels: { severity: none } }] }]\n',
     ),
   ],
   [
@@ -332,8 +349,11 @@ const unitTests: [string, string][] = [
     - { expr: '1 + 1', eval_time: 1m, exp_samples: [{ value: 2 }] }
     - { expr: 'twice', eval_time: 3m }
     - { expr: 'histogram_count(h)', eval_time: 3m, exp_samples: [{ labels: '{}', value: 8 }] }
-    - { expr: 'h', eval_time: 1m, exp_samples: [{ labels: 'h', histogram: '{{schema:0 sum:2 count:4 buckets:[2 2]}}' }] }
-    - { expr: 'ALERTS{alertname="InstanceDown"}', eval_time: 4m, exp_samples: [{ labels: 'ALERTS{alertname="InstanceDown",alertstate="pending",instance="a:1",job="p",owner="p-team",severity="page"}', value: 1 }] }
+    - { expr: 'h', eval_time: 1m, exp_samples: [{ labels: 'h',
+        histogram: '{{schema:0 sum:2 count:4 buckets:[2 2]}}' }] }
+    - { expr: 'ALERTS{alertname="InstanceDown"}', eval_time: 4m,
+        exp_samples: [{ value: 1, labels: 'ALERTS{alertname="InstanceDown",alertstate="pending",
+          instance="a:1",job="p",owner="p-team",severity="page"}' }] }
 `),
   ],
   [
@@ -387,7 +407,8 @@ test('promtool test rules and ours end alike', needs('promtool'), async () => {
     if (code === 0) good++
     if (code !== theirs.code)
       differences.push(
-        `${name}\n  promtool: ${theirs.code} ${theirs.text.slice(0, 1500)}\n  tercet: ${code} ${ours.lines.join('\n').slice(0, 1500)}`,
+        `${name}\n  promtool: ${theirs.code} ${theirs.text.slice(0, 1500)}\n` +
+          `  tercet: ${code} ${ours.lines.join('\n').slice(0, 1500)}`,
       )
   }
   assert.deepEqual(differences, [])

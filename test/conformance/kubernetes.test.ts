@@ -84,11 +84,9 @@ const monitor = (namespace: string, name: string, target: string, more: Record<s
 before(async () => {
   server = createServer((request, reply) => {
     scrapes.push(request.url!)
-    reply
-      .writeHead(200, { 'content-type': 'text/plain' })
-      .end(
-        `up_and_running{path="${new URL(request.url!, 'http://x').pathname}",auth="${(request.headers.authorization ?? '').slice(0, 6)}"} 1\n`,
-      )
+    const path = new URL(request.url!, 'http://x').pathname,
+      auth = (request.headers.authorization ?? '').slice(0, 6)
+    reply.writeHead(200, { 'content-type': 'text/plain' }).end(`up_and_running{path="${path}",auth="${auth}"} 1\n`)
   })
   await new Promise<void>(resolve => {
     server.listen(0, '127.0.0.1', () => {
@@ -129,7 +127,10 @@ before(async () => {
   writeFileSync(`${directory}/account/namespace`, 'one')
   writeFileSync(
     `${directory}/kubeconfig`,
-    `apiVersion: v1\nkind: Config\ncurrent-context: here\ncontexts: [{ name: other, context: { cluster: x, user: y } }, { name: here, context: { cluster: c, user: u } }]\nclusters: [{ name: c, cluster: { server: "http://127.0.0.1:${api.port}" } }]\nusers: [{ name: u, user: { tokenFile: "${directory}/account/token" } }]\n`,
+    'apiVersion: v1\nkind: Config\ncurrent-context: here\n' +
+      'contexts: [{ name: other, context: { cluster: x, user: y } }, { name: here, context: { cluster: c, ' +
+      `user: u } }]\nclusters: [{ name: c, cluster: { server: "http://127.0.0.1:${api.port}" } }]\n` +
+      `users: [{ name: u, user: { tokenFile: "${directory}/account/token" } }]\n`,
   )
   writeFileSync(
     `${directory}/prometheus.yml`,
@@ -140,15 +141,21 @@ scrape_configs:
     kubernetes_sd_configs: [{ role: pod, namespaces: { names: [annotated] } }]
     relabel_configs:
       - { source_labels: [__meta_kubernetes_pod_annotation_prometheus_io_scrape], action: keep, regex: 'true' }
-      - { source_labels: [__meta_kubernetes_pod_annotation_prometheus_io_scheme], action: replace, target_label: __scheme__, regex: (https?) }
-      - { source_labels: [__meta_kubernetes_pod_annotation_prometheus_io_path], action: replace, target_label: __metrics_path__, regex: (.+) }
-      - { source_labels: [__address__, __meta_kubernetes_pod_annotation_prometheus_io_port], action: replace, regex: '([^:]+)(?::\\d+)?;(\\d+)', replacement: '$1:$2', target_label: __address__ }
+      - { source_labels: [__meta_kubernetes_pod_annotation_prometheus_io_scheme], action: replace,
+          target_label: __scheme__, regex: (https?) }
+      - { source_labels: [__meta_kubernetes_pod_annotation_prometheus_io_path], action: replace,
+          target_label: __metrics_path__, regex: (.+) }
+      - { source_labels: [__address__, __meta_kubernetes_pod_annotation_prometheus_io_port], action: replace,
+          regex: '([^:]+)(?::\\d+)?;(\\d+)', replacement: '$1:$2', target_label: __address__ }
       - { source_labels: [__meta_kubernetes_pod_name], target_label: pod }
   - { job_name: slices, kubernetes_sd_configs: [{ role: endpointslice, namespaces: { own_namespace: true } }] }
-  - { job_name: nodes, kubernetes_sd_configs: [{ role: node }], relabel_configs: [{ source_labels: [__meta_kubernetes_node_label_zone], target_label: zone }, { action: drop }] }
-  - { job_name: beside, kubernetes_sd_configs: [{ role: pod, kubeconfig_file: kubeconfig, namespaces: { names: [annotated] } }], relabel_configs: [{ action: drop }] }
+  - { job_name: nodes, kubernetes_sd_configs: [{ role: node }],
+      relabel_configs: [{ source_labels: [__meta_kubernetes_node_label_zone], target_label: zone }, { action: drop }] }
+  - { job_name: beside, kubernetes_sd_configs: [{ role: pod, kubeconfig_file: kubeconfig,
+      namespaces: { names: [annotated] } }], relabel_configs: [{ action: drop }] }
   - { job_name: ingresses, kubernetes_sd_configs: [{ role: ingress }], relabel_configs: [{ action: drop }] }
-  - { job_name: services, kubernetes_sd_configs: [{ role: service, selectors: [{ role: service, label: app=a }] }], relabel_configs: [{ action: drop }] }
+  - { job_name: services, kubernetes_sd_configs: [{ role: service, selectors: [{ role: service, label: app=a }] }],
+      relabel_configs: [{ action: drop }] }
 `,
   )
   Object.assign(process.env, {

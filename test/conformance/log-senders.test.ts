@@ -124,7 +124,10 @@ test(
     const socket = `${run.directory}/log.sock`
     writeFileSync(
       file,
-      `module(load="imuxsock" SysSock.Use="off")\ninput(type="imuxsock" Socket="${socket}")\n*.* action(type="omfwd" target="${host}" port="${port}" protocol="tcp" template="RSYSLOG_SyslogProtocol23Format" TCP_Framing="octet-counted")\n`,
+      'module(load="imuxsock" SysSock.Use="off")\n' +
+        `input(type="imuxsock" Socket="${socket}")\n` +
+        `*.* action(type="omfwd" target="${host}" port="${port}" protocol="tcp" ` +
+        'template="RSYSLOG_SyslogProtocol23Format" TCP_Framing="octet-counted")\n',
     )
     const child: ChildProcess = spawn('rsyslogd', ['-n', '-f', file, '-i', `${run.directory}/rsyslog.pid`], {
       stdio: ['ignore', 'ignore', 'pipe'],

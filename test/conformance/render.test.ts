@@ -48,7 +48,9 @@ const variants: Readonly<Record<string, string>> = {
   retention: `${base}retention: { metrics: 7d, logs: 2w, traces: 12h }\nscrape: { interval: 30s }\n`,
   alerting: `${base}alerting: { alertmanager_config: "route: {receiver: x}\\nreceivers: [{name: x}]" }\n`,
   amazon: `s3: { region: eu-west-1 }\nage_recipients: [${recipient}]\n`,
-  'development S3': `${base}development_s3: { enabled: true, image: 'registry.example.net/s3:1.0', command: [serve], environment: { A: b }, healthcheck: [curl, -f, http://127.0.0.1:9000/] }\n`,
+  'development S3':
+    `${base}development_s3: { enabled: true, image: 'registry.example.net/s3:1.0', command: [serve], ` +
+    'environment: { A: b }, healthcheck: [curl, -f, http://127.0.0.1:9000/] }\n',
 }
 const plaintexts = ['PLAIN-ID', 'PLAIN-KEY']
 
@@ -792,10 +794,15 @@ test('migration: what goes, what stays, in which order', () => {
     'req-024',
   )
   const list =
-    'resources:\n  - ./namespace.yaml\n  # the old one\n  - ./kube-prometheus-stack/ks.yaml\n  - ./tempo/ks.yaml\n  - ./grafana/ks.yaml\n'
+    'resources:\n  - ./namespace.yaml\n' +
+    '  # the old one\n  - ./kube-prometheus-stack/ks.yaml\n' +
+    '  - ./tempo/ks.yaml\n  - ./grafana/ks.yaml\n'
   assert.equal(
     withoutApplications(list, ['kube-prometheus-stack', 'mimir', 'tempo'], 'replaced'),
-    'resources:\n  - ./namespace.yaml\n  # the old one\n  # - ./kube-prometheus-stack/ks.yaml # replaced\n  # - ./tempo/ks.yaml # replaced\n  - ./grafana/ks.yaml\n',
+    'resources:\n  - ./namespace.yaml\n' +
+      '  # the old one\n  # - ./kube-prometheus-stack/ks.yaml # replaced\n' +
+      '  # - ./tempo/ks.yaml # replaced\n' +
+      '  - ./grafana/ks.yaml\n',
     'req-022 req-067',
   )
 })

@@ -38,7 +38,10 @@ const rules = `groups:
       - { record: 'job:temperature:max', expr: max by (job) (temperature), labels: { tier: two } }
       - { record: ratio, expr: 'job:temperature:max / 2' }
       - { record: broken, expr: 'temperature + on(room) group_left sum(temperature) by (room, job)' }
-      - { alert: Hot, expr: 'temperature > 60', for: 2s, labels: { severity: page, room_name: 'r-{{ $labels.room }}' }, annotations: { summary: '{{ $labels.room }} has {{ $value }} in {{ $externalLabels.region }}', q: '{{ with query "count(temperature)" }}{{ . | first | value }}{{ end }}' } }
+      - { alert: Hot, expr: 'temperature > 60', for: 2s, labels: { severity: page,
+          room_name: 'r-{{ $labels.room }}' },
+          annotations: { summary: '{{ $labels.room }} has {{ $value }} in {{ $externalLabels.region }}',
+          q: '{{ with query "count(temperature)" }}{{ . | first | value }}{{ end }}' } }
       - { alert: Stays, expr: 'temperature > 60', keep_firing_for: 1h }
       - { alert: Never, expr: 'temperature > 1000' }
       - { alert: Twice, expr: 'label_replace(temperature, "room", "x", "", "")' }
@@ -246,7 +249,8 @@ test('alerts wait on after a restart, and end with their rule', async () => {
   const own = temporaryDirectory()
   writeFileSync(
     `${own}/rules.yml`,
-    'groups: [{ name: g, interval: 200ms, rules: [{ alert: Waits, expr: vector(1), for: 1h }, { alert: Goes, expr: vector(1) }] }]',
+    'groups: [{ name: g, interval: 200ms, rules: [{ alert: Waits, expr: vector(1), for: 1h }, ' +
+      '{ alert: Goes, expr: vector(1) }] }]',
   )
   let second = await runTercet([`rule_files=${own}/*.yml`], own)
   try {
@@ -295,8 +299,10 @@ test('rules over logs and traces', async () => {
     interval: 200ms
     rules:
       - { record: errors, expr: 'sum by (app) (count_over_time({app="web"} |= "error" [5m]))' }
-      - { alert: Noisy, expr: 'sum by (app) (count_over_time({app="web"} |= "error" [5m])) > 1', annotations: { summary: '{{ $labels.app }}: {{ $value }}' } }
-      - { alert: Slow, expr: '{ resource.service.name = "shop" && status = error } | count_over_time() by (resource.service.name)' }
+      - { alert: Noisy, expr: 'sum by (app) (count_over_time({app="web"} |= "error" [5m])) > 1',
+          annotations: { summary: '{{ $labels.app }}: {{ $value }}' } }
+      - { alert: Slow, expr: '{ resource.service.name = "shop" && status = error }
+          | count_over_time() by (resource.service.name)' }
 `,
   )
   const second = await runTercet([`rule_files=${own}/rules.yml`], own)
@@ -370,7 +376,8 @@ test('the real vmalert evaluates against Tercet, writes back and notifies', need
   const own = temporaryDirectory()
   writeFileSync(
     `${own}/vm.yml`,
-    'groups: [{ name: vm, interval: 1s, rules: [{ record: "vm:one", expr: "vector(41) + 1" }, { alert: FromVm, expr: "vm:one > 1", labels: { by: vmalert } }] }]',
+    'groups: [{ name: vm, interval: 1s, rules: [{ record: "vm:one", expr: "vector(41) + 1" }, ' +
+      '{ alert: FromVm, expr: "vm:one > 1", labels: { by: vmalert } }] }]',
   )
   const second = await runTercet([], own)
   const vmPort = await freePort()
@@ -417,7 +424,8 @@ test('recording rules over the past: as they would have recorded, one upon anoth
   const own = temporaryDirectory()
   writeFileSync(
     `${own}/rules.yml`,
-    'groups: [{ name: g, interval: 1m, labels: { by: replay }, rules: [{ record: doubled, expr: "2 * level" }, { record: "doubled:sum", expr: "sum(doubled)" }, { alert: No, expr: up }] }]',
+    'groups: [{ name: g, interval: 1m, labels: { by: replay }, rules: [{ record: doubled, ' +
+      'expr: "2 * level" }, { record: "doubled:sum", expr: "sum(doubled)" }, { alert: No, expr: up }] }]',
   )
   const second = await runTercet(['metrics.out_of_order_window=3h'], own)
   try {

@@ -88,9 +88,12 @@ scrape_configs:
       - { source_labels: [__address__], modulus: 7, target_label: shard, action: hashmod }
       - { regex: __meta_lift_(.+), action: labelmap }
   - { job_name: limited, metrics_path: /many, sample_limit: 5, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }
-  - { job_name: small, metrics_path: /large, body_size_limit: 1KB, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }
-  - { job_name: short, metrics_path: /long, label_value_length_limit: 20, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }
-  - { job_name: fallback, metrics_path: /untyped, fallback_scrape_protocol: PrometheusText0.0.4, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }
+  - { job_name: small, metrics_path: /large, body_size_limit: 1KB,
+      static_configs: [{ targets: ['127.0.0.1:${port}'] }] }
+  - { job_name: short, metrics_path: /long, label_value_length_limit: 20,
+      static_configs: [{ targets: ['127.0.0.1:${port}'] }] }
+  - { job_name: fallback, metrics_path: /untyped, fallback_scrape_protocol: PrometheusText0.0.4,
+      static_configs: [{ targets: ['127.0.0.1:${port}'] }] }
   - { job_name: nobody, static_configs: [{ targets: ['127.0.0.1:1'] }] }
   - { job_name: crowd, target_limit: 1, static_configs: [{ targets: ['127.0.0.1:${port}', 'localhost:${port}'] }] }
 ${extra}`
@@ -222,7 +225,7 @@ test('a real Prometheus has the same series, values and target states', needs('p
     assert.deepEqual(await metadata(run.url, metric), await metadata(peerUrl, metric))
 })
 
-test('a file of targets changes, a target goes, the configuration is reloaded: as it says, and a wrong one changes nothing', async () => {
+test('targets change, one goes, the configuration is reloaded: as it says; a wrong one changes nothing', async () => {
   await until(
     async () => ((await query(run.url, 'good{job="fallback"}')).length === 1 ? true : undefined),
     'the first scrape',
@@ -309,7 +312,10 @@ test(
       const dir = temporaryDirectory()
       const peerPort = await freePort()
       const job = (more: string): string =>
-        `global: { scrape_interval: 1s }\nscrape_configs: [{ job_name: n, scrape_protocols: [PrometheusProto], ${more} always_scrape_classic_histograms: ${isClassicToo}, static_configs: [{ targets: ['${target}'] }] }]`
+        'global: { scrape_interval: 1s }\n' +
+        'scrape_configs: [{ job_name: n, scrape_protocols: [PrometheusProto], ' +
+        `${more} always_scrape_classic_histograms: ${isClassicToo}, ` +
+        `static_configs: [{ targets: ['${target}'] }] }]`
       writeFileSync(`${dir}/ours.yml`, job('scrape_native_histograms: true,'))
       // In this version a flag, not a key.
       writeFileSync(`${dir}/theirs.yml`, job(''))
@@ -432,7 +438,17 @@ q_count 4
     const open = `# TYPE h histogram\n${classic('a="1",', [
       ['0.1', 2],
       ['1', 5],
-    ])}h_bucket{a="1",le="+Inf"} 9 # {trace_id="t"} 0.5 1700000000\nh_sum{a="1"} 12.5\nh_count{a="1"} 9\nh_created{a="1"} 1\n# TYPE c counter\nc_total 1\nc_created 2\n# TYPE made_created gauge\nmade_created 5\n# EOF\n`
+    ])}h_bucket{a="1",le="+Inf"} 9 # {trace_id="t"} 0.5 1700000000
+h_sum{a="1"} 12.5
+h_count{a="1"} 9
+h_created{a="1"} 1
+# TYPE c counter
+c_total 1
+c_created 2
+# TYPE made_created gauge
+made_created 5
+# EOF
+`
     const exporter = createServer((request, reply) => {
       const isOpen = request.url === '/open'
       reply
@@ -455,7 +471,8 @@ q_count 4
       const dir = temporaryDirectory()
       const peerPort = await freePort()
       const job = (path: string): string =>
-        `{ job_name: ${path}, metrics_path: /${path}, convert_classic_histograms_to_nhcb: true, always_scrape_classic_histograms: ${isClassicToo}, static_configs: [{ targets: ['${target}'] }] }`
+        `{ job_name: ${path}, metrics_path: /${path}, convert_classic_histograms_to_nhcb: true, ` +
+        `always_scrape_classic_histograms: ${isClassicToo}, static_configs: [{ targets: ['${target}'] }] }`
       writeFileSync(`${dir}/p.yml`, `global: { scrape_interval: 1s }\nscrape_configs: [${job('text')}, ${job('open')}]`)
       const ours = await runTercet([`scrape_config_file=${dir}/p.yml`], dir)
       const theirs = new Peer(

@@ -62,7 +62,10 @@ test('a sealed Secret opens with another reader, and says in clear what Flux nee
 
 test('all kinds of values and rules', async () => {
   const text =
-    'a: 1\nb: -2.5\nc: true\nd: false\ne: text\nf: [1, two, {g: 3}]\nbig: 123456789012345678901\nh_unencrypted: open\nnested:\n  pass: p\n  user: u\n'
+    'a: 1\nb: -2.5\nc: true\nd: false\n' +
+    'e: text\nf: [1, two, {g: 3}]\nbig: 123456789012345678901\n' +
+    'h_unencrypted: open\nnested:\n  pass: p\n' +
+    '  user: u\n'
   const rules: SealRule[] = [
     { macOnlyEncrypted: false, recipients: [recipient] },
     { encryptedRegex: '^(pass|f)$', macOnlyEncrypted: false, recipients: [recipient] },

@@ -134,7 +134,8 @@ if (hasAgent) {
     const port = await freePort()
     writeFileSync(
       `${directory}/agent.yml`,
-      `global: { scrape_interval: 1s }\nscrape_configs: [{ job_name: agent, static_configs: [{ targets: ["${exporter}"] }] }]\n`,
+      'global: { scrape_interval: 1s }\n' +
+        `scrape_configs: [{ job_name: agent, static_configs: [{ targets: ["${exporter}"] }] }]\n`,
     )
     start('vmagent', [
       `-promscrape.config=${directory}/agent.yml`,

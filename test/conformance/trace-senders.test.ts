@@ -69,7 +69,8 @@ for (const [name, make] of exporters) {
     const { traceId, end } = work(make(), `sdk-${name}`)
     const [trace] = await found(
       run.url,
-      `{ resource.service.name = "sdk-${name}" && span.http.response.status_code = 500 && status = error && event.exception.type = "Oops" && span.tags = "b" && instrumentation:name = "lib" }`,
+      `{ resource.service.name = "sdk-${name}" && span.http.response.status_code = 500 && status = error ` +
+        '&& event.exception.type = "Oops" && span.tags = "b" && instrumentation:name = "lib" }',
     )
     assert.equal(trace!.traceID, traceId.replace(/^0+/, ''))
     assert.equal(trace!.rootTraceName, 'GET /cart')

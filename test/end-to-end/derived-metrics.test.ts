@@ -73,7 +73,7 @@ function valuesOf(batch: WriteBatch): Map<string, number> {
 const find = (values: Map<string, number>, ...parts: string[]): number[] =>
   [...values].filter(([key]) => parts.every(part => key.includes(part))).map(([, value]) => value)
 
-test('calls, latencies and sizes; edges between services, to databases, from users and to what sends no spans', async () => {
+test('calls, latencies, sizes; edges between services, to databases, from users, to what sends no spans', async () => {
   let batch: WriteBatch | undefined
   const metrics: MetricsAppender = {
     append: (_tenant, given) => {

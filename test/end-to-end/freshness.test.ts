@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import { runTercet } from '../run-tercet.ts'
+import { urlOf } from '../url.ts'
 import { postWrite, writeBody } from '../write-request.ts'
 
 const json = { 'content-type': 'application/json' }
@@ -96,7 +97,11 @@ test(
         assert.match(
           await (
             await fetch(
-              `${other.url}/loki/api/v1/query_range?query=${encodeURIComponent('{app="fresh"}')}&start=${nowMs - 60_000}000000&end=${nowMs + 60_000}000000`,
+              urlOf(other.url, '/loki/api/v1/query_range', {
+                query: '{app="fresh"}',
+                start: `${nowMs - 60_000}000000`,
+                end: `${nowMs + 60_000}000000`,
+              }),
             )
           ).text(),
           /a fresh line/,
@@ -109,7 +114,11 @@ test(
         )
         const search = (await (
           await fetch(
-            `${other.url}/api/search?q=${encodeURIComponent('{ name = "a fresh span" }')}&start=${Math.floor(nowMs / 1000) - 60}&end=${Math.ceil(nowMs / 1000) + 60}`,
+            urlOf(other.url, '/api/search', {
+              q: '{ name = "a fresh span" }',
+              start: String(Math.floor(nowMs / 1000) - 60),
+              end: String(Math.ceil(nowMs / 1000) + 60),
+            }),
           )
         ).json()) as { traces: unknown[] }
         assert.equal(search.traces.length, 1, 'req-149: by TraceQL')
@@ -161,7 +170,12 @@ test(
       assert.ok(kept.length > 0 && refused.length > 0, `${kept.length} kept, ${refused.length} refused`)
       const { data } = (await (
         await fetch(
-          `${running.url}/loki/api/v1/query_range?query=${encodeURIComponent('{app="burst"}')}&limit=5000&start=${base - 1000}000000&end=${base + 60_000}000000`,
+          urlOf(running.url, '/loki/api/v1/query_range', {
+            query: '{app="burst"}',
+            limit: '5000',
+            start: `${base - 1000}000000`,
+            end: `${base + 60_000}000000`,
+          }),
         )
       ).json()) as { data: { result: { values: [string, string][] }[] } }
       assert.deepEqual(data.result.flatMap(s => s.values.map(v => v[1])).sort(), kept.sort(), 'req-047')

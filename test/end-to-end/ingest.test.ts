@@ -41,7 +41,7 @@ async function valueOf(expr: string): Promise<string | undefined> {
   return (await query(expr)).data?.result[0]?.value[1]
 }
 
-test('remote write 1.0: unsorted labels are the same series, labels may follow samples (req-035, req-153)', async () => {
+test('remote write 1.0: unsorted labels are one series, labels may follow samples (req-035, req-153)', async () => {
   const a = seriesMessage(
     [
       ['__name__', 'order'],
@@ -273,7 +273,8 @@ test('text exposition, OpenMetrics with exemplars, JSON lines, Influx lines', as
     (
       await post(
         '/api/v1/import',
-        `{"metric":{"__name__":"json","a":"b"},"values":[1,2,null],"timestamps":[${now - 2000},${now - 1000},${now}]}\n`,
+        `{"metric":{"__name__":"json","a":"b"},"values":[1,2,null],` +
+          `"timestamps":[${now - 2000},${now - 1000},${now}]}\n`,
       )
     ).status,
     204,
@@ -439,19 +440,27 @@ function u64(value: bigint): Buffer {
   return out
 }
 
+const whole = (text: string): RegExp => new RegExp(`^${RegExp.escape(text)}$`)
+
 test("queries that can't be answered say why", async () => {
   const cases: [expr: string, errorType: string, message: RegExp][] = [
     ['sum(', 'bad_data', /^invalid parameter "query": 1:5: parse error: unclosed left parenthesis$/],
     [
       'rate(good)',
       'bad_data',
-      /^invalid parameter "query": 1:6: parse error: expected type range vector in call to function "rate", got instant vector$/,
+      whole(
+        'invalid parameter "query": 1:6: parse error: ' +
+          'expected type range vector in call to function "rate", got instant vector',
+      ),
     ],
     ['nosuch(good)', 'bad_data', /^invalid parameter "query": 1:1: parse error: unknown function with name "nosuch"$/],
     [
       'good + on (x) {__name__=~"beside|good"}',
       'execution',
-      /^found duplicate series for the match group \{\} on the right hand-side of the operation: .*;many-to-many matching not allowed: matching labels must be unique on one side$/,
+      new RegExp(
+        String.raw`^found duplicate series for the match group \{\} on the right hand-side of the operation: .*;` +
+          'many-to-many matching not allowed: matching labels must be unique on one side$',
+      ),
     ],
     ['{__name__=~"["}', 'bad_data', /^invalid parameter "query": 1:2: parse error: /],
   ]

@@ -28,7 +28,7 @@ const request = (more: Partial<HttpRequest> & { headers?: Record<string, string>
   ...more,
 })
 
-test('the page comes with a policy and a nonce of its own, files with a tag, and nothing else of the disk', async () => {
+test('the page comes with a policy and its own nonce, files with a tag, and nothing else of the disk', async () => {
   const files = new Map([
     ['index.html', Buffer.from('<meta content="__NONCE__">')],
     ['assets/a-1.js', Buffer.from('let a = 1\n'.repeat(100))],
@@ -160,7 +160,9 @@ test('blocks, settings with their place, where an alert goes, dashboards from fi
   writeFileSync(join(directory, 'd/mine.json'), '{"title":"Mine","panels":[]}')
   writeFileSync(
     join(directory, 'am.yml'),
-    'route: { receiver: all, group_by: [alertname], routes: [{ receiver: pager, matchers: [severity="page"], group_wait: 5s }] }\nreceivers: [{ name: all }, { name: pager }]\n',
+    'route: { receiver: all, group_by: [alertname], routes: [{ receiver: pager, ' +
+      'matchers: [severity="page"], group_wait: 5s }] }\n' +
+      'receivers: [{ name: all }, { name: pager }]\n',
   )
   const running = await runTercet([
     `dashboard_files=${directory}/d/*.json`,

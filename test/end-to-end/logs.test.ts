@@ -287,7 +287,8 @@ test('VictoriaLogs: JSON lines with a broken one, bulk, parameters', async () =>
   assert.deepEqual((await lines('{host_name="h1"}')).sort(), ['first', 'second'])
   const bulk = await post(
     '/insert/elasticsearch/_bulk?_time_field=@timestamp&_msg_field=message&_stream_fields=k',
-    `{"create":{}}\n{"@timestamp":"${time}","message":"bulk one","k":"es"}\n{"index":{"_index":"i"}}\n{"@timestamp":"${time}","message":"bulk two","k":"es"}\n`,
+    `{"create":{}}\n{"@timestamp":"${time}","message":"bulk one","k":"es"}\n` +
+      `{"index":{"_index":"i"}}\n{"@timestamp":"${time}","message":"bulk two","k":"es"}\n`,
   )
   assert.equal(bulk.status, 200)
   assert.deepEqual(((await bulk.json()) as { items: unknown[] }).items.length, 2)
@@ -304,7 +305,8 @@ test('syslog over TCP (both framings) and UDP; journald', async () => {
   const socket = connect(port, host)
   socket.write(`${message.length} ${message}`)
   socket.end(
-    `<13>${new Date().toDateString().slice(4, 7)} ${String(new Date().getDate()).padStart(2)} ${new Date().toTimeString().slice(0, 8)} box cron[12]: by line\n`,
+    `<13>${new Date().toDateString().slice(4, 7)} ${String(new Date().getDate()).padStart(2)} ` +
+      `${new Date().toTimeString().slice(0, 8)} box cron[12]: by line\n`,
   )
   await untilTrue(async () => (await lines('{hostname=~"mymachine|box"}')).length === 2, 'syslog over TCP')
   const [counted] = await streams('{hostname="mymachine"}')
@@ -326,7 +328,10 @@ test('syslog over TCP (both framings) and UDP; journald', async () => {
     udp.close()
   })
   await untilTrue(async () => (await lines('{hostname="udphost"}')).length === 1, 'syslog over UDP')
-  const journal = `__CURSOR=s=1\n__REALTIME_TIMESTAMP=${Date.now()}000\n_HOSTNAME=jhost\n_SYSTEMD_UNIT=ssh.service\nPRIORITY=6\nMESSAGE\n`
+  const journal =
+    `__CURSOR=s=1\n__REALTIME_TIMESTAMP=${Date.now()}000\n` +
+    '_HOSTNAME=jhost\n_SYSTEMD_UNIT=ssh.service\n' +
+    'PRIORITY=6\nMESSAGE\n'
   const long = Buffer.from('two\nlines')
   const size = Buffer.alloc(8)
   size.writeUInt32LE(long.length)

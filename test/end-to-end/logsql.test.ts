@@ -146,14 +146,16 @@ test('a row as it is printed', async () => {
 const pipes: [string, Record<string, string>[]][] = [
   ['app:in(level:warn | fields app) | stats count() n', [{ n: '2' }]],
   [
-    'level:error | fields app, ms | join by (app) (level:info | stats by (app) count() infos) | sort by (ms) | fields app, infos',
+    'level:error | fields app, ms | join by (app) (level:info | stats by (app) count() infos) | ' +
+      'sort by (ms) | fields app, infos',
     [
       { app: 'web', infos: '1' },
       { app: 'api', infos: '1' },
     ],
   ],
   [
-    '* | stats by (app) count() n | join by (app) (level:warn | stats by (app) count() warns) inner prefix w_ | fields app, n, w_warns',
+    '* | stats by (app) count() n | join by (app) (level:warn | ' +
+      'stats by (app) count() warns) inner prefix w_ | fields app, n, w_warns',
     [{ app: 'shop', n: '2', w_warns: '1' }],
   ],
   [

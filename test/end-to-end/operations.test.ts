@@ -7,6 +7,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { cpSync, readFileSync, rmSync } from 'node:fs'
 import { test } from 'node:test'
 import { runTercet, temporaryDirectory } from '../run-tercet.ts'
+import { urlOf } from '../url.ts'
 import { postWrite, writeBody } from '../write-request.ts'
 
 const base = Math.floor(Date.now() / 1000) * 1000 - 600_000
@@ -26,7 +27,10 @@ async function write(url: string, name: string, count: number): Promise<void> {
 
 async function count(url: string, name: string): Promise<number> {
   const reply = await fetch(
-    `${url}/api/v1/query?${new URLSearchParams({ query: `count_over_time(${name}[1h])`, time: String((base + 600_000) / 1000) })}`,
+    urlOf(url, '/api/v1/query', {
+      query: `count_over_time(${name}[1h])`,
+      time: String((base + 600_000) / 1000),
+    }),
   )
   return Number(
     ((await reply.json()) as { data: { result: { value: [number, string] }[] } }).data.result[0]?.value[1] ?? 0,
@@ -52,25 +56,32 @@ test('a copy of the bucket, made while the process runs, serves what was in it (
   rmSync(copy, { recursive: true })
 })
 
-test('durability: bucket needs no disk that lasts: without it everything is back (req-009, req-088, req-123, req-170)', async () => {
-  const bucket = temporaryDirectory()
-  const flags = ['durability=bucket', `bucket.dir=${bucket}`]
-  let running = await runTercet(flags)
-  await write(running.url, 'lasting', 50)
-  // No farewell: the process is simply not there any more, and neither is its disk.
-  rmSync(`${running.directory}/data`, { recursive: true, force: true })
-  const next = await runTercet(flags)
-  assert.equal(await count(next.url, 'lasting'), 50)
-  await running.stop()
-  await next.stop()
-  rmSync(bucket, { recursive: true })
-})
+test(
+  'durability: bucket needs no disk that lasts: without it all is back (req-009, req-088, req-123, ' + 'req-170)',
+  async () => {
+    const bucket = temporaryDirectory()
+    const flags = ['durability=bucket', `bucket.dir=${bucket}`]
+    let running = await runTercet(flags)
+    await write(running.url, 'lasting', 50)
+    // No farewell: the process is simply not there any more, and neither is its disk.
+    rmSync(`${running.directory}/data`, { recursive: true, force: true })
+    const next = await runTercet(flags)
+    assert.equal(await count(next.url, 'lasting'), 50)
+    await running.stop()
+    await next.stop()
+    rmSync(bucket, { recursive: true })
+  },
+)
 
 test('plain http to S3 is refused unless it is allowed (req-062)', async () => {
-  await assert.rejects(
-    runTercet(['bucket.s3.endpoint=http://127.0.0.1:1', 'bucket.s3.bucket=b']),
-    /bucket\.s3\.endpoint http:\/\/127\.0\.0\.1:1 has no TLS; use https:\/\/, or allow it with bucket\.s3\.allow_insecure: true/,
-  )
+  await assert.rejects(runTercet(['bucket.s3.endpoint=http://127.0.0.1:1', 'bucket.s3.bucket=b']), {
+    message: new RegExp(
+      RegExp.escape(
+        'bucket.s3.endpoint http://127.0.0.1:1 has no TLS; ' +
+          'use https://, or allow it with bucket.s3.allow_insecure: true',
+      ),
+    ),
+  })
 })
 
 interface Process {
@@ -118,32 +129,35 @@ async function stopProcess({ child }: Process): Promise<number | null> {
   return ended
 }
 
-test('started as a process: ready, four endpoints on one port, its pid, JSON log lines, a clean end (req-041, req-079, req-092, req-095)', async () => {
-  const directory = temporaryDirectory()
-  const running = await startProcess(directory, ['--log.format=json', '--log.level=debug'])
-  assert.equal(Number(readFileSync(`${directory}/tercet.pid`, 'utf8')), running.child.pid)
-  assert.equal((await fetch(`${running.url}/-/ready`)).status, 200)
-  assert.equal(await (await fetch(`${running.url}/health`)).text(), 'OK')
-  await write(running.url, 'whole', 20)
-  assert.equal(await count(running.url, 'whole'), 20)
-  const exposition = await (await fetch(`${running.url}/metrics`)).text()
-  for (const line of exposition.trim().split('\n'))
-    assert.match(
-      line,
-      /^(# (HELP|TYPE) [a-zA-Z_:][a-zA-Z0-9_:]* |[a-zA-Z_:][a-zA-Z0-9_:]*(\{[^}]*\})? [-+0-9.eEInfNa]+$)/,
-      line,
-    )
-  assert.match(exposition, /^tercet_samples_appended_total\{signal="metrics"\} \d+$/m)
-  assert.equal((await fetch(`${running.url}/api/v1/query?query=%29`)).status, 400)
-  assert.equal(await stopProcess(running), 0)
-  const lines = running.errors.join('').trim().split('\n').filter(Boolean)
-  assert.ok(lines.length > 0)
-  for (const line of lines) assert.equal(typeof JSON.parse(line), 'object', line)
-  const again = await startProcess(directory)
-  assert.equal(await count(again.url, 'whole'), 20)
-  assert.equal(await stopProcess(again), 0)
-  rmSync(directory, { recursive: true })
-})
+test(
+  'a process: ready, four endpoints on one port, pid, JSON log, clean end (req-041, req-079, req-092, ' + 'req-095)',
+  async () => {
+    const directory = temporaryDirectory()
+    const running = await startProcess(directory, ['--log.format=json', '--log.level=debug'])
+    assert.equal(Number(readFileSync(`${directory}/tercet.pid`, 'utf8')), running.child.pid)
+    assert.equal((await fetch(`${running.url}/-/ready`)).status, 200)
+    assert.equal(await (await fetch(`${running.url}/health`)).text(), 'OK')
+    await write(running.url, 'whole', 20)
+    assert.equal(await count(running.url, 'whole'), 20)
+    const exposition = await (await fetch(`${running.url}/metrics`)).text()
+    for (const line of exposition.trim().split('\n'))
+      assert.match(
+        line,
+        /^(# (HELP|TYPE) [a-zA-Z_:][a-zA-Z0-9_:]* |[a-zA-Z_:][a-zA-Z0-9_:]*(\{[^}]*\})? [-+0-9.eEInfNa]+$)/,
+        line,
+      )
+    assert.match(exposition, /^tercet_samples_appended_total\{signal="metrics"\} \d+$/m)
+    assert.equal((await fetch(`${running.url}/api/v1/query?query=%29`)).status, 400)
+    assert.equal(await stopProcess(running), 0)
+    const lines = running.errors.join('').trim().split('\n').filter(Boolean)
+    assert.ok(lines.length > 0)
+    for (const line of lines) assert.equal(typeof JSON.parse(line), 'object', line)
+    const again = await startProcess(directory)
+    assert.equal(await count(again.url, 'whole'), 20)
+    assert.equal(await stopProcess(again), 0)
+    rmSync(directory, { recursive: true })
+  },
+)
 
 test('the default port is 8428 (req-074)', async () => {
   const { optionOf } = await import('../../src/app/options.ts')

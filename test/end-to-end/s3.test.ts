@@ -257,7 +257,7 @@ if (installed) {
   ]
 
   test(
-    'bootstrap-s3 makes the buckets as they should be, and the second time does nothing; check bucket finds what is wrong',
+    'bootstrap-s3 makes the buckets, and the second time does nothing; check bucket finds what is wrong',
     { timeout: 120_000 },
     async () => {
       const work = mkdtempSync(join(tmpdir(), 'tercet-admin-'))
@@ -535,7 +535,11 @@ if (installed) {
         )
         writeFileSync(
           join(work, 'tercet.yaml'),
-          `bucket: { s3: { endpoint: '${endpoint}', allow_insecure: true, access_key_id: test, secret_access_key: testtesttest } }\nmetrics: { bucket: { s3: { bucket: g-metrics } }, retention: 60d }\nlogs: { bucket: { s3: { bucket: g-logs } } }\ntraces: { bucket: { s3: { bucket: g-traces } } }\n`,
+          `bucket: { s3: { endpoint: '${endpoint}', allow_insecure: true, access_key_id: test, ` +
+            'secret_access_key: testtesttest } }\n' +
+            'metrics: { bucket: { s3: { bucket: g-metrics } }, retention: 60d }\n' +
+            'logs: { bucket: { s3: { bucket: g-logs } } }\n' +
+            'traces: { bucket: { s3: { bucket: g-traces } } }\n',
         )
         const dry = await runCommand([
           'deploy',

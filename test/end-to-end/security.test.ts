@@ -97,7 +97,7 @@ function get(url: string, tls: { ca?: string; cert?: string; key?: string }): Pr
 }
 
 if (hasOpenssl) {
-  test('with a certificate every address speaks TLS and nothing else; with an authority only its clients get in', async () => {
+  test('with a certificate every address speaks TLS only; with an authority only its clients get in', async () => {
     makeCertificates()
     const ca = readFileSync(file('ca.pem'), 'utf8')
     const cert = readFileSync(file('client.pem'), 'utf8')

@@ -342,11 +342,7 @@ test('queries that are wrong are told so, with the place', async () => {
   }
   assert.equal((await get('/api/metrics/query_range?q=%7B%7D')).status, 400)
   assert.match(
-    (
-      await get(
-        `/api/metrics/query_range?${new URLSearchParams({ q: '{} | rate()', start: '1', end: '80000', step: '1s' }).toString()}`,
-      )
-    ).text,
+    (await get(urlOf('', '/api/metrics/query_range', { q: '{} | rate()', start: '1', end: '80000', step: '1s' }))).text,
     /the limit is 10000/,
   )
 })
