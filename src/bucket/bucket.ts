@@ -3,12 +3,14 @@
  * ConflictError (a conditional put lost), and for the world's failures BucketError, which says what was tried.
  */
 
+/** An object as a listing has it. */
 export interface ObjectInfo {
   key: string
   bytes: number
   modifiedMs: number
 }
 
+/** Where immutable objects lie by key. */
 export interface Bucket {
   /** For messages: where it is. */
   readonly description: string

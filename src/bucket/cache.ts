@@ -7,6 +7,7 @@ import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
 import type { Bucket, ObjectInfo } from './bucket.ts'
 
+/** What a cache keeps, where, and how much of it. */
 export interface CacheOptions {
   files: Files
   log: Log
@@ -22,6 +23,7 @@ export interface CacheOptions {
  */
 const pageBytes = 1024 * 1024
 
+/** Reads of cacheable objects go through pages on the disk; everything else goes to the bucket. */
 export class CachedBucket implements Bucket {
   readonly description: string
   readonly #inner: Bucket

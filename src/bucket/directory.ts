@@ -6,6 +6,7 @@ import { BucketError, type Bucket, type ObjectInfo } from './bucket.ts'
 
 const asideSuffix = '.tercet-tmp'
 
+/** Objects as files below a directory. */
 export class DirectoryBucket implements Bucket {
   readonly description: string
   readonly #root: string

@@ -4,6 +4,7 @@ import { ConflictError, NotFoundError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Bucket, ObjectInfo } from './bucket.ts'
 
+/** Objects in a map; with `files`, local files can be put. */
 export class MemoryBucket implements Bucket {
   readonly description = 'memory'
   readonly objects = new Map<string, { bytes: Uint8Array; modifiedMs: number }>()

@@ -28,6 +28,7 @@ import type { Clock } from '#core/clock.ts'
 import type { Random } from '#core/random.ts'
 import { codeOf } from './s3.ts'
 
+/** The store, and with which credentials it is asked. */
 export interface S3AdminOptions {
   endpoint: string
   region: string
@@ -36,6 +37,7 @@ export interface S3AdminOptions {
   clock: Clock
 }
 
+/** How a bucket should be. */
 export interface BucketWishes {
   isVersioned: boolean
   /** Days that overwritten and deleted versions stay, so that deleting frees space in the end. */
@@ -51,18 +53,19 @@ export interface Finding {
   advice: string
 }
 
-/** Our own rules in a bucket's lifecycle; those of others stay. */
+/** The name of our rule in a bucket's lifecycle; foreign rules stay. */
 const ruleId = 'tercet-hygiene'
 
 const statusOf = (error: unknown): number | undefined => codeOf(error).status
-const told = (error: unknown): string => {
+const reasonOf = (error: unknown): string => {
   const { code } = codeOf(error)
   const hasMessage = error instanceof Error && error.message !== '' && error.message !== code
   return hasMessage ? `${code}: ${error.message}` : code
 }
 
-type Tell = (check: string, level: Finding['level'], found: string, advice?: string) => void
+type Report = (check: string, level: Finding['level'], found: string, advice?: string) => void
 
+/** Makes buckets and examines a store; one connection to one endpoint. */
 export class S3Admin {
   readonly #options: S3AdminOptions
   readonly #client: S3Client
@@ -196,40 +199,40 @@ export class S3Admin {
   ): Promise<Finding[]> {
     const findings: Finding[] = []
     const at = `${prefix}doctor-${random.u32().toString(16)}/`
-    const tell = (check: string, level: Finding['level'], found: string, advice = ''): void => {
+    const report = (check: string, level: Finding['level'], found: string, advice = ''): void => {
       findings.push({ check, level, found, advice })
     }
     try {
       await this.#client.send(new HeadBucketCommand({ Bucket: bucket }))
-      tell('reach', 'good', `the bucket ${bucket} answers`)
+      report('reach', 'good', `the bucket ${bucket} answers`)
     } catch (error) {
-      tell('reach', 'bad', reachProblem(error, bucket), reachAdvice(error, this.#options.region))
+      report('reach', 'bad', reachProblem(error, bucket), reachAdvice(error, this.#options.region))
       if (this.#skewMs !== undefined) findings.push(this.#clockFinding())
       return findings
     }
     findings.push(this.#clockFinding())
     // Each in its own try: what one can't do should not hide what the next one finds.
     const checks: [string, () => Promise<void>][] = [
-      ['read and write', () => this.#readAndWrite(bucket, at, tell)],
-      ['conditional put', () => this.#conditionalPut(bucket, at, tell)],
-      ['list', () => this.#listing(bucket, at, tell)],
-      ['multipart', () => this.#multipart(bucket, at, tell)],
-      ['checksum', () => this.#checksum(bucket, at, tell)],
-      ['path style', () => this.#pathStyle(bucket, tell)],
-      ['region', () => this.#region(bucket, tell)],
-      ['latency', () => this.#latency(bucket, at, tell)],
-      ['versioning', () => this.#versioning(bucket, retentionDays, tell)],
-      ['object lock', () => this.#objectLock(bucket, tell)],
-      ['rights', () => this.#rights(tell)],
+      ['read and write', () => this.#readAndWrite(bucket, at, report)],
+      ['conditional put', () => this.#conditionalPut(bucket, at, report)],
+      ['list', () => this.#listing(bucket, at, report)],
+      ['multipart', () => this.#multipart(bucket, at, report)],
+      ['checksum', () => this.#checksum(bucket, at, report)],
+      ['path style', () => this.#pathStyle(bucket, report)],
+      ['region', () => this.#region(bucket, report)],
+      ['latency', () => this.#latency(bucket, at, report)],
+      ['versioning', () => this.#versioning(bucket, retentionDays, report)],
+      ['object lock', () => this.#objectLock(bucket, report)],
+      ['rights', () => this.#rights(report)],
     ]
     for (const [check, run] of checks) {
       try {
         await run()
       } catch (error) {
-        tell(
+        report(
           check,
           ['read and write', 'conditional put', 'list', 'multipart'].includes(check) ? 'bad' : 'note',
-          told(error),
+          reasonOf(error),
           statusOf(error) === 403 ? 'the credentials may not do this' : '',
         )
       }
@@ -253,7 +256,7 @@ export class S3Admin {
     return (await this.#client.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: body, ...more }))).ETag ?? ''
   }
 
-  async #readAndWrite(bucket: string, at: string, tell: Tell): Promise<void> {
+  async #readAndWrite(bucket: string, at: string, report: Report): Promise<void> {
     const body = Buffer.from('tercet doctor')
     const key = `${at}read`
     const etag = await this.#put(bucket, key, body)
@@ -261,16 +264,16 @@ export class S3Admin {
       (await (
         await this.#client.send(new GetObjectCommand({ Bucket: bucket, Key: key, Range: 'bytes=7-100' }))
       ).Body?.transformToByteArray()) ?? new Uint8Array()
-    if (Buffer.compare(got, body.subarray(7)) === 0) tell('read and write', 'good', 'put, get and ranges work')
+    if (Buffer.compare(got, body.subarray(7)) === 0) report('read and write', 'good', 'put, get and ranges work')
     else
-      tell(
+      report(
         'read and write',
         'bad',
         `a range came back with ${got.length} bytes; ${body.length - 7} were expected`,
         'a proxy in between may change answers',
       )
     const isMd5 = etag.replaceAll('"', '') === createHash('md5').update(body).digest('hex')
-    tell(
+    report(
       'etag',
       isMd5 ? 'good' : 'note',
       isMd5 ? 'ETags are MD5 sums' : 'ETags are no MD5 sums',
@@ -279,33 +282,34 @@ export class S3Admin {
     await this.#client.send(new DeleteObjectCommand({ Bucket: bucket, Key: `${at}was-never-there` }))
   }
 
-  async #conditionalPut(bucket: string, at: string, tell: Tell): Promise<void> {
+  async #conditionalPut(bucket: string, at: string, report: Report): Promise<void> {
     const key = `${at}conditional`
     await this.#put(bucket, key, Buffer.from('1'), { IfNoneMatch: '*' })
     try {
       await this.#put(bucket, key, Buffer.from('2'), { IfNoneMatch: '*' })
       const { Versions = [] } = await this.#client.send(new ListObjectVersionsCommand({ Bucket: bucket, Prefix: key }))
       if (Versions.filter(v => v.Key === key && v.VersionId !== 'null').length >= 2)
-        tell(
+        report(
           'conditional put',
           'note',
           'If-None-Match is not kept in this versioned bucket',
           'Tercet compares versions instead, which takes the right to list and delete versions',
         )
       else
-        tell(
+        report(
           'conditional put',
           'bad',
           'an object was overwritten in spite of If-None-Match',
           'two writers on one bucket could not be told apart: be sure that there is one, or take another store',
         )
     } catch (error) {
-      if (statusOf(error) === 412) tell('conditional put', 'good', 'If-None-Match holds: a second writer is fenced off')
+      if (statusOf(error) === 412)
+        report('conditional put', 'good', 'If-None-Match holds: a second writer is fenced off')
       else throw error
     }
   }
 
-  async #listing(bucket: string, at: string, tell: Tell): Promise<void> {
+  async #listing(bucket: string, at: string, report: Report): Promise<void> {
     // Bytewise: Loki's chunks have colons, and a slash sorts between a dot and a digit.
     const names = ['a-1', 'a.1', 'a/1', 'a0', 'aB:c=d', 'a_b', 'ab', 'aé']
     const sorted = [...names].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
@@ -315,16 +319,16 @@ export class S3Admin {
         (await this.#client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: `${at}list/` }))).Contents ?? []
       ).map(o => (o.Key ?? '').slice(`${at}list/`.length))
     const found = await list()
-    if (found.join() === sorted.join()) tell('list', 'good', 'what was written is listed at once, in bytewise order')
+    if (found.join() === sorted.join()) report('list', 'good', 'what was written is listed at once, in bytewise order')
     else if (found.length < names.length)
-      tell(
+      report(
         'list',
         'bad',
         `${names.length - found.length} of ${names.length} objects just written are not listed`,
         'an eventually consistent store: blocks may seem to be missing for a while',
       )
     else
-      tell(
+      report(
         'list',
         'note',
         `names come back in another order, or changed: ${found.join(' ')}`,
@@ -334,10 +338,10 @@ export class S3Admin {
       new ListObjectsV2Command({ Bucket: bucket, Prefix: `${at}list/`, MaxKeys: 3 }),
     )
     if (first.IsTruncated !== true || first.Contents?.length !== 3)
-      tell('pages', 'note', 'lists are not cut at max-keys', '')
+      report('pages', 'note', 'lists are not cut at max-keys', '')
     await this.#client.send(new DeleteObjectCommand({ Bucket: bucket, Key: `${at}list/ab` }))
     if ((await list()).includes('ab'))
-      tell(
+      report(
         'list after delete',
         'note',
         'a deleted object is still listed',
@@ -345,7 +349,7 @@ export class S3Admin {
       )
   }
 
-  async #multipart(bucket: string, at: string, tell: Tell): Promise<void> {
+  async #multipart(bucket: string, at: string, report: Report): Promise<void> {
     const key = `${at}multipart`
     const { UploadId } = await this.#client.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key: key }))
     const bytes = 5 * 1024 * 1024
@@ -363,7 +367,7 @@ export class S3Admin {
       await this.#client.send(
         new CompleteMultipartUploadCommand({ Bucket: bucket, Key: key, UploadId, MultipartUpload: { Parts: parts } }),
       )
-      tell('multipart', 'good', 'uploads in parts work')
+      report('multipart', 'good', 'uploads in parts work')
     } catch (error) {
       await this.#client
         .send(new AbortMultipartUploadCommand({ Bucket: bucket, Key: key, UploadId }))
@@ -372,12 +376,12 @@ export class S3Admin {
     }
   }
 
-  async #checksum(bucket: string, at: string, tell: Tell): Promise<void> {
+  async #checksum(bucket: string, at: string, report: Report): Promise<void> {
     try {
       await this.#put(bucket, `${at}checksum`, Buffer.from('x'), { ChecksumAlgorithm: 'CRC32' })
-      tell('checksum', 'good', 'checksums of newer SDKs are understood')
+      report('checksum', 'good', 'checksums of newer SDKs are understood')
     } catch (error) {
-      tell(
+      report(
         'checksum',
         'note',
         `checksums of newer SDKs are refused (${codeOf(error).code})`,
@@ -386,14 +390,14 @@ export class S3Admin {
     }
   }
 
-  async #pathStyle(bucket: string, tell: Tell): Promise<void> {
+  async #pathStyle(bucket: string, report: Report): Promise<void> {
     const style = this.#options.pathStyle ? 'endpoint/bucket/key' : 'bucket.endpoint/key'
     const other = this.#connect({ pathStyle: !this.#options.pathStyle })
     try {
       await other.send(new HeadBucketCommand({ Bucket: bucket }))
-      tell('path style', 'good', `${style} works, and so does the other form`)
+      report('path style', 'good', `${style} works, and so does the other form`)
     } catch {
-      tell(
+      report(
         'path style',
         'good',
         `${style} works; the other form does not`,
@@ -406,20 +410,20 @@ export class S3Admin {
     }
   }
 
-  async #region(bucket: string, tell: Tell): Promise<void> {
+  async #region(bucket: string, report: Report): Promise<void> {
     const { region } = this.#options
     const other = this.#connect({ region: region === 'us-east-1' ? 'minio' : 'us-east-1' })
     try {
       await other.send(new HeadBucketCommand({ Bucket: bucket }))
-      tell('region', 'good', `${region} is accepted, and so are others`)
+      report('region', 'good', `${region} is accepted, and so are others`)
     } catch {
-      tell('region', 'good', `${region} is the region; others are refused`)
+      report('region', 'good', `${region} is the region; others are refused`)
     } finally {
       other.destroy()
     }
   }
 
-  async #latency(bucket: string, at: string, tell: Tell): Promise<void> {
+  async #latency(bucket: string, at: string, report: Report): Promise<void> {
     const { clock } = this.#options
     const body = Buffer.alloc(1024 * 1024, 7)
     const worst = { put: 0, get: 0 }
@@ -433,7 +437,7 @@ export class S3Admin {
       worst.get = Math.max(worst.get, clock.monotonicMs() - middle)
     }
     const isSlow = worst.put > 500 || worst.get > 200
-    tell(
+    report(
       'latency',
       isSlow ? 'note' : 'good',
       `1 MiB: put ${worst.put.toFixed(0)} ms, get ${worst.get.toFixed(0)} ms at worst of five`,
@@ -441,12 +445,12 @@ export class S3Admin {
     )
   }
 
-  async #versioning(bucket: string, retentionDays: number, tell: Tell): Promise<void> {
+  async #versioning(bucket: string, retentionDays: number, report: Report): Promise<void> {
     const { Status: versioning } = await this.#client.send(new GetBucketVersioningCommand({ Bucket: bucket }))
     const rules = (await this.#lifecycle(bucket)).filter(rule => rule.Status === 'Enabled')
     const isVersioned = versioning === 'Enabled'
     const hasNoncurrent = rules.some(rule => rule.NoncurrentVersionExpiration !== undefined)
-    tell(
+    report(
       'versioning',
       isVersioned && !hasNoncurrent ? 'bad' : 'good',
       isVersioned ? `on${hasNoncurrent ? ', and old versions expire' : ', and old versions stay for ever'}` : 'off',
@@ -456,7 +460,7 @@ export class S3Admin {
     )
     const early = rules.filter(rule => rule.Expiration?.Days !== undefined && rule.Expiration.Days <= retentionDays)
     if (early.length > 0)
-      tell(
+      report(
         'lifecycle',
         'bad',
         `objects expire after ${Math.min(...early.map(rule => rule.Expiration?.Days ?? 0))} d ` +
@@ -466,9 +470,9 @@ export class S3Admin {
           'not at all',
       )
     else if (rules.some(rule => rule.Expiration?.Date !== undefined))
-      tell('lifecycle', 'bad', 'objects expire on a date', 'take that rule away')
+      report('lifecycle', 'bad', 'objects expire on a date', 'take that rule away')
     else
-      tell(
+      report(
         'lifecycle',
         rules.some(rule => rule.AbortIncompleteMultipartUpload !== undefined) ? 'good' : 'note',
         rules.length === 0 ? 'no rules' : `${rules.length} rules, none of which deletes what is kept`,
@@ -478,9 +482,9 @@ export class S3Admin {
       )
   }
 
-  async #objectLock(bucket: string, tell: Tell): Promise<void> {
+  async #objectLock(bucket: string, report: Report): Promise<void> {
     const isLocked = await this.#isLocked(bucket)
-    tell(
+    report(
       'object lock',
       isLocked ? 'bad' : 'good',
       isLocked ? 'on' : 'off',
@@ -488,17 +492,17 @@ export class S3Admin {
     )
   }
 
-  async #rights(tell: Tell): Promise<void> {
+  async #rights(report: Report): Promise<void> {
     try {
       const { Buckets = [] } = await this.#client.send(new ListBucketsCommand({}))
-      tell(
+      report(
         'rights',
         'note',
         `these credentials may list all buckets (${Buckets.length})`,
         'get, put, delete and list on the one bucket are enough',
       )
     } catch {
-      tell('rights', 'good', 'these credentials see no other buckets')
+      report('rights', 'good', 'these credentials see no other buckets')
     }
   }
 
@@ -517,7 +521,7 @@ function reachProblem(error: unknown, bucket: string): string {
       ? `the store refuses these credentials (${codeOf(error).code})`
       : status === 301 || status === 400
         ? `the store wants another region (${codeOf(error).code})`
-        : told(error)
+        : reasonOf(error)
 }
 
 function reachAdvice(error: unknown, region: string): string {

@@ -24,6 +24,7 @@ import { sleep, type Clock } from '#core/clock.ts'
 import { ConflictError, NotFoundError } from '#core/errors.ts'
 import { BucketError, type Bucket, type ObjectInfo } from './bucket.ts'
 
+/** The bucket, its store, and how to connect. */
 export interface S3Options {
   /** Empty: AWS itself. */
   endpoint: string
@@ -35,6 +36,7 @@ export interface S3Options {
   clock: Clock
 }
 
+/** Keys, read when they are needed. */
 export interface S3Credentials {
   /** They may change while the process runs: they are read again every so often. */
   isChanging: boolean
@@ -53,10 +55,12 @@ class VersionLostError extends Error {
   override name = 'VersionLostError'
 }
 
+/** A bucket; nothing is asked of the store yet. */
 export async function openS3(options: S3Options): Promise<S3Bucket> {
   return new S3Bucket(options)
 }
 
+/** Objects in an S3 store. What may succeed later is tried four times. */
 export class S3Bucket implements Bucket {
   readonly description: string
   readonly #client: S3Client

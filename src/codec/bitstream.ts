@@ -7,6 +7,7 @@ import { grown } from '#core/grown.ts'
 
 const scratch = new DataView(new ArrayBuffer(8))
 
+/** Appends bits to a growing buffer. */
 export class BitWriter {
   bytes = new Uint8Array(128)
   bitEnd = 0
@@ -89,6 +90,7 @@ export class BitWriter {
 /** Widths behind the prefixes 10, 110, 1110 … */
 const varbitWidths = [3, 6, 9, 12, 18, 25, 56] as const
 
+/** A cursor over the bits of bytes[from, to). Throws CorruptDataError at their end. */
 export class BitReader {
   readonly #bytes: Uint8Array
   #at: number
@@ -245,6 +247,7 @@ function writeShifted(out: BitWriter, hi: number, lo: number, shift: number, cou
   out.writeBits(low, Math.min(count, 32))
 }
 
+/** Reads a stream that XorValueWriter wrote. Throws CorruptDataError. */
 export class XorValueReader {
   #hi = 0
   #lo = 0

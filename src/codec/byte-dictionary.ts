@@ -2,6 +2,7 @@
 import { grown } from '#core/grown.ts'
 import { ByteWriter } from './byte-writer.ts'
 
+/** Numbers byte strings from 0 on, in the order in which they were added. */
 export class ByteDictionary {
   readonly bytes = new ByteWriter(64)
   /** String i lies in [offsets[i], offsets[i + 1]). */

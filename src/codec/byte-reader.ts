@@ -1,6 +1,7 @@
 /** A cursor over bytes that checks every length before it moves. Throws CorruptDataError and nothing else. */
 import { CorruptDataError } from '#core/errors.ts'
 
+/** A position `at` in bytes, which never passes `end`. */
 export class ByteReader {
   readonly bytes: Uint8Array
   readonly view: DataView

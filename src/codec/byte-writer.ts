@@ -2,6 +2,7 @@
 import { assert } from '#core/assert.ts'
 import { grown } from '#core/grown.ts'
 
+/** Bytes in `buffer` up to `at`. */
 export class ByteWriter {
   buffer: Uint8Array<ArrayBuffer>
   view: DataView

@@ -5,8 +5,11 @@
 import { readFileSync } from 'node:fs'
 import { assert } from '#core/assert.ts'
 
+/** Bytes of a gram. */
 export const gramBytes = 6
+/** The bitmap has 2^bitsLog2 bits. */
 export const bitsLog2 = 16
+/** Bytes of a bitmap. */
 export const bitmapBytes = (1 << bitsLog2) / 8
 
 interface Kernel {

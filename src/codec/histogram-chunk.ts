@@ -5,6 +5,7 @@
 import { CorruptDataError } from '#core/errors.ts'
 import { BitReader, BitWriter, XorValueReader, XorValueWriter } from './bitstream.ts'
 
+/** `length` buckets, `offset` behind the span before. */
 export interface ChunkSpan {
   offset: number
   length: number
@@ -34,6 +35,7 @@ export interface HistogramChunkSample {
 /** 0 unknown, 1 no reset before this chunk, 2 reset, 3 gauge: the two top bits of the flags. */
 export type ChunkResetFlag = 0 | 1 | 2 | 3
 
+/** The samples of a chunk with what they share. */
 export interface DecodedHistogramChunk {
   flag: ChunkResetFlag
   layout: HistogramLayout

@@ -7,10 +7,13 @@ import { ByteReader } from './byte-reader.ts'
 import { ByteWriter } from './byte-writer.ts'
 import { readText, skipField } from './protobuf.ts'
 
+/** What JSON can hold. */
 export type JsonLike = string | number | boolean | null | JsonLike[] | { [name: string]: JsonLike }
+/** What a field holds; a function gives the table of a message. */
 export type FieldKind = 'string' | 'bytes' | 'int' | 'double' | 'bool' | (() => MessageTable)
 /** Field number, what it holds, and whether it stands several times or is a map from texts. */
 export type FieldRow = readonly [number: number, kind: FieldKind, many?: 'list' | 'map']
+/** A message's fields by their JSON names. */
 export type MessageTable = Readonly<Record<string, FieldRow>>
 
 const depthMax = 32

@@ -22,6 +22,7 @@ export interface HashSeed {
   readonly d: number
 }
 
+/** A seed nobody outside can know. */
 export function makeHashSeed(random: Random): HashSeed {
   return { a: random.u32(), b: random.u32(), c: random.u32(), d: random.u32() }
 }
@@ -31,6 +32,7 @@ const placesAt = hashAt + 16
 const pageBytes = 65536
 let compiled: WebAssembly.Module | undefined
 
+/** One instance of the kernel, with its memory. */
 export class SeriesKeys {
   readonly #kernel: Kernel
   readonly #labelsMax: number

@@ -4,6 +4,7 @@ import type { Random } from '#core/random.ts'
 const alphabet = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 const shape = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/
 
+/** A new id of this millisecond. */
 export function makeUlid(nowMs: number, random: Random): string {
   let text = ''
   let time = nowMs
@@ -16,6 +17,7 @@ export function makeUlid(nowMs: number, random: Random): string {
   return text
 }
 
+/** Has the text the form of a ULID? */
 export function isUlid(text: string): boolean {
   return shape.test(text)
 }

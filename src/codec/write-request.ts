@@ -54,6 +54,7 @@ export interface WriteColumns {
   rare: Uint32Array
 }
 
+/** One instance of the kernel, with its memory, which grows with the largest body. */
 export class WriteRequestKernel {
   readonly #kernel: Kernel
   #seriesMax = 4096
@@ -78,7 +79,7 @@ export class WriteRequestKernel {
     this.#layOut(64 * 1024, 1024 * 1024)
   }
 
-  /** Places everything anew for bodies and decoded bodies of these sizes. */
+  /** Places everything again, for bodies and decoded bodies of these sizes. */
   #layOut(bodyMax: number, decodedMax: number): void {
     this.#bodyMax = Math.max(bodyMax, this.#bodyMax)
     this.#decodedMax = Math.max(decodedMax, this.#decodedMax)

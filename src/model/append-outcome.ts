@@ -6,10 +6,11 @@ export interface Refusal {
   count: number
 }
 
+/** How many entries of a batch are kept and how many are refused, with reasons. */
 export interface AppendOutcome {
   /** Samples, lines or spans that are kept. */
   stored: number
-  /** Those that will never be accepted: sending them again does not help. */
+  /** Entries that will never be accepted: sending them again does not help. */
   refused: number
   /** In the order in which each reason appeared first. */
   problems: Refusal[]

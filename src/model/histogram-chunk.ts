@@ -46,6 +46,7 @@ export function histogramFromChunk(
   return h
 }
 
+/** What samples of one chunk must share. */
 export function layoutOf(h: FloatHistogram): ChunkLayout {
   return {
     schema: h.schema,
@@ -56,6 +57,7 @@ export function layoutOf(h: FloatHistogram): ChunkLayout {
   }
 }
 
+/** A histogram as a chunk's sample. */
 export function sampleOf(h: FloatHistogram, timeMs: number, startMs: number): ChunkSample {
   return {
     timeMs,
@@ -69,6 +71,7 @@ export function sampleOf(h: FloatHistogram, timeMs: number, startMs: number): Ch
   }
 }
 
+/** Can both be in one chunk? */
 export function sameLayout(a: FloatHistogram, b: FloatHistogram): boolean {
   return (
     a.schema === b.schema &&

@@ -5,10 +5,12 @@
  */
 import { exponentialBounds } from './exponential-bounds.ts'
 
+/** The schema of histograms whose bounds are listed in `customValues`. */
 export const customBucketsSchema = -53
 
 /** 0 unknown, 1 reset before this sample, 2 no reset, 3 a gauge. The numbers of the remote-write protocol. */
 export type ResetHint = 0 | 1 | 2 | 3
+/** Names of the numbers of `ResetHint`. */
 export const resetHint = { unknown: 0, reset: 1, noReset: 2, gauge: 3 } as const
 
 /** Ascending indices without repetition, and their counts. */
@@ -16,6 +18,7 @@ export interface Buckets {
   index: number[]
   count: number[]
 }
+/** `length` buckets, `offset` behind the span before. */
 export interface Span {
   offset: number
   length: number
@@ -24,6 +27,7 @@ export interface Span {
 /** Why two histograms can't be combined: one has exponential buckets, the other custom ones. */
 export type Incompatibility = 'schema'
 
+/** One histogram sample. Methods that change it return it; others leave it as it is. */
 export class FloatHistogram {
   schema = 0
   zeroThreshold = 0
@@ -38,7 +42,7 @@ export class FloatHistogram {
   stale = false
   /** All counts were whole numbers at the source: stored in integer chunks. */
   integer = false
-  /** Two of what was combined into this one told opposite things of a counter reset. */
+  /** Two of the histograms that were combined into this one had opposite hints of a counter reset. */
   collided = false
   /** Custom buckets with other bounds were combined into this one: it has the bounds that all of them had. */
   reconciled = false
@@ -254,6 +258,7 @@ export class FloatHistogram {
   }
 }
 
+/** A bucket with its bounds. */
 export interface Bucket {
   lower: number
   upper: number
@@ -321,6 +326,7 @@ export function bucketBound(index: number, schema: number, customValues?: readon
       : fraction * 2 ** (octave + 1)
 }
 
+/** Buckets of spans that have a count each; missing counts are 0. */
 export function bucketsFromSpans(spans: readonly Span[], counts: ArrayLike<number>): Buckets {
   const index: number[] = []
   const count: number[] = []
@@ -336,6 +342,7 @@ export function bucketsFromSpans(spans: readonly Span[], counts: ArrayLike<numbe
   return { index, count }
 }
 
+/** The spans of buckets, without gaps in them. */
 export function spansOf(buckets: Buckets): Span[] {
   const spans: Span[] = []
   let next = 0

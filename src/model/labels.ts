@@ -5,6 +5,7 @@ import { metricName } from '#core/names.ts'
 /** Between the parts of a key: a lone surrogate, which no decoded UTF-8 contains. */
 const separator = '\ud800'
 
+/** An immutable label set. */
 export class Labels {
   static readonly empty = new Labels([])
   /** name, value, name, value … */
@@ -53,11 +54,9 @@ export class Labels {
 
   /** What `project` makes of this set; remembered under `memo`, which must stand for the same projection always. */
   memoized(memo: string, project: (labels: Labels) => Labels): Labels {
-    if (this.#memo !== memo) {
-      this.#memoized = project(this)
-      this.#memo = memo
-    }
-    return this.#memoized!
+    if (this.#memo === memo && this.#memoized !== undefined) return this.#memoized
+    this.#memo = memo
+    return (this.#memoized = project(this))
   }
 
   /** Only these names. */
@@ -132,9 +131,11 @@ export function compareLabels(a: Labels, b: Labels): number {
   return a.pairs.length - b.pairs.length
 }
 
+/** Is it a label's name by the rules before UTF-8 names? */
 export function isLegacyLabelName(name: string): boolean {
   return /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name)
 }
+/** Is it a metric's name by the rules before UTF-8 names? */
 export function isLegacyMetricName(name: string): boolean {
   return /^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(name)
 }

@@ -5,6 +5,7 @@
 import { grown } from '#core/grown.ts'
 import type { Labels } from './labels.ts'
 
+/** Entries by stream, as columns. */
 export class LogBatch {
   /** Stream labels, without empty values. Entries of streams[s] are [startOf[s], startOf[s + 1]). */
   readonly streams: Labels[] = []

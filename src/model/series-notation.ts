@@ -8,11 +8,13 @@ import { Labels } from './labels.ts'
 
 /** undefined: no sample. */
 export type Point = number | FloatHistogram | 'stale' | undefined
+/** A series with its points, one a step. */
 export interface SeriesLine {
   labels: Labels
   points: Point[]
 }
 
+/** Equal within a millionth; NaN equals NaN. */
 export function same(a: number, b: number): boolean {
   if (Number.isNaN(a) && Number.isNaN(b)) return true
   if (a === b) return true
@@ -22,6 +24,7 @@ export function same(a: number, b: number): boolean {
   return difference / Math.min(sum, Number.MAX_VALUE) < 1e-6
 }
 
+/** The same kind, and equal within a millionth. */
 export function samePoint(a: Point, b: Point): boolean {
   if (typeof a === 'number' && typeof b === 'number') return same(a, b)
   if (a instanceof FloatHistogram && b instanceof FloatHistogram)
@@ -29,6 +32,7 @@ export function samePoint(a: Point, b: Point): boolean {
   return a === b
 }
 
+/** Equal within a millionth, bucket by bucket; `b` without a hint fits any. */
 export function sameHistogram(a: FloatHistogram, b: FloatHistogram): boolean {
   if (a.schema !== b.schema || !same(a.count, b.count) || !same(a.sum, b.sum)) return false
   if (b.hint !== resetHint.unknown && a.hint !== b.hint) return false
@@ -95,6 +99,7 @@ function unquote(text: string): string {
     )
 }
 
+/** A number, Inf or NaN with a sign. */
 export function parseNumber(text: string): number {
   const sign = text.startsWith('-') ? -1 : 1
   const plain = text.replace(/^[+-]/, '')

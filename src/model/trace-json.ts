@@ -1,6 +1,7 @@
 /** Attribute values as protobuf's JSON mapping spells them, and back. */
 import type { AnyValue, Attribute } from './trace.ts'
 
+/** What JSON can hold. */
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue }
 
 /** Doubles that JSON has no number for are texts. */
@@ -8,6 +9,7 @@ export function doubleJson(value: number): JsonValue {
   return Number.isFinite(value) ? value : Number.isNaN(value) ? 'NaN' : value > 0 ? 'Infinity' : '-Infinity'
 }
 
+/** A value as protobuf's JSON mapping has it. */
 export function valueToJson(value: AnyValue): JsonValue {
   switch (value.kind) {
     case 'string':
@@ -29,6 +31,7 @@ export function valueToJson(value: AnyValue): JsonValue {
   }
 }
 
+/** A list of KeyValues. */
 export function attributesToJson(attributes: readonly Attribute[]): JsonValue[] {
   return attributes.map(({ key, value }) => ({ key, value: valueToJson(value) }))
 }
@@ -41,6 +44,7 @@ const asList = (value: unknown): unknown[] => (Array.isArray(value) ? value : []
 const member = (object: Json, name: string): unknown =>
   object[name] ?? object[name.replaceAll(/[A-Z]/g, c => `_${c.toLowerCase()}`)]
 
+/** A whole number from a number or digits; 0 for anything else. */
 export function bigintOf(value: unknown): bigint {
   if (typeof value === 'number') return Number.isFinite(value) ? BigInt(Math.trunc(value)) : 0n
   return typeof value === 'string' && /^-?\d{1,20}$/.test(value) ? BigInt(value) : 0n
@@ -51,6 +55,7 @@ function doubleOf(value: unknown): number {
   return typeof value === 'number' || typeof value === 'string' ? Number(value) : NaN
 }
 
+/** A value under either spelling of its member; `none` for anything else, and beyond 32 levels. */
 export function valueFromJson(json: unknown, depth = 0): AnyValue {
   const object = asObject(json)
   if (depth > 32) return { kind: 'none' }
@@ -71,6 +76,7 @@ export function valueFromJson(json: unknown, depth = 0): AnyValue {
   return { kind: 'none' }
 }
 
+/** Attributes from a list of KeyValues; an empty list for anything else. */
 export function attributesFromJson(json: unknown, depth = 0): Attribute[] {
   return asList(json).map(entry => {
     const object = asObject(entry)

@@ -5,6 +5,7 @@
 
 import { SpanIds } from './span-ids.ts'
 
+/** A value of an attribute. */
 export type AnyValue =
   | { kind: 'string'; value: string }
   | { kind: 'bool'; value: boolean }
@@ -15,16 +16,19 @@ export type AnyValue =
   | { kind: 'bytes'; value: Uint8Array }
   | { kind: 'none' }
 
+/** A key with its value. */
 export interface Attribute {
   key: string
   value: AnyValue
 }
+/** Something that happened in a span. `dropped`: attributes that the sender left out. */
 export interface SpanEvent {
   timeNs: bigint
   name: string
   attributes: Attribute[]
   dropped: number
 }
+/** Another span that this one refers to. */
 export interface SpanLink {
   traceId: Uint8Array
   spanId: Uint8Array
@@ -34,6 +38,7 @@ export interface SpanLink {
   flags: number
 }
 
+/** One operation of a trace. */
 export interface Span {
   traceId: Uint8Array
   spanId: Uint8Array
@@ -66,6 +71,7 @@ export interface Span {
   largestBytes?: number
 }
 
+/** The library that made spans. */
 export interface Scope {
   name: string
   version: string
@@ -74,7 +80,7 @@ export interface Scope {
   key?: string | undefined
   inOrder?: Scope | undefined
 }
-/** Told of attributes whose texts lie in the message that is visited: keys at [keyFrom, keyTo). */
+/** Receives attributes whose texts lie in the message that is visited: keys at [keyFrom, keyTo). */
 export interface AttributeSink {
   text(keyFrom: number, keyTo: number, from: number, to: number): void
   long(keyFrom: number, keyTo: number, value: bigint): void
@@ -91,6 +97,7 @@ export interface RawAttributes {
   visit: (message: Uint8Array, from: number, to: number, sink: AttributeSink) => void
 }
 
+/** Spans of one scope. */
 export interface ScopeSpans {
   scope: Scope
   schemaUrl: string
@@ -103,6 +110,7 @@ export interface Resource {
   key?: string | undefined
   inOrder?: Resource | undefined
 }
+/** Scopes of one resource. */
 export interface ResourceSpans {
   resource: Resource
   schemaUrl: string
@@ -113,6 +121,7 @@ export interface Trace {
   resources: ResourceSpans[]
 }
 
+/** The resource's `service.name`; empty without one. */
 export function serviceNameOf(resource: Resource): string {
   const found = resource.attributes.find(a => a.key === 'service.name')
   return found?.value.kind === 'string' ? found.value.value : ''
@@ -236,6 +245,7 @@ export class TraceCombiner {
   }
 }
 
+/** Parts of one trace as one. */
 export function combineTraces(parts: readonly Trace[]): Trace {
   const combiner = new TraceCombiner()
   for (const part of parts) combiner.addTrace(part)

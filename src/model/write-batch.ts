@@ -10,18 +10,21 @@ import { grown } from '#core/grown.ts'
 import type { FloatHistogram } from './histogram.ts'
 import type { Labels } from './labels.ts'
 
+/** A native histogram of a series of the batch. `startMs`: 0 is unknown. */
 export interface HistogramSample {
   series: number
   timeMs: number
   histogram: FloatHistogram
   startMs: number
 }
+/** An exemplar of a series of the batch. */
 export interface ExemplarSample {
   series: number
   labels: Labels
   value: number
   timeMs: number
 }
+/** Types of metrics as metadata has them. */
 export type MetricType =
   | 'unknown'
   | 'counter'
@@ -31,6 +34,7 @@ export type MetricType =
   | 'summary'
   | 'info'
   | 'stateset'
+/** What is known of a metric beside its samples. */
 export interface Metadata {
   metric: string
   type: MetricType

@@ -18,10 +18,12 @@ const scratch = {
   values: new ByteWriter(1 << 18),
 }
 
+const noInts = new Int32Array(0)
 /** Entries of a page; a page ends where a row does. */
 const pageEntries = 32_768
 const pageBytes = 256 * 1024
 
+/** Where a data page lies in its chunk, in bytes, and the row with which it begins. */
 export interface EncodedPage {
   at: number
   size: number
@@ -37,6 +39,10 @@ export interface EncodedChunk {
   encodings: number[]
 }
 
+/**
+ * Entries of one column: levels, and a value where the definition level is the highest. Rows begin at repetition level
+ * 0.
+ */
 export class ColumnBuilder {
   readonly column: Column
   count = 0
@@ -244,7 +250,7 @@ export class ColumnBuilder {
       for (let v = valueFrom; v < valueTo; v++) into[k++] = source[v]!
     } else {
       const into = this.#ints
-      const source = (data.ints ?? data.bools)!
+      const source = data.ints ?? data.bools ?? noInts
       for (let v = valueFrom; v < valueTo; v++) into[k++] = source[v]!
     }
     this.valueCount = k
@@ -423,7 +429,7 @@ export class ColumnBuilder {
       case 'dictionary': {
         const width = bitWidthOf(Math.max(0, this.#store.count - 1))
         out.writeU8(width)
-        // A dictionary of one needs no bits, but its runs are told all the same.
+        // A dictionary of one entry needs no bits for it, but its runs are written all the same.
         if (width === 0) {
           if (to > from) out.writeUvarint((to - from) * 2)
         } else encodeHybrid(out, this.#ints, from, to, width)

@@ -2,6 +2,7 @@
 import type { Column } from './schema.ts'
 import type { Texts } from './texts.ts'
 
+/** Levels are undefined where the column needs none; one of the value columns is there, by the column's type. */
 export interface ColumnData {
   readonly column: Column
   /** Entries, with and without value. */
@@ -24,6 +25,7 @@ export interface ColumnData {
 export function textAt(data: ColumnData, k: number): string {
   return data.texts!.text(data.indices === undefined ? k : data.indices[k]!)
 }
+/** The bytes of value `k` of a column of byte strings. */
 export function bytesAt(data: ColumnData, k: number): Uint8Array {
   return data.texts!.bytesOf(data.indices === undefined ? k : data.indices[k]!)
 }

@@ -331,6 +331,7 @@ function writeVarint64(out: ByteWriter, value: bigint): void {
 const deltas64 = new BigInt64Array(deltaBlock)
 const words64 = new Uint32Array(deltas64.buffer)
 
+/** Values [from, to), 64 bits each, as DELTA_BINARY_PACKED. */
 export function encodeDelta64(out: ByteWriter, values: BigInt64Array, from: number, to: number): void {
   out.writeUvarint(deltaBlock)
   out.writeUvarint(miniBlocks)
@@ -396,6 +397,7 @@ function packWords(out: ByteWriter, from: number, width: number): void {
 
 const deltas32 = new Int32Array(deltaBlock)
 
+/** Values [from, to), 32 bits each, as DELTA_BINARY_PACKED. */
 export function encodeDelta32(out: ByteWriter, values: Int32Array, from: number, to: number): void {
   out.writeUvarint(deltaBlock)
   out.writeUvarint(miniBlocks)

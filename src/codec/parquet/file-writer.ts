@@ -15,6 +15,7 @@ interface WrittenChunk {
   indexSize: number
 }
 
+/** Collects row groups; `finish` adds indexes and footer. */
 export class ParquetWriter {
   readonly #root: SchemaGroup
   readonly columns: readonly Column[]

@@ -15,6 +15,7 @@ interface ChunkPlace {
   entries: number
   codec: number
 }
+/** A row group's bytes [from, to) in the file, and its column chunks. */
 export interface RowGroup {
   rows: number
   /** By column. */ places: ChunkPlace[]
@@ -22,7 +23,7 @@ export interface RowGroup {
   to: number
 }
 
-/** What damaged bytes make of lengths and types shows as errors of the language: they are told as damage. */
+/** Lengths and types that damaged bytes gave may raise errors of the language: those become CorruptDataErrors. */
 function decoding<T>(work: () => T): T {
   try {
     return work()
@@ -41,6 +42,7 @@ const number = (value: unknown, what: string): number => {
   return value
 }
 
+/** An opened file: its schema and row groups. Methods throw CorruptDataError. */
 export class ParquetFile {
   readonly columns: readonly Column[]
   readonly rowGroups: readonly RowGroup[]

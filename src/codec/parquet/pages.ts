@@ -14,7 +14,9 @@ import { readStruct, type ThriftStruct } from './thrift.ts'
 
 const pageBytesMax = 256 * 1024 * 1024
 
+/** Compression codecs by their numbers in the footer. */
 export const codecNumbers = { none: 0, snappy: 1, gzip: 2, zstd: 6 } as const
+/** Encodings by their numbers in page headers. */
 export const encodingNumbers = {
   plain: 0,
   plainDictionary: 2,

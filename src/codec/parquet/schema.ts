@@ -5,11 +5,14 @@
 import { CorruptDataError } from '#core/errors.ts'
 import type { ThriftField, ThriftStruct } from './thrift.ts'
 
+/** How often a node stands in its parent: once, at most once, any number of times. */
 export type Repetition = 'required' | 'optional' | 'repeated'
 /** What a leaf holds. `text` is `bytes` that are UTF-8; u64 and i64 are the same 64 bits. */
 export type LeafType = 'bool' | 'i32' | 'u32' | 'i64' | 'u64' | 'f64' | 'bytes' | 'text'
+/** How a leaf's values are written. */
 export type LeafEncoding = 'plain' | 'delta' | 'delta-length' | 'dictionary'
 
+/** A column with values. */
 export interface SchemaLeaf {
   name: string
   repetition: Repetition
@@ -24,6 +27,7 @@ export interface SchemaGroup {
   children: SchemaNode[]
   logical?: 'list' | 'map'
 }
+/** A leaf, or a group of nodes. */
 export type SchemaNode = SchemaLeaf | SchemaGroup
 
 /** A leaf with its path from the root (dots between) and its highest levels. */
@@ -34,6 +38,7 @@ export interface Column {
   maxDef: number
 }
 
+/** The leaves below `root`, in depth-first order. */
 export function columnsOf(root: SchemaGroup): Column[] {
   const columns: Column[] = []
   const walk = (node: SchemaNode, path: string, rep: number, def: number): void => {
@@ -46,6 +51,7 @@ export function columnsOf(root: SchemaGroup): Column[] {
   return columns
 }
 
+/** Physical types by their numbers in the format. */
 export const physicalTypes = { bool: 0, i32: 1, u32: 1, i64: 2, u64: 2, f64: 5, bytes: 6, text: 6 } as const
 const repetitions = ['required', 'optional', 'repeated'] as const
 const convertedTypes: Partial<Record<LeafType, number>> = { text: 0, u32: 13, u64: 14, i32: 17, i64: 18 }

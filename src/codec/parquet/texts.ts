@@ -1,6 +1,7 @@
 /** Byte strings that lie one after another, by number; as texts they are made once. */
 import { CorruptDataError } from '#core/errors.ts'
 
+/** `count` byte strings. */
 export class Texts {
   readonly bytes: Uint8Array
   /** String i is bytes[offsets[i], offsets[i + 1]). */

@@ -6,7 +6,9 @@ import { CorruptDataError } from '#core/errors.ts'
 import type { ByteReader } from '../byte-reader.ts'
 import { ByteWriter } from '../byte-writer.ts'
 
+/** A value as it was read; whole numbers of all widths are numbers, rounded beyond 2^53. */
 export type ThriftValue = number | boolean | Uint8Array | ThriftValue[] | ThriftStruct
+/** Fields by number. */
 export type ThriftStruct = Map<number, ThriftValue>
 
 const depthMax = 16
@@ -50,6 +52,7 @@ function readValue(input: ByteReader, type: number, depth: number): ThriftValue 
   }
 }
 
+/** Reads a struct up to its stop byte. Throws CorruptDataError. */
 export function readStruct(input: ByteReader, depth = 0): ThriftStruct {
   const fields: ThriftStruct = new Map()
   let number = 0
@@ -138,6 +141,7 @@ export function writeStruct(out: ByteWriter, fields: readonly ThriftField[]): vo
   out.writeU8(0)
 }
 
+/** The bytes of one struct. */
 export function encodeStruct(fields: readonly ThriftField[]): Uint8Array {
   const out = new ByteWriter(256)
   writeStruct(out, fields)

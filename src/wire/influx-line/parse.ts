@@ -1,6 +1,7 @@
 /** InfluxDB's line protocol: `measurement,tag=value field=1i,other="text" timestamp`. Source: its public reference. */
 import { BadDataError } from '#core/errors.ts'
 
+/** A line. `time` is in the unit of the request's precision. */
 export interface InfluxPoint {
   measurement: string
   tags: [string, string][]

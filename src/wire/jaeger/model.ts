@@ -4,23 +4,28 @@
  */
 import type { AnyValue, Attribute, ResourceSpans, Scope, Span, SpanEvent, SpanLink } from '#model/trace.ts'
 
+/** A tag, which becomes an attribute or a field of the span. */
 export interface JaegerTag {
   key: string
   value: AnyValue
 }
+/** A log of a span, which becomes an event. */
 export interface JaegerLog {
   timeNs: bigint
   fields: JaegerTag[]
 }
+/** Another span: the parent, or one that becomes a link. */
 export interface JaegerReference {
   traceId: Uint8Array
   spanId: Uint8Array
   isChildOf: boolean
 }
+/** The process that made spans, which becomes a resource. */
 export interface JaegerProcess {
   serviceName: string
   tags: JaegerTag[]
 }
+/** A span as both of Jaeger's forms have it. */
 export interface JaegerSpan {
   traceId: Uint8Array
   spanId: Uint8Array

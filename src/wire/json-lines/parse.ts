@@ -1,6 +1,7 @@
 /** VictoriaMetrics' JSON line format: one series a line, {"metric":{…},"values":[…],"timestamps":[ms…]}. */
 import { BadDataError } from '#core/errors.ts'
 
+/** A series with its samples. */
 export interface JsonLine {
   labels: Record<string, string>
   timesMs: number[]
@@ -48,6 +49,7 @@ export function parseJsonLine(line: string): JsonLine {
   }
 }
 
+/** The first `count` samples of a series as a line, with its end. */
 export function formatJsonLine(
   labels: Readonly<Record<string, string>>,
   timesMs: ArrayLike<number>,

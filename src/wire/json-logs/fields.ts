@@ -6,6 +6,7 @@ import { BadDataError } from '#core/errors.ts'
 import type { LogBatchBuilder } from '#model/log-batch.ts'
 import { Labels } from '#model/labels.ts'
 
+/** How fields become time, line, stream and metadata. */
 export interface FieldRules {
   /** Names of the fields that make the stream. */
   streamFields: readonly string[]
@@ -85,10 +86,11 @@ export function parseAnyTime(text: string): { ms: number; subNs: number } | unde
   }
   const match = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d)?)(?:[.,](\d+))?\s*(Z|[+-]\d\d:?\d\d)?$/i.exec(text)
   if (match === null) return undefined
-  const zone = (match[4] ?? 'Z').replace(/^([+-]\d\d)(\d\d)$/, '$1:$2').toUpperCase()
-  const ms = Date.parse(`${match[1]!}T${match[2]!}${zone}`)
+  const [, day = '', clock = '', digits = '', offset = 'Z'] = match
+  const zone = offset.replace(/^([+-]\d\d)(\d\d)$/, '$1:$2').toUpperCase()
+  const ms = Date.parse(`${day}T${clock}${zone}`)
   if (Number.isNaN(ms)) return undefined
-  const fraction = (match[3] ?? '').padEnd(9, '0').slice(0, 9)
+  const fraction = digits.padEnd(9, '0').slice(0, 9)
   return { ms: ms + Number(fraction.slice(0, 3)), subNs: Number(fraction.slice(3)) }
 }
 
@@ -117,8 +119,8 @@ export function addFields(
   }
   let time: { ms: number; subNs: number } | undefined
   const timeField = rules.timeFields.find(name => fields.has(name))
-  if (timeField !== undefined) {
-    const text = fields.get(timeField)!
+  const text = timeField === undefined ? undefined : fields.get(timeField)
+  if (timeField !== undefined && text !== undefined) {
     fields.delete(timeField)
     if (text !== '0' && text !== '-') {
       time = parseAnyTime(text)
@@ -130,7 +132,7 @@ export function addFields(
     }
   }
   const messageField = rules.messageFields.find(name => fields.has(name))
-  const line = messageField === undefined ? '' : fields.get(messageField)!
+  const line = (messageField === undefined ? undefined : fields.get(messageField)) ?? ''
   if (messageField !== undefined) fields.delete(messageField)
   const labels: [string, string][] = []
   for (const name of rules.streamFields) {

@@ -1,6 +1,6 @@
 /**
  * Loki's push request, protobuf and JSON, into a batch. Source: docs/logs.md; field numbers stand beside the names.
- * What is wrong with one stream is told, and leaves the others as they are.
+ * A problem of one stream is returned as text, and leaves the other streams as they are.
  */
 import { ByteReader } from '#codec/byte-reader.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'

@@ -17,10 +17,13 @@ import {
   number,
   object,
   readMessage,
+  readResource,
+  readScope,
   text,
   type Attributes,
   type AttributeValue,
   type Json,
+  type Scope,
 } from './message.ts'
 
 interface OtlpRecord {
@@ -36,13 +39,10 @@ interface OtlpRecord {
   spanId: string
   eventName: string
 }
-interface OtlpLogScope {
-  name: string
-  version: string
-  attributes: Attributes
-  dropped: number
+interface OtlpLogScope extends Scope {
   records: OtlpRecord[]
 }
+/** Log records of one resource, by scope. */
 export interface OtlpLogResource {
   attributes: Attributes
   scopes: OtlpLogScope[]
@@ -120,42 +120,29 @@ export function decodeOtlpLogs(bytes: Uint8Array): OtlpLogResource[] {
       const r: OtlpLogResource = { attributes: [], scopes: [] }
       readMessage(inner(i), {
         1: j => {
-          readMessage(inner(j), {
-            1: k => {
-              r.attributes.push(keyValue(inner(k)))
-            },
-          })
+          readResource(inner(j), r.attributes)
         },
         2: j => {
-          const s: OtlpLogScope = { name: '', version: '', attributes: [], dropped: 0, records: [] }
-          readMessage(inner(j), {
-            1: k => {
-              readMessage(inner(k), {
-                1: l => {
-                  s.name = readText(l)
-                },
-                2: l => {
-                  s.version = readText(l)
-                },
-                3: l => {
-                  s.attributes.push(keyValue(inner(l)))
-                },
-                4: l => {
-                  s.dropped = l.readUvarint()
-                },
-              })
-            },
-            2: k => {
-              s.records.push(record(inner(k)))
-            },
-          })
-          r.scopes.push(s)
+          r.scopes.push(scopeLogs(inner(j)))
         },
       })
       resources.push(r)
     },
   })
   return resources
+}
+
+function scopeLogs(input: ByteReader): OtlpLogScope {
+  let scope: OtlpLogScope = { name: '', version: '', attributes: [], dropped: 0, records: [] }
+  readMessage(input, {
+    1: i => {
+      scope = { ...readScope(inner(i)), records: scope.records }
+    },
+    2: i => {
+      scope.records.push(record(inner(i)))
+    },
+  })
+  return scope
 }
 
 function nanos(value: unknown): bigint {

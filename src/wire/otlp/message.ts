@@ -6,11 +6,15 @@ import { ByteReader } from '#codec/byte-reader.ts'
 import { readText, skipField } from '#codec/protobuf.ts'
 import { BadDataError, CorruptDataError } from '#core/errors.ts'
 
+/** Keys and values in the order of the message. */
 export type Attributes = [string, AttributeValue][]
 /** Integers that a number can't hold exactly are texts. */
 export type AttributeValue = string | number | boolean | null | AttributeValue[] | { [key: string]: AttributeValue }
 
+/** Readers of a message's fields by number. */
 export type Fields = Readonly<Record<number, (input: ByteReader, tag: number) => void>>
+/** Readers of a message's fields by number, which put what they read into `into`: one table for all messages. */
+export type FieldsOf<T> = Readonly<Record<number, (input: ByteReader, tag: number, into: T) => void>>
 
 /** Reads a message, handing known fields on by number. */
 export function readMessage(input: ByteReader, fields: Fields): void {
@@ -22,22 +26,36 @@ export function readMessage(input: ByteReader, fields: Fields): void {
   }
 }
 
+/** Reads a message into `into`. */
+export function readInto<T>(input: ByteReader, fields: FieldsOf<T>, into: T): void {
+  while (input.at < input.end) {
+    const tag = input.readUvarint()
+    const read = fields[tag >>> 3]
+    if (read === undefined) skipField(input, tag)
+    else read(input, tag, into)
+  }
+}
+
+/** A reader of the length-delimited field that follows, behind which `input` goes on. */
 export function inner(input: ByteReader): ByteReader {
   const length = input.readLength()
   input.at += length
   return new ByteReader(input.bytes, input.at - length, input.at)
 }
 
+/** An unsigned number of 64 bits, rounded beyond 2^53. */
 export function fixed64(input: ByteReader): number {
   input.need(8)
   input.at += 8
   return input.view.getUint32(input.at - 4, true) * 4294967296 + input.view.getUint32(input.at - 8, true)
 }
+/** A signed number of 64 bits, rounded beyond 2^53. */
 export function sfixed64(input: ByteReader): number {
   input.need(8)
   input.at += 8
   return Number(input.view.getBigInt64(input.at - 8, true))
 }
+/** A float64. */
 export function double(input: ByteReader): number {
   input.need(8)
   input.at += 8
@@ -47,6 +65,7 @@ export function double(input: ByteReader): number {
 export function timeMs(input: ByteReader): number {
   return Math.floor(fixed64(input) / 1e6)
 }
+/** The signed number of a zig-zag varint. */
 export function zigzag(raw: number): number {
   return raw % 2 === 0 ? raw / 2 : -(raw + 1) / 2
 }
@@ -134,6 +153,48 @@ export function keyValue(input: ByteReader, depth = 0): [string, AttributeValue]
   return [key, value]
 }
 
+/** The library that made the records. `dropped`: attributes that the sender left out. */
+export interface Scope {
+  name: string
+  version: string
+  attributes: Attributes
+  dropped: number
+}
+
+const scopeFields: FieldsOf<Scope> = {
+  1: (i, _, s) => {
+    s.name = readText(i)
+  },
+  2: (i, _, s) => {
+    s.version = readText(i)
+  },
+  3: (i, _, s) => {
+    s.attributes.push(keyValue(inner(i)))
+  },
+  4: (i, _, s) => {
+    s.dropped = i.readUvarint()
+  },
+}
+
+/** An InstrumentationScope message that reaches to the end of `input`. Throws CorruptDataError. */
+export function readScope(input: ByteReader): Scope {
+  const scope: Scope = { name: '', version: '', attributes: [], dropped: 0 }
+  readInto(input, scopeFields, scope)
+  return scope
+}
+
+const resourceFields: FieldsOf<Attributes> = {
+  1: (i, _, attributes) => {
+    attributes.push(keyValue(inner(i)))
+  },
+}
+
+/** Adds the attributes of a Resource message that reaches to the end of `input`. Throws CorruptDataError. */
+export function readResource(input: ByteReader, attributes: Attributes): void {
+  readInto(input, resourceFields, attributes)
+}
+
+/** A JSON object whose members are not known. */
 export type Json = Record<string, unknown>
 
 /** The members of JSON messages: what is absent, or of another type, is the empty value. */

@@ -18,16 +18,21 @@ import {
   number,
   numbers,
   object,
+  readInto,
   readMessage,
+  readResource,
+  readScope,
   repeated,
   sfixed64,
   text,
   timeMs,
   zigzag,
   type Attributes,
+  type FieldsOf,
   type Json,
 } from './message.ts'
 
+/** An exemplar; ids are hexadecimal. */
 export interface OtlpExemplar {
   timeMs: number
   value: number
@@ -35,6 +40,7 @@ export interface OtlpExemplar {
   spanId: string
   attributes: Attributes
 }
+/** A data point of any kind; what its kind does not have is empty. */
 export interface OtlpPoint {
   attributes: Attributes
   startMs: number
@@ -56,7 +62,9 @@ export interface OtlpPoint {
   negative: { offset: number; counts: number[] }
   exemplars: OtlpExemplar[]
 }
+/** What a metric's points are. */
 export type OtlpKind = 'gauge' | 'sum' | 'histogram' | 'exponential' | 'summary'
+/** A metric with its points. `temporality`: 1 delta, 2 cumulative. */
 export interface OtlpMetric {
   name: string
   description: string
@@ -66,17 +74,20 @@ export interface OtlpMetric {
   monotonic: boolean
   points: OtlpPoint[]
 }
+/** Metrics of one scope. */
 export interface OtlpScope {
   name: string
   version: string
   attributes: Attributes
   metrics: OtlpMetric[]
 }
+/** Scopes of one resource. */
 export interface OtlpResource {
   attributes: Attributes
   scopes: OtlpScope[]
 }
 
+/** A point without anything. */
 export function emptyPoint(): OtlpPoint {
   return {
     attributes: [],
@@ -98,184 +109,143 @@ export function emptyPoint(): OtlpPoint {
   }
 }
 
-function exemplar(input: ByteReader): OtlpExemplar {
-  const e: OtlpExemplar = { timeMs: 0, value: 0, traceId: '', spanId: '', attributes: [] }
-  readMessage(input, {
-    7: i => {
-      e.attributes.push(keyValue(inner(i)))
-    },
-    2: i => {
-      e.timeMs = timeMs(i)
-    },
-    3: i => {
-      e.value = double(i)
-    },
-    6: i => {
-      e.value = sfixed64(i)
-    },
-    4: i => {
-      e.spanId = Buffer.from(i.readBytes(i.readLength())).toString('hex')
-    },
-    5: i => {
-      e.traceId = Buffer.from(i.readBytes(i.readLength())).toString('hex')
-    },
-  })
-  return e
+const hexOf = (input: ByteReader): string => Buffer.from(input.readBytes(input.readLength())).toString('hex')
+
+const exemplarFields: FieldsOf<OtlpExemplar> = {
+  2: (i, _, e) => {
+    e.timeMs = timeMs(i)
+  },
+  3: (i, _, e) => {
+    e.value = double(i)
+  },
+  4: (i, _, e) => {
+    e.spanId = hexOf(i)
+  },
+  5: (i, _, e) => {
+    e.traceId = hexOf(i)
+  },
+  6: (i, _, e) => {
+    e.value = sfixed64(i)
+  },
+  7: (i, _, e) => {
+    e.attributes.push(keyValue(inner(i)))
+  },
 }
 
-function numberPoint(input: ByteReader): OtlpPoint {
-  const p = emptyPoint()
-  readMessage(input, {
-    7: i => {
-      p.attributes.push(keyValue(inner(i)))
-    },
-    2: i => {
-      p.startMs = timeMs(i)
-    },
-    3: i => {
-      p.timeMs = timeMs(i)
-    },
-    4: i => {
-      p.value = double(i)
-    },
-    6: i => {
-      p.value = sfixed64(i)
-    },
-    5: i => {
-      p.exemplars.push(exemplar(inner(i)))
-    },
-    8: i => {
-      p.flags = i.readUvarint()
-    },
-  })
-  return p
+type PointField = FieldsOf<OtlpPoint>[number]
+const readAttribute: PointField = (i, _, p) => {
+  p.attributes.push(keyValue(inner(i)))
+}
+const readCount: PointField = (i, _, p) => {
+  p.count = fixed64(i)
+}
+const readSum: PointField = (i, _, p) => {
+  p.sum = double(i)
+}
+const readFlags: PointField = (i, _, p) => {
+  p.flags = i.readUvarint()
+}
+const readExemplar: PointField = (i, _, p) => {
+  const exemplar: OtlpExemplar = { timeMs: 0, value: 0, traceId: '', spanId: '', attributes: [] }
+  readInto(inner(i), exemplarFields, exemplar)
+  p.exemplars.push(exemplar)
+}
+const times: FieldsOf<OtlpPoint> = {
+  2: (i, _, p) => {
+    p.startMs = timeMs(i)
+  },
+  3: (i, _, p) => {
+    p.timeMs = timeMs(i)
+  },
 }
 
-function histogramPoint(input: ByteReader): OtlpPoint {
-  const p = emptyPoint()
-  readMessage(input, {
-    9: i => {
-      p.attributes.push(keyValue(inner(i)))
-    },
-    2: i => {
-      p.startMs = timeMs(i)
-    },
-    3: i => {
-      p.timeMs = timeMs(i)
-    },
-    4: i => {
-      p.count = fixed64(i)
-    },
-    5: i => {
-      p.sum = double(i)
-    },
-    6: (i, tag) => {
-      repeated(i, tag, fixed64, p.bucketCounts)
-    },
-    7: (i, tag) => {
-      repeated(i, tag, double, p.bounds)
-    },
-    8: i => {
-      p.exemplars.push(exemplar(inner(i)))
-    },
-    10: i => {
-      p.flags = i.readUvarint()
-    },
-  })
-  return p
+const numberFields: FieldsOf<OtlpPoint> = {
+  ...times,
+  4: (i, _, p) => {
+    p.value = double(i)
+  },
+  5: readExemplar,
+  6: (i, _, p) => {
+    p.value = sfixed64(i)
+  },
+  7: readAttribute,
+  8: readFlags,
 }
 
-function exponentialBuckets(input: ByteReader): { offset: number; counts: number[] } {
-  const b = { offset: 0, counts: [] as number[] }
-  readMessage(input, {
-    1: i => {
-      b.offset = zigzag(i.readUvarint())
-    },
-    2: (i, tag) => {
-      repeated(i, tag, j => j.readUvarint(), b.counts)
-    },
-  })
-  return b
+const histogramFields: FieldsOf<OtlpPoint> = {
+  ...times,
+  4: readCount,
+  5: readSum,
+  6: (i, tag, p) => {
+    repeated(i, tag, fixed64, p.bucketCounts)
+  },
+  7: (i, tag, p) => {
+    repeated(i, tag, double, p.bounds)
+  },
+  8: readExemplar,
+  9: readAttribute,
+  10: readFlags,
 }
 
-function exponentialPoint(input: ByteReader): OtlpPoint {
-  const p = emptyPoint()
-  readMessage(input, {
-    1: i => {
-      p.attributes.push(keyValue(inner(i)))
-    },
-    2: i => {
-      p.startMs = timeMs(i)
-    },
-    3: i => {
-      p.timeMs = timeMs(i)
-    },
-    4: i => {
-      p.count = fixed64(i)
-    },
-    5: i => {
-      p.sum = double(i)
-    },
-    6: i => {
-      p.scale = zigzag(i.readUvarint())
-    },
-    7: i => {
-      p.zeroCount = fixed64(i)
-    },
-    8: i => {
-      p.positive = exponentialBuckets(inner(i))
-    },
-    9: i => {
-      p.negative = exponentialBuckets(inner(i))
-    },
-    10: i => {
-      p.flags = i.readUvarint()
-    },
-    11: i => {
-      p.exemplars.push(exemplar(inner(i)))
-    },
-    14: i => {
-      p.zeroThreshold = double(i)
-    },
-  })
-  return p
+const bucketFields: FieldsOf<OtlpPoint['positive']> = {
+  1: (i, _, b) => {
+    b.offset = zigzag(i.readUvarint())
+  },
+  2: (i, tag, b) => {
+    repeated(i, tag, j => j.readUvarint(), b.counts)
+  },
 }
 
-function summaryPoint(input: ByteReader): OtlpPoint {
-  const p = emptyPoint()
-  readMessage(input, {
-    7: i => {
-      p.attributes.push(keyValue(inner(i)))
-    },
-    2: i => {
-      p.startMs = timeMs(i)
-    },
-    3: i => {
-      p.timeMs = timeMs(i)
-    },
-    4: i => {
-      p.count = fixed64(i)
-    },
-    5: i => {
-      p.sum = double(i)
-    },
-    6: i => {
-      const q = { quantile: 0, value: 0 }
-      readMessage(inner(i), {
-        1: j => {
-          q.quantile = double(j)
-        },
-        2: j => {
-          q.value = double(j)
-        },
-      })
-      p.quantiles.push(q)
-    },
-    8: i => {
-      p.flags = i.readUvarint()
-    },
-  })
-  return p
+function exponentialBuckets(input: ByteReader): OtlpPoint['positive'] {
+  const buckets: OtlpPoint['positive'] = { offset: 0, counts: [] }
+  readInto(input, bucketFields, buckets)
+  return buckets
+}
+
+const exponentialFields: FieldsOf<OtlpPoint> = {
+  ...times,
+  1: readAttribute,
+  4: readCount,
+  5: readSum,
+  6: (i, _, p) => {
+    p.scale = zigzag(i.readUvarint())
+  },
+  7: (i, _, p) => {
+    p.zeroCount = fixed64(i)
+  },
+  8: (i, _, p) => {
+    p.positive = exponentialBuckets(inner(i))
+  },
+  9: (i, _, p) => {
+    p.negative = exponentialBuckets(inner(i))
+  },
+  10: readFlags,
+  11: readExemplar,
+  14: (i, _, p) => {
+    p.zeroThreshold = double(i)
+  },
+}
+
+const quantileFields: FieldsOf<OtlpPoint['quantiles'][number]> = {
+  1: (i, _, q) => {
+    q.quantile = double(i)
+  },
+  2: (i, _, q) => {
+    q.value = double(i)
+  },
+}
+
+const summaryFields: FieldsOf<OtlpPoint> = {
+  ...times,
+  4: readCount,
+  5: readSum,
+  6: (i, _, p) => {
+    const quantile = { quantile: 0, value: 0 }
+    readInto(inner(i), quantileFields, quantile)
+    p.quantiles.push(quantile)
+  },
+  7: readAttribute,
+  8: readFlags,
 }
 
 function metric(input: ByteReader): OtlpMetric {
@@ -289,12 +259,14 @@ function metric(input: ByteReader): OtlpMetric {
     points: [],
   }
   const data =
-    (kind: OtlpKind, point: (input: ByteReader) => OtlpPoint) =>
+    (kind: OtlpKind, fields: FieldsOf<OtlpPoint>) =>
     (i: ByteReader): void => {
       m.kind = kind
       readMessage(inner(i), {
         1: j => {
-          m.points.push(point(inner(j)))
+          const point = emptyPoint()
+          readInto(inner(j), fields, point)
+          m.points.push(point)
         },
         2: j => {
           m.temporality = j.readUvarint()
@@ -314,11 +286,11 @@ function metric(input: ByteReader): OtlpMetric {
     3: i => {
       m.unit = readText(i)
     },
-    5: data('gauge', numberPoint),
-    7: data('sum', numberPoint),
-    9: data('histogram', histogramPoint),
-    10: data('exponential', exponentialPoint),
-    11: data('summary', summaryPoint),
+    5: data('gauge', numberFields),
+    7: data('sum', numberFields),
+    9: data('histogram', histogramFields),
+    10: data('exponential', exponentialFields),
+    11: data('summary', summaryFields),
   })
   return m
 }
@@ -327,17 +299,10 @@ function scopeMetrics(input: ByteReader): OtlpScope {
   const s: OtlpScope = { name: '', version: '', attributes: [], metrics: [] }
   readMessage(input, {
     1: i => {
-      readMessage(inner(i), {
-        1: j => {
-          s.name = readText(j)
-        },
-        2: j => {
-          s.version = readText(j)
-        },
-        3: j => {
-          s.attributes.push(keyValue(inner(j)))
-        },
-      })
+      const { name, version, attributes } = readScope(inner(i))
+      s.name = name
+      s.version = version
+      s.attributes = attributes
     },
     2: i => {
       s.metrics.push(metric(inner(i)))
@@ -354,11 +319,7 @@ export function decodeOtlpMetrics(bytes: Uint8Array): OtlpResource[] {
       const r: OtlpResource = { attributes: [], scopes: [] }
       readMessage(inner(i), {
         1: j => {
-          readMessage(inner(j), {
-            1: k => {
-              r.attributes.push(keyValue(inner(k)))
-            },
-          })
+          readResource(inner(j), r.attributes)
         },
         2: j => {
           r.scopes.push(scopeMetrics(inner(j)))

@@ -54,7 +54,7 @@ const perUnits = new Map(
 const flagNoValue = 1
 const delta = 1
 
-/** The unit as words of the name: what is measured, and per what. Annotations in braces are no units. */
+/** The unit as words of the name: the unit itself, and the one behind the slash. Annotations in braces are no units. */
 function unitWords(unit: string): { main: string; per: string } {
   const slash = unit.indexOf('/')
   const word = (text: string, words: ReadonlyMap<string, string>): string => {
@@ -71,12 +71,13 @@ function unitWords(unit: string): { main: string; per: string } {
     : { main: word(unit.slice(0, slash), units), per: word(unit.slice(slash + 1), perUnits) }
 }
 
-/** As metadata tells it: seconds, bytes_per_second. */
+/** The unit in metadata: seconds, bytes_per_second. */
 function unitText(unit: string): string {
   const { main, per } = unitWords(unit)
   return [main, per === '' ? '' : `per_${per}`].filter(Boolean).join('_')
 }
 
+/** The name of the metric in Prometheus: words joined by underscores, unit and `total` at the end. */
 export function metricNameOf(metric: OtlpMetric): string {
   const parts = metric.name.split(/[^a-zA-Z0-9:]+/).filter(Boolean)
   const { main, per } = unitWords(metric.unit)

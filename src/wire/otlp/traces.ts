@@ -247,7 +247,7 @@ function readName(input: ByteReader, to: number): string {
   return name
 }
 
-/** Tells of the attribute in [from, to). */
+/** Calls the member of `sink` that fits the attribute in [from, to). */
 function visitAttribute(message: Uint8Array, from: number, to: number, sink: AttributeSink): void {
   if (visitReader.of.bytes !== message) visitReader.of = new ByteReader(message)
   const input = visitReader.of
@@ -331,8 +331,8 @@ function readPart(input: ByteReader, tag: number, span: Span): void {
 }
 
 /**
- * Counts a part, and makes sure that it can be read: what is taken in now is taken apart later, when nobody can be
- * told any more.
+ * Counts a part, and makes sure that it can be read: an accepted span is taken apart later, when its sender can't be
+ * answered any more.
  */
 function countPart(input: ByteReader, tag: number, span: Span): void {
   const end = endOf(input, tag)

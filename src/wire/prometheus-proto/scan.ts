@@ -12,10 +12,11 @@ import { boundText, hashes, hashText, type ScrapedExemplar, type ScrapeSink } fr
 
 const types: readonly MetricType[] = ['counter', 'gauge', 'summary', 'unknown', 'histogram', 'gaugehistogram']
 
+/** Which form of a histogram is wanted. */
 export interface ProtoOptions {
   /** Take native histograms as such. */
   isNative: boolean
-  /** Take the classic buckets of those that are native too. */
+  /** Take the classic buckets of native histograms too. */
   isClassicToo: boolean
   /** For metrics that have a native histogram, where the others are to be converted. */
   unconverted?: ScrapeSink | undefined
@@ -365,7 +366,7 @@ export function scanProtobuf(body: Uint8Array, options: ProtoOptions, sink: Scra
     if (name === '') throw new CorruptDataError('a metric family has no name')
     sink.metadata({ metric: name, type, help, unit })
     for (const metric of metrics)
-      tell(
+      emit(
         name,
         type,
         metric,
@@ -375,7 +376,8 @@ export function scanProtobuf(body: Uint8Array, options: ProtoOptions, sink: Scra
   }
 }
 
-function tell(
+/** Hands one metric's samples to the sink. */
+function emit(
   name: string,
   type: MetricType,
   { labels, value, exemplar, timeMs, summary, histogram }: ProtoMetric,

@@ -24,6 +24,7 @@ interface Group {
 
 const entriesKept = 50_000
 
+/** Stands before a sink and turns classic histograms into native ones. Used again from body to body. */
 export class CustomBuckets implements ScrapeSink {
   readonly #isClassicKept: boolean
   #sink!: ScrapeSink
@@ -139,7 +140,7 @@ export class CustomBuckets implements ScrapeSink {
     if (part === 'count') this.#count = value
     else if (part === 'sum') this.#sum = value
     else this.#buckets.push({ bound, count: value })
-    // Those without a time can't be told apart from the ones of the last scrape.
+    // Exemplars without a time can't be distinguished from those of the last scrape.
     if (exemplar?.timeMs !== undefined) this.#exemplars.push(exemplar)
   }
 

@@ -5,12 +5,14 @@
 import { Labels } from '#model/labels.ts'
 import type { Metadata, MetricType } from '#model/write-batch.ts'
 
+/** A sample line; `labels` has the name as `__name__`. */
 export interface TextSample {
   labels: [string, string][]
   value: number
   timeMs: number | undefined
   exemplar: { labels: Labels; value: number; timeMs: number | undefined } | undefined
 }
+/** What a body has, and one text for each line that does not parse. */
 export interface ParsedExposition {
   samples: TextSample[]
   metadata: Metadata[]
@@ -41,21 +43,34 @@ export function parseExposition(text: string, isOpenMetrics = /^# EOF\s*$/m.test
   return out
 }
 
-function readComment(row: string, metadata: Map<string, Metadata>): void {
+/** What a HELP, TYPE or UNIT comment says; undefined for other comments. */
+export function parseComment(row: string): { about: string; metric: string; text: string } | undefined {
   const match = /^#\s*(HELP|TYPE|UNIT)\s+(?:"((?:[^"\\]|\\.)*)"|(\S+))\s*(.*)$/.exec(row)
-  if (match === null) return
-  const metric = match[2] ?? match[3]!
+  if (match === null) return undefined
+  const [, about = '', quoted, plain = '', text = ''] = match
+  return {
+    about,
+    metric: quoted ?? plain,
+    text: about === 'HELP' ? unescape(text) : about === 'TYPE' && text === 'untyped' ? 'unknown' : text,
+  }
+}
+
+function readComment(row: string, metadata: Map<string, Metadata>): void {
+  const comment = parseComment(row)
+  if (comment === undefined) return
+  const { about, metric, text } = comment
   let entry = metadata.get(metric)
   if (entry === undefined) metadata.set(metric, (entry = { metric, type: 'unknown', help: '', unit: '' }))
-  if (match[1] === 'HELP') entry.help = unescape(match[4]!)
-  else if (match[1] === 'UNIT') entry.unit = match[4]!
-  else entry.type = (match[4] === 'untyped' ? 'unknown' : match[4]) as MetricType
+  if (about === 'HELP') entry.help = text
+  else if (about === 'UNIT') entry.unit = text
+  else entry.type = text as MetricType
 }
 
 function unescape(text: string): string {
   return text.includes('\\') ? text.replace(/\\(.)/g, (_, c: string) => (c === 'n' ? '\n' : c)) : text
 }
 
+/** A number as the formats spell it; undefined for anything else. */
 export function parseFloatText(text: string): number | undefined {
   if (/^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text)) return Number(text)
   if (/^\+?inf(inity)?$/i.test(text)) return Infinity
@@ -64,6 +79,7 @@ export function parseFloatText(text: string): number | undefined {
   return /^[+-]?0x[0-9a-f]+$/i.test(text) ? Number(text) : undefined
 }
 
+/** Takes one line, or a part of it, apart. */
 export class LineParser {
   readonly #row: string
   readonly #isOpenMetrics: boolean
@@ -74,17 +90,20 @@ export class LineParser {
     this.#isOpenMetrics = isOpenMetrics
   }
 
-  /** The sample, or what is wrong. */
-  read(): TextSample | string {
-    const labels: [string, string][] = []
+  /** The name and the labels at the start of the row, which are added to `labels`; returns what is wrong. */
+  #readKey(labels: [string, string][]): string | undefined {
     const name = /^[a-zA-Z_:][a-zA-Z0-9_:]*/.exec(this.#row)?.[0] ?? ''
     if (name !== '') labels.push(['__name__', name])
     this.#at = name.length
     this.#skipSpace()
-    if (this.#row[this.#at] === '{') {
-      const problem = this.#readLabels(labels)
-      if (problem !== undefined) return problem
-    }
+    return this.#row[this.#at] === '{' ? this.#readLabels(labels) : undefined
+  }
+
+  /** The sample, or what is wrong. */
+  read(): TextSample | string {
+    const labels: [string, string][] = []
+    const problem = this.#readKey(labels)
+    if (problem !== undefined) return problem
     if (labels[0]?.[0] !== '__name__' && !labels.some(([n]) => n === '__name__')) return 'a metric name was expected'
     const value = parseFloatText(this.#word())
     if (value === undefined) return 'the value is not a number'
@@ -109,14 +128,8 @@ export class LineParser {
   /** The labels of a series alone, `__name__` among them, or what is wrong. */
   readSeries(): [string, string][] | string {
     const labels: [string, string][] = []
-    const name = /^[a-zA-Z_:][a-zA-Z0-9_:]*/.exec(this.#row)?.[0] ?? ''
-    if (name !== '') labels.push(['__name__', name])
-    this.#at = name.length
-    this.#skipSpace()
-    if (this.#row[this.#at] === '{') {
-      const problem = this.#readLabels(labels)
-      if (problem !== undefined) return problem
-    }
+    const problem = this.#readKey(labels)
+    if (problem !== undefined) return problem
     if (this.#at < this.#row.length) return `something follows the series: ${this.#row.slice(this.#at, this.#at + 20)}`
     return labels.some(([n]) => n === '__name__') ? labels : 'a metric name was expected'
   }

@@ -7,17 +7,19 @@ import { BadDataError } from '#core/errors.ts'
 import { toPlain } from '#model/histogram.ts'
 import type { FloatHistogram } from '#model/histogram.ts'
 import type { Labels } from '#model/labels.ts'
-import type { Metadata, MetricType } from '#model/write-batch.ts'
-import { LineParser, parseFloatText } from './parse.ts'
+import { metricTypes, type Metadata, type MetricType } from '#model/write-batch.ts'
+import { LineParser, parseComment, parseFloatText } from './parse.ts'
 
+/** The metric that comments name, with its type. */
 export type Family = Pick<Metadata, 'metric' | 'type'>
+/** An exemplar of a sample. */
 export interface ScrapedExemplar {
   labels: Labels
   value: number
   timeMs: number | undefined
 }
 
-/** Whom a body's content is told. */
+/** Receives a body's content. */
 export interface ScrapeSink {
   /** The number of a series that was added under these two hashes of its text; -1: none. */
   find(hashA: number, hashB: number): number
@@ -107,6 +109,7 @@ function hashBytes(bytes: Uint8Array, from: number, to: number): void {
   finishHashes(a, b)
 }
 
+/** Puts the hashes of a text into `hashes`. */
 export function hashText(text: string): void {
   let a = 0x9e3779b1 ^ text.length
   let b = 0x85ebca77
@@ -125,17 +128,9 @@ function finishHashes(a: number, b: number): void {
   hashes[1] = Math.imul(b ^ (b >>> 16), 0xc2b2ae35)
 }
 
-const typeNames: ReadonlySet<string> = new Set([
-  'counter',
-  'gauge',
-  'histogram',
-  'gaugehistogram',
-  'summary',
-  'info',
-  'stateset',
-  'unknown',
-])
+const isMetricType = (text: string): text is MetricType => (metricTypes as readonly string[]).includes(text)
 
+/** Hands the body's samples, then its metadata, to `sink`. Throws BadDataError with the line. */
 export function scanExposition(body: Uint8Array, isOpenMetrics: boolean, sink: ScrapeSink): void {
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.length)
   const families = new Map<string, Metadata>()
@@ -213,17 +208,16 @@ export function scanExposition(body: Uint8Array, isOpenMetrics: boolean, sink: S
 
 /** The family, where the comment says its type. */
 function readComment(row: string, families: Map<string, Metadata>): Metadata | undefined {
-  const match = /^#\s*(HELP|TYPE|UNIT)\s+(?:"((?:[^"\\]|\\.)*)"|(\S+))\s*(.*)$/.exec(row)
-  if (match === null) return undefined
-  const metric = match[2] ?? match[3]!
+  const comment = parseComment(row)
+  if (comment === undefined) return undefined
+  const { about, metric, text } = comment
   let family = families.get(metric)
   if (family === undefined) families.set(metric, (family = { metric, type: 'unknown', help: '', unit: '' }))
-  if (match[1] === 'HELP') family.help = match[4]!.replaceAll(/\\(.)/g, (_, c: string) => (c === 'n' ? '\n' : c))
-  else if (match[1] === 'UNIT') family.unit = match[4]!
+  if (about === 'HELP') family.help = text
+  else if (about === 'UNIT') family.unit = text
   else {
-    const name = match[4] === 'untyped' ? 'unknown' : match[4]!
-    if (!typeNames.has(name)) throw new BadDataError(`invalid metric type ${JSON.stringify(name)} of ${metric}`)
-    family.type = name as MetricType
+    if (!isMetricType(text)) throw new BadDataError(`invalid metric type ${JSON.stringify(text)} of ${metric}`)
+    family.type = text
     return family
   }
   return undefined

@@ -15,7 +15,9 @@ import { chunkRun, layoutOf, sampleOf } from '#model/histogram-chunk.ts'
 import type { Labels } from '#model/labels.ts'
 import type { SampleColumns } from '#model/sample-columns.ts'
 
+/** Kinds of matchers by their numbers. */
 export const matchKinds = ['=', '!=', '=~', '!~'] as const
+/** A selector with its time range, both ends included. */
 export interface ReadQuery {
   startMs: number
   endMs: number
@@ -116,6 +118,7 @@ export function encodeTimeSeries(labels: Labels, columns: SampleColumns): Uint8A
   return out.copy()
 }
 
+/** A Histogram message, as remote write has it. */
 export function encodeHistogram(h: FloatHistogram, timeMs: number): Uint8Array {
   const out = new ByteWriter(256)
   const writeDouble = (tag: number, value: number): void => {
@@ -181,6 +184,7 @@ export function encodeReadResponse(results: readonly (readonly Uint8Array[])[]):
   return encodeSnappy(out.bytes())
 }
 
+/** A chunk with the times of its first and last sample. `encoding`: 1 XOR, 2 and 3 histograms. */
 export interface ReadChunk {
   encoding: number
   bytes: Uint8Array

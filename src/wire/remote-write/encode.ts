@@ -159,6 +159,7 @@ function compareName(name: Uint8Array, bytes: Uint8Array, from: number, to: numb
   return name.length - (to - from)
 }
 
+/** What of a batch goes out, and with which labels. */
 export interface EncodeOptions {
   /** The labels that go out; undefined: the series doesn't. Without it labels go as they are. */
   labelsOf: ((pairs: [string, string][]) => Labels | undefined) | undefined

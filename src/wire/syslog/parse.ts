@@ -29,6 +29,7 @@ const facilities = [
 ] as const
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'] as const
 
+/** A message as fields. */
 export interface SyslogMessage {
   /** Undefined: the message has none that can be read. */
   time: { ms: number; subNs: number } | undefined
@@ -83,16 +84,18 @@ function structuredData(text: string, fields: Map<string, string>): string {
   while (text[at] === '[') {
     const id = /^\[([^\s\]="]+)/.exec(text.slice(at))
     if (id === null) break
-    at += id[0].length
+    const [head, element = ''] = id
+    at += head.length
     let count = 0
     for (;;) {
       const parameter = /^\s+([^\s\]="]+)="((?:[^"\\\]]|\\.)*)"/.exec(text.slice(at))
       if (parameter === null) break
-      fields.set(`${id[1]!}.${parameter[1]!}`, parameter[2]!.replaceAll(/\\(["\\\]])/g, '$1'))
-      at += parameter[0].length
+      const [all, name = '', value = ''] = parameter
+      fields.set(`${element}.${name}`, value.replaceAll(/\\(["\\\]])/g, '$1'))
+      at += all.length
       count++
     }
-    if (count === 0) fields.set(id[1]!, '')
+    if (count === 0) fields.set(element, '')
     if (text[at] !== ']') break
     at++
   }
@@ -102,9 +105,10 @@ function structuredData(text: string, fields: Map<string, string>): string {
 function parseTime(text: string): { ms: number; subNs: number } | undefined {
   const match = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)$/.exec(text)
   if (match === null) return undefined
-  const ms = Date.parse(match[1]! + match[3]!)
+  const [, whole = '', digits = '', zone = ''] = match
+  const ms = Date.parse(whole + zone)
   if (Number.isNaN(ms)) return undefined
-  const fraction = (match[2] ?? '').padEnd(9, '0')
+  const fraction = digits.padEnd(9, '0')
   return { ms: ms + Number(fraction.slice(0, 3)), subNs: Number(fraction.slice(3)) }
 }
 
@@ -114,8 +118,8 @@ function parse3164(text: string, fields: Map<string, string>, nowMs: number): Sy
   let time: { ms: number; subNs: number } | undefined
   const old = /^([A-Z][a-z]{2}) {1,2}(\d{1,2}) (\d\d):(\d\d):(\d\d) /.exec(rest)
   const iso = /^(\d{4}-\d\d-\d\dT\S+) /.exec(rest)
-  if (old !== null && (months as readonly string[]).includes(old[1]!)) {
-    const month = (months as readonly string[]).indexOf(old[1]!)
+  const month = months.findIndex(name => name === old?.[1])
+  if (old !== null && month >= 0) {
     const year = new Date(nowMs).getFullYear()
     const at = (y: number): number =>
       new Date(y, month, Number(old[2]), Number(old[3]), Number(old[4]), Number(old[5])).getTime()
@@ -124,21 +128,23 @@ function parse3164(text: string, fields: Map<string, string>, nowMs: number): Sy
     time = { ms, subNs: 0 }
     rest = rest.slice(old[0].length)
   } else if (iso !== null) {
-    time = parseTime(iso[1]!)
+    time = parseTime(iso[0].trimEnd())
     if (time !== undefined) rest = rest.slice(iso[0].length)
   }
   if (time !== undefined) {
     const host = /^(\S+) /.exec(rest)
-    if (host !== null && !host[1]!.endsWith(':')) {
-      fields.set('hostname', host[1]!)
+    const name = host?.[0].trimEnd()
+    if (host !== null && name !== undefined && !name.endsWith(':')) {
+      fields.set('hostname', name)
       rest = rest.slice(host[0].length)
     }
   }
   const tag = /^([^\s:[]{1,64})(?:\[([^\]\s]{1,64})\])?:(?: |$)/.exec(rest)
   if (tag !== null) {
-    fields.set('app_name', tag[1]!)
-    if (tag[2] !== undefined) fields.set('proc_id', tag[2])
-    rest = rest.slice(tag[0].length)
+    const [all, app = '', process] = tag
+    fields.set('app_name', app)
+    if (process !== undefined) fields.set('proc_id', process)
+    rest = rest.slice(all.length)
   }
   return { time, message: rest, fields }
 }
