@@ -15,10 +15,11 @@ class Fixture {
   readonly files = new MemoryFiles()
   readonly clock = new VirtualClock(0)
   readonly streams: { stream: Record<string, string>; values: [string, string][] }[] = []
-  isDown = false
+  #runs = 0
   tailer = this.#make()
 
   #make(): LogTailer {
+    const own = ++this.#runs
     return new LogTailer({
       clock: this.clock,
       files: this.files,
@@ -28,7 +29,8 @@ class Fixture {
       labels: { cluster: 'c' },
       isFirstLine: undefined,
       push: body => {
-        if (this.isDown) return Promise.reject(new Error('down'))
+        // A tailer of before a restart belongs to a process that is gone.
+        if (own !== this.#runs) return Promise.reject(new Error('gone'))
         const { streams } = JSON.parse(Buffer.from(body).toString()) as { streams: Fixture['streams'] }
         this.streams.push(...streams)
         return Promise.resolve()
