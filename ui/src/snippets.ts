@@ -6,7 +6,17 @@ export interface Snippet {
   text: string
 }
 
-export function snippets({ origin, hostname }: Pick<Location, 'origin' | 'hostname'>): Snippet[] {
+type Place = Pick<Location, 'origin' | 'hostname'>
+
+export const snippets = (place: Place): Snippet[] => [
+  ...scrapers(place),
+  ...collectors(place),
+  ...loggers(place),
+  ...byHand(place),
+]
+
+/** What scrapes metrics. */
+function scrapers({ origin }: Place): Snippet[] {
   return [
     {
       name: 'Prometheus',
@@ -31,6 +41,12 @@ export function snippets({ origin, hostname }: Pick<Location, 'origin' | 'hostna
       note: 'Tercet scrapes by the same file',
       text: `tercet up --scrape_config_file=prometheus.yml`,
     },
+  ]
+}
+
+/** What takes several signals along. */
+function collectors({ origin }: Place): Snippet[] {
+  return [
     {
       name: 'Alloy',
       signal: 'logs',
@@ -70,6 +86,12 @@ export function snippets({ origin, hostname }: Pick<Location, 'origin' | 'hostna
         '    logs:    { receivers: [otlp], exporters: [otlphttp/tercet] }',
       ),
     },
+  ]
+}
+
+/** What reads logs. */
+function loggers({ origin, hostname }: Place): Snippet[] {
+  return [
     {
       name: 'rsyslog',
       signal: 'logs',
@@ -105,6 +127,12 @@ export function snippets({ origin, hostname }: Pick<Location, 'origin' | 'hostna
         '    encoding: { codec: json }',
       ),
     },
+  ]
+}
+
+/** What a person types. */
+function byHand({ origin }: Place): Snippet[] {
+  return [
     {
       name: 'curl',
       signal: 'metrics',
