@@ -23,7 +23,13 @@ step('lint', bin('oxlint'), ['--deny-warnings', 'src', 'test', 'tools', 'bench',
 step('the web interface is built', process.execPath, ['tools/build-ui.ts', '--if-possible'])
 const wanted = process.argv.slice(2)
 const files = (wanted.length > 0 ? wanted : globSync('{src,test,ui/src}/**/*.test.ts')).sort()
-const { status } = spawnSync(process.execPath, ['--test', '--test-timeout=300000', '--test-concurrency=2', ...files], {
-  stdio: 'inherit',
-})
+// The table after the tests has every file of src with the share of its lines that ran, and the lines that did not.
+const coverage = [
+  '--experimental-test-coverage',
+  '--test-coverage-include=src/**',
+  '--test-coverage-exclude=**/*.test.ts',
+  '--test-coverage-lines=85',
+]
+const runner = ['--test', '--test-timeout=300000', '--test-concurrency=2', ...(wanted.length > 0 ? [] : coverage)]
+const { status } = spawnSync(process.execPath, [...runner, ...files], { stdio: 'inherit' })
 process.exit(status ?? 1)

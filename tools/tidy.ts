@@ -2,7 +2,7 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, normalize, relative } from 'node:path'
 import { banned, doors, insiders, mayImport, signals, stages } from './layers.ts'
-import { printReport } from './report.ts'
+import { printReport, readTree, sizeProblems } from './report.ts'
 
 const vagueNames = /^(utils?|helpers?|types|common|index|misc)\.ts$/
 
@@ -29,6 +29,7 @@ export function findProblems(root: string): string[] {
         problems.push(`src/${signal}/${stage}: missing; the signals have the same stages`)
   }
   findCycles(files, imports, problems)
+  problems.push(...sizeProblems(readTree(root)))
   return problems
 }
 

@@ -271,9 +271,9 @@ const unitRules = `groups:
           {{ 1.5 | printf "%.3f" }} {{ "aXbX" | reReplaceAll "X" "-" }} {{ title "some words" }} {{ toUpper "x" }}
           {{ stripPort "h:1" }} {{ stripDomain "h.example.com:1" }} {{ graphLink "up == 0" }}
           {{ parseDuration "1h2m" }} {{ match "a.c" "xabcx" }} {{ $externalLabels.region }} {{ .ExternalURL }}'
-      others: '{{ range query "up" | sortByLabel "instance" }}{{ .Labels.instance }}={{ .Value }};{{ end }}{{ query "sum(up)"
-          | first | value }} {{ with query "absent_thing" }}{{ . }}{{ else }}none{{ end }} {{ query "up" | first | label "job" }}
-          {{ $labels.missing }}|'
+      others: '{{ range query "up" | sortByLabel "instance" }}{{ .Labels.instance }}={{ .Value }};{{ end }}{{
+          query "sum(up)" | first | value }} {{ with query "absent_thing" }}{{ . }}{{ else }}none{{ end }}
+          {{ query "up" | first | label "job" }} {{ $labels.missing }}|'
   - alert: Keeps
     expr: flap > 0
     keep_firing_for: 3m
