@@ -154,3 +154,29 @@ test('a message that the disk refuses is an error of its put; later messages beg
   assert.deepEqual(await drain(queue, 4), [0, 1, 3, 4])
   await queue.close()
 })
+
+test('what is put, or a close, between the look and the wait of a taker wakes it', async () => {
+  for (const act of ['put', 'close'] as const)
+    for (let ticks = 0; ticks < 12; ticks++) {
+      const queue = await new Fixture().open()
+      const taken = queue.take()
+      for (let i = 0; i < ticks; i++) await Promise.resolve()
+      if (act === 'put') await queue.put(Buffer.from('late'))
+      else await queue.close()
+      const message = await within(taken, `${act} after ${ticks} ticks`)
+      assert.equal(message !== undefined, act === 'put')
+      if (act === 'put') await queue.close()
+    }
+})
+
+/** `promise`, or an error when 200 turns of the event loop did not settle it. */
+async function within<T>(promise: Promise<T>, what: string): Promise<T> {
+  const late = Symbol('late')
+  const turns = async (): Promise<typeof late> => {
+    for (let i = 0; i < 200; i++) await new Promise(resolve => setImmediate(resolve))
+    return late
+  }
+  const first = await Promise.race([promise, turns()])
+  assert.notEqual(first, late, `${what}: the taker waits for ever`)
+  return first as T
+}

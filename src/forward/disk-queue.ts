@@ -46,6 +46,8 @@ export class DiskQueue {
   #done = { segment: 0, at: 0 }
   #appending: Promise<void> = Promise.resolve()
   #waiters: (() => void)[] = []
+  /** Rises with every message, and when the queue closes. */
+  #changes = 0
   #isClosed = false
   dropped = 0
 
@@ -130,9 +132,7 @@ export class DiskQueue {
     }
     this.#segments.set(this.#write, (this.#segments.get(this.#write) ?? 0) + out.at)
     await this.#limit()
-    const waiters = this.#waiters
-    this.#waiters = []
-    for (const wake of waiters) wake()
+    this.#wake()
   }
 
   /** The oldest segments go when the queue is larger than it may be. */
@@ -170,15 +170,25 @@ export class DiskQueue {
   async take(): Promise<QueueMessage | undefined> {
     for (;;) {
       if (this.#isClosed) return undefined
+      const changes = this.#changes
       const message = await this.#read()
       if (message !== undefined) {
         this.#open.push({ segment: message.segment, end: message.end, isDone: false })
         return message
       }
+      // What came after the look would wake nobody: look again.
+      if (changes !== this.#changes) continue
       await new Promise<void>(resolve => {
         this.#waiters.push(resolve)
       })
     }
+  }
+
+  #wake(): void {
+    this.#changes++
+    const waiters = this.#waiters
+    this.#waiters = []
+    for (const wake of waiters) wake()
   }
 
   async #read(): Promise<QueueMessage | undefined> {
@@ -252,7 +262,7 @@ export class DiskQueue {
 
   async close(): Promise<void> {
     this.#isClosed = true
-    for (const wake of this.#waiters) wake()
+    this.#wake()
     await this.#appending
     await this.#file?.close()
     await this.savePosition()
