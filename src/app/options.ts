@@ -34,7 +34,7 @@ export const optionTable = {
   'listen.syslog_tcp': option('address', 'off', 'Address for syslog (RFC 3164 and 5424) over TCP.'),
   'listen.syslog_tls': option('address', 'off', 'The same over TLS, with the certificate of tls.cert_file.'),
   'listen.syslog_udp': option('address', 'off', 'The same over UDP.'),
-  'listen.aliases': option('list', '', 'More addresses of the same handlers: 127.0.0.1:9090, …'),
+  'listen.aliases': option('list', '', 'More addresses of the same handlers: 127.0.0.1:9090, \u2026'),
   'tls.cert_file': option(
     'text',
     '',
@@ -128,7 +128,11 @@ export const optionTable = {
   self_scrape: option('switch', 'true', 'Own metrics into own store, every metrics.scrape_interval.'),
   data_dir: option('text', './data', 'Write-ahead log, cache, and the bucket when no S3 is configured.'),
   'bucket.dir': option('text', '', 'A local directory as the bucket (default: <data_dir>/bucket/<signal>).'),
-  'bucket.s3.endpoint': option('text', '', 'S3 endpoint: https://…; plain http only with bucket.s3.allow_insecure.'),
+  'bucket.s3.endpoint': option(
+    'text',
+    '',
+    'S3 endpoint: https://\u2026; plain http only with bucket.s3.allow_insecure.',
+  ),
   'bucket.s3.region': option('text', 'us-east-1', 'Region that requests are signed for; any text the store accepts.'),
   'bucket.s3.bucket': option('text', '', 'Name of the S3 bucket; setting it selects S3.'),
   'bucket.s3.prefix': option('text', '', 'Key prefix inside the bucket.'),

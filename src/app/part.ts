@@ -18,7 +18,7 @@ export interface Listener {
 }
 
 export interface Part {
-  /** For messages: `could not start metrics: …`. */
+  /** For messages: `could not start metrics: ...`. */
   readonly name: string
   /**
    * Its routes answer before the process is ready: health, own metrics, pages. Those of other parts say 503 until

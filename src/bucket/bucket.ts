@@ -37,11 +37,11 @@ export interface Bucket {
 export class BucketError extends Error {
   override name = 'BucketError'
   readonly kind = 'bucket'
-  /** put, get, list, delete … */
+  /** put, get, list, delete ... */
   readonly operation: string
   /** Worth trying again? */
   readonly transient: boolean
-  /** The store's own code: AccessDenied, NoSuchBucket, ECONNREFUSED … */
+  /** The store's own code: AccessDenied, NoSuchBucket, ECONNREFUSED ... */
   readonly code: string
 
   constructor(operation: string, description: string, code: string, transient: boolean, options?: ErrorOptions) {

@@ -441,7 +441,7 @@ export class S3Admin {
       'latency',
       isSlow ? 'note' : 'good',
       `1 MiB: put ${worst.put.toFixed(0)} ms, get ${worst.get.toFixed(0)} ms at worst of five`,
-      isSlow ? 'put ≤ 500 ms and get ≤ 200 ms are expected: cold queries will be slow' : '',
+      isSlow ? 'put \u2264 500 ms and get \u2264 200 ms are expected: cold queries will be slow' : '',
     )
   }
 

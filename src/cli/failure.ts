@@ -78,7 +78,7 @@ export function failureOf(error: unknown, placeOf: PlaceOf = () => undefined): F
   if (error.cause === undefined) return bug
   const { text, isBug } = failureOf(error.cause, placeOf)
   if (isBug) return bug
-  // `could not start metrics: …`, whether or not it says its cause.
+  // `could not start metrics: ...`, whether or not it says its cause.
   const causeText = error.cause instanceof Error ? error.cause.message : text
   const whole = error.message.includes(causeText) ? error.message.replace(causeText, text) : `${error.message}: ${text}`
   return { text: whole, exitCode: 1, isBug: false }

@@ -24,7 +24,7 @@ export interface Flag<Name extends string = string> {
 
 /** Arguments that are no flags. */
 export interface Words {
-  /** As help shows them: `FILE…`. */
+  /** As help shows them: `FILE...`. */
   shown: string
   /** For messages: `one expression; quote it`. */
   expected: string

@@ -1,5 +1,5 @@
 /**
- * Many small byte areas in few large pages: size classes 32 B, 64 B … 16 KiB, a free list for each. A place is the
+ * Many small byte areas in few large pages: size classes 32 B, 64 B ... 16 KiB, a free list for each. A place is the
  * area's offset in units of 32 bytes. Areas come zeroed.
  */
 import { assert } from '#core/assert.ts'

@@ -18,7 +18,7 @@ export class BitWriter {
     this.bytes = grown(this.bytes, new Uint8Array(Math.max(needed, this.bytes.length * 2)))
   }
 
-  /** The low `count` ≤ 32 bits of `value`. */
+  /** The low `count` <= 32 bits of `value`. */
   writeBits(value: number, count: number): void {
     this.#reserve(count)
     while (count > 0) {
@@ -30,7 +30,7 @@ export class BitWriter {
     }
   }
 
-  /** The low `count` ≤ 64 bits of a two's complement whole number; exact for |value| ≤ 2^53. */
+  /** The low `count` <= 64 bits of a two's complement whole number; exact for |value| <= 2^53. */
   writeWide(value: number, count: number): void {
     if (count > 32) this.writeBits(Math.floor(value / 4294967296) | 0, count - 32)
     this.writeBits((value % 4294967296) | 0, Math.min(count, 32))
@@ -87,7 +87,7 @@ export class BitWriter {
   }
 }
 
-/** Widths behind the prefixes 10, 110, 1110 … */
+/** Widths behind the prefixes 10, 110, 1110 ... */
 const varbitWidths = [3, 6, 9, 12, 18, 25, 56] as const
 
 /** A cursor over the bits of bytes[from, to). Throws CorruptDataError at their end. */
@@ -106,7 +106,7 @@ export class BitReader {
     return this.readBits(1)
   }
 
-  /** `count` ≤ 32 bits, unsigned. */
+  /** `count` <= 32 bits, unsigned. */
   readBits(count: number): number {
     if (this.#at + count > this.#end) throw new CorruptDataError('chunk: truncated bit stream')
     let value = 0
@@ -120,7 +120,7 @@ export class BitReader {
     return value
   }
 
-  /** `count` ≤ 64 bits, unsigned; rounded above 2^53. */
+  /** `count` <= 64 bits, unsigned; rounded above 2^53. */
   readWide(count: number): number {
     if (count <= 32) return this.readBits(count)
     const hi = this.readBits(count - 32)

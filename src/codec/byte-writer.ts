@@ -61,7 +61,7 @@ export class ByteWriter {
     this.buffer[this.at++] = value
   }
 
-  /** Zig-zag; exact for |value| ≤ 2^52. */
+  /** Zig-zag; exact for |value| <= 2^52. */
   writeVarint(value: number): void {
     this.writeUvarint(value >= 0 ? value * 2 : -value * 2 - 1)
   }

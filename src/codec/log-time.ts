@@ -1,5 +1,5 @@
 /**
- * Times of log lines: whole milliseconds (float64) and the nanoseconds within the millisecond (0 … 999,999), in two
+ * Times of log lines: whole milliseconds (float64) and the nanoseconds within the millisecond (0 ... 999,999), in two
  * columns. Exact over all of int64 nanoseconds, and without a bigint per line. Here is how they become zig-zag
  * varints and back.
  */

@@ -73,7 +73,7 @@ export class OpenXorChunks {
     this.#bitEnd[slot] = 0
   }
 
-  /** Appends a sample; `timeMs` must be greater than the last one's, and the caller keeps count ≤ 240. */
+  /** Appends a sample; `timeMs` must be greater than the last one's, and the caller keeps count <= 240. */
   append(slot: number, timeMs: number, hi: number, lo: number): void {
     hi |= 0
     lo |= 0
@@ -171,7 +171,7 @@ export class OpenXorChunks {
   }
 }
 
-/** ORs the low `count` ≤ 32 bits of `value` into zeroed bytes at bit position `bit`; returns the next position. */
+/** ORs the low `count` <= 32 bits of `value` into zeroed bytes at bit position `bit`; returns the next position. */
 function putBits(page: Uint8Array, bit: number, value: number, count: number): number {
   let at = bit >>> 3
   const free = 8 - (bit & 7)
@@ -263,7 +263,7 @@ function readUvarint(bytes: Uint8Array, at: number, name: string): number {
 }
 
 /**
- * Decodes a chunk into `timesMs[at…]` and the words of the values into `words[2·at…]` (low word first, as a
+ * Decodes a chunk into `timesMs[at...]` and the words of the values into `words[2·at...]` (low word first, as a
  * Float64Array lies in memory); returns the number of samples. The caller has made room for xorSampleCount() of them.
  * Throws CorruptDataError.
  */

@@ -19,7 +19,7 @@ export class Gauge {
   }
 }
 
-/** A histogram with fixed upper bounds, in the unit of its name (seconds for `…_seconds`). */
+/** A histogram with fixed upper bounds, in the unit of its name (seconds for `..._seconds`). */
 export class Distribution {
   readonly bounds: readonly number[]
   readonly counts: Float64Array

@@ -49,7 +49,7 @@ export class BadQueryError extends Error {
   }
 }
 
-/** A query that is well-formed but failed while it was evaluated (many-to-many matching, duplicate series …). */
+/** A query that is well-formed but failed while it was evaluated (many-to-many matching, duplicate series ...). */
 export class ExecutionError extends Error {
   override name = 'ExecutionError'
   readonly kind = 'execution'

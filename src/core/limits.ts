@@ -4,7 +4,7 @@
  */
 
 export interface Limits {
-  /** Compressed request bodies. Prometheus sends ≤ 2,000 samples a request (~100 KiB); vmagent up to 8 MiB. */
+  /** Compressed request bodies. Prometheus sends <= 2,000 samples a request (~100 KiB); vmagent up to 8 MiB. */
   bodyBytesMax: number
   /** What a compressed body may unfold to. 10 k series × 260 B × 12. */
   decodedBytesMax: number

@@ -26,7 +26,7 @@ export function decodeUtf8(bytes: Uint8Array, from: number, to: number): string 
   }
 }
 
-/** Bytewise (UTF-8) order of two strings. UTF-16 order differs only where a surrogate meets U+E000–U+FFFF. */
+/** Bytewise (UTF-8) order of two strings. UTF-16 order differs only where a surrogate meets U+E000-U+FFFF. */
 export function compareText(a: string, b: string): number {
   if (a === b) return 0
   const length = Math.min(a.length, b.length)

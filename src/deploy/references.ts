@@ -69,7 +69,7 @@ class Resolver {
       this.problems.push(`${where}: ${kind} ${name} is neither rendered nor declared external`)
   }
 
-  /** `http://host:port/…`, wherever it stands. */
+  /** `http://host:port/...`, wherever it stands. */
   urls(text: string, where: string): void {
     for (const [, scheme, host = '', port] of text.matchAll(/\b(https?|grpc|s3):\/\/([a-zA-Z0-9.-]+)(?::(\d+))?/g)) {
       if (scheme === 's3') continue

@@ -52,7 +52,7 @@ function readRule(value: Readonly<Record<string, unknown>>, place: string): Crea
   return { pathRegex: textOf('path_regex') ?? '', rule: { ...rule, recipients } }
 }
 
-/** `age: age1…,age1…`, a list of them, and those of key groups. */
+/** `age: age1...,age1...`, a list of them, and those of key groups. */
 function recipientsOf(value: Readonly<Record<string, unknown>>): string[] {
   const { age, key_groups: groups } = value
   const own =

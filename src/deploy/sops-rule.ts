@@ -12,7 +12,7 @@ export interface SealRule {
   encryptedSuffix?: string
   unencryptedSuffix?: string
   macOnlyEncrypted: boolean
-  /** `age1…`. */
+  /** `age1...`. */
   recipients: readonly string[]
 }
 

@@ -1,4 +1,4 @@
-/** InfluxDB's line protocol, as VictoriaMetrics names the series: measurement_field{tags…, db}. */
+/** InfluxDB's line protocol, as VictoriaMetrics names the series: measurement_field{tags..., db}. */
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
 import { refuse } from '#model/append-outcome.ts'

@@ -96,7 +96,7 @@ export interface BlockInfo {
   maxSubNs: number
   /** From the start of the inner chunk. */
   offset: number
-  /** Σ (line bytes + 8 · pairs). */
+  /** sum of  (line bytes + 8 · pairs). */
   size: number
   length: number
 }

@@ -74,7 +74,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     return tenant
   }
 
-  // ── The frame's hooks ──────────────────────────────────────────────────────────────────────────────────────────────
+  // --- The frame's hooks ---
 
   refresh(): Promise<void> {
     return this.#catalogue.refresh()
@@ -135,7 +135,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     }))
   }
 
-  // ── Append ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+  // --- Append ---
 
   async append(tenantName: string, batch: LogBatch): Promise<LogsAppendOutcome> {
     this.admit()
@@ -180,7 +180,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     tenant.rateTokens = tokens - size
   }
 
-  // ── Query ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+  // --- Query ---
 
   reader(tenantName: string): LogsReader {
     return new Reader(
@@ -216,7 +216,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     return this.#reader.cacheStats
   }
 
-  // ── Deletion ───────────────────────────────────────────────────────────────────────────────────────────────────────
+  // --- Deletion ---
 
   /** Hides lines from queries at once; the bucket is rid of them after the delay. */
   requestDeletion(tenant: string, query: string, fromMs: number, throughMs: number): Promise<void> {

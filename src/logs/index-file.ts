@@ -35,7 +35,7 @@ export class LogIndex {
   readonly fromMs: number
   readonly throughMs: number
   readonly chunkCount: number
-  /** name → value → numbers of streams; made when first asked for. */
+  /** name -> value -> numbers of streams; made when first asked for. */
   #postings: Map<string, Map<string, number[]>> | undefined
 
   constructor(streams: readonly IndexedStream[], fromMs: number, throughMs: number) {

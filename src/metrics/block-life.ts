@@ -99,7 +99,7 @@ export class BlockLife {
     return this.#uploads.close()
   }
 
-  // ── What there is ──────────────────────────────────────────────────────────────────────────────────────────────────
+  // --- What there is ---
 
   /** Looks into the bucket for blocks that appeared or vanished. */
   async refresh(): Promise<void> {
@@ -206,7 +206,7 @@ export class BlockLife {
     return false
   }
 
-  // ── From the head into the bucket ──────────────────────────────────────────────────────────────────────────────────
+  // --- From the head into the bucket ---
 
   async cutDue(): Promise<void> {
     await this.#writeUnwritten()
@@ -279,7 +279,7 @@ export class BlockLife {
     await files.removeDirectory(block.directory)
   }
 
-  // ── Merging, retention ─────────────────────────────────────────────────────────────────────────────────────────────
+  // --- Merging, retention ---
 
   async compact(): Promise<void> {
     const { blockMs } = this.#options
@@ -419,7 +419,7 @@ export class BlockLife {
       if (tenant.blocks.readers.size > 64) for (const reader of tenant.blocks.readers.values()) reader.forget()
   }
 
-  // ── Deletion ───────────────────────────────────────────────────────────────────────────────────────────────────────
+  // --- Deletion ---
 
   /** Deletes samples of the matching series inside [fromMs, throughMs], from memory and blocks alike. */
   async deleteSeries(tenant: Tenant, matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<void> {

@@ -115,7 +115,7 @@ interface Index {
   bytes: Uint8Array
   view: DataView
   symbols: SymbolTexts
-  /** name → value → offset of its postings list. */
+  /** name -> value -> offset of its postings list. */
   postings: Map<string, Map<string, number>>
   allPostings: number
   /** Label sets that were read before, by series reference. */

@@ -69,7 +69,7 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
     return tenant
   }
 
-  // ── The frame's hooks ──────────────────────────────────────────────────────────────────────────────────────────────
+  // --- The frame's hooks ---
 
   refresh(): Promise<void> {
     return this.#blocks.refresh()
@@ -140,7 +140,7 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
     )
   }
 
-  // ── Append ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+  // --- Append ---
 
   async append(tenantName: string, batch: WriteBatch): Promise<MetricsAppendOutcome> {
     this.admit()
@@ -160,7 +160,7 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
     return result
   }
 
-  // ── Query ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+  // --- Query ---
 
   reader(tenantName: string): MetricsReader {
     const tenant = this.#tenants.get(tenantName)
@@ -216,7 +216,7 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
     return [...this.#tenants.values()].reduce((sum, t) => sum + t.head.table.created, 0)
   }
 
-  // ── Deletion ───────────────────────────────────────────────────────────────────────────────────────────────────────
+  // --- Deletion ---
 
   /** Deletes samples of the matching series inside [fromMs, throughMs], from memory and blocks alike. */
   async deleteSeries(

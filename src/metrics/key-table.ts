@@ -10,7 +10,7 @@ export class KeyTable {
   #numbers = new Uint32Array(1024)
   #count = 0
 
-  /** The number at hash words hashes[4i … 4i+3], or -1. */
+  /** The number at hash words hashes[4i ... 4i+3], or -1. */
   find(hashes: Uint32Array, i: number): number {
     const a = hashes[4 * i]!
     const b = hashes[4 * i + 1]!

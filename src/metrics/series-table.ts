@@ -58,7 +58,7 @@ export class SeriesTable {
     this.postings = new Postings(this.symbols)
   }
 
-  /** The series at hash words hashes[4i … 4i+3] of its key, or -1. */
+  /** The series at hash words hashes[4i ... 4i+3] of its key, or -1. */
   find(hashes: Uint32Array, i: number): number {
     return this.#keys.find(hashes, i)
   }
@@ -140,7 +140,7 @@ export class SeriesTable {
         throw new BadDataError(`the value of label ${nameOf(bytes, l)} is not UTF-8: ${describe(bytes, labels)}`)
       if (nameBytes > limits.labelNameBytesMax)
         throw new BadDataError(
-          `label name ${nameOf(bytes, l).slice(0, 40)}… has ${nameBytes} bytes, ` +
+          `label name ${nameOf(bytes, l).slice(0, 40)}\u2026 has ${nameBytes} bytes, ` +
             `the limit is ${limits.labelNameBytesMax}`,
         )
       if (valueBytes > limits.labelValueBytesMax)

@@ -1,7 +1,7 @@
 /**
- * 2^(k/256) / 2 for k = 0 … 255, rounded as client libraries and servers of this field print them (some are one unit in
- * the last place off the nearest double): bucket bounds must come out digit by digit the same. Lower schemas take
- * every 2nd, 4th … one.
+ * 2^(k/256) / 2 for k = 0 ... 255, rounded as client libraries and servers of this field print them (some are one
+ * unit in the last place off the nearest double): bucket bounds must come out digit by digit the same. Lower schemas
+ * take every 2nd, 4th ... one.
  */
 export const exponentialBounds: readonly number[] = [
   0.5, 0.5013556375251013, 0.5027149505564014, 0.5040779490592088, 0.5054446430258502, 0.5068150424757447,

@@ -8,7 +8,7 @@ const separator = '\ud800'
 /** An immutable label set. */
 export class Labels {
   static readonly empty = new Labels([])
-  /** name, value, name, value … */
+  /** name, value, name, value ... */
   readonly pairs: readonly string[]
   #key: string | undefined
   #memo: string | undefined

@@ -19,7 +19,7 @@ export class LogBatch {
   subNs = new Uint32Array(256)
   lineFrom = new Uint32Array(256)
   lineTo = new Uint32Array(256)
-  /** Structured metadata of entry i: names and values in turn, pairs[pairsFrom[i]] … pairs[pairsTo[i]). */
+  /** Structured metadata of entry i: names and values in turn, pairs[pairsFrom[i]] ... pairs[pairsTo[i]). */
   pairsFrom = new Uint32Array(256)
   pairsTo = new Uint32Array(256)
   readonly pairs: string[] = []

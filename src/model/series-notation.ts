@@ -1,5 +1,5 @@
 /**
- * Prometheus' notation of series in tests: `name{a="b"} 1 2+3x4 _ stale {{schema:0 …}}`. Source: Prometheus' public
+ * Prometheus' notation of series in tests: `name{a="b"} 1 2+3x4 _ stale {{schema:0 ...}}`. Source: Prometheus' public
  * documentation of rule unit tests.
  */
 import { BadDataError } from '#core/errors.ts'
@@ -190,7 +190,7 @@ function hintOf(text: string): ResetHint {
   return hint
 }
 
-/** `{{schema:1 count:2 buckets:[1 1] …}}`. Throws BadDataError. */
+/** `{{schema:1 count:2 buckets:[1 1] ...}}`. Throws BadDataError. */
 export function parseHistogram(text: string): FloatHistogram {
   const h = new FloatHistogram()
   const body = text.slice(2, -2)

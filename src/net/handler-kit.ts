@@ -95,7 +95,7 @@ export const errorOfEachKind: Readonly<Record<ErrorKind | `limit ${400 | 413 | 4
   unknown: new Error('unknown'),
 }
 
-/** How a dialect answers each of them, a line each: `timeout: 503 {…} retry-after=7`. */
+/** How a dialect answers each of them, a line each: `timeout: 503 {...} retry-after=7`. */
 export async function repliesByKind(replies: ErrorReplies): Promise<string[]> {
   const lines: string[] = []
   for (const [kind, error] of Object.entries(errorOfEachKind)) {

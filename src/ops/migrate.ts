@@ -14,7 +14,7 @@ import type { Stack } from '#deploy/stack.ts'
 import type { KubeObject } from '#deploy/tree.ts'
 import type { Output } from './output.ts'
 
-/** Objects of a dump (kubectl get servicemonitors,… -A -o yaml): a List, or documents. */
+/** Objects of a dump (kubectl get servicemonitors,... -A -o yaml): a List, or documents. */
 function objectsIn(path: string): KubeObject[] {
   return parseAllDocuments(readFileSync(path, 'utf8')).flatMap(document => {
     const value = (document as { toJS(): unknown }).toJS() as (KubeObject & { items?: KubeObject[] }) | null

@@ -19,7 +19,7 @@ export function systemIdentities(): string[] {
   return [...identitiesIn(key), ...(file === '' ? [] : identitiesIn(readFileSync(file, 'utf8')))]
 }
 
-/** In clear: `{ loki-s3-secret: { S3_ACCESS_KEY_ID: …, S3_SECRET_ACCESS_KEY: … } }`. */
+/** In clear: `{ loki-s3-secret: { S3_ACCESS_KEY_ID: ..., S3_SECRET_ACCESS_KEY: ... } }`. */
 type ClearSecrets = Readonly<Record<string, Readonly<Record<string, string>>>>
 
 const secretKeys = ['S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY']

@@ -28,7 +28,7 @@ export function readLines(body: readonly string[], isVerbatim: boolean): LogBatc
   return batch
 }
 
-/** `{name="value", …}` */
+/** `{name="value", ...}` */
 export function readLabels(scanner: LineScanner): [name: string, value: string][] {
   const labels: [string, string][] = []
   scanner.expect(/^\{/, 'labels')

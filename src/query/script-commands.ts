@@ -79,7 +79,7 @@ export interface ExpectedFailure {
   pattern?: string
 }
 
-/** The error that a command expects, as `expect fail`, `expect fail msg: …` or `expect fail regex: …` says. */
+/** The error that a command expects, as `expect fail`, `expect fail msg: ...` or `expect fail regex: ...` says. */
 export function expectedFailure(body: readonly string[]): ExpectedFailure | undefined {
   for (const line of body) {
     const [whole, form, detail = ''] = /^expect\s+fail\b(?:\s+(msg|regex):\s*(.*))?$/.exec(line) ?? []

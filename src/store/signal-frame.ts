@@ -99,7 +99,7 @@ export abstract class SignalFrame implements Signal {
     )
   }
 
-  // ── What a signal adds ─────────────────────────────────────────────────────────────────────────────────────────────
+  // --- What a signal adds ---
 
   abstract refresh(): Promise<void>
 
@@ -131,7 +131,7 @@ export abstract class SignalFrame implements Signal {
     return Promise.resolve()
   }
 
-  // ── Open and close ─────────────────────────────────────────────────────────────────────────────────────────────────
+  // --- Open and close ---
 
   get ready(): boolean {
     return this.#isReady
@@ -203,7 +203,7 @@ export abstract class SignalFrame implements Signal {
     await this.stop()
   }
 
-  // ── For the signal's own doors ─────────────────────────────────────────────────────────────────────────────────────
+  // --- For the signal's own doors ---
 
   /** Throws UnavailableError when nothing may be appended now. */
   protected admit(): void {
@@ -233,7 +233,7 @@ export abstract class SignalFrame implements Signal {
     return retentionMs === Infinity ? fromMs : Math.max(fromMs, clock.nowMs() - retentionMs)
   }
 
-  // ── Numbers ────────────────────────────────────────────────────────────────────────────────────────────────────────
+  // --- Numbers ---
 
   stats(): SignalStats {
     const { uploads, failures, waiting, compactions } = this.uploadCounts()

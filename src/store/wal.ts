@@ -63,7 +63,7 @@ interface Segment {
   firstRecord: number
   records: number
   bytes: number
-  /** Scope → number of its last record in this segment. */
+  /** Scope -> number of its last record in this segment. */
   scopes: Map<string, number>
   sealed: boolean
   shipped: boolean

@@ -62,7 +62,7 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
     return head
   }
 
-  // ── The frame's hooks ──────────────────────────────────────────────────────────────────────────────────────────────
+  // --- The frame's hooks ---
 
   refresh(): Promise<void> {
     return this.#list.refresh()
@@ -118,7 +118,7 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
     }))
   }
 
-  // ── Append ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+  // --- Append ---
 
   /** What is held may be half as much again as the head: then blocks have to be cut first. */
   #refuseWhenFull(): void {
@@ -145,7 +145,7 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
     return outcome
   }
 
-  // ── Query ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+  // --- Query ---
 
   reader(tenant: string): TracesReader {
     const sources = {

@@ -262,7 +262,7 @@ function attributesOf4(): SchemaGroup {
   ])
 }
 
-/** The spare columns of a scope in vParquet4: String01, String02 … */
+/** The spare columns of a scope in vParquet4: String01, String02 ... */
 function spareOf4(list: readonly DedicatedColumn[], scope: DedicatedScope): SchemaGroup {
   const places = dedicatedPlaces(list)
   const blobs = new Set(

@@ -149,7 +149,7 @@ export class Alertmanager {
     for (const alert of this.#alerts.values()) this.#dispatch(alert)
   }
 
-  // ── Alerts
+  // --- Alerts ---
 
   /** Takes alerts in. Alerts that can't be taken become problems; the others are kept. */
   receive(incoming: readonly IncomingAlert[]): { problems: string[] } {
@@ -269,7 +269,7 @@ export class Alertmanager {
     return route.activeIntervals.length > 0 && !route.activeIntervals.some(inside) ? route.activeIntervals : undefined
   }
 
-  // ── Groups
+  // --- Groups ---
 
   #dispatch(alert: ManagedAlert): void {
     const nowMs = this.#world.clock.nowMs()
@@ -429,7 +429,7 @@ export class Alertmanager {
     }
   }
 
-  // ── Silences
+  // --- Silences ---
 
   async setSilence(silence: Omit<Silence, 'updatedMs'>): Promise<string> {
     const id = this.#state.setSilence(silence, this.#world.clock.nowMs())

@@ -33,7 +33,7 @@ const zeroTime = '0001-01-01T00:00:00Z'
 /** Cut to so many characters, with a mark. */
 function cut(text: string, most: number): string {
   const runes = [...text]
-  return runes.length <= most ? text : `${runes.slice(0, most - 1).join('')}…`
+  return runes.length <= most ? text : `${runes.slice(0, most - 1).join('')}\u2026`
 }
 
 /** An error that another try would meet again. */

@@ -116,7 +116,7 @@ function assetHandler(files: ReadonlyMap<string, Uint8Array>): Handler {
   }
 }
 
-/** Paths of a Prometheus, to which alerts and people's own links lead: /graph?g0.expr=…&g0.range_input=1h */
+/** Paths of a Prometheus, to which alerts and people's own links lead: /graph?g0.expr=...&g0.range_input=1h */
 function linkRoutes(): Route[] {
   const redirect = (location: string): HttpReply => ({ status: 302, headers: { location } })
   const graph: Handler = async ({ query }) => {

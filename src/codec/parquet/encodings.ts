@@ -11,7 +11,7 @@ export function bitWidthOf(max: number): number {
   return 32 - Math.clz32(max)
 }
 
-// ── RLE / bit-packed hybrid ──
+// --- RLE / bit-packed hybrid ---
 
 /** `count` values of `width` bits (at most 32) from bytes[from, to) into `into`. Returns where reading ended. */
 export function decodeHybrid(
@@ -197,7 +197,7 @@ function packGroups(
   out.at = end
 }
 
-// ── DELTA_BINARY_PACKED ──
+// --- DELTA_BINARY_PACKED ---
 
 const deltaBlock = 128
 const miniBlocks = 4

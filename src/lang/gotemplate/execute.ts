@@ -345,8 +345,7 @@ export function printGo(value: GoValue): string {
   return (value as GoObject).toGoString()
 }
 
-// ── Built-in functions
-// ────
+// --- Built-in functions ---
 
 function comparable(
   a: GoValue,

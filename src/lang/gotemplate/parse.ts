@@ -132,7 +132,7 @@ class TemplateParser {
     return { nodes, defined: this.#defined }
   }
 
-  // ── Words ──
+  // --- Words ---
 
   #lex(): void {
     const source = this.#source
@@ -211,7 +211,7 @@ class TemplateParser {
     while (this.#item.kind === 'space') this.#at++
   }
 
-  // ── Tree ──
+  // --- Tree ---
 
   /** Nodes up to an `end` or `else` (returned), or to the end of the text. */
   #list(isInner: boolean): { nodes: Node[]; end: string | undefined; at: number } {
@@ -290,7 +290,7 @@ class TemplateParser {
       this.#skipSpace()
       const next = this.#item
       if (next.kind === 'word' && (next.text === 'if' || next.text === 'with') && kind !== 'range') {
-        // `{{else if …}}` shares the end of the outer one.
+        // `{{else if ...}}` shares the end of the outer one.
         otherwise = [this.#control(next.text)]
         this.#variables.length = depth
         return { kind, pipe, body: nodes, otherwise }

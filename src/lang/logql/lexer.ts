@@ -105,7 +105,7 @@ const goUnitsNs: Readonly<Record<string, number>> = {
   ns: 1,
   us: 1e3,
   µs: 1e3,
-  μs: 1e3,
+  '\u03bcs': 1e3,
   ms: 1e6,
   s: 1e9,
   m: 6e10,
@@ -117,9 +117,9 @@ export function parseGoDurationNs(text: string): number | undefined {
   const sign = text.startsWith('-') ? -1 : 1
   const body = text.replace(/^[+-]/, '')
   if (body === '0') return 0
-  if (!/^(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/.test(body)) return undefined
+  if (!/^(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|\u03bcs|ms|s|m|h))+$/.test(body)) return undefined
   let total = 0
-  for (const [, number, unit] of body.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g))
+  for (const [, number, unit] of body.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|\u03bcs|ms|s|m|h)/g))
     total += Number(number) * goUnitsNs[unit!]!
   return total > 9.223372036854775e18 ? undefined : sign * Math.round(total)
 }
@@ -261,9 +261,9 @@ class Lexer {
       !(previous.text === 'offset' || ['>', '>=', '<', '<=', '=', '==', '!='].includes(previous.text))
     )
       return false
-    const match = /^-[0-9.][0-9.a-zµμ]*/.exec(this.#text.slice(this.#at, this.#at + 64))
+    const match = /^-[0-9.][0-9.a-zµ\u03bc]*/.exec(this.#text.slice(this.#at, this.#at + 64))
     const ns = match === null ? undefined : durationNs(match[0])
-    if (match === null || ns === undefined || !/[a-zµμ]$/.test(match[0])) return false
+    if (match === null || ns === undefined || !/[a-zµ\u03bc]$/.test(match[0])) return false
     this.#push('duration', match[0], ns, this.#at, this.#at + match[0].length, true)
     return true
   }
@@ -287,8 +287,8 @@ class Lexer {
 
   #number(from: number, at: number): void {
     const text = this.#text.slice(at, at + 200)
-    const letters = /^[0-9.nuµμmshdwy]*/.exec(text)![0]
-    if (/[nuµμmshdwy]/.test(letters)) {
+    const letters = /^[0-9.nuµ\u03bcmshdwy]*/.exec(text)![0]
+    if (/[nuµ\u03bcmshdwy]/.test(letters)) {
       const ns = durationNs(letters)
       if (ns !== undefined) {
         this.#push('duration', letters, ns, from, at + letters.length, true)

@@ -218,7 +218,7 @@ class Parser {
     return checkedMatch({ kind, name, value: this.#string() })
   }
 
-  // ── Stages ──
+  // --- Stages ---
 
   /** Stages up to something that is none; an unwrap stays for the caller. */
   #stages(): Stage[] {
@@ -400,7 +400,7 @@ class Parser {
     }
   }
 
-  // ── Metric queries ──
+  // --- Metric queries ---
 
   #binary(level: number): MetricExpr {
     if (level === precedence.length) return this.#unary()

@@ -16,7 +16,7 @@ export function parseLogsql(text: string, nowMs: number): LogsqlQuery {
   const filters: FilterParser = new FilterParser(scan, nowMs, query)
   const pipeParser = new PipeParser(scan, filters, query)
   if (scan.atEnd()) scan.fail('the query is empty')
-  // options(…) in front are hints for the engine.
+  // options(...) in front are hints for the engine.
   if (/^options\s*\(/.test(scan.text.slice(scan.at))) scan.at = scan.text.indexOf(')', scan.at) + 1
   const whole = query()
   if (!scan.atEnd()) scan.fail('nothing more was expected')

@@ -17,7 +17,7 @@ export class QueryScanner {
   fail(message: string, at = this.at): never {
     throw new BadQueryError(
       `cannot parse the query at position ${at + 1}: ${message}; context: ` +
-        `[${this.text.slice(Math.max(0, at - 20), at)}⟨here⟩${this.text.slice(at, at + 20)}]`,
+        `[${this.text.slice(Math.max(0, at - 20), at)}\u27e8here\u27e9${this.text.slice(at, at + 20)}]`,
       at,
       this.text.length,
     )

@@ -28,7 +28,7 @@ export function parseSpanMs(text: string): number | undefined {
   return sign * total
 }
 
-/** A point in time with the length of what was written: a year, a day, a second … `widthMs` 0 for a point. */
+/** A point in time with the length of what was written: a year, a day, a second ... `widthMs` 0 for a point. */
 export function parseMoment(text: string, nowMs: number): { ms: number; widthMs: number } | undefined {
   if (text === 'now') return { ms: nowMs, widthMs: 0 }
   const distance = parseSpanMs(text.replace(/^now/, ''))

@@ -1,4 +1,4 @@
-/** PromQL text → tokens. Messages follow the reference implementation's. */
+/** PromQL text -> tokens. Messages follow the reference implementation's. */
 import { BadQueryError } from '#core/errors.ts'
 import { parseDurationMs } from '#core/duration.ts'
 import { quote } from '#core/text.ts'

@@ -1,5 +1,5 @@
 /**
- * PromQL text → syntax tree, by precedence climbing, types checked. Source: the public language documentation as of
+ * PromQL text -> syntax tree, by precedence climbing, types checked. Source: the public language documentation as of
  * Prometheus 3.14; messages follow the reference implementation, so that they read the same in every client.
  */
 import { BadQueryError, messageOf } from '#core/errors.ts'

@@ -1,4 +1,4 @@
-/** Syntax tree → PromQL text, as the reference implementation prints it: on one line, or laid out for reading. */
+/** Syntax tree -> PromQL text, as the reference implementation prints it: on one line, or laid out for reading. */
 import { formatDuration } from '#core/duration.ts'
 import { metricName } from '#core/names.ts'
 import { compareText, quote } from '#core/text.ts'

@@ -88,7 +88,7 @@ export class Setting {
     return this.text() === '' || Number.isNaN(value) ? this.refuse(`${quote(this.text())} is no number`) : value
   }
 
-  /** Bytes: a number, or one with KB, MB, GB, KiB … (powers of 1024, as Prometheus reads them). */
+  /** Bytes: a number, or one with KB, MB, GB, KiB ... (powers of 1024, as Prometheus reads them). */
   bytes(): number {
     const match = this.text() === '0' ? ['0', '0', ''] : /^(\d+(?:\.\d+)?)\s*([KMGTPE]?)i?B$/.exec(this.text())
     return match === null

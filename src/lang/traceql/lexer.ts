@@ -53,7 +53,7 @@ const unitNs: Readonly<Record<string, number>> = {
   ns: 1,
   us: 1e3,
   µs: 1e3,
-  μs: 1e3,
+  '\u03bcs': 1e3,
   ms: 1e6,
   s: 1e9,
   m: 6e10,
@@ -92,10 +92,10 @@ export function tokenize(text: string): Token[] {
     }
     const number = /^(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?/.exec(text.slice(at, at + 400))
     if (number !== null) {
-      const duration = /^(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|[smhdwy]))+/.exec(text.slice(at, at + 400))
+      const duration = /^(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|\u03bcs|ms|[smhdwy]))+/.exec(text.slice(at, at + 400))
       if (duration !== null) {
         let total = 0
-        for (const [, count, unit] of duration[0].matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|[smhdwy])/g))
+        for (const [, count, unit] of duration[0].matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|\u03bcs|ms|[smhdwy])/g))
           total += Number(count) * unitNs[unit!]!
         tokens.push({ kind: 'duration', value: Math.round(total), at: start })
         at += duration[0].length

@@ -158,7 +158,7 @@ class Parser {
     return hints
   }
 
-  // ── Pipelines and metrics ──
+  // --- Pipelines and metrics ---
 
   #top(): Parsed {
     const left = this.#operand()
@@ -349,7 +349,7 @@ class Parser {
     return { kind: 'scalar-filter', aggregate: right, op: turned[op.text]!, value: constant }
   }
 
-  // ── Metrics ──
+  // --- Metrics ---
 
   #field(): Field {
     const token = this.#token
@@ -463,7 +463,7 @@ class Parser {
     return after
   }
 
-  // ── Expressions over fields ──
+  // --- Expressions over fields ---
 
   #fieldExpr(): FieldExpr {
     return this.#deeper(() => this.#logic())
@@ -585,7 +585,7 @@ class Parser {
     }
   }
 
-  // ── Static checks ──
+  // --- Static checks ---
 
   #typeOf(expr: FieldExpr): 'bool' | 'number' | 'string' | 'status' | 'kind' | 'nil' | 'any' {
     switch (expr.kind) {

@@ -46,6 +46,7 @@ export class Entry {
     this.from = from
     this.to = to
     this.#text = undefined
+    this.#isChanged = false
     this.ms = ms
     this.subNs = subNs
     if (this.hidden.length > 0) this.hidden.length = 0

@@ -54,7 +54,7 @@ async function vectorOf(expr: MetricExpr, context: RangeContext): Promise<Vector
   return result.series
 }
 
-// ── Aggregation ──
+// --- Aggregation ---
 
 async function aggregate(expr: VectorAggregation, context: RangeContext): Promise<Vector> {
   const { inner, op } = expr
@@ -193,7 +193,7 @@ async function labelReplace(expr: LabelReplace, context: RangeContext): Promise<
   })
 }
 
-// ── Binary operations ──
+// --- Binary operations ---
 
 function compares(op: BinaryOp, left: number, right: number): boolean | undefined {
   switch (op) {

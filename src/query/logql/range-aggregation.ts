@@ -96,7 +96,7 @@ export async function evaluateRange(
   return isAbsent ? [absentSeries(expr, series, grid)] : series
 }
 
-/** Windows of the steps: a line at time t is in those of steps k with k·step − range < t − origin ≤ k·step. */
+/** Windows of the steps: a line at time t is in those of steps k with k·step - range < t - origin <= k·step. */
 class Windows {
   readonly steps: number
   readonly #originMs: number

@@ -93,7 +93,7 @@ function readMetricQuery(scanner: LineScanner, engine: LogqlEngine, store: LogSt
   return async () => engine.range(metricOf(parseLogql(scanner.rest)), fromMs, toMs, stepMs, store.reader(), false)
 }
 
-// ── Comparison ──
+// --- Comparison ---
 
 /** Labels as text, without those that are implied and not expected. */
 function shownLabels(pairs: readonly string[], expected: string): string {

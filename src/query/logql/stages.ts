@@ -96,7 +96,7 @@ function compileOther(stage: Exclude<Stage, { kind: 'line-filter' }>, context: S
   }
 }
 
-// ── Parsers ──
+// --- Parsers ---
 
 /** A parser's label: never in place of another. Returns false when nothing more is wanted. */
 class ParserSink {
@@ -293,7 +293,7 @@ function decolorize(line: string): string {
   )
 }
 
-// ── Formats ──
+// --- Formats ---
 
 /** A template; the common ones, texts and labels in turn, need no engine. */
 export class CompiledTemplate {

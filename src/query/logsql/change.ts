@@ -14,7 +14,7 @@ export function matchesName(pattern: string, name: string): boolean {
   return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : pattern === name
 }
 
-/** The test of a pipe's `if (…)`. */
+/** The test of a pipe's `if (...)`. */
 export function conditionOf(filter: Filter | undefined): (row: Fields) => boolean {
   if (filter === undefined) return () => true
   const test = compileFilter(filter)

@@ -61,7 +61,7 @@ function wordsOf(text: string): string {
   return JSON.stringify([...new Set(text.match(/[\p{L}\p{Nd}_]+/gu) ?? [])])
 }
 
-// ── Patterns ──
+// --- Patterns ---
 
 /** Fields are the texts between the literals of a pattern; a quoted one is unquoted. */
 function extractPattern(parts: readonly FormatPart[], text: string, set: SetField): void {
@@ -109,7 +109,7 @@ function unquote(text: string): string {
   }
 }
 
-// ── Formats ──
+// --- Formats ---
 
 function unpack(format: 'json' | 'logfmt' | 'syslog', text: string, onField: SetField): void {
   switch (format) {

@@ -6,7 +6,7 @@ import { mathValue } from './math.ts'
 import { fieldOf, timeLater, type Fields } from './row.ts'
 import { numberText } from './stats.ts'
 
-// ── Which fields ──
+// --- Which fields ---
 
 /** Keeps fields, in the order in which they are named. */
 export function makeFields({ names }: PipeOf<'fields'>): Change {
@@ -66,7 +66,7 @@ export function makeSetStreamFields(pipe: PipeOf<'set-stream-fields'>): Change {
   }
 }
 
-// ── Texts made of several fields ──
+// --- Texts made of several fields ---
 
 export function makeFormat(pipe: PipeOf<'format'>): Change {
   const test = conditionOf(pipe.condition)
@@ -102,7 +102,7 @@ export function makeMath({ assignments }: PipeOf<'math'>, nowMs: number): Change
   }
 }
 
-// ── One field's text ──
+// --- One field's text ---
 
 /** Escape sequences of terminals are removed. */
 export function makeDecolorize({ names }: PipeOf<'decolorize'>): Change {

@@ -35,7 +35,7 @@ export interface StreamNames {
   labels: Labels
   /** Without a service name that was derived from other labels. */
   shown: Labels
-  /** `{name="value",…}`, the field _stream. */
+  /** `{name="value",...}`, the field _stream. */
   text: string
   /** The field _stream_id. */
   id: string

@@ -64,7 +64,7 @@ export function numberText(value: number): string {
   return String(value)
 }
 
-// ── What a call reads of a row ──
+// --- What a call reads of a row ---
 
 function valuesOf(call: StatsCall, row: FieldSource, fields: () => Fields): string[] {
   if (call.args.length === 0) return [...fields().values()]
@@ -90,7 +90,7 @@ function rowJson(names: readonly string[], row: FieldSource, fields: () => Field
   )
 }
 
-// ── Counts ──
+// --- Counts ---
 
 function makeCount(call: StatsCall): Gatherer {
   let count = 0
@@ -134,7 +134,7 @@ function makeRate(_call: StatsCall, seconds: number): Gatherer {
   }
 }
 
-// ── Numbers ──
+// --- Numbers ---
 
 function makeSum(call: StatsCall): Gatherer {
   let sum = NaN
@@ -218,7 +218,7 @@ function makeHistogram(call: StatsCall): Gatherer {
   }
 }
 
-// ── Values ──
+// --- Values ---
 
 /** The smallest value with the sign 1, the largest with -1. */
 function makeExtreme(call: StatsCall, sign: 1 | -1): Gatherer {
@@ -287,7 +287,7 @@ function makeLast(call: StatsCall): Gatherer {
   }
 }
 
-// ── Rows ──
+// --- Rows ---
 
 function makeJsonValues(call: StatsCall): Gatherer {
   const all: string[] = []

@@ -1,4 +1,4 @@
-/** A label set as a fraction in [0, 1): xxHash64 over `name FF value FF …`, which limit_ratio samples by. */
+/** A label set as a fraction in [0, 1): xxHash64 over `name FF value FF ...`, which limit_ratio samples by. */
 import type { Labels } from '#model/labels.ts'
 
 const p1 = 0x9e3779b185ebca87n

@@ -16,7 +16,7 @@ function bits(x: number): { fraction: number; exponent: number } {
   return { fraction: scratch.getFloat64(0), exponent: (high >>> 20) - 1022 }
 }
 
-/** x = fraction · 2^exponent with 0.5 ≤ |fraction| < 1; finite and not 0. */
+/** x = fraction · 2^exponent with 0.5 <= |fraction| < 1; finite and not 0. */
 function frexp(x: number): { fraction: number; exponent: number } {
   let exponent = 0
   if (Math.abs(x) < 2.2250738585072014e-308) {

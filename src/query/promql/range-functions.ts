@@ -1,6 +1,6 @@
 /**
- * Functions over a range of one series' samples (rate, avg_over_time …). A Window is set to one range after the other;
- * a function reads it and leaves its answer there.
+ * Functions over a range of one series' samples (rate, avg_over_time ...). A Window is set to one range after the
+ * other; a function reads it and leaves its answer there.
  */
 import { ExecutionError } from '#core/errors.ts'
 import type { FloatHistogram } from '#model/histogram.ts'
@@ -156,7 +156,7 @@ function extrapolated(window: Window, isCounter: boolean, isRate: boolean): bool
 
 /**
  * rate, increase and delta of a series that has floats only, at every step: `extrapolated` as one loop over columns.
- * The ranges end at firstEndMs, firstEndMs + intervalMs …; answers go to `values`, and 1 to `present`. Returns how
+ * The ranges end at firstEndMs, firstEndMs + intervalMs ...; answers go to `values`, and 1 to `present`. Returns how
  * many samples the ranges have.
  */
 export function extrapolateFloats(

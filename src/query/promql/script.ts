@@ -93,7 +93,7 @@ function answer(engine: PromqlEngine, store: ScriptStore, query: string, times: 
   return engine.range(store.reader(), { query, startMs, endMs, stepMs })
 }
 
-// ── Expectations ──
+// --- Expectations ---
 
 function readExpectations(form: string | undefined, body: readonly string[]): Expectations {
   const out: Expectations = {
@@ -152,7 +152,7 @@ function readExpectation(line: string, out: Expectations): void {
   }
 }
 
-// ── Comparison ──
+// --- Comparison ---
 
 /** Annotations stand with their place in the query, which scripts don't give. */
 function withoutPlace(texts: readonly string[]): string[] {

@@ -106,7 +106,7 @@ async function search(source: string, limit: number, engine: TraceSearch, reader
   return traces
 }
 
-// ── Comparison ──
+// --- Comparison ---
 
 function compareTraces(found: readonly FoundTrace[], body: readonly string[]): string | undefined {
   const showsAttributes = body.some(line => line.includes('['))

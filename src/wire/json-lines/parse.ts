@@ -1,4 +1,4 @@
-/** VictoriaMetrics' JSON line format: one series a line, {"metric":{…},"values":[…],"timestamps":[ms…]}. */
+/** VictoriaMetrics' JSON line format: one series a line, {"metric":{...},"values":[...],"timestamps":[ms...]}. */
 import { BadDataError } from '#core/errors.ts'
 
 /** A series with its samples. */

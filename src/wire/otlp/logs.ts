@@ -199,7 +199,7 @@ export function parseOtlpLogsJson(source: string): OtlpLogResource[] {
   }))
 }
 
-// ── As log entries ──
+// --- As log entries ---
 
 /** Resource attributes that become stream labels, as Loki's defaults have it. */
 const indexed: ReadonlySet<string> = new Set([

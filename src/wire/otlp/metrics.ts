@@ -331,7 +331,7 @@ export function decodeOtlpMetrics(bytes: Uint8Array): OtlpResource[] {
   return resources
 }
 
-// ── JSON ──
+// --- JSON ---
 
 function jsonPoint(value: Json): OtlpPoint {
   const buckets = (b: unknown): { offset: number; counts: number[] } => ({

@@ -612,7 +612,7 @@ export function decodeOtlpTraces(message: Uint8Array, isOutline = false): Trace 
   return { resources }
 }
 
-// ── JSON ──
+// --- JSON ---
 
 type Json = Readonly<Record<string, unknown>>
 const object = (value: unknown): Json =>
@@ -794,7 +794,7 @@ export function traceToJson(trace: Trace): JsonValue[] {
   }))
 }
 
-// ── Protobuf out ──
+// --- Protobuf out ---
 
 function message(out: ByteWriter, tag: number, write: (inner: ByteWriter) => void): void {
   out.writeU8(tag)

@@ -78,7 +78,7 @@ function parse5424(text: string, fields: Map<string, string>): SyslogMessage {
   return { time, message, fields }
 }
 
-/** `[id name="value" …][…]`; returns what follows. */
+/** `[id name="value" ...][...]`; returns what follows. */
 function structuredData(text: string, fields: Map<string, string>): string {
   let at = 0
   while (text[at] === '[') {
