@@ -27,6 +27,7 @@ import {
 } from '#wire/tempo/messages.ts'
 import { urlOf } from '../url.ts'
 import { runTercet, type Running } from '../run-tercet.ts'
+import { until } from '../until.ts'
 
 let run: Running
 before(async () => {
@@ -61,13 +62,14 @@ const get = async (
     ...((await reply.json()) as { data: unknown; errors: { code: number; msg: string }[] | null }),
   }
 }
-async function traces(query: Record<string, string>): Promise<JaegerTrace[]> {
-  for (let i = 0; i < 100; i++) {
-    const { data } = await get(`/api/traces?${new URLSearchParams(query).toString()}`)
-    if ((data as JaegerTrace[]).length > 0) return data as JaegerTrace[]
-    await new Promise(resolve => setTimeout(resolve, 50))
-  }
-  return assert.fail(`no trace for ${JSON.stringify(query)}`)
+function traces(query: Record<string, string>): Promise<JaegerTrace[]> {
+  return until(
+    async () => {
+      const { data } = await get(`/api/traces?${new URLSearchParams(query).toString()}`)
+      return (data as JaegerTrace[]).length > 0 ? (data as JaegerTrace[]) : undefined
+    },
+    `a trace for ${JSON.stringify(query)}`,
+  )
 }
 
 test("Jaeger's client sends over HTTP, and its query API gives it back", async () => {

@@ -18,6 +18,7 @@ import { createLogger } from 'winston'
 import LokiTransport from 'winston-loki'
 import { urlOf } from '../url.ts'
 import { runTercet, type Running } from '../run-tercet.ts'
+import { until } from '../until.ts'
 
 let run: Running
 before(async () => {
@@ -35,13 +36,11 @@ async function streams(query: string): Promise<Stream[]> {
   const reply = await fetch(urlOf(run.url, '/loki/api/v1/query_range', { query, direction: 'forward' }))
   return ((await reply.json()) as { data: { result: Stream[] } }).data.result
 }
-async function arrived(query: string, count: number): Promise<Stream[]> {
-  for (let i = 0; i < 300; i++) {
+function arrived(query: string, count: number): Promise<Stream[]> {
+  return until(async () => {
     const found = await streams(query)
-    if (found.reduce((n, s) => n + s.values.length, 0) >= count) return found
-    await new Promise(resolve => setTimeout(resolve, 50))
-  }
-  return assert.fail(`${count} lines of ${query} did not arrive`)
+    return found.reduce((n, s) => n + s.values.length, 0) >= count ? found : undefined
+  }, `${count} lines of ${query}`)
 }
 const address = (name: string): string => run.tercet.addresses.find(a => a.name === name)!.address
 
@@ -139,12 +138,12 @@ test(
     child.stderr!.on('data', (chunk: Buffer) => {
       diagnostics.push(chunk.toString())
     })
-    // The daemon needs a moment, and may drop what comes before it is ready: it is told again until something arrives.
-    for (let i = 0; (await streams('{app_name="mytag"}')).length === 0; i++) {
-      assert.ok(i < 200, `nothing arrived; rsyslogd said: ${diagnostics.join('')}`)
-      spawn('logger', ['-u', socket, '-t', 'mytag', '-p', 'daemon.err', 'from rsyslog'], { stdio: 'ignore' })
-      await new Promise(resolve => setTimeout(resolve, 150))
-    }
+    // The daemon needs a moment, and may drop what comes before it is ready: the line is sent again until one arrives.
+    await until(async () => {
+      if ((await streams('{app_name="mytag"}')).length > 0) return true
+      spawnSync('logger', ['-u', socket, '-t', 'mytag', '-p', 'daemon.err', 'from rsyslog'])
+      throw new Error(`rsyslogd says: ${diagnostics.join('')}`)
+    }, 'a line of rsyslogd')
     const [one] = await arrived('{app_name="mytag"}', 1)
     assert.match(one!.values[0]![1], /from rsyslog/)
     assert.equal(one!.stream['detected_level'], 'error')

@@ -155,18 +155,8 @@ test(
   async () => {
     const both = [run.url, peerUrl]
     // Their evaluations are moments apart.
-    const compare = async (what: string): Promise<void> => {
-      for (let i = 0; ; i++) {
-        try {
-          await compareOnce(what)
-          return
-        } catch (error) {
-          if (i === 20) throw error
-        }
-        await new Promise(resolve => setTimeout(resolve, 400))
-      }
-    }
-    const compareOnce = async (what: string): Promise<void> => {
+    const compare = (what: string): Promise<true> => until(() => compareOnce(what), what)
+    const compareOnce = async (what: string): Promise<true> => {
       const [ours, theirs] = await Promise.all(both.map(url => groups(url)))
       for (const list of [ours!, theirs!])
         for (const rule of list.flatMap(g => g.rules)) if (rule.lastError !== undefined) rule.lastError = 'an error'
@@ -176,6 +166,7 @@ test(
         await query(peerUrl, '{__name__=~"job:.*|ratio|broken|many|ALERTS"}'),
         what,
       )
+      return true
     }
     const settled = (name: string, state: string): Promise<unknown> =>
       Promise.all(

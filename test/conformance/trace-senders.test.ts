@@ -12,6 +12,7 @@ import { resourceFromAttributes } from '@opentelemetry/resources'
 import { TracerProvider, SimpleSpanProcessor, type SpanExporter } from '@opentelemetry/sdk-trace'
 import { urlOf } from '../url.ts'
 import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
+import { until } from '../until.ts'
 
 let run: Running
 before(async () => {
@@ -27,15 +28,12 @@ interface Found {
   rootTraceName: string
   spanSet: { matched: number; spans: { attributes?: { key: string; value: Record<string, unknown> }[] }[] }
 }
-async function found(url: string, q: string): Promise<Found[]> {
-  for (let i = 0; i < 300; i++) {
-    const { traces } = (await (await fetch(urlOf(url, '/api/search', { q, spss: '10' }))).json()) as {
-      traces: Found[]
-    }
-    if (traces.length > 0) return traces
-    await new Promise(resolve => setTimeout(resolve, 50))
-  }
-  return assert.fail(`nothing of ${q} arrived`)
+function found(url: string, q: string): Promise<Found[]> {
+  return until(async () => {
+    const reply = await fetch(urlOf(url, '/api/search', { q, spss: '10' }))
+    const { traces } = (await reply.json()) as { traces: Found[] }
+    return traces.length > 0 ? traces : undefined
+  }, q)
 }
 
 /** A request with a call inside that fails. */

@@ -9,6 +9,7 @@ import type { WriteBatch } from '#model/write-batch.ts'
 import { urlOf } from '../url.ts'
 import { DerivedMetrics } from '../../src/ingest/derived-metrics.ts'
 import { runTercet } from '../run-tercet.ts'
+import { until } from '../until.ts'
 
 const none = new Uint8Array(0)
 const clock = new VirtualClock(1_700_000_000_000)
@@ -156,18 +157,12 @@ test('they arrive in the own store', async () => {
       ],
     })
     await fetch(`${run.url}/v1/traces`, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
-    let found: unknown[] = []
-    for (let i = 0; i < 200 && found.length === 0; i++) {
-      const reply = await fetch(
-        urlOf(run.url, '/api/v1/query', {
-          query: 'traces_spanmetrics_latency_bucket{service="shop",span_name="GET",le="0.004"}',
-        }),
-      )
-      found = ((await reply.json()) as { data: { result: { value: [number, string] }[] } }).data.result.map(
-        r => r.value[1],
-      )
-      await new Promise(resolve => setTimeout(resolve, 50))
-    }
+    const query = 'traces_spanmetrics_latency_bucket{service="shop",span_name="GET",le="0.004"}'
+    const found = await until(async () => {
+      const reply = await fetch(urlOf(run.url, '/api/v1/query', { query }))
+      const { result } = ((await reply.json()) as { data: { result: { value: [number, string] }[] } }).data
+      return result.length === 0 ? undefined : result.map(r => r.value[1])
+    }, query)
     assert.deepEqual(found, ['1'])
   } finally {
     await run.stop()

@@ -12,6 +12,7 @@ import { VirtualClock } from '#core/virtual-clock.ts'
 import { runTercet } from '../run-tercet.ts'
 import { urlOf } from '../url.ts'
 import { postWrite, writeBody } from '../write-request.ts'
+import { untilTrue } from '../until.ts'
 
 const json = { 'content-type': 'application/json' }
 const traceId = '0af7651916cd43dd8448eb211c80319c'
@@ -80,11 +81,10 @@ test(
         200,
       )
       const acknowledgedMs = clock.nowMs()
-      while (clock.nowMs() < acknowledgedMs + 61_000) await new Promise(resolve => setTimeout(resolve, 5))
+      await untilTrue(() => clock.nowMs() >= acknowledgedMs + 61_000, 'a minute of the clock', 60)
       // Uploads are on their way outside of the clock, which stands while it is waited for them.
       const shipped = (): number => globSync(`${directory}/bucket/*/*/tercet/wal/*.wal`).length
-      for (let i = 0; i < 500 && shipped() < 3; i++) await new Promise(resolve => setTimeout(resolve, 10))
-      assert.ok(shipped() >= 3, 'segments of all three signals')
+      await untilTrue(() => shipped() >= 3, 'segments of all three signals', 5)
       cpSync(`${directory}/bucket`, `${directory}/copy`, { recursive: true })
       const other = await runTercet([`bucket.dir=${directory}/copy`])
       try {

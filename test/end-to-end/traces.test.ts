@@ -7,6 +7,7 @@ import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { after, before, test } from 'node:test'
 import { urlOf } from '../url.ts'
 import { runTercet, type Running } from '../run-tercet.ts'
+import { until } from '../until.ts'
 
 let run: Running
 before(async () => {
@@ -255,15 +256,12 @@ test('own requests are traces', async () => {
   const own = await runTercet(['self_trace=true'])
   try {
     await fetch(`${own.url}/-/healthy`)
-    let names: string[] = []
-    for (let i = 0; i < 100 && names.length === 0; i++) {
-      names = (
-        (await (
-          await fetch(urlOf(own.url, '/api/search', { q: '{ resource.service.name = "tercet" && kind = server }' }))
-        ).json()) as { traces: { rootTraceName: string }[] }
-      ).traces.map(t => t.rootTraceName)
-      await new Promise(resolve => setTimeout(resolve, 20))
-    }
+    const q = '{ resource.service.name = "tercet" && kind = server }'
+    const names = await until(async () => {
+      const reply = await fetch(urlOf(own.url, '/api/search', { q }))
+      const { traces } = (await reply.json()) as { traces: { rootTraceName: string }[] }
+      return traces.length === 0 ? undefined : traces.map(t => t.rootTraceName)
+    }, 'the trace of the request')
     assert.deepEqual(names, ['/-/healthy'])
   } finally {
     await own.stop()
