@@ -1,4 +1,7 @@
-/** Signatures of PromQL's functions. A row here does not compile until query/promql/functions.ts evaluates it. */
+/**
+ * Signatures of PromQL's functions. A row here does not compile until query/promql/functions.ts evaluates it; functions
+ * of ranges get there from range-functions.ts.
+ */
 import type { ValueType } from './value-type.ts'
 
 export interface Signature {

@@ -92,6 +92,9 @@ test('printing gives back the same tree', () => {
   )
 })
 
+/** Functions of ours that Prometheus' grammar does not know. */
+const ownFunctions: readonly string[] = []
+
 test('the grammar of the UI takes what we take', () => {
   const directory = new URL('../../query/promql/testdata/', import.meta.url)
   let count = 0
@@ -100,6 +103,7 @@ test('the grammar of the UI takes what we take', () => {
       const query = /^eval (?:instant at \S+|range from \S+ to \S+ step \S+) (.+)$/.exec(line)?.[1]
       // That grammar does not know two of the newest modifiers' places.
       if (query === undefined || /anchored|smoothed/.test(query)) continue
+      if (ownFunctions.some(name => query.includes(`${name}(`))) continue
       let ours = true
       try {
         parsePromql(query)
@@ -113,7 +117,7 @@ test('the grammar of the UI takes what we take', () => {
           if (node.type.isError) theirs = false
         },
       })
-      if (ours) assert.ok(theirs, query)
+      if (ours) assert.ok(theirs, `the grammar of Prometheus does not take ${query}; see ownFunctions`)
       count++
     }
   }
