@@ -80,7 +80,7 @@ export class KubeApi {
     const type = all.has(key) ? 'MODIFIED' : 'ADDED'
     const stored = { ...item, metadata: { ...item.metadata, resourceVersion: String(++this.#version) } }
     all.set(key, stored)
-    this.#tell(resource, type, stored)
+    this.#notify(resource, type, stored)
   }
 
   remove(resource: string, namespace: string, name: string): void {
@@ -88,7 +88,7 @@ export class KubeApi {
     const item = all.get(`${namespace}/${name}`)
     all.delete(`${namespace}/${name}`)
     if (item !== undefined)
-      this.#tell(resource, 'DELETED', {
+      this.#notify(resource, 'DELETED', {
         ...item,
         metadata: { ...item.metadata, resourceVersion: String(++this.#version) },
       })
@@ -122,7 +122,7 @@ export class KubeApi {
     return all
   }
 
-  #tell(path: string, type: Event['type'], object: KubeItem): void {
+  #notify(path: string, type: Event['type'], object: KubeItem): void {
     this.#events.push({ version: this.#version, path, type, object })
     for (const w of this.#watchers)
       if (w.path === path && (w.namespace === '' || w.namespace === object.metadata.namespace) && w.matches(object))

@@ -326,7 +326,7 @@ export class Kubelet {
     return pods
   }
 
-  /** Deletes a pod and starts it anew: volumes that are claims stay, the others are empty. */
+  /** Deletes a pod and starts it again: volumes that are claims stay, the others are empty. */
   async replace(pod: Pod, kind: 'StatefulSet' | 'DaemonSet', signal: NodeJS.Signals): Promise<Pod> {
     await pod.stop(signal)
     this.pods = this.pods.filter(p => p !== pod)

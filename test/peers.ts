@@ -1,4 +1,6 @@
-/** Programs of others that tests compare with. What is not installed is said loudly, and its tests are skipped. */
+/**
+ * Foreign programs that tests compare with. One that is not installed is reported loudly, and its tests are skipped.
+ */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createServer } from 'node:net'

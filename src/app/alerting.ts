@@ -127,7 +127,7 @@ export async function loadRules(
   return groups
 }
 
-/** Alertmanagers of others, found as targets are. */
+/** Foreign Alertmanagers, found as targets are. */
 class OtherAlertmanagers {
   readonly #discoveries: Discovery[]
   readonly #clients: HttpClient[] = []

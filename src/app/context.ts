@@ -23,7 +23,7 @@ export interface Context {
   readonly limits: Limits
   readonly security: Security
   readonly tenancy: Tenancy
-  /** Of the hashes of series keys, chosen anew by each process. */
+  /** Of the hashes of series keys, chosen by each process. */
   readonly hashSeed: HashSeed
   readonly kernel: WriteRequestKernel
   readonly running: RunningQueries

@@ -222,7 +222,7 @@ export const optionTable = {
   'metrics.type_and_unit_labels': option(
     'switch',
     'false',
-    'Tell counters by a __type__ label instead of by their names.',
+    'Recognise counters by a __type__ label instead of by their names.',
   ),
   'logs.retention': option('duration', '30d', 'Lines older than this are deleted; inf keeps all.'),
   'logs.deletion_delay': option(

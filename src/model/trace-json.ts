@@ -4,7 +4,7 @@ import type { AnyValue, Attribute } from './trace.ts'
 /** What JSON can hold. */
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue }
 
-/** Doubles that JSON has no number for are texts. */
+/** Numbers that JSON has no number for are texts. */
 export function doubleJson(value: number): JsonValue {
   return Number.isFinite(value) ? value : Number.isNaN(value) ? 'NaN' : value > 0 ? 'Infinity' : '-Infinity'
 }

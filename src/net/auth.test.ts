@@ -1,4 +1,4 @@
-/** Credentials: who gets in, and what the others are told. */
+/** Credentials: who gets in, and what the others are answered. */
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { Auth } from './auth.ts'

@@ -46,7 +46,7 @@ async function open(port: number): Promise<Socket> {
   return socket
 }
 
-test('connections are told apart, and closed once each whatever ended them', async () => {
+test('connections are kept apart, and closed once each whatever ended them', async () => {
   const receivers = new Receivers()
   const server = await listenTcp('127.0.0.1', 0, undefined, receivers.connect)
   const ended = await open(portOf(server.address))

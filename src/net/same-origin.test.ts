@@ -9,7 +9,7 @@ const of =
   (name: string): string | undefined =>
     headers[name]
 
-test('programs may, pages of this server may, pages of others may not', () => {
+test('programs may, pages of this server may, pages of other sites may not', () => {
   assert.equal(isSameOrigin(of({ host: '127.0.0.1:8428' })), true)
   assert.equal(isSameOrigin(of({ host: '127.0.0.1:8428', origin: 'http://127.0.0.1:8428' })), true)
   assert.equal(

@@ -247,7 +247,7 @@ export class Wal {
     if (this.#closed) throw new UnavailableError('the process is shutting down', 5)
     const pendingBytes = this.#pendingBytes
     if (pendingBytes > pendingBytesMax && !isOwed) {
-      // Whoever was refused does not commit: what waits must move all the same.
+      // A refused append does not commit: what waits must move all the same.
       this.#startFlush()
       throw new UnavailableError(
         `${pendingBytes} bytes wait to be written, the limit is ${pendingBytesMax}; ` +

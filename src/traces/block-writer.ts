@@ -95,7 +95,7 @@ export async function putBlock(bucket: Bucket, { meta, data, blooms, index }: Bu
   await bucket.put(`${prefix}meta.json`, encodeMeta(meta))
 }
 
-/** The block is served no more, by whoever reads the bucket; its objects stay for those who still read them. */
+/** No reader of the bucket serves the block any more; its objects stay for the readers that have it open. */
 export async function retireBlock(bucket: Bucket, meta: BlockMeta): Promise<void> {
   const prefix = blockPrefix(meta.tenant, meta.blockId)
   await bucket.put(`${prefix}meta.compacted.json`, encodeMeta(meta))

@@ -352,7 +352,7 @@ if (skip === false) {
               path: join(shots, `${name.replaceAll(/[^a-z]+/g, '-')}-${theme}-${width}.png`),
               fullPage: true,
             })
-            // An expression that is wrong is told by a status, which the console shows.
+            // A wrong expression is answered with an error status, which the console shows.
             wrong.push(
               ...problems.filter(p => !(name === 'metrics, wrong' && p.includes('400'))).map(p => `${name}: ${p}`),
               ...(await axe(page)).map(v => `${name}: ${v}`),
@@ -471,7 +471,7 @@ if (skip === false) {
         await page.keyboard.type('{ resource.serv')
         await page.locator('.cm-tooltip-autocomplete').getByText('resource.service.name').first().waitFor()
         assert.deepEqual(problems, [])
-        // Wrong ones are marked, and told in words.
+        // Wrong ones are marked and explained.
         for (const path of [
           '/ui/metrics?q=sum(',
           `/ui/logs?q=${encodeURIComponent('{app="x"} |= ')}`,

@@ -192,7 +192,7 @@ test('a cluster of three nodes', { ...runs, timeout: 240_000 }, async () => {
         api.requests.some(r => r.includes(`fieldSelector=spec.nodeName%3D${node}`)),
         `req-071 ${node}`,
       )
-    // The ConfigMap changes, and the agent is told: the new target is listed, on the page too (req-119).
+    // The ConfigMap changes, and the agent is notified: the new target is listed, on the page too (req-119).
     const first = agents[0]!
     const config = join(directory, `pod-${first.name}-config`, 'prometheus.yml')
     writeFileSync(

@@ -490,7 +490,7 @@ test('nodes, slices, services, ingresses', async () => {
   assert.equal(service['__address__'], `a.one.svc:${port}`)
 })
 
-test('rights: the ClusterRole is enough, and less is told, not died of', async () => {
+test('rights: the ClusterRole is enough, and less is reported and ends nothing', async () => {
   assert.deepEqual(
     api.refused.filter(r => r.startsWith('403')),
     [],

@@ -208,7 +208,7 @@ test(
           sent[who]!.some(a => a.labels['alertname'] === 'Hot' && Date.parse(a.endsAt) <= Date.now())
             ? true
             : undefined,
-        `the end is told to ${who}`,
+        `the end is sent to ${who}`,
       )
     for (const asked of [
       '?type=alert',

@@ -213,7 +213,7 @@ test('seal and check-secrets as a hook', async () => {
   }
 })
 
-test('blocks, chunks and traces of others are taken in, once, and served', { timeout: 120_000 }, async () => {
+test('blocks, chunks and traces of other systems are taken in, once, and served', { timeout: 120_000 }, async () => {
   const running = await runTercet(['metrics.retention=inf', 'logs.retention=inf', 'traces.retention=inf'])
   try {
     const data = `--data_dir=${running.directory}/data`

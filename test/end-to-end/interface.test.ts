@@ -95,7 +95,7 @@ test('running queries are listed and can be ended; those that are answered are g
   assert.equal((await other!.handler(request())).status, 200)
 })
 
-test('a query that runs is found, and ended: its caller is told', { timeout: 60_000 }, async () => {
+test('a query that runs is found, and ended: its caller gets an error', { timeout: 60_000 }, async () => {
   const running = await runTercet([])
   try {
     // Long, with a turn for others between one series and the next.
@@ -125,7 +125,7 @@ test('a query that runs is found, and ended: its caller is told', { timeout: 60_
     const reply = await answer
     assert.ok(reply.status >= 400, String(reply.status))
     assert.match(await reply.text(), /"errorType":"canceled".*query was canceled/)
-    // A body that can't be read is told in the envelope of the route.
+    // The error of an unreadable body has the envelope of the route.
     const garbage = await fetch(`${running.url}/api/v1/query`, {
       method: 'POST',
       headers: { 'content-type': 'application/x-www-form-urlencoded', 'content-encoding': 'gzip' },

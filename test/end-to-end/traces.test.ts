@@ -1,5 +1,5 @@
 /**
- * Traces: what is taken in and what is refused, how a trace comes back, what queries that are wrong are told. Covers
+ * Traces: what is taken in and what is refused, how a trace comes back, what wrong queries are answered. Covers
  * req-054, req-057, req-066.
  */
 import assert from 'node:assert/strict'
@@ -311,7 +311,7 @@ test('Zipkin', async () => {
   )
 })
 
-test('queries that are wrong are told so, with the place', async () => {
+test('wrong queries are answered with the place of the error', async () => {
   const cases: [string, RegExp][] = [
     ['{ span.a = }', /parse error at line 1, col 12/],
     ['{ foo = 1 }', /unknown identifier: foo/],

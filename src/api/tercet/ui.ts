@@ -29,7 +29,7 @@ function typeOf(path: string): string {
 const noAsset: HttpReply = {
   status: 404,
   headers: { 'content-type': 'text/plain; charset=utf-8' },
-  body: 'no such file; the page may be of an earlier version: load it anew\n',
+  body: 'no such file; the page may be of an earlier version: load it again\n',
 }
 
 /** `nonce` is for the styles that the editor makes; nothing else may be inline. */

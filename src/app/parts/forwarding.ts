@@ -21,7 +21,7 @@ const defaultDelivery = { timeoutMs: 30_000, shards: 2, minBackoffMs: 100, maxBa
 type Delivery = Pick<RemoteOptions, 'timeoutMs' | 'shards' | 'minBackoffMs' | 'maxBackoffMs'> & {
   headers?: Record<string, string>
   client?: HttpClient
-  /** What tells two remotes at one URL apart; the URL where it is not given. */
+  /** What distinguishes two remotes at one URL; the URL where it is not given. */
   identity?: string
 }
 type RemoteKind = 'remote_write' | 'loki' | 'otlp'

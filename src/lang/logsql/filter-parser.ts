@@ -143,7 +143,7 @@ export class FilterParser {
       return { kind, field, values: this.#list() }
     } catch (error) {
       if (!(error instanceof BadQueryError)) throw error
-      // It is told of as a list when it is no query either.
+      // What is no query either is reported as a list.
       this.scan.at = at
       this.scan.expect('(')
       let query: LogsqlQuery

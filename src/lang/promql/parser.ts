@@ -113,7 +113,7 @@ class Parser {
     return expr
   }
 
-  /** What is wrong with the meaning of what was read: told when all of it could be read. The first counts. */
+  /** The first error of meaning; it is thrown after the whole query could be parsed. */
   #problem: BadQueryError | undefined
   #note(message: string, from: number, to: number): void {
     this.#problem ??= new BadQueryError(message, from, to)
