@@ -16,7 +16,7 @@ export const deployMigrate = makeVerb({
     {
       name: 'objects',
       kind: 'file',
-      help: 'A dump of the cluster (kubectl get servicemonitors,… -A -o yaml): names the monitors that Helm will delete.',
+      help: 'A dump of the cluster (kubectl get servicemonitors,… -A -o yaml): names monitors that Helm will delete.',
     },
     {
       name: 'write',
