@@ -78,3 +78,17 @@ export function quote(text: string): string {
   }
   return `${out}"`
 }
+
+/** What Go's escapes of one letter stand for, by the character after the backslash; both kinds of quotes among them. */
+export const goEscapes: ReadonlyMap<string, string> = new Map([
+  ['a', '\x07'],
+  ['b', '\b'],
+  ['f', '\f'],
+  ['n', '\n'],
+  ['r', '\r'],
+  ['t', '\t'],
+  ['v', '\v'],
+  ['\\', '\\'],
+  ['"', '"'],
+  ["'", "'"],
+])

@@ -2,6 +2,7 @@
  * Go's text/template as a tree. Source: the public text/template documentation. Errors are texts as Go gives them,
  * without the place.
  */
+import { goEscapes } from '#core/text.ts'
 
 export type Node =
   | { kind: 'text'; text: string }
@@ -500,18 +501,13 @@ class TemplateParser {
       }
       const code = /^\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3}))/.exec(body.slice(i, i + 10))
       if (code !== null) {
-        out += String.fromCodePoint(
-          Number.parseInt(code[1] ?? code[2] ?? code[3] ?? code[4]!, code[4] === undefined ? 16 : 8),
-        )
+        const point = Number.parseInt(code[1] ?? code[2] ?? code[3] ?? code[4]!, code[4] === undefined ? 16 : 8)
+        if (point > 0x10ffff) this.#fail('invalid syntax', item.at)
+        out += String.fromCodePoint(point)
         i += code[0].length
         continue
       }
-      const simple = (
-        { a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v', '\\': '\\', '"': '"', "'": "'" } as Record<
-          string,
-          string | undefined
-        >
-      )[body[i + 1] ?? '']
+      const simple = goEscapes.get(body[i + 1] ?? '')
       if (simple === undefined) this.#fail('invalid syntax', item.at)
       out += simple
       i += 2

@@ -95,3 +95,9 @@ test('a template that would print without end is stopped', () => {
   const endless = '{{define "x"}}{{template "x"}}{{end}}{{template "x"}}'
   assert.throws(() => render(endless), /depth|exceeded|limit/i)
 })
+
+test('escapes of strings are as in Go; a code point that does not exist is an error of syntax', () => {
+  assert.equal(render(String.raw`{{"\a\t\x41B\U0001F600\103\"\\"}}`), '\x07\tAB\u{1F600}C"\\')
+  for (const wrong of [String.raw`{{"\UFFFFFFFF"}}`, String.raw`{{"\q"}}`])
+    assert.throws(() => render(wrong), /invalid syntax/, wrong)
+})

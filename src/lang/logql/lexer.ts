@@ -1,6 +1,7 @@
 /** LogQL's words. Source: docs/logs.md. */
 import { BadQueryError } from '#core/errors.ts'
 import { parseDurationMs } from '#core/duration.ts'
+import { goEscapes } from '#core/text.ts'
 import { rangeOps, vectorOps } from './ast.ts'
 
 export type TokenKind =
@@ -355,13 +356,9 @@ class Lexer {
         at += code[0].length
         continue
       }
-      const simple = (
-        { a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v', '\\': '\\', '"': '"' } as Record<
-          string,
-          string | undefined
-        >
-      )[text[at + 1] ?? '']
-      if (simple === undefined) this.#fail(start, 'invalid char escape')
+      const letter = text[at + 1] ?? ''
+      const simple = goEscapes.get(letter)
+      if (simple === undefined || letter === "'") this.#fail(start, 'invalid char escape')
       settle()
       out += simple
       at += 2

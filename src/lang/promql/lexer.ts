@@ -1,7 +1,7 @@
 /** PromQL text -> tokens. Messages follow the reference implementation's. */
 import { BadQueryError } from '#core/errors.ts'
 import { parseDurationMs } from '#core/duration.ts'
-import { quote } from '#core/text.ts'
+import { goEscapes, quote } from '#core/text.ts'
 
 export type TokenKind =
   | 'end'
@@ -293,19 +293,6 @@ function parseNumber(text: string): number {
   return Number(plain)
 }
 
-const simpleEscapes: Record<string, string> = {
-  a: '\x07',
-  b: '\b',
-  f: '\f',
-  n: '\n',
-  r: '\r',
-  t: '\t',
-  v: '\v',
-  '\\': '\\',
-  "'": "'",
-  '"': '"',
-}
-
 /** Bytes of \x and octal escapes; those that are not UTF-8 become lone surrogates, which no label name may contain. */
 function fromEscapedBytes(bytes: readonly number[]): string {
   const text = Buffer.from(bytes).toString('utf8')
@@ -380,7 +367,7 @@ function readString(query: string, from: number): { value: string; to: number } 
       bytes.push(Number.parseInt(octal, 8))
       at += 4
     } else {
-      const simple = simpleEscapes[escape]
+      const simple = goEscapes.get(escape)
       if (simple === undefined || (escape !== delimiter && (escape === '"' || escape === "'"))) {
         throw new BadQueryError(`unknown escape sequence ${codePointText(escape)} '${escape}'`, from, at + 2)
       }

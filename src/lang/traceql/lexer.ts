@@ -1,5 +1,6 @@
 /** Tokens of a TraceQL query. Source: docs/traces.md (the language). */
 import { BadQueryError } from '#core/errors.ts'
+import { goEscapes } from '#core/text.ts'
 import type { Field, Scope } from './ast.ts'
 import { attributeScopes, fieldText, intrinsics, nameEnd } from './fields.ts'
 
@@ -173,19 +174,6 @@ function readAttribute(text: string, start: number, nameAt: number, scope: Scope
   return at
 }
 
-const simpleEscapes: Readonly<Record<string, string>> = {
-  a: '\x07',
-  b: '\b',
-  f: '\f',
-  n: '\n',
-  r: '\r',
-  t: '\t',
-  v: '\v',
-  '\\': '\\',
-  '"': '"',
-  "'": "'",
-}
-
 function readString(text: string, start: number): { value: string; end: number } {
   const mark = text[start]!
   let at = start + 1
@@ -200,7 +188,7 @@ function readString(text: string, start: number): { value: string; end: number }
       continue
     }
     const escape = text[at++] ?? ''
-    const simple = simpleEscapes[escape]
+    const simple = goEscapes.get(escape)
     if (simple !== undefined) {
       value += simple
       continue

@@ -1,6 +1,6 @@
 /** Stream labels as text: `{app="x", env="prod"}`. Source: docs/logs.md. */
 import { BadDataError } from '#core/errors.ts'
-import { quote } from '#core/text.ts'
+import { goEscapes, quote } from '#core/text.ts'
 import { isLegacyLabelName, Labels } from '#model/labels.ts'
 
 const memo = new Map<string, Labels>()
@@ -73,18 +73,6 @@ class LabelParser {
   }
 
   #escape(): string {
-    const simple: Record<string, string> = {
-      a: '\x07',
-      b: '\b',
-      f: '\f',
-      n: '\n',
-      r: '\r',
-      t: '\t',
-      v: '\v',
-      '\\': '\\',
-      '"': '"',
-      "'": "'",
-    }
     const rest = this.#text.slice(this.#at)
     const code = /^(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3}))/.exec(rest)
     if (code !== null) {
@@ -94,7 +82,7 @@ class LabelParser {
       this.#at += all.length
       return String.fromCodePoint(point)
     }
-    const plain = simple[rest[0] ?? '']
+    const plain = goEscapes.get(rest[0] ?? '')
     if (plain === undefined) this.#fail(`unknown escape sequence ${quote(rest[0] ?? '')}`)
     this.#at++
     return plain
