@@ -456,6 +456,7 @@ if (skip === false) {
         await page.keyboard.press('Control+a')
         await page.keyboard.type('{serv')
         await page.locator('.cm-tooltip-autocomplete li').filter({ hasText: 'service_name' }).first().click()
+        await page.locator('.cm-line').filter({ hasText: '{service_name' }).waitFor()
         await page.keyboard.type('="')
         await page.locator('.cm-tooltip-autocomplete').getByText('cart').first().waitFor()
         await page.keyboard.press('Escape')

@@ -113,7 +113,11 @@ const cache = new Map<string, { at: number; values: Promise<string[]> }>()
 function cached(key: string, load: () => Promise<string[]>): Promise<string[]> {
   const there = cache.get(key)
   if (there !== undefined && Date.now() - there.at < 30_000) return there.values
-  const values = load().catch(() => [])
+  const values = load().catch(() => {
+    // Asked again for the next letter.
+    cache.delete(key)
+    return []
+  })
   cache.set(key, { at: Date.now(), values })
   return values
 }
