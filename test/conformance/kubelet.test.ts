@@ -20,6 +20,7 @@ import { objectsOfText } from '../kube-objects.ts'
 import { Kubelet, type Pod } from '../kubelet.ts'
 import { freePort } from '../peers.ts'
 import { untilTrue } from '../until.ts'
+import { urlOf } from '../url.ts'
 import { postWrite, writeBody } from '../write-request.ts'
 
 const helm = join(process.cwd(), 'node_modules/.bin/helm')
@@ -54,6 +55,13 @@ const valueOf = async (url: string, query: string): Promise<string[]> =>
   ).data.result
     .map(r => `${r.metric['pod'] ?? ''}=${r.value[1]}`)
     .sort()
+
+/** The time of the oldest sample that a pod's exporter gave in the last hour; 0 where there is none. */
+async function firstSampleMs(url: string, pod: string): Promise<number> {
+  const reply = await fetch(urlOf(url, '/api/v1/query', { query: `exporter_value{pod="${pod}"}[1h]` }))
+  const { data } = (await reply.json()) as { data: { result: { values: [number, string][] }[] } }
+  return (data.result[0]?.values[0]?.[0] ?? 0) * 1000
+}
 
 test('a cluster of three nodes', { ...runs, timeout: 240_000 }, async () => {
   const directory = mkdtempSync(join(tmpdir(), 'tercet-kubelet-'))
@@ -208,11 +216,14 @@ test('a cluster of three nodes', { ...runs, timeout: 240_000 }, async () => {
     )
     assert.match(await (await fetch(`http://${first.ip}:8429/targets`)).text(), /added/, 'req-119')
     // The pod goes, with its node: another one on another node has everything, though its directory is empty.
+    const firstMs = await firstSampleMs(url, 'pod-0')
+    assert.ok(firstMs > 0)
     const again = await kubelet.replace(server, 'StatefulSet', 'SIGKILL')
     await until('the new pod is ready', () => again.isReady)
     assert.ok(again.readySeconds! < 60, 'req-093')
     assert.deepEqual(await valueOf(url, 'last_over_time(kept[1h])'), ['=42'], 'req-009 req-093')
-    // And the agents go on, which had waited.
+    // And the agents go on, which had waited; a sample that was seen but not yet acknowledged comes again.
+    await until('the first sample is there', async () => (await firstSampleMs(url, 'pod-0')) === firstMs, 30)
     const before = Number((await valueOf(url, 'count_over_time(exporter_value{pod="pod-0"}[1h])'))[0]!.split('=')[1])
     await until(
       'agents go on',
