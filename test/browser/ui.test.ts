@@ -12,6 +12,7 @@ import { after, before, test } from 'node:test'
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core'
 import { needs, programPath } from '../peers.ts'
 import { runTercet, type Running } from '../run-tercet.ts'
+import { untilTrue } from '../until.ts'
 import { urlOf } from '../url.ts'
 import { postWrite, writeBody, type TestSeries } from '../write-request.ts'
 
@@ -470,8 +471,13 @@ if (skip === false) {
         await page.locator('.cm-line span').nth(3).waitFor()
         await page.keyboard.press('Control+a')
         await page.keyboard.type('{serv')
-        await page.locator('.cm-tooltip-autocomplete li').filter({ hasText: 'service_name' }).first().click()
-        await page.locator('.cm-line').filter({ hasText: '{service_name' }).waitFor()
+        const label = page.locator('.cm-tooltip-autocomplete li').filter({ hasText: 'service_name' }).first()
+        await label.waitFor()
+        // A click within the list's first moments is ignored, as one on a row that is drawn again.
+        await untilTrue(async () => {
+          await label.click({ timeout: 1_000 }).catch(() => page.keyboard.press('Control+Space'))
+          return (await page.locator('.cm-line').first().innerText()).startsWith('{service_name')
+        }, 'the label that was clicked')
         await page.keyboard.type('="')
         await offered(page, 'cart')
         await page.keyboard.press('Escape')
