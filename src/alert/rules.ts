@@ -66,7 +66,9 @@ export class Rule {
   /** By the key of their labels. */
   readonly active = new Map<string, ActiveAlert>()
   readonly #group: GroupSettings
-  /** Series that the last evaluation wrote, by key: those that end get a staleness marker. */
+  /**
+   * Series that the last evaluation wrote, by key. A series that the next one does not write gets a staleness marker.
+   */
   written = new Map<string, Labels>()
   isRestored = false
 
@@ -183,7 +185,7 @@ export class Rule {
     }
   }
 
-  /** Moves every alert to its state at `atMs`; the number of those that are pending or firing. */
+  /** Moves every alert to its state at `atMs`; returns how many alerts are pending or firing. */
   #advance(found: ReadonlyMap<string, FoundAlert>, atMs: number): number {
     let active = 0
     for (const [key, alert] of this.active) {

@@ -175,7 +175,7 @@ async function load(store: UnitTestStore, { series, intervalMs, startMs }: Test)
     throw new BadDataError(`${refused} samples of the input series were refused: ${problems[0]?.message ?? ''}`)
 }
 
-/** Groups in the order of `group_eval_order`, those that it does not name last. */
+/** Groups in the order of `group_eval_order`; groups that it does not name come last. */
 function openGroups(
   test: Test,
   file: UnitTestFile,

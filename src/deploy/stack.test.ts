@@ -56,7 +56,10 @@ const wrong: readonly (readonly [text: string, message: string])[] = [
   ['signals: []', 'stack.yaml:1:1: signals: none is named; some of metrics, logs, traces were expected'],
   ['signals: [log]', 'stack.yaml:1:1: signals: "log"; some of metrics, logs, traces were expected'],
   ['signals: [logs]', 'stack.yaml:1:1: signals: the engine tercet has all three in one process'],
-  ['age_recipients: [AGE-SECRET-KEY-1]', 'stack.yaml: age_recipients: "AGE-SECRET-KEY-1" is no age recipient (age1…)'],
+  [
+    'age_recipients: [AGE-SECRET-KEY-1]',
+    'stack.yaml: age_recipients: "AGE-SECRET-KEY-1" is no age recipient (age1\u2026)',
+  ],
   ['image: { tag: latest }', 'stack.yaml: image.tag is "latest"; name a version, '],
   ['development_s3: { enabled: true }', 'stack.yaml: development_s3.image: name the image of an S3 server; '],
 ]

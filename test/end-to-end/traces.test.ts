@@ -145,7 +145,7 @@ test('compressed bodies', async () => {
   assert.deepEqual(await search('{ resource.service.name = "packed" }'), ['2af7651916cd43dd8448eb211c80319c'])
 })
 
-test('what is wrong is refused with its reason, what is good beside it is kept', async () => {
+test('a wrong span is refused with its reason, the good ones beside it are kept', async () => {
   const good = span('3af7651916cd43dd8448eb211c80319c', 'a000000000000001')
   const year3000 = String(BigInt(Date.UTC(3000, 0)) * 1_000_000n)
   const cases: [SpanJson, RegExp][] = [

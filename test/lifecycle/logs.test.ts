@@ -1,6 +1,6 @@
 /**
- * Append → crash → replay → cut → index → retain → select, on a disk and a bucket in memory and a clock that is moved
- * by hand. Covers req-051, req-052, req-053, req-144.
+ * Append -> crash -> replay -> cut -> index -> retain -> select, on a disk and a bucket in memory and a clock that is
+ * moved by hand. Covers req-051, req-052, req-053, req-144.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

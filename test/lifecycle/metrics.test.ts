@@ -1,6 +1,6 @@
 /**
- * Append → crash → replay → cut → compact → retain → select, on a disk and a bucket in memory and a clock that is moved
- * by hand.
+ * Append -> crash -> replay -> cut -> compact -> retain -> select, on a disk and a bucket in memory and a clock that
+ * is moved by hand.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

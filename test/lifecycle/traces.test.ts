@@ -1,5 +1,5 @@
 /**
- * Append → settle → cut → compact → retain, crash and replay, on a disk and a bucket in memory and a clock that is
+ * Append -> settle -> cut -> compact -> retain, crash and replay, on a disk and a bucket in memory and a clock that is
  * moved by hand. Covers req-055, req-056.
  */
 import assert from 'node:assert/strict'

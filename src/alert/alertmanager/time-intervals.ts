@@ -14,7 +14,7 @@ interface Interval {
   years: Range[]
   location: string
 }
-/** A name for moments: those that any of its intervals holds. */
+/** A named set of intervals; a moment is in it when one of the intervals holds the moment. */
 export interface TimeInterval {
   name: string
   intervals: Interval[]

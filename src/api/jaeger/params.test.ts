@@ -62,7 +62,7 @@ test('times are microseconds, the last hour where none is said; limits have a mo
   }
 })
 
-test('what is wrong is refused in the words of Jaeger', () => {
+test('a wrong parameter is refused with the words of Jaeger', () => {
   const cases: [query: string, message: string | RegExp][] = [
     ['', "parameter 'service' is required"],
     ['service=s&tag=novalue', "malformed 'tag' parameter, expecting key:value, received: novalue"],

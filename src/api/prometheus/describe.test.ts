@@ -81,6 +81,6 @@ test('each kind of expression has its node', () => {
     ],
   ]
   for (const [query, node] of cases)
-    // As it travels: what is undefined is not there.
+    // As JSON: a member that is undefined is left out.
     assert.deepEqual(JSON.parse(JSON.stringify(describeExpr(parsePromql(query)))), node, query)
 })
