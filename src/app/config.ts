@@ -6,6 +6,7 @@ import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Node } from 'y
 import { parseDurationMs } from '#core/duration.ts'
 import { BadDataError } from '#core/errors.ts'
 import { nearestOf } from '#core/nearest.ts'
+import { ownOf } from '#core/own.ts'
 import { isOptionName, optionNames, optionOf, type OptionName } from './options.ts'
 
 export class Config {
@@ -90,7 +91,7 @@ const byteUnits: Readonly<Record<string, number>> = {
 
 function parseBytes(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?)\s*([A-Za-z]*)$/.exec(text)
-  const unit = match === null ? undefined : byteUnits[match[2]!]
+  const unit = match === null ? undefined : ownOf(byteUnits, match[2]!)
   return unit === undefined ? undefined : Math.floor(Number(match![1]) * unit)
 }
 

@@ -3,6 +3,7 @@
  * exist in both forms, not for hot paths. 64-bit integers are decimal texts or numbers, bytes are base64.
  */
 import { CorruptDataError } from '#core/errors.ts'
+import { setOwn } from '#core/own.ts'
 import { ByteReader } from './byte-reader.ts'
 import { ByteWriter } from './byte-writer.ts'
 import { readText, skipField } from './protobuf.ts'
@@ -110,6 +111,13 @@ function readScalar(input: ByteReader, tag: number, name: string, kind: FieldKin
   }
 }
 
+/** What a map's entry without a value stands for. */
+function absentValue(kind: FieldKind): JsonLike {
+  if (typeof kind === 'function') return {}
+  if (kind === 'string' || kind === 'bytes') return ''
+  return kind === 'bool' ? false : '0'
+}
+
 function readFields(table: MessageTable, input: ByteReader, end: number, depth: number): { [name: string]: JsonLike } {
   if (depth > depthMax) throw new CorruptDataError(`protobuf: messages are nested more than ${depthMax} deep`)
   const value: { [name: string]: JsonLike } = {}
@@ -126,9 +134,7 @@ function readFields(table: MessageTable, input: ByteReader, end: number, depth: 
       const to = input.readLength() + input.at
       const entry = readFields({ key: [1, 'string'], value: [2, kind] }, input, to, depth + 1)
       const map = (value[name] ??= {}) as { [key: string]: JsonLike }
-      map[String(entry['key'] ?? '')] =
-        entry['value'] ??
-        (typeof kind === 'function' ? {} : kind === 'string' || kind === 'bytes' ? '' : kind === 'bool' ? false : '0')
+      setOwn(map, String(entry['key'] ?? ''), entry['value'] ?? absentValue(kind))
     } else if (many === 'list') ((value[name] ??= []) as JsonLike[]).push(readScalar(input, tag, name, kind, depth))
     else value[name] = readScalar(input, tag, name, kind, depth)
   }

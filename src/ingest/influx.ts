@@ -1,6 +1,7 @@
 /** InfluxDB's line protocol, as VictoriaMetrics names the series: measurement_field{tags..., db}. */
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
+import { ownOf } from '#core/own.ts'
 import { refuse } from '#model/append-outcome.ts'
 import { Labels } from '#model/labels.ts'
 import { BatchBuilder } from '#model/write-batch.ts'
@@ -59,7 +60,7 @@ function protocolOf(clock: Clock): MetricsProtocol<Format> {
 
 function formatOf(request: HttpRequest): Format {
   const precision = request.query.get('precision') ?? 'ns'
-  const unitMs = precisionMs[precision]
+  const unitMs = ownOf(precisionMs, precision)
   if (unitMs === undefined)
     throw new BadDataError(
       `precision ${JSON.stringify(precision)} is not known; ${Object.keys(precisionMs).join(', ')} are`,

@@ -225,6 +225,10 @@ test('what is wrong with a request is said with its status, and nothing of it is
     ],
     [{ path: '/v1/metrics', headers: { 'content-type': '' } }, `415 content type "" is not known; ${types}`],
     [
+      { path: '/write?precision=constructor', body: 'cpu usage=5 1' },
+      '400 precision "constructor" is not known; ns, n, us, u, µ, ms, s, m, h are',
+    ],
+    [
       { path: '/write?precision=weeks', body: 'cpu usage=5' },
       '400 precision "weeks" is not known; ns, n, us, u, µ, ms, s, m, h are',
     ],

@@ -96,3 +96,13 @@ test('codecs that are not written here are refused', () => {
   assert.throws(() => decompress(99, new Uint8Array(1)), CorruptDataError)
   assert.throws(() => decompress(codecs.gzip, Buffer.from('not gzip')), CorruptDataError)
 })
+
+test('a label of any name is in the metadata of its chunk', () => {
+  const labels = Labels.from([
+    ['__proto__', 'y'],
+    ['app', 'x'],
+  ])
+  const inner = encodeInnerChunk(codecs.zstd, [], [block('one')])
+  const { bytes } = encodeChunkObject('fake', 1n, labels, 1, 3, inner)
+  assert.match(chunkMetadata(bytes), /"__proto__":"y"/)
+})

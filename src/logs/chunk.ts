@@ -19,6 +19,7 @@ import { decodeLz4Frame } from '#codec/lz4.ts'
 import { decodeSnappyFrames, encodeSnappyFrames } from '#codec/snappy-frame.ts'
 import { CorruptDataError, LimitError, messageOf } from '#core/errors.ts'
 import { decodeUtf8, encodeUtf8 } from '#core/text.ts'
+import { setOwn } from '#core/own.ts'
 import type { Labels } from '#model/labels.ts'
 
 export const codecs = {
@@ -278,7 +279,7 @@ export function encodeChunkObject(
 ): { bytes: Uint8Array; checksum: number } {
   const metric: Record<string, string> = { __name__: 'logs' }
   const pairs = labels.pairs
-  for (let i = 0; i < pairs.length; i += 2) metric[pairs[i]!] = pairs[i + 1]!
+  for (let i = 0; i < pairs.length; i += 2) setOwn(metric, pairs[i]!, pairs[i + 1]!)
   // The fingerprint exceeds what a JSON number of JavaScript holds: it is put in as text.
   const json =
     `{"fingerprint":${fingerprint},"userID":${JSON.stringify(tenant)},` +

@@ -76,3 +76,12 @@ test('names of the older rules', () => {
   assert.deepEqual(['a', '_1', '1a', 'a:b', 'a.b', ''].map(isLegacyLabelName), [true, true, false, false, false, false])
   assert.deepEqual(['a:b', '1a', 'a.b'].map(isLegacyMetricName), [true, false, false])
 })
+
+test('a label may have a name that every object has', () => {
+  const labels = Labels.from([
+    ['__proto__', 'x'],
+    ['constructor', 'y'],
+  ])
+  assert.equal(JSON.stringify(labels.toObject()), '{"__proto__":"x","constructor":"y"}')
+  assert.equal(Labels.fromObject(labels.toObject()).key, labels.key)
+})

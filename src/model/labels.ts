@@ -1,6 +1,7 @@
 /** A label set: names in bytewise order, no empty values, immutable. */
 import { compareText, quote } from '#core/text.ts'
 import { metricName } from '#core/names.ts'
+import { setOwn } from '#core/own.ts'
 
 /** Between the parts of a key: a lone surrogate, which no decoded UTF-8 contains. */
 const separator = '\ud800'
@@ -103,7 +104,7 @@ export class Labels {
 
   toObject(): Record<string, string> {
     const object: Record<string, string> = {}
-    for (let i = 0; i < this.pairs.length; i += 2) object[this.pairs[i]!] = this.pairs[i + 1]!
+    for (let i = 0; i < this.pairs.length; i += 2) setOwn(object, this.pairs[i]!, this.pairs[i + 1]!)
     return object
   }
 

@@ -1,4 +1,5 @@
 /** Drawing in a terminal: a chart of lines, colours by level, sizes that read well. Pure: text out. */
+import { ownOf } from '#core/own.ts'
 
 const blocks = '▁▂▃▄▅▆▇█'
 const colors: Readonly<Record<string, number>> = {
@@ -20,7 +21,7 @@ export interface ChartLine {
 
 /** `color`: a level, or `dim`. */
 export function colored(text: string, color: string, isOn: boolean): string {
-  const code = colors[color]
+  const code = ownOf(colors, color)
   return isOn && code !== undefined ? `\x1b[${code}m${text}\x1b[0m` : text
 }
 

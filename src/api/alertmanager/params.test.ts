@@ -37,6 +37,7 @@ test('an alert has labels; annotations, times and a URL where it is sent with th
   )
   const wrong: [alert: unknown, message: string][] = [
     [{}, 'labels: an object of texts was expected'],
+    [null, 'labels: an object of texts was expected'],
     [5, 'labels: an object of texts was expected'],
     [{ labels: ['a'] }, 'labels: an object of texts was expected'],
     [{ labels: { a: 1 } }, 'labels: "a" is no label with a text'],
@@ -71,6 +72,7 @@ test('a silence has matchers of four kinds, times, an author and a comment', () 
   const wrong: [body: unknown, message: string][] = [
     [null, 'matchers in body is required'],
     [{ ...body, matchers: {} }, 'matchers in body is required'],
+    [{ ...body, matchers: [null] }, 'a matcher needs a name and a value'],
     [{ ...body, matchers: [{ name: 'a' }] }, 'a matcher needs a name and a value'],
     [{ ...body, matchers: [{ name: '', value: 'x' }] }, 'a matcher needs a name and a value'],
     [{ ...body, endsAt: undefined }, 'startsAt and endsAt in body are required'],

@@ -44,8 +44,8 @@ function labelsOf(value: unknown, name: string): Labels {
 
 /** One alert of a posted list. */
 export function readAlert(value: unknown): IncomingAlert {
-  // Any value has properties but null and undefined, for which this throws.
-  const alert = value as Record<string, unknown>
+  // What is no object has no labels, and is refused for that.
+  const alert = isObject(value) ? value : {}
   const labels = labelsOf(alert['labels'], 'labels')
   const annotations = alert['annotations'] ?? undefined
   const generatorUrl = alert['generatorURL']
@@ -58,7 +58,8 @@ export function readAlert(value: unknown): IncomingAlert {
   }
 }
 
-function matcherOfJson(matcher: Record<string, unknown>): Matcher {
+function matcherOfJson(matcher: unknown): Matcher {
+  if (!isObject(matcher)) throw new BadDataError('a matcher needs a name and a value')
   const name = matcher['name']
   const value = matcher['value']
   if (typeof name !== 'string' || name === '' || typeof value !== 'string')
@@ -77,7 +78,7 @@ function textOf(body: Record<string, unknown>, name: string): string {
 /** A posted silence; its id is empty where a new one is asked for. */
 export function readSilence(body: unknown): Omit<Silence, 'updatedMs'> {
   if (!isObject(body) || !Array.isArray(body['matchers'])) throw new BadDataError('matchers in body is required')
-  const matchers = (body['matchers'] as Record<string, unknown>[]).map(matcherOfJson)
+  const matchers = (body['matchers'] as unknown[]).map(matcherOfJson)
   const startsMs = timeOf(body['startsAt'], 'startsAt')
   const endsMs = timeOf(body['endsAt'], 'endsAt')
   if (startsMs === undefined || endsMs === undefined) throw new BadDataError('startsAt and endsAt in body are required')

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import type { Random } from '#core/random.ts'
+import { ownOf } from '#core/own.ts'
 import { at, route, type Handler, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
 
 const types: Readonly<Record<string, string>> = {
@@ -23,7 +24,7 @@ interface Asset {
 }
 
 function typeOf(path: string): string {
-  return types[path.slice(path.lastIndexOf('.') + 1)] ?? 'application/octet-stream'
+  return ownOf(types, path.slice(path.lastIndexOf('.') + 1)) ?? 'application/octet-stream'
 }
 
 const noAsset: HttpReply = {

@@ -2,6 +2,7 @@
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, BadQueryError, LimitError } from '#core/errors.ts'
 import { quote } from '#core/text.ts'
+import { setOwn } from '#core/own.ts'
 import type { LogqlExpr } from '#lang/logql/ast.ts'
 import { parseLogql } from '#lang/logql/parser.ts'
 import type { LogsqlQuery, Pipe } from '#lang/logsql/ast.ts'
@@ -497,7 +498,7 @@ class VictoriaLogsApi {
 
 function rowJson(row: Fields): string {
   const object: Record<string, string> = {}
-  for (const [name, value] of row) if (value !== '') object[name] = value
+  for (const [name, value] of row) if (value !== '') setOwn(object, name, value)
   return JSON.stringify(object)
 }
 
@@ -508,7 +509,7 @@ function lineJson(line: FoundLine): string {
     _msg: line.line,
   }
   for (const pairs of [line.stream, line.metadata, line.parsed])
-    for (let i = 0; i < pairs.length; i += 2) object[pairs[i]!] = pairs[i + 1]!
+    for (let i = 0; i < pairs.length; i += 2) setOwn(object, pairs[i]!, pairs[i + 1]!)
   return JSON.stringify(object)
 }
 

@@ -2,6 +2,7 @@
 import { BadQueryError } from '#core/errors.ts'
 import { parseDurationMs } from '#core/duration.ts'
 import { goEscapes } from '#core/text.ts'
+import { ownOf } from '#core/own.ts'
 import { rangeOps, vectorOps } from './ast.ts'
 
 export type TokenKind =
@@ -160,7 +161,7 @@ const byteUnits: Readonly<Record<string, number>> = {
 
 function byteCount(text: string): number | undefined {
   const match = /^(\d+\.?\d*|\.\d+)([BikKMGTP]+)$/.exec(text)
-  const unit = match === null ? undefined : byteUnits[match[2]!]
+  const unit = match === null ? undefined : ownOf(byteUnits, match[2]!)
   return unit === undefined ? undefined : Math.floor(Number(match![1]) * unit)
 }
 

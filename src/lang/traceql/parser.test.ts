@@ -121,6 +121,8 @@ const refused: [string, RegExp][] = [
   ['{ name = 1 }', /illegal operation/],
   ['{ duration = "1s" }', /illegal operation/],
   ['{ status = 2 }', /illegal operation/],
+  ['{ status = constructor }', /./],
+  ['{ kind = toString }', /./],
   ['{ status > error }', /illegal operation/],
   ['{ kind = error }', /illegal operation/],
   ['{ true > false }', /illegal operation/],

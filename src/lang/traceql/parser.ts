@@ -1,4 +1,5 @@
 /** TraceQL's parser and its static checks. Source: docs/traces.md (the language). */
+import { ownOf } from '#core/own.ts'
 import { compileRe2 } from '../regex/regex.ts'
 import type {
   Aggregate,
@@ -659,9 +660,9 @@ function wordLiteral(word: string): Literal | undefined {
   if (word === 'nil') return { type: 'nil' }
   if (word === 'minInt') return { type: 'int', value: -(2 ** 63) }
   if (word === 'maxInt') return { type: 'int', value: 2 ** 63 }
-  const status = statuses[word]
+  const status = ownOf(statuses, word)
   if (status !== undefined) return { type: 'status', value: status }
-  const kind = kinds[word]
+  const kind = ownOf(kinds, word)
   return kind === undefined ? undefined : { type: 'kind', value: kind }
 }
 

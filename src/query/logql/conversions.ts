@@ -1,4 +1,5 @@
 /** Texts of labels as numbers: floats, Go durations, byte sizes; failures carry Go's texts. Source: docs/logs.md. */
+import { ownOf } from '#core/own.ts'
 import { parseGoDurationNs } from '#lang/logql/lexer.ts'
 
 /** A number, or why the text is none, in the words of Go. */
@@ -78,6 +79,6 @@ export function toBytes(text: string): Converted {
   const number = toFloat(digits.replaceAll(',', ''))
   if (typeof number !== 'number') return number
   const name = unit.toLowerCase().trim()
-  const size = sizes[name]
+  const size = ownOf(sizes, name)
   return size === undefined ? { error: `unhandled size name: ${name}` } : Math.floor(number * size)
 }

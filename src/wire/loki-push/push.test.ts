@@ -181,3 +181,10 @@ test('labels: damaged ones', () => {
   const text = 'up{app="x", "a b"=`raw`, esc="\\n\\x41\\U0001F600"}'
   checkDamage(Buffer.from(text), bytes => parseStreamLabels(utf8(bytes)), { errors: [BadDataError] })
 })
+
+test('JSON: a label may have a name that every object has', () => {
+  const source = '{"streams":[{"stream":{"app":"x","__proto__":"y"},"values":[["1","one"]]}]}'
+  const { lines, problems } = shown(b => parsePushJson(source, b))
+  assert.deepEqual(problems, [])
+  assert.match(lines.join('\n'), /__proto__="y"/)
+})

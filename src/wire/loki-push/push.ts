@@ -8,6 +8,7 @@ import { parseNs } from '#core/nanoseconds.ts'
 import { readInt64, readText, skipField } from '#codec/protobuf.ts'
 import { BadDataError, CorruptDataError, messageOf } from '#core/errors.ts'
 import { encodeUtf8 } from '#core/text.ts'
+import { setOwn } from '#core/own.ts'
 import type { LogBatch } from '#model/log-batch.ts'
 import { labelsFromObject, parseStreamLabels } from './labels.ts'
 
@@ -147,7 +148,7 @@ export function parsePushJson(text: string, batch: LogBatch): string[] {
     const found: Record<string, string> = {}
     if (isObject(labels))
       for (const [name, value] of Object.entries(labels))
-        found[name] = typeof value === 'string' ? value : JSON.stringify(value)
+        setOwn(found, name, typeof value === 'string' ? value : JSON.stringify(value))
     else if (labels !== undefined) throw new BadDataError('"stream" is not an object of labels')
     try {
       batch.beginStream(labelsFromObject(found))
