@@ -206,8 +206,10 @@ export class FilterParser {
         return this.#range(field)
       case 'len_range': {
         skipName()
-        const [from, to] = this.#list()
-        return { kind: 'length', field, from: toNumber(from ?? ''), to: to === 'inf' ? Infinity : toNumber(to ?? '') }
+        const { at } = this.scan
+        const [from = NaN, to = NaN, ...rest] = this.#list().map(toNumber)
+        if (Number.isNaN(from + to) || rest.length > 0) this.scan.fail('two lengths were expected', at)
+        return { kind: 'length', field, from, to }
       }
       case 'string_range': {
         skipName()
