@@ -6,7 +6,7 @@ import { refuse } from '#model/append-outcome.ts'
 import { Labels } from '#model/labels.ts'
 import { BatchBuilder } from '#model/write-batch.ts'
 import type { HttpRequest } from '#net/route-table.ts'
-import { parseInfluxLine, precisionMs } from '#wire/influx-line/parse.ts'
+import { parseInfluxLine, precisionNs } from '#wire/influx-line/parse.ts'
 import {
   addOutcome,
   emptyOutcome,
@@ -19,8 +19,8 @@ import {
 import type { ServedProtocol } from './protocol.ts'
 
 interface Format {
-  /** Milliseconds in one unit of the times. */
-  readonly unitMs: number
+  /** Nanoseconds in one unit of the times. */
+  readonly unitNs: bigint
   readonly extra: readonly [string, string][]
 }
 
@@ -34,7 +34,7 @@ export function influx(push: MetricsPush): ServedProtocol {
 function protocolOf(clock: Clock): MetricsProtocol<Format> {
   return {
     formatOf,
-    async store(body, { unitMs, extra }, intake) {
+    async store(body, { unitNs, extra }, intake) {
       const total = emptyOutcome()
       const builder = new BatchBuilder()
       const nowMs = clock.nowMs()
@@ -44,7 +44,7 @@ function protocolOf(clock: Clock): MetricsProtocol<Format> {
         if (line.trim() === '' || line.startsWith('#')) continue
         try {
           const { measurement, tags, fields, time } = parseInfluxLine(line.trim())
-          const timeMs = time === undefined ? nowMs : Math.floor(time * unitMs)
+          const timeMs = time === undefined ? nowMs : wholeMs(time * unitNs)
           for (const [field, value] of fields)
             builder.add(Labels.from([...tags, ...extra, ['__name__', `${measurement}_${field}`]]), timeMs, value)
         } catch (error) {
@@ -58,15 +58,21 @@ function protocolOf(clock: Clock): MetricsProtocol<Format> {
   }
 }
 
+/** Rounded down. */
+function wholeMs(ns: bigint): number {
+  const ms = ns / 1_000_000n
+  return Number(ms * 1_000_000n > ns ? ms - 1n : ms)
+}
+
 function formatOf(request: HttpRequest): Format {
   const precision = request.query.get('precision') ?? 'ns'
-  const unitMs = ownOf(precisionMs, precision)
-  if (unitMs === undefined)
+  const unitNs = ownOf(precisionNs, precision)
+  if (unitNs === undefined)
     throw new BadDataError(
-      `precision ${JSON.stringify(precision)} is not known; ${Object.keys(precisionMs).join(', ')} are`,
+      `precision ${JSON.stringify(precision)} is not known; ${Object.keys(precisionNs).join(', ')} are`,
     )
   const database = request.query.get('db') ?? request.query.get('bucket') ?? ''
   const extra = extraLabels(request)
   if (database !== '') extra.push(['db', database])
-  return { unitMs, extra }
+  return { unitNs, extra }
 }

@@ -48,5 +48,7 @@ const protocol: MetricsProtocol<readonly [string, string][]> = {
 function addLine(line: string, extra: readonly [string, string][], builder: BatchBuilder): void {
   const { labels, timesMs, values } = parseJsonLine(line)
   const series = builder.addSeries(Labels.from([...Object.entries(labels), ...extra]))
-  for (let i = 0; i < timesMs.length; i++) builder.batch.addSample(series, timesMs[i]!, values[i]!)
+  // NaN is a gap, as in VictoriaMetrics.
+  for (let i = 0; i < timesMs.length; i++)
+    if (!Number.isNaN(values[i])) builder.batch.addSample(series, timesMs[i]!, values[i]!)
 }

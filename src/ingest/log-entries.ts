@@ -1,6 +1,7 @@
 /** Log entries with fields, as VictoriaLogs takes them: one that can't be read is logged, the others are kept. */
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, LimitError, messageOf } from '#core/errors.ts'
+import { parseJson } from '#core/json.ts'
 import type { Log } from '#core/log.ts'
 import type { LogsAppendOutcome } from '#logs/append.ts'
 import { LogBatchBuilder, type LogBatch } from '#model/log-batch.ts'
@@ -29,7 +30,7 @@ export class LogEntries {
   /** Whether it could be read. */
   addObject(json: string): boolean {
     try {
-      const value: unknown = JSON.parse(json)
+      const value = parseJson(json)
       if (typeof value !== 'object' || value === null || Array.isArray(value))
         throw new BadDataError('the line is no JSON object')
       addFields(flattenFields({ ...value }), this.#rules, this.#builder, this.#clock.nowMs())

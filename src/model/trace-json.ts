@@ -1,4 +1,5 @@
 /** Attribute values as protobuf's JSON mapping spells them, and back. */
+import { doubleOf as nearestDouble, isRawNumber, numberText, wholeOf } from '#core/json.ts'
 import type { AnyValue, Attribute } from './trace.ts'
 
 /** What JSON can hold. */
@@ -38,7 +39,7 @@ export function attributesToJson(attributes: readonly Attribute[]): JsonValue[] 
 
 type Json = Readonly<Record<string, unknown>>
 const asObject = (value: unknown): Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : {}
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !isRawNumber(value) ? (value as Json) : {}
 const asList = (value: unknown): unknown[] => (Array.isArray(value) ? value : [])
 /** A member under either of its two spellings. */
 const member = (object: Json, name: string): unknown =>
@@ -46,13 +47,12 @@ const member = (object: Json, name: string): unknown =>
 
 /** A whole number from a number or digits; 0 for anything else. */
 export function bigintOf(value: unknown): bigint {
-  if (typeof value === 'number') return Number.isFinite(value) ? BigInt(Math.trunc(value)) : 0n
-  return typeof value === 'string' && /^-?\d{1,20}$/.test(value) ? BigInt(value) : 0n
+  return wholeOf(typeof value === 'string' ? value : (numberText(value) ?? ''), 20) ?? 0n
 }
 
 /** Numbers and texts of numbers; NaN for anything else. */
 function doubleOf(value: unknown): number {
-  return typeof value === 'number' || typeof value === 'string' ? Number(value) : NaN
+  return typeof value === 'string' ? Number(value) : nearestDouble(value)
 }
 
 /** A value under either spelling of its member; `none` for anything else, and beyond 32 levels. */

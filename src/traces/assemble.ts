@@ -4,6 +4,7 @@
  */
 import { bytesAt, textAt, type ColumnData } from '#codec/parquet/column-data.ts'
 import { CorruptDataError } from '#core/errors.ts'
+import { parseJson } from '#core/json.ts'
 import { valueFromJson } from '#model/trace-json.ts'
 import type { AnyValue, Attribute, ResourceSpans, Scope, Span, SpanEvent, SpanLink, Trace } from '#model/trace.ts'
 import { dedicatedPlaces, fixedColumnsOf4, plainPath, type DedicatedColumn, type DedicatedScope } from './schema.ts'
@@ -339,7 +340,7 @@ export class RowAssembler {
 
 function unsupportedValue(text: string): AnyValue {
   try {
-    return valueFromJson(JSON.parse(text))
+    return valueFromJson(parseJson(text))
   } catch {
     return { kind: 'string', value: text }
   }

@@ -2,6 +2,7 @@
  * A trace as Jaeger's query service prints it, with tags named as in OpenTelemetry's mapping.
  * Source: the public model of Jaeger's UI.
  */
+import { rawNumber } from '#core/json.ts'
 import {
   resourceKey,
   serviceNameOf,
@@ -18,22 +19,17 @@ const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 const micros = (ns: bigint): number => Number(ns / 1000n)
 const kindNames = ['', 'internal', 'server', 'client', 'producer', 'consumer']
 
+/** Beyond 2^53 a number would be another one, for what reads it. */
+const isSafe = (value: bigint): boolean => value >= -9007199254740991n && value <= 9007199254740991n
+
 function tag({ key, value }: Attribute): JsonValue {
   switch (value.kind) {
     case 'string':
       return { key, type: 'string', value: value.value }
     case 'bool':
       return { key, type: 'bool', value: value.value }
-    // Beyond 2^53 a number would be another one.
     case 'int':
-      return {
-        key,
-        type: 'int64',
-        value:
-          value.value >= -9007199254740991n && value.value <= 9007199254740991n
-            ? Number(value.value)
-            : String(value.value),
-      }
+      return { key, type: 'int64', value: isSafe(value.value) ? Number(value.value) : String(value.value) }
     case 'double':
       return { key, type: 'float64', value: Number.isFinite(value.value) ? value.value : String(value.value) }
     case 'bytes':
@@ -54,7 +50,8 @@ function plain(value: AnyValue): JsonValue {
     case 'bool':
       return value.value
     case 'int':
-      return Number(value.value)
+      // This goes into a text, which keeps all digits.
+      return isSafe(value.value) ? Number(value.value) : (rawNumber(value.value) as unknown as JsonValue)
     case 'double':
       return value.value
     case 'none':

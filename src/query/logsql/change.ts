@@ -1,4 +1,5 @@
 /** What pipes that change one row at a time have in common. */
+import { parseJson } from '#core/json.ts'
 import type { Filter, Pipe } from '#lang/logsql/ast.ts'
 import { compileFilter } from './filter.ts'
 import { fieldOf, fieldsSource, type Fields } from './row.ts'
@@ -36,7 +37,7 @@ export function setterOf(
 /** The elements of a JSON array; undefined for any other text. */
 export function jsonArray(text: string): unknown[] | undefined {
   try {
-    const value: unknown = JSON.parse(text)
+    const value = parseJson(text)
     return Array.isArray(value) ? value : undefined
   } catch {
     return undefined

@@ -1,5 +1,6 @@
 /** Pipes that take fields out of a text: extract, extract_regexp and the unpack family. */
 import { unreachable } from '#core/assert.ts'
+import { isRawNumber, parseJson } from '#core/json.ts'
 import type { FormatPart } from '#lang/logsql/ast.ts'
 import { compileRe2 } from '#lang/regex/regex.ts'
 import { readLogfmt } from '../logql/logfmt-line.ts'
@@ -135,14 +136,14 @@ function unpackJson(text: string, onField: SetField): void {
   if (!text.trimStart().startsWith('{')) return
   let value: unknown
   try {
-    value = JSON.parse(text)
+    value = parseJson(text)
   } catch {
     return
   }
   const walk = (object: object, prefix: string): void => {
     for (const [key, inner] of Object.entries(object) as [string, unknown][]) {
       const name = prefix === '' ? key : `${prefix}.${key}`
-      if (typeof inner === 'object' && inner !== null && !Array.isArray(inner)) walk(inner, name)
+      if (typeof inner === 'object' && inner !== null && !Array.isArray(inner) && !isRawNumber(inner)) walk(inner, name)
       else if (inner !== null) onField(name, typeof inner === 'string' ? inner : JSON.stringify(inner))
     }
   }

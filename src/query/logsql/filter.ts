@@ -198,9 +198,18 @@ function compareWith(field: string, op: '>' | '>=' | '<' | '<=', than: string): 
     const text = row.get(field)
     if (text === '') return false
     const value = numberOf(text)
-    if (!Number.isNaN(limit)) return !Number.isNaN(value) && holds(value - limit)
+    if (!Number.isNaN(limit))
+      return !Number.isNaN(value) && holds(value === limit ? compareWholes(text, than, limit) : value - limit)
     return holds(compareText(text, than))
   }
+}
+
+/** The order of texts whose doubles are both `rounded`: whole numbers beyond 2^53 are compared digit for digit. */
+function compareWholes(a: string, b: string, rounded: number): number {
+  if (Math.abs(rounded) < 2 ** 53 || !/^[+-]?\d+$/.test(a) || !/^[+-]?\d+$/.test(b)) return 0
+  const x = BigInt(a),
+    y = BigInt(b)
+  return x < y ? -1 : x > y ? 1 : 0
 }
 
 /** Numbers by size, texts bytewise, numbers before texts. */
@@ -208,7 +217,7 @@ export function compareValues(a: string, b: string): number {
   if (a === b) return 0
   const x = numberOf(a)
   const y = numberOf(b)
-  if (!Number.isNaN(x) && !Number.isNaN(y)) return x - y
+  if (!Number.isNaN(x) && !Number.isNaN(y)) return x === y ? compareWholes(a, b, x) : x - y
   return compareText(a, b)
 }
 

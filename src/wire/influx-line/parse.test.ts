@@ -17,6 +17,7 @@ const lines: [line: string, shown: string][] = [
   ['c\\,p\\ u,ho\\=st=a\\ b v\\ x=-1e3 -5', 'c,p u ho=st=a b | v x=-1000 | -5'],
   ['cpu text="a, b=\\" c",v=3u', 'cpu | v=3 |'],
   ['cpu  v=+.5   7 ', 'cpu | v=0.5 | 7'],
+  ['cpu v=1 1795883460000000009', 'cpu | v=1 | 1795883460000000009'],
 ]
 
 test('lines: tags, fields, escapes, texts that are left out', () => {

@@ -6,7 +6,7 @@ export interface InfluxPoint {
   measurement: string
   tags: [string, string][]
   fields: [string, number][]
-  time: number | undefined
+  time: bigint | undefined
 }
 
 /** One line. Fields that are texts are left out: there is no metric in them. */
@@ -55,7 +55,7 @@ export function parseInfluxLine(line: string): InfluxPoint {
   }
   const rest = line.slice(at).trim()
   if (rest !== '' && !/^-?\d+$/.test(rest)) throw new BadDataError(`${JSON.stringify(rest)} is not a timestamp`)
-  return { measurement, tags, fields, time: rest === '' ? undefined : Number(rest) }
+  return { measurement, tags, fields, time: rest === '' ? undefined : BigInt(rest) }
 
   function skipText(): void {
     for (at++; at < line.length && line[at] !== '"'; at++) if (line[at] === '\\') at++
@@ -71,15 +71,15 @@ function fieldValue(text: string): number | undefined {
   return /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text) ? Number(text) : undefined
 }
 
-/** Milliseconds in one unit of a `precision` parameter. */
-export const precisionMs: Readonly<Record<string, number>> = {
-  ns: 1e-6,
-  n: 1e-6,
-  us: 1e-3,
-  u: 1e-3,
-  µ: 1e-3,
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
+/** Nanoseconds in one unit of a `precision` parameter. */
+export const precisionNs: Readonly<Record<string, bigint>> = {
+  ns: 1n,
+  n: 1n,
+  us: 1000n,
+  u: 1000n,
+  µ: 1000n,
+  ms: 1_000_000n,
+  s: 1_000_000_000n,
+  m: 60_000_000_000n,
+  h: 3_600_000_000_000n,
 }

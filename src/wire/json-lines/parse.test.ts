@@ -25,6 +25,35 @@ test('what is not a text becomes one; times are rounded', () => {
   })
 })
 
+test('NaN and infinities, bare or quoted, in any case; texts keep such words', () => {
+  const words = ['NaN', 'nan', 'Inf', '+Inf', '-Inf', 'Infinity', '-Infinity', '"NaN"', '"+Inf"', '"-inf"', 'null']
+  const line = `{"metric":{"a":"is NaN, \\"Inf\\" too"},"values":[${words}],"timestamps":[${words.map((_, i) => i)}]}`
+  const { labels, values } = parseJsonLine(line)
+  assert.deepEqual(values, [
+    NaN,
+    NaN,
+    Infinity,
+    Infinity,
+    -Infinity,
+    Infinity,
+    -Infinity,
+    NaN,
+    Infinity,
+    -Infinity,
+    NaN,
+  ])
+  assert.equal(labels['a'], 'is NaN, "Inf" too')
+})
+
+test('numbers keep their text in labels, and may be written in any way as values and times', () => {
+  const line = '{"metric":{"id":9007199254740993,"v":1.50},"values":[1.50,1e3],"timestamps":[1.0e3,2000.0]}'
+  assert.deepEqual(parseJsonLine(line), {
+    labels: { id: '9007199254740993', v: '1.50' },
+    values: [1.5, 1000],
+    timesMs: [1000, 2000],
+  })
+})
+
 test('what is wrong with a line', () => {
   const cases: [line: string, problem: RegExp][] = [
     ['{', /not a JSON object/],

@@ -1,5 +1,6 @@
 /** VictoriaMetrics' JSON line format: one series a line, {"metric":{...},"values":[...],"timestamps":[ms...]}. */
 import { BadDataError } from '#core/errors.ts'
+import { doubleOf, isRawNumber, parseJson } from '#core/json.ts'
 
 /** A series with its samples. */
 export interface JsonLine {
@@ -10,25 +11,38 @@ export interface JsonLine {
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
 
-/** Lists and objects are no values of labels; they are kept as JSON. */
+/** Lists and objects are no values of labels; they are kept as JSON, numbers as they were written. */
 function labelText(value: unknown): string {
   return typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value)
 }
 
 function toNumber(value: unknown): number {
-  if (typeof value === 'number') return value
+  if (typeof value === 'number' || isRawNumber(value)) return doubleOf(value)
   // JSON has no words for these.
-  if (value === null || value === 'NaN') return NaN
-  if (value === 'Infinity' || value === '+Inf' || value === 'Inf') return Infinity
-  if (value === '-Infinity' || value === '-Inf') return -Infinity
+  if (value === null) return NaN
+  const word = typeof value === 'string' ? /^([+-]?)(nan|inf(?:inity)?)$/i.exec(value) : null
+  if (word !== null) return /^n/i.test(word[2]!) ? NaN : word[1] === '-' ? -Infinity : Infinity
   throw new BadDataError(`${JSON.stringify(value)} is not a value`)
+}
+
+/** Texts, which stay, and the words that JSON has no numbers for, bare. */
+const textsAndWords = /"(?:[^"\\]|\\.)*"|[+-]?\b(?:nan|inf(?:inity)?)\b/gi
+
+/** VictoriaMetrics' older exports wrote NaN and infinities bare. Throws SyntaxError. */
+function parseWithWords(line: string): unknown {
+  try {
+    return parseJson(line)
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+    return parseJson(line.replaceAll(textsAndWords, found => (found.startsWith('"') ? found : `"${found}"`)))
+  }
 }
 
 /** One line. Throws BadDataError. */
 export function parseJsonLine(line: string): JsonLine {
   let parsed: unknown
   try {
-    parsed = JSON.parse(line)
+    parsed = parseWithWords(line)
   } catch (error) {
     throw new BadDataError('not a JSON object', { cause: error })
   }
@@ -38,9 +52,9 @@ export function parseJsonLine(line: string): JsonLine {
   if (values.length !== timestamps.length)
     throw new BadDataError(`${values.length} values and ${timestamps.length} timestamps`)
   const timesMs = timestamps.map(time => {
-    if (typeof time !== 'number' || !Number.isFinite(time))
-      throw new BadDataError(`${JSON.stringify(time)} is not a timestamp`)
-    return Math.round(time)
+    const ms = doubleOf(time)
+    if (!Number.isFinite(ms)) throw new BadDataError(`${JSON.stringify(time)} is not a timestamp`)
+    return Math.round(ms)
   })
   return {
     labels: Object.fromEntries(Object.entries(metric).map(([name, value]) => [name, labelText(value)])),

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BadDataError } from '#core/errors.ts'
+import { parseJson } from '#core/json.ts'
 import { LogBatchBuilder } from '#model/log-batch.ts'
 import { checkDamage } from '../../../test/damage.ts'
 import { showLogBatch } from '../../../test/show-batch.ts'
@@ -13,7 +14,7 @@ function rulesOf(parameters: Readonly<Record<string, string>>): FieldRules {
 
 function shown(json: string, parameters: Readonly<Record<string, string>>): string[] {
   const builder = new LogBatchBuilder()
-  addFields(flattenFields(JSON.parse(json) as Record<string, unknown>), rulesOf(parameters), builder, 42)
+  addFields(flattenFields(parseJson(json) as Record<string, unknown>), rulesOf(parameters), builder, 42)
   return showLogBatch(builder.build())
 }
 
@@ -29,6 +30,12 @@ const entries: [json: string, parameters: Record<string, string>, line: string][
     { 'vl-ignore-fields': 'secret,tmp.*', decolorize_fields: '_msg', extra_fields: 'env=prod,bare' },
     '{} @42+0 red env=prod bare=',
   ],
+  ['{"id":1234567890123456789,"e":1e400}', { _stream_fields: 'id' }, '{id="1234567890123456789"} @42+0  e=1e400'],
+  [
+    '{"_msg":9007199254740993,"_time":1795883460000000009,"f":1.50,"n":{"l":[1.0,{"x":-9007199254740993}],"z":-0}}',
+    {},
+    '{} @1795883460000+9 9007199254740993 f=1.50 n.l=[1.0,{"x":-9007199254740993}] n.z=-0',
+  ],
 ]
 
 test('entries: time, line, stream, other fields', () => {
@@ -43,6 +50,14 @@ test('times: Unix in any unit, RFC 3339', () => {
     ['1700000000123456', '1700000000123+456000'],
     ['1700000000123456789', '1700000000123+456789'],
     ['-1', '-1000+0'],
+    ['-1.5', '-1500+0'],
+    ['-1.0000005', '-1001+999500'],
+    ['1700000000123.5', '1700000000123+500000'],
+    ['1700000000123456.7', '1700000000123+456700'],
+    ['1.7000000001234567891e18', '1700000000123+456789'],
+    ['1.7e9', '1700000000000+0'],
+    ['1795883460000000009', '1795883460000+9'],
+    ['1e400', undefined],
     ['2023-11-14T22:13:20Z', '1700000000000+0'],
     ['2023-11-14 22:13:20.5', '1700000000500+0'],
     ['2023-11-14T23:13:20,123456789+0100', '1700000000123+456789'],

@@ -3,6 +3,7 @@
  * (the VictoriaLogs part). Nested objects become names with dots; lists stay JSON.
  */
 import { BadDataError } from '#core/errors.ts'
+import { isRawNumber, wholeOf } from '#core/json.ts'
 import type { LogBatchBuilder } from '#model/log-batch.ts'
 import { Labels } from '#model/labels.ts'
 
@@ -48,8 +49,8 @@ export function readFieldRules(
 const depthMax = 100
 
 /**
- * Names and values of an object, nested ones joined by dots. Empty values are nothing. Throws BadDataError where
- * objects are nested too deep.
+ * Names and values of an object, nested ones joined by dots, numbers as they were written. Empty values are nothing.
+ * Throws BadDataError where objects are nested too deep.
  */
 export function flattenFields(
   object: Readonly<Record<string, unknown>>,
@@ -61,7 +62,7 @@ export function flattenFields(
   for (const [key, value] of Object.entries(object)) {
     const name = prefix === '' ? key : `${prefix}.${key}`
     if (value === null || value === undefined || value === '') continue
-    if (typeof value === 'object' && !Array.isArray(value))
+    if (typeof value === 'object' && !Array.isArray(value) && !isRawNumber(value))
       flattenFields(value as Record<string, unknown>, name, into, depth + 1)
     else into.set(name, typeof value === 'string' ? value : JSON.stringify(value))
   }
@@ -73,17 +74,8 @@ export function flattenFields(
  * something else.
  */
 export function parseAnyTime(text: string): { ms: number; subNs: number } | undefined {
-  if (/^-?\d+(\.\d+)?$/.test(text)) {
-    const [whole, fraction = ''] = text.split('.') as [string, string?]
-    const digits = whole.replace('-', '').length
-    const scale = digits <= 11 ? 9 : digits <= 14 ? 6 : digits <= 17 ? 3 : 0
-    const ns =
-      BigInt(whole) * 10n ** BigInt(scale) +
-      (scale === 9 && fraction !== '' ? BigInt(fraction.slice(0, 9).padEnd(9, '0')) : 0n)
-    let ms = ns / 1_000_000n
-    if (ms * 1_000_000n > ns) ms -= 1n
-    return { ms: Number(ms), subNs: Number(ns - ms * 1_000_000n) }
-  }
+  const unix = unixTime(text)
+  if (unix !== undefined) return unix
   const match = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d)?)(?:[.,](\d+))?\s*(Z|[+-]\d\d:?\d\d)?$/i.exec(text)
   if (match === null) return undefined
   const [, day = '', clock = '', digits = '', offset = 'Z'] = match
@@ -92,6 +84,20 @@ export function parseAnyTime(text: string): { ms: number; subNs: number } | unde
   if (Number.isNaN(ms)) return undefined
   const fraction = digits.padEnd(9, '0').slice(0, 9)
   return { ms: ms + Number(fraction.slice(0, 3)), subNs: Number(fraction.slice(3)) }
+}
+
+/** The unit follows from the number of digits before the point. A part of a nanosecond is left out. */
+function unixTime(text: string): { ms: number; subNs: number } | undefined {
+  const whole = wholeOf(text)
+  if (whole === undefined) return undefined
+  const digits = String(whole < 0n ? -whole : whole).length
+  const scale = digits <= 11 ? 9 : digits <= 14 ? 6 : digits <= 17 ? 3 : 0
+  const [mantissa = '', exponent = '0'] = text.toLowerCase().split('e')
+  const ns = wholeOf(`${mantissa}e${Number(exponent) + scale}`)
+  if (ns === undefined) return undefined
+  let ms = ns / 1_000_000n
+  if (ms * 1_000_000n > ns) ms -= 1n
+  return { ms: Number(ms), subNs: Number(ns - ms * 1_000_000n) }
 }
 
 /** A label name from a field's. */

@@ -7,6 +7,7 @@ import { ByteWriter } from '#codec/byte-writer.ts'
 import { parseNs } from '#core/nanoseconds.ts'
 import { readInt64, readText, skipField } from '#codec/protobuf.ts'
 import { BadDataError, CorruptDataError, messageOf } from '#core/errors.ts'
+import { isRawNumber, parseJson } from '#core/json.ts'
 import { encodeUtf8 } from '#core/text.ts'
 import { setOwn } from '#core/own.ts'
 import type { LogBatch } from '#model/log-batch.ts'
@@ -121,11 +122,11 @@ function readPairs(input: ByteReader, at: number, end: number, batch: LogBatch):
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !isRawNumber(value)
 
 function parseBody(text: string): unknown {
   try {
-    return JSON.parse(text)
+    return parseJson(text)
   } catch (error) {
     throw new BadDataError(`the body is not JSON: ${messageOf(error)}`, { cause: error })
   }
@@ -179,7 +180,7 @@ function addValue(value: unknown, lines: ByteWriter, batch: LogBatch): void {
     if (typeof text !== 'string')
       throw new BadDataError(
         `structured metadata must be an object of strings; ${JSON.stringify(name)} is ` +
-          `${text === null ? 'null' : typeof text}`,
+          `${text === null ? 'null' : isRawNumber(text) ? 'number' : typeof text}`,
       )
     batch.addPair(name, text)
   }

@@ -257,6 +257,72 @@ function nested(depth: number): Buffer {
   return bytes
 }
 
+/** Whole numbers as protobuf has them, which JSON may write as texts and as numbers. */
+const wholes = ['9007199254740993', '-9007199254740993', '1234567890123456789', '-9223372036854775808', '7']
+
+test('whole numbers keep all digits: as texts and as numbers, in attributes, lists and maps, of all signals', () => {
+  for (const int of wholes) {
+    const value = { intValue: int }
+    const attributes = [
+      { key: 'id', value },
+      { key: 'l', value: { arrayValue: { values: [value] } } },
+      { key: 'm', value: { kvlistValue: { values: [{ key: 'k', value }] } } },
+    ]
+    const time = '1795883460123456789'
+    const point = { timeUnixNano: time, asInt: 1, attributes, exemplars: [] }
+    const metric = { name: 'big', gauge: { dataPoints: [point] } }
+    const record = { timeUnixNano: time, body: value, attributes }
+    const span = { traceId: '0f'.repeat(16), spanId: '0e'.repeat(8), startTimeUnixNano: time, attributes }
+    const bare = (message: Message): string => JSON.stringify(message).replaceAll(/"(-?\d+)"/g, '$1')
+    const forms = (message: Message): string[] => [JSON.stringify(message), bare(message)]
+    const request = metricsOf(metric)
+    for (const resources of [
+      decodeOtlpMetrics(protobuf(metricsRequest, request)),
+      ...forms(request).map(parseOtlpMetricsJson),
+    ])
+      assert.equal(
+        showMetrics(resources)[0],
+        `big{id="${int}", instance="i1", job="api", l="[${int}]", m="{\\"k\\":${int}}"} 1 @1795883460123`,
+      )
+    const logRequest = { resourceLogs: [{ scopeLogs: [{ logRecords: [record] }] }] }
+    for (const resources of [
+      decodeOtlpLogs(protobuf(logsRequest, logRequest)),
+      ...forms(logRequest).map(parseOtlpLogsJson),
+    ])
+      assert.deepEqual(showLogs(resources), [`{} @1795883460123+456789 ${int} id=${int} l=[${int}] m_k=${int}`])
+    const traceRequest = { resourceSpans: [{ scopeSpans: [{ spans: [span] }] }] }
+    for (const trace of [
+      decodeOtlpTraces(protobuf(tracesRequest, traceRequest)),
+      ...forms({ resourceSpans: traceRequest.resourceSpans }).map(text =>
+        parseOtlpTracesJson(text.replace(/"traceId":[^,]*/, `"traceId":"${'0f'.repeat(16)}"`)),
+      ),
+    ]) {
+      const shown = JSON.stringify(traceToJson(trace))
+      assert.equal(shown.split(`"intValue":"${int}"`).length, 4, shown)
+      assert.match(shown, /"startTimeUnixNano":"1795883460123456789"/)
+    }
+  }
+})
+
+test('nanoseconds become milliseconds without a rounding between', () => {
+  for (const [ns, ms] of [
+    ['1795883460123000000', 1795883460123],
+    ['1795883460122999999', 1795883460122],
+    ['1795883460123000001', 1795883460123],
+    ['18446744073709551615', 18446744073709],
+    ['0', 0],
+  ] as const) {
+    const request = metricsOf({ name: 'm', gauge: { dataPoints: [{ timeUnixNano: ns, asDouble: 1 }] } })
+    const bare = JSON.stringify(request).replace(`"${ns}"`, ns)
+    for (const [form, resources] of [
+      ['protobuf', decodeOtlpMetrics(protobuf(metricsRequest, request))],
+      ['text', parseOtlpMetricsJson(JSON.stringify(request))],
+      ['number', parseOtlpMetricsJson(bare)],
+    ] as const)
+      assert.equal(resources[0]!.scopes[0]!.metrics[0]!.points[0]!.timeMs, ms, `${form} ${ns}`)
+  }
+})
+
 test('values that are nested too deep, and endless numbers, are refused', () => {
   const logOf = (body: Uint8Array): Uint8Array => {
     const wrap = (field: number, bytes: Uint8Array): Uint8Array =>

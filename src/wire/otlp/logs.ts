@@ -4,12 +4,13 @@
  */
 import { ByteReader } from '#codec/byte-reader.ts'
 import { readText } from '#codec/protobuf.ts'
-import { BadDataError } from '#core/errors.ts'
+import { isRawNumber } from '#core/json.ts'
 import type { LogBatchBuilder } from '#model/log-batch.ts'
 import { Labels } from '#model/labels.ts'
 import {
   anyValue,
   inner,
+  jsonBody,
   jsonAttributes,
   jsonValue,
   keyValue,
@@ -20,6 +21,7 @@ import {
   readResource,
   readScope,
   text,
+  whole,
   type Attributes,
   type AttributeValue,
   type Json,
@@ -145,12 +147,7 @@ function scopeLogs(input: ByteReader): OtlpLogScope {
   return scope
 }
 
-function nanos(value: unknown): bigint {
-  return (typeof value === 'string' && /^\d{1,20}$/.test(value)) ||
-    (typeof value === 'number' && Number.isSafeInteger(value))
-    ? BigInt(value)
-    : 0n
-}
+const nanos = (value: unknown): bigint => BigInt.asUintN(64, whole(value))
 
 function jsonRecord(r: Json): OtlpRecord {
   const severity = r['severityNumber']
@@ -178,13 +175,7 @@ const severityNumbers = [
 
 /** Throws BadDataError. */
 export function parseOtlpLogsJson(source: string): OtlpLogResource[] {
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(source)
-  } catch (error) {
-    throw new BadDataError('the body is not JSON', { cause: error })
-  }
-  return list(object(parsed)['resourceLogs']).map(r => ({
+  return list(jsonBody(source)['resourceLogs']).map(r => ({
     attributes: jsonAttributes(object(r['resource'])['attributes']),
     scopes: list(r['scopeLogs']).map(s => {
       const scope = object(s['scope'])
@@ -226,12 +217,13 @@ const indexed: ReadonlySet<string> = new Set([
 /** A value as text: maps and lists as JSON with sorted keys. */
 function valueText(value: AttributeValue): string {
   if (value === null) return ''
+  if (isRawNumber(value)) return value.rawJSON
   return typeof value === 'object' ? JSON.stringify(sorted(value)) : String(value)
 }
 
 function sorted(value: AttributeValue): AttributeValue {
   if (Array.isArray(value)) return value.map(sorted)
-  if (typeof value !== 'object' || value === null) return value
+  if (typeof value !== 'object' || value === null || isRawNumber(value)) return value
   return Object.fromEntries(
     Object.keys(value)
       .sort()
@@ -241,7 +233,7 @@ function sorted(value: AttributeValue): AttributeValue {
 
 /** Names and values; maps become several, joined by `_`. */
 function flatten(name: string, value: AttributeValue, into: string[]): void {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value) && !isRawNumber(value)) {
     for (const [key, part] of Object.entries(value)) flatten(`${name}_${key}`, part, into)
     return
   }

@@ -4,12 +4,26 @@
  */
 import { ByteReader } from '#codec/byte-reader.ts'
 import { readText, skipField } from '#codec/protobuf.ts'
-import { BadDataError, CorruptDataError } from '#core/errors.ts'
+import { BadDataError, CorruptDataError, messageOf } from '#core/errors.ts'
+import { doubleOf, isRawNumber, numberText, parseJson, rawNumber, wholeOf, type RawNumber } from '#core/json.ts'
 
 /** Keys and values in the order of the message. */
 export type Attributes = [string, AttributeValue][]
-/** Integers that a number can't hold exactly are texts. */
-export type AttributeValue = string | number | boolean | null | AttributeValue[] | { [key: string]: AttributeValue }
+/** Integers that a double can't hold exactly keep their digits. */
+export type AttributeValue =
+  | string
+  | number
+  | RawNumber
+  | boolean
+  | null
+  | AttributeValue[]
+  | { [key: string]: AttributeValue }
+
+/** An integer of 64 bits as an attribute's value. */
+function intValue(value: bigint): number | RawNumber {
+  const int = BigInt.asIntN(64, value)
+  return int >= -9007199254740991n && int <= 9007199254740991n ? Number(int) : rawNumber(int)
+}
 
 /** Readers of a message's fields by number. */
 export type Fields = Readonly<Record<number, (input: ByteReader, tag: number) => void>>
@@ -61,9 +75,13 @@ export function double(input: ByteReader): number {
   input.at += 8
   return input.view.getFloat64(input.at - 8, true)
 }
-/** Nanoseconds to whole milliseconds. */
+/** Nanoseconds to whole milliseconds; no step of it is rounded. */
 export function timeMs(input: ByteReader): number {
-  return Math.floor(fixed64(input) / 1e6)
+  input.need(8)
+  input.at += 8
+  const high = input.view.getUint32(input.at - 4, true)
+  // 2^32 is 4294 milliseconds and 967,296 ns.
+  return high * 4294 + Math.floor((high * 967_296 + input.view.getUint32(input.at - 8, true)) / 1e6)
 }
 /** The signed number of a zig-zag varint. */
 export function zigzag(raw: number): number {
@@ -83,15 +101,14 @@ export function repeated(input: ByteReader, tag: number, read: (input: ByteReade
 /** Values in values, and attributes in them: deeper ones are refused before the stack ends. */
 const depthMax = 100
 
-/** A varint with a sign; what a number can't hold exactly is a text. */
-function int64(input: ByteReader): number | string {
+/** A varint with a sign. */
+function int64(input: ByteReader): number | RawNumber {
   let value = 0n
   for (let shift = 0n; shift < 70n; shift += 7n) {
     const byte = input.readU8()
     value |= BigInt(byte & 127) << shift
     if (byte >= 128) continue
-    const int = BigInt.asIntN(64, value)
-    return Number.isSafeInteger(Number(int)) ? Number(int) : String(int)
+    return intValue(value)
   }
   throw new CorruptDataError('protobuf: a varint longer than 10 bytes')
 }
@@ -201,23 +218,40 @@ export type Json = Record<string, unknown>
 export const list = (value: unknown): Json[] =>
   Array.isArray(value) ? value.filter((v): v is Json => typeof v === 'object' && v !== null) : []
 export const number = (value: unknown): number =>
-  typeof value === 'number' ? value : typeof value === 'string' && value !== '' ? Number(value) : 0
+  typeof value === 'number' || isRawNumber(value)
+    ? doubleOf(value)
+    : typeof value === 'string' && value !== ''
+      ? Number(value)
+      : 0
 export const numbers = (value: unknown): number[] => (Array.isArray(value) ? value.map(number) : [])
 export const text = (value: unknown): string => (typeof value === 'string' ? value : '')
 export const object = (value: unknown): Json => (typeof value === 'object' && value !== null ? (value as Json) : {})
 
+/** A whole number of 64 bits, as JSON's number or as a text; 0 for anything else. */
+export const whole = (value: unknown): bigint =>
+  wholeOf(typeof value === 'string' ? value : (numberText(value) ?? '')) ?? 0n
 /** Nanoseconds, as a number or as digits, to whole milliseconds. */
-export const nanos = (value: unknown): number =>
-  typeof value === 'string' && /^\d{1,20}$/.test(value)
-    ? Number(BigInt(value) / 1_000_000n)
-    : Math.floor(number(value) / 1e6)
+export const nanos = (value: unknown): number => Number(BigInt.asUintN(64, whole(value)) / 1_000_000n)
+
+/** A request in its JSON form. Throws BadDataError. */
+export function jsonBody(source: string): Json {
+  let parsed: unknown
+  try {
+    parsed = parseJson(source)
+  } catch (error) {
+    throw new BadDataError(`the body is not JSON: ${messageOf(error)}`, { cause: error })
+  }
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed) || isRawNumber(parsed))
+    throw new BadDataError('the body is not a JSON object; an export request was expected')
+  return parsed as Json
+}
 
 /** An AnyValue in its JSON form. Throws BadDataError where values are nested too deep. */
 export function jsonValue(value: Json, depth = 0): AttributeValue {
   if (depth > depthMax) throw new BadDataError(`OTLP: a value is nested more than ${depthMax} deep`)
   if ('stringValue' in value) return text(value['stringValue'])
   if ('boolValue' in value) return value['boolValue'] === true
-  if ('intValue' in value) return number(value['intValue'])
+  if ('intValue' in value) return intValue(whole(value['intValue']))
   if ('doubleValue' in value) return number(value['doubleValue'])
   if ('arrayValue' in value)
     return list(object(value['arrayValue'])['values']).map(inner => jsonValue(inner, depth + 1))

@@ -5,12 +5,12 @@
 import { ByteReader } from '#codec/byte-reader.ts'
 import { readText } from '#codec/protobuf.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
-import { BadDataError } from '#core/errors.ts'
 import { encodeUtf8 } from '#core/text.ts'
 import {
   double,
   fixed64,
   inner,
+  jsonBody,
   jsonAttributes,
   keyValue,
   list,
@@ -393,13 +393,7 @@ function jsonMetric(value: Json): OtlpMetric {
 
 /** Throws BadDataError. */
 export function parseOtlpMetricsJson(source: string): OtlpResource[] {
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(source)
-  } catch (error) {
-    throw new BadDataError('the body is not JSON', { cause: error })
-  }
-  return list(object(parsed)['resourceMetrics']).map(r => ({
+  return list(jsonBody(source)['resourceMetrics']).map(r => ({
     attributes: jsonAttributes(object(r['resource'])['attributes']),
     scopes: list(r['scopeMetrics']).map(s => {
       const scope = object(s['scope'])

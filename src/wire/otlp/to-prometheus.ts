@@ -2,6 +2,7 @@
  * OTLP metrics as Prometheus series. Source: the public "Prometheus and OpenMetrics Compatibility" specification of
  * OpenTelemetry and the behaviour of Prometheus' OTLP endpoint (underscore escaping with suffixes).
  */
+import { isRawNumber } from '#core/json.ts'
 import { staleHigh, staleLow } from '#model/sample-columns.ts'
 import { FloatHistogram } from '#model/histogram.ts'
 import { Labels } from '#model/labels.ts'
@@ -110,6 +111,7 @@ function labelName(name: string): string {
 function valueText(value: AttributeValue): string {
   if (typeof value === 'string') return value
   if (value === null) return ''
+  if (isRawNumber(value)) return value.rawJSON
   return typeof value === 'object' ? JSON.stringify(value) : String(value)
 }
 

@@ -8,6 +8,7 @@ import { ByteReader } from '#codec/byte-reader.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { readText, skipField } from '#codec/protobuf.ts'
 import { BadDataError, CorruptDataError } from '#core/errors.ts'
+import { doubleOf, isRawNumber, parseJson } from '#core/json.ts'
 import { decodeUtf8 } from '#core/text.ts'
 import { attributesFromJson, attributesToJson, bigintOf, type JsonValue } from '#model/trace-json.ts'
 import type {
@@ -616,7 +617,7 @@ export function decodeOtlpTraces(message: Uint8Array, isOutline = false): Trace 
 
 type Json = Readonly<Record<string, unknown>>
 const object = (value: unknown): Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : {}
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !isRawNumber(value) ? (value as Json) : {}
 const list = (value: unknown): Json[] => (Array.isArray(value) ? value.map(object) : [])
 const get = (from: Json, name: string): unknown =>
   from[name] ?? from[name.replaceAll(/[A-Z]/g, c => `_${c.toLowerCase()}`)]
@@ -626,7 +627,8 @@ const string = (from: Json, name: string): string => {
 }
 const count = (from: Json, name: string): number => {
   const value = get(from, name)
-  return typeof value === 'number' || typeof value === 'string' ? Math.max(0, Math.trunc(Number(value))) || 0 : 0
+  const n = Math.trunc(typeof value === 'string' ? Number(value) : doubleOf(value))
+  return n > 0 ? Math.min(n, 0xffff_ffff) : 0
 }
 const time = (from: Json, name: string): bigint => BigInt.asUintN(64, bigintOf(get(from, name)))
 
@@ -653,9 +655,7 @@ const statusNames = ['STATUS_CODE_UNSET', 'STATUS_CODE_OK', 'STATUS_CODE_ERROR']
 const enumOf = (value: unknown, names: readonly string[]): number =>
   typeof value === 'string'
     ? Math.max(0, names.includes(value) ? names.indexOf(value) : Number(value) || 0)
-    : typeof value === 'number'
-      ? value
-      : 0
+    : doubleOf(value) || 0
 
 function jsonSpan(json: Json): Span {
   const status = object(get(json, 'status'))
@@ -696,11 +696,11 @@ function jsonSpan(json: Json): Span {
 export function parseOtlpTracesJson(source: string): Trace {
   let json: unknown
   try {
-    json = JSON.parse(source)
+    json = parseJson(source)
   } catch (error) {
     throw new BadDataError(`the body is no JSON: ${error instanceof Error ? error.message : String(error)}`)
   }
-  if (typeof json !== 'object' || json === null || Array.isArray(json))
+  if (typeof json !== 'object' || json === null || Array.isArray(json) || isRawNumber(json))
     throw new BadDataError('the body is no object with "resourceSpans"')
   const root = json as Json
   return {

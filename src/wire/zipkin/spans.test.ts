@@ -23,6 +23,23 @@ const spans = [
   { traceId: 'f'.repeat(32), id: '3', kind: 'constructor', localEndpoint: { serviceName: 'web' } },
 ]
 
+test('numbers of tags keep their text, and times all their digits', () => {
+  const source =
+    '[{"traceId":"1","id":"2","timestamp":1795883460123456.0,"duration":1e3,"tags":{"n":9007199254740993,"f":1.50}}]'
+  const [span] = parseZipkinJson(source).resources[0]!.scopes[0]!.spans
+  assert.deepEqual(
+    [span!.startNs, span!.endNs, span!.attributes.map(a => a.value)],
+    [
+      1_795_883_460_123_456_000n,
+      1_795_883_460_124_456_000n,
+      [
+        { kind: 'string', value: '9007199254740993' },
+        { kind: 'string', value: '1.50' },
+      ],
+    ],
+  )
+})
+
 test('spans by service, with Zipkin’s fields as attributes', () => {
   const text = (key: string, stringValue: string): object => ({ key, value: { stringValue } })
   assert.deepEqual(traceToJson(parseZipkinJson(JSON.stringify(spans))), [

@@ -3,11 +3,12 @@
  * OpenTelemetry maps them.
  */
 import { BadDataError } from '#core/errors.ts'
+import { doubleOf, isRawNumber, numberText, parseJson, wholeOf } from '#core/json.ts'
 import type { Attribute, ResourceSpans, Span, Trace } from '#model/trace.ts'
 
 type Json = Readonly<Record<string, unknown>>
 const object = (value: unknown): Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : {}
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !isRawNumber(value) ? (value as Json) : {}
 const text = (value: unknown): string => (typeof value === 'string' ? value : '')
 const kinds = new Map(Object.entries({ SERVER: 2, CLIENT: 3, PRODUCER: 4, CONSUMER: 5 }))
 
@@ -28,7 +29,8 @@ function id(value: unknown, name: string, lengths: readonly number[]): Uint8Arra
 
 /** Microseconds to nanoseconds. */
 function micros(value: unknown): bigint {
-  return typeof value === 'number' && Number.isFinite(value) && value > 0 ? BigInt(Math.trunc(value)) * 1000n : 0n
+  const whole = wholeOf(numberText(value) ?? '') ?? 0n
+  return whole > 0n ? whole * 1000n : 0n
 }
 const attribute = (key: string, value: string): Attribute => ({ key, value: { kind: 'string', value } })
 
@@ -37,8 +39,8 @@ function endpoint(value: unknown, prefix: string): Attribute[] {
   const list: Attribute[] = []
   const ip = text(ipv4) === '' ? text(ipv6) : text(ipv4)
   if (ip !== '') list.push(attribute(`${prefix}.ip`, ip))
-  if (typeof port === 'number' && port > 0)
-    list.push({ key: `${prefix}.port`, value: { kind: 'int', value: BigInt(Math.trunc(port)) } })
+  if (doubleOf(port) > 0)
+    list.push({ key: `${prefix}.port`, value: { kind: 'int', value: wholeOf(numberText(port) ?? '') ?? 0n } })
   return list
 }
 
@@ -89,7 +91,7 @@ function spanOf(z: Json): Span {
 export function parseZipkinJson(source: string): Trace {
   let json: unknown
   try {
-    json = JSON.parse(source)
+    json = parseJson(source)
   } catch (error) {
     throw new BadDataError(`the body is no JSON: ${error instanceof Error ? error.message : String(error)}`)
   }

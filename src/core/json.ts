@@ -1,0 +1,72 @@
+/**
+ * JSON in which no number is changed: one that a double can't give back as it was written keeps its text. 2^53 + 1,
+ * `1.50` and `1e400` come out of `JSON.stringify` as they came in.
+ */
+
+/** A number as it was written. `JSON.stringify` writes that text. */
+export interface RawNumber {
+  readonly rawJSON: string
+}
+
+/** What Node has of "JSON.parse source text access", which TypeScript's library does not name yet. */
+interface SourceJson {
+  parse: (text: string, revive: (key: string, value: unknown, context: { source?: string }) => unknown) => unknown
+  rawJSON: (text: string) => RawNumber
+  isRawJSON: (value: unknown) => boolean
+}
+const sourceJson = JSON as unknown as SourceJson
+
+/**
+ * Finds every number that may lose something, and few others: with 16 digits, a zero at the end of its fraction, an
+ * exponent, many zeros behind the point, or a minus before a zero. What it does not find is parsed at full speed.
+ */
+const longOrScaled = /(?:^|[:,[])\s*-?(?:[\d.]{16}|[\d.]{1,15}[eE][-+\d]|0\.000000)/
+const endsWithZero = /(?:^|[:,[])\s*(?:-?\d{1,15}\.\d{0,14}0|-0)(?=\s*(?:[,}\]]|$))/
+
+function keepNumber(_key: string, value: unknown, { source }: { source?: string }): unknown {
+  return typeof value === 'number' && source !== undefined && String(value) !== source
+    ? sourceJson.rawJSON(source)
+    : value
+}
+
+/** Numbers that a double would change are `RawNumber`s. Throws SyntaxError. */
+export function parseJson(text: string): unknown {
+  return longOrScaled.test(text) || endsWithZero.test(text) ? sourceJson.parse(text, keepNumber) : JSON.parse(text)
+}
+
+export function isRawNumber(value: unknown): value is RawNumber {
+  return sourceJson.isRawJSON(value)
+}
+
+/** A whole number of any length as JSON's number. */
+export function rawNumber(value: bigint): RawNumber {
+  return sourceJson.rawJSON(String(value))
+}
+
+/** A number as it was written; undefined for what is no number. */
+export function numberText(value: unknown): string | undefined {
+  if (typeof value === 'number') return String(value)
+  return isRawNumber(value) ? value.rawJSON : undefined
+}
+
+/** The nearest double; NaN for what is no number. */
+export function doubleOf(value: unknown): number {
+  if (typeof value === 'number') return value
+  return isRawNumber(value) ? Number(value.rawJSON) : NaN
+}
+
+/**
+ * The whole part of a decimal number, digit for digit: of `12`, `-1.5`, `1.795e18`. Undefined for other texts, and
+ * for numbers of more than `digitsMax` digits.
+ */
+export function wholeOf(text: string, digitsMax = 40): bigint | undefined {
+  const match = /^([+-]?)(\d+)(?:\.(\d*))?(?:[eE]([+-]?\d{1,4}))?$/.exec(text)
+  if (match === null) return undefined
+  const [, sign = '', whole = '', fraction = '', exponent = '0'] = match
+  const point = whole.length + Number(exponent)
+  const digits = whole + fraction
+  if (point <= 0 || /^0*$/.test(digits)) return 0n
+  if (point > digitsMax) return undefined
+  const value = BigInt(digits.slice(0, point).padEnd(point, '0'))
+  return sign === '-' ? -value : value
+}
