@@ -41,6 +41,10 @@ export class ShownScrape implements ScrapeSink {
     this.lines.push(`${this.#series[series] ?? '?'} ${histogram.toString()}${timeText(timeMs)}${tail}`)
   }
 
+  refuse(series: number, problem: string): void {
+    this.lines.push(`${this.#series[series] ?? '?'} refused: ${problem}`)
+  }
+
   metadata({ metric, type, unit, help }: Metadata): void {
     this.lines.push(['#', metric, type, unit, help].filter(part => part !== '').join(' '))
   }

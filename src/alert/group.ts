@@ -163,7 +163,7 @@ export class RuleGroup {
       const series = builder.addSeries(labels)
       written.set(labels.key, labels)
       if (histogram === undefined) builder.batch.addSample(series, timeMs, value)
-      else builder.batch.histograms.push({ series, timeMs, histogram, startMs: 0 })
+      else builder.batch.addHistogram(series, timeMs, 0, histogram)
     }
     for (const [key, labels] of rule.written)
       if (!written.has(key)) builder.batch.addSampleWords(builder.addSeries(labels), timeMs, staleHi, staleLo)

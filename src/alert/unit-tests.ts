@@ -166,8 +166,7 @@ async function load(store: UnitTestStore, { series, intervalMs, startMs }: Test)
       const timeMs = startMs + i * intervalMs
       if (typeof point === 'number') builder.batch.addSample(number, timeMs, point)
       else if (point === 'stale') builder.batch.addSampleWords(number, timeMs, 0x7ff00000, 2)
-      else if (point !== undefined)
-        builder.batch.histograms.push({ series: number, timeMs, histogram: point, startMs: 0 })
+      else if (point !== undefined) builder.batch.addHistogram(number, timeMs, 0, point)
     })
   }
   const { refused, problems } = await store.appender.append('test', builder.batch)

@@ -2,8 +2,11 @@
 import type { Clock } from '#core/clock.ts'
 import type { Limits } from '#core/limits.ts'
 import type { MetricsAppendOutcome, MetricsAppender } from '#metrics/append.ts'
+import { refuse } from '#model/append-outcome.ts'
+import { Labels } from '#model/labels.ts'
 import type { WriteBatch } from '#model/write-batch.ts'
 import type { HttpReply, HttpRequest } from '#net/route-table.ts'
+import { keyPairs } from '#wire/remote-write/encode.ts'
 import type { WriteKernel } from '#wire/remote-write/v1.ts'
 import { serve, type Places, type PushProtocol, type ServedProtocol, type TenantOf } from './protocol.ts'
 import { plainText } from './reply.ts'
@@ -30,7 +33,23 @@ export function serveMetrics<Format>(
   protocol: MetricsProtocol<Format>,
   places: Places<NoInfer<Format>, MetricsAppendOutcome>,
 ): ServedProtocol {
-  return serve(protocol, places, (tenant, batch) => appender.append(tenant, batch), tenantOf)
+  return serve(protocol, places, (tenant, batch) => appendBatch(appender, tenant, batch), tenantOf)
+}
+
+/** Appends a batch; histograms that its decoder refused count as refused, under their series' names. */
+export async function appendBatch(
+  appender: MetricsAppender,
+  tenant: string,
+  batch: WriteBatch,
+): Promise<MetricsAppendOutcome> {
+  // A decoder fills the batch again as soon as the append waits.
+  const problems = batch.refusals.map(({ series, message }) => {
+    const pairs = keyPairs(batch.bytes, batch.keyFrom[series]!, batch.keyTo[series]!)
+    return `${Labels.from(pairs).toString()}: ${message}`
+  })
+  const outcome = await appender.append(tenant, batch)
+  for (const problem of problems) refuse(outcome, problem)
+  return outcome
 }
 
 /** Where a request of several batches begins. */

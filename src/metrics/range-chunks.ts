@@ -3,7 +3,7 @@
  */
 import { grown } from '#core/grown.ts'
 import { decodeXor, xorSampleCount } from '#codec/xor-chunk.ts'
-import type { FloatHistogram } from '#model/histogram.ts'
+import { resetHint, type FloatHistogram } from '#model/histogram.ts'
 import type { SampleColumns } from '#model/sample-columns.ts'
 
 const pageBytes = 1 << 20
@@ -155,7 +155,12 @@ export class RangeChunks {
     const samples = this.histogramsOf.get(series)
     if (samples !== undefined)
       samples.timesMs.forEach((timeMs, i) => {
-        into.pushHistogram(timeMs, samples.histograms[i]!)
+        const histogram = samples.histograms[i]!
+        // A sender's word that nothing was reset is not checked: counts are compared.
+        into.pushHistogram(
+          timeMs,
+          histogram.hint === resetHint.noReset ? histogram.withHint(resetHint.unknown) : histogram,
+        )
       })
   }
 

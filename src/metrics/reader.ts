@@ -207,6 +207,7 @@ class MergedSeries implements SeriesSet {
     }
     if (inHead[i]! >= 0) this.#head?.read(inHead[i]!, this.#fromMs, this.#throughMs, into, this.#held)
     into.normalize(this.#fromMs, this.#throughMs)
+    into.forgetResets()
   }
 
   release(): void {

@@ -111,7 +111,7 @@ const resets: [before: string, after: string, isReset: boolean][] = [
   ['count:3 buckets:[1 2]', 'count:5 buckets:[0 5]', true],
   ['count:3 buckets:[1 2]', 'count:5 counter_reset_hint:reset buckets:[1 4]', true],
   ['count:3 buckets:[1 2]', 'count:1 counter_reset_hint:not_reset buckets:[1]', false],
-  ['count:3 buckets:[1 2]', 'count:1 counter_reset_hint:gauge buckets:[1]', false],
+  ['count:3 buckets:[1 2]', 'count:1 counter_reset_hint:gauge buckets:[1]', true],
   ['count:3 schema:1 buckets:[1 2]', 'count:4 schema:0 buckets:[1 3]', false],
   ['count:3 schema:0 buckets:[1 2]', 'count:4 schema:1 buckets:[1 3]', true],
   ['count:1 z_bucket_w:0.5', 'count:1 z_bucket_w:0.25', true],

@@ -67,6 +67,11 @@ export class FloatHistogram {
     return copy
   }
 
+  /** The same with another hint; the buckets are shared. */
+  withHint(hint: ResetHint): FloatHistogram {
+    return Object.assign(new FloatHistogram(), this, { hint })
+  }
+
   /** Multiplies every count and the sum; a negative factor makes a gauge of it. */
   scale(factor: number): this {
     this.zeroCount *= factor
@@ -166,7 +171,7 @@ export class FloatHistogram {
   detectReset(previous: FloatHistogram): boolean {
     if (this.hint === resetHint.reset) return true
     if (this.hint === resetHint.noReset) return false
-    if (this.hint === resetHint.gauge || previous.hint === resetHint.gauge) return false
+    // Gauges too: whoever asks for the rate of one gets a fall as a reset.
     if (this.count < previous.count) return true
     if (this.usesCustomBuckets !== previous.usesCustomBuckets) return true
     if (this.usesCustomBuckets && !sameNumbers(this.customValues ?? [], previous.customValues ?? [])) {

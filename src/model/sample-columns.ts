@@ -1,5 +1,5 @@
 /** The samples of one series as columns: what storage fills and queries read. */
-import type { FloatHistogram } from './histogram.ts'
+import { resetHint, type FloatHistogram } from './histogram.ts'
 
 /** The words of the staleness marker as they lie in a value column (low word first). */
 export const staleLow = 2
@@ -115,10 +115,23 @@ export class SampleColumns {
       this.words[2 * out + 1] = old.words[2 * i + 1]!
       if (old.startsMs !== undefined) this.startsMs![out] = old.startsMs[i]!
       const histogram = old.histograms?.[i]
-      if (histogram !== undefined) this.histograms![out] = histogram
+      // What was said of the sample before it in a chunk does not hold for the one that is there now.
+      if (histogram !== undefined)
+        this.histograms![out] = histogram.hint === resetHint.noReset ? histogram.withHint(resetHint.unknown) : histogram
       out++
     }
     this.count = out
+  }
+
+  /**
+   * Forgets which counters were reset by their senders' words: the sample before may be another one now. Where a
+   * count fell, a reset is found all the same. As Prometheus reads its chunks.
+   */
+  forgetResets(): void {
+    const { histograms } = this
+    if (histograms === undefined) return
+    for (let i = 0; i < this.count; i++)
+      if (histograms[i]?.hint === resetHint.reset) histograms[i] = histograms[i]!.withHint(resetHint.unknown)
   }
 
   #window(from: number, to: number): void {

@@ -8,6 +8,7 @@
 import { encodeUtf8 } from '#core/text.ts'
 import { grown } from '#core/grown.ts'
 import type { FloatHistogram } from './histogram.ts'
+import { problemOfHistogram } from './histogram-validation.ts'
 import type { Labels } from './labels.ts'
 
 /** A native histogram of a series of the batch. `startMs`: 0 is unknown. */
@@ -16,6 +17,11 @@ export interface HistogramSample {
   timeMs: number
   histogram: FloatHistogram
   startMs: number
+}
+/** A histogram of a series of the batch that no store may hold, and why. */
+export interface RefusedHistogram {
+  series: number
+  message: string
 }
 /** An exemplar of a series of the batch. */
 export interface ExemplarSample {
@@ -69,6 +75,8 @@ export class WriteBatch {
   words: Uint32Array = new Uint32Array(this.values.buffer)
   sampleCount = 0
   histograms: HistogramSample[] = []
+  /** What `addHistogram` and decoders left out: refused one by one, beside what is good. */
+  refusals: RefusedHistogram[] = []
   exemplars: ExemplarSample[] = []
   metadata: Metadata[] = []
 
@@ -76,6 +84,7 @@ export class WriteBatch {
     this.seriesCount = 0
     this.sampleCount = 0
     this.histograms = []
+    this.refusals = []
     this.exemplars = []
     this.metadata = []
   }
@@ -116,6 +125,17 @@ export class WriteBatch {
     this.words[2 * this.sampleCount] = lo
     this.words[2 * this.sampleCount + 1] = hi
     this.sampleCount++
+  }
+
+  /** Adds a histogram, or the reason why it is refused. `startMs`: 0 is unknown. */
+  addHistogram(series: number, timeMs: number, startMs: number, histogram: FloatHistogram): void {
+    const problem = problemOfHistogram(histogram)
+    if (problem === undefined) this.histograms.push({ series, timeMs, startMs, histogram })
+    else this.refuseHistogram(series, problem)
+  }
+
+  refuseHistogram(series: number, problem: string): void {
+    this.refusals.push({ series, message: `invalid histogram: ${problem}` })
   }
 }
 

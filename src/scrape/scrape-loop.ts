@@ -216,9 +216,14 @@ class ScrapeBatch implements ScrapeSink {
     const number = this.#seriesOf(series, !isOwnTime || this.#job.trackTimestampsStaleness)
     if (number === undefined) return
     const at = isOwnTime ? timeMs : this.#timeMs
-    this.builder.batch.histograms.push({ series: number, timeMs: at, histogram, startMs: 0 })
+    this.builder.batch.addHistogram(number, at, 0, histogram)
     for (const e of exemplars)
       this.builder.batch.exemplars.push({ series: number, labels: e.labels, value: e.value, timeMs: e.timeMs ?? at })
+  }
+
+  refuse(series: number, problem: string): void {
+    const number = this.#seriesOf(series, false)
+    if (number !== undefined) this.builder.batch.refuseHistogram(number, problem)
   }
 
   get isOver(): boolean {
@@ -255,6 +260,8 @@ export class ScrapeLoop {
   #running: Promise<void> | undefined
   readonly #stopping = new AbortController()
   #lastTimeMs = 0
+  /** Of the last scrape that was stored: samples that were not, beside those that were. */
+  #refusalNote = ''
   /** Why the target may not be scraped; empty: it may. */
   refusal = ''
 
@@ -313,7 +320,8 @@ export class ScrapeLoop {
     builders.push(builder)
     Object.assign(this.state, {
       health: problem === '' ? 'up' : 'down',
-      lastError: problem,
+      // A target is up though some of its samples are refused.
+      lastError: problem === '' ? this.#refusalNote : problem,
       lastScrapeMs: timeMs,
       lastDurationMs: seconds * 1000,
       lastSamples: batch.scraped,
@@ -354,7 +362,11 @@ export class ScrapeLoop {
       scrape_series_added: isUp ? batch.created : 0,
     })
     try {
-      await this.#world.appender.append(this.#world.tenant, builder.batch)
+      const { refusals } = builder.batch
+      const { refused, problems } = await this.#world.appender.append(this.#world.tenant, builder.batch)
+      const first = problems[0]?.message ?? refusals[0]?.message
+      this.#refusalNote =
+        first === undefined ? '' : `${refused + refusals.length} samples were refused; the first: ${first}`
       this.#lastGood = isUp ? scrape : 0
     } catch (error) {
       problem ||= messageOf(error)

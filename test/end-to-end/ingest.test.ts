@@ -396,6 +396,39 @@ test('OTLP over HTTP: names, units, types, target_info, native histograms', asyn
   assert.equal(await valueOf('target_info{cloud_region="eu",job="shop"}'), '1')
 })
 
+test('OTLP: exponential histograms that no native histogram can hold are rejected one by one', async () => {
+  const timeUnixNano = String(BigInt(now) * 1000000n)
+  const right = { count: '6', sum: 6, scale: 0, positive: { offset: 0, bucketCounts: ['1', '2', '3'] }, timeUnixNano }
+  const cases: [name: string, point: Record<string, unknown>, reason: RegExp][] = [
+    ['wide', { ...right, scale: -5 }, /schema -5 is not known/],
+    ['off', { ...right, count: '99' }, /6 observations in buckets, the count is 99/],
+    ['zeros', { ...right, zeroCount: '1' }, /7 observations in buckets, the count is 6/],
+    ['below', { ...right, positive: { offset: 0, bucketCounts: ['7', '-1'] } }, /negative count -1/],
+    ['halves', { ...right, positive: { offset: 0, bucketCounts: ['5.5', '0.5'] } }, /no whole number/],
+  ]
+  const pointsOf = (point: Record<string, unknown>): unknown => ({ aggregationTemporality: 2, dataPoints: [point] })
+  for (const [name, point, reason] of cases) {
+    const metrics = [
+      { name: `${name}_bad`, exponentialHistogram: pointsOf(point) },
+      { name: `${name}_good`, exponentialHistogram: pointsOf({ ...right, scale: 9 }) },
+    ]
+    const reply = await fetch(`${running.url}/v1/metrics`, {
+      method: 'POST',
+      body: JSON.stringify({ resourceMetrics: [{ scopeMetrics: [{ metrics }] }] }),
+      headers: { 'content-type': 'application/json' },
+    })
+    assert.equal(reply.status, 200, name)
+    const { partialSuccess } = (await reply.json()) as {
+      partialSuccess: { rejectedDataPoints: string; errorMessage: string }
+    }
+    assert.equal(partialSuccess.rejectedDataPoints, '1', name)
+    assert.match(partialSuccess.errorMessage, reason)
+    assert.match(partialSuccess.errorMessage, new RegExp(`^${name}_bad: `))
+    assert.equal(await valueOf(`histogram_count(${name}_bad)`), undefined)
+    assert.equal(await valueOf(`histogram_count(${name}_good)`), '6')
+  }
+})
+
 test('OTLP over gRPC (req-126)', async () => {
   const address = running.tercet.addresses.find(a => a.name === 'otlp_grpc')!.address
   const asIs = (bytes: Buffer): Buffer => bytes

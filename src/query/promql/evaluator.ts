@@ -13,7 +13,6 @@ import {
   type VectorSelector,
 } from '#lang/promql/ast.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
-import { resetHint, type FloatHistogram, type ResetHint } from '#model/histogram.ts'
 import type { Labels } from '#model/labels.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
 import { aggregate } from './aggregate.ts'
@@ -363,7 +362,6 @@ export class Evaluator implements Evaluation {
       const row = new Row(labels, false, steps, this.#room)
       let any = 0
       let next = 0
-      let shown = -1
       const { timesMs, values, histograms } = columns
       for (let step = 0; step < steps; step++) {
         const atMs = this.#referenceMs(selector, step)
@@ -383,10 +381,7 @@ export class Evaluator implements Evaluation {
           const startMs = columns.startsMs?.[i] ?? 0
           if (startMs > 0) row.setFloat(step, startMs / 1000)
         } else if (histogram !== undefined) {
-          // The same sample once more is no second reset.
-          const repeated = shown === i && histogram.hint === resetHint.reset
-          row.setHistogram(step, repeated ? withHint(histogram, resetHint.unknown) : histogram)
-          shown = i
+          row.setHistogram(step, histogram)
         } else {
           row.present[step] = isFloat
           row.values[step] = value
@@ -406,12 +401,6 @@ export class Evaluator implements Evaluation {
       if (rows.every(r => r.present[step] === absent)) row.setFloat(step, 1)
     return row.isEmpty ? [] : [row]
   }
-}
-
-function withHint(histogram: FloatHistogram, hint: ResetHint): FloatHistogram {
-  const copy = histogram.copy()
-  copy.hint = hint
-  return copy
 }
 
 const anchoredFunctions: readonly string[] = ['changes', 'delta', 'increase', 'rate', 'resets']

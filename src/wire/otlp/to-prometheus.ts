@@ -241,12 +241,7 @@ function addPoint(
       return
     case 'exponential': {
       const i = series('')
-      builder.batch.histograms.push({
-        series: i,
-        timeMs,
-        startMs: point.startMs,
-        histogram: exponentialHistogram(point, noValue),
-      })
+      builder.batch.addHistogram(i, timeMs, point.startMs, exponentialHistogram(point, noValue))
       addExemplars(i, -Infinity, Infinity)
     }
   }

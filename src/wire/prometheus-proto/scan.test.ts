@@ -168,14 +168,22 @@ test('metrics with a native histogram go where conversion does not see them', ()
 })
 
 test('what is refused', () => {
-  const cases: [message: Message, problem: RegExp][] = [
-    [{ help: 'x' }, /a metric family has no name/],
-    [{ name: 'd', metric: [{ histogram: { schema: 9, zeroCount: 1 } }] }, /has schema 9; -4 to 8 are known/],
-    [{ name: 'd', metric: [{ histogram: { positiveSpan: [{ length: 2 }] } }] }, /spans and buckets do not fit/],
-    [{ name: 'd', metric: [{ histogram: { positiveSpan: [{ length: 1e9 }] } }] }, /a span of 1000000000 buckets/],
-  ]
+  const cases: [message: Message, problem: RegExp][] = [[{ help: 'x' }, /a metric family has no name/]]
   for (const [message, problem] of cases)
     assert.throws(() => scan(bodyOf(message)), { name: 'CorruptDataError', message: problem })
+})
+
+test('a native histogram that contradicts itself is refused by itself', () => {
+  const cases: [histogram: Message, problem: RegExp][] = [
+    [{ positiveSpan: [{ length: 2 }] }, /spans need 2 buckets, there are 0/],
+    [{ positiveSpan: [{ length: 1e9 }] }, /a span of 1000000000 buckets/],
+    [{ negativeSpan: [{ length: 1 }, { offset: -2, length: 1 }], negativeDelta: [1, 0] }, /offset is negative/],
+  ]
+  for (const [histogram, problem] of cases) {
+    const lines = scan(bodyOf({ name: 'd', metric: [{ histogram }, { gauge: { value: 1 } }] }))
+    assert.match(lines[1] ?? '', problem)
+    assert.equal(lines[2], 'd{} 1')
+  }
 })
 
 test('damaged bodies', () => {

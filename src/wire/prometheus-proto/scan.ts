@@ -6,6 +6,7 @@ import { ByteReader } from '#codec/byte-reader.ts'
 import { readInt64, readText, skipField } from '#codec/protobuf.ts'
 import { CorruptDataError } from '#core/errors.ts'
 import { bucketsFromSpans, FloatHistogram, resetHint, type Span } from '#model/histogram.ts'
+import { problemOfSpans } from '#model/histogram-validation.ts'
 import { Labels } from '#model/labels.ts'
 import type { MetricType } from '#model/write-batch.ts'
 import { boundText, hashes, hashText, type ScrapedExemplar, type ScrapeSink } from '../prometheus-text/scan.ts'
@@ -156,7 +157,6 @@ function spanOf(input: ByteReader, tag: number): Span {
     else return false
     return true
   })
-  if (span.length > 1_000_000) throw new CorruptDataError(`a native histogram has a span of ${span.length} buckets`)
   return span
 }
 
@@ -312,12 +312,12 @@ function metricOf(input: ByteReader, tag: number): ProtoMetric {
   return metric
 }
 
-function nativeOf(h: ProtoHistogram, isGauge: boolean): FloatHistogram {
-  const slots = (spans: readonly Span[]): number => spans.reduce((sum, span) => sum + span.length, 0)
-  if (slots(h.positiveSpans) !== h.positive.length || slots(h.negativeSpans) !== h.negative.length)
-    throw new CorruptDataError("a native histogram's spans and buckets do not fit each other")
-  if (h.schema < -4 || h.schema > 8)
-    throw new CorruptDataError(`a native histogram has schema ${h.schema}; -4 to 8 are known`)
+/** The histogram, or why it is none: spans are checked before the buckets are laid out. */
+function nativeOf(h: ProtoHistogram, isGauge: boolean): FloatHistogram | string {
+  const problem =
+    problemOfSpans(h.positiveSpans, h.positive.length, 'positive', false) ??
+    problemOfSpans(h.negativeSpans, h.negative.length, 'negative', false)
+  if (problem !== undefined) return problem
   const histogram = Object.assign(new FloatHistogram(), {
     schema: h.schema,
     zeroThreshold: h.zeroThreshold,
@@ -407,12 +407,15 @@ function emit(
       histogram.exemplars.length > 0
         ? histogram.exemplars
         : histogram.buckets.flatMap(b => (b.exemplar === undefined ? [] : [b.exemplar]))
-    sink.histogram(
-      series(''),
-      nativeOf(histogram, type === 'gaugehistogram'),
-      timeMs,
-      exemplars.filter(e => e.timeMs !== undefined),
-    )
+    const native = nativeOf(histogram, type === 'gaugehistogram')
+    if (typeof native === 'string') sink.refuse(series(''), native)
+    else
+      sink.histogram(
+        series(''),
+        native,
+        timeMs,
+        exemplars.filter(e => e.timeMs !== undefined),
+      )
     if (!options.isClassicToo || histogram.buckets.length === 0) return
   }
   sink.sample(series('_count'), histogram.count, timeMs, undefined)

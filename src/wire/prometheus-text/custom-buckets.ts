@@ -154,6 +154,11 @@ export class CustomBuckets implements ScrapeSink {
     this.#sink.histogram(this.#entries[series]!.classic, histogram, timeMs, exemplars)
   }
 
+  refuse(series: number, problem: string): void {
+    this.#flush()
+    this.#sink.refuse(this.#entries[series]!.classic, problem)
+  }
+
   metadata(metadata: Metadata): void {
     this.#sink.metadata(metadata)
   }

@@ -32,6 +32,8 @@ export interface ScrapeSink {
     timeMs: number | undefined,
     exemplars: readonly ScrapedExemplar[],
   ): void
+  /** A histogram that contradicts itself, and why. */
+  refuse(series: number, problem: string): void
   metadata(metadata: Metadata): void
 }
 

@@ -109,7 +109,9 @@ test('histograms out and in: integer, float, custom buckets, stale', () => {
   const float = parseHistogram('{{schema:1 count:2.5 sum:4 buckets:[1 1.5] offset:2}}')
   const stale = Object.assign(new FloatHistogram(), { stale: true })
   for (const h of [histogram, custom, float, stale]) {
-    const { histogram: read, timeMs } = readHistogram(new ByteReader(encodeHistogram(h, -7)))
+    const batch = new WriteBatch()
+    readHistogram(new ByteReader(encodeHistogram(h, -7)), 0, batch)
+    const { histogram: read, timeMs } = batch.histograms[0]!
     assert.equal(timeMs, -7)
     assert.deepEqual([read.stale, read.stale || read.equals(h)], [h.stale, true])
   }

@@ -8,31 +8,19 @@ import { BadDataError, CorruptDataError, LimitError } from '#core/errors.ts'
 import { KeyWriter, WriteBatch } from '#model/write-batch.ts'
 import { checkDamage } from '../../../test/damage.ts'
 import { protobuf, type Message, type Schema } from '../../../test/protobuf.ts'
+import {
+  histogramSchema,
+  invalidHistograms,
+  validHistograms,
+  writeV1,
+  writeV2,
+} from '../../../test/histogram-messages.ts'
 import { showWriteBatch } from '../../../test/show-batch.ts'
 import { encodeWriteRequest, encodeWriteRequestV2, type EncodeOptions } from './encode.ts'
 import { readHistogram } from './histogram.ts'
 import { decodeWriteBody, decodeWriteRequest } from './v1.ts'
 import { decodeWriteRequestV2 } from './v2.ts'
 
-const span: Schema = { offset: [1, 'sint'], length: [2, 'varint'] }
-const histogram: Schema = {
-  countInt: [1, 'varint'],
-  countFloat: [2, 'double'],
-  sum: [3, 'double'],
-  schema: [4, 'sint'],
-  zeroThreshold: [5, 'double'],
-  zeroCountInt: [6, 'varint'],
-  zeroCountFloat: [7, 'double'],
-  negativeSpans: [8, () => span],
-  negativeDeltas: [9, 'sint', 'packed'],
-  negativeCounts: [10, 'double', 'packed'],
-  positiveSpans: [11, () => span],
-  positiveDeltas: [12, 'sint', 'packed'],
-  positiveCounts: [13, 'double', 'packed'],
-  resetHint: [14, 'varint'],
-  timestamp: [15, 'varint'],
-  customValues: [16, 'double', 'packed'],
-}
 const sample: Schema = { value: [1, 'double'], timestamp: [2, 'varint'] }
 const label: Schema = { name: [1, 'text'], value: [2, 'text'] }
 const exemplar: Schema = { labels: [1, () => label], value: [2, 'double'], timestamp: [3, 'varint'] }
@@ -40,7 +28,7 @@ const series: Schema = {
   labels: [1, () => label],
   samples: [2, () => sample],
   exemplars: [3, () => exemplar],
-  histograms: [4, () => histogram],
+  histograms: [4, () => histogramSchema],
 }
 const metadata: Schema = { type: [1, 'varint'], metric: [2, 'text'], help: [4, 'text'], unit: [5, 'text'] }
 const request: Schema = { timeseries: [1, () => series], metadata: [3, () => metadata] }
@@ -50,7 +38,7 @@ const metadataV2: Schema = { type: [1, 'varint'], helpRef: [3, 'varint'], unitRe
 const seriesV2: Schema = {
   labelsRefs: [1, 'varint', 'packed'],
   samples: [2, () => sample],
-  histograms: [3, () => histogram],
+  histograms: [3, () => histogramSchema],
   exemplars: [4, () => exemplarV2],
   metadata: [5, () => metadataV2],
 }
@@ -206,7 +194,7 @@ test('what was encoded is decoded again, in both versions', () => {
   assert.deepEqual([...new Set(showWriteBatch(again))], lines)
 })
 
-const histograms: [name: string, message: Message, shown: string | RegExp][] = [
+const histograms: [name: string, message: Message, shown: string][] = [
   ['integer', native, nativeText],
   [
     'float',
@@ -232,42 +220,59 @@ const histograms: [name: string, message: Message, shown: string | RegExp][] = [
     },
     '{count:3, sum:1, [-Inf,1]:1, (1,5]:2}',
   ],
-  ['unknown schema', { countInt: 0, schema: 9 }, /schema 9 is not known/],
-  [
-    'spans without buckets',
-    { positiveSpans: [{ offset: 0, length: 2 }] },
-    /positive spans need 2 buckets, there are 0/,
-  ],
-  ['buckets without spans', { countInt: 1, negativeDeltas: [1] }, /negative spans need 0 buckets, there are 1/],
-  ['a negative count', { countInt: 0, positiveSpans: [{ length: 1 }], positiveDeltas: [-1] }, /negative count -1/],
-  ['a wrong total', { countInt: 5, zeroCountInt: 1 }, /1 observations in buckets, the count is 5/],
-  ['unsorted bounds', { countInt: 0, schema: -53, customValues: [2, 1] }, /custom bounds must rise/],
-  ['a span beyond everything', { positiveSpans: [{ length: 1e9 }] }, /a span of 1000000000 buckets/],
-  [
-    'spans of many buckets that are not there',
-    { countInt: 0, positiveSpans: Array.from({ length: 20_000 }, () => ({ length: 100_000 })) },
-    /positive spans need 2000000000 buckets, there are 0/,
-  ],
 ]
 
-test('histograms: what is read, and what is refused', () => {
-  for (const [name, message, shown] of histograms) {
-    const read = (): string => readHistogram(new ByteReader(protobuf(histogram, message))).histogram.toString()
-    if (typeof shown === 'string') assert.equal(read(), shown, name)
-    else assert.throws(read, { message: shown }, name)
+/** Histograms and refusals of one message, as text. */
+function readOne(bytes: Uint8Array): string[] {
+  const batch = new WriteBatch()
+  readHistogram(new ByteReader(bytes), 0, batch)
+  return [...batch.histograms.map(h => h.histogram.toString()), ...batch.refusals.map(r => r.message)]
+}
+
+test('histograms: what is read', () => {
+  for (const [name, message, shown] of histograms)
+    assert.deepEqual(readOne(protobuf(histogramSchema, message)), [shown], name)
+  for (const [name, message] of Object.entries(validHistograms))
+    assert.match(readOne(protobuf(histogramSchema, message)).join('; '), /^\{count:/, name)
+})
+
+test('histograms: what contradicts itself is refused by itself, with the reason, in both versions', () => {
+  for (const [name, [message, reason]] of Object.entries(invalidHistograms)) {
+    const series = [
+      { name: 'before', samples: [{ value: 1, timestamp: 2 }] },
+      { name: 'bad', histograms: [message, validHistograms['float']!] },
+      { name: 'after', samples: [{ value: 3, timestamp: 4 }] },
+    ]
+    const plain = writeV1(series)
+    const byKernel = decodeWriteBody(encodeSnappy(plain), 1e6, kernel, new WriteBatch())
+    for (const batch of [decodeV1(plain), byKernel, decodeV2(writeV2(series))]) {
+      assert.deepEqual([batch.sampleCount, batch.histograms.length], [2, 1], name)
+      assert.deepEqual(
+        batch.refusals.map(r => [r.series, reason.test(r.message)]),
+        [[1, true]],
+        `${name}: ${batch.refusals[0]?.message}`,
+      )
+    }
   }
+})
+
+test('histograms: spans of many buckets that are not there', () => {
+  const positiveSpans = Array.from({ length: 20_000 }, () => ({ length: 100_000 }))
+  assert.match(
+    readOne(protobuf(histogramSchema, { countInt: 0, positiveSpans })).join('; '),
+    /positive spans need 2000000000 buckets, there are 0/,
+  )
 })
 
 test('histograms: the staleness marker stays one', () => {
   const bytes = protobuf({ countInt: [1, 'varint'], sum: [3, 'fixed64'] }, { countInt: 0, sum: 0x7ff0000000000002n })
-  const read = readHistogram(new ByteReader(bytes)).histogram
+  const batch = new WriteBatch()
+  readHistogram(new ByteReader(bytes), 0, batch)
+  const read = batch.histograms[0]!.histogram
   assert.ok(read.stale && read.integer)
 })
 
 test('histograms: damaged ones', () => {
-  for (const [name, message, shown] of histograms.filter(([, , s]) => typeof s === 'string'))
-    checkDamage(protobuf(histogram, message), bytes => readHistogram(new ByteReader(bytes)), {
-      errors: [CorruptDataError, BadDataError],
-      seed: name.length + String(shown).length,
-    })
+  for (const [name, message] of histograms)
+    checkDamage(protobuf(histogramSchema, message), readOne, { errors: [CorruptDataError], seed: name.length })
 })

@@ -1,7 +1,6 @@
 /** The Histogram message that remote write 1.0 and 2.0 and remote read share. */
 import { ByteReader } from '#codec/byte-reader.ts'
 import { readInt64, skipField } from '#codec/protobuf.ts'
-import { BadDataError, CorruptDataError } from '#core/errors.ts'
 import {
   FloatHistogram,
   bucketsFromSpans,
@@ -10,7 +9,9 @@ import {
   type ResetHint,
   type Span,
 } from '#model/histogram.ts'
+import { problemOfSpans } from '#model/histogram-validation.ts'
 import { staleHigh, staleLow } from '#model/sample-columns.ts'
+import type { WriteBatch } from '#model/write-batch.ts'
 
 /** Buckets of one sign as the message has them. Integer histograms have deltas, float histograms counts. */
 interface BucketFields {
@@ -19,8 +20,11 @@ interface BucketFields {
   counts: number[]
 }
 
-/** A Histogram message that reaches to the end of `input`. Throws CorruptDataError or BadDataError. */
-export function readHistogram(input: ByteReader): { histogram: FloatHistogram; timeMs: number; startMs: number } {
+/**
+ * Adds a Histogram message, which reaches to the end of `input`, to a batch; one that contradicts itself is refused
+ * by itself. Throws CorruptDataError where the bytes are no such message.
+ */
+export function readHistogram(input: ByteReader, series: number, batch: WriteBatch): void {
   const h = new FloatHistogram()
   let timeMs = 0
   let startMs = 0
@@ -69,12 +73,19 @@ export function readHistogram(input: ByteReader): { histogram: FloatHistogram; t
         if (!readBucketField(input, tag, positive, negative)) skipField(input, tag)
     }
   }
-  if (h.stale) return { histogram: staleHistogram(h.integer), timeMs, startMs }
-  h.positive = bucketsOf(positive, h.integer, 'positive')
-  h.negative = bucketsOf(negative, h.integer, 'negative')
-  if (h.schema === customBucketsSchema) h.customValues = bounds
-  validate(h)
-  return { histogram: h, timeMs, startMs }
+  if (h.stale) {
+    batch.addHistogram(series, timeMs, startMs, staleHistogram(h.integer))
+    return
+  }
+  const problem = problemOf(positive, h, 'positive') ?? problemOf(negative, h, 'negative')
+  if (problem !== undefined) {
+    batch.refuseHistogram(series, problem)
+    return
+  }
+  h.positive = bucketsOf(positive, h.integer)
+  h.negative = bucketsOf(negative, h.integer)
+  if (h.schema === customBucketsSchema || bounds.length > 0) h.customValues = bounds
+  batch.addHistogram(series, timeMs, startMs, h)
 }
 
 /** False: the field is none of the buckets'. */
@@ -127,31 +138,13 @@ function staleHistogram(isInteger: boolean): FloatHistogram {
 }
 
 /** The lengths are compared before the buckets are laid out: a few bytes of spans can name millions of buckets. */
-function bucketsOf(fields: BucketFields, isInteger: boolean, sign: 'positive' | 'negative'): Buckets {
-  const wanted = fields.spans.reduce((sum, span) => sum + span.length, 0)
-  const found = isInteger ? fields.deltas.length : fields.counts.length
-  if (wanted !== found)
-    throw new BadDataError(`histogram: the ${sign} spans need ${wanted} buckets, there are ${found}`)
-  return bucketsFromSpans(fields.spans, isInteger ? absolute(fields.deltas) : fields.counts)
+function problemOf(fields: BucketFields, h: FloatHistogram, sign: 'positive' | 'negative'): string | undefined {
+  const found = h.integer ? fields.deltas.length : fields.counts.length
+  return problemOfSpans(fields.spans, found, sign, h.schema === customBucketsSchema)
 }
 
-/** What Prometheus refuses beyond that: an unknown schema, counts that contradict each other, unsorted bounds. */
-function validate(h: FloatHistogram): void {
-  if (h.schema !== customBucketsSchema && (h.schema < -4 || h.schema > 8))
-    throw new BadDataError(`histogram: schema ${h.schema} is not known; -4 to 8 and -53 are`)
-  let total = h.zeroCount
-  for (const counts of [h.positive.count, h.negative.count]) {
-    for (const count of counts) {
-      if (count < 0) throw new BadDataError(`histogram: a bucket has the negative count ${count}`)
-      total += count
-    }
-  }
-  if (h.integer && (Number.isNaN(h.sum) ? total > h.count : total !== h.count))
-    throw new BadDataError(`histogram: ${total} observations in buckets, the count is ${h.count}`)
-  const bounds = h.customValues
-  if (bounds !== undefined)
-    for (let i = 1; i < bounds.length; i++)
-      if (!(bounds[i]! > bounds[i - 1]!)) throw new BadDataError('histogram: custom bounds must rise')
+function bucketsOf({ spans, deltas, counts }: BucketFields, isInteger: boolean): Buckets {
+  return bucketsFromSpans(spans, isInteger ? absolute(deltas) : counts)
 }
 
 function zigzag(raw: number): number {
@@ -163,8 +156,6 @@ function absolute(deltas: readonly number[]): number[] {
   return deltas.map(delta => (total += delta))
 }
 
-const bucketsMax = 100_000
-
 function readSpan(input: ByteReader): Span {
   const end = input.readLength() + input.at
   const span: Span = { offset: 0, length: 0 }
@@ -174,8 +165,6 @@ function readSpan(input: ByteReader): Span {
     else if (tag === 0x10) span.length = input.readUvarint()
     else skipField(input, tag)
   }
-  if (span.length > bucketsMax)
-    throw new CorruptDataError(`histogram: a span of ${span.length} buckets, the limit is ${bucketsMax}`)
   return span
 }
 

@@ -66,10 +66,7 @@ function readRareFields(series: number, input: ByteReader, batch: WriteBatch): v
     const end = input.readLength() + input.at
     const inner = new ByteReader(input.bytes, input.at, end)
     if (tag === 0x1a) readExemplar(series, inner, batch)
-    else {
-      const { histogram, timeMs, startMs } = readHistogram(inner)
-      batch.histograms.push({ series, timeMs, startMs, histogram })
-    }
+    else readHistogram(inner, series, batch)
     input.at = end
   }
 }
@@ -183,8 +180,7 @@ class TimeSeriesReader {
         input.at = end
       } else if (tag === 0x22) {
         const end = input.readLength() + input.at
-        const { histogram, timeMs, startMs } = readHistogram(new ByteReader(this.#bytes, input.at, end))
-        this.#batch.histograms.push({ series, timeMs, startMs, histogram })
+        readHistogram(new ByteReader(this.#bytes, input.at, end), series, this.#batch)
         input.at = end
       } else skipField(input, tag)
     }

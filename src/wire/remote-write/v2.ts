@@ -66,10 +66,8 @@ function readSeries(input: ByteReader, batch: WriteBatch, keys: KeyWriter, symbo
   for (const part of rest) {
     const inner = new ByteReader(input.bytes, part.from, part.to)
     if (part.tag === 0x12) readSample(inner, series, batch)
-    else if (part.tag === 0x1a) {
-      const { histogram, timeMs, startMs } = readHistogram(inner)
-      batch.histograms.push({ series, timeMs, startMs, histogram })
-    } else if (part.tag === 0x22) readExemplar(inner, series, batch, symbol)
+    else if (part.tag === 0x1a) readHistogram(inner, series, batch)
+    else if (part.tag === 0x22) readExemplar(inner, series, batch, symbol)
     else readMetadata(inner, metric, batch, symbol)
   }
 }
