@@ -1,12 +1,14 @@
-/** Logs and traces on a disk and a bucket in memory and a clock that is moved by hand. */
+/** Metrics, logs and traces on a disk and a bucket in memory and a clock that is moved by hand. */
 import assert from 'node:assert/strict'
 import { MemoryBucket } from '#bucket/memory.ts'
+import { defaultLimits } from '#core/limits.ts'
 import { silentLog } from '#core/log.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
 import { seededRandom } from '#core/random.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
-import { LogsEngine } from '#logs/engine.ts'
-import { TracesEngine } from '#traces/engine.ts'
+import { LogsEngine, type LogsOptions } from '#logs/engine.ts'
+import { MetricsEngine, type MetricsOptions } from '#metrics/engine.ts'
+import { TracesEngine, type TracesOptions } from '#traces/engine.ts'
 import { defaultDedicated, layoutOf } from '#traces/schema.ts'
 import { decodeOtlpTraces, decodeSpan, encodeOtlpTraces } from '#wire/otlp/traces.ts'
 import type { LogStore } from '../src/query/log-script.ts'
@@ -47,8 +49,23 @@ function frameOptions(clock: VirtualClock) {
   } as const
 }
 
+/** An open metrics signal that takes samples up to an hour old. */
+export async function openMetrics(clock: VirtualClock, options: Partial<MetricsOptions> = {}): Promise<MetricsEngine> {
+  const engine = new MetricsEngine({
+    ...frameOptions(clock),
+    limits: defaultLimits,
+    blockMs: 2 * hourMs,
+    outOfOrderMs: hourMs,
+    retentionBytesMax: Infinity,
+    hashSeed: { a: 1, b: 2, c: 3, d: 4 },
+    ...options,
+  })
+  await driving(clock, engine.open())
+  return engine
+}
+
 /** An open logs signal that takes lines of any age. */
-export async function openLogs(clock: VirtualClock): Promise<LogsEngine> {
+export async function openLogs(clock: VirtualClock, options: Partial<LogsOptions> = {}): Promise<LogsEngine> {
   const engine = new LogsEngine({
     ...frameOptions(clock),
     isBase64: false,
@@ -67,13 +84,14 @@ export async function openLogs(clock: VirtualClock): Promise<LogsEngine> {
       metadataPairsMax: 128,
       metadataBytesMax: 65_536,
     },
+    ...options,
   })
   await driving(clock, engine.open())
   return engine
 }
 
 /** An open traces signal that takes spans of any age. */
-export async function openTraces(clock: VirtualClock): Promise<TracesEngine> {
+export async function openTraces(clock: VirtualClock, options: Partial<TracesOptions> = {}): Promise<TracesEngine> {
   const engine = new TracesEngine({
     ...frameOptions(clock),
     compactBytesMax: 128 * megabyte,
@@ -89,6 +107,7 @@ export async function openTraces(clock: VirtualClock): Promise<TracesEngine> {
     decode: decodeOtlpTraces,
     decodeSpan,
     encode: encodeOtlpTraces,
+    ...options,
   })
   await driving(clock, engine.open())
   return engine

@@ -86,6 +86,14 @@ export class UnavailableError extends Error {
   }
 }
 
+/** A block that a query was to read was replaced meanwhile: planned again, the query reads what stands in its place. */
+export class PlanStaleError extends UnavailableError {
+  override name = 'PlanStaleError'
+  constructor(block: string) {
+    super(`block ${block} was replaced while the query ran; ask again`, 1)
+  }
+}
+
 /** A query ran out of its time. */
 export class TimeoutError extends Error {
   override name = 'TimeoutError'

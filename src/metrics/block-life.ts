@@ -4,9 +4,10 @@
  */
 import { isUlid, makeUlid } from '#codec/ulid.ts'
 import type { Clock } from '#core/clock.ts'
-import { CorruptDataError, messageOf } from '#core/errors.ts'
+import { messageOf, PlanStaleError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
+import { isDamage, Omissions } from '#core/omissions.ts'
 import type { Random } from '#core/random.ts'
 import { yieldEvery } from '#core/yield.ts'
 import type { Bucket } from '#bucket/bucket.ts'
@@ -19,6 +20,7 @@ import { decodeMeta, encodeMeta, type BlockMeta } from './block-meta.ts'
 import { BlockReader, type BlockFiles } from './block-reader.ts'
 import { mergeBlocks, writeHeadBlock, type WrittenBlock } from './merge.ts'
 import type { RangeChunks } from './range-chunks.ts'
+import type { BlockSet } from './block-set.ts'
 import type { Tenant } from './tenant.ts'
 import { addInterval, encodeTombstones } from './tombstones.ts'
 
@@ -103,8 +105,8 @@ export class BlockLife {
 
   /** Looks into the bucket for blocks that appeared or vanished. */
   async refresh(): Promise<void> {
-    const { bucket, log } = this.#options
-    const { found, ids } = await listBlocks(
+    const { bucket } = this.#options
+    const { found, ids, withoutMeta } = await listBlocks(
       bucket,
       isUlid,
       (tenant, id) => this.#tenants.get(tenant)?.blocks.readers.has(id) ?? false,
@@ -113,21 +115,51 @@ export class BlockLife {
       try {
         this.#addBlock(tenant, decodeMeta(meta, id), bucketFiles(bucket, `${tenant}/${id}/`))
       } catch (error) {
-        this.#tenantOf(tenant).blocks.quarantined.set(id, messageOf(error))
-        log.error("a block can't be used", { tenant, block: id, error: messageOf(error) })
+        this.#blocksOf(tenant).quarantined.add({ tenant, id, reason: messageOf(error), isWhole: true })
       }
     }
     for (const tenant of this.#tenants.values()) {
       const present = ids.get(tenant.name) ?? new Set()
       for (const id of tenant.blocks.readers.keys())
         if (!present.has(id) && !this.#staged.has(id)) tenant.blocks.readers.delete(id)
+      await this.#checkDamaged(tenant, present)
     }
+    for (const { tenant, id } of withoutMeta) await this.#noteWithoutMeta(tenant, id)
     this.#hideParents()
+  }
+
+  /** Blocks that were damaged may be gone by now, or whole again. */
+  async #checkDamaged({ name, blocks }: Tenant, present: ReadonlySet<string>): Promise<void> {
+    for (const { id, isWhole } of blocks.quarantined.of(name)) {
+      const reader = blocks.readers.get(id)
+      if (!present.has(id) && reader === undefined) blocks.quarantined.delete(name, id)
+      else if (isWhole && reader !== undefined && (await isReadable(reader))) blocks.quarantined.delete(name, id)
+    }
+  }
+
+  /** A directory with an index and without meta.json was a block: answers lack it. */
+  async #noteWithoutMeta(tenant: string, id: string): Promise<void> {
+    const blocks = this.#tenants.get(tenant)?.blocks
+    const isParent = (reader: BlockReader): boolean =>
+      reader.meta.compaction.parents?.some(({ ulid }) => ulid === id) === true
+    if (this.#staged.has(id) || (blocks !== undefined && [...blocks.readers.values()].some(isParent))) return
+    const objects = await this.#options.bucket.list(`${tenant}/${id}/`)
+    if (!objects.some(({ key }) => key === `${tenant}/${id}/index`)) return
+    const reason = 'meta.json is missing; `tercet check data --repair` makes it again'
+    this.#blocksOf(tenant).quarantined.add({ tenant, id, reason, isWhole: true })
+  }
+
+  #blocksOf(tenant: string): BlockSet {
+    const { blocks } = this.#tenantOf(tenant)
+    blocks.comesFrom({ tenant, refresh: () => this.refresh() })
+    return blocks
   }
 
   #addBlock(tenant: string, meta: BlockMeta, files: BlockFiles): BlockReader {
     const reader = new BlockReader(meta, files)
-    this.#tenantOf(tenant).blocks.readers.set(meta.ulid, reader)
+    const blocks = this.#blocksOf(tenant)
+    blocks.readers.set(meta.ulid, reader)
+    blocks.quarantined.delete(tenant, meta.ulid)
     return reader
   }
 
@@ -287,7 +319,7 @@ export class BlockLife {
     for (const tenant of this.#tenants.values()) {
       for (;;) {
         const candidates = [...tenant.blocks.readers.values()].filter(
-          r => !this.#staged.has(r.meta.ulid) && !tenant.blocks.quarantined.has(r.meta.ulid),
+          ({ meta }) => !this.#staged.has(meta.ulid) && !this.#isSetAside(tenant, meta.ulid),
         )
         // A head that is empty, as after a flush and a restart, says nothing of how far time has come: blocks do.
         const newestMs = candidates.reduce((newest, r) => Math.max(newest, r.meta.maxTime), tenant.head.maxMs)
@@ -311,9 +343,41 @@ export class BlockLife {
     }
   }
 
-  /** Writes one block in place of several. False when one of them turned out to be damaged. */
+  /** Damaged blocks, and those that could not be merged for another reason, stay as they are. */
+  #isSetAside({ name, blocks }: Tenant, id: string): boolean {
+    return this.#unmergeable.has(id) || blocks.quarantined.get(name, id) !== undefined
+  }
+  readonly #unmergeable = new Set<string>()
+
+  /**
+   * Some of these blocks can't be merged: finds out which, so that the others are without them. Those that another
+   * compactor removed leave the list.
+   */
+  async #setAside(tenant: Tenant, readers: readonly BlockReader[], error: Error): Promise<void> {
+    this.#options.log.error('blocks could not be merged', {
+      tenant: tenant.name,
+      blocks: readers.map(r => r.meta.ulid).join(' '),
+      error: error.message,
+    })
+    let isExplained = false
+    for (const reader of readers) {
+      try {
+        const damage = await tenant.blocks.findDamage(reader, this.#pause)
+        isExplained ||= damage !== undefined
+      } catch (cause) {
+        if (!(cause instanceof PlanStaleError)) throw cause
+        isExplained = true
+      }
+    }
+    if (!isExplained) for (const reader of readers) this.#unmergeable.add(reader.meta.ulid)
+  }
+
+  /**
+   * Writes one block in place of several. False when the bucket does not have it yet; true also when some turned out to
+   * be damaged, and others are to be chosen.
+   */
   async #mergeInto(tenant: Tenant, readers: readonly BlockReader[]): Promise<boolean> {
-    const { files, log } = this.#options
+    const { files } = this.#options
     const ulid = this.#nextUlid()
     const directory = `${this.#options.stagingDirectory}/${tenant.name}/${ulid}`
     let written: WrittenBlock | undefined
@@ -321,19 +385,9 @@ export class BlockLife {
       written = await mergeBlocks(files, directory, readers, this.#pause)
     } catch (error) {
       await files.removeDirectory(directory)
-      if (!(error instanceof CorruptDataError)) throw error
-      for (const reader of readers)
-        await reader.check().catch((cause: unknown) => {
-          tenant.blocks.quarantined.set(reader.meta.ulid, messageOf(cause))
-        })
-      if (!readers.some(r => tenant.blocks.quarantined.has(r.meta.ulid)))
-        for (const reader of readers) tenant.blocks.quarantined.set(reader.meta.ulid, messageOf(error))
-      log.error('blocks could not be merged', {
-        tenant: tenant.name,
-        blocks: readers.map(r => r.meta.ulid).join(' '),
-        error: messageOf(error),
-      })
-      return false
+      if (!isDamage(error)) throw error
+      await this.#setAside(tenant, readers, error)
+      return true
     }
     if (written !== undefined) {
       const walThrough: Record<string, number> = {}
@@ -427,8 +481,15 @@ export class BlockLife {
     // blocks.
     for (const startMs of tenant.head.rangeStarts())
       if (startMs <= throughMs && startMs + this.#options.blockMs > fromMs) await this.#cut(tenant, startMs)
+    const omissions = new Omissions()
     for (const reader of tenant.blocks.inTime(fromMs, throughMs))
-      await this.#deleteFromBlock(tenant, reader, matchers, fromMs, throughMs)
+      await tenant.blocks.guarded(reader, omissions, undefined, () =>
+        this.#deleteFromBlock(tenant, reader, matchers, fromMs, throughMs),
+      )
+    tenant.blocks.addLeftOut(fromMs, throughMs, omissions)
+    const { log } = this.#options
+    for (const { block, reason } of omissions.list())
+      log.warn('samples could not be deleted from a damaged block', { tenant: tenant.name, block, error: reason })
   }
 
   async #deleteFromBlock(
@@ -467,8 +528,10 @@ export class BlockLife {
   async cleanTombstones(): Promise<void> {
     for (const tenant of this.#tenants.values()) {
       for (const reader of Array.from(tenant.blocks.readers.values())) {
-        if (!this.#staged.has(reader.meta.ulid) && (await reader.tombstones()).size > 0)
-          await this.#mergeInto(tenant, [reader])
+        const { ulid } = reader.meta
+        if (this.#staged.has(ulid) || this.#isSetAside(tenant, ulid)) continue
+        const tombstones = await tenant.blocks.guarded(reader, new Omissions(), undefined, () => reader.tombstones())
+        if (tombstones !== undefined && tombstones.size > 0) await this.#mergeInto(tenant, [reader])
       }
     }
   }
@@ -511,6 +574,16 @@ function makeMeta(
 
 export function bytesOfBlock(meta: BlockMeta): number {
   return meta.thanos?.files.reduce((sum, file) => sum + (file.size_bytes ?? 0), 0) ?? 0
+}
+
+/** False while it is damaged or can't be read for another reason. */
+function isReadable(reader: BlockReader): Promise<boolean> {
+  reader.forget()
+  reader.forgetTombstones()
+  return reader.check().then(
+    () => true,
+    () => false,
+  )
 }
 
 function bucketFiles(bucket: Bucket, prefix: string): BlockFiles {

@@ -11,12 +11,16 @@ export interface FoundBlock {
   meta: Uint8Array
 }
 
-/** Directories of the bucket that hold a `meta.json` and whose name `isId` accepts. Fails when one can't be read. */
+/**
+ * Directories of the bucket that hold a `meta.json` and whose name `isId` accepts, and those that hold none. Fails when
+ * one can't be read.
+ */
 export async function listBlocks(
   bucket: Bucket,
   isId: (name: string) => boolean,
   isKnown: (tenant: string, id: string) => boolean,
-): Promise<{ found: FoundBlock[]; ids: Map<string, Set<string>> }> {
+): Promise<{ found: FoundBlock[]; ids: Map<string, Set<string>>; withoutMeta: { tenant: string; id: string }[] }> {
+  const withoutMeta: { tenant: string; id: string }[] = []
   const found: FoundBlock[] = []
   const ids = new Map<string, Set<string>>()
   for (const tenant of await bucket.listDirectories('')) {
@@ -33,8 +37,9 @@ export async function listBlocks(
         // Without meta.json a block is not there yet, or not any more. Any other failure makes the list incomplete, and
         // an incomplete list is none: answers would lack what the bucket has.
         if (!(error instanceof NotFoundError)) throw error
+        withoutMeta.push({ tenant, id })
       }
     }
   }
-  return { found, ids }
+  return { found, ids, withoutMeta }
 }

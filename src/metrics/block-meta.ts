@@ -47,6 +47,7 @@ export function decodeMeta(bytes: Uint8Array, id: string): BlockMeta {
   if (meta.version !== 1) throw new BadDataError(`block ${id}: meta.json has version ${meta.version}, 1 is understood`)
   if (!isUlid(meta.ulid) || !Number.isFinite(meta.minTime) || !Number.isFinite(meta.maxTime))
     throw new BadDataError(`block ${id}: meta.json lacks ulid, minTime or maxTime`)
+  if (meta.ulid !== id) throw new BadDataError(`block ${id}: meta.json names another block, ${meta.ulid}`)
   return { ...meta, stats: meta.stats ?? {}, compaction: meta.compaction ?? { level: 1, sources: [meta.ulid] } }
 }
 

@@ -8,12 +8,13 @@ import { decodeHistogramChunk } from '#codec/histogram-chunk.ts'
 import { decodeXor, xorSampleCount } from '#codec/xor-chunk.ts'
 import { decodeXor2 } from '#codec/xor2-chunk.ts'
 import { CorruptDataError, NotFoundError } from '#core/errors.ts'
+import { isDamage } from '#core/omissions.ts'
 import { decodeUtf8 } from '#core/text.ts'
 import { grown } from '#core/grown.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import { histogramFromChunk } from '#model/histogram-chunk.ts'
 import { Labels } from '#model/labels.ts'
-import type { SampleColumns } from '#model/sample-columns.ts'
+import { SampleColumns } from '#model/sample-columns.ts'
 import type { BlockMeta } from './block-meta.ts'
 import { intersectionOf, textsOf, unionOf } from './series-lists.ts'
 import { decodeTombstones, type Interval } from './tombstones.ts'
@@ -171,6 +172,33 @@ export class BlockReader {
     await this.#deleted()
   }
 
+  /** Reads and checks all of the block; throws CorruptDataError and NotFoundError. `pause` gives way to other work. */
+  async verify(pause: () => Promise<void>): Promise<void> {
+    await this.check()
+    const found = await this.select([])
+    const columns = new SampleColumns()
+    for (let from = 0; from < found.count; from += verifySeries) {
+      const members = Array.from({ length: Math.min(verifySeries, found.count - from) }, (_, i) => from + i)
+      const loaded = await this.chunks(found, members, -Infinity, Infinity)
+      for (let place = 0; place < members.length; place++) {
+        columns.clear()
+        loaded.decode(place, columns)
+      }
+      await pause()
+    }
+  }
+
+  /** Is meta.json still there? */
+  async hasMeta(): Promise<boolean> {
+    try {
+      await this.#reading(files => files.read('meta.json'))
+      return true
+    } catch (error) {
+      if (error instanceof NotFoundError) return false
+      throw error
+    }
+  }
+
   #deleted(): Promise<Map<number, Interval[]>> {
     if (this.#tombstones === undefined) {
       this.#tombstones = this.#reading(files => files.read('tombstones')).then(decodeTombstones, error => {
@@ -220,7 +248,8 @@ export class BlockReader {
 
   /**
    * Of each of these series (numbers in the selection) its chunks that touch the time. Chunks that lie near each other
-   * are fetched together.
+   * are fetched together. With `onBroken`, a chunk that is damaged is reported once for each run of chunks, and its
+   * series has no samples here; without, it throws.
    */
   async chunks(
     selection: BlockSelection,
@@ -228,6 +257,7 @@ export class BlockReader {
     fromMs: number,
     throughMs: number,
     buffers?: ReadBuffers,
+    onBroken?: (error: Error) => void,
   ): Promise<LoadedChunks> {
     const loaded = new LoadedChunks(selection, members, fromMs, throughMs, buffers)
     const { count, refs, order } = loaded
@@ -240,30 +270,49 @@ export class BlockReader {
         refs[order[k]!]! - first < fetchBytesMax
       )
         k++
-      await this.#fetch(loaded, i, k)
+      await this.#fetch(loaded, i, k, onBroken)
       i = k
     }
     return loaded
   }
 
   /** Fetches the chunks order[from, to), which lie near each other. */
-  async #fetch(loaded: LoadedChunks, from: number, to: number): Promise<void> {
+  async #fetch(loaded: LoadedChunks, from: number, to: number, onBroken?: (error: Error) => void): Promise<void> {
     const { refs, order } = loaded
     const first = refs[order[from]!]!
     const name = `chunks/${String(Math.floor(first / 4294967296) + 1).padStart(6, '0')}`
     const start = first % 4294967296
-    const last = refs[order[to - 1]!]!
-    const length = last - first + guessBytes
-    const room = loaded.room(length)
-    let bytes = await this.#reading(files => files.readRange(name, start, length, room))
-    const needed = chunkEnd(bytes, last - first)
-    if (needed > bytes.length) bytes = await this.#reading(files => files.readRange(name, start, needed))
-    for (let i = from; i < to; i++) {
-      const at = refs[order[i]!]! - first
-      if (chunkEnd(bytes, at) > bytes.length)
-        throw new CorruptDataError(`${name}: the chunk at ${start + at} is cut off`)
-      loaded.place(order[i]!, bytes, at, name)
+    let bytes: Uint8Array
+    try {
+      bytes = await this.#readRun(name, start, refs[order[to - 1]!]! - first, loaded)
+    } catch (error) {
+      if (onBroken === undefined || !isDamage(error)) throw error
+      for (let i = from; i < to; i++) loaded.leaveOut(order[i]!)
+      onBroken(error)
+      return
     }
+    let isReported = false
+    for (let i = from; i < to; i++) {
+      try {
+        loaded.place(order[i]!, bytes, refs[order[i]!]! - first, name)
+      } catch (error) {
+        if (onBroken === undefined || !isDamage(error)) throw error
+        loaded.leaveOut(order[i]!)
+        if (!isReported) onBroken(error)
+        isReported = true
+      }
+    }
+  }
+
+  /** A file's bytes from `start` to the end of the chunk that begins `lastAt` behind it, as far as there are any. */
+  async #readRun(name: string, start: number, lastAt: number, loaded: LoadedChunks): Promise<Uint8Array> {
+    const length = lastAt + guessBytes
+    const room = loaded.room(length)
+    const bytes = await this.#reading(files => files.readRange(name, start, length, room))
+    const needed = chunkEnd(bytes, lastAt)
+    // A length that nothing stands behind may be damaged: no more is asked for than a chunk can have.
+    if (needed <= bytes.length || bytes.length < length || needed - lastAt > chunkBytesMax) return bytes
+    return this.#reading(files => files.readRange(name, start, needed))
   }
 }
 
@@ -287,6 +336,8 @@ export class LoadedChunks {
 
   readonly #buffers: ReadBuffers | undefined
   readonly #rooms: Uint8Array[] = []
+  /** Series by place that have no samples here, because a chunk of theirs is damaged. */
+  readonly #leftOut = new Set<number>()
 
   constructor(
     selection: BlockSelection,
@@ -327,8 +378,17 @@ export class LoadedChunks {
     this.#encoding = new Uint8Array(count)
   }
 
+  /** Chunk `i` is damaged: its series has no samples here. */
+  leaveOut(i: number): void {
+    let place = 0
+    while (this.startOf[place + 1]! <= i) place++
+    this.#leftOut.add(place)
+  }
+
   /** The chunk lies in `bytes` at `at`, as a frame; throws CorruptDataError for a wrong checksum. */
   place(i: number, bytes: Uint8Array, at: number, name: string): void {
+    if (chunkEnd(bytes, at) > bytes.length)
+      throw new CorruptDataError(`${name}: the chunk at ${this.refs[i]! % 4294967296} is cut off`)
     let length = 0
     let from = at
     for (let scale = 1; ; scale *= 128) {
@@ -376,6 +436,7 @@ export class LoadedChunks {
 
   /** Adds the samples of the series at this place to columns. */
   decode(place: number, into: SampleColumns): void {
+    if (this.#leftOut.size > 0 && this.#leftOut.has(place)) return
     const end = this.startOf[place + 1]!
     for (let i = this.startOf[place]!; i < end; i++)
       decodeChunk(this.#encoding[i]!, this.#bytes[i]!, this.#from[i]!, this.#to[i]!, into)
@@ -386,6 +447,10 @@ const fetchGapBytes = 64 * 1024
 const fetchBytesMax = 4 * 1024 * 1024
 /** What a chunk is expected to have at most; a longer one is fetched again. */
 const guessBytes = 4096
+/** More than any chunk has: 120 samples of histograms with hundreds of buckets take some hundred KiB. */
+const chunkBytesMax = 64 * 1024 * 1024
+/** Series that are verified at a time. */
+const verifySeries = 256
 
 /** Label sets that are kept per block, about 300 B each. */
 const labelsKeptMax = 50_000
@@ -399,7 +464,8 @@ function chunkEnd(bytes: Uint8Array, at: number): number {
     length += (byte & 127) * scale
     if (byte < 128) return at + i + 1 + 1 + length + 4
   }
-  throw new CorruptDataError(`chunk at ${at}: the length is malformed`)
+  // No length ends so: a frame without an end.
+  return Infinity
 }
 
 /** Adds a chunk's samples to columns. */

@@ -1,20 +1,30 @@
 /** The blocks of one tenant, wherever they are, and what matchers find in them. */
 import type { Clock } from '#core/clock.ts'
-import { CorruptDataError, messageOf } from '#core/errors.ts'
+import { messageOf, NotFoundError, PlanStaleError } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
+import { isDamage, type Omissions } from '#core/omissions.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import type { Labels } from '#model/labels.ts'
-import { ReadBuffers, type BlockReader } from './block-reader.ts'
+import { DamageList } from '#store/damage.ts'
+import { ReadBuffers, type BlockReader, type BlockSelection, type LoadedChunks } from './block-reader.ts'
 import { Selection, SelectionCache, type SelectionPart } from './selection-cache.ts'
 
 /** Label sets that are shared among blocks; about 500 B each. */
 const internedMax = 100_000
 
+/** Whose blocks these are, and how the list of them is brought up to date. */
+export interface BlockOrigin {
+  readonly tenant: string
+  refresh(): Promise<void>
+}
+
+const nowhere: BlockOrigin = { tenant: '', refresh: () => Promise.resolve() }
+
 export class BlockSet {
   readonly readers = new Map<string, BlockReader>()
-  /** Blocks that turned out to be damaged: reported, and not asked any more. */
-  readonly quarantined = new Map<string, string>()
-  readonly #log: Log
+  /** Blocks that turned out to be damaged: those that are so as a whole are not asked any more. */
+  readonly quarantined: DamageList
+  #origin = nowhere
   readonly #clock: Clock
   readonly #selections = new SelectionCache()
   /** Memory for the chunks that queries read. */
@@ -23,42 +33,126 @@ export class BlockSet {
   version = 0
 
   constructor(log: Log, clock: Clock) {
-    this.#log = log
+    this.quarantined = new DamageList(log, 'metrics')
     this.#clock = clock
   }
 
-  /** Runs `work`; damage in the block quarantines it, and the rest is served. */
-  async guarded<T>(reader: BlockReader, fallback: T, work: () => Promise<T>): Promise<T> {
+  comesFrom(origin: BlockOrigin): void {
+    this.#origin = origin
+  }
+
+  /**
+   * Runs `work`; a block that is damaged is left out, and the rest is served. Throws PlanStaleError when the block was
+   * replaced meanwhile.
+   */
+  async guarded<T>(reader: BlockReader, omissions: Omissions, fallback: T, work: () => Promise<T>): Promise<T> {
     try {
       return await work()
     } catch (error) {
-      if (!(error instanceof CorruptDataError)) throw error
-      this.quarantined.set(reader.meta.ulid, messageOf(error))
-      this.forgetSelections()
-      this.#log.error('a block is damaged and is left out of queries', {
-        block: reader.meta.ulid,
-        error: messageOf(error),
-      })
+      if (!isDamage(error)) throw error
+      await this.#failWhenReplaced(reader, error)
+      this.leaveOut(reader, error, true, omissions)
       return fallback
     }
+  }
+
+  /** The chunks of these series; those that are damaged cost the samples that their series have in this block. */
+  load(
+    reader: BlockReader,
+    found: BlockSelection,
+    members: readonly number[],
+    time: { fromMs: number; throughMs: number },
+    omissions: Omissions,
+  ): Promise<LoadedChunks | undefined> {
+    return this.guarded(reader, omissions, undefined, async () => {
+      const broken: Error[] = []
+      const loaded = await reader.chunks(found, members, time.fromMs, time.throughMs, this.buffers, error => {
+        broken.push(error)
+      })
+      for (const error of broken) {
+        await this.#failWhenReplaced(reader, error)
+        this.leaveOut(reader, error, false, omissions)
+      }
+      return loaded
+    })
+  }
+
+  /**
+   * Reads all of a block and notes whether it is damaged as a whole or in part; undefined when it is not. Throws
+   * PlanStaleError when it was replaced.
+   */
+  async findDamage(reader: BlockReader, pause: () => Promise<void>): Promise<Error | undefined> {
+    for (const [isWhole, read] of [
+      [true, () => reader.check()],
+      [false, () => reader.verify(pause)],
+    ] as const) {
+      try {
+        await read()
+      } catch (error) {
+        if (!isDamage(error)) throw error
+        await this.#failWhenReplaced(reader, error)
+        this.leaveOut(reader, error, isWhole)
+        return error
+      }
+    }
+    return undefined
+  }
+
+  /** Notes that a block, or a part of it, can't be read. */
+  leaveOut(reader: BlockReader, error: Error, isWhole: boolean, omissions?: Omissions): void {
+    const { ulid: id } = reader.meta
+    const reason = messageOf(error)
+    this.quarantined.add({ tenant: this.#origin.tenant, id, reason, isWhole })
+    omissions?.add(id, reason)
+    if (isWhole) this.forgetSelections()
+  }
+
+  /** Adds the blocks that are left out of every answer to what this one, of the time, lacks. */
+  addLeftOut(fromMs: number, throughMs: number, omissions: Omissions): void {
+    for (const { id, reason, isWhole } of this.quarantined.all()) {
+      const meta = this.readers.get(id)?.meta
+      // Of a block without a usable meta.json nobody knows its time.
+      const touches = meta === undefined || (meta.minTime <= throughMs && meta.maxTime > fromMs)
+      if (isWhole && touches) omissions.add(id, reason)
+    }
+  }
+
+  isLeftOut(id: string): boolean {
+    return this.quarantined.isWhole(this.#origin.tenant, id)
+  }
+
+  /** A file that is missing is damage, unless another compactor took the block away. */
+  async #failWhenReplaced(reader: BlockReader, error: Error): Promise<void> {
+    if (!(error instanceof NotFoundError)) return
+    const { ulid } = reader.meta
+    if (this.readers.get(ulid) === reader) {
+      await this.#origin.refresh()
+      if (this.readers.get(ulid) === reader) {
+        if (await reader.hasMeta()) return
+        // A deletion begins with meta.json.
+        this.readers.delete(ulid)
+      }
+    }
+    this.forgetSelections()
+    throw new PlanStaleError(ulid)
   }
 
   /** Blocks that touch the time, oldest first: so a series' samples come out in order, and are not sorted again. */
   inTime(fromMs: number, throughMs: number): BlockReader[] {
     const found = [...this.readers.values()].filter(
-      r => r.meta.minTime <= throughMs && r.meta.maxTime > fromMs && !this.quarantined.has(r.meta.ulid),
+      r => r.meta.minTime <= throughMs && r.meta.maxTime > fromMs && !this.isLeftOut(r.meta.ulid),
     )
     return found.sort((a, b) => a.meta.minTime - b.meta.minTime)
   }
 
   /** What the matchers find in these blocks. */
-  async select(matchers: readonly Matcher[], blocks: readonly BlockReader[]): Promise<Selection> {
+  async select(matchers: readonly Matcher[], blocks: readonly BlockReader[], omissions: Omissions): Promise<Selection> {
     const kept = this.#selections.find(matchers, blocks)
     if (kept !== undefined) return kept
     const found: Omit<SelectionPart, 'memberOf'>[] = []
     const { version } = this
     for (const reader of blocks) {
-      const part = await this.guarded(reader, undefined, async () => ({
+      const part = await this.guarded(reader, omissions, undefined, async () => ({
         reader,
         found: await reader.select(matchers, this.#intern),
         deleted: await reader.tombstones(),

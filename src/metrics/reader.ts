@@ -1,9 +1,11 @@
 /** What a query sees of a tenant: the head and the blocks, as one set of series. */
+import { isDamage, Omissions, planningAgain } from '#core/omissions.ts'
 import { compareText } from '#core/text.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import { compareLabels, type Labels } from '#model/labels.ts'
 import type { SampleColumns } from '#model/sample-columns.ts'
-import type { LoadedChunks } from './block-reader.ts'
+import type { DamagedBlock } from '#store/damage.ts'
+import type { BlockReader, LoadedChunks } from './block-reader.ts'
 import type { BlockSet } from './block-set.ts'
 import type { Head } from './head.ts'
 import type { RangeChunks } from './range-chunks.ts'
@@ -31,6 +33,7 @@ export class Reader implements MetricsReader {
   readonly #blocks: BlockSet
   readonly #head: Head | undefined
   readonly #retainedFrom: (fromMs: number) => number
+  readonly omissions = new Omissions()
 
   /** `retainedFrom` moves the start of a query's time to the retention. */
   constructor(blocks: BlockSet, head: Head | undefined, retainedFrom: (fromMs: number) => number = fromMs => fromMs) {
@@ -39,17 +42,21 @@ export class Reader implements MetricsReader {
     this.#retainedFrom = retainedFrom
   }
 
+  damaged(): readonly DamagedBlock[] {
+    return this.#blocks.quarantined.all()
+  }
+
   async select(matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<SeriesSet> {
     const startMs = this.#retainedFrom(fromMs)
     // Held from the instant at which the list of blocks is made: what leaves the head later is in no block of that
     // list.
     const held = this.#head?.ranges() ?? []
     const merged = await this.#merge(matchers, startMs, throughMs)
-    return new MergedSeries(merged, this.#blocks, this.#head, held, startMs, throughMs)
+    return new MergedSeries(merged, this.#blocks, this.#head, held, startMs, throughMs, this.omissions)
   }
 
   async series(matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<readonly Labels[]> {
-    return (await this.#merge(matchers, this.#retainedFrom(fromMs), throughMs)).labels
+    return (await planningAgain(() => this.#merge(matchers, this.#retainedFrom(fromMs), throughMs))).labels
   }
 
   async labelNames(matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<string[]> {
@@ -60,8 +67,7 @@ export class Reader implements MetricsReader {
     } else {
       const startMs = this.#retainedFrom(fromMs)
       for (const name of this.#headIn(startMs, throughMs)?.table.labelNames() ?? []) names.add(name)
-      for (const reader of this.#blocks.inTime(startMs, throughMs))
-        for (const name of await this.#blocks.guarded(reader, [], () => reader.labelNames())) names.add(name)
+      await this.#addOfBlocks(names, startMs, throughMs, reader => reader.labelNames())
     }
     return [...names].sort(compareText)
   }
@@ -73,11 +79,24 @@ export class Reader implements MetricsReader {
     } else {
       const startMs = this.#retainedFrom(fromMs)
       for (const value of this.#headIn(startMs, throughMs)?.table.labelValues(name) ?? []) values.add(value)
-      for (const reader of this.#blocks.inTime(startMs, throughMs))
-        for (const value of await this.#blocks.guarded(reader, [], () => reader.labelValues(name))) values.add(value)
+      await this.#addOfBlocks(values, startMs, throughMs, reader => reader.labelValues(name))
     }
     values.delete('')
     return [...values].sort(compareText)
+  }
+
+  /** Adds what each block of the time has. */
+  #addOfBlocks(
+    into: Set<string>,
+    fromMs: number,
+    throughMs: number,
+    read: (reader: BlockReader) => Promise<string[]>,
+  ): Promise<void> {
+    return planningAgain(async () => {
+      this.#blocks.addLeftOut(fromMs, throughMs, this.omissions)
+      for (const reader of this.#blocks.inTime(fromMs, throughMs))
+        for (const text of await this.#blocks.guarded(reader, this.omissions, [], () => read(reader))) into.add(text)
+    })
   }
 
   /** The head, when it has samples of the time. */
@@ -101,7 +120,8 @@ export class Reader implements MetricsReader {
   async #merge(matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<Merged> {
     // The head first, at one instant with the list of blocks: a range that leaves it meanwhile is held by the query.
     const { fromHead, headLabels } = this.#selectHead(matchers, fromMs, throughMs)
-    const selection = await this.#blocks.select(matchers, this.#blocks.inTime(fromMs, throughMs))
+    this.#blocks.addLeftOut(fromMs, throughMs, this.omissions)
+    const selection = await this.#blocks.select(matchers, this.#blocks.inTime(fromMs, throughMs), this.omissions)
     const headOf = new Int32Array(selection.labels.length).fill(-1)
     const labels: Labels[] = []
     const inBlocks: number[] = []
@@ -144,6 +164,7 @@ class MergedSeries implements SeriesSet {
   readonly #held: readonly RangeChunks[]
   readonly #fromMs: number
   readonly #throughMs: number
+  readonly #omissions: Omissions
   /** The first series that is loaded. */
   #base = 0
   #loaded: Loaded[] = []
@@ -155,7 +176,9 @@ class MergedSeries implements SeriesSet {
     held: readonly RangeChunks[],
     fromMs: number,
     throughMs: number,
+    omissions: Omissions,
   ) {
+    this.#omissions = omissions
     this.labels = merged.labels
     this.#merged = merged
     this.#blocks = blocks
@@ -171,9 +194,8 @@ class MergedSeries implements SeriesSet {
     for (const part of this.#merged.selection.parts) {
       const { members, placeOf } = this.#membersOf(part, from, to)
       if (members.length === 0) continue
-      const chunks = await this.#blocks.guarded(part.reader, undefined, () =>
-        part.reader.chunks(part.found, members, this.#fromMs, this.#throughMs, this.#blocks.buffers),
-      )
+      const time = { fromMs: this.#fromMs, throughMs: this.#throughMs }
+      const chunks = await this.#blocks.load(part.reader, part.found, members, time, this.#omissions)
       if (chunks !== undefined) this.#loaded.push({ chunks, placeOf, part })
     }
   }
@@ -200,7 +222,7 @@ class MergedSeries implements SeriesSet {
       const place = placeOf[i - this.#base]!
       if (place < 0) continue
       const from = into.count
-      chunks.decode(place, into)
+      if (!this.#decode(chunks, place, part, into)) continue
       if (part.deleted.size === 0) continue
       const intervals = part.deleted.get(part.found.refs[part.memberOf[inBlocks[i]!]!]!)
       if (intervals !== undefined) removeDeleted(into, from, intervals)
@@ -208,6 +230,20 @@ class MergedSeries implements SeriesSet {
     if (inHead[i]! >= 0) this.#head?.read(inHead[i]!, this.#fromMs, this.#throughMs, into, this.#held)
     into.normalize(this.#fromMs, this.#throughMs)
     into.forgetResets()
+  }
+
+  /** False when a chunk is damaged: its series has no samples from this block then. */
+  #decode(chunks: LoadedChunks, place: number, { reader }: SelectionPart, into: SampleColumns): boolean {
+    const from = into.count
+    try {
+      chunks.decode(place, into)
+      return true
+    } catch (error) {
+      if (!isDamage(error)) throw error
+      into.truncate(from)
+      this.#blocks.leaveOut(reader, error, false, this.#omissions)
+      return false
+    }
   }
 
   release(): void {

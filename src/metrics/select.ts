@@ -1,7 +1,9 @@
 /** The door out of the metrics signal: what a query can ask of it. */
+import type { Omissions } from '#core/omissions.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import type { Labels } from '#model/labels.ts'
 import type { SampleColumns } from '#model/sample-columns.ts'
+import type { DamagedBlock } from '#store/damage.ts'
 
 /** Series that match, in the order of their labels. Samples are fetched for a stretch of them at a time. */
 export interface SeriesSet {
@@ -17,8 +19,15 @@ export interface SeriesSet {
   release(): void
 }
 
-/** All times are inclusive milliseconds. */
+/**
+ * Made for one request. All times are inclusive milliseconds. Throws PlanStaleError when a block was replaced while it
+ * was read; the question can be asked again then.
+ */
 export interface MetricsReader {
+  /** What the answers so far lack. */
+  readonly omissions: Omissions
+  /** The tenant's blocks that are known to be damaged. */
+  damaged(): readonly DamagedBlock[]
   select(matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<SeriesSet>
   /** Labels alone, of series that may have samples in the time. */
   series(matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<readonly Labels[]>

@@ -45,6 +45,13 @@ export class SampleColumns {
     this.startsMs = undefined
   }
 
+  /** Drops the samples from `count` on. */
+  truncate(count: number): void {
+    if (this.histograms !== undefined && this.histograms.length > count) this.histograms.length = count
+    this.startsMs?.fill(0, count, this.count)
+    this.count = count
+  }
+
   /** Is the value at `i` the staleness marker? */
   isStale(i: number): boolean {
     return this.words[2 * i + 1] === staleHigh && this.words[2 * i] === staleLow

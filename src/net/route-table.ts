@@ -97,6 +97,9 @@ function kindOf(error: unknown): ErrorKind | undefined {
 
 /** The reply that a table has for an error. */
 export function replyTo<Reply>(error: unknown, replies: ByErrorKind<Reply>): Reply {
+  // The store of objects is away, or refuses: later it may answer.
+  if (error instanceof Error && 'kind' in error && error.kind === 'bucket')
+    return replies.unavailable(new UnavailableError(error.message, 5, { cause: error }))
   const kind = kindOf(error)
   if (kind === undefined) return replies.unknown(error)
   // The table's entry for a kind takes the error of that kind: TypeScript can't follow the pair through an index.

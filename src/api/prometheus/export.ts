@@ -1,6 +1,6 @@
 /** /api/v1/export: series as VictoriaMetrics' JSON lines. */
 import type { Clock } from '#core/clock.ts'
-import { BadDataError } from '#core/errors.ts'
+import { BadDataError, ExecutionError } from '#core/errors.ts'
 import type { MetricsReader } from '#metrics/select.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
 import { route, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
@@ -54,6 +54,9 @@ async function* lines(
         yield formatJsonLine(labels.toObject(), floats.timesMs, floats.values, floats.values.length)
     }
   }
+  // The format has no place for a warning: an export that lacks something must not end as a whole one does.
+  const lacking = reader.omissions.text()
+  if (lacking !== undefined) throw new ExecutionError(lacking)
 }
 
 /** Native histograms and staleness markers have no place in this format. */

@@ -6,6 +6,7 @@ import type { MetricsReader } from '#metrics/select.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
 import type { Labels } from '#model/labels.ts'
 import type { HttpReply, HttpRequest } from '#net/route-table.ts'
+import { warningHeader } from '#net/warning-header.ts'
 import { defaultLookbackMs } from '#query/promql/engine.ts'
 import { formatValue } from './json.ts'
 import { matcherSets } from './params.ts'
@@ -35,7 +36,13 @@ export async function federate(request: HttpRequest, reader: MetricsReader, cloc
     if (labels.get(metricName) !== name) text += `# TYPE ${(name = labels.get(metricName))} untyped\n`
     text += `${labels.get(metricName)}{${exposed(labels)}} ${formatValue(value)} ${timeMs}\n`
   }
-  return { status: 200, headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }, body: text }
+  const warning = reader.omissions.text()
+  if (warning !== undefined) text += `# ${warning.replaceAll('\n', ' ')}\n`
+  return {
+    status: 200,
+    headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8', ...warningHeader(warning) },
+    body: text,
+  }
 }
 
 /** The labels; `instance` is always there, so that a scrape of this keeps it. */

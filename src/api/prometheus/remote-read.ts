@@ -1,11 +1,12 @@
 /** POST /api/v1/read: samples in one message, or streamed as XOR chunks. */
 import type { Limits } from '#core/limits.ts'
-import { LimitError } from '#core/errors.ts'
+import { ExecutionError, LimitError } from '#core/errors.ts'
 import { makeMatcher } from '#lang/regex/regex.ts'
 import type { MetricsReader } from '#metrics/select.ts'
 import type { Labels } from '#model/labels.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
 import type { HttpReply, HttpRequest } from '#net/route-table.ts'
+import { warningHeader } from '#net/warning-header.ts'
 import {
   decodeReadRequest,
   chunksOf,
@@ -42,7 +43,11 @@ export async function remoteRead(request: HttpRequest, reader: MetricsReader, li
   }
   return {
     status: 200,
-    headers: { 'content-type': 'application/x-protobuf', 'content-encoding': 'snappy' },
+    headers: {
+      'content-type': 'application/x-protobuf',
+      'content-encoding': 'snappy',
+      ...warningHeader(reader.omissions.text()),
+    },
     body: encodeReadResponse(results),
   }
 }
@@ -89,4 +94,7 @@ async function* stream(read: ReadRequest, reader: MetricsReader): AsyncGenerator
     })
     yield* frames
   }
+  // The frames have no place for a warning: a stream that lacks something must not end as a whole one does.
+  const lacking = reader.omissions.text()
+  if (lacking !== undefined) throw new ExecutionError(lacking)
 }

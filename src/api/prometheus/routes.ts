@@ -206,19 +206,19 @@ class PrometheusApi {
     const sets = matcherSets(form)
     if (sets.length === 0) throw new BadDataError('no match[] parameter provided')
     const byKey = new Map<string, Labels>()
-    for (const set of sets)
-      for (const labels of await this.#reader(request).series(set, fromMs, toMs)) byKey.set(labels.key, labels)
+    const reader = this.#reader(request)
+    for (const set of sets) for (const labels of await reader.series(set, fromMs, toMs)) byKey.set(labels.key, labels)
     let found = [...byKey.values()].sort(compareLabels)
     const truncated = limit > 0 && found.length > limit
     if (truncated) found = found.slice(0, limit)
-    return success(`[${found.map(formatLabels).join(',')}]`, truncated ? ['results truncated due to limit'] : [])
+    return success(`[${found.map(formatLabels).join(',')}]`, notesOf(reader, truncated))
   }
 
-  #texts(found: Iterable<string>, limit: number): HttpReply {
+  #texts(reader: MetricsReader, found: Iterable<string>, limit: number): HttpReply {
     let texts = [...new Set(found)].sort(compareText)
     const truncated = limit > 0 && texts.length > limit
     if (truncated) texts = texts.slice(0, limit)
-    return success(JSON.stringify(texts), truncated ? ['results truncated due to limit'] : [])
+    return success(JSON.stringify(texts), notesOf(reader, truncated))
   }
 
   readonly labelNames = async (request: HttpRequest): Promise<HttpReply> => {
@@ -226,9 +226,10 @@ class PrometheusApi {
     const { fromMs, toMs } = this.#time(form)
     const sets = matcherSets(form)
     const names: string[] = []
+    const reader = this.#reader(request)
     for (const set of sets.length === 0 ? [[]] : sets)
-      names.push(...(await this.#reader(request).labelNames(set, fromMs, toMs)))
-    return this.#texts(names, limitParam(form))
+      for (const text of await reader.labelNames(set, fromMs, toMs)) names.push(text)
+    return this.#texts(reader, names, limitParam(form))
   }
 
   readonly labelValues = async (request: HttpRequest): Promise<HttpReply> => {
@@ -245,9 +246,10 @@ class PrometheusApi {
     if (name === '') throw new BadDataError(`invalid label name: ${quote(name)}`)
     const sets = matcherSets(form)
     const values: string[] = []
+    const reader = this.#reader(request)
     for (const set of sets.length === 0 ? [[]] : sets)
-      values.push(...(await this.#reader(request).labelValues(name, set, fromMs, toMs)))
-    return this.#texts(values, limitParam(form))
+      for (const text of await reader.labelValues(name, set, fromMs, toMs)) values.push(text)
+    return this.#texts(reader, values, limitParam(form))
   }
 
   readonly metadata = async (request: HttpRequest): Promise<HttpReply> => {
@@ -325,7 +327,7 @@ class PrometheusApi {
         CWD: '',
         reloadConfigSuccess: true,
         lastConfigTime: new Date(this.#options.startedMs).toISOString(),
-        corruptionCount: 0,
+        corruptionCount: this.#reader(request).damaged().length,
         goroutineCount: 0,
         GOMAXPROCS: 1,
         GOMEMLIMIT: 0,
@@ -367,9 +369,16 @@ class PrometheusApi {
         labelValueCountByLabelName: counts.slice(0, limit),
         memoryInBytesByLabelName: [],
         seriesCountByLabelValuePair: [],
+        damagedBlocks: reader.damaged().map(({ id, reason, isWhole }) => ({ ulid: id, reason, isWhole })),
       }),
+      reader.omissions.texts(),
     )
   }
+}
+
+/** Warnings of a list: what it lacks. */
+function notesOf(reader: MetricsReader, isTruncated: boolean): string[] {
+  return [...(isTruncated ? ['results truncated due to limit'] : []), ...reader.omissions.texts()]
 }
 
 /** What is wrong with the query is wrong with the parameter of that name. */

@@ -46,7 +46,13 @@ function register(registry: Registry, engine: MetricsEngine, bucket: Bucket): vo
   read('tercet_samples_refused_total', 'Samples refused for good.', 'counter', () => engine.samplesRefused, signal)
   read('tercet_head_series', 'Series in memory.', 'gauge', () => engine.seriesCount)
   read('tercet_head_series_created_total', 'Series that were new.', 'counter', () => engine.seriesCreated)
-  read('tercet_blocks_quarantined', 'Blocks that are damaged and left out.', 'gauge', () => engine.quarantined, signal)
+  read(
+    'tercet_blocks_damaged',
+    'Blocks that are damaged as a whole or in part.',
+    'gauge',
+    () => engine.quarantined,
+    signal,
+  )
   if (!(bucket instanceof CachedBucket)) return
   read('tercet_cache_bytes', 'Local copies of objects of the bucket.', 'gauge', () => bucket.bytes, signal)
   read('tercet_cache_hits_total', 'Pages that were read from the local copy.', 'counter', () => bucket.hits, signal)

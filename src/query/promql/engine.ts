@@ -2,6 +2,7 @@
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, LimitError } from '#core/errors.ts'
 import type { Limits } from '#core/limits.ts'
+import { planningAgain } from '#core/omissions.ts'
 import { unwrap, type Expr } from '#lang/promql/ast.ts'
 import { parsePromql, positionOf, typeOf } from '#lang/promql/parser.ts'
 import type { MetricsReader } from '#metrics/select.ts'
@@ -105,7 +106,11 @@ export class PromqlEngine {
     return this.#run(reader, request)
   }
 
-  async #run(reader: MetricsReader, request: RangeRequest): Promise<QueryResult> {
+  #run(reader: MetricsReader, request: RangeRequest): Promise<QueryResult> {
+    return planningAgain(() => this.#runOnce(reader, request))
+  }
+
+  async #runOnce(reader: MetricsReader, request: RangeRequest): Promise<QueryResult> {
     const startedMs = this.#clock.monotonicMs()
     const expr = parsePromql(request.query)
     const type = typeOf(expr)
@@ -128,7 +133,7 @@ export class PromqlEngine {
       type: isInstant ? type : 'matrix',
       series,
       text,
-      warnings: shown('warning'),
+      warnings: [...shown('warning'), ...reader.omissions.texts()],
       infos: shown('info'),
       stats: {
         samples: budget.totalSamples,
