@@ -19,6 +19,7 @@ import { metricOf, type LogqlEngine } from '#query/logql/engine.ts'
 import type { PromqlEngine } from '#query/promql/engine.ts'
 import type { TraceMetrics } from '#query/traceql/metrics.ts'
 import { valueType } from '#query/traceql/span-table.ts'
+import { numberText } from '#query/traceql/whole.ts'
 import type { AlertmanagerTarget, PrometheusConfig } from '#scrape/config.ts'
 import type { Discovery, DiscoveryWorld } from '#scrape/discovery/discovery.ts'
 import { filesOf } from '#scrape/discovery/simple.ts'
@@ -83,7 +84,7 @@ export async function askRule(
           labels: Labels.from(
             s.labels.map(({ key, value }): [string, string] => [
               key.replaceAll(/[^a-zA-Z0-9_]/g, '_'),
-              value === undefined ? '' : value.type === valueType.string ? value.text : String(value.num),
+              value === undefined ? '' : value.type === valueType.string ? value.text : numberText(value),
             ]),
           ),
           value: s.values[0]!,

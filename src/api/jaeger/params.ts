@@ -86,13 +86,18 @@ function statusCode(name: string): number {
 function attributeCondition(key: string, value: string): FieldExpr {
   const name = `."${key.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`
   const typed: Literal[] = []
-  if (/^-?\d{1,15}$/.test(value)) typed.push({ type: 'int', value: Number(value) })
+  if (/^-?\d{1,19}$/.test(value)) typed.push({ type: 'int', value: Number(value), ...digitsOf(value) })
   if (/^-?\d{1,15}(\.\d+)?$/.test(value)) typed.push({ type: 'float', value: Number(value) })
   if (value === 'true' || value === 'false') typed.push({ type: 'bool', value: value === 'true' })
   return joined('||', [
     compare(name, '=', { type: 'string', value }),
     ...typed.map(literal => compare(name, '=', literal)),
   ])
+}
+
+/** Of a whole number that a double is not. */
+function digitsOf(text: string): { digits?: string } {
+  return Number.isSafeInteger(Number(text)) ? {} : { digits: String(BigInt(text)) }
 }
 
 function microsParam(query: URLSearchParams, name: string): number | undefined {

@@ -5,6 +5,7 @@ import { durationText } from '#lang/traceql/parser.ts'
 import type { ErrorReplies, HttpReply } from '#net/route-table.ts'
 import type { FoundSpan, FoundTrace, SearchStats } from '#query/traceql/search.ts'
 import { valueType, type Value } from '#query/traceql/span-table.ts'
+import { numberText } from '#query/traceql/whole.ts'
 
 const text = { 'content-type': 'text/plain; charset=utf-8' } as const
 const json = { 'content-type': 'application/json' } as const
@@ -53,7 +54,7 @@ export function anyValue(value: Value | undefined): JsonValue {
     case valueType.string:
       return { stringValue: value.text }
     case valueType.int:
-      return { intValue: String(value.num) }
+      return { intValue: numberText(value) }
     case valueType.float:
       return { doubleValue: doubleJson(value.num) }
     case valueType.bool:

@@ -31,9 +31,11 @@ export type Field =
 
 export type Literal =
   | { type: 'string'; value: string }
-  | { type: 'int' | 'float'; value: number }
+  /** `digits`: of a whole number that the double is not. */
+  | { type: 'int'; value: number; digits?: string }
+  | { type: 'float'; value: number }
   /** Nanoseconds. */
-  | { type: 'duration'; value: number }
+  | { type: 'duration'; value: number; digits?: string }
   | { type: 'bool'; value: boolean }
   /** OTLP's numbers. */
   | { type: 'status' | 'kind'; value: number }
@@ -78,7 +80,7 @@ export interface Aggregate {
 export type Stage =
   | { kind: 'filter'; condition: FieldExpr | undefined }
   | { kind: 'combine'; op: SpansetOp; left: Stage[]; right: Stage[] }
-  | { kind: 'scalar-filter'; aggregate: Aggregate; op: CompareOp; value: number }
+  | { kind: 'scalar-filter'; aggregate: Aggregate; op: CompareOp; value: number; digits: string }
   | { kind: 'by'; expr: FieldExpr; text: string }
   | { kind: 'coalesce' }
   | { kind: 'select'; fields: Field[] }
@@ -100,8 +102,8 @@ export interface MetricsFunction {
   /** compare(): the selection, how many values of an attribute are kept, and its time in nanoseconds. */
   selection: FieldExpr | undefined
   topN: number
-  startNs: number
-  endNs: number
+  startNs: bigint
+  endNs: bigint
 }
 
 export type SecondStage =

@@ -9,8 +9,9 @@ export type Token =
   | { kind: 'word'; text: string; at: number }
   | { kind: 'field'; field: Field; at: number }
   | { kind: 'string'; value: string; at: number }
-  | { kind: 'number'; value: number; isInt: boolean; at: number }
-  | { kind: 'duration'; value: number; at: number }
+  /** `digits`: of a whole number that the double is not. */
+  | { kind: 'number'; value: number; isInt: boolean; digits: string; at: number }
+  | { kind: 'duration'; value: number; digits: string; at: number }
   | { kind: 'end'; at: number }
 
 const symbols = [
@@ -74,6 +75,18 @@ export function failAt(text: string, at: number, message: string): never {
   )
 }
 
+/** Nanoseconds: whole counts are summed exactly, fractions are rounded. */
+function durationNs(text: string): { value: number; digits: string } {
+  let whole = 0n
+  let rest = 0
+  for (const [, count, unit] of text.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|\u03bcs|ms|[smhdwy])/g))
+    if (/^\d+$/.test(count!)) whole += BigInt(count!) * BigInt(unitNs[unit!]!)
+    else rest += Number(count) * unitNs[unit!]!
+  const total = whole + BigInt(Math.round(rest))
+  const value = Number(total)
+  return { value, digits: value > Number.MAX_SAFE_INTEGER ? String(total) : '' }
+}
+
 export function tokenize(text: string): Token[] {
   const tokens: Token[] = []
   let at = 0
@@ -95,14 +108,14 @@ export function tokenize(text: string): Token[] {
     if (number !== null) {
       const duration = /^(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|\u03bcs|ms|[smhdwy]))+/.exec(text.slice(at, at + 400))
       if (duration !== null) {
-        let total = 0
-        for (const [, count, unit] of duration[0].matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|\u03bcs|ms|[smhdwy])/g))
-          total += Number(count) * unitNs[unit!]!
-        tokens.push({ kind: 'duration', value: Math.round(total), at: start })
+        tokens.push({ kind: 'duration', ...durationNs(duration[0]), at: start })
         at += duration[0].length
         continue
       }
-      tokens.push({ kind: 'number', value: Number(number[0]), isInt: /^\d+$/.test(number[0]), at: start })
+      const isInt = /^\d+$/.test(number[0])
+      const value = Number(number[0])
+      const digits = isInt && value > Number.MAX_SAFE_INTEGER ? number[0].replace(/^0+/, '') : ''
+      tokens.push({ kind: 'number', value, isInt, digits, at: start })
       at += number[0].length
       if (/[\p{L}_]/u.test(text[at] ?? '')) fail(`unknown unit behind the number ${number[0]}`, start)
       continue

@@ -300,7 +300,7 @@ class Parser {
     return { name, argument, text: `${name}(${exprText(argument)})` }
   }
 
-  #scalarNumber(): number | undefined {
+  #scalarNumber(): { value: number; digits: string } | undefined {
     const at = this.#at
     const sign = this.#take('-') ? -1 : 1
     const token = this.#token
@@ -310,12 +310,15 @@ class Parser {
     }
     this.#at++
     let value = sign * token.value
+    let { digits } = token
+    if (digits !== '' && sign < 0) digits = `-${digits}`
     // Constants are folded.
     for (;;) {
       const op = (['+', '-', '*', '/'] as const).find(o => this.#is(o))
       const next = this.#tokens[this.#at + 1]
-      if (op === undefined || (next?.kind !== 'number' && next?.kind !== 'duration')) return value
+      if (op === undefined || (next?.kind !== 'number' && next?.kind !== 'duration')) return { value, digits }
       this.#at += 2
+      digits = ''
       value =
         op === '+'
           ? value + next.value
@@ -342,12 +345,12 @@ class Parser {
       const value = this.#scalarNumber()
       if (value === undefined)
         return this.#fail('an aggregate is compared with a constant: both sides being aggregates is not yet supported')
-      return { kind: 'scalar-filter', aggregate, op: op.text as CompareOp, value }
+      return { kind: 'scalar-filter', aggregate, op: op.text as CompareOp, ...value }
     }
     const right = this.#aggregate()
     const turned: Record<string, CompareOp> = { '<': '>', '<=': '>=', '>': '<', '>=': '<=', '=': '=', '!=': '!=' }
     if (constant === undefined) return this.#fail('a constant was expected', start)
-    return { kind: 'scalar-filter', aggregate: right, op: turned[op.text]!, value: constant }
+    return { kind: 'scalar-filter', aggregate: right, op: turned[op.text]!, ...constant }
   }
 
   // --- Metrics ---
@@ -360,10 +363,14 @@ class Parser {
   }
 
   #int(what: string): number {
+    return Number(this.#bigint(what))
+  }
+
+  #bigint(what: string): bigint {
     const token = this.#token
     if (token.kind !== 'number' || !token.isInt) return this.#unexpected(`${what} was expected`)
     this.#at++
-    return token.value
+    return BigInt(token.digits === '' ? token.value : token.digits)
   }
 
   #metrics(stages: Stage[]): MetricsExpr {
@@ -377,8 +384,8 @@ class Parser {
       by: [],
       selection: undefined,
       topN: 10,
-      startNs: 0,
-      endNs: 0,
+      startNs: 0n,
+      endNs: 0n,
     }
     this.#expect('(')
     if (name === 'compare') this.#compareArguments(fn)
@@ -417,11 +424,11 @@ class Parser {
       this.#checkFilter(fn.selection, at)
     }
     this.#expect('}')
-    const numbers: number[] = []
-    while (this.#take(',')) numbers.push(this.#int('a number'))
+    const numbers: bigint[] = []
+    while (this.#take(',')) numbers.push(this.#bigint('a number'))
     if (numbers.length !== 0 && numbers.length !== 1 && numbers.length !== 3)
       this.#fail('compare() takes a selection, and after it a count, or a count, a start and an end')
-    if (numbers.length > 0) fn.topN = numbers[0]!
+    if (numbers.length > 0) fn.topN = Number(numbers[0]!)
     if (fn.topN <= 0 || fn.topN > topNMax) this.#fail(`compare() top number of values must be between 1 and ${topNMax}`)
     if (numbers.length === 3) {
       fn.startNs = numbers[1]!
@@ -539,11 +546,11 @@ class Parser {
     const { at } = this.#token
     if (!this.#take('-')) return this.#primary()
     const inner = this.#deeper(() => this.#unaryMinus())
-    if (
-      inner.kind === 'literal' &&
-      (inner.literal.type === 'int' || inner.literal.type === 'float' || inner.literal.type === 'duration')
-    )
-      return { kind: 'literal', literal: { ...inner.literal, value: -inner.literal.value } }
+    if (inner.kind === 'literal') {
+      const { literal } = inner
+      if (literal.type === 'float') return { kind: 'literal', literal: { ...literal, value: -literal.value } }
+      if (literal.type === 'int' || literal.type === 'duration') return { kind: 'literal', literal: negated(literal) }
+    }
     const type = this.#typeOf(inner)
     if (type !== 'number' && type !== 'any') this.#fail(`illegal operation for the given type: -${exprText(inner)}`, at)
     return { kind: 'negate', inner }
@@ -572,10 +579,12 @@ class Parser {
         return { type: 'string', value: token.value }
       case 'number':
         this.#at++
-        return { type: token.isInt ? 'int' : 'float', value: token.value }
+        return token.isInt
+          ? { type: 'int', value: token.value, ...digitsMember(token.digits) }
+          : { type: 'float', value: token.value }
       case 'duration':
         this.#at++
-        return { type: 'duration', value: token.value }
+        return { type: 'duration', value: token.value, ...digitsMember(token.digits) }
       case 'word': {
         const literal = wordLiteral(token.text)
         if (literal !== undefined) this.#at++
@@ -655,11 +664,21 @@ class Parser {
   }
 }
 
+/** Digits as a literal has them: only where they are needed. */
+function digitsMember(digits: string): { digits?: string } {
+  return digits === '' ? {} : { digits }
+}
+
+function negated<T extends { value: number; digits?: string }>(literal: T): T {
+  const { value, digits } = literal
+  return { ...literal, value: -value, ...(digits === undefined ? {} : { digits: String(-BigInt(digits)) }) }
+}
+
 function wordLiteral(word: string): Literal | undefined {
   if (word === 'true' || word === 'false') return { type: 'bool', value: word === 'true' }
   if (word === 'nil') return { type: 'nil' }
-  if (word === 'minInt') return { type: 'int', value: -(2 ** 63) }
-  if (word === 'maxInt') return { type: 'int', value: 2 ** 63 }
+  if (word === 'minInt') return { type: 'int', value: -(2 ** 63), digits: String(-(2n ** 63n)) }
+  if (word === 'maxInt') return { type: 'int', value: 2 ** 63, digits: String(2n ** 63n - 1n) }
   const status = ownOf(statuses, word)
   if (status !== undefined) return { type: 'status', value: status }
   const kind = ownOf(kinds, word)

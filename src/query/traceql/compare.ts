@@ -7,6 +7,7 @@ import { fieldText } from '#lang/traceql/fields.ts'
 import { attributePaths, type TraceRows } from '#traces/select.ts'
 import { textsIn } from './columns.ts'
 import { compileCondition, valuesReader, type SpanTest } from './evaluate.ts'
+import { numberText } from './whole.ts'
 import { firstChild, scopePaths, valueType, type SpanTable, type TagScope, type Value } from './span-table.ts'
 
 const comparedIntrinsics: readonly Intrinsic[] = [
@@ -78,7 +79,7 @@ export class Comparison {
     const selects: SpanTest = selection === undefined ? () => true : compileCondition(selection, table)
     const readers = fields.map(field => ({ text: field.text, read: valuesReader(table, field) }))
     return (i, interval, startNs) => {
-      const isInTime = toNs === 0 || (Number(startNs) >= fromNs && Number(startNs) < toNs)
+      const isInTime = toNs === 0n || (startNs >= fromNs && startNs < toNs)
       const side = this.#sides[isInTime && selects(i, -1, -1) ? 'selection' : 'baseline']
       const e = firstChild(table.eventFrom, i)
       const l = firstChild(table.linkFrom, i)
@@ -88,7 +89,7 @@ export class Comparison {
         let attribute = side.get(text)
         if (attribute === undefined)
           side.set(text, (attribute = { values: new Map(), totals: new Float64Array(this.#intervals) }))
-        const key = `${value.type} ${value.type === valueType.string ? value.text : value.num}`
+        const key = `${value.type} ${value.type === valueType.string ? value.text : numberText(value)}`
         let counted = attribute.values.get(key)
         if (counted === undefined)
           attribute.values.set(key, (counted = { value, counts: new Float64Array(this.#intervals), total: 0 }))

@@ -2,6 +2,7 @@
 import type { CompareOp, Field, FieldExpr, Literal } from '#lang/traceql/ast.ts'
 import { compileRe2 } from '#lang/regex/regex.ts'
 import { firstChild, valueType, type FieldColumn, type Level, type SpanTable, type Value } from './span-table.ts'
+import { bigOf, order, wholeOf, type Whole } from './whole.ts'
 
 /** Does a condition hold for span i, event e and link l? -1 for no event and no link. */
 export type SpanTest = (i: number, e: number, l: number) => boolean
@@ -146,7 +147,7 @@ export class FieldCursor {
       if (type === valueType.none) continue
       this.type = type
       this.num = column.num[at]!
-      this.text = type === valueType.string ? column.text[at]! : ''
+      this.text = column.text[at] ?? ''
       return true
     }
     this.type = valueType.none
@@ -295,7 +296,7 @@ class Compiler {
           continue
         }
         const type = column.type[at]!
-        if (type !== valueType.none) return fits(type, column.num[at]!, column.text[at]!)
+        if (type !== valueType.none) return fits(type, column.num[at]!, column.text[at] ?? '')
       }
       return false
     }
@@ -318,7 +319,8 @@ class Compiler {
         const inner = this.value(expr.inner)
         return (i, e, l) => {
           const v = inner(i, e, l)
-          return v === undefined || v.type === valueType.string ? undefined : { ...v, num: -v.num }
+          if (v === undefined || v.type === valueType.string) return undefined
+          return v.text === '' ? { ...v, num: -v.num } : { type: v.type, ...wholeOf(-bigOf(v)) }
         }
       }
       case 'arithmetic': {
@@ -350,6 +352,10 @@ function arithmetic(op: string, a: Value, b: Value): Value | undefined {
     : a.type === valueType.duration || b.type === valueType.duration
       ? valueType.duration
       : valueType.float
+  if (type !== valueType.float && isExact(a) && isExact(b)) {
+    const whole = wholeArithmetic(op, a, b)
+    if (whole !== undefined) return { type, ...whole }
+  }
   let num: number
   switch (op) {
     case '+':
@@ -376,6 +382,20 @@ function arithmetic(op: string, a: Value, b: Value): Value | undefined {
   return { type, num, text: '' }
 }
 
+const isExact = (v: Value): boolean => v.type !== valueType.float
+
+/** Results beyond 2^53 digit for digit; undefined where doubles are exact, or do as well. */
+function wholeArithmetic(op: string, a: Value, b: Value): Whole | undefined {
+  if (op !== '+' && op !== '-' && op !== '*' && op !== '%') return undefined
+  const limit = Number.MAX_SAFE_INTEGER
+  const rough = op === '*' ? a.num * b.num : Math.abs(a.num) + Math.abs(b.num)
+  if (Math.abs(rough) <= limit) return undefined
+  const x = bigOf(a)
+  const y = bigOf(b)
+  if (op === '%') return y === 0n ? undefined : wholeOf(x % y)
+  return wholeOf(op === '+' ? x + y : op === '-' ? x - y : x * y)
+}
+
 function literalValue(literal: Literal): Value | undefined {
   switch (literal.type) {
     case 'string':
@@ -384,6 +404,9 @@ function literalValue(literal: Literal): Value | undefined {
       return { type: valueType.bool, num: literal.value ? 1 : 0, text: '' }
     case 'nil':
       return undefined
+    case 'int':
+    case 'duration':
+      return { type: valueType[literal.type], num: literal.value, text: literal.digits ?? '' }
     default:
       return { type: valueType[literal.type], num: literal.value, text: '' }
   }
@@ -412,9 +435,7 @@ function ordered(op: CompareOp, order: number): boolean {
 
 function compareLoose(op: CompareOp, a: Value, b: Value): boolean {
   if (isNumber(a) && isNumber(b))
-    return Number.isNaN(a.num) || Number.isNaN(b.num)
-      ? op === '!='
-      : ordered(op, a.num < b.num ? -1 : a.num > b.num ? 1 : 0)
+    return Number.isNaN(a.num) || Number.isNaN(b.num) ? op === '!=' : ordered(op, order(a.num, a.text, b.num, b.text))
   if (a.type !== b.type) return false
   if (a.type === valueType.string) return ordered(op, a.text < b.text ? -1 : a.text > b.text ? 1 : 0)
   return ordered(op, a.num - b.num)
@@ -455,13 +476,14 @@ function literalFits(
   const value = literalValue(literal)
   if (value === undefined) return () => false
   if (isIntrinsic && isNumber(value))
-    return (type, num) =>
+    return (type, num, text) =>
       (type === valueType.int || type === valueType.duration || type === valueType.float) &&
-      ordered(op, num - value.num)
+      ordered(op, order(num, text, value.num, value.text))
   // A duration has no stored type of its own: it is compared with any number.
   if (literal.type === 'duration')
-    return (type, num) => (type === valueType.int || type === valueType.float) && ordered(op, num - value.num)
-  return (type, num) => type === value.type && ordered(op, num - value.num)
+    return (type, num, text) =>
+      (type === valueType.int || type === valueType.float) && ordered(op, order(num, text, value.num, value.text))
+  return (type, num, text) => type === value.type && ordered(op, order(num, text, value.num, value.text))
 }
 
 function flatten(expr: FieldExpr, into: FieldExpr[]): void {

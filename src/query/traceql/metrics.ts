@@ -10,6 +10,7 @@ import { Comparison, comparedFields } from './compare.ts'
 import { columnAt, longsOf, traceIdText } from './columns.ts'
 import { FieldCursor, fieldsOf } from './evaluate.ts'
 import { firstChild, SpanTable, valueType, type Value } from './span-table.ts'
+import { numberText, order } from './whole.ts'
 import { comparisons, compileStages, fieldsOfStages } from './spansets.ts'
 import type { SearchStats } from './search.ts'
 
@@ -143,14 +144,15 @@ export class TraceMetrics {
 }
 
 function labelText(value: Value | undefined): string {
-  return value === undefined ? 'nil' : value.type === valueType.string ? value.text : String(value.num)
+  return value === undefined ? 'nil' : value.type === valueType.string ? value.text : numberText(value)
 }
 function compareLabels(a: readonly MetricLabel[], b: readonly MetricLabel[]): number {
   for (let i = 0; i < Math.min(a.length, b.length); i++) {
     const x = a[i]!.value
     const y = b[i]!.value
     if (x !== undefined && y !== undefined && x.type === y.type && x.type !== valueType.string) {
-      if (x.num !== y.num) return x.num - y.num
+      const difference = order(x.num, x.text, y.num, y.text)
+      if (difference !== 0) return difference
       continue
     }
     const s = labelText(x)
@@ -336,7 +338,7 @@ function isMeasure(type: number): boolean {
 
 function cursorText(cursor: FieldCursor): string {
   if (cursor.type === valueType.none) return 'nil'
-  return cursor.type === valueType.string ? cursor.text : String(cursor.num)
+  return cursor.type === valueType.string ? cursor.text : numberText(cursor)
 }
 
 /** Durations are counted in nanoseconds and shown in seconds. */

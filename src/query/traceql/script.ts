@@ -42,6 +42,7 @@ import type { TraceMetrics, TraceMetricsResult } from './metrics.ts'
 import { readTraces } from './script-spans.ts'
 import type { FoundSet, FoundTrace, TraceSearch } from './search.ts'
 import { valueType, type Value } from './span-table.ts'
+import { numberText } from './whole.ts'
 
 /** Where a script's spans go, and where its queries read them. */
 export interface TraceStore {
@@ -132,7 +133,7 @@ function setText({ spans, attributes }: FoundSet, showsAttributes: boolean): str
 function valueText(value: Value | undefined): string {
   if (value === undefined) return 'nil'
   const { type, num, text } = value
-  return type === valueType.string ? JSON.stringify(text) : String(num)
+  return type === valueType.string ? JSON.stringify(text) : numberText({ num, text })
 }
 
 function compareMetrics(found: TraceMetricsResult, body: readonly string[]): string | undefined {

@@ -8,13 +8,14 @@ import type { Field, Intrinsic } from '#lang/traceql/ast.ts'
 import { fieldKey } from '#lang/traceql/fields.ts'
 import { attributePaths, type OwnPath, type TraceRows } from '#traces/select.ts'
 import { boolsOf, levelsOf, longsOf, textsOf } from './columns.ts'
+import { digitsOf } from './whole.ts'
 
 /** Types of values; `kind` and `status` are numbers of OTLP. */
 export const valueType = { none: 0, string: 1, int: 2, float: 3, bool: 4, duration: 5, status: 6, kind: 7 } as const
 /** The owner of a field. */
 export type Level = 'trace' | 'resource' | 'scope' | 'span' | 'event' | 'link'
 
-/** One value: its type, and the number or the text that it is. */
+/** One value: its type, and the number or the text that it is. Numbers beyond 2^53 have their digits as text. */
 export interface Value {
   type: number
   num: number
@@ -41,7 +42,7 @@ export class FieldColumn {
     if (this.type[owner] === valueType.none) {
       this.type[owner] = type
       this.num[owner] = num
-      if (type === valueType.string) this.text[owner] = text
+      if (text !== '' || type === valueType.string) this.text[owner] = text
       return
     }
     this.lists ??= new Map()
@@ -56,9 +57,7 @@ export class FieldColumn {
   /** The owner's first value. */
   at(owner: number): Value | undefined {
     const type = this.type[owner]!
-    return type === valueType.none
-      ? undefined
-      : { type, num: this.num[owner]!, text: type === valueType.string ? this.text[owner]! : '' }
+    return type === valueType.none ? undefined : { type, num: this.num[owner]!, text: this.text[owner] ?? '' }
   }
 }
 
@@ -285,7 +284,10 @@ export class SpanTable {
     else if (data.ints !== undefined) for (let k = 0; k < count; k++) column.num[k] = data.ints[k]!
     else {
       const longs = longsOf(data)
-      for (let k = 0; k < count; k++) column.num[k] = Number(longs[k]!)
+      for (let k = 0; k < count; k++) {
+        const num = (column.num[k] = Number(longs[k]!))
+        if (num > Number.MAX_SAFE_INTEGER) column.text[k] = String(longs[k]!)
+      }
     }
     return column
   }
@@ -373,7 +375,7 @@ function readValues(
     const target = which[attribute]!
     if (target === 0) continue
     const column = targets[target - 1]!
-    if (longs !== undefined) column.add(owners[attribute]!, type, Number(longs[k]!), '')
+    if (longs !== undefined) column.add(owners[attribute]!, type, Number(longs[k]!), digitsOf(longs[k]!))
     else if (numbers !== undefined) column.add(owners[attribute]!, type, numbers[k]!, '')
     else column.add(owners[attribute]!, type, 0, textAt(data, k))
   }
@@ -390,7 +392,7 @@ function readOwn(data: ColumnData, type: 'string' | 'int', owner: number, column
     const d = def === undefined ? maxDef : def[i]!
     if ((rep === undefined ? 0 : rep[i]!) <= owner && d >= Math.min(owner, maxDef)) at++
     if (d < maxDef) continue
-    if (longs !== undefined) column.add(at, valueType.int, Number(longs[k]!), '')
+    if (longs !== undefined) column.add(at, valueType.int, Number(longs[k]!), digitsOf(longs[k]!))
     else {
       const text = textAt(data, k)
       // The resource's name is there in any case, empty when the sender gave none.

@@ -3,6 +3,7 @@ import { ExecutionError } from '#core/errors.ts'
 import type { Aggregate, CompareOp, Field, FieldExpr, SpansetOp, Stage } from '#lang/traceql/ast.ts'
 import { fieldsOf, compileCondition, compileValue, type SpanTest } from './evaluate.ts'
 import { valueType, type SpanTable, type Value } from './span-table.ts'
+import { bigOf, order, wholeOf } from './whole.ts'
 
 /** Spans by number, ascending; attributes are results of by() and of aggregates. */
 export interface Spanset {
@@ -67,7 +68,7 @@ function compileStage(stage: Stage, table: SpanTable): Step {
     case 'combine':
       return compileCombine(stage.op, compileStages(stage.left, table), compileStages(stage.right, table), table)
     case 'scalar-filter':
-      return compileScalar(stage.aggregate, stage.op, stage.value, table)
+      return compileScalar(stage, table)
     case 'by':
       return compileBy(stage.expr, stage.text, table)
     case 'coalesce':
@@ -169,19 +170,24 @@ export const comparisons = {
   '!~': () => false,
 } satisfies Record<CompareOp, (a: number, b: number) => boolean>
 
-function compileScalar(aggregate: Aggregate, op: CompareOp, constant: number, table: SpanTable): Step {
+function compileScalar(
+  { aggregate, op, value: constant, digits }: Stage & { kind: 'scalar-filter' },
+  table: SpanTable,
+): Step {
   const read = aggregate.argument === undefined ? undefined : compileValue(aggregate.argument, table)
   const fits = comparisons[op]
   return sets => {
     const out: Spanset[] = []
     for (const { spans, attributes } of sets) {
       const value = aggregated(aggregate, spans, read)
-      if (value !== undefined && fits(value.num, constant))
+      if (value !== undefined && fits(order(value.num, value.text, constant, digits), 0))
         out.push({ spans, attributes: [...attributes, { key: aggregate.text, value }] })
     }
     return out
   }
 }
+
+const isWhole = (type: number): boolean => type === valueType.int || type === valueType.duration
 
 function aggregated(
   aggregate: Aggregate,
@@ -191,6 +197,8 @@ function aggregated(
   if (read === undefined) return { type: valueType.int, num: spans.length, text: '' }
   let count = 0
   let sum = 0
+  // The same, exactly, as long as all are whole numbers.
+  let whole = 0n
   let best: Value | undefined
   let type: number = valueType.int
   for (const i of spans) {
@@ -200,10 +208,14 @@ function aggregated(
     type = count === 0 || type === value.type ? value.type : valueType.float
     count++
     sum += num
-    if (best === undefined || (aggregate.name === 'min' ? num < best.num : num > best.num)) best = value
+    if (aggregate.name === 'sum' && isWhole(type)) whole += bigOf(value)
+    const than = best === undefined ? 0 : order(num, value.text, best.num, best.text)
+    if (best === undefined || (aggregate.name === 'min' ? than < 0 : than > 0)) best = value
   }
   if (count === 0) return undefined
   if (aggregate.name === 'min' || aggregate.name === 'max') return best
+  if (aggregate.name === 'sum' && Math.abs(sum) > Number.MAX_SAFE_INTEGER && isWhole(type))
+    return { type, ...wholeOf(whole) }
   const num = aggregate.name === 'avg' ? sum / count : sum
   return {
     type: aggregate.name === 'avg' && type === valueType.int ? valueType.float : type,

@@ -8,6 +8,7 @@ import { Budgets } from '../budget.ts'
 import { textsIn } from './columns.ts'
 import { columnsOf, compileCondition, fieldsOf, ownerOf, type SpanTest } from './evaluate.ts'
 import { scopePaths, SpanTable, valueType, type FieldColumn, type TagScope, type Value } from './span-table.ts'
+import { numberText } from './whole.ts'
 
 /** Names of intrinsics as APIs list them. */
 export const intrinsicNames = [
@@ -169,7 +170,7 @@ function addValue(found: Map<string, TagValue>, value: Value): void {
 
 function textOf({ type, num, text }: Value): string {
   if (type === valueType.string) return text
-  return type === valueType.bool ? String(num === 1) : String(num)
+  return type === valueType.bool ? String(num === 1) : numberText({ num, text })
 }
 
 /** Attributes that may have columns of their own. */
