@@ -61,6 +61,33 @@ function logged(appender: BatchAppender): string[] {
   return shown
 }
 
+test('a batch that asks for it learns which entries were refused, and whether waiting helps', () => {
+  const builder = new LogBatchBuilder()
+  const add = (app: string, line: string, atMs = 0): void => {
+    builder.add(Labels.fromObject({ app }), nowMs + atMs, 0, line)
+  }
+  add('a', 'good')
+  add('b', 'good')
+  add('a', 'x'.repeat(21))
+  add('c', 'a stream too many')
+  add('b', 'old', -3_600_001)
+  add('a', 'behind', -600_001)
+  const batch = builder.build()
+  const append = (): LogsAppendOutcome => new BatchAppender(limits).append(new Tenant('fake', 2), batch, 1, nowMs)
+  assert.equal(append().refusedAt, undefined)
+  batch.namesRefused = true
+  const outcome = append()
+  const order = builder.order()
+  const named = outcome.refusedAt!.map(({ at, passes, message }) => [order[at], passes, message.slice(0, 40)])
+  assert.deepEqual(named.sort(), [
+    [2, false, "max entry size '20' bytes exceeded for s"],
+    [3, true, outcome.problems.find(p => /stream/.test(p.message) && !/entry/.test(p.message))?.message.slice(0, 40)],
+    [4, false, 'entry for stream \'{app="b", service_name'],
+    [5, false, 'entry with timestamp 2023-11-14 22:03:19'],
+  ])
+  assert.equal(outcome.refused, 4)
+})
+
 /** Entries that are refused, and the reason. */
 const refusals: readonly (readonly [entry: Entry, reason: RegExp])[] = [
   [{ atMs: -3_600_001 }, /has timestamp too old: 2023-11-14T21:13:19.999Z, oldest acceptable timestamp is: /],

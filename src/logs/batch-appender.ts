@@ -4,7 +4,7 @@
  */
 import { formatNs } from '#core/nanoseconds.ts'
 import { BadDataError, LimitError } from '#core/errors.ts'
-import { refuse } from '#model/append-outcome.ts'
+import { nameRefused, refuse } from '#model/append-outcome.ts'
 import type { LogBatch } from '#model/log-batch.ts'
 import type { Labels } from '#model/labels.ts'
 import { impliedService, serviceNameLabel } from '#model/service-name.ts'
@@ -45,6 +45,7 @@ export class BatchAppender {
 
   append(tenant: Tenant, batch: LogBatch, generation: number, nowMs: number): LogsAppendOutcome {
     const result: LogsAppendOutcome = { stored: 0, refused: 0, problems: [], status: 400 }
+    if (batch.namesRefused) result.refusedAt = []
     this.record.clear()
     for (let s = 0; s < batch.streams.length; s++) this.#appendStream(tenant, batch, s, generation, nowMs, result)
     return result
@@ -62,7 +63,7 @@ export class BatchAppender {
     const to = batch.startOf[s + 1]!
     if (from === to) return
     const sent = batch.streams[s]!
-    const stream = this.#streamOf(tenant, sent, to - from, nowMs, result)
+    const stream = this.#streamOf(tenant, sent, from, to - from, nowMs, result)
     if (stream === undefined) return
     if (stream.definedIn !== generation) {
       stream.definedIn = generation
@@ -78,12 +79,15 @@ export class BatchAppender {
       const subNs = batch.subNs[i]!
       const length = batch.lineTo[i]! - batch.lineFrom[i]!
       if (ms < oldestMs || ms > newestMs || length > lineBytesMax) {
-        refuse(result, this.#outOfBounds(stream.labels, ms, length, nowMs))
+        const problem = this.#outOfBounds(stream.labels, ms, length, nowMs)
+        refuse(result, problem)
+        nameRefused(result, problem, i)
         continue
       }
       if (ms < stream.newestMs - outOfOrderMs) {
         if (behind.length < behindMax) behind.push(tooFarBehind(ms, subNs, stream.newestMs - outOfOrderMs))
         result.refused++
+        if (batch.namesRefused) nameRefused(result, tooFarBehind(ms, subNs, stream.newestMs - outOfOrderMs), i)
         continue
       }
       const pairs = this.#admitMetadata(batch, i, levelFromLabels, stream.labels, result)
@@ -98,10 +102,14 @@ export class BatchAppender {
     result.problems.push({ message: `${behind.join('\n')}\nuser '${tenant.name}', ${ignored}`, count: 1 })
   }
 
-  /** The stream of `entries` lines that were sent with these labels; undefined when all of them are refused. */
+  /**
+   * The stream of `entries` lines from `from` on that were sent with these labels; undefined when all of them are
+   * refused.
+   */
   #streamOf(
     tenant: Tenant,
     sent: Labels,
+    from: number,
     entries: number,
     nowMs: number,
     result: LogsAppendOutcome,
@@ -109,6 +117,7 @@ export class BatchAppender {
     const problem = this.#checkLabels(sent)
     if (problem !== undefined) {
       refuse(result, problem, entries)
+      nameRefused(result, problem, from, entries)
       return undefined
     }
     try {
@@ -116,6 +125,7 @@ export class BatchAppender {
     } catch (error) {
       if (!(error instanceof LimitError)) throw error
       refuse(result, error.message, entries)
+      nameRefused(result, error.message, from, entries, true)
       result.status = 429
       return undefined
     }
@@ -150,9 +160,11 @@ export class BatchAppender {
       const problem = this.#checkMetadata(pairs, labels)
       if (problem === undefined) return pairs
       refuse(result, problem)
+      nameRefused(result, problem, i)
     } catch (error) {
       if (!(error instanceof BadDataError)) throw error
       refuse(result, error.message)
+      nameRefused(result, error.message, i)
     }
     return undefined
   }

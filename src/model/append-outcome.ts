@@ -6,6 +6,14 @@ export interface Refusal {
   count: number
 }
 
+/** One entry that was refused, by its place in the batch. */
+export interface RefusedEntry {
+  at: number
+  message: string
+  /** A limit that passes: sending the entry later may help. */
+  passes: boolean
+}
+
 /** How many entries of a batch are kept and how many are refused, with reasons. */
 export interface AppendOutcome {
   /** Samples, lines or spans that are kept. */
@@ -14,6 +22,8 @@ export interface AppendOutcome {
   refused: number
   /** In the order in which each reason appeared first. */
   problems: Refusal[]
+  /** Which entries were refused, for protocols that answer one by one. Filled only where the batch asks for it. */
+  refusedAt?: RefusedEntry[]
 }
 
 /** Counts `count` refusals for one reason; beyond `reasonsMax` reasons only their number is kept. */
@@ -22,4 +32,10 @@ export function refuse(outcome: AppendOutcome, message: string, count = 1, reaso
   const same = outcome.problems.find(p => p.message === message)
   if (same !== undefined) same.count += count
   else if (outcome.problems.length < reasonsMax) outcome.problems.push({ message, count })
+}
+
+/** Names `count` entries from `at` on as refused, where the outcome lists them; `refuse` counts them. */
+export function nameRefused(outcome: AppendOutcome, message: string, at: number, count = 1, passes = false): void {
+  if (outcome.refusedAt === undefined) return
+  for (let i = at; i < at + count; i++) outcome.refusedAt.push({ at: i, message, passes })
 }

@@ -13,6 +13,8 @@ export class LogBatch {
   count = 0
   /** Names of metadata are kept as they are: the sender's queries use them. */
   isVerbatim = false
+  /** The outcome lists each entry that is refused. */
+  namesRefused = false
   bytes: Uint8Array = new Uint8Array(0)
   /** Whole milliseconds since the epoch, and nanoseconds within them. */
   timesMs = new Float64Array(256)
@@ -30,6 +32,7 @@ export class LogBatch {
     this.startOf.length = 1
     this.count = 0
     this.pairs.length = 0
+    this.namesRefused = false
     this.bytes = bytes
   }
 
@@ -71,7 +74,7 @@ export class LogBatch {
 export class LogBatchBuilder {
   readonly #byStream = new Map<
     string,
-    { labels: Labels; entries: { ms: number; subNs: number; line: string; pairs: readonly string[] }[] }
+    { labels: Labels; entries: { ms: number; subNs: number; line: string; pairs: readonly string[]; sent: number }[] }
   >()
   count = 0
 
@@ -79,8 +82,13 @@ export class LogBatchBuilder {
   add(labels: Labels, ms: number, subNs: number, line: string, pairs: readonly string[] = []): void {
     let stream = this.#byStream.get(labels.key)
     if (stream === undefined) this.#byStream.set(labels.key, (stream = { labels, entries: [] }))
-    stream.entries.push({ ms, subNs, line, pairs })
+    stream.entries.push({ ms, subNs, line, pairs, sent: this.count })
     this.count++
+  }
+
+  /** By entry of the built batch: how many were added before it. */
+  order(): number[] {
+    return [...this.#byStream.values()].flatMap(({ entries }) => entries.map(entry => entry.sent))
   }
 
   build(): LogBatch {
