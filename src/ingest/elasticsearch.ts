@@ -3,7 +3,7 @@ import type { Clock } from '#core/clock.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
 import { at, type HttpReply, type Method, type Route } from '#net/route-table.ts'
 import type { FieldRules } from '#wire/json-logs/fields.ts'
-import { fieldRules, LogEntries, splitLines } from './log-entries.ts'
+import { fieldRules, LogEntries, splitLines, type Refused, type StoredEntries } from './log-entries.ts'
 import { serveLogs, type LogProtocol, type LogsPush } from './logs-push.ts'
 import type { ServedProtocol } from './protocol.ts'
 
@@ -15,40 +15,71 @@ interface Format {
   readonly rules: FieldRules
   readonly startedMs: number
 }
-/** By document: what the client asked for, and whether it was read. */
-type Items = readonly { readonly action: string; readonly isGood: boolean }[]
+/** What the client asked for, document by document, and what became of it. */
+interface Bulk {
+  readonly actions: readonly string[]
+  readonly stored: StoredEntries
+}
 
 export function elasticsearch(push: LogsPush): ServedProtocol {
   const { routes, grpc } = serveLogs(push, protocolOf(push), {
     methods: ['POST', 'PUT'],
     paths: [`${root}/_bulk`, `${root}/:index/_bulk`],
   })
-  return { routes: [...routes, ...fixedAnswers], grpc }
+  return { routes: [...routes, ...fixedAnswers].map(asElasticsearch), grpc }
 }
 
-function protocolOf(push: LogsPush): LogProtocol<Format, Items> {
+/** Clients since 7.14 refuse a server whose answers lack its name. */
+function asElasticsearch(route: Route): Route {
+  return {
+    ...route,
+    handler: async request => {
+      const reply = await route.handler(request)
+      return { ...reply, headers: { ...reply.headers, 'x-elastic-product': 'Elasticsearch' } }
+    },
+  }
+}
+
+function protocolOf(push: LogsPush): LogProtocol<Format, Bulk> {
   return {
     formatOf: request => ({ rules: fieldRules(request, defaults), startedMs: push.clock.monotonicMs() }),
     async store(body, { rules }, intake) {
       const entries = new LogEntries(rules, push)
-      const items = readPairs(splitLines(body), entries)
-      await entries.appendTo(intake)
-      return items
+      const actions = readItems(splitLines(body), entries)
+      return { actions, stored: await entries.appendTo(intake) }
     },
-    reply: (items, { startedMs }) => bulkReply(items, startedMs, push.clock),
+    reply: (bulk, { startedMs }) => bulkReply(bulk, startedMs, push.clock),
   }
 }
 
-/** Pairs of lines: what to do, and the document. */
-function readPairs(lines: readonly string[], entries: LogEntries): Items {
-  const items: { action: string; isGood: boolean }[] = []
-  for (let i = 0; i < lines.length; i += 2) {
+const neverChanged =
+  'documents are neither changed nor deleted one by one; create and index are taken, and deletions by query ' +
+  '(docs/logs.md)'
+
+/**
+ * Lines with what to do, and with the documents: `delete` has none. Returns the actions. Throws BadDataError, before
+ * anything is stored, where lines can't be told apart.
+ */
+function readItems(lines: readonly string[], entries: LogEntries): string[] {
+  const actions: string[] = []
+  for (let i = 0; i < lines.length;) {
     const action = actionOf(lines[i]!, i + 1)
     const document = lines[i + 1]
-    items.push({ action, isGood: document !== undefined && entries.addObject(document) })
+    actions.push(action)
+    if (action === 'delete') {
+      entries.addRefused(neverChanged)
+      i++
+      continue
+    }
+    i += 2
+    if (action === 'update') entries.addRefused(neverChanged)
+    else if (document === undefined) entries.addRefused(`no document follows the bulk command in line ${i - 1}`)
+    else entries.addObject(document)
   }
-  return items
+  return actions
 }
+
+const knownActions: ReadonlySet<string> = new Set(['create', 'index', 'update', 'delete'])
 
 function actionOf(line: string, number: number): string {
   let action: string
@@ -58,25 +89,31 @@ function actionOf(line: string, number: number): string {
   } catch (error) {
     throw new BadDataError(`line ${number} is no bulk command: ${messageOf(error)}`, { cause: error })
   }
-  if (action !== 'create' && action !== 'index')
+  if (!knownActions.has(action))
     throw new BadDataError(
-      `line ${number}: the bulk command ${JSON.stringify(action)} is not known; create and index are`,
+      `line ${number}: the bulk command ${JSON.stringify(action)} is not known; ${[...knownActions].join(', ')} are`,
     )
   return action
 }
 
-function bulkReply(items: Items, startedMs: number, clock: Clock): HttpReply {
-  const texts = items.map(({ action, isGood }) =>
-    isGood
-      ? `{"${action}":{"status":201}}`
-      : `{"${action}":{"status":400,"error":{"type":"mapper_parsing_exception","reason":"failed to parse"}}}`,
-  )
+function itemOf(action: string, refused: Refused | undefined): string {
+  if (refused === undefined) return `{"${action}":{"status":201}}`
+  const { message: reason, isBroken, passes } = refused
+  const type = passes
+    ? 'es_rejected_execution_exception'
+    : isBroken
+      ? 'mapper_parsing_exception'
+      : 'illegal_argument_exception'
+  return JSON.stringify({ [action]: { status: passes ? 429 : 400, error: { type, reason } } })
+}
+
+function bulkReply({ actions, stored }: Bulk, startedMs: number, clock: Clock): HttpReply {
+  const items = actions.map((action, i) => itemOf(action, stored.refused.get(i)))
   const tookMs = Math.round(clock.monotonicMs() - startedMs)
-  const hasErrors = items.some(item => !item.isGood)
   return {
     status: 200,
     headers: json,
-    body: `{"took":${tookMs},"errors":${hasErrors},"items":[${texts.join(',')}]}`,
+    body: `{"took":${tookMs},"errors":${stored.refused.size > 0},"items":[${items.join(',')}]}`,
   }
 }
 
@@ -87,7 +124,7 @@ function fixed(methods: readonly Method[], path: string, reply: HttpReply): Rout
 const fixedAnswers: readonly Route[] = [
   ...fixed(['GET'], root, {
     status: 200,
-    headers: { ...json, 'x-elastic-product': 'Elasticsearch' },
+    headers: json,
     body: '{"version":{"number":"8.9.0"},"tagline":"You Know, for Search"}',
   }),
   ...fixed(['GET'], `${root}/_license`, {

@@ -1,7 +1,7 @@
 /** systemd-journal-upload's export format, as VictoriaLogs takes it. */
 import { parseJournal } from '#wire/journald/parse.ts'
 import type { FieldRules } from '#wire/json-logs/fields.ts'
-import { fieldRules, LogEntries } from './log-entries.ts'
+import { entriesReply, fieldRules, LogEntries, type StoredEntries } from './log-entries.ts'
 import { serveLogs, type LogProtocol, type LogsPush } from './logs-push.ts'
 import type { ServedProtocol } from './protocol.ts'
 
@@ -15,7 +15,7 @@ export function journald(push: LogsPush): ServedProtocol {
   return serveLogs(push, protocolOf(push), { methods: ['POST', 'PUT'], paths: ['/insert/journald/upload'] })
 }
 
-function protocolOf(push: LogsPush): LogProtocol<FieldRules, void> {
+function protocolOf(push: LogsPush): LogProtocol<FieldRules, StoredEntries> {
   return {
     formatOf: request => fieldRules(request, defaults),
     async store(body, rules, intake) {
@@ -26,8 +26,8 @@ function protocolOf(push: LogsPush): LogProtocol<FieldRules, void> {
           if (name.startsWith('__') && !rules.timeFields.includes(name)) fields.delete(name)
         entries.addFields(fields)
       }
-      await entries.appendTo(intake)
+      return entries.appendTo(intake)
     },
-    reply: () => ({ status: 200 }),
+    reply: entriesReply,
   }
 }

@@ -1,6 +1,6 @@
-/** VictoriaLogs' JSON lines: one object a line. A broken one is passed over and logged, as VictoriaLogs does. */
+/** VictoriaLogs' JSON lines: one object a line. What is wrong with a line costs that line, and is answered. */
 import type { FieldRules } from '#wire/json-logs/fields.ts'
-import { fieldRules, LogEntries, splitLines } from './log-entries.ts'
+import { entriesReply, fieldRules, LogEntries, splitLines, type StoredEntries } from './log-entries.ts'
 import { serveLogs, type LogProtocol, type LogsPush } from './logs-push.ts'
 import type { ServedProtocol } from './protocol.ts'
 
@@ -14,14 +14,14 @@ export function jsonline(push: LogsPush): ServedProtocol {
   return serveLogs(push, protocolOf(push), { methods: ['POST', 'PUT'], paths: ['/insert/jsonline'] })
 }
 
-function protocolOf(push: LogsPush): LogProtocol<Format, void> {
+function protocolOf(push: LogsPush): LogProtocol<Format, StoredEntries> {
   return {
     formatOf: request => ({ rules: fieldRules(request), isDebug: request.query.get('debug') === '1' }),
     async store(body, { rules, isDebug }, intake) {
       const entries = new LogEntries(rules, push)
       for (const line of splitLines(body)) entries.addObject(line)
-      if (!isDebug) await entries.appendTo(intake)
+      return isDebug ? entries.read() : entries.appendTo(intake)
     },
-    reply: () => ({ status: 200 }),
+    reply: entriesReply,
   }
 }

@@ -8,7 +8,7 @@ import { CorruptDataError, LimitError, UnavailableError } from '#core/errors.ts'
 import { silentLog } from '#core/log.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import type { LogsAppender, LogsAppendOutcome } from '#logs/append.ts'
-import { refuse } from '#model/append-outcome.ts'
+import { nameRefused, refuse } from '#model/append-outcome.ts'
 import type { LogBatch } from '#model/log-batch.ts'
 import { answerOf, call, pathsOf, send, tenantOf, type Sent } from './ingest-kit.ts'
 import { logProtocols } from './log-protocols.ts'
@@ -27,11 +27,13 @@ class KeptLines implements LogsAppender {
     this.calls++
     if (this.failure !== undefined) return Promise.reject(this.failure)
     const outcome: LogsAppendOutcome = { stored: 0, refused: 0, problems: [], status: 400 }
+    if (batch.namesRefused) outcome.refusedAt = []
     for (const [s, labels] of batch.streams.entries())
       for (let i = batch.startOf[s]!; i < batch.startOf[s + 1]!; i++) {
         const text = Buffer.from(batch.bytes.subarray(batch.lineFrom[i], batch.lineTo[i])).toString('utf8')
         if (text.startsWith('bad')) {
           refuse(outcome, text)
+          nameRefused(outcome, text, i, 1, text.includes('later'))
           if (text.includes('later')) outcome.status = 429
           continue
         }
@@ -196,8 +198,8 @@ test('what is wrong with a request is said with its status, and nothing of it is
     [{ path: '/insert/elasticsearch/:index/_bulk', body: 'no JSON' }, /^400 line 1 is no bulk command: /],
     [{ path: '/insert/elasticsearch/_bulk', body: 'null\n{}' }, /^400 line 1 is no bulk command: /],
     [
-      { path: '/insert/elasticsearch/_bulk', body: '{"create":{}}\n{}\n{"delete":{}}\n' },
-      '400 line 3: the bulk command "delete" is not known; create and index are',
+      { path: '/insert/elasticsearch/_bulk', body: '{"create":{}}\n{}\n{"remove":{}}\n' },
+      '400 line 3: the bulk command "remove" is not known; create, index, update, delete are',
     ],
     [{ path: '/insert/journald/upload', body: 'MESSAGE\nxx' }, /^400 /],
   ]
@@ -211,7 +213,9 @@ test('what is wrong with a request is said with its status, and nothing of it is
 })
 
 test('beside what is refused the good is stored, and each protocol says so in its own way', async () => {
-  const failed = '"error":{"type":"mapper_parsing_exception","reason":"failed to parse"}'
+  const noDocument = 'no document follows the bulk command in line 5'
+  const first = (count: number, of: number, number: number, reason: string): string =>
+    `400 ${count} of ${of} log entries were refused; the first, number ${number}: ${reason}`
   const cases: [sent: Sent, answer: string | RegExp, stored: number, warnings: number][] = [
     [{ path: '/loki/api/v1/push', headers: json, body: lokiJson('l', 'bad') }, '400 bad', 1, 0],
     [
@@ -230,16 +234,42 @@ test('beside what is refused the good is stored, and each protocol says so in it
     [{ path: '/v1/logs', headers: json, body: otlp('l', 'bad later') }, '429 bad later', 1, 0],
     [{ path: '/otlp/v1/logs', headers: json, body: otlp('l', 'bad', 'bad 2') }, '400 bad; bad 2', 1, 0],
     [{ path: '/otlp/v1/logs', headers: json, body: otlp('l', 'bad later') }, '429 bad later', 1, 0],
-    [{ path: '/insert/jsonline', body: '{"_msg":"l"}\nno JSON\n[1]\n5\n{"_msg":"m","_time":"x"}' }, '200 ', 1, 4],
-    [{ path: '/insert/jsonline', body: '{"_msg":"l"}\n{"_msg":"bad"}' }, '200 ', 1, 1],
-    [{ path: '/insert/jsonline', body: '{"_msg":"l"}\n{"_msg":"bad later"}' }, '429 bad later', 1, 0],
+    [
+      { path: '/insert/jsonline', body: '{"_msg":"l"}\n[1]\nno JSON\n5\n1.50\n{"_msg":"m","_time":"x"}' },
+      first(5, 6, 2, 'the line is no JSON object'),
+      1,
+      1,
+    ],
+    [
+      { path: '/insert/jsonline?debug=1', body: '{"_msg":"l"}\n[1]' },
+      first(1, 2, 2, 'the line is no JSON object'),
+      0,
+      1,
+    ],
+    [{ path: '/insert/jsonline', body: '{"_msg":"l"}\n{"_msg":"bad"}' }, first(1, 2, 2, 'bad'), 1, 1],
+    [
+      { path: '/insert/jsonline', body: '{"_msg":"bad"}\n{"_msg":"l"}\n{"_msg":"bad later"}' },
+      '429 2 of 3 log entries were refused; the first, number 3: bad later',
+      1,
+      1,
+    ],
     [
       {
         path: '/insert/elasticsearch/_bulk',
-        body: '{"create":{}}\n{"message":"l"}\n{"index":{}}\nno JSON\n{"create":{}}',
+        body: '{"create":{}}\n{"message":"l"}\n{"index":{}}\n[1]\n{"create":{}}',
       },
       '200 {"took":0,"errors":true,"items":[{"create":{"status":201}},' +
-        `{"index":{"status":400,${failed}}},{"create":{"status":400,${failed}}}]}`,
+        '{"index":{"status":400,"error":{"type":"mapper_parsing_exception","reason":"the line is no JSON object"}}},' +
+        `{"create":{"status":400,"error":{"type":"illegal_argument_exception","reason":"${noDocument}"}}}]}`,
+      1,
+      1,
+    ],
+    [
+      {
+        path: '/insert/journald/upload',
+        body: `MESSAGE=l\n__REALTIME_TIMESTAMP=${nowMs}000\n\nMESSAGE=bad\n__REALTIME_TIMESTAMP=${nowMs}000\n\n`,
+      },
+      first(1, 2, 2, 'bad'),
       1,
       1,
     ],
@@ -248,16 +278,82 @@ test('beside what is refused the good is stored, and each protocol says so in it
         path: '/insert/journald/upload',
         body: `MESSAGE=l\n__REALTIME_TIMESTAMP=${nowMs}000\n\nMESSAGE=m\n__REALTIME_TIMESTAMP=x\n\n`,
       },
-      '200 ',
+      /^400 1 of 2 log entries were refused; the first, number 2: the time "x" in "__REALTIME_TIMESTAMP" can't be read/,
       1,
       1,
     ],
   ]
   for (const [sent, answer, stored, warnings] of cases) {
     const { served, store } = serving()
-    assert.equal(await answerOf(served, sent), answer, JSON.stringify(sent))
+    const got = await answerOf(served, sent)
+    if (typeof answer === 'string') assert.equal(got, answer, JSON.stringify(sent))
+    else assert.match(got, answer, JSON.stringify(sent))
     assert.equal(store.lines.length, stored, JSON.stringify(sent))
     assert.equal(store.warnings.length, warnings, JSON.stringify(sent))
+  }
+})
+
+test('a bulk request is judged item by item, whatever streams its documents belong to', async () => {
+  const item = (action: string, status: number, type = ''): string =>
+    `${action} ${status}${type === '' ? '' : ` ${type}`}`
+  const never = 'illegal_argument_exception'
+  const cases: [lines: string[], items: string[], stored: string[]][] = [
+    [
+      ['{"delete":{"_id":"1"}}', '{"create":{}}', '{"message":"after"}'],
+      [item('delete', 400, never), item('create', 201)],
+      ['after'],
+    ],
+    [
+      ['{"update":{"_id":"1"}}', '{"doc":{"message":"u"}}', '{"create":{}}', '{"message":"after"}'],
+      [item('update', 400, never), item('create', 201)],
+      ['after'],
+    ],
+    [
+      ['{"create":{}}', '{"message":"before"}', '{"delete":{}}', '{"delete":{}}'],
+      [item('create', 201), item('delete', 400, never), item('delete', 400, never)],
+      ['before'],
+    ],
+    [
+      [
+        ['{"create":{}}', '{"stream":"x","message":"one"}'],
+        ['{"index":{}}', '{"stream":"y","message":"bad"}'],
+        ['{"create":{}}', '{"stream":"x","message":"bad later"}'],
+        ['{"index":{}}', '{"stream":"y","message":"two"}'],
+        ['{"create":{}}', '{"stream":"z","message":"bad"}'],
+        ['{"index":{}}', '{"stream":"x","message":"three"}'],
+      ].flat(),
+      [
+        item('create', 201),
+        item('index', 400, never),
+        item('create', 429, 'es_rejected_execution_exception'),
+        item('index', 201),
+        item('create', 400, never),
+        item('index', 201),
+      ],
+      ['one', 'two', 'three'],
+    ],
+  ]
+  for (const [lines, items, stored] of cases) {
+    const { served, store } = serving()
+    const path = '/insert/elasticsearch/_bulk?_stream_fields=stream'
+    const { status, body } = await send(served, { path, body: `${lines.join('\n')}\n` })
+    const answer = JSON.parse(body) as {
+      errors: boolean
+      items: Record<string, { status: number; error?: { type: string; reason: string } }>[]
+    }
+    assert.equal(status, 200)
+    assert.equal(
+      answer.errors,
+      items.some(text => !text.endsWith('201')),
+    )
+    assert.deepEqual(
+      answer.items.map(one => {
+        const [[action, result] = ['', { status: 0 }]] = Object.entries(one)
+        return item(action, result.status, 'error' in result ? result.error?.type : undefined)
+      }),
+      items,
+    )
+    assert.deepEqual(store.lines.map(line => line.replace(/^.*\} | @.*$/g, '')).sort(), stored.toSorted())
   }
 })
 
@@ -312,7 +408,13 @@ test('what clients of Elasticsearch ask before they send is answered without a s
   assert.match(await get('/insert/elasticsearch'), /^200 \{"version":\{"number":"8\.9\.0"\}/)
   assert.match(await get('/insert/elasticsearch/_license'), /^200 \{"license":\{.*"status":"active"/)
   assert.equal(await get('/insert/elasticsearch/*'), '200 {}')
-  const { headers } = await send(served, { method: 'GET', path: '/insert/elasticsearch' })
-  assert.equal(headers['x-elastic-product'], 'Elasticsearch')
+  for (const sent of [
+    { method: 'GET', path: '/insert/elasticsearch' },
+    { method: 'GET', path: '/insert/elasticsearch/_license' },
+    { method: 'PUT', path: '/insert/elasticsearch/*' },
+    { path: '/insert/elasticsearch/_bulk', body: '' },
+    { path: '/insert/elasticsearch/_bulk', body: 'no JSON' },
+  ] as const)
+    assert.equal((await send(served, sent)).headers['x-elastic-product'], 'Elasticsearch', JSON.stringify(sent))
   assert.equal(store.calls, 0)
 })

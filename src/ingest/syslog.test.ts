@@ -17,6 +17,8 @@ class KeptBatches implements LogsAppender {
   /** Fails so many times. */
   failures = 0
   refused = 0
+  /** Refuses so many batches for a limit that passes. */
+  busy = 0
 
   append(tenant: string, batch: LogBatch): Promise<LogsAppendOutcome> {
     this.attempts++
@@ -28,6 +30,8 @@ class KeptBatches implements LogsAppender {
     )
     assert.equal(tenant, 'fake')
     assert.equal(batch.isVerbatim, true)
+    if (this.busy-- > 0)
+      return Promise.resolve({ stored: 0, refused: 1, problems: [{ message: 'full', count: 1 }], status: 429 })
     const problems = this.refused === 0 ? [] : [{ message: 'too old', count: this.refused }]
     return Promise.resolve({ stored: batch.count - this.refused, refused: this.refused, problems, status: 400 })
   }
@@ -92,6 +96,15 @@ test('a store that is away gets the same messages again, in order, and later one
   await clock.advance(100 + 200 + 400)
   assert.deepEqual(store.batches, [['first'], ['second']])
   assert.equal(syslog.lost, 0)
+})
+
+test('messages beyond a limit that passes are sent again', async () => {
+  const { clock, store, syslog, logged } = receiving()
+  store.busy = 2
+  syslog.datagram(Buffer.from(message('waits')))
+  await clock.advance(50 + 100 + 200)
+  assert.deepEqual(store.batches, [['waits'], ['waits'], ['waits']])
+  assert.deepEqual([syslog.lost, logged], [0, []])
 })
 
 test('messages that no attempt could store, and refused ones, are counted and logged', async () => {

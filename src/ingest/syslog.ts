@@ -89,6 +89,11 @@ export class SyslogReceiver {
     for (let attempt = 0; ; attempt++) {
       try {
         const result = await this.#appender.append(this.#tenant, batch)
+        // Limits that pass, and lines that are sent again with them are stored once.
+        if (result.refused > 0 && result.status === 429 && attempt < attemptsMax) {
+          await sleep(this.#clock, backoffMs(attempt, retryPause))
+          continue
+        }
         if (result.refused > 0) {
           this.lost += result.refused
           this.#log.warn('syslog messages were refused', {

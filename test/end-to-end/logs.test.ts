@@ -269,7 +269,7 @@ test('VictoriaLogs: JSON lines with a broken one, bulk, parameters', async () =>
   ].join('\n')
   assert.equal(
     (await post('/insert/jsonline?_stream_fields=host.name&ignore_fields=host.os&extra_fields=env=prod', body)).status,
-    200,
+    400,
   )
   assert.deepEqual(await streams('{host_name="h1"} |= "first"'), [
     {

@@ -109,6 +109,7 @@ export async function makeLogs(context: Context): Promise<LogsPart> {
     listeners: syslog.listeners,
     metrics: registry => {
       register(registry, engine)
+      syslog.metrics(registry)
     },
     start: () => engine.open(),
     stop: async () => {

@@ -1,4 +1,5 @@
 /** Syslog over TCP, TLS and UDP, into the logs of the default tenant: three listeners, one receiver. */
+import type { Registry } from '#core/counter.ts'
 import { BadDataError } from '#core/errors.ts'
 import { SyslogReceiver } from '#ingest/syslog.ts'
 import type { LogsAppender } from '#logs/append.ts'
@@ -45,10 +46,20 @@ function makeListener(context: Context, name: SyslogName, receiver: SyslogReceiv
 export function makeSyslog(
   context: Context,
   appender: LogsAppender,
-): { listeners: Listener[]; close: () => Promise<void> } {
+): { listeners: Listener[]; metrics: (registry: Registry) => void; close: () => Promise<void> } {
   const { clock, log } = context.world
   const lineBytesMax = context.config.bytes('limits.log_line_size')
   const receiver = new SyslogReceiver(appender, defaultTenants.logs, clock, log, lineBytesMax)
   const names: readonly SyslogName[] = ['syslog_tcp', 'syslog_tls', 'syslog_udp']
-  return { listeners: names.map(name => makeListener(context, name, receiver)), close: () => receiver.close() }
+  return {
+    listeners: names.map(name => makeListener(context, name, receiver)),
+    metrics: registry => {
+      const counter = (name: string, help: string, read: () => number): void => {
+        registry.read(name, help, 'counter', read)
+      }
+      counter('tercet_syslog_messages_total', 'Syslog messages received.', () => receiver.messages)
+      counter('tercet_syslog_messages_lost_total', 'Syslog messages refused or given up.', () => receiver.lost)
+    },
+    close: () => receiver.close(),
+  }
 }
