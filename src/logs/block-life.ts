@@ -304,6 +304,7 @@ export class BlockLife {
     for (const tenant of this.#catalogue.tenants()) {
       for (const day of this.#catalogue.daysOf(tenant)) {
         if (day * dayMs > oldestMs) continue
+        if ((day + 1) * dayMs <= oldestMs) this.#retireDamaged(tenant, day)
         const indexes = await Promise.all(
           this.#catalogue.filesOf(tenant, day).map(file => this.#catalogue.index(file.key, tenant)),
         )
@@ -321,6 +322,14 @@ export class BlockLife {
           this.writer.retire(filterKey(tenant, chunk, this.#options.isBase64), removeChunkAfterMs)
         }
       }
+    }
+  }
+
+  /** Nobody knows which chunks a damaged index lists; it goes when all of its day is older than the retention. */
+  #retireDamaged(tenant: string, day: number): void {
+    for (const { key } of this.#catalogue.damagedFilesOf(tenant, day)) {
+      this.#catalogue.replace(key)
+      this.writer.retire(key)
     }
   }
 

@@ -1,15 +1,18 @@
 /** Reads chunks, from the bucket, from the staging disk or from memory, through caches of what was opened lately. */
 import { CorruptDataError, NotFoundError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
+import { isDamage } from '#core/omissions.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { BlockLines } from './block-lines.ts'
-import { chunkKey, filterKey, openChunkObject, type InnerChunk } from './chunk.ts'
+import { chunkKey, filterKey, openChunkObject, type ChunkRef, type InnerChunk } from './chunk.ts'
 import type { StreamHead } from './head.ts'
 import type { ClosedChunk } from './open-chunk.ts'
 import type { IndexedChunk } from './index-file.ts'
 import { ByteLru } from '#store/byte-lru.ts'
 import type { ChunkSource, LineBlock, OpenedChunk } from './select.ts'
 import { bitsOf, TokenFilter } from './token-filter.ts'
+
+const noLines = new BlockLines(new Uint8Array(0), 0, true)
 
 export interface ChunkReaderOptions {
   bucket: Bucket
@@ -18,6 +21,14 @@ export interface ChunkReaderOptions {
   isBase64: boolean
   /** Half of it is for chunks as they are, half for decompressed blocks. */
   cacheBytes: number
+}
+
+/** Hears of damage in a chunk that a query reads. */
+export interface DamageListener {
+  /** Nothing of the chunk can be read. Throws PlanStaleError when it was replaced. */
+  missing(error: Error): Promise<void>
+  /** A part of it can't. */
+  partly(error: Error): void
 }
 
 export class ChunkReader {
@@ -44,8 +55,13 @@ export class ChunkReader {
     return { bytes: this.#chunks.bytes + this.#blocks.bytes, hits: this.#blocks.hits, misses: this.#blocks.misses }
   }
 
-  /** A chunk that the index lists. */
-  indexed(tenant: string, chunk: IndexedChunk): ChunkSource {
+  /** The key of a chunk's object. */
+  keyOf(tenant: string, chunk: ChunkRef): string {
+    return chunkKey(tenant, chunk, this.#options.isBase64)
+  }
+
+  /** A chunk that the index lists. Damage throws, unless somebody hears of it: then the chunk is left out. */
+  indexed(tenant: string, chunk: IndexedChunk, onDamage?: DamageListener): ChunkSource {
     const { fromMs, throughMs, entries, kilobytes } = chunk
     const key = chunkKey(tenant, chunk, false)
     return {
@@ -54,7 +70,16 @@ export class ChunkReader {
       entries,
       kilobytes,
       isInMemory: false,
-      open: needles => this.#openIndexed(tenant, chunk, key, needles ?? []),
+      open: async needles => {
+        try {
+          return await this.#openIndexed(tenant, chunk, key, needles ?? [], onDamage)
+        } catch (error) {
+          if (onDamage === undefined || !isDamage(error)) throw error
+          this.#chunks.delete(key)
+          await onDamage.missing(error)
+          return undefined
+        }
+      },
     }
   }
 
@@ -63,6 +88,7 @@ export class ChunkReader {
     chunk: IndexedChunk,
     key: string,
     needles: readonly Uint8Array[],
+    onDamage: DamageListener | undefined,
   ): Promise<OpenedChunk | undefined> {
     const bits = needles.map(bitsOf).filter(b => b.length > 0)
     const filter = bits.length === 0 ? undefined : await this.#filter(tenant, chunk, key)
@@ -74,7 +100,7 @@ export class ChunkReader {
         return undefined
       }
     }
-    return this.#opened(key, await this.#fetch(tenant, chunk, key), filter)
+    return this.#opened(key, await this.#fetch(tenant, chunk, key), filter, onDamage)
   }
 
   /** The token filter beside a chunk; undefined when there is none that can be used. */
@@ -116,7 +142,7 @@ export class ChunkReader {
   }
 
   /** A finished chunk that the index does not list yet. */
-  closed(tenant: string, chunk: ClosedChunk): ChunkSource {
+  closed(tenant: string, chunk: ClosedChunk, onDamage?: DamageListener): ChunkSource {
     const { fromMs, throughMs } = chunk.ref
     const key = chunkKey(tenant, chunk.ref, false)
     return {
@@ -125,18 +151,26 @@ export class ChunkReader {
       entries: chunk.entries,
       kilobytes: chunk.kilobytes,
       isInMemory: true,
-      open: async () =>
-        this.#opened(
-          key,
-          openChunkObject(
-            chunk.bytes ??
-              (await this.#options.files.read(chunk.path!).catch((error: unknown) => {
-                // Uploaded meanwhile, and gone from the disk.
-                if (error instanceof NotFoundError) return this.read(tenant, { ...chunk.ref, kilobytes: 0, entries: 0 })
-                throw error
-              })),
-          ),
-        ),
+      open: async () => {
+        try {
+          return this.#opened(key, openChunkObject(await this.#closedBytes(tenant, chunk)), undefined, onDamage)
+        } catch (error) {
+          if (onDamage === undefined || !isDamage(error)) throw error
+          await onDamage.missing(error)
+          return undefined
+        }
+      },
+    }
+  }
+
+  async #closedBytes(tenant: string, chunk: ClosedChunk): Promise<Uint8Array> {
+    if (chunk.bytes !== undefined) return chunk.bytes
+    try {
+      return await this.#options.files.read(chunk.path!)
+    } catch (error) {
+      // Uploaded meanwhile, and gone from the disk.
+      if (error instanceof NotFoundError) return this.read(tenant, { ...chunk.ref, kilobytes: 0, entries: 0 })
+      throw error
     }
   }
 
@@ -165,9 +199,19 @@ export class ChunkReader {
     }
   }
 
-  #opened(key: string, inner: InnerChunk, filter?: TokenFilter): OpenedChunk {
+  #opened(key: string, inner: InnerChunk, filter?: TokenFilter, onDamage?: DamageListener): OpenedChunk {
     const usable = filter?.blocks === inner.blocks.length ? filter : undefined
     const bitsMemo = new Map<Uint8Array, Uint32Array>()
+    const orLeftOut = <T>(work: () => T): T | undefined => {
+      try {
+        return work()
+      } catch (error) {
+        if (onDamage === undefined || !isDamage(error)) throw error
+        this.#chunks.delete(key)
+        onDamage.partly(error)
+        return undefined
+      }
+    }
     const blocks = inner.blocks.map((block, i): LineBlock => {
       const name = `${key}#${i}`
       const bytes = (): Uint8Array => {
@@ -188,13 +232,14 @@ export class ChunkReader {
             if (bits === undefined) bitsMemo.set(needle, (bits = bitsOf(needle)))
             if (!usable.mayContain(i, bits)) return false
           }
-          const text = bytes()
-          return Buffer.from(text.buffer, text.byteOffset, text.length).includes(needle)
+          const text = orLeftOut(bytes)
+          return text !== undefined && Buffer.from(text.buffer, text.byteOffset, text.length).includes(needle)
         },
         lines: () => {
           let lines = this.#blocks.get(name)
           if (lines === undefined) {
-            lines = new BlockLines(bytes(), block.entries, inner.version >= 4)
+            lines = orLeftOut(() => new BlockLines(bytes(), block.entries, inner.version >= 4))
+            if (lines === undefined) return noLines
             this.#blocks.set(name, lines, lines.heldBytes)
           }
           return lines

@@ -96,11 +96,16 @@ export class ChunkWriter {
     keep: (chunk: IndexedChunk) => boolean,
   ): Promise<void> {
     const { bucket, catalogue, clock } = this.#options
-    const old = catalogue.filesOf(tenant, day)
-    const indexes = (await Promise.all(old.map(file => catalogue.index(file.key, tenant)))).filter(
-      index => index !== undefined,
+    const loaded = await Promise.all(
+      catalogue.filesOf(tenant, day).map(async file => ({ file, index: await catalogue.index(file.key, tenant) })),
     )
-    const streams = mergeIndexes(indexes, added, keep)
+    // A file that can't be used stays: the new one stands beside it.
+    const old = loaded.filter(l => l.index !== undefined)
+    const streams = mergeIndexes(
+      old.map(l => l.index!),
+      added,
+      keep,
+    )
     if (streams.length > 0) {
       const bytes = encodeIndex(streams)
       const index = decodeIndex(bytes)
@@ -114,7 +119,7 @@ export class ChunkWriter {
       catalogue.add({ key, day, tenant, bytes: packed.length }, index)
       this.indexWrites++
     }
-    for (const file of old) {
+    for (const { file } of old) {
       catalogue.replace(file.key)
       this.retire(file.key)
     }
@@ -138,6 +143,7 @@ export class ChunkWriter {
         return
       }
       this.#retired.splice(this.#retired.indexOf(retired), 1)
+      this.#options.catalogue.damage.deleteId(retired.key)
     }
   }
 }

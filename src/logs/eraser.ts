@@ -1,6 +1,7 @@
 /** Removes deleted lines from the bucket: chunks that have some are written again without them, or leave the index. */
 import type { Clock } from '#core/clock.ts'
 import type { Log } from '#core/log.ts'
+import { isDamage } from '#core/omissions.ts'
 import type { Labels } from '#model/labels.ts'
 import { readPairs, type Lines } from './block-lines.ts'
 import type { ChunkReader } from './block-reader.ts'
@@ -62,14 +63,27 @@ export class ChunkEraser {
   async run(): Promise<void> {
     const { clock, delayMs, log } = this.#options
     for (const request of this.#deletions.due(clock.nowMs() - delayMs)) {
+      if ((this.#postponed.get(request.id) ?? -Infinity) > clock.nowMs()) continue
       if (!(await this.#mayWrite())) return
-      const chunks = await this.#erase(request)
+      const damaged: string[] = []
+      const chunks = await this.#erase(request, damaged)
+      if (damaged.length > 0) {
+        // Until all is erased, queries go on hiding these lines.
+        this.#postponed.set(request.id, clock.nowMs() + postponeMs)
+        log.warn('a deletion of log lines waits: chunks are damaged', {
+          id: request.id,
+          chunks: damaged.length,
+          first: damaged[0]!,
+        })
+        continue
+      }
       await this.#deletions.finish(request)
       log.info('a deletion of log lines is done', { id: request.id, chunks })
     }
   }
 
-  async #erase(request: DeletionRequest): Promise<number> {
+  /** Keys of chunks that can't be read go into `damaged`: they stay as they are. */
+  async #erase(request: DeletionRequest, damaged: string[]): Promise<number> {
     const { tenant } = request
     const replaced = new Map<string, IndexedChunk>()
     const fresh: FinishedChunk[] = []
@@ -80,10 +94,9 @@ export class ChunkEraser {
         for (const chunk of chunks) {
           if (chunk.fromMs > request.throughMs || chunk.throughMs < request.fromMs || replaced.has(chunkName(chunk)))
             continue
-          const opened = await this.#reader.indexed(tenant, chunk).open()
-          if (opened === undefined) continue
-          const { rest, hidden } = withoutHidden(opened, hides, this.#options.clock.nowMs())
-          if (hidden === 0) continue
+          const found = await this.#withoutHidden(tenant, chunk, hides, damaged)
+          if (found === undefined || found.hidden === 0) continue
+          const { rest } = found
           replaced.set(chunkName(chunk), chunk)
           if (rest.entries > 0)
             fresh.push({ tenant, labels, chunk: rest.close(tenant, BigInt(`0x${fingerprint}`), labels) })
@@ -103,7 +116,28 @@ export class ChunkEraser {
     this.erased += replaced.size
     return replaced.size
   }
+  readonly #postponed = new Map<string, number>()
+
+  /** Undefined when the chunk can't be read as a whole. */
+  async #withoutHidden(
+    tenant: string,
+    chunk: IndexedChunk,
+    hides: (lines: Lines, i: number, symbols: readonly string[]) => boolean,
+    damaged: string[],
+  ): Promise<{ rest: OpenChunk; hidden: number } | undefined> {
+    try {
+      const opened = await this.#reader.indexed(tenant, chunk).open()
+      return opened === undefined ? undefined : withoutHidden(opened, hides, this.#options.clock.nowMs())
+    } catch (error) {
+      if (!isDamage(error)) throw error
+      damaged.push(this.#reader.keyOf(tenant, chunk))
+      return undefined
+    }
+  }
 }
+
+/** A request that met damage is tried again after so long. */
+const postponeMs = 3_600_000
 
 /** A chunk of the lines that are not hidden, and how many were. */
 function withoutHidden(

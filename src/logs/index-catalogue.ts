@@ -6,8 +6,10 @@ import { gunzipSync } from 'node:zlib'
 import type { Clock } from '#core/clock.ts'
 import { CorruptDataError, messageOf, NotFoundError } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
+import type { Omissions } from '#core/omissions.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { Labels } from '#model/labels.ts'
+import { DamageList } from '#store/damage.ts'
 import { decodeIndex, LogIndex, tenantLabel, type IndexedStream } from './index-file.ts'
 
 export const dayMs = 86_400_000
@@ -26,6 +28,8 @@ interface Held {
   file: IndexFile
   loading: Promise<ReadonlyMap<string, LogIndex>> | undefined
   lastUsedMs: number
+  /** Why it can't be used. It stays where it is, and nothing takes its place. */
+  damage?: string
 }
 
 /** What an object's key says of it; undefined for what is no index of chunks. */
@@ -37,16 +41,18 @@ export function parseIndexKey(key: string, bytes = 0): IndexFile | undefined {
 export class IndexCatalogue {
   readonly #bucket: Bucket
   readonly #clock: Clock
-  readonly #log: Log
   #files = new Map<string, Held>()
+  /** Files that were listed once and are gone, though nothing replaced them. */
+  readonly #lost = new Map<string, Held>()
   /** Replaced files that are still in the bucket for others' sake. */
   readonly #replaced = new Set<string>()
-  readonly quarantined = new Map<string, string>()
+  /** Indexes and chunks. */
+  readonly damage: DamageList
 
   constructor(bucket: Bucket, clock: Clock, log: Log) {
     this.#bucket = bucket
     this.#clock = clock
-    this.#log = log
+    this.damage = new DamageList(log, 'logs')
   }
 
   all(): IndexFile[] {
@@ -84,7 +90,20 @@ export class IndexCatalogue {
   }
 
   filesOf(tenant: string, day: number): IndexFile[] {
-    return [...this.#files.values()].map(h => h.file).filter(f => f.tenant === tenant && f.day === day)
+    return this.#heldOf(tenant, day)
+      .filter(h => h.damage === undefined)
+      .map(h => h.file)
+  }
+
+  /** Files that are in the bucket and can't be used. */
+  damagedFilesOf(tenant: string, day: number): IndexFile[] {
+    return this.#heldOf(tenant, day)
+      .filter(h => h.damage !== undefined)
+      .map(h => h.file)
+  }
+
+  #heldOf(tenant: string, day: number): Held[] {
+    return [...this.#files.values()].filter(({ file }) => file.tenant === tenant && file.day === day)
   }
 
   /** Days for which a tenant has files of its own. */
@@ -99,61 +118,91 @@ export class IndexCatalogue {
   }
 
   /** Everything that is listed for a tenant in the days of the time: one index per file. */
-  async indexes(tenant: string, fromMs: number, throughMs: number): Promise<LogIndex[]> {
+  async indexes(tenant: string, fromMs: number, throughMs: number, omissions?: Omissions): Promise<LogIndex[]> {
     const firstDay = Math.floor(fromMs / dayMs)
     const lastDay = Math.floor(throughMs / dayMs)
-    const wanted = [...this.#files.values()].filter(
-      ({ file }) =>
-        file.day >= firstDay && file.day <= lastDay && (file.tenant === undefined || file.tenant === tenant),
-    )
-    const indexes = await Promise.all(wanted.map(async held => (await this.#load(held)).get(tenant)))
+    const touches = ({ file }: Held): boolean =>
+      file.day >= firstDay && file.day <= lastDay && (file.tenant === undefined || file.tenant === tenant)
+    const load = async (): Promise<(LogIndex | undefined)[]> => {
+      const wanted = [...this.#files.values()].filter(touches)
+      return Promise.all(wanted.map(async held => (await this.#load(held)).get(tenant)))
+    }
+    let indexes: (LogIndex | undefined)[]
+    try {
+      indexes = await load()
+    } catch (error) {
+      if (!(error instanceof ReplacedError)) throw error
+      indexes = await load()
+    }
+    for (const held of [...this.#files.values(), ...this.#lost.values()])
+      if (held.damage !== undefined && touches(held)) omissions?.add(held.file.key, held.damage)
     return indexes
       .filter(index => index !== undefined)
       .filter(index => index.fromMs <= throughMs && index.throughMs >= fromMs)
   }
 
+  /** Undefined when the file can't be used, or is no more. */
   async index(key: string, tenant: string): Promise<LogIndex | undefined> {
     const held = this.#files.get(key)
-    return held === undefined ? undefined : (await this.#load(held)).get(tenant)
+    if (held === undefined) return undefined
+    try {
+      return (await this.#load(held)).get(tenant)
+    } catch (error) {
+      if (error instanceof ReplacedError) return undefined
+      throw error
+    }
   }
 
+  /** Nothing of a damaged file. Throws ReplacedError when another file took its place. */
   async #load(held: Held): Promise<ReadonlyMap<string, LogIndex>> {
+    if (held.damage !== undefined) return new Map()
     held.lastUsedMs = this.#clock.nowMs()
     const { file } = held
-    held.loading ??= this.#bucket
-      .get(file.key)
-      .then(bytes =>
-        splitTenants(
-          file,
-          decodeIndex(file.key.endsWith('.gz') ? gunzipSync(bytes, { maxOutputLength: indexBytesMax }) : bytes),
-        ),
-      )
+    held.loading ??= this.#bucket.get(file.key).then(bytes => splitTenants(file, decodeIndex(unpacked(file, bytes))))
     try {
       return await held.loading
     } catch (error) {
       held.loading = undefined
-      // Another compactor replaced it since the list was made.
-      if (error instanceof NotFoundError) {
-        this.#files.delete(file.key)
-        return new Map()
-      }
-      if (
-        error instanceof CorruptDataError ||
-        (error instanceof Error && 'code' in error && String(error.code).startsWith('Z_'))
-      ) {
-        this.quarantined.set(file.key, messageOf(error))
-        this.#log.error("an index of log chunks can't be used", { key: file.key, error: messageOf(error) })
-        this.#files.delete(file.key)
-        return new Map()
-      }
-      throw error
+      if (error instanceof NotFoundError) await this.#failWhenReplaced(held)
+      else if (!(error instanceof CorruptDataError)) throw error
+      this.#leaveOut(held, messageOf(error))
+      return new Map()
     }
+  }
+
+  #leaveOut(held: Held, reason: string): void {
+    const { key, tenant } = held.file
+    held.damage = reason
+    this.damage.add({ tenant: tenant ?? '', id: key, reason, isWhole: true })
+  }
+
+  /** A file that is missing is damage, unless another compactor wrote one in its place. */
+  async #failWhenReplaced(held: Held): Promise<void> {
+    const { key, tenant, day } = held.file
+    const before = new Set(this.#heldOf(tenant ?? '', day).map(h => h.file.key))
+    await this.refresh()
+    if (this.#files.has(key)) return
+    const fresh = [...this.#files.values()].some(({ file }) => file.day === day && !before.has(file.key))
+    if (fresh || !before.has(key)) throw new ReplacedError()
+    this.#lost.set(key, held)
   }
 
   /** Lets go of what was not used lately. */
   forgetIdle(): void {
     const oldest = this.#clock.nowMs() - idleMs
     for (const held of this.#files.values()) if (held.lastUsedMs < oldest) held.loading = undefined
+  }
+}
+
+/** The file was replaced since the list was made. */
+class ReplacedError extends Error {}
+
+function unpacked({ key }: IndexFile, bytes: Uint8Array): Uint8Array {
+  if (!key.endsWith('.gz')) return bytes
+  try {
+    return gunzipSync(bytes, { maxOutputLength: indexBytesMax })
+  } catch (error) {
+    throw new CorruptDataError(`log index: it can't be decompressed: ${messageOf(error)}`, { cause: error })
   }
 }
 

@@ -1,4 +1,5 @@
 /** Several indexes of one tenant and day become one. */
+import type { ChunkRef } from './chunk.ts'
 import type { IndexedChunk, IndexedStream, LogIndex } from './index-file.ts'
 
 /** `keep` says which chunks stay listed. Streams without any are left out. */
@@ -26,6 +27,6 @@ export function mergeIndexes(
 }
 
 /** Two listings of one chunk have one name. */
-export function chunkName(chunk: IndexedChunk): string {
+export function chunkName(chunk: ChunkRef): string {
   return `${chunk.fingerprint}/${chunk.fromMs}:${chunk.throughMs}:${chunk.checksum}`
 }

@@ -1,7 +1,11 @@
 /** What a query sees of a tenant: memory and the chunks that the bucket's indexes list, by stream. */
+import { NotFoundError, PlanStaleError } from '#core/errors.ts'
+import { Omissions } from '#core/omissions.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import type { Labels } from '#model/labels.ts'
-import type { ChunkReader } from './block-reader.ts'
+import type { DamagedBlock } from '#store/damage.ts'
+import type { ChunkReader, DamageListener } from './block-reader.ts'
+import type { ChunkRef } from './chunk.ts'
 import type { DeletionRequests } from './deletion.ts'
 import type { StreamHead } from './head.ts'
 import type { IndexCatalogue } from './index-catalogue.ts'
@@ -30,12 +34,17 @@ export class Reader implements LogsReader {
   readonly #tenant: string
   readonly #sources: ReaderSources
   readonly #retainedFrom: (fromMs: number) => number
+  readonly omissions = new Omissions()
 
   /** `retainedFrom` moves the start of a query's time to the retention. */
   constructor(tenant: string, sources: ReaderSources, retainedFrom: (fromMs: number) => number) {
     this.#tenant = tenant
     this.#sources = sources
     this.#retainedFrom = retainedFrom
+  }
+
+  damaged(): readonly DamagedBlock[] {
+    return this.#sources.catalogue.damage.of(this.#tenant)
   }
 
   async select(matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<StreamChunks[]> {
@@ -84,8 +93,8 @@ export class Reader implements LogsReader {
   #chunksInMemory(stream: StreamHead): { name: string; source: ChunkSource }[] {
     const { chunks } = this.#sources
     const all = stream.closed.map(closed => ({
-      name: chunkName({ ...closed.ref, kilobytes: 0, entries: 0 }),
-      source: chunks.closed(this.#tenant, closed),
+      name: chunkName(closed.ref),
+      source: chunks.closed(this.#tenant, closed, this.#listenerFor(closed.ref, false)),
     }))
     const open = chunks.open(stream)
     if (open !== undefined) all.push({ name: '', source: open })
@@ -99,7 +108,7 @@ export class Reader implements LogsReader {
     found: Map<string, FoundStream>,
   ): Promise<void> {
     const { catalogue, chunks: reader } = this.#sources
-    for (const index of await catalogue.indexes(this.#tenant, fromMs, throughMs)) {
+    for (const index of await catalogue.indexes(this.#tenant, fromMs, throughMs, this.omissions)) {
       for (const { labels, chunks } of index.select(matchers)) {
         let into: FoundStream | undefined
         for (const chunk of chunks) {
@@ -108,10 +117,40 @@ export class Reader implements LogsReader {
           const name = chunkName(chunk)
           if (into.names.has(name)) continue
           into.names.add(name)
-          into.chunks.push(reader.indexed(this.#tenant, chunk))
+          into.chunks.push(reader.indexed(this.#tenant, chunk, this.#listenerFor(chunk, true)))
         }
       }
     }
+  }
+
+  /** What is left out of a chunk is noted, for this answer and for whoever looks at the state. */
+  #listenerFor(chunk: ChunkRef, isIndexed: boolean): DamageListener {
+    const { catalogue, chunks } = this.#sources
+    const tenant = this.#tenant
+    const id = chunks.keyOf(tenant, chunk)
+    const note = (error: Error, isWhole: boolean): void => {
+      catalogue.damage.add({ tenant, id, reason: error.message, isWhole })
+      this.omissions.add(id, error.message)
+    }
+    return {
+      missing: async error => {
+        // An object that is missing is damage, unless the chunk was replaced: then no index lists it any more.
+        if (isIndexed && error instanceof NotFoundError && catalogue.damage.get(tenant, id) === undefined) {
+          await catalogue.refresh()
+          if (!(await this.#isListed(chunk))) throw new PlanStaleError(id)
+        }
+        note(error, true)
+      },
+      partly: error => {
+        note(error, false)
+      },
+    }
+  }
+
+  async #isListed(chunk: ChunkRef): Promise<boolean> {
+    const name = chunkName(chunk)
+    const indexes = await this.#sources.catalogue.indexes(this.#tenant, chunk.fromMs, chunk.throughMs)
+    return indexes.some(index => index.streams.some(({ chunks }) => chunks.some(one => chunkName(one) === name)))
   }
 }
 

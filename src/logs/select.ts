@@ -1,6 +1,8 @@
 /** The door out of the logs signal: what a query can ask of it. */
+import type { Omissions } from '#core/omissions.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import type { Labels } from '#model/labels.ts'
+import type { DamagedBlock } from '#store/damage.ts'
 import { readPairs, type Lines } from './block-lines.ts'
 
 export { readPairs, type Lines }
@@ -15,7 +17,7 @@ export interface LineBlock {
    * wrong.
    */
   mayContain(needle: Uint8Array): boolean
-  /** Synchronous: decompresses, or gives what a cache has. */
+  /** Synchronous: decompresses, or gives what a cache has; no lines when they are damaged. */
   lines(): Lines
 }
 
@@ -35,7 +37,7 @@ export interface ChunkSource {
   readonly isInMemory: boolean
   /**
    * Fetches the chunk; `needles`: texts that a line must contain, so that a chunk that lacks one need not be fetched:
-   * undefined then.
+   * undefined then, and for a chunk that is damaged. Throws PlanStaleError for one that was replaced meanwhile.
    */
   open(needles?: readonly Uint8Array[]): Promise<OpenedChunk | undefined>
 }
@@ -62,7 +64,12 @@ export interface DeletionNotice {
   throughMs: number
 }
 
+/** Made for one request. */
 export interface LogsReader {
+  /** What the answers so far lack. */
+  readonly omissions: Omissions
+  /** The tenant's indexes and chunks that are known to be damaged. */
+  damaged(): readonly DamagedBlock[]
   /** All times are inclusive milliseconds. */
   select(matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<StreamChunks[]>
   streams(matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<readonly Labels[]>

@@ -3,13 +3,18 @@
  * their own hash, is kept; so those of a searched text that are kept must all be there. It lies beside the chunk, made
  * of it, and can be made again. Form: docs/formats/log-token-filter.md.
  *
- *   "TCTF" · u8 version 1 · u8 log2 of the bits of a block's bitmap · u16 blocks (big endian) · the bitmaps
+ *   "TCTF" · u8 version 2 · u8 log2 of the bits of a block's bitmap · u16 blocks · the bitmaps · u32 CRC-32C
+ *
+ * Numbers are big endian. The checksum is of all that stands before it: a bit that is lost would hide lines. Version 1
+ * had none, and is not used.
  */
 import { bitmapBytes, bitsLog2, gramBytes } from '#codec/gram-bitmap.ts'
+import { crc32c } from '#codec/crc32c.ts'
 import { CorruptDataError } from '#core/errors.ts'
 
 const magic = 0x54435446
 const headBytes = 8
+const checksumBytes = 4
 
 /** The bits that a block's bitmap must have for a line of it to contain the text; empty when nothing can be said. */
 export function bitsOf(needle: Uint8Array): Uint32Array {
@@ -25,15 +30,16 @@ export function bitsOf(needle: Uint8Array): Uint32Array {
 }
 
 export function encodeFilter(bitmaps: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(headBytes + bitmaps.length * bitmapBytes)
+  const out = new Uint8Array(headBytes + bitmaps.length * bitmapBytes + checksumBytes)
   const view = new DataView(out.buffer)
   view.setUint32(0, magic)
-  view.setUint8(4, 1)
+  view.setUint8(4, 2)
   view.setUint8(5, bitsLog2)
   view.setUint16(6, bitmaps.length)
   bitmaps.forEach((bitmap, i) => {
     out.set(bitmap, headBytes + i * bitmapBytes)
   })
+  view.setUint32(out.length - checksumBytes, crc32c(out, 0, out.length - checksumBytes))
   return out
 }
 
@@ -48,13 +54,15 @@ export class TokenFilter {
     if (
       bytes.length < headBytes ||
       view.getUint32(0) !== magic ||
-      view.getUint8(4) !== 1 ||
+      view.getUint8(4) !== 2 ||
       view.getUint8(5) !== bitsLog2
     )
-      throw new CorruptDataError('token filter: not a filter of version 1')
+      throw new CorruptDataError('token filter: not a filter of version 2')
     this.blocks = view.getUint16(6)
-    if (bytes.length !== headBytes + this.blocks * bitmapBytes)
+    if (bytes.length !== headBytes + this.blocks * bitmapBytes + checksumBytes)
       throw new CorruptDataError(`token filter: ${bytes.length} bytes for ${this.blocks} blocks`)
+    if (crc32c(bytes, 0, bytes.length - checksumBytes) !== view.getUint32(bytes.length - checksumBytes))
+      throw new CorruptDataError('token filter: wrong checksum')
     this.#bytes = bytes
   }
 

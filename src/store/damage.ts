@@ -60,6 +60,11 @@ export class DamageList {
     })
   }
 
+  /** The object is gone, whosever it was. */
+  deleteId(id: string): void {
+    for (const [key, block] of this.#found) if (block.id === id) this.#found.delete(key)
+  }
+
   /** The block is gone, or can be read again. */
   delete(tenant: string, id: string): void {
     this.#found.delete(keyOf(tenant, id))

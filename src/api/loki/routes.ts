@@ -8,6 +8,7 @@ import type { Matcher } from '#lang/regex/matcher.ts'
 import type { LogsReader } from '#logs/select.ts'
 import type { Labels } from '#model/labels.ts'
 import { serviceLabels } from '#model/service-name.ts'
+import { RequestReaders } from '#net/request-readers.ts'
 import {
   inDialect,
   route,
@@ -63,7 +64,8 @@ export function lokiRoutes(options: LokiApiOptions): Route[] {
     ...statusRoutes(api),
   ]
   const routes = [...under(['', '/select/logsql'], under(['/loki/api/v1'], current)), ...legacyRoutes(api)]
-  return inDialect(lokiErrors, whenReady(options.store, routes))
+  const noting = routes.map(one => ({ ...one, handler: api.readers.noting(one.handler) }))
+  return inDialect(lokiErrors, whenReady(options.store, noting))
 }
 
 const both = ['GET', 'POST'] as const
@@ -127,13 +129,15 @@ const lokiVersion = '3.5.0'
 
 class LokiApi {
   readonly #options: LokiApiOptions
+  readonly readers: RequestReaders<LogsReader>
 
   constructor(options: LokiApiOptions) {
     this.#options = options
+    this.readers = new RequestReaders(request => options.store.reader(options.tenantOf(request)))
   }
 
   #reader(request: HttpRequest): LogsReader {
-    return this.#options.store.reader(this.#options.tenantOf(request))
+    return this.readers.of(request)
   }
 
   async onReader(request: HttpRequest, answer: Answer): Promise<HttpReply> {
@@ -141,6 +145,7 @@ class LokiApi {
   }
 
   #answer(
+    request: HttpRequest,
     resultType: string,
     result: string,
     stats: QueryStats,
@@ -149,16 +154,17 @@ class LokiApi {
   ): HttpReply {
     const seconds = (this.#options.clock.monotonicMs() - startedMs) / 1000
     const flags = extra.flags === undefined ? '' : `"encodingFlags":${JSON.stringify(extra.flags)},`
-    const warnings =
-      extra.warnings === undefined || extra.warnings.length === 0 ? '' : `,"warnings":${JSON.stringify(extra.warnings)}`
+    const warnings = warningsJson([...(extra.warnings ?? []), ...this.#reader(request).omissions.texts()])
     return ok(
       `{"status":"success","data":{"resultType":"${resultType}",${flags}"result":${result},` +
         `"stats":${statsJson(stats, seconds)}}${warnings}}`,
     )
   }
 
-  #metricAnswer(result: MetricResult, startedMs: number): HttpReply {
-    return this.#answer(result.kind, metricJson(result), result.stats, startedMs, { warnings: result.warnings })
+  #metricAnswer(request: HttpRequest, result: MetricResult, startedMs: number): HttpReply {
+    return this.#answer(request, result.kind, metricJson(result), result.stats, startedMs, {
+      warnings: result.warnings,
+    })
   }
 
   readonly query: Handler = async request => {
@@ -169,6 +175,7 @@ class LokiApi {
     isBackwardParam(form)
     const expr = metricOf(parseLogql(form.get('query') ?? ''))
     return this.#metricAnswer(
+      request,
       await this.#options.engine.instant(
         expr,
         time.ms,
@@ -196,6 +203,7 @@ class LokiApi {
     this.#checkLength(start, end)
     if (expr.kind !== 'log')
       return this.#metricAnswer(
+        request,
         await engine.range(
           expr,
           start.ms,
@@ -224,6 +232,7 @@ class LokiApi {
     )
     const flags = encodingFlags(request)
     return this.#answer(
+      request,
       'streams',
       streamsJson(lines, flags?.includes('categorize-labels') === true),
       stats,
@@ -292,7 +301,7 @@ class LokiApi {
     const names = new Set<string>()
     for (const labels of await this.#streams(request, form, [selectorParam(form)]))
       for (let i = 0; i < labels.pairs.length; i += 2) names.add(labels.pairs[i]!)
-    return listAnswer(names)
+    return listAnswer(names, this.#reader(request))
   }
 
   readonly labelValues: Handler = async request => {
@@ -301,7 +310,7 @@ class LokiApi {
     const values = new Set<string>()
     for (const labels of await this.#streams(request, form, [selectorParam(form)]))
       if (labels.has(name)) values.add(labels.get(name))
-    return listAnswer(values)
+    return listAnswer(values, this.#reader(request))
   }
 
   readonly series: Handler = async request => {
@@ -312,7 +321,8 @@ class LokiApi {
       form,
       texts.map(text => parseLogSelector(text)),
     )
-    return ok(`{"status":"success","data":[${streams.map(labelsJson).join(',')}]}`)
+    const warnings = warningsJson(this.#reader(request).omissions.texts())
+    return ok(`{"status":"success","data":[${streams.map(labelsJson).join(',')}]${warnings}}`)
   }
 
   readonly formatQuery: Handler = async request => {
@@ -368,12 +378,14 @@ function encodingFlags(request: HttpRequest): string[] | undefined {
   return header === undefined || header === '' ? undefined : header.split(',').map(flag => flag.trim())
 }
 
-function listAnswer(values: ReadonlySet<string>): HttpReply {
-  return ok(
-    values.size === 0
-      ? '{"status":"success"}'
-      : `{"status":"success","data":[${[...values].sort(compareText).map(jsonText).join(',')}]}`,
-  )
+function listAnswer(values: ReadonlySet<string>, reader: LogsReader): HttpReply {
+  const data = values.size === 0 ? '' : `,"data":[${[...values].sort(compareText).map(jsonText).join(',')}]`
+  return ok(`{"status":"success"${data}${warningsJson(reader.omissions.texts())}}`)
+}
+
+/** The member that Loki's answers have where there is something to warn of. */
+function warningsJson(warnings: readonly string[]): string {
+  return warnings.length === 0 ? '' : `,"warnings":${JSON.stringify(warnings)}`
 }
 
 function goHours(ms: number): string {

@@ -1,6 +1,7 @@
 /** index/stats and index/volume: sizes of the part of each chunk that lies in the time. */
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { Omissions } from '#core/omissions.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import type { ChunkSource, LogsReader, StreamChunks } from '#logs/select.ts'
 import { Labels } from '#model/labels.ts'
@@ -15,6 +16,8 @@ function chunk(fromMs: number, throughMs: number, kilobytes: number, isInMemory 
 
 function readerOf(streams: StreamChunks[]): LogsReader {
   return {
+    omissions: new Omissions(),
+    damaged: () => [],
     select: matchers =>
       Promise.resolve(streams.filter(({ labels }) => matchers.every(m => m.matches(labels.get(m.name))))),
     streams: () => Promise.resolve(streams.map(s => s.labels)),

@@ -11,6 +11,7 @@ import { parseMoment, parseSpanMs } from '#lang/logsql/times.ts'
 import { toNumber } from '#lang/logsql/numbers.ts'
 import type { LogsReader } from '#logs/select.ts'
 import { Labels } from '#model/labels.ts'
+import { RequestReaders } from '#net/request-readers.ts'
 import {
   inDialect,
   route,
@@ -56,20 +57,23 @@ export function victoriaLogsRoutes(options: VictoriaLogsApiOptions): Route[] {
     route(both, '/stream_field_names', api.streamFieldNames),
     route(both, '/stream_field_values', api.streamFieldValues),
   ]
-  return under(['/select/logsql'], inDialect(victoriaLogsErrors, whenReady(options.store, routes)))
+  const noting = routes.map(one => ({ ...one, handler: api.readers.noting(one.handler) }))
+  return under(['/select/logsql'], inDialect(victoriaLogsErrors, whenReady(options.store, noting)))
 }
 
 type Parsed = { kind: 'logsql'; query: LogsqlQuery } | { kind: 'logql'; expr: LogqlExpr }
 
 class VictoriaLogsApi {
   readonly #options: VictoriaLogsApiOptions
+  readonly readers: RequestReaders<LogsReader>
 
   constructor(options: VictoriaLogsApiOptions) {
     this.#options = options
+    this.readers = new RequestReaders(request => options.store.reader(options.tenantOf(request)))
   }
 
   #reader(request: HttpRequest): LogsReader {
-    return this.#options.store.reader(this.#options.tenantOf(request))
+    return this.readers.of(request)
   }
 
   /** LogsQL; what is none, and is LogQL, is taken as that. */

@@ -2,6 +2,7 @@
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, BadQueryError, type LimitError } from '#core/errors.ts'
 import type { Limits } from '#core/limits.ts'
+import { planningAgain } from '#core/omissions.ts'
 import type { LogExpr, LogqlExpr, MetricExpr } from '#lang/logql/ast.ts'
 import type { LogsReader } from '#logs/select.ts'
 import { Labels } from '#model/labels.ts'
@@ -46,7 +47,7 @@ export class LogqlEngine {
   }
 
   lines(expr: LogExpr, query: LogQuery, reader: LogsReader, signal?: AbortSignal): Promise<LogResult> {
-    return runLogQuery(expr, query, reader, this.#budget(signal), () => this.#clock.nowMs())
+    return planningAgain(() => runLogQuery(expr, query, reader, this.#budget(signal), () => this.#clock.nowMs()))
   }
 
   instant(
@@ -57,14 +58,8 @@ export class LogqlEngine {
     isPartialAllowed: boolean,
     signal?: AbortSignal,
   ): Promise<MetricResult> {
-    return this.#metric(
-      expr,
-      { startMs: ms, startSubNs: subNs, stepMs: 1, steps: 1 },
-      true,
-      reader,
-      isPartialAllowed,
-      signal,
-    )
+    const grid = { startMs: ms, startSubNs: subNs, stepMs: 1, steps: 1 }
+    return planningAgain(() => this.#metric(expr, grid, true, reader, isPartialAllowed, signal))
   }
 
   /** The start goes down and the end up to a multiple of the step since the epoch. */
@@ -85,14 +80,8 @@ export class LogqlEngine {
         `exceeded maximum resolution of ${stepsMax.toLocaleString('en-US')} points per time series. Try ` +
           'increasing the value of the step parameter',
       )
-    return this.#metric(
-      expr,
-      { startMs: from, startSubNs: 0, stepMs, steps: Math.round((to - from) / stepMs) + 1 },
-      false,
-      reader,
-      isPartialAllowed,
-      signal,
-    )
+    const grid = { startMs: from, startSubNs: 0, stepMs, steps: Math.round((to - from) / stepMs) + 1 }
+    return planningAgain(() => this.#metric(expr, grid, false, reader, isPartialAllowed, signal))
   }
 
   async #metric(

@@ -1,7 +1,7 @@
 /** LogsQL over a logs reader. */
 import type { Clock } from '#core/clock.ts'
 import { createHash } from 'node:crypto'
-import { LimitError } from '#core/errors.ts'
+import { LimitError, PlanStaleError } from '#core/errors.ts'
 import type { Limits } from '#core/limits.ts'
 import type { Filter, LogsqlQuery, Pipe } from '#lang/logsql/ast.ts'
 import { makeMatcher } from '#lang/regex/regex.ts'
@@ -58,15 +58,36 @@ export class LogsqlEngine {
   /**
    * Calls `onRow` for every row in the order in which rows are found, until it returns false; `last`: only for so many
    * of the newest, newest first. Throws BadQueryError, LimitError, TimeoutError and
-   * CanceledError.
+   * CanceledError, and PlanStaleError when data was replaced after the first row.
    */
-  async run(
+  run(
     query: LogsqlQuery,
     range: LogsqlRange,
     reader: LogsReader,
     last: number | undefined,
     onRow: (row: Fields) => boolean,
     signal?: AbortSignal,
+  ): Promise<void> {
+    let hasRows = false
+    const write = (row: Fields): boolean => {
+      hasRows = true
+      return onRow(row)
+    }
+    const once = (): Promise<void> => this.#runOnce(query, range, reader, last, write, signal)
+    return once().catch((error: unknown) => {
+      // What was handed on can't be taken back.
+      if (hasRows || !(error instanceof PlanStaleError)) throw error
+      return once()
+    })
+  }
+
+  async #runOnce(
+    query: LogsqlQuery,
+    range: LogsqlRange,
+    reader: LogsReader,
+    last: number | undefined,
+    onRow: (row: Fields) => boolean,
+    signal: AbortSignal | undefined,
   ): Promise<void> {
     const source: Source = { range, reader, signal }
     const resultsOf = new Map<LogsqlQuery, readonly Fields[]>()
