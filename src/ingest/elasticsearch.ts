@@ -5,7 +5,7 @@ import { at, type HttpReply, type Method, type Route } from '#net/route-table.ts
 import type { FieldRules } from '#wire/json-logs/fields.ts'
 import { fieldRules, LogEntries, splitLines, type Refused, type StoredEntries } from './log-entries.ts'
 import { serveLogs, type LogProtocol, type LogsPush } from './logs-push.ts'
-import type { ServedProtocol } from './protocol.ts'
+import { finished, type ServedProtocol } from './protocol.ts'
 
 const json = { 'content-type': 'application/json' } as const
 const root = '/insert/elasticsearch'
@@ -26,18 +26,11 @@ export function elasticsearch(push: LogsPush): ServedProtocol {
     methods: ['POST', 'PUT'],
     paths: [`${root}/_bulk`, `${root}/:index/_bulk`],
   })
-  return { routes: [...routes, ...fixedAnswers].map(asElasticsearch), grpc }
-}
-
-/** Clients since 7.14 refuse a server whose answers lack its name. */
-function asElasticsearch(route: Route): Route {
-  return {
-    ...route,
-    handler: async request => {
-      const reply = await route.handler(request)
-      return { ...reply, headers: { ...reply.headers, 'x-elastic-product': 'Elasticsearch' } }
-    },
-  }
+  return finished({ routes: [...routes, ...fixedAnswers], grpc }, reply => ({
+    ...reply,
+    // Clients since 7.14 refuse a server whose answers lack its name.
+    headers: { ...reply.headers, 'x-elastic-product': 'Elasticsearch' },
+  }))
 }
 
 function protocolOf(push: LogsPush): LogProtocol<Format, Bulk> {
@@ -133,4 +126,9 @@ const fixedAnswers: readonly Route[] = [
     body: '{"license":{"uid":"tercet","type":"oss","status":"active","expiry_date_in_millis":4000000000000}}',
   }),
   ...fixed(['GET', 'PUT', 'POST'], `${root}/*`, { status: 200, headers: json, body: '{}' }),
+  ...fixed(['DELETE'], `${root}/*`, {
+    status: 405,
+    headers: { ...json, allow: 'GET, PUT, POST' },
+    body: '{"error":"nothing is deleted here; deletions are requests of their own (docs/logs.md)","status":405}',
+  }),
 ]

@@ -1,6 +1,7 @@
 /** For tests of push protocols: a request to one of their routes, and a door that keeps what it is given. */
 import { UnauthorizedError } from '#core/errors.ts'
 import { ask, type ReadReply } from '#net/handler-kit.ts'
+import type { Handler } from '#net/route-table.ts'
 import type { ServedProtocol, TenantOf } from './protocol.ts'
 
 export interface Sent {
@@ -25,13 +26,23 @@ export async function send(
   const [own = '', query = ''] = path.split('?')
   const route = served.routes.find(r => r.path === own && r.methods.includes(method))
   if (route === undefined) throw new Error(`no route ${method} ${own}`)
-  return ask(route.handler, { method, path: own, query, headers, ...(body === undefined ? {} : { body }) })
+  const { finish, handler } = route
+  const finishing: Handler = async request => {
+    const reply = await handler(request)
+    return finish === undefined ? reply : finish(reply, request.header)
+  }
+  return ask(finishing, { method, path: own, query, headers, ...(body === undefined ? {} : { body }) })
 }
 
 /** Status and body in one line: `204 `. */
 export async function answerOf(served: ServedProtocol, sent: Sent): Promise<string> {
   const { status, body } = await send(served, sent)
   return `${status} ${body.trimEnd()}`
+}
+
+/** What a failure says, as text or as OTLP's Status in JSON. */
+export function failureText(body: string): string {
+  return body.startsWith('{"code":') ? (JSON.parse(body) as { message: string }).message : body.trimEnd()
 }
 
 /** A call over gRPC: the response in hexadecimal digits, or the error with its kind. */
@@ -51,7 +62,11 @@ export async function call(
   }
 }
 
-/** What stands in a route's place in lists of paths: `POST /api/v1/write`. */
+/** What stands in a route's place in lists of paths: `POST /api/v1/write`. Without OTLP's refusals of other methods. */
 export function pathsOf(served: ServedProtocol): string[] {
-  return served.routes.flatMap(r => r.methods.map(method => `${method} ${r.path}`)).sort()
+  const isRefusal = (place: string): boolean => /^(GET|PUT|DELETE) .*\/v1\/(logs|metrics|traces)$/.test(place)
+  return served.routes
+    .flatMap(r => r.methods.map(method => `${method} ${r.path}`))
+    .filter(place => !isRefusal(place))
+    .sort()
 }

@@ -34,8 +34,8 @@ function protocolOf({ tenantOf }: TracesPush): TraceProtocol<Format> {
   }
 }
 
-/** The empty response message. Throws BadDataError where no span was stored. */
+/** The empty response message. Throws where a span was refused: LimitError (429) where sending later helps. */
 function answer(outcome: AppendOutcome): Uint8Array {
-  if (outcome.stored === 0 && outcome.refused > 0) throw new BadDataError(reasonOf(outcome))
+  if (outcome.refused > 0) throw new BadDataError(reasonOf(outcome))
   return new Uint8Array(0)
 }

@@ -8,7 +8,7 @@ import { LogBatchBuilder, type LogBatch } from '#model/log-batch.ts'
 import type { HttpReply, HttpRequest } from '#net/route-table.ts'
 import { addFields, flattenFields, readFieldRules, type FieldRules } from '#wire/json-logs/fields.ts'
 import type { Intake } from './protocol.ts'
-import { plainText } from './reply.ts'
+import { plainText, retryLater } from './reply.ts'
 
 /** From parameters or `VL-` headers. */
 export function fieldRules(request: HttpRequest, defaults: Partial<FieldRules> = {}): FieldRules {
@@ -117,7 +117,7 @@ export function entriesReply({ count, refused }: StoredEntries): HttpReply {
   const [place = 0, { message }] = [...refused].find(([, r]) => r === passing) ?? [...refused][0]!
   return {
     status: passing === undefined ? 400 : 429,
-    headers: { ...plainText, ...(passing === undefined ? {} : { 'retry-after': '10' }) },
+    headers: { ...plainText, ...(passing === undefined ? {} : retryLater) },
     body: `${refused.size} of ${count} log entries were refused; the first, number ${place + 1}: ${message}\n`,
   }
 }

@@ -10,7 +10,7 @@ import { VirtualClock } from '#core/virtual-clock.ts'
 import type { LogsAppender, LogsAppendOutcome } from '#logs/append.ts'
 import { nameRefused, refuse } from '#model/append-outcome.ts'
 import type { LogBatch } from '#model/log-batch.ts'
-import { answerOf, call, pathsOf, send, tenantOf, type Sent } from './ingest-kit.ts'
+import { answerOf, call, failureText, pathsOf, send, tenantOf, type Sent } from './ingest-kit.ts'
 import { logProtocols } from './log-protocols.ts'
 
 const nowMs = Date.parse('2026-11-28T12:00:00Z')
@@ -79,6 +79,7 @@ const otlp = (...texts: string[]): string =>
 test('all paths are served; gRPC is OTLP and Loki', () => {
   const { served } = serving()
   assert.deepEqual(pathsOf(served), [
+    'DELETE /insert/elasticsearch/*',
     'GET /insert/elasticsearch',
     'GET /insert/elasticsearch/*',
     'GET /insert/elasticsearch/_license',
@@ -189,12 +190,18 @@ test('what is wrong with a request is said with its status, and nothing of it is
       '413 the body has more than 2000000 bytes when decoded, which is the limit',
     ],
     [{ path: push, headers: { ...json, 'x-scope-orgid': 'nobody' }, body: '{"streams":[]}' }, '401 no org id'],
-    [{ path: '/v1/logs', headers: { ...json, 'x-scope-orgid': 'nobody' }, body: '{}' }, '401 no org id'],
+    [
+      { path: '/v1/logs', headers: { ...json, 'x-scope-orgid': 'nobody' }, body: '{}' },
+      '401 {"code":16,"message":"no org id"}',
+    ],
     [
       { path: '/v1/logs', headers: { 'content-type': 'text/plain' }, body: 'x' },
       `415 content type "text/plain" is not known; ${types}`,
     ],
-    [{ path: '/otlp/v1/logs', headers: json, body: '{}' }, noStream],
+    [
+      { path: '/otlp/v1/logs', headers: json, body: '{}' },
+      /^422 .*at least one valid stream is required for ingestion/,
+    ],
     [{ path: '/insert/elasticsearch/:index/_bulk', body: 'no JSON' }, /^400 line 1 is no bulk command: /],
     [{ path: '/insert/elasticsearch/_bulk', body: 'null\n{}' }, /^400 line 1 is no bulk command: /],
     [
@@ -231,9 +238,19 @@ test('beside what is refused the good is stored, and each protocol says so in it
       1,
       0,
     ],
-    [{ path: '/v1/logs', headers: json, body: otlp('l', 'bad later') }, '429 bad later', 1, 0],
-    [{ path: '/otlp/v1/logs', headers: json, body: otlp('l', 'bad', 'bad 2') }, '400 bad; bad 2', 1, 0],
-    [{ path: '/otlp/v1/logs', headers: json, body: otlp('l', 'bad later') }, '429 bad later', 1, 0],
+    [{ path: '/v1/logs', headers: json, body: otlp('l', 'bad later') }, '429 {"code":8,"message":"bad later"}', 1, 0],
+    [
+      { path: '/otlp/v1/logs', headers: json, body: otlp('l', 'bad', 'bad 2') },
+      '400 {"code":3,"message":"bad; bad 2"}',
+      1,
+      0,
+    ],
+    [
+      { path: '/otlp/v1/logs', headers: json, body: otlp('l', 'bad later') },
+      '429 {"code":8,"message":"bad later"}',
+      1,
+      0,
+    ],
     [
       { path: '/insert/jsonline', body: '{"_msg":"l"}\n[1]\nno JSON\n5\n1.50\n{"_msg":"m","_time":"x"}' },
       first(5, 6, 2, 'the line is no JSON object'),
@@ -375,7 +392,7 @@ test('errors of the store have their status, and say when to come back', async (
       { path: '/insert/journald/upload', body: `MESSAGE=l\n__REALTIME_TIMESTAMP=${nowMs}000\n\n` },
     ]) {
       const { status, headers, body } = await send(served, sent)
-      assert.equal(`${status} ${body.trimEnd()}`, answer, sent.path)
+      assert.equal(`${status} ${failureText(body)}`, answer, sent.path)
       assert.equal(headers['retry-after'], retry, sent.path)
     }
   }

@@ -8,7 +8,7 @@ import type { HttpReply, HttpRequest } from '#net/route-table.ts'
 import { decodePushRequest, parseLegacyPushJson, parsePushJson } from '#wire/loki-push/push.ts'
 import { noStreamReply, serveLogs, type LogProtocol, type LogsPush } from './logs-push.ts'
 import { mediaTypeOf, type ServedProtocol } from './protocol.ts'
-import { plainText } from './reply.ts'
+import { plainText, retryLater } from './reply.ts'
 
 const inflate = promisify(inflateRaw)
 
@@ -76,7 +76,7 @@ function unpackSnappy(body: Uint8Array, unpack: (body: Uint8Array) => Uint8Array
 }
 
 async function readJson(request: HttpRequest, decodedBytesMax: number): Promise<Uint8Array> {
-  const encoding = request.header('content-encoding') ?? ''
+  const encoding = (request.header('content-encoding') ?? '').toLowerCase()
   if (encoding !== '' && encoding !== 'gzip' && encoding !== 'deflate')
     throw new BadDataError(`Content-Encoding ${JSON.stringify(encoding)} not supported`)
   const body =
@@ -105,7 +105,8 @@ function linesReply({ outcome, problems }: Stored): HttpReply {
     more.length === 0 && first.count === 1
       ? first.message
       : all.map(({ message, count }) => `${count} errors like: ${message}`).join('; ')
-  return { status: outcome.status, headers: plainText, body: `${body}\n` }
+  const headers = outcome.status === 429 ? { ...plainText, ...retryLater } : plainText
+  return { status: outcome.status, headers, body: `${body}\n` }
 }
 
 /** The empty response message. Throws where the reply over HTTP would be an error. */

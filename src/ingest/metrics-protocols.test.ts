@@ -9,7 +9,7 @@ import type { MetricsAppender, MetricsAppendOutcome } from '#metrics/append.ts'
 import { Labels } from '#model/labels.ts'
 import { BatchBuilder, type WriteBatch } from '#model/write-batch.ts'
 import { encodeWriteRequest, encodeWriteRequestV2 } from '#wire/remote-write/encode.ts'
-import { answerOf, call, pathsOf, send, tenantOf, type Sent } from './ingest-kit.ts'
+import { answerOf, call, failureText, pathsOf, send, tenantOf, type Sent } from './ingest-kit.ts'
 import { agentMetricsRoutes, metricsProtocols } from './metrics-protocols.ts'
 
 const nowMs = Date.parse('2026-11-28T12:00:00Z')
@@ -298,7 +298,7 @@ test('errors of the store have their status, and say when to come back', async (
       { path: '/v1/metrics', body: otlp, headers: { 'content-type': 'application/json' } },
     ]) {
       const { status, headers, body } = await send(served, sent)
-      assert.equal(`${status} ${body.trimEnd()}`, answer, sent.path)
+      assert.equal(`${status} ${failureText(body)}`, answer, sent.path)
       assert.equal(headers['retry-after'], retry, sent.path)
       assert.equal(headers['x-content-type-options'], 'nosniff')
     }

@@ -1,5 +1,6 @@
 /** What the push protocols of metrics share: what they are made of, the sum of several appends, their reply. */
 import type { Clock } from '#core/clock.ts'
+import { LimitError } from '#core/errors.ts'
 import type { Limits } from '#core/limits.ts'
 import type { MetricsAppendOutcome, MetricsAppender } from '#metrics/append.ts'
 import { refuse } from '#model/append-outcome.ts'
@@ -9,7 +10,7 @@ import type { HttpReply, HttpRequest } from '#net/route-table.ts'
 import { keyPairs } from '#wire/remote-write/encode.ts'
 import type { WriteKernel } from '#wire/remote-write/v1.ts'
 import { serve, type Places, type PushProtocol, type ServedProtocol, type TenantOf } from './protocol.ts'
-import { plainText } from './reply.ts'
+import { plainText, retryLater } from './reply.ts'
 
 /** What the push protocols of metrics are made of. */
 export interface MetricsPush {
@@ -63,20 +64,31 @@ export function addOutcome(total: MetricsAppendOutcome, part: MetricsAppendOutco
   total.histograms += part.histograms
   total.exemplars += part.exemplars
   total.refused += part.refused
+  if (part.passes === true) total.passes = true
   if (total.problems.length === 0) total.problems.push(...part.problems)
 }
 
-/** Everything stored: 204. Some refused: 400 with the first reason; what was good beside it is kept. */
+/**
+ * Everything stored: 204. Some refused: 400 with the first reason, 429 where sending later helps; what was good beside
+ * it is kept.
+ */
 export function samplesReply(
-  { stored, refused, problems }: MetricsAppendOutcome,
+  { stored, refused, problems, passes = false }: MetricsAppendOutcome,
   headers: Readonly<Record<string, string>> = {},
 ): HttpReply {
   if (refused === 0) return { status: 204, headers }
   return {
-    status: 400,
-    headers: { ...plainText, 'x-content-type-options': 'nosniff', ...headers },
+    status: passes ? 429 : 400,
+    headers: { ...plainText, 'x-content-type-options': 'nosniff', ...(passes ? retryLater : {}), ...headers },
     body: `${refused} of ${refused + stored} samples were refused; the first: ${problems[0]?.message ?? 'unknown'}\n`,
   }
+}
+
+/** The first reason. Throws LimitError where sending later helps. */
+export function reasonOf({ problems, passes }: MetricsAppendOutcome): string {
+  const reason = problems[0]?.message ?? ''
+  if (passes === true) throw new LimitError(reason, 429)
+  return reason
 }
 
 /** Labels that `?extra_label=name=value` adds to everything. */

@@ -7,7 +7,7 @@ import type { HttpReply } from '#net/route-table.ts'
 import { addOtlpLogs, decodeOtlpLogs, parseOtlpLogsJson } from '#wire/otlp/logs.ts'
 import { encodeOtlpMetricsResponse } from '#wire/otlp/metrics.ts'
 import { noStreamReply, serveLogs, type LogProtocol, type LogsPush } from './logs-push.ts'
-import { otlpFormat, otlpMediaType, otlpReply, type OtlpFormat } from './otlp.ts'
+import { asOtlp, otlpFormat, otlpMediaType, otlpReply, type OtlpFormat } from './otlp.ts'
 import { mediaTypeOf, type ServedProtocol } from './protocol.ts'
 import { plainText } from './reply.ts'
 
@@ -16,21 +16,23 @@ type Stored = LogsAppendOutcome | undefined
 
 /** At the OpenTelemetry receiver's addresses: 200 with a response message. */
 export function otlpLogs(push: LogsPush): ServedProtocol {
-  return serveLogs(push, protocolOf(push.clock, receiverReply), {
-    methods: ['POST'],
-    paths: ['/v1/logs', '/opentelemetry/v1/logs', '/insert/opentelemetry/v1/logs'],
-    grpc: {
-      service: 'opentelemetry.proto.collector.logs.v1.LogsService',
-      method: 'Export',
-      format: 'protobuf',
-      answer: stored => encodeOtlpMetricsResponse(stored?.refused ?? 0, reasonOf(stored)),
-    },
-  })
+  return asOtlp(
+    serveLogs(push, protocolOf(push.clock, receiverReply), {
+      methods: ['POST'],
+      paths: ['/v1/logs', '/opentelemetry/v1/logs', '/insert/opentelemetry/v1/logs'],
+      grpc: {
+        service: 'opentelemetry.proto.collector.logs.v1.LogsService',
+        method: 'Export',
+        format: 'protobuf',
+        answer: stored => encodeOtlpMetricsResponse(stored?.refused ?? 0, reasonOf(stored)),
+      },
+    }),
+  )
 }
 
 /** At Loki's address: 204. */
 export function otlpLogsOfLoki(push: LogsPush): ServedProtocol {
-  return serveLogs(push, protocolOf(push.clock, lokiReply), { methods: ['POST'], paths: ['/otlp/v1/logs'] })
+  return asOtlp(serveLogs(push, protocolOf(push.clock, lokiReply), { methods: ['POST'], paths: ['/otlp/v1/logs'] }))
 }
 
 function protocolOf(

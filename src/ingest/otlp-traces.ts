@@ -1,20 +1,22 @@
 /** OTLP traces over HTTP (protobuf, JSON) and gRPC. */
 import { encodeOtlpMetricsResponse } from '#wire/otlp/metrics.ts'
 import { decodeOtlpTraces, parseOtlpTracesJson } from '#wire/otlp/traces.ts'
-import { otlpFormat, otlpMediaType, otlpReply, type OtlpFormat } from './otlp.ts'
+import { asOtlp, otlpFormat, otlpMediaType, otlpReply, type OtlpFormat } from './otlp.ts'
 import { mediaTypeOf, type ServedProtocol } from './protocol.ts'
 import { batchOf, reasonOf, serveTraces, type TraceProtocol, type TracesPush } from './traces-push.ts'
 
 export function otlpTraces(push: TracesPush): ServedProtocol {
-  return serveTraces(push, protocol, {
-    paths: ['/v1/traces', '/opentelemetry/v1/traces', '/insert/opentelemetry/v1/traces', '/otlp/v1/traces'],
-    grpc: {
-      service: 'opentelemetry.proto.collector.trace.v1.TraceService',
-      method: 'Export',
-      format: 'protobuf',
-      answer: outcome => encodeOtlpMetricsResponse(outcome.refused, reasonOf(outcome)),
-    },
-  })
+  return asOtlp(
+    serveTraces(push, protocol, {
+      paths: ['/v1/traces', '/opentelemetry/v1/traces', '/insert/opentelemetry/v1/traces', '/otlp/v1/traces'],
+      grpc: {
+        service: 'opentelemetry.proto.collector.trace.v1.TraceService',
+        method: 'Export',
+        format: 'protobuf',
+        answer: outcome => encodeOtlpMetricsResponse(outcome.refused, reasonOf(outcome)),
+      },
+    }),
+  )
 }
 
 const protocol: TraceProtocol<OtlpFormat> = {

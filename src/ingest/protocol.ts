@@ -7,6 +7,7 @@ import type { GrpcMethod } from '#net/grpc.ts'
 import {
   at,
   replyTo,
+  type Finish,
   type Handler,
   type HttpReply,
   type HttpRequest,
@@ -126,6 +127,11 @@ export function serve<Format, Batch, Outcome, Stored>(
     routes: at(methods, paths, pushHandler(protocol, append, tenantOf)),
     grpc: grpc === undefined ? [] : [pushMethod(grpc, protocol, append, tenantOf)],
   }
+}
+
+/** The same, with every answer at its paths brought into one form. */
+export function finished({ routes, grpc }: ServedProtocol, finish: Finish): ServedProtocol {
+  return { routes: routes.map(route => ({ ...route, finish })), grpc }
 }
 
 /** All that a list of protocols serves. */

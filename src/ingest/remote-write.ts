@@ -69,7 +69,7 @@ function formatOf(request: HttpRequest): Format {
       `content type ${JSON.stringify(type ?? '')} is not known; ` +
         `application/x-protobuf with proto=${v1Message} or proto=${v2Message} is`,
     )
-  const encoding = request.header('content-encoding') ?? ''
+  const encoding = (request.header('content-encoding') ?? '').toLowerCase()
   if (encoding !== '' && encoding !== 'snappy' && encoding !== 'zstd')
     throw new UnsupportedTypeError(`content encoding ${JSON.stringify(encoding)} is not known; snappy and zstd are`)
   return { version, isZstd: encoding === 'zstd' }

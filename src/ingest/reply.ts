@@ -14,6 +14,9 @@ function failure(status: number, message: string, headers: Readonly<Record<strin
   return { status, headers: { ...errorHeaders, ...headers }, body: `${message}\n` }
 }
 
+/** What sends again later finds more room. */
+export const retryLater = { 'retry-after': '10' } as const
+
 /** Kinds that nothing in ingestion throws. */
 const unexpected = (error: Error): HttpReply => failure(500, error.message)
 
@@ -28,7 +31,7 @@ export const ingestErrors = {
   'corrupt-data': error => failure(400, error.message),
   evaluation: unexpected,
   execution: unexpected,
-  limit: error => failure(error.status, error.message, error.status === 429 ? { 'retry-after': '10' } : {}),
+  limit: error => failure(error.status, error.message, error.status === 429 ? retryLater : {}),
   'not-found': unexpected,
   timeout: unexpected,
   unauthorized: error => failure(401, error.message),

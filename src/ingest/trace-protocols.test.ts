@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { LimitError, UnavailableError } from '#core/errors.ts'
-import { refuse, type AppendOutcome } from '#model/append-outcome.ts'
+import { nameRefused, refuse, type AppendOutcome } from '#model/append-outcome.ts'
 import type { Trace } from '#model/trace.ts'
 import type { TracesAppender } from '#traces/append.ts'
 import { decodeOtlpTraces, encodeOtlpTraces, parseOtlpTracesJson } from '#wire/otlp/traces.ts'
-import { answerOf, call, pathsOf, send, tenantOf, type Sent } from './ingest-kit.ts'
+import { answerOf, call, failureText, pathsOf, send, tenantOf, type Sent } from './ingest-kit.ts'
 import { traceProtocols } from './trace-protocols.ts'
 
 /** Keeps spans as `tenant name`, of the tree and of the message alike; refuses those whose name begins with `bad`. */
@@ -19,9 +19,12 @@ class KeptSpans implements TracesAppender {
     if (this.failure !== undefined) return Promise.reject(this.failure)
     const outcome: AppendOutcome = { stored: 0, refused: 0, problems: [] }
     assert.deepEqual(namesOf(decodeOtlpTraces(message)), namesOf(trace))
-    for (const name of namesOf(trace)) {
+    for (const [i, name] of namesOf(trace).entries()) {
       if (name.startsWith('bad')) {
         refuse(outcome, name)
+        outcome.refusedAt ??= []
+        nameRefused(outcome, name, i)
+        if (name.includes('later')) outcome.passes = true
         continue
       }
       outcome.stored++
@@ -133,7 +136,10 @@ test('what is wrong with a request is said with its status, and nothing of it is
       '400 content type "" is not known; application/x-thrift and application/vnd.apache.thrift.binary are',
     ],
     [{ path: '/api/traces', headers: thrift, body: batch('n').subarray(0, 30) }, /^400 /],
-    [{ path: '/v1/traces', headers: { ...json, 'x-scope-orgid': 'nobody' }, body: otlp('n') }, '401 no org id'],
+    [
+      { path: '/v1/traces', headers: { ...json, 'x-scope-orgid': 'nobody' }, body: otlp('n') },
+      '401 {"code":16,"message":"no org id"}',
+    ],
     // Zipkin's and Jaeger's bodies are not even read.
     [{ path: '/api/v2/spans', headers: { 'x-scope-orgid': 'nobody' }, body: 'no JSON' }, '401 no org id'],
     [{ path: '/api/traces', headers: { ...thrift, 'x-scope-orgid': 'nobody' }, body: 'x' }, '401 no org id'],
@@ -154,6 +160,12 @@ test('beside what is refused the good is stored, and each protocol says so in it
       '200 {"partialSuccess":{"rejectedSpans":"3","errorMessage":"2 times: bad; bad 2"}}',
       1,
     ],
+    [
+      { path: '/v1/traces', headers: json, body: otlp('n', 'bad later', 'bad') },
+      '429 {"code":8,"message":"bad later; bad"}',
+      1,
+    ],
+    [{ path: '/api/v2/spans', body: zipkin('n', 'bad later') }, '429 1 of 2 spans were refused: bad later', 1],
     [{ path: '/api/v2/spans', body: zipkin('n', 'bad') }, '400 1 of 2 spans were refused: bad', 1],
     [{ path: '/api/traces', headers: thrift, body: batch('bad') }, '400 1 of 1 spans were refused: bad', 0],
   ]
@@ -161,7 +173,7 @@ test('beside what is refused the good is stored, and each protocol says so in it
     const { served, store } = serving()
     assert.equal(await answerOf(served, sent), answer)
     assert.equal(store.spans.length, stored)
-    assert.equal(store.notified.length, stored)
+    assert.deepEqual(store.notified, stored === 0 ? [] : ['default n'])
   }
 })
 
@@ -180,7 +192,7 @@ test('errors of the store have their status, and say when to come back', async (
       { path: '/api/traces', headers: thrift, body: batch('n') },
     ]) {
       const { status, headers, body } = await send(served, sent)
-      assert.equal(`${status} ${body.trimEnd()}`, answer, sent.path)
+      assert.equal(`${status} ${failureText(body)}`, answer, sent.path)
       assert.equal(headers['retry-after'], retry, sent.path)
     }
   }
@@ -198,6 +210,7 @@ test('OTLP and Jaeger over gRPC: an empty answer, what was refused in the respon
     await call(served, collector, message('n', 'bad')),
     `0a070801${Buffer.from('\u0012\u0003bad').toString('hex')}`,
   )
+  assert.equal(await call(served, collector, message('n', 'bad later')), 'limit: bad later')
   assert.equal(await call(served, collector, message('n'), 'nobody'), 'unauthorized: no org id')
   assert.equal(await call(served, jaeger, Buffer.from('0a00', 'hex')), '')
   // PostSpansRequest: 1 batch { 1 span { 1 trace_id, 2 span_id, 3 operation_name } }.

@@ -22,6 +22,8 @@ export interface AppendOutcome {
   refused: number
   /** In the order in which each reason appeared first. */
   problems: Refusal[]
+  /** Some were refused for a limit that passes: the sender must be told to send again. What is stored stays once. */
+  passes?: boolean
   /** Which entries were refused, for protocols that answer one by one. Filled only where the batch asks for it. */
   refusedAt?: RefusedEntry[]
 }

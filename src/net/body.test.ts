@@ -39,6 +39,8 @@ test('a body is read in every encoding', async () => {
     assert.deepEqual(Buffer.from(await read(encode(text), encoding)), text, encoding)
     assert.equal((await read(encode(new Uint8Array(0)), encoding)).length, 0, encoding)
   }
+  for (const [encoding, encode] of encodings.slice(2))
+    assert.deepEqual(Buffer.from(await read(encode(text), ` ${encoding.toUpperCase()}`)), text, encoding)
   await assert.rejects(
     read(text, 'compress'),
     new BadDataError('content encoding "compress" is not known; identity, gzip, deflate, zstd, br and snappy are'),

@@ -19,7 +19,9 @@ export async function readBody(
   encoding: string | undefined,
 ): Promise<Uint8Array> {
   const raw = await collect(message, bytesMax)
-  switch (encoding) {
+  // Names of codings have no case (RFC 9110, 8.4.1).
+  const coding = encoding?.trim().toLowerCase()
+  switch (coding) {
     case undefined:
     case '':
     case 'identity':
@@ -31,7 +33,7 @@ export async function readBody(
     case 'deflate':
     case 'zstd':
     case 'br':
-      return unpack(raw, encoding === 'x-gzip' ? 'gzip' : encoding, decodedBytesMax)
+      return unpack(raw, coding === 'x-gzip' ? 'gzip' : coding, decodedBytesMax)
     default:
       throw new BadDataError(
         `content encoding ${JSON.stringify(encoding)} is not known; identity, gzip, deflate, zstd, br and snappy are`,

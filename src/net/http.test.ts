@@ -7,7 +7,7 @@ import { BadDataError, messageOf } from '#core/errors.ts'
 import { silentLog } from '#core/log.ts'
 import { Auth } from './auth.ts'
 import { HttpServer, type HttpServerOptions } from './http.ts'
-import { route, type Handler, type Route } from './route-table.ts'
+import { route, type Finish, type Handler, type Route } from './route-table.ts'
 
 const nobody = { username: '', password: '', bearerToken: '' }
 
@@ -226,6 +226,30 @@ test('credentials are asked for on every path but those of probes; preflights ne
       assert.equal((await fetch(`${url}/health?x`)).status, 200)
       assert.equal((await fetch(`${url}/nosuch`)).status, 401)
       assert.equal((await fetch(`${url}/ok`, { method: 'OPTIONS' })).status, 204)
+    },
+    { auth: new Auth({ ...nobody, bearerToken: 't' }) },
+  )
+})
+
+test('a route gives every answer its form, the refusal of credentials too', async () => {
+  const finish: Finish = (reply, header) => ({
+    status: reply.status,
+    headers: { ...reply.headers, 'x-form': header('x-own') ?? '' },
+    body: `<${String(reply.body)}>`,
+  })
+  const ok: Handler = async () => ({ status: 200, body: 'ok' })
+  await serving(
+    [{ ...route(['GET'], '/a/:name', ok), finish }, route(['GET'], '/b', ok)],
+    async url => {
+      const shown = async (path: string, headers: Record<string, string>): Promise<string> => {
+        const reply = await fetch(`${url}${path}`, { headers: { ...headers, 'x-own': 'h' } })
+        return `${reply.status} ${reply.headers.get('x-form') ?? '-'} ${(await reply.text()).replaceAll('\n', '')}`
+      }
+      const credentials = { authorization: 'Bearer t' }
+      assert.equal(await shown('/a/x', credentials), '200 h <ok>')
+      assert.equal(await shown('/a/x?y=1', {}), '401 h <401: credentials are missing: send an Authorization header>')
+      assert.equal(await shown('/b', credentials), '200 - ok')
+      assert.equal(await shown('/b', {}), '401 - 401: credentials are missing: send an Authorization header')
     },
     { auth: new Auth({ ...nobody, bearerToken: 't' }) },
   )

@@ -82,7 +82,7 @@ export class HttpServer {
         url: route.path,
         handler: (request, reply) => this.#handle(route, request, reply),
       })
-    if (this.#options.auth.isOn) requireCredentials(app, this.#options.auth)
+    if (this.#options.auth.isOn) requireCredentials(app, this.#options.auth, this.#routes)
     addFallbacks(app)
     return app
   }
@@ -130,7 +130,7 @@ export class HttpServer {
       answer = this.#options.onError(error, request)
     }
     this.#options.onRequest(route.path, answer.status, (this.#options.monotonicMs() - startedMs) / 1000)
-    return send(raw, reply, answer)
+    return send(raw, reply, route.finish === undefined ? answer : route.finish(answer, request.header))
   }
 
   #wrap(raw: FastifyRequest, signal: AbortSignal): HttpRequest {
@@ -147,10 +147,7 @@ export class HttpServer {
       params: raw.params as Record<string, string>,
       query,
       signal,
-      header: name => {
-        const value = raw.headers[name]
-        return Array.isArray(value) ? value[0] : value
-      },
+      header: headerOf(raw),
       body,
       rawBody: () => (read ??= readBody(raw.raw, bodyBytesMax, decodedBytesMax, undefined)),
       async form() {
@@ -175,15 +172,27 @@ async function closeListener({ app, endSockets }: Listener): Promise<void> {
   await app.close()
 }
 
-function requireCredentials(app: FastifyInstance, auth: Auth): void {
+function headerOf(raw: FastifyRequest): (name: string) => string | undefined {
+  return name => {
+    const value = raw.headers[name]
+    return Array.isArray(value) ? value[0] : value
+  }
+}
+
+function requireCredentials(app: FastifyInstance, auth: Auth, routes: readonly Route[]): void {
+  const finishers = new Map(routes.map(({ path, finish }) => [path, finish]))
   app.addHook('onRequest', async (request, reply) => {
     if (request.method === 'OPTIONS') return undefined
     const problem = auth.refuses(pathOf(request.url), request.headers.authorization)
     if (problem === undefined) return undefined
-    return reply
-      .code(401)
-      .headers({ ...plainText, 'www-authenticate': auth.challenge })
-      .send(`401: ${problem}\n`)
+    const refusal: HttpReply = {
+      status: 401,
+      headers: { ...plainText, 'www-authenticate': auth.challenge },
+      body: `401: ${problem}\n`,
+    }
+    const finish = finishers.get(request.routeOptions.url ?? '')
+    const { headers = {}, body } = finish === undefined ? refusal : finish(refusal, headerOf(request))
+    return reply.code(401).headers(headers).send(body)
   })
 }
 

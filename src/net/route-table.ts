@@ -46,7 +46,12 @@ export interface Route {
   methods: readonly Method[]
   path: string
   handler: Handler
+  /** The form of every answer here, also of those that no handler makes: missing credentials, a process that starts. */
+  finish?: Finish
 }
+
+/** `header` reads those of the request. */
+export type Finish = (reply: HttpReply, header: (name: string) => string | undefined) => HttpReply
 
 /** Every route once below each prefix; `''` is the root. Aliases of an API are prefixes, not second routes. */
 export function under(prefixes: readonly string[], routes: readonly Route[]): Route[] {

@@ -1,5 +1,5 @@
 /** Which spans are taken in. Each refusal says the limit and what was met. */
-import { refuse, type AppendOutcome } from '#model/append-outcome.ts'
+import { nameRefused, refuse, type AppendOutcome } from '#model/append-outcome.ts'
 import type { AnyValue, Attribute, Span } from '#model/trace.ts'
 import type { LiveTrace, SpanDecoder } from './segment.ts'
 
@@ -44,6 +44,8 @@ export class SpanAdmission {
   readonly #result: AppendOutcome
   readonly #decode: SpanDecoder
   #seen = 0
+  /** The last refusal was for a limit that passes. */
+  #passes = false
 
   constructor(limits: TraceLimits, nowMs: number, result: AppendOutcome, decode: SpanDecoder) {
     this.#decode = decode
@@ -60,11 +62,15 @@ export class SpanAdmission {
       return true
     }
     refuse(this.#result, problem, 1, reasonsMax)
+    this.#result.refusedAt ??= []
+    nameRefused(this.#result, problem, this.#seen - 1, 1, this.#passes)
+    if (this.#passes) this.#result.passes = true
     return false
   }
 
   #problemOf(span: Span, live: LiveTrace | undefined, liveTraces: number, message: Uint8Array): string | undefined {
     const { traceBytesMax, requestSpansMax, liveTracesMax, futureMs } = this.#limits
+    this.#passes = false
     if (++this.#seen > requestSpansMax)
       return (
         `the request has more than ${requestSpansMax} spans, which is the limit (limits.trace_request_spans); ` +
@@ -79,8 +85,10 @@ export class SpanAdmission {
       )
     const attributeProblem = this.#problemOfAttributes(span, message)
     if (attributeProblem !== undefined) return attributeProblem
-    if (live === undefined && liveTraces >= liveTracesMax)
-      return `there are ${liveTraces} live traces, which is the limit (limits.live_traces)`
+    if (live === undefined && liveTraces >= liveTracesMax) {
+      this.#passes = true
+      return `there are ${liveTraces} live traces, which is the limit (limits.live_traces); send later, or raise it`
+    }
     if (live !== undefined && live.bytes > traceBytesMax)
       return `trace ${hex(live.id)} has more than ${traceBytesMax} bytes, which is the limit (limits.trace_size)`
     return undefined
@@ -110,8 +118,8 @@ export class SpanAdmission {
 }
 
 function problemOfIds({ traceId, spanId, parentSpanId }: Span): string | undefined {
-  if (traceId.length < 8 || traceId.length > 16 || isZero(traceId))
-    return `trace id ${bitsOf(traceId)}; ids of 128 bits that are not all zero were expected`
+  if ((traceId.length !== 8 && traceId.length !== 16) || isZero(traceId))
+    return `trace id ${bitsOf(traceId)}; ids of 128 bits (or 64) that are not all zero were expected`
   if (spanId.length !== 8 || isZero(spanId))
     return `span id ${bitsOf(spanId)}; ids of 64 bits that are not all zero were expected`
   if (parentSpanId.length !== 0 && parentSpanId.length !== 8)

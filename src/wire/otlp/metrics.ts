@@ -426,3 +426,15 @@ export function encodeOtlpMetricsResponse(refused: number, message: string): Uin
   out.writeBytes(partial.bytes())
   return out.copy()
 }
+
+/** google.rpc.Status{1 code, 2 message}. */
+export function encodeStatus(code: number, message: string): Uint8Array {
+  const out = new ByteWriter(64)
+  out.writeU8(0x08)
+  out.writeUvarint(code)
+  const bytes = encodeUtf8(message)
+  out.writeU8(0x12)
+  out.writeUvarint(bytes.length)
+  out.writeBytes(bytes)
+  return out.copy()
+}
