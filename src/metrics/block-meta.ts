@@ -1,6 +1,7 @@
 /** meta.json of a block: what Prometheus, Mimir and Thanos read of it, and one member of our own that they ignore. */
 import { BadDataError } from '#core/errors.ts'
 import { isUlid } from '#codec/ulid.ts'
+import { checkSeal, sealMeta } from '#store/sealed-meta.ts'
 
 export interface BlockMeta {
   ulid: string
@@ -33,10 +34,10 @@ export interface BlockMeta {
     files: { rel_path: string; size_bytes?: number }[]
   }
   /** Ours: up to which WAL record each block range (by its start) is in here. */
-  tercet?: { walThrough?: Record<string, number> }
+  tercet?: { walThrough?: Record<string, number>; checksum?: number }
 }
 
-/** Throws BadDataError for anything that is not a usable meta.json. */
+/** Throws BadDataError for anything that is not a usable meta.json, CorruptDataError for a wrong checksum. */
 export function decodeMeta(bytes: Uint8Array, id: string): BlockMeta {
   let meta: BlockMeta
   try {
@@ -44,6 +45,7 @@ export function decodeMeta(bytes: Uint8Array, id: string): BlockMeta {
   } catch (error) {
     throw new BadDataError(`block ${id}: meta.json is not JSON`, { cause: error })
   }
+  checkSeal(meta)
   if (meta.version !== 1) throw new BadDataError(`block ${id}: meta.json has version ${meta.version}, 1 is understood`)
   if (!isUlid(meta.ulid) || !Number.isFinite(meta.minTime) || !Number.isFinite(meta.maxTime))
     throw new BadDataError(`block ${id}: meta.json lacks ulid, minTime or maxTime`)
@@ -52,5 +54,5 @@ export function decodeMeta(bytes: Uint8Array, id: string): BlockMeta {
 }
 
 export function encodeMeta(meta: BlockMeta): Uint8Array {
-  return Buffer.from(JSON.stringify(meta, undefined, '\t'))
+  return sealMeta({ ...meta }, '\t')
 }

@@ -4,8 +4,9 @@
  */
 import { backoffMs } from '#core/backoff.ts'
 import { sleep, type Clock } from '#core/clock.ts'
-import { CorruptDataError, messageOf } from '#core/errors.ts'
+import { messageOf, NotFoundError } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
+import { isDamage } from '#core/omissions.ts'
 import type { Random } from '#core/random.ts'
 import { yieldEvery } from '#core/yield.ts'
 import type { Bucket } from '#bucket/bucket.ts'
@@ -200,6 +201,7 @@ export class BlockLife {
       next.segments,
       this.pause,
     )
+    this.#list.expect(block.meta)
     await putBlock(bucket, block)
     this.uploads++
     this.uploadedBytes += block.data.length
@@ -229,7 +231,7 @@ export class BlockLife {
       try {
         await this.#compactBlocks(tenant, inputs)
       } catch (error) {
-        if (!(error instanceof CorruptDataError)) throw error
+        if (!isDamage(error)) throw error
         this.#options.log.error('blocks of traces could not be merged', {
           blocks: inputs.map(i => i.blockId).join(),
           error: messageOf(error),
@@ -246,6 +248,7 @@ export class BlockLife {
     const nowMs = this.#options.clock.nowMs()
     for (const block of blocks) {
       if (block.format !== this.#options.layout.format || this.#uncompactable.has(block.blockId)) continue
+      if (this.#list.damage.get(block.tenant, block.blockId) !== undefined) continue
       const window = Math.floor(block.endMs / windowMs)
       // Within a day blocks of one level go together, so that each is rewritten few times; later all of a window do.
       const level = nowMs - block.endMs < 24 * windowMs ? block.level : -1
@@ -271,10 +274,15 @@ export class BlockLife {
   async #compactBlocks(tenant: string, inputs: readonly BlockMeta[]): Promise<void> {
     const { bucket, clock, layout } = this.#options
     const sources: { rows: number; columns: Awaited<ReturnType<BlockReader['whole']>>[number]['columns'] }[] = []
+    let isSpoiled = false
     for (const input of inputs) {
-      sources.push(...(await this.#reader.whole(input)))
+      const whole = await this.#wholeOf(input)
+      if (whole === undefined) isSpoiled = true
+      else sources.push(...whole)
       await this.pause()
     }
+    // The next round chooses without the damaged ones, which stay.
+    if (isSpoiled) return
     const plan = {
       blockId: blockIdOf(this.#newGenerationId(), tenant),
       tenant,
@@ -284,6 +292,7 @@ export class BlockLife {
       layout: { format: layout.format, dedicated: inputs[0]!.dedicated },
     }
     const block = await buildBlock(plan, sources, this.pause)
+    this.#list.expect(block.meta)
     await putBlock(bucket, block)
     this.#list.add(block.meta)
     for (const input of inputs) {
@@ -292,6 +301,19 @@ export class BlockLife {
     }
     for (const input of inputs) await retireBlock(bucket, input)
     this.compactions++
+  }
+
+  /** Undefined for a block that is damaged, or that another compactor took away. */
+  async #wholeOf(input: BlockMeta): Promise<Awaited<ReturnType<BlockReader['whole']>> | undefined> {
+    try {
+      return await this.#reader.whole(input)
+    } catch (error) {
+      if (!isDamage(error)) throw error
+      this.#reader.forget(input)
+      if (error instanceof NotFoundError) await this.#list.refresh()
+      if (this.#list.isLive(input.tenant, input.blockId)) this.#list.noteDamage(input, error, false)
+      return undefined
+    }
   }
 
   /** What is older than the retention is retired; what was retired an hour ago is deleted. */

@@ -4,10 +4,13 @@ import { CorruptDataError, messageOf, NotFoundError } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import { forEachParallel } from '#core/parallel.ts'
 import type { Bucket } from '#bucket/bucket.ts'
+import { DamageList } from '#store/damage.ts'
 import { decodeMeta, isBlockId, type BlockMeta } from './block-meta.ts'
 
 const readable = new Set(['vParquet5', 'vParquet4'])
 const readsAtOnce = 16
+/** A block that another process writes has its meta.json after so long at most. */
+const writingMs = 300_000
 
 export interface RetiredBlock {
   tenant: string
@@ -17,16 +20,18 @@ export interface RetiredBlock {
 
 export class BlockList {
   readonly #bucket: Bucket
-  readonly #log: Log
   readonly #clock: Clock
   #live = new Map<string, BlockMeta>()
   #retired = new Map<string, RetiredBlock>()
-  /** Blocks that can't be used, and why. */
-  readonly quarantined = new Map<string, string>()
+  /** Those whose meta.json can't be used are not among the blocks. */
+  readonly damage: DamageList
+  /** Blocks that this process is writing: they have no meta.json yet. */
+  readonly #coming = new Set<string>()
+  #isFirst = true
 
   constructor(bucket: Bucket, log: Log, clock: Clock) {
     this.#bucket = bucket
-    this.#log = log
+    this.damage = new DamageList(log, 'traces')
     this.#clock = clock
   }
 
@@ -48,9 +53,11 @@ export class BlockList {
     const retired = new Map<string, RetiredBlock>()
     for (const tenant of await this.#bucket.listDirectories('')) {
       const wanted: string[] = []
+      const dataMs = new Map<string, number>()
       for (const { key, modifiedMs } of await this.#bucket.list(`${tenant}/`)) {
         const [, blockId = '', name, ...more] = key.split('/')
         if (more.length > 0 || !isBlockId(blockId)) continue
+        if (name === 'data.parquet') dataMs.set(blockId, modifiedMs)
         if (name === 'meta.json') wanted.push(blockId)
         else if (name === 'meta.compacted.json')
           retired.set(`${tenant}/${blockId}`, { tenant, blockId, retiredMs: modifiedMs })
@@ -60,7 +67,13 @@ export class BlockList {
         const meta = this.#live.get(key) ?? (await this.#read(tenant, blockId))
         if (meta !== undefined) live.set(key, meta)
       })
+      for (const blockId of wanted) dataMs.delete(blockId)
+      for (const { blockId } of retired.values()) dataMs.delete(blockId)
+      this.#noteWithoutMeta(tenant, dataMs)
+      for (const { id } of this.damage.of(tenant))
+        if (!wanted.includes(id) && !dataMs.has(id)) this.damage.delete(tenant, id)
     }
+    this.#isFirst = false
     // What this process put there meanwhile was perhaps not listed yet.
     for (const [key, addedMs] of this.#addedMs) {
       const meta = this.#live.get(key)
@@ -71,12 +84,21 @@ export class BlockList {
     this.#live = live
     this.#retired = retired
   }
+  /** Data without meta.json is a block that answers lack, or one that another process is just writing. */
+  #noteWithoutMeta(tenant: string, dataMs: ReadonlyMap<string, number>): void {
+    const oldMs = this.#clock.nowMs() - writingMs
+    for (const [id, modifiedMs] of dataMs) {
+      if (this.#coming.has(`${tenant}/${id}`) || (!this.#isFirst && modifiedMs > oldMs)) continue
+      const reason = 'meta.json is missing; `tercet check data --repair` makes it again'
+      this.damage.add({ tenant, id, reason, isWhole: true })
+    }
+  }
+
   readonly #addedMs = new Map<string, number>()
   readonly #removed = new Set<string>()
 
   async #read(tenant: string, blockId: string): Promise<BlockMeta | undefined> {
     const key = `${tenant}/${blockId}`
-    if (this.quarantined.has(key)) return undefined
     try {
       const meta = decodeMeta(await this.#bucket.get(`${key}/meta.json`))
       if (!readable.has(meta.format))
@@ -84,12 +106,12 @@ export class BlockList {
           `the format ${JSON.stringify(meta.format)} is not known; vParquet5 and vParquet4 are`,
         )
       if (meta.blockId !== blockId) throw new CorruptDataError(`meta.json names another block, ${meta.blockId}`)
+      this.damage.delete(tenant, blockId)
       return { ...meta, tenant }
     } catch (error) {
       if (error instanceof NotFoundError) return undefined
       if (!(error instanceof CorruptDataError)) throw error
-      this.quarantined.set(key, messageOf(error))
-      this.#log.error("a block of traces can't be used", { block: key, error: messageOf(error) })
+      this.damage.add({ tenant, id: blockId, reason: messageOf(error), isWhole: true })
       return undefined
     }
   }
@@ -110,6 +132,8 @@ export class BlockList {
 
   add(meta: BlockMeta): void {
     const key = `${meta.tenant}/${meta.blockId}`
+    this.#coming.delete(key)
+    this.damage.delete(meta.tenant, meta.blockId)
     this.#live.set(key, meta)
     this.#addedMs.set(key, this.#clock.monotonicMs())
   }
@@ -117,6 +141,7 @@ export class BlockList {
   retire(meta: BlockMeta, nowMs: number): void {
     const key = `${meta.tenant}/${meta.blockId}`
     this.#live.delete(key)
+    this.damage.delete(meta.tenant, meta.blockId)
     this.#addedMs.delete(key)
     this.#removed.add(key)
     this.#retired.set(key, { tenant: meta.tenant, blockId: meta.blockId, retiredMs: nowMs })
@@ -129,11 +154,22 @@ export class BlockList {
     this.#removed.delete(key)
   }
 
-  /** A block that turned out to be damaged: it is not read again. */
-  quarantine(meta: BlockMeta, reason: string): void {
-    const key = `${meta.tenant}/${meta.blockId}`
-    this.quarantined.set(key, reason)
-    this.#live.delete(key)
-    this.#log.error("a block of traces can't be used", { block: key, error: reason })
+  isLive(tenant: string, blockId: string): boolean {
+    return this.#live.has(`${tenant}/${blockId}`)
+  }
+
+  /** The block's objects are about to be written. */
+  expect({ tenant, blockId }: BlockMeta): void {
+    this.#coming.add(`${tenant}/${blockId}`)
+  }
+
+  /** A block that could not be read at all can be read again. */
+  noteReadable({ tenant, blockId }: BlockMeta): void {
+    if (this.damage.size > 0 && this.damage.isWhole(tenant, blockId)) this.damage.delete(tenant, blockId)
+  }
+
+  /** A block turned out to be damaged. */
+  noteDamage({ tenant, blockId: id }: BlockMeta, error: Error, isWhole: boolean): void {
+    this.damage.add({ tenant, id, reason: error.message, isWhole })
   }
 }

@@ -1,5 +1,6 @@
 /** A block's meta.json. Form: docs/formats/tempo-block.md. */
 import { CorruptDataError, messageOf } from '#core/errors.ts'
+import { checkSeal, sealMeta } from '#store/sealed-meta.ts'
 import type { DedicatedColumn } from './schema.ts'
 
 export interface BlockMeta {
@@ -16,6 +17,8 @@ export interface BlockMeta {
   bloomShards: number
   footerSize: number
   dedicated: readonly DedicatedColumn[]
+  /** CRC-32 of parts that have none in their own format; only blocks that this program wrote have them. */
+  checksums?: { footer: number; blooms: readonly number[] }
 }
 
 export const isBlockId = (text: string): boolean =>
@@ -29,24 +32,23 @@ export function encodeMeta(meta: BlockMeta): Uint8Array {
     ...(type === 'int' ? { t: 'int' } : {}),
     ...(isBlob ? { o: ['blob'] } : {}),
   }))
-  return Buffer.from(
-    JSON.stringify({
-      format: meta.format,
-      blockID: meta.blockId,
-      tenantID: meta.tenant,
-      startTime: rfc3339(Math.floor(meta.startMs / 1000) * 1000),
-      endTime: rfc3339(Math.ceil(meta.endMs / 1000) * 1000),
-      totalObjects: meta.traces,
-      size: meta.size,
-      compactionLevel: meta.level,
-      indexPageSize: 0,
-      totalRecords: meta.rowGroups,
-      bloomShards: meta.bloomShards,
-      footerSize: meta.footerSize,
-      ...(dedicated.length === 0 ? {} : { dedicatedColumns: dedicated }),
-      replicationFactor: 1,
-    }),
-  )
+  return sealMeta({
+    format: meta.format,
+    blockID: meta.blockId,
+    tenantID: meta.tenant,
+    startTime: rfc3339(Math.floor(meta.startMs / 1000) * 1000),
+    endTime: rfc3339(Math.ceil(meta.endMs / 1000) * 1000),
+    totalObjects: meta.traces,
+    size: meta.size,
+    compactionLevel: meta.level,
+    indexPageSize: 0,
+    totalRecords: meta.rowGroups,
+    bloomShards: meta.bloomShards,
+    footerSize: meta.footerSize,
+    ...(dedicated.length === 0 ? {} : { dedicatedColumns: dedicated }),
+    replicationFactor: 1,
+    ...(meta.checksums === undefined ? {} : { tercet: meta.checksums }),
+  })
 }
 
 /** Throws CorruptDataError. */
@@ -57,6 +59,7 @@ export function decodeMeta(bytes: Uint8Array): BlockMeta {
   } catch (error) {
     throw new CorruptDataError(`meta.json: ${messageOf(error)}`, { cause: error })
   }
+  checkSeal(json)
   const number = (name: string, fallback = 0): number => {
     const value = json[name] ?? fallback
     if (typeof value !== 'number') throw new CorruptDataError(`meta.json: ${name} is no number`)
@@ -83,6 +86,7 @@ export function decodeMeta(bytes: Uint8Array): BlockMeta {
     rowGroups: number('totalRecords', 1),
     bloomShards: number('bloomShards') || 10,
     footerSize: number('footerSize'),
+    ...checksumsOf(json['tercet']),
     dedicated: (Array.isArray(json['dedicatedColumns'])
       ? (json['dedicatedColumns'] as Record<string, unknown>[])
       : []
@@ -93,4 +97,11 @@ export function decodeMeta(bytes: Uint8Array): BlockMeta {
       isBlob: Array.isArray(c['o']) && c['o'].includes('blob'),
     })),
   }
+}
+
+function checksumsOf(own: unknown): Pick<BlockMeta, 'checksums'> {
+  if (typeof own !== 'object' || own === null) return {}
+  const { footer, blooms } = own as Record<string, unknown>
+  if (typeof footer !== 'number' || !Array.isArray(blooms)) return {}
+  return { checksums: { footer, blooms: blooms.map(Number) } }
 }

@@ -1,7 +1,9 @@
 /** Reads blocks by range, through caches of footers, filters and decoded columns. */
+import { crc32 } from 'node:zlib'
 import { bytesAt, type ColumnData } from '#codec/parquet/column-data.ts'
 import { ParquetFile } from '#codec/parquet/file.ts'
 import { CorruptDataError } from '#core/errors.ts'
+import { isDamage } from '#core/omissions.ts'
 import type { Trace } from '#model/trace.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { ByteLru } from '#store/byte-lru.ts'
@@ -63,16 +65,16 @@ export class BlockReader {
         throw new CorruptDataError(`${key} has ${bytes.length} bytes at ${from} where meta.json promises ${to - from}`)
       return bytes
     }
-    const file = await ParquetFile.open(read, meta.size, meta.footerSize)
+    const file = await ParquetFile.open(read, meta.size, meta.footerSize, meta.checksums?.footer)
     const opened = { file, columnOf: new Map(file.columns.map(({ path }, i) => [plainPath(path), i])) }
     this.#blocks.set(meta.blockId, opened, 4096 + file.columns.length * 200 * file.rowGroups.length)
     return opened
   }
 
   /** One for each row group. */
-  async rows(meta: BlockMeta): Promise<TraceRows[]> {
+  async rows(meta: BlockMeta): Promise<Omit<TraceRows, 'leaveOut'>[]> {
     const opened = await this.#open(meta)
-    return opened.file.rowGroups.map(({ rows, from, to }, group): TraceRows => ({
+    return opened.file.rowGroups.map(({ rows, from, to }, group) => ({
       rows,
       isInMemory: false,
       dedicated: meta.dedicated,
@@ -104,26 +106,55 @@ export class BlockReader {
     let filter = this.#blooms.get(key)
     if (filter === undefined) {
       this.reads++
-      filter = new BloomFilter(await this.#bucket.get(`${blockPrefix(meta.tenant, meta.blockId)}bloom-${shard}`))
+      const bytes = await this.#bucket.get(`${blockPrefix(meta.tenant, meta.blockId)}bloom-${shard}`)
+      const checksum = meta.checksums?.blooms[shard]
+      if (checksum !== undefined && crc32(bytes) !== checksum)
+        throw new CorruptDataError(`bloom-${shard} has a wrong checksum`)
+      filter = new BloomFilter(bytes)
       this.#blooms.set(key, filter, filter.heldBytes)
     }
     return filter.mayHave(id)
   }
 
-  /** What the block has of a trace. */
-  async find(meta: BlockMeta, id: Uint8Array): Promise<Trace | undefined> {
-    if (!(await this.#mayHave(meta, id))) return undefined
-    const { file, columnOf } = await this.#open(meta)
+  /**
+   * What the block has of a trace. A row group that is damaged is reported and left out, with `isData`; a filter is
+   * reported and not used.
+   */
+  async find(
+    meta: BlockMeta,
+    id: Uint8Array,
+    onDamage: (error: Error, isData: boolean) => Promise<void>,
+  ): Promise<Trace | undefined> {
+    const guarded = async <T>(isData: boolean, fallback: T, work: () => Promise<T>): Promise<T> => {
+      try {
+        return await work()
+      } catch (error) {
+        if (!isDamage(error)) throw error
+        await onDamage(error, isData)
+        return fallback
+      }
+    }
+    if (!(await guarded(false, true, () => this.#mayHave(meta, id)))) return undefined
     const groups = await this.rows(meta)
     for (let group = 0; group < groups.length; group++) {
-      const ids = (await groups[group]!.columns(['TraceID'])).get('TraceID')
-      if (ids === undefined || columnOf.get('TraceID') === undefined)
-        throw new CorruptDataError(`block ${meta.blockId}: no column of trace ids`)
-      const row = findRow(ids, id)
-      if (row < 0) continue
-      return new RowAssembler(await file.readGroup(group), meta.dedicated).row(row).trace
+      const found = await guarded(true, undefined, () => this.#findIn(meta, group, groups[group]!, id))
+      if (found !== undefined) return found
     }
     return undefined
+  }
+
+  async #findIn(
+    meta: BlockMeta,
+    group: number,
+    rows: Omit<TraceRows, 'leaveOut'>,
+    id: Uint8Array,
+  ): Promise<Trace | undefined> {
+    const { file, columnOf } = await this.#open(meta)
+    const ids = (await rows.columns(['TraceID'])).get('TraceID')
+    if (ids === undefined || columnOf.get('TraceID') === undefined)
+      throw new CorruptDataError(`block ${meta.blockId}: no column of trace ids`)
+    const row = findRow(ids, id)
+    return row < 0 ? undefined : new RowAssembler(await file.readGroup(group), meta.dedicated).row(row).trace
   }
 
   /** Everything of a row group, in the order of the file's columns. */

@@ -1,4 +1,5 @@
 /** Blocks into the bucket: data, filters and index first, meta.json last, which is what makes a block live. */
+import { crc32 } from 'node:zlib'
 import { ParquetWriter } from '#codec/parquet/file-writer.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { encodeBlooms } from './bloom.ts'
@@ -52,6 +53,10 @@ class BlockBuilder {
         rowGroups,
         bloomShards: blooms.length,
         footerSize,
+        checksums: {
+          footer: crc32(bytes.subarray(bytes.length - 8 - footerSize, bytes.length - 8)),
+          blooms: blooms.map(bloom => crc32(bloom)),
+        },
       },
       data: bytes,
       blooms,

@@ -1,8 +1,10 @@
 /** What a query sees of a tenant: traces in memory and the bucket's blocks, as rows with columns of one layout. */
 import type { ColumnData } from '#codec/parquet/column-data.ts'
-import { CorruptDataError, messageOf, NotFoundError } from '#core/errors.ts'
+import { NotFoundError, PlanStaleError } from '#core/errors.ts'
+import { isDamage, Omissions, planningAgain } from '#core/omissions.ts'
 import { forEachParallel } from '#core/parallel.ts'
 import { combineTraces, type Trace } from '#model/trace.ts'
+import type { DamagedBlock } from '#store/damage.ts'
 import type { BlockList } from './block-list.ts'
 import type { BlockReader } from './block-reader.ts'
 import type { Head } from './head.ts'
@@ -31,6 +33,7 @@ export class Reader implements TracesReader {
   readonly #tenant: string
   readonly #sources: ReaderSources
   readonly #retainedFrom: (fromMs: number) => number
+  readonly omissions = new Omissions()
 
   /** `retainedFrom` moves the start of a query's time to the retention. */
   constructor(tenant: string, sources: ReaderSources, retainedFrom: (fromMs: number) => number) {
@@ -39,8 +42,12 @@ export class Reader implements TracesReader {
     this.#retainedFrom = retainedFrom
   }
 
+  damaged(): readonly DamagedBlock[] {
+    return this.#sources.list.damage.of(this.#tenant)
+  }
+
   async select(fromMs: number, throughMs: number): Promise<TraceRows[]> {
-    const { pause, blocks: reader, layout } = this.#sources
+    const { pause, blocks: reader, list, layout } = this.#sources
     const startMs = this.#retainedFrom(fromMs)
     // Rows for what has none, a little at a time; then both in one go: what is published meanwhile shows once.
     for (const segment of this.#segments()) await segment.layOut(pause)
@@ -48,16 +55,33 @@ export class Reader implements TracesReader {
     const rows = this.#memory()
       .reverse()
       .map(source => rowsInMemory(source, layout.dedicated))
-    for (const block of blocks) rows.push(...((await this.#guarded(block, () => reader.rows(block))) ?? []))
+    this.#addUnknown()
+    for (const block of blocks) {
+      const groups = await this.#guarded(block, () => reader.rows(block))
+      if (groups === undefined) continue
+      list.noteReadable(block)
+      for (const group of groups) rows.push({ ...group, leaveOut: error => this.#leaveOut(block, error, false) })
+    }
     return rows
   }
 
-  async find(id: Uint8Array, fromMs: number, throughMs: number): Promise<Trace | undefined> {
-    const { waiting, head, blocks: reader } = this.#sources
+  find(id: Uint8Array, fromMs: number, throughMs: number): Promise<Trace | undefined> {
+    return planningAgain(() => this.#findOnce(id, fromMs, throughMs))
+  }
+
+  async #findOnce(id: Uint8Array, fromMs: number, throughMs: number): Promise<Trace | undefined> {
+    const { waiting, head, blocks: reader, list } = this.#sources
     const parts = waiting().flatMap(segment => segment.find(id))
     parts.push(...(head()?.find(id) ?? []))
+    this.#addUnknown()
     await forEachParallel(this.#blocksIn(this.#retainedFrom(fromMs), throughMs), readsAtOnce, async block => {
-      const found = await this.#guarded(block, () => reader.find(block, id))
+      const find = (): Promise<Trace | undefined> =>
+        reader.find(block, id, async (error, isData) => {
+          // Without its filter a block is searched: the answer lacks nothing.
+          if (isData) await this.#leaveOut(block, error, false)
+          else list.noteDamage(block, error, false)
+        })
+      const found = await this.#guarded(block, find)
       if (found !== undefined) parts.push(found)
     })
     return parts.length === 0 ? undefined : combineTraces(parts)
@@ -82,20 +106,34 @@ export class Reader implements TracesReader {
       .sort((a, b) => b.endMs - a.endMs)
   }
 
-  /** A block that is damaged is left out from now on; one that another compactor took away is looked for no more. */
-  async #guarded<T>(block: BlockMeta, read: () => Promise<T>): Promise<T | undefined> {
+  /** Of blocks whose meta.json can't be used nobody knows the time: every answer may lack them. */
+  #addUnknown(): void {
     const { list } = this.#sources
+    for (const { id, reason } of list.damage.of(this.#tenant))
+      if (!list.isLive(this.#tenant, id)) this.omissions.add(id, reason)
+  }
+
+  /** A block that is damaged is left out. */
+  async #guarded<T>(block: BlockMeta, read: () => Promise<T>): Promise<T | undefined> {
     try {
       return await read()
     } catch (error) {
-      if (error instanceof NotFoundError) {
-        await list.refresh()
-        return undefined
-      }
-      if (!(error instanceof CorruptDataError)) throw error
-      list.quarantine(block, messageOf(error))
+      await this.#leaveOut(block, error, true)
       return undefined
     }
+  }
+
+  /** Throws what is no damage. An object that is missing is none when another compactor took the block away. */
+  async #leaveOut(block: BlockMeta, error: unknown, isWhole: boolean): Promise<void> {
+    const { list, blocks } = this.#sources
+    if (!isDamage(error)) throw error
+    blocks.forget(block)
+    if (error instanceof NotFoundError && list.damage.get(block.tenant, block.blockId) === undefined) {
+      await list.refresh()
+      if (!list.isLive(block.tenant, block.blockId)) throw new PlanStaleError(block.blockId)
+    }
+    list.noteDamage(block, error, isWhole)
+    this.omissions.add(block.blockId, error.message)
   }
 }
 
@@ -115,5 +153,6 @@ function rowsInMemory({ rows, columns }: RowSource, dedicated: readonly Dedicate
     dedicated,
     bytes: columns.reduce((sum, c) => sum + c.count * 2, 0),
     columns: paths => Promise.resolve(columnsOf(paths)),
+    leaveOut: error => Promise.reject(error as Error),
   }
 }

@@ -1,6 +1,8 @@
 /** The door out of the traces signal: what a query can ask of it. */
+import type { Omissions } from '#core/omissions.ts'
 import type { ColumnData } from '#codec/parquet/column-data.ts'
 import type { Trace } from '#model/trace.ts'
+import type { DamagedBlock } from '#store/damage.ts'
 import { attributePaths, type OwnPath } from './attribute-paths.ts'
 import type { DedicatedColumn } from './schema.ts'
 
@@ -18,9 +20,29 @@ export interface TraceRows {
   readonly bytes: number
   /** Columns by path; those that are not there are left out. */
   columns(paths: readonly string[]): Promise<ReadonlyMap<string, ColumnData>>
+  /**
+   * Takes an error of `columns`: notes what is damaged, or throws the error where it is none. Throws PlanStaleError
+   * when the block was replaced.
+   */
+  leaveOut(error: unknown): Promise<void>
 }
 
+/** What `work` makes of rows; undefined when they are damaged: they are left out then. */
+export async function unlessDamaged<T>(rows: TraceRows, work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work()
+  } catch (error) {
+    await rows.leaveOut(error)
+    return undefined
+  }
+}
+
+/** Made for one request. */
 export interface TracesReader {
+  /** What the answers so far lack. */
+  readonly omissions: Omissions
+  /** The tenant's blocks that are known to be damaged. */
+  damaged(): readonly DamagedBlock[]
   /** Everything that may have spans between the times (inclusive milliseconds), newest first. */
   select(fromMs: number, throughMs: number): Promise<readonly TraceRows[]>
   /** All spans of a trace, by its 16 bytes; undefined when there are none. */

@@ -5,6 +5,7 @@ import { BucketError } from '#bucket/bucket.ts'
 import { MemoryBucket } from '#bucket/memory.ts'
 import { defaultLimits } from '#core/limits.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
+import { below, seededRandom } from '#core/random.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import { parseLogql, parseLogQuery } from '#lang/logql/parser.ts'
 import { parseLogsql } from '#lang/logsql/parser.ts'
@@ -250,3 +251,32 @@ test('a deletion that meets a damaged chunk leaves it, erases the others, and go
   assert.deepEqual((await lines(world, engine, '{app=~".+"}')).lines, [])
   assert.equal(engine.reader('fake').deletions().length, 1)
 })
+
+for (const object of ['chunk', 'index', 'filter'] as const)
+  test(`whichever byte of the ${object} is flipped, an answer is whole or says that it is not`, async () => {
+    const world = makeWorld()
+    const keys = await twoChunks(world, await opened(world))
+    const held = world.bucket.objects.get(keys[object])!
+    const { bytes } = held
+    const queries = ['{app=~".+"}', '{app=~".+"} |= "needle line"', '{app="damaged"} |~ "first"']
+    const ask = async (): Promise<Found[]> => {
+      const engine = await opened(world, { readOnly: true })
+      const found: Found[] = []
+      for (const query of queries) found.push(await lines(world, engine, query))
+      return found
+    }
+    const whole = await ask()
+    const random = seededRandom(5)
+    let warned = 0
+    for (let round = 0; round < 150; round++) {
+      const at = below(random, bytes.length)
+      held.bytes = bytes.map((byte, i) => (i === at ? byte ^ (1 << below(random, 8)) : byte))
+      ;(await ask()).forEach((answer, i) => {
+        const expected = whole[i]!.lines
+        if (answer.warnings.length > 0) warned++
+        else assert.deepEqual(answer.lines, expected, `byte ${at} of ${bytes.length}`)
+        for (const line of answer.lines) assert.ok(expected.includes(line), `byte ${at}: ${line}`)
+      })
+    }
+    if (object !== 'filter') assert.ok(warned > 10, String(warned))
+  })

@@ -5,6 +5,7 @@ import { BucketError } from '#bucket/bucket.ts'
 import { MemoryBucket } from '#bucket/memory.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
 import { defaultLimits } from '#core/limits.ts'
+import { below, seededRandom } from '#core/random.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import type { MetricsEngine } from '#metrics/engine.ts'
 import { Labels } from '#model/labels.ts'
@@ -134,17 +135,17 @@ test('a query of another time does not speak of a damaged block', async () => {
 const metaDamage: [name: string, act: (world: World, key: string) => void, reason: RegExp][] = [
   ['missing', ({ bucket }, key) => bucket.objects.delete(key), /meta\.json is missing/],
   ['cut short', (world, key) => truncate(world, key, 40), /meta\.json is not JSON/],
-  ['of another block', (world, key) => void flipText(world, key), /names another block/],
+  ['with a changed digit', (world, key) => void flipText(world, key), /wrong checksum/],
+  ['of another block', (world, key) => void flipText(world, key, false), /names another block/],
 ]
 
-function flipText(world: World, key: string): void {
-  const text = Buffer.from(bytesOf(world, key)).toString()
-  const changed = text.replace(
-    /"ulid":\s*"(..)(.)/,
-    (_, a: string, b: string) => `"ulid": "${a}${b === '7' ? '8' : '7'}`,
-  )
-  assert.notEqual(changed, text)
-  world.bucket.objects.get(key)!.bytes = Buffer.from(changed)
+function flipText(world: World, key: string, isSealed = true): void {
+  const { tercet, ...meta } = JSON.parse(Buffer.from(bytesOf(world, key)).toString()) as {
+    ulid: string
+    tercet: object
+  }
+  const ulid = `01AAAA${meta.ulid.slice(6)}`
+  world.bucket.objects.get(key)!.bytes = Buffer.from(JSON.stringify({ ...meta, ulid, ...(isSealed ? { tercet } : {}) }))
 }
 
 for (const [name, act, reason] of metaDamage)
@@ -201,9 +202,10 @@ test('a block that another compactor replaced is no damage: the query is planned
   for (const [key, object] of Array.from(world.bucket.objects)) {
     if (!key.startsWith(first)) continue
     world.bucket.objects.delete(key)
-    const text = key.endsWith('meta.json')
-      ? Buffer.from(Buffer.from(object.bytes).toString().replaceAll(id, moved))
-      : undefined
+    const { tercet: _ours, ...meta } = key.endsWith('meta.json')
+      ? (JSON.parse(Buffer.from(object.bytes).toString().replaceAll(id, moved)) as { tercet: object })
+      : { tercet: {} }
+    const text = key.endsWith('meta.json') ? Buffer.from(JSON.stringify(meta)) : undefined
     await world.bucket.put(key.replace(id, moved), text ?? object.bytes)
   }
   for (const text of ['w', 'other']) assert.deepEqual(await count(world, reading, text), [seriesCount, []])
@@ -242,4 +244,40 @@ for (const [name, act] of [
     const sum = await query(world, engine, 'sum(count_over_time(w{i="29"}[3d]))')
     assert.ok(sum.series[0]!.values[0]! >= 16, String(sum.series[0]!.values[0]))
     assert.equal((await query(world, engine, 'sum(count_over_time(w[3d]))')).warnings.length, 1)
+  })
+
+for (const name of ['index', 'chunks/000001', 'meta.json'])
+  test(`whichever byte of ${name} is flipped, an answer is whole or says that it is not`, async () => {
+    const world = makeWorld()
+    const prefix = await twoBlocks(world, await opened(world))
+    const object = world.bucket.objects.get(`${prefix}${name}`)!
+    const { bytes } = object
+    const ask = async (): Promise<{ values: string; names: string; warnings: string[][] }> => {
+      const engine = await openMetrics(world.clock, { ...world, defaultTenant: 'anonymous', readOnly: true })
+      const { series, warnings } = await query(world, engine, 'last_over_time({__name__=~"w|other"}[1d])')
+      const reader = engine.reader('anonymous')
+      const names = [
+        ...(await reader.labelNames([], -Infinity, Infinity)),
+        ...(await reader.labelValues('i', [], -Infinity, Infinity)),
+      ]
+      return {
+        values: series.map(s => `${s.labels} ${s.values}`).join('\n'),
+        names: names.join(),
+        warnings: [warnings, reader.omissions.texts()],
+      }
+    }
+    const whole = await ask()
+    assert.deepEqual(whole.warnings, [[], []])
+    const random = seededRandom(3)
+    let warned = 0
+    for (let round = 0; round < 200; round++) {
+      const at = below(random, bytes.length)
+      object.bytes = bytes.map((byte, i) => (i === at ? byte ^ (1 << below(random, 8)) : byte))
+      const answer = await ask()
+      assert.ok(answer.values === whole.values || answer.warnings[0]!.length > 0, `byte ${at}`)
+      assert.ok(answer.names === whole.names || answer.warnings[1]!.length > 0, `byte ${at}`)
+      for (const line of answer.values.split('\n')) assert.ok(whole.values.includes(line), `byte ${at}: ${line}`)
+      if (answer.warnings[0]!.length > 0) warned++
+    }
+    assert.ok(warned > 10, String(warned))
   })

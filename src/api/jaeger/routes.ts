@@ -4,6 +4,7 @@ import { BadDataError } from '#core/errors.ts'
 import { quote } from '#core/text.ts'
 import { parseField } from '#lang/traceql/parser.ts'
 import type { JsonValue } from '#model/trace-json.ts'
+import { RequestReaders } from '#net/request-readers.ts'
 import { inDialect, route, under, type Handler, type HttpRequest, type Route } from '#net/route-table.ts'
 import type { TraceSearch } from '#query/traceql/search.ts'
 import type { TagFinder } from '#query/traceql/tags.ts'
@@ -44,21 +45,25 @@ export function jaegerRoutes(options: JaegerOptions): Route[] {
   ]
   // At the root, /api/traces/<id> is Tempo's.
   const byId = get('/traces/:id', api.trace)
+  const noting = (routes: readonly Route[]): Route[] =>
+    routes.map(one => ({ ...one, handler: api.readers.noting(one.handler) }))
   return inDialect(jaegerErrors, [
-    ...under(['/api'], common),
-    ...under(['/select/jaeger/api', '/jaeger/api'], [...common, byId]),
+    ...under(['/api'], noting(common)),
+    ...under(['/select/jaeger/api', '/jaeger/api'], noting([...common, byId])),
   ])
 }
 
 class JaegerApi {
   readonly #options: JaegerOptions
+  readonly readers: RequestReaders<TracesReader>
 
   constructor(options: JaegerOptions) {
     this.#options = options
+    this.readers = new RequestReaders(request => options.store.reader(options.tenantOf(request)))
   }
 
   #reader(request: HttpRequest): TracesReader {
-    return this.#options.store.reader(this.#options.tenantOf(request))
+    return this.readers.of(request)
   }
 
   async #valuesOf(request: HttpRequest, name: string, q = ''): Promise<string[]> {
@@ -102,7 +107,10 @@ class JaegerApi {
 
   readonly trace: Handler = async request => {
     const found = await this.#byId(request, [request.params['id'] ?? ''])
-    return found.length === 0 ? failure(404, 'trace not found') : reply(found)
+    const lacking = this.#reader(request).omissions.text()
+    // Nobody knows whether what is missing has the trace.
+    if (found.length === 0) return lacking === undefined ? failure(404, 'trace not found') : failure(500, lacking)
+    return reply(found)
   }
 
   readonly traces: Handler = async request => {

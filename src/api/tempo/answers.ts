@@ -58,7 +58,7 @@ export class TempoAnswers {
       reader,
       signal,
     )
-    return { traces: traces.map(traceJson), metrics: statsJson(stats) }
+    return { traces: traces.map(traceJson), metrics: statsJson(stats, reader.omissions) }
   }
 
   async tags(form: URLSearchParams, reader: TracesReader, signal: AbortSignal): Promise<JsonObject> {

@@ -7,7 +7,7 @@ import { doubleJson } from '#model/trace-json.ts'
 import { parseTraceql } from '#lang/traceql/parser.ts'
 import type { MetricLabel, TraceMetrics, TraceMetricsResult } from '#query/traceql/metrics.ts'
 import type { TracesReader } from '#traces/select.ts'
-import { anyValue, statsJson, type JsonObject } from './respond.ts'
+import { anyValue, partialJson, statsJson, type JsonObject } from './respond.ts'
 
 const rangeMaxMs = 24 * 3_600_000
 const exemplarsMax = 100
@@ -91,7 +91,8 @@ export class MetricsAnswers {
               })),
             }),
       })),
-      metrics: statsJson(stats),
+      metrics: statsJson(stats, reader.omissions),
+      ...partialJson(reader),
     }
   }
 
@@ -101,7 +102,8 @@ export class MetricsAnswers {
       series: series
         .filter(s => !Number.isNaN(s.values[0]!))
         .map(s => ({ labels: labels(s.labels), ...(s.values[0] === 0 ? {} : { value: doubleJson(s.values[0]!) }) })),
-      metrics: statsJson(stats),
+      metrics: statsJson(stats, reader.omissions),
+      ...partialJson(reader),
     }
   }
 

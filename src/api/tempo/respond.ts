@@ -1,5 +1,6 @@
 /** Answers of Tempo's API. */
 import { messageOf } from '#core/errors.ts'
+import type { Omissions } from '#core/omissions.ts'
 import { doubleJson, type JsonValue } from '#model/trace-json.ts'
 import { durationText } from '#lang/traceql/parser.ts'
 import type { ErrorReplies, HttpReply } from '#net/route-table.ts'
@@ -111,13 +112,20 @@ export function traceJson(trace: FoundTrace): JsonObject {
   }
 }
 
-export function statsJson(stats: SearchStats): JsonValue {
+/** The members that Tempo's answers have where something is missing. */
+export function partialJson(reader: { readonly omissions: Omissions }): JsonObject {
+  const message = reader.omissions.text()
+  return message === undefined ? {} : { status: 'PARTIAL', message }
+}
+
+export function statsJson(stats: SearchStats, omissions: Omissions): JsonValue {
   return {
     ...(stats.traces === 0 ? {} : { inspectedTraces: stats.traces }),
     inspectedBytes: String(stats.bytes),
     ...(stats.spans === 0 ? {} : { inspectedSpans: String(stats.spans) }),
     totalBlocks: stats.blocks,
+    // Clients show a search as unfinished while fewer jobs are completed than there are.
     completedJobs: 1,
-    totalJobs: 1,
+    totalJobs: 1 + omissions.list().length,
   }
 }

@@ -1,10 +1,11 @@
 /** Tempo's HTTP API. Source: docs/http-api.md. */
 import type { Trace } from '#model/trace.ts'
+import { RequestReaders } from '#net/request-readers.ts'
 import { inDialect, route, type Handler, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
 import type { TracesReader } from '#traces/select.ts'
 import { encodeOtlpTraces, traceToJson } from '#wire/otlp/traces.ts'
 import {
-  encodeMessage,
+  encodeAnswer,
   queryInstantResponse,
   queryRangeResponse,
   searchResponse,
@@ -12,11 +13,12 @@ import {
   searchTagsV2Response,
   searchTagValuesResponse,
   searchTagValuesV2Response,
+  traceByIdResponse,
   type MessageTable,
 } from '#wire/tempo/messages.ts'
 import type { TempoAnswers } from './answers.ts'
 import { timeRange, traceId } from './params.ts'
-import { ok, plain, tempoErrors, type JsonObject } from './respond.ts'
+import { ok, partialJson, plain, tempoErrors, type JsonObject } from './respond.ts'
 
 export interface TempoOptions {
   answers: TempoAnswers
@@ -29,7 +31,10 @@ type Answer = (form: URLSearchParams, reader: TracesReader, signal: AbortSignal)
 type TagAnswer = (name: string, ...asked: Parameters<Answer>) => Promise<JsonObject>
 
 export function tempoRoutes(options: TempoOptions): Route[] {
-  return inDialect(tempoErrors, [...statusRoutes(options.version), ...traceRoutes(options), ...answerRoutes(options)])
+  const readers = new RequestReaders(request => options.store.reader(options.tenantOf(request)))
+  const reading = [...traceRoutes(readers), ...answerRoutes(options.answers, readers)]
+  const noting = reading.map(one => ({ ...one, handler: readers.noting(one.handler) }))
+  return inDialect(tempoErrors, [...statusRoutes(options.version), ...noting])
 }
 
 function get(path: string, handler: Handler): Route {
@@ -50,38 +55,38 @@ function statusRoutes(version: string): Route[] {
 }
 
 /** A trace by its id. */
-function traceRoutes({ store, tenantOf }: TempoOptions): Route[] {
+function traceRoutes(readers: RequestReaders<TracesReader>): Route[] {
   const find = (request: HttpRequest): Promise<Trace | undefined> => {
     const { fromMs, throughMs } = timeRange(request.query, false)
-    return store.reader(tenantOf(request)).find(traceId(request.params['id'] ?? ''), fromMs, throughMs)
+    return readers.of(request).find(traceId(request.params['id'] ?? ''), fromMs, throughMs)
   }
   return [
     get('/api/traces/:id', async request => {
       const found = await find(request)
-      if (found === undefined) return { status: 404, body: '' }
+      const lacking = readers.of(request).omissions.text()
+      // Nobody knows whether what is missing has the trace.
+      if (found === undefined) return lacking === undefined ? { status: 404, body: '' } : plain(500, lacking)
       return isProtobuf(request) ? protobuf(encodeOtlpTraces(found)) : ok({ batches: traceToJson(found) })
     }),
     get('/api/v2/traces/:id', async request => {
       const found = await find(request)
-      if (isProtobuf(request)) return protobuf(encodeTraceById(found))
-      return ok({ trace: found === undefined ? {} : { resourceSpans: traceToJson(found) }, metrics: {} })
+      const partial = partialJson(readers.of(request))
+      if (isProtobuf(request)) return protobuf(encodeTraceById(found, partial))
+      return ok({ trace: found === undefined ? {} : { resourceSpans: traceToJson(found) }, metrics: {}, ...partial })
     }),
   ]
 }
 
-/** TraceByIDResponse: 1 trace, 2 metrics. */
-function encodeTraceById(trace: Trace | undefined): Uint8Array {
-  return encodeMessage(
-    { trace: [1, 'bytes'] },
-    { trace: trace === undefined ? '' : Buffer.from(encodeOtlpTraces(trace)).toString('base64') },
-  )
+function encodeTraceById(trace: Trace | undefined, partial: JsonObject): Uint8Array {
+  const bytes = trace === undefined ? '' : Buffer.from(encodeOtlpTraces(trace)).toString('base64')
+  return encodeAnswer(traceByIdResponse, { trace: bytes, ...partial })
 }
 
 /** What is also asked over gRPC (streams.ts): JSON, or the message of `table` where the request accepts protobuf. */
-function answerRoutes({ answers, store, tenantOf }: TempoOptions): Route[] {
+function answerRoutes(answers: TempoAnswers, readers: RequestReaders<TracesReader>): Route[] {
   const reply = async (request: HttpRequest, table: MessageTable, answer: Answer): Promise<HttpReply> => {
-    const body = await answer(await request.form(), store.reader(tenantOf(request)), request.signal)
-    return isProtobuf(request) ? protobuf(encodeMessage(table, body)) : ok(body)
+    const body = await answer(await request.form(), readers.of(request), request.signal)
+    return isProtobuf(request) ? protobuf(encodeAnswer(table, body)) : ok(body)
   }
   const answered = (path: string, table: MessageTable, answer: Answer): Route =>
     get(path, request => reply(request, table, answer))

@@ -3,7 +3,7 @@ import type { GrpcMethod } from '#net/grpc.ts'
 import type { TracesReader } from '#traces/select.ts'
 import {
   decodeMessage,
-  encodeMessage,
+  encodeAnswer,
   type JsonLike,
   type MessageTable,
   queryInstantResponse,
@@ -94,7 +94,7 @@ export function tempoStreams(
     handler: async (message, tenant, signal) => {
       const asked = decodeMessage(request, message)
       const reader = store.reader(tenantOf(tenant))
-      return encodeMessage(reply, await answer(formOf(asked, names), reader, signal, String(asked['tagName'] ?? '')))
+      return encodeAnswer(reply, await answer(formOf(asked, names), reader, signal, String(asked['tagName'] ?? '')))
     },
   }))
 }

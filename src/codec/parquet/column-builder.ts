@@ -1,4 +1,5 @@
 /** One column of a row group on its way into a file: entries are added one by one, then encoded as a column chunk. */
+import { crc32 } from 'node:zlib'
 import { grown } from '#core/grown.ts'
 import { ByteDictionary } from '../byte-dictionary.ts'
 import { ByteWriter } from '../byte-writer.ts'
@@ -489,6 +490,7 @@ export class ColumnBuilder {
       [1, 'i32', isDictionary ? 2 : 3],
       [2, 'i32', values.length + levelBytes],
       [3, 'i32', packed.length + levelBytes],
+      [4, 'i32', crc32(packed, levels === undefined ? 0 : crc32(levels)) | 0],
       tail!,
     ])
     out.writeBytes(header)

@@ -1,4 +1,5 @@
 /** A Parquet file's footer, and its columns by range. Source: the public format description (parquet-format). */
+import { crc32 } from 'node:zlib'
 import { CorruptDataError } from '#core/errors.ts'
 import { ByteReader } from '../byte-reader.ts'
 import type { ColumnData } from './column-data.ts'
@@ -77,8 +78,8 @@ export class ParquetFile {
     })
   }
 
-  /** `footerSize`: of the footer without its last eight bytes, when it is known. */
-  static async open(read: RangeReader, size: number, footerSize = 0): Promise<ParquetFile> {
+  /** `footerSize`: of the footer without its last eight bytes, when it is known; so its CRC-32. */
+  static async open(read: RangeReader, size: number, footerSize = 0, footerChecksum?: number): Promise<ParquetFile> {
     let bytes = await read(Math.max(0, size - Math.max(footerSize + 8, footerSize === 0 ? 64 * 1024 : 0)), size)
     if (bytes.length < 8) throw new CorruptDataError(`parquet: a file of ${bytes.length} bytes`)
     const tail = new DataView(bytes.buffer, bytes.byteOffset + bytes.length - 8, 8)
@@ -86,9 +87,10 @@ export class ParquetFile {
     const length = tail.getUint32(0, true)
     if (length + 8 > size) throw new CorruptDataError(`parquet: a footer of ${length} bytes in a file of ${size}`)
     if (length + 8 > bytes.length) bytes = await read(size - length - 8, size)
-    return decoding(
-      () => new ParquetFile(readStruct(new ByteReader(bytes, bytes.length - 8 - length, bytes.length - 8)), size, read),
-    )
+    const from = bytes.length - 8 - length
+    if (footerChecksum !== undefined && crc32(bytes.subarray(from, bytes.length - 8)) !== footerChecksum)
+      throw new CorruptDataError('parquet: the footer has a wrong checksum')
+    return decoding(() => new ParquetFile(readStruct(new ByteReader(bytes, from, bytes.length - 8)), size, read))
   }
 
   /** The number of a column; -1 when the file has none of this path. */

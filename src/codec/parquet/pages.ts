@@ -2,7 +2,7 @@
  * Column chunks: a dictionary page and data pages (V1 and V2), into columns in memory. Source: the public format
  * description (parquet-format).
  */
-import { zstdDecompressSync, gunzipSync } from 'node:zlib'
+import { crc32, zstdDecompressSync, gunzipSync } from 'node:zlib'
 import { CorruptDataError, messageOf } from '#core/errors.ts'
 import { ByteReader } from '../byte-reader.ts'
 import { decodeSnappy } from '../snappy.ts'
@@ -303,6 +303,9 @@ export function readColumn(column: Column, bytes: Uint8Array, codec: number, ent
   for (let left = entries; left > 0;) {
     const header = readStruct(input)
     const raw = input.readBytes(int(header, 3))
+    const checksum = header.get(4)
+    if (typeof checksum === 'number' && (crc32(raw) | 0) !== checksum)
+      throw new CorruptDataError('parquet: a page has a wrong checksum')
     const size = int(header, 2)
     const kind = int(header, 1)
     if (kind === 2) {

@@ -2,8 +2,9 @@
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, LimitError } from '#core/errors.ts'
 import type { Limits } from '#core/limits.ts'
+import { planningAgain } from '#core/omissions.ts'
 import type { Field, MetricsExpr, MetricsFunction, SecondStage } from '#lang/traceql/ast.ts'
-import type { TraceRows, TracesReader } from '#traces/select.ts'
+import { unlessDamaged, type TraceRows, type TracesReader } from '#traces/select.ts'
 import type { ColumnData } from '#codec/parquet/column-data.ts'
 import { Budgets, type Budget } from '../budget.ts'
 import { Comparison, comparedFields } from './compare.ts'
@@ -101,7 +102,15 @@ export class TraceMetrics {
   }
 
   /** Throws BadDataError, LimitError, TimeoutError and CanceledError. */
-  async run(request: MetricsRequest, reader: TracesReader, signal?: AbortSignal): Promise<TraceMetricsResult> {
+  run(request: MetricsRequest, reader: TracesReader, signal?: AbortSignal): Promise<TraceMetricsResult> {
+    return planningAgain(() => this.#runOnce(request, reader, signal))
+  }
+
+  async #runOnce(
+    request: MetricsRequest,
+    reader: TracesReader,
+    signal: AbortSignal | undefined,
+  ): Promise<TraceMetricsResult> {
     const grid = gridOf(request)
     const stats: SearchStats = { traces: 0, spans: 0, bytes: 0, blocks: 0 }
     const budget = this.#budgets.begin(signal)
@@ -133,7 +142,7 @@ export class TraceMetrics {
     for (const rows of await reader.select(grid.startMs, grid.startMs + grid.count * grid.stepMs)) {
       stats.blocks++
       stats.bytes += rows.bytes
-      await gatherRows(rows, expr, { request, grid, gathered, comparison, stats })
+      await unlessDamaged(rows, () => gatherRows(rows, expr, { request, grid, gathered, comparison, stats }))
       await budget.pause()
     }
     if (comparison !== undefined) return comparison.series().map(s => ({ ...s, exemplars: [] }))

@@ -1,10 +1,11 @@
 /** TraceQL searches over the rows of memory and blocks. */
 import type { Clock } from '#core/clock.ts'
 import type { Limits } from '#core/limits.ts'
+import { planningAgain } from '#core/omissions.ts'
 import { bytesAt, textAt, type ColumnData } from '#codec/parquet/column-data.ts'
 import type { Field, Hints, Stage } from '#lang/traceql/ast.ts'
 import { fieldKey } from '#lang/traceql/fields.ts'
-import type { TraceRows, TracesReader } from '#traces/select.ts'
+import { unlessDamaged, type TraceRows, type TracesReader } from '#traces/select.ts'
 import { Budgets } from '../budget.ts'
 import { columnAt, intsOf, levelsOf, longsOf, traceIdText } from './columns.ts'
 import { valuesReader } from './evaluate.ts'
@@ -104,11 +105,20 @@ export class TraceSearch {
    * The newest traces that match, of those that are found; `onPart` is called with what each row group adds. Throws
    * LimitError, TimeoutError and CanceledError.
    */
-  async run(
+  run(
     request: SearchRequest,
     reader: TracesReader,
     signal?: AbortSignal,
     onPart?: (traces: readonly FoundTrace[]) => void,
+  ): Promise<SearchResult> {
+    return planningAgain(() => this.#runOnce(request, reader, signal, onPart))
+  }
+
+  async #runOnce(
+    request: SearchRequest,
+    reader: TracesReader,
+    signal: AbortSignal | undefined,
+    onPart: ((traces: readonly FoundTrace[]) => void) | undefined,
   ): Promise<SearchResult> {
     const budget = this.#budgets.begin(signal)
     const stats: SearchStats = { traces: 0, spans: 0, bytes: 0, blocks: 0 }
@@ -119,7 +129,8 @@ export class TraceSearch {
     for (const rows of await reader.select(request.fromMs, request.throughMs)) {
       stats.blocks++
       stats.bytes += rows.bytes
-      const part = await this.#searchRows(rows, request, needed, mentioned, stats, isNewest)
+      const part =
+        (await unlessDamaged(rows, () => this.#searchRows(rows, request, needed, mentioned, stats, isNewest))) ?? []
       for (const trace of part) {
         const known = found.get(trace.id)
         found.set(trace.id, known === undefined ? trace : joined(known, trace, request.spansPerSet))

@@ -1,9 +1,10 @@
 /** Names and values of attributes, from the rows that a time touches. */
 import type { Clock } from '#core/clock.ts'
 import type { Limits } from '#core/limits.ts'
+import { planningAgain } from '#core/omissions.ts'
 import type { Field, FieldExpr, Intrinsic } from '#lang/traceql/ast.ts'
 import { parseTraceql } from '#lang/traceql/parser.ts'
-import { attributePaths, type TraceRows, type TracesReader } from '#traces/select.ts'
+import { attributePaths, unlessDamaged, type TraceRows, type TracesReader } from '#traces/select.ts'
 import { Budgets } from '../budget.ts'
 import { textsIn } from './columns.ts'
 import { columnsOf, compileCondition, fieldsOf, ownerOf, type SpanTest } from './evaluate.ts'
@@ -67,18 +68,30 @@ export class TagFinder {
   }
 
   /** Names of a scope, of all for '' and 'none'. Throws LimitError, TimeoutError and CanceledError. */
-  async names(
+  names(
     reader: TracesReader,
     range: { fromMs: number; throughMs: number },
     scope: string,
     signal?: AbortSignal,
+  ): Promise<FoundTags[]> {
+    return planningAgain(() => this.#namesOnce(reader, range, scope, signal))
+  }
+
+  async #namesOnce(
+    reader: TracesReader,
+    range: { fromMs: number; throughMs: number },
+    scope: string,
+    signal: AbortSignal | undefined,
   ): Promise<FoundTags[]> {
     const budget = this.#budgets.begin(signal)
     const wanted = tagScopes.filter(s => scope === '' || scope === 'none' || scope === s)
     const found = wanted.map(s => ({ scope: s, path: `${scopePaths[s]}.Attrs.Key`, names: new Set<string>() }))
     if (wanted.length > 0) {
       for (const rows of await reader.select(range.fromMs, range.throughMs)) {
-        const columns = await rows.columns([...found.map(f => f.path), ...ownPaths(rows).map(p => p.path)])
+        const columns = await unlessDamaged(rows, () =>
+          rows.columns([...found.map(f => f.path), ...ownPaths(rows).map(p => p.path)]),
+        )
+        if (columns === undefined) continue
         for (const { path, names } of found) for (const name of textsIn(columns.get(path))) names.add(name)
         for (const { scope: own, name, path } of ownPaths(rows))
           if ((columns.get(path)?.valueCount ?? 0) > 0) found.find(f => f.scope === own)?.names.add(name)
@@ -97,12 +110,22 @@ export class TagFinder {
    * Values of a field, 10,000 at most; of spans that fit the filter `q` where that can be read. Throws LimitError,
    * TimeoutError and CanceledError.
    */
-  async values(
+  values(
     reader: TracesReader,
     range: { fromMs: number; throughMs: number },
     field: Field,
     q: string,
     signal?: AbortSignal,
+  ): Promise<TagValue[]> {
+    return planningAgain(() => this.#valuesOnce(reader, range, field, q, signal))
+  }
+
+  async #valuesOnce(
+    reader: TracesReader,
+    range: { fromMs: number; throughMs: number },
+    field: Field,
+    q: string,
+    signal: AbortSignal | undefined,
   ): Promise<TagValue[]> {
     const fixed = field.kind === 'intrinsic' ? fixedValues.get(field.name) : undefined
     if (fixed !== undefined) return fixed.map(value => ({ type: 'keyword', value }))
@@ -110,9 +133,12 @@ export class TagFinder {
     const condition = lenientFilter(q)
     const found = new Map<string, TagValue>()
     for (const rows of await reader.select(range.fromMs, range.throughMs)) {
-      const table = await SpanTable.open(rows)
+      const table = await unlessDamaged(rows, async () => {
+        const opened = await SpanTable.open(rows)
+        await opened?.load([field, ...fieldsOf(condition)])
+        return opened
+      })
       if (table === undefined) continue
-      await table.load([field, ...fieldsOf(condition)])
       const test = condition === undefined ? undefined : compileCondition(condition, table)
       for (const column of columnsOf(table, field)) {
         if (test === undefined) addAll(found, column)

@@ -2,7 +2,7 @@
  * Tempo's requests and answers as protobuf messages, named as their JSON is. Source: docs/http-api.md (the streaming
  * service).
  */
-import type { MessageTable } from '#codec/protobuf-table.ts'
+import { encodeMessage, type JsonLike, type MessageTable } from '#codec/protobuf-table.ts'
 
 export { decodeMessage, encodeMessage, type JsonLike, type MessageTable } from '#codec/protobuf-table.ts'
 
@@ -100,14 +100,24 @@ const timeSeries: MessageTable = {
   samples: [2, () => sample, 'list'],
   exemplars: [4, () => exemplar, 'list'],
 }
+/** What an answer lacks. */
+const partial: MessageTable = { status: [3, 'int'], message: [4, 'string'] }
+/** `trace` is a message of its own. */
+export const traceByIdResponse: MessageTable = { trace: [1, 'bytes'], metrics: [2, () => metrics], ...partial }
+
 export const queryRangeResponse: MessageTable = {
   series: [1, () => timeSeries, 'list'],
   metrics: [2, () => metrics],
-  status: [3, 'int'],
-  message: [4, 'string'],
+  ...partial,
 }
 const instantSeries: MessageTable = { labels: [1, () => keyValue, 'list'], value: [2, 'double'] }
 export const queryInstantResponse: MessageTable = {
   series: [1, () => instantSeries, 'list'],
   metrics: [2, () => metrics],
+  ...partial,
+}
+
+/** An answer in its JSON form as a message: the status is a number there. */
+export function encodeAnswer(table: MessageTable, answer: Readonly<Record<string, JsonLike>>): Uint8Array {
+  return encodeMessage(table, answer['status'] === 'PARTIAL' ? { ...answer, status: 1 } : answer)
 }
