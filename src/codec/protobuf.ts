@@ -1,6 +1,6 @@
 /** The pieces of protobuf's wire format that decoders by hand need. Source: the public encoding description. */
 import { CorruptDataError } from '#core/errors.ts'
-import { decodeUtf8 } from '#core/text.ts'
+import { decodeUtf8, decodeUtf8Marking, decodeUtf8Replacing } from '#core/text.ts'
 import type { ByteReader } from './byte-reader.ts'
 
 /** Skips a field of any wire type. */
@@ -47,6 +47,20 @@ function negative(input: ByteReader, consumed: number): number {
     if (byte < 128) return Number(BigInt.asIntN(64, big))
     if (shift > 63n) throw new CorruptDataError('protobuf: a varint longer than 10 bytes')
   }
+}
+
+/** A length-delimited string; bytes that are no UTF-8 become U+FFFD. */
+export function readTextReplacing(input: ByteReader): string {
+  const length = input.readLength()
+  input.at += length
+  return decodeUtf8Replacing(input.bytes, input.at - length, input.at)
+}
+
+/** A length-delimited string that is not well-formed where its bytes are no UTF-8: see `decodeUtf8Marking`. */
+export function readTextMarking(input: ByteReader): string {
+  const length = input.readLength()
+  input.at += length
+  return decodeUtf8Marking(input.bytes, input.at - length, input.at)
 }
 
 /** A length-delimited string; CorruptDataError where it is not UTF-8. */

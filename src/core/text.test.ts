@@ -5,7 +5,7 @@ import { formatDuration, parseDurationMs } from './duration.ts'
 import { formatNs, parseNs } from './nanoseconds.ts'
 import { nearestOf } from './nearest.ts'
 import { below, seededRandom } from './random.ts'
-import { compareText, decodeUtf8, encodeUtf8, quote } from './text.ts'
+import { compareText, decodeUtf8, decodeUtf8Marking, decodeUtf8Replacing, encodeUtf8, quote } from './text.ts'
 
 for (const [text, ms] of [
   ['0', 0],
@@ -95,4 +95,24 @@ test('the nearest known word is the one with the fewest edits, the first of seve
   assert.equal(nearestOf('metrics.retenton', ['logs.retention', 'metrics.retention']), 'metrics.retention')
   assert.equal(nearestOf('ab', ['ax', 'xb']), 'ax')
   assert.equal(nearestOf('anything', []), undefined)
+})
+
+test('bytes that are no UTF-8 are replaced, or marked so that they stay apart', () => {
+  const cases: [hex: string, replaced: string, marked: string][] = [
+    ['4dfc6c6c', 'M\ufffdll', 'M\udcfcll'],
+    ['ff', '\ufffd', '\udcff'],
+    ['fe', '\ufffd', '\udcfe'],
+    ['c3a9', '\u00e9', '\u00e9'],
+    ['c3', '\ufffd', '\udcc3'],
+    ['61c3a9ff62e282', 'a\u00e9\ufffdb\ufffd', 'a\u00e9\udcffb\udce2\udc82'],
+    ['eda080', '\ufffd\ufffd\ufffd', '\udced\udca0\udc80'],
+    ['f09f9880f5', '\ud83d\ude00\ufffd', '\ud83d\ude00\udcf5'],
+    ['', '', ''],
+  ]
+  for (const [hex, replaced, marked] of cases) {
+    const bytes = Buffer.from(`7878${hex}7878`, 'hex')
+    assert.equal(decodeUtf8Replacing(bytes, 2, bytes.length - 2), replaced, hex)
+    assert.equal(decodeUtf8Marking(bytes, 2, bytes.length - 2), marked, hex)
+    assert.equal(marked.isWellFormed(), replaced === marked, hex)
+  }
 })

@@ -26,6 +26,37 @@ export function decodeUtf8(bytes: Uint8Array, from: number, to: number): string 
   }
 }
 
+/** A string from bytes; what is no UTF-8 in them becomes U+FFFD. */
+export function decodeUtf8Replacing(bytes: Uint8Array, from: number, to: number): string {
+  return decodeUtf8(bytes, from, to) ?? Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString('utf8')
+}
+
+/**
+ * A string from bytes; each byte that is no UTF-8 becomes a lone surrogate of its own, U+DC00 plus the byte: the
+ * string is not well-formed then, and differs for different bytes.
+ */
+export function decodeUtf8Marking(bytes: Uint8Array, from: number, to: number): string {
+  const whole = decodeUtf8(bytes, from, to)
+  if (whole !== undefined) return whole
+  let text = ''
+  let at = from
+  while (at < to) {
+    let end = at
+    while (end < to && bytes[end]! < 128) end++
+    if (end === at) end = at + lengthOfSequence(bytes, at, to)
+    text += end === at ? String.fromCharCode(0xdc00 + bytes[at]!) : decodeUtf8(bytes, at, end)!
+    at = Math.max(end, at + 1)
+  }
+  return text
+}
+
+/** The bytes of the code point beyond ASCII that begins at `at`; 0 where none does. */
+function lengthOfSequence(bytes: Uint8Array, at: number, to: number): number {
+  const lead = bytes[at]!
+  const length = lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0
+  return at + length <= to && decodeUtf8(bytes, at, at + length) !== undefined ? length : 0
+}
+
 /** Bytewise (UTF-8) order of two strings. UTF-16 order differs only where a surrogate meets U+E000-U+FFFF. */
 export function compareText(a: string, b: string): number {
   if (a === b) return 0

@@ -1,6 +1,6 @@
 /** OTLP traces over HTTP (protobuf, JSON) and gRPC. */
 import { encodeOtlpMetricsResponse } from '#wire/otlp/metrics.ts'
-import { decodeOtlpTraces, parseOtlpTracesJson } from '#wire/otlp/traces.ts'
+import { parseOtlpTracesJson, readOtlpTraces } from '#wire/otlp/traces.ts'
 import { asOtlp, otlpFormat, otlpMediaType, otlpReply, type OtlpFormat } from './otlp.ts'
 import { mediaTypeOf, type ServedProtocol } from './protocol.ts'
 import { batchOf, reasonOf, serveTraces, type TraceProtocol, type TracesPush } from './traces-push.ts'
@@ -23,9 +23,7 @@ const protocol: TraceProtocol<OtlpFormat> = {
   formatOf: request => otlpFormat(mediaTypeOf(request, otlpMediaType).toLowerCase()),
   store: (body, format, intake) =>
     intake.append(
-      format === 'json'
-        ? batchOf(parseOtlpTracesJson(Buffer.from(body).toString('utf8')))
-        : { trace: decodeOtlpTraces(body, true), message: body },
+      format === 'json' ? batchOf(parseOtlpTracesJson(Buffer.from(body).toString('utf8'))) : readOtlpTraces(body),
     ),
   reply: (outcome, format) => otlpReply(format, 'rejectedSpans', outcome.refused, reasonOf(outcome)),
 }

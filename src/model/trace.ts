@@ -59,6 +59,8 @@ export interface Span {
   /** 0 unset, 1 ok, 2 error. */
   statusCode: number
   statusMessage: string
+  /** Why it can't be accepted: it could not be read. */
+  problem?: string
   /** Where its own message lies in the one that it came in, if it did. */
   wireFrom?: number
   wireTo?: number

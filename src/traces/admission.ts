@@ -117,7 +117,8 @@ export class SpanAdmission {
   }
 }
 
-function problemOfIds({ traceId, spanId, parentSpanId }: Span): string | undefined {
+function problemOfIds({ traceId, spanId, parentSpanId, problem }: Span): string | undefined {
+  if (problem !== undefined) return problem
   if ((traceId.length !== 8 && traceId.length !== 16) || isZero(traceId))
     return `trace id ${bitsOf(traceId)}; ids of 128 bits (or 64) that are not all zero were expected`
   if (spanId.length !== 8 || isZero(spanId))

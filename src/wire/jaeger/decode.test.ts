@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { CorruptDataError } from '#core/errors.ts'
 import { checkDamage } from '../../../test/damage.ts'
-import { protobuf, type Schema } from '../../../test/protobuf.ts'
+import { protobuf, type Message, type Schema } from '../../../test/protobuf.ts'
 import { encodeOtlpTraces, traceToJson } from '../otlp/traces.ts'
 import { decodePostSpansRequest } from './proto.ts'
 import { decodeJaegerThrift } from './thrift.ts'
@@ -306,4 +306,25 @@ test('lists of lists without end are refused', () => {
     name: 'CorruptDataError',
     message: /nested more than 16 deep/,
   })
+})
+
+test('texts that are no UTF-8 get U+FFFD, in protobuf and in Thrift', () => {
+  const bad = (bytes: Uint8Array): Buffer =>
+    Buffer.from(
+      Buffer.from(bytes).toString('latin1').replaceAll('GET', 'G\u00fcT').replaceAll('CLIENT', 'CLIEN\u00ff'),
+      'latin1',
+    )
+  for (const [form, trace] of [
+    ['protobuf', decodePostSpansRequest(bad(protobuf(request, message)))],
+    ['Thrift', decodeJaegerThrift(bad(thriftBatch()))],
+  ] as const)
+    assert.ok(JSON.stringify(traceToJson(trace)).includes('G\ufffdT'), form)
+})
+
+test('protobuf: a span that can not be read costs itself', () => {
+  const one = (name: string): Message => ({ traceId, spanId: '0000000000000002', operationName: name })
+  const bytes = Buffer.from(protobuf(request, { batch: { spans: [one('one'), one('bad'), one('two')] } }))
+  bytes[bytes.indexOf('bad') - 2] = 0x1b
+  const spans = decodePostSpansRequest(bytes).resources.flatMap(r => r.scopes.flatMap(s => s.spans))
+  assert.deepEqual(spans.map(s => (s.problem === undefined ? s.name : 'problem')).sort(), ['one', 'problem', 'two'])
 })

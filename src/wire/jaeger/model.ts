@@ -41,6 +41,8 @@ export interface JaegerSpan {
   warnings: string[]
   /** Its own, where the batch's is not meant. */
   process: JaegerProcess | undefined
+  /** Why it could not be read; the rest is empty then. */
+  problem?: string
 }
 
 const kinds = new Map(Object.entries({ internal: 1, server: 2, client: 3, producer: 4, consumer: 5 }))
@@ -184,6 +186,7 @@ function spanOf(jaeger: JaegerSpan): { span: Span; scope: { name: string; versio
       droppedLinks: 0,
       statusCode: hasFailed ? 2 : statusCode,
       statusMessage,
+      ...(jaeger.problem === undefined ? {} : { problem: jaeger.problem }),
     },
   }
 }

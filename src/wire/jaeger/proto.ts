@@ -1,6 +1,6 @@
 /** Jaeger's PostSpansRequest (api_v2). Source: the public model.proto and collector.proto. */
 import { ByteReader } from '#codec/byte-reader.ts'
-import { readText, skipField } from '#codec/protobuf.ts'
+import { readTextReplacing, skipField } from '#codec/protobuf.ts'
 import { CorruptDataError } from '#core/errors.ts'
 import type { AnyValue, Trace } from '#model/trace.ts'
 import {
@@ -30,7 +30,7 @@ function end(input: ByteReader, tag: number): number {
 }
 function text(input: ByteReader, tag: number): string {
   check(tag, 2)
-  return readText(input)
+  return readTextReplacing(input)
 }
 function bytes(input: ByteReader, tag: number): Uint8Array {
   check(tag, 2)
@@ -143,8 +143,8 @@ function logOf(input: ByteReader, tag: number): JaegerLog {
   return read
 }
 
-function span(input: ByteReader, tag: number): JaegerSpan {
-  const read: JaegerSpan = {
+function emptySpan(): JaegerSpan {
+  return {
     traceId: new Uint8Array(0),
     spanId: new Uint8Array(0),
     parentSpanId: new Uint8Array(0),
@@ -158,6 +158,10 @@ function span(input: ByteReader, tag: number): JaegerSpan {
     warnings: [],
     process: undefined,
   }
+}
+
+function span(input: ByteReader, tag: number): JaegerSpan {
+  const read = emptySpan()
   fields(input, end(input, tag), (n, inner) => {
     switch (n) {
       case 1:
@@ -200,7 +204,23 @@ function span(input: ByteReader, tag: number): JaegerSpan {
   return read
 }
 
-/** Throws CorruptDataError. */
+/** What is wrong in a span costs that span: it says why instead. */
+function spanOrProblem(input: ByteReader, tag: number): JaegerSpan {
+  const { at } = input
+  const to = end(input, tag)
+  input.at = at
+  try {
+    const read = span(input, tag)
+    if (input.at === to) return read
+    throw new CorruptDataError('protobuf: a field reaches beyond its span')
+  } catch (error) {
+    if (!(error instanceof CorruptDataError)) throw error
+    input.at = to
+    return { ...emptySpan(), problem: error.message }
+  }
+}
+
+/** Throws CorruptDataError; a span that can't be read has a `problem` instead. */
 export function decodePostSpansRequest(message: Uint8Array): Trace {
   const input = new ByteReader(message)
   const resources: Trace['resources'] = []
@@ -209,7 +229,7 @@ export function decodePostSpansRequest(message: Uint8Array): Trace {
     const spans: JaegerSpan[] = []
     let owner: JaegerProcess | undefined
     fields(input, end(input, tag), (field, inner) => {
-      if (field === 1) spans.push(span(input, inner))
+      if (field === 1) spans.push(spanOrProblem(input, inner))
       else if (field === 2) owner = process(input, inner)
       else return false
       return true

@@ -4,7 +4,7 @@
  */
 import { ByteReader } from '#codec/byte-reader.ts'
 import { CorruptDataError } from '#core/errors.ts'
-import { decodeUtf8 } from '#core/text.ts'
+import { decodeUtf8Replacing } from '#core/text.ts'
 import type { AnyValue, Trace } from '#model/trace.ts'
 import {
   jaegerBatch,
@@ -94,9 +94,7 @@ function list(from: ThriftStruct, field: number): ThriftStruct[] {
 function text(from: ThriftStruct, field: number): string {
   const value = from.get(field)
   if (!(value instanceof Uint8Array)) return ''
-  const decoded = decodeUtf8(value, 0, value.length)
-  if (decoded === undefined) throw new CorruptDataError('thrift: a text is not UTF-8')
-  return decoded
+  return decodeUtf8Replacing(value, 0, value.length)
 }
 
 /** Halves of an id as its bytes; an id of zero is none. */

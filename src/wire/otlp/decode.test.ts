@@ -11,7 +11,14 @@ import { showLogBatch, showWriteBatch } from '../../../test/show-batch.ts'
 import { addOtlpLogs, decodeOtlpLogs, parseOtlpLogsJson, type OtlpLogResource } from './logs.ts'
 import { decodeOtlpMetrics, encodeOtlpMetricsResponse, parseOtlpMetricsJson, type OtlpResource } from './metrics.ts'
 import { translateOtlp } from './to-prometheus.ts'
-import { decodeOtlpTraces, decodeSpan, encodeOtlpTraces, parseOtlpTracesJson, traceToJson } from './traces.ts'
+import {
+  decodeOtlpTraces,
+  decodeSpan,
+  encodeOtlpTraces,
+  parseOtlpTracesJson,
+  readOtlpTraces,
+  traceToJson,
+} from './traces.ts'
 
 const utf8 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8')
 const text = (key: string, stringValue: string): Message => ({ key, value: { stringValue } })
@@ -427,7 +434,8 @@ test('traces: an outline counts what is in lists, and its spans are read later',
 test('traces: ids that are none', () => {
   const json = (traceId: string): string =>
     JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans: [{ traceId }] }] }] })
-  assert.throws(() => parseOtlpTracesJson(json('xyz')), /traceId "xyz" is no id: 32 hexadecimal digits were expected/)
+  const [span] = parseOtlpTracesJson(json('xyz')).resources[0]!.scopes[0]!.spans
+  assert.match(span!.problem ?? '', /traceId "xyz" is no id: 32 hexadecimal digits were expected/)
   assert.throws(() => parseOtlpTracesJson('[]'), /no object with "resourceSpans"/)
 })
 
@@ -436,7 +444,8 @@ test('traces: damaged requests; what an outline accepts can be read whole', () =
     const outline = decodeOtlpTraces(bytes, true)
     for (const { scopes } of outline.resources)
       for (const { spans } of scopes)
-        for (const { wireFrom, wireTo } of spans) {
+        for (const { wireFrom, wireTo, problem } of spans) {
+          if (problem !== undefined) continue
           try {
             decodeSpan(bytes, wireFrom!, wireTo!)
           } catch (error) {
@@ -448,6 +457,103 @@ test('traces: damaged requests; what an outline accepts can be read whole', () =
   checkDamage(protobuf(tracesRequest, traces), decode, { errors: [CorruptDataError], refusesCuts: 'protobuf' })
   const parse = (bytes: Uint8Array): unknown => encodeOtlpTraces(parseOtlpTracesJson(utf8(bytes)))
   checkDamage(Buffer.from(JSON.stringify(traces)), parse, { errors: [BadDataError], refusesCuts: 'always' })
+})
+
+test('traces: ids of wrong length, in JSON, cost their span alone; base64 is what Tempo answers', () => {
+  const good = { traceId: '0f'.repeat(16), spanId: '0E'.repeat(8), name: 'good' }
+  const cases: [own: Message, problem: RegExp | undefined][] = [
+    [{}, undefined],
+    [{ traceId: '5e'.repeat(15) }, /^traceId "5e/],
+    [{ traceId: '5e'.repeat(17) }, /^traceId "5e/],
+    [{ traceId: 'AAECAwQFBgcICQoLDA0ODw==' }, /^traceId "AAEC/],
+    [{ traceId: 'zz'.repeat(16) }, /is no id: 32 hexadecimal digits were expected$/],
+    [{ spanId: 'AAECAwQFBgc=' }, /^spanId .* is no id: 16 hexadecimal digits were expected$/],
+    [{ spanId: '0e'.repeat(7) }, /^spanId /],
+    [{ parentSpanId: '0e' }, /^parentSpanId /],
+    [{ links: [{ traceId: 'f'.repeat(31), spanId: '0e'.repeat(8) }] }, /^traceId "fff/],
+    [{ links: [{ traceId: 'f'.repeat(32), spanId: '0' }] }, /^spanId "0"/],
+  ]
+  const request = (spans: Message[], member: string): string =>
+    JSON.stringify({ [member]: [{ scopeSpans: [{ spans }] }] })
+  for (const [own, problem] of cases) {
+    const { spans } = parseOtlpTracesJson(request([good, { ...good, ...own }, good], 'resourceSpans')).resources[0]!
+      .scopes[0]!
+    assert.deepEqual(
+      spans.map(span => span.problem === undefined),
+      [true, problem === undefined, true],
+      JSON.stringify(own),
+    )
+    if (problem !== undefined) assert.match(spans[1]!.problem!, problem)
+  }
+  const [tempos] = parseOtlpTracesJson(
+    request([{ traceId: 'AAECAwQFBgcICQoLDA0ODw==', spanId: 'AAECAwQFBgc=' }], 'batches'),
+  ).resources[0]!.scopes[0]!.spans
+  assert.equal(Buffer.from(tempos!.traceId).toString('hex'), '000102030405060708090a0b0c0d0e0f')
+})
+
+/** A message in which each `§` is two bytes that are no UTF-8. */
+function withBadBytes(message: Uint8Array): Buffer {
+  return Buffer.from(Buffer.from(message).toString('latin1').replaceAll('\u00c2\u00a7', '\u00fc\u00fd'), 'latin1')
+}
+const replaced = (text: string): string => text.replaceAll('§', '\ufffd\ufffd')
+
+test('traces: texts that are no UTF-8 get U+FFFD, wherever they stand; all spans are kept', () => {
+  const bad = { key: 'k§', value: { stringValue: 'M§ll' } }
+  const nested = { key: 'l', value: { arrayValue: { values: [{ kvlistValue: { values: [bad] } }] } } }
+  const good = { traceId: '0f'.repeat(16), spanId: '0e'.repeat(8), name: 'good' }
+  const places: [name: string, span: Message, resource?: Message, scope?: Message][] = [
+    ['name', { name: 'M§ll' }],
+    ['state', { traceState: '§' }],
+    ['attribute', { attributes: [bad] }],
+    ['nested', { attributes: [nested] }],
+    ['event', { events: [{ name: '§' }] }],
+    ['event attribute', { events: [{ attributes: [bad] }] }],
+    ['link', { links: [{ traceId: '0f'.repeat(16), spanId: '0e'.repeat(8), traceState: '§' }] }],
+    ['link attribute', { links: [{ traceId: '0f'.repeat(16), spanId: '0e'.repeat(8), attributes: [bad] }] }],
+    ['status', { status: { message: '§', code: 2 } }],
+    ['resource', {}, { attributes: [bad] }],
+    ['scope', {}, {}, { name: 'n§', version: '§' }],
+    ['scope attribute', {}, {}, { attributes: [bad] }],
+  ]
+  for (const [place, span, ofResource = {}, scope = {}] of places) {
+    const spans = [good, { ...good, name: 'also', ...span }]
+    const sent = { resourceSpans: [{ resource: ofResource, scopeSpans: [{ scope, spans }] }] }
+    const bytes = withBadBytes(protobuf(tracesRequest, sent))
+    const { trace, message } = readOtlpTraces(bytes)
+    assert.deepEqual(
+      trace.resources[0]!.scopes[0]!.spans.map(s => s.problem),
+      [undefined, undefined],
+      place,
+    )
+    const shown = JSON.stringify(traceToJson(decodeOtlpTraces(message)))
+    const wanted = traceToJson(decodeOtlpTraces(protobuf(tracesRequest, sent)))
+    assert.equal(shown, replaced(JSON.stringify(wanted)), place)
+    assert.ok(shown.includes('\ufffd'), place)
+  }
+  const clean = protobuf(tracesRequest, traces)
+  assert.equal(readOtlpTraces(clean).message, clean)
+})
+
+test('traces: a span that can not be read costs itself, also beside texts that are no UTF-8', () => {
+  const good = { traceId: '0f'.repeat(16), spanId: '0e'.repeat(8) }
+  const named = (name: string, attributes: Message[] = []): Message => ({ ...good, name, attributes })
+  const deep = { key: 'deep', value: { arrayValue: { values: [{ stringValue: 'cut' }] } } }
+  for (const first of ['one', 'on§']) {
+    const sent = { resourceSpans: [{ scopeSpans: [{ spans: [named(first), named('bad', [deep]), named('two')] }] }] }
+    const bytes = withBadBytes(protobuf(tracesRequest, sent))
+    // The field of the innermost text claims to be a number of 64 bits.
+    const at = bytes.indexOf('cut') - 2
+    bytes[at] = 0x0b
+    const { trace } = readOtlpTraces(bytes)
+    assert.deepEqual(
+      trace.resources[0]!.scopes[0]!.spans.map(s => [s.name, s.problem === undefined]),
+      [
+        [replaced(first), true],
+        ['', false],
+        ['two', true],
+      ],
+    )
+  }
 })
 
 test('traces: members of JSON that are objects where numbers belong', () => {

@@ -6,10 +6,10 @@ import { isUtf8 } from 'node:buffer'
 import { ByteDictionary } from '#codec/byte-dictionary.ts'
 import { ByteReader } from '#codec/byte-reader.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
-import { readText, skipField } from '#codec/protobuf.ts'
+import { skipField } from '#codec/protobuf.ts'
 import { BadDataError, CorruptDataError } from '#core/errors.ts'
 import { doubleOf, isRawNumber, parseJson } from '#core/json.ts'
-import { decodeUtf8 } from '#core/text.ts'
+import { decodeUtf8, decodeUtf8Replacing } from '#core/text.ts'
 import { attributesFromJson, attributesToJson, bigintOf, type JsonValue } from '#model/trace-json.ts'
 import type {
   AnyValue,
@@ -40,7 +40,23 @@ function checkType(tag: number, type: number): void {
 }
 function text(input: ByteReader, tag: number): string {
   checkType(tag, 2)
-  return readText(input)
+  const length = input.readLength()
+  input.at += length
+  return decodeText(input.bytes, input.at - length, input.at)
+}
+
+/** A message with texts that are no UTF-8: it is read once more, with U+FFFD in their place. */
+class NotUtf8Error extends CorruptDataError {
+  override name = 'NotUtf8Error'
+}
+/** Set while such a message is read again. */
+const reading = { isReplacing: false }
+
+function decodeText(bytes: Uint8Array, from: number, to: number): string {
+  const decoded = decodeUtf8(bytes, from, to)
+  if (decoded !== undefined) return decoded
+  if (reading.isReplacing) return decodeUtf8Replacing(bytes, from, to)
+  throw new NotUtf8Error('protobuf: a string is not UTF-8')
 }
 function bytes(input: ByteReader, tag: number): Uint8Array {
   checkType(tag, 2)
@@ -135,7 +151,7 @@ function readAttribute(input: ByteReader, end: number, depth = 0): Attribute {
   let value: AnyValue = { kind: 'none' }
   while (input.at < end) {
     const tag = input.readUvarint()
-    if (tag === 0x0a) key = readText(input)
+    if (tag === 0x0a) key = text(input, tag)
     else if (tag === 0x12) value = readValue(input, endOf(input, tag), depth)
     else skipField(input, tag)
   }
@@ -218,7 +234,7 @@ class Repeated<T> {
   /** `read` begins at the reader's place and ends at `to`. */
   take(input: ByteReader, to: number, read: (input: ByteReader, to: number) => T): T {
     const from = input.at
-    if (to - from > 2048) return read(input, to)
+    if (to - from > 2048 || reading.isReplacing) return read(input, to)
     if (this.#values.length >= 16_384 || this.#seen.bytes.at > 4 << 20) this.#forget()
     const number = this.#seen.entryOf(input.bytes, from, to)
     if (number < this.#values.length) {
@@ -242,8 +258,7 @@ class Repeated<T> {
 }
 const repeated = { resources: new Repeated<Resource>(), scopes: new Repeated<Scope>(), names: new Repeated<string>() }
 function readName(input: ByteReader, to: number): string {
-  const name = decodeUtf8(input.bytes, input.at, to)
-  if (name === undefined) throw new CorruptDataError('protobuf: a string is not UTF-8')
+  const name = decodeText(input.bytes, input.at, to)
   input.at = to
   return name
 }
@@ -352,8 +367,7 @@ function checkText(input: ByteReader, tag: number): void {
   const { bytes } = input
   let high = 0
   for (let i = input.at; i < to; i++) high |= bytes[i]!
-  if (high >= 128 && !isUtf8(bytes.subarray(input.at, to)))
-    throw new CorruptDataError('protobuf: a string is not UTF-8')
+  if (high >= 128 && !isUtf8(bytes.subarray(input.at, to))) throw new NotUtf8Error('protobuf: a string is not UTF-8')
   input.at = to
 }
 
@@ -563,9 +577,52 @@ function readResource(input: ByteReader, end: number): Resource {
   return resource
 }
 
+/** What is wrong in a span costs that span: it says why instead. */
+function spanOrProblem(input: ByteReader, end: number, isOutline: boolean): Span {
+  const from = input.at
+  try {
+    const span = readSpan(input, end, isOutline)
+    if (input.at === end) return span
+    throw new CorruptDataError('protobuf: a field reaches beyond its span')
+  } catch (error) {
+    if (!(error instanceof CorruptDataError) || error instanceof NotUtf8Error) throw error
+    input.at = end
+    return { ...emptySpan(from, end, isOutline), problem: error.message }
+  }
+}
+
 /**
- * Throws CorruptDataError. Byte strings in the result are views of `message`; resources and scopes may be those of
- * other messages. With `isOutline` only the frame of each span is read.
+ * A request as outlines, and the message that they lie in: another one than was sent where texts are no UTF-8, with
+ * U+FFFD in place of their bytes. Throws CorruptDataError.
+ */
+export function readOtlpTraces(message: Uint8Array): { trace: Trace; message: Uint8Array } {
+  try {
+    return { trace: decodeOtlpTraces(message, true), message }
+  } catch (error) {
+    if (!(error instanceof NotUtf8Error)) throw error
+  }
+  const whole = decodeReplacing(message)
+  const replaced = encodeOtlpTraces(whole)
+  const trace = decodeOtlpTraces(replaced, true)
+  const problems = spansOf(whole).map(span => span.problem)
+  for (const [i, span] of spansOf(trace).entries()) if (problems[i] !== undefined) span.problem = problems[i]
+  return { trace, message: replaced }
+}
+
+function decodeReplacing(message: Uint8Array): Trace {
+  reading.isReplacing = true
+  try {
+    return decodeOtlpTraces(message)
+  } finally {
+    reading.isReplacing = false
+  }
+}
+
+const spansOf = (trace: Trace): Span[] => trace.resources.flatMap(r => r.scopes.flatMap(s => s.spans))
+
+/**
+ * Throws CorruptDataError; a span that can't be read has a `problem` instead. Byte strings in the result are views of
+ * `message`; resources and scopes may be those of other messages. With `isOutline` only the frame of each span is read.
  */
 export function decodeOtlpTraces(message: Uint8Array, isOutline = false): Trace {
   const input = new ByteReader(message)
@@ -594,7 +651,7 @@ export function decodeOtlpTraces(message: Uint8Array, isOutline = false): Trace 
           while (input.at < to) {
             const field = input.readUvarint()
             if (field >>> 3 === 1) scoped.scope = repeated.scopes.take(input, endOf(input, field), readScope)
-            else if (field >>> 3 === 2) scoped.spans.push(readSpan(input, endOf(input, field), isOutline))
+            else if (field >>> 3 === 2) scoped.spans.push(spanOrProblem(input, endOf(input, field), isOutline))
             else if (field >>> 3 === 3) scoped.schemaUrl = text(input, field)
             else skipField(input, field)
           }
@@ -632,13 +689,13 @@ const count = (from: Json, name: string): number => {
 }
 const time = (from: Json, name: string): bigint => BigInt.asUintN(64, bigintOf(get(from, name)))
 
-/** Hex, as OTLP's JSON has ids; other lengths are read as base64, which is what protobuf's own mapping gives. */
-function id(from: Json, name: string, size: number): Uint8Array {
+/** Hexadecimal digits, as OTLP's JSON has ids; or base64, as Tempo's own answers have them. */
+function id(from: Json, name: string, size: number, isTempos: boolean): Uint8Array {
   const value = string(from, name)
   if (value === '') return noBytes
-  if (/^(?:[0-9a-fA-F]{2})+$/.test(value)) return Buffer.from(value, 'hex')
-  const decoded = Buffer.from(value, 'base64')
-  if (decoded.length !== size)
+  const isHex = value.length === size * 2 && /^[0-9a-fA-F]+$/.test(value)
+  const decoded = Buffer.from(value, isHex ? 'hex' : 'base64')
+  if (!isHex && (!isTempos || decoded.length !== size))
     throw new BadDataError(`${name} ${JSON.stringify(value)} is no id: ${size * 2} hexadecimal digits were expected`)
   return decoded
 }
@@ -657,12 +714,22 @@ const enumOf = (value: unknown, names: readonly string[]): number =>
     ? Math.max(0, names.includes(value) ? names.indexOf(value) : Number(value) || 0)
     : doubleOf(value) || 0
 
-function jsonSpan(json: Json): Span {
+/** What is wrong in a span costs that span: it says why instead. */
+function spanFromJson(json: Json, isTempos: boolean): Span {
+  try {
+    return jsonSpan(json, isTempos)
+  } catch (error) {
+    if (!(error instanceof BadDataError)) throw error
+    return { ...emptySpan(0, 0, false), problem: error.message }
+  }
+}
+
+function jsonSpan(json: Json, isTempos: boolean): Span {
   const status = object(get(json, 'status'))
   return {
-    traceId: id(json, 'traceId', 16),
-    spanId: id(json, 'spanId', 8),
-    parentSpanId: id(json, 'parentSpanId', 8),
+    traceId: id(json, 'traceId', 16, isTempos),
+    spanId: id(json, 'spanId', 8, isTempos),
+    parentSpanId: id(json, 'parentSpanId', 8, isTempos),
     traceState: string(json, 'traceState'),
     flags: count(json, 'flags'),
     name: string(json, 'name'),
@@ -679,8 +746,8 @@ function jsonSpan(json: Json): Span {
     })),
     droppedEvents: count(json, 'droppedEventsCount'),
     links: list(get(json, 'links')).map(l => ({
-      traceId: id(l, 'traceId', 16),
-      spanId: id(l, 'spanId', 8),
+      traceId: id(l, 'traceId', 16, isTempos),
+      spanId: id(l, 'spanId', 8, isTempos),
       traceState: string(l, 'traceState'),
       attributes: attributesFromJson(get(l, 'attributes')),
       dropped: count(l, 'droppedAttributesCount'),
@@ -692,7 +759,7 @@ function jsonSpan(json: Json): Span {
   }
 }
 
-/** Throws BadDataError. */
+/** Throws BadDataError; a span that can't be read has a `problem` instead. `batches` is what Tempo's API answers. */
 export function parseOtlpTracesJson(source: string): Trace {
   let json: unknown
   try {
@@ -703,8 +770,10 @@ export function parseOtlpTracesJson(source: string): Trace {
   if (typeof json !== 'object' || json === null || Array.isArray(json) || isRawNumber(json))
     throw new BadDataError('the body is no object with "resourceSpans"')
   const root = json as Json
+  const sent = get(root, 'resourceSpans')
+  const isTempos = sent === undefined
   return {
-    resources: list(get(root, 'resourceSpans') ?? root['batches']).map(r => {
+    resources: list(sent ?? root['batches']).map(r => {
       const resource = object(r['resource'])
       return {
         resource: {
@@ -722,7 +791,7 @@ export function parseOtlpTracesJson(source: string): Trace {
               dropped: count(scope, 'droppedAttributesCount'),
             },
             schemaUrl: string(s, 'schemaUrl'),
-            spans: list(s['spans']).map(jsonSpan),
+            spans: list(s['spans']).map(span => spanFromJson(span, isTempos)),
           }
         }),
       }

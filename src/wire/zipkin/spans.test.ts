@@ -99,12 +99,28 @@ test('what is refused', () => {
   const cases: [source: string, problem: RegExp][] = [
     ['{', /^the body is no JSON: /],
     ['{}', /^the body is no array of spans$/],
-    ['[{}]', /^traceId undefined is no id: 16 or 32 hexadecimal digits were expected$/],
-    ['[{"traceId":"xyz","id":"1"}]', /^traceId "xyz" is no id/],
-    ['[{"traceId":"1","id":"12345678901234567"}]', /^id "12345678901234567" is no id: 16 hexadecimal/],
   ]
   for (const [source, message] of cases)
     assert.throws(() => parseZipkinJson(source), { name: 'BadDataError', message }, source)
+})
+
+test('a span that can not be read costs itself', () => {
+  const cases: [span: string, problem: RegExp][] = [
+    ['{}', /^traceId undefined is no id: 16 or 32 hexadecimal digits were expected$/],
+    ['5', /^traceId undefined is no id/],
+    ['{"traceId":"xyz","id":"1"}', /^traceId "xyz" is no id/],
+    ['{"traceId":"1","id":"12345678901234567"}', /^id "12345678901234567" is no id: 16 hexadecimal/],
+    ['{"traceId":"1","id":"1","parentId":"x"}', /^parentId "x" is no id/],
+  ]
+  for (const [span, problem] of cases) {
+    const trace = parseZipkinJson(`[{"traceId":"1","id":"2"},${span},{"traceId":"1","id":"3"}]`)
+    const read = trace.resources.flatMap(r => r.scopes.flatMap(s => s.spans))
+    assert.deepEqual(
+      read.map(s => s.problem === undefined),
+      [true, false, true],
+    )
+    assert.match(read[1]!.problem!, problem)
+  }
 })
 
 test('damaged bodies', () => {

@@ -44,6 +44,16 @@ function endpoint(value: unknown, prefix: string): Attribute[] {
   return list
 }
 
+/** What is wrong in a span costs that span: it says why instead. */
+function spanOrProblem(z: Json): Span {
+  try {
+    return spanOf(z)
+  } catch (error) {
+    if (!(error instanceof BadDataError)) throw error
+    return { ...spanOf({ traceId: '1', id: '1' }), problem: error.message }
+  }
+}
+
 function spanOf(z: Json): Span {
   const traceId = id(z['traceId'], 'traceId', [16, 32])
   const padded = new Uint8Array(16)
@@ -87,7 +97,7 @@ function spanOf(z: Json): Span {
   }
 }
 
-/** Throws BadDataError. */
+/** Throws BadDataError; a span that can't be read has a `problem` instead. */
 export function parseZipkinJson(source: string): Trace {
   let json: unknown
   try {
@@ -100,7 +110,7 @@ export function parseZipkinJson(source: string): Trace {
   for (const entry of json) {
     const z = object(entry)
     const service = text(object(z['localEndpoint'])['serviceName'])
-    const span = spanOf(z)
+    const span = spanOrProblem(z)
     let resource = byService.get(service)
     if (resource === undefined)
       byService.set(
