@@ -149,9 +149,9 @@ test('a wrong span is refused with its reason, the good ones beside it are kept'
   const good = span('3af7651916cd43dd8448eb211c80319c', 'a000000000000001')
   const year3000 = String(BigInt(Date.UTC(3000, 0)) * 1_000_000n)
   const cases: [SpanJson, RegExp][] = [
-    [span('3af7', 'a000000000000002'), /trace id 3af7 has 16 bits/],
+    [span('3af7', 'a000000000000002'), /traceId "3af7" is no id: 32 hexadecimal digits/],
     [span('00000000000000000000000000000000', 'a000000000000002'), /all zero/],
-    [span('3af7651916cd43dd8448eb211c80319c', 'a0'), /span id a0 has 8 bits/],
+    [span('3af7651916cd43dd8448eb211c80319c', 'a0'), /spanId "a0" is no id: 16 hexadecimal digits/],
     [
       span('3af7651916cd43dd8448eb211c80319c', 'a000000000000003', {
         startTimeUnixNano: year3000,
@@ -345,28 +345,30 @@ test('wrong queries are answered with the place of the error', async () => {
   )
 })
 
-test('spans whose inside is damaged are refused when they come, not found out later', async () => {
+test('spans whose inside is damaged are refused when they come; texts that are no UTF-8 are kept', async () => {
   const m = (tag: number, bytes: number[]): number[] => [tag, bytes.length, ...bytes]
   const fixed = (tag: number): number[] => [tag, ...new Uint8Array(new BigUint64Array([nowNs]).buffer)]
   const text = (tag: number, value: string): number[] => m(tag, [...Buffer.from(value)])
   const good = [...text(0x0a, 'k'), ...m(0x12, text(0x0a, 'v'))]
   const notUtf8 = [0xff, 0xfe]
   const wrong: [number, number[]][] = [
-    [0x4a, [...m(0x0a, notUtf8), ...m(0x12, text(0x0a, 'v'))]],
-    [0x4a, [...text(0x0a, 'k'), ...m(0x12, m(0x0a, notUtf8))]],
     [0x4a, [...text(0x0a, 'k'), 0x12, 0x30, 1]],
     [0x4a, [0xff, 0xff, 0xff]],
     [0x4a, [...text(0x0a, 'k'), ...m(0x12, [0x12, 1, 1])]],
     [0x4a, [...text(0x0a, 'k'), ...m(0x12, [0x1a, 1, 1])]],
     [0x4a, [...text(0x0a, 'k'), ...m(0x12, [0x22, 1, 1])]],
+    [0x5a, [0x08, 1]],
+    [0x6a, [0x08, 1]],
+  ]
+  const unreadable: [number, number[]][] = [
+    [0x4a, [...m(0x0a, notUtf8), ...m(0x12, text(0x0a, 'v'))]],
+    [0x4a, [...text(0x0a, 'k'), ...m(0x12, m(0x0a, notUtf8))]],
     [0x4a, [...text(0x0a, 'k'), ...m(0x12, m(0x2a, m(0x0a, m(0x0a, notUtf8))))]],
     [0x4a, [...text(0x0a, 'k'), ...m(0x12, m(0x32, m(0x0a, m(0x0a, notUtf8))))]],
     [0x5a, m(0x12, notUtf8)],
     [0x5a, m(0x1a, m(0x0a, notUtf8))],
-    [0x5a, [0x08, 1]],
     [0x6a, m(0x1a, notUtf8)],
     [0x6a, m(0x22, m(0x0a, notUtf8))],
-    [0x6a, [0x08, 1]],
   ]
   const post = (part: [number, number[]]): Promise<Response> => {
     const inner = [
@@ -383,8 +385,18 @@ test('spans whose inside is damaged are refused when they come, not found out la
       body: Uint8Array.from(m(0x0a, m(0x12, m(0x12, inner)))),
     })
   }
-  for (const part of wrong) assert.equal((await post(part)).status, 400, JSON.stringify(part))
+  for (const part of wrong) {
+    const reply = await post(part)
+    assert.equal(reply.status, 200)
+    // partial_success { rejected_spans = 1 … }
+    assert.deepEqual([...new Uint8Array(await reply.arrayBuffer())].slice(2, 4), [8, 1], JSON.stringify(part))
+  }
   assert.deepEqual(await search('{ name = "damaged" }'), [])
+  for (const part of unreadable) {
+    const reply = await post(part)
+    assert.deepEqual([reply.status, await reply.text()], [200, ''], JSON.stringify(part))
+  }
+  assert.deepEqual(await search('{ name = "damaged" }'), ['5af7651916cd43dd8448eb211c80319c'])
   assert.equal((await post([0x4a, good])).status, 200)
   assert.equal((await search('{ name = "damaged" && span.k = "v" }')).length, 1)
   await run.tercet.signals[2]!.flush()
