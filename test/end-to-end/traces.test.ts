@@ -370,10 +370,11 @@ test('spans whose inside is damaged are refused when they come; texts that are n
     [0x6a, m(0x1a, notUtf8)],
     [0x6a, m(0x22, m(0x0a, notUtf8))],
   ]
+  let sent = 0
   const post = (part: [number, number[]]): Promise<Response> => {
     const inner = [
       ...m(0x0a, [...Buffer.from('5af7651916cd43dd8448eb211c80319c', 'hex')]),
-      ...m(0x12, [1, 2, 3, 4, 5, 6, 7, 8]),
+      ...m(0x12, [1, 2, 3, 4, 5, 6, 7, ++sent]),
       ...text(0x2a, 'damaged'),
       ...fixed(0x39),
       ...fixed(0x41),
