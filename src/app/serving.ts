@@ -1,4 +1,5 @@
 /** The parts of the roles that store or answer: all, query and insert. */
+import type { ListedDamage } from '#api/tercet/routes.ts'
 import { queryRoutes, type Context } from './context.ts'
 import { together } from './lifecycle.ts'
 import { makeAdmin, makeHealth } from './parts/admin.ts'
@@ -31,7 +32,11 @@ export async function makeServing(context: Context, own: Process): Promise<Compo
   const operators = makeOperators(context, scraping.scraping, alerting.alerting)
   const self = makeSelf(context, own.registry, metrics, traces)
   const signals = [metrics.engine, logs.engine, traces.engine]
-  const ui = await makeUi(context, signals, alerting.alertmanager)
+  const damaged = (): ListedDamage[] =>
+    [metrics, logs, traces].flatMap(({ engine, damaged: list }) =>
+      list().map(block => ({ signal: engine.name, ...block })),
+    )
+  const ui = await makeUi(context, signals, damaged, alerting.alertmanager)
   const stores = together('signals', [metrics, logs, traces])
   const admin = makeAdmin(signals, () => own.reload())
   const health = makeHealth(() => own.notReady())

@@ -43,8 +43,9 @@ export class Reader implements LogsReader {
     this.#retainedFrom = retainedFrom
   }
 
-  damaged(): readonly DamagedBlock[] {
-    return this.#sources.catalogue.damage.of(this.#tenant)
+  damaged(of: 'tenant' | 'all' = 'tenant'): readonly DamagedBlock[] {
+    const { damage } = this.#sources.catalogue
+    return of === 'all' ? damage.all() : damage.of(this.#tenant)
   }
 
   async select(matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<StreamChunks[]> {

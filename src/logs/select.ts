@@ -68,8 +68,8 @@ export interface DeletionNotice {
 export interface LogsReader {
   /** What the answers so far lack. */
   readonly omissions: Omissions
-  /** The tenant's indexes and chunks that are known to be damaged. */
-  damaged(): readonly DamagedBlock[]
+  /** The tenant's indexes and chunks that are known to be damaged, or those of all tenants. */
+  damaged(of?: 'tenant' | 'all'): readonly DamagedBlock[]
   /** All times are inclusive milliseconds. */
   select(matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<StreamChunks[]>
   streams(matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<readonly Labels[]>

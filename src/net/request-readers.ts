@@ -5,10 +5,13 @@ import { warningHeader } from './warning-header.ts'
 
 export class RequestReaders<Reader extends { readonly omissions: Omissions }> {
   readonly #make: (request: HttpRequest) => Reader
+  readonly #onIncomplete: () => void
   readonly #readers = new WeakMap<HttpRequest, Reader>()
 
-  constructor(make: (request: HttpRequest) => Reader) {
+  /** `onIncomplete`: called for every answer that lacks something. */
+  constructor(make: (request: HttpRequest) => Reader, onIncomplete: () => void = () => {}) {
     this.#make = make
+    this.#onIncomplete = onIncomplete
   }
 
   /** The same reader as often as a request asks for one. */
@@ -23,7 +26,9 @@ export class RequestReaders<Reader extends { readonly omissions: Omissions }> {
     return async request => {
       const reply = await handler(request)
       const warning = this.#readers.get(request)?.omissions.text()
-      return warning === undefined ? reply : { ...reply, headers: { ...reply.headers, ...warningHeader(warning) } }
+      if (warning === undefined) return reply
+      this.#onIncomplete()
+      return { ...reply, headers: { ...reply.headers, ...warningHeader(warning) } }
     }
   }
 }

@@ -42,8 +42,9 @@ export class Reader implements TracesReader {
     this.#retainedFrom = retainedFrom
   }
 
-  damaged(): readonly DamagedBlock[] {
-    return this.#sources.list.damage.of(this.#tenant)
+  damaged(of: 'tenant' | 'all' = 'tenant'): readonly DamagedBlock[] {
+    const { damage } = this.#sources.list
+    return of === 'all' ? damage.all() : damage.of(this.#tenant)
   }
 
   async select(fromMs: number, throughMs: number): Promise<TraceRows[]> {

@@ -41,8 +41,8 @@ export async function unlessDamaged<T>(rows: TraceRows, work: () => Promise<T>):
 export interface TracesReader {
   /** What the answers so far lack. */
   readonly omissions: Omissions
-  /** The tenant's blocks that are known to be damaged. */
-  damaged(): readonly DamagedBlock[]
+  /** The tenant's blocks that are known to be damaged, or those of all tenants. */
+  damaged(of?: 'tenant' | 'all'): readonly DamagedBlock[]
   /** Everything that may have spans between the times (inclusive milliseconds), newest first. */
   select(fromMs: number, throughMs: number): Promise<readonly TraceRows[]>
   /** All spans of a trace, by its 16 bytes; undefined when there are none. */

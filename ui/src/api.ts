@@ -232,6 +232,14 @@ export interface Block {
   count: number
   unit: string
 }
+/** A block that can't be read, or not wholly. */
+export interface Damage {
+  signal: string
+  tenant: string
+  id: string
+  reason: string
+  isWhole: boolean
+}
 /** Blocks of a signal that a time reaches into: what a query may have to read from the bucket. */
 export async function blocksIn(
   of: 'metrics' | 'logs' | 'traces',

@@ -21,6 +21,8 @@ export interface Dependency {
 }
 
 export interface JaegerOptions {
+  /** Called for every answer that lacks something. */
+  onIncomplete?: () => void
   clock: Clock
   search: TraceSearch
   tags: TagFinder
@@ -59,7 +61,7 @@ class JaegerApi {
 
   constructor(options: JaegerOptions) {
     this.#options = options
-    this.readers = new RequestReaders(request => options.store.reader(options.tenantOf(request)))
+    this.readers = new RequestReaders(request => options.store.reader(options.tenantOf(request)), options.onIncomplete)
   }
 
   #reader(request: HttpRequest): TracesReader {

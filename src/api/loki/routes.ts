@@ -45,6 +45,8 @@ export interface LokiStore extends DeletionStore {
 }
 
 export interface LokiApiOptions {
+  /** Called for every answer that lacks something. */
+  onIncomplete?: () => void
   clock: Clock
   engine: LogqlEngine
   store: LokiStore
@@ -133,7 +135,7 @@ class LokiApi {
 
   constructor(options: LokiApiOptions) {
     this.#options = options
-    this.readers = new RequestReaders(request => options.store.reader(options.tenantOf(request)))
+    this.readers = new RequestReaders(request => options.store.reader(options.tenantOf(request)), options.onIncomplete)
   }
 
   #reader(request: HttpRequest): LogsReader {

@@ -6,7 +6,6 @@ import type { MetricsReader } from '#metrics/select.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
 import type { Labels } from '#model/labels.ts'
 import type { HttpReply, HttpRequest } from '#net/route-table.ts'
-import { warningHeader } from '#net/warning-header.ts'
 import { defaultLookbackMs } from '#query/promql/engine.ts'
 import { formatValue } from './json.ts'
 import { matcherSets } from './params.ts'
@@ -40,7 +39,7 @@ export async function federate(request: HttpRequest, reader: MetricsReader, cloc
   if (warning !== undefined) text += `# ${warning.replaceAll('\n', ' ')}\n`
   return {
     status: 200,
-    headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8', ...warningHeader(warning) },
+    headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' },
     body: text,
   }
 }

@@ -6,7 +6,6 @@ import type { MetricsReader } from '#metrics/select.ts'
 import type { Labels } from '#model/labels.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
 import type { HttpReply, HttpRequest } from '#net/route-table.ts'
-import { warningHeader } from '#net/warning-header.ts'
 import {
   decodeReadRequest,
   chunksOf,
@@ -46,7 +45,6 @@ export async function remoteRead(request: HttpRequest, reader: MetricsReader, li
     headers: {
       'content-type': 'application/x-protobuf',
       'content-encoding': 'snappy',
-      ...warningHeader(reader.omissions.text()),
     },
     body: encodeReadResponse(results),
   }

@@ -10,6 +10,7 @@ import type { Matcher } from '#lang/regex/matcher.ts'
 import type { MetricsReader } from '#metrics/select.ts'
 import { compareLabels, type Labels } from '#model/labels.ts'
 import type { Metadata } from '#model/write-batch.ts'
+import { RequestReaders } from '#net/request-readers.ts'
 import { route, whenReady, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
 import type { PromqlEngine, QueryResult } from '#query/promql/engine.ts'
 import { describeExpr } from './describe.ts'
@@ -52,6 +53,8 @@ export interface PrometheusStore {
 }
 
 export interface PrometheusApiOptions {
+  /** Called for every answer that lacks something. */
+  onIncomplete?: () => void
   clock: Clock
   limits: Limits
   engine: PromqlEngine
@@ -67,12 +70,14 @@ export interface PrometheusApiOptions {
 
 export function prometheusRoutes(options: PrometheusApiOptions): Route[] {
   const api = new PrometheusApi(options)
-  return prometheusDialect(whenReady(options.store, [...queryRoutes(api, options), ...operatorRoutes(api)]))
+  const routes = [...queryRoutes(api, options), ...operatorRoutes(api)]
+  const noting = routes.map(one => ({ ...one, handler: api.readers.noting(one.handler) }))
+  return prometheusDialect(whenReady(options.store, noting))
 }
 
-function queryRoutes(api: PrometheusApi, { store, tenantOf, limits, clock }: PrometheusApiOptions): Route[] {
+function queryRoutes(api: PrometheusApi, { limits, clock }: PrometheusApiOptions): Route[] {
   const both = ['GET', 'POST'] as const
-  const reader = (request: HttpRequest): MetricsReader => store.reader(tenantOf(request))
+  const reader = (request: HttpRequest): MetricsReader => api.readers.of(request)
   return [
     route(both, '/api/v1/query', api.query),
     route(both, '/api/v1/query_range', api.queryRange),
@@ -104,14 +109,16 @@ function operatorRoutes(api: PrometheusApi): Route[] {
 
 class PrometheusApi {
   readonly #options: PrometheusApiOptions
+  readonly readers: RequestReaders<MetricsReader>
   #running = 0
 
   constructor(options: PrometheusApiOptions) {
     this.#options = options
+    this.readers = new RequestReaders(request => options.store.reader(options.tenantOf(request)), options.onIncomplete)
   }
 
   #reader(request: HttpRequest): MetricsReader {
-    return this.#options.store.reader(this.#options.tenantOf(request))
+    return this.readers.of(request)
   }
 
   async #limited<T>(work: () => Promise<T>): Promise<T> {

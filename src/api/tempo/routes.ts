@@ -21,6 +21,8 @@ import { timeRange, traceId } from './params.ts'
 import { ok, partialJson, plain, tempoErrors, type JsonObject } from './respond.ts'
 
 export interface TempoOptions {
+  /** Called for every answer that lacks something. */
+  onIncomplete?: () => void
   answers: TempoAnswers
   store: { reader(tenant: string): TracesReader }
   tenantOf: (request: HttpRequest) => string
@@ -31,7 +33,7 @@ type Answer = (form: URLSearchParams, reader: TracesReader, signal: AbortSignal)
 type TagAnswer = (name: string, ...asked: Parameters<Answer>) => Promise<JsonObject>
 
 export function tempoRoutes(options: TempoOptions): Route[] {
-  const readers = new RequestReaders(request => options.store.reader(options.tenantOf(request)))
+  const readers = new RequestReaders(request => options.store.reader(options.tenantOf(request)), options.onIncomplete)
   const reading = [...traceRoutes(readers), ...answerRoutes(options.answers, readers)]
   const noting = reading.map(one => ({ ...one, handler: readers.noting(one.handler) }))
   return inDialect(tempoErrors, [...statusRoutes(options.version), ...noting])

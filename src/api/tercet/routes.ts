@@ -22,8 +22,17 @@ export interface ListedBlock {
   count: number
   unit: string
 }
+/** A block that can't be read, or not wholly. */
+export interface ListedDamage {
+  signal: string
+  tenant: string
+  id: string
+  reason: string
+  isWhole: boolean
+}
 export interface TercetApiOptions {
   blocks: () => ListedBlock[]
+  damaged: () => ListedDamage[]
   settings: () => Setting[]
   running: RunningQueries
   alertmanager: Alertmanager | undefined
@@ -37,7 +46,14 @@ const json = (value: unknown, status = 200): HttpReply => ({
   body: JSON.stringify(value),
 })
 
-export function tercetRoutes({ blocks, settings, running, alertmanager, dashboards }: TercetApiOptions): Route[] {
+export function tercetRoutes({
+  blocks,
+  damaged,
+  settings,
+  running,
+  alertmanager,
+  dashboards,
+}: TercetApiOptions): Route[] {
   return [
     {
       methods: ['GET'],
@@ -47,6 +63,7 @@ export function tercetRoutes({ blocks, settings, running, alertmanager, dashboar
           blocks: blocks()
             .sort((a, b) => b.endMs - a.endMs)
             .slice(0, blocksMax),
+          damaged: damaged().slice(0, blocksMax),
         }),
     },
     { methods: ['GET'], path: '/api/tercet/settings', handler: async () => json({ settings: settings() }) },

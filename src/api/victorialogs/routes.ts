@@ -29,6 +29,8 @@ import { timeText, type Fields } from '#query/logsql/row.ts'
 import { victoriaLogsErrors } from './respond.ts'
 
 export interface VictoriaLogsApiOptions {
+  /** Called for every answer that lacks something. */
+  onIncomplete?: () => void
   clock: Clock
   engine: LogsqlEngine
   logql: LogqlEngine
@@ -69,7 +71,7 @@ class VictoriaLogsApi {
 
   constructor(options: VictoriaLogsApiOptions) {
     this.#options = options
-    this.readers = new RequestReaders(request => options.store.reader(options.tenantOf(request)))
+    this.readers = new RequestReaders(request => options.store.reader(options.tenantOf(request)), options.onIncomplete)
   }
 
   #reader(request: HttpRequest): LogsReader {

@@ -10,16 +10,19 @@ import { LogsEngine } from '#logs/engine.ts'
 import { LogqlEngine } from '#query/logql/engine.ts'
 import { HiddenLines } from '#query/logql/scan.ts'
 import { LogsqlEngine } from '#query/logsql/engine.ts'
+import type { DamagedBlock } from '#store/damage.ts'
 import { openSignalBucket, queryRoutes, type Context } from '../context.ts'
 import { makePart, type Part } from '../part.ts'
+import { defaultTenants } from '../tenancy.ts'
 import { version } from '../version.ts'
 import { shareOf } from '../world.ts'
-import { registerSignal } from './signal-metrics.ts'
+import { registerDamage, registerSignal } from './signal-metrics.ts'
 import { signalOptions } from './signal-options.ts'
 import { makeSyslog } from './syslog.ts'
 
 export interface LogsPart extends Part {
   engine: LogsEngine
+  damaged: () => readonly DamagedBlock[]
   logql: LogqlEngine
 }
 
@@ -88,6 +91,11 @@ export async function makeLogs(context: Context): Promise<LogsPart> {
   const headerTenant = tenancy.ofHeader('logs')
   const pushes = logProtocols({ appender: engine, tenantOf: headerTenant, clock, log, kernel, limits })
   const syslog = makeSyslog(context, engine)
+  let incompleteAnswers = 0
+  const onIncomplete = (): void => {
+    incompleteAnswers++
+  }
+  const damaged = (): readonly DamagedBlock[] => engine.reader(defaultTenants.logs).damaged('all')
   const queries = [
     ...lokiRoutes({
       clock,
@@ -97,8 +105,16 @@ export async function makeLogs(context: Context): Promise<LogsPart> {
       version,
       entriesMax: limits.logQueryEntriesMax,
       queryLengthMaxMs: limits.logQueryLengthMaxMs,
+      onIncomplete,
     }),
-    ...victoriaLogsRoutes({ clock, engine: new LogsqlEngine(clock, limits), logql, store: engine, tenantOf }),
+    ...victoriaLogsRoutes({
+      clock,
+      engine: new LogsqlEngine(clock, limits),
+      logql,
+      store: engine,
+      tenantOf,
+      onIncomplete,
+    }),
   ]
   const tails = tailRoutes({ clock, engine: logql, store: engine, tenantOf: headerTenant })
   const part = makePart({
@@ -109,6 +125,7 @@ export async function makeLogs(context: Context): Promise<LogsPart> {
     listeners: syslog.listeners,
     metrics: registry => {
       register(registry, engine)
+      registerDamage(registry, engine, damaged, () => incompleteAnswers)
       syslog.metrics(registry)
     },
     start: () => engine.open(),
@@ -119,5 +136,5 @@ export async function makeLogs(context: Context): Promise<LogsPart> {
     reload: () => engine.refresh(),
     ready: () => (engine.ready ? undefined : 'starting'),
   })
-  return { ...part, engine, logql }
+  return { ...part, engine, logql, damaged }
 }

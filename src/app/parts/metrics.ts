@@ -8,10 +8,11 @@ import type { Registry } from '#core/counter.ts'
 import { metricsProtocols } from '#ingest/metrics-protocols.ts'
 import { MetricsEngine } from '#metrics/engine.ts'
 import { PromqlEngine } from '#query/promql/engine.ts'
+import type { DamagedBlock } from '#store/damage.ts'
 import { openSignalBucket, queryRoutes, type Context } from '../context.ts'
 import { makePart, type Part } from '../part.ts'
 import { version } from '../version.ts'
-import { registerBlocks, registerSignal } from './signal-metrics.ts'
+import { registerBlocks, registerDamage, registerSignal } from './signal-metrics.ts'
 import { signalOptions } from './signal-options.ts'
 
 export interface MetricsPart extends Part {
@@ -19,6 +20,7 @@ export interface MetricsPart extends Part {
   promql: PromqlEngine
   /** The signal's own bucket; the Alertmanager keeps a copy of its state there. */
   bucket: Bucket
+  damaged: () => readonly DamagedBlock[]
 }
 
 function openEngine(context: Context, bucket: Bucket): MetricsEngine {
@@ -46,13 +48,6 @@ function register(registry: Registry, engine: MetricsEngine, bucket: Bucket): vo
   read('tercet_samples_refused_total', 'Samples refused for good.', 'counter', () => engine.samplesRefused, signal)
   read('tercet_head_series', 'Series in memory.', 'gauge', () => engine.seriesCount)
   read('tercet_head_series_created_total', 'Series that were new.', 'counter', () => engine.seriesCreated)
-  read(
-    'tercet_blocks_damaged',
-    'Blocks that are damaged as a whole or in part.',
-    'gauge',
-    () => engine.quarantined,
-    signal,
-  )
   if (!(bucket instanceof CachedBucket)) return
   read('tercet_cache_bytes', 'Local copies of objects of the bucket.', 'gauge', () => bucket.bytes, signal)
   read('tercet_cache_hits_total', 'Pages that were read from the local copy.', 'counter', () => bucket.hits, signal)
@@ -68,6 +63,11 @@ export async function makeMetrics(context: Context): Promise<MetricsPart> {
   const tenantOf = tenancy.of('metrics')
   const headerTenant = tenancy.ofHeader('metrics')
   const pushes = metricsProtocols({ appender: engine, tenantOf: headerTenant, clock, kernel, limits })
+  let incompleteAnswers = 0
+  const onIncomplete = (): void => {
+    incompleteAnswers++
+  }
+  const damaged = (): DamagedBlock[] => engine.tenants().flatMap(tenant => [...engine.reader(tenant).damaged()])
   const prometheus = prometheusRoutes({
     clock,
     limits,
@@ -79,6 +79,7 @@ export async function makeMetrics(context: Context): Promise<MetricsPart> {
     flags: config.shown(),
     configText: config.describe(),
     retention: config.text('metrics.retention'),
+    onIncomplete,
   })
   const part = makePart({
     name: 'metrics',
@@ -89,11 +90,12 @@ export async function makeMetrics(context: Context): Promise<MetricsPart> {
     grpc: pushes.grpc,
     metrics: registry => {
       register(registry, engine, bucket)
+      registerDamage(registry, engine, damaged, () => incompleteAnswers)
     },
     start: () => engine.open(),
     stop: () => engine.close(),
     reload: () => engine.refresh(),
     ready: () => (engine.ready ? undefined : 'starting'),
   })
-  return { ...part, engine, promql, bucket }
+  return { ...part, engine, promql, bucket, damaged }
 }

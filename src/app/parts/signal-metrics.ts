@@ -43,6 +43,20 @@ export function registerSignal(registry: Registry, signal: Signal): void {
   register(registry, signal, statusRows, () => signal.status())
 }
 
+/** Registers what a signal knows of damage, and what that does to answers. */
+export function registerDamage(
+  registry: Registry,
+  { name: signal }: Signal,
+  damaged: () => readonly unknown[],
+  incompleteAnswers: () => number,
+): void {
+  const labels = { signal }
+  const blocks = 'Blocks that are damaged as a whole or in part.'
+  registry.read('tercet_blocks_damaged', blocks, 'gauge', () => damaged().length, labels)
+  const answers = 'Answers that lacked something and said so.'
+  registry.read('tercet_incomplete_answers_total', answers, 'counter', incompleteAnswers, labels)
+}
+
 /** Registers what a signal has that keeps blocks. */
 export function registerBlocks(registry: Registry, signal: Signal): void {
   register(registry, signal, blockStatsRows, () => signal.stats())

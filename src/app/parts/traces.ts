@@ -14,17 +14,20 @@ import { TagFinder } from '#query/traceql/tags.ts'
 import { TracesEngine } from '#traces/engine.ts'
 import { defaultDedicated, layoutOf, type BlockFormat } from '#traces/schema.ts'
 import { decodeOtlpTraces, decodeSpan, encodeOtlpTraces } from '#wire/otlp/traces.ts'
+import type { DamagedBlock } from '#store/damage.ts'
 import { openSignalBucket, queryRoutes, type Context } from '../context.ts'
 import { makePart, type Part } from '../part.ts'
+import { defaultTenants } from '../tenancy.ts'
 import { version } from '../version.ts'
 import { shareOf } from '../world.ts'
 import type { Deriving } from './deriving.ts'
 import type { MetricsPart } from './metrics.ts'
-import { registerBlocks, registerSignal } from './signal-metrics.ts'
+import { registerBlocks, registerDamage, registerSignal } from './signal-metrics.ts'
 import { signalOptions } from './signal-options.ts'
 
 export interface TracesPart extends Part {
   engine: TracesEngine
+  damaged: () => readonly DamagedBlock[]
   traceql: TraceMetrics
 }
 
@@ -107,8 +110,13 @@ export async function makeTraces(context: Context, metrics: MetricsPart, derivin
   const tenantOf = tenancy.of('traces')
   const headerTenant = tenancy.ofHeader('traces')
   const pushes = traceProtocols({ appender: engine, tenantOf: headerTenant, onStored: deriving.add })
+  let incompleteAnswers = 0
+  const onIncomplete = (): void => {
+    incompleteAnswers++
+  }
+  const damaged = (): readonly DamagedBlock[] => engine.reader(defaultTenants.traces).damaged('all')
   const queries = [
-    ...tempoRoutes({ answers, store: engine, tenantOf, version }),
+    ...tempoRoutes({ answers, store: engine, tenantOf, version, onIncomplete }),
     ...jaegerRoutes({
       clock,
       search,
@@ -116,6 +124,7 @@ export async function makeTraces(context: Context, metrics: MetricsPart, derivin
       store: engine,
       tenantOf,
       dependencies: dependenciesFrom(context, metrics),
+      onIncomplete,
     }),
   ]
   const part = makePart({
@@ -124,11 +133,12 @@ export async function makeTraces(context: Context, metrics: MetricsPart, derivin
     grpc: [...pushes.grpc, ...tempoStreams(answers, engine, headerTenant)],
     metrics: registry => {
       register(registry, engine)
+      registerDamage(registry, engine, damaged, () => incompleteAnswers)
     },
     start: () => engine.open(),
     stop: () => engine.close(),
     reload: () => engine.refresh(),
     ready: () => (engine.ready ? undefined : 'starting'),
   })
-  return { ...part, engine, traceql }
+  return { ...part, engine, traceql, damaged }
 }

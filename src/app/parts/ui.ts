@@ -1,5 +1,5 @@
 /** The web interface: the browser program, and the questions that only it asks. */
-import { tercetRoutes, type ListedBlock, type Setting } from '#api/tercet/routes.ts'
+import { tercetRoutes, type ListedBlock, type ListedDamage, type Setting } from '#api/tercet/routes.ts'
 import { uiRoutes } from '#api/tercet/ui.ts'
 import type { Alertmanager } from '#alert/alertmanager/alertmanager.ts'
 import { NotFoundError } from '#core/errors.ts'
@@ -67,6 +67,7 @@ async function warnOfMissing({ config, world }: Context): Promise<void> {
 export async function makeUi(
   context: Context,
   signals: readonly Signal[],
+  damaged: () => ListedDamage[],
   alertmanager: Alertmanager | undefined,
 ): Promise<Part> {
   const { config, world, running } = context
@@ -80,7 +81,14 @@ export async function makeUi(
       source: config.placeOf(name),
       help: optionOf(name).help,
     }))
-  const questions = tercetRoutes({ blocks, settings, running, alertmanager, dashboards: readDashboards(context) })
+  const questions = tercetRoutes({
+    blocks,
+    damaged,
+    settings,
+    running,
+    alertmanager,
+    dashboards: readDashboards(context),
+  })
   return makePart({
     name: 'web interface',
     answersAtOnce: true,

@@ -4,7 +4,7 @@
  */
 import type { ComponentChildren } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { get, number, ownMetrics, queryLogs, queryRange, sumOf, type StreamLines } from '../api.ts'
+import { get, number, ownMetrics, queryLogs, queryRange, sumOf, type Damage, type StreamLines } from '../api.ts'
 import { Head, Status } from '../components/shell.tsx'
 import { Sparkline } from '../components/sparkline.tsx'
 import { Table, type Column } from '../components/table.tsx'
@@ -220,6 +220,39 @@ function Firing({ alerts }: { alerts: readonly Alert[] }) {
   )
 }
 
+const damageColumns: readonly Column<Damage>[] = [
+  { title: 'Signal', cell: d => d.signal },
+  { title: 'Tenant', cell: d => d.tenant },
+  { title: 'Block', look: 'mono', cell: d => d.id },
+  { title: 'Served', cell: d => (d.isWhole ? 'nothing of it' : 'the rest of it') },
+  { title: 'Reason', cell: d => <bdi>{visible(d.reason)}</bdi> },
+]
+const damagedMax = 20
+
+/** Blocks that answers lack; nothing where there are none. */
+function Damaged({ slow }: { slow: number }) {
+  const loaded = useLoad(signal => get<{ damaged: Damage[] }>('/api/tercet/blocks', {}, signal), [slow])
+  const damaged = loaded.data?.damaged ?? []
+  if (damaged.length === 0) return null
+  return (
+    <section class="panel" aria-label="Damaged blocks">
+      <h2>
+        Damaged blocks <span class="bad">{damaged.length}</span>
+      </h2>
+      <p class="dim">
+        Answers that lack something of them say so. <code>tercet check data</code> looks at all, and repairs what can be
+        made again.
+      </p>
+      <Table
+        columns={damageColumns}
+        rows={damaged.slice(0, damagedMax)}
+        keyOf={d => d.signal + d.tenant + d.id}
+        label="Damaged blocks"
+      />
+    </section>
+  )
+}
+
 interface ErrorLine {
   timeMs: number
   line: string
@@ -283,6 +316,7 @@ export function Overview() {
         <Status error={error} isLoading={false} />
         <Incoming own={own} slow={slow} />
         <BucketCards own={own} slow={slow} retention={flags?.['metrics.retention']} firing={firing?.length} />
+        <Damaged slow={slow} />
         {firing !== undefined && firing.length > 0 && <Firing alerts={firing} />}
         <RecentErrors slow={slow} />
         <Senders />
