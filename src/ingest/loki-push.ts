@@ -3,6 +3,7 @@ import { promisify } from 'node:util'
 import { inflateRaw } from 'node:zlib'
 import { BadDataError, LimitError, messageOf } from '#core/errors.ts'
 import type { LogsAppendOutcome } from '#logs/append.ts'
+import { refuse, type AppendOutcome } from '#model/append-outcome.ts'
 import { LogBatch } from '#model/log-batch.ts'
 import type { HttpReply, HttpRequest } from '#net/route-table.ts'
 import { decodePushRequest, parseLegacyPushJson, parsePushJson } from '#wire/loki-push/push.ts'
@@ -98,7 +99,9 @@ async function inflateBody(body: Uint8Array, bytesMax: number): Promise<Uint8Arr
 
 /** All stored: 204. Some refused: the reasons; the lines beside them are kept. */
 function linesReply({ outcome, problems }: Stored): HttpReply {
-  const all = [...problems.map(message => ({ message, count: 1 })), ...outcome.problems]
+  const unread: AppendOutcome = { stored: 0, refused: 0, problems: [] }
+  for (const problem of problems) refuse(unread, problem)
+  const all = [...unread.problems, ...outcome.problems]
   const [first, ...more] = all
   if (first === undefined) return { status: 204 }
   const body =

@@ -2,6 +2,7 @@
 import type { Clock } from '#core/clock.ts'
 import { LimitError } from '#core/errors.ts'
 import type { LogsAppendOutcome } from '#logs/append.ts'
+import { note, refuse } from '#model/append-outcome.ts'
 import { LogBatchBuilder } from '#model/log-batch.ts'
 import type { HttpReply } from '#net/route-table.ts'
 import { addOtlpLogs, decodeOtlpLogs, parseOtlpLogsJson } from '#wire/otlp/logs.ts'
@@ -44,9 +45,16 @@ function protocolOf(
     async store(body, format, intake) {
       const resources = format === 'json' ? parseOtlpLogsJson(Buffer.from(body).toString('utf8')) : decodeOtlpLogs(body)
       const builder = new LogBatchBuilder()
-      if (addOtlpLogs(resources, builder, clock.nowMs(), labelOf) > 0) return intake.append(builder.build())
+      const { refused, notes } = addOtlpLogs(resources, builder, clock.nowMs(), labelOf)
       intake.tenant()
-      return undefined
+      if (builder.count === 0 && refused.length === 0) return undefined
+      const outcome: LogsAppendOutcome =
+        builder.count === 0
+          ? { stored: 0, refused: 0, problems: [], status: 400 }
+          : await intake.append(builder.build())
+      for (const problem of refused) refuse(outcome, problem)
+      for (const text of notes) note(outcome, text)
+      return outcome
     },
     reply,
   }

@@ -34,7 +34,8 @@ export function otlpReply(
       headers: { 'content-type': otlpMediaType },
       body: encodeOtlpMetricsResponse(refused, reason),
     }
-  const message = refused === 0 ? {} : { partialSuccess: { [name]: String(refused), errorMessage: reason } }
+  const message =
+    refused === 0 && reason === '' ? {} : { partialSuccess: { [name]: String(refused), errorMessage: reason } }
   return { status: 200, headers: { 'content-type': 'application/json' }, body: JSON.stringify(message) }
 }
 

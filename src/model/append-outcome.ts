@@ -1,6 +1,6 @@
 /** What became of a batch at the append door of a signal. */
 
-/** Why entries were refused, and how many for that reason. */
+/** Why entries were refused, and how many for that reason; 0 for what was left out of entries that are kept. */
 export interface Refusal {
   message: string
   count: number
@@ -34,6 +34,11 @@ export function refuse(outcome: AppendOutcome, message: string, count = 1, reaso
   const same = outcome.problems.find(p => p.message === message)
   if (same !== undefined) same.count += count
   else if (outcome.problems.length < reasonsMax) outcome.problems.push({ message, count })
+}
+
+/** Tells of something that was left out of entries which are kept. */
+export function note(outcome: AppendOutcome, message: string): void {
+  if (!outcome.problems.some(p => p.message === message)) outcome.problems.push({ message, count: 0 })
 }
 
 /** Names `count` entries from `at` on as refused, where the outcome lists them; `refuse` counts them. */

@@ -3,7 +3,7 @@
  * request body, or the batch's own text buffer) and is not kept by the receiver. Entries of a stream are adjacent.
  */
 import { grown } from '#core/grown.ts'
-import type { Labels } from './labels.ts'
+import { Labels } from './labels.ts'
 
 /** Entries by stream, as columns. */
 export class LogBatch {
@@ -54,8 +54,15 @@ export class LogBatch {
     this.startOf[this.streams.length] = this.count
   }
 
+  /** Takes the line back that was added last, with its pairs. */
+  dropLine(): void {
+    const i = --this.count
+    this.pairs.length = this.pairsFrom[i]!
+    this.startOf[this.streams.length] = i
+  }
+
   addPair(name: string, value: string): void {
-    this.pairs.push(name, value)
+    this.pairs.push(wellFormed(name), wellFormed(value))
     this.pairsTo[this.count - 1] = this.pairs.length
   }
 
@@ -70,20 +77,36 @@ export class LogBatch {
   }
 }
 
+/** A text as UTF-8 can hold it. */
+function wellFormed(text: string): string {
+  return text.isWellFormed() ? text : text.toWellFormed()
+}
+
+interface Stream {
+  labels: Labels
+  entries: { ms: number; subNs: number; line: string; pairs: readonly string[]; sent: number }[]
+}
+
 /** Collects lines that come as strings, in any order of streams, and lays them out as a batch. */
 export class LogBatchBuilder {
-  readonly #byStream = new Map<
-    string,
-    { labels: Labels; entries: { ms: number; subNs: number; line: string; pairs: readonly string[]; sent: number }[] }
-  >()
+  readonly #byStream = new Map<string, Stream>()
   count = 0
 
   /** `pairs`: names and values in turn. */
   add(labels: Labels, ms: number, subNs: number, line: string, pairs: readonly string[] = []): void {
-    let stream = this.#byStream.get(labels.key)
-    if (stream === undefined) this.#byStream.set(labels.key, (stream = { labels, entries: [] }))
+    const stream = this.#byStream.get(labels.key) ?? this.#streamOf(labels)
     stream.entries.push({ ms, subNs, line, pairs, sent: this.count })
     this.count++
+  }
+
+  /** Texts of JSON may have half a surrogate pair, for which UTF-8 has no bytes. */
+  #streamOf(sent: Labels): Stream {
+    const labels = sent.pairs.every(text => text.isWellFormed())
+      ? sent
+      : Labels.fromObject(Object.fromEntries(sent.entries().map(pair => pair.map(wellFormed))))
+    let stream = this.#byStream.get(labels.key)
+    if (stream === undefined) this.#byStream.set(labels.key, (stream = { labels, entries: [] }))
+    return stream
   }
 
   /** By entry of the built batch: how many were added before it. */

@@ -92,7 +92,7 @@ class LabelParser {
     const entries = new Map<string, string>()
     const add = (name: string, value: string): void => {
       if (entries.has(name)) throw new BadDataError(`stream '${this.#text}' has duplicate label name: '${name}'`)
-      entries.set(name, value)
+      entries.set(name.toWellFormed(), value.toWellFormed())
     }
     this.#skip()
     const metric = this.#name()

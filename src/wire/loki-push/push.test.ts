@@ -111,17 +111,62 @@ test('JSON: what is refused, and how that is said', () => {
     ['{', /^the body is not JSON: /],
     ['[]', /^the body is not an object with "streams"$/],
     ['{"streams":1}', /^"streams" is not a list$/],
-    ['{"streams":[1]}', /^a stream is not an object$/],
-    ['{"streams":[{"values":1}]}', /^"values" is not a list$/],
-    ['{"streams":[{"stream":1}]}', /^"stream" is not an object of labels$/],
-    ['{"streams":[{"values":[[]]}]}', /^a value is not a list of time and line$/],
-    ['{"streams":[{"values":[[5,"x"]]}]}', /^a time must be a string of nanoseconds, 5 is not$/],
-    ['{"streams":[{"values":[["5",1]]}]}', /^a line must be a string, 1 is not$/],
-    ['{"streams":[{"values":[["5","x",1]]}]}', /^structured metadata must be an object of strings$/],
-    ['{"streams":[{"values":[["5","x",{"a":null}]]}]}', /; "a" is null$/],
   ]
   for (const [source, message] of cases)
     assert.throws(() => parsePushJson(source, new LogBatch()), { name: 'BadDataError', message })
+})
+
+test('JSON: what is wrong in a stream or a line costs it alone', () => {
+  const cases: [stream: string, problem: RegExp, lines?: number][] = [
+    ['1', /^a stream is not an object$/],
+    ['{"values":1}', /^"values" is not a list$/],
+    ['{"stream":1}', /^"stream" is not an object of labels$/],
+    ['{"values":[[],["5","b"]]}', /^a value is not a list of time and line$/, 1],
+    ['{"values":[[5,"x"],["5","b"]]}', /^a time must be a string of nanoseconds, 5 is not$/, 1],
+    ['{"values":[[1795883460000000009,"x"]]}', /nanoseconds, 1795883460000000009 is not$/],
+    ['{"values":[["5",1],["5","b"]]}', /^a line must be a string, 1 is not$/, 1],
+    ['{"values":[["5","x",1],["5","b"]]}', /^structured metadata must be an object of strings$/, 1],
+    ['{"values":[["5","x",{"ok":"1","a":null}],["5","b"]]}', /; "a" is null$/, 1],
+    ['{"values":[["5","x",{"a":1.50}],["5","b"]]}', /; "a" is number$/, 1],
+  ]
+  for (const [stream, problem, lines = 0] of cases) {
+    const good = '{"stream":{"a":"b"},"values":[["5","good",{"p":"q"}]]}'
+    const read = shown(b => parsePushJson(`{"streams":[${good},${stream},${good}]}`, b))
+    assert.equal(read.problems.length, 1, stream)
+    assert.match(read.problems[0]!, problem)
+    const own = Array.from({ length: lines }, () => '{} @0+5 b')
+    assert.deepEqual(read.lines, ['{a="b"} @0+5 good p=q', ...own, '{a="b"} @0+5 good p=q'], stream)
+  }
+})
+
+test('JSON: half a surrogate pair is U+FFFD, in labels, lines and metadata', () => {
+  const source = '{"streams":[{"stream":{"a":"\\ud800"},"values":[["5","l\\udfff",{"p\\ud800":"\\ud800"}]]}]}'
+  assert.deepEqual(shown(b => parsePushJson(source, b)).lines, ['{a="\ufffd"} @0+5 l\ufffd p\ufffd=\ufffd'])
+  assert.equal(parseStreamLabels('{a="\\ud800"}').get('a'), '\ufffd')
+})
+
+test('protobuf: texts that are no UTF-8 get U+FFFD; a broken entry costs itself', () => {
+  const named = (name: string): Message => ({
+    labels: '{a="v§"}',
+    entries: [
+      { timestamp: { seconds: 1 }, line: 'one', structuredMetadata: [{ name: 'n§', value: 'w§' }] },
+      { timestamp: { seconds: 1 }, line: name, structuredMetadata: [{ name: 'p', value: 'cut' }] },
+      { timestamp: { seconds: 1 }, line: 'two' },
+    ],
+  })
+  const bytes = Buffer.from(
+    Buffer.from(protobuf(request, { streams: [named('bad')] }))
+      .toString('latin1')
+      .replaceAll('\u00c2\u00a7', '\u00fc\u00fd'),
+    'latin1',
+  )
+  bytes[bytes.indexOf('cut') - 2] = 0x13
+  const { lines, problems } = shown(b => decodePushRequest(bytes, b))
+  assert.deepEqual(lines, [
+    '{a="v\ufffd\ufffd"} @1000+0 one n\ufffd\ufffd=w\ufffd\ufffd',
+    '{a="v\ufffd\ufffd"} @1000+0 two',
+  ])
+  assert.equal(problems.length, 1)
 })
 
 test('JSON: damaged requests', () => {

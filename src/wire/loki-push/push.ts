@@ -5,11 +5,12 @@
 import { ByteReader } from '#codec/byte-reader.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { parseNs } from '#core/nanoseconds.ts'
-import { readInt64, readText, skipField } from '#codec/protobuf.ts'
+import { readInt64, readTextReplacing, skipField } from '#codec/protobuf.ts'
 import { BadDataError, CorruptDataError, messageOf } from '#core/errors.ts'
 import { isRawNumber, parseJson } from '#core/json.ts'
 import { encodeUtf8 } from '#core/text.ts'
 import { setOwn } from '#core/own.ts'
+import type { Labels } from '#model/labels.ts'
 import type { LogBatch } from '#model/log-batch.ts'
 import { labelsFromObject, parseStreamLabels } from './labels.ts'
 
@@ -36,7 +37,7 @@ function readStream(input: ByteReader, batch: LogBatch, problems: string[]): voi
   while (input.at < input.end) {
     const tag = input.readUvarint()
     if (tag === 0x0a) {
-      text = readText(input)
+      text = readTextReplacing(input)
       if (input.at > start) break
     } else skipField(input, tag)
   }
@@ -51,9 +52,22 @@ function readStream(input: ByteReader, batch: LogBatch, problems: string[]): voi
   while (input.at < input.end) {
     const tag = input.readUvarint()
     if (tag === 0x12) {
-      const length = input.readLength()
-      readEntry(input, input.at + length, batch)
+      const end = input.readLength() + input.at
+      readEntryOrProblem(input, end, batch, problems)
     } else skipField(input, tag)
+  }
+}
+
+/** What is wrong in an entry costs that entry. */
+function readEntryOrProblem(input: ByteReader, end: number, batch: LogBatch, problems: string[]): void {
+  const { count } = batch
+  try {
+    readEntry(input, end, batch)
+  } catch (error) {
+    if (!(error instanceof CorruptDataError)) throw error
+    if (batch.count > count) batch.dropLine()
+    problems.push(error.message)
+    input.at = end
   }
 }
 
@@ -113,8 +127,8 @@ function readPairs(input: ByteReader, at: number, end: number, batch: LogBatch):
     let value = ''
     while (input.at < stop) {
       const inner = input.readUvarint()
-      if (inner === 0x0a) name = readText(input)
-      else if (inner === 0x12) value = readText(input)
+      if (inner === 0x0a) name = readTextReplacing(input)
+      else if (inner === 0x12) value = readTextReplacing(input)
       else skipField(input, inner)
     }
     batch.addPair(name, value)
@@ -132,7 +146,10 @@ function parseBody(text: string): unknown {
   }
 }
 
-/** Parses the JSON form. Returns what was wrong with single streams; throws BadDataError for what is wrong with all. */
+/**
+ * Parses the JSON form. Returns what was wrong with single streams and lines; throws BadDataError for what is wrong
+ * with all.
+ */
 export function parsePushJson(text: string, batch: LogBatch): string[] {
   const body = parseBody(text)
   if (!isObject(body)) throw new BadDataError('the body is not an object with "streams"')
@@ -141,49 +158,60 @@ export function parsePushJson(text: string, batch: LogBatch): string[] {
   const problems: string[] = []
   const lines = new ByteWriter(text.length + 64)
   batch.clear(lines.buffer)
-  for (const stream of streams as unknown[]) {
-    if (!isObject(stream)) throw new BadDataError('a stream is not an object')
-    const labels = stream['stream']
-    const values = stream['values'] ?? []
-    if (!Array.isArray(values)) throw new BadDataError('"values" is not a list')
-    const found: Record<string, string> = {}
-    if (isObject(labels))
-      for (const [name, value] of Object.entries(labels))
-        setOwn(found, name, typeof value === 'string' ? value : JSON.stringify(value))
-    else if (labels !== undefined) throw new BadDataError('"stream" is not an object of labels')
-    try {
-      batch.beginStream(labelsFromObject(found))
-    } catch (error) {
-      if (!(error instanceof BadDataError)) throw error
-      problems.push(error.message)
-      continue
-    }
-    for (const value of values as unknown[]) addValue(value, lines, batch)
-  }
+  for (const stream of streams as unknown[])
+    noting(problems, () => {
+      const { labels, values } = streamOf(stream)
+      batch.beginStream(labels)
+      for (const value of values)
+        noting(problems, () => {
+          addValue(value, lines, batch)
+        })
+    })
   batch.bytes = lines.buffer
   return problems
 }
 
+/** What is wrong in a part costs that part. */
+function noting(problems: string[], read: () => void): void {
+  try {
+    read()
+  } catch (error) {
+    if (!(error instanceof BadDataError)) throw error
+    problems.push(error.message)
+  }
+}
+
+function streamOf(stream: unknown): { labels: Labels; values: unknown[] } {
+  if (!isObject(stream)) throw new BadDataError('a stream is not an object')
+  const labels = stream['stream'] ?? {}
+  const values = stream['values'] ?? []
+  if (!Array.isArray(values)) throw new BadDataError('"values" is not a list')
+  if (!isObject(labels)) throw new BadDataError('"stream" is not an object of labels')
+  const found: Record<string, string> = {}
+  for (const [name, value] of Object.entries(labels))
+    setOwn(found, name, typeof value === 'string' ? value.toWellFormed() : JSON.stringify(value))
+  return { labels: labelsFromObject(found), values }
+}
+
 function addValue(value: unknown, lines: ByteWriter, batch: LogBatch): void {
   if (!Array.isArray(value) || value.length === 0) throw new BadDataError('a value is not a list of time and line')
-  const [time, line, metadata] = value as unknown[]
+  const [time, line, metadata = {}] = value as unknown[]
   const ns = typeof time === 'string' ? parseNs(time) : undefined
   if (ns === undefined) throw new BadDataError(`a time must be a string of nanoseconds, ${JSON.stringify(time)} is not`)
   if (line !== undefined && typeof line !== 'string')
     throw new BadDataError(`a line must be a string, ${JSON.stringify(line).slice(0, 60)} is not`)
-  const from = lines.at
-  if (line !== undefined) lines.writeBytes(encodeUtf8(line))
-  batch.addLine(ns.ms, ns.subNs, from, lines.at)
-  if (metadata === undefined) return
   if (!isObject(metadata)) throw new BadDataError('structured metadata must be an object of strings')
-  for (const [name, text] of Object.entries(metadata)) {
+  const pairs = Object.entries(metadata)
+  for (const [name, text] of pairs)
     if (typeof text !== 'string')
       throw new BadDataError(
         `structured metadata must be an object of strings; ${JSON.stringify(name)} is ` +
           `${text === null ? 'null' : isRawNumber(text) ? 'number' : typeof text}`,
       )
-    batch.addPair(name, text)
-  }
+  const from = lines.at
+  if (line !== undefined) lines.writeBytes(encodeUtf8(line))
+  batch.addLine(ns.ms, ns.subNs, from, lines.at)
+  for (const [name, text] of pairs) batch.addPair(name, text as string)
 }
 
 /** The legacy form of /api/prom/push: labels as text, entries with RFC 3339 times. */
@@ -193,21 +221,27 @@ export function parseLegacyPushJson(text: string, batch: LogBatch): string[] {
   const problems: string[] = []
   const lines = new ByteWriter(text.length + 64)
   batch.clear(lines.buffer)
-  for (const stream of streams) {
-    if (!isObject(stream) || typeof stream['labels'] !== 'string' || !Array.isArray(stream['entries']))
-      throw new BadDataError('a stream needs "labels" and "entries"')
-    batch.beginStream(parseStreamLabels(stream['labels']))
-    for (const entry of stream['entries'] as unknown[]) {
-      if (!isObject(entry) || typeof entry['ts'] !== 'string' || typeof entry['line'] !== 'string')
-        throw new BadDataError('an entry needs "ts" and "line"')
-      const ms = Date.parse(entry['ts'])
-      if (Number.isNaN(ms)) throw new BadDataError(`the time ${JSON.stringify(entry['ts'])} is not RFC 3339`)
-      const fraction = /\.(\d+)/.exec(entry['ts'])?.[1]?.padEnd(9, '0') ?? '000000000'
-      const from = lines.at
-      lines.writeBytes(encodeUtf8(entry['line']))
-      batch.addLine(ms, Number(fraction.slice(3, 9)), from, lines.at)
-    }
-  }
+  for (const stream of streams)
+    noting(problems, () => {
+      if (!isObject(stream) || typeof stream['labels'] !== 'string' || !Array.isArray(stream['entries']))
+        throw new BadDataError('a stream needs "labels" and "entries"')
+      batch.beginStream(parseStreamLabels(stream['labels']))
+      for (const entry of stream['entries'] as unknown[])
+        noting(problems, () => {
+          addLegacyEntry(entry, lines, batch)
+        })
+    })
   batch.bytes = lines.buffer
   return problems
+}
+
+function addLegacyEntry(entry: unknown, lines: ByteWriter, batch: LogBatch): void {
+  if (!isObject(entry) || typeof entry['ts'] !== 'string' || typeof entry['line'] !== 'string')
+    throw new BadDataError('an entry needs "ts" and "line"')
+  const ms = Date.parse(entry['ts'])
+  if (Number.isNaN(ms)) throw new BadDataError(`the time ${JSON.stringify(entry['ts'])} is not RFC 3339`)
+  const fraction = /\.(\d+)/.exec(entry['ts'])?.[1]?.padEnd(9, '0') ?? '000000000'
+  const from = lines.at
+  lines.writeBytes(encodeUtf8(entry['line']))
+  batch.addLine(ms, Number(fraction.slice(3, 9)), from, lines.at)
 }

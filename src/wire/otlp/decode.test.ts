@@ -176,7 +176,8 @@ test('metrics: units are words of the name, whatever they are called', () => {
 })
 
 test('metrics: the answer says what was refused', () => {
-  assert.equal(encodeOtlpMetricsResponse(0, 'unused').length, 0)
+  assert.equal(encodeOtlpMetricsResponse(0, '').length, 0)
+  assert.equal(Buffer.from(encodeOtlpMetricsResponse(0, 'no')).toString('hex'), '0a06080012026e6f')
   assert.equal(Buffer.from(encodeOtlpMetricsResponse(3, 'no')).toString('hex'), '0a06080312026e6f')
 })
 
@@ -213,8 +214,8 @@ const logs = {
                 { key: 'l', value: { arrayValue: { values: [{ doubleValue: 0.5 }, { stringValue: 'b' }] } } },
               ],
               flags: 1,
-              traceId: '0102',
-              spanId: '03',
+              traceId: '0102'.repeat(8),
+              spanId: '0304'.repeat(4),
               eventName: 'e',
             },
             { body: { kvlistValue: { values: [{ key: 'b', value: { intValue: 1 } }] } } },
@@ -228,7 +229,7 @@ const ofScope = 'os.type=linux scope_name=lib scope_version=1 scope_dropped_attr
 const logLines = [
   '{service.instance.id="i1", service.name="api"} @1700000000123+456789 hello ' +
     `${ofScope} user=ada n=-3 m_x=true l=[0.5,"b"] observed_timestamp=1700000000200000000 severity_number=9 ` +
-    'severity_text=INFO flags=1 trace_id=0102 span_id=03 event_name=e',
+    `severity_text=INFO flags=1 trace_id=${'0102'.repeat(8)} span_id=${'0304'.repeat(4)} event_name=e`,
   `{service.instance.id="i1", service.name="api"} @42+0 {"b":1} ${ofScope}`,
 ]
 
@@ -241,6 +242,87 @@ function showLogs(resources: readonly OtlpLogResource[]): string[] {
 test('logs: records as entries, from protobuf and from JSON', () => {
   assert.deepEqual(showLogs(decodeOtlpLogs(protobuf(logsRequest, logs))), logLines)
   assert.deepEqual(showLogs(parseOtlpLogsJson(JSON.stringify(logs))), logLines)
+})
+
+test('logs: what is wrong in a record costs that record', () => {
+  const record = (own: Message): Message => ({ timeUnixNano: '5000000', body: { stringValue: 'good' }, ...own })
+  let deep: Message = { stringValue: 'x' }
+  for (let i = 0; i < 150; i++) deep = { arrayValue: { values: [deep] } }
+  const cases: [own: Message, problem: RegExp | undefined, isJsonOnly?: boolean][] = [
+    [{}, undefined],
+    [{ traceId: '5e'.repeat(15) }, /^trace id "5e.* of a log record is none: 32 hexadecimal digits were expected$/],
+    [{ traceId: '5e'.repeat(17) }, /^trace id "5e/],
+    [{ spanId: '5e' }, /^span id "5e" .* 16 hexadecimal digits were expected$/],
+    [{ traceId: 'AAECAwQFBgcICQoLDA0ODw==' }, /^trace id "aaec/, true],
+    [{ body: deep }, /nested more than 100 deep/],
+  ]
+  for (const [own, problem, isJsonOnly = false] of cases) {
+    const request = { resourceLogs: [{ scopeLogs: [{ logRecords: [record({}), record(own), record({})] }] }] }
+    for (const resources of [
+      parseOtlpLogsJson(JSON.stringify(request)),
+      ...(isJsonOnly ? [] : [decodeOtlpLogs(protobuf(logsRequest, request))]),
+    ]) {
+      const builder = new LogBatchBuilder()
+      const { refused } = addOtlpLogs(resources, builder, 42, name => name)
+      assert.equal(builder.count, problem === undefined ? 3 : 2, String(problem))
+      assert.equal(refused.length, problem === undefined ? 0 : 1)
+      if (problem !== undefined) assert.match(refused[0]!, problem)
+    }
+  }
+})
+
+test('logs: ids of zeros are none, attributes without a name are left out and told of', () => {
+  const record = {
+    timeUnixNano: '5000000',
+    body: { stringValue: 'b' },
+    traceId: '0'.repeat(32),
+    spanId: '0'.repeat(16),
+    attributes: [text('', 'x'), text('a', 'y')],
+  }
+  const request = { resourceLogs: [{ scopeLogs: [{ scope: { name: 's' }, logRecords: [record] }] }] }
+  for (const resources of [
+    parseOtlpLogsJson(JSON.stringify(request)),
+    decodeOtlpLogs(protobuf(logsRequest, request)),
+  ]) {
+    const builder = new LogBatchBuilder()
+    const { refused, notes } = addOtlpLogs(resources, builder, 42, name => name)
+    assert.deepEqual(showLogBatch(builder.build()), ['{} @5+0 b scope_name=s a=y'])
+    assert.deepEqual([refused, [...notes]], [[], ['an attribute without a name was left out']])
+  }
+})
+
+test('logs: texts that are no UTF-8 get U+FFFD, wherever they stand', () => {
+  const bad = { key: 'k§', value: { stringValue: 'M§ll' } }
+  const request = {
+    resourceLogs: [
+      {
+        resource: { attributes: [text('service.name', 's§'), bad] },
+        scopeLogs: [
+          {
+            scope: { name: '§', version: '§', attributes: [bad] },
+            logRecords: [
+              { timeUnixNano: '5000000', body: { stringValue: 'good' } },
+              {
+                timeUnixNano: '5000000',
+                body: { stringValue: 'l§ne' },
+                severityText: '§',
+                attributes: [bad],
+                eventName: '§',
+              },
+            ],
+          },
+        ],
+      },
+    ],
+  }
+  const shownBad = showLogs(decodeOtlpLogs(withBadBytes(protobuf(logsRequest, request))))
+  assert.deepEqual(shownBad, showLogs(decodeOtlpLogs(protobuf(logsRequest, request))).map(replaced))
+  assert.equal(shownBad.length, 2)
+  const half = JSON.stringify(request).replaceAll('§', '\\ud800')
+  assert.deepEqual(
+    showLogs(parseOtlpLogsJson(half)),
+    showLogs(parseOtlpLogsJson(JSON.stringify(request))).map(line => line.replaceAll('§', '\ufffd')),
+  )
 })
 
 test('logs: damaged requests', () => {
@@ -336,14 +418,16 @@ test('values that are nested too deep, and endless numbers, are refused', () => 
       protobuf({ inner: [field, 'hex'] }, { inner: Buffer.from(bytes).toString('hex') })
     return wrap(1, wrap(2, wrap(2, wrap(5, body))))
   }
-  assert.equal(decodeOtlpLogs(logOf(nested(50))).length, 1)
-  assert.throws(() => decodeOtlpLogs(logOf(nested(2000))), CorruptDataError)
-  assert.throws(() => decodeOtlpLogs(logOf(Buffer.alloc(1 << 20, 0xff).fill(0x18, 0, 1))), CorruptDataError)
+  const problemOf = (resources: OtlpLogResource[]): string => resources[0]!.scopes[0]!.records[0]!.problem ?? ''
+  assert.equal(problemOf(decodeOtlpLogs(logOf(nested(50)))), '')
+  assert.match(problemOf(decodeOtlpLogs(logOf(nested(2000)))), /nested more than 100 deep/)
+  const endless = Buffer.alloc(1 << 20, 0xff).fill(0x18, 0, 1)
+  assert.match(problemOf(decodeOtlpLogs(logOf(endless))), /a varint longer than 10 bytes/)
   const json = (depth: number): string =>
     `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":${'{"arrayValue":{"values":['.repeat(depth)}` +
     `${']}}'.repeat(depth)}}]}]}]}`
-  assert.equal(parseOtlpLogsJson(json(50)).length, 1)
-  assert.throws(() => parseOtlpLogsJson(json(20_000)), BadDataError)
+  assert.equal(problemOf(parseOtlpLogsJson(json(50))), '')
+  assert.match(problemOf(parseOtlpLogsJson(json(20_000))), /nested more than 100 deep/)
 })
 
 const traces = {

@@ -3,7 +3,8 @@
  * definitions, v1; docs/logs.md.
  */
 import { ByteReader } from '#codec/byte-reader.ts'
-import { readText } from '#codec/protobuf.ts'
+import { readTextMarking } from '#codec/protobuf.ts'
+import { BadDataError, CorruptDataError } from '#core/errors.ts'
 import { isRawNumber } from '#core/json.ts'
 import type { LogBatchBuilder } from '#model/log-batch.ts'
 import { Labels } from '#model/labels.ts'
@@ -15,6 +16,7 @@ import {
   jsonValue,
   keyValue,
   list,
+  namelessAttribute,
   number,
   object,
   readMessage,
@@ -40,6 +42,8 @@ interface OtlpRecord {
   traceId: string
   spanId: string
   eventName: string
+  /** Why it can't be accepted. */
+  problem?: string
 }
 interface OtlpLogScope extends Scope {
   records: OtlpRecord[]
@@ -60,8 +64,27 @@ function hex(input: ByteReader): string {
   return Buffer.from(input.readBytes(input.readLength())).toString('hex')
 }
 
-function record(input: ByteReader): OtlpRecord {
-  const r: OtlpRecord = {
+/** What is wrong in a record costs that record: it says why instead. */
+function recordOrProblem(read: () => OtlpRecord): OtlpRecord {
+  try {
+    const r = read()
+    const problem = problemOfId('trace', r.traceId, 32) ?? problemOfId('span', r.spanId, 16)
+    return problem === undefined ? r : { ...r, problem }
+  } catch (error) {
+    if (!(error instanceof CorruptDataError || error instanceof BadDataError)) throw error
+    return { ...emptyRecord(), problem: error.message }
+  }
+}
+
+/** Ids are hexadecimal digits. */
+function problemOfId(what: string, id: string, digits: number): string | undefined {
+  if (id === '' || (id.length === digits && /^[0-9a-f]+$/.test(id))) return undefined
+  const shown = JSON.stringify(id.slice(0, 100))
+  return `${what} id ${shown} of a log record is none: ${digits} hexadecimal digits were expected`
+}
+
+function emptyRecord(): OtlpRecord {
+  return {
     timeNs: 0n,
     observedNs: 0n,
     severityNumber: 0,
@@ -74,6 +97,10 @@ function record(input: ByteReader): OtlpRecord {
     spanId: '',
     eventName: '',
   }
+}
+
+function record(input: ByteReader): OtlpRecord {
+  const r = emptyRecord()
   readMessage(input, {
     1: i => {
       r.timeNs = fixedNs(i)
@@ -85,7 +112,7 @@ function record(input: ByteReader): OtlpRecord {
       r.severityNumber = i.readUvarint()
     },
     3: i => {
-      r.severityText = readText(i)
+      r.severityText = readTextMarking(i)
     },
     5: i => {
       r.body = anyValue(inner(i))
@@ -108,7 +135,7 @@ function record(input: ByteReader): OtlpRecord {
       r.spanId = hex(i)
     },
     12: i => {
-      r.eventName = readText(i)
+      r.eventName = readTextMarking(i)
     },
   })
   return r
@@ -141,7 +168,8 @@ function scopeLogs(input: ByteReader): OtlpLogScope {
       scope = { ...readScope(inner(i)), records: scope.records }
     },
     2: i => {
-      scope.records.push(record(inner(i)))
+      const message = inner(i)
+      scope.records.push(recordOrProblem(() => record(message)))
     },
   })
   return scope
@@ -184,7 +212,7 @@ export function parseOtlpLogsJson(source: string): OtlpLogResource[] {
         version: text(scope['version']),
         attributes: jsonAttributes(scope['attributes']),
         dropped: number(scope['droppedAttributesCount']),
-        records: list(s['logRecords']).map(jsonRecord),
+        records: list(s['logRecords']).map(r => recordOrProblem(() => jsonRecord(r))),
       }
     }),
   }))
@@ -241,52 +269,70 @@ function flatten(name: string, value: AttributeValue, into: string[]): void {
   if (shown !== '') into.push(name, shown)
 }
 
-/** Adds every record; returns how many there were. `labelOf` turns an attribute's name into a label's. */
+/** What was left out of a request: records that can't be accepted, one text for each, and parts of accepted ones. */
+export interface LeftOut {
+  refused: string[]
+  notes: Set<string>
+}
+
+/** Adds every record that can be accepted. `labelOf` turns an attribute's name into a label's. */
 export function addOtlpLogs(
   resources: readonly OtlpLogResource[],
   builder: LogBatchBuilder,
   nowMs: number,
   labelOf: (name: string) => string,
-): number {
-  let count = 0
+): LeftOut {
+  const left: LeftOut = { refused: [], notes: new Set() }
   for (const resource of resources) {
     const labels: [string, string][] = []
     const ofResource: string[] = []
-    for (const [name, value] of resource.attributes) {
+    for (const [name, value] of named(resource.attributes, left)) {
       if (indexed.has(name)) labels.push([labelOf(name), valueText(value)])
       else flatten(name, value, ofResource)
     }
     const stream = Labels.from(labels)
     for (const scope of resource.scopes) {
       const ofScope = [...ofResource]
-      for (const [name, value] of scope.attributes) flatten(name, value, ofScope)
+      for (const [name, value] of named(scope.attributes, left)) flatten(name, value, ofScope)
       if (scope.name !== '') ofScope.push('scope_name', scope.name)
       if (scope.version !== '') ofScope.push('scope_version', scope.version)
       if (scope.dropped !== 0) ofScope.push('scope_dropped_attributes_count', String(scope.dropped))
       for (const r of scope.records) {
+        if (r.problem !== undefined) {
+          left.refused.push(r.problem)
+          continue
+        }
         const ns = r.timeNs !== 0n ? r.timeNs : r.observedNs
         const ms = ns === 0n ? nowMs : Number(ns / 1_000_000n)
         builder.add(stream, ms, ns === 0n ? 0 : Number(ns % 1_000_000n), valueText(r.body), [
           ...ofScope,
-          ...recordPairs(r),
+          ...recordPairs(r, left),
         ])
-        count++
       }
     }
   }
-  return count
+  return left
 }
 
-function recordPairs(r: OtlpRecord): string[] {
+/** The attributes that have a name. */
+function named(attributes: Attributes, left: LeftOut): Attributes {
+  if (attributes.every(([name]) => name !== '')) return attributes
+  left.notes.add(namelessAttribute)
+  return attributes.filter(([name]) => name !== '')
+}
+
+const isNoId = (id: string): boolean => id === '' || /^0+$/.test(id)
+
+function recordPairs(r: OtlpRecord, left: LeftOut): string[] {
   const pairs: string[] = []
-  for (const [name, value] of r.attributes) flatten(name, value, pairs)
+  for (const [name, value] of named(r.attributes, left)) flatten(name, value, pairs)
   if (r.observedNs !== 0n && r.timeNs !== 0n) pairs.push('observed_timestamp', String(r.observedNs))
   if (r.severityNumber > 0) pairs.push('severity_number', String(r.severityNumber))
   if (r.severityText !== '') pairs.push('severity_text', r.severityText)
   if (r.dropped !== 0) pairs.push('dropped_attributes_count', String(r.dropped))
   if (r.flags !== 0) pairs.push('flags', String(r.flags))
-  if (r.traceId !== '') pairs.push('trace_id', r.traceId)
-  if (r.spanId !== '') pairs.push('span_id', r.spanId)
+  if (!isNoId(r.traceId)) pairs.push('trace_id', r.traceId)
+  if (!isNoId(r.spanId)) pairs.push('span_id', r.spanId)
   if (r.eventName !== '') pairs.push('event_name', r.eventName)
   return pairs
 }

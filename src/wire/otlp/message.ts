@@ -1,9 +1,10 @@
 /**
- * What the OTLP messages of all signals share: fields, attributes, and their JSON form. Source: the public
+ * What the OTLP messages of logs and metrics share: fields, attributes, and their JSON form. Texts that are no UTF-8
+ * are not well-formed here (`decodeUtf8Marking`): logs replace what is wrong, metrics refuse it. Source: the public
  * opentelemetry-proto definitions, v1.
  */
 import { ByteReader } from '#codec/byte-reader.ts'
-import { readText, skipField } from '#codec/protobuf.ts'
+import { readTextMarking, skipField } from '#codec/protobuf.ts'
 import { BadDataError, CorruptDataError, messageOf } from '#core/errors.ts'
 import { doubleOf, isRawNumber, numberText, parseJson, rawNumber, wholeOf, type RawNumber } from '#core/json.ts'
 
@@ -24,6 +25,9 @@ function intValue(value: bigint): number | RawNumber {
   const int = BigInt.asIntN(64, value)
   return int >= -9007199254740991n && int <= 9007199254740991n ? Number(int) : rawNumber(int)
 }
+
+/** What senders are told whose attributes lack a name. */
+export const namelessAttribute = 'an attribute without a name was left out'
 
 /** Readers of a message's fields by number. */
 export type Fields = Readonly<Record<number, (input: ByteReader, tag: number) => void>>
@@ -119,7 +123,7 @@ export function anyValue(input: ByteReader, depth = 0): AttributeValue {
   let value: AttributeValue = null
   readMessage(input, {
     1: i => {
-      value = readText(i)
+      value = readTextMarking(i)
     },
     2: i => {
       value = i.readUvarint() !== 0
@@ -161,7 +165,7 @@ export function keyValue(input: ByteReader, depth = 0): [string, AttributeValue]
   let value: AttributeValue = null
   readMessage(input, {
     1: i => {
-      key = readText(i)
+      key = readTextMarking(i)
     },
     2: i => {
       value = anyValue(inner(i), depth)
@@ -180,10 +184,10 @@ export interface Scope {
 
 const scopeFields: FieldsOf<Scope> = {
   1: (i, _, s) => {
-    s.name = readText(i)
+    s.name = readTextMarking(i)
   },
   2: (i, _, s) => {
-    s.version = readText(i)
+    s.version = readTextMarking(i)
   },
   3: (i, _, s) => {
     s.attributes.push(keyValue(inner(i)))

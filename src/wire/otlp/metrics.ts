@@ -3,7 +3,7 @@
  * opentelemetry-proto definitions, v1. Field numbers stand beside the names they are read into.
  */
 import { ByteReader } from '#codec/byte-reader.ts'
-import { readText } from '#codec/protobuf.ts'
+import { readTextMarking } from '#codec/protobuf.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { encodeUtf8 } from '#core/text.ts'
 import {
@@ -278,13 +278,13 @@ function metric(input: ByteReader): OtlpMetric {
     }
   readMessage(input, {
     1: i => {
-      m.name = readText(i)
+      m.name = readTextMarking(i)
     },
     2: i => {
-      m.description = readText(i)
+      m.description = readTextMarking(i)
     },
     3: i => {
-      m.unit = readText(i)
+      m.unit = readTextMarking(i)
     },
     5: data('gauge', numberFields),
     7: data('sum', numberFields),
@@ -409,10 +409,10 @@ export function parseOtlpMetricsJson(source: string): OtlpResource[] {
 
 /**
  * ExportMetricsServiceResponse{1 partial_success{1 rejected_data_points, 2 error_message}}; empty when nothing was
- * refused.
+ * refused and there is nothing to tell.
  */
 export function encodeOtlpMetricsResponse(refused: number, message: string): Uint8Array {
-  if (refused === 0) return new Uint8Array(0)
+  if (refused === 0 && message === '') return new Uint8Array(0)
   const partial = new ByteWriter(64)
   partial.writeU8(0x08)
   partial.writeUvarint(refused)
