@@ -1,6 +1,8 @@
 /** A queue on the disk: order, positions, damage, limits, broken disks. */
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { crc32c } from '#codec/crc32c.ts'
+import type { AppendFile } from '#core/files.ts'
 import { silentLog } from '#core/log.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
 import { below, seededRandom } from '#core/random.ts'
@@ -74,7 +76,7 @@ test('a caller that takes from an empty queue waits for the next message; closin
   assert.equal(await second, undefined)
 })
 
-test('after a restart the first message that is not finished comes again', async () => {
+test('after a restart what is not finished comes again, and what is finished does not', async () => {
   const f = new Fixture()
   let queue = await f.open()
   await fill(queue, 0, 50)
@@ -82,7 +84,7 @@ test('after a restart the first message that is not finished comes again', async
   await queue.finish(second)
   await queue.close()
   queue = await f.open()
-  assert.deepEqual(await drain(queue, 49), range(0, 50))
+  assert.deepEqual(await drain(queue, 49), [0, ...range(2, 50)])
   await queue.close()
   queue = await f.open()
   await fill(queue, 50, 52)
@@ -104,30 +106,97 @@ test('a position that is lost or damaged means the beginning', async () => {
   }
 })
 
-test('damage costs the rest of one segment, wherever it is', async () => {
+test('a process that is killed sends nothing again that was finished, in whatever order', async () => {
+  const random = seededRandom(11)
+  for (let round = 0; round < 20; round++) {
+    const f = new Fixture()
+    let queue = await f.open()
+    await fill(queue, 0, 40)
+    const finished: number[] = []
+    for (let run = 0; run < 4; run++) {
+      const taken: QueueMessage[] = []
+      for (let i = 0; i < 10; i++) taken.push(await take(queue))
+      for (let i = 0; i < 6; i++) {
+        const [one] = taken.splice(below(random, taken.length), 1)
+        await queue.finish(one!)
+        finished.push(numberOf(one!))
+        if (below(random, 8) === 0) await queue.savePosition()
+      }
+      // The process ends here: nothing is closed.
+      queue = await f.open()
+    }
+    const rest = range(0, 40).filter(i => !finished.includes(i))
+    assert.deepEqual(await drain(queue, rest.at(-1)!), rest, `seed 11, round ${round}`)
+    await queue.close()
+  }
+})
+
+test('damage costs the messages that it hit, and nothing behind them', async () => {
   const random = seededRandom(3)
-  for (let round = 0; round < 40; round++) {
+  for (let round = 0; round < 200; round++) {
     const f = new Fixture()
     let queue = await f.open()
     await fill(queue, 0, 60)
     await queue.close()
-    const [damaged, second] = await f.segments()
-    const firstOfSecond = Number(
-      Buffer.from(await f.files.read(`/q/${second}`))
-        .toString()
-        .split(' ')[1],
-    )
-    const bytes = Uint8Array.from(await f.files.read(`/q/${damaged}`))
+    const segments = await f.segments()
+    const path = `/q/${segments[below(random, segments.length - 1)]}`
+    const bytes = Uint8Array.from(await f.files.read(path))
+    const starts = [...bytes.keys()].filter(i => Buffer.from(bytes.subarray(i, i + 4)).toString() === 'TQ01')
     const at = below(random, bytes.length)
-    if (round % 2 === 0) bytes[at]! ^= 1 + below(random, 255)
-    await f.files.writeAtomic(`/q/${damaged}`, round % 2 === 0 ? bytes : bytes.subarray(0, at))
+    const hit = starts.findLastIndex(start => start <= at)
+    const first = Number(Buffer.from(bytes).toString('latin1').split(' ')[1])
+    const numbers = starts.map((_, i) => first + i)
+    const kind = round % 3
+    let lost: number[]
+    let after = bytes
+    if (kind === 0) {
+      bytes[at]! ^= 1 + below(random, 255)
+      lost = [numbers[hit]!]
+    } else if (kind === 1) {
+      after = bytes.subarray(0, at)
+      lost = numbers.slice(starts[hit] === at ? hit : hit)
+    } else {
+      const to = Math.min(bytes.length, at + 1 + below(random, 150))
+      bytes.fill(0, at, to)
+      lost = numbers.filter((_, i) => i >= hit && starts[i]! < to)
+    }
+    await f.files.writeAtomic(path, after)
     queue = await f.open()
-    const seen = await drain(queue, 59)
-    const intact = range(firstOfSecond, 60)
-    const expected = [...range(0, seen.length - intact.length), ...intact]
-    assert.deepEqual(seen, expected, `seed 3, round ${round}, byte ${at}`)
+    const expected = range(0, 60).filter(i => !lost.includes(i))
+    assert.deepEqual(await drain(queue, expected.at(-1)!), expected, `seed 3, round ${round}, byte ${at} of ${path}`)
+    assert.equal(queue.damaged > 0, kind !== 1 || starts[hit] !== at, `round ${round}`)
     await queue.close()
   }
+})
+
+test('a disk that can not be read for a while loses nothing', async () => {
+  const f = new Fixture()
+  const queue = await f.open()
+  await fill(queue, 0, 30)
+  f.files.onOperation = operation => {
+    if (operation === 'read') throw new Error('EIO')
+  }
+  await assert.rejects(queue.take(), /EIO/)
+  f.files.onOperation = () => undefined
+  assert.deepEqual(await drain(queue, 29), range(0, 30))
+  await queue.close()
+})
+
+test('messages of an earlier version are read', async () => {
+  const f = new Fixture()
+  const out = await f.files.openAppend('/q/0000000001.queue')
+  for (let i = 0; i < 5; i++) {
+    const payload = Buffer.from(`message ${i} of old`)
+    const head = Buffer.alloc(8)
+    head.writeUInt32BE(payload.length, 0)
+    head.writeUInt32BE(crc32c(payload), 4)
+    await out.append(Buffer.concat([head, payload]))
+  }
+  const queue = await f.open()
+  await fill(queue, 5, 7)
+  assert.deepEqual(await drain(queue, 6), range(0, 7))
+  assert.equal(queue.damaged, 0)
+  await queue.close()
 })
 
 test('a queue that is full drops its oldest segments, and counts them', async () => {
@@ -141,18 +210,52 @@ test('a queue that is full drops its oldest segments, and counts them', async ()
   await queue.close()
 })
 
-test('a message that the disk refuses is an error of its put; later messages begin a new segment', async () => {
-  const f = new Fixture()
-  const queue = await f.open()
-  await fill(queue, 0, 2)
-  f.files.onOperation = operation => {
-    if (operation === 'append') throw new Error('disk full')
+/** A disk that can be full, and that counts its open files; what does not fit is written in part. */
+class FullFiles extends MemoryFiles {
+  isFull = false
+  opened = 0
+  closed = 0
+
+  override async openAppend(path: string): Promise<AppendFile> {
+    if (this.isFull && !this.entries.has(path) && this.opened % 2 === 1) throw new Error('ENOSPC')
+    const file = await super.openAppend(path)
+    this.opened++
+    return {
+      append: async bytes => {
+        await file.append(this.isFull ? bytes.subarray(0, bytes.length / 2) : bytes)
+        if (this.isFull) throw new Error('ENOSPC')
+      },
+      sync: () => file.sync(),
+      close: async () => {
+        this.closed++
+        await file.close()
+      },
+    }
   }
-  await assert.rejects(fill(queue, 2, 3), /disk full/)
-  f.files.onOperation = () => undefined
-  await fill(queue, 3, 5)
-  assert.deepEqual(await drain(queue, 4), [0, 1, 3, 4])
-  await queue.close()
+}
+
+test('a full disk refuses messages, leaves no file open, and the queue goes on when there is room', async () => {
+  for (const before of [0, 2]) {
+    const files = new FullFiles()
+    const queue = new DiskQueue({ files, log: silentLog, directory: '/q', bytesMax: 1 << 20, segmentBytes })
+    await queue.open()
+    await fill(queue, 0, before)
+    files.isFull = true
+    for (let i = 0; i < 100; i++) await assert.rejects(fill(queue, 100, 101), /ENOSPC/)
+    assert.equal(files.opened - files.closed, 0)
+    assert.ok((await files.list('/q')).length <= 2, 'no file is left of what was refused')
+    files.isFull = false
+    await fill(queue, before, 5)
+    assert.deepEqual(await drain(queue, 4), range(0, 5))
+    await queue.close()
+    assert.equal(files.opened - files.closed, 0)
+    // After a restart, torn ends of then cost nothing.
+    const again = new DiskQueue({ files, log: silentLog, directory: '/q', bytesMax: 1 << 20, segmentBytes })
+    await again.open()
+    await fill(again, 5, 6)
+    assert.deepEqual(await drain(again, 5), [5])
+    await again.close()
+  }
 })
 
 test('what is put, or a close, between the look and the wait of a taker wakes it', async () => {

@@ -1,12 +1,17 @@
 /**
  * A queue of messages on the disk: what was put in is there after a crash, and is taken out in order. Segments are
  * whole files; the oldest goes first when there are too many.
+ *
+ * A record is `54 51 30 31 · u32 length · u32 crc32c of length and payload · payload`. Where records are damaged the
+ * next one is found by its mark and its checksum, so that damage costs only what it hit. What was finished is noted in
+ * `finished.log`, a record of segment and end a message, until `position.json` has it.
  */
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { crc32c } from '#codec/crc32c.ts'
-import { messageOf } from '#core/errors.ts'
+import { messageOf, NotFoundError } from '#core/errors.ts'
 import type { AppendFile, Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
+import { Finished } from './finished.ts'
 
 /** A message that was taken; `segment` and `end` name it for `finish`. */
 export interface QueueMessage {
@@ -24,7 +29,10 @@ export interface DiskQueueOptions {
   segmentBytes?: number
 }
 
-const frameBytes = 8
+const mark = Uint8Array.of(0x54, 0x51, 0x30, 0x31)
+const headBytes = 12
+/** Records of earlier versions: length and checksum of the payload. */
+const oldHeadBytes = 8
 const readBytes = 64 * 1024
 
 /** Messages are put by anyone, taken by one caller at a time, and finished in any order. */
@@ -38,35 +46,37 @@ export class DiskQueue {
   #write = 0
   #readSegment = 0
   #readAt = 0
-  /** Bytes of the read segment from `chunkAt` on. */
+  /** Bytes of a segment from `chunkAt` on. */
   #chunk: Uint8Array = new Uint8Array(0)
+  #chunkSegment = 0
   #chunkAt = 0
-  /** Messages that were taken and are not done, by their end, in order. */
-  readonly #open: { segment: number; end: number; isDone: boolean }[] = []
-  #done = { segment: 0, at: 0 }
+  readonly #finished: Finished
   #appending: Promise<void> = Promise.resolve()
   #waiters: (() => void)[] = []
   /** Rises with every message, and when the queue closes. */
   #changes = 0
+  #isEnded = false
   #isClosed = false
+  /** Bytes of messages that were not sent, because the queue was full. */
   dropped = 0
+  /** Bytes that were passed over because they are no whole message. */
+  damaged = 0
 
   constructor(options: DiskQueueOptions) {
     this.#options = options
     this.#segmentBytes = options.segmentBytes ?? 16 * 1024 * 1024
+    this.#finished = new Finished(options.files, options.directory)
   }
 
   get bytes(): number {
+    const { segment: done, at } = this.#finished.position
     let sum = 0
-    for (const [segment, size] of this.#segments) sum += segment < this.#done.segment ? 0 : size
-    return Math.max(0, sum - this.#done.at)
+    for (const [segment, size] of this.#segments) sum += segment < done ? 0 : size
+    return Math.max(0, sum - at)
   }
 
   #path(segment: number): string {
     return `${this.#options.directory}/${String(segment).padStart(10, '0')}.queue`
-  }
-  get #positionPath(): string {
-    return `${this.#options.directory}/position.json`
   }
 
   async open(): Promise<void> {
@@ -76,26 +86,12 @@ export class DiskQueue {
       .map(name => Number.parseInt(name, 10))
       .sort((a, b) => a - b)
     for (const segment of found) this.#segments.set(segment, await files.size(this.#path(segment)))
-    const first = found[0] ?? 1
-    this.#done = { segment: first, at: 0 }
-    try {
-      const position = JSON.parse(Buffer.from(await files.read(this.#positionPath)).toString('utf8')) as {
-        segment: number
-        at: number
-      }
-      if (this.#segments.has(position.segment)) this.#done = position
-    } catch {
-      // None yet: from the beginning.
-    }
-    this.#readSegment = this.#done.segment
-    this.#readAt = this.#done.at
     // What the last run wrote may be torn at its end: begin a new file.
     this.#write = (found.at(-1) ?? 0) + 1
     this.#segments.set(this.#write, 0)
-    if (found.length === 0) {
-      this.#readSegment = this.#write
-      this.#done = { segment: this.#write, at: 0 }
-    }
+    await this.#finished.open({ segment: found[0] ?? this.#write, at: 0 }, segment => this.#segments.has(segment))
+    this.#readSegment = this.#finished.position.segment
+    this.#readAt = this.#finished.position.at
   }
 
   /** Resolves when the message is in the file. */
@@ -110,24 +106,19 @@ export class DiskQueue {
   async #append(payload: Uint8Array): Promise<void> {
     const out = this.#out
     out.reset()
+    out.writeBytes(mark)
     out.writeU32(payload.length)
-    out.writeU32(crc32c(payload))
+    out.writeU32(checksumOf(payload))
     out.writeBytes(payload)
-    if ((this.#segments.get(this.#write) ?? 0) >= this.#segmentBytes) {
-      await this.#file?.close()
-      this.#file = undefined
-      this.#segments.set(++this.#write, 0)
-    }
-    this.#file ??= await this.#options.files.openAppend(this.#path(this.#write))
+    if ((this.#segments.get(this.#write) ?? 0) >= this.#segmentBytes) await this.#nextFile()
     try {
+      this.#file ??= await this.#options.files.openAppend(this.#path(this.#write))
       await this.#file.append(out.bytes())
     } catch (error) {
-      // Its end is not known now: the next message begins a new file.
-      await this.#file.close().catch(() => {
-        // The segment is given up anyway.
+      // The file's end is not known now: the next message begins a new one.
+      await this.#nextFile().catch(() => {
+        // The message is refused with the first error.
       })
-      this.#file = undefined
-      this.#segments.set(++this.#write, 0)
       throw error
     }
     this.#segments.set(this.#write, (this.#segments.get(this.#write) ?? 0) + out.at)
@@ -135,10 +126,25 @@ export class DiskQueue {
     this.#wake()
   }
 
+  /** Ends the file that is written to. One that no message is in leaves no trace, however often the disk refuses. */
+  async #nextFile(): Promise<void> {
+    const file = this.#file
+    this.#file = undefined
+    const last = this.#write
+    this.#segments.set(++this.#write, 0)
+    if (this.#segments.get(last) === 0 && this.#readSegment !== last) this.#segments.delete(last)
+    try {
+      await file?.close()
+    } finally {
+      if (!this.#segments.has(last)) await this.#options.files.remove(this.#path(last))
+    }
+  }
+
   /** The oldest segments go when the queue is larger than it may be. */
   async #limit(): Promise<void> {
     const { bytesMax, files, log } = this.#options
-    let total = [...this.#segments.values()].reduce((a, b) => a + b, 0)
+    let total = 0
+    for (const size of this.#segments.values()) total += size
     for (const [segment, size] of this.#segments) {
       if (total <= bytesMax || segment === this.#write) return
       log.error('the queue is full: the oldest of what waits is dropped', {
@@ -149,9 +155,9 @@ export class DiskQueue {
       this.dropped += size
       total -= size
       this.#segments.delete(segment)
-      await files.remove(this.#path(segment))
       if (this.#readSegment <= segment) this.#seek(this.#nextSegment(segment))
-      if (this.#done.segment <= segment) this.#done = { segment: this.#nextSegment(segment), at: 0 }
+      this.#finished.forget({ segment: this.#nextSegment(segment), at: 0 })
+      await files.remove(this.#path(segment))
     }
   }
 
@@ -162,18 +168,16 @@ export class DiskQueue {
   #seek(segment: number): void {
     this.#readSegment = segment
     this.#readAt = 0
-    this.#chunk = new Uint8Array(0)
-    this.#chunkAt = 0
   }
 
-  /** The next message; undefined when the queue is closed. One caller at a time. */
+  /** The next message; undefined when the queue has ended. One caller at a time. Throws what the disk throws. */
   async take(): Promise<QueueMessage | undefined> {
     for (;;) {
-      if (this.#isClosed) return undefined
+      if (this.#isEnded) return undefined
       const changes = this.#changes
       const message = await this.#read()
       if (message !== undefined) {
-        this.#open.push({ segment: message.segment, end: message.end, isDone: false })
+        if (this.#finished.take(message)) continue
         return message
       }
       // What came after the look would wake nobody: look again.
@@ -195,76 +199,151 @@ export class DiskQueue {
     for (;;) {
       const segment = this.#readSegment
       const size = this.#segments.get(segment) ?? 0
-      if (this.#readAt + frameBytes > size) {
+      const at = this.#readAt
+      if (at >= size) {
         if (segment >= this.#write) return undefined
         this.#seek(this.#nextSegment(segment))
         continue
       }
+      let found: { payload: Uint8Array; end: number } | undefined
       try {
-        const head = await this.#bytesAt(segment, this.#readAt, frameBytes, size)
-        const view = new DataView(head.buffer, head.byteOffset, head.byteLength)
-        const length = view.getUint32(0)
-        const sum = view.getUint32(4)
-        if (this.#readAt + frameBytes + length > size) throw new Error('a message is cut off')
-        const payload = await this.#bytesAt(segment, this.#readAt + frameBytes, length, size)
-        if (crc32c(payload) !== sum) throw new Error('a message has a wrong checksum')
-        if (this.#readSegment !== segment) continue
-        this.#readAt += frameBytes + length
-        return { payload: Uint8Array.from(payload), segment, end: this.#readAt }
+        found = (await this.#recordAt(segment, at, size)) ?? (await this.#afterDamage(segment, at, size))
       } catch (error) {
-        // A torn end, after a crash: what follows is in the next file.
-        this.#options.log.warn("the rest of a queue's file can't be read", {
-          file: this.#path(segment),
-          at: this.#readAt,
-          error: messageOf(error),
-        })
-        if (this.#readSegment !== segment) continue
-        if (segment >= this.#write) return undefined
-        this.#seek(this.#nextSegment(segment))
+        if (!(error instanceof NotFoundError)) throw error
+        this.#noteDamage(segment, at, size - at)
       }
+      // Dropped meanwhile, because the queue was full.
+      if (this.#readSegment !== segment) continue
+      if (found === undefined) {
+        this.#readAt = size
+        continue
+      }
+      this.#readAt = found.end
+      return { payload: Uint8Array.from(found.payload), segment, end: found.end }
     }
   }
 
+  /** The record that begins at a place, in the form of today or of earlier versions. */
+  async #recordAt(
+    segment: number,
+    at: number,
+    size: number,
+  ): Promise<{ payload: Uint8Array; end: number } | undefined> {
+    const isMarked = equal(await this.#bytesAt(segment, at, mark.length, size), mark)
+    const head = isMarked ? headBytes : oldHeadBytes
+    const view = await this.#bytesAt(segment, at, head, size)
+    if (view.length < head) return undefined
+    const length = readU32(view, head - 8)
+    // Zeros are no message.
+    if (length > size - at - head || (!isMarked && length === 0)) return undefined
+    const payload = await this.#bytesAt(segment, at + head, length, size)
+    if (payload.length < length) return undefined
+    const sum = readU32(view, head - 4)
+    return sum === (isMarked ? checksumOf(payload) : crc32c(payload)) ? { payload, end: at + head + length } : undefined
+  }
+
+  /** The first whole record behind damage. Throws what the disk throws. */
+  async #afterDamage(
+    segment: number,
+    from: number,
+    size: number,
+  ): Promise<{ payload: Uint8Array; end: number } | undefined> {
+    for (let at = from + 1; at < size;) {
+      const part = Buffer.from(await this.#bytesAt(segment, at, Math.min(readBytes, size - at), size))
+      const next = part.indexOf(mark)
+      if (next < 0) {
+        if (part.length < mark.length) break
+        at += part.length - mark.length + 1
+        continue
+      }
+      at += next
+      const found = await this.#recordAt(segment, at, size)
+      if (found !== undefined) {
+        this.#noteDamage(segment, from, at - from)
+        return found
+      }
+      at++
+    }
+    this.#noteDamage(segment, from, size - from)
+    return undefined
+  }
+
+  /** A torn end, after a crash, or bytes that the disk changed. */
+  #noteDamage(segment: number, at: number, bytes: number): void {
+    if (this.#readSegment !== segment) return
+    this.damaged += bytes
+    this.#options.log.warn("bytes of a queue's file are no whole message, and are passed over", {
+      file: this.#path(segment),
+      at,
+      bytes,
+    })
+  }
+
+  /** Fewer bytes than asked for where the file ends before its size. */
   async #bytesAt(segment: number, at: number, length: number, size: number): Promise<Uint8Array> {
-    if (at < this.#chunkAt || at + length > this.#chunkAt + this.#chunk.length) {
-      this.#chunk = await this.#options.files.readRange(
-        this.#path(segment),
-        at,
-        Math.min(size - at, Math.max(length, readBytes)),
-      )
+    const isThere = segment === this.#chunkSegment && at >= this.#chunkAt
+    if (!isThere || at + length > this.#chunkAt + this.#chunk.length) {
+      const wanted = Math.min(size - at, Math.max(length, readBytes))
+      this.#chunk = await this.#options.files.readRange(this.#path(segment), at, wanted)
+      this.#chunkSegment = segment
       this.#chunkAt = at
     }
     return this.#chunk.subarray(at - this.#chunkAt, at - this.#chunkAt + length)
   }
 
-  /** The message was delivered, or given up. */
-  async finish({ segment, end }: QueueMessage): Promise<void> {
-    const own = this.#open.find(o => o.segment === segment && o.end === end)
-    if (own !== undefined) own.isDone = true
-    let moved = false
-    while (this.#open[0]?.isDone === true) {
-      const first = this.#open.shift()!
-      this.#done = { segment: first.segment, at: first.end }
-      moved = true
-    }
+  /** The message was delivered, or given up: it does not come again, also after a crash. */
+  async finish(message: QueueMessage): Promise<void> {
+    const moved = await this.#finished.finish(message)
     if (!moved) return
+    const { segment: done } = this.#finished.position
     for (const old of this.#segments.keys())
-      if (old < this.#done.segment) {
+      if (old < done) {
         this.#segments.delete(old)
         await this.#options.files.remove(this.#path(old))
       }
   }
 
-  /** Where to go on after a restart; messages behind it may come twice. */
+  /** Writes down in one file what is finished. */
   savePosition(): Promise<void> {
-    return this.#options.files.writeAtomic(this.#positionPath, Buffer.from(JSON.stringify(this.#done)))
+    return this.#finished.save()
+  }
+
+  /** Whoever takes gets nothing more. */
+  end(): void {
+    this.#isEnded = true
+    this.#wake()
   }
 
   async close(): Promise<void> {
+    this.end()
+    if (this.#isClosed) return
     this.#isClosed = true
-    this.#wake()
     await this.#appending
-    await this.#file?.close()
-    await this.savePosition()
+    try {
+      await this.#file?.close()
+      await this.#finished.save()
+    } catch (error) {
+      this.#options.log.warn('the place in a queue could not be written down: messages may be sent again', {
+        directory: this.#options.directory,
+        error: messageOf(error),
+      })
+    }
+    await this.#finished.close()
   }
+}
+
+const lengthBytes = new Uint8Array(4)
+const lengthView = new DataView(lengthBytes.buffer)
+
+function checksumOf(payload: Uint8Array): number {
+  lengthView.setUint32(0, payload.length)
+  return crc32c(payload, 0, payload.length, crc32c(lengthBytes))
+}
+
+function readU32(bytes: Uint8Array, at: number): number {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(at)
+}
+
+function equal(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0
 }

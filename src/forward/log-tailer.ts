@@ -1,13 +1,21 @@
 /**
- * Follows the log files of a node's pods (CRI's format) and sends them on as Loki's pushes: partial lines are joined,
- * traces of several lines too, places in files survive restarts, rotated files are read to their end. Source: the
- * public description of CRI's log format.
+ * Follows the log files of a node's pods (CRI's format) and hands their entries on: places in files, and what waits for
+ * the rest of its line, survive restarts; rotated files are read to their end. A place is written down when the entries
+ * before it are kept.
  */
 import type { Clock } from '#core/clock.ts'
 import { Repeater } from '#core/clock.ts'
 import { messageOf, NotFoundError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
+import { JoinedLines, type JoinOptions, type JoinState } from './joined-lines.ts'
+
+/** Entries of one label set, in order. */
+export interface LogStream {
+  stream: Record<string, string>
+  /** Nanoseconds as digits, and the line. */
+  values: [string, string][]
+}
 
 /** Where log files are, and where their entries go. */
 export interface LogTailerOptions {
@@ -24,59 +32,72 @@ export interface LogTailerOptions {
    * entry before.
    */
   isFirstLine: ((line: string) => boolean) | undefined
-  push: (body: Uint8Array) => Promise<void>
+  /** Bytes of a line that receivers take; longer ones go in parts. */
+  lineBytesMax: number
+  /** Resolves when the entries are kept. */
+  push: (streams: LogStream[]) => Promise<void>
 }
 
-/** `entryAt`: where the line that is not ended, or the entry, begins: a restart reads from there. */
+/** `rotated`: the newest renamed file that was read to its end; undefined: not known. */
 interface TailedFile {
-  offset: number
-  entryAt: number
-  lineAt: number
-  partial: string
-  entry: { time: string; text: string; atMs: number } | undefined
-  stream: string
-}
-interface Value {
   labels: Record<string, string>
-  time: string
-  line: string
+  offset: number
+  rotated: string | undefined
+  lines: JoinedLines
 }
+interface SavedFile {
+  offset: number
+  rotated?: string
+  lines?: JoinState
+}
+
+/** A number is an offset, as earlier versions wrote it. */
+type SavedFiles = Record<string, SavedFile | number>
 
 const pollMs = 500
 const readBytes = 512 * 1024
-const lineBytesMax = 256 * 1024
-const entryBytesMax = 256 * 1024
 /** An entry of several lines waits so long for more. */
 const entryIdleMs = 2000
+/** Entries and bytes of lines that are pushed together, about. */
 const pushLinesMax = 2000
-
-const shape = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)) (stdout|stderr) ([FP])[^ ]* ?([\s\S]*)$/
-
-/** Nanoseconds of a time with up to nine digits behind the point. */
-export function nanosecondsOf(time: string): string {
-  const digits = (/\.(\d+)/.exec(time)?.[1] ?? '').padEnd(9, '0').slice(0, 9)
-  return `${Math.floor(Date.parse(time.replace(/\.\d+/, '')) / 1000)}${digits}`
-}
+const pushBytesMax = 1024 * 1024
 
 /** Follows every file of the directory from `start` to `stop`. */
 export class LogTailer {
   readonly #options: LogTailerOptions
+  readonly #join: JoinOptions
   readonly #state = new Map<string, TailedFile>()
+  #saved: SavedFiles = {}
+  /** Entries that are to be pushed, and their bytes. */
+  #streams = new Map<string, LogStream>()
+  #count = 0
+  #bytes = 0
   #repeater: Repeater | undefined
+  #lastReadingNs = 0n
   lines = 0
   malformed = 0
+  split = 0
 
   constructor(options: LogTailerOptions) {
     this.#options = options
+    this.#join = {
+      isFirstLine: options.isFirstLine ?? (line => !/^[\s}]/.test(line) && line !== ''),
+      bytesMax: options.lineBytesMax,
+      monotonicMs: () => options.clock.monotonicMs(),
+      readingNs: () => this.#readingNs(),
+    }
+  }
+
+  #readingNs(): string {
+    const now = BigInt(this.#options.clock.nowMs()) * 1_000_000n
+    this.#lastReadingNs = now > this.#lastReadingNs ? now : this.#lastReadingNs + 1n
+    return String(this.#lastReadingNs)
   }
 
   async start(): Promise<void> {
     const { files, statePath, log, clock } = this.#options
     try {
-      for (const [path, offset] of Object.entries(
-        JSON.parse(Buffer.from(await files.read(statePath)).toString('utf8')) as Record<string, number>,
-      ))
-        this.#state.set(path, { offset, entryAt: offset, lineAt: offset, partial: '', entry: undefined, stream: '' })
+      this.#saved = JSON.parse(Buffer.from(await files.read(statePath)).toString('utf8')) as SavedFiles
     } catch (error) {
       if (!(error instanceof NotFoundError))
         log.warn('places in log files are not known, they are read from the beginning', {
@@ -94,169 +115,149 @@ export class LogTailer {
   /** Reads new lines, pushes their entries, then writes down the place of every file. */
   async poll(): Promise<void> {
     const { files, directory } = this.#options
+    // What could not be kept goes first: nothing is read beyond it.
+    await this.#push()
     const seen = new Set<string>()
-    const values: Value[] = []
     for (const pod of await files.listDirectories(directory)) {
       for (const container of await files.listDirectories(`${directory}/${pod}`)) {
         const names = await files.list(`${directory}/${pod}/${container}`)
         for (const name of names.filter(n => /^\d+\.log$/.test(n))) {
           const path = `${directory}/${pod}/${container}/${name}`
           seen.add(path)
-          await this.#readFile(
-            path,
-            this.#labelsOf(pod, container),
-            names.filter(n => n.startsWith(`${name}.`) && !n.endsWith('.gz')).sort(),
-            values,
-          )
+          const rotated = names.filter(n => n.startsWith(`${name}.`) && !n.endsWith('.gz')).sort()
+          await this.#readFile(path, this.#fileOf(path, pod, container), rotated)
         }
       }
     }
     for (const [path, file] of this.#state)
       if (!seen.has(path)) {
-        this.#endEntry(file, values)
+        file.lines.endAll()
+        this.#collect(file)
         this.#state.delete(path)
       }
-    if (values.length > 0) await this.#push(values)
+    this.#saved = {}
+    await this.#push()
   }
 
-  #labelsOf(pod: string, container: string): Record<string, string> {
+  #fileOf(path: string, pod: string, container: string): TailedFile {
+    const known = this.#state.get(path)
+    if (known !== undefined) return known
     const [namespace = '', name = ''] = pod.split('_')
-    return { ...this.#options.labels, namespace, pod: name, container }
+    const saved = this.#saved[path]
+    const { offset, rotated, lines } = typeof saved === 'object' ? saved : { offset: saved ?? 0 }
+    const file: TailedFile = {
+      labels: { ...this.#options.labels, namespace, pod: name, container },
+      offset,
+      rotated,
+      lines: new JoinedLines(this.#join, lines),
+    }
+    this.#state.set(path, file)
+    return file
   }
 
-  async #readFile(
-    path: string,
-    labels: Record<string, string>,
-    rotated: readonly string[],
-    values: Value[],
-  ): Promise<void> {
-    const { files } = this.#options
-    let file = this.#state.get(path)
-    if (file === undefined)
-      this.#state.set(path, (file = { offset: 0, entryAt: 0, lineAt: 0, partial: '', entry: undefined, stream: '' }))
-    const size = await files.size(path)
-    if (size < file.offset) {
-      // The file was rotated: the rest of the renamed one first.
-      const old = rotated.at(-1)
-      if (old !== undefined) {
-        const oldPath = `${path.slice(0, path.lastIndexOf('/'))}/${old}`
-        const oldSize = await files.size(oldPath)
-        while (file.offset < oldSize && (await this.#readPart(oldPath, oldSize, file, labels, values))) {
-          /* to its end */
-        }
-      }
-      this.#endEntry(file, values)
+  async #readFile(path: string, file: TailedFile, rotated: readonly string[]): Promise<void> {
+    const size = await this.#options.files.size(path)
+    const isNew = file.rotated === undefined
+    const gone = isNew ? (size < file.offset ? rotated.slice(-1) : []) : rotated.filter(name => name > file.rotated!)
+    for (const name of gone) {
+      const old = `${path.slice(0, path.lastIndexOf('/'))}/${name}`
+      await this.#readToEnd(old, await this.#options.files.size(old), file, true)
       file.offset = 0
-      file.partial = ''
+      file.rotated = name
     }
-    while (
-      file.offset < size &&
-      values.length < pushLinesMax &&
-      (await this.#readPart(path, size, file, labels, values))
-    ) {
-      /* more */
-    }
-    if (file.entry !== undefined && this.#options.clock.monotonicMs() - file.entry.atMs >= entryIdleMs)
-      this.#endEntry(file, values)
+    file.rotated ??= rotated.at(-1) ?? ''
+    // Emptied in place.
+    if (size < file.offset) file.offset = 0
+    await this.#readToEnd(path, size, file, false)
+    file.lines.endIdle(entryIdleMs)
+    this.#collect(file)
+    if (this.#isMuch) await this.#push()
   }
 
-  /** Whole lines of the next part; false when there is none. */
-  async #readPart(
-    path: string,
-    size: number,
-    file: TailedFile,
-    labels: Record<string, string>,
-    values: Value[],
-  ): Promise<boolean> {
-    const bytes = Buffer.from(
-      await this.#options.files.readRange(path, file.offset, Math.min(readBytes, size - file.offset)),
-    )
+  get #isMuch(): boolean {
+    return this.#count >= pushLinesMax || this.#bytes >= pushBytesMax
+  }
+
+  /** `isWhole`: nothing is written to the file any more, its last line is ended. */
+  async #readToEnd(path: string, size: number, file: TailedFile, isWhole: boolean): Promise<void> {
+    while (file.offset < size && (await this.#readPart(path, size, file, isWhole))) {
+      this.#collect(file)
+      if (this.#isMuch) await this.#push()
+    }
+    this.#collect(file)
+  }
+
+  /** Whole lines of the next part; false when there is none yet. */
+  async #readPart(path: string, size: number, file: TailedFile, isWhole: boolean): Promise<boolean> {
+    const { files } = this.#options
+    const bytes = Buffer.from(await files.readRange(path, file.offset, Math.min(readBytes, size - file.offset)))
+    if (bytes.length === 0) return false
     const end = bytes.lastIndexOf(10)
-    if (end < 0) {
-      if (bytes.length < lineBytesMax) return false
-      // A line without an end: it is passed over.
-      this.malformed++
+    if (end >= 0) {
+      for (const line of bytes.toString('utf8', 0, end).split('\n')) file.lines.add(line)
+      file.offset += end + 1
+      return true
+    }
+    if (isWhole && file.offset + bytes.length >= size) {
+      file.lines.add(bytes.toString('utf8'))
       file.offset += bytes.length
       return true
     }
-    let at = file.offset
-    for (const line of bytes.toString('utf8', 0, end).split('\n')) {
-      this.#line(line, at, file, labels, values)
-      at += Buffer.byteLength(line) + 1
-    }
-    file.offset += end + 1
+    if (bytes.length < readBytes) return false
+    // The beginning of a line that is longer than a part, up to a whole character.
+    let cut = bytes.length
+    while (cut > bytes.length - 4 && (bytes[cut - 1]! & 0xc0) === 0x80) cut--
+    if (bytes[cut - 1]! >= 0xc0) cut--
+    else cut = bytes.length
+    file.lines.add(bytes.toString('utf8', 0, cut), true)
+    file.offset += cut
     return true
   }
 
-  #line(row: string, at: number, file: TailedFile, labels: Record<string, string>, values: Value[]): void {
-    const match = shape.exec(row)
-    if (match === null) {
-      if (row !== '') this.malformed++
-      return
-    }
-    const [, time = '', stream = '', flag, content = ''] = match
-    if (file.partial === '') file.lineAt = at
-    file.partial += content
-    if (flag === 'P' && file.partial.length < entryBytesMax) return
-    const text = file.partial
-    file.partial = ''
-    const { entry } = file
-    const goesOn =
-      entry !== undefined &&
-      file.stream === stream &&
-      entry.text.length + text.length < entryBytesMax &&
-      !(this.#options.isFirstLine ?? (line => !/^[\s}]/.test(line) && line !== ''))(text)
-    if (goesOn) {
-      entry.text += `\n${text}`
-      entry.atMs = this.#options.clock.monotonicMs()
-      return
-    }
-    this.#endEntry(file, values)
-    file.stream = stream
-    file.entryAt = file.lineAt
-    file.entry = { time, text, atMs: this.#options.clock.monotonicMs() }
-    this.#pending.set(file, labels)
-  }
-
-  /** Labels of the entries that are not ended. */
-  readonly #pending = new Map<TailedFile, Record<string, string>>()
-
-  #endEntry(file: TailedFile, values: Value[], labels = this.#pending.get(file)): void {
-    if (file.entry === undefined || labels === undefined) return
-    values.push({
-      labels: { ...labels, stream: file.stream },
-      time: nanosecondsOf(file.entry.time),
-      line: file.entry.text,
-    })
-    file.entry = undefined
-    this.#pending.delete(file)
-  }
-
-  async #push(values: readonly Value[]): Promise<void> {
-    const streams = new Map<string, { stream: Record<string, string>; values: [string, string][] }>()
-    for (const { labels, time, line } of values) {
+  /** Takes over the entries of a file that wait for nothing more. */
+  #collect(file: TailedFile): void {
+    const { lines } = file
+    for (const { stream, timeNs, text } of lines.entries) {
+      const labels = stream === '' ? file.labels : { ...file.labels, stream }
       const key = JSON.stringify(labels)
-      let stream = streams.get(key)
-      if (stream === undefined) streams.set(key, (stream = { stream: labels, values: [] }))
-      stream.values.push([time, line])
+      let own = this.#streams.get(key)
+      if (own === undefined) this.#streams.set(key, (own = { stream: labels, values: [] }))
+      own.values.push([timeNs, text])
+      this.#count++
+      this.#bytes += text.length
     }
-    await this.#options.push(Buffer.from(JSON.stringify({ streams: [...streams.values()] })))
-    this.lines += values.length
+    this.malformed += lines.malformed
+    this.split += lines.split
+    lines.entries = []
+    lines.malformed = 0
+    lines.split = 0
+  }
+
+  /** Entries that can't be kept now stay here, and are pushed by the next poll. */
+  async #push(): Promise<void> {
+    if (this.#count === 0) return
+    await this.#options.push([...this.#streams.values()])
+    this.lines += this.#count
+    this.#streams = new Map()
+    this.#count = 0
+    this.#bytes = 0
     await this.#save()
   }
 
-  /** Entries and lines that are not ended are read again after a restart. */
+  /** Files that were not seen since the start keep their places. */
   #save(): Promise<void> {
-    const places: Record<string, number> = {}
-    for (const [path, file] of this.#state)
-      places[path] = file.entry !== undefined ? file.entryAt : file.partial !== '' ? file.lineAt : file.offset
+    const places: SavedFiles = { ...this.#saved }
+    for (const [path, { offset, rotated, lines }] of this.#state)
+      places[path] = { offset, ...(rotated === undefined ? {} : { rotated }), lines: lines.state() }
     return this.#options.files.writeAtomic(this.#options.statePath, Buffer.from(JSON.stringify(places)))
   }
 
   async stop(): Promise<void> {
     await this.#repeater?.stop()
-    const values: Value[] = []
-    for (const file of this.#state.values()) this.#endEntry(file, values)
-    if (values.length > 0) await this.#push(values)
+    for (const file of this.#state.values()) {
+      file.lines.endEntries()
+      this.#collect(file)
+    }
+    await this.#push()
   }
 }

@@ -5,7 +5,14 @@ import { relabel, type RelabelRule } from '#lang/relabel/relabel.ts'
 import type { MetricsAppendOutcome, MetricsAppender } from '#metrics/append.ts'
 import { Labels } from '#model/labels.ts'
 import type { WriteBatch } from '#model/write-batch.ts'
-import { addedLabels, encodeWriteRequest, encodeWriteRequestV2, type AddedLabel } from '#wire/remote-write/encode.ts'
+import {
+  addedLabels,
+  encodeWriteRequest,
+  encodeWriteRequestV2,
+  lanesOf,
+  type AddedLabel,
+  type EncodeOptions,
+} from '#wire/remote-write/encode.ts'
 import { packMessage, type Remote } from './remote.ts'
 
 const contentTypes = {
@@ -40,7 +47,9 @@ export class MetricsForwarder implements MetricsAppender {
   /** Resolves when every queue has the batch on the disk. Throws UnavailableError when one can't be written. */
   async append(tenant: string, batch: WriteBatch): Promise<MetricsAppendOutcome> {
     // Everything is encoded before the first wait: then the batch is the caller's again.
-    const messages = this.remotes.map(one => ({ remote: one.remote, packed: this.#encode(one, tenant, batch) }))
+    const messages = this.remotes.flatMap(one =>
+      this.#encode(one, tenant, batch).map(packed => one.remote.queue.put(packed)),
+    )
     const result: MetricsAppendOutcome = {
       stored: batch.sampleCount + batch.histograms.length,
       histograms: batch.histograms.length,
@@ -48,34 +57,28 @@ export class MetricsForwarder implements MetricsAppender {
       refused: 0,
       problems: [],
     }
+    await kept(messages)
     this.samples += batch.sampleCount
-    try {
-      await Promise.all(
-        messages.map(({ remote, packed }) => (packed === undefined ? undefined : remote.queue.put(packed))),
-      )
-    } catch (error) {
-      throw new UnavailableError(`the queue could not be written: ${messageOf(error)}`, 5)
-    }
     return result
   }
-  /** The batch as a message of a remote; undefined when its rules drop every series. */
+
+  /** The batch as messages of a remote, one for each of its lanes; none when its rules drop every series. */
   #encode(
-    { rules, isWithExemplars, isWithHistograms, version }: MetricsRemote,
+    { remote, rules, isWithExemplars, isWithHistograms, version }: MetricsRemote,
     tenant: string,
     batch: WriteBatch,
-  ): Uint8Array | undefined {
+  ): Uint8Array[] {
     const { externalLabels } = this
     const labelsOf = (pairs: [string, string][]): Labels | undefined => {
       const labels = new Map<string, string>([...externalLabels, ...pairs])
       return relabel(labels, rules) ? Labels.from(labels) : undefined
     }
-    const { bytes, samples } = (version === 1 ? encodeWriteRequest : encodeWriteRequestV2)(batch, {
+    const options: EncodeOptions = {
       labelsOf: rules.length === 0 ? undefined : labelsOf,
       added: this.#added,
       isWithExemplars,
       isWithHistograms,
-    })
-    if (bytes.length === 0) return undefined
+    }
     const headers = {
       'content-type': contentTypes[version],
       'content-encoding': 'snappy',
@@ -83,6 +86,25 @@ export class MetricsForwarder implements MetricsAppender {
       'user-agent': 'Tercet',
       ...(tenant === '' ? {} : { 'x-scope-orgid': tenant }),
     }
-    return packMessage({ headers, samples }, encodeSnappy(bytes))
+    const { lanes } = remote
+    const of = lanes > 1 ? lanesOf(batch, options, lanes) : undefined
+    const messages: Uint8Array[] = []
+    for (let number = 0; number < lanes; number++) {
+      const lane = of === undefined ? undefined : { of, number }
+      const { bytes, samples } = (version === 1 ? encodeWriteRequest : encodeWriteRequestV2)(batch, {
+        ...options,
+        ...(lane === undefined ? {} : { lane }),
+      })
+      if (bytes.length > 0) messages.push(packMessage({ headers, samples, lane: [number, lanes] }, encodeSnappy(bytes)))
+    }
+    return messages
   }
+}
+
+/** Waits until every queue has its message on the disk. Throws UnavailableError when one can't be written. */
+export async function kept(puts: readonly Promise<void>[]): Promise<void> {
+  // All of them: what is refused must not be on its way still.
+  const outcomes = await Promise.allSettled(puts)
+  const failed = outcomes.find(outcome => outcome.status === 'rejected')
+  if (failed !== undefined) throw new UnavailableError(`the queue could not be written: ${messageOf(failed.reason)}`, 5)
 }

@@ -1,13 +1,16 @@
-/** A remote that messages go to: from its queue, by several workers at once, again until it takes or refuses them. */
+/**
+ * A remote that messages go to: from its queue, over several lanes at once, again until it takes or refuses them. Each
+ * message names its lane: within a lane they go in the order in which they were put, whatever becomes of them.
+ */
 import { backoffMs, Pauses } from '#core/backoff.ts'
 import type { Clock } from '#core/clock.ts'
 import { Repeater } from '#core/clock.ts'
 import { messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
-import type { HttpClient } from '#net/http-client.ts'
+import type { ClientReply, HttpClient } from '#net/http-client.ts'
 import { DiskQueue, type QueueMessage } from './disk-queue.ts'
 
-/** Times are milliseconds; `shards` messages are sent at a time. */
+/** Times are milliseconds; `lanes` messages are sent at a time. */
 export interface RemoteOptions {
   clock: Clock
   log: Log
@@ -17,16 +20,23 @@ export interface RemoteOptions {
   queue: DiskQueue
   headers: Readonly<Record<string, string>>
   timeoutMs: number
-  shards: number
+  lanes: number
   minBackoffMs: number
   maxBackoffMs: number
 }
+
+/**
+ * `[lane, of]`: behind all that came before it in this lane; `any`: in any order. Without one, and where there are as
+ * many lanes no more, a message goes alone: behind all before it, before all behind it.
+ */
+export type Lane = readonly [lane: number, of: number] | 'any'
 
 /** Stands in front of a message's body: the path after the remote's URL, its own headers, its number of samples. */
 export interface MessageHead {
   path?: string
   headers: Record<string, string>
   samples?: number
+  lane?: Lane
 }
 
 /** A message as it lies in a queue: length of its head (32 bits), head as JSON, body. */
@@ -48,24 +58,58 @@ export function unpackMessage(packed: Uint8Array): { head: MessageHead; body: Ui
   }
 }
 
+/** No remote is left alone for longer, whatever it asks for. */
+const retryAfterMaxMs = 30 * 60_000
+const refusalLogMs = 60_000
+/** So much is taken from the queue before it can be sent. */
+const waitingMax = 64
+const waitingBytesMax = 4 * 1024 * 1024
+
+/** Milliseconds that a reply asks to be left alone: seconds, or a date. */
+export function retryAfterMs(header: string | undefined, nowMs: number): number {
+  const text = header?.trim() ?? ''
+  // Date.parse takes much for a date that is none.
+  const isDate = /^[A-Z][a-z]+, /.test(text)
+  const ms = isDate ? Date.parse(text) - nowMs : Number(text) * 1000
+  return ms > 0 ? Math.min(ms, retryAfterMaxMs) : 0
+}
+
 /** Sends what its queue holds until `stop`; the place in the queue is written down every five seconds. */
 export class Remote {
   readonly #options: RemoteOptions
-  readonly #workers: Promise<void>[] = []
-  #taking: Promise<unknown> = Promise.resolve()
+  #running: Promise<void> | undefined
   #isStopped = false
   readonly #stopping = new AbortController()
   readonly #pauses: Pauses
   #position: Repeater | undefined
+  /** The last message of each lane, and how many are in it. */
+  readonly #tails: Promise<void>[]
+  readonly #depths: number[]
+  /** Messages that were taken and are not finished. */
+  readonly #waiting = new Set<Promise<void>>()
+  #waitingBytes = 0
+  /** Nothing goes to the remote before this moment of the monotonic clock. */
+  #pausedUntilMs = 0
+  /** Failures in a row, and how often a pause began: messages that were under way together fail together. */
+  #failures = 0
+  #pauseNumber = 0
+  #refusalLoggedMs = -Infinity
+  #refusedSinceLog = 0
   sent = 0
   sentSamples = 0
   retries = 0
   refused = 0
+  refusedSamples = 0
+  /** Refused messages by their reason: the status, or `damaged`. */
+  readonly refusedBy = new Map<string, number>()
+  onNewReason: (reason: string) => void = () => {}
   lastError = ''
 
   constructor(options: RemoteOptions) {
     this.#options = options
     this.#pauses = new Pauses(options.clock)
+    this.#tails = Array.from({ length: options.lanes }, () => Promise.resolve())
+    this.#depths = this.#tails.map(() => 0)
   }
 
   get name(): string {
@@ -74,10 +118,13 @@ export class Remote {
   get queue(): DiskQueue {
     return this.#options.queue
   }
+  get lanes(): number {
+    return this.#options.lanes
+  }
 
   async start(): Promise<void> {
     await this.#options.queue.open()
-    for (let i = 0; i < this.#options.shards; i++) this.#workers.push(this.#work())
+    this.#running = this.#run()
     this.#position = new Repeater(this.#options.clock, 5000, () =>
       this.#options.queue.savePosition().catch((error: unknown) => {
         this.#options.log.warn('the place in a queue could not be written down', {
@@ -88,43 +135,94 @@ export class Remote {
     )
   }
 
-  /** Workers take one after the other, and send side by side. */
-  #take(): Promise<QueueMessage | undefined> {
-    const next = this.#taking.then(() => this.#options.queue.take())
-    this.#taking = next.catch(() => {
-      // The worker that takes gets the error.
-    })
-    return next
-  }
-
-  async #work(): Promise<void> {
-    for (;;) {
+  /** Takes messages in order and puts each behind what it must not overtake. */
+  async #run(): Promise<void> {
+    const { queue, log } = this.#options
+    while (!this.#isStopped) {
       let message: QueueMessage | undefined
       try {
-        message = await this.#take()
+        message = await queue.take()
       } catch (error) {
-        this.#options.log.error("a queue can't be read", { remote: this.name, error: messageOf(error) })
+        log.error("a queue can't be read", { remote: this.name, error: messageOf(error) })
         await this.#pauses.wait(1000)
-        if (this.#isStopped) return
         continue
       }
-      if (message === undefined || this.#isStopped) return
-      if (await this.#deliver(message)) await this.#options.queue.finish(message)
-      if (this.#isStopped) return
+      if (message === undefined) return
+      this.#enter(message)
+      while (this.#waiting.size >= waitingMax || this.#waitingBytes >= waitingBytesMax)
+        await Promise.race(this.#waiting)
     }
   }
 
-  /** Whether the message is finished: taken, or refused for good. False when the remote stops first. */
-  async #deliver({ payload }: QueueMessage): Promise<boolean> {
-    const { log, minBackoffMs, maxBackoffMs } = this.#options
-    const message = unpackMessage(payload)
-    const limits = { leastMs: minBackoffMs, mostMs: maxBackoffMs }
-    for (let attempt = 0; !this.#isStopped; attempt++) {
-      let pauseMs = backoffMs(attempt, limits)
+  #enter(message: QueueMessage): void {
+    let unpacked: ReturnType<typeof unpackMessage> | undefined
+    try {
+      unpacked = unpackMessage(message.payload)
+    } catch (error) {
+      this.#refuse('damaged', messageOf(error), 0)
+    }
+    const lane = unpacked?.head.lane
+    const work = async (): Promise<void> => {
+      if (unpacked !== undefined && !(await this.#deliver(unpacked))) return
       try {
-        const { isFinished, retryAfterMs } = await this.#send(message)
-        if (isFinished) return true
-        pauseMs = Math.max(pauseMs, retryAfterMs)
+        await this.#options.queue.finish(message)
+      } catch (error) {
+        this.#options.log.warn("a queue's file could not be removed", { remote: this.name, error: messageOf(error) })
+      }
+    }
+    const size = message.payload.length
+    const own = this.#place(lane, work).finally(() => {
+      this.#waiting.delete(own)
+      this.#waitingBytes -= size
+    })
+    this.#waiting.add(own)
+    this.#waitingBytes += size
+  }
+
+  /** Runs work when all that it must not overtake is done. */
+  #place(lane: Lane | undefined, work: () => Promise<void>): Promise<void> {
+    const tails = this.#tails
+    const places =
+      lane === 'any'
+        ? [this.#leastBusy()]
+        : lane?.[1] === tails.length && lane[0] < tails.length
+          ? [lane[0]]
+          : tails.map((_, i) => i)
+    const done = Promise.all(places.map(i => tails[i])).then(() => (this.#isStopped ? undefined : work()))
+    for (const i of places) {
+      this.#depths[i]!++
+      tails[i] = done.finally(() => {
+        this.#depths[i]!--
+      })
+    }
+    return done
+  }
+
+  #leastBusy(): number {
+    let least = 0
+    for (let i = 1; i < this.#tails.length; i++) if (this.#depths[i]! < this.#depths[least]!) least = i
+    return least
+  }
+
+  /** Whether the message is finished: taken, or refused for good. False when the remote stops first. */
+  async #deliver(message: ReturnType<typeof unpackMessage>): Promise<boolean> {
+    const { clock, log } = this.#options
+    for (let attempt = 0; ; attempt++) {
+      // Another lane may lengthen the pause while this one waits.
+      for (let ms = 0; (ms = this.#pausedUntilMs - clock.monotonicMs()) > 0 && !this.#isStopped;)
+        await this.#pauses.wait(ms)
+      if (this.#isStopped) return false
+      const pauseNumber = this.#pauseNumber
+      let askedMs = 0
+      try {
+        const reply = await this.#send(message)
+        const problem = this.#judge(reply, message.head)
+        if (problem === undefined) {
+          if (pauseNumber === this.#pauseNumber) this.#failures = 0
+          return true
+        }
+        this.lastError = problem
+        askedMs = retryAfterMs(reply.header('retry-after'), clock.nowMs())
       } catch (error) {
         if (this.#isStopped) return false
         this.lastError = messageOf(error)
@@ -132,18 +230,24 @@ export class Remote {
       this.retries++
       if (attempt === 0)
         log.warn('a message is not taken now, it is sent again', { remote: this.name, error: this.lastError })
-      await this.#pauses.wait(pauseMs)
+      this.#pause(pauseNumber, askedMs)
     }
-    return false
   }
 
-  /** Sends a message once. `retryAfterMs`: how long the remote asks to be left alone, at most a minute. */
-  async #send({
-    head,
-    body,
-  }: ReturnType<typeof unpackMessage>): Promise<{ isFinished: boolean; retryAfterMs: number }> {
-    const { client, url, headers, timeoutMs, log } = this.#options
-    const reply = await client.send(url + (head.path ?? ''), {
+  /** The whole remote is left alone, not one message: what is behind it must not overtake it. */
+  #pause(pauseNumber: number, askedMs: number): void {
+    const { clock, minBackoffMs, maxBackoffMs } = this.#options
+    let ms = askedMs
+    if (pauseNumber === this.#pauseNumber) {
+      this.#pauseNumber++
+      ms = Math.max(ms, backoffMs(this.#failures++, { leastMs: minBackoffMs, mostMs: maxBackoffMs }))
+    }
+    this.#pausedUntilMs = Math.max(this.#pausedUntilMs, clock.monotonicMs() + ms)
+  }
+
+  #send({ head, body }: ReturnType<typeof unpackMessage>): Promise<ClientReply> {
+    const { client, url, headers, timeoutMs } = this.#options
+    return client.send(url + (head.path ?? ''), {
       method: 'POST',
       headers: { ...head.headers, ...headers },
       body,
@@ -151,21 +255,40 @@ export class Remote {
       bodyBytesMax: 1 << 20,
       signal: this.#stopping.signal,
     })
-    if (reply.status >= 200 && reply.status < 300) {
+  }
+
+  /** Why the message must be sent again; undefined: it is finished, taken or refused for good. */
+  #judge({ status, body }: ClientReply, { samples = 0 }: MessageHead): string | undefined {
+    if (status >= 200 && status < 300) {
       this.sent++
-      this.sentSamples += head.samples ?? 0
+      this.sentSamples += samples
       this.lastError = ''
-      return { isFinished: true, retryAfterMs: 0 }
+      return undefined
     }
-    const answer = `${reply.status}: ${Buffer.from(reply.body.subarray(0, 200)).toString('utf8').trim()}`
+    const answer = `${status}: ${Buffer.from(body.subarray(0, 200)).toString('utf8').trim()}`
+    if (status === 429 || status === 408 || status >= 500) return answer
     this.lastError = answer
-    if (reply.status !== 429 && reply.status < 500) {
-      this.refused++
-      log.error('a message was refused for good, and is dropped', { remote: this.name, answer })
-      return { isFinished: true, retryAfterMs: 0 }
-    }
-    const afterSeconds = Number(reply.header('retry-after'))
-    return { isFinished: false, retryAfterMs: afterSeconds > 0 ? Math.min(afterSeconds * 1000, 60_000) : 0 }
+    this.#refuse(String(status), answer, samples)
+    return undefined
+  }
+
+  /** One line a minute says how many were refused since the last one. */
+  #refuse(reason: string, answer: string, samples: number): void {
+    const { clock, log } = this.#options
+    this.refused++
+    this.refusedSamples += samples
+    this.#refusedSinceLog++
+    const before = this.refusedBy.get(reason)
+    this.refusedBy.set(reason, (before ?? 0) + 1)
+    if (before === undefined) this.onNewReason(reason)
+    if (clock.monotonicMs() - this.#refusalLoggedMs < refusalLogMs) return
+    log.error('messages were refused for good, and are dropped', {
+      remote: this.name,
+      count: this.#refusedSinceLog,
+      answer,
+    })
+    this.#refusalLoggedMs = clock.monotonicMs()
+    this.#refusedSinceLog = 0
   }
 
   async stop(): Promise<void> {
@@ -173,8 +296,10 @@ export class Remote {
     this.#stopping.abort()
     this.#pauses.end()
     await this.#position?.stop()
+    this.#options.queue.end()
+    await Promise.all(this.#waiting)
+    await this.#running
     await this.#options.queue.close()
-    await Promise.all(this.#workers)
     await this.#options.client.close()
   }
 }

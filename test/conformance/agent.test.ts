@@ -346,10 +346,11 @@ test('log files of pods: partial lines, traces of several lines, rotation, a res
   )
   const found = async (): Promise<string[]> =>
     (await lines('{namespace="shop"}'))
-      .flatMap(s => s.values.map(([, line]) => `${s.stream['stream']}: ${line}`))
+      .flatMap(s => s.values.map(([, line]) => `${s.stream['stream'] ?? 'none'}: ${line}`))
       .sort()
-  await until(async () => ((await found()).length === 4 ? true : undefined), 'four entries')
+  await until(async () => ((await found()).length === 5 ? true : undefined), 'five entries')
   assert.deepEqual(await found(), [
+    'none: not in the format',
     'stderr: Error: oops\n    at one\n    at two',
     'stdout: first',
     'stdout: half and half',
@@ -364,15 +365,15 @@ test('log files of pods: partial lines, traces of several lines, rotation, a res
   appendFileSync(file, `${at(4)} stdout F before the rotation\n`)
   renameSync(file, `${file}.20261125-000000`)
   writeFileSync(file, `${at(5)} stdout F new\n`)
-  await until(async () => ((await found()).length === 6 ? true : undefined), 'what was written around the rotation')
+  await until(async () => ((await found()).length === 7 ? true : undefined), 'what was written around the rotation')
   await agent.close()
   appendFileSync(file, `${at(6)} stdout F while away\n`)
   agent = await start()
-  await until(async () => ((await found()).length === 7 ? true : undefined), 'what was written meanwhile')
+  await until(async () => ((await found()).length === 8 ? true : undefined), 'what was written meanwhile')
   // Entries arrive in the order of the file: with the marker, everything before it has arrived as often as it does.
   appendFileSync(file, `${at(7)} stdout F marker\n`)
   await until(async () => ((await found()).includes('stdout: marker') ? true : undefined), 'the marker')
-  assert.equal((await found()).length, 8, 'nothing twice')
+  assert.equal((await found()).length, 9, 'nothing twice')
 })
 
 test('remote write 2.0: a real Prometheus and Tercet get the same', needs('prometheus'), async () => {

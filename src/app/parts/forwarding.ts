@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto'
 import type { Registry } from '#core/counter.ts'
 import { BadDataError } from '#core/errors.ts'
 import { DiskQueue } from '#forward/disk-queue.ts'
-import { MetricsForwarder, type MetricsRemote } from '#forward/metrics-forwarder.ts'
-import { packMessage, Remote, type RemoteOptions } from '#forward/remote.ts'
+import { kept, MetricsForwarder, type MetricsRemote } from '#forward/metrics-forwarder.ts'
+import { packMessage, Remote, type Lane, type RemoteOptions } from '#forward/remote.ts'
 import { agentMetricsRoutes } from '#ingest/metrics-protocols.ts'
 import { ingestError } from '#ingest/reply.ts'
 import { plainClient } from '#lang/settings/http-client.ts'
@@ -15,10 +15,10 @@ import type { Context } from '../context.ts'
 import { makePart, type Part } from '../part.ts'
 
 /** Requests at once, where prometheus.yml does not say. An agent's memory is small. */
-const shardsMax = 4
-const defaultDelivery = { timeoutMs: 30_000, shards: 2, minBackoffMs: 100, maxBackoffMs: 10_000 }
+const lanesMax = 4
+const defaultDelivery = { timeoutMs: 30_000, lanes: 2, minBackoffMs: 100, maxBackoffMs: 10_000 }
 
-type Delivery = Pick<RemoteOptions, 'timeoutMs' | 'shards' | 'minBackoffMs' | 'maxBackoffMs'> & {
+type Delivery = Pick<RemoteOptions, 'timeoutMs' | 'lanes' | 'minBackoffMs' | 'maxBackoffMs'> & {
   headers?: Record<string, string>
   client?: HttpClient
   /** What distinguishes two remotes at one URL; the URL where it is not given. */
@@ -58,7 +58,7 @@ class Remotes {
   #make(kind: RemoteKind, url: string, id: string, delivery: Delivery): Remote {
     const { config, world } = this.#context
     const { clock, files, log } = world
-    const { timeoutMs, shards, minBackoffMs, maxBackoffMs, headers = {} } = delivery
+    const { timeoutMs, lanes, minBackoffMs, maxBackoffMs, headers = {} } = delivery
     return new Remote({
       clock,
       log,
@@ -73,7 +73,7 @@ class Remotes {
       }),
       headers,
       timeoutMs,
-      shards,
+      lanes,
       minBackoffMs,
       maxBackoffMs,
     })
@@ -95,7 +95,17 @@ class Remotes {
     counter('tercet_agent_messages_sent_total', 'Messages that the remote took.', () => remote.sent)
     counter('tercet_agent_samples_sent_total', 'Samples that the remote took.', () => remote.sentSamples)
     counter('tercet_agent_retries_total', 'Messages that had to be sent again.', () => remote.retries)
-    counter('tercet_agent_messages_refused_total', 'Messages that the remote refused for good.', () => remote.refused)
+    counter('tercet_agent_samples_refused_total', 'Samples of refused messages.', () => remote.refusedSamples)
+    counter(
+      'tercet_agent_queue_damaged_bytes_total',
+      "Bytes of the queue's files that are no whole message, and were passed over.",
+      () => queue.damaged,
+    )
+    remote.onNewReason = reason => {
+      const refused = 'Messages that the remote refused for good, by its status, or that were damaged.'
+      const read = (): number => remote.refusedBy.get(reason) ?? 0
+      this.registry?.read('tercet_agent_messages_refused_total', refused, 'counter', read, { ...labels, reason })
+    }
   }
 
   async stop(): Promise<void> {
@@ -125,17 +135,20 @@ interface RelayOptions {
   path: string
   /** 204 without a body, or 200 with an empty OTLP response. */
   status: 200 | 204
+  /** Spans have no order; lines go one message after the other: whose lines are in a body is not looked up. */
+  lane?: Lane
 }
 
 /** Bodies go on as they came, after the queues of all remotes have them. */
-function relay({ remotes, what, option, path, status }: RelayOptions): Handler {
+function relay({ remotes, what, option, path, status, lane }: RelayOptions): Handler {
   return async request => {
     try {
       if (remotes.length === 0) throw new BadDataError(`this agent forwards no ${what}: it has no ${option}`)
       const body = await request.rawBody()
       if (body.length === 0) throw new BadDataError('the body is empty')
       const headers = headersToRelay(request)
-      await Promise.all(remotes.map(remote => remote.queue.put(packMessage({ path, headers }, body))))
+      const head = { path, headers, ...(lane === undefined ? {} : { lane }) }
+      await kept(remotes.map(remote => remote.queue.put(packMessage(head, body))))
       return status === 204 ? { status } : emptyResponse(headers['content-type'])
     } catch (error) {
       return ingestError(error)
@@ -169,7 +182,7 @@ export function makeForwarding(context: Context, clientFor: ClientFor): Forwardi
   const fromSettings = async (settings: RemoteWriteSettings): Promise<MetricsRemote> => ({
     remote: await remotes.open('remote_write', settings.url, {
       timeoutMs: settings.timeoutMs,
-      shards: Math.max(settings.queue.minShards, Math.min(shardsMax, settings.queue.maxShards)),
+      lanes: Math.min(64, Math.max(settings.queue.minShards, Math.min(lanesMax, settings.queue.maxShards))),
       minBackoffMs: settings.queue.minBackoffMs,
       maxBackoffMs: settings.queue.maxBackoffMs,
       headers: Object.fromEntries(settings.headers.map(([name, value]) => [name.toLowerCase(), value])),
@@ -218,11 +231,11 @@ export function makeForwarding(context: Context, clientFor: ClientFor): Forwardi
 
 function relayRoutes(loki: readonly Remote[], otlp: readonly Remote[]): Route[] {
   const lines = relay({ remotes: loki, what: 'log lines', option: 'agent.loki', path: '', status: 204 })
-  const otlpRelay = (what: string, path: string): Handler =>
-    relay({ remotes: otlp, what, option: 'agent.otlp', path, status: 200 })
+  const otlpRelay = (what: string, path: string, lane?: Lane): Handler =>
+    relay({ remotes: otlp, what, option: 'agent.otlp', path, status: 200, ...(lane === undefined ? {} : { lane }) })
   return [
     ...at(['POST'], ['/loki/api/v1/push'], lines),
     ...at(['POST'], ['/v1/logs'], otlpRelay('logs', '/v1/logs')),
-    ...at(['POST'], ['/v1/traces'], otlpRelay('traces', '/v1/traces')),
+    ...at(['POST'], ['/v1/traces'], otlpRelay('traces', '/v1/traces', 'any')),
   ]
 }

@@ -167,6 +167,8 @@ export interface EncodeOptions {
   added: readonly AddedLabel[]
   isWithExemplars: boolean
   isWithHistograms: boolean
+  /** Only the series of this lane, by `lanesOf`; metadata of their own go with the first lane. */
+  lane?: { of: Uint8Array; number: number }
 }
 
 /** Used again from request to request: nothing in here is waited for. */
@@ -230,6 +232,36 @@ function writeLabels(out: ByteWriter, batch: WriteBatch, s: number, { labelsOf, 
   return true
 }
 
+/** The lane of each series, below `count`: the same for a label set in whatever order its labels stand. */
+export function lanesOf(batch: WriteBatch, options: EncodeOptions, count: number): Uint8Array {
+  const lanes = new Uint8Array(batch.seriesCount)
+  const { labels } = scratch
+  for (let s = 0; s < batch.seriesCount; s++) {
+    labels.reset()
+    if (writeLabels(labels, batch, s, options)) lanes[s] = hashOfLabels(labels.buffer, labels.at) % count
+  }
+  return lanes
+}
+
+/** FNV-1a of each label, mixed, and added up. */
+function hashOfLabels(bytes: Uint8Array, end: number): number {
+  let sum = 0
+  for (let at = 0; at < end;) {
+    at++
+    let length = 0
+    for (let shift = 0; at < end; shift += 7) {
+      const byte = bytes[at++]!
+      length += (byte & 127) << shift
+      if (byte < 128) break
+    }
+    let hash = 0x811c9dc5
+    for (const to = Math.min(end, at + length); at < to; at++) hash = Math.imul(hash ^ bytes[at]!, 0x01000193)
+    hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+    sum = (sum + (hash ^ (hash >>> 13))) | 0
+  }
+  return Math.imul(sum ^ (sum >>> 16), 0xc2b2ae35) >>> 0
+}
+
 /** The words go as they are, so that a staleness marker stays one. */
 function writeSample(out: ByteWriter, batch: WriteBatch, i: number): void {
   out.reset()
@@ -249,10 +281,11 @@ export function encodeWriteRequest(batch: WriteBatch, options: EncodeOptions): {
   const { out, series, part } = scratch
   out.reset()
   const { first, next, histograms, exemplars } = bySeries(batch, options)
+  const { lane } = options
   let samples = 0
   for (let s = 0; s < batch.seriesCount; s++) {
     const own = histograms.get(s)
-    if (first[s] === -1 && own === undefined) continue
+    if ((first[s] === -1 && own === undefined) || (lane !== undefined && lane.of[s] !== lane.number)) continue
     series.reset()
     if (!writeLabels(series, batch, s, options)) continue
     for (let i = first[s]!; i >= 0; i = next[i]!) {
@@ -273,7 +306,7 @@ export function encodeWriteRequest(batch: WriteBatch, options: EncodeOptions): {
     }
     message(out, 0x0a, series)
   }
-  for (const { metric, type, help, unit } of batch.metadata) {
+  for (const { metric, type, help, unit } of lane === undefined || lane.number === 0 ? batch.metadata : []) {
     part.reset()
     part.writeU8(0x08)
     part.writeUvarint(Math.max(0, metricTypes.indexOf(type)))
@@ -350,11 +383,12 @@ export function encodeWriteRequestV2(
   out.reset()
   symbols.reset()
   const { first, next, histograms, exemplars } = bySeries(batch, options)
+  const { lane } = options
   const metadata = new Map(batch.metadata.map(m => [m.metric, m]))
   let samples = 0
   for (let s = 0; s < batch.seriesCount; s++) {
     const own = histograms.get(s)
-    if (first[s] === -1 && own === undefined) continue
+    if ((first[s] === -1 && own === undefined) || (lane !== undefined && lane.of[s] !== lane.number)) continue
     labels.reset()
     if (!writeLabels(labels, batch, s, options)) continue
     series.reset()
