@@ -68,3 +68,19 @@ test('numbers as texts, doubles and whole numbers', () => {
   ]
   for (const [text, whole] of wholes) equal(wholeOf(text), whole, text)
 })
+
+test('half a pair of surrogates becomes U+FFFD, as bytes of UTF-8 can hold it', () => {
+  const cases: [json: string, expected: string][] = [
+    ['"\\ud800"', '\ufffd'],
+    ['"a\\uDC00b"', 'a\ufffdb'],
+    ['"\\ud83d\\ude00"', '😀'],
+    ['"\\uD83D\\uDE00\\uD83D"', '😀\ufffd'],
+    ['"\\ud83d\\u0041"', '\ufffdA'],
+    ['"\\\\ud800"', '\\ud800'],
+    ['"\\\\\\ud800"', '\\\ufffd'],
+    ['"\\ud83d\\ud83d\\ude00"', '\ufffd😀'],
+    ['"\\u0000"', '\0'],
+  ]
+  for (const [json, expected] of cases) equal(parseJson(json), expected, json)
+  equal(JSON.stringify(parseJson('{"\\ud800":[1.50]}')), '{"\ufffd":[1.50]}')
+})

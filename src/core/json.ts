@@ -29,8 +29,21 @@ function keepNumber(_key: string, value: unknown, { source }: { source?: string 
     : value
 }
 
-/** Numbers that a double would change are `RawNumber`s. Throws SyntaxError. */
-export function parseJson(text: string): unknown {
+/** An escape of JSON: a backslash, a pair of surrogates, a surrogate alone, or another. */
+const escapes = /\\(?:\\|u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|u[dD][89a-fA-F][\da-fA-F]{2}|.)/g
+const surrogateEscape = /\\u[dD][89a-fA-F]/
+
+/** Half a pair of surrogates is no character: no UTF-8 has it. It becomes U+FFFD, as Go's programs read it. */
+function withoutHalves(text: string): string {
+  return text.replaceAll(escapes, escape => (escape.length === 6 && surrogateEscape.test(escape) ? '\\ufffd' : escape))
+}
+
+/**
+ * Numbers that a double would change are `RawNumber`s; texts are well-formed, as those from UTF-8 are. Throws
+ * SyntaxError.
+ */
+export function parseJson(source: string): unknown {
+  const text = surrogateEscape.test(source) ? withoutHalves(source) : source
   return longOrScaled.test(text) || endsWithZero.test(text) ? sourceJson.parse(text, keepNumber) : JSON.parse(text)
 }
 

@@ -57,6 +57,16 @@ function lengthOfSequence(bytes: Uint8Array, at: number, to: number): number {
   return at + length <= to && decodeUtf8(bytes, at, at + length) !== undefined ? length : 0
 }
 
+/**
+ * One key for several texts: other texts, or as many others, have another key, whatever characters they hold. Each has
+ * its length in front; a separator could be part of a text.
+ */
+export function keyOfTexts(texts: Iterable<string>): string {
+  let key = ''
+  for (const text of texts) key += `${text.length}:${text}`
+  return key
+}
+
 /** Bytewise (UTF-8) order of two strings. UTF-16 order differs only where a surrogate meets U+E000-U+FFFF. */
 export function compareText(a: string, b: string): number {
   if (a === b) return 0

@@ -1,4 +1,5 @@
 /** Span metrics and service graphs, named as Tempo's generator names them. Bounded in the number of series. */
+import { keyOfTexts } from '#core/text.ts'
 import type { Clock } from '#core/clock.ts'
 import { messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
@@ -136,7 +137,7 @@ export class DerivedMetrics {
   #addSpan(tenant: string, service: string, span: Span, nowMs: number): void {
     const kind = kinds[span.kind] ?? kinds[0],
       status = statuses[span.statusCode] ?? statuses[0]
-    const key = `${service}\0${span.name}\0${kind}\0${status}`
+    const key = keyOfTexts([service, span.name, kind, status])
     const series = this.#seriesOf(this.#spans, tenant, key, (): SpanSeries => ({
       labels: [
         ['service', service],
@@ -227,7 +228,7 @@ export class DerivedMetrics {
     serverHalf: Half,
     nowMs: number,
   ): void {
-    const series = this.#seriesOf(this.#edges, tenant, `${client}\0${server}\0${type}`, (): EdgeSeries => ({
+    const series = this.#seriesOf(this.#edges, tenant, keyOfTexts([client, server, type]), (): EdgeSeries => ({
       labels: [
         ['client', client],
         ['server', server],

@@ -187,8 +187,8 @@ interface NumberedStream extends IndexedStream {
 /** The sections of one index, in the order of the file. */
 class IndexWriter {
   readonly #out = new ByteWriter(65536)
-  /** By pair, `name NUL value`, and of all: references of streams, ascending. */
-  readonly #postings = new Map<string, number[]>()
+  /** By name and value, and of all: references of streams, ascending. */
+  readonly #postings = new Map<string, Map<string, number[]>>()
   readonly #all: number[] = []
   /** The postings offset table. */
   readonly #positions = new ByteWriter(4096)
@@ -263,23 +263,22 @@ class IndexWriter {
     entry.writeUvarint(pairs.length / 2)
     for (const text of pairs) entry.writeUvarint(symbolNumber(symbolOf, text))
     for (let i = 0; i < pairs.length; i += 2) {
-      const key = `${pairs[i]!}\0${pairs[i + 1]!}`
-      const list = this.#postings.get(key)
-      if (list === undefined) this.#postings.set(key, [ref])
+      const name = pairs[i]!
+      let byValue = this.#postings.get(name)
+      if (byValue === undefined) this.#postings.set(name, (byValue = new Map()))
+      const list = byValue.get(pairs[i + 1]!)
+      if (list === undefined) byValue.set(pairs[i + 1]!, [ref])
       else list.push(ref)
     }
   }
 
   /** The list of all streams, then one for each pair, by name and value. */
   #writePostings(): void {
-    this.#positions.writeU32(this.#postings.size + 1)
-    this.#writeList('', '', this.#all)
     const inOrder = [...this.#postings]
-      .map(([key, refs]) => {
-        const [name = '', value = ''] = key.split('\0')
-        return { name, value, refs }
-      })
+      .flatMap(([name, byValue]) => Array.from(byValue, ([value, refs]) => ({ name, value, refs })))
       .sort((a, b) => compareText(a.name, b.name) || compareText(a.value, b.value))
+    this.#positions.writeU32(inOrder.length + 1)
+    this.#writeList('', '', this.#all)
     for (const { name, value, refs } of inOrder) this.#writeList(name, value, refs)
   }
 

@@ -3,6 +3,7 @@
  * opentelemetry-proto definitions, v1.
  */
 
+import { keyOfTexts } from '#core/text.ts'
 import { SpanIds } from './span-ids.ts'
 
 /** A value of an attribute. */
@@ -152,7 +153,7 @@ export function attributesKey(attributes: readonly Attribute[]): string {
   return attributes
     .map(a => `${a.key.length}:${a.key}=${valueKey(a.value)}`)
     .sort()
-    .join('\0')
+    .join()
 }
 
 function sorted(attributes: readonly Attribute[]): Attribute[] {
@@ -164,7 +165,7 @@ export function resourceKey(resource: Resource): string {
   return (resource.key ??= attributesKey(resource.attributes))
 }
 function scopeKey(scope: Scope): string {
-  return (scope.key ??= `${scope.name}\0${scope.version}\0${attributesKey(scope.attributes)}`)
+  return (scope.key ??= keyOfTexts([scope.name, scope.version, attributesKey(scope.attributes)]))
 }
 function resourceInOrder(resource: Resource): Resource {
   return (resource.inOrder ??= { ...resource, attributes: sorted(resource.attributes), inOrder: undefined })

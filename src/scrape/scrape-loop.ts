@@ -2,6 +2,7 @@
  * Scrapes one target again and again. Source of the rules: Prometheus' public documentation of scraping and
  * staleness.
  */
+import { keyOfTexts } from '#core/text.ts'
 import type { Clock, Timer } from '#core/clock.ts'
 import { nextDueMs } from '#core/due-time.ts'
 import { BadDataError, LimitError, messageOf } from '#core/errors.ts'
@@ -400,7 +401,7 @@ export class ScrapeLoop {
   }
 
   #noteMetadata(builder: BatchBuilder, metadata: readonly Metadata[]): void {
-    const text = metadata.map(m => `${m.metric}\0${m.type}\0${m.unit}\0${m.help}`).join('\0')
+    const text = keyOfTexts(metadata.flatMap(m => [m.metric, m.type, m.unit, m.help]))
     if (text === this.#metadata) return
     this.#metadata = text
     builder.batch.metadata.push(...metadata)

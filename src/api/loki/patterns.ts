@@ -3,6 +3,7 @@
  * that share enough of the rest. Sources: docs/http-api.md; He et al., "Drain: An Online Log Parsing Approach with
  * Fixed Depth Tree", 2017.
  */
+import { keyOfTexts } from '#core/text.ts'
 import type { Clock } from '#core/clock.ts'
 import { parseLogQuery } from '#lang/logql/parser.ts'
 import type { LogsReader } from '#logs/select.ts'
@@ -130,7 +131,7 @@ export async function patterns(
     if (line.line.length > lineBytesMax) continue
     const at = line.metadata.indexOf('detected_level')
     const level = at >= 0 ? line.metadata[at + 1]! : 'unknown'
-    const key = `${line.stream.join('\0')}\0${level}`
+    const key = keyOfTexts([...line.stream, level])
     let set = drains.get(key)
     if (set === undefined) drains.set(key, (set = { drain: new Drain(), level }))
     set.drain.add(line.line, line.ms)

@@ -1,7 +1,7 @@
 /** VictoriaLogs' query API: LogsQL, and LogQL where a query is not LogsQL. Source: docs/http-api.md. */
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, BadQueryError, LimitError } from '#core/errors.ts'
-import { quote } from '#core/text.ts'
+import { keyOfTexts, quote } from '#core/text.ts'
 import { setOwn } from '#core/own.ts'
 import type { LogqlExpr } from '#lang/logql/ast.ts'
 import { parseLogql } from '#lang/logql/parser.ts'
@@ -270,7 +270,7 @@ class VictoriaLogsApi {
     const groups = new Map<string, { fields: Record<string, string>; counts: Map<number, number>; total: number }>()
     for (const row of rows) {
       const values = fields.map(field => row.get(field) ?? '')
-      const key = values.join('\0')
+      const key = keyOfTexts(values)
       let group = groups.get(key)
       if (group === undefined)
         groups.set(

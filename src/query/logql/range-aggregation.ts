@@ -309,7 +309,7 @@ class SampleCollector {
     let key = ''
     for (const name of this.#grouping.labels) {
       const value = entry.get(name)
-      key += value === undefined ? '\u0001' : `\0${value}`
+      key += value === undefined ? '-' : `${value.length}:${value}`
     }
     let series = this.#byValues.get(key)
     if (series === undefined) {

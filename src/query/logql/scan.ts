@@ -1,4 +1,5 @@
 /** The chunks that a query reads, in which order, and how lines that several chunks have are found. */
+import { keyOfTexts } from '#core/text.ts'
 import { compileMatchers, parseLogql } from '#lang/logql/parser.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import {
@@ -76,8 +77,8 @@ function isSameLine(
 function pairText({ lines, i, symbols }: { lines: Lines; i: number; symbols: readonly string[] }): string {
   const pairs = readPairs(lines, i, symbols)
   const parts: string[] = []
-  for (let p = 0; p < pairs.length; p += 2) parts.push(`${pairs[p]!}\0${pairs[p + 1]!}`)
-  return parts.sort().join('\0')
+  for (let p = 0; p < pairs.length; p += 2) parts.push(keyOfTexts([pairs[p]!, pairs[p + 1]!]))
+  return parts.sort().join('')
 }
 
 /** Deletions that a query applies: lines of these streams and times that their filters find are not there. */

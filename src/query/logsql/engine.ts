@@ -1,4 +1,5 @@
 /** LogsQL over a logs reader. */
+import { keyOfTexts } from '#core/text.ts'
 import type { Clock } from '#core/clock.ts'
 import { createHash } from 'node:crypto'
 import { LimitError, PlanStaleError } from '#core/errors.ts'
@@ -247,7 +248,7 @@ interface StreamMatches {
 
 /** A key of a row within its stream. */
 function rowKey(row: Fields): string {
-  return `${fieldOf(row, '_time')}\0${fieldOf(row, '_msg')}`
+  return keyOfTexts([fieldOf(row, '_time'), fieldOf(row, '_msg')])
 }
 
 /** Numbers of the rows whose keys match and of their neighbours, ascending. */

@@ -2,6 +2,7 @@
  * LogsQL's pipes that see all rows before they give any on, or join them with others. Source: docs/logs.md (the
  * VictoriaLogs part).
  */
+import { keyOfTexts } from '#core/text.ts'
 import { LimitError } from '#core/errors.ts'
 import type { GroupKey, StatsCall } from '#lang/logsql/ast.ts'
 import { toNumber } from '#lang/logsql/numbers.ts'
@@ -59,7 +60,7 @@ class Groups {
   }
 
   at(keys: string[]): Group {
-    const key = keys.join('\0')
+    const key = keyOfTexts(keys)
     let group = this.#groups.get(key)
     if (group === undefined) {
       const gatherers = this.#calls.map((call, i) => ({
@@ -135,7 +136,7 @@ export class StatsSink implements Sink {
 
 /** Each row with the fields of the results that have the same key; `isInner` leaves out rows that match none. */
 export function makeJoin(pipe: PipeOf<'join'>, next: Sink, results: readonly Fields[]): Sink {
-  const keyOf = (row: Fields): string => pipe.by.map(name => fieldOf(row, name)).join('\0')
+  const keyOf = (row: Fields): string => keyOfTexts(pipe.by.map(name => fieldOf(row, name)))
   const byKey = new Map<string, Fields[]>()
   for (const row of results) {
     const key = keyOf(row)
@@ -237,7 +238,7 @@ export class SortSink implements Sink {
     this.#rows.sort(this.#compare)
     const seen = new Map<string, number>()
     for (const row of this.#rows) {
-      const part = partitionBy.map(name => fieldOf(row, name)).join('\0')
+      const part = keyOfTexts(partitionBy.map(name => fieldOf(row, name)))
       const place = (seen.get(part) ?? 0) + 1
       seen.set(part, place)
       if (place <= offset || place > offset + limit) continue
@@ -264,7 +265,7 @@ class DistinctRows {
 
   /** Counts a row that was taken; a new one only while fewer than `limit` are known. */
   add(taken: Fields, limit: number): void {
-    const key = [...taken].flat().join('\0')
+    const key = keyOfTexts([...taken].flat())
     const known = this.#seen.get(key)
     if (known !== undefined) known.hits++
     else if (this.#seen.size < limit) this.#seen.set(key, { row: taken, hits: 1 })

@@ -1,6 +1,7 @@
 /**
  * LogsQL's stats functions: each gathers over the rows of a group. Source: docs/logs.md (the VictoriaLogs part).
  */
+import { keyOfTexts } from '#core/text.ts'
 import type { StatsCall, StatsFunction } from '#lang/logsql/ast.ts'
 import { toNumber } from '#lang/logsql/numbers.ts'
 import { compareValues, type RowTest } from './filter.ts'
@@ -118,7 +119,7 @@ function makeCountUniq(call: StatsCall): Gatherer {
   return {
     add: (row, fields) => {
       const values = valuesOf(call, row, fields)
-      if (values.some(v => v !== '') && seen.size < most) seen.add(values.join('\0'))
+      if (values.some(v => v !== '') && seen.size < most) seen.add(keyOfTexts(values))
     },
     result: () => String(seen.size),
   }

@@ -1,4 +1,5 @@
 /** Aggregation operators: rows into groups, step by step, with the groups found once. */
+import { keyOfTexts } from '#core/text.ts'
 import { assert, unreachable } from '#core/assert.ts'
 import { ExecutionError } from '#core/errors.ts'
 import { metricName } from '#core/names.ts'
@@ -76,7 +77,7 @@ function groupingLabels(expr: Aggregate): (labels: Labels) => Labels {
 
 function groupRows(expr: Aggregate, rows: Row[]): Group[] {
   const labelsOf = groupingLabels(expr)
-  const memo = `${expr.without ? 'without' : 'by'} ${expr.grouping.join('\0')}`
+  const memo = `${expr.without ? 'without' : 'by'} ${keyOfTexts(expr.grouping)}`
   const groups = new Map<string, Group>()
   for (const row of rows) {
     const labels = row.labels.memoized(memo, labelsOf)

@@ -1,4 +1,5 @@
 /** TraceQL metrics: series over time from spans. Source of the rules: docs/traces.md (the language). */
+import { keyOfTexts } from '#core/text.ts'
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, LimitError } from '#core/errors.ts'
 import type { Limits } from '#core/limits.ts'
@@ -313,7 +314,8 @@ class SpanGatherer {
     let key = ''
     for (const { cursor } of this.#by) {
       cursor.read(i, e, l)
-      key += `${cursor.type} ${cursorText(cursor)}\0`
+      const text = cursorText(cursor)
+      key += `${cursor.type} ${text.length}:${text}`
     }
     const into = this.#keyed(key)
     if (only?.type === valueType.string) this.#byText.set(only.text, into)
@@ -503,10 +505,11 @@ function joinMath(
   // The name of a function is no label that has to match.
   const plain = (s: TraceSeries): MetricLabel[] => s.labels.filter(x => x.key !== '__name__')
   const keyOf = (s: TraceSeries): string =>
-    plain(s)
-      .map(x => `${x.key}=${labelText(x.value)}`)
-      .sort()
-      .join('\0')
+    keyOfTexts(
+      plain(s)
+        .map(x => keyOfTexts([x.key, labelText(x.value)]))
+        .sort(),
+    )
   if (right.length === 1 && plain(right[0]!).length === 0)
     return left.map(s => joined(s.labels, s.values, right[0]!.values))
   if (left.length === 1 && plain(left[0]!).length === 0)

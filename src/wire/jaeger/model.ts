@@ -2,6 +2,7 @@
  * Jaeger's spans as OTLP's, whichever way they came. Names of attributes as OpenTelemetry's mapping has them.
  * Source: Jaeger's public model.proto and jaeger.thrift, and OpenTelemetry's public description of the mapping.
  */
+import { keyOfTexts } from '#core/text.ts'
 import type { AnyValue, Attribute, ResourceSpans, Scope, Span, SpanEvent, SpanLink } from '#model/trace.ts'
 
 /** A tag, which becomes an attribute or a field of the span. */
@@ -199,7 +200,7 @@ export function jaegerBatch(process: JaegerProcess | undefined, spans: readonly 
     let found = resources.get(own)
     if (found === undefined) resources.set(own, (found = { into: resourceOf(own), scopes: new Map() }))
     const { span, scope } = spanOf(jaeger)
-    const key = `${scope.name}\0${scope.version}`
+    const key = keyOfTexts([scope.name, scope.version])
     let list = found.scopes.get(key)
     if (list === undefined) {
       found.scopes.set(key, (list = []))

@@ -2,6 +2,7 @@
  * A scrape's body as protobuf: MetricFamily messages, each with its length in front. Native histograms come this way.
  * Source: the public metrics.proto of client_model.
  */
+import { keyOfTexts } from '#core/text.ts'
 import { ByteReader } from '#codec/byte-reader.ts'
 import { readInt64, readText, skipField } from '#codec/protobuf.ts'
 import { CorruptDataError } from '#core/errors.ts'
@@ -386,7 +387,7 @@ function emit(
 ): void {
   const series = (suffix: string, extra?: [string, string]): number => {
     const all: [string, string][] = [['__name__', name + suffix], ...labels, ...(extra === undefined ? [] : [extra])]
-    const key = all.map(pair => pair.join('\0')).join('\0')
+    const key = keyOfTexts(all.flat())
     hashText(key)
     const hashA = hashes[0]!
     const hashB = hashes[1]!

@@ -3,6 +3,7 @@
  * instead of them, or beside them. Source of the rules: Prometheus' public documentation of
  * convert_classic_histograms_to_nhcb.
  */
+import { keyOfTexts } from '#core/text.ts'
 import { customBucketsSchema, FloatHistogram } from '#model/histogram.ts'
 import type { Metadata } from '#model/write-batch.ts'
 import { parseFloatText } from './parse.ts'
@@ -117,10 +118,7 @@ export class CustomBuckets implements ScrapeSink {
     const own = pairs
       .filter(([n]) => n !== 'le')
       .map(([n, v]): [string, string] => (n === '__name__' ? [n, histogram] : [n, v]))
-    const key = own
-      .map(pair => pair.join('\0'))
-      .sort()
-      .join('\0')
+    const key = own.map(keyOfTexts).sort().join('')
     let group = this.#groups.get(key)
     if (group === undefined) {
       hashText(`\0${key}`)
