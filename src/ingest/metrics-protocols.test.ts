@@ -6,6 +6,7 @@ import { WriteRequestKernel } from '#codec/write-request.ts'
 import { CorruptDataError, LimitError, UnavailableError } from '#core/errors.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import type { MetricsAppender, MetricsAppendOutcome } from '#metrics/append.ts'
+import { nameRefused } from '#model/append-outcome.ts'
 import { Labels } from '#model/labels.ts'
 import { BatchBuilder, type WriteBatch } from '#model/write-batch.ts'
 import { encodeWriteRequest, encodeWriteRequestV2 } from '#wire/remote-write/encode.ts'
@@ -19,13 +20,19 @@ class KeptSamples implements MetricsAppender {
   readonly samples: string[] = []
   readonly sizes: number[] = []
   failure: Error | undefined
+  isNaming = true
+  /** Refuses everything for now. */
+  isFull = false
 
   append(tenant: string, batch: WriteBatch): Promise<MetricsAppendOutcome> {
     if (this.failure !== undefined) return Promise.reject(this.failure)
     const outcome: MetricsAppendOutcome = { stored: 0, histograms: 0, exemplars: 0, refused: 0, problems: [] }
+    if (batch.namesRefused && this.isNaming) outcome.refusedAt = []
     this.sizes.push(batch.sampleCount)
     for (let i = 0; i < batch.sampleCount; i++) {
-      if (batch.values[i]! < 0) {
+      if (batch.values[i]! < 0 || this.isFull) {
+        if (this.isFull) outcome.passes = true
+        nameRefused(outcome, 'negative', batch.sampleSeries[i]!)
         outcome.refused++
         outcome.problems.push({ message: 'negative', count: 1 })
         continue
@@ -277,6 +284,51 @@ test('remote write 2.0 says how much was written, also when nothing was', async 
   const v1Reply = await send(served, { path: '/api/v1/write', body: v1(5) })
   assert.deepEqual([v1Reply.status, v1Reply.headers['retry-after']], [503, '3'])
   assert.equal('x-prometheus-remote-write-samples-written' in v1Reply.headers, false)
+})
+
+test('OTLP counts points that are refused, however many series each has', async () => {
+  const times = { timeUnixNano: `${nowMs}000000` }
+  const histogram = (sum: number, ...bucketCounts: string[]): object => ({
+    ...times,
+    count: '3',
+    sum,
+    bucketCounts,
+    explicitBounds: [1, 5],
+  })
+  const request = (...dataPoints: object[]): string =>
+    JSON.stringify({
+      resourceMetrics: [
+        { scopeMetrics: [{ metrics: [{ name: 'h', histogram: { aggregationTemporality: 2, dataPoints } }] }] },
+      ],
+    })
+  const cases: [body: string, isNaming: boolean, rejected: string | undefined][] = [
+    [request(histogram(1, '1', '1', '1')), true, undefined],
+    [request(histogram(-1, '-1', '-1', '5')), true, '1'],
+    [request(histogram(-1, '-1', '-1', '5'), histogram(1, '1', '1', '1'), histogram(-1, '1', '1', '1')), true, '2'],
+    // A door that does not say which: never more than there are.
+    [request(histogram(-1, '-1', '-1', '5')), false, '1'],
+  ]
+  for (const [body, isNaming, rejected] of cases) {
+    const { served, store } = serving()
+    store.isNaming = isNaming
+    const reply = await send(served, { path: '/v1/metrics', body, headers: { 'content-type': 'application/json' } })
+    const { partialSuccess } = JSON.parse(reply.body) as { partialSuccess?: { rejectedDataPoints: string } }
+    assert.equal(partialSuccess?.rejectedDataPoints, rejected, body)
+  }
+})
+
+test('a limit that passes is 429 on every door, though some samples were kept', async () => {
+  for (const sent of [
+    { path: '/v1/metrics', body: otlp, headers: { 'content-type': 'application/json' } },
+    { path: '/api/v1/write', body: v1(1, -2) },
+    { path: '/api/v1/import', body: jsonLine(-1) },
+    { path: '/write', body: 'm f=-1' },
+  ]) {
+    const { served, store } = serving()
+    store.isFull = true
+    const { status, headers } = await send(served, sent)
+    assert.deepEqual([status, headers['retry-after']], [429, '10'], sent.path)
+  }
 })
 
 test('errors of the store have their status, and say when to come back', async () => {

@@ -3,7 +3,7 @@ import type { Clock } from '#core/clock.ts'
 import { LimitError } from '#core/errors.ts'
 import type { Limits } from '#core/limits.ts'
 import type { MetricsAppendOutcome, MetricsAppender } from '#metrics/append.ts'
-import { refuse } from '#model/append-outcome.ts'
+import { nameRefused, refuse } from '#model/append-outcome.ts'
 import { Labels } from '#model/labels.ts'
 import type { WriteBatch } from '#model/write-batch.ts'
 import type { HttpReply, HttpRequest } from '#net/route-table.ts'
@@ -44,12 +44,15 @@ export async function appendBatch(
   batch: WriteBatch,
 ): Promise<MetricsAppendOutcome> {
   // A decoder fills the batch again as soon as the append waits.
-  const problems = batch.refusals.map(({ series, message }) => {
+  const refusals = batch.refusals.map(({ series, message }) => {
     const pairs = keyPairs(batch.bytes, batch.keyFrom[series]!, batch.keyTo[series]!)
-    return `${Labels.from(pairs).toString()}: ${message}`
+    return { series, problem: `${Labels.from(pairs).toString()}: ${message}` }
   })
   const outcome = await appender.append(tenant, batch)
-  for (const problem of problems) refuse(outcome, problem)
+  for (const { series, problem } of refusals) {
+    refuse(outcome, problem)
+    nameRefused(outcome, problem, series)
+  }
   return outcome
 }
 

@@ -1,9 +1,10 @@
 /** OTLP metrics over HTTP (protobuf, JSON) and gRPC. */
 import type { Clock } from '#core/clock.ts'
-import { refuse } from '#model/append-outcome.ts'
+import { note, refuse } from '#model/append-outcome.ts'
+import type { MetricsAppendOutcome } from '#metrics/append.ts'
 import { BatchBuilder } from '#model/write-batch.ts'
 import { decodeOtlpMetrics, encodeOtlpMetricsResponse, parseOtlpMetricsJson } from '#wire/otlp/metrics.ts'
-import { translateOtlp } from '#wire/otlp/to-prometheus.ts'
+import { translateOtlp, type TranslatedPoints } from '#wire/otlp/to-prometheus.ts'
 import { reasonOf, serveMetrics, type MetricsProtocol, type MetricsPush } from './metrics-push.ts'
 import { asOtlp, otlpFormat, otlpMediaType, otlpReply, type OtlpFormat } from './otlp.ts'
 import { mediaTypeOf, type ServedProtocol } from './protocol.ts'
@@ -30,11 +31,21 @@ function protocolOf(clock: Clock): MetricsProtocol<OtlpFormat> {
       const resources =
         format === 'json' ? parseOtlpMetricsJson(Buffer.from(body).toString('utf8')) : decodeOtlpMetrics(body)
       const builder = new BatchBuilder()
-      const problems = translateOtlp(resources, builder, clock.nowMs())
+      const points = translateOtlp(resources, builder, clock.nowMs())
+      builder.batch.namesRefused = true
       const outcome = await intake.append(builder.batch)
-      for (const problem of problems) refuse(outcome, problem)
+      outcome.refused = refusedPoints(outcome, points)
+      for (const [reason, count] of points.refused) refuse(outcome, reason, count)
+      for (const text of points.notes) note(outcome, text)
       return outcome
     },
     reply: (outcome, format) => otlpReply(format, 'rejectedDataPoints', outcome.refused, reasonOf(outcome)),
   }
+}
+
+/** How many points have a part that the door refused. A point may be several samples. */
+function refusedPoints({ stored, refused, refusedAt }: MetricsAppendOutcome, points: TranslatedPoints): number {
+  if (refusedAt !== undefined)
+    return new Set(refusedAt.map(({ at }) => points.pointOf[at] ?? -1).filter(point => point >= 0)).size
+  return stored === 0 && refused > 0 ? points.count : Math.min(refused, points.count)
 }

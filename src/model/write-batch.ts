@@ -79,8 +79,11 @@ export class WriteBatch {
   refusals: RefusedHistogram[] = []
   exemplars: ExemplarSample[] = []
   metadata: Metadata[] = []
+  /** The outcome lists the series (`at`) of each sample and histogram that is refused. */
+  namesRefused = false
 
   clear(): void {
+    this.namesRefused = false
     this.seriesCount = 0
     this.sampleCount = 0
     this.histograms = []

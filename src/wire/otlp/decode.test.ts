@@ -53,7 +53,7 @@ const metricCases: [name: string, metric: Message, lines: string[]][] = [
             ...times,
             attributes: route,
             asInt: '7',
-            exemplars: [{ timeUnixNano: '1500000000', asDouble: 1, traceId: 'ab', spanId: 'cd' }],
+            exemplars: [{ timeUnixNano: '1500000000', asDouble: 1, traceId: 'ab'.repeat(16), spanId: 'cd'.repeat(8) }],
           },
         ],
       },
@@ -61,7 +61,7 @@ const metricCases: [name: string, metric: Message, lines: string[]][] = [
     [
       `http_requests_total{${own}} 7 @2000`,
       info,
-      `http_requests_total{${own}} # {span_id="cd", trace_id="ab"} 1 @1500`,
+      `http_requests_total{${own}} # {span_id="${'cd'.repeat(8)}", trace_id="${'ab'.repeat(16)}"} 1 @1500`,
       '# http_requests_total counter Requests.',
     ],
   ],
@@ -135,7 +135,8 @@ const metricCases: [name: string, metric: Message, lines: string[]][] = [
 
 function showMetrics(resources: readonly OtlpResource[]): string[] {
   const builder = new BatchBuilder()
-  assert.deepEqual(translateOtlp(resources, builder, 0), [])
+  const { refused, notes } = translateOtlp(resources, builder, 0)
+  assert.deepEqual([[...refused], [...notes]], [[], []])
   return showWriteBatch(builder.batch)
 }
 
@@ -149,15 +150,173 @@ test('metrics: every kind as series, from protobuf and from JSON', () => {
   }
 })
 
-test('metrics: what has no translation is named', () => {
-  const cases: [metric: Message, problem: string][] = [
-    [{ name: 'd', sum: { aggregationTemporality: 1 } }, 'metric "d" has delta temporality; cumulative is needed'],
-    [{ gauge: {} }, 'a metric has no name'],
+test('metrics: what has no translation is refused with its points', () => {
+  const two = [times, times]
+  const cases: [metric: Message, problem: string, points: number][] = [
+    [
+      { name: 'd', sum: { aggregationTemporality: 1, dataPoints: two } },
+      'metric "d" has delta temporality; cumulative is needed',
+      2,
+    ],
+    [{ name: 'd', sum: { aggregationTemporality: 1 } }, 'metric "d" has delta temporality; cumulative is needed', 1],
+    ...[0, 3].flatMap(temporality =>
+      ['sum', 'histogram', 'exponentialHistogram'].map((kind): [Message, string, number] => [
+        { name: 'u', [kind]: { aggregationTemporality: temporality, dataPoints: two } },
+        `metric "u" has no aggregation temporality (${temporality}); cumulative is needed`,
+        2,
+      ]),
+    ),
+    [{ gauge: {} }, 'a metric has no name', 1],
+    [{ gauge: { dataPoints: two } }, 'a metric has no name', 2],
   ]
-  for (const [metric, problem] of cases)
-    assert.deepEqual(translateOtlp(parseOtlpMetricsJson(JSON.stringify(metricsOf(metric))), new BatchBuilder(), 0), [
-      problem,
+  const good = { name: 'good', gauge: { dataPoints: [times] } }
+  for (const [metric, problem, points] of cases) {
+    const message = metricsOf(metric, good)
+    for (const resources of [
+      parseOtlpMetricsJson(JSON.stringify(message)),
+      decodeOtlpMetrics(protobuf(metricsRequest, message)),
+    ]) {
+      const { refused, count } = translateOtlp(resources, new BatchBuilder(), 0)
+      assert.deepEqual([[...refused], count], [[[problem, points]], 1])
+    }
+  }
+})
+
+/** Lines of samples and exemplars, what was refused, and what was left out. */
+function translated(resources: readonly OtlpResource[]): { lines: string[]; refused: string[]; notes: string[] } {
+  const builder = new BatchBuilder()
+  const { refused, notes } = translateOtlp(resources, builder, 0)
+  const lines = showWriteBatch(builder.batch).filter(line => !line.startsWith('# '))
+  return { lines, refused: [...refused].map(([reason, count]) => `${count} ${reason}`), notes: [...notes] }
+}
+
+test('metrics: attributes without a name are left out and told of, and cost nothing else', () => {
+  const nameless = { key: '', value: { stringValue: 'x' } }
+  const exemplar = { timeUnixNano: '1000000000', asDouble: 1, filteredAttributes: [nameless, text('e', 'f')] }
+  const point = { ...times, asDouble: 1, attributes: [nameless, text('a', 'y')], exemplars: [exemplar] }
+  const metric = { name: 'ek', sum: { aggregationTemporality: 2, isMonotonic: true, dataPoints: [point] } }
+  const request = {
+    resourceMetrics: [
+      {
+        resource: { attributes: [nameless, text('service.name', 's'), text('k', 'v')] },
+        scopeMetrics: [{ scope: { attributes: [nameless] }, metrics: [metric] }],
+      },
+    ],
+  }
+  for (const resources of [
+    parseOtlpMetricsJson(JSON.stringify(request)),
+    decodeOtlpMetrics(protobuf(metricsRequest, request)),
+  ])
+    assert.deepEqual(translated(resources), {
+      lines: [
+        'ek_total{a="y", job="s"} 1 @2000',
+        'target_info{job="s", k="v"} 1 @2000',
+        'ek_total{a="y", job="s"} # {e="f"} 1 @1000',
+      ],
+      refused: [],
+      notes: ['an attribute without a name was left out'],
+    })
+})
+
+test('metrics: ids of exemplars that are zeros are none; of wrong length, they cost the exemplar', () => {
+  const exemplar = (traceId: string, spanId: string): Message => ({
+    timeUnixNano: '1000000000',
+    asDouble: 1,
+    traceId,
+    spanId,
+  })
+  const cases: [exemplar: Message, labels: string | undefined][] = [
+    [exemplar('0'.repeat(32), '0'.repeat(16)), '{}'],
+    [exemplar('ab'.repeat(16), '0'.repeat(16)), `{trace_id="${'ab'.repeat(16)}"}`],
+    [exemplar('ab'.repeat(15), ''), undefined],
+    [exemplar('ab'.repeat(16), 'cd'), undefined],
+  ]
+  for (const [own, labels] of cases) {
+    const dataPoints = [{ ...times, asDouble: 1, exemplars: [own] }]
+    const request = metricsOf({ name: 'x', sum: { aggregationTemporality: 2, isMonotonic: true, dataPoints } })
+    for (const resources of [
+      parseOtlpMetricsJson(JSON.stringify(request)),
+      decodeOtlpMetrics(protobuf(metricsRequest, request)),
+    ]) {
+      const { lines, refused, notes } = translated(resources)
+      assert.deepEqual(
+        lines.filter(line => line.includes('} # {')).map(line => line.replace(/^.*# /, '').replace(/ 1 @1000$/, '')),
+        labels === undefined ? [] : [labels],
+      )
+      assert.deepEqual([refused, notes.length], [[], labels === undefined ? 1 : 0])
+    }
+  }
+})
+
+test('metrics: what is not UTF-8 costs its point, its exemplar, or its description, by name', () => {
+  const point = (...attributes: Message[]): Message => ({ ...times, asDouble: 1, attributes })
+  const gauge = (name: string, ...dataPoints: Message[]): Message => ({ name, gauge: { dataPoints } })
+  const exemplar = { timeUnixNano: '1000000000', asDouble: 1, filteredAttributes: [text('e', '§')] }
+  const request = {
+    resourceMetrics: [
+      {
+        resource: { attributes: [text('service.name', 's')] },
+        scopeMetrics: [
+          {
+            metrics: [
+              gauge('v', point(text('a', '§')), point(text('a', 'x')), point(text('k§', 'x'))),
+              gauge('n§', point()),
+              { ...gauge('h', point()), description: '§' },
+              {
+                name: 'c',
+                sum: {
+                  aggregationTemporality: 2,
+                  isMonotonic: true,
+                  dataPoints: [{ ...point(), exemplars: [exemplar] }],
+                },
+              },
+            ],
+          },
+        ],
+      },
+      {
+        resource: { attributes: [text('service.name', 's'), text('os', '§')] },
+        scopeMetrics: [{ metrics: [gauge('w', point())] }],
+      },
+    ],
+  }
+  const forms: [form: string, resources: readonly OtlpResource[]][] = [
+    ['protobuf', decodeOtlpMetrics(withBadBytes(protobuf(metricsRequest, request)))],
+    ['JSON', parseOtlpMetricsJson(JSON.stringify(request).replaceAll('§', '\\ud800'))],
+  ]
+  for (const [form, resources] of forms) {
+    const { lines, refused, notes } = translated(resources)
+    assert.deepEqual(
+      lines,
+      ['v{a="x", job="s"} 1 @2000', 'h{job="s"} 1 @2000', 'c_total{job="s"} 1 @2000', 'w{job="s"} 1 @2000'],
+      form,
+    )
+    assert.equal(refused.length, 3, form)
+    assert.equal(refused[0], '1 metric v: the value of label a is not UTF-8')
+    assert.match(refused[1]!, /^1 metric v: the attribute name .* is not UTF-8$/)
+    assert.match(refused[2]!, /^1 metric "n.*: its name is not UTF-8$/)
+    assert.deepEqual(notes, [
+      'metric h: a description or unit that is not UTF-8 was left out',
+      'metric c_total: an exemplar was left out: the value of label e is not UTF-8',
+      'target_info was left out: the value of label os is not UTF-8',
     ])
+  }
+})
+
+test('metrics: a point that can not be read costs itself', () => {
+  const point = (value: string): Message => ({ ...times, asDouble: 1, attributes: [text('a', value)] })
+  const request = metricsOf({ name: 'm', gauge: { dataPoints: [point('one'), point('cut'), point('two')] } })
+  const bytes = Buffer.from(protobuf(metricsRequest, request))
+  bytes[bytes.indexOf('cut') - 1] = 100
+  const { lines, refused } = translated(decodeOtlpMetrics(bytes))
+  assert.deepEqual(lines.slice(0, 2), [
+    'm{a="one", instance="i1", job="api"} 1 @2000',
+    'm{a="two", instance="i1", job="api"} 1 @2000',
+  ])
+  assert.deepEqual(
+    refused.map(text => text.replace(/ at .*/, '')),
+    ['1 metric m: truncated: 100 bytes wanted'],
+  )
 })
 
 test('metrics: units are words of the name, whatever they are called', () => {

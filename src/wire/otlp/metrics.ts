@@ -5,6 +5,7 @@
 import { ByteReader } from '#codec/byte-reader.ts'
 import { readTextMarking } from '#codec/protobuf.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
+import { BadDataError, CorruptDataError } from '#core/errors.ts'
 import { encodeUtf8 } from '#core/text.ts'
 import {
   double,
@@ -42,6 +43,8 @@ export interface OtlpExemplar {
 }
 /** A data point of any kind; what its kind does not have is empty. */
 export interface OtlpPoint {
+  /** Why it can't be read. */
+  problem: string | undefined
   attributes: Attributes
   startMs: number
   timeMs: number
@@ -90,6 +93,7 @@ export interface OtlpResource {
 /** A point without anything. */
 export function emptyPoint(): OtlpPoint {
   return {
+    problem: undefined,
     attributes: [],
     startMs: 0,
     timeMs: 0,
@@ -248,25 +252,46 @@ const summaryFields: FieldsOf<OtlpPoint> = {
   8: readFlags,
 }
 
-function metric(input: ByteReader): OtlpMetric {
-  const m: OtlpMetric = {
-    name: '',
-    description: '',
-    unit: '',
-    kind: 'gauge',
-    temporality: 0,
-    monotonic: false,
-    points: [],
+/** What is wrong in a point costs that point: it says why instead. */
+function pointOrProblem(read: () => OtlpPoint): OtlpPoint {
+  try {
+    return read()
+  } catch (error) {
+    if (!(error instanceof CorruptDataError || error instanceof BadDataError)) throw error
+    return { ...emptyPoint(), problem: error.message }
   }
+}
+
+/** What is wrong in a metric costs that metric. */
+function metricOrProblem(input: ByteReader): OtlpMetric {
+  try {
+    return metric(input)
+  } catch (error) {
+    if (!(error instanceof CorruptDataError)) throw error
+    return { ...emptyMetric(), points: [{ ...emptyPoint(), problem: error.message }] }
+  }
+}
+
+function emptyMetric(): OtlpMetric {
+  return { name: '', description: '', unit: '', kind: 'gauge', temporality: 0, monotonic: false, points: [] }
+}
+
+function metric(input: ByteReader): OtlpMetric {
+  const m = emptyMetric()
   const data =
     (kind: OtlpKind, fields: FieldsOf<OtlpPoint>) =>
     (i: ByteReader): void => {
       m.kind = kind
       readMessage(inner(i), {
         1: j => {
-          const point = emptyPoint()
-          readInto(inner(j), fields, point)
-          m.points.push(point)
+          const message = inner(j)
+          m.points.push(
+            pointOrProblem(() => {
+              const point = emptyPoint()
+              readInto(message, fields, point)
+              return point
+            }),
+          )
         },
         2: j => {
           m.temporality = j.readUvarint()
@@ -305,7 +330,7 @@ function scopeMetrics(input: ByteReader): OtlpScope {
       s.attributes = attributes
     },
     2: i => {
-      s.metrics.push(metric(inner(i)))
+      s.metrics.push(metricOrProblem(inner(i)))
     },
   })
   return s
@@ -339,6 +364,7 @@ function jsonPoint(value: Json): OtlpPoint {
     counts: numbers(object(b)['bucketCounts']),
   })
   return {
+    problem: undefined,
     attributes: jsonAttributes(value['attributes']),
     startMs: nanos(value['startTimeUnixNano']),
     timeMs: nanos(value['timeUnixNano']),
@@ -357,8 +383,8 @@ function jsonPoint(value: Json): OtlpPoint {
     exemplars: list(value['exemplars']).map(e => ({
       timeMs: nanos(e['timeUnixNano']),
       value: 'asDouble' in e ? number(e['asDouble']) : number(e['asInt']),
-      traceId: text(e['traceId']),
-      spanId: text(e['spanId']),
+      traceId: text(e['traceId']).toLowerCase(),
+      spanId: text(e['spanId']).toLowerCase(),
       attributes: jsonAttributes(e['filteredAttributes']),
     })),
   }
@@ -387,7 +413,7 @@ function jsonMetric(value: Json): OtlpMetric {
     kind,
     temporality: jsonTemporality(data['aggregationTemporality']),
     monotonic: data['isMonotonic'] === true,
-    points: list(data['dataPoints']).map(jsonPoint),
+    points: list(data['dataPoints']).map(point => pointOrProblem(() => jsonPoint(point))),
   }
 }
 

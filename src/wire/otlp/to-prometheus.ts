@@ -7,8 +7,8 @@ import { staleHigh, staleLow } from '#model/sample-columns.ts'
 import { FloatHistogram } from '#model/histogram.ts'
 import { Labels } from '#model/labels.ts'
 import type { BatchBuilder, MetricType } from '#model/write-batch.ts'
-import type { Attributes, AttributeValue } from './message.ts'
-import type { OtlpMetric, OtlpPoint, OtlpResource } from './metrics.ts'
+import { namelessAttribute, type Attributes, type AttributeValue } from './message.ts'
+import type { OtlpExemplar, OtlpMetric, OtlpPoint, OtlpResource } from './metrics.ts'
 
 /** In maps: an object would also have the members of every object, and a unit may be named as one of them. */
 const units = new Map(
@@ -54,6 +54,7 @@ const perUnits = new Map(
 )
 const flagNoValue = 1
 const delta = 1
+const cumulative = 2
 
 /** The unit as words of the name: the unit itself, and the one behind the slash. Annotations in braces are no units. */
 function unitWords(unit: string): { main: string; per: string } {
@@ -135,66 +136,139 @@ const typeOf: Record<OtlpMetric['kind'], MetricType> = {
   summary: 'summary',
 }
 
-/** Adds everything to the batch; returns what could not be translated, one text for each metric. */
-export function translateOtlp(resources: readonly OtlpResource[], builder: BatchBuilder, nowMs: number): string[] {
-  const problems: string[] = []
-  for (const resource of resources) {
-    const attribute = (name: string): string => valueText(resource.attributes.find(([n]) => n === name)?.[1] ?? '')
-    const service = attribute('service.name')
-    const namespace = attribute('service.namespace')
-    const identity: [string, string][] = [
-      ['job', namespace === '' ? service : service === '' ? '' : `${namespace}/${service}`],
-      ['instance', attribute('service.instance.id')],
-    ]
-    let latestMs = 0
-    for (const scope of resource.scopes) {
-      for (const metric of scope.metrics) {
-        if (metric.kind !== 'gauge' && metric.kind !== 'summary' && metric.temporality === delta) {
-          problems.push(`metric ${JSON.stringify(metric.name)} has delta temporality; cumulative is needed`)
-          continue
-        }
-        if (metric.name === '') {
-          problems.push('a metric has no name')
-          continue
-        }
-        const name = metricNameOf(metric)
-        builder.batch.metadata.push({
-          metric: name,
-          type: metric.kind === 'sum' && metric.monotonic ? 'counter' : typeOf[metric.kind],
-          help: metric.description,
-          unit: unitText(metric.unit),
-        })
-        for (const point of metric.points) {
-          latestMs = Math.max(latestMs, point.timeMs)
-          addPoint(metric, name, point, identity, builder, nowMs)
-        }
-      }
-    }
-    const info = resource.attributes.filter(
-      ([n]) => n !== 'service.name' && n !== 'service.namespace' && n !== 'service.instance.id',
-    )
-    if (info.length > 0 && (identity[0]![1] !== '' || identity[1]![1] !== '') && latestMs > 0) {
-      builder.add(Labels.from(toLabels(info, [...identity, ['__name__', 'target_info']])), latestMs, 1)
-    }
-  }
-  return problems
+/** What became of the points of a request. */
+export interface TranslatedPoints {
+  /** Points that are refused, by reason. */
+  refused: Map<string, number>
+  /** What was left out of points that are kept. */
+  notes: Set<string>
+  /** Points that are in the batch. */
+  count: number
+  /** By series of the batch: the number of its point; -1 for what describes a resource. */
+  pointOf: number[]
 }
 
-function addPoint(
-  metric: OtlpMetric,
-  name: string,
-  point: OtlpPoint,
-  identity: [string, string][],
+/** Adds everything to the batch that can be translated. */
+export function translateOtlp(
+  resources: readonly OtlpResource[],
   builder: BatchBuilder,
   nowMs: number,
-): void {
+): TranslatedPoints {
+  const out: TranslatedPoints = { refused: new Map(), notes: new Set(), count: 0, pointOf: [] }
+  for (const resource of resources) translateResource(resource, builder, nowMs, out)
+  return out
+}
+
+function refusePoints(out: TranslatedPoints, reason: string, count: number): void {
+  out.refused.set(reason, (out.refused.get(reason) ?? 0) + count)
+}
+
+function translateResource(resource: OtlpResource, builder: BatchBuilder, nowMs: number, out: TranslatedPoints): void {
+  const attributes = named(resource.attributes, out)
+  const attribute = (name: string): string => valueText(attributes.find(([n]) => n === name)?.[1] ?? '')
+  const service = attribute('service.name')
+  const namespace = attribute('service.namespace')
+  const identity: [string, string][] = [
+    ['job', namespace === '' ? service : service === '' ? '' : `${namespace}/${service}`],
+    ['instance', attribute('service.instance.id')],
+  ]
+  let latestMs = 0
+  for (const scope of resource.scopes) {
+    for (const metric of scope.metrics) {
+      const problem = problemOfMetric(metric)
+      if (problem !== undefined) {
+        // A metric without points is one thing that the sender must hear of.
+        refusePoints(out, problem, Math.max(1, metric.points.length))
+        continue
+      }
+      const name = metricNameOf(metric)
+      addMetadata(metric, name, builder, out)
+      for (const point of metric.points) {
+        if (!addPoint({ metric, name, point, identity, builder, nowMs, out })) continue
+        out.count++
+        latestMs = Math.max(latestMs, point.timeMs)
+      }
+    }
+  }
+  const info = attributes.filter(
+    ([n]) => n !== 'service.name' && n !== 'service.namespace' && n !== 'service.instance.id',
+  )
+  if (info.length === 0 || (identity[0]![1] === '' && identity[1]![1] === '') || latestMs === 0) return
+  const labels = toLabels(info, [...identity, ['__name__', 'target_info']])
+  const bad = problemOfLabels(labels)
+  if (bad !== undefined) out.notes.add(`target_info was left out: ${bad}`)
+  else {
+    builder.add(Labels.from(labels), latestMs, 1)
+    out.pointOf.push(-1)
+  }
+}
+
+/** Why none of its points can be kept. */
+function problemOfMetric({ name, kind, temporality, points }: OtlpMetric): string | undefined {
+  const [first] = points
+  if (name === '') return first?.problem ?? 'a metric has no name'
+  const shown = `metric ${JSON.stringify(name)}`
+  if (!name.isWellFormed()) return `${shown}: its name is not UTF-8`
+  if (kind === 'gauge' || kind === 'summary' || temporality === cumulative) return undefined
+  return temporality === delta
+    ? `${shown} has delta temporality; cumulative is needed`
+    : `${shown} has no aggregation temporality (${temporality}); cumulative is needed`
+}
+
+function addMetadata(metric: OtlpMetric, name: string, builder: BatchBuilder, out: TranslatedPoints): void {
+  const isReadable = metric.description.isWellFormed() && metric.unit.isWellFormed()
+  if (!isReadable) out.notes.add(`metric ${name}: a description or unit that is not UTF-8 was left out`)
+  builder.batch.metadata.push({
+    metric: name,
+    type: metric.kind === 'sum' && metric.monotonic ? 'counter' : typeOf[metric.kind],
+    help: isReadable ? metric.description : '',
+    unit: isReadable ? unitText(metric.unit) : '',
+  })
+}
+
+/** The attributes that have a name. */
+function named(attributes: Attributes, out: TranslatedPoints): Attributes {
+  if (attributes.every(([name]) => name !== '')) return attributes
+  out.notes.add(namelessAttribute)
+  return attributes.filter(([name]) => name !== '')
+}
+
+/** The label that is not UTF-8, if one is. */
+function problemOfLabels(labels: ReadonlyMap<string, string>): string | undefined {
+  for (const [name, value] of labels)
+    if (!name.isWellFormed() || !value.isWellFormed()) return `the value of label ${name} is not UTF-8`
+  return undefined
+}
+
+interface PointInput {
+  metric: OtlpMetric
+  /** In Prometheus. */
+  name: string
+  point: OtlpPoint
+  identity: [string, string][]
+  builder: BatchBuilder
+  nowMs: number
+  out: TranslatedPoints
+}
+
+/** False where the point is refused. */
+function addPoint({ metric, name, point, identity, builder, nowMs, out }: PointInput): boolean {
+  const base = toLabels(named(point.attributes, out), identity)
+  const badNames = point.attributes.find(([n]) => !n.isWellFormed())
+  const problem =
+    point.problem ??
+    (badNames === undefined ? problemOfLabels(base) : `the attribute name ${JSON.stringify(badNames[0])} is not UTF-8`)
+  if (problem !== undefined) {
+    refusePoints(out, `metric ${name}: ${problem}`, 1)
+    return false
+  }
   const timeMs = point.timeMs === 0 ? nowMs : point.timeMs
   const noValue = (point.flags & flagNoValue) !== 0
-  const base = toLabels(point.attributes, identity)
   const series = (suffix: string, extra?: readonly [string, string]): number => {
     const labels = new Map(base)
     labels.set('__name__', name + suffix)
     if (extra !== undefined) labels.set(extra[0], extra[1])
+    out.pointOf.push(out.count)
     return builder.addSeries(Labels.from(labels))
   }
   const add = (i: number, value: number): void => {
@@ -204,13 +278,43 @@ function addPoint(
   const addExemplars = (i: number, from: number, to: number): void => {
     for (const e of point.exemplars) {
       if (!(e.value > from && e.value <= to)) continue
-      const labels = toLabels(e.attributes, [
-        ['trace_id', e.traceId],
-        ['span_id', e.spanId],
-      ])
-      builder.batch.exemplars.push({ series: i, labels: Labels.from(labels), value: e.value, timeMs: e.timeMs })
+      const labels = exemplarLabels(e, name, out)
+      if (labels !== undefined) builder.batch.exemplars.push({ series: i, labels, value: e.value, timeMs: e.timeMs })
     }
   }
+  addValues(metric, point, { series, add, addExemplars, builder, timeMs, noValue })
+  return true
+}
+
+/** Undefined where the exemplar is left out. */
+function exemplarLabels(e: OtlpExemplar, name: string, out: TranslatedPoints): Labels | undefined {
+  const isNone = (id: string): boolean => /^0*$/.test(id)
+  const fits = (id: string, digits: number): boolean => isNone(id) || (id.length === digits && /^[0-9a-f]+$/.test(id))
+  const labels = toLabels(named(e.attributes, out), [
+    ['trace_id', isNone(e.traceId) ? '' : e.traceId],
+    ['span_id', isNone(e.spanId) ? '' : e.spanId],
+  ])
+  const problem = fits(e.traceId, 32) && fits(e.spanId, 16) ? problemOfLabels(labels) : 'an id of wrong length'
+  if (problem === undefined) return Labels.from(labels)
+  out.notes.add(`metric ${name}: an exemplar was left out: ${problem}`)
+  return undefined
+}
+
+interface PointOutput {
+  series: (suffix: string, extra?: readonly [string, string]) => number
+  add: (series: number, value: number) => void
+  /** Those whose value lies above `from`, and up to `to`. */
+  addExemplars: (series: number, from: number, to: number) => void
+  builder: BatchBuilder
+  timeMs: number
+  noValue: boolean
+}
+
+function addValues(
+  metric: OtlpMetric,
+  point: OtlpPoint,
+  { series, add, addExemplars, builder, timeMs, noValue }: PointOutput,
+): void {
   switch (metric.kind) {
     case 'gauge':
     case 'sum': {
