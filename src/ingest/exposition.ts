@@ -1,5 +1,6 @@
 /** Prometheus' text exposition and OpenMetrics, pushed: /api/v1/import/prometheus as VictoriaMetrics has it. */
 import type { Clock } from '#core/clock.ts'
+import { decodeUtf8Marking } from '#core/text.ts'
 import { refuse } from '#model/append-outcome.ts'
 import { Labels } from '#model/labels.ts'
 import { BatchBuilder } from '#model/write-batch.ts'
@@ -38,7 +39,7 @@ function protocolOf(clock: Clock): MetricsProtocol<Format> {
       timestamp: request.query.get('timestamp'),
     }),
     async store(body, { isOpenMetrics, extra, timestamp }, intake) {
-      const text = Buffer.from(body).toString('utf8')
+      const text = decodeUtf8Marking(body, 0, body.length)
       const { samples, metadata, problems } = parseExposition(text, isOpenMetrics || undefined)
       const nowMs = Number(timestamp ?? clock.nowMs())
       const total = emptyOutcome()

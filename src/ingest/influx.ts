@@ -2,6 +2,7 @@
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
 import { ownOf } from '#core/own.ts'
+import { decodeUtf8Marking } from '#core/text.ts'
 import { refuse } from '#model/append-outcome.ts'
 import { Labels } from '#model/labels.ts'
 import { BatchBuilder } from '#model/write-batch.ts'
@@ -39,10 +40,11 @@ function protocolOf(clock: Clock): MetricsProtocol<Format> {
       const builder = new BatchBuilder()
       const nowMs = clock.nowMs()
       let number = 0
-      for (const line of Buffer.from(body).toString('utf8').split('\n')) {
+      for (const line of decodeUtf8Marking(body, 0, body.length).split('\n')) {
         number++
         if (line.trim() === '' || line.startsWith('#')) continue
         try {
+          if (!line.isWellFormed()) throw new BadDataError('the line is not UTF-8')
           const { measurement, tags, fields, time } = parseInfluxLine(line.trim())
           const timeMs = time === undefined ? nowMs : wholeMs(time * unitNs)
           for (const [field, value] of fields)

@@ -1,5 +1,6 @@
 /** VictoriaMetrics' JSON lines, one series a line: /api/v1/import. */
 import { messageOf } from '#core/errors.ts'
+import { decodeUtf8Marking } from '#core/text.ts'
 import { refuse } from '#model/append-outcome.ts'
 import { Labels } from '#model/labels.ts'
 import { BatchBuilder } from '#model/write-batch.ts'
@@ -27,7 +28,7 @@ const protocol: MetricsProtocol<readonly [string, string][]> = {
     const total = emptyOutcome()
     const builder = new BatchBuilder()
     let number = 0
-    for (const line of Buffer.from(body).toString('utf8').split('\n')) {
+    for (const line of decodeUtf8Marking(body, 0, body.length).split('\n')) {
       number++
       if (line.trim() === '') continue
       try {

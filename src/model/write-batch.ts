@@ -18,7 +18,7 @@ export interface HistogramSample {
   histogram: FloatHistogram
   startMs: number
 }
-/** A histogram of a series of the batch that no store may hold, and why. */
+/** A histogram, or another part of a series of the batch, that no store may hold, and why. */
 export interface RefusedHistogram {
   series: number
   message: string
@@ -135,6 +135,11 @@ export class WriteBatch {
     const problem = problemOfHistogram(histogram)
     if (problem === undefined) this.histograms.push({ series, timeMs, startMs, histogram })
     else this.refuseHistogram(series, problem)
+  }
+
+  /** Something of a series that is left out, and why: it counts as refused. */
+  refusePart(series: number, problem: string): void {
+    this.refusals.push({ series, message: problem })
   }
 
   refuseHistogram(series: number, problem: string): void {

@@ -95,11 +95,31 @@ test('a handler sees method, path, parameters of path, URL and form, and headers
           ],
         },
       ],
+      [
+        'POST',
+        '/a/n/b?q=1',
+        { 'content-type': 'multipart/form-data; boundary=XX' },
+        '--XX\r\nContent-Disposition: form-data; name="q"\r\n\r\na=b&c ä\r\n' +
+          '--XX\r\nContent-Disposition: form-data; name="f"; filename="f.txt"\r\n\r\nno field\r\n--XX--\r\n',
+        {
+          form: [
+            ['q', '1'],
+            ['q', 'a=b&c ä'],
+          ],
+        },
+      ],
+      ['POST', '/a/n/b', { 'content-type': 'Application/X-WWW-Form-Urlencoded' }, 'q=2', { form: [['q', '2']] }],
       // A form is that of POST alone, and of that content type.
       ['PUT', '/a/n/b?q=1', form, 'q=2', { form: [['q', '1']] }],
       ['POST', '/a/n/b', { 'content-type': 'text/plain' }, 'q=2', { form: [] }],
       ['GET', '/a/n/b/', {}, undefined, { path: '/a/n/b/', params: { name: 'n' } }],
     ]
+    const broken = await fetch(`${url}/a/n/b`, {
+      method: 'POST',
+      headers: { 'content-type': 'multipart/form-data' },
+      body: 'x',
+    })
+    assert.match(`${broken.status} ${await broken.text()}`, /^500 mapped: the multipart form can't be read: /)
     for (const [method, path, headers, body, seen] of cases) {
       const reply = await fetch(url + path, { method, headers, ...(body === undefined ? {} : { body }) })
       const got = (await reply.json()) as Record<string, unknown>

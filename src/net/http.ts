@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream'
 import { createGzip } from 'node:zlib'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import { CanceledError, messageOf } from '#core/errors.ts'
+import { BadDataError, CanceledError, messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import type { Auth } from './auth.ts'
 import { readBody } from './body.ts'
@@ -153,9 +153,7 @@ export class HttpServer {
       async form() {
         const all = new URLSearchParams(query)
         const type = raw.headers['content-type'] ?? ''
-        if (raw.method !== 'POST' || !type.startsWith('application/x-www-form-urlencoded')) return all
-        for (const [name, value] of new URLSearchParams(Buffer.from(await body()).toString('utf8')))
-          all.append(name, value)
+        if (raw.method === 'POST') for (const [name, value] of await formFields(type, body)) all.append(name, value)
         return all
       },
     }
@@ -170,6 +168,21 @@ async function closeListener({ app, endSockets }: Listener): Promise<void> {
   endSockets()
   app.server.closeIdleConnections()
   await app.close()
+}
+
+/** The fields of a form, urlencoded or multipart; files are no fields. Throws BadDataError. */
+async function formFields(type: string, body: () => Promise<Uint8Array>): Promise<[string, string][]> {
+  const kind = type.split(';')[0]!.trim().toLowerCase()
+  if (kind === 'application/x-www-form-urlencoded')
+    return [...new URLSearchParams(Buffer.from(await body()).toString('utf8'))]
+  if (kind !== 'multipart/form-data') return []
+  const bytes = Uint8Array.from(await body())
+  try {
+    const form = await new Response(bytes, { headers: { 'content-type': type } }).formData()
+    return [...form].filter((field): field is [string, string] => typeof field[1] === 'string')
+  } catch (error) {
+    throw new BadDataError(`the multipart form can't be read: ${messageOf(error)}`, { cause: error })
+  }
 }
 
 function headerOf(raw: FastifyRequest): (name: string) => string | undefined {

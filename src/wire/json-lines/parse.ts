@@ -56,8 +56,12 @@ export function parseJsonLine(line: string): JsonLine {
     if (!Number.isFinite(ms)) throw new BadDataError(`${JSON.stringify(time)} is not a timestamp`)
     return Math.round(ms)
   })
+  const labels = Object.entries(metric).map(([name, value]): [string, string] => [name, labelText(value)])
+  for (const [name, value] of labels)
+    if (!name.isWellFormed() || !value.isWellFormed())
+      throw new BadDataError(`the value of label ${JSON.stringify(name)} is not UTF-8`)
   return {
-    labels: Object.fromEntries(Object.entries(metric).map(([name, value]) => [name, labelText(value)])),
+    labels: Object.fromEntries(labels),
     timesMs,
     values: values.map(toNumber),
   }

@@ -1,6 +1,7 @@
 /**
  * The Prometheus text exposition format (0.0.4) and OpenMetrics 1.0. Sources: their public specifications. A line
- * that does not parse is reported, and the others are kept.
+ * that does not parse is reported, and the others are kept. Bytes that are no UTF-8 come as lone surrogates
+ * (`decodeUtf8Marking`), and cost their line.
  */
 import { Labels } from '#model/labels.ts'
 import type { Metadata, MetricType } from '#model/write-batch.ts'
@@ -32,7 +33,8 @@ export function parseExposition(text: string, isOpenMetrics = /^# EOF\s*$/m.test
     from = to + 1
     if (row === '') continue
     if (row.startsWith('#')) {
-      readComment(row, metadata)
+      const problem = readComment(row, isOpenMetrics, metadata)
+      if (problem !== undefined) out.problems.push(`line ${line}: ${problem}: ${row.slice(0, 100)}`)
       continue
     }
     const sample = new LineParser(row, isOpenMetrics).read()
@@ -44,30 +46,38 @@ export function parseExposition(text: string, isOpenMetrics = /^# EOF\s*$/m.test
 }
 
 /** What a HELP, TYPE or UNIT comment says; undefined for other comments. */
-export function parseComment(row: string): { about: string; metric: string; text: string } | undefined {
+export function parseComment(
+  row: string,
+  isOpenMetrics: boolean,
+): { about: string; metric: string; text: string } | undefined {
   const match = /^#\s*(HELP|TYPE|UNIT)\s+(?:"((?:[^"\\]|\\.)*)"|(\S+))\s*(.*)$/.exec(row)
   if (match === null) return undefined
   const [, about = '', quoted, plain = '', text = ''] = match
   return {
     about,
-    metric: quoted ?? plain,
-    text: about === 'HELP' ? unescape(text) : about === 'TYPE' && text === 'untyped' ? 'unknown' : text,
+    metric: quoted === undefined ? plain : unescape(quoted),
+    text: about === 'HELP' ? unescape(text, isOpenMetrics) : about === 'TYPE' && text === 'untyped' ? 'unknown' : text,
   }
 }
 
-function readComment(row: string, metadata: Map<string, Metadata>): void {
-  const comment = parseComment(row)
-  if (comment === undefined) return
+/** Returns what is wrong. */
+function readComment(row: string, isOpenMetrics: boolean, metadata: Map<string, Metadata>): string | undefined {
+  const comment = parseComment(row, isOpenMetrics)
+  if (comment === undefined) return undefined
+  if (!row.isWellFormed()) return 'the comment is not UTF-8'
   const { about, metric, text } = comment
   let entry = metadata.get(metric)
   if (entry === undefined) metadata.set(metric, (entry = { metric, type: 'unknown', help: '', unit: '' }))
   if (about === 'HELP') entry.help = text
   else if (about === 'UNIT') entry.unit = text
   else entry.type = text as MetricType
+  return undefined
 }
 
-function unescape(text: string): string {
-  return text.includes('\\') ? text.replace(/\\(.)/g, (_, c: string) => (c === 'n' ? '\n' : c)) : text
+/** `\\`, `\n` and, in quotes, `\"` are the only escapes; any other backslash stands for itself. */
+function unescape(text: string, isQuoted = true): string {
+  if (!text.includes('\\')) return text
+  return text.replaceAll(isQuoted ? /\\([\\n"])/g : /\\([\\n])/g, (_, c: string) => (c === 'n' ? '\n' : c))
 }
 
 /** A number as the formats spell it; undefined for anything else. */
@@ -110,9 +120,11 @@ export class LineParser {
     let timeMs: number | undefined
     this.#skipSpace()
     if (this.#at < this.#row.length && this.#row[this.#at] !== '#') {
-      const time = parseFloatText(this.#word())
+      const word = this.#word()
+      const time = parseFloatText(word)
       if (time === undefined || !Number.isFinite(time)) return 'the timestamp is not a number'
-      timeMs = this.#isOpenMetrics ? Math.round(time * 1000) : Math.round(time)
+      if (!this.#isOpenMetrics && !/^[+-]?\d+$/.test(word)) return 'the timestamp is no whole number of milliseconds'
+      timeMs = this.#isOpenMetrics ? Math.round(time * 1000) : time
     }
     this.#skipSpace()
     let exemplar: TextSample['exemplar']
@@ -180,6 +192,7 @@ export class LineParser {
       if (this.#row[this.#at] === '"') {
         name = this.#quoted()
         if (name === undefined) return 'a quoted name is not ended'
+        if (!name.isWellFormed()) return 'a quoted name is not UTF-8'
         this.#skipSpace()
         // A quoted text without a value is the metric's name.
         if (this.#row[this.#at] === ',' || this.#row[this.#at] === '}') {
@@ -198,6 +211,7 @@ export class LineParser {
       this.#skipSpace()
       const value = this.#quoted()
       if (value === undefined) return `the value of label ${name} is not a quoted text`
+      if (!value.isWellFormed()) return `the value of label ${name} is not UTF-8`
       labels.push([name, value])
       this.#skipSpace()
       if (this.#row[this.#at] === ',') this.#at++

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BadDataError } from '#core/errors.ts'
+import { decodeUtf8Marking } from '#core/text.ts'
 import { checkDamage } from '../../../test/damage.ts'
 import { ShownScrape } from '../../../test/shown-scrape.ts'
 import { CustomBuckets, customHistogram } from './custom-buckets.ts'
@@ -77,6 +78,9 @@ test('what is wrong with a body is said with its line', () => {
     ['up', false, /^line 1: the value is not a number: up$/],
     ['up 1\nup x', false, /^line 2: the value is not a number: up x$/],
     ['up 1 x', false, /^line 1: the timestamp is not a number/],
+    ['up 1 123.5', false, /^line 1: the timestamp is no whole number of milliseconds: up 1 123.5$/],
+    ['up 1\nup{a="b"} 1 1e3', false, /^line 2: the timestamp is no whole number/],
+    ['up 1 1700000000000.0', false, /^line 1: the timestamp is no whole number/],
     ['up 1 2 3', false, /^line 1: something follows the sample/],
     ['up 1 # {} 1', false, /^line 1: something follows the sample/],
     ['{a="b"} 1', false, /^line 1: a metric name was expected/],
@@ -93,6 +97,68 @@ test('what is wrong with a body is said with its line', () => {
   ]
   for (const [body, isOpenMetrics, message] of cases)
     assert.throws(() => scan(body, isOpenMetrics), { name: 'BadDataError', message }, body)
+})
+
+test('only backslash, quote and n are escapes, in labels, names and HELP; any other backslash stays', () => {
+  const cases: [row: string, isOpenMetrics: boolean, shown: string][] = [
+    [String.raw`v{a="x\dy"} 1`, false, String.raw`v{a="x\\dy"} 1`],
+    [String.raw`v{a="C:\\dir\new"} 1`, false, String.raw`v{a="C:\\dir\new"} 1`],
+    [String.raw`v{a="\t\\\"\'"} 1`, false, String.raw`v{a="\\t\\\"\\'"} 1`],
+    [String.raw`{"n\d",a="b"} 1`, false, String.raw`{__name__="n\\d", a="b"} 1`],
+    ['# HELP h a\\tb\\\\c\\nd\\"e', false, '# h unknown a\\tb\\c\nd\\"e'],
+    ['# HELP h a\\tb\\\\c\\nd\\"e', true, '# h unknown a\\tb\\c\nd"e'],
+  ]
+  for (const [row, isOpenMetrics, shown] of cases) {
+    const body = isOpenMetrics ? `${row}\n# EOF\n` : `${row}\n`
+    assert.deepEqual(scan(body, isOpenMetrics), [shown], row)
+    const { samples, metadata, problems } = parseExposition(body, isOpenMetrics)
+    assert.deepEqual(problems, [])
+    if (row.startsWith('#')) assert.ok(shown.endsWith(metadata[0]!.help))
+    else assert.equal(samples.length, 1)
+  }
+  const read = (row: string): string => parseExposition(row).samples[0]!.labels[1]![1]
+  assert.equal(read(String.raw`v{a="x\dy"} 1`), String.raw`x\dy`)
+  assert.equal(read(String.raw`w{p="C:\\dir\new"} 1`), 'C:\\dir\new')
+})
+
+test('bytes that are no UTF-8 fail a scrape with their line, and cost their line of a push', () => {
+  const bad: [row: string, problem: RegExp][] = [
+    ['v{a="~"} 1', /invalid UTF-8 label value: v\{a="/],
+    ['v{a="b",c="x~"} 1', /invalid UTF-8 label value/],
+    ['{"n~"} 1', /invalid UTF-8 label value/],
+    ['{"l~"="b",__name__="n"} 1', /invalid UTF-8 label value/],
+    ['# HELP v a~b', /invalid UTF-8 text in a comment/],
+  ]
+  for (const [row, problem] of bad) {
+    const body = Buffer.from(`w 1\n${row}\nx 2\n`.replaceAll('~', '\u00ff'), 'latin1')
+    assert.throws(
+      () => {
+        scanExposition(body, false, new ShownScrape())
+      },
+      (error: unknown) => {
+        assert.ok(error instanceof BadDataError)
+        assert.match(error.message, /^line 2: /)
+        assert.match(error.message, problem)
+        return true
+      },
+    )
+    const { samples, problems } = parseExposition(decodeUtf8Marking(body, 0, body.length))
+    assert.deepEqual(
+      samples.map(s => s.labels[0]![1]),
+      ['w', 'x'],
+      row,
+    )
+    assert.equal(problems.length, 1, row)
+    assert.match(problems[0]!, /^line 2: .* is not UTF-8: /)
+  }
+  const comment = Buffer.from('# any ~ comment\nw 1\n'.replace('~', '\u00ff'), 'latin1')
+  const sink = new ShownScrape()
+  scanExposition(comment, false, sink)
+  assert.deepEqual(sink.lines, ['w{} 1'])
+  const exemplar = Buffer.from('w_total 1 # {e="~"} 1\n# EOF\n'.replace('~', '\u00ff'), 'latin1')
+  assert.throws(() => {
+    scanExposition(exemplar, true, new ShownScrape())
+  }, /^BadDataError: line 1: invalid UTF-8 label value/)
 })
 
 test('damaged bodies', () => {

@@ -3,6 +3,7 @@
  * found by its text and not taken apart again. One wrong line makes the body wrong, as Prometheus has it. Sources:
  * the public specifications.
  */
+import { isUtf8 } from 'node:buffer'
 import { BadDataError } from '#core/errors.ts'
 import { toPlain } from '#model/histogram.ts'
 import type { FloatHistogram } from '#model/histogram.ts'
@@ -94,6 +95,31 @@ function numberAt(bytes: Buffer, from: number, to: number): number | undefined {
   return parseFloatText(bytes.toString('latin1', from, to))
 }
 
+/** Digits alone, behind a sign or none. */
+function isWhole(bytes: Uint8Array, from: number, to: number): boolean {
+  let at = bytes[from] === 43 || bytes[from] === 45 ? from + 1 : from
+  while (at < to && bytes[at]! >= 48 && bytes[at]! <= 57) at++
+  return at === to
+}
+
+/** Throws BadDataError with the line. What is no UTF-8 is never replaced: different bytes would become one series. */
+function checkUtf8(bytes: Buffer): void {
+  if (isUtf8(bytes)) return
+  let line = 0
+  for (let from = 0; from < bytes.length;) {
+    let to = bytes.indexOf(newline, from)
+    if (to < 0) to = bytes.length
+    line++
+    const row = bytes.subarray(from, to)
+    from = to + 1
+    if (isUtf8(row)) continue
+    const shown = row.toString('utf8').trim()
+    if (/^#(?!\s*(?:HELP|TYPE|UNIT)\s)/.test(shown)) continue
+    const what = shown.startsWith('#') ? 'text in a comment' : 'label value'
+    throw new BadDataError(`line ${line}: invalid UTF-8 ${what}: ${shown.slice(0, 100)}`)
+  }
+}
+
 /** The two hashes that the last call made. */
 export const hashes = new Uint32Array(2)
 
@@ -135,6 +161,7 @@ const isMetricType = (text: string): text is MetricType => (metricTypes as reado
 /** Hands the body's samples, then its metadata, to `sink`. Throws BadDataError with the line. */
 export function scanExposition(body: Uint8Array, isOpenMetrics: boolean, sink: ScrapeSink): void {
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.length)
+  checkUtf8(bytes)
   const families = new Map<string, Metadata>()
   let family: Metadata | undefined
   let line = 0
@@ -157,7 +184,7 @@ export function scanExposition(body: Uint8Array, isOpenMetrics: boolean, sink: S
     if (bytes[from] === hash) {
       const comment = bytes.toString('utf8', from, to)
       if (isOpenMetrics && /^# EOF$/.test(comment)) isEnded = true
-      else family = readComment(comment, families) ?? family
+      else family = readComment(comment, isOpenMetrics, families) ?? family
       from = next
       continue
     }
@@ -190,7 +217,9 @@ export function scanExposition(body: Uint8Array, isOpenMetrics: boolean, sink: S
       while (stop < to && !isBlank(bytes[stop]!)) stop++
       const time = numberAt(bytes, at, stop)
       if (time === undefined || !Number.isFinite(time)) return refuse('the timestamp is not a number', from, to)
-      timeMs = isOpenMetrics ? Math.round(time * 1000) : Math.round(time)
+      if (!isOpenMetrics && !isWhole(bytes, at, stop))
+        return refuse('the timestamp is no whole number of milliseconds', from, to)
+      timeMs = isOpenMetrics ? Math.round(time * 1000) : time
       at = stop
       while (at < to && isBlank(bytes[at]!)) at++
     }
@@ -209,8 +238,8 @@ export function scanExposition(body: Uint8Array, isOpenMetrics: boolean, sink: S
 }
 
 /** The family, where the comment says its type. */
-function readComment(row: string, families: Map<string, Metadata>): Metadata | undefined {
-  const comment = parseComment(row)
+function readComment(row: string, isOpenMetrics: boolean, families: Map<string, Metadata>): Metadata | undefined {
+  const comment = parseComment(row, isOpenMetrics)
   if (comment === undefined) return undefined
   const { about, metric, text } = comment
   let family = families.get(metric)

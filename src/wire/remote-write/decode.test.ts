@@ -175,13 +175,72 @@ test('2.0: a request becomes a batch', () => {
 })
 
 test('2.0: what is refused', () => {
-  const cases: [message: Message, problem: RegExp][] = [
-    [{ symbols: ['a'] }, /first symbol must be the empty string/],
-    [{ symbols: [''], timeseries: [{ labelsRefs: [0, 7] }] }, /symbol 7 is out of range, there are 1/],
-    [{ symbols: [''], timeseries: [{ labelsRefs: [0] }] }, /1 label references are not pairs/],
-  ]
+  const cases: [message: Message, problem: RegExp][] = [[{ symbols: ['a'] }, /first symbol must be the empty string/]]
   for (const [message, problem] of cases)
     assert.throws(() => decodeV2(protobuf(requestV2, message)), { name: 'BadDataError', message: problem })
+})
+
+test('2.0: labels that can not be read cost their series', () => {
+  const series = (...labelsRefs: number[]): Message => ({ labelsRefs, samples: [{ value: 1, timestamp: 2 }] })
+  const cases: [bad: Message, problem: RegExp][] = [
+    [series(1, 7), /symbol 7 is out of range, there are 3/],
+    [series(1), /1 label references are not pairs/],
+  ]
+  for (const [bad, problem] of cases) {
+    const batch = decodeV2(
+      protobuf(requestV2, { symbols: ['', '__name__', 'm'], timeseries: [series(1, 2), bad, series(1, 2)] }),
+    )
+    assert.equal(batch.sampleCount, 2)
+    assert.equal(batch.refusals.length, 1)
+    assert.match(batch.refusals[0]!.message, problem)
+  }
+})
+
+test('exemplars and metadata that are not UTF-8 cost themselves, in both versions', () => {
+  const exemplar = (text: string): Message => ({ labels: [{ name: 'e', value: text }], value: 1, timestamp: 2 })
+  const message = {
+    timeseries: [
+      {
+        labels: [{ name: '__name__', value: 'm' }],
+        samples: [{ value: 1, timestamp: 2 }],
+        exemplars: [exemplar('good'), exemplar('b\u00a7d')],
+      },
+    ],
+    metadata: [
+      { type: 1, metric: 'm', help: 'good' },
+      { type: 1, metric: 'n', help: '\u00a7' },
+    ],
+  }
+  const spoiled = (bytes: Uint8Array): Uint8Array =>
+    Uint8Array.from(
+      Buffer.from(Buffer.from(bytes).toString('latin1').replaceAll('\u00c2\u00a7', '\u00fc\u00fd'), 'latin1'),
+    )
+  const v2 = {
+    symbols: ['', '__name__', 'm', 'e', 'good', 'b\u00a7d', '\u00a7'],
+    timeseries: [
+      {
+        labelsRefs: [1, 2],
+        samples: [{ value: 1, timestamp: 2 }],
+        exemplars: [
+          { labelsRefs: [3, 4], value: 1, timestamp: 2 },
+          { labelsRefs: [3, 5], value: 1, timestamp: 2 },
+        ],
+        metadata: { type: 1, helpRef: 4 },
+      },
+      { labelsRefs: [1, 2], samples: [{ value: 1, timestamp: 3 }], metadata: { type: 1, helpRef: 6 } },
+    ],
+  }
+  for (const batch of [decodeV1(spoiled(protobuf(request, message))), decodeV2(spoiled(protobuf(requestV2, v2)))]) {
+    assert.deepEqual(
+      batch.exemplars.map(e => e.labels.toString()),
+      ['{e="good"}'],
+    )
+    assert.deepEqual(
+      batch.metadata.map(m => m.help),
+      ['good'],
+    )
+    assert.equal(batch.refusals[0]!.message, 'a label of an exemplar is not UTF-8')
+  }
 })
 
 test('what was encoded is decoded again, in both versions', () => {

@@ -3,7 +3,7 @@
  * 1.0.
  */
 import { ByteReader } from '#codec/byte-reader.ts'
-import { readInt64, readText, skipField } from '#codec/protobuf.ts'
+import { readInt64, readTextMarking, skipField } from '#codec/protobuf.ts'
 import type { WriteColumns, WriteRequestKernel } from '#codec/write-request.ts'
 import { CorruptDataError } from '#core/errors.ts'
 import { grown } from '#core/grown.ts'
@@ -210,8 +210,8 @@ function readLabel(input: ByteReader): [string, string] {
   let value = ''
   while (input.at < input.end) {
     const tag = input.readUvarint()
-    if (tag === 0x0a) name = readText(input)
-    else if (tag === 0x12) value = readText(input)
+    if (tag === 0x0a) name = readTextMarking(input)
+    else if (tag === 0x12) value = readTextMarking(input)
     else skipField(input, tag)
   }
   return [name, value]
@@ -225,11 +225,13 @@ function readMetadata(input: ByteReader, batch: WriteBatch): void {
   while (input.at < input.end) {
     const tag = input.readUvarint()
     if (tag === 0x08) type = input.readUvarint()
-    else if (tag === 0x12) metric = readText(input)
-    else if (tag === 0x22) help = readText(input)
-    else if (tag === 0x2a) unit = readText(input)
+    else if (tag === 0x12) metric = readTextMarking(input)
+    else if (tag === 0x22) help = readTextMarking(input)
+    else if (tag === 0x2a) unit = readTextMarking(input)
     else skipField(input, tag)
   }
+  // Nothing could be told of it: it belongs to no series of the request.
+  if (![metric, help, unit].every(text => text.isWellFormed())) return
   batch.metadata.push({ metric, type: metricTypes[type] ?? 'unknown', help, unit })
 }
 
@@ -250,5 +252,7 @@ function readExemplar(series: number, input: ByteReader, batch: WriteBatch): voi
     } else if (tag === 0x18) timeMs = readInt64(input)
     else skipField(input, tag)
   }
-  batch.exemplars.push({ series, labels: Labels.from(entries), value, timeMs })
+  if (entries.flat().every(text => text.isWellFormed()))
+    batch.exemplars.push({ series, labels: Labels.from(entries), value, timeMs })
+  else batch.refusePart(series, 'a label of an exemplar is not UTF-8')
 }

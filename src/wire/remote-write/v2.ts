@@ -3,7 +3,7 @@ import { ByteReader } from '#codec/byte-reader.ts'
 import { readInt64, skipField } from '#codec/protobuf.ts'
 import { BadDataError } from '#core/errors.ts'
 import { metricName } from '#core/names.ts'
-import { compareBytes } from '#core/text.ts'
+import { compareBytes, decodeUtf8Marking } from '#core/text.ts'
 import { Labels } from '#model/labels.ts'
 import { KeyWriter, metricTypes, type WriteBatch } from '#model/write-batch.ts'
 import { readHistogram } from './histogram.ts'
@@ -32,8 +32,25 @@ export function decodeWriteRequestV2(bytes: Uint8Array, batch: WriteBatch, keys:
       throw new BadDataError(`remote write 2.0: symbol ${ref} is out of range, there are ${symbols.length}`)
     return found
   }
-  for (const { from, to } of series) readSeries(new ByteReader(bytes, from, to), batch, keys, symbol)
+  for (const { from, to } of series) readSeriesOrRefuse(new ByteReader(bytes, from, to), batch, keys, symbol)
   batch.bytes = keys.bytes
+}
+
+/** A series whose labels can't be read costs itself. */
+function readSeriesOrRefuse(
+  input: ByteReader,
+  batch: WriteBatch,
+  keys: KeyWriter,
+  symbol: (ref: number) => Uint8Array,
+): void {
+  const { at } = keys
+  try {
+    readSeries(input, batch, keys, symbol)
+  } catch (error) {
+    if (!(error instanceof BadDataError)) throw error
+    keys.at = at
+    batch.refusePart(batch.addSeries(at, at), error.message)
+  }
 }
 
 function readSeries(input: ByteReader, batch: WriteBatch, keys: KeyWriter, symbol: (ref: number) => Uint8Array): void {
@@ -57,8 +74,7 @@ function readSeries(input: ByteReader, batch: WriteBatch, keys: KeyWriter, symbo
   const pairs: [Uint8Array, Uint8Array][] = []
   for (let i = 0; i < refs.length; i += 2) {
     pairs.push([symbol(refs[i]!), symbol(refs[i + 1]!)])
-    if (Buffer.from(pairs.at(-1)![0]).toString('latin1') === metricName)
-      metric = Buffer.from(pairs.at(-1)![1]).toString('utf8')
+    if (Buffer.from(pairs.at(-1)![0]).toString('latin1') === metricName) metric = textOf(pairs.at(-1)![1])
   }
   pairs.sort((a, b) => compareBytes(a[0], 0, a[0].length, b[0], 0, b[0].length))
   for (const [name, value] of pairs) keys.writeLabelBytes(name, value)
@@ -68,9 +84,11 @@ function readSeries(input: ByteReader, batch: WriteBatch, keys: KeyWriter, symbo
     if (part.tag === 0x12) readSample(inner, series, batch)
     else if (part.tag === 0x1a) readHistogram(inner, series, batch)
     else if (part.tag === 0x22) readExemplar(inner, series, batch, symbol)
-    else readMetadata(inner, metric, batch, symbol)
+    else readMetadata(inner, metric, series, batch, symbol)
   }
 }
+
+const textOf = (bytes: Uint8Array): string => decodeUtf8Marking(bytes, 0, bytes.length)
 
 function readSample(input: ByteReader, series: number, batch: WriteBatch): void {
   let hi = 0
@@ -105,13 +123,21 @@ function readExemplar(input: ByteReader, series: number, batch: WriteBatch, symb
     } else if (tag === 0x18) timeMs = readInt64(input)
     else skipField(input, tag)
   }
-  const text = (ref: number): string => Buffer.from(symbol(ref)).toString('utf8')
+  const text = (ref: number): string => textOf(symbol(ref))
   const entries: [string, string][] = []
   for (let i = 0; i + 1 < refs.length; i += 2) entries.push([text(refs[i]!), text(refs[i + 1]!)])
-  batch.exemplars.push({ series, labels: Labels.from(entries), value, timeMs })
+  if (entries.flat().every(part => part.isWellFormed()))
+    batch.exemplars.push({ series, labels: Labels.from(entries), value, timeMs })
+  else batch.refusePart(series, 'a label of an exemplar is not UTF-8')
 }
 
-function readMetadata(input: ByteReader, metric: string, batch: WriteBatch, symbol: (ref: number) => Uint8Array): void {
+function readMetadata(
+  input: ByteReader,
+  metric: string,
+  series: number,
+  batch: WriteBatch,
+  symbol: (ref: number) => Uint8Array,
+): void {
   let type = 0
   let help = 0
   let unit = 0
@@ -123,10 +149,12 @@ function readMetadata(input: ByteReader, metric: string, batch: WriteBatch, symb
     else skipField(input, tag)
   }
   if (metric === '' || (type === 0 && help === 0 && unit === 0)) return
-  batch.metadata.push({
+  const metadata = {
     metric,
     type: metricTypes[type] ?? 'unknown',
-    help: Buffer.from(symbol(help)).toString('utf8'),
-    unit: Buffer.from(symbol(unit)).toString('utf8'),
-  })
+    help: textOf(symbol(help)),
+    unit: textOf(symbol(unit)),
+  }
+  if ([metric, metadata.help, metadata.unit].every(part => part.isWellFormed())) batch.metadata.push(metadata)
+  else batch.refusePart(series, 'a text of its metadata is not UTF-8')
 }
