@@ -8,11 +8,17 @@ export class KeptSamples implements MetricsAppender {
   #samples: string[] = []
   batches = 0
   failure: Error | undefined
+  /** Why every sample is refused. */
+  refusal: string | undefined
 
   append(_tenant: string, batch: WriteBatch): Promise<MetricsAppendOutcome> {
     if (this.failure !== undefined) {
       this.batches++
       return Promise.reject(this.failure)
+    }
+    if (this.refusal !== undefined) {
+      const problems = [{ message: this.refusal, count: batch.sampleCount }]
+      return Promise.resolve({ stored: 0, histograms: 0, exemplars: 0, refused: batch.sampleCount, problems })
     }
     for (let i = 0; i < batch.sampleCount; i++) {
       const isStale = batch.words[2 * i] === 2 && batch.words[2 * i + 1] === 0x7ff00000

@@ -1,6 +1,7 @@
 /** Groups over the virtual clock: their place in the interval, order, staleness markers, sending, reloads, restarts. */
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { UnavailableError } from '#core/errors.ts'
 import { silentLog } from '#core/log.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import { Labels } from '#model/labels.ts'
@@ -23,7 +24,7 @@ class Fixture {
   readonly asked: string[] = []
   readonly sent: string[] = []
   found: readonly string[] = ['1']
-  stored: Awaited<ReturnType<GroupWorld['storedSince']>> = []
+  stored: Awaited<ReturnType<NonNullable<GroupWorld['storedSince']>>> = []
   readonly world: GroupWorld = {
     clock: this.clock,
     log: silentLog,
@@ -131,6 +132,7 @@ test('alerts are sent when they fire, with the address of their graph, and when 
 
 test('the states of alerts are series; a state that changes ends the series of the one before', async () => {
   const f = new Fixture()
+  f.world.storedSince = undefined
   const group = f.group(groups('{ alert: A, expr: x, for: 1m }'))
   await group.evaluate(startMs)
   await group.evaluate(startMs + 60_000)
@@ -146,14 +148,74 @@ test('the states of alerts are series; a state that changes ends the series of t
 
 test('after a restart an alert keeps the time that it waited', async () => {
   const f = new Fixture()
-  f.stored = [
-    { labels: Labels.fromObject({ a: '1', alertname: 'A' }), activeMs: startMs - 300_000, lastMs: startMs - 60_000 },
-  ]
-  const group = f.group(groups(alerting))
+  const since = { labels: Labels.fromObject({ a: '1', alertname: 'A' }), activeMs: startMs - 1_500_000 }
+  f.stored = [{ ...since, lastMs: startMs - 60_000 }]
+  const group = f.group(groups('{ alert: A, expr: x, for: 20m }'))
   await group.evaluate(startMs)
-  assert.deepEqual(f.sent, [])
   await group.evaluate(startMs + 60_000)
+  assert.deepEqual([f.sent, f.store.take()], [[], []], 'nothing is written before what was written is read')
+  await group.evaluate(startMs + 120_000)
   assert.equal(f.sent.length, 1)
+  assert.equal([...group.rules[0]!.active.values()][0]?.activeMs, since.activeMs)
+  assert.equal(f.store.take().length, 2)
+})
+
+test('where the state of before can not be read, it is asked for again', async () => {
+  const f = new Fixture()
+  let asked = 0
+  f.world.storedSince = () => {
+    if (++asked < 3) return Promise.reject(new Error('the bucket is away'))
+    const labels = Labels.fromObject({ a: '1', alertname: 'A' })
+    return Promise.resolve([{ labels, activeMs: startMs - 1_500_000, lastMs: startMs - 60_000 }])
+  }
+  const group = f.group(groups('{ alert: A, expr: x, for: 20m }'))
+  for (let i = 0; i < 6; i++) await group.evaluate(startMs + i * 60_000)
+  assert.deepEqual([asked, f.sent.length], [3, 1])
+})
+
+test('while nothing can be stored alerts are sent, rules say why, and what ended is marked later', async () => {
+  const f = new Fixture()
+  f.world.storedSince = undefined
+  const group = f.group(groups(`${record}, { alert: A, expr: x }`))
+  await group.evaluate(startMs)
+  f.store.take()
+  f.store.failure = new UnavailableError('the log is full', 5)
+  f.found = ['2']
+  await f.clock.advance(60_000)
+  await group.evaluate(startMs + 60_000)
+  assert.deepEqual(
+    group.rules.map(r => [r.state.health, r.state.lastError]),
+    [
+      ['err', 'the log is full'],
+      ['err', 'the log is full'],
+    ],
+  )
+  assert.deepEqual(
+    f.sent.map(text => text.split(' ', 2).join(' ')),
+    ['firing 1', 'resolved 1', 'firing 2'],
+  )
+  f.store.failure = undefined
+  await group.evaluate(startMs + 120_000)
+  const end = startMs + 120_000
+  assert.deepEqual(
+    f.store.take(s => s.startsWith('r{')),
+    [`r{a="1"} stale @${end}`, `r{a="2"} 1 @${end}`],
+  )
+  assert.deepEqual(
+    group.rules.map(r => r.state.health),
+    ['ok', 'ok'],
+  )
+})
+
+test('samples that the store refuses are the error of their rule', async () => {
+  const f = new Fixture()
+  f.store.refusal = 'too old sample'
+  const group = f.group(groups(record))
+  await group.evaluate(startMs)
+  assert.deepEqual(
+    [group.rules[0]?.state.health, group.rules[0]?.state.lastError],
+    ['err', '1 of 1 samples were refused; the first: too old sample'],
+  )
 })
 
 test('a reload keeps the alerts of equal rules, and ends the series of removed ones', async () => {

@@ -4,7 +4,7 @@
  */
 import type { Clock, Timer } from '#core/clock.ts'
 import { nextDueMs } from '#core/due-time.ts'
-import { messageOf } from '#core/errors.ts'
+import { BadDataError, messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import type { MetricsAppender } from '#metrics/append.ts'
 import { Labels } from '#model/labels.ts'
@@ -21,12 +21,17 @@ export interface GroupWorld extends RuleContext {
   tenant: string
   /** Sends alerts on; never throws. */
   notify: (alerts: readonly Alert[]) => void
-  /** ALERTS_FOR_STATE as it is stored: since when each alert is active, and the time of its last sample. */
-  storedSince: (
-    alertName: string,
-    atMs: number,
-    withinMs: number,
-  ) => Promise<{ labels: Labels; activeMs: number; lastMs: number }[]>
+  /**
+   * ALERTS_FOR_STATE as it is stored: since when each alert is active that was so at its last sample, and the time of
+   * that. Undefined where nothing can be stored of before.
+   */
+  storedSince:
+    | ((
+        alertName: string,
+        atMs: number,
+        withinMs: number,
+      ) => Promise<{ labels: Labels; activeMs: number; lastMs: number }[]>)
+    | undefined
   intervalMs: number
   queryOffsetMs: number
 }
@@ -37,6 +42,8 @@ const resendMs = 60_000
 /** After a longer outage, alerts begin to wait from the start. */
 const outageToleranceMs = 3_600_000
 const forGraceMs = 600_000
+/** What the first evaluation asks for may not have been scraped yet: state is restored after another one. */
+const evaluationsBeforeRestore = 2
 
 /** Rules that are evaluated together, one after the other, at the group's place in its interval. */
 export class RuleGroup {
@@ -48,7 +55,7 @@ export class RuleGroup {
   #timer: Timer | undefined
   #running: Promise<void> | undefined
   #isStopped = false
-  #isRestored = false
+  #isRestored: boolean
   lastEvaluationMs = 0
   evaluationSeconds = 0
   evaluations = 0
@@ -60,11 +67,14 @@ export class RuleGroup {
     this.#world = world
     this.intervalMs = settings.intervalMs ?? world.intervalMs
     this.rules = settings.rules.map(rule => new Rule(rule, settings))
+    this.#isRestored = world.storedSince === undefined
+    for (const rule of this.rules) rule.isRestored = this.#isRestored
   }
 
   /** Takes alerts and series over from the group before a reload, for each rule that is the same. */
   adopt(before: RuleGroup): void {
     this.#isRestored = before.#isRestored
+    for (const rule of this.rules) rule.isRestored = this.#isRestored
     const free = new Map<string, Rule[]>()
     const identity = (rule: Rule): string => JSON.stringify([rule.settings.kind, rule.settings.name, rule.labels])
     for (const rule of before.rules) free.set(identity(rule), [...(free.get(identity(rule)) ?? []), rule])
@@ -72,6 +82,7 @@ export class RuleGroup {
       const old = free.get(identity(rule))?.shift()
       if (old === undefined) continue
       for (const [key, alert] of old.active) rule.active.set(key, alert)
+      rule.isRestored = old.isRestored
       rule.written = old.written
       old.written = new Map()
     }
@@ -108,7 +119,7 @@ export class RuleGroup {
       if (this.#isStopped) return
       await this.#evaluateRule(rule, atMs)
     }
-    if (!this.#isRestored) await this.#restore(atMs)
+    if (!this.#isRestored && this.evaluations >= evaluationsBeforeRestore) await this.#restore()
     this.lastEvaluationMs = atMs
     this.evaluationSeconds = (clock.monotonicMs() - started) / 1000
   }
@@ -119,6 +130,9 @@ export class RuleGroup {
     const { state, settings } = rule
     try {
       const output = await rule.evaluate(atMs, this.queryOffsetMs, this.#world)
+      // Alerts go out also while nothing can be stored.
+      if (settings.kind === 'alerting')
+        notify(rule.due(atMs, resendMs, this.intervalMs).map(a => this.#alertOf(rule, a)))
       await this.#store(rule, output, atMs - this.queryOffsetMs)
       state.health = 'ok'
       state.lastError = ''
@@ -135,9 +149,6 @@ export class RuleGroup {
     }
     state.lastEvaluationMs = atMs
     state.evaluationSeconds = (clock.monotonicMs() - started) / 1000
-    // Before the restored state is known, an alert may look younger than it is.
-    if (settings.kind === 'alerting' && state.health === 'ok' && (this.#isRestored || settings.forMs === 0))
-      notify(rule.due(atMs, resendMs, this.intervalMs).map(a => this.#alertOf(rule, a)))
   }
 
   #graphUrl(expr: string): string {
@@ -155,6 +166,10 @@ export class RuleGroup {
     }
   }
 
+  /**
+   * Stores what a rule gave, with staleness markers for what it gives no more. What could not be stored is not noted as
+   * written. Throws the error of the store, or says what it refused.
+   */
   async #store(rule: Rule, output: readonly RuleOutput[], timeMs: number): Promise<void> {
     const builder = this.#builder
     builder.clear()
@@ -165,27 +180,44 @@ export class RuleGroup {
       if (histogram === undefined) builder.batch.addSample(series, timeMs, value)
       else builder.batch.addHistogram(series, timeMs, 0, histogram)
     }
+    let ended = 0
     for (const [key, labels] of rule.written)
-      if (!written.has(key)) builder.batch.addSampleWords(builder.addSeries(labels), timeMs, staleHi, staleLo)
+      if (!written.has(key)) {
+        builder.batch.addSampleWords(builder.addSeries(labels), timeMs, staleHi, staleLo)
+        ended++
+      }
+    if (builder.batch.seriesCount === 0) return
+    const { refusals } = builder.batch
+    const { stored, refused, problems } = await this.#world.appender.append(this.#world.tenant, builder.batch)
     rule.written = written
-    if (builder.batch.seriesCount > 0) await this.#world.appender.append(this.#world.tenant, builder.batch)
+    // A marker that comes too late for its series is no fault of the rule.
+    if (refused + refusals.length <= (output.length === 0 ? ended : 0)) return
+    throw new BadDataError(
+      `${refused + refusals.length} of ${stored + refused + refusals.length} samples were refused; the first: ` +
+        (problems[0]?.message ?? refusals[0]?.message ?? 'unknown'),
+    )
   }
 
-  /** Once, after the first evaluation: alerts get back the time that they waited before the restart. */
-  async #restore(atMs: number): Promise<void> {
+  /** Once, after the second evaluation: alerts get back the time that they waited before the restart. */
+  async #restore(): Promise<void> {
+    const { storedSince, clock, log } = this.#world
+    const nowMs = clock.nowMs()
     try {
       for (const rule of this.rules) {
-        if (rule.settings.kind !== 'alerting' || rule.active.size === 0) continue
-        const stored = await this.#world.storedSince(rule.settings.name, atMs, outageToleranceMs)
-        rule.restore(new Map(stored.map(({ labels, ...times }) => [labels.key, times])), atMs, forGraceMs)
+        if (rule.isRestored) continue
+        const { kind, name, forMs } = rule.settings
+        if (kind === 'alerting' && rule.active.size > 0 && forMs >= forGraceMs && storedSince !== undefined) {
+          const stored = await storedSince(name, nowMs, outageToleranceMs)
+          rule.restore(new Map(stored.map(({ labels, ...times }) => [labels.key, times])), nowMs, forGraceMs)
+        }
+        rule.isRestored = true
       }
       this.#isRestored = true
     } catch (error) {
-      this.#world.log.warn('the state of alerts before the restart is not known', {
+      log.warn('the state of alerts before the restart is not known yet, it is asked for again', {
         group: this.settings.name,
         error: messageOf(error),
       })
-      this.#isRestored = true
     }
   }
 

@@ -70,7 +70,8 @@ export class Rule {
    * Series that the last evaluation wrote, by key. A series that the next one does not write gets a staleness marker.
    */
   written = new Map<string, Labels>()
-  isRestored = false
+  /** Whether alerts have the state of before a restart. Until then none is written: it would be read back. */
+  isRestored = true
 
   constructor(settings: RuleSettings, group: GroupSettings) {
     this.settings = settings
@@ -222,9 +223,10 @@ export class Rule {
     }
   }
 
-  /** The two series of each alert that is not over. */
+  /** The two series of each alert that is not over; none before what was stored is restored. */
   series(): RuleOutput[] {
     const out: RuleOutput[] = []
+    if (!this.isRestored) return out
     for (const { labels, state, activeMs } of this.active.values()) {
       if (state === 'inactive') continue
       out.push(
@@ -243,17 +245,21 @@ export class Rule {
 
   /**
    * After a restart: alerts that were active when the process ended keep the time that they had waited. `since`: by
-   * the key of the labels, the moment since when an alert is active and the time of its last stored sample.
+   * the key of the labels, the moment since when an alert is active and the time of its last stored sample. A rule that
+   * waits less than `graceMs` begins to wait anew: as Prometheus does.
    */
   restore(since: ReadonlyMap<string, { activeMs: number; lastMs: number }>, nowMs: number, graceMs: number): void {
+    const { forMs } = this.settings
+    if (forMs < graceMs) return
     for (const [key, alert] of this.active) {
       const stored = since.get(key)
       if (stored === undefined) continue
-      const waitedMs = stored.lastMs - stored.activeMs
-      const leftMs = this.settings.forMs - waitedMs
+      const leftMs = forMs - (stored.lastMs - stored.activeMs)
+      // It was firing when the process ended: it fires again at the next evaluation.
       if (leftMs <= 0) alert.activeMs = stored.activeMs
       // Nearly due: something may still arrive that was missed meanwhile.
-      else if (leftMs < graceMs) alert.activeMs = nowMs + graceMs - this.settings.forMs
+      else if (leftMs < graceMs) alert.activeMs = nowMs + graceMs - forMs
+      // The outage does not count.
       else alert.activeMs = stored.activeMs + nowMs - stored.lastMs
     }
   }

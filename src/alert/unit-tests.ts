@@ -190,7 +190,7 @@ function openGroups(
     appender: store.appender,
     tenant: 'test',
     notify: () => undefined,
-    storedSince: () => Promise.resolve([]),
+    storedSince: undefined,
     intervalMs: file.evaluationIntervalMs,
     queryOffsetMs: 0,
     externalLabels: test.externalLabels,

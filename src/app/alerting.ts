@@ -9,11 +9,13 @@ import { RuleManager } from '#alert/rule-manager.ts'
 import type { RuleSample } from '#alert/rules.ts'
 import { readRulesFile, type GroupSettings, type RuleSettings } from '#alert/rules-file.ts'
 import { parseLogql } from '#lang/logql/parser.ts'
+import { Matcher } from '#lang/regex/matcher.ts'
 import { parseTraceql } from '#lang/traceql/parser.ts'
 import type { LogsReader } from '#logs/select.ts'
 import type { MetricsAppender } from '#metrics/append.ts'
 import type { MetricsReader } from '#metrics/select.ts'
 import { Labels } from '#model/labels.ts'
+import { SampleColumns } from '#model/sample-columns.ts'
 import type { HttpClient } from '#net/http-client.ts'
 import { metricOf, type LogqlEngine } from '#query/logql/engine.ts'
 import type { PromqlEngine } from '#query/promql/engine.ts'
@@ -92,6 +94,39 @@ export async function askRule(
         }))
     }
   }
+}
+
+/** Series are read so many at a time. */
+const readSeries = 256
+
+/** Alerts of a rule that were active at the last sample of their state; a staleness marker says that they ended. */
+export async function storedAlerts(
+  reader: MetricsReader,
+  alertName: string,
+  atMs: number,
+  withinMs: number,
+): Promise<{ labels: Labels; activeMs: number; lastMs: number }[]> {
+  const matchers = [Matcher.equal('__name__', 'ALERTS_FOR_STATE'), Matcher.equal('alertname', alertName)]
+  const set = await reader.select(matchers, atMs - withinMs, atMs)
+  const found: { labels: Labels; activeMs: number; lastMs: number }[] = []
+  const columns = new SampleColumns()
+  try {
+    for (let i = 0; i < set.labels.length; i++) {
+      if (i % readSeries === 0) await set.load(i, Math.min(i + readSeries, set.labels.length))
+      columns.clear()
+      set.read(i, columns)
+      const last = columns.count - 1
+      if (last < 0 || columns.isStale(last) || columns.histograms?.[last] !== undefined) continue
+      found.push({
+        labels: set.labels[i]!.drop(new Set(['__name__'])),
+        activeMs: columns.values[last]! * 1000,
+        lastMs: columns.timesMs[last]!,
+      })
+    }
+  } finally {
+    set.release()
+  }
+  return found
 }
 
 /**
@@ -274,20 +309,7 @@ export class Alerting implements RulesSource {
       notify: (alerts: readonly Alert[]) => {
         if (alerts.length > 0) this.notifier.notify(alerts)
       },
-      storedSince: async (alertName, atMs, withinMs) => {
-        const { series } = await promql.instant(
-          metrics(),
-          `ALERTS_FOR_STATE{alertname=${JSON.stringify(alertName)}}[${withinMs}ms]`,
-          atMs,
-        )
-        return series
-          .filter(s => s.values.length > 0)
-          .map(s => ({
-            labels: Labels.from(s.labels.entries().filter(([name]) => name !== '__name__')),
-            activeMs: s.values.at(-1)! * 1000,
-            lastMs: s.timesMs.filter(t => t < atMs).at(-1) ?? atMs,
-          }))
-      },
+      storedSince: (alertName, atMs, withinMs) => storedAlerts(metrics(), alertName, atMs, withinMs),
     }
   }
 
