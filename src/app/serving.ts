@@ -38,7 +38,11 @@ export async function makeServing(context: Context, own: Process): Promise<Compo
     )
   const ui = await makeUi(context, signals, damaged, alerting.alertmanager)
   const stores = together('signals', [metrics, logs, traces])
-  const admin = makeAdmin(signals, () => own.reload())
+  const admin = makeAdmin(
+    signals,
+    () => own.reload(),
+    () => damaged().filter(block => block.isSetAside === true),
+  )
   const health = makeHealth(() => own.notReady())
   return {
     parts: [health, stores, deriving, scraping, alerting, operators, self, ui, admin],

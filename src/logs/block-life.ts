@@ -12,7 +12,7 @@ import { yieldEvery } from '#core/yield.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import type { Wal } from '#store/wal.ts'
 import type { ChunkReader } from './block-reader.ts'
-import { ChunkWriter, type FinishedChunk } from './block-writer.ts'
+import { ChunkWriter, type FinishedChunk, type PublishOutcome } from './block-writer.ts'
 import { chunkKey, filterKey } from './chunk.ts'
 import type { StreamHead } from './head.ts'
 import type { ClosedChunk } from './open-chunk.ts'
@@ -123,9 +123,11 @@ export class BlockLife {
   #closed(): { tenant: Tenant; stream: StreamHead; chunk: ClosedChunk }[] {
     const all: { tenant: Tenant; stream: StreamHead; chunk: ClosedChunk }[] = []
     for (const [tenant, stream] of this.#streams())
-      for (const chunk of stream.closed) all.push({ tenant, stream, chunk })
+      for (const chunk of stream.closed) if (!this.#setAside.has(chunk)) all.push({ tenant, stream, chunk })
     return all
   }
+  /** Chunks that are in the bucket and that no index can list: served from memory until the process ends. */
+  readonly #setAside = new Set<ClosedChunk>()
 
   /** Called after every append: chunks that are full are cut, and when memory runs short the largest go early. */
   async spill(): Promise<void> {
@@ -244,29 +246,47 @@ export class BlockLife {
     if (!(await this.#mayWrite())) return
     const closed = this.#closed()
     const generations = this.#unreplaced ? [] : [...this.#finishedGenerations]
+    const finished = closed.map(({ tenant, stream, chunk }): FinishedChunk => ({
+      tenant: tenant.name,
+      labels: stream.labels,
+      chunk,
+    }))
+    let outcome: PublishOutcome
     try {
       await this.#wal.commit()
-      const finished: FinishedChunk[] = closed.map(({ tenant, stream, chunk }) => ({
-        tenant: tenant.name,
-        labels: stream.labels,
-        chunk,
-      }))
-      if (finished.length > 0) await this.writer.publish(finished)
+      outcome = await this.writer.publish(finished)
     } catch (error) {
-      this.failures++
-      this.#options.log.warn('log chunks could not be put into the bucket, they wait', {
-        chunks: closed.length,
-        error: messageOf(error),
-      })
-      return
+      outcome = { waiting: new Map(finished.map(one => [one, error])), unlisted: new Map() }
     }
-    this.#lastPublishMs = this.#options.clock.monotonicMs()
+    this.#noteUnpublished(outcome)
+    if (outcome.waiting.size === 0) this.#lastPublishMs = this.#options.clock.monotonicMs()
+    const kept = new Set([...outcome.waiting.keys(), ...outcome.unlisted.keys()].map(one => one.chunk))
     for (const { stream, chunk } of closed) {
+      if (kept.has(chunk)) continue
       stream.closed.splice(stream.closed.indexOf(chunk), 1)
       if (chunk.path !== undefined) await this.#options.files.remove(chunk.path)
     }
+    // What waits is in the log alone.
+    if (outcome.waiting.size > 0) return
     this.#finishedGenerations = this.#finishedGenerations.filter(g => !generations.includes(g))
     for (const generation of generations) await this.#wal.release(String(generation), Infinity)
+  }
+
+  #noteUnpublished({ waiting, unlisted }: PublishOutcome): void {
+    const [first] = waiting.values()
+    if (waiting.size > 0) {
+      this.failures++
+      this.#options.log.warn('log chunks could not be put into the bucket, they wait', {
+        chunks: waiting.size,
+        error: messageOf(first),
+      })
+    }
+    for (const [{ tenant, chunk }, error] of unlisted) {
+      this.#setAside.add(chunk)
+      const id = chunkKey(tenant, chunk.ref, this.#options.isBase64)
+      const reason = `no index can list it: ${error.message}`
+      this.#catalogue.damage.add({ tenant, id, reason, isWhole: false, isSetAside: true })
+    }
   }
 
   /** Cuts and uploads everything; resolves when the bucket has it. */

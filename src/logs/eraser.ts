@@ -104,7 +104,7 @@ export class ChunkEraser {
       }
     }
     if (replaced.size === 0) return 0
-    if (fresh.length > 0) await this.#writer.publish(fresh)
+    if (fresh.length > 0) await this.#publish(fresh)
     const days = new Set<number>()
     for (const { fromMs, throughMs } of replaced.values())
       for (let day = Math.floor(fromMs / dayMs); day <= Math.floor(throughMs / dayMs); day++) days.add(day)
@@ -117,6 +117,12 @@ export class ChunkEraser {
     return replaced.size
   }
   readonly #postponed = new Map<string, number>()
+
+  /** What is erased must be replaced as a whole, or not at all. */
+  async #publish(fresh: readonly FinishedChunk[]): Promise<void> {
+    const { waiting, unlisted } = await this.#writer.publish(fresh)
+    for (const error of [...waiting.values(), ...unlisted.values()]) throw error
+  }
 
   /** Undefined when the chunk can't be read as a whole. */
   async #withoutHidden(

@@ -8,10 +8,12 @@ import { messageOf, PlanStaleError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
 import { isDamage, Omissions } from '#core/omissions.ts'
+import { isPoison } from '#core/poison.ts'
 import type { Random } from '#core/random.ts'
 import { yieldEvery } from '#core/yield.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
+import type { Labels } from '#model/labels.ts'
 import { listBlocks } from './block-list.ts'
 import { expired, overSize, planCompaction } from './compaction-plan.ts'
 import { UploadQueue, type StagedBlock } from './upload-queue.ts'
@@ -130,8 +132,9 @@ export class BlockLife {
 
   /** Blocks that were damaged may be gone by now, or whole again. */
   async #checkDamaged({ name, blocks }: Tenant, present: ReadonlySet<string>): Promise<void> {
-    for (const { id, isWhole } of blocks.quarantined.of(name)) {
+    for (const { id, isWhole, isSetAside } of blocks.quarantined.of(name)) {
       const reader = blocks.readers.get(id)
+      if (isSetAside === true) continue
       if (!present.has(id) && reader === undefined) blocks.quarantined.delete(name, id)
       else if (isWhole && reader !== undefined && (await isReadable(reader))) blocks.quarantined.delete(name, id)
     }
@@ -266,10 +269,31 @@ export class BlockLife {
   }
 
   async #writeUnwritten(): Promise<void> {
-    for (let next = this.#unwritten[0]; next !== undefined; next = this.#unwritten[0]) {
-      await this.#writeCut(next.tenant, next.range, next.through)
-      this.#unwritten.shift()
+    // A later block of a range would claim to cover what an earlier one lacks: it waits behind that one, others go on.
+    const blocked = new Set(this.#setAsideRanges)
+    for (const next of Array.from(this.#unwritten)) {
+      const scope = `${next.tenant.name}/${next.range.startMs}`
+      if (blocked.has(scope)) continue
+      try {
+        if (await this.#writeCut(next.tenant, next.range, next.through)) {
+          this.#unwritten.splice(this.#unwritten.indexOf(next), 1)
+          continue
+        }
+      } catch (error) {
+        if (!isPoison(error)) throw error
+        this.#noteSetAside(next.tenant, scope, `the range can't be written: ${error.message}`)
+      }
+      this.#setAsideRanges.add(scope)
+      blocked.add(scope)
     }
+  }
+
+  /** Ranges of which something could not be written: they stay in memory and in the log. */
+  readonly #setAsideRanges = new Set<string>()
+
+  #noteSetAside(tenant: Tenant, id: string, reason: string): void {
+    const { name } = tenant
+    this.#blocksOf(name).quarantined.add({ tenant: name, id, reason, isWhole: false, isSetAside: true })
   }
 
   /**
@@ -281,22 +305,36 @@ export class BlockLife {
     return makeUlid(this.#lastUlidMs, this.#options.random)
   }
 
-  async #writeCut(tenant: Tenant, range: RangeChunks, through: number): Promise<void> {
+  /** False when series could not be written: the others are in a block, and all of the range stays where it is. */
+  async #writeCut(tenant: Tenant, range: RangeChunks, through: number): Promise<boolean> {
     const { files } = this.#options
     await this.#wal.commit().catch(() => {})
     const ulid = this.#nextUlid()
     const directory = `${this.#options.stagingDirectory}/${tenant.name}/${ulid}`
-    const written = await writeHeadBlock(files, directory, tenant.head, range, this.#pause)
+    let isWhole = true
+    const onPoison = (labels: Labels, error: Error): void => {
+      isWhole = false
+      const reason = `series ${labels} can't be written, it stays in memory and in the log: ${error.message}`
+      this.#noteSetAside(tenant, `${tenant.name}/${range.startMs}`, reason)
+    }
+    const written = await writeHeadBlock(files, directory, tenant.head, range, this.#pause, onPoison)
     if (written === undefined) {
       await files.removeDirectory(directory)
+      if (!isWhole) return false
       tenant.head.drop(range)
       await this.#wal.release(`${tenant.name}/${range.startMs}`, through)
-      return
+      return true
     }
-    const meta = makeMeta(ulid, written, { level: 1, sources: [ulid] }, { [String(range.startMs)]: through })
+    const meta = makeMeta(
+      ulid,
+      written,
+      { level: 1, sources: [ulid] },
+      isWhole ? { [String(range.startMs)]: through } : {},
+    )
     await files.writeAtomic(`${directory}/meta.json`, encodeMeta(meta))
     await this.#stage(tenant.name, meta, directory)
-    tenant.head.drop(range)
+    if (isWhole) tenant.head.drop(range)
+    return isWhole
   }
 
   async #onUploaded(block: StagedBlock): Promise<void> {

@@ -3,6 +3,7 @@ import { encodeHistogramChunk } from '#codec/histogram-chunk.ts'
 import { encodeXor } from '#codec/xor-chunk.ts'
 import { CorruptDataError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
+import { isPoison } from '#core/poison.ts'
 import { compareBytes } from '#core/text.ts'
 import { chunkRun, layoutOf, sampleOf } from '#model/histogram-chunk.ts'
 import { compareLabels, type Labels } from '#model/labels.ts'
@@ -102,13 +103,17 @@ function summary(writer: BlockWriter, tally: Tally): WrittenBlock | undefined {
   }
 }
 
-/** Writes what a head holds of one range. Undefined when that is nothing. */
+/**
+ * Writes what a head holds of one range. Undefined when that is nothing. With `onPoison`, a series that can't be
+ * written is reported and left out.
+ */
 export async function writeHeadBlock(
   files: Files,
   directory: string,
   head: Head,
   range: RangeChunks,
   pause: () => Promise<void>,
+  onPoison?: (labels: Labels, error: Error) => void,
 ): Promise<WrittenBlock | undefined> {
   const { table } = head
   const { postings } = table
@@ -127,13 +132,12 @@ export async function writeHeadBlock(
   for (let n = 0; n < all.length; n++) {
     const series = all[n]!
     let metas: ChunkMeta[]
-    if (range.late(series).length === 0 && !range.histogramsOf.has(series))
-      metas = await copyChunks(range, series, writer, tally)
-    else {
-      columns.clear()
-      range.read(series, -Infinity, Infinity, columns)
-      columns.normalize(-Infinity, Infinity)
-      metas = await writeColumns(columns, writer, tally)
+    try {
+      metas = await writeSeries(range, series, columns, writer, tally)
+    } catch (error) {
+      if (onPoison === undefined || !isPoison(error)) throw error
+      onPoison(table.labels(series), error)
+      continue
     }
     const labels: number[] = []
     for (const pair of table.labelPairs(series))
@@ -143,6 +147,21 @@ export async function writeHeadBlock(
   }
   await writer.finish()
   return summary(writer, tally)
+}
+
+function writeSeries(
+  range: RangeChunks,
+  series: number,
+  columns: SampleColumns,
+  writer: BlockWriter,
+  tally: Tally,
+): Promise<ChunkMeta[]> {
+  if (range.late(series).length === 0 && !range.histogramsOf.has(series))
+    return copyChunks(range, series, writer, tally)
+  columns.clear()
+  range.read(series, -Infinity, Infinity, columns)
+  columns.normalize(-Infinity, Infinity)
+  return writeColumns(columns, writer, tally)
 }
 
 /** The texts of the pairs' symbols in order, and by symbol the place of its text there. */

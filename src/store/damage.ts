@@ -9,6 +9,8 @@ export interface DamagedBlock {
   reason: string
   /** False: the rest of the block is served. */
   isWhole: boolean
+  /** It could not be written, and was set aside so that others can be. */
+  isSetAside?: true
 }
 
 export class DamageList {
@@ -52,7 +54,7 @@ export class DamageList {
     if (known !== undefined && (known.isWhole || !block.isWhole)) return
     this.#found.set(key, block)
     this.total++
-    this.#log.error(block.isWhole ? 'a block is damaged and is left out' : 'a block is damaged in part', {
+    this.#log.error(messageFor(block), {
       signal: this.#signal,
       tenant: block.tenant,
       block: block.id,
@@ -69,6 +71,11 @@ export class DamageList {
   delete(tenant: string, id: string): void {
     this.#found.delete(keyOf(tenant, id))
   }
+}
+
+function messageFor({ isSetAside, isWhole }: DamagedBlock): string {
+  if (isSetAside === true) return 'something could not be written into a block and is set aside'
+  return isWhole ? 'a block is damaged and is left out' : 'a block is damaged in part'
 }
 
 function keyOf(tenant: string, id: string): string {

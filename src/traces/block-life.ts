@@ -7,6 +7,7 @@ import { sleep, type Clock } from '#core/clock.ts'
 import { messageOf, NotFoundError } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import { isDamage } from '#core/omissions.ts'
+import { isPoison } from '#core/poison.ts'
 import type { Random } from '#core/random.ts'
 import { yieldEvery } from '#core/yield.ts'
 import type { Bucket } from '#bucket/bucket.ts'
@@ -14,9 +15,10 @@ import type { Wal } from '#store/wal.ts'
 import type { Trace } from '#model/trace.ts'
 import type { BlockList } from './block-list.ts'
 import type { BlockReader } from './block-reader.ts'
-import { buildBlock, buildFirstBlock, deleteBlock, putBlock, retireBlock } from './block-writer.ts'
+import { buildBlock, buildFirstBlock, deleteBlock, putBlock, retireBlock, type BuiltBlock } from './block-writer.ts'
 import type { Head } from './head.ts'
-import type { Segment } from './segment.ts'
+import { findPoison } from './merge.ts'
+import { idKey, type Segment } from './segment.ts'
 import type { BlockMeta } from './block-meta.ts'
 import type { BlockLayout } from './schema.ts'
 import { blockIdOf, encodeCarried, recordKind } from './wal-record.ts'
@@ -196,18 +198,47 @@ export class BlockLife {
 
   async #publishOne(next: WaitingBlock): Promise<void> {
     const { bucket, layout } = this.#options
-    const block = await buildFirstBlock(
-      { blockId: blockIdOf(next.generationId, next.tenant), tenant: next.tenant, level: 0, layout },
-      next.segments,
-      this.pause,
-    )
-    this.#list.expect(block.meta)
-    await putBlock(bucket, block)
-    this.uploads++
-    this.uploadedBytes += block.data.length
-    // In one step for queries: here no more, there from now on.
-    this.#list.add(block.meta)
+    const plan = { blockId: blockIdOf(next.generationId, next.tenant), tenant: next.tenant, level: 0, layout }
+    let block: BuiltBlock | undefined
+    try {
+      block = await buildFirstBlock(plan, next.segments, this.pause)
+    } catch (error) {
+      if (!isPoison(error)) throw error
+      const poisoned = await this.#setAside(next, plan.blockId, error)
+      block = await buildFirstBlock(plan, next.segments, this.pause, poisoned)
+    }
+    if (block !== undefined) {
+      this.#list.expect(block.meta)
+      await putBlock(bucket, block)
+      this.uploads++
+      this.uploadedBytes += block.data.length
+      // In one step for queries: here no more, there from now on.
+      this.#list.add(block.meta)
+    }
     this.waiting.shift()
+  }
+
+  /**
+   * Traces that no block can hold go into the bucket as the messages that they came in, beside the blocks; the others
+   * go on. Returns their keys.
+   */
+  async #setAside(next: WaitingBlock, blockId: string, cause: Error): Promise<ReadonlySet<string>> {
+    const { bucket, layout } = this.#options
+    const { tenant, segments } = next
+    let poisoned = await findPoison(segments, layout, this.pause)
+    // Each can be written, and all together can't.
+    if (poisoned.size === 0) poisoned = new Map(segments.flatMap(s => s.traces.map(t => [idKey(t.id), cause])))
+    for (const live of segments.flatMap(s => s.traces)) {
+      const error = poisoned.get(idKey(live.id))
+      if (error === undefined) continue
+      const id = `${blockId}/${Buffer.from(live.id).toString('hex')}`
+      const messages = [...new Set(live.held.map(held => held.message))]
+      for (let i = 0; i < messages.length; i++)
+        await bucket.put(`${tenant}/tercet/set-aside/${id}-${i}.otlp`, messages[i]!)
+      const reason = `a trace can't be written into a block, its messages are in tercet/set-aside: ${error.message}`
+      this.#list.damage.add({ tenant, id, reason, isWhole: true, isSetAside: true })
+    }
+    return new Set(poisoned.keys())
   }
 
   /** Everything into the bucket. */

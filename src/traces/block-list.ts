@@ -70,8 +70,8 @@ export class BlockList {
       for (const blockId of wanted) dataMs.delete(blockId)
       for (const { blockId } of retired.values()) dataMs.delete(blockId)
       this.#noteWithoutMeta(tenant, dataMs)
-      for (const { id } of this.damage.of(tenant))
-        if (!wanted.includes(id) && !dataMs.has(id)) this.damage.delete(tenant, id)
+      for (const { id, isSetAside } of this.damage.of(tenant))
+        if (isSetAside !== true && !wanted.includes(id) && !dataMs.has(id)) this.damage.delete(tenant, id)
     }
     this.#isFirst = false
     // What this process put there meanwhile was perhaps not listed yet.

@@ -76,14 +76,16 @@ export async function buildBlock(
   return builder.finish(plan)
 }
 
-/** A block of idle traces; its times are those of their spans. */
+/** A block of idle traces, with the times of their spans; without those that are left out. Undefined: none is left. */
 export async function buildFirstBlock(
   plan: Omit<BlockPlan, 'startMs' | 'endMs'>,
   segments: readonly Segment[],
   pause: () => Promise<void>,
-): Promise<BuiltBlock> {
+  leftOut?: ReadonlySet<string>,
+): Promise<BuiltBlock | undefined> {
   const builder = new BlockBuilder(plan.layout)
-  const { startNs, endNs } = await shredSegments(segments, plan.layout, builder.add, pause)
+  const { startNs, endNs } = await shredSegments(segments, plan.layout, builder.add, pause, leftOut)
+  if (startNs < 0n) return undefined
   const startMs = Number(startNs / 1_000_000n)
   return builder.finish({ ...plan, startMs, endMs: Math.max(startMs, Number(endNs / 1_000_000n) + 1) })
 }

@@ -1,10 +1,11 @@
 /** Rows of several sources into row groups, in order of trace id: a trace that several have becomes one row. */
+import { isPoison } from '#core/poison.ts'
 import type { ColumnData } from '#codec/parquet/column-data.ts'
 import { bytesAt } from '#codec/parquet/column-data.ts'
 import { combineTraces } from '#model/trace.ts'
 import { RowAssembler } from './assemble.ts'
 import type { BlockLayout } from './schema.ts'
-import type { Segment } from './segment.ts'
+import { idKey, type Segment } from './segment.ts'
 import { Follower, TraceShredder, type RowSource } from './shred.ts'
 
 const groupBytes = 24 * 1024 * 1024
@@ -169,8 +170,11 @@ export async function shredSegments(
   layout: BlockLayout,
   onGroup: (group: TraceShredder, ids: readonly Uint8Array[]) => void,
   pause: () => Promise<void>,
+  leftOut: ReadonlySet<string> = new Set(),
 ): Promise<{ startNs: bigint; endNs: bigint }> {
-  const all = segments.flatMap(segment => segment.traces.map(live => ({ live, segment })))
+  const all = segments
+    .flatMap(segment => segment.traces.map(live => ({ live, segment })))
+    .filter(({ live }) => leftOut.size === 0 || !leftOut.has(idKey(live.id)))
   all.sort((a, b) => Buffer.compare(a.live.id, b.live.id))
   const group = new TraceShredder(layout)
   let ids: Uint8Array[] = []
@@ -201,6 +205,30 @@ export async function shredSegments(
   }
   end()
   return { startNs, endNs }
+}
+
+/** Traces that no block can hold, each tried by itself, by the key of its id. */
+export async function findPoison(
+  segments: readonly Segment[],
+  layout: BlockLayout,
+  pause: () => Promise<void>,
+): Promise<Map<string, Error>> {
+  const found = new Map<string, Error>()
+  let group = new TraceShredder(layout)
+  for (const segment of segments)
+    for (const live of segment.traces) {
+      try {
+        group.add(live.id, segment.rawTree(live))
+        for (const builder of group.builders) builder.encode()
+        group.reset()
+      } catch (error) {
+        if (!isPoison(error)) throw error
+        found.set(idKey(live.id), error)
+        group = new TraceShredder(layout)
+      }
+      await pause()
+    }
+  return found
 }
 
 /** By column: another one with the same levels in every source, where neither has a value in any. Those are many. */

@@ -51,7 +51,11 @@ export class Reader implements TracesReader {
     const { pause, blocks: reader, list, layout } = this.#sources
     const startMs = this.#retainedFrom(fromMs)
     // Rows for what has none, a little at a time; then both in one go: what is published meanwhile shows once.
-    for (const segment of this.#segments()) await segment.layOut(pause)
+    for (const segment of this.#segments()) {
+      await segment.layOut(pause)
+      for (const [{ id }, error] of segment.poisoned)
+        this.omissions.add(`in memory, trace ${Buffer.from(id).toString('hex')}`, error.message)
+    }
     const blocks = this.#blocksIn(startMs, throughMs)
     const rows = this.#memory()
       .reverse()

@@ -4,6 +4,7 @@
  */
 import { TraceCombiner, type Resource, type Scope, type Span, type Trace } from '#model/trace.ts'
 import type { ColumnData } from '#codec/parquet/column-data.ts'
+import { isPoison } from '#core/poison.ts'
 import type { BlockLayout } from './schema.ts'
 import { TraceShredder, type RowSource } from './shred.ts'
 
@@ -40,13 +41,19 @@ export function idKey(id: Uint8Array): string {
 }
 
 /** Used from trace to trace. */
-const combiner = new TraceCombiner()
+let combiner = new TraceCombiner()
 
 /** A live trace as a tree, each resource and scope once. `more`: parts of it that came later. */
 export function treeOf(live: LiveTrace, decode: SpanDecoder, isRaw = false, more: readonly LiveTrace[] = []): Trace {
-  addTo(combiner, live, decode, isRaw)
-  for (const part of more) addTo(combiner, part, decode, isRaw)
-  return combiner.finish()
+  try {
+    addTo(combiner, live, decode, isRaw)
+    for (const part of more) addTo(combiner, part, decode, isRaw)
+    return combiner.finish()
+  } catch (error) {
+    // What it has of this trace must not get into the next one.
+    combiner = new TraceCombiner()
+    throw error
+  }
 }
 
 function addTo(into: TraceCombiner, live: LiveTrace, decode: SpanDecoder, isRaw: boolean): void {
@@ -69,6 +76,10 @@ export class Segment {
   readonly #layout: BlockLayout
   readonly #decode: SpanDecoder
   #shredder: TraceShredder | undefined
+  /** Traces that have been through the shredder. */
+  #laidOut = 0
+  /** Those that could not be laid out, and why. */
+  readonly poisoned = new Map<LiveTrace, Error>()
   #data: readonly ColumnData[] | undefined
   #dataRows = 0
 
@@ -103,21 +114,31 @@ export class Segment {
 
   /** Rows for what has none yet. */
   async layOut(pause: () => Promise<void>): Promise<void> {
-    const shredder = (this.#shredder ??= new TraceShredder(this.#layout))
-    for (let n = 0; shredder.rows < this.traces.length; n++) {
-      const live = this.traces[shredder.rows]!
-      shredder.add(live.id, this.rawTree(live))
+    for (let n = 0; this.#laidOut < this.traces.length; n++) {
+      this.#layOutNext()
       if (n % 32 === 31) await pause()
+    }
+  }
+
+  /** A trace that can't be laid out is left out; what it left of itself in the columns goes with them. */
+  #layOutNext(): void {
+    const shredder = (this.#shredder ??= new TraceShredder(this.#layout))
+    const live = this.traces[this.#laidOut++]!
+    if (this.poisoned.has(live)) return
+    try {
+      shredder.add(live.id, this.rawTree(live))
+    } catch (error) {
+      if (!isPoison(error)) throw error
+      this.poisoned.set(live, error)
+      this.#shredder = undefined
+      this.#laidOut = 0
     }
   }
 
   /** What it has now; traces that are added later do not show. */
   source(): RowSource {
+    while (this.#laidOut < this.traces.length) this.#layOutNext()
     const shredder = (this.#shredder ??= new TraceShredder(this.#layout))
-    while (shredder.rows < this.traces.length) {
-      const live = this.traces[shredder.rows]!
-      shredder.add(live.id, this.rawTree(live))
-    }
     if (this.#data === undefined || this.#dataRows !== shredder.rows) {
       this.#data = shredder.builders.map(b => b.data())
       this.#dataRows = shredder.rows

@@ -29,6 +29,7 @@ export interface ListedDamage {
   id: string
   reason: string
   isWhole: boolean
+  isSetAside?: true
 }
 export interface TercetApiOptions {
   blocks: () => ListedBlock[]

@@ -1,5 +1,6 @@
 /** Health and readiness, and what an operator asks the process to do. */
-import { at, type Handler, type Route } from '#net/route-table.ts'
+import { at, type Handler, type HttpReply, type Route } from '#net/route-table.ts'
+import type { DamagedBlock } from '#store/damage.ts'
 import type { Signal } from '#store/signal.ts'
 import { makePart, type Part } from '../part.ts'
 
@@ -34,14 +35,21 @@ function reloadRoute(reload: () => Promise<void>): Route[] {
   })
 }
 
+/** Everything else is in the bucket: a body says what could not be written. */
+function withSetAside(reply: HttpReply, blocks: readonly DamagedBlock[]): HttpReply {
+  if (blocks.length === 0) return reply
+  const lines = blocks.map(({ tenant, id, reason }) => `set aside: ${tenant} ${id}: ${reason}\n`)
+  return { status: 200, headers: text, body: lines.join('') }
+}
+
 /** Flush, hand-over and refresh of all signals; 204 when every signal has done it. */
-function signalRoutes(signals: readonly Signal[]): Route[] {
-  const all = async (work: (signal: Signal) => Promise<void>): Promise<{ status: number }> => {
+function signalRoutes(signals: readonly Signal[], setAside: () => readonly DamagedBlock[]): Route[] {
+  const all = async (work: (signal: Signal) => Promise<void>): Promise<HttpReply> => {
     await Promise.all(signals.map(work))
     return { status: 204 }
   }
   return [
-    ...at(push, ['/-/flush'], () => all(signal => signal.flush())),
+    ...at(push, ['/-/flush'], () => all(signal => signal.flush()).then(reply => withSetAside(reply, setAside()))),
     // To another system on the same buckets: see tercet deploy graduate.
     ...at(['POST'], ['/-/hand-over'], ({ query }) =>
       all(signal => signal.handOver(query.get('to') ?? 'another writer')),
@@ -55,9 +63,13 @@ export function makeHealth(notReady: () => string | undefined): Part {
   return makePart({ name: 'health', answersAtOnce: true, routes: healthRoutes(notReady) })
 }
 
-export function makeAdmin(signals: readonly Signal[], reload: () => Promise<void>): Part {
+export function makeAdmin(
+  signals: readonly Signal[],
+  reload: () => Promise<void>,
+  setAside: () => readonly DamagedBlock[] = () => [],
+): Part {
   return makePart({
     name: 'administration',
-    routes: [...(signals.length === 0 ? [] : signalRoutes(signals)), ...reloadRoute(reload)],
+    routes: [...(signals.length === 0 ? [] : signalRoutes(signals, setAside)), ...reloadRoute(reload)],
   })
 }
