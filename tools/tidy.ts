@@ -3,6 +3,16 @@ import { existsSync, globSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, normalize, relative } from 'node:path'
 import { banned, doors, insiders, mayImport, signals, stages } from './layers.ts'
 import { printReport, readTree, sizeProblems } from './report.ts'
+import { spreadCalls } from './spreads.ts'
+
+/** Files that spread lists of a few blocks or ranges into calls, without a comment that says so. */
+const spreadsOfFew: ReadonlySet<string> = new Set([
+  'src/logs/open-chunk.ts',
+  'src/metrics/block-life.ts',
+  'src/metrics/engine.ts',
+  'src/metrics/head.ts',
+  'src/traces/block-life.ts',
+])
 
 const vagueNames = /^(utils?|helpers?|types|common|index|misc)\.ts$/
 
@@ -21,6 +31,9 @@ export function findProblems(root: string): string[] {
     if (!isTest)
       for (const [word, instead, allowedIn] of banned)
         if (!allowedIn.test(file) && word.test(text)) problems.push(`${file}: ${word.source} is banned, use ${instead}`)
+    if (!isTest && !spreadsOfFew.has(file))
+      for (const line of spreadCalls(text))
+        problems.push(`${file}:${line}: a list is spread into a call, which long ones break; use core/lists.ts`)
     imports.set(file, checkImports(root, file, text, isTest, problems))
   }
   for (const signal of signals.filter(s => existsSync(join(root, 'src', s)))) {

@@ -1,6 +1,7 @@
 /** Unit tests of rules, in promtool's file format. Source: Prometheus' public documentation of rule unit tests. */
 import { BadDataError, messageOf } from '#core/errors.ts'
 import { formatDuration } from '#core/duration.ts'
+import { addAll, greatest } from '#core/lists.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import { silentLog } from '#core/log.ts'
 import { parseSettings, type Section, type Setting } from '#lang/settings/section.ts'
@@ -237,7 +238,7 @@ async function runTest(
   const problems: string[] = []
   await load(store, test)
   const running = openGroups(test, file, groups, store)
-  const throughMs = Math.max(0, ...test.alertTests.map(t => t.atMs), ...test.exprTests.map(t => t.atMs))
+  const throughMs = greatest([0, ...test.alertTests.map(t => t.atMs), ...test.exprTests.map(t => t.atMs)])
   let waiting = [...test.alertTests].sort((a, b) => a.atMs - b.atMs)
   for (let offsetMs = 0; offsetMs <= throughMs; offsetMs += file.evaluationIntervalMs) {
     for (const group of running) {
@@ -251,7 +252,7 @@ async function runTest(
     waiting = waiting.filter(one => !isDue(one))
   }
   for (const { expr, atMs, expected } of test.exprTests)
-    problems.push(...(await checkExpr(expr, test.startMs + atMs, formatDuration(atMs), expected, file.isFuzzy, store)))
+    addAll(problems, await checkExpr(expr, test.startMs + atMs, formatDuration(atMs), expected, file.isFuzzy, store))
   return problems.filter(Boolean)
 }
 
@@ -307,7 +308,7 @@ export async function runUnitTests(
     try {
       const found = await runTest(test, file, groups, store, isWanted)
       if (found.length > 0 && test.name !== '') problems.push(`    name: ${test.name},`)
-      problems.push(...found)
+      addAll(problems, found)
     } finally {
       await store.close()
     }

@@ -8,6 +8,7 @@ import { Notifier, remoteReceiver, type AlertReceiver } from '#alert/notifier.ts
 import { RuleManager } from '#alert/rule-manager.ts'
 import type { RuleSample } from '#alert/rules.ts'
 import { readRulesFile, type GroupSettings, type RuleSettings } from '#alert/rules-file.ts'
+import { addAll } from '#core/lists.ts'
 import { parseLogql } from '#lang/logql/parser.ts'
 import { Matcher } from '#lang/regex/matcher.ts'
 import { parseTraceql } from '#lang/traceql/parser.ts'
@@ -158,7 +159,7 @@ export async function loadRules(
       }
       throw new BadDataError(`${path}: ${messageOf(error)}`, { cause: error })
     }
-    groups.push(...readRulesFile(text, path, env))
+    addAll(groups, readRulesFile(text, path, env))
   }
   return groups
 }

@@ -25,6 +25,7 @@ import {
   type LifecycleRule,
 } from '@aws-sdk/client-s3'
 import type { Clock } from '#core/clock.ts'
+import { least } from '#core/lists.ts'
 import type { Random } from '#core/random.ts'
 import { codeOf } from './s3.ts'
 
@@ -463,7 +464,7 @@ export class S3Admin {
       report(
         'lifecycle',
         'bad',
-        `objects expire after ${Math.min(...early.map(rule => rule.Expiration?.Days ?? 0))} d ` +
+        `objects expire after ${least(early.map(rule => rule.Expiration?.Days ?? 0))} d ` +
           `(rule ${early.map(rule => rule.ID ?? '?').join(', ')}), and are to be kept ` +
           (Number.isFinite(retentionDays) ? `${retentionDays} d` : 'for ever'),
         'indexes would name what is gone; let the retention here delete, and have the lifecycle come later or ' +

@@ -2,6 +2,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { parseDurationMs } from '#core/duration.ts'
 import { BadDataError } from '#core/errors.ts'
+import { addAll } from '#core/lists.ts'
 import { nearestOf } from '#core/nearest.ts'
 import { isOptionName, optionNames, optionOf } from '#app/options.ts'
 import { Given, shownFlag, type Flag, type Verb } from './verb.ts'
@@ -28,7 +29,7 @@ class ArgumentReader {
     for (let at = 0; at < argv.length; at++) {
       const argument = argv[at] ?? ''
       if (argument === '--') {
-        this.#words.push(...argv.slice(at + 1))
+        addAll(this.#words, argv.slice(at + 1))
         return
       }
       if (!/^--?[a-zA-Z]/.test(argument)) this.#words.push(argument)

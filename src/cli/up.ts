@@ -5,6 +5,7 @@ import type { Config } from '#app/config.ts'
 import { optionNames } from '#app/options.ts'
 import { compileCacheDirectory, version } from '#app/version.ts'
 import type { World } from '#app/world.ts'
+import { greatest } from '#core/lists.ts'
 import { configFlag, readConfig, worldOf } from './configuration.ts'
 import { failureOf } from './failure.ts'
 import { makeVerb } from './verb.ts'
@@ -136,7 +137,7 @@ async function startServer(config: Config, world: World, onStarted: () => void):
   const { url, signals } = tercet
   const stats = signals.map(signal => signal.stats())
   const records = stats.reduce((sum, { replayedRecords }) => sum + replayedRecords, 0)
-  const seconds = Math.max(...stats.map(({ replaySeconds }) => replaySeconds))
+  const seconds = greatest(stats.map(({ replaySeconds }) => replaySeconds))
   const line = `{"streams":[{"stream":{"app":"try"},"values":[["'$(date +%s%N)'","hello"]]}]}`
   process.stdout.write(`Tercet ${version} is ready (${records} log records replayed in ${seconds.toFixed(2)} s).
 

@@ -57,7 +57,7 @@ function bucketEnvironment(stack: Stack, s3: StackS3): Record<string, string> {
     TERCET_BUCKET_S3_REGION: s3.region,
     ...(s3.endpoint === '' ? {} : { TERCET_BUCKET_S3_ENDPOINT: s3.endpoint }),
     ...(s3.allowInsecure ? { TERCET_BUCKET_S3_ALLOW_INSECURE: 'true' } : {}),
-    ...Object.assign({}, ...own),
+    ...Object.fromEntries(own.flatMap(part => Object.entries(part))),
   }
 }
 

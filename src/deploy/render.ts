@@ -124,7 +124,7 @@ async function renderFluxTree(
       'or make it by hand',
   }))
   const problems = findUnresolved(objectsOf(tree), {
-    services: Object.assign({}, ...plan.releases.map(release => release.services)) as Record<string, number[]>,
+    services: Object.fromEntries(plan.releases.flatMap(release => Object.entries(release.services))),
     external: [...externalOf(stack, plan), ...unsealed.map(name => `Secret/${name}`)],
   })
   if (problems.length > 0)

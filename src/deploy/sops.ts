@@ -5,6 +5,7 @@
 import { armor, Decrypter, Encrypter } from 'age-encryption'
 import { isMap, isScalar, isSeq, parseDocument, type Document, type Node, type ParsedNode, type Scalar } from 'yaml'
 import { BadDataError, CorruptDataError } from '#core/errors.ts'
+import { addAll } from '#core/lists.ts'
 import type { Random } from '#core/random.ts'
 import { decryptText, encryptedForm, encryptText, Mac, type LeafType } from './sops-cipher.ts'
 import {
@@ -421,9 +422,9 @@ export async function secretProblems(text: string, identities: readonly string[]
     const found = valuesInClear(document, metadata === undefined ? secretRule([]) : ruleOf(metadata), isSecret)
     if (metadata === undefined && found.length > 0)
       problems.push(`the Secret ${String(document.getIn(['metadata', 'name']))} is not sealed: ${found.join(', ')}`)
-    else problems.push(...found)
+    else addAll(problems, found)
     if (metadata !== undefined && identities.length > 0 && found.length === 0)
-      problems.push(...(await unsealProblems(part, identities)))
+      addAll(problems, await unsealProblems(part, identities))
   }
   return problems
 }

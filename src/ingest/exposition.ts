@@ -1,5 +1,6 @@
 /** Prometheus' text exposition and OpenMetrics, pushed: /api/v1/import/prometheus as VictoriaMetrics has it. */
 import type { Clock } from '#core/clock.ts'
+import { addAll } from '#core/lists.ts'
 import { decodeUtf8Marking } from '#core/text.ts'
 import { refuse } from '#model/append-outcome.ts'
 import { Labels } from '#model/labels.ts'
@@ -45,7 +46,7 @@ function protocolOf(clock: Clock): MetricsProtocol<Format> {
       const total = emptyOutcome()
       const builder = new BatchBuilder()
       const { batch } = builder
-      batch.metadata.push(...metadata)
+      addAll(batch.metadata, metadata)
       for (const sample of samples) {
         const series = builder.addSeries(Labels.from([...sample.labels, ...extra]))
         batch.addSample(series, sample.timeMs ?? nowMs, sample.value)

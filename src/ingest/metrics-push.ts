@@ -2,6 +2,7 @@
 import type { Clock } from '#core/clock.ts'
 import { LimitError } from '#core/errors.ts'
 import type { Limits } from '#core/limits.ts'
+import { addAll } from '#core/lists.ts'
 import type { MetricsAppendOutcome, MetricsAppender } from '#metrics/append.ts'
 import { nameRefused, refuse } from '#model/append-outcome.ts'
 import { Labels } from '#model/labels.ts'
@@ -68,7 +69,7 @@ export function addOutcome(total: MetricsAppendOutcome, part: MetricsAppendOutco
   total.exemplars += part.exemplars
   total.refused += part.refused
   if (part.passes === true) total.passes = true
-  if (total.problems.length === 0) total.problems.push(...part.problems)
+  if (total.problems.length === 0) addAll(total.problems, part.problems)
 }
 
 /**

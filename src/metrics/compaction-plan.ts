@@ -9,6 +9,7 @@ export interface PlannedBlock {
   endMs: number
   level: number
 }
+import { greatest } from '#core/lists.ts'
 
 /**
  * The next group to merge, or undefined. Overlapping blocks first; then, for each range from the smallest, blocks of
@@ -21,7 +22,7 @@ export function planCompaction(
   sealedMs: number,
 ): PlannedBlock[] | undefined {
   const sorted = [...blocks].sort((a, b) => a.startMs - b.startMs || a.endMs - b.endMs)
-  return overlapping(sorted, Math.max(...rangesMs)) ?? adjacent(sorted, rangesMs, sealedMs)
+  return overlapping(sorted, greatest(rangesMs)) ?? adjacent(sorted, rangesMs, sealedMs)
 }
 
 function overlapping(sorted: readonly PlannedBlock[], largestMs: number): PlannedBlock[] | undefined {

@@ -1,6 +1,7 @@
 /** `tercet check bucket`: how an S3 store behaves, and what should be set there. */
 import { S3Admin, type Finding } from '#bucket/s3-admin.ts'
 import { systemClock } from '#core/clock.ts'
+import { addAll } from '#core/lists.ts'
 import { systemRandom } from '#core/random.ts'
 import { signals, type SignalName } from '#core/signal-name.ts'
 import { s3Credentials, s3Settings } from '#app/buckets.ts'
@@ -28,7 +29,7 @@ export async function checkBuckets(config: Config, world: World, isJson: boolean
         found: 'a directory on this machine',
         advice: 'durable as its disk is; name bucket.s3.bucket for a store',
       })
-    else if (!seen.has(place)) findings.push(...(await examine(config, world, signal, bucket)))
+    else if (!seen.has(place)) addAll(findings, await examine(config, world, signal, bucket))
     seen.add(place)
   }
   const isBad = findings.some(finding => finding.level === 'bad')
@@ -59,7 +60,7 @@ async function examine(config: Config, world: World, signal: SignalName, bucket:
   const retentionDays = config.durationMs(`${signal}.retention`) / dayMs
   const admin = new S3Admin({ endpoint, region, credentials, pathStyle, clock: systemClock })
   try {
-    findings.push(...(await admin.examine(bucket, { prefix, retentionDays, random: systemRandom })))
+    addAll(findings, await admin.examine(bucket, { prefix, retentionDays, random: systemRandom }))
   } finally {
     admin.close()
   }

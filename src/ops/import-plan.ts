@@ -3,6 +3,7 @@
  * last.
  */
 import type { Bucket, ObjectInfo } from '#bucket/bucket.ts'
+import { addAll } from '#core/lists.ts'
 
 export type ImportSource = 'prometheus' | 'thanos' | 'mimir' | 'loki' | 'tempo'
 
@@ -151,7 +152,11 @@ function planTraceBlocks(blocks: readonly Block[]): CopyPlan {
     const has = (name: string): boolean => block.objects.some(object => object.key.endsWith(`/${name}`))
     if (has('meta.compacted.json')) plan.skipped.push(`${block.path}: compacted away`)
     else if (!has('meta.json')) plan.skipped.push(`${block.path}: no meta.json, so it is not whole`)
-    else plan.steps.push(...stepsOf(block, () => false))
+    else
+      addAll(
+        plan.steps,
+        stepsOf(block, () => false),
+      )
   }
   return plan
 }
@@ -162,7 +167,7 @@ async function planMetricBlocks(source: Bucket, blocks: readonly Block[]): Promi
   for (const block of blocks) {
     const verdict = await judge(source, block)
     if (typeof verdict === 'string') plan.skipped.push(verdict)
-    else plan.steps.push(...stepsOf(block, isForeign, verdict))
+    else addAll(plan.steps, stepsOf(block, isForeign, verdict))
   }
   return plan
 }

@@ -1,4 +1,5 @@
 /** Drawing in a terminal: a chart of lines, colours by level, sizes that read well. Pure: text out. */
+import { greatest, least } from '#core/lists.ts'
 import { ownOf } from '#core/own.ts'
 
 const blocks = '▁▂▃▄▅▆▇█'
@@ -41,25 +42,24 @@ const isKnown = (value: number | undefined): value is number => value !== undefi
 export function sparkRow({ name, values }: ChartLine, columns: number): string {
   const known = values.filter(isKnown)
   const last = known.at(-1)
-  const least = Math.min(...known)
-  const most = Math.max(...known)
+  const low = least(known)
+  const high = greatest(known)
   const width = Math.max(10, Math.min(60, columns - 60))
   let bars = ''
   for (let i = 0; i < width; i++) {
     const from = Math.floor((i / width) * values.length)
     const to = Math.max(from + 1, Math.floor(((i + 1) / width) * values.length))
-    bars += barOf(values.slice(from, to).filter(isKnown), least, most)
+    bars += barOf(values.slice(from, to).filter(isKnown), low, high)
   }
-  const range =
-    last === undefined ? 'no values' : `${shortNumber(last)} (${shortNumber(least)} to ${shortNumber(most)})`
+  const range = last === undefined ? 'no values' : `${shortNumber(last)} (${shortNumber(low)} to ${shortNumber(high)})`
   return `${bars}  ${range}  ${name}`
 }
 
 /** Of the mean; a blank where there is none. */
-function barOf(values: readonly number[], least: number, most: number): string {
+function barOf(values: readonly number[], low: number, high: number): string {
   if (values.length === 0) return ' '
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length
-  return blocks.charAt(most === least ? 3 : Math.min(7, Math.floor(((mean - least) / (most - least)) * 8)))
+  return blocks.charAt(high === low ? 3 : Math.min(7, Math.floor(((mean - low) / (high - low)) * 8)))
 }
 
 /** Control characters of a line are shown, not obeyed: a log line can't move the cursor. */

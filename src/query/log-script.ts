@@ -1,5 +1,6 @@
 /** What scripts of LogQL and of LogsQL share: where their lines go, and how a line and labels are written. */
 import { BadDataError } from '#core/errors.ts'
+import { addAll } from '#core/lists.ts'
 import type { LogsReader } from '#logs/select.ts'
 import { Labels } from '#model/labels.ts'
 import { LogBatchBuilder, type LogBatch } from '#model/log-batch.ts'
@@ -19,7 +20,7 @@ export function readLines(body: readonly string[], isVerbatim: boolean): LogBatc
     const labels = Labels.fromObject(Object.fromEntries(readLabels(scanner)))
     const ms = scriptStartMs + timeOf(scanner.expect(/^\S+/, 'a time'))
     const pairs: string[] = []
-    for (let pair = scanner.pair(); pair !== undefined; pair = scanner.pair()) pairs.push(...pair)
+    for (let pair = scanner.pair(); pair !== undefined; pair = scanner.pair()) addAll(pairs, pair)
     builder.add(labels, ms, 0, scanner.quoted(), pairs)
     if (!scanner.isAtEnd) throw new BadDataError(`nothing was expected at ${JSON.stringify(scanner.rest)}`)
   }

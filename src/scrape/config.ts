@@ -3,6 +3,7 @@
  * Prometheus' public configuration documentation.
  */
 import { BadDataError } from '#core/errors.ts'
+import { addAll } from '#core/lists.ts'
 import { quote } from '#core/text.ts'
 import { readRelabelRules, type RelabelRule } from '#lang/relabel/relabel.ts'
 import { readHttpClient, type HttpClientSettings } from '#lang/settings/http-client.ts'
@@ -389,7 +390,10 @@ export function readPrometheusConfig(
   const jobs = section.list('scrape_configs').map(job => readJob(job, globals, warnings))
   for (const { file: own, text: content } of more) {
     const root = parseSettings(content, own, env).section()
-    jobs.push(...root.list('scrape_configs').map(job => readJob(job, globals, warnings)))
+    addAll(
+      jobs,
+      root.list('scrape_configs').map(job => readJob(job, globals, warnings)),
+    )
     root.finish()
   }
   refuseDuplicates(jobs, file)

@@ -2,6 +2,7 @@
  * Scrapes one target again and again. Source of the rules: Prometheus' public documentation of scraping and
  * staleness.
  */
+import { addAll } from '#core/lists.ts'
 import { keyOfTexts } from '#core/text.ts'
 import type { Clock, Timer } from '#core/clock.ts'
 import { nextDueMs } from '#core/due-time.ts'
@@ -404,7 +405,7 @@ export class ScrapeLoop {
     const text = keyOfTexts(metadata.flatMap(m => [m.metric, m.type, m.unit, m.help]))
     if (text === this.#metadata) return
     this.#metadata = text
-    builder.batch.metadata.push(...metadata)
+    addAll(builder.batch.metadata, metadata)
   }
 
   #report(builder: BatchBuilder, timeMs: number, values: Readonly<Record<string, number>> | undefined): void {

@@ -1,6 +1,7 @@
 /** What a query sees of a tenant: traces in memory and the bucket's blocks, as rows with columns of one layout. */
 import type { ColumnData } from '#codec/parquet/column-data.ts'
 import { NotFoundError, PlanStaleError } from '#core/errors.ts'
+import { addAll } from '#core/lists.ts'
 import { isDamage, Omissions, planningAgain } from '#core/omissions.ts'
 import { forEachParallel } from '#core/parallel.ts'
 import { combineTraces, type Trace } from '#model/trace.ts'
@@ -77,7 +78,7 @@ export class Reader implements TracesReader {
   async #findOnce(id: Uint8Array, fromMs: number, throughMs: number): Promise<Trace | undefined> {
     const { waiting, head, blocks: reader, list } = this.#sources
     const parts = waiting().flatMap(segment => segment.find(id))
-    parts.push(...(head()?.find(id) ?? []))
+    addAll(parts, head()?.find(id) ?? [])
     this.#addUnknown()
     await forEachParallel(this.#blocksIn(this.#retainedFrom(fromMs), throughMs), readsAtOnce, async block => {
       const find = (): Promise<Trace | undefined> =>

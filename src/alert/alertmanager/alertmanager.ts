@@ -7,6 +7,7 @@ import type { Clock, Timer } from '#core/clock.ts'
 import { Repeater } from '#core/clock.ts'
 import { BadDataError, messageOf, NotFoundError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
+import { addAll } from '#core/lists.ts'
 import type { Log } from '#core/log.ts'
 import type { Random } from '#core/random.ts'
 import { Labels } from '#model/labels.ts'
@@ -214,7 +215,7 @@ export class Alertmanager {
     const found: RouteSettings[] = []
     for (const child of route.routes) {
       const own = this.routesOf(labels, child)
-      found.push(...own)
+      addAll(found, own)
       if (own.length > 0 && !child.isContinued) break
     }
     return found.length > 0 ? found : [route]

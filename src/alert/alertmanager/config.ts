@@ -1,5 +1,6 @@
 /** alertmanager.yml. Source: Alertmanager's public configuration documentation. */
 import { messageOf } from '#core/errors.ts'
+import { addAll } from '#core/lists.ts'
 import { quote } from '#core/text.ts'
 import { plainClient, readHttpClient, type HttpClientSettings, type Secret } from '#lang/settings/http-client.ts'
 import { parseSettings, type Section, type Setting } from '#lang/settings/section.ts'
@@ -437,7 +438,7 @@ function readMatchers(section: Section, names: { plain?: string; regex?: string;
       for (const [name, value] of section.textMap(names.plain)) found.push(matcherOf('=', name, value))
     if (names.regex !== undefined)
       for (const [name, value] of section.textMap(names.regex)) found.push(matcherOf('=~', name, value))
-    for (const text of section.texts(names.list)) found.push(...parseMatchers(text))
+    for (const text of section.texts(names.list)) addAll(found, parseMatchers(text))
   } catch (error) {
     section.refuse(messageOf(error))
   }

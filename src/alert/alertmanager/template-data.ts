@@ -3,6 +3,7 @@
  * Alertmanager's public notification template reference.
  */
 import { messageOf } from '#core/errors.ts'
+import { addAll } from '#core/lists.ts'
 import {
   builtins,
   GoInt,
@@ -34,7 +35,7 @@ class MethodList extends Array<GoValue> implements GoObject {
   #methods: Readonly<Record<string, () => GoValue>> = {}
   static withMethods(items: readonly GoValue[], methods: Readonly<Record<string, () => GoValue>>): MethodList {
     const list = new MethodList()
-    list.push(...items)
+    addAll(list, items)
     list.#methods = methods
     return list
   }

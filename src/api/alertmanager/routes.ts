@@ -3,6 +3,7 @@ import type { Alertmanager, AlertStatus, IncomingAlert } from '#alert/alertmanag
 import { silenceState, type ManagedAlert, type Silence } from '#alert/alertmanager/store.ts'
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
+import { addAll } from '#core/lists.ts'
 import { maskSettings } from '#lang/settings/mask.ts'
 import type { Labels } from '#model/labels.ts'
 import { inDialect, route, under, type Handler, type Route } from '#net/route-table.ts'
@@ -115,7 +116,7 @@ class AlertmanagerApi {
         problems.push(messageOf(error))
       }
     }
-    problems.push(...this.#options.alertmanager.receive(good).problems)
+    addAll(problems, this.#options.alertmanager.receive(good).problems)
     return problems.length === 0 ? { status: 200, body: '' } : json(problems.join('; '), 400)
   }
 

@@ -1,6 +1,7 @@
 /** A Parquet file's footer, and its columns by range. Source: the public format description (parquet-format). */
 import { crc32 } from 'node:zlib'
 import { CorruptDataError } from '#core/errors.ts'
+import { greatest, least } from '#core/lists.ts'
 import { ByteReader } from '../byte-reader.ts'
 import type { ColumnData } from './column-data.ts'
 import { readColumn } from './pages.ts'
@@ -72,8 +73,8 @@ export class ParquetFile {
       return {
         rows: number(group.get(3), 'count of rows'),
         places,
-        from: Math.min(...places.map(p => p.from)),
-        to: Math.max(...places.map(p => p.to)),
+        from: least(places.map(p => p.from)),
+        to: greatest(places.map(p => p.to)),
       }
     })
   }

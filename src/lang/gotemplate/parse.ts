@@ -2,6 +2,7 @@
  * Go's text/template as a tree. Source: the public text/template documentation. Errors are texts as Go gives them,
  * without the place.
  */
+import { addAll } from '#core/lists.ts'
 import { goEscapes } from '#core/text.ts'
 
 export type Node =
@@ -378,7 +379,7 @@ class TemplateParser {
           if (isAssignment) this.#use(name, at)
           else this.#pending.push(name)
         }
-        declares.push(...names)
+        addAll(declares, names)
       } else this.#at = mark
     }
     const commands: Command[] = []
@@ -393,7 +394,7 @@ class TemplateParser {
       if (item.kind === 'end') this.#fail('unclosed action', item.at)
       commands.push(this.#command(until, context))
     }
-    this.#variables.push(...this.#pending.splice(0))
+    addAll(this.#variables, this.#pending.splice(0))
     commands.forEach((command, i) => {
       const first = command.args[0]!
       if (

@@ -1,4 +1,5 @@
 /** TraceQL's parser and its static checks. Source: docs/traces.md (the language). */
+import { addAll } from '#core/lists.ts'
 import { ownOf } from '#core/own.ts'
 import { compileRe2 } from '../regex/regex.ts'
 import type {
@@ -205,7 +206,7 @@ class Parser {
       if (token.kind === 'word' && metricsNames.has(token.text)) return { kind: 'metrics', expr: this.#metrics(stages) }
       const next = this.#stage(false)
       if (next.kind === 'metrics') this.#fail("a metrics query can't be a stage")
-      else stages.push(...next.stages)
+      else addAll(stages, next.stages)
     }
     return { kind: 'stages', stages }
   }

@@ -1,6 +1,7 @@
 /** The stages of a pipeline, each compiled once and run for every line. Source: docs/logs.md. */
 import { unreachable } from '#core/assert.ts'
 import { BadQueryError, messageOf } from '#core/errors.ts'
+import { addAll } from '#core/lists.ts'
 import type { LabelFilter, Stage } from '#lang/logql/ast.ts'
 import { parsePattern, type PatternPart } from '#lang/logql/line-pattern.ts'
 import { printStage } from '#lang/logql/printer.ts'
@@ -480,7 +481,7 @@ export function stageNames(
         }
         const read = new CompiledTemplate('label', template ?? '', functions).names
         if (read === undefined) return undefined
-        names.push(...read)
+        addAll(names, read)
       }
       return names
     }

@@ -1,5 +1,6 @@
 /** LogsQL's filters as tests of an entry. Source: docs/logs.md (the VictoriaLogs part). */
 import { BadQueryError } from '#core/errors.ts'
+import { addAll } from '#core/lists.ts'
 import { compareText } from '#core/text.ts'
 import type { Filter } from '#lang/logsql/ast.ts'
 import { ipv4, toNumber } from '#lang/logsql/numbers.ts'
@@ -260,7 +261,11 @@ function narrowPlan(plan: FilterPlan, filter: Filter): void {
       return
     case 'contains-all':
     case 'sequence':
-      if (filter.field === '_msg') plan.needles.push(...filter.values.filter(v => v !== ''))
+      if (filter.field === '_msg')
+        addAll(
+          plan.needles,
+          filter.values.filter(v => v !== ''),
+        )
       return
     default:
   }

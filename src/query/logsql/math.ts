@@ -1,5 +1,6 @@
 /** Expressions of the pipe math. Numbers are float64; a time counts as nanoseconds since the epoch. */
 import { unreachable } from '#core/assert.ts'
+import { greatest, least } from '#core/lists.ts'
 import type { MathExpr, MathFunction, MathOperator } from '#lang/logsql/ast.ts'
 import { toNumber } from '#lang/logsql/numbers.ts'
 import { fieldOf, timeNs, type Fields } from './row.ts'
@@ -10,8 +11,8 @@ const functions = {
   exp: ([x = NaN]) => Math.exp(x),
   floor: ([x = NaN]) => Math.floor(x),
   ln: ([x = NaN]) => Math.log(x),
-  max: args => Math.max(...args.filter(a => !Number.isNaN(a))),
-  min: args => Math.min(...args.filter(a => !Number.isNaN(a))),
+  max: args => greatest(args.filter(a => !Number.isNaN(a))),
+  min: args => least(args.filter(a => !Number.isNaN(a))),
   now: (_args, nowMs) => nowMs * 1e6,
   round: ([x = NaN, nearest = 1]) => Number((Math.round(x / nearest) * nearest).toPrecision(15)),
 } satisfies Record<MathFunction, (args: readonly number[], nowMs: number) => number>

@@ -1,6 +1,7 @@
 /** LogsQL's pipes: each takes rows and gives rows on. Source: docs/logs.md (the VictoriaLogs part). */
 import { assert } from '#core/assert.ts'
 import { BadQueryError } from '#core/errors.ts'
+import { greatest } from '#core/lists.ts'
 import type { LogsqlQuery, Pipe } from '#lang/logsql/ast.ts'
 import { jsonArray, type Change, type PipeOf } from './change.ts'
 import { makeExtract, makeExtractRegexp, makeUnpack } from './extract.ts'
@@ -154,7 +155,7 @@ function makeUnroll(pipe: PipeOf<'unroll'>, next: Sink): Sink {
 
 function unroll(row: Fields, names: readonly string[]): Fields[] {
   const columns = names.map(name => ({ name, texts: elementsOf(fieldOf(row, name)) }))
-  const length = Math.max(1, ...columns.map(({ texts }) => texts.length))
+  const length = greatest([1, ...columns.map(({ texts }) => texts.length)])
   return Array.from({ length }, (_, i) => {
     const out = new Map(row)
     for (const { name, texts } of columns) out.set(name, texts[i] ?? '')

@@ -1,4 +1,5 @@
 /** Functions over instant vectors and scalars. Those over ranges are in range-functions.ts. */
+import { addAll } from '#core/lists.ts'
 import { BadRegexError, compileRe2 } from '#lang/regex/regex.ts'
 import { ExecutionError } from '#core/errors.ts'
 import { bucketLabel, metricName } from '#core/names.ts'
@@ -448,8 +449,9 @@ const functions: Record<Exclude<FunctionName, Elsewhere>, InstantFunction> = {
     const out: Row[] = []
     for (const arg of call.args.slice(2)) {
       const qs = await evaluator.scalars(arg)
-      out.push(
-        ...quantileRows(evaluator, argumentOf(call, 0), groups, qs, arg, labels =>
+      addAll(
+        out,
+        quantileRows(evaluator, argumentOf(call, 0), groups, qs, arg, labels =>
           labels.with(label, formatFloat(qs[0]!)),
         ),
       )

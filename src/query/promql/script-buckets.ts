@@ -1,4 +1,5 @@
 /** Native histograms with custom buckets from classic ones, for `load_with_nhcb`. */
+import { greatest } from '#core/lists.ts'
 import { FloatHistogram } from '#model/histogram.ts'
 import { Labels } from '#model/labels.ts'
 import { parseNumber, type Point, type SeriesLine } from '#model/series-notation.ts'
@@ -36,7 +37,7 @@ function classicHistograms(loaded: readonly SeriesLine[]): ClassicHistogram[] {
 function pointsOf({ bounds, count, sum }: ClassicHistogram): Point[] {
   const sorted = [...bounds].sort((a, b) => a[0] - b[0])
   const finite = sorted.filter(([bound]) => bound !== Infinity)
-  const length = Math.max(...sorted.map(([, points]) => points.length))
+  const length = greatest(sorted.map(([, points]) => points.length))
   return Array.from({ length }, (_, i): Point => {
     const cumulative = sorted.map(([, points]) => points[i])
     if (cumulative.every(c => c === undefined)) return undefined

@@ -1,6 +1,7 @@
 /** TraceQL searches over the rows of memory and blocks. */
 import type { Clock } from '#core/clock.ts'
 import type { Limits } from '#core/limits.ts'
+import { addAll } from '#core/lists.ts'
 import { planningAgain } from '#core/omissions.ts'
 import { bytesAt, textAt, type ColumnData } from '#codec/parquet/column-data.ts'
 import type { Field, Hints, Stage } from '#lang/traceql/ast.ts'
@@ -79,8 +80,8 @@ function mentionedFields(stages: readonly Stage[]): Field[] {
       if (stage.kind === 'combine') {
         walk(stage.left)
         walk(stage.right)
-      } else if (stage.kind === 'select') fields.push(...stage.fields)
-      else fields.push(...fieldsOfStages([stage]))
+      } else if (stage.kind === 'select') addAll(fields, stage.fields)
+      else addAll(fields, fieldsOfStages([stage]))
     }
   }
   walk(stages)

@@ -1,6 +1,7 @@
 /** Targets from a Kubernetes API, by role. Names of labels as Prometheus documents them. */
 import type { Timer } from '#core/clock.ts'
 import { messageOf } from '#core/errors.ts'
+import { addAll } from '#core/lists.ts'
 import type { KubernetesRole, KubernetesSettings } from './settings.ts'
 import type { Discovery, DiscoveryWorld, TargetGroup } from './discovery.ts'
 import { accessOf, readKubeconfig, serviceAccountDirectory } from './kube-access.ts'
@@ -195,7 +196,7 @@ export class KubernetesTargets {
     const namespace = metadata.namespace ?? ''
     const common: Pairs = namespace === '' ? [] : [['__meta_kubernetes_namespace', namespace]]
     const owner = this.#namespaces.get(namespace)
-    if (owner !== undefined) common.push(...described('namespace', owner))
+    if (owner !== undefined) addAll(common, described('namespace', owner))
     return { source: `${kind}/${namespace}/${metadata.name}`, targets, labels: [...common, ...labels] }
   }
 
@@ -341,7 +342,7 @@ export class KubernetesTargets {
     for (const container of pod.spec?.containers ?? []) {
       const found = container.ports?.find(p => p.containerPort === port)
       if (found !== undefined) {
-        labels.push(...this.#containerLabels(pod, container, false), ...this.#portLabels(found))
+        addAll(labels, [...this.#containerLabels(pod, container, false), ...this.#portLabels(found)])
         break
       }
     }
@@ -399,7 +400,7 @@ export class KubernetesTargets {
         }
       }
     }
-    targets.push(...this.#otherPorts(behind, []))
+    addAll(targets, this.#otherPorts(behind, []))
     return this.#group('endpoints', endpoints, targets, [
       ['__meta_kubernetes_endpoints_name', name],
       ...described('endpoints', endpoints),
@@ -437,7 +438,7 @@ export class KubernetesTargets {
         }
       }
     }
-    targets.push(...this.#otherPorts(behind, []))
+    addAll(targets, this.#otherPorts(behind, []))
     return this.#group('endpointslice', slice, targets, [
       ['__meta_kubernetes_endpointslice_name', name],
       ...described('endpointslice', slice),

@@ -3,6 +3,7 @@
  * into a configuration: ServiceMonitor, PodMonitor, Probe, ScrapeConfig, VMServiceScrape, VMPodScrape. Source: the
  * operators' public API references.
  */
+import { addAll } from '#core/lists.ts'
 import type { KubeObject } from '../discovery/kube-watch.ts'
 import { labelName } from '../discovery/label-name.ts'
 
@@ -275,11 +276,11 @@ function serviceRules(spec: Json, endpoint: Json, end: string): Relabel[] {
   const port = text(endpoint['port'])
   const targetPort = endpoint['targetPort']
   const rules = [copy('job', '__tmp_prometheus_job_name')]
-  rules.push(...selectorRules(spec['selector'], '__meta_kubernetes_service'))
+  addAll(rules, selectorRules(spec['selector'], '__meta_kubernetes_service'))
   if (port !== '') rules.push(keep(`${end}_port_name`, port))
   else if (typeof targetPort === 'number' || (typeof targetPort === 'string' && targetPort !== ''))
     rules.push(keepContainerPort(targetPort))
-  rules.push(
+  addAll(rules, [
     ...addressTargetRules(end),
     copy('__meta_kubernetes_namespace', 'namespace'),
     copy('__meta_kubernetes_service_name', 'service'),
@@ -290,7 +291,7 @@ function serviceRules(spec: Json, endpoint: Json, end: string): Relabel[] {
     ...labelRules('pod', spec['podTargetLabels']),
     { source_labels: ['__meta_kubernetes_service_name'], target_label: 'job', replacement: '${1}' },
     ...closingRules('service', spec, endpoint, port || text(targetPort)),
-  )
+  ])
   return rules
 }
 
@@ -300,19 +301,19 @@ function podRules({ namespace = '', name }: KubeObject['metadata'], spec: Json, 
   const port = text(endpoint['port'])
   const rules = [copy('job', '__tmp_prometheus_job_name')]
   if (endpoint['filterRunning'] !== false) rules.push(dropFinished)
-  rules.push(...selectorRules(spec['selector'], '__meta_kubernetes_pod'))
+  addAll(rules, selectorRules(spec['selector'], '__meta_kubernetes_pod'))
   if (port !== '') rules.push(keepContainerPort(port))
   else if (typeof portNumber === 'number') rules.push(keepContainerPort(portNumber))
   else if (targetPort !== undefined)
     rules.push(keepContainerPort(typeof targetPort === 'number' ? targetPort : text(targetPort)))
-  rules.push(
+  addAll(rules, [
     copy('__meta_kubernetes_namespace', 'namespace'),
     copy('__meta_kubernetes_pod_container_name', 'container'),
     copy('__meta_kubernetes_pod_name', 'pod'),
     ...labelRules('pod', spec['podTargetLabels']),
     { target_label: 'job', replacement: `${namespace}/${name}` },
     ...closingRules('pod', spec, endpoint, port || text(portNumber) || text(targetPort)),
-  )
+  ])
   return rules
 }
 
@@ -392,12 +393,12 @@ async function probeJobs({ metadata, spec: specValue }: KubeObject, read: ReadRe
       targets: [text(prober['url'])],
       labels: { ...object(fixed['labels']), namespace, __param_target: target },
     }))
-    rules.push(copy('__param_target', 'instance'), ...customRules(fixed['relabelingConfigs']))
+    addAll(rules, [copy('__param_target', 'instance'), ...customRules(fixed['relabelingConfigs'])])
   } else {
     job['kubernetes_sd_configs'] = [
       kubernetes('ingress', { namespaceSelector: ingress['namespaceSelector'] }, namespace),
     ]
-    rules.push(
+    addAll(rules, [
       ...selectorRules(ingress['selector'], '__meta_kubernetes_ingress'),
       {
         source_labels: ['__meta_kubernetes_ingress_scheme', '__address__', '__meta_kubernetes_ingress_path'],
@@ -411,7 +412,7 @@ async function probeJobs({ metadata, spec: specValue }: KubeObject, read: ReadRe
       copy('__param_target', 'instance'),
       { target_label: '__address__', replacement: text(prober['url']) },
       ...customRules(ingress['relabelingConfigs']),
-    )
+    ])
   }
   job['relabel_configs'] = rules
   return [job]

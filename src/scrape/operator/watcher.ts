@@ -1,6 +1,7 @@
 /** Follows the operators' objects in a cluster: jobs and rules that come and go with them, without any operator. */
 import type { Timer } from '#core/clock.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
+import { addAll } from '#core/lists.ts'
 import type { HttpClient } from '#net/http-client.ts'
 import { readPrometheusConfig, type ScrapeJob } from '../config.ts'
 import type { DiscoveryWorld } from '../discovery/discovery.ts'
@@ -91,11 +92,11 @@ export class OperatorWatcher {
           continue
         }
         try {
-          findings.jobs.push(
+          addAll(findings.jobs, [
             ...readPrometheusConfig(JSON.stringify({ scrape_configs: await jobsOf(kind, found, read) }), place, {
               env: {},
             }).jobs,
-          )
+          ])
         } catch (error) {
           problems.set(place, messageOf(error))
           if (this.#problems.get(place) !== messageOf(error))

@@ -2,6 +2,7 @@
 import { ByteReader } from '#codec/byte-reader.ts'
 import { readTextReplacing, skipField } from '#codec/protobuf.ts'
 import { CorruptDataError } from '#core/errors.ts'
+import { addAll } from '#core/lists.ts'
 import type { AnyValue, Trace } from '#model/trace.ts'
 import {
   jaegerBatch,
@@ -234,7 +235,7 @@ export function decodePostSpansRequest(message: Uint8Array): Trace {
       else return false
       return true
     })
-    resources.push(...jaegerBatch(owner, spans))
+    addAll(resources, jaegerBatch(owner, spans))
     return true
   })
   return { resources }

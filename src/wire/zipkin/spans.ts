@@ -4,6 +4,7 @@
  */
 import { BadDataError } from '#core/errors.ts'
 import { doubleOf, isRawNumber, numberText, parseJson, wholeOf } from '#core/json.ts'
+import { greatest } from '#core/lists.ts'
 import type { Attribute, ResourceSpans, Span, Trace } from '#model/trace.ts'
 
 type Json = Readonly<Record<string, unknown>>
@@ -14,7 +15,7 @@ const kinds = new Map(Object.entries({ SERVER: 2, CLIENT: 3, PRODUCER: 4, CONSUM
 
 function id(value: unknown, name: string, lengths: readonly number[]): Uint8Array {
   const hex = text(value)
-  if (!/^[0-9a-fA-F]+$/.test(hex) || hex.length > Math.max(...lengths))
+  if (!/^[0-9a-fA-F]+$/.test(hex) || hex.length > greatest(lengths))
     throw new BadDataError(
       `${name} ${JSON.stringify(value)} is no id: ${lengths.join(' or ')} hexadecimal digits were expected`,
     )
