@@ -4,8 +4,10 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import test from 'node:test'
 import { systemClock } from '#core/clock.ts'
+import { UnavailableError } from '#core/errors.ts'
 import { silentLog } from '#core/log.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
+import { VirtualClock } from '#core/virtual-clock.ts'
 import { readRelabelRules, type RelabelRule } from '#lang/relabel/relabel.ts'
 import { plainClient } from '#lang/settings/http-client.ts'
 import { parseSettings } from '#lang/settings/section.ts'
@@ -25,22 +27,29 @@ const rules = (yaml: string): RelabelRule[] => readRelabelRules(parseSettings(ya
 
 /** Keeps the labels of what it is sent, a batch an element; fails while `isDown`. */
 class KeptAlerts implements AlertReceiver {
-  readonly url = 'kept'
+  static #made = 0
+  readonly url = `kept ${KeptAlerts.#made++}`
   readonly relabelRules: readonly RelabelRule[]
   readonly batches: string[][] = []
   isDown = false
   constructor(relabelRules: readonly RelabelRule[] = []) {
     this.relabelRules = relabelRules
   }
-  send(alerts: readonly Alert[]): Promise<void> {
-    if (this.isDown) return Promise.reject(new Error('down'))
+  /** Seconds for which it asks to be left alone. */
+  isBusyFor = 0
+  /** What it is sent waits for this. */
+  hold: Promise<void> | undefined
+
+  async send(alerts: readonly Alert[]): Promise<void> {
+    await this.hold
+    if (this.isBusyFor > 0) throw new UnavailableError('busy', this.isBusyFor)
+    if (this.isDown) throw new Error('down')
     this.batches.push(alerts.map(a => a.labels.toString()))
-    return Promise.resolve()
   }
 }
 
 test("an alert's own labels win over external ones; relabelling changes and drops, for all and for one", async () => {
-  const notifier = new Notifier(silentLog)
+  const notifier = new Notifier(silentLog, new VirtualClock(0))
   const [all, own] = [
     new KeptAlerts(),
     new KeptAlerts(rules('[{ source_labels: [severity], regex: info, action: drop }]')),
@@ -63,7 +72,7 @@ test("an alert's own labels win over external ones; relabelling changes and drop
 })
 
 test('alerts go out in batches of 256; more than 10,000 waiting ones lose the oldest', async () => {
-  const notifier = new Notifier(silentLog)
+  const notifier = new Notifier(silentLog, new VirtualClock(0))
   const kept = new KeptAlerts()
   notifier.receivers = [kept]
   notifier.notify(Array.from({ length: 10_100 }, (_, i) => alertOf({ i: String(i) })))
@@ -73,7 +82,7 @@ test('alerts go out in batches of 256; more than 10,000 waiting ones lose the ol
 })
 
 test('one receiver that takes a batch is enough; without any the batch counts as dropped', async () => {
-  const notifier = new Notifier(silentLog)
+  const notifier = new Notifier(silentLog, new VirtualClock(0))
   const [up, down] = [new KeptAlerts(), new KeptAlerts()]
   down.isDown = true
   notifier.receivers = [up, down]
@@ -86,6 +95,39 @@ test('one receiver that takes a batch is enough; without any the batch counts as
   assert.deepEqual([notifier.sent, notifier.errors, notifier.dropped], [1, 3, 1])
 })
 
+test('a receiver that is slow, or busy, keeps no other waiting, and gets what it takes later in order', async () => {
+  const clock = new VirtualClock(0)
+  const notifier = new Notifier(silentLog, clock)
+  const [fast, slow, busy] = [new KeptAlerts(), new KeptAlerts(), new KeptAlerts()]
+  let release = (): void => {}
+  slow.hold = new Promise(resolve => {
+    release = resolve
+  })
+  busy.isBusyFor = 30
+  notifier.receivers = [fast, slow, busy]
+  notifier.notify([alertOf({ n: '0' })])
+  await clock.advance(0)
+  for (let i = 1; i < 4; i++) {
+    notifier.notify([alertOf({ n: String(i) })])
+    await clock.advance(5000)
+  }
+  busy.isBusyFor = 0
+  assert.deepEqual(fast.batches, [['{n="0"}'], ['{n="1"}'], ['{n="2"}'], ['{n="3"}']])
+  assert.deepEqual([slow.batches, busy.batches], [[], []])
+  await clock.advance(14_999)
+  assert.deepEqual(busy.batches, [], 'not before its pause is over')
+  await clock.advance(1)
+  // What it refused is sent again by its rule.
+  assert.deepEqual(busy.batches, [['{n="1"}', '{n="2"}', '{n="3"}']])
+  // Found again at the same address, it goes on with what waits.
+  notifier.receivers = [fast, slow, busy]
+  release()
+  await clock.advance(0)
+  assert.deepEqual(slow.batches, [['{n="0"}'], ['{n="1"}', '{n="2"}', '{n="3"}']])
+  await notifier.stop()
+  assert.deepEqual([notifier.sent, notifier.dropped, notifier.errors], [4, 0, 1])
+})
+
 test('a foreign Alertmanager gets API v2; an answer other than 2xx is an error', async () => {
   const bodies: unknown[] = []
   let status = 200
@@ -95,7 +137,7 @@ test('a foreign Alertmanager gets API v2; an answer other than 2xx is an error',
       .on('data', (part: Buffer) => parts.push(part))
       .on('end', () => {
         bodies.push(JSON.parse(Buffer.concat(parts).toString()))
-        reply.writeHead(status).end('so it is')
+        reply.writeHead(status, { 'retry-after': '7' }).end('so it is')
       })
   })
   await new Promise<void>(resolve => {
@@ -103,10 +145,10 @@ test('a foreign Alertmanager gets API v2; an answer other than 2xx is an error',
   })
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/api/v2/alerts`
   const client = new HttpClient(plainClient, { clock: systemClock, files: new MemoryFiles(), env: {}, directory: '/' })
-  const receiver = remoteReceiver(url, client, 5000, [])
+  const receiver = remoteReceiver(url, client, 5000, [], systemClock)
   await receiver.send([alertOf({ alertname: 'A' })])
   status = 500
-  await assert.rejects(receiver.send([alertOf({})]), /answered 500: so it is/)
+  await assert.rejects(receiver.send([alertOf({})]), { message: /answered 500: so it is/, retryAfterSeconds: 7 })
   assert.deepEqual(bodies[0], [
     {
       labels: { alertname: 'A' },

@@ -212,7 +212,7 @@ class OtherAlertmanagers {
           this.#found.set(
             t * 1000 + i,
             makeTargets(job, groups).active.map(a =>
-              remoteReceiver(a.url, client, target.timeoutMs, target.alertRelabelRules),
+              remoteReceiver(a.url, client, target.timeoutMs, target.alertRelabelRules, world.clock),
             ),
           )
           onChange([...this.#found.values()].flat())
@@ -239,7 +239,7 @@ export class Alerting implements RulesSource {
 
   constructor(options: AlertingOptions) {
     this.#options = options
-    this.notifier = new Notifier(options.world.log)
+    this.notifier = new Notifier(options.world.log, options.world.clock)
     this.notifier.receivers = options.own === undefined ? [] : [options.own]
   }
 

@@ -8,6 +8,7 @@ import { Repeater } from '#core/clock.ts'
 import { messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import type { ClientReply, HttpClient } from '#net/http-client.ts'
+import { retryAfterMs } from '#net/retry-after.ts'
 import { DiskQueue, type QueueMessage } from './disk-queue.ts'
 
 /** Times are milliseconds; `lanes` messages are sent at a time. */
@@ -58,21 +59,10 @@ export function unpackMessage(packed: Uint8Array): { head: MessageHead; body: Ui
   }
 }
 
-/** No remote is left alone for longer, whatever it asks for. */
-const retryAfterMaxMs = 30 * 60_000
 const refusalLogMs = 60_000
 /** So much is taken from the queue before it can be sent. */
 const waitingMax = 64
 const waitingBytesMax = 4 * 1024 * 1024
-
-/** Milliseconds that a reply asks to be left alone: seconds, or a date. */
-export function retryAfterMs(header: string | undefined, nowMs: number): number {
-  const text = header?.trim() ?? ''
-  // Date.parse takes much for a date that is none.
-  const isDate = /^[A-Z][a-z]+, /.test(text)
-  const ms = isDate ? Date.parse(text) - nowMs : Number(text) * 1000
-  return ms > 0 ? Math.min(ms, retryAfterMaxMs) : 0
-}
 
 /** Sends what its queue holds until `stop`; the place in the queue is written down every five seconds. */
 export class Remote {

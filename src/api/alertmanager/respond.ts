@@ -20,6 +20,6 @@ export const alertmanagerErrors = {
   'not-found': error => json(error.message, 404),
   timeout: failed,
   unauthorized: failed,
-  unavailable: failed,
+  unavailable: error => json(error.message, 503),
   unknown: error => json(messageOf(error), 500),
 } satisfies ErrorReplies
