@@ -1,6 +1,6 @@
 /** What a query sees of a tenant: the head and the blocks, as one set of series. */
+import { FirstTexts } from '#core/lists.ts'
 import { isDamage, Omissions, planningAgain } from '#core/omissions.ts'
-import { compareText } from '#core/text.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import { compareLabels, type Labels } from '#model/labels.ts'
 import type { SampleColumns } from '#model/sample-columns.ts'
@@ -59,8 +59,13 @@ export class Reader implements MetricsReader {
     return (await planningAgain(() => this.#merge(matchers, this.#retainedFrom(fromMs), throughMs))).labels
   }
 
-  async labelNames(matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<string[]> {
-    const names = new Set<string>()
+  async labelNames(
+    matchers: readonly Matcher[],
+    fromMs: number,
+    throughMs: number,
+    limit = Infinity,
+  ): Promise<string[]> {
+    const names = new FirstTexts(limit)
     if (matchers.length > 0) {
       for (const { pairs } of await this.series(matchers, fromMs, throughMs))
         for (let i = 0; i < pairs.length; i += 2) names.add(pairs[i]!)
@@ -69,11 +74,18 @@ export class Reader implements MetricsReader {
       for (const name of this.#headIn(startMs, throughMs)?.table.labelNames() ?? []) names.add(name)
       await this.#addOfBlocks(names, startMs, throughMs, reader => reader.labelNames())
     }
-    return [...names].sort(compareText)
+    return names.sorted()
   }
 
-  async labelValues(name: string, matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<string[]> {
-    const values = new Set<string>()
+  async labelValues(
+    name: string,
+    matchers: readonly Matcher[],
+    fromMs: number,
+    throughMs: number,
+    limit = Infinity,
+  ): Promise<string[]> {
+    // One more, for the empty value, which is none.
+    const values = new FirstTexts(limit + 1)
     if (matchers.length > 0) {
       for (const labels of await this.series(matchers, fromMs, throughMs)) values.add(labels.get(name))
     } else {
@@ -82,12 +94,12 @@ export class Reader implements MetricsReader {
       await this.#addOfBlocks(values, startMs, throughMs, reader => reader.labelValues(name))
     }
     values.delete('')
-    return [...values].sort(compareText)
+    return values.sorted().slice(0, limit)
   }
 
   /** Adds what each block of the time has. */
   #addOfBlocks(
-    into: Set<string>,
+    into: FirstTexts,
     fromMs: number,
     throughMs: number,
     read: (reader: BlockReader) => Promise<string[]>,

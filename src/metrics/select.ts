@@ -31,6 +31,13 @@ export interface MetricsReader {
   select(matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<SeriesSet>
   /** Labels alone, of series that may have samples in the time. */
   series(matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<readonly Labels[]>
-  labelNames(matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<string[]>
-  labelValues(name: string, matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<string[]>
+  /** In bytewise order; of more than `limit` the first ones. So are values. */
+  labelNames(matchers: readonly Matcher[], fromMs: number, throughMs: number, limit?: number): Promise<string[]>
+  labelValues(
+    name: string,
+    matchers: readonly Matcher[],
+    fromMs: number,
+    throughMs: number,
+    limit?: number,
+  ): Promise<string[]>
 }

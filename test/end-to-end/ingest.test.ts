@@ -529,6 +529,33 @@ test('a query over too many samples ends with an error, the process goes on', as
   assert.equal(await valueOf('count(big)'), '1')
 })
 
+test('a label with more values than the stack holds: all of them, or as many as are wanted', async () => {
+  const many = 130_000
+  for (let from = 0; from < many; from += 26_000) {
+    const lines = Array.from({ length: 26_000 }, (_, i) => `many{many_id="user-${from + i}"} 1\n`)
+    const url = `${running.url}/api/v1/import/prometheus`
+    assert.equal((await fetch(url, { method: 'POST', body: lines.join('') })).status, 204)
+  }
+  const ask = async (path: string): Promise<{ data: string[]; warnings?: string[] }> => {
+    const reply = await fetch(`${running.url}/api/v1/${path}`)
+    assert.equal(reply.status, 200)
+    return (await reply.json()) as { data: string[]; warnings?: string[] }
+  }
+  const ofAll = Array.from({ length: many }, (_, i) => `user-${i}`).sort()
+  for (const matcher of ['', 'match[]=many&']) {
+    assert.deepEqual(await ask(`label/many_id/values?${matcher}limit=10`), {
+      status: 'success',
+      data: ofAll.slice(0, 10),
+      warnings: ['results truncated due to limit'],
+    })
+    assert.deepEqual((await ask(`label/many_id/values?${matcher}`)).data, ofAll)
+    assert.deepEqual((await ask(`label/many_id/values?${matcher}limit=${many}`)).warnings, undefined)
+  }
+  assert.equal((await ask('series?match[]=many&limit=2')).data.length, 2)
+  assert.equal((await ask('series?match[]=many')).data.length, many)
+  assert.deepEqual((await ask('labels?match[]=many&limit=1')).data, ['__name__'])
+})
+
 test('the probes, and nothing without authentication trouble (req-034, req-058, req-079)', async () => {
   for (const [path, expected] of [
     ['/health', 'OK'],

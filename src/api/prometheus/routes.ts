@@ -2,6 +2,7 @@
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, BadQueryError, UnavailableError } from '#core/errors.ts'
 import type { Limits } from '#core/limits.ts'
+import { FirstTexts } from '#core/lists.ts'
 import { compareText, quote } from '#core/text.ts'
 import { formatExpr } from '#lang/promql/printer.ts'
 import { parsePromql } from '#lang/promql/parser.ts'
@@ -221,22 +222,27 @@ class PrometheusApi {
     return success(`[${found.map(formatLabels).join(',')}]`, notesOf(reader, truncated))
   }
 
-  #texts(reader: MetricsReader, found: Iterable<string>, limit: number): HttpReply {
-    let texts = [...new Set(found)].sort(compareText)
-    const truncated = limit > 0 && texts.length > limit
-    if (truncated) texts = texts.slice(0, limit)
-    return success(JSON.stringify(texts), notesOf(reader, truncated))
+  /** The texts that `read` gives for each set of matchers, limited as they come. */
+  async #texts(
+    request: HttpRequest,
+    form: URLSearchParams,
+    read: (reader: MetricsReader, set: readonly Matcher[], limit: number) => Promise<string[]>,
+  ): Promise<HttpReply> {
+    const sets = matcherSets(form)
+    const limit = limitParam(form) > 0 ? limitParam(form) : Infinity
+    const reader = this.#reader(request)
+    const first = new FirstTexts(limit)
+    // One more than wanted shows that there are more.
+    for (const set of sets.length === 0 ? [[]] : sets)
+      for (const text of await read(reader, set, limit + 1)) first.add(text)
+    const texts = first.sorted()
+    return success(JSON.stringify(texts), notesOf(reader, first.isCut))
   }
 
   readonly labelNames = async (request: HttpRequest): Promise<HttpReply> => {
     const form = await request.form()
     const { fromMs, toMs } = this.#time(form)
-    const sets = matcherSets(form)
-    const names: string[] = []
-    const reader = this.#reader(request)
-    for (const set of sets.length === 0 ? [[]] : sets)
-      for (const text of await reader.labelNames(set, fromMs, toMs)) names.push(text)
-    return this.#texts(reader, names, limitParam(form))
+    return this.#texts(request, form, (reader, set, limit) => reader.labelNames(set, fromMs, toMs, limit))
   }
 
   readonly labelValues = async (request: HttpRequest): Promise<HttpReply> => {
@@ -245,18 +251,12 @@ class PrometheusApi {
     let name = request.params['name'] ?? ''
     // Names that are no plain identifiers come escaped: U__ and _hex_ for each odd character.
     if (name.startsWith('U__'))
-      name = name
-        .slice(3)
-        .replace(/_(_|[0-9a-fA-F]+_)/g, (_, inner: string) =>
-          inner === '_' ? '_' : String.fromCodePoint(Number.parseInt(inner.slice(0, -1), 16)),
-        )
+      name = name.slice(3).replace(/_(_|[0-9a-fA-F]{1,6}_)/g, (found, inner: string) => {
+        const point = inner === '_' ? 0x5f : Number.parseInt(inner.slice(0, -1), 16)
+        return point > 0x10ffff ? found : String.fromCodePoint(point)
+      })
     if (name === '') throw new BadDataError(`invalid label name: ${quote(name)}`)
-    const sets = matcherSets(form)
-    const values: string[] = []
-    const reader = this.#reader(request)
-    for (const set of sets.length === 0 ? [[]] : sets)
-      for (const text of await reader.labelValues(name, set, fromMs, toMs)) values.push(text)
-    return this.#texts(reader, values, limitParam(form))
+    return this.#texts(request, form, (reader, set, limit) => reader.labelValues(name, set, fromMs, toMs, limit))
   }
 
   readonly metadata = async (request: HttpRequest): Promise<HttpReply> => {
