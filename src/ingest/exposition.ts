@@ -1,5 +1,6 @@
 /** Prometheus' text exposition and OpenMetrics, pushed: /api/v1/import/prometheus as VictoriaMetrics has it. */
 import type { Clock } from '#core/clock.ts'
+import { BadDataError } from '#core/errors.ts'
 import { addAll } from '#core/lists.ts'
 import { decodeUtf8Marking } from '#core/text.ts'
 import { refuse } from '#model/append-outcome.ts'
@@ -22,7 +23,7 @@ interface Format {
   readonly isOpenMetrics: boolean
   readonly extra: readonly [string, string][]
   /** The time of samples that have none. */
-  readonly timestamp: string | null
+  readonly timeMs: number | undefined
 }
 
 export function exposition(push: MetricsPush): ServedProtocol {
@@ -37,12 +38,12 @@ function protocolOf(clock: Clock): MetricsProtocol<Format> {
     formatOf: request => ({
       isOpenMetrics: /openmetrics/.test(request.header('content-type') ?? ''),
       extra: extraLabels(request),
-      timestamp: request.query.get('timestamp'),
+      timeMs: timeParam(request.query.get('timestamp')),
     }),
-    async store(body, { isOpenMetrics, extra, timestamp }, intake) {
+    async store(body, { isOpenMetrics, extra, timeMs }, intake) {
       const text = decodeUtf8Marking(body, 0, body.length)
       const { samples, metadata, problems } = parseExposition(text, isOpenMetrics || undefined)
-      const nowMs = Number(timestamp ?? clock.nowMs())
+      const nowMs = timeMs ?? clock.nowMs()
       const total = emptyOutcome()
       const builder = new BatchBuilder()
       const { batch } = builder
@@ -64,4 +65,11 @@ function protocolOf(clock: Clock): MetricsProtocol<Format> {
     },
     reply: outcome => samplesReply(outcome),
   }
+}
+
+/** Throws BadDataError. */
+function timeParam(text: string | null): number | undefined {
+  if (text === null || text === '') return undefined
+  if (/^-?\d{1,15}$/.test(text)) return Number(text)
+  throw new BadDataError(`timestamp ${JSON.stringify(text)} is not a whole number of milliseconds`)
 }

@@ -20,12 +20,14 @@ function protocolOf(push: LogsPush): LogProtocol<FieldRules, StoredEntries> {
     formatOf: request => fieldRules(request, defaults),
     async store(body, rules, intake) {
       const entries = new LogEntries(rules, push)
-      for (const fields of parseJournal(body)) {
+      const { entries: read, problem } = parseJournal(body)
+      for (const fields of read) {
         // Addresses of the journal itself say nothing about the event.
         for (const name of fields.keys())
           if (name.startsWith('__') && !rules.timeFields.includes(name)) fields.delete(name)
         entries.addFields(fields)
       }
+      if (problem !== undefined) entries.addRefused(problem)
       return entries.appendTo(intake)
     },
     reply: entriesReply,

@@ -230,6 +230,10 @@ test('what is wrong with a request is said with its status, and nothing of it is
       { path: '/v1/metrics', headers: { 'content-type': 'text/plain; charset=utf-8' } },
       `415 content type "text/plain" is not known; ${types}`,
     ],
+    [
+      { path: '/api/v1/import/prometheus?timestamp=soon', body: 'm 1' },
+      '400 timestamp "soon" is not a whole number of milliseconds',
+    ],
     [{ path: '/v1/metrics', headers: { 'content-type': '' } }, `415 content type "" is not known; ${types}`],
     [
       { path: '/write?precision=constructor', body: 'cpu usage=5 1' },

@@ -1,10 +1,11 @@
 /** systemd's Journal Export Format, as systemd-journal-upload sends it. Source: the public format description. */
-import { CorruptDataError } from '#core/errors.ts'
-
 const fieldBytesMax = 16 * 1024 * 1024
 
-/** Every entry's fields, in order. Throws CorruptDataError. */
-export function parseJournal(bytes: Uint8Array): Map<string, string>[] {
+/**
+ * Every entry's fields, in order. Where the rest of the body can't be read, `problem` says why: the entries before it
+ * are whole.
+ */
+export function parseJournal(bytes: Uint8Array): { entries: Map<string, string>[]; problem: string | undefined } {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
   const entries: Map<string, string>[] = []
   let fields = new Map<string, string>()
@@ -27,14 +28,14 @@ export function parseJournal(bytes: Uint8Array): Map<string, string>[] {
     }
     // A name alone: its value follows with its length in front.
     at = end + 1
-    if (at + 8 > text.length) throw new CorruptDataError('journal: the length of a field is cut off')
+    if (at + 8 > text.length) return { entries, problem: 'journal: the length of a field is cut off' }
     const length = text.readUInt32LE(at) + text.readUInt32LE(at + 4) * 4294967296
     at += 8
     if (length > fieldBytesMax || at + length > text.length)
-      throw new CorruptDataError(`journal: a field of ${length} bytes is cut off`)
+      return { entries, problem: `journal: a field of ${length} bytes is cut off` }
     fields.set(line.toString('utf8'), text.subarray(at, at + length).toString('utf8'))
     at += length + 1
   }
   if (fields.size > 0) entries.push(fields)
-  return entries
+  return { entries, problem: undefined }
 }
