@@ -22,6 +22,7 @@ export const check = makeVerb({
     rules: async () => (await import('./check-rules.ts')).checkRules,
     alertmanager: async () => (await import('./check-alertmanager.ts')).checkAlertmanager,
     bucket: async () => (await import('./check-bucket.ts')).checkBucket,
+    data: async () => (await import('./check-data.ts')).checkData,
     stack: async () => (await import('./check-stack.ts')).checkStack,
   },
   async run(given) {
