@@ -16,12 +16,55 @@ interface SourceJson {
 }
 const sourceJson = JSON as unknown as SourceJson
 
+/** Digits that any double keeps, with a sign and a point. */
+const safeLength = 15
+
 /**
- * Finds every number that may lose something, and few others: with 16 digits, a zero at the end of its fraction, an
- * exponent, many zeros behind the point, or a minus before a zero. What it does not find is parsed at full speed.
+ * Whether a number may lose something: with 16 digits, a zero at the end of its fraction, an exponent, many zeros
+ * behind the point, or a minus before a zero. Texts are passed over.
  */
-const longOrScaled = /(?:^|[:,[])\s*-?(?:[\d.]{16}|[\d.]{1,15}[eE][-+\d]|0\.000000)/
-const endsWithZero = /(?:^|[:,[])\s*(?:-?\d{1,15}\.\d{0,14}0|-0)(?=\s*(?:[,}\]]|$))/
+function hasSuspicious(text: string): boolean {
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code === quote) {
+      at = endOfText(text, at)
+      continue
+    }
+    if (code !== minus && (code < zero || code > nine)) continue
+    const from = at
+    let hasPoint = false
+    let last = code
+    for (at++; at < text.length; at++) {
+      const next = text.charCodeAt(at)
+      if (next === point) hasPoint = true
+      // An exponent, or its sign.
+      else if (next === 101 || next === 69) return true
+      else if (next < zero || next > nine) break
+      last = next
+    }
+    if (at - from > safeLength || (last === zero && (hasPoint || (code === minus && at - from === 2)))) return true
+    if (hasPoint && text.startsWith('0.000000', code === minus ? from + 1 : from)) return true
+    at--
+  }
+  return false
+}
+
+const quote = 34
+const minus = 45
+const point = 46
+const zero = 48
+const nine = 57
+const backslash = 92
+
+/** The quote that ends the text which begins at `at`; the end of all where there is none. */
+function endOfText(text: string, at: number): number {
+  for (let end = text.indexOf('"', at + 1); end >= 0; end = text.indexOf('"', end + 1)) {
+    let back = end - 1
+    while (text.charCodeAt(back) === backslash) back--
+    if ((end - back) % 2 === 1) return end
+  }
+  return text.length
+}
 
 function keepNumber(_key: string, value: unknown, { source }: { source?: string }): unknown {
   return typeof value === 'number' && source !== undefined && String(value) !== source
@@ -44,7 +87,7 @@ function withoutHalves(text: string): string {
  */
 export function parseJson(source: string): unknown {
   const text = surrogateEscape.test(source) ? withoutHalves(source) : source
-  return longOrScaled.test(text) || endsWithZero.test(text) ? sourceJson.parse(text, keepNumber) : JSON.parse(text)
+  return hasSuspicious(text) ? sourceJson.parse(text, keepNumber) : JSON.parse(text)
 }
 
 export function isRawNumber(value: unknown): value is RawNumber {
@@ -73,6 +116,8 @@ export function doubleOf(value: unknown): number {
  * for numbers of more than `digitsMax` digits.
  */
 export function wholeOf(text: string, digitsMax = 40): bigint | undefined {
+  // Nearly all are digits alone.
+  if (text.length <= digitsMax && /^-?\d+$/.test(text)) return BigInt(text)
   const match = /^([+-]?)(\d+)(?:\.(\d*))?(?:[eE]([+-]?\d{1,4}))?$/.exec(text)
   if (match === null) return undefined
   const [, sign = '', whole = '', fraction = '', exponent = '0'] = match

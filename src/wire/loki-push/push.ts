@@ -162,10 +162,10 @@ export function parsePushJson(text: string, batch: LogBatch): string[] {
     noting(problems, () => {
       const { labels, values } = streamOf(stream)
       batch.beginStream(labels)
-      for (const value of values)
-        noting(problems, () => {
-          addValue(value, lines, batch)
-        })
+      for (const value of values) {
+        const problem = addValue(value, lines, batch)
+        if (problem !== undefined) problems.push(problem)
+      }
     })
   batch.bytes = lines.buffer
   return problems
@@ -193,26 +193,29 @@ function streamOf(stream: unknown): { labels: Labels; values: unknown[] } {
   return { labels: labelsFromObject(found), values }
 }
 
-function addValue(value: unknown, lines: ByteWriter, batch: LogBatch): void {
-  if (!Array.isArray(value) || value.length === 0) throw new BadDataError('a value is not a list of time and line')
-  const [time, line, metadata = {}] = value as unknown[]
+/** Returns what is wrong. */
+function addValue(value: unknown, lines: ByteWriter, batch: LogBatch): string | undefined {
+  if (!Array.isArray(value) || value.length === 0) return 'a value is not a list of time and line'
+  const [time, line, metadata] = value as unknown[]
   const ns = typeof time === 'string' ? parseNs(time) : undefined
-  if (ns === undefined) throw new BadDataError(`a time must be a string of nanoseconds, ${JSON.stringify(time)} is not`)
+  if (ns === undefined) return `a time must be a string of nanoseconds, ${JSON.stringify(time)} is not`
   if (line !== undefined && typeof line !== 'string')
-    throw new BadDataError(`a line must be a string, ${JSON.stringify(line).slice(0, 60)} is not`)
-  if (!isObject(metadata)) throw new BadDataError('structured metadata must be an object of strings')
-  const pairs = Object.entries(metadata)
+    return `a line must be a string, ${JSON.stringify(line).slice(0, 60)} is not`
+  const pairs = metadata === undefined ? noPairs : isObject(metadata) ? Object.entries(metadata) : undefined
+  if (pairs === undefined) return 'structured metadata must be an object of strings'
   for (const [name, text] of pairs)
-    if (typeof text !== 'string')
-      throw new BadDataError(
-        `structured metadata must be an object of strings; ${JSON.stringify(name)} is ` +
-          `${text === null ? 'null' : isRawNumber(text) ? 'number' : typeof text}`,
-      )
+    if (typeof text !== 'string') {
+      const kind = text === null ? 'null' : isRawNumber(text) ? 'number' : typeof text
+      return `structured metadata must be an object of strings; ${JSON.stringify(name)} is ${kind}`
+    }
   const from = lines.at
   if (line !== undefined) lines.writeBytes(encodeUtf8(line))
   batch.addLine(ns.ms, ns.subNs, from, lines.at)
   for (const [name, text] of pairs) batch.addPair(name, text as string)
+  return undefined
 }
+
+const noPairs: readonly [string, unknown][] = []
 
 /** The legacy form of /api/prom/push: labels as text, entries with RFC 3339 times. */
 export function parseLegacyPushJson(text: string, batch: LogBatch): string[] {
