@@ -11,24 +11,31 @@ export interface Started {
 
 /** Resolves when it serves. */
 export function startProcess(directory: string, durability: string): Promise<Started> {
-  const child = spawn(
-    process.execPath,
-    [
-      'src/app/main.ts',
-      'up',
-      `--data_dir=${directory}/data`,
-      ...['metrics', 'logs', 'traces'].map(signal => `--${signal}.bucket.dir=${directory}/${signal}`),
-      '--listen.http=127.0.0.1:0',
-      '--listen.otlp_http=off',
-      '--listen.otlp_grpc=off',
-      '--self_scrape=false',
-      '--self_trace=false',
-      '--disk_free_min=0',
-      `--durability=${durability}`,
-      '--log.level=error',
-    ],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  )
+  return start(directory, [
+    ...['metrics', 'logs', 'traces'].map(signal => `--${signal}.bucket.dir=${directory}/${signal}`),
+    '--listen.otlp_grpc=off',
+    '--self_scrape=false',
+    '--self_trace=false',
+    '--disk_free_min=0',
+    `--durability=${durability}`,
+    '--log.level=error',
+  ])
+}
+
+/** An agent; what it has to say of its remotes is not shown. */
+export function startAgentProcess(directory: string, flags: readonly string[]): Promise<Started> {
+  return start(directory, ['--role=agent', ...flags], 'ignore')
+}
+
+function start(
+  directory: string,
+  flags: readonly string[],
+  stderr: 'inherit' | 'ignore' = 'inherit',
+): Promise<Started> {
+  const own = [`--data_dir=${directory}/data`, '--listen.http=127.0.0.1:0', '--listen.otlp_http=off']
+  const child = spawn(process.execPath, ['src/app/main.ts', 'up', ...own, ...flags], {
+    stdio: ['ignore', 'pipe', stderr],
+  })
   return new Promise((resolve, reject) => {
     let out = ''
     child.stdout!.on('data', (chunk: Buffer) => {

@@ -13,8 +13,27 @@ const container = '/pods/shop_web-1_uid/app'
 const file = `${container}/0.log`
 const lineBytesMax = 256 * 1024
 
+/** Calls `before` ahead of every look at a file or a directory. */
+class WatchedFiles extends MemoryFiles {
+  before: () => Promise<void> = () => Promise.resolve()
+
+  override async list(directory: string): Promise<string[]> {
+    await this.before()
+    return super.list(directory)
+  }
+  override async size(path: string): Promise<number> {
+    await this.before()
+    return super.size(path)
+  }
+  override async readRange(path: string, offset: number, length: number): Promise<Uint8Array> {
+    await this.before()
+    const { bytes, length: size } = this.entries.get(path) ?? { bytes: new Uint8Array(0), length: 0 }
+    return bytes.slice(offset, Math.min(size, offset + length))
+  }
+}
+
 class Fixture {
-  readonly files = new MemoryFiles()
+  readonly files = new WatchedFiles()
   readonly clock = new VirtualClock(0)
   readonly streams: LogStream[] = []
   /** The queue refuses what is pushed. */
@@ -260,9 +279,38 @@ test('rotated files are known by their names, however long the new ones are; sev
   await f.settle()
   assert.deepEqual(
     f.entries(),
-    ['a', 'end of a', 'b', 'b2', 'c', 'c2', 'c3', 'c4'].map(line => `stdout: ${line}`),
+    ['first', 'a', 'end of a', 'b', 'b2', 'c', 'c2', 'c3', 'c4'].map(line => `stdout: ${line}`),
   )
   await f.tailer.stop()
+})
+
+test('a file that is renamed at any moment of a look at it loses nothing, and nothing comes twice', async () => {
+  for (let at = 0; at < 16; at++)
+    for (const lines of [1, 30]) {
+      const f = new Fixture()
+      await f.write(['stdout F a', 'stdout F b'])
+      await f.tailer.start()
+      await f.settle()
+      await f.write(['stdout F c'])
+      const { files } = f
+      let looks = 0
+      files.before = async () => {
+        if (looks++ !== at) return
+        await f.write(['stdout F d'])
+        await f.rename(file, `${file}.20261128-120000`)
+        await f.write(Array.from({ length: lines }, (_, i) => `stdout F new ${i}`))
+      }
+      await f.settle()
+      files.before = () => Promise.resolve()
+      await f.settle()
+      const fresh = Array.from({ length: lines }, (_, i) => `new ${i}`)
+      assert.deepEqual(
+        f.entries(),
+        ['a', 'b', 'c', 'd', ...fresh].map(line => `stdout: ${line}`),
+        `at look ${at}`,
+      )
+      await f.tailer.stop()
+    }
 })
 
 test('what a file ends with is kept when it is gone, or was rotated without an end of its line', async () => {

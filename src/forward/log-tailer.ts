@@ -120,12 +120,13 @@ export class LogTailer {
     const seen = new Set<string>()
     for (const pod of await files.listDirectories(directory)) {
       for (const container of await files.listDirectories(`${directory}/${pod}`)) {
-        const names = await files.list(`${directory}/${pod}/${container}`)
-        for (const name of names.filter(n => /^\d+\.log$/.test(n))) {
-          const path = `${directory}/${pod}/${container}/${name}`
+        const place = `${directory}/${pod}/${container}`
+        const names = await files.list(place)
+        // Between the renaming of a file and the beginning of the next one, only the renamed one is there.
+        for (const name of new Set(names.flatMap(n => /^\d+\.log(?=\.|$)/.exec(n) ?? []))) {
+          const path = `${place}/${name}`
           seen.add(path)
-          const rotated = names.filter(n => n.startsWith(`${name}.`) && !n.endsWith('.gz')).sort()
-          await this.#readFile(path, this.#fileOf(path, pod, container), rotated)
+          await this.#readFile(path, this.#fileOf(path, pod, container), rotatedOf(name, names))
         }
       }
     }
@@ -144,7 +145,9 @@ export class LogTailer {
     if (known !== undefined) return known
     const [namespace = '', name = ''] = pod.split('_')
     const saved = this.#saved[path]
-    const { offset, rotated, lines } = typeof saved === 'object' ? saved : { offset: saved ?? 0 }
+    // Of a file that is new, those that were renamed already are read first.
+    const { offset, rotated, lines }: SavedFile =
+      typeof saved === 'object' ? saved : saved === undefined ? { offset: 0, rotated: '' } : { offset: saved }
     const file: TailedFile = {
       labels: { ...this.#options.labels, namespace, pod: name, container },
       offset,
@@ -156,41 +159,88 @@ export class LogTailer {
   }
 
   async #readFile(path: string, file: TailedFile, rotated: readonly string[]): Promise<void> {
-    const size = await this.#options.files.size(path)
-    const isNew = file.rotated === undefined
-    const gone = isNew ? (size < file.offset ? rotated.slice(-1) : []) : rotated.filter(name => name > file.rotated!)
+    // It may be renamed while it is read: what was read then is let go, and the renamed one comes first.
+    for (let now: readonly string[] | undefined = rotated; now !== undefined;) {
+      await this.#readRotated(path, file, now)
+      now = await this.#readCurrent(path, file)
+    }
+    file.lines.endIdle(entryIdleMs)
+    this.#collect(file)
+    if (this.#isMuch) await this.#push()
+  }
+
+  /** Reads what was renamed since the last look to its end. */
+  async #readRotated(path: string, file: TailedFile, rotated: readonly string[]): Promise<void> {
+    const known = file.rotated
+    const { files } = this.#options
+    let gone = rotated.filter(name => known !== undefined && name > known)
+    // Places of earlier versions don't name it.
+    if (known === undefined) gone = ((await this.#sizeOf(path)) ?? 0) < file.offset ? rotated.slice(-1) : []
     for (const name of gone) {
-      const old = `${path.slice(0, path.lastIndexOf('/'))}/${name}`
-      await this.#readToEnd(old, await this.#options.files.size(old), file, true)
+      const old = `${directoryOf(path)}/${name}`
+      const size = (await this.#sizeOf(old)) ?? 0
+      while (file.offset < size) {
+        const bytes = await files.readRange(old, file.offset, Math.min(readBytes, size - file.offset))
+        if (!this.#take(Buffer.from(bytes), file, file.offset + bytes.length >= size)) break
+        this.#collect(file)
+        if (this.#isMuch) await this.#push()
+      }
       file.offset = 0
       file.rotated = name
     }
     file.rotated ??= rotated.at(-1) ?? ''
-    // Emptied in place.
-    if (size < file.offset) file.offset = 0
-    await this.#readToEnd(path, size, file, false)
-    file.lines.endIdle(entryIdleMs)
-    this.#collect(file)
-    if (this.#isMuch) await this.#push()
+  }
+
+  /** Reads new lines; the renamed files where there is a new one, of which nothing was read then. */
+  async #readCurrent(path: string, file: TailedFile): Promise<string[] | undefined> {
+    const { files } = this.#options
+    const size = await this.#sizeOf(path)
+    const look = async (): Promise<string[] | undefined> => {
+      const rotated = rotatedOf(path.slice(path.lastIndexOf('/') + 1), await files.list(directoryOf(path)))
+      return (rotated.at(-1) ?? '') > file.rotated! ? rotated : undefined
+    }
+    if (size === undefined) return look()
+    if (size < file.offset) {
+      const rotated = await look()
+      if (rotated !== undefined) return rotated
+      // Emptied in place.
+      file.offset = 0
+    }
+    while (file.offset < size) {
+      const bytes = await this.#readRange(path, file.offset, Math.min(readBytes, size - file.offset))
+      const rotated = await look()
+      if (rotated !== undefined) return rotated
+      if (!this.#take(bytes, file, false)) return undefined
+      this.#collect(file)
+      if (this.#isMuch) await this.#push()
+    }
+    return undefined
+  }
+
+  async #sizeOf(path: string): Promise<number | undefined> {
+    try {
+      return await this.#options.files.size(path)
+    } catch (error) {
+      if (error instanceof NotFoundError) return undefined
+      throw error
+    }
+  }
+
+  async #readRange(path: string, offset: number, length: number): Promise<Buffer> {
+    try {
+      return Buffer.from(await this.#options.files.readRange(path, offset, length))
+    } catch (error) {
+      if (error instanceof NotFoundError) return Buffer.alloc(0)
+      throw error
+    }
   }
 
   get #isMuch(): boolean {
     return this.#count >= pushLinesMax || this.#bytes >= pushBytesMax
   }
 
-  /** `isWhole`: nothing is written to the file any more, its last line is ended. */
-  async #readToEnd(path: string, size: number, file: TailedFile, isWhole: boolean): Promise<void> {
-    while (file.offset < size && (await this.#readPart(path, size, file, isWhole))) {
-      this.#collect(file)
-      if (this.#isMuch) await this.#push()
-    }
-    this.#collect(file)
-  }
-
-  /** Whole lines of the next part; false when there is none yet. */
-  async #readPart(path: string, size: number, file: TailedFile, isWhole: boolean): Promise<boolean> {
-    const { files } = this.#options
-    const bytes = Buffer.from(await files.readRange(path, file.offset, Math.min(readBytes, size - file.offset)))
+  /** Takes whole lines of a part; false when there is none yet. `isEnd`: nothing comes behind it. */
+  #take(bytes: Buffer, file: TailedFile, isEnd: boolean): boolean {
     if (bytes.length === 0) return false
     const end = bytes.lastIndexOf(10)
     if (end >= 0) {
@@ -198,7 +248,7 @@ export class LogTailer {
       file.offset += end + 1
       return true
     }
-    if (isWhole && file.offset + bytes.length >= size) {
+    if (isEnd) {
       file.lines.add(bytes.toString('utf8'))
       file.offset += bytes.length
       return true
@@ -260,4 +310,13 @@ export class LogTailer {
     }
     await this.#push()
   }
+}
+
+function directoryOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/'))
+}
+
+/** The renamed files of a file that are not compressed, oldest first: their names end in a time. */
+function rotatedOf(name: string, names: readonly string[]): string[] {
+  return names.filter(n => n.startsWith(`${name}.`) && !/\.(gz|tmp)$/.test(n)).sort()
 }
