@@ -9,6 +9,7 @@ import { VirtualClock } from '#core/virtual-clock.ts'
 import { plainClient } from '#lang/settings/http-client.ts'
 import { HttpClient } from '#net/http-client.ts'
 import { KeptSamples } from '../../test/kept-samples.ts'
+import { protobuf, type Message, type Schema } from '../../test/protobuf.ts'
 import { untilTrue } from '../../test/until.ts'
 import { readPrometheusConfig } from './config.ts'
 import { acceptHeader, ScrapeLoop } from './scrape-loop.ts'
@@ -17,7 +18,7 @@ import { makeTargets } from './target.ts'
 let server: Server
 let address = ''
 /** `<status> <content type>` and a body. */
-let answer: readonly [string, string] = ['200 text/plain', '']
+let answer: readonly [string, string | Uint8Array] = ['200 text/plain', '']
 before(async () => {
   server = createServer((_request, reply) => {
     const [status = '', type = ''] = answer[0].split(' ')
@@ -71,7 +72,7 @@ class Fixture {
   }
 
   /** The next scrape; what it stored, without times, and without the scrape's own series unless `withOwn`. */
-  async scrape(body: string, head = '200 text/plain', withOwn = false): Promise<string[]> {
+  async scrape(body: string | Uint8Array, head = '200 text/plain', withOwn = false): Promise<string[]> {
     answer = [head, body]
     const before = this.store.batches
     await this.clock.advance(60_000)
@@ -215,4 +216,38 @@ test('the Accept header names the protocols in their order', () => {
     acceptHeader(['OpenMetricsText1.0.0', 'PrometheusText0.0.4']),
     'application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1',
   )
+})
+
+test('an invalid native histogram is left out; samples beside it are stored, and the target says why', async () => {
+  const span: Schema = { offset: [1, 'sint'], length: [2, 'varint'] }
+  const histogram: Schema = {
+    count: [1, 'varint'],
+    schema: [5, 'sint'],
+    positiveSpan: [12, () => span],
+    positiveDelta: [13, 'sint'],
+  }
+  const gauge: Schema = { value: [1, 'double'] }
+  const metric: Schema = { gauge: [2, () => gauge], histogram: [7, () => histogram] }
+  const family: Schema = { name: [1, 'text'], type: [3, 'varint'], metric: [4, () => metric] }
+  // Without the tag, a field is a length and a message.
+  const bodyOf = (bad: Message): Uint8Array =>
+    Buffer.concat(
+      [
+        { name: 'bad', type: 4, metric: [{ histogram: bad }] },
+        { name: 'good', type: 1, metric: [{ gauge: { value: 7 } }] },
+      ].map(one => protobuf({ family: [1, () => family] }, { family: one }).subarray(1)),
+    )
+  const cases: [bad: Message, reason: RegExp][] = [
+    [{ count: 9, positiveSpan: [{ length: 1 }], positiveDelta: [1] }, /1 observations in buckets, the count is 9/],
+    [{ count: 1, schema: 9, positiveSpan: [{ length: 1 }], positiveDelta: [1] }, /schema 9 is not known/],
+    [{ count: 1, positiveSpan: [{ length: 2 }], positiveDelta: [1] }, /positive spans need 2 buckets, there are 1/],
+  ]
+  for (const [bad, reason] of cases) {
+    const f = new Fixture('scrape_native_histograms: true')
+    const head = '200 application/vnd.google.protobuf'
+    assert.deepEqual(await f.scrape(bodyOf(bad), head), ['good{instance="i", job="j"} 7'])
+    assert.equal(f.loop.state.health, 'up')
+    assert.match(f.loop.state.lastError, reason)
+    await f.stop(false)
+  }
 })

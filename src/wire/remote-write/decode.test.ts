@@ -5,6 +5,7 @@ import { ByteReader } from '#codec/byte-reader.ts'
 import { encodeSnappy } from '#codec/snappy.ts'
 import { WriteRequestKernel } from '#codec/write-request.ts'
 import { BadDataError, CorruptDataError, LimitError } from '#core/errors.ts'
+import { Labels } from '#model/labels.ts'
 import { KeyWriter, WriteBatch } from '#model/write-batch.ts'
 import { checkDamage } from '../../../test/damage.ts'
 import { protobuf, type Message, type Schema } from '../../../test/protobuf.ts'
@@ -16,7 +17,7 @@ import {
   writeV2,
 } from '../../../test/histogram-messages.ts'
 import { showWriteBatch } from '../../../test/show-batch.ts'
-import { encodeWriteRequest, encodeWriteRequestV2, type EncodeOptions } from './encode.ts'
+import { addedLabels, encodeWriteRequest, encodeWriteRequestV2, lanesOf, type EncodeOptions } from './encode.ts'
 import { readHistogram } from './histogram.ts'
 import { decodeWriteBody, decodeWriteRequest } from './v1.ts'
 import { decodeWriteRequestV2 } from './v2.ts'
@@ -334,4 +335,42 @@ test('histograms: the staleness marker stays one', () => {
 test('histograms: damaged ones', () => {
   for (const [name, message] of histograms)
     checkDamage(protobuf(histogramSchema, message), readOne, { errors: [CorruptDataError], seed: name.length })
+})
+
+test('lanes: a label set has one, however its labels stand, and whether one of them is added', () => {
+  const name = { name: '__name__', value: 'm' }
+  const path = { name: 'path', value: 'long '.repeat(60) }
+  const lanesOfAll = (sets: Message[][], added: [string, string][], isRelabelled = false): number[] => {
+    const batch = decodeV1(protobuf(request, { timeseries: sets.map(labels => ({ labels, samples: [{ value: 1 }] })) }))
+    const labelsOf = isRelabelled ? (pairs: [string, string][]): Labels => Labels.from([...added, ...pairs]) : undefined
+    const options = { labelsOf, added: addedLabels(added), isWithExemplars: false, isWithHistograms: false }
+    return [...lanesOf(batch, options, 250)]
+  }
+  const zone = (value: string): Message => ({ name: 'zone', value })
+  const sets = [
+    [name, path, zone('a')],
+    [zone('a'), path, name],
+    [path, name],
+    [name, path, zone('b')],
+  ]
+  const lanes = lanesOfAll(sets, [['zone', 'a']])
+  assert.deepEqual([lanes[1], lanes[2]], [lanes[0], lanes[0]])
+  assert.notEqual(lanes[3], lanes[0])
+  assert.deepEqual(lanesOfAll(sets, [['zone', 'a']], true), lanes)
+  const many = Array.from({ length: 4000 }, (_, i) => [name, zone(String(i))])
+  const counts = new Map<number, number>()
+  for (const lane of lanesOfAll(many, [])) counts.set(lane % 4, (counts.get(lane % 4) ?? 0) + 1)
+  for (const count of counts.values()) assert.ok(count > 800 && count < 1200, 'spread')
+})
+
+test('lanes: each series goes with one message, the metadata with one', () => {
+  const names = Array.from({ length: 50 }, (_, i) => `m${i}`)
+  const batch = decodeV1(writeV1(names.map(n => ({ name: n, samples: [{ value: 1, timestamp: 2 }] }))))
+  batch.metadata.push({ metric: 'm0', type: 'gauge', help: 'h', unit: '' })
+  const options = { labelsOf: undefined, added: [], isWithExemplars: true, isWithHistograms: true }
+  const of = lanesOf(batch, options, 3)
+  const all = [0, 1, 2].flatMap(number =>
+    showWriteBatch(decodeV1(encodeWriteRequest(batch, { ...options, lane: { of, number } }).bytes.slice())),
+  )
+  assert.deepEqual(all.sort(), showWriteBatch(batch).sort())
 })

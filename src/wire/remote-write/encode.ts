@@ -236,30 +236,56 @@ function writeLabels(out: ByteWriter, batch: WriteBatch, s: number, { labelsOf, 
 export function lanesOf(batch: WriteBatch, options: EncodeOptions, count: number): Uint8Array {
   const lanes = new Uint8Array(batch.seriesCount)
   const { labels } = scratch
-  for (let s = 0; s < batch.seriesCount; s++) {
-    labels.reset()
-    if (writeLabels(labels, batch, s, options)) lanes[s] = hashOfLabels(labels.buffer, labels.at) % count
-  }
+  const { labelsOf, added } = options
+  for (let s = 0; s < batch.seriesCount; s++)
+    if (labelsOf === undefined) lanes[s] = hashOfLabels(batch.bytes, batch.keyFrom[s]!, batch.keyTo[s]!, added) % count
+    else {
+      labels.reset()
+      if (writeLabels(labels, batch, s, options)) lanes[s] = hashOfLabels(labels.buffer, 0, labels.at, []) % count
+    }
   return lanes
 }
 
-/** FNV-1a of each label, mixed, and added up. */
-function hashOfLabels(bytes: Uint8Array, end: number): number {
+/** The sum of the hashes of a key's labels, and of the added ones that it does not have. */
+function hashOfLabels(bytes: Uint8Array, from: number, end: number, added: readonly AddedLabel[]): number {
   let sum = 0
-  for (let at = 0; at < end;) {
-    at++
-    let length = 0
-    for (let shift = 0; at < end; shift += 7) {
-      const byte = bytes[at++]!
-      length += (byte & 127) << shift
-      if (byte < 128) break
-    }
-    let hash = 0x811c9dc5
-    for (const to = Math.min(end, at + length); at < to; at++) hash = Math.imul(hash ^ bytes[at]!, 0x01000193)
-    hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
-    sum = (sum + (hash ^ (hash >>> 13))) | 0
+  for (const { field } of added)
+    sum = (sum + hashOfField(field, field.length - contentLength(field, 1), field.length)) | 0
+  for (let at = from; at < end;) {
+    const length = contentLength(bytes, at + 1)
+    at += length < 128 ? 2 : length < 16384 ? 3 : 4
+    const to = Math.min(end, at + length)
+    for (const { name, field } of added)
+      // Its own value stands instead of the added one.
+      if (isNamed(bytes, at, to, name))
+        sum = (sum - hashOfField(field, field.length - contentLength(field, 1), field.length)) | 0
+    sum = (sum + hashOfField(bytes, at, to)) | 0
+    at = to
   }
   return Math.imul(sum ^ (sum >>> 16), 0xc2b2ae35) >>> 0
+}
+
+/** FNV-1a, mixed. */
+function hashOfField(bytes: Uint8Array, from: number, to: number): number {
+  let hash = 0x811c9dc5
+  for (let at = from; at < to; at++) hash = Math.imul(hash ^ bytes[at]!, 0x01000193)
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  return hash ^ (hash >>> 13)
+}
+
+/** The length that stands at a place: of at most three bytes, as lengths of labels are. */
+function contentLength(bytes: Uint8Array, at: number): number {
+  const a = bytes[at]!
+  const b = bytes[at + 1]!
+  const c = bytes[at + 2]!
+  return a < 128 ? a : b < 128 ? (a & 127) | (b << 7) : (a & 127) | ((b & 127) << 7) | (c << 14)
+}
+
+/** Whether a label, which begins with its name, has this one. */
+function isNamed(bytes: Uint8Array, from: number, to: number, name: Uint8Array): boolean {
+  if (name.length >= 128 || bytes[from + 1] !== name.length || from + 2 + name.length > to) return false
+  for (let i = 0; i < name.length; i++) if (bytes[from + 2 + i] !== name[i]) return false
+  return true
 }
 
 /** The words go as they are, so that a staleness marker stays one. */
