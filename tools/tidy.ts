@@ -31,9 +31,7 @@ export function findProblems(root: string): string[] {
     if (!isTest)
       for (const [word, instead, allowedIn] of banned)
         if (!allowedIn.test(file) && word.test(text)) problems.push(`${file}: ${word.source} is banned, use ${instead}`)
-    if (!isTest && !spreadsOfFew.has(file))
-      for (const line of spreadCalls(text))
-        problems.push(`${file}:${line}: a list is spread into a call, which long ones break; use core/lists.ts`)
+    if (!isTest && !spreadsOfFew.has(file)) checkSpreads(root, file, problems)
     imports.set(file, checkImports(root, file, text, isTest, problems))
   }
   for (const signal of signals.filter(s => existsSync(join(root, 'src', s)))) {
@@ -42,8 +40,14 @@ export function findProblems(root: string): string[] {
         problems.push(`src/${signal}/${stage}: missing; the signals have the same stages`)
   }
   findCycles(files, imports, problems)
-  problems.push(...sizeProblems(readTree(root)))
+  for (const file of globSync('ui/src/**/*.{ts,tsx}', { cwd: root })) checkSpreads(root, file, problems)
+  for (const problem of sizeProblems(readTree(root))) problems.push(problem)
   return problems
+}
+
+function checkSpreads(root: string, file: string, problems: string[]): void {
+  for (const line of spreadCalls(readFileSync(join(root, file), 'utf8')))
+    problems.push(`${file}:${line}: a list is spread into a call, which long ones break; use core/lists.ts`)
 }
 
 function checkImports(root: string, file: string, text: string, isTest: boolean, problems: string[]): string[] {

@@ -1,4 +1,5 @@
 import { useEffect, useRef } from 'preact/hooks'
+import { greatest } from '../extremes.ts'
 import type { SpanRow, TraceTree } from '../trace-tree.ts'
 
 /** Depth downwards, time to the right; drawn, so that many spans cost nothing. */
@@ -12,7 +13,7 @@ export function Flame({
   onChoose: (span: SpanRow) => void
 }) {
   const canvas = useRef<HTMLCanvasElement | null>(null),
-    depth = Math.min(200, Math.max(...tree.rows.map(r => r.depth)) + 1),
+    depth = Math.min(200, greatest(tree.rows.map(r => r.depth)) + 1),
     height = depth * 20,
     whole = Math.max(1, Number(tree.endNs - tree.startNs))
   useEffect(() => {

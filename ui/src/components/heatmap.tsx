@@ -1,6 +1,7 @@
 /** Buckets of a histogram over time, darker where there is more. */
 import { useEffect, useRef } from 'preact/hooks'
 import type { Series } from '../api.ts'
+import { greatest } from '../extremes.ts'
 import { useWidth } from '../hooks.ts'
 
 /** Native histograms, all added up: a row for each upper bound, with the count of its own bucket. */
@@ -63,7 +64,7 @@ const rowTextPixels = 14
 
 function drawCells(context: CanvasRenderingContext2D, cells: readonly Float64Array[], width: number, height: number) {
   const columns = cells[0]?.length ?? 1
-  const most = Math.max(1e-12, ...cells.map(cell => Math.max(...cell)))
+  const most = Math.max(1e-12, greatest(cells.map(greatest)))
   const cellWidth = (width - leftPixels) / columns
   const cellHeight = height / Math.max(1, cells.length)
   for (const [r, cell] of cells.entries())

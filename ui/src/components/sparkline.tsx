@@ -1,4 +1,5 @@
 import { useEffect, useRef } from 'preact/hooks'
+import { greatest } from '../extremes.ts'
 
 export function Sparkline({ values, label }: { values: readonly (number | null)[]; label: string }) {
   const canvas = useRef<HTMLCanvasElement | null>(null)
@@ -10,7 +11,7 @@ export function Sparkline({ values, label }: { values: readonly (number | null)[
       width = element.clientWidth,
       height = element.clientHeight,
       known = values.filter((v): v is number => v !== null),
-      most = Math.max(1e-9, ...known)
+      most = Math.max(1e-9, greatest(known))
     element.width = width * scale
     element.height = height * scale
     context.scale(scale, scale)

@@ -2,6 +2,7 @@
 import { get, type Block } from '../api.ts'
 import { Head, Status } from '../components/shell.tsx'
 import { Table, type Column } from '../components/table.tsx'
+import { greatest, least } from '../extremes.ts'
 import { bytes, dateTime, duration, short } from '../format.ts'
 import { useLoad, useTick } from '../hooks.ts'
 
@@ -81,8 +82,8 @@ export function Blocks() {
   const loaded = useLoad(signal => get<{ blocks: Block[] }>('/api/tercet/blocks', {}, signal), [tick])
   const blocks = loaded.data?.blocks ?? []
   const whole = {
-    startMs: Math.min(...blocks.map(b => b.startMs)),
-    endMs: Math.max(...blocks.map(b => b.endMs)),
+    startMs: least(blocks.map(b => b.startMs)),
+    endMs: greatest(blocks.map(b => b.endMs)),
   }
   return (
     <>

@@ -453,10 +453,8 @@ function Tail({ query, onFilter }: { query: string; onFilter: (name: string, val
       setState('following')
     }
     socket.onmessage = event => {
-      waiting.push(
-        ...linesOf((JSON.parse(String(event.data)) as { streams?: StreamLines[] }).streams ?? []).sort(byTime),
-      )
-      if (waiting.length > tailMax) waiting = waiting.slice(-tailMax)
+      const { streams = [] } = JSON.parse(String(event.data)) as { streams?: StreamLines[] }
+      waiting = [...waiting, ...linesOf(streams).sort(byTime)].slice(-tailMax)
     }
     socket.onclose = event => {
       setState(event.reason === '' ? 'ended' : `ended: ${event.reason}`)

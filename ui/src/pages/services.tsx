@@ -4,6 +4,7 @@ import { queryInstant, type Sample } from '../api.ts'
 import { RangePicker, refreshOf } from '../components/range-picker.tsx'
 import { Head, Status } from '../components/shell.tsx'
 import { Table, type Column } from '../components/table.tsx'
+import { greatest } from '../extremes.ts'
 import { duration, short } from '../format.ts'
 import { useLoad, useTick } from '../hooks.ts'
 import { linkTo, usePlace } from '../router.ts'
@@ -134,8 +135,8 @@ function Service({ name, edges, places }: { name: string; edges: readonly Edge[]
 }
 
 function Graph({ edges, places }: { edges: readonly Edge[]; places: Places }) {
-  const columns = Math.max(1, ...[...places.values()].map(place => place.layer + 1))
-  const rows = Math.max(1, ...[...places.values()].map(place => place.row + 1))
+  const columns = greatest([1, ...[...places.values()].map(place => place.layer + 1)])
+  const rows = greatest([1, ...[...places.values()].map(place => place.row + 1)])
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Graph">
       <svg

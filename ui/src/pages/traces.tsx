@@ -7,6 +7,7 @@ import { HistoryPicker, useQueryHistory } from '../components/query-history.tsx'
 import { RangePicker, refreshOf } from '../components/range-picker.tsx'
 import { Head, Status } from '../components/shell.tsx'
 import { Table, type Column } from '../components/table.tsx'
+import { greatest } from '../extremes.ts'
 import { bytes, dateTime, duration, seriesName } from '../format.ts'
 import { useLoad, useTick } from '../hooks.ts'
 import { go, usePlace, withParams } from '../router.ts'
@@ -158,7 +159,7 @@ function Results({ answer, question: { query, start, end, step } }: ResultProps)
     [answer],
   )
   const rows = answer?.rows ?? []
-  const longestMs = Math.max(1, ...rows.map(r => r.durationMs ?? 0))
+  const longestMs = greatest([1, ...rows.map(r => r.durationMs ?? 0)])
   return (
     <>
       {lines.length > 0 && (
