@@ -425,6 +425,56 @@ test('logs: what is wrong in a record costs that record', () => {
   }
 })
 
+test('JSON: items that are no objects, and texts that spell no number, cost their item', () => {
+  const record = { timeUnixNano: '5000000', body: { stringValue: 'good' } }
+  for (const [bad, problem] of [
+    [5, /^a log record is no JSON object$/],
+    [{ ...record, timeUnixNano: 'soon' }, /^"soon" is no whole number$/],
+    [{ ...record, body: { intValue: 'many' } }, /^"many" is no whole number$/],
+    [{ ...record, attributes: [{ key: 'a', value: { doubleValue: 'x' } }] }, /^"x" is no number$/],
+  ] as const) {
+    const json = JSON.stringify({ resourceLogs: [{ scopeLogs: [{ logRecords: [record, bad, record] }] }] })
+    const builder = new LogBatchBuilder()
+    const { refused } = addOtlpLogs(parseOtlpLogsJson(json), builder, 42, name => name)
+    assert.equal(builder.count, 2)
+    assert.match(refused.join('; '), problem)
+  }
+  const point = { ...times, asInt: '1' }
+  for (const [bad, problem] of [
+    [5, /^1 metric m: a data point is no JSON object$/],
+    [{ ...times, asInt: 'one' }, /^1 metric m: "one" is no number$/],
+    [{ asInt: '1', timeUnixNano: 'x' }, /^1 metric m: "x" is no whole number$/],
+  ] as const) {
+    const { lines, refused } = translated(
+      parseOtlpMetricsJson(JSON.stringify(metricsOf({ name: 'm', gauge: { dataPoints: [point, bad, point] } }))),
+    )
+    assert.equal(lines.filter(line => line.startsWith('m{')).length, 2)
+    assert.match(refused.join('; '), problem)
+  }
+  const unspecified = {
+    name: 'u',
+    sum: { aggregationTemporality: 'AGGREGATION_TEMPORALITY_UNSPECIFIED', dataPoints: [point] },
+  }
+  const good = { name: 'm', gauge: { dataPoints: [point] } }
+  const { lines, refused } = translated(
+    parseOtlpMetricsJson(
+      JSON.stringify({ resourceMetrics: [{ scopeMetrics: [{ metrics: [good, 5, unspecified, good] }] }] }),
+    ),
+  )
+  assert.equal(lines.length, 2)
+  assert.deepEqual(refused, [
+    '1 a metric is no JSON object',
+    '1 metric "u" has no aggregation temporality (0); cumulative is needed',
+  ])
+  const span = { traceId: '0f'.repeat(16), spanId: '0e'.repeat(8) }
+  const spans = [span, { ...span, startTimeUnixNano: 'x' }, span]
+  const trace = parseOtlpTracesJson(JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans }] }] }))
+  assert.deepEqual(
+    trace.resources[0]!.scopes[0]!.spans.map(s => s.problem),
+    [undefined, 'startTimeUnixNano "x" is no number of nanoseconds', undefined],
+  )
+})
+
 test('logs: ids of zeros are none, attributes without a name are left out and told of', () => {
   const record = {
     timeUnixNano: '5000000',

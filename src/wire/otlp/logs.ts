@@ -11,11 +11,13 @@ import { Labels } from '#model/labels.ts'
 import {
   anyValue,
   inner,
+  items,
   jsonBody,
   jsonAttributes,
   jsonValue,
   keyValue,
   list,
+  message,
   namelessAttribute,
   number,
   object,
@@ -212,7 +214,7 @@ export function parseOtlpLogsJson(source: string): OtlpLogResource[] {
         version: text(scope['version']),
         attributes: jsonAttributes(scope['attributes']),
         dropped: number(scope['droppedAttributesCount']),
-        records: list(s['logRecords']).map(r => recordOrProblem(() => jsonRecord(r))),
+        records: items(s['logRecords']).map(r => recordOrProblem(() => jsonRecord(message(r, 'a log record')))),
       }
     }),
   }))

@@ -221,19 +221,33 @@ export type Json = Record<string, unknown>
 /** The members of JSON messages: what is absent, or of another type, is the empty value. */
 export const list = (value: unknown): Json[] =>
   Array.isArray(value) ? value.filter((v): v is Json => typeof v === 'object' && v !== null) : []
-export const number = (value: unknown): number =>
-  typeof value === 'number' || isRawNumber(value)
-    ? doubleOf(value)
-    : typeof value === 'string' && value !== ''
-      ? Number(value)
-      : 0
+/** Throws BadDataError for a text that spells no number: it must not become another one. */
+export function number(value: unknown): number {
+  if (typeof value !== 'string') return doubleOf(value) || 0
+  if (value === '' || /^(?:NaN|[+-]?Infinity)$/.test(value)) return value === '' ? 0 : Number(value)
+  const read = Number(value)
+  if (Number.isNaN(read)) throw new BadDataError(`${JSON.stringify(value.slice(0, 100))} is no number`)
+  return read
+}
 export const numbers = (value: unknown): number[] => (Array.isArray(value) ? value.map(number) : [])
+/** The members of a list that should be messages, whatever they are. */
+export const items = (value: unknown): unknown[] => (Array.isArray(value) ? (value as unknown[]) : [])
+/** Throws BadDataError for what is no JSON object. */
+export function message(value: unknown, what: string): Json {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value) && !isRawNumber(value)) return value as Json
+  throw new BadDataError(`${what} is no JSON object`)
+}
 export const text = (value: unknown): string => (typeof value === 'string' ? value : '')
 export const object = (value: unknown): Json => (typeof value === 'object' && value !== null ? (value as Json) : {})
 
-/** A whole number of 64 bits, as JSON's number or as a text; 0 for anything else. */
-export const whole = (value: unknown): bigint =>
-  wholeOf(typeof value === 'string' ? value : (numberText(value) ?? '')) ?? 0n
+/** A whole number of 64 bits, as JSON's number or as a text. Throws BadDataError for a text that spells none. */
+export function whole(value: unknown): bigint {
+  const text = typeof value === 'string' ? value : (numberText(value) ?? '')
+  if (text === '') return 0n
+  const read = wholeOf(text)
+  if (read === undefined) throw new BadDataError(`${JSON.stringify(text.slice(0, 100))} is no whole number`)
+  return read
+}
 /** Nanoseconds, as a number or as digits, to whole milliseconds. */
 export const nanos = (value: unknown): number => Number(BigInt.asUintN(64, whole(value)) / 1_000_000n)
 

@@ -11,10 +11,12 @@ import {
   double,
   fixed64,
   inner,
+  items,
   jsonBody,
   jsonAttributes,
   keyValue,
   list,
+  message,
   nanos,
   number,
   numbers,
@@ -263,11 +265,11 @@ function pointOrProblem(read: () => OtlpPoint): OtlpPoint {
 }
 
 /** What is wrong in a metric costs that metric. */
-function metricOrProblem(input: ByteReader): OtlpMetric {
+function metricOrProblem(read: () => OtlpMetric): OtlpMetric {
   try {
-    return metric(input)
+    return read()
   } catch (error) {
-    if (!(error instanceof CorruptDataError)) throw error
+    if (!(error instanceof CorruptDataError || error instanceof BadDataError)) throw error
     return { ...emptyMetric(), points: [{ ...emptyPoint(), problem: error.message }] }
   }
 }
@@ -330,7 +332,8 @@ function scopeMetrics(input: ByteReader): OtlpScope {
       s.attributes = attributes
     },
     2: i => {
-      s.metrics.push(metricOrProblem(inner(i)))
+      const message = inner(i)
+      s.metrics.push(metricOrProblem(() => metric(message)))
     },
   })
   return s
@@ -400,7 +403,8 @@ const jsonKinds = [
 
 function jsonTemporality(value: unknown): number {
   if (value === 'AGGREGATION_TEMPORALITY_DELTA') return 1
-  return value === 'AGGREGATION_TEMPORALITY_CUMULATIVE' ? 2 : number(value)
+  if (value === 'AGGREGATION_TEMPORALITY_CUMULATIVE') return 2
+  return typeof value === 'string' && !/^\d+$/.test(value) ? 0 : number(value)
 }
 
 function jsonMetric(value: Json): OtlpMetric {
@@ -413,7 +417,7 @@ function jsonMetric(value: Json): OtlpMetric {
     kind,
     temporality: jsonTemporality(data['aggregationTemporality']),
     monotonic: data['isMonotonic'] === true,
-    points: list(data['dataPoints']).map(point => pointOrProblem(() => jsonPoint(point))),
+    points: items(data['dataPoints']).map(point => pointOrProblem(() => jsonPoint(message(point, 'a data point')))),
   }
 }
 
@@ -427,7 +431,7 @@ export function parseOtlpMetricsJson(source: string): OtlpResource[] {
         name: text(scope['name']),
         version: text(scope['version']),
         attributes: jsonAttributes(scope['attributes']),
-        metrics: list(s['metrics']).map(jsonMetric),
+        metrics: items(s['metrics']).map(m => metricOrProblem(() => jsonMetric(message(m, 'a metric')))),
       }
     }),
   }))

@@ -8,7 +8,7 @@ import { ByteReader } from '#codec/byte-reader.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { skipField } from '#codec/protobuf.ts'
 import { BadDataError, CorruptDataError } from '#core/errors.ts'
-import { doubleOf, isRawNumber, parseJson } from '#core/json.ts'
+import { doubleOf, isRawNumber, parseJson, wholeOf } from '#core/json.ts'
 import { decodeUtf8, decodeUtf8Replacing } from '#core/text.ts'
 import { attributesFromJson, attributesToJson, bigintOf, type JsonValue } from '#model/trace-json.ts'
 import type {
@@ -687,7 +687,13 @@ const count = (from: Json, name: string): number => {
   const n = Math.trunc(typeof value === 'string' ? Number(value) : doubleOf(value))
   return n > 0 ? Math.min(n, 0xffff_ffff) : 0
 }
-const time = (from: Json, name: string): bigint => BigInt.asUintN(64, bigintOf(get(from, name)))
+/** Throws BadDataError for a text that spells no time: the span must not get another one. */
+function time(from: Json, name: string): bigint {
+  const value = get(from, name)
+  if (typeof value === 'string' && value !== '' && wholeOf(value) === undefined)
+    throw new BadDataError(`${name} ${JSON.stringify(value.slice(0, 100))} is no number of nanoseconds`)
+  return BigInt.asUintN(64, bigintOf(value))
+}
 
 /** Hexadecimal digits, as OTLP's JSON has ids; or base64, as Tempo's own answers have them. */
 function id(from: Json, name: string, size: number, isTempos: boolean): Uint8Array {
