@@ -49,6 +49,7 @@ export function remoteReceiver(
         body: JSON.stringify(alerts.map(alertJson)),
         timeoutMs,
         bodyBytesMax: 1 << 20,
+        isBodyOptional: true,
       })
       if (reply.status >= 200 && reply.status <= 299) return
       const answer = `${url} answered ${reply.status}: ${Buffer.from(reply.body.subarray(0, 200)).toString('utf8')}`

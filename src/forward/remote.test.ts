@@ -1,6 +1,6 @@
 /** Delivery to a remote over a socket and the virtual clock: retries, Retry-After, refusals, outages, stops. */
 import assert from 'node:assert/strict'
-import { createServer, type Server } from 'node:http'
+import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, beforeEach, test } from 'node:test'
 import { systemClock } from '#core/clock.ts'
@@ -149,6 +149,42 @@ test('what waits when a remote stops is sent by the next one', async () => {
     ['a', 'b', 'c'],
   )
   await second.stop()
+})
+
+test('an answer that is long, damaged or cut off is one by its status: nothing is sent for ever', async () => {
+  const bodies: ((reply: ServerResponse) => void)[] = [
+    reply => reply.writeHead(200).end('x'.repeat(1 << 20)),
+    reply => reply.writeHead(200, { 'content-encoding': 'gzip' }).end('this is no gzip'),
+    reply => {
+      reply.writeHead(200, { 'content-length': '1000' })
+      reply.write('short')
+      setImmediate(() => reply.destroy())
+    },
+  ]
+  for (const respond of bodies) {
+    let count = 0
+    const own = createServer((request, reply) => {
+      request.resume().on('end', () => {
+        count++
+        respond(reply)
+      })
+    })
+    await new Promise<void>(resolve => {
+      own.listen(0, '127.0.0.1', resolve)
+    })
+    const before = url
+    url = `http://127.0.0.1:${(own.address() as AddressInfo).port}`
+    const { remote, queue } = await start()
+    url = before
+    await put(queue, 'once')
+    await untilTrue(() => remote.sent === 1, 'the message')
+    await remote.stop()
+    assert.deepEqual([count, remote.retries], [1, 0])
+    await new Promise(resolve => {
+      own.close(resolve)
+      own.closeAllConnections()
+    })
+  }
 })
 
 test('a packed message is its head and its body', () => {

@@ -242,7 +242,8 @@ export class Remote {
       headers: { ...head.headers, ...headers },
       body,
       timeoutMs,
-      bodyBytesMax: 1 << 20,
+      bodyBytesMax: 64 * 1024,
+      isBodyOptional: true,
       signal: this.#stopping.signal,
     })
   }

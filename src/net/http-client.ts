@@ -66,6 +66,8 @@ export interface ClientRequest {
   timeoutMs: number
   /** Of the answer, uncompressed; LimitError (413) beyond. */
   bodyBytesMax: number
+  /** The status says enough: what of the body is too long, damaged or late is left out. */
+  isBodyOptional?: boolean
   signal?: AbortSignal
 }
 export interface ClientReply {
@@ -242,22 +244,16 @@ export class HttpClient {
       const { status, headers, body } = await this.#open(address, options, gone.signal)
       const encoding = one(headers['content-encoding'])
       const chunks: Uint8Array[] = []
-      let size = 0
-      for await (const chunk of unpacked(body, encoding)) {
-        size += chunk.length
-        if (size > options.bodyBytesMax) {
-          body.destroy()
-          throw new LimitError(
-            `the answer of ${address} is larger than the limit of ${options.bodyBytesMax} bytes`,
-            413,
-          )
-        }
-        chunks.push(chunk)
+      try {
+        await readBody(address, unpacked(body, encoding), options.bodyBytesMax, chunks)
+      } catch (error) {
+        body.destroy()
+        if (options.isBodyOptional !== true) throw error
       }
       return {
         status,
         header: name => one(headers[name]),
-        body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size),
+        body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks),
       }
     } catch (error) {
       throw gone.signal.aborted && gone.signal.reason instanceof TimeoutError ? gone.signal.reason : error
@@ -462,6 +458,22 @@ function causeOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return causeOf(error.errors[0])
   return error instanceof Error && error.cause !== undefined ? causeOf(error.cause) : messageOf(error)
 }
+/** Adds what comes to `chunks`. Throws LimitError beyond `bytesMax`, and what the stream throws. */
+async function readBody(
+  address: string,
+  body: AsyncIterable<Uint8Array>,
+  bytesMax: number,
+  chunks: Uint8Array[],
+): Promise<void> {
+  let size = 0
+  for await (const chunk of body) {
+    size += chunk.length
+    if (size > bytesMax)
+      throw new LimitError(`the answer of ${address} is larger than the limit of ${bytesMax} bytes`, 413)
+    chunks.push(chunk)
+  }
+}
+
 function one(value: string | string[] | undefined): string | undefined {
   return Array.isArray(value) ? value[0] : value
 }

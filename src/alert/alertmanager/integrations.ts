@@ -58,6 +58,8 @@ async function post(
     body: typeof body === 'string' ? body : JSON.stringify(body),
     timeoutMs: limitMs > 0 ? limitMs : timeoutMs,
     bodyBytesMax: replyBytesMax,
+    // A notification that was taken must not go again because of what stands in the answer.
+    isBodyOptional: true,
   })
   const text = Buffer.from(reply.body).toString('utf8')
   if (reply.status >= 200 && reply.status < 300) return text
