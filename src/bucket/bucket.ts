@@ -31,6 +31,8 @@ export interface Bucket {
   listDirectories(prefix: string): Promise<string[]>
   /** Removing what is not there is no error. */
   delete(key: string): Promise<void>
+  /** Lets go of copies of the objects below a prefix: they turned out to be damaged, and may be repaired. */
+  evict?(prefix: string): Promise<void>
 }
 
 /** The bucket could not do what it was asked, for reasons of its own. */

@@ -100,3 +100,25 @@ test('cached: a disk that fails, or lost a page, does not fail a read', async ()
   }
   assert.deepEqual(await cache.getRange('t/b/chunks/000001', 5, 10), content.slice(5, 15))
 })
+
+test('cached: a page whose copy is damaged is fetched again, and evicted pages are too', async () => {
+  const { inner, files, open, content } = await setUp(10 * mib)
+  const cache = await open()
+  await cache.get('t/b/chunks/000001')
+  for (const path of Array.from(files.entries.keys())) {
+    const bytes = (await files.read(path)).slice()
+    bytes[7]! ^= 4
+    await files.writeAtomic(path, bytes)
+  }
+  assert.deepEqual(await cache.get('t/b/chunks/000001'), content)
+  assert.equal(inner.reads, 6)
+  assert.deepEqual(await (await open()).get('t/b/chunks/000001'), content)
+  assert.equal(inner.reads, 6)
+  await cache.evict('t/c/')
+  await cache.get('t/b/chunks/000001')
+  assert.equal(inner.reads, 6)
+  await cache.evict('t/b/')
+  assert.equal(cache.bytes, 0)
+  await cache.get('t/b/chunks/000001')
+  assert.equal(inner.reads, 9)
+})

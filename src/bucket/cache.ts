@@ -2,6 +2,7 @@
  * A bucket with a copy of what was read lately on the local disk. Only parts of blocks that never change are kept:
  * objects whose key `isCacheable` accepts, in pages. The copy may go at any time; it is rebuilt from the bucket.
  */
+import { crc32 } from 'node:zlib'
 import { messageOf, NotFoundError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
@@ -22,6 +23,8 @@ export interface CacheOptions {
  * in vain.
  */
 const pageBytes = 1024 * 1024
+/** Behind a page's content stands its CRC-32: a local disk that loses a bit must not look like a damaged block. */
+const checksumBytes = 4
 
 /** Reads of cacheable objects go through pages on the disk; everything else goes to the bucket. */
 export class CachedBucket implements Bucket {
@@ -74,7 +77,7 @@ export class CachedBucket implements Bucket {
 
   /** The page, from the disk or the bucket; shorter at the object's end. */
   #page(key: string, page: number): Promise<Uint8Array> {
-    const name = `${key.replaceAll('%', '%25').replaceAll('/', '%2F')}.${page}`
+    const name = `${fileNameOf(key)}.${page}`
     const underWay = this.#underWay.get(name)
     if (underWay !== undefined) return underWay
     const work = this.#readPage(key, page, name).finally(() => this.#underWay.delete(name))
@@ -89,10 +92,11 @@ export class CachedBucket implements Bucket {
     if (known !== undefined) {
       try {
         const bytes = await files.read(path)
-        if (bytes.length === known) {
+        const content = bytes.length === known ? verified(bytes) : undefined
+        if (content !== undefined) {
           this.#note(name, known)
           this.hits++
-          return bytes
+          return content
         }
       } catch (error) {
         if (!(error instanceof NotFoundError))
@@ -104,9 +108,9 @@ export class CachedBucket implements Bucket {
     this.misses++
     const bytes = await this.#inner.getRange(key, page * pageBytes, pageBytes)
     // A full disk is no reason to fail a read.
-    await files.writeAtomic(path, bytes).then(
+    await files.writeAtomic(path, sealed(bytes)).then(
       () => {
-        this.#note(name, bytes.length)
+        this.#note(name, bytes.length + checksumBytes)
       },
       (error: unknown) => {
         log.warn('a page could not be cached', { page: name, error: messageOf(error) })
@@ -150,8 +154,14 @@ export class CachedBucket implements Bucket {
 
   async delete(key: string): Promise<void> {
     await this.#inner.delete(key)
-    if (!this.#options.isCacheable(key)) return
-    const prefix = `${key.replaceAll('%', '%25').replaceAll('/', '%2F')}.`
+    if (this.#options.isCacheable(key)) await this.#evictPages(`${fileNameOf(key)}.`)
+  }
+
+  evict(prefix: string): Promise<void> {
+    return this.#evictPages(fileNameOf(prefix))
+  }
+
+  async #evictPages(prefix: string): Promise<void> {
     for (const [name, bytes] of Array.from(this.#kept)) {
       if (!name.startsWith(prefix)) continue
       this.#kept.delete(name)
@@ -175,4 +185,23 @@ export class CachedBucket implements Bucket {
   listDirectories(prefix: string): Promise<string[]> {
     return this.#inner.listDirectories(prefix)
   }
+}
+
+function fileNameOf(key: string): string {
+  return key.replaceAll('%', '%25').replaceAll('/', '%2F')
+}
+
+function sealed(content: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(content.length + checksumBytes)
+  bytes.set(content)
+  new DataView(bytes.buffer).setUint32(content.length, crc32(content))
+  return bytes
+}
+
+/** The content of a page; undefined when it is not what was written. */
+function verified(bytes: Uint8Array): Uint8Array | undefined {
+  if (bytes.length < checksumBytes) return undefined
+  const content = bytes.subarray(0, bytes.length - checksumBytes)
+  const expected = new DataView(bytes.buffer, bytes.byteOffset).getUint32(content.length)
+  return crc32(content) === expected ? content : undefined
 }

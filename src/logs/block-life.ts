@@ -19,6 +19,7 @@ import type { ClosedChunk } from './open-chunk.ts'
 import { dayMs, type IndexCatalogue } from './index-catalogue.ts'
 import type { IndexedChunk } from './index-file.ts'
 import { chunkName } from './merge.ts'
+import { Scrub } from './scrub.ts'
 import type { Tenant } from './tenant.ts'
 import { LinesRecord, recordKind } from './wal-record.ts'
 
@@ -56,6 +57,7 @@ export class BlockLife {
   readonly #catalogue: IndexCatalogue
   readonly #mayWrite: () => Promise<boolean>
   readonly writer: ChunkWriter
+  readonly #scrub: Scrub
   readonly #pause: () => Promise<void>
   #generationStartedMs = 0
   #generationStartedBytes = 0
@@ -83,6 +85,7 @@ export class BlockLife {
     this.#mayWrite = mayWrite
     this.#reader = reader
     const { clock, files, log, bucket, isBase64 } = options
+    this.#scrub = new Scrub(clock, log, catalogue, reader)
     this.writer = new ChunkWriter({ clock, files, log, bucket, catalogue, isBase64 })
   }
   readonly #reader: ChunkReader
@@ -355,6 +358,7 @@ export class BlockLife {
 
   /** Removes what is due, and forgets streams and indexes of which nothing is needed. */
   async tidy(): Promise<void> {
+    await this.#scrub.step()
     await this.writer.removeRetired()
     this.#catalogue.forgetIdle()
     const idleSinceMs = this.#options.clock.nowMs() - chunkIdleMs

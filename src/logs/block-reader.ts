@@ -1,5 +1,5 @@
 /** Reads chunks, from the bucket, from the staging disk or from memory, through caches of what was opened lately. */
-import { CorruptDataError, NotFoundError } from '#core/errors.ts'
+import { NotFoundError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import { isDamage } from '#core/omissions.ts'
 import type { Bucket } from '#bucket/bucket.ts'
@@ -113,7 +113,8 @@ export class ChunkReader {
       filter = new TokenFilter(await bucket.get(filterKey(tenant, chunk, isBase64)))
     } catch (error) {
       // Foreign chunks have none; a damaged filter is not used either.
-      if (!(error instanceof NotFoundError || error instanceof CorruptDataError)) return undefined
+      if (!isDamage(error)) return undefined
+      await bucket.evict?.(filterKey(tenant, chunk, isBase64))
     }
     this.#filters.set(key, filter, filter?.heldBytes ?? 64)
     return filter ?? undefined

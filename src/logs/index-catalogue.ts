@@ -9,7 +9,7 @@ import type { Log } from '#core/log.ts'
 import type { Omissions } from '#core/omissions.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { Labels } from '#model/labels.ts'
-import { DamageList } from '#store/damage.ts'
+import { DamageList, type DamagedBlock } from '#store/damage.ts'
 import { decodeIndex, LogIndex, tenantLabel, type IndexedStream } from './index-file.ts'
 
 export const dayMs = 86_400_000
@@ -170,10 +170,16 @@ export class IndexCatalogue {
     }
   }
 
+  /** Notes damage, and lets go of local copies. */
+  noteDamage(block: DamagedBlock): void {
+    this.damage.add(block)
+    this.#bucket.evict?.(block.id).catch(() => {})
+  }
+
   #leaveOut(held: Held, reason: string): void {
     const { key, tenant } = held.file
     held.damage = reason
-    this.damage.add({ tenant: tenant ?? '', id: key, reason, isWhole: true })
+    this.noteDamage({ tenant: tenant ?? '', id: key, reason, isWhole: true })
   }
 
   /** A file that is missing is damage, unless another compactor wrote one in its place. */

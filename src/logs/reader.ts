@@ -130,7 +130,7 @@ export class Reader implements LogsReader {
     const tenant = this.#tenant
     const id = chunks.keyOf(tenant, chunk)
     const note = (error: Error, isWhole: boolean): void => {
-      catalogue.damage.add({ tenant, id, reason: error.message, isWhole })
+      catalogue.noteDamage({ tenant, id, reason: error.message, isWhole })
       this.omissions.add(id, error.message)
     }
     return {

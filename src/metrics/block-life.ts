@@ -23,6 +23,7 @@ import { BlockReader, type BlockFiles } from './block-reader.ts'
 import { mergeBlocks, writeHeadBlock, type WrittenBlock } from './merge.ts'
 import type { RangeChunks } from './range-chunks.ts'
 import type { BlockSet } from './block-set.ts'
+import { Scrub } from './scrub.ts'
 import type { Tenant } from './tenant.ts'
 import { addInterval, encodeTombstones } from './tombstones.ts'
 
@@ -45,6 +46,9 @@ export interface BlockLifeOptions {
  */
 const cutAfterRanges = 1.5
 
+/** Files of no block are left alone for so long: somebody may be uploading one. */
+const orphanAgeMs = 24 * 3_600_000
+
 export class BlockLife {
   readonly #options: BlockLifeOptions
   readonly #wal: Wal
@@ -53,6 +57,7 @@ export class BlockLife {
   /** False when another writer has the prefix. */
   readonly #mayWrite: () => Promise<boolean>
   readonly #uploads: UploadQueue
+  readonly #scrub: Scrub
   readonly #staged = new Map<string, StagedBlock>()
   readonly #retired = new Set<string>()
   /** Ranges that have left the head and are not in a block yet: read from memory until they are. */
@@ -75,6 +80,7 @@ export class BlockLife {
     this.#tenantOf = tenantOf
     this.#mayWrite = mayWrite
     const { clock, files, log, bucket } = options
+    this.#scrub = new Scrub(clock, log, tenants, this.#pause)
     this.#uploads = new UploadQueue({
       clock,
       files,
@@ -147,14 +153,34 @@ export class BlockLife {
       reader.meta.compaction.parents?.some(({ ulid }) => ulid === id) === true
     if (this.#staged.has(id) || (blocks !== undefined && [...blocks.readers.values()].some(isParent))) return
     const objects = await this.#options.bucket.list(`${tenant}/${id}/`)
-    if (!objects.some(({ key }) => key === `${tenant}/${id}/index`)) return
+    if (!objects.some(({ key }) => key === `${tenant}/${id}/index`)) {
+      const oldMs = this.#options.clock.nowMs() - orphanAgeMs
+      if (objects.length > 0 && objects.every(({ modifiedMs }) => modifiedMs <= oldMs))
+        this.#orphans.add(`${tenant}/${id}`)
+      return
+    }
     const reason = 'meta.json is missing; `tercet check data --repair` makes it again'
     this.#blocksOf(tenant).quarantined.add({ tenant, id, reason, isWhole: true })
   }
 
+  /** Files without index and meta.json were on their way in or out when a process died; nobody reads them. */
+  async #sweepOrphans(): Promise<void> {
+    for (const block of Array.from(this.#orphans)) {
+      this.#orphans.delete(block)
+      const objects = await this.#options.bucket.list(`${block}/`)
+      const isBlock = objects.some(({ key }) => key === `${block}/index` || key === `${block}/meta.json`)
+      if (isBlock || !(await this.#mayWrite())) continue
+      for (const { key } of objects) await this.#options.bucket.delete(key)
+      this.#options.log.info('files of no block were removed', { block, files: objects.length })
+    }
+  }
+  readonly #orphans = new Set<string>()
+
   #blocksOf(tenant: string): BlockSet {
     const { blocks } = this.#tenantOf(tenant)
-    blocks.comesFrom({ tenant, refresh: () => this.refresh() })
+    const { bucket } = this.#options
+    const evict = async (id: string): Promise<void> => bucket.evict?.(`${tenant}/${id}/`)
+    blocks.comesFrom({ tenant, refresh: () => this.refresh(), evict })
     return blocks
   }
 
@@ -484,6 +510,8 @@ export class BlockLife {
   }
 
   async retain(): Promise<void> {
+    await this.#scrub.step()
+    await this.#sweepOrphans()
     const { clock, retentionMs, retentionBytesMax } = this.#options
     for (const tenant of this.#tenants.values()) {
       const readers = [...tenant.blocks.readers.values()].filter(r => !this.#staged.has(r.meta.ulid))

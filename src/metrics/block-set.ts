@@ -16,9 +16,11 @@ const internedMax = 100_000
 export interface BlockOrigin {
   readonly tenant: string
   refresh(): Promise<void>
+  /** Lets go of local copies of the block. */
+  evict(id: string): Promise<void>
 }
 
-const nowhere: BlockOrigin = { tenant: '', refresh: () => Promise.resolve() }
+const nowhere: BlockOrigin = { tenant: '', refresh: () => Promise.resolve(), evict: () => Promise.resolve() }
 
 export class BlockSet {
   readonly readers = new Map<string, BlockReader>()
@@ -82,9 +84,11 @@ export class BlockSet {
    * PlanStaleError when it was replaced.
    */
   async findDamage(reader: BlockReader, pause: () => Promise<void>): Promise<Error | undefined> {
+    // What is read stays in memory no longer than that takes.
+    const copy = reader.fresh()
     for (const [isWhole, read] of [
-      [true, () => reader.check()],
-      [false, () => reader.verify(pause)],
+      [true, () => copy.check()],
+      [false, () => copy.verify(pause)],
     ] as const) {
       try {
         await read()
@@ -104,6 +108,7 @@ export class BlockSet {
     const reason = messageOf(error)
     this.quarantined.add({ tenant: this.#origin.tenant, id, reason, isWhole })
     omissions?.add(id, reason)
+    this.#origin.evict(id).catch(() => {})
     if (isWhole) this.forgetSelections()
   }
 

@@ -21,6 +21,7 @@ import { findPoison } from './merge.ts'
 import { idKey, type Segment } from './segment.ts'
 import type { BlockMeta } from './block-meta.ts'
 import type { BlockLayout } from './schema.ts'
+import { Scrub } from './scrub.ts'
 import { blockIdOf, encodeCarried, recordKind } from './wal-record.ts'
 
 export interface BlockLifeOptions {
@@ -64,6 +65,7 @@ export class BlockLife {
   readonly #reader: BlockReader
   readonly #mayWrite: () => Promise<boolean>
   readonly pause: () => Promise<void>
+  readonly #scrub: Scrub
   /** The generation of the log that records go into; `isNamed`: its id is in the log. */
   #generation: { id: Uint8Array; number: number; isNamed: boolean }
   #generationStartedMs: number
@@ -91,6 +93,7 @@ export class BlockLife {
     this.#list = list
     this.#reader = reader
     this.#mayWrite = mayWrite
+    this.#scrub = new Scrub(options.clock, options.log, list, reader, this.pause)
     this.#generation = { id: this.#newGenerationId(), number: -1, isNamed: false }
     this.#generationStartedMs = options.clock.monotonicMs()
   }
@@ -349,6 +352,7 @@ export class BlockLife {
 
   /** What is older than the retention is retired; what was retired an hour ago is deleted. */
   async retain(): Promise<void> {
+    await this.#scrub.step()
     const { clock, retentionMs, bucket } = this.#options
     if (clock.monotonicMs() - this.#lastRetainMs < retainEveryMs) return
     this.#lastRetainMs = clock.monotonicMs()

@@ -171,5 +171,6 @@ export class BlockList {
   /** A block turned out to be damaged. */
   noteDamage({ tenant, blockId: id }: BlockMeta, error: Error, isWhole: boolean): void {
     this.damage.add({ tenant, id, reason: error.message, isWhole })
+    this.#bucket.evict?.(`${tenant}/${id}/`).catch(() => {})
   }
 }

@@ -105,15 +105,19 @@ export class BlockReader {
     const key = `${meta.blockId} ${shard}`
     let filter = this.#blooms.get(key)
     if (filter === undefined) {
-      this.reads++
-      const bytes = await this.#bucket.get(`${blockPrefix(meta.tenant, meta.blockId)}bloom-${shard}`)
-      const checksum = meta.checksums?.blooms[shard]
-      if (checksum !== undefined && crc32(bytes) !== checksum)
-        throw new CorruptDataError(`bloom-${shard} has a wrong checksum`)
-      filter = new BloomFilter(bytes)
+      filter = await this.#bloom(meta, shard)
       this.#blooms.set(key, filter, filter.heldBytes)
     }
     return filter.mayHave(id)
+  }
+
+  async #bloom(meta: BlockMeta, shard: number): Promise<BloomFilter> {
+    this.reads++
+    const bytes = await this.#bucket.get(`${blockPrefix(meta.tenant, meta.blockId)}bloom-${shard}`)
+    const checksum = meta.checksums?.blooms[shard]
+    if (checksum !== undefined && crc32(bytes) !== checksum)
+      throw new CorruptDataError(`bloom-${shard} has a wrong checksum`)
+    return new BloomFilter(bytes)
   }
 
   /**
@@ -164,6 +168,18 @@ export class BlockReader {
     for (let group = 0; group < file.rowGroups.length; group++)
       groups.push({ rows: file.rowGroups[group]!.rows, columns: await file.readGroup(group) })
     return groups
+  }
+
+  /** Reads and checks all of the block, nothing of which is kept. Throws CorruptDataError and NotFoundError. */
+  async verify(meta: BlockMeta, pause: () => Promise<void>): Promise<void> {
+    this.forget(meta)
+    const { file } = await this.#open(meta)
+    this.forget(meta)
+    for (let group = 0; group < file.rowGroups.length; group++) {
+      await file.readGroup(group)
+      await pause()
+    }
+    for (let shard = 0; shard < meta.bloomShards; shard++) await this.#bloom(meta, shard)
   }
 
   /** Nothing of the block is kept. */

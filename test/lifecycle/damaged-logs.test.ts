@@ -280,3 +280,21 @@ for (const object of ['chunk', 'index', 'filter'] as const)
     }
     if (object !== 'filter') assert.ok(warned > 10, String(warned))
   })
+
+test('damage is found before a query meets it', async () => {
+  const world = makeWorld()
+  const engine = await opened(world)
+  const { chunk } = await twoChunks(world, engine)
+  change(world, chunk, flipped(0.97))
+  for (let i = 0; i < 60; i++) {
+    await world.clock.advance(60_000)
+    await driving(world.clock, engine.maintain())
+  }
+  assert.deepEqual(
+    engine
+      .reader('fake')
+      .damaged()
+      .map(d => d.id),
+    [chunk],
+  )
+})

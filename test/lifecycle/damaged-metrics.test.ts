@@ -281,3 +281,45 @@ for (const name of ['index', 'chunks/000001', 'meta.json'])
     }
     assert.ok(warned > 10, String(warned))
   })
+
+test('damage is found before a query meets it, and what is whole again is known to be', async () => {
+  const world = makeWorld()
+  const engine = await opened(world)
+  const prefix = await twoBlocks(world, engine)
+  const maintain = async (): Promise<void> => {
+    for (let i = 0; i < 60; i++) {
+      await world.clock.advance(60_000)
+      await driving(world.clock, engine.maintain())
+    }
+  }
+  flip(world, `${prefix}chunks/000001`, 30)
+  await maintain()
+  assert.deepEqual(
+    engine
+      .reader('anonymous')
+      .damaged()
+      .map(d => d.id),
+    [prefix.split('/')[1]],
+  )
+  flip(world, `${prefix}chunks/000001`, 30)
+  await maintain()
+  assert.equal(engine.quarantined, 0)
+})
+
+test('files of no block are removed after a day', async () => {
+  const world = makeWorld()
+  await twoBlocks(world, await opened(world))
+  const orphan = 'anonymous/01HF84E41804ZQ1FPYQKNN1N9Z/chunks/000001'
+  const engine = await opened(world)
+  await world.bucket.put(orphan, new Uint8Array(8))
+  for (const [hours, isThere] of [
+    [23, true],
+    [2, false],
+  ] as const) {
+    await world.clock.advance(hours * hourMs)
+    await driving(world.clock, engine.refresh())
+    await driving(world.clock, engine.maintain())
+    assert.equal(world.bucket.objects.has(orphan), isThere)
+  }
+  assert.deepEqual(engine.reader('anonymous').damaged(), [])
+})

@@ -331,3 +331,21 @@ test('a block that another compactor replaced is no damage, a bucket that fails 
   assert.deepEqual(warnings, [[], [], [], []])
   assert.deepEqual(reading.reader(tenant).damaged(), [])
 })
+
+test('damage is found before a query meets it', async () => {
+  const world = makeWorld()
+  const engine = await opened(world)
+  const prefix = await twoBlocks(world, engine)
+  flip(world, `${prefix}bloom-0`, 5000)
+  for (let i = 0; i < 60; i++) {
+    await world.clock.advance(60_000)
+    await driving(world.clock, engine.maintain())
+  }
+  assert.deepEqual(
+    engine
+      .reader(tenant)
+      .damaged()
+      .map(d => [d.id, d.isWhole]),
+    [[prefix.split('/')[1], false]],
+  )
+})

@@ -1,0 +1,58 @@
+/** Reads blocks again, one after another and slowly, so that damage is known before a query meets it. */
+import type { Clock } from '#core/clock.ts'
+import { messageOf, NotFoundError } from '#core/errors.ts'
+import type { Log } from '#core/log.ts'
+import { isDamage } from '#core/omissions.ts'
+import { nextKey, ScrubPace } from '#store/scrub-pace.ts'
+import type { BlockList } from './block-list.ts'
+import type { BlockMeta } from './block-meta.ts'
+import type { BlockReader } from './block-reader.ts'
+
+export class Scrub {
+  readonly #list: BlockList
+  readonly #reader: BlockReader
+  readonly #log: Log
+  readonly #pause: () => Promise<void>
+  readonly #pace: ScrubPace
+  #last = ''
+
+  constructor(clock: Clock, log: Log, list: BlockList, reader: BlockReader, pause: () => Promise<void>) {
+    this.#list = list
+    this.#reader = reader
+    this.#log = log
+    this.#pause = pause
+    this.#pace = new ScrubPace(clock)
+  }
+
+  /** Verifies the next block, when its time has come. */
+  async step(): Promise<void> {
+    if (!this.#pace.isDue) return
+    const blocks = new Map(this.#list.all().map(meta => [`${meta.tenant}/${meta.blockId}`, meta]))
+    const key = nextKey(blocks.keys(), this.#last)
+    const meta = key === undefined ? undefined : blocks.get(key)
+    if (key === undefined || meta === undefined) {
+      this.#pace.rest()
+      return
+    }
+    this.#last = key
+    this.#pace.spent(meta.size)
+    try {
+      await this.#verify(meta)
+    } catch (error) {
+      this.#log.warn('a block could not be verified', { block: key, error: messageOf(error) })
+      this.#pace.rest()
+    }
+  }
+
+  async #verify(meta: BlockMeta): Promise<void> {
+    try {
+      await this.#reader.verify(meta, this.#pause)
+      this.#list.damage.delete(meta.tenant, meta.blockId)
+    } catch (error) {
+      if (!isDamage(error)) throw error
+      this.#reader.forget(meta)
+      if (error instanceof NotFoundError) await this.#list.refresh()
+      if (this.#list.isLive(meta.tenant, meta.blockId)) this.#list.noteDamage(meta, error, false)
+    }
+  }
+}
