@@ -170,9 +170,11 @@ async function load(store: UnitTestStore, { series, intervalMs, startMs }: Test)
       else if (point !== undefined) builder.batch.addHistogram(number, timeMs, 0, point)
     })
   }
+  const { refusals } = builder.batch
   const { refused, problems } = await store.appender.append('test', builder.batch)
-  if (refused > 0)
-    throw new BadDataError(`${refused} samples of the input series were refused: ${problems[0]?.message ?? ''}`)
+  const first = problems[0] ?? refusals[0]
+  if (first !== undefined)
+    throw new BadDataError(`${refused + refusals.length} samples of the input series were refused: ${first.message}`)
 }
 
 /** Groups in the order of `group_eval_order`; groups that it does not name come last. */

@@ -378,6 +378,10 @@ const unitTests: [string, string][] = [
   ['a query that is wrong', unitTest(`${head('eight')}    promql_expr_test: [{ expr: 'sum(', eval_time: 0m }]\n`)],
   ['series that are wrong', unitTest('  - input_series: [{ series: "a{", values: "1" }]\n')],
   ['values that are wrong', unitTest('  - input_series: [{ series: "a", values: "1 what" }]\n')],
+  [
+    'a histogram that is invalid',
+    unitTest('  - input_series: [{ series: a, values: "{{schema:0 count:1 sum:1 buckets:[-1]}}" }]\n'),
+  ],
   ['an unknown key', unitTest('  - { input: [] }\n')],
   ['no rule file', 'rule_files: [nowhere.yml]\ntests: []\n'],
   [
