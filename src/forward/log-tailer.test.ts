@@ -16,13 +16,20 @@ const lineBytesMax = 256 * 1024
 /** Calls `before` ahead of every look at a file or a directory. */
 class WatchedFiles extends MemoryFiles {
   before: () => Promise<void> = () => Promise.resolve()
+  beforeAt: (path: string) => Promise<void> = () => Promise.resolve()
 
   override async list(directory: string): Promise<string[]> {
     await this.before()
+    await this.beforeAt(directory)
     return super.list(directory)
+  }
+  override async listDirectories(directory: string): Promise<string[]> {
+    await this.beforeAt(directory)
+    return super.listDirectories(directory)
   }
   override async size(path: string): Promise<number> {
     await this.before()
+    await this.beforeAt(path)
     return super.size(path)
   }
   override async readRange(path: string, offset: number, length: number): Promise<Uint8Array> {
@@ -366,11 +373,58 @@ test('places that an earlier version wrote are offsets', async () => {
 })
 
 test('places that cannot be read mean the beginning', async () => {
+  for (const places of [
+    '{',
+    'null',
+    '7',
+    JSON.stringify({ [file]: null }),
+    JSON.stringify({ [file]: { offset: 'x' } }),
+  ]) {
+    const f = new Fixture()
+    await f.files.writeAtomic('/places.json', Buffer.from(places))
+    await f.write(['stdout F a'])
+    await f.tailer.start()
+    await f.settle()
+    assert.deepEqual(f.entries(), ['stdout: a'], places)
+    await f.tailer.stop()
+  }
+})
+
+test('while places can not be written down, lines go on', async () => {
   const f = new Fixture()
-  await f.files.writeAtomic('/places.json', Buffer.from('{'))
   await f.write(['stdout F a'])
+  f.files.onOperation = operation => {
+    if (operation === 'write') throw new Error('ENOSPC')
+  }
   await f.tailer.start()
   await f.settle()
-  assert.deepEqual(f.entries(), ['stdout: a'])
+  await f.write(['stdout F b'])
+  await f.settle()
+  assert.deepEqual(f.entries(), ['stdout: a', 'stdout: b'])
+  f.files.onOperation = () => undefined
+  await f.write(['stdout F c'])
+  await f.settle()
+  await f.restart()
+  await f.settle()
+  assert.deepEqual(f.entries(), ['stdout: a', 'stdout: b', 'stdout: c'])
   await f.tailer.stop()
+})
+
+test('what can not be read keeps no other file waiting, and goes on where it was', async () => {
+  const other = '/pods/shop_web-2_uid/app/0.log'
+  for (const broken of [file, container, '/pods/shop_web-1_uid']) {
+    const f = new Fixture()
+    await f.write(['stdout F a', 'stdout P begun '])
+    await f.tailer.start()
+    await f.settle()
+    f.files.beforeAt = path => (path === broken ? Promise.reject(new Error('EACCES')) : Promise.resolve())
+    await f.write(['stdout F and ended', 'stdout F b'])
+    await f.write(['stdout F c'], other)
+    await f.settle()
+    assert.deepEqual(f.entries(), ['stdout: a', 'stdout: c'], broken)
+    f.files.beforeAt = () => Promise.resolve()
+    await f.settle()
+    assert.deepEqual(f.entries().slice(2), ['stdout: begun and ended', 'stdout: b'], broken)
+    await f.tailer.stop()
+  }
 })

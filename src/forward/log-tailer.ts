@@ -62,6 +62,11 @@ const entryIdleMs = 2000
 const pushLinesMax = 2000
 const pushBytesMax = 1024 * 1024
 
+/** Entries could not be kept: nothing is read beyond them. */
+class PushFailedError extends Error {
+  override name = 'PushFailedError'
+}
+
 /** Follows every file of the directory from `start` to `stop`. */
 export class LogTailer {
   readonly #options: LogTailerOptions
@@ -73,7 +78,11 @@ export class LogTailer {
   #count = 0
   #bytes = 0
   #repeater: Repeater | undefined
+  /** Places that could not be read at the last look. */
+  readonly #failing = new Set<string>()
   #lastReadingNs = 0n
+  /** The last writing down of places succeeded. */
+  #isSaved = true
   lines = 0
   malformed = 0
   split = 0
@@ -97,7 +106,9 @@ export class LogTailer {
   async start(): Promise<void> {
     const { files, statePath, log, clock } = this.#options
     try {
-      this.#saved = JSON.parse(Buffer.from(await files.read(statePath)).toString('utf8')) as SavedFiles
+      const saved: unknown = JSON.parse(Buffer.from(await files.read(statePath)).toString('utf8'))
+      if (typeof saved !== 'object' || saved === null) throw new Error('an object was expected')
+      this.#saved = saved as SavedFiles
     } catch (error) {
       if (!(error instanceof NotFoundError))
         log.warn('places in log files are not known, they are read from the beginning', {
@@ -114,37 +125,62 @@ export class LogTailer {
 
   /** Reads new lines, pushes their entries, then writes down the place of every file. */
   async poll(): Promise<void> {
-    const { files, directory } = this.#options
+    const { files, directory, log } = this.#options
     // What could not be kept goes first: nothing is read beyond it.
     await this.#push()
     const seen = new Set<string>()
-    for (const pod of await files.listDirectories(directory)) {
-      for (const container of await files.listDirectories(`${directory}/${pod}`)) {
-        const place = `${directory}/${pod}/${container}`
-        const names = await files.list(place)
-        // Between the renaming of a file and the beginning of the next one, only the renamed one is there.
-        for (const name of new Set(names.flatMap(n => /^\d+\.log(?=\.|$)/.exec(n) ?? []))) {
-          const path = `${place}/${name}`
-          seen.add(path)
-          await this.#readFile(path, this.#fileOf(path, pod, container), rotatedOf(name, names))
-        }
+    /** Places that could not be looked at: what lies there is not gone. */
+    const unseen: string[] = []
+    const attempt = async (place: string, work: () => Promise<void>): Promise<void> => {
+      try {
+        await work()
+        this.#failing.delete(place)
+      } catch (error) {
+        if (error instanceof PushFailedError) throw error
+        unseen.push(place)
+        if (this.#failing.has(place)) return
+        this.#failing.add(place)
+        log.warn("log files can't be read; the others are followed", { place, error: messageOf(error) })
       }
     }
+    for (const pod of await files.listDirectories(directory))
+      await attempt(`${directory}/${pod}`, async () => {
+        for (const container of await files.listDirectories(`${directory}/${pod}`))
+          await attempt(`${directory}/${pod}/${container}`, () => this.#readContainer(pod, container, seen, attempt))
+      })
     for (const [path, file] of this.#state)
-      if (!seen.has(path)) {
+      if (!seen.has(path) && !unseen.some(place => path === place || path.startsWith(`${place}/`))) {
         file.lines.endAll()
         this.#collect(file)
         this.#state.delete(path)
       }
-    this.#saved = {}
+    if (unseen.length === 0) this.#saved = {}
     await this.#push()
+  }
+
+  async #readContainer(
+    pod: string,
+    container: string,
+    seen: Set<string>,
+    attempt: (place: string, work: () => Promise<void>) => Promise<void>,
+  ): Promise<void> {
+    const { files, directory } = this.#options
+    const place = `${directory}/${pod}/${container}`
+    const names = await files.list(place)
+    // Between the renaming of a file and the beginning of the next one, only the renamed one is there.
+    for (const name of new Set(names.flatMap(n => /^\d+\.log(?=\.|$)/.exec(n) ?? []))) {
+      const path = `${place}/${name}`
+      seen.add(path)
+      await attempt(path, () => this.#readFile(path, this.#fileOf(path, pod, container), rotatedOf(name, names)))
+    }
   }
 
   #fileOf(path: string, pod: string, container: string): TailedFile {
     const known = this.#state.get(path)
     if (known !== undefined) return known
     const [namespace = '', name = ''] = pod.split('_')
-    const saved = this.#saved[path]
+    const read = Object.hasOwn(this.#saved, path) ? this.#saved[path] : undefined
+    const saved = typeof read === 'number' || isSaved(read) ? read : undefined
     // Of a file that is new, those that were renamed already are read first.
     const { offset, rotated, lines }: SavedFile =
       typeof saved === 'object' ? saved : saved === undefined ? { offset: 0, rotated: '' } : { offset: saved }
@@ -286,12 +322,24 @@ export class LogTailer {
   /** Entries that can't be kept now stay here, and are pushed by the next poll. */
   async #push(): Promise<void> {
     if (this.#count === 0) return
-    await this.#options.push([...this.#streams.values()])
+    try {
+      await this.#options.push([...this.#streams.values()])
+    } catch (error) {
+      throw new PushFailedError(messageOf(error), { cause: error })
+    }
     this.lines += this.#count
     this.#streams = new Map()
     this.#count = 0
     this.#bytes = 0
-    await this.#save()
+    try {
+      await this.#save()
+      this.#isSaved = true
+    } catch (error) {
+      // After a crash lines come twice, at the same time: receivers keep one.
+      if (this.#isSaved)
+        this.#options.log.warn('places in log files could not be written down', { error: messageOf(error) })
+      this.#isSaved = false
+    }
   }
 
   /** Files that were not seen since the start keep their places. */
@@ -310,6 +358,11 @@ export class LogTailer {
     }
     await this.#push()
   }
+}
+
+/** A place as `save` writes it. */
+function isSaved(value: SavedFile | undefined | null): value is SavedFile {
+  return typeof value === 'object' && value !== null && Number.isFinite(value.offset)
 }
 
 function directoryOf(path: string): string {
