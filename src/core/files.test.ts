@@ -37,6 +37,13 @@ for (const { name, files } of [
     assert.equal(await textOf(files, at('log/a')), 'one two!')
   })
 
+  test(`${name}: a file whose name is forced to the disk is as any other`, async () => {
+    await files.writeAtomic(at('forced/a'), bytes('one'), true)
+    await files.writeAtomic(at('forced/a'), bytes('two'), true)
+    assert.equal(await textOf(files, at('forced/a')), 'two')
+    assert.deepEqual(await files.list(at('forced')), ['a'])
+  })
+
   test(`${name}: writing replaces, listing is sorted, removing removes`, async () => {
     await files.writeAtomic(at('dir/b'), bytes('old'))
     await files.writeAtomic(at('dir/b'), bytes('new'))

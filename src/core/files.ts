@@ -19,8 +19,11 @@ export interface Files {
   read(path: string): Promise<Uint8Array>
   /** At most `length` bytes from `offset`; fewer at the end of the file. */
   readRange(path: string, offset: number, length: number): Promise<Uint8Array>
-  /** Replaces the file in one step: after a crash there is the old or the new content, never a part. */
-  writeAtomic(path: string, bytes: Uint8Array): Promise<void>
+  /**
+   * Replaces the file in one step: after a crash there is the old or the new content, never a part. With `isForced` it
+   * is the new one also after a power failure.
+   */
+  writeAtomic(path: string, bytes: Uint8Array, isForced?: boolean): Promise<void>
   /** Names of the plain files in a directory, sorted; empty when there is no such directory. */
   list(directory: string): Promise<string[]>
   /** Names of the directories in a directory, sorted. */
@@ -42,6 +45,20 @@ async function orNotFound<T>(path: string, work: Promise<T>): Promise<T> {
   } catch (error) {
     if (isMissing(error)) throw new NotFoundError(`no such file: ${path}`, { cause: error })
     throw error
+  }
+}
+
+/** Forces names to the disk: a new name is lost with the power until its directory is written. */
+async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, 'r')
+  try {
+    await handle.sync()
+  } catch (error) {
+    // Not every file system knows this of directories.
+    if (!(error instanceof Error && 'code' in error && (error.code === 'EINVAL' || error.code === 'ENOTSUP')))
+      throw error
+  } finally {
+    await handle.close()
   }
 }
 
@@ -77,7 +94,7 @@ export const systemFiles: Files = {
       await handle.close()
     }
   },
-  async writeAtomic(path, bytes) {
+  async writeAtomic(path, bytes, isForced = false) {
     await mkdir(dirname(path), { recursive: true })
     const temporary = `${path}.${process.pid}-${temporarySequence++}.tmp`
     try {
@@ -87,6 +104,7 @@ export const systemFiles: Files = {
       await rm(temporary, { force: true })
       throw error
     }
+    if (isForced) await syncDirectory(dirname(path))
   },
   async list(directory) {
     try {

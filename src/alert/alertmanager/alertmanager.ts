@@ -522,7 +522,7 @@ export class Alertmanager {
   async #write(state: AlertmanagerState): Promise<void> {
     const { files, statePath, clock } = this.#world
     try {
-      await files.writeAtomic(statePath, state.encode(clock.nowMs()))
+      await files.writeAtomic(statePath, state.encode(clock.nowMs()), true)
     } catch (error) {
       throw new UnavailableError(`silences and notifications could not be written: ${messageOf(error)}`, 10, {
         cause: error,
