@@ -100,8 +100,9 @@ test('Prometheus takes and refuses the same histograms', isSkipped, async () => 
 
 const functions = ['increase', 'rate', 'irate', 'delta', 'idelta']
 
-test('functions over every mix of reset hints', isSkipped, async () => {
+test('functions over every mix of reset hints, from memory and from blocks', isSkipped, async () => {
   const random = seededRandom(5)
+  const cases: [query: string, samples: string][] = []
   for (let n = 0; n < 40; n++) {
     const name = `hints_${n}`
     const isFloat = n % 2 === 1
@@ -117,16 +118,17 @@ test('functions over every mix of reset hints', isSkipped, async () => {
     })
     for (const url of [tercet.url, prometheusUrl])
       for (const sample of samples) assert.equal((await write(url, 1, [{ name, histograms: [sample] }])).status, 204)
-    const queries = [
-      ...functions.map(f => `histogram_count(${f}(${name}[7m30s]))`),
-      `resets(${name}[10m])`,
-      `changes(${name}[10m])`,
-    ]
-    for (const query of queries)
+    const text = JSON.stringify(samples)
+    for (const f of functions) cases.push([`histogram_count(${f}(${name}[7m30s]))`, text])
+    for (const f of ['resets', 'changes']) cases.push([`${f}(${name}[10m])`, text])
+  }
+  for (const isCut of [false, true]) {
+    if (isCut) assert.equal((await fetch(`${tercet.url}/-/flush`, { method: 'POST' })).ok, true)
+    for (const [query, samples] of cases)
       assert.deepEqual(
         await valueOf(tercet.url, query),
         await valueOf(prometheusUrl, query),
-        `seed 5: ${query} of ${JSON.stringify(samples)}`,
+        `seed 5: ${query} of ${samples}${isCut ? ', from a block' : ''}`,
       )
   }
 })
