@@ -35,18 +35,18 @@ export function makeHeadStore(): ScriptStore {
 function loadSeries(head: Head, { labels, points }: SeriesLine, stepMs: number): void {
   const key = new KeyWriter()
   key.writeLabels(labels)
-  const ref = head.table.resolve(key.bytes, 0, key.at)
+  const ref = head.table.resolveShown(key.bytes, 0, key.at)
   head.reserve()
   const scratch = new Float64Array(1)
   const words = new Uint32Array(scratch.buffer)
   for (const [i, point] of points.entries()) {
     const atMs = i * stepMs
     if (point === undefined) continue
-    if (point instanceof FloatHistogram) head.appendHistogram(ref, atMs, 0, point, true)
-    else if (point === 'stale') head.append(ref, atMs, staleHigh, staleLow)
+    if (point instanceof FloatHistogram) head.showReplayedHistogram(ref, atMs, 0, point)
+    else if (point === 'stale') head.showReplayed(ref, atMs, staleHigh, staleLow)
     else {
       scratch[0] = point
-      head.append(ref, atMs, words[1]!, words[0]!)
+      head.showReplayed(ref, atMs, words[1]!, words[0]!)
     }
   }
 }

@@ -22,6 +22,7 @@ test('a push that the queue can not keep is answered 503 with Retry-After, for e
       open++
       return {
         append: bytes => (isFull ? Promise.reject(new Error('ENOSPC: no space left on device')) : file.append(bytes)),
+        cutTo: length => file.cutTo(length),
         sync: () => file.sync(),
         close: () => (open--, file.close()),
       }

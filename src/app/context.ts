@@ -9,7 +9,6 @@ import type { Limits } from '#core/limits.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import type { HttpReply, Route } from '#net/route-table.ts'
 import { Fence } from '#store/fencing.ts'
-import { openBucket } from './buckets.ts'
 import type { Config } from './config.ts'
 import { defaultTenants, Tenancy } from './tenancy.ts'
 import { limitsOf, openSecurity, type Security, type World } from './world.ts'
@@ -60,16 +59,14 @@ export async function makeContext(config: Config, world: World, env: Environment
 }
 
 /**
- * The signal's bucket, after it has shown that it can be used as the role needs it, and was not handed over to
- * another system.
+ * Lets the signal's bucket show that it can be used as the role needs it, and that it was not handed over to another
+ * system. Throws for what is wrong; the cause says where the bucket is merely away.
  */
-export async function openSignalBucket(context: Context, signal: SignalName): Promise<Bucket> {
+export async function prepareBucket(context: Context, signal: SignalName, bucket: Bucket): Promise<void> {
   const { config, world, isReader } = context
-  const bucket = await openBucket(config, world, signal)
   const ownPrefix = `${defaultTenants[signal]}/tercet/`
   await probeBucket(bucket, ownPrefix, isReader, world.random)
   if (!isReader && !config.isOn('take_back')) await refuseHandedOver(bucket, `${ownPrefix}epoch/`)
-  return bucket
 }
 
 /** A restart does not take back a bucket that was given to another system. */

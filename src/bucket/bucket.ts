@@ -55,6 +55,12 @@ export class BucketError extends Error {
   }
 }
 
+/** Is the store merely away, so that trying again may help? `error` may wrap what the store said. */
+export function isAway(error: unknown): boolean {
+  if (error instanceof BucketError) return error.transient
+  return error instanceof Error && error.cause !== undefined && isAway(error.cause)
+}
+
 /** The same bucket, every key below a prefix (which ends in `/` or is empty). */
 export class PrefixedBucket implements Bucket {
   readonly description: string

@@ -4,7 +4,13 @@ import { dirname, join, sep } from 'node:path'
 import { ConflictError, NotFoundError } from '#core/errors.ts'
 import { BucketError, type Bucket, type ObjectInfo } from './bucket.ts'
 
+/** Reasons that do not pass by themselves. */
+const forGood = new Set(['EACCES', 'EPERM', 'EROFS', 'EISDIR', 'ENAMETOOLONG'])
 const asideSuffix = '.tercet-tmp'
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
+}
 
 /** Objects as files below a directory. */
 export class DirectoryBucket implements Bucket {
@@ -27,12 +33,12 @@ export class DirectoryBucket implements Bucket {
     try {
       return await work()
     } catch (error) {
-      const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
+      const code = codeOf(error)
       if (code === 'ENOENT' || code === 'ENOTDIR')
         throw new NotFoundError(`no object ${key} in ${this.description}`, { cause: error })
       if (code === 'EEXIST' && error instanceof Error && 'syscall' in error && error.syscall === 'link')
         throw new ConflictError(`${key} is there already`, { cause: error })
-      throw new BucketError(operation, this.description, code, true, { cause: error })
+      throw new BucketError(operation, this.description, code, !forGood.has(code), { cause: error })
     }
   }
 
@@ -106,8 +112,8 @@ export class DirectoryBucket implements Bucket {
       try {
         entries = await readdir(directory, { withFileTypes: true })
       } catch (error) {
-        if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return
-        throw new BucketError('list', this.description, 'EIO', true, { cause: error })
+        if (['ENOENT', 'ENOTDIR'].includes(codeOf(error))) return
+        throw new BucketError('list', this.description, codeOf(error), true, { cause: error })
       }
       for (const entry of entries) {
         const child = key === '' ? entry.name : `${key}/${entry.name}`
@@ -131,8 +137,9 @@ export class DirectoryBucket implements Bucket {
         .filter(e => e.isDirectory())
         .map(e => e.name)
         .sort()
-    } catch {
-      return []
+    } catch (error) {
+      if (['ENOENT', 'ENOTDIR'].includes(codeOf(error))) return []
+      throw new BucketError('list', this.description, codeOf(error), !forGood.has(codeOf(error)), { cause: error })
     }
   }
 

@@ -3,11 +3,11 @@ import { mkdir, open, readdir, readFile, rename, rm, stat, statfs, writeFile } f
 import { dirname, join } from 'node:path'
 import { NotFoundError } from './errors.ts'
 
-/**
- * A file that only grows. One `append` at a time; a failed one leaves the file's end undefined until it is reopened.
- */
+/** A file that only grows. One `append` at a time; behind a failed one the file's end is undefined until `cutTo`. */
 export interface AppendFile {
   append(bytes: Uint8Array): Promise<void>
+  /** Takes back what lies behind the first `length` bytes. */
+  cutTo(length: number): Promise<void>
   /** Forces what was appended to the disk itself. */
   sync(): Promise<void>
   close(): Promise<void>
@@ -74,6 +74,7 @@ export const systemFiles: Files = {
         while (written < bytes.length)
           written += (await handle.write(bytes, written, bytes.length - written)).bytesWritten
       },
+      cutTo: length => handle.truncate(length),
       sync: () => handle.datasync(),
       close: () => handle.close(),
     }

@@ -41,6 +41,11 @@ export class MemoryFiles implements Files {
         file.bytes.set(bytes, file.length)
         file.length += bytes.length
       },
+      cutTo: async length => {
+        this.onOperation('cut', path)
+        file.length = Math.min(file.length, length)
+        file.synced = Math.min(file.synced, length)
+      },
       sync: async () => {
         this.onOperation('sync', path)
         file.synced = file.length

@@ -225,6 +225,7 @@ class FullFiles extends MemoryFiles {
         await file.append(this.isFull ? bytes.subarray(0, bytes.length / 2) : bytes)
         if (this.isFull) throw new Error('ENOSPC')
       },
+      cutTo: length => file.cutTo(length),
       sync: () => file.sync(),
       close: async () => {
         this.closed++

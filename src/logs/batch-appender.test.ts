@@ -39,7 +39,7 @@ function append(
   for (const { labels = { app: 'a' }, atMs = 0, line = 'line', pairs = [] } of entries)
     builder.add(Labels.fromObject(labels), nowMs + atMs, 0, line, pairs)
   const appender = new BatchAppender(limits)
-  return { outcome: appender.append(tenant, builder.build(), 1, nowMs), appender }
+  return { outcome: appender.admit(tenant, builder.build(), 1, nowMs), appender }
 }
 
 /** Labels, and lines with their metadata, as the log would bring them back. */
@@ -73,7 +73,7 @@ test('a batch that asks for it learns which entries were refused, and whether wa
   add('b', 'old', -3_600_001)
   add('a', 'behind', -600_001)
   const batch = builder.build()
-  const append = (): LogsAppendOutcome => new BatchAppender(limits).append(new Tenant('fake', 2), batch, 1, nowMs)
+  const append = (): LogsAppendOutcome => new BatchAppender(limits).admit(new Tenant('fake', 2), batch, 1, nowMs)
   assert.equal(append().refusedAt, undefined)
   batch.namesRefused = true
   const outcome = append()
@@ -133,9 +133,14 @@ test('a line too far behind the newest of its stream is refused; one within the 
 })
 
 test('the same line twice is stored once, and both are accepted', () => {
-  const { outcome, appender } = append([{}, {}])
+  const tenant = new Tenant('fake', 3)
+  const { outcome, appender } = append([{}, {}], tenant)
   assert.equal(outcome.stored, 2)
-  assert.equal(logged(appender).filter(l => l.startsWith('0 line')).length, 1)
+  appender.lines.show(appender.record.finish('fake'), 'fake', nowMs, undefined)
+  assert.deepEqual(
+    [...tenant.head.streams.values()].map(stream => stream.open?.entries),
+    [1],
+  )
 })
 
 test('the log gets streams with a service name, and lines with normalised metadata and a level', () => {
@@ -152,15 +157,67 @@ test('the log gets streams with a service name, and lines with normalised metada
   ])
 })
 
-test('followers see each line that is stored', () => {
-  const builder = new LogBatchBuilder()
-  builder.add(Labels.fromObject({ app: 'a' }), nowMs, 0, 'seen', [])
-  builder.add(Labels.fromObject({ app: 'a' }), nowMs + 100_000, 0, 'refused', [])
-  const appender = new BatchAppender(limits)
+test('followers see each line that is stored, when the log has it', () => {
+  const { appender } = append([{ line: 'seen' }, { line: 'refused', atMs: 100_000 }])
   const seen: string[] = []
-  appender.onLine = (_tenant, _stream, _ms, _subNs, bytes, from, to) => {
-    seen.push(Buffer.from(bytes.subarray(from, to)).toString())
-  }
-  appender.append(new Tenant('fake', 3), builder.build(), 1, nowMs)
+  appender.lines.show(
+    appender.record.finish('fake'),
+    'fake',
+    nowMs,
+    (_tenant, _stream, _ms, _subNs, bytes, from, to) => {
+      seen.push(Buffer.from(bytes.subarray(from, to)).toString())
+    },
+  )
   assert.deepEqual(seen, ['seen'])
+})
+
+test('a stream of which every line is refused is not made', () => {
+  const tenant = new Tenant('fake', 3)
+  const { outcome } = append([{ atMs: -4_000_000 }, { atMs: 100_000 }, { line: 'x'.repeat(21) }], tenant)
+  assert.deepEqual([outcome.stored, outcome.refused, tenant.head.streams.size], [0, 3, 0])
+})
+
+test('lines are shown by their record, and taken back when the log loses it', () => {
+  const tenant = new Tenant('fake', 3)
+  const first = append([{ line: 'one' }, { line: 'two', labels: { app: 'b' } }, { line: 'three' }], tenant)
+  assert.equal(
+    [...tenant.head.streams.values()].every(stream => stream.open === undefined),
+    true,
+    'nothing shows before',
+  )
+  first.appender.lines.show(first.appender.record.finish('fake'), 'fake', nowMs, undefined)
+  assert.deepEqual(
+    [...tenant.head.streams.values()].map(stream => [stream.labels.get('app'), stream.open?.entries, stream.awaited]),
+    [
+      ['a', 2, 0],
+      ['b', 1, 0],
+    ],
+  )
+  append(
+    [
+      { line: 'lost', labels: { app: 'c' } },
+      { line: 'lost', atMs: 50_000 },
+    ],
+    tenant,
+  )
+  tenant.takeBack()
+  assert.deepEqual(
+    [...tenant.head.streams.values()].map(stream => [stream.labels.get('app'), stream.newestAdmittedMs - nowMs]),
+    [
+      ['a', 0],
+      ['b', 0],
+    ],
+  )
+})
+
+test('the next record of a generation defines once more what the one before it was the first to define', () => {
+  const tenant = new Tenant('fake', 3)
+  append([{ labels: { app: 'a' } }], tenant)
+  const second = append([{ labels: { app: 'b' } }, { labels: { app: 'a' }, line: 'more' }], tenant)
+  assert.deepEqual(logged(second.appender), [
+    '{app="b", service_name="b"}',
+    '0 line detected_level unknown',
+    '{app="a", service_name="a"}',
+    '0 more detected_level unknown',
+  ])
 })

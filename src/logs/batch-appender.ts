@@ -1,6 +1,6 @@
 /**
- * Lines of a batch into the heads and into a log record, after Loki's admission rules. Synchronous. Source:
- * docs/logs.md.
+ * Lines of a batch, decided on one by one after Loki's admission rules, into a log record and what shows them when the
+ * log has it. Synchronous. Source: docs/logs.md.
  */
 import { formatNs } from '#core/nanoseconds.ts'
 import { BadDataError, LimitError } from '#core/errors.ts'
@@ -12,7 +12,7 @@ import type { LogsAppendOutcome } from './append.ts'
 import { detectLevel, knownLevel, levelNames, levelOfSeverityNumber } from './detected-level.ts'
 import type { StreamHead } from './head.ts'
 import { normalizeMetadataName } from './metadata-names.ts'
-import type { LineListener } from './tail.ts'
+import { AdmittedLines } from './admitted-lines.ts'
 import type { Tenant } from './tenant.ts'
 import { LinesRecord } from './wal-record.ts'
 
@@ -36,22 +36,33 @@ const behindMax = 10
 export class BatchAppender {
   readonly #limits: AdmissionLimits
   readonly record = new LinesRecord()
-  /** Called for every stored line; set while somebody follows. */
-  onLine: LineListener | undefined
+  /** What the record shows. */
+  lines = new AdmittedLines()
 
   constructor(limits: AdmissionLimits) {
     this.#limits = limits
   }
 
-  append(tenant: Tenant, batch: LogBatch, generation: number, nowMs: number): LogsAppendOutcome {
+  admit(tenant: Tenant, batch: LogBatch, generation: number, nowMs: number): LogsAppendOutcome {
     const result: LogsAppendOutcome = { stored: 0, refused: 0, problems: [], status: 400 }
     if (batch.namesRefused) result.refusedAt = []
     this.record.clear()
-    for (let s = 0; s < batch.streams.length; s++) this.#appendStream(tenant, batch, s, generation, nowMs, result)
+    this.lines = new AdmittedLines()
+    for (let s = 0; s < batch.streams.length; s++) this.#admitStream(tenant, batch, s, generation, nowMs, result)
+    if (!this.record.isEmpty) this.#repeatDefinitions(tenant, generation)
     return result
   }
 
-  #appendStream(
+  /** A definition stands in two records: the loss of one record costs no line of another. */
+  #repeatDefinitions(tenant: Tenant, generation: number): void {
+    const before = tenant.lastDefinitions
+    const { definitionCount } = this.record
+    tenant.lastDefinitions =
+      definitionCount === 0 ? undefined : { generation, count: definitionCount, bytes: this.record.definitions() }
+    if (before?.generation === generation) this.record.repeatDefinitions(before.count, before.bytes)
+  }
+
+  #admitStream(
     tenant: Tenant,
     batch: LogBatch,
     s: number,
@@ -63,65 +74,76 @@ export class BatchAppender {
     const to = batch.startOf[s + 1]!
     if (from === to) return
     const sent = batch.streams[s]!
-    const stream = this.#streamOf(tenant, sent, from, to - from, nowMs, result)
-    if (stream === undefined) return
-    if (stream.definedIn !== generation) {
-      stream.definedIn = generation
-      this.record.define(stream.number, stream.labels)
-    }
+    const labels = this.#labelsOf(sent, from, to - from, result)
+    if (labels === undefined) return
+    let stream = tenant.head.find(labels)
     const { maxAgeMs, futureMs, outOfOrderMs, lineBytesMax } = this.#limits
     const levelFromLabels = levelAmong(sent.pairs)
     const oldestMs = nowMs - maxAgeMs
     const newestMs = nowMs + futureMs
     const behind: string[] = []
+    let isBegun = false
     for (let i = from; i < to; i++) {
       const ms = batch.timesMs[i]!
       const subNs = batch.subNs[i]!
       const length = batch.lineTo[i]! - batch.lineFrom[i]!
       if (ms < oldestMs || ms > newestMs || length > lineBytesMax) {
-        const problem = this.#outOfBounds(stream.labels, ms, length, nowMs)
+        const problem = this.#outOfBounds(labels, ms, length, nowMs)
         refuse(result, problem)
         nameRefused(result, problem, i)
         continue
       }
-      if (ms < stream.newestMs - outOfOrderMs) {
-        if (behind.length < behindMax) behind.push(tooFarBehind(ms, subNs, stream.newestMs - outOfOrderMs))
+      const oldestInStreamMs = (stream?.newestAdmittedMs ?? -Infinity) - outOfOrderMs
+      if (ms < oldestInStreamMs) {
+        if (behind.length < behindMax) behind.push(tooFarBehind(ms, subNs, oldestInStreamMs))
         result.refused++
-        if (batch.namesRefused) nameRefused(result, tooFarBehind(ms, subNs, stream.newestMs - outOfOrderMs), i)
+        if (batch.namesRefused) nameRefused(result, tooFarBehind(ms, subNs, oldestInStreamMs), i)
         continue
       }
-      const pairs = this.#admitMetadata(batch, i, levelFromLabels, stream.labels, result)
+      const pairs = this.#admitMetadata(batch, i, levelFromLabels, labels, result)
       if (pairs === undefined) continue
+      stream ??= this.#makeStream(tenant, labels, i, to - i, nowMs, result)
+      if (stream === undefined) break
+      if (!isBegun) this.#begin(stream, generation)
+      isBegun = true
       result.stored++
-      if (!stream.append(nowMs, ms, subNs, batch.bytes, batch.lineFrom[i]!, batch.lineTo[i]!, pairs)) continue
+      if (ms > stream.newestAdmittedMs) stream.newestAdmittedMs = ms
       this.record.add(stream.number, ms, subNs, batch.bytes, batch.lineFrom[i]!, batch.lineTo[i]!, pairs)
-      this.onLine?.(tenant.name, stream, ms, subNs, batch.bytes, batch.lineFrom[i]!, batch.lineTo[i]!, pairs)
+      this.lines.addLine(pairs)
     }
     if (behind.length === 0) return
-    const ignored = `total ignored: ${behind.length} out of ${to - from} for stream: ${stream.labels.toString()}`
+    const ignored = `total ignored: ${behind.length} out of ${to - from} for stream: ${labels.toString()}`
     result.problems.push({ message: `${behind.join('\n')}\nuser '${tenant.name}', ${ignored}`, count: 1 })
   }
 
-  /**
-   * The stream of `entries` lines from `from` on that were sent with these labels; undefined when all of them are
-   * refused.
-   */
-  #streamOf(
+  /** Lines of the stream follow. */
+  #begin(stream: StreamHead, generation: number): void {
+    this.lines.addStream(stream)
+    if (stream.definedIn === generation) return
+    stream.definedIn = generation
+    this.record.define(stream.number, stream.labels)
+  }
+
+  /** The labels of a stream of `entries` lines from `from` on; undefined when all of them are refused. */
+  #labelsOf(sent: Labels, from: number, entries: number, result: LogsAppendOutcome): Labels | undefined {
+    const problem = this.#checkLabels(sent)
+    if (problem === undefined) return withServiceName(sent)
+    refuse(result, problem, entries)
+    nameRefused(result, problem, from, entries)
+    return undefined
+  }
+
+  /** A new stream for a line that is admitted; undefined when it is one too many: then all its lines are refused. */
+  #makeStream(
     tenant: Tenant,
-    sent: Labels,
+    labels: Labels,
     from: number,
     entries: number,
     nowMs: number,
     result: LogsAppendOutcome,
   ): StreamHead | undefined {
-    const problem = this.#checkLabels(sent)
-    if (problem !== undefined) {
-      refuse(result, problem, entries)
-      nameRefused(result, problem, from, entries)
-      return undefined
-    }
     try {
-      return tenant.head.stream(withServiceName(sent), nowMs)
+      return tenant.head.stream(labels, nowMs)
     } catch (error) {
       if (!(error instanceof LimitError)) throw error
       refuse(result, error.message, entries)

@@ -5,8 +5,9 @@
  */
 import { backoffMs } from '#core/backoff.ts'
 import { sleep, type Clock } from '#core/clock.ts'
-import { messageOf } from '#core/errors.ts'
+import { messageOf, UnavailableError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
+import { addAll } from '#core/lists.ts'
 import type { Log } from '#core/log.ts'
 import { yieldEvery } from '#core/yield.ts'
 import type { Bucket } from '#bucket/bucket.ts'
@@ -19,6 +20,7 @@ import type { ClosedChunk } from './open-chunk.ts'
 import { dayMs, type IndexCatalogue } from './index-catalogue.ts'
 import type { IndexedChunk } from './index-file.ts'
 import { chunkName } from './merge.ts'
+import { scopeOf, writerOf } from './replay.ts'
 import { Scrub } from './scrub.ts'
 import type { Tenant } from './tenant.ts'
 import { LinesRecord, recordKind } from './wal-record.ts'
@@ -63,8 +65,10 @@ export class BlockLife {
   #generationStartedBytes = 0
   #lastPublishMs = 0
   #lastRetainMs = -Infinity
-  /** Generations that are over; each is released when everything closed until its end is in the bucket. */
-  #finishedGenerations: number[] = []
+  /** Generations of which open chunks may hold lines: the next turn cuts or carries them all. */
+  #held = new Set<string>()
+  /** Generations that are over; they are released when everything closed until now is in the bucket. */
+  #finished: string[] = []
   #staged = 0
   #isSpilling = false
   failures = 0
@@ -105,16 +109,24 @@ export class BlockLife {
     return this.#closed().reduce((sum, { chunk }) => sum + chunk.size, 0)
   }
 
-  /** After the replay: what the log had is in memory, and a new generation has begun. */
-  begin(): void {
+  /** After a replay: what these generations of the log had is in memory. */
+  hold(scopes: Iterable<string>): void {
     const { clock } = this.#options
     this.#generationStartedMs = this.#lastPublishMs = clock.monotonicMs()
     this.#generationStartedBytes = this.#wal.bytesWritten
-    for (let generation = 0; generation < this.#wal.generation; generation++) this.#finishedGenerations.push(generation)
-    this.#unreplaced = this.#finishedGenerations.length > 0
+    for (const scope of scopes) this.#held.add(scope)
+    this.#held.add(this.#scope())
   }
-  /** Open chunks hold lines of generations before this process: the next turn must cut or carry them all. */
-  #unreplaced = false
+
+  /** The log lost what waited for it: a new generation defines again what was defined there. */
+  takeBack(): void {
+    this.#wal.beginGeneration()
+    this.#held.add(this.#scope())
+  }
+
+  #scope(): string {
+    return scopeOf(this.#wal.writer, this.#wal.generation)
+  }
 
   #streams(): [Tenant, StreamHead][] {
     const all: [Tenant, StreamHead][] = []
@@ -158,6 +170,9 @@ export class BlockLife {
         }
       }
       if (closed > closedBytesInMemory) await this.#moveToDisk()
+    } catch (error) {
+      // They stay in memory; the log has their lines.
+      this.#options.log.warn('finished log chunks could not be moved to the disk', { error: messageOf(error) })
     } finally {
       this.#isSpilling = false
     }
@@ -197,43 +212,55 @@ export class BlockLife {
 
   /** Ends the generation: small young chunks are written into the next one, all others are cut. */
   async #turn(cutAll: boolean): Promise<void> {
-    const over = this.#wal.generation
-    // Lines that arrive while this goes on are in the new generation anyway; taken over with the rest they are there
-    // twice, which a replay does not mind.
-    const generation = this.#wal.beginGeneration()
-    this.#generationStartedMs = this.#options.clock.monotonicMs()
-    this.#generationStartedBytes = this.#wal.bytesWritten
-    const record = new LinesRecord()
-    for (const tenant of this.#tenants.values()) {
-      record.clear()
-      let size = 0
-      const write = (): void => {
-        if (record.isEmpty) return
-        this.#wal.append(recordKind.lines, record.finish(tenant.name), [String(generation)], true)
-        record.clear()
-        size = 0
-      }
-      for (const stream of tenant.head.streams.values()) {
-        const { open } = stream
-        await this.#pause()
-        if (open === undefined || open.entries === 0 || stream.open !== open) continue
-        if (cutAll || open.rawBytes > carriedBytesMax) {
-          stream.cut(tenant.name)
-          continue
-        }
-        stream.definedIn = generation
-        record.define(stream.number, stream.labels)
-        open.forEach((ms, subNs, bytes, from, to, pairs) => {
-          record.add(stream.number, ms, subNs, bytes, from, to, pairs)
-        })
-        size += open.rawBytes
-        if (size > 1024 * 1024) write()
-      }
-      write()
+    const over = [...this.#held]
+    this.#held.clear()
+    const { losses } = this.#wal
+    try {
+      // Lines that arrive from here on are in the new generation anyway; taken over with the rest they are there twice,
+      // which a replay does not mind.
+      await new Promise<void>(resolve => {
+        this.#wal.beginGeneration(resolve)
+        this.#held.add(this.#scope())
+      })
+      this.#generationStartedMs = this.#options.clock.monotonicMs()
+      this.#generationStartedBytes = this.#wal.bytesWritten
+      for (const tenant of this.#tenants.values()) await this.#carryTenant(tenant, cutAll)
+      await this.#wal.commit()
+      if (this.#wal.losses !== losses) throw new UnavailableError('the log did not take over what is in open chunks', 5)
+    } catch (error) {
+      for (const scope of over) this.#held.add(scope)
+      throw error
     }
-    await this.#wal.commit()
-    this.#finishedGenerations.push(over)
-    this.#unreplaced = false
+    addAll(this.#finished, over)
+  }
+
+  async #carryTenant(tenant: Tenant, cutAll: boolean): Promise<void> {
+    const record = new LinesRecord()
+    let size = 0
+    const write = (): void => {
+      if (!record.isEmpty)
+        this.#wal.append(recordKind.lines, record.finish(tenant.name), [this.#scope()], undefined, true)
+      record.clear()
+      size = 0
+    }
+    for (const stream of tenant.head.streams.values()) {
+      const { open } = stream
+      await this.#pause()
+      if (open === undefined || open.entries === 0 || stream.open !== open) continue
+      if (cutAll || open.rawBytes > carriedBytesMax) {
+        stream.cut(tenant.name)
+        continue
+      }
+      // Each record defines its streams itself.
+      stream.definedIn = this.#wal.generation
+      record.define(stream.number, stream.labels)
+      open.forEach((ms, subNs, bytes, from, to, pairs) => {
+        record.add(stream.number, ms, subNs, bytes, from, to, pairs)
+      })
+      size += open.rawBytes
+      if (size > 1024 * 1024) write()
+    }
+    write()
   }
 
   /** Puts finished chunks into the bucket when they are many, or have waited. */
@@ -241,14 +268,13 @@ export class BlockLife {
     const closed = this.#closed()
     const waited = this.#options.clock.monotonicMs() - this.#lastPublishMs >= publishAfterMs
     const bytes = closed.reduce((sum, { chunk }) => sum + chunk.size, 0)
-    if ((closed.length > 0 || this.#finishedGenerations.length > 0) && (waited || bytes >= publishBytes))
-      await this.#publish()
+    if ((closed.length > 0 || this.#finished.length > 0) && (waited || bytes >= publishBytes)) await this.#publish()
   }
 
   async #publish(): Promise<void> {
     if (!(await this.#mayWrite())) return
     const closed = this.#closed()
-    const generations = this.#unreplaced ? [] : [...this.#finishedGenerations]
+    const scopes = [...this.#finished]
     const finished = closed.map(({ tenant, stream, chunk }): FinishedChunk => ({
       tenant: tenant.name,
       labels: stream.labels,
@@ -256,7 +282,6 @@ export class BlockLife {
     }))
     let outcome: PublishOutcome
     try {
-      await this.#wal.commit()
       outcome = await this.writer.publish(finished)
     } catch (error) {
       outcome = { waiting: new Map(finished.map(one => [one, error])), unlisted: new Map() }
@@ -271,8 +296,8 @@ export class BlockLife {
     }
     // What waits is in the log alone.
     if (outcome.waiting.size > 0) return
-    this.#finishedGenerations = this.#finishedGenerations.filter(g => !generations.includes(g))
-    for (const generation of generations) await this.#wal.release(String(generation), Infinity)
+    this.#finished = this.#finished.filter(scope => !scopes.includes(scope))
+    for (const scope of scopes) await this.#wal.release(scope, [[writerOf(scope), Infinity]])
   }
 
   #noteUnpublished({ waiting, unlisted }: PublishOutcome): void {
@@ -294,9 +319,8 @@ export class BlockLife {
 
   /** Cuts and uploads everything; resolves when the bucket has it. */
   async flush(): Promise<void> {
-    await this.#wal.commit().catch(() => {})
     await this.#turn(true)
-    for (let attempt = 0; this.#closed().length > 0 || this.#finishedGenerations.length > 0; attempt++) {
+    for (let attempt = 0; this.#closed().length > 0 || this.#finished.length > 0; attempt++) {
       await this.#publish()
       if (this.#closed().length === 0) break
       if (!(await this.#mayWrite())) return
@@ -363,7 +387,12 @@ export class BlockLife {
     this.#catalogue.forgetIdle()
     const idleSinceMs = this.#options.clock.nowMs() - chunkIdleMs
     for (const [tenant, stream] of this.#streams())
-      if (stream.open === undefined && stream.closed.length === 0 && stream.lastAppendMs < idleSinceMs)
+      if (
+        stream.open === undefined &&
+        stream.closed.length === 0 &&
+        stream.awaited === 0 &&
+        stream.lastAppendMs < idleSinceMs
+      )
         tenant.head.forget(stream)
   }
 

@@ -2,6 +2,7 @@
 import { LimitError } from '#core/errors.ts'
 import type { LogBatch } from '#model/log-batch.ts'
 import type { BlockSummary } from '#store/signal.ts'
+import type { RecordVisitor } from '#store/wal.ts'
 import { SignalFrame, type Holdings, type SignalOptions, type UploadStats } from '#store/signal-frame.ts'
 import type { LogsAppendOutcome, LogsAppender } from './append.ts'
 import { BatchAppender, type AdmissionLimits } from './batch-appender.ts'
@@ -10,7 +11,7 @@ import { BlockLife } from './block-life.ts'
 import { DeletionRequests, type DeletionRequest } from './deletion.ts'
 import { ChunkEraser, type HidingTest } from './eraser.ts'
 import { dayMs, IndexCatalogue } from './index-catalogue.ts'
-import { Replay } from './replay.ts'
+import { Replay, scopeOf } from './replay.ts'
 import { Reader } from './reader.ts'
 import type { LogsReader } from './select.ts'
 import { Tail } from './tail.ts'
@@ -80,19 +81,33 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     return this.#catalogue.refresh()
   }
 
-  protected override async load(): Promise<void> {
-    await this.#deletions.load()
-    if (!this.#options.readOnly) await this.#life.clearStaging()
+  protected override loadLocal(): Promise<void> {
+    return this.#life.clearStaging()
   }
 
-  protected async replay(): Promise<{ records: number; bytes: number }> {
+  protected override loadRemote(): Promise<void> {
+    return this.#deletions.load()
+  }
+
+  protected visitor(): RecordVisitor {
     const replay = new Replay(
       name => this.#tenant(name),
       () => this.#options.clock.nowMs(),
     )
-    const result = await this.wal.open(record => replay.read(record))
-    this.#life.begin()
-    return result
+    this.#replay = replay
+    return record => replay.read(record)
+  }
+  #replay: Replay | undefined
+
+  protected replayed(): Promise<void> {
+    this.#life.hold(this.#replay?.scopes ?? [])
+    this.#replay = undefined
+    return Promise.resolve()
+  }
+
+  protected takeBack(): void {
+    for (const tenant of this.#tenants.values()) tenant.takeBack()
+    this.#life.takeBack()
   }
 
   protected async work(): Promise<void> {
@@ -141,18 +156,27 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     this.admit()
     const tenant = this.#tenant(tenantName)
     this.#admitRate(tenant, batch)
+    const result = this.#admitBatch(tenant, batch)
+    await this.wal.commit()
+    await this.#life.spill()
+    return result
+  }
+
+  /** The synchronous part: decides, and puts what is stored in line for the log, which shows it. */
+  #admitBatch(tenant: Tenant, batch: LogBatch): LogsAppendOutcome {
     const appender = this.#appender
-    appender.onLine = this.#tail.isFollowed ? this.#tail.onLine : undefined
-    const result = appender.append(tenant, batch, this.wal.generation, this.#options.clock.nowMs())
-    if (!appender.record.isEmpty) {
-      const record = appender.record.finish(tenantName)
-      this.bytesAppended += record.length
-      this.wal.append(recordKind.lines, record, [String(this.wal.generation)])
-    }
+    const { generation, writer } = this.wal
+    const nowMs = this.#options.clock.nowMs()
+    const result = appender.admit(tenant, batch, generation, nowMs)
     this.linesAppended += result.stored
     this.linesRefused += result.refused
-    await this.#life.spill()
-    await this.wal.commit()
+    if (appender.record.isEmpty) return result
+    const record = appender.record.finish(tenant.name)
+    this.bytesAppended += record.length
+    const { lines } = appender
+    this.wal.append(recordKind.lines, record, [scopeOf(writer, generation)], payload => {
+      lines.show(payload, tenant.name, nowMs, this.#tail.isFollowed ? this.#tail.onLine : undefined)
+    })
     return result
   }
 
@@ -183,6 +207,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
   // --- Query ---
 
   reader(tenantName: string): LogsReader {
+    this.requireReadable()
     return new Reader(
       tenantName,
       {

@@ -1,4 +1,7 @@
-/** What is in memory of a tenant: streams, each with one open chunk and closed ones that wait for the bucket. */
+/**
+ * What is in memory of a tenant: streams, each with one open chunk and closed ones that wait for the bucket. A stream
+ * is made when a line of it is admitted, and has nothing to show until the log has that line.
+ */
 import { xxhash64 } from '#codec/xxhash64.ts'
 import { LimitError } from '#core/errors.ts'
 import { encodeUtf8 } from '#core/text.ts'
@@ -22,8 +25,11 @@ export class StreamHead {
   /** Number of the stream in the log, and the generation in which it was last defined there. */
   readonly number: number
   definedIn = -1
-  /** Time of the newest line, also when its chunk is closed. */
+  /** Time of the newest line, also when its chunk is closed; and with those that wait for the log. */
   newestMs = -Infinity
+  newestAdmittedMs = -Infinity
+  /** Records with lines of it that wait for the log. */
+  awaited = 0
   open: OpenChunk | undefined
   readonly closed: ClosedChunk[] = []
   lastAppendMs: number
@@ -48,6 +54,7 @@ export class StreamHead {
     if (!this.open.append(ms, subNs, source, from, to, pairs)) return false
     this.open.lastAppendMs = this.lastAppendMs = nowMs
     if (ms > this.newestMs) this.newestMs = ms
+    if (ms > this.newestAdmittedMs) this.newestAdmittedMs = ms
     return true
   }
 
@@ -97,6 +104,19 @@ export class Head {
     while (this.#byFingerprint.has(this.#nextReplacement))
       this.#nextReplacement = (this.#nextReplacement % replacedMax) + 1n
     return this.#nextReplacement
+  }
+
+  find(labels: Labels): StreamHead | undefined {
+    return this.streams.get(labels.key)
+  }
+
+  /** The log lost what waited for it. */
+  takeBack(): void {
+    for (const stream of this.streams.values()) {
+      if (stream.awaited > 0 && stream.newestMs === -Infinity) this.forget(stream)
+      stream.awaited = 0
+      stream.newestAdmittedMs = stream.newestMs
+    }
   }
 
   /** A stream of which nothing is in memory leaves it. */

@@ -2,7 +2,6 @@
  * Records of the log back into the heads, at a start. Lines that the bucket has already come back too: queries drop
  * them.
  */
-import { assert } from '#core/assert.ts'
 import { CorruptDataError } from '#core/errors.ts'
 import type { WalRecord } from '#store/wal.ts'
 import type { StreamHead } from './head.ts'
@@ -14,24 +13,29 @@ export class Replay {
   readonly #nowMs: () => number
   /** By tenant: what the log's numbers stand for, in the generation that is being read. */
   readonly #streamsOf = new Map<string, Map<number, StreamHead>>()
-  #generation = -1
+  #generation = ''
+  /** Generations of the log that were read, as the scopes that release them. */
+  readonly scopes = new Set<string>()
 
   constructor(tenantOf: (name: string) => Tenant, nowMs: () => number) {
     this.#tenantOf = tenantOf
     this.#nowMs = nowMs
   }
 
-  /** Stores the lines, and returns the scopes of the record. Throws CorruptDataError. */
-  read(record: WalRecord): Iterable<string> {
+  /** Stores the lines. Throws CorruptDataError. */
+  read(record: WalRecord): { scopes: Iterable<string>; missing: number } {
     if (record.kind !== recordKind.lines) throw new CorruptDataError(`WAL record of kind ${record.kind} is not known`)
-    if (record.generation !== this.#generation) {
-      this.#generation = record.generation
+    const scope = scopeOf(record.writer, record.generation)
+    if (scope !== this.#generation) {
+      this.#generation = scope
+      this.scopes.add(scope)
       this.#streamsOf.clear()
     }
     const nowMs = this.#nowMs()
     let tenant!: Tenant
     let known!: Map<number, StreamHead>
     let stream: StreamHead | undefined
+    let missing = 0
     readLinesRecord(record.payload, {
       tenant: name => {
         tenant = this.#tenantOf(name)
@@ -44,16 +48,25 @@ export class Replay {
       },
       stream: number => {
         stream = known.get(number)
-        if (stream === undefined)
-          throw new CorruptDataError(`WAL record ${record.number} uses stream ${number} before it is defined`)
       },
       line: (ms, subNs, bytes, from, to, pairs) => {
-        // Lines stand behind their stream.
-        assert(stream !== undefined, 'a line has a stream')
+        if (stream === undefined) {
+          missing++
+          return
+        }
         stream.append(nowMs, ms, subNs, bytes, from, to, pairs)
         if (stream.open?.isFull === true) stream.cut(tenant.name)
       },
     })
-    return [String(record.generation)]
+    return { scopes: [scope], missing }
   }
+}
+
+/** The scope of everything that a generation of a writer's log holds. */
+export function scopeOf(writer: string, generation: number): string {
+  return `${writer}/${generation}`
+}
+
+export function writerOf(scope: string): string {
+  return scope.slice(0, scope.indexOf('/'))
 }

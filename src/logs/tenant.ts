@@ -4,6 +4,8 @@ import { Head } from './head.ts'
 export class Tenant {
   readonly name: string
   readonly head: Head
+  /** Streams that the last record of a generation was the first to define: the next record repeats them. */
+  lastDefinitions: { generation: number; count: number; bytes: Uint8Array } | undefined
   /** Bytes that may come now, by the rate limit; undefined before the first append. */
   rateTokens: number | undefined
   /** When `rateTokens` was right. */
@@ -12,5 +14,11 @@ export class Tenant {
   constructor(name: string, streamsMax: number) {
     this.name = name
     this.head = new Head(name, streamsMax)
+  }
+
+  /** The log lost what waited for it. */
+  takeBack(): void {
+    this.head.takeBack()
+    this.lastDefinitions = undefined
   }
 }

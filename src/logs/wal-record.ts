@@ -1,5 +1,6 @@
 /**
- * What the log holds of an append: streams that the generation did not have yet, then lines by stream.
+ * What the log holds of an append: streams that the generation did not have yet and, once more, those that the tenant's
+ * record before it defined; then lines by stream. So no loss of one record costs lines of another.
  *
  *   str tenant
  *   uvarint definitions, each: uvarint number, uvarint pairs, pairs × (str name, str value)
@@ -35,6 +36,21 @@ export class LinesRecord {
     this.#streams.reset()
     this.#definitionCount = this.#streamCount = this.#entryCount = 0
     this.#stream = -1
+  }
+
+  get definitionCount(): number {
+    return this.#definitionCount
+  }
+
+  /** A copy of the definitions so far. */
+  definitions(): Uint8Array {
+    return this.#definitions.bytes().slice()
+  }
+
+  /** Adds definitions of an earlier record once more. */
+  repeatDefinitions(count: number, bytes: Uint8Array): void {
+    this.#definitionCount += count
+    this.#definitions.writeBytes(bytes)
   }
 
   define(number: number, labels: Labels): void {
@@ -110,6 +126,37 @@ export interface LinesVisitor {
   /** A stretch of lines of one stream follows. */
   stream(number: number): void
   line(ms: number, subNs: number, bytes: Uint8Array, from: number, to: number, pairs: readonly string[]): void
+}
+
+/** Streams and lines of a record without their metadata, which is passed over. */
+export interface LineWalker {
+  stream(number: number): void
+  line(ms: number, subNs: number, from: number, to: number): void
+}
+
+/** Walks over a record that this process made. */
+export function walkLines(payload: Uint8Array, walker: LineWalker): void {
+  const input = new ByteReader(payload)
+  const skipTexts = (count: number): void => {
+    for (let left = count; left > 0; left--) input.skip(input.readLength())
+  }
+  skipTexts(1)
+  for (let n = input.readUvarint(); n > 0; n--) {
+    input.readUvarint()
+    skipTexts(input.readUvarint() * 2)
+  }
+  const time = new TimeCursor()
+  for (let n = input.readUvarint(); n > 0; n--) {
+    walker.stream(input.readUvarint())
+    for (let e = input.readUvarint(); e > 0; e--) {
+      input.at = time.read(payload, input.at, input.end)
+      const length = input.readLength()
+      const from = input.at
+      input.at += length
+      skipTexts(input.readUvarint() * 2)
+      walker.line(time.ms, time.subNs, from, from + length)
+    }
+  }
 }
 
 /** Reads a record back. Throws CorruptDataError. */

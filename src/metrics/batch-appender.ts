@@ -1,7 +1,6 @@
-/** One batch into a tenant's head and into a record for the log: synchronous, column by column. */
+/** One batch, decided on sample by sample, into a record for the log: synchronous, column by column. */
 import { BadDataError, LimitError } from '#core/errors.ts'
 import { refuse, type Refusal } from '#model/append-outcome.ts'
-import type { Labels } from '#model/labels.ts'
 import type { WriteBatch } from '#model/write-batch.ts'
 import type { MetricsAppendOutcome } from './append.ts'
 import { sampleOutcome, type Head, type SampleOutcome } from './head.ts'
@@ -17,13 +16,21 @@ export interface AppendOptions {
   metadataMax: number
 }
 
-/** Reused from batch to batch: what it holds is valid until the next `append`. */
+/** In `#refs`: the series was not looked up further yet, or can't be had. */
+const unresolved = -2
+const refusedSeries = -1
+
+/** Reused from batch to batch: what it holds is valid until the next `admit`. */
 export class BatchAppender {
   readonly #options: AppendOptions
   readonly record = new SamplesRecordWriter()
   /** Names of the tenant's ranges that the record touches. */
   scopes = new Set<string>()
   #refs = new Int32Array(4096)
+  /** By key: why its series can't be had. */
+  #problems: Map<number, Error> | undefined
+  #generation = 0
+  #latestMs = 0
   #lastStart = NaN
   /** By outcome: its refusal in this batch, if there is one. */
   readonly #refusals: (Refusal | undefined)[] = Array.from({ length: Object.keys(sampleOutcome).length })
@@ -33,126 +40,149 @@ export class BatchAppender {
   }
 
   /**
-   * Stores what can be stored and leaves in `record` what the log must hold of it. Throws LimitError when the tenant
-   * has no room for new series and nothing was stored.
+   * Decides what can be stored and leaves in `record` what the log must hold of it, to be shown when it does. Throws
+   * LimitError when the tenant has no room for new series and nothing was admitted.
    */
-  append(tenant: Tenant, batch: WriteBatch, generation: number, nowMs: number): MetricsAppendOutcome {
+  admit(tenant: Tenant, batch: WriteBatch, generation: number, nowMs: number): MetricsAppendOutcome {
     this.record.clear()
     this.scopes = new Set()
     this.#lastStart = NaN
-    const result: MetricsAppendOutcome = { stored: 0, histograms: 0, exemplars: 0, refused: 0, problems: [] }
+    this.#problems = undefined
+    this.#generation = generation
+    this.#latestMs = nowMs + this.#options.futureMs
     this.#refusals.fill(undefined)
-    const problems = this.#resolve(tenant, batch)
-    tenant.reserve()
-    const latestMs = nowMs + this.#options.futureMs
-    this.#appendSamples(tenant, batch, generation, latestMs, problems, result)
-    this.#appendRare(tenant, batch, generation, latestMs, problems, result)
-    if (problems !== undefined && result.stored === 0)
-      for (const problem of problems.values()) if (problem instanceof LimitError) throw problem
+    const result: MetricsAppendOutcome = { stored: 0, histograms: 0, exemplars: 0, refused: 0, problems: [] }
+    this.#findSeries(tenant, batch)
+    this.#admitSamples(tenant, batch, result)
+    this.#admitHistograms(tenant, batch, result)
+    if (result.stored === 0 && this.#problems !== undefined) throwLimit(this.#problems)
+    this.#admitExemplars(tenant, batch, result)
+    this.#admitMetadata(tenant, batch)
+    if (!this.record.isEmpty) this.#repeatDefinitions(tenant)
     return result
   }
 
-  /** Fills `#refs` with the series of each key, -1 where there is none. Returns why, by key. */
-  #resolve(tenant: Tenant, batch: WriteBatch): Map<number, Error> | undefined {
+  /** Fills `#refs` with series that are known by their hash. Others are made for the first sample that is admitted. */
+  #findSeries(tenant: Tenant, { hashes, seriesCount }: WriteBatch): void {
     const { table } = tenant.head
-    const { hashes, seriesCount } = batch
     if (seriesCount > this.#refs.length) this.#refs = new Int32Array(seriesCount * 2)
     const refs = this.#refs
-    let problems: Map<number, Error> | undefined
-    for (let i = 0; i < seriesCount; i++) {
-      const known = hashes === undefined ? -1 : table.find(hashes, i)
-      if (known >= 0) {
-        refs[i] = known
-        continue
+    if (hashes === undefined) refs.fill(unresolved, 0, seriesCount)
+    else
+      for (let i = 0; i < seriesCount; i++) {
+        const known = table.find(hashes, i)
+        refs[i] = known >= 0 ? known : unresolved
       }
-      try {
-        const from = batch.keyFrom[i]!
-        const to = batch.keyTo[i]!
-        refs[i] =
-          hashes === undefined
-            ? table.resolve(batch.bytes, from, to)
-            : table.resolveNew(batch.bytes, from, to, hashes, i)
-      } catch (error) {
-        if (!(error instanceof LimitError || error instanceof BadDataError)) throw error
-        refs[i] = -1
-        problems ??= new Map()
-        problems.set(i, error)
-      }
-    }
-    return problems
   }
 
-  #appendSamples(
-    tenant: Tenant,
-    batch: WriteBatch,
-    generation: number,
-    latestMs: number,
-    problems: ReadonlyMap<number, Error> | undefined,
-    result: MetricsAppendOutcome,
-  ): void {
+  /**
+   * The series of key `i`, made when there is none. Where it can't be had, that is a refusal of the sample, and -1. A
+   * sample that is too old or too new for any series makes none.
+   */
+  #seriesFor(tenant: Tenant, batch: WriteBatch, i: number, timeMs: number, result: MetricsAppendOutcome): number {
+    if (this.#refs[i] === unresolved) {
+      const { head } = tenant
+      const outcome = this.#boundsOutcome(head, timeMs)
+      if (outcome !== undefined && (batch.hashes !== undefined || !this.#isKnown(head, batch, i))) {
+        this.#refuseSample(outcome, head, shownKey(head, batch, i), timeMs, result)
+        return refusedSeries
+      }
+      this.#refs[i] = this.#makeSeries(tenant, batch, i)
+    }
+    const ref = this.#refs[i]!
+    if (ref === refusedSeries) refuse(result, this.#problems?.get(i)?.message ?? '')
+    return ref
+  }
+
+  #boundsOutcome(head: Head, timeMs: number): SampleOutcome | undefined {
+    if (timeMs > this.#latestMs) return sampleOutcome.inFuture
+    return timeMs < head.oldestMs ? sampleOutcome.tooOld : undefined
+  }
+
+  #isKnown(head: Head, batch: WriteBatch, i: number): boolean {
+    return head.table.findKey(batch.bytes, batch.keyFrom[i]!, batch.keyTo[i]!) >= 0
+  }
+
+  #makeSeries(tenant: Tenant, { bytes, keyFrom, keyTo, hashes }: WriteBatch, i: number): number {
+    const { table } = tenant.head
+    try {
+      const ref =
+        hashes === undefined
+          ? table.resolve(bytes, keyFrom[i]!, keyTo[i]!)
+          : table.resolveNew(bytes, keyFrom[i]!, keyTo[i]!, hashes, i)
+      tenant.reserve()
+      return ref
+    } catch (error) {
+      if (!(error instanceof LimitError || error instanceof BadDataError)) throw error
+      this.#problems ??= new Map()
+      this.#problems.set(i, error)
+      return refusedSeries
+    }
+  }
+
+  #admitSamples(tenant: Tenant, batch: WriteBatch, result: MetricsAppendOutcome): void {
     const { head, name } = tenant
     const { record } = this
+    const generation = this.#generation
+    const latestMs = this.#latestMs
     const refs = this.#refs
     const { sampleSeries, timesMs, words, sampleCount } = batch
     for (let k = 0; k < sampleCount; k++) {
       const i = sampleSeries[k]!
-      const ref = refs[i]!
-      if (ref < 0) {
-        refuse(result, problems!.get(i)!.message)
-        continue
-      }
       const timeMs = timesMs[k]!
+      let ref = refs[i]!
+      if (ref < 0) {
+        ref = this.#seriesFor(tenant, batch, i, timeMs, result)
+        if (ref < 0) continue
+      }
       const hi = words[2 * k + 1]!
       const lo = words[2 * k]!
-      const what: SampleOutcome = timeMs > latestMs ? sampleOutcome.inFuture : head.append(ref, timeMs, hi, lo)
+      const what: SampleOutcome = timeMs > latestMs ? sampleOutcome.inFuture : head.admit(ref, timeMs, hi, lo)
       if (what === sampleOutcome.stored) {
         if (tenant.isNewIn(generation, ref)) this.#define(batch, ref, i)
         this.#touch(name, timeMs)
         record.add(ref, timeMs, hi, lo)
         result.stored++
       } else if (what === sampleOutcome.repeated) result.stored++
-      else this.#refuseSample(what, head, ref, timeMs, result)
+      else this.#refuseSample(what, head, shownKey(head, batch, i), timeMs, result)
     }
   }
 
-  /** Histograms, exemplars, metadata. */
-  #appendRare(
-    tenant: Tenant,
-    batch: WriteBatch,
-    generation: number,
-    latestMs: number,
-    problems: ReadonlyMap<number, Error> | undefined,
-    result: MetricsAppendOutcome,
-  ): void {
+  #admitHistograms(tenant: Tenant, batch: WriteBatch, result: MetricsAppendOutcome): void {
     const { head } = tenant
-    const refs = this.#refs
     for (const { series, timeMs, startMs, histogram } of batch.histograms) {
-      const ref = refs[series]!
-      if (ref < 0) {
-        refuse(result, problems!.get(series)!.message)
+      const ref = this.#seriesFor(tenant, batch, series, timeMs, result)
+      if (ref < 0) continue
+      const what: SampleOutcome =
+        timeMs > this.#latestMs ? sampleOutcome.inFuture : head.admitHistogram(ref, timeMs, histogram)
+      if (what !== sampleOutcome.stored && what !== sampleOutcome.repeated) {
+        this.#refuseSample(what, head, shownKey(head, batch, series), timeMs, result)
         continue
       }
-      const what: SampleOutcome =
-        timeMs > latestMs ? sampleOutcome.inFuture : head.appendHistogram(ref, timeMs, startMs, histogram, false)
-      if (what === sampleOutcome.stored) {
-        if (tenant.isNewIn(generation, ref)) this.#define(batch, ref, series)
-        this.#touch(tenant.name, timeMs)
-        this.record.addHistogram(ref, timeMs, startMs, histogram)
-        result.stored++
-        result.histograms++
-      } else if (what === sampleOutcome.repeated) {
-        result.stored++
-        result.histograms++
-      } else this.#refuseSample(what, head, ref, timeMs, result)
+      result.stored++
+      result.histograms++
+      if (what === sampleOutcome.repeated) continue
+      if (tenant.isNewIn(this.#generation, ref)) this.#define(batch, ref, series)
+      this.#touch(tenant.name, timeMs)
+      this.record.addHistogram(ref, timeMs, startMs, histogram)
     }
-    const labelsOf = (series: number): Labels => head.table.labels(series)
+  }
+
+  /** Those of series that have a sample. */
+  #admitExemplars(tenant: Tenant, batch: WriteBatch, result: MetricsAppendOutcome): void {
     for (const exemplar of batch.exemplars) {
-      const ref = refs[exemplar.series]!
-      if (ref < 0 || !tenant.exemplars.add(ref, exemplar, labelsOf)) continue
-      if (tenant.isNewIn(generation, ref)) this.#define(batch, ref, exemplar.series)
+      const i = exemplar.series
+      let ref = this.#refs[i]!
+      if (ref === unresolved && batch.hashes === undefined)
+        ref = tenant.head.table.findKey(batch.bytes, batch.keyFrom[i]!, batch.keyTo[i]!)
+      if (ref < 0 || !tenant.exemplars.isNew(ref, exemplar.timeMs)) continue
+      if (tenant.isNewIn(this.#generation, ref)) this.#define(batch, ref, i)
       this.record.addExemplar(ref, exemplar)
       result.exemplars++
     }
+  }
+
+  #admitMetadata(tenant: Tenant, batch: WriteBatch): void {
     for (const metadata of batch.metadata) {
       const known = tenant.metadata.get(metadata.metric)
       const isSame =
@@ -160,16 +190,26 @@ export class BatchAppender {
         known.type === metadata.type &&
         known.help === metadata.help &&
         known.unit === metadata.unit
-      if (isSame && tenant.metadataIn.get(metadata.metric) === generation) continue
+      if (isSame && tenant.metadataIn.get(metadata.metric) === this.#generation) continue
       if (known === undefined && tenant.metadata.size >= this.#options.metadataMax) continue
-      tenant.metadata.set(metadata.metric, metadata)
-      tenant.metadataIn.set(metadata.metric, generation)
+      tenant.metadataIn.set(metadata.metric, this.#generation)
       this.record.addMetadata(metadata)
     }
   }
 
   #define(batch: WriteBatch, ref: number, i: number): void {
     this.record.define(ref, batch.bytes.subarray(batch.keyFrom[i], batch.keyTo[i]))
+  }
+
+  /** A definition stands in two records: the loss of one record costs no sample of another. */
+  #repeatDefinitions(tenant: Tenant): void {
+    const before = tenant.lastDefinitions
+    const { definitionCount } = this.record
+    tenant.lastDefinitions =
+      definitionCount === 0
+        ? undefined
+        : { generation: this.#generation, count: definitionCount, bytes: this.record.definitions() }
+    if (before?.generation === this.#generation) this.record.repeatDefinitions(before.count, before.bytes)
   }
 
   #touch(tenant: string, timeMs: number): void {
@@ -180,27 +220,36 @@ export class BatchAppender {
   }
 
   /** One text for each outcome, about the first sample that met it. */
-  #refuseSample(what: SampleOutcome, head: Head, series: number, timeMs: number, result: MetricsAppendOutcome): void {
+  #refuseSample(
+    what: SampleOutcome,
+    head: Head,
+    shown: () => string,
+    timeMs: number,
+    result: MetricsAppendOutcome,
+  ): void {
     result.refused++
     const known = this.#refusals[what]
     if (known !== undefined) {
       known.count++
       return
     }
-    const refusal = { message: describeOutcome(what, head, series, timeMs, this.#options), count: 1 }
+    const message = describeOutcome(what, head, `${shown()} at ${timeMs}`, this.#options)
+    const refusal = { message, count: 1 }
     this.#refusals[what] = refusal
     result.problems.push(refusal)
   }
 }
 
-function describeOutcome(
-  what: SampleOutcome,
-  head: Head,
-  series: number,
-  timeMs: number,
-  options: AppendOptions,
-): string {
-  const shown = `${head.table.labels(series)} at ${timeMs}`
+/** The labels of key `i`, for messages. */
+function shownKey(head: Head, { bytes, keyFrom, keyTo }: WriteBatch, i: number): () => string {
+  return () => head.table.describeKey(bytes, keyFrom[i]!, keyTo[i]!)
+}
+
+function throwLimit(problems: ReadonlyMap<number, Error>): void {
+  for (const problem of problems.values()) if (problem instanceof LimitError) throw problem
+}
+
+function describeOutcome(what: SampleOutcome, head: Head, shown: string, options: AppendOptions): string {
   switch (what) {
     case sampleOutcome.duplicate:
       return `duplicate sample for timestamp: ${shown} has another value already`
@@ -209,7 +258,7 @@ function describeOutcome(
     case sampleOutcome.tooOld:
       return (
         `too old sample: ${shown} is more than ${Math.max(options.outOfOrderMs, options.blockMs / 2) / 1000} s ` +
-        `older than the newest sample (${head.maxMs})`
+        `older than the newest sample (${head.newestMs})`
       )
     case sampleOutcome.inFuture:
       return `out of bounds: ${shown} lies more than ${options.futureMs / 1000} s in the future`

@@ -18,7 +18,15 @@ import { listBlocks } from './block-list.ts'
 import { expired, overSize, planCompaction } from './compaction-plan.ts'
 import { UploadQueue, type StagedBlock } from './upload-queue.ts'
 import type { Wal } from '#store/wal.ts'
-import { decodeMeta, encodeMeta, type BlockMeta } from './block-meta.ts'
+import {
+  addWalThrough,
+  decodeMeta,
+  encodeMeta,
+  encodeWalThrough,
+  walThroughOf,
+  type BlockMeta,
+  type WalThrough,
+} from './block-meta.ts'
 import { BlockReader, type BlockFiles } from './block-reader.ts'
 import { mergeBlocks, writeHeadBlock, type WrittenBlock } from './merge.ts'
 import type { RangeChunks } from './range-chunks.ts'
@@ -61,7 +69,7 @@ export class BlockLife {
   readonly #staged = new Map<string, StagedBlock>()
   readonly #retired = new Set<string>()
   /** Ranges that have left the head and are not in a block yet: read from memory until they are. */
-  readonly #unwritten: { tenant: Tenant; range: RangeChunks; through: number }[] = []
+  readonly #unwritten: { tenant: Tenant; range: RangeChunks; through: ReadonlyMap<string, number> }[] = []
   readonly #pause: () => Promise<void>
   #lastUlidMs = 0
   compactions = 0
@@ -239,17 +247,15 @@ export class BlockLife {
     return reader
   }
 
-  /** By scope (tenant and range): the record number up to which blocks hold its samples. */
-  covered(): Map<string, number> {
-    const covered = new Map<string, number>()
-    for (const tenant of this.#tenants.values()) {
-      for (const reader of tenant.blocks.readers.values()) {
-        for (const [start, through] of Object.entries(reader.meta.tercet?.walThrough ?? {})) {
-          const scope = `${tenant.name}/${start}`
-          covered.set(scope, Math.max(covered.get(scope) ?? -1, through))
-        }
-      }
-    }
+  /** By scope (tenant and range) and writer: the record number up to which blocks hold its samples. */
+  covered(): Map<string, Map<string, number>> {
+    const covered: WalThrough = new Map()
+    for (const { name, blocks } of this.#tenants.values())
+      for (const { meta } of blocks.readers.values())
+        addWalThrough(
+          covered,
+          Array.from(walThroughOf(meta), ([start, byWriter]) => [`${name}/${start}`, byWriter] as const),
+        )
     return covered
   }
 
@@ -285,13 +291,19 @@ export class BlockLife {
       for (const startMs of tenant.head.rangeStarts()) await this.#cut(tenant, startMs)
   }
 
+  /** The range leaves the head when all that is in line for it is shown: the block covers the log up to there. */
   async #cut(tenant: Tenant, startMs: number): Promise<void> {
     // What could not be written before goes first: a later block of the same range would claim to cover it.
     await this.#writeUnwritten()
-    this.#unwritten.push({ tenant, range: tenant.head.cut(startMs), through: this.#wal.lastRecord })
-    this.#wal.beginGeneration()
+    const wal = this.#wal
+    await new Promise<void>(resolve => {
+      wal.beginGeneration(() => {
+        this.#unwritten.push({ tenant, range: tenant.head.cut(startMs), through: wal.coverage() })
+        tenant.retireIdle(this.#options.clock.nowMs(), wal.generation)
+        resolve()
+      })
+    })
     await this.#writeUnwritten()
-    tenant.retireIdle(this.#options.clock.nowMs())
   }
 
   async #writeUnwritten(): Promise<void> {
@@ -332,9 +344,8 @@ export class BlockLife {
   }
 
   /** False when series could not be written: the others are in a block, and all of the range stays where it is. */
-  async #writeCut(tenant: Tenant, range: RangeChunks, through: number): Promise<boolean> {
+  async #writeCut(tenant: Tenant, range: RangeChunks, through: ReadonlyMap<string, number>): Promise<boolean> {
     const { files } = this.#options
-    await this.#wal.commit().catch(() => {})
     const ulid = this.#nextUlid()
     const directory = `${this.#options.stagingDirectory}/${tenant.name}/${ulid}`
     let isWhole = true
@@ -351,12 +362,8 @@ export class BlockLife {
       await this.#wal.release(`${tenant.name}/${range.startMs}`, through)
       return true
     }
-    const meta = makeMeta(
-      ulid,
-      written,
-      { level: 1, sources: [ulid] },
-      isWhole ? { [String(range.startMs)]: through } : {},
-    )
+    const covers: WalThrough = new Map(isWhole ? [[String(range.startMs), new Map(through)]] : [])
+    const meta = makeMeta(ulid, written, { level: 1, sources: [ulid] }, covers)
     await files.writeAtomic(`${directory}/meta.json`, encodeMeta(meta))
     await this.#stage(tenant.name, meta, directory)
     if (isWhole) tenant.head.drop(range)
@@ -370,8 +377,9 @@ export class BlockLife {
     // The same reader: queries under way hold it.
     staged?.relocate(bucketFiles(bucket, `${block.tenant}/${block.id}/`))
     this.#staged.delete(block.id)
-    for (const [start, through] of Object.entries(staged?.meta.tercet?.walThrough ?? {}))
-      await this.#wal.release(`${block.tenant}/${start}`, through)
+    if (staged !== undefined)
+      for (const [start, through] of walThroughOf(staged.meta))
+        await this.#wal.release(`${block.tenant}/${start}`, through)
     await files.removeDirectory(block.directory)
   }
 
@@ -454,10 +462,8 @@ export class BlockLife {
       return true
     }
     if (written !== undefined) {
-      const walThrough: Record<string, number> = {}
-      for (const reader of readers)
-        for (const [start, through] of Object.entries(reader.meta.tercet?.walThrough ?? {}))
-          walThrough[start] = Math.max(walThrough[start] ?? -1, through)
+      const walThrough: WalThrough = new Map()
+      for (const reader of readers) addWalThrough(walThrough, walThroughOf(reader.meta))
       const meta = makeMeta(
         ulid,
         written,
@@ -607,7 +613,7 @@ function makeMeta(
   ulid: string,
   written: WrittenBlock,
   compaction: BlockMeta['compaction'],
-  walThrough: Record<string, number>,
+  walThrough: WalThrough,
 ): BlockMeta {
   return {
     ulid,
@@ -634,7 +640,7 @@ function makeMeta(
         { rel_path: 'meta.json' },
       ],
     },
-    tercet: { walThrough },
+    tercet: { walThrough: encodeWalThrough(walThrough) },
   }
 }
 

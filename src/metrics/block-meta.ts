@@ -33,8 +33,35 @@ export interface BlockMeta {
     segment_files: string[]
     files: { rel_path: string; size_bytes?: number }[]
   }
-  /** Ours: up to which WAL record each block range (by its start) is in here. */
-  tercet?: { walThrough?: Record<string, number>; checksum?: number }
+  /** Ours: up to which WAL record, by writer, each block range (by its start) is in here. A bare number is of old. */
+  tercet?: { walThrough?: Record<string, Record<string, number> | number>; checksum?: number }
+}
+
+/** By the start of a block range and by writer: the WAL record up to which the block has the range's samples. */
+export type WalThrough = Map<string, Map<string, number>>
+
+export function walThroughOf({ tercet }: BlockMeta): WalThrough {
+  const found: WalThrough = new Map()
+  for (const [start, through] of Object.entries(tercet?.walThrough ?? {}))
+    found.set(start, new Map(typeof through === 'number' ? [['', through]] : Object.entries(through)))
+  return found
+}
+
+/** Adds what `more` covers to `into`. */
+export function addWalThrough(
+  into: WalThrough,
+  more: Iterable<readonly [string, Iterable<readonly [string, number]>]>,
+) {
+  for (const [start, byWriter] of more) {
+    const known = into.get(start) ?? new Map<string, number>()
+    for (const [writer, through] of byWriter) known.set(writer, Math.max(known.get(writer) ?? -1, through))
+    into.set(start, known)
+  }
+}
+
+/** As meta.json has it. */
+export function encodeWalThrough(through: WalThrough): Record<string, Record<string, number>> {
+  return Object.fromEntries(Array.from(through, ([start, byWriter]) => [start, Object.fromEntries(byWriter)]))
 }
 
 /** Throws BadDataError for anything that is not a usable meta.json, CorruptDataError for a wrong checksum. */

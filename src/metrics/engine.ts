@@ -5,6 +5,7 @@ import type { Matcher } from '#lang/regex/matcher.ts'
 import type { Labels } from '#model/labels.ts'
 import type { Metadata, WriteBatch } from '#model/write-batch.ts'
 import type { BlockSummary } from '#store/signal.ts'
+import type { RecordVisitor } from '#store/wal.ts'
 import { SignalFrame, type Holdings, type SignalOptions, type UploadStats } from '#store/signal-frame.ts'
 import type { MetricsAppendOutcome, MetricsAppender } from './append.ts'
 import { BatchAppender } from './batch-appender.ts'
@@ -75,18 +76,24 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
     return this.#blocks.refresh()
   }
 
-  protected override load(): Promise<void> {
+  protected override loadLocal(): Promise<void> {
     return this.#blocks.findStaged()
   }
 
-  protected async replay(): Promise<{ records: number; bytes: number }> {
-    const covered = this.#blocks.covered()
-    const replay = new Replay(name => this.#tenant(name), this.#options.blockMs, covered)
-    const result = await this.wal.open(record => replay.read(record))
-    this.wal.skipTo(Math.max(-1, ...covered.values()) + 1)
-    for (const [scope, through] of covered)
+  protected visitor(): RecordVisitor {
+    const replay = new Replay(name => this.#tenant(name), this.#options.blockMs, this.#blocks.covered())
+    return record => replay.read(record)
+  }
+
+  protected async replayed(): Promise<void> {
+    for (const [scope, through] of this.#blocks.covered())
       if (!this.#blocks.isStagedScope(scope)) await this.wal.release(scope, through)
-    return result
+  }
+
+  /** Definitions that were lost with their records are logged again. */
+  protected takeBack(): void {
+    for (const tenant of this.#tenants.values()) tenant.takeBack()
+    this.wal.beginGeneration()
   }
 
   protected async work(): Promise<void> {
@@ -144,17 +151,19 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
 
   async append(tenantName: string, batch: WriteBatch): Promise<MetricsAppendOutcome> {
     this.admit()
-    const result = this.#appendNow(tenantName, batch)
+    const result = this.#admitBatch(this.#tenant(tenantName), batch)
     await this.wal.commit()
     return result
   }
 
-  /** The synchronous part: into the head and into line for the log. */
-  #appendNow(tenantName: string, batch: WriteBatch): MetricsAppendOutcome {
+  /** The synchronous part: decides, and puts what is stored in line for the log, which shows it. */
+  #admitBatch(tenant: Tenant, batch: WriteBatch): MetricsAppendOutcome {
     const appender = this.#appender
-    const result = appender.append(this.#tenant(tenantName), batch, this.wal.generation, this.#options.clock.nowMs())
+    const result = appender.admit(tenant, batch, this.wal.generation, this.#options.clock.nowMs())
     if (!appender.record.isEmpty)
-      this.wal.append(recordKind.samples, appender.record.finish(tenantName), appender.scopes)
+      this.wal.append(recordKind.samples, appender.record.finish(tenant.name), appender.scopes, payload => {
+        tenant.shower.show(payload)
+      })
     this.samplesAppended += result.stored
     this.samplesRefused += result.refused
     return result
@@ -163,6 +172,7 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
   // --- Query ---
 
   reader(tenantName: string): MetricsReader {
+    this.requireReadable()
     const tenant = this.#tenants.get(tenantName)
     const blocks = tenant?.blocks ?? new BlockSet(this.#options.log, this.#options.clock)
     return new Reader(blocks, tenant?.head, fromMs => this.retainedFrom(fromMs))

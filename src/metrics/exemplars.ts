@@ -21,10 +21,16 @@ export class ExemplarStore {
     this.#size = size
   }
 
-  /** False for one that is there already or older than the series' latest. `labelsOf` is asked once a series. */
-  add(series: number, exemplar: ExemplarSample, labelsOf: (series: number) => Labels): boolean {
+  /** False for one that is there already or older than the series' latest. */
+  isNew(series: number, timeMs: number): boolean {
     const latest = this.#latestOf.get(series)
-    if (latest !== undefined && exemplar.timeMs <= latest.timeMs) return false
+    return latest === undefined || timeMs > latest.timeMs
+  }
+
+  /** Keeps one that is new. `labelsOf` is asked once a series. */
+  add(series: number, exemplar: ExemplarSample, labelsOf: (series: number) => Labels): void {
+    if (!this.isNew(series, exemplar.timeMs)) return
+    const latest = this.#latestOf.get(series)
     const kept = {
       of: latest?.of ?? labelsOf(series),
       labels: exemplar.labels,
@@ -34,7 +40,6 @@ export class ExemplarStore {
     this.#ring[this.#next] = kept
     this.#next = (this.#next + 1) % this.#size
     this.#latestOf.set(series, kept)
-    return true
   }
 
   /** The series' number goes to another one; its exemplars stay in the ring. */

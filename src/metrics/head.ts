@@ -1,6 +1,9 @@
 /**
  * The samples of one tenant that are not in a block yet. Series are numbers; each has at most one open chunk, and
  * everything finished lies in the RangeChunks of its block range.
+ *
+ * A sample comes in twice: `admit` decides on it and notes it, so that the next one can be compared with it; `show`
+ * makes it visible when the log has it. `takeBack` forgets what was admitted and is not shown.
  */
 import { OpenXorChunks } from '#codec/xor-chunk.ts'
 import type { HashSeed } from '#codec/series-key.ts'
@@ -8,7 +11,8 @@ import type { Limits } from '#core/limits.ts'
 import { grown } from '#core/grown.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import type { FloatHistogram } from '#model/histogram.ts'
-import type { SampleColumns } from '#model/sample-columns.ts'
+import { SampleColumns } from '#model/sample-columns.ts'
+import { AdmittedSamples } from './admitted.ts'
 import { appendXor, RangeChunks } from './range-chunks.ts'
 import { SeriesTable } from './series-table.ts'
 
@@ -25,6 +29,7 @@ export class Head {
   readonly rangeMs: number
   readonly #outOfOrderMs: number
   readonly #open = new OpenXorChunks()
+  readonly #admitted = new AdmittedSamples()
   /** Time of the last sample of any kind, per series. */
   #lastMs = new Float64Array(0)
   /** By series: the end of the block range that its open chunk belongs to. */
@@ -49,39 +54,116 @@ export class Head {
     if (count <= this.#lastMs.length) return
     this.#open.reserve(count)
     const size = Math.max(count, Math.ceil(this.#lastMs.length * 1.5), 64)
+    this.#admitted.reserve(size)
     this.#lastMs = grown(this.#lastMs, new Float64Array(size).fill(-Infinity))
     this.#openEndMs = grown(this.#openEndMs, new Float64Array(size))
   }
 
+  /** Time of the newest sample that was admitted. */
+  get newestMs(): number {
+    return this.#admitted.maxMs
+  }
+
   /** Samples older than this are refused where they would be the newest of their series. */
   get oldestMs(): number {
-    return this.maxMs - Math.max(this.#outOfOrderMs, this.rangeMs / 2)
+    return this.#admitted.maxMs - Math.max(this.#outOfOrderMs, this.rangeMs / 2)
   }
 
-  append(series: number, timeMs: number, hi: number, lo: number): SampleOutcome {
-    const lastMs = this.#lastMs[series]!
+  /** What becomes of a sample. Where it is `stored`, `show` must follow, or `takeBack`. */
+  admit(series: number, timeMs: number, hi: number, lo: number): SampleOutcome {
+    const admitted = this.#admitted
+    const lastMs = admitted.timesMs[series]!
     if (timeMs > lastMs) {
       if (timeMs < this.oldestMs) return sampleOutcome.tooOld
-      this.#appendInOrder(series, timeMs, hi, lo)
+      admitted.noteFloat(series, timeMs, hi, lo)
       return sampleOutcome.stored
     }
-    if (timeMs === lastMs && this.#open.count[series]! > 0 && this.#open.lastMs[series] === timeMs) {
-      return this.#open.lastEquals(series, hi, lo) ? sampleOutcome.repeated : sampleOutcome.duplicate
+    if (timeMs === lastMs) {
+      const comparison = admitted.compareFloat(series, hi, lo)
+      if (comparison !== 'unknown') return comparison === 'same' ? sampleOutcome.repeated : sampleOutcome.duplicate
     }
-    return this.#appendLate(series, timeMs, hi, lo)
+    return this.#admitLate(series, timeMs)
   }
 
-  /** The same for what the log says was accepted before: age is no reason to refuse. */
-  replay(series: number, timeMs: number, hi: number, lo: number): void {
-    if (timeMs > this.#lastMs[series]!) this.#appendInOrder(series, timeMs, hi, lo)
-    else if (
-      !(
-        timeMs === this.#lastMs[series] &&
-        this.#open.lastMs[series] === timeMs &&
-        this.#open.lastEquals(series, hi, lo)
-      )
-    )
+  #admitLate(series: number, timeMs: number): SampleOutcome {
+    if (this.#isTooLate(timeMs)) return this.#tooLate
+    if (this.#knownRange(timeMs)?.histogramAt(series, timeMs) !== undefined) return sampleOutcome.duplicate
+    this.#admitted.noteLate(timeMs)
+    return sampleOutcome.stored
+  }
+
+  #isTooLate(timeMs: number): boolean {
+    return timeMs < this.#admitted.maxMs - this.#outOfOrderMs
+  }
+  get #tooLate(): SampleOutcome {
+    return this.#outOfOrderMs === 0 ? sampleOutcome.outOfOrder : sampleOutcome.tooOld
+  }
+
+  /** The same for a histogram. */
+  admitHistogram(series: number, timeMs: number, histogram: FloatHistogram): SampleOutcome {
+    const admitted = this.#admitted
+    const lastMs = admitted.timesMs[series]!
+    if (timeMs > lastMs) {
+      if (timeMs < this.oldestMs) return sampleOutcome.tooOld
+      admitted.noteHistogram(series, timeMs, histogram)
+      return sampleOutcome.stored
+    }
+    if (timeMs === lastMs) {
+      const comparison = admitted.compareHistogram(series, histogram)
+      if (comparison !== 'unknown') return comparison === 'same' ? sampleOutcome.repeated : sampleOutcome.duplicate
+    }
+    if (this.#isTooLate(timeMs)) return this.#tooLate
+    const there = this.#knownRange(timeMs)?.histogramAt(series, timeMs)
+    if (there !== undefined) return there.equals(histogram) ? sampleOutcome.repeated : sampleOutcome.duplicate
+    if (this.#hasFloatAt(series, timeMs)) return sampleOutcome.duplicate
+    admitted.noteLate(timeMs)
+    return sampleOutcome.stored
+  }
+
+  /** Histograms out of order are rare: their series' samples of the time are read. */
+  #hasFloatAt(series: number, timeMs: number): boolean {
+    const columns = this.#scratch
+    columns.clear()
+    this.read(series, timeMs, timeMs, columns)
+    columns.normalize(timeMs, timeMs)
+    return columns.count > 0
+  }
+  readonly #scratch = new SampleColumns()
+
+  /** Makes a sample visible: it was admitted and is in the log, or the log had it at the start. */
+  show(series: number, timeMs: number, hi: number, lo: number): void {
+    const lastMs = this.#lastMs[series]!
+    if (timeMs > lastMs) this.#appendInOrder(series, timeMs, hi, lo)
+    else if (timeMs !== lastMs || this.#open.lastMs[series] !== timeMs || !this.#open.lastEquals(series, hi, lo)) {
       this.range(timeMs).addLate(series, timeMs, hi, lo)
+      this.#see(timeMs)
+    }
+  }
+
+  /** The same for what the log had at the start: it was not admitted in this process. */
+  showReplayed(series: number, timeMs: number, hi: number, lo: number): void {
+    if (timeMs > this.#admitted.timesMs[series]!) this.#admitted.noteFloat(series, timeMs, hi, lo)
+    this.show(series, timeMs, hi, lo)
+  }
+
+  showHistogram(series: number, timeMs: number, startMs: number, histogram: FloatHistogram): void {
+    const range = this.range(timeMs)
+    const lastMs = this.#lastMs[series]!
+    if (timeMs <= lastMs && range.histogramAt(series, timeMs) !== undefined) return
+    range.addHistogram(series, timeMs, startMs, histogram)
+    if (timeMs > lastMs) this.#lastMs[series] = timeMs
+    this.#see(timeMs)
+  }
+
+  showReplayedHistogram(series: number, timeMs: number, startMs: number, histogram: FloatHistogram): void {
+    if (timeMs > this.#admitted.timesMs[series]!) this.#admitted.noteHistogram(series, timeMs, histogram)
+    this.showHistogram(series, timeMs, startMs, histogram)
+  }
+
+  /** The log lost what was admitted and is not shown. */
+  takeBack(): void {
+    this.table.takeBack()
+    this.#admitted.takeBack(this.#lastMs, this.maxMs)
   }
 
   #appendInOrder(series: number, timeMs: number, hi: number, lo: number): void {
@@ -105,37 +187,6 @@ export class Head {
     if (timeMs < this.minMs) this.minMs = timeMs
   }
 
-  #appendLate(series: number, timeMs: number, hi: number, lo: number): SampleOutcome {
-    if (timeMs < this.maxMs - this.#outOfOrderMs)
-      return this.#outOfOrderMs === 0 ? sampleOutcome.outOfOrder : sampleOutcome.tooOld
-    this.range(timeMs).addLate(series, timeMs, hi, lo)
-    this.#see(timeMs)
-    return sampleOutcome.stored
-  }
-
-  appendHistogram(
-    series: number,
-    timeMs: number,
-    startMs: number,
-    histogram: FloatHistogram,
-    isReplay: boolean,
-  ): SampleOutcome {
-    const lastMs = this.#lastMs[series]!
-    const range = this.range(timeMs)
-    if (!isReplay) {
-      if (timeMs > lastMs && timeMs < this.oldestMs) return sampleOutcome.tooOld
-      if (timeMs < lastMs && timeMs < this.maxMs - this.#outOfOrderMs)
-        return this.#outOfOrderMs === 0 ? sampleOutcome.outOfOrder : sampleOutcome.tooOld
-    }
-    const known = range.histogramsOf.get(series)
-    const same = timeMs <= lastMs ? (known?.timesMs.lastIndexOf(timeMs) ?? -1) : -1
-    if (same >= 0) return known!.histograms[same]!.equals(histogram) ? sampleOutcome.repeated : sampleOutcome.duplicate
-    range.addHistogram(series, timeMs, startMs, histogram)
-    if (timeMs > lastMs) this.#lastMs[series] = timeMs
-    this.#see(timeMs)
-    return sampleOutcome.stored
-  }
-
   /** Moves the open chunk of a series to its range. */
   #finish(series: number): void {
     const open = this.#open
@@ -152,6 +203,11 @@ export class Head {
     if (range === undefined)
       this.#ranges.set(index, (range = new RangeChunks(index * this.rangeMs, (index + 1) * this.rangeMs)))
     return range
+  }
+
+  /** The range that a time falls into, if there is one. */
+  #knownRange(timeMs: number): RangeChunks | undefined {
+    return this.#ranges.get(Math.floor(timeMs / this.rangeMs))
   }
 
   /** Start times of the ranges with samples, ascending, open chunks included. */
@@ -187,21 +243,25 @@ export class Head {
   }
 
   /**
-   * Forgets series that have no sample in memory, once they are a tenth of all. Returns the numbers of series that left
-   * long ago: these are given to new series from now on.
+   * Forgets series that have no sample in memory, once they are a tenth of all; not those for which `isAwaited`: a
+   * sample of them waits for the log. Returns the numbers of series that left long ago: these are given to new series
+   * from now on.
    */
-  retireIdle(nowMs: number): number[] {
+  retireIdle(nowMs: number, isAwaited: (series: number) => boolean): number[] {
     const { table } = this
     const idle = new Uint8Array(Math.min(table.count, this.#lastMs.length))
     for (let series = 0; series < idle.length; series++)
-      if (this.#open.count[series] === 0 && table.labelPairs(series).length > 0) idle[series] = 1
+      if (this.#open.count[series] === 0 && table.isShown(series) && !isAwaited(series)) idle[series] = 1
     for (const range of [...this.#leaving, ...this.#ranges.values()])
       for (const series of range.series()) idle[series] = 0
     let count = 0
     for (let series = 0; series < idle.length; series++) count += idle[series]!
     if (count > 0 && count * 10 >= table.liveCount) table.retire(idle, nowMs)
     const rested = table.freeRested(nowMs)
-    for (const series of rested) this.#lastMs[series] = -Infinity
+    for (const series of rested) {
+      this.#lastMs[series] = -Infinity
+      this.#admitted.forget(series)
+    }
     return rested
   }
 
@@ -228,11 +288,11 @@ export class Head {
       if (range.minMs <= throughMs && range.maxMs >= fromMs && !held.includes(range)) (inTime ??= []).push(range)
     for (const range of this.#ranges.values())
       if (range.minMs <= throughMs && range.maxMs >= fromMs && !held.includes(range)) (inTime ??= []).push(range)
-    if (inTime !== undefined) {
-      if (inTime.length > 1) inTime.sort((a, b) => a.startMs - b.startMs)
-      for (const range of inTime) range.read(series, fromMs, throughMs, into)
-    }
+    if (inTime !== undefined && inTime.length > 1) inTime.sort((a, b) => a.startMs - b.startMs)
+    if (inTime !== undefined) for (const range of inTime) range.readChunks(series, fromMs, throughMs, into)
     if (this.#isOpenIn(series, fromMs, throughMs)) appendXor(this.#open.bytes(series), into)
+    // Of two samples of one time the first stays: what is in a chunk was there before anything late.
+    if (inTime !== undefined) for (const range of inTime) range.readRest(series, into)
   }
   readonly #noRanges: readonly RangeChunks[] = []
 

@@ -24,11 +24,11 @@ async function write(files: MemoryFiles, directory: string, samples: Samples): P
   for (const [name, timesMs] of samples) {
     const writer = new KeyWriter()
     writer.writeLabels(Labels.fromObject({ __name__: name, job: 'x' }))
-    const series = head.table.resolve(writer.bytes, 0, writer.at)
+    const series = head.table.resolveShown(writer.bytes, 0, writer.at)
     head.reserve()
     for (const timeMs of timesMs) {
       value[0] = timeMs
-      head.append(series, timeMs, words[1]!, words[0]!)
+      head.showReplayed(series, timeMs, words[1]!, words[0]!)
     }
   }
   return writeHeadBlock(files, directory, head, head.cut(0), pause)
@@ -176,13 +176,13 @@ test('a series that can not be written is reported and left out, the others are 
   const seriesOf = (name: string): number => {
     const writer = new KeyWriter()
     writer.writeLabels(Labels.fromObject({ __name__: name }))
-    const series = head.table.resolve(writer.bytes, 0, writer.at)
+    const series = head.table.resolveShown(writer.bytes, 0, writer.at)
     head.reserve()
     return series
   }
-  for (const name of ['a', 'c']) head.append(seriesOf(name), 0, 0, 0)
+  for (const name of ['a', 'c']) head.showReplayed(seriesOf(name), 0, 0, 0)
   const poisoned = seriesOf('b')
-  head.append(poisoned, 0, 0, 0)
+  head.showReplayed(poisoned, 0, 0, 0)
   const range = head.cut(0)
   // Spans that are no list: what validation keeps out, and an older log may bring back.
   range.addHistogram(poisoned, 1, 0, { positiveSpans: undefined } as never)

@@ -42,8 +42,12 @@ test('a pair is found by its hash, and has its name and value', () => {
   assert.equal(symbols.text(postings.nameOf(a)), 'job')
   assert.equal(symbols.text(postings.valueOf(b)), 'y')
   assert.equal(postings.nameOf(a), postings.nameOf(b))
-  assert.deepEqual([...postings.pairsOf(postings.nameOf(a))], [a, b])
-  assert.deepEqual(postings.names(), [postings.nameOf(a)])
+  const name = postings.nameOf(a)
+  assert.deepEqual([[...postings.pairsOf(name)], postings.names()], [[], []], 'no series carries one yet')
+  postings.add(b, 0)
+  assert.deepEqual([[...postings.pairsOf(name)], postings.names()], [[b], [name]])
+  postings.add(a, 0)
+  assert.deepEqual([...postings.pairsOf(name)], [a, b])
 })
 
 test('lists hold every series, from none to many', () => {

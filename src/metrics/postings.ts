@@ -100,13 +100,22 @@ export class Postings {
       : this.#lists[list]!.subarray(0, this.#count[pair]!)
   }
 
-  /** The pairs of a name, given as a symbol. */
-  pairsOf(name: number): Iterable<number> {
-    return this.#pairsOfName.get(name) ?? []
+  /** The pairs of a name, given as a symbol, that series carry. */
+  *pairsOf(name: number): Iterable<number> {
+    for (const pair of this.#pairsOfName.get(name) ?? []) if (this.#count[pair]! > 0) yield pair
   }
 
+  /** Names, as symbols, that series carry. */
   names(): number[] {
-    return [...this.#pairsOfName.keys()]
+    const names: number[] = []
+    for (const [name, pairs] of this.#pairsOfName) if (this.#isCarried(pairs)) names.push(name)
+    return names
+  }
+
+  /** Pairs that were made for a series that is not shown yet are nobody's. */
+  #isCarried(pairs: Iterable<number>): boolean {
+    for (const pair of pairs) if (this.#count[pair]! > 0) return true
+    return false
   }
   /** One more than the highest number of a pair. */
   get capacity(): number {

@@ -111,6 +111,12 @@ export class RangeChunks {
     this.#see(timeMs, timeMs)
   }
 
+  histogramAt(series: number, timeMs: number): FloatHistogram | undefined {
+    const samples = this.histogramsOf.get(series)
+    const at = samples?.timesMs.lastIndexOf(timeMs) ?? -1
+    return at < 0 ? undefined : samples?.histograms[at]
+  }
+
   hasChunks(series: number): boolean {
     return series < this.#latest.length && this.#latest[series]! > 0
   }
@@ -145,10 +151,20 @@ export class RangeChunks {
 
   /** Adds the series' samples to `into`; not in order where late ones are among them. */
   read(series: number, fromMs: number, throughMs: number, into: SampleColumns): void {
+    this.readChunks(series, fromMs, throughMs, into)
+    this.readRest(series, into)
+  }
+
+  /** What is in chunks, in order. */
+  readChunks(series: number, fromMs: number, throughMs: number, into: SampleColumns): void {
     for (const chunk of this.chunksOf(series)) {
       if (this.chunkMinMs(chunk) > throughMs || this.chunkMaxMs(chunk) < fromMs) continue
       appendXor(this.chunkBytes(chunk), into)
     }
+  }
+
+  /** What is in no chunk: samples out of order, and histograms. */
+  readRest(series: number, into: SampleColumns): void {
     if (this.lateCount > 0)
       for (const i of this.late(series))
         into.pushWords(this.#lateMs[i]!, this.#lateWords[2 * i + 1]!, this.#lateWords[2 * i]!)

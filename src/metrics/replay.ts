@@ -9,42 +9,47 @@ import type { WalRecord } from '#store/wal.ts'
 import type { Tenant } from './tenant.ts'
 import { readSamplesRecord, recordKind, type SamplesVisitor } from './wal-record.ts'
 
+/** By scope and writer: the record number up to which blocks hold the scope's samples. */
+export type Coverage = ReadonlyMap<string, ReadonlyMap<string, number>>
+
 export class Replay {
   readonly #tenantOf: (name: string) => Tenant
   readonly #blockMs: number
-  /** By scope: the record number up to which blocks hold its samples. */
-  readonly #covered: ReadonlyMap<string, number>
+  readonly #covered: Coverage
   /** By tenant: the series that the log's numbers stand for, in the generation that is being read. */
   readonly #seriesOf = new Map<string, Int32Array<ArrayBuffer>>()
-  #generation = -1
+  #generation = ''
 
-  constructor(tenantOf: (name: string) => Tenant, blockMs: number, covered: ReadonlyMap<string, number>) {
+  constructor(tenantOf: (name: string) => Tenant, blockMs: number, covered: Coverage) {
     this.#tenantOf = tenantOf
     this.#blockMs = blockMs
     this.#covered = covered
   }
 
-  /** Stores what no block holds, and returns the scopes of the record. Throws CorruptDataError. */
-  read(record: WalRecord): Iterable<string> {
+  /** Stores what no block holds. Throws CorruptDataError. */
+  read(record: WalRecord): { scopes: Iterable<string>; missing: number } {
     if (record.kind !== recordKind.samples) throw new CorruptDataError(`WAL record of kind ${record.kind} is not known`)
-    if (record.generation !== this.#generation) {
-      this.#generation = record.generation
+    const generation = `${record.writer}/${record.generation}`
+    if (generation !== this.#generation) {
+      this.#generation = generation
       this.#seriesOf.clear()
     }
-    const reader = new RecordReader(record.number, this.#tenantOf, this.#blockMs, this.#covered, this.#seriesOf)
+    const reader = new RecordReader(record, this.#tenantOf, this.#blockMs, this.#covered, this.#seriesOf)
     readSamplesRecord(record.payload, reader)
-    return reader.scopes
+    return reader
   }
 }
 
 /** What one record holds, into the head of its tenant. */
 class RecordReader implements SamplesVisitor {
-  readonly #record: number
+  readonly #record: WalRecord
   readonly #tenantOf: (name: string) => Tenant
   readonly #blockMs: number
-  readonly #covered: ReadonlyMap<string, number>
+  readonly #covered: Coverage
   readonly #seriesOf: Map<string, Int32Array<ArrayBuffer>>
   readonly scopes = new Set<string>()
+  /** Samples and exemplars of series whose definition was lost. */
+  missing = 0
   #tenant: Tenant | undefined
   /** By number in the log: the series, -1 where none is defined. */
   #known = new Int32Array(0)
@@ -54,10 +59,10 @@ class RecordReader implements SamplesVisitor {
   #isCovered = false
 
   constructor(
-    record: number,
+    record: WalRecord,
     tenantOf: (name: string) => Tenant,
     blockMs: number,
-    covered: ReadonlyMap<string, number>,
+    covered: Coverage,
     seriesOf: Map<string, Int32Array<ArrayBuffer>>,
   ) {
     this.#record = record
@@ -79,12 +84,13 @@ class RecordReader implements SamplesVisitor {
     this.#endMs = this.#startMs + this.#blockMs
     const scope = `${this.#owner().name}/${this.#startMs}`
     this.scopes.add(scope)
-    this.#isCovered = (this.#covered.get(scope) ?? -1) >= this.#record
+    this.#isCovered = (this.#covered.get(scope)?.get(this.#record.writer) ?? -1) >= this.#record.number
   }
 
+  /** The series that a number of the log stands for; -1, counted, where its definition was lost. */
   #series(number: number): number {
     const series = number < this.#known.length ? this.#known[number]! : -1
-    if (series < 0) throw new CorruptDataError(`WAL record ${this.#record} uses series ${number} before it is defined`)
+    if (series < 0) this.missing++
     return series
   }
 
@@ -100,7 +106,7 @@ class RecordReader implements SamplesVisitor {
       this.#known = grown(this.#known, room)
       this.#seriesOf.set(tenant.name, this.#known)
     }
-    this.#known[number] = tenant.head.table.resolve(bytes, from, to)
+    this.#known[number] = tenant.head.table.resolveShown(bytes, from, to)
     tenant.reserve()
   }
 
@@ -110,18 +116,20 @@ class RecordReader implements SamplesVisitor {
       const timeMs = oneTime ? timesMs[0]! : timesMs[i]!
       if (!(timeMs >= this.#startMs && timeMs < this.#endMs)) this.#enter(timeMs)
       const own = this.#series(series[i]!)
-      if (!this.#isCovered) head.replay(own, timeMs, words[2 * i + 1]!, words[2 * i]!)
+      if (own >= 0 && !this.#isCovered) head.showReplayed(own, timeMs, words[2 * i + 1]!, words[2 * i]!)
     }
   }
 
   histogram(number: number, timeMs: number, startTimeMs: number, histogram: FloatHistogram): void {
     const series = this.#series(number)
     if (!(timeMs >= this.#startMs && timeMs < this.#endMs)) this.#enter(timeMs)
-    if (!this.#isCovered) this.#owner().head.appendHistogram(series, timeMs, startTimeMs, histogram, true)
+    if (series >= 0 && !this.#isCovered)
+      this.#owner().head.showReplayedHistogram(series, timeMs, startTimeMs, histogram)
   }
 
   exemplar(number: number, labels: Labels, timeMs: number, value: number): void {
     const series = this.#series(number)
+    if (series < 0) return
     const { exemplars, head } = this.#owner()
     exemplars.add(series, { series, labels, timeMs, value }, (s): Labels => head.table.labels(s))
   }

@@ -25,6 +25,8 @@ interface Label {
  * How long the number of a retired series rests before another gets it: longer than any query lives that may hold it.
  */
 const restMs = 600_000
+/** In the length of a series' stretch: it is not shown yet. */
+const unshownBit = 0x8000
 
 export class SeriesTable {
   readonly #limits: Limits
@@ -34,7 +36,7 @@ export class SeriesTable {
   readonly postings: Postings
   /**
    * Numbers of label pairs, in stretches: by series, where its stretch begins and how long it is. Length 0: no series
-   * has the number.
+   * has the number. With `unshownBit`: it can be found by its key alone, not by its labels.
    */
   #pairs = new Uint32Array(16384)
   #pairsUsed = 0
@@ -42,6 +44,9 @@ export class SeriesTable {
   #from = new Uint32Array(1024)
   #length = new Uint16Array(1024)
   readonly #free: number[] = []
+  /** Series that were made and, but for those shown meanwhile, wait for the log. */
+  #made: number[] = []
+  #unshown = 0
   #resting: { sinceMs: number; numbers: number[] }[] = []
   readonly #canonical = new KeyWriter()
   /** Numbers that were ever given: columns by series need this many places. */
@@ -63,9 +68,34 @@ export class SeriesTable {
     return this.#keys.find(hashes, i)
   }
 
+  /** The series with this key, or -1. */
+  findKey(bytes: Uint8Array, from: number, to: number): number {
+    this.#splitter.hash(bytes, from, to)
+    return this.#keys.find(this.#splitter.hashWords, 0)
+  }
+
+  /** The labels of a key as text, for messages. */
+  describeKey(bytes: Uint8Array, from: number, to: number): string {
+    try {
+      const text = (at: number, end: number): string => Buffer.from(bytes.subarray(at, end)).toString('utf8')
+      const texts = parseKey(bytes, from, to).flatMap(l => [text(l.nameFrom, l.nameTo), text(l.valueFrom, l.valueTo)])
+      return new Labels(texts).toString()
+    } catch (error) {
+      if (!(error instanceof BadDataError)) throw error
+      return 'a series whose labels are malformed'
+    }
+  }
+
+  /** Numbers a key as `resolve` does, and shows the series. */
+  resolveShown(bytes: Uint8Array, from: number, to: number): number {
+    const series = this.resolve(bytes, from, to)
+    this.show(series)
+    return series
+  }
+
   /**
-   * The series with this key, made when there is none. Throws BadDataError or LimitError for labels that can't be
-   * stored.
+   * The number of the series with this key, made when there is none: not shown then. Throws BadDataError or LimitError
+   * for labels that can't be stored.
    */
   resolve(bytes: Uint8Array, from: number, to: number): number {
     this.#splitter.hash(bytes, from, to)
@@ -186,7 +216,7 @@ export class SeriesTable {
     if (at + labels > this.#pairs.length)
       this.#pairs = grown(this.#pairs, new Uint32Array(Math.ceil(this.#pairs.length * 1.5) + labels))
     this.#from[series] = at
-    this.#length[series] = labels
+    this.#length[series] = labels | unshownBit
     const { postings } = this
     for (let k = 0; k < labels; k++) {
       let pair = postings.find(pairHashes, k)
@@ -201,8 +231,9 @@ export class SeriesTable {
           base + places[4 * k + 3]!,
         )
       this.#pairs[at++] = pair
-      postings.add(pair, series)
     }
+    this.#made.push(series)
+    this.#unshown++
     this.#pairsUsed = at
     this.#pairsLive += labels
     this.#keys.add(hashes, i, series)
@@ -211,26 +242,58 @@ export class SeriesTable {
     return series
   }
 
+  /** Lets the series be found by its labels: the log has it. */
+  show(series: number): void {
+    const length = this.#length[series]!
+    if ((length & unshownBit) === 0) return
+    this.#length[series] = length ^ unshownBit
+    const from = this.#from[series]!
+    const to = from + (length ^ unshownBit)
+    for (let i = from; i < to; i++) this.postings.add(this.#pairs[i]!, series)
+    if (--this.#unshown === 0) this.#made = []
+  }
+
+  isShown(series: number): boolean {
+    const length = this.#length[series]!
+    return length > 0 && (length & unshownBit) === 0
+  }
+
+  /** Forgets every series that is not shown: the log lost them. Their numbers are free at once. */
+  takeBack(): void {
+    const gone = new Uint8Array(this.count)
+    for (const series of this.#made) if ((this.#length[series]! & unshownBit) !== 0) gone[series] = 1
+    this.#made = []
+    this.#unshown = 0
+    for (const series of this.#forget(gone)) this.#free.push(series)
+  }
+
   /**
    * Forgets the series marked in `gone`: their keys lead nowhere, and their numbers are given to others when they have
    * rested. Synchronous; about 0.1 s for a million series that stay.
    */
   retire(gone: Uint8Array, nowMs: number): void {
+    const numbers = this.#forget(gone)
+    if (numbers.length > 0) this.#resting.push({ sinceMs: nowMs, numbers })
+  }
+
+  /** Returns the numbers of the series that were marked. */
+  #forget(gone: Uint8Array): number[] {
     const touched = new Uint8Array(this.postings.capacity)
     const numbers: number[] = []
     for (let series = 0; series < gone.length; series++) {
       if (gone[series] === 0) continue
       numbers.push(series)
-      for (const pair of this.labelPairs(series)) touched[pair] = 1
-      this.#pairsLive -= this.#length[series]!
+      const pairs = this.labelPairs(series)
+      for (const pair of pairs) touched[pair] = 1
+      this.#pairsLive -= pairs.length
       this.#length[series] = 0
     }
-    if (numbers.length === 0) return
+    if (numbers.length === 0) return numbers
     this.#keys.remove(gone)
     this.postings.remove(gone, touched)
     this.liveCount -= numbers.length
-    this.#resting.push({ sinceMs: nowMs, numbers })
     if (this.#pairsLive * 2 < this.#pairsUsed) this.#compactPairs()
+    return numbers
   }
 
   /**
@@ -248,7 +311,7 @@ export class SeriesTable {
     const pairs = new Uint32Array(Math.max(16384, Math.ceil(this.#pairsLive * 1.25)))
     let at = 0
     for (let series = 0; series < this.count; series++) {
-      const length = this.#length[series]!
+      const length = this.#length[series]! & ~unshownBit
       if (length === 0) continue
       pairs.set(this.#pairs.subarray(this.#from[series]!, this.#from[series]! + length), at)
       this.#from[series] = at
@@ -261,7 +324,7 @@ export class SeriesTable {
   /** Numbers of the label pairs of a series, in the order of the names: a view. */
   labelPairs(series: number): Uint32Array {
     const from = this.#from[series]!
-    return this.#pairs.subarray(from, from + this.#length[series]!)
+    return this.#pairs.subarray(from, from + (this.#length[series]! & ~unshownBit))
   }
 
   labels(series: number): Labels {
@@ -314,7 +377,7 @@ export class SeriesTable {
         for (const pair of postings.pairsOf(first.name))
           if (first.matcher.matches(this.symbols.text(postings.valueOf(pair)))) lists.push(postings.list(pair))
         start = unionOf(lists)
-      } else start = Uint32Array.from({ length: this.count }, (_, i) => i).filter(series => this.#length[series]! > 0)
+      } else start = Uint32Array.from({ length: this.count }, (_, i) => i).filter(series => this.isShown(series))
     }
     const kept = new Uint32Array(start.length)
     let count = 0
@@ -325,7 +388,7 @@ export class SeriesTable {
   #satisfies(series: number, plan: readonly { matcher: Matcher; name: number; memo: Map<number, boolean> }[]): boolean {
     const { postings } = this
     const from = this.#from[series]!
-    const to = from + this.#length[series]!
+    const to = from + (this.#length[series]! & ~unshownBit)
     for (const { matcher, name, memo } of plan) {
       let value = -1
       for (let i = from; i < to; i++)

@@ -8,6 +8,7 @@ import type { Metadata } from '#model/write-batch.ts'
 import { BlockSet } from './block-set.ts'
 import { ExemplarStore } from './exemplars.ts'
 import { Head } from './head.ts'
+import { RecordShower } from './shower.ts'
 
 /** No generation of the log has this number. */
 const never = 0xffffffff
@@ -26,9 +27,12 @@ export class Tenant {
   readonly head: Head
   readonly blocks: BlockSet
   readonly exemplars: ExemplarStore
+  readonly shower: RecordShower
   readonly metadata = new Map<string, Metadata>()
   /** By metric: the generation of the log that holds its metadata. */
   readonly metadataIn = new Map<string, number>()
+  /** Series that the tenant's last record of a generation was the first to define: the next record repeats them. */
+  lastDefinitions: { generation: number; count: number; bytes: Uint8Array } | undefined
   /** By series: the generation of the log in which it was last defined. */
   #definedIn = new Uint32Array(0)
 
@@ -37,6 +41,7 @@ export class Tenant {
     this.head = new Head(options.seed, options.limits, options.blockMs, options.outOfOrderMs)
     this.blocks = new BlockSet(options.log, options.clock)
     this.exemplars = new ExemplarStore(options.limits.exemplarsMax)
+    this.shower = new RecordShower(this)
   }
 
   /** Must be called after series were made and before anything is appended to them. */
@@ -55,11 +60,21 @@ export class Tenant {
     return true
   }
 
-  /** Series without samples in memory leave it; numbers of series that left long ago become free. */
-  retireIdle(nowMs: number): void {
-    for (const series of this.head.retireIdle(nowMs)) {
+  /**
+   * Series without samples in memory leave it; numbers of series that left long ago become free. Only records of
+   * `generation` wait for the log: the series that they use stay.
+   */
+  retireIdle(nowMs: number, generation: number): void {
+    const isAwaited = (series: number): boolean => this.#definedIn[series] === generation
+    for (const series of this.head.retireIdle(nowMs, isAwaited)) {
       this.#definedIn[series] = never
       this.exemplars.forget(series)
     }
+  }
+
+  /** The log lost what waited for it. */
+  takeBack(): void {
+    this.head.takeBack()
+    this.lastDefinitions = undefined
   }
 }

@@ -1,6 +1,7 @@
 /**
  * The payloads of metrics' WAL records. A generation of the log begins with no series known; each record first defines
- * the series that it is the first to use, then holds samples as columns.
+ * the series that it is the first to use, and those that the tenant's record before it did, then holds samples as
+ * columns. So no loss of one record costs samples of another.
  *
  *   kind 1 samples   str tenant · uvarint definitions · { uvarint series, uvarint keyLength, key } ...
  *                    · uvarint samples · u32le series[]
@@ -51,6 +52,21 @@ export class SamplesRecordWriter {
 
   get isEmpty(): boolean {
     return this.count + this.#histogramCount + this.#exemplarCount + this.#metadataCount === 0
+  }
+
+  get definitionCount(): number {
+    return this.#definitionCount
+  }
+
+  /** A copy of the definitions so far. */
+  definitions(): Uint8Array {
+    return this.#definitions.bytes().slice()
+  }
+
+  /** Adds definitions of an earlier record once more. */
+  repeatDefinitions(count: number, bytes: Uint8Array): void {
+    this.#definitionCount += count
+    this.#definitions.writeBytes(bytes)
   }
 
   define(series: number, key: Uint8Array): void {

@@ -4,7 +4,7 @@ import type { Bucket } from '#bucket/bucket.ts'
 import { messageOf, NotFoundError } from '#core/errors.ts'
 import { signals, type SignalName } from '#core/signal-name.ts'
 import { yieldEvery } from '#core/yield.ts'
-import { decodeHeader, scanFrames, unpackSegment } from '#store/wal-segment.ts'
+import { decodeHeader, scanFrames, splitSegments, unpackSegment } from '#store/wal-segment.ts'
 import { openBucket } from '#app/buckets.ts'
 import type { Config } from '#app/config.ts'
 import { defaultTenants } from '#app/tenancy.ts'
@@ -78,7 +78,7 @@ async function runningPid({ files }: World, dataDirectory: string): Promise<numb
 /** Segments of the write-ahead log: what can't be read of one is skipped at the start, so nothing has to be done. */
 async function checkLog(check: DataCheck, signal: SignalName, directory: string): Promise<void> {
   const { bucket, files, onFinding } = check
-  const local = (await files.list(directory).catch(ignoreMissing)).sort()
+  const local = (await files.list(directory).catch(ignoreMissing)).filter(name => name.endsWith('.wal')).sort()
   for (const name of local) {
     const path = `${directory}/${name}`
     const isLast = name === local.at(-1)
@@ -103,16 +103,25 @@ async function shippedSegments(bucket: Bucket, signal: SignalName): Promise<stri
 }
 
 async function problemOf(read: () => Promise<Uint8Array>): Promise<string | undefined> {
-  let problem: string | undefined
+  const problems: string[] = []
   const damage = await damageOf(async () => {
-    const bytes = unpackSegment(await read(), segmentBytesMax)
-    // Nothing was written into it yet.
-    if (bytes.length === 0) return
-    decodeHeader(bytes)
-    const { records, problem: found } = scanFrames(bytes, () => {})
-    if (found !== undefined) problem = `${found}; ${records} records before it are whole`
+    for (const part of splitSegments(await read())) {
+      const bytes = await unpackSegment(part, segmentBytesMax)
+      // Nothing was written into it yet.
+      if (bytes.length === 0) continue
+      const { firstRecord } = decodeHeader(bytes)
+      let records = 0
+      scanFrames(bytes, firstRecord, {
+        record: () => {
+          records++
+        },
+        skipped: ({ at, bytes: lost, reason }) => {
+          problems.push(`${reason} at ${at}, ${lost} bytes; ${records} records before it are whole`)
+        },
+      })
+    }
   })
-  return damage?.message ?? problem
+  return damage?.message ?? problems[0]
 }
 
 function lineOf({ signal, kind, key, reason, done }: DataFinding): string {

@@ -127,7 +127,8 @@ class BlockCheck {
         for (const name of written.sizes.keys()) await bucket.putFile(own + name, `${directory}/${name}`)
         const level = known?.compaction.level ?? 1
         const compaction = { level, sources: known?.compaction.sources ?? [this.#id] }
-        const meta = metaOf(id, written.contents, written.sizes, compaction, known?.tercet?.walThrough)
+        // It does not say that it covers the log: what it lacks may be there still.
+        const meta = metaOf(id, written.contents, written.sizes, compaction)
         await bucket.put(`${own}meta.json`, encodeMeta(meta))
         done = `quarantined; what can be read is block ${id}`
       }
@@ -155,7 +156,6 @@ function metaOf(
   { minMs, maxMs, samples, histograms, series, chunks }: Contents,
   sizes: ReadonlyMap<string, number>,
   compaction: BlockMeta['compaction'],
-  walThrough?: Record<string, number>,
 ): BlockMeta {
   const files = [...sizes].filter(([name]) => name === 'index' || name.startsWith('chunks/'))
   return {
@@ -179,7 +179,7 @@ function metaOf(
       segment_files: files.filter(([name]) => name !== 'index').map(([name]) => name.slice('chunks/'.length)),
       files: [...files.map(([name, bytes]) => ({ rel_path: name, size_bytes: bytes })), { rel_path: 'meta.json' }],
     },
-    tercet: walThrough === undefined ? {} : { walThrough },
+    tercet: {},
   }
 }
 

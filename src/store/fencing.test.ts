@@ -16,14 +16,43 @@ test('the newest writer has the prefix, and each one before it finds that out', 
   assert.equal(await first.replacedBy(), 2)
   assert.equal(await second.replacedBy(), undefined)
   await Fence.claim(bucket, prefix, 'third')
-  assert.equal(await first.replacedBy(), 2, 'also when its own epoch was removed')
   assert.equal(await second.replacedBy(), 3)
 })
 
-test('old epochs are removed, but for the one before the newest', async () => {
+test('old epochs are removed, but for some; a writer that slept meanwhile finds out', async () => {
   const bucket = makeBucket()
-  for (let n = 0; n < 4; n++) await Fence.claim(bucket, prefix, `writer ${n}`)
-  assert.deepEqual([...bucket.objects.keys()], [`${prefix}00000003`, `${prefix}00000004`])
+  const first = await Fence.claim(bucket, prefix, 'first')
+  for (let n = 0; n < 40; n++) await Fence.claim(bucket, prefix, `writer ${n}`)
+  assert.equal(bucket.objects.size, 33)
+  assert.equal(await first.replacedBy(), undefined, 'the epoch after its own is gone')
+  assert.equal(await first.replacedLongAgoBy(), 41)
+})
+
+test('epochs that vanished are no takeover: ours is there again', async () => {
+  const bucket = makeBucket()
+  const fence = await Fence.claim(bucket, prefix, 'tercet')
+  bucket.objects.clear()
+  assert.equal(await fence.replacedLongAgoBy(), undefined)
+  assert.equal((await Fence.claim(bucket, prefix, 'next')).epoch, 2)
+  assert.equal(await fence.replacedBy(), 2)
+})
+
+test('a successor knows whether the writer before it has stopped', async () => {
+  const bucket = makeBucket()
+  const first = await Fence.claim(bucket, prefix, 'first')
+  assert.equal(first.predecessor, undefined)
+  assert.deepEqual((await Fence.claim(bucket, prefix, 'second')).predecessor, { epoch: 1, hasStopped: false })
+  const third = await Fence.claim(bucket, prefix, 'third')
+  await third.stop()
+  assert.deepEqual((await Fence.claim(bucket, prefix, 'fourth')).predecessor, { epoch: 3, hasStopped: true })
+})
+
+test('a claim by a stale listing takes no epoch that another has', async () => {
+  const bucket = makeBucket()
+  for (let n = 0; n < 3; n++) await Fence.claim(bucket, prefix, `writer ${n}`)
+  const { list } = bucket
+  bucket.list = async at => (await list.call(bucket, at)).slice(0, 1)
+  assert.equal((await Fence.claim(bucket, prefix, 'next')).epoch, 4)
 })
 
 test('of two that claim at the same moment each gets an epoch of its own', async () => {

@@ -7,6 +7,7 @@ import { seededRandom } from '#core/random.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import { SignalFrame, type Holdings, type SignalOptions, type UploadStats } from './signal-frame.ts'
 import type { BlockSummary } from './signal.ts'
+import type { RecordVisitor } from './wal.ts'
 
 /** A signal that keeps its records in memory and writes down what the frame asks of it. */
 class Notes extends SignalFrame {
@@ -34,15 +35,23 @@ class Notes extends SignalFrame {
   refresh(): Promise<void> {
     return this.#note('refresh')
   }
-  protected override load(): Promise<void> {
-    return this.#note('load')
+  protected override loadLocal(): Promise<void> {
+    return this.#note('load local')
   }
-  protected async replay(): Promise<{ records: number; bytes: number }> {
-    await this.#note('replay')
-    return this.wal.open(({ payload }) => {
+  protected override loadRemote(): Promise<void> {
+    return this.#note('load remote')
+  }
+  protected visitor(): RecordVisitor {
+    return ({ payload }) => {
       this.records.push(Buffer.from(payload).toString())
-      return []
-    })
+      return { scopes: [], missing: 0 }
+    }
+  }
+  protected replayed(): Promise<void> {
+    return this.#note('replayed')
+  }
+  protected takeBack(): void {
+    this.asked.push('take back')
   }
   protected work(): Promise<void> {
     return this.#note('work')
@@ -97,7 +106,7 @@ test('a signal looks at the bucket, then reads back its log, then takes records 
   await first.close()
   assert.equal(first.ready, false)
   await assert.rejects(first.append('late'), /^UnavailableError: the process is shutting down/)
-  assert.deepEqual(first.asked, ['refresh', 'load', 'replay', 'stop'])
+  assert.deepEqual(first.asked, ['load local', 'refresh', 'load remote', 'replayed', 'replayed', 'stop'])
   const second = new Notes(options)
   await second.open()
   assert.deepEqual(second.records, ['one'])
@@ -114,7 +123,7 @@ test('a signal that only reads claims nothing, reads no log and writes nothing',
   await signal.handOver('Loki')
   await options.clock.advance(130_000)
   await signal.close()
-  assert.deepEqual(signal.asked, ['refresh', 'load', 'refresh', 'refresh'])
+  assert.deepEqual(signal.asked, ['refresh', 'load remote', 'refresh', 'refresh'])
   assert.equal(options.bucket.objects.size, 0)
 })
 
@@ -162,7 +171,7 @@ test('the backlog is what the log and finished blocks hold; the problem is why n
   const signal = new Notes(options)
   await signal.open()
   const empty = signal.status()
-  assert.deepEqual(empty, { backlogBytes: 5, blocks: 6, blockBytes: 7, problem: undefined })
+  assert.deepEqual(empty, { backlogBytes: 5, blocks: 6, blockBytes: 7, problem: undefined, warning: undefined })
   await signal.append('x'.repeat(1000))
   assert.ok(signal.status().backlogBytes > 1000)
   options.files.free = -1

@@ -3,16 +3,16 @@
  * opens, works in the background, flushes, and closes. A signal extends it with its own heads, blocks and queries.
  */
 import { makeUlid } from '#codec/ulid.ts'
+import { backoffMs, Pauses } from '#core/backoff.ts'
 import { Repeater, type Clock } from '#core/clock.ts'
 import { messageOf, UnavailableError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
 import type { Random } from '#core/random.ts'
 import type { SignalName } from '#core/signal-name.ts'
-import type { Bucket } from '#bucket/bucket.ts'
-import { Fence } from './fencing.ts'
+import { isAway, type Bucket } from '#bucket/bucket.ts'
 import type { BlockSummary, Signal, SignalStats, SignalStatus } from './signal.ts'
-import { Wal, type Durability } from './wal.ts'
+import { Wal, type Durability, type RecordVisitor, type ReplayReport } from './wal.ts'
 import { WriterGuard } from './writer-guard.ts'
 
 /** What every signal is made with. Durations are milliseconds. */
@@ -22,6 +22,12 @@ export interface SignalOptions {
   files: Files
   log: Log
   bucket: Bucket
+  /**
+   * Tries the bucket before it is claimed. Throws when it can't be used; a bucket that is merely away is tried again.
+   */
+  prepareBucket?: () => Promise<void>
+  /** For how long an answer of the bucket about its writer is good; 0: it is asked before each reply. */
+  leaseMs?: number
   /** The local directory of the log and of blocks that are being written. */
   directory: string
   /** The tenant below which the signal's own files lie in the bucket. */
@@ -39,12 +45,23 @@ export interface SignalOptions {
   refreshMs: number
 }
 
-/** How much of the log the start read back, and how long that took. */
-export interface Replayed {
-  records: number
-  bytes: number
+/** What the start read back of the log, and how long that took. */
+interface Replayed extends ReplayReport {
   seconds: number
 }
+
+const nothingReplayed: Replayed = {
+  records: 0,
+  bytes: 0,
+  skipped: 0,
+  skippedBytes: 0,
+  missing: 0,
+  problems: [],
+  seconds: 0,
+}
+
+/** Pauses between attempts to reach a bucket that is away. */
+const joinPause = { leastMs: 500, mostMs: 10_000 }
 
 /** Counters of the way into the bucket, from the start of the process. */
 export interface UploadStats {
@@ -69,42 +86,69 @@ export abstract class SignalFrame implements Signal {
   readonly #options: SignalOptions
   readonly #maintainEveryMs: number
   readonly #guard: WriterGuard
-  readonly #epochPrefix: string
+  readonly #owner: string
   #repeaters: Repeater[] = []
   #isReady = false
   #isClosing = false
-  #replayed: Replayed = { records: 0, bytes: 0, seconds: 0 }
+  #joining: Promise<void> | undefined
+  readonly #pauses: Pauses
+  #replayed = nothingReplayed
 
   constructor(name: SignalName, options: SignalOptions, maintainEveryMs: number) {
     this.name = name
     this.#options = options
     this.#maintainEveryMs = maintainEveryMs
-    const { clock, files, log, bucket, directory, defaultTenant, durability, syncAlways, freeBytesMin, readOnly } =
-      options
-    this.#epochPrefix = `${defaultTenant}/tercet/epoch/`
+    const { clock, files, log, bucket, directory, defaultTenant, durability, readOnly, random } = options
+    const { syncAlways, freeBytesMin, leaseMs = 0 } = options
+    const writer = makeUlid(clock.nowMs(), random)
+    this.#owner = `tercet ${writer}`
+    this.#pauses = new Pauses(clock)
+    this.#guard = new WriterGuard(
+      {
+        clock,
+        files,
+        log,
+        signal: name,
+        directory,
+        bucket,
+        durability,
+        freeBytesMin,
+        readOnly,
+        leaseMs,
+        epochPrefix: `${defaultTenant}/tercet/epoch/`,
+      },
+      () => this.wal,
+      () => this.status().backlogBytes,
+    )
     this.wal = new Wal({
       clock,
       files,
       log,
       bucket,
-      bucketPrefix: `${defaultTenant}/tercet/wal/`,
-      directory: `${directory}/wal`,
       durability,
       syncAlways,
+      writer,
+      bucketPrefix: `${defaultTenant}/tercet/wal/`,
+      directory: `${directory}/wal`,
+      confirmPrefix: () => this.#guard.confirmPrefix(),
+      onLost: () => {
+        this.takeBack()
+      },
     })
-    this.#guard = new WriterGuard(
-      { clock, files, log, signal: name, directory, freeBytesMin, readOnly },
-      this.wal,
-      () => this.status().backlogBytes,
-    )
   }
 
   // --- What a signal adds ---
 
   abstract refresh(): Promise<void>
 
-  /** Opens the log and brings its records back into memory. */
-  protected abstract replay(): Promise<{ records: number; bytes: number }>
+  /** What brings a record of the log into memory, with the blocks that are known now. */
+  protected abstract visitor(): RecordVisitor
+
+  /** Called after records of the log were brought into memory: those of the disk, then those of the bucket. */
+  protected abstract replayed(): Promise<void>
+
+  /** Undoes what was set up for records that wait in line: the log lost them all. */
+  protected abstract takeBack(): void
 
   /** Cuts, uploads, merges and retains what is due: the signal's share of a round of maintenance. */
   protected abstract work(): Promise<void>
@@ -116,8 +160,13 @@ export abstract class SignalFrame implements Signal {
   protected abstract holdings(): Holdings
   abstract blockList(): BlockSummary[]
 
-  /** Loads what the signal keeps beside its blocks, before the log is read back. */
-  protected load(): Promise<void> {
+  /** Loads what the signal keeps on the disk beside the log, before that is read back. */
+  protected loadLocal(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  /** Loads what the signal keeps in the bucket beside its blocks. */
+  protected loadRemote(): Promise<void> {
     return Promise.resolve()
   }
 
@@ -137,19 +186,91 @@ export abstract class SignalFrame implements Signal {
     return this.#isReady
   }
 
+  get notReady(): string | undefined {
+    const { problem, warning } = this.#guard
+    if (this.#isReady) return problem === undefined ? undefined : `${this.name}: ${problem}`
+    return warning === undefined ? 'starting' : `${this.name}: the bucket is away: ${warning}`
+  }
+
   async open(): Promise<void> {
-    const { clock, bucket, random, readOnly } = this.#options
-    if (!readOnly)
-      this.#guard.holdFence(await Fence.claim(bucket, this.#epochPrefix, `tercet ${makeUlid(clock.nowMs(), random)}`))
-    await this.refresh()
-    await this.load()
-    if (!readOnly) {
-      const startedMs = clock.monotonicMs()
-      const { records, bytes } = await this.replay()
-      this.#replayed = { records, bytes, seconds: (clock.monotonicMs() - startedMs) / 1000 }
-    }
-    this.#isReady = true
+    const { readOnly, durability } = this.#options
+    // Without the bucket, a writer that keeps everything on its own disk can start all the same.
+    const needsBucket = readOnly || durability === 'bucket'
+    if (!readOnly) await this.loadLocal()
+    const isJoined = await this.#tryToJoin()
+    if (!readOnly && (isJoined || !needsBucket)) await this.#replayLocal()
+    if (!readOnly && isJoined) await this.#replayRemote()
+    this.#isReady = isJoined || !needsBucket
+    if (!isJoined) this.#joining = this.#joinLater()
     this.#startRepeaters()
+  }
+
+  /** Claims the prefix and looks through the bucket. False when the bucket is away; throws when it can't be used. */
+  async #tryToJoin(): Promise<boolean> {
+    try {
+      await this.#options.prepareBucket?.()
+      if (!this.#options.readOnly) await this.#guard.claim(this.#owner)
+      await this.refresh()
+      await this.loadRemote()
+      return true
+    } catch (error) {
+      if (!isAway(error)) throw error
+      this.#guard.noteAway(messageOf(error))
+      return false
+    }
+  }
+
+  /** Tries until the bucket is there. */
+  async #joinLater(): Promise<void> {
+    const { log, durability, readOnly } = this.#options
+    const signal = this.name
+    for (let attempt = 0; !this.#isClosing; attempt++) {
+      if (attempt < 4) log.warn('the bucket is away; it is tried again', { signal, reason: this.#guard.warning ?? '' })
+      await this.#pauses.wait(backoffMs(attempt, joinPause))
+      try {
+        if (this.#isClosing || !(await this.#tryToJoin())) continue
+        if (!readOnly && durability === 'bucket') await this.#replayLocal()
+        if (!readOnly) await this.#guard.inMaintenance(() => this.#replayRemote())
+        this.#isReady = true
+        log.info('the bucket is there', { signal })
+        return
+      } catch (error) {
+        this.#guard.noteAway(messageOf(error))
+        log.error('the bucket can not be used; it is tried again', { signal, error: messageOf(error) })
+      }
+    }
+  }
+
+  async #replayLocal(): Promise<void> {
+    await this.#replay(visit => this.wal.openLocal(visit))
+  }
+  async #replayRemote(): Promise<void> {
+    await this.#replay(visit => this.wal.openRemote(visit))
+  }
+
+  async #replay(open: (visit: RecordVisitor) => Promise<ReplayReport>): Promise<void> {
+    const { clock, log } = this.#options
+    const startedMs = clock.monotonicMs()
+    const found = await open(this.visitor())
+    await this.replayed()
+    const before = this.#replayed
+    this.#replayed = {
+      records: before.records + found.records,
+      bytes: before.bytes + found.bytes,
+      skipped: before.skipped + found.skipped,
+      skippedBytes: before.skippedBytes + found.skippedBytes,
+      missing: before.missing + found.missing,
+      problems: [...before.problems, ...found.problems],
+      seconds: before.seconds + (clock.monotonicMs() - startedMs) / 1000,
+    }
+    if (found.skipped + found.missing > 0)
+      log.error('a part of the write-ahead log could not be read back', {
+        signal: this.name,
+        records: found.records,
+        skipped: found.skipped,
+        skippedBytes: found.skippedBytes,
+        missing: found.missing,
+      })
   }
 
   #startRepeaters(): void {
@@ -181,34 +302,46 @@ export abstract class SignalFrame implements Signal {
   maintain(): Promise<void> {
     return this.#guard.inMaintenance(async () => {
       await this.#guard.watchDisk()
-      await this.#guard.watchFence()
+      if (!this.#isReady) return
+      await this.#guard.watchFenceNow()
       await this.wal.tick()
-      await this.work()
+      if (this.wal.fenced === undefined) await this.work()
     })
   }
 
   async handOver(successor: string): Promise<void> {
-    const { readOnly, bucket } = this.#options
-    if (readOnly) return
-    await this.#guard.handOver(bucket, this.#epochPrefix, successor, () => this.flush())
+    if (!this.#options.readOnly) await this.#guard.handOver(successor, () => this.flush())
   }
 
   async close(): Promise<void> {
     this.#isClosing = true
     this.#isReady = false
+    this.#pauses.end()
+    await this.#joining
     for (const repeater of this.#repeaters) await repeater.stop()
     await this.#guard.finished()
     if (this.#options.readOnly) return
     await this.wal.close()
     await this.stop()
+    await this.#guard.stop()
   }
 
   // --- For the signal's own doors ---
+
+  /** Throws UnavailableError while queries can't be answered: what the bucket and the log have is not known yet. */
+  protected requireReadable(): void {
+    if (!this.#isReady && !this.#isClosing) throw new UnavailableError(this.notReady ?? 'starting', 2)
+  }
 
   /** Throws UnavailableError when nothing may be appended now. */
   protected admit(): void {
     if (this.#isClosing) throw new UnavailableError('the process is shutting down', 5)
     this.#guard.admit(this.#isReady)
+  }
+
+  /** Was the bucket reached, and the prefix claimed? */
+  protected get isJoined(): boolean {
+    return this.#guard.isJoined
   }
 
   /** Asks the bucket whether the prefix is still ours. */
@@ -218,6 +351,8 @@ export abstract class SignalFrame implements Signal {
 
   /** Asks the bucket whether the prefix is still ours; throws UnavailableError when another writer took it over. */
   protected async requirePrefix(): Promise<void> {
+    if (!this.#guard.isJoined)
+      throw new UnavailableError(`the bucket is away: ${this.#guard.warning ?? 'it was not reached yet'}`, 5)
     await this.#guard.watchFence()
     this.#guard.requirePrefix()
   }
@@ -247,6 +382,9 @@ export abstract class SignalFrame implements Signal {
       compactions,
       replaySeconds: this.#replayed.seconds,
       replayedRecords: this.#replayed.records,
+      replaySkipped: this.#replayed.skipped,
+      replaySkippedBytes: this.#replayed.skippedBytes,
+      replayMissing: this.#replayed.missing,
     }
   }
 
@@ -257,6 +395,7 @@ export abstract class SignalFrame implements Signal {
       blocks,
       blockBytes,
       problem: this.#guard.problem,
+      warning: this.#guard.warning,
     }
   }
 }

@@ -21,6 +21,8 @@ export interface SignalStatus {
   blockBytes: number
   /** Why nothing can be written; undefined: it can. */
   problem: string | undefined
+  /** What does not work although everything is accepted: the bucket is away since the start. */
+  warning: string | undefined
 }
 
 /** Numbers that grow from the start of the process, and gauges of now. */
@@ -36,12 +38,19 @@ export interface SignalStats {
   /** How long the start took to replay the log, and how many records that were. */
   replaySeconds: number
   replayedRecords: number
+  /** Of the log at the start: records, or damaged stretches, that were passed over, and their bytes. */
+  replaySkipped: number
+  replaySkippedBytes: number
+  /** Samples, lines or spans of readable records whose series or stream was lost. */
+  replayMissing: number
 }
 
 export interface Signal {
   readonly name: SignalName
   /** True from the end of `open` to the beginning of `close`. */
   readonly ready: boolean
+  /** Why it can't take in or answer everything now; undefined: it can. */
+  readonly notReady: string | undefined
   /** Claims the prefix, reads back the log, and starts the background rounds. */
   open(): Promise<void>
   /**

@@ -1,23 +1,41 @@
 /**
- * The bytes of a WAL segment: a header, then frames. What is inside a frame is the signal's business.
+ * The bytes of a WAL segment: a header, then frames. What is inside a frame is the signal's business. All numbers are
+ * big endian.
  *
- *   header  "TCWL" · u8 version 2 · 3 zero bytes · f64 generation · f64 number of the first record
- *           (24 bytes, big endian)
- *   frame   u32 payload length · u32 CRC-32 over kind and payload · u8 kind · payload
+ *   header  "TCWL" · u8 version 3 · u8 reserved · u16 losses · f64 generation · f64 number of the first record
+ *           · 26 bytes writer (ASCII, a ULID) · u32 CRC-32 over the fifty bytes before it; all of it twice
+ *   frame   u32 payload length · u32 CRC-32 over the payload · u8 kind · u32 low half of the record's number
+ *           · u32 CRC-32 over the thirteen bytes before it · payload
  *           (zlib's polynomial: Node computes it natively)
  *
- * A shipped segment may be compressed as a whole (zstd).
+ * A damaged payload costs its own record, because the head still says where the next one begins; behind a damaged
+ * head the next whole head is looked for; a damaged header has its copy. `losses` counts how often the writer has given
+ * up records that were in line: the numbers of those records are given out again, so a segment with more losses voids
+ * earlier records from its first number on. Version 2 had no writer, no losses, and one checksum a frame.
+ *
+ * A shipped segment may be compressed as a whole (zstd). Shipped segments of one generation may be joined to one
+ * object: their packed forms one after another, each behind its length (u32).
  */
-import { constants, crc32, zstdCompress, zstdDecompressSync } from 'node:zlib'
+import { constants, crc32, zstdCompress, zstdDecompress } from 'node:zlib'
 import { promisify } from 'node:util'
 import { CorruptDataError } from '#core/errors.ts'
 
-export const headerBytes = 24
-export const frameBytes = 9
+export const headerBytes = 108
+const headerCopyBytes = headerBytes / 2
+const headerCheckAt = headerCopyBytes - 4
+export const frameBytes = 17
+const headCheckAt = 13
 const magic = 0x5443574c
-const version = 2
+const version = 3
+const writerBytes = 26
+const oldHeaderBytes = 24
+const oldFrameBytes = 9
+const joinedMagic = 0x5443574a
 
 export interface SegmentHeader {
+  /** Who wrote it; empty where the segment does not say. */
+  writer: string
+  losses: number
   generation: number
   firstRecord: number
 }
@@ -27,67 +45,193 @@ export function encodeHeader(header: SegmentHeader): Uint8Array {
   const view = new DataView(bytes.buffer)
   view.setUint32(0, magic)
   view.setUint8(4, version)
+  view.setUint16(6, header.losses)
   view.setFloat64(8, header.generation)
   view.setFloat64(16, header.firstRecord)
+  for (let i = 0; i < writerBytes; i++) bytes[oldHeaderBytes + i] = header.writer.charCodeAt(i)
+  view.setUint32(headerCheckAt, crc32(bytes.subarray(0, headerCheckAt)))
+  bytes.copyWithin(headerCopyBytes, 0, headerCopyBytes)
   return bytes
 }
 
+/** Throws CorruptDataError. */
 export function decodeHeader(bytes: Uint8Array): SegmentHeader {
+  const copy = wholeHeader(bytes)
+  if (copy !== undefined) {
+    const writer = Buffer.from(copy.subarray(oldHeaderBytes, headerCheckAt)).toString('latin1')
+    return { writer, losses: viewOf(copy).getUint16(6), ...numbersOf(copy) }
+  }
+  if (bytes.length >= oldHeaderBytes && viewOf(bytes).getUint32(0) === magic && bytes[4] === 2)
+    return { writer: '', losses: 0, ...numbersOf(bytes) }
   if (bytes.length < headerBytes)
     throw new CorruptDataError(`WAL segment: ${bytes.length} bytes, the header alone has ${headerBytes}`)
-  const view = new DataView(bytes.buffer, bytes.byteOffset)
-  if (view.getUint32(0) !== magic || view.getUint8(4) !== version)
-    throw new CorruptDataError(`WAL segment: not a segment of version ${version}`)
-  return { generation: view.getFloat64(8), firstRecord: view.getFloat64(16) }
+  throw new CorruptDataError(`WAL segment: the header is damaged, or not of version 2 or ${version}`)
+}
+
+/** The copy of a header of this version that is not damaged. */
+function wholeHeader(bytes: Uint8Array): Uint8Array | undefined {
+  for (const at of [0, headerCopyBytes]) {
+    const copy = bytes.subarray(at, at + headerCopyBytes)
+    if (copy.length < headerCopyBytes || viewOf(copy).getUint32(0) !== magic || copy[4] !== version) continue
+    if (crc32(copy.subarray(0, headerCheckAt)) === viewOf(copy).getUint32(headerCheckAt)) return copy
+  }
+  return undefined
+}
+
+function numbersOf(bytes: Uint8Array): { generation: number; firstRecord: number } {
+  const view = viewOf(bytes)
+  const numbers = { generation: view.getFloat64(8), firstRecord: view.getFloat64(16) }
+  if (Number.isSafeInteger(numbers.generation) && Number.isSafeInteger(numbers.firstRecord)) return numbers
+  throw new CorruptDataError('WAL segment: the header has numbers that are not whole')
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
 }
 
 /** Writes a frame's head in front of a payload that follows it. */
-export function writeFrameHead(target: Uint8Array, at: number, kind: number, payload: Uint8Array): void {
+export function writeFrameHead(
+  target: Uint8Array,
+  at: number,
+  kind: number,
+  number: number,
+  payload: Uint8Array,
+): void {
   const view = new DataView(target.buffer, target.byteOffset)
   view.setUint32(at, payload.length)
+  view.setUint32(at + 4, crc32(payload))
   target[at + 8] = kind
-  view.setUint32(at + 4, crc32(payload, crc32(target.subarray(at + 8, at + 9))))
+  view.setUint32(at + 9, number % 2 ** 32)
+  view.setUint32(at + headCheckAt, crc32(target.subarray(at, at + headCheckAt)))
 }
 
-export interface ScanResult {
-  records: number
-  /** Bytes up to the end of the last whole frame. */ goodBytes: number
-  /** Why the scan ended early. */ problem: string | undefined
+/** A stretch of a segment that could not be read. */
+export interface SkippedStretch {
+  at: number
+  bytes: number
+  reason: string
+  /** The stretch is the segment's end: a write that a crash cut off looks like this. */
+  isTail: boolean
 }
 
-/** Visits every whole frame in order; stops at the first that is cut off or damaged. */
-export function scanFrames(bytes: Uint8Array, visit: (kind: number, payload: Uint8Array) => void): ScanResult {
-  const view = new DataView(bytes.buffer, bytes.byteOffset)
-  let at = headerBytes
-  let records = 0
-  while (at < bytes.length) {
-    if (at + frameBytes > bytes.length) return { records, goodBytes: at, problem: `a frame head is cut off at ${at}` }
-    const length = view.getUint32(at)
-    if (length > bytes.length - at - frameBytes)
-      return { records, goodBytes: at, problem: `a frame of ${length} bytes is cut off at ${at}` }
-    const payload = bytes.subarray(at + frameBytes, at + frameBytes + length)
-    if (crc32(bytes.subarray(at + 8, at + frameBytes + length)) !== view.getUint32(at + 4))
-      return { records, goodBytes: at, problem: `a frame at ${at} has a wrong checksum` }
-    visit(bytes[at + 8]!, payload)
-    records++
-    at += frameBytes + length
+export interface FrameVisitor {
+  /** A whole record and its number. */
+  record(number: number, kind: number, payload: Uint8Array): void
+  skipped(stretch: SkippedStretch): void
+}
+
+/** Visits every whole record in order, and tells what it passed over. `firstRecord` is the header's. */
+export function scanFrames(bytes: Uint8Array, firstRecord: number, visitor: FrameVisitor): void {
+  if (wholeHeader(bytes) === undefined) {
+    scanOldFrames(bytes, firstRecord, visitor)
+    return
   }
-  return { records, goodBytes: at, problem: undefined }
+  const view = viewOf(bytes)
+  const { length } = bytes
+  let at = headerBytes
+  while (at < length) {
+    if (!isHeadAt(bytes, view, at)) {
+      const next = nextHead(bytes, view, at + 1)
+      const isTail = next === length
+      const reason = isTail ? 'a record is cut off' : "a record's head is damaged"
+      visitor.skipped({ at, bytes: next - at, reason, isTail })
+      at = next
+      continue
+    }
+    const end = at + frameBytes + view.getUint32(at)
+    if (end > length) {
+      visitor.skipped({ at, bytes: length - at, reason: 'a record is cut off', isTail: true })
+      return
+    }
+    const payload = bytes.subarray(at + frameBytes, end)
+    if (crc32(payload) === view.getUint32(at + 4))
+      visitor.record(numberAt(view.getUint32(at + 9), firstRecord), bytes[at + 8]!, payload)
+    else visitor.skipped({ at, bytes: end - at, reason: 'a record has a wrong checksum', isTail: false })
+    at = end
+  }
+}
+
+/** The number whose low half is `low`, at or behind the segment's first. */
+function numberAt(low: number, firstRecord: number): number {
+  return firstRecord + ((low - (firstRecord % 2 ** 32) + 2 ** 32) % 2 ** 32)
+}
+
+function isHeadAt(bytes: Uint8Array, view: DataView, at: number): boolean {
+  return (
+    at + frameBytes <= bytes.length && crc32(bytes.subarray(at, at + headCheckAt)) === view.getUint32(at + headCheckAt)
+  )
+}
+
+/** Where the next whole head begins, at `from` or behind it; the segment's end where none does. */
+function nextHead(bytes: Uint8Array, view: DataView, from: number): number {
+  const last = bytes.length - frameBytes
+  for (let at = from; at <= last; at++) {
+    // What a head says of its length is looked at first: it rules most places out without a checksum.
+    if (view.getUint32(at) <= last - at && isHeadAt(bytes, view, at)) return at
+  }
+  return bytes.length
+}
+
+/** Version 2: one checksum over kind and payload, and numbers by counting. */
+function scanOldFrames(bytes: Uint8Array, firstRecord: number, visitor: FrameVisitor): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  let number = firstRecord
+  for (let at = oldHeaderBytes; at < bytes.length; number++) {
+    const length = at + oldFrameBytes <= bytes.length ? view.getUint32(at) : Infinity
+    const end = at + oldFrameBytes + length
+    if (end > bytes.length) {
+      visitor.skipped({ at, bytes: bytes.length - at, reason: 'a record is cut off', isTail: true })
+      return
+    }
+    if (crc32(bytes.subarray(at + 8, end)) === view.getUint32(at + 4))
+      visitor.record(number, bytes[at + 8]!, bytes.subarray(at + oldFrameBytes, end))
+    else visitor.skipped({ at, bytes: end - at, reason: 'a record has a wrong checksum', isTail: false })
+    at = end
+  }
 }
 
 const compress = promisify(zstdCompress)
+const decompress = promisify(zstdDecompress)
 
 /** As it is shipped to the bucket. A segment lives for minutes: little work for it pays more than few bytes. */
 export async function packSegment(bytes: Uint8Array): Promise<Uint8Array> {
   return compress(bytes, { params: { [constants.ZSTD_c_compressionLevel]: -5 } })
 }
 
-/** A segment as it was written, from what lies in the bucket. */
-export function unpackSegment(bytes: Uint8Array, bytesMax: number): Uint8Array {
+/** Packed segments as one object. */
+export function joinSegments(packed: readonly Uint8Array[]): Uint8Array {
+  const out = new Uint8Array(4 + packed.reduce((sum, part) => sum + 4 + part.length, 0))
+  const view = new DataView(out.buffer)
+  view.setUint32(0, joinedMagic)
+  let at = 4
+  for (const part of packed) {
+    view.setUint32(at, part.length)
+    out.set(part, at + 4)
+    at += 4 + part.length
+  }
+  return out
+}
+
+/** The packed segments of an object: one, or several that were joined. A part that is cut off is left out. */
+export function splitSegments(bytes: Uint8Array): Uint8Array[] {
+  if (bytes.length < 4) return [bytes]
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  if (view.getUint32(0) !== joinedMagic) return [bytes]
+  const parts: Uint8Array[] = []
+  for (let at = 4; at + 4 <= bytes.length; at += 4 + view.getUint32(at)) {
+    const end = at + 4 + view.getUint32(at)
+    if (end > bytes.length) break
+    parts.push(bytes.subarray(at + 4, end))
+  }
+  return parts
+}
+
+/** A segment as it was written, from what lies in the bucket. Throws CorruptDataError. */
+export async function unpackSegment(bytes: Uint8Array, bytesMax: number): Promise<Uint8Array> {
   const isZstd = bytes.length >= 4 && bytes[0] === 0x28 && bytes[1] === 0xb5 && bytes[2] === 0x2f && bytes[3] === 0xfd
   if (!isZstd) return bytes
   try {
-    return zstdDecompressSync(bytes, { maxOutputLength: bytesMax })
+    return await decompress(bytes, { maxOutputLength: bytesMax })
   } catch (error) {
     throw new CorruptDataError('WAL segment: the compressed form is damaged', { cause: error })
   }

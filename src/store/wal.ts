@@ -1,558 +1,369 @@
 /**
  * The write-ahead log of one signal, all tenants together, blind to what its records mean.
  *
- * Records are appended to memory and written in groups. `local`: a group is committed when it is written to the segment
- * file; sealed segments are shipped to the bucket behind it. `bucket`: a group is a segment, committed when the bucket
- * has it.
+ * Admit, log, then show: a record waits in line, is written with the records around it, and is shown (made visible)
+ * when the log has it. `local`: a group is kept when it is written to the segment file; sealed segments are shipped to
+ * the bucket behind it. `bucket`: a group is a segment, kept when the bucket has it. When a group can't be written, it
+ * and all that waits behind it is lost as a whole: nothing of it was shown, `onLost` takes back what was set up for it,
+ * and its numbers are given out again.
  *
  * Generations: a generation begins with nothing defined (a signal's records may refer to earlier ones of the generation
  * only). A generation is removed as a whole, oldest first, once everything in it was released. Scopes are names that
  * the signal gives to parts of its data (tenant and block range); it releases a scope up to a record number when a
- * block covers it.
+ * block covers it. Generations and numbers are a writer's own.
  */
 import { assert } from '#core/assert.ts'
-import { backoffMs } from '#core/backoff.ts'
-import { sleep, type Clock, type Timer } from '#core/clock.ts'
-import { ConflictError, CorruptDataError, messageOf, UnavailableError } from '#core/errors.ts'
-import type { AppendFile, Files } from '#core/files.ts'
-import type { Log } from '#core/log.ts'
-import { grown } from '#core/grown.ts'
-import type { Bucket } from '#bucket/bucket.ts'
-import {
-  decodeHeader,
-  encodeHeader,
-  frameBytes,
-  headerBytes,
-  packSegment,
-  scanFrames,
-  unpackSegment,
-  writeFrameHead,
-} from './wal-segment.ts'
+import { messageOf, UnavailableError } from '#core/errors.ts'
+import { yieldEvery } from '#core/yield.ts'
+import { Group, type Show } from './wal-line.ts'
+import { WalReplay, type RecordVisitor, type ReplayReport, type SegmentSource } from './wal-replay.ts'
+import { frameBytes } from './wal-segment.ts'
+import { WalSegments, type WalSegmentsOptions } from './wal-segments.ts'
+import { sleep } from '#core/clock.ts'
+
+export type { Show } from './wal-line.ts'
+export type { RecordVisitor, ReplayReport, WalRecord } from './wal-replay.ts'
 
 export type Durability = 'local' | 'bucket'
 
-export interface WalOptions {
-  clock: Clock
-  files: Files
-  log: Log
-  bucket: Bucket
-  /** Where the segments of the bucket lie: a key prefix that ends in `/`. */
-  bucketPrefix: string
-  /** The local directory. */
-  directory: string
+export interface WalOptions extends WalSegmentsOptions {
   durability: Durability
-  /** Forces every group to the disk before it counts as committed. */
-  syncAlways: boolean
+  /** What was set up for records in line has to be taken back: none of them is kept. Synchronous. */
+  onLost: () => void
 }
 
-/** A local segment is sealed and shipped when it is this large or old. */
-const segmentBytesMax = 32 * 1024 * 1024
-const segmentAgeMs = 60_000
 /** Groups of `bucket` mode: a few a second. */
 const groupMs = 200
 /** What may wait in memory before appends are refused. */
 const pendingBytesMax = 64 * 1024 * 1024
-const syncEveryMs = 1000
-const retryPause = { leastMs: 100, mostMs: 5000 }
+/** A group is closed when it is this large: what it shows is bounded. */
+const groupBytesMax = { local: 4 * 1024 * 1024, bucket: 16 * 1024 * 1024 }
 const spareBytesMax = 4 * 1024 * 1024
-const segmentDecodedBytesMax = 1024 * 1024 * 1024
+/** So long a bucket may be in trouble before appends are refused at once. */
+const troubleMs = 5000
 
-interface Segment {
-  sequence: number
-  generation: number
-  firstRecord: number
-  records: number
-  bytes: number
-  /** Scope -> number of its last record in this segment. */
-  scopes: Map<string, number>
-  sealed: boolean
-  shipped: boolean
-  isLocal: boolean
-}
-
-/** Records that are committed together. All of one generation. */
-class Group {
-  readonly generation: number
-  bytes: Uint8Array
-  length = 0
-  records = 0
-  readonly scopes = new Map<string, number>()
-  readonly waiters: { resolve: () => void; reject: (error: unknown) => void }[] = []
-
-  constructor(generation: number, bytes: Uint8Array) {
-    this.generation = generation
-    this.bytes = bytes
-  }
-
-  add(kind: number, payload: Uint8Array): void {
-    const needed = this.length + frameBytes + payload.length
-    if (needed > this.bytes.length)
-      this.bytes = grown(this.bytes.subarray(0, this.length), new Uint8Array(Math.max(needed, this.bytes.length * 2)))
-    writeFrameHead(this.bytes, this.length, kind, payload)
-    this.bytes.set(payload, this.length + frameBytes)
-    this.length = needed
-    this.records++
-  }
-}
-
-export interface WalRecord {
-  generation: number
-  number: number
-  kind: number
-  payload: Uint8Array
+interface Boundary {
+  /** Number of the first record behind it. */
+  before: number
+  run: () => void
 }
 
 export class Wal {
   readonly #options: WalOptions
-  #segments: Segment[] = []
+  readonly #segments: WalSegments
   /** Groups that wait to be written, oldest first; the last one is being filled. */
-  readonly #groups: Group[] = []
-  #flushing: Promise<void> | undefined
+  #groups: Group[] = []
   #inFlight: Group | undefined
+  #flushing: Promise<void> | undefined
+  #pendingBytes = 0
   /** The memory of a group that is written, for the next one. */
   #spare: Uint8Array | undefined
-  #file: AppendFile | undefined
-  #openedMs = 0
-  #unsynced = false
-  #syncTimer: Timer | undefined
+  #boundaries: Boundary[] = []
   #nextRecord = 0
-  /** Number of the first record that is not written yet. */
-  #writtenRecord = 0
-  #nextSequence = 0
+  /** Number of the first record that is not shown yet. */
+  #nextShown = 0
+  #losses = 0
   #generation = 0
   #lastGroupMs = -Infinity
-  #closed = false
+  #isClosed = false
+  /** The local segments were read, those of the bucket not yet. */
+  #local: SegmentSource[] | undefined
   /** A loss of the prefix to another writer: nothing may be written any more. */
   #fenced: string | undefined
-  #shipping: Promise<void> | undefined
-  readonly #released = new Map<string, number>()
+  readonly #yield: () => Promise<void>
   commits = 0
   bytesWritten = 0
 
   constructor(options: WalOptions) {
     this.#options = options
+    this.#segments = new WalSegments(options)
+    this.#yield = yieldEvery(options.clock)
   }
 
+  get writer(): string {
+    return this.#options.writer
+  }
   get generation(): number {
     return this.#generation
   }
-  get lastRecord(): number {
-    return this.#nextRecord - 1
+  /** How often records in line were lost: who puts records in line one by one looks at it before and after. */
+  get losses(): number {
+    return this.#losses
   }
   /** Bytes that are not in the bucket yet. */
   get unshippedBytes(): number {
-    return this.#segments.filter(s => !s.shipped).reduce((sum, s) => sum + s.bytes, 0) + this.#pendingBytes
+    return this.#segments.unshippedBytes + this.#pendingBytes
   }
   get segmentCount(): number {
-    return this.#segments.length
+    return this.#segments.count
   }
   get fenced(): string | undefined {
     return this.#fenced
   }
+  /** Why nothing can be kept now; undefined: it can. */
+  get trouble(): string | undefined {
+    if (this.#options.durability === 'local') return undefined
+    return this.#segments.trouble?.reason
+  }
 
+  /** Nothing is written from now on; what waits in line is lost. */
   fence(reason: string): void {
-    this.#fenced ??= reason
+    if (this.#fenced !== undefined) return
+    this.#fenced = reason
+    this.#segments.stopTrying()
+    if (this.#inFlight === undefined && this.#groups.length > 0) this.#lose(undefined, this.#closedError(reason))
+  }
+
+  #closedError(reason: string): UnavailableError {
+    return new UnavailableError(`the write-ahead log is closed: ${reason}`, 60)
+  }
+
+  // --- Start ---
+
+  /** Reads back what the disk has. */
+  async openLocal(visit: RecordVisitor): Promise<ReplayReport> {
+    const sources = await this.#segments.localSources()
+    this.#local = sources
+    return this.#replay(sources, visit, true)
   }
 
   /**
-   * Reads back all that is there, oldest first, and begins a new generation behind it. `visit` returns the scopes of
-   * the record. A torn tail ends a segment; damage in its middle is reported, and the later segments are still read.
+   * Reads back what only the bucket has, after the disk. With `durability: bucket` no earlier writer can add anything
+   * from then on.
    */
-  async open(
-    visit: (record: WalRecord) => Iterable<string>,
-  ): Promise<{ records: number; bytes: number; problems: string[] }> {
-    const { files, directory, bucket, bucketPrefix, log } = this.#options
-    const problems: string[] = []
-    const local = new Set((await files.list(directory)).map(name => Number.parseInt(name, 10)).filter(Number.isFinite))
-    const remote = new Set(
-      (await bucket.list(bucketPrefix))
-        .map(o => Number.parseInt(o.key.slice(bucketPrefix.length), 10))
-        .filter(Number.isFinite),
-    )
-    let records = 0
-    let bytesRead = 0
-    for (const sequence of [...new Set([...local, ...remote])].sort((a, b) => a - b)) {
-      this.#nextSequence = Math.max(this.#nextSequence, sequence + 1)
-      let bytes: Uint8Array
-      try {
-        bytes = local.has(sequence)
-          ? await files.read(this.#path(sequence))
-          : unpackSegment(await bucket.get(this.#key(sequence)), segmentDecodedBytesMax)
-        if (bytes.length === 0) {
-          await files.remove(this.#path(sequence))
-          continue
-        }
-        const segment = this.#replaySegment(sequence, bytes, visit, problems)
-        segment.isLocal = local.has(sequence)
-        segment.shipped = remote.has(sequence)
-        this.#segments.push(segment)
-        records += segment.records
-        bytesRead += bytes.length
-      } catch (error) {
-        if (!(error instanceof CorruptDataError)) throw error
-        problems.push(`WAL segment ${sequence}: ${error.message}`)
+  async openRemote(visit: RecordVisitor): Promise<ReplayReport> {
+    assert(this.#local !== undefined, 'the disk is read before the bucket')
+    const report = await this.#replay(await this.#segments.remoteSources(this.#local), visit, false)
+    if (this.#options.durability === 'bucket')
+      while (!(await this.#segments.closeChain(this.#generation))) {
+        const more = await this.#replay(await this.#segments.linksBehind(), visit, false)
+        report.records += more.records
+        report.bytes += more.bytes
+        report.skipped += more.skipped
       }
-      await this.#options.clock.yield()
-    }
-    for (const problem of problems) log.warn('write-ahead log', { problem })
-    this.#generation++
-    this.#writtenRecord = this.#nextRecord
-    void this.#ship()
-    return { records, bytes: bytesRead, problems }
+    await this.collect()
+    void this.#segments.ship()
+    return report
   }
 
-  #replaySegment(
-    sequence: number,
-    bytes: Uint8Array,
-    visit: (record: WalRecord) => Iterable<string>,
-    problems: string[],
-  ): Segment {
-    const { generation, firstRecord } = decodeHeader(bytes)
-    const segment: Segment = {
-      sequence,
-      generation,
-      firstRecord,
-      records: 0,
-      bytes: bytes.length,
-      scopes: new Map(),
-      sealed: true,
-      shipped: false,
-      isLocal: true,
-    }
-    const result = scanFrames(bytes, (kind, payload) => {
-      const number = firstRecord + segment.records++
-      for (const scope of visit({ generation, number, kind, payload })) segment.scopes.set(scope, number)
-    })
-    if (result.problem !== undefined)
-      problems.push(`WAL segment ${sequence}: ${result.problem}; ${result.records} records before it were kept`)
-    this.#generation = Math.max(this.#generation, generation)
-    this.#nextRecord = Math.max(this.#nextRecord, firstRecord + segment.records)
-    return segment
+  async #replay(sources: readonly SegmentSource[], visit: RecordVisitor, isLocal: boolean): Promise<ReplayReport> {
+    const replay = new WalReplay(this.#options.clock, visit, (writer, generation) =>
+      this.#segments.isReleased(writer, generation),
+    )
+    await replay.read(sources)
+    this.#segments.adopt(replay.segments, isLocal)
+    // A clock that stood still and a random number that came again would give a writer the name of another.
+    for (const { writer, generation, lastRecord } of replay.segments)
+      if (writer === this.writer) {
+        this.#generation = Math.max(this.#generation, generation + 1)
+        this.#nextRecord = this.#nextShown = Math.max(this.#nextRecord, lastRecord + 1)
+      }
+    for (const problem of replay.report.problems) this.#options.log.warn('write-ahead log', { problem })
+    return replay.report
   }
 
-  #path(sequence: number): string {
-    return `${this.#options.directory}/${String(sequence).padStart(10, '0')}.wal`
-  }
-  #key(sequence: number): string {
-    return `${this.#options.bucketPrefix}${String(sequence).padStart(10, '0')}.wal`
+  // --- In line, kept, shown ---
+
+  /** Throws UnavailableError when a record could not be taken now: call it before anything is set up for one. */
+  requireRoom(): void {
+    if (this.#fenced !== undefined) throw this.#closedError(this.#fenced)
+    if (this.#isClosed) throw new UnavailableError('the process is shutting down', 5)
+    const { durability, clock } = this.#options
+    const { trouble } = this.#segments
+    if (durability === 'bucket' && trouble !== undefined && this.#inFlight !== undefined)
+      if (clock.monotonicMs() - trouble.sinceMs >= troubleMs)
+        throw new UnavailableError(`the bucket does not take the write-ahead log: ${trouble.reason}`, 5)
+    if (this.#pendingBytes <= pendingBytesMax) return
+    // A refused append does not commit: what waits must move all the same.
+    this.#startFlush()
+    throw new UnavailableError(
+      `${this.#pendingBytes} bytes wait to be written, the limit is ${pendingBytesMax}; ` +
+        `the ${durability === 'bucket' ? 'bucket' : 'disk'} does not keep up`,
+      5,
+    )
   }
 
   /**
-   * Puts a record in line; its bytes are copied. Returns its number. It counts when `commit` has resolved. `isOwed`:
-   * the process itself owes the record (what it holds already goes on into a new generation), so it is taken whatever
-   * waits.
+   * Puts a record in line; its bytes are copied. Returns its number. `show` is called when it is kept. Throws
+   * UnavailableError as `requireRoom` does; `isOwed`: the process itself owes the record (what it shows already goes on
+   * into a new generation), so it is taken whatever waits.
    */
-  append(kind: number, payload: Uint8Array, scopes: Iterable<string>, isOwed = false): number {
-    if (this.#fenced !== undefined) throw new UnavailableError(`the write-ahead log is closed: ${this.#fenced}`, 60)
-    if (this.#closed) throw new UnavailableError('the process is shutting down', 5)
-    const pendingBytes = this.#pendingBytes
-    if (pendingBytes > pendingBytesMax && !isOwed) {
-      // A refused append does not commit: what waits must move all the same.
-      this.#startFlush()
-      throw new UnavailableError(
-        `${pendingBytes} bytes wait to be written, the limit is ${pendingBytesMax}; ` +
-          `the ${this.#options.durability === 'bucket' ? 'bucket' : 'disk'} does not keep up`,
-        5,
-      )
-    }
+  append(kind: number, payload: Uint8Array, scopes: Iterable<string>, show?: Show, isOwed = false): number {
+    if (!isOwed || this.#fenced !== undefined || this.#isClosed) this.requireRoom()
     let group = this.#groups.at(-1)
-    if (group === undefined || group.generation !== this.#generation) {
-      this.#groups.push(
-        (group = new Group(
-          this.#generation,
-          this.#spare ?? new Uint8Array(Math.max(64 * 1024, payload.length + frameBytes)),
-        )),
-      )
-      this.#spare = undefined
-    }
-    group.add(kind, payload)
-    const number = this.#nextRecord++
-    for (const scope of scopes) group.scopes.set(scope, number)
+    if (
+      group === undefined ||
+      group.generation !== this.#generation ||
+      group.length >= groupBytesMax[this.#options.durability]
+    )
+      this.#groups.push((group = this.#newGroup(payload.length)))
+    const before = group.length
+    const number = group.add(kind, payload, scopes, show)
+    this.#pendingBytes += group.length - before
+    this.#nextRecord = number + 1
     return number
   }
 
-  get #pendingBytes(): number {
-    return this.#groups.reduce((sum, group) => sum + group.length, 0)
+  #newGroup(payloadBytes: number): Group {
+    const bytes = this.#spare ?? new Uint8Array(Math.max(64 * 1024, payloadBytes + frameBytes))
+    this.#spare = undefined
+    return new Group(this.#generation, this.#losses, this.#nextRecord, bytes)
   }
 
-  /** Resolves when everything appended so far is kept, as the durability mode means it. */
+  /** Resolves when everything in line now is kept and shown; rejects with UnavailableError when it is lost. */
   commit(): Promise<void> {
-    const group = this.#groups.at(-1)
-    if (group === undefined) return this.#flushing ?? Promise.resolve()
-    return new Promise((resolve, reject) => {
-      group.waiters.push({ resolve, reject })
-      this.#startFlush()
-    })
+    const last = this.#groups.at(-1) ?? this.#inFlight
+    if (last === undefined) return Promise.resolve()
+    const settled = last.settled()
+    this.#startFlush()
+    return settled
   }
 
   #startFlush(): void {
-    if (this.#flushing !== undefined) return
-    this.#flushing = this.#flush().finally(() => {
+    this.#flushing ??= this.#flush().finally(() => {
       this.#flushing = undefined
-      if (this.#groups.length > 0) this.#startFlush()
     })
   }
 
   async #flush(): Promise<void> {
+    while (this.#groups.length > 0) {
+      await this.#pace()
+      const group = this.#groups.shift()
+      if (group === undefined) return
+      this.#inFlight = group
+      try {
+        if (this.#fenced !== undefined) throw this.#closedError(this.#fenced)
+        if (this.#options.durability === 'local') await this.#segments.writeLocal(group)
+        else await this.#segments.writeBucket(group)
+        if (this.#fenced !== undefined) throw this.#closedError(this.#fenced ?? '')
+        await this.#show(group)
+      } catch (error) {
+        this.#lose(group, error)
+      }
+    }
+  }
+
+  /** Groups of `bucket` mode keep a distance: each of them is an object. */
+  async #pace(): Promise<void> {
     const { durability, clock } = this.#options
-    if (durability === 'bucket') {
-      const waitMs = this.#lastGroupMs + groupMs - clock.monotonicMs()
-      if (waitMs > 0 && !this.#closed) await sleep(clock, waitMs)
-      this.#lastGroupMs = clock.monotonicMs()
+    if (durability === 'local') return
+    const waitMs = this.#lastGroupMs + groupMs - clock.monotonicMs()
+    if (waitMs > 0 && !this.#isClosed) await sleep(clock, waitMs)
+    this.#lastGroupMs = clock.monotonicMs()
+  }
+
+  async #show(group: Group): Promise<void> {
+    this.commits++
+    this.bytesWritten += group.length
+    for (const record of group.records) {
+      if (record.show !== undefined) {
+        this.#showOne(record.show, group.payload(record))
+        await this.#yield()
+      }
+      this.#nextShown = record.number + 1
     }
-    const group = (this.#inFlight = this.#groups.shift())
-    if (group === undefined) return
+    this.#pendingBytes -= group.length
+    this.#inFlight = undefined
+    if (group.bytes.length <= spareBytesMax) this.#spare = group.bytes
+    group.resolve()
+    this.#passBoundaries()
+  }
+
+  /** The log has the record: a fault in showing it must not refuse it. */
+  #showOne(show: Show, payload: Uint8Array): void {
     try {
-      if (durability === 'local') await this.#writeLocal(group)
-      else await this.#writeBucket(group)
-      this.commits++
-      this.bytesWritten += group.length
-      if (group.bytes.length <= spareBytesMax) this.#spare = group.bytes
-      for (const waiter of group.waiters) waiter.resolve()
+      show(payload)
     } catch (error) {
-      for (const waiter of group.waiters) waiter.reject(error)
-    } finally {
-      this.#writtenRecord += group.records
-      this.#inFlight = undefined
+      this.#options.log.error('a record of the write-ahead log could not be shown', { error: messageOf(error) })
     }
   }
 
-  async #writeLocal(group: Group): Promise<void> {
-    let segment = this.#segments.at(-1)
-    let file = this.#file
-    // A group that failed leaves a gap in the numbers: the next one begins a segment of its own.
-    if (
-      file === undefined ||
-      segment === undefined ||
-      segment.sealed ||
-      segment.generation !== group.generation ||
-      segment.firstRecord + segment.records !== this.#writtenRecord
-    )
-      ({ segment, file } = await this.#openSegment(group.generation))
-    try {
-      await file.append(group.bytes.subarray(0, group.length))
-      if (this.#options.syncAlways) await file.sync()
-      else this.#syncSoon()
-    } catch (error) {
-      // What the file's end is like is unknown now: leave it, and go on in a new one.
-      await this.#seal().catch(() => {})
-      throw new UnavailableError(`the write-ahead log could not be written: ${messageOf(error)}`, 10, { cause: error })
-    }
-    segment.records += group.records
-    segment.bytes += group.length
-    for (const [scope, number] of group.scopes) segment.scopes.set(scope, number)
-    if (segment.bytes >= segmentBytesMax || this.#options.clock.monotonicMs() - this.#openedMs >= segmentAgeMs)
-      await this.#seal()
-  }
-
-  async #openSegment(generation: number): Promise<{ segment: Segment; file: AppendFile }> {
-    await this.#seal()
-    const sequence = this.#nextSequence++
-    const firstRecord = this.#writtenRecord
-    const header = encodeHeader({ generation, firstRecord })
-    let file: AppendFile
-    try {
-      file = await this.#options.files.openAppend(this.#path(sequence))
-      await file.append(header)
-    } catch (error) {
-      throw new UnavailableError(`the write-ahead log could not be opened: ${messageOf(error)}`, 10, { cause: error })
-    }
-    this.#file = file
-    this.#openedMs = this.#options.clock.monotonicMs()
-    const segment: Segment = {
-      sequence,
-      generation,
-      firstRecord,
-      records: 0,
-      bytes: header.length,
-      scopes: new Map(),
-      sealed: false,
-      shipped: false,
-      isLocal: true,
-    }
-    this.#segments.push(segment)
-    return { segment, file }
-  }
-
-  #syncSoon(): void {
-    this.#unsynced = true
-    this.#syncTimer ??= this.#options.clock.after(syncEveryMs, () => {
-      this.#syncTimer = undefined
-      if (!this.#unsynced || this.#file === undefined) return
-      this.#unsynced = false
-      this.#file.sync().catch((error: unknown) => {
-        this.#options.log.warn('write-ahead log: sync failed', { error: messageOf(error) })
-      })
+  #lose(group: Group | undefined, error: unknown): void {
+    const lost = group === undefined ? this.#groups : [group, ...this.#groups]
+    this.#groups = []
+    this.#inFlight = undefined
+    this.#pendingBytes = 0
+    this.#losses++
+    this.#nextRecord = this.#nextShown
+    this.#options.log.error('write-ahead log: records could not be kept and were refused', {
+      records: lost.reduce((sum, g) => sum + g.records.length, 0),
+      error: messageOf(error),
     })
+    this.#options.onLost()
+    this.#passBoundaries(true)
+    for (const one of lost) one.reject(error)
   }
 
-  /** Ends the open segment; it is shipped behind the caller's back. */
-  async #seal(): Promise<void> {
-    const file = this.#file
-    this.#file = undefined
-    if (file === undefined) return
-    for (const segment of this.#segments) segment.sealed = true
-    try {
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    void this.#ship()
+  #passBoundaries(isLoss = false): void {
+    while (this.#boundaries.length > 0 && (isLoss || this.#boundaries[0]!.before <= this.#nextShown))
+      this.#boundaries.shift()!.run()
   }
+
+  // --- Generations ---
 
   /**
-   * Seals the open segment when it is due, so that what it holds reaches the bucket within a minute. Call it now and
-   * then.
+   * From the next record on nothing is defined. Resolves at the boundary: when every earlier record is shown or lost,
+   * and no later one is; `atBoundary` runs just then, at once where nothing is in line. Returns the new generation.
    */
-  async tick(): Promise<void> {
-    if (
-      this.#options.durability === 'local' &&
-      this.#flushing === undefined &&
-      this.#file !== undefined &&
-      this.#options.clock.monotonicMs() - this.#openedMs >= segmentAgeMs &&
-      (this.#segments.at(-1)?.bytes ?? 0) > headerBytes
-    )
-      await this.#seal()
-    void this.#ship()
-  }
-
-  /** Copies sealed segments to the bucket, in order. */
-  #ship(): Promise<void> {
-    this.#shipping ??= this.#shipAll().finally(() => {
-      this.#shipping = undefined
-    })
-    return this.#shipping
-  }
-
-  async #shipAll(): Promise<void> {
-    for (;;) {
-      const segment = this.#segments.find(s => s.sealed && s.isLocal && !s.shipped)
-      if (segment === undefined || this.#fenced !== undefined) return
-      try {
-        await this.#options.bucket.put(
-          this.#key(segment.sequence),
-          await packSegment(await this.#options.files.read(this.#path(segment.sequence))),
-        )
-        segment.shipped = true
-        if (!this.#segments.includes(segment)) await this.#options.bucket.delete(this.#key(segment.sequence))
-      } catch (error) {
-        this.#options.log.warn('write-ahead log: a segment could not be shipped, it stays on disk', {
-          segment: segment.sequence,
-          error: messageOf(error),
-        })
-        return
-      }
+  beginGeneration(atBoundary: () => void = () => {}): number {
+    this.#generation++
+    if (this.#groups.length === 0 && this.#inFlight === undefined) atBoundary()
+    else {
+      this.#boundaries.push({ before: this.#nextRecord, run: atBoundary })
+      this.#startFlush()
     }
+    return this.#generation
   }
 
-  async #writeBucket(group: Group): Promise<void> {
-    const firstRecord = this.#writtenRecord
-    const header = encodeHeader({ generation: group.generation, firstRecord })
-    const bytes = new Uint8Array(header.length + group.length)
-    bytes.set(header)
-    bytes.set(group.bytes.subarray(0, group.length), header.length)
-    const sequence = this.#nextSequence++
-    const packed = await packSegment(bytes)
-    await this.#putOnce(sequence, packed)
-    this.#segments.push({
-      sequence,
-      generation: group.generation,
-      firstRecord,
-      records: group.records,
-      bytes: packed.length,
-      scopes: new Map(group.scopes),
-      sealed: true,
-      shipped: true,
-      isLocal: false,
-    })
+  /** By writer: the number up to which every record is shown. What is cut from the heads now covers them. */
+  coverage(): Map<string, number> {
+    const coverage = this.#segments.lastRecords()
+    coverage.delete(this.writer)
+    if (this.#nextShown > 0) coverage.set(this.writer, this.#nextShown - 1)
+    return coverage
   }
 
-  /** Only an absent key may be written: a second writer on the prefix shows here. Retries until the bucket answers. */
-  async #putOnce(sequence: number, packed: Uint8Array): Promise<void> {
-    for (let attempt = 0; ; attempt++) {
-      try {
-        await this.#options.bucket.put(this.#key(sequence), packed, { ifAbsent: true })
-        return
-      } catch (error) {
-        if (error instanceof ConflictError) {
-          // Ours, when an earlier attempt, here or in the bucket's own repeats, got through and only its reply was
-          // lost.
-          const there = await this.#options.bucket.get(this.#key(sequence)).catch(() => undefined)
-          if (there !== undefined && Buffer.compare(there, packed) === 0) return
-          this.#fenced = `another writer took over the bucket (segment ${sequence} was written by it)`
-          throw new UnavailableError(this.#fenced, 60)
-        }
-        if (this.#closed) throw new UnavailableError(`the bucket is away: ${messageOf(error)}`, 5, { cause: error })
-        this.#options.log.warn('write-ahead log: the bucket did not take a segment, trying again', {
-          segment: sequence,
-          error: messageOf(error),
-        })
-        await sleep(this.#options.clock, backoffMs(attempt, retryPause))
-      }
-    }
-  }
-
-  /** From the next record on nothing is defined. */
-  beginGeneration(): number {
-    return ++this.#generation
-  }
-
-  /** Numbers below `record` count as used: blocks refer to them, although the log that held them is gone. */
-  skipTo(record: number): void {
-    assert(this.#groups.length === 0, 'record numbers change only before the first append')
-    this.#nextRecord = this.#writtenRecord = Math.max(this.#nextRecord, record)
-  }
-
-  /** A block covers the scope's records up to this number, and is visible. */
-  async release(scope: string, throughRecord: number): Promise<void> {
-    this.#released.set(scope, Math.max(this.#released.get(scope) ?? -1, throughRecord))
+  /** Blocks cover the scope's records up to these numbers, by writer, and are visible. */
+  async release(scope: string, coverage: Iterable<readonly [writer: string, throughRecord: number]>): Promise<void> {
+    for (const [writer, through] of coverage) this.#segments.release(scope, writer, through)
     await this.collect()
   }
 
-  /** Removes generations, oldest first, of which nothing is needed any more. */
-  async collect(): Promise<void> {
-    for (;;) {
-      const oldest = this.#segments[0]
-      if (
-        oldest === undefined ||
-        oldest.generation >= this.#generation ||
-        this.#inFlight?.generation === oldest.generation ||
-        this.#groups.some(group => group.generation === oldest.generation)
-      )
-        return
-      const segments = this.#segments.filter(s => s.generation === oldest.generation)
-      const done = segments.every(s =>
-        [...s.scopes].every(([scope, number]) => (this.#released.get(scope) ?? -1) >= number),
-      )
-      if (!done) return
-      // The open file may be among them.
-      if (segments.some(s => !s.sealed)) await this.#seal()
-      this.#segments = this.#segments.filter(s => s.generation !== oldest.generation)
-      for (const segment of segments) {
-        try {
-          if (segment.isLocal) await this.#options.files.remove(this.#path(segment.sequence))
-          if (segment.shipped) await this.#options.bucket.delete(this.#key(segment.sequence))
-        } catch (error) {
-          this.#options.log.warn('write-ahead log: a segment that is not needed any more could not be removed', {
-            segment: segment.sequence,
-            error: messageOf(error),
-          })
-        }
-      }
-    }
+  /** Removes generations, oldest first, of which nothing is needed any more. One at a time. */
+  collect(): Promise<void> {
+    this.#collecting = this.#collecting
+      .catch(() => {})
+      .then(() => this.#segments.collect((writer, generation) => this.#isBusy(writer, generation)))
+    return this.#collecting
+  }
+  #collecting: Promise<void> = Promise.resolve()
+
+  #isBusy(writer: string, generation: number): boolean {
+    if (this.#fenced !== undefined) return true
+    if (writer !== this.writer) return false
+    return (
+      generation >= this.#generation ||
+      this.#inFlight?.generation === generation ||
+      this.#groups.some(group => group.generation === generation)
+    )
   }
 
-  /** Commits what is in line and closes. */
+  /** Seals the open segment when it is due, so that what it holds reaches the bucket within a minute. Call it often. */
+  tick(): Promise<void> {
+    return this.#segments.tick(this.#options.durability === 'local' && this.#flushing === undefined)
+  }
+
+  /** Keeps what is in line, or refuses it, and closes. */
   async close(): Promise<void> {
     const last = this.commit()
-    this.#closed = true
+    this.#isClosed = true
+    this.#segments.stopTrying()
     await last.catch((error: unknown) => {
-      this.#options.log.error('write-ahead log: the last group was not kept', { error: messageOf(error) })
+      this.#options.log.error('write-ahead log: the last records were not kept', { error: messageOf(error) })
     })
     while (this.#flushing !== undefined) await this.#flushing
-    this.#syncTimer?.cancel()
-    await this.#seal()
-    await this.#shipping
+    await this.#collecting.catch(() => {})
+    await this.#segments.close()
     assert(this.#groups.length === 0, 'records were appended to a closed log')
   }
 }

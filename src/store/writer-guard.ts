@@ -1,14 +1,15 @@
 /**
- * What keeps a signal from writing: a full disk, or another writer on its prefix. Also the rule that rounds of its
- * background work never overlap.
+ * What keeps a signal from writing: a full disk, another writer on its prefix, or a bucket that was never reached. Also
+ * the rule that rounds of its background work never overlap.
  */
-import type { Clock } from '#core/clock.ts'
+import { sleep, type Clock } from '#core/clock.ts'
 import { messageOf, UnavailableError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
 import type { Bucket } from '#bucket/bucket.ts'
+import { encodeUtf8 } from '#core/text.ts'
 import { Fence } from './fencing.ts'
-import type { Wal } from './wal.ts'
+import type { Durability, Wal } from './wal.ts'
 
 export interface WriterGuardOptions {
   clock: Clock
@@ -17,48 +18,109 @@ export interface WriterGuardOptions {
   /** The signal's name in log lines. */
   signal: string
   directory: string
+  bucket: Bucket
+  /** Where the epochs of the prefix lie; ends in `/`. */
+  epochPrefix: string
+  durability: Durability
   /** Below this nothing is accepted. */
   freeBytesMin: number
   readOnly: boolean
+  /**
+   * Milliseconds for which an answer of the bucket about its writer is good. 0: it is asked each time. A writer that
+   * takes over waits as long before it accepts anything, unless the one before it is known to have ended.
+   */
+  leaseMs: number
 }
+
+/** So long an append waits for the bucket's answer about its writer. */
+const askMs = 1000
+/** How often the bucket is asked where nothing is written. */
+const watchEveryMs = 60_000
 
 export class WriterGuard {
   readonly #options: WriterGuardOptions
-  readonly #wal: Wal
+  readonly #wal: () => Wal
   readonly #backlogBytes: () => number
   #fence: Fence | undefined
+  /** When the bucket last said that the prefix is ours, and when it was last asked in vain. */
+  #confirmedMs = -Infinity
+  #askedInVainMs = -Infinity
+  #asking: Promise<void> | undefined
   #maintenance: Promise<void> = Promise.resolve()
   #diskFull: string | undefined
   #handedOver: string | undefined
+  /** Why the bucket could not be reached yet. */
+  #away: string | undefined
 
-  constructor(options: WriterGuardOptions, wal: Wal, backlogBytes: () => number) {
+  constructor(options: WriterGuardOptions, wal: () => Wal, backlogBytes: () => number) {
     this.#options = options
     this.#wal = wal
     this.#backlogBytes = backlogBytes
   }
 
-  holdFence(fence: Fence): void {
+  /** Takes the prefix over. Rejects when the bucket is away. */
+  async claim(owner: string): Promise<void> {
+    const { bucket, epochPrefix, durability, leaseMs, clock, files, directory } = this.#options
+    const fence = await Fence.claim(bucket, epochPrefix, owner)
+    const path = `${directory}/epoch`
+    const { predecessor } = fence
+    // In `bucket` mode the chain of log segments keeps a replaced writer out at once.
+    if (predecessor !== undefined && !predecessor.hasStopped && durability === 'local' && leaseMs > 0)
+      if ((await this.#readEpoch(path)) !== predecessor.epoch) await sleep(clock, leaseMs)
+    await files.writeAtomic(path, encodeUtf8(String(fence.epoch))).catch((error: unknown) => {
+      this.#options.log.warn('the epoch could not be noted on the disk', { error: messageOf(error) })
+    })
     this.#fence = fence
+    this.#away = undefined
+    this.#confirmedMs = clock.monotonicMs()
+  }
+
+  /** The last epoch that a process on this directory had; its end is certain, because we have the directory now. */
+  async #readEpoch(path: string): Promise<number | undefined> {
+    try {
+      return Number(Buffer.from(await this.#options.files.read(path)).toString())
+    } catch {
+      return undefined
+    }
+  }
+
+  get isJoined(): boolean {
+    return this.#fence !== undefined
+  }
+
+  noteAway(reason: string): void {
+    this.#away = reason
   }
 
   /** Why nothing can be written, if so. */
   get problem(): string | undefined {
-    return this.#wal.fenced ?? this.#handedOver ?? this.#diskFull
+    const wal = this.#wal()
+    const away = this.#options.durability === 'bucket' ? (this.#away ?? wal.trouble) : undefined
+    return wal.fenced ?? this.#handedOver ?? this.#diskFull ?? away
+  }
+
+  /** What does not work, although appends are accepted. */
+  get warning(): string | undefined {
+    return this.#away
   }
 
   /** Throws UnavailableError when nothing may be appended now. */
   admit(ready: boolean): void {
     if (this.#options.readOnly) throw new UnavailableError('this process serves queries only', 60)
-    if (!ready) throw new UnavailableError('the process is starting', 2)
     if (this.#handedOver !== undefined) throw new UnavailableError(this.#handedOver, 60)
+    if (!ready)
+      throw this.#away === undefined
+        ? new UnavailableError('the process is starting', 2)
+        : new UnavailableError(`the bucket is away: ${this.#away}`, 5)
     if (this.#diskFull !== undefined) throw new UnavailableError(this.#diskFull, 30)
+    this.#wal().requireRoom()
   }
 
   /**
    * Throws UnavailableError when another writer took the prefix over. After our own hand-over nothing is left to write.
    */
   requirePrefix(): void {
-    const { fenced } = this.#wal
+    const { fenced } = this.#wal()
     if (fenced !== undefined && this.#handedOver === undefined) throw new UnavailableError(fenced, 60)
   }
 
@@ -66,8 +128,9 @@ export class WriterGuard {
    * Leaves the prefix to another writer: accepts nothing more, flushes everything, and takes an epoch that no Tercet
    * writes by. After a failure appends are accepted as before; a second call does nothing.
    */
-  async handOver(bucket: Bucket, epochPrefix: string, successor: string, flush: () => Promise<void>): Promise<void> {
+  async handOver(successor: string, flush: () => Promise<void>): Promise<void> {
     if (this.#handedOver !== undefined) return
+    const { bucket, epochPrefix, log, signal } = this.#options
     this.#handedOver = `handed over to ${successor}; send there`
     try {
       await flush()
@@ -78,8 +141,8 @@ export class WriterGuard {
       this.#handedOver = undefined
       throw error
     }
-    this.#wal.fence(this.#handedOver)
-    this.#options.log.info("the bucket is another one's", { signal: this.#options.signal, successor })
+    this.#wal().fence(this.#handedOver)
+    log.info("the bucket is another one's", { signal, successor })
   }
 
   async watchDisk(): Promise<void> {
@@ -95,23 +158,71 @@ export class WriterGuard {
     log.error('nothing is accepted: the disk is full', { signal, free, wanted: freeBytesMin })
   }
 
-  /** Asks the bucket whether the prefix is still ours. */
+  /** Is the prefix ours, as far as the bucket says? Always false before the bucket was reached. */
   async mayWrite(): Promise<boolean> {
-    await this.watchFence()
-    return this.#wal.fenced === undefined
+    if (this.#fence === undefined) return false
+    if (this.#options.clock.monotonicMs() - this.#confirmedMs > this.#options.leaseMs) await this.watchFence()
+    return this.#wal().fenced === undefined
   }
 
-  async watchFence(): Promise<void> {
-    const { log, signal } = this.#options
+  /**
+   * Throws UnavailableError when another writer has the prefix. A bucket that does not answer in a second says nothing,
+   * and is not asked again for a while: what this process takes in meanwhile is kept on its own disk.
+   */
+  async confirmPrefix(): Promise<void> {
+    const { clock, leaseMs } = this.#options
+    const nowMs = clock.monotonicMs()
+    const isDue = nowMs - this.#confirmedMs > leaseMs || leaseMs === 0
+    if (this.#fence !== undefined && isDue && nowMs - this.#askedInVainMs > askMs * 10) {
+      const late = sleep(clock, askMs).then(() => {
+        if (this.#confirmedMs < nowMs) this.#askedInVainMs = clock.monotonicMs()
+      })
+      await (leaseMs === 0 ? this.watchFence() : Promise.race([this.watchFence(), late]))
+    }
+    this.requirePrefix()
+    const { fenced } = this.#wal()
+    if (fenced !== undefined) throw new UnavailableError(fenced, 60)
+  }
+
+  /** A round's look at the fence: where writing asks often enough, or the bucket is remote, now and then. */
+  async watchFenceNow(): Promise<void> {
+    const { clock, leaseMs } = this.#options
+    if (leaseMs > 0 && clock.monotonicMs() - this.#confirmedMs < watchEveryMs) return
+    await this.watchFence(true)
+  }
+
+  /** Asks the bucket who its writer is. `isThorough`: also when many takeovers may have passed. */
+  watchFence(isThorough = false): Promise<void> {
+    this.#asking ??= this.#ask(isThorough).finally(() => {
+      this.#asking = undefined
+    })
+    return this.#asking
+  }
+
+  async #ask(isThorough: boolean): Promise<void> {
+    const { log, signal, clock } = this.#options
+    const askedMs = clock.monotonicMs()
     try {
-      const newer = await this.#fence?.replacedBy()
-      if (newer !== undefined && this.#wal.fenced === undefined) {
-        this.#wal.fence(`another writer (epoch ${newer}) took over the bucket`)
+      const newer = await (isThorough ? this.#fence?.replacedLongAgoBy() : this.#fence?.replacedBy())
+      if (newer === undefined) {
+        this.#confirmedMs = askedMs
+        this.#askedInVainMs = -Infinity
+      } else if (this.#wal().fenced === undefined) {
+        this.#wal().fence(`another writer (epoch ${newer}) took over the bucket`)
         log.error('another writer took over the bucket, nothing is written any more', { signal, epoch: newer })
       }
     } catch (error) {
+      this.#askedInVainMs = clock.monotonicMs()
       log.warn('the bucket could not be asked for its writer', { signal, error: messageOf(error) })
     }
+  }
+
+  /** Says in the bucket that nothing more is written. */
+  async stop(): Promise<void> {
+    if (this.#fence === undefined || this.#wal().fenced !== undefined) return
+    await this.#fence.stop().catch((error: unknown) => {
+      this.#options.log.warn('the bucket could not be told that its writer stops', { error: messageOf(error) })
+    })
   }
 
   /** Runs the work after what is under way, also when that failed. */

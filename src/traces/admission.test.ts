@@ -4,7 +4,6 @@ import test from 'node:test'
 import type { AppendOutcome } from '#model/append-outcome.ts'
 import type { Span } from '#model/trace.ts'
 import { SpanAdmission, type TraceLimits } from './admission.ts'
-import type { LiveTrace } from './segment.ts'
 
 const nowMs = 1_700_000_000_000
 const limits: TraceLimits = {
@@ -38,7 +37,8 @@ function spanOf(own: Partial<Span> = {}): Span {
     ...own,
   }
 }
-const live = { id: Buffer.alloc(16, 1), bytes: 0 } as unknown as LiveTrace
+/** Bytes of the span's trace, which is live. */
+const live = 0
 
 function admitting(): { outcome: AppendOutcome; admission: SpanAdmission } {
   const outcome: AppendOutcome = { stored: 0, refused: 0, problems: [] }

@@ -1,7 +1,7 @@
 /** Which spans are taken in. Each refusal says the limit and what was met. */
 import { nameRefused, refuse, type AppendOutcome } from '#model/append-outcome.ts'
 import type { AnyValue, Attribute, Span } from '#model/trace.ts'
-import type { LiveTrace, SpanDecoder } from './segment.ts'
+import type { SpanDecoder } from './segment.ts'
 
 export interface TraceLimits {
   /** Spans whose start or end lies further ahead of now are refused. */
@@ -54,9 +54,12 @@ export class SpanAdmission {
     this.#result = result
   }
 
-  /** Notes why not, when it returns false. `liveTraces`: how many there are. An outline lies in `message`. */
-  admit(span: Span, live: LiveTrace | undefined, liveTraces: number, message: Uint8Array): boolean {
-    const problem = this.#problemOf(span, live, liveTraces, message)
+  /**
+   * Notes why not, when it returns false. `traceBytes`: what is live of its trace; undefined: it is new. `liveTraces`:
+   * how many there are. An outline lies in `message`.
+   */
+  admit(span: Span, traceBytes: number | undefined, liveTraces: number, message: Uint8Array): boolean {
+    const problem = this.#problemOf(span, traceBytes, liveTraces, message)
     if (problem === undefined) {
       this.#result.stored++
       return true
@@ -68,7 +71,7 @@ export class SpanAdmission {
     return false
   }
 
-  #problemOf(span: Span, live: LiveTrace | undefined, liveTraces: number, message: Uint8Array): string | undefined {
+  #problemOf(span: Span, traceBytes: number | undefined, liveTraces: number, message: Uint8Array): string | undefined {
     const { traceBytesMax, requestSpansMax, liveTracesMax, futureMs } = this.#limits
     this.#passes = false
     if (++this.#seen > requestSpansMax)
@@ -85,12 +88,12 @@ export class SpanAdmission {
       )
     const attributeProblem = this.#problemOfAttributes(span, message)
     if (attributeProblem !== undefined) return attributeProblem
-    if (live === undefined && liveTraces >= liveTracesMax) {
+    if (traceBytes === undefined && liveTraces >= liveTracesMax) {
       this.#passes = true
       return `there are ${liveTraces} live traces, which is the limit (limits.live_traces); send later, or raise it`
     }
-    if (live !== undefined && live.bytes > traceBytesMax)
-      return `trace ${hex(live.id)} has more than ${traceBytesMax} bytes, which is the limit (limits.trace_size)`
+    if (traceBytes !== undefined && traceBytes > traceBytesMax)
+      return `trace ${hex(span.traceId)} has more than ${traceBytesMax} bytes, which is the limit (limits.trace_size)`
     return undefined
   }
 

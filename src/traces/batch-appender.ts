@@ -1,9 +1,10 @@
-/** The spans of one request into a tenant's head, and what the log must hold of them. Synchronous. */
+/** The spans of one request, decided on one by one, and what the log must hold of them. Synchronous. */
 import type { AppendOutcome } from '#model/append-outcome.ts'
 import type { Span, Trace } from '#model/trace.ts'
 import { SpanAdmission, type TraceLimits } from './admission.ts'
 import type { Head } from './head.ts'
 import type { SpanDecoder } from './segment.ts'
+import { stageSpans, type StagedTrace } from './staged-spans.ts'
 import { encodeSpans } from './wal-record.ts'
 
 export interface AppendOptions {
@@ -14,32 +15,48 @@ export interface AppendOptions {
   encode: (trace: Trace) => Uint8Array
 }
 
+export interface AdmittedSpans {
+  outcome: AppendOutcome
+  /** For the log; undefined when nothing is stored. */
+  record: Uint8Array | undefined
+  /** What the record shows. */
+  traces: readonly StagedTrace[]
+  /** Of these: traces that have no span yet. */
+  newTraces: number
+}
+
 export class BatchAppender {
   readonly #options: AppendOptions
-  /** Of the last batch: its record for the log; undefined when nothing was stored. */
-  record: Uint8Array | undefined
 
   constructor(options: AppendOptions) {
     this.#options = options
   }
 
-  /** Stores what can be stored; `message` is the same as an OTLP message. */
-  append(head: Head, trace: Trace, message: Uint8Array, nowMs: number): AppendOutcome {
+  /** Decides what can be stored; `message` is the same as an OTLP message. */
+  admit(head: Head, trace: Trace, message: Uint8Array, nowMs: number): AdmittedSpans {
     const { limits, decode, decodeSpan, encode } = this.#options
     const outcome: AppendOutcome = { stored: 0, refused: 0, problems: [] }
     const admission = new SpanAdmission(limits, nowMs, outcome, decodeSpan)
     const refused = new Set<Span>()
-    head.append(trace, message, nowMs, (span, live) => {
-      const isAdmitted = admission.admit(span, live, head.live.size, message)
+    let awaited = head.awaited
+    let lastKey: string | undefined
+    let liveBytes: number | undefined
+    const traces = stageSpans(trace, message, (span, key, staged) => {
+      if (key !== lastKey) {
+        lastKey = key
+        liveBytes = head.live.get(key)?.bytes
+      }
+      const bytes = staged === undefined ? liveBytes : staged.bytes + (liveBytes ?? 0)
+      const isAdmitted = admission.admit(span, bytes, head.live.size + awaited, message)
       if (!isAdmitted) refused.add(span)
+      else if (bytes === undefined) awaited++
       return isAdmitted
     })
-    this.record = undefined
-    if (outcome.stored === 0) return outcome
+    const newTraces = awaited - head.awaited
+    if (outcome.stored === 0) return { outcome, record: undefined, traces: [], newTraces: 0 }
     // What was refused must not come back with a replay.
     const kept = refused.size === 0 ? message : encode(without(trace, decode(message), refused))
-    this.record = encodeSpans(head.tenant, kept)
-    return outcome
+    return { outcome, record: encodeSpans(head.tenant, kept), traces, newTraces }
   }
 }
 

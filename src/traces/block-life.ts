@@ -18,11 +18,11 @@ import type { BlockReader } from './block-reader.ts'
 import { buildBlock, buildFirstBlock, deleteBlock, putBlock, retireBlock, type BuiltBlock } from './block-writer.ts'
 import type { Head } from './head.ts'
 import { findPoison } from './merge.ts'
-import { idKey, type Segment } from './segment.ts'
+import { idKey, type LiveTrace, type Segment } from './segment.ts'
 import type { BlockMeta } from './block-meta.ts'
 import type { BlockLayout } from './schema.ts'
 import { Scrub } from './scrub.ts'
-import { blockIdOf, encodeCarried, recordKind } from './wal-record.ts'
+import { blockIdOf, encodeCarried, recordKind, scopeOf, writerOf } from './wal-record.ts'
 
 export interface BlockLifeOptions {
   clock: Clock
@@ -39,9 +39,7 @@ export interface BlockLifeOptions {
 
 /** Idle traces of one tenant and generation of the log that wait for the bucket. */
 export interface WaitingBlock {
-  /** The generation's id in its log record, and its number in this log. */
-  generationId: Uint8Array
-  generation: number
+  blockId: string
   tenant: string
   segments: readonly Segment[]
 }
@@ -53,6 +51,8 @@ const liveSpansMany = 50_000
 const cutAgeMs = 300_000
 const windowMs = 3_600_000
 const compactInputs = { least: 2, most: 4 }
+/** Live traces of one record. */
+const carriedAtOnce = 200
 const retryPause = { leastMs: 100, mostMs: 5000 }
 const removeRetiredMs = 3_600_000
 const retainEveryMs = 300_000
@@ -66,12 +66,12 @@ export class BlockLife {
   readonly #mayWrite: () => Promise<boolean>
   readonly pause: () => Promise<void>
   readonly #scrub: Scrub
-  /** The generation of the log that records go into; `isNamed`: its id is in the log. */
-  #generation: { id: Uint8Array; number: number; isNamed: boolean }
   #generationStartedMs: number
   waiting: WaitingBlock[] = []
-  /** Generations that were cut and are not released. */
-  #cutGenerations: number[] = []
+  /** Scopes of generations that were cut and are not released. */
+  #cut: string[] = []
+  /** Records of live traces that a generation left, until the next one's log has them. */
+  #uncarried: Uint8Array[] = []
   #lastRetainMs = -Infinity
   uploads = 0
   uploadedBytes = 0
@@ -94,33 +94,14 @@ export class BlockLife {
     this.#reader = reader
     this.#mayWrite = mayWrite
     this.#scrub = new Scrub(options.clock, options.log, list, reader, this.pause)
-    this.#generation = { id: this.#newGenerationId(), number: -1, isNamed: false }
     this.#generationStartedMs = options.clock.monotonicMs()
   }
 
-  #newGenerationId(): Uint8Array {
-    const id = new Uint8Array(16)
-    const view = new DataView(id.buffer)
-    for (let i = 0; i < 4; i++) view.setUint32(i * 4, this.#options.random.u32())
-    return id
-  }
-
-  /** After the replay: what it found waits for the bucket, generation by generation. */
-  begin(waiting: readonly WaitingBlock[], generations: readonly number[]): void {
-    this.waiting = [...waiting]
-    this.#cutGenerations = [...generations]
-    this.#generation = { id: this.#newGenerationId(), number: this.#wal.generation, isNamed: false }
+  /** After a replay: what it found waits for the bucket, generation by generation. */
+  hold(waiting: readonly WaitingBlock[], scopes: readonly string[]): void {
+    this.waiting.push(...waiting)
+    this.#cut.push(...scopes)
     this.#generationStartedMs = this.#options.clock.monotonicMs()
-  }
-
-  /** Puts a record into the log, behind the generation's id. */
-  log(kind: number, payload: Uint8Array, isOwed = false): void {
-    const scopes = [String(this.#generation.number)]
-    if (!this.#generation.isNamed) {
-      this.#generation.isNamed = true
-      this.#wal.append(recordKind.generation, this.#generation.id, scopes, isOwed)
-    }
-    this.#wal.append(kind, payload, scopes, isOwed)
   }
 
   get waitingBytes(): number {
@@ -153,35 +134,60 @@ export class BlockLife {
   }
 
   /**
-   * Ends the generation: idle traces become blocks, live traces are written into the next generation. Synchronous up to
-   * there, so that nothing arrives in between.
+   * Ends the generation: idle traces become blocks, live traces are written into the next generation. At the boundary
+   * memory holds just what the generation's log has.
    */
   async #turn(): Promise<void> {
-    const over = this.#generation
-    this.#generation = { id: this.#newGenerationId(), number: this.#wal.beginGeneration(), isNamed: false }
-    this.#generationStartedMs = this.#options.clock.monotonicMs()
-    for (const head of this.#heads.values()) {
-      const segments = head.takeSegments()
-      if (segments.length > 0)
-        this.waiting.push({ generationId: over.id, generation: over.number, tenant: head.tenant, segments })
-      const live = [...head.live.values()]
-      for (let i = 0; i < live.length; i += 200)
-        this.log(
-          recordKind.carried,
-          encodeCarried(
-            over.number,
-            head.tenant,
-            this.#options.encode({ resources: live.slice(i, i + 200).flatMap(l => head.treeOf(l).resources) }),
-          ),
-          true,
-        )
+    const wal = this.#wal
+    const scope = scopeOf(wal.writer, wal.generation)
+    const live: { tenant: string; traces: LiveTrace[] }[] = []
+    await new Promise<void>(resolve => {
+      wal.beginGeneration(() => {
+        this.#generationStartedMs = this.#options.clock.monotonicMs()
+        const lastRecord = wal.coverage().get(wal.writer) ?? -1
+        for (const { tenant, head } of this.#namedHeads()) {
+          const segments = head.takeSegments()
+          if (segments.length > 0)
+            this.waiting.push({ blockId: blockIdOf(scope, lastRecord, tenant), tenant, segments })
+          live.push({ tenant, traces: head.liveNow() })
+        }
+        this.#cut.push(scope)
+        resolve()
+      })
+    })
+    for (const { tenant, traces } of live) await this.#encodeCarried(scope, tenant, traces)
+    await this.#carry()
+  }
+
+  *#namedHeads(): Iterable<{ tenant: string; head: Head }> {
+    for (const head of this.#heads.values()) yield { tenant: head.tenant, head }
+  }
+
+  async #encodeCarried(scope: string, tenant: string, traces: readonly LiveTrace[]): Promise<void> {
+    const head = this.#heads.get(tenant)
+    if (head === undefined) return
+    for (let i = 0; i < traces.length; i += carriedAtOnce) {
+      const resources = traces.slice(i, i + carriedAtOnce).flatMap(trace => head.treeOf(trace).resources)
+      this.#uncarried.push(encodeCarried(scope, tenant, this.#options.encode({ resources })))
+      await this.pause()
     }
-    this.#cutGenerations.push(over.number)
+  }
+
+  /** The log takes what live traces had before their generation ended. Throws UnavailableError when it can't. */
+  async #carry(): Promise<void> {
+    const records = this.#uncarried
+    if (records.length === 0) return
+    const { writer, generation } = this.#wal
+    for (const record of records)
+      this.#wal.append(recordKind.carried, record, [scopeOf(writer, generation)], undefined, true)
     await this.#wal.commit()
+    this.#uncarried = this.#uncarried.slice(records.length)
   }
 
   /** Waiting blocks into the bucket, oldest first. */
   async publish(): Promise<void> {
+    // Until they are carried, the generation's log alone has its live traces.
+    await this.#carry()
     while (this.waiting.length > 0) {
       if (!(await this.#mayWrite())) return
       const next = this.waiting[0]!
@@ -196,12 +202,12 @@ export class BlockLife {
         return
       }
     }
-    for (const generation of this.#cutGenerations.splice(0)) await this.#wal.release(String(generation), Infinity)
+    for (const scope of this.#cut.splice(0)) await this.#wal.release(scope, [[writerOf(scope), Infinity]])
   }
 
   async #publishOne(next: WaitingBlock): Promise<void> {
     const { bucket, layout } = this.#options
-    const plan = { blockId: blockIdOf(next.generationId, next.tenant), tenant: next.tenant, level: 0, layout }
+    const plan = { blockId: next.blockId, tenant: next.tenant, level: 0, layout }
     let block: BuiltBlock | undefined
     try {
       block = await buildFirstBlock(plan, next.segments, this.pause)
@@ -246,7 +252,6 @@ export class BlockLife {
 
   /** Everything into the bucket. */
   async flush(): Promise<void> {
-    await this.#wal.commit().catch(() => {})
     for (const head of this.#heads.values()) await head.setIdleAside(Infinity, Infinity, this.pause)
     if ([...this.#heads.values()].some(h => h.segments.length > 0)) await this.#turn()
     for (let attempt = 0; ; attempt++) {
@@ -305,6 +310,10 @@ export class BlockLife {
     return undefined
   }
 
+  #newBlockId(): string {
+    return blockIdOf(String(this.#options.random.u32()), this.#options.random.u32(), String(this.#options.random.u32()))
+  }
+
   async #compactBlocks(tenant: string, inputs: readonly BlockMeta[]): Promise<void> {
     const { bucket, clock, layout } = this.#options
     const sources: { rows: number; columns: Awaited<ReturnType<BlockReader['whole']>>[number]['columns'] }[] = []
@@ -318,7 +327,7 @@ export class BlockLife {
     // The next round chooses without the damaged ones, which stay.
     if (isSpoiled) return
     const plan = {
-      blockId: blockIdOf(this.#newGenerationId(), tenant),
+      blockId: this.#newBlockId(),
       tenant,
       level: Math.max(...inputs.map(i => i.level)) + 1,
       startMs: Math.min(...inputs.map(i => i.startMs)),

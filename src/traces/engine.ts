@@ -3,6 +3,7 @@ import { UnavailableError } from '#core/errors.ts'
 import type { AppendOutcome } from '#model/append-outcome.ts'
 import type { Trace } from '#model/trace.ts'
 import type { BlockSummary } from '#store/signal.ts'
+import type { RecordVisitor } from '#store/wal.ts'
 import { SignalFrame, type Holdings, type SignalOptions, type UploadStats } from '#store/signal-frame.ts'
 import type { TraceLimits } from './admission.ts'
 import type { TracesAppender } from './append.ts'
@@ -16,7 +17,7 @@ import { Reader } from './reader.ts'
 import { Replay } from './replay.ts'
 import type { BlockLayout } from './schema.ts'
 import type { TracesReader } from './select.ts'
-import { recordKind } from './wal-record.ts'
+import { recordKind, scopeOf } from './wal-record.ts'
 
 export interface TracesOptions extends SignalOptions {
   limits: TraceLimits
@@ -68,20 +69,29 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
     return this.#list.refresh()
   }
 
-  protected async replay(): Promise<{ records: number; bytes: number }> {
-    const { clock, random, layout, decode, decodeSpan } = this.#options
-    const replay = new Replay({
+  protected visitor(): RecordVisitor {
+    const { clock, layout, decode, decodeSpan } = this.#options
+    const replay = (this.#replay ??= new Replay({
       decode,
       decodeSpan,
       layout,
       nowMs: () => clock.nowMs(),
       hasBlock: (tenant, blockId) => this.#list.has(tenant, blockId),
-      newGenerationId: () => Uint8Array.from({ length: 16 }, () => random.u32() & 255),
-    })
-    const result = await this.wal.open(record => replay.read(record))
-    const { waiting, generations } = await replay.finish(() => clock.yield())
-    this.#life.begin(waiting, generations)
-    return result
+    }))
+    return record => replay.read(record)
+  }
+  #replay: Replay | undefined
+
+  /** Only the bucket tells which generations are blocks already. */
+  protected async replayed(): Promise<void> {
+    if (!this.isJoined || this.#replay === undefined) return
+    const { waiting, scopes } = await this.#replay.finish(() => this.#options.clock.yield())
+    this.#replay = undefined
+    this.#life.hold(waiting, scopes)
+  }
+
+  protected takeBack(): void {
+    for (const head of this.#heads.values()) head.awaited = 0
   }
 
   protected async work(): Promise<void> {
@@ -134,20 +144,32 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
   async append(tenant: string, trace: Trace, message: Uint8Array): Promise<AppendOutcome> {
     this.admit()
     this.#refuseWhenFull()
-    const outcome = this.#appender.append(this.#head(tenant), trace, message, this.#options.clock.nowMs())
+    const outcome = this.#admitBatch(this.#head(tenant), trace, message)
+    await this.wal.commit()
+    return outcome
+  }
+
+  /** The synchronous part: decides, and puts what is stored in line for the log, which shows it. */
+  #admitBatch(head: Head, trace: Trace, message: Uint8Array): AppendOutcome {
+    const nowMs = this.#options.clock.nowMs()
+    const { outcome, record, traces, newTraces } = this.#appender.admit(head, trace, message, nowMs)
     this.spansRefused += outcome.refused
-    const { record } = this.#appender
     if (record === undefined) return outcome
-    this.#life.log(recordKind.spans, record)
+    head.awaited += newTraces
     this.spansAppended += outcome.stored
     this.bytesAppended += message.length
-    await this.wal.commit()
+    const { writer, generation } = this.wal
+    this.wal.append(recordKind.spans, record, [scopeOf(writer, generation)], () => {
+      head.awaited -= newTraces
+      head.show(traces, nowMs)
+    })
     return outcome
   }
 
   // --- Query ---
 
   reader(tenant: string): TracesReader {
+    this.requireReadable()
     const sources = {
       waiting: () => this.#life.waiting.filter(w => w.tenant === tenant).flatMap(w => w.segments),
       head: () => this.#heads.get(tenant),

@@ -2,20 +2,14 @@
  * What is in memory of a tenant's traces: live ones, which spans are added to, and idle ones, which got no span for a
  * while and wait in segments for the block that they will be in. Both keep spans as the bytes that they came in.
  */
-import type { Span, Trace } from '#model/trace.ts'
+import type { Trace } from '#model/trace.ts'
 import type { BlockLayout } from './schema.ts'
 import { idKey, Segment, treeOf, type LiveTrace, type SpanDecoder } from './segment.ts'
-import { paddedTraceId, TraceShredder, type RowSource } from './shred.ts'
+import { TraceShredder, type RowSource } from './shred.ts'
+import type { StagedTrace } from './staged-spans.ts'
 
 /** Rows of a segment before another one is begun: segments are what queries read at once. */
 const segmentSpans = 50_000
-
-/** A rough size of a span in memory and in the block. */
-function sizeOf(span: Span): number {
-  return span.isOutline === true
-    ? 100 + span.wireTo! - span.wireFrom!
-    : 160 + span.attributes.length * 48 + span.events.length * 120 + span.links.length * 100
-}
 
 export class Head {
   readonly tenant: string
@@ -24,6 +18,8 @@ export class Head {
   readonly live = new Map<string, LiveTrace>()
   segments: Segment[] = []
   liveBytes = 0
+  /** Traces that are not live yet: their first spans wait for the log. */
+  awaited = 0
 
   constructor(tenant: string, layout: BlockLayout, decode: SpanDecoder) {
     this.#decode = decode
@@ -43,52 +39,19 @@ export class Head {
     return sum
   }
 
-  /**
-   * Adds the spans of a request, which lie in `message` where they are outlines. `admit` says whether a span may join
-   * its trace, which may be new.
-   */
-  append(
-    trace: Trace,
-    message: Uint8Array,
-    nowMs: number,
-    admit: (span: Span, live: LiveTrace | undefined) => boolean,
-  ): number {
-    let added = 0
+  /** Adds the spans of a message, as `stageSpans` made them of it. */
+  show(staged: readonly StagedTrace[], nowMs: number): void {
     this.#liveSource = undefined
-    for (const { resource, schemaUrl, scopes } of trace.resources) {
-      // A resource is held once, whatever number of traces it is of: the first one bears it.
-      let resourceBytes = 200 + resource.attributes.length * 160
-      for (const { scope, schemaUrl: scopeUrl, spans } of scopes) {
-        let last: LiveTrace | undefined
-        let lastKey = ''
-        for (const span of spans) {
-          const id = paddedTraceId(span.traceId)
-          const key = idKey(id)
-          let live = key === lastKey ? last : this.live.get(key)
-          if (!admit(span, live)) continue
-          if (live === undefined)
-            this.live.set(
-              key,
-              (live = { id: Uint8Array.from(id), held: [], spans: 0, bytes: 0, createdMs: nowMs, lastMs: nowMs }),
-            )
-          last = live
-          lastKey = key
-          let held = live.held.at(-1)
-          if (held === undefined || held.message !== message || held.resource !== resource || held.scope !== scope)
-            live.held.push((held = { resource, schemaUrl, scope, scopeUrl, message, ranges: [], spans: undefined }))
-          if (span.isOutline === true) held.ranges.push(span.wireFrom!, span.wireTo!)
-          else (held.spans ??= []).push(span)
-          const size = sizeOf(span) + resourceBytes
-          resourceBytes = 0
-          live.spans++
-          live.bytes += size
-          live.lastMs = nowMs
-          this.liveBytes += size
-          added++
-        }
-      }
+    for (const { key, id, held, spans, bytes } of staged) {
+      let live = this.live.get(key)
+      if (live === undefined)
+        this.live.set(key, (live = { id, held: [], spans: 0, bytes: 0, createdMs: nowMs, lastMs: nowMs }))
+      for (const one of held) live.held.push(one)
+      live.spans += spans
+      live.bytes += bytes
+      live.lastMs = nowMs
+      this.liveBytes += bytes
     }
-    return added
   }
 
   /** Sets traces aside that had no span since `idleSinceMs`, or began before `oldSinceMs`. */
@@ -108,6 +71,14 @@ export class Head {
     this.live.delete(key)
     this.liveBytes -= live.bytes
     this.#liveSource = undefined
+  }
+
+  /** Live traces as they are now: spans that are added later do not show in them. */
+  liveNow(): LiveTrace[] {
+    return Array.from(this.live.values(), live => ({
+      ...live,
+      held: live.held.map(held => ({ ...held, ranges: held.ranges.slice(), spans: held.spans?.slice() })),
+    }))
   }
 
   treeOf(live: LiveTrace): Trace {

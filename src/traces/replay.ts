@@ -1,14 +1,16 @@
 /**
  * Records of the log back into memory, at a start: one head for each generation and tenant. What the bucket has already
- * is passed over.
+ * is left out when all records were read.
  */
+import { addAll } from '#core/lists.ts'
 import type { Trace } from '#model/trace.ts'
 import type { WalRecord } from '#store/wal.ts'
 import type { WaitingBlock } from './block-life.ts'
 import { Head } from './head.ts'
-import type { SpanDecoder } from './segment.ts'
+import type { Segment, SpanDecoder } from './segment.ts'
 import type { BlockLayout } from './schema.ts'
-import { blockIdOf, readRecord } from './wal-record.ts'
+import { stageSpans } from './staged-spans.ts'
+import { blockIdOf, readRecord, scopeOf } from './wal-record.ts'
 
 export interface ReplayOptions {
   decode: (message: Uint8Array, isOutline: boolean) => Trace
@@ -16,68 +18,83 @@ export interface ReplayOptions {
   layout: BlockLayout
   nowMs: () => number
   hasBlock: (tenant: string, blockId: string) => boolean
-  /** For a generation whose record of its id was lost. */
-  newGenerationId: () => Uint8Array
+}
+
+/** What a generation holds of one tenant. */
+interface Part {
+  scope: string
+  tenant: string
+  /** Spans that senders sent. */
+  own: Head
+  /** Spans that were carried over, by the scope of the generation that they came from. */
+  carried: Map<string, Head>
 }
 
 export class Replay {
   readonly #options: ReplayOptions
-  /** By generation. */
-  readonly #idOf = new Map<number, Uint8Array>()
-  readonly #heads = new Map<string, { generation: number; head: Head }>()
-  readonly #generations = new Set<number>()
-  spans = 0
+  readonly #parts = new Map<string, Part>()
+  /** By scope: number of its last record. */
+  readonly #lastRecord = new Map<string, number>()
 
   constructor(options: ReplayOptions) {
     this.#options = options
   }
 
-  /** Returns the scopes of the record. Throws CorruptDataError. */
-  read(record: WalRecord): Iterable<string> {
-    const { generation } = record
-    this.#generations.add(generation)
-    const found = readRecord(record.kind, record.payload)
-    if (found.kind === 'generation') this.#idOf.set(generation, found.id)
-    // Who has the generation that a span was carried from has the span from there.
-    else if (
-      !(found.kind === 'carried' && this.#heads.has(`${found.generation} ${found.tenant}`)) &&
-      !this.#isInBucket(generation, found.tenant)
-    ) {
-      const key = `${generation} ${found.tenant}`
-      let head = this.#heads.get(key)
-      if (head === undefined)
-        this.#heads.set(
-          key,
-          (head = { generation, head: new Head(found.tenant, this.#options.layout, this.#options.decodeSpan) }),
-        )
-      this.spans += head.head.append(
-        this.#options.decode(found.message, true),
-        found.message,
-        this.#options.nowMs(),
-        () => true,
-      )
-    }
-    return [String(generation)]
+  /** Throws CorruptDataError. */
+  read(record: WalRecord): { scopes: Iterable<string>; missing: number } {
+    const { decode, nowMs } = this.#options
+    const { carriedFrom, tenant, message } = readRecord(record.kind, record.payload)
+    const scope = scopeOf(record.writer, record.generation)
+    const part = this.#part(scope, tenant)
+    const head = carriedFrom === undefined ? part.own : this.#carriedHead(part, carriedFrom)
+    head.show(
+      stageSpans(decode(message, true), message, () => true),
+      nowMs(),
+    )
+    this.#lastRecord.set(scope, record.number)
+    return { scopes: [scope], missing: 0 }
   }
 
-  #isInBucket(generation: number, tenant: string): boolean {
-    const id = this.#idOf.get(generation)
-    return id !== undefined && this.#options.hasBlock(tenant, blockIdOf(id, tenant))
+  #part(scope: string, tenant: string): Part {
+    const key = `${scope} ${tenant}`
+    let part = this.#parts.get(key)
+    if (part === undefined)
+      this.#parts.set(key, (part = { scope, tenant, own: this.#newHead(tenant), carried: new Map() }))
+    return part
   }
 
-  async finish(pause: () => Promise<void>): Promise<{ waiting: WaitingBlock[]; generations: number[] }> {
+  #carriedHead({ tenant, carried }: Part, from: string): Head {
+    let head = carried.get(from)
+    if (head === undefined) carried.set(from, (head = this.#newHead(tenant)))
+    return head
+  }
+
+  #newHead(tenant: string): Head {
+    return new Head(tenant, this.#options.layout, this.#options.decodeSpan)
+  }
+
+  #isInBucket({ scope, tenant }: Part): boolean {
+    return this.#options.hasBlock(tenant, blockIdOf(scope, this.#lastRecord.get(scope) ?? -1, tenant))
+  }
+
+  /** What has to become blocks, and the scopes that are done when it has. */
+  async finish(pause: () => Promise<void>): Promise<{ waiting: WaitingBlock[]; scopes: string[] }> {
     const waiting: WaitingBlock[] = []
-    for (const { generation, head } of this.#heads.values()) {
-      await head.setIdleAside(Infinity, Infinity, pause)
-      const segments = head.takeSegments()
-      if (segments.length > 0)
-        waiting.push({
-          generationId: this.#idOf.get(generation) ?? this.#options.newGenerationId(),
-          generation,
-          tenant: head.tenant,
-          segments,
-        })
+    for (const [key, part] of this.#parts) {
+      if (this.#isInBucket(part)) this.#parts.delete(key)
     }
-    return { waiting, generations: [...this.#generations] }
+    for (const { scope, tenant, own, carried } of this.#parts.values()) {
+      const heads = [own]
+      // Who has the generation that a span was carried from has the span from there.
+      for (const [from, head] of carried) if (!this.#parts.has(`${from} ${tenant}`)) heads.push(head)
+      const segments: Segment[] = []
+      for (const head of heads) {
+        await head.setIdleAside(Infinity, Infinity, pause)
+        addAll(segments, head.takeSegments())
+      }
+      const lastRecord = this.#lastRecord.get(scope) ?? -1
+      if (segments.length > 0) waiting.push({ blockId: blockIdOf(scope, lastRecord, tenant), tenant, segments })
+    }
+    return { waiting, scopes: [...this.#lastRecord.keys()] }
   }
 }

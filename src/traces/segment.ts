@@ -12,7 +12,7 @@ import { TraceShredder, type RowSource } from './shred.ts'
  * Spans of one scope that came in one message: as the bytes that they came in, which take a tenth of what their trees
  * take.
  */
-interface HeldSpans {
+export interface HeldSpans {
   resource: Resource
   schemaUrl: string
   scope: Scope

@@ -128,7 +128,7 @@ for (const durability of ['local', 'bucket'] as const) {
       numbered(50).map(e => e[1]),
     )
     await driving(world, engine.flush())
-    assert.equal((await keys(world, 'fake/tercet/wal/')).length, 0)
+    assert.deepEqual(await keys(world, 'fake/tercet/wal/'), ['fake/tercet/wal/released.json'])
     assert.equal((await keys(world, 'index/')).length, 1)
     assert.deepEqual(
       await lines(world, engine, '{app="a"}'),

@@ -64,6 +64,7 @@ export class FaultyFiles implements Files {
         }
         await file.append(bytes)
       },
+      cutTo: length => this.#do(() => file.cutTo(length)),
       sync: () => this.#do(() => file.sync()),
       close: () => this.#do(() => file.close()),
     }

@@ -8,6 +8,7 @@ import { test } from 'node:test'
 import { MemoryBucket } from '#bucket/memory.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
 import { defaultLimits } from '#core/limits.ts'
+import { sleep } from '#core/clock.ts'
 import { silentLog } from '#core/log.ts'
 import { below, seededRandom, type Random } from '#core/random.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
@@ -61,7 +62,7 @@ async function simulate(seed: number): Promise<void> {
       refreshMs: 300_000,
       hashSeed: { a: 1, b: 2, c: 3, d: 4 },
     })
-    const started = await drive(clock, life, engine.open())
+    const started = await drive(clock, life, opened(engine, clock))
     if (started === 'failed') continue
     if (started === 'ok') {
       await verify(engine, model, faulty, clock, life, `seed ${seed}, life ${n}, at the start`)
@@ -77,6 +78,12 @@ async function simulate(seed: number): Promise<void> {
     // However far it came, this process is gone now.
     life.crashed = true
   }
+}
+
+/** Opens it, and waits until it has seen the bucket: before that its answers say that something is missing. */
+async function opened(engine: MetricsEngine, clock: VirtualClock): Promise<void> {
+  await engine.open()
+  while (!engine.ready || engine.status().warning !== undefined) await sleep(clock, 100)
 }
 
 /** Moves time until the work has ended, the process has died, or nothing more happens. */

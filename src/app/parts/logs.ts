@@ -11,7 +11,8 @@ import { LogqlEngine } from '#query/logql/engine.ts'
 import { HiddenLines } from '#query/logql/scan.ts'
 import { LogsqlEngine } from '#query/logsql/engine.ts'
 import type { DamagedBlock } from '#store/damage.ts'
-import { openSignalBucket, queryRoutes, type Context } from '../context.ts'
+import { openBucket } from '../buckets.ts'
+import { queryRoutes, type Context } from '../context.ts'
 import { makePart, type Part } from '../part.ts'
 import { defaultTenants } from '../tenancy.ts'
 import { version } from '../version.ts'
@@ -82,9 +83,9 @@ function register(registry: Registry, engine: LogsEngine): void {
 }
 
 export async function makeLogs(context: Context): Promise<LogsPart> {
-  const { world, limits, tenancy, kernel, isInsertOnly } = context
+  const { config, world, limits, tenancy, kernel, isInsertOnly } = context
   const { clock, log } = world
-  const bucket = await openSignalBucket(context, 'logs')
+  const bucket = await openBucket(config, world, 'logs')
   const engine = openEngine(context, bucket)
   const logql = new LogqlEngine(clock, limits, { seriesMax: limits.logQuerySeriesMax, stepsMax: limits.queryStepsMax })
   const tenantOf = tenancy.of('logs')
@@ -134,7 +135,7 @@ export async function makeLogs(context: Context): Promise<LogsPart> {
       await engine.close()
     },
     reload: () => engine.refresh(),
-    ready: () => (engine.ready ? undefined : 'starting'),
+    ready: () => engine.notReady,
   })
   return { ...part, engine, logql, damaged }
 }

@@ -9,7 +9,8 @@ import { metricsProtocols } from '#ingest/metrics-protocols.ts'
 import { MetricsEngine } from '#metrics/engine.ts'
 import { PromqlEngine } from '#query/promql/engine.ts'
 import type { DamagedBlock } from '#store/damage.ts'
-import { openSignalBucket, queryRoutes, type Context } from '../context.ts'
+import { openBucket } from '../buckets.ts'
+import { queryRoutes, type Context } from '../context.ts'
 import { makePart, type Part } from '../part.ts'
 import { version } from '../version.ts'
 import { registerBlocks, registerDamage, registerSignal } from './signal-metrics.ts'
@@ -57,7 +58,7 @@ function register(registry: Registry, engine: MetricsEngine, bucket: Bucket): vo
 export async function makeMetrics(context: Context): Promise<MetricsPart> {
   const { config, world, limits, tenancy, kernel, startedMs } = context
   const { clock } = world
-  const bucket = await openSignalBucket(context, 'metrics')
+  const bucket = await openBucket(config, world, 'metrics')
   const engine = openEngine(context, bucket)
   const promql = new PromqlEngine(clock, limits)
   const tenantOf = tenancy.of('metrics')
@@ -95,7 +96,7 @@ export async function makeMetrics(context: Context): Promise<MetricsPart> {
     start: () => engine.open(),
     stop: () => engine.close(),
     reload: () => engine.refresh(),
-    ready: () => (engine.ready ? undefined : 'starting'),
+    ready: () => engine.notReady,
   })
   return { ...part, engine, promql, bucket, damaged }
 }

@@ -13,7 +13,7 @@ const statsRows: readonly Row<SignalStats>[] = [
   ['tercet_upload_blocks_waiting', 'gauge', 'uploadsWaiting', 'Finished blocks that wait for the bucket.'],
 ]
 
-const statusRows: readonly Row<Omit<SignalStatus, 'problem'>>[] = [
+const statusRows: readonly Row<Omit<SignalStatus, 'problem' | 'warning'>>[] = [
   ['tercet_backlog_bytes', 'gauge', 'backlogBytes', 'Accepted, and not in the bucket yet.'],
 ]
 
@@ -22,7 +22,7 @@ const blockStatsRows: readonly Row<SignalStats>[] = [
   ['tercet_uploads_total', 'counter', 'uploads', 'Blocks uploaded.'],
   ['tercet_compactions_total', 'counter', 'compactions', 'Blocks written by merging others.'],
 ]
-const blockStatusRows: readonly Row<Omit<SignalStatus, 'problem'>>[] = [
+const blockStatusRows: readonly Row<Omit<SignalStatus, 'problem' | 'warning'>>[] = [
   ['tercet_blocks', 'gauge', 'blocks', 'Blocks that are served.'],
   ['tercet_blocks_bytes', 'gauge', 'blockBytes', 'Bytes of these blocks.'],
 ]

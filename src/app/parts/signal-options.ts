@@ -2,15 +2,15 @@
 import type { Bucket } from '#bucket/bucket.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import type { SignalOptions } from '#store/signal-frame.ts'
-import type { Context } from '../context.ts'
+import { DirectoryBucket } from '#bucket/directory.ts'
+import { prepareBucket, type Context } from '../context.ts'
 import { defaultTenants } from '../tenancy.ts'
 
-export function signalOptions(
-  { config, world, isReader }: Context,
-  signal: SignalName,
-  bucket: Bucket,
-  refreshMs: number,
-): SignalOptions {
+/** For how long an answer of an object store about its writer is good: each answer is a request that costs. */
+const leaseMs = 5000
+
+export function signalOptions(context: Context, signal: SignalName, bucket: Bucket, refreshMs: number): SignalOptions {
+  const { config, world, isReader } = context
   const { clock, random, files, log } = world
   return {
     clock,
@@ -18,6 +18,8 @@ export function signalOptions(
     files,
     log,
     bucket,
+    prepareBucket: () => prepareBucket(context, signal, bucket),
+    leaseMs: bucket instanceof DirectoryBucket ? 0 : leaseMs,
     directory: `${config.text('data_dir')}/${signal}`,
     defaultTenant: defaultTenants[signal],
     durability: config.text('durability') === 'bucket' ? 'bucket' : 'local',

@@ -15,7 +15,8 @@ import { TracesEngine } from '#traces/engine.ts'
 import { defaultDedicated, layoutOf, type BlockFormat } from '#traces/schema.ts'
 import { decodeOtlpTraces, decodeSpan, encodeOtlpTraces } from '#wire/otlp/traces.ts'
 import type { DamagedBlock } from '#store/damage.ts'
-import { openSignalBucket, queryRoutes, type Context } from '../context.ts'
+import { openBucket } from '../buckets.ts'
+import { queryRoutes, type Context } from '../context.ts'
 import { makePart, type Part } from '../part.ts'
 import { defaultTenants } from '../tenancy.ts'
 import { version } from '../version.ts'
@@ -99,9 +100,9 @@ function dependenciesFrom({ tenancy }: Context, { engine, promql }: MetricsPart)
 }
 
 export async function makeTraces(context: Context, metrics: MetricsPart, deriving: Deriving): Promise<TracesPart> {
-  const { world, limits, tenancy } = context
+  const { config, world, limits, tenancy } = context
   const { clock } = world
-  const bucket = await openSignalBucket(context, 'traces')
+  const bucket = await openBucket(config, world, 'traces')
   const engine = openEngine(context, bucket)
   const search = new TraceSearch(clock, limits)
   const tags = new TagFinder(clock, limits)
@@ -138,7 +139,7 @@ export async function makeTraces(context: Context, metrics: MetricsPart, derivin
     start: () => engine.open(),
     stop: () => engine.close(),
     reload: () => engine.refresh(),
-    ready: () => (engine.ready ? undefined : 'starting'),
+    ready: () => engine.notReady,
   })
   return { ...part, engine, traceql, damaged }
 }

@@ -1,0 +1,84 @@
+/**
+ * Which generations of which writers are released: all that they hold is in blocks. It is written before their segments
+ * are removed, so that a segment whose removal failed is not read back.
+ */
+import { messageOf, NotFoundError } from '#core/errors.ts'
+import type { Files } from '#core/files.ts'
+import type { Log } from '#core/log.ts'
+import { encodeUtf8 } from '#core/text.ts'
+import type { Bucket } from '#bucket/bucket.ts'
+
+export interface ReleaseLedgerOptions {
+  files: Files
+  log: Log
+  bucket: Bucket
+  bucketPrefix: string
+  directory: string
+}
+
+const fileName = 'released.json'
+/** Writers that are remembered: the segments of older ones are gone for long. */
+const writersMax = 64
+
+export class ReleaseLedger {
+  readonly #options: ReleaseLedgerOptions
+  /** By writer: the newest generation that is released; all of its older ones are, too. */
+  #throughOf = new Map<string, number>()
+
+  constructor(options: ReleaseLedgerOptions) {
+    this.#options = options
+  }
+
+  covers(writer: string, generation: number): boolean {
+    return generation <= (this.#throughOf.get(writer) ?? -1)
+  }
+
+  async loadLocal(): Promise<void> {
+    const { files, directory } = this.#options
+    await this.#load(() => files.read(`${directory}/${fileName}`))
+  }
+
+  async loadRemote(): Promise<void> {
+    const { bucket, bucketPrefix } = this.#options
+    await this.#load(() => bucket.get(bucketPrefix + fileName))
+  }
+
+  async #load(read: () => Promise<Uint8Array>): Promise<void> {
+    let bytes: Uint8Array
+    try {
+      bytes = await read()
+    } catch (error) {
+      if (error instanceof NotFoundError) return
+      throw error
+    }
+    try {
+      const found: unknown = JSON.parse(Buffer.from(bytes).toString())
+      if (typeof found !== 'object' || found === null) throw new Error('not an object')
+      for (const [writer, through] of Object.entries(found))
+        if (typeof through === 'number')
+          this.#throughOf.set(writer, Math.max(this.#throughOf.get(writer) ?? -1, through))
+    } catch (error) {
+      // Without it segments are read back that blocks cover: nothing is lost.
+      this.#options.log.warn('write-ahead log: the ledger of released segments is damaged', { error: messageOf(error) })
+    }
+  }
+
+  /** False when it could not be written; nothing is released then. */
+  async add(writer: string, generation: number): Promise<boolean> {
+    const { files, directory, bucket, bucketPrefix, log } = this.#options
+    if (this.covers(writer, generation)) return true
+    const next = new Map(this.#throughOf)
+    next.delete(writer)
+    next.set(writer, generation)
+    const bytes = encodeUtf8(JSON.stringify(Object.fromEntries([...next].slice(-writersMax))))
+    try {
+      await bucket.put(bucketPrefix + fileName, bytes)
+      await files.writeAtomic(`${directory}/${fileName}`, bytes)
+    } catch (error) {
+      log.warn('write-ahead log: a generation could not be released, trying again', { error: messageOf(error) })
+      return false
+    }
+    this.#throughOf = next
+    return true
+  }
+}
