@@ -60,6 +60,9 @@ async function read(reply: Response): Promise<unknown> {
   return body ?? text
 }
 
+/** Happens on the window for every answer that lacks something; its detail says what. */
+export const warningEvent = 'tercet-warning'
+
 export async function get<T>(
   path: string,
   params: Record<string, string | undefined> = {},
@@ -68,12 +71,13 @@ export async function get<T>(
   const query = new URLSearchParams(
     Object.entries(params).filter((p): p is [string, string] => p[1] !== undefined),
   ).toString()
-  return (await read(
-    await fetch(query === '' ? path : `${path}?${query}`, {
-      headers: { accept: 'application/json', ...tenantHeader() },
-      ...(signal === undefined ? {} : { signal }),
-    }),
-  )) as T
+  const reply = await fetch(query === '' ? path : `${path}?${query}`, {
+    headers: { accept: 'application/json', ...tenantHeader() },
+    ...(signal === undefined ? {} : { signal }),
+  })
+  const warning = reply.headers.get('x-tercet-warning')
+  if (warning !== null) dispatchEvent(new CustomEvent(warningEvent, { detail: warning }))
+  return (await read(reply)) as T
 }
 
 export async function send<T>(method: 'POST' | 'DELETE', path: string, body?: unknown): Promise<T> {

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
-import { get } from '../api.ts'
+import { get, warningEvent } from '../api.ts'
 import { remember, remembered, useLoad } from '../hooks.ts'
 import { usePlace } from '../router.ts'
 
@@ -48,6 +48,30 @@ function useTheme(): [Theme, () => void] {
       setTheme(t => themes[(themes.indexOf(t) + 1) % themes.length]!)
     },
   ]
+}
+
+/** What an answer on this page lacked; gone with the page. */
+function Incomplete({ path }: { path: string }) {
+  const [warning, setWarning] = useState<string | undefined>(undefined)
+  useEffect(() => {
+    setWarning(undefined)
+    const note = (event: Event): void => {
+      setWarning(String((event as CustomEvent<string>).detail))
+    }
+    addEventListener(warningEvent, note)
+    return () => {
+      removeEventListener(warningEvent, note)
+    }
+  }, [path])
+  return (
+    <div role="status">
+      {warning !== undefined && (
+        <p class="warn">
+          {warning}. <a href="/">Damaged blocks</a>
+        </p>
+      )}
+    </div>
+  )
 }
 
 export function Shell({ children }: { children: ComponentChildren }) {
@@ -107,6 +131,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
         </div>
       </nav>
       <main id="main" tabIndex={-1}>
+        <Incomplete path={path} />
         {children}
       </main>
     </div>
