@@ -13,6 +13,7 @@ import { MemoryFiles } from '#core/memory-files.ts'
 import { below, seededRandom, type Random } from '#core/random.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import { parseLogQuery } from '#lang/logql/parser.ts'
+import { parseLogsql } from '#lang/logsql/parser.ts'
 import { makeMatcher } from '#lang/regex/regex.ts'
 import { LogBatchBuilder } from '#model/log-batch.ts'
 import { Labels } from '#model/labels.ts'
@@ -21,6 +22,7 @@ import type { Attribute, Trace } from '#model/trace.ts'
 import { BatchBuilder } from '#model/write-batch.ts'
 import { decodeOtlpTraces, encodeOtlpTraces } from '#wire/otlp/traces.ts'
 import { LogqlEngine } from '../../src/query/logql/engine.ts'
+import { LogsqlEngine } from '../../src/query/logsql/engine.ts'
 import { needs, programPath } from '../peers.ts'
 import { temporaryDirectory } from '../run-tercet.ts'
 import { driving, openLogs, openMetrics, openTraces } from '../signal-worlds.ts'
@@ -101,6 +103,8 @@ const twins = ['\0', '\x01', '\n', ',', ':', '=', ' ', '\ufffd', '\u{10ffff}'].f
   { a: 'x', b: `y${separator}z` },
   { a: 'x', b: 'y', c: 'z' },
   { a: `x${separator}b${separator}y${separator}c`, b: 'z' },
+  { a: 'x', b: 'y' },
+  { a: `x${separator}b${separator}y` },
 ])
 
 function labelSets(seed: number): Labels[] {
@@ -154,6 +158,15 @@ test('labels, metadata and lines of logs', async () => {
     })
   }
   assert.deepEqual((await ask('{k=~".+"}')).sort(), expected.sort())
+  const ids = new Set<string>()
+  await new LogsqlEngine(world.clock, defaultLimits).run(
+    parseLogsql('*', world.clock.nowMs()),
+    { fromMs: bounds.fromMs, toMs: bounds.toMs },
+    reading.reader('fake'),
+    undefined,
+    row => ids.add(row.get('_stream_id') ?? '').size > 0,
+  )
+  assert.equal(ids.size, sets.length)
   for (const labels of sets) {
     const found = await reading.reader('fake').streams(
       labels.pairs.flatMap((_, i) => (i % 2 === 0 ? [makeMatcher('=', labels.pairs[i]!, labels.pairs[i + 1]!)] : [])),

@@ -34,7 +34,9 @@ const oldestMs = 0
 
 /** The field _stream_id: 16 digits of the tenant, always 0, and 32 of the labels' MD5. */
 function streamId(labels: Labels): string {
-  return `0000000000000000${createHash('md5').update(labels.key).digest('hex')}`
+  // The separator of a key becomes U+FFFD in bytes: where that is part of a text, lengths tell the texts apart.
+  const text = labels.key.includes('\ufffd') ? keyOfTexts(labels.pairs) : labels.key
+  return `0000000000000000${createHash('md5').update(text).digest('hex')}`
 }
 
 async function eachOf<T, R>(list: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
