@@ -1,6 +1,6 @@
 /** Deletion requests: kept in the bucket, applied by queries from the moment they are accepted. */
 import type { Clock } from '#core/clock.ts'
-import { NotFoundError } from '#core/errors.ts'
+import { CorruptDataError, messageOf, NotFoundError } from '#core/errors.ts'
 import type { Random } from '#core/random.ts'
 import { encodeUtf8 } from '#core/text.ts'
 import type { Bucket } from '#bucket/bucket.ts'
@@ -30,11 +30,27 @@ export class DeletionRequests {
     this.#key = `${defaultTenant}/tercet/deletions.json`
   }
 
+  /** Why the requests could not be read; answers may show lines then that were to be deleted. */
+  problem: { key: string; reason: string } | undefined
+  /** What could not be read: it is kept beside its place when requests are written again. */
+  #damaged: Uint8Array | undefined
+
   async load(): Promise<void> {
+    let bytes: Uint8Array
     try {
-      this.#requests = JSON.parse(Buffer.from(await this.#bucket.get(this.#key)).toString('utf8')) as DeletionRequest[]
+      bytes = await this.#bucket.get(this.#key)
     } catch (error) {
-      if (!(error instanceof NotFoundError)) throw error
+      if (error instanceof NotFoundError) return
+      throw error
+    }
+    try {
+      const requests: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'))
+      if (!Array.isArray(requests)) throw new CorruptDataError('a list of requests was expected')
+      this.#requests = requests as DeletionRequest[]
+    } catch (error) {
+      const reason = `requests for deletion can't be read, lines that were to be deleted may show: ${messageOf(error)}`
+      this.problem = { key: this.#key, reason }
+      this.#damaged = bytes
     }
   }
 
@@ -77,6 +93,8 @@ export class DeletionRequests {
   }
 
   async #save(requests: DeletionRequest[]): Promise<void> {
+    if (this.#damaged !== undefined) await this.#bucket.put(`${this.#key}.damaged`, this.#damaged)
+    this.#damaged = undefined
     await this.#bucket.put(this.#key, encodeUtf8(JSON.stringify(requests)))
     this.#requests = requests
   }

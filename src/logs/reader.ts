@@ -54,6 +54,7 @@ export class Reader implements LogsReader {
     // Memory first, in one go: what is published meanwhile shows in both, and queries drop repeated lines.
     this.#selectMemory(matchers, startMs, throughMs, found)
     await this.#selectIndexed(matchers, startMs, throughMs, found)
+    this.#noteDeletions()
     for (const { chunks } of found.values()) chunks.sort((a, b) => a.fromMs - b.fromMs || a.throughMs - b.throughMs)
     return [...found.values()]
   }
@@ -122,6 +123,14 @@ export class Reader implements LogsReader {
         }
       }
     }
+  }
+
+  #noteDeletions(): void {
+    const { problem } = this.#sources.deletions
+    if (problem === undefined) return
+    const { key: id, reason } = problem
+    this.#sources.catalogue.damage.add({ tenant: id.slice(0, id.indexOf('/')), id, reason, isWhole: false })
+    this.omissions.add(id, reason)
   }
 
   /** What is left out of a chunk is noted, for this answer and for whoever looks at the state. */

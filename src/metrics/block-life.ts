@@ -213,7 +213,7 @@ export class BlockLife {
 
   /** Blocks that were finished but not uploaded before the last stop; half-written ones go. */
   async findStaged(): Promise<void> {
-    const { files } = this.#options
+    const { files, log } = this.#options
     for (const tenant of await files.listDirectories(this.#options.stagingDirectory)) {
       for (const id of await files.listDirectories(`${this.#options.stagingDirectory}/${tenant}`)) {
         const directory = `${this.#options.stagingDirectory}/${tenant}/${id}`
@@ -223,8 +223,15 @@ export class BlockLife {
           await files.removeDirectory(directory)
           continue
         }
-        const meta = decodeMeta(await files.read(`${directory}/meta.json`), id)
-        await this.#stage(tenant, meta, directory)
+        try {
+          const meta = decodeMeta(await files.read(`${directory}/meta.json`), id)
+          await this.#stage(tenant, meta, directory)
+        } catch (error) {
+          if (!isPoison(error)) throw error
+          // The log, or the blocks that it was made of, have what it holds until it is in the bucket.
+          log.error("a block on the disk can't be used and is made again", { tenant, block: id, error: error.message })
+          await files.removeDirectory(directory)
+        }
       }
     }
   }

@@ -298,3 +298,20 @@ test('damage is found before a query meets it', async () => {
     [chunk],
   )
 })
+
+test('a damaged list of deletions does not end the start: answers say so, and it is kept', async () => {
+  const world = makeWorld()
+  const first = await opened(world)
+  await twoChunks(world, first)
+  await first.requestDeletion('fake', '{app="damaged"}', 0, world.clock.nowMs())
+  const key = 'fake/tercet/deletions.json'
+  const torn = world.bucket.objects.get(key)!.bytes.slice(0, 20)
+  change(world, key, () => torn)
+  const engine = await opened(world)
+  const { warnings } = await lines(world, engine, '{app=~".+"}')
+  assert.equal(warnings.length, 1)
+  assert.match(warnings[0]!, /lines that were to be deleted may show/)
+  await engine.requestDeletion('fake', '{app="damaged"}', 0, world.clock.nowMs())
+  assert.deepEqual(world.bucket.objects.get(`${key}.damaged`)!.bytes, torn)
+  assert.equal(engine.deletionRequests('fake').length, 1)
+})

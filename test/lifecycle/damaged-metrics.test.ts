@@ -323,3 +323,21 @@ test('files of no block are removed after a day', async () => {
   }
   assert.deepEqual(engine.reader('anonymous').damaged(), [])
 })
+
+test('a damaged block on the disk does not end the start: the log has what it holds', async () => {
+  const world = makeWorld()
+  const engine = await opened(world)
+  await append(world, engine, 'w')
+  const { bucket } = world
+  const putFile = bucket.putFile.bind(bucket)
+  bucket.putFile = () => Promise.reject(new BucketError('put', 'memory', 'SlowDown', true))
+  engine.flush().catch(() => {})
+  await world.clock.advance(1000)
+  const path = [...world.files.entries.keys()].find(key => /staging.*meta\.json$/.test(key))!
+  await world.files.writeAtomic(path, (await world.files.read(path)).slice(0, 30))
+  bucket.putFile = putFile
+  const again = await opened(world)
+  assert.deepEqual(await count(world, again, 'w'), [seriesCount, []])
+  await driving(world.clock, again.flush())
+  assert.deepEqual(await count(world, await opened(world), 'w'), [seriesCount, []])
+})
