@@ -9,9 +9,9 @@ export class MemoryBucket implements Bucket {
   readonly description = 'memory'
   readonly objects = new Map<string, { bytes: Uint8Array; modifiedMs: number }>()
   readonly #clock: Clock
-  readonly #files: Files | undefined
+  readonly #files: Pick<Files, 'read'> | undefined
 
-  constructor(clock: Clock, files?: Files) {
+  constructor(clock: Clock, files?: Pick<Files, 'read'>) {
     this.#clock = clock
     this.#files = files
   }

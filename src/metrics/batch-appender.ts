@@ -1,6 +1,6 @@
 /** One batch, decided on sample by sample, into a record for the log: synchronous, column by column. */
 import { BadDataError, LimitError } from '#core/errors.ts'
-import { refuse, type Refusal } from '#model/append-outcome.ts'
+import { nameRefused, refuse, type Refusal } from '#model/append-outcome.ts'
 import type { WriteBatch } from '#model/write-batch.ts'
 import type { MetricsAppendOutcome } from './append.ts'
 import { sampleOutcome, type Head, type SampleOutcome } from './head.ts'
@@ -52,6 +52,7 @@ export class BatchAppender {
     this.#latestMs = nowMs + this.#options.futureMs
     this.#refusals.fill(undefined)
     const result: MetricsAppendOutcome = { stored: 0, histograms: 0, exemplars: 0, refused: 0, problems: [] }
+    if (batch.namesRefused) result.refusedAt = []
     this.#findSeries(tenant, batch)
     this.#admitSamples(tenant, batch, result)
     this.#admitHistograms(tenant, batch, result)
@@ -84,14 +85,23 @@ export class BatchAppender {
       const { head } = tenant
       const outcome = this.#boundsOutcome(head, timeMs)
       if (outcome !== undefined && (batch.hashes !== undefined || !this.#isKnown(head, batch, i))) {
-        this.#refuseSample(outcome, head, shownKey(head, batch, i), timeMs, result)
+        this.#refuseSample(outcome, head, batch, i, timeMs, result)
         return refusedSeries
       }
       this.#refs[i] = this.#makeSeries(tenant, batch, i)
     }
     const ref = this.#refs[i]!
-    if (ref === refusedSeries) refuse(result, this.#problems?.get(i)?.message ?? '')
+    if (ref === refusedSeries) this.#refuseForSeries(i, result)
     return ref
+  }
+
+  #refuseForSeries(i: number, result: MetricsAppendOutcome): void {
+    const problem = this.#problems?.get(i)
+    const message = problem?.message ?? ''
+    const passes = problem instanceof LimitError
+    refuse(result, message)
+    nameRefused(result, message, i, 1, passes)
+    if (passes) result.passes = true
   }
 
   #boundsOutcome(head: Head, timeMs: number): SampleOutcome | undefined {
@@ -144,7 +154,7 @@ export class BatchAppender {
         record.add(ref, timeMs, hi, lo)
         result.stored++
       } else if (what === sampleOutcome.repeated) result.stored++
-      else this.#refuseSample(what, head, shownKey(head, batch, i), timeMs, result)
+      else this.#refuseSample(what, head, batch, i, timeMs, result)
     }
   }
 
@@ -156,7 +166,7 @@ export class BatchAppender {
       const what: SampleOutcome =
         timeMs > this.#latestMs ? sampleOutcome.inFuture : head.admitHistogram(ref, timeMs, histogram)
       if (what !== sampleOutcome.stored && what !== sampleOutcome.repeated) {
-        this.#refuseSample(what, head, shownKey(head, batch, series), timeMs, result)
+        this.#refuseSample(what, head, batch, series, timeMs, result)
         continue
       }
       result.stored++
@@ -223,26 +233,22 @@ export class BatchAppender {
   #refuseSample(
     what: SampleOutcome,
     head: Head,
-    shown: () => string,
+    { bytes, keyFrom, keyTo }: WriteBatch,
+    i: number,
     timeMs: number,
     result: MetricsAppendOutcome,
   ): void {
     result.refused++
-    const known = this.#refusals[what]
-    if (known !== undefined) {
-      known.count++
-      return
+    let refusal = this.#refusals[what]
+    if (refusal === undefined) {
+      const shown = `${head.table.describeKey(bytes, keyFrom[i]!, keyTo[i]!)} at ${timeMs}`
+      refusal = { message: describeOutcome(what, head, shown, this.#options), count: 0 }
+      this.#refusals[what] = refusal
+      result.problems.push(refusal)
     }
-    const message = describeOutcome(what, head, `${shown()} at ${timeMs}`, this.#options)
-    const refusal = { message, count: 1 }
-    this.#refusals[what] = refusal
-    result.problems.push(refusal)
+    refusal.count++
+    nameRefused(result, refusal.message, i)
   }
-}
-
-/** The labels of key `i`, for messages. */
-function shownKey(head: Head, { bytes, keyFrom, keyTo }: WriteBatch, i: number): () => string {
-  return () => head.table.describeKey(bytes, keyFrom[i]!, keyTo[i]!)
 }
 
 function throwLimit(problems: ReadonlyMap<number, Error>): void {
