@@ -5,7 +5,7 @@ import { BadDataError } from '#core/errors.ts'
 import type { Remote } from '#forward/remote.ts'
 import type { Signal } from '#store/signal.ts'
 import type { Config } from './config.ts'
-import { makeContext, type Context } from './context.ts'
+import { makeContext, type Context, type Environment } from './context.ts'
 import { Lifecycle, type Address } from './lifecycle.ts'
 import { roleNames, roles, type RoleName } from './roles.ts'
 import { Servers } from './servers.ts'
@@ -58,10 +58,30 @@ async function checkFiles({ config, world, env }: Context): Promise<void> {
 }
 
 /**
- * Throws BadDataError for a wrong configuration, StartError for a part that could not start; nothing is left running
- * then.
+ * Throws BadDataError for a wrong configuration, ConflictError for a data directory that another process has, StartError
+ * for a part that could not start; nothing is left running then.
  */
 export async function startTercet(config: Config, world: World, env = process.env): Promise<Tercet> {
+  const lock = await world.lockDirectory(config.text('data_dir'))
+  try {
+    const tercet = await startLocked(config, world, env)
+    return {
+      ...tercet,
+      get remotes() {
+        return tercet.remotes
+      },
+      close: () =>
+        tercet.close().finally(() => {
+          lock.release()
+        }),
+    }
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+async function startLocked(config: Config, world: World, env: Environment): Promise<Tercet> {
   const role = roleOf(config)
   const context = await makeContext(config, world, env)
   if (role === 'all' || role === 'insert') await checkFiles(context)

@@ -1,6 +1,7 @@
 /** What every composition begins with: the world, limits, credentials, addresses. */
 import { totalmem } from 'node:os'
 import { systemClock, type Clock } from '#core/clock.ts'
+import { lockDirectory, type DirectoryLock } from '#core/directory-lock.ts'
 import { BadDataError } from '#core/errors.ts'
 import { systemFiles, type Files } from '#core/files.ts'
 import { defaultLimits, type Limits } from '#core/limits.ts'
@@ -15,6 +16,8 @@ export interface World {
   random: Random
   files: Files
   log: Log
+  /** Takes a directory for this process; throws ConflictError when another one has it. */
+  lockDirectory: (directory: string) => Promise<DirectoryLock>
   /** Bytes of memory that the process may have: the machine's, or its container's. */
   memoryBytes: number
 }
@@ -25,6 +28,7 @@ export function systemWorld(log: Log): World {
     random: systemRandom,
     files: systemFiles,
     log,
+    lockDirectory: directory => lockDirectory(directory, `process ${process.pid}`),
     memoryBytes: Math.min(process.constrainedMemory() || Infinity, totalmem()),
   }
 }

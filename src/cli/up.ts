@@ -1,5 +1,5 @@
 /** `tercet up`: runs the process. */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { messageOf } from '#core/errors.ts'
 import type { Config } from '#app/config.ts'
 import { optionNames } from '#app/options.ts'
@@ -66,6 +66,15 @@ async function runProcess(config: Config): Promise<number> {
   process.exit(exitCode)
 }
 
+/** The file may be another's by now. */
+function removeOwn(pidFile: string): void {
+  try {
+    if (Number(readFileSync(pidFile, 'utf8')) === process.pid) rmSync(pidFile, { force: true })
+  } catch {
+    // There is none.
+  }
+}
+
 function untilStopped(running: Running, { log }: World, pidFile: string): Promise<number> {
   process.on('SIGHUP', () => {
     running.reload().catch((error: unknown) => {
@@ -81,7 +90,7 @@ function untilStopped(running: Running, { log }: World, pidFile: string): Promis
       // Not forever: data that is not in the bucket by then is in the local log.
       running.close().then(
         () => {
-          rmSync(pidFile, { force: true })
+          removeOwn(pidFile)
           resolve(0)
         },
         (error: unknown) => {

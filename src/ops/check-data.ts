@@ -1,6 +1,7 @@
 /** `tercet check data`: verifies the data of all signals in their buckets, and the log on disk and in the bucket. */
 import { DirectoryBucket } from '#bucket/directory.ts'
 import type { Bucket } from '#bucket/bucket.ts'
+import type { DirectoryLock } from '#core/directory-lock.ts'
 import { messageOf, NotFoundError } from '#core/errors.ts'
 import { signals, type SignalName } from '#core/signal-name.ts'
 import { yieldEvery } from '#core/yield.ts'
@@ -30,9 +31,11 @@ export async function checkData(
   { out, err }: Output,
 ): Promise<number> {
   const dataDirectory = config.text('data_dir')
-  const running = isRepair ? await runningPid(world, dataDirectory) : undefined
-  if (running !== undefined) {
-    err(`process ${running} writes to ${dataDirectory}; stop it before its data is repaired`)
+  let lock: DirectoryLock | undefined
+  try {
+    lock = isRepair ? await world.lockDirectory(dataDirectory) : undefined
+  } catch (error) {
+    err(`a process that writes is to be stopped before its data is repaired: ${messageOf(error)}`)
     return 2
   }
   const findings: DataFinding[] = []
@@ -57,22 +60,12 @@ export async function checkData(
     return 2
   } finally {
     await files.removeDirectory(`${dataDirectory}/check`)
+    lock?.release()
   }
   const problems = findings.filter(({ kind }) => kind !== 'note')
   const open = problems.filter(({ done }) => done === undefined)
   if (!isJson) out(summaryOf(problems.length, open.length, isRepair))
   return problems.length === 0 ? 0 : 1
-}
-
-/** The process that has the data directory, when it lives. */
-async function runningPid({ files }: World, dataDirectory: string): Promise<number | undefined> {
-  try {
-    const pid = Number(Buffer.from(await files.read(`${dataDirectory}/tercet.pid`)).toString('utf8'))
-    process.kill(pid, 0)
-    return pid
-  } catch {
-    return undefined
-  }
 }
 
 /** Segments of the write-ahead log: what can't be read of one is skipped at the start, so nothing has to be done. */

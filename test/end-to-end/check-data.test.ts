@@ -14,6 +14,7 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { lockDirectory } from '#core/directory-lock.ts'
 import { silentLog } from '#core/log.ts'
 import { loadConfig } from '../../src/app/config.ts'
 import { systemWorld } from '../../src/app/world.ts'
@@ -361,14 +362,14 @@ test('a real Prometheus reads the bucket after the repair', needs('promtool'), a
 test('a process that writes is not disturbed: exit code 2', async () => {
   const directory = temporaryDirectory()
   try {
-    mkdirSync(join(directory, 'data'), { recursive: true })
-    writeFileSync(join(directory, 'data/tercet.pid'), `${process.pid}\n`)
+    const lock = await lockDirectory(join(directory, 'data'), 'process 17')
     const config = loadConfig({ environment: {}, flags: [`data_dir=${directory}/data`] })
     const errors: string[] = []
     const output = { out: () => {}, err: (line: string) => errors.push(line) }
     const world = systemWorld(silentLog)
     assert.equal(await checkData(config, world, { isRepair: true, isJson: false }, output), 2)
-    assert.match(errors.join(), /stop it before its data is repaired/)
+    lock.release()
+    assert.match(errors.join(), /is to be stopped before its data is repaired: .* in use by process 17/)
   } finally {
     rmSync(directory, { recursive: true })
   }

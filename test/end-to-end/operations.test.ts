@@ -129,6 +129,29 @@ async function stopProcess({ child }: Process): Promise<number | null> {
   return ended
 }
 
+test('a second process on the data directory is refused in one line with the first one’s pid (req-012)', async () => {
+  const directory = temporaryDirectory()
+  const first = await startProcess(directory)
+  await write(first.url, 'before', 5)
+  await assert.rejects(
+    startProcess(directory),
+    new RegExp(
+      `^Error: ended with 1: tercet: the directory ${directory} is in use by process ${first.child.pid}; stop it`,
+    ),
+  )
+  assert.equal(Number(readFileSync(`${directory}/tercet.pid`, 'utf8')), first.child.pid, "the first one's file stays")
+  assert.equal((await fetch(`${first.url}/-/ready`)).status, 200)
+  await write(first.url, 'after', 5)
+  assert.equal(await count(first.url, 'after'), 5)
+  // A lock goes with its process, however that ends.
+  const ended = new Promise(resolve => first.child.once('exit', resolve))
+  first.child.kill('SIGKILL')
+  await ended
+  const second = await startProcess(directory)
+  assert.equal(await count(second.url, 'before'), 5)
+  assert.equal(await stopProcess(second), 0)
+})
+
 test(
   'a process: ready, four endpoints on one port, pid, JSON log, clean end (req-041, req-079, req-092, ' + 'req-095)',
   async () => {
