@@ -168,7 +168,7 @@ export class BlockLife {
       return
     }
     const reason = 'meta.json is missing; `tercet check data --repair` makes it again'
-    this.#blocksOf(tenant).quarantined.add({ tenant, id, reason, isWhole: true })
+    this.#blocksOf(tenant).quarantined.add({ tenant, id, reason, isWhole: true, isUncertain: true })
   }
 
   /** Files without index and meta.json were on their way in or out when a process died; nobody reads them. */

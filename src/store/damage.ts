@@ -11,6 +11,8 @@ export interface DamagedBlock {
   isWhole: boolean
   /** It could not be written, and was set aside so that others can be. */
   isSetAside?: true
+  /** Perhaps it is only on its way into the bucket: a process that was killed goes on where it was. */
+  isUncertain?: true
 }
 
 export class DamageList {
@@ -54,7 +56,8 @@ export class DamageList {
     if (known !== undefined && (known.isWhole || !block.isWhole)) return
     this.#found.set(key, block)
     this.total++
-    this.#log.error(messageFor(block), {
+    const level = block.isUncertain === true ? 'warn' : 'error'
+    this.#log[level](messageFor(block), {
       signal: this.#signal,
       tenant: block.tenant,
       block: block.id,
@@ -73,7 +76,8 @@ export class DamageList {
   }
 }
 
-function messageFor({ isSetAside, isWhole }: DamagedBlock): string {
+function messageFor({ isSetAside, isUncertain, isWhole }: DamagedBlock): string {
+  if (isUncertain === true) return 'a block is on its way into the bucket, or damaged'
   if (isSetAside === true) return 'something could not be written into a block and is set aside'
   return isWhole ? 'a block is damaged and is left out' : 'a block is damaged in part'
 }

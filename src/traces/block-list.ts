@@ -90,7 +90,7 @@ export class BlockList {
     for (const [id, modifiedMs] of dataMs) {
       if (this.#coming.has(`${tenant}/${id}`) || (!this.#isFirst && modifiedMs > oldMs)) continue
       const reason = 'meta.json is missing; `tercet check data --repair` makes it again'
-      this.damage.add({ tenant, id, reason, isWhole: true })
+      this.damage.add({ tenant, id, reason, isWhole: true, isUncertain: true })
     }
   }
 
