@@ -227,10 +227,10 @@ export class BlockLife {
           const meta = decodeMeta(await files.read(`${directory}/meta.json`), id)
           await this.#stage(tenant, meta, directory)
         } catch (error) {
-          if (!isPoison(error)) throw error
+          if (!isPoison(error) && !isDamage(error)) throw error
           // The log, or the blocks that it was made of, have what it holds until it is in the bucket.
           log.error("a block on the disk can't be used and is made again", { tenant, block: id, error: error.message })
-          await files.removeDirectory(directory)
+          await this.#removeStaged(directory)
         }
       }
     }
@@ -283,6 +283,7 @@ export class BlockLife {
   // --- From the head into the bucket ---
 
   async cutDue(): Promise<void> {
+    this.#uploads.resume()
     await this.#writeUnwritten()
     const { blockMs } = this.#options
     for (const tenant of this.#tenants.values()) {
@@ -378,7 +379,7 @@ export class BlockLife {
   }
 
   async #onUploaded(block: StagedBlock): Promise<void> {
-    const { bucket, files } = this.#options
+    const { bucket } = this.#options
     const tenant = this.#tenants.get(block.tenant)
     const staged = tenant?.blocks.readers.get(block.id)
     // The same reader: queries under way hold it.
@@ -387,7 +388,14 @@ export class BlockLife {
     if (staged !== undefined)
       for (const [start, through] of walThroughOf(staged.meta))
         await this.#wal.release(`${block.tenant}/${start}`, through)
-    await files.removeDirectory(block.directory)
+    await this.#removeStaged(block.directory)
+  }
+
+  /** What makes the block known goes first: a crash meanwhile leaves no block that lacks files. */
+  async #removeStaged(directory: string): Promise<void> {
+    const { files } = this.#options
+    await files.remove(`${directory}/meta.json`)
+    await files.removeDirectory(directory)
   }
 
   // --- Merging, retention ---

@@ -55,6 +55,20 @@ test('blocks go in order, the file that makes each visible last', async () => {
   assert.equal(queue.waitingBlocks, 0)
 })
 
+test('what waits while the prefix is not ours yet goes on later: by a round, or by who waits for it', async () => {
+  for (const goOn of ['resume', 'drained'] as const) {
+    const world = await makeWorld()
+    const { queue, uploaded } = world
+    world.isOurs = false
+    queue.add(block('A'))
+    await queue.drained()
+    world.isOurs = true
+    void queue[goOn]()
+    await world.clock.advance(1000)
+    assert.deepEqual(uploaded, ['A'])
+  }
+})
+
 test('a bucket that is away is asked again, later and later', async () => {
   const { queue, bucket, clock } = await makeWorld()
   const put = bucket.putFile.bind(bucket)

@@ -53,7 +53,12 @@ export class UploadQueue {
 
   add(block: StagedBlock): void {
     this.#waiting.push(block)
-    if (!this.#closed) this.#running ??= this.#run()
+    this.resume()
+  }
+
+  /** Goes on with what waits: it stopped when the prefix was not ours, as before the bucket was reached. */
+  resume(): void {
+    if (!this.#closed && this.#waiting.length > 0) this.#running ??= this.#run()
   }
 
   /**
@@ -61,6 +66,7 @@ export class UploadQueue {
    * closed.
    */
   async drained(): Promise<void> {
+    this.resume()
     await this.#running
   }
 

@@ -66,11 +66,21 @@ test('a prefix that was given away names its successor until it is claimed again
   assert.equal(await Fence.successorOf(bucket, prefix), undefined)
   const fence = await Fence.claim(bucket, prefix, 'tercet')
   assert.equal(await Fence.successorOf(bucket, prefix), undefined)
-  await Fence.giveAway(bucket, prefix, 'Mimir')
+  await fence.giveAway('Mimir')
   assert.equal(await Fence.successorOf(bucket, prefix), 'Mimir')
   assert.equal(await fence.replacedBy(), 2)
   await Fence.claim(bucket, prefix, 'tercet')
   assert.equal(await Fence.successorOf(bucket, prefix), undefined)
+})
+
+test('a writer gives away what is its own: again after a lost reply, not when another one has it', async () => {
+  const bucket = makeBucket()
+  const first = await Fence.claim(bucket, prefix, 'first')
+  await first.giveAway('Mimir')
+  await first.giveAway('Mimir')
+  const second = await Fence.claim(bucket, prefix, 'second')
+  await assert.rejects(first.giveAway('Loki'), /^UnavailableError: another writer \(epoch 2\) took over the bucket/)
+  assert.equal(await second.replacedBy(), undefined)
 })
 
 test('a bucket that is away is an error, not an answer', async () => {

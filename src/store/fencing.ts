@@ -2,7 +2,7 @@
  * One writer per prefix. A writer claims the next epoch by creating an object that nobody else can create; one that
  * finds a higher epoch than its own has been replaced, and stops writing.
  */
-import { ConflictError, NotFoundError } from '#core/errors.ts'
+import { ConflictError, NotFoundError, UnavailableError } from '#core/errors.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { encodeUtf8 } from '#core/text.ts'
 
@@ -70,9 +70,21 @@ export class Fence {
     return { epoch, hasStopped: owner === stopped || owner.startsWith(givenAway) }
   }
 
-  /** Takes an epoch by which nobody of ours writes. */
-  static async giveAway(bucket: Bucket, prefix: string, successor: string): Promise<void> {
-    await Fence.claim(bucket, prefix, `${givenAway}${successor}`)
+  /**
+   * Takes the next epoch, by which nobody of ours writes. Throws UnavailableError when another writer has it: then the
+   * prefix is not ours to give.
+   */
+  async giveAway(successor: string): Promise<void> {
+    const key = epochKey(this.#prefix, this.epoch + 1)
+    const text = `${givenAway}${successor}`
+    try {
+      await this.#bucket.put(key, encodeUtf8(text), { ifAbsent: true })
+    } catch (error) {
+      if (!(error instanceof ConflictError)) throw error
+      // Ours, when the reply to an earlier attempt was lost.
+      if ((await Fence.#ownerOf(this.#bucket, this.#prefix, this.epoch + 1)) !== text)
+        throw new UnavailableError(`another writer (epoch ${this.epoch + 1}) took over the bucket`, 60)
+    }
   }
 
   /** To whom the prefix was given away; undefined where it is ours, or nobody's. */

@@ -131,6 +131,8 @@ export abstract class SignalFrame implements Signal {
       bucketPrefix: `${defaultTenant}/tercet/wal/`,
       directory: `${directory}/wal`,
       confirmPrefix: () => this.#guard.confirmPrefix(),
+      confirmKept: isDoubtful => this.#guard.confirmKept(isDoubtful),
+      leaseMs,
       onLost: () => {
         this.takeBack()
       },

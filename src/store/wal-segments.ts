@@ -31,6 +31,13 @@ export interface WalSegmentsOptions {
   syncAlways: boolean
   /** Throws UnavailableError when another writer has the prefix. */
   confirmPrefix: () => Promise<void>
+  /**
+   * The same after a link was put, or, `isDoubtful`, where a foreign one is; throws UnavailableError also when the
+   * bucket does not say whose the prefix is.
+   */
+  confirmKept: (isDoubtful: boolean) => Promise<void>
+  /** For so long a replaced writer may not notice it. */
+  leaseMs: number
 }
 
 /** A local segment is sealed and shipped when it is this large or old. */
@@ -119,7 +126,19 @@ export class WalSegments {
     const { files, directory } = this.#options
     await this.#ledger.loadLocal()
     const names = (await files.list(directory)).filter(name => chainName.test(name) || ownName.test(name)).sort()
+    for (const name of names) await this.#force(name)
     return names.map(name => ({ name, read: () => files.read(`${directory}/${name}`) }))
+  }
+
+  /** A process that was killed may have left records unforced, which it acknowledged. */
+  async #force(name: string): Promise<void> {
+    const { files, directory } = this.#options
+    try {
+      const file = await files.openAppend(`${directory}/${name}`)
+      await file.sync().finally(() => file.close())
+    } catch (error) {
+      this.#warn('a segment could not be forced to the disk', name, error)
+    }
   }
 
   /**
@@ -166,7 +185,7 @@ export class WalSegments {
    * by now: read it with `remoteSources` first.
    */
   async closeChain(generation: number): Promise<boolean> {
-    const { bucket, bucketPrefix, writer } = this.#options
+    const { bucket, bucketPrefix, writer, leaseMs, clock } = this.#options
     const header = encodeHeader({ writer, losses: 0, generation, firstRecord: 0 })
     const name = linkName(this.#nextLink)
     try {
@@ -177,7 +196,13 @@ export class WalSegments {
       if (Buffer.compare(there, header) !== 0) return false
     }
     this.#nextLink++
-    this.#add({ name, writer, generation, lastRecord: -1, bytes: header.length, isLocal: false, isShipped: true })
+    const link = { name, writer, generation, lastRecord: -1, bytes: header.length, isLocal: false, isShipped: true }
+    // It is removed when its generation is, but stays while a replaced writer may still try to put its own link there.
+    if (leaseMs === 0) this.#add(link)
+    else
+      clock.after(leaseMs, () => {
+        this.#add(link)
+      })
     return true
   }
 
@@ -338,7 +363,7 @@ export class WalSegments {
 
   /** The number of the link that the bytes became. */
   async #putLink(packed: Uint8Array): Promise<number> {
-    const { clock, bucket, bucketPrefix, confirmPrefix } = this.#options
+    const { clock, bucket, bucketPrefix } = this.#options
     const startedMs = clock.monotonicMs()
     for (let attempt = 0; ; attempt++) {
       // The number is taken when the link is there: a chain without gaps can be followed without a listing.
@@ -350,15 +375,32 @@ export class WalSegments {
         // Ours, when an earlier attempt got through and its reply was lost. Only an epoch says that it is another's.
         const isOurs = error instanceof ConflictError ? await this.#isThere(key, packed) : undefined
         if (isOurs !== true) {
-          if (error instanceof ConflictError) await confirmPrefix()
-          if (isOurs === false) this.#nextLink++
+          if (isOurs === false) {
+            await this.#confirmKept(startedMs, true)
+            this.#nextLink++
+          }
           await this.#afterFailure(error, startedMs, attempt)
           continue
         }
       }
       this.#nextLink++
+      await this.#confirmKept(startedMs, false)
       this.#trouble = undefined
       return sequence
+    }
+  }
+
+  /**
+   * A foreign link may be a successor's; and a successor may have removed its own link, and all before it, just before
+   * ours was put there.
+   */
+  async #confirmKept(startedMs: number, isForeign: boolean): Promise<void> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.#options.confirmKept(isForeign)
+      } catch (error) {
+        await this.#afterFailure(error, startedMs, attempt)
+      }
     }
   }
 

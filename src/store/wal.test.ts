@@ -45,6 +45,8 @@ class World {
       writer: String(this.#writers++).padStart(26, '0'),
       syncAlways: false,
       confirmPrefix,
+      confirmKept: confirmPrefix,
+      leaseMs: 0,
       onLost: () => {
         this.losses++
         wal.beginGeneration()

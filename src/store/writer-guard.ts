@@ -46,6 +46,8 @@ export class WriterGuard {
   #confirmedMs = -Infinity
   #askedInVainMs = -Infinity
   #asking: Promise<void> | undefined
+  /** How often the bucket answered. */
+  #answers = 0
   #maintenance: Promise<void> = Promise.resolve()
   #diskFull: string | undefined
   #handedOver: string | undefined
@@ -121,22 +123,23 @@ export class WriterGuard {
    */
   requirePrefix(): void {
     const { fenced } = this.#wal()
-    if (fenced !== undefined && this.#handedOver === undefined) throw new UnavailableError(fenced, 60)
+    if (fenced !== undefined && fenced !== this.#handedOver) throw new UnavailableError(fenced, 60)
   }
 
   /**
    * Leaves the prefix to another writer: accepts nothing more, flushes everything, and takes an epoch that no Tercet
-   * writes by. After a failure appends are accepted as before; a second call does nothing.
+   * writes by. Throws UnavailableError when another writer has it already. After a failure appends are accepted as
+   * before; a second call does nothing.
    */
   async handOver(successor: string, flush: () => Promise<void>): Promise<void> {
     if (this.#handedOver !== undefined) return
-    const { bucket, epochPrefix, log, signal } = this.#options
+    const { log, signal } = this.#options
     this.#handedOver = `handed over to ${successor}; send there`
     try {
       await flush()
       // What was admitted just before the first and appended just after it.
       await flush()
-      await Fence.giveAway(bucket, epochPrefix, successor)
+      await this.#fence?.giveAway(successor)
     } catch (error) {
       this.#handedOver = undefined
       throw error
@@ -184,6 +187,23 @@ export class WriterGuard {
     if (fenced !== undefined) throw new UnavailableError(fenced, 60)
   }
 
+  /**
+   * The same for what lies in the bucket already, where a replaced writer may have put it: waits for the bucket's answer,
+   * and throws UnavailableError when there is none. `isDoubtful`: an answer from before is not good enough.
+   */
+  async confirmKept(isDoubtful: boolean): Promise<void> {
+    const { clock, leaseMs } = this.#options
+    if (isDoubtful || leaseMs === 0 || clock.monotonicMs() - this.#confirmedMs > leaseMs) {
+      // An answer that is under way may be older than what was put.
+      await this.#asking
+      const before = this.#answers
+      await this.watchFence()
+      if (this.#answers === before) throw new UnavailableError('the bucket does not say who its writer is', 5)
+    }
+    const { fenced } = this.#wal()
+    if (fenced !== undefined) throw new UnavailableError(fenced, 60)
+  }
+
   /** A round's look at the fence: where writing asks often enough, or the bucket is remote, now and then. */
   async watchFenceNow(): Promise<void> {
     const { clock, leaseMs } = this.#options
@@ -204,6 +224,7 @@ export class WriterGuard {
     const askedMs = clock.monotonicMs()
     try {
       const newer = await (isThorough ? this.#fence?.replacedLongAgoBy() : this.#fence?.replacedBy())
+      this.#answers++
       if (newer === undefined) {
         this.#confirmedMs = askedMs
         this.#askedInVainMs = -Infinity
