@@ -153,7 +153,7 @@ const dialects: readonly [name: string, replies: ErrorReplies, contentType: stri
       'not-found: 404 "not found"',
       'timeout: 500 "timeout"',
       'unauthorized: 500 "unauthorized"',
-      'unavailable: 500 "unavailable"',
+      'unavailable: 503 "unavailable"',
       'unknown: 500 "unknown"',
     ],
   ],
