@@ -204,6 +204,8 @@ export class BlockLife {
   #hideParents(): void {
     for (const tenant of this.#tenants.values()) {
       for (const reader of Array.from(tenant.blocks.readers.values())) {
+        // A child that only this disk has is no reason to remove them.
+        if (this.#staged.has(reader.meta.ulid)) continue
         for (const parent of reader.meta.compaction.parents ?? [])
           if (reader.meta.tercet !== undefined && tenant.blocks.readers.has(parent.ulid))
             this.#retired.add(`${tenant.name}/${parent.ulid}`)

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { BucketError } from '#bucket/bucket.ts'
 import { MemoryBucket } from '#bucket/memory.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
 import { defaultLimits } from '#core/limits.ts'
@@ -159,6 +160,40 @@ test('cut, upload, compact: every sample once at each stage, levels and sources 
   await driving(world, engine.flush())
   world.files.entries.clear()
   engine = await opened(world)
+  assert.deepEqual(await samples(engine, 'm'), expected)
+})
+
+test('a merged block that only the disk has does not remove the blocks that it was made of', async () => {
+  const world = makeWorld()
+  let engine = await opened(world, { durability: 'bucket' })
+  const expected: [number, number][] = []
+  for (let i = 0; i < 4; i++) {
+    // Each block reaches back over the one before it.
+    for (const timeMs of [world.clock.nowMs(), world.clock.nowMs() - 600_000 + i]) {
+      expected.push([timeMs, i])
+      await append(world, engine, 'm', timeMs, i)
+    }
+    await driving(world, engine.flush())
+    await world.clock.advance(60_000)
+  }
+  expected.sort(([a], [b]) => a - b)
+  // Their range is over.
+  await world.clock.advance(4 * hourMs)
+  expected.push([world.clock.nowMs(), 9])
+  await append(world, engine, 'm', world.clock.nowMs(), 9)
+  // Blocks of one range are merged; what the merge made does not reach the bucket before the process is killed.
+  const { putFile } = world.bucket
+  world.bucket.putFile = () => Promise.reject(new BucketError('put', 'b', 'SlowDown', true))
+  const merging = engine.maintain()
+  merging.catch(() => {})
+  for (let i = 0; i < 50; i++) await world.clock.advance(100)
+  assert.ok([...world.files.entries.keys()].some(path => path.includes('/staging/')))
+  engine = makeEngine(world, { durability: 'bucket' })
+  await driving(world, engine.open())
+  for (let i = 0; i < 5; i++) await world.clock.advance(20_000)
+  world.bucket.putFile = putFile
+  world.files.entries.clear()
+  engine = await opened(world, { durability: 'bucket' })
   assert.deepEqual(await samples(engine, 'm'), expected)
 })
 
