@@ -58,8 +58,8 @@ async function checkFiles({ config, world, env }: Context): Promise<void> {
 }
 
 /**
- * Throws BadDataError for a wrong configuration, ConflictError for a data directory that another process has, StartError
- * for a part that could not start; nothing is left running then.
+ * Throws BadDataError for a wrong configuration, ConflictError for a data directory that another process has,
+ * StartError for a part that could not start; nothing is left running then.
  */
 export async function startTercet(config: Config, world: World, env = process.env): Promise<Tercet> {
   const lock = await world.lockDirectory(config.text('data_dir'))
