@@ -28,7 +28,7 @@ export function makeAgent(context: Context, own: Process): Composition {
   const operators = makeOperators(context, scraping.scraping, undefined)
   const tailing = makeTailing(context, forwarding)
   const admin = makeAdmin([], () => own.reload())
-  const health = makeHealth(() => own.notReady())
+  const health = makeHealth(own)
   return {
     parts: [health, forwarding, scraping, operators, tailing, self, admin],
     signals: [],

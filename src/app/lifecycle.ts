@@ -59,6 +59,11 @@ export class Lifecycle {
     return undefined
   }
 
+  /** What does not work although the process is ready. */
+  warnings(): string[] {
+    return this.#parts.map(part => part.warning?.()).filter(warning => warning !== undefined)
+  }
+
   /** Throws StartError; nothing is listening or running then. */
   async start(registry: Registry): Promise<void> {
     for (const part of this.#parts) part.metrics(registry)
@@ -99,6 +104,7 @@ export class Lifecycle {
 
   async #stop(): Promise<void> {
     this.#state = 'stopping'
+    for (const part of this.#started) part.drain?.()
     await eachInTurn([
       ...this.#listeners.map(listener => () => listener.close()),
       () => this.#servers.close(),
@@ -145,8 +151,15 @@ export function together(name: string, parts: readonly Part[]): Part {
       for (const part of parts) part.metrics(registry)
     },
     start: () => all(part => naming(part.name, () => part.start())),
+    drain: () => {
+      for (const part of parts) part.drain?.()
+    },
     stop: () => all(part => part.stop()),
     reload: () => all(part => part.reload?.()),
     ready: () => parts.map(part => part.ready?.()).find(reason => reason !== undefined),
+    warning: () => {
+      const warnings = parts.map(part => part.warning?.()).filter(warning => warning !== undefined)
+      return warnings.length === 0 ? undefined : warnings.join('\n')
+    },
   }
 }

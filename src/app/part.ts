@@ -32,6 +32,8 @@ export interface Part {
   readonly listeners: readonly Listener[]
   /** Registers the part's own metrics, once, before the start. */
   metrics(registry: Registry): void
+  /** Called for every part that was started before the addresses are closed and the parts are stopped. */
+  drain?(): void
   /**
    * Called in the order of the list, when the addresses are open already. What it opened before it throws is closed
    * by `stop`.
@@ -43,6 +45,8 @@ export interface Part {
   reload?(): Promise<void>
   /** Why the part can't serve yet, or no more; undefined: it can. */
   ready?(): string | undefined
+  /** What does not work although the part serves; undefined: all works. */
+  warning?(): string | undefined
 }
 
 /** A part from the pieces that it has. */

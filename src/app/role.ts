@@ -9,6 +9,7 @@ import type { Part } from './part.ts'
 export interface Process {
   readonly registry: Registry
   notReady(): string | undefined
+  warnings(): string[]
   reload(): Promise<void>
 }
 

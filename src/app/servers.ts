@@ -80,6 +80,7 @@ export class Servers implements SharedServers {
       decodedBytesMax: limits.decodedBytesMax,
       onError: errorReply,
       monotonicMs: () => world.clock.monotonicMs(),
+      after: (delayMs, run) => world.clock.after(delayMs, run),
       onRequest,
       ...security,
     })

@@ -43,7 +43,7 @@ export async function makeServing(context: Context, own: Process): Promise<Compo
     () => own.reload(),
     () => damaged().filter(block => block.isSetAside === true),
   )
-  const health = makeHealth(() => own.notReady())
+  const health = makeHealth(own)
   return {
     parts: [health, stores, deriving, scraping, alerting, operators, self, ui, admin],
     signals,

@@ -90,7 +90,7 @@ async function startLocked(config: Config, world: World, env: Environment): Prom
     if (role !== 'agent') await checkFiles(context)
     await lifecycle.reload()
   }
-  const own = { registry, notReady: () => lifecycle.notReady(), reload }
+  const own = { registry, notReady: () => lifecycle.notReady(), warnings: () => lifecycle.warnings(), reload }
   const { parts, signals, remotes, onRequest } = await roles[role](context, own)
   const servers = new Servers(context, parts, () => lifecycle.isRunning, onRequest)
   const lifecycle = new Lifecycle(world.log, parts, servers)

@@ -3,6 +3,8 @@
  * ConflictError (a conditional put lost), and for the world's failures BucketError, which says what was tried.
  */
 
+import type { RequestCounts } from './store-requests.ts'
+
 /** An object as a listing has it. */
 export interface ObjectInfo {
   key: string
@@ -10,12 +12,18 @@ export interface ObjectInfo {
   modifiedMs: number
 }
 
+export interface PutOptions {
+  /** ConflictError when the object is there already; of several at once exactly one wins. */
+  ifAbsent?: boolean
+  /** Milliseconds after which the caller waits no longer, further attempts included. */
+  withinMs?: number
+}
+
 /** Where immutable objects lie by key. */
 export interface Bucket {
   /** For messages: where it is. */
   readonly description: string
-  /** With `ifAbsent`, ConflictError when the object is there already; of several at once exactly one wins. */
-  put(key: string, bytes: Uint8Array, options?: { ifAbsent?: boolean }): Promise<void>
+  put(key: string, bytes: Uint8Array, options?: PutOptions): Promise<void>
   /** Uploads a local file. */
   putFile(key: string, path: string): Promise<void>
   get(key: string): Promise<Uint8Array>
@@ -33,6 +41,13 @@ export interface Bucket {
   delete(key: string): Promise<void>
   /** Lets go of copies of the objects below a prefix: they turned out to be damaged, and may be repaired. */
   evict?(prefix: string): Promise<void>
+  /** Counters of requests, where the bucket is asked over a network. */
+  readonly requests?: RequestCounts | undefined
+  /**
+   * The process stops: a store that answers nothing for `graceMs` is asked nothing more, and what is under way is
+   * given up.
+   */
+  windDown?(graceMs: number): void
 }
 
 /** The bucket could not do what it was asked, for reasons of its own. */
@@ -73,7 +88,7 @@ export class PrefixedBucket implements Bucket {
     this.description = `${inner.description}/${prefix}`
   }
 
-  put(key: string, bytes: Uint8Array, options?: { ifAbsent?: boolean }): Promise<void> {
+  put(key: string, bytes: Uint8Array, options?: PutOptions): Promise<void> {
     return this.#inner.put(this.#prefix + key, bytes, options)
   }
   putFile(key: string, path: string): Promise<void> {
@@ -93,6 +108,12 @@ export class PrefixedBucket implements Bucket {
   }
   listDirectories(prefix: string): Promise<string[]> {
     return this.#inner.listDirectories(this.#prefix + prefix)
+  }
+  get requests(): RequestCounts | undefined {
+    return this.#inner.requests
+  }
+  windDown(graceMs: number): void {
+    this.#inner.windDown?.(graceMs)
   }
   delete(key: string): Promise<void> {
     return this.#inner.delete(this.#prefix + key)

@@ -6,7 +6,8 @@ import { crc32 } from 'node:zlib'
 import { messageOf, NotFoundError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
-import type { Bucket, ObjectInfo } from './bucket.ts'
+import type { Bucket, ObjectInfo, PutOptions } from './bucket.ts'
+import type { RequestCounts } from './store-requests.ts'
 
 /** What a cache keeps, where, and how much of it. */
 export interface CacheOptions {
@@ -157,6 +158,13 @@ export class CachedBucket implements Bucket {
     if (this.#options.isCacheable(key)) await this.#evictPages(`${fileNameOf(key)}.`)
   }
 
+  get requests(): RequestCounts | undefined {
+    return this.#inner.requests
+  }
+  windDown(graceMs: number): void {
+    this.#inner.windDown?.(graceMs)
+  }
+
   evict(prefix: string): Promise<void> {
     return this.#evictPages(fileNameOf(prefix))
   }
@@ -170,7 +178,7 @@ export class CachedBucket implements Bucket {
     }
   }
 
-  put(key: string, bytes: Uint8Array, options?: { ifAbsent?: boolean }): Promise<void> {
+  put(key: string, bytes: Uint8Array, options?: PutOptions): Promise<void> {
     return this.#inner.put(key, bytes, options)
   }
   putFile(key: string, path: string): Promise<void> {

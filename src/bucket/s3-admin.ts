@@ -64,6 +64,9 @@ const reasonOf = (error: unknown): string => {
   return hasMessage ? `${code}: ${error.message}` : code
 }
 
+/** So long an answer, or the next piece of one, may take. */
+const silenceMs = 15_000
+
 type Report = (check: string, level: Finding['level'], found: string, advice?: string) => void
 
 /** Makes buckets and examines a store; one connection to one endpoint. */
@@ -97,6 +100,12 @@ export class S3Admin {
       responseChecksumValidation: 'WHEN_REQUIRED',
       maxAttempts: 2,
       followRegionRedirects: false,
+      requestHandler: {
+        connectionTimeout: 5000,
+        requestTimeout: silenceMs,
+        throwOnRequestTimeout: true,
+        socketTimeout: silenceMs,
+      },
       ...(endpoint === '' ? {} : { endpoint }),
       ...(credentials === undefined ? {} : { credentials }),
     })

@@ -74,6 +74,7 @@ export function failureOf(error: unknown, placeOf: PlaceOf = () => undefined): F
   if (error instanceof NotFoundError && isSystemError(error.cause)) return failureOfSystem(error.cause, placeOf)
   if ('kind' in error && errorKinds.some(kind => kind === error.kind))
     return { text: error.message, exitCode: error instanceof BadDataError ? 2 : 1, isBug: false }
+  if ('kind' in error && error.kind === 'bucket') return { text: error.message, exitCode: 1, isBug: false }
   const bug: Failure = { text: error.stack ?? error.message, exitCode: 1, isBug: true }
   if (error.cause === undefined) return bug
   const { text, isBug } = failureOf(error.cause, placeOf)

@@ -1,4 +1,5 @@
 /** Finds the verb that a command line names, and runs it or shows its help. */
+import { holdProcess } from '#core/clock.ts'
 import { BadDataError } from '#core/errors.ts'
 import { nearestOf } from '#core/nearest.ts'
 import { failureOf } from './failure.ts'
@@ -8,6 +9,8 @@ import { verbs } from './verbs.ts'
 
 /** The exit code. */
 export async function runCli(argv: readonly string[]): Promise<number> {
+  // Timers keep no process alive: a verb that waits for one is not at its end.
+  const held = holdProcess()
   try {
     const [first = '', ...rest] = argv
     if (first === 'help' && rest.length > 0) return await showHelp((await findVerb(rest))[0])
@@ -21,6 +24,8 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     const { text, exitCode } = failureOf(error)
     process.stderr.write(`tercet: ${text}\n`)
     return exitCode
+  } finally {
+    held.cancel()
   }
 }
 

@@ -5,6 +5,7 @@ import type { Config } from '#app/config.ts'
 import { optionNames } from '#app/options.ts'
 import { compileCacheDirectory, version } from '#app/version.ts'
 import type { World } from '#app/world.ts'
+import { BucketError } from '#bucket/bucket.ts'
 import { greatest } from '#core/lists.ts'
 import { configFlag, readConfig, worldOf } from './configuration.ts'
 import { failureOf } from './failure.ts'
@@ -61,7 +62,15 @@ async function runProcess(config: Config): Promise<number> {
   const onStarted = (): void => {
     writeFileSync(pidFile, `${process.pid}\n`)
   }
-  const running = await (isAgent ? startAgent : startServer)(config, world, onStarted)
+  let running: Running
+  try {
+    running = await (isAgent ? startAgent : startServer)(config, world, onStarted)
+  } catch (error) {
+    if (!isOfBucket(error)) throw error
+    // Nobody may sit before the terminal when a store refuses: it is told like all else that happens to a process.
+    world.log.error('could not start', { reason: messageOf(error) })
+    process.exit(1)
+  }
   const exitCode = await untilStopped(running, world, pidFile)
   process.exit(exitCode)
 }
@@ -73,6 +82,12 @@ function removeOwn(pidFile: string): void {
   } catch {
     // There is none.
   }
+}
+
+/** Is it the store that did not do what the start needs? */
+function isOfBucket(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  return error instanceof BucketError || isOfBucket(error.cause)
 }
 
 function untilStopped(running: Running, { log }: World, pidFile: string): Promise<number> {

@@ -40,6 +40,12 @@ export class Omissions {
   }
 }
 
+/** What is read is known to lack everything that one place has, and why; undefined: it does not. */
+export function leavingOut<R extends { readonly omissions: Omissions }>(reader: R, reason: string | undefined): R {
+  if (reason !== undefined) reader.omissions.add('(all)', reason)
+  return reader
+}
+
 /** Is it the data that is wrong? A bucket that fails for the moment is another matter: then the query fails. */
 export function isDamage(error: unknown): error is CorruptDataError | NotFoundError {
   return error instanceof CorruptDataError || error instanceof NotFoundError

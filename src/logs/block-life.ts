@@ -72,6 +72,8 @@ export class BlockLife {
   #staged = 0
   #isSpilling = false
   failures = 0
+  /** Why the last attempt to publish failed; undefined: it did not. */
+  trouble: string | undefined
 
   constructor(
     options: BlockLifeOptions,
@@ -302,6 +304,7 @@ export class BlockLife {
 
   #noteUnpublished({ waiting, unlisted }: PublishOutcome): void {
     const [first] = waiting.values()
+    this.trouble = waiting.size === 0 ? undefined : messageOf(first)
     if (waiting.size > 0) {
       this.failures++
       this.#options.log.warn('log chunks could not be put into the bucket, they wait', {

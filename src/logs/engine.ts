@@ -1,5 +1,6 @@
 /** The logs signal: append in, select out, and what goes on behind. */
 import { LimitError } from '#core/errors.ts'
+import { leavingOut } from '#core/omissions.ts'
 import type { LogBatch } from '#model/log-batch.ts'
 import type { BlockSummary } from '#store/signal.ts'
 import type { RecordVisitor } from '#store/wal.ts'
@@ -131,6 +132,10 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     return { ...this.#life.stats, compactions: 0 }
   }
 
+  protected uploadTrouble(): string | undefined {
+    return this.#life.trouble
+  }
+
   /** An index counts as a block; what its chunks take is not known without reading it. */
   protected holdings(): Holdings {
     return { waitingBytes: this.#life.waitingBytes, blocks: this.#catalogue.count, blockBytes: 0 }
@@ -208,7 +213,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
 
   reader(tenantName: string): LogsReader {
     this.requireReadable()
-    return new Reader(
+    const reader = new Reader(
       tenantName,
       {
         streams: () => this.#tenants.get(tenantName)?.head.streams.values() ?? [],
@@ -219,6 +224,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
       },
       fromMs => this.retainedFrom(fromMs),
     )
+    return leavingOut(reader, this.notJoined)
   }
 
   get streamCount(): number {

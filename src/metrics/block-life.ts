@@ -108,6 +108,10 @@ export class BlockLife {
     }
   }
 
+  get uploadTrouble(): string | undefined {
+    return this.#uploads.trouble
+  }
+
   /** Resolves when the bucket has every finished block. */
   drained(): Promise<void> {
     return this.#uploads.drained()

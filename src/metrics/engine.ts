@@ -1,6 +1,7 @@
 /** The metrics signal as a whole: log, heads, blocks, and the rounds of work between them. */
 import type { HashSeed } from '#codec/series-key.ts'
 import type { Limits } from '#core/limits.ts'
+import { leavingOut } from '#core/omissions.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import type { Labels } from '#model/labels.ts'
 import type { Metadata, WriteBatch } from '#model/write-batch.ts'
@@ -120,6 +121,10 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
     return { ...this.#blocks.uploadStats, compactions: this.#blocks.compactions }
   }
 
+  protected uploadTrouble(): string | undefined {
+    return this.#blocks.uploadTrouble
+  }
+
   protected holdings(): Holdings {
     let blocks = 0
     let blockBytes = 0
@@ -175,7 +180,7 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
     this.requireReadable()
     const tenant = this.#tenants.get(tenantName)
     const blocks = tenant?.blocks ?? new BlockSet(this.#options.log, this.#options.clock)
-    return new Reader(blocks, tenant?.head, fromMs => this.retainedFrom(fromMs))
+    return leavingOut(new Reader(blocks, tenant?.head, fromMs => this.retainedFrom(fromMs)), this.notJoined)
   }
 
   metadata(tenantName: string): ReadonlyMap<string, Metadata> {

@@ -39,6 +39,8 @@ export class UploadQueue {
   #closed = false
   uploads = 0
   failures = 0
+  /** Why the last attempt failed; undefined: it did not. */
+  trouble: string | undefined
 
   constructor(options: UploadQueueOptions) {
     this.#options = options
@@ -79,6 +81,7 @@ export class UploadQueue {
           await this.#upload(block)
           this.#waiting.shift()
           this.uploads++
+          this.trouble = undefined
           attempt = 0
         } catch (error) {
           this.#noteFailure(block, error)
@@ -100,6 +103,7 @@ export class UploadQueue {
 
   #noteFailure({ tenant, id }: StagedBlock, error: unknown): void {
     this.failures++
+    this.trouble = messageOf(error)
     this.#options.log.warn('a block could not be uploaded, it stays on disk', {
       tenant,
       block: id,

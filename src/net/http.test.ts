@@ -5,6 +5,7 @@ import test from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { BadDataError, messageOf } from '#core/errors.ts'
 import { silentLog } from '#core/log.ts'
+import { VirtualClock } from '#core/virtual-clock.ts'
 import { Auth } from './auth.ts'
 import { HttpServer, type HttpServerOptions } from './http.ts'
 import { route, type Finish, type Handler, type Route } from './route-table.ts'
@@ -325,4 +326,43 @@ test('one server listens at several addresses, and two routes of one path are a 
     serving([twice, twice], async () => {}),
     /already declared/,
   )
+})
+
+test('a server that closes answers what is under way, and waits for no client without end', async () => {
+  const clock = new VirtualClock(0)
+  const started = new Set<string>()
+  const gate: { open?: () => void } = {}
+  const opened = new Promise<void>(resolve => {
+    gate.open = resolve
+  })
+  const slow = (path: string, until: Promise<void>): Route =>
+    route(['GET'], path, async () => {
+      started.add(path)
+      await until
+      return { status: 200, body: 'answered' }
+    })
+  const routes = [slow('/slow', opened), slow('/never', new Promise(() => {}))]
+  const server = new HttpServer(routes, [], {
+    log: silentLog,
+    bodyBytesMax: 1000,
+    decodedBytesMax: 5000,
+    onError: () => ({ status: 500 }),
+    onRequest: () => {},
+    monotonicMs: () => 0,
+    after: (delayMs, run) => clock.after(delayMs, run),
+    auth: new Auth(nobody),
+    tls: undefined,
+  })
+  const url = `http://${await server.listen('127.0.0.1', 0)}`
+  const underWay = fetch(`${url}/slow`)
+  const lost = assert.rejects(fetch(`${url}/never`))
+  while (started.size < 2) await clock.yield()
+  const closed = server.close()
+  gate.open?.()
+  const reply = await underWay
+  assert.equal(await reply.text(), 'answered')
+  assert.equal(reply.headers.get('connection'), 'close')
+  await clock.advance(10_000)
+  await closed
+  await lost
 })

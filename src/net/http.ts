@@ -2,6 +2,7 @@
 import { Readable } from 'node:stream'
 import { createGzip } from 'node:zlib'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { Clock } from '#core/clock.ts'
 import { BadDataError, CanceledError, messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import type { Auth } from './auth.ts'
@@ -23,9 +24,14 @@ export interface HttpServerOptions {
   /** Called after every request. */
   onRequest: RequestObserver
   monotonicMs: () => number
+  /** Ends what is still under way some time after the close began; without it all of it is waited for. */
+  after?: Clock['after']
   auth: Auth
   tls: TlsOptions | undefined
 }
+
+/** So long a server that closes waits for requests under way. */
+const drainMs = 10_000
 
 const gzipBytesMin = 1400
 const corsHeaders = {
@@ -53,6 +59,7 @@ export class HttpServer {
   readonly #listeners: Listener[] = []
   readonly #routes: readonly Route[]
   readonly #sockets: readonly SocketRoute[]
+  #isClosing = false
 
   constructor(routes: readonly Route[], sockets: readonly SocketRoute[], options: HttpServerOptions) {
     this.#options = options
@@ -130,6 +137,8 @@ export class HttpServer {
       answer = this.#options.onError(error, request)
     }
     this.#options.onRequest(route.path, answer.status, (this.#options.monotonicMs() - startedMs) / 1000)
+    // A connection that is kept would keep the server from closing.
+    if (this.#isClosing) reply.header('connection', 'close')
     return send(raw, reply, route.finish === undefined ? answer : route.finish(answer, request.header))
   }
 
@@ -159,8 +168,14 @@ export class HttpServer {
     }
   }
 
+  /** Answers what is under way, but waits for no client without end. */
   async close(): Promise<void> {
+    this.#isClosing = true
+    const late = this.#options.after?.(drainMs, () => {
+      for (const { app } of this.#listeners) app.server.closeAllConnections()
+    })
     for (const listener of this.#listeners) await closeListener(listener)
+    late?.cancel()
   }
 }
 

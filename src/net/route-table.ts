@@ -127,12 +127,24 @@ export function inDialect(replies: ErrorReplies, routes: readonly Route[]): Rout
   return routes.map(route => ({ ...route, handler: answering(replies, route.handler) }))
 }
 
+/** What routes ask a store before they ask it anything else. */
+export interface Readiness {
+  readonly ready: boolean
+  /** Why it is not. */
+  readonly notReady?: string | undefined
+}
+
+/** Why a store that is not ready is not. */
+export function reasonOf({ notReady = 'starting' }: Readiness): string {
+  return notReady === 'starting' ? 'the process is starting' : notReady
+}
+
 /** Routes that throw UnavailableError until the store is open. */
-export function whenReady(store: { readonly ready: boolean }, routes: readonly Route[]): Route[] {
+export function whenReady(store: Readiness, routes: readonly Route[]): Route[] {
   return routes.map(route => ({
     ...route,
     handler: request => {
-      if (!store.ready) throw new UnavailableError('the process is starting', 2)
+      if (!store.ready) throw new UnavailableError(reasonOf(store), 2)
       return route.handler(request)
     },
   }))

@@ -2,7 +2,7 @@
  * `tercet check stack`: the requirements on a running stack, as questions that any of the three engines can be asked.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { holdProcess, systemClock } from '#core/clock.ts'
+import { systemClock } from '#core/clock.ts'
 import { BadDataError } from '#core/errors.ts'
 import { systemRandom } from '#core/random.ts'
 import type { SignalName } from '#core/signal-name.ts'
@@ -39,13 +39,11 @@ export async function checkStackAt(options: StackCheckOptions, output: Output): 
   const marker = afterPath === undefined ? makeMarker() : readMarker(afterPath)
   const run = { marker, isAfter: afterPath !== undefined }
   const check = new StackCheck(headers, patienceMs)
-  const hold = holdProcess()
   if (metrics !== undefined) await checkMetrics(check, metrics, { ...run, expectedRetention })
   if (logs !== undefined) await checkLogs(check, logs, run)
   if (traces !== undefined) await checkTraces(check, traces, { ...run, otlp })
   const isAlive = !check.findings.some(finding => finding.level === 'fails' && finding.check.endsWith('health'))
   for (const base of new Set([metrics, logs, traces])) if (base !== undefined && isAlive) await checkUpload(check, base)
-  hold.cancel()
   if (markerPath !== undefined) writeFileSync(markerPath, JSON.stringify(marker))
   const ok = check.findings.every(finding => finding.level !== 'fails')
   if (options.isJson) output.out(JSON.stringify({ ok, findings: check.findings }))

@@ -1,5 +1,5 @@
 /** `tercet top`: what comes in and what waits, every two seconds. */
-import { holdProcess, sleep, systemClock } from '#core/clock.ts'
+import { sleep, systemClock } from '#core/clock.ts'
 import { BadDataError } from '#core/errors.ts'
 import { unreachable } from './client.ts'
 import { readExposition, sumOf, type Numbers } from './exposition.ts'
@@ -64,30 +64,25 @@ export interface TopOptions {
 
 /** Prints the rows again and again until SIGINT or SIGTERM, or once; the exit code. */
 export async function showTop({ url, isOnce, isJson, intervalMs }: TopOptions, { out }: Output): Promise<number> {
-  const hold = holdProcess()
   let isEnded = false
   const stop = (): void => {
     isEnded = true
   }
   process.once('SIGINT', stop)
   process.once('SIGTERM', stop)
-  try {
-    let before = await readNumbers(url)
-    for (let at = systemClock.monotonicMs(); !isEnded;) {
-      await sleep(systemClock, intervalMs)
-      const now = await readNumbers(url)
-      const nowMs = systemClock.monotonicMs()
-      const rows = topRows(before, now, (nowMs - at) / 1000)
-      if (isJson) out(JSON.stringify(Object.fromEntries(rows)))
-      else out(`${process.stdout.isTTY && !isOnce ? '\x1b[H\x1b[2J' : ''}${tableOf(url, rows)}`)
-      if (isOnce) return 0
-      before = now
-      at = nowMs
-    }
-    return 0
-  } finally {
-    hold.cancel()
+  let before = await readNumbers(url)
+  for (let at = systemClock.monotonicMs(); !isEnded;) {
+    await sleep(systemClock, intervalMs)
+    const now = await readNumbers(url)
+    const nowMs = systemClock.monotonicMs()
+    const rows = topRows(before, now, (nowMs - at) / 1000)
+    if (isJson) out(JSON.stringify(Object.fromEntries(rows)))
+    else out(`${process.stdout.isTTY && !isOnce ? '\x1b[H\x1b[2J' : ''}${tableOf(url, rows)}`)
+    if (isOnce) return 0
+    before = now
+    at = nowMs
   }
+  return 0
 }
 
 function tableOf(url: string, rows: readonly [string, string][]): string {

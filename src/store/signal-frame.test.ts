@@ -65,6 +65,7 @@ class Notes extends SignalFrame {
   protected override stop(): Promise<void> {
     return this.#note('stop')
   }
+  protected uploadTrouble(): undefined {}
   protected uploadCounts(): UploadStats {
     return { uploads: 1, failures: 2, waiting: 3, compactions: 4 }
   }
@@ -215,7 +216,8 @@ test('the backlog is what the log and finished blocks hold; the problem is why n
   const signal = new Notes(options)
   await signal.open()
   const empty = signal.status()
-  assert.deepEqual(empty, { backlogBytes: 5, blocks: 6, blockBytes: 7, problem: undefined, warning: undefined })
+  const fine = { problem: undefined, warning: undefined, isAway: false }
+  assert.deepEqual(empty, { backlogBytes: 5, blocks: 6, blockBytes: 7, ...fine })
   await signal.append('x'.repeat(1000))
   assert.ok(signal.status().backlogBytes > 1000)
   options.files.free = -1

@@ -4,7 +4,7 @@
  */
 import { makeUlid } from '#codec/ulid.ts'
 import { backoffMs, Pauses } from '#core/backoff.ts'
-import { Repeater, type Clock } from '#core/clock.ts'
+import { Repeater, sleep, type Clock } from '#core/clock.ts'
 import { messageOf, UnavailableError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
@@ -62,6 +62,12 @@ const nothingReplayed: Replayed = {
 
 /** Pauses between attempts to reach a bucket that is away. */
 const joinPause = { leastMs: 500, mostMs: 10_000 }
+
+/** So long a process that stops waits for a bucket that answers nothing. */
+const silentBucketMs = 6000
+
+/** So long a start waits for the bucket to answer at all. */
+const firstAnswerMs = 5000
 
 /** Counters of the way into the bucket, from the start of the process. */
 export interface UploadStats {
@@ -159,6 +165,8 @@ export abstract class SignalFrame implements Signal {
   protected abstract cutAll(): Promise<void>
 
   protected abstract uploadCounts(): UploadStats
+  /** Why the last upload failed; undefined: it did not. */
+  protected abstract uploadTrouble(): string | undefined
   protected abstract holdings(): Holdings
   abstract blockList(): BlockSummary[]
 
@@ -189,9 +197,14 @@ export abstract class SignalFrame implements Signal {
   }
 
   get notReady(): string | undefined {
-    const { problem, warning } = this.#guard
+    const { problem, awaySinceStart: reason } = this.#guard
     if (this.#isReady) return problem === undefined ? undefined : `${this.name}: ${problem}`
-    return warning === undefined ? 'starting' : `${this.name}: the bucket is away: ${warning}`
+    return reason === undefined ? 'starting' : `${this.name}: the bucket is away: ${reason}`
+  }
+
+  get warning(): string | undefined {
+    const { warning } = this.status()
+    return warning === undefined ? undefined : `${this.name}: ${warning}`
   }
 
   async open(): Promise<void> {
@@ -199,7 +212,8 @@ export abstract class SignalFrame implements Signal {
     // Without the bucket, a writer that keeps everything on its own disk can start all the same.
     const needsBucket = readOnly || durability === 'bucket'
     if (!readOnly) await this.loadLocal()
-    const isJoined = await this.#tryToJoin()
+    const prepared = this.#prepare()
+    const isJoined = (await this.#isAnswered(prepared)) && (await this.#tryToJoin(prepared))
     if (!readOnly && (isJoined || !needsBucket)) await this.#replayLocal()
     if (!readOnly && isJoined) await this.#replayRemote()
     this.#isReady = isJoined || !needsBucket
@@ -207,13 +221,29 @@ export abstract class SignalFrame implements Signal {
     this.#startRepeaters()
   }
 
+  /** Is there any answer from the bucket soon? A start does not wait out the deadlines of a store that is silent. */
+  async #isAnswered(prepared: Promise<void>): Promise<boolean> {
+    const answer = prepared.then(
+      () => true,
+      () => true,
+    )
+    const isAnswered = await Promise.race([answer, sleep(this.#options.clock, firstAnswerMs).then(() => false)])
+    if (!isAnswered) this.#guard.noteAway(`it did not answer in ${firstAnswerMs / 1000} s`)
+    return isAnswered
+  }
+
+  #prepare(): Promise<void> {
+    return this.#options.prepareBucket?.() ?? Promise.resolve()
+  }
+
   /** Claims the prefix and looks through the bucket. False when the bucket is away; throws when it can't be used. */
-  async #tryToJoin(): Promise<boolean> {
+  async #tryToJoin(prepared: Promise<void>): Promise<boolean> {
     try {
-      await this.#options.prepareBucket?.()
+      await prepared
       if (!this.#options.readOnly) await this.#guard.claim(this.#owner)
       await this.refresh()
       await this.loadRemote()
+      this.#guard.noteReached()
       return true
     } catch (error) {
       if (!isAway(error)) throw error
@@ -227,10 +257,11 @@ export abstract class SignalFrame implements Signal {
     const { log, durability, readOnly } = this.#options
     const signal = this.name
     for (let attempt = 0; !this.#isClosing; attempt++) {
-      if (attempt < 4) log.warn('the bucket is away; it is tried again', { signal, reason: this.#guard.warning ?? '' })
+      if (attempt < 4)
+        log.warn('the bucket is away; it is tried again', { signal, reason: this.#guard.awaySinceStart ?? '' })
       await this.#pauses.wait(backoffMs(attempt, joinPause))
       try {
-        if (this.#isClosing || !(await this.#tryToJoin())) continue
+        if (this.#isClosing || !(await this.#tryToJoin(this.#prepare()))) continue
         if (!readOnly && durability === 'bucket') await this.#replayLocal()
         if (!readOnly) await this.#guard.inMaintenance(() => this.#replayRemote())
         this.#isReady = true
@@ -315,10 +346,16 @@ export abstract class SignalFrame implements Signal {
     if (!this.#options.readOnly) await this.#guard.handOver(successor, () => this.flush())
   }
 
+  drain(): void {
+    this.wal.drain()
+    this.#options.bucket.windDown?.(silentBucketMs)
+  }
+
   async close(): Promise<void> {
+    this.drain()
     this.#isClosing = true
-    this.#isReady = false
     this.#pauses.end()
+    this.#isReady = false
     await this.#joining
     for (const repeater of this.#repeaters) await repeater.stop()
     await this.#guard.finished()
@@ -341,6 +378,13 @@ export abstract class SignalFrame implements Signal {
     this.#guard.admit(this.#isReady)
   }
 
+  /** What answers lack while the bucket was never reached, and why; undefined: it was. */
+  protected get notJoined(): string | undefined {
+    const { awaySinceStart } = this.#guard
+    if (awaySinceStart === undefined) return undefined
+    return `the bucket is away since the start, and only what this disk has is answered: ${awaySinceStart}`
+  }
+
   /** Was the bucket reached, and the prefix claimed? */
   protected get isJoined(): boolean {
     return this.#guard.isJoined
@@ -354,7 +398,7 @@ export abstract class SignalFrame implements Signal {
   /** Asks the bucket whether the prefix is still ours; throws UnavailableError when another writer took it over. */
   protected async requirePrefix(): Promise<void> {
     if (!this.#guard.isJoined)
-      throw new UnavailableError(`the bucket is away: ${this.#guard.warning ?? 'it was not reached yet'}`, 5)
+      throw new UnavailableError(`the bucket is away: ${this.#guard.awaySinceStart ?? 'it was not reached yet'}`, 5)
     await this.#guard.watchFence()
     this.#guard.requirePrefix()
   }
@@ -378,6 +422,7 @@ export abstract class SignalFrame implements Signal {
       walCommits: this.wal.commits,
       walBytes: this.wal.bytesWritten,
       walSegments: this.wal.segmentCount,
+      walLost: this.wal.lostRecords,
       uploads,
       uploadFailures: failures,
       uploadsWaiting: waiting,
@@ -390,6 +435,14 @@ export abstract class SignalFrame implements Signal {
     }
   }
 
+  #warning(): string | undefined {
+    const { awaySinceStart, away } = this.#guard
+    if (awaySinceStart !== undefined) return this.notJoined ?? `the bucket is away since the start: ${awaySinceStart}`
+    if (away !== undefined) return `the bucket is away: ${away}`
+    const trouble = this.uploadTrouble()
+    return trouble === undefined ? undefined : `the bucket does not take what is finished: ${trouble}`
+  }
+
   status(): SignalStatus {
     const { waitingBytes, blocks, blockBytes } = this.holdings()
     return {
@@ -397,7 +450,8 @@ export abstract class SignalFrame implements Signal {
       blocks,
       blockBytes,
       problem: this.#guard.problem,
-      warning: this.#guard.warning,
+      warning: this.#warning(),
+      isAway: this.#guard.away !== undefined,
     }
   }
 }

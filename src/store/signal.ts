@@ -21,8 +21,10 @@ export interface SignalStatus {
   blockBytes: number
   /** Why nothing can be written; undefined: it can. */
   problem: string | undefined
-  /** What does not work although everything is accepted: the bucket is away since the start. */
+  /** What does not work although everything is accepted: the bucket is away, or does not take blocks. */
   warning: string | undefined
+  /** The bucket did not do the last thing that it was asked for. */
+  isAway: boolean
 }
 
 /** Numbers that grow from the start of the process, and gauges of now. */
@@ -30,6 +32,8 @@ export interface SignalStats {
   walCommits: number
   walBytes: number
   walSegments: number
+  /** Records that the log could not keep: their senders were told. */
+  walLost: number
   uploads: number
   uploadFailures: number
   /** Finished blocks, or batches of chunks, that wait for the bucket. */
@@ -63,6 +67,8 @@ export interface Signal {
   maintain(): Promise<void>
   /** Flushes, takes in nothing more, and leaves the prefix to another system. */
   handOver(successor: string): Promise<void>
+  /** The process stops soon: a bucket that answers nothing is not waited for long. What comes in is still accepted. */
+  drain(): void
   /** Finishes what was accepted and stops. */
   close(): Promise<void>
   status(): SignalStatus

@@ -47,6 +47,8 @@ const syncEveryMs = 1000
 const retryPause = { leastMs: 100, mostMs: 3000 }
 /** So long the bucket is asked for one link before the records in line are refused. */
 const giveUpMs = 15_000
+/** So long one attempt may take at least. */
+const leastTryMs = 1000
 /** So many small links are joined to one object. */
 const joinedLinks = 64
 const joinedBytesMax = 8 * 1024 * 1024
@@ -111,6 +113,11 @@ export class WalSegments {
     for (const segment of this.#segments) if (!segment.isShipped) sum += segment.bytes
     return sum
   }
+  /** Why the last attempt to copy a segment of the disk to the bucket failed. */
+  get shipTrouble(): string | undefined {
+    return this.#shipTrouble
+  }
+  #shipTrouble: string | undefined
   get trouble(): { sinceMs: number; reason: string } | undefined {
     return this.#trouble
   }
@@ -370,7 +377,8 @@ export class WalSegments {
       const sequence = this.#nextLink
       const key = bucketPrefix + linkName(sequence)
       try {
-        await bucket.put(key, packed, { ifAbsent: true })
+        const withinMs = Math.max(leastTryMs, startedMs + giveUpMs - clock.monotonicMs())
+        await bucket.put(key, packed, { ifAbsent: true, withinMs })
       } catch (error) {
         // Ours, when an earlier attempt got through and its reply was lost. Only an epoch says that it is another's.
         const isOurs = error instanceof ConflictError ? await this.#isThere(key, packed) : undefined
@@ -406,8 +414,10 @@ export class WalSegments {
 
   /** Does the link hold these bytes? Undefined when the bucket does not say. */
   async #isThere(key: string, packed: Uint8Array): Promise<boolean | undefined> {
+    const late = sleep(this.#options.clock, giveUpMs).then(() => undefined)
     try {
-      return Buffer.compare(await this.#options.bucket.get(key), packed) === 0
+      const bytes = await Promise.race([this.#options.bucket.get(key), late])
+      return bytes === undefined ? undefined : Buffer.compare(bytes, packed) === 0
     } catch (error) {
       return error instanceof NotFoundError ? false : undefined
     }
@@ -462,8 +472,10 @@ export class WalSegments {
         const packed = await packSegment(await files.read(`${directory}/${segment.name}`))
         await bucket.put(bucketPrefix + segment.name, packed)
         segment.isShipped = true
+        this.#shipTrouble = undefined
         if (!this.#segments.includes(segment)) await this.#remove([segment])
       } catch (error) {
+        this.#shipTrouble = messageOf(error)
         this.#warn('a segment could not be shipped, it stays on disk', segment.name, error)
         return
       }

@@ -71,6 +71,8 @@ export class Wal {
   /** A loss of the prefix to another writer: nothing may be written any more. */
   #fenced: string | undefined
   readonly #yield: () => Promise<void>
+  /** Records that were in line and could not be kept: whoever sent them was told. */
+  lostRecords = 0
   commits = 0
   bytesWritten = 0
 
@@ -99,6 +101,10 @@ export class Wal {
   }
   get fenced(): string | undefined {
     return this.#fenced
+  }
+  /** Why the bucket does not get what the disk has. */
+  get shipTrouble(): string | undefined {
+    return this.#segments.shipTrouble
   }
   /** Why nothing can be kept now; undefined: it can. */
   get trouble(): string | undefined {
@@ -285,8 +291,10 @@ export class Wal {
     this.#pendingBytes = 0
     this.#losses++
     this.#nextRecord = this.#nextShown
+    const records = lost.reduce((sum, g) => sum + g.records.length, 0)
+    this.lostRecords += records
     this.#options.log.error('write-ahead log: records could not be kept and were refused', {
-      records: lost.reduce((sum, g) => sum + g.records.length, 0),
+      records,
       error: messageOf(error),
     })
     this.#options.onLost()
@@ -351,6 +359,11 @@ export class Wal {
   /** Seals the open segment when it is due, so that what it holds reaches the bucket within a minute. Call it often. */
   tick(): Promise<void> {
     return this.#segments.tick(this.#options.durability === 'local' && this.#flushing === undefined)
+  }
+
+  /** The process stops soon: what the bucket does not take at once is refused. */
+  drain(): void {
+    this.#segments.stopTrying()
   }
 
   /** Keeps what is in line, or refuses it, and closes. */

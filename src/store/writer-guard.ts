@@ -45,6 +45,7 @@ export class WriterGuard {
   /** When the bucket last said that the prefix is ours, and when it was last asked in vain. */
   #confirmedMs = -Infinity
   #askedInVainMs = -Infinity
+  #askedInVain: string | undefined
   #asking: Promise<void> | undefined
   /** How often the bucket answered. */
   #answers = 0
@@ -90,6 +91,10 @@ export class WriterGuard {
     return this.#fence !== undefined
   }
 
+  noteReached(): void {
+    this.#away = undefined
+  }
+
   noteAway(reason: string): void {
     this.#away = reason
   }
@@ -101,9 +106,14 @@ export class WriterGuard {
     return wal.fenced ?? this.#handedOver ?? this.#diskFull ?? away
   }
 
-  /** What does not work, although appends are accepted. */
-  get warning(): string | undefined {
+  /** Why the bucket was never reached. */
+  get awaySinceStart(): string | undefined {
     return this.#away
+  }
+
+  /** Why the bucket is away, as far as the last thing that it was asked says. */
+  get away(): string | undefined {
+    return this.#away ?? this.#askedInVain ?? this.#wal().trouble ?? this.#wal().shipTrouble
   }
 
   /** Throws UnavailableError when nothing may be appended now. */
@@ -178,7 +188,9 @@ export class WriterGuard {
     const isDue = nowMs - this.#confirmedMs > leaseMs || leaseMs === 0
     if (this.#fence !== undefined && isDue && nowMs - this.#askedInVainMs > askMs * 10) {
       const late = sleep(clock, askMs).then(() => {
-        if (this.#confirmedMs < nowMs) this.#askedInVainMs = clock.monotonicMs()
+        if (this.#confirmedMs >= nowMs) return
+        this.#askedInVainMs = clock.monotonicMs()
+        this.#askedInVain = `it did not answer in ${askMs} ms`
       })
       await (leaseMs === 0 ? this.watchFence() : Promise.race([this.watchFence(), late]))
     }
@@ -228,12 +240,14 @@ export class WriterGuard {
       if (newer === undefined) {
         this.#confirmedMs = askedMs
         this.#askedInVainMs = -Infinity
+        this.#askedInVain = undefined
       } else if (this.#wal().fenced === undefined) {
         this.#wal().fence(`another writer (epoch ${newer}) took over the bucket`)
         log.error('another writer took over the bucket, nothing is written any more', { signal, epoch: newer })
       }
     } catch (error) {
       this.#askedInVainMs = clock.monotonicMs()
+      this.#askedInVain = messageOf(error)
       log.warn('the bucket could not be asked for its writer', { signal, error: messageOf(error) })
     }
   }

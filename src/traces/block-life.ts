@@ -77,6 +77,8 @@ export class BlockLife {
   uploadedBytes = 0
   compactions = 0
   failures = 0
+  /** Why the last attempt to upload failed; undefined: it did not. */
+  trouble: string | undefined
 
   constructor(
     options: BlockLifeOptions,
@@ -193,8 +195,10 @@ export class BlockLife {
       const next = this.waiting[0]!
       try {
         await this.#publishOne(next)
+        this.trouble = undefined
       } catch (error) {
         this.failures++
+        this.trouble = messageOf(error)
         this.#options.log.warn('a block of traces could not be put into the bucket, it waits', {
           tenant: next.tenant,
           error: messageOf(error),

@@ -1,5 +1,6 @@
 /** The traces signal: takes spans in, keeps them in the bucket as Tempo's blocks, and hands them out. */
 import { UnavailableError } from '#core/errors.ts'
+import { leavingOut } from '#core/omissions.ts'
 import type { AppendOutcome } from '#model/append-outcome.ts'
 import type { Trace } from '#model/trace.ts'
 import type { BlockSummary } from '#store/signal.ts'
@@ -110,6 +111,10 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
     return { uploads, failures, waiting: waiting.length, compactions }
   }
 
+  protected uploadTrouble(): string | undefined {
+    return this.#life.trouble
+  }
+
   protected holdings(): Holdings {
     return { waitingBytes: this.#life.waitingBytes, blocks: this.#list.count, blockBytes: this.#list.bytes }
   }
@@ -178,7 +183,7 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
       layout: this.#options.layout,
       pause: this.#life.pause,
     }
-    return new Reader(tenant, sources, fromMs => this.retainedFrom(fromMs))
+    return leavingOut(new Reader(tenant, sources, fromMs => this.retainedFrom(fromMs)), this.notJoined)
   }
 
   get liveTraces(): number {

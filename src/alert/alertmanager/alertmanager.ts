@@ -3,8 +3,7 @@
  * receivers, and logs its notifications. Source of the rules: Alertmanager's public documentation.
  */
 import { backoffMs, Pauses } from '#core/backoff.ts'
-import type { Clock, Timer } from '#core/clock.ts'
-import { Repeater } from '#core/clock.ts'
+import { Repeater, sleep, type Clock, type Timer } from '#core/clock.ts'
 import { BadDataError, messageOf, NotFoundError, UnavailableError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import { addAll } from '#core/lists.ts'
@@ -68,6 +67,8 @@ interface AlertGroup {
 const alertGcMs = 1_800_000
 const retryPause = { leastMs: 500, mostMs: 60_000 }
 const backupEveryMs = 60_000
+/** So long a start waits for the copy in the bucket. */
+const backupWaitMs = 3000
 
 /** One instance with its alerts, groups and state; `open` reads the state, `stop` waits for notifications under way. */
 export class Alertmanager {
@@ -108,7 +109,8 @@ export class Alertmanager {
   async open(): Promise<void> {
     const { clock, log } = this.#world
     const isDamaged = await this.#readFile()
-    if (this.#isBackupWanted) await this.#readBackup()
+    // A bucket that is silent holds up no start: what it has is merged when it comes.
+    if (this.#isBackupWanted) await Promise.race([this.#readBackup(), sleep(clock, backupWaitMs)])
     if (isDamaged)
       await this.#inTurn(() => this.#write(this.#state)).catch((error: unknown) => {
         log.warn('what was read of a damaged file could not be written', { error: messageOf(error) })
@@ -157,7 +159,15 @@ export class Alertmanager {
   }
 
   /** The copy must be read before another one takes its place. */
-  async #readBackup(): Promise<void> {
+  #readBackup(): Promise<void> {
+    this.#readingBackup ??= this.#readBackupNow().finally(() => {
+      this.#readingBackup = undefined
+    })
+    return this.#readingBackup
+  }
+  #readingBackup: Promise<void> | undefined
+
+  async #readBackupNow(): Promise<void> {
     const { backup, log, random } = this.#world
     try {
       const bytes = await backup?.read()

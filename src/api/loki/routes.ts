@@ -42,6 +42,7 @@ import { indexStats, indexVolume } from './volume.ts'
 export interface LokiStore extends DeletionStore {
   reader(tenant: string): LogsReader
   readonly ready: boolean
+  readonly notReady?: string | undefined
 }
 
 export interface LokiApiOptions {

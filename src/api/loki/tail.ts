@@ -5,6 +5,7 @@ import { formatNs } from '#core/nanoseconds.ts'
 import type { LogExpr } from '#lang/logql/ast.ts'
 import { compileMatchers, parseLogql } from '#lang/logql/parser.ts'
 import type { LogsReader, TailedLine } from '#logs/select.ts'
+import { reasonOf } from '#net/route-table.ts'
 import type { ServerSocket, SocketRequest, SocketRoute } from '#net/web-socket.ts'
 import type { LogqlEngine } from '#query/logql/engine.ts'
 import { LineMatcher } from '#query/logql/line-matcher.ts'
@@ -15,7 +16,7 @@ import { instantOfMs, instantParam, limitParam } from './params.ts'
 export interface TailOptions {
   clock: Clock
   engine: LogqlEngine
-  store: { reader(tenant: string): LogsReader; readonly ready: boolean }
+  store: { reader(tenant: string): LogsReader; readonly ready: boolean; readonly notReady?: string | undefined }
   tenantOf: (header: string | undefined) => string
 }
 
@@ -32,7 +33,7 @@ export function tailRoutes(options: TailOptions): SocketRoute[] {
   let running = 0
   const open = (request: SocketRequest): ReturnType<SocketRoute['open']> => {
     try {
-      if (!options.store.ready) return { status: 503, body: 'the process is starting\n' }
+      if (!options.store.ready) return { status: 503, body: `${reasonOf(options.store)}\n` }
       const { query } = request
       const delayText = query.get('delay_for') ?? '0'
       if (!/^\d+$/.test(delayText)) return { status: 400, body: `invalid delay_for: ${delayText}\n` }

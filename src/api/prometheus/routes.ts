@@ -51,6 +51,7 @@ export interface PrometheusStore {
     byMetric: Map<string, number>
   }
   readonly ready: boolean
+  readonly notReady?: string | undefined
 }
 
 export interface PrometheusApiOptions {

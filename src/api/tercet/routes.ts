@@ -31,7 +31,16 @@ export interface ListedDamage {
   isWhole: boolean
   isSetAside?: true
 }
+/** What is in the way of a signal. */
+export interface ListedTrouble {
+  signal: string
+  /** Nothing can be written; undefined: it can. */
+  problem: string | undefined
+  /** Something does not work although all is accepted. */
+  warning: string | undefined
+}
 export interface TercetApiOptions {
+  trouble: () => ListedTrouble[]
   blocks: () => ListedBlock[]
   damaged: () => ListedDamage[]
   settings: () => Setting[]
@@ -50,6 +59,7 @@ const json = (value: unknown, status = 200): HttpReply => ({
 export function tercetRoutes({
   blocks,
   damaged,
+  trouble,
   settings,
   running,
   alertmanager,
@@ -67,6 +77,7 @@ export function tercetRoutes({
           damaged: damaged().slice(0, blocksMax),
         }),
     },
+    { methods: ['GET'], path: '/api/tercet/trouble', handler: async () => json({ trouble: trouble() }) },
     { methods: ['GET'], path: '/api/tercet/settings', handler: async () => json({ settings: settings() }) },
     { methods: ['GET'], path: '/api/tercet/dashboards', handler: async () => json({ dashboards: await dashboards() }) },
     {

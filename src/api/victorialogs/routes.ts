@@ -34,7 +34,7 @@ export interface VictoriaLogsApiOptions {
   clock: Clock
   engine: LogsqlEngine
   logql: LogqlEngine
-  store: { reader(tenant: string): LogsReader; readonly ready: boolean }
+  store: { reader(tenant: string): LogsReader; readonly ready: boolean; readonly notReady?: string | undefined }
   tenantOf: (request: HttpRequest) => string
 }
 

@@ -3,6 +3,7 @@ import { at, type Handler, type HttpReply, type Route } from '#net/route-table.t
 import type { DamagedBlock } from '#store/damage.ts'
 import type { Signal } from '#store/signal.ts'
 import { makePart, type Part } from '../part.ts'
+import type { Process } from '../role.ts'
 
 const text = { 'content-type': 'text/plain; charset=utf-8' } as const
 const push = ['POST', 'PUT'] as const
@@ -11,14 +12,21 @@ function saying(body: string): Handler {
   return () => Promise.resolve({ status: 200, headers: text, body })
 }
 
-/** `notReady` gives the reason, or undefined when the process is ready. */
-function healthRoutes(notReady: () => string | undefined): Route[] {
+type Health = Pick<Process, 'notReady' | 'warnings'>
+
+/** A process that is ready also says what does not work. */
+function readyText({ warnings }: Health): string {
+  const lines = warnings().flatMap(warning => warning.split('\n'))
+  return ['Tercet is ready.', ...lines.map(line => `warning: ${line}`)].map(line => `${line}\n`).join('')
+}
+
+function healthRoutes(health: Health): Route[] {
   const readiness: Handler = () => {
-    const reason = notReady()
+    const reason = health.notReady()
     return Promise.resolve({
       status: reason === undefined ? 200 : 503,
       headers: text,
-      body: reason ?? 'Tercet is ready.\n',
+      body: reason ?? readyText(health),
     })
   }
   return [
@@ -59,8 +67,8 @@ function signalRoutes(signals: readonly Signal[], setAside: () => readonly Damag
 }
 
 /** Answers from the moment that the addresses are open. */
-export function makeHealth(notReady: () => string | undefined): Part {
-  return makePart({ name: 'health', answersAtOnce: true, routes: healthRoutes(notReady) })
+export function makeHealth(health: Health): Part {
+  return makePart({ name: 'health', answersAtOnce: true, routes: healthRoutes(health) })
 }
 
 export function makeAdmin(

@@ -17,7 +17,7 @@ import { makePart, type Part } from '../part.ts'
 import { defaultTenants } from '../tenancy.ts'
 import { version } from '../version.ts'
 import { shareOf } from '../world.ts'
-import { registerDamage, registerSignal } from './signal-metrics.ts'
+import { registerDamage, registerRequests, registerSignal } from './signal-metrics.ts'
 import { signalOptions } from './signal-options.ts'
 import { makeSyslog } from './syslog.ts'
 
@@ -126,16 +126,21 @@ export async function makeLogs(context: Context): Promise<LogsPart> {
     listeners: syslog.listeners,
     metrics: registry => {
       register(registry, engine)
+      registerRequests(registry, engine, bucket)
       registerDamage(registry, engine, damaged, () => incompleteAnswers)
       syslog.metrics(registry)
     },
     start: () => engine.open(),
+    drain: () => {
+      engine.drain()
+    },
     stop: async () => {
       await syslog.close()
       await engine.close()
     },
     reload: () => engine.refresh(),
     ready: () => engine.notReady,
+    warning: () => engine.warning,
   })
   return { ...part, engine, logql, damaged }
 }

@@ -13,7 +13,7 @@ import { openBucket } from '../buckets.ts'
 import { queryRoutes, type Context } from '../context.ts'
 import { makePart, type Part } from '../part.ts'
 import { version } from '../version.ts'
-import { registerBlocks, registerDamage, registerSignal } from './signal-metrics.ts'
+import { registerBlocks, registerDamage, registerRequests, registerSignal } from './signal-metrics.ts'
 import { signalOptions } from './signal-options.ts'
 
 export interface MetricsPart extends Part {
@@ -91,12 +91,17 @@ export async function makeMetrics(context: Context): Promise<MetricsPart> {
     grpc: pushes.grpc,
     metrics: registry => {
       register(registry, engine, bucket)
+      registerRequests(registry, engine, bucket)
       registerDamage(registry, engine, damaged, () => incompleteAnswers)
     },
     start: () => engine.open(),
+    drain: () => {
+      engine.drain()
+    },
     stop: () => engine.close(),
     reload: () => engine.refresh(),
     ready: () => engine.notReady,
+    warning: () => engine.warning,
   })
   return { ...part, engine, promql, bucket, damaged }
 }

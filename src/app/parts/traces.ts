@@ -23,7 +23,7 @@ import { version } from '../version.ts'
 import { shareOf } from '../world.ts'
 import type { Deriving } from './deriving.ts'
 import type { MetricsPart } from './metrics.ts'
-import { registerBlocks, registerDamage, registerSignal } from './signal-metrics.ts'
+import { registerBlocks, registerDamage, registerRequests, registerSignal } from './signal-metrics.ts'
 import { signalOptions } from './signal-options.ts'
 
 export interface TracesPart extends Part {
@@ -134,12 +134,17 @@ export async function makeTraces(context: Context, metrics: MetricsPart, derivin
     grpc: [...pushes.grpc, ...tempoStreams(answers, engine, headerTenant)],
     metrics: registry => {
       register(registry, engine)
+      registerRequests(registry, engine, bucket)
       registerDamage(registry, engine, damaged, () => incompleteAnswers)
     },
     start: () => engine.open(),
+    drain: () => {
+      engine.drain()
+    },
     stop: () => engine.close(),
     reload: () => engine.refresh(),
     ready: () => engine.notReady,
+    warning: () => engine.warning,
   })
   return { ...part, engine, traceql, damaged }
 }

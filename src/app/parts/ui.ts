@@ -1,5 +1,11 @@
 /** The web interface: the browser program, and the questions that only it asks. */
-import { tercetRoutes, type ListedBlock, type ListedDamage, type Setting } from '#api/tercet/routes.ts'
+import {
+  tercetRoutes,
+  type ListedBlock,
+  type ListedDamage,
+  type ListedTrouble,
+  type Setting,
+} from '#api/tercet/routes.ts'
 import { uiRoutes } from '#api/tercet/ui.ts'
 import type { Alertmanager } from '#alert/alertmanager/alertmanager.ts'
 import { NotFoundError } from '#core/errors.ts'
@@ -73,6 +79,11 @@ export async function makeUi(
   const { config, world, running } = context
   const blocks = (): ListedBlock[] =>
     signals.flatMap(signal => signal.blockList().map(block => ({ signal: signal.name, ...block })))
+  const trouble = (): ListedTrouble[] =>
+    signals.map(signal => {
+      const { problem, warning } = signal.status()
+      return { signal: signal.name, problem, warning }
+    })
   const settings = (): Setting[] =>
     // `shown` has the names of the table of options, and no others.
     (Object.entries(config.shown()) as [OptionName, string][]).map(([name, value]) => ({
@@ -84,6 +95,7 @@ export async function makeUi(
   const questions = tercetRoutes({
     blocks,
     damaged,
+    trouble,
     settings,
     running,
     alertmanager,

@@ -253,6 +253,33 @@ function Damaged({ slow }: { slow: number }) {
   )
 }
 
+interface Trouble {
+  signal: string
+  problem?: string
+  warning?: string
+}
+
+/** What is in the way of signals; nothing where all works. */
+function Troubles({ slow }: { slow: number }) {
+  const loaded = useLoad(signal => get<{ trouble: Trouble[] }>('/api/tercet/trouble', {}, signal), [slow])
+  const troubles = (loaded.data?.trouble ?? []).filter(t => t.problem !== undefined || t.warning !== undefined)
+  if (troubles.length === 0) return null
+  return (
+    <section class="panel" aria-label="Trouble">
+      <h2>Trouble</h2>
+      <ul>
+        {troubles.map(({ signal, problem, warning }) => (
+          <li key={signal}>
+            <b class={problem === undefined ? 'warn' : 'bad'}>{signal}</b>{' '}
+            {problem === undefined ? '' : `Nothing is written: ${problem}. `}
+            {warning ?? ''}
+          </li>
+        ))}
+      </ul>
+    </section>
+  )
+}
+
 interface ErrorLine {
   timeMs: number
   line: string
@@ -316,6 +343,7 @@ export function Overview() {
         <Status error={error} isLoading={false} />
         <Incoming own={own} slow={slow} />
         <BucketCards own={own} slow={slow} retention={flags?.['metrics.retention']} firing={firing?.length} />
+        <Troubles slow={slow} />
         <Damaged slow={slow} />
         {firing !== undefined && firing.length > 0 && <Firing alerts={firing} />}
         <RecentErrors slow={slow} />
