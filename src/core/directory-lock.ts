@@ -37,6 +37,8 @@ export async function lockDirectory(directory: string, owner: string): Promise<D
   writeFileSync(ownerPath, `${owner}\n`)
   return {
     release: () => {
+      // A process may be closed twice.
+      if (!database.isOpen) return
       rmSync(ownerPath, { force: true })
       database.close()
     },
