@@ -138,7 +138,6 @@ export abstract class SignalFrame implements Signal {
       directory: `${directory}/wal`,
       confirmPrefix: () => this.#guard.confirmPrefix(),
       confirmKept: isDoubtful => this.#guard.confirmKept(isDoubtful),
-      leaseMs,
       onLost: () => {
         this.takeBack()
       },

@@ -36,8 +36,6 @@ export interface WalSegmentsOptions {
    * bucket does not say whose the prefix is.
    */
   confirmKept: (isDoubtful: boolean) => Promise<void>
-  /** For so long a replaced writer may not notice it. */
-  leaseMs: number
 }
 
 /** A local segment is sealed and shipped when it is this large or old. */
@@ -192,7 +190,7 @@ export class WalSegments {
    * by now: read it with `remoteSources` first.
    */
   async closeChain(generation: number): Promise<boolean> {
-    const { bucket, bucketPrefix, writer, leaseMs, clock } = this.#options
+    const { bucket, bucketPrefix, writer } = this.#options
     const header = encodeHeader({ writer, losses: 0, generation, firstRecord: 0 })
     const name = linkName(this.#nextLink)
     try {
@@ -203,13 +201,7 @@ export class WalSegments {
       if (Buffer.compare(there, header) !== 0) return false
     }
     this.#nextLink++
-    const link = { name, writer, generation, lastRecord: -1, bytes: header.length, isLocal: false, isShipped: true }
-    // It is removed when its generation is, but stays while a replaced writer may still try to put its own link there.
-    if (leaseMs === 0) this.#add(link)
-    else
-      clock.after(leaseMs, () => {
-        this.#add(link)
-      })
+    this.#add({ name, writer, generation, lastRecord: -1, bytes: header.length, isLocal: false, isShipped: true })
     return true
   }
 

@@ -46,7 +46,6 @@ class World {
       syncAlways: false,
       confirmPrefix,
       confirmKept: confirmPrefix,
-      leaseMs: 0,
       onLost: () => {
         this.losses++
         wal.beginGeneration()

@@ -63,12 +63,12 @@ export class WriterGuard {
 
   /** Takes the prefix over. Rejects when the bucket is away. */
   async claim(owner: string): Promise<void> {
-    const { bucket, epochPrefix, durability, leaseMs, clock, files, directory } = this.#options
+    const { bucket, epochPrefix, leaseMs, clock, files, directory } = this.#options
     const fence = await Fence.claim(bucket, epochPrefix, owner)
     const path = `${directory}/epoch`
     const { predecessor } = fence
-    // In `bucket` mode the chain of log segments keeps a replaced writer out at once.
-    if (predecessor !== undefined && !predecessor.hasStopped && durability === 'local' && leaseMs > 0)
+    // Also in `bucket` mode: where the log was emptied, its chain of links begins anew, and keeps nobody out.
+    if (predecessor !== undefined && !predecessor.hasStopped && leaseMs > 0)
       if ((await this.#readEpoch(path)) !== predecessor.epoch) await sleep(clock, leaseMs)
     await files.writeAtomic(path, encodeUtf8(String(fence.epoch))).catch((error: unknown) => {
       this.#options.log.warn('the epoch could not be noted on the disk', { error: messageOf(error) })
@@ -200,8 +200,8 @@ export class WriterGuard {
   }
 
   /**
-   * The same for what lies in the bucket already, where a replaced writer may have put it: waits for the bucket's answer,
-   * and throws UnavailableError when there is none. `isDoubtful`: an answer from before is not good enough.
+   * The same for what lies in the bucket already, where a replaced writer may have put it: waits for the bucket's
+   * answer, and throws UnavailableError when there is none. `isDoubtful`: an older answer is not good enough.
    */
   async confirmKept(isDoubtful: boolean): Promise<void> {
     const { clock, leaseMs } = this.#options
