@@ -95,6 +95,8 @@ export abstract class SignalFrame implements Signal {
   readonly #owner: string
   #repeaters: Repeater[] = []
   #isReady = false
+  /** All of the log was read back: what is in memory may become blocks. */
+  #isComplete = false
   #isClosing = false
   #joining: Promise<void> | undefined
   readonly #pauses: Pauses
@@ -151,8 +153,8 @@ export abstract class SignalFrame implements Signal {
   /** What brings a record of the log into memory, with the blocks that are known now. */
   protected abstract visitor(): RecordVisitor
 
-  /** Called after records of the log were brought into memory: those of the disk, then those of the bucket. */
-  protected abstract replayed(): Promise<void>
+  /** Called after records of the log were brought into memory: those of the disk, then, `isComplete`, the bucket's. */
+  protected abstract replayed(isComplete: boolean): Promise<void>
 
   /** Undoes what was set up for records that wait in line: the log lost them all. */
   protected abstract takeBack(): void
@@ -274,17 +276,18 @@ export abstract class SignalFrame implements Signal {
   }
 
   async #replayLocal(): Promise<void> {
-    await this.#replay(visit => this.wal.openLocal(visit))
+    await this.#replay(false, visit => this.wal.openLocal(visit))
   }
   async #replayRemote(): Promise<void> {
-    await this.#replay(visit => this.wal.openRemote(visit))
+    await this.#replay(true, visit => this.wal.openRemote(visit))
+    this.#isComplete = true
   }
 
-  async #replay(open: (visit: RecordVisitor) => Promise<ReplayReport>): Promise<void> {
+  async #replay(isComplete: boolean, open: (visit: RecordVisitor) => Promise<ReplayReport>): Promise<void> {
     const { clock, log } = this.#options
     const startedMs = clock.monotonicMs()
     const found = await open(this.visitor())
-    await this.replayed()
+    await this.replayed(isComplete)
     const before = this.#replayed
     this.#replayed = {
       records: before.records + found.records,
@@ -390,13 +393,13 @@ export abstract class SignalFrame implements Signal {
   }
 
   /** Asks the bucket whether the prefix is still ours. */
-  protected mayWrite(): Promise<boolean> {
-    return this.#guard.mayWrite()
+  protected async mayWrite(): Promise<boolean> {
+    return this.#isComplete && (await this.#guard.mayWrite())
   }
 
   /** Asks the bucket whether the prefix is still ours; throws UnavailableError when another writer took it over. */
   protected async requirePrefix(): Promise<void> {
-    if (!this.#guard.isJoined)
+    if (!this.#isComplete)
       throw new UnavailableError(`the bucket is away: ${this.#guard.awaySinceStart ?? 'it was not reached yet'}`, 5)
     await this.#guard.watchFence()
     this.#guard.requirePrefix()

@@ -5,6 +5,7 @@
 import { backoffMs } from '#core/backoff.ts'
 import { sleep, type Clock } from '#core/clock.ts'
 import { messageOf, NotFoundError } from '#core/errors.ts'
+import { addAll } from '#core/lists.ts'
 import type { Log } from '#core/log.ts'
 import { isDamage } from '#core/omissions.ts'
 import { isPoison } from '#core/poison.ts'
@@ -99,12 +100,14 @@ export class BlockLife {
     this.#generationStartedMs = options.clock.monotonicMs()
   }
 
-  /** After a replay: what it found waits for the bucket, generation by generation. */
+  /** After a replay: what it found waits for the bucket, generation by generation, in place of what it found before. */
   hold(waiting: readonly WaitingBlock[], scopes: readonly string[]): void {
-    this.waiting.push(...waiting)
-    this.#cut.push(...scopes)
+    this.waiting = [...waiting, ...this.waiting.filter(one => !this.#replayed.has(one))]
+    this.#replayed = new Set(waiting)
+    addAll(this.#cut, scopes)
     this.#generationStartedMs = this.#options.clock.monotonicMs()
   }
+  #replayed: ReadonlySet<WaitingBlock> = new Set()
 
   get waitingBytes(): number {
     return this.waiting.reduce((sum, { segments }) => sum + segments.reduce((s, g) => s + g.heldBytes, 0), 0)

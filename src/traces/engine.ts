@@ -83,12 +83,12 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
   }
   #replay: Replay | undefined
 
-  /** Only the bucket tells which generations are blocks already. */
-  protected async replayed(): Promise<void> {
-    if (!this.isJoined || this.#replay === undefined) return
-    const { waiting, scopes } = await this.#replay.finish(() => this.#options.clock.yield())
-    this.#replay = undefined
-    this.#life.hold(waiting, scopes)
+  /** Only the bucket tells which generations are blocks already: until it is reached all of them are shown. */
+  protected async replayed(isComplete: boolean): Promise<void> {
+    if (this.#replay === undefined) return
+    const { waiting, scopes } = await this.#replay.waiting(() => this.#options.clock.yield())
+    this.#life.hold(waiting, isComplete ? scopes : [])
+    if (isComplete) this.#replay = undefined
   }
 
   protected takeBack(): void {

@@ -28,6 +28,8 @@ interface Part {
   own: Head
   /** Spans that were carried over, by the scope of the generation that they came from. */
   carried: Map<string, Head>
+  /** What the heads held when they were asked last. */
+  segments: Map<Head, Segment[]>
 }
 
 export class Replay {
@@ -45,6 +47,8 @@ export class Replay {
     const { decode, nowMs } = this.#options
     const { carriedFrom, tenant, message } = readRecord(record.kind, record.payload)
     const scope = scopeOf(record.writer, record.generation)
+    // Segments whose reading failed half-way are read from their beginning again.
+    if (record.number <= (this.#lastRecord.get(scope) ?? -1)) return { scopes: [scope], missing: 0 }
     const part = this.#part(scope, tenant)
     const head = carriedFrom === undefined ? part.own : this.#carriedHead(part, carriedFrom)
     head.show(
@@ -59,7 +63,10 @@ export class Replay {
     const key = `${scope} ${tenant}`
     let part = this.#parts.get(key)
     if (part === undefined)
-      this.#parts.set(key, (part = { scope, tenant, own: this.#newHead(tenant), carried: new Map() }))
+      this.#parts.set(
+        key,
+        (part = { scope, tenant, own: this.#newHead(tenant), carried: new Map(), segments: new Map() }),
+      )
     return part
   }
 
@@ -77,24 +84,31 @@ export class Replay {
     return this.#options.hasBlock(tenant, blockIdOf(scope, this.#lastRecord.get(scope) ?? -1, tenant))
   }
 
-  /** What has to become blocks, and the scopes that are done when it has. */
-  async finish(pause: () => Promise<void>): Promise<{ waiting: WaitingBlock[]; scopes: string[] }> {
+  /**
+   * What has to become blocks, as far as is known which blocks there are, and the scopes that are done when it has. May
+   * be asked again when more is known.
+   */
+  async waiting(pause: () => Promise<void>): Promise<{ waiting: WaitingBlock[]; scopes: string[] }> {
     const waiting: WaitingBlock[] = []
-    for (const [key, part] of this.#parts) {
-      if (this.#isInBucket(part)) this.#parts.delete(key)
-    }
-    for (const { scope, tenant, own, carried } of this.#parts.values()) {
+    const missing = new Map([...this.#parts].filter(([, part]) => !this.#isInBucket(part)))
+    for (const part of missing.values()) {
+      const { scope, tenant, own, carried } = part
       const heads = [own]
       // Who has the generation that a span was carried from has the span from there.
-      for (const [from, head] of carried) if (!this.#parts.has(`${from} ${tenant}`)) heads.push(head)
+      for (const [from, head] of carried) if (!missing.has(`${from} ${tenant}`)) heads.push(head)
       const segments: Segment[] = []
-      for (const head of heads) {
-        await head.setIdleAside(Infinity, Infinity, pause)
-        addAll(segments, head.takeSegments())
-      }
+      for (const head of heads) addAll(segments, await segmentsOf(part, head, pause))
       const lastRecord = this.#lastRecord.get(scope) ?? -1
       if (segments.length > 0) waiting.push({ blockId: blockIdOf(scope, lastRecord, tenant), tenant, segments })
     }
     return { waiting, scopes: [...this.#lastRecord.keys()] }
   }
+}
+
+async function segmentsOf({ segments }: Part, head: Head, pause: () => Promise<void>): Promise<Segment[]> {
+  const known = segments.get(head) ?? []
+  await head.setIdleAside(Infinity, Infinity, pause)
+  addAll(known, head.takeSegments())
+  segments.set(head, known)
+  return known
 }

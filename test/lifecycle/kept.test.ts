@@ -150,6 +150,26 @@ for (const name of signalNames) {
     assert.deepEqual(await afterCrash(world, name), [1, 3])
   })
 
+  test(`${name}: the disk's log is shown also while the bucket was never reached, and once afterwards`, async () => {
+    const world = new StoreWorld()
+    const before = await openStore[name](world)
+    await sent(world, before, [item(1), item(2, 'b')])
+    await world.clock.advance(30_000)
+    await driving(world.clock, before.signal.flush())
+    await sent(world, before, [item(3, 'b')])
+    // Killed: what is in a block by now is still in the log, too.
+    const heal = takeAway(world)
+    const store = await openStore[name](world)
+    assert.ok((await store.shown()).includes(3))
+    await sent(world, store, [item(4)])
+    heal()
+    await world.clock.advance(60_000)
+    assert.equal(store.signal.status().warning, undefined)
+    assert.deepEqual(await store.shown(), [1, 2, 3, 4])
+    await driving(world.clock, store.signal.flush())
+    assert.deepEqual(await store.shown(), [1, 2, 3, 4])
+  })
+
   test(`${name}: a bucket that is away at the start is waited for; what needs it is refused meanwhile`, async () => {
     const world = new StoreWorld()
     const before = await openStore[name](world)
