@@ -21,6 +21,7 @@ import { dayMs, type IndexCatalogue } from './index-catalogue.ts'
 import type { IndexedChunk } from './index-file.ts'
 import { chunkName } from './merge.ts'
 import { scopeOf, writerOf } from './replay.ts'
+import type { RetiredObjects } from './retired.ts'
 import { Scrub } from './scrub.ts'
 import type { Tenant } from './tenant.ts'
 import { LinesRecord, recordKind } from './wal-record.ts'
@@ -81,6 +82,7 @@ export class BlockLife {
     tenants: ReadonlyMap<string, Tenant>,
     catalogue: IndexCatalogue,
     reader: ChunkReader,
+    retired: RetiredObjects,
     mayWrite: () => Promise<boolean>,
   ) {
     this.#options = options
@@ -92,7 +94,7 @@ export class BlockLife {
     this.#reader = reader
     const { clock, files, log, bucket, isBase64 } = options
     this.#scrub = new Scrub(clock, log, catalogue, reader)
-    this.writer = new ChunkWriter({ clock, files, log, bucket, catalogue, isBase64 })
+    this.writer = new ChunkWriter({ clock, files, log, bucket, catalogue, isBase64, retired })
   }
   readonly #reader: ChunkReader
 
@@ -400,6 +402,6 @@ export class BlockLife {
   }
 
   async close(): Promise<void> {
-    await this.writer.removeRetired(false).catch(() => {})
+    await this.writer.noteRetired().catch(() => {})
   }
 }

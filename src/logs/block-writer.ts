@@ -5,7 +5,6 @@
 import { gzip } from 'node:zlib'
 import { promisify } from 'node:util'
 import type { Clock } from '#core/clock.ts'
-import { messageOf } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
 import { forEachParallel } from '#core/parallel.ts'
@@ -24,10 +23,10 @@ import {
 } from './index-file.ts'
 import { dayMs, type IndexCatalogue } from './index-catalogue.ts'
 import { mergeIndexes } from './merge.ts'
+import type { RetiredObjects } from './retired.ts'
 
 const pack = promisify(gzip)
 const uploadsAtOnce = 8
-const removeAfterMs = 300_000
 
 export interface FinishedChunk {
   tenant: string
@@ -55,12 +54,11 @@ export interface ChunkWriterOptions {
   bucket: Bucket
   catalogue: IndexCatalogue
   isBase64: boolean
+  retired: RetiredObjects
 }
 
 export class ChunkWriter {
   readonly #options: ChunkWriterOptions
-  /** Objects that nothing refers to any more, and when they may go. */
-  readonly #retired: { key: string; afterMs: number }[] = []
   #lastNanos = 0
   uploads = 0
   uploadedBytes = 0
@@ -134,7 +132,7 @@ export class ChunkWriter {
     keep: (chunk: IndexedChunk) => boolean,
     onPoison?: (stream: IndexedStream, error: Error) => void,
   ): Promise<void> {
-    const { bucket, catalogue, clock } = this.#options
+    const { catalogue, retired } = this.#options
     const loaded = await Promise.all(
       catalogue.filesOf(tenant, day).map(async file => ({ file, index: await catalogue.index(file.key, tenant) })),
     )
@@ -146,45 +144,48 @@ export class ChunkWriter {
         fresh,
         keep,
       )
-    const written = encodeWithoutPoison(merged, added, onPoison)
-    if (written !== undefined) {
-      const { bytes, index } = written
-      // A name is used once: two files of one moment differ in it all the same.
-      this.#lastNanos = Math.max(this.#lastNanos + 1, clock.nowMs() * 1000)
-      const checksum = indexChecksum(bytes).toString(16)
-      const name = `${this.#lastNanos}000-compactor-${index.fromMs}-${index.throughMs}-${checksum}.tsdb.gz`
-      const key = `index/index_${day}/${tenant}/${name}`
-      const packed = await pack(bytes, { level: 1 })
-      await bucket.put(key, packed)
-      catalogue.add({ key, day, tenant, bytes: packed.length }, index)
-      this.indexWrites++
-    }
+    const encoded = encodeWithoutPoison(merged, added, onPoison)
+    const written = encoded === undefined ? undefined : await this.#putIndex(tenant, day, encoded)
     for (const { file } of old) {
       catalogue.replace(file.key)
-      this.retire(file.key)
+      retired.add(file.key, written)
     }
   }
 
-  retire(key: string, afterMs = removeAfterMs): void {
-    this.#retired.push({ key, afterMs: this.#options.clock.nowMs() + afterMs })
+  async #putIndex(
+    tenant: string,
+    day: number,
+    { bytes, index }: { bytes: Uint8Array; index: LogIndex },
+  ): Promise<string> {
+    const { bucket, catalogue, clock } = this.#options
+    // A name is used once: two files of one moment differ in it all the same.
+    this.#lastNanos = Math.max(this.#lastNanos + 1, clock.nowMs() * 1000)
+    const checksum = indexChecksum(bytes).toString(16)
+    const name = `${this.#lastNanos}000-compactor-${index.fromMs}-${index.throughMs}-${checksum}.tsdb.gz`
+    const key = `index/index_${day}/${tenant}/${name}`
+    const packed = await pack(bytes, { level: 1 })
+    await bucket.put(key, packed)
+    catalogue.add({ key, day, tenant, bytes: packed.length }, index)
+    this.indexWrites++
+    return key
   }
 
-  /** Removes what is due. `all`: now, because the process ends. */
-  async removeRetired(all = false): Promise<void> {
-    const nowMs = this.#options.clock.nowMs()
-    for (const retired of this.#retired.filter(d => all || d.afterMs <= nowMs)) {
-      try {
-        await this.#options.bucket.delete(retired.key)
-      } catch (error) {
-        this.#options.log.warn('an object that is not needed any more could not be removed', {
-          key: retired.key,
-          error: messageOf(error),
-        })
-        return
-      }
-      this.#retired.splice(this.#retired.indexOf(retired), 1)
-      this.#options.catalogue.damage.deleteId(retired.key)
-    }
+  retire(key: string, afterMs?: number): void {
+    this.#options.retired.add(key, undefined, afterMs)
+  }
+
+  /** What was retired until now is known after a crash, too. */
+  async noteRetired(): Promise<void> {
+    await this.#options.retired.save()
+  }
+
+  /** Removes what is due, and notes what is not. */
+  async removeRetired(): Promise<void> {
+    const { retired, catalogue } = this.#options
+    await retired.removeDue(key => {
+      catalogue.damage.deleteId(key)
+    })
+    await retired.save()
   }
 }
 

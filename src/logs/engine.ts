@@ -13,6 +13,7 @@ import { DeletionRequests, type DeletionRequest } from './deletion.ts'
 import { ChunkEraser, type HidingTest } from './eraser.ts'
 import { dayMs, IndexCatalogue } from './index-catalogue.ts'
 import { Replay, scopeOf } from './replay.ts'
+import { RetiredObjects } from './retired.ts'
 import { Reader } from './reader.ts'
 import type { LogsReader } from './select.ts'
 import { Tail } from './tail.ts'
@@ -42,6 +43,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
   readonly #tenants = new Map<string, Tenant>()
   readonly #catalogue: IndexCatalogue
   readonly #reader: ChunkReader
+  readonly #retired: RetiredObjects
   readonly #life: BlockLife
   readonly #appender: BatchAppender
   readonly #deletions: DeletionRequests
@@ -58,7 +60,10 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     this.#catalogue = new IndexCatalogue(bucket, clock, log)
     this.#reader = new ChunkReader({ bucket, files, isBase64, cacheBytes })
     this.#deletions = new DeletionRequests(bucket, clock, options.random, options.defaultTenant)
-    this.#life = new BlockLife(options, this.wal, this.#tenants, this.#catalogue, this.#reader, () => this.mayWrite())
+    this.#retired = new RetiredObjects(bucket, clock, log, options.defaultTenant)
+    this.#life = new BlockLife(options, this.wal, this.#tenants, this.#catalogue, this.#reader, this.#retired, () =>
+      this.mayWrite(),
+    )
     this.#eraser = new ChunkEraser(
       { clock, log, isBase64, delayMs: options.deletionDelayMs, hides: options.hides },
       this.#deletions,
@@ -78,8 +83,14 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
 
   // --- The frame's hooks ---
 
-  refresh(): Promise<void> {
-    return this.#catalogue.refresh()
+  #isNoteRead = false
+
+  async refresh(): Promise<void> {
+    // A writer has what it retired, and reads what the one before it did once.
+    if (this.#options.readOnly || !this.#isNoteRead) await this.#retired.load()
+    this.#isNoteRead = true
+    await this.#catalogue.refresh()
+    this.#catalogue.replaceAll(this.#retired.all())
   }
 
   protected override loadLocal(): Promise<void> {

@@ -77,6 +77,8 @@ export class ChunkEraser {
         })
         continue
       }
+      // Else a start would list again what was replaced, and show what was deleted.
+      await this.#writer.noteRetired()
       await this.#deletions.finish(request)
       log.info('a deletion of log lines is done', { id: request.id, chunks })
     }

@@ -4,8 +4,9 @@
  */
 import { gunzipSync } from 'node:zlib'
 import type { Clock } from '#core/clock.ts'
-import { CorruptDataError, messageOf, NotFoundError } from '#core/errors.ts'
+import { CorruptDataError, messageOf, NotFoundError, PlanStaleError } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
+import { forEachParallel } from '#core/parallel.ts'
 import type { Omissions } from '#core/omissions.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { Labels } from '#model/labels.ts'
@@ -15,6 +16,9 @@ import { decodeIndex, LogIndex, tenantLabel, type IndexedStream } from './index-
 export const dayMs = 86_400_000
 const indexBytesMax = 1024 * 1024 * 1024
 const idleMs = 600_000
+/** A listing may be so old. */
+const staleListMs = 3_600_000
+const readsAtOnce = 16
 
 /** One object below `index/`. Without a tenant it holds several. */
 export interface IndexFile {
@@ -44,8 +48,8 @@ export class IndexCatalogue {
   #files = new Map<string, Held>()
   /** Files that were listed once and are gone, though nothing replaced them. */
   readonly #lost = new Map<string, Held>()
-  /** Replaced files that are still in the bucket for others' sake. */
-  readonly #replaced = new Set<string>()
+  /** Replaced files that are, or were lately, in the bucket for others' sake, and when they were replaced. */
+  readonly #replaced = new Map<string, number>()
   /** Indexes and chunks. */
   readonly damage: DamageList
 
@@ -62,16 +66,32 @@ export class IndexCatalogue {
     return this.#files.size
   }
 
-  /** Looks into the bucket for files that appeared or vanished. */
+  /**
+   * Looks into the bucket for files that appeared or vanished. A listing may be older than what is known: a file that
+   * it lacks is gone only when the bucket does not have it.
+   */
   async refresh(): Promise<void> {
-    const found = new Map<string, Held>()
     const listed = new Map((await this.#bucket.list('index/')).map(object => [object.key, object.bytes]))
-    for (const key of this.#replaced) if (!listed.has(key)) this.#replaced.delete(key)
+    const oldMs = this.#clock.nowMs() - staleListMs
+    for (const [key, sinceMs] of this.#replaced) if (!listed.has(key) && sinceMs < oldMs) this.#replaced.delete(key)
     for (const [key, bytes] of listed) {
-      const file = this.#replaced.has(key) ? undefined : parseIndexKey(key, bytes)
-      if (file !== undefined) found.set(key, this.#files.get(key) ?? { file, loading: undefined, lastUsedMs: 0 })
+      const file = this.#replaced.has(key) || this.#files.has(key) ? undefined : parseIndexKey(key, bytes)
+      if (file !== undefined) this.#files.set(key, { file, loading: undefined, lastUsedMs: 0 })
     }
-    this.#files = found
+    const unlisted = [...this.#files.keys()].filter(key => !listed.has(key))
+    await forEachParallel(unlisted, readsAtOnce, async key => {
+      if (!(await this.#isThere(key))) this.#files.delete(key)
+    })
+  }
+
+  async #isThere(key: string): Promise<boolean> {
+    try {
+      await this.#bucket.size(key)
+      return true
+    } catch (error) {
+      if (error instanceof NotFoundError) return false
+      throw error
+    }
   }
 
   /** A file that was just written, with what is in it. */
@@ -86,7 +106,13 @@ export class IndexCatalogue {
   /** Another file stands in its place. */
   replace(key: string): void {
     this.#files.delete(key)
-    this.#replaced.add(key)
+    this.#replaced.set(key, this.#clock.nowMs())
+  }
+
+  /** The same for what another process replaced: where what stands in its place is known. */
+  replaceAll(retired: readonly { key: string; by?: string }[]): void {
+    for (const { key, by } of retired)
+      if (this.#files.has(key) && (by === undefined || this.#files.has(by) || this.#replaced.has(by))) this.replace(key)
   }
 
   filesOf(tenant: string, day: number): IndexFile[] {
@@ -187,9 +213,11 @@ export class IndexCatalogue {
     const { key, tenant, day } = held.file
     const before = new Set(this.#heldOf(tenant ?? '', day).map(h => h.file.key))
     await this.refresh()
-    if (this.#files.has(key)) return
+    // It is there all the same, or the listing is old.
+    if (this.#files.has(key) && (await this.#isThere(key))) throw new ReplacedError(key)
+    this.#files.delete(key)
     const fresh = [...this.#files.values()].some(({ file }) => file.day === day && !before.has(file.key))
-    if (fresh || !before.has(key)) throw new ReplacedError()
+    if (fresh || !before.has(key)) throw new ReplacedError(key)
     this.#lost.set(key, held)
   }
 
@@ -201,7 +229,7 @@ export class IndexCatalogue {
 }
 
 /** The file was replaced since the list was made. */
-class ReplacedError extends Error {}
+class ReplacedError extends PlanStaleError {}
 
 function unpacked({ key }: IndexFile, bytes: Uint8Array): Uint8Array {
   if (!key.endsWith('.gz')) return bytes

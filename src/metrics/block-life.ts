@@ -8,6 +8,7 @@ import { messageOf, PlanStaleError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
 import { isDamage, Omissions } from '#core/omissions.ts'
+import { forEachParallel } from '#core/parallel.ts'
 import { isPoison } from '#core/poison.ts'
 import type { Random } from '#core/random.ts'
 import { yieldEvery } from '#core/yield.ts'
@@ -28,6 +29,7 @@ import {
   type WalThrough,
 } from './block-meta.ts'
 import { BlockReader, type BlockFiles } from './block-reader.ts'
+import { DeletionMarks, markName, type DoomedBlock } from './deletion-marks.ts'
 import { mergeBlocks, writeHeadBlock, type WrittenBlock } from './merge.ts'
 import type { RangeChunks } from './range-chunks.ts'
 import type { BlockSet } from './block-set.ts'
@@ -54,6 +56,9 @@ export interface BlockLifeOptions {
  */
 const cutAfterRanges = 1.5
 
+/** Small objects that are asked for together. */
+const readsAtOnce = 16
+
 /** Files of no block are left alone for so long: somebody may be uploading one. */
 const orphanAgeMs = 24 * 3_600_000
 
@@ -67,7 +72,7 @@ export class BlockLife {
   readonly #uploads: UploadQueue
   readonly #scrub: Scrub
   readonly #staged = new Map<string, StagedBlock>()
-  readonly #retired = new Set<string>()
+  readonly #marks: DeletionMarks
   /** Ranges that have left the head and are not in a block yet: read from memory until they are. */
   readonly #unwritten: { tenant: Tenant; range: RangeChunks; through: ReadonlyMap<string, number> }[] = []
   readonly #pause: () => Promise<void>
@@ -88,6 +93,7 @@ export class BlockLife {
     this.#tenantOf = tenantOf
     this.#mayWrite = mayWrite
     const { clock, files, log, bucket } = options
+    this.#marks = new DeletionMarks(bucket, clock)
     this.#scrub = new Scrub(clock, log, tenants, this.#pause)
     this.#uploads = new UploadQueue({
       clock,
@@ -123,15 +129,20 @@ export class BlockLife {
 
   // --- What there is ---
 
-  /** Looks into the bucket for blocks that appeared or vanished. */
+  /**
+   * Looks into the bucket for blocks that appeared or vanished. A listing may be older than what is known: a block that
+   * it lacks is gone only when the bucket does not have its meta.json.
+   */
   async refresh(): Promise<void> {
     const { bucket } = this.#options
     const { found, ids, withoutMeta } = await listBlocks(
       bucket,
       isUlid,
-      (tenant, id) => this.#tenants.get(tenant)?.blocks.readers.has(id) ?? false,
+      (tenant, id) => this.#marks.has(tenant, id) || (this.#tenants.get(tenant)?.blocks.readers.has(id) ?? false),
     )
     for (const { tenant, id, meta } of found) {
+      // Perhaps it was added, or given up, while the bucket was looked through.
+      if (this.#marks.has(tenant, id) || this.#tenants.get(tenant)?.blocks.readers.has(id) === true) continue
       try {
         this.#addBlock(tenant, decodeMeta(meta, id), bucketFiles(bucket, `${tenant}/${id}/`))
       } catch (error) {
@@ -140,12 +151,21 @@ export class BlockLife {
     }
     for (const tenant of this.#tenants.values()) {
       const present = ids.get(tenant.name) ?? new Set()
-      for (const id of tenant.blocks.readers.keys())
-        if (!present.has(id) && !this.#staged.has(id)) tenant.blocks.readers.delete(id)
+      await this.#dropGone(tenant, present)
       await this.#checkDamaged(tenant, present)
+      this.#hideParents(tenant)
     }
     for (const { tenant, id } of withoutMeta) await this.#noteWithoutMeta(tenant, id)
-    this.#hideParents()
+  }
+
+  async #dropGone({ blocks, name }: Tenant, present: ReadonlySet<string>): Promise<void> {
+    const unlisted = [...blocks.readers].filter(([id]) => !present.has(id) && !this.#staged.has(id))
+    await forEachParallel(unlisted, readsAtOnce, async ([id, reader]) => {
+      if (blocks.readers.get(id) === reader && !(await reader.hasMeta())) blocks.readers.delete(id)
+    })
+    // In a process that writes what it gave up goes by its own round.
+    if (this.#options.readOnly)
+      for (const block of this.#marks.of(name)) if (!present.has(block.meta.ulid)) this.#marks.forget(block)
   }
 
   /** Blocks that were damaged may be gone by now, or whole again. */
@@ -163,14 +183,19 @@ export class BlockLife {
     const blocks = this.#tenants.get(tenant)?.blocks
     const isParent = (reader: BlockReader): boolean =>
       reader.meta.compaction.parents?.some(({ ulid }) => ulid === id) === true
-    if (this.#staged.has(id) || (blocks !== undefined && [...blocks.readers.values()].some(isParent))) return
+    if (this.#staged.has(id)) return
     const objects = await this.#options.bucket.list(`${tenant}/${id}/`)
-    if (!objects.some(({ key }) => key === `${tenant}/${id}/index`)) {
+    // A deletion that was not finished.
+    if (objects.some(({ key }) => key === `${tenant}/${id}/${markName}`)) this.#orphans.add(`${tenant}/${id}`)
+    else if (blocks !== undefined && [...blocks.readers.values()].some(isParent)) return
+    else if (!objects.some(({ key }) => key === `${tenant}/${id}/index`)) {
       const oldMs = this.#options.clock.nowMs() - orphanAgeMs
       if (objects.length > 0 && objects.every(({ modifiedMs }) => modifiedMs <= oldMs))
         this.#orphans.add(`${tenant}/${id}`)
-      return
-    }
+    } else this.#noteLostMeta(tenant, id)
+  }
+
+  #noteLostMeta(tenant: string, id: string): void {
     const reason = 'meta.json is missing; `tercet check data --repair` makes it again'
     this.#blocksOf(tenant).quarantined.add({ tenant, id, reason, isWhole: true, isUncertain: true })
   }
@@ -180,9 +205,12 @@ export class BlockLife {
     for (const block of Array.from(this.#orphans)) {
       this.#orphans.delete(block)
       const objects = await this.#options.bucket.list(`${block}/`)
-      const isBlock = objects.some(({ key }) => key === `${block}/index` || key === `${block}/meta.json`)
+      const has = (name: string): boolean => objects.some(({ key }) => key === `${block}/${name}`)
+      const isBlock = has('meta.json') || (has('index') && !has(markName))
       if (isBlock || !(await this.#mayWrite())) continue
-      for (const { key } of objects) await this.#options.bucket.delete(key)
+      // The mark last: what is left of a deletion that fails is found by it.
+      for (const { key } of objects.sort((a, b) => Number(a.key.endsWith(markName)) - Number(b.key.endsWith(markName))))
+        await this.#options.bucket.delete(key)
       this.#options.log.info('files of no block were removed', { block, files: objects.length })
     }
   }
@@ -204,17 +232,21 @@ export class BlockLife {
     return reader
   }
 
-  /** A compaction that died between its two steps left parents beside the child: they are not needed. */
-  #hideParents(): void {
-    for (const tenant of this.#tenants.values()) {
-      for (const reader of Array.from(tenant.blocks.readers.values())) {
-        // A child that only this disk has is no reason to remove them.
-        if (this.#staged.has(reader.meta.ulid)) continue
-        for (const parent of reader.meta.compaction.parents ?? [])
-          if (reader.meta.tercet !== undefined && tenant.blocks.readers.has(parent.ulid))
-            this.#retired.add(`${tenant.name}/${parent.ulid}`)
+  /** What a merged block was made of is not served beside it; a writer removes it later. */
+  #hideParents({ name, blocks }: Tenant): void {
+    for (const { meta } of Array.from(blocks.readers.values())) {
+      // A child that only this disk has, or that can't be read, is no reason to leave them out.
+      if (this.#staged.has(meta.ulid) || meta.tercet === undefined || blocks.isLeftOut(meta.ulid)) continue
+      for (const { ulid } of meta.compaction.parents ?? []) {
+        const parent = blocks.readers.get(ulid)
+        if (parent !== undefined && parent.meta !== meta) this.#giveUp(name, blocks, parent, meta.ulid)
       }
     }
+  }
+
+  #giveUp(tenant: string, blocks: BlockSet, reader: BlockReader, replacedBy?: string): void {
+    blocks.readers.delete(reader.meta.ulid)
+    this.#marks.add(tenant, reader.meta, replacedBy)
   }
 
   /** Blocks that were finished but not uploaded before the last stop; half-written ones go. */
@@ -466,10 +498,10 @@ export class BlockLife {
   }
 
   /**
-   * Writes one block in place of several. False when the bucket does not have it yet; true also when some turned out to
-   * be damaged, and others are to be chosen.
+   * Writes one block in place of several, which go some time later; at once where that is urgent. False when the
+   * bucket does not have it yet; true also when some turned out to be damaged, and others are to be chosen.
    */
-  async #mergeInto(tenant: Tenant, readers: readonly BlockReader[]): Promise<boolean> {
+  async #mergeInto(tenant: Tenant, readers: readonly BlockReader[], isUrgent = false): Promise<boolean> {
     const { files } = this.#options
     const ulid = this.#nextUlid()
     const directory = `${this.#options.stagingDirectory}/${tenant.name}/${ulid}`
@@ -507,33 +539,46 @@ export class BlockLife {
       if (this.#staged.has(ulid)) return false
     } else await files.removeDirectory(directory)
     this.compactions++
-    for (const reader of readers) await this.#removeBlock(tenant, reader)
+    for (const reader of readers) {
+      this.#giveUp(tenant.name, tenant.blocks, reader, written === undefined ? undefined : ulid)
+      if (!isUrgent) continue
+      await this.#deleteBlock(tenant.name, reader.meta)
+      this.#marks.forget({ tenant: tenant.name, meta: reader.meta })
+    }
+    await this.#marks.mark()
     return true
   }
 
-  /** Takes a block out of queries, then out of the bucket, meta.json first. */
-  async #removeBlock(tenant: Tenant, reader: BlockReader): Promise<void> {
-    tenant.blocks.readers.delete(reader.meta.ulid)
+  /** Takes a block out of the bucket, what makes it known first, its mark last. */
+  async #deleteBlock(tenant: string, meta: BlockMeta): Promise<void> {
     const { bucket } = this.#options
-    const prefix = `${tenant.name}/${reader.meta.ulid}/`
+    const prefix = `${tenant}/${meta.ulid}/`
     await bucket.delete(`${prefix}meta.json`)
     // What we wrote is listed in meta.json; the files of foreign blocks are listed.
-    const ours =
-      reader.meta.tercet === undefined ? undefined : reader.meta.thanos?.files.map(file => prefix + file.rel_path)
+    const ours = meta.tercet === undefined ? undefined : meta.thanos?.files.map(file => prefix + file.rel_path)
     const keys =
       ours === undefined ? (await bucket.list(prefix)).map(object => object.key) : [...ours, `${prefix}tombstones`]
     for (const key of keys) await bucket.delete(key)
+    await bucket.delete(prefix + markName)
   }
 
+  /** Deletes what was given up long enough ago. */
   async removeRetired(): Promise<void> {
-    for (const key of this.#retired) {
-      const [tenantName = '', id = ''] = key.split('/')
-      const tenant = this.#tenants.get(tenantName)
-      const reader = tenant?.blocks.readers.get(id)
-      if (tenant !== undefined && reader !== undefined && (await this.#mayWrite()))
-        await this.#removeBlock(tenant, reader)
-      this.#retired.delete(key)
+    if (!this.#marks.isEmpty && (await this.#mayWrite())) await this.#marks.mark()
+    for (let next = this.#marks.nextDue(); next !== undefined; next = this.#marks.nextDue()) {
+      if (!(await this.#mayWrite())) return
+      if (this.#isNeeded(next))
+        this.#options.log.warn('a block that was replaced is needed again', { block: next.meta.ulid })
+      else await this.#deleteBlock(next.tenant, next.meta)
+      this.#marks.forget(next)
     }
+  }
+
+  /** Was it replaced by a block that is not there any more? */
+  #isNeeded({ tenant, replacedBy }: DoomedBlock): boolean {
+    if (replacedBy === undefined || this.#marks.has(tenant, replacedBy)) return false
+    const blocks = this.#tenants.get(tenant)?.blocks
+    return blocks?.readers.has(replacedBy) !== true || blocks.isLeftOut(replacedBy)
   }
 
   async retain(): Promise<void> {
@@ -555,8 +600,7 @@ export class BlockLife {
           ...(retentionBytesMax === Infinity ? [] : overSize(planned, retentionBytesMax)),
         ].map(p => p.id),
       )
-      for (const reader of readers)
-        if (gone.has(reader.meta.ulid) && (await this.#mayWrite())) await this.#removeBlock(tenant, reader)
+      for (const reader of readers) if (gone.has(reader.meta.ulid)) this.#giveUp(tenant.name, tenant.blocks, reader)
     }
   }
 
@@ -624,7 +668,7 @@ export class BlockLife {
         const { ulid } = reader.meta
         if (this.#staged.has(ulid) || this.#isSetAside(tenant, ulid)) continue
         const tombstones = await tenant.blocks.guarded(reader, new Omissions(), undefined, () => reader.tombstones())
-        if (tombstones !== undefined && tombstones.size > 0) await this.#mergeInto(tenant, [reader])
+        if (tombstones !== undefined && tombstones.size > 0) await this.#mergeInto(tenant, [reader], true)
       }
     }
   }

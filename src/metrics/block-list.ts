@@ -3,7 +3,11 @@
  * not in steady state.
  */
 import { NotFoundError } from '#core/errors.ts'
+import { forEachParallel } from '#core/parallel.ts'
 import type { Bucket } from '#bucket/bucket.ts'
+
+const readsAtOnce = 16
+const compareTexts = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
 export interface FoundBlock {
   tenant: string
@@ -27,10 +31,10 @@ export async function listBlocks(
     if (tenant.startsWith('__')) continue
     const present = new Set<string>()
     ids.set(tenant, present)
-    for (const id of await bucket.listDirectories(`${tenant}/`)) {
-      if (!isId(id)) continue
-      present.add(id)
-      if (isKnown(tenant, id)) continue
+    const listed = (await bucket.listDirectories(`${tenant}/`)).filter(isId)
+    for (const id of listed) present.add(id)
+    const unknown = listed.filter(id => !isKnown(tenant, id))
+    await forEachParallel(unknown, readsAtOnce, async id => {
       try {
         found.push({ tenant, id, meta: await bucket.get(`${tenant}/${id}/meta.json`) })
       } catch (error) {
@@ -39,7 +43,8 @@ export async function listBlocks(
         if (!(error instanceof NotFoundError)) throw error
         withoutMeta.push({ tenant, id })
       }
-    }
+    })
   }
+  found.sort((a, b) => compareTexts(a.tenant, b.tenant) || compareTexts(a.id, b.id))
   return { found, ids, withoutMeta }
 }

@@ -191,7 +191,7 @@ for (const leaseMs of [0, 5000])
       assert.ok(clock.monotonicMs() - startedMs >= leaseMs, 'the first may still count on its last answer')
       // The second has flushed: its link in the chain is removed with the rest.
       if (links === 'gone')
-        for (const key of [...bucket.objects.keys()]) if (key.endsWith('.wal')) bucket.objects.delete(key)
+        for (const key of bucket.objects.keys()) if (key.endsWith('.wal')) bucket.objects.delete(key)
       assert.match(await isDone(first.append('late')), /^UnavailableError/)
       await first.close()
       await second.close()

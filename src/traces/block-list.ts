@@ -47,8 +47,12 @@ export class BlockList {
     return sum
   }
 
-  /** Looks into the bucket for blocks that appeared or vanished. */
+  /**
+   * Looks into the bucket for blocks that appeared or vanished. A listing may be older than what is known: a block that
+   * it lacks is gone only when the bucket does not have its meta.json.
+   */
   async refresh(): Promise<void> {
+    const before = new Set(this.#live.keys())
     const live = new Map<string, BlockMeta>()
     const retired = new Map<string, RetiredBlock>()
     for (const tenant of await this.#bucket.listDirectories('')) {
@@ -74,16 +78,29 @@ export class BlockList {
         if (isSetAside !== true && !wanted.includes(id) && !dataMs.has(id)) this.damage.delete(tenant, id)
     }
     this.#isFirst = false
-    // What this process put there meanwhile was perhaps not listed yet.
-    for (const [key, addedMs] of this.#addedMs) {
-      const meta = this.#live.get(key)
-      if (addedMs < this.#clock.monotonicMs() - 60_000) this.#addedMs.delete(key)
-      else if (meta !== undefined) live.set(key, meta)
-    }
-    for (const key of this.#removed) live.delete(key)
+    const unlisted = [...this.#live].filter(([key]) => !live.has(key))
+    await forEachParallel(unlisted, readsAtOnce, async ([key, meta]) => {
+      if (await this.#isThere(key)) live.set(key, meta)
+    })
+    // What this process did meanwhile.
+    for (const [key, meta] of this.#live) if (!before.has(key)) live.set(key, meta)
+    for (const [key, block] of this.#retired) if (this.#removed.has(key)) retired.set(key, block)
+    // A retirement that was cut off left both.
+    for (const key of [...this.#removed, ...retired.keys()]) live.delete(key)
     this.#live = live
     this.#retired = retired
   }
+
+  async #isThere(key: string): Promise<boolean> {
+    try {
+      await this.#bucket.size(`${key}/meta.json`)
+      return true
+    } catch (error) {
+      if (error instanceof NotFoundError) return false
+      throw error
+    }
+  }
+
   /** Data without meta.json is a block that answers lack, or one that another process is just writing. */
   #noteWithoutMeta(tenant: string, dataMs: ReadonlyMap<string, number>): void {
     const oldMs = this.#clock.nowMs() - writingMs
@@ -94,7 +111,6 @@ export class BlockList {
     }
   }
 
-  readonly #addedMs = new Map<string, number>()
   readonly #removed = new Set<string>()
 
   async #read(tenant: string, blockId: string): Promise<BlockMeta | undefined> {
@@ -135,14 +151,12 @@ export class BlockList {
     this.#coming.delete(key)
     this.damage.delete(meta.tenant, meta.blockId)
     this.#live.set(key, meta)
-    this.#addedMs.set(key, this.#clock.monotonicMs())
   }
 
   retire(meta: BlockMeta, nowMs: number): void {
     const key = `${meta.tenant}/${meta.blockId}`
     this.#live.delete(key)
     this.damage.delete(meta.tenant, meta.blockId)
-    this.#addedMs.delete(key)
     this.#removed.add(key)
     this.#retired.set(key, { tenant: meta.tenant, blockId: meta.blockId, retiredMs: nowMs })
   }

@@ -15,6 +15,7 @@ import { parseTraceql } from '#lang/traceql/parser.ts'
 import { ChunkWriter, type FinishedChunk } from '#logs/block-writer.ts'
 import { chunkKey } from '#logs/chunk.ts'
 import { fingerprintOf } from '#logs/head.ts'
+import { RetiredObjects } from '#logs/retired.ts'
 import { IndexCatalogue } from '#logs/index-catalogue.ts'
 import { OpenChunk } from '#logs/open-chunk.ts'
 import type { MetricsEngine } from '#metrics/engine.ts'
@@ -75,7 +76,8 @@ function finishedChunk(app: string, fingerprint?: string): FinishedChunk {
 test('logs: a chunk that no index can list, and one that the bucket refuses, hold up no other', async () => {
   const { clock, files, bucket } = makeWorld()
   const catalogue = new IndexCatalogue(bucket, clock, silentLog)
-  const writer = new ChunkWriter({ clock, files, log: silentLog, bucket, catalogue, isBase64: false })
+  const retired = new RetiredObjects(bucket, clock, silentLog, 'fake')
+  const writer = new ChunkWriter({ clock, files, log: silentLog, bucket, catalogue, isBase64: false, retired })
   // No number: the index holds fingerprints as numbers.
   const poisoned = finishedChunk('poisoned', 'not-hex')
   const refused = finishedChunk('refused')

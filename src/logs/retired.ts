@@ -1,0 +1,108 @@
+/**
+ * Objects that nothing refers to any more: they go when no reader has them in its list. Noted in the bucket, so that a
+ * start neither lists what was replaced nor leaves it there for good.
+ */
+import type { Clock } from '#core/clock.ts'
+import { messageOf, NotFoundError } from '#core/errors.ts'
+import type { Log } from '#core/log.ts'
+import { encodeUtf8 } from '#core/text.ts'
+import type { Bucket } from '#bucket/bucket.ts'
+
+/** Three looks of a process that only reads. */
+const removeAfterMs = 900_000
+
+export interface RetiredObject {
+  key: string
+  /** Wall clock. */
+  afterMs: number
+  /** The object that stands in its place. */
+  by?: string
+}
+
+export class RetiredObjects {
+  readonly #bucket: Bucket
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #noteKey: string
+  #objects: RetiredObject[] = []
+  #isChanged = false
+
+  constructor(bucket: Bucket, clock: Clock, log: Log, defaultTenant: string) {
+    this.#bucket = bucket
+    this.#clock = clock
+    this.#log = log
+    this.#noteKey = `${defaultTenant}/tercet/retired.json`
+  }
+
+  all(): readonly RetiredObject[] {
+    return this.#objects
+  }
+
+  /** Reads what the bucket has noted; what this process added stays. */
+  async load(): Promise<void> {
+    const noted = await this.#read()
+    const known = new Set(noted.map(({ key }) => key))
+    const own = this.#isChanged ? this.#objects.filter(({ key }) => !known.has(key)) : []
+    this.#objects = [...noted, ...own]
+  }
+
+  async #read(): Promise<RetiredObject[]> {
+    let bytes: Uint8Array
+    try {
+      bytes = await this.#bucket.get(this.#noteKey)
+    } catch (error) {
+      if (error instanceof NotFoundError) return []
+      throw error
+    }
+    try {
+      const found = JSON.parse(Buffer.from(bytes).toString()) as unknown
+      return Array.isArray(found) ? found.filter(isRetired) : []
+    } catch (error) {
+      // What is noted there stays in the bucket: that costs its bytes, nothing else.
+      this.#log.warn('the note of retired objects is damaged', { key: this.#noteKey, error: messageOf(error) })
+      return []
+    }
+  }
+
+  add(key: string, by?: string, afterMs = removeAfterMs): void {
+    this.#objects.push({ key, afterMs: this.#clock.nowMs() + afterMs, ...(by === undefined ? {} : { by }) })
+    this.#isChanged = true
+  }
+
+  /** Notes in the bucket what was added or removed. */
+  async save(): Promise<void> {
+    if (!this.#isChanged) return
+    this.#isChanged = false
+    try {
+      await this.#bucket.put(this.#noteKey, encodeUtf8(JSON.stringify(this.#objects)))
+    } catch (error) {
+      this.#isChanged = true
+      throw error
+    }
+  }
+
+  /** Removes what is due; `onGone` is called for each. */
+  async removeDue(onGone: (key: string) => void): Promise<void> {
+    const nowMs = this.#clock.nowMs()
+    for (const object of this.#objects.filter(({ afterMs }) => afterMs <= nowMs)) {
+      try {
+        await this.#bucket.delete(object.key)
+      } catch (error) {
+        this.#log.warn('an object that is not needed any more could not be removed', {
+          key: object.key,
+          error: messageOf(error),
+        })
+        return
+      }
+      this.#objects.splice(this.#objects.indexOf(object), 1)
+      this.#isChanged = true
+      onGone(object.key)
+    }
+  }
+}
+
+function isRetired(value: unknown): value is RetiredObject {
+  if (typeof value !== 'object' || value === null) return false
+  const { key, afterMs, by } = value as Partial<Record<keyof RetiredObject, unknown>>
+  return typeof key === 'string' && typeof afterMs === 'number' && (by === undefined || typeof by === 'string')
+}
