@@ -11,14 +11,22 @@ const stateBytes = 8
 const inputBytes = 64 * 1024
 const heapMib = 512
 
-/** `hangMs`: an input that takes longer is a finding. */
+export interface FuzzOptions {
+  seed: number
+  inputs: number
+  /** An input that takes longer is a finding. */
+  hangMs: number
+  /** By coverage. V8 crashes with it at times, whatever the input is: the tests do without. */
+  isSteered: boolean
+}
+
 export async function fuzzTarget(
   target: string,
-  { seed, inputs, hangMs }: { seed: number; inputs: number; hangMs: number },
+  { seed, inputs, hangMs, isSteered }: FuzzOptions,
 ): Promise<{ inputs: number; corpus: number; findings: FuzzFinding[] }> {
   const shared = new SharedArrayBuffer(stateBytes + inputBytes)
   const state = new Int32Array(shared, 0, 2)
-  const task: FuzzTask = { target, seed, inputs, shared }
+  const task: FuzzTask = { target, seed, inputs, isSteered, shared }
   const worker = new Worker(new URL('worker.ts', import.meta.url), {
     workerData: task,
     resourceLimits: { maxOldGenerationSizeMb: heapMib },

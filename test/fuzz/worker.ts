@@ -13,6 +13,7 @@ export interface FuzzTask {
   seed: number
   /** Inputs that are tried; fewer when the time is over first. */
   inputs: number
+  isSteered: boolean
   /** Int32: number of the input, its length; then its bytes. */
   shared: SharedArrayBuffer
 }
@@ -27,12 +28,12 @@ const findingsMax = 5
 const defaultMemoryFactor = 64
 const memoryAllowance = 16 * 1024 * 1024
 
-const { target: name, seed, inputs, shared } = workerData as FuzzTask
+const { target: name, seed, inputs, isSteered, shared } = workerData as FuzzTask
 const state = new Int32Array(shared, 0, 2)
 const noted = new Uint8Array(shared, 8)
 const target = targets[name]
 if (target === undefined) throw new Error(`there is no target ${name}`)
-const fuzzer = new Fuzzer(target.seeds, seed)
+const fuzzer = new Fuzzer(target.seeds, seed, isSteered)
 const result: FuzzResult = { inputs: 0, corpus: 0, findings: [] }
 
 function problemOf(tried: FuzzTarget, input: Uint8Array): string | undefined {
