@@ -11,6 +11,7 @@ import { addAll } from '#core/lists.ts'
 import type { Log } from '#core/log.ts'
 import { yieldEvery } from '#core/yield.ts'
 import type { Bucket } from '#bucket/bucket.ts'
+import { flushGaveUp, flushGiveUpMs } from '#store/flush-limit.ts'
 import type { Wal } from '#store/wal.ts'
 import type { ChunkReader } from './block-reader.ts'
 import { ChunkWriter, type FinishedChunk, type PublishOutcome } from './block-writer.ts'
@@ -325,10 +326,13 @@ export class BlockLife {
   /** Cuts and uploads everything; resolves when the bucket has it. */
   async flush(): Promise<void> {
     await this.#turn(true)
+    const { clock } = this.#options
+    const startedMs = clock.monotonicMs()
     for (let attempt = 0; this.#closed().length > 0 || this.#finished.length > 0; attempt++) {
       await this.#publish()
       if (this.#closed().length === 0) break
       if (!(await this.#mayWrite())) return
+      if (clock.monotonicMs() - startedMs > flushGiveUpMs) throw flushGaveUp(this.trouble)
       await sleep(this.#options.clock, backoffMs(attempt, retryPause))
     }
   }

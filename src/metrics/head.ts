@@ -81,6 +81,9 @@ export class Head {
     if (timeMs === lastMs) {
       const comparison = admitted.compareFloat(series, hi, lo)
       if (comparison !== 'unknown') return comparison === 'same' ? sampleOutcome.repeated : sampleOutcome.duplicate
+      // What was taken back is forgotten with its predecessor; the open chunk may have that.
+      if (this.#open.count[series]! > 0 && this.#open.lastMs[series] === timeMs)
+        return this.#open.lastEquals(series, hi, lo) ? sampleOutcome.repeated : sampleOutcome.duplicate
     }
     return this.#admitLate(series, timeMs)
   }

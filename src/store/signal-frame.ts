@@ -4,7 +4,7 @@
  */
 import { makeUlid } from '#codec/ulid.ts'
 import { backoffMs, Pauses } from '#core/backoff.ts'
-import { Repeater, sleep, type Clock } from '#core/clock.ts'
+import { Repeater, sleep, type Clock, type Timer } from '#core/clock.ts'
 import { messageOf, UnavailableError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
@@ -13,6 +13,7 @@ import type { SignalName } from '#core/signal-name.ts'
 import { isAway, type Bucket } from '#bucket/bucket.ts'
 import type { BlockSummary, Signal, SignalStats, SignalStatus } from './signal.ts'
 import { Wal, type Durability, type RecordVisitor, type ReplayReport } from './wal.ts'
+import { flushGaveUp, flushGiveUpMs } from './flush-limit.ts'
 import { WriterGuard } from './writer-guard.ts'
 
 /** What every signal is made with. Durations are milliseconds. */
@@ -329,9 +330,24 @@ export abstract class SignalFrame implements Signal {
       await this.requirePrefix()
       await this.cutAll()
     })
-    await this.uploaded()
+    await this.#uploadedInTime()
     // Uploads stop where they are when another writer takes over meanwhile.
     this.#guard.requirePrefix()
+  }
+
+  async #uploadedInTime(): Promise<void> {
+    const { clock } = this.#options
+    let timer: Timer | undefined
+    const late = new Promise<never>((_, reject) => {
+      timer = clock.after(flushGiveUpMs, () => {
+        reject(flushGaveUp(this.uploadTrouble()))
+      })
+    })
+    try {
+      await Promise.race([this.uploaded(), late])
+    } finally {
+      timer?.cancel()
+    }
   }
 
   maintain(): Promise<void> {

@@ -12,6 +12,7 @@ import { isPoison } from '#core/poison.ts'
 import type { Random } from '#core/random.ts'
 import { yieldEvery } from '#core/yield.ts'
 import type { Bucket } from '#bucket/bucket.ts'
+import { flushGaveUp, flushGiveUpMs } from '#store/flush-limit.ts'
 import type { Wal } from '#store/wal.ts'
 import type { Trace } from '#model/trace.ts'
 import type { BlockList } from './block-list.ts'
@@ -261,9 +262,12 @@ export class BlockLife {
   async flush(): Promise<void> {
     for (const head of this.#heads.values()) await head.setIdleAside(Infinity, Infinity, this.pause)
     if ([...this.#heads.values()].some(h => h.segments.length > 0)) await this.#turn()
+    const { clock } = this.#options
+    const startedMs = clock.monotonicMs()
     for (let attempt = 0; ; attempt++) {
       await this.publish()
       if (this.waiting.length === 0 || !(await this.#mayWrite())) return
+      if (clock.monotonicMs() - startedMs > flushGiveUpMs) throw flushGaveUp(this.trouble)
       await sleep(this.#options.clock, backoffMs(attempt, retryPause))
     }
   }

@@ -215,3 +215,34 @@ function takeAway(world: StoreWorld): () => void {
     for (const method of methods) Reflect.deleteProperty(bucket, method)
   }
 }
+
+for (const name of signalNames)
+  test(`${name}: a flush into a bucket that takes nothing ends with an error; later all of it is there`, async () => {
+    const world = new StoreWorld()
+    const store = await openStore[name](world)
+    await sent(world, store, [item(1)])
+    await world.clock.advance(20_000)
+    const heal = takeNothing(world)
+    await assert.rejects(
+      driving(world.clock, store.signal.flush()),
+      /UnavailableError: the bucket did not take all of it/,
+    )
+    assert.deepEqual(await store.shown(), [1])
+    heal()
+    await driving(world.clock, store.signal.flush())
+    world.files = new (world.files.constructor as new () => typeof world.files)()
+    assert.deepEqual(await afterCrash(world, name), [1])
+  })
+
+/** The bucket can be read, and takes no object that is not the log's. */
+function takeNothing(world: StoreWorld): () => void {
+  const { put, putFile } = world.bucket
+  const refuse = (): Promise<never> => Promise.reject(new BucketError('put', 'b', 'SlowDown', true))
+  world.bucket.put = (key, bytes, options) =>
+    key.includes('/tercet/') ? put.call(world.bucket, key, bytes, options) : refuse()
+  world.bucket.putFile = refuse
+  return () => {
+    world.bucket.put = put
+    world.bucket.putFile = putFile
+  }
+}
