@@ -29,7 +29,8 @@ export interface Files {
   /** Names of the directories in a directory, sorted. */
   listDirectories(directory: string): Promise<string[]>
   size(path: string): Promise<number>
-  remove(path: string): Promise<void>
+  /** With `isForced` the file does not come back after a power failure. */
+  remove(path: string, isForced?: boolean): Promise<void>
   removeDirectory(directory: string): Promise<void>
   /** Free bytes on the disk that holds `directory`. */
   freeBytes(directory: string): Promise<number>
@@ -37,6 +38,10 @@ export interface Files {
 
 function isMissing(error: unknown): boolean {
   return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')
+}
+
+function notMissing(error: unknown): void {
+  if (!isMissing(error)) throw error
 }
 
 async function orNotFound<T>(path: string, work: Promise<T>): Promise<T> {
@@ -132,7 +137,10 @@ export const systemFiles: Files = {
     }
   },
   size: async path => (await orNotFound(path, stat(path))).size,
-  remove: path => rm(path, { force: true }),
+  async remove(path, isForced = false) {
+    await rm(path, { force: true })
+    if (isForced) await syncDirectory(dirname(path)).catch((error: unknown) => notMissing(error))
+  },
   removeDirectory: directory => rm(directory, { recursive: true, force: true }),
   async freeBytes(directory) {
     let at = directory

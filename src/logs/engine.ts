@@ -91,6 +91,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     this.#isNoteRead = true
     await this.#catalogue.refresh()
     this.#catalogue.replaceAll(this.#retired.all())
+    if (this.#options.readOnly) await this.#deletions.load()
   }
 
   protected override loadLocal(): Promise<void> {

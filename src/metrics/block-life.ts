@@ -150,6 +150,8 @@ export class BlockLife {
       }
     }
     for (const tenant of this.#tenants.values()) {
+      // Only a writer knows of deletions without asking.
+      if (this.#options.readOnly) tenant.blocks.forgetTombstones()
       const present = ids.get(tenant.name) ?? new Set()
       await this.#dropGone(tenant, present)
       await this.#checkDamaged(tenant, present)
@@ -429,10 +431,13 @@ export class BlockLife {
     await this.#removeStaged(block.directory)
   }
 
-  /** What makes the block known goes first: a crash meanwhile leaves no block that lacks files. */
+  /**
+   * What makes the block known goes first, and for good: a crash meanwhile leaves no block that lacks files, and none
+   * that is older than what the bucket has by then.
+   */
   async #removeStaged(directory: string): Promise<void> {
     const { files } = this.#options
-    await files.remove(`${directory}/meta.json`)
+    await files.remove(`${directory}/meta.json`, true)
     await files.removeDirectory(directory)
   }
 

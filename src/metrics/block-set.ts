@@ -181,6 +181,12 @@ export class BlockSet {
   }
 
   /** To be called when something was deleted from a block. */
+  /** What was deleted is read again. */
+  forgetTombstones(): void {
+    for (const reader of this.readers.values()) reader.forgetTombstones()
+    this.forgetSelections()
+  }
+
   forgetSelections(): void {
     this.version++
     this.#selections.clear()

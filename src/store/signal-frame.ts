@@ -218,6 +218,7 @@ export abstract class SignalFrame implements Signal {
     const isJoined = (await this.#isAnswered(prepared)) && (await this.#tryToJoin(prepared))
     if (!readOnly && (isJoined || !needsBucket)) await this.#replayLocal()
     if (!readOnly && isJoined) await this.#replayRemote()
+    if (isJoined) this.#guard.noteReached()
     this.#isReady = isJoined || !needsBucket
     if (!isJoined) this.#joining = this.#joinLater()
     this.#startRepeaters()
@@ -245,7 +246,6 @@ export abstract class SignalFrame implements Signal {
       if (!this.#options.readOnly) await this.#guard.claim(this.#owner)
       await this.refresh()
       await this.loadRemote()
-      this.#guard.noteReached()
       return true
     } catch (error) {
       if (!isAway(error)) throw error
@@ -266,6 +266,7 @@ export abstract class SignalFrame implements Signal {
         if (this.#isClosing || !(await this.#tryToJoin(this.#prepare()))) continue
         if (!readOnly && durability === 'bucket') await this.#replayLocal()
         if (!readOnly) await this.#guard.inMaintenance(() => this.#replayRemote())
+        this.#guard.noteReached()
         this.#isReady = true
         log.info('the bucket is there', { signal })
         return
@@ -401,11 +402,6 @@ export abstract class SignalFrame implements Signal {
     const { awaySinceStart } = this.#guard
     if (awaySinceStart === undefined) return undefined
     return `the bucket is away since the start, and only what this disk has is answered: ${awaySinceStart}`
-  }
-
-  /** Was the bucket reached, and the prefix claimed? */
-  protected get isJoined(): boolean {
-    return this.#guard.isJoined
   }
 
   /** Asks the bucket whether the prefix is still ours. */

@@ -162,10 +162,32 @@ export class WalSegments {
       this.#nextLink = Math.max(this.#nextLink, Number(to) + 1)
     }
     for (const segment of this.#segments) if (listed.includes(segment.name)) segment.isShipped = true
+    await this.#removeReleased(local, listed)
     const sources: SegmentSource[] = [...names, ...links]
       .filter(name => !there.has(name))
       .map(name => ({ name, read: () => bucket.get(bucketPrefix + name) }))
     return [...sources, ...(await this.linksBehind())]
+  }
+
+  /** What was on the disk and is released by now may have been shipped before. */
+  async #removeReleased(local: readonly SegmentSource[], listed: readonly string[]): Promise<void> {
+    const { writer } = this.#options
+    const scopes = new Map<string, number>()
+    for (const { name } of local)
+      if (listed.includes(name) && !this.#segments.some(segment => segment.name === name))
+        await this.#remove([
+          {
+            name,
+            writer,
+            generation: -1,
+            lastRecord: -1,
+            bytes: 0,
+            scopes,
+            sealed: true,
+            isLocal: false,
+            isShipped: true,
+          },
+        ])
   }
 
   /** Links behind the last one that is known. */

@@ -74,7 +74,6 @@ export class WriterGuard {
       this.#options.log.warn('the epoch could not be noted on the disk', { error: messageOf(error) })
     })
     this.#fence = fence
-    this.#away = undefined
     this.#confirmedMs = clock.monotonicMs()
   }
 
@@ -85,10 +84,6 @@ export class WriterGuard {
     } catch {
       return undefined
     }
-  }
-
-  get isJoined(): boolean {
-    return this.#fence !== undefined
   }
 
   noteReached(): void {
