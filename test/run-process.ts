@@ -9,9 +9,16 @@ export interface Started {
   url: string
 }
 
+export interface ProcessOptions {
+  /** Behind the usual ones: later flags win. */
+  flags?: readonly string[]
+  /** Called at once; what the process says on standard error is piped then. */
+  onSpawn?: (child: ChildProcess) => void
+}
+
 /** Resolves when it serves. */
-export function startProcess(directory: string, durability: string): Promise<Started> {
-  return start(directory, [
+export function startProcess(directory: string, durability: string, options: ProcessOptions = {}): Promise<Started> {
+  const flags = [
     ...['metrics', 'logs', 'traces'].map(signal => `--${signal}.bucket.dir=${directory}/${signal}`),
     '--listen.otlp_grpc=off',
     '--self_scrape=false',
@@ -19,7 +26,9 @@ export function startProcess(directory: string, durability: string): Promise<Sta
     '--disk_free_min=0',
     `--durability=${durability}`,
     '--log.level=error',
-  ])
+    ...(options.flags ?? []),
+  ]
+  return start(directory, flags, options.onSpawn === undefined ? 'inherit' : 'pipe', options.onSpawn)
 }
 
 /** An agent; what it has to say of its remotes is not shown. */
@@ -30,12 +39,14 @@ export function startAgentProcess(directory: string, flags: readonly string[]): 
 function start(
   directory: string,
   flags: readonly string[],
-  stderr: 'inherit' | 'ignore' = 'inherit',
+  stderr: 'inherit' | 'ignore' | 'pipe' = 'inherit',
+  onSpawn?: (child: ChildProcess) => void,
 ): Promise<Started> {
   const own = [`--data_dir=${directory}/data`, '--listen.http=127.0.0.1:0', '--listen.otlp_http=off']
   const child = spawn(process.execPath, ['src/app/main.ts', 'up', ...own, ...flags], {
     stdio: ['ignore', 'pipe', stderr],
   })
+  onSpawn?.(child)
   return new Promise((resolve, reject) => {
     let out = ''
     child.stdout!.on('data', (chunk: Buffer) => {
