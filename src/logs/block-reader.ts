@@ -31,6 +31,9 @@ export interface DamageListener {
   partly(error: Error): void
 }
 
+/** Uncompressed. */
+const smallKilobytes = 64
+
 export class ChunkReader {
   readonly #options: ChunkReaderOptions
   readonly #chunks: ByteLru<InnerChunk>
@@ -91,7 +94,9 @@ export class ChunkReader {
     onDamage: DamageListener | undefined,
   ): Promise<OpenedChunk | undefined> {
     const bits = needles.map(bitsOf).filter(b => b.length > 0)
-    const filter = bits.length === 0 ? undefined : await this.#filter(tenant, chunk, key)
+    // A small chunk costs one request, as its filter does; a larger one is not fetched in vain.
+    const isSmall = chunk.kilobytes <= smallKilobytes && this.#filters.get(key) === undefined
+    const filter = bits.length === 0 || isSmall ? undefined : await this.#filter(tenant, chunk, key)
     if (filter !== undefined) {
       let some = false
       for (let block = 0; block < filter.blocks && !some; block++) some = bits.every(b => filter.mayContain(block, b))

@@ -3,11 +3,15 @@ import type { Clock } from '#core/clock.ts'
 import { messageOf, NotFoundError, PlanStaleError } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import { isDamage, type Omissions } from '#core/omissions.ts'
+import { workAhead } from '#core/parallel.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import type { Labels } from '#model/labels.ts'
 import { DamageList } from '#store/damage.ts'
 import { ReadBuffers, type BlockReader, type BlockSelection, type LoadedChunks } from './block-reader.ts'
 import { Selection, SelectionCache, type SelectionPart } from './selection-cache.ts'
+
+/** Blocks that are asked together. */
+const blocksAhead = { atOnce: 8, weightMax: Infinity, weightOf: (): number => 1 }
 
 /** Label sets that are shared among blocks; about 500 B each. */
 const internedMax = 100_000
@@ -156,12 +160,12 @@ export class BlockSet {
     if (kept !== undefined) return kept
     const found: Omit<SelectionPart, 'memberOf'>[] = []
     const { version } = this
-    for (const reader of blocks) {
-      const part = await this.guarded(reader, omissions, undefined, async () => ({
-        reader,
-        found: await reader.select(matchers, this.#intern),
-        deleted: await reader.tombstones(),
-      }))
+    const select = (reader: BlockReader): Promise<Omit<SelectionPart, 'memberOf'> | undefined> =>
+      this.guarded(reader, omissions, undefined, async () => {
+        const [selection, deleted] = await Promise.all([reader.select(matchers, this.#intern), reader.tombstones()])
+        return { reader, found: selection, deleted }
+      })
+    for await (const part of workAhead(blocks, blocksAhead, select)) {
       if (part !== undefined && part.found.count > 0) found.push(part)
       // Each block may hold many series: others get a turn in between.
       await this.#clock.yield()

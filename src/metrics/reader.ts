@@ -1,6 +1,7 @@
 /** What a query sees of a tenant: the head and the blocks, as one set of series. */
 import { FirstTexts } from '#core/lists.ts'
 import { isDamage, Omissions, planningAgain } from '#core/omissions.ts'
+import { forEachParallel } from '#core/parallel.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import { compareLabels, type Labels } from '#model/labels.ts'
 import type { SampleColumns } from '#model/sample-columns.ts'
@@ -12,6 +13,9 @@ import type { RangeChunks } from './range-chunks.ts'
 import type { MetricsReader, SeriesSet } from './select.ts'
 import type { Selection, SelectionPart } from './selection-cache.ts'
 import { removeDeleted } from './tombstones.ts'
+
+/** Blocks of which chunks are fetched together. */
+const partsAtOnce = 8
 
 /** Series as one query sees them, in the order of their labels. */
 interface Merged {
@@ -106,8 +110,9 @@ export class Reader implements MetricsReader {
   ): Promise<void> {
     return planningAgain(async () => {
       this.#blocks.addLeftOut(fromMs, throughMs, this.omissions)
-      for (const reader of this.#blocks.inTime(fromMs, throughMs))
+      await forEachParallel(this.#blocks.inTime(fromMs, throughMs), partsAtOnce, async reader => {
         for (const text of await this.#blocks.guarded(reader, this.omissions, [], () => read(reader))) into.add(text)
+      })
     })
   }
 
@@ -203,12 +208,20 @@ class MergedSeries implements SeriesSet {
   async load(from: number, to: number): Promise<void> {
     this.release()
     this.#base = from
-    for (const part of this.#merged.selection.parts) {
+    const time = { fromMs: this.#fromMs, throughMs: this.#throughMs }
+    // In their order whatever comes first: so the samples come out in the order of time.
+    const loaded: (Loaded | undefined)[] = []
+    const wanted = this.#merged.selection.parts.flatMap((part, at) => {
       const { members, placeOf } = this.#membersOf(part, from, to)
-      if (members.length === 0) continue
-      const time = { fromMs: this.#fromMs, throughMs: this.#throughMs }
-      const chunks = await this.#blocks.load(part.reader, part.found, members, time, this.#omissions)
-      if (chunks !== undefined) this.#loaded.push({ chunks, placeOf, part })
+      return members.length === 0 ? [] : [{ part, members, placeOf, at }]
+    })
+    try {
+      await forEachParallel(wanted, partsAtOnce, async ({ part, members, placeOf, at }) => {
+        const chunks = await this.#blocks.load(part.reader, part.found, members, time, this.#omissions)
+        if (chunks !== undefined) loaded[at] = { chunks, placeOf, part }
+      })
+    } finally {
+      this.#loaded = loaded.filter(one => one !== undefined)
     }
   }
 

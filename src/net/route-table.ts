@@ -14,6 +14,7 @@ import {
   UnauthorizedError,
   UnavailableError,
 } from '#core/errors.ts'
+import { planningAgain } from '#core/omissions.ts'
 
 export interface HttpRequest {
   method: string
@@ -111,11 +112,14 @@ export function replyTo<Reply>(error: unknown, replies: ByErrorKind<Reply>): Rep
   return (replies[kind] as (error: unknown) => Reply)(error)
 }
 
-/** A handler whose errors are answered in its dialect. */
+/**
+ * A handler whose errors are answered in its dialect. One that read a block which was replaced meanwhile is called once
+ * more: what it planned with is out of date by then, and it has answered nothing yet.
+ */
 export function answering(replies: ErrorReplies, handler: Handler): Handler {
   return async request => {
     try {
-      return await handler(request)
+      return await planningAgain(() => handler(request))
     } catch (error) {
       return replyTo(error, replies)
     }

@@ -19,6 +19,9 @@ interface OpenedBlock {
   /** Column numbers by the path that vParquet5 has. */ columnOf: ReadonlyMap<string, number>
 }
 
+/** A block that is not larger is fetched and held as a whole: a footer, ids and columns are three requests else. */
+const wholeBytesMax = 512 * 1024
+
 function heldBytes(data: ColumnData): number {
   return (
     data.count * ((data.rep === undefined ? 0 : 1) + (data.def === undefined ? 0 : 1)) +
@@ -57,7 +60,7 @@ export class BlockReader {
     const known = this.#blocks.get(meta.blockId)
     if (known !== undefined) return known
     const key = `${blockPrefix(meta.tenant, meta.blockId)}data.parquet`
-    const read = async (from: number, to: number): Promise<Uint8Array> => {
+    const fetch = async (from: number, to: number): Promise<Uint8Array> => {
       this.reads++
       this.readBytes += to - from
       const bytes = await this.#bucket.getRange(key, from, to - from)
@@ -65,9 +68,14 @@ export class BlockReader {
         throw new CorruptDataError(`${key} has ${bytes.length} bytes at ${from} where meta.json promises ${to - from}`)
       return bytes
     }
+    const isSmall = meta.size <= wholeBytesMax
+    const whole = isSmall ? await fetch(0, meta.size) : undefined
+    const read = async (from: number, to: number): Promise<Uint8Array> =>
+      whole === undefined ? fetch(from, to) : whole.subarray(from, to)
     const file = await ParquetFile.open(read, meta.size, meta.footerSize, meta.checksums?.footer)
     const opened = { file, columnOf: new Map(file.columns.map(({ path }, i) => [plainPath(path), i])) }
-    this.#blocks.set(meta.blockId, opened, 4096 + file.columns.length * 200 * file.rowGroups.length)
+    const wholeBytes = isSmall ? meta.size : 0
+    this.#blocks.set(meta.blockId, opened, 4096 + file.columns.length * 200 * file.rowGroups.length + wholeBytes)
     return opened
   }
 

@@ -3,7 +3,7 @@ import type { ColumnData } from '#codec/parquet/column-data.ts'
 import { NotFoundError, PlanStaleError } from '#core/errors.ts'
 import { addAll } from '#core/lists.ts'
 import { isDamage, Omissions, planningAgain } from '#core/omissions.ts'
-import { forEachParallel } from '#core/parallel.ts'
+import { forEachParallel, workAhead } from '#core/parallel.ts'
 import { combineTraces, type Trace } from '#model/trace.ts'
 import type { DamagedBlock } from '#store/damage.ts'
 import type { BlockList } from './block-list.ts'
@@ -29,6 +29,8 @@ export interface ReaderSources {
 
 /** Blocks that are asked for one trace at a time. */
 const readsAtOnce = 16
+/** Blocks whose footers are read together. */
+const openAhead = { atOnce: 16, weightMax: Infinity }
 
 export class Reader implements TracesReader {
   readonly #tenant: string
@@ -62,8 +64,11 @@ export class Reader implements TracesReader {
       .reverse()
       .map(source => rowsInMemory(source, layout.dedicated))
     this.#addUnknown()
-    for (const block of blocks) {
-      const groups = await this.#guarded(block, () => reader.rows(block))
+    const open = (block: BlockMeta): Promise<Omit<TraceRows, 'leaveOut'>[] | undefined> =>
+      this.#guarded(block, () => reader.rows(block))
+    let at = 0
+    for await (const groups of workAhead(blocks, { ...openAhead, weightOf: () => 1 }, open)) {
+      const block = blocks[at++]!
       if (groups === undefined) continue
       list.noteReadable(block)
       for (const group of groups) rows.push({ ...group, leaveOut: error => this.#leaveOut(block, error, false) })

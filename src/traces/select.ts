@@ -37,6 +37,9 @@ export async function unlessDamaged<T>(rows: TraceRows, work: () => Promise<T>):
   }
 }
 
+/** Row groups whose columns are fetched ahead of their turn: so many, and so many of their bytes in the bucket. */
+export const rowsAhead = { atOnce: 12, weightMax: 32 * 1024 * 1024, weightOf: (rows: TraceRows): number => rows.bytes }
+
 /** Made for one request. */
 export interface TracesReader {
   /** What the answers so far lack. */

@@ -32,7 +32,6 @@ export interface LogResult {
   stats: QueryStats
 }
 
-const chunksAhead = 4
 const hourMs = 3_600_000
 
 /** Throws LimitError, TimeoutError and CanceledError, and BadQueryError for a stage that can't be made. */
@@ -52,7 +51,7 @@ export async function runLogQuery(
   stats.streams = streams
   tasks.sort(isBackward ? (a, b) => b.chunk.throughMs - a.chunk.throughMs : (a, b) => a.chunk.fromMs - b.chunk.fromMs)
   const found = new Collector(query.intervalNs > 0 ? Infinity : query.limit, isBackward)
-  for await (const { task, opened } of openAhead(tasks, pipeline.needles, chunksAhead)) {
+  for await (const { task, opened } of openAhead(tasks, pipeline.needles)) {
     // The next chunks begin no earlier (or end no later) than this one: none of them can have a wanted line.
     if (found.isFull && (isBackward ? task.chunk.throughMs < found.edgeMs : task.chunk.fromMs > found.edgeMs)) break
     stats.chunks++

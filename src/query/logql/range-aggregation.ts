@@ -28,8 +28,6 @@ export interface RangeContext {
   onTooManySeries: () => void
 }
 
-const chunksAhead = 4
-
 /** `pushed`: the grouping of a sum around this. */
 export async function evaluateRange(
   expr: RangeAggregation,
@@ -53,7 +51,7 @@ export async function evaluateRange(
   const isPlain = pipeline.isEmpty && expr.unwrap === undefined
   const { tasks, streams } = await planChunks(context.reader, compileMatchers(expr.log.matchers), fromMs, toMs, nowMs)
   stats.streams += streams
-  for await (const { task, opened } of openAhead(tasks, pipeline.needles, chunksAhead)) {
+  for await (const { task, opened } of openAhead(tasks, pipeline.needles)) {
     stats.chunks++
     for (const block of opened.blocks) {
       if (block.maxMs < fromMs || block.minMs > toMs) continue

@@ -10,6 +10,7 @@ import {
   type LogsReader,
   type OpenedChunk,
 } from '#logs/select.ts'
+import { workAhead } from '#core/parallel.ts'
 import type { Labels } from '#model/labels.ts'
 import { Pipeline } from './pipeline.ts'
 
@@ -166,26 +167,18 @@ export function exclusion(
   return i => duplicates.isDuplicate(lines, i, symbols) || hidden?.(lines, i, symbols) === true
 }
 
+/** A query waits for a bucket's answers, each some milliseconds away, and holds few chunks in memory. */
+const chunksAhead = { atOnce: 16, weightMax: 32 * 1024, weightOf: ({ chunk }: ChunkTask): number => chunk.kilobytes }
+
 /** Opens the next chunks while one is being read. */
 export async function* openAhead(
   tasks: readonly ChunkTask[],
   needles: readonly Uint8Array[],
-  ahead: number,
 ): AsyncGenerator<{ task: ChunkTask; opened: OpenedChunk }> {
-  const waiting: { task: ChunkTask; opening: Promise<OpenedChunk | undefined> }[] = []
-  let next = 0
-  const fill = (): void => {
-    while (next < tasks.length && waiting.length < ahead) {
-      const task = tasks[next++]!
-      const opening = task.chunk.open(needles)
-      opening.catch(() => {})
-      waiting.push({ task, opening })
-    }
-  }
-  fill()
-  for (let first = waiting.shift(); first !== undefined; first = waiting.shift()) {
-    const opened = await first.opening
-    if (opened !== undefined) yield { task: first.task, opened }
-    fill()
-  }
+  const open = async (task: ChunkTask): Promise<{ task: ChunkTask; opened: OpenedChunk | undefined }> => ({
+    task,
+    opened: await task.chunk.open(needles),
+  })
+  for await (const { task, opened } of workAhead(tasks, chunksAhead, open))
+    if (opened !== undefined) yield { task, opened }
 }

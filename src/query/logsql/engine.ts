@@ -23,7 +23,6 @@ export interface LogsqlRange {
   toMs: number
 }
 
-const chunksAhead = 4
 const rowsMax = 2_000_000
 /** The most results of a query within a query. */
 const innerRowsMax = 200_000
@@ -221,7 +220,7 @@ export class LogsqlEngine {
     tasks.sort((a, b) => a.chunk.fromMs - b.chunk.fromMs)
     const needles = plan.needles.map(text => Buffer.from(text))
     const row = new LazyRow()
-    for await (const { task, opened } of openAhead(tasks, needles, chunksAhead)) {
+    for await (const { task, opened } of openAhead(tasks, needles)) {
       for (const block of opened.blocks) {
         if (block.maxMs < fromMs || block.minMs >= toMs || !needles.every(needle => block.mayContain(needle))) continue
         const lines = block.lines()

@@ -4,8 +4,9 @@ import type { Clock } from '#core/clock.ts'
 import { BadDataError, LimitError } from '#core/errors.ts'
 import type { Limits } from '#core/limits.ts'
 import { planningAgain } from '#core/omissions.ts'
+import { workAhead } from '#core/parallel.ts'
 import type { Field, MetricsExpr, MetricsFunction, SecondStage } from '#lang/traceql/ast.ts'
-import { unlessDamaged, type TraceRows, type TracesReader } from '#traces/select.ts'
+import { rowsAhead, unlessDamaged, type TraceRows, type TracesReader } from '#traces/select.ts'
 import type { ColumnData } from '#codec/parquet/column-data.ts'
 import { Budgets, type Budget } from '../budget.ts'
 import { Comparison, comparedFields } from './compare.ts'
@@ -140,10 +141,16 @@ export class TraceMetrics {
     }
     const gathered = new Map<string, Gathered>()
     const comparison = expr.fn.name === 'compare' ? new Comparison(expr.fn, grid.count) : undefined
-    for (const rows of await reader.select(grid.startMs, grid.startMs + grid.count * grid.stepMs)) {
+    const selected = await reader.select(grid.startMs, grid.startMs + grid.count * grid.stepMs)
+    const open = async (rows: TraceRows): Promise<{ rows: TraceRows; opened: OpenedRows | undefined }> => ({
+      rows,
+      opened: await unlessDamaged(rows, () => openRows(rows, expr, comparison !== undefined)),
+    })
+    for await (const { rows, opened } of workAhead(selected, rowsAhead, open)) {
       stats.blocks++
       stats.bytes += rows.bytes
-      await unlessDamaged(rows, () => gatherRows(rows, expr, { request, grid, gathered, comparison, stats }))
+      const target = { request, grid, gathered, comparison, stats }
+      if (opened !== undefined) await unlessDamaged(rows, () => Promise.resolve(gatherRows(rows, opened, expr, target)))
       await budget.pause()
     }
     if (comparison !== undefined) return comparison.series().map(s => ({ ...s, exemplars: [] }))
@@ -181,13 +188,22 @@ interface Target {
   stats: SearchStats
 }
 
-async function gatherRows(rows: TraceRows, expr: MetricsExpr & { kind: 'pipeline' }, target: Target): Promise<void> {
-  const { stages, fn } = expr
-  const { grid, comparison, stats } = target
+/** What a query needs of a row group. */
+interface OpenedRows {
+  table: SpanTable
+  compared: Field[]
+  columns: Awaited<ReturnType<TraceRows['columns']>>
+}
+
+async function openRows(
+  rows: TraceRows,
+  { stages, fn }: MetricsExpr & { kind: 'pipeline' },
+  isComparison: boolean,
+): Promise<OpenedRows | undefined> {
   const table = await SpanTable.open(rows)
-  if (table === undefined) return
+  if (table === undefined) return undefined
   const fields: Field[] = [...fieldsOfStages(stages), ...fn.by, ...(fn.field === undefined ? [] : [fn.field])]
-  const compared = comparison === undefined ? [] : await comparedFields(rows)
+  const compared = isComparison ? await comparedFields(rows) : []
   await table.load([...fields, ...compared, ...fieldsOf(fn.selection)])
   const columns = await rows.columns([
     'StartTimeUnixNano',
@@ -195,6 +211,16 @@ async function gatherRows(rows: TraceRows, expr: MetricsExpr & { kind: 'pipeline
     'rs.ss.Spans.StartTimeUnixNano',
     'TraceID',
   ])
+  return { table, compared, columns }
+}
+
+function gatherRows(
+  rows: TraceRows,
+  { table, compared, columns }: OpenedRows,
+  { stages, fn }: MetricsExpr & { kind: 'pipeline' },
+  target: Target,
+): void {
+  const { grid, comparison, stats } = target
   const traceStarts = longsOf(columnAt(columns, 'StartTimeUnixNano'))
   const traceEnds = longsOf(columnAt(columns, 'EndTimeUnixNano'))
   const starts = longsOf(columnAt(columns, 'rs.ss.Spans.StartTimeUnixNano'))

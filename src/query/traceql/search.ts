@@ -3,10 +3,11 @@ import type { Clock } from '#core/clock.ts'
 import type { Limits } from '#core/limits.ts'
 import { addAll } from '#core/lists.ts'
 import { planningAgain } from '#core/omissions.ts'
+import { workAhead } from '#core/parallel.ts'
 import { bytesAt, textAt, type ColumnData } from '#codec/parquet/column-data.ts'
 import type { Field, Hints, Stage } from '#lang/traceql/ast.ts'
 import { fieldKey } from '#lang/traceql/fields.ts'
-import { unlessDamaged, type TraceRows, type TracesReader } from '#traces/select.ts'
+import { rowsAhead, unlessDamaged, type TraceRows, type TracesReader } from '#traces/select.ts'
 import { Budgets } from '../budget.ts'
 import { columnAt, intsOf, levelsOf, longsOf, traceIdText } from './columns.ts'
 import { valuesReader } from './evaluate.ts'
@@ -59,6 +60,13 @@ export interface SearchStats {
 export interface SearchResult {
   traces: FoundTrace[]
   stats: SearchStats
+}
+
+function addStats(into: SearchStats, more: SearchStats): void {
+  into.traces += more.traces
+  into.spans += more.spans
+  into.bytes += more.bytes
+  into.blocks += more.blocks
 }
 
 /** Fields that results show apart from the attributes. */
@@ -127,11 +135,17 @@ export class TraceSearch {
     const isNewest = request.hints.get('most_recent')?.type === 'bool'
     const needed = fieldsOfStages(request.stages)
     const mentioned = mentionedFields(request.stages)
-    for (const rows of await reader.select(request.fromMs, request.throughMs)) {
-      stats.blocks++
-      stats.bytes += rows.bytes
-      const part =
-        (await unlessDamaged(rows, () => this.#searchRows(rows, request, needed, mentioned, stats, isNewest))) ?? []
+    const search = async (rows: TraceRows): Promise<{ part: FoundTrace[]; own: SearchStats }> => {
+      const own: SearchStats = { traces: 0, spans: 0, bytes: rows.bytes, blocks: 1 }
+      const part = await unlessDamaged(rows, () => this.#searchRows(rows, request, needed, mentioned, own, isNewest))
+      return { part: part ?? [], own }
+    }
+    for await (const { part, own } of workAhead(
+      await reader.select(request.fromMs, request.throughMs),
+      rowsAhead,
+      search,
+    )) {
+      addStats(stats, own)
       for (const trace of part) {
         const known = found.get(trace.id)
         found.set(trace.id, known === undefined ? trace : joined(known, trace, request.spansPerSet))

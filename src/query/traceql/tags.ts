@@ -2,9 +2,10 @@
 import type { Clock } from '#core/clock.ts'
 import type { Limits } from '#core/limits.ts'
 import { planningAgain } from '#core/omissions.ts'
+import { workAhead } from '#core/parallel.ts'
 import type { Field, FieldExpr, Intrinsic } from '#lang/traceql/ast.ts'
 import { parseTraceql } from '#lang/traceql/parser.ts'
-import { attributePaths, unlessDamaged, type TraceRows, type TracesReader } from '#traces/select.ts'
+import { attributePaths, rowsAhead, unlessDamaged, type TraceRows, type TracesReader } from '#traces/select.ts'
 import { Budgets } from '../budget.ts'
 import { textsIn } from './columns.ts'
 import { columnsOf, compileCondition, fieldsOf, ownerOf, type SpanTest } from './evaluate.ts'
@@ -87,10 +88,14 @@ export class TagFinder {
     const wanted = tagScopes.filter(s => scope === '' || scope === 'none' || scope === s)
     const found = wanted.map(s => ({ scope: s, path: `${scopePaths[s]}.Attrs.Key`, names: new Set<string>() }))
     if (wanted.length > 0) {
-      for (const rows of await reader.select(range.fromMs, range.throughMs)) {
-        const columns = await unlessDamaged(rows, () =>
+      const open = async (rows: TraceRows) => ({
+        rows,
+        columns: await unlessDamaged(rows, () =>
           rows.columns([...found.map(f => f.path), ...ownPaths(rows).map(p => p.path)]),
-        )
+        ),
+      })
+      const selected = await reader.select(range.fromMs, range.throughMs)
+      for await (const { rows, columns } of workAhead(selected, rowsAhead, open)) {
         if (columns === undefined) continue
         for (const { path, names } of found) for (const name of textsIn(columns.get(path))) names.add(name)
         for (const { scope: own, name, path } of ownPaths(rows))
@@ -132,12 +137,14 @@ export class TagFinder {
     const budget = this.#budgets.begin(signal)
     const condition = lenientFilter(q)
     const found = new Map<string, TagValue>()
-    for (const rows of await reader.select(range.fromMs, range.throughMs)) {
-      const table = await unlessDamaged(rows, async () => {
+    const open = (rows: TraceRows): Promise<SpanTable | undefined> =>
+      unlessDamaged(rows, async () => {
         const opened = await SpanTable.open(rows)
         await opened?.load([field, ...fieldsOf(condition)])
         return opened
       })
+    const selected = await reader.select(range.fromMs, range.throughMs)
+    for await (const table of workAhead(selected, rowsAhead, open)) {
       if (table === undefined) continue
       const test = condition === undefined ? undefined : compileCondition(condition, table)
       for (const column of columnsOf(table, field)) {
