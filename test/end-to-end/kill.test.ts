@@ -10,7 +10,7 @@ import { rmSync } from 'node:fs'
 import { KillLoop } from '../kill-loop.ts'
 import { temporaryDirectory } from '../run-tercet.ts'
 
-const cycles = Number(process.env['KILLS'] ??? 4)
+const cycles = Number(process.env['KILLS'] ?? 4)
 for (const [durability, seed] of [
   ['local', 40],
   ['bucket', 51],
