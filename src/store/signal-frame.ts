@@ -281,7 +281,10 @@ export abstract class SignalFrame implements Signal {
     await this.#replay(false, visit => this.wal.openLocal(visit))
   }
   async #replayRemote(): Promise<void> {
+    const { skipped } = this.#replayed
     await this.#replay(true, visit => this.wal.openRemote(visit))
+    // A writer that we replaced may have removed segments meanwhile: what they held is in blocks that it put just before.
+    if (this.#replayed.skipped > skipped) await this.refresh()
     this.#isComplete = true
   }
 

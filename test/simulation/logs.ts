@@ -1,0 +1,86 @@
+/** Logs, as the simulation sees them: an item is a line. */
+import { planningAgain } from '#core/omissions.ts'
+import { parseLogQuery } from '#lang/logql/parser.ts'
+import { LogsEngine } from '#logs/engine.ts'
+import { Labels } from '#model/labels.ts'
+import { LogBatchBuilder, type LogBatch } from '#model/log-batch.ts'
+import { Budget } from '../../src/query/budget.ts'
+import { runLogQuery } from '../../src/query/logql/log-query.ts'
+import { HiddenLines } from '../../src/query/logql/scan.ts'
+import { frameOptions, type Answer, type EngineSettings, type Item, type Part, type SimulatedSignal } from './signal.ts'
+
+const hourMs = 3_600_000
+const tenant = 'fake'
+const keyOf = (id: number, group: number, timeMs: number): string => `${group} ${timeMs} ${id}`
+
+export const logs: SimulatedSignal = {
+  name: 'logs',
+  tenant,
+  keyOf,
+  open(settings) {
+    const { clock } = settings
+    const engine = new LogsEngine({
+      ...frameOptions(settings, tenant),
+      isBase64: false,
+      deletionDelayMs: hourMs,
+      hides: (notices, labels) => new HiddenLines(notices, () => clock.nowMs()).of(labels),
+      streamsMax: 1000,
+      rateBytes: Infinity,
+      admission: {
+        maxAgeMs: 24 * hourMs,
+        futureMs: 600_000,
+        outOfOrderMs: Infinity,
+        lineBytesMax: 1000,
+        labelsPerStreamMax: 15,
+        labelNameBytesMax: 1024,
+        labelValueBytesMax: 2048,
+        metadataPairsMax: 128,
+        metadataBytesMax: 65_536,
+      },
+    })
+    return {
+      frame: engine,
+      append: async items => {
+        const { batch, order } = batchOf(items)
+        const outcome = await engine.append(tenant, batch)
+        return { ...outcome, refusedAt: outcome.refusedAt?.map(entry => ({ ...entry, at: order[entry.at]! })) ?? [] }
+      },
+      query: part => planningAgain(() => read(engine, settings, part)),
+      delete: (group, throughMs) => engine.requestDeletion(tenant, `{group="${group}"}`, 0, throughMs),
+    }
+  },
+}
+
+function batchOf(items: readonly Item[]): { batch: LogBatch; order: number[] } {
+  const builder = new LogBatchBuilder()
+  for (const { id, group, timeMs, value, flaw } of items) {
+    const line = `${id} ${value}${flaw === 'malformed' ? 'x'.repeat(2000) : ''}`
+    builder.add(Labels.fromObject({ group: String(group) }), timeMs, 0, line, ['trace', String(id)])
+  }
+  const batch = builder.build()
+  batch.namesRefused = true
+  return { batch, order: builder.order() }
+}
+
+async function read(engine: LogsEngine, { clock }: EngineSettings, part: Part): Promise<Answer> {
+  const { group, fromMs, throughMs } = part
+  const reader = engine.reader(tenant)
+  const { lines } = await runLogQuery(
+    parseLogQuery(group === undefined ? '{group=~".+"}' : `{group="${group}"}`),
+    {
+      bounds: { fromMs, fromSubNs: 0, toMs: throughMs + 1, toSubNs: 0 },
+      limit: 100_000,
+      isBackward: false,
+      intervalNs: 0,
+    },
+    reader,
+    new Budget(clock, 1e9, 1e9),
+    () => clock.nowMs(),
+  )
+  const found = lines.map(({ ms, line, stream }) => {
+    const [id, value] = line.split(' ').map(Number)
+    const at = stream.indexOf('group')
+    return { key: keyOf(id!, Number(stream[at + 1]), ms), value: value! }
+  })
+  return { found, omissions: reader.omissions.texts() }
+}

@@ -1,0 +1,39 @@
+/** The simulation as tests: SEEDS says how many seeds, SEED which one is the first. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { runScript } from './run.ts'
+import { scriptOf } from './script.ts'
+import type { SimulatedSignal } from './signal.ts'
+import { simulate } from './simulate.ts'
+
+const from = Number(process.env['SEED'] ?? 1)
+const count = Number(process.env['SEEDS'] ?? 300)
+const repeated = 5
+
+export function testSeeds(signal: SimulatedSignal): void {
+  const { name } = signal
+
+  test(`${name}: ${count} seeds`, { timeout: 280_000 }, async () => {
+    const printed: string[] = []
+    const code = await simulate({
+      from,
+      count,
+      signal: name,
+      script: undefined,
+      isVerbose: false,
+      shrinks: true,
+      failuresMax: 3,
+      print: text => {
+        printed.push(text)
+      },
+    })
+    assert.equal(code, 0, `npm run simulate -- --signal ${name} --seed N\n${printed.join('\n')}`)
+  })
+
+  test(`${name}: a seed gives the same run again`, async () => {
+    for (let seed = from; seed < from + repeated; seed++) {
+      const first = await runScript(signal, scriptOf(seed))
+      assert.deepEqual(await runScript(signal, scriptOf(seed)), first)
+    }
+  })
+}
