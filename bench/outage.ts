@@ -145,7 +145,10 @@ async function step(n: number): Promise<void> {
   const behindMs = timeMs + stepMs - clock.nowMs()
   if (behindMs > 0) await clock.advance(behindMs)
   for (const engine of engines) await settled(engine.maintain())
+  for (const { id, startMs: at } of traces.blockList()) traceStarts.set(id, at)
 }
+/** By block, also of those that were merged since. */
+const traceStarts = new Map<string, number>()
 
 function sizeOf(directory: string): number {
   let sum = 0
@@ -159,13 +162,13 @@ const collectGarbage = runInNewContext('gc') as () => void
 
 function report(phase: string): number {
   collectGarbage()
-  const { rss, heapUsed, external, arrayBuffers } = process.memoryUsage()
+  const { rss, heapUsed, external } = process.memoryUsage()
   const mb = (bytes: number): string => (bytes / 1e6).toFixed(0)
   const backlog = engines.map(engine => `${engine.name} ${mb(engine.status().backlogBytes)}`).join(', ')
   console.log(
     `${minutesNow().padStart(4)} min ${phase}: ${(kept.samples / 1e6).toFixed(1)} M samples, ` +
       `${(kept.lines / 1e6).toFixed(2)} M lines, ${(kept.spans / 1e6).toFixed(2)} M spans; backlog MB: ${backlog}; ` +
-      `RSS ${mb(rss)} MB (heap ${mb(heapUsed)}, outside ${mb(external + arrayBuffers)}); ` +
+      `RSS ${mb(rss)} MB (heap ${mb(heapUsed)}, outside ${mb(external)}); ` +
       `disk ${mb(sizeOf(`${root}/data`))} MB; ${refusals} refused; ${(process.cpuUsage().user / 1e6) | 0} CPU-s`,
   )
   return rss
@@ -250,7 +253,6 @@ for (const signal of ['metrics', 'logs', 'traces'])
     `${signal} log segments`,
     puts[signal]!.filter(key => key.endsWith('.wal')).map(key => key.slice(key.lastIndexOf('/') + 1)),
   )
-const traceStarts = new Map(traces.blockList().map(({ id, startMs: at }) => [id, at]))
 checkOrder(
   'blocks of traces',
   puts['traces']!.filter(key => key.endsWith('/meta.json')).flatMap(key => traceStarts.get(key.split('/')[1]!) ?? []),
@@ -301,7 +303,7 @@ async function countSpans(): Promise<void> {
   const engine = await settled(
     openTraces(clock, { ...worldOf('traces', `${root}/second`), ...tracesMemory, ...readOnly }),
   )
-  const path = 'rs.list.element.ss.list.element.Spans.list.element.SpanID'
+  const path = 'rs.ss.Spans.SpanID'
   let count = 0
   for (const rows of await settled(engine.reader(tenant).select(...all)))
     count += (await settled(rows.columns([path]))).get(path)?.valueCount ?? 0

@@ -4,7 +4,7 @@
  */
 import { backoffMs } from '#core/backoff.ts'
 import { sleep, type Clock } from '#core/clock.ts'
-import { messageOf, NotFoundError } from '#core/errors.ts'
+import { messageOf, NotFoundError, UnavailableError } from '#core/errors.ts'
 import { addAll } from '#core/lists.ts'
 import type { Log } from '#core/log.ts'
 import { isDamage } from '#core/omissions.ts'
@@ -24,6 +24,7 @@ import { idKey, type LiveTrace, type Segment } from './segment.ts'
 import type { BlockMeta } from './block-meta.ts'
 import type { BlockLayout } from './schema.ts'
 import { Scrub } from './scrub.ts'
+import type { Staging } from './staging.ts'
 import { blockIdOf, encodeCarried, recordKind, scopeOf, writerOf } from './wal-record.ts'
 
 export interface BlockLifeOptions {
@@ -65,6 +66,7 @@ export class BlockLife {
   readonly #heads: ReadonlyMap<string, Head>
   readonly #list: BlockList
   readonly #reader: BlockReader
+  readonly #staging: Staging
   readonly #mayWrite: () => Promise<boolean>
   readonly pause: () => Promise<void>
   readonly #scrub: Scrub
@@ -88,6 +90,7 @@ export class BlockLife {
     heads: ReadonlyMap<string, Head>,
     list: BlockList,
     reader: BlockReader,
+    staging: Staging,
     mayWrite: () => Promise<boolean>,
   ) {
     this.#options = options
@@ -96,22 +99,39 @@ export class BlockLife {
     this.#heads = heads
     this.#list = list
     this.#reader = reader
+    this.#staging = staging
     this.#mayWrite = mayWrite
     this.#scrub = new Scrub(options.clock, options.log, list, reader, this.pause)
     this.#generationStartedMs = options.clock.monotonicMs()
   }
 
-  /** After a replay: what it found waits for the bucket, generation by generation, in place of what it found before. */
-  hold(waiting: readonly WaitingBlock[], scopes: readonly string[]): void {
-    this.waiting = [...waiting, ...this.waiting.filter(one => !this.#replayed.has(one))]
-    this.#replayed = new Set(waiting)
+  /** What a process before this one left on the disk is served from there. */
+  async loadStaged(): Promise<void> {
+    for (const meta of await this.#staging.load()) this.#list.stage(meta)
+  }
+
+  /**
+   * After a replay: what it found waits for the bucket, generation by generation, in place of what it found before.
+   * `isComplete`: it is known which of that the bucket has already.
+   */
+  hold(waiting: readonly WaitingBlock[], scopes: readonly string[], isComplete: boolean): void {
+    this.waiting = [...waiting, ...this.waiting.filter(one => !this.#doubtful.has(one))]
+    this.#doubtful = new Set(isComplete ? [] : waiting)
     addAll(this.#cut, scopes)
     this.#generationStartedMs = this.#options.clock.monotonicMs()
   }
-  #replayed: ReadonlySet<WaitingBlock> = new Set()
+  /** What the bucket may have already. */
+  #doubtful: ReadonlySet<WaitingBlock> = new Set()
 
+  /** Bytes of spans in memory that wait to become blocks, which they can. */
+  get heldBytes(): number {
+    return bytesOf(this.waiting.filter(one => !this.#doubtful.has(one)))
+  }
   get waitingBytes(): number {
-    return this.waiting.reduce((sum, { segments }) => sum + segments.reduce((s, g) => s + g.heldBytes, 0), 0)
+    return bytesOf(this.waiting) + this.#staging.bytes
+  }
+  get waitingBlocks(): number {
+    return this.waiting.length + this.#staging.count
   }
 
   /** Sets idle traces aside for the next block. */
@@ -190,31 +210,60 @@ export class BlockLife {
     this.#uncarried = this.#uncarried.slice(records.length)
   }
 
-  /** Waiting blocks into the bucket, oldest first. */
+  /** Waiting blocks into the bucket, oldest first, or onto the disk while it does not take them. */
   async publish(): Promise<void> {
     // Until they are carried, the generation's log alone has its live traces.
     await this.#carry()
-    while (this.waiting.length > 0) {
-      if (!(await this.#mayWrite())) return
-      const next = this.waiting[0]!
-      try {
-        await this.#publishOne(next)
-        this.trouble = undefined
-      } catch (error) {
-        this.failures++
-        this.trouble = messageOf(error)
-        this.#options.log.warn('a block of traces could not be put into the bucket, it waits', {
-          tenant: next.tenant,
-          error: messageOf(error),
-        })
+    await this.#uploadStaged()
+    for (;;) {
+      const next = this.waiting.find(one => !this.#doubtful.has(one))
+      if (next === undefined) break
+      if (!(await this.#tryTo('a block of traces could not be made, its spans wait', () => this.#publishOne(next))))
         return
-      }
     }
-    for (const scope of this.#cut.splice(0)) await this.#wal.release(scope, [[writerOf(scope), Infinity]])
+    if (this.#staging.count > 0)
+      await this.#tryTo('the list of staged blocks could not be written', () => this.#staging.cover(this.#cut))
+    else if (this.waiting.length === 0) {
+      for (const scope of this.#cut.splice(0)) await this.#wal.release(scope, [[writerOf(scope), Infinity]])
+      await this.#staging.clear()
+    }
   }
 
+  async #tryTo(failure: string, work: () => Promise<void>): Promise<boolean> {
+    try {
+      await work()
+      return true
+    } catch (error) {
+      this.failures++
+      this.trouble = messageOf(error)
+      this.#options.log.warn(failure, { error: messageOf(error) })
+      return false
+    }
+  }
+
+  async #uploadStaged(): Promise<void> {
+    const failure = 'a staged block of traces could not be put into the bucket, it waits on the disk'
+    for (let next = this.#staging.oldest; next !== undefined; next = this.#staging.oldest) {
+      if (!(await this.#mayWrite())) return
+      const meta = next
+      const isDone = await this.#tryTo(failure, async () => {
+        const isThere = await this.#staging.upload()
+        this.trouble = undefined
+        this.uploads++
+        this.uploadedBytes += meta.size
+        if (isThere) this.#list.add(meta)
+        else this.#list.unstage(meta)
+        await this.#staging.removeOldest()
+      })
+      if (!isDone) return
+    }
+  }
+
+  /** Throws where the block can't be made now, or put anywhere. */
   async #publishOne(next: WaitingBlock): Promise<void> {
-    const { bucket, layout } = this.#options
+    const { layout } = this.#options
+    const mayPut = (await this.#mayWrite()) && this.#staging.count === 0
+    if (this.#wal.fenced !== undefined) throw new UnavailableError(this.#wal.fenced, 60)
     const plan = { blockId: next.blockId, tenant: next.tenant, level: 0, layout }
     let block: BuiltBlock | undefined
     try {
@@ -224,15 +273,25 @@ export class BlockLife {
       const poisoned = await this.#setAside(next, plan.blockId, error)
       block = await buildFirstBlock(plan, next.segments, this.pause, poisoned)
     }
+    let place: 'nowhere' | 'bucket' | 'disk' = 'nowhere'
     if (block !== undefined) {
       this.#list.expect(block.meta)
-      await putBlock(bucket, block)
+      place = mayPut && (await this.#put(block)) ? 'bucket' : 'disk'
+      if (place === 'disk') await this.#staging.add(block)
+    }
+    // In one step for queries: here no more, there from now on.
+    if (place === 'bucket') this.#list.add(block!.meta)
+    if (place === 'disk') this.#list.stage(block!.meta)
+    this.waiting = this.waiting.filter(one => one !== next)
+  }
+
+  #put(block: BuiltBlock): Promise<boolean> {
+    return this.#tryTo('a block of traces could not be put into the bucket, it waits on the disk', async () => {
+      await putBlock(this.#options.bucket, block)
+      this.trouble = undefined
       this.uploads++
       this.uploadedBytes += block.data.length
-      // In one step for queries: here no more, there from now on.
-      this.#list.add(block.meta)
-    }
-    this.waiting.shift()
+    })
   }
 
   /**
@@ -266,7 +325,7 @@ export class BlockLife {
     const startedMs = clock.monotonicMs()
     for (let attempt = 0; ; attempt++) {
       await this.publish()
-      if (this.waiting.length === 0 || !(await this.#mayWrite())) return
+      if (this.waitingBlocks === 0 || !(await this.#mayWrite())) return
       if (clock.monotonicMs() - startedMs > flushGiveUpMs) throw flushGaveUp(this.trouble)
       await sleep(this.#options.clock, backoffMs(attempt, retryPause))
     }
@@ -298,7 +357,7 @@ export class BlockLife {
     const nowMs = this.#options.clock.nowMs()
     for (const block of blocks) {
       if (block.format !== this.#options.layout.format || this.#uncompactable.has(block.blockId)) continue
-      if (this.#list.damage.get(block.tenant, block.blockId) !== undefined) continue
+      if (this.#list.damage.get(block.tenant, block.blockId) !== undefined || this.#list.isStaged(block)) continue
       const window = Math.floor(block.endMs / windowMs)
       // Within a day blocks of one level go together, so that each is rewritten few times; later all of a window do.
       const level = nowMs - block.endMs < 24 * windowMs ? block.level : -1
@@ -379,7 +438,7 @@ export class BlockLife {
     const nowMs = clock.nowMs()
     for (const tenant of this.#list.tenants()) {
       for (const block of this.#list.of(tenant)) {
-        if (block.endMs >= nowMs - retentionMs) continue
+        if (block.endMs >= nowMs - retentionMs || this.#list.isStaged(block)) continue
         if (!(await this.#mayWrite())) return
         this.#list.retire(block, nowMs)
         await retireBlock(bucket, block)
@@ -392,4 +451,8 @@ export class BlockLife {
       this.#list.forget(retired)
     }
   }
+}
+
+function bytesOf(waiting: readonly WaitingBlock[]): number {
+  return waiting.reduce((sum, { segments }) => sum + segments.reduce((s, g) => s + g.heldBytes, 0), 0)
 }

@@ -27,6 +27,8 @@ export class BlockList {
   readonly damage: DamageList
   /** Blocks that this process is writing: they have no meta.json yet. */
   readonly #coming = new Set<string>()
+  /** Blocks that wait on this process' disk for the bucket. */
+  readonly #staged = new Set<string>()
   #isFirst = true
 
   constructor(bucket: Bucket, log: Log, clock: Clock) {
@@ -78,6 +80,7 @@ export class BlockList {
         if (isSetAside !== true && !wanted.includes(id) && !dataMs.has(id)) this.damage.delete(tenant, id)
     }
     this.#isFirst = false
+    for (const key of this.#staged) live.set(key, this.#live.get(key)!)
     const unlisted = [...this.#live].filter(([key]) => !live.has(key))
     await forEachParallel(unlisted, readsAtOnce, async ([key, meta]) => {
       if (await this.#isThere(key)) live.set(key, meta)
@@ -86,7 +89,7 @@ export class BlockList {
     for (const [key, meta] of this.#live) if (!before.has(key)) live.set(key, meta)
     for (const [key, block] of this.#retired) if (this.#removed.has(key)) retired.set(key, block)
     // A retirement that was cut off left both.
-    for (const key of [...this.#removed, ...retired.keys()]) live.delete(key)
+    for (const key of [...this.#removed, ...retired.keys()]) if (!this.#staged.has(key)) live.delete(key)
     this.#live = live
     this.#retired = retired
   }
@@ -149,8 +152,26 @@ export class BlockList {
   add(meta: BlockMeta): void {
     const key = `${meta.tenant}/${meta.blockId}`
     this.#coming.delete(key)
+    this.#staged.delete(key)
     this.damage.delete(meta.tenant, meta.blockId)
     this.#live.set(key, meta)
+  }
+
+  /** The block can be read, and the bucket does not have it yet. */
+  stage(meta: BlockMeta): void {
+    this.add(meta)
+    this.expect(meta)
+    this.#staged.add(`${meta.tenant}/${meta.blockId}`)
+  }
+  isStaged({ tenant, blockId }: BlockMeta): boolean {
+    return this.#staged.has(`${tenant}/${blockId}`)
+  }
+  /** Others of the bucket stand in its place. */
+  unstage(meta: BlockMeta): void {
+    const key = `${meta.tenant}/${meta.blockId}`
+    this.#staged.delete(key)
+    this.#coming.delete(key)
+    this.#live.delete(key)
   }
 
   retire(meta: BlockMeta, nowMs: number): void {

@@ -16,6 +16,7 @@ import { Head } from './head.ts'
 import type { SpanDecoder } from './segment.ts'
 import { Reader } from './reader.ts'
 import { Replay } from './replay.ts'
+import { Staging } from './staging.ts'
 import type { BlockLayout } from './schema.ts'
 import type { TracesReader } from './select.ts'
 import { recordKind, scopeOf } from './wal-record.ts'
@@ -42,6 +43,7 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
   readonly #list: BlockList
   readonly #reader: BlockReader
   readonly #life: BlockLife
+  readonly #staging: Staging
   readonly #appender: BatchAppender
   spansAppended = 0
   spansRefused = 0
@@ -53,8 +55,11 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
     const { clock, log, bucket, cacheBytes } = options
     this.#appender = new BatchAppender(options)
     this.#list = new BlockList(bucket, log, clock)
-    this.#reader = new BlockReader(bucket, cacheBytes)
-    this.#life = new BlockLife(options, this.wal, this.#heads, this.#list, this.#reader, () => this.mayWrite())
+    this.#staging = new Staging(options)
+    this.#reader = new BlockReader(this.#staging.served(), cacheBytes)
+    this.#life = new BlockLife(options, this.wal, this.#heads, this.#list, this.#reader, this.#staging, () =>
+      this.mayWrite(),
+    )
   }
 
   #head(tenant: string): Head {
@@ -70,6 +75,10 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
     return this.#list.refresh()
   }
 
+  protected override loadLocal(): Promise<void> {
+    return this.#life.loadStaged()
+  }
+
   protected visitor(): RecordVisitor {
     const { clock, layout, decode, decodeSpan } = this.#options
     const replay = (this.#replay ??= new Replay({
@@ -78,6 +87,7 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
       layout,
       nowMs: () => clock.nowMs(),
       hasBlock: (tenant, blockId) => this.#list.has(tenant, blockId),
+      isStaged: scope => this.#staging.covers(scope),
     }))
     return record => replay.read(record)
   }
@@ -87,7 +97,7 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
   protected async replayed(isComplete: boolean): Promise<void> {
     if (this.#replay === undefined) return
     const { waiting, scopes } = await this.#replay.waiting(() => this.#options.clock.yield())
-    this.#life.hold(waiting, isComplete ? scopes : [])
+    this.#life.hold(waiting, isComplete ? scopes : [], isComplete)
     if (isComplete) this.#replay = undefined
   }
 
@@ -107,8 +117,8 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
   }
 
   protected uploadCounts(): UploadStats {
-    const { uploads, failures, waiting, compactions } = this.#life
-    return { uploads, failures, waiting: waiting.length, compactions }
+    const { uploads, failures, waitingBlocks, compactions } = this.#life
+    return { uploads, failures, waiting: waitingBlocks, compactions }
   }
 
   protected uploadTrouble(): string | undefined {
@@ -137,7 +147,7 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
 
   /** What is held may be half as much again as the head: then blocks have to be cut first. */
   #refuseWhenFull(): void {
-    let held = this.#life.waitingBytes
+    let held = this.#life.heldBytes
     for (const head of this.#heads.values()) held += head.heldBytes
     if (held > 1.5 * this.#options.headBytesMax)
       throw new UnavailableError(

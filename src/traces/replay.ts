@@ -18,6 +18,8 @@ export interface ReplayOptions {
   layout: BlockLayout
   nowMs: () => number
   hasBlock: (tenant: string, blockId: string) => boolean
+  /** Are the spans of the generation in blocks on the disk? */
+  isStaged: (scope: string) => boolean
 }
 
 /** What a generation holds of one tenant. */
@@ -44,9 +46,13 @@ export class Replay {
 
   /** Throws CorruptDataError. */
   read(record: WalRecord): { scopes: Iterable<string>; missing: number } {
-    const { decode, nowMs } = this.#options
-    const { carriedFrom, tenant, message } = readRecord(record.kind, record.payload)
+    const { decode, nowMs, isStaged } = this.#options
     const scope = scopeOf(record.writer, record.generation)
+    if (isStaged(scope)) {
+      this.#lastRecord.set(scope, record.number)
+      return { scopes: [scope], missing: 0 }
+    }
+    const { carriedFrom, tenant, message } = readRecord(record.kind, record.payload)
     // Segments whose reading failed half-way are read from their beginning again.
     if (record.number <= (this.#lastRecord.get(scope) ?? -1)) return { scopes: [scope], missing: 0 }
     const part = this.#part(scope, tenant)

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { BucketError } from '#bucket/bucket.ts'
 import { MemoryBucket } from '#bucket/memory.ts'
 import { silentLog } from '#core/log.ts'
 import { defaultLimits } from '#core/limits.ts'
@@ -225,9 +226,9 @@ test('a crash at any point: what was acknowledged is there once', async () => {
     // No close: the process is killed. Its timers are stopped by what follows never being asked of them.
     blocksAtCrash.add(blocks(world, 'meta.json').length)
     const files = world.files
-    const restarted = makeWorld()
-    const next = { clock: new VirtualClock(world.clock.nowMs()), files, bucket: restarted.bucket }
-    for (const [key, object] of world.bucket.objects) restarted.bucket.objects.set(key, object)
+    const clock = new VirtualClock(world.clock.nowMs())
+    const next = { clock, files, bucket: new MemoryBucket(clock, files) }
+    for (const [key, object] of world.bucket.objects) next.bucket.objects.set(key, object)
     const again = await opened(next, { retentionMs: Infinity })
     const expected = { 1: ['span 11'], 2: ['span 21', 'span 22'], 3: ['span 31'] }
     assert.deepEqual(await all(next, again), expected, `after ${writes} writes, from the log`)
@@ -249,3 +250,68 @@ test('flush of a writer that was replaced rejects at once', async () => {
     /^UnavailableError: another writer \(epoch 2\) took over the bucket/,
   )
 })
+
+for (const restart of ['none', 'while it is away', 'when it is back'] as const)
+  test(`a bucket that is away: blocks wait on the disk and go up in order; restart: ${restart}`, async () => {
+    let world = makeWorld()
+    const made: string[] = []
+    const away = (bucket: MemoryBucket, isAway: boolean): void => {
+      const put = MemoryBucket.prototype.put.bind(bucket)
+      bucket.put = async (...parameters: Parameters<typeof put>) => {
+        if (isAway) throw new BucketError('put', 'memory', 'ECONNREFUSED', true)
+        await put(...parameters)
+        const [key] = parameters
+        if (key.endsWith('/meta.json')) made.push(key.split('/')[1]!)
+      }
+      const get = MemoryBucket.prototype.get.bind(bucket)
+      bucket.get = key => (isAway ? Promise.reject(new BucketError('get', 'memory', 'ECONNREFUSED', true)) : get(key))
+    }
+    // Memory for a fraction of what comes in: without the disk most of it would be refused.
+    const options = { retentionMs: Infinity, headBytesMax: 60_000 }
+    let engine = await opened(world, options)
+    away(world.bucket, true)
+    const expected: Record<string, string[]> = {}
+    let number = 0
+    const load = async (): Promise<void> => {
+      for (let round = 0; round < 9; round++) {
+        for (let i = 0; i < 50; i++) {
+          number++
+          expected[number.toString(16)] = [`span ${number}`]
+          await append(world, engine, [span(world, number, number)])
+        }
+        await maintainFor(world, engine, 60_000)
+      }
+    }
+    const restarted = async (isAway: boolean): Promise<void> => {
+      const { objects } = world.bucket
+      const clock = new VirtualClock(world.clock.nowMs())
+      const bucket = new MemoryBucket(clock, world.files)
+      for (const [key, object] of objects) bucket.objects.set(key, object)
+      world = { clock, files: world.files, bucket }
+      away(bucket, isAway)
+      engine = await opened(world, options)
+    }
+    const staged = (): string[] => [...world.files.entries.keys()].filter(path => path.includes('/staging/'))
+    await load()
+    assert.deepEqual(await all(world, engine), expected, 'from the disk')
+    const order = [...new Set(staged().flatMap(path => path.split('/')[2]!))].filter(name => name !== 'blocks.json')
+    assert.ok(order.length > 2, `${order.length} blocks wait`)
+    assert.ok(engine.status().backlogBytes > 60_000)
+    if (restart === 'while it is away') {
+      await restarted(true)
+      assert.deepEqual(await all(world, engine), expected, 'from the disk, after a restart')
+      await load()
+    }
+    if (restart === 'when it is back') await restarted(false)
+    else away(world.bucket, false)
+    await maintainFor(world, engine, 60_000)
+    await driving(world, engine.flush())
+    assert.deepEqual(made.slice(0, order.length), order, 'in the order in which they were made')
+    assert.deepEqual(staged(), [])
+    assert.equal(engine.stats().uploadsWaiting, 0)
+    assert.deepEqual(await all(world, engine), expected, 'from the bucket')
+    await driving(world, engine.close())
+    const alone = await opened({ ...world, files: new MemoryFiles() }, options)
+    assert.deepEqual(await all(world, alone), expected, 'from the bucket alone')
+    await driving(world, alone.close())
+  })
