@@ -98,8 +98,9 @@ function worldOf(signal: keyof typeof buckets, directory = `${root}/data/${signa
     retentionMs: Infinity,
   }
 }
+/** As on a machine of 2 GiB. */
 const memory = { headBytesMax: 256 * megabyte, cacheBytes: 16 * megabyte }
-const tracesMemory = { ...memory, headBytesMax: 192 * megabyte }
+const tracesMemory = { ...memory, headBytesMax: 192 * megabyte, compactBytesMax: 32 * megabyte }
 const metrics = await settled(openMetrics(clock, { ...worldOf('metrics'), ...memory }))
 const logs = await settled(openLogs(clock, { ...worldOf('logs'), ...memory }))
 const traces = await settled(openTraces(clock, { ...worldOf('traces'), ...tracesMemory }))
@@ -145,9 +146,9 @@ async function step(n: number): Promise<void> {
   const behindMs = timeMs + stepMs - clock.nowMs()
   if (behindMs > 0) await clock.advance(behindMs)
   for (const engine of engines) await settled(engine.maintain())
-  for (const { id, startMs: at } of traces.blockList()) traceStarts.set(id, at)
+  for (const { id, startMs: at, level } of traces.blockList()) if (level === 0) traceStarts.set(id, at)
 }
-/** By block, also of those that were merged since. */
+/** By block of level 0, also of those that were merged since. */
 const traceStarts = new Map<string, number>()
 
 function sizeOf(directory: string): number {
