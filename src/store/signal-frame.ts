@@ -283,7 +283,7 @@ export abstract class SignalFrame implements Signal {
   async #replayRemote(): Promise<void> {
     const { skipped } = this.#replayed
     await this.#replay(true, visit => this.wal.openRemote(visit))
-    // A writer that we replaced may have removed segments meanwhile: what they held is in blocks that it put just before.
+    // A writer that we replaced may have removed segments meanwhile: what they held is in blocks, put just before.
     if (this.#replayed.skipped > skipped) await this.refresh()
     this.#isComplete = true
   }
