@@ -59,18 +59,16 @@ export class DeletionRequests {
   }
 
   async add(tenant: string, query: string, fromMs: number, throughMs: number): Promise<void> {
-    await this.#save([
-      ...this.#requests,
-      {
-        id: makeUlid(this.#clock.nowMs(), this.#random).toLowerCase().slice(-8),
-        tenant,
-        query,
-        fromMs,
-        throughMs,
-        createdMs: this.#clock.nowMs(),
-        status: 'received',
-      },
-    ])
+    const request: DeletionRequest = {
+      id: makeUlid(this.#clock.nowMs(), this.#random).toLowerCase().slice(-8),
+      tenant,
+      query,
+      fromMs,
+      throughMs,
+      createdMs: this.#clock.nowMs(),
+      status: 'received',
+    }
+    await this.#change(requests => [...requests, request])
   }
 
   /** Requests made before the time that are not done. */
@@ -79,18 +77,32 @@ export class DeletionRequests {
   }
 
   async finish({ tenant, id }: DeletionRequest): Promise<void> {
-    await this.#save(
-      this.#requests.map(r => (r.tenant === tenant && r.id === id ? { ...r, status: 'processed' as const } : r)),
+    await this.#change(requests =>
+      requests.map(r => (r.tenant === tenant && r.id === id ? { ...r, status: 'processed' as const } : r)),
     )
   }
 
   /** False when there is no such request, or it is done. */
   async cancel(tenant: string, id: string): Promise<boolean> {
-    const rest = this.#requests.filter(r => r.tenant !== tenant || r.id !== id || r.status === 'processed')
-    if (rest.length === this.#requests.length) return false
-    await this.#save(rest)
-    return true
+    let isThere = false
+    await this.#change(requests => {
+      const rest = requests.filter(r => r.tenant !== tenant || r.id !== id || r.status === 'processed')
+      isThere = rest.length < requests.length
+      return isThere ? rest : requests
+    })
+    return isThere
   }
+
+  /** One change after the other: each keeps what the one before it wrote. */
+  async #change(edit: (requests: DeletionRequest[]) => DeletionRequest[]): Promise<void> {
+    const change = this.#changing.then(async () => {
+      const requests = edit(this.#requests)
+      if (requests !== this.#requests) await this.#save(requests)
+    })
+    this.#changing = change.catch(() => {})
+    await change
+  }
+  #changing: Promise<void> = Promise.resolve()
 
   async #save(requests: DeletionRequest[]): Promise<void> {
     if (this.#damaged !== undefined) await this.#bucket.put(`${this.#key}.damaged`, this.#damaged)

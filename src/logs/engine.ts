@@ -91,7 +91,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     this.#isNoteRead = true
     await this.#catalogue.refresh()
     this.#catalogue.replaceAll(this.#retired.all())
-    if (this.#options.readOnly) await this.#deletions.load()
+    if (this.#options.readOnly || this.wal.fenced !== undefined) await this.#deletions.load()
   }
 
   protected override loadLocal(): Promise<void> {
@@ -262,13 +262,22 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
   // --- Deletion ---
 
   /** Hides lines from queries at once; the bucket is rid of them after the delay. */
-  requestDeletion(tenant: string, query: string, fromMs: number, throughMs: number): Promise<void> {
-    return this.#deletions.add(tenant, query, fromMs, throughMs)
+  async requestDeletion(tenant: string, query: string, fromMs: number, throughMs: number): Promise<void> {
+    await this.#requireWriter()
+    await this.#deletions.add(tenant, query, fromMs, throughMs)
   }
+
+  /** Only the writer of the prefix has the newest list of requests. */
+  async #requireWriter(): Promise<void> {
+    this.admit()
+    await this.requirePrefix()
+  }
+
   deletionRequests(tenant: string): readonly DeletionRequest[] {
     return this.#deletions.of(tenant)
   }
-  cancelDeletion(tenant: string, id: string): Promise<boolean> {
+  async cancelDeletion(tenant: string, id: string): Promise<boolean> {
+    await this.#requireWriter()
     return this.#deletions.cancel(tenant, id)
   }
   get keepsForever(): boolean {

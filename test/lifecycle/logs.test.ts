@@ -300,3 +300,24 @@ test('flush of a writer that was replaced rejects at once', async () => {
     /^UnavailableError: another writer \(epoch 2\) took over the bucket/,
   )
 })
+
+test('deletions that are asked for at once are all kept; a writer that was replaced takes none', async () => {
+  const world = makeWorld()
+  const first = await opened(world)
+  await append(world, first, 'a', numbered(6))
+  const ask = (engine: LogsEngine, n: number): Promise<void> =>
+    engine.requestDeletion('fake', `{app="a"} |= "line ${n}"`, startMs, startMs + hourMs)
+  await driving(world, Promise.all([ask(first, 0), ask(first, 1), ask(first, 2)]))
+  assert.equal(first.deletionRequests('fake').length, 3)
+  await driving(world, first.flush())
+  const reading = await opened({ ...world, files: new MemoryFiles() }, { readOnly: true })
+  const second = await opened({ ...world, files: new MemoryFiles() })
+  await driving(world, ask(second, 3))
+  await assert.rejects(driving(world, ask(first, 4)), /^UnavailableError: another writer/)
+  await assert.rejects(driving(world, first.cancelDeletion('fake', second.deletionRequests('fake')[0]!.id)))
+  await assert.rejects(driving(world, ask(reading, 4)), /^UnavailableError: this process serves queries only/)
+  assert.deepEqual(await lines(world, second, '{app="a"}'), ['line 4', 'line 5'])
+  // A process that only reads learns of it with its next look at the bucket.
+  await driving(world, reading.refresh())
+  assert.deepEqual(await lines(world, reading, '{app="a"}'), ['line 4', 'line 5'])
+})

@@ -40,6 +40,8 @@ interface Entry {
 export interface Viewer {
   /** Must this process show what that sending acknowledged? */
   owes(sent: Try, inBucketMs: number): boolean
+  /** It learns of deletions later than the writer that did them. */
+  mayShowDeleted: boolean
   /** Items from before may be gone. */
   retainedFromMs: number
   /** Answers may lack damaged blocks, when they say so. */
@@ -131,7 +133,7 @@ export class Model {
     for (const { key, value } of answer.found) {
       if (seen.has(key)) return `${key} is there twice`
       seen.set(key, value)
-      const problem = this.#problemOf(key, value)
+      const problem = this.#problemOf(key, value, viewer)
       if (problem !== undefined) return problem
       const { timeMs, group } = this.#entries.get(key)!
       if (isExact && (timeMs < part.fromMs || timeMs > part.throughMs)) return `${key} is outside of the time`
@@ -140,10 +142,10 @@ export class Model {
     return this.#missing(seen, answer, part, viewer)
   }
 
-  #problemOf(key: string, value: number): string | undefined {
+  #problemOf(key: string, value: number, { mayShowDeleted }: Viewer): string | undefined {
     const entry = this.#entries.get(key)
     if (entry === undefined) return `${key} was never sent`
-    if (entry.deleted === 'yes') return `${key} was deleted`
+    if (entry.deleted === 'yes' && !mayShowDeleted) return `${key} was deleted`
     const kept = entry.tries.filter(t => t.state !== 'refused')
     if (kept.length === 0) return `${key} was refused (${entry.tries.length} times)`
     if (!kept.some(t => t.item.value === value))

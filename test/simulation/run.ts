@@ -198,11 +198,13 @@ class Run {
       .append(items)
       .then(
         outcome => {
+          // A reply that did not leave the process any more.
+          if (process.life.isDead) return
           this.#acknowledged(process, tries, outcome)
           this.#mayAcknowledge(process, before, isNews && outcome.stored > 0)
         },
         (error: unknown) => {
-          this.#refused(process, tries, error, before)
+          if (!process.life.isDead) this.#refused(process, tries, error, before)
         },
       )
       .catch((error: unknown) => {
@@ -573,6 +575,7 @@ class Run {
           if (isLast || !isLocal) return isOwner && (isLast || sent.repliedMs <= process.readyMs)
           return sent.machine === machine.name && sent.process < number
         },
+        mayShowDeleted: !isOwner,
         retainedFromMs: this.#newestWallMs - retentionMs,
         mayOmit: this.#isBlockDamaged,
         lossesTold: this.#lossesTold,
@@ -656,7 +659,10 @@ class Run {
 
   /** As `tercet check data` does it. */
   async #checkData(): Promise<void> {
-    if (this.#isBlockDamaged) return
+    const { steps, retentionMs } = this.#script
+    // Chunks that a deletion or the retention took out of their index are removed hours later.
+    const isShrinking = this.#signal.name === 'logs' && (retentionMs < Infinity || steps.some(s => s.do === 'delete'))
+    if (this.#isBlockDamaged || isShrinking) return
     const world = this.#world
     const machine = world.machine('check')
     const life = new Life()
