@@ -122,3 +122,40 @@ test('cached: a page whose copy is damaged is fetched again, and evicted pages a
   await cache.get('t/b/chunks/000001')
   assert.equal(inner.reads, 9)
 })
+
+test('cached: what was written is not fetched to be read, within a part of the room', async () => {
+  const { inner, open, content } = await setUp(16 * mib)
+  const cache = await open()
+  const sizes = [0, 1, mib - 1, mib, mib + 1, 2.5 * mib]
+  for (const size of sizes) {
+    const bytes = content.subarray(0, size)
+    await cache.put(`t/put${size}/chunks/1`, bytes)
+    inner.reads = 0
+    assert.deepEqual(await cache.get(`t/put${size}/chunks/1`), bytes)
+    if (size > 0) assert.deepEqual(await cache.getRange(`t/put${size}/chunks/1`, 0, size), bytes)
+    assert.equal(inner.reads, 0, `${size} bytes`)
+  }
+  await cache.put('t/large/chunks/1', new Uint8Array(5 * mib))
+  inner.reads = 0
+  await cache.getRange('t/large/chunks/1', 0, 10)
+  assert.equal(inner.reads, 1, 'too large to be kept')
+  await cache.put('t/b/index', content)
+  assert.ok(cache.bytes < 16 * mib)
+})
+
+test('cached: a file that was written is not fetched either, and a full disk fails no write', async () => {
+  const files = new MemoryFiles()
+  const inner = new CountingBucket(new VirtualClock(0), files)
+  const options = { files, log: silentLog, directory: 'cache', bytesMax: 16 * mib, isCacheable }
+  const cache = await CachedBucket.open(inner, options)
+  const content = Uint8Array.from({ length: 1.5 * mib }, (_, i) => i & 255)
+  await files.writeAtomic('staged', content)
+  await cache.putFile('t/a/chunks/1', 'staged')
+  assert.deepEqual(await cache.get('t/a/chunks/1'), content)
+  assert.equal(inner.reads, 0)
+  files.onOperation = operation => {
+    if (operation === 'writeAtomic') throw new Error('ENOSPC')
+  }
+  await cache.putFile('t/b/chunks/1', 'staged')
+  assert.deepEqual(await cache.get('t/b/chunks/1'), content)
+})

@@ -24,6 +24,8 @@ export interface CacheOptions {
  * in vain.
  */
 const pageBytes = 1024 * 1024
+/** An object that was written is kept when it takes no more than this part of the room. */
+const writtenShare = 4
 /** Behind a page's content stands its CRC-32: a local disk that loses a bit must not look like a damaged block. */
 const checksumBytes = 4
 
@@ -178,11 +180,38 @@ export class CachedBucket implements Bucket {
     }
   }
 
-  put(key: string, bytes: Uint8Array, options?: PutOptions): Promise<void> {
-    return this.#inner.put(key, bytes, options)
+  async put(key: string, bytes: Uint8Array, options?: PutOptions): Promise<void> {
+    await this.#inner.put(key, bytes, options)
+    await this.#keepWritten(key, bytes.length, (from, to) => Promise.resolve(bytes.subarray(from, to)))
   }
-  putFile(key: string, path: string): Promise<void> {
-    return this.#inner.putFile(key, path)
+
+  async putFile(key: string, path: string): Promise<void> {
+    const { files } = this.#options
+    await this.#inner.putFile(key, path)
+    if (this.#options.isCacheable(key))
+      await this.#keepWritten(key, await files.size(path), (from, to) => files.readRange(path, from, to - from))
+  }
+
+  /** What was just written is read soon, to be merged: it is not fetched for that. */
+  async #keepWritten(
+    key: string,
+    length: number,
+    read: (from: number, to: number) => Promise<Uint8Array>,
+  ): Promise<void> {
+    const { files, directory, log, bytesMax, isCacheable } = this.#options
+    if (!isCacheable(key) || length > bytesMax / writtenShare) return
+    try {
+      // A last page that is full says nothing of the end: an empty one behind it does.
+      for (let page = 0; page * pageBytes <= length; page++) {
+        const name = `${fileNameOf(key)}.${page}`
+        const content = await read(page * pageBytes, Math.min(length, (page + 1) * pageBytes))
+        await files.writeAtomic(`${directory}/${name}`, sealed(content))
+        this.#note(name, content.length + checksumBytes)
+      }
+    } catch (error) {
+      log.warn('a page could not be cached', { key, error: messageOf(error) })
+    }
+    await this.#evict()
   }
   size(key: string): Promise<number> {
     return this.#inner.size(key)

@@ -37,7 +37,7 @@ export class Scrub {
       const next = await (this.#units ??= this.#pass()).next()
       if (next.done === true) {
         this.#units = undefined
-        this.#pace.rest()
+        this.#pace.passEnded()
       } else await this.#verify(next.value)
     } catch (error) {
       this.#units = undefined

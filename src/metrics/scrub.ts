@@ -30,6 +30,11 @@ export class Scrub {
       this.#pace.rest()
       return
     }
+    if (key <= this.#last) {
+      this.#last = ''
+      this.#pace.passEnded()
+      return
+    }
     this.#last = key
     const slash = key.lastIndexOf('/')
     const tenant = this.#tenants.get(key.slice(0, slash))

@@ -6,14 +6,18 @@ const bytesPerHour = 1024 ** 3
 /** A start has other things to do. */
 const restMs = 600_000
 const hourMs = 3_600_000
+/** Little data is not read again all the time. */
+const passMs = 1_800_000
 
 export class ScrubPace {
   readonly #clock: Clock
   #nextMs: number
+  #passBeganMs: number
 
   constructor(clock: Clock) {
     this.#clock = clock
     this.#nextMs = clock.monotonicMs() + restMs
+    this.#passBeganMs = this.#nextMs
   }
 
   /** May the next piece be read? */
@@ -24,6 +28,13 @@ export class ScrubPace {
   /** So much was read. */
   spent(bytes: number): void {
     this.#nextMs = Math.max(this.#nextMs, this.#clock.monotonicMs()) + (bytes / bytesPerHour) * hourMs
+  }
+
+  /** All was read once; the next pass begins half an hour after this one did, or later. */
+  passEnded(): void {
+    const nowMs = this.#clock.monotonicMs()
+    this.#nextMs = Math.max(nowMs + restMs, this.#passBeganMs + passMs)
+    this.#passBeganMs = this.#nextMs
   }
 
   /** There was nothing to read, or it could not be read now. */

@@ -34,6 +34,11 @@ export class Scrub {
       this.#pace.rest()
       return
     }
+    if (key <= this.#last) {
+      this.#last = ''
+      this.#pace.passEnded()
+      return
+    }
     this.#last = key
     this.#pace.spent(meta.size)
     try {
