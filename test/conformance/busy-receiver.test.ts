@@ -89,7 +89,7 @@ for (const shards of [1, 3])
     const configure = (targets: string): void => {
       writeFileSync(
         `${directory}/prometheus.yml`,
-        'global: { scrape_interval: 200ms, scrape_timeout: 200ms }\n' +
+        'global: { scrape_interval: 500ms, scrape_timeout: 500ms }\n' +
           `scrape_configs: [{ job_name: j, static_configs: [{ targets: [${targets}] }] }]\n` +
           `remote_write: [{ url: '${proxyUrl}/w', queue_config: { min_shards: ${shards}, max_shards: ${shards} } }]\n`,
       )
@@ -103,10 +103,10 @@ for (const shards of [1, 3])
       `scrape_config_file=${directory}/prometheus.yml`,
     ]
     const start = (): Promise<Tercet> => startTercet(loadConfig({ environment: {}, flags }), systemWorld(silentLog))
-    /** Samples of each series in the receiver. */
+    /** Samples of each series in the receiver; of `up` those of scrapes that succeeded. */
     const counts = async (): Promise<number[]> => {
       const all: number[] = []
-      for (const query of ['count_over_time(metric[10m])', 'count_over_time(up[10m])']) {
+      for (const query of ['count_over_time(metric[10m])', 'sum_over_time(up[10m])']) {
         const reply = await fetch(urlOf(prometheusUrl, '/api/v1/query', { query }))
         const { data } = (await reply.json()) as { data: { result: { value: [number, string] }[] } }
         all.push(...data.result.map(r => Number(r.value[1])))
