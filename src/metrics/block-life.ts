@@ -150,8 +150,8 @@ export class BlockLife {
       }
     }
     for (const tenant of this.#tenants.values()) {
-      // Only a writer knows of deletions without asking.
-      if (this.#options.readOnly) tenant.blocks.forgetTombstones()
+      // Only the writer of the prefix knows of deletions without asking.
+      if (this.#options.readOnly || this.#wal.fenced !== undefined) tenant.blocks.forgetTombstones()
       const present = ids.get(tenant.name) ?? new Set()
       await this.#dropGone(tenant, present)
       await this.#checkDamaged(tenant, present)
