@@ -651,8 +651,9 @@ class Run {
   }
 
   /** Blocks whose upload a crash ended: what they hold is elsewhere, too. */
-  #isHalfUploaded(key: string): boolean {
-    if (this.#signal.name === 'logs') return false
+  #isHalfUploaded(key: string, reason: string): boolean {
+    // A chunk of two days, of which one index was written: what it holds of the other day was cut again.
+    if (this.#signal.name === 'logs') return reason.endsWith('lacks it')
     const directory = key.slice(0, key.lastIndexOf('/') + 1).replace('/chunks/', '/')
     return !this.#world.bucket.objects.has(`${directory}meta.json`)
   }
@@ -683,7 +684,7 @@ class Run {
     if (outcome.kind === 'failed') throw new Failure(`the data could not be checked: ${stackOf(outcome.error)}`)
     const wrong = findings.filter(
       ({ kind, key, reason }) =>
-        kind !== 'note' && kind !== 'orphan' && !/meta\.json/.test(reason) && !this.#isHalfUploaded(key),
+        kind !== 'note' && kind !== 'orphan' && !/meta\.json/.test(reason) && !this.#isHalfUploaded(key, reason),
     )
     if (wrong.length > 0) throw new Failure(`the bucket is damaged: ${JSON.stringify(wrong[0])}`)
   }
