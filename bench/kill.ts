@@ -5,6 +5,7 @@
  *   node bench/kill.ts [--cycles=1000] [--durability=local|bucket] [--seed=1] [--check=20]
  *
  * Prints a line for every look at the ledger; exits with 1 when something was found, and keeps the directory then.
+ * SIGINT ends it after the cycle under way, with a last look at everything.
  */
 import { rmSync } from 'node:fs'
 import { KillLoop, type KillReport } from '../test/kill-loop.ts'
@@ -17,6 +18,10 @@ const durability = option('durability', 'local') === 'bucket' ? 'bucket' : 'loca
 const directory = temporaryDirectory()
 const startedMs = performance.now()
 let shown = 0
+let isOver = false
+process.once('SIGINT', () => {
+  isOver = true
+})
 
 function show(report: KillReport): void {
   const { findings, acknowledged, ...counts } = report
@@ -32,6 +37,7 @@ const loop = new KillLoop({
   cycles: Number(option('cycles', '1000')),
   seed: Number(option('seed', '1')),
   checkEvery: Number(option('check', '20')),
+  isOver: () => isOver,
   onCheck: show,
 })
 const { missing, doubled, wrong } = await loop.run()

@@ -18,6 +18,8 @@ export interface KillOptions {
   durability: 'local' | 'bucket'
   /** Cycles between two looks at what came in since the last one. */
   checkEvery: number
+  /** Asked before every cycle: true ends the loop early, with its last looks. */
+  isOver?: () => boolean
   /** Called after every look. */
   onCheck?: (report: KillReport) => void
 }
@@ -28,8 +30,9 @@ export interface KillReport {
   agentKills: number
   startKills: number
   acknowledged: Record<string, number>
-  /** Answers that asked for the batch again, and those of batches without what is bad in them. */
+  /** Batches that were sent again, for an answer that asked for it or because there was none. */
   again: number
+  /** Batches that were stored without what is bad in them. */
   partly: number
   ruleSamples: number
   missing: number
@@ -138,7 +141,7 @@ export class KillLoop {
     writeFileSync(`${directory}/rules.yml`, rules)
     this.#wayUrl = await this.#way.open()
     try {
-      for (let cycle = 1; cycle <= cycles; cycle++) {
+      for (let cycle = 1; cycle <= cycles && this.#options.isOver?.() !== true; cycle++) {
         this.report.cycle = cycle
         for (const ledger of this.#ledgers) ledger.beginCycle(this.#take(0))
         await this.#live()
@@ -264,7 +267,7 @@ export class KillLoop {
       sender.batch ??= makeBatch(this.#take(itemsOfBatch), Math.floor(ledger.batches++ / batchesOfGroup), this.#random)
       const { batch } = sender
       ledger.pending.add(batch)
-      batch.attempts++
+      if (++batch.attempts > 1) this.report.again++
       try {
         const outcome = await flow.send(url, batch)
         if (outcome === 'kept' || outcome === 'partly') {
@@ -276,7 +279,6 @@ export class KillLoop {
           ledger.wrong++
           sender.batch = undefined
         } else {
-          this.report.again++
           await pause(20)
         }
       } catch {

@@ -154,8 +154,9 @@ export class BlockLife {
       held += head.heldBytes
       idle += head.idleSpans
     }
-    if (idle > 0 && (clock.monotonicMs() - this.#generationStartedMs >= cutAgeMs || held >= headBytesMax))
-      await this.#turn()
+    // Where a block waits in memory, the next one is cut earlier: both are held.
+    const heldMax = Math.max(headBytesMax / 8, headBytesMax - this.heldBytes)
+    if (idle > 0 && (clock.monotonicMs() - this.#generationStartedMs >= cutAgeMs || held >= heldMax)) await this.#turn()
     await this.publish()
   }
 
@@ -215,12 +216,12 @@ export class BlockLife {
     // Until they are carried, the generation's log alone has its live traces.
     await this.#carry()
     await this.#uploadStaged()
-    for (;;) {
-      const next = this.waiting.find(one => !this.#doubtful.has(one))
-      if (next === undefined) break
+    let isDone = true
+    // One that can't be made, as when the bucket is to take what no block can hold, does not hold up the others.
+    for (const next of this.waiting.filter(one => !this.#doubtful.has(one)))
       if (!(await this.#tryTo('a block of traces could not be made, its spans wait', () => this.#publishOne(next))))
-        return
-    }
+        isDone = false
+    if (!isDone) return
     if (this.#staging.count > 0)
       await this.#tryTo('the list of staged blocks could not be written', () => this.#staging.cover(this.#cut))
     else if (this.waiting.length === 0) {

@@ -157,7 +157,7 @@ test('metrics: a range that can not be written stays, and the others go into the
   assert.equal(blocks(), 3)
 })
 
-function traceOf(names: readonly string[]): Trace {
+function traceOf(names: readonly string[], firstId = 1): Trace {
   return {
     resources: [
       {
@@ -168,8 +168,8 @@ function traceOf(names: readonly string[]): Trace {
             scope: { name: '', version: '', attributes: [], dropped: 0 },
             schemaUrl: '',
             spans: names.map((name, i) => ({
-              traceId: Uint8Array.from([...new Uint8Array(15), i + 1]),
-              spanId: Uint8Array.from([...new Uint8Array(7), i + 1]),
+              traceId: Uint8Array.from([...new Uint8Array(15), i + firstId]),
+              spanId: Uint8Array.from([...new Uint8Array(7), i + firstId]),
               parentSpanId: new Uint8Array(0),
               traceState: '',
               flags: 0,
@@ -242,4 +242,38 @@ test('traces: one that no block can hold is set aside as its messages, and the o
   assert.equal(aside.length, 1)
   assert.deepEqual(aside[0]![1].bytes, message)
   assert.equal([...world.bucket.objects.keys()].filter(key => key.endsWith('/meta.json')).length, 1)
+})
+
+test('traces: one that no block can hold, while the bucket is away, does not keep the others in memory', async () => {
+  const world = makeWorld()
+  let isAway = false
+  const put = world.bucket.put.bind(world.bucket)
+  world.bucket.put = (...parameters) =>
+    isAway ? Promise.reject(new BucketError('put', 'memory', 'ECONNREFUSED', true)) : put(...parameters)
+  const headBytesMax = 20_000
+  const engine = await openTraces(world.clock, {
+    ...world,
+    headBytesMax,
+    defaultTenant: 'single-tenant',
+    decodeSpan: (message: Uint8Array, from: number, to: number, isRaw?: boolean) => {
+      const span = decodeSpan(message, from, to, isRaw)
+      if (span.name === 'poison') throw new RangeError('a span that nothing can hold')
+      return span
+    },
+  })
+  isAway = true
+  const sent = ['poison', ...Array.from({ length: 200 }, (_, i) => `span ${i}`)]
+  for (const [i, name] of sent.entries()) {
+    const message = encodeOtlpTraces(traceOf([name], i + 1))
+    await driving(world.clock, engine.append('single-tenant', decodeOtlpTraces(message, true), message))
+    await world.clock.advance(i % 10 === 0 ? 15_000 : 0)
+    if (i % 10 === 0) await driving(world.clock, engine.maintain())
+  }
+  assert.ok(engine.status().backlogBytes > 3 * headBytesMax, 'more came in than memory may hold')
+  isAway = false
+  await driving(world.clock, engine.flush())
+  let spans = 0
+  for (const rows of await engine.reader('single-tenant').select(-Infinity, Infinity)) spans += rows.rows
+  assert.equal(spans, sent.length - 1)
+  assert.equal([...world.bucket.objects.keys()].filter(key => key.includes('/set-aside/')).length, 1)
 })
