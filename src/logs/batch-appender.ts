@@ -93,7 +93,7 @@ export class BatchAppender {
         nameRefused(result, problem, i)
         continue
       }
-      const oldestInStreamMs = (stream?.newestAdmittedMs ?? -Infinity) - outOfOrderMs
+      const oldestInStreamMs = Math.min(stream?.newestAdmittedMs ?? -Infinity, nowMs) - outOfOrderMs
       if (ms < oldestInStreamMs) {
         if (behind.length < behindMax) behind.push(tooFarBehind(ms, subNs, oldestInStreamMs))
         result.refused++

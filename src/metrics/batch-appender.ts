@@ -50,6 +50,7 @@ export class BatchAppender {
     this.#problems = undefined
     this.#generation = generation
     this.#latestMs = nowMs + this.#options.futureMs
+    tenant.head.nowMs = nowMs
     this.#refusals.fill(undefined)
     const result: MetricsAppendOutcome = { stored: 0, histograms: 0, exemplars: 0, refused: 0, problems: [] }
     if (batch.namesRefused) result.refusedAt = []

@@ -325,10 +325,12 @@ export class BlockLife {
   async cutDue(): Promise<void> {
     this.#uploads.resume()
     await this.#writeUnwritten()
-    const { blockMs } = this.#options
+    const { blockMs, clock } = this.#options
     for (const tenant of this.#tenants.values()) {
       for (const startMs of tenant.head.rangeStarts()) {
-        if (tenant.head.maxMs - startMs >= blockMs * cutAfterRanges) await this.#cut(tenant, startMs)
+        // Samples that a clock left ahead of now do not end what is being filled.
+        const newestMs = Math.min(tenant.head.maxMs, Math.max(clock.nowMs(), startMs))
+        if (newestMs - startMs >= blockMs * cutAfterRanges) await this.#cut(tenant, startMs)
       }
     }
   }

@@ -59,14 +59,20 @@ export class Head {
     this.#openEndMs = grown(this.#openEndMs, new Float64Array(size))
   }
 
-  /** Time of the newest sample that was admitted. */
+  /**
+   * What the clock says; set before samples are admitted. A clock that was ahead for a while left samples that are not
+   * there yet: by them nothing of now is too old.
+   */
+  nowMs = Infinity
+
+  /** Time of the newest sample that was admitted, no later than now. */
   get newestMs(): number {
-    return this.#admitted.maxMs
+    return Math.min(this.#admitted.maxMs, this.nowMs)
   }
 
   /** Samples older than this are refused where they would be the newest of their series. */
   get oldestMs(): number {
-    return this.#admitted.maxMs - Math.max(this.#outOfOrderMs, this.rangeMs / 2)
+    return this.newestMs - Math.max(this.#outOfOrderMs, this.rangeMs / 2)
   }
 
   /** What becomes of a sample. Where it is `stored`, `show` must follow, or `takeBack`. */
@@ -96,7 +102,7 @@ export class Head {
   }
 
   #isTooLate(timeMs: number): boolean {
-    return timeMs < this.#admitted.maxMs - this.#outOfOrderMs
+    return timeMs < this.newestMs - this.#outOfOrderMs
   }
   get #tooLate(): SampleOutcome {
     return this.#outOfOrderMs === 0 ? sampleOutcome.outOfOrder : sampleOutcome.tooOld

@@ -67,6 +67,9 @@ const joinPause = { leastMs: 500, mostMs: 10_000 }
 /** So long a process that stops waits for a bucket that answers nothing. */
 const silentBucketMs = 6000
 
+/** A step of the wall clock that is worth a line. */
+const clockJumpMs = 60_000
+
 /** So long a start waits for the bucket to answer at all. */
 const firstAnswerMs = 5000
 
@@ -356,6 +359,7 @@ export abstract class SignalFrame implements Signal {
 
   maintain(): Promise<void> {
     return this.#guard.inMaintenance(async () => {
+      this.#watchClock()
       await this.#guard.watchDisk()
       if (!this.#isReady) return
       await this.#guard.watchFenceNow()
@@ -363,6 +367,17 @@ export abstract class SignalFrame implements Signal {
       if (this.wal.fenced === undefined) await this.work()
     })
   }
+
+  /** A wall clock that jumps is told: what came in by it has its times. */
+  #watchClock(): void {
+    const { clock, log } = this.#options
+    const originMs = clock.nowMs() - clock.monotonicMs()
+    const jumpMs = originMs - (this.#clockOriginMs ?? originMs)
+    this.#clockOriginMs = originMs
+    if (Math.abs(jumpMs) >= clockJumpMs)
+      log.warn('the wall clock jumped', { signal: this.name, seconds: Math.round(jumpMs / 1000) })
+  }
+  #clockOriginMs: number | undefined
 
   async handOver(successor: string): Promise<void> {
     if (!this.#options.readOnly) await this.#guard.handOver(successor, () => this.flush())

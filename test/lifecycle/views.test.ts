@@ -179,3 +179,17 @@ test('metrics: a deletion that ended in its middle is finished by the next proce
     [],
   )
 })
+
+for (const name of signalNames)
+  test(`${name}: a bucket that was emptied: queries answer, and what comes in is kept`, async () => {
+    const world = new StoreWorld()
+    await stored(world, await openStore[name](world), 1)
+    const store = await openStore[name](world)
+    world.bucket.objects.clear()
+    assert.deepEqual(await shown(store), [])
+    await driving(world.clock, store.signal.maintain())
+    assert.deepEqual([store.signal.status().problem, store.signal.notReady], [undefined, undefined])
+    await stored(world, store, 2)
+    await driving(world.clock, store.signal.refresh())
+    assert.deepEqual(await shown(store), [2])
+  })

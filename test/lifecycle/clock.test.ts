@@ -1,0 +1,51 @@
+/** A wall clock that was hours ahead and is set back: what is of now is taken, and the jump is told. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Clock } from '#core/clock.ts'
+import { silentLog, type Log } from '#core/log.ts'
+import { signals as signalNames } from '#core/signal-name.ts'
+import { openStore, StoreWorld, type NumberedItem } from '../numbered-stores.ts'
+import { driving } from '../signal-worlds.ts'
+
+const hourMs = 3_600_000
+
+/** Everything in it happens by a clock that can be set. */
+class WrongClockWorld extends StoreWorld {
+  aheadMs = 0
+  override timeOf(item: NumberedItem): number {
+    return super.timeOf(item) + (item.n >= 100 ? 3 * hourMs : 0)
+  }
+  wallClock(): Clock {
+    const { clock } = this
+    return {
+      nowMs: () => clock.nowMs() + this.aheadMs,
+      monotonicMs: () => clock.monotonicMs(),
+      after: (delayMs, run) => clock.after(delayMs, run),
+      yield: () => clock.yield(),
+    }
+  }
+}
+
+for (const name of signalNames)
+  test(`${name}: three hours ahead and back: what is of now is kept, in one series and others`, async () => {
+    const world = new WrongClockWorld()
+    const warned: string[] = []
+    const log: Log = { ...silentLog, warn: message => void warned.push(message) }
+    const store = await openStore[name](world, { clock: world.wallClock(), log })
+    const send = async (...items: NumberedItem[]): Promise<void> => {
+      const { refused } = await driving(world.clock, store.send(items))
+      assert.equal(refused, 0, items.map(item => item.n).join())
+      await driving(world.clock, store.signal.maintain())
+    }
+    await send({ n: 1 }, { n: 2, group: 'b' })
+    world.aheadMs = 3 * hourMs
+    await send({ n: 101 }, { n: 102, group: 'b' })
+    world.aheadMs = 0
+    await send({ n: 3 }, { n: 4, group: 'b' }, { n: 5, group: 'c' })
+    await world.clock.advance(60_000)
+    await send({ n: 6 }, { n: 7, group: 'c' })
+    assert.deepEqual(await store.shown(), [1, 2, 3, 4, 5, 6, 7, 101, 102])
+    assert.equal(warned.filter(message => message.includes('clock jumped')).length, 2)
+    await driving(world.clock, store.signal.flush())
+    assert.deepEqual(await store.shown(), [1, 2, 3, 4, 5, 6, 7, 101, 102])
+  })
