@@ -13,7 +13,7 @@ const repeated = 5
 export function testSeeds(signal: SimulatedSignal): void {
   const { name } = signal
 
-  test(`${name}: ${count} seeds`, { timeout: 280_000 }, async () => {
+  test(`${name}: ${count} seeds`, { timeout: 600_000 }, async () => {
     const printed: string[] = []
     const code = await simulate({
       from,
