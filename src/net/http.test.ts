@@ -194,14 +194,32 @@ test('replies are text, bytes or pieces, and long ones are packed where the clie
   })
 })
 
-test('a reply whose pieces fail breaks the connection instead of looking whole', async () => {
+test('a reply whose pieces fail is an error, or breaks the connection, instead of looking whole', async () => {
   async function* failing(): AsyncGenerator<string> {
     yield 'x'.repeat(100_000)
     throw new Error('the bucket is away')
   }
   await serving([route(['GET'], '/', async () => ({ status: 200, body: failing() }))], async url => {
     for (const accept of ['gzip', 'identity'])
-      await assert.rejects(async () => (await fetch(url, { headers: { 'accept-encoding': accept } })).text(), accept)
+      await assert.rejects(async () => {
+        const got = await fetch(url, { headers: { 'accept-encoding': accept } })
+        // Nothing was sent yet, perhaps.
+        assert.equal(got.status, 200)
+        await got.text()
+      }, accept)
+  })
+})
+
+test('a reply that fails before its first byte is an error that can be read, whatever it was to be packed with', async () => {
+  async function* failing(): AsyncGenerator<string> {
+    yield await Promise.reject<string>(new Error('the bucket is away'))
+  }
+  await serving([route(['GET'], '/', async () => ({ status: 200, body: failing() }))], async url => {
+    for (const accept of ['gzip', 'identity']) {
+      const got = await fetch(url, { headers: { 'accept-encoding': accept } })
+      assert.deepEqual([got.status, got.headers.get('content-encoding')], [500, null], accept)
+      assert.equal(await got.text(), 'the bucket is away', accept)
+    }
   })
 })
 

@@ -230,6 +230,8 @@ function addFallbacks(app: FastifyInstance): void {
   app.setNotFoundHandler((_request, reply) => reply.code(404).headers(plainText).send('404 page not found\n'))
   app.setErrorHandler((error, _request, reply) => {
     const status = error instanceof Error && 'statusCode' in error ? error.statusCode : 500
+    // A body that failed before its first byte left its headers behind.
+    reply.removeHeader('content-encoding').removeHeader('vary')
     return reply.code(typeof status === 'number' ? status : 500).send(messageOf(error))
   })
 }
