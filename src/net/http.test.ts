@@ -210,7 +210,7 @@ test('a reply whose pieces fail is an error, or breaks the connection, instead o
   })
 })
 
-test('a reply that fails before its first byte is an error that can be read, whatever it was to be packed with', async () => {
+test('a reply that fails before its first byte is an error that can be read, packed or not', async () => {
   async function* failing(): AsyncGenerator<string> {
     yield await Promise.reject<string>(new Error('the bucket is away'))
   }
