@@ -71,6 +71,8 @@ export class RuleLedger {
   missing = 0
   doubled = 0
   moved = 0
+  /** Looks at which the samples could not be read. */
+  unread = 0
   readonly #found = new Set<string>()
 
   note(timeMs: number, value: number): void {

@@ -169,7 +169,7 @@ export class KillLoop {
     const all = [...this.#ledgers, this.#rules]
     report.missing = all.reduce((sum, ledger) => sum + ledger.missing, 0)
     report.doubled = all.reduce((sum, ledger) => sum + ledger.doubled, 0)
-    report.wrong = this.#ledgers.reduce((sum, ledger) => sum + ledger.wrong, 0) + this.#rules.moved
+    report.wrong = this.#ledgers.reduce((sum, ledger) => sum + ledger.wrong, 0) + this.#rules.moved + this.#rules.unread
     for (const { flow, acknowledged } of this.#ledgers) report.acknowledged[flow.name] = acknowledged.size
     report.ruleSamples = this.#rules.seen.size
   }
@@ -331,8 +331,13 @@ export class KillLoop {
         this.#note([`${ledger.flow.name}: ${messageOf(error)}`])
       }
     }
-    this.#note(this.#rules.compare(await this.#stored(url, 'kill_recorded')))
-    this.#note(this.#rules.compareActive(await this.#stored(url, 'ALERTS_FOR_STATE{alertname="KillAlert"}')))
+    try {
+      this.#note(this.#rules.compare(await this.#stored(url, 'kill_recorded')))
+      this.#note(this.#rules.compareActive(await this.#stored(url, 'ALERTS_FOR_STATE{alertname="KillAlert"}')))
+    } catch (error) {
+      this.#rules.unread++
+      this.#note([`rules: ${messageOf(error)}`])
+    }
   }
 
   async #stored(url: string, selector: string): Promise<[number, number][]> {
