@@ -112,7 +112,7 @@ const spansLoad = new SpanLoad(rate * 1e6 * (stepMs / 1000), stepMs)
 const kept = { samples: 0, sum: 0, lines: 0, spans: 0 }
 let refusals = 0
 
-/** A sender: what is refused is sent again, as often as the refusal says that it helps. */
+/** Sends a request, and sends it again while the answer is a refusal that asks for that. */
 async function send(what: string, append: () => Promise<unknown>): Promise<void> {
   for (let attempt = 0; ; attempt++) {
     try {
@@ -148,7 +148,7 @@ async function step(n: number): Promise<void> {
   for (const engine of engines) await settled(engine.maintain())
   for (const { id, startMs: at, level } of traces.blockList()) if (level === 0) traceStarts.set(id, at)
 }
-/** By block of level 0, also of those that were merged since. */
+/** By id of a block of level 0, merged since or not. */
 const traceStarts = new Map<string, number>()
 
 function sizeOf(directory: string): number {

@@ -153,7 +153,7 @@ test('after a restart an alert keeps the time that it waited', async () => {
   const group = f.group(groups('{ alert: A, expr: x, for: 20m }'))
   await group.evaluate(startMs)
   await group.evaluate(startMs + 60_000)
-  assert.deepEqual([f.sent, f.store.take()], [[], []], 'nothing is written before what was written is read')
+  assert.deepEqual([f.sent, f.store.take()], [[], []], 'until the stored alerts are read, nothing is sent or stored')
   await group.evaluate(startMs + 120_000)
   assert.equal(f.sent.length, 1)
   assert.equal([...group.rules[0]!.active.values()][0]?.activeMs, since.activeMs)

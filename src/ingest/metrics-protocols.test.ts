@@ -21,7 +21,7 @@ class KeptSamples implements MetricsAppender {
   readonly sizes: number[] = []
   failure: Error | undefined
   isNaming = true
-  /** Refuses everything for now. */
+  /** While true, every append is refused. */
   isFull = false
 
   append(tenant: string, batch: WriteBatch): Promise<MetricsAppendOutcome> {

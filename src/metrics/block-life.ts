@@ -2,6 +2,7 @@
  * The life of a tenant's blocks: cut from the head, staged on the disk, uploaded, merged, deleted from, retained,
  * removed.
  */
+import { uploadMarkName } from '#store/upload-mark.ts'
 import { isUlid, makeUlid } from '#codec/ulid.ts'
 import type { Clock } from '#core/clock.ts'
 import { messageOf, PlanStaleError } from '#core/errors.ts'
@@ -180,7 +181,7 @@ export class BlockLife {
     }
   }
 
-  /** A directory with an index and without meta.json was a block: answers lack it. */
+  /** A directory with an index and without meta.json was a block that answers lack, unless it is not whole yet. */
   async #noteWithoutMeta(tenant: string, id: string): Promise<void> {
     const blocks = this.#tenants.get(tenant)?.blocks
     const isParent = (reader: BlockReader): boolean =>
@@ -194,7 +195,7 @@ export class BlockLife {
       const oldMs = this.#options.clock.nowMs() - orphanAgeMs
       if (objects.length > 0 && objects.every(({ modifiedMs }) => modifiedMs <= oldMs))
         this.#orphans.add(`${tenant}/${id}`)
-    } else this.#noteLostMeta(tenant, id)
+    } else if (!objects.some(({ key }) => key === `${tenant}/${id}/${uploadMarkName}`)) this.#noteLostMeta(tenant, id)
   }
 
   #noteLostMeta(tenant: string, id: string): void {

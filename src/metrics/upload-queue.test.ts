@@ -55,6 +55,21 @@ test('blocks go in order, the file that makes each visible last', async () => {
   assert.equal(queue.waitingBlocks, 0)
 })
 
+test('a block has a mark beside it while it is not whole', async () => {
+  const { queue, bucket, clock } = await makeWorld()
+  const put = bucket.putFile.bind(bucket)
+  let isAway = true
+  bucket.putFile = (key, path) =>
+    isAway && key.endsWith('meta.json') ? Promise.reject(new Error('away')) : put(key, path)
+  queue.add(block('A'))
+  await clock.advance(100)
+  assert.deepEqual([...bucket.objects.keys()], ['t/A/tercet-upload-mark', 't/A/index'])
+  isAway = false
+  await clock.advance(1000)
+  await queue.drained()
+  assert.deepEqual([...bucket.objects.keys()], ['t/A/index', 't/A/meta.json'])
+})
+
 test('what waits while the prefix is not ours yet goes on later: by a round, or by who waits for it', async () => {
   for (const goOn of ['resume', 'drained'] as const) {
     const world = await makeWorld()

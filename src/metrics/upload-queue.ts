@@ -9,6 +9,7 @@ import { sleep, type Clock } from '#core/clock.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
 import type { Bucket } from '#bucket/bucket.ts'
+import { marked } from '#store/upload-mark.ts'
 
 const retryPause = { leastMs: 250, mostMs: 30_000 }
 
@@ -96,8 +97,10 @@ export class UploadQueue {
 
   async #upload(block: StagedBlock): Promise<void> {
     const { bucket, onUploaded } = this.#options
-    for (const file of block.files)
-      await bucket.putFile(`${block.tenant}/${block.id}/${file}`, `${block.directory}/${file}`)
+    const prefix = `${block.tenant}/${block.id}/`
+    await marked(bucket, prefix, async () => {
+      for (const file of block.files) await bucket.putFile(prefix + file, `${block.directory}/${file}`)
+    })
     await onUploaded(block)
   }
 

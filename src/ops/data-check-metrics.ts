@@ -1,4 +1,5 @@
 /** Checks blocks of metrics: every checksum, and what meta.json, index and chunks say of each other. */
+import { uploadMarkName } from '#store/upload-mark.ts'
 import { isUlid, makeUlid } from '#codec/ulid.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { messageOf } from '#core/errors.ts'
@@ -50,7 +51,7 @@ class BlockCheck {
     const { bucket } = this.#check
     const objects = await bucket.list(this.#prefix)
     const has = (name: string): boolean => objects.some(({ key }) => key === this.#prefix + name)
-    if (!has('meta.json') && !has('index')) return this.#orphan()
+    if (!has('meta.json') && (!has('index') || has(uploadMarkName))) return this.#orphan(has('index'))
     const known = await this.#meta()
     const reader = this.#reader(known ?? emptyMeta(this.#id))
     const whole = await damageOf(() => reader.check())
@@ -84,12 +85,16 @@ class BlockCheck {
     return new BlockReader(meta, filesOf(this.#check.bucket, this.#prefix))
   }
 
-  async #orphan(): Promise<void> {
+  /** `isReadable`: it could be a block. */
+  async #orphan(isReadable: boolean): Promise<void> {
     const { bucket, isRepair, nowMs } = this.#check
     const objects = await bucket.list(this.#prefix)
+    const keys = objects.map(({ key }) => key)
     const mayGo = isRepair && isOld(objects, nowMs)
-    if (mayGo) for (const { key } of objects) await bucket.delete(key)
-    this.#found('orphan', '', 'a block that was not uploaded or not removed to its end', mayGo ? 'removed' : undefined)
+    if (mayGo && isReadable) await quarantine(bucket, this.#tenant, keys)
+    else if (mayGo) for (const key of keys) await bucket.delete(key)
+    const done = isReadable ? 'quarantined' : 'removed'
+    this.#found('orphan', '', 'a block that was not uploaded or not removed to its end', mayGo ? done : undefined)
   }
 
   /** Labels are in the index alone: without it, or without what was deleted, a block is no block. */

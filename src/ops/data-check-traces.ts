@@ -1,4 +1,5 @@
 /** Checks blocks of traces: every checksum, and what meta.json, data and filters say of each other. */
+import { uploadMarkName } from '#store/upload-mark.ts'
 import { bytesAt, type ColumnData } from '#codec/parquet/column-data.ts'
 import { ParquetFile } from '#codec/parquet/file.ts'
 import { crc32 } from 'node:zlib'
@@ -50,7 +51,7 @@ class BlockCheck {
     const has = (name: string): boolean => objects.some(({ key }) => key === this.#prefix + name)
     // What was retired goes an hour later.
     if (has('meta.compacted.json')) return
-    if (!has('meta.json') && !has('data.parquet')) return this.#orphan()
+    if (!has('meta.json') && (!has('data.parquet') || has(uploadMarkName))) return this.#orphan(has('data.parquet'))
     const known = await this.#meta()
     let data: Data | undefined
     const lost = await damageOf(async () => {
@@ -69,11 +70,20 @@ class BlockCheck {
     this.#check.onFinding({ signal: 'traces', kind, key, reason, ...(done === undefined ? {} : { done }) })
   }
 
-  async #orphan(): Promise<void> {
+  /** `isReadable`: it could be a block. */
+  async #orphan(isReadable: boolean): Promise<void> {
     const { bucket, isRepair, nowMs } = this.#check
-    const mayGo = isRepair && isOld(await bucket.list(this.#prefix), nowMs)
-    if (mayGo) await deleteBlock(bucket, this.#tenant, this.#id)
-    this.#found('orphan', '', 'a block that was not uploaded or not removed to its end', mayGo ? 'removed' : undefined)
+    const objects = await bucket.list(this.#prefix)
+    const mayGo = isRepair && isOld(objects, nowMs)
+    if (mayGo && isReadable)
+      await quarantine(
+        bucket,
+        this.#tenant,
+        objects.map(({ key }) => key),
+      )
+    else if (mayGo) await deleteBlock(bucket, this.#tenant, this.#id)
+    const done = isReadable ? 'quarantined' : 'removed'
+    this.#found('orphan', '', 'a block that was not uploaded or not removed to its end', mayGo ? done : undefined)
   }
 
   async #meta(): Promise<BlockMeta | undefined> {

@@ -25,7 +25,7 @@ import type { BlockMeta } from './block-meta.ts'
 import type { BlockLayout } from './schema.ts'
 import { Scrub } from './scrub.ts'
 import type { Staging } from './staging.ts'
-import { blockIdOf, encodeCarried, recordKind, scopeOf, writerOf } from './wal-record.ts'
+import { blockIdOf, encodeCarried, recordKind, scopeOf, uuidOf, writerOf, type EndedGeneration } from './wal-record.ts'
 
 export interface BlockLifeOptions {
   clock: Clock
@@ -60,6 +60,13 @@ const retryPause = { leastMs: 100, mostMs: 5000 }
 const removeRetiredMs = 3_600_000
 const retainEveryMs = 300_000
 
+/** Live traces on their way from a generation that ended into the next one. */
+interface Carry {
+  from: EndedGeneration
+  live: { head: Head; traces: LiveTrace[] }[]
+  records?: Uint8Array[]
+}
+
 export class BlockLife {
   readonly #options: BlockLifeOptions
   readonly #wal: Wal
@@ -74,8 +81,8 @@ export class BlockLife {
   waiting: WaitingBlock[] = []
   /** Scopes of generations that were cut and are not released. */
   #cut: string[] = []
-  /** Records of live traces that a generation left, until the next one's log has them. */
-  #uncarried: Uint8Array[] = []
+  /** What was live when its generation ended, until the next one's log has it. */
+  readonly #uncarried: Carry[] = []
   #lastRetainMs = -Infinity
   uploads = 0
   uploadedBytes = 0
@@ -167,48 +174,49 @@ export class BlockLife {
   async #turn(): Promise<void> {
     const wal = this.#wal
     const scope = scopeOf(wal.writer, wal.generation)
-    const live: { tenant: string; traces: LiveTrace[] }[] = []
+    const over = { scope, lastRecord: -1 }
     await new Promise<void>(resolve => {
       wal.beginGeneration(() => {
         this.#generationStartedMs = this.#options.clock.monotonicMs()
-        const lastRecord = wal.coverage().get(wal.writer) ?? -1
-        for (const { tenant, head } of this.#namedHeads()) {
+        over.lastRecord = wal.coverage().get(wal.writer) ?? -1
+        const live: Carry['live'] = []
+        for (const head of this.#heads.values()) {
+          const { tenant } = head
           const segments = head.takeSegments()
-          if (segments.length > 0)
-            this.waiting.push({ blockId: blockIdOf(scope, lastRecord, tenant), tenant, segments })
-          live.push({ tenant, traces: head.liveNow() })
+          if (segments.length > 0) this.waiting.push({ blockId: blockIdOf(over, tenant, 'idle'), tenant, segments })
+          const traces = head.liveNow()
+          for (let i = 0; i < traces.length; i += carriedAtOnce)
+            live.push({ head, traces: traces.slice(i, i + carriedAtOnce) })
         }
         this.#cut.push(scope)
+        this.#uncarried.push({ from: over, live })
         resolve()
       })
     })
-    for (const { tenant, traces } of live) await this.#encodeCarried(scope, tenant, traces)
     await this.#carry()
-  }
-
-  *#namedHeads(): Iterable<{ tenant: string; head: Head }> {
-    for (const head of this.#heads.values()) yield { tenant: head.tenant, head }
-  }
-
-  async #encodeCarried(scope: string, tenant: string, traces: readonly LiveTrace[]): Promise<void> {
-    const head = this.#heads.get(tenant)
-    if (head === undefined) return
-    for (let i = 0; i < traces.length; i += carriedAtOnce) {
-      const resources = traces.slice(i, i + carriedAtOnce).flatMap(trace => head.treeOf(trace).resources)
-      this.#uncarried.push(encodeCarried(scope, tenant, this.#options.encode({ resources })))
-      await this.pause()
-    }
   }
 
   /** The log takes what live traces had before their generation ended. Throws UnavailableError when it can't. */
   async #carry(): Promise<void> {
-    const records = this.#uncarried
-    if (records.length === 0) return
-    const { writer, generation } = this.#wal
-    for (const record of records)
-      this.#wal.append(recordKind.carried, record, [scopeOf(writer, generation)], undefined, true)
-    await this.#wal.commit()
-    this.#uncarried = this.#uncarried.slice(records.length)
+    for (let next = this.#uncarried[0]; next !== undefined; next = this.#uncarried[0]) {
+      const records = (next.records ??= await this.#encodeCarried(next))
+      const { writer, generation } = this.#wal
+      for (const record of records)
+        this.#wal.append(recordKind.carried, record, [scopeOf(writer, generation)], undefined, true)
+      if (records.length > 0) await this.#wal.commit()
+      this.#uncarried.shift()
+    }
+  }
+
+  async #encodeCarried({ from, live }: Carry): Promise<Uint8Array[]> {
+    const records: Uint8Array[] = []
+    for (const { head, traces } of live) {
+      const resources = traces.flatMap(trace => head.treeOf(trace).resources)
+      const following = live.length - records.length - 1
+      records.push(encodeCarried(from, following, head.tenant, this.#options.encode({ resources })))
+      await this.pause()
+    }
+    return records
   }
 
   /** Waiting blocks into the bucket, oldest first, or onto the disk while it does not take them. */
@@ -382,7 +390,7 @@ export class BlockLife {
   }
 
   #newBlockId(): string {
-    return blockIdOf(String(this.#options.random.u32()), this.#options.random.u32(), String(this.#options.random.u32()))
+    return uuidOf(this.#options.random.bytes(16))
   }
 
   async #compactBlocks(tenant: string, inputs: readonly BlockMeta[]): Promise<void> {

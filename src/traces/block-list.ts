@@ -1,5 +1,6 @@
 /** Which blocks the bucket has, by tenant: from their meta.json, which never changes while it is there. */
 import type { Clock } from '#core/clock.ts'
+import { uploadMarkName } from '#store/upload-mark.ts'
 import { CorruptDataError, messageOf, NotFoundError } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import { forEachParallel } from '#core/parallel.ts'
@@ -60,10 +61,12 @@ export class BlockList {
     for (const tenant of await this.#bucket.listDirectories('')) {
       const wanted: string[] = []
       const dataMs = new Map<string, number>()
+      const uploading: string[] = []
       for (const { key, modifiedMs } of await this.#bucket.list(`${tenant}/`)) {
         const [, blockId = '', name, ...more] = key.split('/')
         if (more.length > 0 || !isBlockId(blockId)) continue
         if (name === 'data.parquet') dataMs.set(blockId, modifiedMs)
+        if (name === uploadMarkName) uploading.push(blockId)
         if (name === 'meta.json') wanted.push(blockId)
         else if (name === 'meta.compacted.json')
           retired.set(`${tenant}/${blockId}`, { tenant, blockId, retiredMs: modifiedMs })
@@ -73,7 +76,7 @@ export class BlockList {
         const meta = this.#live.get(key) ?? (await this.#read(tenant, blockId))
         if (meta !== undefined) live.set(key, meta)
       })
-      for (const blockId of wanted) dataMs.delete(blockId)
+      for (const blockId of [...wanted, ...uploading]) dataMs.delete(blockId)
       for (const { blockId } of retired.values()) dataMs.delete(blockId)
       this.#noteWithoutMeta(tenant, dataMs)
       for (const { id, isSetAside } of this.damage.of(tenant))

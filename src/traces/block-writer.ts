@@ -1,4 +1,5 @@
 /** Blocks into the bucket: data, filters and index first, meta.json last, which is what makes a block live. */
+import { marked } from '#store/upload-mark.ts'
 import { crc32 } from 'node:zlib'
 import { ParquetWriter } from '#codec/parquet/file-writer.ts'
 import type { Bucket } from '#bucket/bucket.ts'
@@ -96,10 +97,12 @@ export function blockPrefix(tenant: string, blockId: string): string {
 
 export async function putBlock(bucket: Bucket, { meta, data, blooms, index }: BuiltBlock): Promise<void> {
   const prefix = blockPrefix(meta.tenant, meta.blockId)
-  await bucket.put(`${prefix}data.parquet`, data)
-  for (let i = 0; i < blooms.length; i++) await bucket.put(`${prefix}bloom-${i}`, blooms[i]!)
-  await bucket.put(`${prefix}index`, index)
-  await bucket.put(`${prefix}meta.json`, encodeMeta(meta))
+  await marked(bucket, prefix, async () => {
+    await bucket.put(`${prefix}data.parquet`, data)
+    for (let i = 0; i < blooms.length; i++) await bucket.put(`${prefix}bloom-${i}`, blooms[i]!)
+    await bucket.put(`${prefix}index`, index)
+    await bucket.put(`${prefix}meta.json`, encodeMeta(meta))
+  })
 }
 
 /** No reader of the bucket serves the block any more; its objects stay for the readers that have it open. */

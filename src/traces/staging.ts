@@ -4,6 +4,7 @@
  * it will be; `blocks.json`, replaced as a whole, says which blocks there are, and which generations of the log
  * are all in blocks: a start reads neither back from the log. Without that file the log has everything.
  */
+import { marked } from '#store/upload-mark.ts'
 import { messageOf, NotFoundError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
@@ -139,7 +140,9 @@ export class Staging {
     const { meta, names, isOld } = this.#blocks[0]!
     const prefix = blockPrefix(meta.tenant, meta.blockId)
     if (isOld && (await this.#has(`${prefix}meta.compacted.json`))) return false
-    for (const name of names) await bucket.putFile(prefix + name, `${this.#directory}/${meta.blockId}/${name}`)
+    await marked(bucket, prefix, async () => {
+      for (const name of names) await bucket.putFile(prefix + name, `${this.#directory}/${meta.blockId}/${name}`)
+    })
     return true
   }
 

@@ -4,7 +4,8 @@
  * already, and that it has all of what the replay found.
  *
  *   spans       uvarint length, tenant · an OTLP message
- *   carried     str scope of the generation that had them too · str tenant · an OTLP message
+ *   carried     str scope of the generation that had them too · uvarint number of its last record · uvarint carried
+ *               records of that generation that follow · str tenant · an OTLP message
  */
 import { createHash } from 'node:crypto'
 import { ByteReader } from '#codec/byte-reader.ts'
@@ -12,7 +13,7 @@ import { ByteWriter } from '#codec/byte-writer.ts'
 import { CorruptDataError } from '#core/errors.ts'
 import { readText, writeText } from '#store/wal-text.ts'
 
-export const recordKind = { spans: 2, carried: 4 } as const
+export const recordKind = { spans: 2, carried: 5 } as const
 
 function tenantAndMessage(out: ByteWriter, tenant: string, message: Uint8Array): Uint8Array {
   writeText(out, tenant)
@@ -24,18 +25,36 @@ export function encodeSpans(tenant: string, message: Uint8Array): Uint8Array {
   return tenantAndMessage(new ByteWriter(message.length + 64), tenant, message)
 }
 
-/** `scope`: of the generation that had the spans before. */
-export function encodeCarried(scope: string, tenant: string, message: Uint8Array): Uint8Array {
+/** A generation of a writer's log, and the number of its last record. */
+export interface EndedGeneration {
+  scope: string
+  lastRecord: number
+}
+
+/** `from`: the generation that had the spans before; `following`: carried records of it that come after this one. */
+export function encodeCarried(
+  from: EndedGeneration,
+  following: number,
+  tenant: string,
+  message: Uint8Array,
+): Uint8Array {
   const out = new ByteWriter(message.length + 96)
-  writeText(out, scope)
+  writeText(out, from.scope)
+  out.writeUvarint(from.lastRecord)
+  out.writeUvarint(following)
   return tenantAndMessage(out, tenant, message)
 }
 
 export interface TraceRecord {
-  /** The scope of the generation that the spans were carried from; undefined: they came from a sender. */
-  carriedFrom: string | undefined
+  /** Where the spans were carried from; undefined: they came from a sender. `isLast`: nothing follows of it. */
+  carried: { from: EndedGeneration; isLast: boolean } | undefined
   tenant: string
   message: Uint8Array
+}
+
+function readOrigin(input: ByteReader): { from: EndedGeneration; isLast: boolean } {
+  const from = { scope: readText(input), lastRecord: input.readUvarint() }
+  return { from, isLast: input.readUvarint() === 0 }
 }
 
 /** Throws CorruptDataError. */
@@ -43,9 +62,9 @@ export function readRecord(kind: number, payload: Uint8Array): TraceRecord {
   if (kind !== recordKind.spans && kind !== recordKind.carried)
     throw new CorruptDataError(`WAL record of kind ${kind} is not known`)
   const input = new ByteReader(payload)
-  const carriedFrom = kind === recordKind.carried ? readText(input) : undefined
+  const carried = kind === recordKind.carried ? readOrigin(input) : undefined
   const tenant = readText(input)
-  return { carriedFrom, tenant, message: payload.slice(input.at) }
+  return { carried, tenant, message: payload.slice(input.at) }
 }
 
 /** The scope of everything that a generation of a writer's log holds. */
@@ -58,13 +77,25 @@ export function writerOf(scope: string): string {
 }
 
 /**
- * The id of the block that a generation becomes for a tenant: a UUID of version 4 in form. `lastRecord`: number of the
- * last record of the generation that is in the block.
+ * What a block has of its generation: all traces; or the idle ones alone, the others having been carried into the next
+ * generation.
  */
-export function blockIdOf(scope: string, lastRecord: number, tenant: string): string {
-  const hash = createHash('sha256').update(`${scope}\n${lastRecord}\n`).update(tenant).digest()
-  hash[6] = (hash[6]! & 0x0f) | 0x40
-  hash[8] = (hash[8]! & 0x3f) | 0x80
-  const hex = hash.toString('hex')
+export type BlockContent = 'idle' | 'all'
+
+/**
+ * The id of the block that a generation becomes for a tenant: a UUID of version 4 in form. A start that finds one in
+ * the bucket knows what it has.
+ */
+export function blockIdOf({ scope, lastRecord }: EndedGeneration, tenant: string, content: BlockContent): string {
+  const hash = createHash('sha256').update(`${scope}\n${lastRecord}\n${content}\n`).update(tenant).digest()
+  return uuidOf(hash)
+}
+
+/** Sixteen of the bytes as a UUID of version 4. */
+export function uuidOf(bytes: Uint8Array): string {
+  const own = Buffer.from(bytes)
+  own[6] = (own[6]! & 0x0f) | 0x40
+  own[8] = (own[8]! & 0x3f) | 0x80
+  const hex = own.toString('hex')
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`
 }

@@ -318,6 +318,35 @@ test('orphans that are a day old go', async () => {
   }
 })
 
+test('blocks whose upload was cut off go aside after a day', async () => {
+  const directory = temporaryDirectory()
+  try {
+    cpSync(original, directory, { recursive: true })
+    const metas = [new RegExp(`/${ulid}/meta.json$`), /^traces\/.*\/meta.json$/].map(of => fileOf(directory, of))
+    for (const meta of metas) {
+      rmSync(meta)
+      writeFileSync(join(dirname(meta), 'tercet-upload-mark'), '')
+    }
+    const young = await check(directory, true)
+    assert.deepEqual(
+      young.findings.map(f => [f.kind, f.done]),
+      metas.map(() => ['orphan', undefined]),
+    )
+    const day = nowMs / 1000 - 25 * 3600
+    for (const meta of metas)
+      for (const name of readdirSync(dirname(meta), { recursive: true }))
+        utimesSync(join(dirname(meta), String(name)), day, day)
+    const old = await check(directory, true)
+    assert.deepEqual(
+      old.findings.map(f => [f.kind, f.done]),
+      metas.map(() => ['orphan', 'quarantined']),
+    )
+    assert.equal((await check(directory, false)).code, 0)
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+})
+
 test('a segment of the log with a flipped bit', async () => {
   const directory = temporaryDirectory()
   try {

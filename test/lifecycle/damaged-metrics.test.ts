@@ -160,6 +160,24 @@ for (const [name, act, reason] of metaDamage)
     assert.match(warnings[0]!, reason)
   })
 
+test('a block whose upload was cut off lacks nothing: it never was one', async () => {
+  const world = makeWorld()
+  const engine = await opened(world)
+  const put = world.bucket.putFile.bind(world.bucket)
+  world.bucket.putFile = (key, path) =>
+    key.endsWith('meta.json') ? Promise.reject(new BucketError('put', 'memory', 'SlowDown', true)) : put(key, path)
+  await append(world, engine, 'w')
+  void engine.flush().catch(() => {})
+  await world.clock.advance(1000)
+  assert.ok(
+    [...world.bucket.objects.keys()].some(key => key.endsWith('/index')),
+    'the upload began',
+  )
+  const reading = await openMetrics(world.clock, { ...world, defaultTenant: 'anonymous', readOnly: true })
+  assert.deepEqual(await count(world, reading, 'other'), [0, []])
+  assert.deepEqual(reading.reader('anonymous').damaged(), [])
+})
+
 test('a block that is whole again is served again after a refresh', async () => {
   const world = makeWorld()
   const engine = await opened(world)

@@ -234,6 +234,29 @@ for (const [name, reason, act] of metaDamage)
     }
   })
 
+for (const staging of ['memory', 'disk'])
+  test(`a block whose upload from the ${staging} was cut off lacks nothing: it never was one`, async () => {
+    const world = makeWorld()
+    const engine = await opened(world)
+    const { bucket } = world
+    const put = bucket.put.bind(bucket)
+    const failure = (): Promise<void> => Promise.reject(new BucketError('put', 'memory', 'SlowDown', true))
+    const isLast = (key: string): boolean =>
+      key.endsWith('meta.json') || (staging === 'disk' && key.endsWith('data.parquet'))
+    bucket.put = (key, bytes) => (isLast(key) ? failure() : put(key, bytes))
+    bucket.putFile = (key, path) =>
+      key.endsWith('meta.json') ? failure() : world.files.read(path).then(bytes => put(key, bytes))
+    await append(world, engine, [span(world, 1, 1)])
+    void engine.flush().catch(() => {})
+    for (let i = 0; i < (staging === 'disk' ? 100 : 1); i++) await world.clock.advance(100)
+    assert.ok(
+      [...bucket.objects.keys()].some(key => key.endsWith('/data.parquet')),
+      'the upload began',
+    )
+    const { names, warnings } = await ask(world, await opened(world, { readOnly: true }))
+    assert.deepEqual([names, warnings], [[], [[], [], [], []]])
+  })
+
 for (const [name, act] of [
   ['missing', (world: World, key: string): void => void world.bucket.objects.delete(key)],
   ['cut short', (world: World, key: string): void => cut(world, key, 20)],

@@ -650,12 +650,9 @@ class Run {
         throw new Failure(`at the end the log still has ${key}`)
   }
 
-  /** Blocks whose upload a crash ended: what they hold is elsewhere, too. */
-  #isHalfUploaded(key: string, reason: string): boolean {
-    // A chunk of two days, of which one index was written: what it holds of the other day was cut again.
-    if (this.#signal.name === 'logs') return reason.endsWith('lacks it')
-    const directory = key.slice(0, key.lastIndexOf('/') + 1).replace('/chunks/', '/')
-    return !this.#world.bucket.objects.has(`${directory}meta.json`)
+  /** A chunk of two days, of which a crash let one index be written: what it holds of the other day was cut again. */
+  #isHalfIndexed(reason: string): boolean {
+    return this.#signal.name === 'logs' && reason.endsWith('lacks it')
   }
 
   /** As `tercet check data` does it. */
@@ -683,8 +680,7 @@ class Run {
     const outcome = await world.drive(work, life, patienceMs)
     if (outcome.kind === 'failed') throw new Failure(`the data could not be checked: ${stackOf(outcome.error)}`)
     const wrong = findings.filter(
-      ({ kind, key, reason }) =>
-        kind !== 'note' && kind !== 'orphan' && !/meta\.json/.test(reason) && !this.#isHalfUploaded(key, reason),
+      ({ kind, reason }) => kind !== 'note' && kind !== 'orphan' && !this.#isHalfIndexed(reason),
     )
     if (wrong.length > 0) throw new Failure(`the bucket is damaged: ${JSON.stringify(wrong[0])}`)
   }

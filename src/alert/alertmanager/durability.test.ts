@@ -20,7 +20,7 @@ const configText =
   'route: { receiver: r, group_wait: 10s, group_interval: 1m, repeat_interval: 4h }\n' +
   "receivers: [{ name: r, email_configs: [{ to: r, from: 'am@x', smarthost: 'h:25', text: 't', html: '' }] }]"
 
-/** What survives an Alertmanager, and those that are begun upon it. */
+/** What survives the end of an Alertmanager, and the Alertmanagers that start with it. */
 class World {
   readonly clock = new VirtualClock(startMs)
   readonly files = new MemoryFiles()
