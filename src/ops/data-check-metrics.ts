@@ -1,5 +1,5 @@
 /** Checks blocks of metrics: every checksum, and what meta.json, index and chunks say of each other. */
-import { uploadMarkName } from '#store/upload-mark.ts'
+import { marked, uploadMarkName } from '#store/upload-mark.ts'
 import { isUlid, makeUlid } from '#codec/ulid.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { messageOf } from '#core/errors.ts'
@@ -129,12 +129,14 @@ class BlockCheck {
       done = 'quarantined'
       if (written !== undefined) {
         const own = `${this.#tenant}/${id}/`
-        for (const name of written.sizes.keys()) await bucket.putFile(own + name, `${directory}/${name}`)
         const level = known?.compaction.level ?? 1
         const compaction = { level, sources: known?.compaction.sources ?? [this.#id] }
         // It does not say that it covers the log: what it lacks may be there still.
         const meta = metaOf(id, written.contents, written.sizes, compaction)
-        await bucket.put(`${own}meta.json`, encodeMeta(meta))
+        await marked(bucket, own, async () => {
+          for (const name of written.sizes.keys()) await bucket.putFile(own + name, `${directory}/${name}`)
+          await bucket.put(`${own}meta.json`, encodeMeta(meta))
+        })
         done = `quarantined; what can be read is block ${id}`
       }
       const keys = (await bucket.list(this.#prefix)).map(object => object.key)

@@ -5,6 +5,7 @@ import { PrefixedBucket, type Bucket } from '#bucket/bucket.ts'
 import { DirectoryBucket } from '#bucket/directory.ts'
 import { systemClock } from '#core/clock.ts'
 import { BadDataError, NotFoundError } from '#core/errors.ts'
+import { marked } from '#store/upload-mark.ts'
 import { planCopy, type CopyStep, type ImportSource } from './import-plan.ts'
 import { request } from './client.ts'
 import type { Output } from './output.ts'
@@ -83,7 +84,7 @@ async function copyAll(
   const spillPath = `${spillDirectory}/import-${process.pid}.part`
   let bytes = 0
   let copied = 0
-  for (const step of steps) {
+  const copyOne = async (step: CopyStep): Promise<void> => {
     if (!(await isThere(target, step))) {
       await copy(source, target, step, spillPath)
       copied++
@@ -91,7 +92,25 @@ async function copyAll(
     bytes += step.bytes
     progress.show(bytes, allBytes, `${copied} objects`)
   }
+  for (const { block, steps: own } of inBlocks(steps)) {
+    const copyEach = async (): Promise<void> => {
+      for (const step of own) await copyOne(step)
+    }
+    if (block === undefined || (await isThere(target, own.at(-1)!))) await copyEach()
+    else await marked(target, block, copyEach)
+  }
   return { copied, present: steps.length - copied, bytes: allBytes }
+}
+
+/** Steps of one block together; those of no block one by one. */
+function inBlocks(steps: readonly CopyStep[]): { block: string | undefined; steps: CopyStep[] }[] {
+  const groups: { block: string | undefined; steps: CopyStep[] }[] = []
+  for (const step of steps) {
+    const last = groups.at(-1)
+    if (last !== undefined && step.block !== undefined && last.block === step.block) last.steps.push(step)
+    else groups.push({ block: step.block, steps: [step] })
+  }
+  return groups
 }
 
 async function isThere(target: Bucket, { to, bytes }: CopyStep): Promise<boolean> {

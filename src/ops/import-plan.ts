@@ -4,14 +4,16 @@
  */
 import type { Bucket, ObjectInfo } from '#bucket/bucket.ts'
 import { addAll } from '#core/lists.ts'
+import { uploadMarkName } from '#store/upload-mark.ts'
 
 export type ImportSource = 'prometheus' | 'thanos' | 'mimir' | 'loki' | 'tempo'
 
-/** `newestMs`: of a block, its newest sample; with its meta.json alone. */
+/** `block`: prefix of the block at the target; `newestMs`: its newest sample, with its meta.json alone. */
 export interface CopyStep {
   from: string
   to: string
   bytes: number
+  block?: string
   newestMs?: number
 }
 
@@ -81,7 +83,7 @@ async function judge(source: Bucket, { path, objects }: Block): Promise<string |
 function stepsOf({ path, to, objects }: Block, skip: (name: string) => boolean, newestMs?: number): CopyStep[] {
   const steps = objects
     .filter(o => !skip(o.key.slice(path.length + 1)))
-    .map((o): CopyStep => ({ from: o.key, to: to + o.key.slice(path.length), bytes: o.bytes }))
+    .map((o): CopyStep => ({ from: o.key, to: to + o.key.slice(path.length), bytes: o.bytes, block: `${to}/` }))
   const isLast = (step: CopyStep): number => (step.from.endsWith('/meta.json') ? 1 : 0)
   steps.sort((a, b) => isLast(a) - isLast(b) || (a.from < b.from ? -1 : 1))
   const last = steps.at(-1)
@@ -155,7 +157,7 @@ function planTraceBlocks(blocks: readonly Block[]): CopyPlan {
     else
       addAll(
         plan.steps,
-        stepsOf(block, () => false),
+        stepsOf(block, name => name === uploadMarkName),
       )
   }
   return plan
