@@ -10,6 +10,7 @@ import type { Files } from '#core/files.ts'
 import { addAll } from '#core/lists.ts'
 import type { Log } from '#core/log.ts'
 import { yieldEvery } from '#core/yield.ts'
+import type { Labels } from '#model/labels.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { flushGaveUp, flushGiveUpMs } from '#store/flush-limit.ts'
 import type { Wal } from '#store/wal.ts'
@@ -321,6 +322,21 @@ export class BlockLife {
       const reason = `no index can list it: ${error.message}`
       this.#catalogue.damage.add({ tenant, id, reason, isWhole: false, isSetAside: true })
     }
+  }
+
+  /**
+   * Puts the streams that `isMeant` accepts into the bucket as they are now, and ends the generations of the log that
+   * have their lines. False when the bucket does not have them all: then to be called again.
+   */
+  async moveOut(isMeant: (tenant: string, labels: Labels) => boolean): Promise<boolean> {
+    if (this.#finished.length > 0 || this.#closed().length > 0) await this.#publish()
+    // What is cut while the bucket is away waits with the rest, and would be cut again and again.
+    if (this.#finished.length > 0 || this.#closed().length > 0) return false
+    const meant = this.#streams().filter(([tenant, stream]) => isMeant(tenant.name, stream.labels))
+    for (const [tenant, stream] of meant) stream.cut(tenant.name)
+    await this.#turn(false)
+    await this.#publish()
+    return this.#finished.length === 0 && meant.every(([, stream]) => stream.closed.length === 0)
   }
 
   /** Cuts and uploads everything; resolves when the bucket has it. */

@@ -1,9 +1,16 @@
-/** Deletion requests: kept in the bucket, applied by queries from the moment they are accepted. */
+/**
+ * Deletion requests: kept in the bucket, applied by queries from the moment they are accepted. Each state of the list
+ * has an object of its own (bucket/numbered-states.ts); `deletions.json` has the newest as well, or one shortly before
+ * it. A copy on the disk stands in while the bucket is away.
+ */
 import type { Clock } from '#core/clock.ts'
-import { CorruptDataError, messageOf, NotFoundError } from '#core/errors.ts'
+import { CorruptDataError, messageOf } from '#core/errors.ts'
+import type { Files } from '#core/files.ts'
+import type { Log } from '#core/log.ts'
 import type { Random } from '#core/random.ts'
 import { encodeUtf8 } from '#core/text.ts'
 import type { Bucket } from '#bucket/bucket.ts'
+import { newestState, putState, stateAt, type NumberedState } from '#bucket/numbered-states.ts'
 import { makeUlid } from '#codec/ulid.ts'
 
 export interface DeletionRequest {
@@ -16,18 +23,32 @@ export interface DeletionRequest {
   status: 'received' | 'processed' | 'cancelled'
 }
 
+export interface DeletionOptions {
+  bucket: Bucket
+  clock: Clock
+  random: Random
+  files: Files
+  log: Log
+  /** Undefined: no copy is kept on the disk. */
+  directory: string | undefined
+  defaultTenant: string
+}
+
+/** Objects of older states go. */
+const statesKept = 64
+
 export class DeletionRequests {
-  readonly #bucket: Bucket
-  readonly #clock: Clock
-  readonly #random: Random
+  readonly #options: DeletionOptions
+  readonly #prefix: string
   readonly #key: string
   #requests: DeletionRequest[] = []
+  /** How many changes made the list. */
+  #number = 0
 
-  constructor(bucket: Bucket, clock: Clock, random: Random, defaultTenant: string) {
-    this.#bucket = bucket
-    this.#clock = clock
-    this.#random = random
-    this.#key = `${defaultTenant}/tercet/deletions.json`
+  constructor(options: DeletionOptions) {
+    this.#options = options
+    this.#prefix = `${options.defaultTenant}/tercet/`
+    this.#key = `${this.#prefix}deletions.json`
   }
 
   /** Why the requests could not be read; answers may show lines then that were to be deleted. */
@@ -35,22 +56,72 @@ export class DeletionRequests {
   /** What could not be read: it is kept beside its place when requests are written again. */
   #damaged: Uint8Array | undefined
 
-  async load(): Promise<void> {
-    let bytes: Uint8Array
+  /** Takes what the disk has, until the bucket is there. */
+  async loadLocal(): Promise<void> {
+    const { files, log } = this.#options
+    const path = this.#localPath
+    const copy = path === undefined ? undefined : await stateAt(() => files.read(path), 0)
+    if (copy === undefined) return
     try {
-      bytes = await this.#bucket.get(this.#key)
+      this.#take(decodeList(copy.bytes))
     } catch (error) {
-      if (error instanceof NotFoundError) return
-      throw error
+      log.warn('the copy of the requests for deletion is damaged', { error: messageOf(error) })
     }
+  }
+
+  async load(): Promise<void> {
+    const { bucket } = this.#options
+    const newest = await newestState(await this.#noted(), number => bucket.get(this.#stateKey(number)))
     try {
-      const requests: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'))
-      if (!Array.isArray(requests)) throw new CorruptDataError('a list of requests was expected')
-      this.#requests = requests as DeletionRequest[]
+      this.#take({ ...decodeList(newest.bytes), number: newest.number })
     } catch (error) {
+      // What this disk, or this process, has of the same state is whole.
+      if (this.#number === newest.number && newest.number > 0) return
+      this.#number = newest.number
       const reason = `requests for deletion can't be read, lines that were to be deleted may show: ${messageOf(error)}`
       this.problem = { key: this.#key, reason }
-      this.#damaged = bytes
+      this.#damaged = newest.bytes
+      return
+    }
+    this.problem = this.#damaged = undefined
+    await this.#copy(newest.bytes)
+  }
+
+  #take({ number, requests }: NumberedList): void {
+    this.#number = number
+    this.#requests = requests
+  }
+
+  /** The state that `deletions.json` has; where that is damaged, the newest that the bucket lists. */
+  async #noted(): Promise<NumberedState> {
+    const { bucket, log } = this.#options
+    const noted = await stateAt(() => bucket.get(this.#key), 0)
+    if (noted === undefined) return { number: 0, bytes: encodeUtf8('[]') }
+    try {
+      return { ...noted, number: decodeList(noted.bytes).number }
+    } catch (error) {
+      const last = (await bucket.list(`${this.#prefix}deletions-`)).at(-1)?.key
+      if (last === undefined) return noted
+      log.warn('the list of requests for deletion is damaged, its last copy is taken', { error: messageOf(error) })
+      return { number: Number(/(\d+)\.json$/.exec(last)?.[1]), bytes: await bucket.get(last) }
+    }
+  }
+
+  #stateKey(number: number): string {
+    return `${this.#prefix}deletions-${String(number).padStart(9, '0')}.json`
+  }
+
+  get #localPath(): string | undefined {
+    const { directory } = this.#options
+    return directory === undefined ? undefined : `${directory}/deletions.json`
+  }
+  async #copy(bytes: Uint8Array): Promise<void> {
+    const { files, log } = this.#options
+    if (this.#localPath === undefined) return
+    try {
+      await files.writeAtomic(this.#localPath, bytes)
+    } catch (error) {
+      log.warn('the requests for deletion could not be copied to the disk', { error: messageOf(error) })
     }
   }
 
@@ -59,13 +130,14 @@ export class DeletionRequests {
   }
 
   async add(tenant: string, query: string, fromMs: number, throughMs: number): Promise<void> {
+    const { clock, random } = this.#options
     const request: DeletionRequest = {
-      id: makeUlid(this.#clock.nowMs(), this.#random).toLowerCase().slice(-8),
+      id: makeUlid(clock.nowMs(), random).toLowerCase().slice(-8),
       tenant,
       query,
       fromMs,
       throughMs,
-      createdMs: this.#clock.nowMs(),
+      createdMs: clock.nowMs(),
       status: 'received',
     }
     await this.#change(requests => [...requests, request])
@@ -96,18 +168,52 @@ export class DeletionRequests {
   /** One change after the other: each keeps what the one before it wrote. */
   async #change(edit: (requests: DeletionRequest[]) => DeletionRequest[]): Promise<void> {
     const change = this.#changing.then(async () => {
-      const requests = edit(this.#requests)
-      if (requests !== this.#requests) await this.#save(requests)
+      for (;;) {
+        const requests = edit(this.#requests)
+        if (requests === this.#requests || (await this.#save(requests))) return
+        // A change that seemed to fail is there all the same.
+        await this.load()
+      }
     })
     this.#changing = change.catch(() => {})
     await change
   }
   #changing: Promise<void> = Promise.resolve()
 
-  async #save(requests: DeletionRequest[]): Promise<void> {
-    if (this.#damaged !== undefined) await this.#bucket.put(`${this.#key}.damaged`, this.#damaged)
+  /** False when the bucket has a newer list. */
+  async #save(requests: DeletionRequest[]): Promise<boolean> {
+    const { bucket } = this.#options
+    if (this.#damaged !== undefined) await bucket.put(`${this.#key}.damaged`, this.#damaged)
     this.#damaged = undefined
-    await this.#bucket.put(this.#key, encodeUtf8(JSON.stringify(requests)))
-    this.#requests = requests
+    const number = this.#number + 1
+    const bytes = encodeUtf8(JSON.stringify({ number, requests } satisfies NumberedList))
+    if (!(await putState(bucket, this.#stateKey(number), bytes))) return false
+    this.#take({ number, requests })
+    await bucket.put(this.#key, bytes)
+    await this.#copy(bytes)
+    if (number > statesKept) await bucket.delete(this.#stateKey(number - statesKept))
+    return true
   }
+}
+
+interface NumberedList {
+  number: number
+  requests: DeletionRequest[]
+}
+
+/** Throws CorruptDataError. A list without a number is the form of before. */
+function decodeList(bytes: Uint8Array): NumberedList {
+  let found: unknown
+  try {
+    found = JSON.parse(Buffer.from(bytes).toString('utf8'))
+  } catch (error) {
+    throw new CorruptDataError(messageOf(error), { cause: error })
+  }
+  const { number, requests } = (Array.isArray(found) ? { number: 0, requests: found } : (found ?? {})) as {
+    number?: unknown
+    requests?: unknown
+  }
+  if (!Number.isSafeInteger(number) || !Array.isArray(requests))
+    throw new CorruptDataError('a list of requests was expected')
+  return { number: number as number, requests: requests as DeletionRequest[] }
 }

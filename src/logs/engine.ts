@@ -59,8 +59,10 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     const { clock, files, log, bucket, isBase64, cacheBytes } = options
     this.#catalogue = new IndexCatalogue(bucket, clock, log)
     this.#reader = new ChunkReader({ bucket, files, isBase64, cacheBytes })
-    this.#deletions = new DeletionRequests(bucket, clock, options.random, options.defaultTenant)
-    this.#retired = new RetiredObjects(bucket, clock, log, options.defaultTenant)
+    const { random, defaultTenant, readOnly } = options
+    const directory = readOnly ? undefined : options.directory
+    this.#deletions = new DeletionRequests({ bucket, clock, random, files, log, directory, defaultTenant })
+    this.#retired = new RetiredObjects(bucket, clock, log, defaultTenant)
     this.#life = new BlockLife(options, this.wal, this.#tenants, this.#catalogue, this.#reader, this.#retired, () =>
       this.mayWrite(),
     )
@@ -69,7 +71,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
       this.#deletions,
       this.#catalogue,
       this.#reader,
-      this.#life.writer,
+      this.#life,
       () => this.mayWrite(),
     )
     this.#appender = new BatchAppender(options.admission)
@@ -94,8 +96,9 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     if (this.#options.readOnly || this.wal.fenced !== undefined) await this.#deletions.load()
   }
 
-  protected override loadLocal(): Promise<void> {
-    return this.#life.clearStaging()
+  protected override async loadLocal(): Promise<void> {
+    await this.#life.clearStaging()
+    await this.#deletions.loadLocal()
   }
 
   protected override loadRemote(): Promise<void> {
@@ -265,6 +268,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
   async requestDeletion(tenant: string, query: string, fromMs: number, throughMs: number): Promise<void> {
     await this.#requireWriter()
     await this.#deletions.add(tenant, query, fromMs, throughMs)
+    await this.requireKept()
   }
 
   /** Only the writer of the prefix has the newest list of requests. */
@@ -278,7 +282,9 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
   }
   async cancelDeletion(tenant: string, id: string): Promise<boolean> {
     await this.#requireWriter()
-    return this.#deletions.cancel(tenant, id)
+    const isThere = await this.#deletions.cancel(tenant, id)
+    await this.requireKept()
+    return isThere
   }
   get keepsForever(): boolean {
     return this.#options.retentionMs === Infinity

@@ -5,6 +5,7 @@ import { isDamage } from '#core/omissions.ts'
 import type { Labels } from '#model/labels.ts'
 import { readPairs, type Lines } from './block-lines.ts'
 import type { ChunkReader } from './block-reader.ts'
+import type { BlockLife } from './block-life.ts'
 import type { ChunkWriter, FinishedChunk } from './block-writer.ts'
 import { chunkKey, filterKey } from './chunk.ts'
 import type { DeletionRequest, DeletionRequests } from './deletion.ts'
@@ -36,6 +37,7 @@ export class ChunkEraser {
   readonly #deletions: DeletionRequests
   readonly #catalogue: IndexCatalogue
   readonly #reader: ChunkReader
+  readonly #life: BlockLife
   readonly #writer: ChunkWriter
   readonly #mayWrite: () => Promise<boolean>
   /** Chunks written again or dropped. */
@@ -46,14 +48,15 @@ export class ChunkEraser {
     deletions: DeletionRequests,
     catalogue: IndexCatalogue,
     reader: ChunkReader,
-    writer: ChunkWriter,
+    life: BlockLife,
     mayWrite: () => Promise<boolean>,
   ) {
     this.#options = options
     this.#deletions = deletions
     this.#catalogue = catalogue
     this.#reader = reader
-    this.#writer = writer
+    this.#life = life
+    this.#writer = life.writer
     this.#mayWrite = mayWrite
   }
 
@@ -61,9 +64,18 @@ export class ChunkEraser {
    * Works off the requests that are due. What fails is tried again in the next round: doing it twice changes nothing.
    */
   async run(): Promise<void> {
-    const { clock, delayMs, log } = this.#options
-    for (const request of this.#deletions.due(clock.nowMs() - delayMs)) {
-      if ((this.#postponed.get(request.id) ?? -Infinity) > clock.nowMs()) continue
+    const { clock, delayMs, log, hides } = this.#options
+    const due = this.#deletions
+      .due(clock.nowMs() - delayMs)
+      .filter(({ id }) => (this.#postponed.get(id) ?? -Infinity) <= clock.nowMs())
+    if (due.length === 0) return
+    const isMeant = (tenant: string, labels: Labels): boolean =>
+      due.some(request => request.tenant === tenant && hides([request], labels) !== undefined)
+    if (!(await this.#life.moveOut(isMeant))) {
+      for (const { id } of due) this.#postponed.set(id, clock.nowMs() + waitMs)
+      return
+    }
+    for (const request of due) {
       if (!(await this.#mayWrite())) return
       const damaged: string[] = []
       const chunks = await this.#erase(request, damaged)
@@ -144,6 +156,8 @@ export class ChunkEraser {
   }
 }
 
+/** Lines in memory that the bucket does not take are tried again after so long. */
+const waitMs = 60_000
 /** A request that met damage is tried again after so long. */
 const postponeMs = 3_600_000
 

@@ -5,7 +5,7 @@
 import { uploadMarkName } from '#store/upload-mark.ts'
 import { isUlid, makeUlid } from '#codec/ulid.ts'
 import type { Clock } from '#core/clock.ts'
-import { messageOf, PlanStaleError } from '#core/errors.ts'
+import { messageOf, PlanStaleError, UnavailableError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
 import { isDamage, Omissions } from '#core/omissions.ts'
@@ -14,6 +14,7 @@ import { isPoison } from '#core/poison.ts'
 import type { Random } from '#core/random.ts'
 import { yieldEvery } from '#core/yield.ts'
 import type { Bucket } from '#bucket/bucket.ts'
+import { putState } from '#bucket/numbered-states.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import type { Labels } from '#model/labels.ts'
 import { listBlocks } from './block-list.ts'
@@ -36,7 +37,7 @@ import type { RangeChunks } from './range-chunks.ts'
 import type { BlockSet } from './block-set.ts'
 import { Scrub } from './scrub.ts'
 import type { Tenant } from './tenant.ts'
-import { addInterval, encodeTombstones } from './tombstones.ts'
+import { addInterval, encodeTombstones, tombstonesName, type Interval } from './tombstones.ts'
 
 export interface BlockLifeOptions {
   clock: Clock
@@ -156,7 +157,7 @@ export class BlockLife {
       const present = ids.get(tenant.name) ?? new Set()
       await this.#dropGone(tenant, present)
       await this.#checkDamaged(tenant, present)
-      this.#hideParents(tenant)
+      await this.#hideParents(tenant)
     }
     for (const { tenant, id } of withoutMeta) await this.#noteWithoutMeta(tenant, id)
   }
@@ -235,15 +236,21 @@ export class BlockLife {
     return reader
   }
 
-  /** What a merged block was made of is not served beside it; a writer removes it later. */
-  #hideParents({ name, blocks }: Tenant): void {
-    for (const { meta } of Array.from(blocks.readers.values())) {
+  /**
+   * What a merged block was made of is not served beside it; a writer removes it later. The last request of a process
+   * that was killed may bring a merged block when more was deleted from its parents than it knows: it goes itself.
+   */
+  async #hideParents({ name, blocks }: Tenant): Promise<void> {
+    for (const child of Array.from(blocks.readers.values())) {
+      const { meta } = child
       // A child that only this disk has, or that can't be read, is no reason to leave them out.
       if (this.#staged.has(meta.ulid) || meta.tercet === undefined || blocks.isLeftOut(meta.ulid)) continue
-      for (const { ulid } of meta.compaction.parents ?? []) {
-        const parent = blocks.readers.get(ulid)
-        if (parent !== undefined && parent.meta !== meta) this.#giveUp(name, blocks, parent, meta.ulid)
-      }
+      const parents = (meta.compaction.parents ?? [])
+        .flatMap(({ ulid }) => blocks.readers.get(ulid) ?? [])
+        .filter(parent => parent !== child)
+      const newer = await firstWithMoreDeleted(parents, meta)
+      if (newer !== undefined) this.#giveUp(name, blocks, child, newer.meta.ulid)
+      else for (const parent of parents) this.#giveUp(name, blocks, parent, meta.ulid)
     }
   }
 
@@ -338,6 +345,7 @@ export class BlockLife {
 
   /** Cuts everything that heads hold. */
   async cutAll(): Promise<void> {
+    await this.#writeUnwritten()
     for (const tenant of this.#tenants.values())
       for (const startMs of tenant.head.rangeStarts()) await this.#cut(tenant, startMs)
   }
@@ -539,6 +547,7 @@ export class BlockLife {
         },
         walThrough,
       )
+      meta.tercet = { ...meta.tercet, deletions: await deletionsOf(readers) }
       meta.minTime = Math.min(...readers.map(r => r.meta.minTime))
       meta.maxTime = Math.max(...readers.map(r => r.meta.maxTime))
       await files.writeAtomic(`${directory}/meta.json`, encodeMeta(meta))
@@ -564,9 +573,8 @@ export class BlockLife {
     await bucket.delete(`${prefix}meta.json`)
     // What we wrote is listed in meta.json; the files of foreign blocks are listed.
     const ours = meta.tercet === undefined ? undefined : meta.thanos?.files.map(file => prefix + file.rel_path)
-    const keys =
-      ours === undefined ? (await bucket.list(prefix)).map(object => object.key) : [...ours, `${prefix}tombstones`]
-    for (const key of keys) await bucket.delete(key)
+    const listed = (await bucket.list(ours === undefined ? prefix : `${prefix}tombstones`)).map(object => object.key)
+    for (const key of [...(ours ?? []), ...listed]) await bucket.delete(key)
     await bucket.delete(prefix + markName)
   }
 
@@ -624,8 +632,11 @@ export class BlockLife {
   async deleteSeries(tenant: Tenant, matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<void> {
     // A deletion from the head would have to survive a restart and later samples: the head is cut first, then all is
     // blocks.
-    for (const startMs of tenant.head.rangeStarts())
-      if (startMs <= throughMs && startMs + this.#options.blockMs > fromMs) await this.#cut(tenant, startMs)
+    const isMeant = (startMs: number): boolean => startMs <= throughMs && startMs + this.#options.blockMs > fromMs
+    await this.#writeUnwritten()
+    for (const startMs of tenant.head.rangeStarts().filter(isMeant)) await this.#cut(tenant, startMs)
+    if (this.#unwritten.some(one => one.tenant === tenant && isMeant(one.range.startMs)))
+      throw new UnavailableError('samples of this time can not be written to a block, and nothing is deleted', 60)
     const omissions = new Omissions()
     for (const reader of tenant.blocks.inTime(fromMs, throughMs))
       await tenant.blocks.guarded(reader, omissions, undefined, () =>
@@ -647,26 +658,33 @@ export class BlockLife {
     const found = await reader.select(matchers)
     const refs = Array.from(found.refs.subarray(0, found.count)).filter((_, i) => found.touches(i, fromMs, throughMs))
     if (refs.length === 0) return
-    const intervals = new Map(await reader.tombstones())
-    for (const ref of refs)
-      intervals.set(
-        ref,
-        addInterval(intervals.get(ref) ?? [], {
-          fromMs: Math.max(fromMs, reader.meta.minTime),
-          throughMs: Math.min(throughMs, reader.meta.maxTime),
-        }),
-      )
-    const bytes = encodeTombstones(intervals)
-    const staged = this.#staged.get(reader.meta.ulid)
-    if (staged !== undefined) {
-      await this.#options.files.writeAtomic(`${staged.directory}/tombstones`, bytes)
-      if (!staged.files.includes('tombstones')) staged.files.splice(staged.files.length - 1, 0, 'tombstones')
-      // The upload may have passed this file already: the bucket's copy is written too.
-      await this.#uploads.drained()
+    const { ulid } = reader.meta
+    if (this.#staged.has(ulid)) await this.#uploads.drained()
+    if (this.#staged.has(ulid))
+      throw new UnavailableError(`block ${ulid} could not be uploaded, nothing is deleted from it`, 5)
+    const interval = {
+      fromMs: Math.max(fromMs, reader.meta.minTime),
+      throughMs: Math.min(throughMs, reader.meta.maxTime),
     }
-    await this.#options.bucket.put(`${tenant.name}/${reader.meta.ulid}/tombstones`, bytes)
-    tenant.blocks.readers.get(reader.meta.ulid)?.forgetTombstones()
-    tenant.blocks.forgetSelections()
+    const prefix = `${tenant.name}/${ulid}/`
+    try {
+      while (!(await this.#addTombstones(prefix, reader, refs, interval))) reader.forgetTombstones()
+    } finally {
+      tenant.blocks.readers.get(ulid)?.forgetTombstones()
+      tenant.blocks.forgetSelections()
+    }
+  }
+
+  /** False when more was deleted than the reader knows. */
+  async #addTombstones(prefix: string, reader: BlockReader, refs: number[], interval: Interval): Promise<boolean> {
+    const { bucket } = this.#options
+    const { count, intervals: known } = await reader.deleted()
+    const intervals = new Map(known)
+    for (const ref of refs) intervals.set(ref, addInterval(intervals.get(ref) ?? [], interval))
+    const bytes = encodeTombstones(intervals)
+    if (!(await putState(bucket, prefix + tombstonesName(count + 1), bytes))) return false
+    if (count > 0) await bucket.put(`${prefix}tombstones`, bytes)
+    return true
   }
 
   /** Rewrites blocks that have deleted samples, so that these are really gone. */
@@ -719,6 +737,31 @@ function makeMeta(
 
 export function bytesOfBlock(meta: BlockMeta): number {
   return meta.thanos?.files.reduce((sum, file) => sum + (file.size_bytes ?? 0), 0) ?? 0
+}
+
+/** How many deletions each block had, of those that had any. */
+async function deletionsOf(readers: readonly BlockReader[]): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {}
+  for (const reader of readers) {
+    const { count } = await reader.deleted()
+    if (count > 0) counts[reader.meta.ulid] = count
+  }
+  return counts
+}
+
+/** The first of these parents from which more was deleted than the merged block knows. */
+async function firstWithMoreDeleted(
+  parents: readonly BlockReader[],
+  { tercet }: BlockMeta,
+): Promise<BlockReader | undefined> {
+  for (const parent of parents) {
+    try {
+      if ((await parent.deleted()).count > (tercet?.deletions?.[parent.meta.ulid] ?? 0)) return parent
+    } catch (error) {
+      if (!isDamage(error)) throw error
+    }
+  }
+  return undefined
 }
 
 /** False while it is damaged or can't be read for another reason. */

@@ -33,8 +33,13 @@ export interface BlockMeta {
     segment_files: string[]
     files: { rel_path: string; size_bytes?: number }[]
   }
-  /** Ours: up to which WAL record, by writer, each block range (by its start) is in here. A bare number is of old. */
-  tercet?: { walThrough?: Record<string, Record<string, number> | number>; checksum?: number }
+  tercet?: {
+    /** Up to which WAL record, by writer, each block range (by its start) is in here. A bare number is of old. */
+    walThrough?: Record<string, Record<string, number> | number>
+    /** By parent: how many deletions from it are in here; none where it is not named. */
+    deletions?: Record<string, number>
+    checksum?: number
+  }
 }
 
 /** By the start of a block range and by writer: the WAL record up to which the block has the range's samples. */

@@ -17,7 +17,7 @@ import { Labels } from '#model/labels.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
 import type { BlockMeta } from './block-meta.ts'
 import { intersectionOf, textsOf, unionOf } from './series-lists.ts'
-import { decodeTombstones, type Interval } from './tombstones.ts'
+import { readDeleted, type Deleted, type Interval } from './tombstones.ts'
 
 /** Where the files of one block are: in the bucket, or staged on the local disk. */
 export interface BlockFiles {
@@ -127,7 +127,7 @@ export class BlockReader {
   readonly meta: BlockMeta
   #files: BlockFiles
   #index: Promise<Index> | undefined
-  #tombstones: Promise<Map<number, Interval[]>> | undefined
+  #deleted: Promise<Deleted> | undefined
   lastUsedMs = 0
 
   constructor(meta: BlockMeta, files: BlockFiles) {
@@ -169,7 +169,7 @@ export class BlockReader {
   /** Reads and checks everything that is needed to serve the block. */
   async check(): Promise<void> {
     await this.#open()
-    await this.#deleted()
+    await this.deleted()
   }
 
   /** The same block, with nothing in memory. */
@@ -204,28 +204,27 @@ export class BlockReader {
     }
   }
 
-  #deleted(): Promise<Map<number, Interval[]>> {
-    if (this.#tombstones === undefined) {
-      this.#tombstones = this.#reading(files => files.read('tombstones')).then(decodeTombstones, error => {
-        if (error instanceof NotFoundError) return new Map<number, Interval[]>()
-        throw error
+  /** What was deleted from it; kept in memory until `forgetTombstones`. */
+  deleted(): Promise<Deleted> {
+    if (this.#deleted === undefined) {
+      const reading = readDeleted(name => this.#reading(files => files.read(name)))
+      reading.catch(() => {
+        if (this.#deleted === reading) this.#deleted = undefined
       })
-      this.#tombstones.catch(() => {
-        this.#tombstones = undefined
-      })
+      this.#deleted = reading
     }
-    return this.#tombstones
+    return this.#deleted
   }
 
   /** Intervals deleted from a series. */
   async tombstonesOf(ref: number): Promise<readonly Interval[]> {
-    return (await this.#deleted()).get(ref) ?? []
+    return (await this.tombstones()).get(ref) ?? []
   }
   async tombstones(): Promise<ReadonlyMap<number, readonly Interval[]>> {
-    return this.#deleted()
+    return (await this.deleted()).intervals
   }
   forgetTombstones(): void {
-    this.#tombstones = undefined
+    this.#deleted = undefined
   }
 
   /** The series that satisfy every matcher. `intern` gives equal label sets of several blocks one object. */

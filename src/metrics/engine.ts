@@ -246,6 +246,7 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
       await this.betweenRounds(async () => {
         await this.requirePrefix()
         await this.#blocks.deleteSeries(tenant, matchers, fromMs, throughMs)
+        await this.requireKept()
       })
   }
 

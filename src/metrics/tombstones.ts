@@ -1,4 +1,9 @@
-/** Deleted intervals of a block's series, as the `tombstones` file holds them (docs/formats/prometheus-block.md). */
+/**
+ * Deleted intervals of a block's series, as the `tombstones` file holds them (docs/formats/prometheus-block.md). The
+ * first deletion from a block is its `tombstones`; each later one writes all of them to a file with a number
+ * (bucket/numbered-states.ts), and then to `tombstones`, for others who read the block.
+ */
+import { newestState, stateAt } from '#bucket/numbered-states.ts'
 import { ByteReader } from '#codec/byte-reader.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { crc32c } from '#codec/crc32c.ts'
@@ -44,6 +49,26 @@ export function decodeTombstones(bytes: Uint8Array): Map<number, Interval[]> {
     else known.push(interval)
   }
   return intervals
+}
+
+/** Name of the file that the n-th deletion from a block writes. */
+export function tombstonesName(number: number): string {
+  return number === 1 ? 'tombstones' : `tombstones-${String(number).padStart(6, '0')}`
+}
+
+/** What was deleted from a block, and by how many deletions. */
+export interface Deleted {
+  count: number
+  intervals: ReadonlyMap<number, readonly Interval[]>
+}
+
+/** `read` gets a file of the block. Throws CorruptDataError. */
+export async function readDeleted(read: (name: string) => Promise<Uint8Array>): Promise<Deleted> {
+  const readState = (number: number): Promise<Uint8Array> => read(tombstonesName(number))
+  const first = await stateAt(readState, 1)
+  if (first === undefined) return { count: 0, intervals: new Map() }
+  const { number, bytes } = await newestState(first, readState)
+  return { count: number, intervals: decodeTombstones(bytes) }
 }
 
 /** Adds an interval and joins those that touch. */

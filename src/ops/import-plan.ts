@@ -165,7 +165,7 @@ function planTraceBlocks(blocks: readonly Block[]): CopyPlan {
 
 async function planMetricBlocks(source: Bucket, blocks: readonly Block[]): Promise<CopyPlan> {
   const plan: CopyPlan = { steps: [], skipped: [] }
-  const isForeign = (name: string): boolean => !/^(meta\.json|index|tombstones|chunks\/\d+)$/.test(name)
+  const isForeign = (name: string): boolean => !/^(meta\.json|index|tombstones(-\d+)?|chunks\/\d+)$/.test(name)
   for (const block of blocks) {
     const verdict = await judge(source, block)
     if (typeof verdict === 'string') plan.skipped.push(verdict)

@@ -284,10 +284,9 @@ export abstract class SignalFrame implements Signal {
     await this.#replay(false, visit => this.wal.openLocal(visit))
   }
   async #replayRemote(): Promise<void> {
-    const { skipped } = this.#replayed
     await this.#replay(true, visit => this.wal.openRemote(visit))
-    // A writer that we replaced may have removed segments meanwhile: what they held is in blocks, put just before.
-    if (this.#replayed.skipped > skipped) await this.refresh()
+    // What a writer that we replaced took out of its log meanwhile is in blocks that it put just before.
+    await this.refresh()
     this.#isComplete = true
   }
 
@@ -433,6 +432,11 @@ export abstract class SignalFrame implements Signal {
       throw new UnavailableError(`the bucket is away: ${this.#guard.awaySinceStart ?? 'it was not reached yet'}`, 5)
     await this.#guard.watchFence()
     this.#guard.requirePrefix()
+  }
+
+  /** After a change in the bucket: throws UnavailableError when a writer that replaced us may not see it. */
+  protected async requireKept(): Promise<void> {
+    await this.#guard.confirmKept(true)
   }
 
   /** Runs `work` when no round of maintenance is under way, and holds the next one back. */

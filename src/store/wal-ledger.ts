@@ -1,6 +1,7 @@
 /**
  * Which generations of which writers are released: all that they hold is in blocks. It is written before their segments
- * are removed, so that a segment whose removal failed is not read back.
+ * are removed, so that a segment whose removal failed is not read back. It also says how far the chain of links has
+ * come: where all links are removed, the next writer goes on from there, and so meets the one that it replaces.
  */
 import { messageOf, NotFoundError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
@@ -17,6 +18,8 @@ export interface ReleaseLedgerOptions {
 }
 
 const fileName = 'released.json'
+/** Beside the writers, which have ULIDs. */
+const linksKey = 'links'
 /** Writers that are remembered: the segments of older ones are gone for long. */
 const writersMax = 64
 
@@ -24,9 +27,15 @@ export class ReleaseLedger {
   readonly #options: ReleaseLedgerOptions
   /** By writer: the newest generation that is released; all of its older ones are, too. */
   #throughOf = new Map<string, number>()
+  /** The number of the link behind all that were removed. */
+  links = 0
 
   constructor(options: ReleaseLedgerOptions) {
     this.#options = options
+  }
+
+  get isEmpty(): boolean {
+    return this.#throughOf.size === 0
   }
 
   covers(writer: string, generation: number): boolean {
@@ -54,23 +63,26 @@ export class ReleaseLedger {
     try {
       const found: unknown = JSON.parse(Buffer.from(bytes).toString())
       if (typeof found !== 'object' || found === null) throw new Error('not an object')
-      for (const [writer, through] of Object.entries(found))
-        if (typeof through === 'number')
-          this.#throughOf.set(writer, Math.max(this.#throughOf.get(writer) ?? -1, through))
+      for (const [name, value] of Object.entries(found)) {
+        if (typeof value !== 'number') continue
+        if (name === linksKey) this.links = Math.max(this.links, value)
+        else this.#throughOf.set(name, Math.max(this.#throughOf.get(name) ?? -1, value))
+      }
     } catch (error) {
       // Without it segments are read back that blocks cover: nothing is lost.
       this.#options.log.warn('write-ahead log: the ledger of released segments is damaged', { error: messageOf(error) })
     }
   }
 
-  /** False when it could not be written; nothing is released then. */
-  async add(writer: string, generation: number): Promise<boolean> {
+  /** `nextLink`: the number of the next link. False when it could not be written; nothing is released then. */
+  async add(writer: string, generation: number, nextLink: number): Promise<boolean> {
     const { files, directory, bucket, bucketPrefix, log } = this.#options
-    if (this.covers(writer, generation)) return true
+    const links = Math.max(this.links, nextLink)
+    if (this.covers(writer, generation) && links === this.links) return true
     const next = new Map(this.#throughOf)
     next.delete(writer)
-    next.set(writer, generation)
-    const bytes = encodeUtf8(JSON.stringify(Object.fromEntries([...next].slice(-writersMax))))
+    next.set(writer, Math.max(generation, this.#throughOf.get(writer) ?? -1))
+    const bytes = encodeUtf8(JSON.stringify({ ...Object.fromEntries([...next].slice(-writersMax)), [linksKey]: links }))
     try {
       await bucket.put(bucketPrefix + fileName, bytes)
       await files.writeAtomic(`${directory}/${fileName}`, bytes)
@@ -79,6 +91,7 @@ export class ReleaseLedger {
       return false
     }
     this.#throughOf = next
+    this.links = links
     return true
   }
 }

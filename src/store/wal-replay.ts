@@ -36,6 +36,8 @@ export interface ReplayReport {
 /** A segment that lies somewhere. */
 export interface SegmentSource {
   name: string
+  /** An object that was written at once: it has no torn end. */
+  isPutWhole: boolean
   /** As it lies there: packed, joined, or plain. */
   read(): Promise<Uint8Array>
 }
@@ -64,7 +66,14 @@ interface Piece {
 }
 
 export class WalReplay {
-  readonly report: ReplayReport = { records: 0, bytes: 0, skipped: 0, skippedBytes: 0, missing: 0, problems: [] }
+  readonly report: ReplayReport = {
+    records: 0,
+    bytes: 0,
+    skipped: 0,
+    skippedBytes: 0,
+    missing: 0,
+    problems: [],
+  }
   readonly segments: ReplayedSegment[] = []
   readonly #clock: Clock
   readonly #visit: RecordVisitor
@@ -73,10 +82,19 @@ export class WalReplay {
   /** By writer and generation: the number from which on records are still wanted. */
   readonly #next = new Map<string, number>()
 
-  constructor(clock: Clock, visit: RecordVisitor, isReleased: (writer: string, generation: number) => boolean) {
+  /** Has any writer released anything by now? */
+  readonly #anyIsReleased: () => Promise<boolean>
+
+  constructor(
+    clock: Clock,
+    visit: RecordVisitor,
+    isReleased: (writer: string, generation: number) => boolean,
+    anyIsReleased: () => Promise<boolean>,
+  ) {
     this.#clock = clock
     this.#visit = visit
     this.#isReleased = isReleased
+    this.#anyIsReleased = anyIsReleased
   }
 
   /** Reads the sources, which are in the order of their writing. Fetches some ahead. */
@@ -102,8 +120,9 @@ export class WalReplay {
       const bytes = await fetched.shift()!
       if (bytes instanceof Error) {
         // Only what the store says is gone or damaged is passed over: trouble on the way fails the replay.
-        if (bytes instanceof NotFoundError) this.#problem(source.name, 0, messageOf(bytes))
-        else throw bytes
+        if (!(bytes instanceof NotFoundError)) throw bytes
+        // A segment that was listed and is gone was released, if anything was: then the bucket has blocks of it.
+        if (!(await this.#anyIsReleased())) this.#problem(source.name, 0, messageOf(bytes))
         continue
       }
       yield* this.#piecesOf(source, bytes)
@@ -115,14 +134,27 @@ export class WalReplay {
       this.segments.push({ source, writer: '', generation: -1, lastRecord: -1, bytes: 0, scopes: new Map() })
       return
     }
-    for (const part of splitSegments(bytes)) {
-      try {
-        const plain = await unpackSegment(part, segmentDecodedBytesMax)
-        yield { source, header: decodeHeader(plain), bytes: plain }
-      } catch (error) {
-        if (!(error instanceof CorruptDataError)) throw error
-        this.#problem(source.name, part.length, error.message)
+    let at = 0
+    try {
+      for (const part of splitSegments(bytes)) {
+        at = part.byteOffset + part.length - bytes.byteOffset
+        const piece = await this.#pieceOf(source, part)
+        if (piece !== undefined) yield piece
       }
+    } catch (error) {
+      if (!(error instanceof CorruptDataError)) throw error
+      this.#problem(source.name, bytes.length - at, error.message)
+    }
+  }
+
+  async #pieceOf(source: SegmentSource, part: Uint8Array): Promise<Piece | undefined> {
+    try {
+      const bytes = await unpackSegment(part, segmentDecodedBytesMax)
+      return { source, header: decodeHeader(bytes), bytes }
+    } catch (error) {
+      if (!(error instanceof CorruptDataError)) throw error
+      this.#problem(source.name, part.length, error.message)
+      return undefined
     }
   }
 
@@ -154,7 +186,8 @@ export class WalReplay {
       },
       skipped: stretch => {
         // A crash in the middle of a write: what is cut off there was not acknowledged.
-        const isTorn = stretch.isTail && (following === undefined || following.writer !== writer)
+        const isLast = following === undefined || following.writer !== writer
+        const isTorn = stretch.isTail && isLast && !source.isPutWhole
         this.#problem(source.name, stretch.bytes, `${stretch.reason} at ${stretch.at}`, isTorn)
       },
     })

@@ -212,18 +212,20 @@ export function joinSegments(packed: readonly Uint8Array[]): Uint8Array {
   return out
 }
 
-/** The packed segments of an object: one, or several that were joined. A part that is cut off is left out. */
-export function splitSegments(bytes: Uint8Array): Uint8Array[] {
-  if (bytes.length < 4) return [bytes]
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-  if (view.getUint32(0) !== joinedMagic) return [bytes]
-  const parts: Uint8Array[] = []
-  for (let at = 4; at + 4 <= bytes.length; at += 4 + view.getUint32(at)) {
-    const end = at + 4 + view.getUint32(at)
-    if (end > bytes.length) break
-    parts.push(bytes.subarray(at + 4, end))
+/** The packed segments of an object: one, or several that were joined. Throws CorruptDataError behind whole ones. */
+export function* splitSegments(bytes: Uint8Array): Generator<Uint8Array> {
+  const view = viewOf(bytes)
+  if (bytes.length < 4 || view.getUint32(0) !== joinedMagic) {
+    yield bytes
+    return
   }
-  return parts
+  for (let at = 4; at < bytes.length;) {
+    const end = at + 4 <= bytes.length ? at + 4 + view.getUint32(at) : Infinity
+    if (end > bytes.length)
+      throw new CorruptDataError(`WAL segments: ${bytes.length - at} bytes behind ${at} are no whole segment`)
+    yield bytes.subarray(at + 4, end)
+    at = end
+  }
 }
 
 /** A segment as it was written, from what lies in the bucket. Throws CorruptDataError. */

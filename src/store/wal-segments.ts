@@ -126,13 +126,19 @@ export class WalSegments {
     return this.#ledger.covers(writer, generation)
   }
 
+  /** Has any writer released anything by now? What it then removes may still be listed. */
+  async anyIsReleased(): Promise<boolean> {
+    await this.#ledger.loadRemote()
+    return !this.#ledger.isEmpty
+  }
+
   /** Segments of the disk, in the order of their writing. */
   async localSources(): Promise<SegmentSource[]> {
     const { files, directory } = this.#options
     await this.#ledger.loadLocal()
     const names = (await files.list(directory)).filter(name => chainName.test(name) || ownName.test(name)).sort()
     for (const name of names) await this.#force(name)
-    return names.map(name => ({ name, read: () => files.read(`${directory}/${name}`) }))
+    return names.map(name => ({ name, isPutWhole: false, read: () => files.read(`${directory}/${name}`) }))
   }
 
   /** A process that was killed may have left records unforced, which it acknowledged. */
@@ -152,9 +158,12 @@ export class WalSegments {
    */
   async remoteSources(local: readonly SegmentSource[]): Promise<SegmentSource[]> {
     const { bucket, bucketPrefix } = this.#options
-    await this.#ledger.loadRemote()
+    // What is not listed any more, the ledger knows.
     const listed = (await bucket.list(bucketPrefix)).map(o => o.key.slice(bucketPrefix.length))
-    const there = new Set(local.map(source => source.name))
+    await this.#ledger.loadRemote()
+    this.#nextLink = Math.max(this.#nextLink, this.#ledger.links)
+    // What this process wrote before the bucket was there is in memory, as what is on the disk.
+    const there = new Set([...local, ...this.#segments].map(({ name }) => name))
     const names = listed.filter(name => ownName.test(name)).sort()
     const links = listed.filter(name => chainName.test(name)).sort()
     for (const name of links) {
@@ -165,7 +174,7 @@ export class WalSegments {
     await this.#removeReleased(local, listed)
     const sources: SegmentSource[] = [...names, ...links]
       .filter(name => !there.has(name))
-      .map(name => ({ name, read: () => bucket.get(bucketPrefix + name) }))
+      .map(name => ({ name, isPutWhole: chainName.test(name), read: () => bucket.get(bucketPrefix + name) }))
     return [...sources, ...(await this.linksBehind())]
   }
 
@@ -198,7 +207,7 @@ export class WalSegments {
       const name = linkName(this.#nextLink)
       try {
         const bytes = await bucket.get(bucketPrefix + name)
-        found.push({ name, read: () => Promise.resolve(bytes) })
+        found.push({ name, isPutWhole: true, read: () => Promise.resolve(bytes) })
         this.#nextLink++
       } catch (error) {
         if (error instanceof NotFoundError) return found
@@ -564,7 +573,7 @@ export class WalSegments {
       if (!gone.every(segment => this.#isCovered(segment))) return
       // The open file may be among them.
       if (this.#open !== undefined && gone.includes(this.#open)) await this.seal()
-      if (oldest.generation >= 0 && !(await this.#ledger.add(oldest.writer, oldest.generation))) return
+      if (oldest.generation >= 0 && !(await this.#ledger.add(oldest.writer, oldest.generation, this.#nextLink))) return
       this.#segments = this.#segments.filter(segment => !gone.includes(segment))
       for (const scope of new Set(gone.flatMap(segment => [...segment.scopes.keys()])))
         if (!this.#segments.some(segment => segment.scopes.has(scope))) this.#released.delete(scope)

@@ -10,7 +10,7 @@ import { ConflictError, UnavailableError } from '#core/errors.ts'
 import { silentLog } from '#core/log.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
-import { headerBytes } from './wal-segment.ts'
+import { headerBytes, joinSegments, unpackSegment } from './wal-segment.ts'
 import { Wal, type Durability, type ReplayReport } from './wal.ts'
 
 const prefix = 't/wal/'
@@ -347,6 +347,27 @@ test('what a replaced writer adds behind its successor is refused: the chain is 
   assert.deepEqual(world.read, ['one', 'two'])
 })
 
+test('where all links are removed a successor goes on with their numbers, and meets the writer before it', async () => {
+  const world = new World()
+  let isOurs = true
+  const first = world.make('bucket', () =>
+    isOurs ? Promise.resolve() : Promise.reject(new UnavailableError('another writer took over', 60)),
+  )
+  await world.replay(first)
+  await world.append1(first, 'one')
+  first.beginGeneration()
+  await first.release('a', [[first.writer, Infinity]])
+  const links = [...world.bucket.objects.keys()].filter(key => key.endsWith('.wal'))
+  assert.deepEqual(links, [])
+  const second = await world.open('bucket')
+  isOurs = false
+  await assert.rejects(world.append1(first, 'late'), /another writer took over/)
+  assert.ok(!world.shown.includes('late'))
+  await world.append1(second, 'two')
+  await world.open('bucket')
+  assert.deepEqual(world.read, ['two'])
+})
+
 test('links that a stale listing lacks are found, and none is written over', async () => {
   const world = new World()
   const wal = await world.open('bucket')
@@ -375,6 +396,66 @@ test('many small links become few objects, which are read in their place, also w
     await world.open('bucket')
     assert.deepEqual(world.read, texts)
   }
+})
+
+test('a link has no torn end: what is cut off there, or from joined links, is told', async () => {
+  const cutOff = (whole: Uint8Array): Uint8Array => whole.subarray(0, whole.length - 1)
+  for (const [damage, kept] of [
+    [cutOff, []],
+    [(whole: Uint8Array) => joinSegments([cutOff(whole)]), []],
+    [(whole: Uint8Array) => cutOff(joinSegments([whole, whole])), ['one']],
+  ] as const) {
+    const world = new World()
+    await world.append1(await world.open('bucket'), 'one')
+    const [key = '', link] = [...world.bucket.objects].findLast(([name]) => name.endsWith('.wal'))!
+    await world.bucket.put(key, damage(await unpackSegment(link!.bytes, 1e6)))
+    await world.replay(world.make('bucket'))
+    assert.equal(world.report?.skipped, 1)
+    assert.deepEqual(world.read, kept)
+  }
+})
+
+test('a link that a replaced writer released and removed is no loss; one that is merely gone is', async () => {
+  for (const isReleased of [true, false]) {
+    const world = new World()
+    const first = await world.open('bucket')
+    await world.append1(first, 'one')
+    const next = world.make('bucket')
+    const { get } = world.bucket
+    let release: Promise<void> | undefined
+    world.bucket.get = async key => {
+      if (key.endsWith('1.wal')) {
+        if (isReleased) await (release ??= first.release('a', [[first.writer, Infinity]]))
+        await world.bucket.delete(key)
+      }
+      return get.call(world.bucket, key)
+    }
+    first.beginGeneration()
+    await world.replay(next)
+    assert.deepEqual(world.read, [])
+    assert.equal(world.report?.skipped, isReleased ? 0 : 1)
+  }
+})
+
+test('what was kept and shipped before the bucket could be joined is not read back beside it', async () => {
+  const world = new World()
+  const wal = world.make('local')
+  const seen: string[] = []
+  const visit = ({ payload }: { payload: Uint8Array }): { scopes: string[]; missing: number } => {
+    seen.push(Buffer.from(payload).toString())
+    return { scopes: ['a'], missing: 0 }
+  }
+  await wal.openLocal(visit)
+  await world.append1(wal, 'one')
+  wal.beginGeneration()
+  await world.append1(wal, 'two')
+  await world.clock.advance(120_000)
+  await world.driven(wal.tick())
+  assert.ok([...world.bucket.objects.keys()].some(key => key.startsWith(prefix)))
+  await wal.openRemote(visit)
+  assert.deepEqual(seen, [])
+  await world.open('local')
+  assert.deepEqual(world.read, ['one', 'two'])
 })
 
 test('two directories on one bucket: each start has what both logs have, whichever shipped last', async () => {

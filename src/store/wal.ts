@@ -20,6 +20,7 @@ import { WalReplay, type RecordVisitor, type ReplayReport, type SegmentSource } 
 import { frameBytes } from './wal-segment.ts'
 import { WalSegments, type WalSegmentsOptions } from './wal-segments.ts'
 import { sleep } from '#core/clock.ts'
+import { addAll } from '#core/lists.ts'
 
 export type { Show } from './wal-line.ts'
 export type { RecordVisitor, ReplayReport, WalRecord } from './wal-replay.ts'
@@ -143,9 +144,7 @@ export class Wal {
     if (this.#options.durability === 'bucket')
       while (!(await this.#segments.closeChain(this.#generation))) {
         const more = await this.#replay(await this.#segments.linksBehind(), visit, false)
-        report.records += more.records
-        report.bytes += more.bytes
-        report.skipped += more.skipped
+        addReport(report, more)
       }
     await this.collect()
     void this.#segments.ship()
@@ -153,8 +152,12 @@ export class Wal {
   }
 
   async #replay(sources: readonly SegmentSource[], visit: RecordVisitor, isLocal: boolean): Promise<ReplayReport> {
-    const replay = new WalReplay(this.#options.clock, visit, (writer, generation) =>
-      this.#segments.isReleased(writer, generation),
+    const segments = this.#segments
+    const replay = new WalReplay(
+      this.#options.clock,
+      visit,
+      (writer, generation) => segments.isReleased(writer, generation),
+      () => (isLocal ? Promise.resolve(false) : segments.anyIsReleased()),
     )
     await replay.read(sources)
     this.#segments.adopt(replay.segments, isLocal)
@@ -379,4 +382,13 @@ export class Wal {
     await this.#segments.close()
     assert(this.#groups.length === 0, 'records were appended to a closed log')
   }
+}
+
+function addReport(report: ReplayReport, more: ReplayReport): void {
+  report.records += more.records
+  report.bytes += more.bytes
+  report.skipped += more.skipped
+  report.skippedBytes += more.skippedBytes
+  report.missing += more.missing
+  addAll(report.problems, more.problems)
 }

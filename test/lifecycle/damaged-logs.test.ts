@@ -307,7 +307,9 @@ test('a damaged list of deletions does not end the start: answers say so, and it
   const key = 'fake/tercet/deletions.json'
   const torn = world.bucket.objects.get(key)!.bytes.slice(0, 20)
   change(world, key, () => torn)
-  const engine = await opened(world)
+  change(world, 'fake/tercet/deletions-000000001.json', () => torn)
+  assert.equal((await opened(world)).deletionRequests('fake').length, 1, 'the disk has a copy')
+  const engine = await opened({ ...world, files: new MemoryFiles() })
   const { warnings } = await lines(world, engine, '{app=~".+"}')
   assert.equal(warnings.length, 1)
   assert.match(warnings[0]!, /lines that were to be deleted may show/)

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { BucketError } from '#bucket/bucket.ts'
 import { MemoryBucket } from '#bucket/memory.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
 import { defaultLimits } from '#core/limits.ts'
@@ -320,4 +321,71 @@ test('deletions that are asked for at once are all kept; a writer that was repla
   // A process that only reads learns of it with its next look at the bucket.
   await driving(world, reading.refresh())
   assert.deepEqual(await lines(world, reading, '{app="a"}'), ['line 4', 'line 5'])
+})
+
+test('an earlier list of deletions that arrives again hides no later one', async () => {
+  const world = makeWorld()
+  const engine = await opened(world)
+  await append(world, engine, 'a', numbered(6))
+  await driving(world, engine.flush())
+  const key = 'fake/tercet/deletions.json'
+  const ask = (n: number): Promise<void> =>
+    driving(world, engine.requestDeletion('fake', `{app="a"} |= "line ${n}"`, startMs, startMs + hourMs))
+  await ask(0)
+  const first = await world.bucket.get(key)
+  for (const n of [1, 2, 3]) await ask(n)
+  await world.bucket.put(key, first)
+  assert.deepEqual(await lines(world, await opened(world), '{app="a"}'), ['line 4', 'line 5'])
+  await world.bucket.put(key, first.slice(0, 20))
+  assert.deepEqual(await lines(world, await opened(world), '{app="a"}'), ['line 4', 'line 5'], 'a torn one neither')
+})
+
+test('of the states of a list of deletions the newest are kept, and all requests', async () => {
+  const world = makeWorld()
+  const engine = await opened(world)
+  for (let n = 0; n < 70; n++)
+    await driving(world, engine.requestDeletion('fake', `{app="a"} |= "line ${n}"`, startMs, startMs + hourMs))
+  const states = [...world.bucket.objects.keys()].filter(key => key.startsWith('fake/tercet/deletions-'))
+  assert.equal(states.length, 64)
+  assert.equal((await opened(world)).deletionRequests('fake').length, 70)
+})
+
+test('lines stay hidden when the process starts without the bucket', async () => {
+  const world = makeWorld()
+  const engine = await opened(world)
+  await append(world, engine, 'a', numbered(3))
+  await driving(world, engine.requestDeletion('fake', '{app="a"} |= "line 1"', startMs, startMs + hourMs))
+  const away = (): Promise<never> => Promise.reject(new BucketError('get', 'memory', 'ECONNREFUSED', true))
+  const bucket = Object.assign(new MemoryBucket(world.clock), {
+    get: away,
+    list: away,
+    listDirectories: away,
+    put: away,
+  })
+  const again = await opened({ ...world, bucket })
+  assert.deepEqual(await lines(world, again, '{app="a"}'), ['line 0', 'line 2'])
+})
+
+test('a deletion that is due while its lines are in memory waits for them, and a kill brings none back', async () => {
+  const world = makeWorld()
+  const options = { deletionDelayMs: 0 }
+  const engine = await opened(world, options)
+  await append(world, engine, 'a', numbered(3))
+  await append(world, engine, 'b', numbered(1))
+  await driving(world, engine.requestDeletion('fake', '{app="a"} |= "line 1"', startMs, startMs + hourMs))
+  const { bucket } = world
+  const put = bucket.put.bind(bucket)
+  bucket.put = (key, bytes, how) =>
+    key.includes('/tercet/') ? put(key, bytes, how) : Promise.reject(new BucketError('put', 'memory', 'SlowDown', true))
+  await driving(world, engine.maintain())
+  assert.equal(engine.deletionRequests('fake')[0]!.status, 'received', 'the bucket does not take the lines')
+  assert.deepEqual(await lines(world, engine, '{app="a"}'), ['line 0', 'line 2'])
+  bucket.put = put
+  await world.clock.advance(60_000)
+  await driving(world, engine.maintain())
+  assert.equal(engine.deletionRequests('fake')[0]!.status, 'processed')
+  for (const one of [engine, await opened(world, options)]) {
+    assert.deepEqual(await lines(world, one, '{app="a"}'), ['line 0', 'line 2'])
+    assert.deepEqual(await lines(world, one, '{app="b"}'), ['line 0'])
+  }
 })

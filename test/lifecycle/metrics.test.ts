@@ -253,6 +253,105 @@ test('deleted series stay deleted, through a restart and a rewrite', async () =>
   assert.ok(![...world.bucket.objects.keys()].some(key => key.endsWith('tombstones')))
 })
 
+test('deletions one after the other stay, also when the request of an earlier one arrives again', async () => {
+  const world = makeWorld()
+  let engine = await opened(world)
+  const names = Array.from({ length: 9 }, (_, i) => `gone_${i}`)
+  for (const name of [...names, 'kept']) await append(world, engine, name, world.clock.nowMs(), 1)
+  await driving(world, engine.flush())
+  const remove = (name: string): Promise<void> =>
+    driving(world, engine.deleteSeries('anonymous', [makeMatcher('=', '__name__', name)], -Infinity, 2 ** 53))
+  await remove(names[0]!)
+  const key = [...world.bucket.objects.keys()].find(name => name.endsWith('/tombstones'))!
+  const first = await world.bucket.get(key)
+  for (const name of names.slice(1)) await remove(name)
+  await world.bucket.put(key, first)
+  for (const one of [engine, (engine = await opened(world)), await opened(world, { readOnly: true })]) {
+    for (const name of names) assert.deepEqual(await samples(one, name), [])
+    assert.equal((await samples(one, 'kept')).length, 1)
+  }
+  await driving(world, engine.cleanTombstones())
+  assert.ok(![...world.bucket.objects.keys()].some(name => name.includes('tombstones')))
+  for (const name of names) assert.deepEqual(await samples(engine, name), [])
+})
+
+test('a merged block that arrives when more was deleted from its parents than it knows goes itself', async () => {
+  const world = makeWorld()
+  const first = await opened(world, { durability: 'bucket' })
+  for (let i = 0; i < 4; i++) {
+    for (const name of ['gone', 'kept'])
+      for (const agoMs of [0, 600_000 - i]) await append(world, first, name, world.clock.nowMs() - agoMs, i)
+    await driving(world, first.flush())
+    await world.clock.advance(60_000)
+  }
+  const copyOf = (): Map<string, Uint8Array> =>
+    new Map([...world.bucket.objects].map(([key, { bytes }]) => [key, bytes]))
+  await world.clock.advance(4 * hourMs)
+  await append(world, first, 'kept', world.clock.nowMs(), 9)
+  const parents = copyOf()
+  await driving(world, first.maintain())
+  // What the merge wrote was still on its way when its process was killed.
+  const late = [...copyOf()].filter(([key]) => !parents.has(key) && /^anonymous\/[0-9A-Z]{26}\//.test(key))
+  assert.ok(late.some(([key]) => key.endsWith('/meta.json')))
+  world.bucket.objects.clear()
+  for (const [key, bytes] of parents) await world.bucket.put(key, bytes)
+  world.files.entries.clear()
+  const engine = await opened(world, { durability: 'bucket' })
+  const gone = [makeMatcher('=', '__name__', 'gone')]
+  await driving(world, engine.deleteSeries('anonymous', gone, -Infinity, 2 ** 53))
+  for (const [key, bytes] of late) if (!key.endsWith('deletion-mark.json')) await world.bucket.put(key, bytes)
+  await driving(world, engine.flush())
+  await driving(world, engine.refresh())
+  for (const one of [engine, await opened({ ...world, files: new MemoryFiles() }, { readOnly: true })]) {
+    assert.deepEqual(await samples(one, 'gone'), [])
+    assert.equal((await samples(one, 'kept')).length, 9)
+  }
+})
+
+test('a deletion whose first attempt failed on the way, and arrived, is done with the second', async () => {
+  const world = makeWorld()
+  const engine = await opened(world)
+  for (const name of ['a', 'b', 'kept']) await append(world, engine, name, world.clock.nowMs(), 1)
+  await driving(world, engine.flush())
+  const { bucket } = world
+  const put = bucket.put.bind(bucket)
+  bucket.put = async (key, bytes, options) => {
+    await put(key, bytes, options)
+    if (key.includes('tombstones')) throw new BucketError('put', 'memory', 'ECONNRESET', true)
+  }
+  const remove = (name: string): Promise<void> =>
+    driving(world, engine.deleteSeries('anonymous', [makeMatcher('=', '__name__', name)], -Infinity, 2 ** 53))
+  await assert.rejects(remove('a'), BucketError)
+  bucket.put = put
+  await remove('b')
+  for (const one of [engine, await opened(world)]) {
+    assert.deepEqual(await samples(one, 'b'), [])
+    assert.equal((await samples(one, 'kept')).length, 1)
+  }
+})
+
+test('what a flush could not write, the next one writes; a deletion reaches it too', async () => {
+  const world = makeWorld()
+  const engine = await opened(world)
+  await append(world, engine, 'm', world.clock.nowMs(), 1)
+  await append(world, engine, 'gone', world.clock.nowMs(), 1)
+  const { files } = world
+  const open = files.openAppend.bind(files)
+  files.openAppend = path =>
+    path.includes('/staging/')
+      ? Promise.reject(Object.assign(new Error('EIO: i/o error'), { code: 'EIO' }))
+      : open(path)
+  await assert.rejects(driving(world, engine.flush()), /EIO/)
+  const gone = [makeMatcher('=', '__name__', 'gone')]
+  await assert.rejects(driving(world, engine.deleteSeries('anonymous', gone, -Infinity, 2 ** 53)), /EIO/)
+  files.openAppend = open
+  await driving(world, engine.flush())
+  const reader = await opened({ ...world, files: new MemoryFiles() }, { readOnly: true })
+  assert.equal((await samples(reader, 'm')).length, 1)
+  await driving(world, engine.deleteSeries('anonymous', gone, -Infinity, 2 ** 53))
+  assert.deepEqual(await samples(engine, 'gone'), [])
+})
+
 test('a damaged block is left out and reported, the rest is served (req-164)', async () => {
   const world = makeWorld()
   let engine = await opened(world)

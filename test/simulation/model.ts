@@ -114,10 +114,11 @@ export class Model {
           sent.state = 'unknown'
   }
 
-  delete(group: number, throughMs: number, isCertain: boolean): void {
+  /** `reaches`: was what that sending brought in the deleter's reach? */
+  delete(group: number, throughMs: number, reaches: (sent: Try) => boolean): void {
     for (const entry of this.#entries.values())
       if (entry.group === group && entry.timeMs <= throughMs && entry.deleted !== 'yes')
-        entry.deleted = isCertain ? 'yes' : 'maybe'
+        entry.deleted = entry.tries.every(reaches) ? 'yes' : 'maybe'
   }
 
   /** A flush put what these sendings brought into the bucket. */

@@ -262,11 +262,19 @@ class Run {
     throw new Failure(`process ${process.name} acknowledged an append after process ${successor.name} had taken over`)
   }
 
-  /** A later writer that was ready. */
+  /** A writer that was ready, and that started when this one had long been so. */
   #successorOf(process: Process): Process | undefined {
-    for (const other of this.#processes.values())
-      if (other.name !== 'reader' && other.number > process.number && other.readyMs < Infinity) return other
-    return undefined
+    return [...this.#processes.values()].find(
+      ({ name, readyMs, startedMs }) => name !== 'reader' && readyMs < Infinity && startedMs >= process.readyMs,
+    )
+  }
+
+  /** Of two that waited for the bucket together, nobody knows which came later. */
+  #isOwner(process: Process): boolean {
+    return ![...this.#processes.values()].some(
+      other =>
+        other !== process && other.name !== 'reader' && other.readyMs < Infinity && other.readyMs > process.startedMs,
+    )
   }
 
   #refused(process: Process, tries: readonly Try[], error: unknown, before: Situation): void {
@@ -346,8 +354,14 @@ class Run {
     this.#deletedGroups.add(group)
     const throughMs = this.#newestWallMs + 86_400_000
     const outcome = await this.#world.drive(process.engine.delete(group, throughMs), process.life, patienceMs)
-    const isOwner = this.#successorOf(process) === undefined
-    this.#model.delete(group, throughMs, outcome.kind === 'ok' && isOwner)
+    const isOwner = this.#isOwner(process)
+    // With `durability: local` another disk may have more of it.
+    const { durability } = this.#script
+    this.#model.delete(
+      group,
+      throughMs,
+      sent => outcome.kind === 'ok' && isOwner && (durability === 'bucket' || sent.machine === process.machine.name),
+    )
   }
 
   /** Until all senders have their reply. */
@@ -382,7 +396,10 @@ class Run {
     else life.operationsLeft = inOperations
   }
 
+  #isPowerLost = false
+
   #failPower(machine: Machine): void {
+    this.#isPowerLost = true
     this.#world.note(`power failure of ${machine.name}`)
     machine.disk.failPower()
     const { durability, syncAlways } = this.#script
@@ -557,7 +574,7 @@ class Run {
     if (outcome.kind !== 'ok') return
     this.stats.checks++
     const isLocal = this.#script.durability === 'local'
-    const isOwner = this.#successorOf(process) === undefined
+    const isOwner = this.#isOwner(process)
     // While the bucket was never reached, answers say so.
     const isJoined = !outcome.value.omissions.some(text => text.includes('away since the start'))
     const knowsBucket = isJoined && !process.bucket.sawStale
@@ -652,7 +669,9 @@ class Run {
 
   /** A chunk of two days, of which a crash let one index be written: what it holds of the other day was cut again. */
   #isHalfIndexed(reason: string): boolean {
-    return this.#signal.name === 'logs' && reason.endsWith('lacks it')
+    if (this.#signal.name !== 'logs') return false
+    // A power failure took the log of chunks that no index listed yet.
+    return reason.endsWith('lacks it') || (this.#isPowerLost && reason.startsWith('no index lists'))
   }
 
   /** As `tercet check data` does it. */
