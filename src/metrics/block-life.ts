@@ -341,6 +341,7 @@ export class BlockLife {
         if (newestMs - startMs >= blockMs * cutAfterRanges) await this.#cut(tenant, startMs)
       }
     }
+    await this.#releaseEmpty()
   }
 
   /** Cuts everything that heads hold. */
@@ -348,6 +349,25 @@ export class BlockLife {
     await this.#writeUnwritten()
     for (const tenant of this.#tenants.values())
       for (const startMs of tenant.head.rangeStarts()) await this.#cut(tenant, startMs)
+    await this.#releaseEmpty()
+  }
+
+  /**
+   * Ranges of which the log has records and nobody has samples: they were repeated or refused, and no block will cover
+   * them.
+   */
+  async #releaseEmpty(): Promise<void> {
+    const inBlocks = new Set(this.#unwritten.map(({ tenant, range }) => `${tenant.name}/${range.startMs}`))
+    for (const { tenant, id } of this.#staged.values()) {
+      const meta = this.#tenants.get(tenant)?.blocks.readers.get(id)?.meta
+      if (meta !== undefined) for (const start of walThroughOf(meta).keys()) inBlocks.add(`${tenant}/${start}`)
+    }
+    for (const { name, head } of this.#tenants.values())
+      for (const start of head.rangeStarts()) inBlocks.add(`${name}/${start}`)
+    const empty = [...this.#wal.heldScopes()].filter(scope => !inBlocks.has(scope))
+    // At once: what is shown meanwhile is not empty.
+    const coverage = this.#wal.coverage()
+    await Promise.all(empty.map(scope => this.#wal.release(scope, coverage)))
   }
 
   /** The range leaves the head when all that is in line for it is shown: the block covers the log up to there. */
@@ -439,6 +459,7 @@ export class BlockLife {
     if (staged !== undefined)
       for (const [start, through] of walThroughOf(staged.meta))
         await this.#wal.release(`${block.tenant}/${start}`, through)
+    await this.#releaseEmpty()
     await this.#removeStaged(block.directory)
   }
 

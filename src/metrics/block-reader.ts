@@ -66,8 +66,6 @@ export class BlockSelection {
   minMs = new Float64Array(64)
   maxMs = new Float64Array(64)
   chunkRefs = new Float64Array(64)
-  /** By chunk: 1 once its checksum was seen to be right. */
-  checked = new Uint8Array(64)
   chunkCount = 0
 
   /** Opens the next series; its chunks follow. */
@@ -82,12 +80,11 @@ export class BlockSelection {
   }
 
   addChunk(minMs: number, maxMs: number, ref: number): void {
-    if (this.chunkCount === this.checked.length) {
+    if (this.chunkCount === this.minMs.length) {
       const size = this.chunkCount * 2
       this.minMs = grown(this.minMs, new Float64Array(size))
       this.maxMs = grown(this.maxMs, new Float64Array(size))
       this.chunkRefs = grown(this.chunkRefs, new Float64Array(size))
-      this.checked = grown(this.checked, new Uint8Array(size))
     }
     const i = this.chunkCount++
     this.minMs[i] = minMs
@@ -325,7 +322,6 @@ export class BlockReader {
  * time.
  */
 export class LoadedChunks {
-  readonly #selection: BlockSelection
   readonly count: number
   readonly startOf: Uint32Array
   /** By chunk: its number in the selection, and its reference. */
@@ -350,7 +346,6 @@ export class LoadedChunks {
     throughMs: number,
     buffers: ReadBuffers | undefined,
   ) {
-    this.#selection = selection
     this.#buffers = buffers
     const { minMs, maxMs, chunkRefs, startOf } = selection
     let most = 0
@@ -401,15 +396,10 @@ export class LoadedChunks {
       if (byte < 128) break
     }
     const to = from + 1 + length
-    const { checked } = this.#selection
-    const number = this.numberOf[i]!
-    if (checked[number] === 0) {
-      const expected = ((bytes[to]! << 24) | (bytes[to + 1]! << 16) | (bytes[to + 2]! << 8) | bytes[to + 3]!) >>> 0
-      if (crc32c(bytes, from, to) !== expected)
-        throw new CorruptDataError(`${name}: the chunk at ${this.refs[i]! % 4294967296} has a wrong checksum`)
-      // A block's files do not change: once is enough.
-      checked[number] = 1
-    }
+    // Each time: a store that loses a bit may do so at any time.
+    const expected = ((bytes[to]! << 24) | (bytes[to + 1]! << 16) | (bytes[to + 2]! << 8) | bytes[to + 3]!) >>> 0
+    if (crc32c(bytes, from, to) !== expected)
+      throw new CorruptDataError(`${name}: the chunk at ${this.refs[i]! % 4294967296} has a wrong checksum`)
     this.#bytes[i] = bytes
     this.#encoding[i] = bytes[from]!
     this.#from[i] = from + 1

@@ -99,7 +99,8 @@ async function problemOf(read: () => Promise<Uint8Array>): Promise<string | unde
   const problems: string[] = []
   const damage = await damageOf(async () => {
     for (const part of splitSegments(await read())) {
-      const bytes = await unpackSegment(part, segmentBytesMax)
+      const { bytes, isDamaged } = await unpackSegment(part, segmentBytesMax)
+      if (isDamaged) problems.push('the compressed form is damaged')
       // Nothing was written into it yet.
       if (bytes.length === 0) continue
       const { firstRecord } = decodeHeader(bytes)

@@ -107,7 +107,9 @@ test('a signal looks at the bucket, then reads back its log, then takes records 
   await first.close()
   assert.equal(first.ready, false)
   await assert.rejects(first.append('late'), /^UnavailableError: the process is shutting down/)
-  assert.deepEqual(first.asked, ['load local', 'refresh', 'load remote', 'replayed', 'replayed', 'stop'])
+  // What another writer took out of the log meanwhile is in blocks: they are looked for once more.
+  const opening = ['load local', 'refresh', 'load remote', 'replayed', 'replayed', 'refresh']
+  assert.deepEqual(first.asked, [...opening, 'stop'])
   const second = new Notes(options)
   await second.open()
   assert.deepEqual(second.records, ['one'])
@@ -142,7 +144,7 @@ test('rounds of maintenance and of refreshing go on by the clock, also after one
   signal.failure = undefined
   await options.clock.advance(10_000)
   assert.equal(signal.asked.filter(what => what === 'work').length, 7)
-  assert.equal(signal.asked.filter(what => what === 'refresh').length, 2)
+  assert.equal(signal.asked.filter(what => what === 'refresh').length, 3)
   assert.ok(logged.includes('maintenance failed: logs, not now'))
   assert.ok(logged.includes('the list of blocks could not be refreshed: logs, not now'))
   await signal.close()

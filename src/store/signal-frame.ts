@@ -220,10 +220,10 @@ export abstract class SignalFrame implements Signal {
     const prepared = this.#prepare()
     const isJoined = (await this.#isAnswered(prepared)) && (await this.#tryToJoin(prepared))
     if (!readOnly && (isJoined || !needsBucket)) await this.#replayLocal()
-    if (!readOnly && isJoined) await this.#replayRemote()
-    if (isJoined) this.#guard.noteReached()
-    this.#isReady = isJoined || !needsBucket
-    if (!isJoined) this.#joining = this.#joinLater()
+    const isRead = isJoined && (readOnly || (await this.#tryToReplayRemote()))
+    if (isRead) this.#guard.noteReached()
+    this.#isReady = isRead || !needsBucket
+    if (!isRead) this.#joining = this.#joinLater()
     this.#startRepeaters()
   }
 
@@ -283,8 +283,25 @@ export abstract class SignalFrame implements Signal {
   async #replayLocal(): Promise<void> {
     await this.#replay(false, visit => this.wal.openLocal(visit))
   }
+  /** False when the bucket is away. */
+  async #tryToReplayRemote(): Promise<boolean> {
+    try {
+      await this.#replayRemote()
+      return true
+    } catch (error) {
+      if (!isAway(error) && !(error instanceof UnavailableError)) throw error
+      this.#guard.noteAway(messageOf(error))
+      return false
+    }
+  }
+
   async #replayRemote(): Promise<void> {
-    await this.#replay(true, visit => this.wal.openRemote(visit))
+    try {
+      await this.#replay(true, visit => this.wal.openRemote(visit))
+    } catch (error) {
+      // Replaced while it started: it says so from now on, and takes nothing in.
+      if (this.wal.fenced === undefined) throw error
+    }
     // What a writer that we replaced took out of its log meanwhile is in blocks that it put just before.
     await this.refresh()
     this.#isComplete = true
@@ -337,8 +354,11 @@ export abstract class SignalFrame implements Signal {
       await this.cutAll()
     })
     await this.#uploadedInTime()
-    // Uploads stop where they are when another writer takes over meanwhile.
+    // Uploads stop where they are when another writer takes over meanwhile, and at the process's own end.
     this.#guard.requirePrefix()
+    const { waiting } = this.uploadCounts()
+    if (this.#isClosing && waiting > 0)
+      throw new UnavailableError(`the process is shutting down; ${waiting} blocks are uploaded by the next one`, 5)
   }
 
   async #uploadedInTime(): Promise<void> {

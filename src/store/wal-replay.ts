@@ -4,7 +4,14 @@
  */
 import type { Clock } from '#core/clock.ts'
 import { CorruptDataError, messageOf, NotFoundError } from '#core/errors.ts'
-import { decodeHeader, scanFrames, splitSegments, unpackSegment, type SegmentHeader } from './wal-segment.ts'
+import {
+  decodeHeader,
+  headerBytes,
+  scanFrames,
+  splitSegments,
+  unpackSegment,
+  type SegmentHeader,
+} from './wal-segment.ts'
 
 export interface WalRecord {
   /** Who wrote it, and its generation and number there. */
@@ -130,10 +137,6 @@ export class WalReplay {
   }
 
   async *#piecesOf(source: SegmentSource, bytes: Uint8Array): AsyncGenerator<Piece> {
-    if (bytes.length === 0) {
-      this.segments.push({ source, writer: '', generation: -1, lastRecord: -1, bytes: 0, scopes: new Map() })
-      return
-    }
     let at = 0
     try {
       for (const part of splitSegments(bytes)) {
@@ -147,13 +150,23 @@ export class WalReplay {
     }
   }
 
+  #noteEmpty(source: SegmentSource, bytes: number): void {
+    this.segments.push({ source, writer: '', generation: -1, lastRecord: -1, bytes, scopes: new Map() })
+  }
+
   async #pieceOf(source: SegmentSource, part: Uint8Array): Promise<Piece | undefined> {
+    let length = Infinity
     try {
-      const bytes = await unpackSegment(part, segmentDecodedBytesMax)
+      const { bytes, isDamaged } = await unpackSegment(part, segmentDecodedBytesMax)
+      if (isDamaged) this.#problem(source.name, 0, 'WAL segment: the compressed form is damaged')
+      length = bytes.length
       return { source, header: decodeHeader(bytes), bytes }
     } catch (error) {
       if (!(error instanceof CorruptDataError)) throw error
-      this.#problem(source.name, part.length, error.message)
+      // A crash in the middle of its first write leaves a header that is cut off.
+      const isTorn = length < headerBytes && !source.isPutWhole
+      if (isTorn) this.#noteEmpty(source, length)
+      if (length > 0) this.#problem(source.name, part.length, error.message, isTorn)
       return undefined
     }
   }

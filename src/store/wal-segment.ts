@@ -193,9 +193,14 @@ function scanOldFrames(bytes: Uint8Array, firstRecord: number, visitor: FrameVis
 const compress = promisify(zstdCompress)
 const decompress = promisify(zstdDecompress)
 
-/** As it is shipped to the bucket. A segment lives for minutes: little work for it pays more than few bytes. */
+/**
+ * As it is shipped to the bucket, with a checksum over all. A segment lives for minutes: little work for it pays more
+ * than few bytes.
+ */
 export async function packSegment(bytes: Uint8Array): Promise<Uint8Array> {
-  return compress(bytes, { params: { [constants.ZSTD_c_compressionLevel]: -5 } })
+  return compress(bytes, {
+    params: { [constants.ZSTD_c_compressionLevel]: -5, [constants.ZSTD_c_checksumFlag]: 1 },
+  })
 }
 
 /** Packed segments as one object. */
@@ -228,13 +233,37 @@ export function* splitSegments(bytes: Uint8Array): Generator<Uint8Array> {
   }
 }
 
-/** A segment as it was written, from what lies in the bucket. Throws CorruptDataError. */
-export async function unpackSegment(bytes: Uint8Array, bytesMax: number): Promise<Uint8Array> {
+/**
+ * A segment as it was written, from what lies in the bucket. Throws CorruptDataError. `isDamaged`: its checksum is
+ * wrong, so that records differ or are missing.
+ */
+export async function unpackSegment(
+  bytes: Uint8Array,
+  bytesMax: number,
+): Promise<{ bytes: Uint8Array; isDamaged: boolean }> {
   const isZstd = bytes.length >= 4 && bytes[0] === 0x28 && bytes[1] === 0xb5 && bytes[2] === 0x2f && bytes[3] === 0xfd
-  if (!isZstd) return bytes
+  if (!isZstd) return { bytes, isDamaged: false }
   try {
-    return await decompress(bytes, { maxOutputLength: bytesMax })
+    return { bytes: await decompress(bytes, { maxOutputLength: bytesMax }), isDamaged: false }
   } catch (error) {
+    const unchecked = withoutChecksum(bytes)
+    try {
+      if (unchecked !== undefined)
+        return { bytes: await decompress(unchecked, { maxOutputLength: bytesMax }), isDamaged: true }
+    } catch {
+      // What is wrong is more than a few records.
+    }
     throw new CorruptDataError('WAL segment: the compressed form is damaged', { cause: error })
   }
+}
+
+/** The same frame of zstd (RFC 8878) as one that has no checksum; undefined where it has none. */
+function withoutChecksum(bytes: Uint8Array): Uint8Array | undefined {
+  const descriptorAt = 4
+  const checksumFlag = 4
+  const descriptor = bytes[descriptorAt] ?? 0
+  if ((descriptor & checksumFlag) === 0) return undefined
+  const copy = bytes.slice(0, -4)
+  copy[descriptorAt] = descriptor & ~checksumFlag
+  return copy
 }

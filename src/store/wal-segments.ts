@@ -157,13 +157,14 @@ export class WalSegments {
    * behind the last one that it has are looked for one by one.
    */
   async remoteSources(local: readonly SegmentSource[]): Promise<SegmentSource[]> {
-    const { bucket, bucketPrefix } = this.#options
+    const { bucket, bucketPrefix, writer } = this.#options
     // What is not listed any more, the ledger knows.
     const listed = (await bucket.list(bucketPrefix)).map(o => o.key.slice(bucketPrefix.length))
     await this.#ledger.loadRemote()
     this.#nextLink = Math.max(this.#nextLink, this.#ledger.links)
     // What this process wrote before the bucket was there is in memory, as what is on the disk.
-    const there = new Set([...local, ...this.#segments].map(({ name }) => name))
+    const own = this.#segments.filter(segment => segment.writer === writer)
+    const there = new Set([...local, ...own].map(({ name }) => name))
     const names = listed.filter(name => ownName.test(name)).sort()
     const links = listed.filter(name => chainName.test(name)).sort()
     for (const name of links) {
@@ -581,9 +582,17 @@ export class WalSegments {
     }
   }
 
-  #isCovered({ writer, scopes }: Segment): boolean {
-    for (const [scope, number] of scopes) if ((this.#released.get(scope)?.get(writer) ?? -1) < number) return false
-    return true
+  #isCovered(segment: Segment): boolean {
+    return this.#heldBy(segment).next().done === true
+  }
+
+  /** The segment's scopes that are not released. */
+  *#heldBy({ writer, scopes }: Segment): Generator<string> {
+    for (const [scope, number] of scopes) if ((this.#released.get(scope)?.get(writer) ?? -1) < number) yield scope
+  }
+
+  heldScopes(): Set<string> {
+    return new Set(this.#segments.flatMap(segment => [...this.#heldBy(segment)]))
   }
 
   async #remove(segments: readonly Segment[]): Promise<void> {

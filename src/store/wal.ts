@@ -146,6 +146,8 @@ export class Wal {
         const more = await this.#replay(await this.#segments.linksBehind(), visit, false)
         addReport(report, more)
       }
+    // From here on segments of other writers are released: none of them may be of one that came after us.
+    await this.#options.confirmKept(true)
     await this.collect()
     void this.#segments.ship()
     return report
@@ -332,6 +334,11 @@ export class Wal {
     coverage.delete(this.writer)
     if (this.#nextShown > 0) coverage.set(this.writer, this.#nextShown - 1)
     return coverage
+  }
+
+  /** Scopes of which the log has records that are not released. */
+  heldScopes(): Set<string> {
+    return this.#segments.heldScopes()
   }
 
   /** Blocks cover the scope's records up to these numbers, by writer, and are visible. */

@@ -182,8 +182,10 @@ export class WriterGuard {
     const nowMs = clock.monotonicMs()
     const isDue = nowMs - this.#confirmedMs > leaseMs || leaseMs === 0
     if (this.#fence !== undefined && isDue && nowMs - this.#askedInVainMs > askMs * 10) {
+      // A question that was under way already counts: its answer comes in time.
+      const before = this.#answers
       const late = sleep(clock, askMs).then(() => {
-        if (this.#confirmedMs >= nowMs) return
+        if (this.#answers > before) return
         this.#askedInVainMs = clock.monotonicMs()
         this.#askedInVain = `it did not answer in ${askMs} ms`
       })

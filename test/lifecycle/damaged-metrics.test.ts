@@ -94,13 +94,15 @@ function flip(world: World, key: string, at: number): void {
   bytes[at < 0 ? bytes.length + at : at]! ^= 0x91
 }
 
+// An index, and what was deleted, stay in memory when they were read.
 for (const [name, served, isWhole, act] of damage)
-  for (const when of ['at the start', 'while running'])
+  for (const when of ['at the start', 'while running', ...(isWhole ? [] : ['after it was read'])])
     test(`${name} ${when}: the rest is served, with a warning that names the block`, async () => {
       const world = makeWorld()
       let engine = await opened(world)
       const prefix = await twoBlocks(world, engine)
       const id = prefix.split('/')[1]!
+      if (when === 'after it was read') assert.equal((await count(world, engine, 'w'))[0], seriesCount)
       act(world, prefix)
       if (when === 'at the start') engine = await opened(world)
       for (let round = 0; round < 2; round++) {

@@ -125,7 +125,7 @@ export class ProcessBucket implements Bucket {
   async #do<T>(operation: string, key: string, work: (agoMs: number) => T): Promise<T> {
     const world = this.#world
     const life = this.#life
-    if (life.isDead) return forever
+    if (life.isDead) return forever()
     const fault = this.#store.draw(operation === 'list', operation === 'put')
     world.note(`bucket ${operation} ${key}${fault === undefined ? '' : `: ${fault}`}`)
     if (life.diesNow()) {
@@ -136,10 +136,10 @@ export class ProcessBucket implements Bucket {
         else world.after(world.below(lateMs), arrives)
       }
       life.die()
-      return forever
+      return forever()
     }
     const reply = await this.#request(operation, work, fault)
-    if (life.isDead) return forever
+    if (life.isDead) return forever()
     if ('error' in reply) throw reply.error
     return reply.value
   }

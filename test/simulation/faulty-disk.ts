@@ -122,15 +122,15 @@ export class ProcessFiles implements Files {
   async #do<T>(text: string, operation: DiskOperation | 'read', work: () => T, part?: () => void): Promise<T> {
     const world = this.#world
     const life = this.#life
-    if (life.isDead) return forever
+    if (life.isDead) return forever()
     world.note(`disk ${text}`)
     if (world.chance(4)) await world.sleep(world.below(8))
-    if (life.isDead) return forever
+    if (life.isDead) return forever()
     if (life.diesNow()) {
       if (life.crashEffect === 'torn') part?.()
       if (life.crashEffect === 'after') work()
       life.die()
-      return forever
+      return forever()
     }
     const fault = operation === 'read' ? undefined : this.#disk.faultOf(operation)
     if (fault !== undefined) {

@@ -2,7 +2,7 @@
 import type { Timer } from '#core/clock.ts'
 
 /** What an operation of a dead process gives. */
-export const forever = new Promise<never>(() => {})
+export const forever = (): Promise<never> => new Promise(() => {})
 
 /** Where the crash falls: before the operation did anything, in the middle of it, or after it was done. */
 export type CrashEffect = 'before' | 'torn' | 'after'

@@ -82,8 +82,9 @@ export class Model {
       .filter(({ flaw }) => flaw === undefined)
   }
 
-  isKept(key: string): boolean {
-    return this.#entries.get(key)?.tries.some(t => t.state === 'acknowledged') === true
+  /** Is it in memory already, as far as replies say? */
+  mayBeKept(key: string): boolean {
+    return this.#entries.get(key)?.tries.some(t => t.state === 'acknowledged' || t.state === 'unknown') === true
   }
 
   /** Items that have been kept. */
@@ -114,11 +115,14 @@ export class Model {
           sent.state = 'unknown'
   }
 
-  /** `reaches`: was what that sending brought in the deleter's reach? */
-  delete(group: number, throughMs: number, reaches: (sent: Try) => boolean): void {
+  /** `reaches`: was what that sending brought in the deleter's reach? What comes back later was in nobody's. */
+  delete(group: number, { fromMs, throughMs }: Omit<Part, 'group'>, reaches: (sent: Try) => boolean): void {
     for (const entry of this.#entries.values())
       if (entry.group === group && entry.timeMs <= throughMs && entry.deleted !== 'yes')
-        entry.deleted = entry.tries.every(reaches) ? 'yes' : 'maybe'
+        entry.deleted =
+          entry.timeMs >= fromMs && entry.tries.every(t => t.state !== 'pending' && !t.mayReturn && reaches(t))
+            ? 'yes'
+            : 'maybe'
   }
 
   /** A flush put what these sendings brought into the bucket. */

@@ -192,7 +192,7 @@ class Run {
     const tries = this.#model.send(items, process.number, process.machine.name)
     const before = this.#situation(process)
     // What was kept before may be acknowledged again: nothing has to be written for it.
-    const isNews = items.some(({ key }) => !this.#model.isKept(key))
+    const isNews = items.some(({ key }) => !this.#model.mayBeKept(key))
     this.stats.appends++
     const work = process.engine
       .append(items)
@@ -356,10 +356,11 @@ class Run {
     const outcome = await this.#world.drive(process.engine.delete(group, throughMs), process.life, patienceMs)
     const isOwner = this.#isOwner(process)
     // With `durability: local` another disk may have more of it.
-    const { durability } = this.#script
+    const { durability, retentionMs } = this.#script
     this.#model.delete(
       group,
-      throughMs,
+      // What is out of the retention by a wall clock that is ahead may come back with the clock.
+      { fromMs: this.#newestWallMs - retentionMs, throughMs },
       sent => outcome.kind === 'ok' && isOwner && (durability === 'bucket' || sent.machine === process.machine.name),
     )
   }
@@ -662,8 +663,11 @@ class Run {
   async #checkPrefix(): Promise<void> {
     if (this.#isLogDamaged) return
     const prefix = `${this.#signal.tenant}/tercet/wal/`
-    for (const [key, { bytes }] of this.#world.bucket.objects)
-      if (key.startsWith(prefix) && key !== `${prefix}released.json` && (await holdsRecords(bytes)))
+    const { objects } = this.#world.bucket
+    const ledger = objects.get(`${prefix}released.json`)?.bytes ?? Buffer.from('{}')
+    const released = JSON.parse(Buffer.from(ledger).toString()) as Record<string, number>
+    for (const [key, { bytes }] of objects)
+      if (key.startsWith(prefix) && key.endsWith('.wal') && (await holdsRecords(bytes, released)))
         throw new Failure(`at the end the log still has ${key}`)
   }
 
@@ -705,11 +709,14 @@ class Run {
   }
 }
 
-async function holdsRecords(bytes: Uint8Array): Promise<boolean> {
+/** `released`: by writer the newest generation that is released. */
+async function holdsRecords(bytes: Uint8Array, released: Readonly<Record<string, number>>): Promise<boolean> {
   let records = 0
   for (const part of splitSegments(bytes)) {
-    const segment = await unpackSegment(part, 1e9)
-    scanFrames(segment, decodeHeader(segment).firstRecord, { record: () => records++, skipped: () => records++ })
+    const { bytes: segment } = await unpackSegment(part, 1e9)
+    const { writer, generation, firstRecord } = decodeHeader(segment)
+    if (generation <= (released[writer] ?? -1)) continue
+    scanFrames(segment, firstRecord, { record: () => records++, skipped: () => records++ })
   }
   return records > 0
 }

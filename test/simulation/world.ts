@@ -52,7 +52,7 @@ class ProcessClock implements Clock {
     })
   }
   yield(): Promise<void> {
-    return this.#life.isDead ? forever : this.#world.yield()
+    return this.#life.isDead ? forever() : this.#world.yield()
   }
 }
 
