@@ -100,7 +100,20 @@ function worldOf(signal: keyof typeof buckets, directory = `${root}/data/${signa
 }
 /** As on a machine of 2 GiB. */
 const memory = { headBytesMax: 256 * megabyte, cacheBytes: 16 * megabyte }
-const tracesMemory = { ...memory, headBytesMax: 192 * megabyte, compactBytesMax: 32 * megabyte }
+const tracesMemory = {
+  ...memory,
+  headBytesMax: 192 * megabyte,
+  compactBytesMax: 32 * megabyte,
+  // As `tercet up` has them.
+  limits: {
+    futureMs: 24 * 3_600_000,
+    traceBytesMax: 5_000_000,
+    attributeBytesMax: 65_536,
+    attributesMax: 1000,
+    requestSpansMax: 100_000,
+    liveTracesMax: 500_000,
+  },
+}
 const metrics = await settled(openMetrics(clock, { ...worldOf('metrics'), ...memory }))
 const logs = await settled(openLogs(clock, { ...worldOf('logs'), ...memory }))
 const traces = await settled(openTraces(clock, { ...worldOf('traces'), ...tracesMemory }))
@@ -112,11 +125,17 @@ const spansLoad = new SpanLoad(rate * 1e6 * (stepMs / 1000), stepMs)
 const kept = { samples: 0, sum: 0, lines: 0, spans: 0 }
 let refusals = 0
 
+interface Outcome {
+  refused: number
+  problems: readonly { message: string }[]
+}
+
 /** Sends a request, and sends it again while the answer is a refusal that asks for that. */
-async function send(what: string, append: () => Promise<unknown>): Promise<void> {
+async function send(what: string, append: () => Promise<Outcome>): Promise<void> {
   for (let attempt = 0; ; attempt++) {
     try {
-      await settled(append())
+      const { refused, problems } = await settled(append())
+      if (refused > 0) fail(`${refused} ${what} refused at ${minutesNow()} min: ${problems[0]?.message ?? ''}`)
       return
     } catch (error) {
       if (!(error instanceof UnavailableError) || error.retryAfterSeconds <= 0) throw error

@@ -18,7 +18,7 @@ import type { ChunkReader } from './block-reader.ts'
 import { ChunkWriter, type FinishedChunk, type PublishOutcome } from './block-writer.ts'
 import { chunkKey, filterKey } from './chunk.ts'
 import type { StreamHead } from './head.ts'
-import type { ClosedChunk } from './open-chunk.ts'
+import { filterPathOf, type ClosedChunk } from './open-chunk.ts'
 import { dayMs, type IndexCatalogue } from './index-catalogue.ts'
 import type { IndexedChunk } from './index-file.ts'
 import { chunkName } from './merge.ts'
@@ -189,10 +189,12 @@ export class BlockLife {
   async #moveToDisk(): Promise<void> {
     for (const { tenant, chunk } of this.#closed()) {
       if (chunk.bytes === undefined) continue
-      const path = `${this.#options.directory}/staging/${tenant.name}/${this.#staged++}`
-      await this.#options.files.writeAtomic(path, chunk.bytes)
+      const { directory, files } = this.#options
+      const path = `${directory}/staging/${tenant.name}/${this.#staged++}`
+      if (chunk.filter !== undefined) await files.writeAtomic(filterPathOf(path), chunk.filter)
+      await files.writeAtomic(path, chunk.bytes)
       chunk.path = path
-      chunk.bytes = undefined
+      chunk.bytes = chunk.filter = undefined
     }
   }
 
@@ -298,7 +300,9 @@ export class BlockLife {
     for (const { stream, chunk } of closed) {
       if (kept.has(chunk)) continue
       stream.closed.splice(stream.closed.indexOf(chunk), 1)
-      if (chunk.path !== undefined) await this.#options.files.remove(chunk.path)
+      if (chunk.path === undefined) continue
+      await this.#options.files.remove(chunk.path)
+      await this.#options.files.remove(filterPathOf(chunk.path))
     }
     // What waits is in the log alone.
     if (outcome.waiting.size > 0) return

@@ -12,7 +12,7 @@ import { isPoison } from '#core/poison.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import type { Labels } from '#model/labels.ts'
 import { chunkKey, filterKey } from './chunk.ts'
-import type { ClosedChunk } from './open-chunk.ts'
+import { filterPathOf, type ClosedChunk } from './open-chunk.ts'
 import {
   decodeIndex,
   encodeIndex,
@@ -110,7 +110,8 @@ export class ChunkWriter {
       try {
         await bucket.put(chunkKey(tenant, chunk.ref, isBase64), chunk.bytes ?? (await files.read(chunk.path!)))
         // A filter that is missing costs time, nothing else.
-        await bucket.put(filterKey(tenant, chunk.ref, isBase64), chunk.filter)
+        const filter = chunk.filter ?? (await files.read(filterPathOf(chunk.path!)))
+        await bucket.put(filterKey(tenant, chunk.ref, isBase64), filter)
         done++
         this.uploads++
         this.uploadedBytes += chunk.size

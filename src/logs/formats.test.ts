@@ -141,7 +141,7 @@ test("a stream's chunk: sorted, without duplicates, with a filter that lets thro
       [5, 'another at five'],
     ],
   )
-  const filter = new TokenFilter(chunk.filter)
+  const filter = new TokenFilter(chunk.filter!)
   for (const needle of ['three three', 'another at', 'five five'])
     assert.equal(filter.mayContain(0, bitsOf(Buffer.from(needle))), true)
   assert.equal(filter.mayContain(0, bitsOf(Buffer.from('something else that is nowhere'))), false)

@@ -27,13 +27,19 @@ const encodedMax = 16
 /** A finished chunk that the bucket does not list yet. Its bytes may have been moved to the disk. */
 export interface ClosedChunk {
   ref: ChunkRef
+  /** Undefined: they are in the file `path`. */
   bytes: Uint8Array | undefined
-  /** Its token filter, as it will lie beside it. */
-  filter: Uint8Array
+  /** Its token filter, as it will lie beside it. Undefined: it is in the file `filterPathOf(path)`. */
+  filter: Uint8Array | undefined
   path: string | undefined
   size: number
   kilobytes: number
   entries: number
+}
+
+/** Where the token filter of a chunk waits that waits on the disk. */
+export function filterPathOf(path: string): string {
+  return `${path}.tokens`
 }
 
 export class OpenChunk {

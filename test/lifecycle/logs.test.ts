@@ -389,3 +389,35 @@ test('a deletion that is due while its lines are in memory waits for them, and a
     assert.deepEqual(await lines(world, one, '{app="b"}'), ['line 0'])
   }
 })
+
+test('finished chunks beyond 64 MiB wait on the disk with their token filters, and go when the bucket has them', async () => {
+  const world = makeWorld()
+  const engine = await opened(world)
+  const random = seededRandom(5)
+  const { bucket } = world
+  const put = bucket.put.bind(bucket)
+  bucket.put = (key, bytes, how) =>
+    key.includes('/tercet/') ? put(key, bytes, how) : Promise.reject(new BucketError('put', 'memory', 'SlowDown', true))
+  const staged = (): string[] => [...world.files.entries.keys()].filter(path => path.includes('/staging/'))
+  let count = 0
+  for (; count < 60 && staged().length === 0; count++) {
+    const line = Buffer.from(random.bytes(2_000_000)).toString('latin1')
+    const parts = Array.from({ length: 20 }, (_, i) => line.slice(i * 100_000, (i + 1) * 100_000))
+    await append(
+      world,
+      engine,
+      'a',
+      parts.map((part, i) => [world.clock.nowMs() + i, `${part} needle${count}`]),
+    )
+    await world.clock.advance(1000)
+  }
+  assert.ok(staged().some(path => path.endsWith('.tokens')))
+  bucket.put = put
+  await driving(world, engine.flush())
+  assert.deepEqual(staged(), [])
+  const keys = [...bucket.objects.keys()].filter(key => key.startsWith('fake/') && !key.includes('/tercet/'))
+  const filters = keys.filter(key => key.endsWith('.tercet-tokens'))
+  assert.equal(filters.length, keys.length / 2)
+  const again = await opened({ ...world, files: new MemoryFiles() }, { readOnly: true })
+  assert.equal((await lines(world, again, '{app="a"} |= "needle0"')).length, 20)
+})
