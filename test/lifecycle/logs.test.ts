@@ -390,7 +390,7 @@ test('a deletion that is due while its lines are in memory waits for them, and a
   }
 })
 
-test('finished chunks beyond 64 MiB wait on the disk with their token filters, and go when the bucket has them', async () => {
+test('finished chunks beyond 64 MiB wait on the disk with their token filters until the bucket has them', async () => {
   const world = makeWorld()
   const engine = await opened(world)
   const random = seededRandom(5)
