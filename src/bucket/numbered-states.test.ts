@@ -37,7 +37,7 @@ test('a state that can not be read is an error, not the end of the states', asyn
   )
 })
 
-test('a state is written once: a repetition of it is none, another one is told', async () => {
+test('a state is written once: the same bytes again are accepted, others are refused', async () => {
   const bucket = new MemoryBucket(new VirtualClock(0))
   assert.equal(await putState(bucket, 'k', encodeUtf8('ours')), true)
   assert.equal(await putState(bucket, 'k', encodeUtf8('ours')), true, 'the reply to the first was lost')

@@ -189,10 +189,21 @@ export class DeletionRequests {
     const bytes = encodeUtf8(JSON.stringify({ number, requests } satisfies NumberedList))
     if (!(await putState(bucket, this.#stateKey(number), bytes))) return false
     this.#take({ number, requests })
-    await bucket.put(this.#key, bytes)
     await this.#copy(bytes)
-    if (number > statesKept) await bucket.delete(this.#stateKey(number - statesKept))
+    await this.#noteNewest(number, bytes)
     return true
+  }
+
+  /** The change is kept already: where this fails, the next change makes up for it. */
+  async #noteNewest(number: number, bytes: Uint8Array): Promise<void> {
+    const { bucket, log } = this.#options
+    try {
+      await bucket.put(this.#key, bytes)
+      // None goes that the way from the noted state to the newest needs.
+      if (number > statesKept) await bucket.delete(this.#stateKey(number - statesKept))
+    } catch (error) {
+      log.warn('the newest list of requests for deletion could not be noted', { error: messageOf(error) })
+    }
   }
 }
 

@@ -760,7 +760,7 @@ export function bytesOfBlock(meta: BlockMeta): number {
   return meta.thanos?.files.reduce((sum, file) => sum + (file.size_bytes ?? 0), 0) ?? 0
 }
 
-/** How many deletions each block had, of those that had any. */
+/** By block: the number of deletions from it, where there were any. */
 async function deletionsOf(readers: readonly BlockReader[]): Promise<Record<string, number>> {
   const counts: Record<string, number> = {}
   for (const reader of readers) {

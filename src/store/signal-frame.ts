@@ -221,7 +221,7 @@ export abstract class SignalFrame implements Signal {
     const isJoined = (await this.#isAnswered(prepared)) && (await this.#tryToJoin(prepared))
     if (!readOnly && (isJoined || !needsBucket)) await this.#replayLocal()
     const isRead = isJoined && (readOnly || (await this.#tryToReplayRemote()))
-    if (isRead) this.#guard.noteReached()
+    if (isRead) this.#noteRead()
     this.#isReady = isRead || !needsBucket
     if (!isRead) this.#joining = this.#joinLater()
     this.#startRepeaters()
@@ -269,7 +269,7 @@ export abstract class SignalFrame implements Signal {
         if (this.#isClosing || !(await this.#tryToJoin(this.#prepare()))) continue
         if (!readOnly && durability === 'bucket') await this.#replayLocal()
         if (!readOnly) await this.#guard.inMaintenance(() => this.#replayRemote())
-        this.#guard.noteReached()
+        this.#noteRead()
         this.#isReady = true
         log.info('the bucket is there', { signal })
         return
@@ -283,6 +283,13 @@ export abstract class SignalFrame implements Signal {
   async #replayLocal(): Promise<void> {
     await this.#replay(false, visit => this.wal.openLocal(visit))
   }
+  /** Another writer took the prefix before the log was read. */
+  #isReplacedEarly = false
+
+  #noteRead(): void {
+    if (!this.#isReplacedEarly) this.#guard.noteReached()
+  }
+
   /** False when the bucket is away. */
   async #tryToReplayRemote(): Promise<boolean> {
     try {
@@ -299,8 +306,9 @@ export abstract class SignalFrame implements Signal {
     try {
       await this.#replay(true, visit => this.wal.openRemote(visit))
     } catch (error) {
-      // Replaced while it started: it says so from now on, and takes nothing in.
+      // Replaced while it started: it takes nothing in, and its answers say what they lack.
       if (this.wal.fenced === undefined) throw error
+      this.#isReplacedEarly = true
     }
     // What a writer that we replaced took out of its log meanwhile is in blocks that it put just before.
     await this.refresh()
@@ -387,7 +395,7 @@ export abstract class SignalFrame implements Signal {
     })
   }
 
-  /** A wall clock that jumps is told: what came in by it has its times. */
+  /** Logs a jump of the wall clock: what came in since has its times. */
   #watchClock(): void {
     const { clock, log } = this.#options
     const originMs = clock.nowMs() - clock.monotonicMs()
@@ -434,8 +442,10 @@ export abstract class SignalFrame implements Signal {
     this.#guard.admit(this.#isReady)
   }
 
-  /** What answers lack while the bucket was never reached, and why; undefined: it was. */
+  /** What answers lack where the bucket's log was never read, and why; undefined: it was. */
   protected get notJoined(): string | undefined {
+    if (this.#isReplacedEarly)
+      return `this process was replaced while it started, and lacks the log: ${this.wal.fenced}`
     const { awaySinceStart } = this.#guard
     if (awaySinceStart === undefined) return undefined
     return `the bucket is away since the start, and only what this disk has is answered: ${awaySinceStart}`

@@ -329,17 +329,28 @@ test('a link whose reply was lost is ours; links that can not be read for a whil
   assert.deepEqual(world.read, ['one', 'two'])
 })
 
-test('what a replaced writer adds behind its successor is refused: the chain is closed', async () => {
-  const world = new World()
+/** A writer whose prefix is another's after `replace`. */
+async function replaceable(world: World): Promise<{ first: Wal; replace: () => void }> {
   let isOurs = true
   const first = world.make('bucket', () =>
     isOurs ? Promise.resolve() : Promise.reject(new UnavailableError('another writer took over', 60)),
   )
   await world.replay(first)
+  return {
+    first,
+    replace: () => {
+      isOurs = false
+    },
+  }
+}
+
+test('what a replaced writer adds behind its successor is refused: the chain is closed', async () => {
+  const world = new World()
+  const { first, replace } = await replaceable(world)
   await world.append1(first, 'one')
   const second = await world.open('bucket')
   assert.deepEqual(world.read, ['one'])
-  isOurs = false
+  replace()
   await assert.rejects(world.append1(first, 'late'), /another writer took over/)
   await world.append1(second, 'two')
   assert.deepEqual(world.shown, ['one', 'two'])
@@ -377,18 +388,14 @@ test('a writer that was replaced while it read the log back releases nothing of 
 
 test('where all links are removed a successor goes on with their numbers, and meets the writer before it', async () => {
   const world = new World()
-  let isOurs = true
-  const first = world.make('bucket', () =>
-    isOurs ? Promise.resolve() : Promise.reject(new UnavailableError('another writer took over', 60)),
-  )
-  await world.replay(first)
+  const { first, replace } = await replaceable(world)
   await world.append1(first, 'one')
   first.beginGeneration()
   await first.release('a', [[first.writer, Infinity]])
   const links = [...world.bucket.objects.keys()].filter(key => key.endsWith('.wal'))
   assert.deepEqual(links, [])
   const second = await world.open('bucket')
-  isOurs = false
+  replace()
   await assert.rejects(world.append1(first, 'late'), /another writer took over/)
   assert.ok(!world.shown.includes('late'))
   await world.append1(second, 'two')
@@ -426,7 +433,7 @@ test('many small links become few objects, which are read in their place, also w
   }
 })
 
-test('a link has no torn end: what is cut off there, or from joined links, is told', async () => {
+test('a link, or joined links, that are cut off count as damaged: an object has no torn end', async () => {
   const cutOff = (whole: Uint8Array): Uint8Array => whole.subarray(0, whole.length - 1)
   for (const [damage, kept] of [
     [cutOff, []],

@@ -340,6 +340,23 @@ test('an earlier list of deletions that arrives again hides no later one', async
   assert.deepEqual(await lines(world, await opened(world), '{app="a"}'), ['line 4', 'line 5'], 'a torn one neither')
 })
 
+test('a deletion whose list could be written, but not noted as the newest, is kept', async () => {
+  const world = makeWorld()
+  const engine = await opened(world)
+  await append(world, engine, 'a', numbered(3))
+  await driving(world, engine.flush())
+  const { bucket } = world
+  const put = bucket.put.bind(bucket)
+  bucket.put = (key, bytes, how) =>
+    key.endsWith('/deletions.json')
+      ? Promise.reject(new BucketError('put', 'memory', 'SlowDown', true))
+      : put(key, bytes, how)
+  for (const n of [0, 1])
+    await driving(world, engine.requestDeletion('fake', `{app="a"} |= "line ${n}"`, startMs, startMs + hourMs))
+  const again = await opened({ ...world, files: new MemoryFiles() }, { readOnly: true })
+  assert.deepEqual(await lines(world, again, '{app="a"}'), ['line 2'])
+})
+
 test('of the states of a list of deletions the newest are kept, and all requests', async () => {
   const world = makeWorld()
   const engine = await opened(world)

@@ -308,6 +308,27 @@ test('a merged block that arrives when more was deleted from its parents than it
   }
 })
 
+test('a process that is replaced while it starts takes nothing in, and says what its answers lack', async () => {
+  const world = makeWorld()
+  await append(world, await opened(world, { durability: 'bucket' }), 'm', world.clock.nowMs(), 1)
+  world.files.entries.clear()
+  const { bucket } = world
+  const put = bucket.put.bind(bucket)
+  let successor: MetricsEngine | undefined
+  bucket.put = async (key, bytes, how) => {
+    if (key.endsWith('.wal') && successor === undefined) {
+      successor = makeEngine({ ...world, files: new MemoryFiles() }, { durability: 'bucket' })
+      await successor.open()
+    }
+    await put(key, bytes, how)
+  }
+  const late = await opened(world, { durability: 'bucket' })
+  assert.match(late.notReady ?? '', /another writer \(epoch \d+\) took over the bucket/)
+  await assert.rejects(append(world, late, 'm', world.clock.nowMs(), 2), /another writer/)
+  assert.match(late.reader('anonymous').omissions.texts().join(), /replaced while it started/)
+  assert.equal((await samples(successor!, 'm')).length, 1)
+})
+
 test('a deletion whose first attempt failed on the way, and arrived, is done with the second', async () => {
   const world = makeWorld()
   const engine = await opened(world)

@@ -577,7 +577,7 @@ class Run {
     const isLocal = this.#script.durability === 'local'
     const isOwner = this.#isOwner(process)
     // While the bucket was never reached, answers say so.
-    const isJoined = !outcome.value.omissions.some(text => text.includes('away since the start'))
+    const isJoined = !outcome.value.omissions.some(text => /away since the start|replaced while it started/.test(text))
     const knowsBucket = isJoined && !process.bucket.sawStale
     const { retentionMs } = this.#script
     const problem = this.#model.check(
