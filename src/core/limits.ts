@@ -8,6 +8,8 @@ export interface Limits {
   bodyBytesMax: number
   /** What a compressed body may unfold to. 10 k series × 260 B × 12. */
   decodedBytesMax: number
+  /** A form, packed and unpacked. The longest query is 64 KiB; 1 MiB leaves room for many matchers. */
+  formBytesMax: number
   labelsPerSeriesMax: number
   labelNameBytesMax: number
   labelValueBytesMax: number
@@ -40,6 +42,7 @@ export interface Limits {
 export const defaultLimits: Limits = {
   bodyBytesMax: 32 * 1024 * 1024,
   decodedBytesMax: 128 * 1024 * 1024,
+  formBytesMax: 1024 * 1024,
   labelsPerSeriesMax: 64,
   labelNameBytesMax: 1024,
   labelValueBytesMax: 4096,

@@ -37,6 +37,58 @@ async function serving(
   }
 }
 
+test('a form beyond its limit is refused before more of it is unpacked; a push of that size is not', async () => {
+  const sizeOf: Handler = async request => ({ status: 200, body: String((await request.body()).length) })
+  const nameOf: Handler = async request => ({ status: 200, body: (await request.form()).get('q') ?? '' })
+  const both: Handler = async request => {
+    await request.body()
+    return nameOf(request)
+  }
+  const routes = [route(['POST'], '/push', sizeOf), route(['POST'], '/form', nameOf), route(['POST'], '/both', both)]
+  const urlencoded = 'application/x-www-form-urlencoded'
+  const multipart = 'multipart/form-data; boundary=XX'
+  const boundary = (text: string): string =>
+    `--XX\r\nContent-Disposition: form-data; name="q"\r\n\r\n${text}\r\n--XX--\r\n`
+  await serving(
+    routes,
+    async url => {
+      const post = async (path: string, type: string, body: string, isPacked = false): Promise<string> => {
+        const headers = { 'content-type': type, ...(isPacked ? { 'content-encoding': 'gzip' } : {}) }
+        const reply = await fetch(`${url}${path}`, { method: 'POST', headers, body: isPacked ? gzipSync(body) : body })
+        return reply.text()
+      }
+      for (const isPacked of [false, true]) {
+        assert.equal(await post('/form', urlencoded, `q=${'a'.repeat(398)}`, isPacked), 'a'.repeat(398))
+        assert.match(await post('/form', urlencoded, `q=${'a'.repeat(399)}`, isPacked), /^mapped: .*400/)
+        assert.match(await post('/form', multipart, boundary('a'.repeat(399)), isPacked), /^mapped: .*400/)
+        assert.match(
+          await post('/both', urlencoded, `q=${'a'.repeat(399)}`, isPacked),
+          /^mapped: the form has 401 bytes/,
+        )
+        assert.equal(await post('/push', urlencoded, 'a'.repeat(401), isPacked), '401')
+      }
+    },
+    { formBytesMax: 400 },
+  )
+})
+
+test('a form of very many fields is refused', async () => {
+  const count: Handler = async request => ({ status: 200, body: String((await request.form()).size) })
+  await serving(
+    [route(['POST'], '/form', count)],
+    async url => {
+      const post = async (fields: number): Promise<string> => {
+        const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+        const body = Array.from({ length: fields }, () => 'a').join('&')
+        return (await fetch(`${url}/form`, { method: 'POST', headers, body })).text()
+      }
+      assert.equal(await post(10_000), '10000')
+      assert.equal(await post(10_001), 'mapped: the form has more than 10000 fields, which is the limit')
+    },
+    { bodyBytesMax: 100_000, decodedBytesMax: 100_000 },
+  )
+})
+
 const echo: Handler = async request => ({
   status: 200,
   headers: { 'content-type': 'application/json' },

@@ -3,7 +3,8 @@ import { Readable } from 'node:stream'
 import { createGzip } from 'node:zlib'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Clock } from '#core/clock.ts'
-import { BadDataError, CanceledError, messageOf } from '#core/errors.ts'
+import { BadDataError, CanceledError, LimitError, messageOf } from '#core/errors.ts'
+import { defaultLimits } from '#core/limits.ts'
 import type { Log } from '#core/log.ts'
 import type { Auth } from './auth.ts'
 import { readBody } from './body.ts'
@@ -19,6 +20,8 @@ export interface HttpServerOptions {
   log: Log
   bodyBytesMax: number
   decodedBytesMax: number
+  /** Of a form, packed and unpacked; pushes have `decodedBytesMax`. Default: `defaultLimits.formBytesMax`. */
+  formBytesMax?: number
   /** Turns what a handler threw into a reply. */
   onError: (error: unknown, request: HttpRequest) => HttpReply
   /** Called after every request. */
@@ -146,9 +149,16 @@ export class HttpServer {
     const path = pathOf(raw.url)
     const query = new URLSearchParams(raw.url.slice(path.length + 1))
     const { bodyBytesMax, decodedBytesMax } = this.#options
+    const formBytesMax = Math.min(this.#options.formBytesMax ?? defaultLimits.formBytesMax, decodedBytesMax)
+    const encoding = raw.headers['content-encoding']
     let read: Promise<Uint8Array> | undefined
-    const body = (): Promise<Uint8Array> =>
-      (read ??= readBody(raw.raw, bodyBytesMax, decodedBytesMax, raw.headers['content-encoding']))
+    const body = (): Promise<Uint8Array> => (read ??= readBody(raw.raw, bodyBytesMax, decodedBytesMax, encoding))
+    const formBody = async (): Promise<Uint8Array> => {
+      const bytes = await (read ??= readBody(raw.raw, Math.min(formBytesMax, bodyBytesMax), formBytesMax, encoding))
+      if (bytes.length > formBytesMax)
+        throw new LimitError(`the form has ${bytes.length} bytes, the limit is ${formBytesMax}`, 413)
+      return bytes
+    }
     return {
       method: raw.method,
       path,
@@ -162,7 +172,7 @@ export class HttpServer {
       async form() {
         const all = new URLSearchParams(query)
         const type = raw.headers['content-type'] ?? ''
-        if (raw.method === 'POST') for (const [name, value] of await formFields(type, body)) all.append(name, value)
+        if (raw.method === 'POST') for (const [name, value] of await formFields(type, formBody)) all.append(name, value)
         return all
       },
     }
@@ -185,19 +195,37 @@ async function closeListener({ app, endSockets }: Listener): Promise<void> {
   await app.close()
 }
 
-/** The fields of a form, urlencoded or multipart; files are no fields. Throws BadDataError. */
+/** Far more than the matchers of any request. */
+const formFieldsMax = 10_000
+
+/**
+ * The fields of a form, urlencoded or multipart; files are no fields. Throws BadDataError, and LimitError for a form of
+ * more than `formFieldsMax`.
+ */
 async function formFields(type: string, body: () => Promise<Uint8Array>): Promise<[string, string][]> {
   const kind = type.split(';')[0]!.trim().toLowerCase()
-  if (kind === 'application/x-www-form-urlencoded')
-    return [...new URLSearchParams(Buffer.from(await body()).toString('utf8'))]
+  if (kind === 'application/x-www-form-urlencoded') {
+    const text = Buffer.from(await body()).toString('utf8')
+    checkFieldCount(text, '&')
+    return [...new URLSearchParams(text)]
+  }
   if (kind !== 'multipart/form-data') return []
   const bytes = Uint8Array.from(await body())
+  checkFieldCount(Buffer.from(bytes.buffer).toString('latin1'), '\r\n--')
   try {
     const form = await new Response(bytes, { headers: { 'content-type': type } }).formData()
     return [...form].filter((field): field is [string, string] => typeof field[1] === 'string')
   } catch (error) {
     throw new BadDataError(`the multipart form can't be read: ${messageOf(error)}`, { cause: error })
   }
+}
+
+/** Counted before they are laid out: a field of one byte takes a hundred and more. Throws LimitError. */
+function checkFieldCount(text: string, separator: string): void {
+  let count = 1
+  for (let at = text.indexOf(separator); at >= 0; at = text.indexOf(separator, at + 1))
+    if (++count > formFieldsMax)
+      throw new LimitError(`the form has more than ${formFieldsMax} fields, which is the limit`, 413)
 }
 
 function headerOf(raw: FastifyRequest): (name: string) => string | undefined {
