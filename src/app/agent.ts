@@ -3,6 +3,7 @@ import type { Context } from './context.ts'
 import { makePart } from './part.ts'
 import { makeAdmin, makeHealth } from './parts/admin.ts'
 import { makeForwarding } from './parts/forwarding.ts'
+import { makeMemory } from './parts/memory.ts'
 import { makeOperators } from './parts/operators.ts'
 import { makeScraping } from './parts/scraping.ts'
 import { metricsRoute, registerProcess } from './parts/self.ts'
@@ -30,7 +31,7 @@ export function makeAgent(context: Context, own: Process): Composition {
   const admin = makeAdmin([], () => own.reload())
   const health = makeHealth(own)
   return {
-    parts: [health, forwarding, scraping, operators, tailing, self, admin],
+    parts: [health, makeMemory(context), forwarding, scraping, operators, tailing, self, admin],
     signals: [],
     remotes: () => forwarding.remotes(),
     onRequest: () => {

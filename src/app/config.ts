@@ -32,6 +32,10 @@ export class Config {
   bytes(name: OptionName): number {
     return parseBytes(this.text(name))!
   }
+  /** Bytes: those that the text names, or its part of `wholeBytes`. */
+  memory(name: OptionName, wholeBytes: number): number {
+    return memoryOf(this.text(name), wholeBytes)!
+  }
   durationMs(name: OptionName): number {
     return parseDuration(this.text(name))!
   }
@@ -95,6 +99,13 @@ function parseBytes(text: string): number | undefined {
   return unit === undefined ? undefined : Math.floor(Number(match![1]) * unit)
 }
 
+/** `512MiB`, or `80%` of the whole; undefined for what is neither, or is nothing. */
+function memoryOf(text: string, wholeBytes: number): number | undefined {
+  const percent = /^(\d+(?:\.\d+)?)\s*%$/.exec(text)?.[1]
+  const bytes = percent === undefined ? parseBytes(text) : Math.floor((wholeBytes * Number(percent)) / 100)
+  return bytes === undefined || bytes <= 0 || Number(percent ?? 0) > 100 ? undefined : bytes
+}
+
 /** The reason why a value does not fit, or undefined. */
 function problemOf(name: OptionName, value: string): string | undefined {
   const { kind } = optionOf(name)
@@ -108,6 +119,10 @@ function problemOf(name: OptionName, value: string): string | undefined {
       return /^\d+$/.test(value) ? undefined : `${JSON.stringify(value)} is not a whole number`
     case 'bytes':
       return parseBytes(value) === undefined ? `${JSON.stringify(value)} is not a size like 512MiB` : undefined
+    case 'memory':
+      return memoryOf(value, 1e9) === undefined
+        ? `${JSON.stringify(value)} is not a size like 2GiB, or a part like 80%`
+        : undefined
     case 'duration':
       return parseDuration(value) === undefined
         ? `${JSON.stringify(value)} is not a duration like 30d, 1h30m or inf`

@@ -5,7 +5,8 @@ import { probeBucket } from '#bucket/probe.ts'
 import { makeHashSeed, type HashSeed } from '#codec/series-key.ts'
 import { WriteRequestKernel } from '#codec/write-request.ts'
 import { BadDataError } from '#core/errors.ts'
-import type { Limits } from '#core/limits.ts'
+import { memoryBudgetBytes, memoryShares, type Limits } from '#core/limits.ts'
+import { MemoryBudget } from '#core/memory-budget.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import type { HttpReply, Route } from '#net/route-table.ts'
 import { Fence } from '#store/fencing.ts'
@@ -20,6 +21,8 @@ export interface Context {
   readonly world: World
   readonly env: Environment
   readonly limits: Limits
+  /** Heads, caches, bodies, queries, answers and tails draw on it. */
+  readonly memory: MemoryBudget
   readonly security: Security
   readonly tenancy: Tenancy
   /** Of the hashes of series keys, chosen by each process. */
@@ -37,7 +40,9 @@ export interface Context {
 }
 
 /** Reads credentials and certificates. Throws BadDataError for what the configuration has wrong. */
-export async function makeContext(config: Config, world: World, env: Environment): Promise<Context> {
+export async function makeContext(config: Config, machine: World, env: Environment): Promise<Context> {
+  // What follows from the memory follows from the part of it that the process may use.
+  const world = { ...machine, memoryBytes: config.memory('memory_limit', machine.memoryBytes) }
   const security = await openSecurity(config, world.files)
   const hashSeed = makeHashSeed(world.random)
   const ownUrl = `${security.tls === undefined ? 'http' : 'https'}://${config.text('listen.http')}`
@@ -46,6 +51,7 @@ export async function makeContext(config: Config, world: World, env: Environment
     world,
     env,
     limits: limitsOf(config),
+    memory: new MemoryBudget(memoryBudgetBytes(world.memoryBytes), memoryShares),
     security,
     tenancy: new Tenancy(config.text('tenancy') === 'on'),
     hashSeed,
@@ -91,4 +97,21 @@ const refusal: HttpReply = {
 export function queryRoutes({ running, isInsertOnly }: Context, routes: readonly Route[]): Route[] {
   if (!isInsertOnly) return running.watched(routes)
   return routes.map(route => ({ ...route, handler: () => Promise.resolve(refusal) }))
+}
+
+/** What an engine holds in memory. */
+export interface MemoryHolder {
+  readonly headBytes: number
+  readonly cacheBytes: number
+  releaseCaches(bytes: number): void
+}
+
+/** Lets the budget count what an engine holds, and ask it to give back what it only keeps for queries. */
+export function countMemory({ memory }: Context, engine: MemoryHolder): void {
+  memory.account('heads').measured(() => engine.headBytes)
+  const caches = memory.account('caches')
+  caches.measured(() => engine.cacheBytes)
+  caches.onShortage(bytes => {
+    engine.releaseCaches(bytes)
+  })
 }

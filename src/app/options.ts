@@ -4,7 +4,16 @@
  */
 import { defaultLimits } from '#core/limits.ts'
 
-export type OptionKind = 'text' | 'number' | 'bytes' | 'duration' | 'switch' | 'list' | 'address' | readonly string[]
+export type OptionKind =
+  | 'text'
+  | 'number'
+  | 'bytes'
+  | 'memory'
+  | 'duration'
+  | 'switch'
+  | 'list'
+  | 'address'
+  | readonly string[]
 export interface Option {
   kind: OptionKind
   fallback: string
@@ -254,6 +263,17 @@ export const optionTable = {
     'Decompressed blocks of lines that are kept in memory for queries; an eighth of the memory at most.',
   ),
   tenancy: option(['off', 'on'], 'off', 'on: the X-Scope-OrgID header names the tenant.'),
+  memory_limit: option(
+    'memory',
+    '100%',
+    'Memory that the process plans with: bytes, or a part of what its container or its machine has. ' +
+      'What would go beyond is refused (503), caches give back before that.',
+  ),
+  write_timeout: option(
+    'duration',
+    '30s',
+    'A client that takes no 64 KiB of its answer in this time is disconnected, and its query ended.',
+  ),
   disk_free_min: option('bytes', '512MiB', 'Below this much free disk nothing is accepted (503).'),
   'limits.body_size': option('bytes', String(defaultLimits.bodyBytesMax), 'Request bodies as they come.'),
   'limits.decoded_size': option('bytes', String(defaultLimits.decodedBytesMax), 'Request bodies when decoded.'),
@@ -279,7 +299,23 @@ export const optionTable = {
     String(defaultLimits.querySamplesMax),
     'Samples that one query may hold in memory.',
   ),
-  'limits.query_timeout': option('duration', '2m', 'Time of one query.'),
+  'limits.query_timeout': option('duration', '2m', 'Time of one query, with the time that it waits for others.'),
+  'limits.query_concurrency': option(
+    'number',
+    String(defaultLimits.queryConcurrencyMax),
+    'Queries of all languages, and rules, that run at a time; others wait in order of arrival.',
+  ),
+  'limits.query_queue': option(
+    'number',
+    String(defaultLimits.queryQueueMax),
+    'Queries that may wait for others; more are refused (503, or 429 as the API has it).',
+  ),
+  'limits.tenants': option(
+    'number',
+    String(defaultLimits.tenantsMax),
+    'Tenants of one signal in memory, each costs about 20 KiB; a push for one more is refused (429).',
+  ),
+  'limits.tails': option('number', String(defaultLimits.tailsMax), 'Live tails of logs at a time.'),
   role: option(
     ['all', 'query', 'insert', 'agent'],
     'all',

@@ -6,6 +6,7 @@ import { makeAdmin, makeHealth } from './parts/admin.ts'
 import { makeAlerting } from './parts/alerting.ts'
 import { makeDeriving } from './parts/deriving.ts'
 import { makeLogs } from './parts/logs.ts'
+import { makeMemory } from './parts/memory.ts'
 import { makeMetrics } from './parts/metrics.ts'
 import { makeOperators } from './parts/operators.ts'
 import { makeScraping } from './parts/scraping.ts'
@@ -45,7 +46,7 @@ export async function makeServing(context: Context, own: Process): Promise<Compo
   )
   const health = makeHealth(own)
   return {
-    parts: [health, stores, deriving, scraping, alerting, operators, self, ui, admin],
+    parts: [health, makeMemory(context), stores, deriving, scraping, alerting, operators, self, ui, admin],
     signals,
     remotes: () => [],
     onRequest: self.onRequest,

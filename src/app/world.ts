@@ -52,6 +52,10 @@ export function limitsOf(config: Config): Limits {
     activeSeriesMax: config.number('limits.active_series'),
     querySamplesMax: config.number('limits.query_samples'),
     queryTimeoutMs: config.durationMs('limits.query_timeout'),
+    queryConcurrencyMax: Math.max(1, config.number('limits.query_concurrency')),
+    queryQueueMax: config.number('limits.query_queue'),
+    tenantsMax: config.number('limits.tenants'),
+    tailsMax: config.number('limits.tails'),
   }
 }
 

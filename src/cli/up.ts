@@ -1,6 +1,8 @@
 /** `tercet up`: runs the process. */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { getHeapStatistics } from 'node:v8'
 import { messageOf } from '#core/errors.ts'
+import { heapBytesMax } from '#core/limits.ts'
 import type { Config } from '#app/config.ts'
 import { optionNames } from '#app/options.ts'
 import { compileCacheDirectory, version } from '#app/version.ts'
@@ -53,8 +55,10 @@ interface Running {
 /** Ends when the process is stopped; the exit code. */
 async function runProcess(config: Config): Promise<number> {
   const isAgent = config.text('role') === 'agent'
-  if (isAgent) await becomeSmall()
   const world = worldOf(config)
+  const heapFlags = heapFlagsOf(config.memory('memory_limit', world.memoryBytes))
+  if (isAgent) await becomeSmall(heapFlags)
+  else if (heapFlags.length > 0) replaceProcess(heapFlags, {})
   const dataDir = config.text('data_dir')
   const pidFile = `${dataDir}/tercet.pid`
   mkdirSync(dataDir, { recursive: true })
@@ -124,22 +128,44 @@ function untilStopped(running: Running, { log }: World, pidFile: string): Promis
  * settings that a running one can't change, which keep it small: one malloc arena, a small young generation, one
  * compiler thread, and code that is compiled already, so that no compiler is loaded.
  */
-async function becomeSmall(): Promise<void> {
-  if (process.env['SMALL_TERCET'] !== undefined || typeof process.execve !== 'function' || process.platform === 'win32')
-    return
+async function becomeSmall(heapFlags: readonly string[]): Promise<void> {
+  if (process.env['SMALL_TERCET'] !== undefined || !canBeReplaced()) return
   const { flushCompileCache } = await import('node:module')
   await import('#app/tercet.ts')
   await (await import('#app/roles.ts')).loadAgent()
   flushCompileCache()
-  const flags = process.execArgv.some(a => a.includes('semi-space'))
-    ? process.execArgv
-    : [...process.execArgv, '--max-semi-space-size=2', '--v8-pool-size=1']
-  process.execve(process.execPath, [process.execPath, ...flags, ...process.argv.slice(1)], {
-    ...process.env,
+  const isSet = process.execArgv.some(a => a.includes('semi-space'))
+  const flags = isSet ? [] : ['--max-semi-space-size=2', '--v8-pool-size=1']
+  replaceProcess([...flags, ...heapFlags], {
     MALLOC_ARENA_MAX: '1',
     SMALL_TERCET: '1',
     NODE_COMPILE_CACHE: compileCacheDirectory,
-  } as NodeJS.ProcessEnv)
+  })
+}
+
+function canBeReplaced(): boolean {
+  return typeof process.execve === 'function' && process.platform !== 'win32'
+}
+
+/** V8 counts the young generation too: a heap that is larger by this is as it should be. */
+const heapSlackBytes = 128 * 1024 * 1024
+
+/**
+ * The flag that keeps the heap within the memory that the process may use; none where it is small enough already (V8
+ * looks at the container itself) or was set by somebody.
+ */
+function heapFlagsOf(memoryBytes: number): string[] {
+  const wanted = heapBytesMax(memoryBytes)
+  const isSet = [...process.execArgv, process.env['NODE_OPTIONS'] ?? ''].some(a => /max.old.space/.test(a))
+  if (isSet || getHeapStatistics().heap_size_limit <= wanted + heapSlackBytes) return []
+  return [`--max-old-space-size=${Math.ceil(wanted / 1024 ** 2)}`]
+}
+
+/** The same program with more flags of Node's and variables of the environment, in the same process. */
+function replaceProcess(flags: readonly string[], environment: Readonly<Record<string, string>>): void {
+  if (!canBeReplaced()) return
+  const args = [process.execPath, ...process.execArgv, ...flags, ...process.argv.slice(1)]
+  process.execve!(process.execPath, args, { ...process.env, ...environment } as NodeJS.ProcessEnv)
 }
 
 async function startAgent(config: Config, world: World, onStarted: () => void): Promise<Running> {

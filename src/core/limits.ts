@@ -20,7 +20,16 @@ export interface Limits {
   /** Steps of one range query, as in Prometheus. */
   queryStepsMax: number
   queryTimeoutMs: number
+  /** Queries of all languages that run at a time, as in Prometheus. */
   queryConcurrencyMax: number
+  /** Queries that wait for others to end; each is a request of some KiB. */
+  queryQueueMax: number
+  /** Tenants of a signal. 20 KiB each when they have a series or two: 10,000 are 200 MiB. */
+  tenantsMax: number
+  /** Live tails, each with its own buffer. */
+  tailsMax: number
+  /** Bytes of lines that wait for one tail; 64 lines of the largest size. */
+  tailBytesMax: number
   /** How far into the future a sample may lie. */
   futureMs: number
   /** Exemplars kept, a tenant; about 200 B each. */
@@ -51,6 +60,10 @@ export const defaultLimits: Limits = {
   queryStepsMax: 11_000,
   queryTimeoutMs: 120_000,
   queryConcurrencyMax: 20,
+  queryQueueMax: 200,
+  tenantsMax: 10_000,
+  tailsMax: 10,
+  tailBytesMax: 16 * 1024 * 1024,
   futureMs: 600_000,
   exemplarsMax: 100_000,
   metadataMax: 100_000,
@@ -63,4 +76,49 @@ export const defaultLimits: Limits = {
   logQuerySeriesMax: 500,
   logQueryEntriesMax: 5000,
   logQueryLengthMaxMs: 721 * 3_600_000,
+}
+
+const mebibyte = 1024 ** 2
+
+/**
+ * What a process takes that holds no data: the program, its compiled code, the heap that V8 keeps free, buffers of
+ * sockets. Idle roles were measured at 150 to 165 MiB.
+ */
+const processBytes = 160 * mebibyte
+
+/**
+ * Bytes that the accounts of a process may hold in a container of so many bytes. A quarter stays free for what nobody
+ * counts: garbage that is not collected yet, and what a decoder or a query makes between two of its counts. The
+ * smallest containers get a quarter, whatever the program takes.
+ */
+export function memoryBudgetBytes(limitBytes: number): number {
+  return Math.floor(Math.max(limitBytes / 4, (limitBytes - processBytes) * 0.75))
+}
+
+/**
+ * The old generation of V8's heap in such a container, as V8 itself chooses where nobody says otherwise: half, and no
+ * more than 4 GiB. What lies in buffers (heads, caches, bodies, chunks) is not in it.
+ */
+export function heapBytesMax(limitBytes: number): number {
+  return Math.floor(Math.min(limitBytes / 2, 4096 * mebibyte))
+}
+
+/** Part of the budget that each account may hold at most. */
+export type MemoryShares = Readonly<
+  Record<'heads' | 'caches' | 'bodies' | 'queries' | 'answers' | 'tails' | 'other', number>
+>
+
+/**
+ * The shares are more than one together, since they are never all used at once; the sum of all accounts has its own
+ * limit. No account alone can leave nothing for the others. In 3 GiB the budget is 2.1 GiB: heads 1.3 GiB (2.5 M
+ * series), bodies 0.5 GiB (4 of 128 MiB), queries 0.7 GiB (46 M samples), answers 0.3 GiB (13 M points), tails 0.1 GiB.
+ */
+export const memoryShares: MemoryShares = {
+  heads: 0.6,
+  caches: 0.3,
+  bodies: 0.25,
+  queries: 0.35,
+  answers: 0.15,
+  tails: 0.05,
+  other: 0.1,
 }

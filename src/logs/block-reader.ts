@@ -55,7 +55,14 @@ export class ChunkReader {
   }
 
   get cacheStats(): { bytes: number; hits: number; misses: number } {
-    return { bytes: this.#chunks.bytes + this.#blocks.bytes, hits: this.#blocks.hits, misses: this.#blocks.misses }
+    const bytes = this.#chunks.bytes + this.#blocks.bytes + this.#bytes.bytes + this.#filters.bytes
+    return { bytes, hits: this.#blocks.hits, misses: this.#blocks.misses }
+  }
+
+  /** Lets go of so many bytes of what is kept, the cheapest to get again first. */
+  release(bytes: number): void {
+    for (const cache of [this.#blocks, this.#chunks, this.#bytes, this.#filters])
+      if (bytes > 0) bytes -= cache.release(bytes)
   }
 
   /** The key of a chunk's object. */

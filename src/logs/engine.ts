@@ -261,6 +261,14 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
   get cacheStats(): { bytes: number; hits: number; misses: number } {
     return this.#reader.cacheStats
   }
+  /** Bytes of what is kept of the bucket for queries. */
+  get cacheBytes(): number {
+    return this.#reader.cacheStats.bytes
+  }
+  /** Lets go of so much of it. */
+  releaseCaches(bytes: number): void {
+    this.#reader.release(bytes)
+  }
 
   // --- Deletion ---
 

@@ -33,6 +33,15 @@ export interface BlockFiles {
 export class ReadBuffers {
   readonly #free: Uint8Array[] = []
 
+  /** Bytes of those that nobody has. */
+  get bytes(): number {
+    return this.#free.reduce((sum, buffer) => sum + buffer.length, 0)
+  }
+
+  clear(): void {
+    this.#free.length = 0
+  }
+
   take(length: number): Uint8Array {
     for (let i = this.#free.length - 1; i >= 0; i--) {
       const buffer = this.#free[i]!
@@ -109,6 +118,11 @@ export class BlockSelection {
   }
 }
 
+/** The bytes of an index, and its symbols and lists as texts and maps. */
+const decodedIndexFactor = 2
+/** A label set of ten labels whose texts are shared. */
+const labelsBytes = 500
+
 interface Index {
   bytes: Uint8Array
   view: DataView
@@ -124,6 +138,8 @@ export class BlockReader {
   readonly meta: BlockMeta
   #files: BlockFiles
   #index: Promise<Index> | undefined
+  /** The same when it was read. */
+  #opened: Index | undefined
   #deleted: Promise<Deleted> | undefined
   lastUsedMs = 0
 
@@ -150,10 +166,16 @@ export class BlockReader {
 
   #open(): Promise<Index> {
     if (this.#index === undefined) {
-      this.#index = this.#reading(files => files.read('index')).then(decodeIndex)
-      this.#index.catch(() => {
-        this.#index = undefined
-      })
+      const opening = this.#reading(files => files.read('index')).then(decodeIndex)
+      this.#index = opening
+      opening.then(
+        index => {
+          if (this.#index === opening) this.#opened = index
+        },
+        () => {
+          this.#index = undefined
+        },
+      )
     }
     return this.#index
   }
@@ -161,6 +183,13 @@ export class BlockReader {
   /** Lets go of the index; the next use reads it again. */
   forget(): void {
     this.#index = undefined
+    this.#opened = undefined
+  }
+
+  /** Roughly what the index takes in memory, with the labels that were read of it; 0 when it is not there. */
+  get indexBytes(): number {
+    if (this.#opened === undefined) return 0
+    return this.#opened.bytes.length * decodedIndexFactor + this.#opened.labels.size * labelsBytes
   }
 
   /** Reads and checks everything that is needed to serve the block. */

@@ -13,8 +13,9 @@ import { Selection, SelectionCache, type SelectionPart } from './selection-cache
 /** Blocks that are asked together. */
 const blocksAhead = { atOnce: 8, weightMax: Infinity, weightOf: (): number => 1 }
 
-/** Label sets that are shared among blocks; about 500 B each. */
+/** Label sets that are shared among blocks, and what each takes. */
 const internedMax = 100_000
+const internedBytes = 500
 
 /** Whose blocks these are, and how the list of them is brought up to date. */
 export interface BlockOrigin {
@@ -184,7 +185,26 @@ export class BlockSet {
     return labels
   }
 
-  /** To be called when something was deleted from a block. */
+  /** Roughly what is kept of blocks for queries, in bytes. */
+  get cacheBytes(): number {
+    let bytes = this.#selections.bytes + this.buffers.bytes + this.#interned.size * internedBytes
+    for (const reader of this.readers.values()) bytes += reader.indexBytes
+    return bytes
+  }
+
+  /** Lets go of so many bytes of that, or all; returns how many became free. Running queries keep what they have. */
+  releaseCaches(bytes: number): number {
+    const before = this.cacheBytes
+    this.buffers.clear()
+    if (before - this.cacheBytes < bytes) this.#interned.clear()
+    if (before - this.cacheBytes < bytes) this.#selections.release(bytes - (before - this.cacheBytes))
+    for (const reader of this.readers.values()) {
+      if (before - this.cacheBytes >= bytes) break
+      reader.forget()
+    }
+    return before - this.cacheBytes
+  }
+
   /** What was deleted is read again. */
   forgetTombstones(): void {
     for (const reader of this.readers.values()) reader.forgetTombstones()

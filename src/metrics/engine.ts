@@ -224,6 +224,18 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
   get seriesCount(): number {
     return [...this.#tenants.values()].reduce((sum, t) => sum + t.head.table.liveCount, 0)
   }
+  /** Bytes of what is not in a block yet. */
+  get headBytes(): number {
+    return [...this.#tenants.values()].reduce((sum, t) => sum + t.head.heldBytes, 0)
+  }
+  /** Bytes of what is kept of blocks for queries. */
+  get cacheBytes(): number {
+    return [...this.#tenants.values()].reduce((sum, t) => sum + t.blocks.cacheBytes, 0)
+  }
+  /** Lets go of so much of what is kept of blocks for queries. */
+  releaseCaches(bytes: number): void {
+    for (const { blocks } of this.#tenants.values()) if (bytes > 0) bytes -= blocks.releaseCaches(bytes)
+  }
   get quarantined(): number {
     return [...this.#tenants.values()].reduce((sum, t) => sum + t.blocks.quarantined.size, 0)
   }

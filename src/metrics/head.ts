@@ -20,6 +20,9 @@ import { SeriesTable } from './series-table.ts'
 export const sampleOutcome = { stored: 0, repeated: 1, duplicate: 2, outOfOrder: 3, tooOld: 4, inFuture: 5 } as const
 export type SampleOutcome = (typeof sampleOutcome)[keyof typeof sampleOutcome]
 
+/** A series with ten labels: its columns, its labels, its place among the postings, its open chunk. */
+const seriesBytes = 500
+
 const chunkSamplesMax = 120
 /** Beyond this many bytes a chunk is finished early: the XOR slot's bit position has 16 bits. */
 const chunkBytesMax = 1024
@@ -324,6 +327,13 @@ export class Head {
       if (range.hasChunks(series) || range.histogramsOf.has(series) || range.late(series).length > 0) return true
     }
     return false
+  }
+
+  /** Roughly what it holds in memory, in bytes: about 500 B a series, and its chunks. */
+  get heldBytes(): number {
+    let total = this.table.count * seriesBytes
+    for (const range of this.ranges()) total += range.heldBytes
+    return total
   }
 
   get chunkCount(): number {

@@ -7,6 +7,8 @@ import { resetHint, type FloatHistogram } from '#model/histogram.ts'
 import type { SampleColumns } from '#model/sample-columns.ts'
 
 const pageBytes = 1 << 20
+/** A series of 100 samples with ten buckets each. */
+const histogramSeriesBytes = 40_000
 
 /** Histogram samples of one series, in the order in which they came. */
 export interface HistogramSamples {
@@ -45,6 +47,12 @@ export class RangeChunks {
   constructor(startMs: number, endMs: number) {
     this.startMs = startMs
     this.endMs = endMs
+  }
+
+  /** Roughly what it holds in memory, in bytes; histograms by their usual size. */
+  get heldBytes(): number {
+    const columns = this.#series.length * 26 + this.#latest.length * 4 + this.#lateSeries.length * 20
+    return this.#pages.length * pageBytes + columns + this.histogramsOf.size * histogramSeriesBytes
   }
 
   /** Keeps a copy of a finished chunk. */

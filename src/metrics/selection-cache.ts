@@ -99,6 +99,11 @@ export class SelectionCache {
     if (bytes <= selectionBytesMax) this.#kept.set(this.#key(matchers, blocks), selection, bytes)
   }
 
+  /** Lets go of so many bytes, or all; returns how many became free. */
+  release(bytes: number): number {
+    return this.#kept.release(bytes)
+  }
+
   /** To be called when something was deleted from a block, or a block turned out to be damaged. */
   clear(): void {
     this.#kept.clear()

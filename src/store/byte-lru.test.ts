@@ -42,3 +42,13 @@ test('deleted entries give their bytes back', () => {
   assert.equal(lru.bytes, 0)
   assert.equal(lru.get('b'), undefined)
 })
+
+test('what was used least recently is let go of until so many bytes are free', () => {
+  const lru = new ByteLru<string>(30)
+  for (const key of ['a', 'b', 'c']) lru.set(key, key, 10)
+  lru.get('a')
+  assert.equal(lru.release(11), 20)
+  assert.deepEqual([lru.bytes, lru.get('a'), lru.get('b')], [10, 'a', undefined])
+  assert.equal(lru.release(100), 10)
+  assert.equal(lru.bytes, 0)
+})

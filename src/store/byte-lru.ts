@@ -29,6 +29,17 @@ export class ByteLru<V> {
     this.bytes = 0
   }
 
+  /** Lets go of what was not used for longest until so many bytes are free, or all is. Returns how many became free. */
+  release(bytes: number): number {
+    const before = this.bytes
+    for (const [oldest, entry] of this.#entries) {
+      if (before - this.bytes >= bytes) break
+      this.#entries.delete(oldest)
+      this.bytes -= entry.bytes
+    }
+    return before - this.bytes
+  }
+
   delete(key: string): void {
     this.bytes -= this.#entries.get(key)?.bytes ?? 0
     this.#entries.delete(key)

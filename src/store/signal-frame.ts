@@ -40,6 +40,8 @@ export interface SignalOptions {
   retentionMs: number
   /** Below this much free disk nothing is accepted. */
   freeBytesMin: number
+  /** Throws UnavailableError while what came in holds more memory than it may. */
+  admitMemory?: () => void
   /** Serves queries from the bucket, and writes nothing. */
   readOnly: boolean
   /** How often the bucket is searched for blocks that other programs added or removed. */
@@ -440,6 +442,7 @@ export abstract class SignalFrame implements Signal {
   protected admit(): void {
     if (this.#isClosing) throw new UnavailableError('the process is shutting down', 5)
     this.#guard.admit(this.#isReady)
+    this.#options.admitMemory?.()
   }
 
   /** What answers lack where the bucket's log was never read, and why; undefined: it was. */

@@ -56,6 +56,11 @@ export class BlockReader {
     }
   }
 
+  /** Lets go of so many bytes of what is kept, the cheapest to get again first. */
+  release(bytes: number): void {
+    for (const cache of [this.#columns, this.#blocks, this.#blooms]) if (bytes > 0) bytes -= cache.release(bytes)
+  }
+
   async #open(meta: BlockMeta): Promise<OpenedBlock> {
     const known = this.#blocks.get(meta.blockId)
     if (known !== undefined) return known

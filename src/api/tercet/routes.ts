@@ -39,7 +39,15 @@ export interface ListedTrouble {
   /** Something does not work although all is accepted. */
   warning: string | undefined
 }
+/** What one account of the process' memory holds. */
+export interface ListedMemory {
+  account: string
+  bytes: number
+  bytesMax: number
+  refused: number
+}
 export interface TercetApiOptions {
+  memory: () => ListedMemory[]
   trouble: () => ListedTrouble[]
   blocks: () => ListedBlock[]
   damaged: () => ListedDamage[]
@@ -64,6 +72,7 @@ export function tercetRoutes({
   running,
   alertmanager,
   dashboards,
+  memory,
 }: TercetApiOptions): Route[] {
   return [
     {
@@ -78,6 +87,7 @@ export function tercetRoutes({
         }),
     },
     { methods: ['GET'], path: '/api/tercet/trouble', handler: async () => json({ trouble: trouble() }) },
+    { methods: ['GET'], path: '/api/tercet/memory', handler: async () => json({ memory: memory() }) },
     { methods: ['GET'], path: '/api/tercet/settings', handler: async () => json({ settings: settings() }) },
     { methods: ['GET'], path: '/api/tercet/dashboards', handler: async () => json({ dashboards: await dashboards() }) },
     {

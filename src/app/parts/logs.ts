@@ -12,7 +12,7 @@ import { HiddenLines } from '#query/logql/scan.ts'
 import { LogsqlEngine } from '#query/logsql/engine.ts'
 import type { DamagedBlock } from '#store/damage.ts'
 import { openBucket } from '../buckets.ts'
-import { queryRoutes, type Context } from '../context.ts'
+import { countMemory, queryRoutes, type Context } from '../context.ts'
 import { makePart, type Part } from '../part.ts'
 import { defaultTenants } from '../tenancy.ts'
 import { version } from '../version.ts'
@@ -87,6 +87,7 @@ export async function makeLogs(context: Context): Promise<LogsPart> {
   const { clock, log } = world
   const bucket = await openBucket(config, world, 'logs')
   const engine = openEngine(context, bucket)
+  countMemory(context, engine)
   const logql = new LogqlEngine(clock, limits, { seriesMax: limits.logQuerySeriesMax, stepsMax: limits.queryStepsMax })
   const tenantOf = tenancy.of('logs')
   const headerTenant = tenancy.ofHeader('logs')

@@ -10,7 +10,7 @@ import { MetricsEngine } from '#metrics/engine.ts'
 import { PromqlEngine } from '#query/promql/engine.ts'
 import type { DamagedBlock } from '#store/damage.ts'
 import { openBucket } from '../buckets.ts'
-import { queryRoutes, type Context } from '../context.ts'
+import { countMemory, queryRoutes, type Context } from '../context.ts'
 import { makePart, type Part } from '../part.ts'
 import { version } from '../version.ts'
 import { registerBlocks, registerDamage, registerRequests, registerSignal } from './signal-metrics.ts'
@@ -60,6 +60,7 @@ export async function makeMetrics(context: Context): Promise<MetricsPart> {
   const { clock } = world
   const bucket = await openBucket(config, world, 'metrics')
   const engine = openEngine(context, bucket)
+  countMemory(context, engine)
   const promql = new PromqlEngine(clock, limits)
   const tenantOf = tenancy.of('metrics')
   const headerTenant = tenancy.ofHeader('metrics')

@@ -25,6 +25,9 @@ export function signalOptions(context: Context, signal: SignalName, bucket: Buck
     durability: config.text('durability') === 'bucket' ? 'bucket' : 'local',
     syncAlways: config.text('wal_sync') === 'always',
     retentionMs: config.durationMs(`${signal}.retention`),
+    admitMemory: () => {
+      context.memory.account('heads').admit()
+    },
     freeBytesMin: config.bytes('disk_free_min'),
     readOnly: isReader,
     refreshMs,

@@ -16,7 +16,7 @@ import { defaultDedicated, layoutOf, type BlockFormat } from '#traces/schema.ts'
 import { decodeOtlpTraces, decodeSpan, encodeOtlpTraces } from '#wire/otlp/traces.ts'
 import type { DamagedBlock } from '#store/damage.ts'
 import { openBucket } from '../buckets.ts'
-import { queryRoutes, type Context } from '../context.ts'
+import { countMemory, queryRoutes, type Context } from '../context.ts'
 import { makePart, type Part } from '../part.ts'
 import { defaultTenants } from '../tenancy.ts'
 import { version } from '../version.ts'
@@ -104,6 +104,7 @@ export async function makeTraces(context: Context, metrics: MetricsPart, derivin
   const { clock } = world
   const bucket = await openBucket(config, world, 'traces')
   const engine = openEngine(context, bucket)
+  countMemory(context, engine)
   const search = new TraceSearch(clock, limits)
   const tags = new TagFinder(clock, limits)
   const traceql = new TraceMetrics(clock, limits)

@@ -3,6 +3,7 @@ import {
   tercetRoutes,
   type ListedBlock,
   type ListedDamage,
+  type ListedMemory,
   type ListedTrouble,
   type Setting,
 } from '#api/tercet/routes.ts'
@@ -92,7 +93,15 @@ export async function makeUi(
       source: config.placeOf(name),
       help: optionOf(name).help,
     }))
+  const memory = (): ListedMemory[] =>
+    context.memory.all().map(({ name, heldBytes, bytesMax, refused }) => ({
+      account: name,
+      bytes: heldBytes,
+      bytesMax,
+      refused,
+    }))
   const questions = tercetRoutes({
+    memory,
     blocks,
     damaged,
     trouble,

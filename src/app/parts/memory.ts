@@ -1,0 +1,43 @@
+/** The memory of the process: what its accounts hold, measured every second, and metrics of them. */
+import { Repeater } from '#core/clock.ts'
+import type { Registry } from '#core/counter.ts'
+import type { Context } from '../context.ts'
+import { makePart, type Part } from '../part.ts'
+
+/** Heads and caches grow by what comes in within this time, at most, before it is noticed. */
+const measureEveryMs = 1000
+
+function register(registry: Registry, { memory }: Context): void {
+  for (const account of memory.all()) {
+    const labels = { account: account.name }
+    const read = (name: string, help: string, type: 'counter' | 'gauge', value: () => number): void => {
+      registry.read(name, help, type, value, labels)
+    }
+    read('tercet_memory_bytes', 'Memory that is held, as it is counted.', 'gauge', () => account.heldBytes)
+    read('tercet_memory_limit_bytes', 'Memory that may be held.', 'gauge', () => account.bytesMax)
+    read('tercet_memory_refused_total', 'Requests refused for want of memory.', 'counter', () => account.refused)
+  }
+  registry.read('tercet_memory_total_bytes', 'Memory that all accounts hold.', 'gauge', () => memory.heldBytes)
+  registry.read('tercet_memory_total_limit_bytes', 'Memory that they may hold.', 'gauge', () => memory.bytesMax)
+}
+
+export function makeMemory(context: Context): Part {
+  const { memory, world } = context
+  let repeater: Repeater | undefined
+  return makePart({
+    name: 'memory',
+    metrics: registry => {
+      register(registry, context)
+    },
+    start: () => {
+      repeater = new Repeater(world.clock, measureEveryMs, () => {
+        memory.measure()
+        return Promise.resolve()
+      })
+      return Promise.resolve()
+    },
+    stop: async () => {
+      await repeater?.stop()
+    },
+  })
+}
