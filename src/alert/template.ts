@@ -4,11 +4,13 @@
  */
 import { messageOf } from '#core/errors.ts'
 import { parseDurationMs } from '#core/duration.ts'
+import { TemplateAllowance } from '#lang/gotemplate/allowance.ts'
 import {
   builtins,
   ExecutionFailure,
   GoInt,
   printGo,
+  refuseLong,
   sprintf,
   TemplateRunner,
   type GoFunction,
@@ -17,6 +19,7 @@ import {
 import { GoTime } from '#lang/gotemplate/go-time-value.ts'
 import { parseTemplate, type Template } from '#lang/gotemplate/parse.ts'
 import { compileRe2 } from '#lang/regex/regex.ts'
+import { expandReplacement, replaceMatches } from '#lang/regex/replace.ts'
 import type { Labels } from '#model/labels.ts'
 
 /** A sample that a template's query finds. */
@@ -47,6 +50,8 @@ class LabelMap extends Map<string, GoValue> {
 const prelude =
   '{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}{{$externalURL := .ExternalURL}}{{$value := .Value}}'
 const passesMax = 20
+/** Levels of templates that call each other by `tmpl`: each takes about 15 frames. */
+const tmplDepthMax = 50
 
 /** A query whose answer is not there yet: the template is run again when it is. */
 class QueryNeeded extends ExecutionFailure {
@@ -213,9 +218,12 @@ const textFunctions: FunctionTable = [
   [
     'reReplaceAll',
     (pattern, replacement, value) =>
-      compileRe2(text(pattern))
-        .matcher(text(value))
-        .replaceAll(text(replacement).replaceAll(/\$\{(\d+)\}/g, '$$$1')),
+      replaceMatches(
+        compileRe2(text(pattern)),
+        text(value),
+        matched => expandReplacement(text(replacement), matched, refuseLong),
+        refuseLong,
+      ),
   ],
   ['safeHtml', value => text(value)],
   ['match', (pattern, value) => compileRe2(text(pattern)).matcher(text(value)).find()],
@@ -314,14 +322,20 @@ export async function expandTemplate(name: string, source: string, context: Temp
     ['Value', context.value],
   ])
   const answers = new Map<string, GoValue>()
+  const allowance = new TemplateAllowance()
   for (let pass = 0; pass < passesMax; pass++) {
+    let depth = 0
     const functions: ReadonlyMap<string, GoFunction> = functionsOf(context, answers, (called, own) => {
       const nodes = template.defined.get(called)
       if (nodes === undefined) throw new Error(`template ${JSON.stringify(called)} not defined`)
-      return new TemplateRunner(called, prelude + source, { nodes, defined: template.defined }, functions).run(own)
+      const inner: Template = { nodes, defined: template.defined }
+      if (++depth > tmplDepthMax) throw new Error(`templates call each other deeper than ${tmplDepthMax} levels`)
+      const text = new TemplateRunner(called, prelude + source, inner, functions, { allowance, isInner: true }).run(own)
+      depth--
+      return text
     })
     try {
-      return new TemplateRunner(name, prelude + source, template, functions).run(data)
+      return new TemplateRunner(name, prelude + source, template, functions, { allowance }).run(data)
     } catch (error) {
       if (!(error instanceof QueryNeeded)) throw error
       answers.set(error.expr, (await context.query(error.expr)).map(sampleValue))

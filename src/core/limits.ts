@@ -122,3 +122,53 @@ export const memoryShares: MemoryShares = {
   tails: 0.05,
   other: 0.1,
 }
+
+/**
+ * Bytes that one query holds beside samples: lines, rows, groups, spans, and the text of an answer. 600,000 lines of
+ * 500
+ * bytes are 300 MB as text of one byte a character.
+ */
+export const queryBytesMax: number = 1024 * 1024 * 1024
+
+/** Texts of queries in all four languages, and the trees that are made of them. */
+export const queryTextLimits = {
+  /** Characters of one query: a selector of 10,000 pods with 64 characters each is 640 kB. */
+  charactersMax: 1024 * 1024,
+  /**
+   * Levels of parentheses, calls and queries within queries: each takes up to 12 frames of ~200 B in the slowest
+   * walker.
+   */
+  depthMax: 250,
+  /**
+   * Operators, calls, selectors and literals of one query. A chain of operators leans to the left: its tree is as deep
+   * as it is long, and every walker descends 3 frames of ~150 B a node, 450 kB of a stack of 984 kB at the limit.
+   */
+  nodesMax: 1000,
+} as const
+
+/** Regular expressions of queries, rules, relabelling and silences. */
+export const regexLimits = {
+  /** Characters of one expression that is no list of plain texts (those are tested by a set and may be longer). */
+  charactersMax: 64 * 1024,
+  /**
+   * Instructions of the program, counted repetition written out: compiling takes ~10 µs for each, 0.2 s at the limit.
+   */
+  instructionsMax: 20_000,
+  depthMax: 250,
+} as const
+
+/** Go templates: of log lines, of rules, of notifications. */
+export const templateLimits = {
+  /** Characters that one run prints, and of one value that it makes: four times the longest log line. */
+  charactersMax: 1024 * 1024,
+  /** Actions, iterations, calls and each 256 characters that calls read or make, in one run: 5 to 10 ms. */
+  stepsMax: 100_000,
+  /** The same over all lines of a query: about 10 s of one core. */
+  queryStepsMax: 100_000_000,
+  /** Characters that all lines of a query print. */
+  queryCharactersMax: 2 ** 32,
+  /** Levels of blocks and parentheses in the text of a template. */
+  depthMax: 100,
+  /** Levels of blocks that run, those of templates that call each other included: 6 frames of ~150 B each. */
+  runDepthMax: 500,
+} as const

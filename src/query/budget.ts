@@ -1,10 +1,14 @@
 /** The samples that one query may hold in memory, and the time that it may take. Long queries yield here. */
 import { CanceledError, LimitError, TimeoutError } from '#core/errors.ts'
 import type { Clock } from '#core/clock.ts'
-import type { Limits } from '#core/limits.ts'
+import { queryBytesMax, type Limits } from '#core/limits.ts'
 
 /** A query yields when it has held the thread for this long. */
 const turnMs = 8
+/**
+ * Units of work between two looks at the clock: 100 to 400 microseconds where a unit is a comparison or an addition.
+ */
+const unitsPerLook = 16_384
 
 /** Makes budgets by the limits of a query engine. */
 export class Budgets {
@@ -32,6 +36,7 @@ export class Budgets {
 export class Budget {
   readonly #clock: Clock
   readonly #samplesMax: number
+  readonly #bytesMax: number
   readonly #deadlineMs: number
   readonly #signal: AbortSignal | undefined
   #turnEndsMs: number
@@ -39,8 +44,13 @@ export class Budget {
   peakSamples = 0
   /** Samples that the query read, those in overlapping windows once for each window. */
   totalSamples = 0
+  /** Bytes that the query holds beside samples. */
+  bytes = 0
+  peakBytes = 0
+  #units = 0
 
-  constructor(clock: Clock, samplesMax: number, timeoutMs: number, signal?: AbortSignal) {
+  constructor(clock: Clock, samplesMax: number, timeoutMs: number, signal?: AbortSignal, bytesMax = queryBytesMax) {
+    this.#bytesMax = bytesMax
     this.#clock = clock
     this.#samplesMax = samplesMax
     this.#deadlineMs = clock.monotonicMs() + timeoutMs
@@ -62,13 +72,53 @@ export class Budget {
   }
 
   /**
+   * Counts bytes that the query holds beside samples: lines, rows, groups. Throws LimitError when it holds too many.
+   */
+  takeBytes(bytes: number): void {
+    this.bytes += bytes
+    if (this.bytes > this.peakBytes) this.peakBytes = this.bytes
+    if (this.bytes > this.#bytesMax)
+      throw new LimitError(
+        `the query holds more than ${this.#bytesMax} bytes in memory, which is the limit; ` +
+          'narrow its time or its filter, or group by less',
+        422,
+      )
+  }
+
+  /** Counts bytes that are not held any more. */
+  giveBytes(bytes: number): void {
+    this.bytes -= bytes
+  }
+
+  /** For work that can't await: throws TimeoutError and CanceledError as `pause` does. */
+  check(): void {
+    this.#check(this.#clock.monotonicMs())
+  }
+
+  #check(now: number): void {
+    if (now > this.#deadlineMs) throw new TimeoutError('query timed out in expression evaluation')
+    if (this.#signal?.aborted === true) throw new CanceledError('query was canceled in expression evaluation')
+  }
+
+  /**
+   * Counts work inside a long loop: true when it is time to look at the clock. Cheap enough to be called for every
+   * item;
+   * `if (budget.worked(1)) await budget.pause()`.
+   */
+  worked(units: number): boolean {
+    this.#units += units
+    if (this.#units < unitsPerLook) return false
+    this.#units = 0
+    return true
+  }
+
+  /**
    * Awaited between pieces of work: yields when the query has held the thread long enough. Throws TimeoutError and
    * CanceledError.
    */
   async pause(): Promise<void> {
     const now = this.#clock.monotonicMs()
-    if (now > this.#deadlineMs) throw new TimeoutError('query timed out in expression evaluation')
-    if (this.#signal?.aborted === true) throw new CanceledError('query was canceled in expression evaluation')
+    this.#check(now)
     if (now < this.#turnEndsMs) return
     await this.#clock.yield()
     this.#turnEndsMs = this.#clock.monotonicMs() + turnMs

@@ -8,6 +8,7 @@ import {
   builtins,
   GoInt,
   printGo,
+  refuseLong,
   TemplateRunner,
   type GoFunction,
   type GoObject,
@@ -16,6 +17,7 @@ import {
 import { GoTime } from '#lang/gotemplate/go-time-value.ts'
 import { parseTemplate, type Node, type Template } from '#lang/gotemplate/parse.ts'
 import { compileRe2 } from '#lang/regex/regex.ts'
+import { expandReplacement, replaceMatches } from '#lang/regex/replace.ts'
 import type { Labels } from '#model/labels.ts'
 import type { ManagedAlert } from './store.ts'
 import { defaultTemplates } from './default-templates.ts'
@@ -180,14 +182,34 @@ function dataValue({ receiver, status, alerts, groupLabels, externalUrl, nowMs }
   ])
 }
 
-function toJson(value: GoValue): unknown {
+/** Texts with a separator between them. Throws where that is longer than a value may be. */
+function joined(list: readonly GoValue[], separator: string): string {
+  const texts: string[] = []
+  let characters = 0
+  for (const item of list) {
+    const part = text(item)
+    refuseLong((characters += part.length + separator.length) - separator.length)
+    texts.push(part)
+  }
+  return texts.join(separator)
+}
+
+/**
+ * Values of JSON, and pieces of 16 characters, that one call of toJson may write: lists can hold themselves many
+ * times.
+ */
+const jsonValuesMax = 100_000
+
+function toJson(value: GoValue, left = { values: jsonValuesMax }): unknown {
+  left.values -= 1 + (typeof value === 'string' ? value.length >>> 4 : 0)
+  if (left.values < 0) throw new Error(`the value has more than ${jsonValuesMax} parts, which is the limit`)
   if (value instanceof GoInt) return Number(value.value)
   if (value instanceof GoTime) return value.format('2006-01-02T15:04:05.999999999Z07:00')
   if (value instanceof Fields)
-    return Object.fromEntries([...value].map(([k, v]) => [k[0]!.toLowerCase() + k.slice(1), toJson(v)]))
+    return Object.fromEntries([...value].map(([k, v]) => [k[0]!.toLowerCase() + k.slice(1), toJson(v, left)]))
   if (value instanceof Map)
-    return Object.fromEntries([...(value as ReadonlyMap<string, GoValue>)].map(([k, v]) => [k, toJson(v)]))
-  if (Array.isArray(value)) return [...(value as readonly GoValue[])].map(toJson)
+    return Object.fromEntries([...(value as ReadonlyMap<string, GoValue>)].map(([k, v]) => [k, toJson(v, left)]))
+  if (Array.isArray(value)) return [...(value as readonly GoValue[])].map(item => toJson(item, left))
   return typeof value === 'object' && value !== null ? printGo(value) : value
 }
 
@@ -253,10 +275,7 @@ const functions = (nowMs: number): ReadonlyMap<string, GoFunction> =>
         ),
     ],
     ['trimSpace', v => text(v).trim()],
-    [
-      'join',
-      (separator, list) => (Array.isArray(list) ? (list as readonly GoValue[]).map(text).join(text(separator)) : ''),
-    ],
+    ['join', (separator, list) => (Array.isArray(list) ? joined(list as readonly GoValue[], text(separator)) : '')],
     ['match', (pattern, value) => compileRe2(text(pattern)).matcher(text(value)).find()],
     ['safeHtml', v => new SafeHtml(text(v))],
     ['safeUrl', v => new SafeHtml(text(v))],
@@ -273,9 +292,12 @@ const functions = (nowMs: number): ReadonlyMap<string, GoFunction> =>
     [
       'reReplaceAll',
       (pattern, replacement, value) =>
-        compileRe2(text(pattern))
-          .matcher(text(value))
-          .replaceAll(text(replacement).replaceAll(/\$\{(\d+)\}/g, '$$$1')),
+        replaceMatches(
+          compileRe2(text(pattern)),
+          text(value),
+          matched => expandReplacement(text(replacement), matched, refuseLong),
+          refuseLong,
+        ),
     ],
     ['stringSlice', (...values) => values.map(text)],
     ['list', (...values) => values],
@@ -324,7 +346,7 @@ export class Templates {
     if (!source.includes('{{')) return source
     const own = parseTemplate('', source, isFunction)
     const template: Template = { nodes: own.nodes, defined: new Map([...this.#defined, ...own.defined]) }
-    return new TemplateRunner('', source, template, functions(data.nowMs), escape).run(dataValue(data))
+    return new TemplateRunner('', source, template, functions(data.nowMs), { shown: escape }).run(dataValue(data))
   }
 
   /** Throws ExecutionFailure and TemplateError. */

@@ -22,6 +22,11 @@ export interface TailOptions {
 
 const linesPerFrame = 100
 const waitingLinesMax = 10_000
+/** Characters of lines that wait for one tail. */
+const waitingTextMax = 16 * 1024 * 1024
+/** Lines are matched in the tail's own time, never in that of a push: so many at once, for so long. */
+const matchedAtOnce = 1000
+const matchingMs = 5
 const droppedMax = 1000
 const frameEveryMs = 100
 const pingEveryMs = 1000
@@ -77,7 +82,9 @@ class Tail {
   readonly #flags: string[] | undefined
   readonly #delayMs: number
   readonly #matcher: LineMatcher
+  readonly #incoming: { tailed: TailedLine; dueMs: number }[] = []
   readonly #waiting: { line: FoundLine; dueMs: number }[] = []
+  #waitingText = 0
   readonly #dropped: { timestamp: string; labels: Record<string, string> }[] = []
   #timer: Timer | undefined
   #lastPingMs = 0
@@ -132,7 +139,10 @@ class Tail {
       .then(
         ({ lines }) => {
           const seen = new Set(lines.map(line => `${formatNs(line.ms, line.subNs)} ${line.line}`))
-          for (const line of [...lines].reverse()) this.#waiting.push({ line, dueMs: 0 })
+          for (const line of [...lines].reverse()) {
+            this.#waitingText += line.line.length
+            this.#waiting.push({ line, dueMs: 0 })
+          }
           isLive = true
           for (const line of early) if (!seen.has(`${formatNs(line.ms, line.subNs)} ${line.line}`)) this.#take(line)
           this.#run()
@@ -143,18 +153,34 @@ class Tail {
       )
   }
 
+  /** Called while a push is shown: the line is only put aside. */
   #take(tailed: TailedLine): void {
-    const line = this.#matcher.match(tailed.labels, tailed.ms, tailed.subNs, tailed.line, tailed.pairs)
-    if (line === undefined) return
-    // Without stages and categories a live line has the labels of its stream alone.
-    const shown =
-      this.#expr.stages.length === 0 && this.#flags === undefined ? { ...line, metadata: [], parsed: [] } : line
-    if (this.#waiting.length >= waitingLinesMax) {
+    if (this.#incoming.length + this.#waiting.length >= waitingLinesMax || this.#waitingText >= waitingTextMax) {
       if (this.#dropped.length < droppedMax)
-        this.#dropped.push({ timestamp: formatNs(line.ms, line.subNs), labels: tailed.labels.toObject() })
+        this.#dropped.push({ timestamp: formatNs(tailed.ms, tailed.subNs), labels: tailed.labels.toObject() })
       return
     }
-    this.#waiting.push({ line: shown, dueMs: this.#options.clock.monotonicMs() + this.#delayMs })
+    this.#waitingText += tailed.line.length
+    this.#incoming.push({ tailed, dueMs: this.#options.clock.monotonicMs() + this.#delayMs })
+  }
+
+  /** Runs some of the lines that came in through the query; true when there are more. */
+  #matchSome(): boolean {
+    const { clock } = this.#options
+    const endMs = clock.monotonicMs() + matchingMs
+    let count = 0
+    while (count < this.#incoming.length && count < matchedAtOnce && clock.monotonicMs() < endMs) {
+      const { tailed, dueMs } = this.#incoming[count++]!
+      this.#waitingText -= tailed.line.length
+      const line = this.#matcher.match(tailed.labels, tailed.ms, tailed.subNs, tailed.line, tailed.pairs)
+      if (line === undefined) continue
+      // Without stages and categories a live line has the labels of its stream alone.
+      const isPlain = this.#expr.stages.length === 0 && this.#flags === undefined
+      this.#waitingText += line.line.length
+      this.#waiting.push({ line: isPlain ? { ...line, metadata: [], parsed: [] } : line, dueMs })
+    }
+    this.#incoming.splice(0, count)
+    return this.#incoming.length > 0
   }
 
   readonly #run = (): void => {
@@ -165,17 +191,21 @@ class Tail {
       this.#socket.close(1000, 'reached tail max duration limit')
       return
     }
+    const hasRoom = this.#waiting.length === 0 || this.#waitingText < waitingTextMax
+    const hasMore = hasRoom && this.#matchSome()
     while (this.#socket.waitingBytes < socketBytesMax) {
       let count = 0
       while (count < linesPerFrame && count < this.#waiting.length && this.#waiting[count]!.dueMs <= now) count++
       if (count === 0) break
-      this.#send(this.#waiting.splice(0, count).map(w => w.line))
+      const lines = this.#waiting.splice(0, count).map(w => w.line)
+      for (const { line } of lines) this.#waitingText -= line.length
+      this.#send(lines)
     }
     if (now - this.#lastPingMs >= pingEveryMs) {
       this.#lastPingMs = now
       this.#socket.ping()
     }
-    this.#timer = clock.after(frameEveryMs, this.#run)
+    this.#timer = clock.after(hasMore ? 1 : frameEveryMs, this.#run)
   }
 
   #send(lines: readonly FoundLine[]): void {

@@ -2,7 +2,10 @@
  * Runs a template over data. Values are Go's, as JavaScript has them: int64 as GoInt, float64 as number, maps as Map,
  * lists as arrays.
  */
+import { CanceledError, LimitError, TimeoutError } from '#core/errors.ts'
+import { templateLimits } from '#core/limits.ts'
 import type { Argument, Command, Node, Pipe, Template } from './parse.ts'
+import { TemplateAllowance } from './allowance.ts'
 import { formatGoFloat } from './go-float.ts'
 
 /** A 64-bit integer, apart from floats: `4` and `4.0` print and compare differently in Go. */
@@ -36,8 +39,41 @@ export class ExecutionFailure extends Error {
   readonly kind = 'template-execution'
 }
 
-const outputMax = 1 << 20
-const stepsMax = 100_000
+const { charactersMax, stepsMax, runDepthMax } = templateLimits
+
+/** Throws when a function would make a value of so many characters. Called before memory is taken for it. */
+export function refuseLong(characters: number): void {
+  if (!(characters <= charactersMax))
+    throw new Error(`the result has more than ${charactersMax} characters, which is the limit`)
+}
+
+/**
+ * Functions that compile and run regular expressions: a character costs them about sixteen times what it costs
+ * others.
+ */
+const slowFunctions: ReadonlySet<string> = new Set([
+  'count',
+  'match',
+  'reReplaceAll',
+  'regexReplaceAll',
+  'regexReplaceAllLiteral',
+])
+
+/** How large a value is, in characters, items or keys. */
+function sizeOf(value: GoValue): number {
+  if (typeof value === 'string' || Array.isArray(value)) return value.length
+  return value instanceof Map ? value.size : 0
+}
+
+/** What a runner may be given beside its template. */
+export interface RunnerOptions {
+  /** How a value is printed, where not as Go prints it. */
+  shown?: ((value: GoValue) => string) | undefined
+  /** Shared with other runs; one of its own unless given. */
+  allowance?: TemplateAllowance | undefined
+  /** A template that a function of another run calls: it uses what is left to that one. */
+  isInner?: boolean
+}
 
 class LoopExit {
   readonly kind: 'break' | 'continue'
@@ -52,32 +88,40 @@ export class TemplateRunner {
   readonly #source: string
   readonly #functions: ReadonlyMap<string, GoFunction>
   readonly #shown: (value: GoValue) => string
+  readonly #allowance: TemplateAllowance
+  readonly #isInner: boolean
   #out = ''
   #variables: [string, GoValue][] = []
-  #steps = 0
   #depth = 0
+  #blocks = 0
 
-  /** `shown`: how a value is printed, where not as Go prints it. */
   constructor(
     name: string,
     source: string,
     template: Template,
     functions: ReadonlyMap<string, GoFunction>,
-    shown: (value: GoValue) => string = printGo,
+    { shown = printGo, allowance = new TemplateAllowance(), isInner = false }: RunnerOptions = {},
   ) {
     this.#shown = shown
+    this.#allowance = allowance
+    this.#isInner = isInner
     this.#name = name
     this.#source = source
     this.#template = template
     this.#functions = functions
   }
 
-  /** The text; ExecutionFailure when something in it can't be done. */
+  /**
+   * The text. Throws ExecutionFailure when something in it can't be done or costs more than one run may, LimitError
+   * when
+   * all runs together cost more than they may, and what the allowance's check throws.
+   */
   run(data: GoValue): string {
     this.#out = ''
     this.#variables = [['$', data]]
-    this.#steps = 0
     this.#depth = 0
+    this.#blocks = 0
+    if (!this.#isInner) this.#allowance.begin()
     this.#walk(this.#template.nodes, data)
     return this.#out
   }
@@ -94,13 +138,20 @@ export class TemplateRunner {
   }
 
   #write(text: string, at: number): void {
+    if (!this.#allowance.print(text.length))
+      this.#fail(at, '', `the output has more than ${charactersMax} characters, which is the limit`)
     this.#out += text
-    if (this.#out.length > outputMax) this.#fail(at, '', `the output has more than ${outputMax} characters`)
+  }
+
+  #spend(steps: number, at: number, context: string): void {
+    if (!this.#allowance.step(steps)) this.#fail(at, context, `more than ${stepsMax} steps, which is the limit`)
   }
 
   #walk(nodes: readonly Node[], dot: GoValue): void {
+    if (++this.#blocks > runDepthMax) this.#fail(0, '', `blocks nest deeper than ${runDepthMax} levels`)
+    this.#spend(1, 0, '')
     for (const node of nodes) {
-      if (++this.#steps > stepsMax) this.#fail(0, '', `more than ${stepsMax} steps`)
+      this.#spend(1, 0, '')
       switch (node.kind) {
         case 'text':
           this.#write(node.text, 0)
@@ -129,6 +180,7 @@ export class TemplateRunner {
           throw new LoopExit(node.kind)
       }
     }
+    this.#blocks--
   }
 
   #call(name: string, data: GoValue, at: number): void {
@@ -145,6 +197,8 @@ export class TemplateRunner {
   #range(node: Node & { kind: 'range' }, dot: GoValue): void {
     const depth = this.#variables.length
     const value = this.#pipe({ ...node.pipe, declares: [] }, dot)
+    const blocks = this.#blocks
+    this.#spend(value instanceof GoInt ? Math.max(0, Number(value.value)) : sizeOf(value), node.pipe.at, node.pipe.text)
     const items = rangeOver(value)
     if (items === undefined) this.#fail(node.pipe.at, node.pipe.text, `range can't iterate over ${printGo(value)}`)
     const [first, second] = node.pipe.declares
@@ -155,6 +209,7 @@ export class TemplateRunner {
         this.#walk(node.body, item)
       } catch (error) {
         if (!(error instanceof LoopExit)) throw error
+        this.#blocks = blocks
         if (error.kind === 'break') break
       } finally {
         if (!node.pipe.isAssignment) this.#variables.length = depth
@@ -219,10 +274,16 @@ export class TemplateRunner {
     const values = args.map(arg => this.#value(arg, dot, command))
     if (last !== undefined) values.push(last[0])
     const run = this.#functions.get(name) ?? builtins.get(name)
+    let characters = 0
+    for (const value of values) characters += sizeOf(value)
+    this.#spend(1 + (characters >>> (slowFunctions.has(name) ? 4 : 8)), command.at, command.text)
     try {
-      return run!(...values)
+      const result = run!(...values)
+      if (typeof result === 'string') refuseLong(result.length)
+      this.#spend(sizeOf(result) >>> 8, command.at, command.text)
+      return result
     } catch (error) {
-      if (error instanceof ExecutionFailure) throw error
+      if (error instanceof ExecutionFailure || error instanceof LimitError || isStop(error)) throw error
       return this.#fail(
         command.at,
         command.text,
@@ -290,6 +351,11 @@ class Missing {
 }
 const missing: GoObject = new Missing()
 
+/** The query is over: its time ran out, or nobody waits for it. */
+function isStop(error: unknown): boolean {
+  return error instanceof TimeoutError || error instanceof CanceledError
+}
+
 function isObject(value: GoValue): value is GoObject {
   return typeof value === 'object' && value !== null && 'toGoString' in value
 }
@@ -328,21 +394,44 @@ function rangeOver(value: GoValue): [GoValue, GoValue][] | undefined {
   return undefined
 }
 
-/** As `%v` prints it. */
+/** As `%v` prints it. Throws ExecutionFailure for what prints more than one run may. */
 export function printGo(value: GoValue): string {
+  return typeof value === 'string' ? value : printWithin(value, { characters: 0 }, 0)
+}
+
+/** Lists can hold themselves many times over: characters and levels are counted while they are printed. */
+function printWithin(value: GoValue, used: { characters: number }, depth: number): string {
+  if (depth > runDepthMax) throw new ExecutionFailure(`a value nests deeper than ${runDepthMax} levels`)
+  let out: string
+  if (Array.isArray(value)) out = `[${(value as readonly GoValue[]).map(v => printItem(v, used, depth)).join(' ')}]`
+  else if (value instanceof Map)
+    out = `map[${[...(value as ReadonlyMap<string, GoValue>)]
+      .sort((a, b) => (a[0] < b[0] ? -1 : 1))
+      .map(([k, v]) => {
+        used.characters += k.length
+        return `${k}:${printItem(v, used, depth)}`
+      })
+      .join(' ')}]`
+  else {
+    out = printPlain(value as GoInt | GoObject | string | number | boolean | null)
+    used.characters += out.length
+  }
+  used.characters += 2
+  if (used.characters > charactersMax)
+    throw new ExecutionFailure(`a value prints more than ${charactersMax} characters, which is the limit`)
+  return out
+}
+
+function printItem(value: GoValue, used: { characters: number }, depth: number): string {
+  return value === null ? '<nil>' : printWithin(value, used, depth + 1)
+}
+
+function printPlain(value: GoInt | GoObject | string | number | boolean | null): string {
   if (value === null) return '<no value>'
   if (typeof value === 'string') return value
   if (typeof value === 'number') return formatGoFloat(value)
   if (typeof value === 'boolean') return String(value)
-  if (value instanceof GoInt) return String(value.value)
-  if (Array.isArray(value))
-    return `[${(value as readonly GoValue[]).map(v => (v === null ? '<nil>' : printGo(v))).join(' ')}]`
-  if (value instanceof Map)
-    return `map[${[...(value as ReadonlyMap<string, GoValue>)]
-      .sort((a, b) => (a[0] < b[0] ? -1 : 1))
-      .map(([k, v]) => `${k}:${v === null ? '<nil>' : printGo(v)}`)
-      .join(' ')}]`
-  return (value as GoObject).toGoString()
+  return value instanceof GoInt ? String(value.value) : value.toGoString()
 }
 
 // --- Built-in functions ---
@@ -396,36 +485,58 @@ function sprint(values: readonly GoValue[]): string {
   return out
 }
 
-/** printf's verbs, as far as templates use them. */
+/** Go knows no wider fields and no more digits. */
+const widthMax = 1_000_000
+const verbShape = /%([-+# 0]*)(\*|\d+)?(?:\.(\*|\d+)?)?([a-zA-Z%])/g
+
+/** printf's verbs, as far as templates use them. Throws for a text that is longer than a value may be. */
 export function sprintf(format: string, args: readonly GoValue[]): string {
+  let out = ''
   let next = 0
-  const out = format.replaceAll(
-    /%([-+# 0]*)(\*|\d+)?(?:\.(\*|\d+)?)?([a-zA-Z%])/g,
-    (whole, flags: string, width: string | undefined, precision: string | undefined, verb: string) => {
-      if (verb === '%') return '%'
-      const star = (text: string | undefined): number | undefined =>
-        text === '*' ? Number(numberOf(args[next++] ?? null)) : text === undefined ? undefined : Number(text)
-      const wide = star(width)
-      const digits = whole.includes('.') ? (star(precision) ?? 0) : undefined
-      if (next >= args.length) return `%!${verb}(MISSING)`
-      let text = formatVerb(verb, args[next++]!, flags, digits)
-      if (wide !== undefined) {
-        const length = [...text].length
-        const signed = /^[+-]/.test(text)
-        if (flags.includes('-')) text = text + ' '.repeat(Math.max(0, wide - length))
-        else if (flags.includes('0') && 'dfeEgGxXobt'.includes(verb))
-          text = (signed ? text[0]! : '') + '0'.repeat(Math.max(0, wide - length)) + (signed ? text.slice(1) : text)
-        else text = ' '.repeat(Math.max(0, wide - length)) + text
-      }
-      return text
-    },
-  )
-  return next < args.length
-    ? `${out}%!(EXTRA ${args
-        .slice(next)
-        .map(a => `${typeName(a)}=${printGo(a)}`)
-        .join(', ')})`
-    : out
+  let from = 0
+  const star = (text: string | undefined): number | undefined =>
+    text === '*' ? Number(numberOf(args[next++] ?? null)) : text === undefined ? undefined : Number(text)
+  for (const found of format.matchAll(verbShape)) {
+    const [whole, flags = '', width, precision, verb = ''] = found
+    out += format.slice(from, found.index)
+    from = found.index + whole.length
+    if (verb === '%') {
+      out += '%'
+      continue
+    }
+    // What is too wide ends the text where the format has it, and is passed over where an argument has it.
+    if (isTooWide(width) || isTooWide(precision)) return `${out}%!(NOVERB)`
+    let wide = star(width)
+    if (wide !== undefined && Math.abs(wide) > widthMax) {
+      out += '%!(BADWIDTH)'
+      wide = undefined
+    }
+    let digits = whole.includes('.') ? (star(precision) ?? 0) : undefined
+    if (digits !== undefined && Math.abs(digits) > widthMax) {
+      out += '%!(BADPREC)'
+      digits = undefined
+    }
+    if (next >= args.length) out += `%!${verb}(MISSING)`
+    else out += padded(formatVerb(verb, args[next++]!, flags, digits), flags, verb, wide)
+    refuseLong(out.length)
+  }
+  out += format.slice(from)
+  if (next >= args.length) return out
+  const extra = args.slice(next).map(a => `${typeName(a)}=${printGo(a)}`)
+  return `${out}%!(EXTRA ${extra.join(', ')})`
+}
+
+function isTooWide(text: string | undefined): boolean {
+  return text !== undefined && text !== '*' && Number(text) > widthMax
+}
+
+function padded(text: string, flags: string, verb: string, width: number | undefined): string {
+  if (width === undefined) return text
+  const missing = Math.max(0, width - [...text].length)
+  if (flags.includes('-')) return text + ' '.repeat(missing)
+  if (!flags.includes('0') || !'dfeEgGxXobt'.includes(verb)) return ' '.repeat(missing) + text
+  const sign = /^[+-]/.test(text) ? text.slice(0, 1) : ''
+  return sign + '0'.repeat(missing) + text.slice(sign.length)
 }
 
 function numberOf(value: GoValue): number | bigint {

@@ -2,6 +2,7 @@
  * Go's text/template as a tree. Source: the public text/template documentation. Errors are texts as Go gives them,
  * without the place.
  */
+import { templateLimits } from '#core/limits.ts'
 import { addAll } from '#core/lists.ts'
 import { goEscapes } from '#core/text.ts'
 
@@ -115,6 +116,8 @@ class TemplateParser {
   #at = 0
   #variables: string[] = ['$']
   #rangeDepth = 0
+  /** Blocks and parentheses around what is read. */
+  #depth = 0
 
   constructor(name: string, source: string, hasFunction: (name: string) => boolean) {
     this.#name = name
@@ -217,6 +220,18 @@ class TemplateParser {
 
   /** Nodes up to an `end` or `else` (returned), or to the end of the text. */
   #list(isInner: boolean): { nodes: Node[]; end: string | undefined; at: number } {
+    this.#enter(this.#item.at)
+    const list = this.#nodes(isInner)
+    this.#depth--
+    return list
+  }
+
+  #enter(at: number): void {
+    if (++this.#depth > templateLimits.depthMax)
+      this.#fail(`blocks and parentheses nest deeper than ${templateLimits.depthMax} levels, which is the limit`, at)
+  }
+
+  #nodes(isInner: boolean): { nodes: Node[]; end: string | undefined; at: number } {
     const nodes: Node[] = []
     for (;;) {
       const item = this.#item
@@ -293,7 +308,9 @@ class TemplateParser {
       const next = this.#item
       if (next.kind === 'word' && (next.text === 'if' || next.text === 'with') && kind !== 'range') {
         // `{{else if ...}}` shares the end of the outer one.
+        this.#enter(next.at)
         otherwise = [this.#control(next.text)]
+        this.#depth--
         this.#variables.length = depth
         return { kind, pipe, body: nodes, otherwise }
       }
@@ -473,7 +490,9 @@ class TemplateParser {
         if (!this.#hasFunction(item.text)) this.#fail(`function ${JSON.stringify(item.text)} not defined`, item.at)
         return { kind: 'function', name: item.text, at: item.at }
       case 'left': {
+        this.#enter(item.at)
         const pipe = this.#pipe('right', 'parenthesized pipeline')
+        this.#depth--
         return { kind: 'pipe', pipe, names: this.#fields() }
       }
       default:

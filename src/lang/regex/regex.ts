@@ -4,7 +4,9 @@
  */
 import { RE2JS } from 're2js'
 import { messageOf } from '#core/errors.ts'
+import { regexLimits } from '#core/limits.ts'
 import { Matcher, type MatchKind } from './matcher.ts'
+import { sizeProblem } from './size.ts'
 
 export interface AnchoredRegex {
   readonly source: string
@@ -21,6 +23,7 @@ export class BadRegexError extends Error {
 }
 
 const meta = /[\\^$.|?*+()[\]{}]/
+/** Alternatives that are looked up one by one in an index; more are tested by a set. */
 const alternativesMax = 1000
 
 export function compileAnchored(source: string): AnchoredRegex {
@@ -31,7 +34,8 @@ export function compileAnchored(source: string): AnchoredRegex {
       return { source, alternatives, test: text => text === only }
     }
     const set = new Set(alternatives)
-    return { source, alternatives, test: text => set.has(text) }
+    const shown = alternatives.length > alternativesMax ? undefined : alternatives
+    return { source, alternatives: shown, test: text => set.has(text) }
   }
   if (source === '.*') return { source, alternatives: undefined, test: () => true }
   if (source === '.+') return { source, alternatives: undefined, test: text => text.length > 0 }
@@ -58,6 +62,8 @@ export function compileRe2(source: string, shown = source): RE2JS {
 }
 
 function compile(source: string, shown: string): RE2JS {
+  const problem = sizeProblem(shown)
+  if (problem !== undefined) throw new BadRegexError(`error parsing regexp: expression too large: ${problem}`)
   try {
     return RE2JS.compile(source)
   } catch (error) {
@@ -69,24 +75,45 @@ function compile(source: string, shown: string): RE2JS {
   }
 }
 
-/** `a|b|c`, `(a|b)`, `x(a|b)y` without any operator inside: its texts. */
+/** `a|b|c`, `(a|b)`, `x(a|b)y` without any operator inside: its texts. Escaped punctuation stands for itself. */
 function literalAlternatives(source: string): string[] | undefined {
   if (!meta.test(source)) return [source]
-  const open = source.indexOf('(')
-  if (open < 0) {
-    const parts = source.split('|')
-    return parts.length <= alternativesMax && parts.every(part => !meta.test(part)) ? parts : undefined
+  const [open, close] = bracketsOf(source)
+  if (open === undefined) return plainParts(source)
+  if (close === undefined) return undefined
+  const before = plainParts(source.slice(0, open))
+  const after = plainParts(source.slice(close + 1))
+  const parts = plainParts(source.slice(open + 1, close).replace(/^\?:/, ''))
+  if (parts === undefined || before?.length !== 1 || after?.length !== 1) return undefined
+  const around = before[0]!.length + after[0]!.length
+  if (parts.length > alternativesMax && around * parts.length > regexLimits.charactersMax) return undefined
+  return parts.map(part => before[0]! + part + after[0]!)
+}
+
+/** Where the first parenthesis opens and the next one closes, escaped ones left out. */
+function bracketsOf(source: string): [number | undefined, number | undefined] {
+  let open: number | undefined
+  for (let i = 0; i < source.length; i++) {
+    const char = source[i]
+    if (char === '\\') i++
+    else if (char === '(' && open === undefined) open = i
+    else if (char === ')') return [open, open === undefined ? undefined : i]
   }
-  const close = source.indexOf(')')
-  if (close < open) return undefined
-  const inner = source.slice(open + 1, close).replace(/^\?:/, '')
-  const before = source.slice(0, open)
-  const after = source.slice(close + 1)
-  if (meta.test(before) || meta.test(after)) return undefined
-  const parts = inner.split('|')
-  return parts.length <= alternativesMax && parts.every(part => !meta.test(part))
-    ? parts.map(part => before + part + after)
-    : undefined
+  return [open, undefined]
+}
+
+const escapedPlain = /\\([\\^$.|?*+()[\]{}/-])/g
+
+/** The parts of `a|b|c`; undefined when one of them is more than a plain text. */
+function plainParts(source: string): string[] | undefined {
+  if (!source.includes('\\')) return /[\^$.?*+()[\]{}]/.test(source) ? undefined : source.split('|')
+  // What is escaped moves out of the way of the test and of the bar that parts: to a place that no text has.
+  if (/[\ue000-\uf8ff]/.test(source)) return undefined
+  const hidden = source.replaceAll(escapedPlain, (_, char: string) => String.fromCharCode(0xe000 + char.charCodeAt(0)))
+  if (/[\\^$.?*+()[\]{}]/.test(hidden)) return undefined
+  return hidden
+    .split('|')
+    .map(part => part.replaceAll(/[\ue000-\uf8ff]/g, char => String.fromCharCode(char.charCodeAt(0) - 0xe000)))
 }
 
 /** `prefix.*`, `prefix.+`, `.*suffix`, `.*infix.*` with plain texts. */

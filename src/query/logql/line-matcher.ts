@@ -31,19 +31,17 @@ export class LineMatcher {
       pairsFrom: Uint32Array.of(text.length),
       pairsTo: Uint32Array.of(bytes.length),
     }
+    this.#pipeline.restart()
     let found: FoundLine | undefined
-    this.#pipeline.scan(
-      labels,
-      lines,
-      pairs,
-      { fromMs: -Infinity, fromSubNs: 0, toMs: Infinity, toSubNs: 0 },
-      false,
-      undefined,
-      entry => {
+    this.#pipeline.scan(labels, lines, pairs, {
+      bounds: { fromMs: -Infinity, fromSubNs: 0, toMs: Infinity, toSubNs: 0 },
+      isBackward: false,
+      isExcluded: undefined,
+      visit: entry => {
         found = describe(entry)
         return false
       },
-    )
+    })
     return found
   }
 }

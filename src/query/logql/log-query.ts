@@ -3,6 +3,7 @@ import { compileMatchers } from '#lang/logql/parser.ts'
 import type { LogExpr } from '#lang/logql/ast.ts'
 import type { LogsReader } from '#logs/select.ts'
 import type { Budget } from '../budget.ts'
+import { pacedSort } from '../paced-sort.ts'
 import type { Entry } from './entry.ts'
 import { Pipeline, type TimeBounds } from './pipeline.ts'
 import { exclusion, openAhead, planChunks } from './scan.ts'
@@ -44,13 +45,13 @@ export async function runLogQuery(
 ): Promise<LogResult> {
   const stats = new QueryStats()
   const { bounds, isBackward } = query
-  const pipeline = new Pipeline(expr, undefined, nowMs)
+  const pipeline = new Pipeline(expr, undefined, nowMs, budget)
   if (bounds.fromMs > bounds.toMs || (bounds.fromMs === bounds.toMs && bounds.fromSubNs >= bounds.toSubNs))
     return { lines: [], stats }
   const { tasks, streams } = await planChunks(reader, compileMatchers(expr.matchers), bounds.fromMs, bounds.toMs, nowMs)
   stats.streams = streams
   tasks.sort(isBackward ? (a, b) => b.chunk.throughMs - a.chunk.throughMs : (a, b) => a.chunk.fromMs - b.chunk.fromMs)
-  const found = new Collector(query.intervalNs > 0 ? Infinity : query.limit, isBackward)
+  const found = new Collector(query.intervalNs > 0 ? Infinity : query.limit, isBackward, budget)
   for await (const { task, opened } of openAhead(tasks, pipeline.needles)) {
     // The next chunks begin no earlier (or end no later) than this one: none of them can have a wanted line.
     if (found.isFull && (isBackward ? task.chunk.throughMs < found.edgeMs : task.chunk.fromMs > found.edgeMs)) break
@@ -64,23 +65,17 @@ export async function runLogQuery(
         continue
       }
       const lines = block.lines()
-      pipeline.scan(
-        task.labels,
-        lines,
-        opened.symbols,
-        bounds,
-        isBackward,
-        exclusion(task, lines, opened.symbols),
-        entry => {
-          if (found.isFull && (isBackward ? entry.ms < found.edgeMs : entry.ms > found.edgeMs)) return false
-          found.add(describe(entry))
-          return true
-        },
-      )
+      const visit = (entry: Entry): boolean => {
+        if (found.isFull && (isBackward ? entry.ms < found.edgeMs : entry.ms > found.edgeMs)) return false
+        found.add(describe(entry))
+        return true
+      }
+      const isExcluded = exclusion(task, lines, opened.symbols)
+      await pipeline.scanPaced(task.labels, lines, opened.symbols, { bounds, isBackward, isExcluded, visit }, budget)
       await budget.pause()
     }
   }
-  let lines = found.finish()
+  let lines = await found.finish()
   if (query.intervalNs > 0) lines = thinOut(lines, query.intervalNs, isBackward).slice(0, query.limit)
   stats.add(pipeline)
   stats.entriesReturned = lines.length
@@ -121,27 +116,30 @@ export function describe(entry: Entry): FoundLine {
 /** Keeps the lines at one end of time, up to a limit. */
 class Collector {
   readonly #limit: number
-  readonly #isBackward: boolean
+  readonly #budget: Budget
+  readonly #compare: (a: FoundLine, b: FoundLine) => number
   #lines: FoundLine[] = []
   /** Time of the worst line that is kept, once there are enough. */
   edgeMs = 0
   isFull = false
 
-  constructor(limit: number, isBackward: boolean) {
+  constructor(limit: number, isBackward: boolean, budget: Budget) {
     this.#limit = limit
-    this.#isBackward = isBackward
+    this.#budget = budget
+    this.#compare = isBackward
+      ? (a, b): number => b.ms - a.ms || b.subNs - a.subNs
+      : (a, b): number => a.ms - b.ms || a.subNs - b.subNs
   }
 
   add(line: FoundLine): void {
     this.#lines.push(line)
+    this.#budget.takeBytes(bytesOf(line))
     if (this.#lines.length >= this.#limit * 2 || (!this.isFull && this.#lines.length === this.#limit)) this.#trim()
   }
 
   #trim(): void {
-    this.#lines.sort(
-      this.#isBackward ? (a, b) => b.ms - a.ms || b.subNs - a.subNs : (a, b) => a.ms - b.ms || a.subNs - b.subNs,
-    )
-    if (this.#lines.length > this.#limit) this.#lines.length = this.#limit
+    this.#lines.sort(this.#compare)
+    while (this.#lines.length > this.#limit) this.#budget.giveBytes(bytesOf(this.#lines.pop()!))
     const last = this.#lines.at(-1)
     if (last !== undefined && this.#lines.length === this.#limit) {
       this.isFull = true
@@ -149,10 +147,16 @@ class Collector {
     }
   }
 
-  finish(): FoundLine[] {
+  async finish(): Promise<FoundLine[]> {
+    await pacedSort(this.#lines, this.#compare, this.#budget)
     this.#trim()
     return this.#lines
   }
+}
+
+/** Memory of a line: a byte for each character, and its object with the lists of its labels. */
+function bytesOf(line: FoundLine): number {
+  return line.line.length + 200 + 32 * (line.stream.length + line.metadata.length + line.parsed.length)
 }
 
 /** Lines that lie far enough apart; the distance is not kept across the start of an hour. */

@@ -2,9 +2,11 @@
  * A compiled pipeline, and how it runs over the lines of a block: the bytes are searched first, and only lines that
  * can pass become text.
  */
+import { TemplateAllowance } from '#lang/gotemplate/allowance.ts'
 import type { Grouping, LogExpr, Stage, Unwrap } from '#lang/logql/ast.ts'
 import { readPairs, type Lines } from '#logs/select.ts'
 import type { Labels } from '#model/labels.ts'
+import type { Budget } from '../budget.ts'
 import { Entry, errorLabel } from './entry.ts'
 import { compileLabelFilter, filterNames, singleName, type EntryTest } from './label-filter.ts'
 import { labelName } from './json-line.ts'
@@ -57,11 +59,51 @@ class ChunkMetadata {
 const none: readonly string[] = []
 const metadataOf = new WeakMap<readonly string[], ChunkMetadata>()
 
+function metadataFor(symbols: readonly string[]): ChunkMetadata {
+  let metadata = metadataOf.get(symbols)
+  if (metadata === undefined) metadataOf.set(symbols, (metadata = new ChunkMetadata(symbols)))
+  return metadata
+}
+
+/** Which lines of a block a scan reads, and who gets them. */
+export interface ScanUse {
+  bounds: TimeBounds
+  isBackward: boolean
+  isExcluded: ((i: number) => boolean) | undefined
+  /** Returns false to stop. */
+  visit: (entry: Entry, i: number) => boolean
+}
+
+/** Units of work (Budget.worked) of a line beside its bytes, and of a step of a template. */
+const unitsOfLine = 32
+const unitsOfStep = 8
+
+/** Numbers of lines: of a list, or all from `first` to before `end`; forward or backward. */
+class LineList {
+  readonly #list: readonly number[] | undefined
+  readonly #first: number
+  readonly #isBackward: boolean
+  readonly count: number
+
+  constructor(list: readonly number[] | undefined, first: number, end: number, isBackward: boolean) {
+    this.#list = list
+    this.#first = first
+    this.#isBackward = isBackward
+    this.count = list === undefined ? end - first : list.length
+  }
+
+  line(at: number): number {
+    const k = this.#isBackward ? this.count - 1 - at : at
+    return this.#list === undefined ? this.#first + k : this.#list[k]!
+  }
+}
+
 /** The stages of a query, compiled once and run over every line. */
 export class Pipeline {
   readonly entry = new Entry()
   readonly #steps: readonly Step[]
   readonly #afterUnwrap: EntryTest[]
+  readonly #allowance: TemplateAllowance
   /** The filter by which blocks are searched, and its place among the steps. */
   readonly #search: { needle: Uint8Array; step: number; isWhole: boolean } | undefined
   /** Texts that a line must contain as it is stored. */
@@ -70,13 +112,16 @@ export class Pipeline {
   bytesSeen = 0
   linesPassed = 0
 
-  constructor(log: LogExpr, metric: MetricUse | undefined, nowMs: () => number) {
+  /** `budget`: of the query that the pipeline belongs to; its templates look at it while they run. */
+  constructor(log: LogExpr, metric: MetricUse | undefined, nowMs: () => number, budget?: Budget) {
+    this.#allowance = new TemplateAllowance(() => budget?.check())
     let stages = reorder(log.stages)
     const functions = templateFunctions(this.entry, nowMs)
     if (metric !== undefined && !metric.readsLine) stages = withoutIdleFormats(stages)
     const context: StageContext = {
       entry: this.entry,
       functions,
+      allowance: this.#allowance,
       wanted: metric === undefined ? undefined : wantedNames(stages, metric, functions),
       early: earlyFilters(stages, metric),
     }
@@ -101,6 +146,11 @@ export class Pipeline {
     this.#afterUnwrap = (metric?.unwrap?.filters ?? []).map(compileLabelFilter)
   }
 
+  /** Forgets what its templates have cost: a tail runs for an hour, and each line counts on its own. */
+  restart(): void {
+    this.#allowance.restart()
+  }
+
   /** Is every line passed on as it is? */
   get isEmpty(): boolean {
     return this.#steps.length === 0 && this.#search === undefined
@@ -108,27 +158,46 @@ export class Pipeline {
 
   /**
    * Calls `visit` with the entry of every line that passes, by its number; in order of time, or backwards. `visit`
-   * returns false to stop. Lines for which `isExcluded` is true are left out first.
+   * returns false to stop. Lines for which `isExcluded` is true are left out first. For blocks of few lines: it does
+   * not
+   * yield.
    */
-  scan(
+  scan(base: Labels, lines: Lines, symbols: readonly string[], use: ScanUse): boolean {
+    const run = this.#runner(base, lines, symbols, use)
+    const list = this.#linesOf(lines, use)
+    for (let at = 0; at < list.count; at++) if (!run(list.line(at))) return false
+    return true
+  }
+
+  /** As `scan`, and lets other work run between lines. Throws what `pause` of the budget throws. */
+  async scanPaced(
     base: Labels,
     lines: Lines,
     symbols: readonly string[],
-    bounds: TimeBounds,
-    isBackward: boolean,
-    isExcluded: ((i: number) => boolean) | undefined,
-    visit: (entry: Entry, i: number) => boolean,
-  ): boolean {
-    let metadata = metadataOf.get(symbols)
-    if (metadata === undefined) metadataOf.set(symbols, (metadata = new ChunkMetadata(symbols)))
-    const first = lowerBound(lines, bounds.fromMs, bounds.fromSubNs)
-    const end = lowerBound(lines, bounds.toMs, bounds.toSubNs)
-    if (first >= end) return true
-    this.linesSeen += end - first
-    this.bytesSeen += lines.lineTo[end - 1]! - lines.lineFrom[first]!
+    use: ScanUse,
+    budget: Budget,
+  ): Promise<boolean> {
+    const run = this.#runner(base, lines, symbols, use)
+    const { lineFrom, lineTo } = lines
+    const list = this.#linesOf(lines, use)
+    let steps = this.#allowance.steps
+    for (let at = 0; at < list.count; at++) {
+      const i = list.line(at)
+      if (!run(i)) return false
+      const units = unitsOfLine + lineTo[i]! - lineFrom[i]! + unitsOfStep * (this.#allowance.steps - steps)
+      steps = this.#allowance.steps
+      if (budget.worked(units)) await budget.pause()
+    }
+    return true
+  }
+
+  /** Runs one line through the steps; false when `visit` wants no more. */
+  #runner(base: Labels, lines: Lines, symbols: readonly string[], use: ScanUse): (i: number) => boolean {
+    const metadata = metadataFor(symbols)
     const { entry } = this
+    const { isExcluded, visit } = use
     const steps = this.#steps
-    const run = (i: number): boolean => {
+    return i => {
       if (isExcluded?.(i) === true) return true
       entry.reset(
         base,
@@ -143,17 +212,18 @@ export class Pipeline {
       this.linesPassed++
       return visit(entry, i)
     }
-    if (this.#search === undefined) {
-      if (isBackward) {
-        for (let i = end - 1; i >= first; i--) if (!run(i)) return false
-      } else for (let i = first; i < end; i++) if (!run(i)) return false
-      return true
-    }
-    const found = this.#candidates(lines, first, end, this.#search.needle)
-    if (isBackward) {
-      for (let k = found.length - 1; k >= 0; k--) if (!run(found[k]!)) return false
-    } else for (const i of found) if (!run(i)) return false
-    return true
+  }
+
+  /** The lines that have to be looked at, in the order in which they are wanted. */
+  #linesOf(lines: Lines, { bounds, isBackward }: ScanUse): LineList {
+    const first = lowerBound(lines, bounds.fromMs, bounds.fromSubNs)
+    const end = lowerBound(lines, bounds.toMs, bounds.toSubNs)
+    if (first >= end) return new LineList(undefined, 0, 0, false)
+    this.linesSeen += end - first
+    this.bytesSeen += lines.lineTo[end - 1]! - lines.lineFrom[first]!
+    if (this.#search !== undefined)
+      return new LineList(this.#candidates(lines, first, end, this.#search.needle), 0, 0, isBackward)
+    return new LineList(undefined, first, end, isBackward)
   }
 
   /** Lines that contain the needle: the block is searched as one text. */
@@ -196,8 +266,7 @@ export class Pipeline {
     isExcluded: ((i: number) => boolean) | undefined,
     visit: (i: number, pairs: readonly string[]) => void,
   ): void {
-    let metadata = metadataOf.get(symbols)
-    if (metadata === undefined) metadataOf.set(symbols, (metadata = new ChunkMetadata(symbols)))
+    const metadata = metadataFor(symbols)
     const first = lowerBound(lines, bounds.fromMs, bounds.fromSubNs)
     const end = lowerBound(lines, bounds.toMs, bounds.toSubNs)
     if (first >= end) return

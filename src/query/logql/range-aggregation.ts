@@ -39,7 +39,7 @@ export async function evaluateRange(
   const grouping = expr.grouping ?? pushed
   const hasNoLabels = isAbsent || (grouping !== undefined && !grouping.isWithout && grouping.labels.length === 0)
   const readsLine = expr.op === 'bytes_over_time' || expr.op === 'bytes_rate'
-  const pipeline = new Pipeline(expr.log, { grouping, unwrap: expr.unwrap, hasNoLabels, readsLine }, nowMs)
+  const pipeline = new Pipeline(expr.log, { grouping, unwrap: expr.unwrap, hasNoLabels, readsLine }, nowMs, budget)
   const windows = new Windows(grid, expr.rangeMs, expr.offsetNs)
   const collector = new SampleCollector(
     expr,
@@ -74,18 +74,13 @@ export async function evaluateRange(
         await budget.pause()
         continue
       }
-      pipeline.scan(
-        task.labels,
-        lines,
-        opened.symbols,
-        { fromMs, fromSubNs, toMs, toSubNs },
-        false,
-        exclusion(task, lines, opened.symbols),
-        entry => {
-          collector.add(entry, pipeline)
-          return true
-        },
-      )
+      const visit = (entry: Entry): boolean => {
+        collector.add(entry, pipeline)
+        return true
+      }
+      const isExcluded = exclusion(task, lines, opened.symbols)
+      const use = { bounds: { fromMs, fromSubNs, toMs, toSubNs }, isBackward: false, isExcluded, visit }
+      await pipeline.scanPaced(task.labels, lines, opened.symbols, use, budget)
       await budget.pause()
     }
   }

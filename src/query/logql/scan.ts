@@ -110,18 +110,15 @@ export class HiddenLines {
         const ms = lines.timesMs[i]!
         if (ms < d.fromMs || ms > d.throughMs) return false
         let isFound = false
-        d.pipeline.scan(
-          labels,
-          lines,
-          symbols,
-          { fromMs: ms, fromSubNs: lines.subNs[i]!, toMs: ms, toSubNs: lines.subNs[i]! + 1 },
-          false,
-          k => k !== i,
-          () => {
+        d.pipeline.scan(labels, lines, symbols, {
+          bounds: { fromMs: ms, fromSubNs: lines.subNs[i]!, toMs: ms, toSubNs: lines.subNs[i]! + 1 },
+          isBackward: false,
+          isExcluded: k => k !== i,
+          visit: () => {
             isFound = true
             return false
           },
-        )
+        })
         return isFound
       })
   }

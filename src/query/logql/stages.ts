@@ -5,6 +5,7 @@ import { addAll } from '#core/lists.ts'
 import type { LabelFilter, Stage } from '#lang/logql/ast.ts'
 import { parsePattern, type PatternPart } from '#lang/logql/line-pattern.ts'
 import { printStage } from '#lang/logql/printer.ts'
+import type { TemplateAllowance } from '#lang/gotemplate/allowance.ts'
 import { ExecutionFailure, TemplateRunner, builtins, type GoFunction, type GoValue } from '#lang/gotemplate/execute.ts'
 import { parseTemplate, type Argument, type Node, type Pipe, type Template } from '#lang/gotemplate/parse.ts'
 import { compileRe2 } from '#lang/regex/regex.ts'
@@ -21,6 +22,8 @@ export type Step = (entry: Entry) => boolean
 export interface StageContext {
   entry: Entry
   functions: ReadonlyMap<string, GoFunction>
+  /** What the templates of the query may cost together. */
+  allowance: TemplateAllowance
   /** Names that are needed of what parsers find; undefined: all. */
   wanted: ReadonlySet<string> | undefined
   /** Conditions on single labels that are tried as soon as a parser sets them. */
@@ -302,9 +305,9 @@ export class CompiledTemplate {
   readonly #runner: TemplateRunner
   readonly #template: Template
 
-  constructor(name: string, source: string, functions: ReadonlyMap<string, GoFunction>) {
+  constructor(name: string, source: string, functions: ReadonlyMap<string, GoFunction>, allowance?: TemplateAllowance) {
     this.#template = parseTemplate(name, source, fn => functions.has(fn) || builtins.has(fn))
-    this.#runner = new TemplateRunner(name, source, this.#template, functions)
+    this.#runner = new TemplateRunner(name, source, this.#template, functions, { allowance })
     this.#parts = simpleParts(this.#template)
   }
 
@@ -385,7 +388,7 @@ function namesOf(template: Template): string[] | undefined {
 }
 
 function lineFormatStep(source: string, context: StageContext): Step {
-  const template = new CompiledTemplate('line', source, context.functions)
+  const template = new CompiledTemplate('line', source, context.functions, context.allowance)
   return entry => {
     try {
       entry.line = template.run(entry)
@@ -411,7 +414,10 @@ function labelFormatStep(
   const compiled = formats.map(f => ({
     name: f.name,
     from: f.from ?? '',
-    run: f.template === undefined ? undefined : new CompiledTemplate('label', f.template, context.functions),
+    run:
+      f.template === undefined
+        ? undefined
+        : new CompiledTemplate('label', f.template, context.functions, context.allowance),
   }))
   return entry => {
     let labels: ReadonlyMap<string, GoValue> | undefined

@@ -1,6 +1,7 @@
 /** The functions that Loki's templates have beside Go's own. Source: docs/logs.md. */
-import { GoInt, isTrue, typeName, type GoFunction, type GoValue } from '#lang/gotemplate/execute.ts'
+import { GoInt, isTrue, refuseLong, typeName, type GoFunction, type GoValue } from '#lang/gotemplate/execute.ts'
 import { compileRe2 } from '#lang/regex/regex.ts'
+import { expandReplacement, replaceMatches } from '#lang/regex/replace.ts'
 import { parseGoTime } from '#lang/gotemplate/go-time.ts'
 import { GoTime } from '#lang/gotemplate/go-time-value.ts'
 import { toBytes, toDurationSeconds, toFloat } from './conversions.ts'
@@ -101,6 +102,7 @@ function align(n: Argument, value: Argument, isLeft: boolean): string {
   const chars = [...text(value)]
   const width = count(n)
   if (width < 0 || chars.length === width) return chars.join('')
+  refuseLong(width)
   if (isLeft)
     return chars.length > width ? chars.slice(0, width).join('') : chars.join('') + ' '.repeat(width - chars.length)
   return chars.length > width
@@ -112,17 +114,33 @@ function bytesBetween(value: string, from: number, to: number): string {
   return Buffer.from(value).subarray(Math.max(0, from), Math.max(0, to)).toString('utf8')
 }
 
+/** The first n occurrences, or all for a negative n. An empty text stands before each character and at the end. */
 function replaceCount(value: string, old: string, fresh: string, n: number): string {
-  if (n < 0) return value.split(old).join(fresh)
-  let out = value
+  if (n === 0 || (old === fresh && old !== '')) return value
+  if (old === '') return replaceEmpty(value, fresh, n)
+  const parts: string[] = []
   let from = 0
-  for (let i = 0; i < n; i++) {
-    const at = out.indexOf(old, from)
+  let length = value.length
+  for (let i = 0; n < 0 || i < n; i++) {
+    const at = value.indexOf(old, from)
     if (at < 0) break
-    out = out.slice(0, at) + fresh + out.slice(at + old.length)
-    from = at + fresh.length
+    refuseLong((length += fresh.length - old.length))
+    parts.push(value.slice(from, at))
+    from = at + old.length
   }
-  return out
+  parts.push(value.slice(from))
+  return parts.join(fresh)
+}
+
+function replaceEmpty(value: string, fresh: string, n: number): string {
+  const chars = [...value]
+  const places = n < 0 ? chars.length + 1 : Math.min(n, chars.length + 1)
+  refuseLong(value.length + places * fresh.length)
+  let out = ''
+  chars.forEach((char, i) => {
+    out += i < places ? fresh + char : char
+  })
+  return places > chars.length ? out + fresh : out
 }
 
 const regexes = new Map<string, ReturnType<typeof compileRe2>>()
@@ -134,36 +152,6 @@ function regex(source: Argument): ReturnType<typeof compileRe2> {
     regexes.set(key, (compiled = compileRe2(key)))
   }
   return compiled
-}
-
-/** `${1}` and `$1` as Go expands them, for RE2JS. */
-function expand(matcher: { group(i: number | string): string | null }, groups: number, replacement: string): string {
-  return replacement.replaceAll(/\$(?:\$|\{(\w+)\}|(\w+))/g, (whole, braced: string | undefined, bare = '') => {
-    if (whole === '$$') return '$'
-    const name = braced ?? bare
-    if (/^\d+$/.test(name)) return Number(name) <= groups ? (matcher.group(Number(name)) ?? '') : ''
-    try {
-      return matcher.group(name) ?? ''
-    } catch {
-      return ''
-    }
-  })
-}
-
-function replaceRegex(
-  source: Argument,
-  value: string,
-  replace: (matcher: { group(i: number | string): string | null }, groups: number) => string,
-): string {
-  const compiled = regex(source)
-  const matcher = compiled.matcher(value)
-  let out = ''
-  let from = 0
-  while (matcher.find()) {
-    out += value.slice(from, matcher.start()) + replace(matcher, compiled.groupCount())
-    from = matcher.end()
-  }
-  return out + value.slice(from)
 }
 
 function fromJson(source: string): GoValue {
@@ -239,6 +227,9 @@ function withoutSuffix(value: string, suffix: string): string {
 }
 
 function indented(width: number, value: string): string {
+  let lines = 1
+  for (let at = value.indexOf('\n'); at >= 0; at = value.indexOf('\n', at + 1)) lines++
+  refuseLong(value.length + lines * Math.max(0, width))
   const spaces = ' '.repeat(Math.max(0, width))
   return spaces + value.replaceAll('\n', `\n${spaces}`)
 }
@@ -285,7 +276,7 @@ const pureFunctions: Readonly<Record<string, GoFunction>> = {
   TrimPrefix: (s, p) => withoutPrefix(text(s), text(p)),
   trimSuffix: (p, s) => withoutSuffix(text(s), text(p)),
   TrimSuffix: (s, p) => withoutSuffix(text(s), text(p)),
-  replace: (old, fresh, s) => text(s).split(text(old)).join(text(fresh)),
+  replace: (old, fresh, s) => replaceCount(text(s), text(old), text(fresh), -1),
   Replace: (s, old, fresh, n) => replaceCount(text(s), text(old), text(fresh), count(n)),
   contains: (sub, s) => text(s).includes(text(sub)),
   hasPrefix: (p, s) => text(s).startsWith(text(p)),
@@ -294,7 +285,7 @@ const pureFunctions: Readonly<Record<string, GoFunction>> = {
   nindent: (n, s) => `\n${indented(count(n), text(s))}`,
   repeat: (n, s) => {
     if (count(n) < 0) throw new Error('strings: negative Repeat count')
-    if (count(n) * text(s).length > 1 << 20) throw new Error('strings: Repeat output length overflow')
+    refuseLong(count(n) * text(s).length)
     return text(s).repeat(count(n))
   },
   count: (source, s) => {
@@ -312,8 +303,14 @@ const pureFunctions: Readonly<Record<string, GoFunction>> = {
       .replaceAll(/[!'()*]/g, c => `%${c.charCodeAt(0).toString(16).toUpperCase()}`),
   urldecode: s => unescapeUrl(text(s)),
   regexReplaceAll: (source, s, replacement) =>
-    replaceRegex(source, text(s), (matcher, groups) => expand(matcher, groups, text(replacement))),
-  regexReplaceAllLiteral: (source, s, replacement) => replaceRegex(source, text(s), () => text(replacement)),
+    replaceMatches(
+      regex(source),
+      text(s),
+      matched => expandReplacement(text(replacement), matched, refuseLong),
+      refuseLong,
+    ),
+  regexReplaceAllLiteral: (source, s, replacement) =>
+    replaceMatches(regex(source), text(s), () => text(replacement), refuseLong),
   trunc: (n, s) => truncate(count(n), text(s)),
   substr: (a, b, s) => substring(count(a), count(b), text(s)),
   alignLeft: (n, s) => align(n, s, true),
