@@ -24,6 +24,8 @@ export interface Context {
   /** Heads, caches, bodies, queries, answers and tails draw on it. */
   readonly memory: MemoryBudget
   readonly security: Security
+  /** Clients that were disconnected because they took nothing of their answers. */
+  readonly slowReaders: { http: number; grpc: number }
   readonly tenancy: Tenancy
   /** Of the hashes of series keys, chosen by each process. */
   readonly hashSeed: HashSeed
@@ -53,6 +55,7 @@ export async function makeContext(config: Config, machine: World, env: Environme
     limits: limitsOf(config),
     memory: new MemoryBudget(memoryBudgetBytes(world.memoryBytes), memoryShares),
     security,
+    slowReaders: { http: 0, grpc: 0 },
     tenancy: new Tenancy(config.text('tenancy') === 'on'),
     hashSeed,
     kernel: new WriteRequestKernel(hashSeed),

@@ -69,7 +69,8 @@ export class Servers implements SharedServers {
   /** `onRequest` is called after every HTTP request. Throws when two parts claim the same route. */
   constructor(context: Context, parts: readonly Part[], isRunning: () => boolean, onRequest: RequestObserver) {
     this.#context = context
-    const { limits, security, world } = context
+    const { limits, security, world, memory, slowReaders } = context
+    const writeTimeoutMs = context.config.durationMs('write_timeout')
     const gate = new Gate(isRunning)
     const table = new RouteTable()
     for (const part of parts) table.add(part.name, gate.routes(part))
@@ -81,11 +82,20 @@ export class Servers implements SharedServers {
       onError: errorReply,
       monotonicMs: () => world.clock.monotonicMs(),
       after: (delayMs, run) => world.clock.after(delayMs, run),
+      memory,
+      writeTimeoutMs,
+      onSlowReader: () => slowReaders.http++,
       onRequest,
       ...security,
     })
     const methods = parts.flatMap(part => gate.grpc(part))
-    if (methods.length > 0) this.#grpc = new GrpcServer(methods, limits.bodyBytesMax, security.auth, security.tls)
+    if (methods.length > 0)
+      this.#grpc = new GrpcServer(methods, limits.bodyBytesMax, security.auth, security.tls, {
+        clock: world.clock,
+        memory,
+        writeTimeoutMs,
+        onSlowReader: () => slowReaders.grpc++,
+      })
   }
 
   /** `http://host:port` of the main address; `https:` with TLS. */

@@ -5,7 +5,8 @@ import { PassThrough } from 'node:stream'
 import test from 'node:test'
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { encodeSnappy } from '#codec/snappy.ts'
-import { BadDataError, CanceledError, CorruptDataError, LimitError } from '#core/errors.ts'
+import { BadDataError, CanceledError, CorruptDataError, LimitError, UnavailableError } from '#core/errors.ts'
+import { MemoryBudget } from '#core/memory-budget.ts'
 import { readBody } from './body.ts'
 
 const bytesMax = 100
@@ -101,4 +102,54 @@ test('a client that goes away, and a connection that breaks, end the read', asyn
   const second = readBody(broken, bytesMax, decodedBytesMax, undefined)
   broken.destroy(new Error('ECONNRESET'))
   await assert.rejects(second, /ECONNRESET/)
+})
+
+/** Ten thousand bytes for the bodies of all requests. */
+function memoryOf(bytes = 10_000): MemoryBudget {
+  return new MemoryBudget(bytes, { heads: 1, caches: 1, bodies: 1, queries: 1, answers: 1, tails: 1, other: 1 })
+}
+
+test('a body holds what has come of it, and is refused by what it declares before it is read', async () => {
+  const memory = memoryOf()
+  const bodies = memory.account('bodies')
+  const slow = messageOf({ 'content-length': '9000' })
+  const hold = bodies.hold()
+  const body = readBody(slow, 20_000, 20_000, undefined, hold)
+  slow.write(new Uint8Array(2000))
+  await new Promise(setImmediate)
+  assert.equal(memory.heldBytes, 2000)
+  // The same again fits beside what has come, not beside what will have.
+  const second = messageOf({ 'content-length': '8500' })
+  await assert.rejects(readBody(second, 20_000, 20_000, undefined, bodies.hold()), UnavailableError)
+  const third = readBody(messageOf({ 'content-length': '7500' }), 20_000, 20_000, undefined, bodies.hold())
+  third.catch(() => {})
+  slow.end(new Uint8Array(7000))
+  assert.equal((await body).length, 9000)
+  assert.equal(memory.heldBytes, 9000)
+  hold.close()
+  assert.equal(memory.heldBytes, 0)
+  await assert.rejects(
+    readBody(messageOf({ 'content-length': '10001' }), 20_000, 20_000, undefined, bodies.hold()),
+    (error: unknown) => error instanceof LimitError && error.status === 413,
+  )
+})
+
+test('a body that unfolds is refused when there is no memory for more of it, in every encoding', async () => {
+  const unfolded = new Uint8Array(200_000)
+  for (const [encoding, encode] of encodings.slice(3)) {
+    const packed = encode(unfolded)
+    const memory = memoryOf(100_000)
+    memory.account('heads').take(50_000)
+    const hold = memory.account('bodies').hold()
+    const message = messageOf({ 'content-length': String(packed.length) })
+    message.end(packed)
+    await assert.rejects(
+      readBody(message, packed.length, unfolded.length, encoding, hold),
+      (error: unknown) => error instanceof UnavailableError || error instanceof LimitError,
+      encoding,
+    )
+    assert.ok(hold.bytes <= 50_000, encoding)
+    hold.close()
+    assert.equal(memory.heldBytes, 50_000)
+  }
 })

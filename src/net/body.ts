@@ -1,24 +1,46 @@
-/** Reads a request body into one buffer, bounded before and after decompression. */
+/**
+ * Reads a request body into one buffer, bounded before and after decompression. What it takes is counted as it comes:
+ * a slow sender holds what it has sent, and what unfolds holds what has unfolded so far.
+ */
 import type { IncomingMessage } from 'node:http'
-import { brotliDecompress, gunzip, inflate, zstdDecompress } from 'node:zlib'
-import { promisify } from 'node:util'
-import { decodeSnappy } from '#codec/snappy.ts'
+import {
+  createBrotliDecompress,
+  createGunzip,
+  createInflate,
+  createZstdDecompress,
+  type BrotliOptions,
+  type ZlibOptions,
+  type ZstdOptions,
+} from 'node:zlib'
+import { decodeSnappy, snappyDeclaredSize } from '#codec/snappy.ts'
 import { BadDataError, CanceledError, CorruptDataError, LimitError, messageOf } from '#core/errors.ts'
+import type { MemoryHold } from '#core/memory-budget.ts'
 
-const decoders = {
-  gzip: promisify(gunzip),
-  deflate: promisify(inflate),
-  zstd: promisify(zstdDecompress),
-  br: promisify(brotliDecompress),
+const unpackers = {
+  gzip: (options: ZlibOptions) => createGunzip(options),
+  deflate: (options: ZlibOptions) => createInflate(options),
+  zstd: (options: ZstdOptions) => createZstdDecompress(options),
+  br: (options: BrotliOptions) => createBrotliDecompress(options),
 } as const
 
+/** Bodies that declare no more get a buffer of that size; longer ones begin with it, and grow as they come. */
+const firstBufferBytes = 8 * 1024 * 1024
+
+/** Bytes that are unpacked at a time. */
+const unpackedPieceBytes = { least: 16 * 1024, most: 256 * 1024 }
+
+/**
+ * The body, unpacked. Throws LimitError (413) for one that is too long, UnavailableError where `hold` gets no memory
+ * for it, BadDataError for an encoding that is not known, CorruptDataError, and CanceledError when the client goes away.
+ */
 export async function readBody(
   message: IncomingMessage,
   bytesMax: number,
   decodedBytesMax: number,
   encoding: string | undefined,
+  hold?: MemoryHold,
 ): Promise<Uint8Array> {
-  const raw = await collect(message, bytesMax)
+  const raw = await collect(message, bytesMax, hold)
   // Names of codings have no case (RFC 9110, 8.4.1).
   const coding = encoding?.trim().toLowerCase()
   switch (coding) {
@@ -27,13 +49,14 @@ export async function readBody(
     case 'identity':
       return raw
     case 'snappy':
+      hold?.take(Math.min(snappyDeclaredSize(raw).size, decodedBytesMax))
       return decodeSnappy(raw, decodedBytesMax)
     case 'gzip':
     case 'x-gzip':
     case 'deflate':
     case 'zstd':
     case 'br':
-      return unpack(raw, coding === 'x-gzip' ? 'gzip' : coding, decodedBytesMax)
+      return unpack(raw, coding === 'x-gzip' ? 'gzip' : coding, decodedBytesMax, hold)
     default:
       throw new BadDataError(
         `content encoding ${JSON.stringify(encoding)} is not known; identity, gzip, deflate, zstd, br and snappy are`,
@@ -41,36 +64,76 @@ export async function readBody(
   }
 }
 
-async function unpack(raw: Uint8Array, encoding: keyof typeof decoders, bytesMax: number): Promise<Uint8Array> {
-  try {
-    return await decoders[encoding](raw, { maxOutputLength: bytesMax })
-  } catch (error) {
-    if (
-      error instanceof RangeError ||
-      (error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE')
-    )
-      throw new LimitError(`the ${encoding} body has more than ${bytesMax} bytes when decoded, which is the limit`, 413)
-    throw new CorruptDataError(`the ${encoding} body can't be decoded: ${messageOf(error)}`, { cause: error })
-  }
+function unpack(
+  raw: Uint8Array,
+  encoding: keyof typeof unpackers,
+  bytesMax: number,
+  hold: MemoryHold | undefined,
+): Promise<Uint8Array> {
+  const { least, most } = unpackedPieceBytes
+  const chunkSize = Math.min(most, Math.max(least, raw.length * 4))
+  return new Promise((resolve, reject) => {
+    const unpacker = unpackers[encoding]({ chunkSize })
+    const pieces: Buffer[] = []
+    let length = 0
+    const refuse = (error: unknown): void => {
+      unpacker.destroy()
+      reject(error)
+    }
+    unpacker.on('data', (piece: Buffer) => {
+      length += piece.length
+      if (length > bytesMax) {
+        const text = `the ${encoding} body has more than ${bytesMax} bytes when decoded, which is the limit`
+        refuse(new LimitError(text, 413))
+        return
+      }
+      try {
+        hold?.take(piece.length)
+      } catch (error) {
+        refuse(error)
+        return
+      }
+      pieces.push(piece)
+    })
+    unpacker.on('end', () => {
+      resolve(pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces, length))
+    })
+    unpacker.on('error', error => {
+      reject(new CorruptDataError(`the ${encoding} body can't be decoded: ${messageOf(error)}`, { cause: error }))
+    })
+    unpacker.end(raw)
+  })
 }
 
-function collect(message: IncomingMessage, bytesMax: number): Promise<Uint8Array> {
+function collect(message: IncomingMessage, bytesMax: number, hold: MemoryHold | undefined): Promise<Uint8Array> {
   const declared = Number(message.headers['content-length'] ?? 0)
   if (declared > bytesMax)
     return Promise.reject(new LimitError(`the body has ${declared} bytes, the limit is ${bytesMax}`, 413))
   return new Promise((resolve, reject) => {
-    // One buffer of the declared size; chunked bodies grow.
-    let buffer = Buffer.allocUnsafe(declared > 0 ? declared : 16384)
+    hold?.check(declared)
+    let buffer = Buffer.allocUnsafe(declared > 0 ? Math.min(declared, firstBufferBytes) : 16384)
     let filled = 0
+    const refuse = (error: unknown): void => {
+      message.removeAllListeners('data')
+      message.resume()
+      reject(error)
+    }
     message.on('data', (chunk: Buffer) => {
       if (filled + chunk.length > bytesMax) {
-        message.removeAllListeners('data')
-        message.resume()
-        reject(new LimitError(`the body has more than ${bytesMax} bytes, which is the limit`, 413))
+        refuse(new LimitError(`the body has more than ${bytesMax} bytes, which is the limit`, 413))
+        return
+      }
+      try {
+        hold?.take(chunk.length)
+      } catch (error) {
+        refuse(error)
         return
       }
       if (filled + chunk.length > buffer.length) {
-        const grown = Buffer.allocUnsafe(Math.max(filled + chunk.length, buffer.length * 2))
+        const doubled = buffer.length * 2
+        const grown = Buffer.allocUnsafe(
+          Math.max(filled + chunk.length, declared > 0 ? Math.min(declared, doubled) : doubled),
+        )
         buffer.copy(grown, 0, 0, filled)
         buffer = grown
       }

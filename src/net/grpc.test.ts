@@ -1,9 +1,12 @@
 /** The gRPC server: header of the tenant, credentials, the status of each kind of error, calls that are cancelled. */
 import assert from 'node:assert/strict'
+import { connect } from 'node:http2'
 import test from 'node:test'
 import { credentials, makeGenericClientConstructor, Metadata, status, type ServiceError } from '@grpc/grpc-js'
+import { MemoryBudget } from '#core/memory-budget.ts'
+import { VirtualClock } from '#core/virtual-clock.ts'
 import { Auth } from './auth.ts'
-import { GrpcServer, type GrpcMethod } from './grpc.ts'
+import { GrpcServer, type GrpcMethod, type GrpcOptions } from './grpc.ts'
 import { errorOfEachKind } from './handler-kit.ts'
 
 const asIs = (bytes: Buffer): Buffer => bytes
@@ -21,12 +24,14 @@ async function serving(
   methods: readonly Omit<GrpcMethod, 'service'>[],
   work: (call: Call, address: string) => Promise<void>,
   auth = new Auth(nobody),
+  options?: GrpcOptions,
 ): Promise<void> {
   const server = new GrpcServer(
     methods.map(method => ({ service, ...method })),
     1000,
     auth,
     undefined,
+    options,
   )
   const address = await server.listen('127.0.0.1:0')
   const client = clientOf(methods, address)
@@ -196,4 +201,52 @@ test('a caller that goes away aborts the signal', async () => {
     await aborted
     client.close()
   })
+})
+
+test('requests and answers draw on the memory; a caller that takes no answer is given up, and holds nothing then', async () => {
+  const clock = new VirtualClock(0)
+  const one = { heads: 1, caches: 1, bodies: 1, queries: 1, answers: 1, tails: 1, other: 1 }
+  const memory = new MemoryBudget(1000, one)
+  let slowReaders = 0
+  const options = { clock, memory, writeTimeoutMs: 30_000, onSlowReader: () => slowReaders++ }
+  const held: number[] = []
+  const methods: Omit<GrpcMethod, 'service'>[] = [
+    {
+      method: 'Stream',
+      isStream: true,
+      handler: async message => {
+        held.push(memory.account('bodies').heldBytes)
+        return new Uint8Array(message.length)
+      },
+    },
+  ]
+  const work = async (call: Call, address: string): Promise<void> => {
+    assert.equal((await call('Stream', 'x'.repeat(400))).code, status.OK)
+    assert.deepEqual([held, memory.heldBytes], [[400], 0])
+    memory.account('heads').take(700)
+    assert.equal((await call('Stream', 'x'.repeat(400))).code, status.UNAVAILABLE)
+    memory.account('heads').give(700)
+    // A window of ten bytes that is never opened further.
+    const session = connect(`http://${address}`, { settings: { initialWindowSize: 10 } })
+    session.on('error', () => {})
+    await new Promise(resolve => session.once('remoteSettings', resolve))
+    const stream = session.request({
+      ':method': 'POST',
+      ':path': `/${service}/Stream`,
+      'content-type': 'application/grpc',
+      te: 'trailers',
+    })
+    stream.on('error', () => {})
+    stream.pause()
+    const message = Buffer.alloc(5 + 300)
+    message.writeUInt32BE(300, 1)
+    stream.end(message)
+    while (memory.account('answers').heldBytes < 300) await new Promise(setImmediate)
+    await clock.advance(29_000)
+    assert.deepEqual([slowReaders, memory.heldBytes], [0, 300])
+    await clock.advance(1001)
+    assert.deepEqual([slowReaders, memory.heldBytes], [1, 0])
+    session.destroy()
+  }
+  await serving(methods, work, undefined, options)
 })

@@ -8,11 +8,15 @@ import {
   type handleServerStreamingCall,
   type handleUnaryCall,
   type Metadata,
+  type ServerWritableStream,
   type ServiceError,
 } from '@grpc/grpc-js'
-import { messageOf, UnauthorizedError } from '#core/errors.ts'
+import type { Clock } from '#core/clock.ts'
+import { messageOf, TimeoutError, UnauthorizedError } from '#core/errors.ts'
+import type { MemoryBudget, MemoryHold } from '#core/memory-budget.ts'
 import type { Auth } from './auth.ts'
 import { checkPort, listenError } from './listen-error.ts'
+import { SlowReader } from './paced-body.ts'
 import { replyTo, type ByErrorKind } from './route-table.ts'
 import type { TlsOptions } from './tls-options.ts'
 
@@ -71,18 +75,41 @@ function headerOf(metadata: Metadata, name: string): string | undefined {
   return value === undefined ? undefined : String(value)
 }
 
+export interface GrpcOptions {
+  clock: Pick<Clock, 'monotonicMs' | 'after'>
+  /** What requests and answers draw on. */
+  memory: MemoryBudget
+  /** A call that takes nothing of its answer in this time is ended; so is a connection that answers no ping. */
+  writeTimeoutMs: number
+  /** Called for each of these calls. */
+  onSlowReader: () => void
+}
+
 export class GrpcServer {
+  readonly #options: GrpcOptions | undefined
   readonly #server: Server
   readonly #tls: TlsOptions | undefined
   readonly #auth: Auth
 
-  /** `messageBytesMax`: longer requests are refused. */
-  constructor(methods: readonly GrpcMethod[], messageBytesMax: number, auth: Auth, tls: TlsOptions | undefined) {
+  /** `messageBytesMax`: longer requests are refused. Without `options` nobody counts and nobody is waited for. */
+  constructor(
+    methods: readonly GrpcMethod[],
+    messageBytesMax: number,
+    auth: Auth,
+    tls: TlsOptions | undefined,
+    options?: GrpcOptions,
+  ) {
+    this.#options = options
     this.#tls = tls
     this.#auth = auth
     // Its errors are thrown or answered; the library would write them to the standard error too.
     setLogVerbosity(logVerbosity.NONE)
-    this.#server = new Server({ 'grpc.max_receive_message_length': messageBytesMax })
+    const { writeTimeoutMs = Infinity } = options ?? {}
+    const ping = { 'grpc.keepalive_time_ms': writeTimeoutMs, 'grpc.keepalive_timeout_ms': writeTimeoutMs }
+    this.#server = new Server({
+      'grpc.max_receive_message_length': messageBytesMax,
+      ...(writeTimeoutMs === Infinity ? {} : ping),
+    })
     for (const method of methods) this.#add(method)
   }
 
@@ -110,8 +137,7 @@ export class GrpcServer {
     const stream: handleServerStreamingCall<Buffer, Buffer> = call => {
       this.#run(own, call).then(
         answer => {
-          call.write(answer)
-          call.end()
+          this.#stream(call, answer)
         },
         (error: unknown) => {
           call.emit('error', failure(error))
@@ -119,6 +145,45 @@ export class GrpcServer {
       )
     }
     this.#server.addService({ [method]: definition }, { [method]: isStream ? stream : unary })
+  }
+
+  /** The answer as one message; it is held until the caller has taken it, or has gone. */
+  #stream(call: ServerWritableStream<Buffer, Buffer>, answer: Buffer): void {
+    const hold = this.#options?.memory.account('answers').hold()
+    const reader = this.#slowReader(() => {
+      end()
+      call.emit('error', failure(new TimeoutError('the answer was not read in time (write_timeout)')))
+    })
+    const end = (): void => {
+      hold?.close()
+      reader?.end()
+    }
+    try {
+      hold?.take(answer.length)
+    } catch (error) {
+      end()
+      call.emit('error', failure(error))
+      return
+    }
+    call.on('cancelled', end)
+    reader?.wait()
+    call.write(answer, end)
+    call.end()
+  }
+
+  #slowReader(onStalled: () => void): SlowReader | undefined {
+    if (this.#options === undefined || this.#options.writeTimeoutMs === Infinity) return undefined
+    const { clock, writeTimeoutMs, onSlowReader } = this.#options
+    return new SlowReader(clock, writeTimeoutMs, () => {
+      onSlowReader()
+      onStalled()
+    })
+  }
+
+  #holdBody(bytes: number): MemoryHold | undefined {
+    const hold = this.#options?.memory.account('bodies').hold()
+    hold?.take(bytes)
+    return hold
   }
 
   /** Throws UnauthorizedError, and what the handler throws. */
@@ -129,7 +194,12 @@ export class GrpcServer {
     })
     const problem = this.#auth.refuses(`/${service}/${method}`, headerOf(call.metadata, 'authorization'))
     if (problem !== undefined) throw new UnauthorizedError(problem)
-    return Buffer.from(await handler(call.request, headerOf(call.metadata, 'x-scope-orgid'), gone.signal))
+    const hold = this.#holdBody(call.request.length)
+    try {
+      return Buffer.from(await handler(call.request, headerOf(call.metadata, 'x-scope-orgid'), gone.signal))
+    } finally {
+      hold?.close()
+    }
   }
 
   /**

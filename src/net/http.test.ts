@@ -1,10 +1,12 @@
 /** The HTTP server over real sockets: requests as handlers see them, replies as clients do. */
 import assert from 'node:assert/strict'
 import { request as requestHttp } from 'node:http'
+import { connect, type Socket } from 'node:net'
 import test from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { BadDataError, messageOf } from '#core/errors.ts'
 import { silentLog } from '#core/log.ts'
+import { MemoryBudget } from '#core/memory-budget.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import { Auth } from './auth.ts'
 import { HttpServer, type HttpServerOptions } from './http.ts'
@@ -435,4 +437,134 @@ test('a server that closes answers what is under way, and waits for no client wi
   await clock.advance(10_000)
   await closed
   await lost
+})
+
+/** A client that asks and never reads. */
+function askWithoutReading(url: string, path: string, headers = ''): Socket {
+  const { hostname, port } = new URL(url)
+  const socket = connect(Number(port), hostname)
+  socket.on('error', () => {})
+  socket.pause()
+  socket.write(`GET ${path} HTTP/1.1\r\nhost: x\r\n${headers}\r\n`)
+  return socket
+}
+
+/** Lets I/O run until `count` has stayed as it is for a while. */
+async function untilSteady(count: () => number): Promise<void> {
+  for (let same = 0, last = count(); same < 2000 || last === 0;) {
+    await new Promise(setImmediate)
+    same = count() === last ? same + 1 : 0
+    last = count()
+  }
+}
+
+/** Pieces that no compressor makes much shorter. */
+function noise(seed: number): Uint8Array {
+  const piece = new Uint32Array(16_384)
+  for (let i = 0, x = seed + 1; i < piece.length; i++) piece[i] = x = (x * 1_664_525 + 1_013_904_223) >>> 0
+  return new Uint8Array(piece.buffer)
+}
+
+test('an answer is made as its reader takes it, packed or not; a reader that takes nothing is disconnected', async () => {
+  for (const headers of ['', 'accept-encoding: gzip\r\n']) {
+    const clock = new VirtualClock(0)
+    let made = 0
+    let isEnded = false
+    let closed = 0
+    const signals: AbortSignal[] = []
+    function* endless(): Generator<Uint8Array> {
+      try {
+        for (;;) yield noise(made++)
+      } finally {
+        isEnded = true
+      }
+    }
+    const handler: Handler = async request => {
+      signals.push(request.signal)
+      return { status: 200, body: endless() }
+    }
+    const options = {
+      writeTimeoutMs: 30_000,
+      monotonicMs: () => clock.monotonicMs(),
+      after: (delayMs: number, run: () => void) => clock.after(delayMs, run),
+      onSlowReader: () => closed++,
+    }
+    await serving(
+      [route(['GET'], '/endless', handler)],
+      async url => {
+        const socket = askWithoutReading(url, '/endless', headers)
+        await untilSteady(() => made)
+        const before = made
+        // What sockets keep is some MiB: no more than that is made.
+        assert.ok(made < 500, `${made} pieces`)
+        await clock.advance(29_000)
+        assert.deepEqual([made, closed, isEnded], [before, 0, false])
+        await clock.advance(1001)
+        assert.equal(closed, 1)
+        while (!isEnded) await new Promise(setImmediate)
+        assert.ok(signals[0]!.aborted)
+        socket.destroy()
+      },
+      options,
+    )
+  }
+})
+
+test('a reader that takes a piece now and then gets all of a long answer, with its length', async () => {
+  const clock = new VirtualClock(0)
+  const text = `${'x'.repeat(65_535)}\u{1f600}${'\u00e4'.repeat(3_000_000)}`
+  let closed = 0
+  const options = {
+    writeTimeoutMs: 30_000,
+    monotonicMs: () => clock.monotonicMs(),
+    after: (delayMs: number, run: () => void) => clock.after(delayMs, run),
+    onSlowReader: () => closed++,
+  }
+  await serving(
+    [route(['GET'], '/long', async () => ({ status: 200, body: text }))],
+    async url => {
+      for (const encoding of ['identity', 'gzip']) {
+        const reply = await fetch(`${url}/long`, { headers: { 'accept-encoding': encoding } })
+        const length = encoding === 'gzip' ? null : String(Buffer.byteLength(text))
+        assert.equal(reply.headers.get('content-length'), length)
+        assert.equal(await reply.text(), text)
+      }
+      await clock.advance(60_000)
+      assert.equal(closed, 0)
+    },
+    options,
+  )
+})
+
+test('bodies are held until they are answered, answers until they are read', async () => {
+  const memory = new MemoryBudget(1000, {
+    heads: 1,
+    caches: 1,
+    bodies: 1,
+    queries: 1,
+    answers: 1,
+    tails: 1,
+    other: 1,
+  })
+  const seen: number[] = []
+  const handler: Handler = async request => {
+    await request.body()
+    request.holdAnswer?.(500)
+    seen.push(memory.account('bodies').heldBytes, memory.account('answers').heldBytes)
+    return { status: 200, body: 'done' }
+  }
+  await serving(
+    [route(['POST'], '/', handler)],
+    async url => {
+      const post = (bytes: number): Promise<Response> =>
+        fetch(url, { method: 'POST', body: new Uint8Array(bytes), headers: { connection: 'close' } })
+      assert.equal((await post(400)).status, 200)
+      assert.deepEqual(seen, [400, 500])
+      while (memory.heldBytes > 0) await new Promise(setImmediate)
+      memory.account('heads').take(700)
+      const refused = await post(400)
+      assert.match(await refused.text(), /mapped: no memory for the bodies of requests/)
+    },
+    { memory },
+  )
 })

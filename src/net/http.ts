@@ -6,9 +6,11 @@ import type { Clock } from '#core/clock.ts'
 import { BadDataError, CanceledError, LimitError, messageOf } from '#core/errors.ts'
 import { defaultLimits } from '#core/limits.ts'
 import type { Log } from '#core/log.ts'
+import type { MemoryBudget, MemoryHold } from '#core/memory-budget.ts'
 import type { Auth } from './auth.ts'
 import { readBody } from './body.ts'
 import { checkPort, listenError } from './listen-error.ts'
+import { piecesOf, SlowReader } from './paced-body.ts'
 import type { HttpReply, HttpRequest, Route } from './route-table.ts'
 import { secureOptions, type TlsOptions } from './tls-options.ts'
 import type { SocketRoute } from './web-socket.ts'
@@ -27,8 +29,17 @@ export interface HttpServerOptions {
   /** Called after every request. */
   onRequest: RequestObserver
   monotonicMs: () => number
-  /** Ends what is still under way some time after the close began; without it all of it is waited for. */
+  /**
+   * Ends what is still under way some time after the close began, and what its reader does not take; without it all of
+   * it is waited for.
+   */
   after?: Clock['after']
+  /** What bodies and answers draw on; without it nobody counts. */
+  memory?: MemoryBudget
+  /** A client that takes nothing of its answer in this time is disconnected. Default: none is. */
+  writeTimeoutMs?: number
+  /** Called for each of them. */
+  onSlowReader?: () => void
   auth: Auth
   tls: TlsOptions | undefined
 }
@@ -121,16 +132,21 @@ export class HttpServer {
     if (this.#sockets.length === 0) return () => {}
     // An agent has none, and goes without the library.
     const { serveSockets } = await import('./web-socket.ts')
-    return serveSockets(app.server, this.#sockets, this.#options.auth)
+    const { auth, after, writeTimeoutMs, onSlowReader = () => {} } = this.#options
+    const isWatched = after !== undefined && writeTimeoutMs !== undefined && writeTimeoutMs !== Infinity
+    const slow = isWatched ? { after, writeTimeoutMs, onSlowReader } : undefined
+    return serveSockets(app.server, this.#sockets, auth, slow)
   }
 
   async #handle(route: Route, raw: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const startedMs = this.#options.monotonicMs()
     const abort = new AbortController()
+    const held = holdsOf(this.#options.memory)
     reply.raw.once('close', () => {
+      held?.answer.close()
       if (!reply.raw.writableFinished) abort.abort()
     })
-    const request = this.#wrap(raw, abort.signal)
+    const request = this.#wrap(raw, abort.signal, held)
     let answer: HttpReply
     try {
       answer = await route.handler(request)
@@ -139,22 +155,46 @@ export class HttpServer {
         this.#options.log.debug('request failed', { path: request.path, error: messageOf(error) })
       answer = this.#options.onError(error, request)
     }
+    held?.body.close()
     this.#options.onRequest(route.path, answer.status, (this.#options.monotonicMs() - startedMs) / 1000)
     // A connection that is kept would keep the server from closing.
     if (this.#isClosing) reply.header('connection', 'close')
-    return send(raw, reply, route.finish === undefined ? answer : route.finish(answer, request.header))
+    return this.#send(raw, reply, route.finish === undefined ? answer : route.finish(answer, request.header))
   }
 
-  #wrap(raw: FastifyRequest, signal: AbortSignal): HttpRequest {
+  #send(raw: FastifyRequest, reply: FastifyReply, answer: HttpReply): FastifyReply {
+    const { writeTimeoutMs = Infinity, after, monotonicMs, onSlowReader } = this.#options
+    const { body } = answer
+    const isShort = body === undefined || (isWhole(body) && body.length < pacedBytesMin)
+    if (isShort || after === undefined || writeTimeoutMs === Infinity) return send(raw, reply, answer)
+    const reader = new SlowReader({ monotonicMs, after }, writeTimeoutMs, () => {
+      onSlowReader?.()
+      reply.raw.destroy()
+    })
+    reply.raw.once('close', () => {
+      reader.end()
+    })
+    if (!isWhole(body)) return send(raw, reply, { ...answer, body: reader.paced(body) })
+    return send(raw, reply, { ...answer, body: reader.paced(piecesOf(body)) }, Buffer.byteLength(body))
+  }
+
+  #wrap(raw: FastifyRequest, signal: AbortSignal, held: Holds | undefined): HttpRequest {
     const path = pathOf(raw.url)
     const query = new URLSearchParams(raw.url.slice(path.length + 1))
     const { bodyBytesMax, decodedBytesMax } = this.#options
     const formBytesMax = Math.min(this.#options.formBytesMax ?? defaultLimits.formBytesMax, decodedBytesMax)
     const encoding = raw.headers['content-encoding']
     let read: Promise<Uint8Array> | undefined
-    const body = (): Promise<Uint8Array> => (read ??= readBody(raw.raw, bodyBytesMax, decodedBytesMax, encoding))
+    const body = (): Promise<Uint8Array> =>
+      (read ??= readBody(raw.raw, bodyBytesMax, decodedBytesMax, encoding, held?.body))
     const formBody = async (): Promise<Uint8Array> => {
-      const bytes = await (read ??= readBody(raw.raw, Math.min(formBytesMax, bodyBytesMax), formBytesMax, encoding))
+      const bytes = await (read ??= readBody(
+        raw.raw,
+        Math.min(formBytesMax, bodyBytesMax),
+        formBytesMax,
+        encoding,
+        held?.body,
+      ))
       if (bytes.length > formBytesMax)
         throw new LimitError(`the form has ${bytes.length} bytes, the limit is ${formBytesMax}`, 413)
       return bytes
@@ -167,8 +207,9 @@ export class HttpServer {
       query,
       signal,
       header: headerOf(raw),
+      holdAnswer: held && (bytes => held.answer.take(bytes)),
       body,
-      rawBody: () => (read ??= readBody(raw.raw, bodyBytesMax, decodedBytesMax, undefined)),
+      rawBody: () => (read ??= readBody(raw.raw, bodyBytesMax, decodedBytesMax, undefined, held?.body)),
       async form() {
         const all = new URLSearchParams(query)
         const type = raw.headers['content-type'] ?? ''
@@ -264,20 +305,48 @@ function addFallbacks(app: FastifyInstance): void {
   })
 }
 
-/** Sends a reply, packed with gzip where it is long and the client takes it. */
-function send(raw: FastifyRequest, reply: FastifyReply, { status, headers, body }: HttpReply): FastifyReply {
+/** What one request holds of the memory. */
+interface Holds {
+  readonly body: MemoryHold
+  readonly answer: MemoryHold
+}
+
+function holdsOf(memory: MemoryBudget | undefined): Holds | undefined {
+  if (memory === undefined) return undefined
+  return { body: memory.account('bodies').hold(), answer: memory.account('answers').hold() }
+}
+
+/** Shorter answers fit into what the system keeps for a socket. */
+const pacedBytesMin = 65_536
+
+function isWhole(body: NonNullable<HttpReply['body']>): body is string | Uint8Array {
+  return typeof body === 'string' || body instanceof Uint8Array
+}
+
+/**
+ * Sends a reply, packed with gzip where it is long and the client takes it. `length`: the bytes of a body that comes
+ * in pieces, where they are known.
+ */
+function send(
+  raw: FastifyRequest,
+  reply: FastifyReply,
+  { status, headers, body }: HttpReply,
+  length?: number,
+): FastifyReply {
   reply.code(status).headers({ ...corsHeaders, ...headers })
   if (body === undefined) return reply.send()
-  const isWhole = typeof body === 'string' || body instanceof Uint8Array
   const isPacked =
-    !(isWhole && body.length < gzipBytesMin) &&
+    !(isWhole(body) && body.length < gzipBytesMin) &&
     headers?.['content-encoding'] === undefined &&
     /\bgzip\b/.test(String(raw.headers['accept-encoding'] ?? ''))
-  if (!isPacked) return reply.send(isWhole ? sendable(body) : Readable.from(body))
+  if (!isPacked && length !== undefined) reply.header('content-length', length)
+  if (!isPacked) return reply.send(isWhole(body) ? sendable(body) : Readable.from(body))
   reply.header('content-encoding', 'gzip').header('vary', 'accept-encoding')
-  const source = Readable.from(isWhole ? [sendable(body)] : body)
+  const source = Readable.from(isWhole(body) ? [sendable(body)] : body)
   const packed = createGzip({ level: 1 })
   source.once('error', error => packed.destroy(error))
+  // A client that goes away ends the making of its answer too.
+  packed.once('close', () => source.destroy())
   return reply.send(source.pipe(packed))
 }
 

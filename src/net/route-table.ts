@@ -31,6 +31,10 @@ export interface HttpRequest {
   form(): Promise<URLSearchParams>
   /** Aborted when the client goes away. */
   signal: AbortSignal
+  /**
+   * Takes memory for the answer until that is sent. Throws UnavailableError and LimitError. Undefined: nobody counts.
+   */
+  holdAnswer?: ((bytes: number) => void) | undefined
 }
 
 export interface HttpReply {
@@ -38,6 +42,16 @@ export interface HttpReply {
   headers?: Readonly<Record<string, string>>
   /** Text in pieces is sent as it is made. */
   body?: string | Uint8Array | AsyncIterable<string | Uint8Array> | Iterable<string | Uint8Array>
+  /** Of an answer in pieces: what they are made of, in bytes of memory, until the last one is sent. Default: nothing. */
+  heldBytes?: number
+}
+
+/** Shorter answers are not worth counting. */
+const countedBytesMin = 65_536
+
+function heldBytesOf({ body, heldBytes }: HttpReply): number {
+  if (heldBytes !== undefined) return heldBytes
+  return typeof body === 'string' || body instanceof Uint8Array ? body.length : 0
 }
 
 export type Handler = (request: HttpRequest) => Promise<HttpReply>
@@ -119,7 +133,10 @@ export function replyTo<Reply>(error: unknown, replies: ByErrorKind<Reply>): Rep
 export function answering(replies: ErrorReplies, handler: Handler): Handler {
   return async request => {
     try {
-      return await planningAgain(() => handler(request))
+      const reply = await planningAgain(() => handler(request))
+      const heldBytes = heldBytesOf(reply)
+      if (heldBytes >= countedBytesMin) request.holdAnswer?.(heldBytes)
+      return reply
     } catch (error) {
       return replyTo(error, replies)
     }

@@ -5,7 +5,8 @@ import test from 'node:test'
 import { WebSocket } from 'ws'
 import { silentLog } from '#core/log.ts'
 import { Auth } from './auth.ts'
-import { HttpServer } from './http.ts'
+import { VirtualClock } from '#core/virtual-clock.ts'
+import { HttpServer, type HttpServerOptions } from './http.ts'
 import type { ServerSocket, SocketRoute } from './web-socket.ts'
 
 /** Runs the work against a server with this endpoint at /tail. */
@@ -13,6 +14,7 @@ async function serving(
   open: SocketRoute['open'],
   work: (url: string) => Promise<void>,
   bearerToken = '',
+  options: Partial<HttpServerOptions> = {},
 ): Promise<void> {
   const server = new HttpServer([], [{ path: '/tail', open }], {
     log: silentLog,
@@ -23,6 +25,7 @@ async function serving(
     monotonicMs: () => 0,
     auth: new Auth({ username: '', password: '', bearerToken }),
     tls: undefined,
+    ...options,
   })
   const url = `ws://${await server.listen('127.0.0.1', 0)}`
   try {
@@ -139,4 +142,54 @@ test('a client that reads too slowly is cut off, and so are all when the server 
     last = once(idle, 'close')
   })
   await last
+})
+
+test('a client that takes nothing of what waits for it is cut off after the write timeout, one that reads is not', async () => {
+  const clock = new VirtualClock(0)
+  let slowReaders = 0
+  const options = {
+    writeTimeoutMs: 30_000,
+    monotonicMs: () => clock.monotonicMs(),
+    after: (delayMs: number, run: () => void) => clock.after(delayMs, run),
+    onSlowReader: () => slowReaders++,
+  }
+  let onOpened: (socket: ServerSocket) => void = () => {}
+  const open: SocketRoute['open'] = () => socket => {
+    onOpened(socket)
+  }
+  const work = async (url: string): Promise<void> => {
+    const first = new Promise<ServerSocket>(resolve => {
+      onOpened = resolve
+    })
+    const client = new WebSocket(`${url}/tail`)
+    client.on('error', () => {})
+    await once(client, 'open')
+    const socket = await first
+    client.pause()
+    const text = 'x'.repeat(1024 * 1024)
+    for (let i = 0; i < 64 && socket.waitingBytes <= 8 * 1024 * 1024; i++) {
+      socket.send(text)
+      await clock.yield()
+    }
+    await clock.advance(29_000)
+    assert.equal(slowReaders, 0)
+    // It reads again: what waited goes out, and nothing happens when the time is over.
+    client.resume()
+    while (socket.waitingBytes > 0) await clock.yield()
+    await clock.advance(60_000)
+    assert.equal(slowReaders, 0)
+    client.pause()
+    for (let i = 0; i < 64 && socket.waitingBytes <= 8 * 1024 * 1024; i++) {
+      socket.send(text)
+      await clock.yield()
+    }
+    const cut = new Promise<void>(resolve => {
+      socket.onClose(resolve)
+    })
+    await clock.advance(60_001)
+    await cut
+    assert.equal(slowReaders, 1)
+    client.terminate()
+  }
+  await serving(open, work, '', options)
 })

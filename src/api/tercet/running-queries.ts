@@ -91,6 +91,7 @@ export class RunningQueries {
         body: () => request.body(),
         rawBody: () => request.rawBody(),
         form: () => Promise.resolve(parameters),
+        holdAnswer: request.holdAnswer,
         signal: AbortSignal.any([request.signal, control.signal]),
       }
       let isStreaming = false

@@ -7,7 +7,7 @@ import { makePart, type Part } from '../part.ts'
 /** Heads and caches grow by what comes in within this time, at most, before it is noticed. */
 const measureEveryMs = 1000
 
-function register(registry: Registry, { memory }: Context): void {
+function register(registry: Registry, { memory, slowReaders }: Context): void {
   for (const account of memory.all()) {
     const labels = { account: account.name }
     const read = (name: string, help: string, type: 'counter' | 'gauge', value: () => number): void => {
@@ -17,6 +17,14 @@ function register(registry: Registry, { memory }: Context): void {
     read('tercet_memory_limit_bytes', 'Memory that may be held.', 'gauge', () => account.bytesMax)
     read('tercet_memory_refused_total', 'Requests refused for want of memory.', 'counter', () => account.refused)
   }
+  for (const protocol of ['http', 'grpc'] as const)
+    registry.read(
+      'tercet_slow_readers_total',
+      'Clients disconnected because they took nothing of their answers within write_timeout.',
+      'counter',
+      () => slowReaders[protocol],
+      { protocol },
+    )
   registry.read('tercet_memory_total_bytes', 'Memory that all accounts hold.', 'gauge', () => memory.heldBytes)
   registry.read('tercet_memory_total_limit_bytes', 'Memory that they may hold.', 'gauge', () => memory.bytesMax)
 }
