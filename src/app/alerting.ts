@@ -18,6 +18,7 @@ import type { MetricsReader } from '#metrics/select.ts'
 import { Labels } from '#model/labels.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
 import type { HttpClient } from '#net/http-client.ts'
+import type { QueryGate } from '#query/gate.ts'
 import { metricOf, type LogqlEngine } from '#query/logql/engine.ts'
 import type { PromqlEngine } from '#query/promql/engine.ts'
 import type { TraceMetrics } from '#query/traceql/metrics.ts'
@@ -44,6 +45,8 @@ export interface RuleReaders {
 }
 
 export interface AlertingOptions extends RuleReaders {
+  /** Rules take their turns among the queries. */
+  gate: QueryGate
   world: World
   env: Readonly<Record<string, string | undefined>>
   ruleFiles: readonly string[]
@@ -60,15 +63,16 @@ export async function askRule(
   rule: RuleSettings,
   atMs: number,
   { metrics, logs, traces, promql, logql, traceql }: RuleReaders,
+  signal: AbortSignal,
 ): Promise<RuleSample[]> {
   switch (rule.language) {
     case 'promql': {
-      const { type, series } = await promql.instant(metrics(), rule.expr, atMs)
+      const { type, series } = await promql.instant(metrics(), rule.expr, atMs, { signal })
       if (type !== 'vector' && type !== 'scalar') throw new BadDataError('rule result is not a vector or scalar')
       return series.map(s => ({ labels: s.labels, value: s.values[0] ?? 0, histogram: s.histograms[0] }))
     }
     case 'logql': {
-      const found = await logql.instant(metricOf(parseLogql(rule.expr)), atMs, 0, logs(), false)
+      const found = await logql.instant(metricOf(parseLogql(rule.expr)), atMs, 0, logs(), false, signal)
       if (found.kind === 'scalar') return [{ labels: Labels.empty, value: found.value, histogram: undefined }]
       return found.series
         .filter(s => !Number.isNaN(s.values[0]!))
@@ -80,6 +84,7 @@ export async function askRule(
       const { series } = await traceql.run(
         { expr: parsed.expr, startMs: atMs - traceRangeMs, endMs: atMs, stepMs: 0, exemplars: 0, seriesMax: 10_000 },
         traces(),
+        signal,
       )
       return series
         .filter(s => !Number.isNaN(s.values[0]!))
@@ -304,7 +309,9 @@ export class Alerting implements RulesSource {
       externalLabels: config?.externalLabels ?? [],
       intervalMs: config?.evaluationIntervalMs ?? 60_000,
       queryOffsetMs: config?.ruleQueryOffsetMs ?? 0,
-      query: (rule, atMs) => askRule(rule, atMs, options),
+      // In front of people's queries: an alert must not be late, and rules of a group come one by one.
+      query: (rule, atMs) =>
+        options.gate.run(undefined, Infinity, signal => askRule(rule, atMs, options, signal), true),
       templateQuery: atMs => async expr =>
         (await promql.instant(metrics(), expr, atMs)).series.map(s => ({ labels: s.labels, value: s.values[0] ?? 0 })),
       notify: (alerts: readonly Alert[]) => {

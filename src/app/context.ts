@@ -10,6 +10,7 @@ import { MemoryBudget } from '#core/memory-budget.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import type { HttpReply, Route } from '#net/route-table.ts'
 import { Fence } from '#store/fencing.ts'
+import { QueryGate } from '#query/gate.ts'
 import type { Config } from './config.ts'
 import { defaultTenants, Tenancy } from './tenancy.ts'
 import { limitsOf, openSecurity, type Security, type World } from './world.ts'
@@ -30,6 +31,8 @@ export interface Context {
   /** Of the hashes of series keys, chosen by each process. */
   readonly hashSeed: HashSeed
   readonly kernel: WriteRequestKernel
+  /** Queries of all languages, and rules, take their turns by it. */
+  readonly gate: QueryGate
   readonly running: RunningQueries
   /** Wall clock of the start. */
   readonly startedMs: number
@@ -47,19 +50,23 @@ export async function makeContext(config: Config, machine: World, env: Environme
   const world = { ...machine, memoryBytes: config.memory('memory_limit', machine.memoryBytes) }
   const security = await openSecurity(config, world.files)
   const hashSeed = makeHashSeed(world.random)
+  const limits = limitsOf(config)
+  const memory = new MemoryBudget(memoryBudgetBytes(world.memoryBytes), memoryShares)
+  const gate = new QueryGate(world.clock, limits, memory.account('queries'))
   const ownUrl = `${security.tls === undefined ? 'http' : 'https'}://${config.text('listen.http')}`
   return {
     config,
     world,
     env,
-    limits: limitsOf(config),
-    memory: new MemoryBudget(memoryBudgetBytes(world.memoryBytes), memoryShares),
+    limits,
+    memory,
+    gate,
     security,
     slowReaders: { http: 0, grpc: 0 },
     tenancy: new Tenancy(config.text('tenancy') === 'on'),
     hashSeed,
     kernel: new WriteRequestKernel(hashSeed),
-    running: new RunningQueries(world.clock),
+    running: new RunningQueries(world.clock, gate),
     startedMs: world.clock.nowMs(),
     isReader: config.text('role') === 'query',
     isInsertOnly: config.text('role') === 'insert',

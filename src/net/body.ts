@@ -30,8 +30,9 @@ const firstBufferBytes = 8 * 1024 * 1024
 const unpackedPieceBytes = { least: 16 * 1024, most: 256 * 1024 }
 
 /**
- * The body, unpacked. Throws LimitError (413) for one that is too long, UnavailableError where `hold` gets no memory
- * for it, BadDataError for an encoding that is not known, CorruptDataError, and CanceledError when the client goes away.
+ * The body, unpacked. Throws LimitError (413) for one that is too long, UnavailableError where `hold` gets no
+ * memory for it, BadDataError for an encoding that is not known, CorruptDataError, and CanceledError when the client
+ * goes away.
  */
 export async function readBody(
   message: IncomingMessage,

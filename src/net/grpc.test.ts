@@ -203,7 +203,7 @@ test('a caller that goes away aborts the signal', async () => {
   })
 })
 
-test('requests and answers draw on the memory; a caller that takes no answer is given up, and holds nothing then', async () => {
+test('requests and answers draw on the memory; a caller that takes no answer is given up', async () => {
   const clock = new VirtualClock(0)
   const one = { heads: 1, caches: 1, bodies: 1, queries: 1, answers: 1, tails: 1, other: 1 }
   const memory = new MemoryBudget(1000, one)

@@ -465,7 +465,7 @@ function noise(seed: number): Uint8Array {
   return new Uint8Array(piece.buffer)
 }
 
-test('an answer is made as its reader takes it, packed or not; a reader that takes nothing is disconnected', async () => {
+test('an answer is made as it is taken, packed or not; a reader that takes nothing is disconnected', async () => {
   for (const headers of ['', 'accept-encoding: gzip\r\n']) {
     const clock = new VirtualClock(0)
     let made = 0

@@ -31,10 +31,24 @@ export interface HttpRequest {
   form(): Promise<URLSearchParams>
   /** Aborted when the client goes away. */
   signal: AbortSignal
-  /**
-   * Takes memory for the answer until that is sent. Throws UnavailableError and LimitError. Undefined: nobody counts.
-   */
+  /** Takes memory for the answer until it is sent. Throws UnavailableError, LimitError. Undefined: nobody counts. */
   holdAnswer?: ((bytes: number) => void) | undefined
+}
+
+/** The same request with another signal. */
+export function withSignal(request: HttpRequest, signal: AbortSignal): HttpRequest {
+  return {
+    method: request.method,
+    path: request.path,
+    params: request.params,
+    query: request.query,
+    header: name => request.header(name),
+    body: () => request.body(),
+    rawBody: () => request.rawBody(),
+    form: () => request.form(),
+    signal,
+    holdAnswer: request.holdAnswer,
+  }
 }
 
 export interface HttpReply {
@@ -42,7 +56,7 @@ export interface HttpReply {
   headers?: Readonly<Record<string, string>>
   /** Text in pieces is sent as it is made. */
   body?: string | Uint8Array | AsyncIterable<string | Uint8Array> | Iterable<string | Uint8Array>
-  /** Of an answer in pieces: what they are made of, in bytes of memory, until the last one is sent. Default: nothing. */
+  /** Of an answer in pieces: bytes of memory that they are made of, until the last one is sent. Default: 0. */
   heldBytes?: number
 }
 

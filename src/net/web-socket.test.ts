@@ -144,7 +144,7 @@ test('a client that reads too slowly is cut off, and so are all when the server 
   await last
 })
 
-test('a client that takes nothing of what waits for it is cut off after the write timeout, one that reads is not', async () => {
+test('a client that takes nothing is cut off after the write timeout, one that reads is not', async () => {
   const clock = new VirtualClock(0)
   let slowReaders = 0
   const options = {

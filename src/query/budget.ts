@@ -1,7 +1,11 @@
-/** The samples that one query may hold in memory, and the time that it may take. Long queries yield here. */
+/**
+ * The samples that one query may hold in memory, and the time that it may take. Long queries yield here. What is
+ * counted is taken from the memory of the process too, where the query runs by the gate (gate.ts).
+ */
 import { CanceledError, LimitError, TimeoutError } from '#core/errors.ts'
 import type { Clock } from '#core/clock.ts'
 import { queryBytesMax, type Limits } from '#core/limits.ts'
+import type { MemoryHold } from '#core/memory-budget.ts'
 
 /** A query yields when it has held the thread for this long. */
 const turnMs = 8
@@ -9,6 +13,17 @@ const turnMs = 8
  * Units of work between two looks at the clock: 100 to 400 microseconds where a unit is a comparison or an addition.
  */
 const unitsPerLook = 16_384
+
+/** Bytes of a sample: its value and its place in a column of times or of steps. */
+const sampleBytes = 16
+
+/** What of the process' memory a query holds, by the signal that it runs with. */
+const holds = new WeakMap<AbortSignal, MemoryHold>()
+
+/** Lets the budgets of the query that runs with `signal` take what they count from the process' memory as well. */
+export function drawOn(signal: AbortSignal, hold: MemoryHold): void {
+  holds.set(signal, hold)
+}
 
 /** Makes budgets by the limits of a query engine. */
 export class Budgets {
@@ -39,6 +54,7 @@ export class Budget {
   readonly #bytesMax: number
   readonly #deadlineMs: number
   readonly #signal: AbortSignal | undefined
+  readonly #hold: MemoryHold | undefined
   #turnEndsMs: number
   samples = 0
   peakSamples = 0
@@ -55,6 +71,7 @@ export class Budget {
     this.#samplesMax = samplesMax
     this.#deadlineMs = clock.monotonicMs() + timeoutMs
     this.#signal = signal
+    this.#hold = signal === undefined ? undefined : holds.get(signal)
     this.#turnEndsMs = clock.monotonicMs() + turnMs
   }
 
@@ -64,11 +81,13 @@ export class Budget {
     if (this.samples > this.peakSamples) this.peakSamples = this.samples
     if (this.samples > this.#samplesMax)
       throw new LimitError('query processing would load too many samples into memory in query execution', 422)
+    this.#hold?.take(count * sampleBytes)
   }
 
   /** Counts samples that are not held any more. */
   give(count: number): void {
     this.samples -= count
+    this.#hold?.give(count * sampleBytes)
   }
 
   /**
@@ -83,11 +102,13 @@ export class Budget {
           'narrow its time or its filter, or group by less',
         422,
       )
+    this.#hold?.take(bytes)
   }
 
   /** Counts bytes that are not held any more. */
   giveBytes(bytes: number): void {
     this.bytes -= bytes
+    this.#hold?.give(bytes)
   }
 
   /** For work that can't await: throws TimeoutError and CanceledError as `pause` does. */
@@ -97,7 +118,10 @@ export class Budget {
 
   #check(now: number): void {
     if (now > this.#deadlineMs) throw new TimeoutError('query timed out in expression evaluation')
-    if (this.#signal?.aborted === true) throw new CanceledError('query was canceled in expression evaluation')
+    if (this.#signal?.aborted !== true) return
+    const { reason } = this.#signal
+    if (reason instanceof TimeoutError) throw reason
+    throw new CanceledError('query was canceled in expression evaluation')
   }
 
   /**

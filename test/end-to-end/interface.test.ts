@@ -9,6 +9,8 @@ import { seededRandom } from '#core/random.ts'
 import { uiRoutes } from '#api/tercet/ui.ts'
 import { RunningQueries } from '#api/tercet/running-queries.ts'
 import { systemClock } from '#core/clock.ts'
+import { defaultLimits } from '#core/limits.ts'
+import { QueryGate } from '#query/gate.ts'
 import type { HttpReply, HttpRequest } from '#net/route-table.ts'
 import { topRows } from '../../src/ops/top.ts'
 import { runCommand } from '../run-cli.ts'
@@ -66,7 +68,7 @@ test('the page comes with a policy and its own nonce, files with a tag, and noth
 })
 
 test('running queries are listed and can be ended; those that are answered are gone', async () => {
-  const running = new RunningQueries(systemClock)
+  const running = new RunningQueries(systemClock, new QueryGate(systemClock, defaultLimits))
   const seen: AbortSignal[] = []
   const [route, other] = running.watched([
     {

@@ -6,9 +6,11 @@ import { parseField } from '#lang/traceql/parser.ts'
 import type { JsonValue } from '#model/trace-json.ts'
 import { RequestReaders } from '#net/request-readers.ts'
 import { inDialect, route, under, type Handler, type HttpRequest, type Route } from '#net/route-table.ts'
+import type { QueryGate } from '#query/gate.ts'
 import type { TraceSearch } from '#query/traceql/search.ts'
 import type { TagFinder } from '#query/traceql/tags.ts'
 import type { TracesReader } from '#traces/select.ts'
+import { gated } from '../gated.ts'
 import { traceId } from '../tempo/params.ts'
 import { readSearch, spanKinds } from './params.ts'
 import { failure, jaegerErrors, reply } from './respond.ts'
@@ -26,6 +28,8 @@ export interface JaegerOptions {
   clock: Clock
   search: TraceSearch
   tags: TagFinder
+  /** Queries take their turns by it. */
+  gate: QueryGate
   store: { reader(tenant: string): TracesReader }
   tenantOf: (request: HttpRequest) => string
   /** Calls from service to service that ended in (endMs - lookbackMs, endMs]. */
@@ -47,11 +51,11 @@ export function jaegerRoutes(options: JaegerOptions): Route[] {
   ]
   // At the root, /api/traces/<id> is Tempo's.
   const byId = get('/traces/:id', api.trace)
-  const noting = (routes: readonly Route[]): Route[] =>
-    routes.map(one => ({ ...one, handler: api.readers.noting(one.handler) }))
+  const asking = (routes: readonly Route[]): Route[] =>
+    routes.map(one => ({ ...one, handler: gated(options.gate, api.readers.noting(one.handler)) }))
   return inDialect(jaegerErrors, [
-    ...under(['/api'], noting(common)),
-    ...under(['/select/jaeger/api', '/jaeger/api'], noting([...common, byId])),
+    ...under(['/api'], asking(common)),
+    ...under(['/select/jaeger/api', '/jaeger/api'], asking([...common, byId])),
   ])
 }
 

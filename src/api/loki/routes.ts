@@ -19,8 +19,10 @@ import {
   type HttpRequest,
   type Route,
 } from '#net/route-table.ts'
+import type { QueryGate } from '#query/gate.ts'
 import { metricOf, type LogqlEngine, type MetricResult } from '#query/logql/engine.ts'
 import type { QueryStats } from '#query/logql/stats.ts'
+import { gated } from '../gated.ts'
 import { deletionHandlers, type DeletionStore } from './deletion.ts'
 import { detectedFields, detectedFieldValues, detectedLabels } from './detected.ts'
 import { jsonText, labelsJson, metricJson, statsJson, streamsJson } from './json.ts'
@@ -50,6 +52,8 @@ export interface LokiApiOptions {
   onIncomplete?: () => void
   clock: Clock
   engine: LogqlEngine
+  /** Queries take their turns by it. */
+  gate: QueryGate
   store: LokiStore
   tenantOf: (request: HttpRequest) => string
   version: string
@@ -60,15 +64,16 @@ export interface LokiApiOptions {
 
 export function lokiRoutes(options: LokiApiOptions): Route[] {
   const api = new LokiApi(options)
+  const asking = (routes: readonly Route[]): Route[] =>
+    routes.map(one => ({ ...one, handler: gated(options.gate, api.readers.noting(one.handler)) }))
   const current = [
-    ...queryRoutes(api),
-    ...exploreRoutes(api, options),
+    ...asking([...queryRoutes(api), ...exploreRoutes(api, options)]),
+    ...textRoutes(api),
     ...deletionRoutes(options),
     ...statusRoutes(api),
   ]
-  const routes = [...under(['', '/select/logsql'], under(['/loki/api/v1'], current)), ...legacyRoutes(api)]
-  const noting = routes.map(one => ({ ...one, handler: api.readers.noting(one.handler) }))
-  return inDialect(lokiErrors, whenReady(options.store, noting))
+  const routes = [...under(['', '/select/logsql'], under(['/loki/api/v1'], current)), ...asking(legacyRoutes(api))]
+  return inDialect(lokiErrors, whenReady(options.store, routes))
 }
 
 const both = ['GET', 'POST'] as const
@@ -81,6 +86,12 @@ function queryRoutes(api: LokiApi): Route[] {
     route(both, '/label', api.labels),
     route(both, '/label/:name/values', api.labelValues),
     route(both, '/series', api.series),
+  ]
+}
+
+/** What is answered without a look at the store. */
+function textRoutes(api: LokiApi): Route[] {
+  return [
     route(both, '/format_query', api.formatQuery),
     // Over HTTP; the WebSocket is tail.ts.
     route(['GET'], '/tail', () => Promise.resolve(plain(400, 'Bad Request\n'))),

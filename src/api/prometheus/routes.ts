@@ -1,6 +1,6 @@
 /** Prometheus' HTTP API. Every path also stands under /prometheus. */
 import type { Clock } from '#core/clock.ts'
-import { BadDataError, BadQueryError, UnavailableError } from '#core/errors.ts'
+import { BadDataError, BadQueryError } from '#core/errors.ts'
 import type { Limits } from '#core/limits.ts'
 import { FirstTexts } from '#core/lists.ts'
 import { compareText, quote } from '#core/text.ts'
@@ -13,7 +13,9 @@ import { compareLabels, type Labels } from '#model/labels.ts'
 import type { Metadata } from '#model/write-batch.ts'
 import { RequestReaders } from '#net/request-readers.ts'
 import { route, whenReady, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
+import type { QueryGate } from '#query/gate.ts'
 import type { PromqlEngine, QueryResult } from '#query/promql/engine.ts'
+import { gated } from '../gated.ts'
 import { describeExpr } from './describe.ts'
 import { federate } from './federate.ts'
 import { formatLabels, formatResult, formatTime, formatValue } from './json.ts'
@@ -60,6 +62,8 @@ export interface PrometheusApiOptions {
   clock: Clock
   limits: Limits
   engine: PromqlEngine
+  /** Queries take their turns by it. */
+  gate: QueryGate
   store: PrometheusStore
   tenantOf: (request: HttpRequest) => string
   version: string
@@ -70,11 +74,20 @@ export interface PrometheusApiOptions {
   retention: string
 }
 
+const readPath = '/api/v1/read'
+
 export function prometheusRoutes(options: PrometheusApiOptions): Route[] {
   const api = new PrometheusApi(options)
-  const routes = [...queryRoutes(api, options), ...operatorRoutes(api)]
-  const noting = routes.map(one => ({ ...one, handler: api.readers.noting(one.handler) }))
-  return prometheusDialect(whenReady(options.store, noting))
+  const noting = (one: Route): Route => ({ ...one, handler: api.readers.noting(one.handler) })
+  const timeoutOf = (form: URLSearchParams): number | undefined => durationParam(form, 'timeout')
+  const queries = queryRoutes(api, options).map(one => {
+    const { handler } = noting(one)
+    // A remote read has no form: its message is what it brings.
+    const read = (request: HttpRequest): Promise<unknown> => request.rawBody()
+    return { ...one, handler: gated(options.gate, handler, one.path === readPath ? { read } : { timeoutOf }) }
+  })
+  const others = [...textRoutes(api), ...operatorRoutes(api)].map(noting)
+  return prometheusDialect(whenReady(options.store, [...queries, ...others]))
 }
 
 function queryRoutes(api: PrometheusApi, { limits, clock }: PrometheusApiOptions): Route[] {
@@ -87,11 +100,17 @@ function queryRoutes(api: PrometheusApi, { limits, clock }: PrometheusApiOptions
     route(both, '/api/v1/series', api.series),
     route(both, '/api/v1/labels', api.labelNames),
     route(['GET'], '/api/v1/label/:name/values', api.labelValues),
-    route(['GET'], '/api/v1/metadata', api.metadata),
-    route(both, '/api/v1/format_query', api.formatQuery),
-    route(both, '/api/v1/parse_query', api.parseQuery),
-    route(['POST'], '/api/v1/read', request => remoteRead(request, reader(request), limits)),
+    route(['POST'], readPath, request => remoteRead(request, reader(request), limits)),
     route(both, '/federate', request => federate(request, reader(request), clock)),
+  ]
+}
+
+/** What is answered without a look at the store's samples. */
+function textRoutes(api: PrometheusApi): Route[] {
+  return [
+    route(['GET'], '/api/v1/metadata', api.metadata),
+    route(['GET', 'POST'], '/api/v1/format_query', api.formatQuery),
+    route(['GET', 'POST'], '/api/v1/parse_query', api.parseQuery),
   ]
 }
 
@@ -112,7 +131,6 @@ function operatorRoutes(api: PrometheusApi): Route[] {
 class PrometheusApi {
   readonly #options: PrometheusApiOptions
   readonly readers: RequestReaders<MetricsReader>
-  #running = 0
 
   constructor(options: PrometheusApiOptions) {
     this.#options = options
@@ -121,21 +139,6 @@ class PrometheusApi {
 
   #reader(request: HttpRequest): MetricsReader {
     return this.readers.of(request)
-  }
-
-  async #limited<T>(work: () => Promise<T>): Promise<T> {
-    const { queryConcurrencyMax } = this.#options.limits
-    if (this.#running >= queryConcurrencyMax * 10)
-      throw new UnavailableError(
-        `${this.#running} queries are running or waiting, the limit is ${queryConcurrencyMax * 10}`,
-        1,
-      )
-    this.#running++
-    try {
-      return await work()
-    } finally {
-      this.#running--
-    }
   }
 
   #queryOptions(
@@ -160,7 +163,8 @@ class PrometheusApi {
     }
     const stats = form.get('stats')
     const suffix = stats === null || stats === '' ? '' : `,"stats":${formatStats(result, stats === 'all')}`
-    return successPieces(formatResult(result), warnings, result.infos, suffix)
+    const reply = successPieces(formatResult(result), warnings, result.infos, suffix)
+    return { ...reply, heldBytes: heldBytesOf(result) }
   }
 
   readonly query = async (request: HttpRequest): Promise<HttpReply> => {
@@ -168,10 +172,8 @@ class PrometheusApi {
     limitParam(form)
     const atMs = timeParam(form, 'time', this.#options.clock.nowMs())
     const query = form.get('query') ?? ''
-    const result = await this.#limited(() =>
-      withParameter('query', () =>
-        this.#options.engine.instant(this.#reader(request), query, atMs, this.#queryOptions(form, request)),
-      ),
+    const result = await withParameter('query', () =>
+      this.#options.engine.instant(this.#reader(request), query, atMs, this.#queryOptions(form, request)),
     )
     return this.#answer(result, form)
   }
@@ -187,16 +189,14 @@ class PrometheusApi {
     if (stepMs <= 0)
       throw invalid('step', 'zero or negative query resolution step widths are not accepted. Try a positive integer')
     const query = form.get('query') ?? ''
-    const result = await this.#limited(() =>
-      withParameter('query', () =>
-        this.#options.engine.range(this.#reader(request), {
-          query,
-          startMs,
-          endMs,
-          stepMs: Math.max(1, Math.floor(stepMs)),
-          ...this.#queryOptions(form, request),
-        }),
-      ),
+    const result = await withParameter('query', () =>
+      this.#options.engine.range(this.#reader(request), {
+        query,
+        startMs,
+        endMs,
+        stepMs: Math.max(1, Math.floor(stepMs)),
+        ...this.#queryOptions(form, request),
+      }),
     )
     return this.#answer(result, form)
   }
@@ -390,6 +390,19 @@ function notesOf(reader: MetricsReader, isTruncated: boolean): string[] {
 }
 
 /** What is wrong with the query is wrong with the parameter of that name. */
+/** A time and a value of a series: two numbers, in lists that have grown by halves. */
+const pointBytes = 24
+const histogramBytes = 400
+const seriesBytes = 300
+
+/** Roughly what a result takes in memory until its answer is sent. */
+function heldBytesOf({ series }: QueryResult): number {
+  let bytes = 0
+  for (const { timesMs, histograms } of series)
+    bytes += seriesBytes + timesMs.length * pointBytes + histograms.length * histogramBytes
+  return bytes
+}
+
 function withParameter<T>(name: string, work: () => T): T {
   const rethrow = (error: unknown): never => {
     if (error instanceof BadQueryError) throw invalid(name, error.message)

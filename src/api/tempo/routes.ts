@@ -2,6 +2,7 @@
 import type { Trace } from '#model/trace.ts'
 import { RequestReaders } from '#net/request-readers.ts'
 import { inDialect, route, type Handler, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
+import type { QueryGate } from '#query/gate.ts'
 import type { TracesReader } from '#traces/select.ts'
 import { encodeOtlpTraces, traceToJson } from '#wire/otlp/traces.ts'
 import {
@@ -16,6 +17,7 @@ import {
   traceByIdResponse,
   type MessageTable,
 } from '#wire/tempo/messages.ts'
+import { gated } from '../gated.ts'
 import type { TempoAnswers } from './answers.ts'
 import { timeRange, traceId } from './params.ts'
 import { ok, partialJson, plain, tempoErrors, type JsonObject } from './respond.ts'
@@ -24,6 +26,8 @@ export interface TempoOptions {
   /** Called for every answer that lacks something. */
   onIncomplete?: () => void
   answers: TempoAnswers
+  /** Queries take their turns by it. */
+  gate: QueryGate
   store: { reader(tenant: string): TracesReader }
   tenantOf: (request: HttpRequest) => string
   version: string
@@ -35,8 +39,8 @@ type TagAnswer = (name: string, ...asked: Parameters<Answer>) => Promise<JsonObj
 export function tempoRoutes(options: TempoOptions): Route[] {
   const readers = new RequestReaders(request => options.store.reader(options.tenantOf(request)), options.onIncomplete)
   const reading = [...traceRoutes(readers), ...answerRoutes(options.answers, readers)]
-  const noting = reading.map(one => ({ ...one, handler: readers.noting(one.handler) }))
-  return inDialect(tempoErrors, [...statusRoutes(options.version), ...noting])
+  const asking = reading.map(one => ({ ...one, handler: gated(options.gate, readers.noting(one.handler)) }))
+  return inDialect(tempoErrors, [...statusRoutes(options.version), ...asking])
 }
 
 function get(path: string, handler: Handler): Route {

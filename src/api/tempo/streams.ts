@@ -1,5 +1,6 @@
 /** Tempo's streaming service over gRPC, for Grafana's data source: the whole answer is one message. */
 import type { GrpcMethod } from '#net/grpc.ts'
+import type { QueryGate } from '#query/gate.ts'
 import type { TracesReader } from '#traces/select.ts'
 import {
   decodeMessage,
@@ -86,6 +87,7 @@ export function tempoStreams(
   answers: TempoAnswers,
   store: { reader(tenant: string): TracesReader },
   tenantOf: (tenant: string | undefined) => string,
+  gate: QueryGate,
 ): GrpcMethod[] {
   return [...searchCalls(answers), ...metricsCalls(answers)].map(({ method, request, names, reply, answer }) => ({
     service: 'tempopb.StreamingQuerier',
@@ -94,7 +96,10 @@ export function tempoStreams(
     handler: async (message, tenant, signal) => {
       const asked = decodeMessage(request, message)
       const reader = store.reader(tenantOf(tenant))
-      return encodeAnswer(reply, await answer(formOf(asked, names), reader, signal, String(asked['tagName'] ?? '')))
+      const tag = String(asked['tagName'] ?? '')
+      return gate.run(signal, Infinity, async own =>
+        encodeAnswer(reply, await answer(formOf(asked, names), reader, own, tag)),
+      )
     },
   }))
 }

@@ -1,6 +1,7 @@
 /** Queries that are being answered at this moment, by number; each can be ended. */
 import type { Clock } from '#core/clock.ts'
-import type { Handler, HttpRequest, Route } from '#net/route-table.ts'
+import { withSignal, type Handler, type Route } from '#net/route-table.ts'
+import type { QueryGate } from '#query/gate.ts'
 
 export interface RunningQuery {
   id: number
@@ -21,16 +22,20 @@ const languages: readonly (readonly [RegExp, string])[] = [
 
 export class RunningQueries {
   readonly #clock: Clock
-  readonly #running = new Map<number, { query: RunningQuery; control: AbortController }>()
+  readonly #gate: QueryGate
+  readonly #running = new Map<number, { query: RunningQuery; control: AbortController; signal: AbortSignal }>()
   #next = 1
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, gate: QueryGate) {
     this.#clock = clock
+    this.#gate = gate
   }
 
-  list(): (RunningQuery & { seconds: number })[] {
-    return [...this.#running.values()].map(({ query }) => ({
+  /** With the seconds since each came, those in the queue included. */
+  list(): (RunningQuery & { seconds: number; isWaiting: boolean })[] {
+    return [...this.#running.values()].map(({ query, signal }) => ({
       ...query,
+      isWaiting: this.#gate.isWaiting(signal),
       seconds: (this.#clock.monotonicMs() - query.startedMs) / 1000,
     }))
   }
@@ -72,8 +77,11 @@ export class RunningQueries {
         control = new AbortController()
       const text = parameters.get('query') ?? parameters.get('q') ?? parameters.getAll('match[]').join(' ')
       if (text === '') return handler(request)
+      const signal = AbortSignal.any([request.signal, control.signal])
+      const own = { ...withSignal(request, signal), form: () => Promise.resolve(parameters) }
       this.#running.set(id, {
         control,
+        signal,
         query: {
           id,
           language,
@@ -82,18 +90,6 @@ export class RunningQueries {
           tenant: request.header('x-scope-orgid') ?? '',
         },
       })
-      const own: HttpRequest = {
-        method: request.method,
-        path: request.path,
-        params: request.params,
-        query: request.query,
-        header: name => request.header(name),
-        body: () => request.body(),
-        rawBody: () => request.rawBody(),
-        form: () => Promise.resolve(parameters),
-        holdAnswer: request.holdAnswer,
-        signal: AbortSignal.any([request.signal, control.signal]),
-      }
       let isStreaming = false
       try {
         const reply = await handler(own),

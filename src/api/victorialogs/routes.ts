@@ -22,10 +22,12 @@ import {
   type HttpRequest,
   type Route,
 } from '#net/route-table.ts'
+import type { QueryGate } from '#query/gate.ts'
 import type { LogqlEngine } from '#query/logql/engine.ts'
 import type { FoundLine } from '#query/logql/log-query.ts'
 import type { LogsqlEngine, LogsqlRange } from '#query/logsql/engine.ts'
 import { timeText, type Fields } from '#query/logsql/row.ts'
+import { gated } from '../gated.ts'
 import { victoriaLogsErrors } from './respond.ts'
 
 export interface VictoriaLogsApiOptions {
@@ -34,6 +36,8 @@ export interface VictoriaLogsApiOptions {
   clock: Clock
   engine: LogsqlEngine
   logql: LogqlEngine
+  /** Queries take their turns by it. */
+  gate: QueryGate
   store: { reader(tenant: string): LogsReader; readonly ready: boolean; readonly notReady?: string | undefined }
   tenantOf: (request: HttpRequest) => string
 }
@@ -47,7 +51,6 @@ export function victoriaLogsRoutes(options: VictoriaLogsApiOptions): Route[] {
   const both = ['GET', 'POST'] as const
   const routes = [
     route(both, '/query', api.query),
-    route(both, '/tail', api.tail),
     route(both, '/hits', api.hits),
     route(both, '/stats_query', api.statsQuery),
     route(both, '/stats_query_range', api.statsQueryRange),
@@ -59,8 +62,10 @@ export function victoriaLogsRoutes(options: VictoriaLogsApiOptions): Route[] {
     route(both, '/stream_field_names', api.streamFieldNames),
     route(both, '/stream_field_values', api.streamFieldValues),
   ]
-  const noting = routes.map(one => ({ ...one, handler: api.readers.noting(one.handler) }))
-  return under(['/select/logsql'], inDialect(victoriaLogsErrors, whenReady(options.store, noting)))
+  const asking = routes.map(one => ({ ...one, handler: gated(options.gate, api.readers.noting(one.handler)) }))
+  // A tail goes on for as long as its reader likes.
+  const tail = route(both, '/tail', api.readers.noting(api.tail))
+  return under(['/select/logsql'], inDialect(victoriaLogsErrors, whenReady(options.store, [...asking, tail])))
 }
 
 type Parsed = { kind: 'logsql'; query: LogsqlQuery } | { kind: 'logql'; expr: LogqlExpr }

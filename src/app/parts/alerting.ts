@@ -75,6 +75,7 @@ export async function makeAlerting(context: Context, sources: AlertingSources): 
     externalUrl,
     own: own?.receiver,
     discovery: scraping.discovery,
+    gate: context.gate,
     promql: metrics.promql,
     logql: logs.logql,
     traceql: traces.traceql,

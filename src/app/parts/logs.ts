@@ -102,6 +102,7 @@ export async function makeLogs(context: Context): Promise<LogsPart> {
     ...lokiRoutes({
       clock,
       engine: logql,
+      gate: context.gate,
       store: engine,
       tenantOf,
       version,
@@ -113,6 +114,7 @@ export async function makeLogs(context: Context): Promise<LogsPart> {
       clock,
       engine: new LogsqlEngine(clock, limits),
       logql,
+      gate: context.gate,
       store: engine,
       tenantOf,
       onIncomplete,

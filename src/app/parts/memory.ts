@@ -1,4 +1,4 @@
-/** The memory of the process: what its accounts hold, measured every second, and metrics of them. */
+/** What requests share: the memory of the process, measured every second, and the turns of queries. */
 import { Repeater } from '#core/clock.ts'
 import type { Registry } from '#core/counter.ts'
 import type { Context } from '../context.ts'
@@ -29,13 +29,25 @@ function register(registry: Registry, { memory, slowReaders }: Context): void {
   registry.read('tercet_memory_total_limit_bytes', 'Memory that they may hold.', 'gauge', () => memory.bytesMax)
 }
 
+function registerQueries(registry: Registry, { gate }: Context): void {
+  const read = (name: string, help: string, type: 'counter' | 'gauge', value: () => number): void => {
+    registry.read(name, help, type, value)
+  }
+  read('tercet_queries_running', 'Queries of all languages, and rules, that run.', 'gauge', () => gate.running)
+  read('tercet_queries_waiting', 'Those that wait for their turn.', 'gauge', () => gate.waiting)
+  read('tercet_queries_queued_total', 'Those that had to wait.', 'counter', () => gate.queued)
+  read('tercet_queries_queue_seconds_total', 'Time that they waited.', 'counter', () => gate.queueSeconds)
+  read('tercet_queries_refused_total', 'Those that found the queue full.', 'counter', () => gate.refused)
+}
+
 export function makeMemory(context: Context): Part {
-  const { memory, world } = context
+  const { memory, world, config } = context
   let repeater: Repeater | undefined
   return makePart({
     name: 'memory',
     metrics: registry => {
       register(registry, context)
+      if (config.text('role') !== 'agent') registerQueries(registry, context)
     },
     start: () => {
       repeater = new Repeater(world.clock, measureEveryMs, () => {

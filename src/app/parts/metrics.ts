@@ -74,6 +74,7 @@ export async function makeMetrics(context: Context): Promise<MetricsPart> {
     clock,
     limits,
     engine: promql,
+    gate: context.gate,
     store: engine,
     tenantOf,
     version,

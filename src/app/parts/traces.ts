@@ -100,7 +100,7 @@ function dependenciesFrom({ tenancy }: Context, { engine, promql }: MetricsPart)
 }
 
 export async function makeTraces(context: Context, metrics: MetricsPart, deriving: Deriving): Promise<TracesPart> {
-  const { config, world, limits, tenancy } = context
+  const { config, world, limits, tenancy, gate } = context
   const { clock } = world
   const bucket = await openBucket(config, world, 'traces')
   const engine = openEngine(context, bucket)
@@ -118,11 +118,12 @@ export async function makeTraces(context: Context, metrics: MetricsPart, derivin
   }
   const damaged = (): readonly DamagedBlock[] => engine.reader(defaultTenants.traces).damaged('all')
   const queries = [
-    ...tempoRoutes({ answers, store: engine, tenantOf, version, onIncomplete }),
+    ...tempoRoutes({ answers, gate, store: engine, tenantOf, version, onIncomplete }),
     ...jaegerRoutes({
       clock,
       search,
       tags,
+      gate,
       store: engine,
       tenantOf,
       dependencies: dependenciesFrom(context, metrics),
@@ -132,7 +133,7 @@ export async function makeTraces(context: Context, metrics: MetricsPart, derivin
   const part = makePart({
     name: 'traces',
     routes: [...queryRoutes(context, queries), ...pushes.routes],
-    grpc: [...pushes.grpc, ...tempoStreams(answers, engine, headerTenant)],
+    grpc: [...pushes.grpc, ...tempoStreams(answers, engine, headerTenant, gate)],
     metrics: registry => {
       register(registry, engine)
       registerRequests(registry, engine, bucket)

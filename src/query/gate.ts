@@ -1,0 +1,174 @@
+/**
+ * How many queries run at a time, in all languages and for rules too: the others wait in order of arrival. The time in
+ * the queue is a part of the query's time, and whoever goes away leaves the queue.
+ */
+import type { Clock, Timer } from '#core/clock.ts'
+import { CanceledError, TimeoutError, UnavailableError } from '#core/errors.ts'
+import type { Limits } from '#core/limits.ts'
+import type { MemoryAccount } from '#core/memory-budget.ts'
+import { drawOn } from './budget.ts'
+
+export type GateLimits = Pick<Limits, 'queryConcurrencyMax' | 'queryQueueMax' | 'queryTimeoutMs'>
+
+/** Seconds after which a query that found the queue full may come again. */
+const retryAfterSeconds = 2
+
+interface Waiting {
+  readonly signal: AbortSignal | undefined
+  start(): void
+}
+
+export class QueryGate {
+  readonly #clock: Clock
+  readonly #limits: GateLimits
+  readonly #memory: MemoryAccount | undefined
+  readonly #queue: Waiting[] = []
+  #running = 0
+  /** Seconds that queries waited before they ran or gave up, and how many waited at all. */
+  queueSeconds = 0
+  queued = 0
+  /** Queries that found the queue full. */
+  refused = 0
+
+  /** With `memory` no further query begins while those that run hold half of it. */
+  constructor(clock: Clock, limits: GateLimits, memory?: MemoryAccount) {
+    this.#clock = clock
+    this.#limits = limits
+    this.#memory = memory
+  }
+
+  get running(): number {
+    return this.#running
+  }
+  get waiting(): number {
+    return this.#queue.length
+  }
+
+  /** Does the query with this signal wait for its turn? */
+  isWaiting(signal: AbortSignal): boolean {
+    return this.#queue.some(one => one.signal === signal)
+  }
+
+  /**
+   * Runs `work` when it is its turn. The signal that `work` gets is aborted when `signal` is, and when the time is
+   * over: the least of `timeoutMs` and the limit, from now on. What the work's budget counts is held of the memory
+   * until it ends. `isFirst`: in front of those that wait, as rules are, which are few and must not be late. Throws
+   * UnavailableError where too many wait, TimeoutError, CanceledError, and what the work throws.
+   */
+  async run<T>(
+    signal: AbortSignal | undefined,
+    timeoutMs: number,
+    work: (signal: AbortSignal) => Promise<T>,
+    isFirst = false,
+  ): Promise<T> {
+    const time = new QueryTime(this.#clock, Math.min(timeoutMs, this.#limits.queryTimeoutMs), signal)
+    const hold = this.#memory?.hold()
+    try {
+      await this.#turn(time.signal, signal, isFirst)
+      try {
+        if (hold !== undefined) drawOn(time.signal, hold)
+        return await work(time.signal)
+      } finally {
+        hold?.close()
+        this.#running--
+        this.#startNext()
+      }
+    } finally {
+      time.end()
+    }
+  }
+
+  #hasRoom(): boolean {
+    if (this.#running >= this.#limits.queryConcurrencyMax) return false
+    return this.#running === 0 || this.#memory === undefined || this.#memory.heldBytes * 2 <= this.#memory.bytesMax
+  }
+
+  /** Resolves when the query counts as running. `asked` is the signal that it came with. */
+  async #turn(time: AbortSignal, asked: AbortSignal | undefined, isFirst: boolean): Promise<void> {
+    throwIfOver(time)
+    if (this.#queue.length === 0 && this.#hasRoom()) {
+      this.#running++
+      return
+    }
+    const { queryQueueMax } = this.#limits
+    if (!isFirst && this.#queue.length >= queryQueueMax) {
+      this.refused++
+      throw new UnavailableError(
+        `${this.#running} queries run and ${this.#queue.length} wait, the limit is ${queryQueueMax}; try again ` +
+          'later, or raise limits.query_queue or limits.query_concurrency',
+        retryAfterSeconds,
+      )
+    }
+    await this.#wait(time, asked, isFirst)
+  }
+
+  #wait(time: AbortSignal, asked: AbortSignal | undefined, isFirst: boolean): Promise<void> {
+    const sinceMs = this.#clock.monotonicMs()
+    this.queued++
+    return new Promise((resolve, reject) => {
+      const noteTime = (): void => {
+        this.queueSeconds += (this.#clock.monotonicMs() - sinceMs) / 1000
+      }
+      const leave = (): void => {
+        this.#queue.splice(this.#queue.indexOf(one), 1)
+        noteTime()
+        reject(endOf(time))
+      }
+      const one: Waiting = {
+        signal: asked,
+        start: () => {
+          time.removeEventListener('abort', leave)
+          noteTime()
+          this.#running++
+          resolve()
+        },
+      }
+      time.addEventListener('abort', leave, { once: true })
+      if (isFirst) this.#queue.unshift(one)
+      else this.#queue.push(one)
+    })
+  }
+
+  #startNext(): void {
+    while (this.#queue.length > 0 && this.#hasRoom()) this.#queue.shift()!.start()
+  }
+}
+
+function throwIfOver(time: AbortSignal): void {
+  if (time.aborted) throw endOf(time)
+}
+
+/** Why a query is over before its end. */
+function endOf({ reason }: AbortSignal): Error {
+  return reason instanceof TimeoutError ? reason : new CanceledError('query was canceled in query queue')
+}
+
+/** A signal that is aborted with another one, and with a TimeoutError when the time is over. */
+class QueryTime {
+  readonly #control = new AbortController()
+  readonly #asked: AbortSignal | undefined
+  readonly #timer: Timer | undefined
+
+  constructor(clock: Clock, timeoutMs: number, asked: AbortSignal | undefined) {
+    this.#asked = asked
+    asked?.addEventListener('abort', this.#onAbort, { once: true })
+    if (asked?.aborted === true) this.#onAbort()
+    if (timeoutMs === Infinity) return
+    this.#timer = clock.after(timeoutMs, () => {
+      this.#control.abort(new TimeoutError('query timed out in expression evaluation'))
+    })
+  }
+
+  get signal(): AbortSignal {
+    return this.#control.signal
+  }
+
+  readonly #onAbort = (): void => {
+    this.#control.abort(this.#asked?.reason)
+  }
+
+  end(): void {
+    this.#timer?.cancel()
+    this.#asked?.removeEventListener('abort', this.#onAbort)
+  }
+}
