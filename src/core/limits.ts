@@ -134,16 +134,17 @@ export const queryBytesMax: number = 1024 * 1024 * 1024
 export const queryTextLimits = {
   /** Characters of one query: a selector of 10,000 pods with 64 characters each is 640 kB. */
   charactersMax: 1024 * 1024,
-  /**
-   * Levels of parentheses, calls and queries within queries: each takes up to 12 frames of ~200 B in the slowest
-   * walker.
-   */
+  /** Words and signs of one query: 100,000 take 30 ms to read, and 100 B each. */
+  tokensMax: 100_000,
+  /** Levels of parentheses, calls and queries within queries: each takes up to 12 frames of ~200 B when it is read. */
   depthMax: 250,
   /**
-   * Operators, calls, selectors and literals of one query. A chain of operators leans to the left: its tree is as deep
-   * as it is long, and every walker descends 3 frames of ~150 B a node, 450 kB of a stack of 984 kB at the limit.
+   * Operators that join two sides. A chain of operators leans to the left: its tree is as deep as it is long, and
+   * evaluating it takes 4 frames of ~100 B a level, 400 kB of a stack of 984 kB at the limit.
    */
-  nodesMax: 1000,
+  operatorsMax: 1000,
+  /** Filters, conditions and stages: lists, which are no deeper for being longer, but cost at every row. */
+  partsMax: 10_000,
 } as const
 
 /** Regular expressions of queries, rules, relabelling and silences. */
@@ -154,6 +155,8 @@ export const regexLimits = {
    * Instructions of the program, counted repetition written out: compiling takes ~10 µs for each, 0.2 s at the limit.
    */
   instructionsMax: 20_000,
+  /** The same over all expressions of one query. */
+  queryInstructionsMax: 50_000,
   depthMax: 250,
 } as const
 

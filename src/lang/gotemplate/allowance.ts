@@ -11,15 +11,20 @@ const stepsPerCheck = 1000
  */
 export class TemplateAllowance {
   readonly #check: () => void
+  readonly #allStepsMax: number
   #runSteps = 0
   #runCharacters = 0
   #unchecked = 0
   #allSteps = 0
   #allCharacters = 0
 
-  /** `check` is called every thousand steps and throws when the time is over or nobody waits for the answer. */
-  constructor(check: () => void = () => {}) {
+  /**
+   * `check` is called every thousand steps and throws when the time is over or nobody waits for the answer;
+   * `allStepsMax`: of all runs together.
+   */
+  constructor(check: () => void = () => {}, allStepsMax: number = templateLimits.queryStepsMax) {
     this.#check = check
+    this.#allStepsMax = allStepsMax
   }
 
   /** Steps of all runs. */
@@ -48,9 +53,9 @@ export class TemplateAllowance {
       this.#unchecked = 0
       this.#check()
     }
-    if (this.#allSteps > templateLimits.queryStepsMax)
+    if (this.#allSteps > this.#allStepsMax)
       throw new LimitError(
-        `the templates take more than ${templateLimits.queryStepsMax} steps, which is the limit; ` +
+        `the templates take more than ${this.#allStepsMax} steps, which is the limit; ` +
           'run them over fewer lines or make them simpler',
         422,
       )

@@ -1,6 +1,8 @@
 /** LogQL's grammar, and what is refused while the tree is built. Source: docs/logs.md. */
 import { messageOf, BadQueryError } from '#core/errors.ts'
+import { queryTextLimits } from '#core/limits.ts'
 import { quote } from '#core/text.ts'
+import { QuerySize } from '#lang/query-size.ts'
 import { BadRegexError, compileAnchored, compileRe2 } from '#lang/regex/regex.ts'
 import { makeMatcher } from '#lang/regex/regex.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
@@ -108,6 +110,9 @@ class Parser {
   readonly #tokens: Token[]
   readonly #allowsAll: boolean
   #at = 0
+  readonly #size = new QuerySize((message, at) => {
+    throw syntaxError(this.#text, at, at + 1, message, false)
+  })
 
   constructor(text: string, allowsAll = false) {
     this.#text = text
@@ -171,13 +176,15 @@ class Parser {
   /** Does a log query begin here, behind any number of parentheses? */
   #startsLog(): boolean {
     let i = this.#at
-    while (this.#tokens[i]!.text === '(' && this.#tokens[i]!.kind === 'operator') i++
+    const end = i + queryTextLimits.depthMax + 1
+    while (i < end && this.#tokens[i]!.text === '(' && this.#tokens[i]!.kind === 'operator') i++
     return this.#tokens[i]!.text === '{' && this.#tokens[i]!.kind === 'operator'
   }
 
   #logExpr(): LogExpr {
+    const { from } = this.#token
     if (this.#take('(')) {
-      const inner = this.#logExpr()
+      const inner = this.#size.deeper(from, () => this.#logExpr())
       this.#expect(')')
       return inner
     }
@@ -189,8 +196,10 @@ class Parser {
     this.#expect('{')
     const matchers: LabelMatch[] = []
     if (!this.#take('}')) {
-      do matchers.push(this.#matcher())
-      while (this.#take(','))
+      do {
+        this.#size.part(this.#token.from)
+        matchers.push(this.#matcher())
+      } while (this.#take(','))
       if (!this.#take('}')) this.#unexpected('}', ',')
     }
     if (!this.#allowsAll && !matchers.some(m => !matchesEmpty(m)))
@@ -215,7 +224,19 @@ class Parser {
     const name = this.#identifier()
     if (this.#token.kind !== 'operator' || !matchOps.has(this.#token.text)) this.#unexpected('=', '!=', '=~', '!~')
     const kind = this.#tokens[this.#at++]!.text as LabelMatch['kind']
-    return checkedMatch({ kind, name, value: this.#string() })
+    return this.#checkedMatch({ kind, name, value: this.#string() })
+  }
+
+  #checkedMatch(match: LabelMatch): LabelMatch {
+    if (match.kind !== '=~' && match.kind !== '!~') return match
+    this.#size.regex(match.value, this.#token.from)
+    try {
+      compileAnchored(match.value)
+    } catch (error) {
+      if (!(error instanceof BadRegexError)) throw error
+      throw semanticError(error.message)
+    }
+    return match
   }
 
   // --- Stages ---
@@ -225,9 +246,10 @@ class Parser {
     const stages: Stage[] = []
     for (;;) {
       const token = this.#token
+      this.#size.part(token.from)
       if (token.kind === 'operator' && lineOps.has(token.text)) {
         this.#at++
-        stages.push({ kind: 'line-filter', op: token.text as LineFilterOp, operands: this.#operands() })
+        stages.push({ kind: 'line-filter', op: token.text as LineFilterOp, operands: this.#operands(token) })
         continue
       }
       if (
@@ -240,9 +262,13 @@ class Parser {
     }
   }
 
-  #operands(): LineOperand[] {
+  #operands({ text, from }: Token): LineOperand[] {
     const operands = [this.#operand()]
-    while (this.#take('or')) operands.push(this.#operand())
+    while (this.#take('or')) {
+      this.#size.part(this.#token.from)
+      operands.push(this.#operand())
+    }
+    if (text === '|~' || text === '!~') for (const { value } of operands) this.#size.regex(value, from)
     return operands
   }
 
@@ -275,6 +301,7 @@ class Parser {
       }
       case 'regexp': {
         const text = this.#string()
+        this.#size.regex(text, token.from)
         checkRegexp(text)
         return { kind: 'regexp', text }
       }
@@ -317,6 +344,7 @@ class Parser {
   #formats(): LabelFormat[] {
     const list: LabelFormat[] = []
     do {
+      this.#size.part(this.#token.from)
       const name = this.#identifier()
       this.#expect('=')
       if (this.#token.kind === 'identifier') list.push({ name, from: this.#identifier(), template: undefined })
@@ -329,6 +357,7 @@ class Parser {
   #items(): NamedOrMatched[] {
     const list: NamedOrMatched[] = []
     do {
+      this.#size.part(this.#token.from)
       const next = this.#tokens[this.#at + 1] ?? this.#token
       if (next.kind === 'operator' && matchOps.has(next.text)) {
         const match = this.#matcher()
@@ -340,27 +369,35 @@ class Parser {
 
   #labelFilter(): LabelFilter {
     let left = this.#filterAnd()
-    while (this.#take('or')) left = { kind: 'or', left, right: this.#filterAnd(), isList: false }
+    for (let at = this.#token.from; this.#take('or'); at = this.#token.from) {
+      this.#size.operator(at)
+      left = { kind: 'or', left, right: this.#filterAnd(), isList: false }
+    }
     return left
   }
 
   #filterAnd(): LabelFilter {
     let left = this.#filterList()
-    while (this.#take('and')) left = { kind: 'and', left, right: this.#filterList(), isList: false }
+    for (let at = this.#token.from; this.#take('and'); at = this.#token.from) {
+      this.#size.operator(at)
+      left = { kind: 'and', left, right: this.#filterList(), isList: false }
+    }
     return left
   }
 
   /** What follows a comma, or nothing at all, belongs together before anything on the left does. */
   #filterList(): LabelFilter {
     const left = this.#filterAtom()
+    const { from } = this.#token
     if (this.#take(',') || this.#token.kind === 'identifier' || this.#is('('))
-      return { kind: 'and', left, right: this.#labelFilter(), isList: true }
+      return { kind: 'and', left, right: this.#size.deeper(from, () => this.#labelFilter()), isList: true }
     return left
   }
 
   #filterAtom(): LabelFilter {
+    const { from } = this.#token
     if (this.#take('(')) {
-      const inner = this.#labelFilter()
+      const inner = this.#size.deeper(from, () => this.#labelFilter())
       this.#expect(')')
       return inner
     }
@@ -374,7 +411,7 @@ class Parser {
       this.#at++
       return {
         kind: 'match',
-        match: checkedMatch({ kind: op.text as LabelMatch['kind'], name, value: String(value.value) }),
+        match: this.#checkedMatch({ kind: op.text as LabelMatch['kind'], name, value: String(value.value) }),
       }
     }
     if (!compareOps.has(op.text)) this.#unexpected('STRING')
@@ -407,10 +444,11 @@ class Parser {
     const isPower = level === precedence.length - 1
     let left = this.#binary(level + 1)
     while (precedence[level]!.some(op => this.#is(op))) {
+      this.#size.operator(this.#token.from)
       const op = this.#tokens[this.#at++]!.text as BinaryOp
       const isBool = this.#take('bool')
       const matching = this.#matching()
-      const right = this.#binary(isPower ? level : level + 1)
+      const right = isPower ? this.#size.deeper(this.#token.from, () => this.#binary(level)) : this.#binary(level + 1)
       left = this.#combine(op, isBool, matching, left, right)
     }
     return left
@@ -469,7 +507,7 @@ class Parser {
         throw semanticError(`unexpected type for left leg of binary operation: ${inner.kind}`)
       }
       this.#at++
-      const inner = this.#binary(0)
+      const inner = this.#size.deeper(token.from, () => this.#binary(0))
       this.#expect(')')
       return inner
     }
@@ -499,12 +537,13 @@ class Parser {
       this.#logExpr()
       this.#unexpected()
     }
-    const inner = this.#binary(0)
+    const inner = this.#size.deeper(this.#token.from, () => this.#binary(0))
     const [to, replacement, from, regex] = [0, 1, 2, 3].map(() => {
       this.#expect(',')
       return this.#string()
     }) as [string, string, string, string]
     this.#expect(')')
+    this.#size.regex(regex, this.#token.from)
     try {
       compileAnchored(regex)
     } catch (error) {
@@ -562,8 +601,9 @@ class Parser {
   }
 
   #rangeParts(): RangeParts {
+    const { from } = this.#token
     if (this.#take('(')) {
-      const inner = this.#rangeParts()
+      const inner = this.#size.deeper(from, () => this.#rangeParts())
       this.#expect(')')
       return inner.rangeMs === undefined ? this.#rangeEnd(inner, false) : inner
     }
@@ -610,6 +650,7 @@ class Parser {
     } else label = this.#identifier()
     const filters: LabelFilter[] = []
     while (this.#take('|')) {
+      this.#size.part(this.#token.from)
       if (this.#token.kind === 'word') this.#unexpected()
       filters.push(this.#labelFilter())
     }
@@ -625,7 +666,7 @@ class Parser {
       this.#logExpr()
       this.#unexpected()
     }
-    const inner = this.#binary(0)
+    const inner = this.#size.deeper(this.#token.from, () => this.#binary(0))
     this.#expect(')')
     grouping ??= this.#grouping()
     if (needParameter.has(op)) {
@@ -665,18 +706,6 @@ function nameOf(token: Token): string {
     default:
       return token.text
   }
-}
-
-function checkedMatch(match: LabelMatch): LabelMatch {
-  if (match.kind === '=~' || match.kind === '!~') {
-    try {
-      compileAnchored(match.value)
-    } catch (error) {
-      if (!(error instanceof BadRegexError)) throw error
-      throw semanticError(error.message)
-    }
-  }
-  return match
 }
 
 function matchesEmpty(match: LabelMatch): boolean {

@@ -181,10 +181,27 @@ function printNumber(value: number): string {
   return value === -Infinity ? '-Inf' : String(value)
 }
 
+/** What is left of `room` when every part takes one character; negative as soon as they do not fit. */
+function roomLeft(expr: LogqlExpr, room: number): number {
+  if (room < 0) return room
+  switch (expr.kind) {
+    case 'aggregation':
+    case 'label-replace':
+      return roomLeft(expr.inner, room - 1)
+    case 'binary':
+      return roomLeft(expr.right, roomLeft(expr.left, room - 1))
+    case 'log':
+      return room - 1 - expr.stages.length
+    default:
+      return room - 1
+  }
+}
+
 function pretty(expr: LogqlExpr, level: number): string {
   const pad = '  '.repeat(level)
-  const line = printLogql(expr)
-  if (pad.length + line.length <= lineMax) return pad + line
+  // What can't fit is not printed to find that out: a long chain would be printed again for each of its ends.
+  const line = roomLeft(expr, lineMax) < 0 ? undefined : printLogql(expr)
+  if (line !== undefined && pad.length + line.length <= lineMax) return pad + line
   const inner = '  '.repeat(level + 1)
   switch (expr.kind) {
     case 'log':
@@ -196,13 +213,14 @@ function pretty(expr: LogqlExpr, level: number): string {
       return `${pad}${expr.op}${printGrouping(expr.grouping)}(\n${parameter}${pretty(expr.inner, level + 1)}\n${pad})`
     }
     case 'binary':
-      return [pretty(expr.left, level + 1), pad + printOperator(expr), pretty(expr.right, level + 1)].join('\n')
+      // Joining a list would copy the text once a level; adding texts does not.
+      return `${pretty(expr.left, level + 1)}\n${pad}${printOperator(expr)}\n${pretty(expr.right, level + 1)}`
     case 'label-replace': {
       const list = [pretty(expr.inner, level + 1), ...replaceArguments(expr).map(text => inner + text)]
       return `${pad}label_replace(\n${list.join(',\n')}\n${pad})`
     }
     default:
-      return pad + line
+      return pad + (line ?? printLogql(expr))
   }
 }
 

@@ -22,6 +22,10 @@ export class FilterParser {
 
   /** A filter up to what can't belong to it; words without a field look into `field`. */
   or(field: string): Filter {
+    return this.scan.size.deeper(this.scan.at, () => this.#alternatives(field))
+  }
+
+  #alternatives(field: string): Filter {
     const parts = [this.#and(field)]
     while (this.scan.take('or')) parts.push(this.#and(field))
     return parts.length === 1 ? parts[0]! : { kind: 'or', parts }
@@ -38,14 +42,19 @@ export class FilterParser {
   }
 
   #not(field: string): Filter {
+    this.scan.size.part(this.scan.at)
     if (this.scan.is('!=') || this.scan.is('!~')) return this.#fieldFilter(field)
-    if (this.scan.take('not') || this.scan.take('!')) return { kind: 'not', inner: this.#not(field) }
+    if (this.scan.take('not') || this.scan.take('!')) return { kind: 'not', inner: this.#negated(field) }
     this.scan.skip()
     if (this.scan.text[this.scan.at] === '-' && !/[\s)]/.test(this.scan.text[this.scan.at + 1] ?? ' ')) {
       this.scan.at++
-      return { kind: 'not', inner: this.#not(field) }
+      return { kind: 'not', inner: this.#negated(field) }
     }
     return this.#primary(field)
+  }
+
+  #negated(field: string): Filter {
+    return this.scan.size.deeper(this.scan.at, () => this.#not(field))
   }
 
   #primary(field: string): Filter {
@@ -79,7 +88,7 @@ export class FilterParser {
     }
     if (this.scan.is('!=') || this.scan.is('!~') || this.scan.is('!')) {
       this.scan.at++
-      return { kind: 'not', inner: this.#fieldFilter(field) }
+      return { kind: 'not', inner: this.scan.size.deeper(this.scan.at, () => this.#fieldFilter(field)) }
     }
     if (this.scan.take('~')) return this.#regex(field)
     for (const op of ['>=', '<=', '>', '<'] as const)

@@ -7,10 +7,14 @@ import { QueryScanner } from './scanner.ts'
 /** Times that are relative count from `nowMs`. Throws BadQueryError. */
 export function parseLogsql(text: string, nowMs: number): LogsqlQuery {
   const scan: QueryScanner = new QueryScanner(text)
-  const query = (): LogsqlQuery => {
+  const query = (): LogsqlQuery => scan.size.deeper(scan.at, wholeQuery)
+  const wholeQuery = (): LogsqlQuery => {
     const filter = filters.or('_msg')
     const pipes: Pipe[] = []
-    while (scan.take('|')) pipes.push(pipeParser.pipe())
+    while (scan.take('|')) {
+      scan.size.part(scan.at)
+      pipes.push(pipeParser.pipe())
+    }
     return { filter, pipes }
   }
   const filters: FilterParser = new FilterParser(scan, nowMs, query)

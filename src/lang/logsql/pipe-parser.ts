@@ -412,11 +412,16 @@ export class PipeParser {
     for (;;) {
       const op = operators.find(o => this.scan.take(o))
       if (op === undefined) return left
+      this.scan.size.operator(this.scan.at)
       left = { kind: 'binary', op, left, right: this.#mathBinary(op === '^' ? level : level + 1) }
     }
   }
 
   #mathUnary(): MathExpr {
+    return this.scan.size.deeper(this.scan.at, () => this.#mathOperand())
+  }
+
+  #mathOperand(): MathExpr {
     if (this.scan.take('-')) return { kind: 'negate', inner: this.#mathUnary() }
     if (this.scan.take('+')) return this.#mathUnary()
     if (this.scan.take('(')) {

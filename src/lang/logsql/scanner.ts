@@ -1,5 +1,6 @@
 /** A cursor over the text of a LogsQL query: words, quoted texts, scalars, and where what is wrong stands. */
 import { BadQueryError, messageOf } from '#core/errors.ts'
+import { checkQueryLength, QuerySize } from '#lang/query-size.ts'
 import { compileRe2 } from '#lang/regex/regex.ts'
 import { toNumber } from './numbers.ts'
 
@@ -9,8 +10,10 @@ const wordEnd = /[\s"'`()|,{}[\]=~<>!*:]/
 export class QueryScanner {
   readonly text: string
   at = 0
+  readonly size: QuerySize = new QuerySize((message, at) => this.fail(message, at))
 
   constructor(text: string) {
+    checkQueryLength(text)
     this.text = text
   }
 
@@ -116,6 +119,7 @@ export class QueryScanner {
   regularExpression(): string {
     const at = this.at
     const source = this.value('a regular expression')
+    this.size.regex(source, at)
     try {
       compileRe2(source.replaceAll(/\(\?<(?![=!])/g, '(?P<'), source)
     } catch (error) {

@@ -1,5 +1,6 @@
 /** PromQL text -> tokens. Messages follow the reference implementation's. */
 import { BadQueryError } from '#core/errors.ts'
+import { queryTextLimits } from '#core/limits.ts'
 import { parseDurationMs } from '#core/duration.ts'
 import { goEscapes, quote } from '#core/text.ts'
 
@@ -103,6 +104,8 @@ class Lexer {
 
   #push(kind: TokenKind, to: number, text = this.#query.slice(this.#at, to), value = '', number = 0): void {
     const from = this.#at
+    if (this.tokens.length >= queryTextLimits.tokensMax)
+      this.#fail(`the query has more than ${queryTextLimits.tokensMax} words and signs, which is the limit`)
     this.tokens.push({ kind, text, raw: this.#query.slice(from, to), value, number, from, to })
     this.#at = to
   }

@@ -152,6 +152,6 @@ test('mutated queries end with a tree or with a BadQueryError', () => {
 })
 
 test('deep nesting and long input end with an error, not with the stack', () => {
-  assert.throws(() => parsePromql(`${'('.repeat(5000)}1${')'.repeat(5000)}`), /nested deeper than 500 levels/)
+  assert.throws(() => parsePromql(`${'('.repeat(5000)}1${')'.repeat(5000)}`), /nests deeper than 250 levels/)
   assert.throws(() => parsePromql('-'.repeat(100_000)), BadQueryError)
 })

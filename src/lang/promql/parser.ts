@@ -6,6 +6,7 @@ import { BadQueryError, messageOf } from '#core/errors.ts'
 import { metricName } from '#core/names.ts'
 import { quote } from '#core/text.ts'
 import { Matcher, type MatchKind } from '../regex/matcher.ts'
+import { checkQueryLength, QuerySize } from '../query-size.ts'
 import { makeMatcher } from '../regex/regex.ts'
 import {
   isComparison,
@@ -49,8 +50,6 @@ const precedence: Record<BinaryOperator, number> = {
   '^': 6,
 }
 const multiplication = 5
-/** Deeper nesting is refused: the tree is walked by recursion. */
-const nestingMax = 500
 /** What a signed 64-bit count of nanoseconds holds. */
 export const durationSecondsMax = 2 ** 63 / 1e9
 
@@ -99,9 +98,12 @@ export function positionOf(query: string, at: number): string {
 class Parser {
   readonly #tokens: Token[]
   #at = 0
-  #depth = 0
+  readonly #size = new QuerySize((message, at) => {
+    throw new BadQueryError(message, at, at + 1)
+  })
 
   constructor(query: string) {
+    checkQueryLength(query)
     this.#tokens = tokenize(query)
   }
 
@@ -146,12 +148,7 @@ class Parser {
   }
 
   #parseExpr(least: number): Expr {
-    if (++this.#depth > nestingMax)
-      throw new BadQueryError(
-        `the expression is nested deeper than ${nestingMax} levels`,
-        this.#peek().from,
-        this.#peek().to,
-      )
+    this.#size.enter(this.#peek().from)
     let lhs = this.#parseUnary()
     for (;;) {
       const token = this.#peek()
@@ -159,6 +156,7 @@ class Parser {
       const op = token.text as BinaryOperator
       const level = precedence[op]
       if (level < least) break
+      this.#size.operator(token.from)
       this.#next()
       const { returnBool, matching } = this.#parseBinaryModifiers()
       const rhs = this.#parseExpr(op === '^' ? level : level + 1)
@@ -167,7 +165,7 @@ class Parser {
       checkBinary(binary, token)
       lhs = binary
     }
-    this.#depth--
+    this.#size.leave()
     return lhs
   }
 
@@ -426,6 +424,7 @@ class Parser {
     const matchers: Matcher[] = []
     while (!this.#isSymbol('}')) {
       const label = this.#peek()
+      this.#size.part(label.from)
       if (label.kind !== 'identifier' && label.kind !== 'string')
         this.#unexpected('label matching', 'identifier or "}"')
       this.#next()
@@ -440,6 +439,7 @@ class Parser {
         const value = this.#peek()
         if (value.kind !== 'string') this.#unexpected('label matching', 'string')
         this.#next()
+        if (op.text.includes('~')) this.#size.regex(value.value, value.from)
         try {
           matchers.push(
             makeMatcher(op.text as MatchKind, label.kind === 'string' ? label.value : label.raw, value.value),
@@ -479,6 +479,7 @@ class Parser {
 
   #parseRange(expr: Expr): Expr {
     const open = this.#next()
+    this.#size.operator(open.from)
     const range = this.#parsePositiveDuration()
     if (this.#isSymbol(':')) {
       this.#next()
@@ -564,6 +565,10 @@ class Parser {
   }
 
   #parseDurationExpr(least: number, expected: string, context: string): DurationExpr {
+    return this.#size.deeper(this.#peek().from, () => this.#parseDurationSides(least, expected, context))
+  }
+
+  #parseDurationSides(least: number, expected: string, context: string): DurationExpr {
     const sign = this.#peek()
     let left: DurationExpr
     if (sign.kind === 'operator' && (sign.text === '-' || sign.text === '+')) {
@@ -579,6 +584,7 @@ class Parser {
       const op = token.text as '+'
       const level = precedence[op]
       if (level < least) return left
+      this.#size.operator(token.from)
       this.#next()
       const right = this.#parseDurationExpr(token.text === '^' ? level : level + 1, 'number or duration', context)
       if (right.kind === 'number' && right.value === 0 && (token.text === '/' || token.text === '%')) {

@@ -136,11 +136,31 @@ export function printExpr(expr: Expr): string {
   }
 }
 
+/** What is left of `room` when every node takes one character; negative as soon as they do not fit. */
+function roomLeft(expr: Expr, room: number): number {
+  if (room < 0) return room
+  switch (expr.kind) {
+    case 'call':
+      return expr.args.reduce((left, arg) => roomLeft(arg, left), room - 1)
+    case 'aggregate':
+      return argumentsOf(expr).reduce((left, arg) => roomLeft(arg, left), room - 1)
+    case 'binary':
+      return roomLeft(expr.rhs, roomLeft(expr.lhs, room - 1))
+    case 'unary':
+    case 'paren':
+    case 'subquery':
+      return roomLeft(expr.expr, room - 1)
+    default:
+      return room - 1
+  }
+}
+
 /** Over several lines where one would be too long. */
 export function formatExpr(expr: Expr, level = 0): string {
   const indent = '  '.repeat(level)
-  const line = printExpr(expr)
-  if (line.length <= lineCharsMax) return indent + line
+  // What can't fit is not printed to find that out: a long chain would be printed again for each of its ends.
+  const line = roomLeft(expr, lineCharsMax) < 0 ? undefined : printExpr(expr)
+  if (line !== undefined && line.length <= lineCharsMax) return indent + line
   switch (expr.kind) {
     case 'call':
       return `${indent}${expr.name}(\n${formatList(expr.args, level + 1)}\n${indent})`
@@ -148,7 +168,8 @@ export function formatExpr(expr: Expr, level = 0): string {
       return `${indent}${expr.op}${printGrouping(expr)}(\n${formatList(argumentsOf(expr), level + 1)}\n${indent})`
     case 'binary': {
       const operator = `${indent}${expr.op}${printMatching(expr)}`
-      return [formatExpr(expr.lhs, level + 1), operator, formatExpr(expr.rhs, level + 1)].join('\n')
+      // Joining a list would copy the text once a level; adding texts does not.
+      return `${formatExpr(expr.lhs, level + 1)}\n${operator}\n${formatExpr(expr.rhs, level + 1)}`
     }
     case 'paren':
       return `${indent}(\n${formatExpr(expr.expr, level + 1)}\n${indent})`
@@ -160,6 +181,6 @@ export function formatExpr(expr: Expr, level = 0): string {
     case 'string':
     case 'selector':
     case 'matrix':
-      return indent + line
+      return indent + (line ?? printExpr(expr))
   }
 }

@@ -6,38 +6,51 @@ const unicodeClass = 40
 
 /** Why an expression is refused for its size, with the place; undefined when it may be compiled. */
 export function sizeProblem(source: string): string | undefined {
+  const measured = measure(source)
+  return typeof measured === 'string' ? measured : undefined
+}
+
+/** About how many instructions its program will have; none for one that is refused. */
+export function instructionsOf(source: string): number {
+  const measured = measure(source)
+  return typeof measured === 'string' ? 0 : measured
+}
+
+function measure(source: string): string | number {
   const { charactersMax, depthMax, instructionsMax } = regexLimits
   if (source.length > charactersMax)
     return `the expression has ${source.length} characters, more than the limit of ${charactersMax}`
   const open: Group[] = [{ size: 0, last: 0 }]
   const scan = new Scan(source)
   while (scan.at < source.length) {
-    const at = scan.at
-    const group = open[open.length - 1]!
-    const char = source[at]!
-    if (char === '(') {
-      open.push({ size: 0, last: 0 })
-      scan.openGroup()
-      if (open.length > depthMax + 1)
-        return `parentheses nest deeper than the limit of ${depthMax} levels at position ${at + 1}`
-      continue
-    }
-    if (char === ')' && open.length > 1) {
-      open.pop()
-      scan.at++
-      grow(open[open.length - 1]!, group.size + 2)
-    } else if (char === '*' || char === '+' || char === '?') {
-      group.size++
-      scan.at++
-    } else {
-      const copies = char === '{' ? scan.repeat() : undefined
-      if (copies === undefined) grow(group, scan.atom())
-      else group.size += group.last * (copies - 1)
-    }
+    const { at } = scan
+    step(scan, open, source[at]!)
+    if (open.length > depthMax + 1)
+      return `parentheses nest deeper than the limit of ${depthMax} levels at position ${at + 1}`
     if (total(open) > instructionsMax)
       return `at position ${at + 1} its program has more than ${instructionsMax} instructions, which is the limit`
   }
-  return undefined
+  return total(open)
+}
+
+/** Reads the next piece of the expression. */
+function step(scan: Scan, open: Group[], char: string): void {
+  const group = open[open.length - 1]!
+  if (char === '(') {
+    open.push({ size: 0, last: 0 })
+    scan.openGroup()
+  } else if (char === ')' && open.length > 1) {
+    open.pop()
+    scan.at++
+    grow(open[open.length - 1]!, group.size + 2)
+  } else if (char === '*' || char === '+' || char === '?') {
+    group.size++
+    scan.at++
+  } else {
+    const copies = char === '{' ? scan.repeat() : undefined
+    if (copies === undefined) grow(group, scan.atom())
+    else group.size += group.last * (copies - 1)
+  }
 }
 
 /** Instructions so far, and those of the last atom, which a counted repetition copies. */

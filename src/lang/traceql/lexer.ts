@@ -1,5 +1,6 @@
 /** Tokens of a TraceQL query. Source: docs/traces.md (the language). */
 import { BadQueryError } from '#core/errors.ts'
+import { queryTextLimits } from '#core/limits.ts'
 import { goEscapes } from '#core/text.ts'
 import type { Field, Scope } from './ast.ts'
 import { attributeScopes, fieldText, intrinsics, nameEnd } from './fields.ts'
@@ -92,6 +93,8 @@ export function tokenize(text: string): Token[] {
   let at = 0
   const fail = (message: string, where = at): never => failAt(text, where, message)
   while (at < text.length) {
+    if (tokens.length >= queryTextLimits.tokensMax)
+      fail(`the query has more than ${queryTextLimits.tokensMax} words and signs, which is the limit`)
     const char = text[at]!
     if (/\s/.test(char)) {
       at++

@@ -1,6 +1,7 @@
 /** TraceQL's parser and its static checks. Source: docs/traces.md (the language). */
 import { addAll } from '#core/lists.ts'
 import { ownOf } from '#core/own.ts'
+import { checkQueryLength, QuerySize } from '#lang/query-size.ts'
 import { compileRe2 } from '../regex/regex.ts'
 import type {
   Aggregate,
@@ -62,7 +63,6 @@ const metricsNames: ReadonlySet<string> = new Set([
 const aggregateNames: ReadonlySet<string> = new Set(['count', 'min', 'max', 'avg', 'sum'])
 const groupsMax = 5
 const topNMax = 1000
-const depthMax = 200
 
 /** What a pipeline in parentheses may turn out to be. */
 type Parsed = { kind: 'stages'; stages: Stage[] } | { kind: 'metrics'; expr: MetricsExpr }
@@ -83,9 +83,10 @@ class Parser {
   readonly #text: string
   readonly #tokens: Token[]
   #at = 0
-  #depth = 0
+  readonly #size = new QuerySize((message, at) => this.#fail(message, at))
 
   constructor(text: string) {
+    checkQueryLength(text)
     this.#text = text
     this.#tokens = tokenize(text)
   }
@@ -126,12 +127,7 @@ class Parser {
     return this.#fail(`syntax error: unexpected ${shown}${hint === undefined ? '' : `, ${hint}`}`)
   }
   #deeper<T>(work: () => T): T {
-    if (++this.#depth > depthMax) this.#fail(`the query is nested more than ${depthMax} deep`)
-    try {
-      return work()
-    } finally {
-      this.#depth--
-    }
+    return this.#size.deeper(this.#token.at, work)
   }
 
   query(): TraceqlQuery {
@@ -187,6 +183,7 @@ class Parser {
     for (;;) {
       const op = ops.find(o => this.#is(o)) as '+' | '-' | '*' | '/' | undefined
       if (op === undefined) return left
+      this.#size.operator(this.#token.at)
       this.#at++
       const operand = this.#operand()
       if (operand.kind !== 'metrics') this.#fail('arithmetic joins metrics queries in parentheses and numbers')
@@ -203,6 +200,7 @@ class Parser {
     const stages = first.stages
     while (this.#take('|')) {
       const token = this.#token
+      this.#size.part(token.at)
       if (token.kind === 'word' && metricsNames.has(token.text)) return { kind: 'metrics', expr: this.#metrics(stages) }
       const next = this.#stage(false)
       if (next.kind === 'metrics') this.#fail("a metrics query can't be a stage")
@@ -253,6 +251,7 @@ class Parser {
     for (;;) {
       const token = this.#token
       if (left.kind === 'metrics' || token.kind !== 'symbol' || !ops.has(token.text)) return left
+      this.#size.operator(token.at)
       this.#at++
       const right = level === 0 ? this.#spanset(1) : this.#spansetPrimary()
       if (right.kind === 'metrics') this.#fail("spanset operators don't join metrics queries", token.at)
@@ -484,6 +483,7 @@ class Parser {
       const op = this.#is('&&') ? ('&&' as const) : this.#is('||') ? ('||' as const) : undefined
       if (op === undefined) return left
       const { at } = this.#token
+      this.#size.operator(at)
       this.#at++
       const right = this.#comparison()
       for (const side of [left, right]) {
@@ -536,6 +536,7 @@ class Parser {
       const op = ops.find(o => this.#is(o))
       if (op === undefined) return left
       const { at } = this.#token
+      this.#size.operator(at)
       this.#at++
       const expr: FieldExpr = { kind: 'arithmetic', op, left, right: operand() }
       this.#checkArithmetic(expr, at)
@@ -641,6 +642,7 @@ class Parser {
         return
       }
       if (a !== 'string' && a !== 'any') illegal()
+      this.#size.regex(right.literal.value, at)
       try {
         compileRe2(right.literal.value)
       } catch (error) {
