@@ -4,6 +4,7 @@
  * until the next.
  */
 import { readFileSync } from 'node:fs'
+import { elementsMax, tooMany } from '#core/body-limits.ts'
 import { CorruptDataError, LimitError } from '#core/errors.ts'
 import type { HashSeed } from './series-key.ts'
 import { snappyDeclaredSize } from './snappy.ts'
@@ -137,7 +138,7 @@ export class WriteRequestKernel {
 
   /**
    * The columns of what `unpack` has just returned; undefined for shapes that the host must read itself. Throws
-   * CorruptDataError.
+   * CorruptDataError, and LimitError (400) for more than a body of its size may hold.
    */
   decode(unpacked: Uint8Array): WriteColumns | undefined {
     const kernel = this.#kernel
@@ -148,6 +149,7 @@ export class WriteRequestKernel {
       if (result === 0) break
       if (result === corrupt) throw new CorruptDataError('remote write: the protobuf message is malformed')
       if (result !== full) return undefined
+      if (this.#samplesMax >= elementsMax('rows', size)) throw tooMany('rows', size)
       const kept = bytes.slice()
       this.#seriesMax *= 2
       this.#samplesMax *= 2

@@ -175,3 +175,39 @@ export const templateLimits = {
   /** Levels of blocks that run, those of templates that call each other included: 6 frames of ~150 B each. */
   runDepthMax: 500,
 } as const
+
+/**
+ * How many elements a body may hold, by what they become: `always`, and one more for every `bytesEach` bytes, but never
+ * more than `most`. A body of the smallest real elements has fewer; one of empty elements has more, and would take
+ * hundreds of times its size in memory. Together they hold a body to about 16 times its bytes, and to some hundred MiB.
+ */
+export const bodyElements = {
+  /**
+   * Records, points, spans, alerts and documents that become objects: 250 to 640 B each. The smallest real ones have 40
+   * bytes. 16,384 × 640 B = 10 MiB; 250,000 × 640 B = 160 MB. Collectors send 8,192 in a request.
+   */
+  items: { always: 16_384, bytesEach: 32, most: 250_000 },
+  /**
+   * Lists, objects and messages within them, 60 to 130 B each; texts and numbers count a quarter. The smallest real
+   * attribute has 35 bytes and counts 2.5. 65,536 × 100 B = 6.5 MB; 1,000,000 × 100 B = 100 MB. A request of 8,192
+   * records with 15 attributes each has 350,000.
+   */
+  parts: { always: 65_536, bytesEach: 8, most: 1_000_000 },
+  /**
+   * Entries of columns: 28 to 42 B each, twice that while a column grows. The smallest real sample has 9 bytes.
+   * 4,000,000 × 84 B = 336 MB outside the heap. Prometheus sends 2,000 samples in a request, vmagent 10,000.
+   */
+  rows: { always: 65_536, bytesEach: 8, most: 4_000_000 },
+} as const satisfies Readonly<Record<string, { always: number; bytesEach: number; most: number }>>
+
+/**
+ * Bytes that the label sets of a body may take when each is written out: senders name a label once and refer to it
+ * often. 64 times the body, where 10 labels of 200 B are spelled by 40 bytes of references, and 1 MiB always.
+ */
+export const expandedBytes = { always: 1 << 20, times: 64, most: 256 << 20 } as const
+
+/** Attributes that all records of a body have together, those of their resource counted for each: 16 to 64 B each. */
+export const attributesMax = 2_000_000
+
+/** How deep JSON may be nested: an attribute that is nested 100 deep in OTLP's JSON is 400 lists and objects deep. */
+export const bodyDepthMax = 512

@@ -2,11 +2,13 @@
 import { promisify } from 'node:util'
 import { inflateRaw } from 'node:zlib'
 import { BadDataError, LimitError, messageOf } from '#core/errors.ts'
+import { readJsonBody } from '#core/json-body.ts'
+import { yieldEvery } from '#core/yield.ts'
 import type { LogsAppendOutcome } from '#logs/append.ts'
 import { refuse, type AppendOutcome } from '#model/append-outcome.ts'
 import { LogBatch } from '#model/log-batch.ts'
 import type { HttpReply, HttpRequest } from '#net/route-table.ts'
-import { decodePushRequest, parseLegacyPushJson, parsePushJson } from '#wire/loki-push/push.ts'
+import { decodePushRequest, readLegacyPushJson, readPushJson } from '#wire/loki-push/push.ts'
 import { noStreamReply, serveLogs, type LogProtocol, type LogsPush } from './logs-push.ts'
 import { mediaTypeOf, type ServedProtocol } from './protocol.ts'
 import { plainText, retryLater } from './reply.ts'
@@ -23,7 +25,7 @@ interface Stored {
 }
 
 export function lokiPush(push: LogsPush): ServedProtocol {
-  return serveLogs(push, protocolOf(push, parsePushJson), {
+  return serveLogs(push, protocolOf(push, readPushJson), {
     methods: ['POST'],
     paths: ['/loki/api/v1/push', '/insert/loki/api/v1/push'],
     grpc: { service: 'logproto.Pusher', method: 'Push', format: 'protobuf', answer },
@@ -32,13 +34,13 @@ export function lokiPush(push: LogsPush): ServedProtocol {
 
 /** The path of Loki's first versions. */
 export function legacyLokiPush(push: LogsPush): ServedProtocol {
-  return serveLogs(push, protocolOf(push, parseLegacyPushJson), { methods: ['POST'], paths: ['/api/prom/push'] })
+  return serveLogs(push, protocolOf(push, readLegacyPushJson), { methods: ['POST'], paths: ['/api/prom/push'] })
 }
 
 /** What it stored is undefined where the message holds no stream. */
 function protocolOf(
-  { kernel, limits }: LogsPush,
-  parseJson: typeof parsePushJson,
+  { kernel, limits, clock }: LogsPush,
+  readJsonPush: typeof readPushJson,
 ): LogProtocol<Format, Stored | undefined> {
   const { decodedBytesMax } = limits
   // Filled and appended without a wait between, so one serves all requests; so does the kernel's memory.
@@ -48,9 +50,10 @@ function protocolOf(
     formatOf,
     read: (request, format) => (format === 'json' ? readJson(request, decodedBytesMax) : request.rawBody()),
     async store(body, format, intake) {
+      const json = format === 'json' ? await readJsonBody(body, yieldEvery(clock)) : undefined
       const problems =
         format === 'json'
-          ? parseJson(Buffer.from(body).toString('utf8'), batch)
+          ? readJsonPush(json, body.length, batch)
           : decodePushRequest(format === 'snappy' ? unpackSnappy(body, unpack) : body, batch)
       if (batch.streams.length > 0 || problems.length > 0) return { outcome: await intake.append(batch), problems }
       intake.tenant()

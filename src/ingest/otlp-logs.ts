@@ -1,11 +1,13 @@
 /** OTLP logs over HTTP (protobuf, JSON) and gRPC. */
 import type { Clock } from '#core/clock.ts'
 import { LimitError } from '#core/errors.ts'
+import { readJsonBody } from '#core/json-body.ts'
+import { yieldEvery } from '#core/yield.ts'
 import type { LogsAppendOutcome } from '#logs/append.ts'
 import { note, refuse } from '#model/append-outcome.ts'
 import { LogBatchBuilder } from '#model/log-batch.ts'
 import type { HttpReply } from '#net/route-table.ts'
-import { addOtlpLogs, decodeOtlpLogs, parseOtlpLogsJson } from '#wire/otlp/logs.ts'
+import { addOtlpLogs, decodeOtlpLogs, otlpLogsOfJson } from '#wire/otlp/logs.ts'
 import { encodeOtlpMetricsResponse } from '#wire/otlp/metrics.ts'
 import { noStreamReply, serveLogs, type LogProtocol, type LogsPush } from './logs-push.ts'
 import { asOtlp, otlpFormat, otlpMediaType, otlpReply, type OtlpFormat } from './otlp.ts'
@@ -43,7 +45,10 @@ function protocolOf(
   return {
     formatOf: request => otlpFormat(mediaTypeOf(request, otlpMediaType)),
     async store(body, format, intake) {
-      const resources = format === 'json' ? parseOtlpLogsJson(Buffer.from(body).toString('utf8')) : decodeOtlpLogs(body)
+      const resources =
+        format === 'json'
+          ? otlpLogsOfJson(await readJsonBody(body, yieldEvery(clock)), body.length)
+          : decodeOtlpLogs(body)
       const builder = new LogBatchBuilder()
       const { refused, notes } = addOtlpLogs(resources, builder, clock.nowMs(), labelOf)
       intake.tenant()

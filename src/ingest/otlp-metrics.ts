@@ -1,9 +1,11 @@
 /** OTLP metrics over HTTP (protobuf, JSON) and gRPC. */
 import type { Clock } from '#core/clock.ts'
+import { readJsonBody } from '#core/json-body.ts'
+import { yieldEvery } from '#core/yield.ts'
 import { note, refuse } from '#model/append-outcome.ts'
 import type { MetricsAppendOutcome } from '#metrics/append.ts'
 import { BatchBuilder } from '#model/write-batch.ts'
-import { decodeOtlpMetrics, encodeOtlpMetricsResponse, parseOtlpMetricsJson } from '#wire/otlp/metrics.ts'
+import { decodeOtlpMetrics, encodeOtlpMetricsResponse, otlpMetricsOfJson } from '#wire/otlp/metrics.ts'
 import { translateOtlp, type TranslatedPoints } from '#wire/otlp/to-prometheus.ts'
 import { reasonOf, serveMetrics, type MetricsProtocol, type MetricsPush } from './metrics-push.ts'
 import { asOtlp, otlpFormat, otlpMediaType, otlpReply, type OtlpFormat } from './otlp.ts'
@@ -29,7 +31,9 @@ function protocolOf(clock: Clock): MetricsProtocol<OtlpFormat> {
     formatOf: request => otlpFormat(mediaTypeOf(request, otlpMediaType)),
     async store(body, format, intake) {
       const resources =
-        format === 'json' ? parseOtlpMetricsJson(Buffer.from(body).toString('utf8')) : decodeOtlpMetrics(body)
+        format === 'json'
+          ? otlpMetricsOfJson(await readJsonBody(body, yieldEvery(clock)), body.length)
+          : decodeOtlpMetrics(body)
       const builder = new BatchBuilder()
       const points = translateOtlp(resources, builder, clock.nowMs())
       builder.batch.namesRefused = true

@@ -1,13 +1,16 @@
 /** OTLP traces over HTTP (protobuf, JSON) and gRPC. */
+import type { Clock } from '#core/clock.ts'
+import { readJsonBody } from '#core/json-body.ts'
+import { yieldEvery } from '#core/yield.ts'
 import { encodeOtlpMetricsResponse } from '#wire/otlp/metrics.ts'
-import { parseOtlpTracesJson, readOtlpTraces } from '#wire/otlp/traces.ts'
+import { otlpTracesOfJson, readOtlpTraces } from '#wire/otlp/traces.ts'
 import { asOtlp, otlpFormat, otlpMediaType, otlpReply, type OtlpFormat } from './otlp.ts'
 import { mediaTypeOf, type ServedProtocol } from './protocol.ts'
 import { batchOf, reasonOf, serveTraces, type TraceProtocol, type TracesPush } from './traces-push.ts'
 
 export function otlpTraces(push: TracesPush): ServedProtocol {
   return asOtlp(
-    serveTraces(push, protocol, {
+    serveTraces(push, protocolOf(push.clock), {
       paths: ['/v1/traces', '/opentelemetry/v1/traces', '/insert/opentelemetry/v1/traces', '/otlp/v1/traces'],
       grpc: {
         service: 'opentelemetry.proto.collector.trace.v1.TraceService',
@@ -19,11 +22,13 @@ export function otlpTraces(push: TracesPush): ServedProtocol {
   )
 }
 
-const protocol: TraceProtocol<OtlpFormat> = {
-  formatOf: request => otlpFormat(mediaTypeOf(request, otlpMediaType).toLowerCase()),
-  store: (body, format, intake) =>
-    intake.append(
-      format === 'json' ? batchOf(parseOtlpTracesJson(Buffer.from(body).toString('utf8'))) : readOtlpTraces(body),
-    ),
-  reply: (outcome, format) => otlpReply(format, 'rejectedSpans', outcome.refused, reasonOf(outcome)),
+function protocolOf(clock: Clock): TraceProtocol<OtlpFormat> {
+  return {
+    formatOf: request => otlpFormat(mediaTypeOf(request, otlpMediaType).toLowerCase()),
+    async store(body, format, intake) {
+      if (format === 'protobuf') return intake.append(readOtlpTraces(body))
+      return intake.append(batchOf(otlpTracesOfJson(await readJsonBody(body, yieldEvery(clock)), body.length)))
+    },
+    reply: (outcome, format) => otlpReply(format, 'rejectedSpans', outcome.refused, reasonOf(outcome)),
+  }
 }

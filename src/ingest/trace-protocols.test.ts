@@ -1,6 +1,7 @@
 /** Push protocols of traces: what is stored, and how senders are answered. */
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { systemClock } from '#core/clock.ts'
 import { LimitError, UnavailableError } from '#core/errors.ts'
 import { nameRefused, refuse, type AppendOutcome } from '#model/append-outcome.ts'
 import type { Trace } from '#model/trace.ts'
@@ -43,7 +44,7 @@ function serving(): { store: KeptSpans; served: ReturnType<typeof traceProtocols
   const onStored = (tenant: string, trace: Trace): void => {
     store.notified.push(`${tenant} ${namesOf(trace).join()}`)
   }
-  return { store, served: traceProtocols({ appender: store, tenantOf, onStored }) }
+  return { store, served: traceProtocols({ appender: store, tenantOf, clock: systemClock, onStored }) }
 }
 
 const json = { 'content-type': 'application/json' }
@@ -95,7 +96,7 @@ test('all paths are served; gRPC is OTLP and Jaeger', () => {
 })
 
 test('good bodies of every protocol are stored, answered as it answers, and given to what derives', async () => {
-  const message = encodeOtlpTraces(parseOtlpTracesJson(otlp('n')))
+  const message = encodeOtlpTraces(parseOtlpTracesJson(Buffer.from(otlp('n'))))
   const cases: [sent: Sent, answer: string, stored: string[]][] = [
     [{ path: '/v1/traces', headers: json, body: otlp('n') }, '200 {}', ['default n']],
     [{ path: '/v1/traces', headers: { 'content-type': 'Application/JSON' }, body: otlp('n') }, '200 {}', ['default n']],
@@ -130,7 +131,7 @@ test('what is wrong with a request is said with its status, and nothing of it is
       { path: '/api/v2/spans', headers: { 'content-type': 'text/plain' }, body: '[]' },
       '400 content type "text/plain" is not known; application/json is',
     ],
-    [{ path: '/api/v2/spans', body: 'no JSON' }, /^400 the body is no JSON: /],
+    [{ path: '/api/v2/spans', body: 'no JSON' }, /^400 the body is not JSON: /],
     [
       { path: '/api/traces', body: batch('n') },
       '400 content type "" is not known; application/x-thrift and application/vnd.apache.thrift.binary are',
@@ -201,7 +202,7 @@ test('errors of the store have their status, and say when to come back', async (
 test('OTLP and Jaeger over gRPC: an empty answer, what was refused in the response, errors as such', async () => {
   const collector = 'opentelemetry.proto.collector.trace.v1.TraceService'
   const jaeger = 'jaeger.api_v2.CollectorService'
-  const message = (...names: string[]): Uint8Array => encodeOtlpTraces(parseOtlpTracesJson(otlp(...names)))
+  const message = (...names: string[]): Uint8Array => encodeOtlpTraces(parseOtlpTracesJson(Buffer.from(otlp(...names))))
   const { served, store } = serving()
   assert.equal(await call(served, collector, message('n'), 'a'), '')
   assert.deepEqual(store.spans, ['a n'])

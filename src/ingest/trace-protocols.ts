@@ -1,7 +1,7 @@
 /**
  * All push protocols of traces, one a line. `app` adds what they serve to its HTTP and gRPC servers:
  *
- *     const push = traceProtocols({ appender: traces, tenantOf, onStored })
+ *     const push = traceProtocols({ appender: traces, tenantOf, clock, onStored })
  *     table.add('traces', push.routes)
  */
 import type { GrpcMethod } from '#net/grpc.ts'

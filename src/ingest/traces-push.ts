@@ -1,4 +1,5 @@
 /** What the push protocols of traces share: what they are made of, and replies to refused spans. */
+import type { Clock } from '#core/clock.ts'
 import { LimitError } from '#core/errors.ts'
 import type { AppendOutcome } from '#model/append-outcome.ts'
 import type { Trace } from '#model/trace.ts'
@@ -18,6 +19,8 @@ export interface TraceBatch {
 export interface TracesPush {
   readonly appender: TracesAppender
   readonly tenantOf: TenantOf
+  /** Long bodies are decoded in pieces, by its time. */
+  readonly clock: Clock
   /** Called with each batch of which spans were stored: metrics are derived from them. */
   readonly onStored: (tenant: string, trace: Trace, message: Uint8Array) => void
 }

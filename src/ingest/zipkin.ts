@@ -1,6 +1,8 @@
 /** Zipkin's JSON, version 2. */
 import { BadDataError } from '#core/errors.ts'
-import { parseZipkinJson } from '#wire/zipkin/spans.ts'
+import { readJsonBody } from '#core/json-body.ts'
+import { yieldEvery } from '#core/yield.ts'
+import { zipkinSpansOf } from '#wire/zipkin/spans.ts'
 import { mediaTypeOf, tenantOfRequest, type ServedProtocol } from './protocol.ts'
 import { acceptedReply, batchOf, serveTraces, type TraceProtocol, type TracesPush } from './traces-push.ts'
 
@@ -8,7 +10,7 @@ export function zipkin(push: TracesPush): ServedProtocol {
   return serveTraces(push, protocolOf(push), { paths: ['/api/v2/spans'] })
 }
 
-function protocolOf({ tenantOf }: TracesPush): TraceProtocol<void> {
+function protocolOf({ tenantOf, clock }: TracesPush): TraceProtocol<void> {
   return {
     formatOf(request) {
       const type = mediaTypeOf(request, 'application/json').toLowerCase()
@@ -17,7 +19,10 @@ function protocolOf({ tenantOf }: TracesPush): TraceProtocol<void> {
       // A request without a tenant is refused before its body is read.
       tenantOfRequest(request, tenantOf)
     },
-    store: (body, _format, intake) => intake.append(batchOf(parseZipkinJson(Buffer.from(body).toString('utf8')))),
+    async store(body, _format, intake) {
+      const spans = zipkinSpansOf(await readJsonBody(body, yieldEvery(clock)), body.length)
+      return intake.append(batchOf(spans))
+    },
     reply: acceptedReply,
   }
 }

@@ -1,4 +1,5 @@
 /** Attribute values as protobuf's JSON mapping spells them, and back. */
+import { BadDataError } from '#core/errors.ts'
 import { doubleOf as nearestDouble, isRawNumber, numberText, wholeOf } from '#core/json.ts'
 import type { AnyValue, Attribute } from './trace.ts'
 
@@ -55,10 +56,18 @@ function doubleOf(value: unknown): number {
   return typeof value === 'string' ? Number(value) : nearestDouble(value)
 }
 
-/** A value under either spelling of its member; `none` for anything else, and beyond 32 levels. */
-export function valueFromJson(json: unknown, depth = 0): AnyValue {
+const depthMax = 32
+
+/**
+ * A value under either spelling of its member; `none` for anything else, and beyond 32 levels. `isSent`: throws
+ * BadDataError there instead, so that the sender learns of it.
+ */
+export function valueFromJson(json: unknown, depth = 0, isSent = false): AnyValue {
   const object = asObject(json)
-  if (depth > 32) return { kind: 'none' }
+  if (depth > depthMax) {
+    if (isSent) throw new BadDataError(`OTLP: an attribute is nested more than ${depthMax} deep`)
+    return { kind: 'none' }
+  }
   const read = (name: string): unknown => member(object, name)
   if (typeof read('stringValue') === 'string') return { kind: 'string', value: read('stringValue') as string }
   if (typeof read('boolValue') === 'boolean') return { kind: 'bool', value: read('boolValue') as boolean }
@@ -67,19 +76,27 @@ export function valueFromJson(json: unknown, depth = 0): AnyValue {
   if (read('arrayValue') !== undefined)
     return {
       kind: 'array',
-      values: asList(asObject(read('arrayValue'))['values']).map(v => valueFromJson(v, depth + 1)),
+      values: asList(asObject(read('arrayValue'))['values']).map(v => valueFromJson(v, depth + 1, isSent)),
     }
   if (read('kvlistValue') !== undefined)
-    return { kind: 'map', entries: attributesFromJson(asObject(read('kvlistValue'))['values'], depth + 1) }
+    return { kind: 'map', entries: attributesFromJson(asObject(read('kvlistValue'))['values'], depth + 1, isSent) }
   if (typeof read('bytesValue') === 'string')
     return { kind: 'bytes', value: Buffer.from(read('bytesValue') as string, 'base64') }
   return { kind: 'none' }
 }
 
-/** Attributes from a list of KeyValues; an empty list for anything else. */
-export function attributesFromJson(json: unknown, depth = 0): Attribute[] {
-  return asList(json).map(entry => {
+/**
+ * Attributes from a list of KeyValues; an empty list for anything else. Throws as `valueFromJson`, whose default is the
+ * other one.
+ */
+export function attributesFromJson(json: unknown, depth = 0, isSent = true): Attribute[] {
+  // A number is no attribute: it would become an object of many times its bytes.
+  const entries = asList(json).filter(entry => typeof entry === 'object' && entry !== null)
+  return entries.map(entry => {
     const object = asObject(entry)
-    return { key: typeof object['key'] === 'string' ? object['key'] : '', value: valueFromJson(object['value'], depth) }
+    return {
+      key: typeof object['key'] === 'string' ? object['key'] : '',
+      value: valueFromJson(object['value'], depth, isSent),
+    }
   })
 }

@@ -5,6 +5,9 @@
  * value` (lengths as LEB128). A key is canonical when its names ascend bytewise and no value is empty; storage finds
  * a canonical key without decoding it, and sorts the others first.
  */
+import { tooMany } from '#core/body-limits.ts'
+import { LimitError } from '#core/errors.ts'
+import { expandedBytes } from '#core/limits.ts'
 import { encodeUtf8 } from '#core/text.ts'
 import { grown } from '#core/grown.ts'
 import type { FloatHistogram } from './histogram.ts'
@@ -79,11 +82,14 @@ export class WriteBatch {
   refusals: RefusedHistogram[] = []
   exemplars: ExemplarSample[] = []
   metadata: Metadata[] = []
+  /** Series, and samples, of the body that is decoded: more are refused. Set after `clear`. */
+  rowsMax = Infinity
   /** The outcome lists the series (`at`) of each sample and histogram that is refused. */
   namesRefused = false
 
   clear(): void {
     this.namesRefused = false
+    this.rowsMax = Infinity
     this.seriesCount = 0
     this.sampleCount = 0
     this.histograms = []
@@ -92,9 +98,15 @@ export class WriteBatch {
     this.metadata = []
   }
 
-  /** Adds a key that lies in `bytes`; returns its number. */
+  /** Throws LimitError (400) where columns would grow beyond what the body may hold. */
+  #checkGrowth(count: number): void {
+    if (count >= this.rowsMax) throw tooMany('rows', this.bytes.length)
+  }
+
+  /** Adds a key that lies in `bytes`; returns its number. Throws LimitError (400) beyond `rowsMax`. */
   addSeries(from: number, to: number): number {
     if (this.seriesCount === this.keyFrom.length) {
+      this.#checkGrowth(this.seriesCount)
       this.keyFrom = grown(this.keyFrom, new Uint32Array(this.seriesCount * 2))
       this.keyTo = grown(this.keyTo, new Uint32Array(this.seriesCount * 2))
     }
@@ -105,6 +117,7 @@ export class WriteBatch {
 
   #reserveSample(): void {
     if (this.sampleCount < this.timesMs.length) return
+    this.#checkGrowth(this.sampleCount)
     const size = this.sampleCount * 2
     this.sampleSeries = grown(this.sampleSeries, new Uint32Array(size))
     this.timesMs = grown(this.timesMs, new Float64Array(size))
@@ -162,6 +175,12 @@ export class KeyWriter {
 
   #reserve(count: number): void {
     if (this.at + count <= this.bytes.length) return
+    if (this.at + count > expandedBytes.most)
+      throw new LimitError(
+        `the label sets of the body take more than ${expandedBytes.most} bytes, which is the limit; ` +
+          'send smaller requests',
+        400,
+      )
     const bytes = new Uint8Array(Math.max(this.at + count, this.bytes.length * 2))
     bytes.set(this.bytes)
     this.bytes = bytes

@@ -56,7 +56,7 @@ function ask(kept: Kept, sent: Sent): Promise<unknown> {
   const served = [
     logProtocols({ appender: kept.logs, tenantOf, clock, log: silentLog, kernel, limits }),
     metricsProtocols({ appender: kept.metrics, tenantOf, clock, kernel, limits }),
-    traceProtocols({ appender: kept.traces, tenantOf, onStored: () => {} }),
+    traceProtocols({ appender: kept.traces, tenantOf, clock, onStored: () => {} }),
   ]
   const path = sent.path.split('?')[0]
   const own = served.find(({ routes }) => routes.some(route => route.path === path))

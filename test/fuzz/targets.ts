@@ -176,11 +176,11 @@ const samplesVisitor = {
 
 const messages: Record<string, FuzzTarget> = {
   'otlp metrics': ofBytes(decodeOtlpMetrics, protobuf(metricsRequest, metricsMessage)),
-  'otlp metrics json': ofText(parseOtlpMetricsJson, JSON.stringify(metricsMessage)),
+  'otlp metrics json': ofBytes(parseOtlpMetricsJson, ...texts(JSON.stringify(metricsMessage))),
   'otlp logs': ofBytes(decodeOtlpLogs, protobuf(logsRequest, logsMessage)),
-  'otlp logs json': ofText(parseOtlpLogsJson, JSON.stringify(logsMessage)),
+  'otlp logs json': ofBytes(parseOtlpLogsJson, ...texts(JSON.stringify(logsMessage))),
   'otlp traces': ofBytes(readOtlpTraces, protobuf(tracesRequest, tracesMessage)),
-  'otlp traces json': ofText(parseOtlpTracesJson, JSON.stringify(tracesMessage)),
+  'otlp traces json': ofBytes(parseOtlpTracesJson, ...texts(JSON.stringify(tracesMessage))),
   'remote write 1': ofBytes(input => decodeWriteRequest(input, batch), writeRequest),
   'remote write 2': ofBytes(
     input => decodeWriteRequestV2(input, batch, keys),
@@ -192,20 +192,23 @@ const messages: Record<string, FuzzTarget> = {
     input => decodePushRequest(input, lines),
     hex('0a1f0a077b613d2262227d12140a0608c0b2a4ca0612016c1a070a016b12027631'),
   ),
-  'loki push json': ofText(
-    source => parsePushJson(source, lines),
-    `{"streams":[{"stream":{"a":"b"},"values":[["${nowNs}","l",{"m":"n"}]]}]}`,
+  'loki push json': ofBytes(
+    input => parsePushJson(input, lines),
+    ...texts(`{"streams":[{"stream":{"a":"b"},"values":[["${nowNs}","l",{"m":"n"}]]}]}`),
   ),
-  'loki push json of old': ofText(
-    source => parseLegacyPushJson(source, lines),
-    '{"streams":[{"labels":"{a=\\"b\\"}","entries":[{"ts":"2026-11-28T12:00:00Z","line":"l"}]}]}',
+  'loki push json of old': ofBytes(
+    input => parseLegacyPushJson(input, lines),
+    ...texts('{"streams":[{"labels":"{a=\\"b\\"}","entries":[{"ts":"2026-11-28T12:00:00Z","line":"l"}]}]}'),
   ),
   'stream labels': ofText(parseStreamLabels, '{a="b", c="d\\n\\"e\\""}', '{`a`="b"}'),
-  zipkin: ofText(
+  zipkin: ofBytes(
     parseZipkinJson,
-    '[{"traceId":"0000000000000001","id":"0000000000000002","name":"n","kind":"CLIENT","timestamp":1795867200000000,' +
-      '"duration":5,"localEndpoint":{"serviceName":"s","ipv4":"1.2.3.4","port":80},"tags":{"a":"b"},' +
-      '"annotations":[{"timestamp":1795867200000001,"value":"v"}]}]',
+    ...texts(
+      '[{"traceId":"0000000000000001","id":"0000000000000002","name":"n","kind":"CLIENT",' +
+        '"timestamp":1795867200000000,"duration":5,"tags":{"a":"b"},' +
+        '"localEndpoint":{"serviceName":"s","ipv4":"1.2.3.4","port":80},' +
+        '"annotations":[{"timestamp":1795867200000001,"value":"v"}]}]',
+    ),
   ),
   'jaeger thrift': ofBytes(decodeJaegerThrift, hex('0c00010b0001000000017300000f00020c0000000000')),
   'jaeger proto': ofBytes(

@@ -5,6 +5,7 @@ import type { AlertStatus } from '#alert/alertmanager/alertmanager.ts'
 import type { ManagedAlert } from '#alert/alertmanager/store.ts'
 import { LimitError } from '#core/errors.ts'
 import { Labels } from '#model/labels.ts'
+import { systemClock } from '#core/clock.ts'
 import { requestOf } from '#net/handler-kit.ts'
 import { alertFilter, bodyOf, readAlert, readSilence } from './params.ts'
 
@@ -12,10 +13,24 @@ const form = (text: string): URLSearchParams => new URLSearchParams(text)
 const tenMs = Date.UTC(2026, 10, 28, 10)
 
 test('a body is JSON, and one that is too large stays too large', async () => {
-  assert.deepEqual(await bodyOf(requestOf({ body: '[1]' })), [1])
-  await assert.rejects(bodyOf(requestOf({ body: 'x' })), { name: 'BadDataError', message: /^the body is no JSON: / })
+  assert.deepEqual(await bodyOf(requestOf({ body: '[1]' }), systemClock), [1])
+  await assert.rejects(bodyOf(requestOf({ body: 'x' }), systemClock), {
+    name: 'BadDataError',
+    message: /^the body is not JSON: /,
+  })
   const large = { ...requestOf(), body: () => Promise.reject(new LimitError('too large', 413)) }
-  await assert.rejects(bodyOf(large), { name: 'LimitError', status: 413 })
+  const many = requestOf({ body: `[${'0,'.repeat(20_000)}0]` })
+  await assert.rejects(bodyOf(many, systemClock), {
+    name: 'LimitError',
+    status: 400,
+    message:
+      'the body of 40003 bytes has more than 17634 records, which is the limit for its size; send smaller requests',
+  })
+  await assert.rejects(
+    bodyOf(requestOf({ body: '['.repeat(9999) }), systemClock),
+    /nested more than 512 deep at byte 512/,
+  )
+  await assert.rejects(bodyOf(large, systemClock), { name: 'LimitError', status: 413 })
 })
 
 test('an alert has labels; annotations, times and a URL where it is sent with them', () => {

@@ -2,20 +2,22 @@
 import type { AlertStatus, IncomingAlert } from '#alert/alertmanager/alertmanager.ts'
 import { matcherOf, parseMatchers, type Matcher } from '#alert/alertmanager/matchers.ts'
 import type { ManagedAlert, Silence } from '#alert/alertmanager/store.ts'
-import { BadDataError, LimitError, messageOf } from '#core/errors.ts'
+import { checkElements } from '#core/body-limits.ts'
+import type { Clock } from '#core/clock.ts'
+import { BadDataError, messageOf } from '#core/errors.ts'
+import { readJsonBody } from '#core/json-body.ts'
 import { quote } from '#core/text.ts'
+import { yieldEvery } from '#core/yield.ts'
 import { compileAnchored } from '#lang/regex/regex.ts'
 import { Labels } from '#model/labels.ts'
 import type { HttpRequest } from '#net/route-table.ts'
 
-/** The JSON body. Throws LimitError too. */
-export async function bodyOf(request: HttpRequest): Promise<unknown> {
-  try {
-    return JSON.parse(Buffer.from(await request.body()).toString('utf8'))
-  } catch (error) {
-    if (error instanceof LimitError) throw error
-    throw new BadDataError(`the body is no JSON: ${messageOf(error)}`)
-  }
+/** The JSON body. Throws LimitError too, for a list of more than a body of its size may hold. */
+export async function bodyOf(request: HttpRequest, clock: Clock): Promise<unknown> {
+  const bytes = await request.body()
+  const body = await readJsonBody(bytes, yieldEvery(clock))
+  if (Array.isArray(body)) checkElements('items', body.length, bytes.length)
+  return body
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

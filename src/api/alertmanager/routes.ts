@@ -68,6 +68,9 @@ export function alertmanagerRoutes(options: AlertmanagerOptions): Route[] {
   return under(['/api/v2', '/alertmanager/api/v2'], inDialect(alertmanagerErrors, routes))
 }
 
+/** Of the alerts of a request that are wrong. */
+const problemsShown = 50
+
 class AlertmanagerApi {
   readonly #options: AlertmanagerOptions
 
@@ -105,7 +108,7 @@ class AlertmanagerApi {
   }
 
   readonly receive: Handler = async request => {
-    const body = await bodyOf(request)
+    const body = await bodyOf(request, this.#options.clock)
     if (!Array.isArray(body)) throw new BadDataError('a list of alerts was expected')
     const problems: string[] = []
     const good: IncomingAlert[] = []
@@ -117,7 +120,9 @@ class AlertmanagerApi {
       }
     }
     addAll(problems, this.#options.alertmanager.receive(good).problems)
-    return problems.length === 0 ? { status: 200, body: '' } : json(problems.join('; '), 400)
+    if (problems.length === 0) return { status: 200, body: '' }
+    const more = problems.length > problemsShown ? `; ${problems.length - problemsShown} more` : ''
+    return json(problems.slice(0, problemsShown).join('; ') + more, 400)
   }
 
   readonly groups: Handler = async request => {
@@ -147,7 +152,7 @@ class AlertmanagerApi {
   }
 
   readonly setSilence: Handler = async request => {
-    const silence = readSilence(await bodyOf(request))
+    const silence = readSilence(await bodyOf(request, this.#options.clock))
     return json({ silenceID: await this.#options.alertmanager.setSilence(silence) })
   }
 

@@ -39,13 +39,15 @@ test('spans have references, times in microseconds, typed tags, logs and the pro
   }
   const bare = { traceId, spanId: '07'.repeat(8), name: 'bare', startTimeUnixNano: '0', endTimeUnixNano: '0' }
   const trace = parseOtlpTracesJson(
-    JSON.stringify({
-      resourceSpans: [
-        { resource: service('web'), scopeSpans: [{ scope: { name: 'lib', version: '1' }, spans: [span] }] },
-        { resource: service('db'), scopeSpans: [{ spans: [bare] }] },
-        { resource: service('web'), scopeSpans: [{ spans: [bare] }] },
-      ],
-    }),
+    Buffer.from(
+      JSON.stringify({
+        resourceSpans: [
+          { resource: service('web'), scopeSpans: [{ scope: { name: 'lib', version: '1' }, spans: [span] }] },
+          { resource: service('db'), scopeSpans: [{ spans: [bare] }] },
+          { resource: service('web'), scopeSpans: [{ spans: [bare] }] },
+        ],
+      }),
+    ),
   )
   const tag = (key: string, type: string, value: unknown): object => ({ key, type, value })
   const spanJson = {

@@ -20,7 +20,7 @@ const streamed = 1
 const frameBytesMax = 1024 * 1024
 
 export async function remoteRead(request: HttpRequest, reader: MetricsReader, limits: Limits): Promise<HttpReply> {
-  const read = decodeReadRequest(await request.rawBody(), limits.decodedBytesMax)
+  const read = decodeReadRequest(await request.rawBody(), limits.formBytesMax)
   const first = read.accepted.find(type => type === 0 || type === streamed)
   if (first === streamed) {
     return {

@@ -1,4 +1,6 @@
 /** Tempo's streaming service over gRPC, for Grafana's data source: the whole answer is one message. */
+import { LimitError } from '#core/errors.ts'
+import { defaultLimits } from '#core/limits.ts'
 import type { GrpcMethod } from '#net/grpc.ts'
 import type { QueryGate } from '#query/gate.ts'
 import type { TracesReader } from '#traces/select.ts'
@@ -94,6 +96,8 @@ export function tempoStreams(
     method,
     isStream: true,
     handler: async (message, tenant, signal) => {
+      if (message.length > defaultLimits.formBytesMax)
+        throw new LimitError(`the request has ${message.length} bytes, the limit is ${defaultLimits.formBytesMax}`, 413)
       const asked = decodeMessage(request, message)
       const reader = store.reader(tenantOf(tenant))
       const tag = String(asked['tagName'] ?? '')

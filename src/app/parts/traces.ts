@@ -111,7 +111,7 @@ export async function makeTraces(context: Context, metrics: MetricsPart, derivin
   const answers = new TempoAnswers({ clock, search, tags, metrics: traceql })
   const tenantOf = tenancy.of('traces')
   const headerTenant = tenancy.ofHeader('traces')
-  const pushes = traceProtocols({ appender: engine, tenantOf: headerTenant, onStored: deriving.add })
+  const pushes = traceProtocols({ appender: engine, tenantOf: headerTenant, clock, onStored: deriving.add })
   let incompleteAnswers = 0
   const onIncomplete = (): void => {
     incompleteAnswers++

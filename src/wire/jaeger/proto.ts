@@ -1,6 +1,7 @@
 /** Jaeger's PostSpansRequest (api_v2). Source: the public model.proto and collector.proto. */
 import { ByteReader } from '#codec/byte-reader.ts'
 import { readTextReplacing, skipField } from '#codec/protobuf.ts'
+import { checkMessage, type MessageShape } from '#codec/message-shape.ts'
 import { CorruptDataError } from '#core/errors.ts'
 import { addAll } from '#core/lists.ts'
 import type { AnyValue, Trace } from '#model/trace.ts'
@@ -221,8 +222,27 @@ function spanOrProblem(input: ByteReader, tag: number): JaegerSpan {
   }
 }
 
-/** Throws CorruptDataError; a span that can't be read has a `problem` instead. */
+const tagShape: MessageShape = { kind: 'parts', fields: {} }
+const processShape: MessageShape = { kind: 'parts', fields: { 2: tagShape } }
+const spanShape: MessageShape = {
+  kind: 'items',
+  fields: {
+    4: tagShape,
+    8: tagShape,
+    9: { kind: 'parts', fields: { 2: tagShape } },
+    10: processShape,
+    12: tagShape,
+  },
+}
+/** What is counted before it is decoded. */
+const requestShape: MessageShape = { fields: { 1: { kind: 'items', fields: { 1: spanShape, 2: processShape } } } }
+
+/**
+ * Throws CorruptDataError, and LimitError (400) for more than a body of its size may hold; a span that can't be read
+ * has a `problem` instead.
+ */
 export function decodePostSpansRequest(message: Uint8Array): Trace {
+  checkMessage(message, requestShape)
   const input = new ByteReader(message)
   const resources: Trace['resources'] = []
   fields(input, message.length, (n, tag) => {

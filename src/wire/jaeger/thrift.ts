@@ -3,6 +3,7 @@
  * (thrift-binary-protocol.md) and jaeger.thrift.
  */
 import { ByteReader } from '#codec/byte-reader.ts'
+import { elementsMax, tooMany } from '#core/body-limits.ts'
 import { CorruptDataError } from '#core/errors.ts'
 import { decodeUtf8Replacing } from '#core/text.ts'
 import type { AnyValue, Trace } from '#model/trace.ts'
@@ -26,8 +27,30 @@ function count(input: ByteReader, what: string): number {
   return n
 }
 
-function readValue(input: ByteReader, type: number, depth: number): ThriftValue {
-  if (depth > depthMax) throw new CorruptDataError(`thrift: values are nested more than ${depthMax} deep`)
+/** Counts the values of a body: a struct of one byte becomes a map of hundreds. */
+class ThriftReader extends ByteReader {
+  readonly #partsMax: number
+  #parts = 0
+
+  constructor(body: Uint8Array) {
+    super(body)
+    this.#partsMax = elementsMax('parts', body.length)
+  }
+
+  /** Throws LimitError (400). */
+  count(parts: number): void {
+    this.#parts += parts
+    if (this.#parts > this.#partsMax) throw tooMany('parts', this.end, this.at)
+  }
+}
+
+/** A map counts as three parts: it takes three times as much as an object. The smallest real tag has 25 bytes. */
+const structParts = 3
+
+function readValue(input: ThriftReader, type: number, depth: number): ThriftValue {
+  if (depth > depthMax)
+    throw new CorruptDataError(`thrift: values are nested more than ${depthMax} deep at byte ${input.at}`)
+  input.count(0.25)
   switch (type) {
     case 2:
       return input.readU8() !== 0
@@ -70,7 +93,8 @@ function readValue(input: ByteReader, type: number, depth: number): ThriftValue 
   }
 }
 
-function readStruct(input: ByteReader, depth: number): ThriftStruct {
+function readStruct(input: ThriftReader, depth: number): ThriftStruct {
+  input.count(structParts)
   const fields: ThriftStruct = new Map()
   for (;;) {
     const type = input.readU8()
@@ -153,9 +177,9 @@ function span(from: ThriftStruct): JaegerSpan {
   }
 }
 
-/** Throws CorruptDataError. */
+/** Throws CorruptDataError, and LimitError (400) for more than a body of its size may hold. */
 export function decodeJaegerThrift(body: Uint8Array): Trace {
-  const batch = readStruct(new ByteReader(body), 0)
+  const batch = readStruct(new ThriftReader(body), 0)
   const owner = batch.get(1)
   if (!(owner instanceof Map))
     throw new CorruptDataError(

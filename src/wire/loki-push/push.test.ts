@@ -7,7 +7,14 @@ import { checkDamage } from '../../../test/damage.ts'
 import { protobuf, type Message, type Schema } from '../../../test/protobuf.ts'
 import { showLogBatch } from '../../../test/show-batch.ts'
 import { labelsFromObject, parseStreamLabels } from './labels.ts'
-import { decodePushRequest, parseLegacyPushJson, parsePushJson } from './push.ts'
+import {
+  decodePushRequest,
+  parseLegacyPushJson as parseLegacyPushJsonBytes,
+  parsePushJson as parsePushJsonBytes,
+} from './push.ts'
+
+const parsePushJson = (source: string, batch: LogBatch) => parsePushJsonBytes(Buffer.from(source), batch)
+const parseLegacyPushJson = (source: string, batch: LogBatch) => parseLegacyPushJsonBytes(Buffer.from(source), batch)
 
 const timestamp: Schema = { seconds: [1, 'varint'], nanos: [2, 'varint'] }
 const pair: Schema = { name: [1, 'text'], value: [2, 'text'] }

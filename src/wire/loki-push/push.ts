@@ -6,22 +6,29 @@ import { ByteReader } from '#codec/byte-reader.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { parseNs } from '#core/nanoseconds.ts'
 import { readInt64, readTextReplacing, skipField } from '#codec/protobuf.ts'
-import { BadDataError, CorruptDataError, messageOf } from '#core/errors.ts'
-import { isRawNumber, parseJson } from '#core/json.ts'
+import { elementsMax, RecordCount, tooMany } from '#core/body-limits.ts'
+import { BadDataError, CorruptDataError } from '#core/errors.ts'
+import { jsonBodyOf } from '#core/json-body.ts'
+import { isRawNumber } from '#core/json.ts'
 import { encodeUtf8 } from '#core/text.ts'
 import { setOwn } from '#core/own.ts'
 import type { Labels } from '#model/labels.ts'
 import type { LogBatch } from '#model/log-batch.ts'
 import { labelsFromObject, parseStreamLabels } from './labels.ts'
 
-/** Decodes an uncompressed message; the batch's lines lie in `bytes`. Returns what was wrong with single streams. */
+/**
+ * Decodes an uncompressed message; the batch's lines lie in `bytes`. Returns what was wrong with single streams. Throws
+ * CorruptDataError, and LimitError (400) for more than a body of its size may hold.
+ */
 export function decodePushRequest(bytes: Uint8Array, batch: LogBatch): string[] {
   batch.clear(bytes)
   const problems: string[] = []
+  const streams = new RecordCount(bytes.length)
   const input = new ByteReader(bytes)
   while (input.at < input.end) {
     const tag = input.readUvarint()
     if (tag === 0x0a) {
+      streams.add()
       const length = input.readLength()
       readStream(new ByteReader(bytes, input.at, input.at + length), batch, problems)
       input.at += length
@@ -48,9 +55,11 @@ function readStream(input: ByteReader, batch: LogBatch, problems: string[]): voi
     problems.push(error.message)
     return
   }
+  const linesMax = elementsMax('rows', input.bytes.length)
   input.at = start
   while (input.at < input.end) {
     const tag = input.readUvarint()
+    if (batch.count > linesMax) throw tooMany('rows', input.bytes.length, input.at)
     if (tag === 0x12) {
       const end = input.readLength() + input.at
       readEntryOrProblem(input, end, batch, problems)
@@ -113,6 +122,7 @@ function readEntry(input: ByteReader, end: number, batch: LogBatch): void {
 
 /** The entry's metadata, from the first pair on. */
 function readPairs(input: ByteReader, at: number, end: number, batch: LogBatch): void {
+  const textsMax = 2 * elementsMax('parts', input.bytes.length)
   input.at = at
   let isPair = true
   while (isPair || input.at < end) {
@@ -131,6 +141,7 @@ function readPairs(input: ByteReader, at: number, end: number, batch: LogBatch):
       else if (inner === 0x12) value = readTextReplacing(input)
       else skipField(input, inner)
     }
+    if (batch.pairs.length >= textsMax) throw tooMany('parts', input.bytes.length, input.at)
     batch.addPair(name, value)
   }
 }
@@ -138,28 +149,26 @@ function readPairs(input: ByteReader, at: number, end: number, batch: LogBatch):
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && !isRawNumber(value)
 
-function parseBody(text: string): unknown {
-  try {
-    return parseJson(text)
-  } catch (error) {
-    throw new BadDataError(`the body is not JSON: ${messageOf(error)}`, { cause: error })
-  }
+/** The same as `readPushJson`, from its bytes. */
+export function parsePushJson(body: Uint8Array, batch: LogBatch): string[] {
+  return readPushJson(jsonBodyOf(body), body.length, batch)
 }
 
 /**
- * Parses the JSON form. Returns what was wrong with single streams and lines; throws BadDataError for what is wrong
- * with all.
+ * Reads a request that was `bytes` long in JSON. Returns what was wrong with single streams and lines; throws
+ * BadDataError for what is wrong with all, and LimitError (400) for more than a body of its size may hold.
  */
-export function parsePushJson(text: string, batch: LogBatch): string[] {
-  const body = parseBody(text)
+export function readPushJson(body: unknown, bytes: number, batch: LogBatch): string[] {
   if (!isObject(body)) throw new BadDataError('the body is not an object with "streams"')
   const streams = body['streams'] ?? []
   if (!Array.isArray(streams)) throw new BadDataError('"streams" is not a list')
   const problems: string[] = []
-  const lines = new ByteWriter(text.length + 64)
+  const records = new RecordCount(bytes)
+  const lines = new ByteWriter(bytes + 64)
   batch.clear(lines.buffer)
   for (const stream of streams as unknown[])
     noting(problems, () => {
+      records.add()
       const { labels, values } = streamOf(stream)
       batch.beginStream(labels)
       for (const value of values) {
@@ -217,15 +226,21 @@ function addValue(value: unknown, lines: ByteWriter, batch: LogBatch): string | 
 
 const noPairs: readonly [string, unknown][] = []
 
-/** The legacy form of /api/prom/push: labels as text, entries with RFC 3339 times. */
-export function parseLegacyPushJson(text: string, batch: LogBatch): string[] {
-  const body = parseBody(text)
+/** The same as `readLegacyPushJson`, from its bytes. */
+export function parseLegacyPushJson(body: Uint8Array, batch: LogBatch): string[] {
+  return readLegacyPushJson(jsonBodyOf(body), body.length, batch)
+}
+
+/** The legacy form of /api/prom/push: labels as text, entries with RFC 3339 times. Errors as `readPushJson`. */
+export function readLegacyPushJson(body: unknown, bytes: number, batch: LogBatch): string[] {
   const streams = isObject(body) && Array.isArray(body['streams']) ? (body['streams'] as unknown[]) : []
   const problems: string[] = []
-  const lines = new ByteWriter(text.length + 64)
+  const records = new RecordCount(bytes)
+  const lines = new ByteWriter(bytes + 64)
   batch.clear(lines.buffer)
   for (const stream of streams)
     noting(problems, () => {
+      records.add()
       if (!isObject(stream) || typeof stream['labels'] !== 'string' || !Array.isArray(stream['entries']))
         throw new BadDataError('a stream needs "labels" and "entries"')
       batch.beginStream(parseStreamLabels(stream['labels']))

@@ -4,7 +4,10 @@
  */
 import { ByteReader } from '#codec/byte-reader.ts'
 import { readTextMarking } from '#codec/protobuf.ts'
+import { checkMessage } from '#codec/message-shape.ts'
+import { RecordCount } from '#core/body-limits.ts'
 import { BadDataError, CorruptDataError } from '#core/errors.ts'
+import { jsonBodyOf } from '#core/json-body.ts'
 import { isRawNumber } from '#core/json.ts'
 import type { LogBatchBuilder } from '#model/log-batch.ts'
 import { Labels } from '#model/labels.ts'
@@ -12,8 +15,8 @@ import {
   anyValue,
   inner,
   items,
-  jsonBody,
   jsonAttributes,
+  jsonRequest,
   jsonValue,
   keyValue,
   list,
@@ -31,6 +34,7 @@ import {
   type Json,
   type Scope,
 } from './message.ts'
+import { logsShape } from './shapes.ts'
 
 interface OtlpRecord {
   timeNs: bigint
@@ -143,8 +147,9 @@ function record(input: ByteReader): OtlpRecord {
   return r
 }
 
-/** Throws CorruptDataError. */
+/** Throws CorruptDataError, and LimitError (400) for more than a body of its size may hold. */
 export function decodeOtlpLogs(bytes: Uint8Array): OtlpLogResource[] {
+  checkMessage(bytes, logsShape)
   const resources: OtlpLogResource[] = []
   readMessage(new ByteReader(bytes), {
     1: i => {
@@ -203,21 +208,31 @@ const severityNumbers = [
   ...['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL'].flatMap(name => [name, `${name}2`, `${name}3`, `${name}4`]),
 ]
 
-/** Throws BadDataError. */
-export function parseOtlpLogsJson(source: string): OtlpLogResource[] {
-  return list(jsonBody(source)['resourceLogs']).map(r => ({
+/** A request that was `bytes` long in JSON. Throws BadDataError, and LimitError (400) as `decodeOtlpLogs`. */
+export function otlpLogsOfJson(parsed: unknown, bytes: number): OtlpLogResource[] {
+  const count = new RecordCount(bytes)
+  return list(jsonRequest(parsed)['resourceLogs']).map(r => ({
     attributes: jsonAttributes(object(r['resource'])['attributes']),
     scopes: list(r['scopeLogs']).map(s => {
+      count.add()
       const scope = object(s['scope'])
       return {
         name: text(scope['name']),
         version: text(scope['version']),
         attributes: jsonAttributes(scope['attributes']),
         dropped: number(scope['droppedAttributesCount']),
-        records: items(s['logRecords']).map(r => recordOrProblem(() => jsonRecord(message(r, 'a log record')))),
+        records: items(s['logRecords']).map(r => {
+          count.add()
+          return recordOrProblem(() => jsonRecord(message(r, 'a log record')))
+        }),
       }
     }),
   }))
+}
+
+/** The same, from its bytes. */
+export function parseOtlpLogsJson(body: Uint8Array): OtlpLogResource[] {
+  return otlpLogsOfJson(jsonBodyOf(body), body.length)
 }
 
 // --- As log entries ---

@@ -5,8 +5,8 @@
  */
 import { ByteReader } from '#codec/byte-reader.ts'
 import { readTextMarking, skipField } from '#codec/protobuf.ts'
-import { BadDataError, CorruptDataError, messageOf } from '#core/errors.ts'
-import { doubleOf, isRawNumber, numberText, parseJson, rawNumber, wholeOf, type RawNumber } from '#core/json.ts'
+import { BadDataError, CorruptDataError } from '#core/errors.ts'
+import { doubleOf, isRawNumber, numberText, rawNumber, wholeOf, type RawNumber } from '#core/json.ts'
 
 /** Keys and values in the order of the message. */
 export type Attributes = [string, AttributeValue][]
@@ -119,7 +119,8 @@ function int64(input: ByteReader): number | RawNumber {
 
 /** An AnyValue message that reaches to the end of `input`. Throws CorruptDataError. */
 export function anyValue(input: ByteReader, depth = 0): AttributeValue {
-  if (depth > depthMax) throw new CorruptDataError(`OTLP: a value is nested more than ${depthMax} deep`)
+  if (depth > depthMax)
+    throw new CorruptDataError(`OTLP: a value is nested more than ${depthMax} deep at byte ${input.at}`)
   let value: AttributeValue = null
   readMessage(input, {
     1: i => {
@@ -251,14 +252,8 @@ export function whole(value: unknown): bigint {
 /** Nanoseconds, as a number or as digits, to whole milliseconds. */
 export const nanos = (value: unknown): number => Number(BigInt.asUintN(64, whole(value)) / 1_000_000n)
 
-/** A request in its JSON form. Throws BadDataError. */
-export function jsonBody(source: string): Json {
-  let parsed: unknown
-  try {
-    parsed = parseJson(source)
-  } catch (error) {
-    throw new BadDataError(`the body is not JSON: ${messageOf(error)}`, { cause: error })
-  }
+/** A request in its JSON form. Throws BadDataError for another value. */
+export function jsonRequest(parsed: unknown): Json {
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed) || isRawNumber(parsed))
     throw new BadDataError('the body is not a JSON object; an export request was expected')
   return parsed as Json

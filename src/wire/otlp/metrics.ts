@@ -5,15 +5,18 @@
 import { ByteReader } from '#codec/byte-reader.ts'
 import { readTextMarking } from '#codec/protobuf.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
+import { checkMessage } from '#codec/message-shape.ts'
+import { RecordCount } from '#core/body-limits.ts'
 import { BadDataError, CorruptDataError } from '#core/errors.ts'
+import { jsonBodyOf } from '#core/json-body.ts'
 import { encodeUtf8 } from '#core/text.ts'
 import {
   double,
   fixed64,
   inner,
   items,
-  jsonBody,
   jsonAttributes,
+  jsonRequest,
   keyValue,
   list,
   message,
@@ -34,6 +37,7 @@ import {
   type FieldsOf,
   type Json,
 } from './message.ts'
+import { metricsShape } from './shapes.ts'
 
 /** An exemplar; ids are hexadecimal. */
 export interface OtlpExemplar {
@@ -339,8 +343,9 @@ function scopeMetrics(input: ByteReader): OtlpScope {
   return s
 }
 
-/** Throws CorruptDataError. */
+/** Throws CorruptDataError, and LimitError (400) for more than a body of its size may hold. */
 export function decodeOtlpMetrics(bytes: Uint8Array): OtlpResource[] {
+  checkMessage(bytes, metricsShape)
   const resources: OtlpResource[] = []
   readMessage(new ByteReader(bytes), {
     1: i => {
@@ -407,7 +412,7 @@ function jsonTemporality(value: unknown): number {
   return typeof value === 'string' && !/^\d+$/.test(value) ? 0 : number(value)
 }
 
-function jsonMetric(value: Json): OtlpMetric {
+function jsonMetric(value: Json, count: RecordCount): OtlpMetric {
   const [member, kind] = jsonKinds.find(([name]) => name in value) ?? jsonKinds[0]
   const data = object(value[member])
   return {
@@ -417,24 +422,37 @@ function jsonMetric(value: Json): OtlpMetric {
     kind,
     temporality: jsonTemporality(data['aggregationTemporality']),
     monotonic: data['isMonotonic'] === true,
-    points: items(data['dataPoints']).map(point => pointOrProblem(() => jsonPoint(message(point, 'a data point')))),
+    points: items(data['dataPoints']).map(point => {
+      count.add()
+      return pointOrProblem(() => jsonPoint(message(point, 'a data point')))
+    }),
   }
 }
 
-/** Throws BadDataError. */
-export function parseOtlpMetricsJson(source: string): OtlpResource[] {
-  return list(jsonBody(source)['resourceMetrics']).map(r => ({
+/** A request that was `bytes` long in JSON. Throws BadDataError, and LimitError (400) as `decodeOtlpMetrics`. */
+export function otlpMetricsOfJson(parsed: unknown, bytes: number): OtlpResource[] {
+  const count = new RecordCount(bytes)
+  return list(jsonRequest(parsed)['resourceMetrics']).map(r => ({
     attributes: jsonAttributes(object(r['resource'])['attributes']),
     scopes: list(r['scopeMetrics']).map(s => {
+      count.add()
       const scope = object(s['scope'])
       return {
         name: text(scope['name']),
         version: text(scope['version']),
         attributes: jsonAttributes(scope['attributes']),
-        metrics: items(s['metrics']).map(m => metricOrProblem(() => jsonMetric(message(m, 'a metric')))),
+        metrics: items(s['metrics']).map(m => {
+          count.add()
+          return metricOrProblem(() => jsonMetric(message(m, 'a metric'), count))
+        }),
       }
     }),
   }))
+}
+
+/** The same, from its bytes. */
+export function parseOtlpMetricsJson(body: Uint8Array): OtlpResource[] {
+  return otlpMetricsOfJson(jsonBodyOf(body), body.length)
 }
 
 /**

@@ -7,8 +7,11 @@ import { ByteDictionary } from '#codec/byte-dictionary.ts'
 import { ByteReader } from '#codec/byte-reader.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { skipField } from '#codec/protobuf.ts'
+import { checkMessage } from '#codec/message-shape.ts'
+import { RecordCount } from '#core/body-limits.ts'
 import { BadDataError, CorruptDataError } from '#core/errors.ts'
-import { doubleOf, isRawNumber, parseJson, wholeOf } from '#core/json.ts'
+import { jsonBodyOf } from '#core/json-body.ts'
+import { doubleOf, isRawNumber, wholeOf } from '#core/json.ts'
 import { decodeUtf8, decodeUtf8Replacing } from '#core/text.ts'
 import { attributesFromJson, attributesToJson, bigintOf, type JsonValue } from '#model/trace-json.ts'
 import type {
@@ -24,6 +27,7 @@ import type {
   SpanLink,
   Trace,
 } from '#model/trace.ts'
+import { spansShape } from './shapes.ts'
 
 const depthMax = 32
 const noBytes = new Uint8Array(0)
@@ -92,9 +96,13 @@ function int64(input: ByteReader, tag: number): bigint {
   }
 }
 
+function tooDeep({ at }: ByteReader): CorruptDataError {
+  return new CorruptDataError(`OTLP: an attribute is nested more than ${depthMax} deep at byte ${at}`)
+}
+
 function readValue(input: ByteReader, end: number, depth: number): AnyValue {
   let value: AnyValue = { kind: 'none' }
-  if (depth > depthMax) throw new CorruptDataError(`OTLP: an attribute is nested more than ${depthMax} deep`)
+  if (depth > depthMax) throw tooDeep(input)
   while (input.at < end) {
     const tag = input.readUvarint()
     switch (tag >>> 3) {
@@ -381,7 +389,7 @@ function checkAttribute(input: ByteReader, end: number, depth: number): void {
 }
 
 function checkValue(input: ByteReader, end: number, depth: number): void {
-  if (depth > depthMax) throw new CorruptDataError(`OTLP: an attribute is nested more than ${depthMax} deep`)
+  if (depth > depthMax) throw tooDeep(input)
   while (input.at < end) {
     const tag = input.readUvarint()
     switch (tag >>> 3) {
@@ -593,9 +601,11 @@ function spanOrProblem(input: ByteReader, end: number, isOutline: boolean): Span
 
 /**
  * A request as outlines, and the message that they lie in: another one than was sent where texts are no UTF-8, with
- * U+FFFD in place of their bytes. Throws CorruptDataError.
+ * U+FFFD in place of their bytes. Throws CorruptDataError, and LimitError (400) for more than a body of its size may
+ * hold.
  */
 export function readOtlpTraces(message: Uint8Array): { trace: Trace; message: Uint8Array } {
+  checkMessage(message, spansShape)
   try {
     return { trace: decodeOtlpTraces(message, true), message }
   } catch (error) {
@@ -676,6 +686,9 @@ type Json = Readonly<Record<string, unknown>>
 const object = (value: unknown): Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && !isRawNumber(value) ? (value as Json) : {}
 const list = (value: unknown): Json[] => (Array.isArray(value) ? value.map(object) : [])
+/** Parts of a span that are objects; a number would become one of many times its bytes. */
+const objects = (value: unknown): Json[] =>
+  Array.isArray(value) ? value.filter((v): v is Json => typeof v === 'object' && v !== null) : []
 const get = (from: Json, name: string): unknown =>
   from[name] ?? from[name.replaceAll(/[A-Z]/g, c => `_${c.toLowerCase()}`)]
 const string = (from: Json, name: string): string => {
@@ -744,14 +757,14 @@ function jsonSpan(json: Json, isTempos: boolean): Span {
     endNs: time(json, 'endTimeUnixNano'),
     attributes: attributesFromJson(get(json, 'attributes')),
     droppedAttributes: count(json, 'droppedAttributesCount'),
-    events: list(get(json, 'events')).map(e => ({
+    events: objects(get(json, 'events')).map(e => ({
       timeNs: time(e, 'timeUnixNano'),
       name: string(e, 'name'),
       attributes: attributesFromJson(get(e, 'attributes')),
       dropped: count(e, 'droppedAttributesCount'),
     })),
     droppedEvents: count(json, 'droppedEventsCount'),
-    links: list(get(json, 'links')).map(l => ({
+    links: objects(get(json, 'links')).map(l => ({
       traceId: id(l, 'traceId', 16, isTempos),
       spanId: id(l, 'spanId', 8, isTempos),
       traceState: string(l, 'traceState'),
@@ -765,14 +778,17 @@ function jsonSpan(json: Json, isTempos: boolean): Span {
   }
 }
 
-/** Throws BadDataError; a span that can't be read has a `problem` instead. `batches` is what Tempo's API answers. */
-export function parseOtlpTracesJson(source: string): Trace {
-  let json: unknown
-  try {
-    json = parseJson(source)
-  } catch (error) {
-    throw new BadDataError(`the body is no JSON: ${error instanceof Error ? error.message : String(error)}`)
-  }
+/** The same as `otlpTracesOfJson`, from its bytes. */
+export function parseOtlpTracesJson(body: Uint8Array): Trace {
+  return otlpTracesOfJson(jsonBodyOf(body), body.length)
+}
+
+/**
+ * A request that was `bytes` long in JSON; `batches` is what Tempo's API answers. A span that can't be read has a
+ * `problem` instead. Throws BadDataError, and LimitError (400) for more spans than a body of its size may hold.
+ */
+export function otlpTracesOfJson(json: unknown, bytes: number): Trace {
+  const records = new RecordCount(bytes)
   if (typeof json !== 'object' || json === null || Array.isArray(json) || isRawNumber(json))
     throw new BadDataError('the body is no object with "resourceSpans"')
   const root = json as Json
@@ -788,6 +804,7 @@ export function parseOtlpTracesJson(source: string): Trace {
         },
         schemaUrl: string(r, 'schemaUrl'),
         scopes: list(get(r, 'scopeSpans') ?? get(r, 'instrumentationLibrarySpans')).map(s => {
+          records.add()
           const scope = object(s['scope'])
           return {
             scope: {
@@ -797,7 +814,10 @@ export function parseOtlpTracesJson(source: string): Trace {
               dropped: count(scope, 'droppedAttributesCount'),
             },
             schemaUrl: string(s, 'schemaUrl'),
-            spans: list(s['spans']).map(span => spanFromJson(span, isTempos)),
+            spans: list(s['spans']).map(span => {
+              records.add()
+              return spanFromJson(span, isTempos)
+            }),
           }
         }),
       }

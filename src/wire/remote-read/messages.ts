@@ -3,6 +3,8 @@
  * specification.
  */
 import { ByteReader } from '#codec/byte-reader.ts'
+import { checkMessage, type MessageShape } from '#codec/message-shape.ts'
+import { LimitError } from '#core/errors.ts'
 import { readInt64, readText, skipField } from '#codec/protobuf.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { crc32c } from '#codec/crc32c.ts'
@@ -29,15 +31,27 @@ export interface ReadRequest {
   accepted: number[]
 }
 
-/** From the body as it came, snappy and all. */
+/** Prometheus asks one query in a request; its proxies a few. */
+const queriesMax = 100
+
+/**
+ * From the body as it came, snappy and all. Throws CorruptDataError, and LimitError for more than `bytesMax`, for more
+ * queries than `queriesMax`, and for more than a body of its size may hold.
+ */
 export function decodeReadRequest(body: Uint8Array, bytesMax: number): ReadRequest {
   const bytes = decodeSnappy(body, bytesMax)
+  checkMessage(bytes, readShape)
   const request: ReadRequest = { queries: [], accepted: [] }
   const input = new ByteReader(bytes)
   while (input.at < input.end) {
     const tag = input.readUvarint()
     if (tag === 0x0a) {
       const end = input.readLength() + input.at
+      if (request.queries.length === queriesMax)
+        throw new LimitError(
+          `a read request has more than ${queriesMax} queries, which is the limit; send several`,
+          400,
+        )
       request.queries.push(readQuery(new ByteReader(bytes, input.at, end)))
       input.at = end
     } else if (tag === 0x10) request.accepted.push(input.readUvarint())
@@ -48,6 +62,9 @@ export function decodeReadRequest(body: Uint8Array, bytesMax: number): ReadReque
   }
   return request
 }
+
+/** What is counted before it is decoded. */
+const readShape: MessageShape = { fields: { 1: { kind: 'parts', fields: { 3: { kind: 'parts', fields: {} } } } } }
 
 function readQuery(input: ByteReader): ReadQuery {
   const query: ReadQuery = { startMs: 0, endMs: 0, matchers: [] }

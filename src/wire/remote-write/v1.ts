@@ -5,6 +5,7 @@
 import { ByteReader } from '#codec/byte-reader.ts'
 import { readInt64, readTextMarking, skipField } from '#codec/protobuf.ts'
 import type { WriteColumns, WriteRequestKernel } from '#codec/write-request.ts'
+import { checkElements, elementsMax } from '#core/body-limits.ts'
 import { CorruptDataError } from '#core/errors.ts'
 import { grown } from '#core/grown.ts'
 import { Labels } from '#model/labels.ts'
@@ -49,10 +50,17 @@ function fromColumns(columns: WriteColumns, batch: WriteBatch): WriteBatch {
   for (let i = 0; i < rare.length; i += 3) {
     const from = rare[i + 1]!
     const to = rare[i + 2]!
+    checkObjects(batch, columns.bytes.length)
     if (rare[i] === metadataSeries) readMetadata(new ByteReader(columns.bytes, from, to), batch)
     else readRareFields(rare[i]!, new ByteReader(columns.bytes, from, to), batch)
   }
   return batch
+}
+
+/** Metadata, exemplars and histograms become objects. Throws LimitError (400). */
+export function checkObjects({ metadata, exemplars, histograms, refusals }: WriteBatch, bytes: number): void {
+  checkElements('parts', metadata.length + exemplars.length + refusals.length, bytes)
+  checkElements('items', histograms.length, bytes)
 }
 
 /** Exemplars and histograms of a series; its samples are there already. */
@@ -65,16 +73,18 @@ function readRareFields(series: number, input: ByteReader, batch: WriteBatch): v
     }
     const end = input.readLength() + input.at
     const inner = new ByteReader(input.bytes, input.at, end)
+    checkObjects(batch, input.bytes.length)
     if (tag === 0x1a) readExemplar(series, inner, batch)
     else readHistogram(inner, series, batch)
     input.at = end
   }
 }
 
-/** Fills `batch`, whose keys then point into `bytes` (or a copy that is larger). Throws CorruptDataError. */
+/** Fills `batch`, whose keys then point into `bytes` (or a copy that is larger). Errors as the kernel's. */
 export function decodeWriteRequest(bytes: Uint8Array, batch: WriteBatch): void {
   batch.clear()
   batch.bytes = bytes
+  batch.rowsMax = elementsMax('rows', bytes.length)
   const reader = new TimeSeriesReader(bytes, batch)
   const input = new ByteReader(bytes)
   while (input.at < input.end) {
@@ -85,6 +95,7 @@ export function decodeWriteRequest(bytes: Uint8Array, batch: WriteBatch): void {
       input.at += length
     } else if (tag === 0x1a) {
       const length = input.readLength()
+      checkObjects(batch, bytes.length)
       readMetadata(new ByteReader(bytes, input.at, input.at + length), batch)
       input.at += length
     } else skipField(input, tag)
@@ -176,10 +187,12 @@ class TimeSeriesReader {
         this.#readSample(series, input, end)
       } else if (tag === 0x1a) {
         const end = input.readLength() + input.at
+        checkObjects(this.#batch, this.#bytes.length)
         readExemplar(series, new ByteReader(this.#bytes, input.at, end), this.#batch)
         input.at = end
       } else if (tag === 0x22) {
         const end = input.readLength() + input.at
+        checkObjects(this.#batch, this.#bytes.length)
         readHistogram(new ByteReader(this.#bytes, input.at, end), series, this.#batch)
         input.at = end
       } else skipField(input, tag)

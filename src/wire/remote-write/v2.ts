@@ -1,51 +1,101 @@
 /** Remote write 2.0: io.prometheus.write.v2.Request into a batch. Source: the public remote-write specification 2.0. */
 import { ByteReader } from '#codec/byte-reader.ts'
 import { readInt64, skipField } from '#codec/protobuf.ts'
+import { checkElements, elementsMax, ExpandedBytes } from '#core/body-limits.ts'
 import { BadDataError } from '#core/errors.ts'
 import { metricName } from '#core/names.ts'
-import { compareBytes, decodeUtf8Marking } from '#core/text.ts'
+import { compareBytes, decodeUtf8Marking, encodeUtf8 } from '#core/text.ts'
 import { Labels } from '#model/labels.ts'
 import { KeyWriter, metricTypes, type WriteBatch } from '#model/write-batch.ts'
 import { readHistogram } from './histogram.ts'
+import { checkObjects } from './v1.ts'
 
-/** Fills `batch`; its keys lie in `keys`. Throws CorruptDataError or BadDataError. */
-export function decodeWriteRequestV2(bytes: Uint8Array, batch: WriteBatch, keys: KeyWriter): void {
-  batch.clear()
-  keys.reset()
-  const symbols: Uint8Array[] = []
-  const input = new ByteReader(bytes)
-  const series: { from: number; to: number }[] = []
-  while (input.at < input.end) {
-    const tag = input.readUvarint()
-    if (tag === 0x22) symbols.push(input.readBytes(input.readLength()))
-    else if (tag === 0x2a) {
-      const length = input.readLength()
-      series.push({ from: input.at, to: input.at + length })
-      input.skip(length)
-    } else skipField(input, tag)
+/** The texts that labels refer to. Each may be referred to often: what they take when written out is bounded. */
+class Symbols {
+  readonly #list: Uint8Array[] = []
+  readonly #expanded: ExpandedBytes
+  readonly #bytes: number
+
+  constructor(bytes: number) {
+    this.#bytes = bytes
+    this.#expanded = new ExpandedBytes(bytes)
   }
-  if (symbols.length > 0 && symbols[0]!.length !== 0)
-    throw new BadDataError('remote write 2.0: the first symbol must be the empty string')
-  const symbol = (ref: number): Uint8Array => {
-    const found = symbols[ref]
+
+  /** Throws LimitError (400). */
+  add(symbol: Uint8Array): void {
+    this.#list.push(symbol)
+    checkElements('parts', this.#list.length, this.#bytes)
+  }
+
+  /** Throws BadDataError where the first is not the empty one. */
+  check(): void {
+    if (this.#list.length > 0 && this.#list[0]!.length !== 0)
+      throw new BadDataError('remote write 2.0: the first symbol must be the empty string')
+  }
+
+  /** To be written out. Throws BadDataError, and LimitError (400). */
+  get(ref: number): Uint8Array {
+    const found = this.#list[ref]
     if (found === undefined)
-      throw new BadDataError(`remote write 2.0: symbol ${ref} is out of range, there are ${symbols.length}`)
+      throw new BadDataError(`remote write 2.0: symbol ${ref} is out of range, there are ${this.#list.length}`)
+    // And its place in a list.
+    this.#expanded.add(found.length + 2)
     return found
   }
-  for (const { from, to } of series) readSeriesOrRefuse(new ByteReader(bytes, from, to), batch, keys, symbol)
+
+  text(ref: number): string {
+    const bytes = this.get(ref)
+    return decodeUtf8Marking(bytes, 0, bytes.length)
+  }
+}
+
+/**
+ * Fills `batch`; its keys lie in `keys`. Throws CorruptDataError or BadDataError, and LimitError (400) for more than a
+ * body of its size may hold.
+ */
+export function decodeWriteRequestV2(bytes: Uint8Array, batch: WriteBatch, keys: KeyWriter): void {
+  batch.clear()
+  batch.bytes = bytes
+  batch.rowsMax = elementsMax('rows', bytes.length)
+  keys.reset()
+  const symbols = new Symbols(bytes.length)
+  // Symbols may stand behind the series that refer to them.
+  const input = new ByteReader(bytes)
+  while (input.at < input.end) {
+    const tag = input.readUvarint()
+    if (tag === 0x22) symbols.add(input.readBytes(input.readLength()))
+    else skipField(input, tag)
+  }
+  symbols.check()
+  input.at = 0
+  while (input.at < input.end) {
+    const tag = input.readUvarint()
+    if (tag !== 0x2a) {
+      skipField(input, tag)
+      continue
+    }
+    const end = input.readLength() + input.at
+    readSeriesOrRefuse(new ByteReader(bytes, input.at, end), batch, keys, symbols)
+    input.at = end
+  }
   batch.bytes = keys.bytes
 }
 
+/** Twice the labels of a series: more than any limit of them lets in. */
+const refsMax = 20_000
+
+/** Throws BadDataError. */
+function addRef(refs: number[], ref: number): void {
+  if (refs.length === refsMax)
+    throw new BadDataError(`remote write 2.0: a series has more than ${refsMax / 2} labels, which is the limit`)
+  refs.push(ref)
+}
+
 /** A series whose labels can't be read costs itself. */
-function readSeriesOrRefuse(
-  input: ByteReader,
-  batch: WriteBatch,
-  keys: KeyWriter,
-  symbol: (ref: number) => Uint8Array,
-): void {
+function readSeriesOrRefuse(input: ByteReader, batch: WriteBatch, keys: KeyWriter, symbols: Symbols): void {
   const { at } = keys
   try {
-    readSeries(input, batch, keys, symbol)
+    readSeries(input, batch, keys, symbols)
   } catch (error) {
     if (!(error instanceof BadDataError)) throw error
     keys.at = at
@@ -53,42 +103,54 @@ function readSeriesOrRefuse(
   }
 }
 
-function readSeries(input: ByteReader, batch: WriteBatch, keys: KeyWriter, symbol: (ref: number) => Uint8Array): void {
+function readSeries(input: ByteReader, batch: WriteBatch, keys: KeyWriter, symbols: Symbols): void {
   const refs: number[] = []
-  const rest: { tag: number; from: number; to: number }[] = []
+  const start = input.at
   while (input.at < input.end) {
     const tag = input.readUvarint()
     if (tag === 0x0a) {
       const end = input.readLength() + input.at
-      while (input.at < end) refs.push(input.readUvarint())
-    } else if (tag === 0x08) refs.push(input.readUvarint())
-    else if (tag === 0x12 || tag === 0x1a || tag === 0x22 || tag === 0x2a) {
-      const length = input.readLength()
-      rest.push({ tag, from: input.at, to: input.at + length })
-      input.skip(length)
-    } else skipField(input, tag)
+      while (input.at < end) addRef(refs, input.readUvarint())
+    } else if (tag === 0x08) addRef(refs, input.readUvarint())
+    else skipField(input, tag)
   }
   if (refs.length % 2 !== 0) throw new BadDataError(`remote write 2.0: ${refs.length} label references are not pairs`)
   const from = keys.at
   let metric = ''
   const pairs: [Uint8Array, Uint8Array][] = []
   for (let i = 0; i < refs.length; i += 2) {
-    pairs.push([symbol(refs[i]!), symbol(refs[i + 1]!)])
-    if (Buffer.from(pairs.at(-1)![0]).toString('latin1') === metricName) metric = textOf(pairs.at(-1)![1])
+    const name = symbols.get(refs[i]!)
+    pairs.push([name, symbols.get(refs[i + 1]!)])
+    if (isMetricName(name)) metric = symbols.text(refs[i + 1]!)
   }
   pairs.sort((a, b) => compareBytes(a[0], 0, a[0].length, b[0], 0, b[0].length))
   for (const [name, value] of pairs) keys.writeLabelBytes(name, value)
   const series = batch.addSeries(from, keys.at)
-  for (const part of rest) {
-    const inner = new ByteReader(input.bytes, part.from, part.to)
-    if (part.tag === 0x12) readSample(inner, series, batch)
-    else if (part.tag === 0x1a) readHistogram(inner, series, batch)
-    else if (part.tag === 0x22) readExemplar(inner, series, batch, symbol)
-    else readMetadata(inner, metric, series, batch, symbol)
+  // Labels are a field among the others, in any place.
+  input.at = start
+  while (input.at < input.end) {
+    const tag = input.readUvarint()
+    if (tag !== 0x12 && tag !== 0x1a && tag !== 0x22 && tag !== 0x2a) {
+      skipField(input, tag)
+      continue
+    }
+    const end = input.readLength() + input.at
+    const inner = new ByteReader(input.bytes, input.at, end)
+    input.at = end
+    if (tag === 0x12) {
+      readSample(inner, series, batch)
+      continue
+    }
+    checkObjects(batch, input.bytes.length)
+    if (tag === 0x1a) readHistogram(inner, series, batch)
+    else if (tag === 0x22) readExemplar(inner, series, batch, symbols)
+    else readMetadata(inner, metric, series, batch, symbols)
   }
 }
 
-const textOf = (bytes: Uint8Array): string => decodeUtf8Marking(bytes, 0, bytes.length)
+const metricNameBytes = encodeUtf8(metricName)
+const isMetricName = (name: Uint8Array): boolean =>
+  name.length === metricNameBytes.length && compareBytes(name, 0, name.length, metricNameBytes, 0, name.length) === 0
 
 function readSample(input: ByteReader, series: number, batch: WriteBatch): void {
   let hi = 0
@@ -107,7 +169,7 @@ function readSample(input: ByteReader, series: number, batch: WriteBatch): void 
   batch.addSampleWords(series, timeMs, hi, lo)
 }
 
-function readExemplar(input: ByteReader, series: number, batch: WriteBatch, symbol: (ref: number) => Uint8Array): void {
+function readExemplar(input: ByteReader, series: number, batch: WriteBatch, symbols: Symbols): void {
   const refs: number[] = []
   let value = 0
   let timeMs = 0
@@ -115,7 +177,7 @@ function readExemplar(input: ByteReader, series: number, batch: WriteBatch, symb
     const tag = input.readUvarint()
     if (tag === 0x0a) {
       const end = input.readLength() + input.at
-      while (input.at < end) refs.push(input.readUvarint())
+      while (input.at < end) addRef(refs, input.readUvarint())
     } else if (tag === 0x11) {
       input.need(8)
       value = input.view.getFloat64(input.at, true)
@@ -123,21 +185,14 @@ function readExemplar(input: ByteReader, series: number, batch: WriteBatch, symb
     } else if (tag === 0x18) timeMs = readInt64(input)
     else skipField(input, tag)
   }
-  const text = (ref: number): string => textOf(symbol(ref))
   const entries: [string, string][] = []
-  for (let i = 0; i + 1 < refs.length; i += 2) entries.push([text(refs[i]!), text(refs[i + 1]!)])
+  for (let i = 0; i + 1 < refs.length; i += 2) entries.push([symbols.text(refs[i]!), symbols.text(refs[i + 1]!)])
   if (entries.flat().every(part => part.isWellFormed()))
     batch.exemplars.push({ series, labels: Labels.from(entries), value, timeMs })
   else batch.refusePart(series, 'a label of an exemplar is not UTF-8')
 }
 
-function readMetadata(
-  input: ByteReader,
-  metric: string,
-  series: number,
-  batch: WriteBatch,
-  symbol: (ref: number) => Uint8Array,
-): void {
+function readMetadata(input: ByteReader, metric: string, series: number, batch: WriteBatch, symbols: Symbols): void {
   let type = 0
   let help = 0
   let unit = 0
@@ -152,8 +207,8 @@ function readMetadata(
   const metadata = {
     metric,
     type: metricTypes[type] ?? 'unknown',
-    help: textOf(symbol(help)),
-    unit: textOf(symbol(unit)),
+    help: symbols.text(help),
+    unit: symbols.text(unit),
   }
   if ([metric, metadata.help, metadata.unit].every(part => part.isWellFormed())) batch.metadata.push(metadata)
   else batch.refusePart(series, 'a text of its metadata is not UTF-8')

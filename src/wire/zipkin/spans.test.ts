@@ -4,7 +4,9 @@ import { test } from 'node:test'
 import { BadDataError } from '#core/errors.ts'
 import { checkDamage } from '../../../test/damage.ts'
 import { encodeOtlpTraces, traceToJson } from '../otlp/traces.ts'
-import { parseZipkinJson } from './spans.ts'
+import { parseZipkinJson as parseZipkinJsonBytes } from './spans.ts'
+
+const parseZipkinJson = (source: string) => parseZipkinJsonBytes(Buffer.from(source))
 
 const spans = [
   {
@@ -97,7 +99,7 @@ test('spans by service, with Zipkin’s fields as attributes', () => {
 
 test('what is refused', () => {
   const cases: [source: string, problem: RegExp][] = [
-    ['{', /^the body is no JSON: /],
+    ['{', /^the body is not JSON: /],
     ['{}', /^the body is no array of spans$/],
   ]
   for (const [source, message] of cases)

@@ -3,13 +3,18 @@
  * OpenTelemetry maps them.
  */
 import { BadDataError } from '#core/errors.ts'
-import { doubleOf, isRawNumber, numberText, parseJson, wholeOf } from '#core/json.ts'
+import { RecordCount } from '#core/body-limits.ts'
+import { jsonBodyOf } from '#core/json-body.ts'
+import { doubleOf, isRawNumber, numberText, wholeOf } from '#core/json.ts'
 import { greatest } from '#core/lists.ts'
 import type { Attribute, ResourceSpans, Span, Trace } from '#model/trace.ts'
 
 type Json = Readonly<Record<string, unknown>>
 const object = (value: unknown): Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && !isRawNumber(value) ? (value as Json) : {}
+/** A number would become an event of many times its bytes. */
+const objects = (value: unknown): Json[] =>
+  Array.isArray(value) ? value.filter((v): v is Json => typeof v === 'object' && v !== null) : []
 const text = (value: unknown): string => (typeof value === 'string' ? value : '')
 const kinds = new Map(Object.entries({ SERVER: 2, CLIENT: 3, PRODUCER: 4, CONSUMER: 5 }))
 
@@ -84,9 +89,9 @@ function spanOf(z: Json): Span {
     endNs: startNs + micros(z['duration']),
     attributes,
     droppedAttributes: 0,
-    events: (Array.isArray(z['annotations']) ? z['annotations'] : []).map(a => ({
-      timeNs: micros(object(a)['timestamp']),
-      name: text(object(a)['value']),
+    events: objects(z['annotations']).map(a => ({
+      timeNs: micros(a['timestamp']),
+      name: text(a['value']),
       attributes: [],
       dropped: 0,
     })),
@@ -98,17 +103,21 @@ function spanOf(z: Json): Span {
   }
 }
 
-/** Throws BadDataError; a span that can't be read has a `problem` instead. */
-export function parseZipkinJson(source: string): Trace {
-  let json: unknown
-  try {
-    json = parseJson(source)
-  } catch (error) {
-    throw new BadDataError(`the body is no JSON: ${error instanceof Error ? error.message : String(error)}`)
-  }
+/** The same as `zipkinSpansOf`, from its bytes. */
+export function parseZipkinJson(body: Uint8Array): Trace {
+  return zipkinSpansOf(jsonBodyOf(body), body.length)
+}
+
+/**
+ * A list of spans that was `bytes` long in JSON; a span that can't be read has a `problem` instead. Throws
+ * BadDataError, and LimitError (400) for more spans than a body of its size may hold.
+ */
+export function zipkinSpansOf(json: unknown, bytes: number): Trace {
+  const records = new RecordCount(bytes)
   if (!Array.isArray(json)) throw new BadDataError('the body is no array of spans')
   const byService = new Map<string, ResourceSpans>()
   for (const entry of json) {
+    records.add()
     const z = object(entry)
     const service = text(object(z['localEndpoint'])['serviceName'])
     const span = spanOrProblem(z)
