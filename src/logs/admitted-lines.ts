@@ -1,6 +1,5 @@
 /** Lines that wait for the log, as far as their record does not have them: it is walked over when they are shown. */
 import type { StreamHead } from './head.ts'
-import type { LineListener } from './tail.ts'
 import { walkLines } from './wal-record.ts'
 
 export class AdmittedLines {
@@ -20,8 +19,12 @@ export class AdmittedLines {
     this.#pairs.push(pairs)
   }
 
-  /** Appends the lines to their streams: the log has the record. `onLine` hears of those that are new. */
-  show(payload: Uint8Array, tenant: string, nowMs: number, onLine: LineListener | undefined): void {
+  /**
+   * Appends the lines to their streams: the log has the record. Returns the numbers of lines that were there before,
+   * ascending.
+   */
+  show(payload: Uint8Array, nowMs: number): number[] {
+    const repeated: number[] = []
     let stream: StreamHead | undefined
     let next = 0
     walkLines(payload, {
@@ -29,11 +32,27 @@ export class AdmittedLines {
         stream = this.#streams.get(number)
       },
       line: (ms, subNs, from, to) => {
-        const pairs = this.#pairs[next++] ?? []
-        if (stream?.append(nowMs, ms, subNs, payload, from, to, pairs) !== true) return
-        onLine?.(tenant, stream, ms, subNs, payload, from, to, pairs)
+        const number = next++
+        if (stream?.append(nowMs, ms, subNs, payload, from, to, this.pairsOf(number)) !== true) repeated.push(number)
       },
     })
     for (const shown of this.#streams.values()) shown.awaited--
+    return repeated
+  }
+
+  streams(): Iterable<StreamHead> {
+    return this.#streams.values()
+  }
+
+  /** The stream with this number in the record. */
+  streamOf(number: number): StreamHead | undefined {
+    return this.#streams.get(number)
+  }
+
+  /** Metadata of a line, by its number in the record: names and values in turn. */
+  pairsOf(line: number): readonly string[] {
+    return this.#pairs[line] ?? noPairs
   }
 }
+
+const noPairs: readonly string[] = []

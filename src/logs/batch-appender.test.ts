@@ -136,7 +136,7 @@ test('the same line twice is stored once, and both are accepted', () => {
   const tenant = new Tenant('fake', 3)
   const { outcome, appender } = append([{}, {}], tenant)
   assert.equal(outcome.stored, 2)
-  appender.lines.show(appender.record.finish('fake'), 'fake', nowMs, undefined)
+  assert.deepEqual(appender.lines.show(appender.record.finish('fake'), nowMs), [1])
   assert.deepEqual(
     [...tenant.head.streams.values()].map(stream => stream.open?.entries),
     [1],
@@ -157,20 +157,6 @@ test('the log gets streams with a service name, and lines with normalised metada
   ])
 })
 
-test('followers see each line that is stored, when the log has it', () => {
-  const { appender } = append([{ line: 'seen' }, { line: 'refused', atMs: 100_000 }])
-  const seen: string[] = []
-  appender.lines.show(
-    appender.record.finish('fake'),
-    'fake',
-    nowMs,
-    (_tenant, _stream, _ms, _subNs, bytes, from, to) => {
-      seen.push(Buffer.from(bytes.subarray(from, to)).toString())
-    },
-  )
-  assert.deepEqual(seen, ['seen'])
-})
-
 test('a stream of which every line is refused is not made', () => {
   const tenant = new Tenant('fake', 3)
   const { outcome } = append([{ atMs: -4_000_000 }, { atMs: 100_000 }, { line: 'x'.repeat(21) }], tenant)
@@ -185,7 +171,7 @@ test('lines are shown by their record, and taken back when the log loses it', ()
     true,
     'nothing shows before',
   )
-  first.appender.lines.show(first.appender.record.finish('fake'), 'fake', nowMs, undefined)
+  first.appender.lines.show(first.appender.record.finish('fake'), nowMs)
   assert.deepEqual(
     [...tenant.head.streams.values()].map(stream => [stream.labels.get('app'), stream.open?.entries, stream.awaited]),
     [

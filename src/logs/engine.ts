@@ -1,5 +1,7 @@
 /** The logs signal: append in, select out, and what goes on behind. */
 import { LimitError } from '#core/errors.ts'
+import { defaultLimits } from '#core/limits.ts'
+import type { MemoryAccount } from '#core/memory-budget.ts'
 import { leavingOut } from '#core/omissions.ts'
 import type { LogBatch } from '#model/log-batch.ts'
 import type { BlockSummary } from '#store/signal.ts'
@@ -33,6 +35,10 @@ export interface LogsOptions extends SignalOptions {
   rateBytes: number
   /** Bytes of open and finished chunks before the largest are cut early. */
   headBytesMax: number
+  /** Bytes of records that wait for one live tail; the default of the limits unless given. */
+  tailBytesMax?: number
+  /** What tails draw on. */
+  tailMemory?: MemoryAccount
   cacheBytes: number
 }
 
@@ -48,7 +54,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
   readonly #appender: BatchAppender
   readonly #deletions: DeletionRequests
   readonly #eraser: ChunkEraser
-  readonly #tail = new Tail()
+  readonly #tail: Tail
   linesAppended = 0
   bytesAppended = 0
   linesRefused = 0
@@ -75,6 +81,8 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
       () => this.mayWrite(),
     )
     this.#appender = new BatchAppender(options.admission)
+    const { tailBytesMax: queueBytesMax = defaultLimits.tailBytesMax, tailMemory } = options
+    this.#tail = new Tail({ clock, queueBytesMax, memory: tailMemory })
   }
 
   #tenant(name: string): Tenant {
@@ -195,7 +203,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     this.bytesAppended += record.length
     const { lines } = appender
     this.wal.append(recordKind.lines, record, [scopeOf(writer, generation)], payload => {
-      lines.show(payload, tenant.name, nowMs, this.#tail.isFollowed ? this.#tail.onLine : undefined)
+      this.#tail.offer(tenant.name, payload, lines, lines.show(payload, nowMs))
     })
     return result
   }

@@ -10,7 +10,7 @@ import type { DeletionRequests } from './deletion.ts'
 import type { StreamHead } from './head.ts'
 import type { IndexCatalogue } from './index-catalogue.ts'
 import { chunkName } from './merge.ts'
-import type { ChunkSource, DeletionNotice, LogsReader, StreamChunks, TailedLine } from './select.ts'
+import type { ChunkSource, DeletionNotice, LogsReader, StreamChunks, TailListener } from './select.ts'
 import type { Tail } from './tail.ts'
 
 /** Where a reader finds what it reads. */
@@ -63,8 +63,12 @@ export class Reader implements LogsReader {
     return (await this.select(matchers, fromMs, throughMs)).map(s => s.labels)
   }
 
-  subscribe(matchers: readonly Matcher[], onLine: (line: TailedLine) => void): () => void {
-    return this.#sources.tail.follow(this.#tenant, matchers, onLine)
+  subscribe(matchers: readonly Matcher[], listener: TailListener): () => void {
+    return this.#sources.tail.follow(this.#tenant, matchers, listener)
+  }
+
+  watch(onNew: () => void): () => void {
+    return this.#sources.tail.watch(this.#tenant, onNew)
   }
 
   deletions(): readonly DeletionNotice[] {

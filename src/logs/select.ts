@@ -56,6 +56,15 @@ export interface TailedLine {
   pairs: readonly string[]
 }
 
+/** Who follows lines. The calls come one after another, between other work. */
+export interface TailListener {
+  onLine(line: TailedLine): void
+  /** A line or more of the stream came faster than they were taken, and will not be handed on. */
+  onDropped(labels: Labels, ms: number): void
+  /** What `onLine` threw: nothing follows. */
+  onError(error: unknown): void
+}
+
 /** What an accepted deletion hides: lines of these streams and this time that a filter finds. */
 export interface DeletionNotice {
   id: string
@@ -74,7 +83,9 @@ export interface LogsReader {
   select(matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<StreamChunks[]>
   streams(matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<readonly Labels[]>
   /** Calls for every line that is accepted from now on, until the returned function is called. */
-  subscribe(matchers: readonly Matcher[], onLine: (line: TailedLine) => void): () => void
+  subscribe(matchers: readonly Matcher[], listener: TailListener): () => void
+  /** Calls whenever lines were accepted, until the returned function is called. */
+  watch(onNew: () => void): () => void
   /** Deletions that queries must apply. */
   deletions(): readonly DeletionNotice[]
 }

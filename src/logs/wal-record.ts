@@ -159,6 +159,57 @@ export function walkLines(payload: Uint8Array, walker: LineWalker): void {
   }
 }
 
+/** The same lines one by one, for those who let others work in between. */
+export class LineCursor {
+  readonly #payload: Uint8Array
+  readonly #input: ByteReader
+  readonly #time = new TimeCursor()
+  #streams: number
+  #entries = 0
+  /** Number of the line's stream, its time, and where its text lies in the record. */
+  stream = -1
+  ms = 0
+  subNs = 0
+  from = 0
+  to = 0
+
+  constructor(payload: Uint8Array) {
+    this.#payload = payload
+    this.#input = new ByteReader(payload)
+    this.#skipTexts(1)
+    for (let n = this.#input.readUvarint(); n > 0; n--) {
+      this.#input.readUvarint()
+      this.#skipTexts(this.#input.readUvarint() * 2)
+    }
+    this.#streams = this.#input.readUvarint()
+  }
+
+  #skipTexts(count: number): void {
+    for (let left = count; left > 0; left--) this.#input.skip(this.#input.readLength())
+  }
+
+  /** Steps to the next line; false at the end. */
+  next(): boolean {
+    const input = this.#input
+    while (this.#entries === 0) {
+      if (this.#streams === 0) return false
+      this.#streams--
+      this.stream = input.readUvarint()
+      this.#entries = input.readUvarint()
+    }
+    this.#entries--
+    input.at = this.#time.read(this.#payload, input.at, input.end)
+    const length = input.readLength()
+    this.ms = this.#time.ms
+    this.subNs = this.#time.subNs
+    this.from = input.at
+    this.to = input.at + length
+    input.at = this.to
+    this.#skipTexts(input.readUvarint() * 2)
+    return true
+  }
+}
+
 /** Reads a record back. Throws CorruptDataError. */
 export function readLinesRecord(payload: Uint8Array, visitor: LinesVisitor): void {
   const input = new ByteReader(payload)

@@ -1,41 +1,54 @@
 /** tail: the latest lines, then every new one, over a WebSocket. Source: docs/http-api.md. */
 import type { Clock, Timer } from '#core/clock.ts'
 import { messageOf } from '#core/errors.ts'
+import type { MemoryAccount, MemoryHold } from '#core/memory-budget.ts'
 import { formatNs } from '#core/nanoseconds.ts'
 import type { LogExpr } from '#lang/logql/ast.ts'
 import { compileMatchers, parseLogql } from '#lang/logql/parser.ts'
 import type { LogsReader, TailedLine } from '#logs/select.ts'
+import { Labels } from '#model/labels.ts'
 import { reasonOf } from '#net/route-table.ts'
 import type { ServerSocket, SocketRequest, SocketRoute } from '#net/web-socket.ts'
+import type { QueryGate } from '#query/gate.ts'
 import type { LogqlEngine } from '#query/logql/engine.ts'
 import { LineMatcher } from '#query/logql/line-matcher.ts'
 import type { FoundLine } from '#query/logql/log-query.ts'
 import { streamsJson } from './json.ts'
 import { instantOfMs, instantParam, limitParam } from './params.ts'
 
+/** How many tails there are, and may be. */
+export interface TailCount {
+  running: number
+  readonly max: number
+}
+
 export interface TailOptions {
   clock: Clock
   engine: LogqlEngine
   store: { reader(tenant: string): LogsReader; readonly ready: boolean; readonly notReady?: string | undefined }
   tenantOf: (header: string | undefined) => string
+  /** The look back takes its turn among the queries. */
+  gate: QueryGate
+  /** Tails at a time, those of other APIs included. */
+  tails: TailCount
+  /** Bytes of lines that wait for one client. */
+  bytesMax: number
+  /** What they draw on; undefined: nobody counts. */
+  memory?: MemoryAccount
 }
 
 const linesPerFrame = 100
-const waitingLinesMax = 10_000
-/** Characters of lines that wait for one tail. */
-const waitingTextMax = 16 * 1024 * 1024
-/** Lines are matched in the tail's own time, never in that of a push: so many at once, for so long. */
-const matchedAtOnce = 1000
-const matchingMs = 5
+const frameBytesMax = 256 * 1024
+/** What a waiting line takes beside its text: its labels, its metadata, its places. */
+const lineBytes = 500
 const droppedMax = 1000
 const frameEveryMs = 100
 const pingEveryMs = 1000
 const durationMaxMs = 3_600_000
-const tailsMax = 10
 const socketBytesMax = 1024 * 1024
 
 export function tailRoutes(options: TailOptions): SocketRoute[] {
-  let running = 0
+  const { tails } = options
   const open = (request: SocketRequest): ReturnType<SocketRoute['open']> => {
     try {
       if (!options.store.ready) return { status: 503, body: `${reasonOf(options.store)}\n` }
@@ -46,10 +59,12 @@ export function tailRoutes(options: TailOptions): SocketRoute[] {
       const start = instantParam(query, 'start') ?? instantOfMs(options.clock.nowMs() - 3_600_000)
       const limit = limitParam(query, 100)
       const expr = parseLogql(query.get('query') ?? '')
-      if (running >= tailsMax)
+      if (tails.running >= tails.max)
         return {
           status: 429,
-          body: `max concurrent tail requests limit exceeded, count > limit (${running + 1} > ${tailsMax})\n`,
+          body:
+            `max concurrent tail requests limit exceeded, count > limit (${tails.running + 1} > ${tails.max}); ` +
+            'end one, or raise limits.tails\n',
         }
       const reader = options.store.reader(options.tenantOf(request.header('x-scope-orgid')))
       const flags = request
@@ -61,9 +76,9 @@ export function tailRoutes(options: TailOptions): SocketRoute[] {
           socket.close(1011, 'only log selector is supported')
           return
         }
-        running++
+        tails.running++
         socket.onClose(() => {
-          running--
+          tails.running--
         })
         new Tail(expr, reader, options, socket, flags, Number(delayText) * 1000).start(start, limit)
       }
@@ -74,6 +89,13 @@ export function tailRoutes(options: TailOptions): SocketRoute[] {
   return ['/loki/api/v1/tail', '/select/logsql/loki/api/v1/tail', '/api/prom/tail'].map(path => ({ path, open }))
 }
 
+interface WaitingLine {
+  line: FoundLine
+  labels: Labels
+  bytes: number
+  dueMs: number
+}
+
 class Tail {
   readonly #expr: LogExpr
   readonly #reader: LogsReader
@@ -82,9 +104,9 @@ class Tail {
   readonly #flags: string[] | undefined
   readonly #delayMs: number
   readonly #matcher: LineMatcher
-  readonly #incoming: { tailed: TailedLine; dueMs: number }[] = []
-  readonly #waiting: { line: FoundLine; dueMs: number }[] = []
-  #waitingText = 0
+  readonly #waiting: WaitingLine[] = []
+  readonly #hold: MemoryHold | undefined
+  #waitingBytes = 0
   readonly #dropped: { timestamp: string; labels: Record<string, string> }[] = []
   #timer: Timer | undefined
   #lastPingMs = 0
@@ -105,82 +127,106 @@ class Tail {
     this.#socket = socket
     this.#flags = flags
     this.#delayMs = delayMs
+    this.#hold = options.memory?.hold()
     this.#matcher = new LineMatcher(expr, () => options.clock.nowMs())
   }
 
   start(from: { ms: number; subNs: number }, limit: number): void {
-    const { clock, engine } = this.#options
+    const { clock, engine, gate } = this.#options
     this.#endsMs = clock.monotonicMs() + durationMaxMs
     this.#lastPingMs = clock.monotonicMs()
     // Subscribed before the look back, so that no line falls between; a line that both have is sent once.
-    const early: TailedLine[] = []
-    let isLive = false
-    const unsubscribe = this.#reader.subscribe(compileMatchers(this.#expr.matchers), line => {
-      if (isLive) this.#take(line)
-      else early.push(line)
+    const unsubscribe = this.#reader.subscribe(compileMatchers(this.#expr.matchers), {
+      onLine: line => {
+        this.#take(line)
+      },
+      onDropped: (labels, ms) => {
+        this.#noteDropped(labels, formatNs(ms, 0))
+      },
+      onError: this.#fail,
     })
+    const away = new AbortController()
     this.#socket.onClose(() => {
       this.#isClosed = true
       unsubscribe()
+      away.abort()
       this.#timer?.cancel()
+      this.#waiting.length = 0
+      this.#hold?.close()
     })
     const nowMs = clock.nowMs() + 1
-    engine
-      .lines(
-        this.#expr,
-        {
-          bounds: { fromMs: from.ms, fromSubNs: from.subNs, toMs: Math.max(nowMs, from.ms), toSubNs: 0 },
-          limit,
-          isBackward: true,
-          intervalNs: 0,
-        },
-        this.#reader,
+    const bounds = { fromMs: from.ms, fromSubNs: from.subNs, toMs: Math.max(nowMs, from.ms), toSubNs: 0 }
+    gate
+      .run(away.signal, Infinity, signal =>
+        engine.lines(this.#expr, { bounds, limit, isBackward: true, intervalNs: 0 }, this.#reader, signal),
       )
-      .then(
-        ({ lines }) => {
-          const seen = new Set(lines.map(line => `${formatNs(line.ms, line.subNs)} ${line.line}`))
-          for (const line of [...lines].reverse()) {
-            this.#waitingText += line.line.length
-            this.#waiting.push({ line, dueMs: 0 })
-          }
-          isLive = true
-          for (const line of early) if (!seen.has(`${formatNs(line.ms, line.subNs)} ${line.line}`)) this.#take(line)
-          this.#run()
-        },
-        (error: unknown) => {
-          this.#socket.close(1011, messageOf(error).slice(0, 100))
-        },
-      )
+      .then(({ lines }) => {
+        const seen = new Set(lines.map(keyOf))
+        const early = this.#takeWaiting(this.#waiting.length)
+        for (const line of [...lines].reverse()) this.#wait(line, new Labels(line.stream), 0)
+        for (const { line, labels, dueMs } of early) if (!seen.has(keyOf(line))) this.#wait(line, labels, dueMs)
+        this.#run()
+      })
+      .catch(this.#fail)
   }
 
-  /** Called while a push is shown: the line is only put aside. */
+  readonly #fail = (error: unknown): void => {
+    // A reason has 123 bytes at most.
+    this.#socket.close(1011, messageOf(error).slice(0, 100))
+  }
+
+  #noteDropped(labels: Labels, timestamp: string): void {
+    if (this.#dropped.length < droppedMax) this.#dropped.push({ timestamp, labels: labels.toObject() })
+  }
+
   #take(tailed: TailedLine): void {
-    if (this.#incoming.length + this.#waiting.length >= waitingLinesMax || this.#waitingText >= waitingTextMax) {
-      if (this.#dropped.length < droppedMax)
-        this.#dropped.push({ timestamp: formatNs(tailed.ms, tailed.subNs), labels: tailed.labels.toObject() })
+    const line = this.#matcher.match(tailed.labels, tailed.ms, tailed.subNs, tailed.line, tailed.pairs)
+    if (line === undefined) return
+    // Without stages and categories a live line has the labels of its stream alone.
+    const shown =
+      this.#expr.stages.length === 0 && this.#flags === undefined ? { ...line, metadata: [], parsed: [] } : line
+    this.#wait(shown, tailed.labels, this.#options.clock.monotonicMs() + this.#delayMs)
+  }
+
+  /** Puts a line in the queue for the client, or notes that it was dropped: a line of the stream with these labels. */
+  #wait(line: FoundLine, labels: Labels, dueMs: number): void {
+    const bytes = line.line.length * 2 + lineBytes
+    if (this.#isClosed) return
+    if (this.#waitingBytes + bytes > this.#options.bytesMax || !this.#isHeld(bytes)) {
+      this.#noteDropped(labels, formatNs(line.ms, line.subNs))
       return
     }
-    this.#waitingText += tailed.line.length
-    this.#incoming.push({ tailed, dueMs: this.#options.clock.monotonicMs() + this.#delayMs })
+    this.#waiting.push({ line, labels, bytes, dueMs })
+    this.#waitingBytes += bytes
   }
 
-  /** Runs some of the lines that came in through the query; true when there are more. */
-  #matchSome(): boolean {
-    const { clock } = this.#options
-    const endMs = clock.monotonicMs() + matchingMs
-    let count = 0
-    while (count < this.#incoming.length && count < matchedAtOnce && clock.monotonicMs() < endMs) {
-      const { tailed, dueMs } = this.#incoming[count++]!
-      this.#waitingText -= tailed.line.length
-      const line = this.#matcher.match(tailed.labels, tailed.ms, tailed.subNs, tailed.line, tailed.pairs)
-      if (line === undefined) continue
-      // Without stages and categories a live line has the labels of its stream alone.
-      const isPlain = this.#expr.stages.length === 0 && this.#flags === undefined
-      this.#waitingText += line.line.length
-      this.#waiting.push({ line: isPlain ? { ...line, metadata: [], parsed: [] } : line, dueMs })
+  #isHeld(bytes: number): boolean {
+    try {
+      this.#hold?.take(bytes)
+      return true
+    } catch {
+      return false
     }
-    this.#incoming.splice(0, count)
-    return this.#incoming.length > 0
+  }
+
+  /** Takes the oldest `count` lines out of the queue. */
+  #takeWaiting(count: number): WaitingLine[] {
+    const taken = this.#waiting.splice(0, count)
+    const bytes = taken.reduce((sum, one) => sum + one.bytes, 0)
+    this.#waitingBytes -= bytes
+    this.#hold?.give(bytes)
+    return taken
+  }
+
+  /** Lines that are due: one, or as many as a frame may have. */
+  #nextFrame(nowMs: number): FoundLine[] {
+    let count = 0
+    for (let bytes = 0; count < linesPerFrame && bytes < frameBytesMax; count++) {
+      const next = this.#waiting[count]
+      if (next === undefined || next.dueMs > nowMs) break
+      bytes += next.bytes
+    }
+    return this.#takeWaiting(count).map(({ line }) => line)
   }
 
   readonly #run = (): void => {
@@ -191,21 +237,17 @@ class Tail {
       this.#socket.close(1000, 'reached tail max duration limit')
       return
     }
-    const hasRoom = this.#waiting.length === 0 || this.#waitingText < waitingTextMax
-    const hasMore = hasRoom && this.#matchSome()
     while (this.#socket.waitingBytes < socketBytesMax) {
-      let count = 0
-      while (count < linesPerFrame && count < this.#waiting.length && this.#waiting[count]!.dueMs <= now) count++
-      if (count === 0) break
-      const lines = this.#waiting.splice(0, count).map(w => w.line)
-      for (const { line } of lines) this.#waitingText -= line.length
-      this.#send(lines)
+      const frame = this.#nextFrame(now)
+      // What was dropped is told also when nothing else comes.
+      if (frame.length === 0 && (this.#dropped.length === 0 || this.#waiting.length > 0)) break
+      this.#send(frame)
     }
     if (now - this.#lastPingMs >= pingEveryMs) {
       this.#lastPingMs = now
       this.#socket.ping()
     }
-    this.#timer = clock.after(hasMore ? 1 : frameEveryMs, this.#run)
+    this.#timer = clock.after(frameEveryMs, this.#run)
   }
 
   #send(lines: readonly FoundLine[]): void {
@@ -215,4 +257,9 @@ class Tail {
     const flags = this.#flags === undefined ? '' : `,"encodingFlags":${JSON.stringify(this.#flags)}`
     this.#socket.send(`{"streams":[${streams}]${dropped}${flags}}`)
   }
+}
+
+/** Lines with the same one are the same line. */
+function keyOf({ ms, subNs, line }: FoundLine): string {
+  return `${formatNs(ms, subNs)} ${line}`
 }

@@ -22,6 +22,7 @@ function readerOf(streams: StreamChunks[]): LogsReader {
       Promise.resolve(streams.filter(({ labels }) => matchers.every(m => m.matches(labels.get(m.name))))),
     streams: () => Promise.resolve(streams.map(s => s.labels)),
     subscribe: () => () => {},
+    watch: () => () => {},
     deletions: () => [],
   }
 }

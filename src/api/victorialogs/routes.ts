@@ -1,6 +1,7 @@
 /** VictoriaLogs' query API: LogsQL, and LogQL where a query is not LogsQL. Source: docs/http-api.md. */
 import type { Clock } from '#core/clock.ts'
-import { BadDataError, BadQueryError, LimitError } from '#core/errors.ts'
+import { BadDataError, BadQueryError, LimitError, UnavailableError } from '#core/errors.ts'
+import type { MemoryAccount, MemoryHold } from '#core/memory-budget.ts'
 import { keyOfTexts, quote } from '#core/text.ts'
 import { setOwn } from '#core/own.ts'
 import type { LogqlExpr } from '#lang/logql/ast.ts'
@@ -38,6 +39,12 @@ export interface VictoriaLogsApiOptions {
   logql: LogqlEngine
   /** Queries take their turns by it. */
   gate: QueryGate
+  /** Tails at a time, those of other APIs included. */
+  tails: { running: number; readonly max: number }
+  /** Bytes of lines that a tail holds before they are sent, and of those that it knows as sent. */
+  tailBytesMax: number
+  /** What tails draw on; undefined: nobody counts. */
+  memory?: MemoryAccount
   store: { reader(tenant: string): LogsReader; readonly ready: boolean; readonly notReady?: string | undefined }
   tenantOf: (request: HttpRequest) => string
 }
@@ -45,6 +52,15 @@ export interface VictoriaLogsApiOptions {
 const json = { 'content-type': 'application/json' } as const
 const lines = { 'content-type': 'application/stream+json' } as const
 const bucketsMax = 100_000
+/** So much older than the newest a line may be, and still be seen by a tail. */
+const tailLateMs = 5000
+/** What a line of a tail takes beside its text. */
+const tailedLineBytes = 100
+
+interface TailedLines {
+  lines: { line: string; ms: number }[]
+  bytes: number
+}
 
 export function victoriaLogsRoutes(options: VictoriaLogsApiOptions): Route[] {
   const api = new VictoriaLogsApi(options)
@@ -69,6 +85,16 @@ export function victoriaLogsRoutes(options: VictoriaLogsApiOptions): Route[] {
 }
 
 type Parsed = { kind: 'logsql'; query: LogsqlQuery } | { kind: 'logql'; expr: LogqlExpr }
+
+/** Lines for which there is no memory are left out. */
+function takeOrLeaveOut(found: TailedLines, hold: MemoryHold | undefined): void {
+  try {
+    hold?.take(found.bytes)
+  } catch {
+    found.lines = []
+    found.bytes = 0
+  }
+}
 
 class VictoriaLogsApi {
   readonly #options: VictoriaLogsApiOptions
@@ -209,47 +235,40 @@ class VictoriaLogsApi {
       ].includes(p.kind),
     )
     if (refused !== undefined) throw new BadQueryError(`the pipe ${quote(refused.kind)} can't be used in a tail`, 0, 0)
+    const { tails } = this.#options
+    if (tails.running >= tails.max)
+      throw new LimitError(`${tails.running} tails run, which is the limit; end one, or raise limits.tails`, 429)
     return { status: 200, headers: lines, body: this.#follow(query, request) }
   }
 
   async *#follow(query: LogsqlQuery, request: HttpRequest): AsyncGenerator<string> {
-    const { clock, engine } = this.#options
+    const { clock, tails } = this.#options
+    const hold = this.#options.memory?.hold()
     const reader = this.#reader(request)
     let wake: (() => void) | undefined
     let fromMs = clock.nowMs() - 1
-    // Each new line wakes the search, which looks back a while for late ones; `seen` holds what went out already.
-    const unsubscribe = reader.subscribe([], () => {
+    const unwatch = reader.watch(() => {
       wake?.()
     })
     request.signal.addEventListener('abort', () => {
       wake?.()
     })
+    // Each new line wakes the search, which looks back a while for late ones; `seen` has what went out already.
     const seen = new Map<string, number>()
+    tails.running++
     try {
       yield ''
       while (!request.signal.aborted) {
-        const rows: Fields[] = []
-        await engine.run(
-          query,
-          { fromMs: fromMs - 5000, toMs: Infinity },
-          reader,
-          undefined,
-          row => {
-            rows.push(row)
-            return true
-          },
-          request.signal,
-        )
-        const startedMs = clock.nowMs()
-        for (const row of rows) {
-          const line = rowJson(row)
-          const ms = Date.parse(row.get('_time') ?? '')
-          if (seen.has(line) || ms < fromMs - 5000) continue
+        const { found, startedMs } = await this.#newLines(query, fromMs - tailLateMs, request, seen)
+        takeOrLeaveOut(found, hold)
+        for (const { line, ms } of found.lines) {
+          if (seen.has(line)) continue
           seen.set(line, ms)
-          if (ms >= fromMs - 5000) yield `${line}\n`
+          yield `${line}\n`
         }
+        hold?.give(found.bytes)
         fromMs = Math.max(fromMs, startedMs - 1000)
-        for (const [line, ms] of seen) if (ms < fromMs - 10_000) seen.delete(line)
+        this.#forgetOld(seen, fromMs - 2 * tailLateMs)
         await new Promise<void>(resolve => {
           const timer = clock.after(1000, resolve)
           wake = () => {
@@ -259,7 +278,58 @@ class VictoriaLogsApi {
         })
       }
     } finally {
-      unsubscribe()
+      tails.running--
+      hold?.close()
+      unwatch()
+    }
+  }
+
+  /**
+   * What a tail has not sent yet, up to its limit in bytes: what comes faster is left out. A search that finds no turn,
+   * or no memory, is made up for by the next one.
+   */
+  async #newLines(
+    query: LogsqlQuery,
+    fromMs: number,
+    request: HttpRequest,
+    seen: ReadonlyMap<string, number>,
+  ): Promise<{ found: TailedLines; startedMs: number }> {
+    const { clock, engine, gate, tailBytesMax } = this.#options
+    const found: TailedLines = { lines: [], bytes: 0 }
+    const write = (row: Fields): boolean => {
+      const ms = Date.parse(row.get('_time') ?? '')
+      const line = rowJson(row)
+      if (seen.has(line) || ms < fromMs) return true
+      found.bytes += line.length * 2 + tailedLineBytes
+      if (found.bytes > tailBytesMax) {
+        found.bytes = tailBytesMax
+        return false
+      }
+      found.lines.push({ line, ms })
+      return true
+    }
+    const reader = this.#reader(request)
+    try {
+      await gate.run(request.signal, Infinity, signal =>
+        engine.run(query, { fromMs, toMs: Infinity }, reader, undefined, write, signal),
+      )
+    } catch (error) {
+      if (!(error instanceof UnavailableError)) throw error
+    }
+    return { found, startedMs: clock.nowMs() }
+  }
+
+  /** Forgets what went out and is too old to be found again, and the oldest of what is more than a tail may hold. */
+  #forgetOld(seen: Map<string, number>, beforeMs: number): void {
+    let bytes = 0
+    for (const [line, ms] of seen) {
+      if (ms < beforeMs) seen.delete(line)
+      else bytes += line.length * 2 + tailedLineBytes
+    }
+    for (const line of seen.keys()) {
+      if (bytes <= this.#options.tailBytesMax) break
+      seen.delete(line)
+      bytes -= line.length * 2 + tailedLineBytes
     }
   }
 

@@ -54,6 +54,8 @@ function openEngine(context: Context, bucket: Bucket): LogsEngine {
     },
     streamsMax: config.number('limits.log_streams'),
     rateBytes: config.bytes('limits.log_rate') || Infinity,
+    tailBytesMax: limits.tailBytesMax,
+    tailMemory: context.memory.account('tails'),
     headBytesMax: shareOf(world, 1 / 8, headBytesMax),
     cacheBytes: shareOf(world, 1 / 8, config.bytes('logs.cache_size')),
   })
@@ -98,6 +100,8 @@ export async function makeLogs(context: Context): Promise<LogsPart> {
     incompleteAnswers++
   }
   const damaged = (): readonly DamagedBlock[] => engine.reader(defaultTenants.logs).damaged('all')
+  const memory = context.memory.account('tails')
+  const tails = { running: 0, max: limits.tailsMax }
   const queries = [
     ...lokiRoutes({
       clock,
@@ -115,16 +119,28 @@ export async function makeLogs(context: Context): Promise<LogsPart> {
       engine: new LogsqlEngine(clock, limits),
       logql,
       gate: context.gate,
+      tails,
+      tailBytesMax: limits.tailBytesMax,
+      memory,
       store: engine,
       tenantOf,
       onIncomplete,
     }),
   ]
-  const tails = tailRoutes({ clock, engine: logql, store: engine, tenantOf: headerTenant })
+  const sockets = tailRoutes({
+    clock,
+    engine: logql,
+    gate: context.gate,
+    store: engine,
+    tenantOf: headerTenant,
+    tails,
+    bytesMax: limits.tailBytesMax,
+    memory,
+  })
   const part = makePart({
     name: 'logs',
     routes: [...queryRoutes(context, queries), ...pushes.routes],
-    sockets: isInsertOnly ? [] : tails,
+    sockets: isInsertOnly ? [] : sockets,
     grpc: pushes.grpc,
     listeners: syslog.listeners,
     metrics: registry => {
