@@ -149,8 +149,8 @@ export class TraceMetrics {
     for await (const { rows, opened } of workAhead(selected, rowsAhead, open)) {
       stats.blocks++
       stats.bytes += rows.bytes
-      const target = { request, grid, gathered, comparison, stats }
-      if (opened !== undefined) await unlessDamaged(rows, () => Promise.resolve(gatherRows(rows, opened, expr, target)))
+      const target = { request, grid, gathered, comparison, stats, budget }
+      if (opened !== undefined) await unlessDamaged(rows, () => gatherRows(rows, opened, expr, target))
       await budget.pause()
     }
     if (comparison !== undefined) return comparison.series().map(s => ({ ...s, exemplars: [] }))
@@ -186,6 +186,7 @@ interface Target {
   gathered: Map<string, Gathered>
   comparison: Comparison | undefined
   stats: SearchStats
+  budget: Budget
 }
 
 /** What a query needs of a row group. */
@@ -214,13 +215,13 @@ async function openRows(
   return { table, compared, columns }
 }
 
-function gatherRows(
+async function gatherRows(
   rows: TraceRows,
   { table, compared, columns }: OpenedRows,
   { stages, fn }: MetricsExpr & { kind: 'pipeline' },
   target: Target,
-): void {
-  const { grid, comparison, stats } = target
+): Promise<void> {
+  const { grid, comparison, stats, budget } = target
   const traceStarts = longsOf(columnAt(columns, 'StartTimeUnixNano'))
   const traceEnds = longsOf(columnAt(columns, 'EndTimeUnixNano'))
   const starts = longsOf(columnAt(columns, 'rs.ss.Spans.StartTimeUnixNano'))
@@ -233,6 +234,8 @@ function gatherRows(
   for (let row = 0; row < rows.rows; row++) {
     if (traceStarts[row]! > throughNs || traceEnds[row]! < fromNs) continue
     stats.traces++
+    const size = table.spanFrom[row + 1]! - table.spanFrom[row]!
+    if (budget.worked(unitsOfRow + unitsOfSpan * (1 + stages.length) * size)) await budget.pause()
     for (const { spans } of run(table.spanFrom[row]!, table.spanFrom[row + 1]!)) {
       for (const i of spans) {
         stats.spans++
@@ -244,6 +247,10 @@ function gatherRows(
     }
   }
 }
+
+/** Units of work (Budget.worked) of a trace, and of a span in a stage. */
+const unitsOfRow = 64
+const unitsOfSpan = 16
 
 function gridStartNs(grid: Grid): bigint {
   return BigInt(Math.floor(grid.startMs * perNs))

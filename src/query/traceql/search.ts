@@ -8,7 +8,7 @@ import { bytesAt, textAt, type ColumnData } from '#codec/parquet/column-data.ts'
 import type { Field, Hints, Stage } from '#lang/traceql/ast.ts'
 import { fieldKey } from '#lang/traceql/fields.ts'
 import { rowsAhead, unlessDamaged, type TraceRows, type TracesReader } from '#traces/select.ts'
-import { Budgets } from '../budget.ts'
+import { Budgets, type Budget } from '../budget.ts'
 import { columnAt, intsOf, levelsOf, longsOf, traceIdText } from './columns.ts'
 import { valuesReader } from './evaluate.ts'
 import { firstChild, SpanTable, type Value } from './span-table.ts'
@@ -137,7 +137,9 @@ export class TraceSearch {
     const mentioned = mentionedFields(request.stages)
     const search = async (rows: TraceRows): Promise<{ part: FoundTrace[]; own: SearchStats }> => {
       const own: SearchStats = { traces: 0, spans: 0, bytes: rows.bytes, blocks: 1 }
-      const part = await unlessDamaged(rows, () => this.#searchRows(rows, request, needed, mentioned, own, isNewest))
+      const part = await unlessDamaged(rows, () =>
+        this.#searchRows(rows, request, needed, mentioned, own, isNewest, budget),
+      )
       return { part: part ?? [], own }
     }
     for await (const { part, own } of workAhead(
@@ -167,6 +169,7 @@ export class TraceSearch {
     mentioned: readonly Field[],
     stats: SearchStats,
     isNewest: boolean,
+    budget: Budget,
   ): Promise<FoundTrace[]> {
     const table = await SpanTable.open(rows)
     if (table === undefined) return []
@@ -186,7 +189,11 @@ export class TraceSearch {
       const to = table.spanFrom[row + 1]!
       stats.spans += to - from
       const sets = run(from, to)
-      if (sets.length > 0) matches.push({ row, sets })
+      if (sets.length > 0) {
+        budget.takeBytes(bytesOf(sets))
+        matches.push({ row, sets })
+      }
+      if (budget.worked(unitsOfRow + unitsOfSpan * request.stages.length * (to - from))) await budget.pause()
     }
     if (matches.length === 0) return []
     // Only traces that can be in the answer are laid out.
@@ -194,7 +201,7 @@ export class TraceSearch {
       if (isNewest) matches.sort((a, b) => (starts[a.row]! < starts[b.row]! ? 1 : -1))
       matches.length = request.limit
     }
-    return this.#layOut(table, matches, mentioned, request.spansPerSet, starts, ends)
+    return this.#layOut(table, matches, mentioned, request.spansPerSet, starts, ends, budget)
   }
 
   async #layOut(
@@ -204,6 +211,7 @@ export class TraceSearch {
     spansPerSet: number,
     starts: BigInt64Array,
     ends: BigInt64Array,
+    budget: Budget,
   ): Promise<FoundTrace[]> {
     await table.load(mentioned)
     const columns = await table.rows.columns(shownPaths)
@@ -212,20 +220,43 @@ export class TraceSearch {
     const roots = columnAt(columns, 'RootSpanName')
     const statsOf = serviceStats(columns, table.rows.rows)
     const spanOf = spanReader(columns, table, mentioned)
-    return matches.map(({ row, sets }) => ({
-      id: traceIdText(ids, row),
-      rootService: textAt(services, row),
-      rootName: textAt(roots, row),
-      startNs: BigInt.asUintN(64, starts[row]!),
-      endNs: BigInt.asUintN(64, ends[row]!),
-      services: statsOf(row),
-      sets: sets.map(({ spans, attributes }) => ({
+    const found: FoundTrace[] = []
+    for (const { row, sets } of matches) {
+      const own = sets.map(({ spans, attributes }) => ({
         spans: spans.slice(0, spansPerSet).map(spanOf),
         matched: spans.length,
         attributes,
-      })),
-    }))
+      }))
+      const shown = own.reduce((sum, set) => sum + set.spans.length, 0)
+      budget.takeBytes(bytesOfTrace + bytesOfSpan * shown)
+      if (budget.worked(unitsOfShownSpan * (1 + shown))) await budget.pause()
+      found.push({
+        id: traceIdText(ids, row),
+        rootService: textAt(services, row),
+        rootName: textAt(roots, row),
+        startNs: BigInt.asUintN(64, starts[row]!),
+        endNs: BigInt.asUintN(64, ends[row]!),
+        services: statsOf(row),
+        sets: own,
+      })
+    }
+    return found
   }
+}
+
+/** Units of work (Budget.worked) of a trace, of a span in a stage, and of a span of the answer. */
+const unitsOfRow = 64
+const unitsOfSpan = 16
+const unitsOfShownSpan = 128
+/** Memory of a trace and of a span of the answer, with the texts that they hold. */
+const bytesOfTrace = 400
+const bytesOfSpan = 400
+
+/** Memory of spansets: eight bytes a span. */
+function bytesOf(sets: readonly Spanset[]): number {
+  let bytes = 0
+  for (const { spans, attributes } of sets) bytes += 100 + 8 * spans.length + 100 * attributes.length
+  return bytes
 }
 
 /** Columns of the results. */

@@ -2,6 +2,7 @@
 import { ExecutionError } from '#core/errors.ts'
 import type { Aggregate, CompareOp, Field, FieldExpr, SpansetOp, Stage } from '#lang/traceql/ast.ts'
 import { fieldsOf, compileCondition, compileValue, type SpanTest } from './evaluate.ts'
+import { joinByStructure, mergeSpans, type Join } from './relations.ts'
 import { valueType, type SpanTable, type Value } from './span-table.ts'
 import { bigOf, order, wholeOf } from './whole.ts'
 
@@ -90,10 +91,6 @@ function filtered(sets: readonly Spanset[], test: SpanTest): Spanset[] {
   return out
 }
 
-function union(a: readonly number[], b: readonly number[]): number[] {
-  return [...new Set([...a, ...b])].sort((x, y) => x - y)
-}
-
 function compileCombine(
   op: SpansetOp,
   left: (from: number, to: number) => Spanset[],
@@ -118,43 +115,16 @@ function compileCombine(
   }
 }
 
-type Join = (left: readonly number[], right: readonly number[]) => number[]
-
 function joinOf(op: SpansetOp, table: SpanTable): Join {
-  if (op === '&&') return (left, right) => (left.length === 0 || right.length === 0 ? [] : union(left, right))
-  return op === '||' ? union : relation(op, table)
-}
-
-/** Structural operators, over nested set numbers. */
-function relation(op: SpansetOp, table: SpanTable): Join {
+  if (op === '&&') return (left, right) => (left.length === 0 || right.length === 0 ? [] : mergeSpans(left, right))
+  if (op === '||') return mergeSpans
   const column = (name: 'nestedSetLeft' | 'nestedSetRight' | 'nestedSetParent'): Float64Array =>
     table.column({ kind: 'intrinsic', name, text: name }).num
-  const lefts = column('nestedSetLeft')
-  const rights = column('nestedSetRight')
-  const parents = column('nestedSetParent')
-  const base = op.replace(/^[!&]/, '')
-  const holds = (l: number, r: number): boolean => {
-    switch (base) {
-      case '>':
-        return lefts[l]! !== 0 && parents[r]! === lefts[l]!
-      case '<':
-        return lefts[r]! !== 0 && parents[l]! === lefts[r]!
-      case '>>':
-        return lefts[l]! !== 0 && lefts[r]! > lefts[l]! && rights[r]! !== 0 && rights[r]! < rights[l]!
-      case '<<':
-        return lefts[r]! !== 0 && lefts[l]! > lefts[r]! && rights[l]! !== 0 && rights[l]! < rights[r]!
-      default:
-        return l !== r && parents[l]! !== 0 && parents[l]! === parents[r]!
-    }
-  }
-  if (op.startsWith('!')) return (left, right) => right.filter(r => !left.some(l => holds(l, r)))
-  if (op.startsWith('&'))
-    return (left, right) =>
-      union(
-        left.filter(l => right.some(r => holds(l, r))),
-        right.filter(r => left.some(l => holds(l, r))),
-      )
-  return (left, right) => right.filter(r => left.some(l => holds(l, r)))
+  return joinByStructure(op, {
+    lefts: column('nestedSetLeft'),
+    rights: column('nestedSetRight'),
+    parents: column('nestedSetParent'),
+  })
 }
 
 /** Comparisons of numbers by their operator. */

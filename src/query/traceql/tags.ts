@@ -6,7 +6,7 @@ import { workAhead } from '#core/parallel.ts'
 import type { Field, FieldExpr, Intrinsic } from '#lang/traceql/ast.ts'
 import { parseTraceql } from '#lang/traceql/parser.ts'
 import { attributePaths, rowsAhead, unlessDamaged, type TraceRows, type TracesReader } from '#traces/select.ts'
-import { Budgets } from '../budget.ts'
+import { Budgets, type Budget } from '../budget.ts'
 import { textsIn } from './columns.ts'
 import { columnsOf, compileCondition, fieldsOf, ownerOf, type SpanTest } from './evaluate.ts'
 import { scopePaths, SpanTable, valueType, type FieldColumn, type TagScope, type Value } from './span-table.ts'
@@ -55,6 +55,8 @@ export interface TagValue {
 }
 
 const valuesMax = 10_000
+/** Units of work (Budget.worked) of a value that is read and looked up. */
+const unitsOfValue = 16
 /** By type of value. */
 const typeNames = ['', 'string', 'int', 'float', 'bool', 'duration', 'keyword', 'keyword']
 
@@ -148,8 +150,8 @@ export class TagFinder {
       if (table === undefined) continue
       const test = condition === undefined ? undefined : compileCondition(condition, table)
       for (const column of columnsOf(table, field)) {
-        if (test === undefined) addAll(found, column)
-        else addWhere(found, column, table, test)
+        if (test === undefined) await addAll(found, column, budget)
+        else await addWhere(found, column, table, test, budget)
       }
       await budget.pause()
     }
@@ -171,15 +173,25 @@ const fixedValues: ReadonlyMap<Intrinsic, readonly string[]> = new Map<Intrinsic
   ['link:spanID', []],
 ])
 
-function addAll(found: Map<string, TagValue>, column: FieldColumn): void {
-  for (let owner = 0; owner < column.type.length; owner++) addValues(found, column, owner)
+async function addAll(found: Map<string, TagValue>, column: FieldColumn, budget: Budget): Promise<void> {
+  for (let owner = 0; owner < column.type.length; owner++) {
+    addValues(found, column, owner)
+    if (budget.worked(unitsOfValue)) await budget.pause()
+  }
 }
 
 /** Values of spans that fit the test; of all their events or links. */
-function addWhere(found: Map<string, TagValue>, column: FieldColumn, table: SpanTable, test: SpanTest): void {
+async function addWhere(
+  found: Map<string, TagValue>,
+  column: FieldColumn,
+  table: SpanTable,
+  test: SpanTest,
+  budget: Budget,
+): Promise<void> {
   const owner = ownerOf(table, column.level)
   const from = column.level === 'event' ? table.eventFrom : column.level === 'link' ? table.linkFrom : undefined
   for (let i = 0; i < table.spanCount; i++) {
+    if (budget.worked(unitsOfValue)) await budget.pause()
     if (!test(i, -1, -1)) continue
     if (from === undefined) addValues(found, column, owner(i, -1, -1))
     else for (let at = from[i]!; at < from[i + 1]!; at++) addValues(found, column, at)
