@@ -4,6 +4,7 @@ import { defaultLimits } from '#core/limits.ts'
 import { silentLog } from '#core/log.ts'
 import { BlockSet } from '#metrics/block-set.ts'
 import { Head } from '#metrics/head.ts'
+import { HeadSource } from '#metrics/head-source.ts'
 import { Reader } from '#metrics/reader.ts'
 import { FloatHistogram } from '#model/histogram.ts'
 import type { SeriesLine } from '#model/series-notation.ts'
@@ -28,7 +29,7 @@ export function makeHeadStore(): ScriptStore {
     load: (series, stepMs) => {
       loadSeries(head, series, stepMs)
     },
-    reader: () => new Reader(noBlocks, head),
+    reader: () => new Reader(new HeadSource(noBlocks, head)),
   }
 }
 

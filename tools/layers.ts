@@ -13,7 +13,9 @@ const floors = [
   'query',
 ]
 /** What the parts of a process are made of. */
-const parts = [...floors, 'ingest', 'scrape', 'forward', 'alert', 'api']
+const parts = [...floors, 'ingest', 'scrape', 'forward', 'alert', 'api', 'worker']
+
+export const signals = ['metrics', 'logs', 'traces']
 
 /** What each folder of src/ may import. A folder may always import itself. Read top to bottom: ground floor first. */
 export const mayImport: Record<string, readonly string[]> = {
@@ -34,6 +36,7 @@ export const mayImport: Record<string, readonly string[]> = {
   forward: ['core', 'codec', 'model', 'lang', 'wire', 'net', 'metrics'],
   alert: ['core', 'model', 'lang', 'net', 'query', 'metrics'],
   api: ['core', 'model', 'lang', 'wire', 'net', 'query', 'metrics', 'logs', 'traces', 'alert'],
+  worker: ['core', 'codec', 'model', 'lang', 'wire', 'net', 'bucket', 'store', 'query', 'api', ...signals],
   deploy: ['core', 'lang'],
   app: parts,
   // What an operator does needs the configuration and the buckets of a process, which `app` makes; nothing of `app`
@@ -45,7 +48,7 @@ export const mayImport: Record<string, readonly string[]> = {
 /**
  * The folders that put whole signals together, or look at them from outside: the doors of a signal are not for them.
  */
-export const insiders: readonly string[] = ['app', 'ops']
+export const insiders: readonly string[] = ['app', 'ops', 'worker']
 
 /** The doors of a signal folder: the only files of it that another folder may import. `insiders` may use any. */
 export const doors: Record<string, readonly string[]> = {
@@ -69,7 +72,6 @@ export const stages = [
   'engine.ts',
   'README.md',
 ]
-export const signals = ['metrics', 'logs', 'traces']
 
 /** Words that only some places may use, and what to use instead. */
 export const banned: readonly (readonly [word: RegExp, instead: string, allowedIn: RegExp])[] = [

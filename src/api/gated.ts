@@ -1,23 +1,30 @@
-/** Handlers that wait for their turn among the queries of all APIs. */
-import { withSignal, type Handler, type HttpRequest } from '#net/route-table.ts'
+/** Routes that wait for their turn among the queries of all APIs. */
+import { withSignal, type Route } from '#net/route-table.ts'
 import type { QueryGate } from '#query/gate.ts'
 
-export interface GatedOptions {
-  /** Milliseconds that the request allows, where it says so; undefined: what the limits allow. */
-  timeoutOf?: (form: URLSearchParams) => number | undefined
-  /** Reads what the request brings before it waits: a slow sender keeps nobody from running. */
-  read?: (request: HttpRequest) => Promise<unknown>
+/**
+ * The same routes; those that take turns are run by the gate. What the gate throws is answered in the dialect of the
+ * route.
+ */
+export function gated(gate: QueryGate, routes: readonly Route[]): Route[] {
+  return routes.map(route => (route.takesTurns === true ? gatedRoute(gate, route) : route))
 }
 
-/**
- * The same handler, run by the gate. What the handler throws is thrown, and what the gate throws: within the dialect
- * both are answered as the dialect has it.
- */
-export function gated(gate: QueryGate, handler: Handler, { timeoutOf, read }: GatedOptions = {}): Handler {
-  return async request => {
-    if (read !== undefined) await read(request)
-    const form = read === undefined || timeoutOf !== undefined ? await request.form() : undefined
-    const timeoutMs = (form === undefined ? undefined : timeoutOf?.(form)) ?? Infinity
-    return gate.run(request.signal, timeoutMs, signal => handler(withSignal(request, signal)))
+function gatedRoute(gate: QueryGate, route: Route): Route {
+  const { handler, refuse, timeoutOf } = route
+  return {
+    ...route,
+    handler: async request => {
+      try {
+        // Read before it waits: a slow sender keeps nobody from running.
+        const isForm = /^(application\/x-www-form-urlencoded|multipart\/)/i.test(request.header('content-type') ?? '')
+        if (request.method === 'POST' && !isForm) await request.rawBody()
+        const timeoutMs = timeoutOf?.(await request.form()) ?? Infinity
+        return await gate.run(request.signal, timeoutMs, signal => handler(withSignal(request, signal)))
+      } catch (error) {
+        if (refuse === undefined) throw error
+        return refuse(error)
+      }
+    },
   }
 }

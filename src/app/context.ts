@@ -12,7 +12,7 @@ import type { HttpReply, Route } from '#net/route-table.ts'
 import { Fence } from '#store/fencing.ts'
 import { QueryGate } from '#query/gate.ts'
 import type { Config } from './config.ts'
-import { defaultTenants, Tenancy } from './tenancy.ts'
+import { defaultTenants, Tenancy } from '#api/tenancy.ts'
 import { limitsOf, openSecurity, type Security, type World } from './world.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>

@@ -294,6 +294,12 @@ export const optionTable = {
   'limits.log_streams': option('number', String(defaultLimits.logStreamsMax), 'Log streams in memory, per tenant.'),
   'limits.log_line_size': option('bytes', String(defaultLimits.logLineBytesMax), 'Bytes of a log line.'),
   'limits.log_rate': option('bytes', '0', 'Bytes of log lines a second, per tenant; 0 = no limit.'),
+  workers: option(
+    'text',
+    'auto',
+    'Threads for queries and other long work: a number, or auto: one less than the processor cores, at least one. ' +
+      '0: the main thread does all of it.',
+  ),
   'limits.query_samples': option(
     'number',
     String(defaultLimits.querySamplesMax),

@@ -1,6 +1,7 @@
 /** The parts of the roles that store or answer: all, query and insert. */
 import type { ListedDamage } from '#api/tercet/routes.ts'
 import { queryRoutes, type Context } from './context.ts'
+import { makeServingContext } from './workers.ts'
 import { together } from './lifecycle.ts'
 import { makeAdmin, makeHealth } from './parts/admin.ts'
 import { makeAlerting } from './parts/alerting.ts'
@@ -13,11 +14,13 @@ import { makeScraping } from './parts/scraping.ts'
 import { makeSelf } from './parts/self.ts'
 import { makeTraces } from './parts/traces.ts'
 import { makeUi } from './parts/ui.ts'
+import { makeWorkers } from './parts/workers.ts'
 import type { Composition, Process } from './role.ts'
-import { defaultTenants } from './tenancy.ts'
+import { defaultTenants } from '#api/tenancy.ts'
 
 /** Signals, queries, scraping, rules and alerts: `query` leaves out what writes, `insert` refuses what asks. */
-export async function makeServing(context: Context, own: Process): Promise<Composition> {
+export async function makeServing(base: Context, own: Process): Promise<Composition> {
+  const context = makeServingContext(base)
   const metrics = await makeMetrics(context)
   const logs = await makeLogs(context)
   const deriving = makeDeriving(context, metrics)
@@ -46,7 +49,19 @@ export async function makeServing(context: Context, own: Process): Promise<Compo
   )
   const health = makeHealth(own)
   return {
-    parts: [health, makeMemory(context), stores, deriving, scraping, alerting, operators, self, ui, admin],
+    parts: [
+      health,
+      makeMemory(context),
+      stores,
+      makeWorkers(context),
+      deriving,
+      scraping,
+      alerting,
+      operators,
+      self,
+      ui,
+      admin,
+    ],
     signals,
     remotes: () => [],
     onRequest: self.onRequest,

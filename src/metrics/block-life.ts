@@ -30,6 +30,7 @@ import {
   type BlockMeta,
   type WalThrough,
 } from './block-meta.ts'
+import { bucketFiles, localFiles } from './block-files.ts'
 import { BlockReader, type BlockFiles } from './block-reader.ts'
 import { DeletionMarks, markName, type DoomedBlock } from './deletion-marks.ts'
 import { mergeBlocks, writeHeadBlock, type WrittenBlock } from './merge.ts'
@@ -223,13 +224,13 @@ export class BlockLife {
   #blocksOf(tenant: string): BlockSet {
     const { blocks } = this.#tenantOf(tenant)
     const { bucket } = this.#options
-    const evict = async (id: string): Promise<void> => bucket.evict?.(`${tenant}/${id}/`)
-    blocks.comesFrom({ tenant, refresh: () => this.refresh(), evict })
+    const damaged = async (id: string): Promise<void> => bucket.evict?.(`${tenant}/${id}/`)
+    blocks.comesFrom({ tenant, refresh: () => this.refresh(), damaged })
     return blocks
   }
 
-  #addBlock(tenant: string, meta: BlockMeta, files: BlockFiles): BlockReader {
-    const reader = new BlockReader(meta, files)
+  #addBlock(tenant: string, meta: BlockMeta, files: BlockFiles, directory?: string): BlockReader {
+    const reader = new BlockReader(meta, files, directory)
     const blocks = this.#blocksOf(tenant)
     blocks.readers.set(meta.ulid, reader)
     blocks.quarantined.delete(tenant, meta.ulid)
@@ -297,7 +298,7 @@ export class BlockLife {
     for (const name of names) bytes += await files.size(`${directory}/${name}`)
     const block: StagedBlock = { tenant, id: meta.ulid, directory, files: names, bytes }
     this.#staged.set(meta.ulid, block)
-    const reader = this.#addBlock(tenant, meta, localFiles(files, directory))
+    const reader = this.#addBlock(tenant, meta, localFiles(files, directory), directory)
     this.#uploads.add(block)
     return reader
   }
@@ -793,18 +794,4 @@ function isReadable(reader: BlockReader): Promise<boolean> {
     () => true,
     () => false,
   )
-}
-
-function bucketFiles(bucket: Bucket, prefix: string): BlockFiles {
-  return {
-    read: name => bucket.get(prefix + name),
-    readRange: (name, offset, length, room) => bucket.getRange(prefix + name, offset, length, room),
-  }
-}
-
-function localFiles(files: Files, directory: string): BlockFiles {
-  return {
-    read: name => files.read(`${directory}/${name}`),
-    readRange: (name, offset, length) => files.readRange(`${directory}/${name}`, offset, length),
-  }
 }

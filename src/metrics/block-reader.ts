@@ -141,16 +141,21 @@ export class BlockReader {
   /** The same when it was read. */
   #opened: Index | undefined
   #deleted: Promise<Deleted> | undefined
-  lastUsedMs = 0
+  /** The local directory that has its files; undefined: the bucket has them. */
+  directory: string | undefined
+  /** Grows when more may have been deleted from the block than was read. */
+  deletions = 0
 
-  constructor(meta: BlockMeta, files: BlockFiles) {
+  constructor(meta: BlockMeta, files: BlockFiles, directory?: string) {
     this.meta = meta
     this.#files = files
+    this.directory = directory
   }
 
   /** The block's files lie elsewhere from now on, and those of before are about to go. */
-  relocate(files: BlockFiles): void {
+  relocate(files: BlockFiles, directory?: string): void {
     this.#files = files
+    this.directory = directory
   }
 
   /** A read that began before the block moved, and found its file gone, is done again where the block is now. */
@@ -200,7 +205,7 @@ export class BlockReader {
 
   /** The same block, with nothing in memory. */
   fresh(): BlockReader {
-    return new BlockReader(this.meta, this.#files)
+    return new BlockReader(this.meta, this.#files, this.directory)
   }
 
   /** Reads and checks all of the block; throws CorruptDataError and NotFoundError. `pause` gives way to other work. */
@@ -250,6 +255,7 @@ export class BlockReader {
     return (await this.deleted()).intervals
   }
   forgetTombstones(): void {
+    this.deletions++
     this.#deleted = undefined
   }
 

@@ -20,12 +20,13 @@ const internedBytes = 500
 /** Whose blocks these are, and how the list of them is brought up to date. */
 export interface BlockOrigin {
   readonly tenant: string
-  refresh(): Promise<void>
-  /** Lets go of local copies of the block. */
-  evict(id: string): Promise<void>
+  /** `id`: the block that could not be found. */
+  refresh(id: string): Promise<void>
+  /** A block turned out to be damaged: local copies of it are worth nothing. */
+  damaged(id: string, reason: string, isWhole: boolean): Promise<void>
 }
 
-const nowhere: BlockOrigin = { tenant: '', refresh: () => Promise.resolve(), evict: () => Promise.resolve() }
+const nowhere: BlockOrigin = { tenant: '', refresh: () => Promise.resolve(), damaged: () => Promise.resolve() }
 
 export class BlockSet {
   readonly readers = new Map<string, BlockReader>()
@@ -113,7 +114,7 @@ export class BlockSet {
     const reason = messageOf(error)
     this.quarantined.add({ tenant: this.#origin.tenant, id, reason, isWhole })
     omissions?.add(id, reason)
-    this.#origin.evict(id).catch(() => {})
+    this.#origin.damaged(id, reason, isWhole).catch(() => {})
     if (isWhole) this.forgetSelections()
   }
 
@@ -136,7 +137,7 @@ export class BlockSet {
     if (!(error instanceof NotFoundError)) return
     const { ulid } = reader.meta
     if (this.readers.get(ulid) === reader) {
-      await this.#origin.refresh()
+      await this.#origin.refresh(ulid)
       if (this.readers.get(ulid) === reader) {
         if (await reader.hasMeta()) return
         // A deletion begins with meta.json.

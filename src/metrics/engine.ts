@@ -13,6 +13,8 @@ import { BatchAppender } from './batch-appender.ts'
 import { BlockLife, bytesOfBlock } from './block-life.ts'
 import { BlockSet } from './block-set.ts'
 import type { KeptExemplar } from './exemplars.ts'
+import { MetricsDoor } from './door.ts'
+import { HeadSource } from './head-source.ts'
 import { Reader } from './reader.ts'
 import { Replay } from './replay.ts'
 import type { MetricsReader } from './select.ts'
@@ -180,7 +182,21 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
     this.requireReadable()
     const tenant = this.#tenants.get(tenantName)
     const blocks = tenant?.blocks ?? new BlockSet(this.#options.log, this.#options.clock)
-    return leavingOut(new Reader(blocks, tenant?.head, fromMs => this.retainedFrom(fromMs)), this.notJoined)
+    const source = new HeadSource(blocks, tenant?.head)
+    return leavingOut(new Reader(source, fromMs => this.retainedFrom(fromMs)), this.notJoined)
+  }
+
+  /** For threads that evaluate queries. */
+  door(): MetricsDoor {
+    return new MetricsDoor({
+      clock: this.#options.clock,
+      tenant: name => this.#tenants.get(name),
+      requireReadable: () => {
+        this.requireReadable()
+      },
+      notJoined: () => this.notJoined,
+      refresh: () => this.refresh(),
+    })
   }
 
   metadata(tenantName: string): ReadonlyMap<string, Metadata> {

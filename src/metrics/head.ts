@@ -13,7 +13,9 @@ import type { Matcher } from '#lang/regex/matcher.ts'
 import type { FloatHistogram } from '#model/histogram.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
 import { AdmittedSamples } from './admitted.ts'
-import { appendXor, RangeChunks } from './range-chunks.ts'
+import { appendXor } from './append-xor.ts'
+import type { HeadColumnsBuilder } from './head-columns-builder.ts'
+import { RangeChunks } from './range-chunks.ts'
 import { SeriesTable } from './series-table.ts'
 
 /** What became of a sample. */
@@ -22,6 +24,17 @@ export type SampleOutcome = (typeof sampleOutcome)[keyof typeof sampleOutcome]
 
 /** A series with ten labels: its columns, its labels, its place among the postings, its open chunk. */
 const seriesBytes = 500
+/** Inclusive milliseconds. */
+export interface TimeRange {
+  fromMs: number
+  throughMs: number
+}
+
+/** What a selection goes by: the ranges that were there when it began. */
+export interface Held {
+  ranges: readonly RangeChunks[]
+  labelsOnly: boolean
+}
 
 const chunkSamplesMax = 120
 /** Beyond this many bytes a chunk is finished early: the XOR slot's bit position has 16 bits. */
@@ -294,19 +307,44 @@ export class Head {
     into: SampleColumns,
     held: readonly RangeChunks[] = this.#noRanges,
   ): void {
-    let inTime: RangeChunks[] | undefined
-    for (const range of held) if (range.minMs <= throughMs && range.maxMs >= fromMs) (inTime ??= []).push(range)
-    for (const range of this.#leaving)
-      if (range.minMs <= throughMs && range.maxMs >= fromMs && !held.includes(range)) (inTime ??= []).push(range)
-    for (const range of this.#ranges.values())
-      if (range.minMs <= throughMs && range.maxMs >= fromMs && !held.includes(range)) (inTime ??= []).push(range)
-    if (inTime !== undefined && inTime.length > 1) inTime.sort((a, b) => a.startMs - b.startMs)
-    if (inTime !== undefined) for (const range of inTime) range.readChunks(series, fromMs, throughMs, into)
+    const inTime = this.#rangesIn(fromMs, throughMs, held)
+    for (const range of inTime) range.readChunks(series, fromMs, throughMs, into)
     if (this.#isOpenIn(series, fromMs, throughMs)) appendXor(this.#open.bytes(series), into)
     // Of two samples of one time the first stays: what is in a chunk was there before anything late.
-    if (inTime !== undefined) for (const range of inTime) range.readRest(series, into)
+    for (const range of inTime) range.readRest(series, into)
   }
   readonly #noRanges: readonly RangeChunks[] = []
+
+  /** Ranges with samples of the time, oldest first: those that are held, and those that are there now. */
+  #rangesIn(fromMs: number, throughMs: number, held: readonly RangeChunks[]): readonly RangeChunks[] {
+    let inTime: RangeChunks[] | undefined
+    const isIn = (range: RangeChunks): boolean => range.minMs <= throughMs && range.maxMs >= fromMs
+    for (const range of held) if (isIn(range)) (inTime ??= []).push(range)
+    for (const range of this.#leaving) if (isIn(range) && !held.includes(range)) (inTime ??= []).push(range)
+    for (const range of this.#ranges.values()) if (isIn(range) && !held.includes(range)) (inTime ??= []).push(range)
+    if (inTime === undefined) return this.#noRanges
+    return inTime.length > 1 ? inTime.sort((a, b) => a.startMs - b.startMs) : inTime
+  }
+
+  /**
+   * Adds those of the series that have samples of the time to the columns, with what `read` would read of them unless
+   * labels alone are asked for. Synchronous: for a few hundred series at a time.
+   */
+  collect(series: Uint32Array, { fromMs, throughMs }: TimeRange, held: Held, into: HeadColumnsBuilder): void {
+    const inTime = this.#rangesIn(fromMs, throughMs, held.ranges)
+    const { table } = this
+    for (const number of series) {
+      const isOpen = this.#isOpenIn(number, fromMs, throughMs)
+      if (!isOpen && !inTime.some(range => range.has(number))) continue
+      if (!table.isShown(number)) continue
+      into.beginSeries()
+      table.addLabels(number, into)
+      if (held.labelsOnly) continue
+      for (const range of inTime) range.collectChunks(number, fromMs, throughMs, into)
+      if (isOpen) into.addCopy(this.#open.bytes(number))
+      for (const range of inTime) range.collectRest(number, into)
+    }
+  }
 
   /** Has the open chunk of the series samples of about the time? */
   #isOpenIn(series: number, fromMs: number, throughMs: number): boolean {
@@ -324,7 +362,7 @@ export class Head {
     if (this.#isOpenIn(series, fromMs, throughMs)) return true
     for (const range of [...this.#leaving, ...this.#ranges.values()]) {
       if (range.minMs > throughMs || range.maxMs < fromMs) continue
-      if (range.hasChunks(series) || range.histogramsOf.has(series) || range.late(series).length > 0) return true
+      if (range.has(series)) return true
     }
     return false
   }

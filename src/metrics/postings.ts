@@ -22,6 +22,8 @@ export class Postings {
   readonly #freePairs: number[] = []
   readonly #pairsOfName = new Map<number, Set<number>>()
   #pairs = 0
+  /** Grows when numbers of pairs, names and values become free: others may get them. */
+  version = 0
 
   constructor(symbols: SymbolTable) {
     this.#symbols = symbols
@@ -157,6 +159,7 @@ export class Postings {
       this.#symbols.release(this.#value[pair]!)
     }
     if (emptied === 0) return
+    this.version++
     this.#keys.remove(empty)
     this.#symbols.compact()
   }

@@ -2,9 +2,10 @@
  * What the head holds of one block range: finished XOR chunks, samples out of order, histograms. Dropped as a whole.
  */
 import { grown } from '#core/grown.ts'
-import { decodeXor, xorSampleCount } from '#codec/xor-chunk.ts'
 import { resetHint, type FloatHistogram } from '#model/histogram.ts'
 import type { SampleColumns } from '#model/sample-columns.ts'
+import { appendXor } from './append-xor.ts'
+import type { HeadColumnsBuilder } from './head-columns-builder.ts'
 
 const pageBytes = 1 << 20
 /** A series of 100 samples with ten buckets each. */
@@ -58,7 +59,7 @@ export class RangeChunks {
   /** Keeps a copy of a finished chunk. */
   addChunk(series: number, bytes: Uint8Array, minMs: number, maxMs: number): void {
     if (this.#used + bytes.length > pageBytes) {
-      this.#pages.push(new Uint8Array(pageBytes))
+      this.#pages.push(new Uint8Array(new SharedArrayBuffer(pageBytes)))
       this.#used = 0
     }
     const chunk = this.chunkCount++
@@ -188,6 +189,30 @@ export class RangeChunks {
       })
   }
 
+  /** Has the series anything in this range? */
+  has(series: number): boolean {
+    return (
+      this.hasChunks(series) || this.histogramsOf.has(series) || (this.lateCount > 0 && this.late(series).length > 0)
+    )
+  }
+
+  /** What `readChunks` reads, as places in shared memory. */
+  collectChunks(series: number, fromMs: number, throughMs: number, into: HeadColumnsBuilder): void {
+    for (const chunk of this.chunksOf(series)) {
+      if (this.chunkMinMs(chunk) > throughMs || this.chunkMaxMs(chunk) < fromMs) continue
+      into.addShared(this.chunkBytes(chunk))
+    }
+  }
+
+  /** What `readRest` reads, copied. */
+  collectRest(series: number, into: HeadColumnsBuilder): void {
+    if (this.lateCount > 0)
+      for (const i of this.late(series))
+        into.addLate(this.#lateMs[i]!, this.#lateWords[2 * i + 1]!, this.#lateWords[2 * i]!)
+    const samples = this.histogramsOf.get(series)
+    if (samples !== undefined) into.addHistograms(samples.timesMs, samples.histograms)
+  }
+
   /** Series with anything in this range, ascending. */
   series(): Uint32Array {
     const all = new Set<number>(this.histogramsOf.keys())
@@ -214,10 +239,4 @@ function push(map: Map<number, number[]>, key: number, value: number): void {
   const list = map.get(key)
   if (list === undefined) map.set(key, [value])
   else list.push(value)
-}
-
-/** Decodes a chunk behind what is already in the columns. */
-export function appendXor(bytes: Uint8Array, into: SampleColumns): void {
-  into.reserve(xorSampleCount(bytes, 0, bytes.length))
-  into.count += decodeXor(bytes, 0, bytes.length, into.timesMs, into.words, into.count)
 }

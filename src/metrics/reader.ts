@@ -8,8 +8,7 @@ import type { SampleColumns } from '#model/sample-columns.ts'
 import type { DamagedBlock } from '#store/damage.ts'
 import type { BlockReader, LoadedChunks } from './block-reader.ts'
 import type { BlockSet } from './block-set.ts'
-import type { Head } from './head.ts'
-import type { RangeChunks } from './range-chunks.ts'
+import type { TimeRange } from './head.ts'
 import type { MetricsReader, SeriesSet } from './select.ts'
 import type { Selection, SelectionPart } from './selection-cache.ts'
 import { removeDeleted } from './tombstones.ts'
@@ -21,7 +20,8 @@ const partsAtOnce = 8
 interface Merged {
   labels: Labels[]
   selection: Selection
-  /** By series: its number in the selection and in the head, -1 where it is in none. */
+  head: HeadSelection
+  /** By series: its number in the selection of blocks and in that of the head, -1 where it is in none. */
   inBlocks: Int32Array
   inHead: Int32Array
 }
@@ -33,34 +33,58 @@ interface Loaded {
   part: SelectionPart
 }
 
+/** Series of memory that a selection found. */
+export interface HeadSelection {
+  readonly labels: readonly Labels[]
+  /** Adds the samples of its i-th series; the caller sorts. */
+  read(i: number, into: SampleColumns): void
+}
+
+/** What a selection reads: memory and the list of blocks are of one instant. */
+export interface QueryPlan {
+  head: HeadSelection
+  /** Oldest first. */
+  blocks: readonly BlockReader[]
+}
+
+/** Texts of labels that memory has, and the blocks that may have more. */
+export interface TextsPlan {
+  texts: Iterable<string>
+  blocks: readonly BlockReader[]
+}
+
+/** Where a reader gets what it merges: from memory of this thread (head-source.ts), or of another one (view.ts). */
+export interface MetricsSource {
+  readonly blocks: BlockSet
+  plan(matchers: readonly Matcher[], time: TimeRange, isForLabels: boolean, omissions: Omissions): Promise<QueryPlan>
+  /** Names, or the values of `name`. */
+  texts(name: string | undefined, time: TimeRange, omissions: Omissions): Promise<TextsPlan>
+}
+
 export class Reader implements MetricsReader {
-  readonly #blocks: BlockSet
-  readonly #head: Head | undefined
+  readonly #source: MetricsSource
   readonly #retainedFrom: (fromMs: number) => number
   readonly omissions = new Omissions()
 
   /** `retainedFrom` moves the start of a query's time to the retention. */
-  constructor(blocks: BlockSet, head: Head | undefined, retainedFrom: (fromMs: number) => number = fromMs => fromMs) {
-    this.#blocks = blocks
-    this.#head = head
+  constructor(source: MetricsSource, retainedFrom: (fromMs: number) => number = fromMs => fromMs) {
+    this.#source = source
     this.#retainedFrom = retainedFrom
   }
 
   damaged(): readonly DamagedBlock[] {
-    return this.#blocks.quarantined.all()
+    return this.#source.blocks.quarantined.all()
   }
 
   async select(matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<SeriesSet> {
-    const startMs = this.#retainedFrom(fromMs)
-    // Held from the instant at which the list of blocks is made: what leaves the head later is in no block of that
-    // list.
-    const held = this.#head?.ranges() ?? []
-    const merged = await this.#merge(matchers, startMs, throughMs)
-    return new MergedSeries(merged, this.#blocks, this.#head, held, startMs, throughMs, this.omissions)
+    const time = { fromMs: this.#retainedFrom(fromMs), throughMs }
+    const merged = await this.#merge(matchers, time, false)
+    return new MergedSeries(merged, this.#source.blocks, time, this.omissions)
   }
 
   async series(matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<readonly Labels[]> {
-    return (await planningAgain(() => this.#merge(matchers, this.#retainedFrom(fromMs), throughMs))).labels
+    const time = { fromMs: this.#retainedFrom(fromMs), throughMs }
+    return (await planningAgain(() => this.#merge(matchers, time, true))).labels
   }
 
   async labelNames(
@@ -73,11 +97,7 @@ export class Reader implements MetricsReader {
     if (matchers.length > 0) {
       for (const { pairs } of await this.series(matchers, fromMs, throughMs))
         for (let i = 0; i < pairs.length; i += 2) names.add(pairs[i]!)
-    } else {
-      const startMs = this.#retainedFrom(fromMs)
-      for (const name of this.#headIn(startMs, throughMs)?.table.labelNames() ?? []) names.add(name)
-      await this.#addOfBlocks(names, startMs, throughMs, reader => reader.labelNames())
-    }
+    } else await this.#addTexts(names, undefined, fromMs, throughMs)
     return names.sorted()
   }
 
@@ -92,80 +112,56 @@ export class Reader implements MetricsReader {
     const values = new FirstTexts(limit + 1)
     if (matchers.length > 0) {
       for (const labels of await this.series(matchers, fromMs, throughMs)) values.add(labels.get(name))
-    } else {
-      const startMs = this.#retainedFrom(fromMs)
-      for (const value of this.#headIn(startMs, throughMs)?.table.labelValues(name) ?? []) values.add(value)
-      await this.#addOfBlocks(values, startMs, throughMs, reader => reader.labelValues(name))
-    }
+    } else await this.#addTexts(values, name, fromMs, throughMs)
     values.delete('')
     return values.sorted().slice(0, limit)
   }
 
-  /** Adds what each block of the time has. */
-  #addOfBlocks(
-    into: FirstTexts,
-    fromMs: number,
-    throughMs: number,
-    read: (reader: BlockReader) => Promise<string[]>,
-  ): Promise<void> {
+  /** Adds what memory and each block of the time have. */
+  #addTexts(into: FirstTexts, name: string | undefined, fromMs: number, throughMs: number): Promise<void> {
+    const time = { fromMs: this.#retainedFrom(fromMs), throughMs }
+    const { blocks: set } = this.#source
     return planningAgain(async () => {
-      this.#blocks.addLeftOut(fromMs, throughMs, this.omissions)
-      await forEachParallel(this.#blocks.inTime(fromMs, throughMs), partsAtOnce, async reader => {
-        for (const text of await this.#blocks.guarded(reader, this.omissions, [], () => read(reader))) into.add(text)
+      const { texts, blocks } = await this.#source.texts(name, time, this.omissions)
+      for (const text of texts) into.add(text)
+      await forEachParallel(blocks, partsAtOnce, async reader => {
+        const read = (): Promise<string[]> => (name === undefined ? reader.labelNames() : reader.labelValues(name))
+        for (const text of await set.guarded(reader, this.omissions, [], read)) into.add(text)
       })
     })
   }
 
-  /** The head, when it has samples of the time. */
-  #headIn(fromMs: number, throughMs: number): Head | undefined {
-    const head = this.#head
-    return head !== undefined && head.maxMs >= fromMs && head.minMs <= throughMs ? head : undefined
-  }
-
-  #selectHead(
-    matchers: readonly Matcher[],
-    fromMs: number,
-    throughMs: number,
-  ): { fromHead: number[]; headLabels: Labels[] } {
-    const head = this.#head
-    const fromHead: number[] = []
-    if (head === undefined || head.maxMs < fromMs) return { fromHead, headLabels: [] }
-    for (const series of head.select(matchers)) if (head.touches(series, fromMs, throughMs)) fromHead.push(series)
-    return { fromHead, headLabels: fromHead.map(series => head.table.labels(series)) }
-  }
-
-  async #merge(matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<Merged> {
-    // The head first, at one instant with the list of blocks: a range that leaves it meanwhile is held by the query.
-    const { fromHead, headLabels } = this.#selectHead(matchers, fromMs, throughMs)
-    this.#blocks.addLeftOut(fromMs, throughMs, this.omissions)
-    const selection = await this.#blocks.select(matchers, this.#blocks.inTime(fromMs, throughMs), this.omissions)
+  async #merge(matchers: readonly Matcher[], time: TimeRange, isForLabels: boolean): Promise<Merged> {
+    const { head, blocks } = await this.#source.plan(matchers, time, isForLabels, this.omissions)
+    const selection = await this.#source.blocks.select(matchers, blocks, this.omissions)
     const headOf = new Int32Array(selection.labels.length).fill(-1)
     const labels: Labels[] = []
     const inBlocks: number[] = []
     const inHead: number[] = []
-    for (let i = 0; i < fromHead.length; i++) {
-      const known = selection.labels.length === 0 ? -1 : selection.numberOf(headLabels[i]!)
+    for (let i = 0; i < head.labels.length; i++) {
+      const known = selection.labels.length === 0 ? -1 : selection.numberOf(head.labels[i]!)
       if (known >= 0) {
-        headOf[known] = fromHead[i]!
+        headOf[known] = i
         continue
       }
-      labels.push(headLabels[i]!)
+      labels.push(head.labels[i]!)
       inBlocks.push(-1)
-      inHead.push(fromHead[i]!)
+      inHead.push(i)
     }
     const headOnly = labels.length
     for (let i = 0; i < headOf.length; i++) {
-      if (headOf[i]! < 0 && !selection.isVisible(i, fromMs, throughMs)) continue
+      if (headOf[i]! < 0 && !selection.isVisible(i, time.fromMs, time.throughMs)) continue
       labels.push(selection.labels[i]!)
       inBlocks.push(i)
       inHead.push(headOf[i]!)
     }
     if (headOnly === 0)
-      return { labels, selection, inBlocks: Int32Array.from(inBlocks), inHead: Int32Array.from(inHead) }
+      return { labels, selection, head, inBlocks: Int32Array.from(inBlocks), inHead: Int32Array.from(inHead) }
     const order = labels.map((_, i) => i).sort((a, b) => compareLabels(labels[a]!, labels[b]!))
     return {
       labels: order.map(i => labels[i]!),
       selection,
+      head,
       inBlocks: Int32Array.from(order, i => inBlocks[i]!),
       inHead: Int32Array.from(order, i => inHead[i]!),
     }
@@ -177,8 +173,6 @@ class MergedSeries implements SeriesSet {
   readonly labels: readonly Labels[]
   readonly #merged: Merged
   readonly #blocks: BlockSet
-  readonly #head: Head | undefined
-  readonly #held: readonly RangeChunks[]
   readonly #fromMs: number
   readonly #throughMs: number
   readonly #omissions: Omissions
@@ -186,21 +180,11 @@ class MergedSeries implements SeriesSet {
   #base = 0
   #loaded: Loaded[] = []
 
-  constructor(
-    merged: Merged,
-    blocks: BlockSet,
-    head: Head | undefined,
-    held: readonly RangeChunks[],
-    fromMs: number,
-    throughMs: number,
-    omissions: Omissions,
-  ) {
+  constructor(merged: Merged, blocks: BlockSet, { fromMs, throughMs }: TimeRange, omissions: Omissions) {
     this.#omissions = omissions
     this.labels = merged.labels
     this.#merged = merged
     this.#blocks = blocks
-    this.#head = head
-    this.#held = held
     this.#fromMs = fromMs
     this.#throughMs = throughMs
   }
@@ -242,7 +226,7 @@ class MergedSeries implements SeriesSet {
   }
 
   read(i: number, into: SampleColumns): void {
-    const { inBlocks, inHead } = this.#merged
+    const { inBlocks, inHead, head } = this.#merged
     for (const { chunks, placeOf, part } of this.#loaded) {
       const place = placeOf[i - this.#base]!
       if (place < 0) continue
@@ -252,7 +236,7 @@ class MergedSeries implements SeriesSet {
       const intervals = part.deleted.get(part.found.refs[part.memberOf[inBlocks[i]!]!]!)
       if (intervals !== undefined) removeDeleted(into, from, intervals)
     }
-    if (inHead[i]! >= 0) this.#head?.read(inHead[i]!, this.#fromMs, this.#throughMs, into, this.#held)
+    if (inHead[i]! >= 0) head.read(inHead[i]!, into)
     into.normalize(this.#fromMs, this.#throughMs)
     into.forgetResets()
   }

@@ -8,6 +8,7 @@ import { grown } from '#core/grown.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import { Labels } from '#model/labels.ts'
 import { KeyWriter } from '#model/write-batch.ts'
+import type { HeadColumnsBuilder } from './head-columns-builder.ts'
 import { KeyTable } from './key-table.ts'
 import { Postings } from './postings.ts'
 import { textsOf, unionOf } from './series-lists.ts'
@@ -20,6 +21,17 @@ interface Label {
   valueFrom: number
   valueTo: number
 }
+
+/** A matcher, the symbol of its label's name (-1: no series has it), and what it said of values, by symbol. */
+interface MatcherPlan {
+  matcher: Matcher
+  name: number
+  memo: Map<number, boolean>
+}
+
+/** Series, and values, that are looked at between two pauses. */
+const stepSeries = 1024
+const stepValues = 256
 
 /**
  * How long the number of a retired series rests before another gets it: longer than any query lives that may hold it.
@@ -334,6 +346,17 @@ export class SeriesTable {
     return new Labels(texts)
   }
 
+  /** Adds the labels of a series to the one that the columns have begun. */
+  addLabels(series: number, into: HeadColumnsBuilder): void {
+    const { postings, symbols } = this
+    for (const pair of this.labelPairs(series))
+      into.addPair(
+        pair,
+        () => symbols.bytes(postings.nameOf(pair)),
+        () => symbols.bytes(postings.valueOf(pair)),
+      )
+  }
+
   /** The pair of a name and a value, or -1. */
   #findPair(name: string, value: string): number {
     const writer = this.#canonical
@@ -349,43 +372,134 @@ export class SeriesTable {
 
   /** The series that satisfy every matcher, ascending. */
   select(matchers: readonly Matcher[]): Uint32Array {
-    const plan = matchers.map(matcher => ({
+    const plan = this.#plan(matchers)
+    const start = this.#candidates(plan)
+    const kept = new Uint32Array(start.length)
+    const count = this.#keep(start, 0, start.length, plan, kept, 0)
+    return kept.subarray(0, count).sort()
+  }
+
+  /**
+   * The same a little at a time, in no particular order: `onSome` gets the series that were found, `pause` lets other
+   * work run in between. A series that is made or retired meanwhile may be among them or not.
+   */
+  async selectInSteps(
+    matchers: readonly Matcher[],
+    pause: () => Promise<void>,
+    onSome: (series: Uint32Array) => void,
+  ): Promise<void> {
+    const plan = this.#plan(matchers)
+    const checked = async (): Promise<void> => {
+      const { version } = this.postings
+      await pause()
+      if (version !== this.postings.version) this.#renew(plan)
+    }
+    const found = this.#wanted(plan)
+    // A copy: lists are changed where they are.
+    const start = found === undefined ? await this.#scanInSteps(plan, checked) : found.slice()
+    const kept = new Uint32Array(stepSeries)
+    for (let from = 0; from < start.length; from += stepSeries) {
+      const count = this.#keep(start, from, Math.min(from + stepSeries, start.length), plan, kept, 0)
+      if (count > 0) onSome(kept.subarray(0, count))
+      await checked()
+    }
+  }
+
+  #plan(matchers: readonly Matcher[]): MatcherPlan[] {
+    return matchers.map(matcher => ({
       matcher,
       name: this.#findSymbol(matcher.name),
       memo: new Map<number, boolean>(),
     }))
+  }
+
+  /** Symbols may stand for other texts now. */
+  #renew(plan: readonly MatcherPlan[]): void {
+    for (const one of plan) {
+      one.name = this.#findSymbol(one.matcher.name)
+      one.memo.clear()
+    }
+  }
+
+  /** The shortest list of series that a matcher names by its values; undefined where none does. */
+  #wanted(plan: readonly MatcherPlan[]): Uint32Array | undefined {
     const { postings } = this
     let start: Uint32Array | undefined
     for (const { matcher, name } of plan) {
       if (matcher.matchesEmpty) continue
       if (name < 0) return new Uint32Array(0)
       const wanted = textsOf(matcher)
-      if (wanted !== undefined) {
-        const lists: Uint32Array[] = []
-        for (const text of wanted) {
-          const pair = this.#findPair(matcher.name, text)
-          if (pair >= 0) lists.push(postings.list(pair))
-        }
-        const list = lists.length === 1 ? lists[0]! : unionOf(lists)
-        if (start === undefined || list.length < start.length) start = list
+      if (wanted === undefined) continue
+      const lists: Uint32Array[] = []
+      for (const text of wanted) {
+        const pair = this.#findPair(matcher.name, text)
+        if (pair >= 0) lists.push(postings.list(pair))
       }
+      const list = lists.length === 1 ? lists[0]! : unionOf(lists)
+      if (start === undefined || list.length < start.length) start = list
     }
-    if (start === undefined) {
-      const first = plan.find(p => !p.matcher.matchesEmpty)
-      if (first !== undefined) {
-        const lists: Uint32Array[] = []
-        for (const pair of postings.pairsOf(first.name))
-          if (first.matcher.matches(this.symbols.text(postings.valueOf(pair)))) lists.push(postings.list(pair))
-        start = unionOf(lists)
-      } else start = Uint32Array.from({ length: this.count }, (_, i) => i).filter(series => this.isShown(series))
-    }
-    const kept = new Uint32Array(start.length)
-    let count = 0
-    for (let i = 0; i < start.length; i++) if (this.#satisfies(start[i]!, plan)) kept[count++] = start[i]!
-    return kept.subarray(0, count).sort()
+    return start
   }
 
-  #satisfies(series: number, plan: readonly { matcher: Matcher; name: number; memo: Map<number, boolean> }[]): boolean {
+  /** Series of which all that satisfy the matchers are among. */
+  #candidates(plan: readonly MatcherPlan[]): Uint32Array {
+    const start = this.#wanted(plan)
+    if (start !== undefined) return start
+    const first = plan.find(p => !p.matcher.matchesEmpty)
+    if (first === undefined) return this.#shownIn(0, this.count)
+    const lists: Uint32Array[] = []
+    for (const pair of this.postings.pairsOf(first.name)) this.#addMatching(first, pair, lists)
+    return unionOf(lists)
+  }
+
+  /** The same where no matcher names its values: values and series are looked through. */
+  async #scanInSteps(plan: readonly MatcherPlan[], pause: () => Promise<void>): Promise<Uint32Array> {
+    const first = plan.find(p => !p.matcher.matchesEmpty)
+    const lists: Uint32Array[] = []
+    if (first === undefined) {
+      for (let from = 0; from < this.count; from += stepSeries) {
+        lists.push(this.#shownIn(from, Math.min(from + stepSeries, this.count)))
+        await pause()
+      }
+    } else {
+      let looked = 0
+      for (const pair of this.postings.pairsOf(first.name)) {
+        const known = lists.length
+        this.#addMatching(first, pair, lists)
+        // A list changes where it is while others work.
+        if (lists.length > known) lists[known] = lists[known]!.slice()
+        if (++looked % stepValues === 0) await pause()
+      }
+    }
+    return unionOf(lists)
+  }
+
+  #addMatching({ matcher }: MatcherPlan, pair: number, lists: Uint32Array[]): void {
+    const { postings } = this
+    if (matcher.matches(this.symbols.text(postings.valueOf(pair)))) lists.push(postings.list(pair))
+  }
+
+  #shownIn(from: number, to: number): Uint32Array {
+    const shown = new Uint32Array(to - from)
+    let count = 0
+    for (let series = from; series < to; series++) if (this.isShown(series)) shown[count++] = series
+    return shown.subarray(0, count)
+  }
+
+  /** Puts those of start[from, to) that satisfy the plan into `kept` from `count` on; returns the new count. */
+  #keep(
+    start: Uint32Array,
+    from: number,
+    to: number,
+    plan: readonly MatcherPlan[],
+    kept: Uint32Array,
+    count: number,
+  ): number {
+    for (let i = from; i < to; i++) if (this.#satisfies(start[i]!, plan)) kept[count++] = start[i]!
+    return count
+  }
+
+  #satisfies(series: number, plan: readonly MatcherPlan[]): boolean {
     const { postings } = this
     const from = this.#from[series]!
     const to = from + (this.#length[series]! & ~unshownBit)
@@ -413,10 +527,14 @@ export class SeriesTable {
   }
 
   labelValues(name: string): string[] {
+    return Array.from(this.valuesOf(name))
+  }
+
+  /** The same one by one; values that come or go meanwhile may be among them or not. */
+  *valuesOf(name: string): Iterable<string> {
     const symbol = this.#findSymbol(name)
-    return symbol < 0
-      ? []
-      : Array.from(this.postings.pairsOf(symbol), pair => this.symbols.text(this.postings.valueOf(pair)))
+    if (symbol < 0) return
+    for (const pair of this.postings.pairsOf(symbol)) yield this.symbols.text(this.postings.valueOf(pair))
   }
 
   /** How many series each metric name has. */

@@ -83,7 +83,7 @@ export class SymbolTable {
 
   #write(id: number, text: Uint8Array): void {
     if (this.#pageUsed + text.length > pageBytes) {
-      this.#pages.push(new Uint8Array(Math.max(pageBytes, text.length)))
+      this.#pages.push(new Uint8Array(new SharedArrayBuffer(Math.max(pageBytes, text.length))))
       this.#pageUsed = 0
     }
     this.#pages.at(-1)!.set(text, this.#pageUsed)

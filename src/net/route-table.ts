@@ -75,6 +75,14 @@ export interface Route {
   methods: readonly Method[]
   path: string
   handler: Handler
+  /** A request can make its work long or large: workers do it, where there are some. */
+  isHeavy?: true
+  /** Only so many requests of all such routes run at a time. */
+  takesTurns?: true
+  /** Milliseconds that a request allows, where it says so. */
+  timeoutOf?: (form: URLSearchParams) => number | undefined
+  /** The reply to an error, in the dialect of the route. */
+  refuse?: (error: unknown) => HttpReply
   /** The form of every answer here, also of those that no handler makes: missing credentials, a process that starts. */
   finish?: Finish
 }
@@ -89,6 +97,17 @@ export function under(prefixes: readonly string[], routes: readonly Route[]): Ro
 
 export function route(methods: readonly Method[], path: string, handler: Handler): Route {
   return { methods, path, handler }
+}
+
+/** Routes whose work is done by workers, where there are some. */
+export function heavy(routes: readonly Route[]): Route[] {
+  return routes.map(one => ({ ...one, isHeavy: true }))
+}
+
+/** The same of routes that read what is stored: so many of these run at a time. */
+export function queries(routes: readonly Route[], timeoutOf?: Route['timeoutOf']): Route[] {
+  const more = timeoutOf === undefined ? {} : { timeoutOf }
+  return routes.map(one => ({ ...one, ...more, isHeavy: true, takesTurns: true }))
 }
 
 /** The same handler at several paths. */
@@ -159,7 +178,11 @@ export function answering(replies: ErrorReplies, handler: Handler): Handler {
 
 /** All routes of an API, whose errors are answered in its dialect. */
 export function inDialect(replies: ErrorReplies, routes: readonly Route[]): Route[] {
-  return routes.map(route => ({ ...route, handler: answering(replies, route.handler) }))
+  return routes.map(route => ({
+    ...route,
+    handler: answering(replies, route.handler),
+    refuse: error => replyTo(error, replies),
+  }))
 }
 
 /** What routes ask a store before they ask it anything else. */

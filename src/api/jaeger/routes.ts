@@ -5,12 +5,10 @@ import { quote } from '#core/text.ts'
 import { parseField } from '#lang/traceql/parser.ts'
 import type { JsonValue } from '#model/trace-json.ts'
 import { RequestReaders } from '#net/request-readers.ts'
-import { inDialect, route, under, type Handler, type HttpRequest, type Route } from '#net/route-table.ts'
-import type { QueryGate } from '#query/gate.ts'
+import { inDialect, queries, route, under, type Handler, type HttpRequest, type Route } from '#net/route-table.ts'
 import type { TraceSearch } from '#query/traceql/search.ts'
 import type { TagFinder } from '#query/traceql/tags.ts'
 import type { TracesReader } from '#traces/select.ts'
-import { gated } from '../gated.ts'
 import { traceId } from '../tempo/params.ts'
 import { readSearch, spanKinds } from './params.ts'
 import { failure, jaegerErrors, reply } from './respond.ts'
@@ -28,10 +26,12 @@ export interface JaegerOptions {
   clock: Clock
   search: TraceSearch
   tags: TagFinder
-  /** Queries take their turns by it. */
-  gate: QueryGate
   store: { reader(tenant: string): TracesReader }
   tenantOf: (request: HttpRequest) => string
+}
+
+export interface DependencyOptions {
+  clock: Clock
   /** Calls from service to service that ended in (endMs - lookbackMs, endMs]. */
   dependencies: (request: HttpRequest, endMs: number, lookbackMs: number) => Promise<Dependency[]>
 }
@@ -47,16 +47,35 @@ export function jaegerRoutes(options: JaegerOptions): Route[] {
     get('/services/:service/operations', api.operationsOf),
     get('/operations', api.operations),
     get('/traces', api.traces),
-    get('/dependencies', api.dependencies),
   ]
   // At the root, /api/traces/<id> is Tempo's.
   const byId = get('/traces/:id', api.trace)
-  const asking = (routes: readonly Route[]): Route[] =>
-    routes.map(one => ({ ...one, handler: gated(options.gate, api.readers.noting(one.handler)) }))
-  return inDialect(jaegerErrors, [
-    ...under(['/api'], asking(common)),
-    ...under(['/select/jaeger/api', '/jaeger/api'], asking([...common, byId])),
-  ])
+  const noting = (routes: readonly Route[]): Route[] =>
+    routes.map(one => ({ ...one, handler: api.readers.noting(one.handler) }))
+  return queries(
+    inDialect(jaegerErrors, [
+      ...under(['/api'], noting(common)),
+      ...under(['/select/jaeger/api', '/jaeger/api'], noting([...common, byId])),
+    ]),
+  )
+}
+
+/** Which service calls which. */
+export function jaegerDependencies({ clock, dependencies }: DependencyOptions): Route[] {
+  const handler: Handler = async request => {
+    const end = request.query.get('endTs') ?? ''
+    const lookback = request.query.get('lookback') ?? ''
+    if (!/^\d*$/.test(end) || !/^\d*$/.test(lookback))
+      throw new BadDataError("unable to parse param 'endTs' or 'lookback': milliseconds were expected")
+    const list = await dependencies(
+      request,
+      end === '' ? clock.nowMs() : Number(end),
+      lookback === '' ? namesLookbackMs : Number(lookback),
+    )
+    return reply(list.map(({ parent, child, callCount }) => ({ parent, child, callCount })))
+  }
+  const prefixes = ['/api', '/select/jaeger/api', '/jaeger/api']
+  return inDialect(jaegerErrors, under(prefixes, [route(['GET'], '/dependencies', handler)]))
 }
 
 class JaegerApi {
@@ -130,19 +149,6 @@ class JaegerApi {
         found.traces.map(t => t.id),
       ),
     )
-  }
-
-  readonly dependencies: Handler = async request => {
-    const end = request.query.get('endTs') ?? ''
-    const lookback = request.query.get('lookback') ?? ''
-    if (!/^\d*$/.test(end) || !/^\d*$/.test(lookback))
-      throw new BadDataError("unable to parse param 'endTs' or 'lookback': milliseconds were expected")
-    const list = await this.#options.dependencies(
-      request,
-      end === '' ? this.#options.clock.nowMs() : Number(end),
-      lookback === '' ? namesLookbackMs : Number(lookback),
-    )
-    return reply(list.map(({ parent, child, callCount }) => ({ parent, child, callCount })))
   }
 }
 

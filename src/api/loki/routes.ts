@@ -10,7 +10,9 @@ import type { Labels } from '#model/labels.ts'
 import { serviceLabels } from '#model/service-name.ts'
 import { RequestReaders } from '#net/request-readers.ts'
 import {
+  heavy,
   inDialect,
+  queries,
   route,
   under,
   whenReady,
@@ -19,10 +21,8 @@ import {
   type HttpRequest,
   type Route,
 } from '#net/route-table.ts'
-import type { QueryGate } from '#query/gate.ts'
 import { metricOf, type LogqlEngine, type MetricResult } from '#query/logql/engine.ts'
 import type { QueryStats } from '#query/logql/stats.ts'
-import { gated } from '../gated.ts'
 import { deletionHandlers, type DeletionStore } from './deletion.ts'
 import { detectedFields, detectedFieldValues, detectedLabels } from './detected.ts'
 import { jsonText, labelsJson, metricJson, statsJson, streamsJson } from './json.ts'
@@ -41,39 +41,48 @@ import { patterns } from './patterns.ts'
 import { lokiErrors, ok, plain } from './respond.ts'
 import { indexStats, indexVolume } from './volume.ts'
 
-export interface LokiStore extends DeletionStore {
-  reader(tenant: string): LogsReader
+interface Readable {
   readonly ready: boolean
   readonly notReady?: string | undefined
 }
 
-export interface LokiApiOptions {
+export interface LokiQueryOptions {
   /** Called for every answer that lacks something. */
   onIncomplete?: () => void
   clock: Clock
   engine: LogqlEngine
-  /** Queries take their turns by it. */
-  gate: QueryGate
-  store: LokiStore
+  store: Readable & { reader(tenant: string): LogsReader }
   tenantOf: (request: HttpRequest) => string
-  version: string
   entriesMax: number
   /** Longest time that a range query may span. */
   queryLengthMaxMs: number
 }
 
-export function lokiRoutes(options: LokiApiOptions): Route[] {
+/** Queries and lists: whatever a request can make long. */
+export function lokiQueries(options: LokiQueryOptions): Route[] {
   const api = new LokiApi(options)
-  const asking = (routes: readonly Route[]): Route[] =>
-    routes.map(one => ({ ...one, handler: gated(options.gate, api.readers.noting(one.handler)) }))
-  const current = [
-    ...asking([...queryRoutes(api), ...exploreRoutes(api, options)]),
-    ...textRoutes(api),
-    ...deletionRoutes(options),
-    ...statusRoutes(api),
-  ]
-  const routes = [...under(['', '/select/logsql'], under(['/loki/api/v1'], current)), ...asking(legacyRoutes(api))]
+  const reading = queries([...queryRoutes(api), ...exploreRoutes(api, options)])
+  const routes = [...lokiPaths([...reading, ...heavy(textRoutes(api))]), ...queries(legacyRoutes(api))]
+  const noting = routes.map(one => ({ ...one, handler: api.readers.noting(one.handler) }))
+  return inDialect(lokiErrors, whenReady(options.store, noting))
+}
+
+export interface LokiOperatorOptions {
+  clock: Clock
+  store: Readable & DeletionStore
+  tenantOf: (request: HttpRequest) => string
+  version: string
+  entriesMax: number
+}
+
+/** What Loki's API answers beside queries. */
+export function lokiOperatorRoutes(options: LokiOperatorOptions): Route[] {
+  const routes = lokiPaths([...deletionRoutes(options), ...statusRoutes(options)])
   return inDialect(lokiErrors, whenReady(options.store, routes))
+}
+
+function lokiPaths(routes: readonly Route[]): Route[] {
+  return under(['', '/select/logsql'], under(['/loki/api/v1'], routes))
 }
 
 const both = ['GET', 'POST'] as const
@@ -99,7 +108,7 @@ function textRoutes(api: LokiApi): Route[] {
 }
 
 /** What people who look around are shown: sizes, fields, patterns. */
-function exploreRoutes(api: LokiApi, { engine, clock }: LokiApiOptions): Route[] {
+function exploreRoutes(api: LokiApi, { engine, clock }: LokiQueryOptions): Route[] {
   const read = (path: string, answer: Answer): Route => route(both, path, request => api.onReader(request, answer))
   return [
     read('/index/stats', (form, reader) => indexStats(form, reader, clock)),
@@ -114,13 +123,16 @@ function exploreRoutes(api: LokiApi, { engine, clock }: LokiApiOptions): Route[]
   ]
 }
 
-function deletionRoutes(options: LokiApiOptions): Route[] {
+function deletionRoutes(options: LokiOperatorOptions): Route[] {
   const { add, list, cancel } = deletionHandlers(options)
   return [route(['POST', 'PUT'], '/delete', add), route(['GET'], '/delete', list), route(['DELETE'], '/delete', cancel)]
 }
 
-function statusRoutes(api: LokiApi): Route[] {
-  return [route(['GET'], '/status/buildinfo', api.buildInfo), route(['GET'], '/drilldown-limits', api.drilldownLimits)]
+function statusRoutes(options: LokiOperatorOptions): Route[] {
+  return [
+    route(['GET'], '/status/buildinfo', () => Promise.resolve(buildInfo(options))),
+    route(['GET'], '/drilldown-limits', () => Promise.resolve(drilldownLimits(options))),
+  ]
 }
 
 /** Paths of Loki's first versions. */
@@ -142,10 +154,10 @@ type Answer = (form: URLSearchParams, reader: LogsReader, request: HttpRequest) 
 const lokiVersion = '3.5.0'
 
 class LokiApi {
-  readonly #options: LokiApiOptions
+  readonly #options: LokiQueryOptions
   readonly readers: RequestReaders<LogsReader>
 
-  constructor(options: LokiApiOptions) {
+  constructor(options: LokiQueryOptions) {
     this.#options = options
     this.readers = new RequestReaders(request => options.store.reader(options.tenantOf(request)), options.onIncomplete)
   }
@@ -352,35 +364,37 @@ class LokiApi {
       }
     }
   }
+}
 
-  readonly buildInfo: Handler = async () =>
-    ok(
-      JSON.stringify({
-        version: lokiVersion,
-        revision: `tercet-${this.#options.version}`,
-        branch: 'main',
-        buildUser: '',
-        buildDate: '',
-        goVersion: '',
-      }),
-    )
+function buildInfo({ version }: LokiOperatorOptions): HttpReply {
+  return ok(
+    JSON.stringify({
+      version: lokiVersion,
+      revision: `tercet-${version}`,
+      branch: 'main',
+      buildUser: '',
+      buildDate: '',
+      goVersion: '',
+    }),
+  )
+}
 
-  readonly drilldownLimits: Handler = async () =>
-    ok(
-      JSON.stringify({
-        limits: {
-          discover_log_levels: true,
-          discover_service_name: serviceLabels,
-          max_entries_limit_per_query: this.#options.entriesMax,
-          max_query_series: 500,
-          query_timeout: '1m',
-          volume_enabled: true,
-          volume_max_series: 1000,
-        },
-        pattern_ingester_enabled: true,
-        version: lokiVersion,
-      }),
-    )
+function drilldownLimits({ entriesMax }: LokiOperatorOptions): HttpReply {
+  return ok(
+    JSON.stringify({
+      limits: {
+        discover_log_levels: true,
+        discover_service_name: serviceLabels,
+        max_entries_limit_per_query: entriesMax,
+        max_query_series: 500,
+        query_timeout: '1m',
+        volume_enabled: true,
+        volume_max_series: 1000,
+      },
+      pattern_ingester_enabled: true,
+      version: lokiVersion,
+    }),
+  )
 }
 
 function isPartial(request: HttpRequest): boolean {

@@ -3,7 +3,7 @@ import type { Clock } from '#core/clock.ts'
 import { BadDataError, ExecutionError } from '#core/errors.ts'
 import type { MetricsReader } from '#metrics/select.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
-import { route, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
+import { queries, route, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
 import { formatJsonLine } from '#wire/json-lines/parse.ts'
 import { matcherSets, minTimeMs, timeParam } from './params.ts'
 import { prometheusDialect } from './respond.ts'
@@ -15,7 +15,9 @@ export interface ExportOptions {
 }
 
 export function exportRoutes(options: ExportOptions): Route[] {
-  return prometheusDialect([route(['GET', 'POST'], '/api/v1/export', request => exportSeries(request, options))])
+  return queries(
+    prometheusDialect([route(['GET', 'POST'], '/api/v1/export', request => exportSeries(request, options))]),
+  )
 }
 
 async function exportSeries(request: HttpRequest, { clock, store, tenantOf }: ExportOptions): Promise<HttpReply> {

@@ -77,3 +77,25 @@ export function matcherSets(form: URLSearchParams): Matcher[][] {
     }
   })
 }
+
+/** The time of a request about series: all of it, unless `start` or `end` say otherwise. Inclusive milliseconds. */
+export function timesOf(form: URLSearchParams): { fromMs: number; toMs: number } {
+  const fromMs = timeParam(form, 'start', minTimeMs)
+  const toMs = timeParam(form, 'end', maxTimeMs)
+  if (toMs < fromMs) throw invalid('end', 'end timestamp must not be before start time')
+  return { fromMs, toMs }
+}
+
+/** What is wrong with the query is wrong with the parameter of that name. */
+export function withParameter<T>(name: string, work: () => T): T {
+  const rethrow = (error: unknown): never => {
+    if (error instanceof BadQueryError) throw invalid(name, error.message)
+    throw error
+  }
+  try {
+    const result = work()
+    return result instanceof Promise ? (result.catch(rethrow) as T) : result
+  } catch (error) {
+    return rethrow(error)
+  }
+}

@@ -1,8 +1,15 @@
 /** Tempo's HTTP API. Source: docs/http-api.md. */
 import type { Trace } from '#model/trace.ts'
 import { RequestReaders } from '#net/request-readers.ts'
-import { inDialect, route, type Handler, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
-import type { QueryGate } from '#query/gate.ts'
+import {
+  inDialect,
+  queries,
+  route,
+  type Handler,
+  type HttpReply,
+  type HttpRequest,
+  type Route,
+} from '#net/route-table.ts'
 import type { TracesReader } from '#traces/select.ts'
 import { encodeOtlpTraces, traceToJson } from '#wire/otlp/traces.ts'
 import {
@@ -17,7 +24,6 @@ import {
   traceByIdResponse,
   type MessageTable,
 } from '#wire/tempo/messages.ts'
-import { gated } from '../gated.ts'
 import type { TempoAnswers } from './answers.ts'
 import { timeRange, traceId } from './params.ts'
 import { ok, partialJson, plain, tempoErrors, type JsonObject } from './respond.ts'
@@ -26,21 +32,24 @@ export interface TempoOptions {
   /** Called for every answer that lacks something. */
   onIncomplete?: () => void
   answers: TempoAnswers
-  /** Queries take their turns by it. */
-  gate: QueryGate
   store: { reader(tenant: string): TracesReader }
   tenantOf: (request: HttpRequest) => string
-  version: string
 }
 
 type Answer = (form: URLSearchParams, reader: TracesReader, signal: AbortSignal) => Promise<JsonObject>
 type TagAnswer = (name: string, ...asked: Parameters<Answer>) => Promise<JsonObject>
 
-export function tempoRoutes(options: TempoOptions): Route[] {
+/** Queries and lists: whatever a request can make long. */
+export function tempoQueries(options: TempoOptions): Route[] {
   const readers = new RequestReaders(request => options.store.reader(options.tenantOf(request)), options.onIncomplete)
   const reading = [...traceRoutes(readers), ...answerRoutes(options.answers, readers)]
-  const asking = reading.map(one => ({ ...one, handler: gated(options.gate, readers.noting(one.handler)) }))
-  return inDialect(tempoErrors, [...statusRoutes(options.version), ...asking])
+  const noting = reading.map(one => ({ ...one, handler: readers.noting(one.handler) }))
+  return queries(inDialect(tempoErrors, noting))
+}
+
+/** What Tempo's API answers beside queries. */
+export function tempoStatusRoutes(version: string): Route[] {
+  return inDialect(tempoErrors, statusRoutes(version))
 }
 
 function get(path: string, handler: Handler): Route {

@@ -1,4 +1,5 @@
 /** VictoriaLogs' query API: LogsQL, and LogQL where a query is not LogsQL. Source: docs/http-api.md. */
+import { assert } from '#core/assert.ts'
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, BadQueryError, LimitError, UnavailableError } from '#core/errors.ts'
 import type { MemoryAccount, MemoryHold } from '#core/memory-budget.ts'
@@ -15,6 +16,7 @@ import { Labels } from '#model/labels.ts'
 import { RequestReaders } from '#net/request-readers.ts'
 import {
   inDialect,
+  queries,
   route,
   under,
   whenReady,
@@ -28,7 +30,6 @@ import type { LogqlEngine } from '#query/logql/engine.ts'
 import type { FoundLine } from '#query/logql/log-query.ts'
 import type { LogsqlEngine, LogsqlRange } from '#query/logsql/engine.ts'
 import { timeText, type Fields } from '#query/logsql/row.ts'
-import { gated } from '../gated.ts'
 import { victoriaLogsErrors } from './respond.ts'
 
 export interface VictoriaLogsApiOptions {
@@ -37,14 +38,6 @@ export interface VictoriaLogsApiOptions {
   clock: Clock
   engine: LogsqlEngine
   logql: LogqlEngine
-  /** Queries take their turns by it. */
-  gate: QueryGate
-  /** Tails at a time, those of other APIs included. */
-  tails: { running: number; readonly max: number }
-  /** Bytes of lines that a tail holds before they are sent, and of those that it knows as sent. */
-  tailBytesMax: number
-  /** What tails draw on; undefined: nobody counts. */
-  memory?: MemoryAccount
   store: { reader(tenant: string): LogsReader; readonly ready: boolean; readonly notReady?: string | undefined }
   tenantOf: (request: HttpRequest) => string
 }
@@ -62,6 +55,19 @@ interface TailedLines {
   bytes: number
 }
 
+/** What tails share, and what bounds one. */
+export interface TailingOptions {
+  /** Each look for new lines takes its turn among the queries. */
+  gate: QueryGate
+  /** Tails at a time, those of other APIs included. */
+  tails: { running: number; readonly max: number }
+  /** Bytes of lines that a tail holds before they are sent, and of those that it knows as sent. */
+  tailBytesMax: number
+  /** What tails draw on; undefined: nobody counts. */
+  memory?: MemoryAccount
+}
+
+/** Queries and lists: whatever a request can make long. */
 export function victoriaLogsRoutes(options: VictoriaLogsApiOptions): Route[] {
   const api = new VictoriaLogsApi(options)
   const both = ['GET', 'POST'] as const
@@ -78,10 +84,18 @@ export function victoriaLogsRoutes(options: VictoriaLogsApiOptions): Route[] {
     route(both, '/stream_field_names', api.streamFieldNames),
     route(both, '/stream_field_values', api.streamFieldValues),
   ]
-  const asking = routes.map(one => ({ ...one, handler: gated(options.gate, api.readers.noting(one.handler)) }))
-  // A tail goes on for as long as its reader likes.
-  const tail = route(both, '/tail', api.readers.noting(api.tail))
-  return under(['/select/logsql'], inDialect(victoriaLogsErrors, whenReady(options.store, [...asking, tail])))
+  return queries(inOwnDialect(options, api, routes))
+}
+
+/** A tail goes on for as long as its reader likes: it is answered where the lines come in. */
+export function victoriaLogsTail(options: VictoriaLogsApiOptions, tailing: TailingOptions): Route[] {
+  const api = new VictoriaLogsApi(options, tailing)
+  return inOwnDialect(options, api, [route(['GET', 'POST'], '/tail', api.tail)])
+}
+
+function inOwnDialect({ store }: VictoriaLogsApiOptions, { readers }: VictoriaLogsApi, routes: Route[]): Route[] {
+  const noting = routes.map(one => ({ ...one, handler: readers.noting(one.handler) }))
+  return under(['/select/logsql'], inDialect(victoriaLogsErrors, whenReady(store, noting)))
 }
 
 type Parsed = { kind: 'logsql'; query: LogsqlQuery } | { kind: 'logql'; expr: LogqlExpr }
@@ -98,15 +112,23 @@ function takeOrLeaveOut(found: TailedLines, hold: MemoryHold | undefined): void 
 
 class VictoriaLogsApi {
   readonly #options: VictoriaLogsApiOptions
+  readonly #tailing: TailingOptions | undefined
   readonly readers: RequestReaders<LogsReader>
 
-  constructor(options: VictoriaLogsApiOptions) {
+  constructor(options: VictoriaLogsApiOptions, tailing?: TailingOptions) {
     this.#options = options
+    this.#tailing = tailing
     this.readers = new RequestReaders(request => options.store.reader(options.tenantOf(request)), options.onIncomplete)
   }
 
   #reader(request: HttpRequest): LogsReader {
     return this.readers.of(request)
+  }
+
+  /** Only the route of tails comes here. */
+  get #tails(): TailingOptions {
+    assert(this.#tailing !== undefined, 'tails are served where their options are')
+    return this.#tailing
   }
 
   /** LogsQL; what is none, and is LogQL, is taken as that. */
@@ -235,15 +257,16 @@ class VictoriaLogsApi {
       ].includes(p.kind),
     )
     if (refused !== undefined) throw new BadQueryError(`the pipe ${quote(refused.kind)} can't be used in a tail`, 0, 0)
-    const { tails } = this.#options
+    const { tails } = this.#tails
     if (tails.running >= tails.max)
       throw new LimitError(`${tails.running} tails run, which is the limit; end one, or raise limits.tails`, 429)
     return { status: 200, headers: lines, body: this.#follow(query, request) }
   }
 
   async *#follow(query: LogsqlQuery, request: HttpRequest): AsyncGenerator<string> {
-    const { clock, tails } = this.#options
-    const hold = this.#options.memory?.hold()
+    const { clock } = this.#options
+    const { tails, memory } = this.#tails
+    const hold = memory?.hold()
     const reader = this.#reader(request)
     let wake: (() => void) | undefined
     let fromMs = clock.nowMs() - 1
@@ -294,7 +317,8 @@ class VictoriaLogsApi {
     request: HttpRequest,
     seen: ReadonlyMap<string, number>,
   ): Promise<{ found: TailedLines; startedMs: number }> {
-    const { clock, engine, gate, tailBytesMax } = this.#options
+    const { clock, engine } = this.#options
+    const { gate, tailBytesMax } = this.#tails
     const found: TailedLines = { lines: [], bytes: 0 }
     const write = (row: Fields): boolean => {
       const ms = Date.parse(row.get('_time') ?? '')
@@ -327,7 +351,7 @@ class VictoriaLogsApi {
       else bytes += line.length * 2 + tailedLineBytes
     }
     for (const line of seen.keys()) {
-      if (bytes <= this.#options.tailBytesMax) break
+      if (bytes <= this.#tails.tailBytesMax) break
       seen.delete(line)
       bytes -= line.length * 2 + tailedLineBytes
     }

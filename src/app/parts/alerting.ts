@@ -6,9 +6,10 @@ import type { Registry } from '#core/counter.ts'
 import { Alerting } from '../alerting.ts'
 import { OwnAlertmanager } from '../alertmanager.ts'
 import { queryRoutes, type Context } from '../context.ts'
+import type { ServingContext } from '../workers.ts'
 import { makePart, type Part } from '../part.ts'
 import type { Scraping } from '../scraping.ts'
-import { defaultTenants } from '../tenancy.ts'
+import { defaultTenants } from '#api/tenancy.ts'
 import { version } from '../version.ts'
 import type { LogsPart } from './logs.ts'
 import type { MetricsPart } from './metrics.ts'
@@ -62,8 +63,8 @@ function registerAlertmanager(registry: Registry, alertmanager: Alertmanager): v
   read('tercet_alertmanager_silences', 'Silences, ended ones included.', 'gauge', () => silences.size)
 }
 
-export async function makeAlerting(context: Context, sources: AlertingSources): Promise<AlertingPart> {
-  const { config, world, env, externalUrl, startedMs, isReader } = context
+export async function makeAlerting(context: ServingContext, sources: AlertingSources): Promise<AlertingPart> {
+  const { config, world, env, externalUrl, startedMs, isReader, queries } = context
   const { metrics, logs, traces, scraping } = sources
   const own = isReader ? undefined : await makeAlertmanager(context, metrics)
   const alerting = new Alerting({
@@ -76,9 +77,9 @@ export async function makeAlerting(context: Context, sources: AlertingSources): 
     own: own?.receiver,
     discovery: scraping.discovery,
     gate: context.gate,
-    promql: metrics.promql,
-    logql: logs.logql,
-    traceql: traces.traceql,
+    promql: queries.promql,
+    logql: queries.logql,
+    traceql: queries.traceql,
     metrics: () => metrics.engine.reader(defaultTenants.metrics),
     logs: () => logs.engine.reader(defaultTenants.logs),
     traces: () => traces.engine.reader(defaultTenants.traces),

@@ -5,7 +5,7 @@ import type { Trace } from '#model/trace.ts'
 import { decodeSpan, spanSize } from '#wire/otlp/traces.ts'
 import type { Context } from '../context.ts'
 import { makePart, type Part } from '../part.ts'
-import { defaultTenants } from '../tenancy.ts'
+import { defaultTenants } from '#api/tenancy.ts'
 import type { MetricsPart } from './metrics.ts'
 
 export interface Deriving extends Part {

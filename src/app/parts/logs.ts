@@ -1,20 +1,18 @@
 /** Logs: their engine, the push protocols and syslog, Loki's API with its live tail, VictoriaLogs' API. */
-import { lokiRoutes } from '#api/loki/routes.ts'
+import { lokiOperatorRoutes } from '#api/loki/routes.ts'
 import { tailRoutes } from '#api/loki/tail.ts'
-import { victoriaLogsRoutes } from '#api/victorialogs/routes.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { DirectoryBucket } from '#bucket/directory.ts'
 import type { Registry } from '#core/counter.ts'
 import { logProtocols } from '#ingest/log-protocols.ts'
 import { LogsEngine } from '#logs/engine.ts'
-import { LogqlEngine } from '#query/logql/engine.ts'
 import { HiddenLines } from '#query/logql/scan.ts'
-import { LogsqlEngine } from '#query/logsql/engine.ts'
 import type { DamagedBlock } from '#store/damage.ts'
 import { openBucket } from '../buckets.ts'
 import { countMemory, queryRoutes, type Context } from '../context.ts'
+import type { ServingContext } from '../workers.ts'
 import { makePart, type Part } from '../part.ts'
-import { defaultTenants } from '../tenancy.ts'
+import { defaultTenants } from '#api/tenancy.ts'
 import { version } from '../version.ts'
 import { shareOf } from '../world.ts'
 import { registerDamage, registerRequests, registerSignal } from './signal-metrics.ts'
@@ -24,7 +22,6 @@ import { makeSyslog } from './syslog.ts'
 export interface LogsPart extends Part {
   engine: LogsEngine
   damaged: () => readonly DamagedBlock[]
-  logql: LogqlEngine
 }
 
 const labelNameBytesMax = 1024
@@ -84,13 +81,12 @@ function register(registry: Registry, engine: LogsEngine): void {
   gauge('tercet_log_cache_bytes', 'Chunks and blocks kept in memory for queries.', () => engine.cacheStats.bytes)
 }
 
-export async function makeLogs(context: Context): Promise<LogsPart> {
-  const { config, world, limits, tenancy, kernel, isInsertOnly } = context
+export async function makeLogs(context: ServingContext): Promise<LogsPart> {
+  const { config, world, limits, tenancy, kernel, isInsertOnly, queries: queriesOf, workers } = context
   const { clock, log } = world
   const bucket = await openBucket(config, world, 'logs')
   const engine = openEngine(context, bucket)
   countMemory(context, engine)
-  const logql = new LogqlEngine(clock, limits, { seriesMax: limits.logQuerySeriesMax, stepsMax: limits.queryStepsMax })
   const tenantOf = tenancy.of('logs')
   const headerTenant = tenancy.ofHeader('logs')
   const pushes = logProtocols({ appender: engine, tenantOf: headerTenant, clock, log, kernel, limits })
@@ -103,33 +99,13 @@ export async function makeLogs(context: Context): Promise<LogsPart> {
   const memory = context.memory.account('tails')
   const tails = { running: 0, max: limits.tailsMax }
   const queries = [
-    ...lokiRoutes({
-      clock,
-      engine: logql,
-      gate: context.gate,
-      store: engine,
-      tenantOf,
-      version,
-      entriesMax: limits.logQueryEntriesMax,
-      queryLengthMaxMs: limits.logQueryLengthMaxMs,
-      onIncomplete,
-    }),
-    ...victoriaLogsRoutes({
-      clock,
-      engine: new LogsqlEngine(clock, limits),
-      logql,
-      gate: context.gate,
-      tails,
-      tailBytesMax: limits.tailBytesMax,
-      memory,
-      store: engine,
-      tenantOf,
-      onIncomplete,
-    }),
+    ...workers.answered('logs', queriesOf.logs(engine, onIncomplete), onIncomplete),
+    ...queriesOf.logsTail(engine, onIncomplete, { gate: context.gate, tails, tailBytesMax: limits.tailBytesMax, memory }),
+    ...lokiOperatorRoutes({ clock, store: engine, tenantOf, version, entriesMax: limits.logQueryEntriesMax }),
   ]
   const sockets = tailRoutes({
     clock,
-    engine: logql,
+    engine: queriesOf.logql,
     gate: context.gate,
     store: engine,
     tenantOf: headerTenant,
@@ -161,5 +137,5 @@ export async function makeLogs(context: Context): Promise<LogsPart> {
     ready: () => engine.notReady,
     warning: () => engine.warning,
   })
-  return { ...part, engine, logql, damaged }
+  return { ...part, engine, damaged }
 }

@@ -1,16 +1,15 @@
 /** Metrics: their engine, the push protocols, PromQL and Prometheus' API, import and export. */
-import { exportRoutes } from '#api/prometheus/export.ts'
-import { prometheusRoutes } from '#api/prometheus/routes.ts'
+import { prometheusOperatorRoutes } from '#api/prometheus/operator-routes.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { CachedBucket } from '#bucket/cache.ts'
 import { DirectoryBucket } from '#bucket/directory.ts'
 import type { Registry } from '#core/counter.ts'
 import { metricsProtocols } from '#ingest/metrics-protocols.ts'
 import { MetricsEngine } from '#metrics/engine.ts'
-import { PromqlEngine } from '#query/promql/engine.ts'
 import type { DamagedBlock } from '#store/damage.ts'
 import { openBucket } from '../buckets.ts'
 import { countMemory, queryRoutes, type Context } from '../context.ts'
+import type { ServingContext } from '../workers.ts'
 import { makePart, type Part } from '../part.ts'
 import { version } from '../version.ts'
 import { registerBlocks, registerDamage, registerRequests, registerSignal } from './signal-metrics.ts'
@@ -18,7 +17,6 @@ import { signalOptions } from './signal-options.ts'
 
 export interface MetricsPart extends Part {
   engine: MetricsEngine
-  promql: PromqlEngine
   /** The signal's own bucket; the Alertmanager keeps a copy of its state there. */
   bucket: Bucket
   damaged: () => readonly DamagedBlock[]
@@ -55,13 +53,13 @@ function register(registry: Registry, engine: MetricsEngine, bucket: Bucket): vo
   read('tercet_cache_misses_total', 'Pages that had to be fetched.', 'counter', () => bucket.misses, signal)
 }
 
-export async function makeMetrics(context: Context): Promise<MetricsPart> {
-  const { config, world, limits, tenancy, kernel, startedMs } = context
+export async function makeMetrics(context: ServingContext): Promise<MetricsPart> {
+  const { config, world, limits, tenancy, kernel, startedMs, queries: queriesOf, workers } = context
   const { clock } = world
   const bucket = await openBucket(config, world, 'metrics')
   const engine = openEngine(context, bucket)
+  workers.serveMetrics(engine.door(), bucket)
   countMemory(context, engine)
-  const promql = new PromqlEngine(clock, limits)
   const tenantOf = tenancy.of('metrics')
   const headerTenant = tenancy.ofHeader('metrics')
   const pushes = metricsProtocols({ appender: engine, tenantOf: headerTenant, clock, kernel, limits })
@@ -70,26 +68,23 @@ export async function makeMetrics(context: Context): Promise<MetricsPart> {
     incompleteAnswers++
   }
   const damaged = (): DamagedBlock[] => engine.tenants().flatMap(tenant => [...engine.reader(tenant).damaged()])
-  const prometheus = prometheusRoutes({
-    clock,
-    limits,
-    engine: promql,
-    gate: context.gate,
-    store: engine,
-    tenantOf,
-    version,
-    startedMs,
-    flags: config.shown(),
-    configText: config.describe(),
-    retention: config.text('metrics.retention'),
-    onIncomplete,
-  })
+  const queries = [
+    ...workers.answered('metrics', queriesOf.metrics(engine, onIncomplete), onIncomplete),
+    ...prometheusOperatorRoutes({
+      clock,
+      store: engine,
+      tenantOf,
+      onIncomplete,
+      version,
+      startedMs,
+      flags: config.shown(),
+      configText: config.describe(),
+      retention: config.text('metrics.retention'),
+    }),
+  ]
   const part = makePart({
     name: 'metrics',
-    routes: [
-      ...queryRoutes(context, [...prometheus, ...exportRoutes({ clock, store: engine, tenantOf })]),
-      ...pushes.routes,
-    ],
+    routes: [...queryRoutes(context, queries), ...pushes.routes],
     grpc: pushes.grpc,
     metrics: registry => {
       register(registry, engine, bucket)
@@ -105,5 +100,5 @@ export async function makeMetrics(context: Context): Promise<MetricsPart> {
     ready: () => engine.notReady,
     warning: () => engine.warning,
   })
-  return { ...part, engine, promql, bucket, damaged }
+  return { ...part, engine, bucket, damaged }
 }

@@ -4,7 +4,7 @@ import type { SignalName } from '#core/signal-name.ts'
 import type { SignalOptions } from '#store/signal-frame.ts'
 import { DirectoryBucket } from '#bucket/directory.ts'
 import { prepareBucket, type Context } from '../context.ts'
-import { defaultTenants } from '../tenancy.ts'
+import { defaultTenants } from '#api/tenancy.ts'
 
 /** For how long an answer of an object store about its writer is good: each answer is a request that costs. */
 const leaseMs = 5000

@@ -6,7 +6,7 @@ import type { LogsAppender } from '#logs/append.ts'
 import { listenTcp, listenUdp } from '#net/byte-streams.ts'
 import type { Context } from '../context.ts'
 import type { Listener } from '../part.ts'
-import { defaultTenants } from '../tenancy.ts'
+import { defaultTenants } from '#api/tenancy.ts'
 import { hostAndPort } from '../world.ts'
 
 interface Server {

@@ -1,24 +1,21 @@
 /** Traces: their engine, the push protocols, Tempo's API with its streams, Jaeger's API. */
-import { jaegerRoutes, type Dependency } from '#api/jaeger/routes.ts'
-import { TempoAnswers } from '#api/tempo/answers.ts'
-import { tempoRoutes } from '#api/tempo/routes.ts'
+import { jaegerDependencies, type Dependency } from '#api/jaeger/routes.ts'
+import { tempoStatusRoutes } from '#api/tempo/routes.ts'
 import { tempoStreams } from '#api/tempo/streams.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { DirectoryBucket } from '#bucket/directory.ts'
 import type { Registry } from '#core/counter.ts'
 import { traceProtocols } from '#ingest/trace-protocols.ts'
 import type { HttpRequest } from '#net/route-table.ts'
-import { TraceMetrics } from '#query/traceql/metrics.ts'
-import { TraceSearch } from '#query/traceql/search.ts'
-import { TagFinder } from '#query/traceql/tags.ts'
 import { TracesEngine } from '#traces/engine.ts'
 import { defaultDedicated, layoutOf, type BlockFormat } from '#traces/schema.ts'
 import { decodeOtlpTraces, decodeSpan, encodeOtlpTraces } from '#wire/otlp/traces.ts'
 import type { DamagedBlock } from '#store/damage.ts'
 import { openBucket } from '../buckets.ts'
 import { countMemory, queryRoutes, type Context } from '../context.ts'
+import type { ServingContext } from '../workers.ts'
 import { makePart, type Part } from '../part.ts'
-import { defaultTenants } from '../tenancy.ts'
+import { defaultTenants } from '#api/tenancy.ts'
 import { version } from '../version.ts'
 import { shareOf } from '../world.ts'
 import type { Deriving } from './deriving.ts'
@@ -29,7 +26,6 @@ import { signalOptions } from './signal-options.ts'
 export interface TracesPart extends Part {
   engine: TracesEngine
   damaged: () => readonly DamagedBlock[]
-  traceql: TraceMetrics
 }
 
 const dayMs = 86_400_000
@@ -79,7 +75,7 @@ function register(registry: Registry, engine: TracesEngine): void {
 }
 
 /** Jaeger's dependencies, from the metrics of the service graph. */
-function dependenciesFrom({ tenancy }: Context, { engine, promql }: MetricsPart) {
+function dependenciesFrom({ tenancy, queries: { promql } }: ServingContext, { engine }: MetricsPart) {
   const tenantOf = tenancy.of('metrics')
   return async (request: HttpRequest, endMs: number, lookbackMs: number): Promise<Dependency[]> => {
     const range = `${Math.max(1, Math.round(lookbackMs))}ms`
@@ -99,17 +95,16 @@ function dependenciesFrom({ tenancy }: Context, { engine, promql }: MetricsPart)
   }
 }
 
-export async function makeTraces(context: Context, metrics: MetricsPart, deriving: Deriving): Promise<TracesPart> {
-  const { config, world, limits, tenancy, gate } = context
+export async function makeTraces(
+  context: ServingContext,
+  metrics: MetricsPart,
+  deriving: Deriving,
+): Promise<TracesPart> {
+  const { config, world, tenancy, queries: queriesOf, workers } = context
   const { clock } = world
   const bucket = await openBucket(config, world, 'traces')
   const engine = openEngine(context, bucket)
   countMemory(context, engine)
-  const search = new TraceSearch(clock, limits)
-  const tags = new TagFinder(clock, limits)
-  const traceql = new TraceMetrics(clock, limits)
-  const answers = new TempoAnswers({ clock, search, tags, metrics: traceql })
-  const tenantOf = tenancy.of('traces')
   const headerTenant = tenancy.ofHeader('traces')
   const pushes = traceProtocols({ appender: engine, tenantOf: headerTenant, clock, onStored: deriving.add })
   let incompleteAnswers = 0
@@ -118,22 +113,14 @@ export async function makeTraces(context: Context, metrics: MetricsPart, derivin
   }
   const damaged = (): readonly DamagedBlock[] => engine.reader(defaultTenants.traces).damaged('all')
   const queries = [
-    ...tempoRoutes({ answers, gate, store: engine, tenantOf, version, onIncomplete }),
-    ...jaegerRoutes({
-      clock,
-      search,
-      tags,
-      gate,
-      store: engine,
-      tenantOf,
-      dependencies: dependenciesFrom(context, metrics),
-      onIncomplete,
-    }),
+    ...workers.answered('traces', queriesOf.traces(engine, onIncomplete), onIncomplete),
+    ...tempoStatusRoutes(version),
+    ...jaegerDependencies({ clock, dependencies: dependenciesFrom(context, metrics) }),
   ]
   const part = makePart({
     name: 'traces',
     routes: [...queryRoutes(context, queries), ...pushes.routes],
-    grpc: [...pushes.grpc, ...tempoStreams(answers, engine, headerTenant, gate)],
+    grpc: [...pushes.grpc, ...tempoStreams(queriesOf.tempo, engine, headerTenant, context.gate)],
     metrics: registry => {
       register(registry, engine)
       registerRequests(registry, engine, bucket)
@@ -148,5 +135,5 @@ export async function makeTraces(context: Context, metrics: MetricsPart, derivin
     ready: () => engine.notReady,
     warning: () => engine.warning,
   })
-  return { ...part, engine, traceql, damaged }
+  return { ...part, engine, damaged }
 }

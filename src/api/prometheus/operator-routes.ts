@@ -1,0 +1,200 @@
+/** What Prometheus' HTTP API answers beside queries: facts about the store, and changes that an operator makes. */
+import type { Clock } from '#core/clock.ts'
+import { BadDataError } from '#core/errors.ts'
+import { compareText } from '#core/text.ts'
+import { selectorsOf } from '#lang/promql/ast.ts'
+import { parsePromql } from '#lang/promql/parser.ts'
+import type { Matcher } from '#lang/regex/matcher.ts'
+import type { MetricsReader } from '#metrics/select.ts'
+import type { Labels } from '#model/labels.ts'
+import type { Metadata } from '#model/write-batch.ts'
+import { RequestReaders } from '#net/request-readers.ts'
+import { route, whenReady, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
+import { formatLabels, formatTime, formatValue } from './json.ts'
+import { invalid, limitParam, matcherSets, maxTimeMs, minTimeMs, timeParam, timesOf, withParameter } from './params.ts'
+import { prometheusDialect, success } from './respond.ts'
+
+export interface ExemplarSeries {
+  labels: Labels
+  exemplars: { labels: Labels; value: number; timeMs: number }[]
+}
+
+/** What these routes need of the store. */
+export interface PrometheusStore {
+  reader(tenant: string): MetricsReader
+  metadata(tenant: string): ReadonlyMap<string, Metadata>
+  exemplars(tenant: string, matchers: readonly (readonly Matcher[])[], fromMs: number, toMs: number): ExemplarSeries[]
+  deleteSeries(tenant: string, matchers: readonly Matcher[], minMs: number, maxMs: number): Promise<void>
+  cleanTombstones(): Promise<void>
+  headStats(tenant: string): {
+    series: number
+    chunks: number
+    labelPairs: number
+    minMs: number
+    maxMs: number
+    byMetric: Map<string, number>
+  }
+  readonly ready: boolean
+  readonly notReady?: string | undefined
+}
+
+export interface PrometheusOperatorOptions {
+  /** Called for every answer that lacks something. */
+  onIncomplete?: () => void
+  clock: Clock
+  store: PrometheusStore
+  tenantOf: (request: HttpRequest) => string
+  version: string
+  startedMs: number
+  /** Shown under /api/v1/status/flags and /config. */
+  flags: Readonly<Record<string, string>>
+  configText: string
+  retention: string
+}
+
+export function prometheusOperatorRoutes(options: PrometheusOperatorOptions): Route[] {
+  const api = new OperatorApi(options)
+  const both = ['GET', 'POST'] as const
+  const change = ['POST', 'PUT'] as const
+  const routes = [
+    route(both, '/api/v1/query_exemplars', api.queryExemplars),
+    route(['GET'], '/api/v1/metadata', api.metadata),
+    route(change, '/api/v1/admin/tsdb/delete_series', api.deleteSeries),
+    route(change, '/api/v1/admin/tsdb/clean_tombstones', api.cleanTombstones),
+    route(['GET'], '/api/v1/status/buildinfo', api.buildInfo),
+    route(['GET'], '/api/v1/status/runtimeinfo', api.runtimeInfo),
+    route(['GET'], '/api/v1/status/flags', api.flags),
+    route(['GET'], '/api/v1/status/config', api.config),
+    route(['GET'], '/api/v1/status/tsdb', api.tsdb),
+    route(['GET'], '/api/v1/status/walreplay', api.walReplay),
+  ]
+  const noting = routes.map(one => ({ ...one, handler: api.readers.noting(one.handler) }))
+  return prometheusDialect(whenReady(options.store, noting))
+}
+
+class OperatorApi {
+  readonly #options: PrometheusOperatorOptions
+  readonly readers: RequestReaders<MetricsReader>
+
+  constructor(options: PrometheusOperatorOptions) {
+    this.#options = options
+    this.readers = new RequestReaders(request => options.store.reader(options.tenantOf(request)), options.onIncomplete)
+  }
+
+  #reader(request: HttpRequest): MetricsReader {
+    return this.readers.of(request)
+  }
+
+  readonly metadata = async (request: HttpRequest): Promise<HttpReply> => {
+    const form = await request.form()
+    const limit = limitParam(form)
+    const wanted = form.get('metric')
+    const out: Record<string, { type: string; help: string; unit: string }[]> = {}
+    for (const { metric, type, help, unit } of this.#options.store.metadata(this.#options.tenantOf(request)).values()) {
+      if (wanted !== null && wanted !== '' && metric !== wanted) continue
+      if (limit > 0 && Object.keys(out).length >= limit) break
+      out[metric] = [{ type, help, unit }]
+    }
+    return success(JSON.stringify(out))
+  }
+
+  readonly queryExemplars = async (request: HttpRequest): Promise<HttpReply> => {
+    const form = await request.form()
+    const fromMs = timeParam(form, 'start', minTimeMs),
+      toMs = timeParam(form, 'end', maxTimeMs)
+    if (toMs < fromMs) throw invalid('end', 'end timestamp must not be before start time')
+    const expr = withParameter('query', () => parsePromql(form.get('query') ?? ''))
+    const sets = selectorsOf(expr).map(s => s.matchers)
+    if (sets.length === 0) return success('[]')
+    const found = this.#options.store.exemplars(this.#options.tenantOf(request), sets, fromMs, toMs)
+    const shown = found.map(({ labels, exemplars }) => {
+      const list = exemplars.map(
+        e =>
+          `{"labels":${formatLabels(e.labels)},"value":"${formatValue(e.value)}","timestamp":${formatTime(e.timeMs)}}`,
+      )
+      return `{"seriesLabels":${formatLabels(labels)},"exemplars":[${list.join(',')}]}`
+    })
+    return success(`[${shown.join(',')}]`)
+  }
+
+  readonly deleteSeries = async (request: HttpRequest): Promise<HttpReply> => {
+    const form = await request.form()
+    const sets = matcherSets(form)
+    if (sets.length === 0) throw new BadDataError('no match[] parameter provided')
+    const { fromMs, toMs } = timesOf(form)
+    for (const set of sets) await this.#options.store.deleteSeries(this.#options.tenantOf(request), set, fromMs, toMs)
+    return { status: 204 }
+  }
+
+  readonly cleanTombstones = async (): Promise<HttpReply> => {
+    await this.#options.store.cleanTombstones()
+    return { status: 204 }
+  }
+
+  readonly buildInfo = async (): Promise<HttpReply> =>
+    success(
+      JSON.stringify({
+        version: '3.14.0',
+        revision: `tercet-${this.#options.version}`,
+        branch: 'HEAD',
+        buildUser: '',
+        buildDate: '',
+        goVersion: process.version,
+      }),
+    )
+  readonly runtimeInfo = async (request: HttpRequest): Promise<HttpReply> => {
+    const { series } = this.#options.store.headStats(this.#options.tenantOf(request))
+    return success(
+      JSON.stringify({
+        startTime: new Date(this.#options.startedMs).toISOString(),
+        CWD: '',
+        reloadConfigSuccess: true,
+        lastConfigTime: new Date(this.#options.startedMs).toISOString(),
+        corruptionCount: this.#reader(request).damaged().length,
+        goroutineCount: 0,
+        GOMAXPROCS: 1,
+        GOMEMLIMIT: 0,
+        GOGC: '',
+        GODEBUG: '',
+        storageRetention: this.#options.retention,
+        timeSeriesCount: series,
+      }),
+    )
+  }
+  readonly flags = async (): Promise<HttpReply> => success(JSON.stringify(this.#options.flags))
+  readonly config = async (): Promise<HttpReply> => success(JSON.stringify({ yaml: this.#options.configText }))
+  readonly walReplay = async (): Promise<HttpReply> => success('{"min":0,"max":0,"current":0}')
+
+  readonly tsdb = async (request: HttpRequest): Promise<HttpReply> => {
+    const form = await request.form()
+    const limit = limitParam(form) || 10
+    const stats = this.#options.store.headStats(this.#options.tenantOf(request))
+    const top = [...stats.byMetric]
+      .sort((a, b) => b[1] - a[1] || compareText(a[0], b[0]))
+      .slice(0, limit)
+      .map(([name, value]) => ({ name, value }))
+    const reader = this.#reader(request)
+    const names = await reader.labelNames([], minTimeMs, maxTimeMs)
+    const counts: { name: string; value: number }[] = []
+    for (const name of names)
+      counts.push({ name, value: (await reader.labelValues(name, [], minTimeMs, maxTimeMs)).length })
+    counts.sort((a, b) => b.value - a.value || compareText(a.name, b.name))
+    return success(
+      JSON.stringify({
+        headStats: {
+          numSeries: stats.series,
+          numLabelPairs: stats.labelPairs,
+          chunkCount: stats.chunks,
+          minTime: Number.isFinite(stats.minMs) ? stats.minMs : 0,
+          maxTime: Number.isFinite(stats.maxMs) ? stats.maxMs : 0,
+        },
+        seriesCountByMetricName: top,
+        labelValueCountByLabelName: counts.slice(0, limit),
+        memoryInBytesByLabelName: [],
+        seriesCountByLabelValuePair: [],
+        damagedBlocks: reader.damaged().map(({ id, reason, isWhole }) => ({ ulid: id, reason, isWhole })),
+      }),
+      reader.omissions.texts(),
+    )
+  }
+}

@@ -1,0 +1,240 @@
+/** Queries over Prometheus' HTTP API. Every path also stands under /prometheus. */
+import type { Clock } from '#core/clock.ts'
+import { BadDataError } from '#core/errors.ts'
+import type { Limits } from '#core/limits.ts'
+import { FirstTexts } from '#core/lists.ts'
+import { quote } from '#core/text.ts'
+import { formatExpr } from '#lang/promql/printer.ts'
+import { parsePromql } from '#lang/promql/parser.ts'
+import type { Matcher } from '#lang/regex/matcher.ts'
+import type { MetricsReader } from '#metrics/select.ts'
+import { compareLabels, type Labels } from '#model/labels.ts'
+import { RequestReaders } from '#net/request-readers.ts'
+import { heavy, queries, route, whenReady, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
+import type { PromqlEngine, QueryResult } from '#query/promql/engine.ts'
+import { describeExpr } from './describe.ts'
+import { federate } from './federate.ts'
+import { formatLabels, formatResult } from './json.ts'
+import {
+  durationParam,
+  invalid,
+  limitParam,
+  matcherSets,
+  requiredTime,
+  timeParam,
+  timesOf,
+  withParameter,
+} from './params.ts'
+import { remoteRead } from './remote-read.ts'
+import { prometheusDialect, success, successPieces } from './respond.ts'
+
+/** What these routes need of the store. */
+export interface PrometheusQueryStore {
+  reader(tenant: string): MetricsReader
+  readonly ready: boolean
+  readonly notReady?: string | undefined
+}
+
+export interface PrometheusQueryOptions {
+  /** Called for every answer that lacks something. */
+  onIncomplete?: () => void
+  clock: Clock
+  limits: Limits
+  engine: PromqlEngine
+  store: PrometheusQueryStore
+  tenantOf: (request: HttpRequest) => string
+}
+
+/** Queries and lists: whatever a request can make long. */
+export function prometheusQueries(options: PrometheusQueryOptions): Route[] {
+  const { limits, clock, store } = options
+  const api = new QueryApi(options)
+  const both = ['GET', 'POST'] as const
+  const reader = (request: HttpRequest): MetricsReader => api.readers.of(request)
+  const reading = [
+    route(both, '/api/v1/query', api.query),
+    route(both, '/api/v1/query_range', api.queryRange),
+    route(both, '/api/v1/series', api.series),
+    route(both, '/api/v1/labels', api.labelNames),
+    route(['GET'], '/api/v1/label/:name/values', api.labelValues),
+    route(['POST'], '/api/v1/read', request => remoteRead(request, reader(request), limits)),
+    route(both, '/federate', request => federate(request, reader(request), clock)),
+  ]
+  const texts = [
+    route(both, '/api/v1/format_query', api.formatQuery),
+    route(both, '/api/v1/parse_query', api.parseQuery),
+  ]
+  const routes = [...queries(reading, form => durationParam(form, 'timeout')), ...heavy(texts)]
+  const noting = routes.map(one => ({ ...one, handler: api.readers.noting(one.handler) }))
+  return prometheusDialect(whenReady(store, noting))
+}
+
+class QueryApi {
+  readonly #options: PrometheusQueryOptions
+  readonly readers: RequestReaders<MetricsReader>
+
+  constructor(options: PrometheusQueryOptions) {
+    this.#options = options
+    this.readers = new RequestReaders(request => options.store.reader(options.tenantOf(request)), options.onIncomplete)
+  }
+
+  #reader(request: HttpRequest): MetricsReader {
+    return this.readers.of(request)
+  }
+
+  #queryOptions(
+    form: URLSearchParams,
+    request: HttpRequest,
+  ): { lookbackMs?: number; timeoutMs?: number; signal: AbortSignal } {
+    const timeoutMs = durationParam(form, 'timeout')
+    const lookbackMs = durationParam(form, 'lookback_delta')
+    return {
+      signal: request.signal,
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      ...(lookbackMs === undefined ? {} : { lookbackMs }),
+    }
+  }
+
+  #answer(result: QueryResult, form: URLSearchParams): HttpReply {
+    const limit = limitParam(form)
+    const warnings = [...result.warnings]
+    if (limit > 0 && result.series.length > limit) {
+      result.series.length = limit
+      warnings.push('results truncated due to limit')
+    }
+    const stats = form.get('stats')
+    const suffix = stats === null || stats === '' ? '' : `,"stats":${formatStats(result, stats === 'all')}`
+    const reply = successPieces(formatResult(result), warnings, result.infos, suffix)
+    return { ...reply, heldBytes: heldBytesOf(result) }
+  }
+
+  readonly query = async (request: HttpRequest): Promise<HttpReply> => {
+    const form = await request.form()
+    limitParam(form)
+    const atMs = timeParam(form, 'time', this.#options.clock.nowMs())
+    const query = form.get('query') ?? ''
+    const result = await withParameter('query', () =>
+      this.#options.engine.instant(this.#reader(request), query, atMs, this.#queryOptions(form, request)),
+    )
+    return this.#answer(result, form)
+  }
+
+  readonly queryRange = async (request: HttpRequest): Promise<HttpReply> => {
+    const form = await request.form()
+    limitParam(form)
+    const startMs = requiredTime(form, 'start'),
+      endMs = requiredTime(form, 'end')
+    if (endMs < startMs) throw invalid('end', 'end timestamp must not be before start time')
+    const stepMs = durationParam(form, 'step')
+    if (stepMs === undefined) throw invalid('step', `cannot parse ${quote(form.get('step') ?? '')} to a valid duration`)
+    if (stepMs <= 0)
+      throw invalid('step', 'zero or negative query resolution step widths are not accepted. Try a positive integer')
+    const query = form.get('query') ?? ''
+    const result = await withParameter('query', () =>
+      this.#options.engine.range(this.#reader(request), {
+        query,
+        startMs,
+        endMs,
+        stepMs: Math.max(1, Math.floor(stepMs)),
+        ...this.#queryOptions(form, request),
+      }),
+    )
+    return this.#answer(result, form)
+  }
+
+  readonly series = async (request: HttpRequest): Promise<HttpReply> => {
+    const form = await request.form()
+    const { fromMs, toMs } = timesOf(form)
+    const limit = limitParam(form)
+    const sets = matcherSets(form)
+    if (sets.length === 0) throw new BadDataError('no match[] parameter provided')
+    const byKey = new Map<string, Labels>()
+    const reader = this.#reader(request)
+    for (const set of sets) for (const labels of await reader.series(set, fromMs, toMs)) byKey.set(labels.key, labels)
+    let found = [...byKey.values()].sort(compareLabels)
+    const truncated = limit > 0 && found.length > limit
+    if (truncated) found = found.slice(0, limit)
+    return success(`[${found.map(formatLabels).join(',')}]`, notesOf(reader, truncated))
+  }
+
+  /** The texts that `read` gives for each set of matchers, limited as they come. */
+  async #texts(
+    request: HttpRequest,
+    form: URLSearchParams,
+    read: (reader: MetricsReader, set: readonly Matcher[], limit: number) => Promise<string[]>,
+  ): Promise<HttpReply> {
+    const sets = matcherSets(form)
+    const limit = limitParam(form) > 0 ? limitParam(form) : Infinity
+    const reader = this.#reader(request)
+    const first = new FirstTexts(limit)
+    // One more than wanted shows that there are more.
+    for (const set of sets.length === 0 ? [[]] : sets)
+      for (const text of await read(reader, set, limit + 1)) first.add(text)
+    const texts = first.sorted()
+    return success(JSON.stringify(texts), notesOf(reader, first.isCut))
+  }
+
+  readonly labelNames = async (request: HttpRequest): Promise<HttpReply> => {
+    const form = await request.form()
+    const { fromMs, toMs } = timesOf(form)
+    return this.#texts(request, form, (reader, set, limit) => reader.labelNames(set, fromMs, toMs, limit))
+  }
+
+  readonly labelValues = async (request: HttpRequest): Promise<HttpReply> => {
+    const form = await request.form()
+    const { fromMs, toMs } = timesOf(form)
+    let name = request.params['name'] ?? ''
+    // Names that are no plain identifiers come escaped: U__ and _hex_ for each odd character.
+    if (name.startsWith('U__'))
+      name = name.slice(3).replace(/_(_|[0-9a-fA-F]{1,6}_)/g, (found, inner: string) => {
+        const point = inner === '_' ? 0x5f : Number.parseInt(inner.slice(0, -1), 16)
+        return point > 0x10ffff ? found : String.fromCodePoint(point)
+      })
+    if (name === '') throw new BadDataError(`invalid label name: ${quote(name)}`)
+    return this.#texts(request, form, (reader, set, limit) => reader.labelValues(name, set, fromMs, toMs, limit))
+  }
+
+  readonly formatQuery = async (request: HttpRequest): Promise<HttpReply> => {
+    const form = await request.form()
+    return success(JSON.stringify(formatExpr(withParameter('query', () => parsePromql(form.get('query') ?? '')))))
+  }
+
+  readonly parseQuery = async (request: HttpRequest): Promise<HttpReply> => {
+    const form = await request.form()
+    return success(JSON.stringify(describeExpr(withParameter('query', () => parsePromql(form.get('query') ?? '')))))
+  }
+}
+
+/** Warnings of a list: what it lacks. */
+function notesOf(reader: MetricsReader, isTruncated: boolean): string[] {
+  return [...(isTruncated ? ['results truncated due to limit'] : []), ...reader.omissions.texts()]
+}
+
+/** A time and a value of a series: two numbers, in lists that have grown by halves. */
+const pointBytes = 24
+const histogramBytes = 400
+const seriesBytes = 300
+
+/** Roughly what a result takes in memory until its answer is sent. */
+function heldBytesOf({ series }: QueryResult): number {
+  let bytes = 0
+  for (const { timesMs, histograms } of series)
+    bytes += seriesBytes + timesMs.length * pointBytes + histograms.length * histogramBytes
+  return bytes
+}
+
+function formatStats(result: QueryResult, all: boolean): string {
+  const { seconds, parseSeconds, samples, peakSamples } = result.stats
+  const timings = {
+    evalTotalTime: seconds,
+    resultSortTime: 0,
+    queryPreparationTime: parseSeconds,
+    innerEvalTime: seconds - parseSeconds,
+    execQueueTime: 0,
+    execTotalTime: seconds,
+  }
+  return JSON.stringify({
+    timings,
+    samples: { totalQueryableSamples: samples, peakSamples, ...(all ? { totalQueryableSamplesPerStep: [] } : {}) },
+  })
+}

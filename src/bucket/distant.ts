@@ -1,0 +1,56 @@
+/** A bucket that another thread has open: this one only reads. */
+import type { Bucket, ObjectInfo } from './bucket.ts'
+
+/** What the thread with the bucket is asked. */
+export interface BucketReads {
+  get(key: string): Promise<Uint8Array>
+  getRange(key: string, offset: number, length: number): Promise<Uint8Array>
+  size(key: string): Promise<number>
+  list(prefix: string): Promise<ObjectInfo[]>
+  listDirectories(prefix: string): Promise<string[]>
+  evict(prefix: string): Promise<void>
+}
+
+/** Reads by asking; whatever changes the bucket is a bug. */
+export class DistantBucket implements Bucket {
+  readonly description: string
+  readonly #reads: BucketReads
+
+  constructor(description: string, reads: BucketReads) {
+    this.description = description
+    this.#reads = reads
+  }
+
+  get(key: string): Promise<Uint8Array> {
+    return this.#reads.get(key)
+  }
+  getRange(key: string, offset: number, length: number): Promise<Uint8Array> {
+    return this.#reads.getRange(key, offset, length)
+  }
+  size(key: string): Promise<number> {
+    return this.#reads.size(key)
+  }
+  list(prefix: string): Promise<ObjectInfo[]> {
+    return this.#reads.list(prefix)
+  }
+  listDirectories(prefix: string): Promise<string[]> {
+    return this.#reads.listDirectories(prefix)
+  }
+  evict(prefix: string): Promise<void> {
+    return this.#reads.evict(prefix)
+  }
+
+  put(key: string): Promise<void> {
+    return this.#refuse(key)
+  }
+  putFile(key: string): Promise<void> {
+    return this.#refuse(key)
+  }
+  delete(key: string): Promise<void> {
+    return this.#refuse(key)
+  }
+
+  #refuse(key: string): Promise<void> {
+    return Promise.reject(new Error(`${this.description} is read here, and ${key} is not written`))
+  }
+}

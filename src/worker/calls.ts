@@ -1,0 +1,65 @@
+/** What the main thread and its workers ask each other. All of it can be cloned. */
+import type { ObjectInfo } from '#bucket/bucket.ts'
+import type { SignalName } from '#core/signal-name.ts'
+import type { BlockMeta as MetricsBlockMeta } from '#metrics/block-meta.ts'
+import type { DamageNote, MetricsPlan, MetricsTexts, PlacedBlock, PlanAsk, TextsAsk } from '#metrics/door.ts'
+import type { ThreadCalls } from './pool.ts'
+
+/** A request as a worker gets it. */
+export interface CarriedRequest {
+  /** The job, for `pull` and `cancel`. */
+  id: number
+  method: string
+  path: string
+  /** The path of the route, which names it with the method. */
+  route: string
+  params: Readonly<Record<string, string>>
+  query: string
+  headers: readonly (readonly [name: string, value: string])[]
+  /** Parameters of URL and body, where the body is a form. */
+  form: string | undefined
+  /** Any other body, unpacked. */
+  body: Uint8Array | undefined
+}
+
+/** A reply, with all of its body or the first part. */
+export interface CarriedReply {
+  status: number
+  headers: Readonly<Record<string, string>> | undefined
+  body: Uint8Array | undefined
+  /** Memory that the reply holds until it is sent, beside its body. */
+  heldBytes: number | undefined
+  /** The rest of the body is pulled. */
+  hasMore: boolean
+  /** The answer lacks something. */
+  isIncomplete: boolean
+  /** How long the worker was at it, from the request to this reply. */
+  workMs: number
+}
+
+export type WorkerCalls = ThreadCalls & {
+  request: { ask: CarriedRequest; answer: CarriedReply }
+  /** The next part of a body; undefined at its end. */
+  pull: { ask: number; answer: Uint8Array | undefined }
+}
+
+interface InBucket {
+  signal: SignalName
+  key: string
+}
+
+export type MainCalls = {
+  bucketGet: { ask: InBucket; answer: Uint8Array }
+  bucketRange: { ask: InBucket & { offset: number; length: number }; answer: Uint8Array }
+  bucketSize: { ask: InBucket; answer: number }
+  bucketList: { ask: InBucket; answer: ObjectInfo[] }
+  bucketDirectories: { ask: InBucket; answer: string[] }
+  bucketEvict: { ask: InBucket; answer: undefined }
+  metricsPlan: { ask: PlanAsk; answer: MetricsPlan }
+  metricsTexts: { ask: TextsAsk; answer: MetricsTexts }
+  metricsMetas: { ask: { tenant: string; ids: readonly string[] }; answer: (MetricsBlockMeta | undefined)[] }
+  metricsDamage: { ask: DamageNote; answer: undefined }
+  metricsLookAgain: { ask: { tenant: string; block: PlacedBlock }; answer: PlacedBlock | undefined }
+  /** Jobs that are under way when the worker has too little memory for all. */
+  memoryShort: { ask: readonly number[]; answer: undefined }
+}

@@ -1,0 +1,50 @@
+/** What the main thread answers its workers: reads of buckets, and the doors of signals. */
+import type { Bucket } from '#bucket/bucket.ts'
+import type { SignalName } from '#core/signal-name.ts'
+import type { MetricsDoor } from '#metrics/door.ts'
+import type { MainCalls } from './calls.ts'
+import type { Answer, Handlers } from './link.ts'
+
+/** The signals of the process, as far as workers ask them. */
+export interface MainSources {
+  bucket: (signal: SignalName) => Bucket
+  metrics: () => MetricsDoor
+  memoryShort: (jobs: readonly number[]) => void
+}
+
+export function mainHandlers({ bucket, metrics, memoryShort }: MainSources): Handlers<MainCalls> {
+  return {
+    bucketGet: async ({ signal, key }) => handedOver(await bucket(signal).get(key)),
+    bucketRange: async ({ signal, key, offset, length }) =>
+      handedOver(await bucket(signal).getRange(key, offset, length)),
+    bucketSize: async ({ signal, key }) => ({ answer: await bucket(signal).size(key) }),
+    bucketList: async ({ signal, key }) => ({ answer: await bucket(signal).list(key) }),
+    bucketDirectories: async ({ signal, key }) => ({ answer: await bucket(signal).listDirectories(key) }),
+    bucketEvict: async ({ signal, key }) => {
+      await bucket(signal).evict?.(key)
+      return { answer: undefined }
+    },
+    metricsPlan: async ask => {
+      const { plan, transfer } = await metrics().plan(ask)
+      return { answer: plan, transfer }
+    },
+    metricsTexts: async ask => ({ answer: await metrics().texts(ask) }),
+    metricsMetas: ({ tenant, ids }) => ({ answer: metrics().metas(tenant, ids) }),
+    metricsDamage: note => {
+      metrics().noteDamage(note)
+      return { answer: undefined }
+    },
+    metricsLookAgain: async ({ tenant, block }) => ({ answer: await metrics().lookAgain(tenant, block) }),
+    memoryShort: jobs => {
+      memoryShort(jobs)
+      return { answer: undefined }
+    },
+  }
+}
+
+/** Bytes that may go over as they are: nobody else has their memory. */
+function handedOver(bytes: Uint8Array): Answer<Uint8Array> {
+  const { buffer } = bytes
+  const isOwn = buffer instanceof ArrayBuffer && buffer.byteLength === bytes.byteLength
+  return { answer: bytes, transfer: isOwn ? [buffer] : [] }
+}

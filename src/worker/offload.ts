@@ -1,0 +1,145 @@
+/** Routes whose work is done by workers. */
+import type { Clock } from '#core/clock.ts'
+import type { HttpReply, HttpRequest, Route } from '#net/route-table.ts'
+import { BodyPipe } from './body-pipe.ts'
+import type { CarriedReply, CarriedRequest, MainCalls, WorkerCalls } from './calls.ts'
+import type { Costs } from './costs.ts'
+import type { Link } from './link.ts'
+import type { Pool } from './pool.ts'
+
+export interface OffloadOptions {
+  clock: Clock
+  pool: Pool<WorkerCalls, MainCalls>
+  costs: Costs
+  /** Longer than any limit that a request has by itself. */
+  timeoutMs: number
+}
+
+/** Headers that handlers read. */
+const carriedHeaders = [
+  'accept',
+  'accept-encoding',
+  'content-encoding',
+  'content-type',
+  'x-loki-response-encoding-flags',
+  'x-query-tags',
+  'x-scope-orgid',
+] as const
+
+/**
+ * The same routes; heavy ones ask a worker, unless what is asked was cheap so far. `onIncomplete`: an answer lacked
+ * something.
+ */
+export function offloaded(routes: readonly Route[], options: OffloadOptions, onIncomplete: () => void): Route[] {
+  return routes.map(route => (route.isHeavy === true ? offloadedRoute(route, options, onIncomplete) : route))
+}
+
+function offloadedRoute(route: Route, options: OffloadOptions, onIncomplete: () => void): Route {
+  const { clock, costs } = options
+  return {
+    ...route,
+    handler: async request => {
+      const carried = await carry(route, request)
+      const key = costs.keyOf(carried)
+      if (costs.isCheap(key)) {
+        const startedMs = clock.monotonicMs()
+        const reply = await route.handler(request)
+        costs.note(key, clock.monotonicMs() - startedMs, isWhole(reply))
+        return reply
+      }
+      try {
+        const reply = await ask(carried, request.signal, options, key, onIncomplete)
+        if (reply.heldBytes !== undefined) request.holdAnswer?.(reply.heldBytes)
+        return reply
+      } catch (error) {
+        if (route.refuse === undefined) throw error
+        return route.refuse(error)
+      }
+    },
+  }
+}
+
+function isWhole({ body }: HttpReply): boolean {
+  return body === undefined || typeof body === 'string' || body instanceof Uint8Array
+}
+
+/** A form as text, any other body as bytes. */
+async function carry({ path: route }: Route, request: HttpRequest): Promise<Omit<CarriedRequest, 'id'>> {
+  const headers = carriedHeaders.flatMap(name => {
+    const value = request.header(name)
+    return value === undefined ? [] : [[name, value] as const]
+  })
+  const isForm = /^(application\/x-www-form-urlencoded|multipart\/form-data)/i.test(
+    request.header('content-type') ?? '',
+  )
+  const hasBody = request.method !== 'GET' && request.method !== 'HEAD'
+  return {
+    method: request.method,
+    path: request.path,
+    route,
+    params: request.params,
+    query: request.query.toString(),
+    headers,
+    form: hasBody && isForm ? (await request.form()).toString() : undefined,
+    body: hasBody && !isForm ? await request.body() : undefined,
+  }
+}
+
+function ask(
+  carried: Omit<CarriedRequest, 'id'>,
+  signal: AbortSignal,
+  { pool, costs, timeoutMs }: OffloadOptions,
+  key: string,
+  onIncomplete: () => void,
+): Promise<HttpReply> {
+  const gone = new AbortController()
+  return new Promise((resolve, reject) => {
+    let pipe: BodyPipe | undefined
+    const work = async (link: Link<WorkerCalls, MainCalls>, id: number): Promise<void> => {
+      const reply = await link.call('request', { ...carried, id })
+      if (reply.isIncomplete) onIncomplete()
+      costs.note(key, reply.workMs, !reply.hasMore)
+      if (!reply.hasMore) {
+        resolve(replyOf(reply, reply.body))
+        return
+      }
+      pipe = new BodyPipe(() => {
+        gone.abort()
+      })
+      resolve(replyOf(reply, pipe))
+      await pump(link, id, reply.body, pipe)
+    }
+    const options = {
+      signal: AbortSignal.any([signal, gone.signal]),
+      timeoutMs,
+      isRepeatable: () => pipe === undefined,
+    }
+    pool.run(work, options).catch((error: unknown) => {
+      if (pipe === undefined) reject(error as Error)
+      else pipe.end(error as Error)
+    })
+  })
+}
+
+function replyOf({ status, headers, heldBytes }: CarriedReply, body: Uint8Array | BodyPipe | undefined): HttpReply {
+  const held = heldBytes === undefined ? {} : { heldBytes }
+  return { status, ...held, ...(headers === undefined ? {} : { headers }), ...(body === undefined ? {} : { body }) }
+}
+
+/** The next part is asked for while the one before it waits for the socket. */
+async function pump(
+  link: Link<WorkerCalls, MainCalls>,
+  id: number,
+  first: Uint8Array | undefined,
+  pipe: BodyPipe,
+): Promise<void> {
+  let piece = first
+  while (piece !== undefined) {
+    const next = link.call('pull', id)
+    // Seen when it is awaited.
+    next.catch(() => {})
+    await pipe.push(piece)
+    piece = await next
+  }
+  pipe.end()
+}

@@ -1,0 +1,82 @@
+/** The routes of queries, made in the same way where the heads are and in workers. */
+import { jaegerRoutes } from '#api/jaeger/routes.ts'
+import { lokiQueries } from '#api/loki/routes.ts'
+import { exportRoutes } from '#api/prometheus/export.ts'
+import { prometheusQueries } from '#api/prometheus/query-routes.ts'
+import { TempoAnswers } from '#api/tempo/answers.ts'
+import { tempoQueries } from '#api/tempo/routes.ts'
+import type { Tenancy } from '#api/tenancy.ts'
+import { victoriaLogsRoutes } from '#api/victorialogs/routes.ts'
+import type { Clock } from '#core/clock.ts'
+import type { Limits } from '#core/limits.ts'
+import type { LogsReader } from '#logs/select.ts'
+import type { MetricsReader } from '#metrics/select.ts'
+import type { Readiness, Route } from '#net/route-table.ts'
+import { LogqlEngine } from '#query/logql/engine.ts'
+import { LogsqlEngine } from '#query/logsql/engine.ts'
+import { PromqlEngine } from '#query/promql/engine.ts'
+import { TraceMetrics } from '#query/traceql/metrics.ts'
+import { TraceSearch } from '#query/traceql/search.ts'
+import { TagFinder } from '#query/traceql/tags.ts'
+import type { TracesReader } from '#traces/select.ts'
+
+/** A signal as queries see it. */
+export interface QueryStore<Reader> extends Readiness {
+  reader(tenant: string): Reader
+}
+
+export interface QueryWorld {
+  clock: Clock
+  limits: Limits
+  tenancy: Tenancy
+}
+
+/** Answers queries of all languages; the engines are for whoever asks without a request. */
+export class Queries {
+  readonly promql: PromqlEngine
+  readonly logql: LogqlEngine
+  readonly traceql: TraceMetrics
+  readonly tempo: TempoAnswers
+  readonly #logsql: LogsqlEngine
+  readonly #search: TraceSearch
+  readonly #tags: TagFinder
+  readonly #world: QueryWorld
+
+  constructor(world: QueryWorld) {
+    const { clock, limits } = world
+    this.#world = world
+    this.promql = new PromqlEngine(clock, limits)
+    this.logql = new LogqlEngine(clock, limits, { seriesMax: limits.logQuerySeriesMax, stepsMax: limits.queryStepsMax })
+    this.#logsql = new LogsqlEngine(clock, limits)
+    this.traceql = new TraceMetrics(clock, limits)
+    this.#search = new TraceSearch(clock, limits)
+    this.#tags = new TagFinder(clock, limits)
+    this.tempo = new TempoAnswers({ clock, search: this.#search, tags: this.#tags, metrics: this.traceql })
+  }
+
+  /** `onIncomplete` is called for every answer that lacks something. */
+  metrics(store: QueryStore<MetricsReader>, onIncomplete: () => void): Route[] {
+    const { clock, limits, tenancy } = this.#world
+    const asked = { clock, store, tenantOf: tenancy.of('metrics'), onIncomplete }
+    return [...prometheusQueries({ ...asked, limits, engine: this.promql }), ...exportRoutes(asked)]
+  }
+
+  logs(store: QueryStore<LogsReader>, onIncomplete: () => void): Route[] {
+    const { clock, limits, tenancy } = this.#world
+    const { logQueryEntriesMax: entriesMax, logQueryLengthMaxMs: queryLengthMaxMs } = limits
+    const asked = { clock, store, tenantOf: tenancy.of('logs'), onIncomplete }
+    return [
+      ...lokiQueries({ ...asked, engine: this.logql, entriesMax, queryLengthMaxMs }),
+      ...victoriaLogsRoutes({ ...asked, engine: this.#logsql, logql: this.logql }),
+    ]
+  }
+
+  traces(store: QueryStore<TracesReader>, onIncomplete: () => void): Route[] {
+    const { clock, tenancy } = this.#world
+    const asked = { store, tenantOf: tenancy.of('traces'), onIncomplete }
+    return [
+      ...tempoQueries({ ...asked, answers: this.tempo }),
+      ...jaegerRoutes({ ...asked, clock, search: this.#search, tags: this.#tags }),
+    ]
+  }
+}

@@ -1,0 +1,22 @@
+/** What a worker is started with: data that can be cloned. */
+import type { Limits } from '#core/limits.ts'
+
+/** Where a signal's bucket is: a directory, which the worker opens itself, or with the main thread, which it asks. */
+export interface WorkerBucket {
+  description: string
+  directory: string | undefined
+}
+
+export interface WorkerSignal {
+  bucket: WorkerBucket
+  /** Infinity keeps everything. */
+  retentionMs: number
+}
+
+export interface WorkerSettings {
+  limits: Limits
+  isTenancyOn: boolean
+  /** JavaScript memory and buffers that the worker may use. */
+  memoryBytesMax: number
+  metrics: WorkerSignal | undefined
+}

@@ -1,0 +1,26 @@
+/** A worker thread's own composition: stores that ask the main thread, and the routes of queries over them. */
+import { parentPort, workerData } from 'node:worker_threads'
+import { systemClock } from '#core/clock.ts'
+import { systemFiles } from '#core/files.ts'
+import { makeWorker } from './worker.ts'
+import type { LinkMessage, Port } from './link.ts'
+import type { WorkerSettings } from './settings.ts'
+
+const messages = parentPort!
+const port: Port = {
+  post: (message, transfer) => {
+    messages.postMessage(message, [...transfer])
+  },
+  onMessage: listener => {
+    messages.on('message', (message: LinkMessage) => {
+      listener(message)
+    })
+  },
+}
+makeWorker(port, workerData as WorkerSettings, { clock: systemClock, files: systemFiles, heldBytes: () => heldBytes() })
+
+/** JavaScript objects and buffers of this thread. */
+function heldBytes(): number {
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
+}
