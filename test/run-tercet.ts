@@ -30,6 +30,7 @@ export async function runTercet(
     'self_scrape=false',
     'self_trace=false',
     'disk_free_min=0',
+    'workers=0',
     `data_dir=${directory}/data`,
     ...flags,
   ]

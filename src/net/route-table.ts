@@ -159,6 +159,12 @@ export function replyTo<Reply>(error: unknown, replies: ByErrorKind<Reply>): Rep
   return (replies[kind] as (error: unknown) => Reply)(error)
 }
 
+/** Takes the memory of a reply until it is sent. Throws UnavailableError, LimitError. */
+export function holdAnswerOf(request: HttpRequest, reply: HttpReply): void {
+  const heldBytes = heldBytesOf(reply)
+  if (heldBytes >= countedBytesMin) request.holdAnswer?.(heldBytes)
+}
+
 /**
  * A handler whose errors are answered in its dialect. One that read a block which was replaced meanwhile is called once
  * more: what it planned with is out of date by then, and it has answered nothing yet.
@@ -167,8 +173,7 @@ export function answering(replies: ErrorReplies, handler: Handler): Handler {
   return async request => {
     try {
       const reply = await planningAgain(() => handler(request))
-      const heldBytes = heldBytesOf(reply)
-      if (heldBytes >= countedBytesMin) request.holdAnswer?.(heldBytes)
+      holdAnswerOf(request, reply)
       return reply
     } catch (error) {
       return replyTo(error, replies)

@@ -1,6 +1,6 @@
 /** Routes whose work is done by workers. */
 import type { Clock } from '#core/clock.ts'
-import type { HttpReply, HttpRequest, Route } from '#net/route-table.ts'
+import { holdAnswerOf, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
 import { BodyPipe } from './body-pipe.ts'
 import type { CarriedReply, CarriedRequest, MainCalls, WorkerCalls } from './calls.ts'
 import type { Costs } from './costs.ts'
@@ -49,7 +49,7 @@ function offloadedRoute(route: Route, options: OffloadOptions, onIncomplete: () 
       }
       try {
         const reply = await ask(carried, request.signal, options, key, onIncomplete)
-        if (reply.heldBytes !== undefined) request.holdAnswer?.(reply.heldBytes)
+        holdAnswerOf(request, reply)
         return reply
       } catch (error) {
         if (route.refuse === undefined) throw error
