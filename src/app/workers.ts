@@ -5,6 +5,7 @@ import type { Bucket } from '#bucket/bucket.ts'
 import { DirectoryBucket } from '#bucket/directory.ts'
 import type { Registry } from '#core/counter.ts'
 import type { SignalName } from '#core/signal-name.ts'
+import type { LogsDoor } from '#logs/door.ts'
 import type { MetricsDoor } from '#metrics/door.ts'
 import type { Route } from '#net/route-table.ts'
 import type { MainCalls, WorkerCalls } from '#worker/calls.ts'
@@ -13,7 +14,7 @@ import { mainHandlers } from '#worker/main-handlers.ts'
 import { offloaded } from '#worker/offload.ts'
 import { Pool, type ThreadHandle } from '#worker/pool.ts'
 import { Queries } from '#worker/query-routes.ts'
-import type { WorkerBucket, WorkerSettings, WorkerSignal } from '#worker/settings.ts'
+import type { WorkerBucket, WorkerLogs, WorkerSettings, WorkerSignal } from '#worker/settings.ts'
 import { startThread } from '#worker/start-thread.ts'
 import type { Context } from './context.ts'
 import { shareOf } from './world.ts'
@@ -42,6 +43,7 @@ export class Workers {
   readonly #context: Context
   readonly #buckets = new Map<SignalName, Bucket>()
   #metrics: MetricsDoor | undefined
+  #logs: LogsDoor | undefined
   readonly #pool: Pool<WorkerCalls, MainCalls> | undefined
   readonly #costs = new Costs()
   readonly #memoryBytesMax: number
@@ -60,8 +62,9 @@ export class Workers {
       memoryBytesMax: this.#memoryBytesMax,
       start: () => startWorker(this.#settings()),
       handlers: mainHandlers({
-        bucket: signal => this.#bucket(signal),
-        metrics: () => this.#metricsDoor(),
+        bucket: signal => known(this.#buckets.get(signal)),
+        metrics: () => known(this.#metrics),
+        logs: () => known(this.#logs),
         memoryShort: jobs => {
           this.#pool?.refuseMemory(jobs)
         },
@@ -75,6 +78,12 @@ export class Workers {
     this.#buckets.set('metrics', bucket)
   }
 
+  /** The same of logs. */
+  serveLogs(door: LogsDoor, bucket: Bucket): void {
+    this.#logs = door
+    this.#buckets.set('logs', bucket)
+  }
+
   /** The same routes; heavy ones are answered by workers where these serve the signal, and take their turns. */
   answered(signal: SignalName, routes: readonly Route[], onIncomplete: () => void): readonly Route[] {
     const { world, limits, gate } = this.#context
@@ -85,17 +94,6 @@ export class Workers {
     return gated(gate, offloaded(routes, options, onIncomplete))
   }
 
-  #bucket(signal: SignalName): Bucket {
-    const bucket = this.#buckets.get(signal)
-    if (bucket === undefined) throw new Error(`workers do not serve ${signal}`)
-    return bucket
-  }
-
-  #metricsDoor(): MetricsDoor {
-    if (this.#metrics === undefined) throw new Error('workers do not serve metrics')
-    return this.#metrics
-  }
-
   /** Read when a worker starts: all parts are there by then. */
   #settings(): WorkerSettings {
     const { limits, config } = this.#context
@@ -104,7 +102,16 @@ export class Workers {
       isTenancyOn: config.text('tenancy') === 'on',
       memoryBytesMax: this.#memoryBytesMax,
       metrics: this.#signalSettings('metrics'),
+      logs: this.#logsSettings(),
     }
+  }
+
+  #logsSettings(): WorkerLogs | undefined {
+    const settings = this.#signalSettings('logs')
+    if (settings === undefined) return undefined
+    const { config, world } = this.#context
+    const cacheBytes = shareOf(world, 1 / 16, config.bytes('logs.cache_size'))
+    return { ...settings, isBase64: settings.bucket.directory !== undefined, cacheBytes }
   }
 
   #signalSettings(signal: SignalName): WorkerSignal | undefined {
@@ -131,6 +138,12 @@ export class Workers {
   close(): void {
     this.#pool?.close()
   }
+}
+
+/** What the parts have given. */
+function known<T>(given: T | undefined): T {
+  if (given === undefined) throw new Error('workers do not serve this signal')
+  return given
 }
 
 function placeOf(bucket: Bucket): WorkerBucket {

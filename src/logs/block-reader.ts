@@ -5,8 +5,7 @@ import { isDamage } from '#core/omissions.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { BlockLines } from './block-lines.ts'
 import { chunkKey, filterKey, openChunkObject, type ChunkRef, type InnerChunk } from './chunk.ts'
-import type { StreamHead } from './head.ts'
-import type { ClosedChunk } from './open-chunk.ts'
+import { readSnapshot, type ChunkSnapshot, type ClosedChunk } from './open-chunk.ts'
 import type { IndexedChunk } from './index-file.ts'
 import { ByteLru } from '#store/byte-lru.ts'
 import type { ChunkSource, LineBlock, OpenedChunk } from './select.ts'
@@ -187,19 +186,16 @@ export class ChunkReader {
     }
   }
 
-  /** The chunk that lines are being added to, as it is now. */
-  open(stream: StreamHead): ChunkSource | undefined {
-    const chunk = stream.open
-    if (chunk === undefined || chunk.entries === 0) return undefined
-    const { symbols, blocks } = chunk.snapshot()
+  /** The chunk that lines are being added to, as it was. */
+  open(chunk: ChunkSnapshot): ChunkSource {
     const opened: OpenedChunk = {
-      symbols,
-      blocks: blocks.map(({ minMs, maxMs, entries, read }) => ({
-        minMs,
-        maxMs,
-        entries,
+      symbols: chunk.symbols,
+      blocks: chunk.blocks.map(block => ({
+        minMs: block.minMs,
+        maxMs: block.maxMs,
+        entries: block.entries,
         mayContain: () => true,
-        lines: read,
+        lines: () => readSnapshot(block),
       })),
     }
     return {

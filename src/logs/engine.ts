@@ -13,6 +13,8 @@ import { ChunkReader } from './block-reader.ts'
 import { BlockLife } from './block-life.ts'
 import { DeletionRequests, type DeletionRequest } from './deletion.ts'
 import { ChunkEraser, type HidingTest } from './eraser.ts'
+import { LogsDoor } from './door.ts'
+import { HeadSource } from './head-source.ts'
 import { dayMs, IndexCatalogue } from './index-catalogue.ts'
 import { Replay, scopeOf } from './replay.ts'
 import { RetiredObjects } from './retired.ts'
@@ -236,18 +238,30 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
 
   reader(tenantName: string): LogsReader {
     this.requireReadable()
-    const reader = new Reader(
-      tenantName,
-      {
-        streams: () => this.#tenants.get(tenantName)?.head.streams.values() ?? [],
-        catalogue: this.#catalogue,
-        chunks: this.#reader,
-        tail: this.#tail,
-        deletions: this.#deletions,
-      },
-      fromMs => this.retainedFrom(fromMs),
-    )
+    const source = new HeadSource({
+      tenant: tenantName,
+      streams: () => this.#tenants.get(tenantName)?.head.streams.values() ?? [],
+      catalogue: this.#catalogue,
+      chunks: this.#reader,
+      tail: this.#tail,
+      requests: this.#deletions,
+    })
+    const reader = new Reader(tenantName, source, fromMs => this.retainedFrom(fromMs))
     return leavingOut(reader, this.notJoined)
+  }
+
+  /** For threads that evaluate queries. */
+  door(): LogsDoor {
+    return new LogsDoor({
+      clock: this.#options.clock,
+      streams: name => this.#tenants.get(name)?.head.streams.values() ?? [],
+      catalogue: this.#catalogue,
+      requests: this.#deletions,
+      requireReadable: () => {
+        this.requireReadable()
+      },
+      notJoined: () => this.notJoined,
+    })
   }
 
   get streamCount(): number {

@@ -45,6 +45,7 @@ export function parseIndexKey(key: string, bytes = 0): IndexFile | undefined {
 export class IndexCatalogue {
   readonly #bucket: Bucket
   readonly #clock: Clock
+  readonly #onDamage: (block: DamagedBlock) => void
   #files = new Map<string, Held>()
   /** Files that were listed once and are gone, though nothing replaced them. */
   readonly #lost = new Map<string, Held>()
@@ -53,8 +54,10 @@ export class IndexCatalogue {
   /** Indexes and chunks. */
   readonly damage: DamageList
 
-  constructor(bucket: Bucket, clock: Clock, log: Log) {
+  /** `onDamage`: hears of all that is noted. */
+  constructor(bucket: Bucket, clock: Clock, log: Log, onDamage: (block: DamagedBlock) => void = () => {}) {
     this.#bucket = bucket
+    this.#onDamage = onDamage
     this.#clock = clock
     this.damage = new DamageList(log, 'logs')
   }
@@ -145,10 +148,7 @@ export class IndexCatalogue {
 
   /** Everything that is listed for a tenant in the days of the time: one index per file. */
   async indexes(tenant: string, fromMs: number, throughMs: number, omissions?: Omissions): Promise<LogIndex[]> {
-    const firstDay = Math.floor(fromMs / dayMs)
-    const lastDay = Math.floor(throughMs / dayMs)
-    const touches = ({ file }: Held): boolean =>
-      file.day >= firstDay && file.day <= lastDay && (file.tenant === undefined || file.tenant === tenant)
+    const touches = touching(tenant, fromMs, throughMs)
     const load = async (): Promise<(LogIndex | undefined)[]> => {
       const wanted = [...this.#files.values()].filter(touches)
       return Promise.all(wanted.map(async held => (await this.#load(held)).get(tenant)))
@@ -160,11 +160,34 @@ export class IndexCatalogue {
       if (!(error instanceof ReplacedError)) throw error
       indexes = await load()
     }
-    for (const held of [...this.#files.values(), ...this.#lost.values()])
-      if (held.damage !== undefined && touches(held)) omissions?.add(held.file.key, held.damage)
+    if (omissions !== undefined) this.addLeftOut(tenant, fromMs, throughMs, omissions)
     return indexes
       .filter(index => index !== undefined)
       .filter(index => index.fromMs <= throughMs && index.throughMs >= fromMs)
+  }
+
+  /** Adds the indexes that can't be used to what an answer about the time lacks. */
+  addLeftOut(tenant: string, fromMs: number, throughMs: number, omissions: Omissions): void {
+    const touches = touching(tenant, fromMs, throughMs)
+    for (const held of [...this.#files.values(), ...this.#lost.values()])
+      if (held.damage !== undefined && touches(held)) omissions.add(held.file.key, held.damage)
+  }
+
+  /** Files that have, or may have, indexes of the tenant. */
+  usableFilesOf(tenant: string): IndexFile[] {
+    const files: IndexFile[] = []
+    for (const { file, damage } of this.#files.values())
+      if (damage === undefined && (file.tenant === undefined || file.tenant === tenant)) files.push(file)
+    return files
+  }
+
+  /** Goes by another catalogue: of the tenant there are these files and no others. What was read of them is kept. */
+  follow(tenant: string, files: readonly IndexFile[]): void {
+    const keys = new Set(files.map(({ key }) => key))
+    for (const { file } of Array.from(this.#files.values()))
+      if ((file.tenant === undefined || file.tenant === tenant) && !keys.has(file.key)) this.#files.delete(file.key)
+    for (const file of files)
+      if (!this.#files.has(file.key)) this.#files.set(file.key, { file, loading: undefined, lastUsedMs: 0 })
   }
 
   /** Undefined when the file can't be used, or is no more. */
@@ -199,6 +222,7 @@ export class IndexCatalogue {
   /** Notes damage, and lets go of local copies. */
   noteDamage(block: DamagedBlock): void {
     this.damage.add(block)
+    this.#onDamage(block)
     this.#bucket.evict?.(block.id).catch(() => {})
   }
 
@@ -226,6 +250,14 @@ export class IndexCatalogue {
     const oldest = this.#clock.nowMs() - idleMs
     for (const held of this.#files.values()) if (held.lastUsedMs < oldest) held.loading = undefined
   }
+}
+
+/** May the file have streams of the tenant and the time? */
+function touching(tenant: string, fromMs: number, throughMs: number): (held: Held) => boolean {
+  const firstDay = Math.floor(fromMs / dayMs)
+  const lastDay = Math.floor(throughMs / dayMs)
+  return ({ file }) =>
+    file.day >= firstDay && file.day <= lastDay && (file.tenant === undefined || file.tenant === tenant)
 }
 
 /** The file was replaced since the list was made. */

@@ -191,7 +191,7 @@ export class OpenChunk {
       ? { bytes: this.#block.bytes(), entries: this.#entries }
       : sortEntries(this.#block.bytes(), this.#entries)
     this.#entries = entries
-    const packed = new Uint8Array(compress(codecs.zstd, bytes))
+    const packed = shared(compress(codecs.zstd, bytes))
     const last = this.#sealed.at(-1)
     if (
       last !== undefined &&
@@ -226,31 +226,28 @@ export class OpenChunk {
     return Math.max(this.#entries > 0 ? this.#maxMs : -Infinity, ...this.#sealed.map(b => b.maxMs))
   }
 
-  /** What there is now, for a query: later appends do not show in it. */
-  snapshot(): ChunkSnapshot {
+  /** What there is now, for a query: later appends do not show in it. Undefined while there is nothing. */
+  snapshot(): ChunkSnapshot | undefined {
+    if (this.entries === 0) return undefined
     const blocks: SnapshotBlock[] = this.#sealed.map(({ packed, entries, minMs, maxMs }) => ({
       minMs,
       maxMs,
       entries,
-      read: () => new BlockLines(decompress(codecs.zstd, packed), entries, true),
+      bytes: packed,
+      form: 'packed',
     }))
     if (this.#entries > 0) {
-      const bytes = this.#block.bytes()
-      const entries = this.#entries
-      const inOrder = this.#inOrder
       this.#isShared = true
       blocks.push({
         minMs: this.#minMs,
         maxMs: this.#maxMs,
-        entries,
-        read() {
-          if (inOrder) return new BlockLines(bytes, entries, true)
-          const sorted = sortEntries(bytes, entries)
-          return new BlockLines(sorted.bytes, sorted.entries, true)
-        },
+        entries: this.#entries,
+        bytes: this.#block.bytes(),
+        form: this.#inOrder ? 'ordered' : 'unordered',
       })
     }
-    return { symbols: this.#symbols, blocks }
+    const { minMs, maxMs, entries, rawBytes } = this
+    return { minMs, maxMs, entries, rawBytes, symbols: this.#symbols, blocks }
   }
 
   /** The chunk as an object for the bucket. Nothing may be appended any more. */
@@ -270,7 +267,7 @@ export class OpenChunk {
     const size = blocks.reduce((sum, b) => sum + b.size, 0) + this.#symbols.reduce((sum, s) => sum + s.length, 0)
     return {
       ref: { fingerprint: fingerprint.toString(16), fromMs, throughMs, checksum },
-      bytes,
+      bytes: shared(bytes),
       filter: encodeFilter(bitmaps),
       path: undefined,
       size: bytes.length,
@@ -295,8 +292,8 @@ export class OpenChunk {
   forEach(
     visit: (ms: number, subNs: number, bytes: Uint8Array, from: number, to: number, pairs: readonly string[]) => void,
   ): void {
-    for (const block of this.snapshot().blocks) {
-      const lines = block.read()
+    for (const block of this.snapshot()?.blocks ?? []) {
+      const lines = readSnapshot(block)
       for (let i = 0; i < lines.count; i++)
         visit(
           lines.timesMs[i]!,
@@ -310,15 +307,37 @@ export class OpenChunk {
   }
 }
 
+/** A block of an open chunk. Packed ones lie in shared memory. */
 export interface SnapshotBlock {
   minMs: number
   maxMs: number
   entries: number
-  read(): BlockLines
+  bytes: Uint8Array
+  form: 'packed' | 'ordered' | 'unordered'
 }
+
+/** An open chunk at one instant. */
 export interface ChunkSnapshot {
+  minMs: number
+  maxMs: number
+  entries: number
+  rawBytes: number
   symbols: readonly string[]
-  blocks: SnapshotBlock[]
+  blocks: readonly SnapshotBlock[]
+}
+
+export function readSnapshot({ bytes, entries, form }: SnapshotBlock): BlockLines {
+  if (form === 'packed') return new BlockLines(decompress(codecs.zstd, bytes), entries, true)
+  if (form === 'ordered') return new BlockLines(bytes, entries, true)
+  const sorted = sortEntries(bytes, entries)
+  return new BlockLines(sorted.bytes, sorted.entries, true)
+}
+
+/** A copy that other threads can read. */
+export function shared(bytes: Uint8Array): Uint8Array {
+  const copy = new Uint8Array(new SharedArrayBuffer(bytes.length))
+  copy.set(bytes)
+  return copy
 }
 
 /** The same entries in order of time, equal times as they came; entries that are equal altogether stand once. */

@@ -6,21 +6,36 @@ import type { Labels } from '#model/labels.ts'
 import type { DamagedBlock } from '#store/damage.ts'
 import type { ChunkReader, DamageListener } from './block-reader.ts'
 import type { ChunkRef } from './chunk.ts'
-import type { DeletionRequests } from './deletion.ts'
-import type { StreamHead } from './head.ts'
 import type { IndexCatalogue } from './index-catalogue.ts'
 import { chunkName } from './merge.ts'
+import type { ChunkSnapshot, ClosedChunk } from './open-chunk.ts'
 import type { ChunkSource, DeletionNotice, LogsReader, StreamChunks, TailListener } from './select.ts'
-import type { Tail } from './tail.ts'
 
-/** Where a reader finds what it reads. */
-export interface ReaderSources {
-  /** The tenant's streams that are in memory. */
-  streams: () => Iterable<StreamHead>
-  catalogue: IndexCatalogue
-  chunks: ChunkReader
-  tail: Tail
-  deletions: DeletionRequests
+/** What memory has of a stream: a chunk that lines are added to, and closed ones that wait for the bucket. */
+export interface MemoryStream {
+  labels: Labels
+  open: ChunkSnapshot | undefined
+  closed: readonly ClosedChunk[]
+}
+
+/** Where a reader finds what it reads: in this thread (head-source.ts), or in another one (view.ts). */
+export interface LogsSource {
+  readonly catalogue: IndexCatalogue
+  readonly chunks: ChunkReader
+  /** Streams with chunks of the time; what is listed in an index from this instant on may be in both. */
+  memory(
+    matchers: readonly Matcher[],
+    fromMs: number,
+    throughMs: number,
+    omissions: Omissions,
+  ): Promise<readonly MemoryStream[]>
+  /** As they were when memory was last asked. */
+  deletions(): readonly DeletionNotice[]
+  /** Why deletions could not be read. */
+  deletionProblem(): { key: string; reason: string } | undefined
+  follow(matchers: readonly Matcher[], listener: TailListener): () => void
+  /** Calls `onNew` when lines have come, until the returned function is called. */
+  watch(onNew: () => void): () => void
 }
 
 /** A stream with the chunks found so far, and their names: a chunk may be in memory and in an index. */
@@ -32,19 +47,19 @@ interface FoundStream {
 
 export class Reader implements LogsReader {
   readonly #tenant: string
-  readonly #sources: ReaderSources
+  readonly #source: LogsSource
   readonly #retainedFrom: (fromMs: number) => number
   readonly omissions = new Omissions()
 
   /** `retainedFrom` moves the start of a query's time to the retention. */
-  constructor(tenant: string, sources: ReaderSources, retainedFrom: (fromMs: number) => number) {
+  constructor(tenant: string, source: LogsSource, retainedFrom: (fromMs: number) => number) {
     this.#tenant = tenant
-    this.#sources = sources
+    this.#source = source
     this.#retainedFrom = retainedFrom
   }
 
   damaged(of: 'tenant' | 'all' = 'tenant'): readonly DamagedBlock[] {
-    const { damage } = this.#sources.catalogue
+    const { damage } = this.#source.catalogue
     return of === 'all' ? damage.all() : damage.of(this.#tenant)
   }
 
@@ -52,7 +67,7 @@ export class Reader implements LogsReader {
     const startMs = this.#retainedFrom(fromMs)
     const found = new Map<string, FoundStream>()
     // Memory first, in one go: what is published meanwhile shows in both, and queries drop repeated lines.
-    this.#selectMemory(matchers, startMs, throughMs, found)
+    await this.#selectMemory(matchers, startMs, throughMs, found)
     await this.#selectIndexed(matchers, startMs, throughMs, found)
     this.#noteDeletions()
     for (const { chunks } of found.values()) chunks.sort((a, b) => a.fromMs - b.fromMs || a.throughMs - b.throughMs)
@@ -64,29 +79,24 @@ export class Reader implements LogsReader {
   }
 
   subscribe(matchers: readonly Matcher[], listener: TailListener): () => void {
-    return this.#sources.tail.follow(this.#tenant, matchers, listener)
+    return this.#source.follow(matchers, listener)
   }
 
   watch(onNew: () => void): () => void {
-    return this.#sources.tail.watch(this.#tenant, onNew)
+    return this.#source.watch(onNew)
   }
 
   deletions(): readonly DeletionNotice[] {
-    return this.#sources.deletions
-      .of(this.#tenant)
-      .filter(d => d.status === 'received')
-      .map(({ id, query, fromMs, throughMs }) => ({ id, query, fromMs, throughMs }))
+    return this.#source.deletions()
   }
 
-  #selectMemory(
+  async #selectMemory(
     matchers: readonly Matcher[],
     fromMs: number,
     throughMs: number,
     found: Map<string, FoundStream>,
-  ): void {
-    for (const stream of this.#sources.streams()) {
-      if (stream.open === undefined && stream.closed.length === 0) continue
-      if (!matchers.every(m => m.matches(stream.labels.get(m.name)))) continue
+  ): Promise<void> {
+    for (const stream of await this.#source.memory(matchers, fromMs, throughMs, this.omissions)) {
       for (const { name, source } of this.#chunksInMemory(stream)) {
         if (source.fromMs > throughMs || source.throughMs < fromMs) continue
         const into = streamIn(found, stream.labels)
@@ -96,14 +106,13 @@ export class Reader implements LogsReader {
     }
   }
 
-  #chunksInMemory(stream: StreamHead): { name: string; source: ChunkSource }[] {
-    const { chunks } = this.#sources
-    const all = stream.closed.map(closed => ({
-      name: chunkName(closed.ref),
-      source: chunks.closed(this.#tenant, closed, this.#listenerFor(closed.ref, false)),
+  #chunksInMemory({ open, closed }: MemoryStream): { name: string; source: ChunkSource }[] {
+    const { chunks } = this.#source
+    const all = closed.map(chunk => ({
+      name: chunkName(chunk.ref),
+      source: chunks.closed(this.#tenant, chunk, this.#listenerFor(chunk.ref, false)),
     }))
-    const open = chunks.open(stream)
-    if (open !== undefined) all.push({ name: '', source: open })
+    if (open !== undefined) all.push({ name: '', source: chunks.open(open) })
     return all
   }
 
@@ -113,7 +122,7 @@ export class Reader implements LogsReader {
     throughMs: number,
     found: Map<string, FoundStream>,
   ): Promise<void> {
-    const { catalogue, chunks: reader } = this.#sources
+    const { catalogue, chunks: reader } = this.#source
     for (const index of await catalogue.indexes(this.#tenant, fromMs, throughMs, this.omissions)) {
       for (const { labels, chunks } of index.select(matchers)) {
         let into: FoundStream | undefined
@@ -130,16 +139,16 @@ export class Reader implements LogsReader {
   }
 
   #noteDeletions(): void {
-    const { problem } = this.#sources.deletions
+    const problem = this.#source.deletionProblem()
     if (problem === undefined) return
     const { key: id, reason } = problem
-    this.#sources.catalogue.damage.add({ tenant: id.slice(0, id.indexOf('/')), id, reason, isWhole: false })
+    this.#source.catalogue.damage.add({ tenant: id.slice(0, id.indexOf('/')), id, reason, isWhole: false })
     this.omissions.add(id, reason)
   }
 
   /** What is left out of a chunk is noted, for this answer and for whoever looks at the state. */
   #listenerFor(chunk: ChunkRef, isIndexed: boolean): DamageListener {
-    const { catalogue, chunks } = this.#sources
+    const { catalogue, chunks } = this.#source
     const tenant = this.#tenant
     const id = chunks.keyOf(tenant, chunk)
     const note = (error: Error, isWhole: boolean): void => {
@@ -163,7 +172,7 @@ export class Reader implements LogsReader {
 
   async #isListed(chunk: ChunkRef): Promise<boolean> {
     const name = chunkName(chunk)
-    const indexes = await this.#sources.catalogue.indexes(this.#tenant, chunk.fromMs, chunk.throughMs)
+    const indexes = await this.#source.catalogue.indexes(this.#tenant, chunk.fromMs, chunk.throughMs)
     return indexes.some(index => index.streams.some(({ chunks }) => chunks.some(one => chunkName(one) === name)))
   }
 }

@@ -1,8 +1,10 @@
 /** What the main thread and its workers ask each other. All of it can be cloned. */
 import type { ObjectInfo } from '#bucket/bucket.ts'
 import type { SignalName } from '#core/signal-name.ts'
+import type { LogsPlan, LogsPlanAsk } from '#logs/door.ts'
 import type { BlockMeta as MetricsBlockMeta } from '#metrics/block-meta.ts'
 import type { DamageNote, MetricsPlan, MetricsTexts, PlacedBlock, PlanAsk, TextsAsk } from '#metrics/door.ts'
+import type { DamagedBlock } from '#store/damage.ts'
 import type { ThreadCalls } from './pool.ts'
 
 /** A request as a worker gets it. */
@@ -60,6 +62,8 @@ export type MainCalls = {
   metricsMetas: { ask: { tenant: string; ids: readonly string[] }; answer: (MetricsBlockMeta | undefined)[] }
   metricsDamage: { ask: DamageNote; answer: undefined }
   metricsLookAgain: { ask: { tenant: string; block: PlacedBlock }; answer: PlacedBlock | undefined }
+  logsPlan: { ask: LogsPlanAsk; answer: LogsPlan }
+  logsDamage: { ask: DamagedBlock; answer: undefined }
   /** Jobs that are under way when the worker has too little memory for all. */
   memoryShort: { ask: readonly number[]; answer: undefined }
 }

@@ -1,6 +1,7 @@
 /** What the main thread answers its workers: reads of buckets, and the doors of signals. */
 import type { Bucket } from '#bucket/bucket.ts'
 import type { SignalName } from '#core/signal-name.ts'
+import type { LogsDoor } from '#logs/door.ts'
 import type { MetricsDoor } from '#metrics/door.ts'
 import type { MainCalls } from './calls.ts'
 import type { Answer, Handlers } from './link.ts'
@@ -9,10 +10,11 @@ import type { Answer, Handlers } from './link.ts'
 export interface MainSources {
   bucket: (signal: SignalName) => Bucket
   metrics: () => MetricsDoor
+  logs: () => LogsDoor
   memoryShort: (jobs: readonly number[]) => void
 }
 
-export function mainHandlers({ bucket, metrics, memoryShort }: MainSources): Handlers<MainCalls> {
+export function mainHandlers({ bucket, metrics, logs, memoryShort }: MainSources): Handlers<MainCalls> {
   return {
     bucketGet: async ({ signal, key }) => handedOver(await bucket(signal).get(key)),
     bucketRange: async ({ signal, key, offset, length }) =>
@@ -35,6 +37,11 @@ export function mainHandlers({ bucket, metrics, memoryShort }: MainSources): Han
       return { answer: undefined }
     },
     metricsLookAgain: async ({ tenant, block }) => ({ answer: await metrics().lookAgain(tenant, block) }),
+    logsPlan: async ask => ({ answer: await logs().plan(ask) }),
+    logsDamage: block => {
+      logs().noteDamage(block)
+      return { answer: undefined }
+    },
     memoryShort: jobs => {
       memoryShort(jobs)
       return { answer: undefined }

@@ -6,7 +6,7 @@ import { prometheusQueries } from '#api/prometheus/query-routes.ts'
 import { TempoAnswers } from '#api/tempo/answers.ts'
 import { tempoQueries } from '#api/tempo/routes.ts'
 import type { Tenancy } from '#api/tenancy.ts'
-import { victoriaLogsRoutes } from '#api/victorialogs/routes.ts'
+import { victoriaLogsRoutes, victoriaLogsTail, type TailingOptions } from '#api/victorialogs/routes.ts'
 import type { Clock } from '#core/clock.ts'
 import type { Limits } from '#core/limits.ts'
 import type { LogsReader } from '#logs/select.ts'
@@ -69,6 +69,13 @@ export class Queries {
       ...lokiQueries({ ...asked, engine: this.logql, entriesMax, queryLengthMaxMs }),
       ...victoriaLogsRoutes({ ...asked, engine: this.#logsql, logql: this.logql }),
     ]
+  }
+
+  /** The live tail of VictoriaLogs' API. */
+  logsTail(store: QueryStore<LogsReader>, onIncomplete: () => void, tailing: TailingOptions): Route[] {
+    const { clock, tenancy } = this.#world
+    const asked = { clock, store, tenantOf: tenancy.of('logs'), onIncomplete }
+    return victoriaLogsTail({ ...asked, engine: this.#logsql, logql: this.logql }, tailing)
   }
 
   traces(store: QueryStore<TracesReader>, onIncomplete: () => void): Route[] {

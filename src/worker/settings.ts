@@ -13,10 +13,19 @@ export interface WorkerSignal {
   retentionMs: number
 }
 
+/** The same of logs. */
+export interface WorkerLogs extends WorkerSignal {
+  /** Chunk keys end in base64. */
+  isBase64: boolean
+  /** For chunks and blocks of lines. */
+  cacheBytes: number
+}
+
 export interface WorkerSettings {
   limits: Limits
   isTenancyOn: boolean
   /** JavaScript memory and buffers that the worker may use. */
   memoryBytesMax: number
   metrics: WorkerSignal | undefined
+  logs: WorkerLogs | undefined
 }

@@ -7,6 +7,7 @@ import type { Clock } from '#core/clock.ts'
 import type { Files } from '#core/files.ts'
 import { addAll } from '#core/lists.ts'
 import type { SignalName } from '#core/signal-name.ts'
+import { LogsView } from '#logs/view.ts'
 import { MetricsView } from '#metrics/view.ts'
 import type { Route } from '#net/route-table.ts'
 import type { MainCalls, WorkerCalls } from './calls.ts'
@@ -55,7 +56,7 @@ export function makeWorker(port: Port, settings: WorkerSettings, world: WorkerWo
 }
 
 function routesOf(link: MainLink, settings: WorkerSettings, { clock, files }: WorkerWorld): Route[] {
-  const { limits, isTenancyOn, metrics } = settings
+  const { limits, isTenancyOn, metrics, logs } = settings
   const queries = new Queries({ clock, limits, tenancy: new Tenancy(isTenancyOn) })
   const routes: Route[] = []
   // What an answer lacks is counted where it is sent.
@@ -69,6 +70,21 @@ function routesOf(link: MainLink, settings: WorkerSettings, { clock, files }: Wo
       retentionMs: metrics.retentionMs,
     })
     addAll(routes, queries.metrics(view, onIncomplete))
+  }
+  if (logs !== undefined) {
+    const view = new LogsView({
+      clock,
+      files,
+      bucket: openBucket(link, 'logs', logs.bucket),
+      isBase64: logs.isBase64,
+      cacheBytes: logs.cacheBytes,
+      door: {
+        plan: ask => link.call('logsPlan', ask),
+        noteDamage: block => link.call('logsDamage', block),
+      },
+      retentionMs: logs.retentionMs,
+    })
+    addAll(routes, queries.logs(view, onIncomplete))
   }
   return routes
 }

@@ -87,6 +87,7 @@ export async function makeLogs(context: ServingContext): Promise<LogsPart> {
   const bucket = await openBucket(config, world, 'logs')
   const engine = openEngine(context, bucket)
   countMemory(context, engine)
+  workers.serveLogs(engine.door(), bucket)
   const tenantOf = tenancy.of('logs')
   const headerTenant = tenancy.ofHeader('logs')
   const pushes = logProtocols({ appender: engine, tenantOf: headerTenant, clock, log, kernel, limits })
@@ -100,7 +101,12 @@ export async function makeLogs(context: ServingContext): Promise<LogsPart> {
   const tails = { running: 0, max: limits.tailsMax }
   const queries = [
     ...workers.answered('logs', queriesOf.logs(engine, onIncomplete), onIncomplete),
-    ...queriesOf.logsTail(engine, onIncomplete, { gate: context.gate, tails, tailBytesMax: limits.tailBytesMax, memory }),
+    ...queriesOf.logsTail(engine, onIncomplete, {
+      gate: context.gate,
+      tails,
+      tailBytesMax: limits.tailBytesMax,
+      memory,
+    }),
     ...lokiOperatorRoutes({ clock, store: engine, tenantOf, version, entriesMax: limits.logQueryEntriesMax }),
   ]
   const sockets = tailRoutes({
