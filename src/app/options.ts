@@ -319,7 +319,7 @@ export const optionTable = {
   'limits.tenants': option(
     'number',
     String(defaultLimits.tenantsMax),
-    'Tenants of one signal in memory, each costs about 20 KiB; a push for one more is refused (429).',
+    'Tenants of one signal in memory, each costs up to 70 KiB; a push for one more is refused (429).',
   ),
   'limits.tails': option('number', String(defaultLimits.tailsMax), 'Live tails of logs at a time.'),
   role: option(

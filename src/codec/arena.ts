@@ -3,6 +3,7 @@
  * area's offset in units of 32 bytes. Areas come zeroed.
  */
 import { assert } from '#core/assert.ts'
+import { growLastPage, smallPageBytes } from '#core/grown.ts'
 
 const unitBytes = 32
 const pageBytes = 1 << 20
@@ -29,9 +30,10 @@ export class Arena {
       return reused
     }
     if (this.#used + size > pageBytes) {
-      this.#pages.push(new Uint8Array(pageBytes))
+      this.#pages.push(new Uint8Array(this.#pages.length === 0 ? smallPageBytes : pageBytes))
       this.#used = 0
     }
+    growLastPage(this.#pages, this.#used + size, pageBytes)
     const place = (this.#pages.length - 1) * (1 << placesPerPageLog2) + this.#used / unitBytes
     this.#used += size
     return place

@@ -31,6 +31,7 @@ const hashAt = 4096
 const placesAt = hashAt + 16
 const pageBytes = 65536
 let compiled: WebAssembly.Module | undefined
+const shared = new WeakMap<HashSeed, { labelsMax: number; keys: SeriesKeys }>()
 
 /** One instance of the kernel, with its memory. */
 export class SeriesKeys {
@@ -44,6 +45,16 @@ export class SeriesKeys {
   places!: Uint32Array
   /** By label, four words. */
   hashes!: Uint32Array
+
+  /**
+   * The one of all tables with this seed: its results are good until the next call of anybody. A memory of WebAssembly
+   * takes hundreds of KiB, and gibibytes of addresses.
+   */
+  static shared(seed: HashSeed, labelsMax: number): SeriesKeys {
+    let known = shared.get(seed)
+    if (known?.labelsMax !== labelsMax) shared.set(seed, (known = { labelsMax, keys: new SeriesKeys(seed, labelsMax) }))
+    return known.keys
+  }
 
   constructor(seed: HashSeed, labelsMax: number) {
     compiled ??= new WebAssembly.Module(readFileSync(new URL('./series-key.wasm', import.meta.url)))

@@ -24,7 +24,7 @@ export interface Limits {
   queryConcurrencyMax: number
   /** Queries that wait for others to end; each is a request of some KiB. */
   queryQueueMax: number
-  /** Tenants of a signal. 20 KiB each when they have a series or two: 10,000 are 200 MiB. */
+  /** Tenants of a signal. 70 KiB each of metrics with a series or two, less of logs and traces: 2,000 are 140 MiB. */
   tenantsMax: number
   /** Live tails, each with its own buffer. */
   tailsMax: number
@@ -61,7 +61,7 @@ export const defaultLimits: Limits = {
   queryTimeoutMs: 120_000,
   queryConcurrencyMax: 20,
   queryQueueMax: 200,
-  tenantsMax: 10_000,
+  tenantsMax: 2000,
   tailsMax: 10,
   tailBytesMax: 16 * 1024 * 1024,
   futureMs: 600_000,

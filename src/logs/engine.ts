@@ -184,6 +184,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
 
   async append(tenantName: string, batch: LogBatch): Promise<LogsAppendOutcome> {
     this.admit()
+    this.admitTenant(this.#tenants, tenantName)
     const tenant = this.#tenant(tenantName)
     this.#admitRate(tenant, batch)
     const result = this.#admitBatch(tenant, batch)

@@ -32,6 +32,8 @@ export interface MetricsOptions extends SignalOptions {
 }
 
 const maintainEveryMs = 15_000
+/** A tenant with a series or two. */
+const tenantBytes = 65_536
 
 export class MetricsEngine extends SignalFrame implements MetricsAppender {
   readonly #options: MetricsOptions
@@ -158,6 +160,7 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
 
   async append(tenantName: string, batch: WriteBatch): Promise<MetricsAppendOutcome> {
     this.admit()
+    this.admitTenant(this.#tenants, tenantName)
     const result = this.#admitBatch(this.#tenant(tenantName), batch)
     await this.wal.commit()
     return result
@@ -242,7 +245,7 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
   }
   /** Bytes of what is not in a block yet. */
   get headBytes(): number {
-    return [...this.#tenants.values()].reduce((sum, t) => sum + t.head.heldBytes, 0)
+    return [...this.#tenants.values()].reduce((sum, t) => sum + tenantBytes + t.head.heldBytes, 0)
   }
   /** Bytes of what is kept of blocks for queries. */
   get cacheBytes(): number {

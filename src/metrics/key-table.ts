@@ -5,9 +5,9 @@
  */
 
 export class KeyTable {
-  #slots = new Int32Array(2048).fill(-1)
-  #words = new Uint32Array(1024 * 4)
-  #numbers = new Uint32Array(1024)
+  #slots = new Int32Array(64).fill(-1)
+  #words = new Uint32Array(32 * 4)
+  #numbers = new Uint32Array(32)
   #count = 0
 
   /** The number at hash words hashes[4i ... 4i+3], or -1. */

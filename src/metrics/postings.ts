@@ -11,12 +11,12 @@ const noList = 0xffffffff
 export class Postings {
   readonly #symbols: SymbolTable
   readonly #keys = new KeyTable()
-  #name = new Uint32Array(1024)
-  #value = new Uint32Array(1024)
-  #count = new Uint32Array(1024)
+  #name = new Uint32Array(32)
+  #value = new Uint32Array(32)
+  #count = new Uint32Array(32)
   /** The only series, while there is one. */
-  #single = new Uint32Array(1024)
-  #listOf = new Uint32Array(1024).fill(noList)
+  #single = new Uint32Array(32)
+  #listOf = new Uint32Array(32).fill(noList)
   readonly #lists: Uint32Array[] = []
   readonly #freeLists: number[] = []
   readonly #freePairs: number[] = []

@@ -1,7 +1,7 @@
 /**
  * What the head holds of one block range: finished XOR chunks, samples out of order, histograms. Dropped as a whole.
  */
-import { grown } from '#core/grown.ts'
+import { grown, growLastPage, sharedPage, smallPageBytes } from '#core/grown.ts'
 import { resetHint, type FloatHistogram } from '#model/histogram.ts'
 import type { SampleColumns } from '#model/sample-columns.ts'
 import { appendXor } from './append-xor.ts'
@@ -23,12 +23,12 @@ export class RangeChunks {
   readonly startMs: number
   readonly endMs: number
   /** Chunk columns: by chunk number. Times are relative to `startMs`. */
-  #series = new Uint32Array(256)
-  #min = new Int32Array(256)
-  #max = new Int32Array(256)
-  #place = new Float64Array(256)
-  #length = new Uint16Array(256)
-  #previous = new Int32Array(256)
+  #series = new Uint32Array(16)
+  #min = new Int32Array(16)
+  #max = new Int32Array(16)
+  #place = new Float64Array(16)
+  #length = new Uint16Array(16)
+  #previous = new Int32Array(16)
   chunkCount = 0
   /** By series: number of its latest chunk + 1. */
   #latest = new Int32Array(0)
@@ -53,15 +53,17 @@ export class RangeChunks {
   /** Roughly what it holds in memory, in bytes; histograms by their usual size. */
   get heldBytes(): number {
     const columns = this.#series.length * 26 + this.#latest.length * 4 + this.#lateSeries.length * 20
-    return this.#pages.length * pageBytes + columns + this.histogramsOf.size * histogramSeriesBytes
+    const pages = this.#pages.length < 2 ? (this.#pages[0]?.length ?? 0) : this.#pages.length * pageBytes
+    return pages + columns + this.histogramsOf.size * histogramSeriesBytes
   }
 
   /** Keeps a copy of a finished chunk. */
   addChunk(series: number, bytes: Uint8Array, minMs: number, maxMs: number): void {
     if (this.#used + bytes.length > pageBytes) {
-      this.#pages.push(new Uint8Array(new SharedArrayBuffer(pageBytes)))
+      this.#pages.push(sharedPage(this.#pages.length === 0 ? smallPageBytes : pageBytes))
       this.#used = 0
     }
+    growLastPage(this.#pages, this.#used + bytes.length, pageBytes, sharedPage)
     const chunk = this.chunkCount++
     if (chunk === this.#series.length) this.#growChunks()
     this.#pages.at(-1)!.set(bytes, this.#used)
@@ -72,7 +74,7 @@ export class RangeChunks {
     this.#length[chunk] = bytes.length
     this.#used += bytes.length
     if (series >= this.#latest.length)
-      this.#latest = grown(this.#latest, new Int32Array(Math.max(series + 1, this.#latest.length * 2, 1024)))
+      this.#latest = grown(this.#latest, new Int32Array(Math.max(series + 1, this.#latest.length * 2, 64)))
     this.#previous[chunk] = this.#latest[series]! - 1
     this.#latest[series] = chunk + 1
     this.#see(minMs, maxMs)
@@ -95,7 +97,7 @@ export class RangeChunks {
 
   addLate(series: number, timeMs: number, hi: number, lo: number): void {
     if (this.lateCount === this.#lateSeries.length) {
-      const size = Math.max(256, this.lateCount * 2)
+      const size = Math.max(16, this.lateCount * 2)
       this.#lateSeries = grown(this.#lateSeries, new Uint32Array(size))
       this.#lateMs = grown(this.#lateMs, new Float64Array(size))
       this.#lateWords = grown(this.#lateWords, new Uint32Array(size * 2))
@@ -228,10 +230,6 @@ export class RangeChunks {
     for (let s = 0; s < this.#latest.length; s++) if (this.#latest[s]! > 0) out[at++] = s
     for (const s of all) out[at++] = s
     return out.sort()
-  }
-
-  get bytesHeld(): number {
-    return this.#pages.length * pageBytes + this.#series.length * 30 + this.#latest.length * 4
   }
 }
 

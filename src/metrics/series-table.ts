@@ -37,6 +37,8 @@ const stepValues = 256
  * How long the number of a retired series rests before another gets it: longer than any query lives that may hold it.
  */
 const restMs = 600_000
+/** A tenant may have a series or two. */
+const smallestPairs = 128
 /** In the length of a series' stretch: it is not shown yet. */
 const unshownBit = 0x8000
 
@@ -50,11 +52,11 @@ export class SeriesTable {
    * Numbers of label pairs, in stretches: by series, where its stretch begins and how long it is. Length 0: no series
    * has the number. With `unshownBit`: it can be found by its key alone, not by its labels.
    */
-  #pairs = new Uint32Array(16384)
+  #pairs = new Uint32Array(smallestPairs)
   #pairsUsed = 0
   #pairsLive = 0
-  #from = new Uint32Array(1024)
-  #length = new Uint16Array(1024)
+  #from = new Uint32Array(32)
+  #length = new Uint16Array(32)
   readonly #free: number[] = []
   /** Series that were made and, but for those shown meanwhile, wait for the log. */
   #made: number[] = []
@@ -70,7 +72,7 @@ export class SeriesTable {
 
   constructor(seed: HashSeed, limits: Limits) {
     this.#limits = limits
-    this.#splitter = new SeriesKeys(seed, limits.labelsPerSeriesMax)
+    this.#splitter = SeriesKeys.shared(seed, limits.labelsPerSeriesMax)
     this.symbols = new SymbolTable(seed.a ^ 0x5bd1e995)
     this.postings = new Postings(this.symbols)
   }
@@ -320,7 +322,7 @@ export class SeriesTable {
   }
 
   #compactPairs(): void {
-    const pairs = new Uint32Array(Math.max(16384, Math.ceil(this.#pairsLive * 1.25)))
+    const pairs = new Uint32Array(Math.max(smallestPairs, Math.ceil(this.#pairsLive * 1.25)))
     let at = 0
     for (let series = 0; series < this.count; series++) {
       const length = this.#length[series]! & ~unshownBit

@@ -3,7 +3,7 @@
  * the number of a text that nobody uses any more is given to another.
  */
 import { decodeUtf8 } from '#core/text.ts'
-import { grown } from '#core/grown.ts'
+import { grown, growLastPage, sharedPage, smallPageBytes } from '#core/grown.ts'
 
 const pageBits = 20
 const pageBytes = 1 << pageBits
@@ -13,11 +13,11 @@ export class SymbolTable {
   #pages: Uint8Array[] = []
   #pageUsed = pageBytes
   /** Where symbol i begins: page number × 2^20 + offset. */
-  #place = new Float64Array(1024)
-  #length = new Uint32Array(1024)
-  #hash = new Uint32Array(1024)
-  #uses = new Uint32Array(1024)
-  #slots = new Uint32Array(4096)
+  #place = new Float64Array(64)
+  #length = new Uint32Array(64)
+  #hash = new Uint32Array(64)
+  #uses = new Uint32Array(64)
+  #slots = new Uint32Array(256)
   #texts: (string | undefined)[] = []
   readonly #free: number[] = []
   #liveBytes = 0
@@ -83,9 +83,11 @@ export class SymbolTable {
 
   #write(id: number, text: Uint8Array): void {
     if (this.#pageUsed + text.length > pageBytes) {
-      this.#pages.push(new Uint8Array(new SharedArrayBuffer(Math.max(pageBytes, text.length))))
+      const isFirst = this.#pages.length === 0
+      this.#pages.push(sharedPage(isFirst ? smallPageBytes : Math.max(pageBytes, text.length)))
       this.#pageUsed = 0
     }
+    growLastPage(this.#pages, this.#pageUsed + text.length, pageBytes, sharedPage)
     this.#pages.at(-1)!.set(text, this.#pageUsed)
     this.#place[id] = (this.#pages.length - 1) * pageBytes + this.#pageUsed
     this.#pageUsed += text.length

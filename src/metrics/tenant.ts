@@ -49,7 +49,7 @@ export class Tenant {
     this.head.reserve()
     const { count } = this.head.table
     if (count <= this.#definedIn.length) return
-    const size = Math.max(count, Math.ceil(this.#definedIn.length * 1.5), 1024)
+    const size = Math.max(count, Math.ceil(this.#definedIn.length * 1.5), 32)
     this.#definedIn = grown(this.#definedIn, new Uint32Array(size).fill(never, this.#definedIn.length))
   }
 

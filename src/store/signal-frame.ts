@@ -5,7 +5,7 @@
 import { makeUlid } from '#codec/ulid.ts'
 import { backoffMs, Pauses } from '#core/backoff.ts'
 import { Repeater, sleep, type Clock, type Timer } from '#core/clock.ts'
-import { messageOf, UnavailableError } from '#core/errors.ts'
+import { LimitError, messageOf, UnavailableError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
 import type { Random } from '#core/random.ts'
@@ -42,6 +42,8 @@ export interface SignalOptions {
   freeBytesMin: number
   /** Throws UnavailableError while what came in holds more memory than it may. */
   admitMemory?: () => void
+  /** Tenants in memory; a push for one more is refused. Without it none is. */
+  tenantsMax?: number
   /** Serves queries from the bucket, and writes nothing. */
   readOnly: boolean
   /** How often the bucket is searched for blocks that other programs added or removed. */
@@ -436,6 +438,17 @@ export abstract class SignalFrame implements Signal {
   /** Throws UnavailableError while queries can't be answered: what the bucket and the log have is not known yet. */
   protected requireReadable(): void {
     if (!this.#isReady && !this.#isClosing) throw new UnavailableError(this.notReady ?? 'starting', 2)
+  }
+
+  /** Throws LimitError (429) for a tenant that is not among the known ones when there are as many as may be. */
+  protected admitTenant(known: ReadonlyMap<string, unknown>, name: string): void {
+    const { tenantsMax = Infinity } = this.#options
+    if (known.size < tenantsMax || known.has(name)) return
+    throw new LimitError(
+      `${this.name}: tenant ${JSON.stringify(name)} would be one more than the limit of ${tenantsMax} tenants; ` +
+        'send as one of those that there are, or raise limits.tenants',
+      429,
+    )
   }
 
   /** Throws UnavailableError when nothing may be appended now. */

@@ -158,6 +158,7 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
 
   async append(tenant: string, trace: Trace, message: Uint8Array): Promise<AppendOutcome> {
     this.admit()
+    this.admitTenant(this.#heads, tenant)
     this.#refuseWhenFull()
     const outcome = this.#admitBatch(this.#head(tenant), trace, message)
     await this.wal.commit()

@@ -122,3 +122,32 @@ test('without a tenant: 401, at every door; with a name that is none too', async
     assert.equal((await fetch(`${run.url}${path}`, { method: 'POST', headers: json, body: '{}' })).status, 401, path)
   assert.equal((await get('/health')).status, 200)
 })
+
+test('one tenant more than there may be is refused in all signals, and those that there are go on', async () => {
+  const own = await runTercet(['tenancy=on', 'limits.tenants=2', 'self_scrape=false', 'self_trace=false'])
+  try {
+    const push = async (tenant: string): Promise<Response[]> => {
+      const headers = { ...json, 'x-scope-orgid': tenant }
+      const line = JSON.stringify({ streams: [{ stream: { of: tenant }, values: [[ns, `line of ${tenant}`]] }] })
+      const span = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331', name: 'x' }
+      const times = { startTimeUnixNano: ns, endTimeUnixNano: ns }
+      const spans = { resourceSpans: [{ scopeSpans: [{ spans: [{ ...span, ...times }] }] }] }
+      const body = writeBody([{ labels: [['__name__', 'own']], samples: [[Date.now(), 1]] }])
+      return [
+        await postWrite(own.url, body, { 'x-scope-orgid': tenant }),
+        await fetch(`${own.url}/loki/api/v1/push`, { method: 'POST', headers, body: line }),
+        await fetch(`${own.url}/v1/traces`, { method: 'POST', headers, body: JSON.stringify(spans) }),
+      ]
+    }
+    const statuses = async (tenant: string): Promise<number[]> => (await push(tenant)).map(({ status }) => status)
+    assert.deepEqual(await statuses('a'), [204, 204, 200])
+    assert.deepEqual(await statuses('b'), [204, 204, 200])
+    for (const reply of await push('c')) {
+      assert.equal(reply.status, 429)
+      assert.match(await reply.text(), /tenant .*c.* would be one more than the limit of 2 tenants.*limits\.tenants/)
+    }
+    assert.deepEqual(await statuses('a'), [204, 204, 200])
+  } finally {
+    await own.stop()
+  }
+})

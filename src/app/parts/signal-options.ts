@@ -28,6 +28,7 @@ export function signalOptions(context: Context, signal: SignalName, bucket: Buck
     admitMemory: () => {
       context.memory.account('heads').admit()
     },
+    tenantsMax: context.limits.tenantsMax,
     freeBytesMin: config.bytes('disk_free_min'),
     readOnly: isReader,
     refreshMs,
