@@ -8,13 +8,15 @@ import type { SignalName } from '#core/signal-name.ts'
 import type { LogsDoor } from '#logs/door.ts'
 import type { MetricsDoor } from '#metrics/door.ts'
 import type { Route } from '#net/route-table.ts'
+import type { TracesDoor } from '#traces/door.ts'
+import type { BlockLayout } from '#traces/schema.ts'
 import type { MainCalls, WorkerCalls } from '#worker/calls.ts'
 import { Costs } from '#worker/costs.ts'
 import { mainHandlers } from '#worker/main-handlers.ts'
 import { offloaded } from '#worker/offload.ts'
 import { Pool, type ThreadHandle } from '#worker/pool.ts'
 import { Queries } from '#worker/query-routes.ts'
-import type { WorkerBucket, WorkerLogs, WorkerSettings, WorkerSignal } from '#worker/settings.ts'
+import type { WorkerBucket, WorkerLogs, WorkerSettings, WorkerSignal, WorkerTraces } from '#worker/settings.ts'
 import { startThread } from '#worker/start-thread.ts'
 import type { Context } from './context.ts'
 import { shareOf } from './world.ts'
@@ -42,8 +44,10 @@ export function makeServingContext(context: Context, startWorker = startThread):
 export class Workers {
   readonly #context: Context
   readonly #buckets = new Map<SignalName, Bucket>()
+  readonly #places = new Map<SignalName, WorkerBucket>()
   #metrics: MetricsDoor | undefined
   #logs: LogsDoor | undefined
+  #traces: { door: TracesDoor; layout: BlockLayout } | undefined
   readonly #pool: Pool<WorkerCalls, MainCalls> | undefined
   readonly #costs = new Costs()
   readonly #memoryBytesMax: number
@@ -65,6 +69,7 @@ export class Workers {
         bucket: signal => known(this.#buckets.get(signal)),
         metrics: () => known(this.#metrics),
         logs: () => known(this.#logs),
+        traces: () => known(this.#traces).door,
         memoryShort: jobs => {
           this.#pool?.refuseMemory(jobs)
         },
@@ -76,12 +81,21 @@ export class Workers {
   serveMetrics(door: MetricsDoor, bucket: Bucket): void {
     this.#metrics = door
     this.#buckets.set('metrics', bucket)
+    this.#places.set('metrics', placeOf(bucket))
   }
 
   /** The same of logs. */
   serveLogs(door: LogsDoor, bucket: Bucket): void {
     this.#logs = door
     this.#buckets.set('logs', bucket)
+    this.#places.set('logs', placeOf(bucket))
+  }
+
+  /** The same of traces; `served` is the bucket with what is staged for it, `bucket` the one below. */
+  serveTraces(door: TracesDoor, layout: BlockLayout, bucket: Bucket, served: Bucket): void {
+    this.#traces = { door, layout }
+    this.#buckets.set('traces', served)
+    this.#places.set('traces', placeOf(bucket))
   }
 
   /** The same routes; heavy ones are answered by workers where these serve the signal, and take their turns. */
@@ -103,6 +117,7 @@ export class Workers {
       memoryBytesMax: this.#memoryBytesMax,
       metrics: this.#signalSettings('metrics'),
       logs: this.#logsSettings(),
+      traces: this.#tracesSettings(),
     }
   }
 
@@ -114,10 +129,18 @@ export class Workers {
     return { ...settings, isBase64: settings.bucket.directory !== undefined, cacheBytes }
   }
 
+  #tracesSettings(): WorkerTraces | undefined {
+    const settings = this.#signalSettings('traces')
+    if (settings === undefined) return undefined
+    const { config, world } = this.#context
+    const { layout } = known(this.#traces)
+    return { ...settings, layout, cacheBytes: shareOf(world, 1 / 16, config.bytes('traces.cache_size')) }
+  }
+
   #signalSettings(signal: SignalName): WorkerSignal | undefined {
-    const bucket = this.#buckets.get(signal)
+    const bucket = this.#places.get(signal)
     if (bucket === undefined) return undefined
-    return { bucket: placeOf(bucket), retentionMs: this.#context.config.durationMs(`${signal}.retention`) }
+    return { bucket, retentionMs: this.#context.config.durationMs(`${signal}.retention`) }
   }
 
   register(registry: Registry): void {

@@ -1,4 +1,5 @@
 /** A bucket that another thread has open: this one only reads. */
+import { NotFoundError } from '#core/errors.ts'
 import type { Bucket, ObjectInfo } from './bucket.ts'
 
 /** What the thread with the bucket is asked. */
@@ -52,5 +53,27 @@ export class DistantBucket implements Bucket {
 
   #refuse(key: string): Promise<void> {
     return Promise.reject(new Error(`${this.description} is read here, and ${key} is not written`))
+  }
+}
+
+/** Reads from one bucket what it has, and the rest from another. */
+export class BucketOfTwo extends DistantBucket {
+  constructor(first: Bucket, second: BucketReads) {
+    const orElse = async <T>(read: (reads: BucketReads | Bucket) => Promise<T>): Promise<T> => {
+      try {
+        return await read(first)
+      } catch (error) {
+        if (!(error instanceof NotFoundError)) throw error
+        return read(second)
+      }
+    }
+    super(first.description, {
+      get: key => orElse(reads => reads.get(key)),
+      getRange: (key, offset, length) => orElse(reads => reads.getRange(key, offset, length)),
+      size: key => orElse(reads => reads.size(key)),
+      list: prefix => first.list(prefix),
+      listDirectories: prefix => first.listDirectories(prefix),
+      evict: prefix => second.evict(prefix),
+    })
   }
 }

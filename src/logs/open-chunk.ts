@@ -5,6 +5,7 @@
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { bitmapOf } from '#codec/gram-bitmap.ts'
 import { writeTime } from '#codec/log-time.ts'
+import { sharedCopy } from '#core/shared-bytes.ts'
 import { compareBytes } from '#core/text.ts'
 import type { Labels } from '#model/labels.ts'
 import { BlockLines, readPairs } from './block-lines.ts'
@@ -191,7 +192,7 @@ export class OpenChunk {
       ? { bytes: this.#block.bytes(), entries: this.#entries }
       : sortEntries(this.#block.bytes(), this.#entries)
     this.#entries = entries
-    const packed = shared(compress(codecs.zstd, bytes))
+    const packed = sharedCopy(compress(codecs.zstd, bytes))
     const last = this.#sealed.at(-1)
     if (
       last !== undefined &&
@@ -267,7 +268,7 @@ export class OpenChunk {
     const size = blocks.reduce((sum, b) => sum + b.size, 0) + this.#symbols.reduce((sum, s) => sum + s.length, 0)
     return {
       ref: { fingerprint: fingerprint.toString(16), fromMs, throughMs, checksum },
-      bytes: shared(bytes),
+      bytes: sharedCopy(bytes),
       filter: encodeFilter(bitmaps),
       path: undefined,
       size: bytes.length,
@@ -331,13 +332,6 @@ export function readSnapshot({ bytes, entries, form }: SnapshotBlock): BlockLine
   if (form === 'ordered') return new BlockLines(bytes, entries, true)
   const sorted = sortEntries(bytes, entries)
   return new BlockLines(sorted.bytes, sorted.entries, true)
-}
-
-/** A copy that other threads can read. */
-export function shared(bytes: Uint8Array): Uint8Array {
-  const copy = new Uint8Array(new SharedArrayBuffer(bytes.length))
-  copy.set(bytes)
-  return copy
 }
 
 /** The same entries in order of time, equal times as they came; entries that are equal altogether stand once. */

@@ -1,6 +1,7 @@
 /** The traces signal: takes spans in, keeps them in the bucket as Tempo's blocks, and hands them out. */
 import { UnavailableError } from '#core/errors.ts'
 import { leavingOut } from '#core/omissions.ts'
+import type { Bucket } from '#bucket/bucket.ts'
 import type { AppendOutcome } from '#model/append-outcome.ts'
 import type { Trace } from '#model/trace.ts'
 import type { BlockSummary } from '#store/signal.ts'
@@ -12,7 +13,9 @@ import { BatchAppender } from './batch-appender.ts'
 import { BlockLife } from './block-life.ts'
 import { BlockList } from './block-list.ts'
 import { BlockReader } from './block-reader.ts'
+import { TracesDoor } from './door.ts'
 import { Head } from './head.ts'
+import { HeadSource, type TenantMemory } from './head-source.ts'
 import type { SpanDecoder } from './segment.ts'
 import { Reader } from './reader.ts'
 import { Replay } from './replay.ts'
@@ -41,6 +44,7 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
   readonly #options: TracesOptions
   readonly #heads = new Map<string, Head>()
   readonly #list: BlockList
+  readonly #served: Bucket
   readonly #reader: BlockReader
   readonly #life: BlockLife
   readonly #staging: Staging
@@ -56,7 +60,8 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
     this.#appender = new BatchAppender(options)
     this.#list = new BlockList(bucket, log, clock)
     this.#staging = new Staging(options)
-    this.#reader = new BlockReader(this.#staging.served(), cacheBytes)
+    this.#served = this.#staging.served()
+    this.#reader = new BlockReader(this.#served, cacheBytes)
     this.#life = new BlockLife(options, this.wal, this.#heads, this.#list, this.#reader, this.#staging, () =>
       this.mayWrite(),
     )
@@ -186,15 +191,34 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
 
   reader(tenant: string): TracesReader {
     this.requireReadable()
-    const sources = {
+    const { layout } = this.#options
+    const parts = { ...this.#memory(tenant), blocks: this.#reader, layout, pause: this.#life.pause }
+    return leavingOut(new Reader(new HeadSource(parts), fromMs => this.retainedFrom(fromMs)), this.notJoined)
+  }
+
+  #memory(tenant: string): TenantMemory {
+    return {
+      tenant,
       waiting: () => this.#life.waiting.filter(w => w.tenant === tenant).flatMap(w => w.segments),
       head: () => this.#heads.get(tenant),
       list: this.#list,
-      blocks: this.#reader,
-      layout: this.#options.layout,
-      pause: this.#life.pause,
     }
-    return leavingOut(new Reader(tenant, sources, fromMs => this.retainedFrom(fromMs)), this.notJoined)
+  }
+
+  /** For threads that evaluate queries. */
+  door(): TracesDoor {
+    return new TracesDoor({
+      memory: tenant => this.#memory(tenant),
+      requireReadable: () => {
+        this.requireReadable()
+      },
+      notJoined: () => this.notJoined,
+    })
+  }
+
+  /** The bucket, with what is staged for it. */
+  get served(): Bucket {
+    return this.#served
   }
 
   get liveTraces(): number {

@@ -17,7 +17,11 @@ export interface HeldSpans {
   schemaUrl: string
   scope: Scope
   scopeUrl: string
+  /** Shared memory. */
   message: Uint8Array
+  /** Which of the message's resources, and which of its scopes, these are. */
+  resourceAt: number
+  scopeAt: number
   /** [from, to) of each, one after another. */
   ranges: number[]
   /** What has no bytes of its own. */
@@ -39,6 +43,8 @@ export interface LiveTrace {
 export function idKey(id: Uint8Array): string {
   return Buffer.from(id.buffer, id.byteOffset, id.length).toString('latin1')
 }
+
+let nextNumber = 1
 
 /** Used from trace to trace. */
 let combiner = new TraceCombiner()
@@ -69,6 +75,8 @@ function addTo(into: TraceCombiner, live: LiveTrace, decode: SpanDecoder, isRaw:
  * query they become rows once, in the order of the block.
  */
 export class Segment {
+  /** No other segment of this thread has it. */
+  readonly number = nextNumber++
   readonly traces: LiveTrace[] = []
   spans = 0
   bytes = 0
@@ -104,7 +112,12 @@ export class Segment {
 
   /** Its parts of a trace. */
   find(id: Uint8Array): Trace[] {
-    return (this.#byId.get(idKey(id)) ?? []).map(live => treeOf(live, this.#decode))
+    return this.partsOf(id).map(live => treeOf(live, this.#decode))
+  }
+
+  /** The same as they are held. */
+  partsOf(id: Uint8Array): readonly LiveTrace[] {
+    return this.#byId.get(idKey(id)) ?? []
   }
 
   /** For a shredder: attributes of spans may lie in the message still. */

@@ -1,4 +1,5 @@
 /** The spans of one message by trace, as they go into a head: nothing of the message's tree is held beyond them. */
+import { sharedCopy } from '#core/shared-bytes.ts'
 import type { Span, Trace } from '#model/trace.ts'
 import { idKey, type HeldSpans } from './segment.ts'
 import { paddedTraceId } from './shred.ts'
@@ -22,16 +23,17 @@ function sizeOf(span: Span): number {
     : 160 + span.attributes.length * 48 + span.events.length * 120 + span.links.length * 100
 }
 
-/** Spans lie in `message` where they are outlines. */
+/** Spans lie in `message` where they are outlines; a copy of it is held, in memory that all threads can read. */
 export function stageSpans(trace: Trace, message: Uint8Array, isTaken: SpanTest): StagedTrace[] {
   const staged = new Map<string, StagedTrace>()
+  let kept: Uint8Array | undefined
   let lastId: Uint8Array | undefined
   let key = ''
   let into: StagedTrace | undefined
-  for (const { resource, schemaUrl, scopes } of trace.resources) {
+  for (const [resourceAt, { resource, schemaUrl, scopes }] of trace.resources.entries()) {
     // A resource is held once, whatever number of traces it is of: the first one bears it.
     let resourceBytes = 200 + resource.attributes.length * 160
-    for (const { scope, schemaUrl: scopeUrl, spans } of scopes) {
+    for (const [scopeAt, { scope, schemaUrl: scopeUrl, spans }] of scopes.entries()) {
       for (const span of spans) {
         // Spans of one trace mostly follow one another: ids are compared before they are looked up.
         if (lastId === undefined || !isSameId(lastId, span.traceId)) {
@@ -45,8 +47,12 @@ export function stageSpans(trace: Trace, message: Uint8Array, isTaken: SpanTest)
           staged.set(key, into)
         }
         let held = into.held.at(-1)
-        if (held === undefined || held.resource !== resource || held.scope !== scope)
-          into.held.push((held = { resource, schemaUrl, scope, scopeUrl, message, ranges: [], spans: undefined }))
+        if (held === undefined || held.resource !== resource || held.scope !== scope) {
+          kept ??= sharedCopy(message)
+          const source = { message: kept, resourceAt, scopeAt }
+          held = { resource, schemaUrl, scope, scopeUrl, ...source, ranges: [], spans: undefined }
+          into.held.push(held)
+        }
         if (span.isOutline === true) held.ranges.push(span.wireFrom!, span.wireTo!)
         else (held.spans ??= []).push(span)
         into.spans++

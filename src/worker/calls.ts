@@ -5,6 +5,8 @@ import type { LogsPlan, LogsPlanAsk } from '#logs/door.ts'
 import type { BlockMeta as MetricsBlockMeta } from '#metrics/block-meta.ts'
 import type { DamageNote, MetricsPlan, MetricsTexts, PlacedBlock, PlanAsk, TextsAsk } from '#metrics/door.ts'
 import type { DamagedBlock } from '#store/damage.ts'
+import type { BlockMeta as TracesBlockMeta } from '#traces/block-meta.ts'
+import type { DistantTracePlan, DistantTracesPlan, TraceAsk, TracesDamage, TracesPlanAsk } from '#traces/door.ts'
 import type { ThreadCalls } from './pool.ts'
 
 /** A request as a worker gets it. */
@@ -64,6 +66,11 @@ export type MainCalls = {
   metricsLookAgain: { ask: { tenant: string; block: PlacedBlock }; answer: PlacedBlock | undefined }
   logsPlan: { ask: LogsPlanAsk; answer: LogsPlan }
   logsDamage: { ask: DamagedBlock; answer: undefined }
+  tracesPlan: { ask: TracesPlanAsk; answer: DistantTracesPlan }
+  tracesFind: { ask: TraceAsk; answer: DistantTracePlan }
+  tracesReadable: { ask: TracesBlockMeta; answer: undefined }
+  tracesDamage: { ask: TracesDamage; answer: undefined }
+  tracesReplaced: { ask: TracesBlockMeta; answer: boolean }
   /** Jobs that are under way when the worker has too little memory for all. */
   memoryShort: { ask: readonly number[]; answer: undefined }
 }

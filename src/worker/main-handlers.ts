@@ -3,6 +3,7 @@ import type { Bucket } from '#bucket/bucket.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import type { LogsDoor } from '#logs/door.ts'
 import type { MetricsDoor } from '#metrics/door.ts'
+import type { TracesDoor } from '#traces/door.ts'
 import type { MainCalls } from './calls.ts'
 import type { Answer, Handlers } from './link.ts'
 
@@ -11,10 +12,11 @@ export interface MainSources {
   bucket: (signal: SignalName) => Bucket
   metrics: () => MetricsDoor
   logs: () => LogsDoor
+  traces: () => TracesDoor
   memoryShort: (jobs: readonly number[]) => void
 }
 
-export function mainHandlers({ bucket, metrics, logs, memoryShort }: MainSources): Handlers<MainCalls> {
+export function mainHandlers({ bucket, metrics, logs, traces, memoryShort }: MainSources): Handlers<MainCalls> {
   return {
     bucketGet: async ({ signal, key }) => handedOver(await bucket(signal).get(key)),
     bucketRange: async ({ signal, key, offset, length }) =>
@@ -42,6 +44,17 @@ export function mainHandlers({ bucket, metrics, logs, memoryShort }: MainSources
       logs().noteDamage(block)
       return { answer: undefined }
     },
+    tracesPlan: ask => ({ answer: traces().plan(ask) }),
+    tracesFind: ask => ({ answer: traces().find(ask) }),
+    tracesReadable: block => {
+      traces().noteReadable(block)
+      return { answer: undefined }
+    },
+    tracesDamage: note => {
+      traces().noteDamage(note)
+      return { answer: undefined }
+    },
+    tracesReplaced: async block => ({ answer: await traces().isReplaced(block) }),
     memoryShort: jobs => {
       memoryShort(jobs)
       return { answer: undefined }

@@ -1,5 +1,6 @@
 /** What a worker is started with: data that can be cloned. */
 import type { Limits } from '#core/limits.ts'
+import type { BlockLayout } from '#traces/schema.ts'
 
 /** Where a signal's bucket is: a directory, which the worker opens itself, or with the main thread, which it asks. */
 export interface WorkerBucket {
@@ -21,6 +22,13 @@ export interface WorkerLogs extends WorkerSignal {
   cacheBytes: number
 }
 
+/** The same of traces. */
+export interface WorkerTraces extends WorkerSignal {
+  layout: BlockLayout
+  /** For footers, filters and columns. */
+  cacheBytes: number
+}
+
 export interface WorkerSettings {
   limits: Limits
   isTenancyOn: boolean
@@ -28,4 +36,5 @@ export interface WorkerSettings {
   memoryBytesMax: number
   metrics: WorkerSignal | undefined
   logs: WorkerLogs | undefined
+  traces: WorkerTraces | undefined
 }

@@ -8,10 +8,11 @@ import type { Registry } from '#core/counter.ts'
 import { traceProtocols } from '#ingest/trace-protocols.ts'
 import type { HttpRequest } from '#net/route-table.ts'
 import { TracesEngine } from '#traces/engine.ts'
-import { defaultDedicated, layoutOf, type BlockFormat } from '#traces/schema.ts'
+import { defaultDedicated, layoutOf, type BlockFormat, type BlockLayout } from '#traces/schema.ts'
 import { decodeOtlpTraces, decodeSpan, encodeOtlpTraces } from '#wire/otlp/traces.ts'
 import type { DamagedBlock } from '#store/damage.ts'
 import { openBucket } from '../buckets.ts'
+import type { Config } from '../config.ts'
 import { countMemory, queryRoutes, type Context } from '../context.ts'
 import type { ServingContext } from '../workers.ts'
 import { makePart, type Part } from '../part.ts'
@@ -45,8 +46,7 @@ function openEngine(context: Context, bucket: Bucket): TracesEngine {
       requestSpansMax: config.number('limits.trace_request_spans'),
       liveTracesMax: config.number('limits.live_traces'),
     },
-    // The option has no other values: options.ts.
-    layout: layoutOf(config.text('traces.block_version') as BlockFormat, defaultDedicated),
+    layout: layoutFor(config),
     headBytesMax: shareOf(world, 1 / 10, headBytesMax),
     compactBytesMax: shareOf(world, 1 / 64, compactBytesMax),
     cacheBytes: shareOf(world, 1 / 8, config.bytes('traces.cache_size')),
@@ -54,6 +54,11 @@ function openEngine(context: Context, bucket: Bucket): TracesEngine {
     decodeSpan,
     encode: encodeOtlpTraces,
   })
+}
+
+function layoutFor(config: Config): BlockLayout {
+  // The option has no other values: options.ts.
+  return layoutOf(config.text('traces.block_version') as BlockFormat, defaultDedicated)
 }
 
 function register(registry: Registry, engine: TracesEngine): void {
@@ -105,6 +110,7 @@ export async function makeTraces(
   const bucket = await openBucket(config, world, 'traces')
   const engine = openEngine(context, bucket)
   countMemory(context, engine)
+  workers.serveTraces(engine.door(), layoutFor(config), bucket, engine.served)
   const headerTenant = tenancy.ofHeader('traces')
   const pushes = traceProtocols({ appender: engine, tenantOf: headerTenant, clock, onStored: deriving.add })
   let incompleteAnswers = 0
