@@ -36,7 +36,7 @@ export const mayImport: Record<string, readonly string[]> = {
   forward: ['core', 'codec', 'model', 'lang', 'wire', 'net', 'metrics'],
   alert: ['core', 'model', 'lang', 'net', 'query', 'metrics'],
   api: ['core', 'model', 'lang', 'wire', 'net', 'query', 'metrics', 'logs', 'traces', 'alert'],
-  worker: ['core', 'codec', 'model', 'lang', 'wire', 'net', 'bucket', 'store', 'query', 'api', ...signals],
+  worker: ['core', 'codec', 'model', 'lang', 'wire', 'net', 'bucket', 'store', 'query', 'api', 'alert', ...signals],
   deploy: ['core', 'lang'],
   app: parts,
   // What an operator does needs the configuration and the buckets of a process, which `app` makes; nothing of `app`

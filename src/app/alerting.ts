@@ -7,46 +7,28 @@ import type { GroupWorld } from '#alert/group.ts'
 import { Notifier, remoteReceiver, type AlertReceiver } from '#alert/notifier.ts'
 import { RuleManager } from '#alert/rule-manager.ts'
 import type { RuleSample } from '#alert/rules.ts'
-import { readRulesFile, type GroupSettings, type RuleSettings } from '#alert/rules-file.ts'
+import { readRulesFile, type GroupSettings } from '#alert/rules-file.ts'
 import { addAll } from '#core/lists.ts'
-import { parseLogql } from '#lang/logql/parser.ts'
 import { Matcher } from '#lang/regex/matcher.ts'
-import { parseTraceql } from '#lang/traceql/parser.ts'
-import type { LogsReader } from '#logs/select.ts'
 import type { MetricsAppender } from '#metrics/append.ts'
 import type { MetricsReader } from '#metrics/select.ts'
 import { Labels } from '#model/labels.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
 import type { HttpClient } from '#net/http-client.ts'
-import type { QueryGate } from '#query/gate.ts'
-import { metricOf, type LogqlEngine } from '#query/logql/engine.ts'
-import type { PromqlEngine } from '#query/promql/engine.ts'
-import type { TraceMetrics } from '#query/traceql/metrics.ts'
-import { valueType } from '#query/traceql/span-table.ts'
-import { numberText } from '#query/traceql/whole.ts'
 import type { AlertmanagerTarget, PrometheusConfig } from '#scrape/config.ts'
 import type { Discovery, DiscoveryWorld } from '#scrape/discovery/discovery.ts'
 import { filesOf } from '#scrape/discovery/simple.ts'
 import { makeDiscovery } from '#scrape/manager.ts'
 import { makeTargets } from '#scrape/target.ts'
-import type { TracesReader } from '#traces/select.ts'
+import type { RuleQuery } from '#worker/rules.ts'
 import type { World } from './world.ts'
 
-/** A TraceQL rule looks at so much time before its moment. */
-const traceRangeMs = 300_000
+/** Evaluates the query of a rule at a moment. */
+export type RuleEvaluation = (query: RuleQuery, atMs: number) => Promise<RuleSample[]>
 
-export interface RuleReaders {
+export interface AlertingOptions {
+  evaluate: RuleEvaluation
   metrics: () => MetricsReader
-  logs: () => LogsReader
-  traces: () => TracesReader
-  promql: PromqlEngine
-  logql: LogqlEngine
-  traceql: TraceMetrics
-}
-
-export interface AlertingOptions extends RuleReaders {
-  /** Rules take their turns among the queries. */
-  gate: QueryGate
   world: World
   env: Readonly<Record<string, string | undefined>>
   ruleFiles: readonly string[]
@@ -56,50 +38,6 @@ export interface AlertingOptions extends RuleReaders {
   /** Our own Alertmanager, where it runs. */
   own: AlertReceiver | undefined
   discovery: DiscoveryWorld
-}
-
-/** Samples of a PromQL, LogQL or TraceQL rule at a moment. */
-export async function askRule(
-  rule: RuleSettings,
-  atMs: number,
-  { metrics, logs, traces, promql, logql, traceql }: RuleReaders,
-  signal: AbortSignal,
-): Promise<RuleSample[]> {
-  switch (rule.language) {
-    case 'promql': {
-      const { type, series } = await promql.instant(metrics(), rule.expr, atMs, { signal })
-      if (type !== 'vector' && type !== 'scalar') throw new BadDataError('rule result is not a vector or scalar')
-      return series.map(s => ({ labels: s.labels, value: s.values[0] ?? 0, histogram: s.histograms[0] }))
-    }
-    case 'logql': {
-      const found = await logql.instant(metricOf(parseLogql(rule.expr)), atMs, 0, logs(), false, signal)
-      if (found.kind === 'scalar') return [{ labels: Labels.empty, value: found.value, histogram: undefined }]
-      return found.series
-        .filter(s => !Number.isNaN(s.values[0]!))
-        .map(s => ({ labels: s.labels, value: s.values[0]!, histogram: undefined }))
-    }
-    case 'traceql': {
-      const parsed = parseTraceql(rule.expr)
-      if (parsed.kind !== 'metrics') throw new BadDataError('a TraceQL rule needs a metrics query')
-      const { series } = await traceql.run(
-        { expr: parsed.expr, startMs: atMs - traceRangeMs, endMs: atMs, stepMs: 0, exemplars: 0, seriesMax: 10_000 },
-        traces(),
-        signal,
-      )
-      return series
-        .filter(s => !Number.isNaN(s.values[0]!))
-        .map(s => ({
-          labels: Labels.from(
-            s.labels.map(({ key, value }): [string, string] => [
-              key.replaceAll(/[^a-zA-Z0-9_]/g, '_'),
-              value === undefined ? '' : value.type === valueType.string ? value.text : numberText(value),
-            ]),
-          ),
-          value: s.values[0]!,
-          histogram: undefined,
-        }))
-    }
-  }
 }
 
 /** Series are read so many at a time. */
@@ -297,7 +235,7 @@ export class Alerting implements RulesSource {
       appender,
       tenant,
       externalUrl,
-      promql,
+      evaluate,
       metrics,
     } = options
     return {
@@ -309,11 +247,8 @@ export class Alerting implements RulesSource {
       externalLabels: config?.externalLabels ?? [],
       intervalMs: config?.evaluationIntervalMs ?? 60_000,
       queryOffsetMs: config?.ruleQueryOffsetMs ?? 0,
-      // In front of people's queries: an alert must not be late, and rules of a group come one by one.
-      query: (rule, atMs) =>
-        options.gate.run(undefined, Infinity, signal => askRule(rule, atMs, options, signal), true),
-      templateQuery: atMs => async expr =>
-        (await promql.instant(metrics(), expr, atMs)).series.map(s => ({ labels: s.labels, value: s.values[0] ?? 0 })),
+      query: evaluate,
+      templateQuery: atMs => expr => evaluate({ language: 'promql', expr }, atMs),
       notify: (alerts: readonly Alert[]) => {
         if (alerts.length > 0) this.notifier.notify(alerts)
       },

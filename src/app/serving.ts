@@ -24,7 +24,7 @@ export async function makeServing(base: Context, own: Process): Promise<Composit
   const metrics = await makeMetrics(context)
   const logs = await makeLogs(context)
   const deriving = makeDeriving(context, metrics)
-  const traces = await makeTraces(context, metrics, deriving)
+  const traces = await makeTraces(context, deriving)
   const metricsTenantOf = context.tenancy.of('metrics')
   const scraping = makeScraping(context, {
     appender: metrics.engine,
@@ -32,7 +32,7 @@ export async function makeServing(base: Context, own: Process): Promise<Composit
     metadata: request => metrics.engine.metadata(metricsTenantOf(request)),
     offered: routes => queryRoutes(context, routes),
   })
-  const alerting = await makeAlerting(context, { metrics, logs, traces, scraping: scraping.scraping })
+  const alerting = await makeAlerting(context, { metrics, scraping: scraping.scraping })
   const operators = makeOperators(context, scraping.scraping, alerting.alerting)
   const self = makeSelf(context, own.registry, metrics, traces)
   const signals = [metrics.engine, logs.engine, traces.engine]

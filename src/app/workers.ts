@@ -1,14 +1,17 @@
 /** The workers of a process: how many, how large, and what they are asked. */
 import { availableParallelism } from 'node:os'
+import type { RuleSample } from '#alert/rules.ts'
 import { gated } from '#api/gated.ts'
+import { defaultTenants } from '#api/tenancy.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { DirectoryBucket } from '#bucket/directory.ts'
 import type { Registry } from '#core/counter.ts'
 import type { SignalName } from '#core/signal-name.ts'
-import type { LogsDoor } from '#logs/door.ts'
-import type { MetricsDoor } from '#metrics/door.ts'
+import type { LogsEngine } from '#logs/engine.ts'
+import type { MetricsEngine } from '#metrics/engine.ts'
+import type { GrpcMethod } from '#net/grpc.ts'
 import type { Route } from '#net/route-table.ts'
-import type { TracesDoor } from '#traces/door.ts'
+import type { TracesEngine } from '#traces/engine.ts'
 import type { BlockLayout } from '#traces/schema.ts'
 import type { MainCalls, WorkerCalls } from '#worker/calls.ts'
 import { Costs } from '#worker/costs.ts'
@@ -16,6 +19,7 @@ import { mainHandlers } from '#worker/main-handlers.ts'
 import { offloaded } from '#worker/offload.ts'
 import { Pool, type ThreadHandle } from '#worker/pool.ts'
 import { Queries } from '#worker/query-routes.ts'
+import { evaluateRule, unpackSample, type RuleQuery } from '#worker/rules.ts'
 import type { WorkerBucket, WorkerLogs, WorkerSettings, WorkerSignal, WorkerTraces } from '#worker/settings.ts'
 import { startThread } from '#worker/start-thread.ts'
 import type { Context } from './context.ts'
@@ -34,26 +38,40 @@ export interface ServingContext extends Context {
 
 export function makeServingContext(context: Context, startWorker = startThread): ServingContext {
   const { world, limits, tenancy } = context
-  return {
-    ...context,
-    queries: new Queries({ clock: world.clock, limits, tenancy }),
-    workers: new Workers(context, startWorker),
-  }
+  const queries = new Queries({ clock: world.clock, limits, tenancy })
+  return { ...context, queries, workers: new Workers(context, queries, startWorker) }
+}
+
+/** The engines whose queries workers answer. */
+interface Served {
+  metrics?: MetricsEngine
+  logs?: LogsEngine
+  traces?: TracesEngine
+}
+
+/** How a query without a request is asked. */
+export interface Evaluation {
+  tenants?: Readonly<Record<SignalName, string>>
+  signal?: AbortSignal
+  /** It does not wait behind people's queries. */
+  isFirst?: boolean
 }
 
 export class Workers {
   readonly #context: Context
+  readonly #queries: Queries
+  readonly #served: Served = {}
+  /** As the main thread reads them, and where workers find them. */
   readonly #buckets = new Map<SignalName, Bucket>()
   readonly #places = new Map<SignalName, WorkerBucket>()
-  #metrics: MetricsDoor | undefined
-  #logs: LogsDoor | undefined
-  #traces: { door: TracesDoor; layout: BlockLayout } | undefined
+  #layout: BlockLayout | undefined
   readonly #pool: Pool<WorkerCalls, MainCalls> | undefined
   readonly #costs = new Costs()
   readonly #memoryBytesMax: number
 
-  constructor(context: Context, startWorker: (settings: WorkerSettings) => ThreadHandle) {
+  constructor(context: Context, queries: Queries, startWorker: (settings: WorkerSettings) => ThreadHandle) {
     this.#context = context
+    this.#queries = queries
     const { config, world } = context
     const wanted = config.text('workers')
     const threadsMax = wanted === 'auto' ? Math.max(1, availableParallelism() - 1) : Number(wanted)
@@ -67,9 +85,9 @@ export class Workers {
       start: () => startWorker(this.#settings()),
       handlers: mainHandlers({
         bucket: signal => known(this.#buckets.get(signal)),
-        metrics: () => known(this.#metrics),
-        logs: () => known(this.#logs),
-        traces: () => known(this.#traces).door,
+        metrics: () => known(this.#served.metrics).door(),
+        logs: () => known(this.#served.logs).door(),
+        traces: () => known(this.#served.traces).door(),
         memoryShort: jobs => {
           this.#pool?.refuseMemory(jobs)
         },
@@ -78,37 +96,93 @@ export class Workers {
   }
 
   /** Queries of metrics are answered by workers from now on. */
-  serveMetrics(door: MetricsDoor, bucket: Bucket): void {
-    this.#metrics = door
-    this.#buckets.set('metrics', bucket)
-    this.#places.set('metrics', placeOf(bucket))
+  serveMetrics(engine: MetricsEngine, bucket: Bucket): void {
+    this.#served.metrics = engine
+    this.#serve('metrics', bucket, bucket)
   }
 
-  /** The same of logs. */
-  serveLogs(door: LogsDoor, bucket: Bucket): void {
-    this.#logs = door
-    this.#buckets.set('logs', bucket)
-    this.#places.set('logs', placeOf(bucket))
+  serveLogs(engine: LogsEngine, bucket: Bucket): void {
+    this.#served.logs = engine
+    this.#serve('logs', bucket, bucket)
   }
 
-  /** The same of traces; `served` is the bucket with what is staged for it, `bucket` the one below. */
-  serveTraces(door: TracesDoor, layout: BlockLayout, bucket: Bucket, served: Bucket): void {
-    this.#traces = { door, layout }
-    this.#buckets.set('traces', served)
-    this.#places.set('traces', placeOf(bucket))
+  serveTraces(engine: TracesEngine, layout: BlockLayout, bucket: Bucket): void {
+    this.#served.traces = engine
+    this.#layout = layout
+    // What is staged for the bucket is served with it.
+    this.#serve('traces', bucket, engine.served)
   }
 
-  /** The same routes; heavy ones are answered by workers where these serve the signal, and take their turns. */
-  answered(signal: SignalName, routes: readonly Route[], onIncomplete: () => void): readonly Route[] {
-    const { world, limits, gate } = this.#context
+  #serve(signal: SignalName, bucket: Bucket, served: Bucket): void {
+    this.#buckets.set(signal, served)
+    const { description } = bucket
+    this.#places.set(signal, { description, directory: bucket instanceof DirectoryBucket ? description : undefined })
+  }
+
+  // --- Work ---
+
+  /** The same routes: heavy ones are answered by workers, queries take their turns. */
+  answered(routes: readonly Route[], onIncomplete: () => void): readonly Route[] {
+    const { world, gate } = this.#context
     const pool = this.#pool
-    if (pool === undefined || !this.#buckets.has(signal)) return gated(gate, routes)
-    const timeoutMs = limits.queryTimeoutMs + graceMs
-    const options = { clock: world.clock, pool, costs: this.#costs, timeoutMs }
+    if (pool === undefined) return gated(gate, routes)
+    const options = { clock: world.clock, pool, costs: this.#costs, timeoutMs: this.#timeoutMs }
     return gated(gate, offloaded(routes, options, onIncomplete))
   }
 
-  /** Read when a worker starts: all parts are there by then. */
+  /** The same of gRPC calls. */
+  answeredCalls(methods: readonly GrpcMethod[]): GrpcMethod[] {
+    const { gate } = this.#context
+    return methods.map(one => {
+      const { method, handler } = one
+      const answer: GrpcMethod['handler'] = (message, tenant, signal) =>
+        this.#pool === undefined
+          ? handler(message, tenant, signal)
+          : this.#pool.run((link, id) => link.call('grpc', { id, method, message, tenant }), {
+              signal,
+              timeoutMs: this.#timeoutMs,
+            })
+      return {
+        ...one,
+        handler: (message, tenant, signal) => gate.run(signal, Infinity, own => answer(message, tenant, own)),
+      }
+    })
+  }
+
+  /** Samples of a query at a moment, as rules want them. Throws what the engines throw. */
+  evaluate(query: RuleQuery, atMs: number, evaluation: Evaluation = {}): Promise<RuleSample[]> {
+    const { tenants = defaultTenants, signal, isFirst = false } = evaluation
+    return this.#context.gate.run(signal, Infinity, own => this.#evaluate(query, atMs, tenants, own), isFirst)
+  }
+
+  async #evaluate(
+    query: RuleQuery,
+    atMs: number,
+    tenants: Readonly<Record<SignalName, string>>,
+    signal: AbortSignal,
+  ): Promise<RuleSample[]> {
+    if (this.#pool !== undefined) {
+      const samples = await this.#pool.run((link, id) => link.call('rule', { id, query, atMs, tenants }), {
+        signal,
+        timeoutMs: this.#timeoutMs,
+      })
+      return samples.map(unpackSample)
+    }
+    const { metrics, logs, traces } = this.#served
+    const readers = {
+      metrics: () => known(metrics).reader(tenants.metrics),
+      logs: () => known(logs).reader(tenants.logs),
+      traces: () => known(traces).reader(tenants.traces),
+    }
+    return evaluateRule(query, atMs, readers, this.#queries, signal)
+  }
+
+  get #timeoutMs(): number {
+    return this.#context.limits.queryTimeoutMs + graceMs
+  }
+
+  // --- What a worker is started with: read then, when all parts are there ---
+
   #settings(): WorkerSettings {
     const { limits, config } = this.#context
     return {
@@ -133,8 +207,8 @@ export class Workers {
     const settings = this.#signalSettings('traces')
     if (settings === undefined) return undefined
     const { config, world } = this.#context
-    const { layout } = known(this.#traces)
-    return { ...settings, layout, cacheBytes: shareOf(world, 1 / 16, config.bytes('traces.cache_size')) }
+    const cacheBytes = shareOf(world, 1 / 16, config.bytes('traces.cache_size'))
+    return { ...settings, layout: known(this.#layout), cacheBytes }
   }
 
   #signalSettings(signal: SignalName): WorkerSignal | undefined {
@@ -167,9 +241,4 @@ export class Workers {
 function known<T>(given: T | undefined): T {
   if (given === undefined) throw new Error('workers do not serve this signal')
   return given
-}
-
-function placeOf(bucket: Bucket): WorkerBucket {
-  const { description } = bucket
-  return { description, directory: bucket instanceof DirectoryBucket ? description : undefined }
 }

@@ -8,6 +8,7 @@ import type { DamagedBlock } from '#store/damage.ts'
 import type { BlockMeta as TracesBlockMeta } from '#traces/block-meta.ts'
 import type { DistantTracePlan, DistantTracesPlan, TraceAsk, TracesDamage, TracesPlanAsk } from '#traces/door.ts'
 import type { ThreadCalls } from './pool.ts'
+import type { CarriedSample, RuleQuery } from './rules.ts'
 
 /** A request as a worker gets it. */
 export interface CarriedRequest {
@@ -41,8 +42,28 @@ export interface CarriedReply {
   workMs: number
 }
 
+/** The query of a rule. */
+export interface RuleAsk {
+  /** The job. */
+  id: number
+  query: RuleQuery
+  atMs: number
+  tenants: Readonly<Record<SignalName, string>>
+}
+
+/** A call of a gRPC service. */
+export interface GrpcAsk {
+  /** The job. */
+  id: number
+  method: string
+  message: Uint8Array
+  tenant: string | undefined
+}
+
 export type WorkerCalls = ThreadCalls & {
   request: { ask: CarriedRequest; answer: CarriedReply }
+  rule: { ask: RuleAsk; answer: CarriedSample[] }
+  grpc: { ask: GrpcAsk; answer: Uint8Array }
   /** The next part of a body; undefined at its end. */
   pull: { ask: number; answer: Uint8Array | undefined }
 }

@@ -4,43 +4,36 @@ import { NotFoundError } from '#core/errors.ts'
 import type { HttpReply, HttpRequest, Route } from '#net/route-table.ts'
 import type { CarriedReply, CarriedRequest } from './calls.ts'
 import type { Answer } from './link.ts'
+import type { UnderWay } from './under-way.ts'
 
 /** A part of a body. */
 const partBytes = 256 * 1024
 
 type Pieces = AsyncIterator<string | Uint8Array> | Iterator<string | Uint8Array>
 
-interface UnderWay {
-  control: AbortController
-  rest: Pieces | undefined
-}
-
 export class RequestServer {
   readonly #clock: Clock
   readonly #routes = new Map<string, Route>()
-  readonly #underWay = new Map<number, UnderWay>()
+  readonly #underWay: UnderWay
+  /** What is left of bodies, by job. */
+  readonly #rests = new Map<number, Pieces>()
 
-  constructor(clock: Clock, routes: readonly Route[]) {
+  constructor(clock: Clock, routes: readonly Route[], underWay: UnderWay) {
     this.#clock = clock
+    this.#underWay = underWay
     for (const route of routes) for (const method of route.methods) this.#routes.set(`${method} ${route.path}`, route)
   }
 
-  /** Numbers of the jobs that are under way. */
-  jobs(): number[] {
-    return [...this.#underWay.keys()]
-  }
-
   async request(carried: CarriedRequest): Promise<Answer<CarriedReply>> {
-    const method = carried.method === 'HEAD' ? 'GET' : carried.method
-    const route = this.#routes.get(`${method} ${carried.route}`)
+    const { id, method } = carried
+    const route = this.#routes.get(`${method === 'HEAD' ? 'GET' : method} ${carried.route}`)
     if (route === undefined) throw new NotFoundError(`no worker serves ${method} ${carried.route}`)
     const startedMs = this.#clock.monotonicMs()
-    const job: UnderWay = { control: new AbortController(), rest: undefined }
-    this.#underWay.set(carried.id, job)
+    const signal = this.#underWay.begin(id)
     try {
-      const reply = await route.handler(requestOf(carried, job.control.signal))
+      const reply = await route.handler(requestOf(carried, signal))
       const { first, rest } = await begin(reply.body)
-      job.rest = rest
+      if (rest !== undefined) this.#keep(id, rest, signal)
       const answer: CarriedReply = {
         status: reply.status,
         headers: reply.headers,
@@ -52,33 +45,43 @@ export class RequestServer {
       }
       return { answer, transfer: transferOf(first) }
     } finally {
-      if (job.rest === undefined) this.#underWay.delete(carried.id)
+      if (!this.#rests.has(id)) this.#underWay.end(id)
     }
   }
 
+  /** The rest of a body waits to be pulled, unless nobody wants it any more. */
+  #keep(id: number, rest: Pieces, signal: AbortSignal): void {
+    const letGo = (): void => {
+      this.#rests.delete(id)
+      void rest.return?.()
+    }
+    if (signal.aborted) {
+      letGo()
+      return
+    }
+    this.#rests.set(id, rest)
+    signal.addEventListener('abort', letGo, { once: true })
+  }
+
   async pull(id: number): Promise<Answer<Uint8Array | undefined>> {
-    const job = this.#underWay.get(id)
-    if (job?.rest === undefined) return { answer: undefined }
+    const rest = this.#rests.get(id)
+    if (rest === undefined) return { answer: undefined }
     let part: Part
     try {
-      part = await gather(job.rest)
+      part = await gather(rest)
     } catch (error) {
-      this.#underWay.delete(id)
+      this.#end(id)
       throw error
     }
-    if (part.isLast) this.#underWay.delete(id)
+    if (part.isLast) this.#end(id)
     // An empty part would be the end.
     if (part.isLast && part.bytes.length === 0) return { answer: undefined }
     return { answer: part.bytes, transfer: transferOf(part.bytes) }
   }
 
-  /** The job is not wanted any more. */
-  cancel(id: number): void {
-    const job = this.#underWay.get(id)
-    if (job === undefined) return
-    this.#underWay.delete(id)
-    job.control.abort()
-    void job.rest?.return?.()
+  #end(id: number): void {
+    this.#rests.delete(id)
+    this.#underWay.end(id)
   }
 }
 

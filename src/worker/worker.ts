@@ -1,22 +1,26 @@
 /** What a worker is made of, on either side of a port: a thread in a process, or an object in a simulation. */
+import { tempoStreams } from '#api/tempo/streams.ts'
 import { Tenancy } from '#api/tenancy.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { DirectoryBucket } from '#bucket/directory.ts'
 import { BucketOfTwo, DistantBucket, type BucketReads } from '#bucket/distant.ts'
 import type { Clock } from '#core/clock.ts'
+import { NotFoundError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import { addAll } from '#core/lists.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import { LogsView } from '#logs/view.ts'
 import { MetricsView } from '#metrics/view.ts'
 import type { Route } from '#net/route-table.ts'
-import type { MainCalls, WorkerCalls } from './calls.ts'
+import type { GrpcAsk, MainCalls, RuleAsk, WorkerCalls } from './calls.ts'
 import { TracesView } from '#traces/view.ts'
 import { decodeOtlpTraces, decodeSpan } from '#wire/otlp/traces.ts'
 import { Link, type Port } from './link.ts'
 import { Queries } from './query-routes.ts'
+import { evaluateRule, packSample, type CarriedSample } from './rules.ts'
 import { RequestServer } from './serve.ts'
 import type { WorkerBucket, WorkerLogs, WorkerSettings, WorkerSignal, WorkerTraces } from './settings.ts'
+import { UnderWay } from './under-way.ts'
 
 export interface WorkerWorld {
   clock: Clock
@@ -33,40 +37,73 @@ const lookEveryMs = 50
 /** Answers what comes through the port. */
 export function makeWorker(port: Port, settings: WorkerSettings, world: WorkerWorld): void {
   const { clock } = world
+  const underWay = new UnderWay()
   let isLooking = false
+  /** Looks at the memory for as long as there are jobs. */
   const look = (): void => {
-    const jobs = server.jobs()
+    const jobs = underWay.jobs()
     isLooking = jobs.length > 0
     if (!isLooking) return
     if (world.heldBytes() > settings.memoryBytesMax) link.call('memoryShort', jobs).catch(() => {})
     clock.after(lookEveryMs, look)
   }
+  const watched = <T>(work: T): T => {
+    if (!isLooking) look()
+    return work
+  }
   const link: MainLink = new Link<MainCalls, WorkerCalls>(port, {
     ping: () => ({ answer: undefined }),
     cancel: id => {
-      server.cancel(id)
+      underWay.cancel(id)
       return { answer: undefined }
     },
-    request: ask => {
-      const answer = server.request(ask)
-      if (!isLooking) look()
-      return answer
-    },
+    request: ask => watched(server.request(ask)),
     pull: id => server.pull(id),
+    rule: ask => watched(underWay.run(ask.id, async signal => ({ answer: await rules(ask, signal) }))),
+    grpc: ask => watched(underWay.run(ask.id, async signal => ({ answer: await calls(ask, signal) }))),
   })
-  const server = new RequestServer(clock, routesOf(link, settings, world))
+  const { routes, rules, calls } = servicesOf(link, settings, world)
+  const server = new RequestServer(clock, routes, underWay)
 }
 
-function routesOf(link: MainLink, settings: WorkerSettings, world: WorkerWorld): Route[] {
-  const { limits, isTenancyOn, metrics, logs, traces } = settings
-  const queries = new Queries({ clock: world.clock, limits, tenancy: new Tenancy(isTenancyOn) })
+interface Services {
+  routes: Route[]
+  rules: (ask: RuleAsk, signal: AbortSignal) => Promise<CarriedSample[]>
+  calls: (ask: GrpcAsk, signal: AbortSignal) => Promise<Uint8Array>
+}
+
+function servicesOf(link: MainLink, settings: WorkerSettings, world: WorkerWorld): Services {
+  const tenancy = new Tenancy(settings.isTenancyOn)
+  const queries = new Queries({ clock: world.clock, limits: settings.limits, tenancy })
+  const metrics = settings.metrics && metricsView(link, settings.metrics, world)
+  const logs = settings.logs && logsView(link, settings.logs, world)
+  const traces = settings.traces && tracesView(link, settings.traces, world)
   const routes: Route[] = []
   // What an answer lacks is counted where it is sent.
   const onIncomplete = (): void => {}
-  if (metrics !== undefined) addAll(routes, queries.metrics(metricsView(link, metrics, world), onIncomplete))
-  if (logs !== undefined) addAll(routes, queries.logs(logsView(link, logs, world), onIncomplete))
-  if (traces !== undefined) addAll(routes, queries.traces(tracesView(link, traces, world), onIncomplete))
-  return routes
+  if (metrics !== undefined) addAll(routes, queries.metrics(metrics, onIncomplete))
+  if (logs !== undefined) addAll(routes, queries.logs(logs, onIncomplete))
+  if (traces !== undefined) addAll(routes, queries.traces(traces, onIncomplete))
+  const methods =
+    traces === undefined ? [] : tempoStreams(queries.tempo, traces, tenant => tenancy.named(tenant, 'traces'))
+  return {
+    routes,
+    rules: async ({ query, atMs, tenants }, signal) => {
+      const readers = {
+        metrics: () => served(metrics).reader(tenants.metrics),
+        logs: () => served(logs).reader(tenants.logs),
+        traces: () => served(traces).reader(tenants.traces),
+      }
+      return (await evaluateRule(query, atMs, readers, queries, signal)).map(packSample)
+    },
+    calls: ({ method, message, tenant }, signal) =>
+      served(methods.find(one => one.method === method)).handler(message, tenant, signal),
+  }
+}
+
+function served<T>(view: T | undefined): T {
+  if (view === undefined) throw new NotFoundError('no worker serves this')
+  return view
 }
 
 function metricsView(

@@ -2,7 +2,6 @@
 import { LimitError } from '#core/errors.ts'
 import { defaultLimits } from '#core/limits.ts'
 import type { GrpcMethod } from '#net/grpc.ts'
-import type { QueryGate } from '#query/gate.ts'
 import type { TracesReader } from '#traces/select.ts'
 import {
   decodeMessage,
@@ -89,7 +88,6 @@ export function tempoStreams(
   answers: TempoAnswers,
   store: { reader(tenant: string): TracesReader },
   tenantOf: (tenant: string | undefined) => string,
-  gate: QueryGate,
 ): GrpcMethod[] {
   return [...searchCalls(answers), ...metricsCalls(answers)].map(({ method, request, names, reply, answer }) => ({
     service: 'tempopb.StreamingQuerier',
@@ -101,9 +99,7 @@ export function tempoStreams(
       const asked = decodeMessage(request, message)
       const reader = store.reader(tenantOf(tenant))
       const tag = String(asked['tagName'] ?? '')
-      return gate.run(signal, Infinity, async own =>
-        encodeAnswer(reply, await answer(formOf(asked, names), reader, own, tag)),
-      )
+      return encodeAnswer(reply, await answer(formOf(asked, names), reader, signal, tag))
     },
   }))
 }

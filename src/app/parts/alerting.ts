@@ -11,9 +11,7 @@ import { makePart, type Part } from '../part.ts'
 import type { Scraping } from '../scraping.ts'
 import { defaultTenants } from '#api/tenancy.ts'
 import { version } from '../version.ts'
-import type { LogsPart } from './logs.ts'
 import type { MetricsPart } from './metrics.ts'
-import type { TracesPart } from './traces.ts'
 
 export interface AlertingPart extends Part {
   alerting: Alerting
@@ -23,8 +21,6 @@ export interface AlertingPart extends Part {
 
 export interface AlertingSources {
   metrics: MetricsPart
-  logs: LogsPart
-  traces: TracesPart
   scraping: Scraping
 }
 
@@ -64,8 +60,8 @@ function registerAlertmanager(registry: Registry, alertmanager: Alertmanager): v
 }
 
 export async function makeAlerting(context: ServingContext, sources: AlertingSources): Promise<AlertingPart> {
-  const { config, world, env, externalUrl, startedMs, isReader, queries } = context
-  const { metrics, logs, traces, scraping } = sources
+  const { config, world, env, externalUrl, startedMs, isReader, workers } = context
+  const { metrics, scraping } = sources
   const own = isReader ? undefined : await makeAlertmanager(context, metrics)
   const alerting = new Alerting({
     world,
@@ -76,13 +72,9 @@ export async function makeAlerting(context: ServingContext, sources: AlertingSou
     externalUrl,
     own: own?.receiver,
     discovery: scraping.discovery,
-    gate: context.gate,
-    promql: queries.promql,
-    logql: queries.logql,
-    traceql: queries.traceql,
+    // In front of people's queries: an alert must not be late, and rules of a group come one by one.
+    evaluate: (query, atMs) => workers.evaluate(query, atMs, { isFirst: true }),
     metrics: () => metrics.engine.reader(defaultTenants.metrics),
-    logs: () => logs.engine.reader(defaultTenants.logs),
-    traces: () => traces.engine.reader(defaultTenants.traces),
   })
   const alertmanager = own?.alertmanager
   const ownRoutes =

@@ -87,7 +87,7 @@ export async function makeLogs(context: ServingContext): Promise<LogsPart> {
   const bucket = await openBucket(config, world, 'logs')
   const engine = openEngine(context, bucket)
   countMemory(context, engine)
-  workers.serveLogs(engine.door(), bucket)
+  workers.serveLogs(engine, bucket)
   const tenantOf = tenancy.of('logs')
   const headerTenant = tenancy.ofHeader('logs')
   const pushes = logProtocols({ appender: engine, tenantOf: headerTenant, clock, log, kernel, limits })
@@ -100,7 +100,7 @@ export async function makeLogs(context: ServingContext): Promise<LogsPart> {
   const memory = context.memory.account('tails')
   const tails = { running: 0, max: limits.tailsMax }
   const queries = [
-    ...workers.answered('logs', queriesOf.logs(engine, onIncomplete), onIncomplete),
+    ...workers.answered(queriesOf.logs(engine, onIncomplete), onIncomplete),
     ...queriesOf.logsTail(engine, onIncomplete, {
       gate: context.gate,
       tails,

@@ -58,7 +58,7 @@ export async function makeMetrics(context: ServingContext): Promise<MetricsPart>
   const { clock } = world
   const bucket = await openBucket(config, world, 'metrics')
   const engine = openEngine(context, bucket)
-  workers.serveMetrics(engine.door(), bucket)
+  workers.serveMetrics(engine, bucket)
   countMemory(context, engine)
   const tenantOf = tenancy.of('metrics')
   const headerTenant = tenancy.ofHeader('metrics')
@@ -69,7 +69,7 @@ export async function makeMetrics(context: ServingContext): Promise<MetricsPart>
   }
   const damaged = (): DamagedBlock[] => engine.tenants().flatMap(tenant => [...engine.reader(tenant).damaged()])
   const queries = [
-    ...workers.answered('metrics', queriesOf.metrics(engine, onIncomplete), onIncomplete),
+    ...workers.answered(queriesOf.metrics(engine, onIncomplete), onIncomplete),
     ...prometheusOperatorRoutes({
       clock,
       store: engine,

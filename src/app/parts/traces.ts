@@ -20,7 +20,6 @@ import { defaultTenants } from '#api/tenancy.ts'
 import { version } from '../version.ts'
 import { shareOf } from '../world.ts'
 import type { Deriving } from './deriving.ts'
-import type { MetricsPart } from './metrics.ts'
 import { registerBlocks, registerDamage, registerRequests, registerSignal } from './signal-metrics.ts'
 import { signalOptions } from './signal-options.ts'
 
@@ -80,37 +79,32 @@ function register(registry: Registry, engine: TracesEngine): void {
 }
 
 /** Jaeger's dependencies, from the metrics of the service graph. */
-function dependenciesFrom({ tenancy, queries: { promql } }: ServingContext, { engine }: MetricsPart) {
+function dependenciesFrom({ tenancy, workers }: ServingContext) {
   const tenantOf = tenancy.of('metrics')
   return async (request: HttpRequest, endMs: number, lookbackMs: number): Promise<Dependency[]> => {
     const range = `${Math.max(1, Math.round(lookbackMs))}ms`
-    const { series } = await promql.instant(
-      engine.reader(tenantOf(request)),
-      `sum by (client, server) (increase(traces_service_graph_request_total[${range}]))`,
-      endMs,
-      { signal: request.signal },
-    )
-    return series
-      .map(s => ({
-        parent: s.labels.get('client') ?? '',
-        child: s.labels.get('server') ?? '',
-        callCount: Math.round(s.values[0] ?? 0),
+    const expr = `sum by (client, server) (increase(traces_service_graph_request_total[${range}]))`
+    const samples = await workers.evaluate({ language: 'promql', expr }, endMs, {
+      tenants: { ...defaultTenants, metrics: tenantOf(request) },
+      signal: request.signal,
+    })
+    return samples
+      .map(({ labels, value }) => ({
+        parent: labels.get('client') ?? '',
+        child: labels.get('server') ?? '',
+        callCount: Math.round(value),
       }))
       .filter(d => d.callCount > 0)
   }
 }
 
-export async function makeTraces(
-  context: ServingContext,
-  metrics: MetricsPart,
-  deriving: Deriving,
-): Promise<TracesPart> {
+export async function makeTraces(context: ServingContext, deriving: Deriving): Promise<TracesPart> {
   const { config, world, tenancy, queries: queriesOf, workers } = context
   const { clock } = world
   const bucket = await openBucket(config, world, 'traces')
   const engine = openEngine(context, bucket)
   countMemory(context, engine)
-  workers.serveTraces(engine.door(), layoutFor(config), bucket, engine.served)
+  workers.serveTraces(engine, layoutFor(config), bucket)
   const headerTenant = tenancy.ofHeader('traces')
   const pushes = traceProtocols({ appender: engine, tenantOf: headerTenant, clock, onStored: deriving.add })
   let incompleteAnswers = 0
@@ -119,14 +113,14 @@ export async function makeTraces(
   }
   const damaged = (): readonly DamagedBlock[] => engine.reader(defaultTenants.traces).damaged('all')
   const queries = [
-    ...workers.answered('traces', queriesOf.traces(engine, onIncomplete), onIncomplete),
+    ...workers.answered(queriesOf.traces(engine, onIncomplete), onIncomplete),
     ...tempoStatusRoutes(version),
-    ...jaegerDependencies({ clock, dependencies: dependenciesFrom(context, metrics) }),
+    ...jaegerDependencies({ clock, dependencies: dependenciesFrom(context) }),
   ]
   const part = makePart({
     name: 'traces',
     routes: [...queryRoutes(context, queries), ...pushes.routes],
-    grpc: [...pushes.grpc, ...tempoStreams(queriesOf.tempo, engine, headerTenant, context.gate)],
+    grpc: [...pushes.grpc, ...workers.answeredCalls(tempoStreams(queriesOf.tempo, engine, headerTenant))],
     metrics: registry => {
       register(registry, engine)
       registerRequests(registry, engine, bucket)
