@@ -45,6 +45,7 @@ class Count {
   readonly #bytes: Buffer
   readonly #piece: number
   readonly #partsMax: number
+  readonly #depthMax: number
   /** Where the lists and objects around begin. */
   readonly #starts = new Uint32Array(bodyDepthMax + 1)
   #at = 0
@@ -54,7 +55,8 @@ class Count {
   /** Lists and objects of more than a piece: where each begins and ends. */
   readonly large = new Map<number, number>()
 
-  constructor(bytes: Buffer, piece: number) {
+  constructor(bytes: Buffer, piece: number, depthMax = bodyDepthMax) {
+    this.#depthMax = depthMax
     this.#bytes = bytes
     this.#piece = piece
     this.#partsMax = elementsMax('parts', bytes.length)
@@ -76,7 +78,7 @@ class Count {
       else if (byte >= openList) {
         if (byte === openList || byte === openObject) {
           containers++
-          if (depth === bodyDepthMax) throw tooDeep(at - 1)
+          if (depth === this.#depthMax) throw tooDeep(this.#depthMax, at - 1)
           starts[depth++] = at - 1
           if (containers + commas / 4 > this.#partsMax) throw tooMany('parts', bytes.length, at - 1)
         } else if ((byte === closeList || byte === closeObject) && depth > 0) {
@@ -94,15 +96,15 @@ class Count {
   }
 }
 
-function tooDeep(at: number): BadDataError {
-  return new BadDataError(`the JSON is nested more than ${bodyDepthMax} deep at byte ${at}, which is the limit`)
+function tooDeep(depthMax: number, at: number): BadDataError {
+  return new BadDataError(`the JSON is nested more than ${depthMax} deep at byte ${at}, which is the limit`)
 }
 
 const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 
 /** Throws BadDataError for JSON that is nested too deep, LimitError (400) for too many elements; parses nothing. */
-export function checkJson(bytes: Uint8Array): void {
-  new Count(asBuffer(bytes), Infinity).advance(Infinity)
+export function checkJson(bytes: Uint8Array, depthMax = bodyDepthMax): void {
+  new Count(asBuffer(bytes), Infinity, depthMax).advance(Infinity)
 }
 
 /**

@@ -1,9 +1,12 @@
 /** Elasticsearch's bulk API, as VictoriaLogs takes it, and what clients ask before they send. */
+import { RecordCount } from '#core/body-limits.ts'
 import type { Clock } from '#core/clock.ts'
+import { LineCursor } from '#core/line-cursor.ts'
+import { yieldEvery } from '#core/yield.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
 import { at, type HttpReply, type Method, type Route } from '#net/route-table.ts'
 import type { FieldRules } from '#wire/json-logs/fields.ts'
-import { fieldRules, LogEntries, splitLines, type Refused, type StoredEntries } from './log-entries.ts'
+import { fieldRules, LogEntries, linesBetweenPauses, type Refused, type StoredEntries } from './log-entries.ts'
 import { serveLogs, type LogProtocol, type LogsPush } from './logs-push.ts'
 import { finished, type ServedProtocol } from './protocol.ts'
 
@@ -37,9 +40,17 @@ function protocolOf(push: LogsPush): LogProtocol<Format, Bulk> {
   return {
     formatOf: request => ({ rules: fieldRules(request, defaults), startedMs: push.clock.monotonicMs() }),
     async store(body, { rules }, intake) {
-      const entries = new LogEntries(rules, push)
-      const actions = readItems(splitLines(body), entries)
-      return { actions, stored: await entries.appendTo(intake) }
+      const pause = yieldEvery(push.clock)
+      const actions = await readActions(body, pause)
+      const entries = new LogEntries(rules, push, true)
+      const lines = new LineCursor(body)
+      for (const [i, action] of actions.entries()) {
+        addItem(action, lines, entries)
+        if (entries.isFull) await entries.appendTo(intake)
+        if (i % linesBetweenPauses === linesBetweenPauses - 1) await pause()
+      }
+      await entries.appendTo(intake)
+      return { actions, stored: entries.read() }
     },
     reply: (bulk, { startedMs }) => bulkReply(bulk, startedMs, push.clock),
   }
@@ -50,35 +61,51 @@ const neverChanged =
   '(docs/logs.md)'
 
 /**
- * Lines with what to do, and with the documents: `delete` has none. Returns the actions. Throws BadDataError, before
- * anything is stored, where lines can't be told apart.
+ * The actions of all items: lines with what to do, and with the documents; `delete` has none. Throws BadDataError where
+ * lines can't be told apart, and LimitError (400) for more items than a body of its size may have: each is answered.
  */
-function readItems(lines: readonly string[], entries: LogEntries): string[] {
+async function readActions(body: Uint8Array, pause: () => Promise<void>): Promise<string[]> {
   const actions: string[] = []
-  for (let i = 0; i < lines.length;) {
-    const action = actionOf(lines[i]!, i + 1)
-    const document = lines[i + 1]
+  const records = new RecordCount(body.length)
+  const lines = new LineCursor(body)
+  for (let number = 1; lines.next(); number++) {
+    records.add()
+    const action = actionOf(lines, number)
     actions.push(action)
-    if (action === 'delete') {
-      entries.addRefused(neverChanged)
-      i++
-      continue
-    }
-    i += 2
-    if (action === 'update') entries.addRefused(neverChanged)
-    else if (document === undefined) entries.addRefused(`no document follows the bulk command in line ${i - 1}`)
-    else entries.addObject(document)
+    if (action !== 'delete' && lines.next()) number++
+    if (actions.length % linesBetweenPauses === 0) await pause()
   }
   return actions
 }
 
+/** The item whose line with its action is the next one. */
+function addItem(action: string, lines: LineCursor, entries: LogEntries): void {
+  lines.next()
+  if (action === 'delete') {
+    entries.addRefused(neverChanged)
+    return
+  }
+  const number = lines.number
+  const hasDocument = lines.next()
+  if (action === 'update') entries.addRefused(neverChanged)
+  else if (hasDocument) entries.addObject(lines.bytes())
+  else entries.addRefused(`no document follows the bulk command in line ${number}`)
+}
+
+/** No line with an action is longer. */
+const actionBytesMax = 64 * 1024
+
 const knownActions: ReadonlySet<string> = new Set(['create', 'index', 'update', 'delete'])
 
-function actionOf(line: string, number: number): string {
+function actionOf(line: LineCursor, number: number): string {
+  if (line.to - line.from > actionBytesMax)
+    throw new BadDataError(
+      `line ${number} is no bulk command: it has ${line.to - line.from} bytes, the limit is ${actionBytesMax}`,
+    )
   let action: string
   try {
     // Throws for null, as for what is no JSON.
-    action = Object.keys(JSON.parse(line) as object)[0] ?? ''
+    action = Object.keys(JSON.parse(line.text()) as object)[0] ?? ''
   } catch (error) {
     throw new BadDataError(`line ${number} is no bulk command: ${messageOf(error)}`, { cause: error })
   }
@@ -106,7 +133,7 @@ function bulkReply({ actions, stored }: Bulk, startedMs: number, clock: Clock): 
   return {
     status: 200,
     headers: json,
-    body: `{"took":${tookMs},"errors":${stored.refused.size > 0},"items":[${items.join(',')}]}`,
+    body: `{"took":${tookMs},"errors":${stored.refusedCount > 0},"items":[${items.join(',')}]}`,
   }
 }
 

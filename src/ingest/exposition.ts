@@ -1,12 +1,15 @@
 /** Prometheus' text exposition and OpenMetrics, pushed: /api/v1/import/prometheus as VictoriaMetrics has it. */
+import { checkElements } from '#core/body-limits.ts'
 import type { Clock } from '#core/clock.ts'
+import { endOfLines } from '#core/line-cursor.ts'
 import { BadDataError } from '#core/errors.ts'
 import { addAll } from '#core/lists.ts'
 import { decodeUtf8Marking } from '#core/text.ts'
 import { refuse } from '#model/append-outcome.ts'
 import { Labels } from '#model/labels.ts'
 import { BatchBuilder } from '#model/write-batch.ts'
-import { parseExposition } from '#wire/prometheus-text/parse.ts'
+import { yieldEvery } from '#core/yield.ts'
+import { endsWithEof, ExpositionReader, type TextSample } from '#wire/prometheus-text/parse.ts'
 import {
   addOutcome,
   batchSamples,
@@ -41,30 +44,46 @@ function protocolOf(clock: Clock): MetricsProtocol<Format> {
       timeMs: timeParam(request.query.get('timestamp')),
     }),
     async store(body, { isOpenMetrics, extra, timeMs }, intake) {
-      const text = decodeUtf8Marking(body, 0, body.length)
-      const { samples, metadata, problems } = parseExposition(text, isOpenMetrics || undefined)
+      const tail = Buffer.from(body.subarray(-64)).toString('latin1')
+      const reader = new ExpositionReader(isOpenMetrics || endsWithEof(tail))
       const nowMs = timeMs ?? clock.nowMs()
       const total = emptyOutcome()
+      const problems = emptyOutcome()
       const builder = new BatchBuilder()
       const { batch } = builder
-      addAll(batch.metadata, metadata)
-      for (const sample of samples) {
-        const series = builder.addSeries(Labels.from([...sample.labels, ...extra]))
-        batch.addSample(series, sample.timeMs ?? nowMs, sample.value)
-        if (sample.exemplar !== undefined) {
-          const { labels, value, timeMs } = sample.exemplar
-          batch.exemplars.push({ series, labels, value, timeMs: timeMs ?? sample.timeMs ?? nowMs })
+      const pause = yieldEvery(clock)
+      for (let from = 0; from < body.length;) {
+        const to = endOfLines(body, from)
+        reader.read(decodeUtf8Marking(body, from, to))
+        from = to
+        for (const sample of reader.samples) {
+          addSample(sample, extra, nowMs, builder)
+          if (batch.sampleCount < batchSamples) continue
+          addOutcome(total, await intake.append(batch))
+          builder.clear()
         }
-        if (batch.sampleCount < batchSamples) continue
-        addOutcome(total, await intake.append(batch))
-        builder.clear()
+        for (const problem of reader.problems) refuse(problems, problem)
+        reader.samples.length = reader.problems.length = 0
+        checkElements('parts', reader.metadata.size, body.length)
+        if (from < body.length) await pause()
       }
+      addAll(batch.metadata, reader.metadata.values())
       addOutcome(total, await intake.append(batch))
-      for (const problem of problems) refuse(total, problem)
+      total.refused += problems.refused
+      addAll(total.problems, problems.problems)
       return total
     },
     reply: outcome => samplesReply(outcome),
   }
+}
+
+function addSample(sample: TextSample, extra: readonly [string, string][], nowMs: number, builder: BatchBuilder): void {
+  const { batch } = builder
+  const series = builder.addSeries(Labels.from([...sample.labels, ...extra]))
+  batch.addSample(series, sample.timeMs ?? nowMs, sample.value)
+  if (sample.exemplar === undefined) return
+  const { labels, value, timeMs } = sample.exemplar
+  batch.exemplars.push({ series, labels, value, timeMs: timeMs ?? sample.timeMs ?? nowMs })
 }
 
 /** Throws BadDataError. */

@@ -1,5 +1,7 @@
 /** InfluxDB's line protocol, as VictoriaMetrics names the series: measurement_field{tags..., db}. */
 import type { Clock } from '#core/clock.ts'
+import { endOfLines } from '#core/line-cursor.ts'
+import { yieldEvery } from '#core/yield.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
 import { ownOf } from '#core/own.ts'
 import { decodeUtf8Marking } from '#core/text.ts'
@@ -10,6 +12,7 @@ import type { HttpRequest } from '#net/route-table.ts'
 import { parseInfluxLine, precisionNs } from '#wire/influx-line/parse.ts'
 import {
   addOutcome,
+  batchSamples,
   emptyOutcome,
   extraLabels,
   samplesReply,
@@ -39,19 +42,28 @@ function protocolOf(clock: Clock): MetricsProtocol<Format> {
       const total = emptyOutcome()
       const builder = new BatchBuilder()
       const nowMs = clock.nowMs()
+      const pause = yieldEvery(clock)
       let number = 0
-      for (const line of decodeUtf8Marking(body, 0, body.length).split('\n')) {
-        number++
-        if (line.trim() === '' || line.startsWith('#')) continue
-        try {
-          if (!line.isWellFormed()) throw new BadDataError('the line is not UTF-8')
-          const { measurement, tags, fields, time } = parseInfluxLine(line.trim())
-          const timeMs = time === undefined ? nowMs : wholeMs(time * unitNs)
-          for (const [field, value] of fields)
-            builder.add(Labels.from([...tags, ...extra, ['__name__', `${measurement}_${field}`]]), timeMs, value)
-        } catch (error) {
-          refuse(total, `line ${number}: ${messageOf(error)}`)
+      for (let from = 0; from < body.length;) {
+        const to = endOfLines(body, from)
+        const lines = decodeUtf8Marking(body, from, to).split('\n')
+        // Behind the last line's end nothing follows.
+        if (lines.at(-1) === '') lines.pop()
+        from = to
+        for (const line of lines) {
+          number++
+          if (line.trim() === '' || line.startsWith('#')) continue
+          try {
+            addLine(line, unitNs, extra, nowMs, builder)
+          } catch (error) {
+            refuse(total, `line ${number}: ${messageOf(error)}`)
+          }
         }
+        if (from === body.length) break
+        await pause()
+        if (builder.batch.sampleCount < batchSamples) continue
+        addOutcome(total, await intake.append(builder.batch))
+        builder.clear()
       }
       addOutcome(total, await intake.append(builder.batch))
       return total
@@ -59,6 +71,31 @@ function protocolOf(clock: Clock): MetricsProtocol<Format> {
     reply: outcome => samplesReply(outcome),
   }
 }
+
+/** As VictoriaMetrics has it by default, times four. */
+const lineLengthMax = 1 << 20
+
+/** Throws BadDataError for what is wrong with the line. */
+function addLine(
+  line: string,
+  unitNs: bigint,
+  extra: readonly [string, string][],
+  nowMs: number,
+  builder: BatchBuilder,
+): void {
+  if (line.length > lineLengthMax)
+    throw new BadDataError(`the line is ${line.length} long, the limit is ${lineLengthMax}; send it as several`)
+  if (!line.isWellFormed()) throw new BadDataError('the line is not UTF-8')
+  const { measurement, tags, fields, time } = parseInfluxLine(line.trim())
+  const timeMs = time === undefined ? nowMs : wholeMs(time * unitNs)
+  if (fields.length * (tags.length + extra.length) > labelsMax)
+    throw new BadDataError(`the line has ${fields.length} fields with ${tags.length} tags each; send it as several`)
+  for (const [field, value] of fields)
+    builder.add(Labels.from([...tags, ...extra, ['__name__', `${measurement}_${field}`]]), timeMs, value)
+}
+
+/** Every field of a line gets all of its tags: 64 labels of 1,000 fields. */
+const labelsMax = 64_000
 
 /** Rounded down. */
 function wholeMs(ns: bigint): number {

@@ -1,7 +1,8 @@
 /** systemd-journal-upload's export format, as VictoriaLogs takes it. */
-import { parseJournal } from '#wire/journald/parse.ts'
+import { yieldEvery } from '#core/yield.ts'
+import { JournalReader } from '#wire/journald/parse.ts'
 import type { FieldRules } from '#wire/json-logs/fields.ts'
-import { entriesReply, fieldRules, LogEntries, type StoredEntries } from './log-entries.ts'
+import { entriesReply, fieldRules, LogEntries, linesBetweenPauses, type StoredEntries } from './log-entries.ts'
 import { serveLogs, type LogProtocol, type LogsPush } from './logs-push.ts'
 import type { ServedProtocol } from './protocol.ts'
 
@@ -20,15 +21,20 @@ function protocolOf(push: LogsPush): LogProtocol<FieldRules, StoredEntries> {
     formatOf: request => fieldRules(request, defaults),
     async store(body, rules, intake) {
       const entries = new LogEntries(rules, push)
-      const { entries: read, problem } = parseJournal(body)
-      for (const fields of read) {
+      const reader = new JournalReader(body)
+      const pause = yieldEvery(push.clock)
+      let count = 0
+      for (let fields = reader.next(); fields !== undefined; fields = reader.next()) {
         // Addresses of the journal itself say nothing about the event.
         for (const name of fields.keys())
           if (name.startsWith('__') && !rules.timeFields.includes(name)) fields.delete(name)
         entries.addFields(fields)
+        if (entries.isFull) await entries.appendTo(intake)
+        if (++count % linesBetweenPauses === 0) await pause()
       }
-      if (problem !== undefined) entries.addRefused(problem)
-      return entries.appendTo(intake)
+      if (reader.problem !== undefined) entries.addRefused(reader.problem)
+      await entries.appendTo(intake)
+      return entries.read()
     },
     reply: entriesReply,
   }

@@ -1,6 +1,8 @@
 /** VictoriaLogs' JSON lines: one object a line. What is wrong with a line costs that line, and is answered. */
 import type { FieldRules } from '#wire/json-logs/fields.ts'
-import { entriesReply, fieldRules, LogEntries, splitLines, type StoredEntries } from './log-entries.ts'
+import { LineCursor } from '#core/line-cursor.ts'
+import { yieldEvery } from '#core/yield.ts'
+import { entriesReply, fieldRules, LogEntries, linesBetweenPauses, type StoredEntries } from './log-entries.ts'
 import { serveLogs, type LogProtocol, type LogsPush } from './logs-push.ts'
 import type { ServedProtocol } from './protocol.ts'
 
@@ -19,8 +21,15 @@ function protocolOf(push: LogsPush): LogProtocol<Format, StoredEntries> {
     formatOf: request => ({ rules: fieldRules(request), isDebug: request.query.get('debug') === '1' }),
     async store(body, { rules, isDebug }, intake) {
       const entries = new LogEntries(rules, push)
-      for (const line of splitLines(body)) entries.addObject(line)
-      return isDebug ? entries.read() : entries.appendTo(intake)
+      const lines = new LineCursor(body)
+      const pause = yieldEvery(push.clock)
+      for (let count = 1; lines.next(); count++) {
+        entries.addObject(lines.bytes())
+        if (entries.isFull) await (isDebug ? entries.drop() : entries.appendTo(intake))
+        if (count % linesBetweenPauses === 0) await pause()
+      }
+      if (!isDebug) await entries.appendTo(intake)
+      return entries.read()
     },
     reply: entriesReply,
   }

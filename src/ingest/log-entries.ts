@@ -1,12 +1,13 @@
 /** Log entries with fields, as VictoriaLogs takes them: what is wrong with one costs that one, and is answered. */
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
+import { checkJson } from '#core/json-body.ts'
 import { isRawNumber, parseJson } from '#core/json.ts'
 import type { Log } from '#core/log.ts'
 import type { LogsAppendOutcome } from '#logs/append.ts'
 import { LogBatchBuilder, type LogBatch } from '#model/log-batch.ts'
 import type { HttpReply, HttpRequest } from '#net/route-table.ts'
-import { addFields, flattenFields, readFieldRules, type FieldRules } from '#wire/json-logs/fields.ts'
+import { addFields, fieldDepthMax, flattenFields, readFieldRules, type FieldRules } from '#wire/json-logs/fields.ts'
 import type { Intake } from './protocol.ts'
 import { plainText, retryLater } from './reply.ts'
 
@@ -24,35 +25,68 @@ export interface Refused {
   readonly passes: boolean
 }
 
-/** What became of the entries of one request, by their place in it. */
+/** One refused entry, by its place in the request. */
+interface RefusedPlace extends Refused {
+  readonly place: number
+}
+
+/** What became of the entries of one request. */
 export interface StoredEntries {
   readonly count: number
+  readonly refusedCount: number
+  /** The first that was refused, and the first for a limit that passes. */
+  readonly first: RefusedPlace | undefined
+  readonly firstPassing: RefusedPlace | undefined
+  /** Each by its place, where they were asked for. */
   readonly refused: ReadonlyMap<number, Refused>
 }
 
-/** The entries of one request. */
+/** Entries of a long request are stored in batches of so many, or so many texts. */
+const batchEntries = 16_384
+const batchTexts = 262_144
+/** Lines that are read between two pauses: some milliseconds of work. */
+export const linesBetweenPauses = 256
+/** Longer lines are counted before they are parsed: shorter ones can't hold more than any body may. */
+const lineBytesFree = 64 * 1024
+
+/**
+ * The entries of one request. Those of a long one are stored in several batches: where the door throws at a later one,
+ * the earlier ones are kept.
+ */
 export class LogEntries {
-  readonly #builder = new LogBatchBuilder()
+  #builder = new LogBatchBuilder()
   /** By entry of the builder: its place in the request. */
-  readonly #places: number[] = []
+  #places: number[] = []
+  #texts = 0
   readonly #refused = new Map<number, Refused>()
+  readonly #isListing: boolean
+  #refusedCount = 0
+  #first: RefusedPlace | undefined
+  #firstPassing: RefusedPlace | undefined
   readonly #rules: FieldRules
   readonly #clock: Clock
   readonly #log: Log
   #count = 0
 
-  constructor(rules: FieldRules, { clock, log }: { clock: Clock; log: Log }) {
+  /** `isListing`: each refused entry is answered by itself. */
+  constructor(rules: FieldRules, { clock, log }: { clock: Clock; log: Log }, isListing = false) {
+    this.#isListing = isListing
     this.#rules = rules
     this.#clock = clock
     this.#log = log
   }
 
-  addObject(json: string): void {
+  /** A line that is a JSON object. */
+  addObject(json: Uint8Array): void {
     this.#add(() => {
-      const value = parseJson(json)
-      if (typeof value !== 'object' || value === null || Array.isArray(value) || isRawNumber(value))
-        throw new BadDataError('the line is no JSON object')
-      return flattenFields({ ...value })
+      if (json.length > lineBytesFree) checkJson(json, fieldDepthMax)
+      try {
+        return fieldsOf(json)
+      } catch (error) {
+        // Says at which byte, where it is nested too deep.
+        checkJson(json, fieldDepthMax)
+        throw error
+      }
     })
   }
 
@@ -62,71 +96,103 @@ export class LogEntries {
 
   /** An entry that is refused before it is read. */
   addRefused(message: string): void {
-    this.#refused.set(this.#count++, { message, isBroken: false, passes: false })
+    this.#refuse(this.#count++, { message, isBroken: false, passes: false })
+  }
+
+  #refuse(place: number, refused: Refused): void {
+    this.#refusedCount++
+    this.#first ??= { place, ...refused }
+    if (refused.passes) this.#firstPassing ??= { place, ...refused }
+    if (this.#isListing) this.#refused.set(place, refused)
   }
 
   #add(read: () => Map<string, string>): void {
     const place = this.#count++
     try {
-      addFields(read(), this.#rules, this.#builder, this.#clock.nowMs())
+      const fields = read()
+      const texts = 2 * fields.size
+      addFields(fields, this.#rules, this.#builder, this.#clock.nowMs())
+      this.#texts += texts
       this.#places.push(place)
     } catch (error) {
-      this.#refused.set(place, { message: messageOf(error), isBroken: true, passes: false })
+      this.#refuse(place, { message: messageOf(error), isBroken: true, passes: false })
     }
   }
 
-  /** Appends them. Throws what the door throws: then none is kept. */
-  async appendTo(intake: Intake<LogBatch, LogsAppendOutcome>): Promise<StoredEntries> {
-    if (this.#builder.count > 0) {
-      const batch = this.#builder.build()
-      batch.isVerbatim = true
-      batch.namesRefused = true
-      const { refused, refusedAt, problems, status } = await intake.append(batch)
-      const order = this.#builder.order()
-      const place = (at: number): number => this.#places[order[at]!]!
+  /** Forgets what was added: it was to be decoded alone. */
+  drop(): void {
+    this.#builder = new LogBatchBuilder()
+    this.#places = []
+    this.#texts = 0
+  }
+
+  /** Whether a batch is complete. */
+  get isFull(): boolean {
+    return this.#builder.count >= batchEntries || this.#texts >= batchTexts
+  }
+
+  /** Appends those that were added since the last call. Throws what the door throws: then none of them is kept. */
+  async appendTo(intake: Intake<LogBatch, LogsAppendOutcome>): Promise<void> {
+    const builder = this.#builder
+    const places = this.#places
+    if (builder.count === 0) return
+    this.#builder = new LogBatchBuilder()
+    this.#places = []
+    this.#texts = 0
+    const batch = builder.build()
+    batch.isVerbatim = true
+    batch.namesRefused = true
+    const { refused, refusedAt, problems, status } = await intake.append(batch)
+    if (refused === 0) return
+    const order = builder.order()
+    const place = (at: number): number => places[order[at]!]!
+    // A door that does not say which: none may be answered as kept.
+    if (refused > (refusedAt?.length ?? 0))
+      for (const at of order.keys())
+        this.#refuse(place(at), {
+          message: problems[0]?.message ?? 'refused',
+          isBroken: false,
+          passes: status === 429,
+        })
+    else
       for (const { at, message, passes } of refusedAt ?? [])
-        this.#refused.set(place(at), { message, isBroken: false, passes })
-      // A door that does not say which: none may be answered as kept.
-      if (refused > (refusedAt?.length ?? 0))
-        for (const at of order.keys())
-          this.#refused.set(place(at), {
-            message: problems[0]?.message ?? 'refused',
-            isBroken: false,
-            passes: status === 429,
-          })
-    }
-    return this.read()
+        this.#refuse(place(at), { message, isBroken: false, passes })
   }
 
   /** What became of the entries so far; a word in the log where some are refused. */
   read(): StoredEntries {
-    const [first] = this.#refused.values()
+    const first = this.#first
     if (first !== undefined)
       this.#log.warn('log entries were refused, the others of their request are kept', {
-        refused: this.#refused.size,
+        refused: this.#refusedCount,
         reason: first.message,
       })
-    return { count: this.#count, refused: this.#refused }
+    return {
+      count: this.#count,
+      refusedCount: this.#refusedCount,
+      first,
+      firstPassing: this.#firstPassing,
+      refused: this.#refused,
+    }
   }
+}
+
+/** Throws BadDataError, SyntaxError, and RangeError where it is nested too deep. */
+function fieldsOf(json: Uint8Array): Map<string, string> {
+  const value = parseJson(Buffer.from(json.buffer, json.byteOffset, json.length).toString('utf8'))
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || isRawNumber(value))
+    throw new BadDataError('the line is no JSON object')
+  return flattenFields({ ...value })
 }
 
 /** All kept: 200. Some not: 429 where sending later may help, else 400, with their number and the first reason. */
-export function entriesReply({ count, refused }: StoredEntries): HttpReply {
-  if (refused.size === 0) return { status: 200 }
-  const passing = [...refused.values()].find(r => r.passes)
-  const [place = 0, { message }] = [...refused].find(([, r]) => r === passing) ?? [...refused][0]!
+export function entriesReply({ count, refusedCount, first, firstPassing }: StoredEntries): HttpReply {
+  const shown = firstPassing ?? first
+  if (shown === undefined) return { status: 200 }
+  const { place, message } = shown
   return {
-    status: passing === undefined ? 400 : 429,
-    headers: { ...plainText, ...(passing === undefined ? {} : retryLater) },
-    body: `${refused.size} of ${count} log entries were refused; the first, number ${place + 1}: ${message}\n`,
+    status: shown.passes ? 429 : 400,
+    headers: { ...plainText, ...(shown.passes ? retryLater : {}) },
+    body: `${refusedCount} of ${count} log entries were refused; the first, number ${place + 1}: ${message}\n`,
   }
-}
-
-/** Lines that are not empty. */
-export function splitLines(body: Uint8Array): string[] {
-  return Buffer.from(body.buffer, body.byteOffset, body.length)
-    .toString('utf8')
-    .split('\n')
-    .map(line => line.trim())
-    .filter(line => line !== '')
 }

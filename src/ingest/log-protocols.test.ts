@@ -261,6 +261,12 @@ test('beside what is refused the good is stored, and each protocol says so in it
       1,
     ],
     [
+      { path: '/insert/jsonline', body: `{"_msg":"l"}\n{"a":${'['.repeat(5000)}${']'.repeat(5000)}}` },
+      first(1, 2, 2, 'the JSON is nested more than 100 deep at byte 104, which is the limit'),
+      1,
+      1,
+    ],
+    [
       { path: '/insert/jsonline?debug=1', body: '{"_msg":"l"}\n[1]' },
       first(1, 2, 2, 'the line is no JSON object'),
       0,
@@ -437,4 +443,40 @@ test('what clients of Elasticsearch ask before they send is answered without a s
   ] as const)
     assert.equal((await send(served, sent)).headers['x-elastic-product'], 'Elasticsearch', JSON.stringify(sent))
   assert.equal(store.calls, 0)
+})
+
+test('entries of a long body are stored in batches, each refusal under its place in the body', async () => {
+  const count = 40_000
+  const lines = Array.from({ length: count }, (_, i) => `{"_msg":"${i === 30_000 ? 'bad' : 'l'}"}`)
+  const { served, store } = serving()
+  assert.equal(
+    await answerOf(served, { path: '/insert/jsonline', body: lines.join('\n') }),
+    `400 1 of ${count} log entries were refused; the first, number 30001: bad`,
+  )
+  assert.equal(store.lines.length, count - 1)
+  assert.equal(store.calls, 3)
+  const bulk = lines.map(line => `{"create":{}}\n${line.replace('_msg', 'message')}`).join('\n')
+  const { body } = await send(served, { path: '/insert/elasticsearch/_bulk', body: bulk })
+  const { items } = JSON.parse(body) as { items: { create: { status: number } }[] }
+  assert.equal(items.length, count)
+  assert.deepEqual(
+    items.flatMap(({ create }, i) => (create.status === 201 ? [] : [i])),
+    [30_000],
+  )
+  assert.equal(store.calls, 6)
+})
+
+test('a bulk request of very many items, and an entry of very many fields, are refused', async () => {
+  const { served, store } = serving()
+  const action = '{"delete":{}}\n'
+  assert.match(
+    await answerOf(served, { path: '/insert/elasticsearch/_bulk', body: action.repeat(40_000) }),
+    /^400 the body of 560000 bytes has more than 33884 records, which is the limit for its size; send smaller /,
+  )
+  const fields = Array.from({ length: 1025 }, (_, i) => `F${i}=v\n`).join('')
+  assert.match(
+    await answerOf(served, { path: '/insert/journald/upload', body: `MESSAGE=l\n\n${fields}\n` }),
+    /^400 1 of 2 .* number 2: journal: the entry at byte \d+ has more than 1024 fields, which is the limit$/,
+  )
+  assert.equal(store.lines.length, 1)
 })

@@ -1,4 +1,5 @@
 /** Label sets. */
+import { seededRandom } from '#core/random.ts'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { compareLabels, isLegacyLabelName, isLegacyMetricName, Labels } from './labels.ts'
@@ -84,4 +85,17 @@ test('a label may have a name that every object has', () => {
   ])
   assert.equal(JSON.stringify(labels.toObject()), '{"__proto__":"x","constructor":"y"}')
   assert.equal(Labels.fromObject(labels.toObject()).key, labels.key)
+})
+
+test('few labels are sorted as many are: the last value of a name wins, and an empty one takes the label away', () => {
+  const random = seededRandom(5)
+  const names = ['a', 'b', '', 'ä', '\u{1f600}', '\uffff', 'aa', 'B']
+  const values = ['1', '2', '', 'x']
+  for (let round = 0; round < 2000; round++) {
+    const entries = Array.from({ length: random.u32() % 12 }, (): [string, string] => [
+      names[random.u32() % names.length]!,
+      values[random.u32() % values.length]!,
+    ])
+    assert.deepEqual(Labels.from(entries).pairs, Labels.from(entries.values()).pairs, JSON.stringify(entries))
+  }
 })

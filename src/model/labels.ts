@@ -6,6 +6,34 @@ import { setOwn } from '#core/own.ts'
 /** Between the parts of a key: a lone surrogate, which no decoded UTF-8 contains. */
 const separator = '\ud800'
 
+/** So many entries are sorted where they are inserted. */
+const fewLabels = 24
+
+/** As `Labels.from`: most label sets are small, and a map takes longer than their insertion. */
+function sortedPairs(entries: readonly (readonly [string, string])[]): string[] {
+  const pairs: string[] = []
+  let hasEmpty = false
+  for (const [name, value] of entries) {
+    if (value === '') hasEmpty = true
+    let at = pairs.length
+    let order = 1
+    while (at > 0) {
+      order = compareText(name, pairs[at - 2]!)
+      if (order >= 0) break
+      at -= 2
+    }
+    if (at > 0 && order === 0) {
+      pairs[at - 1] = value
+      continue
+    }
+    pairs.push('', '')
+    pairs.copyWithin(at + 2, at, pairs.length - 2)
+    pairs[at] = name
+    pairs[at + 1] = value
+  }
+  return hasEmpty ? pairs.filter((_, i) => pairs[i | 1] !== '') : pairs
+}
+
 /** An immutable label set. */
 export class Labels {
   static readonly empty = new Labels([])
@@ -22,6 +50,7 @@ export class Labels {
 
   /** Sorts, and drops empty values. The last of several values for one name wins. */
   static from(entries: Iterable<readonly [string, string]>): Labels {
+    if (Array.isArray(entries) && entries.length <= fewLabels) return new Labels(sortedPairs(entries))
     const byName = new Map<string, string>()
     for (const [name, value] of entries) byName.set(name, value)
     const names = [...byName.keys()].filter(name => byName.get(name) !== '').sort(compareText)

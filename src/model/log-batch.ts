@@ -116,19 +116,20 @@ export class LogBatchBuilder {
 
   build(): LogBatch {
     const batch = new LogBatch()
-    const lines: Buffer[] = []
+    let size = 0
+    for (const { entries } of this.#byStream.values()) for (const { line } of entries) size += Buffer.byteLength(line)
+    const bytes = Buffer.allocUnsafeSlow(size)
     let at = 0
     for (const { labels, entries } of this.#byStream.values()) {
       batch.beginStream(labels)
       for (const { ms, subNs, line, pairs } of entries) {
-        const bytes = Buffer.from(line, 'utf8')
-        lines.push(bytes)
-        batch.addLine(ms, subNs, at, at + bytes.length)
-        at += bytes.length
+        const end = at + bytes.write(line, at)
+        batch.addLine(ms, subNs, at, end)
+        at = end
         for (let i = 0; i < pairs.length; i += 2) batch.addPair(pairs[i]!, pairs[i + 1]!)
       }
     }
-    batch.bytes = Buffer.concat(lines)
+    batch.bytes = bytes
     return batch
   }
 }

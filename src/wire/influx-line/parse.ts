@@ -9,42 +9,44 @@ export interface InfluxPoint {
   time: bigint | undefined
 }
 
+const comma = 44
+const space = 32
+const equals = 61
+const backslash = 92
+
 /** One line. Fields that are texts are left out: there is no metric in them. */
 export function parseInfluxLine(line: string): InfluxPoint {
   let at = 0
-  const token = (stops: string): string => {
-    let text = ''
+  /** Up to a comma, a space or, of a name, an equals sign. */
+  const token = (isName: boolean): string => {
+    const from = at
     for (; at < line.length; at++) {
-      const char = line[at]!
-      if (char === '\\' && at + 1 < line.length && `,= \\"`.includes(line[at + 1]!)) {
-        text += line[++at]!
-        continue
-      }
-      if (stops.includes(char)) break
-      text += char
+      const code = line.charCodeAt(at)
+      if (code === comma || code === space || (isName && code === equals)) break
+      if (code === backslash) return escapedToken(from, isName)
     }
-    return text
+    return line.slice(from, at)
   }
-  const measurement = token(', ')
+  const measurement = token(false)
   if (measurement === '') throw new BadDataError('a measurement was expected')
   const tags: [string, string][] = []
   while (line[at] === ',') {
     at++
-    const name = token('=, ')
+    const name = token(true)
     if (line[at] !== '=') throw new BadDataError(`tag ${JSON.stringify(name)} has no value`)
     at++
-    tags.push([name, token(', ')])
+    tags.push([name, token(false)])
   }
   while (line[at] === ' ') at++
   const fields: [string, number][] = []
   for (;;) {
-    const name = token('=, ')
+    const name = token(true)
     if (line[at] !== '=')
       throw new BadDataError(name === '' ? 'fields were expected' : `field ${JSON.stringify(name)} has no value`)
     at++
     if (line[at] === '"') skipText()
     else {
-      const text = token(', ')
+      const text = token(false)
       const value = fieldValue(text)
       if (value === undefined)
         throw new BadDataError(`field ${JSON.stringify(name)}: ${JSON.stringify(text)} is not a value`)
@@ -54,8 +56,24 @@ export function parseInfluxLine(line: string): InfluxPoint {
     at++
   }
   const rest = line.slice(at).trim()
-  if (rest !== '' && !/^-?\d+$/.test(rest)) throw new BadDataError(`${JSON.stringify(rest)} is not a timestamp`)
+  if (rest !== '' && !/^-?\d{1,40}$/.test(rest))
+    throw new BadDataError(`${JSON.stringify(rest.slice(0, 100))} is not a timestamp`)
   return { measurement, tags, fields, time: rest === '' ? undefined : BigInt(rest) }
+
+  /** The token that begins at `from`, with its escapes resolved. */
+  function escapedToken(from: number, isName: boolean): string {
+    let text = line.slice(from, at)
+    for (; at < line.length; at++) {
+      const char = line[at]!
+      if (char === '\\' && at + 1 < line.length && `,= \\"`.includes(line[at + 1]!)) {
+        text += line[++at]!
+        continue
+      }
+      if (char === ',' || char === ' ' || (isName && char === '=')) break
+      text += char
+    }
+    return text
+  }
 
   function skipText(): void {
     for (at++; at < line.length && line[at] !== '"'; at++) if (line[at] === '\\') at++

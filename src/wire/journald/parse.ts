@@ -1,41 +1,71 @@
 /** systemd's Journal Export Format, as systemd-journal-upload sends it. Source: the public format description. */
 const fieldBytesMax = 16 * 1024 * 1024
+/** As systemd has it: ENTRY_FIELD_COUNT_MAX. */
+const fieldsMax = 1024
 
-/**
- * Every entry's fields, in order. Where the rest of the body can't be read, `problem` says why: the entries before it
- * are whole.
- */
-export function parseJournal(bytes: Uint8Array): { entries: Map<string, string>[]; problem: string | undefined } {
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
-  const entries: Map<string, string>[] = []
-  let fields = new Map<string, string>()
-  let at = 0
-  while (at < text.length) {
-    let end = text.indexOf(10, at)
-    if (end < 0) end = text.length
-    if (end === at) {
-      if (fields.size > 0) entries.push(fields)
-      fields = new Map()
-      at++
-      continue
+const newline = 10
+const equals = 61
+
+/** Reads one entry after the other. */
+export class JournalReader {
+  readonly #bytes: Buffer
+  #at = 0
+  /** Why the rest of the body can't be read: the entries before it are whole. */
+  problem: string | undefined
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  }
+
+  /** The next entry's fields, in order; undefined behind the last one that can be read. */
+  next(): Map<string, string> | undefined {
+    const fields = new Map<string, string>()
+    const bytes = this.#bytes
+    while (this.#at < bytes.length && this.problem === undefined) {
+      let end = bytes.indexOf(newline, this.#at)
+      if (end < 0) end = bytes.length
+      if (end === this.#at) {
+        this.#at++
+        if (fields.size > 0) return fields
+        continue
+      }
+      this.#readField(end, fields)
+      if (fields.size > fieldsMax)
+        this.problem = `journal: the entry at byte ${this.#at} has more than ${fieldsMax} fields, which is the limit`
     }
-    const line = text.subarray(at, end)
-    const equals = line.indexOf(61)
-    if (equals >= 0) {
-      fields.set(line.subarray(0, equals).toString('utf8'), line.subarray(equals + 1).toString('utf8'))
-      at = end + 1
-      continue
+    return this.problem === undefined && fields.size > 0 ? fields : undefined
+  }
+
+  /** The field whose first line ends at `end`. */
+  #readField(end: number, fields: Map<string, string>): void {
+    const bytes = this.#bytes
+    const line = bytes.subarray(this.#at, end)
+    const split = line.indexOf(equals)
+    this.#at = end + 1
+    if (split >= 0) {
+      fields.set(line.toString('utf8', 0, split), line.toString('utf8', split + 1))
+      return
     }
     // A name alone: its value follows with its length in front.
-    at = end + 1
-    if (at + 8 > text.length) return { entries, problem: 'journal: the length of a field is cut off' }
-    const length = text.readUInt32LE(at) + text.readUInt32LE(at + 4) * 4294967296
-    at += 8
-    if (length > fieldBytesMax || at + length > text.length)
-      return { entries, problem: `journal: a field of ${length} bytes is cut off` }
-    fields.set(line.toString('utf8'), text.subarray(at, at + length).toString('utf8'))
-    at += length + 1
+    if (this.#at + 8 > bytes.length) {
+      this.problem = 'journal: the length of a field is cut off'
+      return
+    }
+    const length = bytes.readUInt32LE(this.#at) + bytes.readUInt32LE(this.#at + 4) * 4294967296
+    this.#at += 8
+    if (length > fieldBytesMax || this.#at + length > bytes.length) {
+      this.problem = `journal: a field of ${length} bytes is cut off`
+      return
+    }
+    fields.set(line.toString('utf8'), bytes.toString('utf8', this.#at, this.#at + length))
+    this.#at += length + 1
   }
-  if (fields.size > 0) entries.push(fields)
-  return { entries, problem: undefined }
+}
+
+/** All entries. */
+export function parseJournal(bytes: Uint8Array): { entries: Map<string, string>[]; problem: string | undefined } {
+  const reader = new JournalReader(bytes)
+  const entries: Map<string, string>[] = []
+  for (let fields = reader.next(); fields !== undefined; fields = reader.next()) entries.push(fields)
+  return { entries, problem: reader.problem }
 }

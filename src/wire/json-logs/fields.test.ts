@@ -76,6 +76,9 @@ test('a time that is none, and objects in objects without end, are refused', () 
   assert.throws(() => shown('{"_time":"soon"}', {}), { name: 'BadDataError', message: /the time "soon" in "_time"/ })
   const deep = `${'{"a":'.repeat(20_000)}1${'}'.repeat(20_000)}`
   assert.throws(() => shown(deep, {}), { name: 'BadDataError', message: /nested more than 100 deep/ })
+  const list = (depth: number): string => `{"a":${'[{"b":'.repeat(depth / 2)}1${'}]'.repeat(depth / 2)}}`
+  shown(list(100), {})
+  assert.throws(() => shown(list(102), {}), { name: 'BadDataError', message: /nested more than 100 deep/ })
 })
 
 test('damaged entries', () => {

@@ -46,11 +46,24 @@ export function readFieldRules(
   }
 }
 
-const depthMax = 100
+/** Lists and objects in one another. */
+export const fieldDepthMax = 100
+
+function checkDepth(depth: number): void {
+  if (depth > fieldDepthMax) throw new BadDataError(`a JSON object is nested more than ${fieldDepthMax} deep`)
+}
+
+/** Throws BadDataError where a list is nested too deep: it would be printed as JSON by as many calls. */
+function checkList(list: readonly unknown[], depth: number): void {
+  checkDepth(depth)
+  for (const value of list)
+    if (typeof value === 'object' && value !== null)
+      checkList(Array.isArray(value) ? value : Object.values(value), depth + 1)
+}
 
 /**
  * Names and values of an object, nested ones joined by dots, numbers as they were written. Empty values are nothing.
- * Throws BadDataError where objects are nested too deep.
+ * Throws BadDataError where objects and lists are nested too deep.
  */
 export function flattenFields(
   object: Readonly<Record<string, unknown>>,
@@ -58,13 +71,16 @@ export function flattenFields(
   into = new Map<string, string>(),
   depth = 0,
 ): Map<string, string> {
-  if (depth > depthMax) throw new BadDataError(`a JSON object is nested more than ${depthMax} deep`)
+  checkDepth(depth)
   for (const [key, value] of Object.entries(object)) {
     const name = prefix === '' ? key : `${prefix}.${key}`
     if (value === null || value === undefined || value === '') continue
     if (typeof value === 'object' && !Array.isArray(value) && !isRawNumber(value))
       flattenFields(value as Record<string, unknown>, name, into, depth + 1)
-    else into.set(name, typeof value === 'string' ? value : JSON.stringify(value))
+    else {
+      if (Array.isArray(value)) checkList(value, depth + 1)
+      into.set(name, typeof value === 'string' ? value : JSON.stringify(value))
+    }
   }
   return into
 }

@@ -6,7 +6,8 @@ import { ByteReader } from '#codec/byte-reader.ts'
 import { readTextMarking } from '#codec/protobuf.ts'
 import { checkMessage } from '#codec/message-shape.ts'
 import { RecordCount } from '#core/body-limits.ts'
-import { BadDataError, CorruptDataError } from '#core/errors.ts'
+import { BadDataError, CorruptDataError, LimitError } from '#core/errors.ts'
+import { attributesMax } from '#core/limits.ts'
 import { jsonBodyOf } from '#core/json-body.ts'
 import { isRawNumber } from '#core/json.ts'
 import type { LogBatchBuilder } from '#model/log-batch.ts'
@@ -292,7 +293,10 @@ export interface LeftOut {
   notes: Set<string>
 }
 
-/** Adds every record that can be accepted. `labelOf` turns an attribute's name into a label's. */
+/**
+ * Adds every record that can be accepted. `labelOf` turns an attribute's name into a label's. Throws LimitError (400)
+ * for more than `attributesMax`.
+ */
 export function addOtlpLogs(
   resources: readonly OtlpLogResource[],
   builder: LogBatchBuilder,
@@ -300,6 +304,7 @@ export function addOtlpLogs(
   labelOf: (name: string) => string,
 ): LeftOut {
   const left: LeftOut = { refused: [], notes: new Set() }
+  let texts = 0
   for (const resource of resources) {
     const labels: [string, string][] = []
     const ofResource: string[] = []
@@ -321,10 +326,15 @@ export function addOtlpLogs(
         }
         const ns = r.timeNs !== 0n ? r.timeNs : r.observedNs
         const ms = ns === 0n ? nowMs : Number(ns / 1_000_000n)
-        builder.add(stream, ms, ns === 0n ? 0 : Number(ns % 1_000_000n), valueText(r.body), [
-          ...ofScope,
-          ...recordPairs(r, left),
-        ])
+        const pairs = [...ofScope, ...recordPairs(r, left)]
+        texts += pairs.length
+        if (texts > 2 * attributesMax)
+          throw new LimitError(
+            `the records have more than ${attributesMax} attributes together, those of their resources counted for ` +
+              'each, which is the limit; send smaller requests',
+            400,
+          )
+        builder.add(stream, ms, ns === 0n ? 0 : Number(ns % 1_000_000n), valueText(r.body), pairs)
       }
     }
   }

@@ -20,29 +20,57 @@ export interface ParsedExposition {
   problems: string[]
 }
 
+/** Whether a body, or its last 64 bytes, ends as OpenMetrics does. */
+export function endsWithEof(text: string): boolean {
+  return /^# EOF\s*$/m.test(text.slice(-64))
+}
+
 /** In OpenMetrics timestamps are seconds; in the older format milliseconds. */
-export function parseExposition(text: string, isOpenMetrics = /^# EOF\s*$/m.test(text.slice(-64))): ParsedExposition {
-  const out: ParsedExposition = { samples: [], metadata: [], problems: [] }
-  const metadata = new Map<string, Metadata>()
-  let line = 0
-  for (let from = 0; from < text.length;) {
-    let to = text.indexOf('\n', from)
-    if (to < 0) to = text.length
-    line++
-    const row = text.slice(from, to).trim()
-    from = to + 1
-    if (row === '') continue
-    if (row.startsWith('#')) {
-      const problem = readComment(row, isOpenMetrics, metadata)
-      if (problem !== undefined) out.problems.push(`line ${line}: ${problem}: ${row.slice(0, 100)}`)
-      continue
-    }
-    const sample = new LineParser(row, isOpenMetrics).read()
-    if (typeof sample === 'string') out.problems.push(`line ${line}: ${sample}: ${row.slice(0, 100)}`)
-    else out.samples.push(sample)
+export function parseExposition(text: string, isOpenMetrics = endsWithEof(text)): ParsedExposition {
+  const reader = new ExpositionReader(isOpenMetrics)
+  reader.read(text)
+  return { samples: reader.samples, metadata: [...reader.metadata.values()], problems: reader.problems }
+}
+
+/** A line of the formats is shorter: the limits of labels let 300 kB in. */
+const lineLengthMax = 1 << 20
+
+/** Reads a body in pieces of whole lines. */
+export class ExpositionReader {
+  readonly #isOpenMetrics: boolean
+  #line = 0
+  /** What the pieces had since the caller emptied them. */
+  readonly samples: TextSample[] = []
+  readonly problems: string[] = []
+  /** By metric, of all pieces. */
+  readonly metadata = new Map<string, Metadata>()
+
+  constructor(isOpenMetrics: boolean) {
+    this.#isOpenMetrics = isOpenMetrics
   }
-  out.metadata = [...metadata.values()]
-  return out
+
+  read(text: string): void {
+    for (let from = 0; from < text.length;) {
+      let to = text.indexOf('\n', from)
+      if (to < 0) to = text.length
+      this.#line++
+      const row = text.slice(from, to).trim()
+      from = to + 1
+      if (row === '') continue
+      const problem = this.#readRow(row)
+      if (problem !== undefined) this.problems.push(`line ${this.#line}: ${problem}: ${row.slice(0, 100)}`)
+    }
+  }
+
+  /** Returns what is wrong. */
+  #readRow(row: string): string | undefined {
+    if (row.length > lineLengthMax) return `the line is ${row.length} long, the limit is ${lineLengthMax}`
+    if (row.startsWith('#')) return readComment(row, this.#isOpenMetrics, this.metadata)
+    const sample = new LineParser(row, this.#isOpenMetrics).read()
+    if (typeof sample === 'string') return sample
+    this.samples.push(sample)
+    return undefined
+  }
 }
 
 /** What a HELP, TYPE or UNIT comment says; undefined for other comments. */

@@ -1,0 +1,37 @@
+/** Lines where they lie, and pieces of whole lines. */
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { endOfLines, LineCursor } from './line-cursor.ts'
+
+test('lines come without blanks around them; blank ones do not come', () => {
+  const cases: [text: string, lines: string[]][] = [
+    ['', []],
+    ['\n \n\t\r\n', []],
+    ['a', ['a']],
+    ['a\r\n\n  b c \t\r\nd', ['a', 'b c', 'd']],
+    ['ä\n\ufffd', ['ä', '\ufffd']],
+  ]
+  for (const [text, lines] of cases) {
+    const cursor = new LineCursor(Buffer.from(text))
+    const seen: string[] = []
+    while (cursor.next()) {
+      assert.equal(Buffer.from(cursor.bytes()).toString(), cursor.text())
+      seen.push(cursor.text())
+    }
+    assert.deepEqual(seen, lines, JSON.stringify(text))
+  }
+})
+
+test('pieces end behind lines, and hold all bytes once', () => {
+  const body = Buffer.from(`${'x'.repeat(999)}\n`.repeat(40) + 'y'.repeat(50_000) + '\nz')
+  const pieces: string[] = []
+  for (let from = 0; from < body.length;) {
+    const end = endOfLines(body, from)
+    assert.ok(end > from)
+    pieces.push(body.toString('utf8', from, end))
+    from = end
+  }
+  assert.equal(pieces.join(''), body.toString())
+  assert.ok(pieces.length > 3)
+  assert.ok(pieces.slice(0, -1).every(piece => piece.endsWith('\n')))
+})
