@@ -65,6 +65,15 @@ const readsAtOnce = 16
 /** Files of no block are left alone for so long: somebody may be uploading one. */
 const orphanAgeMs = 24 * 3_600_000
 
+/** A range that is to leave its head. */
+interface Cut {
+  readonly tenant: Tenant
+  readonly startMs: number
+}
+
+/** Ranges that leave their heads at once. */
+const cutsAtOnce = 32
+
 export class BlockLife {
   readonly #options: BlockLifeOptions
   readonly #wal: Wal
@@ -339,7 +348,7 @@ export class BlockLife {
       for (const startMs of tenant.head.rangeStarts()) {
         // Samples that a clock left ahead of now do not end what is being filled.
         const newestMs = Math.min(tenant.head.maxMs, Math.max(clock.nowMs(), startMs))
-        if (newestMs - startMs >= blockMs * cutAfterRanges) await this.#cut(tenant, startMs)
+        if (newestMs - startMs >= blockMs * cutAfterRanges) await this.#cut([{ tenant, startMs }])
       }
     }
     await this.#releaseEmpty()
@@ -348,8 +357,10 @@ export class BlockLife {
   /** Cuts everything that heads hold. */
   async cutAll(): Promise<void> {
     await this.#writeUnwritten()
+    const due: Cut[] = []
     for (const tenant of this.#tenants.values())
-      for (const startMs of tenant.head.rangeStarts()) await this.#cut(tenant, startMs)
+      for (const startMs of tenant.head.rangeStarts()) due.push({ tenant, startMs })
+    for (let i = 0; i < due.length; i += cutsAtOnce) await this.#cut(due.slice(i, i + cutsAtOnce))
     await this.#releaseEmpty()
   }
 
@@ -371,15 +382,20 @@ export class BlockLife {
     await Promise.all(empty.map(scope => this.#wal.release(scope, coverage)))
   }
 
-  /** The range leaves the head when all that is in line for it is shown: the block covers the log up to there. */
-  async #cut(tenant: Tenant, startMs: number): Promise<void> {
+  /**
+   * The ranges leave their heads when all that is in line for them is shown: the blocks cover the log up to there. They
+   * share one new generation of the log, which is a file of its own: tenants may be many, and their ranges small.
+   */
+  async #cut(cuts: readonly Cut[]): Promise<void> {
     // What could not be written before goes first: a later block of the same range would claim to cover it.
     await this.#writeUnwritten()
     const wal = this.#wal
     await new Promise<void>(resolve => {
       wal.beginGeneration(() => {
-        this.#unwritten.push({ tenant, range: tenant.head.cut(startMs), through: wal.coverage() })
-        tenant.retireIdle(this.#options.clock.nowMs(), wal.generation)
+        for (const { tenant, startMs } of cuts) {
+          this.#unwritten.push({ tenant, range: tenant.head.cut(startMs), through: wal.coverage() })
+          tenant.retireIdle(this.#options.clock.nowMs(), wal.generation)
+        }
         resolve()
       })
     })
@@ -460,7 +476,8 @@ export class BlockLife {
     if (staged !== undefined)
       for (const [start, through] of walThroughOf(staged.meta))
         await this.#wal.release(`${block.tenant}/${start}`, through)
-    await this.#releaseEmpty()
+    // It looks at every tenant: once is enough for blocks that follow each other.
+    if (this.#uploads.waitingBlocks <= 1) await this.#releaseEmpty()
     await this.#removeStaged(block.directory)
   }
 
@@ -656,7 +673,7 @@ export class BlockLife {
     // blocks.
     const isMeant = (startMs: number): boolean => startMs <= throughMs && startMs + this.#options.blockMs > fromMs
     await this.#writeUnwritten()
-    for (const startMs of tenant.head.rangeStarts().filter(isMeant)) await this.#cut(tenant, startMs)
+    for (const startMs of tenant.head.rangeStarts().filter(isMeant)) await this.#cut([{ tenant, startMs }])
     if (this.#unwritten.some(one => one.tenant === tenant && isMeant(one.range.startMs)))
       throw new UnavailableError('samples of this time can not be written to a block, and nothing is deleted', 60)
     const omissions = new Omissions()
