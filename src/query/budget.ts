@@ -124,6 +124,11 @@ export class Budget {
     throw new CanceledError('query was canceled in expression evaluation')
   }
 
+  /** Counts work that was done where nothing can be awaited: the next `worked` knows of it. */
+  did(units: number): void {
+    this.#units += units
+  }
+
   /**
    * Counts work inside a long loop: true when it is time to look at the clock. Cheap enough to be called for every
    * item;

@@ -6,34 +6,43 @@ import { metricName } from '#core/names.ts'
 import type { Aggregate } from '#lang/promql/ast.ts'
 import { resetHint, toPlain, type FloatHistogram } from '#model/histogram.ts'
 import { Labels } from '#model/labels.ts'
+import type { Budget } from '../budget.ts'
+import { selectNth } from '../order-statistic.ts'
+import { pacedSort } from '../paced-sort.ts'
+import { eachRow } from './evaluation.ts'
 import { labelHash } from './label-hash.ts'
 import type { Annotations } from './annotations.ts'
 import { KahanSum, MeanAccumulator } from './kahan.ts'
 import { quantileOf } from './quantile.ts'
-import { absent, isFloat, isHistogram, Row, RowMerger, type Grid } from './value.ts'
+import { absent, isFloat, isHistogram, Row, RowMerger, unitsOfRow, type Grid } from './value.ts'
 
 interface Group {
   labels: Labels
   rows: Row[]
 }
 
-/** `param`: the scalar parameter at every step; `valueLabel`: the label of count_values. Throws ExecutionError. */
-export function aggregate(
+/**
+ * `param`: the scalar parameter at every step; `valueLabel`: the label of count_values. The rows that it makes are
+ * counted in the budget. Throws ExecutionError, and LimitError where there are too many.
+ */
+export async function aggregate(
   expr: Aggregate,
   rows: Row[],
   param: Float64Array | undefined,
   valueLabel: string,
   grid: Grid,
   annotations: Annotations,
-): Row[] {
-  if (expr.op === 'count_values') return countValues(expr, rows, valueLabel, grid)
-  const groups = groupRows(expr, rows)
+  budget: Budget,
+): Promise<Row[]> {
+  if (expr.op === 'count_values') return countValues(expr, rows, valueLabel, grid, budget)
+  const groups = await groupRows(expr, rows, budget)
   switch (expr.op) {
     case 'topk':
     case 'bottomk':
+      return extremeRows(expr, groups, rows.length, paramOf(expr, param), grid, annotations, budget)
     case 'limitk':
     case 'limit_ratio':
-      return selectRows(expr, groups, rows.length, paramOf(expr, param), grid, annotations)
+      return limitedRows(expr, groups, rows.length, paramOf(expr, param), grid, annotations, budget)
     case 'sum':
     case 'avg':
     case 'count':
@@ -48,9 +57,12 @@ export function aggregate(
           if (Number.isNaN(q) || q < 0 || q > 1) annotations.invalidQuantile(q, expr.param ?? expr)
       const out: Row[] = []
       for (const group of groups) {
+        budget.take(grid.steps)
         const row = new Row(group.labels, group.rows[0]!.dropName, grid.steps)
-        fold(expr, group.rows, row, param, annotations)
-        if (!row.isEmpty) out.push(row)
+        await fold(expr, group.rows, row, param, annotations, budget)
+        if (row.isEmpty) budget.give(grid.steps)
+        else out.push(row)
+        if (budget.worked(unitsOfRow + grid.steps)) await budget.pause()
       }
       return out
     }
@@ -75,7 +87,7 @@ function groupingLabels(expr: Aggregate): (labels: Labels) => Labels {
   return labels => labels.keep(names)
 }
 
-function groupRows(expr: Aggregate, rows: Row[]): Group[] {
+async function groupRows(expr: Aggregate, rows: Row[], budget: Budget): Promise<Group[]> {
   const labelsOf = groupingLabels(expr)
   const memo = `${expr.without ? 'without' : 'by'} ${keyOfTexts(expr.grouping)}`
   const groups = new Map<string, Group>()
@@ -84,82 +96,120 @@ function groupRows(expr: Aggregate, rows: Row[]): Group[] {
     const group = groups.get(labels.key)
     if (group === undefined) groups.set(labels.key, { labels, rows: [row] })
     else group.rows.push(row)
+    if (budget.worked(unitsOfRow)) await budget.pause()
   }
   return [...groups.values()]
 }
 
 /** Folds the rows of one group into `out`. */
-function fold(expr: Aggregate, rows: Row[], out: Row, param: Float64Array | undefined, annotations: Annotations): void {
+async function fold(
+  expr: Aggregate,
+  rows: Row[],
+  out: Row,
+  param: Float64Array | undefined,
+  annotations: Annotations,
+  budget: Budget,
+): Promise<void> {
   const steps = out.values.length
   switch (expr.op) {
     case 'sum':
-      foldSum(expr, rows, out, annotations)
+      await foldSum(expr, rows, out, annotations, budget)
       return
     case 'avg':
-      if (rows.every(row => row.histograms === undefined)) averageFloats(rows, out)
-      else for (let step = 0; step < steps; step++) foldAverage(expr, rows, out, step, annotations)
+      if (rows.every(row => row.histograms === undefined)) await averageFloats(rows, out, budget)
+      else
+        await eachStep(steps, rows.length, budget, step => {
+          foldAverage(expr, rows, out, step, annotations)
+        })
       return
     case 'group':
-      for (const row of rows)
+      await eachRow(rows, budget, row => {
         for (let step = 0; step < steps; step++) if (row.present[step] !== absent) out.setFloat(step, 1)
+      })
       return
     case 'count':
-      for (const row of rows) {
+      await eachRow(rows, budget, row => {
         for (let step = 0; step < steps; step++) {
           if (row.present[step] === absent) continue
           out.present[step] = isFloat
           out.values[step]!++
         }
-      }
+      })
       return
     case 'min':
-    case 'max': {
-      const max = expr.op === 'max'
-      for (const row of rows) {
-        for (let step = 0; step < steps; step++) {
-          if (row.present[step] === absent) continue
-          if (row.present[step] === isHistogram) {
-            annotations.histogramIgnoredInAggregation(expr.op, expr.expr)
-            continue
-          }
-          const value = row.values[step]!
-          const best = out.values[step]!
-          if (out.present[step] === absent) out.setFloat(step, value)
-          else if ((max ? best < value : best > value) || best !== best) out.values[step] = value
-        }
-      }
+    case 'max':
+      await eachRow(rows, budget, row => {
+        foldExtreme(expr, row, out, annotations)
+      })
       return
-    }
     case 'stddev':
     case 'stdvar':
-      for (let step = 0; step < steps; step++) foldVariance(expr, rows, out, step, annotations)
+      await foldVariance(expr, rows, out, annotations, budget)
       return
-    case 'quantile': {
-      const qs = paramOf(expr, param)
-      const values: number[] = []
-      for (let step = 0; step < steps; step++) {
-        values.length = 0
-        for (const row of rows) {
-          if (row.present[step] === isFloat) values.push(row.values[step]!)
-          else if (row.present[step] === isHistogram) annotations.histogramIgnoredInAggregation('quantile', expr.expr)
-        }
-        if (values.length > 0) out.setFloat(step, quantileOf(qs[step]!, values))
-      }
+    case 'quantile':
+      await foldQuantile(expr, rows, out, paramOf(expr, param), annotations, budget)
       return
-    }
     default:
       throw new ExecutionError(`${expr.op} does not fold`)
   }
 }
 
-function foldSum(expr: Aggregate, rows: Row[], out: Row, annotations: Annotations): void {
+/** Calls `work` for every step, which looks at so many rows, and lets other work run in between. */
+async function eachStep(steps: number, rows: number, budget: Budget, work: (step: number) => void): Promise<void> {
+  for (let step = 0; step < steps; step++) {
+    work(step)
+    if (budget.worked(rows)) await budget.pause()
+  }
+}
+
+function foldExtreme(expr: Aggregate, row: Row, out: Row, annotations: Annotations): void {
+  const isMax = expr.op === 'max'
+  for (let step = 0; step < out.values.length; step++) {
+    if (row.present[step] === absent) continue
+    if (row.present[step] === isHistogram) {
+      annotations.histogramIgnoredInAggregation(expr.op, expr.expr)
+      continue
+    }
+    const value = row.values[step]!
+    const best = out.values[step]!
+    if (out.present[step] === absent) out.setFloat(step, value)
+    else if ((isMax ? best < value : best > value) || best !== best) out.values[step] = value
+  }
+}
+
+async function foldQuantile(
+  expr: Aggregate,
+  rows: readonly Row[],
+  out: Row,
+  qs: Float64Array,
+  annotations: Annotations,
+  budget: Budget,
+): Promise<void> {
+  const values = new Float64Array(rows.length)
+  for (let step = 0; step < out.values.length; step++) {
+    let count = 0
+    for (const row of rows) {
+      if (row.present[step] === isFloat) values[count++] = row.values[step]!
+      else if (row.present[step] === isHistogram) annotations.histogramIgnoredInAggregation('quantile', expr.expr)
+    }
+    if (count > 0) out.setFloat(step, quantileOf(qs[step]!, values, count))
+    if (budget.worked(4 * rows.length)) await budget.pause()
+  }
+}
+
+async function foldSum(
+  expr: Aggregate,
+  rows: Row[],
+  out: Row,
+  annotations: Annotations,
+  budget: Budget,
+): Promise<void> {
   const steps = out.values.length
   if (rows.every(row => row.histograms === undefined)) {
     // All floats: the compensated sum as two columns.
     const sums = out.values
     const compensation = new Float64Array(steps)
-    for (const row of rows) {
-      const { values, present } = row
+    await eachRow(rows, budget, ({ values, present }) => {
       for (let step = 0; step < steps; step++) {
         if (present[step] === absent) continue
         if (out.present[step] === absent) {
@@ -175,11 +225,12 @@ function foldSum(expr: Aggregate, rows: Row[], out: Row, annotations: Annotation
         else compensation[step]! += value - total + sum
         sums[step] = total
       }
-    }
+    })
     for (let step = 0; step < steps; step++) sums[step]! += compensation[step]!
     return
   }
   for (let step = 0; step < steps; step++) {
+    if (budget.worked(unitsOfHistogram * rows.length)) await budget.pause()
     const sum = new KahanSum()
     let floats = 0
     let histogram: FloatHistogram | undefined
@@ -247,12 +298,12 @@ function emitMixed(
 }
 
 /** Means of floats, row by row over columns; MeanAccumulator computes a step whose sum overflows. */
-function averageFloats(rows: readonly Row[], out: Row): void {
+async function averageFloats(rows: readonly Row[], out: Row, budget: Budget): Promise<void> {
   const steps = out.values.length
   const sums = out.values
   const compensation = new Float64Array(steps)
   const counts = new Float64Array(steps)
-  for (const { values, present } of rows) {
+  await eachRow(rows, budget, ({ values, present }) => {
     for (let step = 0; step < steps; step++) {
       if (present[step] === absent) continue
       const value = values[step]!
@@ -266,7 +317,7 @@ function averageFloats(rows: readonly Row[], out: Row): void {
       else compensation[step]! += value - total + sum
       sums[step] = total
     }
-  }
+  })
   for (let step = 0; step < steps; step++) {
     if (counts[step] === 0) continue
     out.present[step] = isFloat
@@ -274,6 +325,7 @@ function averageFloats(rows: readonly Row[], out: Row): void {
       sums[step] = sums[step]! / counts[step]! + compensation[step]! / counts[step]!
       continue
     }
+    if (budget.worked(rows.length)) await budget.pause()
     let mean: MeanAccumulator | undefined
     for (const row of rows) {
       if (row.present[step] === absent) continue
@@ -315,122 +367,332 @@ function foldAverage(expr: Aggregate, rows: Row[], out: Row, step: number, annot
   emitMixed(expr, out, step, floats, histogram, broken, mean?.value ?? 0, annotations)
 }
 
-function foldVariance(expr: Aggregate, rows: Row[], out: Row, step: number, annotations: Annotations): void {
-  let count = 0
-  let mean = 0
-  let squares = 0
-  for (const row of rows) {
-    if (row.present[step] === isHistogram) annotations.histogramIgnoredInAggregation(expr.op, expr.expr)
-    if (row.present[step] !== isFloat) continue
-    const value = row.values[step]!
-    count++
-    if (count === 1) {
-      mean = value
-      squares = Number.isFinite(value) ? 0 : NaN
-      continue
+/** By Welford's method, row by row over columns. */
+async function foldVariance(
+  expr: Aggregate,
+  rows: readonly Row[],
+  out: Row,
+  annotations: Annotations,
+  budget: Budget,
+): Promise<void> {
+  const steps = out.values.length
+  const counts = new Float64Array(steps)
+  const means = new Float64Array(steps)
+  const squares = new Float64Array(steps)
+  await eachRow(rows, budget, ({ present, values }) => {
+    for (let step = 0; step < steps; step++) {
+      if (present[step] === isHistogram) annotations.histogramIgnoredInAggregation(expr.op, expr.expr)
+      if (present[step] !== isFloat) continue
+      const value = values[step]!
+      const count = ++counts[step]!
+      if (count === 1) {
+        means[step] = value
+        squares[step] = Number.isFinite(value) ? 0 : NaN
+        continue
+      }
+      const delta = value - means[step]!
+      means[step]! += delta / count
+      squares[step]! += delta * (value - means[step]!)
     }
-    const delta = value - mean
-    mean += delta / count
-    squares += delta * (value - mean)
+  })
+  for (let step = 0; step < steps; step++) {
+    if (counts[step] === 0) continue
+    const variance = squares[step]! / counts[step]!
+    out.setFloat(step, expr.op === 'stdvar' ? variance : Math.sqrt(variance))
   }
-  if (count > 0) out.setFloat(step, expr.op === 'stdvar' ? squares / count : Math.sqrt(squares / count))
 }
 
-/** topk, bottomk, limitk, limit_ratio: some of the rows, each step on its own. */
-function selectRows(
+/** Rows of which some steps are chosen, in the order in which they were chosen first. */
+class ChosenRows {
+  readonly #steps: number
+  readonly #budget: Budget
+  readonly #rows: readonly Row[]
+  readonly #results: (Row | undefined)[] = []
+  readonly #ordered: Row[] = []
+
+  constructor(rows: readonly Row[], steps: number, budget: Budget) {
+    this.#rows = rows
+    this.#steps = steps
+    this.#budget = budget
+    for (let i = 0; i < rows.length; i++) this.#results.push(undefined)
+  }
+
+  has(i: number): boolean {
+    return this.#results[i] !== undefined
+  }
+
+  take(i: number, step: number): void {
+    let result = this.#results[i]
+    const row = this.#rows[i]!
+    if (result === undefined) {
+      this.#budget.take(this.#steps)
+      result = this.#results[i] = new Row(row.labels, row.dropName, this.#steps)
+      this.#ordered.push(result)
+    }
+    result.copyStep(row, step)
+  }
+
+  async finish(): Promise<Row[]> {
+    if (this.#steps === 1) return this.#ordered
+    const merger = new RowMerger(this.#steps)
+    await eachRow(this.#ordered, this.#budget, row => {
+      merger.add(row)
+    })
+    return merger.rows
+  }
+}
+
+/** The rows of all groups one behind the other, and where each group begins. */
+function inGroups(groups: readonly Group[]): { rows: Row[]; from: number[] } {
+  const rows: Row[] = []
+  const from = [0]
+  for (const group of groups) {
+    for (const row of group.rows) rows.push(row)
+    from.push(rows.length)
+  }
+  return { rows, from }
+}
+
+/** The parameter of a step as a count of rows. Throws ExecutionError for a number that int64 does not hold. */
+function countOf(wanted: number, groups: readonly Group[], rowCount: number): number {
+  if (wanted >= -9223372036854775808 && wanted < 9223372036854775808) return Math.min(Math.trunc(wanted), rowCount)
+  if (groups.length === 0) return 0
+  throw new ExecutionError(
+    `Scalar value ${wanted === Infinity ? '+Inf' : wanted === -Infinity ? '-Inf' : wanted} overflows int64`,
+  )
+}
+
+/** limitk, limit_ratio: some of the rows, each step on its own. */
+async function limitedRows(
   expr: Aggregate,
   groups: Group[],
   rowCount: number,
   param: Float64Array,
   grid: Grid,
   annotations: Annotations,
-): Row[] {
-  const merger = new RowMerger(grid.steps)
-  const ordered: Row[] = []
-  const results = new Map<Row, Row>()
-  const take = (row: Row, step: number): void => {
-    let result = results.get(row)
-    if (result === undefined) {
-      results.set(row, (result = new Row(row.labels, row.dropName, grid.steps)))
-      ordered.push(result)
-    }
-    result.copyStep(row, step)
-  }
+  budget: Budget,
+): Promise<Row[]> {
+  const { rows, from } = inGroups(groups)
+  const chosen = new ChosenRows(rows, grid.steps, budget)
+  const offsets = expr.op === 'limit_ratio' ? await sampleOffsets(rows, budget) : undefined
   for (let step = 0; step < grid.steps; step++) {
     const wanted = param[step]!
-    if (expr.op === 'limit_ratio') {
+    if (offsets !== undefined) {
       if (Number.isNaN(wanted)) throw new ExecutionError(`Ratio value ${wanted} is NaN`)
       if (wanted < -1 || wanted > 1) annotations.invalidRatio(wanted, Math.sign(wanted), expr.param ?? expr)
       const ratio = Math.max(-1, Math.min(1, wanted))
-      if (ratio === 0) continue
-      for (const group of groups)
-        for (const row of group.rows) if (row.present[step] !== absent && isSampled(row.labels, ratio)) take(row, step)
-      continue
-    }
-    if (!(wanted >= -9223372036854775808 && wanted < 9223372036854775808)) {
-      if (groups.length === 0) continue
-      throw new ExecutionError(
-        `Scalar value ${wanted === Infinity ? '+Inf' : wanted === -Infinity ? '-Inf' : wanted} overflows int64`,
-      )
-    }
-    const k = Math.min(Math.trunc(wanted), rowCount)
-    if (k < 1) continue
-    for (const group of groups) {
-      if (expr.op === 'limitk') {
+      if (ratio !== 0)
+        for (let i = 0; i < rows.length; i++)
+          if (rows[i]!.present[step] !== absent && isSampled(offsets[i]!, ratio)) chosen.take(i, step)
+    } else {
+      const k = countOf(wanted, groups, rowCount)
+      for (let g = 0; g < groups.length; g++) {
         let taken = 0
-        for (const row of group.rows)
-          if (taken < k && row.present[step] !== absent) {
-            take(row, step)
+        for (let i = from[g]!; i < from[g + 1]! && taken < k; i++)
+          if (rows[i]!.present[step] !== absent) {
+            chosen.take(i, step)
             taken++
           }
-      } else for (const row of extremes(expr, group.rows, k, step, annotations)) take(row, step)
+      }
     }
+    if (budget.worked(rows.length)) await budget.pause()
   }
-  if (grid.steps === 1) return ordered
-  for (const row of ordered) merger.add(row)
-  return merger.rows
+  return chosen.finish()
 }
 
-/** The k largest or smallest floats at a step, the most extreme first, NaN last; ties keep those that came first. */
-function extremes(expr: Aggregate, rows: Row[], k: number, step: number, annotations: Annotations): Row[] {
-  const sign = expr.op === 'topk' ? -1 : 1
-  const found: Row[] = []
-  for (const row of rows) {
-    if (row.present[step] === isHistogram) annotations.histogramIgnoredInAggregation(expr.op, expr)
-    if (row.present[step] === isFloat) found.push(row)
+async function sampleOffsets(rows: readonly Row[], budget: Budget): Promise<Float64Array> {
+  const offsets = new Float64Array(rows.length)
+  for (let i = 0; i < rows.length; i++) {
+    offsets[i] = labelHash(rows[i]!.labels)
+    if (budget.worked(unitsOfHash)) await budget.pause()
   }
-  found.sort((a, b) => {
-    const x = a.values[step]!
-    const y = b.values[step]!
-    if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(x)) - Number(Number.isNaN(y))
-    return x === y ? 0 : sign * (x - y)
-  })
-  return found.slice(0, k)
+  return offsets
+}
+
+/**
+ * topk, bottomk: the k largest or smallest floats of each step and group, the most extreme first, NaN last; ties keep
+ * those that came first. Only rows that were not chosen at a step before are put in order.
+ */
+async function extremeRows(
+  expr: Aggregate,
+  groups: Group[],
+  rowCount: number,
+  param: Float64Array,
+  grid: Grid,
+  annotations: Annotations,
+  budget: Budget,
+): Promise<Row[]> {
+  const { rows, from } = inGroups(groups)
+  const chosen = new ChosenRows(rows, grid.steps, budget)
+  const found = new Extremes(rows, expr.op === 'topk')
+  for (let step = 0; step < grid.steps; step++) {
+    const k = countOf(param[step]!, groups, rowCount)
+    if (k < 1) continue
+    for (let g = 0; g < groups.length; g++) {
+      const first = from[g]!
+      const end = from[g + 1]!
+      for (let i = first; i < end; i++)
+        if (rows[i]!.present[step] === isHistogram) annotations.histogramIgnoredInAggregation(expr.op, expr)
+      found.choose(first, end, step, k)
+      const fresh: number[] = []
+      for (let n = 0; n < found.count; n++) {
+        const i = found.chosen[n]!
+        if (chosen.has(i)) chosen.take(i, step)
+        else fresh.push(i)
+      }
+      await pacedSort(fresh, found.compare, budget)
+      for (const i of fresh) chosen.take(i, step)
+      if (budget.worked(4 * (end - first))) await budget.pause()
+    }
+  }
+  return chosen.finish()
+}
+
+/** Chooses the most extreme floats of one step among some rows. */
+class Extremes {
+  readonly #rows: readonly Row[]
+  readonly #isTop: boolean
+  readonly #keys: Float64Array
+  readonly #scratch: Float64Array
+  /** Numbers of the rows that were chosen last, ascending. */
+  readonly chosen: Uint32Array
+  count = 0
+
+  constructor(rows: readonly Row[], isTop: boolean) {
+    this.#rows = rows
+    this.#isTop = isTop
+    this.#keys = new Float64Array(rows.length)
+    this.#scratch = new Float64Array(rows.length)
+    this.chosen = new Uint32Array(rows.length)
+  }
+
+  /** By value, the most extreme first, NaN last; equal ones as they came. */
+  readonly compare = (a: number, b: number): number => {
+    const x = this.#keys[a]!
+    const y = this.#keys[b]!
+    if (x !== x || y !== y) return Number(x !== x) - Number(y !== y) || a - b
+    return x === y ? a - b : x - y
+  }
+
+  /** Among the rows [first, end). */
+  choose(first: number, end: number, step: number, k: number): void {
+    const keys = this.#keys
+    const scratch = this.#scratch
+    let floats = 0
+    let numbers = 0
+    for (let i = first; i < end; i++) {
+      const row = this.#rows[i]!
+      if (row.present[step] !== isFloat) continue
+      const value = row.values[step]!
+      // Smaller keys are more extreme.
+      const key = this.#isTop ? -value : value
+      keys[i] = key
+      this.chosen[floats++] = i
+      if (key === key) scratch[numbers++] = key
+    }
+    this.count = Math.min(k, floats)
+    if (k < floats) this.#keepBest(floats, numbers, k)
+  }
+
+  /** Keeps those of the chosen ones that stand among the first k in order. */
+  #keepBest(floats: number, numbers: number, k: number): void {
+    const edge = k <= numbers ? selectNth(this.#scratch, k - 1, 0, numbers) : NaN
+    let better = 0
+    for (let n = 0; n < floats; n++) if (this.#keys[this.chosen[n]!]! < edge) better++
+    // Of those at the edge (NaN, where all numbers are in) the first ones are in.
+    let atEdge = k - (edge === edge ? better : numbers)
+    let kept = 0
+    for (let n = 0; n < floats; n++) {
+      const i = this.chosen[n]!
+      const key = this.#keys[i]!
+      const isBetter = edge === edge ? key < edge : key === key
+      const isAtEdge = edge === edge ? key === edge : key !== key
+      if (isBetter || (isAtEdge && atEdge-- > 0)) this.chosen[kept++] = i
+    }
+  }
 }
 
 /**
  * A series is in the sample when its label hash, as a fraction, lies below the ratio (or above 1+ratio for negative
  * ones).
  */
-function isSampled(labels: Labels, ratio: number): boolean {
-  const offset = labelHash(labels)
+function isSampled(offset: number, ratio: number): boolean {
   return ratio >= 0 ? offset < ratio : offset >= 1 + ratio
 }
 
-function countValues(expr: Aggregate, rows: Row[], valueLabel: string, grid: Grid): Row[] {
+/** The result rows of one group of rows, by their value: texts and labels are made once for each value. */
+class ValueRows {
+  readonly #make: (text: string) => Row
+  readonly #byFloat = new Map<number, Row>()
+  readonly #byText = new Map<string, Row>()
+
+  constructor(make: (text: string) => Row) {
+    this.#make = make
+  }
+
+  float(value: number): Row {
+    // A map takes -0 for 0.
+    if (value === 0) return this.text(formatFloat(value))
+    let row = this.#byFloat.get(value)
+    if (row === undefined) this.#byFloat.set(value, (row = this.text(formatFloat(value))))
+    return row
+  }
+
+  text(text: string): Row {
+    let row = this.#byText.get(text)
+    if (row === undefined) this.#byText.set(text, (row = this.#make(text)))
+    return row
+  }
+}
+
+async function countValues(
+  expr: Aggregate,
+  rows: Row[],
+  valueLabel: string,
+  grid: Grid,
+  budget: Budget,
+): Promise<Row[]> {
   const grouping = expr.without ? expr.grouping : [...expr.grouping, valueLabel]
   const labelsOf = groupingLabels({ ...expr, grouping })
   const merger = new RowMerger(grid.steps)
+  const groups = new Map<string, ValueRows>()
+  let made = 0
   for (const row of rows) {
+    const base = labelsOf(row.labels.with(valueLabel, ''))
+    let group = groups.get(base.key)
+    if (group === undefined) {
+      const make = (text: string): Row => {
+        const result = merger.row(labelsOf(row.labels.with(valueLabel, text)), false)
+        if (merger.size > made) {
+          made = merger.size
+          budget.take(grid.steps)
+          budget.takeBytes(bytesOfValueRow + 2 * text.length)
+        }
+        return result
+      }
+      groups.set(base.key, (group = new ValueRows(make)))
+    }
     for (let step = 0; step < grid.steps; step++) {
       if (row.present[step] === absent) continue
-      const text = row.present[step] === isFloat ? formatFloat(row.values[step]!) : row.histogramAt(step).toString()
-      const result = merger.row(labelsOf(row.labels.with(valueLabel, text)), false)
+      const isOne = row.present[step] === isFloat
+      const result = isOne ? group.float(row.values[step]!) : group.text(row.histogramAt(step).toString())
       result.setFloat(step, (result.present[step] === isFloat ? result.values[step]! : 0) + 1)
+      if (budget.worked(unitsOfValue)) await budget.pause()
     }
+    if (budget.worked(unitsOfRow)) await budget.pause()
   }
   return merger.rows
 }
+
+/**
+ * Units of work (Budget.worked) of a histogram that is added, of a label set that is hashed, of a value that is
+ * looked up.
+ */
+const unitsOfHistogram = 16
+const unitsOfHash = 512
+const unitsOfValue = 16
+/** Memory of a result of count_values beside its samples: labels, texts, entries of two tables. */
+const bytesOfValueRow = 400
 
 /** Go's FormatFloat(v, 'f', -1, 64). */
 export function formatFloat(value: number): string {

@@ -7,9 +7,10 @@ import type { FloatHistogram } from '#model/histogram.ts'
 import { bucketBound } from '#model/histogram.ts'
 import { Labels } from '#model/labels.ts'
 import type { Annotations } from './annotations.ts'
-import type { Evaluation } from './evaluation.ts'
+import type { Budget } from '../budget.ts'
+import { eachRow, type Evaluation } from './evaluation.ts'
 import { pow } from './math.ts'
-import { absent, isFloat, isHistogram, Row, RowMerger, withoutMetadata, type Value } from './value.ts'
+import { absent, isFloat, isHistogram, Row, RowMerger, unitsOfRow, withoutMetadata, type Value } from './value.ts'
 
 /** Throws ExecutionError where operands do not match. */
 export async function evaluateBinary(evaluator: Evaluation, expr: Binary): Promise<Value> {
@@ -27,14 +28,14 @@ export async function evaluateBinary(evaluator: Evaluation, expr: Binary): Promi
   if (left.kind === 'vector' && right.kind === 'vector') {
     before = left.rows.length + right.rows.length
     rows = isSet(expr.op)
-      ? setOperation(expr, left.rows, right.rows, steps)
-      : vectorOperation(expr, left.rows, right.rows, steps, annotations)
+      ? await setOperation(expr, left.rows, right.rows, steps, budget)
+      : await vectorOperation(expr, left.rows, right.rows, steps, annotations, budget)
   } else if (left.kind === 'vector' && right.kind === 'scalar') {
     before = left.rows.length
-    rows = withScalar(expr, left.rows, right.values, false, annotations)
+    rows = await withScalar(expr, left.rows, right.values, false, annotations, budget)
   } else if (left.kind === 'scalar' && right.kind === 'vector') {
     before = right.rows.length
-    rows = withScalar(expr, right.rows, left.values, true, annotations)
+    rows = await withScalar(expr, right.rows, left.values, true, annotations, budget)
   } else throw new ExecutionError(`operator ${expr.op} is not defined between ${left.kind} and ${right.kind}`)
   budget.give(before * steps)
   budget.take(rows.length * steps)
@@ -216,13 +217,14 @@ function trim(source: FloatHistogram, limit: number, upper: boolean): FloatHisto
   return result.compact()
 }
 
-function withScalar(
+async function withScalar(
   expr: Binary,
   rows: Row[],
   scalars: Float64Array,
   swapped: boolean,
   annotations: Annotations,
-): Row[] {
+  budget: Budget,
+): Promise<Row[]> {
   const { op } = expr
   const comparison = isComparison(op)
   const renames = changesMetric(op) || expr.returnBool
@@ -231,7 +233,9 @@ function withScalar(
   for (const row of rows) {
     const result = new Row(row.labels, row.dropName || renames, steps)
     let any = false
+    if (budget.worked(unitsOfRow)) await budget.pause()
     for (let step = 0; step < steps; step++) {
+      if (budget.worked(1)) await budget.pause()
       const present = row.present[step]
       if (present === absent) continue
       const scalar = scalars[step]!
@@ -279,14 +283,18 @@ function signature(matching: Matching): (labels: Labels) => Labels {
   return labels => labels.drop(names)
 }
 
-function setOperation(expr: Binary, left: Row[], right: Row[], steps: number): Row[] {
+async function setOperation(expr: Binary, left: Row[], right: Row[], steps: number, budget: Budget): Promise<Row[]> {
   const sign = signature(matchingOf(expr))
-  const presence = (rows: Row[]): Map<string, Uint8Array> => {
+  const presence = async (rows: Row[]): Promise<Map<string, Uint8Array>> => {
     const bySignature = new Map<string, Uint8Array>()
     for (const row of rows) {
+      if (budget.worked(unitsOfRow + steps)) await budget.pause()
       const key = sign(row.labels).key
       let seen = bySignature.get(key)
-      if (seen === undefined) bySignature.set(key, (seen = new Uint8Array(steps)))
+      if (seen === undefined) {
+        budget.takeBytes(steps)
+        bySignature.set(key, (seen = new Uint8Array(steps)))
+      }
       for (let step = 0; step < steps; step++) if (row.present[step] !== absent) seen[step] = 1
     }
     return bySignature
@@ -303,20 +311,24 @@ function setOperation(expr: Binary, left: Row[], right: Row[], steps: number): R
     if (any) merger.add(out)
   }
   if (expr.op === 'or') {
-    const onLeft = presence(left)
-    for (const row of left) masked(row, () => true)
-    for (const row of right) {
+    const onLeft = await presence(left)
+    await eachRow(left, budget, row => {
+      masked(row, () => true)
+    })
+    await eachRow(right, budget, row => {
       const there = onLeft.get(sign(row.labels).key)
       masked(row, step => there === undefined || there[step] === 0)
-    }
+    })
+    budget.giveBytes(onLeft.size * steps)
     return merger.rows
   }
-  const onRight = presence(right)
+  const onRight = await presence(right)
   const wanted = expr.op === 'and' ? 1 : 0
-  for (const row of left) {
+  await eachRow(left, budget, row => {
     const there = onRight.get(sign(row.labels).key)
     masked(row, step => (there === undefined ? 0 : there[step]!) === wanted)
-  }
+  })
+  budget.giveBytes(onRight.size * steps)
   return merger.rows
 }
 
@@ -327,7 +339,14 @@ interface Group {
   one: Row[]
 }
 
-function vectorOperation(expr: Binary, left: Row[], right: Row[], steps: number, annotations: Annotations): Row[] {
+async function vectorOperation(
+  expr: Binary,
+  left: Row[],
+  right: Row[],
+  steps: number,
+  annotations: Annotations,
+  budget: Budget,
+): Promise<Row[]> {
   const matching = matchingOf(expr)
   const swapped = matching.card === 'one-to-many'
   const sign = signature(matching)
@@ -338,18 +357,29 @@ function vectorOperation(expr: Binary, left: Row[], right: Row[], steps: number,
     if (found === undefined) groups.set(labels.key, (found = { labels, many: [], one: [] }))
     return found
   }
-  for (const row of swapped ? left : right) group(row).one.push(row)
-  for (const row of swapped ? right : left) group(row).many.push(row)
+  for (const row of swapped ? left : right) {
+    group(row).one.push(row)
+    if (budget.worked(unitsOfRow)) await budget.pause()
+  }
+  for (const row of swapped ? right : left) {
+    group(row).many.push(row)
+    if (budget.worked(unitsOfRow)) await budget.pause()
+  }
   const fillOne = swapped ? matching.fillLeft : matching.fillRight
   const fillMany = swapped ? matching.fillRight : matching.fillLeft
   const merger = new RowMerger(steps)
   for (const found of groups.values()) {
+    if (budget.worked(unitsOfRow)) await budget.pause()
     if (found.one.length === 0 && fillOne === undefined) continue
     if (found.many.length === 0 && fillMany === undefined) {
-      if (found.one.length > 1) for (let step = 0; step < steps; step++) presentOne(found, step, matching)
+      if (found.one.length > 1)
+        for (let step = 0; step < steps; step++) {
+          presentOne(found, step, matching)
+          if (budget.worked(found.one.length)) await budget.pause()
+        }
       continue
     }
-    matchGroup(expr, found, fillOne, fillMany, steps, merger, annotations)
+    await matchGroup(expr, found, { fillOne, fillMany, steps, merger, annotations, budget })
   }
   return merger.rows.filter(row => !row.isEmpty)
 }
@@ -380,15 +410,18 @@ function asSet(labels: Labels): string {
   return `{${parts.join(', ')}}`
 }
 
-function matchGroup(
-  expr: Binary,
-  group: Group,
-  fillOne: number | undefined,
-  fillMany: number | undefined,
-  steps: number,
-  merger: RowMerger,
-  annotations: Annotations,
-): void {
+/** What the groups of one operation share. */
+interface GroupMatch {
+  fillOne: number | undefined
+  fillMany: number | undefined
+  steps: number
+  merger: RowMerger
+  annotations: Annotations
+  budget: Budget
+}
+
+async function matchGroup(expr: Binary, group: Group, match: GroupMatch): Promise<void> {
+  const { fillOne, fillMany, steps, merger, annotations, budget } = match
   const matching = matchingOf(expr)
   const swapped = matching.card === 'one-to-many'
   const oneToOne = matching.card === 'one-to-one'
@@ -410,6 +443,7 @@ function matchGroup(
     return row
   }
   for (let step = 0; step < steps; step++) {
+    if (budget.worked(4 * (group.many.length + group.one.length))) await budget.pause()
     const one =
       group.one.length === 1
         ? group.one[0]!.present[step] === absent

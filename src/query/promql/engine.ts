@@ -10,11 +10,12 @@ import type { FloatHistogram } from '#model/histogram.ts'
 import { compareLabels, Labels } from '#model/labels.ts'
 import type { SampleColumns } from '#model/sample-columns.ts'
 import { Budget } from '../budget.ts'
+import { pacedSort } from '../paced-sort.ts'
 import { Annotations } from './annotations.ts'
 import type { QueryContext } from './evaluation.ts'
 import { Evaluator } from './evaluator.ts'
 import { prepare } from './prepare.ts'
-import { absent, finishNames, isHistogram, Row, type Grid } from './value.ts'
+import { absent, finishNames, isHistogram, Row, unitsOfRow, type Grid } from './value.ts'
 
 /** A query over the steps from start to end, both inclusive. */
 export interface RangeRequest {
@@ -126,7 +127,7 @@ export class PromqlEngine {
     const evaluator = new Evaluator(context, gridOf(request))
     const { series, text } = await answerOf(expr, evaluator)
     const isMatrix = !isInstant || type === 'matrix'
-    if (isMatrix) series.sort((a, b) => compareLabels(a.labels, b.labels))
+    if (isMatrix) await pacedSort(series, (a, b) => compareLabels(a.labels, b.labels), budget)
     const shown = (level: 'warning' | 'info'): string[] =>
       annotations.all.filter(a => a.level === level).map(a => `${a.text} (${positionOf(request.query, a.from)})`)
     return {
@@ -171,6 +172,7 @@ function gridOf({ startMs, endMs, stepMs }: RangeRequest): Grid {
 /** A string has a text and no series, every other type has series. */
 async function answerOf(expr: Expr, evaluator: Evaluator): Promise<{ series: ResultSeries[]; text: string }> {
   const { grid } = evaluator
+  const { budget } = evaluator.context
   const inner = unwrap(expr)
   if (inner.kind === 'matrix') {
     const found = await evaluator.selectRange(inner)
@@ -178,16 +180,16 @@ async function answerOf(expr: Expr, evaluator: Evaluator): Promise<{ series: Res
   }
   if (inner.kind === 'subquery') {
     const { rows, grid: inside } = await evaluator.evalSubquery(inner)
-    return { series: toSeries(finishNames(rows, inside.steps), inside), text: '' }
+    return { series: await toSeries(await finishNames(rows, inside.steps, budget), inside, budget), text: '' }
   }
   const value = await evaluator.eval(expr)
   if (value.kind === 'string') return { series: [], text: value.value }
   if (value.kind === 'scalar') {
     const row = new Row(Labels.empty, false, grid.steps)
     for (let step = 0; step < grid.steps; step++) row.setFloat(step, value.values[step]!)
-    return { series: toSeries([row], grid), text: '' }
+    return { series: await toSeries([row], grid, budget), text: '' }
   }
-  return { series: toSeries(finishNames(value.rows, grid.steps), grid), text: '' }
+  return { series: await toSeries(await finishNames(value.rows, grid.steps, budget), grid, budget), text: '' }
 }
 
 function emptySeries(labels: Labels): ResultSeries {
@@ -210,12 +212,17 @@ function rawSeries(labels: Labels, columns: SampleColumns): ResultSeries {
   return series
 }
 
+/** Units of work (Budget.worked) of a point of an answer. */
+const unitsOfPoint = 4
+
 /** Rows that have a sample at any step. */
-function toSeries(rows: readonly Row[], { startMs, intervalMs }: Grid): ResultSeries[] {
+async function toSeries(rows: readonly Row[], { startMs, intervalMs }: Grid, budget: Budget): Promise<ResultSeries[]> {
   const out: ResultSeries[] = []
   for (const row of rows) {
     const series = emptySeries(row.labels)
+    if (budget.worked(unitsOfRow)) await budget.pause()
     for (let step = 0; step < row.present.length; step++) {
+      if (budget.worked(unitsOfPoint)) await budget.pause()
       if (row.present[step] === absent) continue
       const atMs = startMs + step * intervalMs
       if (row.present[step] === isHistogram) {

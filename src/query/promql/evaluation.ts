@@ -4,7 +4,8 @@ import { unwrap, type Call, type Expr, type VectorSelector } from '#lang/promql/
 import type { MetricsReader } from '#metrics/select.ts'
 import type { Budget } from '../budget.ts'
 import type { Annotations } from './annotations.ts'
-import type { Grid, Row, Value } from './value.ts'
+import type { Labels } from '#model/labels.ts'
+import { absent, Row, unitsOfRow, type Grid, type Value } from './value.ts'
 
 /** The facts of a query that all of its nodes share. */
 export interface QueryContext {
@@ -41,6 +42,31 @@ export interface Evaluation {
    * instead.
    */
   selectInstant(selector: VectorSelector, want: false | 'time' | 'start'): Promise<Row[]>
+}
+
+/** Calls `work` for every row, and lets other work run between rows. */
+export async function eachRow(rows: readonly Row[], budget: Budget, work: (row: Row) => void): Promise<void> {
+  for (const row of rows) {
+    work(row)
+    if (budget.worked(unitsOfRow + row.values.length)) await budget.pause()
+  }
+}
+
+/** A row with 1 where none of the rows has a sample. */
+export async function absentFrom(
+  rows: readonly Row[],
+  labels: Labels,
+  dropName: boolean,
+  steps: number,
+  budget: Budget,
+): Promise<Row> {
+  const isThere = new Uint8Array(steps)
+  await eachRow(rows, budget, ({ present }) => {
+    for (let step = 0; step < steps; step++) if (present[step] !== absent) isThere[step] = 1
+  })
+  const row = new Row(labels, dropName, steps)
+  for (let step = 0; step < steps; step++) if (isThere[step] === 0) row.setFloat(step, 1)
+  return row
 }
 
 /** An argument that the parser made sure of. */

@@ -17,7 +17,7 @@ import type { Labels } from '#model/labels.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
 import { aggregate } from './aggregate.ts'
 import { evaluateBinary } from './binary.ts'
-import { argumentOf, textOf, type Evaluation, type QueryContext } from './evaluation.ts'
+import { absentFrom, argumentOf, eachRow, textOf, type Evaluation, type QueryContext } from './evaluation.ts'
 import { callFunction } from './functions.ts'
 import { evaluateInfo } from './info.ts'
 import { absentLabels } from './prepare.ts'
@@ -28,7 +28,7 @@ import {
   Window,
   type RangeFunctionName,
 } from './range-functions.ts'
-import { absent, isFloat, isHistogram, Row, RowRoom, type Grid, type Value } from './value.ts'
+import { isFloat, isHistogram, Row, RowRoom, unitsOfRow, type Grid, type Value } from './value.ts'
 
 /** Series that are fetched and evaluated in one go. */
 const batchSeries = 256
@@ -61,7 +61,7 @@ export class Evaluator implements Evaluation {
       case 'selector':
         return { kind: 'vector', rows: await this.selectInstant(expr, false) }
       case 'unary':
-        return this.#evalUnary(expr.op, await this.eval(expr.expr))
+        return await this.#evalUnary(expr.op, await this.eval(expr.expr))
       case 'binary':
         return evaluateBinary(this, expr)
       case 'aggregate':
@@ -93,27 +93,28 @@ export class Evaluator implements Evaluation {
     if (value.kind === 'string') return value
     if (value.kind === 'scalar') return { kind: 'scalar', values: new Float64Array(steps).fill(value.values[0]!) }
     this.context.budget.take(value.rows.length * steps)
-    const rows = value.rows.map(one => {
+    const rows: Row[] = []
+    await eachRow(value.rows, this.context.budget, one => {
       const row = new Row(one.labels, one.dropName, steps)
       for (let step = 0; step < steps; step++) {
         if (one.present[0] === isFloat) row.setFloat(step, one.values[0]!)
         else if (one.present[0] === isHistogram) row.setHistogram(step, one.histogramAt(0))
       }
-      return row
+      rows.push(row)
     })
     return { kind: 'vector', rows }
   }
 
-  #evalUnary(op: '+' | '-', value: Value): Value {
+  async #evalUnary(op: '+' | '-', value: Value): Promise<Value> {
     if (op === '+' || value.kind === 'string') return value
     if (value.kind === 'scalar') return { kind: 'scalar', values: value.values.map(v => -v) }
-    for (const row of value.rows) {
+    await eachRow(value.rows, this.context.budget, row => {
       row.dropName = true
       for (let step = 0; step < row.values.length; step++) {
         row.values[step] = -row.values[step]!
         if (row.present[step] === isHistogram) row.setHistogram(step, row.histogramAt(step).copy().scale(-1))
       }
-    }
+    })
     return value
   }
 
@@ -123,11 +124,10 @@ export class Evaluator implements Evaluation {
     const label = expr.op === 'count_values' && expr.param !== undefined ? textOf(expr.param) : ''
     if (expr.op === 'count_values' && (label === '' || !label.isWellFormed()))
       throw new ExecutionError(`invalid label name ${quote(label)}`)
-    await this.context.budget.pause()
-    const result = aggregate(expr, rows, param, label, this.grid, this.context.annotations)
-    this.context.budget.give(rows.length * this.grid.steps)
-    this.context.budget.take(result.length * this.grid.steps)
-    return result
+    const { annotations, budget } = this.context
+    await budget.pause()
+    budget.give(rows.length * this.grid.steps)
+    return aggregate(expr, rows, param, label, this.grid, annotations, budget)
   }
 
   async #evalCall(call: Call): Promise<Value> {
@@ -150,7 +150,7 @@ export class Evaluator implements Evaluation {
     }
     assert(range !== undefined, `${call.name}() was parsed without a range`)
     const rows = await this.#evalRange(call, call.name, range, scalars)
-    return { kind: 'vector', rows: call.name === 'absent_over_time' ? this.#absentRow(rows, range) : rows }
+    return { kind: 'vector', rows: call.name === 'absent_over_time' ? await this.#absentRow(rows, range) : rows }
   }
 
   async #evalRange(
@@ -165,9 +165,9 @@ export class Evaluator implements Evaluation {
     window.rangeMs = range.range.ms
     window.wantsDrops = name === 'rate' || name === 'increase'
     const out: Row[] = []
-    const run = (labels: Labels, dropName: boolean): void => {
+    const run = async (labels: Labels, dropName: boolean): Promise<void> => {
       window.metric = labels.get(metricName)
-      const row = this.#slide(
+      const row = await this.#slide(
         name,
         window,
         range,
@@ -184,7 +184,7 @@ export class Evaluator implements Evaluation {
       const { rows, grid } = await this.evalSubquery(range)
       for (const row of rows) {
         fillWindowFromRow(window, row, grid)
-        run(row.labels, row.dropName)
+        await run(row.labels, row.dropName)
         await this.context.budget.pause()
       }
       this.context.budget.give(rows.length * grid.steps)
@@ -194,25 +194,26 @@ export class Evaluator implements Evaluation {
     window.modifier = selector.modifier
     checkModifier(selector, name)
     const { fromMs, toMs } = this.#reach(selector, range.range.ms)
-    await this.#eachSeries(selector.matchers, fromMs, toMs, (labels, columns) => {
+    await this.#eachSeries(selector.matchers, fromMs, toMs, async (labels, columns) => {
       fillWindow(window, columns)
       this.context.budget.take(columns.count)
-      run(labels, false)
+      await run(labels, false)
       this.context.budget.give(columns.count)
     })
     return out
   }
 
   /** Applies a range function at every step. */
-  #slide(
+  async #slide(
     name: RangeFunctionName,
     window: Window,
     range: MatrixSelector | Subquery,
     scalars: Float64Array[],
     labels: Labels,
     dropName: boolean,
-  ): Row | undefined {
+  ): Promise<Row | undefined> {
     const fn = rangeFunctions[name]
+    const { budget } = this.context
     const { steps } = this.grid
     const selector = range.kind === 'matrix' ? range.selector : range
     const offsetMs = selector.offset?.ms ?? 0
@@ -255,7 +256,9 @@ export class Evaluator implements Evaluation {
         window.histogramFrom++
       if (window.floatFrom === window.floatTo && window.histogramFrom === window.histogramTo) continue
       while (window.dropFrom < drops.length && drops[window.dropFrom]! <= window.floatFrom) window.dropFrom++
-      examined += window.floatTo - window.floatFrom + window.histogramTo - window.histogramFrom
+      const size = window.floatTo - window.floatFrom + window.histogramTo - window.histogramFrom
+      examined += size
+      if (budget.worked(size)) await budget.pause()
       window.rangeStartMs = startMs
       window.rangeEndMs = endMs
       window.stepMs = stepMs
@@ -305,6 +308,9 @@ export class Evaluator implements Evaluation {
     const steps = Math.max(0, Math.floor((lastMs - startMs) / intervalMs) + 1)
     const grid = { startMs, intervalMs, steps }
     if (steps === 0) return { rows: [], grid }
+    // Whatever is evaluated over so many steps holds at least one number for each: refused before memory is taken.
+    this.context.budget.take(steps)
+    this.context.budget.give(steps)
     return { rows: await new Evaluator(this.context, grid).rows(subquery.expr), grid }
   }
 
@@ -326,10 +332,11 @@ export class Evaluator implements Evaluation {
     matchers: readonly Matcher[],
     fromMs: number,
     toMs: number,
-    work: (labels: Labels, columns: SampleColumns) => void,
+    work: (labels: Labels, columns: SampleColumns) => void | Promise<void>,
   ): Promise<void> {
     const set = await this.context.reader.select(matchers, fromMs, toMs)
     const columns = new SampleColumns()
+    const { budget } = this.context
     for (let from = 0; from < set.labels.length; from += batchSeries) {
       const to = Math.min(from + batchSeries, set.labels.length)
       await set.load(from, to)
@@ -337,8 +344,9 @@ export class Evaluator implements Evaluation {
       for (let i = from; i < to; i++) {
         columns.clear()
         set.read(i, columns)
-        if (columns.count > 0) work(set.labels[i]!, columns)
-        if ((i & 3) === 0) await this.context.budget.pause()
+        const working = columns.count > 0 ? work(set.labels[i]!, columns) : undefined
+        if (working !== undefined) await working
+        if (budget.worked(unitsOfRow + this.grid.steps + columns.count)) await budget.pause()
       }
       set.release()
     }
@@ -395,10 +403,8 @@ export class Evaluator implements Evaluation {
     return rows
   }
 
-  #absentRow(rows: readonly Row[], range: MatrixSelector | Subquery): Row[] {
-    const row = new Row(absentLabels(range), true, this.grid.steps)
-    for (let step = 0; step < this.grid.steps; step++)
-      if (rows.every(r => r.present[step] === absent)) row.setFloat(step, 1)
+  async #absentRow(rows: readonly Row[], range: MatrixSelector | Subquery): Promise<Row[]> {
+    const row = await absentFrom(rows, absentLabels(range), true, this.grid.steps, this.context.budget)
     return row.isEmpty ? [] : [row]
   }
 }

@@ -8,7 +8,9 @@ import type { Call, Expr } from '#lang/promql/ast.ts'
 import type { FunctionName } from '#lang/promql/functions.ts'
 import type { FloatHistogram } from '#model/histogram.ts'
 import { compareLabels, Labels } from '#model/labels.ts'
-import { argumentOf, textOf, type Evaluation } from './evaluation.ts'
+import type { Budget } from '../budget.ts'
+import { pacedSort } from '../paced-sort.ts'
+import { absentFrom, argumentOf, eachRow, textOf, type Evaluation } from './evaluation.ts'
 import { absentLabels } from './prepare.ts'
 import { formatFloat } from './aggregate.ts'
 import { KahanSum } from './kahan.ts'
@@ -22,21 +24,33 @@ import {
   type ClassicBuckets,
 } from './quantile.ts'
 import { isRangeFunction, type RangeFunctionName } from './range-functions.ts'
-import { absent, isFloat, isHistogram, refuseSameLabels, Row, type Value } from './value.ts'
+import { absent, isFloat, isHistogram, refuseSameLabels, Row, unitsOfRow, type Value } from './value.ts'
 
 type InstantFunction = (evaluator: Evaluation, call: Call) => Promise<Value>
 /** Functions that the evaluator calls itself. */
 type Elsewhere = RangeFunctionName | 'info'
 
+/** Units of work (Budget.worked) of a histogram, and of a label that is made. */
+const unitsOfHistogram = 32
+const unitsOfLabel = 64
+/** Characters that one label of label_replace() may get of its groups. */
+const labelCharactersMax = 65_536
+
 const vector = (rows: Row[]): Value => ({ kind: 'vector', rows })
 
 /** Applies `f` to every float; histograms are left out. */
-function mapFloats(rows: readonly Row[], f: (value: number, step: number) => number): Row[] {
+async function mapFloats(
+  rows: readonly Row[],
+  budget: Budget,
+  f: (value: number, step: number) => number,
+): Promise<Row[]> {
   const out: Row[] = []
   for (const row of rows) {
     const result = new Row(row.labels, true, row.values.length)
     let any = false
+    if (budget.worked(unitsOfRow)) await budget.pause()
     for (let step = 0; step < row.values.length; step++) {
+      if (budget.worked(2)) await budget.pause()
       if (row.present[step] !== isFloat) continue
       result.present[step] = isFloat
       result.values[step] = f(row.values[step]!, step)
@@ -47,13 +61,19 @@ function mapFloats(rows: readonly Row[], f: (value: number, step: number) => num
   return out
 }
 
-function mapHistograms(rows: readonly Row[], f: (histogram: FloatHistogram) => number): Row[] {
+async function mapHistograms(
+  rows: readonly Row[],
+  budget: Budget,
+  f: (histogram: FloatHistogram) => number,
+): Promise<Row[]> {
   const out: Row[] = []
   for (const row of rows) {
     if (row.histograms === undefined) continue
     const result = new Row(row.labels, true, row.values.length)
-    for (let step = 0; step < row.values.length; step++)
+    for (let step = 0; step < row.values.length; step++) {
       if (row.present[step] === isHistogram) result.setFloat(step, f(row.histograms[step]!))
+      if (budget.worked(unitsOfHistogram)) await budget.pause()
+    }
     if (!result.isEmpty) out.push(result)
   }
   return out
@@ -62,11 +82,11 @@ function mapHistograms(rows: readonly Row[], f: (histogram: FloatHistogram) => n
 const math =
   (f: (value: number) => number): InstantFunction =>
   async (evaluator, call) =>
-    vector(mapFloats(await evaluator.rows(argumentOf(call, 0)), f))
+    vector(await mapFloats(await evaluator.rows(argumentOf(call, 0)), evaluator.context.budget, f))
 const histogram =
   (f: (histogram: FloatHistogram) => number): InstantFunction =>
   async (evaluator, call) =>
-    vector(mapHistograms(await evaluator.rows(argumentOf(call, 0)), f))
+    vector(await mapHistograms(await evaluator.rows(argumentOf(call, 0)), evaluator.context.budget, f))
 const constant =
   (f: (evaluator: Evaluation, step: number) => number): InstantFunction =>
   async evaluator => {
@@ -81,7 +101,8 @@ const date =
   async (evaluator, call) => {
     const at = (seconds: number): number =>
       Number.isFinite(seconds) && Math.abs(seconds) < 8.64e12 ? f(new Date(Math.trunc(seconds) * 1000)) : NaN
-    if (call.args.length > 0) return vector(mapFloats(await evaluator.rows(argumentOf(call, 0)), at))
+    if (call.args.length > 0)
+      return vector(await mapFloats(await evaluator.rows(argumentOf(call, 0)), evaluator.context.budget, at))
     const row = new Row(Labels.empty, false, evaluator.grid.steps)
     for (let step = 0; step < evaluator.grid.steps; step++) row.setFloat(step, at(evaluator.stepMs(step) / 1000))
     return vector([row])
@@ -128,15 +149,16 @@ const sortByLabel =
   (sign: 1 | -1): InstantFunction =>
   async (evaluator, call) => {
     const names = call.args.slice(1).map(textOf)
-    return vector(
-      (await evaluator.rows(argumentOf(call, 0))).sort((a, b) => {
-        for (const name of names) {
-          const order = compareNatural(a.labels.get(name), b.labels.get(name))
-          if (order !== 0) return sign * order
-        }
-        return sign * compareLabels(a.labels, b.labels)
-      }),
-    )
+    const rows = await evaluator.rows(argumentOf(call, 0))
+    const compare = (a: Row, b: Row): number => {
+      for (const name of names) {
+        const order = compareNatural(a.labels.get(name), b.labels.get(name))
+        if (order !== 0) return sign * order
+      }
+      return sign * compareLabels(a.labels, b.labels)
+    }
+    await pacedSort(rows, compare, evaluator.context.budget)
+    return vector(rows)
   }
 
 const sortByValue =
@@ -144,14 +166,14 @@ const sortByValue =
   async (evaluator, call) => {
     const rows = (await evaluator.rows(argumentOf(call, 0))).filter(row => row.present.includes(isFloat))
     if (evaluator.grid.steps > 1) return vector(rows)
-    return vector(
-      rows.sort((a, b) => {
-        const x = a.values[0]!
-        const y = b.values[0]!
-        if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(x)) - Number(Number.isNaN(y))
-        return x === y ? 0 : sign * (x - y)
-      }),
-    )
+    const compare = (a: Row, b: Row): number => {
+      const x = a.values[0]!
+      const y = b.values[0]!
+      if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(x)) - Number(Number.isNaN(y))
+      return x === y ? 0 : sign * (x - y)
+    }
+    await pacedSort(rows, compare, evaluator.context.budget)
+    return vector(rows)
   }
 
 /** Classic and native histograms of a vector, by their labels without `le`. */
@@ -162,7 +184,8 @@ interface HistogramGroup {
   native: Row | undefined
 }
 
-function groupHistograms(rows: readonly Row[], evaluator: Evaluation, at: Expr): HistogramGroup[] {
+async function groupHistograms(rows: readonly Row[], evaluator: Evaluation, at: Expr): Promise<HistogramGroup[]> {
+  const { budget } = evaluator.context
   const groups = new Map<string, HistogramGroup>()
   const le = new Set([bucketLabel])
   const group = (labels: Labels): HistogramGroup => {
@@ -172,6 +195,7 @@ function groupHistograms(rows: readonly Row[], evaluator: Evaluation, at: Expr):
   }
   const classic: { bound: number; row: Row }[] = []
   for (const row of rows) {
+    if (budget.worked(unitsOfRow)) await budget.pause()
     if (row.histograms !== undefined) group(row.labels).native = row
     if (!row.present.includes(isFloat)) continue
     const bound = parseGoFloat(row.labels.get(bucketLabel))
@@ -179,8 +203,9 @@ function groupHistograms(rows: readonly Row[], evaluator: Evaluation, at: Expr):
       evaluator.context.annotations.badBucketLabel(row.labels.get(metricName), row.labels.get(bucketLabel), at)
     else classic.push({ bound, row })
   }
-  classic.sort((a, b) => a.bound - b.bound)
+  await pacedSort(classic, (a, b) => a.bound - b.bound, budget)
   for (const { bound, row } of classic) {
+    if (budget.worked(unitsOfRow)) await budget.pause()
     const found = group(row.labels.drop(le))
     found.bounds.push(bound)
     found.rows.push(row)
@@ -197,19 +222,21 @@ function parseGoFloat(value: string): number | undefined {
 }
 
 /** Evaluates something per histogram and step: `classic` for buckets, `native` for native ones. */
-function perHistogram(
+async function perHistogram(
   groups: readonly HistogramGroup[],
   evaluator: Evaluation,
   at: Expr,
   labelsOf: (labels: Labels) => Labels,
   classic: (buckets: ClassicBuckets, step: number, metric: string) => number,
   native: (h: FloatHistogram, step: number, metric: string) => number,
-): Row[] {
+): Promise<Row[]> {
   const out: Row[] = []
+  const { budget } = evaluator.context
   for (const group of groups) {
     const row = new Row(labelsOf(group.labels), true, evaluator.grid.steps)
     const metric = group.labels.get(metricName)
     for (let step = 0; step < evaluator.grid.steps; step++) {
+      if (budget.worked(unitsOfHistogram + 8 * group.rows.length)) await budget.pause()
       const bounds: number[] = []
       const counts: number[] = []
       for (let i = 0; i < group.rows.length; i++) {
@@ -234,7 +261,7 @@ function quantileRows(
   qs: Float64Array,
   qArg: Expr,
   labelsOf: (labels: Labels) => Labels,
-): Row[] {
+): Promise<Row[]> {
   const { annotations } = evaluator.context
   for (const q of qs) if (Number.isNaN(q) || q < 0 || q > 1) annotations.invalidQuantile(q, qArg)
   return perHistogram(
@@ -258,13 +285,24 @@ function isLabelName(name: string): boolean {
 
 /** Go's Regexp.Expand: $1, $name, ${name}, $$; an unknown reference is empty. */
 function expand(template: string, groups: (name: string) => string): string {
+  let added = 0
   return template.replace(
     /\$(?:\$|\{([^{}]*)\}|([A-Za-z0-9_]+))/g,
     (all, braced: string | undefined, plain: string | undefined) => {
       if (all === '$$') return '$'
-      return groups(braced ?? plain ?? '')
+      const value = groups(braced ?? plain ?? '')
+      added += value.length
+      if (added > labelCharactersMax)
+        throw new ExecutionError(`label_replace() makes a value of more than ${labelCharactersMax} characters`)
+      return value
     },
   )
+}
+
+/** A label that a function makes: its text is held as long as the query runs. */
+async function countLabel(value: string, budget: Budget): Promise<void> {
+  budget.takeBytes(value.length)
+  if (budget.worked(unitsOfLabel + value.length)) await budget.pause()
 }
 
 async function labelReplace(evaluator: Evaluation, call: Call): Promise<Value> {
@@ -288,9 +326,10 @@ async function labelReplace(evaluator: Evaluation, call: Call): Promise<Value> {
       return index === undefined || index > matcher.groupCount() ? '' : (matcher.group(index) ?? '')
     })
     row.labels = row.labels.with(target, value)
+    await countLabel(value, evaluator.context.budget)
     if (target === metricName) row.dropName = false
   }
-  refuseSameLabels(rows)
+  await refuseSameLabels(rows, evaluator.context.budget)
   return vector(rows)
 }
 
@@ -301,44 +340,42 @@ async function labelJoin(evaluator: Evaluation, call: Call): Promise<Value> {
   if (!isLabelName(target)) throw new ExecutionError(`invalid destination label name in label_join(): ${target}`)
   const rows = await evaluator.rows(argumentOf(call, 0))
   for (const row of rows) {
-    row.labels = row.labels.with(target, sources.map(name => row.labels.get(name)).join(separator))
+    const value = sources.map(name => row.labels.get(name)).join(separator)
+    row.labels = row.labels.with(target, value)
+    await countLabel(value, evaluator.context.budget)
     if (target === metricName) row.dropName = false
   }
-  refuseSameLabels(rows)
+  await refuseSameLabels(rows, evaluator.context.budget)
   return vector(rows)
 }
 
 async function absentRows(evaluator: Evaluation, call: Call): Promise<Value> {
   const rows = await evaluator.rows(argumentOf(call, 0))
-  const row = new Row(absentLabels(argumentOf(call, 0)), false, evaluator.grid.steps)
-  for (let step = 0; step < evaluator.grid.steps; step++)
-    if (rows.every(r => r.present[step] === absent)) row.setFloat(step, 1)
+  const { steps } = evaluator.grid
+  const row = await absentFrom(rows, absentLabels(argumentOf(call, 0)), false, steps, evaluator.context.budget)
   return vector(row.isEmpty ? [] : [row])
 }
 
 async function scalarOf(evaluator: Evaluation, call: Call): Promise<Value> {
   const rows = await evaluator.rows(argumentOf(call, 0))
-  const values = new Float64Array(evaluator.grid.steps)
-  for (let step = 0; step < values.length; step++) {
-    let found = NaN
-    let count = 0
-    for (const row of rows)
-      if (row.present[step] === isFloat) {
-        found = row.values[step]!
-        count++
-      }
-    values[step] = count === 1 ? found : NaN
-  }
+  const { steps } = evaluator.grid
+  const values = new Float64Array(steps).fill(NaN)
+  const counts = new Uint32Array(steps)
+  await eachRow(rows, evaluator.context.budget, row => {
+    for (let step = 0; step < steps; step++)
+      if (row.present[step] === isFloat) values[step] = counts[step]!++ === 0 ? row.values[step]! : NaN
+  })
   return { kind: 'scalar', values }
 }
 
 async function timesOf(evaluator: Evaluation, call: Call): Promise<Value> {
   const rows = await evaluator.rows(argumentOf(call, 0))
-  const out = rows.map(row => {
+  const out: Row[] = []
+  await eachRow(rows, evaluator.context.budget, row => {
     const result = new Row(row.labels, true, row.values.length)
     for (let step = 0; step < row.values.length; step++)
       if (row.present[step] !== absent) result.setFloat(step, evaluator.stepMs(step) / 1000)
-    return result
+    out.push(result)
   })
   return vector(out)
 }
@@ -377,7 +414,7 @@ const functions: Record<Exclude<FunctionName, Elsewhere>, InstantFunction> = {
     const rows = await evaluator.rows(argumentOf(call, 0))
     const nearest = call.args.length > 1 ? await evaluator.scalars(argumentOf(call, 1)) : undefined
     return vector(
-      mapFloats(rows, (value, step) => {
+      await mapFloats(rows, evaluator.context.budget, (value, step) => {
         const inverse = 1 / (nearest === undefined ? 1 : nearest[step]!)
         return Math.floor(value * inverse + 0.5) / inverse
       }),
@@ -387,20 +424,24 @@ const functions: Record<Exclude<FunctionName, Elsewhere>, InstantFunction> = {
     const rows = await evaluator.rows(argumentOf(call, 0))
     const least = await evaluator.scalars(argumentOf(call, 1))
     const most = await evaluator.scalars(argumentOf(call, 2))
-    const out = mapFloats(rows, (value, step) => clamp(value, least[step]!, most[step]!))
-    for (const row of out)
+    const { budget } = evaluator.context
+    const out = await mapFloats(rows, budget, (value, step) => clamp(value, least[step]!, most[step]!))
+    await eachRow(out, budget, row => {
       for (let step = 0; step < row.present.length; step++) if (most[step]! < least[step]!) row.present[step] = absent
+    })
     return vector(out.filter(row => !row.isEmpty))
   },
   async clamp_min(evaluator, call) {
     const rows = await evaluator.rows(argumentOf(call, 0))
     const least = await evaluator.scalars(argumentOf(call, 1))
-    return vector(mapFloats(rows, (value, step) => clamp(value, least[step]!, Infinity)))
+    const { budget } = evaluator.context
+    return vector(await mapFloats(rows, budget, (value, step) => clamp(value, least[step]!, Infinity)))
   },
   async clamp_max(evaluator, call) {
     const rows = await evaluator.rows(argumentOf(call, 0))
     const most = await evaluator.scalars(argumentOf(call, 1))
-    return vector(mapFloats(rows, (value, step) => clamp(value, -Infinity, most[step]!)))
+    const { budget } = evaluator.context
+    return vector(await mapFloats(rows, budget, (value, step) => clamp(value, -Infinity, most[step]!)))
   },
   absent: absentRows,
   scalar: scalarOf,
@@ -439,11 +480,12 @@ const functions: Record<Exclude<FunctionName, Elsewhere>, InstantFunction> = {
   histogram_stddev: histogram(h => Math.sqrt(variance(h))),
   async histogram_quantile(evaluator, call) {
     const qs = await evaluator.scalars(argumentOf(call, 0))
-    const groups = groupHistograms(await evaluator.rows(argumentOf(call, 1)), evaluator, argumentOf(call, 1))
-    return vector(quantileRows(evaluator, argumentOf(call, 1), groups, qs, argumentOf(call, 0), labels => labels))
+    const at = argumentOf(call, 1)
+    const groups = await groupHistograms(await evaluator.rows(at), evaluator, at)
+    return vector(await quantileRows(evaluator, at, groups, qs, argumentOf(call, 0), labels => labels))
   },
   async histogram_quantiles(evaluator, call) {
-    const groups = groupHistograms(await evaluator.rows(argumentOf(call, 0)), evaluator, argumentOf(call, 0))
+    const groups = await groupHistograms(await evaluator.rows(argumentOf(call, 0)), evaluator, argumentOf(call, 0))
     const label = textOf(argumentOf(call, 1))
     if (!isLabelName(label)) throw new ExecutionError(`invalid label name in histogram_quantiles(): ${label}`)
     const out: Row[] = []
@@ -451,7 +493,7 @@ const functions: Record<Exclude<FunctionName, Elsewhere>, InstantFunction> = {
       const qs = await evaluator.scalars(arg)
       addAll(
         out,
-        quantileRows(evaluator, argumentOf(call, 0), groups, qs, arg, labels =>
+        await quantileRows(evaluator, argumentOf(call, 0), groups, qs, arg, labels =>
           labels.with(label, formatFloat(qs[0]!)),
         ),
       )
@@ -462,9 +504,9 @@ const functions: Record<Exclude<FunctionName, Elsewhere>, InstantFunction> = {
     const lower = await evaluator.scalars(argumentOf(call, 0))
     const upper = await evaluator.scalars(argumentOf(call, 1))
     const { annotations } = evaluator.context
-    const groups = groupHistograms(await evaluator.rows(argumentOf(call, 2)), evaluator, argumentOf(call, 2))
+    const groups = await groupHistograms(await evaluator.rows(argumentOf(call, 2)), evaluator, argumentOf(call, 2))
     return vector(
-      perHistogram(
+      await perHistogram(
         groups,
         evaluator,
         argumentOf(call, 2),

@@ -1,11 +1,12 @@
 /** info(): adds the labels of info metrics (target_info by default) to the series of a vector. */
 import { ExecutionError } from '#core/errors.ts'
 import { metricName } from '#core/names.ts'
+import { keyOfTexts } from '#core/text.ts'
 import { unwrap, childrenOf, type Call, type Expr, type VectorSelector } from '#lang/promql/ast.ts'
 import { Matcher } from '#lang/regex/matcher.ts'
 import { sameLabelsetMessage } from './value.ts'
 import { argumentOf, type Evaluation } from './evaluation.ts'
-import { absent, isHistogram, Row, RowMerger } from './value.ts'
+import { absent, isHistogram, Row, RowMerger, unitsOfRow } from './value.ts'
 
 const identifying = ['instance', 'job'] as const
 
@@ -34,12 +35,22 @@ export async function evaluateInfo(evaluator: Evaluation, call: Call): Promise<R
   const info =
     values.size === 0 ? [] : await fetchInfo(evaluator, argumentOf(call, 0), nameMatchers, dataMatchers, values)
   const merger = new RowMerger(steps)
+  const { budget } = evaluator.context
+  const byIdentity = new Map<string, Info[]>()
+  for (const one of info) {
+    const key = identityOf(one.row)
+    const known = byIdentity.get(key)
+    if (known === undefined) byIdentity.set(key, [one])
+    else known.push(one)
+    if (budget.worked(unitsOfRow)) await budget.pause()
+  }
   for (const row of base) {
     if (isInfo(row)) {
       merger.add(row)
       continue
     }
-    const candidates = info.filter(i => identifying.every(name => i.row.labels.get(name) === row.labels.get(name)))
+    const candidates = byIdentity.get(identityOf(row)) ?? []
+    if (budget.worked(unitsOfRow + steps * (1 + candidates.length))) await budget.pause()
     for (let step = 0; step < steps; step++) {
       if (row.present[step] === absent) continue
       const extra = labelsAt(candidates, row, dataMatchers, step)
@@ -52,6 +63,11 @@ export async function evaluateInfo(evaluator: Evaluation, call: Call): Promise<R
     }
   }
   return merger.rows
+}
+
+/** The labels by which info series and others find each other, as one text. */
+function identityOf(row: Row): string {
+  return keyOfTexts(identifying.map(name => row.labels.get(name)))
 }
 
 /** An info series and, at each step, the time of the sample that stands there. */

@@ -1,22 +1,20 @@
 /** Quantiles and fractions: of plain values, of classic histograms' buckets, of native histograms. */
 import type { FloatHistogram } from '#model/histogram.ts'
+import { neighbours } from '../order-statistic.ts'
 import type { Annotations } from './annotations.ts'
 import { exp2, log2 } from './math.ts'
 
 const smallDelta = 1e-12
 
-/** Of unsorted values; sorts them in place, NaN first. */
-export function quantileOf(q: number, values: Float64Array | number[]): number {
-  const n = values.length
+/** Of the first n of unsorted values, all unless given, as if sorted with NaN first. Changes their order. */
+export function quantileOf(q: number, values: Float64Array | number[], n = values.length): number {
   if (n === 0 || Number.isNaN(q)) return NaN
   if (q < 0) return -Infinity
   if (q > 1) return Infinity
-  values.sort((a, b) => (Number.isNaN(a) ? (Number.isNaN(b) ? 0 : -1) : Number.isNaN(b) ? 1 : a - b))
   const rank = q * (n - 1)
-  const lower = Math.max(0, Math.floor(rank))
-  const upper = Math.min(n - 1, lower + 1)
+  const { lower, upper } = neighbours(values, n, Math.max(0, Math.floor(rank)))
   const weight = rank - Math.floor(rank)
-  return values[lower]! * (1 - weight) + values[upper]! * weight
+  return lower * (1 - weight) + upper * weight
 }
 
 /** Cumulative buckets of a classic histogram at one step, ascending by bound; equal bounds are added up. */

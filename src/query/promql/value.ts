@@ -4,6 +4,7 @@ import { ExecutionError } from '#core/errors.ts'
 import { metricName, typeLabel, unitLabel } from '#core/names.ts'
 import type { FloatHistogram } from '#model/histogram.ts'
 import { Labels } from '#model/labels.ts'
+import type { Budget } from '../budget.ts'
 
 /** The instants at which a query is evaluated. One step for an instant query. */
 export interface Grid {
@@ -11,6 +12,9 @@ export interface Grid {
   intervalMs: number
   steps: number
 }
+
+/** Units of work (Budget.worked) of a row beside its steps: its labels, their key, its place in a table. */
+export const unitsOfRow = 64
 
 /** The kinds of sample that a row has at a step. */
 export const absent = 0
@@ -64,7 +68,13 @@ export class Row {
   }
 }
 
+/** Rows that share a piece of memory: 64, fewer where they are long. */
 const rowsAtOnce = 64
+const pieceNumbersMax = 65_536
+
+function rowsInPiece(steps: number): number {
+  return Math.max(1, Math.min(rowsAtOnce, Math.floor(pieceNumbersMax / Math.max(1, steps))))
+}
 
 /**
  * Memory for many rows of one length, taken in large pieces: a piece of its own for each costs more than filling it.
@@ -77,7 +87,7 @@ export class RowRoom {
 
   present(steps: number): Uint8Array {
     if (this.#presenceAt + steps > this.#presence.length) {
-      this.#presence = new Uint8Array(steps * rowsAtOnce)
+      this.#presence = new Uint8Array(steps * rowsInPiece(steps))
       this.#presenceAt = 0
     }
     this.#presenceAt += steps
@@ -86,7 +96,7 @@ export class RowRoom {
 
   values(steps: number): Float64Array {
     if (this.#numbersAt + steps > this.#numbers.length) {
-      this.#numbers = new Float64Array(steps * rowsAtOnce)
+      this.#numbers = new Float64Array(steps * rowsInPiece(steps))
       this.#numbersAt = 0
     }
     this.#numbersAt += steps
@@ -140,15 +150,20 @@ export class RowMerger {
     }
   }
 
+  get size(): number {
+    return this.#byKey.size
+  }
+
   get rows(): Row[] {
     return [...this.#byKey.values()]
   }
 }
 
 /** Removes names at the end of a query, where `dropName` asks for it; rows with equal labels are then merged. */
-export function finishNames(rows: Row[], steps: number): Row[] {
+export async function finishNames(rows: Row[], steps: number, budget: Budget): Promise<Row[]> {
   const merger = new RowMerger(steps)
   for (const row of rows) {
+    if (budget.worked(unitsOfRow + steps)) await budget.pause()
     if (row.dropName) {
       row.labels = withoutMetadata(row.labels)
       row.dropName = false
@@ -159,9 +174,10 @@ export function finishNames(rows: Row[], steps: number): Row[] {
 }
 
 /** Refuses two rows with one label set. */
-export function refuseSameLabels(rows: readonly Row[]): void {
+export async function refuseSameLabels(rows: readonly Row[], budget: Budget): Promise<void> {
   const seen = new Set<string>()
   for (const row of rows) {
+    if (budget.worked(unitsOfRow)) await budget.pause()
     if (seen.has(row.labels.key)) throw new ExecutionError(sameLabelsetMessage)
     seen.add(row.labels.key)
   }
