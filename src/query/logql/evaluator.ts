@@ -1,11 +1,13 @@
 /** Metric expressions over all steps at once: aggregation, matching, arithmetic. Source: docs/logs.md. */
 import { assert, unreachable } from '#core/assert.ts'
-import { BadQueryError, EvaluationError } from '#core/errors.ts'
+import { BadQueryError, EvaluationError, LimitError } from '#core/errors.ts'
 import { compareText } from '#core/text.ts'
 import type { BinaryExpr, BinaryOp, Grouping, LabelReplace, MetricExpr, VectorAggregation } from '#lang/logql/ast.ts'
 import { foldNumbers } from '#lang/logql/parser.ts'
 import { compileRe2 } from '#lang/regex/regex.ts'
+import { expandReplacement } from '#lang/regex/replace.ts'
 import { Labels } from '#model/labels.ts'
+import type { Budget } from '../budget.ts'
 import { evaluateRange, type RangeContext } from './range-aggregation.ts'
 import { makeSeries, type Evaluated, type Series, type Vector } from './series.ts'
 
@@ -54,6 +56,9 @@ async function vectorOf(expr: MetricExpr, context: RangeContext): Promise<Vector
   return result.series
 }
 
+/** Units of work (Budget.worked) of a series that is put in order. */
+const unitsOfSorted = 32
+
 // --- Aggregation ---
 
 async function aggregate(expr: VectorAggregation, context: RangeContext): Promise<Vector> {
@@ -70,9 +75,9 @@ async function aggregate(expr: VectorAggregation, context: RangeContext): Promis
       return input
     case 'topk':
     case 'bottomk':
-      return selectK(op, expr.parameter ?? 0, expr.grouping, input, context.grid.steps)
+      return selectK(op, expr.parameter ?? 0, expr.grouping, input, context)
     default:
-      return combine(op, expr.grouping, input, context.grid.steps)
+      return combine(op, expr.grouping, input, context)
   }
 }
 
@@ -93,13 +98,14 @@ function groups(input: Vector, grouping: Grouping | undefined): { labels: Labels
   return [...byKey.values()]
 }
 
-function combine(
+async function combine(
   op: 'sum' | 'avg' | 'min' | 'max' | 'count' | 'stddev' | 'stdvar',
   grouping: Grouping | undefined,
   input: Vector,
-  steps: number,
-): Vector {
-  return groups(input, grouping).map(({ labels, members }) => {
+  { grid: { steps }, budget }: RangeContext,
+): Promise<Vector> {
+  const result: Vector = []
+  for (const { labels, members } of groups(input, grouping)) {
     const out = makeSeries(labels, steps)
     const values: number[] = []
     for (let step = 0; step < steps; step++) {
@@ -108,9 +114,11 @@ function combine(
       if (values.length === 0) continue
       out.present[step] = 1
       out.values[step] = reduce(op, values)
+      if (budget.worked(4 * members.length)) await budget.pause()
     }
-    return out
-  })
+    result.push(out)
+  }
+  return result
 }
 
 function reduce(op: 'sum' | 'avg' | 'min' | 'max' | 'count' | 'stddev' | 'stdvar', values: readonly number[]): number {
@@ -143,13 +151,13 @@ function reduce(op: 'sum' | 'avg' | 'min' | 'max' | 'count' | 'stddev' | 'stdvar
   }
 }
 
-function selectK(
+async function selectK(
   op: 'topk' | 'bottomk',
   k: number,
   grouping: Grouping | undefined,
   input: Vector,
-  steps: number,
-): Vector {
+  { grid: { steps }, budget }: RangeContext,
+): Promise<Vector> {
   const out = new Map<Series, Series>()
   for (const { members } of groups(input, grouping)) {
     for (let step = 0; step < steps; step++) {
@@ -161,6 +169,7 @@ function selectK(
         if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) ? (Number.isNaN(y) ? 0 : 1) : -1
         return sign * (x - y)
       })
+      if (budget.worked(unitsOfSorted * (1 + there.length))) await budget.pause()
       for (const series of there.slice(0, k)) {
         let kept = out.get(series)
         if (kept === undefined) out.set(series, (kept = makeSeries(series.labels, steps)))
@@ -172,6 +181,14 @@ function selectK(
   return [...out.values()]
 }
 
+/** Characters that one label of label_replace may get of its groups. */
+const labelCharactersMax = 65_536
+
+function refuseLongLabel(characters: number): void {
+  if (characters > labelCharactersMax)
+    throw new LimitError(`label_replace makes a value of more than ${labelCharactersMax} characters`, 422)
+}
+
 async function labelReplace(expr: LabelReplace, context: RangeContext): Promise<Vector> {
   const result = await evaluate(expr.inner, context)
   if (result.kind === 'scalar') throw new EvaluationError('label_replace needs a vector, a literal was given')
@@ -179,16 +196,7 @@ async function labelReplace(expr: LabelReplace, context: RangeContext): Promise<
   return result.series.map(series => {
     const matcher = regex.matcher(series.labels.get(expr.from))
     if (!matcher.find()) return series
-    const groupCount = regex.groupCount()
-    const value = expr.replacement.replaceAll(
-      /\$(?:\$|\{(\w+)\}|(\w+))/g,
-      (whole, braced: string | undefined, bare = '') => {
-        if (whole === '$$') return '$'
-        const name = braced ?? bare
-        if (/^\d+$/.test(name)) return Number(name) <= groupCount ? (matcher.group(Number(name)) ?? '') : ''
-        return Object.hasOwn(regex.namedGroups(), name) ? (matcher.group(name) ?? '') : ''
-      },
-    )
+    const value = expandReplacement(expr.replacement, matcher, refuseLongLabel)
     return { ...series, labels: series.labels.with(expr.to, value) }
   })
 }
@@ -218,6 +226,7 @@ async function binary(expr: BinaryExpr, context: RangeContext): Promise<Evaluate
   const left = await evaluate(expr.left, context)
   const right = await evaluate(expr.right, context)
   const { op } = expr
+  const { budget, grid } = context
   if (left.kind === 'scalar' && right.kind === 'scalar')
     return { kind: 'scalar', value: foldNumbers(op, left.value, right.value) }
   if (left.kind === 'vector' && right.kind === 'vector')
@@ -225,18 +234,24 @@ async function binary(expr: BinaryExpr, context: RangeContext): Promise<Evaluate
       kind: 'vector',
       series:
         op === 'and' || op === 'or' || op === 'unless'
-          ? setOperation(expr, op, left.series, right.series)
-          : match(expr, left.series, right.series, context.grid.steps),
+          ? await setOperation(expr, op, left.series, right.series, budget)
+          : await match(expr, left.series, right.series, grid.steps, budget),
     }
   if (left.kind === 'scalar' && right.kind === 'vector')
-    return { kind: 'vector', series: withScalar(expr, right.series, left.value, true) }
+    return { kind: 'vector', series: await withScalar(expr, right.series, left.value, true, budget) }
   assert(left.kind === 'vector' && right.kind === 'scalar', 'the sides of an operator are scalars or vectors')
-  return { kind: 'vector', series: withScalar(expr, left.series, right.value, false) }
+  return { kind: 'vector', series: await withScalar(expr, left.series, right.value, false, budget) }
 }
 
 /** A vector and a number, which may stand on the left. Comparisons keep the vector's value. */
-function withScalar({ op, isBool }: BinaryExpr, vector: Vector, scalar: number, isScalarLeft: boolean): Vector {
-  return vector.map(series => {
+async function withScalar(
+  { op, isBool }: BinaryExpr,
+  vector: Vector,
+  scalar: number,
+  isScalarLeft: boolean,
+  budget: Budget,
+): Promise<Vector> {
+  return eachSeries(vector, budget, series => {
     const out = makeSeries(series.labels, series.values.length)
     for (let step = 0; step < out.values.length; step++) {
       if (series.present[step] !== 1) continue
@@ -252,6 +267,16 @@ function withScalar({ op, isBool }: BinaryExpr, vector: Vector, scalar: number, 
   })
 }
 
+/** What `make` makes of every series; lets other work run in between. */
+async function eachSeries(vector: Vector, budget: Budget, make: (series: Series) => Series): Promise<Vector> {
+  const result: Vector = []
+  for (const series of vector) {
+    result.push(make(series))
+    if (budget.worked(64 + 2 * series.values.length)) await budget.pause()
+  }
+  return result
+}
+
 /** The text of the labels by which series match. */
 function signatureOf(expr: BinaryExpr): (labels: Labels) => string {
   const { matching } = expr
@@ -260,7 +285,13 @@ function signatureOf(expr: BinaryExpr): (labels: Labels) => string {
   return matching.isOn ? labels => labels.keep(names).key : labels => labels.drop(names).key
 }
 
-function setOperation(expr: BinaryExpr, op: 'and' | 'or' | 'unless', left: Vector, right: Vector): Vector {
+async function setOperation(
+  expr: BinaryExpr,
+  op: 'and' | 'or' | 'unless',
+  left: Vector,
+  right: Vector,
+  budget: Budget,
+): Promise<Vector> {
   const signature = signatureOf(expr)
   const presence = (vector: Vector): Map<string, Uint8Array> => {
     const bySignature = new Map<string, Uint8Array>()
@@ -283,7 +314,8 @@ function setOperation(expr: BinaryExpr, op: 'and' | 'or' | 'unless', left: Vecto
   }
   if (op === 'or') {
     const leftSide = presence(left)
-    const extra = right.map(series => keep(series, leftSide.get(signature(series.labels)), 0)).filter(isThere)
+    const kept = await eachSeries(right, budget, one => keep(one, leftSide.get(signature(one.labels)), 0))
+    const extra = kept.filter(isThere)
     // One label set on both sides is one series, whose steps come from either.
     const merged = new Map(left.map(series => [series.labels.key, series]))
     for (const series of extra) {
@@ -303,14 +335,16 @@ function setOperation(expr: BinaryExpr, op: 'and' | 'or' | 'unless', left: Vecto
     return [...merged.values()]
   }
   const rightSide = presence(right)
-  return left.map(series => keep(series, rightSide.get(signature(series.labels)), op === 'and' ? 1 : 0)).filter(isThere)
+  const wanted = op === 'and' ? 1 : 0
+  const kept = await eachSeries(left, budget, one => keep(one, rightSide.get(signature(one.labels)), wanted))
+  return kept.filter(isThere)
 }
 
 function isThere(series: Series): boolean {
   return series.present.includes(1)
 }
 
-function match(expr: BinaryExpr, left: Vector, right: Vector, steps: number): Vector {
+async function match(expr: BinaryExpr, left: Vector, right: Vector, steps: number, budget: Budget): Promise<Vector> {
   const { op, isBool, matching } = expr
   const signature = signatureOf(expr)
   const isManyRight = matching?.group === 'right'
@@ -329,6 +363,7 @@ function match(expr: BinaryExpr, left: Vector, right: Vector, steps: number): Ve
     const partners = bySignature.get(signature(series.labels))
     if (partners === undefined) continue
     for (let step = 0; step < steps; step++) {
+      if (budget.worked(8 + 8 * partners.length)) await budget.pause()
       if (series.present[step] !== 1) continue
       const there = partners.filter(p => p.present[step] === 1)
       if (there.length === 0) continue

@@ -8,13 +8,14 @@ import type { Grouping, RangeAggregation } from '#lang/logql/ast.ts'
 import type { LogsReader } from '#logs/select.ts'
 import { Labels } from '#model/labels.ts'
 import type { Budget } from '../budget.ts'
+import { pacedSort } from '../paced-sort.ts'
 import { toBytes, toDurationSeconds, toFloat } from './conversions.ts'
 import { Entry, errorLabel } from './entry.ts'
 import { Pipeline } from './pipeline.ts'
 import { exclusion, openAhead, planChunks } from './scan.ts'
 import { labelsOf, makeSeries, type Grid, type Series, type Vector } from './series.ts'
 import type { QueryStats } from './stats.ts'
-import { windowFunction } from './window-functions.ts'
+import { overWindows } from './sliding-windows.ts'
 
 /** What the parts of a metric query share. */
 export interface RangeContext {
@@ -85,7 +86,7 @@ export async function evaluateRange(
     }
   }
   stats.add(pipeline)
-  const series = collector.finish()
+  const series = await collector.finish()
   return isAbsent ? [absentSeries(expr, series, grid)] : series
 }
 
@@ -169,11 +170,10 @@ class Accumulator {
     this.values[this.count++] = value
   }
 
-  sort(): void {
+  async sort(budget: Budget): Promise<void> {
     if (this.inOrder) return
-    const order = Uint32Array.from({ length: this.count }, (_, i) => i).sort(
-      (a, b) => this.times[a]! - this.times[b]! || a - b,
-    )
+    const order = Array.from({ length: this.count }, (_, i) => i)
+    await pacedSort(order, (a, b) => this.times[a]! - this.times[b]!, budget)
     this.times = Float64Array.from(order, i => this.times[i]!)
     this.values = Float64Array.from(order, i => this.values[i]!)
     this.inOrder = true
@@ -344,13 +344,14 @@ class SampleCollector {
     return series
   }
 
-  finish(): Vector {
+  async finish(): Promise<Vector> {
     const result: Series[] = []
     for (const accumulator of this.#byKey.values()) {
       const series = makeSeries(accumulator.labels, this.#windows.steps)
-      if (this.#needsSamples) this.#overWindows(accumulator, series)
+      if (this.#needsSamples) await this.#overWindows(accumulator, series)
       else this.#fromDifferences(accumulator, series)
       if (series.present.includes(1)) result.push(series)
+      if (this.#context.budget.worked(64 + this.#windows.steps)) await this.#context.budget.pause()
     }
     return result
   }
@@ -368,21 +369,10 @@ class SampleCollector {
     }
   }
 
-  #overWindows(accumulator: Accumulator, series: Series): void {
-    accumulator.sort()
-    const { times, values, count } = accumulator
-    const { stepNs, rangeNs, steps } = this.#windows
-    const run = windowFunction(this.#expr.op, this.#expr.parameter ?? 0, rangeNs)
-    let from = 0
-    let to = 0
-    for (let step = 0; step < steps; step++) {
-      const end = step * stepNs
-      while (to < count && times[to]! <= end) to++
-      while (from < to && times[from]! <= end - rangeNs) from++
-      if (from === to) continue
-      series.present[step] = 1
-      series.values[step] = run(times, values, from, to, end)
-    }
+  async #overWindows(accumulator: Accumulator, series: Series): Promise<void> {
+    const { budget } = this.#context
+    await accumulator.sort(budget)
+    await overWindows(this.#expr.op, this.#expr.parameter ?? 0, accumulator, this.#windows, series, budget)
   }
 }
 
