@@ -230,3 +230,115 @@ const metrics: readonly WorstBody[] = [
 
 /** By the signal that takes them. */
 export const worstBodies = { logs, metrics, traces } as const
+
+const padded = (element: string, bytes: number): string => element.padEnd(bytes, ' ')
+
+/** Bodies that hold nearly as much as one of their size may, and are taken: they cost the most that any costs. */
+export const acceptedBodies: Readonly<Record<keyof typeof worstBodies, readonly WorstBody[]>> = {
+  logs: [
+    {
+      name: 'lines: jsonline, empty',
+      path: '/insert/jsonline',
+      headers: {},
+      body: repeated('', '{}\n', ''),
+    },
+    {
+      name: 'lines: jsonline, members',
+      path: '/insert/jsonline',
+      headers: {},
+      body: repeated('', '{"a":1,"b":2,"c":3}\n', ''),
+    },
+    {
+      name: 'lines: jsonline, one line of members',
+      path: '/insert/jsonline',
+      headers: {},
+      body: repeated('{', '"a":1,', '}'),
+    },
+    {
+      name: 'lines: bulk, empty',
+      path: '/insert/elasticsearch/_bulk',
+      headers: {},
+      body: repeated('', '{"create":{}}\n{}\n', ''),
+    },
+    {
+      name: 'lines: bulk, documents of 400 bytes',
+      path: '/insert/elasticsearch/_bulk',
+      headers: {},
+      body: repeated('', `{"create":{}}\n{"message":"${'x'.repeat(490)}"}\n`, ''),
+    },
+    {
+      name: 'lines: journald, empty fields',
+      path: '/insert/journald/upload',
+      headers: {},
+      body: repeated('', 'A=\n\n', ''),
+    },
+    {
+      name: 'taken: OTLP logs, JSON, 500 bytes each',
+      path: '/v1/logs',
+      headers: json,
+      body: repeated('{"resourceLogs":[{"scopeLogs":[{"logRecords":[', `${padded('{}', 499)},`, ']}]}]}'),
+    },
+    {
+      name: 'taken: OTLP logs, protobuf, 500 bytes each',
+      path: '/v1/logs',
+      headers: protobuf,
+      body: nested([1, 2], `12f203${'1200'.repeat(249)}`),
+    },
+    {
+      name: 'taken: Loki push, JSON, 128 bytes each',
+      path: '/loki/api/v1/push',
+      headers: json,
+      body: repeated(
+        '{"streams":[{"stream":{"a":"b"},"values":[',
+        `${padded('["1700000000000000000","x"]', 127)},`,
+        ']}]}',
+      ),
+    },
+  ],
+  metrics: [
+    { name: 'lines: Influx, short', path: '/write', headers: {}, body: repeated('', 'm f=1\n', '') },
+    { name: 'lines: Influx, one line', path: '/write', headers: {}, body: repeated('m ', 'f=1,', 'f=1') },
+    {
+      name: 'lines: exposition, short',
+      path: '/api/v1/import/prometheus',
+      headers: {},
+      body: repeated('', 'a 1\n', ''),
+    },
+    {
+      name: 'lines: import, empty',
+      path: '/api/v1/import',
+      headers: {},
+      body: repeated('', '{}\n', ''),
+    },
+    {
+      name: 'lines: import, one line of numbers',
+      path: '/api/v1/import',
+      headers: {},
+      body: repeated('{"metric":{"__name__":"m"},"timestamps":[1],"values":[', '1,', ']}'),
+    },
+    {
+      name: 'taken: OTLP metrics, JSON, 500 bytes each',
+      path: '/v1/metrics',
+      headers: json,
+      body: repeated(
+        '{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"m","gauge":{"dataPoints":[',
+        `${padded('{}', 499)},`,
+        ']}}]}]}]}',
+      ),
+    },
+  ],
+  traces: [
+    {
+      name: 'taken: OTLP traces, JSON, 500 bytes each',
+      path: '/v1/traces',
+      headers: json,
+      body: repeated('{"resourceSpans":[{"scopeSpans":[{"spans":[', `${padded('{}', 499)},`, ']}]}]}'),
+    },
+    {
+      name: 'taken: Zipkin, 500 bytes each',
+      path: '/api/v2/spans',
+      headers: json,
+      body: repeated('[', `${padded('{"traceId":"1","id":"1"}', 499)},`, ']'),
+    },
+  ],
+}

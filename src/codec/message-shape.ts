@@ -21,9 +21,9 @@ const bytesFree = 64 * 1024
 /** Numbers of packed lists that count as one part: 8 to 16 B each. */
 const packedNumbers = 16
 
-/** Throws LimitError (400) for a message that holds more than a body of its size may. */
-export function checkMessage(bytes: Uint8Array, shape: MessageShape): void {
-  if (bytes.length > bytesFree) new Walk(bytes).message(shape, bytes.length, 0)
+/** Throws LimitError (400) for a message in bytes[from, to) that holds more than a body of its size may. */
+export function checkMessage(bytes: Uint8Array, shape: MessageShape, from = 0, to = bytes.length): void {
+  if (to - from > bytesFree) new Walk(bytes, from, to).message(shape, to, 0)
 }
 
 class Walk {
@@ -32,12 +32,15 @@ class Walk {
   readonly #partsMax: number
   #items = 0
   #parts = 0
-  #at = 0
+  readonly #size: number
+  #at: number
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, from: number, to: number) {
     this.#bytes = bytes
-    this.#itemsMax = elementsMax('items', bytes.length)
-    this.#partsMax = elementsMax('parts', bytes.length)
+    this.#at = from
+    this.#size = to - from
+    this.#itemsMax = elementsMax('items', this.#size)
+    this.#partsMax = elementsMax('parts', this.#size)
   }
 
   /** From where it is to `end`. What can't be read ends the message, as it does for decoders. */
@@ -47,8 +50,7 @@ class Walk {
       const tag = this.#varint(end)
       if (tag < 0) break
       // Fields that are numbers or texts count a quarter, as in JSON.
-      this.#parts += 0.25
-      if (this.#parts > this.#partsMax) throw tooMany('parts', this.#bytes.length, this.#at)
+      this.#count(0.25)
       const inner = fields[Math.floor(tag / 8)]
       // Decoders take a field by its number, whatever its wire type says.
       if (inner === undefined ? !this.#skip(tag % 8, end) : !this.#field(inner, end, depth)) break
@@ -60,15 +62,20 @@ class Walk {
     const length = this.#varint(end)
     if (length < 0 || length > end - this.#at) return false
     const to = this.#at + length
-    if (shape === 'numbers') this.#parts += length / packedNumbers
+    if (shape === 'numbers') this.#count(length / packedNumbers)
     else {
       if (shape.kind === 'items') {
-        if (++this.#items > this.#itemsMax) throw tooMany('items', this.#bytes.length, this.#at)
-      } else if (shape.kind === 'parts') this.#parts++
+        if (++this.#items > this.#itemsMax) throw tooMany('items', this.#size, this.#at)
+      } else if (shape.kind === 'parts') this.#count(1)
       if (length > 0 && length >= (shape.looksFrom ?? 0) && depth < depthMax) this.message(shape, to, depth + 1)
     }
     this.#at = to
     return true
+  }
+
+  #count(parts: number): void {
+    this.#parts += parts
+    if (this.#parts > this.#partsMax) throw tooMany('parts', this.#size, this.#at)
   }
 
   #skip(type: number, end: number): boolean {

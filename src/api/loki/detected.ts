@@ -102,6 +102,9 @@ function readFields(
   })
 }
 
+/** Names of objects in objects; deeper ones make no field. */
+const pathMax = 100
+
 /** By label name: the keys that lead to it. */
 function jsonPaths(line: string): Map<string, string[]> {
   const paths = new Map<string, string[]>()
@@ -113,7 +116,7 @@ function jsonPaths(line: string): Map<string, string[]> {
       }
       return
     }
-    for (const [key, inner] of Object.entries(value)) walk(inner, [...path, key])
+    if (path.length < pathMax) for (const [key, inner] of Object.entries(value)) walk(inner, [...path, key])
   }
   try {
     walk(JSON.parse(line), [])

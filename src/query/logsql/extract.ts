@@ -131,6 +131,9 @@ function unpack(format: 'json' | 'logfmt' | 'syslog', text: string, onField: Set
   }
 }
 
+/** Objects in objects; deeper ones make no field. */
+const depthMax = 100
+
 /** Names of nested objects are joined by dots; arrays stay JSON; null is left out. */
 function unpackJson(text: string, onField: SetField): void {
   if (!text.trimStart().startsWith('{')) return
@@ -140,14 +143,26 @@ function unpackJson(text: string, onField: SetField): void {
   } catch {
     return
   }
-  const walk = (object: object, prefix: string): void => {
+  const walk = (object: object, prefix: string, depth: number): void => {
+    if (depth > depthMax) return
     for (const [key, inner] of Object.entries(object) as [string, unknown][]) {
       const name = prefix === '' ? key : `${prefix}.${key}`
-      if (typeof inner === 'object' && inner !== null && !Array.isArray(inner) && !isRawNumber(inner)) walk(inner, name)
-      else if (inner !== null) onField(name, typeof inner === 'string' ? inner : JSON.stringify(inner))
+      if (typeof inner === 'object' && inner !== null && !Array.isArray(inner) && !isRawNumber(inner))
+        walk(inner, name, depth + 1)
+      else if (inner !== null) onField(name, typeof inner === 'string' ? inner : jsonText(inner))
     }
   }
-  if (typeof value === 'object' && value !== null) walk(value, '')
+  if (typeof value === 'object' && value !== null) walk(value, '', 0)
+}
+
+/** A list as JSON; empty where it is nested so deep that printing it ends the stack. */
+function jsonText(value: unknown): string {
+  try {
+    return JSON.stringify(value)
+  } catch (error) {
+    if (error instanceof RangeError) return ''
+    throw error
+  }
 }
 
 const syslogStart = /^<(\d{1,3})>(1 )?(.*)$/s

@@ -7,6 +7,7 @@ import type { Clock } from '#core/clock.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import type { ClientStream, HttpClient } from '#net/http-client.ts'
+import { parseAnswer } from './fetch-json.ts'
 
 /** An object of the API; `more` are the fields of its kind. */
 export interface KubeObject {
@@ -35,7 +36,10 @@ export interface WatchWorld {
 
 const pageSize = 500
 const watchSeconds = 300
-const replyBytesMax = 256 * 1024 * 1024
+/** A page of 500 objects of 128 KiB each. */
+const replyBytesMax = 64 * 1024 * 1024
+/** etcd keeps no object of more than 1.5 MiB; some fields are in it twice. */
+const eventBytesMax = 16 * 1024 * 1024
 const retryPause = { leastMs: 500, mostMs: 30_000 }
 
 const keyOf = (object: KubeObject): string => `${object.metadata.namespace ?? ''}/${object.metadata.name}`
@@ -137,7 +141,7 @@ export class KubeWatch {
           `${this.#path}: the API answered ${reply.status}: ` +
             `${Buffer.from(reply.body.subarray(0, 200)).toString('utf8')}`,
         )
-      const page = JSON.parse(Buffer.from(reply.body).toString('utf8')) as {
+      const page = parseAnswer(reply.body, this.#path) as {
         metadata?: { resourceVersion?: string; continue?: string }
         items?: KubeObject[] | null
       }
@@ -176,17 +180,20 @@ export class KubeWatch {
         rest = rest.length === 0 ? Buffer.from(chunk) : Buffer.concat([rest, chunk])
         let at = 0
         for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10, at)) {
-          const line = rest.toString('utf8', at, end)
+          const line = rest.subarray(at, end)
           at = end + 1
-          if (line.trim() !== '')
+          if (line.toString('latin1', 0, 8).trim() !== '')
             version =
               this.#take(
-                JSON.parse(line) as { type: string; object: KubeObject & { code?: number; message?: string } },
+                parseAnswer(line, this.#path) as {
+                  type: string
+                  object: KubeObject & { code?: number; message?: string }
+                },
               ) ?? version
         }
         rest = rest.subarray(at)
-        if (rest.length > replyBytesMax)
-          throw new BadDataError(`watch of ${this.#path}: an event is larger than ${replyBytesMax} bytes`)
+        if (rest.length > eventBytesMax)
+          throw new BadDataError(`watch of ${this.#path}: an event is larger than ${eventBytesMax} bytes`)
       }
     } finally {
       stream.close()

@@ -8,6 +8,7 @@ import type { DiscoveryWorld } from '../discovery/discovery.ts'
 import { inCluster } from '../discovery/kube-access.ts'
 import { KubeWatch } from '../discovery/kube-watch.ts'
 import { jobsOf, operatorKinds, type OperatorKind, type ReadReference } from './jobs.ts'
+import { parseAnswer } from '../discovery/fetch-json.ts'
 
 /** `rules`: the groups of an object, as a rule file has them; `file` stands for its path. */
 export interface OperatorFindings {
@@ -73,9 +74,8 @@ export class OperatorWatcher {
         bodyBytesMax: 16 << 20,
       })
       if (reply.status !== 200) throw new BadDataError(`${kind} ${namespace}/${name}: the API answered ${reply.status}`)
-      const value = (JSON.parse(Buffer.from(reply.body).toString('utf8')) as { data?: Record<string, string> }).data?.[
-        key
-      ]
+      const value = (parseAnswer(reply.body, `${kind} ${namespace}/${name}`) as { data?: Record<string, string> })
+        .data?.[key]
       if (value === undefined) throw new BadDataError(`${kind} ${namespace}/${name} has no key ${key}`)
       return kind === 'secrets' ? Buffer.from(value, 'base64').toString('utf8') : value
     }

@@ -5,12 +5,44 @@
 import { keyOfTexts } from '#core/text.ts'
 import { ByteReader } from '#codec/byte-reader.ts'
 import { readInt64, readText, skipField } from '#codec/protobuf.ts'
+import { checkMessage, type MessageShape } from '#codec/message-shape.ts'
 import { CorruptDataError } from '#core/errors.ts'
 import { bucketsFromSpans, FloatHistogram, resetHint, type Span } from '#model/histogram.ts'
 import { problemOfSpans } from '#model/histogram-validation.ts'
 import { Labels } from '#model/labels.ts'
 import type { MetricType } from '#model/write-batch.ts'
 import { boundText, hashes, hashText, type ScrapedExemplar, type ScrapeSink } from '../prometheus-text/scan.ts'
+
+const part: MessageShape = { kind: 'parts', fields: {} }
+// Labels count a quarter, as every field: some families have 100,000 metrics with ten labels.
+const exemplarShape: MessageShape = { kind: 'parts', fields: {} }
+const simpleShape: MessageShape = { fields: { 2: exemplarShape } }
+const histogramShape: MessageShape = {
+  kind: 'parts',
+  fields: {
+    3: { kind: 'parts', fields: { 3: exemplarShape } },
+    9: part,
+    10: 'numbers',
+    12: part,
+    13: 'numbers',
+    16: exemplarShape,
+  },
+}
+/** What is counted of a family before it is decoded. */
+const familyShape: MessageShape = {
+  fields: {
+    4: {
+      kind: 'parts',
+      fields: {
+        2: simpleShape,
+        3: simpleShape,
+        4: { fields: { 3: part } },
+        5: simpleShape,
+        7: histogramShape,
+      },
+    },
+  },
+}
 
 const types: readonly MetricType[] = ['counter', 'gauge', 'summary', 'unknown', 'histogram', 'gaugehistogram']
 
@@ -333,11 +365,12 @@ function nativeOf(h: ProtoHistogram, isGauge: boolean): FloatHistogram | string 
   return histogram
 }
 
-/** Throws CorruptDataError. */
+/** Throws CorruptDataError, and LimitError (400) for a family of more than a body of its size may hold. */
 export function scanProtobuf(body: Uint8Array, options: ProtoOptions, sink: ScrapeSink): void {
   const input = new ByteReader(body)
   while (input.at < input.end) {
     const end = input.readLength() + input.at
+    checkMessage(body, familyShape, input.at, end)
     let name = ''
     let help = ''
     let unit = ''
