@@ -2,15 +2,20 @@
 import { systemClock } from '#core/clock.ts'
 import { defaultLimits } from '#core/limits.ts'
 import { silentLog } from '#core/log.ts'
+import { MemoryBucket } from '#bucket/memory.ts'
+import { MemoryFiles } from '#core/memory-files.ts'
 import { BlockSet } from '#metrics/block-set.ts'
+import { MetricsDoor } from '#metrics/door.ts'
 import { Head } from '#metrics/head.ts'
 import { HeadSource } from '#metrics/head-source.ts'
 import { Reader } from '#metrics/reader.ts'
+import { Tenant } from '#metrics/tenant.ts'
 import { FloatHistogram } from '#model/histogram.ts'
 import type { SeriesLine } from '#model/series-notation.ts'
 import { KeyWriter } from '#model/write-batch.ts'
 import { PromqlEngine } from '../src/query/promql/engine.ts'
 import type { ScriptStore } from '../src/query/promql/script.ts'
+import { metricsView } from './distant-views.ts'
 
 const hourMs = 3_600_000
 const limits = { ...defaultLimits, labelValueBytesMax: 1e6 }
@@ -30,6 +35,34 @@ export function makeHeadStore(): ScriptStore {
       loadSeries(head, series, stepMs)
     },
     reader: () => new Reader(new HeadSource(noBlocks, head)),
+  }
+}
+
+/** The same, read by way of clones, as another thread reads it. */
+export function makeDistantHeadStore(): ScriptStore {
+  const clock = systemClock
+  const tenant = new Tenant('t', {
+    seed: { a: 1, b: 2, c: 3, d: 4 },
+    limits,
+    clock,
+    log: silentLog,
+    blockMs: 2 * hourMs,
+    outOfOrderMs: Infinity,
+  })
+  const door = new MetricsDoor({
+    clock,
+    tenant: () => tenant,
+    requireReadable: () => {},
+    notJoined: () => undefined,
+    refresh: () => Promise.resolve(),
+  })
+  const files = new MemoryFiles()
+  const view = metricsView(door, { clock, files, bucket: new MemoryBucket(clock, files) })
+  return {
+    load: (series, stepMs) => {
+      loadSeries(tenant.head, series, stepMs)
+    },
+    reader: () => view.reader('t'),
   }
 }
 

@@ -17,13 +17,13 @@ async function resultsOf(run: RunScript, text: string): Promise<{ count: number;
   return { count, failures }
 }
 
-/** One test for each `*.test` file of the folder. Returns their texts. */
-export function testScripts(directory: URL, run: RunScript): string[] {
+/** One test for each `*.test` file of the folder; `note` says in what way they run. Returns their texts. */
+export function testScripts(directory: URL, run: RunScript, note = ''): string[] {
   return readdirSync(directory)
     .filter(file => file.endsWith('.test'))
     .map(file => {
       const text = readFileSync(new URL(file, directory), 'utf8')
-      test(`script ${file}`, async () => {
+      test(`script ${file}${note}`, async () => {
         const { count, failures } = await resultsOf(run, text)
         assert.ok(count > 10, `${file} has only ${count} cases`)
         assert.equal(failures.length, 0, failures.map(f => `${file}:${f.line}: ${f.query}: ${f.reason}`).join('\n'))

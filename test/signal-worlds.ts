@@ -13,6 +13,7 @@ import { defaultDedicated, layoutOf } from '#traces/schema.ts'
 import { decodeOtlpTraces, decodeSpan, encodeOtlpTraces } from '#wire/otlp/traces.ts'
 import type { LogStore } from '../src/query/log-script.ts'
 import type { TraceStore } from '../src/query/traceql/script.ts'
+import { logsView, tracesView } from './distant-views.ts'
 
 const hourMs = 3_600_000
 const megabyte = 1024 * 1024
@@ -113,27 +114,34 @@ export async function openTraces(clock: VirtualClock, options: Partial<TracesOpt
   return engine
 }
 
-/** An empty store of a script's lines. */
-export async function makeLogStore(clock: VirtualClock): Promise<LogStore> {
-  const engine = await openLogs(clock)
+/** An empty store of a script's lines. `isDistant`: read by way of clones, as another thread reads it. */
+export async function makeLogStore(clock: VirtualClock, isDistant = false): Promise<LogStore> {
+  const files = new MemoryFiles()
+  const bucket = new MemoryBucket(clock, files)
+  const engine = await openLogs(clock, { files, bucket })
+  const view = logsView(engine.door(), { clock, files, bucket })
   return {
     append: async batch => {
       const { problems } = await driving(clock, engine.append('fake', batch))
       assert.deepEqual(problems, [])
     },
-    reader: () => engine.reader('fake'),
+    reader: () => (isDistant ? view : engine).reader('fake'),
   }
 }
 
-/** An empty store of a script's spans. */
-export async function makeTraceStore(clock: VirtualClock): Promise<TraceStore> {
-  const engine = await openTraces(clock)
+/** An empty store of a script's spans; the same of `isDistant`. */
+export async function makeTraceStore(clock: VirtualClock, isDistant = false): Promise<TraceStore> {
+  const files = new MemoryFiles()
+  const bucket = new MemoryBucket(clock, files)
+  const engine = await openTraces(clock, { files, bucket })
+  const layout = layoutOf('vParquet5', defaultDedicated)
+  const view = tracesView(engine.door(), layout, { clock, files, bucket: engine.served })
   return {
     append: async trace => {
       const message = encodeOtlpTraces(trace)
       const { refused } = await driving(clock, engine.append('fake', decodeOtlpTraces(message, true), message))
       assert.equal(refused, 0)
     },
-    reader: () => engine.reader('fake'),
+    reader: () => (isDistant ? view : engine).reader('fake'),
   }
 }

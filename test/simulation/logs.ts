@@ -2,11 +2,14 @@
 import { planningAgain } from '#core/omissions.ts'
 import { parseLogQuery } from '#lang/logql/parser.ts'
 import { LogsEngine } from '#logs/engine.ts'
+import type { LogsReader } from '#logs/select.ts'
 import { Labels } from '#model/labels.ts'
 import { LogBatchBuilder, type LogBatch } from '#model/log-batch.ts'
 import { Budget } from '../../src/query/budget.ts'
 import { runLogQuery } from '../../src/query/logql/log-query.ts'
 import { HiddenLines } from '../../src/query/logql/scan.ts'
+import { logsView } from '../distant-views.ts'
+import { alternating } from './alternating.ts'
 import { frameOptions, type Answer, type EngineSettings, type Item, type Part, type SimulatedSignal } from './signal.ts'
 
 const hourMs = 3_600_000
@@ -38,6 +41,8 @@ export const logs: SimulatedSignal = {
         metadataBytesMax: 65_536,
       },
     })
+    const { files, bucket, retentionMs } = settings
+    const store = alternating<Store>(engine, () => logsView(engine.door(), { clock, files, bucket, retentionMs }))
     return {
       frame: engine,
       append: async items => {
@@ -45,7 +50,10 @@ export const logs: SimulatedSignal = {
         const outcome = await engine.append(tenant, batch)
         return { ...outcome, refusedAt: outcome.refusedAt?.map(entry => ({ ...entry, at: order[entry.at]! })) ?? [] }
       },
-      query: part => planningAgain(() => read(engine, settings, part)),
+      query: part => {
+        const asked = store()
+        return planningAgain(() => read(asked, settings, part))
+      },
       delete: (group, throughMs) => engine.requestDeletion(tenant, `{group="${group}"}`, 0, throughMs),
     }
   },
@@ -62,9 +70,13 @@ function batchOf(items: readonly Item[]): { batch: LogBatch; order: number[] } {
   return { batch, order: builder.order() }
 }
 
-async function read(engine: LogsEngine, { clock }: EngineSettings, part: Part): Promise<Answer> {
+interface Store {
+  reader(tenant: string): LogsReader
+}
+
+async function read(store: Store, { clock }: EngineSettings, part: Part): Promise<Answer> {
   const { group, fromMs, throughMs } = part
-  const reader = engine.reader(tenant)
+  const reader = store.reader(tenant)
   const { lines } = await runLogQuery(
     parseLogQuery(group === undefined ? '{group=~".+"}' : `{group="${group}"}`),
     {

@@ -3,9 +3,12 @@ import { defaultLimits } from '#core/limits.ts'
 import { planningAgain } from '#core/omissions.ts'
 import { makeMatcher } from '#lang/regex/regex.ts'
 import { MetricsEngine } from '#metrics/engine.ts'
+import type { MetricsReader } from '#metrics/select.ts'
 import { Labels } from '#model/labels.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
 import { BatchBuilder } from '#model/write-batch.ts'
+import { metricsView } from '../distant-views.ts'
+import { alternating } from './alternating.ts'
 import { frameOptions, type Answer, type Item, type Part, type SimulatedSignal } from './signal.ts'
 
 const hourMs = 3_600_000
@@ -25,10 +28,15 @@ export const metrics: SimulatedSignal = {
       retentionBytesMax: Infinity,
       hashSeed: { a: 1, b: 2, c: 3, d: 4 },
     })
+    const { clock, files, bucket, retentionMs } = settings
+    const store = alternating<Store>(engine, () => metricsView(engine.door(), { clock, files, bucket, retentionMs }))
     return {
       frame: engine,
       append: items => engine.append(tenant, batchOf(items)),
-      query: part => planningAgain(() => read(engine, part)),
+      query: part => {
+        const asked = store()
+        return planningAgain(() => read(asked, part))
+      },
       delete: (group, throughMs) =>
         engine.deleteSeries(tenant, [makeMatcher('=', 'group', String(group))], -Infinity, throughMs),
     }
@@ -45,9 +53,13 @@ function batchOf(items: readonly Item[]) {
   return builder.batch
 }
 
-async function read(engine: MetricsEngine, { group, fromMs, throughMs }: Part): Promise<Answer> {
+interface Store {
+  reader(tenant: string): MetricsReader
+}
+
+async function read(store: Store, { group, fromMs, throughMs }: Part): Promise<Answer> {
   const matcher = group === undefined ? ['__name__', 'simulated'] : ['group', String(group)]
-  const reader = engine.reader(tenant)
+  const reader = store.reader(tenant)
   const set = await reader.select([makeMatcher('=', matcher[0]!, matcher[1]!)], fromMs, throughMs)
   await set.load(0, set.labels.length)
   const found: Answer['found'] = []

@@ -4,9 +4,12 @@ import { planningAgain } from '#core/omissions.ts'
 import { parseTraceql } from '#lang/traceql/parser.ts'
 import type { Span, Trace } from '#model/trace.ts'
 import { TracesEngine } from '#traces/engine.ts'
+import type { TracesReader } from '#traces/select.ts'
 import { defaultDedicated, layoutOf } from '#traces/schema.ts'
 import { decodeOtlpTraces, decodeSpan, encodeOtlpTraces } from '#wire/otlp/traces.ts'
 import { TraceSearch } from '../../src/query/traceql/search.ts'
+import { tracesView } from '../distant-views.ts'
+import { alternating } from './alternating.ts'
 import { frameOptions, type Answer, type EngineSettings, type Item, type Part, type SimulatedSignal } from './signal.ts'
 
 const hourMs = 3_600_000
@@ -35,14 +38,20 @@ export const traces: SimulatedSignal = {
       decodeSpan,
       encode: encodeOtlpTraces,
     })
+    const { clock, files } = settings
+    const store = alternating<Store>(engine, () =>
+      tracesView(engine.door(), layout, { clock, files, bucket: engine.served, retentionMs: settings.retentionMs }),
+    )
     return {
       frame: engine,
       append: items => {
         const message = encodeOtlpTraces(messageOf(items))
         return engine.append(tenant, decodeOtlpTraces(message, true), message)
       },
-      query: part =>
-        planningAgain(() => (part.group === undefined ? search(engine, settings, part) : find(engine, part))),
+      query: part => {
+        const asked = store()
+        return planningAgain(() => (part.group === undefined ? search(asked, settings, part) : find(asked, part)))
+      },
     }
   },
 }
@@ -97,9 +106,13 @@ function itemOf(name: string): Answer['found'][number] {
   return { key: keyOf(id!, group!), value: value! }
 }
 
-async function search(engine: TracesEngine, { clock }: EngineSettings, part: Part): Promise<Answer> {
+interface Store {
+  reader(tenant: string): TracesReader
+}
+
+async function search(store: Store, { clock }: EngineSettings, part: Part): Promise<Answer> {
   const parsed = parseTraceql('{ } | select(name)')
-  const reader = engine.reader(tenant)
+  const reader = store.reader(tenant)
   const result = await new TraceSearch(clock, defaultLimits).run(
     {
       stages: parsed.kind === 'search' ? parsed.stages : [],
@@ -115,8 +128,8 @@ async function search(engine: TracesEngine, { clock }: EngineSettings, part: Par
   return { found, omissions: reader.omissions.texts() }
 }
 
-async function find(engine: TracesEngine, { group, fromMs, throughMs }: Part): Promise<Answer> {
-  const reader = engine.reader(tenant)
+async function find(store: Store, { group, fromMs, throughMs }: Part): Promise<Answer> {
+  const reader = store.reader(tenant)
   const trace = await reader.find(idOf(group! + 1, 16), fromMs, throughMs)
   const spans = trace?.resources.flatMap(r => r.scopes.flatMap(s => s.spans)) ?? []
   return { found: spans.map(span => itemOf(span.name)), omissions: reader.omissions.texts() }

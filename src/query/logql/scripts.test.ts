@@ -14,6 +14,10 @@ const run: RunScript = (text, onCase) => runCommands(text, language, onCase)
 
 testScripts(new URL('testdata/', import.meta.url), run)
 
+const distantLanguage = logqlScripts(engine, () => makeLogStore(clock, true))
+const runDistant: RunScript = (text, onCase) => runCommands(text, distantLanguage, onCase)
+testScripts(new URL('testdata/', import.meta.url), runDistant, ', from another thread')
+
 const load = 'load\n  {app="a"} 10s k=v "one"\n  {app="a"} 20s "two"\n\n'
 testWrongScripts(run, [
   [`${load}eval lines {app="a"} |= "one"\n  10s "two"`, 5, /line 1 is "one", wanted/],

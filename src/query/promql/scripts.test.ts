@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { functions } from '#lang/promql/functions.ts'
-import { makeHeadStore, scriptEngine } from '../../../test/head-store.ts'
+import { makeDistantHeadStore, makeHeadStore, scriptEngine } from '../../../test/head-store.ts'
 import { testScripts, testWrongScripts, type RunScript } from '../../../test/script-suite.ts'
 import { runCommands } from '../script-commands.ts'
 import { promqlScripts } from './script.ts'
@@ -10,6 +10,10 @@ import { promqlScripts } from './script.ts'
 const language = promqlScripts(scriptEngine, makeHeadStore)
 const run: RunScript = (text, onCase) => runCommands(text, language, onCase)
 const scripts = testScripts(new URL('testdata/', import.meta.url), run)
+
+const distantLanguage = promqlScripts(scriptEngine, makeDistantHeadStore)
+const runDistant: RunScript = (text, onCase) => runCommands(text, distantLanguage, onCase)
+testScripts(new URL('testdata/', import.meta.url), runDistant, ', from another thread')
 
 test('the scripts use every function', () => {
   const all = scripts.join('\n')

@@ -18,6 +18,10 @@ const run: RunScript = (text, onCase) => runCommands(text, language, onCase)
 
 testScripts(new URL('testdata/', import.meta.url), run)
 
+const distantLanguage = traceqlScripts(engines, () => makeTraceStore(clock, true))
+const runDistant: RunScript = (text, onCase) => runCommands(text, distantLanguage, onCase)
+testScripts(new URL('testdata/', import.meta.url), runDistant, ', from another thread')
+
 const load = 'load\n  trace 1\n  span 1 "a" 10s 1s service=s\n  span 2 < 1 "b" 11s 2s service=s\n\n'
 testWrongScripts(run, [
   [`${load}eval search { name = "a" }\n  trace 1: 2`, 6, /trace 1: 1, wanted trace 1: 2/],
