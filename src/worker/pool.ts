@@ -349,7 +349,7 @@ export class Pool<Out extends ThreadCalls, In extends Calls> {
   #markStuck(thread: Thread<Out, In>, pingedMs: number): void {
     thread.isStuck = true
     for (const job of Array.from(thread.jobs)) {
-      if (job.sentMs <= pingedMs || job.attempts >= attemptsMax || !job.isRepeatable()) continue
+      if (job.sentMs < pingedMs || job.attempts >= attemptsMax || !job.isRepeatable()) continue
       thread.jobs.delete(job)
       thread.link.call('cancel', job.id).catch(() => {})
       this.repeated++

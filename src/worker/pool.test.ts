@@ -1,0 +1,223 @@
+/** A pool of threads: whose fault an end is, who goes on, who is told what. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { CanceledError, LimitError, TimeoutError, UnavailableError } from '#core/errors.ts'
+import { silentLog } from '#core/log.ts'
+import { VirtualClock } from '#core/virtual-clock.ts'
+import { fakeThread, type FakeThread } from '../../test/worker-threads.ts'
+import { Link } from './link.ts'
+import { Pool, type ThreadCalls } from './pool.ts'
+
+type WorkerCalls = ThreadCalls & { work: { ask: string; answer: string } }
+type MainCalls = Record<never, never>
+
+interface Stage {
+  clock: VirtualClock
+  pool: Pool<WorkerCalls, MainCalls>
+  threads: FakeThread[]
+  /** By thread: the works that it began, and the jobs that it was told to stop. */
+  begun: string[][]
+  cancelled: number[][]
+  run: (
+    work: string,
+    options?: { signal?: AbortSignal; timeoutMs?: number; isRepeatable?: () => boolean },
+  ) => Promise<string>
+}
+
+/** Threads answer `quick` at once, and nothing else. */
+function stage(threadsMax: number): Stage {
+  const clock = new VirtualClock(0)
+  const threads: FakeThread[] = []
+  const begun: string[][] = []
+  const cancelled: number[][] = []
+  const start = (): FakeThread => {
+    const own: string[] = []
+    const told: number[] = []
+    begun.push(own)
+    cancelled.push(told)
+    const thread = fakeThread(port => {
+      void new Link<MainCalls, WorkerCalls>(port, {
+        ping: () => ({ answer: undefined }),
+        cancel: id => {
+          told.push(id)
+          return { answer: undefined }
+        },
+        work: ask => {
+          own.push(ask)
+          return ask.startsWith('quick') ? { answer: `${ask} done` } : new Promise(() => {})
+        },
+      })
+    })
+    threads.push(thread)
+    return thread
+  }
+  const pool = new Pool<WorkerCalls, MainCalls>({
+    clock,
+    log: silentLog,
+    threadsMax,
+    start,
+    handlers: {},
+    memoryBytesMax: 64 * 1024 * 1024,
+  })
+  return {
+    clock,
+    pool,
+    threads,
+    begun,
+    cancelled,
+    run: (work, { timeoutMs = 60_000, ...options } = {}) =>
+      pool.run(link => link.call('work', work), { ...options, timeoutMs }),
+  }
+}
+
+/** What a promise came to by now. */
+async function stateOf(promise: Promise<unknown>): Promise<unknown> {
+  let state: unknown = 'waiting'
+  const note = (outcome: unknown): void => {
+    state = outcome
+  }
+  promise.then(note, note)
+  await new Promise(setImmediate)
+  return state
+}
+
+const outOfMemory = { reason: 'memory', message: 'it used more memory than it may' } as const
+
+test('threads are started on demand, and a second one only beside a busy one', async () => {
+  const { pool, run, begun } = stage(2)
+  assert.equal(pool.threads, 0)
+  assert.equal(await run('quick a'), 'quick a done')
+  assert.equal(await run('quick b'), 'quick b done')
+  assert.equal(pool.threads, 1)
+  void run('slow c').catch(() => {})
+  assert.equal(await run('quick d'), 'quick d done')
+  void run('slow e').catch(() => {})
+  void run('slow f').catch(() => {})
+  await new Promise(setImmediate)
+  assert.deepEqual(begun, [
+    ['quick a', 'quick b', 'slow c', 'slow f'],
+    ['quick d', 'slow e'],
+  ])
+  pool.close()
+})
+
+test('a job that used too much memory alone is refused, with the limit', async () => {
+  const { pool, run, threads } = stage(1)
+  const job = run('slow')
+  await new Promise(setImmediate)
+  threads[0]!.end(outOfMemory)
+  const error = await stateOf(job)
+  assert.ok(error instanceof LimitError)
+  assert.deepEqual([error.status, /more than 64 MiB/.test(error.message)], [422, true])
+  assert.equal(await run('quick after'), 'quick after done')
+  assert.deepEqual([pool.endedForMemory, threads.length], [1, 2])
+})
+
+test('of several jobs each is done again by itself: the one at fault fails, the others do not', async () => {
+  const { run, threads, begun } = stage(1)
+  const guilty = run('slow guilty')
+  const innocent = run('slow innocent')
+  await new Promise(setImmediate)
+  threads[0]!.end(outOfMemory)
+  await new Promise(setImmediate)
+  assert.deepEqual(begun.slice(1), [['slow guilty'], ['slow innocent']])
+  threads[1]!.end(outOfMemory)
+  assert.ok((await stateOf(guilty)) instanceof LimitError)
+  assert.equal(await stateOf(innocent), 'waiting')
+})
+
+test('what has been answered in part is not done again', async () => {
+  const { run, threads } = stage(1)
+  const first = run('slow first', { isRepeatable: () => false })
+  void run('slow second').catch(() => {})
+  await new Promise(setImmediate)
+  threads[0]!.end({ reason: 'failure', message: 'a bug' })
+  const error = await stateOf(first)
+  assert.ok(error instanceof UnavailableError)
+  assert.match(error.message, /a bug/)
+})
+
+test('a cancelled job fails at once; its thread lives when it listens', async () => {
+  const { run, threads, cancelled, clock, pool } = stage(1)
+  const control = new AbortController()
+  const job = run('slow', { signal: control.signal })
+  await new Promise(setImmediate)
+  control.abort()
+  assert.ok((await stateOf(job)) instanceof CanceledError)
+  await clock.advance(5000)
+  assert.deepEqual([cancelled[0], threads[0]!.isKilled, pool.running], [[1], false, 0])
+  await assert.rejects(run('quick', { signal: control.signal }), CanceledError)
+})
+
+test('a thread that does not listen for a second is ended, and its other jobs go on elsewhere', async () => {
+  const { run, threads, begun, clock, pool } = stage(1)
+  const control = new AbortController()
+  const deaf = run('slow deaf', { signal: control.signal })
+  const other = run('slow other')
+  await new Promise(setImmediate)
+  threads[0]!.setDeaf(true)
+  control.abort()
+  assert.ok((await stateOf(deaf)) instanceof CanceledError)
+  await clock.advance(1001)
+  assert.equal(threads[0]!.isKilled, true)
+  assert.equal(await stateOf(other), 'waiting')
+  assert.deepEqual(begun[1], ['slow other'])
+  assert.deepEqual([pool.endedForSilence, pool.repeated], [1, 1])
+})
+
+test('a job that takes too long fails with a timeout', async () => {
+  const { run, clock } = stage(1)
+  const job = run('slow', { timeoutMs: 3000 })
+  await clock.advance(2999)
+  assert.equal(await stateOf(job), 'waiting')
+  await clock.advance(2)
+  assert.ok((await stateOf(job)) instanceof TimeoutError)
+})
+
+test('while a thread is stuck others do what it did not begin, and what comes after', async () => {
+  const { run, threads, begun, clock } = stage(1)
+  void run('slow stuck').catch(() => {})
+  await new Promise(setImmediate)
+  threads[0]!.setDeaf(true)
+  await clock.advance(1000)
+  const waiting = run('quick waiting')
+  await clock.advance(1000)
+  assert.equal(await waiting, 'quick waiting done')
+  assert.equal(await run('quick later'), 'quick later done')
+  assert.deepEqual(begun, [['slow stuck'], ['quick waiting', 'quick later']])
+})
+
+test('a thread that has nothing to do ends after two minutes', async () => {
+  const { run, threads, clock, pool } = stage(1)
+  await run('quick')
+  await clock.advance(119_000)
+  assert.equal(pool.threads, 1)
+  await run('quick again')
+  await clock.advance(119_000)
+  assert.equal(pool.threads, 1)
+  await clock.advance(2000)
+  await new Promise(setImmediate)
+  assert.deepEqual([pool.threads, threads[0]!.isKilled], [0, true])
+  assert.equal(await run('quick at last'), 'quick at last done')
+})
+
+test('too little memory for all: the job that is at it for the longest time fails', async () => {
+  const { run, clock, pool } = stage(1)
+  const first = run('slow first')
+  await clock.advance(10)
+  const second = run('slow second')
+  await new Promise(setImmediate)
+  pool.refuseMemory([1, 2, 77])
+  assert.ok((await stateOf(first)) instanceof LimitError)
+  assert.equal(await stateOf(second), 'waiting')
+})
+
+test('a pool that is closed ends its threads and refuses jobs', async () => {
+  const { run, threads, pool } = stage(1)
+  const job = run('slow')
+  await new Promise(setImmediate)
+  pool.close()
+  assert.ok((await stateOf(job)) instanceof UnavailableError)
+  assert.equal(threads[0]!.isKilled, true)
+  await assert.rejects(run('quick'), UnavailableError)
+})
