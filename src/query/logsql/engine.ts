@@ -14,7 +14,8 @@ import { compareValues, compileFilter, planFilter } from './filter.ts'
 import { makePipe } from './pipes.ts'
 import type { PipeOf } from './change.ts'
 import { fieldOf, LazyRow, streamNames, type Fields } from './row.ts'
-import type { PipeContext, Sink } from './sink.ts'
+import { pacedSort } from '../paced-sort.ts'
+import { afterRow, bytesOfRow, catchUp, type PipeContext, type Sink } from './sink.ts'
 
 /** The time that a request names. */
 export interface LogsqlRange {
@@ -91,6 +92,7 @@ export class LogsqlEngine {
     onRow: (row: Fields) => boolean,
     signal: AbortSignal | undefined,
   ): Promise<void> {
+    const budget = this.#budgets.begin(signal)
     const source: Source = { range, reader, signal }
     const resultsOf = new Map<LogsqlQuery, readonly Fields[]>()
     const answered = await this.#answerInner(query, source, resultsOf)
@@ -103,13 +105,20 @@ export class LogsqlEngine {
       seconds: Math.max(1, (Math.min(toMs, nowMs) - fromMs) / 1000),
       rowsMax,
       resultsOf,
+      budget,
+      waiting: [],
     }
     const scanned: Source = { range: { fromMs, toMs }, reader, signal }
+    const keepRow = (row: Fields): boolean => {
+      budget.takeBytes(bytesOfRow(row))
+      return onRow(row)
+    }
     const [first, ...rest] = answered.pipes
-    const sink = sinkOf(first?.kind === 'stream-context' ? rest : answered.pipes, last, onRow, context)
-    if (first?.kind === 'stream-context') await this.#scanContext(first, answered.filter, scanned, sink)
-    else await this.#scan(answered.filter, scanned, sink)
-    sink.end()
+    const sink = sinkOf(first?.kind === 'stream-context' ? rest : answered.pipes, last, keepRow, context)
+    if (first?.kind === 'stream-context') await this.#scanContext(first, answered.filter, scanned, sink, context)
+    else await this.#scan(answered.filter, scanned, sink, context)
+    await catchUp(context)
+    await sink.end()
   }
 
   /** The rows of a query within a query. Throws LimitError when there are too many. */
@@ -159,16 +168,27 @@ export class LogsqlEngine {
   }
 
   /** The matching rows, each with its stream's rows before and after it. */
-  async #scanContext(pipe: PipeOf<'stream-context'>, filter: Filter, source: Source, sink: Sink): Promise<void> {
-    for (const [id, match] of await this.#contextMatches(filter, source)) {
+  async #scanContext(
+    pipe: PipeOf<'stream-context'>,
+    filter: Filter,
+    source: Source,
+    sink: Sink,
+    context: PipeContext,
+  ): Promise<void> {
+    for (const [id, match] of await this.#contextMatches(filter, source, context)) {
       const range = { fromMs: match.fromMs - pipe.windowMs, toMs: match.throughMs + pipe.windowMs + 1 }
-      const rows = await this.#streamRows(id, { ...source, range })
-      for (const i of aroundMatches(rows, match.keys, pipe)) if (!sink.write(rows[i]!)) return
+      const rows = await this.#streamRows(id, { ...source, range }, context)
+      for (const i of aroundMatches(rows, match.keys, pipe)) {
+        if (!sink.write(rows[i]!)) return
+        const rest = afterRow(context)
+        if (rest !== undefined) await rest
+      }
+      for (const row of rows) context.budget.giveBytes(bytesOfRow(row))
     }
   }
 
   /** By stream id, which rows match and the time that they span. Throws LimitError when there are too many. */
-  async #contextMatches(filter: Filter, source: Source): Promise<Map<string, StreamMatches>> {
+  async #contextMatches(filter: Filter, source: Source, context: PipeContext): Promise<Map<string, StreamMatches>> {
     const found = new Map<string, StreamMatches>()
     let count = 0
     const write = (row: Fields): boolean => {
@@ -188,14 +208,15 @@ export class LogsqlEngine {
       }
       return true
     }
-    await this.#scan(filter, source, { write, end() {} })
+    await this.#scan(filter, source, { write, end: () => Promise.resolve() }, context)
     return found
   }
 
   /** A stream's rows in the order of time. Throws LimitError when there are too many. */
-  async #streamRows(id: string, source: Source): Promise<Fields[]> {
+  async #streamRows(id: string, source: Source, context: PipeContext): Promise<Fields[]> {
     const rows: Fields[] = []
     const write = (row: Fields): boolean => {
+      context.budget.takeBytes(bytesOfRow(row))
       if (rows.push(row) > rowsMax)
         throw new LimitError(
           `stream_context looks at more than ${rowsMax} rows of a stream, which is the limit; set a smaller ` +
@@ -204,16 +225,17 @@ export class LogsqlEngine {
         )
       return true
     }
-    await this.#scan({ kind: 'stream-id', ids: [id] }, source, { write, end() {} })
-    return rows.sort((a, b) => compareValues(fieldOf(a, '_time'), fieldOf(b, '_time')))
+    await this.#scan({ kind: 'stream-id', ids: [id] }, source, { write, end: () => Promise.resolve() }, context)
+    await pacedSort(rows, (a, b) => compareValues(fieldOf(a, '_time'), fieldOf(b, '_time')), context.budget)
+    return rows
   }
 
-  async #scan(filter: Filter, { range, reader, signal }: Source, sink: Sink): Promise<void> {
+  async #scan(filter: Filter, { range, reader }: Source, sink: Sink, context: PipeContext): Promise<void> {
     const { fromMs, toMs } = range
     if (fromMs >= toMs) return
     const plan = planFilter(filter)
     const test = compileFilter(filter)
-    const budget = this.#budgets.begin(signal)
+    const { budget } = context
     const [set, ...otherSets] = plan.streams?.alternatives ?? []
     const only = otherSets.length === 0 ? (set ?? []).map(m => makeMatcher(m.kind, m.name, m.value)) : []
     const { tasks } = await planChunks(reader, only, Math.floor(fromMs), Math.ceil(toMs), () => this.nowMs)
@@ -226,7 +248,7 @@ export class LogsqlEngine {
         const lines = block.lines()
         const text = Buffer.from(lines.bytes.buffer, lines.bytes.byteOffset, lines.bytes.length)
         if (needles.some(needle => !text.includes(needle))) continue
-        if (!scanLines(task, lines, opened.symbols, range, row, test, sink)) return
+        if (!(await scanLines(task, lines, opened.symbols, range, row, test, sink, context))) return
         await budget.pause()
       }
     }
@@ -273,7 +295,7 @@ function sinkOf(
   onRow: (row: Fields) => boolean,
   context: PipeContext,
 ): Sink {
-  let sink: Sink = { write: onRow, end: () => {} }
+  let sink: Sink = { write: onRow, end: () => Promise.resolve() }
   if (last !== undefined)
     sink = makePipe(
       { kind: 'sort', keys: [], isDescending: true, offset: 0, limit: last, rank: undefined, partitionBy: [] },
@@ -285,7 +307,7 @@ function sinkOf(
 }
 
 /** Returns false when the sink wants no more rows. */
-function scanLines(
+async function scanLines(
   task: ChunkTask,
   lines: Lines,
   symbols: readonly string[],
@@ -293,7 +315,8 @@ function scanLines(
   row: LazyRow,
   test: (row: LazyRow) => boolean,
   sink: Sink,
-): boolean {
+  context: PipeContext,
+): Promise<boolean> {
   const excluded = exclusion(task, lines, symbols)
   const stream = streamNames(task.labels, streamId)
   for (let i = 0; i < lines.count; i++) {
@@ -301,6 +324,9 @@ function scanLines(
     if (ms < fromMs || ms >= toMs || excluded?.(i) === true) continue
     row.reset(stream, lines, i, symbols)
     if (test(row) && !sink.write(row.fields())) return false
+    context.budget.did(lines.lineTo[i]! - lines.lineFrom[i]!)
+    const rest = afterRow(context)
+    if (rest !== undefined) await rest
   }
   return true
 }

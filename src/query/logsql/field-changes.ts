@@ -1,4 +1,5 @@
 /** Pipes that change the fields of one row. */
+import { LimitError } from '#core/errors.ts'
 import { compileRe2 } from '#lang/regex/regex.ts'
 import { conditionOf, jsonArray, matchesName, setterOf, type Change, type PipeOf } from './change.ts'
 import { formatRow } from './format.ts'
@@ -102,6 +103,17 @@ export function makeMath({ assignments }: PipeOf<'math'>, nowMs: number): Change
   }
 }
 
+/** Characters of a field that a pipe makes: four times the longest line. */
+const fieldCharactersMax = 1024 * 1024
+
+function refuseLong(characters: number): void {
+  if (characters > fieldCharactersMax)
+    throw new LimitError(
+      `a pipe makes a field of more than ${fieldCharactersMax} characters, which is the limit; replace by less`,
+      422,
+    )
+}
+
 // --- One field's text ---
 
 /** Escape sequences of terminals are removed. */
@@ -126,6 +138,7 @@ export function makeReplace({ old, fresh, field, limit, condition }: PipeOf<'rep
     let count = 0
     for (let found = value.indexOf(old); found >= 0 && (limit === 0 || count < limit); found = value.indexOf(old, at)) {
       out += value.slice(at, found) + fresh
+      refuseLong(out.length)
       at = found + old.length
       count++
     }
@@ -142,15 +155,20 @@ export function makeReplaceRegexp({ source, fresh, field, limit, condition }: Pi
     const value = row.get(field)
     if (value === undefined || !test(row)) return row
     const matcher = regex.matcher(value)
+    let added = 0
     const groupOf = (_whole: string, name: string | undefined, digits = ''): string => {
       const group = name ?? digits
-      return matcher.group(/^\d+$/.test(group) ? Number(group) : group) ?? ''
+      const text = matcher.group(/^\d+$/.test(group) ? Number(group) : group) ?? ''
+      refuseLong((added += text.length))
+      return text
     }
     let out = ''
     let at = 0
     let count = 0
     while ((limit === 0 || count < limit) && matcher.find()) {
+      added = 0
       out += value.slice(at, matcher.start()) + fresh.replaceAll(/\$(?:\{(\w+)\}|(\d+))/g, groupOf)
+      refuseLong(out.length)
       at = matcher.end()
       count++
     }

@@ -1,7 +1,11 @@
 /** Texts of the pipe format: literals and fields, each field with a modifier such as `<uc:name>`. */
+import { LimitError } from '#core/errors.ts'
 import type { FormatPart } from '#lang/logsql/ast.ts'
 import { toNumber } from '#lang/logsql/numbers.ts'
 import { fieldOf, timeText, type Fields } from './row.ts'
+
+/** Characters of a text: four times the longest line. */
+const textCharactersMax = 1024 * 1024
 
 /** The text of a row. A modifier that is not known leaves the value as it is. */
 export function formatRow(parts: readonly FormatPart[], row: Fields): string {
@@ -12,6 +16,11 @@ export function formatRow(parts: readonly FormatPart[], row: Fields): string {
       const value = fieldOf(row, part.field)
       out += modifiers.get(part.modifier)?.(value) ?? value
     }
+    if (out.length > textCharactersMax)
+      throw new LimitError(
+        `format makes a text of more than ${textCharactersMax} characters, which is the limit; name fewer fields`,
+        422,
+      )
   }
   return out
 }

@@ -9,7 +9,8 @@ import { toNumber } from '#lang/logsql/numbers.ts'
 import type { PipeOf } from './change.ts'
 import { compareValues, compileFilter, type RowTest } from './filter.ts'
 import { fieldOf, fieldsSource, timeNs, timeText, type Fields } from './row.ts'
-import type { PipeContext, Sink } from './sink.ts'
+import { pacedSort } from '../paced-sort.ts'
+import { afterRow, bytesOfRow, writeAll, writeMany, type PipeContext, type Sink } from './sink.ts'
 import { makeGatherer, numberText, type Gatherer } from './stats.ts'
 
 /** A value rounded down to its bucket. */
@@ -33,19 +34,25 @@ function bucketed(text: string, width: number | undefined, offset: number, isTim
   return Number.isNaN(value) ? text : numberText(Math.floor((value - offset) / width) * width + offset)
 }
 
+/** Memory of a group and of a gatherer, without what it gathers. */
+const bytesOfGroup = 300
+const bytesOfGatherer = 150
+/** Memory of a value that is counted, beside its characters. */
+const bytesOfHit = 60
+
 /** The groups of a stats pipe, each with a gatherer for every call. */
 class Groups {
   readonly #by: readonly GroupKey[]
   readonly #calls: readonly StatsCall[]
   readonly #conditions: readonly (RowTest | undefined)[]
-  readonly #seconds: number
+  readonly #context: PipeContext
   readonly #groups = new Map<string, Group>()
 
-  constructor(by: readonly GroupKey[], calls: readonly StatsCall[], seconds: number) {
+  constructor(by: readonly GroupKey[], calls: readonly StatsCall[], context: PipeContext) {
     this.#by = by
     this.#calls = calls
     this.#conditions = calls.map(({ condition }) => (condition === undefined ? undefined : compileFilter(condition)))
-    this.#seconds = seconds
+    this.#context = context
   }
 
   get size(): number {
@@ -65,8 +72,9 @@ class Groups {
     if (group === undefined) {
       const gatherers = this.#calls.map((call, i) => ({
         as: call.as,
-        gatherer: makeGatherer(call, this.#conditions[i], this.#seconds),
+        gatherer: makeGatherer(call, this.#conditions[i], this.#context),
       }))
+      this.#context.budget.takeBytes(bytesOfGroup + 2 * key.length + bytesOfGatherer * gatherers.length)
       this.#groups.set(key, (group = new Group(keys, gatherers)))
     }
     return group
@@ -92,9 +100,24 @@ class Group {
     for (const { gatherer } of this.#gatherers) gatherer.add(source, () => row)
   }
 
-  /** Sets the results so far as fields of a row. */
-  show(row: Fields): void {
-    for (const { as, gatherer } of this.#gatherers) row.set(as, gatherer.result())
+  /** Sets the results so far as fields of a row; a promise where one of them takes long. */
+  show(row: Fields): Promise<void> | undefined {
+    let slow: Promise<void> | undefined
+    for (const { as, gatherer } of this.#gatherers) {
+      const result = gatherer.result()
+      if (typeof result === 'string') row.set(as, result)
+      else {
+        // Its place in the row is that of the call.
+        row.set(as, '')
+        slow = this.#setLater(slow, row, as, result)
+      }
+    }
+    return slow
+  }
+
+  async #setLater(before: Promise<void> | undefined, row: Fields, as: string, result: Promise<string>): Promise<void> {
+    await before
+    row.set(as, await result)
   }
 }
 
@@ -104,12 +127,14 @@ export class StatsSink implements Sink {
   readonly #groups: Groups
   readonly #groupsMax: number
   readonly #next: Sink
+  readonly #context: PipeContext
 
   constructor(pipe: PipeOf<'stats'>, next: Sink, context: PipeContext) {
     this.#by = pipe.by
-    this.#groups = new Groups(pipe.by, pipe.calls, context.seconds)
+    this.#groups = new Groups(pipe.by, pipe.calls, context)
     this.#groupsMax = context.rowsMax
     this.#next = next
+    this.#context = context
     // Without groups there is a result in any case.
     if (pipe.by.length === 0) this.#groups.at([])
   }
@@ -124,18 +149,22 @@ export class StatsSink implements Sink {
     return true
   }
 
-  end(): void {
+  async end(): Promise<void> {
     for (const group of this.#groups.all()) {
       const row: Fields = new Map(group.keys.map((key, i) => [this.#by[i]!.name, key]))
-      group.show(row)
-      if (!this.#next.write(row)) break
+      const slow = group.show(row)
+      if (slow !== undefined) await slow
+      const wantsMore = this.#next.write(row)
+      const rest = afterRow(this.#context)
+      if (rest !== undefined) await rest
+      if (!wantsMore) break
     }
-    this.#next.end()
+    await this.#next.end()
   }
 }
 
 /** Each row with the fields of the results that have the same key; `isInner` leaves out rows that match none. */
-export function makeJoin(pipe: PipeOf<'join'>, next: Sink, results: readonly Fields[]): Sink {
+export function makeJoin(pipe: PipeOf<'join'>, next: Sink, results: readonly Fields[], context: PipeContext): Sink {
   const keyOf = (row: Fields): string => keyOfTexts(pipe.by.map(name => fieldOf(row, name)))
   const byKey = new Map<string, Fields[]>()
   for (const row of results) {
@@ -148,15 +177,14 @@ export function makeJoin(pipe: PipeOf<'join'>, next: Sink, results: readonly Fie
     write(row) {
       const matches = byKey.get(keyOf(row))
       if (matches === undefined) return pipe.isInner ? true : next.write(row)
-      return matches.every(match => {
+      const joined = matches.values().map(match => {
         const out = new Map(row)
         for (const [name, value] of match) if (!pipe.by.includes(name)) out.set(pipe.prefix + name, value)
-        return next.write(out)
+        return out
       })
+      return writeMany(joined, matches.length, next, context)
     },
-    end: () => {
-      next.end()
-    },
+    end: () => next.end(),
   }
 }
 
@@ -166,31 +194,45 @@ export class RunningSink implements Sink {
   readonly #groups: Groups
   readonly #next: Sink
   readonly #rowsMax: number
+  readonly #context: PipeContext
   readonly #rows: Fields[] = []
 
   constructor(pipe: PipeOf<'running-stats' | 'total-stats'>, next: Sink, context: PipeContext) {
     this.#isTotal = pipe.kind === 'total-stats'
-    this.#groups = new Groups(pipe.by, pipe.calls, context.seconds)
+    this.#groups = new Groups(pipe.by, pipe.calls, context)
     this.#next = next
+    this.#context = context
     this.#rowsMax = context.rowsMax
   }
 
   write(row: Fields): boolean {
+    this.#context.budget.takeBytes(bytesOfRow(row))
     if (this.#rows.push(row) > this.#rowsMax)
       throw new LimitError(`the query holds more than ${this.#rowsMax} rows, which is the limit`, 422)
     return true
   }
 
-  end(): void {
-    const rows = this.#rows.sort((a, b) => compareValues(fieldOf(a, '_time'), fieldOf(b, '_time')))
-    if (this.#isTotal) for (const row of rows) this.#groups.of(row).add(row)
+  async end(): Promise<void> {
+    const rows = this.#rows
+    const { budget } = this.#context
+    await pacedSort(rows, (a, b) => compareValues(fieldOf(a, '_time'), fieldOf(b, '_time')), budget)
+    if (this.#isTotal)
+      for (const row of rows) {
+        this.#groups.of(row).add(row)
+        const rest = afterRow(this.#context)
+        if (rest !== undefined) await rest
+      }
     for (const row of rows) {
       const group = this.#groups.of(row)
       if (!this.#isTotal) group.add(row)
-      group.show(row)
-      if (!this.#next.write(row)) break
+      const slow = group.show(row)
+      if (slow !== undefined) await slow
+      const wantsMore = this.#next.write(row)
+      const rest = afterRow(this.#context)
+      if (rest !== undefined) await rest
+      if (!wantsMore) break
     }
-    this.#next.end()
+    await this.#next.end()
   }
 }
 
@@ -200,11 +242,14 @@ export class SortSink implements Sink {
   readonly #next: Sink
   readonly #rowsMax: number
   readonly #keep: number
+  readonly #context: PipeContext
+  #isTrimming = false
   #rows: Fields[] = []
 
   constructor(pipe: PipeOf<'sort'>, next: Sink, context: PipeContext) {
     this.#pipe = pipe
     this.#next = next
+    this.#context = context
     this.#rowsMax = context.rowsMax
     this.#keep = pipe.partitionBy.length > 0 ? Infinity : pipe.offset + pipe.limit
   }
@@ -220,10 +265,11 @@ export class SortSink implements Sink {
   }
 
   write(row: Fields): boolean {
+    this.#context.budget.takeBytes(bytesOfRow(row))
     this.#rows.push(row)
-    if (this.#rows.length > this.#keep * 2 + 1000) {
-      this.#rows.sort(this.#compare)
-      this.#rows.length = this.#keep
+    if (this.#rows.length > this.#keep * 2 + 1000 && !this.#isTrimming) {
+      this.#isTrimming = true
+      this.#context.waiting.push(() => this.#trim())
     }
     if (this.#rows.length > this.#rowsMax)
       throw new LimitError(
@@ -233,9 +279,19 @@ export class SortSink implements Sink {
     return true
   }
 
-  end(): void {
+  async #trim(): Promise<void> {
+    const { budget } = this.#context
+    if (!this.#isTrimming) return
+    await pacedSort(this.#rows, this.#compare, budget)
+    for (let i = this.#keep; i < this.#rows.length; i++) budget.giveBytes(bytesOfRow(this.#rows[i]!))
+    this.#rows.length = Math.min(this.#keep, this.#rows.length)
+    this.#isTrimming = false
+  }
+
+  async end(): Promise<void> {
     const { offset, limit, rank, partitionBy } = this.#pipe
-    this.#rows.sort(this.#compare)
+    this.#isTrimming = false
+    await pacedSort(this.#rows, this.#compare, this.#context.budget)
     const seen = new Map<string, number>()
     for (const row of this.#rows) {
       const part = keyOfTexts(partitionBy.map(name => fieldOf(row, name)))
@@ -243,19 +299,24 @@ export class SortSink implements Sink {
       seen.set(part, place)
       if (place <= offset || place > offset + limit) continue
       if (rank !== undefined) row.set(rank, String(place))
-      if (!this.#next.write(row)) break
+      const wantsMore = this.#next.write(row)
+      const rest = afterRow(this.#context)
+      if (rest !== undefined) await rest
+      if (!wantsMore) break
     }
-    this.#next.end()
+    await this.#next.end()
   }
 }
 
 /** Rows that differ in some fields, or in any, with how often each occurs. */
 class DistinctRows {
   readonly #by: readonly string[]
+  readonly #context: PipeContext
   readonly #seen = new Map<string, { row: Fields; hits: number }>()
 
-  constructor(by: readonly string[]) {
+  constructor(by: readonly string[], context: PipeContext) {
     this.#by = by
+    this.#context = context
   }
 
   /** A row with the fields that count. */
@@ -268,7 +329,10 @@ class DistinctRows {
     const key = keyOfTexts([...taken].flat())
     const known = this.#seen.get(key)
     if (known !== undefined) known.hits++
-    else if (this.#seen.size < limit) this.#seen.set(key, { row: taken, hits: 1 })
+    else if (this.#seen.size < limit) {
+      this.#context.budget.takeBytes(bytesOfRow(taken) + 2 * key.length)
+      this.#seen.set(key, { row: taken, hits: 1 })
+    }
   }
 
   /** In the order in which they were first seen. */
@@ -281,12 +345,14 @@ class DistinctRows {
 export class UniqSink implements Sink {
   readonly #pipe: PipeOf<'uniq'>
   readonly #next: Sink
+  readonly #context: PipeContext
   readonly #rows: DistinctRows
 
-  constructor(pipe: PipeOf<'uniq'>, next: Sink) {
+  constructor(pipe: PipeOf<'uniq'>, next: Sink, context: PipeContext) {
     this.#pipe = pipe
     this.#next = next
-    this.#rows = new DistinctRows(pipe.by)
+    this.#context = context
+    this.#rows = new DistinctRows(pipe.by, context)
   }
 
   write(row: Fields): boolean {
@@ -296,12 +362,12 @@ export class UniqSink implements Sink {
     return true
   }
 
-  end(): void {
-    for (const [, { row, hits }] of this.#rows.all()) {
-      if (this.#pipe.hits !== undefined) row.set(this.#pipe.hits, String(hits))
-      if (!this.#next.write(row)) break
-    }
-    this.#next.end()
+  async end(): Promise<void> {
+    const { hits: name } = this.#pipe
+    const rows = this.#rows.all().values()
+    const shown = rows.map(([, { row, hits }]) => (name === undefined ? row : row.set(name, String(hits))))
+    await writeAll(shown, this.#next, this.#context)
+    await this.#next.end()
   }
 }
 
@@ -309,12 +375,14 @@ export class UniqSink implements Sink {
 export class TopSink implements Sink {
   readonly #pipe: PipeOf<'top'>
   readonly #next: Sink
+  readonly #context: PipeContext
   readonly #rows: DistinctRows
 
-  constructor(pipe: PipeOf<'top'>, next: Sink) {
+  constructor(pipe: PipeOf<'top'>, next: Sink, context: PipeContext) {
     this.#pipe = pipe
     this.#next = next
-    this.#rows = new DistinctRows(pipe.by)
+    this.#context = context
+    this.#rows = new DistinctRows(pipe.by, context)
   }
 
   write(row: Fields): boolean {
@@ -322,18 +390,19 @@ export class TopSink implements Sink {
     return true
   }
 
-  end(): void {
+  async end(): Promise<void> {
     const { count, hits: hitsName, rank } = this.#pipe
-    const sorted = this.#rows
-      .all()
-      .sort((a, b) => b[1].hits - a[1].hits || (a[0] < b[0] ? -1 : 1))
+    const sorted = this.#rows.all()
+    await pacedSort(sorted, (a, b) => b[1].hits - a[1].hits || (a[0] < b[0] ? -1 : 1), this.#context.budget)
+    const shown = sorted
       .slice(0, count)
-    for (const [i, [, { row, hits }]] of sorted.entries()) {
-      row.set(hitsName, String(hits))
-      if (rank !== undefined) row.set(rank, String(i + 1))
-      this.#next.write(row)
-    }
-    this.#next.end()
+      .values()
+      .map(([, { row, hits }], i) => {
+        row.set(hitsName, String(hits))
+        return rank === undefined ? row : row.set(rank, String(i + 1))
+      })
+    await writeAll(shown, this.#next, this.#context)
+    await this.#next.end()
   }
 }
 
@@ -346,12 +415,14 @@ function byHits(hits: ReadonlyMap<string, number>): [string, number][] {
 export class FacetsSink implements Sink {
   readonly #pipe: PipeOf<'facets'>
   readonly #next: Sink
+  readonly #context: PipeContext
   readonly #fields = new Map<string, Map<string, number>>()
   #rows = 0
 
-  constructor(pipe: PipeOf<'facets'>, next: Sink) {
+  constructor(pipe: PipeOf<'facets'>, next: Sink, context: PipeContext) {
     this.#pipe = pipe
     this.#next = next
+    this.#context = context
   }
 
   write(row: Fields): boolean {
@@ -360,26 +431,33 @@ export class FacetsSink implements Sink {
       if (value === '' || name === '_time' || name === '_stream_id') continue
       let values = this.#fields.get(name)
       if (values === undefined) this.#fields.set(name, (values = new Map()))
-      if (values.size <= this.#pipe.maxValues) values.set(value, (values.get(value) ?? 0) + 1)
+      if (values.size > this.#pipe.maxValues) continue
+      const hits = values.get(value)
+      if (hits === undefined) this.#context.budget.takeBytes(bytesOfHit + value.length)
+      values.set(value, (hits ?? 0) + 1)
     }
     return true
   }
 
-  end(): void {
+  async end(): Promise<void> {
     const { limit, maxValues, keepsConstant } = this.#pipe
     for (const [name, values] of [...this.#fields].sort((a, b) => (a[0] < b[0] ? -1 : 1))) {
       if (values.size > maxValues) continue
       if (!keepsConstant && values.size === 1 && [...values.values()][0] === this.#rows) continue
-      for (const [value, hits] of byHits(values).slice(0, limit))
-        this.#next.write(
-          new Map([
-            ['field_name', name],
-            ['field_value', value],
-            ['hits', String(hits)],
-          ]),
+      const rows = byHits(values)
+        .slice(0, limit)
+        .values()
+        .map(
+          ([value, hits]): Fields =>
+            new Map([
+              ['field_name', name],
+              ['field_value', value],
+              ['hits', String(hits)],
+            ]),
         )
+      await writeAll(rows, this.#next, this.#context)
     }
-    this.#next.end()
+    await this.#next.end()
   }
 }
 
@@ -387,11 +465,13 @@ export class FacetsSink implements Sink {
 export class FieldNamesSink implements Sink {
   readonly #as: string
   readonly #next: Sink
+  readonly #context: PipeContext
   readonly #hits = new Map<string, number>()
 
-  constructor(as: string, next: Sink) {
+  constructor(as: string, next: Sink, context: PipeContext) {
     this.#as = as
     this.#next = next
+    this.#context = context
   }
 
   write(row: Fields): boolean {
@@ -399,14 +479,17 @@ export class FieldNamesSink implements Sink {
     return true
   }
 
-  end(): void {
-    for (const [name, hits] of byHits(this.#hits))
-      this.#next.write(
-        new Map([
-          [this.#as, name],
-          ['hits', String(hits)],
-        ]),
+  async end(): Promise<void> {
+    const rows = byHits(this.#hits)
+      .values()
+      .map(
+        ([name, hits]): Fields =>
+          new Map([
+            [this.#as, name],
+            ['hits', String(hits)],
+          ]),
       )
-    this.#next.end()
+    await writeAll(rows, this.#next, this.#context)
+    await this.#next.end()
   }
 }

@@ -18,7 +18,7 @@ import {
   UniqSink,
 } from './gathering-pipes.ts'
 import { fieldOf, fieldsSource, type Fields } from './row.ts'
-import type { PipeContext, Sink } from './sink.ts'
+import { writeAll, writeMany, type PipeContext, type Sink } from './sink.ts'
 
 type MakePipe<K extends Pipe['kind']> = (pipe: PipeOf<K>, next: Sink, context: PipeContext) => Sink
 
@@ -31,14 +31,14 @@ const makers: { [K in Pipe['kind']]: MakePipe<K> } = {
   'drop-empty': changing(fields.makeDropEmpty),
   extract: changing(makeExtract),
   'extract-regexp': changing(makeExtractRegexp),
-  facets: (pipe, next) => new FacetsSink(pipe, next),
-  'field-names': (pipe, next) => new FieldNamesSink(pipe.as, next),
+  facets: (pipe, next, context) => new FacetsSink(pipe, next, context),
+  'field-names': (pipe, next, context) => new FieldNamesSink(pipe.as, next, context),
   'field-values': makeFieldValues,
   fields: changing(fields.makeFields),
   filter: makeFilter,
   format: changing(fields.makeFormat),
   hash: changing(fields.makeHash),
-  join: (pipe, next, context) => makeJoin(pipe, next, resultsOf(pipe.query, context)),
+  join: (pipe, next, context) => makeJoin(pipe, next, resultsOf(pipe.query, context), context),
   'json-array-length': changing(fields.makeJsonArrayLength),
   length: changing(fields.makeLength),
   limit: makeLimit,
@@ -58,10 +58,10 @@ const makers: { [K in Pipe['kind']]: MakePipe<K> } = {
     throw new BadQueryError('stream_context must be the first pipe of a query', 0, 0)
   },
   'time-add': changing(fields.makeTimeAdd),
-  top: (pipe, next) => new TopSink(pipe, next),
+  top: (pipe, next, context) => new TopSink(pipe, next, context),
   'total-stats': (pipe, next, context) => new RunningSink(pipe, next, context),
   union: makeUnion,
-  uniq: (pipe, next) => new UniqSink(pipe, next),
+  uniq: (pipe, next, context) => new UniqSink(pipe, next, context),
   unpack: changing(makeUnpack),
   unroll: makeUnroll,
 }
@@ -85,9 +85,7 @@ function changing<P extends Pipe>(
 function passing(next: Sink, write: Sink['write']): Sink {
   return {
     write,
-    end: () => {
-      next.end()
-    },
+    end: () => next.end(),
   }
 }
 
@@ -116,17 +114,18 @@ function makeSample(pipe: PipeOf<'sample'>, next: Sink): Sink {
   return passing(next, row => (seen++ % Math.max(1, pipe.count) === 0 ? next.write(row) : true))
 }
 
-function makeFieldValues({ field, limit }: PipeOf<'field-values'>, next: Sink): Sink {
-  return new UniqSink({ kind: 'uniq', by: [field], hits: 'hits', limit: limit === 0 ? Infinity : limit }, next)
+function makeFieldValues({ field, limit }: PipeOf<'field-values'>, next: Sink, context: PipeContext): Sink {
+  const pipe = { kind: 'uniq' as const, by: [field], hits: 'hits', limit: limit === 0 ? Infinity : limit }
+  return new UniqSink(pipe, next, context)
 }
 
 /** Entries are in no blocks that a user could count: there is one. */
-function makeBlocksCount(pipe: PipeOf<'blocks-count'>, next: Sink): Sink {
+function makeBlocksCount(pipe: PipeOf<'blocks-count'>, next: Sink, context: PipeContext): Sink {
   return {
     write: () => true,
-    end: () => {
-      next.write(new Map([[pipe.as, '1']]))
-      next.end()
+    end: async () => {
+      await writeAll([new Map([[pipe.as, '1']])], next, context)
+      await next.end()
     },
   }
 }
@@ -135,9 +134,13 @@ function makeUnion(pipe: PipeOf<'union'>, next: Sink, context: PipeContext): Sin
   const rows = resultsOf(pipe.query, context)
   return {
     write: row => next.write(row),
-    end: () => {
-      for (const row of rows) if (!next.write(new Map(row))) break
-      next.end()
+    end: async () => {
+      await writeAll(
+        rows.values().map(row => new Map(row)),
+        next,
+        context,
+      )
+      await next.end()
     },
   }
 }
@@ -149,8 +152,11 @@ function resultsOf(query: LogsqlQuery, context: PipeContext): readonly Fields[] 
 }
 
 /** One row for each element of the arrays, side by side. */
-function makeUnroll(pipe: PipeOf<'unroll'>, next: Sink): Sink {
-  return passing(next, row => unroll(row, pipe.fields).every(r => next.write(r)))
+function makeUnroll(pipe: PipeOf<'unroll'>, next: Sink, context: PipeContext): Sink {
+  return passing(next, row => {
+    const rows = unroll(row, pipe.fields)
+    return writeMany(rows, rows.length, next, context)
+  })
 }
 
 function unroll(row: Fields, names: readonly string[]): Fields[] {

@@ -5,16 +5,23 @@ import { keyOfTexts } from '#core/text.ts'
 import type { StatsCall, StatsFunction } from '#lang/logsql/ast.ts'
 import { toNumber } from '#lang/logsql/numbers.ts'
 import { compareValues, type RowTest } from './filter.ts'
+import { pacedSort } from '../paced-sort.ts'
 import type { Fields, FieldSource } from './row.ts'
+import type { PipeContext } from './sink.ts'
 
 /** What a function has seen of the rows of one group. */
 export interface Gatherer {
   add(row: FieldSource, fields: () => Fields): void
-  result(): string
+  /** A promise where it takes long. */
+  result(): string | Promise<string>
 }
 
-/** `seconds`: the length of the query's time, for rates. */
-type MakeGatherer = (call: StatsCall, seconds: number) => Gatherer
+/** What gatherers use of a query: the length of its time, for rates, and its budget, for what they hold. */
+type GathererContext = Pick<PipeContext, 'seconds' | 'budget'>
+type MakeGatherer = (call: StatsCall, context: GathererContext) => Gatherer
+
+/** Memory of a text in a list or a table beside its characters. */
+const bytesOfText = 40
 
 const valuesMax = 1_000_000
 const jsonValuesMax = 10_000
@@ -30,9 +37,9 @@ const makers = {
   json_values: makeJsonValues,
   last: makeLast,
   max: call => makeExtreme(call, -1),
-  median: call => makeQuantile(call, 0.5),
+  median: (call, context) => makeQuantile(call, 0.5, context),
   min: call => makeExtreme(call, 1),
-  quantile: call => makeQuantile(call, call.parameter ?? 0.5),
+  quantile: (call, context) => makeQuantile(call, call.parameter ?? 0.5, context),
   rate: makeRate,
   rate_sum: makeRateSum,
   row_any: makeRowAny,
@@ -45,10 +52,10 @@ const makers = {
   values: makeValues,
 } satisfies Record<StatsFunction, MakeGatherer>
 
-/** A gatherer of a call; rows that do not fit the condition are left out. `seconds`: the length of the query's time. */
-export function makeGatherer(call: StatsCall, condition: RowTest | undefined, seconds: number): Gatherer {
+/** A gatherer of a call; rows that do not fit the condition are left out. */
+export function makeGatherer(call: StatsCall, condition: RowTest | undefined, context: GathererContext): Gatherer {
   const make: MakeGatherer = makers[call.name]
-  const inner = make(call, seconds)
+  const inner = make(call, context)
   if (condition === undefined) return inner
   return {
     add: (row, fields) => {
@@ -113,19 +120,23 @@ function makeCountEmpty(call: StatsCall): Gatherer {
   }
 }
 
-function makeCountUniq(call: StatsCall): Gatherer {
+function makeCountUniq(call: StatsCall, { budget }: GathererContext): Gatherer {
   const seen = new Set<string>()
   const most = call.limit ?? Infinity
   return {
     add: (row, fields) => {
       const values = valuesOf(call, row, fields)
-      if (values.some(v => v !== '') && seen.size < most) seen.add(keyOfTexts(values))
+      if (!values.some(v => v !== '') || seen.size >= most) return
+      const key = keyOfTexts(values)
+      if (seen.has(key)) return
+      budget.takeBytes(bytesOfText + key.length)
+      seen.add(key)
     },
     result: () => String(seen.size),
   }
 }
 
-function makeRate(_call: StatsCall, seconds: number): Gatherer {
+function makeRate(_call: StatsCall, { seconds }: GathererContext): Gatherer {
   let count = 0
   return {
     add: () => {
@@ -157,7 +168,7 @@ function makeSumLen(call: StatsCall): Gatherer {
   }
 }
 
-function makeRateSum(call: StatsCall, seconds: number): Gatherer {
+function makeRateSum(call: StatsCall, { seconds }: GathererContext): Gatherer {
   let sum = 0
   return {
     add: eachNumber(call, v => {
@@ -233,36 +244,52 @@ function makeExtreme(call: StatsCall, sign: 1 | -1): Gatherer {
   }
 }
 
-function makeQuantile(call: StatsCall, q: number): Gatherer {
+function makeQuantile(call: StatsCall, q: number, { budget }: GathererContext): Gatherer {
   const all: string[] = []
   return {
     add: (row, fields) => {
-      for (const v of valuesOf(call, row, fields)) if (v !== '' && all.length < valuesMax) all.push(v)
+      for (const v of valuesOf(call, row, fields))
+        if (v !== '' && all.length < valuesMax) {
+          budget.takeBytes(bytesOfText + v.length)
+          all.push(v)
+        }
     },
-    result: () => {
-      all.sort(compareValues)
+    result: async () => {
+      await pacedSort(all, compareValues, budget)
       return all[Math.max(0, Math.min(all.length - 1, Math.floor(q * all.length)))] ?? ''
     },
   }
 }
 
-function makeUniqValues(call: StatsCall): Gatherer {
+function makeUniqValues(call: StatsCall, { budget }: GathererContext): Gatherer {
   const seen = new Set<string>()
   const most = Math.min(valuesMax, call.limit ?? Infinity)
   return {
     add: (row, fields) => {
-      for (const v of valuesOf(call, row, fields)) if (v !== '' && seen.size < most) seen.add(v)
+      for (const v of valuesOf(call, row, fields))
+        if (v !== '' && seen.size < most && !seen.has(v)) {
+          budget.takeBytes(bytesOfText + v.length)
+          seen.add(v)
+        }
     },
-    result: () => JSON.stringify([...seen].sort(compareValues)),
+    result: async () => {
+      const sorted = [...seen]
+      await pacedSort(sorted, compareValues, budget)
+      return JSON.stringify(sorted)
+    },
   }
 }
 
-function makeValues(call: StatsCall): Gatherer {
+function makeValues(call: StatsCall, { budget }: GathererContext): Gatherer {
   const all: string[] = []
   const most = Math.min(valuesMax, call.limit ?? Infinity)
   return {
     add: (row, fields) => {
-      for (const v of valuesOf(call, row, fields)) if (all.length < most) all.push(v)
+      for (const v of valuesOf(call, row, fields))
+        if (all.length < most) {
+          budget.takeBytes(bytesOfText + v.length)
+          all.push(v)
+        }
     },
     result: () => JSON.stringify(all),
   }
@@ -290,12 +317,15 @@ function makeLast(call: StatsCall): Gatherer {
 
 // --- Rows ---
 
-function makeJsonValues(call: StatsCall): Gatherer {
+function makeJsonValues(call: StatsCall, { budget }: GathererContext): Gatherer {
   const all: string[] = []
   const most = Math.min(jsonValuesMax, call.limit ?? Infinity)
   return {
     add: (row, fields) => {
-      if (all.length < most) all.push(rowJson(call.args, row, fields))
+      if (all.length >= most) return
+      const text = rowJson(call.args, row, fields)
+      budget.takeBytes(bytesOfText + text.length)
+      all.push(text)
     },
     result: () => `[${all.join(',')}]`,
   }
