@@ -51,7 +51,8 @@ export async function makeContext(config: Config, machine: World, env: Environme
   const security = await openSecurity(config, world.files)
   const hashSeed = makeHashSeed(world.random)
   const limits = limitsOf(config)
-  const memory = new MemoryBudget(memoryBudgetBytes(world.memoryBytes), memoryShares)
+  const hasWorkers = config.text('role') !== 'agent' && config.text('workers') !== '0'
+  const memory = new MemoryBudget(memoryBudgetBytes(world.memoryBytes, hasWorkers), memoryShares)
   const gate = new QueryGate(world.clock, limits, memory.account('queries'))
   const ownUrl = `${security.tls === undefined ? 'http' : 'https'}://${config.text('listen.http')}`
   return {

@@ -86,13 +86,17 @@ const mebibyte = 1024 ** 2
  */
 const processBytes = 160 * mebibyte
 
+/** What all workers may use together, of a process' memory: they count for themselves. */
+export const workersShare = 1 / 4
+
 /**
- * Bytes that the accounts of a process may hold in a container of so many bytes. A quarter stays free for what nobody
- * counts: garbage that is not collected yet, and what a decoder or a query makes between two of its counts. The
- * smallest containers get a quarter, whatever the program takes.
+ * Bytes that the accounts of a process may hold in a container of so many bytes, with workers or without. A quarter
+ * stays free for what nobody counts: garbage that is not collected yet, and what a decoder or a query makes between two
+ * of its counts. The smallest containers get a quarter, whatever the program takes.
  */
-export function memoryBudgetBytes(limitBytes: number): number {
-  return Math.floor(Math.max(limitBytes / 4, (limitBytes - processBytes) * 0.75))
+export function memoryBudgetBytes(limitBytes: number, hasWorkers: boolean): number {
+  const workersBytes = hasWorkers ? limitBytes * workersShare : 0
+  return Math.floor(Math.max(limitBytes / 4, (limitBytes - processBytes - workersBytes) * 0.75))
 }
 
 /**
@@ -110,8 +114,8 @@ export type MemoryShares = Readonly<
 
 /**
  * The shares are more than one together, since they are never all used at once; the sum of all accounts has its own
- * limit. No account alone can leave nothing for the others. In 3 GiB the budget is 2.1 GiB: heads 1.3 GiB (2.5 M
- * series), bodies 0.5 GiB (4 of 128 MiB), queries 0.7 GiB (46 M samples), answers 0.3 GiB (13 M points), tails 0.1 GiB.
+ * limit. No account alone can leave nothing for the others. In 3 GiB the budget is 1.6 GiB: heads 0.9 GiB (1.9 M
+ * series), bodies 0.4 GiB (3 of 128 MiB), queries 0.5 GiB (36 M samples), answers 0.2 GiB (10 M points), tails 80 MiB.
  */
 export const memoryShares: MemoryShares = {
   heads: 0.6,
