@@ -117,6 +117,7 @@ const tails: Input = {
   async run(url, scale) {
     const outcomes: Outcomes = new Map()
     const query = encodeURIComponent('{app="tail"}')
+    let isOver = false
     const sockets = Array.from(
       { length: 10 },
       () => new WebSocket(`${url.replace('http', 'ws')}/loki/api/v1/tail?query=${query}`),
@@ -127,7 +128,7 @@ const tails: Input = {
           new Promise<void>(resolve => {
             socket.on('error', () => {})
             socket.once('close', () => {
-              note(outcomes, 'tail closed')
+              if (!isOver) note(outcomes, 'tail closed')
             })
             socket.once('open', () => {
               socket.pause()
@@ -143,6 +144,7 @@ const tails: Input = {
       const body = JSON.stringify({ streams: [{ stream: { app: 'tail' }, values }] })
       await send(outcomes, `${url}/loki/api/v1/push`, { method: 'POST', body, headers: json })
     }
+    isOver = true
     for (const socket of sockets) socket.terminate()
     return outcomes
   },

@@ -112,6 +112,7 @@ for (const input of inputs.filter(({ name }) => name.includes(only))) {
   await new Promise(resolve => setTimeout(resolve, 500))
   const { health, writes, refusedWrites, lost, peakBytes } = await watching.take()
   await watching.stop()
+  const bad = refusedWrites + lost
   const end = started.end()
   const fate = end === undefined ? 'lives' : `ENDED ${end}`
   console.log(
@@ -119,7 +120,7 @@ for (const input of inputs.filter(({ name }) => name.includes(only))) {
       input.name,
       shown(outcomes),
       `${percentile(health, 0.5)} ${percentile(health, 0.999)} ${percentile(health, 1)}`,
-      `${percentile(writes, 0.99)} ${percentile(writes, 1)}, ${refusedWrites + lost} of ${writes.length + refusedWrites + lost}`,
+      `${percentile(writes, 0.99)} ${percentile(writes, 1)}, ${bad} of ${writes.length + bad}`,
       (peakBytes / mebibyte).toFixed(0),
       fate,
       seconds.toFixed(0),

@@ -24,6 +24,7 @@ export class QueryGate {
   readonly #memory: MemoryAccount | undefined
   readonly #queue: Waiting[] = []
   #running = 0
+  #lastMs: number
   /** Seconds that queries waited before they ran or gave up, and how many waited at all. */
   queueSeconds = 0
   queued = 0
@@ -35,6 +36,7 @@ export class QueryGate {
     this.#clock = clock
     this.#limits = limits
     this.#memory = memory
+    this.#lastMs = clock.monotonicMs()
   }
 
   get running(): number {
@@ -42,6 +44,11 @@ export class QueryGate {
   }
   get waiting(): number {
     return this.#queue.length
+  }
+
+  /** For how long no query has run. */
+  get idleMs(): number {
+    return this.#running > 0 ? 0 : this.#clock.monotonicMs() - this.#lastMs
   }
 
   /** Does the query with this signal wait for its turn? */
@@ -71,6 +78,7 @@ export class QueryGate {
       } finally {
         hold?.close()
         this.#running--
+        this.#lastMs = this.#clock.monotonicMs()
         this.#startNext()
       }
     } finally {

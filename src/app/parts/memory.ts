@@ -40,8 +40,20 @@ function registerQueries(registry: Registry, { gate }: Context): void {
   read('tercet_queries_refused_total', 'Those that found the queue full.', 'counter', () => gate.refused)
 }
 
+/** After so long without a query, what is kept for the next one is given back, but for this much. */
+const idleMs = 60_000
+const idleCacheBytes = 32 * 1024 * 1024
+
+/** Measures what is held; caches that nobody used for a while give back most of theirs. */
+export function measureMemory({ memory, gate }: Pick<Context, 'memory' | 'gate'>): void {
+  memory.measure()
+  const caches = memory.account('caches')
+  const spare = caches.heldBytes - idleCacheBytes
+  if (spare > 0 && gate.idleMs >= idleMs) caches.reclaim(spare)
+}
+
 export function makeMemory(context: Context): Part {
-  const { memory, world, config } = context
+  const { world, config } = context
   let repeater: Repeater | undefined
   return makePart({
     name: 'memory',
@@ -51,7 +63,7 @@ export function makeMemory(context: Context): Part {
     },
     start: () => {
       repeater = new Repeater(world.clock, measureEveryMs, () => {
-        memory.measure()
+        measureMemory(context)
         return Promise.resolve()
       })
       return Promise.resolve()
