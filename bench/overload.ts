@@ -1,7 +1,7 @@
 /**
  * Inputs that once ended a process, against one with little memory:
  *
- *   node bench/overload.ts [--memory=3GiB] [--scale=1] [--only=TEXT] [--workers=auto] [--cgroup=DIRECTORY]
+ *   node bench/overload.ts [--memory=3GiB] [--scale=1] [--only=TEXT|TEXT] [--workers=auto] [--cgroup=DIRECTORY]
  *
  * Beside each input somebody asks for /health and writes a line every 50 ms, from a thread of its own. A row an input:
  * how it was answered, the wait for /health and for the writes, the peak of the resident memory, and whether the
@@ -99,7 +99,7 @@ function shown(outcomes: Outcomes): string {
 
 console.log(`${memory}${cgroup === '' ? '' : ' (cgroup)'}, inputs × ${scale}; times in ms, memory in MiB`)
 console.log('input | answers | /health p50 p99.9 max | writes p99 max, refused | peak | process | s')
-for (const input of inputs.filter(({ name }) => name.includes(only))) {
+for (const input of inputs.filter(({ name }) => only.split('|').some(part => name.includes(part)))) {
   const directory = mkdtempSync(join(tmpdir(), 'tercet-overload-'))
   const started = await start(directory)
   if (input.name.includes('all series')) await fillSeries(started.url, scale)
