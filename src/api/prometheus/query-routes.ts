@@ -11,6 +11,8 @@ import type { MetricsReader } from '#metrics/select.ts'
 import { compareLabels, type Labels } from '#model/labels.ts'
 import { RequestReaders } from '#net/request-readers.ts'
 import { heavy, queries, route, whenReady, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
+import { Budgets } from '#query/budget.ts'
+import { pacedSort } from '#query/paced-sort.ts'
 import type { PromqlEngine, QueryResult } from '#query/promql/engine.ts'
 import { describeExpr } from './describe.ts'
 import { federate } from './federate.ts'
@@ -26,7 +28,7 @@ import {
   withParameter,
 } from './params.ts'
 import { remoteRead } from './remote-read.ts'
-import { prometheusDialect, success, successPieces } from './respond.ts'
+import { prometheusDialect, success, successList, successPieces } from './respond.ts'
 
 /** What these routes need of the store. */
 export interface PrometheusQueryStore {
@@ -58,7 +60,7 @@ export function prometheusQueries(options: PrometheusQueryOptions): Route[] {
     route(both, '/api/v1/labels', api.labelNames),
     route(['GET'], '/api/v1/label/:name/values', api.labelValues),
     route(['POST'], '/api/v1/read', request => remoteRead(request, reader(request), limits)),
-    route(both, '/federate', request => federate(request, reader(request), clock)),
+    route(both, '/federate', request => federate(request, reader(request), clock, limits)),
   ]
   const texts = [
     route(both, '/api/v1/format_query', api.formatQuery),
@@ -71,10 +73,12 @@ export function prometheusQueries(options: PrometheusQueryOptions): Route[] {
 
 class QueryApi {
   readonly #options: PrometheusQueryOptions
+  readonly #budgets: Budgets
   readonly readers: RequestReaders<MetricsReader>
 
   constructor(options: PrometheusQueryOptions) {
     this.#options = options
+    this.#budgets = new Budgets(options.clock, options.limits)
     this.readers = new RequestReaders(request => options.store.reader(options.tenantOf(request)), options.onIncomplete)
   }
 
@@ -148,13 +152,24 @@ class QueryApi {
     const limit = limitParam(form)
     const sets = matcherSets(form)
     if (sets.length === 0) throw new BadDataError('no match[] parameter provided')
-    const byKey = new Map<string, Labels>()
     const reader = this.#reader(request)
-    for (const set of sets) for (const labels of await reader.series(set, fromMs, toMs)) byKey.set(labels.key, labels)
-    let found = [...byKey.values()].sort(compareLabels)
+    const budget = this.#budgets.begin(request.signal)
+    let found: Labels[] = []
+    const seen = new Set<string>()
+    for (const set of sets)
+      for (const labels of await reader.series(set, fromMs, toMs)) {
+        if (budget.worked(unitsOfSeries)) await budget.pause()
+        if (sets.length > 1) {
+          if (seen.has(labels.key)) continue
+          seen.add(labels.key)
+        }
+        budget.takeBytes(seriesBytes)
+        found.push(labels)
+      }
+    await pacedSort(found, compareLabels, budget)
     const truncated = limit > 0 && found.length > limit
     if (truncated) found = found.slice(0, limit)
-    return success(`[${found.map(formatLabels).join(',')}]`, notesOf(reader, truncated))
+    return successList(found.values().map(formatLabels), notesOf(reader, truncated), found.length * seriesBytes)
   }
 
   /** The texts that `read` gives for each set of matchers, limited as they come. */
@@ -171,7 +186,9 @@ class QueryApi {
     for (const set of sets.length === 0 ? [[]] : sets)
       for (const text of await read(reader, set, limit + 1)) first.add(text)
     const texts = first.sorted()
-    return success(JSON.stringify(texts), notesOf(reader, first.isCut))
+    const heldBytes = texts.reduce((sum, text) => sum + text.length, 0)
+    const items = texts.values().map(text => JSON.stringify(text))
+    return successList(items, notesOf(reader, first.isCut), heldBytes)
   }
 
   readonly labelNames = async (request: HttpRequest): Promise<HttpReply> => {
@@ -204,6 +221,9 @@ class QueryApi {
     return success(JSON.stringify(describeExpr(withParameter('query', () => parsePromql(form.get('query') ?? '')))))
   }
 }
+
+/** Units of work (Budget.worked) of a series whose labels are listed. */
+const unitsOfSeries = 64
 
 /** Warnings of a list: what it lacks. */
 function notesOf(reader: MetricsReader, isTruncated: boolean): string[] {

@@ -19,6 +19,20 @@ export function successPieces(
   return { status: 200, headers: json, body: wrap(data, `${suffix}}${notes(warnings, infos)}}`) }
 }
 
+/** A successful answer that is a list, in pieces, from the finished JSON texts of its items. */
+export function successList(items: Iterable<string>, warnings: readonly string[], heldBytes: number): HttpReply {
+  return { status: 200, headers: json, body: wrap(listOf(items), `${notes(warnings, [])}}`), heldBytes }
+}
+
+function* listOf(items: Iterable<string>): Generator<string> {
+  let before = '['
+  for (const item of items) {
+    yield before + item
+    before = ','
+  }
+  yield before === '[' ? '[]' : ']'
+}
+
 function* wrap(data: Iterable<string>, end: string): Generator<string> {
   let piece = '{"status":"success","data":'
   for (const part of data) {

@@ -102,22 +102,18 @@ class Group {
 
   /** Sets the results so far as fields of a row; a promise where one of them takes long. */
   show(row: Fields): Promise<void> | undefined {
-    let slow: Promise<void> | undefined
+    let isSlow = false
     for (const { as, gatherer } of this.#gatherers) {
-      const result = gatherer.result()
-      if (typeof result === 'string') row.set(as, result)
-      else {
-        // Its place in the row is that of the call.
-        row.set(as, '')
-        slow = this.#setLater(slow, row, as, result)
-      }
+      row.set(as, gatherer.result())
+      isSlow ||= gatherer.slowResult !== undefined
     }
-    return slow
+    return isSlow ? this.#showSlow(row) : undefined
   }
 
-  async #setLater(before: Promise<void> | undefined, row: Fields, as: string, result: Promise<string>): Promise<void> {
-    await before
-    row.set(as, await result)
+  /** One after the other: when one fails, none of the others is under way. */
+  async #showSlow(row: Fields): Promise<void> {
+    for (const { as, gatherer } of this.#gatherers)
+      if (gatherer.slowResult !== undefined) row.set(as, await gatherer.slowResult())
   }
 }
 

@@ -11,7 +11,7 @@ import type { Fields } from './row.ts'
 import { afterRow, catchUp, type PipeContext } from './sink.ts'
 
 /** Writes rows through the pipes of a query, as a scan does; the rows that come out. */
-async function through(source: string, rows: number, budget: Budget): Promise<Fields[]> {
+async function through(source: string, rows: number, budget: Budget, onWritten?: () => void): Promise<Fields[]> {
   const query = parseLogsql(`* | ${source}`, 0)
   const context: PipeContext = { nowMs: 0, seconds: 1, rowsMax: 1e6, resultsOf: new Map(), budget, waiting: [] }
   const out: Fields[] = []
@@ -32,6 +32,7 @@ async function through(source: string, rows: number, budget: Budget): Promise<Fi
     await afterRow(context)
   }
   await catchUp(context)
+  onWritten?.()
   await sink.end()
   return out
 }
@@ -102,4 +103,14 @@ test('the first rows of a sort are those of the whole sort', async () => {
     const first = await through(`sort by (n desc, _msg) limit ${limit}`, 5000, makeBudget(1e9))
     assert.deepEqual(first, whole.slice(0, limit))
   }
+})
+
+test('a query that is over while several results of a group are sorted ends with one error', async () => {
+  const abort = new AbortController()
+  const budget = new Budget(systemClock, Infinity, Infinity, abort.signal)
+  const query = 'stats quantile(0.9, _msg), uniq_values(_msg), median(_msg)'
+  await assert.rejects(
+    through(query, 20_000, budget, () => abort.abort()),
+    { name: 'CanceledError' },
+  )
 })

@@ -12,8 +12,9 @@ import type { PipeContext } from './sink.ts'
 /** What a function has seen of the rows of one group. */
 export interface Gatherer {
   add(row: FieldSource, fields: () => Fields): void
-  /** A promise where it takes long. */
-  result(): string | Promise<string>
+  result(): string
+  /** Instead of `result`, where it may take long. */
+  slowResult?: () => Promise<string>
 }
 
 /** What gatherers use of a query: the length of its time, for rates, and its budget, for what they hold. */
@@ -62,6 +63,7 @@ export function makeGatherer(call: StatsCall, condition: RowTest | undefined, co
       if (condition(row)) inner.add(row, fields)
     },
     result: () => inner.result(),
+    ...(inner.slowResult === undefined ? {} : { slowResult: inner.slowResult }),
   }
 }
 
@@ -254,7 +256,8 @@ function makeQuantile(call: StatsCall, q: number, { budget }: GathererContext): 
           all.push(v)
         }
     },
-    result: async () => {
+    result: () => '',
+    slowResult: async () => {
       await pacedSort(all, compareValues, budget)
       return all[Math.max(0, Math.min(all.length - 1, Math.floor(q * all.length)))] ?? ''
     },
@@ -272,7 +275,8 @@ function makeUniqValues(call: StatsCall, { budget }: GathererContext): Gatherer 
           seen.add(v)
         }
     },
-    result: async () => {
+    result: () => '',
+    slowResult: async () => {
       const sorted = [...seen]
       await pacedSort(sorted, compareValues, budget)
       return JSON.stringify(sorted)
