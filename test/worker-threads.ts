@@ -1,4 +1,4 @@
-/** Threads of a worker pool as objects: messages are cloned and arrive a moment later, and the test says when one ends. */
+/** Threads of a worker pool as objects: messages are cloned, and the test says when a thread is deaf, and ends. */
 import type { LinkMessage, Port } from '#worker/link.ts'
 import type { ThreadEnd, ThreadHandle } from '#worker/pool.ts'
 

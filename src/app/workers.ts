@@ -7,12 +7,15 @@ import type { Bucket } from '#bucket/bucket.ts'
 import { DirectoryBucket } from '#bucket/directory.ts'
 import type { Registry } from '#core/counter.ts'
 import type { SignalName } from '#core/signal-name.ts'
+import { yieldEvery } from '#core/yield.ts'
 import type { LogsEngine } from '#logs/engine.ts'
+import { LocalBuilding, type BlockBuilding } from '#metrics/block-building.ts'
 import type { MetricsEngine } from '#metrics/engine.ts'
 import type { GrpcMethod } from '#net/grpc.ts'
 import type { Route } from '#net/route-table.ts'
 import type { TracesEngine } from '#traces/engine.ts'
 import type { BlockLayout } from '#traces/schema.ts'
+import { WorkerBuilding } from '#worker/building.ts'
 import type { MainCalls, WorkerCalls } from '#worker/calls.ts'
 import { Costs } from '#worker/costs.ts'
 import { mainHandlers } from '#worker/main-handlers.ts'
@@ -66,6 +69,8 @@ export class Workers {
   readonly #places = new Map<SignalName, WorkerBucket>()
   #layout: BlockLayout | undefined
   readonly #pool: Pool<WorkerCalls, MainCalls> | undefined
+  /** For work in the background: it has a thread of its own, so that queries do not share its memory. */
+  readonly #builders: Pool<WorkerCalls, MainCalls> | undefined
   readonly #costs = new Costs()
   readonly #memoryBytesMax: number
 
@@ -77,22 +82,24 @@ export class Workers {
     const threadsMax = wanted === 'auto' ? Math.max(1, availableParallelism() - 1) : Number(wanted)
     this.#memoryBytesMax = shareOf(world, 1 / (4 * Math.max(1, threadsMax)), workerBytesMax)
     if (threadsMax === 0) return
-    this.#pool = new Pool<WorkerCalls, MainCalls>({
+    const handlers = mainHandlers({
+      bucket: signal => known(this.#buckets.get(signal)),
+      metrics: () => known(this.#served.metrics).door(),
+      logs: () => known(this.#served.logs).door(),
+      traces: () => known(this.#served.traces).door(),
+      memoryShort: jobs => {
+        this.#pool?.refuseMemory(jobs)
+      },
+    })
+    const common = {
       clock: world.clock,
       log: world.log,
-      threadsMax,
       memoryBytesMax: this.#memoryBytesMax,
       start: () => startWorker(this.#settings()),
-      handlers: mainHandlers({
-        bucket: signal => known(this.#buckets.get(signal)),
-        metrics: () => known(this.#served.metrics).door(),
-        logs: () => known(this.#served.logs).door(),
-        traces: () => known(this.#served.traces).door(),
-        memoryShort: jobs => {
-          this.#pool?.refuseMemory(jobs)
-        },
-      }),
-    })
+      handlers,
+    }
+    this.#pool = new Pool<WorkerCalls, MainCalls>({ ...common, threadsMax })
+    this.#builders = new Pool<WorkerCalls, MainCalls>({ ...common, threadsMax: 1 })
   }
 
   /** Queries of metrics are answered by workers from now on. */
@@ -181,6 +188,13 @@ export class Workers {
     return this.#context.limits.queryTimeoutMs + graceMs
   }
 
+  /** Who writes blocks of metrics: workers, but for small ones. Undefined where there are none. */
+  metricsBuilding(bucket: Bucket): BlockBuilding | undefined {
+    if (this.#builders === undefined) return undefined
+    const { clock, files } = this.#context.world
+    return new WorkerBuilding(this.#builders, new LocalBuilding({ files, bucket, pause: yieldEvery(clock) }))
+  }
+
   // --- What a worker is started with: read then, when all parts are there ---
 
   #settings(): WorkerSettings {
@@ -219,21 +233,28 @@ export class Workers {
 
   register(registry: Registry): void {
     const pool = this.#pool
-    if (pool === undefined) return
+    const builders = this.#builders
+    if (pool === undefined || builders === undefined) return
     const read: Registry['read'] = (...row) => {
       registry.read(...row)
     }
-    read('tercet_workers', 'Worker threads that there are now.', 'gauge', () => pool.threads)
-    read('tercet_worker_jobs_running', 'Jobs that workers are at.', 'gauge', () => pool.running)
-    read('tercet_worker_jobs_total', 'Jobs that workers were given.', 'counter', () => pool.jobs)
+    read('tercet_workers', 'Worker threads that there are now.', 'gauge', () => pool.threads + builders.threads)
+    read('tercet_worker_jobs_running', 'Jobs that workers are at.', 'gauge', () => pool.running + builders.running)
+    read('tercet_worker_jobs_total', 'Jobs that workers were given.', 'counter', () => pool.jobs + builders.jobs)
     read('tercet_worker_jobs_repeated_total', 'Jobs that were done again.', 'counter', () => pool.repeated)
     const ended = 'Worker threads that were ended.'
     read('tercet_workers_ended_total', ended, 'counter', () => pool.endedForMemory, { reason: 'memory' })
     read('tercet_workers_ended_total', ended, 'counter', () => pool.endedForSilence, { reason: 'silence' })
   }
 
+  /** Blocks that are being built are given up: the log has what would be in them. */
+  endBuilding(): void {
+    this.#builders?.close()
+  }
+
   close(): void {
     this.#pool?.close()
+    this.#builders?.close()
   }
 }
 

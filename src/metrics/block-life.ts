@@ -16,7 +16,6 @@ import { yieldEvery } from '#core/yield.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { putState } from '#bucket/numbered-states.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
-import type { Labels } from '#model/labels.ts'
 import { listBlocks } from './block-list.ts'
 import { expired, overSize, planCompaction } from './compaction-plan.ts'
 import { UploadQueue, type StagedBlock } from './upload-queue.ts'
@@ -30,10 +29,11 @@ import {
   type BlockMeta,
   type WalThrough,
 } from './block-meta.ts'
+import { LocalBuilding, type BlockBuilding } from './block-building.ts'
 import { bucketFiles, localFiles } from './block-files.ts'
 import { BlockReader, type BlockFiles } from './block-reader.ts'
 import { DeletionMarks, markName, type DoomedBlock } from './deletion-marks.ts'
-import { mergeBlocks, writeHeadBlock, type WrittenBlock } from './merge.ts'
+import { collectRange, type MergedBlock, type WrittenBlock } from './merge.ts'
 import type { RangeChunks } from './range-chunks.ts'
 import type { BlockSet } from './block-set.ts'
 import { Scrub } from './scrub.ts'
@@ -48,6 +48,8 @@ export interface BlockLifeOptions {
   bucket: Bucket
   /** Where blocks under way live. */
   stagingDirectory: string
+  /** Who writes the files of blocks; unless given, this thread. */
+  building?: BlockBuilding | undefined
   blockMs: number
   retentionMs: number
   retentionBytesMax: number
@@ -88,6 +90,7 @@ export class BlockLife {
   /** Ranges that have left the head and are not in a block yet: read from memory until they are. */
   readonly #unwritten: { tenant: Tenant; range: RangeChunks; through: ReadonlyMap<string, number> }[] = []
   readonly #pause: () => Promise<void>
+  readonly #building: BlockBuilding
   #lastUlidMs = 0
   compactions = 0
 
@@ -106,6 +109,7 @@ export class BlockLife {
     this.#mayWrite = mayWrite
     const { clock, files, log, bucket } = options
     this.#marks = new DeletionMarks(bucket, clock)
+    this.#building = options.building ?? new LocalBuilding({ files, bucket, pause: this.#pause })
     this.#scrub = new Scrub(clock, log, tenants, this.#pause)
     this.#uploads = new UploadQueue({
       clock,
@@ -444,13 +448,16 @@ export class BlockLife {
     const { files } = this.#options
     const ulid = this.#nextUlid()
     const directory = `${this.#options.stagingDirectory}/${tenant.name}/${ulid}`
-    let isWhole = true
-    const onPoison = (labels: Labels, error: Error): void => {
-      isWhole = false
-      const reason = `series ${labels} can't be written, it stays in memory and in the log: ${error.message}`
-      this.#noteSetAside(tenant, `${tenant.name}/${range.startMs}`, reason)
+    const collected = await collectRange(tenant.head, range, this.#pause)
+    const { written, poisoned } =
+      collected === undefined
+        ? { written: undefined, poisoned: [] }
+        : await this.#building.writeRange(directory, collected.columns, collected.transfer)
+    for (const { labels, reason } of poisoned) {
+      const text = `series ${labels} can't be written, it stays in memory and in the log: ${reason}`
+      this.#noteSetAside(tenant, `${tenant.name}/${range.startMs}`, text)
     }
-    const written = await writeHeadBlock(files, directory, tenant.head, range, this.#pause, onPoison)
+    const isWhole = poisoned.length === 0
     if (written === undefined) {
       await files.removeDirectory(directory)
       if (!isWhole) return false
@@ -560,15 +567,17 @@ export class BlockLife {
     const { files } = this.#options
     const ulid = this.#nextUlid()
     const directory = `${this.#options.stagingDirectory}/${tenant.name}/${ulid}`
-    let written: WrittenBlock | undefined
+    let merged: MergedBlock
     try {
-      written = await mergeBlocks(files, directory, readers, this.#pause)
+      const blocks = readers.map(({ meta, directory: own }) => ({ meta, directory: own }))
+      merged = await this.#building.merge(directory, tenant.name, blocks)
     } catch (error) {
       await files.removeDirectory(directory)
       if (!isDamage(error)) throw error
       await this.#setAside(tenant, readers, error)
       return true
     }
+    const { written, deletions } = merged
     if (written !== undefined) {
       const walThrough: WalThrough = new Map()
       for (const reader of readers) addWalThrough(walThrough, walThroughOf(reader.meta))
@@ -586,7 +595,7 @@ export class BlockLife {
         },
         walThrough,
       )
-      meta.tercet = { ...meta.tercet, deletions: await deletionsOf(readers) }
+      meta.tercet = { ...meta.tercet, deletions }
       meta.minTime = Math.min(...readers.map(r => r.meta.minTime))
       meta.maxTime = Math.max(...readers.map(r => r.meta.maxTime))
       await files.writeAtomic(`${directory}/meta.json`, encodeMeta(meta))
@@ -776,16 +785,6 @@ function makeMeta(
 
 export function bytesOfBlock(meta: BlockMeta): number {
   return meta.thanos?.files.reduce((sum, file) => sum + (file.size_bytes ?? 0), 0) ?? 0
-}
-
-/** By block: the number of deletions from it, where there were any. */
-async function deletionsOf(readers: readonly BlockReader[]): Promise<Record<string, number>> {
-  const counts: Record<string, number> = {}
-  for (const reader of readers) {
-    const { count } = await reader.deleted()
-    if (count > 0) counts[reader.meta.ulid] = count
-  }
-  return counts
 }
 
 /** The first of these parents from which more was deleted than the merged block knows. */

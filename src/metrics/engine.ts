@@ -11,6 +11,7 @@ import { SignalFrame, type Holdings, type SignalOptions, type UploadStats } from
 import type { MetricsAppendOutcome, MetricsAppender } from './append.ts'
 import { BatchAppender } from './batch-appender.ts'
 import { BlockLife, bytesOfBlock } from './block-life.ts'
+import type { BlockBuilding } from './block-building.ts'
 import { BlockSet } from './block-set.ts'
 import type { KeptExemplar } from './exemplars.ts'
 import { MetricsDoor } from './door.ts'
@@ -29,6 +30,8 @@ export interface MetricsOptions extends SignalOptions {
   /** Infinity takes samples of any age. */
   outOfOrderMs: number
   retentionBytesMax: number
+  /** Who writes the files of blocks; unless given, this thread. */
+  building?: BlockBuilding
 }
 
 const maintainEveryMs = 15_000

@@ -49,6 +49,9 @@ class PageNumbers {
 
 /** Fills the columns of a selection, a series at a time. */
 export class HeadColumnsBuilder {
+  readonly #hasTimes: boolean
+  readonly #chunkMinMs: number[] = []
+  readonly #chunkMaxMs: number[] = []
   #count = 0
   readonly #pairsFrom = new Numbers()
   readonly #pairs = new Numbers()
@@ -71,6 +74,11 @@ export class HeadColumnsBuilder {
   readonly #lateWords = new Numbers()
   readonly #lateMs: number[] = []
   readonly #histograms = new Map<number, CarriedHistograms[]>()
+
+  /** `hasTimes`: the times of chunks are kept, for a block. */
+  constructor(hasTimes = false) {
+    this.#hasTimes = hasTimes
+  }
 
   /** Opens the next series; what it has follows. */
   beginSeries(): void {
@@ -104,8 +112,12 @@ export class HeadColumnsBuilder {
     this.#textLength.push(text.length)
   }
 
-  /** A chunk in shared memory, which does not change any more. */
-  addShared(chunk: Uint8Array): void {
+  /** A chunk in shared memory, which does not change any more, and its first and last time. */
+  addShared(chunk: Uint8Array, minMs: number, maxMs: number): void {
+    if (this.#hasTimes) {
+      this.#chunkMinMs.push(minMs)
+      this.#chunkMaxMs.push(maxMs)
+    }
     this.#addChunk(this.#chunkPages.of(chunk), chunk.byteOffset, chunk.length)
   }
 
@@ -162,6 +174,8 @@ export class HeadColumnsBuilder {
       chunkAt: this.#chunkAt.finish(),
       chunkLength: this.#chunkLength.finish(),
       lateFrom: this.#lateFrom.finish(),
+      chunkMinMs: Float64Array.from(this.#chunkMinMs),
+      chunkMaxMs: Float64Array.from(this.#chunkMaxMs),
       lateMs: Float64Array.from(this.#lateMs),
       lateWords: this.#lateWords.finish(),
     }

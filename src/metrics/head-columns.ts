@@ -35,6 +35,9 @@ export interface HeadColumns {
   chunkLength: Uint32Array
   /** The first one has copies of open chunks, the others are shared. */
   chunkPages: readonly Uint8Array[]
+  /** First and last time of each chunk, inclusive; only of columns that become a block. */
+  chunkMinMs: Float64Array
+  chunkMaxMs: Float64Array
   /** Samples out of order, likewise; two words each, low word first. */
   lateFrom: Uint32Array
   lateMs: Float64Array
@@ -43,13 +46,27 @@ export interface HeadColumns {
   histograms: ReadonlyMap<number, readonly CarriedHistograms[]>
 }
 
+/** A text by its number. */
+export function textOf({ textPage, textAt, textLength, textPages }: HeadColumns, i: number): string {
+  const at = textAt[i]!
+  return decodeUtf8(textPages[textPage[i]!]!, at, at + textLength[i]!) ?? ''
+}
+
+/** The bytes of a chunk. */
+export function chunkBytesOf({ chunkPage, chunkAt, chunkLength, chunkPages }: HeadColumns, i: number): Uint8Array {
+  const at = chunkAt[i]!
+  return chunkPages[chunkPage[i]!]!.subarray(at, at + chunkLength[i]!)
+}
+
+/** Does the series have samples that are in no chunk: out of order, or histograms? */
+export function hasRest({ lateFrom, histograms }: HeadColumns, series: number): boolean {
+  return lateFrom[series + 1]! > lateFrom[series]! || histograms.has(series)
+}
+
 /** The labels of all series, in their order. */
 export function labelsOf(columns: HeadColumns): Labels[] {
   const texts: string[] = []
-  for (let i = 0; i < columns.textPage.length; i++) {
-    const at = columns.textAt[i]!
-    texts.push(decodeUtf8(columns.textPages[columns.textPage[i]!]!, at, at + columns.textLength[i]!) ?? '')
-  }
+  for (let i = 0; i < columns.textPage.length; i++) texts.push(textOf(columns, i))
   const labels: Labels[] = []
   for (let series = 0; series < columns.count; series++) {
     const pairs: string[] = []
@@ -64,11 +81,8 @@ export function labelsOf(columns: HeadColumns): Labels[] {
 
 /** Adds the samples of a series; the caller sorts. */
 export function readColumns(columns: HeadColumns, series: number, into: SampleColumns): void {
-  const { chunksFrom, chunkPage, chunkAt, chunkLength, chunkPages, lateFrom, lateMs, lateWords } = columns
-  for (let i = chunksFrom[series]!; i < chunksFrom[series + 1]!; i++) {
-    const at = chunkAt[i]!
-    appendXor(chunkPages[chunkPage[i]!]!.subarray(at, at + chunkLength[i]!), into)
-  }
+  const { chunksFrom, lateFrom, lateMs, lateWords } = columns
+  for (let i = chunksFrom[series]!; i < chunksFrom[series + 1]!; i++) appendXor(chunkBytesOf(columns, i), into)
   for (let i = lateFrom[series]!; i < lateFrom[series + 1]!; i++)
     into.pushWords(lateMs[i]!, lateWords[2 * i + 1]!, lateWords[2 * i]!)
   for (const { timesMs, histograms } of columns.histograms.get(series) ?? [])
@@ -79,6 +93,6 @@ export function readColumns(columns: HeadColumns, series: number, into: SampleCo
 
 /** A sender's word that nothing was reset is not checked: counts are compared. Clones have lost their class. */
 function revived(carried: FloatHistogram): FloatHistogram {
-  const histogram = Object.assign(new FloatHistogram(), carried)
+  const histogram = Object.assign(Object.create(FloatHistogram.prototype) as FloatHistogram, carried)
   return histogram.hint === resetHint.noReset ? histogram.withHint(resetHint.unknown) : histogram
 }

@@ -346,6 +346,16 @@ export class Head {
     }
   }
 
+  /** Adds what a range that was cut has of the series. Synchronous: for a few hundred series at a time. */
+  collectCut(range: RangeChunks, series: Uint32Array, into: HeadColumnsBuilder): void {
+    for (const number of series) {
+      into.beginSeries()
+      this.table.addLabels(number, into)
+      range.collectChunks(number, -Infinity, Infinity, into)
+      range.collectRest(number, into)
+    }
+  }
+
   /** Has the open chunk of the series samples of about the time? */
   #isOpenIn(series: number, fromMs: number, throughMs: number): boolean {
     const open = this.#open

@@ -6,14 +6,14 @@ import type { Files } from '#core/files.ts'
 import { isPoison } from '#core/poison.ts'
 import { compareBytes } from '#core/text.ts'
 import { chunkRun, layoutOf, sampleOf } from '#model/histogram-chunk.ts'
-import { compareLabels, type Labels } from '#model/labels.ts'
+import { compareLabels, Labels } from '#model/labels.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
 import { BlockWriter, type ChunkMeta } from './block-writer.ts'
 import type { BlockReader, BlockSelection, LoadedChunks } from './block-reader.ts'
+import { HeadColumnsBuilder } from './head-columns-builder.ts'
+import { chunkBytesOf, hasRest, readColumns, textOf, type HeadColumns } from './head-columns.ts'
 import type { Head } from './head.ts'
-import type { Postings } from './postings.ts'
 import type { RangeChunks } from './range-chunks.ts'
-import type { SeriesTable } from './series-table.ts'
 import { removeDeleted, type Interval } from './tombstones.ts'
 
 const chunkSamplesMax = 120
@@ -103,110 +103,152 @@ function summary(writer: BlockWriter, tally: Tally): WrittenBlock | undefined {
   }
 }
 
-/**
- * Writes what a head holds of one range. Undefined when that is nothing. With `onPoison`, a series that can't be
- * written is reported and left out.
- */
-export async function writeHeadBlock(
-  files: Files,
-  directory: string,
+/** Series of a range that are collected between two pauses. */
+const collectSeries = 256
+
+/** What a head holds of a range that was cut, as columns; undefined when that is nothing. */
+export async function collectRange(
   head: Head,
   range: RangeChunks,
   pause: () => Promise<void>,
-  onPoison?: (labels: Labels, error: Error) => void,
-): Promise<WrittenBlock | undefined> {
-  const { table } = head
-  const { postings } = table
+): Promise<{ columns: HeadColumns; transfer: ArrayBuffer[] } | undefined> {
   const all = range.series()
   if (all.length === 0) return undefined
-  const usedPairs = new Uint8Array(postings.capacity)
-  for (const series of all) for (const pair of table.labelPairs(series)) usedPairs[pair] = 1
-  const { texts, rank } = rankSymbols(table, usedPairs)
+  const builder = new HeadColumnsBuilder(true)
+  const { postings } = head.table
+  for (let from = 0; from < all.length; from += collectSeries) {
+    head.collectCut(range, all.subarray(from, from + collectSeries), builder)
+    const { version } = postings
+    await pause()
+    if (version !== postings.version) builder.forgetPairs()
+  }
+  return builder.finish()
+}
+
+/** A series that can't be written into a block. */
+export interface PoisonedSeries {
+  /** As text. */
+  labels: string
+  reason: string
+}
+
+/** What was written of a range, and what could not be. */
+export interface WrittenRange {
+  written: WrittenBlock | undefined
+  poisoned: PoisonedSeries[]
+}
+
+/** Writes the columns of a range as a block; a series that can't be written is left out of it. */
+export async function writeRange(
+  files: Files,
+  directory: string,
+  columns: HeadColumns,
+  pause: () => Promise<void>,
+): Promise<WrittenRange> {
+  const { texts, rank } = rankTexts(columns)
   await pause()
-  const pairRank = rankPairs(postings, usedPairs, rank)
+  const pairRank = rankPairs(columns, rank)
   await pause()
-  all.sort((a, b) => compareRanks(table.labelPairs(a), table.labelPairs(b), pairRank))
+  const order = Uint32Array.from({ length: columns.count }, (_, i) => i)
+  order.sort((a, b) => compareSeries(columns, pairRank, a, b))
+  await pause()
   const writer = await BlockWriter.open(files, directory, texts)
   const tally = new Tally()
-  const columns = new SampleColumns()
-  for (let n = 0; n < all.length; n++) {
-    const series = all[n]!
+  const samples = new SampleColumns()
+  const poisoned: PoisonedSeries[] = []
+  for (let n = 0; n < order.length; n++) {
+    const series = order[n]!
+    const { pairsFrom, pairs } = columns
+    const own = pairs.subarray(pairsFrom[series], pairsFrom[series + 1])
     let metas: ChunkMeta[]
     try {
-      metas = await writeSeries(range, series, columns, writer, tally)
+      metas = await writeSeries(columns, series, samples, writer, tally)
     } catch (error) {
-      if (onPoison === undefined || !isPoison(error)) throw error
-      onPoison(table.labels(series), error)
+      if (!isPoison(error)) throw error
+      const labels = new Labels(textNumbers(own).map(text => textOf(columns, text)))
+      poisoned.push({ labels: labels.toString(), reason: error.message })
       continue
     }
-    const labels: number[] = []
-    for (const pair of table.labelPairs(series))
-      labels.push(rank[postings.nameOf(pair)]!, rank[postings.valueOf(pair)]!)
-    await writer.addSeries(labels, metas)
+    await writer.addSeries(
+      textNumbers(own).map(text => rank[text]!),
+      metas,
+    )
     if ((n & 63) === 0) await pause()
   }
   await writer.finish()
-  return summary(writer, tally)
+  return { written: summary(writer, tally), poisoned }
+}
+
+/** The texts of pairs, names and values in turn. */
+function textNumbers(pairs: Uint32Array): number[] {
+  const texts: number[] = []
+  for (const pair of pairs) texts.push(2 * pair, 2 * pair + 1)
+  return texts
 }
 
 function writeSeries(
-  range: RangeChunks,
+  columns: HeadColumns,
   series: number,
-  columns: SampleColumns,
+  samples: SampleColumns,
   writer: BlockWriter,
   tally: Tally,
 ): Promise<ChunkMeta[]> {
-  if (range.late(series).length === 0 && !range.histogramsOf.has(series))
-    return copyChunks(range, series, writer, tally)
-  columns.clear()
-  range.read(series, -Infinity, Infinity, columns)
-  columns.normalize(-Infinity, Infinity)
-  return writeColumns(columns, writer, tally)
+  if (!hasRest(columns, series)) return copyChunks(columns, series, writer, tally)
+  samples.clear()
+  readColumns(columns, series, samples)
+  samples.normalize(-Infinity, Infinity)
+  return writeColumns(samples, writer, tally)
 }
 
-/** The texts of the pairs' symbols in order, and by symbol the place of its text there. */
-function rankSymbols(
-  { symbols, postings }: SeriesTable,
-  usedPairs: Uint8Array,
-): { texts: Uint8Array[]; rank: Uint32Array } {
-  const used = new Uint8Array(symbols.count)
-  for (let pair = 0; pair < usedPairs.length; pair++)
-    if (usedPairs[pair] === 1) used[postings.nameOf(pair)] = used[postings.valueOf(pair)] = 1
-  const inUse = marked(used)
-  const texts = Array.from(inUse, symbol => symbols.bytes(symbol))
-  const order = inUse
-    .map((_, i) => i)
-    .sort((a, b) => compareBytes(texts[a]!, 0, texts[a]!.length, texts[b]!, 0, texts[b]!.length))
-  const rank = new Uint32Array(symbols.count)
-  order.forEach((position, i) => {
-    rank[inUse[position]!] = i
+/** The texts of all pairs once each, in bytewise order, and by number of a text its place among them. */
+function rankTexts(columns: HeadColumns): { texts: Uint8Array[]; rank: Uint32Array } {
+  const { textPage, textAt, textLength, textPages } = columns
+  // A text lies in one place, however many pairs have it.
+  const numberAt = new Map<number, number>()
+  const distinct = new Uint32Array(textPage.length)
+  const bytes: Uint8Array[] = []
+  for (let i = 0; i < textPage.length; i++) {
+    const place = textPage[i]! * 2 ** 32 + textAt[i]!
+    let number = textLength[i] === 0 ? undefined : numberAt.get(place)
+    if (number === undefined) {
+      number = bytes.length
+      numberAt.set(place, number)
+      bytes.push(textPages[textPage[i]!]!.subarray(textAt[i], textAt[i]! + textLength[i]!))
+    }
+    distinct[i] = number
+  }
+  const order = Uint32Array.from({ length: bytes.length }, (_, i) => i)
+  order.sort((a, b) => compareBytes(bytes[a]!, 0, bytes[a]!.length, bytes[b]!, 0, bytes[b]!.length))
+  const places = new Uint32Array(bytes.length)
+  order.forEach((number, place) => {
+    places[number] = place
   })
-  return { texts: Array.from(order, position => texts[position]!), rank }
+  return { texts: Array.from(order, number => bytes[number]!), rank: distinct.map(number => places[number]!) }
 }
 
 /** By pair: its place by name, then value. Series compare as the ranks of their pairs do. */
-function rankPairs(postings: Postings, usedPairs: Uint8Array, rank: Uint32Array): Uint32Array {
-  const pairRank = new Uint32Array(postings.capacity)
-  const inOrder = marked(usedPairs).sort(
-    (a, b) =>
-      rank[postings.nameOf(a)]! - rank[postings.nameOf(b)]! || rank[postings.valueOf(a)]! - rank[postings.valueOf(b)]!,
-  )
-  inOrder.forEach((pair, i) => {
-    pairRank[pair] = i
+function rankPairs({ textPage }: HeadColumns, rank: Uint32Array): Uint32Array {
+  const order = Uint32Array.from({ length: textPage.length / 2 }, (_, pair) => pair)
+  order.sort((a, b) => rank[2 * a]! - rank[2 * b]! || rank[2 * a + 1]! - rank[2 * b + 1]!)
+  const pairRank = new Uint32Array(order.length)
+  order.forEach((pair, place) => {
+    pairRank[pair] = place
   })
   return pairRank
 }
 
 /** Chunks of a series as they are. */
-async function copyChunks(range: RangeChunks, series: number, writer: BlockWriter, tally: Tally): Promise<ChunkMeta[]> {
+async function copyChunks(
+  columns: HeadColumns,
+  series: number,
+  writer: BlockWriter,
+  tally: Tally,
+): Promise<ChunkMeta[]> {
+  const { chunksFrom, chunkMinMs, chunkMaxMs } = columns
   const metas: ChunkMeta[] = []
-  for (const chunk of range.chunksOf(series)) {
-    const bytes = range.chunkBytes(chunk)
-    const meta = {
-      minMs: range.chunkMinMs(chunk),
-      maxMs: range.chunkMaxMs(chunk),
-      ref: await writer.addChunk(1, bytes),
-    }
+  for (let chunk = chunksFrom[series]!; chunk < chunksFrom[series + 1]!; chunk++) {
+    const bytes = chunkBytesOf(columns, chunk)
+    const meta = { minMs: chunkMinMs[chunk]!, maxMs: chunkMaxMs[chunk]!, ref: await writer.addChunk(1, bytes) }
     metas.push(meta)
     tally.see({ encoding: 1, ...meta }, (bytes[0]! << 8) | bytes[1]!)
   }
@@ -223,20 +265,17 @@ async function writeColumns(columns: SampleColumns, writer: BlockWriter, tally: 
   return metas
 }
 
-/** The numbers that are marked, ascending. */
-function marked(marks: Uint8Array): Uint32Array {
-  const numbers: number[] = []
-  for (let i = 0; i < marks.length; i++) if (marks[i] === 1) numbers.push(i)
-  return Uint32Array.from(numbers)
-}
-
-function compareRanks(a: Uint32Array, b: Uint32Array, rank: Uint32Array): number {
-  const length = Math.min(a.length, b.length)
+function compareSeries({ pairsFrom, pairs }: HeadColumns, pairRank: Uint32Array, a: number, b: number): number {
+  const fromA = pairsFrom[a]!
+  const fromB = pairsFrom[b]!
+  const lengthA = pairsFrom[a + 1]! - fromA
+  const lengthB = pairsFrom[b + 1]! - fromB
+  const length = Math.min(lengthA, lengthB)
   for (let i = 0; i < length; i++) {
-    const difference = rank[a[i]!]! - rank[b[i]!]!
+    const difference = pairRank[pairs[fromA + i]!]! - pairRank[pairs[fromB + i]!]!
     if (difference !== 0) return difference
   }
-  return a.length - b.length
+  return lengthA - lengthB
 }
 
 /** What one of the blocks has of a series. */
@@ -247,6 +286,12 @@ interface Part {
   deleted: readonly Interval[]
 }
 
+/** What blocks became, and by block how many deletions from it that knows. */
+export interface MergedBlock {
+  written: WrittenBlock | undefined
+  deletions: Record<string, number>
+}
+
 /**
  * Merges blocks series by series; chunks are copied as they are unless they overlap or something was deleted from them.
  */
@@ -255,7 +300,7 @@ export async function mergeBlocks(
   directory: string,
   readers: readonly BlockReader[],
   pause: () => Promise<void>,
-): Promise<WrittenBlock | undefined> {
+): Promise<MergedBlock> {
   const sources = await Promise.all(
     readers.map(async reader => new Source(reader, await reader.select([]), await reader.tombstones())),
   )
@@ -279,7 +324,17 @@ export async function mergeBlocks(
     if ((n & 15) === 0) await pause()
   }
   await writer.finish()
-  return summary(writer, tally)
+  return { written: summary(writer, tally), deletions: await deletionsOf(readers) }
+}
+
+/** By block: the number of deletions from it, where there were any. */
+async function deletionsOf(readers: readonly BlockReader[]): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {}
+  for (const reader of readers) {
+    const { count } = await reader.deleted()
+    if (count > 0) counts[reader.meta.ulid] = count
+  }
+  return counts
 }
 
 /** Every symbol of the blocks once, in order, and the number of each. */

@@ -202,7 +202,7 @@ export class RangeChunks {
   collectChunks(series: number, fromMs: number, throughMs: number, into: HeadColumnsBuilder): void {
     for (const chunk of this.chunksOf(series)) {
       if (this.chunkMinMs(chunk) > throughMs || this.chunkMaxMs(chunk) < fromMs) continue
-      into.addShared(this.chunkBytes(chunk))
+      into.addShared(this.chunkBytes(chunk), this.chunkMinMs(chunk), this.chunkMaxMs(chunk))
     }
   }
 

@@ -330,7 +330,7 @@ function isWhole(body: NonNullable<HttpReply['body']>): body is string | Uint8Ar
 function send(
   raw: FastifyRequest,
   reply: FastifyReply,
-  { status, headers, body }: HttpReply,
+  { status, headers, body, isText }: HttpReply,
   length?: number,
 ): FastifyReply {
   reply.code(status).headers({ ...corsHeaders, ...headers })
@@ -340,6 +340,10 @@ function send(
     headers?.['content-encoding'] === undefined &&
     /\bgzip\b/.test(String(raw.headers['accept-encoding'] ?? ''))
   if (!isPacked && length !== undefined) reply.header('content-length', length)
+  // As Fastify does with strings.
+  const type = headers?.['content-type']
+  if (!isPacked && isText === true && type !== undefined && isPlainJson(type))
+    reply.header('content-type', `${type}; charset=utf-8`)
   if (!isPacked) return reply.send(isWhole(body) ? sendable(body) : Readable.from(body))
   reply.header('content-encoding', 'gzip').header('vary', 'accept-encoding')
   const source = Readable.from(isWhole(body) ? [sendable(body)] : body)
@@ -348,6 +352,10 @@ function send(
   // A client that goes away ends the making of its answer too.
   packed.once('close', () => source.destroy())
   return reply.send(source.pipe(packed))
+}
+
+function isPlainJson(type: string): boolean {
+  return type.includes('json') && !type.includes('charset')
 }
 
 function sendable(body: string | Uint8Array): string | Buffer {

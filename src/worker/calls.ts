@@ -2,8 +2,11 @@
 import type { ObjectInfo } from '#bucket/bucket.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import type { LogsPlan, LogsPlanAsk } from '#logs/door.ts'
+import type { BlockToMerge } from '#metrics/block-building.ts'
 import type { BlockMeta as MetricsBlockMeta } from '#metrics/block-meta.ts'
 import type { DamageNote, MetricsPlan, MetricsTexts, PlacedBlock, PlanAsk, TextsAsk } from '#metrics/door.ts'
+import type { HeadColumns } from '#metrics/head-columns.ts'
+import type { MergedBlock, WrittenRange } from '#metrics/merge.ts'
 import type { DamagedBlock } from '#store/damage.ts'
 import type { BlockMeta as TracesBlockMeta } from '#traces/block-meta.ts'
 import type { DistantTracePlan, DistantTracesPlan, TraceAsk, TracesDamage, TracesPlanAsk } from '#traces/door.ts'
@@ -32,6 +35,8 @@ export interface CarriedReply {
   status: number
   headers: Readonly<Record<string, string>> | undefined
   body: Uint8Array | undefined
+  /** The body was a text. */
+  isText: boolean
   /** Memory that the reply holds until it is sent, beside its body. */
   heldBytes: number | undefined
   /** The rest of the body is pulled. */
@@ -60,8 +65,23 @@ export interface GrpcAsk {
   tenant: string | undefined
 }
 
+/** A range of a head becomes a block in a directory. */
+export interface MetricsWriteAsk {
+  directory: string
+  columns: HeadColumns
+}
+
+/** Blocks become one in a directory. */
+export interface MetricsMergeAsk {
+  directory: string
+  tenant: string
+  blocks: readonly BlockToMerge[]
+}
+
 export type WorkerCalls = ThreadCalls & {
   request: { ask: CarriedRequest; answer: CarriedReply }
+  metricsWrite: { ask: MetricsWriteAsk; answer: WrittenRange }
+  metricsMerge: { ask: MetricsMergeAsk; answer: MergedBlock }
   rule: { ask: RuleAsk; answer: CarriedSample[] }
   grpc: { ask: GrpcAsk; answer: Uint8Array }
   /** The next part of a body; undefined at its end. */

@@ -121,9 +121,18 @@ function ask(
   })
 }
 
-function replyOf({ status, headers, heldBytes }: CarriedReply, body: Uint8Array | BodyPipe | undefined): HttpReply {
+function replyOf(
+  { status, headers, heldBytes, isText }: CarriedReply,
+  body: Uint8Array | BodyPipe | undefined,
+): HttpReply {
   const held = heldBytes === undefined ? {} : { heldBytes }
-  return { status, ...held, ...(headers === undefined ? {} : { headers }), ...(body === undefined ? {} : { body }) }
+  return {
+    status,
+    isText,
+    ...held,
+    ...(headers === undefined ? {} : { headers }),
+    ...(body === undefined ? {} : { body }),
+  }
 }
 
 /** The next part is asked for while the one before it waits for the socket. */

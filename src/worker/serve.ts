@@ -38,6 +38,7 @@ export class RequestServer {
         status: reply.status,
         headers: reply.headers,
         body: first,
+        isText: typeof reply.body === 'string',
         heldBytes: rest === undefined ? undefined : reply.heldBytes,
         hasMore: rest !== undefined,
         isIncomplete: reply.headers?.['x-tercet-warning'] !== undefined,

@@ -9,7 +9,9 @@ import { NotFoundError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import { addAll } from '#core/lists.ts'
 import type { SignalName } from '#core/signal-name.ts'
+import { yieldEvery } from '#core/yield.ts'
 import { LogsView } from '#logs/view.ts'
+import { LocalBuilding } from '#metrics/block-building.ts'
 import { MetricsView } from '#metrics/view.ts'
 import type { Route } from '#net/route-table.ts'
 import type { GrpcAsk, MainCalls, RuleAsk, WorkerCalls } from './calls.ts'
@@ -59,9 +61,18 @@ export function makeWorker(port: Port, settings: WorkerSettings, world: WorkerWo
     },
     request: ask => watched(server.request(ask)),
     pull: id => server.pull(id),
+    metricsWrite: async ({ directory, columns }) => ({ answer: await building().writeRange(directory, columns) }),
+    metricsMerge: async ({ directory, tenant, blocks }) => ({
+      answer: await building().merge(directory, tenant, blocks),
+    }),
     rule: ask => watched(underWay.run(ask.id, async signal => ({ answer: await rules(ask, signal) }))),
     grpc: ask => watched(underWay.run(ask.id, async signal => ({ answer: await calls(ask, signal) }))),
   })
+  const building = (): LocalBuilding => {
+    const { bucket } = served(settings.metrics)
+    const pause = yieldEvery(clock)
+    return new LocalBuilding({ files: world.files, bucket: openBucket(link, 'metrics', bucket), pause })
+  }
   const { routes, rules, calls } = servicesOf(link, settings, world)
   const server = new RequestServer(clock, routes, underWay)
 }

@@ -8,7 +8,7 @@ import { metricsProtocols } from '#ingest/metrics-protocols.ts'
 import { MetricsEngine } from '#metrics/engine.ts'
 import type { DamagedBlock } from '#store/damage.ts'
 import { openBucket } from '../buckets.ts'
-import { countMemory, queryRoutes, type Context } from '../context.ts'
+import { countMemory, queryRoutes } from '../context.ts'
 import type { ServingContext } from '../workers.ts'
 import { makePart, type Part } from '../part.ts'
 import { version } from '../version.ts'
@@ -22,7 +22,8 @@ export interface MetricsPart extends Part {
   damaged: () => readonly DamagedBlock[]
 }
 
-function openEngine(context: Context, bucket: Bucket): MetricsEngine {
+function openEngine(context: ServingContext, bucket: Bucket): MetricsEngine {
+  const building = context.workers.metricsBuilding(bucket)
   const { config, limits, hashSeed, isReader } = context
   // Listing a directory costs nothing; in an object store only a process that does not write itself needs to look.
   const refreshMs = bucket instanceof DirectoryBucket ? 60_000 : isReader ? 300_000 : 3_600_000
@@ -33,6 +34,7 @@ function openEngine(context: Context, bucket: Bucket): MetricsEngine {
     blockMs: config.durationMs('metrics.block_duration'),
     outOfOrderMs: config.durationMs('metrics.out_of_order_window'),
     retentionBytesMax: config.bytes('metrics.retention_size') || Infinity,
+    ...(building === undefined ? {} : { building }),
   })
 }
 

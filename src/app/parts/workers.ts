@@ -8,6 +8,9 @@ export function makeWorkers({ workers }: ServingContext): Part {
     metrics: registry => {
       workers.register(registry)
     },
+    drain: () => {
+      workers.endBuilding()
+    },
     stop: () => {
       workers.close()
       return Promise.resolve()
