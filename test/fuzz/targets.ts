@@ -213,7 +213,7 @@ const messages: Record<string, FuzzTarget> = {
   'jaeger thrift': ofBytes(decodeJaegerThrift, hex('0c00010b0001000000017300000f00020c0000000000')),
   'jaeger proto': ofBytes(
     decodePostSpansRequest,
-    hex('0a1f0a1d0a1000000000000000000000000000000001120800000000000000021a016e'),
+    hex('0a210a1f0a1000000000000000000000000000000001120800000000000000021a016e'),
   ),
   journald: ofBytes(parseJournal, Buffer.from('__REALTIME_TIMESTAMP=1795867200000000\nMESSAGE=m\nPRIORITY=6\n\n')),
   syslog: ofText(
