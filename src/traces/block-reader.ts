@@ -8,6 +8,7 @@ import type { Trace } from '#model/trace.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { ByteLru } from '#store/byte-lru.ts'
 import { RowAssembler } from './assemble.ts'
+import type { HeldGroups } from './held-groups.ts'
 import { blockPrefix } from './block-writer.ts'
 import { BloomFilter, shardOf } from './bloom.ts'
 import type { BlockMeta } from './block-meta.ts'
@@ -141,6 +142,7 @@ export class BlockReader {
     meta: BlockMeta,
     id: Uint8Array,
     onDamage: (error: Error, isData: boolean) => Promise<void>,
+    held?: HeldGroups,
   ): Promise<Trace | undefined> {
     const guarded = async <T>(isData: boolean, fallback: T, work: () => Promise<T>): Promise<T> => {
       try {
@@ -154,7 +156,7 @@ export class BlockReader {
     if (!(await guarded(false, true, () => this.#mayHave(meta, id)))) return undefined
     const groups = await this.rows(meta)
     for (let group = 0; group < groups.length; group++) {
-      const found = await guarded(true, undefined, () => this.#findIn(meta, group, groups[group]!, id))
+      const found = await guarded(true, undefined, () => this.#findIn(meta, group, groups[group]!, id, held))
       if (found !== undefined) return found
     }
     return undefined
@@ -165,13 +167,18 @@ export class BlockReader {
     group: number,
     rows: Omit<TraceRows, 'leaveOut'>,
     id: Uint8Array,
+    held: HeldGroups | undefined,
   ): Promise<Trace | undefined> {
     const { file, columnOf } = await this.#open(meta)
     const ids = (await rows.columns(['TraceID'])).get('TraceID')
     if (ids === undefined || columnOf.get('TraceID') === undefined)
       throw new CorruptDataError(`block ${meta.blockId}: no column of trace ids`)
     const row = findRow(ids, id)
-    return row < 0 ? undefined : new RowAssembler(await file.readGroup(group), meta.dedicated).row(row).trace
+    if (row < 0) return undefined
+    const { dedicated } = meta
+    const read = (): Promise<ColumnData[]> => file.readGroup(group)
+    if (held === undefined) return new RowAssembler(await read(), dedicated).row(row).trace
+    return held.trace({ key: `${meta.blockId} ${group}`, dedicated, read, bytesOf: heldBytes }, row)
   }
 
   /** Everything of a row group, in the order of the file's columns. */

@@ -7,6 +7,7 @@ import { combineTraces, type Trace } from '#model/trace.ts'
 import type { DamagedBlock } from '#store/damage.ts'
 import type { BlockReader } from './block-reader.ts'
 import type { BlockMeta } from './block-meta.ts'
+import type { HeldGroups } from './held-groups.ts'
 import { plainPath, type BlockLayout, type DedicatedColumn } from './schema.ts'
 import type { TraceRows, TracesReader } from './select.ts'
 import type { RowSource } from './shred.ts'
@@ -75,20 +76,30 @@ export class Reader implements TracesReader {
     return rows
   }
 
-  find(id: Uint8Array, fromMs: number, throughMs: number): Promise<Trace | undefined> {
-    return planningAgain(() => this.#findOnce(id, fromMs, throughMs))
+  find(id: Uint8Array, fromMs: number, throughMs: number, held?: HeldGroups): Promise<Trace | undefined> {
+    return planningAgain(() => this.#findOnce(id, fromMs, throughMs, held))
   }
 
-  async #findOnce(id: Uint8Array, fromMs: number, throughMs: number): Promise<Trace | undefined> {
+  async #findOnce(
+    id: Uint8Array,
+    fromMs: number,
+    throughMs: number,
+    held: HeldGroups | undefined,
+  ): Promise<Trace | undefined> {
     const { blocks: reader } = this.#source
     const { parts, blocks } = await this.#source.find(id, this.#retainedFrom(fromMs), throughMs, this.omissions)
     await forEachParallel(newestFirst(blocks), readsAtOnce, async block => {
       const find = (): Promise<Trace | undefined> =>
-        reader.find(block, id, async (error, isData) => {
-          // Without its filter a block is searched: the answer lacks nothing.
-          if (isData) await this.#leaveOut(block, error, false)
-          else this.#source.noteDamage(block, error, false)
-        })
+        reader.find(
+          block,
+          id,
+          async (error, isData) => {
+            // Without its filter a block is searched: the answer lacks nothing.
+            if (isData) await this.#leaveOut(block, error, false)
+            else this.#source.noteDamage(block, error, false)
+          },
+          held,
+        )
       const found = await this.#guarded(block, find)
       if (found !== undefined) parts.push(found)
     })

@@ -4,9 +4,10 @@ import type { ColumnData } from '#codec/parquet/column-data.ts'
 import type { Trace } from '#model/trace.ts'
 import type { DamagedBlock } from '#store/damage.ts'
 import { attributePaths, type OwnPath } from './attribute-paths.ts'
+import { HeldGroups } from './held-groups.ts'
 import type { DedicatedColumn } from './schema.ts'
 
-export { attributePaths, type DedicatedColumn, type OwnPath }
+export { attributePaths, HeldGroups, type DedicatedColumn, type OwnPath }
 
 /**
  * Rows of traces, from memory or a block's row group. Columns have the paths of vParquet5, whatever the block's
@@ -48,6 +49,9 @@ export interface TracesReader {
   damaged(of?: 'tenant' | 'all'): readonly DamagedBlock[]
   /** Everything that may have spans between the times (inclusive milliseconds), newest first. */
   select(fromMs: number, throughMs: number): Promise<readonly TraceRows[]>
-  /** All spans of a trace, by its 16 bytes; undefined when there are none. */
-  find(id: Uint8Array, fromMs: number, throughMs: number): Promise<Trace | undefined>
+  /**
+   * All spans of a trace, by its 16 bytes; undefined when there are none. `held`: for a request that wants many traces,
+   * best in ascending order.
+   */
+  find(id: Uint8Array, fromMs: number, throughMs: number, held?: HeldGroups): Promise<Trace | undefined>
 }

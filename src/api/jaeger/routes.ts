@@ -1,14 +1,15 @@
 /** Jaeger's query service over HTTP, for its UI and Grafana's data source. Source: docs/http-api.md. */
 import type { Clock } from '#core/clock.ts'
-import { BadDataError } from '#core/errors.ts'
-import { quote } from '#core/text.ts'
+import { BadDataError, CanceledError } from '#core/errors.ts'
+import { compareText, quote } from '#core/text.ts'
+import { yieldEvery } from '#core/yield.ts'
 import { parseField } from '#lang/traceql/parser.ts'
 import type { JsonValue } from '#model/trace-json.ts'
 import { RequestReaders } from '#net/request-readers.ts'
 import { inDialect, queries, route, under, type Handler, type HttpRequest, type Route } from '#net/route-table.ts'
 import type { TraceSearch } from '#query/traceql/search.ts'
 import type { TagFinder } from '#query/traceql/tags.ts'
-import type { TracesReader } from '#traces/select.ts'
+import { HeldGroups, type TracesReader } from '#traces/select.ts'
 import { traceId } from '../tempo/params.ts'
 import { readSearch, spanKinds } from './params.ts'
 import { failure, jaegerErrors, reply } from './respond.ts'
@@ -38,6 +39,8 @@ export interface DependencyOptions {
 
 /** Services and operations are listed of this time. */
 const namesLookbackMs = 24 * 3_600_000
+/** Putting traces together yields this often. */
+const pauseEveryMs = 8
 
 export function jaegerRoutes(options: JaegerOptions): Route[] {
   const api = new JaegerApi(options)
@@ -120,14 +123,23 @@ class JaegerApi {
     return reply(found.flat())
   }
 
+  /** In the order of the ids. They are looked for in ascending order, as they lie in blocks. */
   async #byId(request: HttpRequest, ids: readonly string[]): Promise<JsonValue[]> {
-    const found: JsonValue[] = []
-    for (const id of ids) {
+    const pause = yieldEvery(this.#options.clock, pauseEveryMs)
+    const held = ids.length > 1 ? new HeldGroups() : undefined
+    const reader = this.#reader(request)
+    const wanted = ids.map((id, place) => {
       const bytes = traceId(id)
-      const trace = await this.#reader(request).find(bytes, -Infinity, Infinity)
-      if (trace !== undefined) found.push(jaegerTrace(Buffer.from(bytes).toString('hex'), trace))
+      return { place, bytes, hex: Buffer.from(bytes).toString('hex') }
+    })
+    const found: (JsonValue | undefined)[] = ids.map(() => undefined)
+    for (const { place, bytes, hex } of wanted.sort((a, b) => compareText(a.hex, b.hex))) {
+      if (request.signal?.aborted === true) throw new CanceledError('the request was canceled')
+      const trace = await reader.find(bytes, -Infinity, Infinity, held)
+      if (trace !== undefined) found[place] = jaegerTrace(hex, trace)
+      await pause()
     }
-    return found
+    return found.filter(trace => trace !== undefined)
   }
 
   readonly trace: Handler = async request => {
