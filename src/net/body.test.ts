@@ -153,3 +153,14 @@ test('a body that unfolds is refused when there is no memory for more of it, in 
     assert.equal(memory.heldBytes, 50_000)
   }
 })
+
+test('a long body that unfolds in many pieces is whole, in every encoding', async () => {
+  const long = Buffer.alloc(3_000_000)
+  for (let i = 0; i < long.length; i += 997) long[i] = i % 251
+  for (const [encoding, encode] of encodings.slice(2)) {
+    const message = messageOf({})
+    message.end(encode(long))
+    const body = await readBody(message, 1e7, 1e7, encoding)
+    assert.equal(Buffer.compare(Buffer.from(body), long), 0, encoding)
+  }
+})
