@@ -213,9 +213,16 @@ function compareWholes(a: string, b: string, rounded: number): number {
   return x < y ? -1 : x > y ? 1 : 0
 }
 
+/** Begins with an ASCII letter with which no number begins: those begin with digits, signs, points, Inf and NaN. */
+function beginsAsText(text: string): boolean {
+  const code = text.charCodeAt(0) | 32
+  return code >= 97 && code <= 122 && code !== 105 && code !== 110
+}
+
 /** Numbers by size, texts bytewise, numbers before texts. */
 export function compareValues(a: string, b: string): number {
   if (a === b) return 0
+  if (beginsAsText(a) && beginsAsText(b)) return compareText(a, b)
   const x = numberOf(a)
   const y = numberOf(b)
   if (!Number.isNaN(x) && !Number.isNaN(y)) return x === y ? compareWholes(a, b, x) : x - y
