@@ -149,6 +149,15 @@ test('a cancelled job fails at once; its thread lives when it listens', async ()
   await assert.rejects(run('quick', { signal: control.signal }), CanceledError)
 })
 
+test('a job whose signal ends it because its time is over has timed out', async () => {
+  const { run } = stage(1)
+  const control = new AbortController()
+  const job = run('slow', { signal: control.signal })
+  await new Promise(setImmediate)
+  control.abort(new TimeoutError('its turn came late'))
+  assert.ok((await stateOf(job)) instanceof TimeoutError)
+})
+
 test('a thread that does not listen for a second is ended, and its other jobs go on elsewhere', async () => {
   const { run, threads, begun, clock, pool } = stage(1)
   const control = new AbortController()

@@ -148,7 +148,9 @@ export class Pool<Out extends ThreadCalls, In extends Calls> {
       }
       this.#running.set(job.id, job)
       const onAbort = (): void => {
-        this.#giveUp(job, new CanceledError('the request was canceled'))
+        // The gate of queries ends those whose time is over.
+        const reason: unknown = signal?.reason
+        this.#giveUp(job, reason instanceof TimeoutError ? reason : new CanceledError('the request was canceled'))
       }
       signal?.addEventListener('abort', onAbort, { once: true })
       const timer = this.#options.clock.after(timeoutMs, () => {
