@@ -6,16 +6,18 @@ import { defaultTenants } from '#api/tenancy.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { DirectoryBucket } from '#bucket/directory.ts'
 import type { Registry } from '#core/counter.ts'
+import { UnavailableError } from '#core/errors.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import { yieldEvery } from '#core/yield.ts'
 import type { LogsEngine } from '#logs/engine.ts'
-import { LocalBuilding, type BlockBuilding } from '#metrics/block-building.ts'
+import { LocalBuilding, type BlockBuilding as MetricsBuilding } from '#metrics/block-building.ts'
 import type { MetricsEngine } from '#metrics/engine.ts'
 import type { GrpcMethod } from '#net/grpc.ts'
 import type { Route } from '#net/route-table.ts'
+import { LocalBuilding as LocalTracesBuilding, type BlockBuilding as TracesBuilding } from '#traces/block-building.ts'
 import type { TracesEngine } from '#traces/engine.ts'
 import type { BlockLayout } from '#traces/schema.ts'
-import { WorkerBuilding } from '#worker/building.ts'
+import { WorkerMetricsBuilding, WorkerTracesBuilding } from '#worker/building.ts'
 import type { MainCalls, WorkerCalls } from '#worker/calls.ts'
 import { Costs } from '#worker/costs.ts'
 import { mainHandlers } from '#worker/main-handlers.ts'
@@ -99,7 +101,10 @@ export class Workers {
       handlers,
     }
     this.#pool = new Pool<WorkerCalls, MainCalls>({ ...common, threadsMax })
-    this.#builders = new Pool<WorkerCalls, MainCalls>({ ...common, threadsMax: 1 })
+    // What is to become a block is not at fault: it is tried again.
+    const memoryError = (): Error =>
+      new UnavailableError('a worker that builds blocks used more memory than it may', 60)
+    this.#builders = new Pool<WorkerCalls, MainCalls>({ ...common, threadsMax: 1, memoryError })
   }
 
   /** Queries of metrics are answered by workers from now on. */
@@ -189,10 +194,17 @@ export class Workers {
   }
 
   /** Who writes blocks of metrics: workers, but for small ones. Undefined where there are none. */
-  metricsBuilding(bucket: Bucket): BlockBuilding | undefined {
+  metricsBuilding(bucket: Bucket): MetricsBuilding | undefined {
     if (this.#builders === undefined) return undefined
     const { clock, files } = this.#context.world
-    return new WorkerBuilding(this.#builders, new LocalBuilding({ files, bucket, pause: yieldEvery(clock) }))
+    return new WorkerMetricsBuilding(this.#builders, new LocalBuilding({ files, bucket, pause: yieldEvery(clock) }))
+  }
+
+  /** The same of traces. */
+  tracesBuilding(bucket: Bucket): TracesBuilding | undefined {
+    if (this.#builders === undefined) return undefined
+    const pause = yieldEvery(this.#context.world.clock)
+    return new WorkerTracesBuilding(this.#builders, new LocalTracesBuilding({ bucket, pause }), pause)
   }
 
   // --- What a worker is started with: read then, when all parts are there ---

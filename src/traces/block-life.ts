@@ -4,7 +4,7 @@
  */
 import { backoffMs } from '#core/backoff.ts'
 import { sleep, type Clock } from '#core/clock.ts'
-import { messageOf, NotFoundError, UnavailableError } from '#core/errors.ts'
+import { CorruptDataError, messageOf, UnavailableError } from '#core/errors.ts'
 import { addAll } from '#core/lists.ts'
 import type { Log } from '#core/log.ts'
 import { isDamage } from '#core/omissions.ts'
@@ -15,9 +15,10 @@ import type { Bucket } from '#bucket/bucket.ts'
 import { flushGaveUp, flushGiveUpMs } from '#store/flush-limit.ts'
 import type { Wal } from '#store/wal.ts'
 import type { Trace } from '#model/trace.ts'
+import { LocalBuilding, type BlockBuilding, type SpoiledBlock } from './block-building.ts'
 import type { BlockList } from './block-list.ts'
 import type { BlockReader } from './block-reader.ts'
-import { buildBlock, buildFirstBlock, deleteBlock, putBlock, retireBlock, type BuiltBlock } from './block-writer.ts'
+import { deleteBlock, putBlock, retireBlock, type BuiltBlock } from './block-writer.ts'
 import type { Head } from './head.ts'
 import { findPoison } from './merge.ts'
 import { idKey, type LiveTrace, type Segment } from './segment.ts'
@@ -38,6 +39,8 @@ export interface BlockLifeOptions {
   /** Bytes of blocks that are merged into one: they are laid out in memory together, many times as large. */
   compactBytesMax: number
   encode: (trace: Trace) => Uint8Array
+  /** Who builds blocks; unless given, this thread. */
+  building?: BlockBuilding
 }
 
 /** Idle traces of one tenant and generation of the log that wait for the bucket. */
@@ -74,6 +77,7 @@ export class BlockLife {
   readonly #list: BlockList
   readonly #reader: BlockReader
   readonly #staging: Staging
+  readonly #building: BlockBuilding
   readonly #mayWrite: () => Promise<boolean>
   readonly pause: () => Promise<void>
   readonly #scrub: Scrub
@@ -107,6 +111,7 @@ export class BlockLife {
     this.#list = list
     this.#reader = reader
     this.#staging = staging
+    this.#building = options.building ?? new LocalBuilding({ bucket: staging.served(), pause: this.pause })
     this.#mayWrite = mayWrite
     this.#scrub = new Scrub(options.clock, options.log, list, reader, this.pause)
     this.#generationStartedMs = options.clock.monotonicMs()
@@ -276,11 +281,11 @@ export class BlockLife {
     const plan = { blockId: next.blockId, tenant: next.tenant, level: 0, layout }
     let block: BuiltBlock | undefined
     try {
-      block = await buildFirstBlock(plan, next.segments, this.pause)
+      block = await this.#building.first(plan, next.segments)
     } catch (error) {
       if (!isPoison(error)) throw error
       const poisoned = await this.#setAside(next, plan.blockId, error)
-      block = await buildFirstBlock(plan, next.segments, this.pause, poisoned)
+      block = await this.#building.first(plan, next.segments, poisoned)
     }
     let place: 'nowhere' | 'bucket' | 'disk' = 'nowhere'
     if (block !== undefined) {
@@ -395,16 +400,6 @@ export class BlockLife {
 
   async #compactBlocks(tenant: string, inputs: readonly BlockMeta[]): Promise<void> {
     const { bucket, clock, layout } = this.#options
-    const sources: { rows: number; columns: Awaited<ReturnType<BlockReader['whole']>>[number]['columns'] }[] = []
-    let isSpoiled = false
-    for (const input of inputs) {
-      const whole = await this.#wholeOf(input)
-      if (whole === undefined) isSpoiled = true
-      else sources.push(...whole)
-      await this.pause()
-    }
-    // The next round chooses without the damaged ones, which stay.
-    if (isSpoiled) return
     const plan = {
       blockId: this.#newBlockId(),
       tenant,
@@ -413,7 +408,13 @@ export class BlockLife {
       endMs: Math.max(...inputs.map(i => i.endMs)),
       layout: { format: layout.format, dedicated: inputs[0]!.dedicated },
     }
-    const block = await buildBlock(plan, sources, this.pause)
+    const merged = await this.#building.merge(plan, inputs)
+    if ('spoiled' in merged) {
+      // The next round chooses without the damaged ones, which stay.
+      await this.#noteSpoiled(inputs, merged.spoiled)
+      return
+    }
+    const { block } = merged
     this.#list.expect(block.meta)
     await putBlock(bucket, block)
     this.#list.add(block.meta)
@@ -425,16 +426,14 @@ export class BlockLife {
     this.compactions++
   }
 
-  /** Undefined for a block that is damaged, or that another compactor took away. */
-  async #wholeOf(input: BlockMeta): Promise<Awaited<ReturnType<BlockReader['whole']>> | undefined> {
-    try {
-      return await this.#reader.whole(input)
-    } catch (error) {
-      if (!isDamage(error)) throw error
+  /** They are damaged, or another compactor took them away. */
+  async #noteSpoiled(inputs: readonly BlockMeta[], spoiled: readonly SpoiledBlock[]): Promise<void> {
+    for (const { blockId, reason, isMissing } of spoiled) {
+      const input = inputs.find(one => one.blockId === blockId)
+      if (input === undefined) continue
       this.#reader.forget(input)
-      if (error instanceof NotFoundError) await this.#list.refresh()
-      if (this.#list.isLive(input.tenant, input.blockId)) this.#list.noteDamage(input, error, false)
-      return undefined
+      if (isMissing) await this.#list.refresh()
+      if (this.#list.isLive(input.tenant, blockId)) this.#list.noteDamage(input, new CorruptDataError(reason), false)
     }
   }
 

@@ -10,6 +10,7 @@ import { SignalFrame, type Holdings, type SignalOptions, type UploadStats } from
 import type { TraceLimits } from './admission.ts'
 import type { TracesAppender } from './append.ts'
 import { BatchAppender } from './batch-appender.ts'
+import type { BlockBuilding } from './block-building.ts'
 import { BlockLife } from './block-life.ts'
 import { BlockList } from './block-list.ts'
 import { BlockReader } from './block-reader.ts'
@@ -36,6 +37,8 @@ export interface TracesOptions extends SignalOptions {
   decode: (message: Uint8Array, isOutline?: boolean) => Trace
   decodeSpan: SpanDecoder
   encode: (trace: Trace) => Uint8Array
+  /** Who builds blocks; unless given, this thread. */
+  building?: BlockBuilding
 }
 
 const maintainEveryMs = 5000

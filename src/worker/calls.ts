@@ -8,7 +8,10 @@ import type { DamageNote, MetricsPlan, MetricsTexts, PlacedBlock, PlanAsk, Texts
 import type { HeadColumns } from '#metrics/head-columns.ts'
 import type { MergedBlock, WrittenRange } from '#metrics/merge.ts'
 import type { DamagedBlock } from '#store/damage.ts'
+import type { FirstBlockPlan, MergedBlocks } from '#traces/block-building.ts'
 import type { BlockMeta as TracesBlockMeta } from '#traces/block-meta.ts'
+import type { BlockPlan, BuiltBlock } from '#traces/block-writer.ts'
+import type { CarriedTraces } from '#traces/carried-traces.ts'
 import type { DistantTracePlan, DistantTracesPlan, TraceAsk, TracesDamage, TracesPlanAsk } from '#traces/door.ts'
 import type { ThreadCalls } from './pool.ts'
 import type { CarriedSample, RuleQuery } from './rules.ts'
@@ -78,10 +81,19 @@ export interface MetricsMergeAsk {
   blocks: readonly BlockToMerge[]
 }
 
+/** Idle traces become a block. */
+export interface TracesFirstAsk {
+  plan: FirstBlockPlan
+  segments: readonly CarriedTraces[]
+  leftOut: ReadonlySet<string> | undefined
+}
+
 export type WorkerCalls = ThreadCalls & {
   request: { ask: CarriedRequest; answer: CarriedReply }
   metricsWrite: { ask: MetricsWriteAsk; answer: WrittenRange }
   metricsMerge: { ask: MetricsMergeAsk; answer: MergedBlock }
+  tracesFirst: { ask: TracesFirstAsk; answer: BuiltBlock | undefined }
+  tracesMerge: { ask: { plan: BlockPlan; inputs: readonly TracesBlockMeta[] }; answer: MergedBlocks }
   rule: { ask: RuleAsk; answer: CarriedSample[] }
   grpc: { ask: GrpcAsk; answer: Uint8Array }
   /** The next part of a body; undefined at its end. */

@@ -40,6 +40,8 @@ export interface PoolOptions<In extends Calls> {
   handlers: Handlers<In>
   /** What one thread may use; for messages. */
   memoryBytesMax: number
+  /** What a job that used too much memory fails with; unless given, LimitError (422). */
+  memoryError?: () => Error
 }
 
 export interface JobOptions {
@@ -180,7 +182,9 @@ export class Pool<Out extends ThreadCalls, In extends Calls> {
     if (first !== undefined) this.#giveUp(first, this.#memoryError())
   }
 
-  #memoryError(): LimitError {
+  #memoryError(): Error {
+    const { memoryError } = this.#options
+    if (memoryError !== undefined) return memoryError()
     const mebibytes = Math.floor(this.#options.memoryBytesMax / 1048576)
     return new LimitError(
       `the query used more than ${mebibytes} MiB of memory; ask for less time, fewer series or larger steps, ` +

@@ -15,6 +15,11 @@ import { LocalBuilding } from '#metrics/block-building.ts'
 import { MetricsView } from '#metrics/view.ts'
 import type { Route } from '#net/route-table.ts'
 import type { GrpcAsk, MainCalls, RuleAsk, WorkerCalls } from './calls.ts'
+import type { Trace } from '#model/trace.ts'
+import { LocalBuilding as LocalTracesBuilding } from '#traces/block-building.ts'
+import type { BuiltBlock } from '#traces/block-writer.ts'
+import { unpackTraces } from '#traces/carried-traces.ts'
+import { Segment } from '#traces/segment.ts'
 import { TracesView } from '#traces/view.ts'
 import { decodeOtlpTraces, decodeSpan } from '#wire/otlp/traces.ts'
 import { Link, type Port } from './link.ts'
@@ -65,6 +70,19 @@ export function makeWorker(port: Port, settings: WorkerSettings, world: WorkerWo
     metricsMerge: async ({ directory, tenant, blocks }) => ({
       answer: await building().merge(directory, tenant, blocks),
     }),
+    tracesFirst: async ({ plan, segments, leftOut }) => {
+      const built = segments.map(carried => {
+        const segment = new Segment(plan.layout, decodeSpan)
+        for (const trace of unpackTraces(carried, outlineOf)) segment.add(trace)
+        return segment
+      })
+      const block = await tracesBuilding().first(plan, built, leftOut)
+      return { answer: block, transfer: block === undefined ? [] : memoryOf(block) }
+    },
+    tracesMerge: async ({ plan, inputs }) => {
+      const merged = await tracesBuilding().merge(plan, inputs)
+      return { answer: merged, transfer: 'block' in merged ? memoryOf(merged.block) : [] }
+    },
     rule: ask => watched(underWay.run(ask.id, async signal => ({ answer: await rules(ask, signal) }))),
     grpc: ask => watched(underWay.run(ask.id, async signal => ({ answer: await calls(ask, signal) }))),
   })
@@ -73,6 +91,8 @@ export function makeWorker(port: Port, settings: WorkerSettings, world: WorkerWo
     const pause = yieldEvery(clock)
     return new LocalBuilding({ files: world.files, bucket: openBucket(link, 'metrics', bucket), pause })
   }
+  const tracesBuilding = (): LocalTracesBuilding =>
+    new LocalTracesBuilding({ bucket: tracesBucket(link, served(settings.traces).bucket), pause: yieldEvery(clock) })
   const { routes, rules, calls } = servicesOf(link, settings, world)
   const server = new RequestServer(clock, routes, underWay)
 }
@@ -140,16 +160,10 @@ function logsView(link: MainLink, { bucket, ...options }: WorkerLogs, { clock, f
 }
 
 function tracesView(link: MainLink, { bucket, ...options }: WorkerTraces, { clock }: WorkerWorld): TracesView {
-  const reads = readsOf(link, 'traces')
-  const { directory, description } = bucket
   return new TracesView({
     ...options,
     clock,
-    // What is staged is with the main thread.
-    bucket:
-      directory === undefined
-        ? new DistantBucket(description, reads)
-        : new BucketOfTwo(new DirectoryBucket(directory), reads),
+    bucket: tracesBucket(link, bucket),
     door: {
       plan: ask => link.call('tracesPlan', ask),
       find: ask => link.call('tracesFind', ask),
@@ -157,9 +171,27 @@ function tracesView(link: MainLink, { bucket, ...options }: WorkerTraces, { cloc
       noteDamage: note => link.call('tracesDamage', note),
       isReplaced: block => link.call('tracesReplaced', block),
     },
-    decodeOutline: message => decodeOtlpTraces(message, true),
+    decodeOutline: outlineOf,
     decodeSpan,
   })
+}
+
+function outlineOf(message: Uint8Array): Trace {
+  return decodeOtlpTraces(message, true)
+}
+
+/** What is staged for the bucket is with the main thread. */
+function tracesBucket(link: MainLink, { directory, description }: WorkerBucket): Bucket {
+  const reads = readsOf(link, 'traces')
+  if (directory === undefined) return new DistantBucket(description, reads)
+  return new BucketOfTwo(new DirectoryBucket(directory), reads)
+}
+
+/** Memory of a block that may go over with it. */
+function memoryOf({ data, blooms, index }: BuiltBlock): ArrayBuffer[] {
+  return [data, ...blooms, index].flatMap(({ buffer, byteLength }) =>
+    buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : [],
+  )
 }
 
 function openBucket(link: MainLink, signal: SignalName, { directory, description }: WorkerBucket): Bucket {

@@ -15,8 +15,9 @@ const seconds = (ms: number): string => String(ms / 1000)
 const nanoseconds = (ms: number): string => `${ms}000000`
 const hex = (n: number, digits: number): string => n.toString(16).padStart(digits, '0')
 
-/** More series than are written without a worker. */
+/** More series, and more spans, than are written without a worker. */
 const seriesCount = 1200
+const spanCount = 1500
 
 async function post(url: string, type: string, body: string): Promise<void> {
   const reply = await fetch(url, { method: 'POST', headers: { 'content-type': type }, body })
@@ -49,7 +50,7 @@ function spans(): string {
   const scopeSpans = [
     {
       scope: { name: 'test' },
-      spans: Array.from({ length: 300 }, (_, i) => ({
+      spans: Array.from({ length: spanCount }, (_, i) => ({
         traceId: hex(Math.floor(i / 3) + 1, 32),
         spanId: hex(i + 1, 16),
         parentSpanId: i % 3 === 0 ? '' : hex(i, 16),

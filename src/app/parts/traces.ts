@@ -13,7 +13,7 @@ import { decodeOtlpTraces, decodeSpan, encodeOtlpTraces } from '#wire/otlp/trace
 import type { DamagedBlock } from '#store/damage.ts'
 import { openBucket } from '../buckets.ts'
 import type { Config } from '../config.ts'
-import { countMemory, queryRoutes, type Context } from '../context.ts'
+import { countMemory, queryRoutes } from '../context.ts'
 import type { ServingContext } from '../workers.ts'
 import { makePart, type Part } from '../part.ts'
 import { defaultTenants } from '#api/tenancy.ts'
@@ -32,7 +32,8 @@ const dayMs = 86_400_000
 const headBytesMax = 192 * 1024 * 1024
 const compactBytesMax = 128 * 1024 * 1024
 
-function openEngine(context: Context, bucket: Bucket): TracesEngine {
+function openEngine(context: ServingContext, bucket: Bucket): TracesEngine {
+  const building = context.workers.tracesBuilding(bucket)
   const { config, world, limits } = context
   const refreshMs = bucket instanceof DirectoryBucket ? 60_000 : 300_000
   return new TracesEngine({
@@ -52,6 +53,7 @@ function openEngine(context: Context, bucket: Bucket): TracesEngine {
     decode: decodeOtlpTraces,
     decodeSpan,
     encode: encodeOtlpTraces,
+    ...(building === undefined ? {} : { building }),
   })
 }
 
