@@ -254,6 +254,7 @@ export class Workers {
     read('tercet_worker_jobs_running', 'Jobs that workers are at.', 'gauge', () => pool.running + builders.running)
     read('tercet_worker_jobs_total', 'Jobs that workers were given.', 'counter', () => pool.jobs + builders.jobs)
     read('tercet_worker_jobs_repeated_total', 'Jobs that were done again.', 'counter', () => pool.repeated)
+    read('tercet_worker_jobs_parked_total', 'Jobs that had to wait for memory.', 'counter', () => pool.parked)
     const ended = 'Worker threads that were ended.'
     read('tercet_workers_ended_total', ended, 'counter', () => pool.endedForMemory, { reason: 'memory' })
     read('tercet_workers_ended_total', ended, 'counter', () => pool.endedForSilence, { reason: 'silence' })

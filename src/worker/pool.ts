@@ -61,15 +61,17 @@ const silenceMs = 1000
 const idleMs = 120_000
 /** Threads beside those that don't listen. */
 const spareThreads = 2
-/** A job is done so often at most. */
-const attemptsMax = 3
+/** A job is not done again when so many threads ended under it. */
+const failuresMax = 2
 
 interface Job<Out extends Calls, In extends Calls> {
   id: number
   work: JobWork<unknown, Out, In>
   isRepeatable: () => boolean
+  /** How often it was begun, and how often its thread ended under it. */
   attempts: number
-  /** Where it is, and since when. */
+  failures: number
+  /** Where it is, and since when; undefined while it waits for memory. */
   thread: Thread<Out, In> | undefined
   sentMs: number
   isSettled: boolean
@@ -101,12 +103,16 @@ export class Pool<Out extends ThreadCalls, In extends Calls> {
   readonly #options: PoolOptions<In>
   readonly #threads = new Set<Thread<Out, In>>()
   readonly #running = new Map<number, Job<Out, In>>()
+  /** Jobs that wait for memory, in the order in which they were sent away. */
+  readonly #waiting: Job<Out, In>[] = []
   #next = 1
   #isClosed = false
   #watch: Timer | undefined
-  /** Jobs that were begun, jobs that were done again, threads that were ended for their memory or their silence. */
+  /** Jobs that came, that were done again, and that had to wait for memory. */
   jobs = 0
   repeated = 0
+  parked = 0
+  /** Threads that were ended for their memory or their silence. */
   endedForMemory = 0
   endedForSilence = 0
 
@@ -139,6 +145,7 @@ export class Pool<Out extends ThreadCalls, In extends Calls> {
         work,
         isRepeatable,
         attempts: 0,
+        failures: 0,
         thread: undefined,
         sentMs: 0,
         isSettled: false,
@@ -175,11 +182,35 @@ export class Pool<Out extends ThreadCalls, In extends Calls> {
     })
   }
 
-  /** The thread uses too much memory: the job that is under way there for the longest time fails. */
+  /**
+   * A thread uses too much memory for these jobs of it together. The one that came last waits until another one is
+   * done; a job that is alone fails.
+   */
   refuseMemory(oneOf: readonly number[]): void {
-    const jobs = oneOf.flatMap(id => this.#running.get(id) ?? [])
-    const first = jobs.sort((a, b) => a.sentMs - b.sentMs)[0]
-    if (first !== undefined) this.#giveUp(first, this.#memoryError())
+    const jobs = oneOf.flatMap(id => this.#running.get(id) ?? []).sort((a, b) => a.sentMs - b.sentMs || a.id - b.id)
+    const last = jobs.findLast(job => job.isRepeatable())
+    if (jobs.length > 1 && last !== undefined) this.#park(last)
+    else if (jobs.length > 0) this.#giveUp(jobs[0]!, this.#memoryError())
+  }
+
+  #park(job: Job<Out, In>): void {
+    const { thread } = job
+    if (thread === undefined) return
+    thread.jobs.delete(job)
+    thread.link.call('cancel', job.id).catch(() => {})
+    job.thread = undefined
+    // What it comes to on that thread is not looked at.
+    job.attempts++
+    this.parked++
+    this.#waiting.push(job)
+  }
+
+  /** A job ended: one that waits for memory is begun again. */
+  #startWaiting(): void {
+    const job = this.#waiting.shift()
+    if (job === undefined) return
+    if (job.isSettled) this.#startWaiting()
+    else this.#assign(job, false)
   }
 
   #memoryError(): Error {
@@ -223,7 +254,10 @@ export class Pool<Out extends ThreadCalls, In extends Calls> {
     job.isSettled = true
     this.#running.delete(job.id)
     const { thread } = job
-    if (thread !== undefined) this.#leave(job, thread)
+    if (thread !== undefined) {
+      this.#leave(job, thread)
+      if (!this.#isClosed) this.#startWaiting()
+    }
     deliver()
   }
 
@@ -307,7 +341,7 @@ export class Pool<Out extends ThreadCalls, In extends Calls> {
   #goOn(job: Job<Out, In>, thread: Thread<Out, In>, end: ThreadEnd, wasOnly: boolean): void {
     job.thread = undefined
     const isInnocent = end.reason === 'exit' || thread.endedFor !== undefined
-    const mayRepeat = job.attempts < attemptsMax && job.isRepeatable() && !this.#isClosed
+    const mayRepeat = ++job.failures <= failuresMax && job.isRepeatable() && !this.#isClosed
     if (mayRepeat && (isInnocent || !wasOnly)) {
       this.repeated++
       this.#assign(job, !isInnocent)
@@ -355,7 +389,7 @@ export class Pool<Out extends ThreadCalls, In extends Calls> {
   #markStuck(thread: Thread<Out, In>, pingedMs: number): void {
     thread.isStuck = true
     for (const job of Array.from(thread.jobs)) {
-      if (job.sentMs < pingedMs || job.attempts >= attemptsMax || !job.isRepeatable()) continue
+      if (job.sentMs < pingedMs || !job.isRepeatable()) continue
       thread.jobs.delete(job)
       thread.link.call('cancel', job.id).catch(() => {})
       this.repeated++

@@ -1,4 +1,6 @@
 /** A worker thread's own composition: stores that ask the main thread, and the routes of queries over them. */
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { parentPort, workerData } from 'node:worker_threads'
 import { systemClock } from '#core/clock.ts'
 import { systemFiles } from '#core/files.ts'
@@ -17,7 +19,10 @@ const port: Port = {
     })
   },
 }
-makeWorker(port, workerData as WorkerSettings, { clock: systemClock, files: systemFiles, heldBytes: () => heldBytes() })
+// V8 has the function for contexts that are made after the flag was set.
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
+makeWorker(port, workerData as WorkerSettings, { clock: systemClock, files: systemFiles, heldBytes, collectGarbage })
 
 /** JavaScript objects and buffers of this thread. */
 function heldBytes(): number {

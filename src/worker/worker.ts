@@ -34,6 +34,8 @@ export interface WorkerWorld {
   files: Files
   /** Memory that the worker holds now. */
   heldBytes: () => number
+  /** Lets go of what nobody holds; takes up to some hundred milliseconds. */
+  collectGarbage: () => void
 }
 
 type MainLink = Link<MainCalls, WorkerCalls>
@@ -46,12 +48,18 @@ export function makeWorker(port: Port, settings: WorkerSettings, world: WorkerWo
   const { clock } = world
   const underWay = new UnderWay()
   let isLooking = false
+  /** What is garbage does not count. */
+  const isShort = (): boolean => {
+    if (world.heldBytes() <= settings.memoryBytesMax) return false
+    world.collectGarbage()
+    return world.heldBytes() > settings.memoryBytesMax
+  }
   /** Looks at the memory for as long as there are jobs. */
   const look = (): void => {
     const jobs = underWay.jobs()
     isLooking = jobs.length > 0
     if (!isLooking) return
-    if (world.heldBytes() > settings.memoryBytesMax) link.call('memoryShort', jobs).catch(() => {})
+    if (isShort()) link.call('memoryShort', jobs).catch(() => {})
     clock.after(lookEveryMs, look)
   }
   const watched = <T>(work: T): T => {
