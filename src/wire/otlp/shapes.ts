@@ -36,7 +36,10 @@ export const metricsShape = request({
   },
 })
 
-/** Also where spans are read as outlines: whatever is accepted is taken apart later. */
+/** Spans alone: the parts of an outline are counted where they are checked. */
+export const outlinesShape = request({ kind: 'items', looksFrom: Infinity, fields: {} })
+
+/** Spans with all that they hold. */
 export const spansShape = request({
   kind: 'items',
   fields: {

@@ -8,7 +8,7 @@ import { ByteReader } from '#codec/byte-reader.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { skipField } from '#codec/protobuf.ts'
 import { checkMessage } from '#codec/message-shape.ts'
-import { RecordCount } from '#core/body-limits.ts'
+import { elementsMax, RecordCount, tooMany } from '#core/body-limits.ts'
 import { BadDataError, CorruptDataError } from '#core/errors.ts'
 import { jsonBodyOf } from '#core/json-body.ts'
 import { doubleOf, isRawNumber, wholeOf } from '#core/json.ts'
@@ -27,7 +27,7 @@ import type {
   SpanLink,
   Trace,
 } from '#model/trace.ts'
-import { spansShape } from './shapes.ts'
+import { outlinesShape, spansShape } from './shapes.ts'
 
 const depthMax = 32
 const noBytes = new Uint8Array(0)
@@ -53,8 +53,11 @@ function text(input: ByteReader, tag: number): string {
 class NotUtf8Error extends CorruptDataError {
   override name = 'NotUtf8Error'
 }
-/** Set while such a message is read again. */
-const reading = { isReplacing: false }
+/**
+ * `isReplacing` is set while such a message is read again. `parts`: attributes, events, links and values that were
+ * checked since the message began; they become objects later, when its sender can't be answered any more.
+ */
+const reading = { isReplacing: false, parts: 0, partsMax: Infinity }
 
 function decodeText(bytes: Uint8Array, from: number, to: number): string {
   const decoded = decodeUtf8(bytes, from, to)
@@ -380,6 +383,7 @@ function checkText(input: ByteReader, tag: number): void {
 }
 
 function checkAttribute(input: ByteReader, end: number, depth: number): void {
+  reading.parts++
   while (input.at < end) {
     const tag = input.readUvarint()
     if (tag === 0x0a) checkText(input, tag)
@@ -412,8 +416,10 @@ function checkValue(input: ByteReader, end: number, depth: number): void {
         while (input.at < to) {
           const inner = input.readUvarint()
           if (inner >>> 3 !== 1) skipField(input, inner)
-          else if (isList) checkValue(input, endOf(input, inner), depth + 1)
-          else checkAttribute(input, endOf(input, inner), depth + 1)
+          else if (isList) {
+            reading.parts++
+            checkValue(input, endOf(input, inner), depth + 1)
+          } else checkAttribute(input, endOf(input, inner), depth + 1)
         }
         break
       }
@@ -430,6 +436,7 @@ function checkValue(input: ByteReader, end: number, depth: number): void {
 /** An event or a link: one field is a text, one an attribute. */
 function checkPart(input: ByteReader, end: number, textField: number, attributeField: number): void {
   const isEvent = textField === 2
+  reading.parts++
   while (input.at < end) {
     const tag = input.readUvarint()
     const field = tag >>> 3
@@ -590,6 +597,7 @@ function spanOrProblem(input: ByteReader, end: number, isOutline: boolean): Span
   const from = input.at
   try {
     const span = readSpan(input, end, isOutline)
+    if (isOutline && reading.parts > reading.partsMax) throw tooMany('parts', input.bytes.length, input.at)
     if (input.at === end) return span
     throw new CorruptDataError('protobuf: a field reaches beyond its span')
   } catch (error) {
@@ -605,12 +613,18 @@ function spanOrProblem(input: ByteReader, end: number, isOutline: boolean): Span
  * hold.
  */
 export function readOtlpTraces(message: Uint8Array): { trace: Trace; message: Uint8Array } {
-  checkMessage(message, spansShape)
+  checkMessage(message, outlinesShape)
+  reading.parts = 0
+  reading.partsMax = elementsMax('parts', message.length)
   try {
     return { trace: decodeOtlpTraces(message, true), message }
   } catch (error) {
     if (!(error instanceof NotUtf8Error)) throw error
+  } finally {
+    // What was accepted once is read again without limits.
+    reading.partsMax = Infinity
   }
+  checkMessage(message, spansShape)
   const whole = decodeReplacing(message)
   const replaced = encodeOtlpTraces(whole)
   const trace = decodeOtlpTraces(replaced, true)
