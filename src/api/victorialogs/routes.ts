@@ -202,7 +202,7 @@ class VictoriaLogsApi {
     const range = this.#range(form)
     if (parsed.kind === 'logql') return this.#logqlLines(parsed.expr, range, limit, request)
     const rows = await this.#collect(parsed.query, range, request, limit === 0 ? undefined : limit)
-    return { status: 200, headers: lines, body: pieces(rows.map(rowJson)) }
+    return { status: 200, headers: lines, body: pieces(rows.values().map(rowJson)) }
   }
 
   async #logqlLines(expr: LogqlExpr, range: LogsqlRange, limit: number, request: HttpRequest): Promise<HttpReply> {
@@ -235,7 +235,7 @@ class VictoriaLogsApi {
       this.#reader(request),
       request.signal,
     )
-    return { status: 200, headers: lines, body: pieces(found.lines.map(lineJson)) }
+    return { status: 200, headers: lines, body: pieces(found.lines.values().map(lineJson)) }
   }
 
   /** Rows as they come, until the client goes. */
@@ -618,7 +618,8 @@ function lineJson(line: FoundLine): string {
   return JSON.stringify(object)
 }
 
-function* pieces(rows: readonly string[]): Generator<string> {
+/** The texts are made as they are sent. */
+function* pieces(rows: Iterable<string>): Generator<string> {
   let piece = ''
   for (const row of rows) {
     piece += `${row}\n`
