@@ -176,7 +176,12 @@ async function answerOf(expr: Expr, evaluator: Evaluator): Promise<{ series: Res
   const inner = unwrap(expr)
   if (inner.kind === 'matrix') {
     const found = await evaluator.selectRange(inner)
-    return { series: found.map(({ labels, columns }) => rawSeries(labels, columns)), text: '' }
+    const series: ResultSeries[] = []
+    for (const { labels, columns } of found) {
+      series.push(rawSeries(labels, columns))
+      if (budget.worked(unitsOfRow + unitsOfPoint * columns.count)) await budget.pause()
+    }
+    return { series, text: '' }
   }
   if (inner.kind === 'subquery') {
     const { rows, grid: inside } = await evaluator.evalSubquery(inner)

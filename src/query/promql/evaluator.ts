@@ -15,6 +15,7 @@ import {
 import type { Matcher } from '#lang/regex/matcher.ts'
 import type { Labels } from '#model/labels.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
+import type { Budget } from '../budget.ts'
 import { aggregate } from './aggregate.ts'
 import { evaluateBinary } from './binary.ts'
 import { absentFrom, argumentOf, eachRow, textOf, type Evaluation, type QueryContext } from './evaluation.ts'
@@ -29,6 +30,9 @@ import {
   type RangeFunctionName,
 } from './range-functions.ts'
 import { isFloat, isHistogram, Row, RowRoom, unitsOfRow, type Grid, type Value } from './value.ts'
+
+/** Steps of one series between two looks at the clock: subqueries can have millions. */
+const stepsAtOnce = 16_384
 
 /** Series that are fetched and evaluated in one go. */
 const batchSeries = 256
@@ -183,7 +187,7 @@ export class Evaluator implements Evaluation {
     if (range.kind === 'subquery') {
       const { rows, grid } = await this.evalSubquery(range)
       for (const row of rows) {
-        fillWindowFromRow(window, row, grid)
+        await fillWindowFromRow(window, row, grid, this.context.budget)
         await run(row.labels, row.dropName)
         await this.context.budget.pause()
       }
@@ -366,12 +370,13 @@ export class Evaluator implements Evaluation {
       { ...selector, modifier: selector.modifier },
       selector.modifier === undefined ? lookbackMs : 0,
     )
-    await this.#eachSeries(selector.matchers, fromMs, toMs, (labels, columns) => {
+    await this.#eachSeries(selector.matchers, fromMs, toMs, async (labels, columns) => {
       const row = new Row(labels, false, steps, this.#room)
       let any = 0
       let next = 0
       const { timesMs, values, histograms } = columns
       for (let step = 0; step < steps; step++) {
+        if (step % stepsAtOnce === stepsAtOnce - 1 && budget.worked(stepsAtOnce)) await budget.pause()
         const atMs = this.#referenceMs(selector, step)
         while (next < columns.count && timesMs[next]! <= atMs) next++
         if (selector.modifier === 'smoothed') {
@@ -501,7 +506,7 @@ function hasNaN(values: Float64Array, count: number): boolean {
   return false
 }
 
-function fillWindowFromRow(window: Window, row: Row, grid: Grid): void {
+async function fillWindowFromRow(window: Window, row: Row, grid: Grid, budget: Budget): Promise<void> {
   window.histogramTimes = []
   window.histograms = []
   window.drops = []
@@ -511,6 +516,7 @@ function fillWindowFromRow(window: Window, row: Row, grid: Grid): void {
   }
   let out = 0
   for (let step = 0; step < grid.steps; step++) {
+    if (step % stepsAtOnce === stepsAtOnce - 1 && budget.worked(stepsAtOnce)) await budget.pause()
     const atMs = grid.startMs + step * grid.intervalMs
     if (row.present[step] === isFloat) {
       window.floatTimes[out] = atMs
