@@ -7,6 +7,7 @@ import type { Config } from '#app/config.ts'
 import { optionNames } from '#app/options.ts'
 import { compileCacheDirectory, version } from '#app/version.ts'
 import type { World } from '#app/world.ts'
+import { collectGarbage } from '#core/garbage.ts'
 import { BucketError } from '#bucket/bucket.ts'
 import { greatest } from '#core/lists.ts'
 import { configFlag, readConfig, worldOf } from './configuration.ts'
@@ -184,6 +185,8 @@ async function startServer(config: Config, world: World, onStarted: () => void):
   const { startTercet } = await import('#app/tercet.ts')
   const tercet = await startTercet(config, world)
   onStarted()
+  // What the start itself took is given back: a tenth of the memory of an idle process.
+  collectGarbage(true)
   const { url, signals } = tercet
   const stats = signals.map(signal => signal.stats())
   const records = stats.reduce((sum, { replayedRecords }) => sum + replayedRecords, 0)

@@ -1,9 +1,8 @@
 /** A worker thread's own composition: stores that ask the main thread, and the routes of queries over them. */
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { parentPort, workerData } from 'node:worker_threads'
 import { systemClock } from '#core/clock.ts'
 import { systemFiles } from '#core/files.ts'
+import { collectGarbage } from '#core/garbage.ts'
 import { makeWorker } from './worker.ts'
 import type { LinkMessage, Port } from './link.ts'
 import type { WorkerSettings } from './settings.ts'
@@ -19,10 +18,12 @@ const port: Port = {
     })
   },
 }
-// V8 has the function for contexts that are made after the flag was set.
-setFlagsFromString('--expose-gc')
-const collectGarbage = runInNewContext('gc') as () => void
-makeWorker(port, workerData as WorkerSettings, { clock: systemClock, files: systemFiles, heldBytes, collectGarbage })
+makeWorker(port, workerData as WorkerSettings, {
+  clock: systemClock,
+  files: systemFiles,
+  heldBytes,
+  collectGarbage: () => collectGarbage(),
+})
 
 /** JavaScript objects and buffers of this thread. */
 function heldBytes(): number {
