@@ -1,6 +1,6 @@
 /**
- * What worker threads bring: heavy queries of the three signals at once, small ones one after another, and writes beside
- * heavy queries, with `workers` 0, 1 and 2.
+ * What worker threads bring: heavy queries of the three signals at once, small ones one after another, and writes
+ * beside heavy queries, with `workers` 0, 1 and 2.
  *
  *   node bench/cores.ts [--workers=0,1,2] [--rounds=3] [--series=1] [--only=metrics|logs|traces|small]
  *
@@ -61,7 +61,8 @@ async function fillLines(url: string): Promise<void> {
       stream: { app: `app-${s}` },
       values: Array.from({ length: 1250 }, (_line, i) => {
         const n = from + i * 8 + s
-        const text = `level=info user=${(n * 7919) % 50_000} latency=${((n * 104_729) % 200_000) / 100} path=/api/${n % 97}`
+        const fields = `user=${(n * 7919) % 50_000} latency=${((n * 104_729) % 200_000) / 100}`
+        const text = `level=info ${fields} path=/api/${n % 97}`
         return [String(BigInt(nowMs - hourMs + Math.floor((n * hourMs) / lines)) * 1_000_000n), text]
       }),
     }))
