@@ -49,6 +49,7 @@ export function metricsView(door: MetricsDoor, { retentionMs = Infinity, ...worl
           door.noteDamage(one)
           return { value: undefined }
         }),
+      facts: tenant => over(tenant, async name => ({ value: await door.facts(name) })),
       lookAgain: (tenant, block) => over(block, async one => ({ value: await door.lookAgain(tenant, one) })),
     },
   })

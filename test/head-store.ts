@@ -55,6 +55,7 @@ export function makeDistantHeadStore(): ScriptStore {
     requireReadable: () => {},
     notJoined: () => undefined,
     refresh: () => Promise.resolve(),
+    facts: () => Promise.reject(new Error('scripts ask for no facts')),
   })
   const files = new MemoryFiles()
   const view = metricsView(door, { clock, files, bucket: new MemoryBucket(clock, files) })

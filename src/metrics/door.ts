@@ -7,11 +7,11 @@ import { CorruptDataError } from '#core/errors.ts'
 import { Omissions, type Omission } from '#core/omissions.ts'
 import { yieldEvery } from '#core/yield.ts'
 import { unpackMatcher, type CarriedMatcher } from '#lang/regex/carried-matcher.ts'
-import type { DamagedBlock } from '#store/damage.ts'
 import type { BlockMeta } from './block-meta.ts'
 import { HeadColumnsBuilder } from './head-columns-builder.ts'
 import type { HeadColumns } from './head-columns.ts'
 import type { Held } from './head.ts'
+import type { MetricsFacts } from './select.ts'
 import type { Tenant } from './tenant.ts'
 
 /** Where a block's files are: below this directory on the local disk, or, undefined, in the bucket. */
@@ -71,6 +71,7 @@ export interface DoorSources {
   /** Why answers lack what is in the bucket; undefined: they don't. */
   notJoined: () => string | undefined
   refresh: () => Promise<void>
+  facts: (tenant: string) => Promise<MetricsFacts>
 }
 
 /** How long the thread with the heads works for a query before other work runs. */
@@ -130,8 +131,8 @@ export class MetricsDoor {
     return ids.map(id => readers?.get(id)?.meta)
   }
 
-  damaged(tenant: string): DamagedBlock[] {
-    return this.#sources.tenant(tenant)?.blocks.quarantined.all() ?? []
+  facts(tenant: string): Promise<MetricsFacts> {
+    return this.#sources.facts(tenant)
   }
 
   noteDamage({ tenant, id, reason, isWhole }: DamageNote): void {

@@ -18,7 +18,7 @@ import { MetricsDoor } from './door.ts'
 import { HeadSource } from './head-source.ts'
 import { Reader } from './reader.ts'
 import { Replay } from './replay.ts'
-import type { MetricsReader } from './select.ts'
+import type { HeadStats, MetricsFacts, MetricsReader } from './select.ts'
 import { Tenant } from './tenant.ts'
 import { recordKind } from './wal-record.ts'
 
@@ -202,6 +202,7 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
       },
       notJoined: () => this.notJoined,
       refresh: () => this.refresh(),
+      facts: name => this.facts(name),
     })
   }
 
@@ -223,14 +224,12 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
   }
 
   /** For /api/v1/status/tsdb. */
-  headStats(tenantName: string): {
-    series: number
-    chunks: number
-    labelPairs: number
-    minMs: number
-    maxMs: number
-    byMetric: Map<string, number>
-  } {
+  facts(tenantName: string): Promise<MetricsFacts> {
+    const damaged = this.#tenants.get(tenantName)?.blocks.quarantined.all() ?? []
+    return Promise.resolve({ head: this.headStats(tenantName), damaged })
+  }
+
+  headStats(tenantName: string): HeadStats {
     const head = this.#tenants.get(tenantName)?.head
     if (head === undefined) return { series: 0, chunks: 0, labelPairs: 0, minMs: 0, maxMs: 0, byMetric: new Map() }
     return {

@@ -5,6 +5,24 @@ import type { Labels } from '#model/labels.ts'
 import type { SampleColumns } from '#model/sample-columns.ts'
 import type { DamagedBlock } from '#store/damage.ts'
 
+/** What is in memory of a tenant. Without samples the times are infinite. */
+export interface HeadStats {
+  series: number
+  chunks: number
+  labelPairs: number
+  minMs: number
+  maxMs: number
+  /** How many series each metric name has. */
+  byMetric: Map<string, number>
+}
+
+/** Facts about a tenant's store. */
+export interface MetricsFacts {
+  head: HeadStats
+  /** The tenant's blocks that are known to be damaged. */
+  damaged: readonly DamagedBlock[]
+}
+
 /** Series that match, in the order of their labels. Samples are fetched for a stretch of them at a time. */
 export interface SeriesSet {
   readonly labels: readonly Labels[]

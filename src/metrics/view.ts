@@ -18,7 +18,7 @@ import type { DamageNote, MetricsPlan, MetricsTexts, PlacedBlock, PlanAsk, Texts
 import { labelsOf, readColumns } from './head-columns.ts'
 import type { TimeRange } from './head.ts'
 import { Reader, type MetricsSource, type QueryPlan, type TextsPlan } from './reader.ts'
-import type { MetricsReader } from './select.ts'
+import type { MetricsFacts, MetricsReader } from './select.ts'
 
 /** The other thread's door (door.ts), as it is asked from here. */
 export interface DistantMetricsDoor {
@@ -26,6 +26,7 @@ export interface DistantMetricsDoor {
   texts(ask: TextsAsk): Promise<MetricsTexts>
   metas(tenant: string, ids: readonly string[]): Promise<(BlockMeta | undefined)[]>
   noteDamage(note: DamageNote): Promise<void>
+  facts(tenant: string): Promise<MetricsFacts>
   lookAgain(tenant: string, block: PlacedBlock): Promise<PlacedBlock | undefined>
 }
 
@@ -58,6 +59,10 @@ export class MetricsView {
     const retainedFrom = (fromMs: number): number =>
       retentionMs === Infinity ? fromMs : Math.max(fromMs, clock.nowMs() - retentionMs)
     return new Reader(view, retainedFrom)
+  }
+
+  facts(tenant: string): Promise<MetricsFacts> {
+    return this.#options.door.facts(tenant)
   }
 }
 

@@ -7,6 +7,7 @@ import type { BlockMeta as MetricsBlockMeta } from '#metrics/block-meta.ts'
 import type { DamageNote, MetricsPlan, MetricsTexts, PlacedBlock, PlanAsk, TextsAsk } from '#metrics/door.ts'
 import type { HeadColumns } from '#metrics/head-columns.ts'
 import type { MergedBlock, WrittenRange } from '#metrics/merge.ts'
+import type { MetricsFacts } from '#metrics/select.ts'
 import type { DamagedBlock } from '#store/damage.ts'
 import type { FirstBlockPlan, MergedBlocks } from '#traces/block-building.ts'
 import type { BlockMeta as TracesBlockMeta } from '#traces/block-meta.ts'
@@ -115,6 +116,7 @@ export type MainCalls = {
   metricsPlan: { ask: PlanAsk; answer: MetricsPlan }
   metricsTexts: { ask: TextsAsk; answer: MetricsTexts }
   metricsMetas: { ask: { tenant: string; ids: readonly string[] }; answer: (MetricsBlockMeta | undefined)[] }
+  metricsFacts: { ask: string; answer: MetricsFacts }
   metricsDamage: { ask: DamageNote; answer: undefined }
   metricsLookAgain: { ask: { tenant: string; block: PlacedBlock }; answer: PlacedBlock | undefined }
   logsPlan: { ask: LogsPlanAsk; answer: LogsPlan }

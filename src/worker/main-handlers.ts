@@ -34,6 +34,7 @@ export function mainHandlers({ bucket, metrics, logs, traces, memoryShort }: Mai
     },
     metricsTexts: async ask => ({ answer: await metrics().texts(ask) }),
     metricsMetas: ({ tenant, ids }) => ({ answer: metrics().metas(tenant, ids) }),
+    metricsFacts: async tenant => ({ answer: await metrics().facts(tenant) }),
     metricsDamage: note => {
       metrics().noteDamage(note)
       return { answer: undefined }

@@ -2,7 +2,7 @@
 import { jaegerRoutes } from '#api/jaeger/routes.ts'
 import { lokiQueries } from '#api/loki/routes.ts'
 import { exportRoutes } from '#api/prometheus/export.ts'
-import { prometheusQueries } from '#api/prometheus/query-routes.ts'
+import { prometheusQueries, type PrometheusQueryStore } from '#api/prometheus/query-routes.ts'
 import { TempoAnswers } from '#api/tempo/answers.ts'
 import { tempoQueries } from '#api/tempo/routes.ts'
 import type { Tenancy } from '#api/tenancy.ts'
@@ -10,7 +10,6 @@ import { victoriaLogsRoutes, victoriaLogsTail, type TailingOptions } from '#api/
 import type { Clock } from '#core/clock.ts'
 import type { Limits } from '#core/limits.ts'
 import type { LogsReader } from '#logs/select.ts'
-import type { MetricsReader } from '#metrics/select.ts'
 import type { Readiness, Route } from '#net/route-table.ts'
 import { LogqlEngine } from '#query/logql/engine.ts'
 import { LogsqlEngine } from '#query/logsql/engine.ts'
@@ -55,7 +54,7 @@ export class Queries {
   }
 
   /** `onIncomplete` is called for every answer that lacks something. */
-  metrics(store: QueryStore<MetricsReader>, onIncomplete: () => void): Route[] {
+  metrics(store: PrometheusQueryStore, onIncomplete: () => void): Route[] {
     const { clock, limits, tenancy } = this.#world
     const asked = { clock, store, tenantOf: tenancy.of('metrics'), onIncomplete }
     return [...prometheusQueries({ ...asked, limits, engine: this.promql }), ...exportRoutes(asked)]

@@ -225,6 +225,7 @@ function metricsDoor(link: MainLink): ConstructorParameters<typeof MetricsView>[
     texts: ask => link.call('metricsTexts', ask),
     metas: (tenant, ids) => link.call('metricsMetas', { tenant, ids }),
     noteDamage: note => link.call('metricsDamage', note),
+    facts: tenant => link.call('metricsFacts', tenant),
     lookAgain: (tenant, block) => link.call('metricsLookAgain', { tenant, block }),
   }
 }

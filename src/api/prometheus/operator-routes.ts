@@ -1,14 +1,12 @@
 /** What Prometheus' HTTP API answers beside queries: facts about the store, and changes that an operator makes. */
 import type { Clock } from '#core/clock.ts'
 import { BadDataError } from '#core/errors.ts'
-import { compareText } from '#core/text.ts'
 import { selectorsOf } from '#lang/promql/ast.ts'
 import { parsePromql } from '#lang/promql/parser.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
-import type { MetricsReader } from '#metrics/select.ts'
+import type { MetricsFacts } from '#metrics/select.ts'
 import type { Labels } from '#model/labels.ts'
 import type { Metadata } from '#model/write-batch.ts'
-import { RequestReaders } from '#net/request-readers.ts'
 import { route, whenReady, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
 import { formatLabels, formatTime, formatValue } from './json.ts'
 import { invalid, limitParam, matcherSets, maxTimeMs, minTimeMs, timeParam, timesOf, withParameter } from './params.ts'
@@ -21,26 +19,16 @@ export interface ExemplarSeries {
 
 /** What these routes need of the store. */
 export interface PrometheusStore {
-  reader(tenant: string): MetricsReader
   metadata(tenant: string): ReadonlyMap<string, Metadata>
   exemplars(tenant: string, matchers: readonly (readonly Matcher[])[], fromMs: number, toMs: number): ExemplarSeries[]
   deleteSeries(tenant: string, matchers: readonly Matcher[], minMs: number, maxMs: number): Promise<void>
   cleanTombstones(): Promise<void>
-  headStats(tenant: string): {
-    series: number
-    chunks: number
-    labelPairs: number
-    minMs: number
-    maxMs: number
-    byMetric: Map<string, number>
-  }
+  facts(tenant: string): Promise<MetricsFacts>
   readonly ready: boolean
   readonly notReady?: string | undefined
 }
 
 export interface PrometheusOperatorOptions {
-  /** Called for every answer that lacks something. */
-  onIncomplete?: () => void
   clock: Clock
   store: PrometheusStore
   tenantOf: (request: HttpRequest) => string
@@ -65,24 +53,16 @@ export function prometheusOperatorRoutes(options: PrometheusOperatorOptions): Ro
     route(['GET'], '/api/v1/status/runtimeinfo', api.runtimeInfo),
     route(['GET'], '/api/v1/status/flags', api.flags),
     route(['GET'], '/api/v1/status/config', api.config),
-    route(['GET'], '/api/v1/status/tsdb', api.tsdb),
     route(['GET'], '/api/v1/status/walreplay', api.walReplay),
   ]
-  const noting = routes.map(one => ({ ...one, handler: api.readers.noting(one.handler) }))
-  return prometheusDialect(whenReady(options.store, noting))
+  return prometheusDialect(whenReady(options.store, routes))
 }
 
 class OperatorApi {
   readonly #options: PrometheusOperatorOptions
-  readonly readers: RequestReaders<MetricsReader>
 
   constructor(options: PrometheusOperatorOptions) {
     this.#options = options
-    this.readers = new RequestReaders(request => options.store.reader(options.tenantOf(request)), options.onIncomplete)
-  }
-
-  #reader(request: HttpRequest): MetricsReader {
-    return this.readers.of(request)
   }
 
   readonly metadata = async (request: HttpRequest): Promise<HttpReply> => {
@@ -143,58 +123,25 @@ class OperatorApi {
       }),
     )
   readonly runtimeInfo = async (request: HttpRequest): Promise<HttpReply> => {
-    const { series } = this.#options.store.headStats(this.#options.tenantOf(request))
+    const { head, damaged } = await this.#options.store.facts(this.#options.tenantOf(request))
     return success(
       JSON.stringify({
         startTime: new Date(this.#options.startedMs).toISOString(),
         CWD: '',
         reloadConfigSuccess: true,
         lastConfigTime: new Date(this.#options.startedMs).toISOString(),
-        corruptionCount: this.#reader(request).damaged().length,
+        corruptionCount: damaged.length,
         goroutineCount: 0,
         GOMAXPROCS: 1,
         GOMEMLIMIT: 0,
         GOGC: '',
         GODEBUG: '',
         storageRetention: this.#options.retention,
-        timeSeriesCount: series,
+        timeSeriesCount: head.series,
       }),
     )
   }
   readonly flags = async (): Promise<HttpReply> => success(JSON.stringify(this.#options.flags))
   readonly config = async (): Promise<HttpReply> => success(JSON.stringify({ yaml: this.#options.configText }))
   readonly walReplay = async (): Promise<HttpReply> => success('{"min":0,"max":0,"current":0}')
-
-  readonly tsdb = async (request: HttpRequest): Promise<HttpReply> => {
-    const form = await request.form()
-    const limit = limitParam(form) || 10
-    const stats = this.#options.store.headStats(this.#options.tenantOf(request))
-    const top = [...stats.byMetric]
-      .sort((a, b) => b[1] - a[1] || compareText(a[0], b[0]))
-      .slice(0, limit)
-      .map(([name, value]) => ({ name, value }))
-    const reader = this.#reader(request)
-    const names = await reader.labelNames([], minTimeMs, maxTimeMs)
-    const counts: { name: string; value: number }[] = []
-    for (const name of names)
-      counts.push({ name, value: (await reader.labelValues(name, [], minTimeMs, maxTimeMs)).length })
-    counts.sort((a, b) => b.value - a.value || compareText(a.name, b.name))
-    return success(
-      JSON.stringify({
-        headStats: {
-          numSeries: stats.series,
-          numLabelPairs: stats.labelPairs,
-          chunkCount: stats.chunks,
-          minTime: Number.isFinite(stats.minMs) ? stats.minMs : 0,
-          maxTime: Number.isFinite(stats.maxMs) ? stats.maxMs : 0,
-        },
-        seriesCountByMetricName: top,
-        labelValueCountByLabelName: counts.slice(0, limit),
-        memoryInBytesByLabelName: [],
-        seriesCountByLabelValuePair: [],
-        damagedBlocks: reader.damaged().map(({ id, reason, isWhole }) => ({ ulid: id, reason, isWhole })),
-      }),
-      reader.omissions.texts(),
-    )
-  }
 }

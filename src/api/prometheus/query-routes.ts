@@ -3,11 +3,11 @@ import type { Clock } from '#core/clock.ts'
 import { BadDataError } from '#core/errors.ts'
 import type { Limits } from '#core/limits.ts'
 import { FirstTexts } from '#core/lists.ts'
-import { quote } from '#core/text.ts'
+import { compareText, quote } from '#core/text.ts'
 import { formatExpr } from '#lang/promql/printer.ts'
 import { parsePromql } from '#lang/promql/parser.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
-import type { MetricsReader } from '#metrics/select.ts'
+import type { MetricsFacts, MetricsReader } from '#metrics/select.ts'
 import { compareLabels, type Labels } from '#model/labels.ts'
 import { RequestReaders } from '#net/request-readers.ts'
 import { heavy, queries, route, whenReady, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
@@ -22,6 +22,8 @@ import {
   invalid,
   limitParam,
   matcherSets,
+  maxTimeMs,
+  minTimeMs,
   requiredTime,
   timeParam,
   timesOf,
@@ -33,6 +35,7 @@ import { prometheusDialect, success, successList, successPieces } from './respon
 /** What these routes need of the store. */
 export interface PrometheusQueryStore {
   reader(tenant: string): MetricsReader
+  facts(tenant: string): Promise<MetricsFacts>
   readonly ready: boolean
   readonly notReady?: string | undefined
 }
@@ -60,6 +63,7 @@ export function prometheusQueries(options: PrometheusQueryOptions): Route[] {
     route(both, '/api/v1/labels', api.labelNames),
     route(['GET'], '/api/v1/label/:name/values', api.labelValues),
     route(['POST'], '/api/v1/read', request => remoteRead(request, reader(request), limits)),
+    route(['GET'], '/api/v1/status/tsdb', api.tsdb),
     route(both, '/federate', request => federate(request, reader(request), clock, limits)),
   ]
   const texts = [
@@ -209,6 +213,39 @@ class QueryApi {
       })
     if (name === '') throw new BadDataError(`invalid label name: ${quote(name)}`)
     return this.#texts(request, form, (reader, set, limit) => reader.labelValues(name, set, fromMs, toMs, limit))
+  }
+
+  readonly tsdb = async (request: HttpRequest): Promise<HttpReply> => {
+    const form = await request.form()
+    const limit = limitParam(form) || 10
+    const { head: stats, damaged } = await this.#options.store.facts(this.#options.tenantOf(request))
+    const top = [...stats.byMetric]
+      .sort((a, b) => b[1] - a[1] || compareText(a[0], b[0]))
+      .slice(0, limit)
+      .map(([name, value]) => ({ name, value }))
+    const reader = this.#reader(request)
+    const names = await reader.labelNames([], minTimeMs, maxTimeMs)
+    const counts: { name: string; value: number }[] = []
+    for (const name of names)
+      counts.push({ name, value: (await reader.labelValues(name, [], minTimeMs, maxTimeMs)).length })
+    counts.sort((a, b) => b.value - a.value || compareText(a.name, b.name))
+    return success(
+      JSON.stringify({
+        headStats: {
+          numSeries: stats.series,
+          numLabelPairs: stats.labelPairs,
+          chunkCount: stats.chunks,
+          minTime: Number.isFinite(stats.minMs) ? stats.minMs : 0,
+          maxTime: Number.isFinite(stats.maxMs) ? stats.maxMs : 0,
+        },
+        seriesCountByMetricName: top,
+        labelValueCountByLabelName: counts.slice(0, limit),
+        memoryInBytesByLabelName: [],
+        seriesCountByLabelValuePair: [],
+        damagedBlocks: damaged.map(({ id, reason, isWhole }) => ({ ulid: id, reason, isWhole })),
+      }),
+      reader.omissions.texts(),
+    )
   }
 
   readonly formatQuery = async (request: HttpRequest): Promise<HttpReply> => {

@@ -76,7 +76,6 @@ export async function makeMetrics(context: ServingContext): Promise<MetricsPart>
       clock,
       store: engine,
       tenantOf,
-      onIncomplete,
       version,
       startedMs,
       flags: config.shown(),
