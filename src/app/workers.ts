@@ -17,9 +17,11 @@ import type { Route } from '#net/route-table.ts'
 import { LocalBuilding as LocalTracesBuilding, type BlockBuilding as TracesBuilding } from '#traces/block-building.ts'
 import type { TracesEngine } from '#traces/engine.ts'
 import type { BlockLayout } from '#traces/schema.ts'
+import type { BodyDecoder } from '#wire/decode-body.ts'
 import { WorkerMetricsBuilding, WorkerTracesBuilding } from '#worker/building.ts'
 import type { MainCalls, WorkerCalls } from '#worker/calls.ts'
 import { Costs } from '#worker/costs.ts'
+import { decodingMemoryError, WorkerDecoding } from '#worker/decoding.ts'
 import { mainHandlers } from '#worker/main-handlers.ts'
 import { offloaded } from '#worker/offload.ts'
 import { Pool, type ThreadHandle } from '#worker/pool.ts'
@@ -73,6 +75,10 @@ export class Workers {
   readonly #pool: Pool<WorkerCalls, MainCalls> | undefined
   /** For work in the background: it has a thread of its own, so that queries do not share its memory. */
   readonly #builders: Pool<WorkerCalls, MainCalls> | undefined
+  /** For long bodies: pushes do not wait behind queries, and no query ends because of a body. */
+  readonly #decoders: Pool<WorkerCalls, MainCalls> | undefined
+  /** Decodes long bodies; undefined where there are no workers. */
+  readonly decoder: BodyDecoder | undefined
   readonly #costs = new Costs()
   readonly #memoryBytesMax: number
 
@@ -105,6 +111,14 @@ export class Workers {
     const memoryError = (): Error =>
       new UnavailableError('a worker that builds blocks used more memory than it may', 60)
     this.#builders = new Pool<WorkerCalls, MainCalls>({ ...common, threadsMax: 1, memoryError })
+    const decoders = { ...common, threadsMax: 1, memoryError: decodingMemoryError }
+    this.#decoders = new Pool<WorkerCalls, MainCalls>(decoders)
+    const { limits, hashSeed: seed } = context
+    this.decoder = new WorkerDecoding(this.#decoders, () => ({
+      nowMs: world.clock.nowMs(),
+      decodedBytesMax: limits.decodedBytesMax,
+      seed,
+    }))
   }
 
   /** Queries of metrics are answered by workers from now on. */
@@ -245,14 +259,31 @@ export class Workers {
 
   register(registry: Registry): void {
     const pool = this.#pool
-    const builders = this.#builders
-    if (pool === undefined || builders === undefined) return
+    if (pool === undefined) return
+    const pools = [pool, this.#builders, this.#decoders].filter(one => one !== undefined)
+    const sum = (of: (one: Pool<WorkerCalls, MainCalls>) => number) => () =>
+      pools.reduce((total, one) => total + of(one), 0)
     const read: Registry['read'] = (...row) => {
       registry.read(...row)
     }
-    read('tercet_workers', 'Worker threads that there are now.', 'gauge', () => pool.threads + builders.threads)
-    read('tercet_worker_jobs_running', 'Jobs that workers are at.', 'gauge', () => pool.running + builders.running)
-    read('tercet_worker_jobs_total', 'Jobs that workers were given.', 'counter', () => pool.jobs + builders.jobs)
+    read(
+      'tercet_workers',
+      'Worker threads that there are now.',
+      'gauge',
+      sum(one => one.threads),
+    )
+    read(
+      'tercet_worker_jobs_running',
+      'Jobs that workers are at.',
+      'gauge',
+      sum(one => one.running),
+    )
+    read(
+      'tercet_worker_jobs_total',
+      'Jobs that workers were given.',
+      'counter',
+      sum(one => one.jobs),
+    )
     read('tercet_worker_jobs_repeated_total', 'Jobs that were done again.', 'counter', () => pool.repeated)
     read('tercet_worker_jobs_parked_total', 'Jobs that had to wait for memory.', 'counter', () => pool.parked)
     const ended = 'Worker threads that were ended.'
@@ -268,6 +299,7 @@ export class Workers {
   close(): void {
     this.#pool?.close()
     this.#builders?.close()
+    this.#decoders?.close()
   }
 }
 

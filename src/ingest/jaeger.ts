@@ -3,6 +3,7 @@ import { BadDataError } from '#core/errors.ts'
 import type { AppendOutcome } from '#model/append-outcome.ts'
 import { decodePostSpansRequest } from '#wire/jaeger/proto.ts'
 import { decodeJaegerThrift } from '#wire/jaeger/thrift.ts'
+import { decodeLargeTraces, decoderFor } from './large-bodies.ts'
 import { mediaTypeOf, tenantOfRequest, type ServedProtocol } from './protocol.ts'
 import { acceptedReply, batchOf, reasonOf, serveTraces, type TraceProtocol, type TracesPush } from './traces-push.ts'
 
@@ -15,7 +16,8 @@ export function jaeger(push: TracesPush): ServedProtocol {
   })
 }
 
-function protocolOf({ tenantOf }: TracesPush): TraceProtocol<Format> {
+function protocolOf(push: TracesPush): TraceProtocol<Format> {
+  const { tenantOf } = push
   return {
     formatOf(request) {
       const type = mediaTypeOf(request, '').toLowerCase()
@@ -28,8 +30,12 @@ function protocolOf({ tenantOf }: TracesPush): TraceProtocol<Format> {
       tenantOfRequest(request, tenantOf)
       return 'thrift'
     },
-    store: (body, format, intake) =>
-      intake.append(batchOf(format === 'thrift' ? decodeJaegerThrift(body) : decodePostSpansRequest(body))),
+    async store(body, format, intake) {
+      const kind = format === 'thrift' ? 'jaeger-thrift' : 'jaeger-proto'
+      const decoder = decoderFor(push, kind, body)
+      if (decoder !== undefined) return intake.append(await decodeLargeTraces(decoder, kind, body))
+      return intake.append(batchOf(format === 'thrift' ? decodeJaegerThrift(body) : decodePostSpansRequest(body)))
+    },
     reply: acceptedReply,
   }
 }

@@ -6,11 +6,12 @@ import type { LogsAppendOutcome, LogsAppender } from '#logs/append.ts'
 import type { LogBatch } from '#model/log-batch.ts'
 import type { HttpReply } from '#net/route-table.ts'
 import type { WriteKernel } from '#wire/remote-write/v1.ts'
+import type { Decoding } from './large-bodies.ts'
 import { serve, type Places, type PushProtocol, type ServedProtocol, type TenantOf } from './protocol.ts'
 import { plainText } from './reply.ts'
 
 /** What the push protocols of logs are made of. */
-export interface LogsPush {
+export interface LogsPush extends Decoding {
   readonly appender: LogsAppender
   readonly tenantOf: TenantOf
   /** Lines without a time get this one's. */

@@ -8,7 +8,9 @@ import type { LogsAppendOutcome } from '#logs/append.ts'
 import { refuse, type AppendOutcome } from '#model/append-outcome.ts'
 import { LogBatch } from '#model/log-batch.ts'
 import type { HttpReply, HttpRequest } from '#net/route-table.ts'
-import { decodePushRequest, readLegacyPushJson, readPushJson } from '#wire/loki-push/push.ts'
+import type { BodyKind } from '#wire/decode-body.ts'
+import { decodePushRequest, readLegacyPushJson, readPushJson, unpackPushBody } from '#wire/loki-push/push.ts'
+import { decodeLargeLogs, decoderFor } from './large-bodies.ts'
 import { noStreamReply, serveLogs, type LogProtocol, type LogsPush } from './logs-push.ts'
 import { mediaTypeOf, type ServedProtocol } from './protocol.ts'
 import { plainText, retryLater } from './reply.ts'
@@ -25,7 +27,7 @@ interface Stored {
 }
 
 export function lokiPush(push: LogsPush): ServedProtocol {
-  return serveLogs(push, protocolOf(push, readPushJson), {
+  return serveLogs(push, protocolOf(push, readPushJson, 'loki-push-json'), {
     methods: ['POST'],
     paths: ['/loki/api/v1/push', '/insert/loki/api/v1/push'],
     grpc: { service: 'logproto.Pusher', method: 'Push', format: 'protobuf', answer },
@@ -34,27 +36,37 @@ export function lokiPush(push: LogsPush): ServedProtocol {
 
 /** The path of Loki's first versions. */
 export function legacyLokiPush(push: LogsPush): ServedProtocol {
-  return serveLogs(push, protocolOf(push, readLegacyPushJson), { methods: ['POST'], paths: ['/api/prom/push'] })
+  return serveLogs(push, protocolOf(push, readLegacyPushJson, 'loki-push-json-of-old'), {
+    methods: ['POST'],
+    paths: ['/api/prom/push'],
+  })
 }
 
 /** What it stored is undefined where the message holds no stream. */
 function protocolOf(
-  { kernel, limits, clock }: LogsPush,
+  push: LogsPush,
   readJsonPush: typeof readPushJson,
+  jsonKind: BodyKind,
 ): LogProtocol<Format, Stored | undefined> {
+  const { kernel, limits, clock } = push
+  const kinds = { snappy: 'loki-push-snappy', protobuf: 'loki-push', json: jsonKind } as const
   const { decodedBytesMax } = limits
   // Filled and appended without a wait between, so one serves all requests; so does the kernel's memory.
-  const batch = new LogBatch()
+  const shared = new LogBatch()
   const unpack = (body: Uint8Array): Uint8Array => kernel.unpack(body, decodedBytesMax)
   return {
     formatOf,
     read: (request, format) => (format === 'json' ? readJson(request, decodedBytesMax) : request.rawBody()),
     async store(body, format, intake) {
-      const json = format === 'json' ? await readJsonBody(body, yieldEvery(clock)) : undefined
+      const decoder = decoderFor(push, kinds[format], body)
+      const large = decoder && (await decodeLargeLogs(decoder, kinds[format], body, clock))
+      const json = format === 'json' && !large ? await readJsonBody(body, yieldEvery(clock)) : undefined
+      const batch = large?.batch ?? shared
       const problems =
-        format === 'json'
+        large?.problems ??
+        (format === 'json'
           ? readJsonPush(json, body.length, batch)
-          : decodePushRequest(format === 'snappy' ? unpackSnappy(body, unpack) : body, batch)
+          : decodePushRequest(format === 'snappy' ? unpackPushBody(body, unpack) : body, batch))
       if (batch.streams.length > 0 || problems.length > 0) return { outcome: await intake.append(batch), problems }
       intake.tenant()
       return undefined
@@ -67,16 +79,6 @@ function formatOf(request: HttpRequest): Format {
   const type = mediaTypeOf(request, '').toLowerCase()
   if (type === '') throw new BadDataError('mime: no media type')
   return type === 'application/json' ? 'json' : 'snappy'
-}
-
-function unpackSnappy(body: Uint8Array, unpack: (body: Uint8Array) => Uint8Array): Uint8Array {
-  if (body.length === 0) throw new BadDataError('EOF')
-  try {
-    return unpack(body)
-  } catch (error) {
-    if (error instanceof LimitError) throw error
-    throw new BadDataError(`snappy: corrupt input: ${messageOf(error)}`, { cause: error })
-  }
 }
 
 async function readJson(request: HttpRequest, decodedBytesMax: number): Promise<Uint8Array> {

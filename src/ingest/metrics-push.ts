@@ -10,11 +10,12 @@ import type { WriteBatch } from '#model/write-batch.ts'
 import type { HttpReply, HttpRequest } from '#net/route-table.ts'
 import { keyPairs } from '#wire/remote-write/encode.ts'
 import type { WriteKernel } from '#wire/remote-write/v1.ts'
+import type { Decoding } from './large-bodies.ts'
 import { serve, type Places, type PushProtocol, type ServedProtocol, type TenantOf } from './protocol.ts'
 import { plainText, retryLater } from './reply.ts'
 
 /** What the push protocols of metrics are made of. */
-export interface MetricsPush {
+export interface MetricsPush extends Decoding {
   /** The store, or what forwards. */
   readonly appender: MetricsAppender
   readonly tenantOf: TenantOf

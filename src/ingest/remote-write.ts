@@ -1,11 +1,14 @@
 /** Remote write 1.0 and 2.0. Source: the public remote-write specifications. */
 import { BadDataError } from '#core/errors.ts'
+import type { MetricsAppendOutcome } from '#metrics/append.ts'
 import { KeyWriter, WriteBatch } from '#model/write-batch.ts'
 import type { HttpRequest } from '#net/route-table.ts'
+import type { BodyDecoder, BodyKind } from '#wire/decode-body.ts'
 import { decodeWriteBody, decodeWriteRequest } from '#wire/remote-write/v1.ts'
 import { decodeWriteRequestV2 } from '#wire/remote-write/v2.ts'
+import { decodeLargeSamples, decoderFor } from './large-bodies.ts'
 import { samplesReply, serveMetrics, type MetricsProtocol, type MetricsPush } from './metrics-push.ts'
-import type { ServedProtocol } from './protocol.ts'
+import type { Intake, ServedProtocol } from './protocol.ts'
 import { UnsupportedTypeError } from './reply.ts'
 
 const v1Message = 'prometheus.WriteRequest'
@@ -23,7 +26,8 @@ export function remoteWrite(push: MetricsPush): ServedProtocol {
   })
 }
 
-function protocolOf({ kernel, limits }: MetricsPush): MetricsProtocol<Format> {
+function protocolOf(push: MetricsPush): MetricsProtocol<Format> {
+  const { kernel, limits } = push
   const { decodedBytesMax } = limits
   const batch = new WriteBatch()
   const keys = new KeyWriter()
@@ -41,7 +45,9 @@ function protocolOf({ kernel, limits }: MetricsPush): MetricsProtocol<Format> {
     read: (request, { isZstd }) => (isZstd ? request.body() : request.rawBody()),
     store(body, format, intake) {
       if (body.length === 0) throw new BadDataError('the body is empty; a compressed protobuf message was expected')
-      return intake.append(decode(body, format))
+      const kind = kindOf(format)
+      const decoder = decoderFor(push, kind, body)
+      return decoder === undefined ? intake.append(decode(body, format)) : storeLarge(decoder, kind, body, intake)
     },
     reply: (outcome, { version }) =>
       samplesReply(
@@ -51,6 +57,21 @@ function protocolOf({ kernel, limits }: MetricsPush): MetricsProtocol<Format> {
     failed: (reply, { version }) =>
       version === 2 ? { ...reply, headers: { ...reply.headers, ...writtenHeaders(0, 0, 0) } } : reply,
   }
+}
+
+async function storeLarge(
+  decoder: BodyDecoder,
+  kind: BodyKind,
+  body: Uint8Array,
+  intake: Intake<WriteBatch, MetricsAppendOutcome>,
+): Promise<MetricsAppendOutcome> {
+  const { batch } = await decodeLargeSamples(decoder, kind, body)
+  return intake.append(batch)
+}
+
+function kindOf({ version, isZstd }: Format): BodyKind {
+  if (version === 1) return isZstd ? 'remote-write-1' : 'remote-write-1-snappy'
+  return isZstd ? 'remote-write-2' : 'remote-write-2-snappy'
 }
 
 function writtenHeaders(samples: number, histograms: number, exemplars: number): Record<string, string> {

@@ -6,6 +6,7 @@ import type { Trace } from '#model/trace.ts'
 import type { HttpReply } from '#net/route-table.ts'
 import type { TracesAppender } from '#traces/append.ts'
 import { encodeOtlpTraces } from '#wire/otlp/traces.ts'
+import type { Decoding } from './large-bodies.ts'
 import { serve, type Places, type PushProtocol, type ServedProtocol, type TenantOf } from './protocol.ts'
 import { plainText, retryLater } from './reply.ts'
 
@@ -16,7 +17,7 @@ export interface TraceBatch {
 }
 
 /** What the push protocols of traces are made of. */
-export interface TracesPush {
+export interface TracesPush extends Decoding {
   readonly appender: TracesAppender
   readonly tenantOf: TenantOf
   /** Long bodies are decoded in pieces, by its time. */

@@ -3,6 +3,7 @@ import { BadDataError } from '#core/errors.ts'
 import { readJsonBody } from '#core/json-body.ts'
 import { yieldEvery } from '#core/yield.ts'
 import { zipkinSpansOf } from '#wire/zipkin/spans.ts'
+import { decodeLargeTraces, decoderFor } from './large-bodies.ts'
 import { mediaTypeOf, tenantOfRequest, type ServedProtocol } from './protocol.ts'
 import { acceptedReply, batchOf, serveTraces, type TraceProtocol, type TracesPush } from './traces-push.ts'
 
@@ -10,7 +11,8 @@ export function zipkin(push: TracesPush): ServedProtocol {
   return serveTraces(push, protocolOf(push), { paths: ['/api/v2/spans'] })
 }
 
-function protocolOf({ tenantOf, clock }: TracesPush): TraceProtocol<void> {
+function protocolOf(push: TracesPush): TraceProtocol<void> {
+  const { tenantOf, clock } = push
   return {
     formatOf(request) {
       const type = mediaTypeOf(request, 'application/json').toLowerCase()
@@ -20,6 +22,8 @@ function protocolOf({ tenantOf, clock }: TracesPush): TraceProtocol<void> {
       tenantOfRequest(request, tenantOf)
     },
     async store(body, _format, intake) {
+      const decoder = decoderFor(push, 'zipkin', body)
+      if (decoder !== undefined) return intake.append(await decodeLargeTraces(decoder, 'zipkin', body))
       const spans = zipkinSpansOf(await readJsonBody(body, yieldEvery(clock)), body.length)
       return intake.append(batchOf(spans))
     },

@@ -15,6 +15,8 @@ export class LogBatch {
   isVerbatim = false
   /** The outcome lists each entry that is refused. */
   namesRefused = false
+  /** Nobody changes it any more, so an append may read it after it has waited. */
+  isFrozen = false
   bytes: Uint8Array = new Uint8Array(0)
   /** Whole milliseconds since the epoch, and nanoseconds within them. */
   timesMs = new Float64Array(256)

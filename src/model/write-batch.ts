@@ -86,6 +86,8 @@ export class WriteBatch {
   rowsMax = Infinity
   /** The outcome lists the series (`at`) of each sample and histogram that is refused. */
   namesRefused = false
+  /** Nobody changes it any more, so an append may read it after it has waited. */
+  isFrozen = false
 
   clear(): void {
     this.namesRefused = false

@@ -8,6 +8,7 @@
  * Bodies of lines are not here: they are decoded line by line (core/line-cursor.ts), in pieces of some milliseconds.
  */
 import type { HashSeed } from '#codec/series-key.ts'
+import { snappyDeclaredSize } from '#codec/snappy.ts'
 import { WriteRequestKernel } from '#codec/write-request.ts'
 import { buffersOf, carryLogs, carrySamples, type CarriedLogs, type CarriedSamples } from '#model/carried-batch.ts'
 import { LogBatch, LogBatchBuilder } from '#model/log-batch.ts'
@@ -15,7 +16,7 @@ import type { Trace } from '#model/trace.ts'
 import { BatchBuilder, KeyWriter, WriteBatch } from '#model/write-batch.ts'
 import { decodePostSpansRequest } from './jaeger/proto.ts'
 import { decodeJaegerThrift } from './jaeger/thrift.ts'
-import { decodePushRequest, parseLegacyPushJson, parsePushJson } from './loki-push/push.ts'
+import { decodePushRequest, parseLegacyPushJson, parsePushJson, unpackPushBody } from './loki-push/push.ts'
 import { addOtlpLogs, decodeOtlpLogs, parseOtlpLogsJson, type OtlpLogResource } from './otlp/logs.ts'
 import { decodeOtlpMetrics, parseOtlpMetricsJson, type OtlpResource } from './otlp/metrics.ts'
 import { translateOtlp, type TranslatedPoints } from './otlp/to-prometheus.ts'
@@ -117,12 +118,25 @@ export function spansOf({ message, problems }: DecodedBody & { signal: 'traces' 
   return trace
 }
 
+function writeRequestV2(body: Uint8Array): DecodedBody {
+  const batch = new WriteBatch()
+  decodeWriteRequestV2(body, batch, new KeyWriter())
+  return samples(batch)
+}
+
 type Decoder = (body: Uint8Array, options: DecodeOptions) => DecodedBody
 
 const decoders = {
   'otlp-logs': (body, { nowMs }) => otlpLogs(decodeOtlpLogs(body), nowMs),
   'otlp-logs-json': (body, { nowMs }) => otlpLogs(parseOtlpLogsJson(body), nowMs),
   'loki-push': body => push(body, decodePushRequest),
+  'loki-push-snappy': (body, { decodedBytesMax, seed }) => {
+    const kernel = new WriteRequestKernel(seed)
+    return push(
+      unpackPushBody(body, packed => kernel.unpack(packed, decodedBytesMax)),
+      decodePushRequest,
+    )
+  },
   'loki-push-json': body => push(body, parsePushJson),
   'loki-push-json-of-old': body => push(body, parseLegacyPushJson),
   'otlp-metrics': (body, { nowMs }) => otlpMetrics(decodeOtlpMetrics(body), nowMs),
@@ -134,11 +148,9 @@ const decoders = {
     decodeWriteRequest(body, batch)
     return samples(batch)
   },
-  'remote-write-2': body => {
-    const batch = new WriteBatch()
-    decodeWriteRequestV2(body, batch, new KeyWriter())
-    return samples(batch)
-  },
+  'remote-write-2': writeRequestV2,
+  'remote-write-2-snappy': (body, { decodedBytesMax, seed }) =>
+    writeRequestV2(new WriteRequestKernel(seed).unpack(body, decodedBytesMax)),
   'otlp-traces': body => {
     const { trace, message } = readOtlpTraces(body)
     return spans(trace, message)
@@ -152,6 +164,22 @@ const decoders = {
 /** The formats of whole bodies. */
 export type BodyKind = keyof typeof decoders
 export const bodyKinds = Object.keys(decoders) as readonly BodyKind[]
+
+/** Where bodies are decoded: another thread, which gets the options of the process. */
+export interface BodyDecoder {
+  /** The memory of `body` is taken over. Throws as `decodeBody`, and UnavailableError where sending again helps. */
+  decode(kind: BodyKind, body: Uint8Array): Promise<DecodedBody>
+}
+
+/** What a body unfolds to by its own word, in bytes; its size where it is not packed, or damaged. */
+export function unfoldedBytes(kind: BodyKind, body: Uint8Array): number {
+  if (!kind.endsWith('-snappy')) return body.length
+  try {
+    return Math.max(body.length, snappyDeclaredSize(body).size)
+  } catch {
+    return body.length
+  }
+}
 
 /** Throws BadDataError, CorruptDataError and LimitError, as the decoder of the format. */
 export function decodeBody(kind: BodyKind, body: Uint8Array, options: DecodeOptions): DecodedBody {

@@ -14,6 +14,7 @@ import type { BlockMeta as TracesBlockMeta } from '#traces/block-meta.ts'
 import type { BlockPlan, BuiltBlock } from '#traces/block-writer.ts'
 import type { CarriedTraces } from '#traces/carried-traces.ts'
 import type { DistantTracePlan, DistantTracesPlan, TraceAsk, TracesDamage, TracesPlanAsk } from '#traces/door.ts'
+import type { BodyKind, DecodedBody, DecodeOptions } from '#wire/decode-body.ts'
 import type { ThreadCalls } from './pool.ts'
 import type { CarriedSample, RuleQuery } from './rules.ts'
 
@@ -89,7 +90,15 @@ export interface TracesFirstAsk {
   leftOut: ReadonlySet<string> | undefined
 }
 
+/** A body, and how it is decoded. */
+export interface DecodeAsk {
+  kind: BodyKind
+  bytes: Uint8Array
+  options: DecodeOptions
+}
+
 export type WorkerCalls = ThreadCalls & {
+  decode: { ask: DecodeAsk; answer: DecodedBody }
   request: { ask: CarriedRequest; answer: CarriedReply }
   metricsWrite: { ask: MetricsWriteAsk; answer: WrittenRange }
   metricsMerge: { ask: MetricsMergeAsk; answer: MergedBlock }

@@ -21,6 +21,7 @@ import type { BuiltBlock } from '#traces/block-writer.ts'
 import { unpackTraces } from '#traces/carried-traces.ts'
 import { Segment } from '#traces/segment.ts'
 import { TracesView } from '#traces/view.ts'
+import { decodeBody } from '#wire/decode-body.ts'
 import { decodeOtlpTraces, decodeSpan } from '#wire/otlp/traces.ts'
 import { Link, type Port } from './link.ts'
 import { Queries } from './query-routes.ts'
@@ -90,6 +91,10 @@ export function makeWorker(port: Port, settings: WorkerSettings, world: WorkerWo
     tracesMerge: async ({ plan, inputs }) => {
       const merged = await tracesBuilding().merge(plan, inputs)
       return { answer: merged, transfer: 'block' in merged ? memoryOf(merged.block) : [] }
+    },
+    decode: ({ kind, bytes, options }) => {
+      const decoded = decodeBody(kind, bytes, options)
+      return { answer: decoded, transfer: decoded.buffers }
     },
     rule: ask => watched(underWay.run(ask.id, async signal => ({ answer: await rules(ask, signal) }))),
     grpc: ask => watched(underWay.run(ask.id, async signal => ({ answer: await calls(ask, signal) }))),

@@ -84,13 +84,14 @@ function register(registry: Registry, engine: LogsEngine): void {
 export async function makeLogs(context: ServingContext): Promise<LogsPart> {
   const { config, world, limits, tenancy, kernel, isInsertOnly, queries: queriesOf, workers } = context
   const { clock, log } = world
+  const { decoder } = workers
   const bucket = await openBucket(config, world, 'logs')
   const engine = openEngine(context, bucket)
   countMemory(context, engine)
   workers.serveLogs(engine, bucket)
   const tenantOf = tenancy.of('logs')
   const headerTenant = tenancy.ofHeader('logs')
-  const pushes = logProtocols({ appender: engine, tenantOf: headerTenant, clock, log, kernel, limits })
+  const pushes = logProtocols({ appender: engine, tenantOf: headerTenant, clock, log, kernel, limits, decoder })
   const syslog = makeSyslog(context, engine)
   let incompleteAnswers = 0
   const onIncomplete = (): void => {

@@ -58,13 +58,14 @@ function register(registry: Registry, engine: MetricsEngine, bucket: Bucket): vo
 export async function makeMetrics(context: ServingContext): Promise<MetricsPart> {
   const { config, world, limits, tenancy, kernel, startedMs, queries: queriesOf, workers } = context
   const { clock } = world
+  const { decoder } = workers
   const bucket = await openBucket(config, world, 'metrics')
   const engine = openEngine(context, bucket)
   workers.serveMetrics(engine, bucket)
   countMemory(context, engine)
   const tenantOf = tenancy.of('metrics')
   const headerTenant = tenancy.ofHeader('metrics')
-  const pushes = metricsProtocols({ appender: engine, tenantOf: headerTenant, clock, kernel, limits })
+  const pushes = metricsProtocols({ appender: engine, tenantOf: headerTenant, clock, kernel, limits, decoder })
   let incompleteAnswers = 0
   const onIncomplete = (): void => {
     incompleteAnswers++

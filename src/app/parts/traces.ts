@@ -103,12 +103,13 @@ function dependenciesFrom({ tenancy, workers }: ServingContext) {
 export async function makeTraces(context: ServingContext, deriving: Deriving): Promise<TracesPart> {
   const { config, world, tenancy, queries: queriesOf, workers } = context
   const { clock } = world
+  const { decoder } = workers
   const bucket = await openBucket(config, world, 'traces')
   const engine = openEngine(context, bucket)
   countMemory(context, engine)
   workers.serveTraces(engine, layoutFor(config), bucket)
   const headerTenant = tenancy.ofHeader('traces')
-  const pushes = traceProtocols({ appender: engine, tenantOf: headerTenant, clock, onStored: deriving.add })
+  const pushes = traceProtocols({ appender: engine, tenantOf: headerTenant, clock, decoder, onStored: deriving.add })
   let incompleteAnswers = 0
   const onIncomplete = (): void => {
     incompleteAnswers++

@@ -7,7 +7,7 @@ import { ByteWriter } from '#codec/byte-writer.ts'
 import { parseNs } from '#core/nanoseconds.ts'
 import { readInt64, readTextReplacing, skipField } from '#codec/protobuf.ts'
 import { elementsMax, RecordCount, tooMany } from '#core/body-limits.ts'
-import { BadDataError, CorruptDataError } from '#core/errors.ts'
+import { BadDataError, CorruptDataError, LimitError, messageOf } from '#core/errors.ts'
 import { jsonBodyOf } from '#core/json-body.ts'
 import { isRawNumber } from '#core/json.ts'
 import { encodeUtf8 } from '#core/text.ts'
@@ -35,6 +35,20 @@ export function decodePushRequest(bytes: Uint8Array, batch: LogBatch): string[] 
     } else skipField(input, tag)
   }
   return problems
+}
+
+/**
+ * The message out of its snappy block, by `unpack`. Throws BadDataError, with the texts that Loki's clients know, and
+ * LimitError (413).
+ */
+export function unpackPushBody(body: Uint8Array, unpack: (body: Uint8Array) => Uint8Array): Uint8Array {
+  if (body.length === 0) throw new BadDataError('EOF')
+  try {
+    return unpack(body)
+  } catch (error) {
+    if (error instanceof LimitError) throw error
+    throw new BadDataError(`snappy: corrupt input: ${messageOf(error)}`, { cause: error })
+  }
 }
 
 /** Stream{labels=1, entries=2, hash=3}. Labels may come behind the entries. */
