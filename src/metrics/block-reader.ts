@@ -11,6 +11,7 @@ import { CorruptDataError, NotFoundError } from '#core/errors.ts'
 import { isDamage } from '#core/omissions.ts'
 import { decodeUtf8 } from '#core/text.ts'
 import { grown } from '#core/grown.ts'
+import type { Paced } from '#core/pace.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import { histogramFromChunk } from '#model/histogram-chunk.ts'
 import { Labels } from '#model/labels.ts'
@@ -259,14 +260,21 @@ export class BlockReader {
     this.#deleted = undefined
   }
 
-  /** The series that satisfy every matcher. `intern` gives equal label sets of several blocks one object. */
+  /**
+   * The series that satisfy every matcher. `intern` gives equal label sets of several blocks one object; `pace` lets
+   * other work run in between.
+   */
   async select(
     matchers: readonly Matcher[],
     intern: (labels: Labels) => Labels = (labels): Labels => labels,
+    pace?: Paced,
   ): Promise<BlockSelection> {
     const index = await this.#open()
     const out = new BlockSelection()
-    for (const ref of selectPostings(index, matchers)) readSeries(index, ref, matchers, intern, out)
+    for (const ref of selectPostings(index, matchers)) {
+      readSeries(index, ref, matchers, intern, out)
+      if (pace?.worked(8) === true) await pace.pause()
+    }
     return out
   }
 

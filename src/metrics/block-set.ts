@@ -3,6 +3,7 @@ import type { Clock } from '#core/clock.ts'
 import { messageOf, NotFoundError, PlanStaleError } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import { isDamage, type Omissions } from '#core/omissions.ts'
+import { Pace } from '#core/pace.ts'
 import { workAhead } from '#core/parallel.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import type { Labels } from '#model/labels.ts'
@@ -43,6 +44,11 @@ export class BlockSet {
   constructor(log: Log, clock: Clock) {
     this.quarantined = new DamageList(log, 'metrics')
     this.#clock = clock
+  }
+
+  /** For long work of one query. */
+  pace(): Pace {
+    return new Pace(this.#clock)
   }
 
   comesFrom(origin: BlockOrigin): void {
@@ -162,9 +168,13 @@ export class BlockSet {
     if (kept !== undefined) return kept
     const found: Omit<SelectionPart, 'memberOf'>[] = []
     const { version } = this
+    const pace = this.pace()
     const select = (reader: BlockReader): Promise<Omit<SelectionPart, 'memberOf'> | undefined> =>
       this.guarded(reader, omissions, undefined, async () => {
-        const [selection, deleted] = await Promise.all([reader.select(matchers, this.#intern), reader.tombstones()])
+        const [selection, deleted] = await Promise.all([
+          reader.select(matchers, this.#intern, pace),
+          reader.tombstones(),
+        ])
         return { reader, found: selection, deleted }
       })
     for await (const part of workAhead(blocks, blocksAhead, select)) {
@@ -172,7 +182,7 @@ export class BlockSet {
       // Each block may hold many series: others get a turn in between.
       await this.#clock.yield()
     }
-    const selection = new Selection(found)
+    const selection = await Selection.of(found, pace)
     if (version === this.version) this.#selections.keep(matchers, blocks, selection)
     return selection
   }

@@ -2,6 +2,7 @@
  * What a head has of some series, as columns that another thread can read: finished chunks and label texts lie in
  * shared pages, whatever may still change is copied.
  */
+import type { Paced } from '#core/pace.ts'
 import { decodeUtf8 } from '#core/text.ts'
 import { FloatHistogram, resetHint } from '#model/histogram.ts'
 import { Labels } from '#model/labels.ts'
@@ -64,9 +65,12 @@ export function hasRest({ lateFrom, histograms }: HeadColumns, series: number): 
 }
 
 /** The labels of all series, in their order. */
-export function labelsOf(columns: HeadColumns): Labels[] {
+export async function labelsOf(columns: HeadColumns, pace: Paced): Promise<Labels[]> {
   const texts: string[] = []
-  for (let i = 0; i < columns.textPage.length; i++) texts.push(textOf(columns, i))
+  for (let i = 0; i < columns.textPage.length; i++) {
+    texts.push(textOf(columns, i))
+    if (pace.worked(1)) await pace.pause()
+  }
   const labels: Labels[] = []
   for (let series = 0; series < columns.count; series++) {
     const pairs: string[] = []
@@ -75,6 +79,7 @@ export function labelsOf(columns: HeadColumns): Labels[] {
       pairs.push(texts[2 * pair]!, texts[2 * pair + 1]!)
     }
     labels.push(new Labels(pairs))
+    if (pace.worked(2)) await pace.pause()
   }
   return labels
 }

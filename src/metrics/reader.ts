@@ -1,6 +1,7 @@
 /** What a query sees of a tenant: the head and the blocks, as one set of series. */
 import { FirstTexts } from '#core/lists.ts'
 import { isDamage, Omissions, planningAgain } from '#core/omissions.ts'
+import { pacedSort } from '#core/paced-sort.ts'
 import { forEachParallel } from '#core/parallel.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import { compareLabels, type Labels } from '#model/labels.ts'
@@ -134,11 +135,13 @@ export class Reader implements MetricsReader {
   async #merge(matchers: readonly Matcher[], time: TimeRange, isForLabels: boolean): Promise<Merged> {
     const { head, blocks } = await this.#source.plan(matchers, time, isForLabels, this.omissions)
     const selection = await this.#source.blocks.select(matchers, blocks, this.omissions)
+    const pace = this.#source.blocks.pace()
     const headOf = new Int32Array(selection.labels.length).fill(-1)
     const labels: Labels[] = []
     const inBlocks: number[] = []
     const inHead: number[] = []
     for (let i = 0; i < head.labels.length; i++) {
+      if (pace.worked(2)) await pace.pause()
       const known = selection.labels.length === 0 ? -1 : selection.numberOf(head.labels[i]!)
       if (known >= 0) {
         headOf[known] = i
@@ -150,6 +153,7 @@ export class Reader implements MetricsReader {
     }
     const headOnly = labels.length
     for (let i = 0; i < headOf.length; i++) {
+      if (pace.worked(2)) await pace.pause()
       if (headOf[i]! < 0 && !selection.isVisible(i, time.fromMs, time.throughMs)) continue
       labels.push(selection.labels[i]!)
       inBlocks.push(i)
@@ -157,7 +161,8 @@ export class Reader implements MetricsReader {
     }
     if (headOnly === 0)
       return { labels, selection, head, inBlocks: Int32Array.from(inBlocks), inHead: Int32Array.from(inHead) }
-    const order = labels.map((_, i) => i).sort((a, b) => compareLabels(labels[a]!, labels[b]!))
+    const order = labels.map((_, i) => i)
+    await pacedSort(order, (a, b) => compareLabels(labels[a]!, labels[b]!), pace)
     return {
       labels: order.map(i => labels[i]!),
       selection,

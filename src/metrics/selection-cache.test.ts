@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { systemClock } from '#core/clock.ts'
+import { Pace } from '#core/pace.ts'
 import { makeMatcher } from '#lang/regex/regex.ts'
 import { Labels } from '#model/labels.ts'
 import { BlockReader, BlockSelection } from './block-reader.ts'
@@ -13,19 +15,19 @@ const block = (ulid: string): BlockReader =>
 const matchers = [makeMatcher('=', 'job', 'x')]
 
 /** A selection with one chunk a series, [10, 20]. */
-function select(reader: BlockReader, names: readonly string[], deleted = new Map()): Selection {
+function select(reader: BlockReader, names: readonly string[], deleted = new Map()): Promise<Selection> {
   const found = new BlockSelection()
   names.forEach((name, i) => {
     found.addSeries(Labels.fromObject({ __name__: name }), i)
     found.addChunk(10, 20, i)
   })
-  return new Selection([{ reader, found, deleted }])
+  return Selection.of([{ reader, found, deleted }], new Pace(systemClock))
 }
 
-test('series of several blocks stand once, in order, with the number that each block gives them', () => {
-  const a = select(block('A'), ['up', 'x']).parts
-  const b = select(block('B'), ['b', 'up']).parts
-  const both = new Selection([...a, ...b])
+test('series of several blocks stand once, in order, with the number that each block gives them', async () => {
+  const { parts: a } = await select(block('A'), ['up', 'x'])
+  const { parts: b } = await select(block('B'), ['b', 'up'])
+  const both = await Selection.of([...a, ...b], new Pace(systemClock))
   assert.deepEqual(both.labels.map(String), ['b', 'up', 'x'])
   assert.deepEqual(
     both.parts.map(p => [...p.memberOf]),
@@ -38,12 +40,12 @@ test('series of several blocks stand once, in order, with the number that each b
   assert.equal(both.numberOf(Labels.fromObject({ __name__: 'other' })), -1)
 })
 
-test('a series whose chunks of the time were all deleted is not visible', () => {
+test('a series whose chunks of the time were all deleted is not visible', async () => {
   const deleted = new Map([
     [0, [{ fromMs: 10, throughMs: 20 }]],
     [1, [{ fromMs: 11, throughMs: 20 }]],
   ])
-  const selection = select(block('A'), ['a', 'b', 'c'], deleted)
+  const selection = await select(block('A'), ['a', 'b', 'c'], deleted)
   assert.deepEqual(
     [0, 1, 2].map(series => selection.isVisible(series, 0, 100)),
     [false, true, true],
@@ -51,10 +53,10 @@ test('a series whose chunks of the time were all deleted is not visible', () => 
   assert.equal(selection.isVisible(2, 21, 100), false)
 })
 
-test('what is kept is found for the same matchers and blocks, until it is cleared', () => {
+test('what is kept is found for the same matchers and blocks, until it is cleared', async () => {
   const cache = new SelectionCache()
   const reader = block('A')
-  const selection = select(reader, ['a'])
+  const selection = await select(reader, ['a'])
   cache.keep(matchers, [reader], selection)
   assert.equal(cache.find(matchers, [reader]), selection)
   assert.equal(cache.find(matchers, [reader, block('B')]), undefined)
@@ -63,21 +65,21 @@ test('what is kept is found for the same matchers and blocks, until it is cleare
   assert.equal(cache.find(matchers, [reader]), undefined)
 })
 
-test('equal queries that miss together keep one selection, and count it once', () => {
+test('equal queries that miss together keep one selection, and count it once', async () => {
   const cache = new SelectionCache()
   const reader = block('A')
   const names = Array.from({ length: 50_000 }, (_, i) => `m${String(i).padStart(5, '0')}`)
-  const selection = select(reader, names)
+  const selection = await select(reader, names)
   // More than the cache holds, if each counted.
   for (let n = 0; n < 12; n++) cache.keep(matchers, [reader], selection)
   assert.ok(cache.find(matchers, [reader]) === selection)
 })
 
-test('the least recently used selections make room', () => {
+test('the least recently used selections make room', async () => {
   const cache = new SelectionCache()
   const names = Array.from({ length: 60_000 }, (_, i) => `m${String(i).padStart(5, '0')}`)
   const readers = Array.from({ length: 8 }, (_, i) => block(`B${i}`))
-  const selection = select(block('A'), names)
+  const selection = await select(block('A'), names)
   for (const reader of readers) {
     cache.keep(matchers, [reader], selection)
     cache.find(matchers, readers.slice(0, 1))

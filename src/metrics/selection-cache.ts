@@ -2,6 +2,8 @@
  * What matchers found in a set of blocks, merged by series: blocks do not change, so the same question has the same
  * answer.
  */
+import type { Paced } from '#core/pace.ts'
+import { pacedSort } from '#core/paced-sort.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import { compareLabels, type Labels } from '#model/labels.ts'
 import { ByteLru } from '#store/byte-lru.ts'
@@ -23,29 +25,45 @@ export class Selection {
   readonly labels: readonly Labels[]
   /** Oldest block first. */
   readonly parts: readonly SelectionPart[]
-  #numberOf: Map<string, number> | undefined
+  readonly #numberOf: ReadonlyMap<string, number>
 
-  constructor(found: readonly Omit<SelectionPart, 'memberOf'>[]) {
+  private constructor(labels: readonly Labels[], parts: readonly SelectionPart[], numberOf: Map<string, number>) {
+    this.labels = labels
+    this.parts = parts
+    this.#numberOf = numberOf
+  }
+
+  /** Of what blocks were found to have, oldest block first. */
+  static async of(found: readonly Omit<SelectionPart, 'memberOf'>[], pace: Paced): Promise<Selection> {
     const byKey = new Map<string, Labels>()
     for (const part of found)
-      for (const labels of part.found.labels) if (!byKey.has(labels.key)) byKey.set(labels.key, labels)
+      for (const labels of part.found.labels) {
+        if (!byKey.has(labels.key)) byKey.set(labels.key, labels)
+        if (pace.worked(1)) await pace.pause()
+      }
     const labels = [...byKey.values()]
     // One block's series come in order already.
-    if (found.length !== 1) labels.sort(compareLabels)
-    this.labels = labels
-    this.parts = found.map(part => ({ ...part, memberOf: new Int32Array(labels.length).fill(-1) }))
-    for (const {
-      found: { labels: own },
-      memberOf,
-    } of this.parts)
-      own.forEach((one, member) => {
-        memberOf[this.numberOf(one)] = member
-      })
+    if (found.length !== 1) await pacedSort(labels, compareLabels, pace)
+    const numberOf = new Map<string, number>()
+    for (let i = 0; i < labels.length; i++) {
+      numberOf.set(labels[i]!.key, i)
+      if (pace.worked(1)) await pace.pause()
+    }
+    const parts: SelectionPart[] = []
+    for (const part of found) {
+      const memberOf = new Int32Array(labels.length).fill(-1)
+      const own = part.found.labels
+      for (let member = 0; member < own.length; member++) {
+        memberOf[numberOf.get(own[member]!.key)!] = member
+        if (pace.worked(1)) await pace.pause()
+      }
+      parts.push({ ...part, memberOf })
+    }
+    return new Selection(labels, parts, numberOf)
   }
 
   /** The number of a series, -1 when it is not among these. */
   numberOf(labels: Labels): number {
-    this.#numberOf ??= new Map(this.labels.map((one, i) => [one.key, i]))
     return this.#numberOf.get(labels.key) ?? -1
   }
 

@@ -102,9 +102,10 @@ class TenantView implements MetricsSource {
     })
     const blocks = await this.#open(plan.blocks, plan.omissions, omissions)
     const { head } = plan
+    const labels = await labelsOf(head, this.blocks.pace())
     return {
       head: {
-        labels: labelsOf(head),
+        labels,
         read: (i, into) => {
           readColumns(head, i, into)
         },

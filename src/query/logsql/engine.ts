@@ -14,7 +14,7 @@ import { compareValues, compileFilter, planFilter } from './filter.ts'
 import { makePipe } from './pipes.ts'
 import type { PipeOf } from './change.ts'
 import { fieldOf, LazyRow, streamNames, type Fields } from './row.ts'
-import { pacedSort } from '../paced-sort.ts'
+import { pacedSort } from '#core/paced-sort.ts'
 import { afterRow, bytesOfRow, catchUp, type PipeContext, type Sink } from './sink.ts'
 
 /** The time that a request names. */

@@ -9,7 +9,7 @@ import { toNumber } from '#lang/logsql/numbers.ts'
 import type { PipeOf } from './change.ts'
 import { compareValues, compileFilter, type RowTest } from './filter.ts'
 import { fieldOf, fieldsSource, timeNs, timeText, type Fields } from './row.ts'
-import { pacedSort } from '../paced-sort.ts'
+import { pacedSort } from '#core/paced-sort.ts'
 import { afterRow, bytesOfRow, writeAll, writeMany, type PipeContext, type Sink } from './sink.ts'
 import { makeGatherer, numberText, type Gatherer } from './stats.ts'
 

@@ -5,7 +5,7 @@ import { keyOfTexts } from '#core/text.ts'
 import type { StatsCall, StatsFunction } from '#lang/logsql/ast.ts'
 import { toNumber } from '#lang/logsql/numbers.ts'
 import { compareValues, type RowTest } from './filter.ts'
-import { pacedSort } from '../paced-sort.ts'
+import { pacedSort } from '#core/paced-sort.ts'
 import type { Fields, FieldSource } from './row.ts'
 import type { PipeContext } from './sink.ts'
 

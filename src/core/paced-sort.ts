@@ -1,14 +1,14 @@
 /** Sorting that lets other work run in between: runs that are short enough to be sorted at once, then merges. */
-import type { Budget } from './budget.ts'
+import type { Paced } from './pace.ts'
 
 /** 2,048 items with a comparison of 100 to 300 ns take 2 to 6 ms. */
 const runLength = 2048
 
 /**
  * Sorts in place, stable as Array.prototype.sort. The list may not be read before the promise resolves. Throws what
- * `pause` of the budget throws.
+ * `pause` throws.
  */
-export async function pacedSort<T>(list: T[], compare: (a: T, b: T) => number, budget: Budget): Promise<void> {
+export async function pacedSort<T>(list: T[], compare: (a: T, b: T) => number, pace: Paced): Promise<void> {
   const count = list.length
   if (count <= runLength) {
     list.sort(compare)
@@ -18,13 +18,13 @@ export async function pacedSort<T>(list: T[], compare: (a: T, b: T) => number, b
   for (let at = 0; at < count; at += runLength) {
     const run = list.slice(at, at + runLength).sort(compare)
     for (const item of run) from.push(item)
-    await budget.pause()
+    await pace.pause()
   }
   let to: T[] = [...from]
   for (let width = runLength; width < count; width *= 2) {
     for (let left = 0; left < count; left += 2 * width) {
       const middle = Math.min(count, left + width)
-      await mergeRuns(from, to, left, middle, Math.min(count, middle + width), compare, budget)
+      await mergeRuns(from, to, left, middle, Math.min(count, middle + width), compare, pace)
     }
     const swapped = from
     from = to
@@ -32,7 +32,7 @@ export async function pacedSort<T>(list: T[], compare: (a: T, b: T) => number, b
   }
   for (let at = 0; at < count; at++) {
     list[at] = from[at]!
-    if (budget.worked(1)) await budget.pause()
+    if (pace.worked(1)) await pace.pause()
   }
 }
 
@@ -44,14 +44,14 @@ async function mergeRuns<T>(
   middle: number,
   right: number,
   compare: (a: T, b: T) => number,
-  budget: Budget,
+  pace: Paced,
 ): Promise<void> {
   let a = left
   let b = middle
   for (let at = left; at < right; at++) {
     const takesLeft = b >= right || (a < middle && compare(from[a]!, from[b]!) <= 0)
     to[at] = takesLeft ? from[a++]! : from[b++]!
-    if (budget.worked(4)) await budget.pause()
+    if (pace.worked(4)) await pace.pause()
   }
 }
 
