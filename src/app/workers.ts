@@ -30,6 +30,7 @@ import { evaluateRule, unpackSample, type RuleQuery } from '#worker/rules.ts'
 import type { WorkerBucket, WorkerLogs, WorkerSettings, WorkerSignal, WorkerTraces } from '#worker/settings.ts'
 import { startThread } from '#worker/start-thread.ts'
 import type { Context } from './context.ts'
+import { compileCacheDirectory } from './version.ts'
 import { shareOf } from './world.ts'
 
 /** A worker may use so much memory, where the machine has it. */
@@ -226,6 +227,7 @@ export class Workers {
   #settings(): WorkerSettings {
     const { limits, config } = this.#context
     return {
+      compileCacheDirectory,
       limits,
       isTenancyOn: config.text('tenancy') === 'on',
       memoryBytesMax: this.#memoryBytesMax,

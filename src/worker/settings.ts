@@ -30,6 +30,8 @@ export interface WorkerTraces extends WorkerSignal {
 }
 
 export interface WorkerSettings {
+  /** Where compiled code is kept from start to start; undefined: nowhere. */
+  compileCacheDirectory?: string
   limits: Limits
   isTenancyOn: boolean
   /** JavaScript memory and buffers that the worker may use. */

@@ -1,0 +1,33 @@
+/** What a worker thread does once its code is there: it answers what comes through its port. */
+import { parentPort, workerData } from 'node:worker_threads'
+import { systemClock } from '#core/clock.ts'
+import { systemFiles } from '#core/files.ts'
+import { collectGarbage } from '#core/garbage.ts'
+import { makeWorker } from './worker.ts'
+import type { LinkMessage, Port } from './link.ts'
+import type { WorkerSettings } from './settings.ts'
+
+const messages = parentPort!
+/** Messages wait until somebody listens. */
+const port: Port = {
+  post: (message, transfer) => {
+    messages.postMessage(message, [...transfer])
+  },
+  onMessage: listener => {
+    messages.on('message', (message: LinkMessage) => {
+      listener(message)
+    })
+  },
+}
+makeWorker(port, workerData as WorkerSettings, {
+  clock: systemClock,
+  files: systemFiles,
+  heldBytes,
+  collectGarbage: () => collectGarbage(),
+})
+
+/** JavaScript objects and buffers of this thread. */
+function heldBytes(): number {
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
+}
