@@ -33,6 +33,22 @@ export interface AdmissionLimits {
 /** Lines too far behind that one refusal names. */
 const behindMax = 10
 
+/** Lines and streams of one record of a long batch, and their bytes: 2 to 10 ms, and as long to show them. */
+export const sliceLines = 4096
+const sliceBytes = 1024 * 1024
+
+/** A stream whose lines are being admitted. */
+interface OpenStream {
+  readonly labels: Labels
+  readonly levelFromLabels: string | undefined
+  /** Behind its last line. */
+  readonly end: number
+  /** Lines that are too far behind, each as text. */
+  readonly behind: string[]
+  /** It is one stream too many: the rest of its lines is refused already. */
+  isRefused: boolean
+}
+
 export class BatchAppender {
   readonly #limits: AdmissionLimits
   readonly record = new LinesRecord()
@@ -44,13 +60,70 @@ export class BatchAppender {
   }
 
   admit(tenant: Tenant, batch: LogBatch, generation: number, nowMs: number): LogsAppendOutcome {
-    const result: LogsAppendOutcome = { stored: 0, refused: 0, problems: [], status: 400 }
-    if (batch.namesRefused) result.refusedAt = []
-    this.record.clear()
-    this.lines = new AdmittedLines()
-    for (let s = 0; s < batch.streams.length; s++) this.#admitStream(tenant, batch, s, generation, nowMs, result)
+    const result = emptyOutcome(batch)
+    this.#beginRecord()
+    for (let s = 0; s < batch.streams.length; s++) {
+      const from = batch.startOf[s]!
+      const to = batch.startOf[s + 1]!
+      if (from === to) continue
+      const stream = this.#openStream(batch, s, from, to, result)
+      if (stream === undefined) continue
+      this.#admitLines(tenant, batch, stream, from, to, generation, nowMs, result)
+      closeStream(tenant, stream, to - from, result)
+    }
     if (!this.record.isEmpty) this.#repeatDefinitions(tenant, generation)
     return result
+  }
+
+  /**
+   * The same of a frozen batch, in parts of no more than `sliceLines`, or as many bytes as `sliceBytes` has: each is a
+   * record of its own, for which `onRecord` is called, and which is of the generation that `generationOf` names then;
+   * what `onRecord` returns is awaited before the next part. The outcome is that of the whole batch. Nothing else may
+   * use this appender meanwhile.
+   */
+  async admitSlowly(
+    tenant: Tenant,
+    batch: LogBatch,
+    nowMs: number,
+    generationOf: () => number,
+    onRecord: () => Promise<void>,
+  ): Promise<LogsAppendOutcome> {
+    const result = emptyOutcome(batch)
+    this.#beginRecord()
+    let generation = generationOf()
+    let room = sliceLines
+    const end = async (): Promise<void> => {
+      if (!this.record.isEmpty) {
+        this.#repeatDefinitions(tenant, generation)
+        await onRecord()
+      }
+      this.#beginRecord()
+      room = sliceLines
+    }
+    for (let s = 0; s < batch.streams.length; s++) {
+      const first = batch.startOf[s]!
+      const last = batch.startOf[s + 1]!
+      const stream = first === last ? undefined : this.#openStream(batch, s, first, last, result)
+      room--
+      for (let from = first; stream !== undefined && from < last && !stream.isRefused;) {
+        const to = endOfSlice(batch, from, Math.min(last, from + room))
+        // While nothing is in the record it may still become one of the next generation.
+        if (this.record.isEmpty) generation = generationOf()
+        this.#admitLines(tenant, batch, stream, from, to, generation, nowMs, result)
+        room -= to - from
+        if (to < last || room <= 0 || this.record.length > sliceBytes) await end()
+        from = to
+      }
+      if (stream !== undefined) closeStream(tenant, stream, last - first, result)
+      if (room <= 0) await end()
+    }
+    await end()
+    return result
+  }
+
+  #beginRecord(): void {
+    this.record.clear()
+    this.lines = new AdmittedLines()
   }
 
   /** A definition stands in two records: the loss of one record costs no line of another. */
@@ -62,26 +135,30 @@ export class BatchAppender {
     if (before?.generation === generation) this.record.repeatDefinitions(before.count, before.bytes)
   }
 
-  #admitStream(
+  /** Stream `s`, with lines [from, to); undefined when all of them are refused. */
+  #openStream(batch: LogBatch, s: number, from: number, to: number, result: LogsAppendOutcome): OpenStream | undefined {
+    const sent = batch.streams[s]!
+    const labels = this.#labelsOf(sent, from, to - from, result)
+    if (labels === undefined) return undefined
+    return { labels, levelFromLabels: levelAmong(sent.pairs), end: to, behind: [], isRefused: false }
+  }
+
+  /** Lines [from, to) of a stream. */
+  #admitLines(
     tenant: Tenant,
     batch: LogBatch,
-    s: number,
+    open: OpenStream,
+    from: number,
+    to: number,
     generation: number,
     nowMs: number,
     result: LogsAppendOutcome,
   ): void {
-    const from = batch.startOf[s]!
-    const to = batch.startOf[s + 1]!
-    if (from === to) return
-    const sent = batch.streams[s]!
-    const labels = this.#labelsOf(sent, from, to - from, result)
-    if (labels === undefined) return
+    const { labels, levelFromLabels, behind } = open
     let stream = tenant.head.find(labels)
     const { maxAgeMs, futureMs, outOfOrderMs, lineBytesMax } = this.#limits
-    const levelFromLabels = levelAmong(sent.pairs)
     const oldestMs = nowMs - maxAgeMs
     const newestMs = nowMs + futureMs
-    const behind: string[] = []
     let isBegun = false
     for (let i = from; i < to; i++) {
       const ms = batch.timesMs[i]!
@@ -102,8 +179,11 @@ export class BatchAppender {
       }
       const pairs = this.#admitMetadata(batch, i, levelFromLabels, labels, result)
       if (pairs === undefined) continue
-      stream ??= this.#makeStream(tenant, labels, i, to - i, nowMs, result)
-      if (stream === undefined) break
+      stream ??= this.#makeStream(tenant, labels, i, open.end - i, nowMs, result)
+      if (stream === undefined) {
+        open.isRefused = true
+        break
+      }
       if (!isBegun) this.#begin(stream, generation)
       isBegun = true
       result.stored++
@@ -111,9 +191,6 @@ export class BatchAppender {
       this.record.add(stream.number, ms, subNs, batch.bytes, batch.lineFrom[i]!, batch.lineTo[i]!, pairs)
       this.lines.addLine(pairs)
     }
-    if (behind.length === 0) return
-    const ignored = `total ignored: ${behind.length} out of ${to - from} for stream: ${labels.toString()}`
-    result.problems.push({ message: `${behind.join('\n')}\nuser '${tenant.name}', ${ignored}`, count: 1 })
   }
 
   /** Lines of the stream follow. */
@@ -251,6 +328,29 @@ export class BatchAppender {
     for (const name of [...values.keys()].sort()) pairs.push(name, values.get(name) ?? '')
     return pairs
   }
+}
+
+function emptyOutcome(batch: LogBatch): LogsAppendOutcome {
+  const result: LogsAppendOutcome = { stored: 0, refused: 0, problems: [], status: 400 }
+  if (batch.namesRefused) result.refusedAt = []
+  return result
+}
+
+/** Where a slice of lines [from, to) ends that has no more than `sliceBytes`, and one line at least. */
+function endOfSlice({ lineFrom, lineTo }: LogBatch, from: number, to: number): number {
+  let bytes = 0
+  for (let i = from; i < to; i++) {
+    bytes += lineTo[i]! - lineFrom[i]!
+    if (bytes > sliceBytes) return Math.max(i, from + 1)
+  }
+  return to
+}
+
+/** Reports a stream's lines that were too far behind, of `entries`. */
+function closeStream(tenant: Tenant, { labels, behind }: OpenStream, entries: number, result: LogsAppendOutcome): void {
+  if (behind.length === 0) return
+  const ignored = `total ignored: ${behind.length} out of ${entries} for stream: ${labels.toString()}`
+  result.problems.push({ message: `${behind.join('\n')}\nuser '${tenant.name}', ${ignored}`, count: 1 })
 }
 
 const pairsOfLevel = new Map<string, readonly string[]>()

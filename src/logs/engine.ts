@@ -6,9 +6,10 @@ import { leavingOut } from '#core/omissions.ts'
 import type { LogBatch } from '#model/log-batch.ts'
 import type { BlockSummary } from '#store/signal.ts'
 import type { RecordVisitor } from '#store/wal.ts'
+import { RecordLine } from '#store/record-line.ts'
 import { SignalFrame, type Holdings, type SignalOptions, type UploadStats } from '#store/signal-frame.ts'
 import type { LogsAppendOutcome, LogsAppender } from './append.ts'
-import { BatchAppender, type AdmissionLimits } from './batch-appender.ts'
+import { BatchAppender, sliceLines, type AdmissionLimits } from './batch-appender.ts'
 import { ChunkReader } from './block-reader.ts'
 import { BlockLife } from './block-life.ts'
 import { DeletionRequests, type DeletionRequest } from './deletion.ts'
@@ -187,7 +188,8 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     this.admitTenant(this.#tenants, tenantName)
     const tenant = this.#tenant(tenantName)
     this.#admitRate(tenant, batch)
-    const result = this.#admitBatch(tenant, batch)
+    const isLong = batch.isFrozen && batch.count > sliceLines
+    const result = isLong ? await this.#admitLong(tenant, batch) : this.#admitBatch(tenant, batch)
     await this.wal.commit()
     await this.#life.spill()
     return result
@@ -208,6 +210,28 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     this.wal.append(recordKind.lines, record, [scopeOf(writer, generation)], payload => {
       this.#tail.offer(tenant.name, payload, lines, lines.show(payload, nowMs))
     })
+    return result
+  }
+
+  /** The same of a long batch, in records of some milliseconds; others are admitted between them. */
+  async #admitLong(tenant: Tenant, batch: LogBatch): Promise<LogsAppendOutcome> {
+    const { wal } = this
+    const { admission, clock } = this.#options
+    const appender = new BatchAppender(admission)
+    const line = new RecordLine(wal, clock)
+    const nowMs = clock.nowMs()
+    const put = (): Promise<void> => {
+      const record = appender.record.finish(tenant.name)
+      this.bytesAppended += record.length
+      const { lines } = appender
+      return line.put(recordKind.lines, record, [scopeOf(wal.writer, wal.generation)], payload => {
+        this.#tail.offer(tenant.name, payload, lines, lines.show(payload, nowMs))
+      })
+    }
+    const result = await appender.admitSlowly(tenant, batch, nowMs, () => wal.generation, put)
+    line.requireWhole()
+    this.linesAppended += result.stored
+    this.linesRefused += result.refused
     return result
   }
 

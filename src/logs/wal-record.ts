@@ -30,6 +30,11 @@ export class LinesRecord {
     return this.#streamCount === 0 && this.#entryCount === 0
   }
 
+  /** Bytes of lines so far. */
+  get length(): number {
+    return this.#entries.at + this.#streams.at
+  }
+
   clear(): void {
     this.#definitions.reset()
     this.#entries.reset()

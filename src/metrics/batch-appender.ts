@@ -16,6 +16,12 @@ export interface AppendOptions {
   metadataMax: number
 }
 
+/** Samples and exemplars of one record of a long batch, and histograms: 1 to 3 ms, and as long to show them. */
+export const sliceItems = 8192
+const sliceHistograms = 1024
+
+type Admit = (tenant: Tenant, batch: WriteBatch, result: MetricsAppendOutcome, from: number, to: number) => void
+
 /** In `#refs`: the series was not looked up further yet, or can't be had. */
 const unresolved = -2
 const refusedSeries = -1
@@ -44,37 +50,108 @@ export class BatchAppender {
    * LimitError when the tenant has no room for new series and nothing was admitted.
    */
   admit(tenant: Tenant, batch: WriteBatch, generation: number, nowMs: number): MetricsAppendOutcome {
-    this.record.clear()
-    this.scopes = new Set()
-    this.#lastStart = NaN
-    this.#problems = undefined
-    this.#generation = generation
-    this.#latestMs = nowMs + this.#options.futureMs
-    tenant.head.nowMs = nowMs
-    this.#refusals.fill(undefined)
-    const result: MetricsAppendOutcome = { stored: 0, histograms: 0, exemplars: 0, refused: 0, problems: [] }
-    if (batch.namesRefused) result.refusedAt = []
-    this.#findSeries(tenant, batch)
-    this.#admitSamples(tenant, batch, result)
-    this.#admitHistograms(tenant, batch, result)
+    const result = this.#begin(tenant, batch, nowMs)
+    this.#beginRecord(generation)
+    this.#findSeries(tenant, batch, 0, batch.seriesCount)
+    this.#admitSamples(tenant, batch, result, 0, batch.sampleCount)
+    this.#admitHistograms(tenant, batch, result, 0, batch.histograms.length)
     if (result.stored === 0 && this.#problems !== undefined) throwLimit(this.#problems)
-    this.#admitExemplars(tenant, batch, result)
+    this.#admitExemplars(tenant, batch, result, 0, batch.exemplars.length)
     this.#admitMetadata(tenant, batch)
     if (!this.record.isEmpty) this.#repeatDefinitions(tenant)
     return result
   }
 
+  /**
+   * The same of a frozen batch, in parts of about `sliceItems`: each is a record of its own, for which `onRecord` is
+   * called, and which is of the generation that `generationOf` names then; what `onRecord` returns is awaited before
+   * the next part. The outcome is that of the whole batch. Nothing else may use this appender meanwhile.
+   */
+  async admitSlowly(
+    tenant: Tenant,
+    batch: WriteBatch,
+    nowMs: number,
+    generationOf: () => number,
+    onRecord: () => Promise<void>,
+  ): Promise<MetricsAppendOutcome> {
+    const result = this.#begin(tenant, batch, nowMs)
+    const { seriesCount, sampleCount, histograms, exemplars } = batch
+    if (seriesCount > this.#refs.length) this.#refs = new Int32Array(seriesCount)
+    const { sampleSeries } = batch
+    const slices: [count: number, size: number, seriesOf: (k: number) => number, admit: Admit][] = [
+      [sampleCount, sliceItems, k => sampleSeries[k]!, this.#admitSamples],
+      [histograms.length, sliceHistograms, k => histograms[k]!.series, this.#admitHistograms],
+      [exemplars.length, sliceItems, k => exemplars[k]!.series, this.#admitExemplars],
+    ]
+    for (const [count, size, seriesOf, admit] of slices) {
+      const isLast = admit === this.#admitExemplars
+      if (isLast && result.stored === 0 && this.#problems !== undefined) throwLimit(this.#problems)
+      for (let from = 0; from < count; from += size) {
+        const to = Math.min(from + size, count)
+        this.#beginRecord(generationOf())
+        this.#findSeriesOf(tenant, batch, from, to, seriesOf)
+        admit.call(this, tenant, batch, result, from, to)
+        await this.#endRecord(tenant, onRecord)
+      }
+    }
+    this.#beginRecord(generationOf())
+    this.#admitMetadata(tenant, batch)
+    await this.#endRecord(tenant, onRecord)
+    return result
+  }
+
+  async #endRecord(tenant: Tenant, onRecord: () => Promise<void>): Promise<void> {
+    if (this.record.isEmpty) return
+    this.#repeatDefinitions(tenant)
+    await onRecord()
+  }
+
+  #begin(tenant: Tenant, batch: WriteBatch, nowMs: number): MetricsAppendOutcome {
+    this.#problems = undefined
+    this.#latestMs = nowMs + this.#options.futureMs
+    tenant.head.nowMs = nowMs
+    this.#refusals.fill(undefined)
+    const result: MetricsAppendOutcome = { stored: 0, histograms: 0, exemplars: 0, refused: 0, problems: [] }
+    if (batch.namesRefused) result.refusedAt = []
+    return result
+  }
+
+  #beginRecord(generation: number): void {
+    this.record.clear()
+    this.scopes = new Set()
+    this.#lastStart = NaN
+    this.#generation = generation
+  }
+
   /** Fills `#refs` with series that are known by their hash. Others are made for the first sample that is admitted. */
-  #findSeries(tenant: Tenant, { hashes, seriesCount }: WriteBatch): void {
+  #findSeries(tenant: Tenant, { hashes, seriesCount }: WriteBatch, from: number, to: number): void {
     const { table } = tenant.head
     if (seriesCount > this.#refs.length) this.#refs = new Int32Array(seriesCount * 2)
     const refs = this.#refs
-    if (hashes === undefined) refs.fill(unresolved, 0, seriesCount)
+    if (hashes === undefined) refs.fill(unresolved, from, to)
     else
-      for (let i = 0; i < seriesCount; i++) {
+      for (let i = from; i < to; i++) {
         const known = table.find(hashes, i)
         refs[i] = known >= 0 ? known : unresolved
       }
+  }
+
+  /**
+   * The same of the series of items [from, to): a series may have been retired since it was looked up last. Items of a
+   * series follow one another, so these are adjacent but in bodies by hand.
+   */
+  #findSeriesOf(tenant: Tenant, batch: WriteBatch, from: number, to: number, seriesOf: (k: number) => number): void {
+    let first = Infinity
+    let last = -1
+    for (let k = from; k < to; k++) {
+      const i = seriesOf(k)
+      if (i < first) first = i
+      if (i > last) last = i
+    }
+    if (last < 0) return
+    this.#findSeries(tenant, batch, first, last + 1)
+    if (this.#problems === undefined) return
+    for (let i = first; i <= last; i++) if (this.#problems.has(i)) this.#refs[i] = refusedSeries
   }
 
   /**
@@ -131,14 +208,14 @@ export class BatchAppender {
     }
   }
 
-  #admitSamples(tenant: Tenant, batch: WriteBatch, result: MetricsAppendOutcome): void {
+  #admitSamples(tenant: Tenant, batch: WriteBatch, result: MetricsAppendOutcome, from: number, to: number): void {
     const { head, name } = tenant
     const { record } = this
     const generation = this.#generation
     const latestMs = this.#latestMs
     const refs = this.#refs
-    const { sampleSeries, timesMs, words, sampleCount } = batch
-    for (let k = 0; k < sampleCount; k++) {
+    const { sampleSeries, timesMs, words } = batch
+    for (let k = from; k < to; k++) {
       const i = sampleSeries[k]!
       const timeMs = timesMs[k]!
       let ref = refs[i]!
@@ -159,9 +236,10 @@ export class BatchAppender {
     }
   }
 
-  #admitHistograms(tenant: Tenant, batch: WriteBatch, result: MetricsAppendOutcome): void {
+  #admitHistograms(tenant: Tenant, batch: WriteBatch, result: MetricsAppendOutcome, from: number, to: number): void {
     const { head } = tenant
-    for (const { series, timeMs, startMs, histogram } of batch.histograms) {
+    for (let k = from; k < to; k++) {
+      const { series, timeMs, startMs, histogram } = batch.histograms[k]!
       const ref = this.#seriesFor(tenant, batch, series, timeMs, result)
       if (ref < 0) continue
       const what: SampleOutcome =
@@ -180,8 +258,9 @@ export class BatchAppender {
   }
 
   /** Those of series that have a sample. */
-  #admitExemplars(tenant: Tenant, batch: WriteBatch, result: MetricsAppendOutcome): void {
-    for (const exemplar of batch.exemplars) {
+  #admitExemplars(tenant: Tenant, batch: WriteBatch, result: MetricsAppendOutcome, from: number, to: number): void {
+    for (let k = from; k < to; k++) {
+      const exemplar = batch.exemplars[k]!
       const i = exemplar.series
       let ref = this.#refs[i]!
       if (ref === unresolved && batch.hashes === undefined)

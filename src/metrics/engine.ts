@@ -7,9 +7,10 @@ import type { Labels } from '#model/labels.ts'
 import type { Metadata, WriteBatch } from '#model/write-batch.ts'
 import type { BlockSummary } from '#store/signal.ts'
 import type { RecordVisitor } from '#store/wal.ts'
+import { RecordLine } from '#store/record-line.ts'
 import { SignalFrame, type Holdings, type SignalOptions, type UploadStats } from '#store/signal-frame.ts'
 import type { MetricsAppendOutcome, MetricsAppender } from './append.ts'
-import { BatchAppender } from './batch-appender.ts'
+import { BatchAppender, sliceItems, type AppendOptions } from './batch-appender.ts'
 import { BlockLife, bytesOfBlock } from './block-life.ts'
 import type { BlockBuilding } from './block-building.ts'
 import { BlockSet } from './block-set.ts'
@@ -42,6 +43,7 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
   readonly #options: MetricsOptions
   readonly #tenants = new Map<string, Tenant>()
   readonly #blocks: BlockLife
+  readonly #appenderOptions: AppendOptions
   readonly #appender: BatchAppender
   samplesAppended = 0
   samplesRefused = 0
@@ -57,12 +59,9 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
       name => this.#tenant(name),
       () => this.mayWrite(),
     )
-    this.#appender = new BatchAppender({
-      blockMs,
-      outOfOrderMs,
-      futureMs: limits.futureMs,
-      metadataMax: limits.metadataMax,
-    })
+    const { futureMs, metadataMax } = limits
+    this.#appenderOptions = { blockMs, outOfOrderMs, futureMs, metadataMax }
+    this.#appender = new BatchAppender(this.#appenderOptions)
   }
 
   tenants(): string[] {
@@ -164,8 +163,27 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
   async append(tenantName: string, batch: WriteBatch): Promise<MetricsAppendOutcome> {
     this.admit()
     this.admitTenant(this.#tenants, tenantName)
-    const result = this.#admitBatch(this.#tenant(tenantName), batch)
+    const tenant = this.#tenant(tenantName)
+    const isLong = batch.isFrozen && batch.sampleCount + batch.histograms.length > sliceItems
+    const result = isLong ? await this.#admitLong(tenant, batch) : this.#admitBatch(tenant, batch)
     await this.wal.commit()
+    return result
+  }
+
+  /** The same of a long batch, in records of some milliseconds; others are admitted between them. */
+  async #admitLong(tenant: Tenant, batch: WriteBatch): Promise<MetricsAppendOutcome> {
+    const { wal } = this
+    const { clock } = this.#options
+    const appender = new BatchAppender(this.#appenderOptions)
+    const line = new RecordLine(wal, clock)
+    const put = (): Promise<void> =>
+      line.put(recordKind.samples, appender.record.finish(tenant.name), appender.scopes, payload => {
+        tenant.shower.show(payload)
+      })
+    const result = await appender.admitSlowly(tenant, batch, clock.nowMs(), () => wal.generation, put)
+    line.requireWhole()
+    this.samplesAppended += result.stored
+    this.samplesRefused += result.refused
     return result
   }
 

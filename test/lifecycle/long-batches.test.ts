@@ -1,0 +1,221 @@
+/** Long batches that nobody changes are stored in parts: outcome, content and refusals are those of one part. */
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { MemoryBucket } from '#bucket/memory.ts'
+import { LimitError, UnavailableError } from '#core/errors.ts'
+import { defaultLimits } from '#core/limits.ts'
+import { MemoryFiles } from '#core/memory-files.ts'
+import { VirtualClock } from '#core/virtual-clock.ts'
+import { parseLogQuery } from '#lang/logql/parser.ts'
+import { makeMatcher } from '#lang/regex/regex.ts'
+import type { LogsEngine } from '#logs/engine.ts'
+import type { MetricsEngine } from '#metrics/engine.ts'
+import { FloatHistogram } from '#model/histogram.ts'
+import { Labels } from '#model/labels.ts'
+import { LogBatchBuilder, type LogBatch } from '#model/log-batch.ts'
+import { SampleColumns } from '#model/sample-columns.ts'
+import { BatchBuilder, type WriteBatch } from '#model/write-batch.ts'
+import { Budget } from '../../src/query/budget.ts'
+import { runLogQuery } from '../../src/query/logql/log-query.ts'
+import { driving, openLogs, openMetrics } from '../signal-worlds.ts'
+
+const startMs = 1_700_006_400_000
+const hourMs = 3_600_000
+
+interface World {
+  clock: VirtualClock
+  files: MemoryFiles
+  bucket: MemoryBucket
+}
+
+function makeWorld(): World {
+  const clock = new VirtualClock(startMs)
+  const files = new MemoryFiles()
+  return { clock, files, bucket: new MemoryBucket(clock, files) }
+}
+
+const frozen = <T extends { isFrozen: boolean }>(batch: T): T => Object.assign(batch, { isFrozen: true })
+
+/** 27,000 samples of 9,000 series; some are too old, in the future, twice, of series that can't be. */
+function samplesToStore(): WriteBatch {
+  const builder = new BatchBuilder()
+  const { batch } = builder
+  for (let i = 0; i < 9000; i++) {
+    const name = i % 1000 === 17 ? { a: 'x'.repeat(5000) } : { a: `${i}` }
+    const series = builder.addSeries(Labels.fromObject({ __name__: 'm', ...name }))
+    batch.addSample(series, startMs - 3000, i)
+    batch.addSample(series, i % 1000 === 5 ? startMs - 100 * hourMs : startMs - 2000, i)
+    batch.addSample(series, i % 1000 === 7 ? startMs + 100 * hourMs : startMs - (i % 1000 === 9 ? 2000 : 1000), -i)
+    const histogram = Object.assign(new FloatHistogram(), { count: 3, sum: i, zeroCount: 3 })
+    if (i % 3 === 0) batch.addHistogram(series, startMs - (i % 999 === 0 ? 1000 : 500), 0, histogram)
+    if (i % 4 === 0)
+      batch.exemplars.push({ series, labels: Labels.fromObject({ t: `${i}` }), value: i, timeMs: startMs - 1000 })
+  }
+  batch.metadata.push({ metric: 'm', type: 'gauge', help: 'help', unit: '' })
+  batch.namesRefused = true
+  return batch
+}
+
+async function samplesOf({ clock }: World, engine: MetricsEngine): Promise<string[]> {
+  const found: string[] = []
+  const columns = new SampleColumns()
+  const matchers = [makeMatcher('=', '__name__', 'm')]
+  const set = await driving(clock, engine.reader('fake').select(matchers, -Infinity, Infinity))
+  for (let i = 0; i < set.labels.length; i++) {
+    await set.load(i, i + 1)
+    columns.clear()
+    set.read(i, columns)
+    const values = Array.from({ length: columns.count }, (_, k) => `${columns.values[k]!}@${columns.timesMs[k]!}`)
+    found.push(`${String(set.labels[i])} ${values.join(' ')}`)
+  }
+  const exemplars = engine.exemplars('fake', [matchers], -Infinity, Infinity)
+  for (const { labels, exemplars: kept } of exemplars) found.push(`${String(labels)} # ${kept.length}`)
+  return [...found.sort(), ...engine.metadata('fake').keys()]
+}
+
+test('samples of a long batch: the outcome, the samples and a restart are as with one record', async () => {
+  const whole = makeWorld()
+  const parts = makeWorld()
+  const one = await openMetrics(whole.clock, whole)
+  const other = await openMetrics(parts.clock, parts)
+  const outcome = await driving(whole.clock, one.append('fake', samplesToStore()))
+  assert.deepEqual(await driving(parts.clock, other.append('fake', frozen(samplesToStore()))), outcome)
+  assert.ok(outcome.stored > 25_000 && outcome.histograms > 2500 && outcome.exemplars > 2000)
+  assert.ok(outcome.refused > 30 && outcome.problems.length >= 4, JSON.stringify(outcome.problems))
+  assert.deepEqual([other.samplesAppended, other.samplesRefused], [one.samplesAppended, one.samplesRefused])
+  const expected = await samplesOf(whole, one)
+  assert.ok(expected.length > 10_000)
+  assert.deepEqual(await samplesOf(parts, other), expected)
+  const again = await openMetrics(parts.clock, parts)
+  assert.deepEqual(await samplesOf(parts, again), expected)
+})
+
+test('samples: others are acknowledged while a long batch is admitted', async () => {
+  const world = makeWorld()
+  const engine = await openMetrics(world.clock, world)
+  const acknowledged: string[] = []
+  const long = engine.append('fake', frozen(samplesToStore())).then(() => acknowledged.push('long'))
+  const builder = new BatchBuilder()
+  builder.add(Labels.fromObject({ __name__: 'n' }), startMs, 1)
+  const short = engine.append('fake', builder.batch).then(() => acknowledged.push('short'))
+  await driving(world.clock, Promise.all([long, short]))
+  assert.deepEqual(acknowledged, ['short', 'long'])
+})
+
+test('samples: a long batch for which there is no room at all leaves nothing', async () => {
+  const world = makeWorld()
+  const limits = { ...defaultLimits, activeSeriesMax: 0 }
+  const engine = await openMetrics(world.clock, { ...world, limits })
+  await assert.rejects(driving(world.clock, engine.append('fake', frozen(samplesToStore()))), LimitError)
+  assert.deepEqual(await samplesOf(world, engine), [])
+  assert.equal(engine.samplesAppended, 0)
+})
+
+/** Fails from the second time on that something is written to the log. */
+function failing(files: MemoryFiles): () => void {
+  let left = 1
+  files.onOperation = (operation, path) => {
+    if (operation === 'append' && path.includes('wal') && left-- <= 0) throw new Error('no space left')
+  }
+  return () => {
+    files.onOperation = () => {}
+  }
+}
+
+test('samples: where the log fails in between, the batch is to be sent again, and is stored once', async () => {
+  const world = makeWorld()
+  const engine = await openMetrics(world.clock, world)
+  const builder = new BatchBuilder()
+  builder.add(Labels.fromObject({ __name__: 'n' }), startMs - 3000, 1)
+  await driving(world.clock, engine.append('fake', builder.batch))
+  const mend = failing(world.files)
+  // Something else is flushed while the parts come.
+  const long = engine.append('fake', frozen(samplesToStore()))
+  builder.batch.timesMs[0] = startMs - 2999
+  const short = engine.append('fake', builder.batch)
+  short.catch(() => {})
+  await assert.rejects(driving(world.clock, long), UnavailableError)
+  mend()
+  // What the log had before it failed is kept.
+  const kept = (await samplesOf(world, engine)).length
+  assert.ok(kept > 1000 && kept < 9000, `${kept} series`)
+  const outcome = await driving(world.clock, engine.append('fake', frozen(samplesToStore())))
+  const fresh = makeWorld()
+  const other = await openMetrics(fresh.clock, fresh)
+  assert.deepEqual(await driving(fresh.clock, other.append('fake', samplesToStore())), outcome)
+  const expected = await samplesOf(fresh, other)
+  assert.deepEqual(await samplesOf(world, engine), expected)
+  assert.deepEqual(await samplesOf(world, await openMetrics(world.clock, world)), expected)
+})
+
+/** 20,000 lines: of one large stream, of many small ones, of ones too many; some too old, too long, with bad pairs. */
+function linesToStore(): LogBatch {
+  const builder = new LogBatchBuilder()
+  for (let i = 0; i < 20_000; i++) {
+    const app = i % 2 === 0 ? 'large' : `a${i % 1200}`
+    const ageMs = i % 1000 === 8 ? 200 * hourMs : i % 1000 === 14 ? 3 * hourMs : 20_000 - i
+    const line = i % 1000 === 6 ? 'x'.repeat(300_000) : `error ${i}`
+    const name = i % 1000 === 2 ? 'y'.repeat(70_000) : `v${i % 5}`
+    builder.add(Labels.fromObject({ app }), startMs - ageMs, i % 7, line, i % 3 === 0 ? [] : ['k.z', name])
+  }
+  const batch = builder.build()
+  batch.namesRefused = true
+  batch.isFrozen = false
+  return batch
+}
+
+const admission = {
+  maxAgeMs: 100 * hourMs,
+  futureMs: hourMs,
+  outOfOrderMs: hourMs,
+  lineBytesMax: 262_144,
+  labelsPerStreamMax: 15,
+  labelNameBytesMax: 1024,
+  labelValueBytesMax: 2048,
+  metadataPairsMax: 128,
+  metadataBytesMax: 65_536,
+}
+
+async function linesOf({ clock }: World, engine: LogsEngine): Promise<string[]> {
+  const bounds = { fromMs: startMs - 1000 * hourMs, fromSubNs: 0, toMs: startMs + 1000 * hourMs, toSubNs: 0 }
+  const { lines } = await driving(
+    clock,
+    runLogQuery(
+      parseLogQuery('{app=~".+"}'),
+      { bounds, limit: 100_000, isBackward: false, intervalNs: 0 },
+      engine.reader('fake'),
+      new Budget(clock, 1e9, 1e9),
+      () => clock.nowMs(),
+    ),
+  )
+  return lines.map(entry => JSON.stringify(entry)).sort()
+}
+
+test('lines of a long batch: the outcome, the lines and a restart are as with one record', async () => {
+  const whole = makeWorld()
+  const parts = makeWorld()
+  const one = await openLogs(whole.clock, { ...whole, admission, streamsMax: 500 })
+  const other = await openLogs(parts.clock, { ...parts, admission, streamsMax: 500 })
+  const outcome = await driving(whole.clock, one.append('fake', linesToStore()))
+  assert.deepEqual(await driving(parts.clock, other.append('fake', frozen(linesToStore()))), outcome)
+  assert.ok(outcome.stored > 10_000 && outcome.refused > 1000)
+  assert.ok(outcome.problems.length >= 4 && outcome.status === 429, JSON.stringify(outcome.problems))
+  assert.deepEqual([other.linesAppended, other.linesRefused], [one.linesAppended, one.linesRefused])
+  const expected = await linesOf(whole, one)
+  assert.equal(expected.length, outcome.stored)
+  assert.deepEqual(await linesOf(parts, other), expected)
+  const again = await openLogs(parts.clock, { ...parts, admission, streamsMax: 500 })
+  assert.deepEqual(await linesOf(parts, again), expected)
+})
+
+test('lines: others are acknowledged while a long batch is admitted', async () => {
+  const world = makeWorld()
+  const engine = await openLogs(world.clock, { ...world, admission })
+  const acknowledged: string[] = []
+  const long = engine.append('fake', frozen(linesToStore())).then(() => acknowledged.push('long'))
+  const builder = new LogBatchBuilder()
+  builder.add(Labels.fromObject({ app: 'b' }), startMs, 0, 'line')
+  const short = engine.append('fake', builder.build()).then(() => acknowledged.push('short'))
+  await driving(world.clock, Promise.all([long, short]))
+  assert.deepEqual(acknowledged, ['short', 'long'])
+})
