@@ -1,6 +1,6 @@
 /** Routes whose work is done by workers. */
 import type { Clock } from '#core/clock.ts'
-import { holdAnswerOf, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
+import { holdAnswerOf, withSignal, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
 import { BodyPipe } from './body-pipe.ts'
 import type { CarriedReply, CarriedRequest, MainCalls, WorkerCalls } from './calls.ts'
 import type { Costs } from './costs.ts'
@@ -35,28 +35,46 @@ export function offloaded(routes: readonly Route[], options: OffloadOptions, onI
 }
 
 function offloadedRoute(route: Route, options: OffloadOptions, onIncomplete: () => void): Route {
-  const { clock, costs } = options
+  const answer = async (request: HttpRequest): Promise<HttpReply> => {
+    const { clock, costs } = options
+    const carried = await carry(route, request)
+    const key = costs.keyOf(carried)
+    if (costs.isCheap(key)) {
+      const startedMs = clock.monotonicMs()
+      const reply = await tryHere(route, request, clock)
+      costs.note(key, clock.monotonicMs() - startedMs, reply !== undefined && isWhole(reply))
+      if (reply !== undefined) return reply
+    }
+    const reply = await ask(carried, request.signal, options, key, onIncomplete)
+    holdAnswerOf(request, reply)
+    return reply
+  }
   return {
     ...route,
-    handler: async request => {
-      const carried = await carry(route, request)
-      const key = costs.keyOf(carried)
-      if (costs.isCheap(key)) {
-        const startedMs = clock.monotonicMs()
-        const reply = await route.handler(request)
-        costs.note(key, clock.monotonicMs() - startedMs, isWhole(reply))
-        return reply
-      }
-      try {
-        const reply = await ask(carried, request.signal, options, key, onIncomplete)
-        holdAnswerOf(request, reply)
-        return reply
-      } catch (error) {
+    handler: request =>
+      answer(request).catch((error: unknown) => {
         if (route.refuse === undefined) throw error
         return route.refuse(error)
-      }
-    },
+      }),
   }
+}
+
+/** So long a request may take here that was cheap so far. */
+const trialMs = 10
+
+/** The reply of a handler in this thread; undefined when it was not done in time. */
+async function tryHere(route: Route, request: HttpRequest, clock: Clock): Promise<HttpReply | undefined> {
+  const trial = new AbortController()
+  const timer = clock.after(trialMs, () => {
+    trial.abort()
+  })
+  const own = withSignal(request, AbortSignal.any([request.signal, trial.signal]))
+  // What a reply holds is counted when it is the one that is sent.
+  const reply = await route.handler({ ...own, holdAnswer: undefined })
+  timer.cancel()
+  if (trial.signal.aborted && !request.signal.aborted) return undefined
+  holdAnswerOf(request, reply)
+  return reply
 }
 
 function isWhole({ body }: HttpReply): boolean {
