@@ -8,9 +8,20 @@ import { bucketBound } from '#model/histogram.ts'
 import { Labels } from '#model/labels.ts'
 import type { Annotations } from './annotations.ts'
 import type { Budget } from '../budget.ts'
-import { eachRow, type Evaluation } from './evaluation.ts'
+import { eachPiece, eachRow, type Evaluation } from './evaluation.ts'
 import { pow } from './math.ts'
-import { absent, isFloat, isHistogram, Row, RowMerger, unitsOfRow, withoutMetadata, type Value } from './value.ts'
+import {
+  absent,
+  isFloat,
+  isHistogram,
+  Row,
+  RowMerger,
+  RowRoom,
+  unitsOfRow,
+  unitsOfStep,
+  withoutMetadata,
+  type Value,
+} from './value.ts'
 
 /** Throws ExecutionError where operands do not match. */
 export async function evaluateBinary(evaluator: Evaluation, expr: Binary): Promise<Value> {
@@ -226,45 +237,65 @@ async function withScalar(
   budget: Budget,
 ): Promise<Row[]> {
   const { op } = expr
-  const comparison = isComparison(op)
   const renames = changesMetric(op) || expr.returnBool
   const steps = scalars.length
+  const room = new RowRoom()
   const out: Row[] = []
   for (const row of rows) {
-    const result = new Row(row.labels, row.dropName || renames, steps)
+    const result = new Row(row.labels, row.dropName || renames, steps, room)
     let any = false
-    if (budget.worked(unitsOfRow)) await budget.pause()
-    for (let step = 0; step < steps; step++) {
-      if (budget.worked(1)) await budget.pause()
-      const present = row.present[step]
-      if (present === absent) continue
-      const scalar = scalars[step]!
-      const value = row.values[step]!
-      if (present === isFloat && op !== '</' && op !== '>/') {
-        const a = swapped ? scalar : value
-        const b = swapped ? value : scalar
-        if (comparison) {
-          const holds = compare(op, a, b)
-          if (!holds && !expr.returnBool) continue
-          result.values[step] = expr.returnBool ? Number(holds) : value
-        } else result.values[step] = arithmetic(op, a, b)
-        result.present[step] = isFloat
-        any = true
-        continue
-      }
-      const histogram = present === isHistogram ? row.histogramAt(step) : undefined
-      const ok = swapped
-        ? combine(expr, scalar, undefined, value, histogram, annotations)
-        : combine(expr, value, histogram, scalar, undefined, annotations)
-      if (!ok || (!outcome.keep && !expr.returnBool)) continue
-      any = true
-      if (expr.returnBool) result.setFloat(step, Number(outcome.keep))
-      else if (outcome.histogram !== undefined) result.setHistogram(step, outcome.histogram)
-      else result.setFloat(step, outcome.value)
-    }
+    const working = eachPiece(steps, unitsOfStep(row), budget, (from, to) => {
+      if (scalarSteps(expr, row, scalars, swapped, result, annotations, from, to)) any = true
+    })
+    if (working !== undefined) await working
     if (any) out.push(result)
+    else room.giveBack(result)
   }
   return out
+}
+
+/** The steps [from, to) of a row and a scalar; whether the result has any of them. */
+function scalarSteps(
+  expr: Binary,
+  row: Row,
+  scalars: Float64Array,
+  swapped: boolean,
+  result: Row,
+  annotations: Annotations,
+  from: number,
+  to: number,
+): boolean {
+  const { op, returnBool } = expr
+  const comparison = isComparison(op)
+  let any = false
+  for (let step = from; step < to; step++) {
+    const present = row.present[step]
+    if (present === absent) continue
+    const scalar = scalars[step]!
+    const value = row.values[step]!
+    if (present === isFloat && op !== '</' && op !== '>/') {
+      const a = swapped ? scalar : value
+      const b = swapped ? value : scalar
+      if (comparison) {
+        const holds = compare(op, a, b)
+        if (!holds && !returnBool) continue
+        result.values[step] = returnBool ? Number(holds) : value
+      } else result.values[step] = arithmetic(op, a, b)
+      result.present[step] = isFloat
+      any = true
+      continue
+    }
+    const histogram = present === isHistogram ? row.histogramAt(step) : undefined
+    const ok = swapped
+      ? combine(expr, scalar, undefined, value, histogram, annotations)
+      : combine(expr, value, histogram, scalar, undefined, annotations)
+    if (!ok || (!outcome.keep && !returnBool)) continue
+    any = true
+    if (returnBool) result.setFloat(step, Number(outcome.keep))
+    else if (outcome.histogram !== undefined) result.setHistogram(step, outcome.histogram)
+    else result.setFloat(step, outcome.value)
+  }
+  return any
 }
 
 /** How the vectors of an operator match; the parser gives it to every operator between vectors. */
@@ -287,37 +318,33 @@ async function setOperation(expr: Binary, left: Row[], right: Row[], steps: numb
   const sign = signature(matchingOf(expr))
   const presence = async (rows: Row[]): Promise<Map<string, Uint8Array>> => {
     const bySignature = new Map<string, Uint8Array>()
-    for (const row of rows) {
-      if (budget.worked(unitsOfRow + steps)) await budget.pause()
-      const key = sign(row.labels).key
+    await eachRow(rows, budget, ({ labels, present }) => {
+      const key = sign(labels).key
       let seen = bySignature.get(key)
       if (seen === undefined) {
         budget.takeBytes(steps)
         bySignature.set(key, (seen = new Uint8Array(steps)))
       }
-      for (let step = 0; step < steps; step++) if (row.present[step] !== absent) seen[step] = 1
-    }
+      for (let step = 0; step < steps; step++) if (present[step] !== absent) seen[step] = 1
+    })
     return bySignature
   }
   const merger = new RowMerger(steps)
-  const masked = (row: Row, keep: (step: number) => boolean): void => {
-    const out = new Row(row.labels, row.dropName, steps)
-    let any = false
-    for (let step = 0; step < steps; step++) {
-      if (row.present[step] === absent || !keep(step)) continue
-      out.copyStep(row, step)
-      any = true
-    }
-    if (any) merger.add(out)
+  const room = new RowRoom()
+  const nothing = new Uint8Array(steps)
+  /** Adds the steps of the row where the mask has what is wanted. */
+  const addMasked = (row: Row, mask: Uint8Array, wanted: 0 | 1): void => {
+    const out = new Row(row.labels, row.dropName, steps, room)
+    if (copyMasked(row, mask, wanted, out)) merger.add(out)
+    else room.giveBack(out)
   }
   if (expr.op === 'or') {
     const onLeft = await presence(left)
     await eachRow(left, budget, row => {
-      masked(row, () => true)
+      addMasked(row, nothing, 0)
     })
     await eachRow(right, budget, row => {
-      const there = onLeft.get(sign(row.labels).key)
-      masked(row, step => there === undefined || there[step] === 0)
+      addMasked(row, onLeft.get(sign(row.labels).key) ?? nothing, 0)
     })
     budget.giveBytes(onLeft.size * steps)
     return merger.rows
@@ -325,11 +352,26 @@ async function setOperation(expr: Binary, left: Row[], right: Row[], steps: numb
   const onRight = await presence(right)
   const wanted = expr.op === 'and' ? 1 : 0
   await eachRow(left, budget, row => {
-    const there = onRight.get(sign(row.labels).key)
-    masked(row, step => (there === undefined ? 0 : there[step]!) === wanted)
+    addMasked(row, onRight.get(sign(row.labels).key) ?? nothing, wanted)
   })
   budget.giveBytes(onRight.size * steps)
   return merger.rows
+}
+
+/** Copies the steps of a row where the mask has what is wanted; whether there are any. */
+function copyMasked(row: Row, mask: Uint8Array, wanted: 0 | 1, out: Row): boolean {
+  const { present, values } = row
+  let any = false
+  for (let step = 0; step < mask.length; step++) {
+    if (present[step] === absent || mask[step] !== wanted) continue
+    any = true
+    if (present[step] === isHistogram) out.copyStep(row, step)
+    else {
+      out.present[step] = isFloat
+      out.values[step] = values[step]!
+    }
+  }
+  return any
 }
 
 /** Rows that match one another: those of the "many" side and those of the "one" side. */
@@ -373,13 +415,16 @@ async function vectorOperation(
     if (found.one.length === 0 && fillOne === undefined) continue
     if (found.many.length === 0 && fillMany === undefined) {
       if (found.one.length > 1)
-        for (let step = 0; step < steps; step++) {
-          presentOne(found, step, matching)
-          if (budget.worked(found.one.length)) await budget.pause()
-        }
+        await eachPiece(steps, found.one.length, budget, (from, to) => {
+          for (let step = from; step < to; step++) presentOne(found, step, matching)
+        })
       continue
     }
-    await matchGroup(expr, found, { fillOne, fillMany, steps, merger, annotations, budget })
+    const matched = new GroupMatch(expr, found, matching, { fillOne, fillMany, merger, annotations })
+    const working = eachPiece(steps, 4 * (found.many.length + found.one.length), budget, (from, to) => {
+      matched.match(from, to)
+    })
+    if (working !== undefined) await working
   }
   return merger.rows.filter(row => !row.isEmpty)
 }
@@ -411,71 +456,111 @@ function asSet(labels: Labels): string {
 }
 
 /** What the groups of one operation share. */
-interface GroupMatch {
+interface Matches {
   fillOne: number | undefined
   fillMany: number | undefined
-  steps: number
   merger: RowMerger
   annotations: Annotations
-  budget: Budget
 }
 
-async function matchGroup(expr: Binary, group: Group, match: GroupMatch): Promise<void> {
-  const { fillOne, fillMany, steps, merger, annotations, budget } = match
-  const matching = matchingOf(expr)
-  const swapped = matching.card === 'one-to-many'
-  const oneToOne = matching.card === 'one-to-one'
-  const results = new Map<Row, Map<Row, Row>>()
-  const absentMany = new Row(group.labels, false, 0)
-  const absentOne = new Row(group.labels, false, 0)
-  const resultRow = (many: Row, one: Row): Row => {
-    let byOne = results.get(many)
-    if (byOne === undefined) results.set(many, (byOne = new Map()))
-    let row = byOne.get(one)
-    if (row === undefined)
-      byOne.set(
-        one,
-        (row = merger.row(
-          resultLabels(expr, many, one, one === absentOne),
-          expr.returnBool || (!changesMetric(expr.op) && many.dropName),
-        )),
-      )
-    return row
+/** Stands for a row of the "one" side where a value is filled in: only its being there is looked at. */
+const filledOne = new Row(Labels.empty, false, 0)
+
+/** The rows of one group, matched step by step. */
+class GroupMatch {
+  readonly #expr: Binary
+  readonly #group: Group
+  readonly #matching: Matching
+  readonly #shared: Matches
+  /** The result of the pair of rows that was asked for last, and those of all pairs where there is more than one. */
+  #many: Row | undefined
+  #one: Row | undefined
+  #result: Row | undefined
+  #results: Map<Row, Map<Row, Row>> | undefined
+  #filledMany: Row | undefined
+
+  constructor(expr: Binary, group: Group, matching: Matching, shared: Matches) {
+    this.#expr = expr
+    this.#group = group
+    this.#matching = matching
+    this.#shared = shared
   }
-  for (let step = 0; step < steps; step++) {
-    if (budget.worked(4 * (group.many.length + group.one.length))) await budget.pause()
-    const one =
-      group.one.length === 1
-        ? group.one[0]!.present[step] === absent
-          ? undefined
-          : group.one[0]
-        : presentOne(group, step, matching)
-    let matched = 0
-    let manySeen = false
-    for (let m = 0; m < group.many.length; m++) {
-      const many = group.many[m]!
-      if (many.present[step] === absent) continue
-      manySeen = true
-      if (one === undefined && fillOne === undefined) continue
-      const a = many.values[step]!
-      const ah = many.present[step] === isHistogram ? many.histogramAt(step) : undefined
-      const b = one === undefined ? (fillOne ?? NaN) : one.values[step]!
-      const bh = one !== undefined && one.present[step] === isHistogram ? one.histogramAt(step) : undefined
-      const ok = swapped ? combine(expr, b, bh, a, ah, annotations) : combine(expr, a, ah, b, bh, annotations)
-      if (!ok || (!outcome.keep && !expr.returnBool)) continue
-      if (oneToOne && ++matched > 1)
-        throw new ExecutionError(
-          'multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)',
-        )
-      emit(expr, resultRow(many, one ?? absentOne), step, oneToOne)
+
+  /** The steps [from, to). Throws ExecutionError. */
+  match(from: number, to: number): void {
+    const { fillOne, fillMany, annotations } = this.#shared
+    const expr = this.#expr
+    const { many: manies, one: ones } = this.#group
+    const swapped = this.#matching.card === 'one-to-many'
+    const oneToOne = this.#matching.card === 'one-to-one'
+    const single = ones.length === 1 ? ones[0] : undefined
+    for (let step = from; step < to; step++) {
+      const one =
+        single === undefined
+          ? presentOne(this.#group, step, this.#matching)
+          : single.present[step] === absent
+            ? undefined
+            : single
+      let matched = 0
+      let manySeen = false
+      for (let m = 0; m < manies.length; m++) {
+        const many = manies[m]!
+        if (many.present[step] === absent) continue
+        manySeen = true
+        if (one === undefined && fillOne === undefined) continue
+        const a = many.values[step]!
+        const ah = many.present[step] === isHistogram ? many.histogramAt(step) : undefined
+        const b = one === undefined ? (fillOne ?? NaN) : one.values[step]!
+        const bh = one !== undefined && one.present[step] === isHistogram ? one.histogramAt(step) : undefined
+        const ok = swapped ? combine(expr, b, bh, a, ah, annotations) : combine(expr, a, ah, b, bh, annotations)
+        if (!ok || (!outcome.keep && !expr.returnBool)) continue
+        if (oneToOne && ++matched > 1)
+          throw new ExecutionError(
+            'multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)',
+          )
+        emit(expr, this.#resultOf(many, one ?? filledOne), step, oneToOne)
+      }
+      if (!manySeen && one !== undefined && fillMany !== undefined) this.#fill(one, fillMany, step)
     }
-    if (manySeen || one === undefined || fillMany === undefined) continue
+  }
+
+  /** A step at which the "many" side has no row, and gets a value. */
+  #fill(one: Row, fillMany: number, step: number): void {
+    const expr = this.#expr
+    const { annotations } = this.#shared
+    const oneToOne = this.#matching.card === 'one-to-one'
     const b = one.values[step]!
     const bh = one.present[step] === isHistogram ? one.histogramAt(step) : undefined
-    const ok = swapped
-      ? combine(expr, b, bh, fillMany, undefined, annotations)
-      : combine(expr, fillMany, undefined, b, bh, annotations)
-    if (ok && (outcome.keep || expr.returnBool)) emit(expr, resultRow(oneToOne ? one : absentMany, one), step, oneToOne)
+    const ok =
+      this.#matching.card === 'one-to-many'
+        ? combine(expr, b, bh, fillMany, undefined, annotations)
+        : combine(expr, fillMany, undefined, b, bh, annotations)
+    if (!ok || (!outcome.keep && !expr.returnBool)) return
+    const many = oneToOne ? one : (this.#filledMany ??= new Row(this.#group.labels, false, 0))
+    emit(expr, this.#resultOf(many, one), step, oneToOne)
+  }
+
+  #resultOf(many: Row, one: Row): Row {
+    if (this.#result !== undefined && many === this.#many && one === this.#one) return this.#result
+    const known = this.#results?.get(many)?.get(one)
+    const result = known ?? this.#makeResult(many, one)
+    this.#many = many
+    this.#one = one
+    this.#result = result
+    return result
+  }
+
+  #makeResult(many: Row, one: Row): Row {
+    const expr = this.#expr
+    const result = this.#shared.merger.row(
+      resultLabels(expr, many, one, one === filledOne),
+      expr.returnBool || (!changesMetric(expr.op) && many.dropName),
+    )
+    this.#results ??= new Map()
+    let byOne = this.#results.get(many)
+    if (byOne === undefined) this.#results.set(many, (byOne = new Map()))
+    byOne.set(one, result)
+    return result
   }
 }
 

@@ -12,7 +12,7 @@ import type { SampleColumns } from '#model/sample-columns.ts'
 import { Budget } from '../budget.ts'
 import { pacedSort } from '#core/paced-sort.ts'
 import { Annotations } from './annotations.ts'
-import type { QueryContext } from './evaluation.ts'
+import { eachPiece, type QueryContext } from './evaluation.ts'
 import { Evaluator } from './evaluator.ts'
 import { prepare } from './prepare.ts'
 import { absent, finishNames, isHistogram, Row, unitsOfRow, type Grid } from './value.ts'
@@ -217,6 +217,30 @@ function rawSeries(labels: Labels, columns: SampleColumns): ResultSeries {
   return series
 }
 
+/** Adds the steps [from, to) of a row. */
+function addPoints(
+  row: Row,
+  startMs: number,
+  intervalMs: number,
+  series: ResultSeries,
+  from: number,
+  to: number,
+): void {
+  const { present, values } = row
+  const { timesMs, values: points } = series
+  for (let step = from; step < to; step++) {
+    if (present[step] === absent) continue
+    const atMs = startMs + step * intervalMs
+    if (present[step] === isHistogram) {
+      series.histogramTimesMs.push(atMs)
+      series.histograms.push(row.histogramAt(step))
+    } else {
+      timesMs.push(atMs)
+      points.push(values[step]!)
+    }
+  }
+}
+
 /** Units of work (Budget.worked) of a point of an answer. */
 const unitsOfPoint = 4
 
@@ -225,19 +249,10 @@ async function toSeries(rows: readonly Row[], { startMs, intervalMs }: Grid, bud
   const out: ResultSeries[] = []
   for (const row of rows) {
     const series = emptySeries(row.labels)
-    if (budget.worked(unitsOfRow)) await budget.pause()
-    for (let step = 0; step < row.present.length; step++) {
-      if (budget.worked(unitsOfPoint)) await budget.pause()
-      if (row.present[step] === absent) continue
-      const atMs = startMs + step * intervalMs
-      if (row.present[step] === isHistogram) {
-        series.histogramTimesMs.push(atMs)
-        series.histograms.push(row.histogramAt(step))
-      } else {
-        series.timesMs.push(atMs)
-        series.values.push(row.values[step]!)
-      }
-    }
+    const working = eachPiece(row.present.length, unitsOfPoint, budget, (from, to) => {
+      addPoints(row, startMs, intervalMs, series, from, to)
+    })
+    if (working !== undefined) await working
     if (series.timesMs.length + series.histogramTimesMs.length > 0) out.push(series)
   }
   return out

@@ -5,7 +5,10 @@ import type { MetricsReader } from '#metrics/select.ts'
 import type { Budget } from '../budget.ts'
 import type { Annotations } from './annotations.ts'
 import type { Labels } from '#model/labels.ts'
-import { absent, Row, unitsOfRow, type Grid, type Value } from './value.ts'
+import { absent, Row, unitsOfRow, unitsOfStep, type Grid, type Value } from './value.ts'
+
+/** Units of work between two looks at the clock, where a loop can't stop after every step: subqueries have millions. */
+export const unitsAtOnce = 16_384
 
 /** The facts of a query that all of its nodes share. */
 export interface QueryContext {
@@ -48,7 +51,37 @@ export interface Evaluation {
 export async function eachRow(rows: readonly Row[], budget: Budget, work: (row: Row) => void): Promise<void> {
   for (const row of rows) {
     work(row)
-    if (budget.worked(unitsOfRow + row.values.length)) await budget.pause()
+    if (budget.worked(unitsOfRow + row.values.length * unitsOfStep(row))) await budget.pause()
+  }
+}
+
+/**
+ * Calls `work` for pieces of `steps` from the first to the last, and lets other work run between pieces; a step takes
+ * so many units of work (Budget.worked). Nothing is to be awaited where one piece was enough: most rows are short, and
+ * a promise for each would cost more than the work.
+ */
+export function eachPiece(
+  steps: number,
+  unitsEach: number,
+  budget: Budget,
+  work: (from: number, to: number) => void,
+): Promise<void> | undefined {
+  const stepsAtOnce = Math.max(1, Math.floor(unitsAtOnce / unitsEach))
+  work(0, Math.min(steps, stepsAtOnce))
+  if (steps > stepsAtOnce) return eachPieceFrom(stepsAtOnce, steps, unitsEach, budget, work)
+  return budget.worked(unitsOfRow + steps * unitsEach) ? budget.pause() : undefined
+}
+
+async function eachPieceFrom(
+  stepsAtOnce: number,
+  steps: number,
+  unitsEach: number,
+  budget: Budget,
+  work: (from: number, to: number) => void,
+): Promise<void> {
+  for (let from = stepsAtOnce; from < steps; from += stepsAtOnce) {
+    if (budget.worked(stepsAtOnce * unitsEach)) await budget.pause()
+    work(from, Math.min(steps, from + stepsAtOnce))
   }
 }
 

@@ -18,7 +18,16 @@ import { SampleColumns } from '#model/sample-columns.ts'
 import type { Budget } from '../budget.ts'
 import { aggregate } from './aggregate.ts'
 import { evaluateBinary } from './binary.ts'
-import { absentFrom, argumentOf, eachRow, textOf, type Evaluation, type QueryContext } from './evaluation.ts'
+import {
+  absentFrom,
+  argumentOf,
+  eachPiece,
+  eachRow,
+  textOf,
+  unitsAtOnce,
+  type Evaluation,
+  type QueryContext,
+} from './evaluation.ts'
 import { callFunction } from './functions.ts'
 import { evaluateInfo } from './info.ts'
 import { absentLabels } from './prepare.ts'
@@ -29,13 +38,38 @@ import {
   Window,
   type RangeFunctionName,
 } from './range-functions.ts'
-import { isFloat, isHistogram, Row, RowRoom, unitsOfRow, type Grid, type Value } from './value.ts'
+import {
+  isFloat,
+  isHistogram,
+  Row,
+  RowRoom,
+  unitsOfHistogram,
+  unitsOfRow,
+  unitsOfStep,
+  type Grid,
+  type Value,
+} from './value.ts'
 
-/** Steps of one series between two looks at the clock: subqueries can have millions. */
-const stepsAtOnce = 16_384
+/** How far the reading of one series has come: steps with a sample, the first sample behind the last step. */
+interface Found {
+  any: number
+  next: number
+}
 
 /** Series that are fetched and evaluated in one go. */
 const batchSeries = 256
+
+/** A range function on its way over the steps of one series. */
+interface Sliding {
+  fn: (window: Window) => boolean
+  window: Window
+  selector: VectorSelector | Subquery
+  scalars: Float64Array[]
+  labels: Labels
+  dropName: boolean
+  /** Made with the first value. */
+  row: Row | undefined
+}
 
 /** An evaluation over one grid; subqueries make their own. */
 export class Evaluator implements Evaluation {
@@ -169,27 +203,25 @@ export class Evaluator implements Evaluation {
     window.rangeMs = range.range.ms
     window.wantsDrops = name === 'rate' || name === 'increase'
     const out: Row[] = []
-    const run = async (labels: Labels, dropName: boolean): Promise<void> => {
-      window.metric = labels.get(metricName)
-      const row = await this.#slide(
-        name,
-        window,
-        range,
-        scalars,
-        labels,
-        dropName || (name !== 'last_over_time' && name !== 'first_over_time'),
-      )
+    const keep = (row: Row | undefined): void => {
       if (row === undefined) return
       this.context.budget.take(this.grid.steps)
       out.push(row)
       if (name === 'rate' || name === 'increase') this.#noteNonCounter(row, range)
+    }
+    const keepsName = name === 'last_over_time' || name === 'first_over_time'
+    const run = (labels: Labels, dropName: boolean): Promise<void> | undefined => {
+      window.metric = labels.get(metricName)
+      const row = this.#slide(name, window, range, scalars, labels, dropName || !keepsName)
+      if (row instanceof Promise) return row.then(keep)
+      keep(row)
+      return undefined
     }
     if (range.kind === 'subquery') {
       const { rows, grid } = await this.evalSubquery(range)
       for (const row of rows) {
         await fillWindowFromRow(window, row, grid, this.context.budget)
         await run(row.labels, row.dropName)
-        await this.context.budget.pause()
       }
       this.context.budget.give(rows.length * grid.steps)
       return out
@@ -198,26 +230,31 @@ export class Evaluator implements Evaluation {
     window.modifier = selector.modifier
     checkModifier(selector, name)
     const { fromMs, toMs } = this.#reach(selector, range.range.ms)
-    await this.#eachSeries(selector.matchers, fromMs, toMs, async (labels, columns) => {
+    const { budget } = this.context
+    await this.#eachSeries(selector.matchers, fromMs, toMs, (labels, columns) => {
+      const { count } = columns
       fillWindow(window, columns)
-      this.context.budget.take(columns.count)
-      await run(labels, false)
-      this.context.budget.give(columns.count)
+      budget.take(count)
+      const running = run(labels, false)
+      if (running !== undefined)
+        return running.then(() => {
+          budget.give(count)
+        })
+      budget.give(count)
+      return undefined
     })
     return out
   }
 
-  /** Applies a range function at every step. */
-  async #slide(
+  /** Applies a range function at every step. A promise where one series is more than a piece of work. */
+  #slide(
     name: RangeFunctionName,
     window: Window,
     range: MatrixSelector | Subquery,
     scalars: Float64Array[],
     labels: Labels,
     dropName: boolean,
-  ): Promise<Row | undefined> {
-    const fn = rangeFunctions[name]
-    const { budget } = this.context
+  ): Row | undefined | Promise<Row | undefined> {
     const { steps } = this.grid
     const selector = range.kind === 'matrix' ? range.selector : range
     const offsetMs = selector.offset?.ms ?? 0
@@ -240,15 +277,37 @@ export class Evaluator implements Evaluation {
       )
       return row.present.includes(isFloat) ? row : undefined
     }
+    window.floatFrom = window.floatTo = window.histogramFrom = window.histogramTo = window.dropFrom = 0
+    const sliding: Sliding = { fn: rangeFunctions[name], window, selector, scalars, labels, dropName, row: undefined }
+    const next = this.#slideFrom(0, sliding)
+    return next === steps ? sliding.row : this.#slideOn(next, sliding)
+  }
+
+  async #slideOn(step: number, sliding: Sliding): Promise<Row | undefined> {
+    while (step < this.grid.steps) {
+      await this.context.budget.pause()
+      step = this.#slideFrom(step, sliding)
+    }
+    return sliding.row
+  }
+
+  /** Goes on at `from` until it is time to look at the clock; the first step that is left. */
+  #slideFrom(from: number, sliding: Sliding): number {
+    const { fn, window, selector, scalars, labels, dropName } = sliding
+    const { budget } = this.context
+    const { steps } = this.grid
+    const offsetMs = selector.offset?.ms ?? 0
     const before = window.modifier === undefined ? 0 : this.context.lookbackMs
     const after = window.modifier === 'smoothed' ? this.context.lookbackMs : 0
-    let row: Row | undefined
-    window.floatFrom = window.floatTo = window.histogramFrom = window.histogramTo = window.dropFrom = 0
     const { floatTimes, histogramTimes, drops } = window
     const floatCount = window.floatCount
     const histogramCount = histogramTimes.length
+    let { row } = sliding
     let examined = 0
-    for (let step = 0; step < steps; step++) {
+    let units = 0
+    let step = from
+    for (; step < steps && units < unitsAtOnce; step++) {
+      units++
       const stepMs = this.stepMs(step)
       const endMs = (selector.at?.kind === 'time' ? selector.at.atMs : stepMs) - offsetMs
       const startMs = endMs - window.rangeMs
@@ -260,9 +319,10 @@ export class Evaluator implements Evaluation {
         window.histogramFrom++
       if (window.floatFrom === window.floatTo && window.histogramFrom === window.histogramTo) continue
       while (window.dropFrom < drops.length && drops[window.dropFrom]! <= window.floatFrom) window.dropFrom++
-      const size = window.floatTo - window.floatFrom + window.histogramTo - window.histogramFrom
-      examined += size
-      if (budget.worked(size)) await budget.pause()
+      const histograms = window.histogramTo - window.histogramFrom
+      const floats = window.floatTo - window.floatFrom
+      examined += floats + histograms
+      units += floats + histograms * unitsOfHistogram
       window.rangeStartMs = startMs
       window.rangeEndMs = endMs
       window.stepMs = stepMs
@@ -275,8 +335,10 @@ export class Evaluator implements Evaluation {
         window.histogram = undefined
       }
     }
-    this.context.budget.totalSamples += examined
-    return row
+    budget.totalSamples += examined
+    budget.did(units)
+    sliding.row = row
+    return step
   }
 
   #noteNonCounter(row: Row, range: MatrixSelector | Subquery): void {
@@ -298,6 +360,7 @@ export class Evaluator implements Evaluation {
       this.context.budget.take(kept.count)
       this.context.budget.totalSamples += kept.count
       if (kept.count > 0) out.push({ labels, columns: kept })
+      return undefined
     })
     return out
   }
@@ -332,11 +395,12 @@ export class Evaluator implements Evaluation {
     }
   }
 
+  /** Calls `work` for every series that has samples; what it returns is awaited, and mostly it returns nothing. */
   async #eachSeries(
     matchers: readonly Matcher[],
     fromMs: number,
     toMs: number,
-    work: (labels: Labels, columns: SampleColumns) => void | Promise<void>,
+    work: (labels: Labels, columns: SampleColumns) => Promise<void> | undefined,
   ): Promise<void> {
     const set = await this.context.reader.select(matchers, fromMs, toMs)
     const columns = new SampleColumns()
@@ -370,42 +434,65 @@ export class Evaluator implements Evaluation {
       { ...selector, modifier: selector.modifier },
       selector.modifier === undefined ? lookbackMs : 0,
     )
-    await this.#eachSeries(selector.matchers, fromMs, toMs, async (labels, columns) => {
+    await this.#eachSeries(selector.matchers, fromMs, toMs, (labels, columns) => {
       const row = new Row(labels, false, steps, this.#room)
-      let any = 0
-      let next = 0
-      const { timesMs, values, histograms } = columns
-      for (let step = 0; step < steps; step++) {
-        if (step % stepsAtOnce === stepsAtOnce - 1 && budget.worked(stepsAtOnce)) await budget.pause()
-        const atMs = this.#referenceMs(selector, step)
-        while (next < columns.count && timesMs[next]! <= atMs) next++
-        if (selector.modifier === 'smoothed') {
-          if (smoothedAt(row, step, columns, next, atMs, lookbackMs)) any++
-          continue
-        }
-        const i = next - 1
-        if (i < 0 || timesMs[i]! <= atMs - lookbackMs) continue
-        const value = values[i]!
-        if (value !== value && columns.isStale(i)) continue
-        any++
-        const histogram = histograms?.[i]
-        if (want === 'time') row.setFloat(step, timesMs[i]! / 1000)
-        else if (want === 'start') {
-          const startMs = columns.startsMs?.[i] ?? 0
-          if (startMs > 0) row.setFloat(step, startMs / 1000)
-        } else if (histogram !== undefined) {
-          row.setHistogram(step, histogram)
-        } else {
-          row.present[step] = isFloat
-          row.values[step] = value
-        }
+      const found: Found = { any: 0, next: 0 }
+      const keep = (): void => {
+        if (found.any === 0) return
+        budget.take(steps)
+        budget.totalSamples += found.any
+        rows.push(row)
       }
-      if (any === 0) return
-      budget.take(steps)
-      budget.totalSamples += any
-      rows.push(row)
+      const reading = eachPiece(steps, 1, budget, (from, to) => {
+        this.#readSteps(selector, want, columns, row, found, from, to)
+      })
+      if (reading !== undefined) return reading.then(keep)
+      keep()
+      return undefined
     })
     return rows
+  }
+
+  /** The steps [from, to) of an instant vector's row. */
+  #readSteps(
+    selector: VectorSelector,
+    want: false | 'time' | 'start',
+    columns: SampleColumns,
+    row: Row,
+    found: Found,
+    from: number,
+    to: number,
+  ): void {
+    const { lookbackMs } = this.context
+    const { timesMs, values, histograms, count } = columns
+    const isSmoothed = selector.modifier === 'smoothed'
+    let { any, next } = found
+    for (let step = from; step < to; step++) {
+      const atMs = this.#referenceMs(selector, step)
+      while (next < count && timesMs[next]! <= atMs) next++
+      if (isSmoothed) {
+        if (smoothedAt(row, step, columns, next, atMs, lookbackMs)) any++
+        continue
+      }
+      const i = next - 1
+      if (i < 0 || timesMs[i]! <= atMs - lookbackMs) continue
+      const value = values[i]!
+      if (value !== value && columns.isStale(i)) continue
+      any++
+      const histogram = histograms?.[i]
+      if (want === 'time') row.setFloat(step, timesMs[i]! / 1000)
+      else if (want === 'start') {
+        const startMs = columns.startsMs?.[i] ?? 0
+        if (startMs > 0) row.setFloat(step, startMs / 1000)
+      } else if (histogram !== undefined) {
+        row.setHistogram(step, histogram)
+      } else {
+        row.present[step] = isFloat
+        row.values[step] = value
+      }
+    }
+    found.any = any
+    found.next = next
   }
 
   async #absentRow(rows: readonly Row[], range: MatrixSelector | Subquery): Promise<Row[]> {
@@ -514,14 +601,22 @@ async function fillWindowFromRow(window: Window, row: Row, grid: Grid, budget: B
     window.floats = new Float64Array(grid.steps * 2)
     window.floatTimes = new Float64Array(grid.steps * 2)
   }
-  let out = 0
-  for (let step = 0; step < grid.steps; step++) {
-    if (step % stepsAtOnce === stepsAtOnce - 1 && budget.worked(stepsAtOnce)) await budget.pause()
+  window.floatCount = 0
+  await eachPiece(grid.steps, unitsOfStep(row), budget, (from, to) => {
+    addSteps(window, row, grid, from, to)
+  })
+}
+
+/** Adds the steps [from, to) of a row to the window. */
+function addSteps(window: Window, row: Row, grid: Grid, from: number, to: number): void {
+  const { floats, floatTimes } = window
+  let out = window.floatCount
+  for (let step = from; step < to; step++) {
     const atMs = grid.startMs + step * grid.intervalMs
     if (row.present[step] === isFloat) {
-      window.floatTimes[out] = atMs
-      window.floats[out] = row.values[step]!
-      if (out > 0 && row.values[step]! < window.floats[out - 1]!) window.drops.push(out)
+      floatTimes[out] = atMs
+      floats[out] = row.values[step]!
+      if (out > 0 && row.values[step]! < floats[out - 1]!) window.drops.push(out)
       out++
     } else if (row.present[step] === isHistogram) {
       window.histogramTimes.push(atMs)

@@ -10,7 +10,7 @@ import type { FloatHistogram } from '#model/histogram.ts'
 import { compareLabels, Labels } from '#model/labels.ts'
 import type { Budget } from '../budget.ts'
 import { pacedSort } from '#core/paced-sort.ts'
-import { absentFrom, argumentOf, eachRow, textOf, type Evaluation } from './evaluation.ts'
+import { absentFrom, argumentOf, eachPiece, eachRow, textOf, type Evaluation } from './evaluation.ts'
 import { absentLabels } from './prepare.ts'
 import { formatFloat } from './aggregate.ts'
 import { KahanSum } from './kahan.ts'
@@ -24,14 +24,23 @@ import {
   type ClassicBuckets,
 } from './quantile.ts'
 import { isRangeFunction, type RangeFunctionName } from './range-functions.ts'
-import { absent, isFloat, isHistogram, refuseSameLabels, Row, unitsOfRow, type Value } from './value.ts'
+import {
+  absent,
+  isFloat,
+  isHistogram,
+  refuseSameLabels,
+  Row,
+  RowRoom,
+  unitsOfHistogram,
+  unitsOfRow,
+  type Value,
+} from './value.ts'
 
 type InstantFunction = (evaluator: Evaluation, call: Call) => Promise<Value>
 /** Functions that the evaluator calls itself. */
 type Elsewhere = RangeFunctionName | 'info'
 
-/** Units of work (Budget.worked) of a histogram, and of a label that is made. */
-const unitsOfHistogram = 32
+/** Units of work (Budget.worked) of a label that is made. */
 const unitsOfLabel = 64
 /** Characters that one label of label_replace() may get of its groups. */
 const labelCharactersMax = 65_536
@@ -45,20 +54,38 @@ async function mapFloats(
   f: (value: number, step: number) => number,
 ): Promise<Row[]> {
   const out: Row[] = []
+  const room = new RowRoom()
   for (const row of rows) {
-    const result = new Row(row.labels, true, row.values.length)
+    const steps = row.values.length
+    const result = new Row(row.labels, true, steps, room)
     let any = false
-    if (budget.worked(unitsOfRow)) await budget.pause()
-    for (let step = 0; step < row.values.length; step++) {
-      if (budget.worked(2)) await budget.pause()
-      if (row.present[step] !== isFloat) continue
-      result.present[step] = isFloat
-      result.values[step] = f(row.values[step]!, step)
-      any = true
-    }
+    const working = eachPiece(steps, 2, budget, (from, to) => {
+      if (mapSteps(row, f, result, from, to)) any = true
+    })
+    if (working !== undefined) await working
     if (any) out.push(result)
+    else room.giveBack(result)
   }
   return out
+}
+
+/** Maps the floats of the steps [from, to); whether there are any. */
+function mapSteps(
+  row: Row,
+  f: (value: number, step: number) => number,
+  result: Row,
+  from: number,
+  to: number,
+): boolean {
+  const { present, values } = row
+  let any = false
+  for (let step = from; step < to; step++) {
+    if (present[step] !== isFloat) continue
+    result.present[step] = isFloat
+    result.values[step] = f(values[step]!, step)
+    any = true
+  }
+  return any
 }
 
 async function mapHistograms(
@@ -70,10 +97,10 @@ async function mapHistograms(
   for (const row of rows) {
     if (row.histograms === undefined) continue
     const result = new Row(row.labels, true, row.values.length)
-    for (let step = 0; step < row.values.length; step++) {
-      if (row.present[step] === isHistogram) result.setFloat(step, f(row.histograms[step]!))
-      if (budget.worked(unitsOfHistogram)) await budget.pause()
-    }
+    await eachPiece(row.values.length, unitsOfHistogram, budget, (from, to) => {
+      for (let step = from; step < to; step++)
+        if (row.present[step] === isHistogram) result.setFloat(step, f(row.histogramAt(step)))
+    })
     if (!result.isEmpty) out.push(result)
   }
   return out
@@ -235,8 +262,7 @@ async function perHistogram(
   for (const group of groups) {
     const row = new Row(labelsOf(group.labels), true, evaluator.grid.steps)
     const metric = group.labels.get(metricName)
-    for (let step = 0; step < evaluator.grid.steps; step++) {
-      if (budget.worked(unitsOfHistogram + 8 * group.rows.length)) await budget.pause()
+    const one = (step: number): void => {
       const bounds: number[] = []
       const counts: number[] = []
       for (let i = 0; i < group.rows.length; i++) {
@@ -249,6 +275,10 @@ async function perHistogram(
       else if (nativeRow !== undefined) row.setFloat(step, native(nativeRow.histogramAt(step), step, metric))
       else if (bounds.length > 0) row.setFloat(step, classic(coalesce(bounds, counts), step, metric))
     }
+    const working = eachPiece(evaluator.grid.steps, unitsOfHistogram + 8 * group.rows.length, budget, (from, to) => {
+      for (let step = from; step < to; step++) one(step)
+    })
+    if (working !== undefined) await working
     if (!row.isEmpty) out.push(row)
   }
   return out

@@ -16,6 +16,9 @@ export interface Grid {
 /** Units of work (Budget.worked) of a row beside its steps: its labels, their key, its place in a table. */
 export const unitsOfRow = 64
 
+/** Units of work of a histogram, where a float has one. */
+export const unitsOfHistogram = 32
+
 /** The kinds of sample that a row has at a step. */
 export const absent = 0
 export const isFloat = 1
@@ -68,6 +71,11 @@ export class Row {
   }
 }
 
+/** Units of work of a step of the row. */
+export function unitsOfStep(row: Row): number {
+  return row.histograms === undefined ? 1 : unitsOfHistogram
+}
+
 /** Rows that share a piece of memory: 64, fewer where they are long. */
 const rowsAtOnce = 64
 const pieceNumbersMax = 65_536
@@ -102,6 +110,12 @@ export class RowRoom {
     this.#numbersAt += steps
     return this.#numbers.subarray(this.#numbersAt - steps, this.#numbersAt)
   }
+
+  /** Takes the memory of the row that was made last, which nothing was written to, for the next one. */
+  giveBack(row: Row): void {
+    this.#presenceAt -= row.present.length
+    this.#numbersAt -= row.values.length
+  }
 }
 
 /** The value of an expression: scalars have a number a step, vectors rows. */
@@ -122,6 +136,7 @@ export const sameLabelsetMessage = 'vector cannot contain metrics with the same 
 /** Rows by label set: rows with equal labels become one, and may not both have a sample at one step. */
 export class RowMerger {
   readonly #byKey = new Map<string, Row>()
+  readonly #room = new RowRoom()
   readonly #steps: number
 
   constructor(steps: number) {
@@ -132,7 +147,7 @@ export class RowMerger {
   row(labels: Labels, dropName: boolean): Row {
     const key = dropName ? `${labels.key}\ud801` : labels.key
     let row = this.#byKey.get(key)
-    if (row === undefined) this.#byKey.set(key, (row = new Row(labels, dropName, this.#steps)))
+    if (row === undefined) this.#byKey.set(key, (row = new Row(labels, dropName, this.#steps, this.#room)))
     return row
   }
 
