@@ -24,47 +24,35 @@ import { TracesView } from '#traces/view.ts'
 import { decodeBody } from '#wire/decode-body.ts'
 import { decodeOtlpTraces, decodeSpan } from '#wire/otlp/traces.ts'
 import { Link, type Port } from './link.ts'
+import { MemoryWatch, type WatchedMemory } from './memory-watch.ts'
 import { Queries } from './query-routes.ts'
 import { evaluateRule, packSample, type CarriedSample } from './rules.ts'
 import { RequestServer } from './serve.ts'
 import type { WorkerBucket, WorkerLogs, WorkerSettings, WorkerSignal, WorkerTraces } from './settings.ts'
 import { UnderWay } from './under-way.ts'
 
-export interface WorkerWorld {
+export interface WorkerWorld extends WatchedMemory {
   clock: Clock
   files: Files
-  /** Memory that the worker holds now. */
-  heldBytes: () => number
-  /** Lets go of what nobody holds; takes up to some hundred milliseconds. */
-  collectGarbage: () => void
 }
 
 type MainLink = Link<MainCalls, WorkerCalls>
-
-/** How often memory is looked at while jobs are under way. */
-const lookEveryMs = 50
 
 /** Answers what comes through the port. */
 export function makeWorker(port: Port, settings: WorkerSettings, world: WorkerWorld): void {
   const { clock } = world
   const underWay = new UnderWay()
-  let isLooking = false
-  /** What is garbage does not count. */
-  const isShort = (): boolean => {
-    if (world.heldBytes() <= settings.memoryBytesMax) return false
-    world.collectGarbage()
-    return world.heldBytes() > settings.memoryBytesMax
-  }
-  /** Looks at the memory for as long as there are jobs. */
-  const look = (): void => {
-    const jobs = underWay.jobs()
-    isLooking = jobs.length > 0
-    if (!isLooking) return
-    if (isShort()) link.call('memoryShort', jobs).catch(() => {})
-    clock.after(lookEveryMs, look)
-  }
+  const watch = new MemoryWatch(
+    clock,
+    world,
+    settings.memoryBytesMax,
+    () => underWay.jobs(),
+    jobs => {
+      link.call('memoryShort', jobs).catch(() => {})
+    },
+  )
   const watched = <T>(work: T): T => {
-    if (!isLooking) look()
+    watch.jobBegan()
     return work
   }
   const link: MainLink = new Link<MainCalls, WorkerCalls>(port, {
