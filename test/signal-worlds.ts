@@ -71,7 +71,7 @@ export async function openLogs(clock: VirtualClock, options: Partial<LogsOptions
     ...frameOptions(clock),
     isBase64: false,
     deletionDelayMs: 24 * hourMs,
-    hides: () => undefined,
+    hides: () => ({ of: () => undefined }),
     streamsMax: 1000,
     rateBytes: Infinity,
     admission: {

@@ -9,6 +9,7 @@ import type { Registry } from '#core/counter.ts'
 import { UnavailableError } from '#core/errors.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import { yieldEvery } from '#core/yield.ts'
+import type { BlockBuilding as LogsBuilding } from '#logs/block-building.ts'
 import type { LogsEngine } from '#logs/engine.ts'
 import { LocalBuilding, type BlockBuilding as MetricsBuilding } from '#metrics/block-building.ts'
 import type { MetricsEngine } from '#metrics/engine.ts'
@@ -18,7 +19,7 @@ import { LocalBuilding as LocalTracesBuilding, type BlockBuilding as TracesBuild
 import type { TracesEngine } from '#traces/engine.ts'
 import type { BlockLayout } from '#traces/schema.ts'
 import type { BodyDecoder } from '#wire/decode-body.ts'
-import { WorkerMetricsBuilding, WorkerTracesBuilding } from '#worker/building.ts'
+import { WorkerLogsBuilding, WorkerMetricsBuilding, WorkerTracesBuilding } from '#worker/building.ts'
 import type { MainCalls, WorkerCalls } from '#worker/calls.ts'
 import { Costs } from '#worker/costs.ts'
 import { decodingMemoryError, WorkerDecoding } from '#worker/decoding.ts'
@@ -213,6 +214,11 @@ export class Workers {
     if (this.#builders === undefined) return undefined
     const { clock, files } = this.#context.world
     return new WorkerMetricsBuilding(this.#builders, new LocalBuilding({ files, bucket, pause: yieldEvery(clock) }))
+  }
+
+  /** The same of the indexes and chunks of logs; `local`: this thread. */
+  logsBuilding(local: LogsBuilding): LogsBuilding {
+    return this.#builders === undefined ? local : new WorkerLogsBuilding(this.#builders, local)
   }
 
   /** The same of traces. */

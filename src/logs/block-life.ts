@@ -15,13 +15,13 @@ import type { Bucket } from '#bucket/bucket.ts'
 import { flushGaveUp, flushGiveUpMs } from '#store/flush-limit.ts'
 import type { Wal } from '#store/wal.ts'
 import type { ChunkReader } from './block-reader.ts'
+import type { BlockBuilding } from './block-building.ts'
 import { ChunkWriter, type FinishedChunk, type PublishOutcome } from './block-writer.ts'
-import { chunkKey, filterKey } from './chunk.ts'
+import { chunkKey, filterBeside } from './chunk.ts'
 import type { StreamHead } from './head.ts'
-import { filterPathOf, type ClosedChunk } from './open-chunk.ts'
+import { filterPathOf, type ClosedChunk } from './closed-chunk.ts'
 import { dayMs, type IndexCatalogue } from './index-catalogue.ts'
 import type { IndexedChunk } from './index-file.ts'
-import { chunkName } from './merge.ts'
 import { scopeOf, writerOf } from './replay.ts'
 import type { RetiredObjects } from './retired.ts'
 import { Scrub } from './scrub.ts'
@@ -33,6 +33,7 @@ export interface BlockLifeOptions {
   files: Files
   log: Log
   bucket: Bucket
+  building: BlockBuilding
   isBase64: boolean
   directory: string
   retentionMs: number
@@ -94,9 +95,10 @@ export class BlockLife {
     this.#catalogue = catalogue
     this.#mayWrite = mayWrite
     this.#reader = reader
-    const { clock, files, log, bucket, isBase64 } = options
-    this.#scrub = new Scrub(clock, log, catalogue, reader)
-    this.writer = new ChunkWriter({ clock, files, log, bucket, catalogue, isBase64, retired })
+    const { clock, files, log, bucket, isBase64, building } = options
+    const keyOf = (tenant: string, chunk: IndexedChunk): string => chunkKey(tenant, chunk, isBase64)
+    this.#scrub = new Scrub({ clock, log, catalogue, building, keyOf })
+    this.writer = new ChunkWriter({ clock, files, log, bucket, catalogue, building, isBase64, retired })
   }
   readonly #reader: ChunkReader
 
@@ -162,7 +164,10 @@ export class BlockLife {
       let held = 0
       let closed = 0
       for (const [tenant, stream] of this.#streams()) {
-        if (stream.open?.isFull === true) stream.cut(tenant.name)
+        if (stream.open?.isFull === true) {
+          stream.cut(tenant.name)
+          await this.#pause()
+        }
         held += stream.open?.heldBytes ?? 0
         for (const chunk of stream.closed) closed += chunk.bytes?.length ?? 0
       }
@@ -173,6 +178,7 @@ export class BlockLife {
           if (held <= headBytesMax * 0.75 || stream.open === undefined) break
           held -= heldBy(stream)
           closed += stream.cut(tenant.name)?.size ?? 0
+          await this.#pause()
         }
       }
       if (closed > closedBytesInMemory) await this.#moveToDisk()
@@ -187,15 +193,47 @@ export class BlockLife {
 
   /** Finished chunks wait on the disk instead of in memory. */
   async #moveToDisk(): Promise<void> {
-    for (const { tenant, chunk } of this.#closed()) {
-      if (chunk.bytes === undefined) continue
+    for (const { tenant, stream, chunk } of this.#closed()) {
+      // What is not in order yet is replaced, and those who read it then find it nowhere but in memory.
+      if (chunk.bytes === undefined || chunk.overlaps) continue
       const { directory, files } = this.#options
       const path = `${directory}/staging/${tenant.name}/${this.#staged++}`
       if (chunk.filter !== undefined) await files.writeAtomic(filterPathOf(path), chunk.filter)
       await files.writeAtomic(path, chunk.bytes)
+      if (!stream.closed.includes(chunk)) {
+        // It went into the bucket meanwhile.
+        await this.#removeStaged(path)
+        continue
+      }
       chunk.path = path
       chunk.bytes = chunk.filter = undefined
     }
+  }
+
+  async #removeStaged(path: string): Promise<void> {
+    await this.#options.files.remove(path)
+    await this.#options.files.remove(filterPathOf(path))
+  }
+
+  /**
+   * Chunks whose blocks overlap are put in order, before they go to the disk or into the bucket. Returns those with
+   * which that failed, and why: it is tried again.
+   */
+  async #orderClosed(): Promise<Map<ClosedChunk, unknown>> {
+    const failed = new Map<ClosedChunk, unknown>()
+    for (const { tenant, stream, chunk } of this.#closed()) {
+      const { bytes, kilobytes } = chunk
+      if (!chunk.overlaps || bytes === undefined) continue
+      const { fingerprint, labels } = stream
+      const unordered = { tenant: tenant.name, fingerprint, labels: labels.pairs, bytes, kilobytes }
+      try {
+        const ordered = await this.#options.building.order(unordered)
+        stream.closed.splice(stream.closed.indexOf(chunk), 1, ordered)
+      } catch (error) {
+        failed.set(chunk, error)
+      }
+    }
+    return failed
   }
 
   /** Chunks that waited on the disk when the process ended are in the log as well. */
@@ -280,6 +318,7 @@ export class BlockLife {
   }
 
   async #publish(): Promise<void> {
+    const unordered = await this.#orderClosed()
     if (!(await this.#mayWrite())) return
     const closed = this.#closed()
     const scopes = [...this.#finished]
@@ -290,7 +329,7 @@ export class BlockLife {
     }))
     let outcome: PublishOutcome
     try {
-      outcome = await this.writer.publish(finished)
+      outcome = await this.writer.publish(finished, unordered)
     } catch (error) {
       outcome = { waiting: new Map(finished.map(one => [one, error])), unlisted: new Map() }
     }
@@ -300,9 +339,7 @@ export class BlockLife {
     for (const { stream, chunk } of closed) {
       if (kept.has(chunk)) continue
       stream.closed.splice(stream.closed.indexOf(chunk), 1)
-      if (chunk.path === undefined) continue
-      await this.#options.files.remove(chunk.path)
-      await this.#options.files.remove(filterPathOf(chunk.path))
+      if (chunk.path !== undefined) await this.#removeStaged(chunk.path)
     }
     // What waits is in the log alone.
     if (outcome.waiting.size > 0) return
@@ -337,7 +374,10 @@ export class BlockLife {
     // What is cut while the bucket is away waits with the rest, and would be cut again and again.
     if (this.#finished.length > 0 || this.#closed().length > 0) return false
     const meant = this.#streams().filter(([tenant, stream]) => isMeant(tenant.name, stream.labels))
-    for (const [tenant, stream] of meant) stream.cut(tenant.name)
+    for (const [tenant, stream] of meant) {
+      stream.cut(tenant.name)
+      await this.#pause()
+    }
     await this.#turn(false)
     await this.#publish()
     return this.#finished.length === 0 && meant.every(([, stream]) => stream.closed.length === 0)
@@ -366,7 +406,7 @@ export class BlockLife {
       for (const day of this.#catalogue.daysOf(tenant)) {
         if (this.#catalogue.filesOf(tenant, day).length < 2) continue
         if (!(await this.#mayWrite())) return
-        await this.writer.rewrite(tenant, day, [], () => true)
+        await this.writer.rewrite(tenant, day)
       }
     }
   }
@@ -381,21 +421,13 @@ export class BlockLife {
       for (const day of this.#catalogue.daysOf(tenant)) {
         if (day * dayMs > oldestMs) continue
         if ((day + 1) * dayMs <= oldestMs) this.#retireDamaged(tenant, day)
-        const indexes = await Promise.all(
-          this.#catalogue.filesOf(tenant, day).map(file => this.#catalogue.index(file.key, tenant)),
-        )
-        const expired = new Map<string, IndexedChunk>()
-        for (const index of indexes)
-          for (const stream of index?.streams ?? [])
-            for (const chunk of stream.chunks) if (chunk.throughMs < oldestMs) expired.set(chunkName(chunk), chunk)
-        if (expired.size === 0) continue
-        if (!(await this.#mayWrite())) return
-        await this.writer.rewrite(tenant, day, [], chunk => !expired.has(chunkName(chunk)))
+        const expired = await this.writer.rewrite(tenant, day, { oldestMs, mayPut: () => this.#mayWrite() })
         // A chunk that reaches into the next day is listed there too: that table lets it go by the same rule, at the
         // same age.
-        for (const chunk of expired.values()) {
-          this.writer.retire(chunkKey(tenant, chunk, this.#options.isBase64), removeChunkAfterMs)
-          this.writer.retire(filterKey(tenant, chunk, this.#options.isBase64), removeChunkAfterMs)
+        for (const key of expired) {
+          this.writer.retire(key, removeChunkAfterMs)
+          this.writer.retire(filterBeside(key), removeChunkAfterMs)
+          await this.#pause()
         }
       }
     }

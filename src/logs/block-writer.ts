@@ -2,30 +2,24 @@
  * From memory into the bucket: chunk objects first, then the index of each day that they touch, which makes them
  * visible; an index that was replaced goes some minutes later, when no reader has it in its list any more.
  */
-import { gzip } from 'node:zlib'
-import { promisify } from 'node:util'
 import type { Clock } from '#core/clock.ts'
+import { CorruptDataError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
 import { forEachParallel } from '#core/parallel.ts'
-import { isPoison } from '#core/poison.ts'
+import { yieldEvery } from '#core/yield.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import type { Labels } from '#model/labels.ts'
+import { askedOfUsable } from './asked-of-usable.ts'
+import type { BlockBuilding } from './block-building.ts'
+import { packStreams } from './carried-streams.ts'
 import { chunkKey, filterKey } from './chunk.ts'
-import { filterPathOf, type ClosedChunk } from './open-chunk.ts'
-import {
-  decodeIndex,
-  encodeIndex,
-  indexChecksum,
-  type IndexedChunk,
-  type IndexedStream,
-  type LogIndex,
-} from './index-file.ts'
+import { filterPathOf, type ClosedChunk } from './closed-chunk.ts'
 import { dayMs, type IndexCatalogue } from './index-catalogue.ts'
-import { mergeIndexes } from './merge.ts'
+import type { IndexedStream } from './index-file.ts'
+import type { WrittenIndex } from './index-writing.ts'
 import type { RetiredObjects } from './retired.ts'
 
-const pack = promisify(gzip)
 const uploadsAtOnce = 8
 
 export interface FinishedChunk {
@@ -47,12 +41,26 @@ interface Table {
   members: FinishedChunk[]
 }
 
+/** What is to change in an index. */
+export interface IndexChange {
+  added?: readonly IndexedStream[]
+  /** Names of chunks that are listed no more. */
+  leftOut?: ReadonlySet<string>
+  /** Chunks that end before this are listed no more either; nothing is written where there are none. */
+  oldestMs?: number
+  /** Hears of streams of `added` that no index can hold: they are left out. */
+  onPoison?: (stream: IndexedStream, error: Error) => void
+  /** Asked when something is to be written. */
+  mayPut?: () => Promise<boolean>
+}
+
 export interface ChunkWriterOptions {
   clock: Clock
   files: Files
   log: Log
   bucket: Bucket
   catalogue: IndexCatalogue
+  building: BlockBuilding
   isBase64: boolean
   retired: RetiredObjects
 }
@@ -70,23 +78,24 @@ export class ChunkWriter {
 
   /**
    * Puts the chunks into the bucket and lists them. What fails stays with the caller: `waiting` is written again,
-   * `unlisted` is in the bucket, and no index can list it.
+   * `unlisted` is in the bucket, and no index can list it. `unready`: chunks that are not to be published yet, and why.
    */
-  async publish(finished: readonly FinishedChunk[]): Promise<PublishOutcome> {
-    const waiting = await this.#upload(finished)
+  async publish(
+    finished: readonly FinishedChunk[],
+    unready: ReadonlyMap<ClosedChunk, unknown> = new Map(),
+  ): Promise<PublishOutcome> {
+    const waiting = await this.#upload(finished.filter(({ chunk }) => !chunk.overlaps))
+    for (const one of finished) if (one.chunk.overlaps) waiting.set(one, unready.get(one.chunk))
     const unlisted = new Map<FinishedChunk, Error>()
     for (const table of tablesOf(finished.filter(one => !waiting.has(one))).values()) {
       const { tenant, day, streams, members } = table
       try {
-        await this.rewrite(
-          tenant,
-          day,
-          [...streams.values()],
-          () => true,
-          (stream, error) => {
+        await this.rewrite(tenant, day, {
+          added: [...streams.values()],
+          onPoison: (stream, error) => {
             for (const one of members) if (one.labels.key === stream.labels.key) unlisted.set(one, error)
           },
-        )
+        })
       } catch (error) {
         for (const one of members) waiting.set(one, error)
       }
@@ -123,50 +132,44 @@ export class ChunkWriter {
   }
 
   /**
-   * Writes a tenant's index of a day again, from all its files and `added`; the files that it replaces are deleted
-   * later. A stream of `added` that no index can hold is reported and left out.
+   * Writes a tenant's index of a day again, from all its files and what is added; the files that it replaces are
+   * deleted later. Returns the keys of chunks that were too old.
    */
-  async rewrite(
-    tenant: string,
-    day: number,
-    added: readonly IndexedStream[],
-    keep: (chunk: IndexedChunk) => boolean,
-    onPoison?: (stream: IndexedStream, error: Error) => void,
-  ): Promise<void> {
-    const { catalogue, retired } = this.#options
-    const loaded = await Promise.all(
-      catalogue.filesOf(tenant, day).map(async file => ({ file, index: await catalogue.index(file.key, tenant) })),
-    )
+  async rewrite(tenant: string, day: number, change: IndexChange = {}): Promise<string[]> {
+    const { catalogue, retired, building, clock } = this.#options
+    const { added = [], leftOut = new Set<string>(), oldestMs = -Infinity, onPoison, mayPut } = change
+    const plan = {
+      tenant,
+      added: await packStreams(added, yieldEvery(clock)),
+      leftOut,
+      oldestMs,
+      onlyExpired: oldestMs > -Infinity,
+    }
     // A file that can't be used stays: the new one stands beside it.
-    const old = loaded.filter(l => l.index !== undefined)
-    const merged = (fresh: readonly IndexedStream[]): IndexedStream[] =>
-      mergeIndexes(
-        old.map(l => l.index!),
-        fresh,
-        keep,
-      )
-    const encoded = encodeWithoutPoison(merged, added, onPoison)
-    const written = encoded === undefined ? undefined : await this.#putIndex(tenant, day, encoded)
-    for (const { file } of old) {
+    const { files, outcome } = await askedOfUsable(
+      catalogue,
+      () => catalogue.filesOf(tenant, day),
+      usable => building.rewrite({ ...plan, files: usable }),
+    )
+    if (outcome.kind === 'unchanged' || (mayPut !== undefined && !(await mayPut()))) return []
+    const { index, expired, poisoned } = outcome
+    for (const { at, reason } of poisoned) onPoison?.(added[at]!, new CorruptDataError(reason))
+    const written = index === undefined ? undefined : await this.#putIndex(tenant, day, index)
+    for (const file of files) {
       catalogue.replace(file.key)
       retired.add(file.key, written)
     }
+    return expired
   }
 
-  async #putIndex(
-    tenant: string,
-    day: number,
-    { bytes, index }: { bytes: Uint8Array; index: LogIndex },
-  ): Promise<string> {
+  async #putIndex(tenant: string, day: number, { packed, checksum, fromMs, throughMs }: WrittenIndex): Promise<string> {
     const { bucket, catalogue, clock } = this.#options
     // A name is used once: two files of one moment differ in it all the same.
     this.#lastNanos = Math.max(this.#lastNanos + 1, clock.nowMs() * 1000)
-    const checksum = indexChecksum(bytes).toString(16)
-    const name = `${this.#lastNanos}000-compactor-${index.fromMs}-${index.throughMs}-${checksum}.tsdb.gz`
+    const name = `${this.#lastNanos}000-compactor-${fromMs}-${throughMs}-${checksum.toString(16)}.tsdb.gz`
     const key = `index/index_${day}/${tenant}/${name}`
-    const packed = await pack(bytes, { level: 1 })
     await bucket.put(key, packed)
-    catalogue.add({ key, day, tenant, bytes: packed.length }, index)
+    catalogue.add({ key, day, tenant, bytes: packed.length })
     this.indexWrites++
     return key
   }
@@ -208,34 +211,4 @@ function tablesOf(finished: readonly FinishedChunk[]): Map<string, Table> {
     }
   }
   return byName
-}
-
-/** The index of what `merged` makes of streams, checked by reading it; undefined when there is nothing to list. */
-function encodeWithoutPoison(
-  merged: (added: readonly IndexedStream[]) => IndexedStream[],
-  added: readonly IndexedStream[],
-  onPoison: ((stream: IndexedStream, error: Error) => void) | undefined,
-): { bytes: Uint8Array; index: LogIndex } | undefined {
-  const encode = (streams: readonly IndexedStream[]): { bytes: Uint8Array; index: LogIndex } | undefined => {
-    if (streams.length === 0) return undefined
-    const bytes = encodeIndex(streams)
-    return { bytes, index: decodeIndex(bytes) }
-  }
-  try {
-    return encode(merged(added))
-  } catch (error) {
-    if (onPoison === undefined || !isPoison(error)) throw error
-    const healthy = added.filter(stream => {
-      try {
-        encode([stream])
-        return true
-      } catch (cause) {
-        if (!isPoison(cause)) throw cause
-        onPoison(stream, cause)
-        return false
-      }
-    })
-    if (healthy.length === added.length) throw error
-    return encode(merged(healthy))
-  }
 }

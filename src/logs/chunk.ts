@@ -336,5 +336,10 @@ export function chunkKey(tenant: string, ref: ChunkRef, isBase64: boolean): stri
 
 /** Where a chunk's token filter lies: beside it, under a name that the open format does not know. */
 export function filterKey(tenant: string, ref: ChunkRef, isBase64: boolean): string {
-  return `${chunkKey(tenant, ref, isBase64)}.tercet-tokens`
+  return filterBeside(chunkKey(tenant, ref, isBase64))
+}
+
+/** The same, from the key of the chunk. */
+export function filterBeside(key: string): string {
+  return `${key}.tercet-tokens`
 }

@@ -11,7 +11,8 @@ import type { DeletionRequests } from './deletion.ts'
 import type { StreamHead } from './head.ts'
 import { memoryOf, noticesOf } from './head-source.ts'
 import type { IndexCatalogue, IndexFile } from './index-catalogue.ts'
-import type { ChunkSnapshot, ClosedChunk } from './open-chunk.ts'
+import type { ClosedChunk } from './closed-chunk.ts'
+import type { ChunkSnapshot } from './open-chunk.ts'
 import type { DeletionNotice } from './select.ts'
 
 export interface LogsPlanAsk {

@@ -3,6 +3,7 @@ import { LimitError } from '#core/errors.ts'
 import { defaultLimits } from '#core/limits.ts'
 import type { MemoryAccount } from '#core/memory-budget.ts'
 import { leavingOut } from '#core/omissions.ts'
+import { yieldEvery } from '#core/yield.ts'
 import type { LogBatch } from '#model/log-batch.ts'
 import type { BlockSummary } from '#store/signal.ts'
 import type { RecordVisitor } from '#store/wal.ts'
@@ -10,10 +11,11 @@ import { RecordLine } from '#store/record-line.ts'
 import { SignalFrame, type Holdings, type SignalOptions, type UploadStats } from '#store/signal-frame.ts'
 import type { LogsAppendOutcome, LogsAppender } from './append.ts'
 import { BatchAppender, sliceLines, type AdmissionLimits } from './batch-appender.ts'
+import { LocalBuilding, type BlockBuilding, type HidingTest } from './block-building.ts'
 import { ChunkReader } from './block-reader.ts'
 import { BlockLife } from './block-life.ts'
 import { DeletionRequests, type DeletionRequest } from './deletion.ts'
-import { ChunkEraser, type HidingTest } from './eraser.ts'
+import { ChunkEraser } from './eraser.ts'
 import { LogsDoor } from './door.ts'
 import { HeadSource } from './head-source.ts'
 import { dayMs, IndexCatalogue } from './index-catalogue.ts'
@@ -32,6 +34,8 @@ export interface LogsOptions extends SignalOptions {
   deletionDelayMs: number
   /** Which lines a deletion's query finds. */
   hides: HidingTest
+  /** Who does large work in the background; unless given, this thread. */
+  building?: BlockBuilding
   admission: AdmissionLimits
   streamsMax: number
   /** Bytes a second, a tenant; Infinity = as many as come. */
@@ -72,14 +76,22 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     const directory = readOnly ? undefined : options.directory
     this.#deletions = new DeletionRequests({ bucket, clock, random, files, log, directory, defaultTenant })
     this.#retired = new RetiredObjects(bucket, clock, log, defaultTenant)
-    this.#life = new BlockLife(options, this.wal, this.#tenants, this.#catalogue, this.#reader, this.#retired, () =>
-      this.mayWrite(),
+    const pause = yieldEvery(clock)
+    const building = options.building ?? new LocalBuilding({ files, bucket, isBase64, hides: options.hides, pause })
+    this.#life = new BlockLife(
+      { ...options, building },
+      this.wal,
+      this.#tenants,
+      this.#catalogue,
+      this.#reader,
+      this.#retired,
+      () => this.mayWrite(),
     )
     this.#eraser = new ChunkEraser(
       { clock, log, isBase64, delayMs: options.deletionDelayMs, hides: options.hides },
       this.#deletions,
       this.#catalogue,
-      this.#reader,
+      building,
       this.#life,
       () => this.mayWrite(),
     )

@@ -1,25 +1,20 @@
 /** Removes deleted lines from the bucket: chunks that have some are written again without them, or leave the index. */
 import type { Clock } from '#core/clock.ts'
 import type { Log } from '#core/log.ts'
+import { addAll } from '#core/lists.ts'
 import { isDamage } from '#core/omissions.ts'
 import type { Labels } from '#model/labels.ts'
-import { readPairs, type Lines } from './block-lines.ts'
-import type { ChunkReader } from './block-reader.ts'
+import { askedOfUsable } from './asked-of-usable.ts'
+import type { BlockBuilding, HidingTest } from './block-building.ts'
 import type { BlockLife } from './block-life.ts'
 import type { ChunkWriter, FinishedChunk } from './block-writer.ts'
-import { chunkKey, filterKey } from './chunk.ts'
+import { unpackStreams } from './carried-streams.ts'
+import { chunkKey, filterBeside } from './chunk.ts'
+import type { ClosedChunk } from './closed-chunk.ts'
 import type { DeletionRequest, DeletionRequests } from './deletion.ts'
-import { OpenChunk } from './open-chunk.ts'
 import { dayMs, type IndexCatalogue } from './index-catalogue.ts'
-import type { IndexedChunk } from './index-file.ts'
+import type { IndexedChunk, IndexedStream } from './index-file.ts'
 import { chunkName } from './merge.ts'
-import type { DeletionNotice, OpenedChunk } from './select.ts'
-
-/** Finds out which lines of a stream the deletions hide; undefined: none. */
-export type HidingTest = (
-  notices: readonly DeletionNotice[],
-  labels: Labels,
-) => ((lines: Lines, i: number, symbols: readonly string[]) => boolean) | undefined
 
 export interface EraserOptions {
   clock: Clock
@@ -36,7 +31,7 @@ export class ChunkEraser {
   readonly #options: EraserOptions
   readonly #deletions: DeletionRequests
   readonly #catalogue: IndexCatalogue
-  readonly #reader: ChunkReader
+  readonly #building: BlockBuilding
   readonly #life: BlockLife
   readonly #writer: ChunkWriter
   readonly #mayWrite: () => Promise<boolean>
@@ -47,14 +42,14 @@ export class ChunkEraser {
     options: EraserOptions,
     deletions: DeletionRequests,
     catalogue: IndexCatalogue,
-    reader: ChunkReader,
+    building: BlockBuilding,
     life: BlockLife,
     mayWrite: () => Promise<boolean>,
   ) {
     this.#options = options
     this.#deletions = deletions
     this.#catalogue = catalogue
-    this.#reader = reader
+    this.#building = building
     this.#life = life
     this.#writer = life.writer
     this.#mayWrite = mayWrite
@@ -69,8 +64,9 @@ export class ChunkEraser {
       .due(clock.nowMs() - delayMs)
       .filter(({ id }) => (this.#postponed.get(id) ?? -Infinity) <= clock.nowMs())
     if (due.length === 0) return
+    const tests = due.map(request => ({ tenant: request.tenant, hidden: hides([request]) }))
     const isMeant = (tenant: string, labels: Labels): boolean =>
-      due.some(request => request.tenant === tenant && hides([request], labels) !== undefined)
+      tests.some(test => test.tenant === tenant && test.hidden.of(labels) !== undefined)
     if (!(await this.#life.moveOut(isMeant))) {
       for (const { id } of due) this.#postponed.set(id, clock.nowMs() + waitMs)
       return
@@ -101,20 +97,14 @@ export class ChunkEraser {
     const { tenant } = request
     const replaced = new Map<string, IndexedChunk>()
     const fresh: FinishedChunk[] = []
-    for (const index of await this.#catalogue.indexes(tenant, request.fromMs, request.throughMs)) {
-      for (const { fingerprint, labels, chunks } of index.streams) {
-        const hides = this.#options.hides([request], labels)
-        if (hides === undefined) continue
-        for (const chunk of chunks) {
-          if (chunk.fromMs > request.throughMs || chunk.throughMs < request.fromMs || replaced.has(chunkName(chunk)))
-            continue
-          const found = await this.#withoutHidden(tenant, chunk, hides, damaged)
-          if (found === undefined || found.hidden === 0) continue
-          const { rest } = found
-          replaced.set(chunkName(chunk), chunk)
-          if (rest.entries > 0)
-            fresh.push({ tenant, labels, chunk: rest.close(tenant, BigInt(`0x${fingerprint}`), labels) })
-        }
+    for (const { labels, chunks } of await this.#touched(request)) {
+      for (const chunk of chunks) {
+        const name = chunkName(chunk)
+        if (replaced.has(name)) continue
+        const rest = await this.#withoutHidden(request, labels, chunk, damaged)
+        if (rest === 'unchanged') continue
+        replaced.set(name, chunk)
+        if (rest !== undefined) fresh.push({ tenant, labels, chunk: rest })
       }
     }
     if (replaced.size === 0) return 0
@@ -122,10 +112,12 @@ export class ChunkEraser {
     const days = new Set<number>()
     for (const { fromMs, throughMs } of replaced.values())
       for (let day = Math.floor(fromMs / dayMs); day <= Math.floor(throughMs / dayMs); day++) days.add(day)
-    for (const day of days) await this.#writer.rewrite(tenant, day, [], chunk => !replaced.has(chunkName(chunk)))
+    const leftOut = new Set(replaced.keys())
+    for (const day of days) await this.#writer.rewrite(tenant, day, { leftOut })
     for (const chunk of replaced.values()) {
-      this.#writer.retire(chunkKey(tenant, chunk, this.#options.isBase64), removeChunkAfterMs)
-      this.#writer.retire(filterKey(tenant, chunk, this.#options.isBase64), removeChunkAfterMs)
+      const key = chunkKey(tenant, chunk, this.#options.isBase64)
+      this.#writer.retire(key, removeChunkAfterMs)
+      this.#writer.retire(filterBeside(key), removeChunkAfterMs)
     }
     this.erased += replaced.size
     return replaced.size
@@ -138,51 +130,46 @@ export class ChunkEraser {
     for (const error of [...waiting.values(), ...unlisted.values()]) throw error
   }
 
-  /** Undefined when the chunk can't be read as a whole. */
+  /** Chunks of the time and of the streams that the request may mean. */
+  async #touched({ id, tenant, query, fromMs, throughMs }: DeletionRequest): Promise<IndexedStream[]> {
+    const question = { tenant, fromMs, throughMs, notice: { id, query, fromMs, throughMs }, limit: pageChunks }
+    const streams: IndexedStream[] = []
+    for (let skip = 0; ; skip += pageChunks) {
+      const { outcome } = await askedOfUsable(
+        this.#catalogue,
+        () => this.#catalogue.filesIn(tenant, fromMs, throughMs),
+        files => this.#building.chunks({ ...question, files, skip }),
+      )
+      addAll(streams, unpackStreams(outcome.streams))
+      if (!outcome.hasMore) return streams
+    }
+  }
+
+  /**
+   * The chunk of what stays; undefined when nothing does. `unchanged`: no line goes, or the chunk can't be read as a
+   * whole.
+   */
   async #withoutHidden(
-    tenant: string,
+    { id, tenant, query, fromMs, throughMs }: DeletionRequest,
+    labels: Labels,
     chunk: IndexedChunk,
-    hides: (lines: Lines, i: number, symbols: readonly string[]) => boolean,
     damaged: string[],
-  ): Promise<{ rest: OpenChunk; hidden: number } | undefined> {
+  ): Promise<ClosedChunk | undefined | 'unchanged'> {
+    const notice = { id, query, fromMs, throughMs }
     try {
-      const opened = await this.#reader.indexed(tenant, chunk).open()
-      return opened === undefined ? undefined : withoutHidden(opened, hides, this.#options.clock.nowMs())
+      const { hidden, rest } = await this.#building.erase({ tenant, labels: labels.pairs, chunk, notice })
+      return hidden === 0 ? 'unchanged' : rest
     } catch (error) {
       if (!isDamage(error)) throw error
-      damaged.push(this.#reader.keyOf(tenant, chunk))
-      return undefined
+      damaged.push(chunkKey(tenant, chunk, this.#options.isBase64))
+      return 'unchanged'
     }
   }
 }
 
+/** Chunks that are asked for at a time. */
+const pageChunks = 1000
 /** Lines in memory that the bucket does not take are tried again after so long. */
 const waitMs = 60_000
 /** A request that met damage is tried again after so long. */
 const postponeMs = 3_600_000
-
-/** A chunk of the lines that are not hidden, and how many were. */
-function withoutHidden(
-  opened: OpenedChunk,
-  hides: (lines: Lines, i: number, symbols: readonly string[]) => boolean,
-  nowMs: number,
-): { rest: OpenChunk; hidden: number } {
-  const rest = new OpenChunk(nowMs)
-  let hidden = 0
-  for (const block of opened.blocks) {
-    const lines = block.lines()
-    for (let i = 0; i < lines.count; i++) {
-      if (hides(lines, i, opened.symbols)) hidden++
-      else
-        rest.append(
-          lines.timesMs[i]!,
-          lines.subNs[i]!,
-          lines.bytes,
-          lines.lineFrom[i]!,
-          lines.lineTo[i]!,
-          readPairs(lines, i, opened.symbols),
-        )
-    }
-  }
-  return { rest, hidden }
-}

@@ -6,7 +6,8 @@ import { xxhash64 } from '#codec/xxhash64.ts'
 import { LimitError } from '#core/errors.ts'
 import { encodeUtf8 } from '#core/text.ts'
 import type { Labels } from '#model/labels.ts'
-import { OpenChunk, type ClosedChunk } from './open-chunk.ts'
+import type { ClosedChunk } from './closed-chunk.ts'
+import { OpenChunk } from './open-chunk.ts'
 
 /** Fingerprints up to here stand for streams whose hash met another's. */
 const replacedMax = 1n << 20n

@@ -97,13 +97,9 @@ export class IndexCatalogue {
     }
   }
 
-  /** A file that was just written, with what is in it. */
-  add(file: IndexFile & { tenant: string }, index: LogIndex): void {
-    this.#files.set(file.key, {
-      file,
-      loading: Promise.resolve(new Map([[file.tenant, index]])),
-      lastUsedMs: this.#clock.nowMs(),
-    })
+  /** A file that was just written; it is read when somebody asks for it. */
+  add(file: IndexFile): void {
+    this.#files.set(file.key, { file, loading: undefined, lastUsedMs: this.#clock.nowMs() })
   }
 
   /** Another file stands in its place. */
@@ -133,6 +129,13 @@ export class IndexCatalogue {
 
   #heldOf(tenant: string, day: number): Held[] {
     return [...this.#files.values()].filter(({ file }) => file.tenant === tenant && file.day === day)
+  }
+
+  /** Files that can be used and may have chunks of the tenant and the time. */
+  filesIn(tenant: string, fromMs: number, throughMs: number): IndexFile[] {
+    return [...this.#files.values()]
+      .filter(held => held.damage === undefined && touching(tenant, fromMs, throughMs)(held))
+      .map(h => h.file)
   }
 
   /** Days for which a tenant has files of its own. */
@@ -202,12 +205,24 @@ export class IndexCatalogue {
     }
   }
 
+  /** Reads a file again that somebody else could not use: where it is damaged, or was replaced, that is noted. */
+  async look(key: string): Promise<void> {
+    const held = this.#files.get(key)
+    if (held === undefined) return
+    held.loading = undefined
+    try {
+      await this.#load(held)
+    } catch (error) {
+      if (!(error instanceof ReplacedError)) throw error
+    }
+  }
+
   /** Nothing of a damaged file. Throws ReplacedError when another file took its place. */
   async #load(held: Held): Promise<ReadonlyMap<string, LogIndex>> {
     if (held.damage !== undefined) return new Map()
     held.lastUsedMs = this.#clock.nowMs()
     const { file } = held
-    held.loading ??= this.#bucket.get(file.key).then(bytes => splitTenants(file, decodeIndex(unpacked(file, bytes))))
+    held.loading ??= this.#bucket.get(file.key).then(bytes => decodeIndexFile(file, bytes))
     try {
       return await held.loading
     } catch (error) {
@@ -270,6 +285,11 @@ function unpacked({ key }: IndexFile, bytes: Uint8Array): Uint8Array {
   } catch (error) {
     throw new CorruptDataError(`log index: it can't be decompressed: ${messageOf(error)}`, { cause: error })
   }
+}
+
+/** What an object has of each tenant. Throws CorruptDataError. */
+export function decodeIndexFile(file: IndexFile, bytes: Uint8Array): ReadonlyMap<string, LogIndex> {
+  return splitTenants(file, decodeIndex(unpacked(file, bytes)))
 }
 
 function splitTenants(file: IndexFile, index: LogIndex): ReadonlyMap<string, LogIndex> {

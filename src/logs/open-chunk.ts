@@ -9,39 +9,12 @@ import { sharedCopy } from '#core/shared-bytes.ts'
 import { compareBytes } from '#core/text.ts'
 import type { Labels } from '#model/labels.ts'
 import { BlockLines, readPairs } from './block-lines.ts'
-import { encodeFilter } from './token-filter.ts'
-import {
-  codecs,
-  compress,
-  decompress,
-  encodeChunkObject,
-  encodeInnerChunk,
-  type ChunkRef,
-  type PackedBlock,
-} from './chunk.ts'
+import { codecs, compress, decompress, type PackedBlock } from './chunk.ts'
+import { blockBytes, closeBlocks, sortEntries, type ClosedChunk } from './closed-chunk.ts'
 
-/** As Loki cuts them: a block at 256 KiB of lines, a chunk at about 1.5 MiB compressed. */
-export const blockBytes = 256 * 1024
-export const chunkBytes = 1536 * 1024
+/** As Loki cuts them: at about 1.5 MiB compressed. */
+const chunkBytes = 1536 * 1024
 const encodedMax = 16
-
-/** A finished chunk that the bucket does not list yet. Its bytes may have been moved to the disk. */
-export interface ClosedChunk {
-  ref: ChunkRef
-  /** Undefined: they are in the file `path`. */
-  bytes: Uint8Array | undefined
-  /** Its token filter, as it will lie beside it. Undefined: it is in the file `filterPathOf(path)`. */
-  filter: Uint8Array | undefined
-  path: string | undefined
-  size: number
-  kilobytes: number
-  entries: number
-}
-
-/** Where the token filter of a chunk waits that waits on the disk. */
-export function filterPathOf(path: string): string {
-  return `${path}.tokens`
-}
 
 export class OpenChunk {
   readonly createdMs: number
@@ -251,42 +224,17 @@ export class OpenChunk {
     return { minMs, maxMs, entries, rawBytes, symbols: this.#symbols, blocks }
   }
 
-  /** The chunk as an object for the bucket. Nothing may be appended any more. */
+  /**
+   * The chunk as an object for the bucket. Nothing may be appended any more. Where its blocks overlap, they do so in
+   * the object as well: it is to be put in order (`orderChunk`).
+   */
   close(tenant: string, fingerprint: bigint, labels: Labels): ClosedChunk {
     this.#seal()
-    const blocks = this.#overlaps ? this.#merged() : this.#sealed
-    const bitmaps = this.#overlaps
-      ? blocks.map(block => bitmapOf(decompress(codecs.zstd, block.packed), block.entries))
-      : this.#bitmaps
-    const first = blocks[0]!
-    const last = blocks.at(-1)!
-    const fromMs = first.minMs
-    // The end is rounded up: it is inclusive, and whole milliseconds.
-    const throughMs = last.maxMs + (last.maxSubNs > 0 ? 1 : 0)
-    const inner = encodeInnerChunk(codecs.zstd, this.#symbols, blocks)
-    const { bytes, checksum } = encodeChunkObject(tenant, fingerprint, labels, fromMs, throughMs, inner)
-    const size = blocks.reduce((sum, b) => sum + b.size, 0) + this.#symbols.reduce((sum, s) => sum + s.length, 0)
-    return {
-      ref: { fingerprint: fingerprint.toString(16), fromMs, throughMs, checksum },
-      bytes: sharedCopy(bytes),
-      filter: encodeFilter(bitmaps),
-      path: undefined,
-      size: bytes.length,
-      kilobytes: Math.round(size / 1024),
-      entries: blocks.reduce((sum, b) => sum + b.entries, 0),
-    }
-  }
-
-  /** Blocks that overlap become blocks in order of time. */
-  #merged(): PackedBlock[] {
-    const whole = new ByteWriter(this.#sealedSize + 4096)
-    let entries = 0
-    for (const block of this.#sealed) {
-      whole.writeBytes(decompress(codecs.zstd, block.packed))
-      entries += block.entries
-    }
-    const sorted = sortEntries(whole.bytes(), entries)
-    return packBlocks(sorted.bytes, sorted.entries)
+    return closeBlocks({ tenant, fingerprint, labels }, this.#symbols, {
+      blocks: this.#sealed,
+      bitmaps: this.#bitmaps,
+      overlaps: this.#overlaps,
+    })
   }
 
   /** Every line, in order of arrival within blocks: what a new generation of the log takes over. */
@@ -332,59 +280,4 @@ export function readSnapshot({ bytes, entries, form }: SnapshotBlock): BlockLine
   if (form === 'ordered') return new BlockLines(bytes, entries, true)
   const sorted = sortEntries(bytes, entries)
   return new BlockLines(sorted.bytes, sorted.entries, true)
-}
-
-/** The same entries in order of time, equal times as they came; entries that are equal altogether stand once. */
-function sortEntries(bytes: Uint8Array, entries: number): { bytes: Uint8Array; entries: number } {
-  const lines = new BlockLines(bytes, entries, true)
-  const { timesMs, subNs, pairsTo } = lines
-  const order = Uint32Array.from({ length: entries }, (_, i) => i)
-  order.sort((a, b) => timesMs[a]! - timesMs[b]! || subNs[a]! - subNs[b]! || a - b)
-  const startOf = (i: number): number => (i === 0 ? 0 : pairsTo[i - 1]!)
-  const out = new Uint8Array(bytes.length)
-  let at = 0
-  let kept = 0
-  let runFrom = 0
-  for (let k = 0; k < entries; k++) {
-    const i = order[k]!
-    if (k > 0 && (timesMs[i] !== timesMs[order[k - 1]!] || subNs[i] !== subNs[order[k - 1]!])) runFrom = k
-    let isDouble = false
-    for (let r = runFrom; r < k && !isDouble; r++)
-      isDouble = compareBytes(bytes, startOf(order[r]!), pairsTo[order[r]!]!, bytes, startOf(i), pairsTo[i]!) === 0
-    if (isDouble) continue
-    out.set(bytes.subarray(startOf(i), pairsTo[i]!), at)
-    at += pairsTo[i]! - startOf(i)
-    kept++
-  }
-  return { bytes: out.subarray(0, at), entries: kept }
-}
-
-/** Blocks of the usual size from entries in order. */
-export function packBlocks(bytes: Uint8Array, entries: number): PackedBlock[] {
-  const blocks: PackedBlock[] = []
-  const lines = new BlockLines(bytes, entries, true)
-  for (let from = 0; from < entries;) {
-    const startAt = from === 0 ? 0 : lines.pairsTo[from - 1]!
-    let to = from
-    let size = 0
-    while (to < entries && (to === from || lines.pairsTo[to]! - startAt <= blockBytes)) {
-      size += lines.lineTo[to]! - lines.lineFrom[to]! + pairCount(lines, to) * 8
-      to++
-    }
-    blocks.push({
-      entries: to - from,
-      minMs: lines.timesMs[from]!,
-      minSubNs: lines.subNs[from]!,
-      maxMs: lines.timesMs[to - 1]!,
-      maxSubNs: lines.subNs[to - 1]!,
-      size,
-      packed: new Uint8Array(compress(codecs.zstd, bytes.subarray(startAt, lines.pairsTo[to - 1]!))),
-    })
-    from = to
-  }
-  return blocks
-}
-
-function pairCount(lines: BlockLines, i: number): number {
-  return lines.pairsFrom[i]! < lines.pairsTo[i]! ? lines.bytes[lines.pairsFrom[i]!]! & 127 : 0
 }

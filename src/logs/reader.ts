@@ -8,7 +8,8 @@ import type { ChunkReader, DamageListener } from './block-reader.ts'
 import type { ChunkRef } from './chunk.ts'
 import type { IndexCatalogue } from './index-catalogue.ts'
 import { chunkName } from './merge.ts'
-import type { ChunkSnapshot, ClosedChunk } from './open-chunk.ts'
+import type { ClosedChunk } from './closed-chunk.ts'
+import type { ChunkSnapshot } from './open-chunk.ts'
 import type { ChunkSource, DeletionNotice, LogsReader, StreamChunks, TailListener } from './select.ts'
 
 /** What memory has of a stream: a chunk that lines are added to, and closed ones that wait for the bucket. */

@@ -110,7 +110,7 @@ export class BlockLife {
     const { clock, files, log, bucket } = options
     this.#marks = new DeletionMarks(bucket, clock)
     this.#building = options.building ?? new LocalBuilding({ files, bucket, pause: this.#pause })
-    this.#scrub = new Scrub(clock, log, tenants, this.#pause)
+    this.#scrub = new Scrub(clock, log, tenants, this.#building)
     this.#uploads = new UploadQueue({
       clock,
       files,
@@ -549,7 +549,7 @@ export class BlockLife {
     let isExplained = false
     for (const reader of readers) {
       try {
-        const damage = await tenant.blocks.findDamage(reader, this.#pause)
+        const damage = await tenant.blocks.findDamage(reader, this.#building)
         isExplained ||= damage !== undefined
       } catch (cause) {
         if (!(cause instanceof PlanStaleError)) throw cause

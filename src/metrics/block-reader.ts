@@ -204,11 +204,6 @@ export class BlockReader {
     await this.deleted()
   }
 
-  /** The same block, with nothing in memory. */
-  fresh(): BlockReader {
-    return new BlockReader(this.meta, this.#files, this.directory)
-  }
-
   /** Reads and checks all of the block; throws CorruptDataError and NotFoundError. `pause` gives way to other work. */
   async verify(pause: () => Promise<void>): Promise<void> {
     await this.check()

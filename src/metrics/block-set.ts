@@ -1,6 +1,6 @@
 /** The blocks of one tenant, wherever they are, and what matchers find in them. */
 import type { Clock } from '#core/clock.ts'
-import { messageOf, NotFoundError, PlanStaleError } from '#core/errors.ts'
+import { CorruptDataError, messageOf, NotFoundError, PlanStaleError } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import { isDamage, type Omissions } from '#core/omissions.ts'
 import { Pace } from '#core/pace.ts'
@@ -8,6 +8,7 @@ import { workAhead } from '#core/parallel.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import type { Labels } from '#model/labels.ts'
 import { DamageList } from '#store/damage.ts'
+import type { BlockBuilding } from './block-building.ts'
 import { ReadBuffers, type BlockReader, type BlockSelection, type LoadedChunks } from './block-reader.ts'
 import { Selection, SelectionCache, type SelectionPart } from './selection-cache.ts'
 
@@ -95,23 +96,19 @@ export class BlockSet {
    * Reads all of a block and notes whether it is damaged as a whole or in part; undefined when it is not. Throws
    * PlanStaleError when it was replaced.
    */
-  async findDamage(reader: BlockReader, pause: () => Promise<void>): Promise<Error | undefined> {
-    // What is read stays in memory no longer than that takes.
-    const copy = reader.fresh()
-    for (const [isWhole, read] of [
-      [true, () => copy.check()],
-      [false, () => copy.verify(pause)],
-    ] as const) {
-      try {
-        await read()
-      } catch (error) {
-        if (!isDamage(error)) throw error
-        await this.#failWhenReplaced(reader, error)
-        this.leaveOut(reader, error, isWhole)
-        return error
-      }
+  async findDamage(reader: BlockReader, building: BlockBuilding): Promise<Error | undefined> {
+    for (;;) {
+      const { meta, directory } = reader
+      const problem = await building.verify(this.#origin.tenant, { meta, directory })
+      if (problem === undefined) return undefined
+      const { isWhole, isMissing, reason } = problem
+      // A block that moved meanwhile is read again where it is now.
+      if (isMissing && reader.directory !== directory) continue
+      const error = isMissing ? new NotFoundError(reason) : new CorruptDataError(reason)
+      await this.#failWhenReplaced(reader, error)
+      this.leaveOut(reader, error, isWhole)
+      return error
     }
-    return undefined
   }
 
   /** Notes that a block, or a part of it, can't be read. */

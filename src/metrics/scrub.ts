@@ -3,19 +3,20 @@ import type { Clock } from '#core/clock.ts'
 import { messageOf, PlanStaleError } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import { nextKey, ScrubPace } from '#store/scrub-pace.ts'
+import type { BlockBuilding } from './block-building.ts'
 import type { Tenant } from './tenant.ts'
 
 export class Scrub {
   readonly #tenants: ReadonlyMap<string, Tenant>
   readonly #log: Log
-  readonly #pause: () => Promise<void>
+  readonly #building: BlockBuilding
   readonly #pace: ScrubPace
   #last = ''
 
-  constructor(clock: Clock, log: Log, tenants: ReadonlyMap<string, Tenant>, pause: () => Promise<void>) {
+  constructor(clock: Clock, log: Log, tenants: ReadonlyMap<string, Tenant>, building: BlockBuilding) {
     this.#tenants = tenants
     this.#log = log
-    this.#pause = pause
+    this.#building = building
     this.#pace = new ScrubPace(clock)
   }
 
@@ -43,7 +44,7 @@ export class Scrub {
     const bytes = reader.meta.thanos?.files.reduce((sum, file) => sum + (file.size_bytes ?? 0), 0) ?? 0
     this.#pace.spent(bytes)
     try {
-      const damage = await tenant.blocks.findDamage(reader, this.#pause)
+      const damage = await tenant.blocks.findDamage(reader, this.#building)
       if (damage === undefined) tenant.blocks.quarantined.delete(tenant.name, reader.meta.ulid)
     } catch (error) {
       if (error instanceof PlanStaleError) return

@@ -31,6 +31,8 @@ export interface BlockBuilding {
   ): Promise<BuiltBlock | undefined>
   /** Blocks become one. */
   merge(plan: BlockPlan, inputs: readonly BlockMeta[]): Promise<MergedBlocks>
+  /** Reads and checks all of a block. Throws CorruptDataError and NotFoundError. */
+  verify(block: BlockMeta): Promise<void>
 }
 
 export interface BuildingWorld {
@@ -74,5 +76,10 @@ export class LocalBuilding implements BlockBuilding {
     }
     if (spoiled.length > 0) return { spoiled }
     return { block: await buildBlock(plan, sources, pause) }
+  }
+
+  verify(block: BlockMeta): Promise<void> {
+    const { bucket, pause } = this.#world
+    return new BlockReader(bucket, 0).verify(block, pause)
   }
 }

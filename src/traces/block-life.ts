@@ -113,7 +113,7 @@ export class BlockLife {
     this.#staging = staging
     this.#building = options.building ?? new LocalBuilding({ bucket: staging.served(), pause: this.pause })
     this.#mayWrite = mayWrite
-    this.#scrub = new Scrub(options.clock, options.log, list, reader, this.pause)
+    this.#scrub = new Scrub(options.clock, options.log, list, reader, this.#building)
     this.#generationStartedMs = options.clock.monotonicMs()
   }
 

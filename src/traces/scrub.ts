@@ -4,6 +4,7 @@ import { messageOf, NotFoundError } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import { isDamage } from '#core/omissions.ts'
 import { nextKey, ScrubPace } from '#store/scrub-pace.ts'
+import type { BlockBuilding } from './block-building.ts'
 import type { BlockList } from './block-list.ts'
 import type { BlockMeta } from './block-meta.ts'
 import type { BlockReader } from './block-reader.ts'
@@ -12,15 +13,15 @@ export class Scrub {
   readonly #list: BlockList
   readonly #reader: BlockReader
   readonly #log: Log
-  readonly #pause: () => Promise<void>
+  readonly #building: BlockBuilding
   readonly #pace: ScrubPace
   #last = ''
 
-  constructor(clock: Clock, log: Log, list: BlockList, reader: BlockReader, pause: () => Promise<void>) {
+  constructor(clock: Clock, log: Log, list: BlockList, reader: BlockReader, building: BlockBuilding) {
     this.#list = list
     this.#reader = reader
     this.#log = log
-    this.#pause = pause
+    this.#building = building
     this.#pace = new ScrubPace(clock)
   }
 
@@ -51,7 +52,7 @@ export class Scrub {
 
   async #verify(meta: BlockMeta): Promise<void> {
     try {
-      await this.#reader.verify(meta, this.#pause)
+      await this.#building.verify(meta)
       this.#list.damage.delete(meta.tenant, meta.blockId)
     } catch (error) {
       if (!isDamage(error)) throw error

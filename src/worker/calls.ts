@@ -1,8 +1,20 @@
 /** What the main thread and its workers ask each other. All of it can be cloned. */
 import type { ObjectInfo } from '#bucket/bucket.ts'
 import type { SignalName } from '#core/signal-name.ts'
+import type {
+  ChunkAnswer,
+  ChunkQuestion,
+  ErasedChunk,
+  ErasePlan,
+  IndexOutcome,
+  IndexPlan,
+  UnorderedChunk,
+  VerifiedChunk,
+} from '#logs/block-building.ts'
+import type { ClosedChunk } from '#logs/closed-chunk.ts'
 import type { LogsPlan, LogsPlanAsk } from '#logs/door.ts'
-import type { BlockToMerge } from '#metrics/block-building.ts'
+import type { IndexedChunk } from '#logs/index-file.ts'
+import type { BlockProblem, BlockToMerge } from '#metrics/block-building.ts'
 import type { BlockMeta as MetricsBlockMeta } from '#metrics/block-meta.ts'
 import type { DamageNote, MetricsPlan, MetricsTexts, PlacedBlock, PlanAsk, TextsAsk } from '#metrics/door.ts'
 import type { HeadColumns } from '#metrics/head-columns.ts'
@@ -97,18 +109,30 @@ export interface DecodeAsk {
   options: DecodeOptions
 }
 
-export type WorkerCalls = ThreadCalls & {
-  decode: { ask: DecodeAsk; answer: DecodedBody }
-  request: { ask: CarriedRequest; answer: CarriedReply }
+/** Work in the background. */
+export type BuildingCalls = {
   metricsWrite: { ask: MetricsWriteAsk; answer: WrittenRange }
   metricsMerge: { ask: MetricsMergeAsk; answer: MergedBlock }
+  metricsVerify: { ask: { tenant: string; block: BlockToMerge }; answer: BlockProblem | undefined }
+  logsRewrite: { ask: IndexPlan; answer: IndexOutcome }
+  logsChunks: { ask: ChunkQuestion; answer: ChunkAnswer }
+  logsOrder: { ask: UnorderedChunk; answer: ClosedChunk }
+  logsErase: { ask: ErasePlan; answer: ErasedChunk }
+  logsVerify: { ask: { tenant: string; chunk: IndexedChunk }; answer: VerifiedChunk }
   tracesFirst: { ask: TracesFirstAsk; answer: BuiltBlock | undefined }
   tracesMerge: { ask: { plan: BlockPlan; inputs: readonly TracesBlockMeta[] }; answer: MergedBlocks }
-  rule: { ask: RuleAsk; answer: CarriedSample[] }
-  grpc: { ask: GrpcAsk; answer: Uint8Array }
-  /** The next part of a body; undefined at its end. */
-  pull: { ask: number; answer: Uint8Array | undefined }
+  tracesVerify: { ask: TracesBlockMeta; answer: undefined }
 }
+
+export type WorkerCalls = ThreadCalls &
+  BuildingCalls & {
+    decode: { ask: DecodeAsk; answer: DecodedBody }
+    request: { ask: CarriedRequest; answer: CarriedReply }
+    rule: { ask: RuleAsk; answer: CarriedSample[] }
+    grpc: { ask: GrpcAsk; answer: Uint8Array }
+    /** The next part of a body; undefined at its end. */
+    pull: { ask: number; answer: Uint8Array | undefined }
+  }
 
 interface InBucket {
   signal: SignalName

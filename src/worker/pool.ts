@@ -125,6 +125,11 @@ export class Pool<Out extends ThreadCalls, In extends Calls> {
     return this.#threads.size
   }
 
+  /** It takes no jobs any more. */
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
   /** Jobs under way. */
   get running(): number {
     return this.#running.size

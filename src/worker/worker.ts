@@ -1,42 +1,30 @@
 /** What a worker is made of, on either side of a port: a thread in a process, or an object in a simulation. */
 import { tempoStreams } from '#api/tempo/streams.ts'
 import { Tenancy } from '#api/tenancy.ts'
-import type { Bucket } from '#bucket/bucket.ts'
-import { DirectoryBucket } from '#bucket/directory.ts'
-import { BucketOfTwo, DistantBucket, type BucketReads } from '#bucket/distant.ts'
 import type { Clock } from '#core/clock.ts'
-import { NotFoundError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import { addAll } from '#core/lists.ts'
-import type { SignalName } from '#core/signal-name.ts'
-import { yieldEvery } from '#core/yield.ts'
 import { LogsView } from '#logs/view.ts'
-import { LocalBuilding } from '#metrics/block-building.ts'
 import { MetricsView } from '#metrics/view.ts'
 import type { Route } from '#net/route-table.ts'
 import type { GrpcAsk, MainCalls, RuleAsk, WorkerCalls } from './calls.ts'
-import type { Trace } from '#model/trace.ts'
-import { LocalBuilding as LocalTracesBuilding } from '#traces/block-building.ts'
-import type { BuiltBlock } from '#traces/block-writer.ts'
-import { unpackTraces } from '#traces/carried-traces.ts'
-import { Segment } from '#traces/segment.ts'
 import { TracesView } from '#traces/view.ts'
 import { decodeBody } from '#wire/decode-body.ts'
-import { decodeOtlpTraces, decodeSpan } from '#wire/otlp/traces.ts'
+import { decodeSpan } from '#wire/otlp/traces.ts'
+import { buildingHandlers, outlineOf } from './building-handlers.ts'
+import { openBucket, served, tracesBucket, type MainLink } from './main-buckets.ts'
 import { Link, type Port } from './link.ts'
 import { MemoryWatch, type WatchedMemory } from './memory-watch.ts'
 import { Queries } from './query-routes.ts'
 import { evaluateRule, packSample, type CarriedSample } from './rules.ts'
 import { RequestServer } from './serve.ts'
-import type { WorkerBucket, WorkerLogs, WorkerSettings, WorkerSignal, WorkerTraces } from './settings.ts'
+import type { WorkerLogs, WorkerSettings, WorkerSignal, WorkerTraces } from './settings.ts'
 import { UnderWay } from './under-way.ts'
 
 export interface WorkerWorld extends WatchedMemory {
   clock: Clock
   files: Files
 }
-
-type MainLink = Link<MainCalls, WorkerCalls>
 
 /** Answers what comes through the port. */
 export function makeWorker(port: Port, settings: WorkerSettings, world: WorkerWorld): void {
@@ -63,37 +51,14 @@ export function makeWorker(port: Port, settings: WorkerSettings, world: WorkerWo
     },
     request: ask => watched(server.request(ask)),
     pull: id => server.pull(id),
-    metricsWrite: async ({ directory, columns }) => ({ answer: await building().writeRange(directory, columns) }),
-    metricsMerge: async ({ directory, tenant, blocks }) => ({
-      answer: await building().merge(directory, tenant, blocks),
-    }),
-    tracesFirst: async ({ plan, segments, leftOut }) => {
-      const built = segments.map(carried => {
-        const segment = new Segment(plan.layout, decodeSpan)
-        for (const trace of unpackTraces(carried, outlineOf)) segment.add(trace)
-        return segment
-      })
-      const block = await tracesBuilding().first(plan, built, leftOut)
-      return { answer: block, transfer: block === undefined ? [] : memoryOf(block) }
-    },
-    tracesMerge: async ({ plan, inputs }) => {
-      const merged = await tracesBuilding().merge(plan, inputs)
-      return { answer: merged, transfer: 'block' in merged ? memoryOf(merged.block) : [] }
-    },
     decode: ({ kind, bytes, options }) => {
       const decoded = decodeBody(kind, bytes, options)
       return { answer: decoded, transfer: decoded.buffers }
     },
+    ...buildingHandlers(() => link, settings, world),
     rule: ask => watched(underWay.run(ask.id, async signal => ({ answer: await rules(ask, signal) }))),
     grpc: ask => watched(underWay.run(ask.id, async signal => ({ answer: await calls(ask, signal) }))),
   })
-  const building = (): LocalBuilding => {
-    const { bucket } = served(settings.metrics)
-    const pause = yieldEvery(clock)
-    return new LocalBuilding({ files: world.files, bucket: openBucket(link, 'metrics', bucket), pause })
-  }
-  const tracesBuilding = (): LocalTracesBuilding =>
-    new LocalTracesBuilding({ bucket: tracesBucket(link, served(settings.traces).bucket), pause: yieldEvery(clock) })
   const { routes, rules, calls } = servicesOf(link, settings, world)
   const server = new RequestServer(clock, routes, underWay)
 }
@@ -133,11 +98,6 @@ function servicesOf(link: MainLink, settings: WorkerSettings, world: WorkerWorld
   }
 }
 
-function served<T>(view: T | undefined): T {
-  if (view === undefined) throw new NotFoundError('no worker serves this')
-  return view
-}
-
 function metricsView(
   link: MainLink,
   { bucket, retentionMs }: WorkerSignal,
@@ -175,41 +135,6 @@ function tracesView(link: MainLink, { bucket, ...options }: WorkerTraces, { cloc
     decodeOutline: outlineOf,
     decodeSpan,
   })
-}
-
-function outlineOf(message: Uint8Array): Trace {
-  return decodeOtlpTraces(message, true)
-}
-
-/** What is staged for the bucket is with the main thread. */
-function tracesBucket(link: MainLink, { directory, description }: WorkerBucket): Bucket {
-  const reads = readsOf(link, 'traces')
-  if (directory === undefined) return new DistantBucket(description, reads)
-  return new BucketOfTwo(new DirectoryBucket(directory), reads)
-}
-
-/** Memory of a block that may go over with it. */
-function memoryOf({ data, blooms, index }: BuiltBlock): ArrayBuffer[] {
-  return [data, ...blooms, index].flatMap(({ buffer, byteLength }) =>
-    buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : [],
-  )
-}
-
-function openBucket(link: MainLink, signal: SignalName, { directory, description }: WorkerBucket): Bucket {
-  return directory === undefined
-    ? new DistantBucket(description, readsOf(link, signal))
-    : new DirectoryBucket(directory)
-}
-
-function readsOf(link: MainLink, signal: SignalName): BucketReads {
-  return {
-    get: key => link.call('bucketGet', { signal, key }),
-    getRange: (key, offset, length) => link.call('bucketRange', { signal, key, offset, length }),
-    size: key => link.call('bucketSize', { signal, key }),
-    list: key => link.call('bucketList', { signal, key }),
-    listDirectories: key => link.call('bucketDirectories', { signal, key }),
-    evict: key => link.call('bucketEvict', { signal, key }),
-  }
 }
 
 function metricsDoor(link: MainLink): ConstructorParameters<typeof MetricsView>[0]['door'] {

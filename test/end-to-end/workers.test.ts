@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { rmSync } from 'node:fs'
 import { test } from 'node:test'
 import { startProcess, type Started } from '../run-process.ts'
+import { untilTrue } from '../until.ts'
 import { temporaryDirectory } from '../run-tercet.ts'
 
 const minuteMs = 60_000
@@ -15,9 +16,10 @@ const seconds = (ms: number): string => String(ms / 1000)
 const nanoseconds = (ms: number): string => `${ms}000000`
 const hex = (n: number, digits: number): string => n.toString(16).padStart(digits, '0')
 
-/** More series, and more spans, than are written without a worker. */
+/** More series, spans and bytes of a chunk than are written without a worker. */
 const seriesCount = 1200
 const spanCount = 1500
+const lateCount = 2500
 
 async function post(url: string, type: string, body: string): Promise<void> {
   const reply = await fetch(url, { method: 'POST', headers: { 'content-type': type }, body })
@@ -44,6 +46,15 @@ function streams(): string {
     ]),
   }))
   return JSON.stringify({ streams: all })
+}
+
+/** Half of the lines of a stream: both halves have more than a block, over the same time. */
+function lateLines(half: number): string {
+  const values = Array.from({ length: lateCount }, (_, i) => [
+    nanoseconds(nowMs - 5 * minuteMs + i * 100 + half * 50),
+    `half=${half} number=${i} ${'some text '.repeat(20)}`,
+  ])
+  return JSON.stringify({ streams: [{ stream: { app: 'late' }, values }] })
 }
 
 function spans(): string {
@@ -88,6 +99,8 @@ const requests = [
   `/loki/api/v1/query_range?query=${q('{app="x1"} |= "line 17"')}&${logRange}&limit=1000`,
   `/loki/api/v1/query_range?query=${q('sum by (level) (rate({app=~"x."} | logfmt [1m]))')}&${logRange}&step=30`,
   `/loki/api/v1/query_range?query=${q('{app="x0"} | line_format "{{.nosuch')}&${logRange}`,
+  `/loki/api/v1/query_range?query=${q('{app="late"} |~ "number=12.?4 "')}&${logRange}&limit=1000`,
+  `/loki/api/v1/query_range?query=${q('sum by (half) (rate({app="late"} | logfmt [1m]))')}&${logRange}&step=30`,
   `/loki/api/v1/series?${logRange}`,
   `/loki/api/v1/index/volume?query=${q('{app=~".+"}')}&${logRange}`,
   `/select/logsql/query?query=${q('error | stats by (app) count() c | sort by (app)')}&${range}`,
@@ -123,6 +136,24 @@ async function jobsOf({ url }: Started): Promise<number> {
   return Number(/^tercet_worker_jobs_total (\d+)/m.exec(text)?.[1] ?? 0)
 }
 
+/** Deletes every tenth of the late lines, and waits until the bucket is rid of them. A worker does that. */
+async function eraseNumbers(process: Started): Promise<void> {
+  const jobs = await jobsOf(process)
+  const url = `${process.url}/loki/api/v1/delete`
+  const asked = await fetch(
+    `${url}?query=${q('{app="late"} |~ "number=.*4 "')}&start=${seconds(nowMs - 60 * minuteMs)}`,
+    { method: 'POST' },
+  )
+  assert.equal(asked.status, 204)
+  await untilTrue(async () => {
+    const [request] = (await (await fetch(url)).json()) as { status: string }[]
+    return request!.status === 'processed'
+  }, 'the lines are deleted')
+  assert.ok((await jobsOf(process)) > jobs)
+  const found = await fetch(`${process.url}${requests.find(path => path.includes('late'))!}`)
+  assert.deepEqual(((await found.json()) as { data: { result: unknown[] } }).data.result, [])
+}
+
 async function stop({ child }: Started): Promise<void> {
   const ended = new Promise(resolve => child.once('exit', resolve))
   child.kill('SIGTERM')
@@ -132,11 +163,12 @@ async function stop({ child }: Started): Promise<void> {
 test('answers are the same with workers and without, from memory and from the bucket', async () => {
   const directory = temporaryDirectory()
   const start = (workers: number): Promise<Started> =>
-    startProcess(directory, 'local', { flags: [`--workers=${workers}`] })
+    startProcess(directory, 'local', { flags: [`--workers=${workers}`, '--logs.deletion_delay=0s'] })
   let process = await start(0)
   try {
     await post(`${process.url}/api/v1/import/prometheus`, 'text/plain', samples())
     await post(`${process.url}/loki/api/v1/push`, 'application/json', streams())
+    for (const half of [0, 1]) await post(`${process.url}/loki/api/v1/push`, 'application/json', lateLines(half))
     await post(`${process.url}/v1/traces`, 'application/json', spans())
     const fromMemory = await answers(process)
     assert.equal(await jobsOf(process), 0)
@@ -149,9 +181,11 @@ test('answers are the same with workers and without, from memory and from the bu
     const fromBucket = await answers(process)
     // Asked again: what a worker has opened is the same.
     assert.deepEqual(await answers(process), fromBucket)
+    await eraseNumbers(process)
+    const erased = await answers(process)
     await stop(process)
     process = await start(0)
-    assert.deepEqual(await answers(process), fromBucket)
+    assert.deepEqual(await answers(process), erased)
     await stop(process)
   } finally {
     process.child.kill('SIGKILL')

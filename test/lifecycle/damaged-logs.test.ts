@@ -241,7 +241,7 @@ test('a deletion that meets a damaged chunk leaves it, erases the others, and go
   const { chunk } = await twoChunks(world, await opened(world))
   const engine = await opened(world, {
     deletionDelayMs: 0,
-    hides: (notices, labels) => new HiddenLines(notices, () => world.clock.nowMs()).of(labels),
+    hides: notices => new HiddenLines(notices, () => world.clock.nowMs()),
   })
   change(world, chunk, flipped(0.97))
   await engine.requestDeletion('fake', '{app=~".+"} |= "needle"', startMs - dayMs, world.clock.nowMs() + dayMs)

@@ -11,13 +11,16 @@ import { defaultLimits } from '#core/limits.ts'
 import { silentLog } from '#core/log.ts'
 import { below, seededRandom } from '#core/random.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
+import { yieldEvery } from '#core/yield.ts'
 import { parseLogql, parseLogQuery } from '#lang/logql/parser.ts'
+import { LocalBuilding, type BlockBuilding, type HidingTest } from '#logs/block-building.ts'
 import { LogsEngine, type LogsOptions } from '#logs/engine.ts'
 import { LogBatchBuilder } from '#model/log-batch.ts'
 import { Labels } from '#model/labels.ts'
 import { Budget } from '../../src/query/budget.ts'
 import { LogqlEngine, metricOf } from '../../src/query/logql/engine.ts'
 import { HiddenLines } from '../../src/query/logql/scan.ts'
+import { distantLogsBuilding, inTurns } from '../distant-building.ts'
 import { runLogQuery } from '../../src/query/logql/log-query.ts'
 
 const hourMs = 3_600_000
@@ -36,7 +39,11 @@ function makeWorld(): World {
 }
 
 let seed = 1
+/** Every second piece of work in the background is done as by another thread. */
 async function opened(world: World, options: Partial<LogsOptions> = {}): Promise<LogsEngine> {
+  const { files, bucket, clock } = world
+  const hides: HidingTest = notices => new HiddenLines(notices, () => clock.nowMs())
+  const local = new LocalBuilding({ files, bucket, isBase64: false, hides, pause: yieldEvery(clock) })
   const engine = new LogsEngine({
     clock: world.clock,
     files: world.files,
@@ -50,7 +57,8 @@ async function opened(world: World, options: Partial<LogsOptions> = {}): Promise
     syncAlways: false,
     retentionMs: Infinity,
     deletionDelayMs: 24 * hourMs,
-    hides: (notices, labels) => new HiddenLines(notices, () => world.clock.nowMs()).of(labels),
+    hides,
+    building: inTurns<BlockBuilding>(local, distantLogsBuilding(local)),
     streamsMax: 1000,
     rateBytes: Infinity,
     headBytesMax: 64 * 1024 * 1024,

@@ -17,6 +17,7 @@ import { chunkKey } from '#logs/chunk.ts'
 import { fingerprintOf } from '#logs/head.ts'
 import { RetiredObjects } from '#logs/retired.ts'
 import { IndexCatalogue } from '#logs/index-catalogue.ts'
+import { LocalBuilding } from '#logs/block-building.ts'
 import { OpenChunk } from '#logs/open-chunk.ts'
 import type { MetricsEngine } from '#metrics/engine.ts'
 import { Labels } from '#model/labels.ts'
@@ -77,7 +78,23 @@ test('logs: a chunk that no index can list, and one that the bucket refuses, hol
   const { clock, files, bucket } = makeWorld()
   const catalogue = new IndexCatalogue(bucket, clock, silentLog)
   const retired = new RetiredObjects(bucket, clock, silentLog, 'fake')
-  const writer = new ChunkWriter({ clock, files, log: silentLog, bucket, catalogue, isBase64: false, retired })
+  const building = new LocalBuilding({
+    files,
+    bucket,
+    isBase64: false,
+    hides: () => ({ of: () => undefined }),
+    pause: () => Promise.resolve(),
+  })
+  const writer = new ChunkWriter({
+    clock,
+    files,
+    log: silentLog,
+    bucket,
+    catalogue,
+    building,
+    isBase64: false,
+    retired,
+  })
   // No number: the index holds fingerprints as numbers.
   const poisoned = finishedChunk('poisoned', 'not-hex')
   const refused = finishedChunk('refused')

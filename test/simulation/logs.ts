@@ -1,6 +1,8 @@
 /** Logs, as the simulation sees them: an item is a line. */
 import { planningAgain } from '#core/omissions.ts'
+import { yieldEvery } from '#core/yield.ts'
 import { parseLogQuery } from '#lang/logql/parser.ts'
+import { LocalBuilding, type BlockBuilding, type HidingTest } from '#logs/block-building.ts'
 import { LogsEngine } from '#logs/engine.ts'
 import type { LogsReader } from '#logs/select.ts'
 import { Labels } from '#model/labels.ts'
@@ -8,6 +10,7 @@ import { LogBatchBuilder, type LogBatch } from '#model/log-batch.ts'
 import { Budget } from '../../src/query/budget.ts'
 import { runLogQuery } from '../../src/query/logql/log-query.ts'
 import { HiddenLines } from '../../src/query/logql/scan.ts'
+import { distantLogsBuilding, inTurns } from '../distant-building.ts'
 import { logsView } from '../distant-views.ts'
 import { alternating } from './alternating.ts'
 import { frameOptions, type Answer, type EngineSettings, type Item, type Part, type SimulatedSignal } from './signal.ts'
@@ -21,12 +24,15 @@ export const logs: SimulatedSignal = {
   tenant,
   keyOf,
   open(settings) {
-    const { clock } = settings
+    const { clock, files, bucket, retentionMs } = settings
+    const hides: HidingTest = notices => new HiddenLines(notices, () => clock.nowMs())
+    const local = new LocalBuilding({ files, bucket, isBase64: false, hides, pause: yieldEvery(clock) })
     const engine = new LogsEngine({
       ...frameOptions(settings, tenant),
       isBase64: false,
       deletionDelayMs: hourMs,
-      hides: (notices, labels) => new HiddenLines(notices, () => clock.nowMs()).of(labels),
+      hides,
+      building: inTurns<BlockBuilding>(local, distantLogsBuilding(local)),
       streamsMax: 1000,
       rateBytes: Infinity,
       admission: {
@@ -41,7 +47,6 @@ export const logs: SimulatedSignal = {
         metadataBytesMax: 65_536,
       },
     })
-    const { files, bucket, retentionMs } = settings
     const store = alternating<Store>(engine, () => logsView(engine.door(), { clock, files, bucket, retentionMs }))
     return {
       frame: engine,

@@ -1,12 +1,15 @@
 /** Metrics, as the simulation sees them: an item is a sample. */
 import { defaultLimits } from '#core/limits.ts'
 import { planningAgain } from '#core/omissions.ts'
+import { yieldEvery } from '#core/yield.ts'
 import { makeMatcher } from '#lang/regex/regex.ts'
+import { LocalBuilding, type BlockBuilding } from '#metrics/block-building.ts'
 import { MetricsEngine } from '#metrics/engine.ts'
 import type { MetricsReader } from '#metrics/select.ts'
 import { Labels } from '#model/labels.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
 import { BatchBuilder } from '#model/write-batch.ts'
+import { distantMetricsBuilding, inTurns } from '../distant-building.ts'
 import { metricsView } from '../distant-views.ts'
 import { alternating } from './alternating.ts'
 import { frameOptions, type Answer, type Item, type Part, type SimulatedSignal } from './signal.ts'
@@ -20,6 +23,8 @@ export const metrics: SimulatedSignal = {
   tenant,
   keyOf,
   open(settings) {
+    const { clock, files, bucket, retentionMs } = settings
+    const local = new LocalBuilding({ files, bucket, pause: yieldEvery(clock) })
     const engine = new MetricsEngine({
       ...frameOptions(settings, tenant),
       limits: defaultLimits,
@@ -27,8 +32,8 @@ export const metrics: SimulatedSignal = {
       outOfOrderMs: hourMs,
       retentionBytesMax: Infinity,
       hashSeed: { a: 1, b: 2, c: 3, d: 4 },
+      building: inTurns<BlockBuilding>(local, distantMetricsBuilding(local)),
     })
-    const { clock, files, bucket, retentionMs } = settings
     const store = alternating<Store>(engine, () => metricsView(engine.door(), { clock, files, bucket, retentionMs }))
     return {
       frame: engine,

@@ -1,13 +1,16 @@
 /** Traces, as the simulation sees them: an item is a span. */
 import { defaultLimits } from '#core/limits.ts'
 import { planningAgain } from '#core/omissions.ts'
+import { yieldEvery } from '#core/yield.ts'
 import { parseTraceql } from '#lang/traceql/parser.ts'
 import type { Span, Trace } from '#model/trace.ts'
+import { LocalBuilding, type BlockBuilding } from '#traces/block-building.ts'
 import { TracesEngine } from '#traces/engine.ts'
 import type { TracesReader } from '#traces/select.ts'
 import { defaultDedicated, layoutOf } from '#traces/schema.ts'
 import { decodeOtlpTraces, decodeSpan, encodeOtlpTraces } from '#wire/otlp/traces.ts'
 import { TraceSearch } from '../../src/query/traceql/search.ts'
+import { distantTracesBuilding, inTurns } from '../distant-building.ts'
 import { tracesView } from '../distant-views.ts'
 import { alternating } from './alternating.ts'
 import { frameOptions, type Answer, type EngineSettings, type Item, type Part, type SimulatedSignal } from './signal.ts'
@@ -22,7 +25,15 @@ export const traces: SimulatedSignal = {
   tenant,
   keyOf,
   open(settings) {
-    const engine = new TracesEngine({
+    const { clock, files } = settings
+    const local = new LocalBuilding({
+      // What is staged for the bucket is read, too.
+      get bucket() {
+        return engine.served
+      },
+      pause: yieldEvery(clock),
+    })
+    const engine: TracesEngine = new TracesEngine({
       ...frameOptions(settings, tenant),
       compactBytesMax: 128 * 1024 * 1024,
       limits: {
@@ -37,8 +48,8 @@ export const traces: SimulatedSignal = {
       decode: decodeOtlpTraces,
       decodeSpan,
       encode: encodeOtlpTraces,
+      building: inTurns<BlockBuilding>(local, distantTracesBuilding(local)),
     })
-    const { clock, files } = settings
     const store = alternating<Store>(engine, () =>
       tracesView(engine.door(), layout, { clock, files, bucket: engine.served, retentionMs: settings.retentionMs }),
     )

@@ -5,11 +5,13 @@ import type { Bucket } from '#bucket/bucket.ts'
 import { DirectoryBucket } from '#bucket/directory.ts'
 import type { Registry } from '#core/counter.ts'
 import { logProtocols } from '#ingest/log-protocols.ts'
+import { yieldEvery } from '#core/yield.ts'
+import { LocalBuilding, type HidingTest } from '#logs/block-building.ts'
 import { LogsEngine } from '#logs/engine.ts'
 import { HiddenLines } from '#query/logql/scan.ts'
 import type { DamagedBlock } from '#store/damage.ts'
 import { openBucket } from '../buckets.ts'
-import { countMemory, queryRoutes, type Context } from '../context.ts'
+import { countMemory, queryRoutes } from '../context.ts'
 import type { ServingContext } from '../workers.ts'
 import { makePart, type Part } from '../part.ts'
 import { defaultTenants } from '#api/tenancy.ts'
@@ -28,15 +30,20 @@ const labelNameBytesMax = 1024
 const labelValueBytesMax = 2048
 const headBytesMax = 256 * 1024 * 1024
 
-function openEngine(context: Context, bucket: Bucket): LogsEngine {
-  const { config, world, limits, isReader } = context
+function openEngine(context: ServingContext, bucket: Bucket): LogsEngine {
+  const { config, world, limits, isReader, workers } = context
+  const { clock, files } = world
+  const isBase64 = bucket instanceof DirectoryBucket
+  const hides: HidingTest = notices => new HiddenLines(notices, () => clock.nowMs())
+  const local = new LocalBuilding({ files, bucket, isBase64, hides, pause: yieldEvery(clock) })
   const refreshMs = bucket instanceof DirectoryBucket ? 60_000 : isReader ? 300_000 : 3_600_000
   const outOfOrderMs = config.durationMs('logs.out_of_order_window')
   return new LogsEngine({
     ...signalOptions(context, 'logs', bucket, refreshMs),
-    isBase64: bucket instanceof DirectoryBucket,
+    isBase64,
     deletionDelayMs: config.durationMs('logs.deletion_delay'),
-    hides: (notices, labels) => new HiddenLines(notices, () => world.clock.nowMs()).of(labels),
+    hides,
+    building: workers.logsBuilding(local),
     admission: {
       // Without an out-of-order window, lines of any age are taken.
       maxAgeMs: outOfOrderMs === Infinity ? Infinity : limits.logMaxAgeMs,
