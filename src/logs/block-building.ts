@@ -216,7 +216,10 @@ export class LocalBuilding implements BlockBuilding {
     try {
       if (crc32c(bytes) !== chunk.checksum) throw new CorruptDataError('the object has a wrong checksum')
       const inner = openChunkObject(bytes)
-      for (let i = 0; i < inner.blocks.length; i++) inner.readBlock(i)
+      for (let i = 0; i < inner.blocks.length; i++) {
+        inner.readBlock(i)
+        await this.#world.pause()
+      }
       return { bytes: bytes.length, problem: undefined }
     } catch (error) {
       if (!isDamage(error)) throw error
