@@ -4,7 +4,7 @@
  */
 import { tooMany, elementsMax } from './body-limits.ts'
 import { BadDataError, LimitError, messageOf } from './errors.ts'
-import { parseJson } from './json.ts'
+import { parseJson, parseJsonWithin } from './json.ts'
 import { bodyDepthMax } from './limits.ts'
 import { addAll } from './lists.ts'
 import { setOwn } from './own.ts'
@@ -112,6 +112,12 @@ export function checkJson(bytes: Uint8Array, depthMax = bodyDepthMax): void {
  * `checkJson`.
  */
 export function parseJsonBytes(bytes: Uint8Array): unknown {
+  if (bytes.length <= pieceBytes) {
+    // What a short body holds is counted in its text, in one pass with what its numbers are looked at for.
+    const bounds = { depthMax: bodyDepthMax, partsMax: elementsMax('parts', bytes.length) }
+    const value = parseJsonWithin(asBuffer(bytes).toString('utf8'), bounds)
+    if (value !== undefined) return value
+  }
   checkJson(bytes)
   return parseJson(asBuffer(bytes).toString('utf8'))
 }

@@ -19,42 +19,74 @@ const sourceJson = JSON as unknown as SourceJson
 /** Digits that any double keeps, with a sign and a point. */
 const safeLength = 15
 
+/** What a text may hold. */
+export interface JsonBounds {
+  /** Lists and objects around a value. */
+  depthMax: number
+  /** Lists and objects; a comma counts a quarter. */
+  partsMax: number
+}
+
+const unbounded: JsonBounds = { depthMax: Infinity, partsMax: Infinity }
+
 /**
  * Whether a number may lose something: with 16 digits, a zero at the end of its fraction, an exponent, many zeros
- * behind the point, or a minus before a zero. Texts are passed over.
+ * behind the point, or a minus before a zero. Texts are passed over. Undefined where the text holds more than it may.
  */
-function hasSuspicious(text: string): boolean {
+function hasSuspicious(text: string, bounds: JsonBounds): boolean | undefined {
+  const { depthMax, partsMax } = bounds
+  let isSuspicious = false
+  let depth = 0
+  let containers = 0
+  let commas = 0
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at)
-    if (code === quote) {
-      at = endOfText(text, at)
-      continue
+    if (code === quote) at = endOfText(text, at)
+    else if (code > nine) {
+      if (code === openList || code === openObject) {
+        containers++
+        if (++depth > depthMax) return undefined
+      } else if ((code === closeList || code === closeObject) && depth > 0) depth--
+    } else if (code === comma) commas++
+    else if ((code === minus || code >= zero) && !isSuspicious) {
+      const end = endOfNumber(text, at)
+      isSuspicious = end < 0
+      if (end >= 0) at = end - 1
+      else if (bounds === unbounded) return true
     }
-    if (code !== minus && (code < zero || code > nine)) continue
-    const from = at
-    let hasPoint = false
-    let last = code
-    for (at++; at < text.length; at++) {
-      const next = text.charCodeAt(at)
-      if (next === point) hasPoint = true
-      // An exponent, or its sign.
-      else if (next === 101 || next === 69) return true
-      else if (next < zero || next > nine) break
-      last = next
-    }
-    if (at - from > safeLength || (last === zero && (hasPoint || (code === minus && at - from === 2)))) return true
-    if (hasPoint && text.startsWith('0.000000', code === minus ? from + 1 : from)) return true
-    at--
   }
-  return false
+  return containers + commas / 4 > partsMax ? undefined : isSuspicious
+}
+
+/** The place behind the number that begins at `from`; -1 for a suspicious one. */
+function endOfNumber(text: string, from: number): number {
+  const first = text.charCodeAt(from)
+  let hasPoint = false
+  let last = first
+  let at = from + 1
+  for (; at < text.length; at++) {
+    const next = text.charCodeAt(at)
+    if (next === point) hasPoint = true
+    // An exponent, or its sign.
+    else if (next === 101 || next === 69) return -1
+    else if (next < zero || next > nine) break
+    last = next
+  }
+  if (at - from > safeLength || (last === zero && (hasPoint || (first === minus && at - from === 2)))) return -1
+  return hasPoint && text.startsWith('0.000000', first === minus ? from + 1 : from) ? -1 : at
 }
 
 const quote = 34
+const comma = 44
 const minus = 45
 const point = 46
 const zero = 48
 const nine = 57
+const openList = 91
 const backslash = 92
+const closeList = 93
+const openObject = 123
+const closeObject = 125
 
 /** The quote that ends the text which begins at `at`; the end of all where there is none. */
 function endOfText(text: string, at: number): number {
@@ -86,8 +118,15 @@ function withoutHalves(text: string): string {
  * SyntaxError.
  */
 export function parseJson(source: string): unknown {
+  return parseJsonWithin(source, unbounded)
+}
+
+/** The same; undefined where the text holds more than it may. */
+export function parseJsonWithin(source: string, bounds: JsonBounds): unknown {
   const text = surrogateEscape.test(source) ? withoutHalves(source) : source
-  return hasSuspicious(text) ? sourceJson.parse(text, keepNumber) : JSON.parse(text)
+  const isSuspicious = hasSuspicious(text, bounds)
+  if (isSuspicious === undefined) return undefined
+  return isSuspicious ? sourceJson.parse(text, keepNumber) : JSON.parse(text)
 }
 
 export function isRawNumber(value: unknown): value is RawNumber {

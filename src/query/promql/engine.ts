@@ -12,7 +12,7 @@ import type { SampleColumns } from '#model/sample-columns.ts'
 import { Budget } from '../budget.ts'
 import { pacedSort } from '#core/paced-sort.ts'
 import { Annotations } from './annotations.ts'
-import { eachPiece, type QueryContext } from './evaluation.ts'
+import { eachPiece, unitsAtOnce, type QueryContext } from './evaluation.ts'
 import { Evaluator } from './evaluator.ts'
 import { prepare } from './prepare.ts'
 import { absent, finishNames, isHistogram, Row, unitsOfRow, type Grid } from './value.ts'
@@ -35,7 +35,8 @@ export interface RangeRequest {
 /** One series of an answer: floats and histograms apart, each with its times. */
 export interface ResultSeries {
   labels: Labels
-  timesMs: number[]
+  /** Series of one answer may share them. */
+  timesMs: readonly number[]
   values: number[]
   histogramTimesMs: number[]
   histograms: FloatHistogram[]
@@ -197,15 +198,20 @@ async function answerOf(expr: Expr, evaluator: Evaluator): Promise<{ series: Res
   return { series: await toSeries(await finishNames(value.rows, grid.steps, budget), grid, budget), text: '' }
 }
 
-function emptySeries(labels: Labels): ResultSeries {
+function emptySeries(labels: Labels): ResultSeries & { timesMs: number[] } {
   return { labels, timesMs: [], values: [], histogramTimesMs: [], histograms: [] }
 }
 
 /** The samples of a range selector. */
 function rawSeries(labels: Labels, columns: SampleColumns): ResultSeries {
+  const { count, histograms } = columns
+  if (histograms === undefined) {
+    const timesMs = numbersOf(columns.timesMs, count)
+    return { labels, timesMs, values: numbersOf(columns.values, count), histogramTimesMs: [], histograms: [] }
+  }
   const series = emptySeries(labels)
-  for (let i = 0; i < columns.count; i++) {
-    const histogram = columns.histograms?.[i]
+  for (let i = 0; i < count; i++) {
+    const histogram = histograms[i]
     if (histogram === undefined) {
       series.timesMs.push(columns.timesMs[i]!)
       series.values.push(columns.values[i]!)
@@ -217,12 +223,20 @@ function rawSeries(labels: Labels, columns: SampleColumns): ResultSeries {
   return series
 }
 
+/** The first `count` numbers, as a list that is as long from the start. */
+function numbersOf(column: Float64Array, count: number): number[] {
+  const list: number[] = []
+  list.length = count
+  for (let i = 0; i < count; i++) list[i] = column[i]!
+  return list
+}
+
 /** Adds the steps [from, to) of a row. */
 function addPoints(
   row: Row,
   startMs: number,
   intervalMs: number,
-  series: ResultSeries,
+  series: ResultSeries & { timesMs: number[] },
   from: number,
   to: number,
 ): void {
@@ -247,9 +261,23 @@ const unitsOfPoint = 4
 /** Rows that have a sample at any step. */
 async function toSeries(rows: readonly Row[], { startMs, intervalMs }: Grid, budget: Budget): Promise<ResultSeries[]> {
   const out: ResultSeries[] = []
+  let everyMs: number[] | undefined
   for (const row of rows) {
+    const steps = row.present.length
+    if (
+      steps > 0 &&
+      steps <= unitsAtOnce / unitsOfPoint &&
+      row.histograms === undefined &&
+      !row.present.includes(absent)
+    ) {
+      everyMs ??= Array.from({ length: steps }, (_, step) => startMs + step * intervalMs)
+      const values = numbersOf(row.values, steps)
+      out.push({ labels: row.labels, timesMs: everyMs, values, histogramTimesMs: [], histograms: [] })
+      if (budget.worked(unitsOfRow + steps)) await budget.pause()
+      continue
+    }
     const series = emptySeries(row.labels)
-    const working = eachPiece(row.present.length, unitsOfPoint, budget, (from, to) => {
+    const working = eachPiece(steps, unitsOfPoint, budget, (from, to) => {
       addPoints(row, startMs, intervalMs, series, from, to)
     })
     if (working !== undefined) await working
