@@ -187,6 +187,12 @@ export const templateLimits = {
 export const decodedHereBytesMax: number = 1024 * 1024
 
 /**
+ * Syslog messages that wait to be stored, a message counted with 200 B for what it becomes: beyond this nothing is read
+ * from connections, and datagrams are dropped. 100,000 messages of 160 B are 36 MB, twice that in memory.
+ */
+export const syslogWaitingBytesMax: number = 32 * 1024 * 1024
+
+/**
  * How many elements a body may hold, by what they become: `always`, and one more for every `bytesEach` bytes, but never
  * more than `most`. A body of the smallest real elements has fewer; one of empty elements has more, and would take
  * hundreds of times its size in memory. Together they hold a body to about 16 times its bytes, and to some hundred MiB.

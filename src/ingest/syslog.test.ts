@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { UnavailableError } from '#core/errors.ts'
+import { syslogWaitingBytesMax } from '#core/limits.ts'
 import { silentLog } from '#core/log.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import type { LogsAppender, LogsAppendOutcome } from '#logs/append.ts'
@@ -119,4 +120,37 @@ test('messages that no attempt could store, and refused ones, are counted and lo
   await clock.advance(50)
   assert.equal(syslog.lost, 2)
   assert.deepEqual(logged, ['syslog messages were given up', 'syslog messages were refused'])
+})
+
+test('nothing is read from connections, and datagrams are dropped, while too much waits to be stored', async () => {
+  const { clock, store, syslog, logged } = receiving()
+  store.failures = 3
+  const connection = syslog.connect()
+  const text = 'x'.repeat(900)
+  const many = Buffer.from(`${message(text)}\n`.repeat(1000))
+  let room: Promise<void> | undefined
+  let sent = 0
+  while (room === undefined) {
+    room = connection.data(many)
+    sent += 1000
+    assert.ok(sent * text.length < 2 * syslogWaitingBytesMax, 'a bound is reached')
+  }
+  assert.ok(sent * (text.length + 300) > syslogWaitingBytesMax)
+  let hasRoom = false
+  const waiting = room.then(() => {
+    hasRoom = true
+  })
+  syslog.datagram(Buffer.from(`${message('a')}\n${message('b')}`))
+  syslog.datagram(Buffer.from(message('c')))
+  assert.deepEqual([syslog.messages, syslog.lost, logged.length], [sent + 3, 3, 1])
+  // Another connection waits too.
+  const other = syslog.connect().data(Buffer.from(`${message('d')}\n`))
+  assert.ok(other !== undefined && !hasRoom)
+  for (let i = 0; i < 100; i++) await clock.advance(1000)
+  await Promise.all([waiting, other])
+  syslog.datagram(Buffer.from(message('e')))
+  await syslog.close()
+  assert.equal(connection.data(Buffer.from(`${message('f')}\n`)), undefined)
+  assert.equal(store.batches.flat().length, sent + 2)
+  assert.equal(syslog.lost, 3)
 })

@@ -2,6 +2,7 @@
 import { backoffMs } from '#core/backoff.ts'
 import { sleep, type Clock, type Timer } from '#core/clock.ts'
 import { messageOf } from '#core/errors.ts'
+import { syslogWaitingBytesMax } from '#core/limits.ts'
 import type { Log } from '#core/log.ts'
 import type { LogsAppender } from '#logs/append.ts'
 import { LogBatchBuilder } from '#model/log-batch.ts'
@@ -12,6 +13,8 @@ import { parseSyslog, SyslogFraming } from '#wire/syslog/parse.ts'
 const gatherMs = 50
 const gatherMax = 2000
 const attemptsMax = 20
+/** What a message takes beside its bytes. */
+const messageBytes = 200
 const retryPause = { leastMs: 100, mostMs: 5000 }
 
 export class SyslogReceiver {
@@ -23,6 +26,13 @@ export class SyslogReceiver {
   #builder = new LogBatchBuilder()
   #timer: Timer | undefined
   #storing: Promise<void> = Promise.resolve()
+  /** Of messages that are not stored yet, those of `#builder` included. */
+  #waitingBytes = 0
+  #gatheredBytes = 0
+  /** Connections wait for this. */
+  #room: PromiseWithResolvers<void> | undefined
+  /** Datagrams are being dropped. */
+  #isDropping = false
   messages = 0
   /** Messages that were given up: syslog has no reply that could say so. */
   lost = 0
@@ -41,6 +51,9 @@ export class SyslogReceiver {
     return {
       data: bytes => {
         for (const message of framing.push(bytes)) this.#take(message)
+        if (this.#waitingBytes <= syslogWaitingBytesMax) return undefined
+        this.#room ??= Promise.withResolvers()
+        return this.#room.promise
       },
       close: () => {
         for (const message of framing.end()) this.#take(message)
@@ -51,7 +64,28 @@ export class SyslogReceiver {
   /** For one datagram, which may hold several lines. */
   readonly datagram = (bytes: Uint8Array): void => {
     const framing = new SyslogFraming(this.#messageBytesMax)
-    for (const message of [...framing.push(bytes), ...framing.end()]) this.#take(message)
+    const messages = [...framing.push(bytes), ...framing.end()]
+    if (this.#waitingBytes > syslogWaitingBytesMax) this.#drop(messages.length)
+    else for (const message of messages) this.#take(message)
+  }
+
+  /** UDP can't be slowed down. */
+  #drop(messages: number): void {
+    this.messages += messages
+    this.lost += messages
+    if (this.#isDropping) return
+    this.#isDropping = true
+    const waitingBytes = this.#waitingBytes
+    this.#log.warn('syslog datagrams are dropped: messages wait to be stored', { waitingBytes, syslogWaitingBytesMax })
+  }
+
+  /** Messages of so many bytes are stored, or given up. */
+  #release(bytes: number): void {
+    this.#waitingBytes -= bytes
+    if (this.#waitingBytes > syslogWaitingBytesMax / 2) return
+    this.#isDropping = false
+    this.#room?.resolve()
+    this.#room = undefined
   }
 
   #take(bytes: Buffer): void {
@@ -66,6 +100,8 @@ export class SyslogReceiver {
     }
     this.#builder.add(Labels.from(labels), time?.ms ?? nowMs, time?.subNs ?? 0, message, [...fields].flat())
     this.messages++
+    this.#waitingBytes += bytes.length + messageBytes
+    this.#gatheredBytes += bytes.length + messageBytes
     if (this.#builder.count >= gatherMax) this.#flush()
     else
       this.#timer ??= this.#clock.after(gatherMs, () => {
@@ -79,7 +115,13 @@ export class SyslogReceiver {
     const builder = this.#builder
     if (builder.count === 0) return
     this.#builder = new LogBatchBuilder()
-    this.#storing = this.#storing.then(() => this.#store(builder))
+    const bytes = this.#gatheredBytes
+    this.#gatheredBytes = 0
+    this.#storing = this.#storing
+      .then(() => this.#store(builder))
+      .finally(() => {
+        this.#release(bytes)
+      })
   }
 
   /** Syslog has no answer: what can't be kept now is tried again for a while, then given up with a word in the log. */

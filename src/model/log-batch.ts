@@ -5,6 +5,9 @@
 import { grown } from '#core/grown.ts'
 import { Labels } from './labels.ts'
 
+/** Rows that columns keep room for from batch to batch: 10 MiB. */
+const keptRows = 262_144
+
 /** Entries by stream, as columns. */
 export class LogBatch {
   /** Stream labels, without empty values. Entries of streams[s] are [startOf[s], startOf[s + 1]). */
@@ -36,6 +39,7 @@ export class LogBatch {
     this.pairs.length = 0
     this.namesRefused = false
     this.bytes = bytes
+    if (this.timesMs.length > keptRows) this.#shrink()
   }
 
   beginStream(labels: Labels): void {
@@ -66,6 +70,15 @@ export class LogBatch {
   addPair(name: string, value: string): void {
     this.pairs.push(wellFormed(name), wellFormed(value))
     this.pairsTo[this.count - 1] = this.pairs.length
+  }
+
+  #shrink(): void {
+    this.timesMs = new Float64Array(256)
+    this.subNs = new Uint32Array(256)
+    this.lineFrom = new Uint32Array(256)
+    this.lineTo = new Uint32Array(256)
+    this.pairsFrom = new Uint32Array(256)
+    this.pairsTo = new Uint32Array(256)
   }
 
   #grow(): void {

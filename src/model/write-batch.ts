@@ -63,6 +63,9 @@ export const metricTypes: readonly MetricType[] = [
   'stateset',
 ]
 
+/** Series, and samples, that columns keep room for from batch to batch: 2 and 5 MiB. */
+const keptRows = 262_144
+
 /** The decoder that fills a batch owns it; whoever stores it copies what it keeps. Reused from request to request. */
 export class WriteBatch {
   /** Keys lie in here, at [keyFrom[i], keyTo[i]). */
@@ -98,6 +101,16 @@ export class WriteBatch {
     this.refusals = []
     this.exemplars = []
     this.metadata = []
+    if (this.keyFrom.length > keptRows || this.timesMs.length > keptRows) this.#shrink()
+  }
+
+  #shrink(): void {
+    this.keyFrom = new Uint32Array(64)
+    this.keyTo = new Uint32Array(64)
+    this.sampleSeries = new Uint32Array(256)
+    this.timesMs = new Float64Array(256)
+    this.values = new Float64Array(256)
+    this.words = new Uint32Array(this.values.buffer)
   }
 
   /** Throws LimitError (400) where columns would grow beyond what the body may hold. */

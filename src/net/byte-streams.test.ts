@@ -21,6 +21,7 @@ class Receivers {
     return {
       data: bytes => {
         this.texts[number] += Buffer.from(bytes).toString('utf8')
+        return undefined
       },
       close: () => {
         this.closes++
@@ -71,6 +72,36 @@ test('connections are kept apart, and closed once each whatever ended them', asy
   assert.equal(receivers.closes, 3)
   assert.equal(receivers.texts[0], 'first')
   await assert.rejects(open(portOf(server.address)), { code: 'ECONNREFUSED' })
+})
+
+test('nothing is read from a connection while its receiver has no room', async () => {
+  let isFull = false
+  let received = 0
+  let calls = 0
+  const closed = Promise.withResolvers<void>()
+  const server = await listenTcp('127.0.0.1', 0, undefined, () => ({
+    data: bytes => {
+      assert.ok(!isFull)
+      isFull = true
+      received += bytes.length
+      calls++
+      return new Promise(resolve => {
+        setImmediate(() => {
+          isFull = false
+          resolve()
+        })
+      })
+    },
+    close: () => {
+      closed.resolve()
+    },
+  }))
+  const socket = await open(portOf(server.address))
+  socket.end(Buffer.alloc(4 << 20))
+  await closed.promise
+  assert.equal(received, 4 << 20)
+  assert.ok(calls > 10)
+  await server.stop()
 })
 
 test('datagrams arrive whole until the server stops', async () => {

@@ -7,7 +7,8 @@ import { secureOptions, type TlsOptions } from './tls-options.ts'
 
 /** One connection's bytes. `close` comes once, whatever ended it. */
 export interface ByteReceiver {
-  data(bytes: Uint8Array): void
+  /** Where it returns a promise, nothing is read from the connection until that is resolved. It must not reject. */
+  data(bytes: Uint8Array): Promise<void> | undefined
   close(): void
 }
 
@@ -35,7 +36,10 @@ export async function listenTcp(
     const receiver = connect()
     socket.setKeepAlive(true, keepAliveMs)
     socket.on('data', (chunk: Buffer) => {
-      receiver.data(chunk)
+      const room = receiver.data(chunk)
+      if (room === undefined) return
+      socket.pause()
+      void room.then(() => socket.resume())
     })
     socket.on('error', () => {
       socket.destroy()

@@ -10,7 +10,7 @@ import { HttpServer } from './http.ts'
 import { listenError } from './listen-error.ts'
 
 const auth = new Auth({ username: '', password: '', bearerToken: '' })
-const nothing = { data: () => {}, close: () => {} }
+const nothing = { data: () => undefined, close: () => {} }
 
 /** By protocol: listens, and returns the address and what stops it. */
 const listeners = {
