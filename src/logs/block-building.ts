@@ -185,7 +185,8 @@ export class LocalBuilding implements BlockBuilding {
     const keys: string[] = []
     for (const file of files) {
       try {
-        const index = decodeIndexFile(file, await this.#world.bucket.get(file.key)).get(tenant)
+        const { bucket, pause } = this.#world
+        const index = (await decodeIndexFile(file, await bucket.get(file.key), pause)).get(tenant)
         if (index !== undefined) indexes.push(index)
       } catch (error) {
         if (!isDamage(error)) throw error

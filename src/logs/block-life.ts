@@ -373,14 +373,17 @@ export class BlockLife {
     if (this.#finished.length > 0 || this.#closed().length > 0) await this.#publish()
     // What is cut while the bucket is away waits with the rest, and would be cut again and again.
     if (this.#finished.length > 0 || this.#closed().length > 0) return false
-    const meant = this.#streams().filter(([tenant, stream]) => isMeant(tenant.name, stream.labels))
-    for (const [tenant, stream] of meant) {
-      stream.cut(tenant.name)
+    const meant: StreamHead[] = []
+    for (const [tenant, stream] of this.#streams()) {
+      if (isMeant(tenant.name, stream.labels)) {
+        stream.cut(tenant.name)
+        meant.push(stream)
+      }
       await this.#pause()
     }
     await this.#turn(false)
     await this.#publish()
-    return this.#finished.length === 0 && meant.every(([, stream]) => stream.closed.length === 0)
+    return this.#finished.length === 0 && meant.every(stream => stream.closed.length === 0)
   }
 
   /** Cuts and uploads everything; resolves when the bucket has it. */

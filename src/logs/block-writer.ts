@@ -21,6 +21,8 @@ import type { WrittenIndex } from './index-writing.ts'
 import type { RetiredObjects } from './retired.ts'
 
 const uploadsAtOnce = 8
+/** Chunks between two pauses. */
+const stepChunks = 256
 
 export interface FinishedChunk {
   tenant: string
@@ -67,6 +69,7 @@ export interface ChunkWriterOptions {
 
 export class ChunkWriter {
   readonly #options: ChunkWriterOptions
+  readonly #pause: () => Promise<void>
   #lastNanos = 0
   uploads = 0
   uploadedBytes = 0
@@ -74,6 +77,7 @@ export class ChunkWriter {
 
   constructor(options: ChunkWriterOptions) {
     this.#options = options
+    this.#pause = yieldEvery(options.clock)
   }
 
   /**
@@ -87,7 +91,9 @@ export class ChunkWriter {
     const waiting = await this.#upload(finished.filter(({ chunk }) => !chunk.overlaps))
     for (const one of finished) if (one.chunk.overlaps) waiting.set(one, unready.get(one.chunk))
     const unlisted = new Map<FinishedChunk, Error>()
-    for (const table of tablesOf(finished.filter(one => !waiting.has(one))).values()) {
+    const uploaded = finished.filter(one => !waiting.has(one))
+    const tables = await tablesOf(uploaded, this.#pause)
+    for (const table of tables.values()) {
       const { tenant, day, streams, members } = table
       try {
         await this.rewrite(tenant, day, {
@@ -136,11 +142,11 @@ export class ChunkWriter {
    * deleted later. Returns the keys of chunks that were too old.
    */
   async rewrite(tenant: string, day: number, change: IndexChange = {}): Promise<string[]> {
-    const { catalogue, retired, building, clock } = this.#options
+    const { catalogue, retired, building } = this.#options
     const { added = [], leftOut = new Set<string>(), oldestMs = -Infinity, onPoison, mayPut } = change
     const plan = {
       tenant,
-      added: await packStreams(added, yieldEvery(clock)),
+      added: await packStreams(added, this.#pause),
       leftOut,
       oldestMs,
       onlyExpired: oldestMs > -Infinity,
@@ -194,8 +200,9 @@ export class ChunkWriter {
 }
 
 /** A chunk is listed in the table of every day that it touches. */
-function tablesOf(finished: readonly FinishedChunk[]): Map<string, Table> {
+async function tablesOf(finished: readonly FinishedChunk[], pause: () => Promise<void>): Promise<Map<string, Table>> {
   const byName = new Map<string, Table>()
+  let seen = 0
   for (const one of finished) {
     const { tenant, labels, chunk } = one
     const { ref, kilobytes, entries } = chunk
@@ -209,6 +216,7 @@ function tablesOf(finished: readonly FinishedChunk[]): Map<string, Table> {
       stream.chunks.push({ ...ref, kilobytes, entries })
       table.members.push(one)
     }
+    if (++seen % stepChunks === 0) await pause()
   }
   return byName
 }

@@ -2,16 +2,18 @@
  * Which index files the bucket has, by day and tenant. A file is fetched when its day is first asked for, and kept
  * while it is used.
  */
-import { gunzipSync } from 'node:zlib'
+import { gunzip } from 'node:zlib'
+import { promisify } from 'node:util'
 import type { Clock } from '#core/clock.ts'
 import { CorruptDataError, messageOf, NotFoundError, PlanStaleError } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import { forEachParallel } from '#core/parallel.ts'
 import type { Omissions } from '#core/omissions.ts'
+import { yieldEvery } from '#core/yield.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { Labels } from '#model/labels.ts'
 import { DamageList, type DamagedBlock } from '#store/damage.ts'
-import { decodeIndex, LogIndex, tenantLabel, type IndexedStream } from './index-file.ts'
+import { decodeIndexByTurns, LogIndex, tenantLabel, type IndexedStream } from './index-file.ts'
 
 export const dayMs = 86_400_000
 const indexBytesMax = 1024 * 1024 * 1024
@@ -19,6 +21,7 @@ const idleMs = 600_000
 /** A listing may be so old. */
 const staleListMs = 3_600_000
 const readsAtOnce = 16
+const unpack = promisify(gunzip)
 
 /** One object below `index/`. Without a tenant it holds several. */
 export interface IndexFile {
@@ -45,6 +48,7 @@ export function parseIndexKey(key: string, bytes = 0): IndexFile | undefined {
 export class IndexCatalogue {
   readonly #bucket: Bucket
   readonly #clock: Clock
+  readonly #pause: () => Promise<void>
   readonly #onDamage: (block: DamagedBlock) => void
   #files = new Map<string, Held>()
   /** Files that were listed once and are gone, though nothing replaced them. */
@@ -59,6 +63,7 @@ export class IndexCatalogue {
     this.#bucket = bucket
     this.#onDamage = onDamage
     this.#clock = clock
+    this.#pause = yieldEvery(clock)
     this.damage = new DamageList(log, 'logs')
   }
 
@@ -222,7 +227,7 @@ export class IndexCatalogue {
     if (held.damage !== undefined) return new Map()
     held.lastUsedMs = this.#clock.nowMs()
     const { file } = held
-    held.loading ??= this.#bucket.get(file.key).then(bytes => decodeIndexFile(file, bytes))
+    held.loading ??= this.#bucket.get(file.key).then(bytes => decodeIndexFile(file, bytes, this.#pause))
     try {
       return await held.loading
     } catch (error) {
@@ -278,18 +283,22 @@ function touching(tenant: string, fromMs: number, throughMs: number): (held: Hel
 /** The file was replaced since the list was made. */
 class ReplacedError extends PlanStaleError {}
 
-function unpacked({ key }: IndexFile, bytes: Uint8Array): Uint8Array {
+async function unpacked({ key }: IndexFile, bytes: Uint8Array): Promise<Uint8Array> {
   if (!key.endsWith('.gz')) return bytes
   try {
-    return gunzipSync(bytes, { maxOutputLength: indexBytesMax })
+    return await unpack(bytes, { maxOutputLength: indexBytesMax })
   } catch (error) {
     throw new CorruptDataError(`log index: it can't be decompressed: ${messageOf(error)}`, { cause: error })
   }
 }
 
-/** What an object has of each tenant. Throws CorruptDataError. */
-export function decodeIndexFile(file: IndexFile, bytes: Uint8Array): ReadonlyMap<string, LogIndex> {
-  return splitTenants(file, decodeIndex(unpacked(file, bytes)))
+/** What an object has of each tenant. Throws CorruptDataError. `pause` lets other work run. */
+export async function decodeIndexFile(
+  file: IndexFile,
+  bytes: Uint8Array,
+  pause: () => Promise<void>,
+): Promise<ReadonlyMap<string, LogIndex>> {
+  return splitTenants(file, await decodeIndexByTurns(await unpacked(file, bytes), pause))
 }
 
 function splitTenants(file: IndexFile, index: LogIndex): ReadonlyMap<string, LogIndex> {

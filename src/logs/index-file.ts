@@ -86,7 +86,29 @@ export function indexChecksum(bytes: Uint8Array): number {
   return new ByteReader(bytes, Math.max(0, bytes.length - 4)).readU32()
 }
 
+/** Throws CorruptDataError. */
 export function decodeIndex(bytes: Uint8Array): LogIndex {
+  const decoding = decodeInParts(bytes)
+  for (;;) {
+    const part = decoding.next()
+    if (part.done === true) return part.value
+  }
+}
+
+/** The same, with other work in between. */
+export async function decodeIndexByTurns(bytes: Uint8Array, pause: () => Promise<void>): Promise<LogIndex> {
+  const decoding = decodeInParts(bytes)
+  for (;;) {
+    const part = decoding.next()
+    if (part.done === true) return part.value
+    await pause()
+  }
+}
+
+/** Chunks and streams of a part. */
+const partSize = 1000
+
+function* decodeInParts(bytes: Uint8Array): Generator<undefined, LogIndex> {
   const head = new ByteReader(bytes)
   if (bytes.length < 5 + tocBytes || head.readU32() !== magic) throw new CorruptDataError('log index: not an index')
   const version = head.readU8()
@@ -105,7 +127,12 @@ export function decodeIndex(bytes: Uint8Array): LogIndex {
   const seriesEnd = labelIndicesAt > seriesAt ? labelIndicesAt : tocAt
   const streams: IndexedStream[] = []
   let at = Math.ceil(seriesAt / 16) * 16
+  let size = 0
   while (at < seriesEnd) {
+    if (size > partSize) {
+      size = 0
+      yield
+    }
     const input = new ByteReader(bytes, at)
     const length = input.readUvarint()
     // Behind the last series there is padding or the next section.
@@ -114,7 +141,9 @@ export function decodeIndex(bytes: Uint8Array): LogIndex {
     const from = input.at
     if (crc32c(bytes, from, from + length) !== input.view.getUint32(from + length))
       throw new CorruptDataError(`log index: the series at ${at} has a wrong checksum`)
-    streams.push(readStream(new ByteReader(bytes, from, from + length), version, symbols))
+    const stream = readStream(new ByteReader(bytes, from, from + length), version, symbols)
+    streams.push(stream)
+    size += 1 + stream.chunks.length
     at = Math.ceil((from + length + 4) / 16) * 16
   }
   return new LogIndex(streams, fromMs, throughMs)

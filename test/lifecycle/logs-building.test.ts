@@ -111,7 +111,7 @@ test('an index is written from several and what is added, without what is left o
   const plan = await planOf(streamsOf(['d'], 2), { files, leftOut, oldestMs, onlyExpired: true })
   const outcome = await world.building.rewrite(plan)
   assert.ok(outcome.kind === 'written' && outcome.index !== undefined)
-  const index = decodeIndexFile(files[0]!, outcome.index.packed).get(tenant)!
+  const index = (await decodeIndexFile(files[0]!, outcome.index.packed, pause)).get(tenant)!
   const kept = streamsOf(['a', 'b', 'c', 'd'], 3).map(stream => ({ ...stream, chunks: stream.chunks.slice(1) }))
   kept[0]!.chunks.pop()
   kept[3]!.chunks.pop()
@@ -152,7 +152,7 @@ test('a file that can not be used is named, and so is a stream that no index can
     outcome.poisoned.map(({ at }) => at),
     [1],
   )
-  const index = decodeIndexFile(file, outcome.index!.packed).get(tenant)!
+  const index = (await decodeIndexFile(file, outcome.index!.packed, pause)).get(tenant)!
   assert.deepEqual(Object.keys(shown(index.streams)).sort(), ['a', 'b'])
 })
 

@@ -27,5 +27,6 @@ Object.assign(zlib, {
   zstdCompress: atOnce(zlib.zstdCompressSync),
   zstdDecompress: atOnce(zlib.zstdDecompressSync),
   gzip: atOnce(zlib.gzipSync),
+  gunzip: atOnce(zlib.gunzipSync),
 })
 syncBuiltinESMExports()
