@@ -178,17 +178,28 @@ export class Pipeline {
     budget: Budget,
   ): Promise<boolean> {
     const run = this.#runner(base, lines, symbols, use)
-    const { lineFrom, lineTo } = lines
     const list = this.#linesOf(lines, use)
-    let steps = this.#allowance.steps
-    for (let at = 0; at < list.count; at++) {
-      const i = list.line(at)
-      if (!run(i)) return false
-      const units = unitsOfLine + lineTo[i]! - lineFrom[i]! + unitsOfStep * (this.#allowance.steps - steps)
-      steps = this.#allowance.steps
-      if (budget.worked(units)) await budget.pause()
+    for (let at = 0; at < list.count;) {
+      at = this.#runSome(run, list, lines, at, budget)
+      if (at < 0) return false
+      await budget.pause()
     }
     return true
+  }
+
+  /** Runs lines from the one at `at` on until it is time to look at the clock: the next place, -1 to stop. */
+  #runSome(run: (i: number) => boolean, list: LineList, lines: Lines, at: number, budget: Budget): number {
+    const { lineFrom, lineTo } = lines
+    const allowance = this.#allowance
+    let { steps } = allowance
+    while (at < list.count) {
+      const i = list.line(at++)
+      if (!run(i)) return -1
+      const units = unitsOfLine + lineTo[i]! - lineFrom[i]! + unitsOfStep * (allowance.steps - steps)
+      steps = allowance.steps
+      if (budget.worked(units)) break
+    }
+    return at
   }
 
   /** Runs one line through the steps; false when `visit` wants no more. */
