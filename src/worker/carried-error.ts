@@ -23,6 +23,8 @@ export interface CarriedError {
   name: string
   message: string
   stack: string | undefined
+  /** Of errors of the system, as ENOSPC: by it they are known to come from the world, not from the data. */
+  code?: string
   /** Of BadQueryError: where in the query. */
   from?: number
   to?: number
@@ -39,6 +41,7 @@ export function packError(error: unknown): CarriedError {
   if (!(error instanceof Error)) return { kind: '', name: 'Error', message: messageOf(error), stack: undefined }
   const { name, message, stack } = error
   const packed: CarriedError = { kind: 'kind' in error ? String(error.kind) : '', name, message, stack }
+  if ('code' in error && typeof error.code === 'string') packed.code = error.code
   if (error instanceof BadQueryError) return { ...packed, from: error.from, to: error.to }
   if (error instanceof LimitError) return { ...packed, status: error.status }
   if (error instanceof UnavailableError) return { ...packed, retryAfterSeconds: error.retryAfterSeconds }
@@ -80,9 +83,10 @@ class CarriedPlanStaleError extends PlanStaleError {
 
 /** The error again, of the class of its kind; an Error without a kind for what has none. */
 export function unpackError(carried: CarriedError): Error {
-  const { kind, name, message, stack } = carried
+  const { kind, name, message, stack, code } = carried
   const make = byKind[kind]
   const error = make === undefined ? Object.assign(new Error(message), { name }) : make(carried)
+  if (code !== undefined) Object.assign(error, { code })
   if (stack !== undefined) error.stack = stack
   return error
 }

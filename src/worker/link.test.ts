@@ -1,6 +1,7 @@
 /** Calls between threads: answers, errors of every kind, memory that goes over, an end that is gone. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { isPoison } from '#core/poison.ts'
 import { BucketError } from '#bucket/bucket.ts'
 import {
   BadDataError,
@@ -78,11 +79,15 @@ test('every kind of error crosses, and what is of no kind', () => {
     const carried = unpackError(structuredClone(packError(error)))
     assert.ok(carried instanceof error.constructor, error.name)
     assert.equal(carried.message, error.message)
-    for (const fact of ['kind', 'name', 'from', 'to', 'status', 'retryAfterSeconds', 'transient'] as const)
+    for (const fact of ['kind', 'name', 'from', 'to', 'status', 'retryAfterSeconds', 'transient', 'code'] as const)
       assert.equal(Reflect.get(carried, fact), Reflect.get(error, fact), `${error.name}: ${fact}`)
   }
   const plain = unpackError(packError(new TypeError('x is not a function')))
   assert.deepEqual([plain.name, plain.message, 'kind' in plain], ['TypeError', 'x is not a function', false])
+  // An error of the system is not the fault of the data.
+  const full = unpackError(structuredClone(packError(Object.assign(new Error('no space'), { code: 'ENOSPC' }))))
+  assert.equal(isPoison(full), false)
+  assert.equal(isPoison(plain), true)
   assert.equal(unpackError(packError('text')).message, 'text')
 })
 
