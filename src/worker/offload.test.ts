@@ -147,6 +147,22 @@ test('a worker gets the request as it is, and its answer is the reply', async ()
   assert.deepEqual([events, incomplete()], [['worker', 'worker', 'worker'], 3])
 })
 
+test('an answer in pieces is cheap too when it holds little', async () => {
+  const piecesOf =
+    (heldBytes: number): ((side: string, seen: string[]) => Handler) =>
+    (side, seen) =>
+    async () => {
+      seen.push(side)
+      return { status: 200, body: ['a', 'b'], heldBytes }
+    }
+  const small = stage({ '/q': piecesOf(1000) })
+  for (let i = 0; i < 4; i++) await small.ask('/q')
+  assert.deepEqual(small.events, ['worker', 'worker', 'main', 'main'])
+  const large = stage({ '/q': piecesOf(1_000_000) })
+  for (let i = 0; i < 4; i++) await large.ask('/q')
+  assert.deepEqual(large.events, ['worker', 'worker', 'main', 'worker'])
+})
+
 test('what was cheap twice is answered where it came in', async () => {
   const { ask, events } = stage({
     '/q': (side, seen) => async () => {

@@ -42,7 +42,7 @@ function offloadedRoute(route: Route, options: OffloadOptions, onIncomplete: () 
     if (costs.isCheap(key)) {
       const startedMs = clock.monotonicMs()
       const reply = await tryHere(route, request, clock)
-      costs.note(key, clock.monotonicMs() - startedMs, reply !== undefined && isWhole(reply))
+      costs.note(key, clock.monotonicMs() - startedMs, reply !== undefined && isSmall(reply))
       if (reply !== undefined) return reply
     }
     const reply = await ask(carried, request.signal, options, key, onIncomplete)
@@ -77,8 +77,12 @@ async function tryHere(route: Route, request: HttpRequest, clock: Clock): Promis
   return reply
 }
 
-function isWhole({ body }: HttpReply): boolean {
-  return body === undefined || typeof body === 'string' || body instanceof Uint8Array
+/** A reply that holds more is not cheap, however fast it was there: it is printed while it is sent. */
+const smallBytes = 64 * 1024
+
+function isSmall({ body, heldBytes }: HttpReply): boolean {
+  if (body === undefined || typeof body === 'string' || body instanceof Uint8Array) return true
+  return heldBytes !== undefined && heldBytes <= smallBytes
 }
 
 /** A form as text, any other body as bytes. */
