@@ -204,7 +204,7 @@ const unreadAnswers: Input = {
     const sockets = Array.from({ length: 20 }, () => askWithoutReading(url, rangePath('m'), outcomes))
     for (let waited = 0; waited < 90 && [...outcomes.values()].reduce((a, b) => a + b, 0) < 20; waited++)
       await new Promise(resolve => setTimeout(resolve, 1000))
-    // Long enough for those that hold something to be disconnected.
+    // Within this time the server disconnects the clients for which it still holds an answer.
     await new Promise(resolve => setTimeout(resolve, 12_000))
     for (const socket of sockets) socket.destroy()
     return outcomes

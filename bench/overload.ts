@@ -5,8 +5,8 @@
  *
  * Beside each input somebody asks for /health and writes a line every 50 ms, from a thread of its own. A row an input:
  * how it was answered, the wait for /health and for the writes, the peak of the resident memory, and whether the
- * process lived. `--cgroup` names a directory of a cgroup (version 1 or 2) whose limit is set and that the process
- * starts in; without one the process is told its memory by `memory_limit` alone. `--scale` makes inputs smaller.
+ * process lived. `--cgroup` names the directory of a cgroup (version 1 or 2): the process starts in that cgroup, with
+ * its limit set. Without it only the option `memory_limit` limits the memory. `--scale` makes the inputs smaller.
  */
 import { spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'

@@ -3,8 +3,8 @@ import { withSignal, type Route } from '#net/route-table.ts'
 import type { QueryGate } from '#query/gate.ts'
 
 /**
- * The same routes; those that take turns are run by the gate. What the gate throws is answered in the dialect of the
- * route.
+ * The same routes, where the gate starts the handler of each route that takes turns. An error of the gate, such as a
+ * refusal, is answered by the `refuse` of that route, in the format of its API.
  */
 export function gated(gate: QueryGate, routes: readonly Route[]): Route[] {
   return routes.map(route => (route.takesTurns === true ? gatedRoute(gate, route) : route))

@@ -36,7 +36,7 @@ export class WorkerDecoding implements BodyDecoder {
 /** What the job that used too much memory fails with. */
 export const decodingMemoryError = (): Error =>
   new UnavailableError(
-    'a worker that decodes bodies used more memory than it may; send smaller requests, or raise workers_memory',
+    'a worker that decodes bodies used more memory than it may; send smaller requests, or raise memory_limit',
     retryAfterSeconds,
   )
 

@@ -224,7 +224,7 @@ export class Pool<Out extends ThreadCalls, In extends Calls> {
     const mebibytes = Math.floor(this.#options.memoryBytesMax / 1048576)
     return new LimitError(
       `the query used more than ${mebibytes} MiB of memory; ask for less time, fewer series or larger steps, ` +
-        'or raise workers_memory',
+        'or raise memory_limit (a worker may use a quarter of it, 1 GiB at most)',
       422,
     )
   }
