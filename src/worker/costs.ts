@@ -1,7 +1,7 @@
 /** What requests cost so far: one that was cheap several times is answered without a worker. */
 
 /** A request may be answered on the main thread when it took no longer than this. */
-const cheapMs = 4
+const cheapMs = 7
 /** After so many cheap answers in a row. */
 const cheapTimes = 2
 /** Requests that are remembered; about 200 B each. */

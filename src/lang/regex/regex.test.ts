@@ -20,6 +20,13 @@ for (const [source, hits, misses] of [
   ['\\d+', ['123'], ['12x']],
   ['(?P<n>x)y', ['xy'], ['x']],
   ['été', ['été'], ['ete']],
+  ['host-1.', ['host-10', 'host-1x'], ['host-1', 'host-20', 'xhost-10', '']],
+  ['ab?c', ['abc', 'ac'], ['abbc', 'bc']],
+  ['ab*c.', ['acx', 'abbcx'], ['ac', 'bcx']],
+  ['ab{0,1}c', ['ac', 'abc'], ['abbc']],
+  ['ab+', ['abb'], ['a']],
+  ['a😀?b.', ['abx', 'a😀bx'], ['a', '😀bx']],
+  ['ab[12]|cd.', ['ab1', 'cdx'], ['ab', 'cd']],
 ] as const)
   test(`${source} is anchored on both sides`, () => {
     const compiled = compileAnchored(source)

@@ -43,10 +43,13 @@ export function compileAnchored(source: string): AnchoredRegex {
   const shaped = shapedTest(source)
   if (shaped !== undefined) return { source, alternatives: undefined, test: shaped }
   const memo = new Map<string, boolean>()
+  const prefix = literalPrefix(source)
   return {
     source,
     alternatives: undefined,
     test(text) {
+      // Most labels of an index differ there, and are done with.
+      if (!text.startsWith(prefix)) return false
       const known = memo.get(text)
       if (known !== undefined) return known
       const result = compiled.matches(text)
@@ -114,6 +117,17 @@ function plainParts(source: string): string[] | undefined {
   return hidden
     .split('|')
     .map(part => part.replaceAll(/[\ue000-\uf8ff]/g, char => String.fromCharCode(char.charCodeAt(0) - 0xe000)))
+}
+
+/** What each text begins with that matches, as far as the expression says it in plain characters. */
+function literalPrefix(source: string): string {
+  // One of several alternatives may begin otherwise, wherever they part.
+  const end = source.search(meta)
+  if (end <= 0 || source.includes('|')) return ''
+  const isOptional = source[end] === '?' || source[end] === '*' || source[end] === '{'
+  return Array.from(source.slice(0, end))
+    .slice(0, isOptional ? -1 : undefined)
+    .join('')
 }
 
 /** `prefix.*`, `prefix.+`, `.*suffix`, `.*infix.*` with plain texts. */
