@@ -3,9 +3,11 @@
  * beside heavy queries, with `workers` 0, 1 and 2.
  *
  *   node bench/cores.ts [--workers=0,1,2] [--rounds=3] [--series=1] [--only=metrics|logs|traces|small]
+ *                     [--base=another checkout]
  *
  * Each process gets the same data. Rounds alternate between the processes, and the table has the medians: the wall of
- * all queries of a group at once, the processor time of the process, and the ratios to `workers: 0`.
+ * all queries of a group at once, the processor time of the process, and the ratios to the first of them: another checkout, which may be older
+ * than worker threads, or the first of `--workers`.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -21,22 +23,26 @@ const counts = option('workers', '0,1,2').split(',').map(Number)
 const rounds = Number(option('rounds', '3'))
 const scale = Number(option('series', '1'))
 const only = option('only', '')
+const base = option('base', '')
 const nowMs = Math.floor(Date.now() / 1000) * 1000
 const hourMs = 3_600_000
 const encode = encodeURIComponent
 
 interface Running {
-  workers: number
+  /** Of its figures. */
+  name: string
   child: ChildProcess
   url: string
   directory: string
 }
 
-async function start(workers: number): Promise<Running> {
+/** `root` is a checkout. */
+async function start(name: string, root: string, options: readonly string[]): Promise<Running> {
   const directory = mkdtempSync(join(tmpdir(), 'tercet-cores-'))
   const flags = [`--data_dir=${directory}`, '--listen.http=127.0.0.1:0', '--listen.otlp_http=off', '--log.level=error']
-  flags.push('--listen.otlp_grpc=off', '--self_scrape=false', '--self_trace=false', `--workers=${workers}`)
-  const child = spawn(process.execPath, ['src/app/main.ts', 'up', ...flags], { stdio: ['ignore', 'pipe', 'inherit'] })
+  flags.push('--listen.otlp_grpc=off', '--self_scrape=false', '--self_trace=false', ...options)
+  const command = [join(root, 'src/app/main.ts'), 'up', ...flags]
+  const child = spawn(process.execPath, command, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] })
   const url = await new Promise<string>(resolve => {
     let out = ''
     child.stdout.on('data', (chunk: Buffer) => {
@@ -45,7 +51,7 @@ async function start(workers: number): Promise<Running> {
       if (found !== undefined) resolve(found)
     })
   })
-  return { workers, child, url, directory }
+  return { name, child, url, directory }
 }
 
 async function send(url: string, type: string, body: string): Promise<void> {
@@ -183,9 +189,10 @@ async function probeBeside(running: Running): Promise<Probed> {
 
 const all: Running[] = []
 try {
-  for (const workers of counts) {
-    const running = await start(workers)
-    all.push(running)
+  if (base !== '') all.push(await start('base', base, []))
+  for (const workers of counts)
+    all.push(await start(`workers=${workers}`, join(import.meta.dirname, '..'), [`--workers=${workers}`]))
+  for (const running of all) {
     await fillSeries(running.url, scale)
     await fillLines(running.url)
     await fillSpans(running.url)
@@ -201,14 +208,14 @@ try {
     const results = new Map(all.map(running => [running, [] as Measured[]]))
     for (let round = 0; round < rounds; round++)
       for (const running of all) results.get(running)!.push(await run(running))
-    const base = median(results.get(all[0]!)!.map(m => m.seconds))
+    const baseSeconds = median(results.get(all[0]!)!.map(m => m.seconds))
     const baseCpu = median(results.get(all[0]!)!.map(m => m.cpu))
-    for (const [{ workers }, measured] of results) {
+    for (const [running, measured] of results) {
       const seconds = median(measured.map(m => m.seconds))
       const cpu = median(measured.map(m => m.cpu))
-      const ratios = `${(seconds / base).toFixed(2)} ${(cpu / baseCpu).toFixed(2)}`
+      const ratios = `${(seconds / baseSeconds).toFixed(2)} ${(cpu / baseCpu).toFixed(2)}`
       console.log(
-        `${name.padEnd(8)} workers=${workers}  wall ${seconds.toFixed(3)} s  cpu ${cpu.toFixed(2)} s  ratios ${ratios}`,
+        `${name.padEnd(8)} ${running.name.padEnd(9)}  wall ${seconds.toFixed(3)} s  cpu ${cpu.toFixed(2)} s  ratios ${ratios}`,
       )
     }
   }
@@ -218,7 +225,7 @@ try {
       const figures = [0.5, 0.99, 1].map(part => `${percentile(writes, part).toFixed(0)}`).join(' / ')
       const waits = [0.5, 0.999, 1].map(part => `${percentile(health, part).toFixed(0)}`).join(' / ')
       console.log(
-        `beside all heavy queries, workers=${running.workers}: ${writes.length} writes p50/p99/max ${figures} ms, ` +
+        `beside all heavy queries, ${running.name}: ${writes.length} writes p50/p99/max ${figures} ms, ` +
           `refused ${refusedWrites}; /health p50/p99.9/max ${waits} ms`,
       )
     }

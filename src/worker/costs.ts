@@ -2,8 +2,12 @@
 
 /** A request may be answered on the main thread when it took no longer than this. */
 const cheapMs = 7
-/** After so many cheap answers in a row. */
+/** From here on it is dear, whatever else the machine was busy with. */
+const dearMs = 20
+/** After so many cheap answers; one that took a little longer takes away as many. */
 const cheapTimes = 2
+/** More do not count: two that took a little longer in a row end it. */
+const countedTimes = 4
 /** Requests that are remembered; about 200 B each. */
 const keptMax = 4096
 /** Longer texts are not remembered: they are asked by workers. */
@@ -22,7 +26,7 @@ interface Asked {
 const timeNames = new Set(['start', 'end', 'time', 'from', 'to', '_', 'nocache'])
 
 export class Costs {
-  /** How often in a row the request was cheap. */
+  /** How often the request was cheap lately. */
   readonly #cheap = new Map<string, number>()
 
   /** The same for requests that differ by when they are asked alone; '' for those that are not remembered. */
@@ -43,10 +47,11 @@ export class Costs {
   /** The request took so long; an answer that was not whole at once may be of any size. */
   note(key: string, workMs: number, isWhole: boolean): void {
     if (key === '') return
-    const isCheap = workMs <= cheapMs && isWhole
-    const times = isCheap ? (this.#cheap.get(key) ?? 0) + 1 : 0
+    const before = this.#cheap.get(key) ?? 0
     this.#cheap.delete(key)
-    if (times === 0) return
+    if (!isWhole || workMs > dearMs) return
+    const times = workMs <= cheapMs ? Math.min(before + 1, countedTimes) : before - cheapTimes
+    if (times <= 0) return
     this.#cheap.set(key, times)
     if (this.#cheap.size > keptMax) this.#cheap.delete(this.#cheap.keys().next().value!)
   }
