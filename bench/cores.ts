@@ -5,9 +5,9 @@
  *   node bench/cores.ts [--workers=0,1,2] [--rounds=3] [--series=1] [--only=metrics|logs|traces|small]
  *                     [--base=another checkout]
  *
- * Each process gets the same data. Rounds alternate between the processes, and the table has the medians: the wall of
- * all queries of a group at once, the processor time of the process, and the ratios to the first of them: another checkout, which may be older
- * than worker threads, or the first of `--workers`.
+ * Each process gets the same data. Rounds alternate between the processes. The table has the median of the wall of all
+ * queries of a group, the mean of the processor time of the process, and the ratios to the first of the processes:
+ * another checkout, which may be older than worker threads, or the first of `--workers`.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -168,6 +168,10 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1]!
 }
 
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length
+}
+
 function percentile(values: readonly number[], part: number): number {
   const sorted = values.toSorted((a, b) => a - b)
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? NaN
@@ -209,14 +213,13 @@ try {
     for (let round = 0; round < rounds; round++)
       for (const running of all) results.get(running)!.push(await run(running))
     const baseSeconds = median(results.get(all[0]!)!.map(m => m.seconds))
-    const baseCpu = median(results.get(all[0]!)!.map(m => m.cpu))
+    const baseCpu = mean(results.get(all[0]!)!.map(m => m.cpu))
     for (const [running, measured] of results) {
       const seconds = median(measured.map(m => m.seconds))
-      const cpu = median(measured.map(m => m.cpu))
+      const cpu = mean(measured.map(m => m.cpu))
+      const figures = `wall ${seconds.toFixed(3)} s  cpu ${cpu.toFixed(3)} s`
       const ratios = `${(seconds / baseSeconds).toFixed(2)} ${(cpu / baseCpu).toFixed(2)}`
-      console.log(
-        `${name.padEnd(8)} ${running.name.padEnd(9)}  wall ${seconds.toFixed(3)} s  cpu ${cpu.toFixed(2)} s  ratios ${ratios}`,
-      )
+      console.log(`${name.padEnd(8)} ${running.name.padEnd(9)}  ${figures}  ratios ${ratios}`)
     }
   }
   if (only === '' || only === 'writes')

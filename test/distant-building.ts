@@ -2,7 +2,7 @@
 import type { BlockBuilding as LogsBuilding } from '#logs/block-building.ts'
 import type { BlockBuilding as MetricsBuilding } from '#metrics/block-building.ts'
 import type { BlockBuilding as TracesBuilding } from '#traces/block-building.ts'
-import { packTraces, unpackTraces } from '#traces/carried-traces.ts'
+import { packTraces, takeTraces, unpackTraces, type CarriedTraces } from '#traces/carried-traces.ts'
 import { Segment } from '#traces/segment.ts'
 import { packError, unpackError } from '#worker/carried-error.ts'
 import { decodeOtlpTraces, decodeSpan } from '#wire/otlp/traces.ts'
@@ -43,8 +43,8 @@ export function distantLogsBuilding(building: LogsBuilding): LogsBuilding {
 
 export function distantTracesBuilding(building: TracesBuilding): TracesBuilding {
   return {
-    first: (plan, segments, leftOut) =>
-      over({ plan, leftOut, carried: segments.map(({ traces }) => packTraces(traces)) }, ask => {
+    first: async (plan, segments, leftOut) =>
+      over({ plan, leftOut, carried: await Promise.all(segments.map(packed)) }, ask => {
         const built = ask.carried.map(carried => {
           const segment = new Segment(ask.plan.layout, decodeSpan)
           for (const trace of unpackTraces(carried, message => decodeOtlpTraces(message, true))) segment.add(trace)
@@ -56,6 +56,8 @@ export function distantTracesBuilding(building: TracesBuilding): TracesBuilding 
     verify: block => over(block, ask => building.verify(ask)),
   }
 }
+
+const packed = ({ traces }: Segment): Promise<CarriedTraces> => packTraces(takeTraces(traces), () => Promise.resolve())
 
 /** Every second piece of work is done by the other one. */
 export function inTurns<Building extends object>(own: Building, other: Building): Building {

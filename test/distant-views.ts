@@ -86,8 +86,8 @@ export function tracesView(
     decodeOutline: message => decodeOtlpTraces(message, true),
     decodeSpan,
     door: {
-      plan: asked => over(asked, ask => ({ value: door.plan(ask) })),
-      find: asked => over(asked, ask => ({ value: door.find(ask) })),
+      plan: asked => over(asked, async ask => ({ value: await door.plan(ask) })),
+      find: asked => over(asked, async ask => ({ value: await door.find(ask) })),
       noteReadable: block =>
         over(block, one => {
           door.noteReadable(one)

@@ -24,17 +24,63 @@ export interface CarriedTraces {
   messages: readonly Uint8Array[]
 }
 
+/** Traces as they are at one moment: spans that come later do not show, however long it takes to pack them. */
+export interface TakenTraces {
+  readonly traces: readonly LiveTrace[]
+  /** How many of a trace's held spans there were. */
+  readonly heldCounts: Uint32Array
+}
+
+export function takeTraces(traces: readonly LiveTrace[]): TakenTraces {
+  const heldCounts = new Uint32Array(traces.length)
+  for (let i = 0; i < traces.length; i++) heldCounts[i] = traces[i]!.held.length
+  return { traces, heldCounts }
+}
+
+/** Traces between pauses. */
+const packedAtOnce = 256
+
 /** Of these traces; their ids have sixteen bytes. */
-export function packTraces(traces: readonly LiveTrace[]): CarriedTraces {
-  let heldCount = 0
-  let rangeCount = 0
-  for (const { held } of traces) {
-    heldCount += held.length
-    for (const { ranges } of held) rangeCount += ranges.length
-  }
+export async function packTraces(taken: TakenTraces, pause: () => Promise<void>): Promise<CarriedTraces> {
+  const { traces, heldCounts } = taken
+  const packed = await roomFor(taken, pause)
   const numbers = new Map<Uint8Array, number>()
   const own = new Map<number, readonly Span[]>()
-  const packed = {
+  let at = 0
+  let rangeAt = 0
+  for (let i = 0; i < traces.length; i++) {
+    const { id, held } = traces[i]!
+    packed.ids.set(id, 16 * i)
+    for (let k = 0; k < heldCounts[i]!; k++) {
+      const { message, resourceAt, scopeAt, ranges, spans } = held[k]!
+      let number = numbers.get(message)
+      if (number === undefined) numbers.set(message, (number = numbers.size))
+      packed.message[at] = number
+      packed.resourceAt[at] = resourceAt
+      packed.scopeAt[at] = scopeAt
+      packed.ranges.set(ranges, rangeAt)
+      rangeAt += ranges.length
+      if (spans !== undefined) own.set(at, spans)
+      packed.rangesFrom[++at] = rangeAt
+    }
+    packed.heldFrom[i + 1] = at
+    if (i % packedAtOnce === packedAtOnce - 1) await pause()
+  }
+  return { ...packed, own, messages: [...numbers.keys()] }
+}
+
+async function roomFor(
+  { traces, heldCounts }: TakenTraces,
+  pause: () => Promise<void>,
+): Promise<Omit<CarriedTraces, 'own' | 'messages'>> {
+  let heldCount = 0
+  let rangeCount = 0
+  for (let i = 0; i < traces.length; i++) {
+    heldCount += heldCounts[i]!
+    for (let k = 0; k < heldCounts[i]!; k++) rangeCount += traces[i]!.held[k]!.ranges.length
+    if (i % packedAtOnce === packedAtOnce - 1) await pause()
+  }
+  return {
     count: traces.length,
     ids: new Uint8Array(16 * traces.length),
     heldFrom: new Uint32Array(traces.length + 1),
@@ -44,24 +90,6 @@ export function packTraces(traces: readonly LiveTrace[]): CarriedTraces {
     rangesFrom: new Uint32Array(heldCount + 1),
     ranges: new Uint32Array(rangeCount),
   }
-  let at = 0
-  let rangeAt = 0
-  for (let i = 0; i < traces.length; i++) {
-    packed.ids.set(traces[i]!.id, 16 * i)
-    for (const held of traces[i]!.held) {
-      let number = numbers.get(held.message)
-      if (number === undefined) numbers.set(held.message, (number = numbers.size))
-      packed.message[at] = number
-      packed.resourceAt[at] = held.resourceAt
-      packed.scopeAt[at] = held.scopeAt
-      packed.ranges.set(held.ranges, rangeAt)
-      rangeAt += held.ranges.length
-      if (held.spans !== undefined) own.set(at, held.spans)
-      packed.rangesFrom[++at] = rangeAt
-    }
-    packed.heldFrom[i + 1] = at
-  }
-  return { ...packed, own, messages: [...numbers.keys()] }
 }
 
 /** The traces again; `outlineOf` reads the resources and scopes of a message. */

@@ -5,7 +5,7 @@
 import { CorruptDataError } from '#core/errors.ts'
 import { Omissions, type Omission } from '#core/omissions.ts'
 import type { BlockMeta } from './block-meta.ts'
-import { packTraces, type CarriedTraces } from './carried-traces.ts'
+import { packTraces, takeTraces, type CarriedTraces } from './carried-traces.ts'
 import { blocksIn, isReplaced, segmentsOf, type TenantMemory } from './head-source.ts'
 import { idKey, type LiveTrace } from './segment.ts'
 
@@ -15,6 +15,8 @@ export interface TracesPlanAsk {
   throughMs: number
   /** Segments that the asker has, and how many of their traces. */
   known: readonly (readonly [segment: number, traces: number])[]
+  /** The state of the live traces that the asker has; undefined: it has none. */
+  knownLive: number | undefined
 }
 
 /** A segment; `traces` has what the asker lacks. */
@@ -26,7 +28,9 @@ export interface CarriedSegment {
 export interface DistantTracesPlan {
   /** Oldest first. */
   segments: CarriedSegment[]
-  live: CarriedTraces
+  /** The state of the live traces, and what they are where that is not the one that the asker has. */
+  liveState: number | undefined
+  live: CarriedTraces | undefined
   blocks: BlockMeta[]
   omissions: Omission[]
 }
@@ -58,6 +62,8 @@ export interface TracesDoorSources {
   requireReadable: () => void
   /** Why answers lack what is in the bucket; undefined: they don't. */
   notJoined: () => string | undefined
+  /** Gives way to other work. */
+  pause: () => Promise<void>
 }
 
 export class TracesDoor {
@@ -68,25 +74,33 @@ export class TracesDoor {
   }
 
   /** All of one instant; of what is laid out over there already only what came since. */
-  plan({ tenant, fromMs, throughMs, known }: TracesPlanAsk): DistantTracesPlan {
+  async plan({ tenant, fromMs, throughMs, known, knownLive }: TracesPlanAsk): Promise<DistantTracesPlan> {
     this.#sources.requireReadable()
     const memory = this.#sources.memory(tenant)
     const counts = new Map(known)
-    const segments = segmentsOf(memory).map(({ number, traces }) => ({
+    const taken = segmentsOf(memory).map(({ number, traces }) => ({
       number,
-      traces: packTraces(traces.slice(counts.get(number) ?? 0)),
+      traces: takeTraces(traces.slice(counts.get(number) ?? 0)),
     }))
-    const live = packTraces([...(memory.head()?.live.values() ?? [])])
-    return { segments, live, ...this.#blocks(memory, fromMs, throughMs) }
+    const head = memory.head()
+    const liveState = head?.liveState
+    const live = head === undefined || liveState === knownLive ? undefined : takeTraces([...head.live.values()])
+    const blocks = this.#blocks(memory, fromMs, throughMs)
+    const { pause } = this.#sources
+    const segments: CarriedSegment[] = []
+    for (const { number, traces } of taken) segments.push({ number, traces: await packTraces(traces, pause) })
+    return { segments, liveState, live: live && (await packTraces(live, pause)), ...blocks }
   }
 
-  find({ tenant, id, fromMs, throughMs }: TraceAsk): DistantTracePlan {
+  async find({ tenant, id, fromMs, throughMs }: TraceAsk): Promise<DistantTracePlan> {
     this.#sources.requireReadable()
     const memory = this.#sources.memory(tenant)
     const parts: LiveTrace[] = segmentsOf(memory).flatMap(segment => segment.partsOf(id))
     const live = memory.head()?.live.get(idKey(id))
     if (live !== undefined) parts.push(live)
-    return { parts: packTraces(parts), ...this.#blocks(memory, fromMs, throughMs) }
+    const taken = takeTraces(parts)
+    const blocks = this.#blocks(memory, fromMs, throughMs)
+    return { parts: await packTraces(taken, this.#sources.pause), ...blocks }
   }
 
   #blocks(memory: TenantMemory, fromMs: number, throughMs: number): { blocks: BlockMeta[]; omissions: Omission[] } {

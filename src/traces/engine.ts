@@ -216,6 +216,7 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
         this.requireReadable()
       },
       notJoined: () => this.notJoined,
+      pause: this.#life.pause,
     })
   }
 

@@ -8,6 +8,8 @@ import { idKey, Segment, treeOf, type LiveTrace, type SpanDecoder } from './segm
 import { TraceShredder, type RowSource } from './shred.ts'
 import type { StagedTrace } from './staged-spans.ts'
 
+let nextState = 1
+
 /** Rows of a segment before another one is begun: segments are what queries read at once. */
 const segmentSpans = 50_000
 
@@ -39,9 +41,20 @@ export class Head {
     return sum
   }
 
+  /** Another number whenever the live traces are others than before; no other head has it. */
+  get liveState(): number {
+    return this.#liveState
+  }
+  #liveState = nextState++
+
+  #liveChanged(): void {
+    this.#liveState = nextState++
+    this.#liveSource = undefined
+  }
+
   /** Adds the spans of a message, as `stageSpans` made them of it. */
   show(staged: readonly StagedTrace[], nowMs: number): void {
-    this.#liveSource = undefined
+    this.#liveChanged()
     for (const { key, id, held, spans, bytes } of staged) {
       let live = this.live.get(key)
       if (live === undefined)
@@ -70,7 +83,7 @@ export class Head {
     segment.add(live)
     this.live.delete(key)
     this.liveBytes -= live.bytes
-    this.#liveSource = undefined
+    this.#liveChanged()
   }
 
   /** Live traces as they are now: spans that are added later do not show in them. */

@@ -77,6 +77,8 @@ class TenantView implements TracesSource {
   readonly #tenant: string
   readonly #options: TracesViewOptions
   #segments = new Map<number, Segment>()
+  /** The live traces as they were in one of their states, laid out once a query wanted them. */
+  #live: { state: number; segment: Segment } | undefined
   /** One plan at a time: segments grow by the next one. */
   #planning: Promise<unknown> = Promise.resolve()
 
@@ -114,11 +116,13 @@ class TenantView implements TracesSource {
     throughMs: number,
   ): Promise<{ segments: Segment[]; blocks: BlockMeta[]; omissions: Omission[] }> {
     const known = Array.from(this.#segments, ([number, { traces }]): [number, number] => [number, traces.length])
-    const plan = await this.#options.door.plan({ tenant: this.#tenant, fromMs, throughMs, known })
-    const { segments, live, blocks, omissions } = plan
+    const ask = { tenant: this.#tenant, fromMs, throughMs, known, knownLive: this.#live?.state }
+    const { segments, liveState, live, blocks, omissions } = await this.#options.door.plan(ask)
     this.#segments = new Map(segments.map(carried => [carried.number, this.#grown(carried)]))
+    if (liveState === undefined) this.#live = undefined
+    else if (live !== undefined) this.#live = { state: liveState, segment: this.#add(this.#newSegment(), live) }
     const all = [...this.#segments.values()]
-    if (live.count > 0) all.push(this.#add(this.#newSegment(), live))
+    if (this.#live !== undefined && this.#live.segment.traces.length > 0) all.push(this.#live.segment)
     return { segments: all, blocks, omissions }
   }
 

@@ -19,7 +19,7 @@ import type { MergedBlock, WrittenRange } from '#metrics/merge.ts'
 import type { BlockBuilding as TracesBuilding, FirstBlockPlan, MergedBlocks } from '#traces/block-building.ts'
 import type { BlockMeta } from '#traces/block-meta.ts'
 import type { BlockPlan, BuiltBlock } from '#traces/block-writer.ts'
-import { packTraces, type CarriedTraces } from '#traces/carried-traces.ts'
+import { packTraces, takeTraces, type CarriedTraces } from '#traces/carried-traces.ts'
 import type { Segment } from '#traces/segment.ts'
 import type { MainCalls, WorkerCalls } from './calls.ts'
 import type { Pool } from './pool.ts'
@@ -124,10 +124,7 @@ export class WorkerTracesBuilding implements TracesBuilding {
     const spans = segments.reduce((sum, segment) => sum + segment.spans, 0)
     if (spans <= smallSpans) return this.#local.first(plan, segments, leftOut)
     const carried: CarriedTraces[] = []
-    for (const { traces } of segments) {
-      carried.push(packTraces(traces))
-      await this.#pause()
-    }
+    for (const { traces } of segments) carried.push(await packTraces(takeTraces(traces), this.#pause))
     return this.#pool.run(link => link.call('tracesFirst', { plan, segments: carried, leftOut }), options)
   }
 

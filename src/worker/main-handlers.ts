@@ -45,8 +45,8 @@ export function mainHandlers({ bucket, metrics, logs, traces, memoryShort }: Mai
       logs().noteDamage(block)
       return { answer: undefined }
     },
-    tracesPlan: ask => ({ answer: traces().plan(ask) }),
-    tracesFind: ask => ({ answer: traces().find(ask) }),
+    tracesPlan: async ask => ({ answer: await traces().plan(ask) }),
+    tracesFind: async ask => ({ answer: await traces().find(ask) }),
     tracesReadable: block => {
       traces().noteReadable(block)
       return { answer: undefined }
