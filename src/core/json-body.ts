@@ -55,6 +55,11 @@ class Count {
   /** Lists and objects of more than a piece: where each begins and ends. */
   readonly large = new Map<number, number>()
 
+  /** How many elements there are, a comma being one. */
+  get elements(): number {
+    return this.#containers + this.#commas
+  }
+
   constructor(bytes: Buffer, piece: number, depthMax = bodyDepthMax) {
     this.#depthMax = depthMax
     this.#bytes = bytes
@@ -102,9 +107,14 @@ function tooDeep(depthMax: number, at: number): BadDataError {
 
 const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 
-/** Throws BadDataError for JSON that is nested too deep, LimitError (400) for too many elements; parses nothing. */
-export function checkJson(bytes: Uint8Array, depthMax = bodyDepthMax): void {
-  new Count(asBuffer(bytes), Infinity, depthMax).advance(Infinity)
+/**
+ * How many elements JSON has. Throws BadDataError where it is nested too deep, LimitError (400) for too many elements;
+ * parses nothing.
+ */
+export function checkJson(bytes: Uint8Array, depthMax = bodyDepthMax): number {
+  const count = new Count(asBuffer(bytes), Infinity, depthMax)
+  count.advance(Infinity)
+  return count.elements
 }
 
 /**

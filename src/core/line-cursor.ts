@@ -25,20 +25,19 @@ export class LineCursor {
   /** To the next line; false behind the last. */
   next(): boolean {
     const bytes = this.#bytes
-    while (this.at < bytes.length) {
-      let from = this.at
-      let to = bytes.indexOf(newline, from)
-      if (to < 0) to = bytes.length
-      this.at = to + 1
-      while (from < to && isBlank(bytes[from]!)) from++
-      while (to > from && isBlank(bytes[to - 1]!)) to--
-      if (from === to) continue
-      this.from = from
-      this.to = to
-      this.number++
-      return true
-    }
-    return false
+    let from = this.at
+    // Blank lines and the white space before a line, in one go.
+    while (from < bytes.length && isBlank(bytes[from]!)) from++
+    this.at = from
+    if (from === bytes.length) return false
+    let to = bytes.indexOf(newline, from)
+    if (to < 0) to = bytes.length
+    this.at = Math.min(to + 1, bytes.length)
+    while (isBlank(bytes[to - 1]!)) to--
+    this.from = from
+    this.to = to
+    this.number++
+    return true
   }
 
   /** The line's bytes, in the body. */

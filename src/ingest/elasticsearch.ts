@@ -2,11 +2,11 @@
 import { RecordCount } from '#core/body-limits.ts'
 import type { Clock } from '#core/clock.ts'
 import { LineCursor } from '#core/line-cursor.ts'
-import { yieldEvery } from '#core/yield.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
 import { at, type HttpReply, type Method, type Route } from '#net/route-table.ts'
 import type { FieldRules } from '#wire/json-logs/fields.ts'
-import { fieldRules, LogEntries, linesBetweenPauses, type Refused, type StoredEntries } from './log-entries.ts'
+import { fieldRules, LogEntries, type Refused, type StoredEntries } from './log-entries.ts'
+import { LinePauses } from './line-pauses.ts'
 import { serveLogs, type LogProtocol, type LogsPush } from './logs-push.ts'
 import { finished, type ServedProtocol } from './protocol.ts'
 
@@ -40,14 +40,15 @@ function protocolOf(push: LogsPush): LogProtocol<Format, Bulk> {
   return {
     formatOf: request => ({ rules: fieldRules(request, defaults), startedMs: push.clock.monotonicMs() }),
     async store(body, { rules }, intake) {
-      const pause = yieldEvery(push.clock)
-      const actions = await readActions(body, pause)
+      const pauses = new LinePauses(push.clock)
+      const actions = await readActions(body, pauses)
       const entries = new LogEntries(rules, push, true)
       const lines = new LineCursor(body)
-      for (const [i, action] of actions.entries()) {
+      for (const action of actions) {
+        const from = lines.at
         addItem(action, lines, entries)
         if (entries.isFull) await entries.appendTo(intake)
-        if (i % linesBetweenPauses === linesBetweenPauses - 1) await pause()
+        if (pauses.isDue(lines.at - from)) await pauses.pause()
       }
       await entries.appendTo(intake)
       return { actions, stored: entries.read() }
@@ -64,16 +65,16 @@ const neverChanged =
  * The actions of all items: lines with what to do, and with the documents; `delete` has none. Throws BadDataError where
  * lines can't be told apart, and LimitError (400) for more items than a body of its size may have: each is answered.
  */
-async function readActions(body: Uint8Array, pause: () => Promise<void>): Promise<string[]> {
+async function readActions(body: Uint8Array, pauses: LinePauses): Promise<string[]> {
   const actions: string[] = []
   const records = new RecordCount(body.length)
   const lines = new LineCursor(body)
-  for (let number = 1; lines.next(); number++) {
+  for (let number = 1, from = 0; lines.next(); number++, from = lines.at) {
     records.add()
     const action = actionOf(lines, number)
     actions.push(action)
     if (action !== 'delete' && lines.next()) number++
-    if (actions.length % linesBetweenPauses === 0) await pause()
+    if (pauses.isDue(lines.at - from)) await pauses.pause()
   }
   return actions
 }

@@ -1,8 +1,8 @@
 /** systemd-journal-upload's export format, as VictoriaLogs takes it. */
-import { yieldEvery } from '#core/yield.ts'
 import { JournalReader } from '#wire/journald/parse.ts'
 import type { FieldRules } from '#wire/json-logs/fields.ts'
-import { entriesReply, fieldRules, LogEntries, linesBetweenPauses, type StoredEntries } from './log-entries.ts'
+import { entriesReply, fieldRules, LogEntries, type StoredEntries } from './log-entries.ts'
+import { LinePauses } from './line-pauses.ts'
 import { serveLogs, type LogProtocol, type LogsPush } from './logs-push.ts'
 import type { ServedProtocol } from './protocol.ts'
 
@@ -22,15 +22,16 @@ function protocolOf(push: LogsPush): LogProtocol<FieldRules, StoredEntries> {
     async store(body, rules, intake) {
       const entries = new LogEntries(rules, push)
       const reader = new JournalReader(body)
-      const pause = yieldEvery(push.clock)
-      let count = 0
+      const pauses = new LinePauses(push.clock)
+      let from = 0
       for (let fields = reader.next(); fields !== undefined; fields = reader.next()) {
         // Addresses of the journal itself say nothing about the event.
         for (const name of fields.keys())
           if (name.startsWith('__') && !rules.timeFields.includes(name)) fields.delete(name)
         entries.addFields(fields)
         if (entries.isFull) await entries.appendTo(intake)
-        if (++count % linesBetweenPauses === 0) await pause()
+        if (pauses.isDue(reader.at - from)) await pauses.pause()
+        from = reader.at
       }
       if (reader.problem !== undefined) entries.addRefused(reader.problem)
       await entries.appendTo(intake)

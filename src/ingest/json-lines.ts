@@ -1,13 +1,12 @@
 /** VictoriaMetrics' JSON lines, one series a line: /api/v1/import. */
-import type { Clock } from '#core/clock.ts'
-import { messageOf } from '#core/errors.ts'
-import { checkJson } from '#core/json-body.ts'
-import { decodeUtf8Marking } from '#core/text.ts'
-import { yieldEvery } from '#core/yield.ts'
+import { BadDataError, messageOf, UnavailableError } from '#core/errors.ts'
 import { refuse } from '#model/append-outcome.ts'
 import { Labels } from '#model/labels.ts'
-import { BatchBuilder } from '#model/write-batch.ts'
-import { parseJsonLine } from '#wire/json-lines/parse.ts'
+import { BatchBuilder, type WriteBatch } from '#model/write-batch.ts'
+import { addJsonLine } from '#wire/json-lines/parse.ts'
+import { keyPairs } from '#wire/remote-write/encode.ts'
+import { decodeLargeSamples, decoderFor } from './large-bodies.ts'
+import { LinePauses } from './line-pauses.ts'
 import {
   addOutcome,
   batchSamples,
@@ -20,31 +19,33 @@ import {
 } from './metrics-push.ts'
 import type { ServedProtocol } from './protocol.ts'
 
+type ExtraLabels = readonly [string, string][]
+
 export function jsonLines(push: MetricsPush): ServedProtocol {
-  return serveMetrics(push, protocolOf(push.clock), { methods: ['POST', 'PUT'], paths: ['/api/v1/import'] })
+  return serveMetrics(push, protocolOf(push), { methods: ['POST', 'PUT'], paths: ['/api/v1/import'] })
 }
 
 /** Its format: the labels that every series gets. */
-function protocolOf(clock: Clock): MetricsProtocol<readonly [string, string][]> {
+function protocolOf(push: MetricsPush): MetricsProtocol<ExtraLabels> {
   return {
     formatOf: extraLabels,
     async store(body, extra, intake) {
       const total = emptyOutcome()
       const builder = new BatchBuilder()
-      let number = 0
-      const pause = yieldEvery(clock)
-      for (let from = 0; from < body.length;) {
-        let to = body.indexOf(10, from)
-        if (to < 0) to = body.length
-        const line = body.subarray(from, to)
-        from = to + 1
-        number++
-        if (number % linesBetweenPauses === 0) await pause()
+      const pauses = new LinePauses(push.clock)
+      for (let from = 0, number = 1; from < body.length; number++) {
+        const newline = body.indexOf(10, from)
+        const line = body.subarray(from, newline < 0 ? body.length : newline)
+        from += line.length + 1
+        let long: WriteBatch | undefined
         try {
-          addLine(line, extra, builder)
+          long = await addLine(line, extra, builder, push)
         } catch (error) {
+          if (error instanceof UnavailableError) throw error
           refuse(total, `line ${number}: ${messageOf(error)}`)
         }
+        if (long !== undefined) addOutcome(total, await intake.append(long))
+        if (pauses.isDue(line.length)) await pauses.pause()
         if (builder.batch.sampleCount < batchSamples) continue
         addOutcome(total, await intake.append(builder.batch))
         builder.clear()
@@ -56,18 +57,34 @@ function protocolOf(clock: Clock): MetricsProtocol<readonly [string, string][]> 
   }
 }
 
-/** Some milliseconds of work. */
-const linesBetweenPauses = 16
-/** Longer lines are counted before they are parsed: shorter ones can't hold more than any body may. */
-const lineBytesFree = 64 * 1024
+/** As VictoriaMetrics has it: `-import.maxLineLen`. */
+const lineBytesMax = 10 * 1024 * 1024
 
-function addLine(bytes: Uint8Array, extra: readonly [string, string][], builder: BatchBuilder): void {
-  if (bytes.length > lineBytesFree) checkJson(bytes)
-  const line = decodeUtf8Marking(bytes, 0, bytes.length)
-  if (line.trim() === '') return
-  const { labels, timesMs, values } = parseJsonLine(line)
-  const series = builder.addSeries(Labels.from([...Object.entries(labels), ...extra]))
-  // NaN is a gap, as in VictoriaMetrics.
-  for (let i = 0; i < timesMs.length; i++)
-    if (!Number.isNaN(values[i])) builder.batch.addSample(series, timesMs[i]!, values[i]!)
+/** Adds the series of a line; one of a long line is a batch of its own. Throws BadDataError and LimitError. */
+async function addLine(
+  line: Uint8Array,
+  extra: ExtraLabels,
+  builder: BatchBuilder,
+  push: MetricsPush,
+): Promise<WriteBatch | undefined> {
+  if (line.length > lineBytesMax)
+    throw new BadDataError(`the line is ${line.length} long, the limit is ${lineBytesMax}; send it as several`)
+  const decoder = decoderFor(push, 'json-line', line)
+  if (decoder === undefined) {
+    addJsonLine(line, extra, builder)
+    return undefined
+  }
+  // The body has other lines: the decoder takes over memory of its own.
+  const { batch } = await decodeLargeSamples(decoder, 'json-line', new Uint8Array(line))
+  return extra.length === 0 || batch.seriesCount === 0 ? batch : withLabels(batch, extra)
+}
+
+/** The one series of a batch, with more labels. */
+function withLabels(batch: WriteBatch, extra: ExtraLabels): WriteBatch {
+  const builder = new BatchBuilder()
+  const pairs = keyPairs(batch.bytes, batch.keyFrom[0]!, batch.keyTo[0]!)
+  const series = builder.addSeries(Labels.from([...pairs, ...extra]))
+  for (let i = 0; i < batch.sampleCount; i++) builder.batch.addSample(series, batch.timesMs[i]!, batch.values[i]!)
+  builder.batch.isFrozen = true
+  return builder.batch
 }

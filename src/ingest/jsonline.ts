@@ -1,8 +1,8 @@
 /** VictoriaLogs' JSON lines: one object a line. What is wrong with a line costs that line, and is answered. */
 import type { FieldRules } from '#wire/json-logs/fields.ts'
 import { LineCursor } from '#core/line-cursor.ts'
-import { yieldEvery } from '#core/yield.ts'
-import { entriesReply, fieldRules, LogEntries, linesBetweenPauses, type StoredEntries } from './log-entries.ts'
+import { entriesReply, fieldRules, LogEntries, type StoredEntries } from './log-entries.ts'
+import { LinePauses } from './line-pauses.ts'
 import { serveLogs, type LogProtocol, type LogsPush } from './logs-push.ts'
 import type { ServedProtocol } from './protocol.ts'
 
@@ -22,11 +22,11 @@ function protocolOf(push: LogsPush): LogProtocol<Format, StoredEntries> {
     async store(body, { rules, isDebug }, intake) {
       const entries = new LogEntries(rules, push)
       const lines = new LineCursor(body)
-      const pause = yieldEvery(push.clock)
-      for (let count = 1; lines.next(); count++) {
+      const pauses = new LinePauses(push.clock)
+      while (lines.next()) {
         entries.addObject(lines.bytes())
         if (entries.isFull) await (isDebug ? entries.drop() : entries.appendTo(intake))
-        if (count % linesBetweenPauses === 0) await pause()
+        if (pauses.isDue(lines.to - lines.from)) await pauses.pause()
       }
       if (!isDebug) await entries.appendTo(intake)
       return entries.read()

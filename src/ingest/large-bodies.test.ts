@@ -252,6 +252,11 @@ const pushes: Readonly<Record<BodyKind, Sent>> = {
   'remote-write-1': { path: '/api/v1/write', headers: { ...protobufType, ...zstd }, body: version1 },
   'remote-write-2': { path: '/api/v1/write', headers: { ...version2Type, ...zstd }, body: version2 },
   'remote-write-2-snappy': { path: '/api/v1/write', headers: version2Type, body: encodeSnappy(version2) },
+  'json-line': {
+    path: '/api/v1/import?extra_label=b=c&extra_label=a=d',
+    headers: jsonType,
+    body: json({ metric: { __name__: 'm', a: 'ä' }, values: many(90_000, i => i), timestamps: many(90_000, i => i) }),
+  },
   'otlp-traces': { path: '/v1/traces', headers: protobufType, body: protobuf(tracesRequest, tracesMessage) },
   'otlp-traces-json': { path: '/v1/traces', headers: jsonType, body: json(tracesMessage) },
   zipkin: {
@@ -272,7 +277,7 @@ async function answerOf(served: readonly ServedProtocol[], sent: Sent): Promise<
     const one = served.find(({ grpc }) => grpc.some(({ service }) => service === sent.service))
     return call(one!, sent.service, sent.body, 'tenant')
   }
-  const one = served.find(({ routes }) => routes.some(({ path }) => path === sent.path))
+  const one = served.find(({ routes }) => routes.some(({ path }) => path === sent.path.split('?')[0]))
   return send(one!, { ...sent, headers: { ...sent.headers, 'x-scope-orgid': 'tenant' } })
 }
 

@@ -44,10 +44,10 @@ export interface StoredEntries {
 /** Entries of a long request are stored in batches of so many, or so many texts. */
 const batchEntries = 16_384
 const batchTexts = 262_144
-/** Lines that are read between two pauses: some milliseconds of work. */
-export const linesBetweenPauses = 256
 /** Longer lines are counted before they are parsed: shorter ones can't hold more than any body may. */
 const lineBytesFree = 64 * 1024
+/** Fields, and elements of fields, of one of those: some milliseconds of work. */
+const lineElementsMax = 20_000
 
 /**
  * The entries of one request. Those of a long one are stored in several batches: where the door throws at a later one,
@@ -79,7 +79,10 @@ export class LogEntries {
   /** A line that is a JSON object. */
   addObject(json: Uint8Array): void {
     this.#add(() => {
-      if (json.length > lineBytesFree) checkJson(json, fieldDepthMax)
+      if (json.length > lineBytesFree && checkJson(json, fieldDepthMax) > lineElementsMax)
+        throw new BadDataError(
+          `the line of ${json.length} bytes has more than ${lineElementsMax} fields and elements, which is the limit`,
+        )
       try {
         return fieldsOf(json)
       } catch (error) {

@@ -473,10 +473,18 @@ test('a bulk request of very many items, and an entry of very many fields, are r
     await answerOf(served, { path: '/insert/elasticsearch/_bulk', body: action.repeat(40_000) }),
     /^400 the body of 560000 bytes has more than 33884 records, which is the limit for its size; send smaller /,
   )
-  const fields = Array.from({ length: 1025 }, (_, i) => `F${i}=v\n`).join('')
+  // As many names as fields, and one name again and again.
+  for (const name of [(i: number) => `F${i}`, () => 'F']) {
+    const fields = Array.from({ length: 1025 }, (_, i) => `${name(i)}=v\n`).join('')
+    assert.match(
+      await answerOf(served, { path: '/insert/journald/upload', body: `MESSAGE=l\n\n${fields}\n` }),
+      /^400 1 of 2 .* number 2: journal: the entry at byte \d+ has more than 1024 fields, which is the limit$/,
+    )
+  }
+  const members = Array.from({ length: 20_001 }, (_, i) => `"f${i}":"v"`).join(',')
   assert.match(
-    await answerOf(served, { path: '/insert/journald/upload', body: `MESSAGE=l\n\n${fields}\n` }),
-    /^400 1 of 2 .* number 2: journal: the entry at byte \d+ has more than 1024 fields, which is the limit$/,
+    await answerOf(served, { path: '/insert/jsonline', body: `{"_msg":"l"}\n{"_msg":"l",${members}}` }),
+    /^400 1 of 2 .* number 2: the line of \d+ bytes has more than 20000 fields and elements, which is the limit$/,
   )
-  assert.equal(store.lines.length, 1)
+  assert.equal(store.lines.length, 3)
 })

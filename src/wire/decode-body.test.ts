@@ -85,6 +85,7 @@ const bodies: Readonly<Record<BodyKind, [body: Uint8Array, shown: RegExp]>> = {
     encodeSnappy(encodeWriteRequestV2(writeRequest().batch, encoding).bytes.slice()),
     /m.* 1\.5 @1\n.* stale @2\n/,
   ],
+  'json-line': [json({ metric: { __name__: 'm' }, values: [1.5, null], timestamps: [1, 2] }), /^m.* 1\.5 @1$/],
   'otlp-traces': [protobuf(tracesRequest, tracesMessage), /^n m$/],
   'otlp-traces-json': [json(refusedSpan), /^n refused: traceId "none" is no id/],
   zipkin: [json([{ traceId: '1', id: '2', name: 'n' }]), /^n$/],

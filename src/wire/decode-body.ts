@@ -5,7 +5,8 @@
  *     const decoded = decodeBody('otlp-logs', bytes, { nowMs, decodedBytesMax })
  *     port.postMessage(decoded, decoded.buffers)
  *
- * Bodies of lines are not here: they are decoded line by line (core/line-cursor.ts), in pieces of some milliseconds.
+ * Bodies of lines are not here: they are decoded line by line (core/line-cursor.ts), in pieces of some milliseconds;
+ * but for a line that is as long as a body.
  */
 import type { HashSeed } from '#codec/series-key.ts'
 import { snappyDeclaredSize } from '#codec/snappy.ts'
@@ -14,6 +15,7 @@ import { buffersOf, carryLogs, carrySamples, type CarriedLogs, type CarriedSampl
 import { LogBatch, LogBatchBuilder } from '#model/log-batch.ts'
 import type { Trace } from '#model/trace.ts'
 import { BatchBuilder, KeyWriter, WriteBatch } from '#model/write-batch.ts'
+import { addJsonLine } from './json-lines/parse.ts'
 import { decodePostSpansRequest } from './jaeger/proto.ts'
 import { decodeJaegerThrift } from './jaeger/thrift.ts'
 import { decodePushRequest, parseLegacyPushJson, parsePushJson, unpackPushBody } from './loki-push/push.ts'
@@ -151,6 +153,12 @@ const decoders = {
   'remote-write-2': writeRequestV2,
   'remote-write-2-snappy': (body, { decodedBytesMax, seed }) =>
     writeRequestV2(new WriteRequestKernel(seed).unpack(body, decodedBytesMax)),
+  // One line: bodies of lines are decoded line by line.
+  'json-line': body => {
+    const builder = new BatchBuilder()
+    addJsonLine(body, [], builder)
+    return samples(builder.batch)
+  },
   'otlp-traces': body => {
     const { trace, message } = readOtlpTraces(body)
     return spans(trace, message)

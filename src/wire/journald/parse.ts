@@ -10,6 +10,8 @@ const equals = 61
 export class JournalReader {
   readonly #bytes: Buffer
   #at = 0
+  /** Fields of the entry that is read. */
+  #fields = 0
   /** Why the rest of the body can't be read: the entries before it are whole. */
   problem: string | undefined
 
@@ -17,20 +19,26 @@ export class JournalReader {
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
   }
 
+  /** The byte behind what was read. */
+  get at(): number {
+    return this.#at
+  }
+
   /** The next entry's fields, in order; undefined behind the last one that can be read. */
   next(): Map<string, string> | undefined {
     const fields = new Map<string, string>()
     const bytes = this.#bytes
+    this.#fields = 0
     while (this.#at < bytes.length && this.problem === undefined) {
-      let end = bytes.indexOf(newline, this.#at)
-      if (end < 0) end = bytes.length
-      if (end === this.#at) {
+      if (bytes[this.#at] === newline) {
         this.#at++
         if (fields.size > 0) return fields
         continue
       }
-      this.#readField(end, fields)
-      if (fields.size > fieldsMax)
+      const end = bytes.indexOf(newline, this.#at)
+      this.#readField(end < 0 ? bytes.length : end, fields)
+      // One name may stand there any number of times.
+      if (++this.#fields > fieldsMax)
         this.problem = `journal: the entry at byte ${this.#at} has more than ${fieldsMax} fields, which is the limit`
     }
     return this.problem === undefined && fields.size > 0 ? fields : undefined

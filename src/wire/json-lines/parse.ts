@@ -1,6 +1,10 @@
 /** VictoriaMetrics' JSON line format: one series a line, {"metric":{...},"values":[...],"timestamps":[ms...]}. */
 import { BadDataError } from '#core/errors.ts'
+import { checkJson } from '#core/json-body.ts'
 import { doubleOf, isRawNumber, parseJson } from '#core/json.ts'
+import { decodeUtf8Marking } from '#core/text.ts'
+import { Labels } from '#model/labels.ts'
+import type { BatchBuilder } from '#model/write-batch.ts'
 
 /** A series with its samples. */
 export interface JsonLine {
@@ -65,6 +69,21 @@ export function parseJsonLine(line: string): JsonLine {
     timesMs,
     values: values.map(toNumber),
   }
+}
+
+/** Longer lines are counted before they are parsed: shorter ones can't hold more than any body may. */
+const lineBytesFree = 64 * 1024
+
+/** Adds the series of a line, with `extra` labels; nothing for a blank line. Throws BadDataError and LimitError. */
+export function addJsonLine(bytes: Uint8Array, extra: readonly [string, string][], builder: BatchBuilder): void {
+  if (bytes.length > lineBytesFree) checkJson(bytes)
+  const line = decodeUtf8Marking(bytes, 0, bytes.length)
+  if (line.trim() === '') return
+  const { labels, timesMs, values } = parseJsonLine(line)
+  const series = builder.addSeries(Labels.from([...Object.entries(labels), ...extra]))
+  // NaN is a gap, as in VictoriaMetrics.
+  for (let i = 0; i < timesMs.length; i++)
+    if (!Number.isNaN(values[i])) builder.batch.addSample(series, timesMs[i]!, values[i]!)
 }
 
 /** The first `count` samples of a series as a line, with its end. */
