@@ -78,8 +78,8 @@ export class BatchAppender {
   /**
    * The same of a frozen batch, in parts of no more than `sliceLines`, or as many bytes as `sliceBytes` has: each is a
    * record of its own, for which `onRecord` is called, and which is of the generation that `generationOf` names then;
-   * what `onRecord` returns is awaited before the next part. The outcome is that of the whole batch. Nothing else may
-   * use this appender meanwhile.
+   * what `onRecord` returns is awaited before the next part, and `pause` behind a part of which nothing is stored. The
+   * outcome is that of the whole batch. Nothing else may use this appender meanwhile.
    */
   async admitSlowly(
     tenant: Tenant,
@@ -87,13 +87,15 @@ export class BatchAppender {
     nowMs: number,
     generationOf: () => number,
     onRecord: () => Promise<void>,
+    pause: () => Promise<void>,
   ): Promise<LogsAppendOutcome> {
     const result = emptyOutcome(batch)
     this.#beginRecord()
     let generation = generationOf()
     let room = sliceLines
     const end = async (): Promise<void> => {
-      if (!this.record.isEmpty) {
+      if (this.record.isEmpty) await pause()
+      else {
         this.#repeatDefinitions(tenant, generation)
         await onRecord()
       }

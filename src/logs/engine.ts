@@ -240,7 +240,14 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
         this.#tail.offer(tenant.name, payload, lines, lines.show(payload, nowMs))
       })
     }
-    const result = await appender.admitSlowly(tenant, batch, nowMs, () => wal.generation, put)
+    const result = await appender.admitSlowly(
+      tenant,
+      batch,
+      nowMs,
+      () => wal.generation,
+      put,
+      () => line.pause(),
+    )
     line.requireWhole()
     this.linesAppended += result.stored
     this.linesRefused += result.refused

@@ -57,7 +57,7 @@ export class BatchAppender {
     this.#admitHistograms(tenant, batch, result, 0, batch.histograms.length)
     if (result.stored === 0 && this.#problems !== undefined) throwLimit(this.#problems)
     this.#admitExemplars(tenant, batch, result, 0, batch.exemplars.length)
-    this.#admitMetadata(tenant, batch)
+    this.#admitMetadata(tenant, batch, 0, batch.metadata.length)
     if (!this.record.isEmpty) this.#repeatDefinitions(tenant)
     return result
   }
@@ -65,7 +65,8 @@ export class BatchAppender {
   /**
    * The same of a frozen batch, in parts of about `sliceItems`: each is a record of its own, for which `onRecord` is
    * called, and which is of the generation that `generationOf` names then; what `onRecord` returns is awaited before
-   * the next part. The outcome is that of the whole batch. Nothing else may use this appender meanwhile.
+   * the next part, and `pause` behind a part of which nothing is stored. The outcome is that of the whole batch. Nothing
+   * else may use this appender meanwhile.
    */
   async admitSlowly(
     tenant: Tenant,
@@ -73,7 +74,13 @@ export class BatchAppender {
     nowMs: number,
     generationOf: () => number,
     onRecord: () => Promise<void>,
+    pause: () => Promise<void>,
   ): Promise<MetricsAppendOutcome> {
+    const end = async (): Promise<void> => {
+      if (this.record.isEmpty) return pause()
+      this.#repeatDefinitions(tenant)
+      return onRecord()
+    }
     const result = this.#begin(tenant, batch, nowMs)
     const { seriesCount, sampleCount, histograms, exemplars } = batch
     if (seriesCount > this.#refs.length) this.#refs = new Int32Array(seriesCount)
@@ -91,19 +98,15 @@ export class BatchAppender {
         this.#beginRecord(generationOf())
         this.#findSeriesOf(tenant, batch, from, to, seriesOf)
         admit.call(this, tenant, batch, result, from, to)
-        await this.#endRecord(tenant, onRecord)
+        await end()
       }
     }
-    this.#beginRecord(generationOf())
-    this.#admitMetadata(tenant, batch)
-    await this.#endRecord(tenant, onRecord)
+    for (let from = 0; from < batch.metadata.length; from += sliceItems) {
+      this.#beginRecord(generationOf())
+      this.#admitMetadata(tenant, batch, from, from + sliceItems)
+      await end()
+    }
     return result
-  }
-
-  async #endRecord(tenant: Tenant, onRecord: () => Promise<void>): Promise<void> {
-    if (this.record.isEmpty) return
-    this.#repeatDefinitions(tenant)
-    await onRecord()
   }
 
   #begin(tenant: Tenant, batch: WriteBatch, nowMs: number): MetricsAppendOutcome {
@@ -272,8 +275,8 @@ export class BatchAppender {
     }
   }
 
-  #admitMetadata(tenant: Tenant, batch: WriteBatch): void {
-    for (const metadata of batch.metadata) {
+  #admitMetadata(tenant: Tenant, batch: WriteBatch, from: number, to: number): void {
+    for (const metadata of batch.metadata.slice(from, to)) {
       const known = tenant.metadata.get(metadata.metric)
       const isSame =
         known !== undefined &&

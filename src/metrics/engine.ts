@@ -164,7 +164,9 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
     this.admit()
     this.admitTenant(this.#tenants, tenantName)
     const tenant = this.#tenant(tenantName)
-    const isLong = batch.isFrozen && batch.sampleCount + batch.histograms.length > sliceItems
+    const { sampleCount, histograms, exemplars, metadata } = batch
+    const items = sampleCount + histograms.length + exemplars.length + metadata.length
+    const isLong = batch.isFrozen && items > sliceItems
     const result = isLong ? await this.#admitLong(tenant, batch) : this.#admitBatch(tenant, batch)
     await this.wal.commit()
     return result
@@ -180,7 +182,14 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
       line.put(recordKind.samples, appender.record.finish(tenant.name), appender.scopes, payload => {
         tenant.shower.show(payload)
       })
-    const result = await appender.admitSlowly(tenant, batch, clock.nowMs(), () => wal.generation, put)
+    const result = await appender.admitSlowly(
+      tenant,
+      batch,
+      clock.nowMs(),
+      () => wal.generation,
+      put,
+      () => line.pause(),
+    )
     line.requireWhole()
     this.samplesAppended += result.stored
     this.samplesRefused += result.refused

@@ -37,6 +37,11 @@ export class RecordLine {
     this.requireWhole()
   }
 
+  /** Gives way to others where there is no record to put. */
+  pause(): Promise<void> {
+    return this.#pause()
+  }
+
   /** Throws UnavailableError where a record may have been lost. */
   requireWhole(): void {
     if (this.#wal.losses !== this.#losses)

@@ -219,3 +219,46 @@ test('lines: others are acknowledged while a long batch is admitted', async () =
   await driving(world.clock, Promise.all([long, short]))
   assert.deepEqual(acknowledged, ['short', 'long'])
 })
+
+/** A clock on which every pause is due, and which counts them. */
+class PausingClock extends VirtualClock {
+  pauses = 0
+  #ms = 0
+
+  override monotonicMs(): number {
+    return (this.#ms += 1000)
+  }
+  override yield(): Promise<void> {
+    this.pauses++
+    return Promise.resolve()
+  }
+}
+
+test('a long batch of which nothing is stored gives way to others as one that is stored', async () => {
+  const { files, bucket } = makeWorld()
+  const clock = new PausingClock(startMs)
+  const logs = await openLogs(clock, { files, bucket, admission, streamsMax: 0 })
+  const lines = new LogBatchBuilder()
+  for (let i = 0; i < 20_000; i++) lines.add(Labels.fromObject({ app: `${i}` }), startMs, 0, 'line')
+  clock.pauses = 0
+  assert.equal((await logs.append('fake', frozen(lines.build()))).refused, 20_000)
+  assert.ok(clock.pauses >= 4, `${clock.pauses} pauses in 20,000 lines`)
+
+  const metrics = await openMetrics(clock, { files, bucket })
+  const builder = new BatchBuilder()
+  const series = builder.addSeries(Labels.fromObject({ __name__: 'm' }))
+  for (let i = 0; i < 40_000; i++) builder.batch.addSample(series, startMs + 1000 * hourMs, i)
+  clock.pauses = 0
+  assert.equal((await metrics.append('fake', frozen(builder.batch))).refused, 40_000)
+  assert.ok(clock.pauses >= 4, `${clock.pauses} pauses in 40,000 samples`)
+})
+
+test('metadata alone makes a long batch, too', async () => {
+  const world = makeWorld()
+  const engine = await openMetrics(world.clock, world)
+  const { batch } = new BatchBuilder()
+  for (let i = 0; i < 20_000; i++) batch.metadata.push({ metric: `m${i}`, type: 'gauge', help: 'help', unit: '' })
+  await driving(world.clock, engine.append('fake', frozen(batch)))
+  assert.equal(engine.metadata('fake').size, 20_000)
+  assert.equal((await openMetrics(world.clock, world)).metadata('fake').size, 20_000)
+})
