@@ -2,6 +2,7 @@
 import { dirname, resolve } from 'node:path'
 import type { Bucket } from '#bucket/bucket.ts'
 import { BadDataError, messageOf, NotFoundError } from '#core/errors.ts'
+import type { AlertLimits } from '#core/limits.ts'
 import type { AlertReceiver } from '#alert/notifier.ts'
 import { Alertmanager, type AlertmanagerWorld } from '#alert/alertmanager/alertmanager.ts'
 import { readAlertmanagerConfig, type AlertmanagerConfig } from '#alert/alertmanager/config.ts'
@@ -50,6 +51,7 @@ export interface OwnAlertmanagerOptions {
   backupKey: string
   externalUrl: string
   allowsOffLimits: boolean
+  limits: AlertLimits
 }
 
 /** Link-local and metadata addresses are refused, unless the configuration allows them. */
@@ -59,7 +61,7 @@ function refuseOffLimits(address: string): string | undefined {
 }
 
 function worldOf(options: OwnAlertmanagerOptions): AlertmanagerWorld {
-  const { world, env, file, dataDir, bucket, backupKey, externalUrl, allowsOffLimits } = options
+  const { world, env, file, dataDir, bucket, backupKey, externalUrl, allowsOffLimits, limits } = options
   const { clock, random, log, files } = world
   const directory = dirname(resolve(file === '' ? '.' : file))
   const refusal = allowsOffLimits ? {} : { refuses: refuseOffLimits }
@@ -70,6 +72,7 @@ function worldOf(options: OwnAlertmanagerOptions): AlertmanagerWorld {
     files,
     statePath: `${dataDir}/alertmanager/state.json`,
     externalUrl,
+    limits,
     mail: sendMail,
     client: settings => new HttpClient(settings, { clock, files, env, directory, ...refusal }),
     readSecret: async path =>
@@ -124,7 +127,7 @@ export class OwnAlertmanager {
       url: `${this.#options.externalUrl}/api/v2/alerts`,
       relabelRules: [],
       send: async alerts => {
-        const { problems } = this.alertmanager.receive(
+        const { refused, problems } = await this.alertmanager.receive(
           alerts.map(a => ({
             labels: a.labels,
             annotations: a.annotations,
@@ -133,7 +136,7 @@ export class OwnAlertmanager {
             generatorUrl: a.generatorUrl,
           })),
         )
-        if (problems.length > 0) throw new BadDataError(problems.join('; '))
+        if (refused > 0) throw new BadDataError(`${refused} alerts were refused: ${problems.join('; ')}`)
       },
     }
   }

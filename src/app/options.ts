@@ -2,7 +2,7 @@
  * Every configuration key: its type, its default, and what it is for. The table is the documentation (`tercet up
  * --help`, docs/configuration.md).
  */
-import { defaultLimits } from '#core/limits.ts'
+import { defaultAlertLimits, defaultLimits } from '#core/limits.ts'
 
 export type OptionKind =
   | 'text'
@@ -320,6 +320,12 @@ export const optionTable = {
     'number',
     String(defaultLimits.tenantsMax),
     'Tenants of one signal in memory, each costs up to 70 KiB; a push for one more is refused (429).',
+  ),
+  'limits.alerts': option('number', String(defaultAlertLimits.alertsMax), 'Alerts that the Alertmanager holds.'),
+  'limits.silences': option(
+    'number',
+    String(defaultAlertLimits.silencesMax),
+    'Silences that the Alertmanager holds; those that ended count for five days.',
   ),
   'limits.tails': option('number', String(defaultLimits.tailsMax), 'Live tails of logs at a time.'),
   role: option(

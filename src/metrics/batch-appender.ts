@@ -65,8 +65,8 @@ export class BatchAppender {
   /**
    * The same of a frozen batch, in parts of about `sliceItems`: each is a record of its own, for which `onRecord` is
    * called, and which is of the generation that `generationOf` names then; what `onRecord` returns is awaited before
-   * the next part, and `pause` behind a part of which nothing is stored. The outcome is that of the whole batch. Nothing
-   * else may use this appender meanwhile.
+   * the next part, and `pause` behind a part of which nothing is stored. The outcome is that of the whole batch.
+   * Nothing else may use this appender meanwhile.
    */
   async admitSlowly(
     tenant: Tenant,

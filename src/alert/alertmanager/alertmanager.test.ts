@@ -15,6 +15,7 @@ import { globSync, readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import test from 'node:test'
 import { parseDurationMs } from '#core/duration.ts'
+import { defaultAlertLimits } from '#core/limits.ts'
 import { silentLog } from '#core/log.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
 import { seededRandom } from '#core/random.ts'
@@ -94,6 +95,7 @@ class Runner {
       externalUrl: 'http://am',
       client: () => new HttpClient(plainClient, { clock, files, env: {}, directory: '/' }),
       readSecret: () => Promise.resolve(''),
+      limits: defaultAlertLimits,
       mail: mail => this.#take(mail),
     })
   }

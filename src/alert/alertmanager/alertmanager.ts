@@ -6,18 +6,22 @@ import { backoffMs, Pauses } from '#core/backoff.ts'
 import { Repeater, sleep, type Clock, type Timer } from '#core/clock.ts'
 import { BadDataError, messageOf, NotFoundError, UnavailableError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
+import type { AlertLimits } from '#core/limits.ts'
 import { addAll } from '#core/lists.ts'
 import type { Log } from '#core/log.ts'
 import type { Random } from '#core/random.ts'
+import { yieldEvery } from '#core/yield.ts'
 import { Labels } from '#model/labels.ts'
 import type { HttpClientSettings, Secret } from '#lang/settings/http-client.ts'
 import type { HttpClient } from '#net/http-client.ts'
 import type { Mail } from '#net/mail.ts'
 import { labelText } from '../alert.ts'
 import type { AlertmanagerConfig, Integration, ReceiverSettings, RouteSettings } from './config.ts'
+import { Inhibition } from './inhibition.ts'
 import { sendNotification } from './integrations.ts'
 import { matchesAll } from './matchers.ts'
 import { AlertmanagerState, fingerprintOf, type ManagedAlert, type Silence } from './store.ts'
+import { Silencing } from './silencing.ts'
 import { Templates } from './template-data.ts'
 import { isWithin } from './time-intervals.ts'
 
@@ -35,6 +39,7 @@ export interface AlertmanagerWorld {
   client: (settings: HttpClientSettings) => HttpClient
   readSecret: (file: string) => Promise<string>
   mail: (mail: Mail) => Promise<void>
+  limits: AlertLimits
 }
 
 /** An alert as a client sends it. Times are milliseconds since the epoch; without an end it lasts `resolve_timeout`. */
@@ -63,6 +68,19 @@ interface AlertGroup {
   isFlushing: boolean
 }
 
+/** What became of alerts that were sent. */
+export interface Received {
+  refused: number
+  /** Why, one text each for the first of them. */
+  problems: string[]
+  /** Some were too many: sending them later may help. */
+  passes: boolean
+}
+
+/** Refused alerts of a request that are named. */
+const problemsMax = 50
+/** Alerts that are taken in between two pauses. */
+const receivedAtOnce = 64
 /** Resolved alerts are forgotten after this time. */
 const alertGcMs = 1_800_000
 const retryPause = { leastMs: 500, mostMs: 60_000 }
@@ -76,6 +94,11 @@ export class Alertmanager {
   readonly #alerts = new Map<string, ManagedAlert>()
   readonly #groups = new Map<string, AlertGroup>()
   readonly #state: AlertmanagerState
+  readonly #silencing: Silencing
+  /** Characters of all alerts. */
+  #alertCharacters = 0
+  #inhibition: Inhibition
+  readonly #pause: () => Promise<void>
   #config: AlertmanagerConfig
   #templates: Templates
   readonly #clients = new Map<Integration, HttpClient>()
@@ -96,6 +119,9 @@ export class Alertmanager {
     this.#config = config
     this.#templates = templates
     this.#state = new AlertmanagerState(world.random)
+    this.#silencing = new Silencing(this.#state.silences)
+    this.#inhibition = new Inhibition(config.inhibitRules, [])
+    this.#pause = yieldEvery(world.clock)
   }
 
   get config(): AlertmanagerConfig {
@@ -118,7 +144,7 @@ export class Alertmanager {
     let sinceBackupMs = 0
     this.#maintenance = new Repeater(clock, 15_000, async () => {
       const nowMs = clock.nowMs()
-      for (const [key, alert] of this.#alerts) if (alert.endsMs + alertGcMs < nowMs) this.#alerts.delete(key)
+      for (const alert of this.#alerts.values()) if (alert.endsMs + alertGcMs < nowMs) this.#forget(alert)
       if (this.#isBackupWanted) await this.#readBackup()
       sinceBackupMs += 15_000
       if (sinceBackupMs < backupEveryMs) return
@@ -140,6 +166,7 @@ export class Alertmanager {
       return false
     }
     const problems = this.#state.decode(bytes)
+    this.#silencing.changed()
     if (problems.length === 0) return false
     // What the damage hit may be in the copy.
     this.#isBackupWanted = true
@@ -178,6 +205,7 @@ export class Alertmanager {
       if (problems.length > 0) log.error('the copy of silences and notifications is damaged', { first: problems[0] })
       await this.#inTurn(async () => {
         this.#state.merge(copy)
+        this.#silencing.changed()
       })
     } catch (error) {
       log.warn('the copy of silences can not be read from the bucket yet', { error: messageOf(error) })
@@ -188,7 +216,7 @@ export class Alertmanager {
     const { backup, clock, log } = this.#world
     if (!this.#isChanged || this.#isBackupWanted || backup === undefined) return
     this.#isChanged = false
-    await backup.write(this.#state.encode(clock.nowMs())).catch((error: unknown) => {
+    await backup.write(await this.#state.encode(clock.nowMs(), this.#pause)).catch((error: unknown) => {
       this.#isChanged = true
       log.warn('silences could not be copied to the bucket', { error: messageOf(error) })
     })
@@ -208,48 +236,97 @@ export class Alertmanager {
         await client.close()
       }
     })
+    this.#inhibition = new Inhibition(config.inhibitRules, this.#alerts.values())
     for (const alert of this.#alerts.values()) this.#dispatch(alert)
   }
 
   // --- Alerts ---
 
-  /** Takes alerts in. Alerts that can't be taken become problems; the others are kept. */
-  receive(incoming: readonly IncomingAlert[]): { problems: string[] } {
-    const nowMs = this.#world.clock.nowMs()
-    const problems: string[] = []
-    for (const alert of incoming) {
-      if (alert.labels.size === 0) {
-        problems.push('at least one label pair required')
-        continue
-      }
-      const startsMs = alert.startsMs ?? (alert.endsMs !== undefined ? Math.min(alert.endsMs, nowMs) : nowMs)
-      const isTimeout = alert.endsMs === undefined
-      const endsMs = alert.endsMs ?? nowMs + this.#config.resolveTimeoutMs
-      if (endsMs < startsMs) {
-        problems.push('start time must be before end time')
-        continue
-      }
-      const fingerprint = fingerprintOf(alert.labels)
-      const old = this.#alerts.get(fingerprint)
-      const own: ManagedAlert = {
-        labels: alert.labels,
-        annotations: alert.annotations,
-        startsMs,
-        endsMs,
-        updatedMs: nowMs,
-        generatorUrl: alert.generatorUrl,
-        isTimeout,
-        fingerprint,
-      }
-      // The same incident when both overlap in time.
-      if (old !== undefined && own.endsMs > old.startsMs && own.startsMs < old.endsMs) {
-        own.startsMs = Math.min(old.startsMs, own.startsMs)
-        if (own.isTimeout && !old.isTimeout && old.endsMs > nowMs && old.endsMs > own.endsMs) own.endsMs = old.endsMs
-      }
-      this.#alerts.set(fingerprint, own)
-      this.#dispatch(own)
+  /** Takes alerts in, with pauses. Alerts that can't be taken become problems; the others are kept. */
+  async receive(incoming: readonly IncomingAlert[]): Promise<Received> {
+    const received: Received = { refused: 0, problems: [], passes: false }
+    for (let from = 0; from < incoming.length; from += receivedAtOnce) {
+      if (from > 0) await this.#pause()
+      const to = Math.min(from + receivedAtOnce, incoming.length)
+      for (let i = from; i < to; i++) this.#receive(incoming[i]!, received)
     }
-    return { problems }
+    return received
+  }
+
+  #receive(incoming: IncomingAlert, received: Received): void {
+    const nowMs = this.#world.clock.nowMs()
+    const alert = this.#managed(incoming, nowMs)
+    const old = this.#alerts.get(alert.fingerprint)
+    const isNamed = received.problems.length < problemsMax
+    const lasting = this.#problemOf(alert)
+    const problem = lasting ?? this.#tooMany(alert, old)
+    if (problem !== undefined) {
+      received.refused++
+      if (isNamed) received.problems.push(problem)
+      if (lasting === undefined) received.passes = true
+      return
+    }
+    // The same incident when both overlap in time.
+    if (old !== undefined && alert.endsMs > old.startsMs && alert.startsMs < old.endsMs) {
+      alert.startsMs = Math.min(old.startsMs, alert.startsMs)
+      if (alert.isTimeout && !old.isTimeout && old.endsMs > nowMs && old.endsMs > alert.endsMs)
+        alert.endsMs = old.endsMs
+    }
+    this.#alertCharacters += alert.characters - (old?.characters ?? 0)
+    this.#alerts.set(alert.fingerprint, alert)
+    this.#inhibition.add(alert)
+    this.#dispatch(alert)
+  }
+
+  #managed({ labels, annotations, startsMs, endsMs, generatorUrl }: IncomingAlert, nowMs: number): ManagedAlert {
+    return {
+      labels,
+      annotations,
+      startsMs: startsMs ?? (endsMs !== undefined ? Math.min(endsMs, nowMs) : nowMs),
+      endsMs: endsMs ?? nowMs + this.#config.resolveTimeoutMs,
+      updatedMs: nowMs,
+      generatorUrl,
+      isTimeout: endsMs === undefined,
+      fingerprint: fingerprintOf(labels),
+      characters: charactersOf(labels) + charactersOf(annotations) + generatorUrl.length,
+    }
+  }
+
+  /** Why an alert can never be taken. */
+  #problemOf({ labels, startsMs, endsMs, characters }: ManagedAlert): string | undefined {
+    const { labelCharactersMax, alertCharactersMax } = this.#world.limits
+    if (labels.size === 0) return 'at least one label pair required'
+    if (endsMs < startsMs) return 'start time must be before end time'
+    const labelCharacters = charactersOf(labels)
+    if (labelCharacters > labelCharactersMax)
+      return `the labels of an alert have ${labelCharacters} characters, the limit is ${labelCharactersMax}`
+    if (characters > alertCharactersMax)
+      return `alert ${labels.toString()} has ${characters} characters, the limit is ${alertCharactersMax}`
+    return undefined
+  }
+
+  /** Why there is no room for an alert now; `old` is what it takes the place of. */
+  #tooMany({ labels, characters }: ManagedAlert, old: ManagedAlert | undefined): string | undefined {
+    const { alertsMax, allAlertsCharactersMax } = this.#world.limits
+    if (old === undefined && this.#alerts.size >= alertsMax)
+      return (
+        `there are ${this.#alerts.size} alerts, which is the limit: ${labels.toString()} is not taken; ` +
+        'resolve some, or raise limits.alerts'
+      )
+    const held = this.#alertCharacters + characters - (old?.characters ?? 0)
+    if (held > allAlertsCharactersMax)
+      return (
+        `all alerts would have ${held} characters, the limit is ${allAlertsCharactersMax}: ` +
+        `${labels.toString()} is not taken; shorten annotations`
+      )
+    return undefined
+  }
+
+  #forget(alert: ManagedAlert): void {
+    this.#alerts.delete(alert.fingerprint)
+    this.#alertCharacters -= alert.characters
+    this.#inhibition.remove(alert)
+    this.#silencing.forget(alert)
   }
 
   alerts(): ManagedAlert[] {
@@ -282,11 +359,11 @@ export class Alertmanager {
     return found.length > 0 ? found : [route]
   }
 
-  /** `route`: as a member of a group, which may be mute. */
-  statusOf(alert: ManagedAlert, route?: RouteSettings): AlertStatus {
+  /** `route`: as a member of a group, which may be mute. `pause` is called between pieces of work. */
+  async statusOf(alert: ManagedAlert, route?: RouteSettings, pause = this.#pause): Promise<AlertStatus> {
     const nowMs = this.#world.clock.nowMs()
-    const silencedBy = this.#state.silencing(alert.labels, nowMs)
-    const inhibitedBy = this.#inhibiting(alert)
+    const silencedBy = await this.#silencing.silencing(alert, nowMs, pause)
+    const inhibitedBy = this.#inhibition.inhibiting(alert, nowMs)
     const mutedBy = route === undefined ? [] : (this.#muting(route, nowMs) ?? [])
     return {
       state: silencedBy.length + inhibitedBy.length + mutedBy.length > 0 ? 'suppressed' : 'active',
@@ -294,29 +371,6 @@ export class Alertmanager {
       inhibitedBy,
       mutedBy,
     }
-  }
-
-  /** Fingerprints of the alerts that inhibit one. */
-  #inhibiting(alert: ManagedAlert): string[] {
-    const nowMs = this.#world.clock.nowMs()
-    const found: string[] = []
-    for (const { source, target, equal } of this.#config.inhibitRules) {
-      if (!matchesAll(target, name => alert.labels.get(name))) continue
-      const isSourceToo = matchesAll(source, name => alert.labels.get(name))
-      for (const other of this.#alerts.values()) {
-        if (
-          other.endsMs <= nowMs ||
-          !matchesAll(source, name => other.labels.get(name)) ||
-          !equal.every(name => other.labels.get(name) === alert.labels.get(name))
-        )
-          continue
-        // An alert does not inhibit itself, nor alerts that match both sides as it does.
-        if (isSourceToo && matchesAll(target, name => other.labels.get(name))) continue
-        found.push(other.fingerprint)
-        break
-      }
-    }
-    return found
   }
 
   /** Names of the intervals that a route is mute for; undefined: it isn't. */
@@ -399,9 +453,12 @@ export class Alertmanager {
   /** Whether every integration was notified, or had no reason to be. */
   async #notify(group: AlertGroup, all: readonly ManagedAlert[], nowMs: number): Promise<boolean> {
     if (this.#muting(group.route, nowMs) !== undefined) return true
-    const shown = all.filter(
-      alert => this.#inhibiting(alert).length === 0 && this.#state.silencing(alert.labels, nowMs).length === 0,
-    )
+    const shown: ManagedAlert[] = []
+    for (const [i, alert] of all.entries()) {
+      if (i % receivedAtOnce === receivedAtOnce - 1) await this.#pause()
+      if (this.#inhibition.inhibiting(alert, nowMs).length > 0) continue
+      if ((await this.#silencing.silencing(alert, nowMs, this.#pause)).length === 0) shown.push(alert)
+    }
     if (shown.length === 0) return true
     const receiver = this.#config.receivers.find(r => r.name === group.route.receiver)
     const outcomes = await Promise.all(
@@ -454,7 +511,7 @@ export class Alertmanager {
       expiresMs: nowMs + 2 * group.route.repeatIntervalMs + 3_600_000,
     })
     // It is notified in any case: without the entry in the file it may be once more after a restart.
-    await this.#inTurn(() => this.#write(this.#state)).catch((error: unknown) => {
+    await this.#writeSoon().catch((error: unknown) => {
       this.#world.log.warn('a notification could not be noted', { group: group.key, error: messageOf(error) })
     })
     return true
@@ -499,7 +556,7 @@ export class Alertmanager {
 
   /** The silence is active when it is in the file. Throws BadDataError, UnavailableError when it can't be written. */
   setSilence(silence: Omit<Silence, 'updatedMs'>): Promise<string> {
-    return this.#change(draft => draft.setSilence(silence, this.#world.clock.nowMs()))
+    return this.#change(draft => draft.setSilence(silence, this.#world.clock.nowMs(), this.#world.limits))
   }
 
   async expireSilence(id: string): Promise<void> {
@@ -516,6 +573,7 @@ export class Alertmanager {
       const result = change(draft)
       await this.#write(draft)
       this.#state.adopt(draft)
+      this.#silencing.changed()
       return result
     })
   }
@@ -529,10 +587,20 @@ export class Alertmanager {
     return run
   }
 
+  /** Writes what is in the state when its turn comes: those that wait for it share one file. */
+  #writeSoon(): Promise<void> {
+    this.#awaited ??= this.#inTurn(() => {
+      this.#awaited = undefined
+      return this.#write(this.#state)
+    })
+    return this.#awaited
+  }
+  #awaited: Promise<void> | undefined
+
   async #write(state: AlertmanagerState): Promise<void> {
     const { files, statePath, clock } = this.#world
     try {
-      await files.writeAtomic(statePath, state.encode(clock.nowMs()), true)
+      await files.writeAtomic(statePath, await state.encode(clock.nowMs(), this.#pause), true)
     } catch (error) {
       throw new UnavailableError(`silences and notifications could not be written: ${messageOf(error)}`, 10, {
         cause: error,
@@ -577,9 +645,19 @@ function notificationReason(
   nowMs: number,
 ): string | undefined {
   if (entry === undefined) return firing.length > 0 ? 'first notification' : undefined
-  if (firing.some(id => !entry.firing.includes(id))) return 'new alerts added'
+  if (hasOthers(firing, entry.firing)) return 'new alerts added'
   // All are resolved: notified once, if the last notification had firing alerts.
   if (firing.length === 0) return entry.firing.length > 0 ? 'all alerts resolved' : undefined
-  if (sendResolved && resolved.some(id => !entry.resolved.includes(id))) return 'some alerts resolved'
+  if (sendResolved && hasOthers(resolved, entry.resolved)) return 'some alerts resolved'
   return entry.atMs < nowMs - repeatMs ? 'repeat interval elapsed' : undefined
+}
+
+/** Whether some of the ids are not among those that are known. */
+function hasOthers(ids: readonly string[], known: readonly string[]): boolean {
+  const set = new Set(known)
+  return ids.some(id => !set.has(id))
+}
+
+function charactersOf(labels: Labels): number {
+  return labels.pairs.reduce((sum, text) => sum + text.length, 0)
 }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { UnavailableError } from '#core/errors.ts'
+import { defaultAlertLimits, type AlertLimits } from '#core/limits.ts'
 import { silentLog, type Log } from '#core/log.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
 import { below, seededRandom } from '#core/random.ts'
@@ -51,6 +52,8 @@ class World {
     return release
   }
 
+  limits: Partial<AlertLimits> = {}
+
   async open(): Promise<Alertmanager> {
     const log: Log = { ...silentLog, error: text => void this.errors.push(text) }
     const { files } = this
@@ -78,6 +81,7 @@ class World {
       externalUrl: 'http://am',
       client: () => new HttpClient(plainClient, { clock, files, env: {}, directory: '/' }),
       readSecret: () => Promise.resolve(''),
+      limits: { ...defaultAlertLimits, ...this.limits },
       mail: () => {
         this.mails++
         return Promise.resolve()
@@ -97,12 +101,12 @@ const silence = (a: string): Parameters<Alertmanager['setSilence']>[0] => ({
   createdBy: 'me',
   comment: `of ${a}`,
 })
-const isSilenced = (manager: Alertmanager, a: string): boolean => {
+const isSilenced = async (manager: Alertmanager, a: string): Promise<boolean> => {
   const own = { annotations: Labels.empty, startsMs: undefined, endsMs: startMs + dayMs, generatorUrl: '' }
-  manager.receive([{ ...own, labels: Labels.fromObject({ a }) }])
+  await manager.receive([{ ...own, labels: Labels.fromObject({ a }) }])
   const alert = manager.alerts().find(one => one.labels.get('a') === a)
   assert.ok(alert)
-  return manager.statusOf(alert).silencedBy.length > 0
+  return (await manager.statusOf(alert)).silencedBy.length > 0
 }
 
 test('a silence that can not be written leaves no trace, nor does its end or a change of it', async () => {
@@ -113,20 +117,20 @@ test('a silence that can not be written leaves no trace, nor does its end or a c
   await assert.rejects(manager.setSilence(silence('lost')), UnavailableError)
   await assert.rejects(manager.expireSilence(kept), UnavailableError)
   await assert.rejects(manager.setSilence({ ...silence('kept'), id: kept, comment: 'changed' }), UnavailableError)
-  const check = (one: Alertmanager): void => {
-    assert.deepEqual([isSilenced(one, 'kept'), isSilenced(one, 'lost')], [true, false])
+  const check = async (one: Alertmanager): Promise<void> => {
+    assert.deepEqual([await isSilenced(one, 'kept'), await isSilenced(one, 'lost')], [true, false])
     assert.deepEqual(
       [...one.silences.values()].map(s => s.comment),
       ['of kept'],
     )
   }
-  check(manager)
+  await check(manager)
   // A restart finds the same.
   const again = await world.open()
-  check(again)
+  await check(again)
   world.isDiskFull = false
   await again.setSilence(silence('later'))
-  assert.equal(isSilenced(again, 'later'), true)
+  assert.equal(await isSilenced(again, 'later'), true)
   await Promise.all([manager.stop(), again.stop()])
 })
 
@@ -136,10 +140,10 @@ test('a silence is seen when it is in the file, not before', async () => {
   const release = world.hold()
   const [one, two] = [manager.setSilence(silence('x')), manager.setSilence(silence('y'))]
   await world.clock.advance(0)
-  assert.deepEqual([manager.silences.size, isSilenced(manager, 'x')], [0, false])
+  assert.deepEqual([manager.silences.size, await isSilenced(manager, 'x')], [0, false])
   release()
   assert.notEqual(await one, await two)
-  assert.deepEqual([isSilenced(manager, 'x'), isSilenced(manager, 'y')], [true, true])
+  assert.deepEqual([await isSilenced(manager, 'x'), await isSilenced(manager, 'y')], [true, true])
   await manager.stop()
 })
 
@@ -147,7 +151,7 @@ test('a notification that can not be noted is sent once in this process, and ale
   const world = new World()
   const manager = await world.open()
   world.isDiskFull = true
-  isSilenced(manager, 'x')
+  await isSilenced(manager, 'x')
   await world.clock.advance(10 * 60_000)
   assert.equal(world.mails, 1)
   await manager.stop()
@@ -177,7 +181,7 @@ test('damage costs the entries that it hit; the file is set aside, and the proce
     world.errors.length = 0
     manager = await world.open()
     const place = `seed 9, round ${round}, byte ${at}`
-    for (const name of whole) assert.equal(isSilenced(manager, name), true, `${place}: ${name}`)
+    for (const name of whole) assert.equal(await isSilenced(manager, name), true, `${place}: ${name}`)
     const aside = (await world.files.list('/am')).filter(name => name.includes('.damaged-'))
     if (world.errors.length > 0) assert.equal(aside.length, 1, place)
     if (isCut) assert.equal(world.errors.length, 1, place)
@@ -197,15 +201,51 @@ test('without its disk an Alertmanager takes up the copy, also when the bucket c
   await world.files.remove('/am/state.json')
   world.isAway = true
   const second = await world.open()
-  assert.equal(isSilenced(second, 'x'), false)
+  assert.equal(await isSilenced(second, 'x'), false)
   await second.setSilence(silence('y'))
   await world.clock.advance(5 * 60_000)
   world.isAway = false
   await world.clock.advance(5 * 60_000)
-  assert.deepEqual([isSilenced(second, 'x'), isSilenced(second, 'y')], [true, true])
+  assert.deepEqual([await isSilenced(second, 'x'), await isSilenced(second, 'y')], [true, true])
   await second.stop()
   await world.files.remove('/am/state.json')
   const third = await world.open()
-  assert.deepEqual([isSilenced(third, 'x'), isSilenced(third, 'y')], [true, true])
+  assert.deepEqual([await isSilenced(third, 'x'), await isSilenced(third, 'y')], [true, true])
   await third.stop()
+})
+
+test('alerts beyond a limit are refused with its name, those that are there change and end as before', async () => {
+  const world = new World()
+  world.limits = { alertsMax: 200, labelCharactersMax: 100, alertCharactersMax: 1000, allAlertsCharactersMax: 20_000 }
+  const manager = await world.open()
+  const alert = (n: number, text = '', endsMs = startMs + dayMs): Parameters<Alertmanager['receive']>[0][number] => ({
+    labels: Labels.fromObject({ n: `${n}` }),
+    annotations: Labels.fromObject({ text }),
+    startsMs: startMs,
+    endsMs,
+    generatorUrl: '',
+  })
+  const list = (count: number, text?: string, endsMs?: number) =>
+    Array.from({ length: count }, (_, n) => alert(n, text, endsMs))
+  const received = await manager.receive(list(300))
+  assert.deepEqual([received.refused, received.passes, received.problems.length], [100, true, 50])
+  assert.match(
+    received.problems[0]!,
+    /^there are 200 alerts, which is the limit: \{n="200"\} is not taken; .*limits\.alerts$/,
+  )
+  assert.equal(manager.alerts().length, 200)
+  // Texts that grow have room as long as all of them do.
+  const longer = await manager.receive(list(200, 'x'.repeat(200)))
+  assert.ok(longer.refused > 50 && longer.refused < 150 && longer.passes, JSON.stringify(longer))
+  assert.match(longer.problems[0]!, /^all alerts would have \d+ characters, the limit is 20000: /)
+  const ended = await manager.receive(list(200, '', startMs))
+  assert.deepEqual([ended.refused, manager.alerts().length], [0, 0])
+  const long = await manager.receive([
+    alert(1, 'x'.repeat(2000)),
+    { ...alert(1), labels: Labels.fromObject({ n: 'x'.repeat(200) }) },
+  ])
+  assert.deepEqual([long.refused, long.passes], [2, false])
+  assert.match(long.problems[0]!, /^alert \{n="1"\} has 2006 characters, the limit is 1000$/)
+  assert.match(long.problems[1]!, /^the labels of an alert have 201 characters, the limit is 100$/)
+  await manager.stop()
 })

@@ -7,6 +7,7 @@ import { assert } from '#core/assert.ts'
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, messageOf, UnavailableError } from '#core/errors.ts'
 import type { Secret } from '#lang/settings/http-client.ts'
+import { yieldEvery } from '#core/yield.ts'
 import type { HttpClient } from '#net/http-client.ts'
 import type { Mail } from '#net/mail.ts'
 import { retryAfterMs } from '#net/retry-after.ts'
@@ -31,6 +32,8 @@ export interface Outgoing {
 
 const timeoutMs = 30_000
 const replyBytesMax = 1 << 20
+/** Alerts that are printed between two pauses. */
+const alertsAtOnce = 64
 const zeroTime = '0001-01-01T00:00:00Z'
 
 /** Cut to so many characters, with a mark. */
@@ -82,6 +85,17 @@ function alertJson(alert: ManagedAlert, nowMs: number): Record<string, unknown> 
   }
 }
 
+/** Elements of a list, printed with pauses. */
+async function alertsJson(alerts: readonly ManagedAlert[], nowMs: number, clock: Clock): Promise<string> {
+  const pause = yieldEvery(clock)
+  const printed: string[] = []
+  for (const alert of alerts) {
+    printed.push(JSON.stringify(alertJson(alert, nowMs)))
+    if (printed.length % alertsAtOnce === 0) await pause()
+  }
+  return printed.join(',')
+}
+
 /** A short key of a group, for receivers that want one. */
 const hashed = (groupKey: string): string => createHash('sha256').update(groupKey).digest('hex')
 
@@ -115,25 +129,19 @@ type Sender = (integration: Integration, outgoing: Outgoing, world: SendWorld) =
 const webhook: Sender = async ({ secrets, numbers }, { data, groupKey, reason }, world) => {
   const most = given(numbers, 'max_alerts')
   const alerts = most > 0 ? data.alerts.slice(0, most) : data.alerts
-  await post(
-    world,
-    (await world.secret(given(secrets, 'url'))).trim(),
-    {
-      receiver: data.receiver,
-      status: data.status,
-      alerts: alerts.map(a => alertJson(a, data.nowMs)),
-      groupLabels: Object.fromEntries(data.groupLabels.entries()),
-      commonLabels: Object.fromEntries(commonPairs(data.alerts.map(a => a.labels))),
-      commonAnnotations: Object.fromEntries(commonPairs(data.alerts.map(a => a.annotations))),
-      externalURL: data.externalUrl,
-      version: '4',
-      groupKey,
-      notification_reason: reason,
-      truncatedAlerts: data.alerts.length - alerts.length,
-    },
-    {},
-    numbers['timeout'],
-  )
+  const rest = JSON.stringify({
+    groupLabels: Object.fromEntries(data.groupLabels.entries()),
+    commonLabels: Object.fromEntries(commonPairs(data.alerts.map(a => a.labels))),
+    commonAnnotations: Object.fromEntries(commonPairs(data.alerts.map(a => a.annotations))),
+    externalURL: data.externalUrl,
+    version: '4',
+    groupKey,
+    notification_reason: reason,
+    truncatedAlerts: data.alerts.length - alerts.length,
+  })
+  const head = JSON.stringify({ receiver: data.receiver, status: data.status })
+  const body = `${head.slice(0, -1)},"alerts":[${await alertsJson(alerts, data.nowMs, world.clock)}],${rest.slice(1)}`
+  await post(world, (await world.secret(given(secrets, 'url'))).trim(), body, {}, numbers['timeout'])
 }
 
 const email: Sender = async ({ texts, secrets, flags, maps }, { data, groupKey }, { templates, secret, mail }) => {

@@ -93,10 +93,10 @@ class MatcherParser {
   }
 }
 
-/** Throws BadDataError. */
+/** Texts are not memoized: silences stay for days, and alerts of ever new labels come. Throws BadDataError. */
 export function matcherOf(kind: MatchKind, name: string, value: string): Matcher {
   try {
-    return makeMatcher(kind, name, value)
+    return makeMatcher(kind, name, value, false)
   } catch (error) {
     throw new BadDataError(`${name}${kind}${quote(value)}: ${error instanceof Error ? error.message : String(error)}`)
   }

@@ -2,7 +2,8 @@
  * Alerts, silences and the log of notifications of an Alertmanager: in memory, and in one file that is written whole.
  */
 import { createHash } from 'node:crypto'
-import { BadDataError, messageOf, NotFoundError } from '#core/errors.ts'
+import { BadDataError, LimitError, messageOf, NotFoundError } from '#core/errors.ts'
+import type { AlertLimits } from '#core/limits.ts'
 import type { Random } from '#core/random.ts'
 import { Labels } from '#model/labels.ts'
 import { matcherOf, type Matcher } from './matchers.ts'
@@ -18,6 +19,8 @@ export interface ManagedAlert {
   /** The client gave no end: it is `resolve_timeout` after the alert was last received. */
   isTimeout: boolean
   fingerprint: string
+  /** Of its labels, annotations and URL. */
+  characters: number
 }
 
 const mask = (1n << 64n) - 1n
@@ -95,17 +98,16 @@ export class AlertmanagerState {
       if ((this.notifications.get(key)?.atMs ?? -Infinity) < entry.atMs) this.notifications.set(key, entry)
   }
 
-  /** The state as its file has it, JSON with an entry a line, without entries that expired before `nowMs`. */
-  encode(nowMs: number): Uint8Array {
+  /**
+   * The state as its file has it, JSON with an entry a line, without entries that expired before `nowMs`. `pause` is
+   * called between some entries: what changes meanwhile may be there or not.
+   */
+  async encode(nowMs: number, pause: () => Promise<void>): Promise<Uint8Array> {
     for (const [id, silence] of this.silences) if (silence.endsMs + retentionMs < nowMs) this.silences.delete(id)
     for (const [key, entry] of this.notifications) if (entry.expiresMs < nowMs) this.notifications.delete(key)
-    const silences = [...this.silences.values()].map((s): string => {
-      const json: SilenceJson = { ...s, matchers: s.matchers.map(m => [m.kind, m.name, m.value]) }
-      return JSON.stringify(json)
-    })
-    const notifications = [...this.notifications].map(entry => JSON.stringify(entry))
-    const listed = (lines: readonly string[]): string => (lines.length === 0 ? '[]' : `[\n${lines.join(',\n')}\n]`)
-    return Buffer.from(`{"silences":${listed(silences)},\n"notifications":${listed(notifications)}}\n`)
+    const silences = await lines(this.silences.values(), silenceLine, pause)
+    const notifications = await lines(this.notifications, entry => JSON.stringify(entry), pause)
+    return Buffer.from(`{"silences":${silences},\n"notifications":${notifications}}\n`)
   }
 
   /** Adds what can be read; returns what can't, in words. */
@@ -162,9 +164,13 @@ export class AlertmanagerState {
 
   /**
    * Adds a silence, or changes one; a change that would rewrite the past ends the old one and begins another. Returns
-   * the id. Throws BadDataError.
+   * the id. Throws BadDataError, and LimitError (429) for one silence too many.
    */
-  setSilence(wanted: Omit<Silence, 'id' | 'updatedMs'> & { id: string }, nowMs: number): string {
+  setSilence(
+    wanted: Omit<Silence, 'id' | 'updatedMs'> & { id: string },
+    nowMs: number,
+    { silencesMax }: Pick<AlertLimits, 'silencesMax'>,
+  ): string {
     if (wanted.matchers.length === 0) throw new BadDataError('at least one matcher required')
     if (wanted.matchers.every(m => m.matches('')))
       throw new BadDataError('at least one matcher must not match the empty string')
@@ -180,6 +186,12 @@ export class AlertmanagerState {
       })
       return old.id
     }
+    if (this.silences.size >= silencesMax)
+      throw new LimitError(
+        `there are ${this.silences.size} silences, which is the limit; those that ended count for five days: ` +
+          'raise limits.silences',
+        429,
+      )
     if (old !== undefined && silenceState(old, nowMs) !== 'expired') this.expireSilence(old.id, nowMs)
     const id = this.newId()
     this.silences.set(id, { ...wanted, id, startsMs: Math.max(wanted.startsMs, nowMs), updatedMs: nowMs })
@@ -212,15 +224,24 @@ export class AlertmanagerState {
       updatedMs: nowMs,
     })
   }
+}
 
-  /** Ids of the silences that an alert is under. */
-  silencing(labels: Labels, nowMs: number): string[] {
-    const ids: string[] = []
-    for (const silence of this.silences.values())
-      if (silenceState(silence, nowMs) === 'active' && silence.matchers.every(m => m.matches(labels.get(m.name))))
-        ids.push(silence.id)
-    return ids
+function silenceLine(silence: Silence): string {
+  const json: SilenceJson = { ...silence, matchers: silence.matchers.map(m => [m.kind, m.name, m.value]) }
+  return JSON.stringify(json)
+}
+
+/** Entries that are printed between two pauses. */
+const printedAtOnce = 128
+
+/** A list of JSON with an entry a line. */
+async function lines<T>(entries: Iterable<T>, line: (entry: T) => string, pause: () => Promise<void>): Promise<string> {
+  const printed: string[] = []
+  for (const entry of Array.from(entries)) {
+    printed.push(line(entry))
+    if (printed.length % printedAtOnce === 0) await pause()
   }
+  return printed.length === 0 ? '[]' : `[\n${printed.join(',\n')}\n]`
 }
 
 /** Silences (objects) and notifications (pairs) of a file; of a damaged one those whose lines are whole. */

@@ -170,7 +170,16 @@ function alertList(alerts: readonly ManagedAlert[], nowMs: number): GoValue {
   )
 }
 
-function dataValue({ receiver, status, alerts, groupLabels, externalUrl, nowMs }: TemplateData): GoValue {
+/** Made once a notification, whatever number of templates it takes: nothing changes it. */
+const dataValues = new WeakMap<TemplateData, GoValue>()
+
+function dataValue(data: TemplateData): GoValue {
+  let value = dataValues.get(data)
+  if (value === undefined) dataValues.set(data, (value = makeDataValue(data)))
+  return value
+}
+
+function makeDataValue({ receiver, status, alerts, groupLabels, externalUrl, nowMs }: TemplateData): GoValue {
   return new Fields([
     ['Receiver', receiver],
     ['Status', status],

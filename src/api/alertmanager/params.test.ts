@@ -84,12 +84,17 @@ test('a silence has matchers of four kinds, times, an author and a comment', () 
   )
   assert.deepEqual([silence.id, silence.startsMs, silence.endsMs], ['', tenMs, tenMs + 3_600_000])
   assert.equal(readSilence({ ...body, id: 'known' }).id, 'known')
-  const wrong: [body: unknown, message: string][] = [
+  const wrong: [body: unknown, message: string | RegExp][] = [
     [null, 'matchers in body is required'],
     [{ ...body, matchers: {} }, 'matchers in body is required'],
     [{ ...body, matchers: [null] }, 'a matcher needs a name and a value'],
     [{ ...body, matchers: [{ name: 'a' }] }, 'a matcher needs a name and a value'],
     [{ ...body, matchers: [{ name: '', value: 'x' }] }, 'a matcher needs a name and a value'],
+    [
+      { ...body, matchers: Array(101).fill({ name: 'a', value: 'b' }) },
+      'the silence has 101 matchers, the limit is 100',
+    ],
+    [{ ...body, comment: 'c'.repeat(40_000) }, /^the silence has 40\d+ characters, the limit is 32768$/],
     [{ ...body, endsAt: undefined }, 'startsAt and endsAt in body are required'],
     [{ ...body, createdBy: undefined }, 'createdBy in body is required'],
     [{ ...body, comment: 5 }, 'comment in body is required'],
@@ -107,6 +112,7 @@ test('alerts are chosen by filters, receivers and states', () => {
     generatorUrl: '',
     fingerprint: 'f',
     isTimeout: false,
+    characters: 0,
   }
   const active: AlertStatus = { state: 'active', silencedBy: [], inhibitedBy: [], mutedBy: [] }
   const suppressed: AlertStatus = { state: 'suppressed', silencedBy: ['s'], inhibitedBy: ['i'], mutedBy: ['m'] }

@@ -6,6 +6,7 @@ import { checkElements } from '#core/body-limits.ts'
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
 import { readJsonBody } from '#core/json-body.ts'
+import { silenceLimits } from '#core/limits.ts'
 import { quote } from '#core/text.ts'
 import { yieldEvery } from '#core/yield.ts'
 import { compileAnchored } from '#lang/regex/regex.ts'
@@ -80,7 +81,14 @@ function textOf(body: Record<string, unknown>, name: string): string {
 /** A posted silence; its id is empty where a new one is asked for. */
 export function readSilence(body: unknown): Omit<Silence, 'updatedMs'> {
   if (!isObject(body) || !Array.isArray(body['matchers'])) throw new BadDataError('matchers in body is required')
-  const matchers = (body['matchers'] as unknown[]).map(matcherOfJson)
+  const sent = body['matchers'] as unknown[]
+  const { matchersMax, charactersMax } = silenceLimits
+  if (sent.length > matchersMax)
+    throw new BadDataError(`the silence has ${sent.length} matchers, the limit is ${matchersMax}`)
+  const characters = JSON.stringify(body).length
+  if (characters > charactersMax)
+    throw new BadDataError(`the silence has ${characters} characters, the limit is ${charactersMax}`)
+  const matchers = sent.map(matcherOfJson)
   const startsMs = timeOf(body['startsAt'], 'startsAt')
   const endsMs = timeOf(body['endsAt'], 'endsAt')
   if (startsMs === undefined || endsMs === undefined) throw new BadDataError('startsAt and endsAt in body are required')

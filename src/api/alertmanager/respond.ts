@@ -2,8 +2,10 @@
 import { messageOf } from '#core/errors.ts'
 import type { ErrorReplies, HttpReply } from '#net/route-table.ts'
 
+export const jsonType = { 'content-type': 'application/json' } as const
+
 export function json(value: unknown, status = 200): HttpReply {
-  return { status, headers: { 'content-type': 'application/json' }, body: JSON.stringify(value) }
+  return { status, headers: jsonType, body: JSON.stringify(value) }
 }
 
 const failed = (error: Error): HttpReply => json(error.message, 500)

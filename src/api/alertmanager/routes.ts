@@ -2,13 +2,23 @@
 import type { Alertmanager, AlertStatus, IncomingAlert } from '#alert/alertmanager/alertmanager.ts'
 import { silenceState, type ManagedAlert, type Silence } from '#alert/alertmanager/store.ts'
 import type { Clock } from '#core/clock.ts'
-import { BadDataError, messageOf } from '#core/errors.ts'
-import { addAll } from '#core/lists.ts'
+import { BadDataError, CanceledError, messageOf } from '#core/errors.ts'
+import { Pace } from '#core/pace.ts'
+import { pacedSort } from '#core/paced-sort.ts'
+import { yieldEvery } from '#core/yield.ts'
 import { maskSettings } from '#lang/settings/mask.ts'
 import type { Labels } from '#model/labels.ts'
-import { inDialect, route, under, type Handler, type Route } from '#net/route-table.ts'
+import {
+  inDialect,
+  route,
+  under,
+  type Handler,
+  type HttpReply,
+  type HttpRequest,
+  type Route,
+} from '#net/route-table.ts'
 import { alertFilter, bodyOf, filtersOf, readAlert, readSilence } from './params.ts'
-import { alertmanagerErrors, json } from './respond.ts'
+import { alertmanagerErrors, json, jsonType } from './respond.ts'
 
 export interface AlertmanagerOptions {
   clock: Clock
@@ -52,6 +62,65 @@ function silenceJson(silence: Silence, nowMs: number): Record<string, unknown> {
   }
 }
 
+/** An alert that is shown. */
+interface Shown {
+  alert: ManagedAlert
+  status: AlertStatus
+  receivers: readonly string[]
+}
+
+interface ShownGroup {
+  alerts: readonly Shown[]
+  labels: Labels
+  receiver: string
+}
+
+function alertJson({ alert, status, receivers }: Shown): Record<string, unknown> {
+  return {
+    annotations: alert.annotations.toObject(),
+    endsAt: iso(alert.endsMs),
+    fingerprint: alert.fingerprint,
+    receivers: [...new Set(receivers)].map(name => ({ name })),
+    startsAt: iso(alert.startsMs),
+    status,
+    updatedAt: iso(alert.updatedMs),
+    generatorURL: alert.generatorUrl,
+    labels: alert.labels.toObject(),
+  }
+}
+
+/** Alerts, or silences, between two pauses: a millisecond of work. */
+const alertsAtOnce = 64
+
+type Pause = () => Promise<void>
+
+/** Elements of a list, with what stands between them. */
+async function* printed<T>(items: readonly T[], toJson: (item: T) => unknown, pause: Pause): AsyncGenerator<string> {
+  for (let from = 0; from < items.length; from += alertsAtOnce) {
+    const some = items.slice(from, from + alertsAtOnce).map(item => JSON.stringify(toJson(item)))
+    yield (from === 0 ? '' : ',') + some.join(',')
+    await pause()
+  }
+}
+
+async function* groupPieces(groups: readonly ShownGroup[], pause: Pause): AsyncGenerator<string> {
+  for (const [i, { alerts, labels, receiver }] of groups.entries()) {
+    yield i === 0 ? '{"alerts":[' : ',{"alerts":['
+    yield* printed(alerts, alertJson, pause)
+    yield `],${JSON.stringify({ labels: labels.toObject(), receiver: { name: receiver } }).slice(1)}`
+  }
+}
+
+/** A list of JSON, printed while it is sent. */
+function listReply(elements: AsyncIterable<string>): HttpReply {
+  async function* body(): AsyncGenerator<string> {
+    yield '['
+    yield* elements
+    yield ']'
+  }
+  return { status: 200, headers: jsonType, body: body() }
+}
+
 export function alertmanagerRoutes(options: AlertmanagerOptions): Route[] {
   const api = new AlertmanagerApi(options)
   const routes = [
@@ -82,73 +151,86 @@ class AlertmanagerApi {
     return this.#options.alertmanager.routesOf(labels).map(r => r.receiver)
   }
 
-  #alertJson(alert: ManagedAlert, status: AlertStatus): Record<string, unknown> {
-    return {
-      annotations: alert.annotations.toObject(),
-      endsAt: iso(alert.endsMs),
-      fingerprint: alert.fingerprint,
-      receivers: [...new Set(this.#receiversOf(alert.labels))].map(name => ({ name })),
-      startsAt: iso(alert.startsMs),
-      status,
-      updatedAt: iso(alert.updatedMs),
-      generatorURL: alert.generatorUrl,
-      labels: alert.labels.toObject(),
+  /** Gives way to others; ends the work of a client that has gone away. */
+  #pauseFor({ signal }: HttpRequest): Pause {
+    const pause = yieldEvery(this.#options.clock)
+    return async () => {
+      await pause()
+      if (signal.aborted) throw new CanceledError('the client has gone away')
     }
   }
 
   readonly alerts: Handler = async request => {
-    const { alertmanager } = this.#options
+    const { alertmanager, clock } = this.#options
     const isChosen = alertFilter(await request.form())
-    const found = alertmanager
-      .alerts()
-      .map(alert => ({ alert, status: alertmanager.statusOf(alert) }))
-      .filter(({ alert, status }) => isChosen(alert, status, this.#receiversOf(alert.labels)))
-    found.sort((a, b) => (a.alert.fingerprint < b.alert.fingerprint ? -1 : 1))
-    return json(found.map(({ alert, status }) => this.#alertJson(alert, status)))
+    const pause = this.#pauseFor(request)
+    const found: Shown[] = []
+    for (const [i, alert] of alertmanager.alerts().entries()) {
+      if (i % alertsAtOnce === alertsAtOnce - 1) await pause()
+      const status = await alertmanager.statusOf(alert, undefined, pause)
+      const receivers = this.#receiversOf(alert.labels)
+      if (isChosen(alert, status, receivers)) found.push({ alert, status, receivers })
+    }
+    await pacedSort(found, (a, b) => (a.alert.fingerprint < b.alert.fingerprint ? -1 : 1), new Pace(clock))
+    return listReply(printed(found, alertJson, pause))
   }
 
   readonly receive: Handler = async request => {
+    const pause = this.#pauseFor(request)
     const body = await bodyOf(request, this.#options.clock)
     if (!Array.isArray(body)) throw new BadDataError('a list of alerts was expected')
     const problems: string[] = []
+    let unread = 0
     const good: IncomingAlert[] = []
-    for (const one of body as unknown[]) {
+    for (const [i, one] of (body as unknown[]).entries()) {
+      if (i % alertsAtOnce === alertsAtOnce - 1) await pause()
       try {
         good.push(readAlert(one))
       } catch (error) {
-        problems.push(messageOf(error))
+        unread++
+        if (problems.length < problemsShown) problems.push(messageOf(error))
       }
     }
-    addAll(problems, this.#options.alertmanager.receive(good).problems)
-    if (problems.length === 0) return { status: 200, body: '' }
-    const more = problems.length > problemsShown ? `; ${problems.length - problemsShown} more` : ''
-    return json(problems.slice(0, problemsShown).join('; ') + more, 400)
+    const received = await this.#options.alertmanager.receive(good)
+    const shown = [...problems, ...received.problems].slice(0, problemsShown)
+    if (shown.length === 0) return { status: 200, body: '' }
+    const others = unread + received.refused - shown.length
+    return json(shown.join('; ') + (others > 0 ? `; ${others} more` : ''), received.passes ? 429 : 400)
   }
 
   readonly groups: Handler = async request => {
     const { alertmanager } = this.#options
     const isChosen = alertFilter(await request.form())
-    const groups = alertmanager.groups().map(({ alerts, labels, receiver, route: own }) => ({
-      alerts: alerts
-        .map(alert => ({ alert, status: alertmanager.statusOf(alert, own) }))
-        .filter(({ alert, status }) => isChosen(alert, status, [receiver]))
-        .map(({ alert, status }) => this.#alertJson(alert, status)),
-      labels: labels.toObject(),
-      receiver: { name: receiver },
-    }))
-    return json(groups.filter(g => g.alerts.length > 0))
+    const pause = this.#pauseFor(request)
+    const found: ShownGroup[] = []
+    for (const { alerts, labels, receiver, route: own } of alertmanager.groups()) {
+      const shown: Shown[] = []
+      for (const [i, alert] of alerts.entries()) {
+        if (i % alertsAtOnce === alertsAtOnce - 1) await pause()
+        const status = await alertmanager.statusOf(alert, own, pause)
+        if (isChosen(alert, status, [receiver]))
+          shown.push({ alert, status, receivers: this.#receiversOf(alert.labels) })
+      }
+      if (shown.length > 0) found.push({ alerts: shown, labels, receiver })
+      await pause()
+    }
+    return listReply(groupPieces(found, pause))
   }
 
   readonly silences: Handler = async request => {
     const filters = filtersOf(await request.form())
-    const nowMs = this.#options.clock.nowMs()
+    const pause = this.#pauseFor(request)
+    const { alertmanager, clock } = this.#options
+    const nowMs = clock.nowMs()
     const rank = (silence: Silence): number => silenceOrder.indexOf(silenceState(silence, nowMs))
-    // A filter names what the silence itself names.
-    const found = [...this.#options.alertmanager.silences.values()].filter(s =>
-      filters.every(f => s.matchers.some(m => m.name === f.name && f.matches(m.value))),
-    )
-    found.sort((a, b) => rank(a) - rank(b) || a.endsMs - b.endsMs)
-    return json(found.map(s => silenceJson(s, nowMs)))
+    const found: Silence[] = []
+    for (const [i, silence] of [...alertmanager.silences.values()].entries()) {
+      if (i % alertsAtOnce === alertsAtOnce - 1) await pause()
+      // A filter names what the silence itself names.
+      if (filters.every(f => silence.matchers.some(m => m.name === f.name && f.matches(m.value)))) found.push(silence)
+    }
+    await pacedSort(found, (a, b) => rank(a) - rank(b) || a.endsMs - b.endsMs, new Pace(clock))
+    return listReply(printed(found, silence => silenceJson(silence, nowMs), pause))
   }
 
   readonly setSilence: Handler = async request => {

@@ -3,6 +3,7 @@ import { alertmanagerRoutes } from '#api/alertmanager/routes.ts'
 import { ruleRoutes } from '#api/prometheus/rules.ts'
 import type { Alertmanager } from '#alert/alertmanager/alertmanager.ts'
 import type { Registry } from '#core/counter.ts'
+import { defaultAlertLimits } from '#core/limits.ts'
 import { Alerting } from '../alerting.ts'
 import { OwnAlertmanager } from '../alertmanager.ts'
 import { queryRoutes, type Context } from '../context.ts'
@@ -35,6 +36,11 @@ function makeAlertmanager(context: Context, { bucket }: MetricsPart): Promise<Ow
     backupKey: `${defaultTenants.metrics}/tercet/alertmanager/state.json`,
     externalUrl,
     allowsOffLimits: config.isOn('limits.notify_link_local'),
+    limits: {
+      ...defaultAlertLimits,
+      alertsMax: config.number('limits.alerts'),
+      silencesMax: config.number('limits.silences'),
+    },
   })
 }
 

@@ -26,7 +26,8 @@ const meta = /[\\^$.|?*+()[\]{}]/
 /** Alternatives that are looked up one by one in an index; more are tested by a set. */
 const alternativesMax = 1000
 
-export function compileAnchored(source: string): AnchoredRegex {
+/** `isMemoized`: texts are kept with what became of them, for who asks about the same ones again. */
+export function compileAnchored(source: string, isMemoized = true): AnchoredRegex {
   const alternatives = literalAlternatives(source)
   if (alternatives !== undefined) {
     if (alternatives.length === 1) {
@@ -50,6 +51,7 @@ export function compileAnchored(source: string): AnchoredRegex {
     test(text) {
       // Most labels of an index differ there, and are done with.
       if (!text.startsWith(prefix)) return false
+      if (!isMemoized) return compiled.matches(text)
       const known = memo.get(text)
       if (known !== undefined) return known
       const result = compiled.matches(text)
@@ -148,10 +150,10 @@ function shapedTest(source: string): ((text: string) => boolean) | undefined {
 }
 
 /** A matcher of any kind; throws BadRegexError for an expression that does not compile. */
-export function makeMatcher(kind: MatchKind, name: string, value: string): Matcher {
+export function makeMatcher(kind: MatchKind, name: string, value: string, isMemoized = true): Matcher {
   if (kind === '=') return Matcher.equal(name, value)
   if (kind === '!=') return Matcher.notEqual(name, value)
-  const regex = compileAnchored(value)
+  const regex = compileAnchored(value, isMemoized)
   return new Matcher(
     kind,
     name,
