@@ -57,7 +57,8 @@ async function decode({ signal, worst }: Case, path: string): Promise<void> {
         kernel,
         limits,
       }),
-    traces: () => traceProtocols({ appender: { append: async () => stored }, tenantOf, clock, onStored: () => {} }),
+    traces: () =>
+      traceProtocols({ appender: { append: async () => stored, appendParts: async () => stored }, tenantOf, clock }),
   }[signal]()
   const body = readFileSync(path)
   const peakBytes = (): number => process.resourceUsage().maxRSS * 1024

@@ -10,6 +10,7 @@ import { LogsEngine, type LogsOptions } from '#logs/engine.ts'
 import { MetricsEngine, type MetricsOptions } from '#metrics/engine.ts'
 import { TracesEngine, type TracesOptions } from '#traces/engine.ts'
 import { defaultDedicated, layoutOf } from '#traces/schema.ts'
+import { withoutSpans } from '#wire/otlp/split-traces.ts'
 import { decodeOtlpTraces, decodeSpan, encodeOtlpTraces } from '#wire/otlp/traces.ts'
 import type { LogStore } from '../src/query/log-script.ts'
 import type { TraceStore } from '../src/query/traceql/script.ts'
@@ -108,6 +109,7 @@ export async function openTraces(clock: VirtualClock, options: Partial<TracesOpt
     decode: decodeOtlpTraces,
     decodeSpan,
     encode: encodeOtlpTraces,
+    withoutSpans,
     ...options,
   })
   await driving(clock, engine.open())

@@ -22,7 +22,7 @@ const never = (): never => {
 const served: Record<keyof typeof worstBodies, ServedProtocol> = {
   logs: logProtocols({ appender: { append: never }, tenantOf, clock, log: silentLog, kernel, limits }),
   metrics: metricsProtocols({ appender: { append: never }, tenantOf, clock, kernel, limits }),
-  traces: traceProtocols({ appender: { append: never }, tenantOf, clock, onStored: never }),
+  traces: traceProtocols({ appender: { append: never, appendParts: never }, tenantOf, clock, onStored: never }),
 }
 
 async function answerTo(protocols: ServedProtocol, { path, service, headers, body }: WorstBody): Promise<string> {

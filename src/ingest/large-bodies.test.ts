@@ -10,11 +10,14 @@ import { VirtualClock } from '#core/virtual-clock.ts'
 import { nameRefused, refuse, type AppendOutcome } from '#model/append-outcome.ts'
 import { FloatHistogram } from '#model/histogram.ts'
 import { Labels } from '#model/labels.ts'
+import type { Span, Trace } from '#model/trace.ts'
 import { BatchBuilder } from '#model/write-batch.ts'
 import { bodyKinds, decodeBody, type BodyDecoder, type BodyKind } from '#wire/decode-body.ts'
+import { decodeOtlpTraces } from '#wire/otlp/traces.ts'
 import { encodeWriteRequest, encodeWriteRequestV2 } from '#wire/remote-write/encode.ts'
 import { logsRequest, metricsRequest, tracesRequest } from '../../test/otlp-schema.ts'
 import { protobuf } from '../../test/protobuf.ts'
+import { showSpans } from '../../test/show-spans.ts'
 import { showLogBatch, showWriteBatch } from '../../test/show-batch.ts'
 import { worstBodies } from '../../test/worst-bodies.ts'
 import { call, send, tenantOf } from './ingest-kit.ts'
@@ -52,9 +55,25 @@ function judge<T extends AppendOutcome>(outcome: T, count: number, namesRefused:
   return outcome
 }
 
+const spansIn = (trace: Trace): Span[] => trace.resources.flatMap(r => r.scopes.flatMap(s => s.spans))
+
 /** Protocols, and what they append as text. */
-function protocolsWith(decoder: BodyDecoder | undefined): { served: ServedProtocol[]; appended: string[] } {
+function protocolsWith(decoder: BodyDecoder | undefined): {
+  served: ServedProtocol[]
+  appended: string[]
+  derived: string[]
+} {
   const appended: string[] = []
+  const derived: string[] = []
+  /** Returns how many there are. */
+  const takeSpans = (outlines: Trace, message: Uint8Array): number => {
+    const whole = decodeOtlpTraces(message)
+    const spans = spansIn(outlines)
+    for (const [i, span] of spansIn(whole).entries())
+      if (spans[i]!.problem !== undefined) span.problem = spans[i]!.problem
+    for (const line of showSpans(whole)) appended.push(line)
+    return spans.length
+  }
   const outcome = (): AppendOutcome => ({ stored: 0, refused: 0, problems: [] })
   const push = { tenantOf, clock, log: silentLog, kernel, limits, decoder }
   const logs = logProtocols({
@@ -81,16 +100,23 @@ function protocolsWith(decoder: BodyDecoder | undefined): { served: ServedProtoc
     ...push,
     appender: {
       append: async (tenant, trace, message) => {
-        const spans = trace.resources.flatMap(r => r.scopes.flatMap(s => s.spans))
-        appended.push(tenant, Buffer.from(message).toString('base64'))
-        for (const { name, spanId, problem } of spans)
-          appended.push(`${name} ${Buffer.from(spanId).toString('hex')} ${problem ?? ''}`)
-        return judge(outcome(), spans.length, false)
+        appended.push(tenant)
+        return judge(outcome(), takeSpans(trace, message), true)
+      },
+      appendParts: async (tenant, parts) => {
+        assert.ok(parts.length > 1)
+        appended.push(tenant)
+        const spans = parts.reduce((sum, { message, outlines }) => sum + takeSpans(outlines(), message), 0)
+        return judge(outcome(), spans, true)
       },
     },
-    onStored: () => {},
+    onStored: (tenant, trace) => {
+      // A store refuses those that could not be read.
+      for (const { spanId, problem } of spansIn(trace))
+        if (problem === undefined) derived.push(`derived ${tenant} ${Buffer.from(spanId).toString('hex')}`)
+    },
   })
-  return { served: [logs, metrics, traces], appended }
+  return { served: [logs, metrics, traces], appended, derived }
 }
 
 const json = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value))
@@ -293,6 +319,8 @@ test('a long body of each kind is appended and answered as when it is decoded he
     assert.deepEqual(decoder.kinds, [kind])
     assert.ok(here.appended.length > 1000, kind)
     assert.ok(there.appended.join('\n') === here.appended.join('\n'), kind)
+    assert.ok(there.derived.join('\n') === here.derived.join('\n'), kind)
+    if (/traces|zipkin|jaeger/.test(kind)) assert.ok(here.derived.length > 1000, kind)
   }
 })
 

@@ -8,9 +8,10 @@ import { decodedHereBytesMax } from '#core/limits.ts'
 import { yieldEvery } from '#core/yield.ts'
 import { logsOf, samplesOf } from '#model/carried-batch.ts'
 import type { LogBatch } from '#model/log-batch.ts'
-import type { Trace } from '#model/trace.ts'
 import type { WriteBatch } from '#model/write-batch.ts'
-import { spansOf, unfoldedBytes, type BodyDecoder, type BodyKind } from '#wire/decode-body.ts'
+import type { SpansPart } from '#traces/append.ts'
+import { unfoldedBytes, type BodyDecoder, type BodyKind } from '#wire/decode-body.ts'
+import { spansOf } from '#wire/otlp/carried-spans.ts'
 import type { TranslatedPoints } from '#wire/otlp/to-prometheus.ts'
 
 /** Where long bodies go. */
@@ -49,13 +50,13 @@ export async function decodeLargeSamples(
   return { batch: samplesOf(decoded.batch), points: decoded.points }
 }
 
-/** Spans of a long body, and the same as an OTLP message. */
+/** Spans of a long body, in parts of some milliseconds. */
 export async function decodeLargeTraces(
   decoder: BodyDecoder,
   kind: BodyKind,
   body: Uint8Array,
-): Promise<{ trace: Trace; message: Uint8Array }> {
+): Promise<{ parts: readonly SpansPart[] }> {
   const decoded = await decoder.decode(kind, body)
   assert(decoded.signal === 'traces', 'a body of traces holds spans')
-  return { trace: spansOf(decoded), message: decoded.message }
+  return { parts: decoded.parts.map(part => ({ message: part.message, outlines: () => spansOf(part) })) }
 }

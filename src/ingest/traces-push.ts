@@ -1,20 +1,21 @@
 /** What the push protocols of traces share: what they are made of, and replies to refused spans. */
 import type { Clock } from '#core/clock.ts'
 import { LimitError } from '#core/errors.ts'
+import { yieldEvery } from '#core/yield.ts'
 import type { AppendOutcome } from '#model/append-outcome.ts'
 import type { Trace } from '#model/trace.ts'
 import type { HttpReply } from '#net/route-table.ts'
-import type { TracesAppender } from '#traces/append.ts'
+import type { SpansPart, TracesAppender } from '#traces/append.ts'
+import { withoutSpansAt } from '#wire/otlp/split-traces.ts'
 import { encodeOtlpTraces } from '#wire/otlp/traces.ts'
 import type { Decoding } from './large-bodies.ts'
 import { serve, type Places, type PushProtocol, type ServedProtocol, type TenantOf } from './protocol.ts'
 import { plainText, retryLater } from './reply.ts'
 
-/** Spans, and the same as an OTLP message. */
-export interface TraceBatch {
-  readonly trace: Trace
-  readonly message: Uint8Array
-}
+/** Spans, and the same as an OTLP message; or in parts, where they are many. */
+export type TraceBatch =
+  | { readonly trace: Trace; readonly message: Uint8Array }
+  | { readonly parts: readonly SpansPart[] }
 
 /** What the push protocols of traces are made of. */
 export interface TracesPush extends Decoding {
@@ -22,35 +23,61 @@ export interface TracesPush extends Decoding {
   readonly tenantOf: TenantOf
   /** Long bodies are decoded in pieces, by its time. */
   readonly clock: Clock
-  /** Called with each batch of which spans were stored: metrics are derived from them. */
-  readonly onStored: (tenant: string, trace: Trace, message: Uint8Array) => void
+  /** Called with each message of which spans were stored: metrics are derived from them. Unless given, nothing is. */
+  readonly onStored?: OnStored | undefined
 }
+
+export type OnStored = (tenant: string, trace: Trace, message: Uint8Array) => void
 
 export type TraceProtocol<Format> = PushProtocol<Format, TraceBatch, AppendOutcome>
 
 export function serveTraces<Format>(
-  { appender, tenantOf, onStored }: TracesPush,
+  push: TracesPush,
   protocol: TraceProtocol<Format>,
   places: Omit<Places<NoInfer<Format>, AppendOutcome>, 'methods'>,
 ): ServedProtocol {
-  const append = async (tenant: string, { trace, message }: TraceBatch): Promise<AppendOutcome> => {
+  const { appender, onStored, clock } = push
+  const append = async (tenant: string, batch: TraceBatch): Promise<AppendOutcome> => {
+    if ('parts' in batch) {
+      const outcome = await appender.appendParts(tenant, batch.parts)
+      if (outcome.stored > 0 && onStored !== undefined)
+        await notifyOfParts(tenant, batch.parts, outcome, onStored, clock)
+      return outcome
+    }
+    const { trace, message } = batch
     const outcome = await appender.append(tenant, trace, message)
-    if (outcome.stored > 0) onStored(tenant, outcome.refused === 0 ? trace : withoutRefused(trace, outcome), message)
+    if (outcome.stored > 0) onStored?.(tenant, keptOf(trace, placesRefused(outcome)), message)
     return outcome
   }
-  return serve(protocol, { methods: ['POST'], ...places }, append, tenantOf)
+  return serve(protocol, { methods: ['POST'], ...places }, append, push.tenantOf)
 }
 
-/** Spans that were kept. They are numbered in the order of the tree. */
-function withoutRefused(trace: Trace, { refusedAt = [] }: AppendOutcome): Trace {
-  const refused = new Set(refusedAt.map(({ at }) => at))
-  let next = 0
-  return {
-    resources: trace.resources.map(r => ({
-      ...r,
-      scopes: r.scopes.map(s => ({ ...s, spans: s.spans.filter(() => !refused.has(next++)) })),
-    })),
+/** One part after another, when all are stored: where they are to be sent again nothing was counted. */
+async function notifyOfParts(
+  tenant: string,
+  parts: readonly SpansPart[],
+  outcome: AppendOutcome,
+  onStored: OnStored,
+  clock: Clock,
+): Promise<void> {
+  const refused = placesRefused(outcome)
+  const pause = yieldEvery(clock)
+  let first = 0
+  for (const { message, outlines } of parts) {
+    const trace = outlines()
+    onStored(tenant, keptOf(trace, refused, first), message)
+    for (const { scopes } of trace.resources) for (const { spans } of scopes) first += spans.length
+    await pause()
   }
+}
+
+function placesRefused({ refusedAt = [] }: AppendOutcome): ReadonlySet<number> {
+  return new Set(refusedAt.map(({ at }) => at))
+}
+
+/** Spans that were kept; `first` is the place of the first one. */
+function keptOf(trace: Trace, refused: ReadonlySet<number>, first = 0): Trace {
+  return refused.size === 0 ? trace : withoutSpansAt(trace, at => refused.has(at), first)
 }
 
 /** Spans of another protocol. */

@@ -37,9 +37,10 @@ export class RecordLine {
     this.requireWhole()
   }
 
-  /** Gives way to others where there is no record to put. */
-  pause(): Promise<void> {
-    return this.#pause()
+  /** What gave no record takes its time, too. Throws as `put`. */
+  async pause(): Promise<void> {
+    await this.#pause()
+    this.requireWhole()
   }
 
   /** Throws UnavailableError where a record may have been lost. */

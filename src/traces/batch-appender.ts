@@ -1,6 +1,6 @@
 /** The spans of one request, decided on one by one, and what the log must hold of them. Synchronous. */
 import type { AppendOutcome } from '#model/append-outcome.ts'
-import type { Span, Trace } from '#model/trace.ts'
+import type { Trace } from '#model/trace.ts'
 import { SpanAdmission, type TraceLimits } from './admission.ts'
 import type { Head } from './head.ts'
 import type { SpanDecoder } from './segment.ts'
@@ -9,20 +9,53 @@ import { encodeSpans } from './wal-record.ts'
 
 export interface AppendOptions {
   limits: TraceLimits
-  /** OTLP messages, as the log keeps them. */
-  decode: (message: Uint8Array, isOutline?: boolean) => Trace
   decodeSpan: SpanDecoder
-  encode: (trace: Trace) => Uint8Array
+  /** An OTLP message without the spans at these places. */
+  withoutSpans: (message: Uint8Array, isDropped: (at: number) => boolean) => Uint8Array
 }
 
 export interface AdmittedSpans {
-  outcome: AppendOutcome
   /** For the log; undefined when nothing is stored. */
   record: Uint8Array | undefined
   /** What the record shows. */
   traces: readonly StagedTrace[]
   /** Of these: traces that have no span yet. */
   newTraces: number
+  /** Spans of the record. */
+  stored: number
+}
+
+/** Spans of one request, in one message or several: limits of a request count over all of them. */
+export class SpanRequest {
+  readonly outcome: AppendOutcome = { stored: 0, refused: 0, problems: [] }
+  readonly admission: SpanAdmission
+  /** By trace: bytes of earlier messages, until the log has them. */
+  readonly #inLine = new Map<string, number>()
+
+  constructor({ limits, decodeSpan }: AppendOptions, nowMs: number) {
+    this.admission = new SpanAdmission(limits, nowMs, this.outcome, decodeSpan)
+  }
+
+  /** What is live of a trace, and what of this request will be; undefined: nothing. */
+  bytesOf(head: Head, key: string): number | undefined {
+    const live = head.live.get(key)?.bytes
+    const inLine = this.#inLine.size === 0 ? undefined : this.#inLine.get(key)
+    return inLine === undefined ? live : inLine + (live ?? 0)
+  }
+
+  /** A message of it is in line; more will come. */
+  putInLine(traces: readonly StagedTrace[]): void {
+    for (const { key, bytes } of traces) this.#inLine.set(key, (this.#inLine.get(key) ?? 0) + bytes)
+  }
+
+  /** The log has the message. */
+  shown(traces: readonly StagedTrace[]): void {
+    for (const { key, bytes } of traces) {
+      const left = this.#inLine.get(key)! - bytes
+      if (left > 0) this.#inLine.set(key, left)
+      else this.#inLine.delete(key)
+    }
+  }
 }
 
 export class BatchAppender {
@@ -32,43 +65,35 @@ export class BatchAppender {
     this.#options = options
   }
 
-  /** Decides what can be stored; `message` is the same as an OTLP message. */
-  admit(head: Head, trace: Trace, message: Uint8Array, nowMs: number): AdmittedSpans {
-    const { limits, decode, decodeSpan, encode } = this.#options
-    const outcome: AppendOutcome = { stored: 0, refused: 0, problems: [] }
-    const admission = new SpanAdmission(limits, nowMs, outcome, decodeSpan)
-    const refused = new Set<Span>()
+  begin(nowMs: number): SpanRequest {
+    return new SpanRequest(this.#options, nowMs)
+  }
+
+  /** Decides what can be stored of a message of the request; `message` is the same as an OTLP message. */
+  admit(request: SpanRequest, head: Head, trace: Trace, message: Uint8Array): AdmittedSpans {
+    const { outcome, admission } = request
+    const before = outcome.stored
+    const refused = new Set<number>()
+    let at = 0
     let awaited = head.awaited
     let lastKey: string | undefined
-    let liveBytes: number | undefined
+    let earlierBytes: number | undefined
     const traces = stageSpans(trace, message, (span, key, staged) => {
       if (key !== lastKey) {
         lastKey = key
-        liveBytes = head.live.get(key)?.bytes
+        earlierBytes = request.bytesOf(head, key)
       }
-      const bytes = staged === undefined ? liveBytes : staged.bytes + (liveBytes ?? 0)
+      const bytes = staged === undefined ? earlierBytes : staged.bytes + (earlierBytes ?? 0)
       const isAdmitted = admission.admit(span, bytes, head.live.size + awaited, message)
-      if (!isAdmitted) refused.add(span)
+      if (!isAdmitted) refused.add(at)
       else if (bytes === undefined) awaited++
+      at++
       return isAdmitted
     })
-    const newTraces = awaited - head.awaited
-    if (outcome.stored === 0) return { outcome, record: undefined, traces: [], newTraces: 0 }
+    const stored = outcome.stored - before
+    if (stored === 0) return { record: undefined, traces: [], newTraces: 0, stored }
     // What was refused must not come back with a replay.
-    const kept = refused.size === 0 ? message : encode(without(trace, decode(message), refused))
-    return { outcome, record: encodeSpans(head.tenant, kept), traces, newTraces }
-  }
-}
-
-/** The spans of a message that were not refused. `outline` and `whole` are the same message, read twice. */
-function without(outline: Trace, whole: Trace, refused: ReadonlySet<Span>): Trace {
-  return {
-    resources: whole.resources.map((r, i) => ({
-      ...r,
-      scopes: r.scopes.map((s, j) => ({
-        ...s,
-        spans: s.spans.filter((_span, k) => !refused.has(outline.resources[i]!.scopes[j]!.spans[k]!)),
-      })),
-    })),
+    const kept = refused.size === 0 ? message : this.#options.withoutSpans(message, place => refused.has(place))
+    return { record: encodeSpans(head.tenant, kept), traces, newTraces: awaited - head.awaited, stored }
   }
 }

@@ -5,11 +5,12 @@ import type { Bucket } from '#bucket/bucket.ts'
 import type { AppendOutcome } from '#model/append-outcome.ts'
 import type { Trace } from '#model/trace.ts'
 import type { BlockSummary } from '#store/signal.ts'
+import { RecordLine } from '#store/record-line.ts'
 import type { RecordVisitor } from '#store/wal.ts'
 import { SignalFrame, type Holdings, type SignalOptions, type UploadStats } from '#store/signal-frame.ts'
 import type { TraceLimits } from './admission.ts'
-import type { TracesAppender } from './append.ts'
-import { BatchAppender } from './batch-appender.ts'
+import type { SpansPart, TracesAppender } from './append.ts'
+import { BatchAppender, type SpanRequest } from './batch-appender.ts'
 import type { BlockBuilding } from './block-building.ts'
 import { BlockLife } from './block-life.ts'
 import { BlockList } from './block-list.ts'
@@ -23,6 +24,7 @@ import { Replay } from './replay.ts'
 import { Staging } from './staging.ts'
 import type { BlockLayout } from './schema.ts'
 import type { TracesReader } from './select.ts'
+import type { StagedTrace } from './staged-spans.ts'
 import { recordKind, scopeOf } from './wal-record.ts'
 
 export interface TracesOptions extends SignalOptions {
@@ -37,6 +39,8 @@ export interface TracesOptions extends SignalOptions {
   decode: (message: Uint8Array, isOutline?: boolean) => Trace
   decodeSpan: SpanDecoder
   encode: (trace: Trace) => Uint8Array
+  /** An OTLP message without the spans at these places. */
+  withoutSpans: (message: Uint8Array, isDropped: (at: number) => boolean) => Uint8Array
   /** Who builds blocks; unless given, this thread. */
   building?: BlockBuilding
 }
@@ -165,29 +169,69 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
   }
 
   async append(tenant: string, trace: Trace, message: Uint8Array): Promise<AppendOutcome> {
+    const head = this.#openHead(tenant)
+    const request = this.#appender.begin(this.#options.clock.nowMs())
+    const { record, show } = this.#admitMessage(request, head, trace, message)
+    if (record !== undefined) this.wal.append(recordKind.spans, record, this.#scopes(), show)
+    await this.wal.commit()
+    return request.outcome
+  }
+
+  async appendParts(tenant: string, parts: readonly SpansPart[]): Promise<AppendOutcome> {
+    const { clock } = this.#options
+    const head = this.#openHead(tenant)
+    const request = this.#appender.begin(clock.nowMs())
+    const line = new RecordLine(this.wal, clock)
+    for (const { message, outlines } of parts) {
+      // Nothing is set up for a record that is not taken.
+      this.wal.requireRoom()
+      const { record, traces, show } = this.#admitMessage(request, head, outlines(), message)
+      if (record === undefined) {
+        await line.pause()
+        continue
+      }
+      request.putInLine(traces)
+      await line.put(recordKind.spans, record, this.#scopes(), () => {
+        request.shown(traces)
+        show()
+      })
+    }
+    line.requireWhole()
+    await this.wal.commit()
+    return request.outcome
+  }
+
+  /** Throws UnavailableError and LimitError where nothing may be appended for the tenant now. */
+  #openHead(tenant: string): Head {
     this.admit()
     this.admitTenant(this.#heads, tenant)
     this.#refuseWhenFull()
-    const outcome = this.#admitBatch(this.#head(tenant), trace, message)
-    await this.wal.commit()
-    return outcome
+    return this.#head(tenant)
   }
 
-  /** The synchronous part: decides, and puts what is stored in line for the log, which shows it. */
-  #admitBatch(head: Head, trace: Trace, message: Uint8Array): AppendOutcome {
-    const nowMs = this.#options.clock.nowMs()
-    const { outcome, record, traces, newTraces } = this.#appender.admit(head, trace, message, nowMs)
-    this.spansRefused += outcome.refused
-    if (record === undefined) return outcome
+  #scopes(): string[] {
+    return [scopeOf(this.wal.writer, this.wal.generation)]
+  }
+
+  /** Decides on the spans of a message, some milliseconds long. `show` is for when the log has the record. */
+  #admitMessage(
+    request: SpanRequest,
+    head: Head,
+    trace: Trace,
+    message: Uint8Array,
+  ): { record: Uint8Array | undefined; traces: readonly StagedTrace[]; show: () => void } {
+    const refused = request.outcome.refused
+    const { record, traces, newTraces, stored } = this.#appender.admit(request, head, trace, message)
+    this.spansRefused += request.outcome.refused - refused
+    this.spansAppended += stored
+    if (record !== undefined) this.bytesAppended += message.length
     head.awaited += newTraces
-    this.spansAppended += outcome.stored
-    this.bytesAppended += message.length
-    const { writer, generation } = this.wal
-    this.wal.append(recordKind.spans, record, [scopeOf(writer, generation)], () => {
+    const nowMs = this.#options.clock.nowMs()
+    const show = (): void => {
       head.awaited -= newTraces
       head.show(traces, nowMs)
-    })
-    return outcome
+    }
+    return { record, traces, show }
   }
 
   // --- Query ---

@@ -1,5 +1,5 @@
 /** The spans of one message by trace, as they go into a head: nothing of the message's tree is held beyond them. */
-import { sharedCopy } from '#core/shared-bytes.ts'
+import { inSharedMemory } from '#core/shared-bytes.ts'
 import type { Span, Trace } from '#model/trace.ts'
 import { idKey, type HeldSpans } from './segment.ts'
 import { paddedTraceId } from './shred.ts'
@@ -23,7 +23,7 @@ function sizeOf(span: Span): number {
     : 160 + span.attributes.length * 48 + span.events.length * 120 + span.links.length * 100
 }
 
-/** Spans lie in `message` where they are outlines; a copy of it is held, in memory that all threads can read. */
+/** Spans lie in `message` where they are outlines; it is held in memory that all threads read, copied if need be. */
 export function stageSpans(trace: Trace, message: Uint8Array, isTaken: SpanTest): StagedTrace[] {
   const staged = new Map<string, StagedTrace>()
   let kept: Uint8Array | undefined
@@ -48,7 +48,7 @@ export function stageSpans(trace: Trace, message: Uint8Array, isTaken: SpanTest)
         }
         let held = into.held.at(-1)
         if (held === undefined || held.resource !== resource || held.scope !== scope) {
-          kept ??= sharedCopy(message)
+          kept ??= inSharedMemory(message)
           const source = { message: kept, resourceAt, scopeAt }
           held = { resource, schemaUrl, scope, scopeUrl, ...source, ranges: [], spans: undefined }
           into.held.push(held)

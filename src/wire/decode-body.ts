@@ -19,10 +19,11 @@ import { addJsonLine } from './json-lines/parse.ts'
 import { decodePostSpansRequest } from './jaeger/proto.ts'
 import { decodeJaegerThrift } from './jaeger/thrift.ts'
 import { decodePushRequest, parseLegacyPushJson, parsePushJson, unpackPushBody } from './loki-push/push.ts'
+import { carrySpans, type CarriedSpans } from './otlp/carried-spans.ts'
 import { addOtlpLogs, decodeOtlpLogs, parseOtlpLogsJson, type OtlpLogResource } from './otlp/logs.ts'
 import { decodeOtlpMetrics, parseOtlpMetricsJson, type OtlpResource } from './otlp/metrics.ts'
 import { translateOtlp, type TranslatedPoints } from './otlp/to-prometheus.ts'
-import { decodeOtlpTraces, encodeOtlpTraces, parseOtlpTracesJson, readOtlpTraces } from './otlp/traces.ts'
+import { encodeOtlpTraces, parseOtlpTracesJson, readOtlpTraces } from './otlp/traces.ts'
 import { decodeWriteBody, decodeWriteRequest } from './remote-write/v1.ts'
 import { decodeWriteRequestV2 } from './remote-write/v2.ts'
 import { parseZipkinJson } from './zipkin/spans.ts'
@@ -55,10 +56,8 @@ export type DecodedBody =
     }
   | {
       readonly signal: 'traces'
-      /** An OTLP message: `spansOf` reads the outlines of its spans again in a fraction of the time. */
-      readonly message: Uint8Array
-      /** By span, in the order of the message: why it could not be read. */
-      readonly problems: ReadonlyMap<number, string>
+      /** Its spans in order. */
+      readonly parts: readonly CarriedSpans[]
       readonly buffers: readonly ArrayBuffer[]
     }
 
@@ -95,29 +94,7 @@ function otlpMetrics(resources: readonly OtlpResource[], nowMs: number): Decoded
 }
 
 function spans(trace: Trace, message = encodeOtlpTraces(trace)): DecodedBody {
-  const problems = new Map<number, string>()
-  let at = 0
-  for (const { scopes } of trace.resources)
-    for (const scope of scopes)
-      for (const { problem } of scope.spans) {
-        if (problem !== undefined) problems.set(at, problem)
-        at++
-      }
-  const own = new Uint8Array(message)
-  return { signal: 'traces', message: own, problems, buffers: [own.buffer] }
-}
-
-/** The spans of a carried message, as outlines. */
-export function spansOf({ message, problems }: DecodedBody & { signal: 'traces' }): Trace {
-  const trace = decodeOtlpTraces(message, true)
-  let at = 0
-  for (const { scopes } of trace.resources)
-    for (const scope of scopes)
-      for (const span of scope.spans) {
-        const problem = problems.get(at++)
-        if (problem !== undefined) span.problem = problem
-      }
-  return trace
+  return { signal: 'traces', parts: carrySpans(trace, message), buffers: [] }
 }
 
 function writeRequestV2(body: Uint8Array): DecodedBody {

@@ -15,6 +15,7 @@ import { parseTraceql } from '#lang/traceql/parser.ts'
 import type { Span, Trace } from '#model/trace.ts'
 import { TracesEngine, type TracesOptions } from '#traces/engine.ts'
 import { defaultDedicated, layoutOf } from '#traces/schema.ts'
+import { withoutSpans } from '#wire/otlp/split-traces.ts'
 import { decodeOtlpTraces, decodeSpan, encodeOtlpTraces } from '#wire/otlp/traces.ts'
 import { TraceSearch } from '../../src/query/traceql/search.ts'
 
@@ -62,6 +63,7 @@ async function opened(world: World, options: Partial<TracesOptions> = {}): Promi
     decode: decodeOtlpTraces,
     decodeSpan,
     encode: encodeOtlpTraces,
+    withoutSpans,
     ...options,
   })
   await driving(world, engine.open())

@@ -8,6 +8,7 @@ import { LocalBuilding, type BlockBuilding } from '#traces/block-building.ts'
 import { TracesEngine } from '#traces/engine.ts'
 import type { TracesReader } from '#traces/select.ts'
 import { defaultDedicated, layoutOf } from '#traces/schema.ts'
+import { withoutSpans } from '#wire/otlp/split-traces.ts'
 import { decodeOtlpTraces, decodeSpan, encodeOtlpTraces } from '#wire/otlp/traces.ts'
 import { TraceSearch } from '../../src/query/traceql/search.ts'
 import { distantTracesBuilding, inTurns } from '../distant-building.ts'
@@ -48,6 +49,7 @@ export const traces: SimulatedSignal = {
       decode: decodeOtlpTraces,
       decodeSpan,
       encode: encodeOtlpTraces,
+      withoutSpans,
       building: inTurns<BlockBuilding>(local, distantTracesBuilding(local)),
     })
     const store = alternating<Store>(engine, () =>

@@ -9,8 +9,8 @@ import { defaultTenants } from '#api/tenancy.ts'
 import type { MetricsPart } from './metrics.ts'
 
 export interface Deriving extends Part {
-  /** Takes in what a push brought; synchronous. Does nothing where `traces.derived_metrics` is off. */
-  add(tenant: string, trace: Trace, message: Uint8Array): void
+  /** Takes in what a push brought; synchronous. Undefined where `traces.derived_metrics` is off. */
+  add: ((tenant: string, trace: Trace, message: Uint8Array) => void) | undefined
 }
 
 export function makeDeriving({ config, world, isReader }: Context, metrics: MetricsPart): Deriving {
@@ -35,11 +35,9 @@ export function makeDeriving({ config, world, isReader }: Context, metrics: Metr
       await repeater?.stop()
     },
   })
-  return {
-    ...part,
-    // Without tenancy each signal has a name of its own for its one tenant.
-    add: (tenant, trace, message) => {
-      if (isOn) derived.add(tenant === defaultTenants.traces ? defaultTenants.metrics : tenant, trace, message)
-    },
+  // Without tenancy each signal has a name of its own for its one tenant.
+  const add = (tenant: string, trace: Trace, message: Uint8Array): void => {
+    derived.add(tenant === defaultTenants.traces ? defaultTenants.metrics : tenant, trace, message)
   }
+  return { ...part, add: isOn ? add : undefined }
 }

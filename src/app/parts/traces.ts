@@ -9,6 +9,7 @@ import { traceProtocols } from '#ingest/trace-protocols.ts'
 import type { HttpRequest } from '#net/route-table.ts'
 import { TracesEngine } from '#traces/engine.ts'
 import { defaultDedicated, layoutOf, type BlockFormat, type BlockLayout } from '#traces/schema.ts'
+import { withoutSpans } from '#wire/otlp/split-traces.ts'
 import { decodeOtlpTraces, decodeSpan, encodeOtlpTraces } from '#wire/otlp/traces.ts'
 import type { DamagedBlock } from '#store/damage.ts'
 import { openBucket } from '../buckets.ts'
@@ -53,6 +54,7 @@ function openEngine(context: ServingContext, bucket: Bucket): TracesEngine {
     decode: decodeOtlpTraces,
     decodeSpan,
     encode: encodeOtlpTraces,
+    withoutSpans,
     ...(building === undefined ? {} : { building }),
   })
 }

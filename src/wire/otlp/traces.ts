@@ -592,6 +592,13 @@ function readResource(input: ByteReader, end: number): Resource {
   return resource
 }
 
+/** Throws CorruptDataError where the resource or scope in [from, to) can't be read from these bytes alone. */
+export function checkFrame(message: Uint8Array, from: number, to: number, kind: 'resource' | 'scope'): void {
+  const input = new ByteReader(message, from, to)
+  if (kind === 'resource') readResource(input, to)
+  else readScope(input, to)
+}
+
 /** What is wrong in a span costs that span: it says why instead. */
 function spanOrProblem(input: ByteReader, end: number, isOutline: boolean): Span {
   const from = input.at
