@@ -1,4 +1,5 @@
 /** Spans as text, for tests: one line a span, with all that it holds, and one for a resource or scope without any. */
+import assert from 'node:assert/strict'
 import type { Resource, Scope, Span, Trace } from '#model/trace.ts'
 
 const plain = (value: unknown): string =>
@@ -37,4 +38,11 @@ export function showSpans({ resources }: Trace): string[] {
     }
   }
   return lines
+}
+
+/** Of two long lists only the first difference is shown: all of them together would take gigabytes to print. */
+export function assertSameLines(actual: readonly string[], expected: readonly string[], what = ''): void {
+  const at = expected.findIndex((line, i) => line !== actual[i])
+  if (at >= 0) assert.equal(actual[at], expected[at], `${what} line ${at}`)
+  assert.equal(actual.length, expected.length, what)
 }

@@ -4,7 +4,7 @@ import test from 'node:test'
 import { CorruptDataError } from '#core/errors.ts'
 import { below, seededRandom, type Random } from '#core/random.ts'
 import type { Trace } from '#model/trace.ts'
-import { showSpans } from '../../../test/show-spans.ts'
+import { assertSameLines, showSpans } from '../../../test/show-spans.ts'
 import { carrySpans, spansOf, type CarriedSpans } from './carried-spans.ts'
 import { splitOtlpTraces, withoutSpans } from './split-traces.ts'
 import { decodeOtlpTraces, readOtlpTraces } from './traces.ts'
@@ -104,7 +104,7 @@ test('parts read as the whole does; spans keep their bytes, and frames their unk
     const limits = { items: 1 + (seed % 7), bytes: seed % 3 === 0 ? 100 : 10_000 }
     const parts = carrySpans(trace, message, limits)
     cuts += parts.length - 1
-    assert.ok(shownOf(parts).join('\n') === showSpans(trace).join('\n'), `seed ${seed}`)
+    assertSameLines(shownOf(parts), showSpans(trace), `seed ${seed}`)
     assert.deepEqual(
       parts.flatMap(part => spanBytes(part.message)),
       spanBytes(message, trace),
@@ -140,7 +140,7 @@ test('a message that is damaged is cut into parts that read the same, or not at 
     }
     read++
     const parts = carrySpans(sent.trace, sent.message, { items: 3, bytes: 1000 })
-    assert.ok(shownOf(parts).join('\n') === showSpans(sent.trace).join('\n'), `seed ${seed}`)
+    assertSameLines(shownOf(parts), showSpans(sent.trace), `seed ${seed}`)
     assert.deepEqual(
       showSpans(
         decodeOtlpTraces(
