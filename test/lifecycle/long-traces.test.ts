@@ -14,6 +14,7 @@ import type { TracesAppender } from '#traces/append.ts'
 import type { TracesEngine, TracesOptions } from '#traces/engine.ts'
 import { decodeBody, type BodyDecoder } from '#wire/decode-body.ts'
 import { carrySpans, spansOf } from '#wire/otlp/carried-spans.ts'
+import { withoutSpansAt } from '#wire/otlp/split-traces.ts'
 import { decodeOtlpTraces, decodeSpan, encodeOtlpTraces, spanSize } from '#wire/otlp/traces.ts'
 import { DerivedMetrics } from '../../src/ingest/derived-metrics.ts'
 import { send } from '../../src/ingest/ingest-kit.ts'
@@ -109,23 +110,7 @@ const decoder: BodyDecoder = {
 const open = ({ clock, files, bucket }: World, options: Partial<TracesOptions> = {}): Promise<TracesEngine> =>
   openTraces(clock, { files, bucket, limits, ...options })
 
-/** The door, which notes what it answers. */
-function noting(engine: TracesEngine): { appender: TracesAppender; outcomes: AppendOutcome[] } {
-  const outcomes: AppendOutcome[] = []
-  const note = (outcome: AppendOutcome): AppendOutcome => {
-    outcomes.push(outcome)
-    return outcome
-  }
-  return {
-    outcomes,
-    appender: {
-      append: async (...of) => note(await engine.append(...of)),
-      appendParts: async (...of) => note(await engine.appendParts(...of)),
-    },
-  }
-}
-
-/** Pushes a body; what was answered, and the metrics that were made. */
+/** Pushes a body in parts, or stores it as one message; what became of it, and the metrics that were made. */
 async function push({ clock }: World, engine: TracesEngine, body: Uint8Array, isInParts: boolean) {
   const made: string[] = []
   const append = (_tenant: string, batch: WriteBatch) => {
@@ -141,18 +126,44 @@ async function push({ clock }: World, engine: TracesEngine, body: Uint8Array, is
     sizeOf: spanSize,
     decode: decodeSpan,
   })
-  const { appender, outcomes } = noting(engine)
-  const served = traceProtocols({
-    appender,
-    tenantOf: () => 'fake',
-    clock,
-    decoder: isInParts ? decoder : undefined,
-    onStored: derived.add,
-  })
-  const { status, body: answer } = await driving(clock, send(served, { path: '/v1/traces', body }))
+  const outcome = await (isInParts ? pushParts(clock, engine, body, derived) : storeWhole(clock, engine, body, derived))
   await clock.advance(60_000 - ((clock.nowMs() - startMs) % 60_000))
   await derived.store()
-  return { status, answer, outcomes, made }
+  return { outcome, made }
+}
+
+async function storeWhole(
+  clock: VirtualClock,
+  engine: TracesEngine,
+  body: Uint8Array,
+  derived: DerivedMetrics,
+): Promise<AppendOutcome> {
+  const trace = decodeOtlpTraces(body, true)
+  const outcome = await driving(clock, engine.append('fake', trace, body))
+  const refused = new Set(outcome.refusedAt!.map(({ at }) => at))
+  derived.add(
+    'fake',
+    withoutSpansAt(trace, at => refused.has(at)),
+    body,
+  )
+  return outcome
+}
+
+async function pushParts(
+  clock: VirtualClock,
+  engine: TracesEngine,
+  body: Uint8Array,
+  derived: DerivedMetrics,
+): Promise<AppendOutcome> {
+  let outcome: AppendOutcome | undefined
+  const appender: TracesAppender = {
+    append: () => assert.fail('the body is long'),
+    appendParts: async (...of) => (outcome = await engine.appendParts(...of)),
+  }
+  const served = traceProtocols({ appender, tenantOf: () => 'fake', clock, decoder, onStored: derived.add })
+  const { status } = await driving(clock, send(served, { path: '/v1/traces', body }))
+  assert.deepEqual([status, outcome!.passes], [429, true])
+  return outcome!
 }
 
 /** All that is found of the traces. */
@@ -181,18 +192,17 @@ test('a long body in parts: answer, outcome, spans, metrics and a restart are as
   const expected = await push(whole, one, body, false)
   const actual = await push(parts, other, body, true)
   assertSameLines(actual.made, expected.made)
-  assertSameOutcome(actual.outcomes[0]!, expected.outcomes[0]!)
-  assert.deepEqual([actual.status, actual.answer], [expected.status, expected.answer])
-  const [outcome] = expected.outcomes
-  assert.ok(outcome!.stored > 9000 && outcome!.refused > 2500 && outcome!.passes === true)
+  const { outcome } = expected
+  assertSameOutcome(actual.outcome, outcome)
+  assert.ok(outcome.stored > 9000 && outcome.refused > 2500 && outcome.passes === true)
   assert.match(
-    JSON.stringify(outcome!.problems),
+    JSON.stringify(outcome.problems),
     /trace id.*span id.*future.*attribute \\"x\\".*live traces.*more than 11000 spans/,
   )
-  assert.equal(outcome!.refusedAt!.at(-1)!.at, 11_999)
+  assert.equal(outcome.refusedAt!.at(-1)!.at, 11_999)
   assert.ok(expected.made.length > 1000)
   const spans = await stored(whole, one)
-  assert.equal(spans.length, outcome!.stored)
+  assert.equal(spans.length, outcome.stored)
   assertSameLines(await stored(parts, other), spans)
   assert.deepEqual(
     [other.spansAppended, other.spansRefused, other.liveTraces],
@@ -260,4 +270,23 @@ test('where the log fails in between, the request is to be sent again, and is st
   assertSameLines(await stored(world, engine), expected)
   assert.equal(engine.liveTraces, other.liveTraces)
   assertSameLines(await stored(world, await open(world)), expected)
+})
+
+test('a body that is decoded here is stored in parts, too, where it has many spans', async () => {
+  const world = makeWorld()
+  const engine = await open(world)
+  const stored: number[] = []
+  const appender: TracesAppender = {
+    append: (...of) => engine.append(...of),
+    appendParts: (tenant, parts) => {
+      stored.push(parts.length)
+      return engine.appendParts(tenant, parts)
+    },
+  }
+  const served = traceProtocols({ appender, tenantOf: () => 'fake', clock: world.clock })
+  for (const count of [3000, 5000]) {
+    const { status } = await driving(world.clock, send(served, { path: '/v1/traces', body: message(count) }))
+    assert.equal(status, 429)
+  }
+  assert.deepEqual(stored, [6])
 })
