@@ -15,9 +15,12 @@ export class RecordLine {
   readonly #wal: Wal
   readonly #losses: number
   readonly #pause: () => Promise<void>
+  readonly #isOwed: boolean
   #pendingBytes = 0
 
-  constructor(wal: Wal, clock: Clock) {
+  /** `isOwed`: the process itself owes the records, see `Wal.append`. */
+  constructor(wal: Wal, clock: Clock, isOwed = false) {
+    this.#isOwed = isOwed
     this.#wal = wal
     this.#losses = wal.losses
     this.#pause = yieldEvery(clock)
@@ -27,8 +30,8 @@ export class RecordLine {
    * Puts a record in line, as `Wal.append`; resolves when the next one may follow. Throws UnavailableError where the
    * log takes nothing, or lost what was in line: what the records to come would build on may be gone then.
    */
-  async put(kind: number, payload: Uint8Array, scopes: Iterable<string>, show: Show): Promise<void> {
-    this.#wal.append(kind, payload, scopes, show)
+  async put(kind: number, payload: Uint8Array, scopes: Iterable<string>, show?: Show): Promise<void> {
+    this.#wal.append(kind, payload, scopes, show, this.#isOwed)
     this.#pendingBytes += payload.length
     if (this.#pendingBytes > pendingBytesMax) {
       this.#pendingBytes = 0

@@ -13,12 +13,14 @@ import type { Random } from '#core/random.ts'
 import { yieldEvery } from '#core/yield.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { flushGaveUp, flushGiveUpMs } from '#store/flush-limit.ts'
+import { RecordLine } from '#store/record-line.ts'
 import type { Wal } from '#store/wal.ts'
 import type { Trace } from '#model/trace.ts'
 import { LocalBuilding, type BlockBuilding, type SpoiledBlock } from './block-building.ts'
 import type { BlockList } from './block-list.ts'
 import type { BlockReader } from './block-reader.ts'
 import { deleteBlock, putBlock, retireBlock, type BuiltBlock } from './block-writer.ts'
+import type { TakenTraces } from './carried-traces.ts'
 import type { Head } from './head.ts'
 import { findPoison } from './merge.ts'
 import { idKey, type LiveTrace, type Segment } from './segment.ts'
@@ -57,8 +59,8 @@ const liveSpansMany = 50_000
 const cutAgeMs = 300_000
 const windowMs = 3_600_000
 const compactInputs = { least: 2, most: 4 }
-/** Live traces of one record. */
-const carriedAtOnce = 200
+/** Live traces of one record, and their bytes. */
+const carriedAtOnce = { traces: 200, bytes: 1024 * 1024 }
 const retryPause = { leastMs: 100, mostMs: 5000 }
 const removeRetiredMs = 3_600_000
 const retainEveryMs = 300_000
@@ -66,8 +68,13 @@ const retainEveryMs = 300_000
 /** Live traces on their way from a generation that ended into the next one. */
 interface Carry {
   from: EndedGeneration
-  live: { head: Head; traces: LiveTrace[] }[]
-  records?: Uint8Array[]
+  live: { head: Head; now: TakenTraces }[]
+}
+
+/** Live traces that go into one record. */
+interface CarriedBatch {
+  head: Head
+  traces: LiveTrace[]
 }
 
 export class BlockLife {
@@ -189,9 +196,7 @@ export class BlockLife {
           const { tenant } = head
           const segments = head.takeSegments()
           if (segments.length > 0) this.waiting.push({ blockId: blockIdOf(over, tenant, 'idle'), tenant, segments })
-          const traces = head.liveNow()
-          for (let i = 0; i < traces.length; i += carriedAtOnce)
-            live.push({ head, traces: traces.slice(i, i + carriedAtOnce) })
+          live.push({ head, now: head.liveNow() })
         }
         this.#cut.push(scope)
         this.#uncarried.push({ from: over, live })
@@ -204,24 +209,43 @@ export class BlockLife {
   /** The log takes what live traces had before their generation ended. Throws UnavailableError when it can't. */
   async #carry(): Promise<void> {
     for (let next = this.#uncarried[0]; next !== undefined; next = this.#uncarried[0]) {
-      const records = (next.records ??= await this.#encodeCarried(next))
-      const { writer, generation } = this.#wal
-      for (const record of records)
-        this.#wal.append(recordKind.carried, record, [scopeOf(writer, generation)], undefined, true)
-      if (records.length > 0) await this.#wal.commit()
+      await this.#carryOne(next)
       this.#uncarried.shift()
     }
   }
 
-  async #encodeCarried({ from, live }: Carry): Promise<Uint8Array[]> {
-    const records: Uint8Array[] = []
-    for (const { head, traces } of live) {
+  /** A record at a time. Where the log fails in between, all of them are written again. */
+  async #carryOne({ from, live }: Carry): Promise<void> {
+    const batches = await this.#batchesOf(live)
+    const line = new RecordLine(this.#wal, this.#options.clock, true)
+    const { writer, generation } = this.#wal
+    for (const [i, { head, traces }] of batches.entries()) {
       const resources = traces.flatMap(trace => head.treeOf(trace).resources)
-      const following = live.length - records.length - 1
-      records.push(encodeCarried(from, following, head.tenant, this.#options.encode({ resources })))
-      await this.pause()
+      const message = this.#options.encode({ resources })
+      const record = encodeCarried(from, batches.length - i - 1, head.tenant, message)
+      line.requireWhole()
+      await line.put(recordKind.carried, record, [scopeOf(writer, generation)])
     }
-    return records
+    if (batches.length > 0) await this.#wal.commit()
+    line.requireWhole()
+  }
+
+  async #batchesOf(live: Carry['live']): Promise<CarriedBatch[]> {
+    const batches: CarriedBatch[] = []
+    for (const { head, now } of live) {
+      let batch: CarriedBatch | undefined
+      let bytes = 0
+      for (const [i, trace] of now.traces.entries()) {
+        if (batch === undefined || batch.traces.length >= carriedAtOnce.traces || bytes > carriedAtOnce.bytes) {
+          batches.push((batch = { head, traces: [] }))
+          bytes = 0
+          await this.pause()
+        }
+        batch.traces.push({ ...trace, held: trace.held.slice(0, now.heldCounts[i]) })
+        bytes += trace.bytes
+      }
+    }
+    return batches
   }
 
   /** Waiting blocks into the bucket, oldest first, or onto the disk while it does not take them. */

@@ -84,7 +84,7 @@ export class TracesDoor {
     }))
     const head = memory.head()
     const liveState = head?.liveState
-    const live = head === undefined || liveState === knownLive ? undefined : takeTraces([...head.live.values()])
+    const live = head === undefined || liveState === knownLive ? undefined : head.liveNow()
     const blocks = this.#blocks(memory, fromMs, throughMs)
     const { pause } = this.#sources
     const segments: CarriedSegment[] = []

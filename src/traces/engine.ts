@@ -256,11 +256,11 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
   door(): TracesDoor {
     return new TracesDoor({
       memory: tenant => this.#memory(tenant),
+      pause: this.#life.pause,
       requireReadable: () => {
         this.requireReadable()
       },
       notJoined: () => this.notJoined,
-      pause: this.#life.pause,
     })
   }
 

@@ -9,6 +9,7 @@ import type { Head } from './head.ts'
 import type { TracePlan, TracesPlan, TracesSource } from './reader.ts'
 import type { BlockLayout } from './schema.ts'
 import type { Segment } from './segment.ts'
+import type { RowSource } from './shred.ts'
 
 /** What there is of a tenant. */
 export interface TenantMemory {
@@ -43,15 +44,21 @@ export class HeadSource implements TracesSource {
   }
 
   async plan(fromMs: number, throughMs: number, omissions: Omissions): Promise<TracesPlan> {
-    // Rows for what has none, a little at a time; then both in one go: what is published meanwhile shows once.
-    for (const segment of segmentsOf(this.#parts)) {
-      await segment.layOut(this.#parts.pause)
-      notePoisoned(segment, omissions)
+    const { pause } = this.#parts
+    // All of one instant: what is set aside or published from here on shows where it was.
+    const known = segmentsOf(this.#parts).map(segment => ({ segment, count: segment.traces.length }))
+    const live = this.#parts.head()?.liveSegments(pause)
+    const blocks = blocksIn(this.#parts, fromMs, throughMs, omissions)
+    for (const segment of (await live) ?? []) known.push({ segment, count: segment.traces.length })
+    const memory: RowSource[] = []
+    for (const { segment, count } of known) {
+      const source = await segment.sourceOf(count, pause, laidOut => {
+        notePoisoned(laidOut, omissions)
+      })
+      memory.push(source)
+      await pause()
     }
-    const live = this.#parts.head()?.liveSource()
-    const memory = segmentsOf(this.#parts).map(segment => segment.source())
-    if (live !== undefined) memory.push(live)
-    return { memory, blocks: blocksIn(this.#parts, fromMs, throughMs, omissions) }
+    return { memory, blocks }
   }
 
   find(id: Uint8Array, fromMs: number, throughMs: number, omissions: Omissions): Promise<TracePlan> {

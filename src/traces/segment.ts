@@ -148,6 +148,19 @@ export class Segment {
     }
   }
 
+  /** The first `count` traces as rows, laid out a little at a time. `onLaidOut` hears of the segment that has them. */
+  async sourceOf(count: number, pause: () => Promise<void>, onLaidOut: (segment: Segment) => void): Promise<RowSource> {
+    await this.layOut(pause)
+    if (this.traces.length === count) {
+      onLaidOut(this)
+      return this.source()
+    }
+    // It grew meanwhile: its rows have what the caller has elsewhere.
+    const own = new Segment(this.#layout, this.#decode)
+    for (const live of this.traces.slice(0, count)) own.add(live)
+    return own.sourceOf(count, pause, onLaidOut)
+  }
+
   /** What it has now; traces that are added later do not show. */
   source(): RowSource {
     while (this.#laidOut < this.traces.length) this.#layOutNext()

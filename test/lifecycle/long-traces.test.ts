@@ -72,8 +72,8 @@ function span(n: number): Span {
   }
 }
 
-/** So many spans of ten services. */
-function message(count: number): Uint8Array {
+/** So many spans of ten services, from span `first` on. */
+function message(count: number, first = 0): Uint8Array {
   const resources = Array.from({ length: 10 }, (_, r) => ({
     resource: { attributes: [text('service.name', `s${r}`)], dropped: 0 },
     schemaUrl: '',
@@ -81,7 +81,7 @@ function message(count: number): Uint8Array {
       {
         scope: { name: 'lib', version: '', attributes: [], dropped: 0 },
         schemaUrl: '',
-        spans: Array.from({ length: count / 10 }, (_span, i) => span((r * count) / 10 + i)),
+        spans: Array.from({ length: count / 10 }, (_span, i) => span(first + (r * count) / 10 + i)),
       },
     ],
   }))
@@ -289,4 +289,36 @@ test('a body that is decoded here is stored in parts, too, where it has many spa
     assert.equal(status, 429)
   }
   assert.deepEqual(stored, [6])
+})
+
+test('live traces go on into the next generation once, also where the log fails on the way', async () => {
+  for (const isFailing of [false, true]) {
+    const world = makeWorld()
+    const { clock, files } = world
+    const unlimited = { limits: { ...limits, liveTracesMax: traceCount } }
+    const engine = await open(world, unlimited)
+    const bytes = message(10, 20_100)
+    await driving(clock, engine.append('fake', decodeOtlpTraces(bytes, true), bytes))
+    // The first traces are idle when the generation ends; the others got spans just before.
+    while (clock.nowMs() < startMs + 298_000) await clock.advance(2000)
+    const { stored: count } = await driving(clock, engine.appendParts('fake', partsOf(message(10_000))))
+    const before = await stored(world, engine)
+    assert.equal(before.length, count + 10)
+    let failures = 0
+    if (isFailing)
+      files.onOperation = (operation, path) => {
+        if (operation !== 'append' || !path.includes('wal') || failures++ > 2) return
+        throw new Error('no space left')
+      }
+    // Rounds in which the generation ends, with something in line.
+    for (let i = 0; i < 3; i++) {
+      await clock.advance(1000)
+      engine.append('fake', decodeOtlpTraces(bytes, true), bytes).catch(() => {})
+    }
+    for (let i = 0; i < 20; i++) await clock.advance(1000)
+    assert.equal(failures > 2, isFailing)
+    assert.ok([...world.bucket.objects.keys()].some(key => key.endsWith('/meta.json')))
+    assertSameLines(await stored(world, engine), before)
+    assertSameLines(await stored(world, await open(world, unlimited)), before)
+  }
 })
