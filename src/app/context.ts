@@ -1,4 +1,5 @@
 /** What all parts are made from: the configuration and the world, and what follows from them. */
+import { availableParallelism } from 'node:os'
 import { RunningQueries } from '#api/tercet/running-queries.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { probeBucket } from '#bucket/probe.ts'
@@ -51,8 +52,7 @@ export async function makeContext(config: Config, machine: World, env: Environme
   const security = await openSecurity(config, world.files)
   const hashSeed = makeHashSeed(world.random)
   const limits = limitsOf(config)
-  const hasWorkers = config.text('role') !== 'agent' && config.text('workers') !== '0'
-  const memory = new MemoryBudget(memoryBudgetBytes(world.memoryBytes, hasWorkers), memoryShares)
+  const memory = new MemoryBudget(memoryBudgetBytes(world.memoryBytes, queryThreadsOf(config)), memoryShares)
   const gate = new QueryGate(world.clock, limits, memory.account('queries'))
   const ownUrl = `${security.tls === undefined ? 'http' : 'https'}://${config.text('listen.http')}`
   return {
@@ -73,6 +73,13 @@ export async function makeContext(config: Config, machine: World, env: Environme
     isInsertOnly: config.text('role') === 'insert',
     externalUrl: (config.text('external_url') || ownUrl).replace(/\/+$/, ''),
   }
+}
+
+/** Threads that answer queries; 0: there are no workers. */
+export function queryThreadsOf(config: Config): number {
+  if (config.text('role') === 'agent') return 0
+  const wanted = config.text('workers')
+  return wanted === 'auto' ? Math.max(1, availableParallelism() - 1) : Number(wanted)
 }
 
 /**

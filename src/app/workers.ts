@@ -1,12 +1,12 @@
 /** The workers of a process: how many, how large, and what they are asked. */
-import { availableParallelism } from 'node:os'
 import type { RuleSample } from '#alert/rules.ts'
 import { gated } from '#api/gated.ts'
 import { defaultTenants } from '#api/tenancy.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { DirectoryBucket } from '#bucket/directory.ts'
 import type { Registry } from '#core/counter.ts'
-import { UnavailableError } from '#core/errors.ts'
+import { WorkerMemoryError } from '#core/errors.ts'
+import { workerShares } from '#core/limits.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import { yieldEvery } from '#core/yield.ts'
 import type { BlockBuilding as LogsBuilding } from '#logs/block-building.ts'
@@ -25,17 +25,19 @@ import { Costs } from '#worker/costs.ts'
 import { decodingMemoryError, WorkerDecoding } from '#worker/decoding.ts'
 import { mainHandlers } from '#worker/main-handlers.ts'
 import { offloaded } from '#worker/offload.ts'
-import { Pool, type ThreadHandle } from '#worker/pool.ts'
+import { Pool, type PoolOptions, type ThreadHandle } from '#worker/pool.ts'
 import { Queries } from '#worker/query-routes.ts'
 import { evaluateRule, unpackSample, type RuleQuery } from '#worker/rules.ts'
 import type { WorkerBucket, WorkerLogs, WorkerSettings, WorkerSignal, WorkerTraces } from '#worker/settings.ts'
 import { startThread } from '#worker/start-thread.ts'
-import type { Context } from './context.ts'
+import { queryThreadsOf, type Context } from './context.ts'
 import { compileCacheDirectory } from './version.ts'
 import { shareOf } from './world.ts'
 
-/** A worker may use so much memory, where the machine has it. */
-const workerBytesMax = 1024 * 1024 * 1024
+/** A worker may use so much memory for queries, where the machine has it. */
+const queryBytesMax = 1024 * 1024 * 1024
+/** So much is needed for any work, however small the container. */
+const workerBytesMin = 64 * 1024 * 1024
 /** A request ends by its own limit before this. */
 const graceMs = 5000
 
@@ -49,6 +51,34 @@ export function makeServingContext(context: Context, startWorker = startThread):
   const { world, limits, tenancy } = context
   const queries = new Queries({ clock: world.clock, limits, tenancy })
   return { ...context, queries, workers: new Workers(context, queries, startWorker) }
+}
+
+type WorkerKind = keyof typeof workerShares
+type OwnOptions = PoolOptions<MainCalls>
+
+/** What all workers of a kind may hold, by their share. */
+function workersBytes({ memory }: Context, kind: WorkerKind): number {
+  const { account, part } = workerShares[kind]
+  return memory.account(account).bytesMax * part
+}
+
+/** Bytes that one of so many threads may hold. */
+function workerBytesMax(context: Context, kind: WorkerKind, threads: number): number {
+  const bytesMax = Math.max(workerBytesMin, Math.floor(workersBytes(context, kind) / threads))
+  return kind === 'queries' ? Math.min(bytesMax, queryBytesMax) : bytesMax
+}
+
+/**
+ * What workers hold counts where their work belongs; their garbage is what they can give back. What they hold beyond
+ * their share, in a small container, is nobody's fault: nobody is refused for it.
+ */
+function countWorkers(context: Context, kind: WorkerKind, pool: Pool<WorkerCalls, MainCalls>): void {
+  const account = context.memory.account(workerShares[kind].account)
+  const bytesMax = workersBytes(context, kind)
+  account.measured(() => Math.min(pool.heldBytes, bytesMax))
+  account.onShortage(() => {
+    pool.collectGarbage()
+  })
 }
 
 /** The engines whose queries workers answer. */
@@ -82,39 +112,33 @@ export class Workers {
   /** Decodes long bodies; undefined where there are no workers. */
   readonly decoder: BodyDecoder | undefined
   readonly #costs = new Costs()
-  readonly #memoryBytesMax: number
 
   constructor(context: Context, queries: Queries, startWorker: (settings: WorkerSettings) => ThreadHandle) {
     this.#context = context
     this.#queries = queries
     const { config, world } = context
-    const wanted = config.text('workers')
-    const threadsMax = wanted === 'auto' ? Math.max(1, availableParallelism() - 1) : Number(wanted)
-    this.#memoryBytesMax = shareOf(world, 1 / (4 * Math.max(1, threadsMax)), workerBytesMax)
+    const threadsMax = queryThreadsOf(config)
     if (threadsMax === 0) return
     const handlers = mainHandlers({
       bucket: signal => known(this.#buckets.get(signal)),
       metrics: () => known(this.#served.metrics).door(),
       logs: () => known(this.#served.logs).door(),
       traces: () => known(this.#served.traces).door(),
-      memoryShort: jobs => {
-        this.#pool?.refuseMemory(jobs)
-      },
     })
-    const common = {
-      clock: world.clock,
-      log: world.log,
-      memoryBytesMax: this.#memoryBytesMax,
-      start: () => startWorker(this.#settings()),
-      handlers,
+    const pool = (kind: WorkerKind, own: Pick<OwnOptions, 'memoryError' | 'isUncancelable'>, threads = 1) => {
+      const memoryBytesMax = workerBytesMax(context, kind, threads)
+      const start = (): ThreadHandle => startWorker(this.#settings(memoryBytesMax))
+      const options = { clock: world.clock, log: world.log, start, handlers, threadsMax: threads, memoryBytesMax }
+      const made = new Pool<WorkerCalls, MainCalls>({ ...options, ...own })
+      countWorkers(context, kind, made)
+      return made
     }
-    this.#pool = new Pool<WorkerCalls, MainCalls>({ ...common, threadsMax })
+    this.#pool = pool('queries', {}, threadsMax)
     // What is to become a block is not at fault: it is tried again.
     const memoryError = (): Error =>
-      new UnavailableError('a worker that builds blocks used more memory than it may', 60)
-    this.#builders = new Pool<WorkerCalls, MainCalls>({ ...common, threadsMax: 1, memoryError })
-    const decoders = { ...common, threadsMax: 1, memoryError: decodingMemoryError }
-    this.#decoders = new Pool<WorkerCalls, MainCalls>(decoders)
+      new WorkerMemoryError('a worker that builds blocks used more memory than it may; raise memory_limit', 60)
+    this.#builders = pool('builders', { memoryError, isUncancelable: true })
+    this.#decoders = pool('decoders', { memoryError: decodingMemoryError, isUncancelable: true })
     const { limits, hashSeed: seed } = context
     this.decoder = new WorkerDecoding(this.#decoders, () => ({
       nowMs: world.clock.nowMs(),
@@ -230,13 +254,13 @@ export class Workers {
 
   // --- What a worker is started with: read then, when all parts are there ---
 
-  #settings(): WorkerSettings {
+  #settings(memoryBytesMax: number): WorkerSettings {
     const { limits, config } = this.#context
     return {
       compileCacheDirectory,
       limits,
       isTenancyOn: config.text('tenancy') === 'on',
-      memoryBytesMax: this.#memoryBytesMax,
+      memoryBytesMax,
       metrics: this.#signalSettings('metrics'),
       logs: this.#logsSettings(),
       traces: this.#tracesSettings(),

@@ -86,6 +86,11 @@ export class UnavailableError extends Error {
   }
 }
 
+/** Background work needed more memory than its worker may use: at once it would need as much again. */
+export class WorkerMemoryError extends UnavailableError {
+  override name = 'WorkerMemoryError'
+}
+
 /** A block that a query was to read was replaced meanwhile: planned again, the query reads what stands in its place. */
 export class PlanStaleError extends UnavailableError {
   override name = 'PlanStaleError'

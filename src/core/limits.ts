@@ -113,18 +113,33 @@ export const silenceLimits = { matchersMax: 100, charactersMax: 32 * 1024 } as c
  */
 const processBytes = 160 * mebibyte
 
-/** What all workers may use together, of a process' memory: they count for themselves. */
-export const workersShare = 1 / 4
+/** What the program of a worker takes, before it does anything: 35 MiB were measured. */
+const workerProgramBytes = 35 * mebibyte
+
+/** Threads that build blocks and decode bodies, beside those for queries. */
+const otherThreads = 2
 
 /**
- * Bytes that the accounts of a process may hold in a container of so many bytes, with workers or without. A quarter
- * stays free for what nobody counts: garbage that is not collected yet, and what a decoder or a query makes between two
- * of its counts. The smallest containers get a quarter, whatever the program takes.
+ * Bytes that the accounts of a process may hold in a container of so many bytes, with so many threads for queries (0:
+ * no workers). A quarter stays free for what nobody counts: garbage of the main thread that is not collected yet, and
+ * what a decoder or a query makes between two of its counts. The smallest containers get a quarter, whatever the
+ * program takes.
  */
-export function memoryBudgetBytes(limitBytes: number, hasWorkers: boolean): number {
-  const workersBytes = hasWorkers ? limitBytes * workersShare : 0
+export function memoryBudgetBytes(limitBytes: number, queryThreads: number): number {
+  const threads = queryThreads === 0 ? 0 : queryThreads + otherThreads
+  const workersBytes = Math.min(threads * workerProgramBytes, limitBytes / 8)
   return Math.floor(Math.max(limitBytes / 4, (limitBytes - processBytes - workersBytes) * 0.75))
 }
+
+/**
+ * What workers may hold beside their programs, as a part of the account in which it is counted, by what they do.
+ * Queries leave some of theirs to those that the main thread answers.
+ */
+export const workerShares = {
+  queries: { account: 'queries', part: 0.8 },
+  builders: { account: 'other', part: 0.65 },
+  decoders: { account: 'other', part: 0.35 },
+} as const satisfies Readonly<Record<string, { account: keyof MemoryShares; part: number }>>
 
 /**
  * The old generation of V8's heap in such a container, as V8 itself chooses where nobody says otherwise: half, and no
@@ -141,17 +156,18 @@ export type MemoryShares = Readonly<
 
 /**
  * The shares are more than one together, since they are never all used at once; the sum of all accounts has its own
- * limit. No account alone can leave nothing for the others. In 3 GiB the budget is 1.6 GiB: heads 0.9 GiB (1.9 M
- * series), bodies 0.4 GiB (3 of 128 MiB), queries 0.5 GiB (36 M samples), answers 0.2 GiB (10 M points), tails 80 MiB.
+ * limit. No account alone can leave nothing for the others. In 3 GiB with one thread for queries the budget is 2.1 GiB:
+ * heads 1 GiB (1.9 M series), bodies 0.4 GiB (3 of 128 MiB), queries 0.9 GiB (0.7 GiB in workers, 50 M samples),
+ * answers 0.2 GiB (10 M points), tails 80 MiB; blocks are built in 0.7 GiB, bodies decoded in 0.4 GiB (`other`).
  */
 export const memoryShares: MemoryShares = {
-  heads: 0.6,
-  caches: 0.3,
-  bodies: 0.25,
-  queries: 0.35,
-  answers: 0.15,
-  tails: 0.05,
-  other: 0.1,
+  heads: 0.5,
+  caches: 0.25,
+  bodies: 0.2,
+  queries: 0.45,
+  answers: 0.11,
+  tails: 0.04,
+  other: 0.5,
 }
 
 /**

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { LimitError, UnavailableError } from './errors.ts'
-import { heapBytesMax, memoryBudgetBytes, memoryShares, workersShare } from './limits.ts'
+import { heapBytesMax, memoryBudgetBytes, memoryShares, workerShares } from './limits.ts'
 import { memoryAccounts, MemoryBudget } from './memory-budget.ts'
 
 const none = { heads: 1, caches: 1, bodies: 1, queries: 1, answers: 1, tails: 1, other: 1 }
@@ -83,10 +83,16 @@ test('a hold gives all back at once; what no account could ever have is refused 
 
 test('the budget fits its container, with the heap beside the buffers', () => {
   for (const limit of [128, 512, 1024, 3072, 24_576].map(size => size * mebibyte)) {
-    const total = memoryBudgetBytes(limit, false)
-    assert.ok(total >= limit / 4 && total <= limit * 0.75, `${limit}: ${total}`)
-    assert.ok(memoryBudgetBytes(limit, true) + limit * workersShare <= limit * 0.9)
+    for (const threads of [0, 1, 63]) {
+      const total = memoryBudgetBytes(limit, threads)
+      assert.ok(total >= limit / 4 && total <= limit * 0.75, `${limit}: ${total}`)
+    }
+    assert.ok(memoryBudgetBytes(limit, 1) <= memoryBudgetBytes(limit, 0))
     assert.ok(heapBytesMax(limit) <= limit / 2)
   }
-  for (const name of memoryAccounts) assert.ok(memoryShares[name] > 0 && memoryShares[name] < 1)
+  for (const name of memoryAccounts) {
+    assert.ok(memoryShares[name] > 0 && memoryShares[name] < 1)
+    const parts = Object.values(workerShares).flatMap(({ account, part }) => (account === name ? part : []))
+    assert.ok(parts.reduce((sum, part) => sum + part, 0) <= 1)
+  }
 })

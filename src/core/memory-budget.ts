@@ -84,7 +84,7 @@ export class MemoryBudget {
 
   /** Asks all that can give back until `bytes` more fit, or nobody has more. Caches come first. */
   reclaim(bytes: number): void {
-    for (const name of ['caches', 'heads', 'other'] as const) {
+    for (const name of ['caches', 'heads', 'queries', 'other'] as const) {
       const missing = this.heldBytes + bytes - this.bytesMax
       if (missing <= 0) return
       this.#accounts[name].reclaim(missing)

@@ -13,7 +13,7 @@ import { unpackTraces } from '#traces/carried-traces.ts'
 import { Segment } from '#traces/segment.ts'
 import { decodeOtlpTraces, decodeSpan } from '#wire/otlp/traces.ts'
 import type { BuildingCalls } from './calls.ts'
-import type { Handlers } from './link.ts'
+import type { Answer, Handlers } from './link.ts'
 import { openBucket, served, tracesBucket, type MainLink } from './main-buckets.ts'
 import type { WorkerSettings } from './settings.ts'
 
@@ -26,16 +26,24 @@ type Handled<Prefix extends string> = Handlers<{
   [Name in keyof BuildingCalls as Name extends `${Prefix}${string}` ? Name : never]: BuildingCalls[Name]
 }>
 
+/** `finished` does the work of each call, so that its memory is watched. */
 export function buildingHandlers(
   link: () => MainLink,
   settings: WorkerSettings,
   world: BuildingWorld,
+  finished: <T>(work: () => Promise<T> | T) => Promise<T>,
 ): Handlers<BuildingCalls> {
-  return {
+  const handlers: Handlers<BuildingCalls> = {
     ...metricsHandlers(link, settings, world),
     ...logsHandlers(link, settings, world),
     ...tracesHandlers(link, settings, world),
   }
+  const watched = Object.entries(handlers).map(([name, handler]) => [
+    name,
+    // Each gets what it is asked, and answers that.
+    (ask: never) => finished(() => (handler as (ask: never) => Promise<Answer<unknown>>)(ask)),
+  ])
+  return Object.fromEntries(watched) as Handlers<BuildingCalls>
 }
 
 function metricsHandlers(

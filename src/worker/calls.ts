@@ -27,7 +27,7 @@ import type { BlockPlan, BuiltBlock } from '#traces/block-writer.ts'
 import type { CarriedTraces } from '#traces/carried-traces.ts'
 import type { DistantTracePlan, DistantTracesPlan, TraceAsk, TracesDamage, TracesPlanAsk } from '#traces/door.ts'
 import type { BodyKind, DecodedBody, DecodeOptions } from '#wire/decode-body.ts'
-import type { ThreadCalls } from './pool.ts'
+import type { ThreadCalls, ThreadReports } from './pool.ts'
 import type { CarriedSample, RuleQuery } from './rules.ts'
 
 /** A request as a worker gets it. */
@@ -139,7 +139,7 @@ interface InBucket {
   key: string
 }
 
-export type MainCalls = {
+export type MainCalls = ThreadReports & {
   bucketGet: { ask: InBucket; answer: Uint8Array }
   bucketRange: { ask: InBucket & { offset: number; length: number }; answer: Uint8Array }
   bucketSize: { ask: InBucket; answer: number }
@@ -159,6 +159,4 @@ export type MainCalls = {
   tracesReadable: { ask: TracesBlockMeta; answer: undefined }
   tracesDamage: { ask: TracesDamage; answer: undefined }
   tracesReplaced: { ask: TracesBlockMeta; answer: boolean }
-  /** Jobs that are under way when the worker has too little memory for all. */
-  memoryShort: { ask: readonly number[]; answer: undefined }
 }

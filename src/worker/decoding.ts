@@ -1,5 +1,5 @@
 /** Bodies that workers decode: their memory goes there with the question, and comes back as columns. */
-import { TimeoutError, UnavailableError } from '#core/errors.ts'
+import { TimeoutError, UnavailableError, WorkerMemoryError } from '#core/errors.ts'
 import type { BodyDecoder, BodyKind, DecodedBody, DecodeOptions } from '#wire/decode-body.ts'
 import type { MainCalls, WorkerCalls } from './calls.ts'
 import type { Pool } from './pool.ts'
@@ -35,7 +35,7 @@ export class WorkerDecoding implements BodyDecoder {
 
 /** What the job that used too much memory fails with. */
 export const decodingMemoryError = (): Error =>
-  new UnavailableError(
+  new WorkerMemoryError(
     'a worker that decodes bodies used more memory than it may; send smaller requests, or raise memory_limit',
     retryAfterSeconds,
   )

@@ -6,6 +6,7 @@ import type { MetricsDoor } from '#metrics/door.ts'
 import type { TracesDoor } from '#traces/door.ts'
 import type { MainCalls } from './calls.ts'
 import type { Answer, Handlers } from './link.ts'
+import type { ThreadReports } from './pool.ts'
 
 /** The signals of the process, as far as workers ask them. */
 export interface MainSources {
@@ -13,10 +14,14 @@ export interface MainSources {
   metrics: () => MetricsDoor
   logs: () => LogsDoor
   traces: () => TracesDoor
-  memoryShort: (jobs: readonly number[]) => void
 }
 
-export function mainHandlers({ bucket, metrics, logs, traces, memoryShort }: MainSources): Handlers<MainCalls> {
+export function mainHandlers({
+  bucket,
+  metrics,
+  logs,
+  traces,
+}: MainSources): Handlers<Omit<MainCalls, keyof ThreadReports>> {
   return {
     bucketGet: async ({ signal, key }) => handedOver(await bucket(signal).get(key)),
     bucketRange: async ({ signal, key, offset, length }) =>
@@ -56,10 +61,6 @@ export function mainHandlers({ bucket, metrics, logs, traces, memoryShort }: Mai
       return { answer: undefined }
     },
     tracesReplaced: async block => ({ answer: await traces().isReplaced(block) }),
-    memoryShort: jobs => {
-      memoryShort(jobs)
-      return { answer: undefined }
-    },
   }
 }
 

@@ -10,7 +10,10 @@ interface Stage {
   memory: { held: number; garbage: number; collected: number }
   jobs: number[]
   short: (readonly number[])[]
+  reported: number[]
 }
+
+const mebibyte = 1024 ** 2
 
 function stage(): Stage {
   const clock = new VirtualClock(0)
@@ -18,22 +21,26 @@ function stage(): Stage {
   const jobs: number[] = []
   const short: (readonly number[])[] = []
   const watched = {
-    heldBytes: () => memory.held + memory.garbage,
+    heldBytes: () => (memory.held + memory.garbage) * mebibyte,
     collectGarbage: () => {
       memory.collected++
       memory.garbage = 0
     },
   }
-  const watch = new MemoryWatch(
+  const reported: number[] = []
+  const watch = new MemoryWatch({
     clock,
-    watched,
-    100,
-    () => jobs.slice(),
-    list => {
-      short.push(list)
+    memory: watched,
+    bytesMax: 100 * mebibyte,
+    isBusy: () => jobs.length > 0,
+    onShort: () => {
+      short.push(jobs.slice())
     },
-  )
-  return { clock, watch, memory, jobs, short }
+    onHeld: bytes => {
+      reported.push(bytes / mebibyte)
+    },
+  })
+  return { clock, watch, memory, jobs, short, reported }
 }
 
 test('garbage is collected before anybody hears of too little memory, and not at every look', async () => {
@@ -67,4 +74,36 @@ test('a worker that rests for ten seconds collects its garbage once', async () =
   assert.equal(memory.collected, 0)
   await clock.advance(60_000)
   assert.equal(memory.collected, 1)
+})
+
+test('what is held is reported while there is work and at its end, and what is left after a rest', async () => {
+  const { clock, watch, memory, jobs, reported } = stage()
+  jobs.push(1)
+  memory.held = 10
+  watch.jobBegan()
+  memory.held = 11.5
+  memory.garbage = 20
+  await clock.advance(40)
+  assert.deepEqual(reported, [10])
+  await clock.advance(20)
+  assert.deepEqual(reported, [10, 31.5])
+  memory.held = 12
+  await clock.advance(1000)
+  assert.deepEqual(reported, [10, 31.5])
+  jobs.pop()
+  memory.held = 2
+  await clock.advance(100)
+  assert.deepEqual(reported, [10, 31.5, 22])
+  await clock.advance(10_000)
+  assert.deepEqual(reported, [10, 31.5, 22, 2])
+})
+
+test('garbage is collected when others need memory, and not more often than every half second', () => {
+  const { watch, memory, reported } = stage()
+  memory.held = 5
+  memory.garbage = 50
+  watch.collect()
+  memory.garbage = 50
+  watch.collect()
+  assert.deepEqual([memory.collected, reported], [1, [5, 55]])
 })

@@ -2,7 +2,7 @@
 import type { Clock, Timer } from '#core/clock.ts'
 
 export interface WatchedMemory {
-  /** Memory that the worker holds now. */
+  /** Memory that the worker holds now, beside what its program takes. */
   heldBytes: () => number
   /** Lets go of what nobody holds; takes up to some hundred milliseconds. */
   collectGarbage: () => void
@@ -18,29 +18,30 @@ const collectEveryMs = 500
  */
 const restMs = 10_000
 
+/** A smaller change of what is held is not reported. */
+const reportBytes = 1024 * 1024
+
+export interface WatchOptions {
+  clock: Clock
+  memory: WatchedMemory
+  bytesMax: number
+  /** Is any work under way? */
+  isBusy: () => boolean
+  /** There is too little memory for what is under way. */
+  onShort: () => void
+  /** So much is held now: called every 50 ms at most while jobs are under way, and when the worker rests. */
+  onHeld: (bytes: number) => void
+}
+
 export class MemoryWatch {
-  readonly #clock: Clock
-  readonly #memory: WatchedMemory
-  readonly #bytesMax: number
-  readonly #jobs: () => readonly number[]
-  readonly #onShort: (jobs: readonly number[]) => void
+  readonly #options: WatchOptions
   #isLooking = false
   #collectedMs = -Infinity
   #rest: Timer | undefined
+  #reportedBytes = 0
 
-  /** `onShort` hears of the jobs under way when there is too little memory for them. */
-  constructor(
-    clock: Clock,
-    memory: WatchedMemory,
-    bytesMax: number,
-    jobs: () => readonly number[],
-    onShort: (jobs: readonly number[]) => void,
-  ) {
-    this.#clock = clock
-    this.#memory = memory
-    this.#bytesMax = bytesMax
-    this.#jobs = jobs
-    this.#onShort = onShort
+  constructor(options: WatchOptions) {
+    this.#options = options
   }
 
   /** To be called when a job has begun. */
@@ -51,28 +52,49 @@ export class MemoryWatch {
     this.#look()
   }
 
+  /** Lets go of what nobody holds, since others need memory; not more often than every half second. */
+  collect(): void {
+    this.#collect()
+    this.#report()
+  }
+
   #look(): void {
-    const jobs = this.#jobs()
-    if (jobs.length === 0) {
+    const { isBusy, clock, onShort } = this.#options
+    const isShort = isBusy() && this.#isShort()
+    this.#report()
+    if (!isBusy()) {
       this.#isLooking = false
-      this.#rest = this.#clock.after(restMs, () => {
-        this.#memory.collectGarbage()
+      this.#rest = clock.after(restMs, () => {
+        this.#options.memory.collectGarbage()
+        this.#report()
       })
       return
     }
-    if (this.#isShort()) this.#onShort(jobs)
-    this.#clock.after(lookEveryMs, () => {
+    if (isShort) onShort()
+    clock.after(lookEveryMs, () => {
       this.#look()
     })
   }
 
+  #report(): void {
+    const bytes = this.#options.memory.heldBytes()
+    if (Math.abs(bytes - this.#reportedBytes) < reportBytes) return
+    this.#reportedBytes = bytes
+    this.#options.onHeld(bytes)
+  }
+
   /** What is garbage does not count. */
   #isShort(): boolean {
-    if (this.#memory.heldBytes() <= this.#bytesMax) return false
-    const nowMs = this.#clock.monotonicMs()
+    const { memory, bytesMax } = this.#options
+    return memory.heldBytes() > bytesMax && this.#collect() && memory.heldBytes() > bytesMax
+  }
+
+  /** False: garbage was collected a moment ago. */
+  #collect(): boolean {
+    const nowMs = this.#options.clock.monotonicMs()
     if (nowMs - this.#collectedMs < collectEveryMs) return false
     this.#collectedMs = nowMs
-    this.#memory.collectGarbage()
-    return this.#memory.heldBytes() > this.#bytesMax
+    this.#options.memory.collectGarbage()
+    return true
   }
 }

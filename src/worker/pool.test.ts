@@ -6,10 +6,10 @@ import { silentLog } from '#core/log.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import { fakeThread, type FakeThread } from '../../test/worker-threads.ts'
 import { Link } from './link.ts'
-import { Pool, type ThreadCalls } from './pool.ts'
+import { Pool, type ThreadCalls, type ThreadReports } from './pool.ts'
 
 type WorkerCalls = ThreadCalls & { work: { ask: string; answer: string } }
-type MainCalls = Record<never, never>
+type MainCalls = ThreadReports
 
 interface Stage {
   clock: VirtualClock
@@ -18,6 +18,10 @@ interface Stage {
   /** By thread: the works that it began, and the jobs that it was told to stop. */
   begun: string[][]
   cancelled: number[][]
+  /** The threads' own ends. */
+  links: Link<MainCalls, WorkerCalls>[]
+  /** Threads that were asked to collect their garbage. */
+  collected: number[]
   run: (
     work: string,
     options?: { signal?: AbortSignal; timeoutMs?: number; isRepeatable?: () => boolean },
@@ -25,19 +29,25 @@ interface Stage {
 }
 
 /** Threads answer `quick` at once, and nothing else. */
-function stage(threadsMax: number): Stage {
+function stage(threadsMax: number, isUncancelable = false): Stage {
   const clock = new VirtualClock(0)
   const threads: FakeThread[] = []
   const begun: string[][] = []
   const cancelled: number[][] = []
+  const links: Link<MainCalls, WorkerCalls>[] = []
+  const collected: number[] = []
   const start = (): FakeThread => {
     const own: string[] = []
     const told: number[] = []
     begun.push(own)
     cancelled.push(told)
     const thread = fakeThread(port => {
-      void new Link<MainCalls, WorkerCalls>(port, {
+      const link = new Link<MainCalls, WorkerCalls>(port, {
         ping: () => ({ answer: undefined }),
+        collect: () => {
+          collected.push(links.indexOf(link))
+          return { answer: undefined }
+        },
         cancel: id => {
           told.push(id)
           return { answer: undefined }
@@ -47,6 +57,7 @@ function stage(threadsMax: number): Stage {
           return ask.startsWith('quick') ? { answer: `${ask} done` } : new Promise(() => {})
         },
       })
+      links.push(link)
     })
     threads.push(thread)
     return thread
@@ -58,6 +69,7 @@ function stage(threadsMax: number): Stage {
     start,
     handlers: {},
     memoryBytesMax: 64 * 1024 * 1024,
+    isUncancelable,
   })
   return {
     clock,
@@ -65,6 +77,8 @@ function stage(threadsMax: number): Stage {
     threads,
     begun,
     cancelled,
+    links,
+    collected,
     run: (work, { timeoutMs = 60_000, ...options } = {}) =>
       pool.run(link => link.call('work', work), { ...options, timeoutMs }),
   }
@@ -254,4 +268,48 @@ test('a pool that is closed ends its threads and refuses jobs', async () => {
   assert.ok((await stateOf(job)) instanceof UnavailableError)
   assert.equal(threads[0]!.isKilled, true)
   await assert.rejects(run('quick'), UnavailableError)
+})
+
+test('what threads hold is what each said last, and nothing when it is gone', async () => {
+  const { run, pool, links, threads, collected } = stage(2)
+  void run('slow a').catch(() => {})
+  void run('slow b').catch(() => {})
+  await links[0]!.call('memoryHeld', 30 << 20)
+  await links[1]!.call('memoryHeld', 20 << 20)
+  assert.equal(pool.heldBytes, 50 << 20)
+  await links[1]!.call('memoryHeld', 3 << 20)
+  assert.equal(pool.heldBytes, 33 << 20)
+  pool.collectGarbage()
+  await new Promise(setImmediate)
+  assert.deepEqual(collected, [0])
+  threads[0]!.end({ reason: 'failure', message: 'a bug' })
+  assert.equal(pool.heldBytes, 3 << 20)
+  pool.close()
+})
+
+test('threads say of their own jobs that memory is short, not of those of another pool', async () => {
+  const { run, pool, links, cancelled } = stage(1)
+  const other = stage(1)
+  const job = run('slow first')
+  const foreign = other.run('slow first')
+  await links[0]!.call('memoryShort', [1])
+  assert.ok((await stateOf(job)) instanceof LimitError)
+  assert.deepEqual([await stateOf(foreign), cancelled[0], other.cancelled[0]], ['waiting', [1], []])
+  pool.close()
+  other.pool.close()
+})
+
+test('a thread whose jobs can not be cancelled is ended when it has too little memory', async () => {
+  const { run, pool, links, threads, begun } = stage(1, true)
+  const first = run('slow first')
+  const second = run('slow second')
+  // Nothing is answered to a thread that is ended.
+  void links[0]!.call('memoryShort', [])
+  await new Promise(setImmediate)
+  assert.deepEqual([threads[0]!.isKilled, begun.slice(1)], [true, [['slow first'], ['slow second']]])
+  const failed = stateOf(first)
+  void links[1]!.call('memoryShort', [])
+  assert.ok((await failed) instanceof LimitError)
+  assert.deepEqual([await stateOf(second), pool.endedForMemory], ['waiting', 2])
+  pool.close()
 })

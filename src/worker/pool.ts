@@ -28,20 +28,34 @@ export type ThreadCalls = {
   ping: { ask: undefined; answer: undefined }
   /** The job is not wanted any more. */
   cancel: { ask: number; answer: undefined }
+  /** Others need memory: the thread lets go of what nobody holds. */
+  collect: { ask: undefined; answer: undefined }
 }
 
-export interface PoolOptions<In extends Calls> {
+/** What every thread says of itself, to its pool. */
+export type ThreadReports = {
+  /** Bytes that it holds, beside its program. */
+  memoryHeld: { ask: number; answer: undefined }
+  /** It has too little memory for what is under way: jobs, by number, of those that can be cancelled. */
+  memoryShort: { ask: readonly number[]; answer: undefined }
+}
+
+/** What threads may ask, beside what they say of themselves. */
+type OwnHandlers<In extends Calls> = { readonly [Name in Exclude<keyof In, keyof ThreadReports>]: Handlers<In>[Name] }
+
+export interface PoolOptions<In extends ThreadReports> {
   clock: Clock
   log: Log
   /** Threads at a time; two more while threads don't listen. */
   threadsMax: number
   start: () => ThreadHandle
-  /** What threads may ask. */
-  handlers: Handlers<In>
+  handlers: OwnHandlers<In>
   /** What one thread may use; for messages. */
   memoryBytesMax: number
   /** What a job that used too much memory fails with; unless given, LimitError (422). */
   memoryError?: () => Error
+  /** Its jobs do not stop when they are told to: a thread that has too little memory is ended. */
+  isUncancelable?: boolean
 }
 
 export interface JobOptions {
@@ -61,8 +75,12 @@ const silenceMs = 1000
 const idleMs = 120_000
 /** Threads beside those that don't listen. */
 const spareThreads = 2
+/** What holds less is not asked to collect its garbage. */
+const collectedBytesMin = 16 * 1024 * 1024
 /** A job is not done again when so many threads ended under it. */
 const failuresMax = 2
+
+const memoryEnd: ThreadEnd = { reason: 'memory', message: 'it used more memory than it may' }
 
 interface Job<Out extends Calls, In extends Calls> {
   id: number
@@ -91,15 +109,19 @@ class Thread<Out extends Calls, In extends Calls> {
   /** The job for whose sake it is being ended. */
   endedFor: Job<Out, In> | undefined
   idleTimer: Timer | undefined
+  /** What it said last that it holds. */
+  heldBytes = 0
+  /** It is being ended for its memory. */
+  isShort = false
 
-  constructor(handle: ThreadHandle, link: Link<Out, In>, isAlone: boolean) {
+  constructor(handle: ThreadHandle, isAlone: boolean, handlers: (thread: Thread<Out, In>) => Handlers<In>) {
     this.handle = handle
-    this.link = link
     this.isAlone = isAlone
+    this.link = new Link(handle.port, handlers(this))
   }
 }
 
-export class Pool<Out extends ThreadCalls, In extends Calls> {
+export class Pool<Out extends ThreadCalls, In extends ThreadReports> {
   readonly #options: PoolOptions<In>
   readonly #threads = new Set<Thread<Out, In>>()
   readonly #running = new Map<number, Job<Out, In>>()
@@ -123,6 +145,19 @@ export class Pool<Out extends ThreadCalls, In extends Calls> {
   /** Threads that there are now. */
   get threads(): number {
     return this.#threads.size
+  }
+
+  /** Bytes that its threads hold beside their program, as they said last. */
+  get heldBytes(): number {
+    let sum = 0
+    for (const thread of this.#threads) sum += thread.heldBytes
+    return sum
+  }
+
+  /** Others need memory: threads let go of what nobody holds, and say soon what is left. */
+  collectGarbage(): void {
+    for (const { link, heldBytes } of this.#threads)
+      if (heldBytes >= collectedBytesMin) link.call('collect', undefined).catch(() => {})
   }
 
   /** It takes no jobs any more. */
@@ -198,6 +233,25 @@ export class Pool<Out extends ThreadCalls, In extends Calls> {
     else if (jobs.length > 0) this.#giveUp(jobs[0]!, this.#memoryError())
   }
 
+  #handlers(thread: Thread<Out, In>): Handlers<In> {
+    const reports: Handlers<ThreadReports> = {
+      memoryHeld: bytes => {
+        thread.heldBytes = bytes
+        return { answer: undefined }
+      },
+      memoryShort: jobs => {
+        if (this.#options.isUncancelable !== true) this.refuseMemory(jobs)
+        else if (thread.jobs.size > 0) {
+          thread.isShort = true
+          this.#kill(thread, undefined)
+        }
+        return { answer: undefined }
+      },
+    }
+    // Together they are all that threads ask.
+    return { ...this.#options.handlers, ...reports } as Handlers<In>
+  }
+
   #park(job: Job<Out, In>): void {
     const { thread } = job
     if (thread === undefined) return
@@ -224,7 +278,7 @@ export class Pool<Out extends ThreadCalls, In extends Calls> {
     const mebibytes = Math.floor(this.#options.memoryBytesMax / 1048576)
     return new LimitError(
       `the query used more than ${mebibytes} MiB of memory; ask for less time, fewer series or larger steps, ` +
-        'or raise memory_limit (a worker may use a quarter of it, 1 GiB at most)',
+        'or raise memory_limit (workers may use about a quarter of it, and each 1 GiB at most)',
       422,
     )
   }
@@ -298,7 +352,7 @@ export class Pool<Out extends ThreadCalls, In extends Calls> {
 
   #start(isAlone: boolean): Thread<Out, In> {
     const handle = this.#options.start()
-    const thread = new Thread<Out, In>(handle, new Link(handle.port, this.#options.handlers), isAlone)
+    const thread = new Thread<Out, In>(handle, isAlone, one => this.#handlers(one))
     this.#threads.add(thread)
     handle.onEnd(end => {
       this.#ended(thread, end)
@@ -331,8 +385,9 @@ export class Pool<Out extends ThreadCalls, In extends Calls> {
     thread.handle.kill()
   }
 
-  #ended(thread: Thread<Out, In>, end: ThreadEnd): void {
+  #ended(thread: Thread<Out, In>, cause: ThreadEnd): void {
     if (!this.#threads.delete(thread)) return
+    const end = thread.isShort ? memoryEnd : cause
     thread.idleTimer?.cancel()
     const jobs = [...thread.jobs]
     thread.jobs.clear()

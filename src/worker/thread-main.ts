@@ -1,4 +1,5 @@
 /** What a worker thread does once its code is there: it answers what comes through its port. */
+import { getHeapStatistics } from 'node:v8'
 import { parentPort, workerData } from 'node:worker_threads'
 import { systemClock } from '#core/clock.ts'
 import { systemFiles } from '#core/files.ts'
@@ -19,15 +20,17 @@ const port: Port = {
     })
   },
 }
+/** What the program takes, before it does anything. */
+const programBytes = usedBytes()
 makeWorker(port, workerData as WorkerSettings, {
   clock: systemClock,
   files: systemFiles,
-  heldBytes,
+  heldBytes: () => Math.max(0, usedBytes() - programBytes),
   collectGarbage: () => collectGarbage(),
 })
 
 /** JavaScript objects and buffers of this thread. */
-function heldBytes(): number {
-  const { heapUsed, external } = process.memoryUsage()
-  return heapUsed + external
+function usedBytes(): number {
+  const { used_heap_size: heap, external_memory: external } = getHeapStatistics()
+  return heap + external
 }

@@ -2,10 +2,26 @@
 
 export class UnderWay {
   readonly #jobs = new Map<number, AbortController>()
+  /** Work that can't be cancelled. */
+  #others = 0
 
   /** Their numbers. */
   jobs(): number[] {
     return [...this.#jobs.keys()]
+  }
+
+  get isBusy(): boolean {
+    return this.#jobs.size > 0 || this.#others > 0
+  }
+
+  /** Does work that can't be cancelled. */
+  async finish<T>(work: () => Promise<T> | T): Promise<T> {
+    this.#others++
+    try {
+      return await work()
+    } finally {
+      this.#others--
+    }
   }
 
   /** The job is under way until `end`. */

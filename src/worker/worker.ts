@@ -30,32 +30,41 @@ export interface WorkerWorld extends WatchedMemory {
 export function makeWorker(port: Port, settings: WorkerSettings, world: WorkerWorld): void {
   const { clock } = world
   const underWay = new UnderWay()
-  const watch = new MemoryWatch(
+  const watch = new MemoryWatch({
     clock,
-    world,
-    settings.memoryBytesMax,
-    () => underWay.jobs(),
-    jobs => {
-      link.call('memoryShort', jobs).catch(() => {})
+    memory: world,
+    bytesMax: settings.memoryBytesMax,
+    isBusy: () => underWay.isBusy,
+    onShort: () => {
+      link.call('memoryShort', underWay.jobs()).catch(() => {})
     },
-  )
+    onHeld: bytes => {
+      link.call('memoryHeld', bytes).catch(() => {})
+    },
+  })
   const watched = <T>(work: T): T => {
     watch.jobBegan()
     return work
   }
+  const finished = <T>(work: () => Promise<T> | T): Promise<T> => watched(underWay.finish(work))
   const link: MainLink = new Link<MainCalls, WorkerCalls>(port, {
     ping: () => ({ answer: undefined }),
     cancel: id => {
       underWay.cancel(id)
       return { answer: undefined }
     },
+    collect: () => {
+      watch.collect()
+      return { answer: undefined }
+    },
     request: ask => watched(server.request(ask)),
     pull: id => server.pull(id),
-    decode: ({ kind, bytes, options }) => {
-      const decoded = decodeBody(kind, bytes, options)
-      return { answer: decoded, transfer: decoded.buffers }
-    },
-    ...buildingHandlers(() => link, settings, world),
+    decode: ({ kind, bytes, options }) =>
+      finished(() => {
+        const decoded = decodeBody(kind, bytes, options)
+        return { answer: decoded, transfer: decoded.buffers }
+      }),
+    ...buildingHandlers(() => link, settings, world, finished),
     rule: ask => watched(underWay.run(ask.id, async signal => ({ answer: await rules(ask, signal) }))),
     grpc: ask => watched(underWay.run(ask.id, async signal => ({ answer: await calls(ask, signal) }))),
   })

@@ -136,6 +136,12 @@ async function jobsOf({ url }: Started): Promise<number> {
   return Number(/^tercet_worker_jobs_total (\d+)/m.exec(text)?.[1] ?? 0)
 }
 
+/** Bytes that workers for queries hold: without queries on the main thread nobody else is in this account. */
+async function heldByQueries({ url }: Started): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text()
+  return Number(/^tercet_memory_bytes\{account="queries"\} (\d+)/m.exec(text)![1])
+}
+
 /** Deletes every tenth of the late lines, and waits until the bucket is rid of them. A worker does that. */
 async function eraseNumbers(process: Started): Promise<void> {
   const jobs = await jobsOf(process)
@@ -171,12 +177,13 @@ test('answers are the same with workers and without, from memory and from the bu
     for (const half of [0, 1]) await post(`${process.url}/loki/api/v1/push`, 'application/json', lateLines(half))
     await post(`${process.url}/v1/traces`, 'application/json', spans())
     const fromMemory = await answers(process)
-    assert.equal(await jobsOf(process), 0)
+    assert.deepEqual([await jobsOf(process), await heldByQueries(process)], [0, 0])
     for (const text of fromMemory) assert.doesNotMatch(text, /\n5\d\d /)
     await stop(process)
     process = await start(1)
     assert.deepEqual(await answers(process), fromMemory)
     assert.ok((await jobsOf(process)) >= requests.length)
+    await untilTrue(async () => (await heldByQueries(process)) > 0, 'what workers hold is counted')
     await post(`${process.url}/-/flush`, 'text/plain', '')
     const fromBucket = await answers(process)
     // Asked again: what a worker has opened is the same.
