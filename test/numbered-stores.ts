@@ -14,6 +14,7 @@ import { BatchBuilder } from '#model/write-batch.ts'
 import type { Signal } from '#store/signal.ts'
 import type { SignalOptions } from '#store/signal-frame.ts'
 import { decodeOtlpTraces, encodeOtlpTraces } from '#wire/otlp/traces.ts'
+import type { MemoryHolder } from '#app/context.ts'
 import { Budget } from '../src/query/budget.ts'
 import { runLogQuery } from '../src/query/logql/log-query.ts'
 import { openLogs, openMetrics, openTraces } from './signal-worlds.ts'
@@ -53,7 +54,7 @@ export interface NumberedItem {
 }
 
 export interface NumberedStore {
-  readonly signal: Signal
+  readonly signal: Signal & MemoryHolder
   /** Resolves when they are acknowledged; rejects with UnavailableError. Does not move the clock. */
   send(items: readonly NumberedItem[]): Promise<{ stored: number; refused: number }>
   /** The numbers that a query over everything gives, in order. */

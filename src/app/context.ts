@@ -122,11 +122,20 @@ export interface MemoryHolder {
   readonly headBytes: number
   readonly cacheBytes: number
   releaseCaches(bytes: number): void
+  spillEarly(bytes: number): void
 }
 
-/** Lets the budget count what an engine holds, and ask it to give back what it only keeps for queries. */
-export function countMemory({ memory }: Context, engine: MemoryHolder): void {
-  memory.account('heads').measured(() => engine.headBytes)
+/**
+ * Lets the budget count what an engine holds, and ask it to give back what it only keeps for queries, and to cut its
+ * heads early, by its part of what they all hold.
+ */
+export function countMemory({ memory }: Pick<Context, 'memory'>, engine: MemoryHolder): void {
+  const heads = memory.account('heads')
+  heads.measured(() => engine.headBytes)
+  heads.onShortage(bytes => {
+    const { headBytes } = engine
+    if (headBytes > 0) engine.spillEarly((bytes * headBytes) / Math.max(headBytes, heads.heldBytes))
+  })
   const caches = memory.account('caches')
   caches.measured(() => engine.cacheBytes)
   caches.onShortage(bytes => {

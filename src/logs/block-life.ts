@@ -171,16 +171,7 @@ export class BlockLife {
         held += stream.open?.heldBytes ?? 0
         for (const chunk of stream.closed) closed += chunk.bytes?.length ?? 0
       }
-      if (held > headBytesMax) {
-        const heldBy = (stream: StreamHead): number => stream.open?.heldBytes ?? 0
-        const largest = this.#streams().sort((a, b) => heldBy(b[1]) - heldBy(a[1]))
-        for (const [tenant, stream] of largest) {
-          if (held <= headBytesMax * 0.75 || stream.open === undefined) break
-          held -= heldBy(stream)
-          closed += stream.cut(tenant.name)?.size ?? 0
-          await this.#pause()
-        }
-      }
+      if (held > headBytesMax) closed += await this.#cutOpen(held - headBytesMax * 0.75)
       if (closed > closedBytesInMemory) await this.#moveToDisk()
     } catch (error) {
       // They stay in memory; the log has their lines.
@@ -190,6 +181,28 @@ export class BlockLife {
     }
   }
   #lastSpillMs = -Infinity
+
+  /** Cuts the largest open chunks, until they held so many bytes together. Returns the bytes of what they became. */
+  async #cutOpen(bytes: number): Promise<number> {
+    const heldBy = (stream: StreamHead): number => stream.open?.heldBytes ?? 0
+    const largest = this.#streams().sort((a, b) => heldBy(b[1]) - heldBy(a[1]))
+    let closed = 0
+    for (const [tenant, stream] of largest) {
+      if (bytes <= 0 || stream.open === undefined) break
+      bytes -= heldBy(stream)
+      closed += stream.cut(tenant.name)?.size ?? 0
+      await this.#pause()
+    }
+    return closed
+  }
+
+  /** Gives so many bytes back: finished chunks go to the disk, with the largest open ones where that is not enough. */
+  async cutLargest(bytes: number): Promise<void> {
+    const inMemory = this.#closed().reduce((sum, { chunk }) => sum + (chunk.bytes?.length ?? 0), 0)
+    if (inMemory < bytes) await this.#cutOpen(bytes - inMemory)
+    await this.#orderClosed()
+    await this.#moveToDisk()
+  }
 
   /** Finished chunks wait on the disk instead of in memory. */
   async #moveToDisk(): Promise<void> {

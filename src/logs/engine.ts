@@ -162,6 +162,10 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     return this.#life.flush()
   }
 
+  protected cutLargest(bytes: number): Promise<void> {
+    return this.#life.cutLargest(bytes)
+  }
+
   protected override stop(): Promise<void> {
     return this.#life.close()
   }

@@ -73,6 +73,9 @@ interface Cut {
   readonly startMs: number
 }
 
+/** A range is not worth a block before its time when it gives back less. */
+const earlyCutBytesMin = 1024 * 1024
+
 /** Ranges that leave their heads at once. */
 const cutsAtOnce = 32
 
@@ -356,6 +359,29 @@ export class BlockLife {
       }
     }
     await this.#releaseEmpty()
+  }
+
+  /** Cuts ranges until so many bytes are given back: those whose chunks hold most, and none that holds little. */
+  async cutLargest(bytes: number): Promise<void> {
+    this.#uploads.resume()
+    await this.#writeUnwritten()
+    const least = Math.min(earlyCutBytesMin, bytes / 16)
+    const ranges = [...this.#tenants.values()]
+      .flatMap(tenant =>
+        Array.from(tenant.head.openRanges(), ({ startMs, heldBytes }) => ({ tenant, startMs, heldBytes })),
+      )
+      .filter(({ heldBytes }) => heldBytes >= least)
+      .sort((a, b) => b.heldBytes - a.heldBytes)
+    for (let freed = 0; freed < bytes && ranges.length > 0;) {
+      const cuts: Cut[] = []
+      while (freed < bytes && cuts.length < cutsAtOnce) {
+        const next = ranges.shift()
+        if (next === undefined) break
+        cuts.push(next)
+        freed += next.heldBytes
+      }
+      await this.#cut(cuts)
+    }
   }
 
   /** Cuts everything that heads hold. */

@@ -115,6 +115,10 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
     return this.#blocks.cutAll()
   }
 
+  protected cutLargest(bytes: number): Promise<void> {
+    return this.#blocks.cutLargest(bytes)
+  }
+
   protected override uploaded(): Promise<void> {
     return this.#blocks.drained()
   }

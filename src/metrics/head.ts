@@ -290,6 +290,11 @@ export class Head {
     return rested
   }
 
+  /** Ranges that can be cut. */
+  openRanges(): IterableIterator<RangeChunks> {
+    return this.#ranges.values()
+  }
+
   /** Ranges as they are now: a query that holds them reads on although they leave the head meanwhile. */
   ranges(): RangeChunks[] {
     return [...this.#leaving, ...this.#ranges.values()]

@@ -24,6 +24,13 @@ class Notes extends SignalFrame {
     this.wal.append(1, Buffer.from(text), [])
     await this.wal.commit()
   }
+  get headBytes(): number {
+    return this.records.length
+  }
+  protected cutLargest(bytes: number): Promise<void> {
+    this.asked.push(`cut ${bytes}`)
+    return Promise.resolve()
+  }
   from(fromMs: number): number {
     return this.retainedFrom(fromMs)
   }

@@ -71,6 +71,9 @@ const joinPause = { leastMs: 500, mostMs: 10_000 }
 /** So long a process that stops waits for a bucket that answers nothing. */
 const silentBucketMs = 6000
 
+/** Heads are not cut early more often. */
+const spillEveryMs = 1000
+
 /** A step of the wall clock that is worth a line. */
 const clockJumpMs = 60_000
 
@@ -172,6 +175,9 @@ export abstract class SignalFrame implements Signal {
 
   /** Cuts every head. Runs as a round of maintenance. */
   protected abstract cutAll(): Promise<void>
+
+  /** Cuts what holds most of the memory until so many bytes are given back. Runs as a round of maintenance. */
+  protected abstract cutLargest(bytes: number): Promise<void>
 
   protected abstract uploadCounts(): UploadStats
   /** Why the last upload failed; undefined: it did not. */
@@ -388,6 +394,34 @@ export abstract class SignalFrame implements Signal {
     }
   }
 
+  /** Bytes of what came in and is not in a block yet. */
+  abstract get headBytes(): number
+
+  /**
+   * Memory is short: heads begin to give back so many bytes, and a quarter of theirs at least, by cutting earlier than
+   * they would. Returns at once; does nothing while that is under way or was a moment ago.
+   */
+  spillEarly(bytes: number): void {
+    const { clock, log, readOnly } = this.#options
+    const mayCut = this.#isReady && this.#isComplete && !readOnly && this.wal.fenced === undefined
+    if (!mayCut || this.#isSpilling || clock.monotonicMs() - this.#spilledMs < spillEveryMs) return
+    this.#isSpilling = true
+    this.#earlyCuts++
+    const wanted = Math.max(bytes, this.headBytes / 4)
+    this.#guard
+      .inMaintenance(() => this.cutLargest(wanted))
+      .catch((error: unknown) => {
+        log.warn('heads could not be cut early', { signal: this.name, error: messageOf(error) })
+      })
+      .finally(() => {
+        this.#isSpilling = false
+        this.#spilledMs = clock.monotonicMs()
+      })
+  }
+  #isSpilling = false
+  #spilledMs = -Infinity
+  #earlyCuts = 0
+
   maintain(): Promise<void> {
     return this.#guard.inMaintenance(async () => {
       this.#watchClock()
@@ -509,6 +543,7 @@ export abstract class SignalFrame implements Signal {
       uploadFailures: failures,
       uploadsWaiting: waiting,
       compactions,
+      earlyCuts: this.#earlyCuts,
       replaySeconds: this.#replayed.seconds,
       replayedRecords: this.#replayed.records,
       replaySkipped: this.#replayed.skipped,

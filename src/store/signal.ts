@@ -39,6 +39,8 @@ export interface SignalStats {
   /** Finished blocks, or batches of chunks, that wait for the bucket. */
   uploadsWaiting: number
   compactions: number
+  /** How often heads were cut early since memory was short. */
+  earlyCuts: number
   /** How long the start took to replay the log, and how many records that were. */
   replaySeconds: number
   replayedRecords: number
@@ -71,6 +73,10 @@ export interface Signal {
   drain(): void
   /** Finishes what was accepted and stops. */
   close(): Promise<void>
+  /** Bytes of what came in and is not in a block yet. */
+  readonly headBytes: number
+  /** Memory is short: heads begin to give back so many bytes. Returns at once. */
+  spillEarly(bytes: number): void
   status(): SignalStatus
   stats(): SignalStats
   blockList(): BlockSummary[]

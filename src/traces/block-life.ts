@@ -179,6 +179,17 @@ export class BlockLife {
     await this.publish()
   }
 
+  /** Cuts a block before its time: of idle traces, and of all where those that are live hold most. */
+  async cutEarly(): Promise<void> {
+    await this.setIdleAside()
+    const heads = [...this.#heads.values()]
+    const live = heads.reduce((sum, head) => sum + head.liveBytes, 0)
+    const held = heads.reduce((sum, head) => sum + head.heldBytes, 0)
+    if (live > held / 2) for (const head of heads) await head.setIdleAside(Infinity, Infinity, this.pause)
+    if (heads.some(head => head.segments.length > 0)) await this.#turn()
+    await this.publish()
+  }
+
   /**
    * Ends the generation: idle traces become blocks, live traces are written into the next generation. At the boundary
    * memory holds just what the generation's log has.

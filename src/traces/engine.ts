@@ -128,6 +128,10 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
     return this.#life.flush()
   }
 
+  protected cutLargest(): Promise<void> {
+    return this.#life.cutEarly()
+  }
+
   protected uploadCounts(): UploadStats {
     const { uploads, failures, waitingBlocks, compactions } = this.#life
     return { uploads, failures, waiting: waitingBlocks, compactions }
@@ -274,8 +278,9 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
     for (const head of this.#heads.values()) sum += head.live.size
     return sum
   }
+  /** Bytes of live traces, of idle ones, and of those that wait to become blocks. */
   get headBytes(): number {
-    let sum = 0
+    let sum = this.#life.heldBytes
     for (const head of this.#heads.values()) sum += head.heldBytes
     return sum
   }

@@ -44,9 +44,17 @@ function registerQueries(registry: Registry, { gate }: Context): void {
 const idleMs = 60_000
 const idleCacheBytes = 32 * 1024 * 1024
 
-/** Measures what is held; caches that nobody used for a while give back most of theirs. */
+/** Heads that hold so much of their account are cut early, down to so much. */
+const heads = { cutFrom: 0.8, cutTo: 0.6 }
+
+/**
+ * Measures what is held. Heads that are nearly full are cut early, so that nobody is refused; caches that nobody used
+ * for a while give back most of theirs.
+ */
 export function measureMemory({ memory, gate }: Pick<Context, 'memory' | 'gate'>): void {
   memory.measure()
+  const { heldBytes, bytesMax } = memory.account('heads')
+  if (heldBytes > bytesMax * heads.cutFrom) memory.account('heads').reclaim(heldBytes - bytesMax * heads.cutTo)
   const caches = memory.account('caches')
   const spare = caches.heldBytes - idleCacheBytes
   if (spare > 0 && gate.idleMs >= idleMs) caches.reclaim(spare)
