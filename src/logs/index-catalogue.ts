@@ -114,7 +114,7 @@ export class IndexCatalogue {
   }
 
   /** The same for what another process replaced: where what stands in its place is known. */
-  replaceAll(retired: readonly { key: string; by?: string }[]): void {
+  replaceAll(retired: Iterable<{ key: string; by?: string }>): void {
     for (const { key, by } of retired)
       if (this.#files.has(key) && (by === undefined || this.#files.has(by) || this.#replaced.has(by))) this.replace(key)
   }

@@ -24,7 +24,7 @@ export class RetiredObjects {
   readonly #clock: Clock
   readonly #log: Log
   readonly #noteKey: string
-  #objects: RetiredObject[] = []
+  #objects = new Set<RetiredObject>()
   #isChanged = false
 
   constructor(bucket: Bucket, clock: Clock, log: Log, defaultTenant: string) {
@@ -34,7 +34,7 @@ export class RetiredObjects {
     this.#noteKey = `${defaultTenant}/tercet/retired.json`
   }
 
-  all(): readonly RetiredObject[] {
+  all(): Iterable<RetiredObject> {
     return this.#objects
   }
 
@@ -42,8 +42,8 @@ export class RetiredObjects {
   async load(): Promise<void> {
     const noted = await this.#read()
     const known = new Set(noted.map(({ key }) => key))
-    const own = this.#isChanged ? this.#objects.filter(({ key }) => !known.has(key)) : []
-    this.#objects = [...noted, ...own]
+    const own = this.#isChanged ? Array.from(this.#objects).filter(({ key }) => !known.has(key)) : []
+    this.#objects = new Set([...noted, ...own])
   }
 
   async #read(): Promise<RetiredObject[]> {
@@ -65,7 +65,7 @@ export class RetiredObjects {
   }
 
   add(key: string, by?: string, afterMs = removeAfterMs): void {
-    this.#objects.push({ key, afterMs: this.#clock.nowMs() + afterMs, ...(by === undefined ? {} : { by }) })
+    this.#objects.add({ key, afterMs: this.#clock.nowMs() + afterMs, ...(by === undefined ? {} : { by }) })
     this.#isChanged = true
   }
 
@@ -74,7 +74,7 @@ export class RetiredObjects {
     if (!this.#isChanged) return
     this.#isChanged = false
     try {
-      await this.#bucket.put(this.#noteKey, encodeUtf8(JSON.stringify(this.#objects)))
+      await this.#bucket.put(this.#noteKey, encodeUtf8(JSON.stringify([...this.#objects])))
     } catch (error) {
       this.#isChanged = true
       throw error
@@ -84,7 +84,7 @@ export class RetiredObjects {
   /** Removes what is due; `onGone` is called for each. */
   async removeDue(onGone: (key: string) => void): Promise<void> {
     const nowMs = this.#clock.nowMs()
-    for (const object of this.#objects.filter(({ afterMs }) => afterMs <= nowMs)) {
+    for (const object of Array.from(this.#objects).filter(({ afterMs }) => afterMs <= nowMs)) {
       try {
         await this.#bucket.delete(object.key)
       } catch (error) {
@@ -94,7 +94,8 @@ export class RetiredObjects {
         })
         return
       }
-      this.#objects.splice(this.#objects.indexOf(object), 1)
+      // What was read of the bucket meanwhile lists it, perhaps: then it is removed again.
+      this.#objects.delete(object)
       this.#isChanged = true
       onGone(object.key)
     }

@@ -1,0 +1,73 @@
+/** Objects that nothing refers to: removed when they are due, noted in the bucket until then. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { MemoryBucket } from '#bucket/memory.ts'
+import { silentLog } from '#core/log.ts'
+import { MemoryFiles } from '#core/memory-files.ts'
+import { VirtualClock } from '#core/virtual-clock.ts'
+import { RetiredObjects } from './retired.ts'
+
+interface Stage {
+  clock: VirtualClock
+  bucket: MemoryBucket
+  retired: RetiredObjects
+}
+
+async function stage(keys: readonly string[]): Promise<Stage> {
+  const clock = new VirtualClock(1_700_000_000_000)
+  const bucket = new MemoryBucket(clock, new MemoryFiles())
+  const retired = new RetiredObjects(bucket, clock, silentLog, 'fake')
+  for (const key of keys) {
+    await bucket.put(key, Buffer.from(key))
+    retired.add(key, undefined, key.startsWith('late') ? 10_000 : 1000)
+  }
+  return { clock, bucket, retired }
+}
+
+const keysOf = (retired: RetiredObjects): string[] => Array.from(retired.all(), ({ key }) => key)
+
+test('what is due is removed, in the order in which it was retired', async () => {
+  const { clock, bucket, retired } = await stage(['a', 'late', 'b', 'c'])
+  const gone: string[] = []
+  const note = (key: string): void => {
+    gone.push(key)
+  }
+  await retired.removeDue(note)
+  assert.deepEqual(gone, [])
+  await clock.advance(1000)
+  await retired.removeDue(note)
+  assert.deepEqual([gone, keysOf(retired), [...bucket.objects.keys()]], [['a', 'b', 'c'], ['late'], ['late']])
+  await clock.advance(9000)
+  await retired.removeDue(note)
+  assert.deepEqual([gone, keysOf(retired)], [['a', 'b', 'c', 'late'], []])
+})
+
+test('an object that can not be removed waits with those behind it', async () => {
+  const { clock, bucket, retired } = await stage(['a', 'b', 'c'])
+  await clock.advance(1000)
+  const remove = bucket.delete.bind(bucket)
+  bucket.delete = key => (key === 'b' ? Promise.reject(new Error('no')) : remove(key))
+  await retired.removeDue(() => {})
+  assert.deepEqual(keysOf(retired), ['b', 'c'])
+  bucket.delete = remove
+  await retired.removeDue(() => {})
+  assert.deepEqual(keysOf(retired), [])
+})
+
+test('what is retired, or read of the bucket, while others are removed stays', async () => {
+  const { clock, bucket, retired } = await stage(['a', 'b', 'late'])
+  await retired.save()
+  await clock.advance(1000)
+  const remove = bucket.delete.bind(bucket)
+  bucket.delete = async key => {
+    await remove(key)
+    if (key !== 'a') return
+    await retired.load()
+    retired.add('new', undefined, 10_000)
+  }
+  await retired.removeDue(() => {})
+  assert.deepEqual(keysOf(retired).slice(-2), ['late', 'new'])
+  bucket.delete = remove
+  await retired.removeDue(() => {})
+  assert.deepEqual(keysOf(retired), ['late', 'new'])
+})
